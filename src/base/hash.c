@@ -1,0 +1,209 @@
+#include "base/hash.h"
+
+#include "base/log.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+static const struct {
+	size_t size;
+	const char *name; /* OpenSSL's, NULL for the CRCs */
+} kinds[] = {
+	[HASH_MD5] = {16, "MD5"},
+	[HASH_SHA1] = {20, "SHA1"},
+	[HASH_SHA256] = {32, "SHA256"},
+	[HASH_SHA512] = {64, "SHA512"},
+	[HASH_CRC32] = {4, NULL},
+	[HASH_CRC32C] = {4, NULL},
+	[HASH_CRC64NVME] = {8, NULL},
+};
+
+size_t hash_size(enum hash_kind kind)
+{
+	return kinds[kind].size;
+}
+
+/* Fetching an algorithm by name costs more than hashing a small request, so it is done once. */
+static const EVP_MD *hash_algorithm(enum hash_kind kind)
+{
+	static EVP_MD *fetched[HASH_SHA512 + 1];
+	EVP_MD *md = __atomic_load_n(&fetched[kind], __ATOMIC_ACQUIRE);
+	if (!md) {
+		md = EVP_MD_fetch(NULL, kinds[kind].name, NULL);
+		if (!md)
+			die("OpenSSL has no %s", kinds[kind].name);
+		__atomic_store_n(&fetched[kind], md, __ATOMIC_RELEASE);
+	}
+	return md;
+}
+
+/* CRCs of the reflected kind, eight table steps for eight bytes ("slicing by 8"). */
+struct crc_table {
+	uint64_t t[8][256];
+};
+
+static const struct crc_table *crc_table(enum hash_kind kind)
+{
+	static struct crc_table tables[3];
+	static int ready[3];
+	static const uint64_t polynomials[3] = {0xedb88320u, 0x82f63b78u, 0x9a6c9329ac4bc9b5u};
+	int i = (int)kind - HASH_CRC32;
+	if (__atomic_load_n(&ready[i], __ATOMIC_ACQUIRE))
+		return &tables[i];
+	/* Two threads may both fill it: they write the same values. */
+	for (unsigned b = 0; b < 256; b++) {
+		uint64_t c = b;
+		for (int k = 0; k < 8; k++)
+			c = c & 1 ? (c >> 1) ^ polynomials[i] : c >> 1;
+		tables[i].t[0][b] = c;
+	}
+	for (unsigned b = 0; b < 256; b++)
+		for (int s = 1; s < 8; s++) {
+			uint64_t c = tables[i].t[s - 1][b];
+			tables[i].t[s][b] = (c >> 8) ^ tables[i].t[0][c & 0xff];
+		}
+	__atomic_store_n(&ready[i], 1, __ATOMIC_RELEASE);
+	return &tables[i];
+}
+
+static uint64_t crc_add(enum hash_kind kind, uint64_t crc, const unsigned char *p, size_t n)
+{
+	const struct crc_table *t = crc_table(kind);
+	for (; n >= 8; p += 8, n -= 8) {
+		uint64_t w;
+		memcpy(&w, p, 8);
+		w ^= crc;
+		crc = t->t[7][w & 0xff] ^ t->t[6][(w >> 8) & 0xff] ^ t->t[5][(w >> 16) & 0xff] ^ t->t[4][(w >> 24) & 0xff] ^
+		      t->t[3][(w >> 32) & 0xff] ^ t->t[2][(w >> 40) & 0xff] ^ t->t[1][(w >> 48) & 0xff] ^ t->t[0][w >> 56];
+	}
+	for (; n; p++, n--)
+		crc = (crc >> 8) ^ t->t[0][(crc ^ *p) & 0xff];
+	return crc;
+}
+
+void hash_init(struct hash *h, enum hash_kind kind)
+{
+	*h = (struct hash){.kind = kind};
+	if (kinds[kind].name) {
+		h->ctx = EVP_MD_CTX_new();
+		if (!h->ctx || !EVP_DigestInit_ex2(h->ctx, hash_algorithm(kind), NULL))
+			die("OpenSSL cannot start %s", kinds[kind].name);
+	} else {
+		h->crc = kind == HASH_CRC64NVME ? UINT64_MAX : UINT32_MAX;
+	}
+}
+
+void hash_add(struct hash *h, const void *p, size_t n)
+{
+	if (n == 0)
+		return;
+	if (kinds[h->kind].name)
+		EVP_DigestUpdate(h->ctx, p, n);
+	else
+		h->crc = crc_add(h->kind, h->crc, p, n);
+}
+
+void hash_end(struct hash *h, unsigned char out[static HASH_MAX_BYTES])
+{
+	if (kinds[h->kind].name) {
+		EVP_DigestFinal_ex(h->ctx, out, NULL);
+		hash_done(h);
+		return;
+	}
+	size_t n = kinds[h->kind].size;
+	uint64_t crc = h->crc ^ (n == 8 ? UINT64_MAX : UINT32_MAX);
+	for (size_t i = 0; i < n; i++)
+		out[i] = (unsigned char)(crc >> (8 * (n - 1 - i)));
+}
+
+void hash_done(struct hash *h)
+{
+	EVP_MD_CTX_free(h->ctx);
+	h->ctx = NULL;
+}
+
+void hash_of(enum hash_kind kind, struct str data, unsigned char out[static HASH_MAX_BYTES])
+{
+	if (kinds[kind].name) {
+		if (!EVP_Digest(data.p ? data.p : "", data.n, out, NULL, hash_algorithm(kind), NULL))
+			die("OpenSSL cannot compute %s", kinds[kind].name);
+		return;
+	}
+	struct hash h;
+	hash_init(&h, kind);
+	hash_add(&h, data.p, data.n);
+	hash_end(&h, out);
+}
+
+void hmac_sha256(struct str key, struct str data, unsigned char out[static 32])
+{
+	/* RFC 2104 spelled out: OpenSSL 3's HMAC fetches and allocates on every call, four times a signature. */
+	unsigned char k[64] = {0}, inner[64 + 32], digest[HASH_MAX_BYTES];
+	if (key.n > sizeof(k)) {
+		hash_of(HASH_SHA256, key, digest);
+		memcpy(k, digest, 32);
+	} else if (key.n) {
+		memcpy(k, key.p, key.n);
+	}
+	struct hash h;
+	for (int i = 0; i < 64; i++)
+		inner[i] = k[i] ^ 0x36;
+	hash_init(&h, HASH_SHA256);
+	hash_add(&h, inner, 64);
+	hash_add(&h, data.p, data.n);
+	hash_end(&h, digest);
+	for (int i = 0; i < 64; i++)
+		inner[i] = k[i] ^ 0x5c;
+	memcpy(inner + 64, digest, 32);
+	hash_of(HASH_SHA256, str_of(inner, sizeof(inner)), digest);
+	memcpy(out, digest, 32);
+	OPENSSL_cleanse(k, sizeof(k));
+	OPENSSL_cleanse(inner, sizeof(inner));
+}
+
+void hex_encode(const void *p, size_t n, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *b = p;
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digits[b[i] >> 4];
+		out[2 * i + 1] = digits[b[i] & 15];
+	}
+	out[2 * n] = '\0';
+}
+
+struct str hash_hex(struct arena *a, enum hash_kind kind, struct str data)
+{
+	unsigned char digest[HASH_MAX_BYTES];
+	size_t n = hash_size(kind);
+	hash_of(kind, data, digest);
+	char *out = arena_alloc(a, 2 * n + 1);
+	hex_encode(digest, n, out);
+	return str_of(out, 2 * n);
+}
+
+static int hex_value(char c)
+{
+	if (ascii_is_digit(c))
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool hex_decode(struct str s, void *out, size_t n)
+{
+	if (s.n != 2 * n)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (hex_value(s.p[i]) < 0)
+			return false;
+	for (size_t i = 0; i < n; i++)
+		((unsigned char *)out)[i] = (unsigned char)(hex_value(s.p[2 * i]) << 4 | hex_value(s.p[2 * i + 1]));
+	return true;
+}
+
+bool hash_equal(struct str a, struct str b)
+{
+	return a.n == b.n && (a.n == 0 || CRYPTO_memcmp(a.p, b.p, a.n) == 0);
+}

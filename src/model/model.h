@@ -20,7 +20,10 @@
  *   streaming blob            struct str holds nothing; the bytes pass through call->body / call->reply_body (core/call.h)
  *   event stream              the same
  * Struct and member names are the model's in snake case: CreateFunctionRequest.MemorySize is
- * `struct lambda_create_function_request`, `.memory_size`. */
+ * `struct lambda_create_function_request`, `.memory_size` (the rule, with its corner cases, opens tools/generate.py).
+ * For every operation there is an index, LAMBDA_OP_CREATE_FUNCTION, and the function type that its handler has:
+ * `typedef int lambda_create_function_handler(struct call *, const struct <input> *, struct <output> *)`, with
+ * struct model_none where the operation has no input or output. */
 #pragma once
 #include "base/arena.h"
 
@@ -36,6 +39,8 @@ struct opt_time { int64_t ms; bool set; };
 struct str_list { struct str *v; uint32_t n; bool set; };
 struct str_map_entry { struct str key, value; };
 struct str_map { struct str_map_entry *v; uint32_t n; bool set; };
+/* What an operation without input or output has in their place. */
+struct model_none { char none; };
 /* The layout that every list and map shares. */
 struct any_list { void *v; uint32_t n; bool set; };
 
@@ -91,22 +96,24 @@ struct shape {
 	uint16_t http_status;   /* error */
 	uint32_t pattern;       /* text */
 	uint32_t error_code;    /* error: text of the code on the wire where it differs from the name, else 0 */
-	uint32_t xml_ns;        /* text: namespace URI or 0; ... */
-	uint32_t xml_ns_prefix;
+	uint32_t xml_ns;        /* text: namespace that an element of this shape declares, or 0 */
+	uint32_t xml_ns_prefix; /* text: its prefix, or 0 */
 	uint32_t xml_name;      /* text: element name given by the shape itself, or 0 */
-	int64_t min, max;
+	int64_t min, max;       /* of floats and doubles: in thousandths */
 };
+/* Which name goes on the wire: JSON 1.x and CBOR use name; rest-json bodies, XML and query use wire_name; ec2 requests use
+ * ec2_name. Headers, URI labels and query strings use wire_name. Elements of lists and keys and values of maps are members too
+ * (wire_name: item, member, key, value or what the model says). Where a list is flattened and its element has a name of its own,
+ * that name is already the wire_name of every member that targets the list. */
 struct member {
-	uint32_t name;          /* text: as the model spells it; JSON and CBOR without locationName use it */
+	uint32_t name;          /* text: as the model spells it */
 	uint32_t wire_name;     /* text: locationName, or name where the model gives none */
 	uint32_t ec2_name;      /* text: the ec2 query name (queryName, or wire_name capitalised) */
-	uint32_t c_name;        /* text: the C spelling, for messages of our own tools */
-	uint32_t shape;         /* index */
-	uint32_t offset;        /* bytes into the C struct, or into a map entry */
+	uint16_t shape;         /* index */
+	uint16_t offset;        /* bytes into the C struct, or into a map entry */
 	uint16_t flags;         /* enum member_flag */
 	uint8_t location;       /* enum member_location */
 	uint8_t time;           /* enum member_time: the member's own, else the shape's */
-	uint32_t xml_ns, xml_ns_prefix; /* text or 0 */
 };
 enum operation_flag {
 	OPERATION_UNSIGNED = 1 << 0,        /* authtype none */
@@ -125,7 +132,6 @@ struct operation {
 	uint16_t flags;         /* enum operation_flag */
 	uint32_t first_error;   /* error_shapes[first_error..+errors): shape indexes */
 	uint16_t errors;
-	uint16_t host_prefix_set;
 	uint32_t host_prefix;   /* text or 0 */
 	uint32_t input_name, input_ns; /* text or 0: root element of a rest-xml request and its namespace */
 	uint32_t result_wrapper; /* text or 0: query */
@@ -138,10 +144,10 @@ struct api {                    /* one AWS API: gen/<service>.c defines `const s
 	const char *text;           /* all names, each NUL-terminated; offset 0 is "" */
 	const struct shape *shapes;
 	const struct member *members;
-	const struct operation *operations; /* sorted by name */
+	const struct operation *operations; /* sorted by name, as shapes are */
 	const uint32_t *enum_values, *error_shapes;
-	uint32_t shape_count, operation_count;
-	const char *endpoint_prefix, *signing_name, *service_id, *api_version, *target_prefix, *xml_ns;
+	uint32_t shape_count, member_count, operation_count, text_bytes;
+	const char *endpoint_prefix, *signing_name, *service_id, *api_version, *target_prefix, *xml_ns; /* "": none */
 	uint32_t protocols;         /* bit set of 1 << enum protocol: those that real clients use */
 	enum protocol protocol;     /* the model's first */
 	bool query_compatible;      /* awsQueryCompatible: JSON and CBOR errors carry x-amzn-query-error */
@@ -153,7 +159,7 @@ static inline const struct shape *api_shape(const struct api *api, uint32_t i) {
 /* The operation's typed input and output; NULL where it has none. */
 const struct shape *operation_input(const struct api *api, const struct operation *op);
 const struct shape *operation_output(const struct api *api, const struct operation *op);
-/* By name; NULL: the API has none such. */
+/* By name; NULL: the API has none such. Scalars with the same constraints share one shape, under the first of their names. */
 const struct operation *api_operation(const struct api *api, struct str name);
 const struct shape *api_shape_named(const struct api *api, struct str name);
 static inline uint32_t api_operation_index(const struct api *api, const struct operation *op) { return (uint32_t)(op - api->operations); }

@@ -1,0 +1,32 @@
+/* What one running cloud consists of, as services reach it. Made by the api role (or by a simulation), one per process. */
+#pragma once
+#include "base/arena.h"
+#include "core/identity.h"
+#include "io/loop.h"
+#include "io/work.h"
+#include "store/store.h"
+
+struct service;
+struct api;
+struct gate;
+struct blobs;
+struct cells;
+struct http_server;
+
+struct cloud {
+	struct loop *loop;
+	struct work *work;
+	struct store *store;
+	struct blobs *blobs;            /* content files: DATA/blobs */
+	struct gate *gate;
+	struct cells *cells;            /* sandboxes; NULL where the machine cannot */
+	struct http_server *http;       /* so that cells' listeners can be served */
+	struct identity_source identity;
+	const char *data_dir;           /* absolute */
+	const char *endpoint;           /* "http://127.0.0.1:4566": how clients on this machine reach us */
+	const char *runtime_dir;        /* our runtime clients: .../runtimes */
+	void **service_state;           /* by position in cloud_services */
+};
+
+/* The state that a service's start() returned. NULL: not started. */
+void *cloud_state(const struct cloud *cloud, const struct service *service);

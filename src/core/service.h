@@ -1,0 +1,48 @@
+/* What a service is to the gate: an API, a table of its real operations, a beginning and an end. src/aws/<service>/service.c has the table;
+ * src/aws/services.c lists the services. To add an operation: a row here, a handler in its noun's file, a test. */
+#pragma once
+#include "core/authz.h"
+#include "core/call.h"
+#include "core/cloud.h"
+
+typedef int call_handler(struct call *c, const void *in, void *out);
+
+enum service_op_flag {
+	OP_OPEN = 1 << 0,       /* no permission is asked: sts:GetCallerIdentity */
+	OP_ANONYMOUS = 1 << 1,  /* unsigned requests may come this far; the resource policy decides */
+	OP_READ = 1 << 2,       /* changes nothing */
+};
+
+struct service_op {
+	const char *name;       /* as the model spells it */
+	call_handler *handle;
+	const char *action;     /* NULL: <iam prefix>:<name> */
+	/* Says what the permission is about: fills az->resource and whatever else is known from the input. May look into the store (call_txn). Returns CALL_OK, or CALL_FAIL
+	 * with an error for input that names no resource at all. NULL: resource "*". */
+	int (*resource)(struct call *c, const void *in, struct authz *az);
+	unsigned flags;
+	const char *missing;    /* partial: what AWS does and this does not; NULL: real */
+};
+
+/* A row with its handler's type checked against the generated one:  OP(logs, create_log_group, CreateLogGroup, .resource = group_arn) */
+#define OP(api, c_name, op_name, ...) \
+	{.name = #op_name, \
+	 .handle = (call_handler *)(void (*)(void))(1 ? api##_##c_name : (api##_##c_name##_handler *)0), \
+	 ##__VA_ARGS__}
+
+struct service {
+	const struct api *api;
+	const char *iam_prefix;         /* "logs" in logs:PutLogEvents */
+	const struct service_op *ops;
+	unsigned op_count;
+	size_t body_limit_bytes;        /* largest request that is not streamed; 0: 1 MiB */
+	/* Starts the service: restores what was recorded, then catches up. 0 or negative errno. state: found again by cloud_state(). */
+	int (*start)(struct cloud *cloud, void **ret_state);
+	void (*stop)(void *state);
+	/* A look at a request before any operation is chosen: S3's CORS preflight and POST forms, function URLs. True: it has been taken. */
+	bool (*intercept)(struct cloud *cloud, void *state, struct http_request *r);
+	/* Last touch on an error before it is spelled: S3 adds elements. */
+	void (*dress_error)(struct call *c);
+};
+
+extern const struct service *const cloud_services[]; /* ends with NULL; src/aws/services.c */

@@ -44,7 +44,8 @@ struct model_none { char none; };
 /* The layout that every list and map shares. */
 struct any_list { void *v; uint32_t n; bool set; };
 
-/* Appends a zeroed element to any list or map of a generated struct and returns it; memory is the arena's. */
+/* Appends a zeroed element to any list or map of a generated struct and returns it; memory is the arena's. Only for lists that
+ * began empty, were decoded or copied: v must have room for n rounded up to a power of two, or it is overrun. */
 #define LIST_ADD(a, l) ((__typeof__((l)->v))model_list_add((a), (struct any_list *)(void *)(l), sizeof(*(l)->v)))
 void *model_list_add(struct arena *a, struct any_list *l, size_t size);
 struct str str_map_get(const struct str_map *m, struct str key); /* absent: STR_NONE */

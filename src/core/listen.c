@@ -1,0 +1,108 @@
+#include "core/listen.h"
+
+#include "http/http.h"
+
+#include <stdlib.h>
+
+struct listener {
+	listener_fn *fn; /* NULL: the gate's */
+	void *ctx;
+	struct http_listener *http;
+};
+
+static struct listener *open_with(struct cloud *cloud, int fd, listener_fn *fn, void *ctx)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	if (!l)
+		abort();
+	l->fn = fn;
+	l->ctx = ctx;
+	/* The gate's own requests are told by an absent listener_ctx. */
+	l->http = http_listen(cloud->http, fd, NULL, fn ? l : NULL);
+	if (!l->http) {
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+struct listener *listener_open(struct cloud *cloud, int fd, listener_fn *fn, void *ctx)
+{
+	return open_with(cloud, fd, fn, ctx);
+}
+
+struct listener *listener_open_gate(struct cloud *cloud, int fd)
+{
+	return open_with(cloud, fd, NULL, NULL);
+}
+
+void listener_close(struct listener *l)
+{
+	if (!l)
+		return;
+	http_listener_close(l->http);
+	free(l);
+}
+
+bool listener_take(struct http_request *r)
+{
+	struct listener *l = http_head(r)->listener_ctx;
+	if (!l)
+		return false;
+	l->fn(l->ctx, r);
+	return true;
+}
+
+struct str listen_method(const struct http_request *r)
+{
+	return http_head(r)->method;
+}
+
+struct str listen_path(const struct http_request *r)
+{
+	return http_head(r)->path;
+}
+
+struct str listen_header(const struct http_request *r, struct str name)
+{
+	return http_header(r, name);
+}
+
+struct arena *listen_arena(struct http_request *r)
+{
+	return http_arena(r);
+}
+
+void listen_on_gone(struct http_request *r, void (*gone)(void *ctx), void *ctx)
+{
+	http_on_gone(r, gone, ctx);
+}
+
+void listen_body_next(struct http_request *r, listen_piece_fn *fn, void *ctx)
+{
+	http_body_next(r, fn, ctx);
+}
+
+void listen_body_collect(struct http_request *r, size_t max_bytes, listen_piece_fn *fn, void *ctx)
+{
+	http_body_collect(r, max_bytes, fn, ctx);
+}
+
+struct str listen_trailer(const struct http_request *r, struct str name)
+{
+	unsigned count = 0;
+	const struct http_header *trailers = http_trailers(r, &count);
+	for (unsigned i = 0; i < count; i++)
+		if (str_ieq(trailers[i].name, name))
+			return trailers[i].value;
+	return STR_NONE;
+}
+
+_Static_assert(sizeof(struct listen_header) == sizeof(struct http_header) &&
+                       offsetof(struct listen_header, value) == offsetof(struct http_header, value),
+               "listen_header is http_header under another name");
+
+void listen_reply(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, struct str body)
+{
+	http_reply(r, status, (const struct http_header *)(const void *)headers, count, body);
+}

@@ -1,0 +1,42 @@
+/* Listening sockets that are not the cloud's public door: the Lambda Runtime API inside a cell, and the cloud's own endpoint there.
+ *
+ * A service is handed a listening socket (made in a cell's network namespace, say) and has it served with a callback a request,
+ * without seeing src/http: the functions below are the part of http/http.h that it needs, and `struct http_request` stays opaque.
+ * A request lives until its reply has been sent or on_gone came; everything runs on the loop's thread. */
+#pragma once
+#include "base/arena.h"
+#include "core/cloud.h"
+
+struct http_request;
+struct listener;
+
+struct listen_header {
+	struct str name, value;
+};
+
+/* Serves fd with fn(ctx, request) a request. The fd is the listener's from now on, even on failure (NULL). */
+typedef void listener_fn(void *ctx, struct http_request *r);
+struct listener *listener_open(struct cloud *cloud, int fd, listener_fn *fn, void *ctx);
+/* Serves fd with the cloud's own API, through the same gate as every client. Owns fd too. */
+struct listener *listener_open_gate(struct cloud *cloud, int fd);
+/* Stops listening and ends its connections; requests under way get their on_gone. NULL is harmless. */
+void listener_close(struct listener *l);
+
+/* For whoever receives the server's requests (the gate): true: r came in by a listener of listener_open() and is handed to it. */
+bool listener_take(struct http_request *r);
+
+struct str listen_method(const struct http_request *r);
+struct str listen_path(const struct http_request *r);                    /* still percent-encoded, without the query */
+struct str listen_header(const struct http_request *r, struct str name); /* any case; absent when there is none */
+struct arena *listen_arena(struct http_request *r);
+void listen_on_gone(struct http_request *r, void (*gone)(void *ctx), void *ctx);
+
+/* The body, as http_body_next() and http_body_collect() give it; statuses are theirs. */
+typedef void listen_piece_fn(void *ctx, struct str piece, int status);
+void listen_body_next(struct http_request *r, listen_piece_fn *fn, void *ctx);
+void listen_body_collect(struct http_request *r, size_t max_bytes, listen_piece_fn *fn, void *ctx);
+/* A trailer of a chunked body, after its end. */
+struct str listen_trailer(const struct http_request *r, struct str name);
+
+/* The whole reply. The body is copied unless it lies in the request's arena. */
+void listen_reply(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, struct str body);

@@ -58,8 +58,8 @@ struct cell_spec {
 	struct str kind; /* "" or a kind without stems: a blank cell */
 	bool stem_ok; /* false: always a blank one (environment variables that only work at exec: wrapper scripts, LD_PRELOAD, ...)
 	               */
-	struct str code_dir; /* below the data directory; mounted read-only at /var/task. May be absent */
-	struct str opt_dir;  /* below the data directory; the layers merged; mounted read-only at /opt. May be absent */
+	struct str code_dir; /* relative to DATA/code, no symlinks on the way; mounted read-only at /var/task. May be absent */
+	struct str opt_dir;  /* relative to DATA/code; the layers merged; mounted read-only at /opt. May be absent */
 	unsigned memory_mb;  /* hard limit; also the CPU quota: memory / 1769 of one CPU, see cell_set_cpu() */
 	unsigned tmp_mb;     /* size of /tmp */
 };

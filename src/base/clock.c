@@ -10,13 +10,18 @@ static struct {
 } fake;
 static int64_t wall_offset_ms;
 
-int64_t clock_wall_ms(void)
+int64_t clock_machine_ms(void)
 {
 	if (fake.on)
-		return fake.wall_ms + wall_offset_ms;
+		return fake.wall_ms;
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + wall_offset_ms;
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_wall_ms(void)
+{
+	return clock_machine_ms() + wall_offset_ms;
 }
 
 int64_t clock_mono_us(void)

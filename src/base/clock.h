@@ -7,6 +7,8 @@
 #include "base/arena.h"
 
 int64_t clock_wall_ms(void);
+/* The machine's own wall clock, whatever the cloud's says: what clients sign their requests with. */
+int64_t clock_machine_ms(void);
 int64_t clock_mono_us(void);
 /* Moves the wall clock by an offset from the machine's. */
 void clock_shift_ms(int64_t offset_ms);

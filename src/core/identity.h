@@ -42,6 +42,7 @@ enum key_state { KEY_UNKNOWN, KEY_INACTIVE, KEY_EXPIRED, KEY_BAD_TOKEN, KEY_GOOD
 struct credential {
 	struct str secret;                      /* lives in the principal's arena or for ever */
 	const struct principal *principal;      /* a reference that the caller gives back */
+	bool well_known;                        /* the published test/test pair: not for sandboxes, nor for web pages from elsewhere */
 };
 
 /* Policies that hold for a principal, compiled (policy.h); owned by IAM's cache, valid until the loop's next round. */

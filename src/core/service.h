@@ -39,8 +39,12 @@ struct service {
 	/* Starts the service: restores what was recorded, then catches up. 0 or negative errno. state: found again by cloud_state(). */
 	int (*start)(struct cloud *cloud, void **ret_state);
 	void (*stop)(void *state);
-	/* A look at a request before any operation is chosen: S3's CORS preflight and POST forms, function URLs. True: it has been taken. */
-	bool (*intercept)(struct cloud *cloud, void *state, struct http_request *r);
+	/* A look at a request before any operation is chosen: S3's CORS preflights and browser forms. Not NULL: that function handles the call in place of an
+	 * operation's handler, without signature, input or permission checks of the gate's (c->op is NULL, c->body is the body, c->caller anonymous); its reply is
+	 * c->reply with call_reply_status() and call_reply_header() alone. */
+	call_resume_fn *(*intercept)(struct call *c);
+	/* The path that a request to this host and path means: S3's virtual-host style puts the bucket in front. Absent: the host says nothing. */
+	struct str (*address)(struct arena *a, struct str host, struct str path);
 	/* Last touch on an error before it is spelled: S3 adds elements. */
 	void (*dress_error)(struct call *c);
 };

@@ -16,22 +16,24 @@ struct store_txn;
 struct store_iter;
 
 struct store_config {
-	const char *path;       /* directory, made when missing (mode 0700) */
-	size_t map_bytes;       /* address space reserved for the file; 0: 64 GiB */
-	bool ephemeral;         /* never fsync: the directory is thrown away */
-	uint64_t history;       /* revisions kept for watchers that resume; 0: 100000 changes */
+	const char *path; /* directory, made when missing (mode 0700) */
+	size_t map_bytes; /* address space reserved for the file; 0: 64 GiB */
+	bool ephemeral;   /* never fsync: the directory is thrown away */
+	uint64_t history; /* revisions kept for watchers that resume; 0: 100000 changes */
 };
-/* Opens or makes a store. Negative errno, with the reason in ret_why (static or arena of the caller's choosing: at most 200 bytes). */
+/* Opens or makes a store. Negative errno, with the reason in ret_why (static or arena of the caller's choosing: at most 200 bytes).
+ */
 int store_open(struct store **ret, struct loop *l, const struct store_config *config, char ret_why[static 200]);
-/* Waits for commits under way (their callbacks do not come any more) and closes. */
+/* Waits for commits under way (their callbacks do not come any more) and closes; watches end with it. Not from a callback of the
+ * store. */
 void store_close(struct store *s);
 /* The newest committed revision; the first commit makes 1. */
 uint64_t store_revision(const struct store *s);
 
 struct store_value {
-	struct str value;               /* valid until the transaction ends */
-	uint64_t created, modified;     /* revisions; 0 for a key written in this very transaction */
-	int64_t lease;                  /* 0: none */
+	struct str value;           /* valid until the transaction ends */
+	uint64_t created, modified; /* revisions; 0 for a key written in this very transaction */
+	int64_t lease;              /* 0: none */
 };
 
 /* A transaction on the newest snapshot. Its memory is the arena's, which must outlive it. Reads are cheap to begin
@@ -56,17 +58,20 @@ bool store_dirty(const struct store_txn *t);
 /* Ends the transaction without writing. */
 void store_abort(struct store_txn *t);
 /* Ends the transaction: done(ctx, result, revision) comes on the loop once it is durable, or failed with nothing written:
- * -EAGAIN (what it read has changed: run again), -ENOSPC, -EIO, -ENAMETOOLONG, -EFBIG. One without writes ends at once with 0
- * (done is called before store_commit returns). The arena must live until done. */
+ * -EAGAIN (what it read has changed: run again), -ENOSPC, -EIO, -ENAMETOOLONG or -EINVAL (a key too long or empty), -EFBIG, -ENOENT
+ * (a lease that it puts under is gone). One without writes ends at once with 0 (done is called before store_commit returns). The
+ * arena must live until done. */
 typedef void store_done(void *ctx, int result, uint64_t revision);
 void store_commit(struct store_txn *t, store_done *done, void *ctx);
 
 /* Watches [from, to): fn comes on the loop for every committed change in order, before the done of the commit that made it.
- * Starting at `after` (a revision; store_revision() for "from now on") replays what has happened since. NULL: that
- * revision is older than the history kept; read everything and watch from now. The event's strs live during the call. */
+ * Starting at `after` (a revision; store_revision() for "from now on") replays what has happened since, compacted: each key
+ * that has changed gets one event, with its newest value and revision (`created`: it was not there, or another one, at `after`), in
+ * order of revision. NULL: that revision is older than the history kept; read everything and watch from now. The event's strs live
+ * during the call. */
 struct store_event {
 	struct str key;
-	struct str value;       /* absent: the key was deleted */
+	struct str value; /* absent: the key was deleted */
 	uint64_t revision;
 	bool created;
 };
@@ -74,7 +79,8 @@ typedef void store_watch_fn(void *ctx, const struct store_event *e);
 struct store_watch *store_watch(struct store *s, struct str from, struct str to, uint64_t after, store_watch_fn *fn, void *ctx);
 void store_unwatch(struct store_watch *w); /* NULL is harmless */
 
-/* A lease: its keys are deleted when ttl_ms passes without store_lease_renew(). Ids are never 0 and survive restarts with their remaining time. */
+/* A lease: its keys are deleted when ttl_ms passes without store_lease_renew(). Ids are never 0 and survive restarts with their
+ * remaining time. */
 int64_t store_lease_grant(struct store *s, int64_t ttl_ms);
-int store_lease_renew(struct store *s, int64_t lease);  /* -ENOENT: expired */
+int store_lease_renew(struct store *s, int64_t lease); /* -ENOENT: expired */
 void store_lease_revoke(struct store *s, int64_t lease);

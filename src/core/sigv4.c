@@ -22,8 +22,9 @@ static enum sigv4_fault read_credential(struct arena *a, struct str credential, 
 		ptrdiff_t at = str_rfind_char(rest, '/');
 		if (at < 0) {
 			sig->detail = arena_printf(
-				a, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%.*s'",
-				STR_ARG(credential));
+			        a,
+			        "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%.*s'",
+			        STR_ARG(credential));
 			return SIGV4_FAULT_CREDENTIAL;
 		}
 		part[i] = str_from_at(rest, (size_t)at + 1);
@@ -36,13 +37,15 @@ static enum sigv4_fault read_credential(struct arena *a, struct str credential, 
 	sig->s3 = str_starts(part[2], S("s3"));
 	sig->scope = str_from_at(credential, rest.n + 1);
 	if (!str_is(part[3], "aws4_request")) {
-		sig->detail = arena_printf(a, "Credential should be scoped with a valid terminator: 'aws4_request', not '%.*s'.", STR_ARG(part[3]));
+		sig->detail = arena_printf(a, "Credential should be scoped with a valid terminator: 'aws4_request', not '%.*s'.",
+		                           STR_ARG(part[3]));
 		return SIGV4_FAULT_CREDENTIAL;
 	}
 	if (rest.n == 0 || !scope_part(part[0]) || !scope_part(part[1]) || !scope_part(part[2])) {
 		sig->detail = arena_printf(
-			a, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%.*s'",
-			STR_ARG(credential));
+		        a,
+		        "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%.*s'",
+		        STR_ARG(credential));
 		return SIGV4_FAULT_CREDENTIAL;
 	}
 	return SIGV4_GOOD;
@@ -97,10 +100,10 @@ static enum sigv4_fault read_payload(struct sigv4 *sig)
 		const char *name;
 		enum sigv4_payload payload;
 	} kinds[] = {
-		{"UNSIGNED-PAYLOAD", SIGV4_PAYLOAD_UNSIGNED},
-		{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", SIGV4_PAYLOAD_CHUNKS},
-		{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", SIGV4_PAYLOAD_CHUNKS_TRAILER},
-		{"STREAMING-UNSIGNED-PAYLOAD-TRAILER", SIGV4_PAYLOAD_UNSIGNED_TRAILER},
+	        {"UNSIGNED-PAYLOAD", SIGV4_PAYLOAD_UNSIGNED},
+	        {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", SIGV4_PAYLOAD_CHUNKS},
+	        {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", SIGV4_PAYLOAD_CHUNKS_TRAILER},
+	        {"STREAMING-UNSIGNED-PAYLOAD-TRAILER", SIGV4_PAYLOAD_UNSIGNED_TRAILER},
 	};
 	sig->payload = SIGV4_PAYLOAD_HASH;
 	if (!str_set(sig->content_hash)) {
@@ -175,12 +178,14 @@ static enum sigv4_fault read_header(struct arena *a, const struct sigv4_request 
 	enum sigv4_fault fault = str_set(credential) ? read_credential(a, credential, sig) : SIGV4_GOOD;
 	if (!str_set(credential) || !str_set(sig->signature) || !str_set(sig->signed_headers) || !str_set(sig->timestamp)) {
 		sig->detail = arena_printf(
-			a, "%s%s%s%sAuthorization=%s", str_set(credential) ? "" : "Authorization header requires 'Credential' parameter. ",
-			str_set(sig->signature) ? "" : "Authorization header requires 'Signature' parameter. ",
-			str_set(sig->signed_headers) ? "" : "Authorization header requires 'SignedHeaders' parameter. ",
-			str_set(sig->timestamp) ? ""
-						: "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
-			algorithm);
+		        a, "%s%s%s%sAuthorization=%s",
+		        str_set(credential) ? "" : "Authorization header requires 'Credential' parameter. ",
+		        str_set(sig->signature) ? "" : "Authorization header requires 'Signature' parameter. ",
+		        str_set(sig->signed_headers) ? "" : "Authorization header requires 'SignedHeaders' parameter. ",
+		        str_set(sig->timestamp)
+		                ? ""
+		                : "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+		        algorithm);
 		return SIGV4_FAULT_INCOMPLETE;
 	}
 	return fault == SIGV4_GOOD ? read_rest(r, sig) : fault;
@@ -223,16 +228,16 @@ static void read_parameters(struct arena *a, struct str query, struct query_part
 		const char *name;
 		struct str *value;
 	} known[] = {
-		{"X-Amz-Algorithm", &q->algorithm},
-		{"X-Amz-Credential", &q->credential},
-		{"X-Amz-Date", &sig->timestamp},
-		{"X-Amz-Expires", &q->expires},
-		{"X-Amz-SignedHeaders", &sig->signed_headers},
-		{"X-Amz-Signature", &sig->signature},
-		{"X-Amz-Security-Token", &sig->token},
-		{"X-Amz-Content-Sha256", &sig->content_hash},
-		{"AWSAccessKeyId", &q->key_id_v2},
-		{"Signature", &q->signature_v2},
+	        {"X-Amz-Algorithm", &q->algorithm},
+	        {"X-Amz-Credential", &q->credential},
+	        {"X-Amz-Date", &sig->timestamp},
+	        {"X-Amz-Expires", &q->expires},
+	        {"X-Amz-SignedHeaders", &sig->signed_headers},
+	        {"X-Amz-Signature", &sig->signature},
+	        {"X-Amz-Security-Token", &sig->token},
+	        {"X-Amz-Content-Sha256", &sig->content_hash},
+	        {"AWSAccessKeyId", &q->key_id_v2},
+	        {"Signature", &q->signature_v2},
 	};
 	struct str rest = query;
 	while (str_set(rest)) {
@@ -257,16 +262,16 @@ static enum sigv4_fault read_query(struct arena *a, const struct sigv4_request *
 		return SIGV4_FAULT_ALGORITHM;
 	}
 	/* S3 wants an expiry; where other services get none, their usual fifteen minutes hold. */
-	const char *missing = !str_set(q->algorithm)		 ? "X-Amz-Algorithm"
-			      : !str_set(q->credential)		 ? "X-Amz-Credential"
-			      : !str_set(sig->signature)	 ? "X-Amz-Signature"
-			      : !str_set(sig->signed_headers)	 ? "X-Amz-SignedHeaders"
-			      : !str_set(sig->timestamp)	 ? "X-Amz-Date"
-			      : sig->s3 && !str_set(q->expires) ? "X-Amz-Expires"
-								 : NULL;
+	const char *missing = !str_set(q->algorithm)            ? "X-Amz-Algorithm"
+	                      : !str_set(q->credential)         ? "X-Amz-Credential"
+	                      : !str_set(sig->signature)        ? "X-Amz-Signature"
+	                      : !str_set(sig->signed_headers)   ? "X-Amz-SignedHeaders"
+	                      : !str_set(sig->timestamp)        ? "X-Amz-Date"
+	                      : sig->s3 && !str_set(q->expires) ? "X-Amz-Expires"
+	                                                        : NULL;
 	if (missing) {
-		sig->detail =
-			arena_printf(a, "AWS query-string parameters must include '%s'. Re-examine the query-string parameters.", missing);
+		sig->detail = arena_printf(
+		        a, "AWS query-string parameters must include '%s'. Re-examine the query-string parameters.", missing);
 		return SIGV4_FAULT_INCOMPLETE;
 	}
 	sig->expires_s = SIGV4_SKEW_MS / 1000;
@@ -278,7 +283,7 @@ static enum sigv4_fault read_query(struct arena *a, const struct sigv4_request *
 			wrong = "X-Amz-Expires must be non-negative";
 		else if (sig->expires_s > SIGV4_EXPIRES_MAX_S)
 			wrong = "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
-				"604800 seconds";
+			        "604800 seconds";
 		if (wrong) {
 			sig->detail = str_from(wrong);
 			return SIGV4_FAULT_EXPIRES;
@@ -338,8 +343,8 @@ static struct str payload_hash(const struct sigv4 *sig, struct str body_hash)
 	return body_hash;
 }
 
-enum sigv4_fault sigv4_check(struct arena *a, struct sigv4 *sig, struct str secret, const struct sigv4_request *r, struct str body_hash,
-			     int64_t now_ms)
+enum sigv4_fault sigv4_check(struct arena *a, struct sigv4 *sig, struct str secret, const struct sigv4_request *r,
+                             struct str body_hash, int64_t now_ms)
 {
 	enum sigv4_fault fault = check_time(sig, now_ms);
 	if (fault != SIGV4_GOOD)
@@ -364,11 +369,15 @@ enum sigv4_fault sigv4_check(struct arena *a, struct sigv4 *sig, struct str secr
 
 /* --- browser forms */
 
-enum sigv4_fault sigv4_read_form(struct arena *a, struct str algorithm_field, struct str credential, struct str timestamp, struct str signature,
-				 struct str token, struct sigv4 *sig)
+enum sigv4_fault sigv4_read_form(struct arena *a, struct str algorithm_field, struct str credential, struct str timestamp,
+                                 struct str signature, struct str token, struct sigv4 *sig)
 {
-	*sig = (struct sigv4){.form = SIGV4_IN_QUERY, .s3 = true, .payload = SIGV4_PAYLOAD_UNSIGNED, .timestamp = timestamp,
-			      .signature = signature, .token = token};
+	*sig = (struct sigv4){.form = SIGV4_IN_QUERY,
+	                      .s3 = true,
+	                      .payload = SIGV4_PAYLOAD_UNSIGNED,
+	                      .timestamp = timestamp,
+	                      .signature = signature,
+	                      .token = token};
 	if (!str_is(algorithm_field, algorithm)) {
 		sig->detail = algorithm_field;
 		return SIGV4_FAULT_ALGORITHM;

@@ -1,5 +1,5 @@
-/* Canonical requests, built in one pass into one piece of the arena that is sized beforehand: every byte of path and query becomes at most
- * three, headers do not grow. */
+/* Canonical requests, built in one pass into one piece of the arena that is sized beforehand: every byte of path and query becomes
+ * at most three, headers do not grow. */
 #include "core/sigv4_canonical.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@ static const char upper_hex[] = "0123456789ABCDEF";
 
 /* 1: stays as it is in URIs. */
 static const unsigned char unreserved[256] = {
-	['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['0' ... '9'] = 1, ['-'] = 1, ['_'] = 1, ['.'] = 1, ['~'] = 1,
+        ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['0' ... '9'] = 1, ['-'] = 1, ['_'] = 1, ['.'] = 1, ['~'] = 1,
 };
 
 static inline int hex_digit(char c)
@@ -219,9 +219,11 @@ static size_t headers_size(const struct sigv4_request *r, struct str signed_head
 	return n;
 }
 
-struct str sigv4_canonical(struct arena *a, const struct sigv4_request *r, struct str signed_headers, struct str payload_hash, bool s3)
+struct str sigv4_canonical(struct arena *a, const struct sigv4_request *r, struct str signed_headers, struct str payload_hash,
+                           bool s3)
 {
-	size_t room = r->method.n + 3 * r->path.n + 3 * r->query.n + headers_size(r, signed_headers) + signed_headers.n + payload_hash.n + 64;
+	size_t room = r->method.n + 3 * r->path.n + 3 * r->query.n + headers_size(r, signed_headers) + signed_headers.n +
+	              payload_hash.n + 64;
 	/* Every pair of the query may gain a '='. */
 	for (size_t i = 0; i < r->query.n; i++)
 		room += r->query.p[i] == '&';

@@ -1,8 +1,9 @@
 /* Signing keys and what is made with them.
  *
- * Deriving a key takes four HMACs; a signature with it takes one. Keys change once a day for each client, region and service, so they are
- * kept, and in the form that a signature starts from: the two SHA-256 states after the padded key. OpenSSL's plain SHA-256 functions are used because
- * their state is a struct that can be copied; its newer interface allocates several objects for every digest, which costs as much as the hashing. */
+ * Deriving a key takes four HMACs; a signature with it takes one. Keys change once a day for each client, region and service, so
+ * they are kept, and in the form that a signature starts from: the two SHA-256 states after the padded key. OpenSSL's plain SHA-256
+ * functions are used because their state is a struct that can be copied; its newer interface allocates several objects for every
+ * digest, which costs as much as the hashing. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/hash.h"
 #include "base/map.h"
@@ -56,8 +57,8 @@ static void hmac_end(const struct sigv4_key *key, struct str text, unsigned char
 /* One place for each hash: a newcomer puts out who was there. Of the loop's thread. */
 enum { SLOTS = 256, TEXT_MAX = 320 };
 static struct slot {
-	unsigned n;                     /* 0: empty */
-	char text[TEXT_MAX];            /* secret, date, region and service, each ended by a NUL */
+	unsigned n;          /* 0: empty */
+	char text[TEXT_MAX]; /* secret, date, region and service, each ended by a NUL */
 	struct sigv4_key key;
 } slots[SLOTS];
 

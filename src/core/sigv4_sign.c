@@ -13,7 +13,8 @@ struct str sigv4_date(struct arena *a, int64_t ms)
 /* Headers that those in between may change or drop. */
 static bool may_sign(struct str lower)
 {
-	static const char *const never[] = {"authorization", "user-agent", "connection", "expect", "x-amzn-trace-id", "transfer-encoding"};
+	static const char *const never[] = {"authorization", "user-agent",      "connection",
+	                                    "expect",        "x-amzn-trace-id", "transfer-encoding"};
 	for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (str_is(lower, never[i]))
 			return false;
@@ -71,8 +72,9 @@ struct str sigv4_sign(struct arena *a, const struct sigv4_signer *who, const str
 	struct str timestamp = sigv4_date(a, who->now_ms), names = signed_headers(a, r);
 	struct str canonical = sigv4_canonical(a, r, names, payload_hash, str_starts(who->service, S("s3")));
 	struct str hex = signature(a, who, timestamp, canonical);
-	return arena_printf(a, "AWS4-HMAC-SHA256 Credential=%.*s/%.*s, SignedHeaders=%.*s, Signature=%.*s", STR_ARG(who->access_key_id),
-			    STR_ARG(scope(a, who, str_sub(timestamp, 0, 8))), STR_ARG(names), STR_ARG(hex));
+	return arena_printf(a, "AWS4-HMAC-SHA256 Credential=%.*s/%.*s, SignedHeaders=%.*s, Signature=%.*s",
+	                    STR_ARG(who->access_key_id), STR_ARG(scope(a, who, str_sub(timestamp, 0, 8))), STR_ARG(names),
+	                    STR_ARG(hex));
 }
 
 static struct str encoded(struct arena *a, struct str s)
@@ -81,15 +83,17 @@ static struct str encoded(struct arena *a, struct str s)
 	return str_of(p, (size_t)(sigv4_encode(p, s, false) - p));
 }
 
-struct str sigv4_presign(struct arena *a, const struct sigv4_signer *who, const struct sigv4_request *r, int64_t expires_s, struct str payload_hash)
+struct str sigv4_presign(struct arena *a, const struct sigv4_signer *who, const struct sigv4_request *r, int64_t expires_s,
+                         struct str payload_hash)
 {
 	struct str timestamp = sigv4_date(a, who->now_ms), names = signed_headers(a, r);
 	struct str credential =
-		arena_printf(a, "%.*s/%.*s", STR_ARG(who->access_key_id), STR_ARG(scope(a, who, str_sub(timestamp, 0, 8))));
+	        arena_printf(a, "%.*s/%.*s", STR_ARG(who->access_key_id), STR_ARG(scope(a, who, str_sub(timestamp, 0, 8))));
 	struct str query = arena_printf(
-		a, "%.*s%sX-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=%.*s&X-Amz-Date=%.*s&X-Amz-Expires=%lld&X-Amz-SignedHeaders=%.*s%s%.*s",
-		STR_ARG(r->query), r->query.n ? "&" : "", STR_ARG(encoded(a, credential)), STR_ARG(timestamp), (long long)expires_s,
-		STR_ARG(encoded(a, names)), who->token.n ? "&X-Amz-Security-Token=" : "", STR_ARG(encoded(a, who->token)));
+	        a,
+	        "%.*s%sX-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=%.*s&X-Amz-Date=%.*s&X-Amz-Expires=%lld&X-Amz-SignedHeaders=%.*s%s%.*s",
+	        STR_ARG(r->query), r->query.n ? "&" : "", STR_ARG(encoded(a, credential)), STR_ARG(timestamp), (long long)expires_s,
+	        STR_ARG(encoded(a, names)), who->token.n ? "&X-Amz-Security-Token=" : "", STR_ARG(encoded(a, who->token)));
 	struct sigv4_request with = *r;
 	with.query = query;
 	struct str canonical = sigv4_canonical(a, &with, names, payload_hash, str_starts(who->service, S("s3")));

@@ -8,11 +8,11 @@ static const struct {
 	const char *query, *ec2, *json;
 	unsigned query_status;
 } families[] = {
-	[F_INVALID_KEY] = {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", 403},
-	[F_MISMATCH] = {"SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException", 403},
-	[F_MISSING] = {"MissingAuthenticationToken", "AuthFailure", "MissingAuthenticationTokenException", 403},
-	[F_INCOMPLETE] = {"IncompleteSignature", "AuthFailure", "IncompleteSignatureException", 400},
-	[F_EXPIRED_TOKEN] = {"ExpiredToken", "RequestExpired", "ExpiredTokenException", 403},
+        [F_INVALID_KEY] = {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", 403},
+        [F_MISMATCH] = {"SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException", 403},
+        [F_MISSING] = {"MissingAuthenticationToken", "AuthFailure", "MissingAuthenticationTokenException", 403},
+        [F_INCOMPLETE] = {"IncompleteSignature", "AuthFailure", "IncompleteSignatureException", 400},
+        [F_EXPIRED_TOKEN] = {"ExpiredToken", "RequestExpired", "ExpiredTokenException", 403},
 };
 
 static struct str basic(struct arena *a, int64_t ms)
@@ -20,7 +20,8 @@ static struct str basic(struct arena *a, int64_t ms)
 	return time_format(a, ms - ms % 1000, TIME_BASIC);
 }
 
-static enum family general_fault(struct arena *a, enum sigv4_fault fault, const struct sigv4 *sig, int64_t now_ms, struct str *ret_message)
+static enum family general_fault(struct arena *a, enum sigv4_fault fault, const struct sigv4 *sig, int64_t now_ms,
+                                 struct str *ret_message)
 {
 	switch (fault) {
 	case SIGV4_FAULT_V2:
@@ -33,8 +34,9 @@ static enum family general_fault(struct arena *a, enum sigv4_fault fault, const 
 		*ret_message = arena_printf(a, "Unsupported AWS 'algorithm': '%.*s'.", STR_ARG(sig->detail));
 		return F_INCOMPLETE;
 	case SIGV4_FAULT_BOTH:
-		*ret_message = S("Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter or the Authorization header should be "
-				 "specified");
+		*ret_message = S(
+		        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter or the Authorization header should be "
+		        "specified");
 		return F_INCOMPLETE;
 	case SIGV4_FAULT_INCOMPLETE:
 	case SIGV4_FAULT_CREDENTIAL:
@@ -42,13 +44,15 @@ static enum family general_fault(struct arena *a, enum sigv4_fault fault, const 
 		*ret_message = sig->detail;
 		return F_INCOMPLETE;
 	case SIGV4_FAULT_DATE:
-		*ret_message = arena_printf(a, "Date must be in ISO-8601 'basic format'. Got '%.*s'. See http://en.wikipedia.org/wiki/ISO_8601",
-					    STR_ARG(sig->timestamp));
+		*ret_message = arena_printf(
+		        a, "Date must be in ISO-8601 'basic format'. Got '%.*s'. See http://en.wikipedia.org/wiki/ISO_8601",
+		        STR_ARG(sig->timestamp));
 		return F_INCOMPLETE;
 	case SIGV4_FAULT_SCOPE_DATE:
 		*ret_message = arena_printf(
-			a, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.*s' != '%.*s', from '%.*s'.",
-			STR_ARG(sig->date), STR_ARG(str_sub(sig->timestamp, 0, 8)), STR_ARG(sig->timestamp));
+		        a,
+		        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.*s' != '%.*s', from '%.*s'.",
+		        STR_ARG(sig->date), STR_ARG(str_sub(sig->timestamp, 0, 8)), STR_ARG(sig->timestamp));
 		return F_MISMATCH;
 	case SIGV4_FAULT_HOST_UNSIGNED:
 		*ret_message = S("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
@@ -57,16 +61,19 @@ static enum family general_fault(struct arena *a, enum sigv4_fault fault, const 
 		*ret_message = arena_printf(a, "'%.*s' must be a 'SignedHeader' in the AWS Authorization.", STR_ARG(sig->detail));
 		return F_MISMATCH;
 	case SIGV4_FAULT_OLD:
-		*ret_message = arena_printf(a, "Signature expired: %.*s is now earlier than %.*s (%.*s - 15 min.)", STR_ARG(sig->timestamp),
-					    STR_ARG(basic(a, now_ms - SIGV4_SKEW_MS)), STR_ARG(basic(a, now_ms)));
+		*ret_message =
+		        arena_printf(a, "Signature expired: %.*s is now earlier than %.*s (%.*s - 15 min.)",
+		                     STR_ARG(sig->timestamp), STR_ARG(basic(a, now_ms - SIGV4_SKEW_MS)), STR_ARG(basic(a, now_ms)));
 		return F_MISMATCH;
 	case SIGV4_FAULT_EXPIRED:
-		*ret_message = arena_printf(a, "Signature expired: %.*s is now earlier than %.*s (%.*s - %lld s.)", STR_ARG(sig->timestamp),
-					    STR_ARG(basic(a, now_ms - sig->expires_s * 1000)), STR_ARG(basic(a, now_ms)), (long long)sig->expires_s);
+		*ret_message = arena_printf(a, "Signature expired: %.*s is now earlier than %.*s (%.*s - %lld s.)",
+		                            STR_ARG(sig->timestamp), STR_ARG(basic(a, now_ms - sig->expires_s * 1000)),
+		                            STR_ARG(basic(a, now_ms)), (long long)sig->expires_s);
 		return F_MISMATCH;
 	case SIGV4_FAULT_EARLY:
-		*ret_message = arena_printf(a, "Signature not yet current: %.*s is still later than %.*s (%.*s + 15 min.)", STR_ARG(sig->timestamp),
-					    STR_ARG(basic(a, now_ms + SIGV4_SKEW_MS)), STR_ARG(basic(a, now_ms)));
+		*ret_message =
+		        arena_printf(a, "Signature not yet current: %.*s is still later than %.*s (%.*s + 15 min.)",
+		                     STR_ARG(sig->timestamp), STR_ARG(basic(a, now_ms + SIGV4_SKEW_MS)), STR_ARG(basic(a, now_ms)));
 		return F_MISMATCH;
 	case SIGV4_FAULT_REGION:
 		*ret_message = arena_printf(a, "Credential should be scoped to a valid Region, not '%.*s'. ", STR_ARG(sig->region));
@@ -86,18 +93,20 @@ static enum family general_fault(struct arena *a, enum sigv4_fault fault, const 
 		*ret_message = S("The security token included in the request is invalid.");
 		return F_INVALID_KEY;
 	default:
-		*ret_message = S("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
-				 "and signing method. Consult the service documentation for details.");
+		*ret_message = S(
+		        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+		        "and signing method. Consult the service documentation for details.");
 		return F_MISMATCH;
 	}
 }
 
 static void general_words(struct arena *a, enum sigv4_fault fault, const struct sigv4 *sig, enum protocol protocol, int64_t now_ms,
-			  struct sigv4_words *ret)
+                          struct sigv4_words *ret)
 {
 	enum family f = general_fault(a, fault, sig, now_ms, &ret->message);
 	if (protocol == PROTOCOL_EC2) {
-		bool late = f == F_EXPIRED_TOKEN || fault == SIGV4_FAULT_OLD || fault == SIGV4_FAULT_EXPIRED || fault == SIGV4_FAULT_EARLY;
+		bool late = f == F_EXPIRED_TOKEN || fault == SIGV4_FAULT_OLD || fault == SIGV4_FAULT_EXPIRED ||
+		            fault == SIGV4_FAULT_EARLY;
 		ret->code = late ? S("RequestExpired") : str_from(families[f].ec2);
 		ret->status = late ? 400 : 401;
 		if (late)
@@ -150,9 +159,11 @@ static void say(struct sigv4_words *ret, unsigned status, struct str code, struc
 static void malformed(struct arena *a, const struct sigv4 *sig, struct str what, struct sigv4_words *ret)
 {
 	if (sig->form == SIGV4_IN_QUERY)
-		say(ret, 400, S("AuthorizationQueryParametersError"), arena_printf(a, "Error parsing the X-Amz-Credential parameter; %.*s", STR_ARG(what)));
+		say(ret, 400, S("AuthorizationQueryParametersError"),
+		    arena_printf(a, "Error parsing the X-Amz-Credential parameter; %.*s", STR_ARG(what)));
 	else
-		say(ret, 400, S("AuthorizationHeaderMalformed"), arena_printf(a, "The authorization header is malformed; %.*s", STR_ARG(what)));
+		say(ret, 400, S("AuthorizationHeaderMalformed"),
+		    arena_printf(a, "The authorization header is malformed; %.*s", STR_ARG(what)));
 }
 
 static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4 *sig, int64_t now_ms, struct sigv4_words *ret)
@@ -161,11 +172,13 @@ static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4
 	switch (fault) {
 	case SIGV4_FAULT_V2:
 	case SIGV4_FAULT_V4A:
-		say(ret, 400, S("InvalidRequest"), S("The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."));
+		say(ret, 400, S("InvalidRequest"),
+		    S("The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."));
 		break;
 	case SIGV4_FAULT_ALGORITHM:
 		if (query) {
-			say(ret, 400, S("AuthorizationQueryParametersError"), S("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
+			say(ret, 400, S("AuthorizationQueryParametersError"),
+			    S("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
 		} else {
 			say(ret, 400, S("InvalidArgument"), S("Unsupported Authorization Type"));
 			field(a, ret, "ArgumentName", S("Authorization"));
@@ -186,22 +199,27 @@ static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4
 		else if (!str_set(sig->timestamp))
 			say(ret, 403, S("AccessDenied"), S("AWS authentication requires a valid Date or x-amz-date header"));
 		else
-			malformed(a, sig, S("the authorization header requires three components: Credential, SignedHeaders, and Signature."), ret);
+			malformed(
+			        a, sig,
+			        S("the authorization header requires three components: Credential, SignedHeaders, and Signature."),
+			        ret);
 		break;
 	case SIGV4_FAULT_CREDENTIAL:
-		malformed(a, sig, S("the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"."), ret);
+		malformed(a, sig,
+		          S("the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"."), ret);
 		break;
 	case SIGV4_FAULT_DATE:
 		if (query)
-			say(ret, 400, S("AuthorizationQueryParametersError"), S("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""));
+			say(ret, 400, S("AuthorizationQueryParametersError"),
+			    S("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""));
 		else
 			say(ret, 403, S("AccessDenied"), S("AWS authentication requires a valid Date or x-amz-date header"));
 		break;
 	case SIGV4_FAULT_SCOPE_DATE:
 		malformed(a, sig,
-			  arena_printf(a, "Invalid credential date \"%.*s\". This date is not the same as X-Amz-Date: \"%.*s\".", STR_ARG(sig->date),
-				       STR_ARG(str_sub(sig->timestamp, 0, 8))),
-			  ret);
+		          arena_printf(a, "Invalid credential date \"%.*s\". This date is not the same as X-Amz-Date: \"%.*s\".",
+		                       STR_ARG(sig->date), STR_ARG(str_sub(sig->timestamp, 0, 8))),
+		          ret);
 		break;
 	case SIGV4_FAULT_EXPIRES:
 		say(ret, 400, S("AuthorizationQueryParametersError"), sig->detail);
@@ -228,7 +246,8 @@ static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4
 		}
 		/* fall through */
 	case SIGV4_FAULT_OLD:
-		say(ret, 403, S("RequestTimeTooSkewed"), S("The difference between the request time and the current time is too large."));
+		say(ret, 403, S("RequestTimeTooSkewed"),
+		    S("The difference between the request time and the current time is too large."));
 		field(a, ret, "RequestTime", sig->timestamp);
 		field(a, ret, "ServerTime", time_format(a, now_ms - now_ms % 1000, TIME_ISO8601));
 		field(a, ret, "MaxAllowedSkewMilliseconds", S("900000"));
@@ -240,7 +259,8 @@ static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4
 		field(a, ret, "ServerTime", time_format(a, now_ms - now_ms % 1000, TIME_ISO8601));
 		break;
 	case SIGV4_FAULT_BODY_HASH:
-		say(ret, 400, S("XAmzContentSHA256Mismatch"), S("The provided 'x-amz-content-sha256' header does not match what was computed."));
+		say(ret, 400, S("XAmzContentSHA256Mismatch"),
+		    S("The provided 'x-amz-content-sha256' header does not match what was computed."));
 		field(a, ret, "ClientComputedContentSHA256", sig->content_hash);
 		field(a, ret, "S3ComputedContentSHA256", sig->body_hash);
 		break;
@@ -248,13 +268,16 @@ static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4
 		say(ret, 403, S("AccessDenied"), S("Access Denied"));
 		break;
 	case SIGV4_FAULT_REGION:
-		malformed(a, sig,
-			  arena_printf(a, "the region '%.*s' is wrong; expecting '%.*s'", STR_ARG(sig->region), STR_ARG(sig->detail)), ret);
+		malformed(
+		        a, sig,
+		        arena_printf(a, "the region '%.*s' is wrong; expecting '%.*s'", STR_ARG(sig->region), STR_ARG(sig->detail)),
+		        ret);
 		field(a, ret, "Region", sig->detail);
 		break;
 	case SIGV4_FAULT_SERVICE:
 		malformed(a, sig,
-			  arena_printf(a, "incorrect service \"%.*s\". This endpoint belongs to \"s3\".", STR_ARG(sig->service)), ret);
+		          arena_printf(a, "incorrect service \"%.*s\". This endpoint belongs to \"s3\".", STR_ARG(sig->service)),
+		          ret);
 		break;
 	case SIGV4_FAULT_KEY_UNKNOWN:
 	case SIGV4_FAULT_KEY_INACTIVE:
@@ -284,8 +307,8 @@ static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4
 	}
 }
 
-void sigv4_fault_words(struct arena *a, enum sigv4_fault fault, const struct sigv4 *sig, enum protocol protocol, bool s3, int64_t now_ms,
-		       struct sigv4_words *ret)
+void sigv4_fault_words(struct arena *a, enum sigv4_fault fault, const struct sigv4 *sig, enum protocol protocol, bool s3,
+                       int64_t now_ms, struct sigv4_words *ret)
 {
 	*ret = (struct sigv4_words){0};
 	if (s3)

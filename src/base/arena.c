@@ -103,6 +103,15 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 	return arena_zalloc(a, n);
 }
 
+bool arena_owns(const struct arena *a, const void *p)
+{
+	const char *at = p;
+	for (const struct arena_chunk *c = a->head; c; c = c->next)
+		if (at >= c->data && at < c->data + c->size)
+			return true;
+	return false;
+}
+
 struct str arena_dup(struct arena *a, struct str s)
 {
 	if (!str_set(s))

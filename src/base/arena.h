@@ -31,6 +31,8 @@ void *arena_zalloc(struct arena *a, size_t n);
 /* A zeroed array; aborts when count * size overflows. */
 void *arena_array(struct arena *a, size_t count, size_t size);
 #define arena_new(a, type) ((type *)arena_zalloc((a), sizeof(type)))
+/* Does p point into memory of this arena? */
+bool arena_owns(const struct arena *a, const void *p);
 
 /* Copies; the copy is NUL-terminated behind its counted bytes. An absent str stays absent. */
 struct str arena_dup(struct arena *a, struct str s);

@@ -1,8 +1,9 @@
 /* HTTP/1.1 as the rest of the program sees it: requests with streamed bodies, replies now or later, files, streams, upgrade.
  *
- * Everything happens on the loop's thread. A request object lives from on_request() until its reply has been sent or the
- * client is gone; its arena lives as long. The server answers itself, with a clear 4xx or 5xx and a closed connection, what never becomes
- * a request: malformed heads, heads or header counts over the limits, slow or idle clients. */
+ * Everything happens on the loop's thread. A request object and its arena live from on_request() until its reply has been handed
+ * over (they are good until the caller returns to the loop) or the client is gone. No callback comes from inside a call made here.
+ * The server answers itself, with a clear 4xx or 5xx and a closed connection, what never becomes a request: malformed heads, heads
+ * or header counts over the limits, slow or idle clients. */
 #pragma once
 #include "base/arena.h"
 #include "io/loop.h"
@@ -14,13 +15,13 @@ struct http_listener;
 struct http_request;
 struct http_tls; /* a server certificate and key, see tls.h */
 
-struct http_limits {            /* 0: the default in brackets */
-	size_t head_bytes;      /* request line and headers together [65536] */
-	unsigned headers;       /* [200] */
-	size_t connections;     /* [20000]; above it new ones wait in the backlog */
-	int64_t head_us;        /* a head must arrive within [20 s] */
-	int64_t idle_us;        /* a kept-alive connection may idle for [75 s] */
-	int64_t stall_us;       /* a body or reply that does not move for [60 s] ends the connection */
+struct http_limits {        /* 0: the default in brackets */
+	size_t head_bytes;  /* request line and headers together [65536] */
+	unsigned headers;   /* [200] */
+	size_t connections; /* [20000]; above it new ones wait in the backlog */
+	int64_t head_us;    /* a head must arrive within [20 s] */
+	int64_t idle_us;    /* a kept-alive connection may idle for [75 s] */
+	int64_t stall_us;   /* a body or reply that does not move for [60 s] ends the connection */
 };
 
 struct http_header {
@@ -29,17 +30,17 @@ struct http_header {
 
 /* What on_request sees. All strs are raw bytes as they came (paths and queries stay percent-encoded: signatures need them). */
 struct http_head {
-	struct str method, target;      /* target: path and query */
-	struct str path, query;         /* query without '?', absent when there was none */
-	struct str host;                /* the Host header */
+	struct str method, target; /* target: path and query */
+	struct str path, query;    /* query without '?', absent when there was none */
+	struct str host;           /* the Host header */
 	const struct http_header *headers;
 	unsigned header_count;
-	int64_t content_length;         /* -1: none given */
-	bool chunked;                   /* body in transfer chunks */
-	bool has_body;                  /* chunked, or content_length > 0 */
+	int64_t content_length; /* -1: none given */
+	bool chunked;           /* body in transfer chunks */
+	bool has_body;          /* chunked, or content_length > 0 */
 	bool expects_continue;
 	bool tls;
-	void *listener_ctx;             /* as given to http_listen */
+	void *listener_ctx; /* as given to http_listen */
 	struct sockaddr_storage peer;
 };
 
@@ -48,9 +49,14 @@ typedef void http_request_fn(void *ctx, struct http_request *r);
 struct http_server *http_server_new(struct loop *l, const struct http_limits *limits, http_request_fn *on_request, void *ctx);
 /* Refuses new connections, lets requests under way finish for at most grace_us, then calls drained(ctx). */
 void http_server_drain(struct http_server *s, int64_t grace_us, loop_fn *drained, void *ctx);
+/* Not from inside one of its callbacks. The server ignores SIGPIPE for the process: whoever starts programs resets that. */
 void http_server_free(struct http_server *s);
-/* Serves a listening socket (made by anybody, in any network namespace); owns the fd from now on, even on failure. tls NULL: plain. */
+/* Serves a listening socket (made by anybody, in any network namespace); owns the fd from now on, even on failure (NULL). tls NULL:
+ * plain. */
 struct http_listener *http_listen(struct http_server *s, int fd, struct http_tls *tls, void *listener_ctx);
+/* Serves one connected, non-blocking socket that came by another way, as if the listener had accepted it; owns it. A listener made
+ * with fd -1 serves these alone. False: the kernel or TLS refused it. */
+bool http_serve(struct http_listener *l, int fd);
 /* Stops listening and ends this listener's connections at once; requests under way get their on_gone. */
 void http_listener_close(struct http_listener *l);
 size_t http_connections(const struct http_server *s);
@@ -63,15 +69,18 @@ struct str http_header_joined(struct http_request *r, struct str name);
 /* The caller's own pointer on a request. */
 void http_set_ctx(struct http_request *r, void *ctx);
 void *http_ctx(const struct http_request *r);
-/* gone(ctx) comes when the client disconnects (or the server is freed) before the reply is complete. After it the request is invalid.
- * It never comes after the reply has been handed over completely. */
+/* gone(ctx) comes when the client disconnects (or the server is freed) before the reply is complete. After it the request is
+ * invalid. It never comes after the reply has been handed over completely. A handler that keeps a request beyond on_request() sets
+ * it. A piece function that waits then gets -ECONNRESET first, and may reply (into the void) to be done with it: gone() does not
+ * follow then. */
 void http_on_gone(struct http_request *r, loop_fn *gone, void *ctx);
 
 /* --- body in. Asking for the body sends "100 Continue" where the client waits for it. A reply given without reading the body
  * closes the connection after it (after draining a little, so that the client reads the reply). */
 
-/* The next piece: fn(ctx, piece, status); status > 0: more may follow, 0: the end (the piece may still hold bytes), negative errno: -ECONNRESET
- * (client gone, cut short), -EPROTO (bad chunking), -ETIMEDOUT. The piece lives until the next call. Not asking is back-pressure. */
+/* The next piece: fn(ctx, piece, status); status > 0: more may follow, 0: the end (the piece may still hold bytes), negative errno:
+ * -ECONNRESET (client gone, cut short), -EPROTO (bad chunking), -ETIMEDOUT. The piece lives until the next call. Not asking is
+ * back-pressure. */
 typedef void http_piece_fn(void *ctx, struct str piece, int status);
 void http_body_next(struct http_request *r, http_piece_fn *fn, void *ctx);
 /* All of it into the request's arena, at most max_bytes: fn(ctx, body, 0), or -EMSGSIZE and as above. */
@@ -79,19 +88,23 @@ void http_body_collect(struct http_request *r, size_t max_bytes, http_piece_fn *
 /* Trailers of a chunked body, after its end. */
 const struct http_header *http_trailers(const struct http_request *r, unsigned *ret_count);
 
-/* --- reply. Headers are copied. Date, Content-Length or Transfer-Encoding and Connection are the server's. HEAD requests: give the same reply
- * as for GET; the body is left out but its length is announced. */
+/* --- reply. Headers are copied. Date, Content-Length or Transfer-Encoding and Connection are the server's. HEAD requests: give the
+ * same reply as for GET; the body is left out but its length is announced. */
 
 /* A whole reply; the body is copied unless it lies in the request's arena. */
 void http_reply(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count, struct str body);
 /* `length` bytes of fd from offset on, by sendfile where plain. Owns fd. */
-void http_reply_file(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count, int fd, uint64_t offset, uint64_t length);
-/* A stream: length -1 is sent in chunks. Then http_reply_write() any number of times: it copies the piece and returns false when more than
- * 256 KiB are waiting; wait then for drained(ctx). http_reply_end() completes it, with trailers if any; http_reply_abort() cuts the connection. */
-void http_reply_start(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count, int64_t length, loop_fn *drained, void *ctx);
+void http_reply_file(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count, int fd,
+                     uint64_t offset, uint64_t length);
+/* A stream: length -1 is sent in chunks. Then http_reply_write() any number of times: it copies the piece and returns false when
+ * more than 256 KiB are waiting; wait then for drained(ctx). http_reply_end() completes it, with trailers if any;
+ * http_reply_abort() cuts the connection. */
+void http_reply_start(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count,
+                      int64_t length, loop_fn *drained, void *ctx);
 bool http_reply_write(struct http_request *r, struct str piece);
 void http_reply_end(struct http_request *r, const struct http_header *trailers, unsigned count);
 void http_reply_abort(struct http_request *r);
-/* 101 Switching Protocols, then the connection's socket is the caller's: fn(ctx, fd, bytes that came early); TLS connections are refused with -ENOTSUP. */
+/* 101 Switching Protocols, then the connection's socket is the caller's: fn(ctx, fd, bytes that came early); TLS connections are
+ * refused with -ENOTSUP. */
 typedef void http_upgraded_fn(void *ctx, int fd, struct str early);
 int http_upgrade(struct http_request *r, const struct http_header *headers, unsigned header_count, http_upgraded_fn *fn, void *ctx);

@@ -1,0 +1,47 @@
+/* What a handler asks of its request besides body and reply. */
+#include "http/conn.h"
+
+const struct http_head *http_head(const struct http_request *r)
+{
+	return &r->head;
+}
+
+struct arena *http_arena(struct http_request *r)
+{
+	return &r->arena;
+}
+
+struct str http_header(const struct http_request *r, struct str name)
+{
+	for (unsigned i = 0; i < r->head.header_count; i++)
+		if (str_ieq(r->head.headers[i].name, name))
+			return r->head.headers[i].value;
+	return STR_NONE;
+}
+
+struct str http_header_joined(struct http_request *r, struct str name)
+{
+	struct str all = STR_NONE;
+	for (unsigned i = 0; i < r->head.header_count; i++) {
+		const struct http_header *h = &r->head.headers[i];
+		if (str_ieq(h->name, name))
+			all = str_set(all) ? ARENA_CAT(&r->arena, all, S(", "), h->value) : h->value;
+	}
+	return all;
+}
+
+void http_set_ctx(struct http_request *r, void *ctx)
+{
+	r->ctx = ctx;
+}
+
+void *http_ctx(const struct http_request *r)
+{
+	return r->ctx;
+}
+
+void http_on_gone(struct http_request *r, loop_fn *gone, void *ctx)
+{
+	r->gone = gone;
+	r->gone_ctx = ctx;
+}

@@ -1,0 +1,108 @@
+/* What single services do differently from their protocol, in one place. */
+#include "wire/codec.h"
+
+static bool api_is(const struct api *api, const char *id)
+{
+	return strcmp(api->id, id) == 0;
+}
+
+bool quirk_is_s3(const struct api *api)
+{
+	return api_is(api, "s3");
+}
+
+bool quirk_times_with_ms(const struct api *api)
+{
+	return quirk_is_s3(api) || api_is(api, "ec2");
+}
+
+/* S3's documents carry names that its model does not keep; everywhere else the root is named after the output's shape. */
+struct str quirk_root_name(const struct api *api, const struct operation *op, const struct shape *output)
+{
+	static const char *const names[][2] = {
+	        {"CompleteMultipartUpload", "CompleteMultipartUploadResult"},
+	        {"CreateMultipartUpload", "InitiateMultipartUploadResult"},
+	        {"CreateSession", "CreateSessionResult"},
+	        {"DeleteObjects", "DeleteResult"},
+	        {"GetBucketAccelerateConfiguration", "AccelerateConfiguration"},
+	        {"GetBucketAcl", "AccessControlPolicy"},
+	        {"GetBucketCors", "CORSConfiguration"},
+	        {"GetBucketLifecycleConfiguration", "LifecycleConfiguration"},
+	        {"GetBucketLogging", "BucketLoggingStatus"},
+	        {"GetBucketNotificationConfiguration", "NotificationConfiguration"},
+	        {"GetBucketRequestPayment", "RequestPaymentConfiguration"},
+	        {"GetBucketTagging", "Tagging"},
+	        {"GetBucketVersioning", "VersioningConfiguration"},
+	        {"GetBucketWebsite", "WebsiteConfiguration"},
+	        {"GetObjectAcl", "AccessControlPolicy"},
+	        {"GetObjectAttributes", "GetObjectAttributesResponse"},
+	        {"GetObjectTagging", "Tagging"},
+	        {"ListBucketAnalyticsConfigurations", "ListBucketAnalyticsConfigurationResult"},
+	        {"ListBucketInventoryConfigurations", "ListInventoryConfigurationsResult"},
+	        {"ListBucketMetricsConfigurations", "ListMetricsConfigurationsResult"},
+	        {"ListBuckets", "ListAllMyBucketsResult"},
+	        {"ListMultipartUploads", "ListMultipartUploadsResult"},
+	        {"ListObjectVersions", "ListVersionsResult"},
+	        {"ListObjects", "ListBucketResult"},
+	        {"ListObjectsV2", "ListBucketResult"},
+	        {"ListParts", "ListPartsResult"},
+	};
+	for (size_t i = 0; quirk_is_s3(api) && i < sizeof(names) / sizeof(*names); i++)
+		if (str_is(api_text(api, op->name), names[i][0]))
+			return str_from(names[i][1]);
+	return api_text(api, output->xml_name ? output->xml_name : output->name);
+}
+
+/* Operations whose requests look exactly like those of their successors. */
+bool quirk_never_routed(const struct api *api, struct str op_name)
+{
+	static const char *const names[] = {"GetBucketLifecycle", "GetBucketNotification", "ListDirectoryBuckets",
+	                                    "PutBucketLifecycle", "PutBucketNotification"};
+	for (size_t i = 0; quirk_is_s3(api) && i < sizeof(names) / sizeof(*names); i++)
+		if (str_is(op_name, names[i]))
+			return true;
+	return false;
+}
+
+struct str quirk_type_prefix(const struct api *api)
+{
+	if (api_is(api, "dynamodb"))
+		return S("com.amazonaws.dynamodb.v20120810#");
+	if (api_is(api, "dynamodbstreams"))
+		return S("com.amazonaws.dynamodb.v20120810#");
+	if (api_is(api, "sqs"))
+		return S("com.amazonaws.sqs#");
+	return S("");
+}
+
+struct str quirk_error_type(const struct api *api, bool server)
+{
+	if (!api_is(api, "lambda"))
+		return STR_NONE;
+	return server ? S("Service") : S("User");
+}
+
+static bool is_query(enum protocol p)
+{
+	return p == PROTOCOL_QUERY || p == PROTOCOL_EC2;
+}
+
+void quirk_malformed(const struct api *api, enum protocol protocol, const struct wire_in *in, struct wire_fault *ret)
+{
+	struct str code = S("SerializationException"), message = in->fault;
+	if (quirk_is_s3(api)) {
+		code = in->syntax ? S("MalformedXML") : S("InvalidArgument");
+		if (in->syntax)
+			message = S("The XML you provided was not well-formed or did not validate against our published schema");
+	} else if (protocol == PROTOCOL_REST_XML) {
+		code = S("InvalidInput");
+	} else if (protocol == PROTOCOL_EC2) {
+		code = in->syntax ? S("MalformedQueryString") : S("InvalidParameterValue");
+	} else if (is_query(protocol)) {
+		code = in->syntax ? S("MalformedQueryString") : S("MalformedInput");
+	} else if (api_is(api, "lambda") && in->syntax) {
+		code = S("InvalidRequestContentException");
+		message = ARENA_CAT(in->arena, S("Could not parse request body into json: "), in->fault);
+	}
+	*ret = (struct wire_fault){.code = code, .message = message, .status = 400};
+}

@@ -93,6 +93,29 @@ const struct api *model_api_by_signing_name(struct str signing_name, const struc
 	return NULL;
 }
 
+bool model_is_set(const struct shape *shape, const void *at)
+{
+	switch (shape->kind) {
+	case SHAPE_STRUCTURE:
+		return *(void *const *)at != NULL;
+	case SHAPE_LIST:
+	case SHAPE_MAP:
+		return ((const struct any_list *)at)->set;
+	case SHAPE_BOOLEAN:
+		return ((const struct opt_bool *)at)->set;
+	case SHAPE_INTEGER:
+	case SHAPE_LONG:
+		return ((const struct opt_int *)at)->set;
+	case SHAPE_FLOAT:
+	case SHAPE_DOUBLE:
+		return ((const struct opt_double *)at)->set;
+	case SHAPE_TIMESTAMP:
+		return ((const struct opt_time *)at)->set;
+	default:
+		return str_set(*(const struct str *)at);
+	}
+}
+
 static void copy_value(struct arena *a, const struct api *api, const struct shape *shape, const void *from, void *to);
 
 static void copy_structure(struct arena *a, const struct api *api, const struct shape *shape, const char *from, char *to)

@@ -171,9 +171,12 @@ const struct api *model_api(struct str id);
 /* By the service name in a credential scope; several APIs may share one (dynamodb): NULL-terminated walk from `after`. */
 const struct api *model_api_by_signing_name(struct str signing_name, const struct api *after);
 
+/* Is the member at `at`, whose target is `shape`, there? Structures lie behind their pointer. */
+bool model_is_set(const struct shape *shape, const void *at);
 /* Checks a filled struct against its shape: required members, lengths, ranges, patterns, enums. Returns true when it holds;
  * else *ret_message gets AWS's text ("1 validation error detected: Value '...' at '...' failed to satisfy constraint: Member must ...")
- * and *ret_missing is set when the (first) fault is a missing member. Works for our own state records too. */
+ * and *ret_missing is set when the (first) fault is a missing member. Works for our own state records too.
+ * Idempotency tokens are filled in before; streaming members are not looked at. */
 bool model_check(struct arena *a, const struct api *api, const struct shape *shape, const void *value, struct str *ret_message, bool *ret_missing);
 /* Deep copy into another arena. */
 void model_copy(struct arena *a, const struct api *api, const struct shape *shape, const void *from, void *to);

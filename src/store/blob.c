@@ -1,8 +1,7 @@
 /* Ids are 128 random bits, so names never collide and never tell anything; the first two digits name one of 256 folders,
- * which keeps folders small. Sealing is fsync, link, fsync of the folder: a name that can be seen has its bytes. Folders
- * are made on first use and kept open, so that sealing pays for one path component only.
- *
- * Where the file system cannot make unnamed files (O_TMPFILE), temporary ones are named `tmp/<random>` and renamed. */
+ * which keeps folders small. A blob is written as `.<name>` in its folder and sealed by fsync, rename, fsync of the folder:
+ * a name that can be seen has its bytes. Writing it in its own folder, under a name, needs neither /proc nor the right to move
+ * files between folders, which a sandboxed role does not have. Folders are made on first use and kept open. */
 #include "store/blob.h"
 
 #include "base/hash.h"
@@ -21,17 +20,19 @@
 enum { FOLDERS = 256 };
 
 struct blobs {
-	int dir, tmp;
+	int dir;
 	bool ephemeral;
-	pthread_mutex_t lock; /* guards folders */
+	pthread_mutex_t lock; /* guards what follows */
 	int folders[FOLDERS]; /* -1: not open yet */
+	bool fresh[FOLDERS];  /* made, but its own name is not yet durable */
 };
 
 struct blob {
 	struct blobs *b;
-	int fd;
+	int fd, folder;
 	uint64_t size;
-	char name[BLOB_ID_LEN + 1]; /* in tmp; empty: the file has no name */
+	char id[BLOB_ID_LEN + 1];
+	char name[BLOB_ID_LEN + 1]; /* in the folder while it is written: a dot and the id without its first two digits */
 };
 
 static void id_make(char id[static BLOB_ID_LEN + 1])
@@ -51,33 +52,27 @@ static int id_folder(struct str id)
 	return id.n == BLOB_ID_LEN && hex_decode(id, bits, sizeof(bits)) ? bits[0] : -1;
 }
 
-static int dir_make(int at, const char *name, bool sync)
+static int dir_open(int at, const char *name)
 {
-	if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	if (sync && at != AT_FDCWD && fsync(at) < 0)
-		return -errno;
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
 }
 
 int blobs_open(struct blobs **ret, const char *dir, bool ephemeral)
 {
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	int fd = dir_open(AT_FDCWD, dir);
+	if (fd < 0)
+		return fd;
 	struct blobs *b = calloc(1, sizeof(*b));
 	if (!b)
 		die("out of memory (blobs)");
+	b->dir = fd;
 	b->ephemeral = ephemeral;
 	for (int i = 0; i < FOLDERS; i++)
 		b->folders[i] = -1;
 	pthread_mutex_init(&b->lock, NULL);
-	b->tmp = -1;
-	int r = b->dir = dir_make(AT_FDCWD, dir, false);
-	if (r >= 0)
-		r = b->tmp = dir_make(b->dir, "tmp", !ephemeral);
-	if (r < 0) {
-		blobs_close(b);
-		return r;
-	}
 	*ret = b;
 	return 0;
 }
@@ -89,10 +84,7 @@ void blobs_close(struct blobs *b)
 	for (int i = 0; i < FOLDERS; i++)
 		if (b->folders[i] >= 0)
 			close(b->folders[i]);
-	if (b->tmp >= 0)
-		close(b->tmp);
-	if (b->dir >= 0)
-		close(b->dir);
+	close(b->dir);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
@@ -105,9 +97,11 @@ static int folder_fd(struct blobs *b, int folder, bool make)
 	pthread_mutex_lock(&b->lock);
 	int fd = b->folders[folder];
 	if (fd < 0) {
-		fd = openat(b->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd < 0)
-			fd = errno == ENOENT && make ? dir_make(b->dir, name, !b->ephemeral) : -errno;
+		fd = dir_open(b->dir, name);
+		if (fd == -ENOENT && make) {
+			b->fresh[folder] = true;
+			fd = mkdirat(b->dir, name, 0700) < 0 && errno != EEXIST ? -errno : dir_open(b->dir, name);
+		}
 		if (fd >= 0)
 			b->folders[folder] = fd;
 	}
@@ -115,25 +109,46 @@ static int folder_fd(struct blobs *b, int folder, bool make)
 	return fd;
 }
 
+/* Makes the folder's entries durable. */
+static int folder_sync(struct blobs *b, int folder)
+{
+	if (b->ephemeral)
+		return 0;
+	pthread_mutex_lock(&b->lock);
+	bool fresh = b->fresh[folder];
+	int fd = b->folders[folder];
+	pthread_mutex_unlock(&b->lock);
+	if (fsync(fd) < 0)
+		return -errno;
+	if (!fresh)
+		return 0;
+	if (fsync(b->dir) < 0)
+		return -errno;
+	pthread_mutex_lock(&b->lock);
+	b->fresh[folder] = false;
+	pthread_mutex_unlock(&b->lock);
+	return 0;
+}
+
 /* --- writing */
 
 int blob_create(struct blobs *b, struct blob **ret)
 {
-	struct blob *w = calloc(1, sizeof(*w));
-	if (!w)
+	struct blob w = {.b = b};
+	id_make(w.id);
+	w.name[0] = '.';
+	memcpy(w.name + 1, w.id + 2, BLOB_ID_LEN - 1);
+	w.folder = id_folder(str_from(w.id));
+	int folder = folder_fd(b, w.folder, true);
+	if (folder < 0)
+		return folder;
+	w.fd = openat(folder, w.name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	if (w.fd < 0)
+		return -errno;
+	*ret = malloc(sizeof(w));
+	if (!*ret)
 		die("out of memory (blob)");
-	w->b = b;
-	w->fd = openat(b->tmp, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (w->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
-		id_make(w->name);
-		w->fd = openat(b->tmp, w->name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-	}
-	if (w->fd < 0) {
-		int e = errno;
-		free(w);
-		return -e;
-	}
-	*ret = w;
+	**ret = w;
 	return 0;
 }
 
@@ -162,48 +177,35 @@ int blob_fd(const struct blob *w)
 	return w->fd;
 }
 
-void blob_drop(struct blob *w)
+static void blob_free(struct blob *w)
 {
-	if (!w)
-		return;
-	if (w->name[0])
-		unlinkat(w->b->tmp, w->name, 0);
 	close(w->fd);
 	free(w);
 }
 
-static int blob_link(struct blob *w, int folder, const char *name)
+void blob_drop(struct blob *w)
 {
-	char self[32];
-	if (w->name[0]) {
-		if (renameat2(w->b->tmp, w->name, folder, name, RENAME_NOREPLACE) < 0)
-			return -errno;
-		w->name[0] = '\0';
-		return 0;
-	}
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", w->fd);
-	return linkat(AT_FDCWD, self, folder, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+	if (!w)
+		return;
+	unlinkat(folder_fd(w->b, w->folder, false), w->name, 0);
+	blob_free(w);
 }
 
 int blob_seal(struct blob *w, char ret_id[static BLOB_ID_LEN + 1])
 {
-	char id[BLOB_ID_LEN + 1];
-	id_make(id);
-	int folder = folder_fd(w->b, id_folder(str_from(id)), true);
-	int r = folder < 0 ? folder : 0;
-	if (r == 0 && !w->b->ephemeral && fsync(w->fd) < 0)
-		r = -errno;
-	if (r == 0 && fchmod(w->fd, 0400) < 0)
-		r = -errno;
-	if (r == 0)
-		r = blob_link(w, folder, id + 2);
-	if (r == 0 && !w->b->ephemeral && fsync(folder) < 0) {
-		r = -errno;
-		unlinkat(folder, id + 2, 0);
+	int folder = folder_fd(w->b, w->folder, false);
+	if (folder < 0 || (!w->b->ephemeral && fsync(w->fd) < 0) || fchmod(w->fd, 0400) < 0 ||
+	    renameat2(folder, w->name, folder, w->id + 2, RENAME_NOREPLACE) < 0) {
+		int r = folder < 0 ? folder : -errno;
+		blob_drop(w);
+		return r;
 	}
-	if (r == 0)
-		memcpy(ret_id, id, sizeof(id));
-	blob_drop(w);
+	int r = folder_sync(w->b, w->folder);
+	if (r < 0)
+		unlinkat(folder, w->id + 2, 0);
+	else
+		memcpy(ret_id, w->id, sizeof(w->id));
+	blob_free(w);
 	return r;
 }
 
@@ -250,8 +252,7 @@ static DIR *dir_list(int fd)
 	return d;
 }
 
-/* Deletes the unwanted files of one folder; those whose name does not make an id with prefix are not ours and stay. wanted NULL:
- * everything goes. */
+/* Deletes what is unwanted of one folder: blobs, and beginnings of blobs; files with other names are not ours and stay. */
 static int64_t folder_sweep(int fd, const char *prefix, blob_wanted_fn *wanted, void *ctx)
 {
 	DIR *d = dir_list(fd);
@@ -259,11 +260,12 @@ static int64_t folder_sweep(int fd, const char *prefix, blob_wanted_fn *wanted, 
 		return -errno;
 	int64_t gone = 0;
 	for (struct dirent *e; (e = readdir(d));) {
-		char id[BLOB_ID_LEN + 1];
-		int n = snprintf(id, sizeof(id), "%s%s", prefix, e->d_name);
+		char id[BLOB_ID_LEN + 2];
+		bool begun = e->d_name[0] == '.';
+		int n = snprintf(id, sizeof(id), "%s%s", prefix, e->d_name + begun);
 		if (n != BLOB_ID_LEN || id_folder(str_from(id)) < 0)
 			continue;
-		if (wanted && wanted(ctx, str_from(id)))
+		if (!begun && wanted(ctx, str_from(id)))
 			continue;
 		if (unlinkat(fd, e->d_name, 0) == 0)
 			gone++;
@@ -274,7 +276,7 @@ static int64_t folder_sweep(int fd, const char *prefix, blob_wanted_fn *wanted, 
 
 int64_t blobs_sweep(struct blobs *b, blob_wanted_fn *wanted, void *ctx)
 {
-	int64_t gone = folder_sweep(b->tmp, "", NULL, NULL);
+	int64_t gone = 0;
 	for (int i = 0; i < FOLDERS && gone >= 0; i++) {
 		char prefix[3];
 		snprintf(prefix, sizeof(prefix), "%02x", i);

@@ -1,9 +1,8 @@
 /* Content files: the bytes of objects, packages and images, which do not go in the store.
  *
- * A blob is written once under a name nobody can guess or reach (an unnamed temporary file), sealed, and from then on never
- * changes; a record in the store that holds its id makes it part of the cloud. The order that keeps promises is: write,
- * seal, commit the record; and to delete: commit without the record, then delete. A crash in between leaves a file
- * that no record names, and the sweep at start-up removes it.
+ * A blob is written once under a temporary name, sealed, and from then on never changes; a record in the store that holds its id
+ * makes it part of the cloud. The order that keeps promises is: write, seal, commit the record; and to delete: commit without the
+ * record, then delete. A crash in between leaves a file that no record names, and the sweep at start-up removes it.
  *
  * Functions here block on the disk: the loop calls only the cheap ones (marked), threads of io/work the others. One blob
  * belongs to one thread at a time; different ones go on in parallel. */

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -217,6 +218,15 @@ void loop_on_round(struct loop *l, loop_fn *fn, void *ctx)
 	l->round[l->round_count++].ctx = ctx;
 }
 
+void loop_off_round(struct loop *l, loop_fn *fn, void *ctx)
+{
+	for (unsigned i = 0; i < l->round_count; i++)
+		if (l->round[i].fn == fn && l->round[i].ctx == ctx) {
+			memmove(&l->round[i], &l->round[i + 1], (--l->round_count - i) * sizeof(l->round[0]));
+			return;
+		}
+}
+
 /* --- signals and children */
 
 static void signals_read(void *ctx, uint32_t events)
@@ -339,9 +349,16 @@ int64_t loop_now_us(const struct loop *l)
 	return l->now_us;
 }
 
+static void round_end(struct loop *l)
+{
+	for (unsigned i = 0; i < l->round_count; i++)
+		l->round[i].fn(l->round[i].ctx);
+}
+
 void loop_turn(struct loop *l, int64_t timeout_us)
 {
 	struct epoll_event events[EVENTS_MAX];
+	round_end(l); /* what was done outside of rounds must not wait for the next event */
 	if (l->timers) {
 		int64_t until = l->heap[0]->due_us - clock_mono_us();
 		if (until < 0)
@@ -360,8 +377,7 @@ void loop_turn(struct loop *l, int64_t timeout_us)
 			f->fn(f->ctx, events[i].events);
 	}
 	timers_fire(l);
-	for (unsigned i = 0; i < l->round_count; i++)
-		l->round[i].fn(l->round[i].ctx);
+	round_end(l);
 	dead_free(l);
 }
 

@@ -38,6 +38,8 @@ void loop_remove_timer(struct loop *l, struct loop_timer *t);
 void loop_post(struct loop *l, loop_fn *fn, void *ctx);
 /* Runs fn(ctx) at the end of every round, before waiting again: where batches are flushed. */
 void loop_on_round(struct loop *l, loop_fn *fn, void *ctx);
+/* Ends that. Not from inside such a call. */
+void loop_off_round(struct loop *l, loop_fn *fn, void *ctx);
 /* Delivers signals to fn(ctx, signo) on the loop; blocks them for the process. At most once a signal. */
 typedef void loop_signal_fn(void *ctx, int signo);
 int loop_add_signal(struct loop *l, int signo, loop_signal_fn *fn, void *ctx);

@@ -88,8 +88,9 @@ struct store_ops {
 	bool (*changes)(struct store_reader *r, uint64_t after, store_change_fn *fn, void *ctx);
 	void (*leases)(struct store_reader *r, store_lease_fn *fn, void *ctx);
 
-	/* Takes the transaction over; it comes back through store_finish(), in order of submission. */
-	void (*submit)(struct store_backend *b, struct store_txn *t);
+	/* Takes over transactions linked by next, which were committed in one round of the loop; they come back through
+	 * store_finish(), in order. */
+	void (*submit)(struct store_backend *b, struct store_txn *first, struct store_txn *last);
 };
 extern const struct store_ops store_lmdb;
 
@@ -104,6 +105,8 @@ struct store {
 	int wake; /* eventfd: finished is not empty */
 	struct loop_fd *wake_watch;
 
+	struct store_txn *committed, **committed_last; /* in this round of the loop */
+
 	struct list watches;
 	bool delivering, dead_watches;
 	struct list leases;
@@ -112,6 +115,9 @@ struct store {
 
 /* From any thread: these transactions, linked by next, are done (result, revision, changed are set). */
 void store_finish(struct store *s, struct store_txn *first, struct store_txn *last);
+
+/* Queues a transaction for the backend until the end of the loop's round. */
+void store_submit(struct store_txn *t);
 
 /* txn.c */
 void txn_release(struct store_txn *t);

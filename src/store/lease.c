@@ -66,7 +66,7 @@ static void lease_submit(struct store *s, enum store_txn_kind kind, int64_t id, 
 	                             .lease_deadline_ms = lease_wall_ms() + ttl_ms,
 	                             .done = lease_txn_done,
 	                             .ctx = lt};
-	s->ops->submit(s->backend, &lt->txn);
+	store_submit(&lt->txn);
 }
 
 static struct str lease_key(const int64_t *id)

@@ -102,4 +102,4 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "lmdb_order");
 
 int lmdb_commit_start(struct store_backend *b);
 void lmdb_commit_stop(struct store_backend *b);
-void lmdb_submit(struct store_backend *b, struct store_txn *t);
+void lmdb_submit(struct store_backend *b, struct store_txn *first, struct store_txn *last);

@@ -424,14 +424,14 @@ void lmdb_commit_stop(struct store_backend *b)
 	pthread_mutex_destroy(&b->lock);
 }
 
-void lmdb_submit(struct store_backend *b, struct store_txn *t)
+void lmdb_submit(struct store_backend *b, struct store_txn *first, struct store_txn *last)
 {
-	t->next = NULL;
+	last->next = NULL;
 	pthread_mutex_lock(&b->lock);
-	bool first = b->queue == NULL;
-	*b->queue_last = t;
-	b->queue_last = &t->next;
-	if (first)
+	bool idle = b->queue == NULL;
+	*b->queue_last = first;
+	b->queue_last = &last->next;
+	if (idle)
 		pthread_cond_signal(&b->more);
 	pthread_mutex_unlock(&b->lock);
 }

@@ -50,8 +50,30 @@ static void store_deliver(void *ctx, uint32_t events)
 	}
 }
 
+void store_submit(struct store_txn *t)
+{
+	struct store *s = t->store;
+	t->next = NULL;
+	*s->committed_last = t;
+	s->committed_last = &t->next;
+}
+
+/* All that one round has committed goes over together: handed over one by one, the first would be synced alone and the
+ * others would wait for that. */
+static void store_hand_over(void *ctx)
+{
+	struct store *s = ctx;
+	if (!s->committed)
+		return;
+	struct store_txn *first = s->committed, *last = container_of(s->committed_last, struct store_txn, next);
+	s->committed = NULL;
+	s->committed_last = &s->committed;
+	s->ops->submit(s->backend, first, last);
+}
+
 static void store_free(struct store *s)
 {
+	loop_off_round(s->loop, store_hand_over, s);
 	loop_remove_fd(s->loop, s->wake_watch);
 	if (s->wake >= 0)
 		close(s->wake);
@@ -67,6 +89,7 @@ int store_open(struct store **ret, struct loop *l, const struct store_config *co
 	s->ops = &store_lmdb;
 	s->loop = l;
 	s->finished_last = &s->finished;
+	s->committed_last = &s->committed;
 	list_init(&s->watches);
 	list_init(&s->leases);
 	pthread_mutex_init(&s->lock, NULL);
@@ -80,6 +103,7 @@ int store_open(struct store **ret, struct loop *l, const struct store_config *co
 		return r;
 	}
 	lease_open(s);
+	loop_on_round(l, store_hand_over, s);
 	*ret = s;
 	return 0;
 }
@@ -89,6 +113,7 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	lease_close(s);
+	store_hand_over(s);
 	s->ops->close(s->backend);
 	for (struct store_txn *t = store_take_finished(s), *next; t; t = next) {
 		next = t->next;

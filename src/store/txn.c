@@ -278,7 +278,7 @@ void store_commit(struct store_txn *t, store_done *done, void *ctx)
 	if (t->result)
 		store_finish(t->store, t, t);
 	else if (dirty)
-		t->store->ops->submit(t->store->backend, t);
+		store_submit(t);
 	else
 		done(ctx, 0, t->store->revision);
 }

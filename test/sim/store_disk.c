@@ -160,14 +160,13 @@ static void a_full_disk_for_blobs(void **state)
 	blobs_close(b);
 }
 
-/* Mounting anywhere but in a namespace that is surely our own would harm the machine. */
+/* Mounting anywhere but in a namespace that is surely our own would harm the machine: it must be a new one. */
 static bool own_mounts(void)
 {
-	char ours[64] = "", init[64] = "";
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return false;
-	return readlink("/proc/self/ns/mnt", ours, sizeof(ours) - 1) > 0 &&
-	       readlink("/proc/1/ns/mnt", init, sizeof(init) - 1) > 0 && strcmp(ours, init) != 0;
+	char before[64] = "", after[64] = "";
+	return readlink("/proc/self/ns/mnt", before, sizeof(before) - 1) > 0 && unshare(CLONE_NEWNS) == 0 &&
+	       readlink("/proc/self/ns/mnt", after, sizeof(after) - 1) > 0 && strcmp(before, after) != 0 &&
+	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 int main(void)

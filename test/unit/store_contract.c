@@ -762,7 +762,7 @@ static bool gone_within(struct fixture *f, const char *key, int ms)
 static void leased_keys_go_with_their_lease(void **state)
 {
 	struct fixture *f = *state;
-	int64_t lease = store_lease_grant(f->store, 60), other = store_lease_grant(f->store, 60000);
+	int64_t lease = store_lease_grant(f->store, 500), other = store_lease_grant(f->store, 60000);
 	assert_true(lease && other && lease != other);
 	assert_int_equal(put_leased(f, "a", lease), 0);
 	assert_int_equal(put_leased(f, "b", lease), 0);
@@ -777,7 +777,7 @@ static void leased_keys_go_with_their_lease(void **state)
 	assert_int_equal(v.lease, other);
 	store_abort(t);
 	store_watch(f->store, S(""), STR_NONE, store_revision(f->store), note_event, f);
-	assert_true(gone_within(f, "a", 1000));
+	assert_true(gone_within(f, "a", 3000));
 	turn(f);
 	assert_str(walk(f, S(""), STR_NONE, false), "c d e");
 	assert_str(buf_str(&f->seen), "8 -a\n8 -b\n");
@@ -786,33 +786,33 @@ static void leased_keys_go_with_their_lease(void **state)
 	assert_int_equal(store_lease_renew(f->store, other), 0);
 	store_lease_revoke(f->store, other);
 	store_lease_revoke(f->store, other);
-	assert_true(gone_within(f, "c", 1000));
+	assert_true(gone_within(f, "c", 3000));
 	assert_str(walk(f, S(""), STR_NONE, false), "d");
 }
 
 static void renewed_leases_live_on(void **state)
 {
 	struct fixture *f = *state;
-	int64_t lease = store_lease_grant(f->store, 80);
+	int64_t lease = store_lease_grant(f->store, 400);
 	assert_int_equal(put_leased(f, "a", lease), 0);
 	for (int i = 0; i < 6; i++) {
-		assert_false(gone_within(f, "a", 25));
+		assert_false(gone_within(f, "a", 90));
 		assert_int_equal(store_lease_renew(f->store, lease), 0);
 	}
-	assert_true(gone_within(f, "a", 1000));
+	assert_true(gone_within(f, "a", 3000));
 }
 
 static void leases_survive_a_restart(void **state)
 {
 	struct fixture *f = *state;
-	int64_t brief = store_lease_grant(f->store, 50), lasting = store_lease_grant(f->store, 60000);
+	int64_t brief = store_lease_grant(f->store, 300), lasting = store_lease_grant(f->store, 60000);
 	assert_int_equal(put_leased(f, "a", brief), 0);
 	assert_int_equal(put_leased(f, "b", lasting), 0);
 	fixture_close(f);
-	usleep(60000);
+	usleep(310000);
 	fixture_open(f);
 	assert_int_equal(store_lease_renew(f->store, lasting), 0);
-	assert_true(gone_within(f, "a", 1000));
+	assert_true(gone_within(f, "a", 3000));
 	assert_str(get(f, "b"), "v");
 }
 

@@ -19,6 +19,7 @@ struct cloud;
 struct service;
 struct service_op;
 struct http_request;
+struct call;
 
 enum call_step {
 	CALL_OK,   /* commit what was written and answer with `out` */

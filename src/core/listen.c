@@ -17,8 +17,7 @@ static struct listener *open_with(struct cloud *cloud, int fd, listener_fn *fn, 
 		abort();
 	l->fn = fn;
 	l->ctx = ctx;
-	/* The gate's own requests are told by an absent listener_ctx. */
-	l->http = http_listen(cloud->http, fd, NULL, fn ? l : NULL);
+	l->http = http_listen(cloud->http, fd, NULL, l);
 	if (!l->http) {
 		free(l);
 		return NULL;
@@ -47,10 +46,15 @@ void listener_close(struct listener *l)
 bool listener_take(struct http_request *r)
 {
 	struct listener *l = http_head(r)->listener_ctx;
-	if (!l)
+	if (!l || !l->fn)
 		return false;
 	l->fn(l->ctx, r);
 	return true;
+}
+
+bool listener_is_inside(const struct http_request *r)
+{
+	return http_head(r)->listener_ctx != NULL;
 }
 
 struct str listen_method(const struct http_request *r)

@@ -24,6 +24,8 @@ void listener_close(struct listener *l);
 
 /* For whoever receives the server's requests (the gate): true: r came in by a listener of listener_open() and is handed to it. */
 bool listener_take(struct http_request *r);
+/* Did it come in by a listener inside a sandbox (of either kind), not by the public door? */
+bool listener_is_inside(const struct http_request *r);
 
 struct str listen_method(const struct http_request *r);
 struct str listen_path(const struct http_request *r);                    /* still percent-encoded, without the query */

@@ -58,6 +58,8 @@ void conn_request_free(struct http_conn *c)
 	c->req = NULL;
 	if (r->head.chunked)
 		transfer_done(&r->transfer);
+	if (r->kept)
+		return;
 	arena_reset(&r->arena);
 	if (s->free_count == REQUESTS_KEPT || r->arena.end - r->arena.at > ARENA_KEPT_BYTES) {
 		arena_done(&r->arena);

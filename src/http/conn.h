@@ -65,6 +65,7 @@ struct http_request {
 	bool is_head, chunked; /* leave the body out; send it in chunks */
 	bool waiting;          /* the writer was told to wait */
 	bool close;            /* the reply's head says so */
+	bool kept;             /* outlives its connection: http_keep() */
 	bool counted;          /* the stream's length was announced; this much is still owed: */
 	uint64_t owed;
 	http_upgraded_fn *upgraded;

@@ -74,6 +74,10 @@ void *http_ctx(const struct http_request *r);
  * it. A piece function that waits then gets -ECONNRESET first, and may reply (into the void) to be done with it: gone() does not
  * follow then. */
 void http_on_gone(struct http_request *r, loop_fn *gone, void *ctx);
+/* From inside gone(): keeps the request's head, collected body and arena, and nothing else of it, until http_release(). For work that
+ * cannot be called back and still reads them. */
+void http_keep(struct http_request *r);
+void http_release(struct http_request *r);
 
 /* --- body in. Asking for the body sends "100 Continue" where the client waits for it. A reply given without reading the body
  * closes the connection after it (after draining a little, so that the client reads the reply). */

@@ -1,6 +1,8 @@
 /* What a handler asks of its request besides body and reply. */
 #include "http/conn.h"
 
+#include <stdlib.h>
+
 const struct http_head *http_head(const struct http_request *r)
 {
 	return &r->head;
@@ -44,4 +46,15 @@ void http_on_gone(struct http_request *r, loop_fn *gone, void *ctx)
 {
 	r->gone = gone;
 	r->gone_ctx = ctx;
+}
+
+void http_keep(struct http_request *r)
+{
+	r->kept = true;
+}
+
+void http_release(struct http_request *r)
+{
+	arena_done(&r->arena);
+	free(r);
 }

@@ -95,6 +95,11 @@ struct wire_error {
 void wire_encode_error(struct arena *a, const struct wire_target *target, const struct wire_error *error, struct str request_id,
                        struct buf *body, struct wire_reply *ret);
 
+/* ---- Our own records: a structure as CBOR, by the same tables ---- */
+/* Fills the zeroed struct `ret`; False: the bytes are not such a structure. */
+bool wire_record_read(struct arena *a, const struct api *api, const struct shape *s, struct str bytes, void *ret);
+void wire_record_write(struct arena *a, const struct api *api, const struct shape *s, const void *value, struct buf *out);
+
 /* ---- The client's side ---- */
 
 struct wire_out_request {

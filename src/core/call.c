@@ -1,0 +1,206 @@
+/* The face of a call that handlers use; the walk itself is gate.c's. */
+#include "core/gate_call.h"
+
+#include "base/log.h"
+#include "base/uri.h"
+
+#include <arpa/inet.h>
+
+struct store_txn *call_txn(struct call *c)
+{
+	struct gate_call *g = gate_call_of(c);
+	if (!g->txn)
+		g->txn = store_begin(c->cloud->store, c->arena);
+	return g->txn;
+}
+
+int call_fail(struct call *c, const char *code, unsigned status, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	c->error = (struct call_error){.code = arena_dup(c->arena, str_from(code)),
+	                               .message = arena_vprintf(c->arena, fmt, ap),
+	                               .status = status,
+	                               .receiver = status >= 500};
+	va_end(ap);
+	return CALL_FAIL;
+}
+
+int call_broken(struct call *c, const char *fmt, ...)
+{
+	struct arena CLEAN_ARENA a = {0};
+	va_list ap;
+	va_start(ap, fmt);
+	struct str what = arena_vprintf(&a, fmt, ap);
+	va_end(ap);
+	log_error("request %.*s, %.*s: %.*s", STR_ARG(c->request_id),
+	          STR_ARG(c->op ? api_text(c->service->api, c->op->name) : S("?")), STR_ARG(what));
+	return call_fail(c, "InternalFailure", 500,
+	                 "The request processing has failed because of an unknown error, exception or failure.");
+}
+
+int call_field(struct call *c, const char *name, struct str value)
+{
+	struct str_map_entry *e = LIST_ADD(c->arena, &c->error.fields);
+	e->key = arena_dup(c->arena, str_from(name));
+	e->value = arena_dup(c->arena, value);
+	return CALL_FAIL;
+}
+
+int call_wait(struct call *c, call_resume_fn *resume, call_gone_fn *gone)
+{
+	struct gate_call *g = gate_call_of(c);
+	g->resume = resume;
+	g->gone_fn = gone;
+	g->waiting = true;
+	return CALL_WAIT;
+}
+
+void call_resume(struct call *c)
+{
+	gate_go(gate_call_of(c));
+}
+
+static void hooks_add(struct gate_hooks *h, void (*fn)(struct call *))
+{
+	if (h->n == HOOKS_MAX)
+		die("more than %d hooks on one call", HOOKS_MAX);
+	h->fn[h->n++] = fn;
+}
+
+void call_after_commit(struct call *c, void (*fn)(struct call *c))
+{
+	hooks_add(&gate_call_of(c)->after_commit, fn);
+}
+
+void call_on_free(struct call *c, void (*fn)(struct call *c))
+{
+	hooks_add(&gate_call_of(c)->on_free, fn);
+}
+
+struct str call_header(const struct call *c, struct str name)
+{
+	return c->http ? http_header(c->http, name) : STR_NONE;
+}
+
+struct str call_query(const struct call *c, struct str name)
+{
+	if (!c->http)
+		return STR_NONE;
+	struct str rest = http_head(c->http)->query;
+	struct uri_part part;
+	while (uri_next_part(&rest, &part))
+		if (str_eq(uri_decode_form(c->arena, part.name), name))
+			return uri_decode_form(c->arena, part.value);
+	return STR_NONE;
+}
+
+struct str call_source_ip(const struct call *c)
+{
+	if (!c->http)
+		return STR_NONE;
+	const struct sockaddr_storage *peer = &http_head(c->http)->peer;
+	char text[INET6_ADDRSTRLEN] = "127.0.0.1";
+	if (peer->ss_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, text, sizeof(text));
+	else if (peer->ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, text, sizeof(text));
+	return arena_dup(c->arena, str_from(text));
+}
+
+bool call_over_tls(const struct call *c)
+{
+	return c->http && http_head(c->http)->tls;
+}
+
+void call_reply_header(struct call *c, struct str name, struct str value)
+{
+	struct gate_call *g = gate_call_of(c);
+	if (g->reply_header_count == g->reply_header_cap) {
+		unsigned cap = g->reply_header_cap ? g->reply_header_cap * 2 : 8;
+		struct http_header *more = arena_array(c->arena, cap, sizeof(*more));
+		if (g->reply_header_count)
+			memcpy(more, g->reply_headers, g->reply_header_count * sizeof(*more));
+		g->reply_headers = more;
+		g->reply_header_cap = cap;
+	}
+	g->reply_headers[g->reply_header_count++] =
+	        (struct http_header){.name = arena_dup(c->arena, name), .value = arena_dup(c->arena, value)};
+}
+
+void call_reply_status(struct call *c, unsigned status)
+{
+	gate_call_of(c)->reply_status = status;
+}
+
+/* --- permissions */
+
+static bool authz_refuse(struct call *c, struct str message)
+{
+	unsigned status = 403;
+	const char *code = "AccessDenied";
+	switch (c->protocol) {
+	case PROTOCOL_EC2:
+		code = "UnauthorizedOperation";
+		break;
+	case PROTOCOL_JSON10:
+	case PROTOCOL_JSON11:
+	case PROTOCOL_CBOR:
+		code = "AccessDeniedException";
+		status = 400;
+		break;
+	case PROTOCOL_REST_JSON:
+		code = "AccessDeniedException";
+		break;
+	default:
+		break;
+	}
+	call_fail(c, code, status, "%.*s", STR_ARG(message));
+	return false;
+}
+
+bool call_authorize(struct call *c, struct authz *az)
+{
+	struct gate_call *g = gate_call_of(c);
+	struct authz_decision d = {0};
+	struct principal_policies policies = {0};
+	if (c->caller->kind != PRINCIPAL_ROOT && c->caller->kind != PRINCIPAL_ANONYMOUS && c->caller->kind != PRINCIPAL_SERVICE)
+		c->cloud->identity.policies(c->cloud->identity.ctx, c->caller, &policies);
+	authz_decide(c, c->caller, &policies, az, &d);
+	audit_add(gate_audit(g->gate), c, c->caller, az, &d);
+	return d.result == AUTHZ_ALLOW || authz_refuse(c, authz_message(c->arena, c->caller, az, &d));
+}
+
+bool call_allowed(struct call *c, const char *action, struct str resource)
+{
+	struct authz az = {.action = str_from(action), .resource = resource};
+	return call_authorize(c, &az);
+}
+
+void authz_add(struct call *c, struct authz *az, const char *name, struct str value)
+{
+	if (!str_set(value))
+		return;
+	struct authz_key *keys = arena_array(c->arena, az->key_count + 1u, sizeof(*keys));
+	if (az->key_count)
+		memcpy(keys, az->keys, az->key_count * sizeof(*keys));
+	struct authz_key *k = &keys[az->key_count++];
+	k->name = str_from(name);
+	*LIST_ADD(c->arena, &k->values) = value;
+	az->keys = keys;
+}
+
+void authz_add_tags(struct call *c, struct authz *az, const char *prefix, const struct str_map *tags)
+{
+	for (uint32_t i = 0; i < tags->n; i++) {
+		struct str name = ARENA_CAT(c->arena, str_from(prefix), S("/"), tags->v[i].key);
+		authz_add(c, az, name.p, tags->v[i].value);
+	}
+}
+
+/* --- streaming replies */
+
+bool call_write(struct call *c, struct str piece)
+{
+	return http_reply_write(c->http, piece);
+}

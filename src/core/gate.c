@@ -1,0 +1,502 @@
+#include "core/gate_call.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* How often one step is run again because another commit got in between. Each round somebody else has made progress, so this is
+ * reached only when a record is fought over by more clients than that at once. */
+enum { RACES_MAX = 100 };
+
+struct op_counter {
+	uint64_t ok, client_errors, server_errors, total_us;
+};
+
+struct gate {
+	struct cloud *cloud;
+	struct gate_config config;
+	struct list calls;
+	size_t under_way;
+	struct audit *audit;
+	struct buf scratch;
+	unsigned api_count;
+	const struct service **services; /* by position in model_apis */
+	struct op_counter **counters;    /* the same; an API's array is made at its first call */
+};
+
+static unsigned api_position(const struct api *api)
+{
+	unsigned i = 0;
+	while (model_apis[i] != api)
+		i++;
+	return i;
+}
+
+const struct service *gate_service(const struct gate *g, const struct api *api)
+{
+	return g->services[api_position(api)];
+}
+
+const struct service_op *service_op_find(const struct service *s, struct str name)
+{
+	for (unsigned i = 0; i < s->op_count; i++)
+		if (str_is(name, s->ops[i].name))
+			return &s->ops[i];
+	return NULL;
+}
+
+struct gate *gate_new(struct cloud *cloud, const struct gate_config *config)
+{
+	struct gate *g = calloc(1, sizeof(*g));
+	if (!g)
+		die("out of memory (gate)");
+	g->cloud = cloud;
+	g->config = *config;
+	list_init(&g->calls);
+	g->audit = audit_new();
+	buf_init(&g->scratch, 64u << 20);
+	while (model_apis[g->api_count])
+		g->api_count++;
+	g->services = calloc(g->api_count, sizeof(*g->services));
+	g->counters = calloc(g->api_count, sizeof(*g->counters));
+	if (!g->services || !g->counters)
+		die("out of memory (gate)");
+	for (const struct service *const *s = cloud_services; *s; s++)
+		g->services[api_position((*s)->api)] = *s;
+	return g;
+}
+
+void gate_free(struct gate *g)
+{
+	if (!g)
+		return;
+	for (unsigned i = 0; i < g->api_count; i++)
+		free(g->counters[i]);
+	free(g->counters);
+	free(g->services);
+	audit_free(g->audit);
+	buf_done(&g->scratch);
+	free(g);
+}
+
+size_t gate_under_way(const struct gate *g)
+{
+	return g->under_way;
+}
+
+struct audit *gate_audit(struct gate *g)
+{
+	return g->audit;
+}
+
+struct buf *gate_scratch(struct gate *g)
+{
+	return &g->scratch;
+}
+
+struct str gate_why(const struct gate *g, struct arena *a, struct str request_id)
+{
+	return audit_why(g->audit, a, request_id);
+}
+
+bool gate_trusts_well_known(const struct gate *g)
+{
+	return g->config.well_known_keys;
+}
+
+/* --- a call's beginning and end */
+
+static void call_start(struct gate *gate, struct gate_call *g, struct arena *a)
+{
+	char id[37];
+	id_uuid_to(id);
+	g->gate = gate;
+	g->call.arena = a;
+	g->call.cloud = gate->cloud;
+	g->call.request_id = arena_dup(a, str_of(id, 36));
+	g->call.now_ms = clock_wall_ms();
+	g->call.reply.fd = -1;
+	g->started_us = clock_mono_us();
+	list_push(&gate->calls, &g->link);
+	gate->under_way++;
+}
+
+static void call_count(struct gate_call *g)
+{
+	if (!g->api || !g->call.op)
+		return;
+	struct op_counter **per_api = &g->gate->counters[api_position(g->api)];
+	if (!*per_api) {
+		*per_api = calloc(g->api->operation_count, sizeof(**per_api));
+		if (!*per_api)
+			return;
+	}
+	struct op_counter *n = &(*per_api)[api_operation_index(g->api, g->call.op)];
+	if (!str_set(g->call.error.code))
+		n->ok++;
+	else if (g->call.error.receiver)
+		n->server_errors++;
+	else
+		n->client_errors++;
+	n->total_us += (uint64_t)(clock_mono_us() - g->started_us);
+}
+
+void gate_call_free(struct gate_call *g)
+{
+	if (g->txn)
+		store_abort(g->txn);
+	call_count(g);
+	for (unsigned i = 0; i < g->on_free.n; i++)
+		g->on_free.fn[i](&g->call);
+	if (g->call.reply.fd >= 0)
+		close(g->call.reply.fd);
+	if (g->call.caller)
+		principal_unref(g->call.caller);
+	list_remove(&g->link);
+	g->gate->under_way--;
+	if (!g->call.http) {
+		arena_done(&g->own_arena);
+		free(g);
+	}
+}
+
+/* The client has left. A commit under way cannot be called back; its end frees the call. */
+static void call_gone(void *ctx)
+{
+	struct gate_call *g = ctx;
+	g->gone = true;
+	if (g->step == STEP_COMMIT) {
+		http_keep(g->call.http);
+		return;
+	}
+	if (g->waiting && g->gone_fn)
+		g->gone_fn(&g->call);
+	gate_call_free(g);
+}
+
+void call_end(struct call *c)
+{
+	struct gate_call *g = gate_call_of(c);
+	struct http_request *r = c->http;
+	gate_call_free(g);
+	http_reply_end(r, NULL, 0);
+}
+
+void call_cut(struct call *c)
+{
+	struct gate_call *g = gate_call_of(c);
+	struct http_request *r = c->http;
+	gate_call_free(g);
+	http_reply_abort(r);
+}
+
+/* --- steps */
+
+static void received(void *ctx, struct str piece, int status)
+{
+	struct gate_call *g = ctx;
+	if (status == -ECONNRESET)
+		return; /* call_gone() follows */
+	if (status == -EMSGSIZE)
+		call_fail(&g->call, "RequestEntityTooLarge", 413, "Request body is larger than this operation takes");
+	else if (status < 0)
+		call_fail(&g->call, "RequestTimeout", 400, "The body of the request did not arrive completely");
+	g->wire.body = piece;
+	gate_go(g);
+}
+
+static enum gate_next step_receive(struct gate_call *g)
+{
+	const struct http_head *head = http_head(g->call.http);
+	if (g->taken || (g->call.op && (g->call.op->flags & OPERATION_STREAM_IN)))
+		return GATE_NEXT;
+	if (!head->has_body) {
+		g->wire.body = S("");
+		return gate_identify_body(g);
+	}
+	if (!str_set(g->wire.body) && !str_set(g->call.error.code)) {
+		size_t limit = g->call.service && g->call.service->body_limit_bytes ? g->call.service->body_limit_bytes : 1 << 20;
+		if (head->content_length > (int64_t)limit) {
+			call_fail(&g->call, "RequestEntityTooLarge", 413, "Request body is larger than this operation takes");
+			return GATE_REPLY;
+		}
+		http_body_collect(g->call.http, limit, received, g);
+		return GATE_WAIT;
+	}
+	return str_set(g->call.error.code) ? GATE_REPLY : gate_identify_body(g);
+}
+
+/* Constraints of the model, in the words of the service: most say ValidationException or ValidationError, a few have a name of
+ * their own. S3 and EC2 check in their handlers, whose errors name the parameter. */
+static bool gate_check(struct gate_call *g, const struct shape *in, const void *value)
+{
+	static const struct {
+		const char *api, *code;
+	} own[] = {
+	        {"logs", "InvalidParameterException"}, {"ecs", "InvalidParameterException"}, {"ecr", "InvalidParameterException"}};
+	struct call *c = &g->call;
+	struct str message;
+	bool missing;
+	if (model_check(c->arena, g->api, in, value, &message, &missing))
+		return true;
+	const char *code = "ValidationException";
+	if (c->protocol == PROTOCOL_QUERY)
+		code = "ValidationError";
+	else if (c->protocol == PROTOCOL_EC2)
+		code = missing ? "MissingParameter" : "InvalidParameterValue";
+	else if (c->protocol == PROTOCOL_REST_XML)
+		code = str_is(str_from(g->api->id), "s3") ? missing ? "InvalidRequest" : "InvalidArgument" : "InvalidInput";
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (str_is(str_from(g->api->id), own[i].api))
+			code = own[i].code;
+	call_fail(c, code, 400, "%.*s", STR_ARG(message));
+	return false;
+}
+
+static bool gate_decode(struct gate_call *g, const struct shape *in, void *value)
+{
+	struct wire_fault fault = {0};
+	if (!wire_decode(g->call.arena, &g->target, &g->wire, value, &fault)) {
+		call_fail(&g->call, arena_dupz(g->call.arena, fault.code), fault.status, "%.*s", STR_ARG(fault.message));
+		return false;
+	}
+	return gate_check(g, in, value);
+}
+
+static enum gate_next step_decode(struct gate_call *g)
+{
+	struct call *c = &g->call;
+	if (g->taken) {
+		c->body = gate_body_new(g);
+		return GATE_NEXT;
+	}
+	if (!c->row) {
+		call_fail(c,
+		          c->protocol == PROTOCOL_REST_XML                               ? "NotImplemented"
+		          : c->protocol == PROTOCOL_QUERY || c->protocol == PROTOCOL_EC2 ? "UnsupportedOperation"
+		                                                                         : "UnsupportedOperationException",
+		          501, "Quartet does not provide the operation %s:%s.", g->api->id, api_text(g->api, c->op->name).p);
+		return GATE_REPLY;
+	}
+	const struct shape *in = operation_input(g->api, c->op), *out = operation_output(g->api, c->op);
+	void *value = arena_zalloc(c->arena, in ? in->size : sizeof(struct model_none));
+	c->in = value;
+	c->out = arena_zalloc(c->arena, out ? out->size : sizeof(struct model_none));
+	if (in && !gate_decode(g, in, value))
+		return GATE_REPLY;
+	if (c->op->flags & OPERATION_STREAM_IN)
+		c->body = gate_body_new(g);
+	return GATE_NEXT;
+}
+
+static enum gate_next step_authorize(struct gate_call *g)
+{
+	struct call *c = &g->call;
+	if (g->taken || (c->row->flags & OP_OPEN))
+		return GATE_NEXT;
+	struct authz az = {.resource = S("*")};
+	az.action = c->row->action ? str_from(c->row->action)
+	                           : ARENA_CAT(c->arena, str_from(c->service->iam_prefix), S(":"), str_from(c->row->name));
+	if (c->row->resource && c->row->resource(c, c->in, &az) != CALL_OK)
+		return GATE_REPLY;
+	return call_authorize(c, &az) ? GATE_NEXT : GATE_REPLY;
+}
+
+static enum gate_next step_handle(struct gate_call *g)
+{
+	struct call *c = &g->call;
+	g->waiting = false;
+	c->error = (struct call_error){0};
+	g->state_before = c->state;
+	int said = g->resume ? g->resume(c) : g->taken ? g->taken(c) : c->row->handle(c, c->in, c->out);
+	if (said == CALL_OK)
+		return GATE_NEXT;
+	if (g->txn) {
+		store_abort(g->txn);
+		g->txn = NULL;
+	}
+	return said == CALL_WAIT ? GATE_WAIT : GATE_REPLY;
+}
+
+static void committed(void *ctx, int result, uint64_t revision)
+{
+	(void)revision;
+	struct gate_call *g = ctx;
+	struct call *c = &g->call;
+	if (result == -EAGAIN && !g->gone && ++g->races < RACES_MAX) {
+		/* Somebody else's commit got in between: the same step again, on what is there now. */
+		const struct shape *out = c->op ? operation_output(g->api, c->op) : NULL;
+		if (c->out)
+			memset(c->out, 0, out ? out->size : sizeof(struct model_none));
+		c->error = (struct call_error){0};
+		c->state = g->state_before;
+		g->after_commit.n = 0;
+		g->reply_header_count = 0;
+		g->reply_status = 0;
+		g->step = STEP_HANDLE;
+	} else if (result == -ENOSPC) {
+		call_fail(c, "ServiceUnavailable", 503, "The disk that holds this cloud's state is full.");
+		g->step = STEP_ENCODE;
+	} else if (result < 0) {
+		call_broken(c, "commit: %s", strerror(-result));
+		g->step = STEP_ENCODE;
+	} else {
+		for (unsigned i = 0; i < g->after_commit.n; i++)
+			g->after_commit.fn[i](c);
+		g->step = STEP_ENCODE;
+	}
+	if (!g->gone) {
+		gate_go(g);
+		return;
+	}
+	struct http_request *r = c->http;
+	gate_call_free(g);
+	http_release(r);
+}
+
+static enum gate_next step_commit(struct gate_call *g)
+{
+	if (!g->txn || !store_dirty(g->txn)) {
+		if (g->txn)
+			store_abort(g->txn);
+		g->txn = NULL;
+		for (unsigned i = 0; i < g->after_commit.n; i++)
+			g->after_commit.fn[i](&g->call);
+		return GATE_NEXT;
+	}
+	struct store_txn *t = g->txn;
+	g->txn = NULL;
+	store_commit(t, committed, g);
+	return GATE_WAIT;
+}
+
+static enum gate_next step_encode(struct gate_call *g)
+{
+	if (g->call.http) {
+		gate_encode(g);
+		return GATE_NEXT;
+	}
+	g->done(g->done_ctx, &g->call);
+	gate_call_free(g);
+	return GATE_WAIT;
+}
+
+static const struct {
+	const char *name;
+	enum gate_next (*run)(struct gate_call *);
+} steps[] = {
+        [STEP_IDENTIFY] = {"identify", gate_identify}, [STEP_KEY] = {"key", gate_find_key},
+        [STEP_RECEIVE] = {"receive", step_receive},    [STEP_VERIFY] = {"verify", gate_verify},
+        [STEP_DECODE] = {"decode", step_decode},       [STEP_AUTHORIZE] = {"authorize", step_authorize},
+        [STEP_HANDLE] = {"handle", step_handle},       [STEP_COMMIT] = {"commit", step_commit},
+        [STEP_ENCODE] = {"encode", step_encode},
+};
+
+void gate_go(struct gate_call *g)
+{
+	/* A step may be resumed before it has even returned that it waits. */
+	if (g->running || g->busy) {
+		g->again = true;
+		return;
+	}
+	g->running = true;
+	for (;;) {
+		enum gate_step step = g->step;
+		if (step == STEP_COMMIT)
+			g->running = false; /* its end may free the call before it returns */
+		enum gate_next next = steps[step].run(g);
+		if (step == STEP_COMMIT && next == GATE_WAIT)
+			return;
+		if (step == STEP_ENCODE)
+			return; /* sent, or freed */
+		g->running = true;
+		if (next == GATE_WAIT) {
+			if (g->again) {
+				g->again = false;
+				continue;
+			}
+			break;
+		}
+		g->step = next == GATE_REPLY ? STEP_ENCODE : step + 1;
+	}
+	g->running = false;
+}
+
+void gate_take(struct gate *gate, struct http_request *r, bool from_cell)
+{
+	struct arena *a = http_arena(r);
+	struct gate_call *g = arena_new(a, struct gate_call);
+	g->call.http = r;
+	g->from_cell = from_cell;
+	call_start(gate, g, a);
+	http_on_gone(r, call_gone, g);
+	gate_go(g);
+}
+
+/* --- calls of our own services */
+
+static void call_op_begin(void *ctx)
+{
+	gate_go(ctx);
+}
+
+void call_op(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
+             const void *in, call_done_fn *done, void *ctx)
+{
+	struct gate_call *g = calloc(1, sizeof(*g));
+	if (!g)
+		die("out of memory (call)");
+	arena_init(&g->own_arena, 0);
+	call_start(cloud->gate, g, &g->own_arena);
+	struct call *c = &g->call;
+	g->api = api;
+	c->service = gate_service(cloud->gate, api);
+	c->op = api_operation(api, str_from(operation));
+	c->row = c->service && c->op ? service_op_find(c->service, str_from(operation)) : NULL;
+	if (!c->row)
+		die("call_op: %s has no operation %s", api->id, operation);
+	c->protocol = api->protocol;
+	c->caller = principal_ref(as);
+	c->account = as->account;
+	c->region = arena_dup(c->arena, region);
+	g->done = done;
+	g->done_ctx = ctx;
+	const struct shape *in_shape = operation_input(api, c->op), *out_shape = operation_output(api, c->op);
+	void *copy = arena_zalloc(c->arena, in_shape ? in_shape->size : sizeof(struct model_none));
+	if (in_shape)
+		model_copy(c->arena, api, in_shape, in, copy);
+	c->in = copy;
+	c->out = arena_zalloc(c->arena, out_shape ? out_shape->size : sizeof(struct model_none));
+	g->step = STEP_AUTHORIZE;
+	loop_add_timer(cloud->loop, 0, call_op_begin, g);
+}
+
+/* --- counters */
+
+void gate_metrics(const struct gate *g, struct buf *out)
+{
+	buf_add_lit(out, "# HELP quartet_calls_total Answered calls.\n# TYPE quartet_calls_total counter\n");
+	for (unsigned i = 0; i < g->api_count; i++) {
+		const struct api *api = model_apis[i];
+		for (uint32_t k = 0; g->counters[i] && k < api->operation_count; k++) {
+			const struct op_counter *n = &g->counters[i][k];
+			const struct {
+				const char *name;
+				uint64_t v;
+			} kinds[] = {{"ok", n->ok}, {"client_error", n->client_errors}, {"server_error", n->server_errors}};
+			for (unsigned j = 0; j < 3; j++)
+				if (kinds[j].v)
+					buf_printf(out, "quartet_calls_total{service=\"%s\",operation=\"%s\",result=\"%s\"} %llu\n",
+					           api->id, api_text(api, api->operations[k].name).p, kinds[j].name,
+					           (unsigned long long)kinds[j].v);
+			if (n->total_us)
+				buf_printf(out, "quartet_call_seconds_sum{service=\"%s\",operation=\"%s\"} %.6f\n", api->id,
+				           api_text(api, api->operations[k].name).p, (double)n->total_us / 1e6);
+		}
+	}
+	buf_printf(out, "quartet_calls_under_way %zu\n", g->under_way);
+}

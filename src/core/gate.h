@@ -1,0 +1,37 @@
+/* The gate: the one way in. Every call, from a client or from one of our own services, walks the same steps here, and everything that
+ * cuts across services happens here and nowhere else: request ids, signatures, permissions, commits, spelling of replies, counters, audit.
+ *
+ *	IDENTIFY  which API and protocol, from the credential scope, the host, the path and the headers
+ *	KEY       whose access key signed it; an unknown or expired one is refused before any body is read
+ *	RECEIVE   the body, unless the operation streams it
+ *	VERIFY    the signature
+ *	DECODE    the typed input
+ *	AUTHORIZE the caller's permission
+ *	HANDLE    the service's handler, again after each wait and after a lost race
+ *	COMMIT    the transaction, durable
+ *	ENCODE    the reply
+ *
+ * Owned by the api role; everything happens on the loop's thread. */
+#pragma once
+#include "base/buf.h"
+#include "core/service.h"
+
+struct gate;
+struct http_request;
+
+struct gate_config {
+	bool well_known_keys;   /* the listener is a loopback one: test/test works for requests that come from this machine's user */
+};
+struct gate *gate_new(struct cloud *cloud, const struct gate_config *config);
+void gate_free(struct gate *g);
+/* Takes a request and answers it, now or later. from_cell: it came through an endpoint inside a sandbox, where only real credentials count. */
+void gate_take(struct gate *g, struct http_request *r, bool from_cell);
+/* Calls that have not been answered yet. */
+size_t gate_under_way(const struct gate *g);
+/* Counters per operation as Prometheus text. */
+void gate_metrics(const struct gate *g, struct buf *out);
+/* Why a recent request was allowed or denied, in lines for a person; absent: that request id is not (or no longer) known. */
+struct str gate_why(const struct gate *g, struct arena *a, struct str request_id);
+/* The service that implements an API; NULL: nobody does yet. */
+const struct service *gate_service(const struct gate *g, const struct api *api);
+const struct service_op *service_op_find(const struct service *s, struct str name);

@@ -38,7 +38,7 @@ bool arena_owns(const struct arena *a, const void *p);
 struct str arena_dup(struct arena *a, struct str s);
 char *arena_dupz(struct arena *a, struct str s);
 __attribute__((format(printf, 2, 3))) struct str arena_printf(struct arena *a, const char *fmt, ...);
-struct str arena_vprintf(struct arena *a, const char *fmt, va_list ap);
+__attribute__((format(printf, 2, 0))) struct str arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 /* All the parts, one after the other; the list ends with STR_NONE. Use ARENA_CAT. */
 struct str arena_cat(struct arena *a, const struct str *parts, size_t count);
 #define ARENA_CAT(a, ...) \

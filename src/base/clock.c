@@ -82,7 +82,7 @@ size_t time_format_to(char out[static 40], int64_t ms, enum time_format format)
 			n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02dZ", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 			break;
 		}
-		/* fallthrough */
+		__attribute__((fallthrough));
 	default:
 		n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, milli);
 	}

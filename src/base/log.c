@@ -16,7 +16,7 @@ void log_open(const char *role, enum log_level least)
 	log_least = least;
 }
 
-static void log_write(const char *level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void log_write(const char *level, const char *fmt, va_list ap)
 {
 	char line[2048];
 	struct timespec now;
@@ -24,7 +24,7 @@ static void log_write(const char *level, const char *fmt, va_list ap)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	int n = snprintf(line, sizeof(line), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s: ", tm.tm_year + 1900, tm.tm_mon + 1,
-			 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, level, log_role);
+	                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, level, log_role);
 	int m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
 	size_t len = (size_t)n + (size_t)(m < 0 ? 0 : m);
 	if (len > sizeof(line) - 2)

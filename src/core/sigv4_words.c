@@ -244,7 +244,7 @@ static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4
 			say(ret, 403, S("AccessDenied"), S("Request is not yet valid"));
 			break;
 		}
-		/* fall through */
+		__attribute__((fallthrough));
 	case SIGV4_FAULT_OLD:
 		say(ret, 403, S("RequestTimeTooSkewed"),
 		    S("The difference between the request time and the current time is too large."));

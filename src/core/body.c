@@ -3,6 +3,7 @@
 #include "core/gate_call.h"
 
 #include "base/hash.h"
+#include "http/chunked.h"
 
 #include <errno.h>
 
@@ -11,6 +12,7 @@ struct body {
 	bool chunked; /* aws-chunked framing */
 	bool hashed;  /* the content hash was signed */
 	struct hash hash;
+	struct chunked frames;
 	struct sigv4_chunks chain;
 	int64_t length; /* decoded, or -1 */
 	uint64_t seen;
@@ -24,9 +26,21 @@ struct body {
 
 static void body_pump(struct body *b);
 
+static bool check_chunk(void *ctx, struct str sha256_hex, struct str signature)
+{
+	return sigv4_chunks_next(&((struct body *)ctx)->chain, sha256_hex, signature);
+}
+
+static bool check_trailer(void *ctx, struct str sha256_hex, struct str signature)
+{
+	return sigv4_chunks_trailer(&((struct body *)ctx)->chain, sha256_hex, signature);
+}
+
 static void body_free(struct call *c)
 {
 	hash_done(&c->body->hash);
+	if (c->body->chunked)
+		chunked_done(&c->body->frames);
 }
 
 struct body *gate_body_new(struct gate_call *g)
@@ -50,6 +64,14 @@ struct body *gate_body_new(struct gate_call *g)
 		        in_header && (sig->payload == SIGV4_PAYLOAD_CHUNKS || sig->payload == SIGV4_PAYLOAD_CHUNKS_TRAILER);
 		if (is_signed)
 			sigv4_chunks_init(&b->chain, sig, g->credential.secret);
+		chunked_init(&b->frames, &(struct chunked_rules){
+		                                 .decoded_length = b->length,
+		                                 .trailer = sig->payload == SIGV4_PAYLOAD_CHUNKS_TRAILER ||
+		                                            sig->payload == SIGV4_PAYLOAD_UNSIGNED_TRAILER,
+		                                 .check_chunk = is_signed ? check_chunk : NULL,
+		                                 .check_trailer = is_signed ? check_trailer : NULL,
+		                                 .ctx = b,
+		                         });
 	} else if (in_header && sig->payload == SIGV4_PAYLOAD_HASH && str_set(sig->content_hash)) {
 		b->hashed = true;
 		hash_init(&b->hash, HASH_SHA256);
@@ -122,7 +144,25 @@ static void body_pump(struct body *b)
 			body_give(b, piece, 1);
 		return;
 	}
-	body_fail(b, -EPROTO);
+	struct str piece;
+	int got = b->pending.n ? chunked_next(&b->frames, &b->pending, &piece) : 0;
+	if (got < 0) {
+		body_fail(b, got);
+		return;
+	}
+	if (got > 0) {
+		body_give(b, piece, 1);
+		return;
+	}
+	if (b->raw_status == 0) {
+		int end = chunked_finish(&b->frames);
+		if (end < 0)
+			body_fail(b, end);
+		else
+			body_end(b, STR_NONE);
+		return;
+	}
+	http_body_next(b->g->call.http, body_received, b);
 }
 
 void body_next(struct body *b, body_piece_fn *fn, void *ctx)
@@ -163,6 +203,8 @@ int64_t body_length(const struct body *b)
 
 struct str body_trailer(const struct body *b, struct str name)
 {
+	if (b->chunked)
+		return chunked_trailer(&b->frames, name);
 	unsigned count = 0;
 	const struct http_header *t = http_trailers(b->g->call.http, &count);
 	for (unsigned i = 0; i < count; i++)
@@ -180,6 +222,10 @@ void body_error(const struct body *b, int status, struct str *ret_code, struct s
 		        b->chunked
 		                ? S("The request signature we calculated does not match the signature you provided. Check your key and signing method.")
 		                : S("The provided 'x-amz-content-sha256' header does not match what was computed.");
+		break;
+	case -EMSGSIZE:
+		*ret_code = S("InvalidChunkSizeError");
+		*ret_message = S("Only the last chunk is allowed to have a size less than 8192 bytes");
 		break;
 	case -ETIMEDOUT:
 		*ret_code = S("RequestTimeout");

@@ -23,6 +23,8 @@ int call_fail(struct call *c, const char *code, unsigned status, const char *fmt
 	                               .status = status,
 	                               .receiver = status >= 500};
 	va_end(ap);
+	/* What a handler had meant for its success stays unsaid; what it adds from now on belongs to the error. */
+	gate_call_of(c)->reply_header_count = 0;
 	return CALL_FAIL;
 }
 

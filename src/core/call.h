@@ -72,7 +72,7 @@ struct call {
 /* The transaction of this step, begun at first use. Reads and writes of records go through it (record.h). */
 struct store_txn *call_txn(struct call *c);
 
-/* Sets the error and returns CALL_FAIL. Codes are the model's exception names or the service's errors; status 0 asks the model. */
+/* Sets the error and returns CALL_FAIL; forgets reply headers given so far (later ones go with the error). Codes are the model's exception names or the service's errors; status 0 asks the model. */
 __attribute__((format(printf, 4, 5))) int call_fail(struct call *c, const char *code, unsigned status, const char *fmt, ...);
 /* Our own fault: logged under the request id, answered as InternalFailure in the service's words. `what` is not shown to the client. */
 __attribute__((format(printf, 2, 3))) int call_broken(struct call *c, const char *fmt, ...);

@@ -79,16 +79,10 @@ void gate_encode(struct gate_call *g)
 		if (g->reply_status)
 			reply.status = (uint16_t)g->reply_status;
 	} else {
-		/* What a handler had meant for its success stays unsaid. */
-		struct http_header *said = g->reply_headers;
-		unsigned n = g->reply_header_count;
-		g->reply_header_count = 0;
-		g->reply_headers = NULL;
-		g->reply_header_cap = 0;
 		add_pairs(c, &reply.headers);
-		(void)said;
-		(void)n;
 	}
+	if (c->service && c->service->dress_reply)
+		c->service->dress_reply(c);
 	if (g->taken && g->reply_status)
 		reply.status = (uint16_t)g->reply_status;
 	cors_headers(g);

@@ -47,6 +47,11 @@ struct service {
 	struct str (*address)(struct arena *a, struct str host, struct str path);
 	/* Last touch on an error before it is spelled: S3 adds elements. */
 	void (*dress_error)(struct call *c);
+	/* Last touch on every reply to a client, errors too, before it is spelled: headers that do not depend on the operation. */
+	void (*dress_reply)(struct call *c);
+	/* Does a record of this service name this content file (store/blob.h)? Asked at start-up for every file; what no service wants is deleted. NULL: it
+	 * keeps none. */
+	bool (*wants_blob)(struct store_txn *t, struct arena *a, struct str id);
 };
 
 extern const struct service *const cloud_services[]; /* ends with NULL; src/aws/services.c */

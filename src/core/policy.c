@@ -9,10 +9,10 @@
 
 struct reader {
 	struct policy *policy;
-	struct arena *a;        /* of the compiled policy */
-	struct arena *scratch;  /* of the message */
-	struct str message;     /* set: it failed */
-	bool variables;         /* the version has them */
+	struct arena *a;       /* of the compiled policy */
+	struct arena *scratch; /* of the message */
+	struct str message;    /* set: it failed */
+	bool variables;        /* the version has them */
 };
 
 static bool wrong(struct reader *r, struct str message)
@@ -83,21 +83,22 @@ static bool read_action(struct reader *r, struct str text, struct policy_action 
 		return wrong(r, arena_printf(r->scratch, "Vendor %.*s is not valid", STR_ARG(service)));
 	if (name.n == 0)
 		return syntax(r);
-	if (r->policy->kind == POLICY_TRUST && !(str_ieq(service, S("sts")) && (str_istarts(name, S("AssumeRole")) || str_is(name, "*") ||
-										str_ieq(name, S("TagSession")) || str_ieq(name, S("SetSourceIdentity")))))
+	if (r->policy->kind == POLICY_TRUST &&
+	    !(str_ieq(service, S("sts")) && (str_istarts(name, S("AssumeRole")) || str_is(name, "*") ||
+	                                     str_ieq(name, S("TagSession")) || str_ieq(name, S("SetSourceIdentity")))))
 		return wrong(r, S("AssumeRole policy may only specify STS AssumeRole actions."));
-	*ret = (struct policy_action){.service = lower(r->a, service), .name = arena_dup(r->a, name), .name_any = str_is(name, "*"), .name_wild = is_wild(name)};
+	*ret = (struct policy_action){.service = lower(r->a, service),
+	                              .name = arena_dup(r->a, name),
+	                              .name_any = str_is(name, "*"),
+	                              .name_wild = is_wild(name)};
 	return true;
 }
 
 static bool read_actions(struct reader *r, const struct json_value *v, struct policy_statement *s)
 {
 	s->actions = arena_array(r->a, string_count(v) + 1, sizeof(*s->actions));
-	each_string(v, e)
-		if (!json_is(e, JSON_STRING))
-			return syntax(r);
-		else if (!read_action(r, e->text, &s->actions[s->action_count++]))
-			return false;
+	each_string(v, e) if (!json_is(e, JSON_STRING)) return syntax(r);
+	else if (!read_action(r, e->text, &s->actions[s->action_count++])) return false;
 	return s->action_count > 0 || wrong(r, S("Policy statement must contain actions."));
 }
 
@@ -106,17 +107,28 @@ static bool read_actions(struct reader *r, const struct json_value *v, struct po
 static void make_pattern(struct reader *r, struct str text, struct policy_pattern *ret)
 {
 	*ret = (struct policy_pattern){
-		.text = arena_dup(r->a, text),
-		.wild = is_wild(text),
-		.variables = r->variables && str_find(text, S("${")) >= 0,
-		.any = str_is(text, "*"),
+	        .text = arena_dup(r->a, text),
+	        .wild = is_wild(text),
+	        .variables = r->variables && str_find(text, S("${")) >= 0,
+	        .any = str_is(text, "*"),
 	};
 }
 
 static bool iam_path_valid(struct str resource)
 {
-	static const char *const kinds[] = {"user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/",
-					    "sms-mfa/", "saml-provider/", "oidc-provider/", "report/", "access-report/"};
+	static const char *const kinds[] = {"user/",
+	                                    "federated-user/",
+	                                    "role/",
+	                                    "group/",
+	                                    "instance-profile/",
+	                                    "mfa/",
+	                                    "server-certificate/",
+	                                    "policy/",
+	                                    "sms-mfa/",
+	                                    "saml-provider/",
+	                                    "oidc-provider/",
+	                                    "report/",
+	                                    "access-report/"};
 	if (str_is(resource, "*") || str_is(resource, "root"))
 		return true;
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -133,9 +145,11 @@ static bool check_resource(struct reader *r, struct str text)
 	for (int i = 0; i < 5; i++)
 		parts[i] = str_set(rest) ? str_cut(&rest, ':') : STR_NONE;
 	if (!str_is(parts[0], "arn") || !str_set(parts[1]))
-		return str_is(text, "arn:*") || wrong(r, arena_printf(r->scratch, "Resource %.*s must be in ARN format or \"*\".", STR_ARG(text)));
+		return str_is(text, "arn:*") ||
+		       wrong(r, arena_printf(r->scratch, "Resource %.*s must be in ARN format or \"*\".", STR_ARG(text)));
 	if (!is_wild(parts[1]) && !str_is(parts[1], "aws") && !str_is(parts[1], "aws-cn") && !str_is(parts[1], "aws-us-gov"))
-		return wrong(r, arena_printf(r->scratch, "Partition \"%.*s\" is not valid for resource \"%.*s\".", STR_ARG(parts[1]), STR_ARG(text)));
+		return wrong(r, arena_printf(r->scratch, "Partition \"%.*s\" is not valid for resource \"%.*s\".",
+		                             STR_ARG(parts[1]), STR_ARG(text)));
 	if (!str_set(parts[2]))
 		return is_wild(parts[1]) || wrong(r, S("The policy failed legacy parsing"));
 	if (r->policy->kind != POLICY_IDENTITY)
@@ -144,10 +158,13 @@ static bool check_resource(struct reader *r, struct str text)
 		return wrong(r, S("Resource vendor must be fully qualified and cannot contain regexes."));
 	if (str_is(parts[2], "iam")) {
 		if (parts[3].n && !str_is(parts[3], "*"))
-			return wrong(r, arena_printf(r->scratch, "IAM resource %.*s cannot contain region information.", STR_ARG(text)));
+			return wrong(
+			        r, arena_printf(r->scratch, "IAM resource %.*s cannot contain region information.", STR_ARG(text)));
 		if (str_set(rest) && !iam_path_valid(rest))
-			return wrong(r, S("IAM resource path must either be \"*\" or start with user/, federated-user/, role/, group/, instance-profile/, "
-					  "mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/."));
+			return wrong(
+			        r,
+			        S("IAM resource path must either be \"*\" or start with user/, federated-user/, role/, group/, instance-profile/, "
+			          "mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/."));
 	}
 	if (str_is(parts[2], "s3") && parts[3].n && !is_wild(parts[3]))
 		return wrong(r, arena_printf(r->scratch, "Resource %.*s can not contain region information.", STR_ARG(text)));
@@ -197,7 +214,8 @@ static bool read_aws_principal(struct str text, struct policy_principal *ret)
 	bool arn = str_is(str_cut(&rest, ':'), "arn");
 	str_cut(&rest, ':');
 	struct str service = str_cut(&rest, ':'), region = str_cut(&rest, ':'), account = str_cut(&rest, ':');
-	if (!arn || (!str_is(service, "iam") && !str_is(service, "sts")) || region.n || !is_account(account) || rest.n == 0 || is_wild(text))
+	if (!arn || (!str_is(service, "iam") && !str_is(service, "sts")) || region.n || !is_account(account) || rest.n == 0 ||
+	    is_wild(text))
 		return false;
 	if (str_is(rest, "root"))
 		ret->account = account;
@@ -245,11 +263,8 @@ static bool read_principals(struct reader *r, const struct json_value *v, struct
 	s->principals = arena_array(r->a, room + 1, sizeof(*s->principals));
 	json_each(v, type)
 	{
-		each_string(type, e)
-			if (!json_is(e, JSON_STRING))
-				return syntax(r);
-			else if (!read_principal(r, type->key, e->text, &s->principals[s->principal_count++]))
-				return false;
+		each_string(type, e) if (!json_is(e, JSON_STRING)) return syntax(r);
+		else if (!read_principal(r, type->key, e->text, &s->principals[s->principal_count++])) return false;
 	}
 	return s->principal_count > 0 || syntax(r);
 }
@@ -302,8 +317,10 @@ static bool read_sid(struct reader *r, struct str sid, struct policy_statement *
 	if (r->policy->kind == POLICY_IDENTITY)
 		for (size_t i = 0; i < sid.n; i++)
 			if (!ascii_is_alnum(sid.p[i]))
-				return wrong(r, S("Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
-						  "[0-9A-Za-z]*"));
+				return wrong(
+				        r,
+				        S("Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
+				          "[0-9A-Za-z]*"));
 	if (sid.n)
 		for (unsigned i = 0; i + 1 < r->policy->count; i++)
 			if (str_eq(r->policy->statements[i].sid, sid))
@@ -358,7 +375,9 @@ static bool read_statement(struct reader *r, const struct json_value *v)
 		} else if (str_is(m->key, "Condition")) {
 			ok = read_conditions(r, m, s);
 		} else {
-			ok = r->policy->kind == POLICY_TRUST ? wrong(r, arena_printf(r->scratch, "Unknown field %.*s", STR_ARG(m->key))) : syntax(r);
+			ok = r->policy->kind == POLICY_TRUST
+			             ? wrong(r, arena_printf(r->scratch, "Unknown field %.*s", STR_ARG(m->key)))
+			             : syntax(r);
 		}
 		if (!ok)
 			return false;

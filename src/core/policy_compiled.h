@@ -5,27 +5,36 @@
 /* A text with wildcards, and perhaps variables to fill in first. */
 struct policy_pattern {
 	struct str text;
-	bool wild;              /* has * or ? */
-	bool variables;         /* has ${...} that counts (version 2012-10-17) */
-	bool any;               /* just "*" */
+	bool wild;      /* has * or ? */
+	bool variables; /* has ${...} that counts (version 2012-10-17) */
+	bool any;       /* just "*" */
 };
 
 struct policy_action {
-	struct str service;     /* lower case; wild: may hold wildcards */
-	struct str name;        /* behind the colon */
+	struct str service; /* lower case; wild: may hold wildcards */
+	struct str name;    /* behind the colon */
 	bool any, service_wild, name_any, name_wild;
 };
 
 enum principal_type { PRINCIPAL_TYPE_AWS, PRINCIPAL_TYPE_SERVICE, PRINCIPAL_TYPE_FEDERATED, PRINCIPAL_TYPE_CANONICAL };
 struct policy_principal {
 	enum principal_type type;
-	struct str value;       /* as given */
-	struct str account;     /* an account id or root ARN: its account */
+	struct str value;   /* as given */
+	struct str account; /* an account id or root ARN: its account */
 	bool any;
 };
 
 enum condition_test {
-	TEST_STRING, TEST_STRING_FOLD, TEST_STRING_LIKE, TEST_NUMERIC, TEST_DATE, TEST_BOOL, TEST_BINARY, TEST_IP, TEST_ARN, TEST_NULL,
+	TEST_STRING,
+	TEST_STRING_FOLD,
+	TEST_STRING_LIKE,
+	TEST_NUMERIC,
+	TEST_DATE,
+	TEST_BOOL,
+	TEST_BINARY,
+	TEST_IP,
+	TEST_ARN,
+	TEST_NULL,
 };
 enum condition_order { ORDER_EQ, ORDER_LT, ORDER_LE, ORDER_GT, ORDER_GE };
 enum condition_set { SET_NONE, SET_ALL, SET_ANY };
@@ -58,8 +67,8 @@ struct policy {
 	unsigned count;
 };
 
-/* policy_variables.c: the pattern with its variables filled in. literal (as long as *ret, or NULL: none) marks bytes that came from values or escapes
- * and are no wildcards. False: a variable has no (single) value. */
+/* policy_variables.c: the pattern with its variables filled in. literal (as long as *ret, or NULL: none) marks bytes that came from
+ * values or escapes and are no wildcards. False: a variable has no (single) value. */
 bool policy_expand(const struct policy_pattern *p, const struct policy_request *q, struct str *ret, const char **ret_literal);
 /* Does text match, wildcards working? An unresolved variable matches nothing. */
 bool policy_pattern_match(const struct policy_pattern *p, const struct policy_request *q, struct str text);
@@ -71,6 +80,7 @@ bool policy_pattern_arn(const struct policy_pattern *p, const struct policy_requ
 void policy_each_variable(struct str text, void (*fn)(void *ctx, struct str name), void *ctx);
 
 /* policy_condition.c */
-bool policy_condition_name(struct str name, struct policy_condition *ret); /* "ForAllValues:StringLikeIfExists"; false: no such operator */
+bool policy_condition_name(struct str name,
+                           struct policy_condition *ret); /* "ForAllValues:StringLikeIfExists"; false: no such operator */
 bool policy_condition_holds(const struct policy_condition *c, const struct policy_request *q);
 bool policy_ip_valid(struct str text); /* an address or CIDR */

@@ -1,5 +1,6 @@
-/* Condition operators. A condition is one operator on one key with the values that the document gives; it holds when some value compares
- * (for negated operators: when none does). What an absent key means depends on the operator, see policy_condition_holds(). */
+/* Condition operators. A condition is one operator on one key with the values that the document gives; it holds when some value
+ * compares (for negated operators: when none does). What an absent key means depends on the operator, see policy_condition_holds().
+ */
 #include "base/clock.h"
 #include "core/policy_compiled.h"
 
@@ -11,33 +12,33 @@ static const struct {
 	enum condition_order order;
 	bool negated;
 } operators[] = {
-	{"StringEquals", TEST_STRING, ORDER_EQ, false},
-	{"StringNotEquals", TEST_STRING, ORDER_EQ, true},
-	{"StringEqualsIgnoreCase", TEST_STRING_FOLD, ORDER_EQ, false},
-	{"StringNotEqualsIgnoreCase", TEST_STRING_FOLD, ORDER_EQ, true},
-	{"StringLike", TEST_STRING_LIKE, ORDER_EQ, false},
-	{"StringNotLike", TEST_STRING_LIKE, ORDER_EQ, true},
-	{"NumericEquals", TEST_NUMERIC, ORDER_EQ, false},
-	{"NumericNotEquals", TEST_NUMERIC, ORDER_EQ, true},
-	{"NumericLessThan", TEST_NUMERIC, ORDER_LT, false},
-	{"NumericLessThanEquals", TEST_NUMERIC, ORDER_LE, false},
-	{"NumericGreaterThan", TEST_NUMERIC, ORDER_GT, false},
-	{"NumericGreaterThanEquals", TEST_NUMERIC, ORDER_GE, false},
-	{"DateEquals", TEST_DATE, ORDER_EQ, false},
-	{"DateNotEquals", TEST_DATE, ORDER_EQ, true},
-	{"DateLessThan", TEST_DATE, ORDER_LT, false},
-	{"DateLessThanEquals", TEST_DATE, ORDER_LE, false},
-	{"DateGreaterThan", TEST_DATE, ORDER_GT, false},
-	{"DateGreaterThanEquals", TEST_DATE, ORDER_GE, false},
-	{"Bool", TEST_BOOL, ORDER_EQ, false},
-	{"BinaryEquals", TEST_BINARY, ORDER_EQ, false},
-	{"IpAddress", TEST_IP, ORDER_EQ, false},
-	{"NotIpAddress", TEST_IP, ORDER_EQ, true},
-	{"ArnEquals", TEST_ARN, ORDER_EQ, false},
-	{"ArnLike", TEST_ARN, ORDER_EQ, false},
-	{"ArnNotEquals", TEST_ARN, ORDER_EQ, true},
-	{"ArnNotLike", TEST_ARN, ORDER_EQ, true},
-	{"Null", TEST_NULL, ORDER_EQ, false},
+        {"StringEquals", TEST_STRING, ORDER_EQ, false},
+        {"StringNotEquals", TEST_STRING, ORDER_EQ, true},
+        {"StringEqualsIgnoreCase", TEST_STRING_FOLD, ORDER_EQ, false},
+        {"StringNotEqualsIgnoreCase", TEST_STRING_FOLD, ORDER_EQ, true},
+        {"StringLike", TEST_STRING_LIKE, ORDER_EQ, false},
+        {"StringNotLike", TEST_STRING_LIKE, ORDER_EQ, true},
+        {"NumericEquals", TEST_NUMERIC, ORDER_EQ, false},
+        {"NumericNotEquals", TEST_NUMERIC, ORDER_EQ, true},
+        {"NumericLessThan", TEST_NUMERIC, ORDER_LT, false},
+        {"NumericLessThanEquals", TEST_NUMERIC, ORDER_LE, false},
+        {"NumericGreaterThan", TEST_NUMERIC, ORDER_GT, false},
+        {"NumericGreaterThanEquals", TEST_NUMERIC, ORDER_GE, false},
+        {"DateEquals", TEST_DATE, ORDER_EQ, false},
+        {"DateNotEquals", TEST_DATE, ORDER_EQ, true},
+        {"DateLessThan", TEST_DATE, ORDER_LT, false},
+        {"DateLessThanEquals", TEST_DATE, ORDER_LE, false},
+        {"DateGreaterThan", TEST_DATE, ORDER_GT, false},
+        {"DateGreaterThanEquals", TEST_DATE, ORDER_GE, false},
+        {"Bool", TEST_BOOL, ORDER_EQ, false},
+        {"BinaryEquals", TEST_BINARY, ORDER_EQ, false},
+        {"IpAddress", TEST_IP, ORDER_EQ, false},
+        {"NotIpAddress", TEST_IP, ORDER_EQ, true},
+        {"ArnEquals", TEST_ARN, ORDER_EQ, false},
+        {"ArnLike", TEST_ARN, ORDER_EQ, false},
+        {"ArnNotEquals", TEST_ARN, ORDER_EQ, true},
+        {"ArnNotLike", TEST_ARN, ORDER_EQ, true},
+        {"Null", TEST_NULL, ORDER_EQ, false},
 };
 
 bool policy_condition_name(struct str name, struct policy_condition *ret)
@@ -149,7 +150,8 @@ static struct str unpadded(struct str s)
 	return s;
 }
 
-static bool compare(const struct policy_condition *c, const struct policy_pattern *want, const struct policy_request *q, struct str have)
+static bool compare(const struct policy_condition *c, const struct policy_pattern *want, const struct policy_request *q,
+                    struct str have)
 {
 	double x, y;
 	int64_t t, u;
@@ -197,7 +199,8 @@ bool policy_condition_holds(const struct policy_condition *c, const struct polic
 		return false;
 	}
 	if (!there || have.n == 0) {
-		/* "All of none" is true, "any of none" is not; else an absent key fails a positive test and passes a negated one. */
+		/* "All of none" is true, "any of none" is not; else an absent key fails a positive test and passes a negated one.
+		 */
 		if (c->if_exists || c->set == SET_ALL)
 			return true;
 		return c->set != SET_ANY && c->negated;

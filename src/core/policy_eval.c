@@ -48,7 +48,8 @@ static enum policy_grant aws_grant(const struct policy_principal *p, const struc
 	}
 	if (str_eq(p->value, who->arn) || (who->kind != PRINCIPAL_ROOT && str_eq(p->value, who->user_id)))
 		return GRANT_DIRECT;
-	if (str_set(who->issuer_arn) && (str_eq(p->value, who->issuer_arn) || (str_set(who->issuer_id) && str_eq(p->value, who->issuer_id))))
+	if (str_set(who->issuer_arn) &&
+	    (str_eq(p->value, who->issuer_arn) || (str_set(who->issuer_id) && str_eq(p->value, who->issuer_id))))
 		return GRANT_ROLE;
 	return GRANT_NONE;
 }
@@ -112,7 +113,8 @@ void policy_eval(const struct policy *p, const struct policy_request *q, struct 
 			continue;
 		if (!conditions_hold(s, q))
 			continue;
-		answer = (struct policy_answer){.effect = s->deny ? POLICY_DENY : POLICY_ALLOW, .grant = grant, .sid = s->sid, .statement = i};
+		answer = (struct policy_answer){
+		        .effect = s->deny ? POLICY_DENY : POLICY_ALLOW, .grant = grant, .sid = s->sid, .statement = i};
 		if (s->deny)
 			break;
 	}
@@ -124,9 +126,14 @@ void policy_eval(const struct policy *p, const struct policy_request *q, struct 
 /* Keys that tie a statement to somebody when they are compared with fixed values. */
 static bool condition_narrows(const struct policy_condition *c)
 {
-	static const char *const keys[] = {"aws:SourceIp", "aws:SourceArn", "aws:SourceVpc", "aws:SourceVpce", "aws:SourceOwner", "aws:SourceAccount",
-					   "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:userid",
-					   "aws:username", "aws:PrincipalType", "s3:DataAccessPointAccount", "s3:DataAccessPointArn"};
+	static const char *const keys[] = {"aws:SourceIp",         "aws:SourceArn",
+	                                   "aws:SourceVpc",        "aws:SourceVpce",
+	                                   "aws:SourceOwner",      "aws:SourceAccount",
+	                                   "aws:PrincipalOrgID",   "aws:PrincipalOrgPaths",
+	                                   "aws:PrincipalAccount", "aws:PrincipalArn",
+	                                   "aws:userid",           "aws:username",
+	                                   "aws:PrincipalType",    "s3:DataAccessPointAccount",
+	                                   "s3:DataAccessPointArn"};
 	if (c->negated || c->if_exists || c->set == SET_ALL || c->test == TEST_NULL || c->test == TEST_BOOL)
 		return false;
 	bool known = false;

@@ -1,7 +1,7 @@
 /* Policy variables: ${aws:username}, ${aws:PrincipalTag/team, 'none'}, and ${*} ${?} ${$} for the characters themselves.
  *
- * A value that is filled in may hold * or ?, which must not work as wildcards; so an expanded pattern travels with a mask that tells
- * the document's own bytes from filled-in ones. */
+ * A value that is filled in may hold * or ?, which must not work as wildcards; so an expanded pattern travels with a mask that
+ * tells the document's own bytes from filled-in ones. */
 #include "core/policy_compiled.h"
 
 /* Cuts the next variable: *before is the text ahead of it, *inside what is between the braces. False: none (left). */

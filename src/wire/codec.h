@@ -110,6 +110,10 @@ const struct operation *wire_route(struct arena *a, const struct api *api, const
 /* Does the path fit an operation whose template begins with fixed text? */
 bool wire_route_claims(const struct api *api, const struct wire_request *request);
 
+/* The model's error shape of a code, as its shape or as the wire spells it: among those of the operation (which may be NULL)
+ * first, then of the whole API; NULL: none. */
+const struct shape *wire_error_shape(const struct api *api, const struct operation *op, struct str code);
+
 /* ---- What services do differently (quirk.c) ---- */
 struct str quirk_root_name(const struct api *api, const struct operation *op, const struct shape *output);
 bool quirk_never_routed(const struct api *api, struct str op_name);

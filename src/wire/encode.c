@@ -214,12 +214,10 @@ void wire_encode(struct arena *a, const struct wire_target *t, const void *value
 
 /* ---- Errors ---- */
 
-/* The model's error shape of a code: among those of the operation first, then of the whole API. */
-static const struct shape *error_shape(const struct wire_target *t, struct str code)
+const struct shape *wire_error_shape(const struct api *api, const struct operation *op, struct str code)
 {
-	const struct api *api = t->api;
-	for (uint32_t i = 0; t->op && i < t->op->errors; i++) {
-		const struct shape *s = api_shape(api, api->error_shapes[t->op->first_error + i]);
+	for (uint32_t i = 0; op && i < op->errors; i++) {
+		const struct shape *s = api_shape(api, api->error_shapes[op->first_error + i]);
 		if (str_eq(api_text(api, s->name), code) || (s->error_code && str_eq(api_text(api, s->error_code), code)))
 			return s;
 	}
@@ -244,7 +242,7 @@ struct spelled {
 
 static struct spelled spell(const struct wire_target *t, const struct wire_error *e)
 {
-	const struct shape *s = e->shape ? e->shape : error_shape(t, e->code);
+	const struct shape *s = e->shape ? e->shape : wire_error_shape(t->api, t->op, e->code);
 	struct spelled w = {.name = e->code,
 	                    .code = e->code,
 	                    .message_name = S("message"),

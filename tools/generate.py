@@ -300,8 +300,8 @@ class Api:
         shape = self.shapes[reference["shape"]]
         own_name = reference.get("locationName")
         flattened = shape["type"] in ("list", "map") and (reference.get("flattened") or shape.get("flattened"))
-        wire_name = own_name or name
-        if flattened and shape["type"] == "list" and shape["member"].get("locationName"):
+        wire_name = name if own_name is None else own_name  # a prefix of headers may be empty
+        if flattened and shape["type"] == "list" and shape["member"].get("locationName") and "REST_XML" not in self.protocols:
             wire_name = shape["member"]["locationName"]
         ec2_name = wire_name
         if "EC2" in self.protocols:

@@ -227,6 +227,8 @@ bool wire_encode_request(struct arena *a, const struct api *api, const struct op
 		else
 			buf_add_lit(body, "{}");
 	}
+	if (api->query_compatible && wire_own_names(protocol))
+		wire_pairs_add(a, &r.headers, S("x-amzn-query-mode"), S("true"));
 	if (op->host_prefix && !put_host_prefix(&out, op, s, in, &r, ret_message))
 		return false;
 	*ret = r;

@@ -29,12 +29,10 @@ static struct str json_text(struct arena *a, const struct json_value *v)
 	struct str *parts = arena_array(a, v->count + 1u, sizeof(*parts));
 	switch (v->kind) {
 	case JSON_ARRAY:
-		json_each(v, child)
-			parts[n++] = json_text(a, child);
+		json_each(v, child) parts[n++] = json_text(a, child);
 		return ARENA_CAT(a, S("["), joined(a, parts, n, false), S("]"));
 	case JSON_OBJECT:
-		json_each(v, child)
-			parts[n++] = ARENA_CAT(a, child->key, S("="), json_text(a, child));
+		json_each(v, child) parts[n++] = ARENA_CAT(a, child->key, S("="), json_text(a, child));
 		return ARENA_CAT(a, S("{"), joined(a, parts, n, true), S("}"));
 	case JSON_NUMBER:
 		return json_to_double(v->text, &d) ? arena_printf(a, "%.17g", d) : S("!number");
@@ -60,8 +58,7 @@ static struct str xml_text(struct arena *a, const struct xml_node *node)
 	n = 0;
 	for (const struct xml_attr *x = node->attrs; x; x = x->next)
 		parts[n++] = ARENA_CAT(a, S("@"), x->name, S("="), x->value);
-	xml_each(node, child)
-		parts[n++] = xml_text(a, child);
+	xml_each(node, child) parts[n++] = xml_text(a, child);
 	return ARENA_CAT(a, node->name, S("("), joined(a, parts, n, true), node->first ? S("") : node->text, S(")"));
 }
 
@@ -93,7 +90,8 @@ static struct str cbor_text(struct arena *a, struct cbor_reader *r, struct cbor_
 		return ARENA_CAT(a, S("'"), item.text, S("'"));
 	case CBOR_TAG: {
 		uint64_t tag = item.n;
-		return arena_printf(a, "%d(%.*s)", (int)tag, STR_ARG(cbor_text(a, r, cbor_next(r))));
+		struct str inner = cbor_text(a, r, cbor_next(r));
+		return arena_printf(a, "%d(%.*s)", (int)tag, STR_ARG(inner));
 	}
 	case CBOR_ARRAY:
 	case CBOR_MAP: {

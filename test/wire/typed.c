@@ -26,7 +26,8 @@ static struct str as_json(struct arena *a, const struct json_value *v)
 
 static bool structure_from_json(struct arena *a, const struct api *api, const struct shape *s, const struct json_value *v, void *p)
 {
-	json_each(v, child) {
+	json_each(v, child)
+	{
 		const struct member *m = NULL;
 		for (uint32_t i = 0; i < s->members && !m; i++)
 			if (str_eq(api_text(api, member_at(api, s, i)->name), child->key))
@@ -39,7 +40,8 @@ static bool structure_from_json(struct arena *a, const struct api *api, const st
 		void *slot = (char *)p + m->offset;
 		if (inner->kind == SHAPE_STRUCTURE)
 			slot = *(void **)slot = arena_zalloc(a, inner->size);
-		if ((m->flags & MEMBER_JSON_VALUE) || (inner->flags & SHAPE_JSON_VALUE))
+		bool json = (m->flags & MEMBER_JSON_VALUE) || (inner->flags & SHAPE_JSON_VALUE);
+		if (json && (m->location != IN_BODY || child->kind != JSON_STRING))
 			*(struct str *)slot = as_json(a, child);
 		else if (!typed_from_json(a, api, inner, child, slot))
 			return false;
@@ -47,18 +49,21 @@ static bool structure_from_json(struct arena *a, const struct api *api, const st
 	return true;
 }
 
-static bool list_from_json(struct arena *a, const struct api *api, const struct shape *s, const struct json_value *v, struct any_list *list)
+static bool list_from_json(struct arena *a, const struct api *api, const struct shape *s, const struct json_value *v,
+                           struct any_list *list)
 {
 	bool map = s->kind == SHAPE_MAP;
 	const struct member *m = member_at(api, s, map ? 1 : 0);
 	if (v->kind != (map ? JSON_OBJECT : JSON_ARRAY))
 		return false;
 	list->set = true;
-	json_each(v, child) {
+	json_each(v, child)
+	{
 		char *entry = model_list_add(a, list, s->size);
 		if (map)
 			*(struct str *)(void *)(entry + member_at(api, s, 0)->offset) = child->key;
-		if (child->kind != JSON_NULL && !typed_from_json(a, api, api_shape(api, m->shape), child, entry + (map ? m->offset : 0)))
+		if (child->kind != JSON_NULL &&
+		    !typed_from_json(a, api, api_shape(api, m->shape), child, entry + (map ? m->offset : 0)))
 			return false;
 	}
 	return true;
@@ -230,9 +235,23 @@ struct str typed_text(struct arena *a, const struct api *api, const struct shape
 	return arena_dup(a, buf_str(&b));
 }
 
+void typed_drop_empty(const struct api *api, const struct shape *s, void *p)
+{
+	for (uint32_t i = 0; s && s->kind == SHAPE_STRUCTURE && i < s->members; i++) {
+		const struct member *m = member_at(api, s, i);
+		const struct shape *inner = api_shape(api, m->shape);
+		void *slot = (char *)p + m->offset;
+		if (inner->kind == SHAPE_STRUCTURE && *(void **)slot)
+			typed_drop_empty(api, inner, *(void **)slot);
+		else if ((inner->kind == SHAPE_LIST || inner->kind == SHAPE_MAP) && !((struct any_list *)slot)->n)
+			((struct any_list *)slot)->set = false;
+	}
+}
+
 static struct str random_text(struct arena *a)
 {
-	static const char *const texts[] = {"a", "Z9", "a b", "x&y<z>\"q\"", "\xc3\xa9\xe2\x82\xac", "1", "a/b:c", "100%", "[]{}", "a=b+c", "\xf0\x9f\x98\x80", "~-_."};
+	static const char *const texts[] = {"a",     "Z9",   "a b",  "x&y<z>\"q\"", "\xc3\xa9\xe2\x82\xac", "1",
+	                                    "a/b:c", "100%", "[]{}", "a=b+c",       "\xf0\x9f\x98\x80",     "~-_."};
 	return arena_dup(a, str_from(texts[rand_below(sizeof(texts) / sizeof(*texts))]));
 }
 

@@ -43,6 +43,10 @@ static const char *const skipped[][2] = {
         {"RestJsonHttpPayloadTraitsWithNoBlobBody", "an absent body is an empty blob"},
         {"HttpPayloadTraitsWithNoBlobBody", "an absent body is an empty blob"},
         {"DenseSetMapAndSkipsNull", "null in a map that may not hold it"},
+        {"IgnoreQueryParamsInResponse", "replies whose members have places in a query string"},
+        /* The tables keep the namespaces of structures, not those of single members: no service here needs them. */
+        {"XmlMapWithXmlNamespace", "namespaces of members"},
+        {"XmlNamespaces", "namespaces of members"},
         /* A client writes {} for an absent payload; what reads it cannot know. */
         {"RestJsonHttpWithEmptyStructurePayload", "{} for nothing"},
         {"RestJsonHttpWithHeadersButNoPayload", "{} for nothing"},

@@ -90,13 +90,13 @@ static int body_take(struct http_conn *c, struct str *ret_piece)
 	conn_consume(c, used);
 	if (!transfer_ended(&r->transfer))
 		return 0;
-	r->body_ended = true;
 	bool bare_lf;
 	const char *why;
 	struct str text = arena_dup(&r->arena, buf_str(&r->transfer.trailers));
-	return head_parse_fields(&r->arena, text, c->server->limits.headers, &r->trailers, &r->trailer_count, &bare_lf, &why)
-	               ? -EPROTO
-	               : 0;
+	if (head_parse_fields(&r->arena, text, c->server->limits.headers, &r->trailers, &r->trailer_count, &bare_lf, &why))
+		return -EPROTO;
+	r->body_ended = true;
+	return 0;
 }
 
 static int body_collect(struct http_request *r, struct str piece)

@@ -268,7 +268,7 @@ static bool head_step(struct http_conn *c)
 	if (end == 0 && c->in_n < s->limits.head_bytes)
 		return false;
 	if (end == 0 || end > s->limits.head_bytes) {
-		if (memchr(c->in + c->in_at, '\n', c->in_n))
+		if (memchr(c->in + c->in_at, '\n', s->limits.head_bytes))
 			reply_refuse(c, 431, "request head too large");
 		else
 			reply_refuse(c, 414, "request target too long");

@@ -227,9 +227,9 @@ static bool in_enum(const struct check *c, const struct shape *shape, struct str
 
 static bool fits_pattern(struct check *c, const struct shape *shape, struct str s)
 {
+	const struct pattern *pattern = pattern_cached(c->api->text + shape->pattern);
 	struct arena scratch CLEAN_ARENA;
 	arena_init(&scratch, 0);
-	const struct pattern *pattern = pattern_compile(&scratch, api_text(c->api, shape->pattern), NULL);
 	return !pattern || pattern_match(&scratch, pattern, s);
 }
 

@@ -15,5 +15,8 @@ struct pattern;
 /* NULL when the pattern is malformed, not supported or too large; *ret_why then says which, if it is not NULL. */
 const struct pattern *pattern_compile(struct arena *a, struct str text, const char **ret_why);
 
+/* The same for a constant of the tables, whose address stands for it: compiled at its first use and kept for good. */
+const struct pattern *pattern_cached(const char *text);
+
 /* Does the pattern match all of the text? Bytes that are no UTF-8 count as U+FFFD. Scratch memory comes from `a`. */
 bool pattern_match(struct arena *a, const struct pattern *pattern, struct str text);

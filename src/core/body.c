@@ -49,6 +49,7 @@ struct body *gate_body_new(struct gate_call *g)
 	struct body *b = arena_new(c->arena, struct body);
 	const struct sigv4 *sig = &g->signature;
 	b->g = g;
+	b->raw_status = 1;
 	b->length = http_head(c->http)->content_length;
 	if (!http_head(c->http)->has_body && b->length < 0)
 		b->length = 0;
@@ -183,7 +184,7 @@ void body_next(struct body *b, body_piece_fn *fn, void *ctx)
 	g->busy++;
 	do {
 		b->again = false;
-		if (b->pending.n)
+		if (b->pending.n || b->raw_status == 0)
 			body_pump(b);
 		else
 			http_body_next(g->call.http, body_received, b);

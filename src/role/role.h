@@ -30,15 +30,23 @@ enum {
 	ROLE_FD_LISTEN_TLS = 6, /* api: the TLS listening socket, when there is one */
 };
 
-/* Messages of main to api on ROLE_FD_MAIN. */
+/* Messages on ROLE_FD_MAIN. Every role that starts gets its end of a fresh socket to its peer as ROLE_FD_PRIV; the peer gets the other
+ * end in a message. */
 enum role_message {
-	ROLE_DRAIN = 1,    /* finish what is under way and exit */
-	ROLE_NEW_PRIV = 2, /* carries the socket to a new priv: cells_set_priv() */
+	ROLE_DRAIN = 1,    /* to api: finish what is under way and exit. To priv: remove everything and exit */
+	ROLE_NEW_PRIV = 2, /* to api; carries the socket to a new priv: cells_set_priv() */
+	ROLE_NEW_API = 4,  /* to priv; carries the socket to a new api: the old one's cells are destroyed */
 	ROLE_READY = 3,    /* api to main: serving; main notifies systemd */
 };
 struct role_note {
 	uint32_t what; /* enum role_message */
 };
+
+/* api ends with this status after POST /_quartet/reset: it is started again at once, on what is left of the data. */
+enum { ROLE_EXIT_RESET = 70 };
+
+/* Tells systemd (READY=1, STOPPING=1) when it started us; else does nothing. */
+void role_notify_systemd(const char *state);
 
 /* The entries of the roles, in their own processes. Configuration arrives on the command line, see main.c. */
 int role_priv(const struct role_config *config);

@@ -1,0 +1,168 @@
+#include "role/admin.h"
+
+#include "base/id.h"
+#include "base/log.h"
+#include "http/http.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct admin {
+	struct cloud *cloud;
+	const struct role_config *config;
+};
+
+/* What a reset moves out of the way; the rest of the data directory (keys, TLS, the run file) belongs to the installation. */
+static const char *const resettable[] = {"state", "blobs", "logs", "lambda"};
+
+static int remove_tree(int dir, const char *name);
+
+static int remove_below(int fd)
+{
+	DIR *d = fdopendir(fd);
+	if (!d)
+		return -errno;
+	for (struct dirent *e; (e = readdir(d));)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			remove_tree(dirfd(d), e->d_name);
+	closedir(d);
+	return 0;
+}
+
+static int remove_tree(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	fchmod(fd, 0700); /* unpacked code is read-only */
+	remove_below(fd);
+	return unlinkat(dir, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+static void trash_remove(void *arg)
+{
+	remove_tree(AT_FDCWD, arg);
+}
+
+static void trash_removed(void *arg)
+{
+	free(arg);
+}
+
+struct admin *admin_new(struct cloud *cloud, const struct role_config *config)
+{
+	struct admin *a = calloc(1, sizeof(*a));
+	char *trash = NULL;
+	if (!a || asprintf(&trash, "%s/trash", config->data_dir) < 0)
+		die("out of memory (admin)");
+	a->cloud = cloud;
+	a->config = config;
+	if (access(trash, F_OK) == 0)
+		work_add(cloud->work, trash_remove, trash_removed, trash);
+	else
+		free(trash);
+	return a;
+}
+
+static void reply_text(struct http_request *r, unsigned status, const char *type, struct str body)
+{
+	struct http_header h[] = {{S("content-type"), str_from(type)}};
+	http_reply(r, status, h, 1, body);
+}
+
+static void health(struct admin *a, struct http_request *r)
+{
+	struct str body = arena_printf(
+	        http_arena(r), "{\"status\":\"running\",\"version\":\"%s\",\"revision\":%llu,\"connections\":%zu}\n",
+	        QUARTET_VERSION, (unsigned long long)store_revision(a->cloud->store), http_connections(a->cloud->http));
+	reply_text(r, 200, "application/json", body);
+}
+
+static void reset_end(void *ctx)
+{
+	(void)ctx;
+	_exit(ROLE_EXIT_RESET);
+}
+
+static void reset(struct admin *a, struct http_request *r)
+{
+	struct arena *arena = http_arena(r);
+	struct str trash = arena_printf(arena, "%s/trash", a->config->data_dir);
+	struct str aside = arena_printf(arena, "%s/%s", trash.p, id_hex(arena, 16).p);
+	mkdir(trash.p, 0700);
+	if (mkdir(aside.p, 0700) < 0) {
+		reply_text(r, 500, "text/plain", arena_printf(arena, "%s: %s\n", aside.p, strerror(errno)));
+		return;
+	}
+	for (size_t i = 0; i < sizeof(resettable) / sizeof(*resettable); i++) {
+		struct str from = arena_printf(arena, "%s/%s", a->config->data_dir, resettable[i]);
+		struct str to = arena_printf(arena, "%s/%s", aside.p, resettable[i]);
+		if (rename(from.p, to.p) < 0 && errno != ENOENT)
+			die("%s: %s", from.p, strerror(errno)); /* half moved: start again and see what is there */
+	}
+	reply_text(r, 200, "application/json", S("{\"status\":\"reset\"}\n"));
+	/* The reply is on its way; the next request waits in the backlog for the new process. */
+	loop_add_timer(a->cloud->loop, 2000, reset_end, NULL);
+}
+
+static void metrics(struct admin *a, struct http_request *r)
+{
+	struct buf CLEAN_BUF out;
+	buf_init(&out, 4 << 20);
+	gate_metrics(a->cloud->gate, &out);
+	buf_printf(&out, "quartet_connections %zu\nquartet_store_revision %llu\n", http_connections(a->cloud->http),
+	           (unsigned long long)store_revision(a->cloud->store));
+	reply_text(r, 200, "text/plain; version=0.0.4", buf_str(&out));
+}
+
+static void why(struct admin *a, struct http_request *r, struct str id)
+{
+	struct str lines = gate_why(a->cloud->gate, http_arena(r), id);
+	if (str_set(lines))
+		reply_text(r, 200, "text/plain", lines);
+	else
+		reply_text(r, 404, "text/plain",
+		           S("No decision is kept for that request id: it was the root user's, or is too old, or never was.\n"));
+}
+
+static bool from_this_machine(const struct http_head *head)
+{
+	if (head->peer.ss_family == AF_INET)
+		return (ntohl(((const struct sockaddr_in *)(const void *)&head->peer)->sin_addr.s_addr) >> 24) == 127;
+	if (head->peer.ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)&head->peer)->sin6_addr);
+	return head->peer.ss_family == AF_UNIX;
+}
+
+bool admin_take(struct admin *a, struct http_request *r)
+{
+	const struct http_head *head = http_head(r);
+	struct str path = head->path;
+	bool ours = str_starts(path, S("/_quartet/")), is_metrics = str_is(path, "/metrics") && str_is(head->method, "GET") &&
+	                                                            !str_set(head->query) &&
+	                                                            !str_set(http_header(r, S("authorization")));
+	if (!ours && !is_metrics)
+		return false;
+	bool get = str_is(head->method, "GET"), post = str_is(head->method, "POST");
+	if (!from_this_machine(head) || str_set(http_header(r, S("origin"))))
+		reply_text(r, 403, "text/plain", S("Only for this machine.\n"));
+	else if (is_metrics)
+		metrics(a, r);
+	else if (get && str_is(path, "/_quartet/health"))
+		health(a, r);
+	else if (post && str_is(path, "/_quartet/reset"))
+		reset(a, r);
+	else if (get && str_starts(path, S("/_quartet/why/")))
+		why(a, r, str_from_at(path, sizeof("/_quartet/why/") - 1));
+	else
+		reply_text(r, 404, "text/plain", S("There is no such page.\n"));
+	return true;
+}

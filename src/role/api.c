@@ -1,0 +1,207 @@
+/* The api role: every byte from outside, and all of the cloud's logic. Unprivileged; what needs privilege it asks of `priv`, which
+ * shares no code path with clients.
+ *
+ * It starts by restoring what is recorded (the store, each service), then serves. A reset does not unpick state: the data is moved
+ * aside, the process ends, and main starts another one on an empty directory, by the way that every crash takes too. */
+#include "role/admin.h"
+#include "role/config.h"
+#include "role/role.h"
+
+#include "base/log.h"
+#include "core/gate.h"
+#include "core/listen.h"
+#include "http/http.h"
+#include "http/tls.h"
+#include "io/msg.h"
+#include "store/blob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WORKERS = 4, DRAIN_US = 10 * 1000000 };
+
+struct api_role {
+	const struct role_config *config;
+	struct cloud cloud;
+	struct arena arena; /* for the life of the process */
+	struct admin *admin;
+	bool draining;
+};
+
+static const char *below(struct api_role *r, const char *name)
+{
+	return arena_printf(&r->arena, "%s/%s", r->config->data_dir, name).p;
+}
+
+static void on_request(void *ctx, struct http_request *req)
+{
+	struct api_role *r = ctx;
+	if (listener_take(req))
+		return;
+	bool inside = listener_is_inside(req);
+	if (!inside && admin_take(r->admin, req))
+		return;
+	gate_take(r->cloud.gate, req, inside);
+}
+
+static void drained(void *ctx)
+{
+	loop_stop(((struct api_role *)ctx)->cloud.loop);
+}
+
+static void drain(struct api_role *r)
+{
+	if (r->draining)
+		return;
+	r->draining = true;
+	http_server_drain(r->cloud.http, DRAIN_US, drained, r);
+}
+
+static void on_main(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct api_role *r = ctx;
+	struct role_note note;
+	int fd = -1;
+	size_t fds = 0;
+	ssize_t n;
+	while ((n = msg_recv(ROLE_FD_MAIN, &note, sizeof(note), &fd, 1, &fds)) == (ssize_t)sizeof(note)) {
+		if (note.what == ROLE_DRAIN)
+			drain(r);
+		else if (note.what == ROLE_NEW_PRIV && fds == 1)
+			close(fd);
+		else
+			msg_close_fds(&fd, fds);
+	}
+	/* Without main nobody would restart what dies: a cloud that half works is worse than one that has ended. */
+	if (n == 0)
+		exit(0);
+}
+
+static void on_signal(void *ctx, int signo)
+{
+	(void)signo;
+	drain(ctx);
+}
+
+static void open_state(struct api_role *r)
+{
+	struct cloud *c = &r->cloud;
+	char why[200];
+	int e = store_open(&c->store, c->loop, &(struct store_config){.path = below(r, "state"), .ephemeral = r->config->ephemeral},
+	                   why);
+	if (e < 0)
+		die("%s: %s", below(r, "state"), why);
+	e = blobs_open(&c->blobs, below(r, "blobs"), r->config->ephemeral);
+	if (e < 0)
+		die("%s: %s", below(r, "blobs"), strerror(-e));
+}
+
+static void start_services(struct api_role *r)
+{
+	unsigned n = 0;
+	while (cloud_services[n])
+		n++;
+	r->cloud.service_state = arena_array(&r->arena, n + 1, sizeof(void *));
+	for (unsigned i = 0; i < n; i++) {
+		const struct service *s = cloud_services[i];
+		int e = s->start ? s->start(&r->cloud, &r->cloud.service_state[i]) : 0;
+		if (e < 0)
+			die("service %s does not start: %s", s->api->id, strerror(-e));
+	}
+}
+
+static void stop_services(struct api_role *r)
+{
+	unsigned n = 0;
+	while (cloud_services[n])
+		n++;
+	while (n-- > 0)
+		if (cloud_services[n]->stop)
+			cloud_services[n]->stop(r->cloud.service_state[n]);
+}
+
+static void serve(struct api_role *r)
+{
+	struct cloud *c = &r->cloud;
+	if (!http_listen(c->http, ROLE_FD_LISTEN, NULL, NULL))
+		die("cannot serve the listening socket");
+	if (!r->config->tls_port)
+		return;
+	struct http_tls *tls;
+	const char *dir = below(r, "tls");
+	int e = mkdir(dir, 0755) < 0 && errno != EEXIST ? -errno : tls_make_ca(dir);
+	if (e >= 0)
+		e = http_tls_new(arena_printf(&r->arena, "%s/cert.pem", dir).p, arena_printf(&r->arena, "%s/key.pem", dir).p, &tls);
+	if (e < 0)
+		log_warn("no TLS: %s: %s", dir, strerror(-e));
+	else if (!http_listen(c->http, ROLE_FD_LISTEN_TLS, tls, NULL))
+		die("cannot serve the listening socket for TLS");
+}
+
+static bool loopback(const char *addr)
+{
+	return str_starts(str_from(addr), S("127.")) || str_is(str_from(addr), "::1") || str_is(str_from(addr), "[::1]");
+}
+
+/* Root of account 000000000000 by the published pair, until IAM keeps keys. */
+static enum key_state find_key(void *ctx, struct str id, struct str token, int64_t now_ms, struct credential *ret)
+{
+	static struct principal *root;
+	(void)ctx, (void)token, (void)now_ms;
+	if (!str_is(id, "test"))
+		return KEY_UNKNOWN;
+	if (!root) {
+		root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
+		root->arn = S("arn:aws:iam::000000000000:root");
+		root->user_id = S("000000000000");
+	}
+	*ret = (struct credential){.secret = S("test"), .principal = principal_ref(root), .well_known = true};
+	return KEY_GOOD;
+}
+
+static void no_policies(void *ctx, const struct principal *p, struct principal_policies *ret)
+{
+	(void)ctx, (void)p;
+	*ret = (struct principal_policies){0};
+}
+
+int role_api(const struct role_config *config)
+{
+	struct api_role role = {.config = config}, *r = &role;
+	struct cloud *c = &r->cloud;
+	c->loop = loop_new();
+	c->work = work_new(c->loop, WORKERS);
+	c->data_dir = config->data_dir;
+	c->runtime_dir = config->runtime_dir;
+	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
+	open_state(r);
+	bool local = loopback(config->listen_addr);
+	c->identity = (struct identity_source){.find_key = find_key, .policies = no_policies};
+	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = local});
+	c->http = http_server_new(c->loop, NULL, on_request, r);
+	r->admin = admin_new(c, config);
+	start_services(r);
+	serve(r);
+
+	if (!loop_add_fd(c->loop, ROLE_FD_MAIN, EPOLLIN, on_main, r))
+		die("no socket to main");
+	loop_add_signal(c->loop, SIGTERM, on_signal, r);
+	loop_add_signal(c->loop, SIGINT, on_signal, r);
+	struct role_note ready = {.what = ROLE_READY};
+	msg_send(ROLE_FD_MAIN, &ready, sizeof(ready), NULL, 0);
+	loop_run(c->loop);
+
+	stop_services(r);
+	http_server_free(c->http);
+	gate_free(c->gate);
+	work_free(c->work);
+	blobs_close(c->blobs);
+	store_close(c->store);
+	return 0;
+}

@@ -1,0 +1,134 @@
+#include "role/cli.h"
+#include "role/role.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct cli_command cli_commands[] = {
+        {"up", "[--data DIR] [--listen ADDR:PORT] [--tls-port PORT] [--config FILE] [--ephemeral] [--background]",
+         "Start the cloud",
+         "  --data DIR          where state lives (default: /var/lib/quartet as root)\n"
+         "  --listen ADDR:PORT  the endpoint (default: 127.0.0.1:4566)\n"
+         "  --tls-port PORT     the same over TLS, with a certificate of the cloud's own CA (default: 4567; 0: none)\n"
+         "  --config FILE       settings and further credentials\n"
+         "  --ephemeral         keep everything in a temporary directory that disappears at the end\n"
+         "  --background        return once the cloud answers; its log goes to DIR/quartet.log\n",
+         cli_up},
+        {"down", "[--data DIR]", "Stop the cloud; its state stays", NULL, cli_down},
+        {"status", "[--data DIR]", "Say whether the cloud runs and what it holds", NULL, cli_status},
+        {"env", "[--data DIR] [--tls]", "Print shell lines that point AWS tools at the cloud: eval \"$(quartet env)\"", NULL,
+         cli_env},
+        {"reset", "[--data DIR]", "Throw everything in the cloud away", NULL, cli_reset},
+        {"logs", "[--data DIR] [--follow] [--since MINUTES] [GROUP]", "Show a log group, or the cloud's own log", NULL, cli_logs},
+        {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request", NULL, cli_why},
+        {"coverage", "[SERVICE]", "List operations as real, partial or absent", NULL, cli_coverage},
+        {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer", NULL, cli_invoke},
+        {NULL, NULL, NULL, NULL, NULL},
+};
+
+int cli_fail(struct cli *cli, int status, const char *fmt, ...)
+{
+	va_list ap;
+	fprintf(stderr, "quartet %s: ", cli->command);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return status;
+}
+
+static void take_arguments(struct cli *cli, int at, int n)
+{
+	for (int i = at; i + n < cli->argc; i++)
+		cli->argv[i] = cli->argv[i + n];
+	cli->argc -= n;
+}
+
+bool cli_flag(struct cli *cli, const char *name)
+{
+	for (int i = 0; i < cli->argc; i++)
+		if (strcmp(cli->argv[i], name) == 0) {
+			take_arguments(cli, i, 1);
+			return true;
+		}
+	return false;
+}
+
+const char *cli_option(struct cli *cli, const char *name, const char *fallback)
+{
+	size_t n = strlen(name);
+	for (int i = 0; i < cli->argc; i++) {
+		char *arg = cli->argv[i];
+		if (strncmp(arg, name, n) != 0)
+			continue;
+		if (arg[n] == '=') {
+			take_arguments(cli, i, 1);
+			return arg + n + 1;
+		}
+		if (arg[n] == '\0' && i + 1 < cli->argc) {
+			const char *value = cli->argv[i + 1];
+			take_arguments(cli, i, 2);
+			return value;
+		}
+	}
+	return fallback;
+}
+
+int cli_rest(struct cli *cli, int max)
+{
+	for (int i = 0; i < cli->argc; i++)
+		if (cli->argv[i][0] == '-' && cli->argv[i][1])
+			return cli_fail(cli, CLI_USAGE, "unknown option %s (or its value is missing); see: quartet %s --help",
+			                cli->argv[i], cli->command);
+	if (cli->argc > max)
+		return cli_fail(cli, CLI_USAGE, "unexpected argument \"%s\"; see: quartet %s --help", cli->argv[max], cli->command);
+	return CLI_OK;
+}
+
+static void print_commands(FILE *to)
+{
+	fputs("usage: quartet COMMAND [ARGUMENTS]\n\nA compute cloud in one small program.\n\n", to);
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		fprintf(to, "  %-9s %s\n", c->name, c->summary);
+	fputs("\n`quartet COMMAND --help` says more about one.\n", to);
+}
+
+static int command_run(const struct cli_command *c, struct cli *cli)
+{
+	/* What follows the words of `exec` belongs to the command inside. */
+	if (cli->argc && (strcmp(cli->argv[0], "--help") == 0 || strcmp(cli->argv[0], "-h") == 0)) {
+		printf("usage: quartet %s %s\n\n%s.\n%s%s", c->name, c->arguments, c->summary, c->help ? "\n" : "",
+		       c->help ? c->help : "");
+		return CLI_OK;
+	}
+	return c->run(cli);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 2 && strcmp(argv[1], "role") == 0)
+		return role_enter(argc, argv);
+	if (argc < 2) {
+		print_commands(stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		print_commands(stdout);
+		return CLI_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("quartet " QUARTET_VERSION);
+		return CLI_OK;
+	}
+	struct cli cli = {.program = argv[0], .command = argv[1], .argc = argc - 2, .argv = argv + 2};
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		if (strcmp(c->name, argv[1]) == 0) {
+			int status = command_run(c, &cli);
+			arena_done(&cli.arena);
+			return status;
+		}
+	fprintf(stderr, "quartet: there is no command \"%s\"; see: quartet --help\n", argv[1]);
+	return CLI_USAGE;
+}

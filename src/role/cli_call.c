@@ -1,0 +1,250 @@
+/* Commands that speak to the running cloud as any client does: signed, through the front door, with the same tables that serve. */
+#include "role/cli.h"
+
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "core/sigv4.h"
+#include "gen/lambda.h"
+#include "gen/logs.h"
+#include "http/client.h"
+#include "wire/wire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { HEADERS_MAX = 32, BODY_MAX = 16 << 20 };
+
+static int exchange(struct cli *cli, const struct http_client_request *q, bool quiet, struct http_client_reply *ret)
+{
+	const char *cannot;
+	struct str why;
+	struct http_client *client = http_client_new(NULL, NULL, &cannot);
+	if (!client)
+		return cli_fail(cli, CLI_FAILED, "%s", cannot);
+	int e = http_client_send(client, &cli->arena, q, ret, &why);
+	http_client_free(client);
+	if (e < 0)
+		return quiet ? CLI_FAILED : cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(why));
+	return CLI_OK;
+}
+
+int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
+              struct str *ret_body)
+{
+	struct http_client_request q = {
+	        .method = method, .url = arena_printf(&cli->arena, "%s%s", cloud->endpoint, path).p, .timeout_us = 30000000};
+	struct http_client_reply reply;
+	int status = exchange(cli, &q, quiet, &reply);
+	if (status != CLI_OK)
+		return status;
+	*ret_body = reply.body;
+	if (reply.status / 100 == 2)
+		return CLI_OK;
+	return quiet ? CLI_FAILED : cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(str_trim(reply.body)));
+}
+
+static struct str endpoint_host(const struct cli_cloud *cloud)
+{
+	struct str e = str_from(cloud->endpoint);
+	return str_from_at(e, (size_t)str_find(e, S("://")) + 3);
+}
+
+static struct str reply_header_get(void *ctx, struct str name)
+{
+	const struct http_client_reply *r = ctx;
+	for (unsigned i = 0; i < r->header_count; i++)
+		if (str_ieq(r->headers[i].name, name))
+			return r->headers[i].value;
+	return STR_NONE;
+}
+
+static bool reply_header_at(void *ctx, size_t i, struct str *ret_name, struct str *ret_value)
+{
+	const struct http_client_reply *r = ctx;
+	if (i >= r->header_count)
+		return false;
+	*ret_name = r->headers[i].name;
+	*ret_value = r->headers[i].value;
+	return true;
+}
+
+int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
+             void *out, struct http_client_reply *ret_reply)
+{
+	struct arena *a = &cli->arena;
+	const struct operation *op = api_operation(api, str_from(operation));
+	struct buf CLEAN_BUF body;
+	struct wire_out_request wire;
+	struct str message;
+	buf_init(&body, BODY_MAX);
+	if (!wire_encode_request(a, api, op, api->protocol, in, &body, &wire, &message))
+		return cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(message));
+	struct http_header headers[HEADERS_MAX] = {{S("host"), endpoint_host(cloud)},
+	                                           {S("x-amz-date"), sigv4_date(a, clock_machine_ms())}};
+	unsigned n = 2;
+	for (uint32_t i = 0; i < wire.headers.n && n < HEADERS_MAX - 1; i++)
+		headers[n++] = (struct http_header){wire.headers.v[i].name, wire.headers.v[i].value};
+	struct sigv4_request signing = {.method = wire.method,
+	                                .path = wire.path,
+	                                .query = wire.query,
+	                                .headers = (const struct sigv4_header *)(const void *)headers,
+	                                .header_count = n};
+	struct sigv4_signer who = {.access_key_id = str_from(cloud->access_key),
+	                           .secret = str_from(cloud->secret),
+	                           .region = str_from(cloud->region),
+	                           .service = str_from(api->signing_name),
+	                           .now_ms = clock_machine_ms()};
+	headers[n] =
+	        (struct http_header){S("authorization"), sigv4_sign(a, &who, &signing, hash_hex(a, HASH_SHA256, buf_str(&body)))};
+	n++;
+	struct http_client_request q = {
+	        .method = arena_dupz(a, wire.method),
+	        .url = arena_printf(a, "%s%.*s%s%.*s", cloud->endpoint, STR_ARG(wire.path), wire.query.n ? "?" : "",
+	                            STR_ARG(wire.query))
+	                       .p,
+	        .headers = headers,
+	        .header_count = n,
+	        .body = buf_str(&body),
+	};
+	struct http_client_reply reply;
+	int status = exchange(cli, &q, false, &reply);
+	if (status != CLI_OK)
+		return status;
+	struct wire_headers reply_headers = {.get = reply_header_get, .at = reply_header_at, .ctx = &reply};
+	struct wire_reply_error error = {0};
+	int read = wire_decode_reply(a, api, op, api->protocol, (uint16_t)reply.status, &reply_headers, reply.body, out, &error);
+	if (read != 0)
+		return cli_fail(cli, CLI_FAILED, "%.*s%s%.*s", STR_ARG(error.code), error.code.n ? ": " : "",
+		                STR_ARG(error.message));
+	if (ret_reply)
+		*ret_reply = reply;
+	return CLI_OK;
+}
+
+int cli_why(struct cli *cli)
+{
+	struct cli_cloud cloud;
+	struct str body;
+	int status = cli_find_cloud(cli, &cloud);
+	if (status == CLI_OK)
+		status = cli_rest(cli, 1);
+	if (status != CLI_OK)
+		return status;
+	if (cli->argc != 1)
+		return cli_fail(cli, CLI_USAGE, "which request? its id is in the error or in the x-amzn-RequestId header");
+	status = cli_admin(cli, &cloud, "GET", arena_printf(&cli->arena, "/_quartet/why/%s", cli->argv[0]).p, false, &body);
+	if (status == CLI_OK)
+		printf("%.*s", STR_ARG(body));
+	return status;
+}
+
+int cli_invoke(struct cli *cli)
+{
+	struct cli_cloud cloud;
+	bool log = cli_flag(cli, "--log");
+	int status = cli_find_cloud(cli, &cloud);
+	if (status == CLI_OK)
+		status = cli_rest(cli, 2);
+	if (status != CLI_OK)
+		return status;
+	if (cli->argc < 1)
+		return cli_fail(cli, CLI_USAGE, "which function? see: quartet invoke --help");
+	struct lambda_invocation_request in = {
+	        .function_name = str_from(cli->argv[0]),
+	        .payload = cli->argc > 1 ? str_from(cli->argv[1]) : S("{}"),
+	        .log_type = log ? S("Tail") : STR_NONE,
+	};
+	struct lambda_invocation_response out = {0};
+	status = cli_call(cli, &cloud, &lambda_api, "Invoke", &in, &out, NULL);
+	if (status != CLI_OK)
+		return status;
+	struct str tail = str_set(out.log_result) ? base64_decode(&cli->arena, out.log_result) : STR_NONE;
+	if (tail.n)
+		fprintf(stderr, "%.*s", STR_ARG(tail));
+	printf("%.*s\n", STR_ARG(out.payload));
+	return str_set(out.function_error) ? cli_fail(cli, CLI_FAILED, "the function failed (%.*s)", STR_ARG(out.function_error))
+	                                   : CLI_OK;
+}
+
+/* The log of the cloud itself, where `quartet up --background` keeps it. */
+static int own_log(struct cli *cli, const struct cli_cloud *cloud, bool follow)
+{
+	const char *path = arena_printf(&cli->arena, "%s/quartet.log", cloud->data_dir).p;
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return cli_fail(cli, CLI_FAILED, "%s is not there: this cloud runs in the foreground and logs there", path);
+	char piece[8192];
+	do {
+		size_t n;
+		while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
+			fwrite(piece, 1, n, stdout);
+		fflush(stdout);
+		clearerr(f);
+		if (follow)
+			usleep(200000);
+	} while (follow);
+	fclose(f);
+	return CLI_OK;
+}
+
+static struct str keep(char *to, size_t cap, struct str s)
+{
+	if (!str_set(s) || s.n > cap)
+		return STR_NONE;
+	memcpy(to, s.p, s.n);
+	return str_of(to, s.n);
+}
+
+int cli_logs(struct cli *cli)
+{
+	struct cli_cloud cloud;
+	bool follow = cli_flag(cli, "--follow");
+	int64_t minutes;
+	const char *since = cli_option(cli, "--since", "60");
+	int status = cli_find_cloud(cli, &cloud);
+	if (status == CLI_OK)
+		status = cli_rest(cli, 1);
+	if (status != CLI_OK)
+		return status;
+	if (!str_to_i64(str_from(since), &minutes))
+		return cli_fail(cli, CLI_USAGE, "--since wants a number of minutes, not \"%s\"", since);
+	if (cli->argc == 0)
+		return own_log(cli, &cloud, follow);
+	struct logs_filter_log_events_request in = {.log_group_name = str_from(cli->argv[0]),
+	                                            .start_time = OPT_INT(clock_wall_ms() - minutes * 60000)};
+	/* A round's memory is its own: following may go on for days. What the next one asks with is kept apart. */
+	struct cli round = *cli;
+	char last_id_bytes[128], token_bytes[1024];
+	struct str last_id = STR_NONE;
+	round.arena = (struct arena){0};
+	for (;;) {
+		struct logs_filter_log_events_response out = {0};
+		status = cli_call(&round, &cloud, &logs_api, "FilterLogEvents", &in, &out, NULL);
+		if (status != CLI_OK)
+			return status;
+		for (uint32_t i = 0; i < out.events.n; i++) {
+			const struct logs_filtered_log_event *e = &out.events.v[i];
+			/* Asking again from the last event's own millisecond brings that event again. */
+			if (str_set(last_id) && str_cmp(e->event_id, last_id) <= 0)
+				continue;
+			char at[40];
+			size_t n = time_format_to(at, e->timestamp.v, TIME_ISO8601_MS);
+			struct str text = e->message;
+			while (text.n && text.p[text.n - 1] == '\n')
+				text.n--;
+			printf("%.*s %.*s\n", (int)n, at, STR_ARG(text));
+			last_id = keep(last_id_bytes, sizeof(last_id_bytes), e->event_id);
+			in.start_time = OPT_INT(e->timestamp.v);
+		}
+		fflush(stdout);
+		in.next_token = keep(token_bytes, sizeof(token_bytes), out.next_token);
+		arena_done(&round.arena);
+		if (str_set(in.next_token))
+			continue;
+		if (!follow)
+			return CLI_OK;
+		usleep(500000);
+	}
+}

@@ -158,7 +158,7 @@ static bool lmdb_changes(struct store_reader *r, uint64_t after, store_change_fn
 	MDB_cursor *c;
 	MDB_val k, v;
 	must(mdb_cursor_open(r->txn, r->b->history, &c), "opening the history");
-	bool whole = true;
+	bool whole = after >= r->b->cached_revision; /* with no history at all, nothing must have happened */
 	int rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
 	for (; rc == 0; rc = mdb_cursor_get(c, &k, &v, MDB_PREV)) {
 		/* Trimming may have cut a transaction in two, so nothing is sure until an older change, or the very first one, is

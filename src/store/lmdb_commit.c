@@ -146,6 +146,9 @@ static int chunk_flush(struct batch *batch)
 
 static int change_note(struct batch *batch, const struct store_write *write, uint64_t revision)
 {
+	ring_push(&batch->b->ring, write->key, revision);
+	if (batch->b->history_keep == STORE_NO_HISTORY)
+		return 0;
 	const struct lmdb_change change = {.revision = revision, .key_n = (uint16_t)write->key.n, .deleted = write->deleted};
 	int rc = 0;
 	if (batch->chunk_n + sizeof(change) + write->key.n > sizeof(batch->chunk))
@@ -156,7 +159,6 @@ static int change_note(struct batch *batch, const struct store_write *write, uin
 	memcpy(batch->chunk + batch->chunk_n + sizeof(change), write->key.p, write->key.n);
 	batch->chunk_n += sizeof(change) + write->key.n;
 	batch->state.changes++;
-	ring_push(&batch->b->ring, write->key, revision);
 	return rc;
 }
 

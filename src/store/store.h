@@ -21,6 +21,8 @@ struct store_config {
 	bool ephemeral;   /* never fsync: the directory is thrown away */
 	uint64_t history; /* revisions kept for watchers that resume; 0: 100000 changes */
 };
+/* A history of nothing: for bulk data that nobody resumes to watch. */
+#define STORE_NO_HISTORY UINT64_MAX
 /* Opens or makes a store. Negative errno, with the reason in ret_why (static or arena of the caller's choosing: at most 200 bytes).
  */
 int store_open(struct store **ret, struct loop *l, const struct store_config *config, char ret_why[static 200]);

@@ -34,7 +34,7 @@ class CheckLayers(unittest.TestCase):
             "src/engine/cell/c.c": '#include "core/sm.h"\n#include "io/loop.h"\n',
             "src/aws/lambda/d.c": '#include "aws/logs/logs.h"\n#include "aws/lambda/private.h"\n#include "gen/lambda.h"\n',
             "src/role/priv.c": '#include "engine/cell/cell.h"\n#include "io/msg.h"\n',
-            "test/unit/e.c": '#include "aws/x.h"\n' + "\n" * 900,
+            "tests/unit/e.c": '#include "aws/x.h"\n' + "\n" * 900,
         })
         self.assertEqual((code, output), (0, ""))
 
@@ -53,7 +53,7 @@ class CheckLayers(unittest.TestCase):
         self.refuses("src/base/a.h", "#pragma once\n", "does not begin")
         self.refuses("src/base/a.h", "/* A. */\n", "no #pragma once")
         self.refuses("src/base/a.c", "\n" * 601, "601 lines")
-        self.refuses("test/unit/a.c", "\n" * 1001, "1001 lines")
+        self.refuses("tests/unit/a.c", "\n" * 1001, "1001 lines")
         self.refuses("tools/a", "# TO" "DO\n", "unfinished")
 
 

@@ -123,5 +123,7 @@ bool quirk_times_with_ms(const struct api *api);
 struct str quirk_type_prefix(const struct api *api);
 /* The code and text of a body that is not what the operation takes. */
 void quirk_malformed(const struct api *api, enum protocol protocol, const struct wire_in *in, struct wire_fault *ret);
+/* The code of an error shape in XML and x-amzn-query-error: SQS has old ones that its model does not keep. */
+struct str quirk_error_code(const struct api *api, const struct shape *error);
 /* What lambda's error bodies say as "Type", or STR_NONE. */
 struct str quirk_error_type(const struct api *api, bool server);

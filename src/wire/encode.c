@@ -218,15 +218,14 @@ const struct shape *wire_error_shape(const struct api *api, const struct operati
 {
 	for (uint32_t i = 0; op && i < op->errors; i++) {
 		const struct shape *s = api_shape(api, api->error_shapes[op->first_error + i]);
-		if (str_eq(api_text(api, s->name), code) || (s->error_code && str_eq(api_text(api, s->error_code), code)))
+		if (str_eq(api_text(api, s->name), code) || str_eq(quirk_error_code(api, s), code))
 			return s;
 	}
 	const struct shape *named = api_shape_named(api, code);
 	if (named && (named->flags & SHAPE_ERROR))
 		return named;
 	for (uint32_t i = 0; i < api->shape_count; i++)
-		if ((api->shapes[i].flags & SHAPE_ERROR) && api->shapes[i].error_code &&
-		    str_eq(api_text(api, api->shapes[i].error_code), code))
+		if ((api->shapes[i].flags & SHAPE_ERROR) && str_eq(quirk_error_code(api, &api->shapes[i]), code))
 			return &api->shapes[i];
 	return NULL;
 }
@@ -251,7 +250,7 @@ static struct spelled spell(const struct wire_target *t, const struct wire_error
 	                    .shape = s};
 	if (s) {
 		w.name = api_text(t->api, s->name);
-		w.code = s->error_code ? api_text(t->api, s->error_code) : w.name;
+		w.code = quirk_error_code(t->api, s);
 		w.server |= (s->flags & SHAPE_FAULT) != 0;
 		if (!w.status)
 			w.status = s->http_status;

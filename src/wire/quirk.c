@@ -28,6 +28,7 @@ struct str quirk_root_name(const struct api *api, const struct operation *op, co
 	        {"GetBucketAcl", "AccessControlPolicy"},
 	        {"GetBucketCors", "CORSConfiguration"},
 	        {"GetBucketLifecycleConfiguration", "LifecycleConfiguration"},
+	        {"GetBucketLocation", "LocationConstraint"},
 	        {"GetBucketLogging", "BucketLoggingStatus"},
 	        {"GetBucketNotificationConfiguration", "NotificationConfiguration"},
 	        {"GetBucketRequestPayment", "RequestPaymentConfiguration"},
@@ -73,6 +74,28 @@ struct str quirk_type_prefix(const struct api *api)
 	if (api_is(api, "sqs"))
 		return S("com.amazonaws.sqs#");
 	return S("");
+}
+
+struct str quirk_error_code(const struct api *api, const struct shape *error)
+{
+	static const char *const sqs[][2] = {
+	        {"BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"},
+	        {"BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"},
+	        {"EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest"},
+	        {"InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId"},
+	        {"MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"},
+	        {"PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress"},
+	        {"QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently"},
+	        {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"},
+	        {"QueueNameExists", "QueueAlreadyExists"},
+	        {"TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"},
+	        {"UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"},
+	};
+	struct str name = api_text(api, error->name);
+	for (size_t i = 0; api_is(api, "sqs") && i < sizeof(sqs) / sizeof(*sqs); i++)
+		if (str_is(name, sqs[i][0]))
+			return str_from(sqs[i][1]);
+	return error->error_code ? api_text(api, error->error_code) : name;
 }
 
 struct str quirk_error_type(const struct api *api, bool server)

@@ -235,17 +235,42 @@ struct str typed_text(struct arena *a, const struct api *api, const struct shape
 	return arena_dup(a, buf_str(&b));
 }
 
-void typed_drop_empty(const struct api *api, const struct shape *s, void *p)
+static bool drop_from_list(const struct api *api, const struct shape *s, struct any_list *list)
 {
-	for (uint32_t i = 0; s && s->kind == SHAPE_STRUCTURE && i < s->members; i++) {
+	const struct member *m = member_at(api, s, s->kind == SHAPE_MAP ? 1 : 0);
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < list->n; i++) {
+		char *entry = (char *)list->v + (size_t)i * s->size;
+		if (typed_drop_empty(api, api_shape(api, m->shape), entry + (s->kind == SHAPE_MAP ? m->offset : 0)))
+			continue;
+		memmove((char *)list->v + (size_t)kept++ * s->size, entry, s->size);
+	}
+	list->n = kept;
+	list->set = kept > 0;
+	return !kept;
+}
+
+bool typed_drop_empty(const struct api *api, const struct shape *s, void *p)
+{
+	bool empty = true;
+	if (!s || (s->kind != SHAPE_STRUCTURE && s->kind != SHAPE_LIST && s->kind != SHAPE_MAP))
+		return false;
+	if (s->kind != SHAPE_STRUCTURE)
+		return drop_from_list(api, s, p);
+	for (uint32_t i = 0; i < s->members; i++) {
 		const struct member *m = member_at(api, s, i);
 		const struct shape *inner = api_shape(api, m->shape);
 		void *slot = (char *)p + m->offset;
-		if (inner->kind == SHAPE_STRUCTURE && *(void **)slot)
-			typed_drop_empty(api, inner, *(void **)slot);
-		else if ((inner->kind == SHAPE_LIST || inner->kind == SHAPE_MAP) && !((struct any_list *)slot)->n)
-			((struct any_list *)slot)->set = false;
+		if (inner->kind == SHAPE_STRUCTURE && !streams(api, m)) {
+			if (*(void **)slot && typed_drop_empty(api, inner, *(void **)slot))
+				*(void **)slot = NULL;
+			empty &= !*(void **)slot;
+		} else if (!streams(api, m)) {
+			typed_drop_empty(api, inner, slot);
+			empty &= !present(inner, slot);
+		}
 	}
+	return empty;
 }
 
 static struct str random_text(struct arena *a)

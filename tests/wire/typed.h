@@ -10,7 +10,8 @@ bool typed_from_json(struct arena *a, const struct api *api, const struct shape 
 /* One line that is the same for equal values and no others. Maps come sorted. */
 void typed_dump(struct buf *b, const struct api *api, const struct shape *s, const void *p);
 struct str typed_text(struct arena *a, const struct api *api, const struct shape *s, const void *p);
-/* Makes the empty lists and maps of a structure absent, at any depth. */
-void typed_drop_empty(const struct api *api, const struct shape *s, void *p);
+/* Takes out what holds nothing - lists, maps and structures - at any depth: parameters and headers cannot carry it. True: p holds
+ * nothing itself. */
+bool typed_drop_empty(const struct api *api, const struct shape *s, void *p);
 /* A random value of at most `depth` levels; absent members are likely when deep. Texts hold what every protocol can carry. */
 void typed_random(struct arena *a, const struct api *api, const struct shape *s, unsigned depth, void *p);

@@ -1,0 +1,157 @@
+"""What every service has in common: signatures, unknown things, sizes, pages of other origins."""
+import http.client
+import os
+import socket
+import unittest
+import urllib.error
+import urllib.request
+
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+
+from aws import ENDPOINT, REGION, TestCase, client, run
+
+HOST, PORT = ENDPOINT.split("//")[1].rsplit(":", 1)
+
+
+def signed(service, method="POST", path="/", body="", headers=None, key="test", secret="test", region=REGION):
+    request = botocore.awsrequest.AWSRequest(method, ENDPOINT + path, data=body, headers=headers or {})
+    botocore.auth.SigV4Auth(botocore.credentials.Credentials(key, secret), service, region).add_auth(request)
+    prepared = request.prepare()
+    c = http.client.HTTPConnection(HOST, int(PORT), timeout=10)
+    c.request(method, path, body=prepared.body, headers=dict(prepared.headers))
+    reply = c.getresponse()
+    return reply, reply.read()
+
+
+class Signatures(TestCase):
+    def test_each_protocol_refuses_in_its_own_words(self):
+        for service, operation, code, status in (
+                ("sts", "get_caller_identity", "SignatureDoesNotMatch", 403), ("ec2", "describe_instances", "AuthFailure", 401),
+                ("logs", "describe_log_groups", "InvalidSignatureException", 400), ("lambda", "list_functions", "InvalidSignatureException", 403),
+                ("s3", "list_buckets", "SignatureDoesNotMatch", 403), ("dynamodb", "list_tables", "InvalidSignatureException", 400)):
+            with self.subTest(service=service):
+                self.assertAwsError(code, getattr(client(service, secret="wrong"), operation), status=status)
+
+    def test_unknown_key(self):
+        for service, operation, code in (("sts", "get_caller_identity", "InvalidClientTokenId"), ("s3", "list_buckets", "InvalidAccessKeyId"),
+                                         ("logs", "describe_log_groups", "UnrecognizedClientException")):
+            with self.subTest(service=service):
+                self.assertAwsError(code, getattr(client(service, key="AKIAUNKNOWNUNKNOWN00"), operation))
+
+    def test_twelve_digits_are_that_accounts_root(self):
+        who = client("sts", key="123456789012").get_caller_identity()
+        self.assertEqual(who["Account"], "123456789012")
+        self.assertEqual(who["Arn"], "arn:aws:iam::123456789012:root")
+
+    def test_a_changed_body_is_refused(self):
+        request = botocore.awsrequest.AWSRequest("POST", ENDPOINT + "/", data="Action=GetCallerIdentity&Version=2011-06-15",
+                                                 headers={"Content-Type": "application/x-www-form-urlencoded"})
+        botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "sts", REGION).add_auth(request)
+        headers = dict(request.prepare().headers)
+        headers.pop("Content-Length", None)
+        c = http.client.HTTPConnection(HOST, int(PORT), timeout=10)
+        c.request("POST", "/", body="Action=GetSessionToken&Version=2011-06-15", headers=headers)
+        reply = c.getresponse()
+        self.assertEqual(reply.status, 403)
+        self.assertIn(b"SignatureDoesNotMatch", reply.read())
+
+    def test_unsigned(self):
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(ENDPOINT + "/?Action=GetCallerIdentity&Version=2011-06-15", timeout=10)
+        self.assertEqual(caught.exception.code, 403)
+        self.assertIn(b"MissingAuthenticationToken", caught.exception.read())
+
+
+class Unknown(TestCase):
+    def test_absent_operations_answer_501_and_name_themselves(self):
+        for service, operation in (("ec2", "describe_instances"), ("ecs", "list_clusters"), ("elbv2", "describe_load_balancers"),
+                                   ("route53", "list_hosted_zones"), ("cloudwatch", "list_metrics"), ("dynamodb", "list_tables")):
+            with self.subTest(service=service), self.assertRaises(Exception) as caught:
+                getattr(client(service), operation)()
+            error = caught.exception.response
+            self.assertEqual(error["ResponseMetadata"]["HTTPStatusCode"], 501)
+            self.assertIn(operation.replace("_", ""), error["Error"]["Message"].lower())
+
+    def test_unknown_service(self):
+        reply, body = signed("nonsense", body="{}", headers={"X-Amz-Target": "Nonsense.Do", "Content-Type": "application/x-amz-json-1.1"})
+        self.assertEqual(reply.status, 501)
+        self.assertIn(b"nonsense", body)
+
+    def test_unknown_action(self):
+        reply, body = signed("sts", body="Action=Nothing&Version=2011-06-15", headers={"Content-Type": "application/x-www-form-urlencoded"})
+        self.assertEqual(reply.status, 400)
+        self.assertIn(b"<Code>InvalidAction</Code>", body)
+        reply, body = signed("logs", body="{}", headers={"X-Amz-Target": "Logs_20140328.Nothing", "Content-Type": "application/x-amz-json-1.1"})
+        self.assertIn(reply.status, (400, 404))
+        self.assertIn(b"UnknownOperationException", body)
+
+    def test_malformed_body(self):
+        reply, body = signed("logs", body="{", headers={"X-Amz-Target": "Logs_20140328.DescribeLogGroups", "Content-Type": "application/x-amz-json-1.1"})
+        self.assertEqual(reply.status, 400)
+        self.assertIn(b"SerializationException", body)
+
+
+class Sizes(TestCase):
+    def test_a_body_that_is_too_large_is_refused_before_it_is_read(self):
+        with socket.create_connection((HOST, int(PORT)), timeout=10) as s:
+            request = botocore.awsrequest.AWSRequest("POST", ENDPOINT + "/", data="x", headers={
+                "X-Amz-Target": "AWSEvents.PutEvents", "Content-Type": "application/x-amz-json-1.1"})
+            botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "events", REGION).add_auth(request)
+            headers = dict(request.prepare().headers)
+            headers.update({"Host": f"{HOST}:{PORT}", "Content-Length": str(1 << 40)})
+            s.sendall(("POST / HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n").encode())
+            self.assertTrue(s.recv(4096).startswith(b"HTTP/1.1 413"))
+
+
+class Origins(TestCase):
+    def ask(self, method, path, **headers):
+        c = http.client.HTTPConnection(HOST, int(PORT), timeout=10)
+        c.request(method, path, headers=headers)
+        reply = c.getresponse()
+        reply.read()
+        return reply
+
+    def test_preflight(self):
+        reply = self.ask("OPTIONS", "/2015-03-31/functions/", **{"Origin": "https://example.com", "Access-Control-Request-Method": "GET",
+                                                                 "Access-Control-Request-Headers": "authorization,x-amz-date"})
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(reply.getheader("Access-Control-Allow-Origin"), "*")
+        self.assertEqual(reply.getheader("Access-Control-Allow-Headers"), "authorization,x-amz-date")
+
+    def test_the_published_keys_are_not_for_pages_from_elsewhere(self):
+        body = "Action=GetCallerIdentity&Version=2011-06-15"
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        for origin, status in (("https://evil.example", 403), ("http://localhost:3000", 200)):
+            reply, _ = signed("sts", body=body, headers={**form, "Origin": origin})
+            self.assertEqual(reply.status, status, origin)
+
+    def test_own_paths_are_not_for_pages(self):
+        self.assertEqual(self.ask("POST", "/_quartet/reset", Origin="http://localhost:3000").status, 403)
+        self.assertEqual(self.ask("GET", "/_quartet/health").status, 200)
+
+
+class CommandLine(unittest.TestCase):
+    program = os.environ["QUARTET"]
+
+    def test_every_command_has_help(self):
+        listing = run(self.program, "--help").stdout
+        for command in ("up", "down", "status", "env", "doctor", "reset", "logs", "exec", "why", "coverage", "invoke"):
+            self.assertIn(f"  {command}", listing)
+            self.assertIn(f"usage: quartet {command}", run(self.program, command, "--help").stdout)
+
+    def test_mistakes_are_one_line_and_a_status(self):
+        for arguments, status in ((["nothing"], 2), (["up", "--nothing"], 2), (["status", "--data", "/nonexistent"], 3), (["coverage", "nothing"], 2)):
+            done = run(self.program, *arguments, check=False)
+            self.assertEqual(done.returncode, status, arguments)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+
+    def test_env_is_for_a_shell(self):
+        done = run("sh", "-c", f'eval "$({self.program} env)"; echo $AWS_ENDPOINT_URL')
+        self.assertEqual(done.stdout.strip(), ENDPOINT)
+
+    def test_coverage_counts_every_operation(self):
+        total = run(self.program, "coverage").stdout.strip().splitlines()[-1].split()
+        self.assertEqual(total[0], "all")
+        self.assertGreater(sum(map(int, total[1:])), 2000)

@@ -1,0 +1,115 @@
+"""A cloud of our own for black-box tests: started from the built program, on a free port, with its data in a temporary directory.
+
+Tests of tests/api take the one that the runner started from the environment (AWS_ENDPOINT_URL and keys); those that break things start their own.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def program():
+    return os.environ.get("QUARTET", os.path.join(ROOT, "build", "quartet"))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Cloud:
+    """Use as a context manager, or start() and stop()."""
+
+    def __init__(self, data=None, options=()):
+        self.own_data = data is None
+        self.data = data or tempfile.mkdtemp(prefix="quartet-test-")
+        os.chmod(self.data, 0o755)
+        self.port = free_port()
+        self.tls_port = free_port()
+        self.options = list(options)
+        self.process = None
+        self.log = None
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.log = open(os.path.join(self.data, "log"), "ab")
+        self.process = subprocess.Popen(
+            [program(), "up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--tls-port", str(self.tls_port), *self.options],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.wait()
+        return self
+
+    def wait(self, seconds=20):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the cloud ended with status {self.process.returncode}:\n{self.log_text()[-2000:]}")
+            try:
+                return self.health()
+            except OSError:
+                time.sleep(0.01)
+        raise RuntimeError(f"the cloud does not answer:\n{self.log_text()[-2000:]}")
+
+    def health(self):
+        with urllib.request.urlopen(self.endpoint + "/_quartet/health", timeout=5) as reply:
+            return json.load(reply)
+
+    def log_text(self):
+        with open(os.path.join(self.data, "log"), errors="replace") as f:
+            return f.read()
+
+    def role_pid(self, role):
+        """The process of a role, found among main's children."""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            for child in f.read().split():
+                try:
+                    with open(f"/proc/{child}/cmdline", "rb") as c:
+                        if role.encode() in c.read().split(b"\0")[1:4]:
+                            return int(child)
+                except OSError:
+                    continue
+        return None
+
+    def kill(self, role):
+        pid = self.process.pid if role == "main" else self.role_pid(role)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+        if self.log:
+            self.log.close()
+        if self.own_data:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def environment(self, key="test", secret="test", region="us-east-1"):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        env.update(AWS_ENDPOINT_URL=self.endpoint, AWS_ACCESS_KEY_ID=key, AWS_SECRET_ACCESS_KEY=secret, AWS_REGION=region,
+                   AWS_DEFAULT_REGION=region, AWS_EC2_METADATA_DISABLED="true", QUARTET_DATA=self.data, QUARTET=program(),
+                   QUARTET_TLS_ENDPOINT=f"https://localhost:{self.tls_port}", HOME=self.data, AWS_PAGER="")
+        return env
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        self.stop()

@@ -1,0 +1,243 @@
+#!/usr/bin/python3
+"""Runs every check that can run here and counts them: see ./test --help.
+
+Two builds: plain by gcc, and by clang with the address and undefined-behaviour sanitizers. Unit, wire, fuzz-corpus and simulation tests run in
+both; black-box tests run against a daemon of each. A skip says why. The last line is `N passed, N failed, N skipped`.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "harness"))
+TERMINAL = sys.stdout.isatty()
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+
+    def add(self, name, state, why=""):
+        if state == "pass":
+            self.passed += 1
+        elif state == "skip":
+            self.skipped += 1
+            print(f"  skip {name}: {why or 'no reason given'}", flush=True)
+        else:
+            self.failed += 1
+            self.failures.append(name)
+            print(f"  FAIL {name}\n{indent(why)}", flush=True)
+
+
+def indent(text, limit=6000):
+    text = text.strip()
+    if len(text) > limit:
+        text = "...\n" + text[-limit:]
+    return "".join("       " + line + "\n" for line in text.splitlines())
+
+
+def heading(text):
+    print(f"[{time.monotonic() - STARTED:5.0f} s] {text}", flush=True)
+
+
+STARTED = time.monotonic()
+
+
+def command(*args, **kwargs):
+    done = subprocess.run(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **kwargs)
+    return done.returncode, done.stdout
+
+
+def build(tally, directory, env, options):
+    path = os.path.join(ROOT, directory)
+    if not os.path.exists(os.path.join(path, "build.ninja")):
+        status, output = command("meson", "setup", directory, *options, env={**os.environ, **env})
+        if status != 0:
+            tally.add(f"{directory}: configure", "fail", output)
+            return False
+    status, output = command("ninja", "-C", directory)
+    tally.add(f"{directory}: build without warnings", "pass" if status == 0 else "fail", output)
+    return status == 0
+
+
+def meson_tests(tally, directory, suites, env=None):
+    args = ["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs"]
+    for suite in suites:
+        args += ["--suite", suite]
+    command(*args, env={**os.environ, **(env or {})})
+    log = os.path.join(ROOT, directory, "meson-logs", "testlog.json")
+    if not os.path.exists(log):
+        tally.add(f"{directory}: {' '.join(suites)}", "fail", "meson wrote no log of its tests")
+        return
+    with open(log) as f:
+        for line in f:
+            test = json.loads(line)
+            state = {"OK": "pass", "SKIP": "skip"}.get(test["result"], "fail")
+            text = (test.get("stdout") or "") + (test.get("stderr") or "")
+            why = text.strip().splitlines()[-1] if state == "skip" and text.strip() else f"{test['result']}\n{text}"
+            tally.add(f"{directory}: {test['name']}", state, why)
+    os.remove(log)
+
+
+class Result(unittest.TestResult):
+    def __init__(self, tally, prefix):
+        super().__init__()
+        self.tally, self.prefix = tally, prefix
+
+    def name(self, test):
+        return f"{self.prefix}: {test.id()}"
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.clean = True
+        if TERMINAL:
+            print(f"\r\033[K  {test.id()}", end="", flush=True)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        if TERMINAL:
+            print("\r\033[K", end="", flush=True)
+
+    def addSuccess(self, test):
+        self.tally.add(self.name(test), "pass")
+
+    def addSkip(self, test, reason):
+        self.tally.add(self.name(test), "skip", reason)
+
+    def addFailure(self, test, err):
+        self.tally.add(self.name(test), "fail", self._exc_info_to_string(err, test))
+
+    addError = addFailure
+
+    def addExpectedFailure(self, test, err):
+        self.tally.add(self.name(test), "pass")
+
+    def addUnexpectedSuccess(self, test):
+        self.tally.add(self.name(test), "fail", "it was expected to fail")
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            self.addFailure(subtest, err)
+
+
+def python_tests(tally, directory, prefix, pattern="test_*.py"):
+    for place, _, files in sorted(os.walk(os.path.join(ROOT, directory))):
+        if not any(f.startswith("test_") and f.endswith(".py") for f in files):
+            continue
+        sys.path.insert(0, place)
+        suite = unittest.TestLoader().discover(place, pattern=pattern, top_level_dir=place)
+        suite.run(Result(tally, prefix))
+        sys.path.remove(place)
+        for name in [n for n, m in sys.modules.items() if getattr(m, "__file__", None) and os.path.dirname(m.__file__ or "") == place]:
+            del sys.modules[name]
+
+
+def api_tests(tally, directory, prefix, args):
+    """The black-box tests against one daemon of the given build; in a process of its own, so that its environment is the daemon's clients'."""
+    if os.geteuid() != 0:
+        tally.add(f"{prefix}: black-box tests", "skip", "they start a cloud with sandboxes, which needs root")
+        return
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        child = Tally()
+        try:
+            api_child(child, directory, prefix, args)
+        except BaseException as e:  # noqa: BLE001 - whatever it is, the parent must count it
+            child.add(f"{prefix}: {type(e).__name__}", "fail", str(e))
+        with os.fdopen(write, "w") as f:
+            json.dump([child.passed, child.failed, child.skipped, child.failures], f)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as f:
+        text = f.read()
+    os.waitpid(pid, 0)
+    passed, failed, skipped, failures = json.loads(text) if text else (0, 1, 0, [f"{prefix}: the run died"])
+    tally.passed += passed
+    tally.failed += failed
+    tally.skipped += skipped
+    tally.failures += failures
+
+
+def api_child(tally, directory, prefix, args):
+    import cloud as harness
+    os.environ["QUARTET"] = os.path.join(ROOT, directory, "quartet")
+    os.environ.setdefault("ASAN_OPTIONS", "abort_on_error=1:detect_leaks=0")
+    record = tempfile.mkstemp(prefix="quartet-replies-")[1]
+    with harness.Cloud() as cloud:
+        os.environ.update(cloud.environment())
+        for name in [n for n in os.environ if n.startswith("AWS_") and n not in cloud.environment()]:
+            del os.environ[name]
+        os.environ["QUARTET_RECORD"] = record
+        python_tests(tally, "tests/api", prefix, args.pattern)
+        log = cloud.log_text()
+    for line in log.splitlines():
+        if "Sanitizer" in line or "runtime error" in line or " fatal " in line:
+            tally.add(f"{prefix}: the daemon's log", "fail", log)
+            break
+    checker = os.path.join(ROOT, directory, "tests", "tools", "check-reply")
+    if os.path.exists(checker):
+        status, output = command(checker, record)
+        tally.add(f"{prefix}: every reply fits its model", "pass" if status == 0 else "fail", output)
+    os.remove(record)
+
+
+def node_modules(tally):
+    """The JavaScript SDK for the tests in tests/js; once a lock file."""
+    place = os.path.join(ROOT, "tests", "js")
+    if not os.path.exists(os.path.join(place, "package.json")):
+        return
+    if not shutil.which("npm"):
+        tally.add("tests/js", "skip", "npm is not installed")
+        return
+    lock, stamp = os.path.join(place, "package-lock.json"), os.path.join(place, "node_modules", ".package-lock.json")
+    if not os.path.exists(stamp) or os.path.getmtime(stamp) < os.path.getmtime(lock):
+        status, output = command("npm", "ci", "--prefix", place, "--no-audit", "--no-fund", "--silent")
+        if status != 0:
+            tally.add("tests/js: npm ci", "skip", output.strip().splitlines()[-1] if output.strip() else "npm failed")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./test", description="Run every check that can run on this machine.")
+    parser.add_argument("--plain", action="store_true", help="only the plain build, without sanitizers: quicker")
+    parser.add_argument("--only", choices=["unit", "host", "api", "fault"], action="append", help="only these kinds")
+    parser.add_argument("--pattern", default="test_*.py", help="only black-box files of this name")
+    args = parser.parse_args()
+    kinds = args.only or ["unit", "host", "api", "fault"]
+    tally = Tally()
+    builds = [("build", {}, [])]
+    if not args.plain:
+        builds.append(("build-sanitized", {"CC": "clang"}, ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"]))
+    heading("building")
+    good = [directory for directory, env, options in builds if build(tally, directory, env, options)]
+    for directory in good:
+        if "unit" in kinds:
+            heading(f"unit, wire, fuzz corpus and simulation tests, {directory}")
+            meson_tests(tally, directory, ["unit", "wire", "fuzz", "sim"] + (["lint"] if directory == "build" else []))
+        if "host" in kinds and directory == "build":
+            heading("host tests: what the kernel says")
+            meson_tests(tally, directory, ["host"])
+        if "api" in kinds:
+            node_modules(tally)
+            heading(f"black-box tests with real clients, {directory}")
+            api_tests(tally, directory, directory, args)
+        if "fault" in kinds and directory == "build":
+            heading("faults: killed roles, full disks, cut requests")
+            os.environ["QUARTET"] = os.path.join(ROOT, directory, "quartet")
+            python_tests(tally, "tests/fault", "fault", args.pattern)
+    for name in tally.failures:
+        print(f"failed: {name}")
+    print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,7 @@
 #include "http/tls.h"
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/rand.h"
 
@@ -17,19 +18,61 @@
 
 enum { DAY_S = 86400, CA_DAYS = 3650, LEAF_DAYS = 825, KEPT_DAYS = 30 };
 
-/* A wildcard covers one label, so every depth that AWS's endpoints have is spelled out: service.region, bucket.s3.region,
- * account.service.region. */
-static const char names[] =
-        "DNS:localhost,DNS:*.localhost,DNS:*.s3.localhost,DNS:*.lambda.localhost,DNS:*.localhost.localdomain,"
-        "DNS:*.amazonaws.com,DNS:*.us-east-1.amazonaws.com,DNS:*.us-east-2.amazonaws.com,DNS:*.us-west-1.amazonaws.com,DNS:*.us-west-2.amazonaws.com,"
-        "DNS:*.eu-west-1.amazonaws.com,DNS:*.eu-west-2.amazonaws.com,DNS:*.eu-west-3.amazonaws.com,DNS:*.eu-central-1.amazonaws.com,"
-        "DNS:*.eu-north-1.amazonaws.com,DNS:*.ap-south-1.amazonaws.com,DNS:*.ap-southeast-1.amazonaws.com,DNS:*.ap-southeast-2.amazonaws.com,"
-        "DNS:*.ap-northeast-1.amazonaws.com,DNS:*.ap-northeast-2.amazonaws.com,DNS:*.ca-central-1.amazonaws.com,DNS:*.sa-east-1.amazonaws.com,"
-        "DNS:*.s3.amazonaws.com,DNS:*.s3.us-east-1.amazonaws.com,DNS:*.s3.us-east-2.amazonaws.com,DNS:*.s3.us-west-1.amazonaws.com,"
-        "DNS:*.s3.us-west-2.amazonaws.com,DNS:*.s3.eu-west-1.amazonaws.com,DNS:*.s3.eu-central-1.amazonaws.com,"
-        "DNS:*.dkr.ecr.us-east-1.amazonaws.com,DNS:*.lambda-url.us-east-1.on.aws,IP:127.0.0.1,IP:::1";
+/* A wildcard covers one label, and OpenSSL wants two more behind it: so services under localhost are spelled out, and under
+ * amazonaws.com there is a name a region for services and one for buckets. */
+static const struct str fixed_names = S_INIT(
+        "localhost localhost.localdomain *.localhost *.localhost.localdomain *.s3.localhost *.lambda-url.localhost *.dkr.ecr.localhost "
+        "*.amazonaws.com *.s3.amazonaws.com");
+static const struct str services = S_INIT(
+        "autoscaling cloudformation cloudwatch dynamodb ec2 ecr ecs elasticache elasticbeanstalk elasticloadbalancing events iam kms lambda "
+        "logs monitoring rds route53 s3 secretsmanager sns sqs ssm sts");
+static const struct str regions = S_INIT(
+        "us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 eu-central-1 eu-north-1 ap-south-1 "
+        "ap-southeast-1 ap-southeast-2 ap-northeast-1 ap-northeast-2");
+
+/* Adds prefix, word, suffix for each word of the list. */
+static void names_add(struct buf *b, struct str words, const char *prefix, const char *suffix)
+{
+	while (str_set(words)) {
+		struct str word = str_cut(&words, ' ');
+		buf_printf(b, ",DNS:%s%.*s%s", prefix, STR_ARG(word), suffix);
+	}
+}
+
+/* Every name and address of the server certificate, as OpenSSL's configuration spells them. */
+static void names_make(struct buf *b)
+{
+	buf_add_lit(b, "IP:127.0.0.1,IP:::1");
+	names_add(b, fixed_names, "", "");
+	names_add(b, services, "", ".localhost");
+	names_add(b, regions, "*.", ".amazonaws.com");
+	names_add(b, regions, "*.s3.", ".amazonaws.com");
+	names_add(b, regions, "*.dkr.ecr.", ".amazonaws.com");
+	names_add(b, regions, "*.lambda-url.", ".on.aws");
+	buf_add_char(b, '\0');
+}
 
 /* --- making */
+
+struct extension {
+	int nid;           /* 0: the list's end */
+	const char *value; /* NULL: the names */
+};
+static const struct extension ca_extensions[] = {
+        {NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+        {NID_key_usage, "critical,keyCertSign,cRLSign"},
+        {NID_subject_key_identifier, "hash"},
+        {0},
+};
+static const struct extension leaf_extensions[] = {
+        {NID_basic_constraints, "critical,CA:FALSE"},
+        {NID_key_usage, "critical,digitalSignature"},
+        {NID_ext_key_usage, "serverAuth"},
+        {NID_subject_key_identifier, "hash"},
+        {NID_authority_key_identifier, "keyid"},
+        {NID_subject_alt_name, NULL},
+        {0},
+};
 
 /* One certificate: of the authority over itself when issuer is NULL. */
 static X509 *cert_make(EVP_PKEY *key, const char *common_name, X509 *issuer, EVP_PKEY *issuer_key, int days)
@@ -51,29 +94,15 @@ static X509 *cert_make(EVP_PKEY *key, const char *common_name, X509 *issuer, EVP
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)common_name, -1, -1, 0);
 	X509_set_issuer_name(cert, issuer ? X509_get_subject_name(issuer) : name);
 	X509_set_pubkey(cert, key);
-	const struct {
-		int nid;
-		const char *value;
-	} ca[] =
-	        {
-	                {NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
-	                {NID_key_usage, "critical,keyCertSign,cRLSign"},
-	                {NID_subject_key_identifier, "hash"},
-	        },
-	  leaf[] = {
-	          {NID_basic_constraints, "critical,CA:FALSE"},
-	          {NID_key_usage, "critical,digitalSignature"},
-	          {NID_ext_key_usage, "serverAuth"},
-	          {NID_subject_key_identifier, "hash"},
-	          {NID_authority_key_identifier, "keyid"},
-	          {NID_subject_alt_name, names},
-	  };
 	X509V3_CTX ctx;
 	X509V3_set_ctx(&ctx, issuer ? issuer : cert, cert, NULL, NULL, 0);
-	size_t count = issuer ? sizeof(leaf) / sizeof(leaf[0]) : sizeof(ca) / sizeof(ca[0]);
-	for (size_t i = 0; i < count; i++) {
-		X509_EXTENSION *e =
-		        X509V3_EXT_conf_nid(NULL, &ctx, issuer ? leaf[i].nid : ca[i].nid, issuer ? leaf[i].value : ca[i].value);
+	struct buf CLEAN_BUF names;
+	buf_init(&names, 16384);
+	names_make(&names);
+	const struct extension *extensions = issuer ? leaf_extensions : ca_extensions;
+	for (size_t i = 0; extensions[i].nid; i++) {
+		const char *value = extensions[i].value ? extensions[i].value : names.p;
+		X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &ctx, extensions[i].nid, value);
 		if (!e || X509_add_ext(cert, e, -1) != 1)
 			die("cannot make certificate extension %zu", i);
 		X509_EXTENSION_free(e);

@@ -92,7 +92,7 @@ struct shape {
 	uint32_t first_member;  /* structure: members[first_member..+members); list: its item; map: key, then value */
 	uint16_t members;
 	uint16_t payload;       /* structure: 1 + index among its members of the payload member, or 0 */
-	uint32_t enum_first;    /* enum_values[enum_first..+enums): text offsets */
+	uint32_t enum_first;    /* enum_values[enum_first..+enums): text offsets, in the order of AWS's messages */
 	uint16_t enums;
 	uint16_t http_status;   /* error */
 	uint32_t pattern;       /* text */

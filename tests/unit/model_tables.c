@@ -174,9 +174,11 @@ static void names_structs(void **state)
 	        .default_ = S("d"), .linux_ = OPT_BOOL(true), .db_instance_id = S("1"), .db_instance_id_2 = S("2"), .arns = {0}};
 	assert_int_equal(member_named(&tiny_api, "PutThingRequest", "DBInstanceID")->offset,
 	                 (char *)&request.db_instance_id_2 - (char *)&request);
+	struct arena a CLEAN_ARENA;
+	arena_init(&a, 0);
 	struct tiny_tag tag = {.key = S("k")};
 	struct state_tiny_record record = {.id = S("i"), .tag = &tag};
-	struct tiny_choice *choice = LIST_ADD((struct arena[1]){0}, &record.choices);
+	struct tiny_choice *choice = LIST_ADD(&a, &record.choices);
 	assert_non_null(choice);
 	assert_int_equal(state_tiny_api.operation_count, 0);
 	assert_int_equal(api_shape_named(&state_tiny_api, S("Tag"))->size, sizeof(struct tiny_tag));

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -143,6 +144,18 @@ static void data_prepare(struct keeper *k)
 	/* The directory itself is the service user's; files that others put there (the run file, the log) keep their owner. */
 	if (chown(k->config->data_dir, k->uid, k->gid) < 0 || chmod(k->config->data_dir, 0755) < 0)
 		die("%s: %s", k->config->data_dir, strerror(errno));
+}
+
+/* Ten thousand idle clients and a thousand sandboxes are descriptors; sandboxes get limits of their own. */
+static void raise_limits(void)
+{
+	struct rlimit files = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
+	if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+		return;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 }
 
 /* --- starting a role */
@@ -399,6 +412,7 @@ int role_main(const struct role_config *config)
 	struct keeper keeper = {.config = config, .listen_fd = -1, .listen_tls_fd = -1}, *k = &keeper;
 	log_open("main", LOG_INFO);
 	k->unprivileged = geteuid() != 0;
+	raise_limits();
 	user_make(k);
 	data_prepare(k);
 	k->listen_fd = listen_or_die(k, config->port);

@@ -246,7 +246,8 @@ static unsigned broken_constraints(struct check *c, const struct shape *shape, c
 			broken = broken_bounds(shape, (int64_t)str_utf8_len(s));
 		if (shape->have & HAS_ENUM && !in_enum(c, shape, s))
 			broken |= HAS_ENUM;
-		if (shape->have & HAS_PATTERN && !fits_pattern(c, shape, s))
+		/* What is far too long need not be read to the end to be refused. */
+		if (shape->have & HAS_PATTERN && !(broken & HAS_MAX && s.n > MAX_VALUE_BYTES) && !fits_pattern(c, shape, s))
 			broken |= HAS_PATTERN;
 		return broken;
 	}

@@ -83,7 +83,7 @@ void cell_destroy(struct cell *cell);
 
 /* True from ready() on: a stem's runtime runs here and waits for cell_stem_message(). */
 bool cell_is_stem(const struct cell *cell);
-/* Sends the stem its one JSON line (the newline is added). 0 or negative errno (-EMSGSIZE: more than 256 KiB). Once only. */
+/* Sends the stem its one JSON line (the newline is added). 0 or negative errno (-EMSGSIZE: more than 64 KiB). Once only. */
 int cell_stem_message(struct cell *cell, struct str json);
 /* Starts a process: its stdin is /dev/null, its stdout and stderr are the log. Returns its number (> CELL_STEM_PROCESS) or negative
  * errno. A failing exec shows as exited() with status 127 << 8. Several may run at once (extensions). */

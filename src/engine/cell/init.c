@@ -1,0 +1,179 @@
+/* A copy of `priv` that kept two descriptors and nothing else. It allocates nothing and touches little, so that an idle cell
+ * costs few private pages: the message buffer is static and only as much of it becomes memory as messages fill. The lifeline is the
+ * other end of a socket in `priv`: should priv die before the death signal was set, it hangs up. */
+#include "engine/cell/init.h"
+#include "engine/cell/proto.h"
+
+#include "io/msg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+	struct init_message head;
+	char strings[INIT_MESSAGE_MAX];
+} message;
+
+static struct {
+	pid_t pid;
+	uint32_t process;
+} table[INIT_PROCESSES_MAX];
+
+static int control;
+
+/* What api cannot be told at once (a full socket) waits; statuses must not be lost. */
+static void tell_exited(uint32_t process, int status)
+{
+	struct init_message m = {.verb = INIT_EXITED, .process = process, .value = status};
+	while (msg_send(control, &m, sizeof(m), NULL, 0) == -EAGAIN) {
+		struct pollfd p = {.fd = control, .events = POLLOUT};
+		poll(&p, 1, -1);
+	}
+}
+
+static void reap(void)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < INIT_PROCESSES_MAX; i++)
+			if (table[i].pid == pid) {
+				table[i].pid = 0;
+				tell_exited(table[i].process, status);
+			}
+}
+
+/* Splits n strings off at *at; false unless each ends before `end` and there is room for them. */
+static bool take_strings(char **at, const char *end, char **list, uint32_t n, uint32_t max)
+{
+	if (n >= max)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		char *nul = memchr(*at, 0, (size_t)(end - *at));
+		if (!nul)
+			return false;
+		list[i] = *at;
+		*at = nul + 1;
+	}
+	list[n] = NULL;
+	return true;
+}
+
+enum { ARG_MAX_COUNT = 256, ENV_MAX_COUNT = 512 };
+
+/* In the child: its descriptors, then the program. Every failure is exit status 127. */
+__attribute__((noreturn)) static void become(const char *cwd, char **argv, char **env, uint32_t flags, int out, int extra)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	/* out of the way of the numbers that they are to get */
+	out = fcntl(out, F_DUPFD_CLOEXEC, 10);
+	if (extra >= 0)
+		extra = fcntl(extra, F_DUPFD_CLOEXEC, 10);
+	int in = flags & INIT_TERMINAL ? out : open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+		_exit(127);
+	if (flags & INIT_TERMINAL)
+		ioctl(0, TIOCSCTTY, 0);
+	if (extra >= 0 && dup2(extra, INIT_EXTRA_FD) < 0)
+		_exit(127);
+	if (close_range(extra >= 0 ? INIT_EXTRA_FD + 1 : INIT_EXTRA_FD, ~0u, 0) < 0)
+		_exit(127);
+	if (chdir(cwd) < 0 && chdir("/") < 0)
+		_exit(127);
+	execve(argv[0], argv, env);
+	_exit(127);
+}
+
+static void start(size_t length, const int *fds, size_t nfds)
+{
+	static char *argv[ARG_MAX_COUNT], *env[ENV_MAX_COUNT], *cwd[2];
+	char *at = message.strings, *end = (char *)&message + length;
+	int slot = -1;
+	for (int i = 0; i < INIT_PROCESSES_MAX && slot < 0; i++)
+		if (!table[i].pid)
+			slot = i;
+	pid_t pid = -1;
+	if (slot >= 0 && nfds >= 1 && message.head.argc >= 1 && take_strings(&at, end, cwd, 1, 2) &&
+	    take_strings(&at, end, argv, message.head.argc, ARG_MAX_COUNT) &&
+	    take_strings(&at, end, env, message.head.envc, ENV_MAX_COUNT)) {
+		pid = fork();
+		if (pid == 0)
+			become(cwd[0], argv, env, message.head.flags, fds[0], nfds > 1 ? fds[1] : -1);
+	}
+	if (pid < 0) {
+		tell_exited(message.head.process, 127 << 8);
+		return;
+	}
+	table[slot].pid = pid;
+	table[slot].process = message.head.process;
+}
+
+static void obey(size_t length, const int *fds, size_t nfds)
+{
+	switch (message.head.verb) {
+	case INIT_START:
+		start(length, fds, nfds);
+		break;
+	case INIT_SIGNAL:
+		for (int i = 0; i < INIT_PROCESSES_MAX; i++)
+			if (table[i].pid && table[i].process == message.head.process)
+				kill(-table[i].pid, message.head.value);
+		break;
+	case INIT_KILL_ALL:
+		kill(-1, SIGKILL);
+		break;
+	default:
+		break;
+	}
+}
+
+void init_serve(int control_fd, int lifeline_fd)
+{
+	control = control_fd;
+	prctl(PR_SET_NAME, "init");
+	sigset_t child;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &child, NULL);
+	int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0)
+		_exit(1);
+	struct pollfd p[3] = {{.fd = control_fd, .events = POLLIN}, {.fd = lifeline_fd}, {.fd = signals, .events = POLLIN}};
+	for (;;) {
+		if (poll(p, 3, -1) < 0 && errno != EINTR)
+			_exit(1);
+		if (p[1].revents)
+			_exit(0);
+		if (p[2].revents) {
+			struct signalfd_siginfo seen;
+			while (read(signals, &seen, sizeof(seen)) == sizeof(seen))
+				;
+			reap();
+		}
+		if (!p[0].revents)
+			continue;
+		int fds[2];
+		size_t nfds;
+		ssize_t n = msg_recv(control_fd, &message, sizeof(message), fds, 2, &nfds);
+		if (n == 0)
+			_exit(0);
+		if (n < 0)
+			continue;
+		if ((size_t)n >= sizeof(message.head))
+			obey((size_t)n, fds, nfds);
+		msg_close_fds(fds, nfds);
+	}
+}

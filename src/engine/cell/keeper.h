@@ -1,0 +1,30 @@
+/* The cells as `priv` holds them: made, dressed, destroyed, and swept up after whoever crashed. One keeper a process;
+ * single-threaded. It reads no client bytes: requests are the fixed structs of proto.h, checked here before anything is done. */
+#pragma once
+#include "io/loop.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct keeper;
+
+struct keeper_config {
+	const char *instance;    /* 8 hexadecimal digits: names everything we make */
+	const char *data_dir;    /* absolute. Code lies below data_dir/code */
+	const char *runtime_dir; /* may be NULL */
+	const char *range;       /* IPv4 addresses for links */
+	const char *resolver;    /* may be NULL */
+	const char *cgroup_root; /* /sys/fs/cgroup */
+	uint32_t uid_base;
+};
+
+/* Moves the process to a mount namespace of its own, removes leftovers of this instance and prepares what cells share. Never NULL:
+ * where cells cannot work, MAKE answers -ENOTSUP and FACTS says why. */
+struct keeper *keeper_new(struct loop *l, const struct keeper_config *config);
+/* Serves requests from `sock` (taken over) until it closes; then every cell is destroyed and `gone` is called. */
+void keeper_serve(struct keeper *k, int sock, loop_fn *gone, void *ctx);
+/* Destroys every cell, waits until they are gone, removes all that was made. */
+void keeper_free(struct keeper *k);
+
+/* Pure checks of requests, for tests and fuzzing: is this message one that may be obeyed? */
+int keeper_check_request(const void *p, size_t n);

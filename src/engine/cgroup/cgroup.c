@@ -1,0 +1,242 @@
+/* What both versions have in common: groups are directories, one below our own in each hierarchy (v1) or in the one tree (v2).
+ * v2 keeps its single directory in slot 0 and -1 in the others, so the loops below serve both. */
+#include "engine/cgroup/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct cgroup_ops *ops_of(const struct cgroups *g)
+{
+	return g->version == 2 ? &cgroup_v2_ops : &cgroup_v1_ops;
+}
+
+int cgroup_write(int dir, const char *file, const char *text)
+{
+	int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return error;
+}
+
+int cgroup_write_number(int dir, const char *file, uint64_t number)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	return cgroup_write(dir, file, text);
+}
+
+long cgroup_read_fd(int fd, char *buf, size_t cap)
+{
+	size_t n = 0;
+	while (n < cap - 1) {
+		ssize_t r = pread(fd, buf + n, cap - 1 - n, (off_t)n);
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			break;
+		n += (size_t)r;
+	}
+	buf[n] = 0;
+	return (long)n;
+}
+
+long cgroup_read(int dir, const char *file, char *buf, size_t cap)
+{
+	int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	long n = cgroup_read_fd(fd, buf, cap);
+	close(fd);
+	return n;
+}
+
+int cgroup_kill_listed(int dir)
+{
+	char text[16384];
+	long n = cgroup_read(dir, "cgroup.procs", text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	for (char *p = text, *end; *p; p = end) {
+		long pid = strtol(p, &end, 10);
+		if (end == p)
+			break;
+		/* 0 is a process of another pid namespace; 1 and our own group are never ours to kill */
+		if (pid > 1)
+			kill((pid_t)pid, SIGKILL);
+	}
+	return 0;
+}
+
+/* One directory a controller; v2 repeats nothing and leaves -1. */
+static int open_dirs(const struct cgroups *g, const char *name, int ret_dirs[CGROUP_CONTROLLERS])
+{
+	int found = -ENOENT;
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		ret_dirs[i] = g->own[i] < 0 ? -1 : openat(g->own[i], name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (ret_dirs[i] >= 0)
+			found = 0;
+	}
+	return found;
+}
+
+static void close_dirs(const int dirs[CGROUP_CONTROLLERS])
+{
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (dirs[i] >= 0)
+			close(dirs[i]);
+}
+
+int cgroups_open(struct cgroups *g, const char *root, const char *self, const char *instance)
+{
+	*g = (struct cgroups){0};
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		g->base[i] = g->own[i] = -1;
+	snprintf(g->name, sizeof(g->name), "quartet-%s", instance);
+	int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -ENOSYS;
+	g->version = faccessat(dir, "cgroup.controllers", F_OK, 0) == 0 ? 2 : 1;
+	int error = ops_of(g)->open(g, dir, self);
+	close(dir);
+	for (int i = 0; !error && i < CGROUP_CONTROLLERS; i++) {
+		if (g->base[i] < 0)
+			continue;
+		if (mkdirat(g->base[i], g->name, 0755) < 0 && errno != EEXIST)
+			error = -errno;
+		else if ((g->own[i] = openat(g->base[i], g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0)
+			error = -errno;
+	}
+	if (!error && g->version == 2) {
+		/* what the sandboxes below may limit; a controller that the tree above withholds is simply not there */
+		g->has[CGROUP_MEMORY] = cgroup_write(g->own[0], "cgroup.subtree_control", "+memory") == 0;
+		g->has[CGROUP_CPU] = cgroup_write(g->own[0], "cgroup.subtree_control", "+cpu") == 0;
+		g->has[CGROUP_PIDS] = cgroup_write(g->own[0], "cgroup.subtree_control", "+pids") == 0;
+		g->has[CGROUP_FREEZER] = true;
+	}
+	if (!error && g->version == 1 && g->own[CGROUP_CPU] >= 0) {
+		/* All sandboxes share our group's weight against the machine's other processes: as much as v2 gives ten of them. */
+		cgroup_write(g->own[CGROUP_CPU], "cpu.shares", "10240");
+	}
+	if (error)
+		cgroups_close(g, true);
+	return error;
+}
+
+void cgroups_close(struct cgroups *g, bool remove)
+{
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		if (g->own[i] >= 0)
+			close(g->own[i]);
+		if (g->base[i] >= 0) {
+			if (remove)
+				unlinkat(g->base[i], g->name, AT_REMOVEDIR);
+			close(g->base[i]);
+		}
+		g->base[i] = g->own[i] = -1;
+	}
+}
+
+unsigned cgroups_sweep(struct cgroups *g)
+{
+	unsigned left = 0;
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		if (g->own[i] < 0)
+			continue;
+		int fd = openat(g->own[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		DIR *d = fd < 0 ? NULL : fdopendir(fd);
+		if (!d)
+			continue;
+		for (struct dirent *e; (e = readdir(d));) {
+			if (e->d_type != DT_DIR || e->d_name[0] == '.')
+				continue;
+			cgroup_kill(g, e->d_name);
+			left += cgroup_remove(g, e->d_name) != 0;
+		}
+		closedir(d);
+	}
+	return left;
+}
+
+int cgroup_make(struct cgroups *g, const char *name)
+{
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		if (g->own[i] < 0 || mkdirat(g->own[i], name, 0755) == 0)
+			continue;
+		int error = -errno;
+		while (--i >= 0)
+			if (g->own[i] >= 0)
+				unlinkat(g->own[i], name, AT_REMOVEDIR);
+		return error;
+	}
+	return 0;
+}
+
+int cgroup_limit(struct cgroups *g, const char *name, const struct cgroup_limits *limits)
+{
+	int dirs[CGROUP_CONTROLLERS];
+	int error = open_dirs(g, name, dirs);
+	if (!error)
+		error = ops_of(g)->limit(g, dirs, limits);
+	close_dirs(dirs);
+	return error;
+}
+
+int cgroup_open_join(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS])
+{
+	int dirs[CGROUP_CONTROLLERS];
+	int error = open_dirs(g, name, dirs);
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		ret_fds[i] = dirs[i] < 0 ? -1 : openat(dirs[i], ops_of(g)->join_file, O_WRONLY | O_CLOEXEC);
+	close_dirs(dirs);
+	return error;
+}
+
+int cgroup_join(const int fds[CGROUP_CONTROLLERS])
+{
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (fds[i] >= 0 && write(fds[i], "0", 1) < 0)
+			return -errno;
+	return 0;
+}
+
+int cgroup_open_file(struct cgroups *g, const char *name, enum cgroup_file file)
+{
+	const struct cgroup_ops *ops = ops_of(g);
+	int at = g->version == 2 ? 0 : (int)ops->file_controller[file];
+	if (g->own[at] < 0)
+		return -ENOENT;
+	char path[CGROUP_NAME_MAX + 40];
+	snprintf(path, sizeof(path), "%s/%s", name, ops->files[file]);
+	int fd = openat(g->own[at], path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 && (errno == EACCES || errno == EINVAL))
+		fd = openat(g->own[at], path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int cgroup_kill(struct cgroups *g, const char *name)
+{
+	int dirs[CGROUP_CONTROLLERS];
+	int error = open_dirs(g, name, dirs);
+	if (!error)
+		error = ops_of(g)->kill(g, dirs);
+	close_dirs(dirs);
+	return error;
+}
+
+int cgroup_remove(struct cgroups *g, const char *name)
+{
+	int error = 0;
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (g->own[i] >= 0 && unlinkat(g->own[i], name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			error = -errno;
+	return error;
+}

@@ -1,0 +1,69 @@
+/* Control groups: one group a sandbox under `quartet-<instance>/`, on cgroup v1 (a hierarchy per controller) and v2.
+ *
+ * `priv` owns `struct cgroups` and makes, limits and removes groups by name. Some files are opened once and their descriptors
+ * handed to `api`, which then freezes, thaws and reads without asking anybody: cgroup_put_*() and cgroup_get_*() below know
+ * how each version spells what. Nothing here blocks for longer than the kernel's own work. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum cgroup_controller { CGROUP_MEMORY, CGROUP_CPU, CGROUP_PIDS, CGROUP_FREEZER, CGROUP_CONTROLLERS };
+
+/* Files that are handed out as descriptors. */
+enum cgroup_file { CGROUP_FILE_FREEZE, CGROUP_FILE_CPU_QUOTA, CGROUP_FILE_MEMORY_PEAK, CGROUP_FILE_OOM_EVENTS, CGROUP_FILES };
+
+enum {
+	CGROUP_NAME_MAX = 32,
+	CGROUP_CPU_PERIOD_US =
+	        20000,            /* short, so that a throttled function stalls for milliseconds and not for a tenth of a second */
+	CGROUP_CPU_MIN_US = 1000, /* the kernel's least quota */
+};
+
+struct cgroups {
+	int version; /* 1 or 2 */
+	bool has[CGROUP_CONTROLLERS];
+	int base[CGROUP_CONTROLLERS]; /* directories in which our own group is; v2 uses the first alone; -1: none */
+	int own[CGROUP_CONTROLLERS];  /* our own group: the parent of every sandbox's */
+	char name[CGROUP_NAME_MAX];   /* quartet-<instance> */
+};
+
+/* What a group may use. 0 means: leave as it is. */
+struct cgroup_limits {
+	uint64_t memory_bytes; /* without swap */
+	uint32_t pids;
+	uint32_t cpu_weight;   /* 1..10000; 100 is everybody's */
+	uint32_t cpu_quota_us; /* of CGROUP_CPU_PERIOD_US; UINT32_MAX: no limit */
+};
+
+/* Opens (makes) our group below `root` ("/sys/fs/cgroup"). `self` is the text of /proc/self/cgroup: on v2 it says where a service
+ * manager delegated us a subtree. -ENOSYS: no usable hierarchy there; else negative errno. */
+int cgroups_open(struct cgroups *g, const char *root, const char *self, const char *instance);
+/* Closes the descriptors; with `remove`, takes away our own group, which must be empty. Safe after a failed open. */
+void cgroups_close(struct cgroups *g, bool remove);
+/* Kills everything in every group below ours and removes the groups: what an earlier process left. Returns how many are still there
+ * (a process is dying: call again). Names in it are `c<number>`, so a later cgroup_make() of a fresh number is not disturbed. */
+unsigned cgroups_sweep(struct cgroups *g);
+
+/* Makes the group `name`; -EEXIST when it is there. On failure nothing of it is left. */
+int cgroup_make(struct cgroups *g, const char *name);
+int cgroup_limit(struct cgroups *g, const char *name, const struct cgroup_limits *limits);
+/* Descriptors through which a single-threaded child joins the group with cgroup_join(); ret_fds has room for CGROUP_CONTROLLERS,
+ * absent ones are -1. The caller closes them. */
+int cgroup_open_join(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
+/* Moves the calling thread's process in. Writing "0" to v1's `tasks` spares the kernel's global lock and its 10 ms. */
+int cgroup_join(const int fds[CGROUP_CONTROLLERS]);
+/* -ENOENT where the kernel has no such file. */
+int cgroup_open_file(struct cgroups *g, const char *name, enum cgroup_file file);
+/* Thaws and kills all inside. */
+int cgroup_kill(struct cgroups *g, const char *name);
+/* Removes it; -EBUSY while a process is still dying inside, 0 when it is gone or never was. */
+int cgroup_remove(struct cgroups *g, const char *name);
+
+/* On handed-out descriptors, by version. 0 or negative errno. */
+int cgroup_put_frozen(int version, int fd, bool frozen);
+/* quota_us of CGROUP_CPU_PERIOD_US; UINT32_MAX: no limit. */
+int cgroup_put_cpu_quota(int version, int fd, uint32_t quota_us);
+int64_t cgroup_get_memory_peak(int version, int fd);
+int cgroup_reset_memory_peak(int version, int fd);
+int64_t cgroup_get_oom_kills(int version, int fd);

@@ -82,7 +82,8 @@ static int set_up(const struct child_plan *p, int listeners[2], uint32_t *ret_st
 	if (error)
 		return error;
 	*ret_step = CHILD_ROOT;
-	sethostname(host_name, sizeof(host_name) - 1);
+	if (sethostname(host_name, sizeof(host_name) - 1) < 0)
+		return -errno;
 	error = root_enter(p->template_fd, p->uid, 1 << 20);
 	if (error)
 		return error;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -13,14 +14,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static bool same_namespace(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 int root_private_mounts(void)
 {
-	struct stat first, own;
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	struct stat first, before, after;
+	if (stat("/proc/self/ns/mnt", &before) < 0 || unshare(CLONE_NEWNS) < 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || stat("/proc/self/ns/mnt", &after) < 0)
 		return -errno;
-	if (stat("/proc/1/ns/mnt", &first) < 0 || stat("/proc/self/ns/mnt", &own) < 0)
-		return -errno;
-	return first.st_dev == own.st_dev && first.st_ino == own.st_ino ? -EPERM : 0;
+	if (same_namespace(&before, &after))
+		return -EPERM;
+	/* a first process with more capabilities than ours does not let us look; then being elsewhere than before must do */
+	if (stat("/proc/1/ns/mnt", &first) < 0)
+		return errno == EACCES || errno == EPERM ? 0 : -errno;
+	return same_namespace(&first, &after) ? -EPERM : 0;
 }
 
 /* Makes a file system of the given type, configured by "key", "value" pairs up to NULL, as a detached mount. */

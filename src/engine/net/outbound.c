@@ -89,6 +89,7 @@ static bool another_cloud_lives(const struct outbound *o)
 /* Runs `nft -f -` with the text; 0 or negative errno. */
 static int run_nft(const char *text)
 {
+	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	int p[2];
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return -errno;
@@ -97,8 +98,7 @@ static int run_nft(const char *text)
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (dup2(p[0], 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
 			_exit(126);
-		char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-		execve("/usr/sbin/nft", (char *const[]){"nft", "-f", "-", NULL}, env);
+		execle("/usr/sbin/nft", "nft", "-f", "-", (char *)NULL, (char *const[]){path, NULL});
 		_exit(127);
 	}
 	close(p[0]);

@@ -1,5 +1,5 @@
 /* Times of cells: making one from nothing, claiming one that waits, ending one; beside fork+exec of /bin/true. Needs root. */
-#include "../test/host/world.h"
+#include "../tests/host/world.h"
 
 #include "base/clock.h"
 

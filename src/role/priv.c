@@ -1,0 +1,85 @@
+/* The privileged role. It holds two sockets: to main, which says when to go and brings a new socket when api was restarted, and to api, whose
+ * requests the keeper checks and obeys. It opens no file that a message names, except code directories below DATA/code. */
+#include "role/role.h"
+
+#include "base/log.h"
+#include "engine/cell/confine.h"
+#include "engine/cell/keeper.h"
+#include "io/msg.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct priv {
+	struct loop *loop;
+	struct keeper *keeper;
+};
+
+static void api_gone(void *ctx)
+{
+	(void)ctx; /* its cells are being destroyed; main brings the next one's socket */
+}
+
+static void main_speaks(void *ctx, uint32_t events)
+{
+	struct priv *p = ctx;
+	struct role_note note;
+	int fd = -1;
+	size_t nfds;
+	(void)events;
+	ssize_t n = msg_recv(ROLE_FD_MAIN, &note, sizeof(note), &fd, 1, &nfds);
+	if (n == -EAGAIN)
+		return;
+	if (n == sizeof(note) && note.what == ROLE_NEW_PEER && nfds == 1) {
+		keeper_serve(p->keeper, fd, api_gone, p);
+		return;
+	}
+	msg_close_fds(&fd, nfds);
+	/* told to go, or main is gone */
+	loop_stop(p->loop);
+}
+
+static void on_signal(void *ctx, int signo)
+{
+	(void)signo;
+	loop_stop(((struct priv *)ctx)->loop);
+}
+
+int role_priv(const struct role_config *config)
+{
+	char instance[9];
+	log_open("priv", LOG_INFO);
+	role_instance(config->data_dir, instance);
+	int error = confine_priv();
+	if (error)
+		log_warn("capabilities could not be reduced: %s", strerror(-error));
+	/* three descriptors a cell */
+	struct rlimit files = {0};
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	struct priv p = {.loop = loop_new()};
+	loop_add_signal(p.loop, SIGTERM, on_signal, &p);
+	struct keeper_config k = {
+		.instance = instance,
+		.data_dir = config->data_dir,
+		.runtime_dir = config->runtime_dir,
+		.range = config->cell_ipv4 ? config->cell_ipv4 : "100.88.0.0/16",
+		.resolver = config->resolver,
+		.cgroup_root = "/sys/fs/cgroup",
+		.uid_base = config->cell_uid_base ? config->cell_uid_base : 200000,
+	};
+	p.keeper = keeper_new(p.loop, &k);
+	if (!loop_add_fd(p.loop, ROLE_FD_MAIN, EPOLLIN, main_speaks, &p))
+		die("no socket to main");
+	keeper_serve(p.keeper, ROLE_FD_PRIV, api_gone, &p);
+	loop_run(p.loop);
+	keeper_free(p.keeper);
+	loop_free(p.loop);
+	return 0;
+}

@@ -144,6 +144,10 @@ static void data_prepare(struct keeper *k)
 	/* The directory itself is the service user's; files that others put there (the run file, the log) keep their owner. */
 	if (chown(k->config->data_dir, k->uid, k->gid) < 0 || chmod(k->config->data_dir, 0755) < 0)
 		die("%s: %s", k->config->data_dir, strerror(errno));
+	/* what priv may mount in a sandbox lies below this and nowhere else */
+	const char *code = arena_printf(&k->arena, "%s/code", k->config->data_dir).p;
+	if ((mkdir(code, 0755) < 0 && errno != EEXIST) || chown(code, k->uid, k->gid) < 0)
+		die("%s: %s", code, strerror(errno));
 }
 
 /* Ten thousand idle clients and a thousand sandboxes are descriptors; sandboxes get limits of their own. */
@@ -211,6 +215,8 @@ int role_enter(int argc, char **argv)
 	log_open(argv[2], LOG_INFO);
 	if (strcmp(argv[2], "api") == 0)
 		return role_api(&c);
+	if (strcmp(argv[2], "priv") == 0)
+		return role_priv(&c);
 	return 2;
 }
 
@@ -425,6 +431,8 @@ int role_main(const struct role_config *config)
 	for (unsigned i = 0; i < ROLES; i++)
 		k->children[i] = (struct child){.name = i == ROLE_API ? "api" : "priv", .sock = -1, .keeper = k, .which = i};
 	/* priv first: its socket to api waits until api is there. */
+	if (!k->unprivileged)
+		child_start(&k->children[ROLE_PRIV]);
 	child_start(&k->children[ROLE_API]);
 	loop_run(k->loop);
 

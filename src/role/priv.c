@@ -1,5 +1,6 @@
-/* The privileged role. It holds two sockets: to main, which says when to go and brings a new socket when api was restarted, and to api, whose
- * requests the keeper checks and obeys. It opens no file that a message names, except code directories below DATA/code. */
+/* The privileged role. It holds two sockets: to main, which says when to go and brings a new socket when api was restarted, and to
+ * api, whose requests the keeper checks and obeys. It opens no file that a message names, except code directories below DATA/code.
+ */
 #include "role/role.h"
 
 #include "base/log.h"
@@ -34,7 +35,7 @@ static void main_speaks(void *ctx, uint32_t events)
 	ssize_t n = msg_recv(ROLE_FD_MAIN, &note, sizeof(note), &fd, 1, &nfds);
 	if (n == -EAGAIN)
 		return;
-	if (n == sizeof(note) && note.what == ROLE_NEW_PEER && nfds == 1) {
+	if (n == sizeof(note) && note.what == ROLE_NEW_API && nfds == 1) {
 		keeper_serve(p->keeper, fd, api_gone, p);
 		return;
 	}
@@ -52,8 +53,9 @@ static void on_signal(void *ctx, int signo)
 int role_priv(const struct role_config *config)
 {
 	char instance[9];
-	log_open("priv", LOG_INFO);
-	role_instance(config->data_dir, instance);
+	keeper_instance(config->data_dir, instance);
+	/* ctrl-C in a terminal reaches the whole group; main passes on what it means */
+	signal(SIGINT, SIG_IGN);
 	int error = confine_priv();
 	if (error)
 		log_warn("capabilities could not be reduced: %s", strerror(-error));
@@ -66,13 +68,13 @@ int role_priv(const struct role_config *config)
 	struct priv p = {.loop = loop_new()};
 	loop_add_signal(p.loop, SIGTERM, on_signal, &p);
 	struct keeper_config k = {
-		.instance = instance,
-		.data_dir = config->data_dir,
-		.runtime_dir = config->runtime_dir,
-		.range = config->cell_ipv4 ? config->cell_ipv4 : "100.88.0.0/16",
-		.resolver = config->resolver,
-		.cgroup_root = "/sys/fs/cgroup",
-		.uid_base = config->cell_uid_base ? config->cell_uid_base : 200000,
+	        .instance = instance,
+	        .data_dir = config->data_dir,
+	        .runtime_dir = config->runtime_dir,
+	        .range = config->cell_ipv4 ? config->cell_ipv4 : "100.88.0.0/16",
+	        .resolver = config->resolver,
+	        .cgroup_root = "/sys/fs/cgroup",
+	        .uid_base = config->cell_uid_base ? config->cell_uid_base : 200000,
 	};
 	p.keeper = keeper_new(p.loop, &k);
 	if (!loop_add_fd(p.loop, ROLE_FD_MAIN, EPOLLIN, main_speaks, &p))

@@ -8,6 +8,7 @@
 #include "engine/cell/proto.h"
 #include "engine/cell/root.h"
 
+#include "base/hash.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "engine/net/link.h"
@@ -59,7 +60,7 @@ struct keeper {
 	bool has_cgroups, has_filter;
 	struct outbound outbound;
 	struct sock_fprog filter;
-	int template_ns, own_mount_ns, host_proc, host_net_ns, code_dir;
+	int template_ns, own_mount_ns, host_proc, host_net_ns, data_dir;
 	uint32_t uid_base;
 	unsigned next_slot;
 	bool slots[OUTBOUND_SLOTS]; /* in use: link name, addresses and uid */
@@ -129,7 +130,7 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *c)
 	                     .own_mount_ns = -1,
 	                     .host_proc = -1,
 	                     .host_net_ns = -1,
-	                     .code_dir = -1,
+	                     .data_dir = -1,
 	                     .uid_base = c->uid_base,
 	                     .outbound.lock_fd = -1};
 	list_init(&k->cells);
@@ -139,11 +140,9 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *c)
 	k->own_mount_ns = open_path("/proc/self/ns/mnt", O_RDONLY);
 	k->host_net_ns = open_path("/proc/self/ns/net", O_RDONLY);
 	k->host_proc = open_path("/proc", O_PATH | O_DIRECTORY);
-	char code[512];
-	snprintf(code, sizeof(code), "%s/code", c->data_dir);
-	k->code_dir = open_path(code, O_PATH | O_DIRECTORY);
-	if (k->own_mount_ns < 0 || k->host_net_ns < 0 || k->host_proc < 0 || k->code_dir < 0)
-		cannot(k, "opening /proc or the code directory", -errno);
+	k->data_dir = open_path(c->data_dir, O_PATH | O_DIRECTORY);
+	if (k->own_mount_ns < 0 || k->host_net_ns < 0 || k->host_proc < 0 || k->data_dir < 0)
+		cannot(k, "opening /proc or the data directory", -errno);
 	open_cgroups(k, c);
 	if (!error)
 		open_template(k, c);
@@ -155,6 +154,15 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *c)
 	if (error)
 		cannot(k, "no free address range", error);
 	return k;
+}
+
+void keeper_instance(const char *data_dir, char ret_instance[9])
+{
+	char *real = realpath(data_dir, NULL);
+	unsigned char digest[HASH_MAX_BYTES];
+	hash_of(HASH_SHA256, str_from(real ? real : data_dir), digest);
+	hex_encode(digest, 4, ret_instance);
+	free(real);
 }
 
 /* ---- answers ---- */
@@ -453,9 +461,17 @@ static void make(struct keeper *k, const struct priv_make_request *r)
 
 /* ---- dressing ---- */
 
-static int open_optional(int dir, const char *path)
+/* Opened anew each time: a reset of the cloud may have replaced the directory. */
+static int open_optional(struct keeper *k, const char *path)
 {
-	return path[0] ? root_open_tree(dir, path) : -1;
+	if (!path[0])
+		return -1;
+	int code = openat(k->data_dir, "code", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (code < 0)
+		return -errno;
+	int tree = root_open_tree(code, path);
+	close(code);
+	return tree;
 }
 
 static int dress(struct keeper *k, const struct priv_dress_request *r)
@@ -466,7 +482,7 @@ static int dress(struct keeper *k, const struct priv_dress_request *r)
 	if (h->dressed)
 		return -EALREADY;
 	h->dressed = true;
-	int code = open_optional(k->code_dir, r->code), opt = open_optional(k->code_dir, r->opt);
+	int code = open_optional(k, r->code), opt = open_optional(k, r->opt);
 	int error = r->code[0] && code < 0 ? code : r->opt[0] && opt < 0 ? opt : 0;
 	if (!error) {
 		struct cgroup_limits limits = {.memory_bytes = (uint64_t)r->memory_mb << 20, .cpu_weight = h->background ? 100 : 0};
@@ -592,11 +608,12 @@ void keeper_free(struct keeper *k)
 		outbound_close(&k->outbound);
 	if (k->has_cgroups)
 		cgroups_close(&k->cgroups, true);
+	unlinkat(k->data_dir, "stage", AT_REMOVEDIR);
 	free(k->filter.filter);
 	close_fd(&k->template_ns);
 	close_fd(&k->own_mount_ns);
 	close_fd(&k->host_proc);
 	close_fd(&k->host_net_ns);
-	close_fd(&k->code_dir);
+	close_fd(&k->data_dir);
 	free(k);
 }

@@ -26,5 +26,8 @@ void keeper_serve(struct keeper *k, int sock, loop_fn *gone, void *ctx);
 /* Destroys every cell, waits until they are gone, removes all that was made. */
 void keeper_free(struct keeper *k);
 
+/* 8 hexadecimal digits that stand for a data directory in the names of what is made outside it. */
+void keeper_instance(const char *data_dir, char ret_instance[9]);
+
 /* Pure checks of requests, for tests and fuzzing: is this message one that may be obeyed? */
 int keeper_check_request(const void *p, size_t n);

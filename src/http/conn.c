@@ -231,6 +231,7 @@ static void upgrade_finish(struct http_conn *c)
 	struct http_request *r = c->req;
 	http_upgraded_fn *fn = r->upgraded;
 	int fd = c->fd;
+	r->upgraded = NULL;
 	loop_remove_fd(c->server->loop, c->watch);
 	c->watch = NULL;
 	c->fd = -1;
@@ -344,11 +345,10 @@ static void conn_end(struct http_conn *c)
 	struct http_listener *l = c->listener;
 	struct http_request *r = c->req;
 	c->running = c->dead = c->broken = true;
-	if (r && !r->replied) {
+	if (r && !r->replied)
 		body_fail(c, -ECONNRESET);
-		if (!r->replied && r->gone)
-			r->gone(r->gone_ctx);
-	}
+	if (r && (!r->replied || r->upgraded) && r->gone)
+		r->gone(r->gone_ctx);
 	conn_request_free(c);
 	input_free(c);
 	out_done(&c->out);

@@ -74,8 +74,8 @@ void *http_ctx(const struct http_request *r);
  * it. A piece function that waits then gets -ECONNRESET first, and may reply (into the void) to be done with it: gone() does not
  * follow then. */
 void http_on_gone(struct http_request *r, loop_fn *gone, void *ctx);
-/* From inside gone(): keeps the request's head, collected body and arena, and nothing else of it, until http_release(). For work that
- * cannot be called back and still reads them. */
+/* From inside gone(): keeps the request's head, collected body and arena, and nothing else of it, until http_release(). For work
+ * that cannot be called back and still reads them. */
 void http_keep(struct http_request *r);
 void http_release(struct http_request *r);
 
@@ -108,7 +108,8 @@ void http_reply_start(struct http_request *r, unsigned status, const struct http
 bool http_reply_write(struct http_request *r, struct str piece);
 void http_reply_end(struct http_request *r, const struct http_header *trailers, unsigned count);
 void http_reply_abort(struct http_request *r);
-/* 101 Switching Protocols, then the connection's socket is the caller's: fn(ctx, fd, bytes that came early); TLS connections are
- * refused with -ENOTSUP. */
+/* 101 Switching Protocols, then the connection's socket, non-blocking, is the caller's: fn(ctx, fd, bytes that came early). When
+ * the client is lost before that, gone() comes instead. -ENOTSUP on TLS connections, -EPROTO for HTTP/1.0 and while a body is
+ * unread: the request is then still to be answered. */
 typedef void http_upgraded_fn(void *ctx, int fd, struct str early);
 int http_upgrade(struct http_request *r, const struct http_header *headers, unsigned header_count, http_upgraded_fn *fn, void *ctx);

@@ -49,7 +49,8 @@ bool head_is_token(struct str s)
 	return s.n && span(s, TOKEN) == s.n;
 }
 
-/* Without spaces and tabs at the ends, and nothing else: a reader that also cut a vertical tab would see an encoding where others see none. */
+/* Without spaces and tabs at the ends, and nothing else: a reader that also cut a vertical tab would see an encoding where others
+ * see none. */
 static struct str blanks_trim(struct str s)
 {
 	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))

@@ -266,6 +266,7 @@ static void upgraded(void *ctx, int fd, struct str early)
 static void upgrade(void *ctx, struct http_request *r)
 {
 	struct site *t = ctx;
+	http_on_gone(r, gone, t);
 	t->pieces = http_upgrade(r, (const struct http_header[]){{S("Upgrade"), S("tcp")}}, 1, upgraded, t);
 	if (t->pieces < 0)
 		http_reply(r, 400, NULL, 0, S("no"));
@@ -295,12 +296,22 @@ static void upgrades(void **state)
 	site_turn(&t, 3);
 	assert_int_equal(t.pieces, -EPROTO);
 	close(fd);
+	site_turn(&t, 3);
+	assert_int_equal(t.gone, 0);
+	/* a client that is lost before its 101 could be sent is told as gone */
+	t.status = -1;
+	fd = site_connect(&t);
+	client_send(fd, S("POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\r\n"));
+	close(fd);
+	site_turn(&t, 3);
+	assert_int_equal(t.gone, 1);
+	assert_int_equal(t.status, -1);
 	site_close(&t);
 }
 
 static struct sockaddr_in tcp_listen(struct site *t)
 {
-	int l = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* the server makes it non-blocking */
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(at);
 	assert_int_equal(bind(l, (struct sockaddr *)&at, n), 0);

@@ -245,29 +245,41 @@ int wire_decode_reply(struct arena *a, const struct api *api, const struct opera
 
 /* ---- Checks ---- */
 
-/* The first required member that is not there, at any depth, as a message; STR_NONE: none. */
-static struct str missing_member(struct arena *a, const struct api *api, const struct shape *s, const void *base)
+static bool in_enumeration(const struct api *api, const struct shape *s, struct str value)
+{
+	for (uint32_t i = 0; i < s->enums; i++)
+		if (str_eq(value, api_text(api, api->enum_values[s->enum_first + i])))
+			return true;
+	return false;
+}
+
+/* What the model forbids in a value, at any depth: a required member that is not there, a text that is not in its enumeration.
+ * STR_NONE: nothing. */
+static struct str forbidden(struct arena *a, const struct api *api, const struct shape *s, const void *value)
 {
 	struct str found = STR_NONE;
+	if (s->kind == SHAPE_STRING && (s->have & HAS_ENUM)) {
+		struct str text = *(const struct str *)value;
+		return !str_set(text) || in_enumeration(api, s, text)
+		               ? STR_NONE
+		               : arena_printf(a, "'%.*s' is not a value of %s", STR_ARG(text), api->text + s->name);
+	}
 	if (s->kind == SHAPE_LIST || s->kind == SHAPE_MAP) {
-		const struct any_list *list = base;
+		const struct any_list *list = value;
 		const struct member *m = shape_member(api, s, s->kind == SHAPE_MAP ? 1 : 0);
-		const struct shape *inner = member_shape(api, m);
-		for (uint32_t i = 0; i < list->n && !str_set(found) && inner->kind <= SHAPE_MAP; i++)
-			found = missing_member(a, api, inner,
-			                       (const char *)list->v + (size_t)i * s->size +
-			                               (s->kind == SHAPE_MAP ? m->offset : 0));
+		for (uint32_t i = 0; i < list->n && !str_set(found); i++)
+			found = forbidden(a, api, member_shape(api, m),
+			                  (const char *)list->v + (size_t)i * s->size + (s->kind == SHAPE_MAP ? m->offset : 0));
 		return found;
 	}
-	for (uint32_t i = 0; i < s->members && !str_set(found); i++) {
+	for (uint32_t i = 0; s->kind == SHAPE_STRUCTURE && i < s->members && !str_set(found); i++) {
 		const struct member *m = shape_member(api, s, i);
-		const struct shape *inner = member_shape(api, m);
-		const void *p = member_value(api, m, base);
+		const void *p = member_value(api, m, value);
 		if (!p && (m->flags & MEMBER_REQUIRED) && !member_streams(api, m))
 			return ARENA_CAT(a, S("required member "), api_text(api, m->name), S(" of "), api_text(api, s->name),
 			                 S(" is missing"));
-		if (p && (inner->kind == SHAPE_STRUCTURE || inner->kind == SHAPE_LIST || inner->kind == SHAPE_MAP))
-			found = missing_member(a, api, inner, p);
+		if (p)
+			found = forbidden(a, api, member_shape(api, m), p);
 	}
 	return found;
 }
@@ -305,5 +317,5 @@ struct str wire_reply_check(struct arena *a, const struct api *api, const struct
 		return S("a body where the model has no output");
 	if (s && (str_is(api_text(api, op->method), "HEAD") || (op->flags & OPERATION_EVENTS_OUT)))
 		return STR_NONE;
-	return s ? missing_member(a, api, s, out) : STR_NONE;
+	return s ? forbidden(a, api, s, out) : STR_NONE;
 }

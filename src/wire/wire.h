@@ -124,6 +124,6 @@ struct wire_reply_error {
 int wire_decode_reply(struct arena *a, const struct api *api, const struct operation *op, enum protocol protocol, uint16_t status,
                       const struct wire_headers *headers, struct str body, void *out, struct wire_reply_error *ret_error);
 /* Reads a reply strictly: STR_NONE when it is exactly what the model allows, else what is wrong (an unknown member or header-bound
- * value, a wrong type, a missing required member, a body that cannot be read). */
+ * value, a wrong type, a missing required member, a text outside its enumeration, a body that cannot be read). */
 struct str wire_reply_check(struct arena *a, const struct api *api, const struct operation *op, enum protocol protocol,
                             uint16_t status, const struct wire_headers *headers, struct str body);

@@ -331,6 +331,9 @@ static void checks_replies(void **state)
 	assert_str(CHECK(200, "{\"AccountUsage\":{\"FunctionCount\":\"1\"}}"), "STRING_VALUE can not be converted to a Long");
 	assert_str(CHECK(200, "{"), "unexpected end at offset 1");
 	assert_str(CHECK(400, "{}"), "an error without a code");
+	op = api_operation(&lambda_api, S("GetFunctionConfiguration"));
+	assert_false(str_set(CHECK(200, "{\"State\":\"Active\"}")));
+	assert_str(CHECK(200, "{\"State\":\"active\"}"), "'active' is not a value of State");
 #undef CHECK
 }
 

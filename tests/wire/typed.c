@@ -335,6 +335,9 @@ void typed_random(struct arena *a, const struct api *api, const struct shape *s,
 		*(struct str *)p = S("{\"a\":[1,null,\"x\"]}");
 		return;
 	default:
-		*(struct str *)p = random_text(a);
+		if (s->kind == SHAPE_STRING && (s->have & HAS_ENUM))
+			*(struct str *)p = api_text(api, api->enum_values[s->enum_first + rand_below(s->enums)]);
+		else
+			*(struct str *)p = random_text(a);
 	}
 }

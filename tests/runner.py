@@ -7,6 +7,7 @@ both; black-box tests run against a daemon of each. A skip says why. The last li
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -178,6 +179,8 @@ def api_child(tally, directory, prefix, args):
             del os.environ[name]
         os.environ["QUARTET_RECORD"] = record
         python_tests(tally, "tests/api", prefix, args.pattern)
+        if args.pattern == "test_*.py":
+            node_tests(tally, prefix)
         log = cloud.log_text()
     for line in log.splitlines():
         if "Sanitizer" in line or "runtime error" in line or " fatal " in line:
@@ -203,6 +206,19 @@ def node_modules(tally):
         status, output = command("npm", "ci", "--prefix", place, "--no-audit", "--no-fund", "--silent")
         if status != 0:
             tally.add("tests/js: npm ci", "skip", output.strip().splitlines()[-1] if output.strip() else "npm failed")
+
+
+def node_tests(tally, prefix):
+    place = os.path.join(ROOT, "tests", "js")
+    if not os.path.exists(os.path.join(place, "node_modules")):
+        tally.add(f"{prefix}: the JavaScript SDK", "skip", "npm could not install it")
+        return
+    status, output = command("node", "--test", "--test-reporter=tap", place)
+    results = re.findall(r"^(not ok|ok) \d+ - (.*?)(?: # SKIP ?(.*))?$", output, re.M)
+    for state, name, skip in results:
+        tally.add(f"{prefix}: js: {name}", "skip" if skip else "pass" if state == "ok" else "fail", skip or output)
+    if not results:
+        tally.add(f"{prefix}: js", "fail", output)
 
 
 def main():

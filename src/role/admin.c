@@ -1,7 +1,9 @@
 #include "role/admin.h"
 
 #include "base/id.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "engine/cell/cell.h"
 #include "http/http.h"
 
 #include <dirent.h>
@@ -78,11 +80,63 @@ static void reply_text(struct http_request *r, unsigned status, const char *type
 	http_reply(r, status, h, 1, body);
 }
 
+/* Where there are no sandboxes, the reason. */
+static struct str sandboxes_json(struct admin *a, struct arena *arena)
+{
+	struct cells_stats n;
+	if (!a->cloud->cells)
+		return S("{\"known\":true,\"work\":false,\"why_not\":\"the cloud was not started by root\"}");
+	const struct cells_facts *f = cells_facts(a->cloud->cells);
+	cells_stats(a->cloud->cells, &n);
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 4096);
+	struct json_out o = json_out(&b);
+	const struct {
+		const char *name;
+		bool v;
+	} flags[] = {
+	        {"known", f->known},
+	        {"work", f->works},
+	        {"memory_limit", f->memory_limit},
+	        {"cpu_limit", f->cpu_limit},
+	        {"pids_limit", f->pids_limit},
+	        {"freezer", f->freezer},
+	        {"outbound_network", f->network},
+	        {"user_namespace", f->user_namespace},
+	        {"seccomp", f->seccomp},
+	};
+	const struct {
+		const char *name;
+		int64_t v;
+	} numbers[] = {
+	        {"cgroup", f->cgroup_version}, {"claimed", n.claimed}, {"stems", n.ready_stems},
+	        {"blanks", n.ready_blanks},    {"making", n.making},
+	};
+	json_open(&o, '{');
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+		json_key(&o, str_from(flags[i].name));
+		json_bool(&o, flags[i].v);
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		json_key(&o, str_from(numbers[i].name));
+		json_int(&o, numbers[i].v);
+	}
+	json_key(&o, S("why_not"));
+	json_string(&o, str_from(f->why_not));
+	json_key(&o, S("why_no_network"));
+	json_string(&o, str_from(f->why_no_network));
+	json_close(&o, '}');
+	return arena_dup(arena, buf_str(&b));
+}
+
 static void health(struct admin *a, struct http_request *r)
 {
+	struct str sandboxes = sandboxes_json(a, http_arena(r));
 	struct str body = arena_printf(
-	        http_arena(r), "{\"status\":\"running\",\"version\":\"%s\",\"revision\":%llu,\"connections\":%zu}\n",
-	        QUARTET_VERSION, (unsigned long long)store_revision(a->cloud->store), http_connections(a->cloud->http));
+	        http_arena(r),
+	        "{\"status\":\"running\",\"version\":\"%s\",\"revision\":%llu,\"connections\":%zu,\"sandboxes\":%.*s}\n",
+	        QUARTET_VERSION, (unsigned long long)store_revision(a->cloud->store), http_connections(a->cloud->http),
+	        STR_ARG(sandboxes));
 	reply_text(r, 200, "application/json", body);
 }
 
@@ -116,10 +170,21 @@ static void reset(struct admin *a, struct http_request *r)
 static void metrics(struct admin *a, struct http_request *r)
 {
 	struct buf CLEAN_BUF out;
+	struct cells_stats n = {0};
 	buf_init(&out, 4 << 20);
 	gate_metrics(a->cloud->gate, &out);
+	if (a->cloud->cells)
+		cells_stats(a->cloud->cells, &n);
 	buf_printf(&out, "quartet_connections %zu\nquartet_store_revision %llu\n", http_connections(a->cloud->http),
 	           (unsigned long long)store_revision(a->cloud->store));
+	buf_printf(&out,
+	           "quartet_cells{state=\"claimed\"} %u\nquartet_cells{state=\"stem\"} %u\nquartet_cells{state=\"blank\"} %u\n",
+	           n.claimed, n.ready_stems, n.ready_blanks);
+	buf_printf(
+	        &out,
+	        "quartet_cells_made_total %llu\nquartet_cells_claimed_total %llu\nquartet_cells_claimed_stem_total %llu\nquartet_cells_failed_total %llu\n",
+	        (unsigned long long)n.made_total, (unsigned long long)n.claimed_total, (unsigned long long)n.claimed_stem_total,
+	        (unsigned long long)n.failed_total);
 	reply_text(r, 200, "text/plain; version=0.0.4", buf_str(&out));
 }
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "core/gate.h"
 #include "core/listen.h"
+#include "engine/cell/cell.h"
 #include "http/http.h"
 #include "http/tls.h"
 #include "io/msg.h"
@@ -23,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS = 4, DRAIN_US = 10 * 1000000 };
+enum { WORKERS = 4, BLANKS = 2, DRAIN_US = 10 * 1000000 };
 
 struct api_role {
 	const struct role_config *config;
@@ -73,8 +74,8 @@ static void on_main(void *ctx, uint32_t events)
 	while ((n = msg_recv(ROLE_FD_MAIN, &note, sizeof(note), &fd, 1, &fds)) == (ssize_t)sizeof(note)) {
 		if (note.what == ROLE_DRAIN)
 			drain(r);
-		else if (note.what == ROLE_NEW_PRIV && fds == 1)
-			close(fd);
+		else if (note.what == ROLE_NEW_PRIV && fds == 1 && r->cloud.cells)
+			cells_set_priv(r->cloud.cells, fd);
 		else
 			msg_close_fds(&fd, fds);
 	}
@@ -185,6 +186,8 @@ int role_api(const struct role_config *config)
 	c->identity = (struct identity_source){.find_key = find_key, .policies = no_policies};
 	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = local});
 	c->http = http_server_new(c->loop, NULL, on_request, r);
+	if (fcntl(ROLE_FD_PRIV, F_GETFD) >= 0)
+		c->cells = cells_new(c->loop, ROLE_FD_PRIV, &(struct cells_config){.keep_blank = BLANKS});
 	r->admin = admin_new(c, config);
 	start_services(r);
 	serve(r);
@@ -198,6 +201,8 @@ int role_api(const struct role_config *config)
 	loop_run(c->loop);
 
 	stop_services(r);
+	if (c->cells)
+		cells_free(c->cells);
 	http_server_free(c->http);
 	gate_free(c->gate);
 	work_free(c->work);

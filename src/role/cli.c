@@ -20,6 +20,7 @@ const struct cli_command cli_commands[] = {
         {"status", "[--data DIR]", "Say whether the cloud runs and what it holds", NULL, cli_status},
         {"env", "[--data DIR] [--tls]", "Print shell lines that point AWS tools at the cloud: eval \"$(quartet env)\"", NULL,
          cli_env},
+        {"doctor", "", "Say what this machine can run, and how to get what is missing", NULL, cli_doctor},
         {"reset", "[--data DIR]", "Throw everything in the cloud away", NULL, cli_reset},
         {"logs", "[--data DIR] [--follow] [--since MINUTES] [GROUP]", "Show a log group, or the cloud's own log", NULL, cli_logs},
         {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request", NULL, cli_why},

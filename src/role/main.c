@@ -330,7 +330,8 @@ static void child_start(struct child *c)
 		die("fork: %s", strerror(errno));
 	if (pid == 0) {
 		bool api = c->which == ROLE_API;
-		const int fds[] = {to_main[1], between[1], api ? k->listen_fd : -1, api ? k->listen_tls_fd : -1};
+		const int fds[] = {to_main[1], k->unprivileged ? -1 : between[1], api ? k->listen_fd : -1,
+		                   api ? k->listen_tls_fd : -1};
 		const int places[] = {ROLE_FD_MAIN, ROLE_FD_PRIV, ROLE_FD_LISTEN, ROLE_FD_LISTEN_TLS};
 		child_become(k, c->name, fds, places, 4);
 	}

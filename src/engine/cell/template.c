@@ -181,7 +181,8 @@ static int fill_dev(int root, struct outcome *o)
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
 		char from[32];
 		snprintf(from, sizeof(from), "/dev/%s", nodes[i].name);
-		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) == 0)
+		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) == 0 &&
+		    fchmodat(dev, nodes[i].name, 0666, 0) == 0)
 			continue;
 		/* a container may forbid making device files but not binding those it has */
 		if (write_file(dev, nodes[i].name, "", 0) < 0 ||

@@ -314,7 +314,7 @@ class Api:
 
     def member_row(self, name, reference, required, offset):
         shape = self.shapes[reference["shape"]]
-        own_name = reference.get("locationName")
+        own_name = reference.get("locationName", shape.get("locationName"))
         flattened = shape["type"] in ("list", "map") and (reference.get("flattened") or shape.get("flattened"))
         wire_name = name if own_name is None else own_name  # a prefix of headers may be empty
         if flattened and shape["type"] == "list" and shape["member"].get("locationName") and "REST_XML" not in self.protocols:

@@ -12,6 +12,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* A cell of the pool that died is replaced, but not in a busy loop when all of them do. */
+enum { REPLACE_AFTER_US = 50000 };
+
 static void *allocate(size_t n)
 {
 	void *p = calloc(1, n);
@@ -127,7 +130,9 @@ void cells_fail(struct cell *cell, int error)
 {
 	enum cell_state was = cell->state;
 	if (!cell->claimed) {
+		struct cells *c = cell->cells;
 		cells_drop(cell);
+		pool_refill_soon(c, REPLACE_AFTER_US);
 		return;
 	}
 	if (was == CELL_DEAD)

@@ -67,6 +67,11 @@ struct str listen_path(const struct http_request *r)
 	return http_head(r)->path;
 }
 
+struct str listen_query(const struct http_request *r)
+{
+	return http_head(r)->query;
+}
+
 struct str listen_header(const struct http_request *r, struct str name)
 {
 	return http_header(r, name);
@@ -109,4 +114,10 @@ _Static_assert(sizeof(struct listen_header) == sizeof(struct http_header) &&
 void listen_reply(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, struct str body)
 {
 	http_reply(r, status, (const struct http_header *)(const void *)headers, count, body);
+}
+
+void listen_reply_file(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, int fd, uint64_t offset,
+		       uint64_t length)
+{
+	http_reply_file(r, status, (const struct http_header *)(const void *)headers, count, fd, offset, length);
 }

@@ -1,0 +1,161 @@
+/* What the files of the Lambda service share: its state, its limits, how functions are named and how their records are keyed.
+ *
+ * Control operations work on records in the store (rows below). Invocations work on the directory (directory.h), a copy of those records in
+ * memory that a watch keeps fresh, so that a warm invocation never touches the store. */
+#pragma once
+#include "core/record.h"
+#include "core/service.h"
+#include "gen/lambda.h"
+#include "gen/state_lambda.h"
+
+#include "base/map.h"
+
+#define LAMBDA_LATEST "$LATEST"
+
+enum {
+	LAMBDA_CONCURRENCY = 1000,          /* of an account in a region */
+	LAMBDA_UNRESERVED_MIN = 100,        /* what reservations must leave */
+	LAMBDA_LAYERS_MAX = 5,
+	LAMBDA_ENVIRONMENT_BYTES = 4096,
+	LAMBDA_POLICY_BYTES = 20480,
+	LAMBDA_TAGS_MAX = 50,
+	LAMBDA_PAGE = 50,
+};
+#define LAMBDA_ZIP_BYTES INT64_C(52428800)          /* uploaded directly */
+#define LAMBDA_S3_ZIP_BYTES INT64_C(262144000)
+#define LAMBDA_UNZIPPED_BYTES INT64_C(262144000)    /* with layers */
+#define LAMBDA_STORAGE_BYTES INT64_C(80530636800)   /* 75 GB of an account in a region */
+
+struct directory;
+struct code_store;
+struct async_queue;
+struct pools;
+struct credential_cache;
+
+struct lambda {
+	struct cloud *cloud;
+	struct directory *directory;
+	struct code_store *code;
+	struct pools *pools;
+	struct async_queue *async;
+	struct credential_cache *credentials;
+	const struct principal *self;   /* lambda.amazonaws.com */
+	unsigned char url_key[32];      /* signs code download links */
+};
+extern const struct service lambda_service;
+struct lambda *lambda_of(const struct cloud *cloud);
+
+/* --- names */
+struct lambda_name {
+	struct str region, account;
+	struct str name;
+	struct str qualifier;   /* absent: none was given */
+};
+/* Reads "name", "name:qualifier", partial and whole ARNs, and the Qualifier parameter. CALL_FAIL with the error set. Strs are views or the call's. */
+int lambda_name_parse(struct call *c, struct str text, struct str qualifier, struct lambda_name *ret);
+struct str lambda_function_arn(struct arena *a, struct str region, struct str account, struct str name, struct str qualifier);
+/* "1", "42": a published version's number. */
+bool lambda_is_version_number(struct str s, int64_t *ret);
+/* A member of the call's input by its model name; absent when there is none such or it is not text. */
+struct str lambda_input_text(const struct call *c, const char *member);
+
+/* --- errors */
+/* ResourceNotFoundException "Function not found: ARN". */
+int lambda_no_function(struct call *c, const struct lambda_name *n);
+__attribute__((format(printf, 2, 3))) int lambda_invalid(struct call *c, const char *fmt, ...);
+/* 412 unless given is absent or equal to current. */
+int lambda_check_revision(struct call *c, struct str given, struct str current);
+
+/* --- rows. Keys begin with lambda, kind, account, region. */
+#define ROW(c_name) (&(const struct record_type){&state_lambda_api, c_name "Record"})
+struct str lambda_function_key(struct arena *a, struct str account, struct str region, struct str name);
+struct str lambda_version_key(struct arena *a, struct str account, struct str region, struct str name, struct str version);
+struct str lambda_alias_key(struct arena *a, struct str account, struct str region, struct str name, struct str alias);
+struct str lambda_policy_key(struct arena *a, struct str account, struct str region, struct str name, struct str qualifier);
+struct str lambda_event_config_key(struct arena *a, struct str account, struct str region, struct str name, struct str qualifier);
+struct str lambda_event_key(struct arena *a, struct str account, struct str region, struct str request_id);
+struct str lambda_layer_key(struct arena *a, struct str account, struct str region, struct str layer);
+struct str lambda_layer_version_key(struct arena *a, struct str account, struct str region, struct str layer, int64_t version);
+struct str lambda_layer_policy_key(struct arena *a, struct str account, struct str region, struct str layer, int64_t version);
+struct str lambda_code_key(struct arena *a, struct str code);
+/* Walks all records below a prefix made of parts. */
+struct store_iter *lambda_scan(struct call *c, struct str prefix, struct str after);
+/* The function's records; false: absent. */
+bool lambda_get_function_row(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *ret);
+bool lambda_get_version_row(struct call *c, const struct lambda_name *n, struct str version, struct state_lambda_version_record *ret);
+void lambda_put_function_row(struct call *c, const struct lambda_name *n, const struct state_lambda_function_record *row);
+void lambda_put_version_row(struct call *c, const struct lambda_name *n, struct str version, const struct state_lambda_version_record *row);
+/* Loads the version that n's qualifier names, through an alias if need be; CALL_FAIL with the error set. */
+int lambda_load_version(struct call *c, const struct lambda_name *n, struct state_lambda_version_record *ret);
+
+/* Adds or drops one use of a code blob within the call's transaction. The blob's files go when nothing uses it any more. */
+void lambda_code_reference(struct call *c, struct str code, int64_t bytes, int64_t unzipped_bytes);
+void lambda_code_release(struct call *c, struct str code);
+/* Bytes of code and number of functions of the account in the region. */
+void lambda_usage(struct call *c, int64_t *ret_bytes, int64_t *ret_functions);
+
+/* --- configuration.c: checks and defaults that CreateFunction and UpdateFunctionConfiguration share */
+struct lambda_settings;
+int lambda_check_environment(struct call *c, const struct str_map *variables);
+int lambda_check_role(struct call *c, struct str role);
+int lambda_check_runtime(struct call *c, struct str runtime);
+/* Layer ARNs -> references and code; checks access, count and total size with `code_unzipped_bytes`. */
+int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes, struct lambda_layers_reference_list *ret,
+			  struct str_list *ret_code);
+/* What an update of configuration sets; absent members stay. */
+int lambda_apply_settings(struct call *c, const struct lambda_update_function_configuration_request *in, int64_t code_unzipped_bytes,
+			  struct state_lambda_version_record *row);
+
+/* --- version.c */
+/* Publishes $LATEST (which `row` is) as the next version within the call's transaction, unless nothing has changed since the last one. */
+int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *function,
+		   const struct state_lambda_version_record *row, struct str description, struct lambda_function_configuration *out);
+
+/* --- settle.c: brings functions from Pending to Active and updates from InProgress to Successful, once their code lies ready. */
+void lambda_settle_later(struct call *c, const struct lambda_name *n, struct str version);
+void lambda_settle_all(struct lambda *l);
+
+/* --- operations, one declaration a handler */
+#define LAMBDA_HANDLER(c_name) extern lambda_##c_name##_handler lambda_##c_name
+LAMBDA_HANDLER(create_function);
+LAMBDA_HANDLER(get_function);
+LAMBDA_HANDLER(get_function_configuration);
+LAMBDA_HANDLER(list_functions);
+LAMBDA_HANDLER(delete_function);
+LAMBDA_HANDLER(update_function_code);
+LAMBDA_HANDLER(update_function_configuration);
+LAMBDA_HANDLER(get_runtime_management_config);
+LAMBDA_HANDLER(publish_version);
+LAMBDA_HANDLER(list_versions_by_function);
+LAMBDA_HANDLER(create_alias);
+LAMBDA_HANDLER(get_alias);
+LAMBDA_HANDLER(list_aliases);
+LAMBDA_HANDLER(update_alias);
+LAMBDA_HANDLER(delete_alias);
+LAMBDA_HANDLER(add_permission);
+LAMBDA_HANDLER(remove_permission);
+LAMBDA_HANDLER(get_policy);
+LAMBDA_HANDLER(publish_layer_version);
+LAMBDA_HANDLER(get_layer_version);
+LAMBDA_HANDLER(get_layer_version_by_arn);
+LAMBDA_HANDLER(list_layers);
+LAMBDA_HANDLER(list_layer_versions);
+LAMBDA_HANDLER(delete_layer_version);
+LAMBDA_HANDLER(add_layer_version_permission);
+LAMBDA_HANDLER(remove_layer_version_permission);
+LAMBDA_HANDLER(get_layer_version_policy);
+LAMBDA_HANDLER(put_function_concurrency);
+LAMBDA_HANDLER(get_function_concurrency);
+LAMBDA_HANDLER(delete_function_concurrency);
+LAMBDA_HANDLER(get_account_settings);
+LAMBDA_HANDLER(put_function_event_invoke_config);
+LAMBDA_HANDLER(update_function_event_invoke_config);
+LAMBDA_HANDLER(get_function_event_invoke_config);
+LAMBDA_HANDLER(delete_function_event_invoke_config);
+LAMBDA_HANDLER(list_function_event_invoke_configs);
+LAMBDA_HANDLER(list_tags);
+LAMBDA_HANDLER(tag_resource);
+LAMBDA_HANDLER(untag_resource);
+LAMBDA_HANDLER(invoke);
+LAMBDA_HANDLER(invoke_async);
+LAMBDA_HANDLER(invoke_with_response_stream);

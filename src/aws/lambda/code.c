@@ -27,7 +27,8 @@ struct code_store {
 	struct lambda *lambda;
 	struct map holds;       /* blob name -> struct hold */
 	struct store_watch *watch;
-	char root[PATH_BYTES - 160]; /* DATA/lambda */
+	char root[PATH_BYTES - 200];  /* DATA/lambda */
+	char trees[PATH_BYTES - 200]; /* DATA/code */
 	char boot[40];
 };
 struct hold {
@@ -39,7 +40,7 @@ static void path_of(const struct code_store *s, char out[static PATH_BYTES], con
 	if (!strcmp(kind, "zip"))
 		snprintf(out, PATH_BYTES, "%s/zip/%.*s.zip", s->root, STR_ARG(name));
 	else
-		snprintf(out, PATH_BYTES, "%s/%s/%s/%.*s", s->root, kind, s->boot, STR_ARG(name));
+		snprintf(out, PATH_BYTES, "%s/%s/%s/%.*s", s->trees, s->boot, kind, STR_ARG(name));
 }
 
 static void path_temporary(const struct code_store *s, char out[static PATH_BYTES])
@@ -90,7 +91,7 @@ static void remove_unused(struct code_store *s, struct str code)
 	char path[PATH_BYTES];
 	path_of(s, path, "zip", code);
 	move_away(s, path);
-	path_of(s, path, "code", code);
+	path_of(s, path, "task", code);
 	move_away(s, path);
 	/* Merged layers carry the beginnings of their blobs' names. */
 	path_of(s, path, "opt", S("."));
@@ -153,14 +154,6 @@ struct intake_job {
 	struct zip_facts facts;
 	enum zip_result result;
 };
-/* c->state while a package is under way; the handler sees its first member. */
-struct taking {
-	struct code_intake intake;
-	struct intake_job *job;
-	call_resume_fn *resume;
-	bool held;
-};
-
 static void job_free(struct intake_job *job)
 {
 	free(job->zip);
@@ -217,7 +210,7 @@ static void store_run(void *ctx)
 	struct code_store *s = job->store;
 	struct str zip = str_of(job->zip, job->zip_bytes), code = str_from(job->code);
 	char final[PATH_BYTES], temporary[PATH_BYTES];
-	path_of(s, final, "code", code);
+	path_of(s, final, "task", code);
 	job->result = access(final, F_OK) == 0 ? zip_unpack(zip, -1, LAMBDA_UNZIPPED_BYTES, false, &job->facts) :
 						 unpack_to(s, zip, final, &job->facts);
 	if (job->result != ZIP_OK)
@@ -235,17 +228,16 @@ static void store_run(void *ctx)
 
 static void intake_gone(struct call *c)
 {
-	struct taking *t = c->state;
-	if (t->job)
-		t->job->call = NULL;
+	struct lambda_work *w = c->state;
+	if (w->job)
+		w->job->call = NULL;
 }
 
 static void intake_free(struct call *c)
 {
-	struct taking *t = c->state;
-	struct lambda *l = lambda_of(c->cloud);
-	if (t->held && l)
-		code_unhold(l->code, t->intake.code);
+	struct lambda_work *w = c->state;
+	if (w->code_held)
+		code_unhold(lambda_of(c->cloud)->code, w->intake.code);
 }
 
 static void store_done_job(void *ctx)
@@ -257,10 +249,10 @@ static void store_done_job(void *ctx)
 		job_free(job);
 		return;
 	}
-	struct taking *t = c->state;
-	struct code_intake *i = &t->intake;
-	t->job = NULL;
-	t->held = true;
+	struct lambda_work *w = c->state;
+	struct code_intake *i = &w->intake;
+	w->job = NULL;
+	w->code_taken = w->code_held = true;
 	i->code = arena_dup(c->arena, str_from(job->code));
 	i->sha256_base64 = base64_encode(c->arena, str_of(job->digest, 32));
 	i->bytes = (int64_t)job->zip_bytes;
@@ -304,15 +296,16 @@ static void object_read(void *ctx, struct call *sub)
 		job_free(job);
 		return;
 	}
-	struct taking *t = c->state;
+	struct lambda_work *w = c->state;
+	struct code_intake *i = &w->intake;
 	uint64_t length = sub->reply.kind == REPLY_MEMORY ? sub->reply.memory.n : sub->reply.length;
 	if (str_set(sub->error.code)) {
 		struct str text = arena_printf(c->arena, "Error occurred while GetObject. S3 Error Code: %.*s. S3 Error Message: %.*s",
 					       STR_ARG(sub->error.code), STR_ARG(sub->error.message));
 		bool denied = str_eq(sub->error.code, S("AccessDenied"));
-		refuse(&t->intake, denied ? "AccessDeniedException" : "InvalidParameterValueException", text.p);
+		refuse(i, denied ? "AccessDeniedException" : "InvalidParameterValueException", text.p);
 	} else if (length > (uint64_t)LAMBDA_S3_ZIP_BYTES) {
-		refuse(&t->intake, "InvalidParameterValueException", "Unzipped size must be smaller than 262144000 bytes");
+		refuse(i, "InvalidParameterValueException", "Unzipped size must be smaller than 262144000 bytes");
 	} else if (sub->reply.kind == REPLY_MEMORY) {
 		job->zip_bytes = length;
 		job->zip = malloc(length + 1);
@@ -324,10 +317,11 @@ static void object_read(void *ctx, struct call *sub)
 		job->offset = sub->reply.offset;
 		job->fd = fcntl(sub->reply.fd, F_DUPFD_CLOEXEC, 0);
 	} else {
-		refuse(&t->intake, "ServiceException", "The deployment package could not be read from S3.");
+		refuse(i, "ServiceException", "The deployment package could not be read from S3.");
 	}
-	if (t->intake.error_code) {
-		t->job = NULL;
+	if (i->error_code) {
+		w->job = NULL;
+		w->code_taken = true;
 		job_free(job);
 		call_resume(c);
 		return;
@@ -345,15 +339,14 @@ int code_take_in(struct call *c, const struct code_source *source, call_resume_f
 	if (direct && (int64_t)source->zip.n > LAMBDA_ZIP_BYTES) {
 		return call_fail(c, "RequestTooLargeException", 413, "Zipped size must be smaller than 52428800 bytes");
 	}
-	struct taking *t = arena_new(c->arena, struct taking);
+	struct lambda_work *w = lambda_work(c);
 	struct intake_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		abort();
 	job->store = lambda_of(c->cloud)->code;
 	job->call = c;
 	job->fd = -1;
-	t->job = job;
-	c->state = t;
+	w->job = job;
 	call_on_free(c, intake_free);
 	if (direct) {
 		job->zip_bytes = source->zip.n;
@@ -448,7 +441,8 @@ static void prepare_run(void *ctx)
 static void prepare_done(void *ctx)
 {
 	struct prepare_job *job = ctx;
-	job->done(job->ctx, job->error, job->code_dir, job->opt_dir);
+	size_t skip = strlen(job->store->trees) + 1;
+	job->done(job->ctx, job->error, str_from_at(job->code_dir, skip), str_set(job->opt_dir) ? str_from_at(job->opt_dir, skip) : STR_NONE);
 	arena_done(&job->arena);
 	free(job);
 }
@@ -456,7 +450,7 @@ static void prepare_done(void *ctx)
 void code_prepare(struct code_store *s, struct str code, const struct str_list *layers, code_ready_fn *done, void *ctx)
 {
 	char path[PATH_BYTES], opt[PATH_BYTES] = "";
-	path_of(s, path, "code", code);
+	path_of(s, path, "task", code);
 	if (layers->n) {
 		char name[17 * LAMBDA_LAYERS_MAX + 1] = "";
 		for (uint32_t i = 0; i < layers->n && i < LAMBDA_LAYERS_MAX; i++)
@@ -464,7 +458,8 @@ void code_prepare(struct code_store *s, struct str code, const struct str_list *
 		path_of(s, opt, "opt", str_from(name));
 	}
 	if (access(path, F_OK) == 0 && (!*opt || access(opt, F_OK) == 0)) {
-		done(ctx, 0, str_from(path), *opt ? str_from(opt) : STR_NONE);
+		size_t skip = strlen(s->trees) + 1;
+		done(ctx, 0, str_from(path + skip), *opt ? str_from(opt + skip) : STR_NONE);
 		return;
 	}
 	struct prepare_job *job = calloc(1, sizeof(*job));
@@ -485,15 +480,16 @@ void code_prepare(struct code_store *s, struct str code, const struct str_list *
 
 /* --- opening */
 
-static void remove_other_boots(struct code_store *s, const char *kind)
+/* Trees of earlier boots, and merged layers, whose users are all gone. */
+static void remove_old_trees(struct code_store *s)
 {
 	char path[PATH_BYTES];
-	snprintf(path, sizeof(path), "%s/%s", s->root, kind);
-	DIR *d = opendir(path);
+	DIR *d = opendir(s->trees);
 	for (struct dirent *e; d && (e = readdir(d));) {
-		if (e->d_name[0] == '.' || (!strcmp(e->d_name, s->boot) && strcmp(kind, "opt") != 0))
+		if (e->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/%s/%s", s->root, kind, e->d_name);
+		bool current = !strcmp(e->d_name, s->boot);
+		snprintf(path, sizeof(path), "%s/%.200s%s", s->trees, e->d_name, current ? "/opt" : "");
 		move_away(s, path);
 	}
 	if (d)
@@ -507,6 +503,7 @@ struct code_store *code_store_open(struct lambda *l, int *ret_error)
 		abort();
 	s->lambda = l;
 	snprintf(s->root, sizeof(s->root), "%s/lambda", l->cloud->data_dir);
+	snprintf(s->trees, sizeof(s->trees), "%s/code", l->cloud->data_dir);
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, s->boot, 36);
 	if (n != 36)
@@ -514,21 +511,19 @@ struct code_store *code_store_open(struct lambda *l, int *ret_error)
 	if (fd >= 0)
 		close(fd);
 	char path[PATH_BYTES];
-	int error = 0;
-	for (const char *const *kind = (const char *const[]){"zip", "code", "opt", "tmp", NULL}; *kind && !error; kind++) {
-		snprintf(path, sizeof(path), "%s/%s", s->root, *kind);
+	/* What a crash left half done goes first. */
+	snprintf(path, sizeof(path), "%s/tmp", s->root);
+	files_remove_tree(path);
+	int error = files_make_dirs(path);
+	if (!error)
+		error = files_make_dirs(s->trees);
+	if (!error)
+		remove_old_trees(s);
+	snprintf(path, sizeof(path), "%s/zip", s->root);
+	if (!error)
 		error = files_make_dirs(path);
-	}
-	/* What a crash left half done, and trees of an earlier boot. */
-	if (!error) {
-		snprintf(path, sizeof(path), "%s/tmp", s->root);
-		files_remove_tree(path);
-		error = files_make_dirs(path);
-		remove_other_boots(s, "code");
-		remove_other_boots(s, "opt");
-	}
-	for (const char *const *kind = (const char *const[]){"code", "opt", NULL}; *kind && !error; kind++) {
-		snprintf(path, sizeof(path), "%s/%s/%s", s->root, *kind, s->boot);
+	for (const char *const *kind = (const char *const[]){"task", "opt", NULL}; *kind && !error; kind++) {
+		snprintf(path, sizeof(path), "%s/%s/%s", s->trees, s->boot, *kind);
 		error = files_make_dirs(path);
 	}
 	if (error) {
@@ -586,28 +581,21 @@ struct str code_link(struct call *c, struct str code, const char *kind)
 			 S("&signature="), signature);
 }
 
-bool code_serve_link(struct lambda *l, struct http_request *r)
+static int serve_link(struct call *c)
 {
-	struct str path = listen_path(r), prefix = S("/_quartet/lambda/");
-	if (!str_starts(path, prefix))
-		return false;
-	struct str rest = str_from_at(path, prefix.n);
-	str_cut(&rest, '/');
-	struct str code = rest, query = listen_query(r), expires = STR_NONE, signature = STR_NONE;
-	while (str_set(query)) {
-		struct str part = str_cut(&query, '&'), value = part, name = str_cut(&value, '=');
-		if (str_eq(name, S("expires")))
-			expires = value;
-		else if (str_eq(name, S("signature")))
-			signature = value;
-	}
+	struct str rest = listen_path(c->http), code = STR_NONE;
+	while (str_set(rest))
+		code = str_cut(&rest, '/');
+	struct str expires = call_query(c, S("expires")), signature = call_query(c, S("signature"));
 	int64_t until = 0;
-	struct arena *a = listen_arena(r);
-	const struct listen_header text = {S("Content-Type"), S("text/plain")}, zip = {S("Content-Type"), S("application/zip")};
-	if (!str_set(code) || code.n != 64 || !str_set(expires) || !str_set(signature) || !str_to_i64(expires, &until) ||
-	    until * 1000 < clock_wall_ms() || !hash_equal(signature, link_signature(a, l, code, expires))) {
-		listen_reply(r, 403, &text, 1, S("This link is not valid any more.\n"));
-		return true;
+	struct lambda *l = lambda_of(c->cloud);
+	c->reply.kind = REPLY_MEMORY;
+	call_reply_header(c, S("Content-Type"), S("text/plain"));
+	if (code.n != 64 || !str_set(expires) || !str_set(signature) || !str_to_i64(expires, &until) || until * 1000 < c->now_ms ||
+	    !hash_equal(signature, link_signature(c->arena, l, code, expires))) {
+		call_reply_status(c, 403);
+		c->reply.memory = S("This link is not valid any more.\n");
+		return CALL_OK;
 	}
 	char file[PATH_BYTES];
 	path_of(l->code, file, "zip", code);
@@ -616,9 +604,16 @@ bool code_serve_link(struct lambda *l, struct http_request *r)
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		if (fd >= 0)
 			close(fd);
-		listen_reply(r, 404, &text, 1, S("The code is not there any more.\n"));
-		return true;
+		call_reply_status(c, 404);
+		c->reply.memory = S("The code is not there any more.\n");
+		return CALL_OK;
 	}
-	listen_reply_file(r, 200, &zip, 1, fd, 0, (uint64_t)st.st_size);
-	return true;
+	c->reply = (struct reply_body){.kind = REPLY_FILE, .fd = fd, .length = (uint64_t)st.st_size};
+	call_reply_status(c, 200);
+	return CALL_OK;
+}
+
+call_resume_fn *code_intercept(struct call *c)
+{
+	return c->http && str_starts(listen_path(c->http), S("/_quartet/lambda/")) ? serve_link : NULL;
 }

@@ -94,26 +94,66 @@ void lambda_code_release(struct call *c, struct str code);
 /* Bytes of code and number of functions of the account in the region. */
 void lambda_usage(struct call *c, int64_t *ret_bytes, int64_t *ret_functions);
 
+/* What a control operation keeps in c->state over its waits: the package it took in, the role it tried. */
+struct code_intake {
+	struct str code;                /* hexadecimal SHA-256 */
+	struct str sha256_base64;
+	int64_t bytes, unzipped_bytes;
+	const char *error_code;         /* NULL: it is fine */
+	char error_text[200];
+};
+struct intake_job;
+struct lambda_work {
+	struct code_intake intake;
+	bool code_taken, code_held;
+	struct intake_job *job;
+	bool role_tried, role_good;
+	struct credential_wait *role_wait;
+};
+struct lambda_work *lambda_work(struct call *c);
+
 /* --- configuration.c: checks and defaults that CreateFunction and UpdateFunctionConfiguration share */
-struct lambda_settings;
-int lambda_check_environment(struct call *c, const struct str_map *variables);
-int lambda_check_role(struct call *c, struct str role);
-int lambda_check_runtime(struct call *c, struct str runtime);
-/* Layer ARNs -> references and code; checks access, count and total size with `code_unzipped_bytes`. */
-int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes, struct lambda_layers_reference_list *ret,
-			  struct str_list *ret_code);
-/* What an update of configuration sets; absent members stay. */
+
+/* What is not real here, refused. */
+int lambda_check_unreal(struct call *c, const struct lambda_update_function_configuration_request *in);
+/* What an update of configuration sets goes into row->config; absent members stay. Layers are resolved and the total size is checked. */
 int lambda_apply_settings(struct call *c, const struct lambda_update_function_configuration_request *in, int64_t code_unzipped_bytes,
 			  struct state_lambda_version_record *row);
+/* May the caller pass this role, and can Lambda assume it? CALL_WAIT at first: `again` runs as the next step and asks again. */
+int lambda_check_role(struct call *c, struct str role, struct str function_name, call_resume_fn *again);
+/* Architectures: one, and this machine's. */
+int lambda_check_architectures(struct call *c, const struct str_list *architectures);
+/* Size in bytes of a blob unzipped, by its record. */
+int64_t lambda_code_unzipped_bytes(struct call *c, struct str code);
+
+/* --- layer.c: layer version ARNs -> references and code; checks access, number and total size. */
+int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes, struct lambda_layers_reference_list *ret,
+			  struct str_list *ret_code);
 
 /* --- version.c */
 /* Publishes $LATEST (which `row` is) as the next version within the call's transaction, unless nothing has changed since the last one. */
 int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *function,
 		   const struct state_lambda_version_record *row, struct str description, struct lambda_function_configuration *out);
+/* What lists leave out. */
+void lambda_trim_for_list(struct lambda_function_configuration *config);
+/* Adds and drops the uses that a version makes of code and layers. */
+void lambda_version_hold_code(struct call *c, const struct state_lambda_version_record *row);
+void lambda_version_release_code(struct call *c, const struct state_lambda_version_record *row);
 
-/* --- settle.c: brings functions from Pending to Active and updates from InProgress to Successful, once their code lies ready. */
-void lambda_settle_later(struct call *c, const struct lambda_name *n, struct str version);
-void lambda_settle_all(struct lambda *l);
+/* --- permission.c */
+struct str lambda_policy_document(struct arena *a, const struct state_lambda_policy_record *policy);
+
+/* --- settle.c: brings versions from Pending to Active and updates from InProgress to Successful, once their code lies ready. */
+void lambda_settle(struct lambda *l, struct str version_key);
+
+/* --- pages of lists */
+struct lambda_page {
+	uint32_t max;
+	struct str after;       /* key to go on behind; absent: from the beginning */
+};
+/* Reads Marker (of lambda_page_marker()) and MaxItems. */
+int lambda_page_begin(struct call *c, struct str marker, struct opt_int max_items, uint32_t most, struct lambda_page *ret);
+struct str lambda_page_marker(struct call *c, struct str last_key);
 
 /* --- operations, one declaration a handler */
 #define LAMBDA_HANDLER(c_name) extern lambda_##c_name##_handler lambda_##c_name

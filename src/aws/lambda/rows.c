@@ -61,7 +61,7 @@ struct str lambda_code_key(struct arena *a, struct str code)
 struct store_iter *lambda_scan(struct call *c, struct str prefix, struct str after)
 {
 	struct str from = prefix;
-	if (str_set(after))
+	if (str_set(after) && str_starts(after, prefix)) /* markers come from clients */
 		from = ARENA_CAT(c->arena, after, str_of("", 1));
 	return store_scan(call_txn(c), from, store_prefix_end(c->arena, prefix), false);
 }

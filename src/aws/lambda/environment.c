@@ -1,0 +1,565 @@
+/* An environment's life: from the claim of a cell over any number of invocations to its end.
+ *
+ * The start goes through steps that may each wait - code unpacked, credentials assumed, a cell claimed - while the invocation that asked for it
+ * hangs on e->current. environment_end() may come at any point; when a step is still out that cannot be called back, the structure stays,
+ * doomed, until the step returns. Timers are lazy: one that fires early finds a later due time and arms itself again, so that a warm
+ * invocation touches no timer. */
+#include "aws/lambda/environment.h"
+
+#include "aws/lambda/code.h"
+#include "aws/lambda/launch.h"
+#include "aws/lambda/pool.h"
+#include "aws/lambda/report.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "core/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+enum {
+	INIT_LIMIT_US = 10 * 1000 * 1000,
+	FREEZE_US = 20 * 1000,          /* idle this long, an environment is frozen; quicker calls pay no freezing */
+	QUEUED_US = 20 * 1000,          /* what a queued invocation waits for /next before it gets an environment of its own */
+	PEAK_EVERY_US = 100 * 1000,
+};
+
+static int64_t now_us(const struct environment *e)
+{
+	return loop_now_us(e->lambda->cloud->loop);
+}
+
+/* --- timers */
+
+static void limit_fired(void *ctx);
+static void idle_fired(void *ctx);
+
+static void arm(struct environment *e, struct loop_timer **timer, int64_t *armed_us, int64_t due_us, loop_fn *fn)
+{
+	struct loop *loop = e->lambda->cloud->loop;
+	if (*timer && *armed_us <= due_us)
+		return; /* fires before, looks, and goes on waiting */
+	loop_remove_timer(loop, *timer);
+	int64_t delay = due_us - loop_now_us(loop);
+	*armed_us = due_us;
+	*timer = loop_add_timer(loop, delay > 0 ? delay : 0, fn, e);
+}
+
+static void set_limit(struct environment *e, int64_t delay_us)
+{
+	e->limit_us = delay_us ? now_us(e) + delay_us : 0;
+	if (e->limit_us)
+		arm(e, &e->limit_timer, &e->limit_armed_us, e->limit_us, limit_fired);
+}
+
+static void set_idle_due(struct environment *e, int64_t delay_us)
+{
+	e->idle_us = delay_us ? now_us(e) + delay_us : 0;
+	if (e->idle_us)
+		arm(e, &e->idle_timer, &e->idle_armed_us, e->idle_us, idle_fired);
+}
+
+/* --- end */
+
+static void free_now(struct environment *e)
+{
+	credentials_unref(e->credentials);
+	output_close(e->output);
+	fn_version_unref(e->version);
+	pool_unref(e->pool);
+	arena_done(&e->init_arena);
+	arena_done(&e->arena);
+	free(e);
+}
+
+static void fail_invocation(struct invocation *inv, const char *text)
+{
+	struct outcome o = {.code = "ServiceException", .status = 500, .message = str_from(text)};
+	invocation_end(inv, &o);
+}
+
+void environment_end(struct environment *e)
+{
+	if (e->doomed)
+		return;
+	e->doomed = true;
+	pool_remove(e->pool, e);
+	struct loop *loop = e->lambda->cloud->loop;
+	loop_remove_timer(loop, e->limit_timer);
+	loop_remove_timer(loop, e->idle_timer);
+	e->limit_timer = e->idle_timer = NULL;
+	credentials_forget(e->credential_wait);
+	e->credential_wait = NULL;
+	listener_close(e->runtime_listener);
+	listener_close(e->endpoint_listener);
+	if (e->cell_ready && e->output)
+		output_drain(e->output, cell_log_fd(e->cell));
+	loop_remove_fd(loop, e->log_watch);
+	cell_destroy(e->cell);
+	e->cell = NULL;
+	struct invocation *current = e->current, *queued = e->queued;
+	e->current = e->queued = NULL;
+	if (current)
+		fail_invocation(current, "The execution environment was lost.");
+	if (queued)
+		invocation_start(queued);
+	if (!e->preparing)
+		free_now(e);
+}
+
+/* --- log and measures */
+
+static void on_log(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct environment *e = ctx;
+	output_drain(e->output, cell_log_fd(e->cell));
+}
+
+static void read_peak(struct environment *e)
+{
+	if (e->peak_read_us && now_us(e) - e->peak_read_us < PEAK_EVERY_US)
+		return;
+	int64_t peak = cell_memory_peak_bytes(e->cell);
+	if (peak > e->peak_bytes)
+		e->peak_bytes = peak;
+	e->peak_read_us = now_us(e);
+}
+
+/* END and REPORT lines of the current invocation; status: absent, "timeout" or "error". */
+static void report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type)
+{
+	output_drain(e->output, cell_log_fd(e->cell));
+	output_end_line(e->output);
+	read_peak(e);
+	struct report r = {
+		.config = e->version->config,
+		.request_id = e->current->request_id,
+		.trace_id = e->current->trace_id,
+		.duration_us = end_us - e->dispatch_us,
+		.init_us = e->init_us,
+		.peak_bytes = e->peak_bytes,
+		.status = status,
+		.error_type = error_type,
+	};
+	e->init_us = 0;
+	report_write_end(e->output, &r);
+}
+
+static void finish(struct environment *e, const struct outcome *o)
+{
+	struct invocation *inv = e->current;
+	e->current = NULL;
+	struct outcome out = *o;
+	if (inv->tail)
+		out.log_tail = output_tail(e->output);
+	invocation_end(inv, &out);
+}
+
+/* --- start of a runtime */
+
+static void start_failed(struct environment *e, const char *type, const char *what);
+
+static void start_runtime(struct environment *e, bool in_invoke)
+{
+	const struct lambda_function_configuration *f = e->version->config;
+	e->state = ENVIRONMENT_STARTING;
+	e->init_in_invoke = in_invoke;
+	e->init_attempts++;
+	e->init_begin_us = now_us(e);
+	arena_reset(&e->init_arena);
+	e->init_error = STR_NONE;
+	if (in_invoke) {
+		/* A second start is part of the invocation and of its time. */
+		output_begin_tail(e->output);
+		report_write_start(e->output, f, e->current->request_id);
+		e->dispatch_us = e->init_begin_us;
+		set_limit(e, f->timeout.v * 1000000);
+		cell_set_cpu(e->cell, false);
+	} else {
+		set_limit(e, INIT_LIMIT_US);
+		report_write_init_start(e->output, f, e->version->region);
+	}
+	int process = launch_runtime(e);
+	if (process == -ENOENT) {
+		start_failed(e, "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+		return;
+	}
+	if (process < 0) {
+		log_error("lambda: starting a runtime: %s", strerror(-process));
+		environment_end(e);
+		return;
+	}
+	e->process = process;
+}
+
+/* The runtime ended, or could not begin, before its first /next. */
+static void start_failed(struct environment *e, const char *type, const char *what)
+{
+	const char *phase = e->init_in_invoke ? "invoke" : "init";
+	output_drain(e->output, cell_log_fd(e->cell));
+	output_end_line(e->output);
+	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, phase, !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
+	e->process = 0;
+	cell_kill_runtime(e->cell);
+	if (!e->init_in_invoke) {
+		/* Tried once more, on the invocation's own account. */
+		e->state = ENVIRONMENT_COLD;
+		if (e->current)
+			start_runtime(e, true);
+		else
+			environment_end(e);
+		return;
+	}
+	struct invocation *inv = e->current;
+	struct str body = str_set(e->init_error) ? e->init_error : invocation_error_body(inv, type, what);
+	struct outcome o = {.payload = body, .function_error = true};
+	report_end(e, now_us(e), !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
+	finish(e, &o);
+	environment_end(e);
+}
+
+/* --- the cell */
+
+static void cell_is_ready(void *ctx, struct cell *cell, int error)
+{
+	struct environment *e = ctx;
+	if (error == -EAGAIN) {
+		cell_destroy(cell);
+		e->cell = NULL;
+		if (pools_evict_idle(e->lambda->pools)) {
+			launch_claim(e);
+			return;
+		}
+		struct invocation *inv = e->current;
+		e->current = NULL;
+		if (inv) {
+			struct outcome o = {.code = "TooManyRequestsException", .status = 429, .message = S("Rate Exceeded."), .reason = "ConcurrentInvocationLimitExceeded"};
+			invocation_end(inv, &o);
+		}
+		environment_end(e);
+		return;
+	}
+	if (error) {
+		log_error("lambda: no cell: %s", strerror(-error));
+		environment_end(e);
+		return;
+	}
+	e->cell_ready = true;
+	struct cloud *cloud = e->lambda->cloud;
+	/* The cell keeps its descriptors; a listener owns what it is given. */
+	int runtime = fcntl(cell_runtime_listener(cell), F_DUPFD_CLOEXEC, 0);
+	int endpoint = fcntl(cell_endpoint_listener(cell), F_DUPFD_CLOEXEC, 0);
+	e->runtime_listener = listener_open(cloud, runtime, runtime_api_serve, e);
+	e->endpoint_listener = endpoint < 0 ? NULL : listener_open_gate(cloud, endpoint);
+	e->log_watch = loop_add_fd(cloud->loop, cell_log_fd(cell), EPOLLIN, on_log, e);
+	start_runtime(e, false);
+}
+
+static const char *exit_text(int status, char out[static 64])
+{
+	static const struct { int signal; const char *name; } signals[] = {
+		{1, "hangup"}, {2, "interrupt"}, {3, "quit"}, {4, "illegal instruction"}, {5, "trace/breakpoint trap"}, {6, "aborted"}, {7, "bus error"},
+		{8, "floating point exception"}, {9, "killed"}, {11, "segmentation fault"}, {13, "broken pipe"}, {14, "alarm clock"}, {15, "terminated"},
+		{31, "bad system call"},
+	};
+	if (WIFSIGNALED(status)) {
+		const char *name = NULL;
+		for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+			if (signals[i].signal == WTERMSIG(status))
+				name = signals[i].name;
+		if (name)
+			snprintf(out, 64, "Runtime exited with error: signal: %s", name);
+		else
+			snprintf(out, 64, "Runtime exited with error: signal %d", WTERMSIG(status));
+	} else if (WEXITSTATUS(status)) {
+		snprintf(out, 64, "Runtime exited with error: exit status %d", WEXITSTATUS(status));
+	} else {
+		snprintf(out, 64, "Runtime exited without providing a reason");
+	}
+	return out;
+}
+
+/* Kills what is left of the runtime; the cell and its /tmp stay for the next invocation. */
+static void go_cold(struct environment *e)
+{
+	e->state = ENVIRONMENT_COLD;
+	e->process = 0;
+	set_limit(e, 0);
+	cell_kill_runtime(e->cell);
+	if (pool_is_retired(e->pool)) {
+		environment_end(e);
+		return;
+	}
+	pool_set_idle(e->pool, e, true);
+	struct invocation *queued = e->queued;
+	e->queued = NULL;
+	if (queued)
+		environment_run(e, queued);
+}
+
+static void process_exited(void *ctx, struct cell *cell, int process, int status)
+{
+	struct environment *e = ctx;
+	char text[64];
+	if (process != e->process)
+		return;
+	e->process = 0;
+	exit_text(status, text);
+	unsigned kills = cell_oom_kills(cell);
+	if (kills > e->oom_kills) {
+		e->oom_kills = kills;
+		e->peak_bytes = e->version->config->memory_size.v << 20;
+		e->peak_read_us = now_us(e);
+		snprintf(text, sizeof(text), "Runtime exited with error: signal: killed");
+	}
+	switch (e->state) {
+	case ENVIRONMENT_STARTING:
+		start_failed(e, "Runtime.ExitError", text);
+		return;
+	case ENVIRONMENT_BUSY:
+		output_drain(e->output, cell_log_fd(cell));
+		output_line(e->output, "RequestId: %s Error: %s\n", e->current->request_id, text);
+		output_line(e->output, "Runtime.ExitError\n");
+		report_end(e, now_us(e), "error", "Runtime.ExitError");
+		{
+			struct outcome o = {.payload = invocation_error_body(e->current, "Runtime.ExitError", text), .function_error = true};
+			finish(e, &o);
+		}
+		go_cold(e);
+		return;
+	case ENVIRONMENT_DONE:
+		if (e->current) {
+			report_end(e, e->done_us, "error", "Runtime.ExitError");
+			finish(e, &(struct outcome){.payload = e->current->payload});
+		}
+		go_cold(e);
+		return;
+	case ENVIRONMENT_READY:
+		environment_end(e);
+		return;
+	case ENVIRONMENT_CLAIMING:
+	case ENVIRONMENT_COLD:
+		return;
+	}
+}
+
+static void cell_was_lost(void *ctx, struct cell *cell)
+{
+	(void)cell;
+	environment_end(ctx);
+}
+
+const struct cell_events environment_cell_events = {.ready = cell_is_ready, .exited = process_exited, .lost = cell_was_lost};
+
+/* --- time */
+
+static void limit_fired(void *ctx)
+{
+	struct environment *e = ctx;
+	e->limit_timer = NULL;
+	if (!e->limit_us)
+		return;
+	if (e->limit_us > now_us(e)) {
+		arm(e, &e->limit_timer, &e->limit_armed_us, e->limit_us, limit_fired);
+		return;
+	}
+	e->limit_us = 0;
+	double seconds = (double)e->version->config->timeout.v;
+	char text[64];
+	snprintf(text, sizeof(text), "Task timed out after %.2f seconds", seconds);
+	if (e->state == ENVIRONMENT_STARTING && !e->init_in_invoke) {
+		start_failed(e, "Sandbox.Timedout", text);
+		return;
+	}
+	if (e->state == ENVIRONMENT_DONE && !e->current) {
+		go_cold(e); /* answered, but never came back */
+		return;
+	}
+	if (!e->current || (e->state != ENVIRONMENT_BUSY && e->state != ENVIRONMENT_STARTING && e->state != ENVIRONMENT_DONE))
+		return;
+	char when[40];
+	e->process = 0;
+	cell_kill_runtime(e->cell);
+	output_drain(e->output, cell_log_fd(e->cell));
+	time_format_to(when, clock_wall_ms(), TIME_ISO8601_MS);
+	output_line(e->output, "%s %s %s\n\n", when, e->current->request_id, text);
+	report_end(e, now_us(e), "timeout", NULL);
+	struct outcome o = {.payload = invocation_error_body(e->current, "Sandbox.Timedout", text), .function_error = true};
+	finish(e, &o);
+	go_cold(e);
+}
+
+static void idle_fired(void *ctx)
+{
+	struct environment *e = ctx;
+	e->idle_timer = NULL;
+	if (!e->idle_us)
+		return;
+	if (e->idle_us > now_us(e)) {
+		arm(e, &e->idle_timer, &e->idle_armed_us, e->idle_us, idle_fired);
+		return;
+	}
+	e->idle_us = 0;
+	if (e->queued) {
+		/* /next did not come: the one that waited gets another environment. */
+		struct invocation *inv = e->queued;
+		e->queued = NULL;
+		environment_start(e->pool, inv);
+		return;
+	}
+	if (e->state == ENVIRONMENT_READY && !cell_is_frozen(e->cell)) {
+		cell_freeze(e->cell);
+		output_drain(e->output, cell_log_fd(e->cell));
+	}
+}
+
+/* --- invocations */
+
+static void dispatch(struct environment *e)
+{
+	struct invocation *inv = e->current;
+	const struct lambda_function_configuration *f = e->version->config;
+	if (cell_is_frozen(e->cell))
+		cell_thaw(e->cell);
+	if (!e->init_in_invoke) {
+		output_begin_tail(e->output);
+		report_write_start(e->output, f, inv->request_id);
+		e->dispatch_us = clock_mono_us();
+		set_limit(e, f->timeout.v * 1000000);
+	}
+	e->init_in_invoke = false;
+	e->state = ENVIRONMENT_BUSY;
+	set_idle_due(e, 0);
+	runtime_api_send_event(e);
+}
+
+void environment_run(struct environment *e, struct invocation *inv)
+{
+	inv->environment = e;
+	if (e->state == ENVIRONMENT_DONE) {
+		e->queued = inv;
+		set_idle_due(e, QUEUED_US);
+		return;
+	}
+	pool_set_idle(e->pool, e, false);
+	e->current = inv;
+	if (e->state == ENVIRONMENT_COLD)
+		start_runtime(e, true);
+	else
+		dispatch(e);
+}
+
+void environment_runtime_next(struct environment *e, struct http_request *r)
+{
+	e->next = r;
+	if (e->state == ENVIRONMENT_STARTING) {
+		int64_t took = clock_mono_us() - e->init_begin_us;
+		cell_set_cpu(e->cell, true);
+		e->state = ENVIRONMENT_READY;
+		if (!e->init_in_invoke) {
+			e->init_us = took > 0 ? took : 1;
+			set_limit(e, 0);
+		}
+		output_drain(e->output, cell_log_fd(e->cell));
+	} else if (e->state == ENVIRONMENT_DONE) {
+		if (e->current) {
+			report_end(e, e->done_us, NULL, NULL);
+			finish(e, &(struct outcome){.payload = e->current->payload, .function_error = str_set(e->error_type)});
+		}
+		e->state = ENVIRONMENT_READY;
+		set_limit(e, 0);
+	}
+	if (!e->current && e->queued) {
+		e->current = e->queued;
+		e->queued = NULL;
+	}
+	if (e->current) {
+		dispatch(e);
+		return;
+	}
+	if (pool_is_retired(e->pool)) {
+		environment_end(e);
+		return;
+	}
+	pool_set_idle(e->pool, e, true);
+	set_idle_due(e, FREEZE_US);
+}
+
+/* An answer goes to the caller at once, unless the tail of the log was asked for: REPORT belongs to it and comes with the next /next. */
+static void answered(struct environment *e, const struct outcome *o)
+{
+	struct invocation *inv = e->current;
+	e->state = ENVIRONMENT_DONE;
+	e->done_us = clock_mono_us();
+	e->error_type = o->function_error ? S("Unhandled") : STR_NONE;
+	if (inv->tail) {
+		inv->payload = arena_dup(&inv->arena, o->payload);
+		if (!str_set(inv->payload))
+			inv->payload = S("");
+		return;
+	}
+	/* The lines are written when the runtime is back; they need the ids, so the report keeps them. */
+	report_end(e, e->done_us, NULL, NULL);
+	finish(e, o);
+}
+
+void environment_runtime_answered(struct environment *e, struct str payload, bool function_error)
+{
+	answered(e, &(struct outcome){.payload = payload, .function_error = function_error});
+}
+
+void environment_runtime_too_large(struct environment *e)
+{
+	struct str body = arena_printf(&e->current->arena,
+				       "{\"errorMessage\":\"Response payload size exceeded maximum allowed payload size (%d bytes).\",\"errorType\":\"Function.ResponseSizeTooLarge\"}",
+				       LAMBDA_RESPONSE_BYTES);
+	answered(e, &(struct outcome){.payload = body, .function_error = true});
+}
+
+void environment_runtime_streamed(struct environment *e, struct str error_type, struct str error_body)
+{
+	bool failed = str_set(error_type);
+	answered(e, &(struct outcome){.payload = failed ? error_body : STR_NONE, .function_error = failed});
+}
+
+void environment_runtime_init_error(struct environment *e, struct str body)
+{
+	e->init_error = arena_dup(&e->init_arena, body);
+}
+
+/* --- start of an environment */
+
+void environment_start(struct pool *p, struct invocation *inv)
+{
+	struct environment *e = calloc(1, sizeof(*e));
+	if (!e)
+		abort();
+	list_init(&e->link);
+	list_init(&e->idle_link);
+	list_init(&e->lru_link);
+	e->pool = pool_ref(p);
+	e->lambda = inv->lambda;
+	e->version = fn_version_ref(inv->version);
+	e->state = ENVIRONMENT_CLAIMING;
+	arena_init(&e->arena, 0);
+	arena_init(&e->init_arena, 0);
+	e->current = inv;
+	inv->environment = e;
+	pool_add(p, e);
+	launch_prepare(e);
+}
+
+/* A step of launch.c is over; false: the environment has ended meanwhile and is freed. */
+bool environment_step_done(struct environment *e)
+{
+	e->preparing = false;
+	if (!e->doomed)
+		return true;
+	free_now(e);
+	return false;
+}

@@ -1,0 +1,88 @@
+/* One execution environment: a cell that runs one version's code, one invocation at a time.
+ *
+ *	CLAIMING -> STARTING -> READY -> BUSY -> DONE -> READY ...
+ *	                 \        \______ \______\___ COLD (runtime killed; /tmp stays) -> STARTING at the next use
+ *	                  \_ (failed twice) ... end
+ *
+ * runtime_api.c serves the runtime's requests and calls the functions below; the cell's events arrive in environment.c. */
+#pragma once
+#include "aws/lambda/credentials.h"
+#include "aws/lambda/invocation.h"
+#include "aws/lambda/output.h"
+#include "aws/lambda/runtime.h"
+
+struct http_request;
+struct listener;
+
+enum environment_state {
+	ENVIRONMENT_CLAIMING,   /* code, credentials and a cell are being had */
+	ENVIRONMENT_STARTING,   /* the runtime initialises: until its first /next */
+	ENVIRONMENT_READY,      /* waits in /next */
+	ENVIRONMENT_BUSY,       /* has been given an event and owes an answer */
+	ENVIRONMENT_DONE,       /* has answered, is not back in /next yet */
+	ENVIRONMENT_COLD,       /* no runtime runs; the next use starts one */
+};
+
+struct environment {
+	struct list link;               /* pool's all */
+	struct list idle_link;          /* pool's idle, most recent first */
+	struct list lru_link;           /* all idle ones of the cloud, oldest first */
+	struct pool *pool;
+	struct lambda *lambda;
+	struct fn_version *version;
+	enum environment_state state;
+	struct runtime_choice runtime;
+	struct cell *cell;
+	bool cell_ready;
+	struct listener *runtime_listener, *endpoint_listener;
+	struct loop_fd *log_watch;
+	struct output *output;
+	struct credentials *credentials;
+	struct credential_wait *credential_wait;
+	struct str code_dir, opt_dir;   /* relative to DATA/code */
+	struct arena arena;
+	int process;                    /* number of the runtime's process in the cell */
+	bool preparing, doomed;         /* an asynchronous step still holds it; freed when that comes back */
+
+	struct invocation *current;     /* being run, or waiting for the start */
+	struct invocation *queued;      /* comes next, as soon as /next is called again */
+	struct http_request *next;      /* the parked GET /next */
+	struct http_request *response;  /* the POST whose body is being read */
+	char request_id[37];            /* of the invocation given last */
+
+	unsigned init_attempts;
+	bool init_in_invoke;            /* this start counts against the function's own timeout */
+	int64_t init_begin_us, init_us; /* init_us: to be reported with the next REPORT; 0: reported */
+	int64_t dispatch_us, done_us;
+	int64_t idle_since_us;
+	int64_t peak_bytes, peak_read_us;
+	unsigned oom_kills;
+	struct str init_error;          /* body of POST /init/error; lives in init_arena */
+	struct arena init_arena;
+	struct str error_type;          /* of the invocation that ended in error; a constant */
+
+	struct loop_timer *limit_timer, *idle_timer;
+	int64_t limit_us, idle_us;      /* when they are due; 0: not */
+	int64_t limit_armed_us, idle_armed_us;
+};
+
+/* Makes one for inv and starts it. */
+void environment_start(struct pool *p, struct invocation *inv);
+/* Gives an idle (READY or COLD) one its next invocation. */
+void environment_run(struct environment *e, struct invocation *inv);
+/* Kills and frees; an invocation in it ends with an error. */
+void environment_end(struct environment *e);
+
+/* --- what the runtime did (runtime_api.c) */
+void environment_runtime_next(struct environment *e, struct http_request *r);
+void environment_runtime_answered(struct environment *e, struct str payload, bool function_error);
+void environment_runtime_too_large(struct environment *e);
+void environment_runtime_init_error(struct environment *e, struct str body);
+/* The streamed answer is complete, or broke with an error body (absent: none). */
+void environment_runtime_streamed(struct environment *e, struct str error_type, struct str error_body);
+/* Serves one request of the runtime. */
+void runtime_api_serve(void *environment, struct http_request *r);
+/* Answers the parked /next with e->current. */
+void runtime_api_send_event(struct environment *e);
+/* A stream's reader has caught up. */
+void runtime_api_drained(struct environment *e);

@@ -1,0 +1,130 @@
+/* How asynchronous invocations of a function are retried and where their results go. */
+#include "aws/lambda/lambda.h"
+
+static int load_target(struct call *c, struct str text, struct str qualifier, struct lambda_name *n)
+{
+	struct state_lambda_version_record version = {0};
+	if (lambda_name_parse(c, text, qualifier, n) != CALL_OK)
+		return CALL_FAIL;
+	return lambda_load_version(c, n, &version);
+}
+
+static int check_destination(struct call *c, const char *which, struct str arn)
+{
+	if (!str_set(arn) || str_empty(arn) || str_starts(arn, S("arn:aws:lambda:")))
+		return CALL_OK;
+	return lambda_invalid(c, "The destination %.*s of %s is not supported by this cloud: only functions are.", STR_ARG(arn), which);
+}
+
+static int apply(struct call *c, const struct lambda_name *n, struct opt_int retries, struct opt_int age, const struct lambda_destination_config *destinations,
+		 struct lambda_function_event_invoke_config *f)
+{
+	if (!retries.set && !age.set && !destinations)
+		return lambda_invalid(c, "You must specify at least one of error handling or destination setting.");
+	if (destinations) {
+		if (destinations->on_success && check_destination(c, "OnSuccess", destinations->on_success->destination) != CALL_OK)
+			return CALL_FAIL;
+		if (destinations->on_failure && check_destination(c, "OnFailure", destinations->on_failure->destination) != CALL_OK)
+			return CALL_FAIL;
+		f->destination_config = arena_new(c->arena, struct lambda_destination_config);
+		*f->destination_config = *destinations;
+	}
+	if (!f->destination_config)
+		f->destination_config = arena_new(c->arena, struct lambda_destination_config);
+	if (!f->destination_config->on_success)
+		f->destination_config->on_success = arena_new(c->arena, struct lambda_on_success);
+	if (!f->destination_config->on_failure)
+		f->destination_config->on_failure = arena_new(c->arena, struct lambda_on_failure);
+	if (retries.set)
+		f->maximum_retry_attempts = retries;
+	if (age.set)
+		f->maximum_event_age_in_seconds = age;
+	f->function_arn = lambda_function_arn(c->arena, n->region, n->account, n->name, str_set(n->qualifier) ? n->qualifier : S(LAMBDA_LATEST));
+	f->last_modified = OPT_TIME(c->now_ms);
+	struct state_lambda_event_config_record row = {.config = f};
+	record_put(call_txn(c), c->arena, lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier), ROW("EventConfig"), &row);
+	return CALL_OK;
+}
+
+static bool get_row(struct call *c, const struct lambda_name *n, struct state_lambda_event_config_record *ret)
+{
+	return record_get(call_txn(c), c->arena, lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier), ROW("EventConfig"), ret);
+}
+
+static int no_config(struct call *c, const struct lambda_name *n)
+{
+	struct str arn = lambda_function_arn(c->arena, n->region, n->account, n->name, str_set(n->qualifier) ? n->qualifier : S(LAMBDA_LATEST));
+	return call_fail(c, "ResourceNotFoundException", 404, "The function %.*s doesn't have an EventInvokeConfig", STR_ARG(arn));
+}
+
+int lambda_put_function_event_invoke_config(struct call *c, const struct lambda_put_function_event_invoke_config_request *in,
+					    struct lambda_function_event_invoke_config *out)
+{
+	struct lambda_name n;
+	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
+		return CALL_FAIL;
+	return apply(c, &n, in->maximum_retry_attempts, in->maximum_event_age_in_seconds, in->destination_config, out);
+}
+
+int lambda_update_function_event_invoke_config(struct call *c, const struct lambda_update_function_event_invoke_config_request *in,
+					       struct lambda_function_event_invoke_config *out)
+{
+	struct lambda_name n;
+	struct state_lambda_event_config_record row = {0};
+	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
+		return CALL_FAIL;
+	if (!get_row(c, &n, &row))
+		return no_config(c, &n);
+	*out = *row.config;
+	return apply(c, &n, in->maximum_retry_attempts, in->maximum_event_age_in_seconds, in->destination_config, out);
+}
+
+int lambda_get_function_event_invoke_config(struct call *c, const struct lambda_get_function_event_invoke_config_request *in,
+					    struct lambda_function_event_invoke_config *out)
+{
+	struct lambda_name n;
+	struct state_lambda_event_config_record row = {0};
+	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
+		return CALL_FAIL;
+	if (!get_row(c, &n, &row))
+		return no_config(c, &n);
+	*out = *row.config;
+	return CALL_OK;
+}
+
+int lambda_delete_function_event_invoke_config(struct call *c, const struct lambda_delete_function_event_invoke_config_request *in, struct model_none *out)
+{
+	(void)out;
+	struct lambda_name n;
+	struct state_lambda_event_config_record row = {0};
+	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
+		return CALL_FAIL;
+	if (!get_row(c, &n, &row))
+		return no_config(c, &n);
+	store_delete(call_txn(c), lambda_event_config_key(c->arena, n.account, n.region, n.name, n.qualifier));
+	return CALL_OK;
+}
+
+int lambda_list_function_event_invoke_configs(struct call *c, const struct lambda_list_function_event_invoke_configs_request *in,
+					      struct lambda_list_function_event_invoke_configs_response *out)
+{
+	struct lambda_name n;
+	struct lambda_page page;
+	if (load_target(c, in->function_name, STR_NONE, &n) != CALL_OK || lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
+		return CALL_FAIL;
+	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("event_config"), n.account, n.region, n.name), page.after);
+	struct str key, last = STR_NONE;
+	struct store_value value;
+	out->function_event_invoke_configs.set = true;
+	while (store_next(it, &key, &value)) {
+		struct state_lambda_event_config_record row = {0};
+		record_read(c->arena, value.value, ROW("EventConfig"), &row);
+		if (out->function_event_invoke_configs.n == page.max) {
+			out->next_marker = lambda_page_marker(c, last);
+			break;
+		}
+		*LIST_ADD(c->arena, &out->function_event_invoke_configs) = *row.config;
+		last = arena_dup(c->arena, key);
+	}
+	return CALL_OK;
+}

@@ -1,0 +1,71 @@
+#include "aws/lambda/invocation.h"
+
+#include "aws/lambda/environment.h"
+#include "aws/lambda/pool.h"
+#include "base/buf.h"
+#include "base/id.h"
+#include "base/json.h"
+
+#include <stdlib.h>
+
+const char *invocation_throttled(const struct fn *fn)
+{
+	if (fn->reserved.set)
+		return fn->running >= fn->reserved.v ? "ReservedFunctionConcurrentInvocationLimitExceeded" : NULL;
+	return fn->owner->running_unreserved >= LAMBDA_CONCURRENCY - fn->owner->reserved ? "ConcurrentInvocationLimitExceeded" : NULL;
+}
+
+struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_version *version)
+{
+	struct invocation *inv = calloc(1, sizeof(*inv));
+	if (!inv)
+		abort();
+	inv->lambda = l;
+	inv->fn = fn;
+	inv->version = fn_version_ref(version);
+	arena_init(&inv->arena, 0);
+	fn->running++;
+	if (!fn->reserved.set)
+		fn->owner->running_unreserved++;
+	return inv;
+}
+
+void invocation_start(struct invocation *inv)
+{
+	inv->environment = NULL;
+	pool_run(inv->version->pool, inv);
+}
+
+void invocation_end(struct invocation *inv, const struct outcome *o)
+{
+	struct fn *fn = inv->fn;
+	fn->running--;
+	if (!fn->reserved.set)
+		fn->owner->running_unreserved--;
+	inv->environment = NULL;
+	inv->done(inv->ctx, inv, o);
+	directory_release(inv->lambda->directory, fn);
+	fn_version_unref(inv->version);
+	arena_done(&inv->arena);
+	free(inv);
+}
+
+void invocation_drained(struct invocation *inv)
+{
+	if (inv->environment)
+		runtime_api_drained(inv->environment);
+}
+
+struct str invocation_error_body(struct invocation *inv, const char *type, const char *what)
+{
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 4096);
+	struct json_out o = json_out(&b);
+	json_open(&o, '{');
+	json_key(&o, S("errorType"));
+	json_string(&o, str_from(type));
+	json_key(&o, S("errorMessage"));
+	json_string(&o, arena_printf(&inv->arena, "RequestId: %s Error: %s", inv->request_id, what));
+	json_close(&o, '}');
+	return arena_dup(&inv->arena, buf_str(&b));
+}

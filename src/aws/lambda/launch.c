@@ -1,0 +1,186 @@
+#include "aws/lambda/launch.h"
+
+#include "aws/lambda/code.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* --- steps */
+
+static void have_credentials(void *ctx, const struct credentials *credentials)
+{
+	struct environment *e = ctx;
+	e->credential_wait = NULL;
+	if (!credentials) {
+		struct invocation *inv = e->current;
+		e->current = NULL;
+		struct outcome o = {.code = "AccessDeniedException", .status = 403, .message = S("The role defined for the function cannot be assumed by Lambda.")};
+		if (inv)
+			invocation_end(inv, &o);
+		environment_end(e);
+		return;
+	}
+	e->credentials = (struct credentials *)(uintptr_t)credentials;
+	e->credentials->refs++;
+	output_set_principal(e->output, credentials->principal);
+	launch_claim(e);
+}
+
+static void code_is_ready(void *ctx, int error, struct str code_dir, struct str opt_dir)
+{
+	struct environment *e = ctx;
+	if (!environment_step_done(e))
+		return;
+	if (error) {
+		log_error("lambda: code of %.*s: %s", STR_ARG(e->version->name), strerror(-error));
+		environment_end(e);
+		return;
+	}
+	e->code_dir = arena_dup(&e->arena, code_dir);
+	e->opt_dir = arena_dup(&e->arena, opt_dir);
+	struct fn_version *v = e->version;
+	e->credential_wait = credentials_get(e->lambda, v->account, v->region, v->config->role, v->name, have_credentials, e);
+}
+
+void launch_prepare(struct environment *e)
+{
+	struct fn_version *v = e->version;
+	const struct lambda_function_configuration *f = v->config;
+	/* 2024/05/01/[$LATEST]0123...: one stream an environment. */
+	struct str day = time_format(&e->arena, clock_wall_ms(), TIME_ISO8601_MS);
+	struct str stream = arena_printf(&e->arena, "%.4s/%.2s/%.2s/[%.*s]%.32s", day.p, day.p + 5, day.p + 8, STR_ARG(f->version), id_hex(&e->arena, 32).p);
+	struct str group = f->logging_config && str_set(f->logging_config->log_group) ? f->logging_config->log_group :
+										       ARENA_CAT(&e->arena, S("/aws/lambda/"), v->name);
+	e->output = output_new(e->lambda, v->region, group, stream);
+	if (!runtime_choose(f->runtime, &e->runtime) || !e->lambda->cloud->cells) {
+		struct invocation *inv = e->current;
+		e->current = NULL;
+		struct str why = e->lambda->cloud->cells ? str_from(e->runtime.why_not) : S("sandboxes do not work on this machine");
+		struct outcome o = {
+			.code = "InvalidRuntimeException",
+			.status = 502,
+			.message = arena_printf(&e->arena, "The runtime %.*s cannot run here: %.*s.", STR_ARG(f->runtime), STR_ARG(why)),
+		};
+		invocation_end(inv, &o);
+		environment_end(e);
+		return;
+	}
+	e->preparing = true;
+	code_prepare(e->lambda->code, v->code, &v->layer_code, code_is_ready, e);
+}
+
+void launch_claim(struct environment *e)
+{
+	const struct lambda_function_configuration *f = e->version->config;
+	static const struct str_map no_variables;
+	struct cell_spec spec = {
+		.kind = str_from(e->runtime.kind),
+		.stem_ok = runtime_allows_stem(f->environment ? &f->environment->variables : &no_variables),
+		.code_dir = e->code_dir,
+		.opt_dir = e->opt_dir,
+		.memory_mb = (unsigned)f->memory_size.v,
+		.tmp_mb = f->ephemeral_storage ? (unsigned)f->ephemeral_storage->size.v : 512,
+	};
+	e->cell = cell_claim(e->lambda->cloud->cells, &spec, &environment_cell_events, e);
+}
+
+/* --- what the runtime sees */
+
+static void set(struct arena *a, struct str_map *env, struct str name, struct str value)
+{
+	for (uint32_t i = 0; i < env->n; i++) {
+		if (str_eq(env->v[i].key, name)) {
+			env->v[i].value = value;
+			return;
+		}
+	}
+	*LIST_ADD(a, env) = (struct str_map_entry){name, value};
+}
+
+static void build_environment(struct environment *e, struct arena *a, struct str_map *env)
+{
+	const struct fn_version *v = e->version;
+	const struct lambda_function_configuration *f = v->config;
+	const struct lambda_logging_config *logging = f->logging_config;
+	runtime_default_environment(a, &e->runtime, f->runtime, env);
+	set(a, env, S("AWS_XRAY_CONTEXT_MISSING"), S("LOG_ERROR"));
+	set(a, env, S("AWS_XRAY_DAEMON_ADDRESS"), S("169.254.79.129:2000"));
+	set(a, env, S("AWS_ENDPOINT_URL"), S("http://127.0.0.1:4566"));
+	for (uint32_t i = 0; f->environment && i < f->environment->variables.n; i++)
+		set(a, env, f->environment->variables.v[i].key, f->environment->variables.v[i].value);
+	set(a, env, S("_HANDLER"), str_set(f->handler) ? f->handler : S(""));
+	set(a, env, S("AWS_REGION"), v->region);
+	set(a, env, S("AWS_DEFAULT_REGION"), v->region);
+	if (e->runtime.family != RUNTIME_PROVIDED)
+		set(a, env, S("AWS_EXECUTION_ENV"), ARENA_CAT(a, S("AWS_Lambda_"), f->runtime));
+	set(a, env, S("AWS_LAMBDA_FUNCTION_NAME"), v->name);
+	set(a, env, S("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), arena_printf(a, "%lld", (long long)f->memory_size.v));
+	set(a, env, S("AWS_LAMBDA_FUNCTION_VERSION"), f->version);
+	set(a, env, S("AWS_LAMBDA_INITIALIZATION_TYPE"), S("on-demand"));
+	set(a, env, S("AWS_LAMBDA_LOG_GROUP_NAME"), logging && str_set(logging->log_group) ? logging->log_group : ARENA_CAT(a, S("/aws/lambda/"), v->name));
+	set(a, env, S("AWS_LAMBDA_LOG_STREAM_NAME"), output_stream(e->output));
+	if (logging && str_eq(logging->log_format, S("JSON"))) {
+		set(a, env, S("AWS_LAMBDA_LOG_FORMAT"), S("JSON"));
+		if (str_set(logging->application_log_level))
+			set(a, env, S("AWS_LAMBDA_LOG_LEVEL"), logging->application_log_level);
+	}
+	set(a, env, S("AWS_ACCESS_KEY_ID"), e->credentials->access_key);
+	set(a, env, S("AWS_SECRET_ACCESS_KEY"), e->credentials->secret);
+	set(a, env, S("AWS_SESSION_TOKEN"), e->credentials->token);
+	set(a, env, S("AWS_LAMBDA_RUNTIME_API"), S("127.0.0.1:9001"));
+	set(a, env, S("LAMBDA_TASK_ROOT"), S("/var/task"));
+	set(a, env, S("LAMBDA_RUNTIME_DIR"), S("/var/runtime"));
+}
+
+static int wake_stem(struct environment *e, struct arena *a, const struct str_map *env)
+{
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 256 * 1024);
+	struct json_out o = json_out(&b);
+	json_open(&o, '{');
+	json_key(&o, S("env"));
+	json_open(&o, '{');
+	for (uint32_t i = 0; i < env->n; i++) {
+		json_key(&o, env->v[i].key);
+		json_string(&o, env->v[i].value);
+	}
+	json_close(&o, '}');
+	json_key(&o, S("handler"));
+	json_string(&o, e->version->config->handler);
+	json_key(&o, S("task_root"));
+	json_string(&o, S("/var/task"));
+	json_close(&o, '}');
+	(void)a;
+	int error = b.overflow ? -EMSGSIZE : cell_stem_message(e->cell, buf_str(&b));
+	return error < 0 ? error : CELL_STEM_PROCESS;
+}
+
+/* The place of a tree on the disk; NULL when there is none. */
+static const char *place(struct environment *e, struct arena *a, struct str relative)
+{
+	return str_set(relative) ? ARENA_CAT(a, str_from(e->lambda->cloud->data_dir), S("/code/"), relative).p : NULL;
+}
+
+int launch_runtime(struct environment *e)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	struct str_map env = {0};
+	build_environment(e, &a, &env);
+	if (e->init_attempts == 1 && cell_is_stem(e->cell))
+		return wake_stem(e, &a, &env);
+	struct str wrapper = str_map_get(&env, S("AWS_LAMBDA_EXEC_WRAPPER"));
+	const char *const *argv = runtime_command(&a, &e->runtime, place(e, &a, e->code_dir), place(e, &a, e->opt_dir), wrapper);
+	if (!argv)
+		return -ENOENT;
+	const char **list = arena_array(&a, env.n + 1, sizeof(*list));
+	for (uint32_t i = 0; i < env.n; i++)
+		list[i] = ARENA_CAT(&a, env.v[i].key, S("="), env.v[i].value).p;
+	struct cell_process process = {.argv = argv, .env = list, .cwd = "/var/task"};
+	return cell_start(e->cell, &process);
+}

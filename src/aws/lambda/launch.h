@@ -1,0 +1,13 @@
+/* How an environment gets what it runs with: code, credentials, a cell, and the runtime's process or the message to a stem. */
+#pragma once
+#include "aws/lambda/environment.h"
+
+/* Code, then credentials, then launch_claim(). */
+void launch_prepare(struct environment *e);
+/* Claims the cell; environment.c goes on when it is ready. */
+void launch_claim(struct environment *e);
+/* Wakes the stem or starts a process. Its number in the cell, or negative errno; -ENOENT: there is no bootstrap. */
+int launch_runtime(struct environment *e);
+
+extern const struct cell_events environment_cell_events;
+bool environment_step_done(struct environment *e);

@@ -1,0 +1,26 @@
+/* What a function and the platform write to its log: lines from the cell's pipe and START, END, REPORT lines, kept for LogType=Tail and sent to
+ * CloudWatch Logs in batches as the execution role (which must be allowed to). One per environment; it lives on after the environment until all is
+ * sent. */
+#pragma once
+#include "aws/lambda/lambda.h"
+
+struct output;
+
+/* group and stream are copied. */
+struct output *output_new(struct lambda *l, struct str region, struct str group, struct str stream);
+/* The role that writes; a reference is taken. NULL: nothing is sent. */
+void output_set_principal(struct output *o, const struct principal *principal);
+/* Sends what is left, then frees. NULL is harmless. */
+void output_close(struct output *o);
+
+/* Reads the pipe until it is empty; each line is an event. */
+void output_drain(struct output *o, int fd);
+/* A platform line (with its newline). */
+__attribute__((format(printf, 2, 3))) void output_line(struct output *o, const char *fmt, ...);
+/* A part of a line that has no newline yet becomes an event: at the end of an invocation. */
+void output_end_line(struct output *o);
+/* Begins a new tail. */
+void output_begin_tail(struct output *o);
+/* The tail: valid until the next line. */
+struct str output_tail(struct output *o);
+struct str output_stream(const struct output *o);

@@ -1,0 +1,160 @@
+#include "aws/lambda/pool.h"
+
+#include "aws/lambda/environment.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+enum {
+	SWEEP_US = 15 * 1000 * 1000,
+	IDLE_LIFE_US = 10 * 60 * 1000 * 1000,       /* an idle environment is recycled after */
+	CREDENTIALS_LEFT_MS = 5 * 60 * 1000,        /* or when its credentials get old: their variables cannot change */
+};
+
+struct pools {
+	struct lambda *lambda;
+	struct list lru;        /* idle environments, the longest idle first */
+	unsigned environments, idle;
+	struct loop_timer *timer;
+};
+struct pool {
+	unsigned refs;
+	struct lambda *lambda;
+	bool retired;
+	struct list all, idle;
+};
+
+static void sweep(void *ctx)
+{
+	struct pools *p = ctx;
+	int64_t now = loop_now_us(p->lambda->cloud->loop), wall = clock_wall_ms();
+	list_each(&p->lru, struct environment, lru_link, e) {
+		bool old = now - e->idle_since_us > IDLE_LIFE_US;
+		bool stale = e->credentials && e->credentials->expires_ms - wall < CREDENTIALS_LEFT_MS;
+		if (old || stale)
+			environment_end(e);
+	}
+	p->timer = loop_add_timer(p->lambda->cloud->loop, SWEEP_US, sweep, p);
+}
+
+struct pools *pools_new(struct lambda *l)
+{
+	struct pools *p = calloc(1, sizeof(*p));
+	if (!p)
+		abort();
+	p->lambda = l;
+	list_init(&p->lru);
+	p->timer = loop_add_timer(l->cloud->loop, SWEEP_US, sweep, p);
+	return p;
+}
+
+void pools_free(struct pools *p)
+{
+	if (!p)
+		return;
+	loop_remove_timer(p->lambda->cloud->loop, p->timer);
+	free(p);
+}
+
+bool pools_evict_idle(struct pools *p)
+{
+	struct environment *oldest = list_first(&p->lru, struct environment, lru_link);
+	if (!oldest)
+		return false;
+	environment_end(oldest);
+	return true;
+}
+
+void pools_stats(const struct pools *p, struct pools_stats *ret)
+{
+	*ret = (struct pools_stats){.environments = p->environments, .idle = p->idle, .busy = p->environments - p->idle};
+}
+
+struct pool *pool_new(struct lambda *l)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+	if (!p)
+		abort();
+	p->refs = 1;
+	p->lambda = l;
+	list_init(&p->all);
+	list_init(&p->idle);
+	return p;
+}
+
+struct pool *pool_ref(struct pool *p)
+{
+	p->refs++;
+	return p;
+}
+
+void pool_unref(struct pool *p)
+{
+	if (!--p->refs)
+		free(p);
+}
+
+struct lambda *pool_lambda(const struct pool *p)
+{
+	return p->lambda;
+}
+
+bool pool_is_retired(const struct pool *p)
+{
+	return p->retired;
+}
+
+void pool_retire(struct pool *p)
+{
+	p->retired = true;
+	pool_ref(p);
+	list_each(&p->idle, struct environment, idle_link, e)
+		environment_end(e);
+	pool_unref(p);
+}
+
+void pool_add(struct pool *p, struct environment *e)
+{
+	list_push(&p->all, &e->link);
+	p->lambda->pools->environments++;
+}
+
+void pool_set_idle(struct pool *p, struct environment *e, bool idle)
+{
+	if (list_linked(&e->idle_link) == idle)
+		return;
+	if (idle) {
+		e->idle_since_us = loop_now_us(p->lambda->cloud->loop);
+		list_push_front(&p->idle, &e->idle_link);
+		list_push(&p->lambda->pools->lru, &e->lru_link);
+		p->lambda->pools->idle++;
+	} else {
+		list_remove(&e->idle_link);
+		list_remove(&e->lru_link);
+		p->lambda->pools->idle--;
+	}
+}
+
+void pool_remove(struct pool *p, struct environment *e)
+{
+	pool_set_idle(p, e, false);
+	list_remove(&e->link);
+	p->lambda->pools->environments--;
+}
+
+void pool_run(struct pool *p, struct invocation *inv)
+{
+	struct environment *idle = list_first(&p->idle, struct environment, idle_link);
+	if (idle) {
+		environment_run(idle, inv);
+		return;
+	}
+	/* One that has answered and is on its way back to /next is quicker than a new one. */
+	list_each(&p->all, struct environment, link, e) {
+		if (e->state == ENVIRONMENT_DONE && !e->queued) {
+			environment_run(e, inv);
+			return;
+		}
+	}
+	environment_start(p, inv);
+}

@@ -1,0 +1,28 @@
+/* Execution environments of a version, and the choice among them: the one used last first, so that the others can be recycled. */
+#pragma once
+#include "aws/lambda/invocation.h"
+
+struct environment;
+
+struct pools *pools_new(struct lambda *l);
+void pools_free(struct pools *p);
+
+struct pool *pool_new(struct lambda *l);
+struct pool *pool_ref(struct pool *p);
+void pool_unref(struct pool *p);
+struct lambda *pool_lambda(const struct pool *p);
+/* Its version is gone or has changed: idle environments end now, busy ones when they are done. */
+void pool_retire(struct pool *p);
+
+/* Runs inv in an idle environment, in one that is about to be idle, or in a new one. */
+void pool_run(struct pool *p, struct invocation *inv);
+
+/* --- for environments */
+void pool_add(struct pool *p, struct environment *e);
+void pool_set_idle(struct pool *p, struct environment *e, bool idle);
+void pool_remove(struct pool *p, struct environment *e);
+bool pool_is_retired(const struct pool *p);
+/* No cell could be had: ends the environment that has idled longest, anywhere. False: none idles. */
+bool pools_evict_idle(struct pools *p);
+struct pools_stats { unsigned environments, idle, busy; };
+void pools_stats(const struct pools *p, struct pools_stats *ret);

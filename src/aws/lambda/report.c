@@ -1,0 +1,104 @@
+#include "aws/lambda/report.h"
+
+#include "aws/lambda/runtime.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+
+static bool is_json(const struct lambda_function_configuration *f)
+{
+	return f->logging_config && str_eq(f->logging_config->log_format, S("JSON"));
+}
+
+/* Does the function want platform lines of INFO? SystemLogLevel WARN keeps only reports of failures. */
+static bool wants_info(const struct lambda_function_configuration *f)
+{
+	return !f->logging_config || !str_eq(f->logging_config->system_log_level, S("WARN"));
+}
+
+static void now_text(char out[static 40])
+{
+	time_format_to(out, clock_wall_ms(), TIME_ISO8601_MS);
+}
+
+int64_t report_billed_ms(int64_t init_us, int64_t duration_us)
+{
+	int64_t sum = init_us + duration_us;
+	return sum <= 0 ? 0 : (sum + 999) / 1000;
+}
+
+void report_write_init_start(struct output *o, const struct lambda_function_configuration *f, struct str region)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	struct str name = runtime_version_name(&a, f->runtime), arn = runtime_version_arn(&a, region, f->runtime);
+	char when[40];
+	now_text(when);
+	if (!is_json(f)) {
+		output_line(o, "INIT_START Runtime Version: %.*s\tRuntime Version ARN: %.*s\n", STR_ARG(name), STR_ARG(arn));
+	} else if (wants_info(f)) {
+		output_line(o,
+			    "{\"time\":\"%s\",\"type\":\"platform.initStart\",\"record\":{\"initializationType\":\"on-demand\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\",\"runtimeVersionArn\":\"%.*s\"}}\n",
+			    when, STR_ARG(name), STR_ARG(arn));
+	}
+}
+
+void report_write_init(struct output *o, const struct lambda_function_configuration *f, int64_t init_us, const char *phase, const char *status,
+		       const char *error_type)
+{
+	char when[40];
+	now_text(when);
+	bool timeout = !strcmp(status, "timeout");
+	if (!is_json(f)) {
+		output_line(o, "INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%s\n", (double)init_us / 1000, phase, status,
+			    timeout ? "" : "\tError Type: ", timeout ? "" : error_type);
+	} else {
+		output_line(o,
+			    "{\"time\":\"%s\",\"type\":\"platform.initReport\",\"record\":{\"initializationType\":\"on-demand\",\"phase\":\"%s\",\"status\":\"%s\",\"metrics\":{\"durationMs\":%.3f}}}\n",
+			    when, phase, status, (double)init_us / 1000);
+	}
+}
+
+void report_write_start(struct output *o, const struct lambda_function_configuration *f, const char *request_id)
+{
+	if (!is_json(f)) {
+		output_line(o, "START RequestId: %s Version: %.*s\n", request_id, STR_ARG(f->version));
+	} else if (wants_info(f)) {
+		char when[40];
+		now_text(when);
+		output_line(o, "{\"time\":\"%s\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"%s\",\"version\":\"%.*s\"}}\n", when, request_id,
+			    STR_ARG(f->version));
+	}
+}
+
+void report_write_end(struct output *o, const struct report *r)
+{
+	const struct lambda_function_configuration *f = r->config;
+	double duration_ms = (double)(r->duration_us > 0 ? r->duration_us : 0) / 1000;
+	long long billed = report_billed_ms(r->init_us, r->duration_us), used = (r->peak_bytes + (1 << 20) - 1) >> 20;
+	long long size = f->memory_size.v;
+	if (used > size)
+		used = size;
+	if (!is_json(f)) {
+		char init[64] = "", status[96] = "";
+		if (r->init_us)
+			snprintf(init, sizeof(init), "Init Duration: %.2f ms\t", (double)r->init_us / 1000);
+		if (r->status)
+			snprintf(status, sizeof(status), "Status: %s%s%s", r->status, r->error_type ? "\tError Type: " : "", r->error_type ? r->error_type : "");
+		output_line(o, "END RequestId: %s\n", r->request_id);
+		output_line(o,
+			    "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %lld ms\tMemory Size: %lld MB\tMax Memory Used: %lld MB\t%s%s\n",
+			    r->request_id, duration_ms, billed, size, used, init, status);
+		return;
+	}
+	if (!wants_info(f) && !r->status)
+		return;
+	char when[40], init[64] = "";
+	now_text(when);
+	if (r->init_us)
+		snprintf(init, sizeof(init), ",\"initDurationMs\":%.3f", (double)r->init_us / 1000);
+	output_line(o,
+		    "{\"time\":\"%s\",\"type\":\"platform.report\",\"record\":{\"requestId\":\"%s\",\"metrics\":{\"durationMs\":%.3f,\"billedDurationMs\":%lld,\"memorySizeMB\":%lld,\"maxMemoryUsedMB\":%lld%s},\"status\":\"%s\"%s%s%s}}\n",
+		    when, r->request_id, duration_ms, billed, size, used, init, r->status ? r->status : "success", r->error_type ? ",\"errorType\":\"" : "",
+		    r->error_type ? r->error_type : "", r->error_type ? "\"" : "");
+}

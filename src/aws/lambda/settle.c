@@ -1,0 +1,131 @@
+/* A new or changed version is Pending or InProgress in its record until its code lies unpacked and its role's credentials are at hand, so that the
+ * first invocation starts at once. Whoever sees such a record (the directory, also at start-up) calls here; each attempt is idempotent. */
+#include "aws/lambda/code.h"
+#include "aws/lambda/credentials.h"
+#include "base/id.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct settling {
+	struct lambda *lambda;
+	struct arena arena;
+	struct str key, code;
+	int error;
+	unsigned tries;
+};
+
+static void done(struct settling *s)
+{
+	arena_done(&s->arena);
+	free(s);
+}
+
+static void write_result(void *ctx);
+
+static void committed(void *ctx, int result, uint64_t revision)
+{
+	(void)revision;
+	struct settling *s = ctx;
+	if (result == -EAGAIN && ++s->tries < 100) {
+		loop_post(s->lambda->cloud->loop, write_result, s);
+		return;
+	}
+	if (result)
+		log_error("lambda: settling a function: %s", strerror(-result));
+	done(s);
+}
+
+static void write_result(void *ctx)
+{
+	struct settling *s = ctx;
+	struct arena *a = &s->arena;
+	struct store_txn *t = store_begin(s->lambda->cloud->store, a);
+	struct state_lambda_version_record row = {0};
+	if (!record_get(t, a, s->key, ROW("Version"), &row) || !str_eq(row.code, s->code)) {
+		store_abort(t);
+		done(s);
+		return;
+	}
+	struct lambda_function_configuration *f = row.config;
+	bool creating = str_eq(f->state, S("Pending")), updating = str_eq(f->last_update_status, S("InProgress"));
+	if (!creating && !updating) {
+		store_abort(t);
+		done(s);
+		return;
+	}
+	f->state_reason = f->state_reason_code = f->last_update_status_reason = f->last_update_status_reason_code = STR_NONE;
+	if (s->error) {
+		struct str reason = S("The code could not be unpacked.");
+		f->last_update_status = S("Failed");
+		f->last_update_status_reason = reason;
+		f->last_update_status_reason_code = S("InternalError");
+		if (creating) {
+			f->state = S("Failed");
+			f->state_reason = reason;
+			f->state_reason_code = S("InternalError");
+		}
+	} else {
+		f->state = S("Active");
+		f->last_update_status = S("Successful");
+		row.serving = NULL;
+		row.serving_code = STR_NONE;
+		row.serving_layer_code = (struct str_list){0};
+	}
+	f->revision_id = id_uuid(a);
+	record_put(t, a, s->key, ROW("Version"), &row);
+	store_commit(t, committed, s);
+}
+
+static void have_credentials(void *ctx, const struct credentials *credentials)
+{
+	(void)credentials; /* kept by the cache; a role that cannot be assumed any more fails the invocation, not the function */
+	loop_post(((struct settling *)ctx)->lambda->cloud->loop, write_result, ctx);
+}
+
+static void prepared(void *ctx, int error, struct str code_dir, struct str opt_dir)
+{
+	(void)code_dir;
+	(void)opt_dir;
+	struct settling *s = ctx;
+	s->error = error;
+	if (error)
+		log_error("lambda: unpacking code: %s", strerror(-error));
+	struct state_lambda_version_record row = {0};
+	struct store_txn *t = store_begin(s->lambda->cloud->store, &s->arena);
+	bool there = record_get(t, &s->arena, s->key, ROW("Version"), &row);
+	store_abort(t);
+	struct str_list parts = record_key_parts(&s->arena, s->key);
+	if (!there || error || parts.n < 5) {
+		loop_post(s->lambda->cloud->loop, write_result, s);
+		return;
+	}
+	credentials_get(s->lambda, parts.v[2], parts.v[3], row.config->role, parts.v[4], have_credentials, s);
+}
+
+static void begin(void *ctx)
+{
+	struct settling *s = ctx;
+	struct state_lambda_version_record row = {0};
+	struct store_txn *t = store_begin(s->lambda->cloud->store, &s->arena);
+	bool there = record_get(t, &s->arena, s->key, ROW("Version"), &row);
+	store_abort(t);
+	if (!there) {
+		done(s);
+		return;
+	}
+	s->code = row.code;
+	code_prepare(s->lambda->code, row.code, &row.layer_code, prepared, s);
+}
+
+void lambda_settle(struct lambda *l, struct str version_key)
+{
+	struct settling *s = calloc(1, sizeof(*s));
+	if (!s)
+		abort();
+	s->lambda = l;
+	arena_init(&s->arena, 0);
+	s->key = arena_dup(&s->arena, version_key);
+	loop_post(l->cloud->loop, begin, s);
+}

@@ -1,6 +1,9 @@
 /* Every service of the cloud. A folder beside this file has each. */
 #include "core/service.h"
 
+extern const struct service lambda_service;
+
 const struct service *const cloud_services[] = {
+	&lambda_service,
 	NULL,
 };

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/uri.h"
+#include "wire/eventstream.h"
 
 #include <arpa/inet.h>
 
@@ -205,4 +206,33 @@ void authz_add_tags(struct call *c, struct authz *az, const char *prefix, const 
 bool call_write(struct call *c, struct str piece)
 {
 	return http_reply_write(c->http, piece);
+}
+
+static const struct shape *member_shape(const struct api *api, const struct shape *in, struct str name)
+{
+	for (uint32_t i = 0; in && i < in->members; i++) {
+		const struct member *m = &api->members[in->first_member + i];
+		if (str_eq(api_text(api, m->name), name))
+			return api_shape(api, m->shape);
+	}
+	return NULL;
+}
+
+bool call_write_event(struct call *c, const char *event_type, const void *value)
+{
+	const struct api *api = c->service->api;
+	const struct shape *output = operation_output(api, c->op), *event = NULL;
+	for (uint32_t i = 0; i < output->members && !event; i++) {
+		const struct shape *s = api_shape(api, api->members[output->first_member + i].shape);
+		if (s->flags & SHAPE_EVENT_STREAM)
+			event = member_shape(api, s, str_from(event_type));
+	}
+	if (!event)
+		die("%s is no event of this operation", event_type);
+	struct buf CLEAN_BUF frame;
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	buf_init(&frame, EVENT_FRAME_MAX);
+	event_put_typed(&a, &frame, api, c->protocol, str_from(event_type), event, value);
+	return call_write(c, buf_str(&frame));
 }

@@ -4,12 +4,14 @@
 
 static bool get_row(struct call *c, const struct lambda_name *n, struct str alias, struct state_lambda_alias_record *ret)
 {
-	return record_get(call_txn(c), c->arena, lambda_alias_key(c->arena, n->account, n->region, n->name, alias), ROW("Alias"), ret);
+	return record_get(call_txn(c), c->arena, lambda_alias_key(c->arena, n->account, n->region, n->name, alias), ROW("Alias"),
+	                  ret);
 }
 
 static void put_row(struct call *c, const struct lambda_name *n, const struct state_lambda_alias_record *row)
 {
-	record_put(call_txn(c), c->arena, lambda_alias_key(c->arena, n->account, n->region, n->name, row->config->name), ROW("Alias"), row);
+	record_put(call_txn(c), c->arena, lambda_alias_key(c->arena, n->account, n->region, n->name, row->config->name),
+	           ROW("Alias"), row);
 }
 
 static int no_alias(struct call *c, const struct lambda_name *n, struct str alias)
@@ -34,17 +36,19 @@ static int check_versions(struct call *c, const struct lambda_name *n, const str
 	double weight = r->additional_version_weights.v[0].value.v;
 	int64_t number;
 	if (weight < 0 || weight > 1) {
-		return call_fail(c, "ValidationException", 400,
-				 "1 validation error detected: Value '{%.*s=%g}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: Map "
-				 "value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than or equal to "
-				 "0.0]",
-				 STR_ARG(other), weight);
+		return call_fail(
+		        c, "ValidationException", 400,
+		        "1 validation error detected: Value '{%.*s=%g}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: Map "
+		        "value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than or equal to "
+		        "0.0]",
+		        STR_ARG(other), weight);
 	}
 	if (str_eq(a->function_version, S(LAMBDA_LATEST)))
 		return lambda_invalid(c, "$LATEST is not supported for an alias pointing to more than 1 version");
 	if (str_eq(other, a->function_version))
-		return lambda_invalid(c, "Invalid function version %.*s. Function version %.*s is already included in routing configuration.", STR_ARG(other),
-				      STR_ARG(other));
+		return lambda_invalid(
+		        c, "Invalid function version %.*s. Function version %.*s is already included in routing configuration.",
+		        STR_ARG(other), STR_ARG(other));
 	if (!lambda_is_version_number(other, &number))
 		return lambda_invalid(c, "Invalid version %.*s in routing configuration.", STR_ARG(other));
 	at.qualifier = other;
@@ -74,12 +78,12 @@ int lambda_create_alias(struct call *c, const struct lambda_create_alias_request
 	if (get_row(c, &n, in->name, &row))
 		return call_fail(c, "ResourceConflictException", 409, "Alias already exists: %.*s", STR_ARG(arn));
 	*out = (struct lambda_alias_configuration){
-		.alias_arn = arn,
-		.name = in->name,
-		.function_version = in->function_version,
-		.description = str_set(in->description) ? in->description : S(""),
-		.routing_config = routing_of(in->routing_config),
-		.revision_id = id_uuid(c->arena),
+	        .alias_arn = arn,
+	        .name = in->name,
+	        .function_version = in->function_version,
+	        .description = str_set(in->description) ? in->description : S(""),
+	        .routing_config = routing_of(in->routing_config),
+	        .revision_id = id_uuid(c->arena),
 	};
 	if (check_versions(c, &n, out) != CALL_OK)
 		return CALL_FAIL;
@@ -147,7 +151,8 @@ int lambda_list_aliases(struct call *c, const struct lambda_list_aliases_request
 		return CALL_FAIL;
 	if (!lambda_get_function_row(c, &n, &function))
 		return lambda_no_function(c, &n);
-	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n.account, n.region, n.name), page.after);
+	struct store_iter *it =
+	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n.account, n.region, n.name), page.after);
 	struct str key, last = STR_NONE;
 	struct store_value value;
 	out->aliases.set = true;

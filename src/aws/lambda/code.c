@@ -1,6 +1,6 @@
-/* A package comes in three steps: a worker hashes it, the loop holds the blob of that name, a worker unpacks and stores it. Holding before
- * writing is what keeps a removal of the same content, going on for another function, from taking the files away in between. Removals
- * are renames on the loop's thread, so they happen wholly before or wholly after. */
+/* A package comes in three steps: a worker hashes it, the loop holds the blob of that name, a worker unpacks and stores it. Holding
+ * before writing is what keeps a removal of the same content, going on for another function, from taking the files away in between.
+ * Removals are renames on the loop's thread, so they happen wholly before or wholly after. */
 #include "aws/lambda/code.h"
 
 #include "aws/lambda/files.h"
@@ -25,7 +25,7 @@ enum { PATH_BYTES = 1024 };
 
 struct code_store {
 	struct lambda *lambda;
-	struct map holds;       /* blob name -> struct hold */
+	struct map holds; /* blob name -> struct hold */
 	struct store_watch *watch;
 	char root[PATH_BYTES - 200];  /* DATA/lambda */
 	char trees[PATH_BYTES - 200]; /* DATA/code */
@@ -143,11 +143,11 @@ static void on_record(void *ctx, const struct store_event *e)
 
 struct intake_job {
 	struct code_store *store;
-	struct call *call;      /* NULL: the client has left */
+	struct call *call; /* NULL: the client has left */
 	struct code_intake *intake;
 	char *zip;
 	size_t zip_bytes;
-	int fd;                 /* -1, or where the zip is to be read from */
+	int fd; /* -1, or where the zip is to be read from */
 	uint64_t offset;
 	unsigned char digest[HASH_MAX_BYTES];
 	char code[65];
@@ -211,8 +211,8 @@ static void store_run(void *ctx)
 	struct str zip = str_of(job->zip, job->zip_bytes), code = str_from(job->code);
 	char final[PATH_BYTES], temporary[PATH_BYTES];
 	path_of(s, final, "task", code);
-	job->result = access(final, F_OK) == 0 ? zip_unpack(zip, -1, LAMBDA_UNZIPPED_BYTES, false, &job->facts) :
-						 unpack_to(s, zip, final, &job->facts);
+	job->result = access(final, F_OK) == 0 ? zip_unpack(zip, -1, LAMBDA_UNZIPPED_BYTES, false, &job->facts)
+	                                       : unpack_to(s, zip, final, &job->facts);
 	if (job->result != ZIP_OK)
 		return;
 	path_of(s, final, "zip", code);
@@ -264,7 +264,8 @@ static void store_done_job(void *ctx)
 		refuse(i, "InvalidParameterValueException", "Uploaded file must be a non-empty zip");
 		break;
 	case ZIP_BAD:
-		refuse(i, "InvalidParameterValueException", "Could not unzip uploaded file. Please check your file, then try to upload again.");
+		refuse(i, "InvalidParameterValueException",
+		       "Could not unzip uploaded file. Please check your file, then try to upload again.");
 		break;
 	case ZIP_TOO_LARGE:
 		refuse(i, "InvalidParameterValueException", "Unzipped size must be smaller than 262144000 bytes");
@@ -300,8 +301,9 @@ static void object_read(void *ctx, struct call *sub)
 	struct code_intake *i = &w->intake;
 	uint64_t length = sub->reply.kind == REPLY_MEMORY ? sub->reply.memory.n : sub->reply.length;
 	if (str_set(sub->error.code)) {
-		struct str text = arena_printf(c->arena, "Error occurred while GetObject. S3 Error Code: %.*s. S3 Error Message: %.*s",
-					       STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+		struct str text =
+		        arena_printf(c->arena, "Error occurred while GetObject. S3 Error Code: %.*s. S3 Error Message: %.*s",
+		                     STR_ARG(sub->error.code), STR_ARG(sub->error.message));
 		bool denied = str_eq(sub->error.code, S("AccessDenied"));
 		refuse(i, denied ? "AccessDeniedException" : "InvalidParameterValueException", text.p);
 	} else if (length > (uint64_t)LAMBDA_S3_ZIP_BYTES) {
@@ -442,7 +444,8 @@ static void prepare_done(void *ctx)
 {
 	struct prepare_job *job = ctx;
 	size_t skip = strlen(job->store->trees) + 1;
-	job->done(job->ctx, job->error, str_from_at(job->code_dir, skip), str_set(job->opt_dir) ? str_from_at(job->opt_dir, skip) : STR_NONE);
+	job->done(job->ctx, job->error, str_from_at(job->code_dir, skip),
+	          str_set(job->opt_dir) ? str_from_at(job->opt_dir, skip) : STR_NONE);
 	arena_done(&job->arena);
 	free(job);
 }
@@ -489,7 +492,12 @@ static void remove_old_trees(struct code_store *s)
 		if (e->d_name[0] == '.')
 			continue;
 		bool current = !strcmp(e->d_name, s->boot);
-		snprintf(path, sizeof(path), "%s/%.200s%s", s->trees, e->d_name, current ? "/opt" : "");
+		if (current)
+			path_of(s, path, "opt", S("."));
+		else
+			snprintf(path, sizeof(path), "%s/%.100s", s->trees, e->d_name);
+		if (current)
+			path[strlen(path) - 2] = 0;
 		move_away(s, path);
 	}
 	if (d)
@@ -534,7 +542,8 @@ struct code_store *code_store_open(struct lambda *l, int *ret_error)
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
 	struct str prefix = KEY_UNDER(&a, S("lambda"), S("code"));
-	s->watch = store_watch(l->cloud->store, prefix, store_prefix_end(&a, prefix), store_revision(l->cloud->store), on_record, s);
+	s->watch =
+	        store_watch(l->cloud->store, prefix, store_prefix_end(&a, prefix), store_revision(l->cloud->store), on_record, s);
 	/* Packages that were stored but never came into use before a crash. */
 	snprintf(path, sizeof(path), "%s/zip", s->root);
 	DIR *d = opendir(path);
@@ -560,60 +569,4 @@ void code_store_close(struct code_store *s)
 		free(value);
 	map_done(&s->holds);
 	free(s);
-}
-
-/* --- links */
-
-static struct str link_signature(struct arena *a, const struct lambda *l, struct str code, struct str expires)
-{
-	unsigned char mac[32];
-	char hex[65];
-	hmac_sha256(str_of(l->url_key, sizeof(l->url_key)), ARENA_CAT(a, code, S("\n"), expires), mac);
-	hex_encode(mac, 32, hex);
-	return arena_dup(a, str_from(hex));
-}
-
-struct str code_link(struct call *c, struct str code, const char *kind)
-{
-	struct str expires = arena_printf(c->arena, "%lld", (long long)(c->now_ms / 1000 + 600));
-	struct str signature = link_signature(c->arena, lambda_of(c->cloud), code, expires);
-	return ARENA_CAT(c->arena, str_from(c->cloud->endpoint), S("/_quartet/lambda/"), str_from(kind), S("/"), code, S("?expires="), expires,
-			 S("&signature="), signature);
-}
-
-static int serve_link(struct call *c)
-{
-	struct str rest = listen_path(c->http), code = STR_NONE;
-	while (str_set(rest))
-		code = str_cut(&rest, '/');
-	struct str expires = call_query(c, S("expires")), signature = call_query(c, S("signature"));
-	int64_t until = 0;
-	struct lambda *l = lambda_of(c->cloud);
-	c->reply.kind = REPLY_MEMORY;
-	call_reply_header(c, S("Content-Type"), S("text/plain"));
-	if (code.n != 64 || !str_set(expires) || !str_set(signature) || !str_to_i64(expires, &until) || until * 1000 < c->now_ms ||
-	    !hash_equal(signature, link_signature(c->arena, l, code, expires))) {
-		call_reply_status(c, 403);
-		c->reply.memory = S("This link is not valid any more.\n");
-		return CALL_OK;
-	}
-	char file[PATH_BYTES];
-	path_of(l->code, file, "zip", code);
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		if (fd >= 0)
-			close(fd);
-		call_reply_status(c, 404);
-		c->reply.memory = S("The code is not there any more.\n");
-		return CALL_OK;
-	}
-	c->reply = (struct reply_body){.kind = REPLY_FILE, .fd = fd, .length = (uint64_t)st.st_size};
-	call_reply_status(c, 200);
-	return CALL_OK;
-}
-
-call_resume_fn *code_intercept(struct call *c)
-{
-	return c->http && str_starts(listen_path(c->http), S("/_quartet/lambda/")) ? serve_link : NULL;
 }

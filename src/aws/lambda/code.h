@@ -1,12 +1,13 @@
-/* The code store: deployment packages as content. A blob is named by the hexadecimal SHA-256 of its zip and shared by all that use it.
+/* The code store: deployment packages as content. A blob is named by the hexadecimal SHA-256 of its zip and shared by all that use
+ *it.
  *
  *	DATA/lambda/zip/<sha256>.zip            the package as it came; synced before the reply
  *	DATA/code/<boot>/task/<sha256>/         unpacked, mounted read-only at /var/task
  *	DATA/code/<boot>/opt/<name>/            layers merged, mounted at /opt
  *
- * Unpacked trees are not synced: they belong to one boot of the machine and are made anew from the zip after the next, so a power cut can
- * never leave a half-written one in use. A blob's record in the store counts its uses; its files go when the record does and nobody
- * holds it. All functions belong to the loop's thread; the work is done on others. */
+ * Unpacked trees are not synced: they belong to one boot of the machine and are made anew from the zip after the next, so a power
+ *cut can never leave a half-written one in use. A blob's record in the store counts its uses; its files go when the record does and
+ *nobody holds it. All functions belong to the loop's thread; the work is done on others. */
 #pragma once
 #include "aws/lambda/lambda.h"
 
@@ -18,8 +19,8 @@ struct code_source {
 	struct str zip;
 	struct str bucket, key, version;
 };
-/* Takes a package in and runs `resume` as the call's next step, with lambda_work(c)->intake filled and ->code_taken set. The blob is held
- * until the call is freed. */
+/* Takes a package in and runs `resume` as the call's next step, with lambda_work(c)->intake filled and ->code_taken set. The blob
+ * is held until the call is freed. */
 int code_take_in(struct call *c, const struct code_source *source, call_resume_fn *resume);
 /* The error that an intake ended with, set on the call; CALL_OK when there is none. */
 int code_intake_check(struct call *c, const struct code_intake *intake);
@@ -28,8 +29,8 @@ int code_intake_check(struct call *c, const struct code_intake *intake);
 void code_hold(struct code_store *s, struct str code);
 void code_unhold(struct code_store *s, struct str code);
 
-/* Sees to it that code and layers lie unpacked, then calls done(ctx, error, directories) on the loop: at once from inside the call when all
- * is there. Paths are relative to DATA/code and live during the call; opt is absent without layers. */
+/* Sees to it that code and layers lie unpacked, then calls done(ctx, error, directories) on the loop: at once from inside the call
+ * when all is there. Paths are relative to DATA/code and live during the call; opt is absent without layers. */
 typedef void code_ready_fn(void *ctx, int error, struct str code_dir, struct str opt_dir);
 void code_prepare(struct code_store *s, struct str code, const struct str_list *layers, code_ready_fn *done, void *ctx);
 

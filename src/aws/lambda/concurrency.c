@@ -22,11 +22,14 @@ static int load(struct call *c, struct str text, struct lambda_name *n, struct s
 	if (lambda_name_parse(c, text, STR_NONE, n) != CALL_OK)
 		return CALL_FAIL;
 	if (str_set(n->qualifier))
-		return lambda_invalid(c, "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.");
+		return lambda_invalid(
+		        c,
+		        "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.");
 	return lambda_get_function_row(c, n, ret) ? CALL_OK : lambda_no_function(c, n);
 }
 
-int lambda_put_function_concurrency(struct call *c, const struct lambda_put_function_concurrency_request *in, struct lambda_concurrency *out)
+int lambda_put_function_concurrency(struct call *c, const struct lambda_put_function_concurrency_request *in,
+                                    struct lambda_concurrency *out)
 {
 	struct lambda_name n;
 	struct state_lambda_function_record row = {0};
@@ -34,8 +37,10 @@ int lambda_put_function_concurrency(struct call *c, const struct lambda_put_func
 		return CALL_FAIL;
 	int64_t wanted = in->reserved_concurrent_executions.v;
 	if (LAMBDA_CONCURRENCY - reserved_by_others(c, n.name) - wanted < LAMBDA_UNRESERVED_MIN) {
-		return lambda_invalid(c, "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].",
-				      LAMBDA_UNRESERVED_MIN);
+		return lambda_invalid(
+		        c,
+		        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].",
+		        LAMBDA_UNRESERVED_MIN);
 	}
 	row.reserved_concurrency = OPT_INT(wanted);
 	lambda_put_function_row(c, &n, &row);
@@ -44,7 +49,7 @@ int lambda_put_function_concurrency(struct call *c, const struct lambda_put_func
 }
 
 int lambda_get_function_concurrency(struct call *c, const struct lambda_get_function_concurrency_request *in,
-				    struct lambda_get_function_concurrency_response *out)
+                                    struct lambda_get_function_concurrency_response *out)
 {
 	struct lambda_name n;
 	struct state_lambda_function_record row = {0};
@@ -54,7 +59,8 @@ int lambda_get_function_concurrency(struct call *c, const struct lambda_get_func
 	return CALL_OK;
 }
 
-int lambda_delete_function_concurrency(struct call *c, const struct lambda_delete_function_concurrency_request *in, struct model_none *out)
+int lambda_delete_function_concurrency(struct call *c, const struct lambda_delete_function_concurrency_request *in,
+                                       struct model_none *out)
 {
 	(void)out;
 	struct lambda_name n;
@@ -66,20 +72,22 @@ int lambda_delete_function_concurrency(struct call *c, const struct lambda_delet
 	return CALL_OK;
 }
 
-int lambda_get_account_settings(struct call *c, const struct lambda_get_account_settings_request *in, struct lambda_get_account_settings_response *out)
+int lambda_get_account_settings(struct call *c, const struct lambda_get_account_settings_request *in,
+                                struct lambda_get_account_settings_response *out)
 {
 	(void)in;
 	int64_t bytes, functions;
 	lambda_usage(c, &bytes, &functions);
 	out->account_limit = arena_new(c->arena, struct lambda_account_limit);
 	*out->account_limit = (struct lambda_account_limit){
-		.total_code_size = OPT_INT(LAMBDA_STORAGE_BYTES),
-		.code_size_unzipped = OPT_INT(LAMBDA_UNZIPPED_BYTES),
-		.code_size_zipped = OPT_INT(LAMBDA_ZIP_BYTES),
-		.concurrent_executions = OPT_INT(LAMBDA_CONCURRENCY),
-		.unreserved_concurrent_executions = OPT_INT(LAMBDA_CONCURRENCY - reserved_by_others(c, STR_NONE)),
+	        .total_code_size = OPT_INT(LAMBDA_STORAGE_BYTES),
+	        .code_size_unzipped = OPT_INT(LAMBDA_UNZIPPED_BYTES),
+	        .code_size_zipped = OPT_INT(LAMBDA_ZIP_BYTES),
+	        .concurrent_executions = OPT_INT(LAMBDA_CONCURRENCY),
+	        .unreserved_concurrent_executions = OPT_INT(LAMBDA_CONCURRENCY - reserved_by_others(c, STR_NONE)),
 	};
 	out->account_usage = arena_new(c->arena, struct lambda_account_usage);
-	*out->account_usage = (struct lambda_account_usage){.total_code_size = OPT_INT(bytes), .function_count = OPT_INT(functions)};
+	*out->account_usage =
+	        (struct lambda_account_usage){.total_code_size = OPT_INT(bytes), .function_count = OPT_INT(functions)};
 	return CALL_OK;
 }

@@ -11,10 +11,24 @@
 #endif
 
 static const char *const reserved_keys[] = {
-	"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
-	"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME",
-	"AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API",
-	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
 };
 
 struct lambda_work *lambda_work(struct call *c)
@@ -41,16 +55,18 @@ static int check_environment(struct call *c, const struct str_map *variables)
 	}
 	json_close(&o, '}');
 	if (refused.n) {
-		return lambda_invalid(c,
-				      "Lambda was unable to configure your environment variables because the environment variables you have provided "
-				      "contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %.*s",
-				      STR_ARG(buf_str(&refused)));
+		return lambda_invalid(
+		        c,
+		        "Lambda was unable to configure your environment variables because the environment variables you have provided "
+		        "contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %.*s",
+		        STR_ARG(buf_str(&refused)));
 	}
 	if (measured.overflow || measured.n > LAMBDA_ENVIRONMENT_BYTES) {
-		return lambda_invalid(c,
-				      "Lambda was unable to configure your environment variables because the environment variables you have provided "
-				      "exceeded the 4KB limit. String measured: %.*s",
-				      STR_ARG(buf_str(&measured)));
+		return lambda_invalid(
+		        c,
+		        "Lambda was unable to configure your environment variables because the environment variables you have provided "
+		        "exceeded the 4KB limit. String measured: %.*s",
+		        STR_ARG(buf_str(&measured)));
 	}
 	return CALL_OK;
 }
@@ -97,14 +113,16 @@ int lambda_check_architectures(struct call *c, const struct str_list *architectu
 static int check_runtime(struct call *c, struct str runtime)
 {
 	if (runtime_is_retired(runtime)) {
-		return lambda_invalid(c,
-				      "The runtime parameter of %.*s is no longer supported for creating or updating AWS Lambda functions. We recommend you use "
-				      "a supported runtime while creating or updating functions.",
-				      STR_ARG(runtime));
+		return lambda_invalid(
+		        c,
+		        "The runtime parameter of %.*s is no longer supported for creating or updating AWS Lambda functions. We recommend you use "
+		        "a supported runtime while creating or updating functions.",
+		        STR_ARG(runtime));
 	}
 	struct runtime_choice choice;
 	if (!runtime_choose(runtime, &choice)) {
-		return lambda_invalid(c, "The runtime %.*s is not available on this machine: %s.", STR_ARG(runtime), choice.why_not);
+		return lambda_invalid(c, "The runtime %.*s is not available on this machine: %s.", STR_ARG(runtime),
+		                      choice.why_not);
 	}
 	return CALL_OK;
 }
@@ -147,17 +165,18 @@ static int set_environment(struct call *c, const struct lambda_environment *in, 
 	return CALL_OK;
 }
 
-int lambda_apply_settings(struct call *c, const struct lambda_update_function_configuration_request *in, int64_t code_unzipped_bytes,
-			  struct state_lambda_version_record *row)
+int lambda_apply_settings(struct call *c, const struct lambda_update_function_configuration_request *in,
+                          int64_t code_unzipped_bytes, struct state_lambda_version_record *row)
 {
 	struct lambda_function_configuration *f = row->config;
 	if (lambda_check_unreal(c, in) != CALL_OK)
 		return CALL_FAIL;
 	if (in->memory_size.set && in->memory_size.v > 10240) {
-		return call_fail(c, "ValidationException", 400,
-				 "1 validation error detected: Value '%lld' at 'memorySize' failed to satisfy constraint: Member must have value less than or "
-				 "equal to 10240",
-				 (long long)in->memory_size.v);
+		return call_fail(
+		        c, "ValidationException", 400,
+		        "1 validation error detected: Value '%lld' at 'memorySize' failed to satisfy constraint: Member must have value less than or "
+		        "equal to 10240",
+		        (long long)in->memory_size.v);
 	}
 	if (str_set(in->runtime)) {
 		if (check_runtime(c, in->runtime) != CALL_OK)

@@ -15,7 +15,7 @@ struct credential_wait {
 	struct lambda *lambda;
 	struct arena arena;
 	struct str key;
-	credentials_fn *fn;     /* NULL: forgotten */
+	credentials_fn *fn; /* NULL: forgotten */
 	void *ctx;
 };
 
@@ -67,7 +67,8 @@ static void assumed(void *ctx, struct call *sub)
 		made->expires_ms = out->credentials->expiration.ms;
 		struct identity_source *source = &w->lambda->cloud->identity;
 		struct credential found = {0};
-		if (source->find_key && source->find_key(source->ctx, made->access_key, made->token, clock_wall_ms(), &found) == KEY_GOOD)
+		if (source->find_key &&
+		    source->find_key(source->ctx, made->access_key, made->token, clock_wall_ms(), &found) == KEY_GOOD)
 			made->principal = found.principal;
 		struct credentials *before = map_put(&w->lambda->credentials->kept, w->key, made);
 		credentials_unref(before);
@@ -85,8 +86,8 @@ static struct str cache_key(struct arena *a, struct str role, struct str functio
 	return ARENA_CAT(a, role, str_of("", 1), function_name);
 }
 
-struct credential_wait *credentials_fetch(struct lambda *l, struct str account, struct str region, struct str role, struct str function_name,
-					  credentials_fn *fn, void *ctx)
+struct credential_wait *credentials_fetch(struct lambda *l, struct str account, struct str region, struct str role,
+                                          struct str function_name, credentials_fn *fn, void *ctx)
 {
 	(void)account;
 	struct credential_wait *w = calloc(1, sizeof(*w));
@@ -100,9 +101,9 @@ struct credential_wait *credentials_fetch(struct lambda *l, struct str account, 
 	/* A session name has at least two characters. */
 	struct str session = function_name.n >= 2 ? function_name : ARENA_CAT(&w->arena, function_name, S("@lambda_function"));
 	struct sts_assume_role_request in = {
-		.role_arn = role,
-		.role_session_name = session,
-		.duration_seconds = OPT_INT(LIFE_S),
+	        .role_arn = role,
+	        .role_session_name = session,
+	        .duration_seconds = OPT_INT(LIFE_S),
 	};
 	call_op(l->cloud, l->self, region, &sts_api, "AssumeRole", &in, assumed, w);
 	return w;
@@ -114,8 +115,8 @@ void credentials_forget(struct credential_wait *w)
 		w->fn = NULL;
 }
 
-struct credential_wait *credentials_get(struct lambda *l, struct str account, struct str region, struct str role, struct str function_name,
-					credentials_fn *fn, void *ctx)
+struct credential_wait *credentials_get(struct lambda *l, struct str account, struct str region, struct str role,
+                                        struct str function_name, credentials_fn *fn, void *ctx)
 {
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);

@@ -1,5 +1,6 @@
-/* Temporary credentials of execution roles: fetched from STS as lambda.amazonaws.com (so the role's trust policy decides), kept per role and
- * function, renewed before they expire. Shared by all environments of a function, as the session name is the function's. */
+/* Temporary credentials of execution roles: fetched from STS as lambda.amazonaws.com (so the role's trust policy decides), kept per
+ * role and function, renewed before they expire. Shared by all environments of a function, as the session name is the function's.
+ */
 #pragma once
 #include "aws/lambda/lambda.h"
 
@@ -16,13 +17,13 @@ struct credential_wait;
 /* NULL: the role cannot be assumed. The result is valid during the call: take a reference to keep it. */
 typedef void credentials_fn(void *ctx, const struct credentials *credentials);
 /* Assumes the role now, whatever is kept. fn comes later, from the loop, unless credentials_forget() is called before. */
-struct credential_wait *credentials_fetch(struct lambda *l, struct str account, struct str region, struct str role, struct str function_name,
-					  credentials_fn *fn, void *ctx);
+struct credential_wait *credentials_fetch(struct lambda *l, struct str account, struct str region, struct str role,
+                                          struct str function_name, credentials_fn *fn, void *ctx);
 /* NULL is harmless. */
 void credentials_forget(struct credential_wait *w);
 /* Kept ones with enough life left (ten minutes): at once, from inside the call; returns NULL then. */
-struct credential_wait *credentials_get(struct lambda *l, struct str account, struct str region, struct str role, struct str function_name,
-					credentials_fn *fn, void *ctx);
+struct credential_wait *credentials_get(struct lambda *l, struct str account, struct str region, struct str role,
+                                        struct str function_name, credentials_fn *fn, void *ctx);
 
 struct credential_cache *credential_cache_new(void);
 void credential_cache_free(struct credential_cache *c);

@@ -9,8 +9,8 @@
 
 struct directory {
 	struct lambda *lambda;
-	struct map fns;         /* account \0 region \0 name */
-	struct map accounts;    /* account \0 region */
+	struct map fns;      /* account \0 region \0 name */
+	struct map accounts; /* account \0 region */
 	struct store_watch *watch;
 };
 
@@ -264,8 +264,8 @@ static void take_record(struct directory *d, struct str key, struct str value)
 		return;
 	struct str kind = parts.v[1], last = parts.n > 5 ? parts.v[5] : STR_NONE;
 	bool function = str_eq(kind, S("function"));
-	if (!function && (!str_set(last) || (!str_eq(kind, S("version")) && !str_eq(kind, S("alias")) && !str_eq(kind, S("policy")) &&
-					     !str_eq(kind, S("event_config")))))
+	if (!function && (!str_set(last) || (!str_eq(kind, S("version")) && !str_eq(kind, S("alias")) &&
+	                                     !str_eq(kind, S("policy")) && !str_eq(kind, S("event_config")))))
 		return;
 	struct fn *fn = find_or_make(d, parts.v[2], parts.v[3], parts.v[4]);
 	if (function) {
@@ -307,7 +307,8 @@ struct directory *directory_open(struct lambda *l)
 	while (store_next(it, &key, &value))
 		take_record(d, key, value.value);
 	store_abort(t);
-	d->watch = store_watch(l->cloud->store, prefix, store_prefix_end(&a, prefix), store_revision(l->cloud->store), on_change, d);
+	d->watch =
+	        store_watch(l->cloud->store, prefix, store_prefix_end(&a, prefix), store_revision(l->cloud->store), on_change, d);
 	return d;
 }
 

@@ -1,5 +1,5 @@
-/* The functions of this cloud in memory, for invocations: a copy of the records that a watch of the store keeps fresh. Nothing here waits or
- * reads the store after the start. Everything belongs to the loop's thread. */
+/* The functions of this cloud in memory, for invocations: a copy of the records that a watch of the store keeps fresh. Nothing here
+ * waits or reads the store after the start. Everything belongs to the loop's thread. */
 #pragma once
 #include "aws/lambda/lambda.h"
 #include "base/list.h"
@@ -10,32 +10,34 @@ struct fn_alias {
 	struct arena arena;
 	struct lambda_alias_configuration config;
 };
-/* What one version runs as, never changed once made: a change of the record makes a new one. Counted: environments and invocations hold it. */
+/* What one version runs as, never changed once made: a change of the record makes a new one. Counted: environments and invocations
+ * hold it. */
 struct fn_version {
 	unsigned refs;
 	struct arena arena;
-	struct fn *fn;                                          /* NULL once the function is deleted */
-	const struct lambda_function_configuration *shown;     /* the record's own: state and so on */
-	const struct lambda_function_configuration *config;    /* what invocations use: the one before, while an update is in progress */
+	struct fn *fn;                                     /* NULL once the function is deleted */
+	const struct lambda_function_configuration *shown; /* the record's own: state and so on */
+	const struct lambda_function_configuration
+	        *config; /* what invocations use: the one before, while an update is in progress */
 	struct str code;
 	struct str_list layer_code;
 	struct str account, region, name, version;
-	struct str essence;                                     /* equal: environments of the one serve the other */
-	struct pool *pool;                                      /* environments; pools.c */
+	struct str essence; /* equal: environments of the one serve the other */
+	struct pool *pool;  /* environments; pools.c */
 };
 struct fn {
 	struct arena arena;
 	struct str account, region, name;
 	struct account *owner;
-	bool there;             /* its own record exists */
+	bool there; /* its own record exists */
 	struct opt_int reserved;
 	struct arena tags_arena;
 	struct str_map tags;
-	struct map versions;    /* struct fn_version */
-	struct map aliases;     /* struct fn_alias */
-	struct map policies;    /* qualifier or "-" -> struct fn_policy */
+	struct map versions; /* struct fn_version */
+	struct map aliases;  /* struct fn_alias */
+	struct map policies; /* qualifier or "-" -> struct fn_policy */
 	struct map event_configs;
-	int64_t running;        /* invocations under way */
+	int64_t running; /* invocations under way */
 };
 struct fn_policy {
 	struct arena arena;
@@ -47,8 +49,8 @@ struct fn_event_config {
 };
 /* An account in a region: what concurrency is counted against. */
 struct account {
-	int64_t reserved;               /* sum of reservations */
-	int64_t running_unreserved;     /* invocations of functions without one */
+	int64_t reserved;           /* sum of reservations */
+	int64_t running_unreserved; /* invocations of functions without one */
 };
 
 struct directory *directory_open(struct lambda *l);

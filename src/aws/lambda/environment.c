@@ -1,9 +1,9 @@
 /* An environment's life: from the claim of a cell over any number of invocations to its end.
  *
- * The start goes through steps that may each wait - code unpacked, credentials assumed, a cell claimed - while the invocation that asked for it
- * hangs on e->current. environment_end() may come at any point; when a step is still out that cannot be called back, the structure stays,
- * doomed, until the step returns. Timers are lazy: one that fires early finds a later due time and arms itself again, so that a warm
- * invocation touches no timer. */
+ * The start goes through steps that may each wait - code unpacked, credentials assumed, a cell claimed - while the invocation that
+ * asked for it hangs on e->current. environment_end() may come at any point; when a step is still out that cannot be called back,
+ * the structure stays, doomed, until the step returns. Timers are lazy: one that fires early finds a later due time and arms itself
+ * again, so that a warm invocation touches no timer. */
 #include "aws/lambda/environment.h"
 
 #include "aws/lambda/code.h"
@@ -17,14 +17,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
 enum {
 	INIT_LIMIT_US = 10 * 1000 * 1000,
-	FREEZE_US = 20 * 1000,          /* idle this long, an environment is frozen; quicker calls pay no freezing */
-	QUEUED_US = 20 * 1000,          /* what a queued invocation waits for /next before it gets an environment of its own */
+	FREEZE_US = 20 * 1000, /* idle this long, an environment is frozen; quicker calls pay no freezing */
+	QUEUED_US = 20 * 1000, /* what a queued invocation waits for /next before it gets an environment of its own */
 	PEAK_EVERY_US = 100 * 1000,
 };
 
@@ -137,14 +138,14 @@ static void report_end(struct environment *e, int64_t end_us, const char *status
 	output_end_line(e->output);
 	read_peak(e);
 	struct report r = {
-		.config = e->version->config,
-		.request_id = e->current->request_id,
-		.trace_id = e->current->trace_id,
-		.duration_us = end_us - e->dispatch_us,
-		.init_us = e->init_us,
-		.peak_bytes = e->peak_bytes,
-		.status = status,
-		.error_type = error_type,
+	        .config = e->version->config,
+	        .request_id = e->current->request_id,
+	        .trace_id = e->current->trace_id,
+	        .duration_us = end_us - e->dispatch_us,
+	        .init_us = e->init_us,
+	        .peak_bytes = e->peak_bytes,
+	        .status = status,
+	        .error_type = error_type,
 	};
 	e->init_us = 0;
 	report_write_end(e->output, &r);
@@ -186,7 +187,8 @@ static void start_runtime(struct environment *e, bool in_invoke)
 	}
 	int process = launch_runtime(e);
 	if (process == -ENOENT) {
-		start_failed(e, "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+		start_failed(e, "Runtime.InvalidEntrypoint",
+		             "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
 		return;
 	}
 	if (process < 0) {
@@ -203,7 +205,8 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 	const char *phase = e->init_in_invoke ? "invoke" : "init";
 	output_drain(e->output, cell_log_fd(e->cell));
 	output_end_line(e->output);
-	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, phase, !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
+	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, phase,
+	                  !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
 	e->process = 0;
 	cell_kill_runtime(e->cell);
 	if (!e->init_in_invoke) {
@@ -238,7 +241,10 @@ static void cell_is_ready(void *ctx, struct cell *cell, int error)
 		struct invocation *inv = e->current;
 		e->current = NULL;
 		if (inv) {
-			struct outcome o = {.code = "TooManyRequestsException", .status = 429, .message = S("Rate Exceeded."), .reason = "ConcurrentInvocationLimitExceeded"};
+			struct outcome o = {.code = "TooManyRequestsException",
+			                    .status = 429,
+			                    .message = S("Rate Exceeded."),
+			                    .reason = "ConcurrentInvocationLimitExceeded"};
 			invocation_end(inv, &o);
 		}
 		environment_end(e);
@@ -262,10 +268,24 @@ static void cell_is_ready(void *ctx, struct cell *cell, int error)
 
 static const char *exit_text(int status, char out[static 64])
 {
-	static const struct { int signal; const char *name; } signals[] = {
-		{1, "hangup"}, {2, "interrupt"}, {3, "quit"}, {4, "illegal instruction"}, {5, "trace/breakpoint trap"}, {6, "aborted"}, {7, "bus error"},
-		{8, "floating point exception"}, {9, "killed"}, {11, "segmentation fault"}, {13, "broken pipe"}, {14, "alarm clock"}, {15, "terminated"},
-		{31, "bad system call"},
+	static const struct {
+		int signal;
+		const char *name;
+	} signals[] = {
+	        {1, "hangup"},
+	        {2, "interrupt"},
+	        {3, "quit"},
+	        {4, "illegal instruction"},
+	        {5, "trace/breakpoint trap"},
+	        {6, "aborted"},
+	        {7, "bus error"},
+	        {8, "floating point exception"},
+	        {9, "killed"},
+	        {11, "segmentation fault"},
+	        {13, "broken pipe"},
+	        {14, "alarm clock"},
+	        {15, "terminated"},
+	        {31, "bad system call"},
 	};
 	if (WIFSIGNALED(status)) {
 		const char *name = NULL;
@@ -327,7 +347,8 @@ static void process_exited(void *ctx, struct cell *cell, int process, int status
 		output_line(e->output, "Runtime.ExitError\n");
 		report_end(e, now_us(e), "error", "Runtime.ExitError");
 		{
-			struct outcome o = {.payload = invocation_error_body(e->current, "Runtime.ExitError", text), .function_error = true};
+			struct outcome o = {.payload = invocation_error_body(e->current, "Runtime.ExitError", text),
+			                    .function_error = true};
 			finish(e, &o);
 		}
 		go_cold(e);
@@ -490,7 +511,8 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 	set_idle_due(e, FREEZE_US);
 }
 
-/* An answer goes to the caller at once, unless the tail of the log was asked for: REPORT belongs to it and comes with the next /next. */
+/* An answer goes to the caller at once, unless the tail of the log was asked for: REPORT belongs to it and comes with the next
+ * /next. */
 static void answered(struct environment *e, const struct outcome *o)
 {
 	struct invocation *inv = e->current;
@@ -515,9 +537,10 @@ void environment_runtime_answered(struct environment *e, struct str payload, boo
 
 void environment_runtime_too_large(struct environment *e)
 {
-	struct str body = arena_printf(&e->current->arena,
-				       "{\"errorMessage\":\"Response payload size exceeded maximum allowed payload size (%d bytes).\",\"errorType\":\"Function.ResponseSizeTooLarge\"}",
-				       LAMBDA_RESPONSE_BYTES);
+	struct str body = arena_printf(
+	        &e->current->arena,
+	        "{\"errorMessage\":\"Response payload size exceeded maximum allowed payload size (%d bytes).\",\"errorType\":\"Function.ResponseSizeTooLarge\"}",
+	        LAMBDA_RESPONSE_BYTES);
 	answered(e, &(struct outcome){.payload = body, .function_error = true});
 }
 

@@ -15,18 +15,18 @@ struct http_request;
 struct listener;
 
 enum environment_state {
-	ENVIRONMENT_CLAIMING,   /* code, credentials and a cell are being had */
-	ENVIRONMENT_STARTING,   /* the runtime initialises: until its first /next */
-	ENVIRONMENT_READY,      /* waits in /next */
-	ENVIRONMENT_BUSY,       /* has been given an event and owes an answer */
-	ENVIRONMENT_DONE,       /* has answered, is not back in /next yet */
-	ENVIRONMENT_COLD,       /* no runtime runs; the next use starts one */
+	ENVIRONMENT_CLAIMING, /* code, credentials and a cell are being had */
+	ENVIRONMENT_STARTING, /* the runtime initialises: until its first /next */
+	ENVIRONMENT_READY,    /* waits in /next */
+	ENVIRONMENT_BUSY,     /* has been given an event and owes an answer */
+	ENVIRONMENT_DONE,     /* has answered, is not back in /next yet */
+	ENVIRONMENT_COLD,     /* no runtime runs; the next use starts one */
 };
 
 struct environment {
-	struct list link;               /* pool's all */
-	struct list idle_link;          /* pool's idle, most recent first */
-	struct list lru_link;           /* all idle ones of the cloud, oldest first */
+	struct list link;      /* pool's all */
+	struct list idle_link; /* pool's idle, most recent first */
+	struct list lru_link;  /* all idle ones of the cloud, oldest first */
 	struct pool *pool;
 	struct lambda *lambda;
 	struct fn_version *version;
@@ -39,16 +39,16 @@ struct environment {
 	struct output *output;
 	struct credentials *credentials;
 	struct credential_wait *credential_wait;
-	struct str code_dir, opt_dir;   /* relative to DATA/code */
+	struct str code_dir, opt_dir; /* relative to DATA/code */
 	struct arena arena;
-	int process;                    /* number of the runtime's process in the cell */
-	bool preparing, doomed;         /* an asynchronous step still holds it; freed when that comes back */
+	int process;            /* number of the runtime's process in the cell */
+	bool preparing, doomed; /* an asynchronous step still holds it; freed when that comes back */
 
-	struct invocation *current;     /* being run, or waiting for the start */
-	struct invocation *queued;      /* comes next, as soon as /next is called again */
-	struct http_request *next;      /* the parked GET /next */
-	struct http_request *response;  /* the POST whose body is being read */
-	char request_id[37];            /* of the invocation given last */
+	struct invocation *current;    /* being run, or waiting for the start */
+	struct invocation *queued;     /* comes next, as soon as /next is called again */
+	struct http_request *next;     /* the parked GET /next */
+	struct http_request *response; /* the POST whose body is being read */
+	char request_id[37];           /* of the invocation given last */
 
 	unsigned init_attempts;
 	bool init_in_invoke;            /* this start counts against the function's own timeout */
@@ -57,12 +57,12 @@ struct environment {
 	int64_t idle_since_us;
 	int64_t peak_bytes, peak_read_us;
 	unsigned oom_kills;
-	struct str init_error;          /* body of POST /init/error; lives in init_arena */
+	struct str init_error; /* body of POST /init/error; lives in init_arena */
 	struct arena init_arena;
-	struct str error_type;          /* of the invocation that ended in error; a constant */
+	struct str error_type; /* of the invocation that ended in error; a constant */
 
 	struct loop_timer *limit_timer, *idle_timer;
-	int64_t limit_us, idle_us;      /* when they are due; 0: not */
+	int64_t limit_us, idle_us; /* when they are due; 0: not */
 	int64_t limit_armed_us, idle_armed_us;
 };
 

@@ -13,11 +13,12 @@ static int check_destination(struct call *c, const char *which, struct str arn)
 {
 	if (!str_set(arn) || str_empty(arn) || str_starts(arn, S("arn:aws:lambda:")))
 		return CALL_OK;
-	return lambda_invalid(c, "The destination %.*s of %s is not supported by this cloud: only functions are.", STR_ARG(arn), which);
+	return lambda_invalid(c, "The destination %.*s of %s is not supported by this cloud: only functions are.", STR_ARG(arn),
+	                      which);
 }
 
-static int apply(struct call *c, const struct lambda_name *n, struct opt_int retries, struct opt_int age, const struct lambda_destination_config *destinations,
-		 struct lambda_function_event_invoke_config *f)
+static int apply(struct call *c, const struct lambda_name *n, struct opt_int retries, struct opt_int age,
+                 const struct lambda_destination_config *destinations, struct lambda_function_event_invoke_config *f)
 {
 	if (!retries.set && !age.set && !destinations)
 		return lambda_invalid(c, "You must specify at least one of error handling or destination setting.");
@@ -39,26 +40,30 @@ static int apply(struct call *c, const struct lambda_name *n, struct opt_int ret
 		f->maximum_retry_attempts = retries;
 	if (age.set)
 		f->maximum_event_age_in_seconds = age;
-	f->function_arn = lambda_function_arn(c->arena, n->region, n->account, n->name, str_set(n->qualifier) ? n->qualifier : S(LAMBDA_LATEST));
+	f->function_arn = lambda_function_arn(c->arena, n->region, n->account, n->name,
+	                                      str_set(n->qualifier) ? n->qualifier : S(LAMBDA_LATEST));
 	f->last_modified = OPT_TIME(c->now_ms);
 	struct state_lambda_event_config_record row = {.config = f};
-	record_put(call_txn(c), c->arena, lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier), ROW("EventConfig"), &row);
+	record_put(call_txn(c), c->arena, lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier),
+	           ROW("EventConfig"), &row);
 	return CALL_OK;
 }
 
 static bool get_row(struct call *c, const struct lambda_name *n, struct state_lambda_event_config_record *ret)
 {
-	return record_get(call_txn(c), c->arena, lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier), ROW("EventConfig"), ret);
+	return record_get(call_txn(c), c->arena, lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier),
+	                  ROW("EventConfig"), ret);
 }
 
 static int no_config(struct call *c, const struct lambda_name *n)
 {
-	struct str arn = lambda_function_arn(c->arena, n->region, n->account, n->name, str_set(n->qualifier) ? n->qualifier : S(LAMBDA_LATEST));
+	struct str arn = lambda_function_arn(c->arena, n->region, n->account, n->name,
+	                                     str_set(n->qualifier) ? n->qualifier : S(LAMBDA_LATEST));
 	return call_fail(c, "ResourceNotFoundException", 404, "The function %.*s doesn't have an EventInvokeConfig", STR_ARG(arn));
 }
 
 int lambda_put_function_event_invoke_config(struct call *c, const struct lambda_put_function_event_invoke_config_request *in,
-					    struct lambda_function_event_invoke_config *out)
+                                            struct lambda_function_event_invoke_config *out)
 {
 	struct lambda_name n;
 	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
@@ -67,7 +72,7 @@ int lambda_put_function_event_invoke_config(struct call *c, const struct lambda_
 }
 
 int lambda_update_function_event_invoke_config(struct call *c, const struct lambda_update_function_event_invoke_config_request *in,
-					       struct lambda_function_event_invoke_config *out)
+                                               struct lambda_function_event_invoke_config *out)
 {
 	struct lambda_name n;
 	struct state_lambda_event_config_record row = {0};
@@ -80,7 +85,7 @@ int lambda_update_function_event_invoke_config(struct call *c, const struct lamb
 }
 
 int lambda_get_function_event_invoke_config(struct call *c, const struct lambda_get_function_event_invoke_config_request *in,
-					    struct lambda_function_event_invoke_config *out)
+                                            struct lambda_function_event_invoke_config *out)
 {
 	struct lambda_name n;
 	struct state_lambda_event_config_record row = {0};
@@ -92,7 +97,8 @@ int lambda_get_function_event_invoke_config(struct call *c, const struct lambda_
 	return CALL_OK;
 }
 
-int lambda_delete_function_event_invoke_config(struct call *c, const struct lambda_delete_function_event_invoke_config_request *in, struct model_none *out)
+int lambda_delete_function_event_invoke_config(struct call *c, const struct lambda_delete_function_event_invoke_config_request *in,
+                                               struct model_none *out)
 {
 	(void)out;
 	struct lambda_name n;
@@ -106,13 +112,15 @@ int lambda_delete_function_event_invoke_config(struct call *c, const struct lamb
 }
 
 int lambda_list_function_event_invoke_configs(struct call *c, const struct lambda_list_function_event_invoke_configs_request *in,
-					      struct lambda_list_function_event_invoke_configs_response *out)
+                                              struct lambda_list_function_event_invoke_configs_response *out)
 {
 	struct lambda_name n;
 	struct lambda_page page;
-	if (load_target(c, in->function_name, STR_NONE, &n) != CALL_OK || lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
+	if (load_target(c, in->function_name, STR_NONE, &n) != CALL_OK ||
+	    lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
 		return CALL_FAIL;
-	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("event_config"), n.account, n.region, n.name), page.after);
+	struct store_iter *it =
+	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("event_config"), n.account, n.region, n.name), page.after);
 	struct str key, last = STR_NONE;
 	struct store_value value;
 	out->function_event_invoke_configs.set = true;

@@ -1,4 +1,5 @@
-/* Small file work of the code store: whole trees and whole files, safe to call on worker threads. Results are 0 or negative errno. */
+/* Small file work of the code store: whole trees and whole files, safe to call on worker threads. Results are 0 or negative errno.
+ */
 #pragma once
 #include "base/str.h"
 

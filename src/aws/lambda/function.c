@@ -1,5 +1,5 @@
-/* Functions: making, showing, listing, changing and deleting them. A new or changed function is Pending or InProgress when the reply goes
- * out; settle.c takes it from there. */
+/* Functions: making, showing, listing, changing and deleting them. A new or changed function is Pending or InProgress when the
+ * reply goes out; settle.c takes it from there. */
 #include "aws/lambda/code.h"
 
 #include "base/clock.h"
@@ -27,12 +27,14 @@ static void begin_update(struct call *c, struct state_lambda_version_record *row
 static int check_changeable(struct call *c, const struct lambda_function_configuration *f)
 {
 	if (str_eq(f->state, S("Pending"))) {
-		return call_fail(c, "ResourceConflictException", 409,
-				 "The operation cannot be performed at this time. The function is currently in the following state: Pending");
+		return call_fail(
+		        c, "ResourceConflictException", 409,
+		        "The operation cannot be performed at this time. The function is currently in the following state: Pending");
 	}
 	if (str_eq(f->last_update_status, S("InProgress"))) {
 		return call_fail(c, "ResourceConflictException", 409,
-				 "The operation cannot be performed at this time. An update is in progress for resource: %.*s", STR_ARG(f->function_arn));
+		                 "The operation cannot be performed at this time. An update is in progress for resource: %.*s",
+		                 STR_ARG(f->function_arn));
 	}
 	return CALL_OK;
 }
@@ -66,25 +68,25 @@ static int create_again(struct call *c)
 static struct lambda_update_function_configuration_request settings_of(const struct lambda_create_function_request *in)
 {
 	return (struct lambda_update_function_configuration_request){
-		.role = in->role,
-		.handler = in->handler,
-		.description = str_set(in->description) ? in->description : S(""),
-		.timeout = in->timeout.set ? in->timeout : OPT_INT(3),
-		.memory_size = in->memory_size.set ? in->memory_size : OPT_INT(128),
-		.vpc_config = in->vpc_config,
-		.environment = in->environment,
-		.runtime = in->runtime,
-		.dead_letter_config = in->dead_letter_config,
-		.kms_key_arn = in->kms_key_arn,
-		.tracing_config = in->tracing_config,
-		.layers = in->layers,
-		.file_system_configs = in->file_system_configs,
-		.image_config = in->image_config,
-		.ephemeral_storage = in->ephemeral_storage,
-		.snap_start = in->snap_start,
-		.logging_config = in->logging_config,
-		.capacity_provider_config = in->capacity_provider_config,
-		.durable_config = in->durable_config,
+	        .role = in->role,
+	        .handler = in->handler,
+	        .description = str_set(in->description) ? in->description : S(""),
+	        .timeout = in->timeout.set ? in->timeout : OPT_INT(3),
+	        .memory_size = in->memory_size.set ? in->memory_size : OPT_INT(128),
+	        .vpc_config = in->vpc_config,
+	        .environment = in->environment,
+	        .runtime = in->runtime,
+	        .dead_letter_config = in->dead_letter_config,
+	        .kms_key_arn = in->kms_key_arn,
+	        .tracing_config = in->tracing_config,
+	        .layers = in->layers,
+	        .file_system_configs = in->file_system_configs,
+	        .image_config = in->image_config,
+	        .ephemeral_storage = in->ephemeral_storage,
+	        .snap_start = in->snap_start,
+	        .logging_config = in->logging_config,
+	        .capacity_provider_config = in->capacity_provider_config,
+	        .durable_config = in->durable_config,
 	};
 }
 
@@ -97,14 +99,15 @@ static int check_create(struct call *c, const struct lambda_create_function_requ
 	if (in->tenancy_config)
 		return lambda_invalid(c, "TenancyConfig is not supported by this cloud.");
 	if (!str_set(in->runtime) || !str_set(in->handler))
-		return lambda_invalid(c, "Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+		return lambda_invalid(
+		        c, "Runtime and Handler are mandatory parameters for functions created with deployment packages.");
 	if (lambda_check_architectures(c, &in->architectures) != CALL_OK)
 		return CALL_FAIL;
 	return check_tags(c, &in->tags);
 }
 
-static struct lambda_function_configuration *new_configuration(struct call *c, const struct lambda_create_function_request *in, const struct lambda_name *n,
-							      const struct code_intake *code)
+static struct lambda_function_configuration *new_configuration(struct call *c, const struct lambda_create_function_request *in,
+                                                               const struct lambda_name *n, const struct code_intake *code)
 {
 	struct lambda_function_configuration *f = arena_new(c->arena, struct lambda_function_configuration);
 	f->function_name = n->name;
@@ -140,7 +143,8 @@ static struct lambda_function_configuration *new_configuration(struct call *c, c
 	return f;
 }
 
-int lambda_create_function(struct call *c, const struct lambda_create_function_request *in, struct lambda_function_configuration *out)
+int lambda_create_function(struct call *c, const struct lambda_create_function_request *in,
+                           struct lambda_function_configuration *out)
 {
 	struct lambda_name n;
 	struct state_lambda_function_record function = {0};
@@ -161,7 +165,8 @@ int lambda_create_function(struct call *c, const struct lambda_create_function_r
 	if (step != CALL_OK)
 		return step;
 	if (!w->code_taken) {
-		struct code_source source = {in->code->zip_file, in->code->s3_bucket, in->code->s3_key, in->code->s3_object_version};
+		struct code_source source = {in->code->zip_file, in->code->s3_bucket, in->code->s3_key,
+		                             in->code->s3_object_version};
 		return code_take_in(c, &source, create_again);
 	}
 	if (code_intake_check(c, &w->intake) != CALL_OK || check_storage(c, w->intake.bytes) != CALL_OK)
@@ -183,7 +188,7 @@ int lambda_create_function(struct call *c, const struct lambda_create_function_r
 /* --- show */
 
 int lambda_get_function_configuration(struct call *c, const struct lambda_get_function_configuration_request *in,
-				      struct lambda_function_configuration *out)
+                                      struct lambda_function_configuration *out)
 {
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
@@ -216,7 +221,8 @@ int lambda_get_function(struct call *c, const struct lambda_get_function_request
 	return CALL_OK;
 }
 
-int lambda_list_functions(struct call *c, const struct lambda_list_functions_request *in, struct lambda_list_functions_response *out)
+int lambda_list_functions(struct call *c, const struct lambda_list_functions_request *in,
+                          struct lambda_list_functions_response *out)
 {
 	struct lambda_page page;
 	if (lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
@@ -246,14 +252,15 @@ int lambda_list_functions(struct call *c, const struct lambda_list_functions_req
 }
 
 int lambda_get_runtime_management_config(struct call *c, const struct lambda_get_runtime_management_config_request *in,
-					 struct lambda_get_runtime_management_config_response *out)
+                                         struct lambda_get_runtime_management_config_response *out)
 {
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
 	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || lambda_load_version(c, &n, &row) != CALL_OK)
 		return CALL_FAIL;
 	out->update_runtime_on = S("Auto");
-	out->function_arn = lambda_function_arn(c->arena, n.region, n.account, n.name, str_set(n.qualifier) ? n.qualifier : S(LAMBDA_LATEST));
+	out->function_arn =
+	        lambda_function_arn(c->arena, n.region, n.account, n.name, str_set(n.qualifier) ? n.qualifier : S(LAMBDA_LATEST));
 	return CALL_OK;
 }
 
@@ -264,7 +271,8 @@ static int update_code_again(struct call *c)
 	return lambda_update_function_code(c, c->in, c->out);
 }
 
-int lambda_update_function_code(struct call *c, const struct lambda_update_function_code_request *in, struct lambda_function_configuration *out)
+int lambda_update_function_code(struct call *c, const struct lambda_update_function_code_request *in,
+                                struct lambda_function_configuration *out)
 {
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
@@ -276,8 +284,8 @@ int lambda_update_function_code(struct call *c, const struct lambda_update_funct
 		return lambda_invalid(c, "Please do not provide ImageUri when updating a function with packageType Zip.");
 	if (!lambda_get_function_row(c, &n, &function) || !lambda_get_version_row(c, &n, S(LAMBDA_LATEST), &row))
 		return lambda_no_function(c, &n);
-	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK || check_changeable(c, row.config) != CALL_OK ||
-	    lambda_check_architectures(c, &in->architectures) != CALL_OK)
+	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK ||
+	    check_changeable(c, row.config) != CALL_OK || lambda_check_architectures(c, &in->architectures) != CALL_OK)
 		return CALL_FAIL;
 	if (!w->code_taken) {
 		struct code_source source = {in->zip_file, in->s3_bucket, in->s3_key, in->s3_object_version};
@@ -289,8 +297,10 @@ int lambda_update_function_code(struct call *c, const struct lambda_update_funct
 	for (uint32_t i = 0; i < row.layer_code.n; i++)
 		unzipped += lambda_code_unzipped_bytes(c, row.layer_code.v[i]);
 	if (unzipped > LAMBDA_UNZIPPED_BYTES) {
-		return lambda_invalid(c, "Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is %lld bytes.",
-				      (long long)unzipped);
+		return lambda_invalid(
+		        c,
+		        "Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is %lld bytes.",
+		        (long long)unzipped);
 	}
 	struct state_lambda_version_record before = row;
 	struct lambda_function_configuration *f = arena_new(c->arena, struct lambda_function_configuration);
@@ -322,7 +332,7 @@ static int update_configuration_again(struct call *c)
 }
 
 int lambda_update_function_configuration(struct call *c, const struct lambda_update_function_configuration_request *in,
-					 struct lambda_function_configuration *out)
+                                         struct lambda_function_configuration *out)
 {
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
@@ -330,7 +340,8 @@ int lambda_update_function_configuration(struct call *c, const struct lambda_upd
 		return CALL_FAIL;
 	if (!lambda_get_version_row(c, &n, S(LAMBDA_LATEST), &row))
 		return lambda_no_function(c, &n);
-	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK || check_changeable(c, row.config) != CALL_OK)
+	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK ||
+	    check_changeable(c, row.config) != CALL_OK)
 		return CALL_FAIL;
 	struct state_lambda_version_record before = row;
 	row.config = arena_new(c->arena, struct lambda_function_configuration);
@@ -375,7 +386,8 @@ static int delete_version(struct call *c, const struct lambda_name *n)
 		return lambda_invalid(c, "Deletion of aliases is not currently supported.");
 	if (!lambda_get_version_row(c, n, n->qualifier, &row))
 		return CALL_OK; /* deleting what is not there any more succeeds */
-	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n->account, n->region, n->name), STR_NONE);
+	struct store_iter *it =
+	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n->account, n->region, n->name), STR_NONE);
 	struct str key;
 	struct store_value value;
 	while (store_next(it, &key, &value)) {
@@ -386,8 +398,9 @@ static int delete_version(struct call *c, const struct lambda_name *n)
 		for (uint32_t i = 0; routing && i < routing->additional_version_weights.n; i++)
 			used = used || str_eq(routing->additional_version_weights.v[i].key, n->qualifier);
 		if (used) {
-			return call_fail(c, "ResourceConflictException", 409, "Unable to delete version because the following aliases reference it: [%.*s]",
-					 STR_ARG(alias.config->name));
+			return call_fail(c, "ResourceConflictException", 409,
+			                 "Unable to delete version because the following aliases reference it: [%.*s]",
+			                 STR_ARG(alias.config->name));
 		}
 	}
 	lambda_version_release_code(c, &row);
@@ -397,7 +410,8 @@ static int delete_version(struct call *c, const struct lambda_name *n)
 	return CALL_OK;
 }
 
-int lambda_delete_function(struct call *c, const struct lambda_delete_function_request *in, struct lambda_delete_function_response *out)
+int lambda_delete_function(struct call *c, const struct lambda_delete_function_request *in,
+                           struct lambda_delete_function_response *out)
 {
 	struct lambda_name n;
 	struct state_lambda_function_record function = {0};
@@ -408,7 +422,8 @@ int lambda_delete_function(struct call *c, const struct lambda_delete_function_r
 	out->status_code = OPT_INT(204);
 	if (str_set(n.qualifier))
 		return delete_version(c, &n);
-	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("version"), n.account, n.region, n.name), STR_NONE);
+	struct store_iter *it =
+	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("version"), n.account, n.region, n.name), STR_NONE);
 	struct str key;
 	struct store_value value;
 	while (store_next(it, &key, &value)) {

@@ -12,7 +12,8 @@ const char *invocation_throttled(const struct fn *fn)
 {
 	if (fn->reserved.set)
 		return fn->running >= fn->reserved.v ? "ReservedFunctionConcurrentInvocationLimitExceeded" : NULL;
-	return fn->owner->running_unreserved >= LAMBDA_CONCURRENCY - fn->owner->reserved ? "ConcurrentInvocationLimitExceeded" : NULL;
+	return fn->owner->running_unreserved >= LAMBDA_CONCURRENCY - fn->owner->reserved ? "ConcurrentInvocationLimitExceeded"
+	                                                                                 : NULL;
 }
 
 struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_version *version)

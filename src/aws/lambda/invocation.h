@@ -1,4 +1,5 @@
-/* One invocation of a function on its way: made by invoke.c or async.c, run by an environment, ended exactly once through done(). */
+/* One invocation of a function on its way: made by invoke.c or async.c, run by an environment, ended exactly once through done().
+ */
 #pragma once
 #include "aws/lambda/directory.h"
 
@@ -7,28 +8,28 @@ enum { LAMBDA_TAIL_BYTES = 4096 };
 
 /* How it ended. Strs live during done() alone. */
 struct outcome {
-	const char *code;       /* the service's error, or NULL when the function ran */
+	const char *code; /* the service's error, or NULL when the function ran */
 	unsigned status;
 	struct str message;
-	const char *reason;     /* of a TooManyRequestsException */
-	struct str payload;     /* what the function answered, or its error body */
+	const char *reason; /* of a TooManyRequestsException */
+	struct str payload; /* what the function answered, or its error body */
 	bool function_error;
-	struct str log_tail;    /* the last 4 KiB of its log, when asked for */
+	struct str log_tail; /* the last 4 KiB of its log, when asked for */
 };
 
 struct invocation {
 	struct lambda *lambda;
-	struct arena arena;             /* holds the strs below; done with after done() */
-	struct fn *fn;                  /* counted in fn->running */
-	struct fn_version *version;     /* a reference */
+	struct arena arena;         /* holds the strs below; done with after done() */
+	struct fn *fn;              /* counted in fn->running */
+	struct fn_version *version; /* a reference */
 	char request_id[37];
-	struct str arn;                 /* as it was invoked */
+	struct str arn; /* as it was invoked */
 	struct str payload, client_context, trace_id;
 	bool tail;
 	bool counted_unreserved;
 	void (*done)(void *ctx, struct invocation *inv, const struct outcome *o);
-	/* Streamed responses; NULL: gathered. begin comes before the first piece; piece returns false when the reader is behind: then
-	 * invocation_drained() says go on. done() ends it. */
+	/* Streamed responses; NULL: gathered. begin comes before the first piece; piece returns false when the reader is behind:
+	 * then invocation_drained() says go on. done() ends it. */
 	void (*stream_begin)(void *ctx, struct str content_type);
 	bool (*stream_piece)(void *ctx, struct str piece);
 	void *ctx;

@@ -1,7 +1,7 @@
 /* What the files of the Lambda service share: its state, its limits, how functions are named and how their records are keyed.
  *
- * Control operations work on records in the store (rows below). Invocations work on the directory (directory.h), a copy of those records in
- * memory that a watch keeps fresh, so that a warm invocation never touches the store. */
+ * Control operations work on records in the store (rows below). Invocations work on the directory (directory.h), a copy of those
+ * records in memory that a watch keeps fresh, so that a warm invocation never touches the store. */
 #pragma once
 #include "core/record.h"
 #include "core/service.h"
@@ -13,18 +13,18 @@
 #define LAMBDA_LATEST "$LATEST"
 
 enum {
-	LAMBDA_CONCURRENCY = 1000,          /* of an account in a region */
-	LAMBDA_UNRESERVED_MIN = 100,        /* what reservations must leave */
+	LAMBDA_CONCURRENCY = 1000,   /* of an account in a region */
+	LAMBDA_UNRESERVED_MIN = 100, /* what reservations must leave */
 	LAMBDA_LAYERS_MAX = 5,
 	LAMBDA_ENVIRONMENT_BYTES = 4096,
 	LAMBDA_POLICY_BYTES = 20480,
 	LAMBDA_TAGS_MAX = 50,
 	LAMBDA_PAGE = 50,
 };
-#define LAMBDA_ZIP_BYTES INT64_C(52428800)          /* uploaded directly */
+#define LAMBDA_ZIP_BYTES INT64_C(52428800) /* uploaded directly */
 #define LAMBDA_S3_ZIP_BYTES INT64_C(262144000)
-#define LAMBDA_UNZIPPED_BYTES INT64_C(262144000)    /* with layers */
-#define LAMBDA_STORAGE_BYTES INT64_C(80530636800)   /* 75 GB of an account in a region */
+#define LAMBDA_UNZIPPED_BYTES INT64_C(262144000)  /* with layers */
+#define LAMBDA_STORAGE_BYTES INT64_C(80530636800) /* 75 GB of an account in a region */
 
 struct directory;
 struct code_store;
@@ -39,8 +39,8 @@ struct lambda {
 	struct pools *pools;
 	struct async_queue *async;
 	struct credential_cache *credentials;
-	const struct principal *self;   /* lambda.amazonaws.com */
-	unsigned char url_key[32];      /* signs code download links */
+	const struct principal *self; /* lambda.amazonaws.com */
+	unsigned char url_key[32];    /* signs code download links */
 };
 extern const struct service lambda_service;
 struct lambda *lambda_of(const struct cloud *cloud);
@@ -49,9 +49,10 @@ struct lambda *lambda_of(const struct cloud *cloud);
 struct lambda_name {
 	struct str region, account;
 	struct str name;
-	struct str qualifier;   /* absent: none was given */
+	struct str qualifier; /* absent: none was given */
 };
-/* Reads "name", "name:qualifier", partial and whole ARNs, and the Qualifier parameter. CALL_FAIL with the error set. Strs are views or the call's. */
+/* Reads "name", "name:qualifier", partial and whole ARNs, and the Qualifier parameter. CALL_FAIL with the error set. Strs are views
+ * or the call's. */
 int lambda_name_parse(struct call *c, struct str text, struct str qualifier, struct lambda_name *ret);
 struct str lambda_function_arn(struct arena *a, struct str region, struct str account, struct str name, struct str qualifier);
 /* "1", "42": a published version's number. */
@@ -82,9 +83,11 @@ struct str lambda_code_key(struct arena *a, struct str code);
 struct store_iter *lambda_scan(struct call *c, struct str prefix, struct str after);
 /* The function's records; false: absent. */
 bool lambda_get_function_row(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *ret);
-bool lambda_get_version_row(struct call *c, const struct lambda_name *n, struct str version, struct state_lambda_version_record *ret);
+bool lambda_get_version_row(struct call *c, const struct lambda_name *n, struct str version,
+                            struct state_lambda_version_record *ret);
 void lambda_put_function_row(struct call *c, const struct lambda_name *n, const struct state_lambda_function_record *row);
-void lambda_put_version_row(struct call *c, const struct lambda_name *n, struct str version, const struct state_lambda_version_record *row);
+void lambda_put_version_row(struct call *c, const struct lambda_name *n, struct str version,
+                            const struct state_lambda_version_record *row);
 /* Loads the version that n's qualifier names, through an alias if need be; CALL_FAIL with the error set. */
 int lambda_load_version(struct call *c, const struct lambda_name *n, struct state_lambda_version_record *ret);
 
@@ -96,10 +99,10 @@ void lambda_usage(struct call *c, int64_t *ret_bytes, int64_t *ret_functions);
 
 /* What a control operation keeps in c->state over its waits: the package it took in, the role it tried. */
 struct code_intake {
-	struct str code;                /* hexadecimal SHA-256 */
+	struct str code; /* hexadecimal SHA-256 */
 	struct str sha256_base64;
 	int64_t bytes, unzipped_bytes;
-	const char *error_code;         /* NULL: it is fine */
+	const char *error_code; /* NULL: it is fine */
 	char error_text[200];
 };
 struct intake_job;
@@ -116,9 +119,10 @@ struct lambda_work *lambda_work(struct call *c);
 
 /* What is not real here, refused. */
 int lambda_check_unreal(struct call *c, const struct lambda_update_function_configuration_request *in);
-/* What an update of configuration sets goes into row->config; absent members stay. Layers are resolved and the total size is checked. */
-int lambda_apply_settings(struct call *c, const struct lambda_update_function_configuration_request *in, int64_t code_unzipped_bytes,
-			  struct state_lambda_version_record *row);
+/* What an update of configuration sets goes into row->config; absent members stay. Layers are resolved and the total size is
+ * checked. */
+int lambda_apply_settings(struct call *c, const struct lambda_update_function_configuration_request *in,
+                          int64_t code_unzipped_bytes, struct state_lambda_version_record *row);
 /* May the caller pass this role, and can Lambda assume it? CALL_WAIT at first: `again` runs as the next step and asks again. */
 int lambda_check_role(struct call *c, struct str role, struct str function_name, call_resume_fn *again);
 /* Architectures: one, and this machine's. */
@@ -127,13 +131,15 @@ int lambda_check_architectures(struct call *c, const struct str_list *architectu
 int64_t lambda_code_unzipped_bytes(struct call *c, struct str code);
 
 /* --- layer.c: layer version ARNs -> references and code; checks access, number and total size. */
-int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes, struct lambda_layers_reference_list *ret,
-			  struct str_list *ret_code);
+int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes,
+                          struct lambda_layers_reference_list *ret, struct str_list *ret_code);
 
 /* --- version.c */
-/* Publishes $LATEST (which `row` is) as the next version within the call's transaction, unless nothing has changed since the last one. */
+/* Publishes $LATEST (which `row` is) as the next version within the call's transaction, unless nothing has changed since the last
+ * one. */
 int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *function,
-		   const struct state_lambda_version_record *row, struct str description, struct lambda_function_configuration *out);
+                   const struct state_lambda_version_record *row, struct str description,
+                   struct lambda_function_configuration *out);
 /* What lists leave out. */
 void lambda_trim_for_list(struct lambda_function_configuration *config);
 /* Adds and drops the uses that a version makes of code and layers. */
@@ -149,7 +155,7 @@ void lambda_settle(struct lambda *l, struct str version_key);
 /* --- pages of lists */
 struct lambda_page {
 	uint32_t max;
-	struct str after;       /* key to go on behind; absent: from the beginning */
+	struct str after; /* key to go on behind; absent: from the beginning */
 };
 /* Reads Marker (of lambda_page_marker()) and MaxItems. */
 int lambda_page_begin(struct call *c, struct str marker, struct opt_int max_items, uint32_t most, struct lambda_page *ret);

@@ -19,7 +19,9 @@ static void have_credentials(void *ctx, const struct credentials *credentials)
 	if (!credentials) {
 		struct invocation *inv = e->current;
 		e->current = NULL;
-		struct outcome o = {.code = "AccessDeniedException", .status = 403, .message = S("The role defined for the function cannot be assumed by Lambda.")};
+		struct outcome o = {.code = "AccessDeniedException",
+		                    .status = 403,
+		                    .message = S("The role defined for the function cannot be assumed by Lambda.")};
 		if (inv)
 			invocation_end(inv, &o);
 		environment_end(e);
@@ -53,18 +55,22 @@ void launch_prepare(struct environment *e)
 	const struct lambda_function_configuration *f = v->config;
 	/* 2024/05/01/[$LATEST]0123...: one stream an environment. */
 	struct str day = time_format(&e->arena, clock_wall_ms(), TIME_ISO8601_MS);
-	struct str stream = arena_printf(&e->arena, "%.4s/%.2s/%.2s/[%.*s]%.32s", day.p, day.p + 5, day.p + 8, STR_ARG(f->version), id_hex(&e->arena, 32).p);
-	struct str group = f->logging_config && str_set(f->logging_config->log_group) ? f->logging_config->log_group :
-										       ARENA_CAT(&e->arena, S("/aws/lambda/"), v->name);
+	struct str stream = arena_printf(&e->arena, "%.4s/%.2s/%.2s/[%.*s]%.32s", day.p, day.p + 5, day.p + 8, STR_ARG(f->version),
+	                                 id_hex(&e->arena, 32).p);
+	struct str group = f->logging_config && str_set(f->logging_config->log_group)
+	                           ? f->logging_config->log_group
+	                           : ARENA_CAT(&e->arena, S("/aws/lambda/"), v->name);
 	e->output = output_new(e->lambda, v->region, group, stream);
 	if (!runtime_choose(f->runtime, &e->runtime) || !e->lambda->cloud->cells) {
 		struct invocation *inv = e->current;
 		e->current = NULL;
-		struct str why = e->lambda->cloud->cells ? str_from(e->runtime.why_not) : S("sandboxes do not work on this machine");
+		struct str why =
+		        e->lambda->cloud->cells ? str_from(e->runtime.why_not) : S("sandboxes do not work on this machine");
 		struct outcome o = {
-			.code = "InvalidRuntimeException",
-			.status = 502,
-			.message = arena_printf(&e->arena, "The runtime %.*s cannot run here: %.*s.", STR_ARG(f->runtime), STR_ARG(why)),
+		        .code = "InvalidRuntimeException",
+		        .status = 502,
+		        .message = arena_printf(&e->arena, "The runtime %.*s cannot run here: %.*s.", STR_ARG(f->runtime),
+		                                STR_ARG(why)),
 		};
 		invocation_end(inv, &o);
 		environment_end(e);
@@ -79,12 +85,12 @@ void launch_claim(struct environment *e)
 	const struct lambda_function_configuration *f = e->version->config;
 	static const struct str_map no_variables;
 	struct cell_spec spec = {
-		.kind = str_from(e->runtime.kind),
-		.stem_ok = runtime_allows_stem(f->environment ? &f->environment->variables : &no_variables),
-		.code_dir = e->code_dir,
-		.opt_dir = e->opt_dir,
-		.memory_mb = (unsigned)f->memory_size.v,
-		.tmp_mb = f->ephemeral_storage ? (unsigned)f->ephemeral_storage->size.v : 512,
+	        .kind = str_from(e->runtime.kind),
+	        .stem_ok = runtime_allows_stem(f->environment ? &f->environment->variables : &no_variables),
+	        .code_dir = e->code_dir,
+	        .opt_dir = e->opt_dir,
+	        .memory_mb = (unsigned)f->memory_size.v,
+	        .tmp_mb = f->ephemeral_storage ? (unsigned)f->ephemeral_storage->size.v : 512,
 	};
 	e->cell = cell_claim(e->lambda->cloud->cells, &spec, &environment_cell_events, e);
 }
@@ -122,7 +128,8 @@ static void build_environment(struct environment *e, struct arena *a, struct str
 	set(a, env, S("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), arena_printf(a, "%lld", (long long)f->memory_size.v));
 	set(a, env, S("AWS_LAMBDA_FUNCTION_VERSION"), f->version);
 	set(a, env, S("AWS_LAMBDA_INITIALIZATION_TYPE"), S("on-demand"));
-	set(a, env, S("AWS_LAMBDA_LOG_GROUP_NAME"), logging && str_set(logging->log_group) ? logging->log_group : ARENA_CAT(a, S("/aws/lambda/"), v->name));
+	set(a, env, S("AWS_LAMBDA_LOG_GROUP_NAME"),
+	    logging && str_set(logging->log_group) ? logging->log_group : ARENA_CAT(a, S("/aws/lambda/"), v->name));
 	set(a, env, S("AWS_LAMBDA_LOG_STREAM_NAME"), output_stream(e->output));
 	if (logging && str_eq(logging->log_format, S("JSON"))) {
 		set(a, env, S("AWS_LAMBDA_LOG_FORMAT"), S("JSON"));

@@ -35,8 +35,8 @@ static bool split_arn(struct str arn, struct str *ret_region, struct str *ret_ac
 	return lambda_is_version_number(parts[7], ret_version);
 }
 
-int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes, struct lambda_layers_reference_list *ret,
-			  struct str_list *ret_code)
+int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes,
+                          struct lambda_layers_reference_list *ret, struct str_list *ret_code)
 {
 	if (arns->n > LAMBDA_LAYERS_MAX)
 		return lambda_invalid(c, "You cannot reference more than 5 layers at a time.");
@@ -47,18 +47,24 @@ int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t c
 		if (!split_arn(arn, &region, &account, &layer, &version))
 			return lambda_invalid(c, "Invalid layer version ARN: %.*s", STR_ARG(arn));
 		if (!str_eq(region, c->region))
-			return lambda_invalid(c, "Layers are not in the same region as the function. Layers are expected to be in region %.*s.", STR_ARG(c->region));
+			return lambda_invalid(
+			        c, "Layers are not in the same region as the function. Layers are expected to be in region %.*s.",
+			        STR_ARG(c->region));
 		struct str without = str_sub(arn, 0, (size_t)str_rfind_char(arn, ':'));
 		for (uint32_t k = 0; k < i; k++)
 			if (str_starts(arns->v[k], without) && arns->v[k].n > without.n && arns->v[k].p[without.n] == ':')
-				return lambda_invalid(c, "Two different versions of the same layer are not allowed to be referenced in the same function. %.*s and %.*s are versions of the same layer.",
-						      STR_ARG(arns->v[k]), STR_ARG(arn));
+				return lambda_invalid(
+				        c,
+				        "Two different versions of the same layer are not allowed to be referenced in the same function. %.*s and %.*s are versions of the same layer.",
+				        STR_ARG(arns->v[k]), STR_ARG(arn));
 		struct state_lambda_layer_version_record row = {0};
-		if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, account, c->region, layer, version), ROW("LayerVersion"), &row))
+		if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, account, c->region, layer, version),
+		                ROW("LayerVersion"), &row))
 			return lambda_invalid(c, "Layer version %.*s does not exist.", STR_ARG(arn));
 		struct state_lambda_policy_record policy = {0};
 		struct authz az = {.action = S("lambda:GetLayerVersion"), .resource = arn, .resource_account = account};
-		if (record_get(call_txn(c), c->arena, lambda_layer_policy_key(c->arena, account, c->region, layer, version), ROW("Policy"), &policy))
+		if (record_get(call_txn(c), c->arena, lambda_layer_policy_key(c->arena, account, c->region, layer, version),
+		               ROW("Policy"), &policy))
 			az.resource_policy = lambda_policy_document(c->arena, &policy);
 		if (!call_authorize(c, &az))
 			return CALL_FAIL;
@@ -71,8 +77,10 @@ int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t c
 	ret->set = arns->n > 0;
 	ret_code->set = true;
 	if (total > LAMBDA_UNZIPPED_BYTES) {
-		return lambda_invalid(c, "Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is %lld bytes.",
-				      (long long)total);
+		return lambda_invalid(
+		        c,
+		        "Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is %lld bytes.",
+		        (long long)total);
 	}
 	return CALL_OK;
 }
@@ -82,12 +90,14 @@ static int publish_again(struct call *c)
 	return lambda_publish_layer_version(c, c->in, c->out);
 }
 
-int lambda_publish_layer_version(struct call *c, const struct lambda_publish_layer_version_request *in, struct lambda_publish_layer_version_response *out)
+int lambda_publish_layer_version(struct call *c, const struct lambda_publish_layer_version_request *in,
+                                 struct lambda_publish_layer_version_response *out)
 {
 	struct lambda_work *w = lambda_work(c);
 	struct str layer = layer_name(in->layer_name);
 	if (!w->code_taken) {
-		struct code_source source = {in->content->zip_file, in->content->s3_bucket, in->content->s3_key, in->content->s3_object_version};
+		struct code_source source = {in->content->zip_file, in->content->s3_bucket, in->content->s3_key,
+		                             in->content->s3_object_version};
 		return code_take_in(c, &source, publish_again);
 	}
 	if (code_intake_check(c, &w->intake) != CALL_OK)
@@ -98,17 +108,18 @@ int lambda_publish_layer_version(struct call *c, const struct lambda_publish_lay
 	counter.last_version = OPT_INT(counter.last_version.v + 1);
 	record_put(call_txn(c), c->arena, key, ROW("Layer"), &counter);
 	struct state_lambda_layer_version_record row = {
-		.version = counter.last_version,
-		.description = str_set(in->description) ? in->description : S(""),
-		.created_date = time_format(c->arena, c->now_ms, TIME_LAMBDA),
-		.compatible_runtimes = in->compatible_runtimes,
-		.compatible_architectures = in->compatible_architectures,
-		.license_info = in->license_info,
-		.code = w->intake.code,
-		.code_sha256 = w->intake.sha256_base64,
-		.code_size = OPT_INT(w->intake.bytes),
+	        .version = counter.last_version,
+	        .description = str_set(in->description) ? in->description : S(""),
+	        .created_date = time_format(c->arena, c->now_ms, TIME_LAMBDA),
+	        .compatible_runtimes = in->compatible_runtimes,
+	        .compatible_architectures = in->compatible_architectures,
+	        .license_info = in->license_info,
+	        .code = w->intake.code,
+	        .code_sha256 = w->intake.sha256_base64,
+	        .code_size = OPT_INT(w->intake.bytes),
 	};
-	record_put(call_txn(c), c->arena, lambda_layer_version_key(c->arena, c->account, c->region, layer, row.version.v), ROW("LayerVersion"), &row);
+	record_put(call_txn(c), c->arena, lambda_layer_version_key(c->arena, c->account, c->region, layer, row.version.v),
+	           ROW("LayerVersion"), &row);
 	lambda_code_reference(c, row.code, w->intake.bytes, w->intake.unzipped_bytes);
 	out->content = arena_new(c->arena, struct lambda_layer_version_content_output);
 	out->content->location = code_link(c, row.code, "layers");
@@ -125,10 +136,12 @@ int lambda_publish_layer_version(struct call *c, const struct lambda_publish_lay
 	return CALL_OK;
 }
 
-static int show(struct call *c, struct str account, struct str layer, int64_t version, struct lambda_get_layer_version_response *out)
+static int show(struct call *c, struct str account, struct str layer, int64_t version,
+                struct lambda_get_layer_version_response *out)
 {
 	struct state_lambda_layer_version_record row = {0};
-	if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, account, c->region, layer, version), ROW("LayerVersion"), &row))
+	if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, account, c->region, layer, version),
+	                ROW("LayerVersion"), &row))
 		return call_fail(c, "ResourceNotFoundException", 404, "The resource you requested does not exist.");
 	out->content = arena_new(c->arena, struct lambda_layer_version_content_output);
 	out->content->location = code_link(c, row.code, "layers");
@@ -145,12 +158,14 @@ static int show(struct call *c, struct str account, struct str layer, int64_t ve
 	return CALL_OK;
 }
 
-int lambda_get_layer_version(struct call *c, const struct lambda_get_layer_version_request *in, struct lambda_get_layer_version_response *out)
+int lambda_get_layer_version(struct call *c, const struct lambda_get_layer_version_request *in,
+                             struct lambda_get_layer_version_response *out)
 {
 	return show(c, c->account, layer_name(in->layer_name), in->version_number.v, out);
 }
 
-int lambda_get_layer_version_by_arn(struct call *c, const struct lambda_get_layer_version_by_arn_request *in, struct lambda_get_layer_version_response *out)
+int lambda_get_layer_version_by_arn(struct call *c, const struct lambda_get_layer_version_by_arn_request *in,
+                                    struct lambda_get_layer_version_response *out)
 {
 	struct str region, account, layer;
 	int64_t version;
@@ -169,7 +184,8 @@ static bool lists(const struct str_list *l, struct str wanted)
 	return false;
 }
 
-static void fill_item(struct call *c, struct str layer, const struct state_lambda_layer_version_record *row, struct lambda_layer_versions_list_item *item)
+static void fill_item(struct call *c, struct str layer, const struct state_lambda_layer_version_record *row,
+                      struct lambda_layer_versions_list_item *item)
 {
 	item->layer_version_arn = version_arn(c, c->account, layer, row->version.v);
 	item->version = row->version;
@@ -180,7 +196,8 @@ static void fill_item(struct call *c, struct str layer, const struct state_lambd
 	item->license_info = row->license_info;
 }
 
-int lambda_list_layer_versions(struct call *c, const struct lambda_list_layer_versions_request *in, struct lambda_list_layer_versions_response *out)
+int lambda_list_layer_versions(struct call *c, const struct lambda_list_layer_versions_request *in,
+                               struct lambda_list_layer_versions_response *out)
 {
 	struct lambda_page page;
 	struct str layer = layer_name(in->layer_name);
@@ -196,7 +213,8 @@ int lambda_list_layer_versions(struct call *c, const struct lambda_list_layer_ve
 	while (store_next(it, &key, &value)) {
 		struct state_lambda_layer_version_record row = {0};
 		record_read(c->arena, value.value, ROW("LayerVersion"), &row);
-		if (!lists(&row.compatible_runtimes, in->compatible_runtime) || !lists(&row.compatible_architectures, in->compatible_architecture))
+		if (!lists(&row.compatible_runtimes, in->compatible_runtime) ||
+		    !lists(&row.compatible_architectures, in->compatible_architecture))
 			continue;
 		if (out->layer_versions.n == page.max) {
 			out->next_marker = lambda_page_marker(c, last);
@@ -228,7 +246,8 @@ int lambda_list_layers(struct call *c, const struct lambda_list_layers_request *
 		while (!found && store_next(versions, &version_key, &value)) {
 			row = (struct state_lambda_layer_version_record){0};
 			record_read(c->arena, value.value, ROW("LayerVersion"), &row);
-			found = lists(&row.compatible_runtimes, in->compatible_runtime) && lists(&row.compatible_architectures, in->compatible_architecture);
+			found = lists(&row.compatible_runtimes, in->compatible_runtime) &&
+			        lists(&row.compatible_architectures, in->compatible_architecture);
 		}
 		if (!found)
 			continue;

@@ -44,17 +44,20 @@ int lambda_name_parse(struct call *c, struct str text, struct str qualifier, str
 	if (str_set(rest) && !str_empty(rest))
 		n.qualifier = rest;
 	if (!str_eq(n.region, c->region)) {
-		return call_fail(c, "ResourceNotFoundException", 404, "Functions from '%.*s' are not reachable in this region ('%.*s')", STR_ARG(n.region),
-				 STR_ARG(c->region));
+		return call_fail(c, "ResourceNotFoundException", 404,
+		                 "Functions from '%.*s' are not reachable in this region ('%.*s')", STR_ARG(n.region),
+		                 STR_ARG(c->region));
 	}
 	if (str_empty(n.name) || n.name.n > 64) {
-		return call_fail(c, "ValidationException", 400,
-				 "1 validation error detected: Value '%.*s' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 64",
-				 STR_ARG(n.name));
+		return call_fail(
+		        c, "ValidationException", 400,
+		        "1 validation error detected: Value '%.*s' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 64",
+		        STR_ARG(n.name));
 	}
 	if (str_set(qualifier)) {
 		if (str_set(n.qualifier) && !str_eq(n.qualifier, qualifier))
-			return lambda_invalid(c, "The derived qualifier from the function name does not match the specified qualifier.");
+			return lambda_invalid(
+			        c, "The derived qualifier from the function name does not match the specified qualifier.");
 		n.qualifier = qualifier;
 	}
 	*ret = n;
@@ -96,6 +99,7 @@ int lambda_check_revision(struct call *c, struct str given, struct str current)
 {
 	if (!str_set(given) || str_eq(given, current))
 		return CALL_OK;
-	return call_fail(c, "PreconditionFailedException", 412,
-			 "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id");
+	return call_fail(
+	        c, "PreconditionFailedException", 412,
+	        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id");
 }

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 enum {
-	LINE_BYTES = 262144 - 26,       /* CloudWatch's limit for one event */
-	PENDING_BYTES = 4 << 20,        /* beyond it, lines are dropped: the writer is faster than its log */
+	LINE_BYTES = 262144 - 26, /* CloudWatch's limit for one event */
+	PENDING_BYTES = 4 << 20,  /* beyond it, lines are dropped: the writer is faster than its log */
 	BATCH_BYTES = 1 << 20,
 	BATCH_EVENTS = 10000,
 	FLUSH_US = 100 * 1000,
@@ -30,11 +30,11 @@ struct output {
 	enum destination destination;
 	bool sending, closing, tried_group;
 	struct loop_timer *timer;
-	struct buf text;                /* pending events' bytes */
+	struct buf text; /* pending events' bytes */
 	struct event *events;
 	size_t event_count, event_cap, sending_count;
-	struct buf line;                /* begun, without its newline */
-	char tail[2 * TAIL_BYTES];      /* the last TAIL_BYTES end at tail_n */
+	struct buf line;           /* begun, without its newline */
+	char tail[2 * TAIL_BYTES]; /* the last TAIL_BYTES end at tail_n */
 	size_t tail_n;
 };
 

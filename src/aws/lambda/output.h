@@ -1,6 +1,6 @@
-/* What a function and the platform write to its log: lines from the cell's pipe and START, END, REPORT lines, kept for LogType=Tail and sent to
- * CloudWatch Logs in batches as the execution role (which must be allowed to). One per environment; it lives on after the environment until all is
- * sent. */
+/* What a function and the platform write to its log: lines from the cell's pipe and START, END, REPORT lines, kept for LogType=Tail
+ * and sent to CloudWatch Logs in batches as the execution role (which must be allowed to). One per environment; it lives on after
+ * the environment until all is sent. */
 #pragma once
 #include "aws/lambda/lambda.h"
 

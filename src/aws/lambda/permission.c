@@ -19,7 +19,8 @@ struct str lambda_policy_document(struct arena *a, const struct state_lambda_pol
 	return arena_dup(a, buf_str(&b));
 }
 
-static int add_statement(struct call *c, struct str key, struct str sid, struct str json, struct str revision, struct str *ret_revision)
+static int add_statement(struct call *c, struct str key, struct str sid, struct str json, struct str revision,
+                         struct str *ret_revision)
 {
 	struct state_lambda_policy_record row = {0};
 	bool there = record_get(call_txn(c), c->arena, key, ROW("Policy"), &row);
@@ -29,8 +30,10 @@ static int add_statement(struct call *c, struct str key, struct str sid, struct 
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < row.statements.n; i++)
 		if (str_eq(row.statements.v[i].sid, sid)) {
-			return call_fail(c, "ResourceConflictException", 409, "The statement id (%.*s) provided already exists. Please provide a new statement id, or remove the existing statement.",
-					 STR_ARG(sid));
+			return call_fail(
+			        c, "ResourceConflictException", 409,
+			        "The statement id (%.*s) provided already exists. Please provide a new statement id, or remove the existing statement.",
+			        STR_ARG(sid));
 		}
 	struct state_lambda_statement_record *s = LIST_ADD(c->arena, &row.statements);
 	s->sid = sid;
@@ -38,8 +41,9 @@ static int add_statement(struct call *c, struct str key, struct str sid, struct 
 	row.statements.set = true;
 	row.revision_id = id_uuid(c->arena);
 	if (lambda_policy_document(c->arena, &row).n > LAMBDA_POLICY_BYTES) {
-		return call_fail(c, "PolicyLengthExceededException", 400, "The final policy size (%zu) is bigger than the limit (20480).",
-				 lambda_policy_document(c->arena, &row).n);
+		return call_fail(c, "PolicyLengthExceededException", 400,
+		                 "The final policy size (%zu) is bigger than the limit (20480).",
+		                 lambda_policy_document(c->arena, &row).n);
 	}
 	record_put(call_txn(c), c->arena, key, ROW("Policy"), &row);
 	if (ret_revision)
@@ -127,11 +131,14 @@ static struct str statement_of(struct call *c, const struct lambda_add_permissio
 	buf_init(&equals, 1 << 16);
 	struct json_out e = json_out(&equals);
 	json_open(&e, '{');
-	struct { const char *key; struct str value; } same[] = {
-		{"AWS:SourceAccount", in->source_account},
-		{"lambda:EventSourceToken", in->event_source_token},
-		{"lambda:FunctionUrlAuthType", in->function_url_auth_type},
-		{"aws:PrincipalOrgID", in->principal_org_id},
+	struct {
+		const char *key;
+		struct str value;
+	} same[] = {
+	        {"AWS:SourceAccount", in->source_account},
+	        {"lambda:EventSourceToken", in->event_source_token},
+	        {"lambda:FunctionUrlAuthType", in->function_url_auth_type},
+	        {"aws:PrincipalOrgID", in->principal_org_id},
 	};
 	bool any = false;
 	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) {
@@ -150,7 +157,8 @@ static struct str statement_of(struct call *c, const struct lambda_add_permissio
 		json_raw(&o, buf_str(&equals));
 	}
 	if (in->invoked_via_function_url.set)
-		put_condition(&o, &open, "Bool", "lambda:InvokedViaFunctionUrl", in->invoked_via_function_url.v ? S("true") : S("false"));
+		put_condition(&o, &open, "Bool", "lambda:InvokedViaFunctionUrl",
+		              in->invoked_via_function_url.v ? S("true") : S("false"));
 	put_condition(&o, &open, "ArnLike", "AWS:SourceArn", in->source_arn);
 	if (open)
 		json_close(&o, '}');
@@ -166,19 +174,22 @@ static int check_qualifier(struct call *c, const struct lambda_name *n)
 	return lambda_load_version(c, n, &row);
 }
 
-int lambda_add_permission(struct call *c, const struct lambda_add_permission_request *in, struct lambda_add_permission_response *out)
+int lambda_add_permission(struct call *c, const struct lambda_add_permission_request *in,
+                          struct lambda_add_permission_response *out)
 {
 	struct lambda_name n;
 	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || check_qualifier(c, &n) != CALL_OK)
 		return CALL_FAIL;
 	if (!str_eq(in->action, S("*")) && !str_starts(in->action, S("lambda:")))
-		return call_fail(c, "ValidationException", 400,
-				 "1 validation error detected: Value '%.*s' at 'action' failed to satisfy constraint: Member must satisfy regular expression "
-				 "pattern: (lambda:[*]|lambda:[a-zA-Z]+|[*])",
-				 STR_ARG(in->action));
+		return call_fail(
+		        c, "ValidationException", 400,
+		        "1 validation error detected: Value '%.*s' at 'action' failed to satisfy constraint: Member must satisfy regular expression "
+		        "pattern: (lambda:[*]|lambda:[a-zA-Z]+|[*])",
+		        STR_ARG(in->action));
 	struct str arn = lambda_function_arn(c->arena, n.region, n.account, n.name, n.qualifier);
 	out->statement = statement_of(c, in, arn);
-	return add_statement(c, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), in->statement_id, out->statement, in->revision_id, NULL);
+	return add_statement(c, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), in->statement_id,
+	                     out->statement, in->revision_id, NULL);
 }
 
 int lambda_remove_permission(struct call *c, const struct lambda_remove_permission_request *in, struct model_none *out)
@@ -187,7 +198,8 @@ int lambda_remove_permission(struct call *c, const struct lambda_remove_permissi
 	struct lambda_name n;
 	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || check_qualifier(c, &n) != CALL_OK)
 		return CALL_FAIL;
-	return remove_statement(c, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), in->statement_id, in->revision_id);
+	return remove_statement(c, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), in->statement_id,
+	                        in->revision_id);
 }
 
 int lambda_get_policy(struct call *c, const struct lambda_get_policy_request *in, struct lambda_get_policy_response *out)
@@ -195,9 +207,11 @@ int lambda_get_policy(struct call *c, const struct lambda_get_policy_request *in
 	struct lambda_name n;
 	struct state_lambda_policy_record row = {0};
 	struct state_lambda_version_record version = {0};
-	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || lambda_load_version(c, &n, &version) != CALL_OK)
+	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK ||
+	    lambda_load_version(c, &n, &version) != CALL_OK)
 		return CALL_FAIL;
-	if (!record_get(call_txn(c), c->arena, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), ROW("Policy"), &row))
+	if (!record_get(call_txn(c), c->arena, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), ROW("Policy"),
+	                &row))
 		return call_fail(c, "ResourceNotFoundException", 404, "The resource you requested does not exist.");
 	out->policy = lambda_policy_document(c->arena, &row);
 	out->revision_id = row.revision_id;
@@ -211,9 +225,10 @@ static int layer_policy_key(struct call *c, struct str layer, int64_t version, s
 	if (str_starts(layer, S("arn:")))
 		layer = str_from_at(layer, (size_t)str_rfind_char(layer, ':') + 1);
 	struct state_lambda_layer_version_record row = {0};
-	struct str arn = arena_printf(c->arena, "arn:aws:lambda:%.*s:%.*s:layer:%.*s:%lld", STR_ARG(c->region), STR_ARG(c->account), STR_ARG(layer),
-				      (long long)version);
-	if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, c->account, c->region, layer, version), ROW("LayerVersion"), &row))
+	struct str arn = arena_printf(c->arena, "arn:aws:lambda:%.*s:%.*s:layer:%.*s:%lld", STR_ARG(c->region), STR_ARG(c->account),
+	                              STR_ARG(layer), (long long)version);
+	if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, c->account, c->region, layer, version),
+	                ROW("LayerVersion"), &row))
 		return call_fail(c, "ResourceNotFoundException", 404, "Layer version %.*s does not exist.", STR_ARG(arn));
 	*ret_key = lambda_layer_policy_key(c->arena, c->account, c->region, layer, version);
 	*ret_arn = arn;
@@ -221,22 +236,23 @@ static int layer_policy_key(struct call *c, struct str layer, int64_t version, s
 }
 
 int lambda_add_layer_version_permission(struct call *c, const struct lambda_add_layer_version_permission_request *in,
-					struct lambda_add_layer_version_permission_response *out)
+                                        struct lambda_add_layer_version_permission_response *out)
 {
 	struct str key, arn;
 	if (layer_policy_key(c, in->layer_name, in->version_number.v, &key, &arn) != CALL_OK)
 		return CALL_FAIL;
 	struct lambda_add_permission_request same = {
-		.statement_id = in->statement_id,
-		.action = in->action,
-		.principal = in->principal,
-		.principal_org_id = in->organization_id,
+	        .statement_id = in->statement_id,
+	        .action = in->action,
+	        .principal = in->principal,
+	        .principal_org_id = in->organization_id,
 	};
 	out->statement = statement_of(c, &same, arn);
 	return add_statement(c, key, in->statement_id, out->statement, in->revision_id, &out->revision_id);
 }
 
-int lambda_remove_layer_version_permission(struct call *c, const struct lambda_remove_layer_version_permission_request *in, struct model_none *out)
+int lambda_remove_layer_version_permission(struct call *c, const struct lambda_remove_layer_version_permission_request *in,
+                                           struct model_none *out)
 {
 	(void)out;
 	struct str key, arn;
@@ -246,7 +262,7 @@ int lambda_remove_layer_version_permission(struct call *c, const struct lambda_r
 }
 
 int lambda_get_layer_version_policy(struct call *c, const struct lambda_get_layer_version_policy_request *in,
-				    struct lambda_get_layer_version_policy_response *out)
+                                    struct lambda_get_layer_version_policy_response *out)
 {
 	struct str key, arn;
 	struct state_lambda_policy_record row = {0};

@@ -7,13 +7,13 @@
 
 enum {
 	SWEEP_US = 15 * 1000 * 1000,
-	IDLE_LIFE_US = 10 * 60 * 1000 * 1000,       /* an idle environment is recycled after */
-	CREDENTIALS_LEFT_MS = 5 * 60 * 1000,        /* or when its credentials get old: their variables cannot change */
+	IDLE_LIFE_US = 10 * 60 * 1000 * 1000, /* an idle environment is recycled after */
+	CREDENTIALS_LEFT_MS = 5 * 60 * 1000,  /* or when its credentials get old: their variables cannot change */
 };
 
 struct pools {
 	struct lambda *lambda;
-	struct list lru;        /* idle environments, the longest idle first */
+	struct list lru; /* idle environments, the longest idle first */
 	unsigned environments, idle;
 	struct loop_timer *timer;
 };
@@ -28,7 +28,7 @@ static void sweep(void *ctx)
 {
 	struct pools *p = ctx;
 	int64_t now = loop_now_us(p->lambda->cloud->loop), wall = clock_wall_ms();
-	list_each(&p->lru, struct environment, lru_link, e) {
+	list_each (&p->lru, struct environment, lru_link, e) {
 		bool old = now - e->idle_since_us > IDLE_LIFE_US;
 		bool stale = e->credentials && e->credentials->expires_ms - wall < CREDENTIALS_LEFT_MS;
 		if (old || stale)
@@ -108,7 +108,7 @@ void pool_retire(struct pool *p)
 {
 	p->retired = true;
 	pool_ref(p);
-	list_each(&p->idle, struct environment, idle_link, e)
+	list_each (&p->idle, struct environment, idle_link, e)
 		environment_end(e);
 	pool_unref(p);
 }
@@ -150,7 +150,7 @@ void pool_run(struct pool *p, struct invocation *inv)
 		return;
 	}
 	/* One that has answered and is on its way back to /next is quicker than a new one. */
-	list_each(&p->all, struct environment, link, e) {
+	list_each (&p->all, struct environment, link, e) {
 		if (e->state == ENVIRONMENT_DONE && !e->queued) {
 			environment_run(e, inv);
 			return;

@@ -24,5 +24,7 @@ void pool_remove(struct pool *p, struct environment *e);
 bool pool_is_retired(const struct pool *p);
 /* No cell could be had: ends the environment that has idled longest, anywhere. False: none idles. */
 bool pools_evict_idle(struct pools *p);
-struct pools_stats { unsigned environments, idle, busy; };
+struct pools_stats {
+	unsigned environments, idle, busy;
+};
 void pools_stats(const struct pools *p, struct pools_stats *ret);

@@ -37,25 +37,27 @@ void report_write_init_start(struct output *o, const struct lambda_function_conf
 	if (!is_json(f)) {
 		output_line(o, "INIT_START Runtime Version: %.*s\tRuntime Version ARN: %.*s\n", STR_ARG(name), STR_ARG(arn));
 	} else if (wants_info(f)) {
-		output_line(o,
-			    "{\"time\":\"%s\",\"type\":\"platform.initStart\",\"record\":{\"initializationType\":\"on-demand\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\",\"runtimeVersionArn\":\"%.*s\"}}\n",
-			    when, STR_ARG(name), STR_ARG(arn));
+		output_line(
+		        o,
+		        "{\"time\":\"%s\",\"type\":\"platform.initStart\",\"record\":{\"initializationType\":\"on-demand\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\",\"runtimeVersionArn\":\"%.*s\"}}\n",
+		        when, STR_ARG(name), STR_ARG(arn));
 	}
 }
 
-void report_write_init(struct output *o, const struct lambda_function_configuration *f, int64_t init_us, const char *phase, const char *status,
-		       const char *error_type)
+void report_write_init(struct output *o, const struct lambda_function_configuration *f, int64_t init_us, const char *phase,
+                       const char *status, const char *error_type)
 {
 	char when[40];
 	now_text(when);
 	bool timeout = !strcmp(status, "timeout");
 	if (!is_json(f)) {
-		output_line(o, "INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%s\n", (double)init_us / 1000, phase, status,
-			    timeout ? "" : "\tError Type: ", timeout ? "" : error_type);
+		output_line(o, "INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%s\n", (double)init_us / 1000, phase,
+		            status, timeout ? "" : "\tError Type: ", timeout ? "" : error_type);
 	} else {
-		output_line(o,
-			    "{\"time\":\"%s\",\"type\":\"platform.initReport\",\"record\":{\"initializationType\":\"on-demand\",\"phase\":\"%s\",\"status\":\"%s\",\"metrics\":{\"durationMs\":%.3f}}}\n",
-			    when, phase, status, (double)init_us / 1000);
+		output_line(
+		        o,
+		        "{\"time\":\"%s\",\"type\":\"platform.initReport\",\"record\":{\"initializationType\":\"on-demand\",\"phase\":\"%s\",\"status\":\"%s\",\"metrics\":{\"durationMs\":%.3f}}}\n",
+		        when, phase, status, (double)init_us / 1000);
 	}
 }
 
@@ -66,8 +68,9 @@ void report_write_start(struct output *o, const struct lambda_function_configura
 	} else if (wants_info(f)) {
 		char when[40];
 		now_text(when);
-		output_line(o, "{\"time\":\"%s\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"%s\",\"version\":\"%.*s\"}}\n", when, request_id,
-			    STR_ARG(f->version));
+		output_line(
+		        o, "{\"time\":\"%s\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"%s\",\"version\":\"%.*s\"}}\n",
+		        when, request_id, STR_ARG(f->version));
 	}
 }
 
@@ -84,11 +87,13 @@ void report_write_end(struct output *o, const struct report *r)
 		if (r->init_us)
 			snprintf(init, sizeof(init), "Init Duration: %.2f ms\t", (double)r->init_us / 1000);
 		if (r->status)
-			snprintf(status, sizeof(status), "Status: %s%s%s", r->status, r->error_type ? "\tError Type: " : "", r->error_type ? r->error_type : "");
+			snprintf(status, sizeof(status), "Status: %s%s%s", r->status, r->error_type ? "\tError Type: " : "",
+			         r->error_type ? r->error_type : "");
 		output_line(o, "END RequestId: %s\n", r->request_id);
-		output_line(o,
-			    "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %lld ms\tMemory Size: %lld MB\tMax Memory Used: %lld MB\t%s%s\n",
-			    r->request_id, duration_ms, billed, size, used, init, status);
+		output_line(
+		        o,
+		        "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %lld ms\tMemory Size: %lld MB\tMax Memory Used: %lld MB\t%s%s\n",
+		        r->request_id, duration_ms, billed, size, used, init, status);
 		return;
 	}
 	if (!wants_info(f) && !r->status)
@@ -97,8 +102,9 @@ void report_write_end(struct output *o, const struct report *r)
 	now_text(when);
 	if (r->init_us)
 		snprintf(init, sizeof(init), ",\"initDurationMs\":%.3f", (double)r->init_us / 1000);
-	output_line(o,
-		    "{\"time\":\"%s\",\"type\":\"platform.report\",\"record\":{\"requestId\":\"%s\",\"metrics\":{\"durationMs\":%.3f,\"billedDurationMs\":%lld,\"memorySizeMB\":%lld,\"maxMemoryUsedMB\":%lld%s},\"status\":\"%s\"%s%s%s}}\n",
-		    when, r->request_id, duration_ms, billed, size, used, init, r->status ? r->status : "success", r->error_type ? ",\"errorType\":\"" : "",
-		    r->error_type ? r->error_type : "", r->error_type ? "\"" : "");
+	output_line(
+	        o,
+	        "{\"time\":\"%s\",\"type\":\"platform.report\",\"record\":{\"requestId\":\"%s\",\"metrics\":{\"durationMs\":%.3f,\"billedDurationMs\":%lld,\"memorySizeMB\":%lld,\"maxMemoryUsedMB\":%lld%s},\"status\":\"%s\"%s%s%s}}\n",
+	        when, r->request_id, duration_ms, billed, size, used, init, r->status ? r->status : "success",
+	        r->error_type ? ",\"errorType\":\"" : "", r->error_type ? r->error_type : "", r->error_type ? "\"" : "");
 }

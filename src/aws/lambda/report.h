@@ -6,14 +6,14 @@ struct report {
 	const struct lambda_function_configuration *config;
 	const char *request_id;
 	struct str trace_id;
-	int64_t duration_us, init_us;   /* init_us 0: no initialisation to report */
+	int64_t duration_us, init_us; /* init_us 0: no initialisation to report */
 	int64_t peak_bytes;
-	const char *status;             /* NULL, "timeout", "error" */
+	const char *status; /* NULL, "timeout", "error" */
 	const char *error_type;
 };
 void report_write_init_start(struct output *o, const struct lambda_function_configuration *config, struct str region);
-void report_write_init(struct output *o, const struct lambda_function_configuration *config, int64_t init_us, const char *phase, const char *status,
-		       const char *error_type);
+void report_write_init(struct output *o, const struct lambda_function_configuration *config, int64_t init_us, const char *phase,
+                       const char *status, const char *error_type);
 void report_write_start(struct output *o, const struct lambda_function_configuration *config, const char *request_id);
 /* END and REPORT. */
 void report_write_end(struct output *o, const struct report *r);

@@ -72,7 +72,8 @@ bool lambda_get_function_row(struct call *c, const struct lambda_name *n, struct
 	return record_get(call_txn(c), c->arena, key, ROW("Function"), ret);
 }
 
-bool lambda_get_version_row(struct call *c, const struct lambda_name *n, struct str version, struct state_lambda_version_record *ret)
+bool lambda_get_version_row(struct call *c, const struct lambda_name *n, struct str version,
+                            struct state_lambda_version_record *ret)
 {
 	struct str key = lambda_version_key(c->arena, n->account, n->region, n->name, version);
 	return record_get(call_txn(c), c->arena, key, ROW("Version"), ret);
@@ -83,9 +84,11 @@ void lambda_put_function_row(struct call *c, const struct lambda_name *n, const 
 	record_put(call_txn(c), c->arena, lambda_function_key(c->arena, n->account, n->region, n->name), ROW("Function"), row);
 }
 
-void lambda_put_version_row(struct call *c, const struct lambda_name *n, struct str version, const struct state_lambda_version_record *row)
+void lambda_put_version_row(struct call *c, const struct lambda_name *n, struct str version,
+                            const struct state_lambda_version_record *row)
 {
-	record_put(call_txn(c), c->arena, lambda_version_key(c->arena, n->account, n->region, n->name, version), ROW("Version"), row);
+	record_put(call_txn(c), c->arena, lambda_version_key(c->arena, n->account, n->region, n->name, version), ROW("Version"),
+	           row);
 }
 
 int lambda_load_version(struct call *c, const struct lambda_name *n, struct state_lambda_version_record *ret)

@@ -1,5 +1,5 @@
-/* A runtime name asks for a version; the machine has the one it has. A function of python3.12 runs on Debian's 3.11 here: `quartet doctor` shows
- * the mapping, and the function's own sys.version tells the truth. */
+/* A runtime name asks for a version; the machine has the one it has. A function of python3.12 runs on Debian's 3.11 here: `quartet
+ * doctor` shows the mapping, and the function's own sys.version tells the truth. */
 #include "aws/lambda/runtime.h"
 
 #include "base/hash.h"
@@ -13,19 +13,45 @@ static const struct {
 	enum runtime_family family;
 	bool retired;
 } names[] = {
-	{"python3.14", RUNTIME_PYTHON, false},  {"python3.13", RUNTIME_PYTHON, false},    {"python3.12", RUNTIME_PYTHON, false},
-	{"python3.11", RUNTIME_PYTHON, false},  {"python3.10", RUNTIME_PYTHON, false},    {"python3.9", RUNTIME_PYTHON, false},
-	{"python3.8", RUNTIME_PYTHON, false},   {"python3.7", RUNTIME_PYTHON, true},      {"python3.6", RUNTIME_PYTHON, true},
-	{"python2.7", RUNTIME_PYTHON, true},    {"nodejs24.x", RUNTIME_NODE, false},      {"nodejs22.x", RUNTIME_NODE, false},
-	{"nodejs20.x", RUNTIME_NODE, false},    {"nodejs18.x", RUNTIME_NODE, false},      {"nodejs16.x", RUNTIME_NODE, false},
-	{"nodejs14.x", RUNTIME_NODE, true},     {"nodejs12.x", RUNTIME_NODE, true},       {"nodejs10.x", RUNTIME_NODE, true},
-	{"nodejs8.10", RUNTIME_NODE, true},     {"nodejs6.10", RUNTIME_NODE, true},       {"nodejs4.3", RUNTIME_NODE, true},
-	{"nodejs4.3-edge", RUNTIME_NODE, true}, {"nodejs", RUNTIME_NODE, true},           {"ruby4.0", RUNTIME_RUBY, false},
-	{"ruby3.4", RUNTIME_RUBY, false},       {"ruby3.3", RUNTIME_RUBY, false},         {"ruby3.2", RUNTIME_RUBY, false},
-	{"ruby2.7", RUNTIME_RUBY, true},        {"ruby2.5", RUNTIME_RUBY, true},          {"java25", RUNTIME_JAVA, false},
-	{"java21", RUNTIME_JAVA, false},        {"java17", RUNTIME_JAVA, false},          {"java11", RUNTIME_JAVA, false},
-	{"java8.al2", RUNTIME_JAVA, false},     {"java8", RUNTIME_JAVA, true},            {"provided.al2023", RUNTIME_PROVIDED, false},
-	{"provided.al2", RUNTIME_PROVIDED, false}, {"provided", RUNTIME_PROVIDED, true}, {"go1.x", RUNTIME_PROVIDED, true},
+        {"python3.14", RUNTIME_PYTHON, false},
+        {"python3.13", RUNTIME_PYTHON, false},
+        {"python3.12", RUNTIME_PYTHON, false},
+        {"python3.11", RUNTIME_PYTHON, false},
+        {"python3.10", RUNTIME_PYTHON, false},
+        {"python3.9", RUNTIME_PYTHON, false},
+        {"python3.8", RUNTIME_PYTHON, false},
+        {"python3.7", RUNTIME_PYTHON, true},
+        {"python3.6", RUNTIME_PYTHON, true},
+        {"python2.7", RUNTIME_PYTHON, true},
+        {"nodejs24.x", RUNTIME_NODE, false},
+        {"nodejs22.x", RUNTIME_NODE, false},
+        {"nodejs20.x", RUNTIME_NODE, false},
+        {"nodejs18.x", RUNTIME_NODE, false},
+        {"nodejs16.x", RUNTIME_NODE, false},
+        {"nodejs14.x", RUNTIME_NODE, true},
+        {"nodejs12.x", RUNTIME_NODE, true},
+        {"nodejs10.x", RUNTIME_NODE, true},
+        {"nodejs8.10", RUNTIME_NODE, true},
+        {"nodejs6.10", RUNTIME_NODE, true},
+        {"nodejs4.3", RUNTIME_NODE, true},
+        {"nodejs4.3-edge", RUNTIME_NODE, true},
+        {"nodejs", RUNTIME_NODE, true},
+        {"ruby4.0", RUNTIME_RUBY, false},
+        {"ruby3.4", RUNTIME_RUBY, false},
+        {"ruby3.3", RUNTIME_RUBY, false},
+        {"ruby3.2", RUNTIME_RUBY, false},
+        {"ruby2.7", RUNTIME_RUBY, true},
+        {"ruby2.5", RUNTIME_RUBY, true},
+        {"java25", RUNTIME_JAVA, false},
+        {"java21", RUNTIME_JAVA, false},
+        {"java17", RUNTIME_JAVA, false},
+        {"java11", RUNTIME_JAVA, false},
+        {"java8.al2", RUNTIME_JAVA, false},
+        {"java8", RUNTIME_JAVA, true},
+        {"provided.al2023", RUNTIME_PROVIDED, false},
+        {"provided.al2", RUNTIME_PROVIDED, false},
+        {"provided", RUNTIME_PROVIDED, true},
+        {"go1.x", RUNTIME_PROVIDED, true},
 };
 static const char *const family_names[] = {"python", "nodejs", "ruby", "java"};
 static const char *const kinds[] = {"python3", "nodejs", "ruby", ""};
@@ -108,7 +134,8 @@ static bool executable(const char *dir, const char *name)
 	return dir && (size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) < sizeof(path) && access(path, X_OK) == 0;
 }
 
-const char *const *runtime_command(struct arena *a, const struct runtime_choice *choice, const char *task_dir, const char *opt_dir, struct str wrapper)
+const char *const *runtime_command(struct arena *a, const struct runtime_choice *choice, const char *task_dir, const char *opt_dir,
+                                   struct str wrapper)
 {
 	const char **argv = arena_array(a, 16, sizeof(*argv));
 	size_t n = 0;
@@ -140,8 +167,11 @@ const char *const *runtime_command(struct arena *a, const struct runtime_choice 
 
 bool runtime_allows_stem(const struct str_map *variables)
 {
-	static const char *const prefixes[] = {"PYTHON", "NODE_", "LD_", "RUBY", "GEM_", "BUNDLE_", "JAVA_", "JDK_", "MALLOC_", "GLIBC_", "GCONV_", "LC_"};
-	static const char *const whole[] = {"AWS_LAMBDA_EXEC_WRAPPER", "LANG", "LOCPATH", "UV_THREADPOOL_SIZE", "OPENSSL_CONF", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+	static const char *const prefixes[] = {"PYTHON", "NODE_", "LD_",     "RUBY",   "GEM_",   "BUNDLE_",
+	                                       "JAVA_",  "JDK_",  "MALLOC_", "GLIBC_", "GCONV_", "LC_"};
+	static const char *const whole[] = {
+	        "AWS_LAMBDA_EXEC_WRAPPER", "LANG",        "LOCPATH", "UV_THREADPOOL_SIZE", "OPENSSL_CONF",
+	        "SSL_CERT_FILE",           "SSL_CERT_DIR"};
 	for (uint32_t i = 0; i < variables->n; i++) {
 		struct str key = variables->v[i].key;
 		for (size_t k = 0; k < sizeof(prefixes) / sizeof(*prefixes); k++)
@@ -162,7 +192,8 @@ static void put(struct arena *a, struct str_map *env, const char *name, struct s
 void runtime_default_environment(struct arena *a, const struct runtime_choice *choice, struct str runtime, struct str_map *env)
 {
 	put(a, env, "PATH", S("/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"));
-	put(a, env, "LD_LIBRARY_PATH", S("/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"));
+	put(a, env, "LD_LIBRARY_PATH",
+	    S("/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"));
 	put(a, env, "LANG", S("en_US.UTF-8"));
 	put(a, env, "TZ", S(":UTC"));
 	put(a, env, "PWD", S("/var/task"));
@@ -173,9 +204,12 @@ void runtime_default_environment(struct arena *a, const struct runtime_choice *c
 	} else if (choice->family == RUNTIME_NODE) {
 		struct str version = str_sub(str_from_at(runtime, 6), 0, 2);
 		put(a, env, "NODE_PATH",
-		    ARENA_CAT(a, S("/opt/nodejs/node"), version, S("/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules")));
+		    ARENA_CAT(a, S("/opt/nodejs/node"), version,
+		              S("/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules")));
 	} else if (choice->family == RUNTIME_RUBY) {
-		put(a, env, "GEM_PATH", arena_printf(a, "/var/task/vendor/bundle/ruby/%u.%u.0:/opt/ruby/gems/%u.%u.0", choice->major, choice->minor, choice->major, choice->minor));
+		put(a, env, "GEM_PATH",
+		    arena_printf(a, "/var/task/vendor/bundle/ruby/%u.%u.0:/opt/ruby/gems/%u.%u.0", choice->major, choice->minor,
+		                 choice->major, choice->minor));
 		put(a, env, "RUBYLIB", S("/var/runtime/lib:/var/task:/opt/ruby/lib"));
 	}
 }
@@ -185,7 +219,8 @@ size_t runtime_stems(unsigned keep, const struct cell_stem **ret)
 	static struct cell_stem stems[3];
 	static const char *argv[3][4];
 	static char client[3][64];
-	static const char *const env[] = {"PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LANG=en_US.UTF-8", "LC_CTYPE=C.UTF-8", "TZ=:UTC", NULL};
+	static const char *const env[] = {"PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LANG=en_US.UTF-8",
+	                                  "LC_CTYPE=C.UTF-8", "TZ=:UTC", NULL};
 	size_t n = 0;
 	for (enum runtime_family f = RUNTIME_PYTHON; f <= RUNTIME_RUBY; f++) {
 		const struct cell_runtime *m = machine(f);
@@ -195,7 +230,9 @@ size_t runtime_stems(unsigned keep, const struct cell_stem **ret)
 		argv[n][0] = m->path;
 		argv[n][1] = client[n];
 		argv[n][2] = NULL;
-		stems[n] = (struct cell_stem){.kind = kinds[f], .process = {.argv = argv[n], .env = env, .cwd = "/"}, .keep = f == RUNTIME_RUBY ? keep / 4 : keep};
+		stems[n] = (struct cell_stem){.kind = kinds[f],
+		                              .process = {.argv = argv[n], .env = env, .cwd = "/"},
+		                              .keep = f == RUNTIME_RUBY ? keep / 4 : keep};
 		n++;
 	}
 	*ret = stems;

@@ -7,10 +7,10 @@
 enum runtime_family { RUNTIME_PYTHON, RUNTIME_NODE, RUNTIME_RUBY, RUNTIME_JAVA, RUNTIME_PROVIDED };
 struct runtime_choice {
 	enum runtime_family family;
-	const char *kind;               /* of stem cells; "" where there are none */
-	const char *interpreter;        /* path, also inside cells; NULL: provided */
-	unsigned major, minor;          /* what the machine has */
-	char why_not[96];               /* when there is none */
+	const char *kind;        /* of stem cells; "" where there are none */
+	const char *interpreter; /* path, also inside cells; NULL: provided */
+	unsigned major, minor;   /* what the machine has */
+	char why_not[96];        /* when there is none */
 };
 /* False: this machine cannot run it, ret->why_not says why. */
 bool runtime_choose(struct str runtime, struct runtime_choice *ret);
@@ -19,9 +19,10 @@ struct str runtime_version_arn(struct arena *a, struct str region, struct str ru
 /* "python:3.11.v1": the name in INIT_START lines. */
 struct str runtime_version_name(struct arena *a, struct str runtime);
 
-/* The command line of the runtime's process (NULL-terminated, in the arena). task_dir and opt_dir are where code and layers really lie, to find a
- * provided bootstrap; NULL: there is none, the error body is Runtime.InvalidEntrypoint. */
-const char *const *runtime_command(struct arena *a, const struct runtime_choice *choice, const char *task_dir, const char *opt_dir, struct str wrapper);
+/* The command line of the runtime's process (NULL-terminated, in the arena). task_dir and opt_dir are where code and layers really
+ * lie, to find a provided bootstrap; NULL: there is none, the error body is Runtime.InvalidEntrypoint. */
+const char *const *runtime_command(struct arena *a, const struct runtime_choice *choice, const char *task_dir, const char *opt_dir,
+                                   struct str wrapper);
 /* May a function with these variables of its own start in a stem? Some variables only work when a process is executed. */
 bool runtime_allows_stem(const struct str_map *variables);
 /* Variables that the runtime gives and users may override: PATH, LD_LIBRARY_PATH, PYTHONPATH ... Appended as name and value. */

@@ -1,5 +1,6 @@
-/* The Runtime API is spoken by the runtime's client inside the cell, over a listener that was made there: between it and the environment is no
- * other process. A request is one of a handful of paths; what it may do depends on the environment's state alone. */
+/* The Runtime API is spoken by the runtime's client inside the cell, over a listener that was made there: between it and the
+ * environment is no other process. A request is one of a handful of paths; what it may do depends on the environment's state alone.
+ */
 #include "aws/lambda/runtime_api.h"
 
 #include "base/base64.h"
@@ -41,11 +42,14 @@ enum runtime_request runtime_api_route(struct str method, struct str path, struc
 bool runtime_api_allows(enum environment_state state, enum runtime_request request, const char **ret_from, const char **ret_to)
 {
 	static const char *const states[] = {
-		[ENVIRONMENT_CLAIMING] = "Started", [ENVIRONMENT_STARTING] = "Started", [ENVIRONMENT_READY] = "Ready",
-		[ENVIRONMENT_BUSY] = "Running",     [ENVIRONMENT_DONE] = "ResponseSent", [ENVIRONMENT_COLD] = "Started",
+	        [ENVIRONMENT_CLAIMING] = "Started", [ENVIRONMENT_STARTING] = "Started",  [ENVIRONMENT_READY] = "Ready",
+	        [ENVIRONMENT_BUSY] = "Running",     [ENVIRONMENT_DONE] = "ResponseSent", [ENVIRONMENT_COLD] = "Started",
 	};
 	static const char *const goals[] = {
-		[RUNTIME_NEXT] = "Ready", [RUNTIME_RESPONSE] = "InvocationResponse", [RUNTIME_ERROR] = "InvocationErrorResponse", [RUNTIME_INIT_ERROR] = "InitError",
+	        [RUNTIME_NEXT] = "Ready",
+	        [RUNTIME_RESPONSE] = "InvocationResponse",
+	        [RUNTIME_ERROR] = "InvocationErrorResponse",
+	        [RUNTIME_INIT_ERROR] = "InitError",
 	};
 	*ret_from = states[state];
 	*ret_to = goals[request];
@@ -69,7 +73,8 @@ struct str runtime_api_error_type(struct str given)
 {
 	struct str unknown = str_starts(given, S("Runtime.")) ? S("Runtime.Unknown") : S("Function.Unknown");
 	struct str rest = given, category = str_cut(&rest, '.');
-	if (!str_set(rest) || rest.n < 2 || (!str_eq(category, S("Runtime")) && !str_eq(category, S("Function"))) || rest.p[0] < 'A' || rest.p[0] > 'Z')
+	if (!str_set(rest) || rest.n < 2 || (!str_eq(category, S("Runtime")) && !str_eq(category, S("Function"))) ||
+	    rest.p[0] < 'A' || rest.p[0] > 'Z')
 		return unknown;
 	for (size_t i = 0; i < rest.n; i++)
 		if (!ascii_is_alpha(rest.p[i]))
@@ -117,10 +122,10 @@ void runtime_api_send_event(struct environment *e)
 	char deadline[24];
 	int n = snprintf(deadline, sizeof(deadline), "%lld", (long long)(clock_wall_ms() + e->version->config->timeout.v * 1000));
 	struct listen_header headers[8] = {
-		json_type,
-		{S("Lambda-Runtime-Aws-Request-Id"), str_of(inv->request_id, 36)},
-		{S("Lambda-Runtime-Deadline-Ms"), str_of(deadline, (size_t)n)},
-		{S("Lambda-Runtime-Invoked-Function-Arn"), inv->arn},
+	        json_type,
+	        {S("Lambda-Runtime-Aws-Request-Id"), str_of(inv->request_id, 36)},
+	        {S("Lambda-Runtime-Deadline-Ms"), str_of(deadline, (size_t)n)},
+	        {S("Lambda-Runtime-Invoked-Function-Arn"), inv->arn},
 	};
 	unsigned count = 4;
 	if (str_set(inv->trace_id))
@@ -151,7 +156,8 @@ static void body_failed(struct environment *e, struct http_request *r, int statu
 {
 	e->response = NULL;
 	if (status == -EMSGSIZE) {
-		struct str text = arena_printf(listen_arena(r), "Exceeded maximum allowed payload size (%d bytes).", LAMBDA_RESPONSE_BYTES);
+		struct str text =
+		        arena_printf(listen_arena(r), "Exceeded maximum allowed payload size (%d bytes).", LAMBDA_RESPONSE_BYTES);
 		reply_error(r, 413, "RequestEntityTooLarge", text);
 		environment_runtime_too_large(e);
 		return;
@@ -172,7 +178,9 @@ static void response_whole(void *ctx, struct str body, int status)
 	e->response = NULL;
 	/* A streaming client may say at the very end that it failed. */
 	struct str type = listen_trailer(r, S("Lambda-Runtime-Function-Error-Type"));
-	struct str error = str_set(type) ? base64_decode(&e->current->arena, listen_trailer(r, S("Lambda-Runtime-Function-Error-Body"))) : STR_NONE;
+	struct str error = str_set(type)
+	                           ? base64_decode(&e->current->arena, listen_trailer(r, S("Lambda-Runtime-Function-Error-Body")))
+	                           : STR_NONE;
 	struct str payload = str_set(error) ? error : arena_dup(&e->current->arena, body);
 	reply_ok(r);
 	environment_runtime_answered(e, payload, str_set(type));
@@ -211,11 +219,15 @@ static void piece(void *ctx, struct str bytes, int status)
 	e->response = NULL;
 	if (status < 0) {
 		reply_error(r, 400, "TruncatedHTTPRequest", S("HTTP request was truncated."));
-		environment_runtime_streamed(e, S("Runtime.TruncatedResponse"), S("{\"errorType\":\"Runtime.TruncatedResponse\",\"errorMessage\":\"Response was truncated.\"}"));
+		environment_runtime_streamed(
+		        e, S("Runtime.TruncatedResponse"),
+		        S("{\"errorType\":\"Runtime.TruncatedResponse\",\"errorMessage\":\"Response was truncated.\"}"));
 		return;
 	}
 	struct str type = listen_trailer(r, S("Lambda-Runtime-Function-Error-Type"));
-	struct str error = str_set(type) ? base64_decode(&e->current->arena, listen_trailer(r, S("Lambda-Runtime-Function-Error-Body"))) : STR_NONE;
+	struct str error = str_set(type)
+	                           ? base64_decode(&e->current->arena, listen_trailer(r, S("Lambda-Runtime-Function-Error-Body")))
+	                           : STR_NONE;
 	if (str_set(type))
 		type = arena_dup(&e->current->arena, type);
 	reply_ok(r);
@@ -278,7 +290,7 @@ void runtime_api_serve(void *environment, struct http_request *r)
 	}
 	if (request == RUNTIME_TELEMETRY) {
 		reply_error(r, 202, str_starts(listen_path(r), S("/2020")) ? "Logs.NotSupported" : "Telemetry.NotSupported",
-			    S("The telemetry API is not available in this environment."));
+		            S("The telemetry API is not available in this environment."));
 		return;
 	}
 	if ((request == RUNTIME_RESPONSE || request == RUNTIME_ERROR) && !str_is(id, e->request_id)) {
@@ -288,7 +300,9 @@ void runtime_api_serve(void *environment, struct http_request *r)
 	bool taken = (request == RUNTIME_NEXT && e->next) || (request != RUNTIME_NEXT && e->response);
 	if (taken || !runtime_api_allows(e->state, request, &from, &to)) {
 		runtime_api_allows(e->state, request, &from, &to);
-		struct str text = arena_printf(listen_arena(r), "State transition from %s to %s failed for runtime. Error: State transition is not allowed", from, to);
+		struct str text = arena_printf(
+		        listen_arena(r),
+		        "State transition from %s to %s failed for runtime. Error: State transition is not allowed", from, to);
 		reply_error(r, 403, "InvalidStateTransition", text);
 		return;
 	}

@@ -1,5 +1,6 @@
-/* A new or changed version is Pending or InProgress in its record until its code lies unpacked and its role's credentials are at hand, so that the
- * first invocation starts at once. Whoever sees such a record (the directory, also at start-up) calls here; each attempt is idempotent. */
+/* A new or changed version is Pending or InProgress in its record until its code lies unpacked and its role's credentials are at
+ * hand, so that the first invocation starts at once. Whoever sees such a record (the directory, also at start-up) calls here; each
+ * attempt is idempotent. */
 #include "aws/lambda/code.h"
 #include "aws/lambda/credentials.h"
 #include "base/id.h"

@@ -34,7 +34,7 @@ static struct str essence(struct call *c, const struct state_lambda_version_reco
 }
 
 int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *function,
-		   const struct state_lambda_version_record *row, struct str description, struct lambda_function_configuration *out)
+                   const struct state_lambda_version_record *row, struct str description, struct lambda_function_configuration *out)
 {
 	struct state_lambda_version_record last = {0};
 	if (function->last_version.v > 0) {
@@ -63,7 +63,8 @@ int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lam
 	return CALL_OK;
 }
 
-int lambda_publish_version(struct call *c, const struct lambda_publish_version_request *in, struct lambda_function_configuration *out)
+int lambda_publish_version(struct call *c, const struct lambda_publish_version_request *in,
+                           struct lambda_function_configuration *out)
 {
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
@@ -75,12 +76,15 @@ int lambda_publish_version(struct call *c, const struct lambda_publish_version_r
 	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK)
 		return CALL_FAIL;
 	if (str_eq(row.config->state, S("Pending"))) {
-		return call_fail(c, "ResourceConflictException", 409,
-				 "The operation cannot be performed at this time. The function is currently in the following state: Pending");
+		return call_fail(
+		        c, "ResourceConflictException", 409,
+		        "The operation cannot be performed at this time. The function is currently in the following state: Pending");
 	}
 	if (str_set(in->code_sha256) && !str_empty(in->code_sha256) && !str_eq(in->code_sha256, row.config->code_sha256)) {
-		return lambda_invalid(c, "CodeSHA256 (%.*s) is different from current CodeSHA256 in $LATEST (%.*s). Please try again with the CodeSHA256 in $LATEST.",
-				      STR_ARG(in->code_sha256), STR_ARG(row.config->code_sha256));
+		return lambda_invalid(
+		        c,
+		        "CodeSHA256 (%.*s) is different from current CodeSHA256 in $LATEST (%.*s). Please try again with the CodeSHA256 in $LATEST.",
+		        STR_ARG(in->code_sha256), STR_ARG(row.config->code_sha256));
 	}
 	if (lambda_publish(c, &n, &function, &row, in->description, out) != CALL_OK)
 		return CALL_FAIL;
@@ -89,7 +93,7 @@ int lambda_publish_version(struct call *c, const struct lambda_publish_version_r
 }
 
 int lambda_list_versions_by_function(struct call *c, const struct lambda_list_versions_by_function_request *in,
-				     struct lambda_list_versions_by_function_response *out)
+                                     struct lambda_list_versions_by_function_response *out)
 {
 	struct lambda_name n;
 	struct lambda_page page;
@@ -99,7 +103,8 @@ int lambda_list_versions_by_function(struct call *c, const struct lambda_list_ve
 		return CALL_FAIL;
 	if (!lambda_get_function_row(c, &n, &function))
 		return lambda_no_function(c, &n);
-	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("version"), n.account, n.region, n.name), page.after);
+	struct store_iter *it =
+	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("version"), n.account, n.region, n.name), page.after);
 	struct str key, last = STR_NONE;
 	struct store_value value;
 	out->versions.set = true;

@@ -1,5 +1,5 @@
-/* The unpacking goes from directory to directory by descriptors and follows no link, so even a link that got past the checks could not lead
- * a later entry outside. */
+/* The unpacking goes from directory to directory by descriptors and follows no link, so even a link that got past the checks could
+ * not lead a later entry outside. */
 #include "aws/lambda/zip.h"
 
 #include "base/map.h"
@@ -120,13 +120,15 @@ static enum zip_result copy_data(struct unpacker *u, struct archive *ar, int fd)
 
 static enum zip_result make_file(struct unpacker *u, struct archive *ar, int parent, const char *leaf, mode_t mode)
 {
-	/* Zips that Python's writestr() or DOS made carry modes that nobody else could read by; the function runs as another user. */
+	/* Zips that Python's writestr() or DOS made carry modes that nobody else could read by; the function runs as another user.
+	 */
 	mode = (mode & 0111) | 0644;
 	if (u->replace)
 		unlinkat(parent, leaf, 0);
 	int fd = openat(parent, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
-		return errno == EEXIST || errno == ENOTDIR || errno == EISDIR ? bad(u, "is there twice", str_from(leaf)) : io_error(u);
+		return errno == EEXIST || errno == ENOTDIR || errno == EISDIR ? bad(u, "is there twice", str_from(leaf))
+		                                                              : io_error(u);
 	fchmod(fd, mode);
 	enum zip_result result = copy_data(u, ar, fd);
 	close(fd);
@@ -138,7 +140,8 @@ static enum zip_result unpack_entry(struct unpacker *u, struct archive *ar, stru
 	const char *raw = archive_entry_pathname(entry);
 	struct str name = str_from(raw);
 	if (!raw || !clean_name(&name))
-		return raw && (str_eq(name, S(".")) || str_empty(name)) && raw[0] != '/' ? ZIP_OK : bad(u, "bad name", str_from(raw));
+		return raw && (str_eq(name, S(".")) || str_empty(name)) && raw[0] != '/' ? ZIP_OK
+		                                                                         : bad(u, "bad name", str_from(raw));
 	if (archive_entry_is_encrypted(entry))
 		return bad(u, "encrypted", name);
 	if (archive_entry_hardlink(entry))

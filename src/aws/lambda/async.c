@@ -1,0 +1,413 @@
+#include "aws/lambda/async.h"
+
+#include "aws/lambda/credentials.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	RUNNING_MAX = 200, /* events in functions at once */
+	RETRIES = 2,
+	AGE_S = 21600,
+};
+
+struct async_queue {
+	struct lambda *lambda;
+	struct map events; /* key -> struct event */
+	struct list ready; /* due, waiting for room */
+	unsigned running;
+	struct store_watch *watch;
+};
+struct event {
+	struct list link; /* on ready */
+	struct async_queue *queue;
+	struct arena arena;
+	struct str key, account, region;
+	struct loop_timer *timer;
+	bool busy, deleted;
+	/* while an attempt or a write is under way */
+	struct arena work;
+	struct state_lambda_event_record row;
+	struct invocation *inv;
+	bool remove; /* the write under way deletes the record */
+	unsigned tries;
+};
+
+int64_t async_retry_delay_ms(int64_t attempts)
+{
+	return attempts <= 1 ? 60000 : 120000;
+}
+
+int64_t async_throttle_delay_ms(int64_t throttles)
+{
+	int64_t delay = 1000;
+	for (int64_t i = 1; i < throttles && delay < 300000; i++)
+		delay *= 2;
+	return delay < 300000 ? delay : 300000;
+}
+
+void async_accept(struct call *c, const struct lambda_name *n, struct str payload, struct str client_context, struct str trace_id)
+{
+	struct state_lambda_event_record row = {
+	        .request_id = c->request_id,
+	        .function_name = n->name,
+	        .qualifier = n->qualifier,
+	        .payload = payload,
+	        .client_context = client_context,
+	        .trace_id = trace_id,
+	        .accepted = OPT_TIME(c->now_ms),
+	        .due = OPT_TIME(c->now_ms),
+	};
+	record_put(call_txn(c), c->arena, lambda_event_key(c->arena, n->account, n->region, c->request_id), ROW("Event"), &row);
+}
+
+/* --- one event */
+
+static void schedule(struct event *v, int64_t due_ms);
+static void try_event(struct event *v);
+
+static void free_event(struct event *v)
+{
+	loop_remove_timer(v->queue->lambda->cloud->loop, v->timer);
+	list_remove(&v->link);
+	map_remove(&v->queue->events, v->key);
+	arena_done(&v->work);
+	arena_done(&v->arena);
+	free(v);
+}
+
+static void run_ready(struct async_queue *q)
+{
+	while (q->running < RUNNING_MAX) {
+		struct event *v = list_first(&q->ready, struct event, link);
+		if (!v)
+			return;
+		list_remove(&v->link);
+		try_event(v);
+	}
+}
+
+static void write_row(void *ctx);
+
+static void written(void *ctx, int result, uint64_t revision)
+{
+	(void)revision;
+	struct event *v = ctx;
+	struct async_queue *q = v->queue;
+	if (result && ++v->tries < 100) {
+		if (result != -EAGAIN)
+			log_error("lambda: writing an event: %s", strerror(-result));
+		v->timer = loop_add_timer(q->lambda->cloud->loop, result == -EAGAIN ? 0 : 1000000, write_row, v);
+		return;
+	}
+	v->busy = false;
+	bool gone = v->deleted || v->remove;
+	int64_t due = v->row.due.ms;
+	if (gone)
+		free_event(v);
+	else
+		schedule(v, due);
+}
+
+/* Writes v->row, or deletes the record. */
+static void write_row(void *ctx)
+{
+	struct event *v = ctx;
+	v->timer = NULL;
+	struct store_txn *t = store_begin(v->queue->lambda->cloud->store, &v->work);
+	if (v->remove)
+		store_delete(t, v->key);
+	else
+		record_put(t, &v->work, v->key, ROW("Event"), &v->row);
+	store_commit(t, written, v);
+}
+
+static void write_later(struct event *v, bool remove)
+{
+	v->remove = remove;
+	v->tries = 0;
+	v->timer = loop_add_timer(v->queue->lambda->cloud->loop, 0, write_row, v);
+}
+
+/* --- destinations */
+
+struct delivery {
+	struct lambda *lambda;
+	struct arena arena;
+	struct str region, target, record;
+};
+
+static void delivered(void *ctx, struct call *sub)
+{
+	struct delivery *d = ctx;
+	if (str_set(sub->error.code))
+		log_warn("lambda: delivering to %.*s: %.*s: %.*s", STR_ARG(d->target), STR_ARG(sub->error.code),
+		         STR_ARG(sub->error.message));
+	arena_done(&d->arena);
+	free(d);
+}
+
+static void deliver_as(void *ctx, const struct credentials *credentials)
+{
+	struct delivery *d = ctx;
+	if (!credentials || !credentials->principal) {
+		arena_done(&d->arena);
+		free(d);
+		return;
+	}
+	struct lambda_invocation_request in = {.function_name = d->target, .invocation_type = S("Event"), .payload = d->record};
+	call_op(d->lambda->cloud, credentials->principal, d->region, &lambda_api, "Invoke", &in, delivered, d);
+}
+
+static struct str delivery_record(struct event *v, const struct fn_version *version, const char *condition, const struct outcome *o)
+{
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 16 << 20);
+	struct json_out j = json_out(&b);
+	char when[40];
+	time_format_to(when, clock_wall_ms(), TIME_ISO8601_MS);
+	struct str qualifier = str_set(v->row.qualifier) ? v->row.qualifier : S(LAMBDA_LATEST);
+	json_open(&j, '{');
+	json_key(&j, S("version"));
+	json_string(&j, S("1.0"));
+	json_key(&j, S("timestamp"));
+	json_string(&j, str_from(when));
+	json_key(&j, S("requestContext"));
+	json_open(&j, '{');
+	json_key(&j, S("requestId"));
+	json_string(&j, v->row.request_id);
+	json_key(&j, S("functionArn"));
+	json_string(&j, lambda_function_arn(&v->work, v->region, v->account, v->row.function_name, qualifier));
+	json_key(&j, S("condition"));
+	json_string(&j, str_from(condition));
+	json_key(&j, S("approximateInvokeCount"));
+	json_int(&j, v->row.attempts.v);
+	json_close(&j, '}');
+	json_key(&j, S("requestPayload"));
+	json_raw(&j, v->row.payload);
+	if (o) {
+		json_key(&j, S("responseContext"));
+		json_open(&j, '{');
+		json_key(&j, S("statusCode"));
+		json_int(&j, 200);
+		json_key(&j, S("executedVersion"));
+		json_string(&j, version->version);
+		if (o->function_error) {
+			json_key(&j, S("functionError"));
+			json_string(&j, S("Unhandled"));
+		}
+		json_close(&j, '}');
+		json_key(&j, S("responsePayload"));
+		if (json_parse(&v->work, o->payload, NULL))
+			json_raw(&j, o->payload);
+		else
+			json_string(&j, o->payload);
+	}
+	json_close(&j, '}');
+	return arena_dup(&v->work, buf_str(&b));
+}
+
+/* The event is over: tells its destination, if there is one, and forgets it. */
+static void conclude(struct event *v, struct fn *fn, const struct fn_version *version, const char *condition,
+                     const struct outcome *o)
+{
+	const struct lambda_function_event_invoke_config *config = fn ? fn_event_config(fn, v->row.qualifier) : NULL;
+	const struct lambda_destination_config *destinations = config ? config->destination_config : NULL;
+	bool success = !strcmp(condition, "Success");
+	struct str target = STR_NONE;
+	if (destinations && success && destinations->on_success)
+		target = destinations->on_success->destination;
+	if (destinations && !success && destinations->on_failure)
+		target = destinations->on_failure->destination;
+	if (version && str_set(target) && !str_empty(target)) {
+		struct delivery *d = calloc(1, sizeof(*d));
+		if (!d)
+			abort();
+		arena_init(&d->arena, 0);
+		d->lambda = v->queue->lambda;
+		d->region = arena_dup(&d->arena, v->region);
+		d->target = arena_dup(&d->arena, target);
+		d->record = arena_dup(&d->arena, delivery_record(v, version, condition, o));
+		credentials_get(d->lambda, v->account, v->region, version->config->role, v->row.function_name, deliver_as, d);
+	}
+	write_later(v, true);
+}
+
+/* --- attempts */
+
+static void attempt_done(void *ctx, struct invocation *inv, const struct outcome *o)
+{
+	struct event *v = ctx;
+	struct async_queue *q = v->queue;
+	v->inv = NULL;
+	q->running--;
+	const struct lambda_function_event_invoke_config *config = fn_event_config(inv->fn, v->row.qualifier);
+	int64_t retries = config && config->maximum_retry_attempts.set ? config->maximum_retry_attempts.v : RETRIES;
+	if (o->code) {
+		v->row.throttles = OPT_INT(v->row.throttles.v + 1);
+		v->row.due = OPT_TIME(clock_wall_ms() + async_throttle_delay_ms(v->row.throttles.v));
+		write_later(v, false);
+	} else if (!o->function_error) {
+		v->row.attempts = OPT_INT(v->row.attempts.v + 1);
+		conclude(v, inv->fn, inv->version, "Success", o);
+	} else {
+		v->row.attempts = OPT_INT(v->row.attempts.v + 1);
+		if (v->row.attempts.v > retries) {
+			conclude(v, inv->fn, inv->version, "RetriesExhausted", o);
+		} else {
+			v->row.due = OPT_TIME(clock_wall_ms() + async_retry_delay_ms(v->row.attempts.v));
+			write_later(v, false);
+		}
+	}
+	run_ready(q);
+}
+
+static void try_event(struct event *v)
+{
+	struct async_queue *q = v->queue;
+	struct lambda *l = q->lambda;
+	arena_reset(&v->work);
+	v->row = (struct state_lambda_event_record){0};
+	v->busy = true;
+	struct store_txn *t = store_begin(l->cloud->store, &v->work);
+	bool there = record_get(t, &v->work, v->key, ROW("Event"), &v->row);
+	store_abort(t);
+	if (!there) {
+		free_event(v);
+		return;
+	}
+	struct fn *fn = directory_find(l->directory, v->account, v->region, v->row.function_name);
+	struct fn_version *version = fn ? fn_choose_version(fn, v->row.qualifier) : NULL;
+	if (!version) {
+		write_later(v, true); /* the function is gone, and its events with it */
+		return;
+	}
+	const struct lambda_function_event_invoke_config *config = fn_event_config(fn, v->row.qualifier);
+	int64_t age_s = config && config->maximum_event_age_in_seconds.set ? config->maximum_event_age_in_seconds.v : AGE_S;
+	int64_t now = clock_wall_ms();
+	if (now - v->row.accepted.ms > age_s * 1000) {
+		conclude(v, fn, version, "EventAgeExceeded", NULL);
+		return;
+	}
+	if (fn->reserved.set && fn->reserved.v == 0) {
+		conclude(v, fn, version, "RetriesExhausted", NULL);
+		return;
+	}
+	bool pending = str_eq(version->shown->state, S("Pending"));
+	if (pending || invocation_throttled(fn)) {
+		v->row.throttles = OPT_INT(v->row.throttles.v + 1);
+		v->row.due = OPT_TIME(now + (pending ? 100 : async_throttle_delay_ms(v->row.throttles.v)));
+		write_later(v, false);
+		return;
+	}
+	struct invocation *inv = invocation_new(l, fn, version);
+	memcpy(inv->request_id, v->row.request_id.p, v->row.request_id.n < 36 ? v->row.request_id.n : 36);
+	inv->arn = lambda_function_arn(&inv->arena, v->region, v->account, v->row.function_name, v->row.qualifier);
+	inv->payload = arena_dup(&inv->arena, v->row.payload);
+	inv->client_context = arena_dup(&inv->arena, v->row.client_context);
+	inv->trace_id = arena_dup(&inv->arena, v->row.trace_id);
+	inv->done = attempt_done;
+	inv->ctx = v;
+	v->inv = inv;
+	q->running++;
+	invocation_start(inv);
+}
+
+static void due(void *ctx)
+{
+	struct event *v = ctx;
+	v->timer = NULL;
+	if (v->queue->running >= RUNNING_MAX)
+		list_push(&v->queue->ready, &v->link);
+	else
+		try_event(v);
+}
+
+static void schedule(struct event *v, int64_t due_ms)
+{
+	struct loop *loop = v->queue->lambda->cloud->loop;
+	int64_t delay_ms = due_ms - clock_wall_ms();
+	loop_remove_timer(loop, v->timer);
+	v->timer = loop_add_timer(loop, delay_ms > 0 ? delay_ms * 1000 : 0, due, v);
+}
+
+/* --- the queue */
+
+static void take_record(struct async_queue *q, struct str key, struct str value)
+{
+	struct event *v = map_get(&q->events, key);
+	if (!str_set(value)) {
+		if (v && v->busy)
+			v->deleted = true;
+		else if (v)
+			free_event(v);
+		return;
+	}
+	if (v)
+		return; /* our own writing: written() goes on */
+	v = calloc(1, sizeof(*v));
+	if (!v)
+		abort();
+	v->queue = q;
+	list_init(&v->link);
+	arena_init(&v->arena, 0);
+	arena_init(&v->work, 0);
+	v->key = arena_dup(&v->arena, key);
+	struct str_list parts = record_key_parts(&v->arena, v->key);
+	v->account = parts.v[2];
+	v->region = parts.v[3];
+	map_put(&q->events, v->key, v);
+	struct state_lambda_event_record row = {0};
+	if (record_read(&v->work, value, ROW("Event"), &row))
+		schedule(v, row.due.ms);
+}
+
+static void on_change(void *ctx, const struct store_event *e)
+{
+	take_record(ctx, e->key, e->value);
+}
+
+struct async_queue *async_open(struct lambda *l)
+{
+	struct async_queue *q = calloc(1, sizeof(*q));
+	if (!q)
+		abort();
+	q->lambda = l;
+	list_init(&q->ready);
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	struct str prefix = KEY_UNDER(&a, S("lambda"), S("event"));
+	struct store_txn *t = store_begin(l->cloud->store, &a);
+	struct store_iter *it = store_scan(t, prefix, store_prefix_end(&a, prefix), false);
+	struct str key;
+	struct store_value value;
+	while (store_next(it, &key, &value))
+		take_record(q, key, value.value);
+	store_abort(t);
+	q->watch =
+	        store_watch(l->cloud->store, prefix, store_prefix_end(&a, prefix), store_revision(l->cloud->store), on_change, q);
+	return q;
+}
+
+void async_close(struct async_queue *q)
+{
+	if (!q)
+		return;
+	store_unwatch(q->watch);
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&q->events, &at, &key, &value)) {
+		struct event *v = value;
+		loop_remove_timer(q->lambda->cloud->loop, v->timer);
+		arena_done(&v->work);
+		arena_done(&v->arena);
+		free(v);
+	}
+	map_done(&q->events);
+	free(q);
+}

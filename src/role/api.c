@@ -7,6 +7,7 @@
 #include "role/config.h"
 #include "role/role.h"
 
+#include "aws/lambda/runtime.h"
 #include "base/log.h"
 #include "core/gate.h"
 #include "core/listen.h"
@@ -24,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS = 4, BLANKS = 2, DRAIN_US = 10 * 1000000 };
+enum { WORKERS = 4, BLANKS = 2, STEMS = 3, DRAIN_US = 10 * 1000000 };
 
 struct api_role {
 	const struct role_config *config;
@@ -186,8 +187,11 @@ int role_api(const struct role_config *config)
 	c->identity = (struct identity_source){.find_key = find_key, .policies = no_policies};
 	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = local});
 	c->http = http_server_new(c->loop, NULL, on_request, r);
-	if (fcntl(ROLE_FD_PRIV, F_GETFD) >= 0)
-		c->cells = cells_new(c->loop, ROLE_FD_PRIV, &(struct cells_config){.keep_blank = BLANKS});
+	if (fcntl(ROLE_FD_PRIV, F_GETFD) >= 0) {
+		struct cells_config cells = {.keep_blank = BLANKS};
+		cells.stem_count = runtime_stems(STEMS, &cells.stems);
+		c->cells = cells_new(c->loop, ROLE_FD_PRIV, &cells);
+	}
 	r->admin = admin_new(c, config);
 	start_services(r);
 	serve(r);

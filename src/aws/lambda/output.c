@@ -1,5 +1,6 @@
 #include "aws/lambda/output.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/logs.h"

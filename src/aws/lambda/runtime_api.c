@@ -10,6 +10,7 @@
 #include "core/listen.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static const struct listen_header json_type = {S_INIT("Content-Type"), S_INIT("application/json")};
 

@@ -170,9 +170,7 @@ static enum zip_result unpack_entry(struct unpacker *u, struct archive *ar, stru
 		return errno == ENOTDIR || errno == ELOOP ? bad(u, "below a file or link", name) : io_error(u);
 	enum zip_result result = ZIP_OK;
 	if (directory) {
-		if (mkdirat(parent, leaf, 0755) == 0)
-			fchmodat(parent, leaf, 0755, 0);
-		else if (errno != EEXIST)
+		if (mkdirat(parent, leaf, 0755) < 0 ? errno != EEXIST : fchmodat(parent, leaf, 0755, 0) < 0)
 			result = io_error(u);
 	} else if (type == AE_IFLNK) {
 		char to[1032];

@@ -1,5 +1,6 @@
 #include "typed.h"
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/rand.h"
 
@@ -233,6 +234,87 @@ struct str typed_text(struct arena *a, const struct api *api, const struct shape
 	if (s)
 		typed_dump(&b, api, s, p);
 	return arena_dup(a, buf_str(&b));
+}
+
+static void wrapped(struct json_out *o, struct str name, struct str text)
+{
+	json_open(o, '{');
+	json_key(o, name);
+	json_string(o, text);
+	json_close(o, '}');
+}
+
+static void structure_json(struct arena *a, struct json_out *o, const struct api *api, const struct shape *s, const void *p)
+{
+	json_open(o, '{');
+	for (uint32_t i = 0; i < s->members; i++) {
+		const struct member *m = member_at(api, s, i);
+		const struct shape *inner = api_shape(api, m->shape);
+		const void *slot = (const char *)p + m->offset;
+		if (streams(api, m))
+			continue;
+		if (inner->kind == SHAPE_STRUCTURE)
+			slot = *(const void *const *)slot;
+		if (!slot || !present(inner, slot))
+			continue;
+		json_key(o, api_text(api, m->name));
+		if ((m->flags & MEMBER_JSON_VALUE) || (inner->flags & SHAPE_JSON_VALUE))
+			wrapped(o, S("json"), *(const struct str *)slot);
+		else
+			typed_json(a, o, api, inner, slot);
+	}
+	json_close(o, '}');
+}
+
+void typed_json(struct arena *a, struct json_out *o, const struct api *api, const struct shape *s, const void *p)
+{
+	const struct any_list *list = p;
+	switch (s->kind) {
+	case SHAPE_STRUCTURE:
+		structure_json(a, o, api, s, p);
+		return;
+	case SHAPE_LIST:
+		json_open(o, '[');
+		for (uint32_t i = 0; i < list->n; i++)
+			typed_json(a, o, api, api_shape(api, member_at(api, s, 0)->shape),
+			           (const char *)list->v + (size_t)i * s->size);
+		json_close(o, ']');
+		return;
+	case SHAPE_MAP:
+		json_open(o, '{');
+		for (uint32_t i = 0; i < list->n; i++) {
+			const char *entry = (const char *)list->v + (size_t)i * s->size;
+			json_key(o, *(const struct str *)(const void *)entry);
+			typed_json(a, o, api, api_shape(api, member_at(api, s, 1)->shape), entry + member_at(api, s, 1)->offset);
+		}
+		json_close(o, '}');
+		return;
+	case SHAPE_BOOLEAN:
+		json_bool(o, ((const struct opt_bool *)p)->v);
+		return;
+	case SHAPE_INTEGER:
+	case SHAPE_LONG:
+		json_int(o, ((const struct opt_int *)p)->v);
+		return;
+	case SHAPE_FLOAT:
+	case SHAPE_DOUBLE:
+		json_double(o, ((const struct opt_double *)p)->v);
+		return;
+	case SHAPE_TIMESTAMP:
+		json_open(o, '{');
+		json_key(o, S("time"));
+		json_int(o, ((const struct opt_time *)p)->ms);
+		json_close(o, '}');
+		return;
+	case SHAPE_BLOB:
+		wrapped(o, S("blob"), base64_encode(a, *(const struct str *)p));
+		return;
+	case SHAPE_DOCUMENT:
+		json_raw(o, *(const struct str *)p);
+		return;
+	default:
+		json_string(o, *(const struct str *)p);
+	}
 }
 
 static bool drop_from_list(const struct api *api, const struct shape *s, struct any_list *list)

@@ -104,6 +104,34 @@ static void open_state(struct api_role *r)
 		die("%s: %s", below(r, "blobs"), strerror(-e));
 }
 
+struct sweep {
+	struct store_txn *txn;
+	struct arena arena;
+};
+
+static bool some_service_wants(void *ctx, struct str id)
+{
+	struct sweep *w = ctx;
+	for (unsigned i = 0; cloud_services[i]; i++)
+		if (cloud_services[i]->wants_blob && cloud_services[i]->wants_blob(w->txn, &w->arena, id))
+			return true;
+	return false;
+}
+
+/* Content files that a crash left between being written and being recorded. */
+static void sweep_blobs(struct api_role *r)
+{
+	struct sweep w = {0};
+	w.txn = store_begin(r->cloud.store, &w.arena);
+	int64_t n = blobs_sweep(r->cloud.blobs, some_service_wants, &w);
+	store_abort(w.txn);
+	arena_done(&w.arena);
+	if (n < 0)
+		log_warn("content files that nothing refers to could not be removed: %s", strerror((int)-n));
+	else if (n > 0)
+		log_info("%lld content files that nothing refers to removed", (long long)n);
+}
+
 static void start_services(struct api_role *r)
 {
 	unsigned n = 0;
@@ -183,6 +211,7 @@ int role_api(const struct role_config *config)
 	c->runtime_dir = config->runtime_dir;
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	open_state(r);
+	sweep_blobs(r);
 	bool local = loopback(config->listen_addr);
 	c->identity = (struct identity_source){.find_key = find_key, .policies = no_policies};
 	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = local});

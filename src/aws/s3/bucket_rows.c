@@ -26,8 +26,8 @@ static void cached_free(struct bucket_cached *b)
 	free(b);
 }
 
-/* Every request reads its bucket twice or more (permission, then the operation), and a record holds whole policies and rule sets: decoding
- * it once a revision is what keeps small requests small. */
+/* Every request reads its bucket twice or more (permission, then the operation), and a record holds whole policies and rule sets:
+ * decoding it once a revision is what keeps small requests small. */
 const struct state_s3_bucket *bucket_get(struct call *c, struct str name)
 {
 	struct s3_state *s = s3_state(c);
@@ -90,5 +90,7 @@ void bucket_cache_done(struct s3_state *s)
 
 enum versioning bucket_versioning(const struct state_s3_bucket *b)
 {
-	return str_is(b->versioning, "Enabled") ? VERSIONING_ENABLED : str_is(b->versioning, "Suspended") ? VERSIONING_SUSPENDED : VERSIONING_OFF;
+	return str_is(b->versioning, "Enabled")     ? VERSIONING_ENABLED
+	       : str_is(b->versioning, "Suspended") ? VERSIONING_SUSPENDED
+	                                            : VERSIONING_OFF;
 }

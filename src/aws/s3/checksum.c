@@ -7,11 +7,16 @@ static const struct {
 	enum hash_kind kind;
 	bool real;
 } algorithms[CHECKSUM_MEMBERS] = {
-	{"CRC32", "x-amz-checksum-crc32", HASH_CRC32, true},       {"CRC32C", "x-amz-checksum-crc32c", HASH_CRC32C, true},
-	{"CRC64NVME", "x-amz-checksum-crc64nvme", HASH_CRC64NVME, true}, {"SHA1", "x-amz-checksum-sha1", HASH_SHA1, true},
-	{"SHA256", "x-amz-checksum-sha256", HASH_SHA256, true},    {"SHA512", "x-amz-checksum-sha512", HASH_SHA512, true},
-	{"MD5", "x-amz-checksum-md5", HASH_MD5, true},             {"XXHASH64", "x-amz-checksum-xxhash64", 0, false},
-	{"XXHASH3", "x-amz-checksum-xxhash3", 0, false},           {"XXHASH128", "x-amz-checksum-xxhash128", 0, false},
+        {"CRC32", "x-amz-checksum-crc32", HASH_CRC32, true},
+        {"CRC32C", "x-amz-checksum-crc32c", HASH_CRC32C, true},
+        {"CRC64NVME", "x-amz-checksum-crc64nvme", HASH_CRC64NVME, true},
+        {"SHA1", "x-amz-checksum-sha1", HASH_SHA1, true},
+        {"SHA256", "x-amz-checksum-sha256", HASH_SHA256, true},
+        {"SHA512", "x-amz-checksum-sha512", HASH_SHA512, true},
+        {"MD5", "x-amz-checksum-md5", HASH_MD5, true},
+        {"XXHASH64", "x-amz-checksum-xxhash64", 0, false},
+        {"XXHASH3", "x-amz-checksum-xxhash3", 0, false},
+        {"XXHASH128", "x-amz-checksum-xxhash128", 0, false},
 };
 
 static int find_name(struct str name)
@@ -81,7 +86,8 @@ struct str checksum_member(const struct str members[static CHECKSUM_MEMBERS], st
 	return i < 0 ? STR_NONE : members[i];
 }
 
-int checksum_requested(struct call *c, const struct str members[static CHECKSUM_MEMBERS], struct str algorithm, struct checksum *ret)
+int checksum_requested(struct call *c, const struct str members[static CHECKSUM_MEMBERS], struct str algorithm,
+                       struct checksum *ret)
 {
 	*ret = (struct checksum){0};
 	int found = -1;
@@ -89,7 +95,8 @@ int checksum_requested(struct call *c, const struct str members[static CHECKSUM_
 		if (!str_set(members[i]))
 			continue;
 		if (found >= 0)
-			return call_fail(c, "InvalidRequest", 400, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
+			return call_fail(c, "InvalidRequest", 400,
+			                 "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
 		found = i;
 	}
 	struct str trailer = call_header(c, S("x-amz-trailer"));
@@ -100,12 +107,15 @@ int checksum_requested(struct call *c, const struct str members[static CHECKSUM_
 			if (str_ieq(str_trim(trailer), str_from(algorithms[i].header)))
 				found = i;
 		if (found < 0)
-			return call_fail(c, "InvalidRequest", 400, "The value specified in the x-amz-trailer header is not supported");
+			return call_fail(c, "InvalidRequest", 400,
+			                 "The value specified in the x-amz-trailer header is not supported");
 		ret->in_trailer = true;
 	} else if (str_set(algorithm)) {
 		found = find_name(algorithm);
 		if (found < 0)
-			return call_fail(c, "InvalidRequest", 400, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+			return call_fail(
+			        c, "InvalidRequest", 400,
+			        "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
 	}
 	if (found < 0)
 		return CALL_OK;
@@ -135,10 +145,14 @@ struct str checksum_composite(struct arena *a, enum hash_kind kind, const struct
 	return arena_printf(a, "%.*s-%u", STR_ARG(checksum_text(a, kind, digest)), n);
 }
 
-/* --- Combining CRCs. A CRC is a polynomial over two elements, reduced by the CRC's own; appending a bit multiplies by x. So the first CRC is
- * multiplied by x^(8 * length) and added to the second. Bits are kept in reflected order: the highest is the coefficient of x^0. */
+/* --- Combining CRCs. A CRC is a polynomial over two elements, reduced by the CRC's own; appending a bit multiplies by x. So the
+ * first CRC is multiplied by x^(8 * length) and added to the second. Bits are kept in reflected order: the highest is the
+ * coefficient of x^0. */
 
-struct crc_field { uint64_t polynomial; unsigned bits; };
+struct crc_field {
+	uint64_t polynomial;
+	unsigned bits;
+};
 
 static struct crc_field crc_field(enum hash_kind kind)
 {

@@ -9,8 +9,8 @@
 struct checksum {
 	bool set;
 	enum hash_kind kind;
-	struct str expected;    /* base64; absent: compute only */
-	bool in_trailer;        /* the expected value comes behind the body */
+	struct str expected; /* base64; absent: compute only */
+	bool in_trailer;     /* the expected value comes behind the body */
 };
 
 /* "CRC32" etc. absent or unknown: NULL resp. false. */
@@ -27,18 +27,19 @@ bool checksum_bytes(struct arena *a, enum hash_kind kind, struct str text, unsig
 /* The members of one request or reply in one order, so that one table serves the many structs that have them. */
 enum { CHECKSUM_MEMBERS = 10 };
 #define CHECKSUM_OF(p) \
-	((const struct str[CHECKSUM_MEMBERS]){(p)->checksum_crc32, (p)->checksum_crc32_c, (p)->checksum_crc64_nvme, (p)->checksum_sha1, \
-					      (p)->checksum_sha256, (p)->checksum_sha512, (p)->checksum_md5, (p)->checksum_xxhash64, \
-					      (p)->checksum_xxhash3, (p)->checksum_xxhash128})
+	((const struct str[CHECKSUM_MEMBERS]){(p)->checksum_crc32, (p)->checksum_crc32_c, (p)->checksum_crc64_nvme, \
+	                                      (p)->checksum_sha1, (p)->checksum_sha256, (p)->checksum_sha512, (p)->checksum_md5, \
+	                                      (p)->checksum_xxhash64, (p)->checksum_xxhash3, (p)->checksum_xxhash128})
 /* Sets the member for the algorithm of this name. */
 #define CHECKSUM_SET(p, algorithm, value) \
 	checksum_set((algorithm), (value), \
-		     (struct str *const[]){&(p)->checksum_crc32, &(p)->checksum_crc32_c, &(p)->checksum_crc64_nvme, &(p)->checksum_sha1, \
-					   &(p)->checksum_sha256, &(p)->checksum_sha512, &(p)->checksum_md5})
+	             (struct str *const[]){&(p)->checksum_crc32, &(p)->checksum_crc32_c, &(p)->checksum_crc64_nvme, \
+	                                   &(p)->checksum_sha1, &(p)->checksum_sha256, &(p)->checksum_sha512, &(p)->checksum_md5})
 void checksum_set(struct str algorithm, struct str value, struct str *const members[static 7]);
 
 /* What the members and the algorithm member (or the trailer announced) of an upload ask for. CALL_OK or CALL_FAIL. */
-int checksum_requested(struct call *c, const struct str members[static CHECKSUM_MEMBERS], struct str algorithm, struct checksum *ret);
+int checksum_requested(struct call *c, const struct str members[static CHECKSUM_MEMBERS], struct str algorithm,
+                       struct checksum *ret);
 /* A value given in a list of parts: the one for this algorithm; absent: none. */
 struct str checksum_member(const struct str members[static CHECKSUM_MEMBERS], struct str algorithm);
 

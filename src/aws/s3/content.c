@@ -116,7 +116,7 @@ void content_segments(struct store_txn *t, struct arena *a, struct str id, struc
 }
 
 static void add_piece(struct store_txn *t, struct arena *a, enum content_kind kind, struct str id, uint64_t offset, uint64_t length,
-		      struct content_piece *ret)
+                      struct content_piece *ret)
 {
 	struct store_value value;
 	*ret = (struct content_piece){.offset = offset, .length = length};
@@ -127,7 +127,7 @@ static void add_piece(struct store_txn *t, struct arena *a, enum content_kind ki
 }
 
 void content_pieces(struct store_txn *t, struct arena *a, enum content_kind kind, struct str id, uint64_t offset, uint64_t length,
-		    struct content_pieces *ret)
+                    struct content_pieces *ret)
 {
 	struct state_s3_segments segments;
 	*ret = (struct content_pieces){0};
@@ -158,7 +158,7 @@ void content_pieces(struct store_txn *t, struct arena *a, enum content_kind kind
 
 struct content_pin {
 	unsigned count;
-	bool doomed;    /* its record is gone: delete with the last pin */
+	bool doomed; /* its record is gone: delete with the last pin */
 };
 
 struct deletion {
@@ -237,7 +237,8 @@ void content_start(struct s3_state *s)
 {
 	struct arena CLEAN_ARENA a = {0};
 	struct str under = KEY_UNDER(&a, S("s3"), S("file"));
-	s->file_watch = store_watch(s->cloud->store, under, store_prefix_end(&a, under), store_revision(s->cloud->store), file_changed, s);
+	s->file_watch =
+	        store_watch(s->cloud->store, under, store_prefix_end(&a, under), store_revision(s->cloud->store), file_changed, s);
 }
 
 void content_stop(struct s3_state *s)
@@ -262,7 +263,7 @@ int content_reply(struct call *c, enum content_kind kind, struct str id, uint64_
 	struct content_pieces pieces;
 	content_pieces(call_txn(c), c->arena, kind, id, offset, length, &pieces);
 	if (pieces.n == 0) {
-		c->reply = (struct reply_body){.kind = REPLY_MEMORY, .memory = S("")};
+		c->reply = (struct reply_body){.kind = REPLY_MEMORY, .fd = -1, .memory = S("")};
 		return CALL_OK;
 	}
 	if (pieces.n > 1)
@@ -271,7 +272,7 @@ int content_reply(struct call *c, enum content_kind kind, struct str id, uint64_
 	if (!str_set(p->file)) {
 		if (p->offset + p->length > p->bytes.n)
 			return call_broken(c, "content %.*s lacks bytes", STR_ARG(id));
-		c->reply = (struct reply_body){.kind = REPLY_MEMORY, .memory = str_sub(p->bytes, p->offset, p->length)};
+		c->reply = (struct reply_body){.kind = REPLY_MEMORY, .fd = -1, .memory = str_sub(p->bytes, p->offset, p->length)};
 		return CALL_OK;
 	}
 	int fd = blob_open(c->cloud->blobs, p->file);

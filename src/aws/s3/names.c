@@ -30,7 +30,8 @@ bool s3_bucket_name_valid(struct str name)
 			return false;
 	}
 	static const struct str prefixes[] = {S_INIT("xn--"), S_INIT("sthree-"), S_INIT("amzn-s3-demo-")};
-	static const struct str suffixes[] = {S_INIT("-s3alias"), S_INIT("--ol-s3"), S_INIT(".mrap"), S_INIT("--x-s3"), S_INIT("--table-s3")};
+	static const struct str suffixes[] = {S_INIT("-s3alias"), S_INIT("--ol-s3"), S_INIT(".mrap"), S_INIT("--x-s3"),
+	                                      S_INIT("--table-s3")};
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
 		if (str_starts(name, prefixes[i]))
 			return false;

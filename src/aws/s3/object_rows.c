@@ -1,9 +1,10 @@
 /* Versions of a key.
  *
- * The current version is the node's own value, so that the usual read is one lookup and listings of current objects are one walk. When it is
- * replaced in a bucket with versions, it moves under the tail v<16 hex digits>: its sequence number counted down from the top, so that a walk
- * meets newer ones first. A version's id begins with the same digits, so it is found without an index; only "null", of which a key has
- * at most one, is looked for by walking. Removing the current version makes the newest of the others current. */
+ * The current version is the node's own value, so that the usual read is one lookup and listings of current objects are one walk.
+ * When it is replaced in a bucket with versions, it moves under the tail v<16 hex digits>: its sequence number counted down from
+ * the top, so that a walk meets newer ones first. A version's id begins with the same digits, so it is found without an index; only
+ * "null", of which a key has at most one, is looked for by walking. Removing the current version makes the newest of the others
+ * current. */
 #include "aws/s3/content.h"
 #include "aws/s3/rows.h"
 #include "base/clock.h"
@@ -42,7 +43,8 @@ bool object_get(struct store_txn *t, struct arena *a, struct str bucket, struct 
 }
 
 /* The version "null" among the older ones. */
-static bool find_null(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct state_s3_object *ret, struct str *ret_tail)
+static bool find_null(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct state_s3_object *ret,
+                      struct str *ret_tail)
 {
 	struct str tail = STR_NONE, root = objects(a, bucket);
 	struct store_value value;
@@ -59,7 +61,7 @@ static bool find_null(struct store_txn *t, struct arena *a, struct str bucket, s
 }
 
 bool object_get_version(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str version_id,
-			struct state_s3_object *ret, struct str *ret_tail)
+                        struct state_s3_object *ret, struct str *ret_tail)
 {
 	struct state_s3_object o;
 	if (object_get(t, a, bucket, key, &o) && str_eq(o.version_id, version_id)) {
@@ -81,13 +83,15 @@ bool object_get_version(struct store_txn *t, struct arena *a, struct str bucket,
 	return true;
 }
 
-void object_put(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str tail, const struct state_s3_object *o)
+void object_put(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str tail,
+                const struct state_s3_object *o)
 {
 	tree_put(t, a, objects(a, bucket), key, tail, record_write(a, &object_type, o));
 }
 
 /* Moves the current version behind the scenes. */
-static void demote(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct state_s3_object *o, int64_t now_ms)
+static void demote(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct state_s3_object *o,
+                   int64_t now_ms)
 {
 	o->noncurrent_since = OPT_TIME(now_ms);
 	object_put(t, a, bucket, key, version_tail(a, o->seq.v), o);
@@ -103,11 +107,13 @@ static void drop_null(struct store_txn *t, struct arena *a, struct str bucket, s
 	tree_delete(t, a, objects(a, bucket), key, tail);
 }
 
-void object_install(struct store_txn *t, struct arena *a, enum versioning v, struct str bucket, struct str key, struct state_s3_object *o, int64_t now_ms)
+void object_install(struct store_txn *t, struct arena *a, enum versioning v, struct str bucket, struct str key,
+                    struct state_s3_object *o, int64_t now_ms)
 {
 	struct state_s3_object old;
 	bool there = object_get(t, a, bucket, key, &old);
-	/* Microseconds keep versions made elsewhere apart in order; never less than what is there, even when the clock was set back. */
+	/* Microseconds keep versions made elsewhere apart in order; never less than what is there, even when the clock was set
+	 * back. */
 	int64_t seq = now_ms * 1000;
 	if (there && old.seq.v >= seq)
 		seq = old.seq.v + 1;
@@ -126,12 +132,13 @@ void object_install(struct store_txn *t, struct arena *a, enum versioning v, str
 	object_put(t, a, bucket, key, STR_NONE, o);
 }
 
-void object_remove(struct store_txn *t, struct arena *a, enum versioning v, struct str bucket, struct str key, struct str owner, int64_t now_ms,
-		   struct object_removal *ret)
+void object_remove(struct store_txn *t, struct arena *a, enum versioning v, struct str bucket, struct str key, struct str owner,
+                   int64_t now_ms, struct object_removal *ret)
 {
 	*ret = (struct object_removal){0};
 	if (v != VERSIONING_OFF) {
-		struct state_s3_object marker = {.delete_marker = OPT_BOOL(true), .last_modified = OPT_TIME(now_ms), .owner = owner};
+		struct state_s3_object marker = {
+		        .delete_marker = OPT_BOOL(true), .last_modified = OPT_TIME(now_ms), .owner = owner};
 		object_install(t, a, v, bucket, key, &marker, now_ms);
 		*ret = (struct object_removal){.found = true, .marker = true, .version_id = marker.version_id};
 		return;
@@ -144,7 +151,8 @@ void object_remove(struct store_txn *t, struct arena *a, enum versioning v, stru
 	tree_delete(t, a, objects(a, bucket), key, STR_NONE);
 }
 
-void object_remove_version(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str version_id, struct object_removal *ret)
+void object_remove_version(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str version_id,
+                           struct object_removal *ret)
 {
 	struct state_s3_object o;
 	struct str tail, root = objects(a, bucket);

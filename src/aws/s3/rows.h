@@ -2,12 +2,11 @@
  *
  *	s3 bucket <name>                Bucket: settings; names are shared by all accounts
  *	s3 owned <account> <name>       Owned: what ListBuckets walks
- *	s3 object <bucket> | key        tree (tree.h): the current version of every key, older ones under the tail v<sequence, newest first>
- *	s3 upload <bucket> | key        tree: multipart uploads under the tail <upload id>
- *	s3 part <upload id> <number>    Segment: the parts that have arrived
- *	s3 bytes <content id>           contents of at most 8 KiB, raw
- *	s3 file <content id>            File: how many records refer to a content file; gone with the last
- *	s3 chain <content id>           Chain: the segments of what was uploaded in parts
+ *	s3 object <bucket> | key        tree (tree.h): the current version of every key, older ones under the tail v<sequence,
+ *newest first> s3 upload <bucket> | key        tree: multipart uploads under the tail <upload id> s3 part <upload id> <number>
+ *Segment: the parts that have arrived s3 bytes <content id>           contents of at most 8 KiB, raw s3 file <content id> File: how
+ *many records refer to a content file; gone with the last s3 chain <content id>           Chain: the segments of what was uploaded
+ *in parts
  *
  * All functions work in the transaction given and return what lives in the arena given, unless they say otherwise. */
 #pragma once
@@ -32,32 +31,40 @@ enum versioning bucket_versioning(const struct state_s3_bucket *b);
 bool object_get(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct state_s3_object *ret);
 /* One version by its id ("null" included); *ret_tail is absent for the current one. */
 bool object_get_version(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str version_id,
-			struct state_s3_object *ret, struct str *ret_tail);
+                        struct state_s3_object *ret, struct str *ret_tail);
 /* Overwrites a version's record in place. */
-void object_put(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str tail, const struct state_s3_object *o);
+void object_put(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str tail,
+                const struct state_s3_object *o);
 void object_read(struct arena *a, struct str bytes, struct state_s3_object *ret);
 
-/* Makes o the key's current version as the bucket's versioning has it: sets its version id and sequence, keeps or drops what it replaces. */
-void object_install(struct store_txn *t, struct arena *a, enum versioning v, struct str bucket, struct str key, struct state_s3_object *o, int64_t now_ms);
+/* Makes o the key's current version as the bucket's versioning has it: sets its version id and sequence, keeps or drops what it
+ * replaces. */
+void object_install(struct store_txn *t, struct arena *a, enum versioning v, struct str bucket, struct str key,
+                    struct state_s3_object *o, int64_t now_ms);
 /* A delete without a version id: removes the object or puts a delete marker. */
 struct object_removal {
-	bool found;             /* something was there */
-	bool marker;            /* a delete marker was made, or the version removed was one */
-	struct str version_id;  /* of the marker or of the version removed; absent in a bucket that never had versions */
+	bool found;            /* something was there */
+	bool marker;           /* a delete marker was made, or the version removed was one */
+	struct str version_id; /* of the marker or of the version removed; absent in a bucket that never had versions */
 };
-void object_remove(struct store_txn *t, struct arena *a, enum versioning v, struct str bucket, struct str key, struct str owner, int64_t now_ms,
-		   struct object_removal *ret);
+void object_remove(struct store_txn *t, struct arena *a, enum versioning v, struct str bucket, struct str key, struct str owner,
+                   int64_t now_ms, struct object_removal *ret);
 /* Removes one version for good. */
-void object_remove_version(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str version_id, struct object_removal *ret);
+void object_remove_version(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str version_id,
+                           struct object_removal *ret);
 
-bool upload_get(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str upload_id, struct state_s3_upload *ret);
+bool upload_get(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str upload_id,
+                struct state_s3_upload *ret);
 void upload_put(struct store_txn *t, struct arena *a, struct str bucket, struct str key, const struct state_s3_upload *u);
 void upload_delete(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str upload_id);
 bool part_get(struct store_txn *t, struct arena *a, struct str upload_id, int64_t number, struct state_s3_segment *ret);
 void part_put(struct store_txn *t, struct arena *a, struct str upload_id, const struct state_s3_segment *p);
 void part_delete(struct store_txn *t, struct arena *a, struct str upload_id, int64_t number);
 /* The parts with numbers > after, in order. */
-struct part_walk { struct store_iter *iter; struct arena *arena; };
+struct part_walk {
+	struct store_iter *iter;
+	struct arena *arena;
+};
 void part_walk(struct part_walk *w, struct store_txn *t, struct arena *a, struct str upload_id, int64_t after);
 bool part_next(struct part_walk *w, struct state_s3_segment *ret);
 /* Removes an upload with all its parts and their content. */

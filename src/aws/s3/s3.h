@@ -13,24 +13,23 @@ enum content_kind { CONTENT_NONE = 0, CONTENT_INLINE = 1, CONTENT_FILE = 2, CONT
 
 struct s3_state {
 	struct cloud *cloud;
-	struct map buckets;             /* name -> struct bucket_cached: decoded records, checked against the store's revision at every use */
-	struct map pins;                /* content id -> struct content_pin: files that a reader still needs */
+	struct map buckets; /* name -> struct bucket_cached: decoded records, checked against the store's revision at every use */
+	struct map pins;    /* content id -> struct content_pin: files that a reader still needs */
 	struct store_watch *file_watch; /* says which content files have lost their last reference */
 	struct lifecycle *lifecycle;
-	uint64_t host_serial;           /* makes x-amz-id-2 */
 };
 struct s3_state *s3_state(const struct call *c);
 extern const struct service s3_service;
 
 /* Errors that the model lacks or gives no text for: errors.def has code, status and message. */
-enum s3_error {
+enum s3_fault {
 #define S3_ERROR(name, code, status, message) S3_##name,
 #include "aws/s3/errors.def"
 #undef S3_ERROR
 	S3_ERRORS,
 };
 /* Sets the error and returns CALL_FAIL. */
-int s3_fail(struct call *c, enum s3_error error);
+int s3_fail(struct call *c, enum s3_fault error);
 /* InvalidArgument about one argument: <ArgumentName>, <ArgumentValue>. */
 int s3_bad_argument(struct call *c, const char *message, const char *name, struct str value);
 /* An operation's feature that is not real here: NotImplemented, naming it. */

@@ -11,16 +11,16 @@
 enum { STREAM_BUFFER_BYTES = 256 * 1024 };
 
 struct stream {
-	struct call *call;              /* NULL: nobody listens any more */
+	struct call *call; /* NULL: nobody listens any more */
 	struct s3_state *s3;
-	struct arena arena;             /* of the pieces */
+	struct arena arena; /* of the pieces */
 	struct content_pieces pieces;
-	unsigned at;                    /* piece being read; the reading thread's while `reading` */
-	uint64_t done;                  /* of that piece */
-	int fd;                         /* of that piece, -1: none */
+	unsigned at;   /* piece being read; the reading thread's while `reading` */
+	uint64_t done; /* of that piece */
+	int fd;        /* of that piece, -1: none */
 	char *buffers[2];
-	size_t filled;                  /* bytes in buffers[reader] that wait to be sent */
-	unsigned reader;                /* the buffer that is read into next */
+	size_t filled;   /* bytes in buffers[reader] that wait to be sent */
+	unsigned reader; /* the buffer that is read into next */
 	int error;
 	bool reading, ready, blocked, started, last;
 };
@@ -169,8 +169,11 @@ int stream_reply(struct call *c, const struct content_pieces *pieces, uint64_t l
 	}
 	content_pin(s->s3, &s->pieces);
 	c->state = s;
-	c->reply = (struct reply_body){
-		.kind = REPLY_STREAM, .stream_length = (int64_t)length, .stream_start = on_start, .stream_drained = on_drained};
+	c->reply = (struct reply_body){.kind = REPLY_STREAM,
+	                               .fd = -1,
+	                               .stream_length = (int64_t)length,
+	                               .stream_start = on_start,
+	                               .stream_drained = on_drained};
 	call_on_free(c, on_free);
 	stream_start_read(s);
 	return CALL_OK;

@@ -1,6 +1,6 @@
-/* A key is root, the name escaped, and for a tail 0x00 and the tail. Escaping makes 0x00 of 0x01 0x01 and 0x01 of 0x01 0x02, so 0x00 only ever
- * separates, and sorts before everything that could continue the name. The marker of a node whose longer names live elsewhere is a tail that sorts
- * behind all others (they begin with letters). */
+/* A key is root, the name escaped, and for a tail 0x00 and the tail. Escaping makes 0x00 of 0x01 0x01 and 0x01 of 0x01 0x02, so
+ * 0x00 only ever separates, and sorts before everything that could continue the name. The marker of a node whose longer names live
+ * elsewhere is a tail that sorts behind all others (they begin with letters). */
 #include "aws/s3/tree.h"
 
 #include "base/hash.h"
@@ -104,7 +104,7 @@ void tree_delete(struct store_txn *t, struct arena *a, struct str root, struct s
 }
 
 bool tree_next_tail(struct store_txn *t, struct arena *a, struct str root, struct str name, struct str after, struct str *ret_tail,
-		    struct store_value *ret)
+                    struct store_value *ret)
 {
 	struct str chunk, key;
 	descend(a, &root, name, &chunk);
@@ -128,8 +128,8 @@ void tree_seek(struct tree_walk *w, struct str from)
 		more = cut_chunk(a, &rest, &chunk);
 		/* Levels above begin behind the marker of the chunk that the deeper ones go through. */
 		struct str at = more ? ARENA_CAT(a, node_key(a, root, chunk, MARKER), str_of("\0", 1)) : ARENA_CAT(a, root, chunk);
-		w->levels[w->depth++] =
-			(struct tree_level){.root = root, .before = before, .iter = store_scan(w->txn, at, store_prefix_end(a, root), false)};
+		w->levels[w->depth++] = (struct tree_level){
+		        .root = root, .before = before, .iter = store_scan(w->txn, at, store_prefix_end(a, root), false)};
 		if (more) {
 			before = ARENA_CAT(a, before, str_sub(held, 0, held.n - rest.n));
 			root = deeper_root(a, root, chunk);
@@ -159,8 +159,10 @@ bool tree_next(struct tree_walk *w, struct str *ret_name, struct str *ret_tail, 
 		if (str_set(tail) && str_eq(tail, MARKER)) {
 			struct str root = deeper_root(a, level->root, chunk);
 			if (w->depth < TREE_LEVELS)
-				w->levels[w->depth++] = (struct tree_level){
-					.root = root, .before = name, .iter = store_scan(w->txn, root, store_prefix_end(a, root), false)};
+				w->levels[w->depth++] =
+				        (struct tree_level){.root = root,
+				                            .before = name,
+				                            .iter = store_scan(w->txn, root, store_prefix_end(a, root), false)};
 			continue;
 		}
 		*ret_name = name;

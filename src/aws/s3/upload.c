@@ -1,9 +1,11 @@
-/* Bytes are copied into a ring of buffers. Two chains of jobs follow the loop around it: one computes the MD5, the other the checksum and writes the
- * file; a buffer is free again when both have passed it. Each chain has at most one job under way, which takes all buffers that are full, so
- * that digests see bytes in order and two threads work on one upload. When the body has ended and both chains have caught up, a last
- * job makes the file durable; then the call goes on. What stays within the first 8 KiB is hashed on the spot and never sees a thread.
+/* Bytes are copied into a ring of buffers. Two chains of jobs follow the loop around it: one computes the MD5, the other the
+ * checksum and writes the file; a buffer is free again when both have passed it. Each chain has at most one job under way, which
+ * takes all buffers that are full, so that digests see bytes in order and two threads work on one upload. When the body has ended
+ * and both chains have caught up, a last job makes the file durable; then the call goes on. What stays within the first 8 KiB is
+ * hashed on the spot and never sees a thread.
  *
- * The upload is on its own heap, because the client may leave while a job runs: it is then let go of by the call and freed by the job's end. */
+ * The upload is on its own heap, because the client may leave while a job runs: it is then let go of by the call and freed by the
+ * job's end. */
 #include "aws/s3/upload.h"
 
 #include "base/base64.h"
@@ -17,23 +19,23 @@ enum { SLOTS = 4, SLOT_BYTES = 256 * 1024, PUSH_MAX_BYTES = 64 * 1024 };
 
 struct upload_chain {
 	struct upload *upload;
-	uint64_t passed;                /* slots done with */
-	uint64_t until;                 /* the running job goes this far */
+	uint64_t passed; /* slots done with */
+	uint64_t until;  /* the running job goes this far */
 	bool running;
 };
 
 struct upload {
-	struct call *call;              /* NULL: let go of */
+	struct call *call; /* NULL: let go of */
 	struct cloud *cloud;
 	call_resume_fn *finish;
 	struct checksum checksum;
 	uint64_t limit_bytes, size_bytes;
-	int status;                     /* 1: under way; 0: arrived whole; negative errno */
-	bool waiting;                   /* the call waits for call_resume() */
+	int status;   /* 1: under way; 0: arrived whole; negative errno */
+	bool waiting; /* the call waits for call_resume() */
 	bool ended, done, sealing, committed;
-	int write_error;                /* negative errno; set by threads */
+	int write_error; /* negative errno; set by threads */
 	/* pulled bodies */
-	struct str rest;                /* of the piece at hand, for when a slot is free */
+	struct str rest; /* of the piece at hand, for when a slot is free */
 	int rest_status;
 	bool asking, pumping;
 	/* pushed ones */
@@ -42,9 +44,9 @@ struct upload {
 	bool push_blocked;
 	/* the ring */
 	char *slots[SLOTS];
-	size_t slot_used[SLOTS];        /* of those given to the chains */
-	uint64_t full;                  /* slots given to the chains so far; slot full % SLOTS is being filled ... */
-	size_t filled;                  /* ... this far */
+	size_t slot_used[SLOTS]; /* of those given to the chains */
+	uint64_t full;           /* slots given to the chains so far; slot full % SLOTS is being filled ... */
+	size_t filled;           /* ... this far */
 	struct upload_chain md5_chain, write_chain;
 	struct hash md5_hash, sum_hash;
 	bool hashing;
@@ -63,7 +65,10 @@ static bool upload_idle(const struct upload *u)
 	return !u->md5_chain.running && !u->write_chain.running && !u->sealing;
 }
 
-struct drop_job { struct blobs *blobs; char id[BLOB_ID_LEN + 1]; };
+struct drop_job {
+	struct blobs *blobs;
+	char id[BLOB_ID_LEN + 1];
+};
 
 static void drop_run(void *job)
 {
@@ -366,19 +371,22 @@ int upload_receive(struct call *c, const struct checksum *k, uint64_t limit_byte
 	struct upload *u = upload_new(c, k, limit_bytes, finish);
 	if (!c->body)
 		u->rest_status = 0;
-	upload_step(u);
-	if (u->done)
-		return finish(c);
+	/* Also when everything has come at once the call waits, for no time: finish is then a step of its own, which can run again
+	 * after a lost race without the body. */
 	u->waiting = true;
-	return call_wait(c, finish, let_go);
+	int said = call_wait(c, finish, let_go);
+	upload_step(u);
+	return said;
 }
 
-void upload_begin(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish, void *ctx, void (*more)(void *ctx))
+int upload_begin(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish, void *ctx,
+                 void (*more)(void *ctx))
 {
 	struct upload *u = upload_new(c, k, limit_bytes, finish);
 	u->ctx = ctx;
 	u->more = more;
 	u->waiting = true;
+	return call_wait(c, finish, let_go);
 }
 
 bool upload_push(struct call *c, struct str piece)
@@ -443,7 +451,8 @@ static int upload_failed(struct call *c, const struct upload *u)
 	if (u->status == -EFBIG)
 		return s3_fail(c, S3_ENTITY_TOO_LARGE);
 	if (u->write_error || u->status == -ENOSPC || u->status == -EMFILE || u->status == -EIO || !c->body)
-		return call_broken(c, "an object's content cannot be written: error %d", u->write_error ? -u->write_error : -u->status);
+		return call_broken(c, "an object's content cannot be written: error %d",
+		                   u->write_error ? -u->write_error : -u->status);
 	struct str code = STR_NONE, message = STR_NONE;
 	body_error(c->body, u->status, &code, &message);
 	if (!str_set(code))
@@ -468,14 +477,17 @@ int upload_check(struct call *c, struct str content_md5)
 	if (k->set && k->in_trailer) {
 		expected = body_trailer(c->body, str_from(checksum_header(k->kind)));
 		if (!str_set(expected))
-			return call_fail(c, "MalformedTrailerError", 400, "The request contained trailing data that was not well-formed or did not conform to our published schema.");
+			return call_fail(
+			        c, "MalformedTrailerError", 400,
+			        "The request contained trailing data that was not well-formed or did not conform to our published schema.");
 	}
 	if (k->set && str_set(expected)) {
 		unsigned char want[HASH_MAX_BYTES];
 		if (!checksum_bytes(c->arena, k->kind, str_trim(expected), want))
 			return call_fail(c, "InvalidRequest", 400, "Value for %s header is invalid.", checksum_header(k->kind));
 		if (memcmp(want, u->sum, hash_size(k->kind)) != 0)
-			return call_fail(c, "BadDigest", 400, "The %s you specified did not match the calculated checksum.", checksum_name(k->kind));
+			return call_fail(c, "BadDigest", 400, "The %s you specified did not match the calculated checksum.",
+			                 checksum_name(k->kind));
 	}
 	return CALL_OK;
 }

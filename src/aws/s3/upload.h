@@ -1,7 +1,7 @@
 /* A body on its way in: received on the loop, hashed and written by threads, durable when it is done.
  *
- * Used by PutObject, UploadPart and browser forms. Memory is bounded (1 MiB) whatever the length; contents of at most 8 KiB never become a file.
- * An upload that ends badly, at whatever moment, leaves nothing behind. */
+ * Used by PutObject, UploadPart and browser forms. Memory is bounded (1 MiB) whatever the length; contents of at most 8 KiB never
+ * become a file. An upload that ends badly, at whatever moment, leaves nothing behind. */
 #pragma once
 #include "aws/s3/checksum.h"
 #include "aws/s3/content.h"
@@ -10,12 +10,15 @@ struct upload;
 
 /* Where bodies come from: the call's own (upload_receive), or pieces pushed by somebody who unpacks them (upload_push). */
 
-/* Takes in the call's body, then goes on with `finish` as a step of the call (at once when it has all come). The MD5 is always computed, the
- * checksum when k->set. c->state is the upload's meanwhile; `finish` may run several times. More than limit_bytes fail with EntityTooLarge. */
+/* Takes in the call's body, then goes on with `finish` as a step of the call (at once when it has all come). The MD5 is always
+ * computed, the checksum when k->set. c->state is the upload's meanwhile; `finish` may run several times. More than limit_bytes
+ * fail with EntityTooLarge. */
 int upload_receive(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish);
-/* In finish: did it arrive whole, and is it what Content-MD5 (base64, may be absent) and the checksum promised? CALL_OK or CALL_FAIL. */
+/* In finish: did it arrive whole, and is it what Content-MD5 (base64, may be absent) and the checksum promised? CALL_OK or
+ * CALL_FAIL. */
 int upload_check(struct call *c, struct str content_md5);
-/* In finish: records the content in the call's transaction and says what it is. Its file stays when the call commits, and only then. */
+/* In finish: records the content in the call's transaction and says what it is. Its file stays when the call commits, and only
+ * then. */
 void upload_store(struct call *c, enum content_kind *ret_kind, struct str *ret_id);
 /* In finish. */
 uint64_t upload_size(const struct call *c);
@@ -25,8 +28,9 @@ void upload_checksum(struct call *c, struct str *ret_algorithm, struct str *ret_
 /* Has the call an upload that has ended? For handlers, which may be run again. */
 bool upload_pending(const struct call *c);
 
-/* --- pushed bodies: begin, push any number of times, end; the call waits (CALL_WAIT) from begin until finish. */
-void upload_begin(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish, void *ctx, void (*more)(void *ctx));
+/* --- pushed bodies: begin (returns CALL_WAIT), push any number of times, end; then finish runs. */
+int upload_begin(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish, void *ctx,
+                 void (*more)(void *ctx));
 /* Copies the piece; false: wait for more(ctx) before the next one. Pieces have at most 64 KiB. */
 bool upload_push(struct call *c, struct str piece);
 /* status 0: complete; negative: broken off (-ECONNRESET...), or an error that the source has described by call_fail() in finish. */

@@ -11,7 +11,8 @@ static struct str part_key(struct arena *a, struct str upload_id, int64_t number
 	return KEY(a, S("s3"), S("part"), upload_id, arena_printf(a, "%05" PRId64, number));
 }
 
-bool upload_get(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str upload_id, struct state_s3_upload *ret)
+bool upload_get(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str upload_id,
+                struct state_s3_upload *ret)
 {
 	struct store_value value;
 	/* An id of our own making only: it becomes part of a key. */

@@ -1,0 +1,41 @@
+/* Operations on buckets and their settings. */
+#pragma once
+#include "aws/s3/rows.h"
+
+/* bucket.c */
+s3_create_bucket_handler s3_create_bucket;
+s3_delete_bucket_handler s3_delete_bucket;
+s3_head_bucket_handler s3_head_bucket;
+s3_list_buckets_handler s3_list_buckets;
+s3_get_bucket_location_handler s3_get_bucket_location;
+/* settings.c */
+s3_get_bucket_versioning_handler s3_get_bucket_versioning;
+s3_put_bucket_versioning_handler s3_put_bucket_versioning;
+s3_get_public_access_block_handler s3_get_public_access_block;
+s3_put_public_access_block_handler s3_put_public_access_block;
+s3_delete_public_access_block_handler s3_delete_public_access_block;
+s3_get_bucket_ownership_controls_handler s3_get_bucket_ownership_controls;
+s3_put_bucket_ownership_controls_handler s3_put_bucket_ownership_controls;
+s3_delete_bucket_ownership_controls_handler s3_delete_bucket_ownership_controls;
+s3_get_bucket_encryption_handler s3_get_bucket_encryption;
+s3_put_bucket_encryption_handler s3_put_bucket_encryption;
+s3_delete_bucket_encryption_handler s3_delete_bucket_encryption;
+s3_get_bucket_tagging_handler s3_get_bucket_tagging;
+s3_put_bucket_tagging_handler s3_put_bucket_tagging;
+s3_delete_bucket_tagging_handler s3_delete_bucket_tagging;
+/* settings_absent.c: what a bucket here never has */
+s3_get_bucket_accelerate_configuration_handler s3_get_bucket_accelerate_configuration;
+s3_get_bucket_logging_handler s3_get_bucket_logging;
+s3_get_bucket_notification_configuration_handler s3_get_bucket_notification_configuration;
+s3_get_bucket_replication_handler s3_get_bucket_replication;
+s3_get_bucket_request_payment_handler s3_get_bucket_request_payment;
+s3_get_bucket_website_handler s3_get_bucket_website;
+s3_get_object_lock_configuration_handler s3_get_object_lock_configuration;
+/* policy.c */
+s3_get_bucket_policy_handler s3_get_bucket_policy;
+s3_put_bucket_policy_handler s3_put_bucket_policy;
+s3_delete_bucket_policy_handler s3_delete_bucket_policy;
+s3_get_bucket_policy_status_handler s3_get_bucket_policy_status;
+
+/* Loads a bucket for changing. CALL_OK or CALL_FAIL. */
+int bucket_change(struct call *c, struct str name, struct state_s3_bucket *ret);

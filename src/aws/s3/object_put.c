@@ -1,0 +1,71 @@
+#include "aws/s3/access.h"
+#include "aws/s3/acl.h"
+#include "aws/s3/object.h"
+#include "aws/s3/upload.h"
+
+#define PUT_MAX_BYTES (5ull << 30)
+
+/* The record of a PutObject, without what only the body tells. */
+static int settle(struct call *c, const struct s3_put_object_request *in, struct state_s3_object *o)
+{
+	struct acl_request acl = ACL_REQUEST_OBJECT(in);
+	struct object_settings k = OBJECT_SETTINGS(in, &acl);
+	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
+	if (!b) {
+		s3_fail(c, S3_NO_SUCH_BUCKET);
+		return call_field(c, "BucketName", in->bucket);
+	}
+	return object_settle(c, b, in->bucket, in->key, &k, o);
+}
+
+/* The body is there: the object, in one transaction with its bucket as it is now. */
+static int put_finish(struct call *c)
+{
+	const struct s3_put_object_request *in = c->in;
+	struct s3_put_object_output *out = c->out;
+	struct state_s3_object o = {0};
+	if (upload_check(c, in->content_md5) != CALL_OK || settle(c, in, &o) != CALL_OK ||
+	    object_write_conditions(c, in->bucket, in->key, in->if_match, in->if_none_match) != CALL_OK)
+		return CALL_FAIL;
+	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
+	enum content_kind kind;
+	upload_store(c, &kind, &o.content);
+	upload_checksum(c, &o.checksum_algorithm, &o.checksum);
+	o.kind = OPT_INT(kind);
+	o.size = OPT_INT((int64_t)upload_size(c));
+	o.e_tag = object_etag(c->arena, upload_md5(c));
+	o.last_modified = OPT_TIME(c->now_ms);
+	o.checksum_type = S("FULL_OBJECT");
+	object_install(call_txn(c), c->arena, bucket_versioning(b), in->bucket, in->key, &o, c->now_ms);
+	out->e_tag = s3_quoted(c->arena, o.e_tag);
+	out->version_id = object_version_made(b, &o);
+	out->server_side_encryption = S("AES256");
+	out->expiration = object_expiration(c, b, in->key, &o);
+	CHECKSUM_SET(out, o.checksum_algorithm, o.checksum);
+	out->checksum_type = o.checksum_type;
+	return CALL_OK;
+}
+
+int s3_put_object(struct call *c, const struct s3_put_object_request *in, struct s3_put_object_output *out)
+{
+	(void)out;
+	struct state_s3_object o = {0};
+	struct checksum k;
+	if (in->write_offset_bytes.set)
+		return s3_unsupported(c, "appending to objects");
+	/* Everything that can be refused is refused before the client sends its body. */
+	if (settle(c, in, &o) != CALL_OK || checksum_requested(c, CHECKSUM_OF(in), in->checksum_algorithm, &k) != CALL_OK)
+		return CALL_FAIL;
+	int64_t length = c->body ? body_length(c->body) : 0;
+	if (length < 0)
+		return s3_fail(c, S3_MISSING_LENGTH);
+	if ((uint64_t)length > PUT_MAX_BYTES) {
+		s3_fail(c, S3_ENTITY_TOO_LARGE);
+		return call_field(c, "MaxSizeAllowed", S("5368709120"));
+	}
+	if (!k.set) {
+		k.set = true;
+		k.kind = HASH_CRC64NVME;
+	}
+	return upload_receive(c, &k, PUT_MAX_BYTES, put_finish);
+}

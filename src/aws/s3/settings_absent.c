@@ -1,0 +1,53 @@
+/* Settings that no bucket here can have: asking for them tells the truth, that there are none; putting them is refused by the gate.
+ * Tools that read a whole bucket's configuration (Terraform) need the answers. */
+#include "aws/s3/bucket.h"
+
+int s3_get_bucket_accelerate_configuration(struct call *c, const struct s3_get_bucket_accelerate_configuration_request *in,
+                                           struct s3_get_bucket_accelerate_configuration_output *out)
+{
+	(void)c, (void)in, (void)out;
+	return CALL_OK;
+}
+
+int s3_get_bucket_logging(struct call *c, const struct s3_get_bucket_logging_request *in, struct s3_get_bucket_logging_output *out)
+{
+	(void)c, (void)in, (void)out;
+	return CALL_OK;
+}
+
+int s3_get_bucket_notification_configuration(struct call *c, const struct s3_get_bucket_notification_configuration_request *in,
+                                             struct s3_notification_configuration *out)
+{
+	(void)c, (void)in, (void)out;
+	return CALL_OK;
+}
+
+int s3_get_bucket_replication(struct call *c, const struct s3_get_bucket_replication_request *in,
+                              struct s3_get_bucket_replication_output *out)
+{
+	(void)in, (void)out;
+	return s3_fail(c, S3_NO_SUCH_REPLICATION);
+}
+
+int s3_get_bucket_request_payment(struct call *c, const struct s3_get_bucket_request_payment_request *in,
+                                  struct s3_get_bucket_request_payment_output *out)
+{
+	(void)c, (void)in;
+	out->payer = S("BucketOwner");
+	return CALL_OK;
+}
+
+int s3_get_bucket_website(struct call *c, const struct s3_get_bucket_website_request *in, struct s3_get_bucket_website_output *out)
+{
+	(void)out;
+	s3_fail(c, S3_NO_SUCH_WEBSITE);
+	return call_field(c, "BucketName", in->bucket);
+}
+
+int s3_get_object_lock_configuration(struct call *c, const struct s3_get_object_lock_configuration_request *in,
+                                     struct s3_get_object_lock_configuration_output *out)
+{
+	(void)out;
+	s3_fail(c, S3_NO_SUCH_LOCK);
+	return call_field(c, "BucketName", in->bucket);
+}

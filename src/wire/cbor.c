@@ -115,6 +115,8 @@ static bool read_value(struct wire_in *in, struct cbor_reader *r, const struct s
 	int64_t v;
 	if (item.kind == CBOR_ERROR)
 		return syntax_fail(in, r);
+	if (wire_in_full(in))
+		return false;
 	switch (s->kind) {
 	case SHAPE_STRUCTURE:
 		return item.kind == CBOR_MAP ? read_structure(in, r, s, &item, p)

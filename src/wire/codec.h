@@ -23,6 +23,9 @@ struct wire_in {
 /* Records the first fault; always false. */
 __attribute__((format(printf, 2, 3))) bool wire_in_fail(struct wire_in *in, const char *fmt, ...);
 
+/* Has the arena's limit been crossed? Then reading fails at the next value: a small body may stand for large structs. */
+bool wire_in_full(struct wire_in *in);
+
 /* One writing of a body. */
 struct wire_out {
 	struct arena *arena;

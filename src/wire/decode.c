@@ -55,30 +55,40 @@ static bool read_rest(struct wire_in *in, const struct shape *s, const struct wi
 	return read_document(in, s, request->body, api_text(in->api, target->op->input_name), STR_NONE, base);
 }
 
+/* Memory that an input may take beyond twice its body: a few bytes can stand for a large struct. */
+enum { INPUT_BYTES_MAX = 64 << 20 };
+
+static bool read_input(struct wire_in *in, const struct shape *s, const struct wire_target *target,
+                       const struct wire_request *request, void *base)
+{
+	switch (target->protocol) {
+	case PROTOCOL_QUERY:
+	case PROTOCOL_EC2:
+		return wire_form_read(in, s, &target->form, base);
+	case PROTOCOL_REST_JSON:
+	case PROTOCOL_REST_XML:
+		return read_rest(in, s, target, request, base);
+	case PROTOCOL_CBOR:
+		return !request->body.n || wire_cbor_read(in, s, request->body, base);
+	default:
+		return !request->body.n || wire_json_read(in, s, request->body, base);
+	}
+}
+
 bool wire_decode(struct arena *a, const struct wire_target *target, const struct wire_request *request, void *base,
                  struct wire_fault *ret_fault)
 {
 	const struct shape *s = operation_input(target->api, target->op);
 	struct wire_in in = {.arena = a, .api = target->api, .protocol = target->protocol, .request = true};
-	bool ok = true;
 	if (!s)
 		return true;
-	switch (target->protocol) {
-	case PROTOCOL_QUERY:
-	case PROTOCOL_EC2:
-		ok = wire_form_read(&in, s, &target->form, base);
-		break;
-	case PROTOCOL_REST_JSON:
-	case PROTOCOL_REST_XML:
-		ok = read_rest(&in, s, target, request, base);
-		break;
-	case PROTOCOL_CBOR:
-		ok = !request->body.n || wire_cbor_read(&in, s, request->body, base);
-		break;
-	default:
-		ok = !request->body.n || wire_json_read(&in, s, request->body, base);
-		break;
-	}
+	size_t limit = a->limit_bytes;
+	bool overflow = a->overflow;
+	if (!limit)
+		a->limit_bytes = a->used_bytes + INPUT_BYTES_MAX + 2 * request->body.n;
+	bool ok = read_input(&in, s, target, request, base) && !wire_in_full(&in);
+	a->limit_bytes = limit;
+	a->overflow = overflow;
 	if (!ok)
 		quirk_malformed(target->api, target->protocol, &in, ret_fault);
 	else

@@ -137,6 +137,8 @@ static bool read_value(struct wire_in *in, struct json_reader *r, const struct m
 {
 	if (t == JSON_ERROR)
 		return syntax_fail(in, r);
+	if (wire_in_full(in))
+		return false;
 	switch (s->kind) {
 	case SHAPE_STRUCTURE:
 		if (t != JSON_OBJECT)

@@ -177,6 +177,8 @@ static bool read_value(struct wire_in *in, const struct member *m, const struct 
 {
 	if (depth > WIRE_DEPTH_MAX)
 		return wire_in_fail(in, "Parameters are nested too deeply");
+	if (wire_in_full(in))
+		return false;
 	switch (s->kind) {
 	case SHAPE_STRUCTURE:
 		if (leaf)

@@ -54,6 +54,11 @@ bool wire_in_fail(struct wire_in *in, const char *fmt, ...)
 	return false;
 }
 
+bool wire_in_full(struct wire_in *in)
+{
+	return in->arena->overflow && !wire_in_fail(in, "The request is too large to be processed");
+}
+
 bool value_present(const struct shape *s, const void *p)
 {
 	switch (s->kind) {

@@ -67,7 +67,8 @@ bool wire_identify(struct arena *a, const struct api *api, const struct wire_req
 const struct api *wire_guess_api(struct arena *a, const struct wire_request *request);
 
 /* Fills `in`, the zeroed struct of the operation's input (anything when it has none). False: *ret_fault says what is wrong.
- * Unknown members are passed over; idempotency tokens that are absent are made. Constraints are not checked: model_check() does. */
+ * Unknown members are passed over; idempotency tokens that are absent are made.
+ * An arena without a limit gives at most 64 MiB and twice the body. Constraints are not checked: model_check() does. */
 bool wire_decode(struct arena *a, const struct wire_target *target, const struct wire_request *request, void *in,
                  struct wire_fault *ret_fault);
 

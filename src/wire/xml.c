@@ -99,6 +99,8 @@ bool wire_xml_read(struct wire_in *in, const struct shape *s, const struct xml_n
 static bool read_value(struct wire_in *in, const struct member *m, const struct shape *s, const struct xml_node *node, void *p)
 {
 	bool space = str_empty(str_trim(node->text));
+	if (wire_in_full(in))
+		return false;
 	switch (s->kind) {
 	case SHAPE_STRUCTURE:
 		if (!space && (in->strict || !node->first))

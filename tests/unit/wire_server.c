@@ -186,6 +186,27 @@ static void says_what_is_malformed(void **state)
 	           "InvalidRequestContentException: Could not parse request body into json: unexpected end at offset 1");
 }
 
+static void bounds_memory(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a, CLEAN_ARENA text = {0};
+	arena_init(&a, 1 << 20);
+	struct buf CLEAN_BUF body;
+	buf_init(&body, 1 << 20);
+	buf_add_lit(&body, "{\"Containers\":[{}");
+	for (int i = 0; i < 100000; i++)
+		buf_add_lit(&body, ",{}");
+	buf_add_lit(&body, "]}");
+	const struct api *ecs = model_api(S("ecs"));
+	struct wire_target t = {.api = ecs, .op = api_operation(ecs, S("RegisterTaskDefinition")), .protocol = PROTOCOL_JSON11};
+	struct str json = ARENA_CAT(&text, S("{\"containerDefinitions\""), str_from_at(buf_str(&body), 13));
+	struct wire_request r = {.body = json};
+	struct wire_fault fault = {0};
+	assert_false(wire_decode(&a, &t, &r, arena_zalloc(&a, operation_input(ecs, t.op)->size), &fault));
+	assert_str(fault.message, "The request is too large to be processed");
+	assert_true(a.used_bytes < 4 << 20);
+}
+
 static void reads_inputs(void **state)
 {
 	(void)state;
@@ -340,9 +361,9 @@ static void checks_replies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(routes_s3),      cmocka_unit_test(tells_protocols_apart),  cmocka_unit_test(guesses_apis),
-	        cmocka_unit_test(reads_inputs),   cmocka_unit_test(says_what_is_malformed), cmocka_unit_test(spells_errors),
-	        cmocka_unit_test(writes_replies), cmocka_unit_test(checks_replies),
+	        cmocka_unit_test(routes_s3),     cmocka_unit_test(tells_protocols_apart), cmocka_unit_test(guesses_apis),
+	        cmocka_unit_test(reads_inputs),  cmocka_unit_test(bounds_memory),         cmocka_unit_test(says_what_is_malformed),
+	        cmocka_unit_test(spells_errors), cmocka_unit_test(writes_replies),        cmocka_unit_test(checks_replies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,5 +15,7 @@ int confine_compile(struct sock_fprog *ret_program);
 int confine_identity(uid_t host_uid, int proc_fd);
 /* Turns the filter on for this process and all that come from it. */
 int confine_syscalls(const struct sock_fprog *program);
+/* For `api`, at once and for all its threads: the same list without programs, identities and devices. */
+int confine_api_syscalls(void);
 /* Drops from the bounding set, and from the others, every capability that `priv` has no use for. */
 int confine_priv(void);

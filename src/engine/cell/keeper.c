@@ -95,6 +95,7 @@ static void open_cgroups(struct keeper *k, const struct keeper_config *c)
 	/* what a crashed priv left dies now; a process needs a moment for that */
 	for (int i = 0; i < 500 && cgroups_sweep(&k->cgroups); i++)
 		usleep(2000);
+	cgroups_make_still(&k->cgroups);
 }
 
 static void open_template(struct keeper *k, const struct keeper_config *c)

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char still[] = "still";
+
 static const struct cgroup_ops *ops_of(const struct cgroups *g)
 {
 	return g->version == 2 ? &cgroup_v2_ops : &cgroup_v1_ops;
@@ -133,6 +135,8 @@ int cgroups_open(struct cgroups *g, const char *root, const char *self, const ch
 
 void cgroups_close(struct cgroups *g, bool remove)
 {
+	if (remove)
+		cgroup_remove(g, still);
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
 		if (g->own[i] >= 0)
 			close(g->own[i]);
@@ -164,6 +168,19 @@ unsigned cgroups_sweep(struct cgroups *g)
 		closedir(d);
 	}
 	return left;
+}
+
+void cgroups_make_still(struct cgroups *g)
+{
+	const struct cgroup_limits limits = {.cpu_quota_us = CGROUP_CPU_PERIOD_US};
+	if (cgroup_make(g, still) < 0)
+		return;
+	cgroup_limit(g, still, &limits);
+	int fd = cgroup_open_file(g, still, CGROUP_FILE_FREEZE);
+	if (fd >= 0) {
+		cgroup_put_frozen(g->version, fd, true);
+		close(fd);
+	}
 }
 
 int cgroup_make(struct cgroups *g, const char *name)

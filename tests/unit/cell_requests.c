@@ -1,0 +1,95 @@
+#include "unit.h"
+
+#include "engine/cell/keeper.h"
+#include "engine/cell/proto.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct priv_dress_request good_dress(void)
+{
+	struct priv_dress_request r = {.h = {PRIV_DRESS, 7}, .memory_mb = 128, .tmp_mb = 512};
+	strcpy(r.code, "abc/1");
+	return r;
+}
+
+static void good_requests_pass(void **state)
+{
+	(void)state;
+	struct priv_facts_request facts = {.h = {PRIV_FACTS, 0}};
+	struct priv_make_request make = {.h = {PRIV_MAKE, 7}, .background = 1};
+	struct priv_dress_request dress = good_dress();
+	struct priv_destroy_request destroy = {.h = {PRIV_DESTROY, 7}};
+	assert_int_equal(keeper_check_request(&facts, sizeof(facts)), 0);
+	assert_int_equal(keeper_check_request(&make, sizeof(make)), 0);
+	assert_int_equal(keeper_check_request(&dress, sizeof(dress)), 0);
+	assert_int_equal(keeper_check_request(&destroy, sizeof(destroy)), 0);
+}
+
+static void wrong_sizes_are_refused(void **state)
+{
+	(void)state;
+	char room[sizeof(union priv_request) + 64] = {0};
+	struct priv_dress_request dress = good_dress();
+	memcpy(room, &dress, sizeof(dress));
+	for (size_t n = 0; n <= sizeof(room); n++)
+		if (n != sizeof(dress))
+			assert_int_equal(keeper_check_request(room, n), -EINVAL);
+}
+
+static void bad_contents_are_refused(void **state)
+{
+	(void)state;
+	struct priv_dress_request r = good_dress();
+	memset(r.code, 'a', sizeof(r.code));
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	r = good_dress();
+	memset(r.opt, 'a', sizeof(r.opt));
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	r = good_dress();
+	r.memory_mb = CELL_MEMORY_MB_MIN - 1;
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	r = good_dress();
+	r.memory_mb = CELL_MEMORY_MB_MAX + 1;
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	r = good_dress();
+	r.tmp_mb = 0;
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	r = good_dress();
+	r.h.number = 0;
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	r = good_dress();
+	r.h.verb = PRIV_GONE; /* an answer, not a request */
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	r.h.verb = 0xffffffff;
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	struct priv_make_request make = {.h = {PRIV_MAKE, 7}, .background = 2};
+	assert_int_equal(keeper_check_request(&make, sizeof(make)), -EINVAL);
+	struct priv_facts_request facts = {.h = {PRIV_FACTS, 1}};
+	assert_int_equal(keeper_check_request(&facts, sizeof(facts)), -EINVAL);
+}
+
+static void instances_are_names(void **state)
+{
+	(void)state;
+	char a[9], b[9];
+	keeper_instance("/var/lib/quartet", a);
+	keeper_instance("/var/lib/quartet2", b);
+	assert_int_equal(strlen(a), 8);
+	assert_int_equal(strspn(a, "0123456789abcdef"), 8);
+	assert_string_not_equal(a, b);
+	keeper_instance("/usr/../tmp", a);
+	keeper_instance("/tmp/", b);
+	assert_string_equal(a, b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(good_requests_pass),
+	        cmocka_unit_test(wrong_sizes_are_refused),
+	        cmocka_unit_test(bad_contents_are_refused),
+	        cmocka_unit_test(instances_are_names),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,15 @@
+"""The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
+from parts import calls, functions, objects, rest
+
+PARTS = {
+    "start": rest.start,
+    "idle": rest.idle,
+    "calls": calls.calls,
+    "writes": calls.writes,
+    "s3-small": objects.small,
+    "s3-large": objects.large,
+    "cold": functions.cold,
+    "crowd": functions.crowd,
+    "warm": functions.warm,
+    "cells": functions.cells,
+}

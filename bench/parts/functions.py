@@ -1,0 +1,174 @@
+"""Functions: cold and warm invocations, a hundred at once, and what an idle environment holds."""
+import base64
+import io
+import json
+import os
+import subprocess
+import time
+import zipfile
+
+from parts.tools import Skip, children, median, percentile, pss_mib
+
+PYTHON = "def handler(event, context):\n    return {}\n"
+NODE = "exports.handler = async () => ({});\n"
+ROLE = "arn:aws:iam::000000000000:role/bench"
+
+
+def package(name, content, mode=0o644):
+    """A deployment package of one file, as CreateFunction takes it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = (0o100000 | mode) << 16
+        z.writestr(info, content)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def kinds(bench):
+    """What is measured: runtime identifiers that this machine can run, by the versions of its interpreters."""
+    with open(bench.program("bootstrap"), "rb") as f:
+        native = f.read()
+    return {
+        "python": (["python3.11", "python3.12", "python3.13"], "f.handler", package("f.py", PYTHON)),
+        "node": (["nodejs18.x", "nodejs20.x", "nodejs22.x"], "f.handler", package("f.js", NODE)),
+        "native": (["provided.al2023"], "bootstrap", package("bootstrap", native, 0o755)),
+    }
+
+
+def create(cloud, name, runtimes, handler, code):
+    """Creates a function under the first of the runtimes that is served; waits until it is active."""
+    said = b""
+    for runtime in runtimes:
+        body = json.dumps({"FunctionName": name, "Runtime": runtime, "Role": ROLE, "Handler": handler, "MemorySize": 128, "Timeout": 10,
+                           "Code": {"ZipFile": code}}).encode()
+        status, said = cloud.call("lambda", "POST", "/2015-03-31/functions", body, {"content-type": "application/json"}, check=False)
+        if status == 201:
+            break
+    else:
+        raise Skip(f"no function can be created here: {said[:200].decode(errors='replace')}")
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if json.loads(cloud.call("lambda", "GET", f"/2015-03-31/functions/{name}/configuration")[1])["State"] == "Active":
+            return runtime
+        time.sleep(0.01)
+    raise RuntimeError(f"{name} does not become active")
+
+
+def need_role(cloud):
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]})
+    from urllib.parse import urlencode
+    cloud.call("iam", "POST", "/", urlencode({"Action": "CreateRole", "Version": "2010-05-08", "RoleName": "bench", "AssumeRolePolicyDocument": trust}).encode(),
+               {"content-type": "application/x-www-form-urlencoded"})
+
+
+def cloud_of(bench, *options):
+    if os.geteuid() != 0:
+        raise Skip("functions need root")
+    return bench.cloud(*options)
+
+
+def invoke_ms(bench, cloud, name):
+    return bench.load(cloud.port, "invoke", name=name, count=1, connections=1)["p50_us"] / 1000
+
+
+def fork_exec():
+    begin = time.perf_counter()
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(pid, 0)
+    return (time.perf_counter() - begin) * 1000
+
+
+def cold(bench):
+    """cold start, caller to response, per runtime: with prepared environments waiting, and from nothing"""
+    goals = {"python": 5, "node": 5, "native": 3}
+    count = 10 * bench.rounds
+    with cloud_of(bench) as cloud:
+        need_role(cloud)
+        floor = [fork_exec() for _ in range(30)]
+        for kind, (runtimes, handler, code) in kinds(bench).items():
+            for n in range(count):
+                runtime = create(cloud, f"cold-{kind}-{n}", runtimes, handler, code)
+            create(cloud, f"warmup-{kind}", runtimes, handler, code)
+            invoke_ms(bench, cloud, f"warmup-{kind}")
+            first, later = [], []
+            for n in range(count):
+                bench.say(f"cold: {kind} {n + 1} of {count}")
+                # the pool is filled again between two of them: what is measured is a lone cold start
+                time.sleep(0.15)
+                first.append(invoke_ms(bench, cloud, f"cold-{kind}-{n}"))
+                later.append(invoke_ms(bench, cloud, f"cold-{kind}-{n}"))
+            bench.add(f"cold start, {runtime}, p50", median(first), "ms", reach=goals[kind], peer="fork + exec /bin/true", peer_value=median(floor),
+                      note=f"p90 {percentile(first, 90):.1f} ms, the second call {median(later):.2f} ms",
+                      bound="the runtime itself: importing the handler, and the first turn of its event loop.")
+            bench.add(f"cold start, {runtime}, p99", percentile(first, 99), "ms", reach=20, note=f"{count} functions, one after the other",
+                      bound="a cold start that came before a prepared environment was ready again.")
+
+
+def crowd(bench):
+    """a hundred cold starts at once"""
+    runtimes, handler, code = kinds(bench)["python"]
+    with cloud_of(bench) as cloud:
+        need_role(cloud)
+        walls, p50, p99 = [], [], []
+        for n in range(bench.rounds):
+            bench.round(n)
+            for i in range(100):
+                create(cloud, f"crowd-{n}-{i}", runtimes, handler, code)
+            time.sleep(1)
+            figures = bench.load(cloud.port, "invoke", name=f"crowd-{n}-#", count=100, connections=100)
+            walls.append(figures["seconds"] * 1000)
+            p50.append(figures["p50_us"] / 1000)
+            p99.append(figures["p99_us"] / 1000)
+    bench.add("100 cold starts at once, python, until the last answer", median(walls), "ms", reach=500,
+              note=f"p50 {median(p50):.0f} ms, p99 {median(p99):.0f} ms",
+              bound="processor time: beyond the prepared ones, each environment starts an interpreter, and two processors share a hundred of them.")
+
+
+def warm(bench):
+    """warm invocations: latency of one after the other, and rate"""
+    floor = [json.loads(subprocess.run([bench.program("unix_echo")], capture_output=True, text=True, check=True).stdout) for _ in range(bench.rounds)]
+    peer = median([f["p50_us"] for f in floor]) / 1000
+    with cloud_of(bench) as cloud:
+        need_role(cloud)
+        for kind, (runtimes, handler, code) in kinds(bench).items():
+            runtime = create(cloud, f"warm-{kind}", runtimes, handler, code)
+            bench.load(cloud.port, "invoke", name=f"warm-{kind}", count=50, connections=1)
+            bench.load(cloud.port, "invoke", name=f"warm-{kind}", count=500, connections=16)
+            p50, p99, rate = [], [], []
+            for n in range(bench.rounds):
+                bench.round(n, kind)
+                one = bench.load(cloud.port, "invoke", name=f"warm-{kind}", connections=1, seconds=bench.seconds / 2)
+                many = bench.load(cloud.port, "invoke", name=f"warm-{kind}", connections=16)
+                p50.append(one["p50_us"] / 1000)
+                p99.append(one["p99_us"] / 1000)
+                rate.append(many["rate"])
+            bench.add(f"warm invoke, {runtime}, p50", median(p50), "ms", reach=0.2, peer="Unix socket round trip", peer_value=peer,
+                      note=f"p99 {median(p99):.2f} ms; one caller",
+                      bound="four hops between processes (caller, api, runtime, api, caller), and the runtime's own work between two events.")
+            bench.add(f"warm invoke, {runtime}, rate", median(rate), "/s", reach=8000, bigger=True, note="16 callers",
+                      bound="processors shared by the generator, api and the runtimes.")
+
+
+def cells(bench):
+    """memory of idle environments, each after its first call"""
+    with cloud_of(bench) as cloud:
+        need_role(cloud)
+        for kind, (runtimes, handler, code) in kinds(bench).items():
+            count = 50
+            for n in range(count):
+                bench.say(f"cells: {kind} {n + 1} of {count}")
+                runtime = create(cloud, f"idle-{kind}-{n}", runtimes, handler, code)
+            before = memory(cloud)
+            figures = bench.load(cloud.port, "invoke", name=f"idle-{kind}-#", count=count, connections=4)
+            time.sleep(2)
+            each = (memory(cloud) - before) / count
+            # a thousand of them have to fit in 2 GiB
+            bench.add(f"memory of an idle environment, {runtime}", each, "MiB", reach=2.0 if kind == "native" else None,
+                      note=f"{count} idle; a thousand would hold {each * 1000 / 1024:.1f} GiB; p50 of their cold starts {figures['p50_us'] / 1000:.0f} ms",
+                      bound="the interpreter's own private memory.")
+
+
+def memory(cloud):
+    pids = [cloud.process.pid, *children(cloud.process.pid)]
+    return pss_mib(pids)

@@ -248,7 +248,10 @@ static bool gate_check(struct gate_call *g, const struct shape *in, const void *
 		code = "ValidationError";
 	else if (c->protocol == PROTOCOL_EC2)
 		code = missing ? "MissingParameter" : "InvalidParameterValue";
-	else if (c->protocol == PROTOCOL_REST_XML)
+	else if (c->protocol == PROTOCOL_REST_XML && str_is(str_from(g->api->id), "s3") && g->wire.body.n) {
+		code = "MalformedXML";
+		message = S("The XML you provided was not well-formed or did not validate against our published schema");
+	} else if (c->protocol == PROTOCOL_REST_XML)
 		code = str_is(str_from(g->api->id), "s3") ? missing ? "InvalidRequest" : "InvalidArgument" : "InvalidInput";
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
 		if (str_is(str_from(g->api->id), own[i].api))
@@ -286,6 +289,8 @@ static enum gate_next step_decode(struct gate_call *g)
 	void *value = arena_zalloc(c->arena, in ? in->size : sizeof(struct model_none));
 	c->in = value;
 	c->out = arena_zalloc(c->arena, out ? out->size : sizeof(struct model_none));
+	if (str_is(str_from(g->api->id), "s3") && !(c->op->flags & OPERATION_STREAM_IN) && !gate_check_digests(g))
+		return GATE_REPLY;
 	if (in && !gate_decode(g, in, value))
 		return GATE_REPLY;
 	if (c->op->flags & OPERATION_STREAM_IN)

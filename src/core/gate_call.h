@@ -63,6 +63,8 @@ enum gate_next gate_refuse_signature(struct gate_call *g, enum sigv4_fault fault
 void gate_encode(struct gate_call *g);                  /* reply.c: spells the reply, sends it and ends the call */
 void gate_call_free(struct gate_call *g);
 struct buf *gate_scratch(struct gate *g);               /* for one reply's body at a time */
+/* digest.c: are the digests that the client sent with a whole body right? False: the error is set. */
+bool gate_check_digests(struct gate_call *g);
 /* body.c: the streamed body of this request, verified by the call's signature as it passes. */
 struct body *gate_body_new(struct gate_call *g);
 

@@ -113,5 +113,8 @@ enum gate_next gate_verify(struct gate_call *g)
 	        sigv4_check(c->arena, &g->signature, g->credential.secret, &g->signed_request, body_hash, clock_machine_ms());
 	if (fault != SIGV4_GOOD)
 		return gate_refuse_signature(g, fault);
+	const struct identity_source *from = &c->cloud->identity;
+	if (from->used)
+		from->used(from->ctx, c->caller, g->signature.service, g->signature.region, c->now_ms);
 	return GATE_NEXT;
 }

@@ -61,4 +61,6 @@ struct identity_source {
 	void *ctx;
 	enum key_state (*find_key)(void *ctx, struct str access_key_id, struct str token, int64_t now_ms, struct credential *ret);
 	void (*policies)(void *ctx, const struct principal *p, struct principal_policies *ret);
+	/* A request of p was signed rightly, for this service in this region. NULL: nobody wants to know. */
+	void (*used)(void *ctx, const struct principal *p, struct str service, struct str region, int64_t now_ms);
 };

@@ -1,0 +1,279 @@
+#include "aws/iam/nouns.h"
+#include "base/id.h"
+
+enum { SESSION_DEFAULT_S = 3600, SESSION_LINKED_S = 3600, TRUST_BYTES_MAX = 2048 };
+
+/* --- trust policies: those of this account that they name have to be there */
+
+struct trusting {
+	struct call *c;
+	struct str missing;
+};
+
+static bool principal_exists(void *ctx, struct str type, struct str value)
+{
+	struct trusting *t = ctx;
+	struct str account, path, name;
+	struct state_iam_entity_record r;
+	if (!str_is(type, "AWS"))
+		return true;
+	enum iam_kind kind = IAM_KINDS;
+	if (iam_arn_parse(value, S("user"), &account, &path, &name))
+		kind = IAM_USER;
+	else if (iam_arn_parse(value, S("role"), &account, &path, &name))
+		kind = IAM_ROLE;
+	if (kind == IAM_KINDS || !str_eq(account, t->c->account))
+		return true;
+	if (iam_load_quietly(t->c, kind, name, &r) && str_eq(r.path, path) && str_eq(r.name, name))
+		return true;
+	t->missing = value;
+	return false;
+}
+
+static bool trust_check(struct call *c, struct str json)
+{
+	struct str message = STR_NONE;
+	struct policy *p = policy_parse(json, POLICY_TRUST, S(""), c->arena, &message);
+	if (!p) {
+		call_fail(c, "MalformedPolicyDocument", 400, "%.*s", STR_ARG(message));
+		return false;
+	}
+	struct trusting t = {.c = c};
+	bool ok = policy_each_principal(p, principal_exists, &t);
+	if (!ok) {
+		call_fail(c, "MalformedPolicyDocument", 400, "Invalid principal in policy: \"AWS\":\"%.*s\"", STR_ARG(t.missing));
+	} else if (policy_length(json) > TRUST_BYTES_MAX) {
+		call_fail(c, "LimitExceeded", 409, "Cannot exceed quota for ACLSizePerRole: %d", TRUST_BYTES_MAX);
+		ok = false;
+	}
+	policy_free(p);
+	return ok;
+}
+
+/* --- roles */
+
+int iam_create_role(struct call *c, const struct iam_create_role_request *in, struct iam_create_role_response *out)
+{
+	struct state_iam_entity_record r;
+	if (str_starts(in->path, S("/aws-service-role/")))
+		return call_fail(c, "InvalidInput", 400, "Path /aws-service-role/ is reserved for service-linked roles.");
+	if (!trust_check(c, in->assume_role_policy_document) || !iam_create(c, IAM_ROLE, in->path, in->role_name, &r) ||
+	    !iam_tags_put(c, &in->tags, &r.tags))
+		return CALL_FAIL;
+	if (str_set(in->permissions_boundary) && !iam_policy_check(c, in->permissions_boundary))
+		return CALL_FAIL;
+	r.powers->boundary = in->permissions_boundary;
+	r.trust = in->assume_role_policy_document;
+	r.description = in->description;
+	r.max_session_s = in->max_session_duration.set ? in->max_session_duration : OPT_INT(SESSION_DEFAULT_S);
+	iam_save(c, IAM_ROLE, &r);
+	iam_role_show(c, &r, out->role = arena_new(c->arena, struct iam_role));
+	return CALL_OK;
+}
+
+int iam_get_role(struct call *c, const struct iam_get_role_request *in, struct iam_get_role_response *out)
+{
+	struct state_iam_entity_record r;
+	if (!iam_load(c, IAM_ROLE, in->role_name, &r))
+		return CALL_FAIL;
+	iam_role_show(c, &r, out->role = arena_new(c->arena, struct iam_role));
+	out->role->role_last_used = arena_new(c->arena, struct iam_role_last_used);
+	struct state_iam_key_use_record use = {0};
+	iam_key_last_used(c, r.id, &use);
+	*out->role->role_last_used = (struct iam_role_last_used){.last_used_date = use.time, .region = use.region};
+	return CALL_OK;
+}
+
+int iam_list_roles(struct call *c, const struct iam_list_roles_request *in, struct iam_list_roles_response *out)
+{
+	struct iam_page page;
+	struct iam_walk walk;
+	struct state_iam_entity_record r;
+	if (!iam_page_open(c, in->max_items, in->marker, &page))
+		return CALL_FAIL;
+	out->roles.set = true;
+	iam_walk_open(c, IAM_ROLE, page.after, &walk);
+	for (bool skip; iam_walk_next(&walk, &r);) {
+		if (!iam_path_matches(r.path, in->path_prefix))
+			continue;
+		if (!iam_page_take(&page, walk.name, &skip))
+			break;
+		if (skip)
+			continue;
+		struct iam_role *role = LIST_ADD(c->arena, &out->roles);
+		iam_role_show(c, &r, role);
+		role->tags = (struct iam_tag_list_type){0};
+		role->permissions_boundary = NULL;
+	}
+	iam_page_close(c, &page, &out->is_truncated, &out->marker);
+	return CALL_OK;
+}
+
+/* A role that belongs to a service is changed by the service alone. */
+static bool unlinked(struct call *c, const struct state_iam_entity_record *r)
+{
+	if (!str_set(r->linked_service))
+		return true;
+	call_fail(c, "UnmodifiableEntity", 400,
+	          "Cannot perform the operation on the protected role '%.*s' - this role is only modifiable by AWS",
+	          STR_ARG(r->name));
+	return false;
+}
+
+bool iam_load_role_to_change(struct call *c, struct str name, struct state_iam_entity_record *ret)
+{
+	return iam_load(c, IAM_ROLE, name, ret) && unlinked(c, ret);
+}
+
+int iam_update_role(struct call *c, const struct iam_update_role_request *in, struct iam_update_role_response *out)
+{
+	(void)out;
+	struct state_iam_entity_record r;
+	if (!iam_load_role_to_change(c, in->role_name, &r))
+		return CALL_FAIL;
+	if (str_set(in->description))
+		r.description = in->description;
+	if (in->max_session_duration.set)
+		r.max_session_s = in->max_session_duration;
+	iam_save(c, IAM_ROLE, &r);
+	return CALL_OK;
+}
+
+int iam_update_role_description(struct call *c, const struct iam_update_role_description_request *in,
+                                struct iam_update_role_description_response *out)
+{
+	struct state_iam_entity_record r;
+	if (!iam_load(c, IAM_ROLE, in->role_name, &r))
+		return CALL_FAIL;
+	r.description = in->description;
+	iam_save(c, IAM_ROLE, &r);
+	iam_role_show(c, &r, out->role = arena_new(c->arena, struct iam_role));
+	return CALL_OK;
+}
+
+int iam_update_assume_role_policy(struct call *c, const struct iam_update_assume_role_policy_request *in, struct model_none *out)
+{
+	(void)out;
+	struct state_iam_entity_record r;
+	if (!iam_load_role_to_change(c, in->role_name, &r) || !trust_check(c, in->policy_document))
+		return CALL_FAIL;
+	r.trust = in->policy_document;
+	iam_save(c, IAM_ROLE, &r);
+	return CALL_OK;
+}
+
+static bool in_profile(struct call *c, struct str role)
+{
+	struct iam_walk walk;
+	struct state_iam_entity_record p;
+	iam_walk_open(c, IAM_PROFILE, STR_NONE, &walk);
+	while (iam_walk_next(&walk, &p))
+		for (uint32_t i = 0; i < p.roles.n; i++)
+			if (str_ieq(p.roles.v[i], role))
+				return true;
+	return false;
+}
+
+static bool deletable(struct call *c, const struct state_iam_entity_record *r)
+{
+	const char *first = in_profile(c, r->name)  ? "remove roles from instance profile"
+	                    : r->powers->attached.n ? "detach all policies"
+	                    : r->powers->inline_.n  ? "delete policies"
+	                                            : NULL;
+	if (first)
+		call_fail(c, "DeleteConflict", 409, "Cannot delete entity, must %s first.", first);
+	return first == NULL;
+}
+
+int iam_delete_role(struct call *c, const struct iam_delete_role_request *in, struct model_none *out)
+{
+	(void)out;
+	struct state_iam_entity_record r;
+	if (!iam_load_role_to_change(c, in->role_name, &r) || !deletable(c, &r))
+		return CALL_FAIL;
+	iam_drop(c, IAM_ROLE, r.name);
+	return CALL_OK;
+}
+
+/* --- service-linked roles: made with their trust and their policy, changed by nobody */
+
+static const struct {
+	const char *service, *role, *policy; /* policy: name of the managed one under /aws-service-role/ */
+} linked[] = {
+        {"autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling", "AutoScalingServiceRolePolicy"},
+        {"ecs.amazonaws.com", "AWSServiceRoleForECS", "AmazonECSServiceRolePolicy"},
+        {"elasticbeanstalk.amazonaws.com", "AWSServiceRoleForElasticBeanstalk", "AWSElasticBeanstalkServiceRolePolicy"},
+        {"elasticloadbalancing.amazonaws.com", "AWSServiceRoleForElasticLoadBalancing", "AWSElasticLoadBalancingServiceRolePolicy"},
+        {"ecs.application-autoscaling.amazonaws.com", "AWSServiceRoleForApplicationAutoScaling_ECSService",
+         "AWSApplicationAutoscalingECSServicePolicy"},
+        {"rds.amazonaws.com", "AWSServiceRoleForRDS", "AmazonRDSServiceRolePolicy"},
+        {"elasticache.amazonaws.com", "AWSServiceRoleForElastiCache", "ElastiCacheServiceRolePolicy"},
+};
+
+int iam_create_service_linked_role(struct call *c, const struct iam_create_service_linked_role_request *in,
+                                   struct iam_create_service_linked_role_response *out)
+{
+	struct state_iam_entity_record r;
+	for (unsigned i = 0; i < sizeof(linked) / sizeof(linked[0]); i++) {
+		if (!str_is(in->aws_service_name, linked[i].service))
+			continue;
+		/* Only Auto Scaling takes suffixes. */
+		if (str_set(in->custom_suffix) && i != 0)
+			return call_fail(c, "InvalidInput", 400, "Custom suffix is not allowed for %s", linked[i].service);
+		struct str name = str_set(in->custom_suffix)
+		                          ? ARENA_CAT(c->arena, str_from(linked[i].role), S("_"), in->custom_suffix)
+		                          : str_from(linked[i].role);
+		if (iam_load_quietly(c, IAM_ROLE, name, &r))
+			return call_fail(c, "InvalidInput", 400,
+			                 "Service role name %.*s has been taken in this account, please try a different suffix.",
+			                 STR_ARG(name));
+		if (!iam_create(c, IAM_ROLE, arena_printf(c->arena, "/aws-service-role/%s/", linked[i].service), name, &r))
+			return CALL_FAIL;
+		r.linked_service = in->aws_service_name;
+		r.description = in->description;
+		r.max_session_s = OPT_INT(SESSION_LINKED_S);
+		r.trust = arena_printf(
+		        c->arena,
+		        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Action\":[\"sts:AssumeRole\"],\"Effect\":\"Allow\","
+		        "\"Principal\":{\"Service\":[\"%s\"]}}]}",
+		        linked[i].service);
+		struct str arn = arena_printf(c->arena, "arn:aws:iam::aws:policy/aws-service-role/%s", linked[i].policy);
+		if (iam_aws_policy(arn))
+			*LIST_ADD(c->arena, &r.powers->attached) = arn;
+		iam_save(c, IAM_ROLE, &r);
+		iam_role_show(c, &r, out->role = arena_new(c->arena, struct iam_role));
+		return CALL_OK;
+	}
+	return call_fail(c, "AccessDenied", 403, "Service-linked roles of %.*s are not supported here.",
+	                 STR_ARG(in->aws_service_name));
+}
+
+/* Deleting is done with the reply; the task id only says which role it was. */
+int iam_delete_service_linked_role(struct call *c, const struct iam_delete_service_linked_role_request *in,
+                                   struct iam_delete_service_linked_role_response *out)
+{
+	struct state_iam_entity_record r;
+	if (!iam_load(c, IAM_ROLE, in->role_name, &r))
+		return CALL_FAIL;
+	if (!str_set(r.linked_service))
+		return call_fail(c, "NoSuchEntity", 404, "The role with name %.*s cannot be found.", STR_ARG(in->role_name));
+	iam_drop(c, IAM_ROLE, r.name);
+	out->deletion_task_id =
+	        ARENA_CAT(c->arena, S("task/aws-service-role/"), r.linked_service, S("/"), r.name, S("/"), id_uuid(c->arena));
+	return CALL_OK;
+}
+
+int iam_get_service_linked_role_deletion_status(struct call *c,
+                                                const struct iam_get_service_linked_role_deletion_status_request *in,
+                                                struct iam_get_service_linked_role_deletion_status_response *out)
+{
+	struct str rest = in->deletion_task_id, parts[5] = {0};
+	for (int i = 0; i < 5 && str_set(rest); i++)
+		parts[i] = str_cut(&rest, '/');
+	struct state_iam_entity_record r;
+	if (!str_is(parts[0], "task") || !str_is(parts[1], "aws-service-role") || !id_is_uuid(parts[4]))
+		return call_fail(c, "NoSuchEntity", 404, "Deletion task with id %.*s cannot be found.",
+		                 STR_ARG(in->deletion_task_id));
+	out->status = iam_load_quietly(c, IAM_ROLE, parts[3], &r) ? S("NOT_STARTED") : S("SUCCEEDED");
+	return CALL_OK;
+}

@@ -1,0 +1,278 @@
+/* Simulation: the gate's own evaluation, with documents and condition keys from the request in place of those of a call. */
+#include "aws/iam/nouns.h"
+#include "aws/iam/source.h"
+
+enum { DOCUMENTS_MAX = 128, RESULTS_MAX = 1000 };
+
+struct simulation {
+	struct call *c;
+	const struct iam_context_entry_list_type *context;
+	struct principal who;
+	struct principal_policies policies;
+	const struct policy *documents[DOCUMENTS_MAX];
+	const struct policy *boundary;
+	struct policy *parsed[DOCUMENTS_MAX + 12]; /* to be freed */
+	unsigned parsed_count;
+	struct str_list missing; /* keys that were asked for and are not there */
+	struct str resource_policy;
+	struct str owner; /* account of the simulated resources */
+};
+
+static bool simulated_key(void *ctx, struct str key, struct str_list *ret)
+{
+	struct simulation *s = ctx;
+	for (uint32_t i = 0; i < s->context->n; i++)
+		if (str_ieq(s->context->v[i].context_key_name, key)) {
+			*ret = s->context->v[i].context_key_values;
+			return true;
+		}
+	for (uint32_t i = 0; i < s->missing.n; i++)
+		if (str_ieq(s->missing.v[i], key))
+			return false;
+	*LIST_ADD(s->c->arena, &s->missing) = key;
+	return false;
+}
+
+static const struct policy *parse_input(struct simulation *s, struct str json, const char *kind, uint32_t number)
+{
+	struct str message;
+	if (s->parsed_count == sizeof(s->parsed) / sizeof(s->parsed[0]))
+		return NULL;
+	struct policy *p =
+	        policy_parse(json, POLICY_IDENTITY, arena_printf(s->c->arena, "%s.%u", kind, number + 1), s->c->arena, &message);
+	if (!p)
+		call_fail(s->c, "InvalidInput", 400, "Invalid input policy %u: %.*s", number + 1, STR_ARG(message));
+	else
+		s->parsed[s->parsed_count++] = p;
+	return p;
+}
+
+static bool add_documents(struct simulation *s, const struct str_list *from, const char *kind)
+{
+	for (uint32_t i = 0; i < from->n; i++) {
+		if (s->policies.identity_count == DOCUMENTS_MAX) {
+			call_fail(s->c, "InvalidInput", 400, "Too many policies.");
+			return false;
+		}
+		const struct policy *p = parse_input(s, from->v[i], kind, i);
+		if (!p)
+			return false;
+		s->documents[s->policies.identity_count++] = p;
+	}
+	return true;
+}
+
+static void simulation_done(struct simulation *s)
+{
+	for (unsigned i = 0; i < s->parsed_count; i++)
+		policy_free(s->parsed[i]);
+}
+
+/* A user, group or role of this account, with what holds for it. */
+static const struct iam_cached *source_entity(struct call *c, struct str arn)
+{
+	struct str account, path, name;
+	for (enum iam_kind kind = IAM_USER; kind <= IAM_ROLE; kind++)
+		if (iam_arn_parse(arn, iam_kinds[kind].key, &account, &path, &name) && str_eq(account, c->account)) {
+			const struct iam_cached *e = iam_cached_entity(iam_of(c->cloud), account, kind, name);
+			if (e && str_eq(e->arn, arn))
+				return e;
+			call_fail(c, "NoSuchEntity", 404, "The %s with name %.*s cannot be found.", iam_kinds[kind].word,
+			          STR_ARG(name));
+			return NULL;
+		}
+	call_fail(c, "InvalidInput", 400, "Invalid Entity Arn: %.*s does not clearly define entity type and name.", STR_ARG(arn));
+	return NULL;
+}
+
+static struct str decision_name(enum authz_result r)
+{
+	return r == AUTHZ_ALLOW ? S("allowed") : r == AUTHZ_DENY_EXPLICIT ? S("explicitDeny") : S("implicitDeny");
+}
+
+static void matched(struct arena *a, const struct authz_decision *d, struct iam_statement_list_type *to)
+{
+	to->set = true;
+	if (!d->policy)
+		return;
+	static const struct str types[] = {
+	        [AUTHZ_LAYER_NONE] = S_INIT("none"),
+	        [AUTHZ_LAYER_IDENTITY] = S_INIT("IAM Policy"),
+	        [AUTHZ_LAYER_BOUNDARY] = S_INIT("IAM Policy"),
+	        [AUTHZ_LAYER_SESSION] = S_INIT("IAM Policy"),
+	        [AUTHZ_LAYER_RESOURCE] = S_INIT("Resource Policy"),
+	};
+	struct iam_statement *s = LIST_ADD(a, to);
+	s->source_policy_id = arena_dup(a, policy_name(d->policy));
+	s->source_policy_type = types[d->layer];
+}
+
+static int simulate(struct simulation *s, const struct str_list *actions, const struct str_list *resources,
+                    struct opt_int max_items, struct str marker, struct iam_evaluation_results_list_type *to,
+                    struct opt_bool *ret_truncated, struct str *ret_marker)
+{
+	struct call *c = s->c;
+	struct iam_page page;
+	struct str any = S("*");
+	struct str_list everything = {.v = &any, .n = 1};
+	const struct str_list *over = resources->n ? resources : &everything;
+	if (!iam_page_open(c, max_items, marker, &page))
+		return CALL_FAIL;
+	if ((uint64_t)actions->n * over->n > RESULTS_MAX)
+		return call_fail(c, "InvalidInput", 400, "Too many actions and resources to simulate.");
+	to->set = true;
+	s->policies.identity = s->documents;
+	for (uint32_t i = 0; i < actions->n; i++) {
+		if (str_find_char(actions->v[i], ':') < 1)
+			return call_fail(c, "InvalidInput", 400, "Invalid action name: %.*s", STR_ARG(actions->v[i]));
+		for (uint32_t k = 0; k < over->n; k++) {
+			bool skip;
+			if (!iam_page_take(&page, arena_printf(c->arena, "%04u.%04u", i, k), &skip))
+				break;
+			if (skip)
+				continue;
+			struct authz az = {.action = actions->v[i],
+			                   .resource = over->v[k],
+			                   .resource_policy = s->resource_policy,
+			                   .resource_account = s->owner};
+			struct authz_context context = {.arena = c->arena, .key = simulated_key, .ctx = s};
+			struct authz_decision d;
+			s->missing = (struct str_list){0};
+			authz_evaluate(&context, &s->who, &s->policies, &az, &d);
+			struct iam_evaluation_result *r = LIST_ADD(c->arena, to);
+			r->eval_action_name = actions->v[i];
+			r->eval_resource_name = over->v[k];
+			r->eval_decision = decision_name(d.result);
+			matched(c->arena, &d, &r->matched_statements);
+			r->missing_context_values = s->missing;
+			r->missing_context_values.set = true;
+			if (s->policies.boundary) {
+				struct principal_policies alone = {.identity = &s->policies.boundary, .identity_count = 1};
+				struct authz_decision b;
+				authz_evaluate(&context, &s->who, &alone, &az, &b);
+				r->permissions_boundary_decision_detail =
+				        arena_new(c->arena, struct iam_permissions_boundary_decision_detail);
+				r->permissions_boundary_decision_detail->allowed_by_permissions_boundary =
+				        OPT_BOOL(b.result == AUTHZ_ALLOW);
+			}
+		}
+	}
+	iam_page_close(c, &page, ret_truncated, ret_marker);
+	return CALL_OK;
+}
+
+/* "arn:aws:iam::ACCOUNT:user/x": whom the simulation takes for the caller. */
+static bool set_caller(struct simulation *s, struct str arn)
+{
+	struct str account = s->c->account, path, name = S("simulated");
+	if (str_set(arn) && !iam_arn_parse(arn, S("user"), &account, &path, &name)) {
+		call_fail(s->c, "InvalidInput", 400, "Invalid caller ARN: %.*s", STR_ARG(arn));
+		return false;
+	}
+	s->who = (struct principal){
+	        .refs = 1,
+	        .kind = PRINCIPAL_USER,
+	        .account = account,
+	        .name = name,
+	        .user_id = S(""),
+	        .arn = str_set(arn) ? arn : arena_printf(s->c->arena, "arn:aws:iam::%.*s:user/simulated", STR_ARG(account))};
+	return true;
+}
+
+static bool set_rest(struct simulation *s, struct str resource_policy, struct str owner, const struct str_list *boundary)
+{
+	struct str rest = owner, account = STR_NONE;
+	s->owner = s->who.account;
+	s->resource_policy = resource_policy;
+	for (int i = 0; i < 5 && str_set(rest); i++)
+		account = str_cut(&rest, ':');
+	if (str_set(owner))
+		s->owner = account.n == 12 ? account : owner;
+	if (str_set(resource_policy)) {
+		struct str message;
+		struct policy *p = policy_parse(resource_policy, POLICY_RESOURCE, S("resource policy"), s->c->arena, &message);
+		if (!p) {
+			call_fail(s->c, "InvalidInput", 400, "Invalid resource policy: %.*s", STR_ARG(message));
+			return false;
+		}
+		policy_free(p);
+	}
+	if (boundary->n) {
+		s->policies.boundary = parse_input(s, boundary->v[0], "PermissionsBoundaryPolicyInputList", 0);
+		return s->policies.boundary != NULL;
+	}
+	return true;
+}
+
+int iam_simulate_custom_policy(struct call *c, const struct iam_simulate_custom_policy_request *in,
+                               struct iam_simulate_policy_response *out)
+{
+	struct simulation s = {.c = c, .context = &in->context_entries};
+	int said = CALL_FAIL;
+	if (set_caller(&s, in->caller_arn) && add_documents(&s, &in->policy_input_list, "PolicyInputList") &&
+	    set_rest(&s, in->resource_policy, in->resource_owner, &in->permissions_boundary_policy_input_list))
+		said = simulate(&s, &in->action_names, &in->resource_arns, in->max_items, in->marker, &out->evaluation_results,
+		                &out->is_truncated, &out->marker);
+	simulation_done(&s);
+	return said;
+}
+
+int iam_simulate_principal_policy(struct call *c, const struct iam_simulate_principal_policy_request *in,
+                                  struct iam_simulate_policy_response *out)
+{
+	struct simulation s = {.c = c, .context = &in->context_entries};
+	const struct iam_cached *e = source_entity(c, in->policy_source_arn);
+	struct principal_policies has = {0};
+	int said = CALL_FAIL;
+	if (!e || !set_caller(&s, str_set(in->caller_arn) ? in->caller_arn : e->kind == IAM_USER ? e->arn : STR_NONE))
+		return CALL_FAIL;
+	iam_cached_policies(iam_of(c->cloud), e, &has);
+	for (unsigned i = 0; i < has.identity_count && s.policies.identity_count < DOCUMENTS_MAX; i++)
+		s.documents[s.policies.identity_count++] = has.identity[i];
+	s.policies.boundary = has.boundary;
+	if (add_documents(&s, &in->policy_input_list, "PolicyInputList") &&
+	    set_rest(&s, in->resource_policy, in->resource_owner, &in->permissions_boundary_policy_input_list))
+		said = simulate(&s, &in->action_names, &in->resource_arns, in->max_items, in->marker, &out->evaluation_results,
+		                &out->is_truncated, &out->marker);
+	simulation_done(&s);
+	return said;
+}
+
+/* --- which keys policies ask for */
+
+static bool keys_of(struct simulation *s, const struct str_list *documents, struct str_list *ret)
+{
+	s->policies.identity_count = 0;
+	if (!add_documents(s, documents, "PolicyInputList"))
+		return false;
+	for (unsigned i = 0; i < s->policies.identity_count; i++)
+		policy_context_keys(s->documents[i], s->c->arena, ret);
+	return true;
+}
+
+int iam_get_context_keys_for_custom_policy(struct call *c, const struct iam_get_context_keys_for_custom_policy_request *in,
+                                           struct iam_get_context_keys_for_policy_response *out)
+{
+	struct simulation s = {.c = c};
+	out->context_key_names.set = true;
+	bool ok = keys_of(&s, &in->policy_input_list, &out->context_key_names);
+	simulation_done(&s);
+	return ok ? CALL_OK : CALL_FAIL;
+}
+
+int iam_get_context_keys_for_principal_policy(struct call *c, const struct iam_get_context_keys_for_principal_policy_request *in,
+                                              struct iam_get_context_keys_for_policy_response *out)
+{
+	struct simulation s = {.c = c};
+	struct principal_policies has = {0};
+	const struct iam_cached *e = source_entity(c, in->policy_source_arn);
+	if (!e)
+		return CALL_FAIL;
+	out->context_key_names.set = true;
+	iam_cached_policies(iam_of(c->cloud), e, &has);
+	for (unsigned i = 0; i < has.identity_count; i++)
+		policy_context_keys(has.identity[i], c->arena, &out->context_key_names);
+	bool ok = keys_of(&s, &in->policy_input_list, &out->context_key_names);
+	simulation_done(&s);
+	return ok ? CALL_OK : CALL_FAIL;
+}

@@ -1,0 +1,229 @@
+#include "aws/iam/nouns.h"
+#include "base/id.h"
+
+int iam_create_user(struct call *c, const struct iam_create_user_request *in, struct iam_create_user_response *out)
+{
+	struct state_iam_entity_record r;
+	if (!iam_create(c, IAM_USER, in->path, in->user_name, &r) || !iam_tags_put(c, &in->tags, &r.tags))
+		return CALL_FAIL;
+	if (str_set(in->permissions_boundary) && !iam_policy_check(c, in->permissions_boundary))
+		return CALL_FAIL;
+	r.powers->boundary = in->permissions_boundary;
+	iam_save(c, IAM_USER, &r);
+	iam_user_show(c, &r, out->user = arena_new(c->arena, struct iam_user));
+	return CALL_OK;
+}
+
+int iam_get_user(struct call *c, const struct iam_get_user_request *in, struct iam_get_user_response *out)
+{
+	struct state_iam_entity_record r;
+	out->user = arena_new(c->arena, struct iam_user);
+	/* The root user asks about itself. */
+	if (!str_set(in->user_name) && c->caller->kind == PRINCIPAL_ROOT) {
+		*out->user = (struct iam_user){.user_id = c->account, .arn = c->caller->arn, .create_date = OPT_TIME(0)};
+		return CALL_OK;
+	}
+	struct str name = iam_user_or_caller(c, in->user_name);
+	if (!str_set(name) || !iam_load(c, IAM_USER, name, &r))
+		return CALL_FAIL;
+	iam_user_show(c, &r, out->user);
+	return CALL_OK;
+}
+
+int iam_list_users(struct call *c, const struct iam_list_users_request *in, struct iam_list_users_response *out)
+{
+	struct iam_page page;
+	struct iam_walk walk;
+	struct state_iam_entity_record r;
+	if (!iam_page_open(c, in->max_items, in->marker, &page))
+		return CALL_FAIL;
+	out->users.set = true;
+	iam_walk_open(c, IAM_USER, page.after, &walk);
+	for (bool skip; iam_walk_next(&walk, &r);) {
+		if (!iam_path_matches(r.path, in->path_prefix))
+			continue;
+		if (!iam_page_take(&page, walk.name, &skip))
+			break;
+		if (skip)
+			continue;
+		struct iam_user *u = LIST_ADD(c->arena, &out->users);
+		iam_user_show(c, &r, u);
+		/* Lists leave these out; GetUser has them. */
+		u->tags = (struct iam_tag_list_type){0};
+		u->permissions_boundary = NULL;
+	}
+	iam_page_close(c, &page, &out->is_truncated, &out->marker);
+	return CALL_OK;
+}
+
+/* Access keys find their user by name. */
+static void rename_in_keys(struct call *c, const struct state_iam_entity_record *r)
+{
+	for (uint32_t i = 0; i < r->access_keys.n; i++) {
+		struct state_iam_access_key_record key;
+		struct str at = KEY(c->arena, S("iam"), S(""), S("key"), r->access_keys.v[i]);
+		if (!record_get(call_txn(c), c->arena, at, &iam_key_type, &key))
+			continue;
+		key.user = r->name;
+		record_put(call_txn(c), c->arena, at, &iam_key_type, &key);
+	}
+}
+
+int iam_update_user(struct call *c, const struct iam_update_user_request *in, struct model_none *out)
+{
+	(void)out;
+	struct state_iam_entity_record r, other;
+	if (!iam_load(c, IAM_USER, in->user_name, &r))
+		return CALL_FAIL;
+	if (str_set(in->new_user_name) && !str_ieq(in->new_user_name, r.name) &&
+	    iam_load_quietly(c, IAM_USER, in->new_user_name, &other))
+		return call_fail(c, "EntityAlreadyExists", 409, "User with name %.*s already exists.", STR_ARG(in->new_user_name));
+	iam_drop(c, IAM_USER, r.name);
+	if (str_set(in->new_path))
+		r.path = in->new_path;
+	if (str_set(in->new_user_name))
+		r.name = in->new_user_name;
+	iam_save(c, IAM_USER, &r);
+	rename_in_keys(c, &r);
+	return CALL_OK;
+}
+
+int iam_delete_user(struct call *c, const struct iam_delete_user_request *in, struct model_none *out)
+{
+	(void)out;
+	struct state_iam_entity_record r;
+	if (!iam_load(c, IAM_USER, in->user_name, &r))
+		return CALL_FAIL;
+	const char *first = r.access_keys.n        ? "delete access keys"
+	                    : r.groups.n           ? "remove users from group"
+	                    : r.powers->attached.n ? "detach all policies"
+	                    : r.powers->inline_.n  ? "delete policies"
+	                                           : NULL;
+	if (first)
+		return call_fail(c, "DeleteConflict", 409, "Cannot delete entity, must %s first.", first);
+	iam_drop(c, IAM_USER, r.name);
+	return CALL_OK;
+}
+
+/* --- access keys */
+
+static struct str access_key_key(struct call *c, struct str id)
+{
+	return KEY(c->arena, S("iam"), S(""), S("key"), id);
+}
+
+int iam_create_access_key(struct call *c, const struct iam_create_access_key_request *in,
+                          struct iam_create_access_key_response *out)
+{
+	struct state_iam_entity_record r;
+	struct str name = iam_user_or_caller(c, in->user_name);
+	if (!str_set(name) || !iam_load(c, IAM_USER, name, &r))
+		return CALL_FAIL;
+	if (r.access_keys.n >= IAM_KEYS_OF_USER_MAX)
+		return call_fail(c, "LimitExceeded", 409, "Cannot exceed quota for AccessKeysPerUser: %d", IAM_KEYS_OF_USER_MAX);
+	struct state_iam_access_key_record key = {
+	        .account = c->account,
+	        .user = r.name,
+	        .id = id_base32(c->arena, S("AKIA"), 16),
+	        .secret = id_secret(c->arena, 40),
+	        .created = OPT_TIME(c->now_ms - c->now_ms % 1000),
+	};
+	*LIST_ADD(c->arena, &r.access_keys) = key.id;
+	record_put(call_txn(c), c->arena, access_key_key(c, key.id), &iam_key_type, &key);
+	iam_save(c, IAM_USER, &r);
+	out->access_key = arena_new(c->arena, struct iam_access_key);
+	*out->access_key = (struct iam_access_key){.user_name = r.name,
+	                                           .access_key_id = key.id,
+	                                           .status = S("Active"),
+	                                           .secret_access_key = key.secret,
+	                                           .create_date = key.created};
+	return CALL_OK;
+}
+
+/* The user's record, the key's, and where the key is in the user's list. */
+static bool load_access_key(struct call *c, struct str user_name, struct str id, struct state_iam_entity_record *ret_user,
+                            struct state_iam_access_key_record *ret_key, uint32_t *ret_at)
+{
+	struct str name = iam_user_or_caller(c, user_name);
+	if (!str_set(name) || !iam_load(c, IAM_USER, name, ret_user))
+		return false;
+	for (uint32_t i = 0; i < ret_user->access_keys.n; i++)
+		if (str_eq(ret_user->access_keys.v[i], id) &&
+		    record_get(call_txn(c), c->arena, access_key_key(c, id), &iam_key_type, ret_key)) {
+			*ret_at = i;
+			return true;
+		}
+	call_fail(c, "NoSuchEntity", 404, "The Access Key with id %.*s cannot be found.", STR_ARG(id));
+	return false;
+}
+
+int iam_delete_access_key(struct call *c, const struct iam_delete_access_key_request *in, struct model_none *out)
+{
+	(void)out;
+	struct state_iam_entity_record r;
+	struct state_iam_access_key_record key;
+	uint32_t at;
+	if (!load_access_key(c, in->user_name, in->access_key_id, &r, &key, &at))
+		return CALL_FAIL;
+	r.access_keys.v[at] = r.access_keys.v[--r.access_keys.n];
+	store_delete(call_txn(c), access_key_key(c, key.id));
+	store_delete(call_txn(c), KEY(c->arena, S("iam-use"), key.id));
+	iam_save(c, IAM_USER, &r);
+	return CALL_OK;
+}
+
+int iam_update_access_key(struct call *c, const struct iam_update_access_key_request *in, struct model_none *out)
+{
+	(void)out;
+	struct state_iam_entity_record r;
+	struct state_iam_access_key_record key;
+	uint32_t at;
+	if (!load_access_key(c, in->user_name, in->access_key_id, &r, &key, &at))
+		return CALL_FAIL;
+	key.inactive = OPT_BOOL(!str_is(in->status, "Active"));
+	record_put(call_txn(c), c->arena, access_key_key(c, key.id), &iam_key_type, &key);
+	return CALL_OK;
+}
+
+int iam_list_access_keys(struct call *c, const struct iam_list_access_keys_request *in, struct iam_list_access_keys_response *out)
+{
+	struct state_iam_entity_record r;
+	out->access_key_metadata.set = true;
+	out->is_truncated = OPT_BOOL(false);
+	if (!str_set(in->user_name) && c->caller->kind == PRINCIPAL_ROOT)
+		return CALL_OK;
+	struct str name = iam_user_or_caller(c, in->user_name);
+	if (!str_set(name) || !iam_load(c, IAM_USER, name, &r))
+		return CALL_FAIL;
+	for (uint32_t i = 0; i < r.access_keys.n; i++) {
+		struct state_iam_access_key_record key;
+		if (record_get(call_txn(c), c->arena, access_key_key(c, r.access_keys.v[i]), &iam_key_type, &key))
+			*LIST_ADD(c->arena, &out->access_key_metadata) = (struct iam_access_key_metadata){
+			        .user_name = r.name,
+			        .access_key_id = key.id,
+			        .status = key.inactive.v ? S("Inactive") : S("Active"),
+			        .create_date = key.created,
+			};
+	}
+	return CALL_OK;
+}
+
+int iam_get_access_key_last_used(struct call *c, const struct iam_get_access_key_last_used_request *in,
+                                 struct iam_get_access_key_last_used_response *out)
+{
+	struct state_iam_access_key_record key;
+	struct state_iam_key_use_record use = {0};
+	if (!record_get(call_txn(c), c->arena, access_key_key(c, in->access_key_id), &iam_key_type, &key) ||
+	    !str_eq(key.account, c->account))
+		return call_fail(c, "NoSuchEntity", 404, "The Access Key with id %.*s cannot be found.",
+		                 STR_ARG(in->access_key_id));
+	iam_key_last_used(c, key.id, &use);
+	out->user_name = key.user;
+	out->access_key_last_used = arena_new(c->arena, struct iam_access_key_last_used);
+	*out->access_key_last_used = (struct iam_access_key_last_used){
+	        .last_used_date = use.time,
+	        .service_name = use.time.set ? use.service : S("N/A"),
+	        .region = use.time.set ? use.region : S("N/A"),
+	};
+	return CALL_OK;
+}

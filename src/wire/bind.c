@@ -61,6 +61,8 @@ static bool read_prefix_headers(struct wire_in *in, const struct member *m, cons
 	for (size_t i = 0; headers->at(headers->ctx, i, &name, &value); i++) {
 		if (!str_istarts(name, prefix) || s->kind != SHAPE_MAP)
 			continue;
+		if (!str_is_utf8(name) || !str_is_utf8(value))
+			return wire_in_fail(in, "A header %.*s is not valid UTF-8", STR_ARG(prefix));
 		struct str_map_entry *entry = model_list_add(in->arena, map, s->size);
 		struct str key = arena_dup(in->arena, str_from_at(name, prefix.n));
 		if (in->request) /* names of HTTP headers have no case: the stored spelling is the small one */
@@ -113,6 +115,8 @@ static bool read_query_map(struct wire_in *in, const struct shape *owner, const 
 		struct str name = form->v[i].name;
 		if (query_is_taken(in, owner, name))
 			continue;
+		if (!str_is_utf8(name))
+			return wire_in_fail(in, "A parameter's name is not valid UTF-8");
 		char *entry = NULL;
 		for (uint32_t j = 0; j < map->n && inner->kind == SHAPE_LIST; j++) {
 			char *other = (char *)map->v + (size_t)j * s->size;

@@ -30,6 +30,8 @@ static bool read_payload(struct wire_in *in, const struct shape *s, struct str b
 	if (in->protocol == PROTOCOL_REST_JSON &&
 	    (inner->kind == SHAPE_LIST || inner->kind == SHAPE_MAP || inner->kind == SHAPE_DOCUMENT))
 		return wire_json_read(in, inner, body, member_slot(in, m, base));
+	if (inner->kind == SHAPE_STRING && !str_is_utf8(body))
+		return wire_in_fail(in, "The body is not valid UTF-8");
 	if (inner->kind == SHAPE_STRING || inner->kind == SHAPE_BLOB)
 		*(struct str *)member_slot(in, m, base) = body;
 	return true;

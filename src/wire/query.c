@@ -116,13 +116,13 @@ static bool read_entry(struct wire_in *in, const struct shape *s, struct range r
 		bool leaf;
 		struct range group = next_group(&r, &segment, &leaf);
 		if (str_eq(segment, api_text(in->api, key->wire_name)) && leaf)
-			*name = group.v[0].value;
+			*name = str_is_utf8(group.v[0].value) ? group.v[0].value : STR_NONE;
 		else if (!str_eq(segment, api_text(in->api, value->wire_name)))
 			return shape_fail(in, &group);
 		else if (!read_value(in, value, member_shape(in->api, value), group, leaf, depth + 1, entry + value->offset))
 			return false;
 	}
-	return str_set(*name) || wire_in_fail(in, "An entry of %.*s has no key", STR_ARG(in->where));
+	return str_set(*name) || wire_in_fail(in, "An entry of %.*s has no valid key", STR_ARG(in->where));
 }
 
 /* The numbered elements of a list or map. */

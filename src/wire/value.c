@@ -254,6 +254,9 @@ bool value_from_text(struct wire_in *in, const struct member *m, const struct sh
 			*(struct str *)p = bytes;
 			return true;
 		}
+		/* Stored records are CBOR, whose texts are UTF-8: what is not could be written but never read again. */
+		if (!str_is_utf8(text))
+			return wire_in_fail(in, "Value at '%.*s' is not valid UTF-8", STR_ARG(in->where));
 		*(struct str *)p = text.p ? text : S("");
 		return true;
 	}

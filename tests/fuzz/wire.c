@@ -69,10 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (s) {
 		void *back = arena_zalloc(&a, s->size);
 		struct str record = record_of(&a, t.api, s, in);
-		/* Texts that are not UTF-8 are refused by records; nothing else may be. */
-		if (str_is_utf8(r.body) && str_is_utf8(r.query) && str_is_utf8(r.path) &&
-		    wire_record_read(&a, t.api, s, record, back))
-			assert(str_eq(record_of(&a, t.api, s, back), record));
+		assert(wire_record_read(&a, t.api, s, record, back));
+		assert(str_eq(record_of(&a, t.api, s, back), record));
 	}
 	read_as_reply(&a, &t, &r.headers, r.body);
 	return 0;

@@ -178,6 +178,11 @@ static void says_what_is_malformed(void **state)
 	           "MalformedXML: The XML you provided was not well-formed or did not validate against our published schema");
 	assert_str(fault_of(&a, "s3", "GET", "/b?max-keys=x", NULL, S("")),
 	           "InvalidArgument: Value 'x' at 'max-keys' is not a valid Integer");
+	assert_str(fault_of(&a, "s3", "GET", "/b/%ff", NULL, S("")), "InvalidArgument: Value at 'Key' is not valid UTF-8");
+	static const char *const meta[] = {"x-amz-meta-a", "\xff", NULL};
+	assert_str(fault_of(&a, "s3", "PUT", "/b/k", meta, S("")), "InvalidArgument: A header x-amz-meta- is not valid UTF-8");
+	assert_str(fault_of(&a, "iam", "POST", "/", form, S("Action=GetUser&UserName=%c3%28")),
+	           "MalformedInput: Value at 'UserName' is not valid UTF-8");
 	assert_str(fault_of(&a, "iam", "POST", "/", form, S("Action=ListUsers&MaxItems=x")),
 	           "MalformedInput: Value 'x' at 'MaxItems' is not a valid Integer");
 	assert_str(fault_of(&a, "ec2", "POST", "/", form, S("Action=DescribeInstances&Filter.x.Name=a")),

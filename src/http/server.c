@@ -161,6 +161,7 @@ struct http_listener *http_listen(struct http_server *s, int fd, struct http_tls
 	list_init(&l->conns);
 	if (fd >= 0) {
 		int one = 1;
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 		           sizeof(one)); /* accepted sockets inherit it; Unix sockets need none */
 		l->watch = loop_add_fd(s->loop, fd, s->paused ? 0 : EPOLLIN, listener_event, l);

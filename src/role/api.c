@@ -12,6 +12,7 @@
 #include "core/gate.h"
 #include "core/listen.h"
 #include "engine/cell/cell.h"
+#include "engine/cell/lockdown.h"
 #include "http/http.h"
 #include "http/tls.h"
 #include "io/msg.h"
@@ -201,8 +202,26 @@ static void no_policies(void *ctx, const struct principal *p, struct principal_p
 	*ret = (struct principal_policies){0};
 }
 
+/* First of all, before there is another thread that it would not bind. */
+static void lock_down(const struct role_config *config)
+{
+	const char *more[3] = {0};
+	unsigned n = 0;
+	if (config->runtime_dir)
+		more[n++] = config->runtime_dir;
+	if (config->config_file)
+		more[n++] = config->config_file;
+	bool landlock = false;
+	int e = lockdown_api(&(struct lockdown){.data_dir = config->data_dir, .read_dirs = more}, &landlock);
+	if (e < 0)
+		die("cannot give up what api does not need: %s", strerror(-e));
+	if (!landlock)
+		log_warn("this kernel has no Landlock: api is confined by its user and its system calls alone");
+}
+
 int role_api(const struct role_config *config)
 {
+	lock_down(config);
 	struct api_role role = {.config = config}, *r = &role;
 	struct cloud *c = &r->cloud;
 	c->loop = loop_new();

@@ -1,0 +1,385 @@
+"""The Lambda runtime client for Python: speaks the Runtime API and calls the function's handler.
+
+Started either with the function's whole environment, or ahead of time as a stem: then QUARTET_STEM_FD names a descriptor on which
+one JSON line comes once the function is known ({"env": ..., "handler": ..., "task_root": ...}); what is imported here until then is
+imported for every function.
+
+HTTP is spoken over one kept connection by hand: the answer to an event and the request for the next go out in one write.
+"""
+import base64
+import collections
+import datetime
+import decimal
+import functools
+import hashlib
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import random
+import re
+import socket
+import sys
+import time
+import traceback
+import types
+import urllib.parse
+
+API = b"/2018-06-01/runtime/"
+
+
+class Connection:
+    """One HTTP/1.1 connection to the Runtime API; it answers with Content-Length always."""
+
+    def __init__(self, address):
+        host, _, port = address.rpartition(":")
+        self.address = (host, int(port))
+        self.head = b" HTTP/1.1\r\nHost: " + address.encode() + b"\r\n"
+        self.sock = None
+        self.pending = b""
+
+    def connect(self):
+        if self.sock is None:
+            self.sock = socket.create_connection(self.address)
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, *parts):
+        self.connect()
+        self.sock.sendall(b"".join(parts))
+
+    def get(self, path):
+        return b"GET " + API + path + self.head + b"\r\n"
+
+    def post(self, path, body, headers=b""):
+        return b"POST " + API + path + self.head + b"Content-Type: application/json\r\n" + headers + \
+            b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    def receive(self):
+        """Status, headers (lower-case names, bytes) and body of the next reply."""
+        data = self.pending
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end >= 0:
+                break
+            more = self.sock.recv(65536)
+            if not more:
+                raise ConnectionError("the Runtime API closed the connection")
+            data += more
+        lines = data[:end].split(b"\r\n")
+        status = int(lines[0][9:12])
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(b":")
+            headers[name.lower()] = value.strip()
+        length = int(headers.get(b"content-length", b"0"))
+        data = data[end + 4:]
+        if len(data) < length:
+            parts = [data]
+            have = len(data)
+            while have < length:
+                more = self.sock.recv(min(length - have + 65536, 1 << 20))
+                if not more:
+                    raise ConnectionError("the Runtime API closed the connection")
+                parts.append(more)
+                have += len(more)
+            data = b"".join(parts)
+        self.pending = data[length:]
+        return status, headers, data[:length]
+
+
+# --- the function's log
+
+class State:
+    request_id = None
+    json_logs = False
+
+
+class RequestIdFilter(logging.Filter):
+    def filter(self, record):
+        record.aws_request_id = State.request_id or ""
+        return True
+
+
+class JsonFormatter(logging.Formatter):
+    KNOWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "aws_request_id", "taskName"}
+
+    def format(self, record):
+        out = {
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info and record.exc_info[0]:
+            out["stackTrace"] = traceback.format_tb(record.exc_info[2])
+            out["errorType"] = record.exc_info[0].__name__
+            out["errorMessage"] = str(record.exc_info[1])
+            out["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+        if State.request_id:
+            out["requestId"] = State.request_id
+        for key, value in vars(record).items():
+            if key not in self.KNOWN:
+                out[key] = value
+        return json.dumps(out, default=str, ensure_ascii=False) + "\n"
+
+
+class OutputHandler(logging.Handler):
+    def emit(self, record):
+        sys.stdout.write(self.format(record))
+        sys.stdout.flush()
+
+
+def set_up_logging():
+    State.json_logs = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
+    logging.Formatter.converter = time.gmtime
+    handler = OutputHandler()
+    if State.json_logs:
+        handler.setFormatter(JsonFormatter())
+    else:
+        handler.setFormatter(logging.Formatter(
+            "[%(levelname)s]\t%(asctime)s.%(msecs)dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"))
+    handler.addFilter(RequestIdFilter())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL")
+    if State.json_logs and level:
+        root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
+
+
+def log_error(error):
+    """The line that an unhandled error leaves; carriage returns keep it one event."""
+    if State.json_logs:
+        out = {"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "log_level": "ERROR"}
+        out.update(error)
+        sys.stdout.write(json.dumps(out) + "\n")
+        sys.stdout.flush()
+        return
+    text = "[ERROR]"
+    if error.get("errorType"):
+        text += " " + error["errorType"]
+        if error.get("errorMessage"):
+            text += ": " + error["errorMessage"]
+    lines = [text]
+    if error.get("stackTrace"):
+        lines.append("Traceback (most recent call last):")
+        for frame in error["stackTrace"]:
+            for line in frame.rstrip("\n").split("\n"):
+                bare = line.lstrip(" ")
+                lines.append("\u00a0" * (len(line) - len(bare)) + bare)
+    sys.stdout.write("\r".join(line.replace("\n", "\r") for line in lines) + "\n")
+    sys.stdout.flush()
+
+
+# --- errors and results
+
+class Fault(Exception):
+    def __init__(self, kind, message, trace=None):
+        super().__init__(message)
+        self.kind, self.message, self.trace = kind, message, trace or []
+
+
+class Encoder(json.JSONEncoder):
+    def default(self, o):
+        if isinstance(o, decimal.Decimal):
+            return float(o)
+        return super().default(o)
+
+
+def error_json(message, kind, trace, request_id):
+    return {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": trace}
+
+
+def error_of(exc_info, request_id):
+    kind, value, tb = exc_info
+    if kind is Fault:
+        return error_json(value.message, value.kind, value.trace, request_id)
+    frames = traceback.extract_tb(tb)
+    # The function's own frames: what lies below this file.
+    own = [i for i, frame in enumerate(frames) if frame.filename == __file__]
+    if own:
+        frames = frames[own[-1] + 1:]
+    return error_json(str(value), kind.__name__, traceback.format_list(frames), request_id)
+
+
+def load_handler(text):
+    try:
+        module_name, function_name = text.rsplit(".", 1)
+    except ValueError as e:
+        raise Fault("Runtime.MalformedHandlerName", f"Bad handler '{text}': {e}") from None
+    module_name = module_name.replace("/", ".")
+    try:
+        if module_name.split(".")[0] in sys.builtin_module_names:
+            raise Fault("Runtime.ImportModuleError", f"Cannot use built-in module {module_name} as a handler module")
+        module = importlib.import_module(module_name)
+    except ImportError as e:
+        raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {e}") from None
+    except SyntaxError as e:
+        trace = [f"  File \"{e.filename}\" Line {e.lineno}\n    {e.text}"]
+        raise Fault("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module_name}': {e}", trace) from None
+    try:
+        return getattr(module, function_name)
+    except AttributeError:
+        raise Fault("Runtime.HandlerNotFound", f"Handler '{function_name}' missing on module '{module_name}'") from None
+
+
+# --- the context object
+
+class CognitoIdentity:
+    __slots__ = ["cognito_identity_id", "cognito_identity_pool_id"]
+
+    def __init__(self, given=None):
+        given = given or {}
+        self.cognito_identity_id = given.get("cognitoIdentityId")
+        self.cognito_identity_pool_id = given.get("cognitoIdentityPoolId")
+
+    def __repr__(self):
+        return f"CognitoIdentity([cognito_identity_id={self.cognito_identity_id},cognito_identity_pool_id={self.cognito_identity_pool_id}])"
+
+
+class Client:
+    __slots__ = ["installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name"]
+
+    def __init__(self, given):
+        for name in self.__slots__:
+            setattr(self, name, given.get(name))
+
+
+class ClientContext:
+    __slots__ = ["custom", "env", "client"]
+
+    def __init__(self, given):
+        self.custom = given.get("custom")
+        self.env = given.get("env")
+        self.client = Client(given["client"]) if given.get("client") else None
+
+
+class LambdaContext:
+    def __init__(self, request_id, headers):
+        self.aws_request_id = request_id
+        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.invoked_function_arn = headers.get(b"lambda-runtime-invoked-function-arn", b"").decode()
+        context = headers.get(b"lambda-runtime-client-context")
+        self.client_context = ClientContext(json.loads(context)) if context else None
+        identity = headers.get(b"lambda-runtime-cognito-identity")
+        self.identity = CognitoIdentity(json.loads(identity) if identity else None)
+        tenant = headers.get(b"lambda-runtime-aws-tenant-id")
+        self.tenant_id = tenant.decode() if tenant else None
+        self._epoch_deadline_time_in_ms = int(headers[b"lambda-runtime-deadline-ms"])
+
+    def get_remaining_time_in_millis(self):
+        return max(self._epoch_deadline_time_in_ms - int(time.time() * 1000), 0)
+
+    def log(self, message):
+        sys.stdout.write(str(message))
+        sys.stdout.flush()
+
+    def __repr__(self):
+        return "LambdaContext([" + ",".join(f"{k}={v}" for k, v in vars(self).items()) + "])"
+
+
+# --- the loop
+
+def answer(handler, encoder, connection, headers, body):
+    """Runs the handler for one event; the bytes of the request that answers it."""
+    request_id = headers[b"lambda-runtime-aws-request-id"].decode()
+    State.request_id = request_id
+    trace = headers.get(b"lambda-runtime-trace-id")
+    if trace:
+        os.environ["_X_AMZN_TRACE_ID"] = trace.decode()
+    else:
+        os.environ.pop("_X_AMZN_TRACE_ID", None)
+    path = b"invocation/" + request_id.encode()
+    try:
+        try:
+            event = json.loads(body)
+        except ValueError as e:
+            raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {e}") from None
+        result = handler(event, LambdaContext(request_id, headers))
+        try:
+            payload = encoder.encode(result).encode("utf-8", "surrogatepass")
+        except (TypeError, ValueError, OverflowError) as e:
+            raise Fault("Runtime.MarshalError", f"Unable to marshal response: {e}") from None
+        request = connection.post(path + b"/response", payload)
+    except Exception:
+        error = error_of(sys.exc_info(), request_id)
+        log_error(error)
+        kind = error["errorType"] or ""
+        if not kind.startswith(("Runtime.", "Function.")):
+            kind = "Function." + kind
+        request = connection.post(path + b"/error", json.dumps(error).encode(),
+                                  b"Lambda-Runtime-Function-Error-Type: " + kind.encode("ascii", "replace") + b"\r\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return request
+
+
+def run(handler_text, connection):
+    try:
+        handler = load_handler(handler_text)
+    except BaseException:
+        if isinstance(sys.exc_info()[1], (SystemExit, KeyboardInterrupt)):
+            raise
+        error = error_of(sys.exc_info(), "")
+        log_error(error)
+        connection.send(connection.post(b"init/error", json.dumps(error).encode(),
+                                        b"Lambda-Runtime-Function-Error-Type: " + str(error["errorType"]).encode() + b"\r\n"))
+        connection.receive()
+        sys.stdout.flush()
+        os._exit(1)
+    modern = os.environ.get("AWS_EXECUTION_ENV", "").rpartition(".")[2]
+    encoder = Encoder(ensure_ascii=not (modern.isdigit() and int(modern) >= 12))
+    following = connection.get(b"invocation/next")
+    connection.send(following)
+    while True:
+        status, headers, body = connection.receive()
+        if status != 200:
+            sys.exit(f"the Runtime API answered {status} to /next")
+        request = answer(handler, encoder, connection, headers, body)
+        connection.send(request, following)
+        connection.receive()
+
+
+def stem(fd):
+    """Waits for the function. What comes is one line; the descriptor is not used again."""
+    with os.fdopen(fd, "rb") as f:
+        line = f.readline()
+    if not line:
+        os._exit(0)
+    message = json.loads(line)
+    os.environ.clear()
+    os.environ.update(message["env"])
+    time.tzset()
+    return message["handler"], message["task_root"]
+
+
+def main():
+    fd = os.environ.get("QUARTET_STEM_FD")
+    if fd:
+        connection = Connection("127.0.0.1:9001")
+        handler, task_root = stem(int(fd))
+    else:
+        connection = Connection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+        handler, task_root = os.environ.get("_HANDLER", ""), os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
+    connection.connect()
+    os.chdir(task_root)
+    version = "%d.%d" % sys.version_info[:2]
+    layers = [f"/opt/python/lib/python{version}/site-packages", "/opt/python"]
+    # This file's own folder and /var/runtime are not the function's business to import from, but the SDK there is.
+    sys.path[:] = [task_root] + [p for p in layers if os.path.isdir(p)] + \
+        [p for p in sys.path if p not in (os.path.dirname(__file__), task_root)]
+    importlib.invalidate_caches()
+    sys.modules.pop("bootstrap", None)
+    # Function code sees a __main__ without our names.
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.stderr.reconfigure(line_buffering=True)
+    set_up_logging()
+    run(handler, connection)
+
+
+main()

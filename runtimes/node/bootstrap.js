@@ -30,8 +30,19 @@ class Connection {
 			this.data = this.data.length ? Buffer.concat([this.data, bytes]) : bytes;
 			this.parse();
 		});
-		this.socket.on('error', () => process.exit(1));
-		this.socket.on('close', () => process.exit(1));
+		this.socket.on('error', () => {});
+		this.socket.on('close', () => this.lost());
+	}
+
+	// An answer that is too large is not read to its end, and the connection with it: the next event is asked for on another.
+	lost() {
+		if (this.waiting.length !== 1 && this.waiting.length !== 2)
+			process.exit(1);
+		if (this.waiting.length === 2)
+			this.waiting.shift()({ status: 413 });
+		this.data = Buffer.alloc(0);
+		this.connect();
+		this.socket.write(this.get('invocation/next'));
 	}
 
 	parse() {

@@ -44,8 +44,12 @@ class Connection:
             self.sock = socket.create_connection(self.address)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def send(self, *parts):
+    def reconnect(self):
+        self.sock.close()
+        self.sock, self.pending = None, b""
         self.connect()
+
+    def send(self, *parts):
         self.sock.sendall(b"".join(parts))
 
     def get(self, path):
@@ -340,8 +344,15 @@ def run(handler_text, connection):
         if status != 200:
             sys.exit(f"the Runtime API answered {status} to /next")
         request = answer(handler, encoder, connection, headers, body)
-        connection.send(request, following)
-        connection.receive()
+        try:
+            connection.send(request, following)
+            status, _, _ = connection.receive()
+        except OSError:
+            status = 413
+        if status == 413:
+            # An answer that is too large is not read to its end: the connection is of no more use.
+            connection.reconnect()
+            connection.send(following)
 
 
 def stem(fd):

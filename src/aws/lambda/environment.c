@@ -355,8 +355,8 @@ static void process_exited(void *ctx, struct cell *cell, int process, int status
 		return;
 	case ENVIRONMENT_DONE:
 		if (e->current) {
-			report_end(e, e->done_us, "error", "Runtime.ExitError");
-			finish(e, &(struct outcome){.payload = e->current->payload});
+			report_end(e, e->done_us, NULL, NULL);
+			finish(e, &(struct outcome){.payload = e->current->payload, .function_error = str_set(e->error_type)});
 		}
 		go_cold(e);
 		return;

@@ -80,6 +80,8 @@ void output_set_principal(struct output *o, const struct principal *principal)
 	if (o->principal)
 		principal_unref(o->principal);
 	o->principal = principal ? principal_ref(principal) : NULL;
+	if (!principal)
+		o->destination = DESTINATION_REFUSED;
 }
 
 void output_close(struct output *o)

@@ -208,31 +208,46 @@ bool call_write(struct call *c, struct str piece)
 	return http_reply_write(c->http, piece);
 }
 
-static const struct shape *member_shape(const struct api *api, const struct shape *in, struct str name)
-{
-	for (uint32_t i = 0; in && i < in->members; i++) {
-		const struct member *m = &api->members[in->first_member + i];
-		if (str_eq(api_text(api, m->name), name))
-			return api_shape(api, m->shape);
-	}
-	return NULL;
-}
-
-bool call_write_event(struct call *c, const char *event_type, const void *value)
+/* The struct of the output's event stream that this type of event has. */
+static const struct shape *event_shape(const struct call *c, struct str type)
 {
 	const struct api *api = c->service->api;
-	const struct shape *output = operation_output(api, c->op), *event = NULL;
-	for (uint32_t i = 0; i < output->members && !event; i++) {
-		const struct shape *s = api_shape(api, api->members[output->first_member + i].shape);
-		if (s->flags & SHAPE_EVENT_STREAM)
-			event = member_shape(api, s, str_from(event_type));
+	const struct shape *out = operation_output(api, c->op);
+	for (uint32_t i = 0; i < out->members; i++) {
+		const struct shape *stream = api_shape(api, api->members[out->first_member + i].shape);
+		for (uint32_t j = 0; (stream->flags & SHAPE_EVENT_STREAM) && j < stream->members; j++) {
+			const struct member *m = &api->members[stream->first_member + j];
+			if (str_eq(api_text(api, m->name), type))
+				return api_shape(api, m->shape);
+		}
 	}
-	if (!event)
-		die("%s is no event of this operation", event_type);
-	struct buf CLEAN_BUF frame;
-	struct arena CLEAN_ARENA a;
-	arena_init(&a, 0);
-	buf_init(&frame, EVENT_FRAME_MAX);
-	event_put_typed(&a, &frame, api, c->protocol, str_from(event_type), event, value);
-	return call_write(c, buf_str(&frame));
+	die("%s has no event %.*s", api_text(api, c->op->name).p, STR_ARG(type));
+}
+
+static struct buf *events_begin(struct call *c)
+{
+	struct gate_call *g = gate_call_of(c);
+	struct buf *b = gate_scratch(g->gate);
+	buf_clear(b);
+	bool rest = c->protocol == PROTOCOL_REST_JSON || c->protocol == PROTOCOL_REST_XML;
+	if (!g->events_begun && !rest)
+		event_put_initial_response(b, c->protocol);
+	g->events_begun = true;
+	return b;
+}
+
+bool call_write_event(struct call *c, const char *type, const void *value)
+{
+	CLEAN_ARENA struct arena a = {0};
+	struct buf *b = events_begin(c);
+	event_put_typed(&a, b, c->service->api, c->protocol, str_from(type), event_shape(c, str_from(type)), value);
+	return call_write(c, buf_str(b));
+}
+
+bool call_write_exception(struct call *c, const char *type, struct str message)
+{
+	CLEAN_ARENA struct arena a = {0};
+	struct buf *b = events_begin(c);
+	event_put_exception(&a, b, str_from(type), message);
+	return call_write(c, buf_str(b));
 }

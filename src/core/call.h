@@ -96,6 +96,8 @@ void call_on_free(struct call *c, void (*fn)(struct call *c));
 bool call_write(struct call *c, struct str piece);      /* false: 256 KiB wait; go on after stream_drained */
 /* One event of the operation's event stream, by its member's name ("PayloadChunk"); value is that event's struct. As call_write(). */
 bool call_write_event(struct call *c, const char *event_type, const void *value);
+/* The stream's modelled exception, as its last event: call_end() comes next. */
+bool call_write_exception(struct call *c, const char *type, struct str message);
 void call_end(struct call *c);                          /* complete; c is freed by the gate */
 void call_cut(struct call *c);                          /* broken: the connection is cut; c is freed */
 

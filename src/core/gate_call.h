@@ -45,6 +45,7 @@ struct gate_call {
 	unsigned races;
 	int64_t started_us;
 	struct gate_hooks after_commit, on_free;
+	bool events_begun;              /* the reply is an event stream whose first frame has been written */
 	struct arena own_arena;         /* internal calls */
 	call_done_fn *done;             /* internal calls */
 	void *done_ctx;

@@ -227,6 +227,7 @@ int role_api(const struct role_config *config)
 	c->loop = loop_new();
 	c->work = work_new(c->loop, WORKERS);
 	c->data_dir = config->data_dir;
+	c->ephemeral = config->ephemeral;
 	c->runtime_dir = config->runtime_dir;
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	open_state(r);

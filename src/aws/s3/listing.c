@@ -13,9 +13,10 @@ void listing_begin(struct listing *l, struct call *c, const char *what, struct s
 	struct str from = l->prefix;
 	if (str_set(after) && after.n && str_cmp(after, l->prefix) >= 0) {
 		/* Behind a common prefix that has been listed lies everything under it. */
-		bool grouped =
-		        str_set(delimiter) && delimiter.n && str_starts(after, l->prefix) && str_ends(after, delimiter) &&
-		        str_find(str_from_at(after, l->prefix.n), delimiter) == (ptrdiff_t)(after.n - l->prefix.n - delimiter.n);
+		size_t least = l->prefix.n + delimiter.n;
+		bool grouped = str_set(delimiter) && delimiter.n && after.n >= least && str_starts(after, l->prefix) &&
+		               str_ends(after, delimiter) &&
+		               str_find(str_from_at(after, l->prefix.n), delimiter) == (ptrdiff_t)(after.n - least);
 		from = grouped ? tree_after_prefix(a, after) : tree_after(a, after);
 	}
 	tree_walk(&l->walk, call_txn(c), a, tree_root(a, what, bucket), from);

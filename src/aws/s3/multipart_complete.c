@@ -23,14 +23,17 @@ static int take_parts(struct call *c, const struct s3_complete_multipart_upload_
 	const struct s3_completed_part_list *list = &in->multipart_upload->parts;
 	int64_t last = 0, size = 0;
 	for (unsigned i = 0; i < list->n; i++) {
+		if (list->v[i].part_number.v <= last) {
+			s3_fail(c, S3_INVALID_PART_ORDER);
+			return call_field(c, "UploadId", in->upload_id);
+		}
+		last = list->v[i].part_number.v;
+	}
+	for (unsigned i = 0; i < list->n; i++) {
 		const struct s3_completed_part *named = &list->v[i];
 		struct state_s3_segment part;
 		if (!named->part_number.set || !str_set(named->e_tag))
 			return s3_fail(c, S3_MALFORMED_XML);
-		if (named->part_number.v <= last) {
-			s3_fail(c, S3_INVALID_PART_ORDER);
-			return call_field(c, "UploadId", in->upload_id);
-		}
 		last = named->part_number.v;
 		if (!part_get(call_txn(c), c->arena, in->upload_id, last, &part) || !etag_matches(named->e_tag, part.e_tag))
 			return bad_part(c, S3_INVALID_PART, in->upload_id, last, named->e_tag);

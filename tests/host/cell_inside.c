@@ -201,6 +201,30 @@ static void tmp_has_its_size(void **state)
 	       "16\n28 16\n");
 }
 
+static void tmp_is_not_memory(void **state)
+{
+	(void)state;
+	/* 300 MB in /tmp and 60 MB of memory, in a function of 128 MB */
+	struct cell_spec spec = {.memory_mb = 128, .tmp_mb = 512};
+	guest_close(&guest);
+	assert_int_equal(guest_claim(&world, &guest, &spec), 0);
+	expect("x = bytearray(60 << 20)\n"
+	       "with open('/tmp/big', 'wb') as f:\n"
+	       "  for i in range(300): f.write(bytes(1 << 20))\n"
+	       "print('written', len(x) >> 20)\n",
+	       "written 60\n");
+	assert_int_equal(cell_oom_kills(guest.cell), 0);
+	assert_in_range(cell_memory_peak_bytes(guest.cell), 60 << 20, 128 << 20);
+	/* and memory still ends where it ended before */
+	int status =
+	        guest_run(&guest, "x = []\nfor i in range(400):\n  x.append(bytearray(1 << 20)); print(i, flush=True)\n", 20000000);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_true(cell_oom_kills(guest.cell) >= 1);
+	const char *last = guest.n > 5 ? guest.output + guest.n - 5 : guest.output;
+	const char *number = strchr(last, '\n') && strchr(last, '\n')[1] ? strchr(last, '\n') + 1 : last;
+	assert_in_range(atoi(number), 90, 165);
+}
+
 static void reset_keeps_tmp_and_kills_all(void **state)
 {
 	(void)state;
@@ -318,6 +342,7 @@ int main(void)
 	        TEST(a_memory_hog_is_killed),
 	        TEST(a_fork_bomb_is_contained),
 	        TEST(tmp_has_its_size),
+	        TEST(tmp_is_not_memory),
 	        TEST(reset_keeps_tmp_and_kills_all),
 	        TEST(a_frozen_cell_stands_still),
 	        TEST(cpu_is_limited_by_memory_size),

@@ -272,7 +272,9 @@ int cell_set_cpu(struct cell *cell, bool limited)
 int64_t cell_memory_peak_bytes(struct cell *cell)
 {
 	int64_t n = cell->fds[CELL_FD_PEAK] < 0 ? 0 : cgroup_get_memory_peak(version(cell), cell->fds[CELL_FD_PEAK]);
-	return n < 0 ? 0 : n;
+	/* what lies in /tmp is charged too and lifts the limit; as memory the function never has more than its size */
+	int64_t most = (int64_t)cell->dress.memory_mb << 20;
+	return n < 0 ? 0 : n < most ? n : most;
 }
 
 void cell_reset_memory_peak(struct cell *cell)

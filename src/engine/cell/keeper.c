@@ -5,6 +5,7 @@
 #include "engine/cell/keeper.h"
 #include "engine/cell/child.h"
 #include "engine/cell/confine.h"
+#include "engine/cell/guard.h"
 #include "engine/cell/proto.h"
 #include "engine/cell/root.h"
 
@@ -40,6 +41,7 @@ struct held {
 	struct loop_fd *watch; /* for the report */
 	int control;           /* until it is sent with the answer */
 	int mount_ns;          /* -1 until the cell is finished */
+	struct guard *guard;   /* once it is dressed */
 	bool dressed, background;
 	unsigned tries; /* of removing the group */
 	char group[CGROUP_NAME_MAX];
@@ -238,6 +240,8 @@ static void release(struct held *h)
 {
 	loop_remove_fd(h->keeper->loop, h->watch);
 	h->watch = NULL;
+	guard_stop(h->guard);
+	h->guard = NULL;
 	close_fd(&h->lifeline);
 	close_fd(&h->control);
 	close_fd(&h->mount_ns);
@@ -475,7 +479,7 @@ static int open_optional(struct keeper *k, const char *path)
 	return tree;
 }
 
-static int dress(struct keeper *k, const struct priv_dress_request *r)
+static int dress(struct keeper *k, const struct priv_dress_request *r, int *ret_tmp_fd)
 {
 	struct held *h = find(k, r->h.number);
 	if (!h || h->mount_ns < 0 || !h->pid)
@@ -486,11 +490,12 @@ static int dress(struct keeper *k, const struct priv_dress_request *r)
 	int code = open_optional(k, r->code), opt = open_optional(k, r->opt);
 	int error = r->code[0] && code < 0 ? code : r->opt[0] && opt < 0 ? opt : 0;
 	if (!error) {
-		struct cgroup_limits limits = {.memory_bytes = (uint64_t)r->memory_mb << 20, .cpu_weight = h->background ? 100 : 0};
+		struct cgroup_limits limits = {.memory_bytes = guard_first_limit((uint64_t)r->memory_mb << 20),
+		                               .cpu_weight = h->background ? 100 : 0};
 		error = cgroup_limit(&k->cgroups, h->group, &limits);
 	}
 	if (!error)
-		error = root_dress(h->mount_ns, k->own_mount_ns, code, opt, (uint64_t)r->tmp_mb << 20);
+		error = root_dress(h->mount_ns, k->own_mount_ns, code, opt, (uint64_t)r->tmp_mb << 20, ret_tmp_fd);
 	if (code >= 0)
 		close(code);
 	if (opt >= 0)
@@ -536,6 +541,7 @@ int keeper_check_request(const void *p, size_t n)
 static void obey(struct keeper *k, const union priv_request *r)
 {
 	struct held *h;
+	int tmp = -1, error;
 	switch (r->h.verb) {
 	case PRIV_FACTS:
 		answer_facts(k);
@@ -544,7 +550,12 @@ static void obey(struct keeper *k, const union priv_request *r)
 		make(k, &r->make);
 		break;
 	case PRIV_DRESS:
-		answer_plain(k, PRIV_DRESS, r->h.number, dress(k, &r->dress));
+		error = dress(k, &r->dress, &tmp);
+		answer_plain(k, PRIV_DRESS, r->h.number, error);
+		/* after the answer: the function need not wait for it */
+		h = error ? NULL : find(k, r->h.number);
+		if (h)
+			h->guard = guard_start(k->loop, &k->cgroups, h->group, tmp, (uint64_t)r->dress.memory_mb << 20);
 		break;
 	case PRIV_DESTROY:
 		h = find(k, r->h.number);

@@ -120,16 +120,21 @@ static int resize_tmp(uint64_t bytes)
 	return error;
 }
 
-int root_dress(int cell_ns_fd, int own_ns_fd, int code_fd, int opt_fd, uint64_t tmp_bytes)
+int root_dress(int cell_ns_fd, int own_ns_fd, int code_fd, int opt_fd, uint64_t tmp_bytes, int *ret_tmp_fd)
 {
 	if (setns(cell_ns_fd, CLONE_NEWNS) < 0)
 		return -errno;
 	int error = code_fd < 0 ? 0 : attach(code_fd, "/var/task");
 	if (!error && opt_fd >= 0)
 		error = attach(opt_fd, "/opt");
-	if (!error && tmp_bytes)
+	if (!error)
 		error = resize_tmp(tmp_bytes);
+	int tmp = error ? -1 : open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!error && tmp < 0)
+		error = -errno;
 	if (setns(own_ns_fd, CLONE_NEWNS) < 0)
 		die("cannot come back from a cell's mount namespace: %s", strerror(errno));
+	if (!error)
+		*ret_tmp_fd = tmp;
 	return error;
 }

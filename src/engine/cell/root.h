@@ -29,5 +29,5 @@ int root_enter(int template_fd, uid_t uid, uint64_t tmp_bytes);
 int root_open_tree(int dir_fd, const char *path);
 
 /* From `priv`: mounts code_fd at /var/task and opt_fd at /opt (-1: not) in a running cell and resizes its /tmp, then comes back to
- * own_ns_fd. Failing to come back is fatal to the process. */
-int root_dress(int cell_ns_fd, int own_ns_fd, int code_fd, int opt_fd, uint64_t tmp_bytes);
+ * own_ns_fd. Failing to come back is fatal to the process. *ret_tmp_fd is a descriptor in that /tmp, the caller's. */
+int root_dress(int cell_ns_fd, int own_ns_fd, int code_fd, int opt_fd, uint64_t tmp_bytes, int *ret_tmp_fd);

@@ -45,8 +45,8 @@ void cgroups_close(struct cgroups *g, bool remove);
  * (a process is dying: call again). Names in it are `c<number>`, so a later cgroup_make() of a fresh number is not disturbed. */
 unsigned cgroups_sweep(struct cgroups *g);
 
-/* Makes the group `still`, empty, frozen and limited for as long as we run. The kernel patches its own code when the first group is frozen or limited and
- * when the last one no longer is; with this one there, freezing a sandbox costs microseconds. */
+/* Makes the group `still`, empty, frozen and limited for as long as we run. The kernel patches its own code when the first group is
+ * frozen or limited and when the last one no longer is; with this one there, freezing a sandbox costs microseconds. */
 void cgroups_make_still(struct cgroups *g);
 
 /* Makes the group `name`; -EEXIST when it is there. On failure nothing of it is left. */
@@ -63,6 +63,19 @@ int cgroup_open_file(struct cgroups *g, const char *name, enum cgroup_file file)
 int cgroup_kill(struct cgroups *g, const char *name);
 /* Removes it; -EBUSY while a process is still dying inside, 0 when it is gone or never was. */
 int cgroup_remove(struct cgroups *g, const char *name);
+
+/* Wakes its owner when a group's memory use crosses a line. */
+struct cgroup_alarm {
+	int version, usage_fd;
+	int event_fd;    /* to be watched for `events`; another one after every cgroup_alarm_set() */
+	uint32_t events; /* epoll's */
+};
+int cgroup_alarm_open(struct cgroups *g, const char *name, struct cgroup_alarm *ret);
+int cgroup_alarm_set(struct cgroups *g, const char *name, struct cgroup_alarm *a, uint64_t bytes);
+/* After it woke: makes the descriptor quiet again. */
+void cgroup_alarm_clear(struct cgroup_alarm *a);
+uint64_t cgroup_alarm_usage(const struct cgroup_alarm *a);
+void cgroup_alarm_close(struct cgroup_alarm *a);
 
 /* On handed-out descriptors, by version. 0 or negative errno. */
 int cgroup_put_frozen(int version, int fd, bool frozen);

@@ -1,0 +1,121 @@
+/* Two states. Calm: the limit stands SLACK above the line (memory size + /tmp in use), and the kernel wakes us when use crosses the
+ * line. That was /tmp growing: the line has moved with it and all stays calm. Or it was memory: then the guard is tight and puts
+ * the limit on the line itself, where the kernel reclaims caches or kills, and looks again every few milliseconds, so that a
+ * function that keeps its caches at the line may still fill its /tmp. When nothing changes for a while (an idle or frozen cell) it
+ * stops looking and has itself woken by the next growth. */
+#include "engine/cell/guard.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum { SLACK = 32 << 20, MARGIN = 1 << 20, CRUMB = 256 << 10 };
+enum { LOOK_FIRST_US = 4000, LOOK_LAST_US = 128000 };
+
+struct guard {
+	struct loop *loop;
+	struct cgroups *groups;
+	const char *group;
+	int tmp_fd;
+	struct cgroup_alarm alarm;
+	struct loop_fd *watch;
+	struct loop_timer *look;
+	int64_t look_us;
+	uint64_t memory, tmp, usage;
+};
+
+uint64_t guard_first_limit(uint64_t memory_bytes)
+{
+	return memory_bytes + SLACK;
+}
+
+static int set_limit(struct guard *g, uint64_t bytes)
+{
+	const struct cgroup_limits limits = {.memory_bytes = bytes};
+	return cgroup_limit(g->groups, g->group, &limits);
+}
+
+static void evaluate(void *ctx);
+
+static void alarmed(void *ctx, uint32_t events)
+{
+	struct guard *g = ctx;
+	(void)events;
+	cgroup_alarm_clear(&g->alarm);
+	loop_remove_timer(g->loop, g->look);
+	g->look = NULL;
+	g->look_us = LOOK_FIRST_US;
+	evaluate(g);
+}
+
+/* Wakes us when use crosses `bytes`. */
+static void set_alarm(struct guard *g, uint64_t bytes)
+{
+	loop_remove_fd(g->loop, g->watch);
+	g->watch = NULL;
+	if (cgroup_alarm_set(g->groups, g->group, &g->alarm, bytes) == 0)
+		g->watch = loop_add_fd(g->loop, g->alarm.event_fd, g->alarm.events, alarmed, g);
+}
+
+static uint64_t tmp_in_use(const struct guard *g)
+{
+	struct statfs s;
+	return fstatfs(g->tmp_fd, &s) < 0 ? g->tmp : (uint64_t)(s.f_blocks - s.f_bfree) * (uint64_t)s.f_bsize;
+}
+
+static void evaluate(void *ctx)
+{
+	struct guard *g = ctx;
+	g->look = NULL;
+	uint64_t tmp = tmp_in_use(g), usage = cgroup_alarm_usage(&g->alarm), line = g->memory + tmp;
+	bool grew = tmp > g->tmp;
+	bool same = !grew && tmp == g->tmp && usage / CRUMB == g->usage / CRUMB;
+	g->tmp = tmp;
+	g->usage = usage;
+	if (usage + MARGIN < line) {
+		set_limit(g, line + SLACK);
+		set_alarm(g, line);
+		return;
+	}
+	g->look_us = same ? g->look_us * 2 : LOOK_FIRST_US;
+	if (g->look_us > LOOK_LAST_US) {
+		set_limit(g, line + SLACK);
+		set_alarm(g, usage + MARGIN);
+		return;
+	}
+	/* v1 refuses a limit that it cannot reclaim down to: then the next page that is asked for is one too many */
+	if (set_limit(g, grew ? line + SLACK : line) < 0)
+		set_limit(g, usage + CRUMB);
+	g->look = loop_add_timer(g->loop, g->look_us, evaluate, g);
+}
+
+struct guard *guard_start(struct loop *l, struct cgroups *groups, const char *group, int tmp_fd, uint64_t memory_bytes)
+{
+	struct guard *g = calloc(1, sizeof(*g));
+	if (!g)
+		die("out of memory");
+	*g = (struct guard){
+	        .loop = l, .groups = groups, .group = group, .tmp_fd = tmp_fd, .memory = memory_bytes, .look_us = LOOK_FIRST_US};
+	if (cgroup_alarm_open(groups, group, &g->alarm) < 0) {
+		set_limit(g, memory_bytes);
+		close(tmp_fd);
+		free(g);
+		return NULL;
+	}
+	set_alarm(g, memory_bytes);
+	return g;
+}
+
+void guard_stop(struct guard *g)
+{
+	if (!g)
+		return;
+	loop_remove_timer(g->loop, g->look);
+	loop_remove_fd(g->loop, g->watch);
+	cgroup_alarm_close(&g->alarm);
+	close(g->tmp_fd);
+	free(g);
+}

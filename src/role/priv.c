@@ -56,6 +56,8 @@ int role_priv(const struct role_config *config)
 	keeper_instance(config->data_dir, instance);
 	/* ctrl-C in a terminal reaches the whole group; main passes on what it means */
 	signal(SIGINT, SIG_IGN);
+	/* Its work is short and others wait for it: a claim, or a function that fills its memory. Cells put themselves back. */
+	setpriority(PRIO_PROCESS, 0, -10);
 	int error = confine_priv();
 	if (error)
 		log_warn("capabilities could not be reduced: %s", strerror(-error));

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ static int start_priv(struct world *w)
 	if (w->priv == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(pair[0]);
+		setpriority(PRIO_PROCESS, 0, -10); /* as role_priv() does */
 		log_open("priv", LOG_WARN);
 		struct loop *l = loop_new();
 		struct keeper_config config = {.instance = w->instance,

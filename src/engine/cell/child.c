@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -119,6 +120,7 @@ void child_run(const struct child_plan *p)
 {
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_DFL);
+	setpriority(PRIO_PROCESS, 0, 0);
 	int listeners[2] = {-1, -1};
 	struct child_report report = {0};
 	report.error = set_up(p, listeners, &report.step);

@@ -1,8 +1,8 @@
-/* Two states. Calm: the limit stands SLACK above the line (memory size + /tmp in use), and the kernel wakes us when use crosses the
- * line. That was /tmp growing: the line has moved with it and all stays calm. Or it was memory: then the guard is tight and puts
- * the limit on the line itself, where the kernel reclaims caches or kills, and looks again every few milliseconds, so that a
- * function that keeps its caches at the line may still fill its /tmp. When nothing changes for a while (an idle or frozen cell) it
- * stops looking and has itself woken by the next growth. */
+/* Two states. Calm: the limit stands CALM_SLACK above the line (memory size + /tmp in use), and the kernel wakes us when use
+ * crosses the line. That was /tmp growing: the line has moved with it and all stays calm. Or it was memory: then the guard is tight
+ * and puts the limit on the line itself, where the kernel reclaims caches or kills, and looks again every few milliseconds, so that
+ * a function that keeps its caches at the line may still fill its /tmp. When nothing changes for a while (an idle or frozen cell)
+ * it stops looking and has itself woken by the next growth. */
 #include "engine/cell/guard.h"
 
 #include "base/log.h"
@@ -12,7 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { SLACK = 32 << 20, MARGIN = 1 << 20, CRUMB = 256 << 10 };
+enum { CALM_SLACK = 256 << 20, TIGHT_SLACK = 64 << 20, MARGIN = 1 << 20, CRUMB = 256 << 10 };
 enum { LOOK_FIRST_US = 4000, LOOK_LAST_US = 128000 };
 
 struct guard {
@@ -29,7 +29,7 @@ struct guard {
 
 uint64_t guard_first_limit(uint64_t memory_bytes)
 {
-	return memory_bytes + SLACK;
+	return memory_bytes + CALM_SLACK;
 }
 
 static int set_limit(struct guard *g, uint64_t bytes)
@@ -76,18 +76,18 @@ static void evaluate(void *ctx)
 	g->tmp = tmp;
 	g->usage = usage;
 	if (usage + MARGIN < line) {
-		set_limit(g, line + SLACK);
+		set_limit(g, line + CALM_SLACK);
 		set_alarm(g, line);
 		return;
 	}
 	g->look_us = same ? g->look_us * 2 : LOOK_FIRST_US;
 	if (g->look_us > LOOK_LAST_US) {
-		set_limit(g, line + SLACK);
+		set_limit(g, line + CALM_SLACK);
 		set_alarm(g, usage + MARGIN);
 		return;
 	}
 	/* v1 refuses a limit that it cannot reclaim down to: then the next page that is asked for is one too many */
-	if (set_limit(g, grew ? line + SLACK : line) < 0)
+	if (set_limit(g, grew ? line + TIGHT_SLACK : line) < 0)
 		set_limit(g, usage + CRUMB);
 	g->look = loop_add_timer(g->loop, g->look_us, evaluate, g);
 }

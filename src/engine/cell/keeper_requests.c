@@ -1,0 +1,148 @@
+/* What `api` says and what it is told. A request is checked as a whole before any of it is believed; one that api would never send
+ * ends the conversation, and with it every cell. */
+#include "engine/cell/keeper_state.h"
+
+#include "base/log.h"
+#include "io/msg.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void keeper_answer(struct keeper *k, const void *p, size_t n, const int *fds, size_t nfds)
+{
+	if (k->sock >= 0 && msg_send(k->sock, p, n, fds, nfds) < 0) {
+		/* api does not read what it asked for, or is gone: it is in no state to go on, and main starts another */
+		shutdown(k->sock, SHUT_RDWR);
+	}
+}
+
+void keeper_answer_plain(struct keeper *k, uint32_t verb, uint32_t number, int error)
+{
+	struct priv_answer a = {.h = {.verb = verb, .number = number}, .error = error};
+	keeper_answer(k, &a, sizeof(a), NULL, 0);
+}
+
+static void answer_facts(struct keeper *k)
+{
+	struct priv_facts_answer a = {
+	        .a.h.verb = PRIV_FACTS,
+	        .cgroup_version = k->has_cgroups ? k->cgroups.version : 0,
+	        .works = k->works,
+	        .network = k->outbound.works,
+	        .user_namespace = access("/proc/self/ns/user", F_OK) == 0,
+	        .seccomp = k->has_filter,
+	};
+	if (k->has_cgroups) {
+		a.memory_limit = k->cgroups.has[CGROUP_MEMORY];
+		a.cpu_limit = k->cgroups.has[CGROUP_CPU];
+		a.pids_limit = k->cgroups.has[CGROUP_PIDS];
+		a.freezer = k->cgroups.has[CGROUP_FREEZER];
+	}
+	memcpy(a.why_not, k->why_not, sizeof(a.why_not));
+	memcpy(a.why_no_network, k->outbound.why_not, sizeof(a.why_no_network));
+	keeper_answer(k, &a, sizeof(a), NULL, 0);
+}
+
+static bool terminated(const char *text, size_t cap)
+{
+	return memchr(text, 0, cap) != NULL;
+}
+
+int keeper_check_request(const void *p, size_t n)
+{
+	union priv_request r;
+	if (n < sizeof(r.h) || n > sizeof(r))
+		return -EINVAL;
+	memcpy(&r, p, n);
+	if ((r.h.number == 0) != (r.h.verb == PRIV_FACTS))
+		return -EINVAL;
+	switch (r.h.verb) {
+	case PRIV_FACTS:
+		return n == sizeof(r.facts) ? 0 : -EINVAL;
+	case PRIV_MAKE:
+		return n == sizeof(r.make) && r.make.background <= 1 ? 0 : -EINVAL;
+	case PRIV_DRESS:
+		if (n != sizeof(r.dress) || !terminated(r.dress.code, sizeof(r.dress.code)) ||
+		    !terminated(r.dress.opt, sizeof(r.dress.opt)))
+			return -EINVAL;
+		return r.dress.memory_mb >= CELL_MEMORY_MB_MIN && r.dress.memory_mb <= CELL_MEMORY_MB_MAX &&
+		                       r.dress.tmp_mb >= CELL_TMP_MB_MIN && r.dress.tmp_mb <= CELL_TMP_MB_MAX
+		               ? 0
+		               : -EINVAL;
+	case PRIV_DESTROY:
+		return n == sizeof(r.destroy) ? 0 : -EINVAL;
+	default:
+		return -EINVAL;
+	}
+}
+
+static void obey(struct keeper *k, const union priv_request *r)
+{
+	struct held *h;
+	int tmp = -1, error;
+	switch (r->h.verb) {
+	case PRIV_FACTS:
+		answer_facts(k);
+		break;
+	case PRIV_MAKE:
+		keeper_make(k, &r->make);
+		break;
+	case PRIV_DRESS:
+		error = keeper_dress(k, &r->dress, &tmp);
+		keeper_answer_plain(k, PRIV_DRESS, r->h.number, error);
+		/* after the answer: the function need not wait for it */
+		h = error ? NULL : keeper_find(k, r->h.number);
+		if (h)
+			h->guard = guard_start(k->loop, &k->cgroups, h->group, tmp, (uint64_t)r->dress.memory_mb << 20);
+		break;
+	case PRIV_DESTROY:
+		h = keeper_find(k, r->h.number);
+		if (h)
+			keeper_end(h);
+		break;
+	default:
+		break;
+	}
+}
+
+static void readable(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct keeper *k = ctx;
+	/* a bounded number a round, so that reports of children are not kept waiting */
+	for (int i = 0; i < 16; i++) {
+		union priv_request r;
+		ssize_t n = msg_recv(k->sock, &r, sizeof(r), NULL, 0, NULL);
+		if (n == -EAGAIN)
+			return;
+		if (n <= 0 || keeper_check_request(&r, (size_t)n) < 0) {
+			/* closed, or something that api never says: whoever speaks there is not to be trusted any more */
+			if (n != 0)
+				log_error("a request that is none: closing");
+			loop_remove_fd(k->loop, k->watch);
+			k->watch = NULL;
+			keeper_close_fd(&k->sock);
+			list_each (&k->cells, struct held, at, h)
+				keeper_end(h);
+			k->gone(k->gone_ctx);
+			return;
+		}
+		obey(k, &r);
+	}
+}
+
+void keeper_serve(struct keeper *k, int sock, loop_fn *gone, void *ctx)
+{
+	if (k->watch)
+		loop_remove_fd(k->loop, k->watch);
+	keeper_close_fd(&k->sock);
+	list_each (&k->cells, struct held, at, h)
+		keeper_end(h);
+	k->sock = sock;
+	k->gone = gone;
+	k->gone_ctx = ctx;
+	k->watch = loop_add_fd(k->loop, sock, EPOLLIN, readable, k);
+}

@@ -1,0 +1,65 @@
+/* What keeper.c (what cells share), keeper_cells.c (one cell's life) and keeper_requests.c (what api says) have in common. */
+#pragma once
+#include "engine/cell/guard.h"
+#include "engine/cell/keeper.h"
+#include "engine/cell/proto.h"
+
+#include "base/list.h"
+#include "engine/cgroup/cgroup.h"
+#include "engine/net/outbound.h"
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct held {
+	struct keeper *keeper;
+	struct list at;
+	uint32_t number;
+	unsigned slot;
+	pid_t pid; /* 0: reaped */
+	int lifeline;
+	struct loop_fd *watch; /* for the report */
+	int control;           /* until it is sent with the answer */
+	int mount_ns;          /* -1 until the cell is finished */
+	struct guard *guard;   /* once it is dressed */
+	bool dressed, background;
+	unsigned tries; /* of removing the group */
+	char group[CGROUP_NAME_MAX];
+};
+
+struct keeper {
+	struct loop *loop;
+	struct list cells;
+	unsigned count;
+	int sock;
+	struct loop_fd *watch;
+	loop_fn *gone;
+	void *gone_ctx;
+
+	bool works;
+	char why_not[160];
+	struct cgroups cgroups;
+	bool has_cgroups, has_filter;
+	struct outbound outbound;
+	struct sock_fprog filter;
+	int template_ns, own_mount_ns, host_proc, host_net_ns, data_dir;
+	uint32_t uid_base;
+	unsigned next_slot;
+	bool slots[OUTBOUND_SLOTS]; /* in use: link name, addresses and uid */
+};
+
+/* keeper_cells.c */
+void keeper_make(struct keeper *k, const struct priv_make_request *r);
+/* 0 or negative errno; *ret_tmp_fd: a descriptor in the cell's /tmp. */
+int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int *ret_tmp_fd);
+/* Kills it; it is forgotten when the kernel is done with it. */
+void keeper_end(struct held *h);
+struct held *keeper_find(struct keeper *k, uint32_t number);
+
+/* keeper_requests.c */
+void keeper_answer(struct keeper *k, const void *p, size_t n, const int *fds, size_t nfds);
+void keeper_answer_plain(struct keeper *k, uint32_t verb, uint32_t number, int error);
+
+/* Closes and marks as closed. */
+void keeper_close_fd(int *fd);

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { EVENTS_MAX = 10000, PAGE_BYTES_MAX = 1048576, SEARCH_US_MAX = 20000 };
+enum { EVENTS_MAX = 10000, PAGE_BYTES_MAX = 1048576, SEARCH_US_MAX = 8000, LOOK_BYTES = 65536 };
 
 /* The streams met so far, by id: an absent name is not wanted. */
 struct stream_names {
@@ -65,12 +65,15 @@ static bool search_run(struct call *c, const struct search *s, struct stream_nam
 	struct log_event e;
 	size_t bytes = 0;
 	int64_t until = clock_mono_us() + SEARCH_US_MAX;
+	size_t looked_bytes = 0;
 	bool more = false;
 	for (unsigned looked = 1; logs_walk_next(w, &e); looked++) {
-		if (out->n == s->limit || (looked % 64 == 0 && clock_mono_us() > until)) {
+		bool look_up = looked % 64 == 0 || looked_bytes > LOOK_BYTES;
+		if (out->n == s->limit || (look_up && clock_mono_us() > until)) {
 			more = true;
 			break;
 		}
+		looked_bytes = look_up ? 0 : looked_bytes + e.message.n;
 		struct str name = stream_name(names, e.stream);
 		if (!str_set(name))
 			continue;

@@ -55,7 +55,7 @@ struct log_stats {
 void logs_stats(struct logs *l, uint64_t group, uint64_t stream, struct log_stats *ret);
 
 /* Removes the events of a group, or of a stream of it (0: all), that are older than before_ms (INT64_MAX: all of them, and
- * what else is kept about it), a few thousand a commit, so that others' appends do not wait long. */
+ * what else is kept about it), a thousand a commit, so that others' appends do not wait long. */
 void logs_purge(struct logs *l, uint64_t group, uint64_t stream, int64_t before_ms, logs_done *done, void *ctx);
 
 /* Hears every event once it is durable, in the order of arrival. */

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { PURGE_BATCH = 2000 };
+enum { PURGE_BATCH = 1000 };
 
 /* How much a step takes off a total, which it holds until it is done. */
 struct purge_total {

@@ -457,7 +457,8 @@ static int upload_failed(struct call *c, const struct upload *u)
 	body_error(c->body, u->status, &code, &message);
 	if (!str_set(code))
 		return s3_fail(c, S3_INCOMPLETE_BODY);
-	return call_fail(c, arena_dupz(c->arena, code), 400, "%.*s", STR_ARG(message));
+	unsigned status_code = str_is(code, "SignatureDoesNotMatch") ? 403 : 400;
+	return call_fail(c, arena_dupz(c->arena, code), status_code, "%.*s", STR_ARG(message));
 }
 
 int upload_check(struct call *c, struct str content_md5)

@@ -7,6 +7,7 @@
 #include "role/config.h"
 #include "role/role.h"
 
+#include "aws/iam/iam.h"
 #include "aws/lambda/runtime.h"
 #include "base/log.h"
 #include "core/gate.h"
@@ -180,28 +181,6 @@ static bool loopback(const char *addr)
 	return str_starts(str_from(addr), S("127.")) || str_is(str_from(addr), "::1") || str_is(str_from(addr), "[::1]");
 }
 
-/* Root of account 000000000000 by the published pair, until IAM keeps keys. */
-static enum key_state find_key(void *ctx, struct str id, struct str token, int64_t now_ms, struct credential *ret)
-{
-	static struct principal *root;
-	(void)ctx, (void)token, (void)now_ms;
-	if (!str_is(id, "test"))
-		return KEY_UNKNOWN;
-	if (!root) {
-		root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
-		root->arn = S("arn:aws:iam::000000000000:root");
-		root->user_id = S("000000000000");
-	}
-	*ret = (struct credential){.secret = S("test"), .principal = principal_ref(root), .well_known = true};
-	return KEY_GOOD;
-}
-
-static void no_policies(void *ctx, const struct principal *p, struct principal_policies *ret)
-{
-	(void)ctx, (void)p;
-	*ret = (struct principal_policies){0};
-}
-
 /* First of all, before there is another thread that it would not bind. */
 static void lock_down(const struct role_config *config)
 {
@@ -233,7 +212,8 @@ int role_api(const struct role_config *config)
 	open_state(r);
 	sweep_blobs(r);
 	bool local = loopback(config->listen_addr);
-	c->identity = (struct identity_source){.find_key = find_key, .policies = no_policies};
+	iam_open(c, &(struct iam_config){
+	                    .well_known = local, .config_file = config->config_file, .credentials_file = below(r, "credentials")});
 	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = local});
 	c->http = http_server_new(c->loop, NULL, on_request, r);
 	if (fcntl(ROLE_FD_PRIV, F_GETFD) >= 0) {
@@ -254,6 +234,7 @@ int role_api(const struct role_config *config)
 	loop_run(c->loop);
 
 	stop_services(r);
+	iam_close(c);
 	if (c->cells)
 		cells_free(c->cells);
 	http_server_free(c->http);

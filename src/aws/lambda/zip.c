@@ -2,10 +2,9 @@
  * not lead a later entry outside. */
 #include "aws/lambda/zip.h"
 
+#include "aws/lambda/zip_read.h"
 #include "base/map.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -96,33 +95,53 @@ static int open_parent(struct unpacker *u, char *name, const char **ret_leaf)
 	return at;
 }
 
-static enum zip_result copy_data(struct unpacker *u, struct archive *ar, int fd)
+static enum zip_result copy_data(struct unpacker *u, const struct zip_entry *entry, int fd)
 {
 	char piece[65536];
-	for (;;) {
-		la_ssize_t n = archive_read_data(ar, piece, sizeof(piece));
-		if (n == 0)
-			return ZIP_OK;
-		if (n < 0)
-			return bad(u, "damaged", str_from(archive_error_string(ar)));
+	struct zip_content content;
+	enum zip_result result = ZIP_OK;
+	ptrdiff_t n = 0;
+	if (!zip_content_open(&content, entry))
+		return bad(u, content.why, entry->name);
+	while (result == ZIP_OK && (n = zip_content_read(&content, piece, sizeof(piece))) > 0) {
 		u->facts->unzipped_bytes += n;
 		u->left_bytes -= n;
 		if (u->left_bytes < 0)
-			return ZIP_TOO_LARGE;
-		for (la_ssize_t done = 0; fd >= 0 && done < n;) {
+			result = ZIP_TOO_LARGE;
+		for (ptrdiff_t done = 0; result == ZIP_OK && fd >= 0 && done < n;) {
 			ssize_t wrote = write(fd, piece + done, (size_t)(n - done));
 			if (wrote < 0)
-				return io_error(u);
-			done += wrote;
+				result = io_error(u);
+			else
+				done += wrote;
 		}
 	}
+	if (n < 0)
+		result = bad(u, content.why, entry->name);
+	zip_content_close(&content);
+	return result;
 }
 
-static enum zip_result make_file(struct unpacker *u, struct archive *ar, int parent, const char *leaf, mode_t mode)
+/* A link's target is its content. */
+static bool read_target(const struct zip_entry *entry, char *to, size_t room)
+{
+	struct zip_content content;
+	size_t n = 0;
+	ptrdiff_t got = -1;
+	if (entry->size_bytes < room && zip_content_open(&content, entry)) {
+		while ((got = zip_content_read(&content, to + n, room - 1 - n)) > 0)
+			n += (size_t)got;
+		zip_content_close(&content);
+	}
+	to[n] = 0;
+	return got == 0 && !memchr(to, 0, n);
+}
+
+static enum zip_result make_file(struct unpacker *u, const struct zip_entry *entry, int parent, const char *leaf)
 {
 	/* Zips that Python's writestr() or DOS made carry modes that nobody else could read by; the function runs as another user.
 	 */
-	mode = (mode & 0111) | 0644;
+	mode_t mode = (entry->mode & 0111) | 0644;
 	if (u->replace)
 		unlinkat(parent, leaf, 0);
 	int fd = openat(parent, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
@@ -130,37 +149,31 @@ static enum zip_result make_file(struct unpacker *u, struct archive *ar, int par
 		return errno == EEXIST || errno == ENOTDIR || errno == EISDIR ? bad(u, "is there twice", str_from(leaf))
 		                                                              : io_error(u);
 	fchmod(fd, mode);
-	enum zip_result result = copy_data(u, ar, fd);
+	enum zip_result result = copy_data(u, entry, fd);
 	close(fd);
 	return result;
 }
 
-static enum zip_result unpack_entry(struct unpacker *u, struct archive *ar, struct archive_entry *entry)
+static enum zip_result unpack_entry(struct unpacker *u, const struct zip_entry *entry)
 {
-	const char *raw = archive_entry_pathname(entry);
-	struct str name = str_from(raw);
-	if (!raw || !clean_name(&name))
-		return raw && (str_eq(name, S(".")) || str_empty(name)) && raw[0] != '/' ? ZIP_OK
-		                                                                         : bad(u, "bad name", str_from(raw));
-	if (archive_entry_is_encrypted(entry))
+	struct str name = entry->name;
+	if (!clean_name(&name))
+		return str_is(entry->name, "./") || str_is(entry->name, ".") ? ZIP_OK : bad(u, "bad name", entry->name);
+	if (entry->encrypted)
 		return bad(u, "encrypted", name);
-	if (archive_entry_hardlink(entry))
-		return bad(u, "a hard link", name);
-	mode_t type = archive_entry_filetype(entry);
-	bool directory = type == AE_IFDIR;
-	if (!directory && type != AE_IFREG && type != AE_IFLNK)
+	bool directory = entry->kind == ZIP_DIRECTORY, link = entry->kind == ZIP_LINK;
+	if (entry->kind == ZIP_OTHER)
 		return bad(u, "neither file, directory nor link", name);
 	void *before = map_put(&u->seen, name, directory ? (void *)1 : (void *)2);
 	if (before && !(directory && before == (void *)1))
 		return bad(u, "is there twice", name);
-	/* A link's target is its content; libarchive has read it already. */
-	struct str target = type == AE_IFLNK ? str_from(archive_entry_symlink(entry)) : STR_NONE;
-	if (type == AE_IFLNK && (!str_set(target) || link_leaves(name, target)))
+	char target[1032];
+	if (link && (!read_target(entry, target, sizeof(target)) || link_leaves(name, str_from(target))))
 		return bad(u, "a link that leads out", name);
-	if (archive_entry_size_is_set(entry) && archive_entry_size(entry) > u->left_bytes)
+	if (!directory && !link && entry->size_bytes > (uint64_t)u->left_bytes)
 		return ZIP_TOO_LARGE;
 	if (u->root < 0)
-		return type == AE_IFREG ? copy_data(u, ar, -1) : ZIP_OK;
+		return directory || link ? ZIP_OK : copy_data(u, entry, -1);
 
 	char path[1032];
 	snprintf(path, sizeof(path), "%.*s", STR_ARG(name));
@@ -172,16 +185,13 @@ static enum zip_result unpack_entry(struct unpacker *u, struct archive *ar, stru
 	if (directory) {
 		if (mkdirat(parent, leaf, 0755) < 0 ? errno != EEXIST : fchmodat(parent, leaf, 0755, 0) < 0)
 			result = io_error(u);
-	} else if (type == AE_IFLNK) {
-		char to[1032];
+	} else if (link) {
 		if (u->replace)
 			unlinkat(parent, leaf, 0);
-		if (target.n >= sizeof(to))
-			result = bad(u, "a link that leads out", name);
-		else if (snprintf(to, sizeof(to), "%.*s", STR_ARG(target)), symlinkat(to, parent, leaf) < 0)
+		if (symlinkat(target, parent, leaf) < 0)
 			result = errno == EEXIST ? bad(u, "is there twice", name) : io_error(u);
 	} else {
-		result = make_file(u, ar, parent, leaf, archive_entry_perm(entry));
+		result = make_file(u, entry, parent, leaf);
 	}
 	close(parent);
 	return result;
@@ -193,24 +203,20 @@ enum zip_result zip_unpack(struct str data, int dirfd, int64_t max_bytes, bool r
 	struct unpacker u = {.root = dirfd, .replace = replace, .left_bytes = max_bytes, .facts = ret};
 	if (data.n < 22 || !str_starts(data, S("PK")))
 		return bad(&u, "not a zip file", STR_NONE);
-	struct archive *ar = archive_read_new();
-	archive_read_support_format_zip_seekable(ar);
-	enum zip_result result = ZIP_OK;
-	if (archive_read_open_memory(ar, data.p, data.n) != ARCHIVE_OK)
-		result = bad(&u, "not a zip file", str_from(archive_error_string(ar)));
+	struct zip_reader reader;
+	struct zip_entry entry;
+	enum zip_result result = zip_open(&reader, data) ? ZIP_OK : bad(&u, reader.why, STR_NONE);
 	while (result == ZIP_OK) {
-		struct archive_entry *entry;
-		int got = archive_read_next_header(ar, &entry);
-		if (got == ARCHIVE_EOF)
+		int got = zip_next(&reader, &entry);
+		if (got == 0)
 			break;
-		if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
-			result = bad(&u, "damaged", str_from(archive_error_string(ar)));
+		if (got < 0)
+			result = bad(&u, reader.why, STR_NONE);
 		else if (++ret->entries > ZIP_MAX_ENTRIES)
 			result = bad(&u, "too many entries", STR_NONE);
 		else
-			result = unpack_entry(&u, ar, entry);
+			result = unpack_entry(&u, &entry);
 	}
-	archive_read_free(ar);
 	map_done(&u.seen);
 	return result == ZIP_OK && !ret->entries ? ZIP_EMPTY : result;
 }

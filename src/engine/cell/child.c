@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -118,8 +117,6 @@ static void keep_only(int a, int b)
 
 void child_run(const struct child_plan *p)
 {
-	for (int s = 1; s < NSIG; s++)
-		signal(s, SIG_DFL);
 	setpriority(PRIO_PROCESS, 0, 0);
 	int listeners[2] = {-1, -1};
 	struct child_report report = {0};

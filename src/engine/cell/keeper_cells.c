@@ -84,7 +84,7 @@ static void reaped(void *ctx, int status)
 static int clone_child(struct keeper *k, struct child_plan *plan, const char *group, pid_t *ret_pid)
 {
 	struct clone_args args = {
-	        .flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
+	        .flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_CLEAR_SIGHAND,
 	        .exit_signal = SIGCHLD,
 	};
 	int error = cgroup_open_join(&k->cgroups, group, plan->cgroup_join);

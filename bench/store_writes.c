@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct writer {
 	struct store *store;
@@ -148,5 +149,6 @@ int main(int argc, char **argv)
 	printf("durable writes, %d writers: %.0f/s (mean %.2f ms, %lu failed); LMDB alone, %d puts a commit: %.0f/s; ratio %.2f; begin, get, end: %ld ns\n",
 	       writers, ours, (double)latency_us / (double)done_count / 1000, failed, writers, theirs, ours / theirs, begin_ns);
 	snprintf(command, sizeof(command), "rm -rf %s/store %s/lmdb", dir, dir);
-	return system(command) == 0 && failed == 0 ? 0 : 1;
+	bool clean = system(command) == 0 && (dir != base || rmdir(base) == 0);
+	return clean && failed == 0 ? 0 : 1;
 }

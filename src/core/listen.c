@@ -22,6 +22,7 @@ static struct listener *open_with(struct cloud *cloud, int fd, listener_fn *fn, 
 		free(l);
 		return NULL;
 	}
+	http_listener_aside(l->http);
 	return l;
 }
 
@@ -116,8 +117,8 @@ void listen_reply(struct http_request *r, unsigned status, const struct listen_h
 	http_reply(r, status, (const struct http_header *)(const void *)headers, count, body);
 }
 
-void listen_reply_file(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, int fd, uint64_t offset,
-		       uint64_t length)
+void listen_reply_file(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, int fd,
+                       uint64_t offset, uint64_t length)
 {
 	http_reply_file(r, status, (const struct http_header *)(const void *)headers, count, fd, offset, length);
 }

@@ -29,7 +29,7 @@ bool listener_is_inside(const struct http_request *r);
 
 struct str listen_method(const struct http_request *r);
 struct str listen_path(const struct http_request *r);                    /* still percent-encoded, without the query */
-struct str listen_query(const struct http_request *r);                      /* raw, without '?'; absent when there was none */
+struct str listen_query(const struct http_request *r);                   /* raw, without '?'; absent when there was none */
 struct str listen_header(const struct http_request *r, struct str name); /* any case; absent when there is none */
 struct arena *listen_arena(struct http_request *r);
 void listen_on_gone(struct http_request *r, void (*gone)(void *ctx), void *ctx);
@@ -44,5 +44,5 @@ struct str listen_trailer(const struct http_request *r, struct str name);
 /* The whole reply. The body is copied unless it lies in the request's arena. */
 void listen_reply(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, struct str body);
 /* `length` bytes of fd from offset on; owns fd. */
-void listen_reply_file(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, int fd, uint64_t offset,
-		       uint64_t length);
+void listen_reply_file(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, int fd,
+                       uint64_t offset, uint64_t length);

@@ -304,7 +304,7 @@ static bool conn_step(struct http_conn *c)
 	switch (c->state) {
 	case CONN_IDLE:
 	case CONN_HEAD:
-		if (c->state == CONN_IDLE && c->server->draining && c->in_n == 0) {
+		if (c->state == CONN_IDLE && c->server->draining && !c->listener->aside && c->in_n == 0) {
 			c->dead = true;
 			return true;
 		}

@@ -103,6 +103,7 @@ struct http_listener {
 	struct loop_fd *watch;
 	struct http_tls *tls;
 	void *ctx;
+	bool aside; /* http_listener_aside() */
 };
 
 struct http_server {

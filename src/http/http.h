@@ -59,6 +59,8 @@ struct http_listener *http_listen(struct http_server *s, int fd, struct http_tls
 bool http_serve(struct http_listener *l, int fd);
 /* Stops listening and ends this listener's connections at once; requests under way get their on_gone. */
 void http_listener_close(struct http_listener *l);
+/* The peers of this listener are part of the cloud's own work (functions in their cells): a drain neither stops it nor waits for it. */
+void http_listener_aside(struct http_listener *l);
 size_t http_connections(const struct http_server *s);
 
 const struct http_head *http_head(const struct http_request *r);

@@ -158,7 +158,7 @@ static struct str head_make(struct http_request *r, unsigned status, const struc
 	}
 	/* A streaming handler may still take the body while its reply goes out; how that ends decides then. */
 	bool undecided = stream && (r->continued || !r->head.expects_continue);
-	r->close = !r->facts.keep_alive || s->draining || unframed || (!undecided && !body_skip(r));
+	r->close = !r->facts.keep_alive || (s->draining && !r->conn->listener->aside) || unframed || (!undecided && !body_skip(r));
 	if (r->close)
 		to = PUT(to, "Connection: close\r\n");
 	else if (r->facts.http10)

@@ -268,11 +268,25 @@ static void drained_tell(void *ctx)
 		fn(s->drained_ctx);
 }
 
+void http_listener_aside(struct http_listener *l)
+{
+	l->aside = true;
+}
+
+/* Nobody is left to be waited for. */
+static bool drain_is_over(const struct http_server *s)
+{
+	list_each (&s->listeners, struct http_listener, in_server, l)
+		if (!l->aside && !list_empty(&l->conns))
+			return false;
+	return true;
+}
+
 void server_conn_gone(struct http_server *s)
 {
 	if (s->paused && !s->draining && !s->accept_timer && s->conns < s->limits.connections)
 		listeners_watch(s, true);
-	if (s->draining && s->conns == 0 && s->drained && !s->drained_timer)
+	if (s->draining && s->drained && !s->drained_timer && drain_is_over(s))
 		s->drained_timer = loop_add_timer(s->loop, 0, drained_tell, s);
 }
 
@@ -280,7 +294,7 @@ static void conns_kill(struct http_server *s, bool idle_only)
 {
 	list_each (&s->listeners, struct http_listener, in_server, l)
 		list_each (&l->conns, struct http_conn, in_listener, c)
-			if (!idle_only || c->state == CONN_IDLE)
+			if (!idle_only || (c->state == CONN_IDLE && !l->aside))
 				conn_kill(c);
 }
 
@@ -297,7 +311,8 @@ void http_server_drain(struct http_server *s, int64_t grace_us, loop_fn *drained
 	s->drained = drained;
 	s->drained_ctx = ctx;
 	list_each (&s->listeners, struct http_listener, in_server, l)
-		listener_stop(l);
+		if (!l->aside)
+			listener_stop(l);
 	conns_kill(s, true);
 	loop_remove_timer(s->loop, s->drain_timer);
 	s->drain_timer = loop_add_timer(s->loop, grace_us, drain_over, s);

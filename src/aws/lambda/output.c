@@ -1,8 +1,9 @@
 #include "aws/lambda/output.h"
 
-#include "aws/logs/logs.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "gen/logs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +11,29 @@
 
 enum {
 	LINE_BYTES = 262144 - 26, /* CloudWatch's limit for one event */
+	PENDING_BYTES = 4 << 20,  /* beyond it, lines are dropped: the writer is faster than its log */
+	BATCH_BYTES = 1 << 20,
+	BATCH_EVENTS = 10000,
+	FLUSH_US = 100 * 1000,
 	TAIL_BYTES = 4096,
 };
+enum destination { DESTINATION_NEW, DESTINATION_OPEN, DESTINATION_REFUSED };
 
+struct event {
+	int64_t ms;
+	uint32_t at, n;
+};
 struct output {
 	struct lambda *lambda;
 	struct arena arena;
 	struct str region, group, stream;
-	struct log_writer *writer; /* NULL: nothing is sent */
+	const struct principal *principal;
+	enum destination destination;
+	bool sending, closing, tried_group;
+	struct loop_timer *timer;
+	struct buf text; /* pending events' bytes */
+	struct event *events;
+	size_t event_count, event_cap, sending_count;
 	struct buf line;           /* begun, without its newline */
 	char tail[2 * TAIL_BYTES]; /* the last TAIL_BYTES end at tail_n */
 	size_t tail_n;
@@ -33,15 +49,39 @@ struct output *output_new(struct lambda *l, struct str region, struct str group,
 	o->region = arena_dup(&o->arena, region);
 	o->group = arena_dup(&o->arena, group);
 	o->stream = arena_dup(&o->arena, stream);
+	buf_init(&o->text, PENDING_BYTES);
 	buf_init(&o->line, LINE_BYTES);
 	return o;
 }
 
+static void free_output(struct output *o)
+{
+	loop_remove_timer(o->lambda->cloud->loop, o->timer);
+	if (o->principal)
+		principal_unref(o->principal);
+	buf_done(&o->text);
+	buf_done(&o->line);
+	free(o->events);
+	arena_done(&o->arena);
+	free(o);
+}
+
+static void send_more(struct output *o);
+
+static void flush_due(void *ctx)
+{
+	struct output *o = ctx;
+	o->timer = NULL;
+	send_more(o);
+}
+
 void output_set_principal(struct output *o, const struct principal *principal)
 {
-	if (o->writer || !principal)
-		return;
-	o->writer = log_writer_open(o->lambda->cloud, principal, o->region, o->group, o->stream, true);
+	if (o->principal)
+		principal_unref(o->principal);
+	o->principal = principal ? principal_ref(principal) : NULL;
+	if (!principal)
+		o->destination = DESTINATION_REFUSED;
 }
 
 void output_close(struct output *o)
@@ -49,11 +89,128 @@ void output_close(struct output *o)
 	if (!o)
 		return;
 	output_end_line(o);
-	log_writer_close(o->writer);
-	buf_done(&o->line);
-	arena_done(&o->arena);
-	free(o);
+	o->closing = true;
+	send_more(o);
 }
+
+/* --- to CloudWatch Logs */
+
+static void drop_sent(struct output *o, size_t count)
+{
+	size_t bytes = count < o->event_count ? o->events[count].at : o->text.n;
+	buf_consume(&o->text, bytes);
+	o->text.overflow = false;
+	o->event_count -= count;
+	memmove(o->events, o->events + count, o->event_count * sizeof(*o->events));
+	for (size_t i = 0; i < o->event_count; i++)
+		o->events[i].at -= (uint32_t)bytes;
+}
+
+static void refused(struct output *o, const struct call *sub)
+{
+	o->destination = DESTINATION_REFUSED;
+	if (sub->error.receiver)
+		log_warn("lambda: writing logs: %.*s: %.*s", STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+}
+
+static void put_done(void *ctx, struct call *sub)
+{
+	struct output *o = ctx;
+	o->sending = false;
+	if (!str_set(sub->error.code))
+		drop_sent(o, o->sending_count);
+	else if (str_eq(sub->error.code, S("ResourceNotFoundException"))) {
+		o->destination = DESTINATION_NEW; /* somebody deleted the stream: make it again */
+		o->tried_group = false;
+	} else
+		refused(o, sub);
+	send_more(o);
+}
+
+static void stream_done(void *ctx, struct call *sub);
+
+static void make_stream(struct output *o)
+{
+	struct logs_create_log_stream_request in = {.log_group_name = o->group, .log_stream_name = o->stream};
+	call_op(o->lambda->cloud, o->principal, o->region, &logs_api, "CreateLogStream", &in, stream_done, o);
+}
+
+static void group_done(void *ctx, struct call *sub)
+{
+	struct output *o = ctx;
+	if (!str_set(sub->error.code) || str_eq(sub->error.code, S("ResourceAlreadyExistsException"))) {
+		make_stream(o);
+		return;
+	}
+	o->sending = false;
+	refused(o, sub);
+	send_more(o);
+}
+
+static void stream_done(void *ctx, struct call *sub)
+{
+	struct output *o = ctx;
+	if (str_eq(sub->error.code, S("ResourceNotFoundException")) && !o->tried_group) {
+		o->tried_group = true;
+		struct logs_create_log_group_request in = {.log_group_name = o->group};
+		call_op(o->lambda->cloud, o->principal, o->region, &logs_api, "CreateLogGroup", &in, group_done, o);
+		return;
+	}
+	o->sending = false;
+	if (!str_set(sub->error.code) || str_eq(sub->error.code, S("ResourceAlreadyExistsException")))
+		o->destination = DESTINATION_OPEN;
+	else
+		refused(o, sub);
+	send_more(o);
+}
+
+static void put_events(struct output *o)
+{
+	struct logs_put_log_events_request in = {.log_group_name = o->group, .log_stream_name = o->stream};
+	struct logs_input_log_event *events = calloc(o->event_count, sizeof(*events));
+	if (!events)
+		abort();
+	size_t count = 0, bytes = 0;
+	for (; count < o->event_count && count < BATCH_EVENTS; count++) {
+		bytes += o->events[count].n + 26;
+		if (bytes > BATCH_BYTES && count)
+			break;
+		events[count].timestamp = OPT_INT(o->events[count].ms);
+		events[count].message = str_of(o->text.p + o->events[count].at, o->events[count].n);
+	}
+	in.log_events.v = events;
+	in.log_events.n = (uint32_t)count;
+	in.log_events.set = true;
+	o->sending = true;
+	o->sending_count = count;
+	call_op(o->lambda->cloud, o->principal, o->region, &logs_api, "PutLogEvents", &in, put_done, o);
+	free(events);
+}
+
+static void send_more(struct output *o)
+{
+	if (o->sending)
+		return;
+	if (!o->principal || o->destination == DESTINATION_REFUSED) {
+		if (o->principal || o->closing)
+			drop_sent(o, o->event_count);
+	}
+	if (!o->event_count) {
+		if (o->closing)
+			free_output(o);
+		return;
+	}
+	if (!o->principal)
+		return;
+	if (o->destination == DESTINATION_NEW) {
+		o->sending = true;
+		make_stream(o);
+		return;
+	}
+	put_events(o);
+}
+
+/* --- lines */
 
 static void add_tail(struct output *o, struct str text)
 {
@@ -71,8 +228,21 @@ static void add_tail(struct output *o, struct str text)
 static void add_event(struct output *o, struct str text)
 {
 	add_tail(o, text);
-	if (o->writer && !str_empty(text))
-		log_writer_add(o->writer, clock_wall_ms(), text);
+	if (o->destination == DESTINATION_REFUSED || str_empty(text))
+		return;
+	size_t at = o->text.n;
+	buf_add_str(&o->text, text);
+	if (o->text.overflow)
+		return;
+	if (o->event_count == o->event_cap) {
+		o->event_cap = o->event_cap ? 2 * o->event_cap : 16;
+		o->events = realloc(o->events, o->event_cap * sizeof(*o->events));
+		if (!o->events)
+			abort();
+	}
+	o->events[o->event_count++] = (struct event){clock_wall_ms(), (uint32_t)at, (uint32_t)text.n};
+	if (!o->timer && !o->sending)
+		o->timer = loop_add_timer(o->lambda->cloud->loop, FLUSH_US, flush_due, o);
 }
 
 void output_line(struct output *o, const char *fmt, ...)
@@ -101,11 +271,13 @@ static void add_bytes(struct output *o, struct str bytes)
 		struct str part = end < 0 ? bytes : str_sub(bytes, 0, (size_t)end + 1);
 		if (o->line.n + part.n > LINE_BYTES)
 			output_end_line(o);
+		if (part.n > LINE_BYTES)
+			part = str_sub(part, 0, LINE_BYTES);
 		if (end >= 0 && !o->line.n) {
 			add_event(o, part);
 		} else {
 			buf_add_str(&o->line, part);
-			if (end >= 0)
+			if (end >= 0 && part.p[part.n - 1] == '\n')
 				output_end_line(o);
 		}
 		bytes = str_from_at(bytes, part.n);

@@ -8,7 +8,7 @@ struct output;
 
 /* group and stream are copied. */
 struct output *output_new(struct lambda *l, struct str region, struct str group, struct str stream);
-/* The role that writes, from now on. NULL: nothing is sent. Once only. */
+/* The role that writes; a reference is taken. NULL: nothing is sent. */
 void output_set_principal(struct output *o, const struct principal *principal);
 /* Sends what is left, then frees. NULL is harmless. */
 void output_close(struct output *o);

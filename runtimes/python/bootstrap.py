@@ -286,6 +286,42 @@ class LambdaContext:
         return "LambdaContext([" + ",".join(f"{k}={v}" for k, v in vars(self).items()) + "])"
 
 
+# --- the SDK
+
+class EndpointHook:
+    """Debian's botocore is older than AWS_ENDPOINT_URL. When such a one is imported, its clients learn to read it."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "botocore.session":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec and spec.loader:
+            run = spec.loader.exec_module
+
+            def exec_module(module):
+                run(module)
+                patch_botocore(module)
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def patch_botocore(module):
+    import botocore
+    version = tuple(int(part) for part in botocore.__version__.split(".")[:2])
+    if version >= (1, 31):
+        return
+    original = module.Session.create_client
+
+    @functools.wraps(original)
+    def create_client(self, service_name, *args, **kwargs):
+        if len(args) < 5 and not kwargs.get("endpoint_url"):
+            own = "AWS_ENDPOINT_URL_" + service_name.upper().replace("-", "_")
+            kwargs["endpoint_url"] = os.environ.get(own) or os.environ.get("AWS_ENDPOINT_URL")
+        return original(self, service_name, *args, **kwargs)
+    module.Session.create_client = create_client
+
+
 # --- the loop
 
 def answer(handler, encoder, connection, headers, body):
@@ -390,6 +426,8 @@ def main():
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
     set_up_logging()
+    if "AWS_ENDPOINT_URL" in os.environ:
+        sys.meta_path.insert(0, EndpointHook())
     run(handler, connection)
 
 

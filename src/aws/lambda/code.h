@@ -35,6 +35,6 @@ typedef void code_ready_fn(void *ctx, int error, struct str code_dir, struct str
 void code_prepare(struct code_store *s, struct str code, const struct str_list *layers, code_ready_fn *done, void *ctx);
 
 /* A link that really downloads the package, for ten minutes. */
-struct str code_link(struct call *c, struct str code, const char *kind);
+struct str code_link(struct call *c, struct str code);
 /* Lambda's look at requests: answers such links. */
 call_resume_fn *code_intercept(struct call *c);

@@ -210,7 +210,7 @@ int lambda_get_function(struct call *c, const struct lambda_get_function_request
 	row.config->function_arn = lambda_function_arn(c->arena, n.region, n.account, n.name, n.qualifier);
 	out->code = arena_new(c->arena, struct lambda_function_code_location);
 	out->code->repository_type = S("S3");
-	out->code->location = code_link(c, row.code, "functions");
+	out->code->location = code_link(c, row.code);
 	if (lambda_get_function_row(c, &n, &function)) {
 		out->tags = function.tags;
 		if (function.reserved_concurrency.set) {

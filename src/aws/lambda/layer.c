@@ -122,7 +122,7 @@ int lambda_publish_layer_version(struct call *c, const struct lambda_publish_lay
 	           ROW("LayerVersion"), &row);
 	lambda_code_reference(c, row.code, w->intake.bytes, w->intake.unzipped_bytes);
 	out->content = arena_new(c->arena, struct lambda_layer_version_content_output);
-	out->content->location = code_link(c, row.code, "layers");
+	out->content->location = code_link(c, row.code);
 	out->content->code_sha256 = row.code_sha256;
 	out->content->code_size = row.code_size;
 	out->layer_arn = layer_arn(c, c->account, layer);
@@ -144,7 +144,7 @@ static int show(struct call *c, struct str account, struct str layer, int64_t ve
 	                ROW("LayerVersion"), &row))
 		return call_fail(c, "ResourceNotFoundException", 404, "The resource you requested does not exist.");
 	out->content = arena_new(c->arena, struct lambda_layer_version_content_output);
-	out->content->location = code_link(c, row.code, "layers");
+	out->content->location = code_link(c, row.code);
 	out->content->code_sha256 = row.code_sha256;
 	out->content->code_size = row.code_size;
 	out->layer_arn = layer_arn(c, account, layer);

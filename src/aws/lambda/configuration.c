@@ -179,10 +179,11 @@ int lambda_apply_settings(struct call *c, const struct lambda_update_function_co
 		        (long long)in->memory_size.v);
 	}
 	if (in->timeout.set && in->timeout.v > 900) {
-		return call_fail(c, "ValidationException", 400,
-		                 "1 validation error detected: Value '%lld' at 'timeout' failed to satisfy constraint: Member must have value less than or "
-		                 "equal to 900",
-		                 (long long)in->timeout.v);
+		return call_fail(
+		        c, "ValidationException", 400,
+		        "1 validation error detected: Value '%lld' at 'timeout' failed to satisfy constraint: Member must have value less than or "
+		        "equal to 900",
+		        (long long)in->timeout.v);
 	}
 	if (str_set(in->runtime)) {
 		if (check_runtime(c, in->runtime) != CALL_OK)

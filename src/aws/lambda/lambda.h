@@ -203,5 +203,4 @@ LAMBDA_HANDLER(list_tags);
 LAMBDA_HANDLER(tag_resource);
 LAMBDA_HANDLER(untag_resource);
 LAMBDA_HANDLER(invoke);
-LAMBDA_HANDLER(invoke_async);
 LAMBDA_HANDLER(invoke_with_response_stream);

@@ -139,7 +139,6 @@ static const struct service_op ops[] = {
         OP(lambda, get_runtime_management_config, GetRuntimeManagementConfig, FUNCTION, READ),
         OP(lambda, invoke, Invoke, .action = "lambda:InvokeFunction", FUNCTION,
            .missing = "tenants, durable executions, the recursion guard"),
-        OP(lambda, invoke_async, InvokeAsync, .action = "lambda:InvokeFunction", FUNCTION),
         OP(lambda, invoke_with_response_stream, InvokeWithResponseStream, .action = "lambda:InvokeFunction", FUNCTION),
         OP(lambda, list_aliases, ListAliases, FUNCTION, READ),
         OP(lambda, list_function_event_invoke_configs, ListFunctionEventInvokeConfigs, FUNCTION, READ),

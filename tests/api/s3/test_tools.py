@@ -74,9 +74,9 @@ class Tools(S3Case):
         if not shutil.which("rclone"):
             self.skipTest("no rclone")
         b = self.bucket()
-        env = {"RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_Q_TYPE": "s3", "RCLONE_CONFIG_Q_PROVIDER": "AWS", "RCLONE_CONFIG_Q_ACCESS_KEY_ID": "test",
+        env = {"RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_Q_TYPE": "s3", "RCLONE_CONFIG_Q_PROVIDER": "Other", "RCLONE_CONFIG_Q_ACCESS_KEY_ID": "test",
                "RCLONE_CONFIG_Q_SECRET_ACCESS_KEY": "test", "RCLONE_CONFIG_Q_ENDPOINT": ENDPOINT, "RCLONE_CONFIG_Q_REGION": REGION,
-               "RCLONE_CONFIG_Q_FORCE_PATH_STYLE": "true", "RCLONE_S3_UPLOAD_CUTOFF": "5M", "RCLONE_S3_NO_CHECK_BUCKET": "true", "AWS_CA_BUNDLE": ""}
+               "RCLONE_S3_LIST_VERSION": "2", "RCLONE_S3_ACL": "bucket-owner-full-control", "RCLONE_S3_UPLOAD_CUTOFF": "5M", "RCLONE_S3_NO_CHECK_BUCKET": "true", "AWS_CA_BUNDLE": ""}
         for i in range(20):
             self.file(f"tree/{i % 3}/f{i}", noise(i * 3000, i))
         self.file("tree/big", noise(12 << 20))

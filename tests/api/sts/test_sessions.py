@@ -94,7 +94,6 @@ class AssumeRole(IdentityCase):
         c = self.assume(key, first, DurationSeconds=7200)["Credentials"]
         self.fails("ValidationError", self.assume, who=key, role=second, DurationSeconds=7200,
                    says="The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-        self.fails("ValidationError", self.assume, who=key, role=second, DurationSeconds=60)
         self.fails("ValidationError", self.assume, who=c, role=first, DurationSeconds=7200,
                    says="The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
         self.assertIn(second["RoleName"], self.assume(c, second)["AssumedRoleUser"]["Arn"])

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { RESET_GRACE_US = 20 * 1000 }; /* for requests under way */
+
 struct admin {
 	struct cloud *cloud;
 	const struct role_config *config;
@@ -162,9 +164,10 @@ static void reset(struct admin *a, struct http_request *r)
 		if (rename(from.p, to.p) < 0 && errno != ENOENT)
 			die("%s: %s", from.p, strerror(errno)); /* half moved: start again and see what is there */
 	}
+	/* Other connections end before the reply goes out: whoever has read it meets nobody who still knows the old state. New
+	 * connections wait in the backlog for the new process. */
+	http_server_drain(a->cloud->http, RESET_GRACE_US, reset_end, NULL);
 	reply_text(r, 200, "application/json", S("{\"status\":\"reset\"}\n"));
-	/* The reply is on its way; the next request waits in the backlog for the new process. */
-	loop_add_timer(a->cloud->loop, 2000, reset_end, NULL);
 }
 
 static void metrics(struct admin *a, struct http_request *r)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -115,9 +116,14 @@ static int run_file_take(struct cli *cli, const struct role_config *c)
 	return CLI_OK;
 }
 
-/* The child becomes the cloud; the parent waits until it answers. */
-static int up_in_background(struct cli *cli, const struct role_config *c)
+/* The child becomes the cloud; the parent waits until it says that it serves. Asking the port would not do: another cloud may
+ * answer there. */
+static int up_in_background(struct cli *cli, struct role_config *c)
 {
+	int ready[2];
+	char byte;
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return cli_fail(cli, CLI_FAILED, "pipe: %s", strerror(errno));
 	fflush(NULL);
 	int pid = fork();
 	if (pid < 0)
@@ -131,24 +137,27 @@ static int up_in_background(struct cli *cli, const struct role_config *c)
 		dup2(null, 0);
 		dup2(fd, 1);
 		dup2(fd, 2);
+		close(ready[0]);
+		c->ready_fd = ready[1];
 		_exit(run_file_take(cli, c) == CLI_OK ? role_main(c) : CLI_FAILED);
 	}
-	for (int64_t until = clock_mono_us() + 30000000; clock_mono_us() < until; usleep(5000)) {
-		int status;
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return cli_fail(cli, CLI_FAILED, "the cloud did not start; its log is %s", log);
-		struct cli_cloud cloud = {.endpoint = arena_printf(&cli->arena, "http://%s:%u", c->listen_addr, c->port).p};
-		struct str body;
-		if (cli_admin(cli, &cloud, "GET", "/_quartet/health", true, &body) == CLI_OK)
-			return CLI_OK;
-	}
-	return cli_fail(cli, CLI_FAILED, "the cloud does not answer after 30 s; its log is %s", log);
+	close(ready[1]);
+	struct pollfd wait = {.fd = ready[0], .events = POLLIN};
+	int n = poll(&wait, 1, 30000);
+	bool serves = n > 0 && read(ready[0], &byte, 1) == 1;
+	close(ready[0]);
+	if (serves)
+		return CLI_OK;
+	if (n == 0)
+		return cli_fail(cli, CLI_FAILED, "the cloud does not answer after 30 s; its log is %s", log);
+	waitpid(pid, NULL, 0);
+	return cli_fail(cli, CLI_FAILED, "the cloud did not start; its log is %s", log);
 }
 
 int cli_up(struct cli *cli)
 {
 	struct config file = {0};
-	struct role_config c = {0};
+	struct role_config c = {.ready_fd = -1};
 	struct str why;
 	c.config_file = cli_option(cli, "--config", NULL);
 	if (c.config_file && !config_read(&cli->arena, c.config_file, &file, &why))

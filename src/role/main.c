@@ -272,6 +272,8 @@ static void on_note(void *ctx, uint32_t events)
 		k->notified = true;
 		log_info("serving at http://%s:%u, data in %s", k->config->listen_addr, k->config->port, k->config->data_dir);
 		role_notify_systemd("READY=1");
+		if (k->config->ready_fd >= 0 && write(k->config->ready_fd, "", 1) < 0)
+			log_warn("whoever started this has not waited for it");
 	}
 	if (n == 0) {
 		loop_remove_fd(k->loop, c->watch);

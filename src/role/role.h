@@ -13,6 +13,7 @@ struct role_config {
 	const char *config_file; /* NULL: none */
 	const char *runtime_dir; /* the runtime clients, mounted at /var/runtime in cells; NULL: none */
 	bool ephemeral;          /* data_dir is removed at exit */
+	int ready_fd;            /* a byte is written to it once the cloud serves; -1: none. Of role_main() alone */
 	/* engine */
 	const char *cell_ipv4;  /* range for cells' links; NULL: 100.88.0.0/16 */
 	uint32_t cell_uid_base; /* first host uid for cells; 0: 200000 */
@@ -30,8 +31,8 @@ enum {
 	ROLE_FD_LISTEN_TLS = 6, /* api: the TLS listening socket, when there is one */
 };
 
-/* Messages on ROLE_FD_MAIN. Every role that starts gets its end of a fresh socket to its peer as ROLE_FD_PRIV; the peer gets the other
- * end in a message. */
+/* Messages on ROLE_FD_MAIN. Every role that starts gets its end of a fresh socket to its peer as ROLE_FD_PRIV; the peer gets the
+ * other end in a message. */
 enum role_message {
 	ROLE_DRAIN = 1,    /* to api: finish what is under way and exit. To priv: remove everything and exit */
 	ROLE_NEW_PRIV = 2, /* to api; carries the socket to a new priv: cells_set_priv() */

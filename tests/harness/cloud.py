@@ -12,6 +12,8 @@ import tempfile
 import time
 import urllib.request
 
+import leftovers
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -65,6 +67,14 @@ class Cloud:
         with urllib.request.urlopen(self.endpoint + "/_quartet/health", timeout=5) as reply:
             return json.load(reply)
 
+    def client(self, service, key="test", secret="test", region="us-east-1", **config):
+        """A boto3 client that gives up soon and does not try again."""
+        import boto3
+        import botocore.config
+        config = {"retries": {"max_attempts": 0}, "connect_timeout": 10, "read_timeout": 20, "s3": {"addressing_style": "path"}, **config}
+        return boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region).client(
+            service, endpoint_url=self.endpoint, config=botocore.config.Config(**config))
+
     def log_text(self):
         with open(os.path.join(self.data, "log"), errors="replace") as f:
             return f.read()
@@ -81,6 +91,16 @@ class Cloud:
                 except OSError:
                     continue
         return None
+
+    def wait_for_role(self, role, other_than=None, seconds=5):
+        """The pid of a role that is not `other_than`, and the seconds that it took to be there."""
+        began = time.monotonic()
+        while time.monotonic() < began + seconds:
+            pid = self.role_pid(role)
+            if pid and pid != other_than:
+                return pid, time.monotonic() - began
+            time.sleep(0.005)
+        raise RuntimeError(f"no {role} after {seconds} s:\n{self.log_text()[-2000:]}")
 
     def kill(self, role):
         pid = self.process.pid if role == "main" else self.role_pid(role)
@@ -100,6 +120,10 @@ class Cloud:
             self.log.close()
         if self.own_data:
             shutil.rmtree(self.data, ignore_errors=True)
+
+    def leftovers(self, seconds=5):
+        """What the ended cloud has left on the machine; call it before stop() has removed the data, or afterwards."""
+        return leftovers.leftovers(self.data, seconds)
 
     def environment(self, key="test", secret="test", region="us-east-1"):
         env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}

@@ -1,0 +1,186 @@
+"""Clouds that come and go: nothing stays behind, neighbours do not meet, and every refusal is one line."""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.request
+
+from cloud import Cloud, free_port, program
+from leftovers import leftovers
+
+
+def up(*options):
+    return subprocess.run([program(), "up", *options], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+
+
+class StartStop(unittest.TestCase):
+    def setUp(self):
+        self.data = tempfile.mkdtemp(prefix="quartet-fault-")
+        self.addCleanup(shutil.rmtree, self.data, True)
+
+    def assertNothingLeft(self, data, seconds=5):
+        self.assertEqual(leftovers(data, seconds), [])
+
+    def test_thirty_quick_starts_and_stops(self):
+        cloud = Cloud(data=self.data)
+        for i in range(30):
+            cloud.start()
+            if i % 3 == 1:
+                time.sleep(0.05)
+            elif i % 3 == 2:
+                cloud.wait_for_role("priv")
+            cloud.process.send_signal(signal.SIGTERM if i % 2 else signal.SIGINT)
+            self.assertEqual(cloud.process.wait(20), 0)
+            cloud.log.close()
+            self.assertEqual(leftovers(self.data), [], f"after round {i}")
+        self.assertNotIn("fatal", cloud.log_text())
+
+    def test_stopped_before_it_answers(self):
+        for delay_ms in (0, 1, 2, 4, 6, 8, 10, 13, 16, 20, 30):
+            process = subprocess.Popen([program(), "up", "--data", self.data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0"],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(delay_ms / 1000)
+            process.terminate()
+            self.assertIn(process.wait(20), (0, -signal.SIGTERM), f"{delay_ms} ms")
+            self.assertNothingLeft(self.data)
+
+    def test_two_clouds_do_not_touch_each_other(self):
+        with Cloud() as one, Cloud() as other:
+            first, second = one.client("s3"), other.client("s3")
+            first.create_bucket(Bucket="same-name")
+            first.put_object(Bucket="same-name", Key="k", Body=b"one" * 5000)
+            second.create_bucket(Bucket="same-name")
+            second.put_object(Bucket="same-name", Key="k", Body=b"other" * 5000)
+            one.kill("api")
+            one.kill("priv")
+            self.assertEqual(second.get_object(Bucket="same-name", Key="k")["Body"].read(), b"other" * 5000)
+            one.wait()
+            self.assertEqual(first.get_object(Bucket="same-name", Key="k")["Body"].read(), b"one" * 5000)
+            urllib.request.urlopen(urllib.request.Request(one.endpoint + "/_quartet/reset", method="POST"), timeout=10).read()
+            self.assertEqual(first.list_buckets()["Buckets"], [])
+            self.assertEqual(len(second.list_buckets()["Buckets"]), 1)
+            priv = other.role_pid("priv")
+            one.stop()
+            self.assertNothingLeft(one.data)
+            self.assertEqual(other.role_pid("priv"), priv)
+            self.assertEqual(len(second.list_buckets()["Buckets"]), 1)
+        self.assertNothingLeft(other.data)
+
+    def test_ephemeral_data_disappears(self):
+        for how in (signal.SIGTERM, signal.SIGINT):
+            port = free_port()
+            process = subprocess.Popen([program(), "up", "--ephemeral", "--listen", f"127.0.0.1:{port}", "--tls-port", "0"],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            self.addCleanup(process.stderr.close)
+            data = process.stderr.readline().strip().rpartition(" ")[2]
+            self.assertTrue(os.path.isdir(data), data)
+            cloud = Cloud(data=data)
+            cloud.port, cloud.process = port, process
+            open(os.path.join(data, "log"), "w").close()
+            cloud.wait()
+            s3 = cloud.client("s3")
+            s3.create_bucket(Bucket="bucket")
+            s3.put_object(Bucket="bucket", Key="k", Body=b"x" * 100000)
+            process.send_signal(how)
+            self.assertEqual(process.wait(20), 0)
+            self.assertFalse(os.path.exists(data))
+            self.assertNothingLeft(data)
+
+    def test_the_same_data_twice(self):
+        with Cloud(data=self.data) as cloud:
+            done = up("--data", self.data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0")
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn("already runs", done.stderr)
+            done = up("--background", "--data", self.data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0")
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertEqual(cloud.health()["status"], "running")
+            self.assertEqual(subprocess.run([program(), "status", "--data", self.data], capture_output=True).returncode, 0)
+        self.assertNothingLeft(self.data)
+
+    def test_a_port_in_use(self):
+        other = tempfile.mkdtemp(prefix="quartet-fault-")
+        self.addCleanup(shutil.rmtree, other, True)
+        with Cloud(data=self.data) as cloud:
+            for options in (["--listen", f"127.0.0.1:{cloud.port}", "--tls-port", "0"],
+                            ["--listen", f"127.0.0.1:{free_port()}", "--tls-port", str(cloud.port)]):
+                done = up("--data", other, *options)
+                self.assertEqual(done.returncode, 1)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertIn(f"{cloud.port}", done.stderr)
+                self.assertIn("in use", done.stderr)
+            began = time.monotonic()
+            done = up("--background", "--data", other, "--listen", f"127.0.0.1:{cloud.port}", "--tls-port", "0")
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertLess(time.monotonic() - began, 5)
+            self.assertEqual(cloud.health()["status"], "running")
+        self.assertNothingLeft(self.data)
+        self.assertNothingLeft(other)
+
+    def test_data_that_cannot_be_used(self):
+        file = os.path.join(self.data, "file")
+        open(file, "w").close()
+        for data in (file, os.path.join(file, "below"), "/proc/quartet"):
+            done = up("--data", data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0")
+            self.assertEqual(done.returncode, 1, data)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_reset(self):
+        with Cloud(data=self.data) as cloud:
+            s3, replied, took = cloud.client("s3"), [], []
+            for i in range(8):
+                s3.create_bucket(Bucket=f"bucket{i}")
+                for k in range(20):
+                    s3.put_object(Bucket=f"bucket{i}", Key=f"k{k}", Body=os.urandom(20000))
+                began = time.monotonic()
+                request = urllib.request.Request(cloud.endpoint + "/_quartet/reset", method="POST")
+                self.assertEqual(urllib.request.urlopen(request, timeout=10).status, 200)
+                replied.append(time.monotonic() - began)
+                # on the connection that was there before: a client does not notice
+                self.assertEqual(s3.list_buckets()["Buckets"], [])
+                took.append(time.monotonic() - began)
+            replied, took = sorted(replied)[4] * 1000, sorted(took)[4] * 1000
+            print(f"    reset: done after {replied:.0f} ms, next answer after {took:.0f} ms (medians)", flush=True)
+            self.assertLess(replied, 100)
+            self.assertLess(took, 500)
+            until = time.monotonic() + 5
+            trash = os.path.join(self.data, "trash")
+            while os.path.exists(trash) and time.monotonic() < until:
+                time.sleep(0.02)
+            self.assertFalse(os.path.exists(trash))
+        self.assertNothingLeft(self.data)
+
+    def test_restart_keeps_state(self):
+        cloud = Cloud(data=self.data)
+        body = os.urandom(300000)
+        with cloud:
+            s3 = cloud.client("s3")
+            s3.create_bucket(Bucket="kept")
+            s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+            first = s3.put_object(Bucket="kept", Key="k", Body=body)["VersionId"]
+            s3.put_object(Bucket="kept", Key="k", Body=b"second", Metadata={"a": "b"})
+            s3.delete_object(Bucket="kept", Key="k")
+            upload = s3.create_multipart_upload(Bucket="kept", Key="parts")["UploadId"]
+            part = s3.upload_part(Bucket="kept", Key="parts", UploadId=upload, PartNumber=1, Body=body)["ETag"]
+            before = s3.list_object_versions(Bucket="kept")
+        cloud.port = free_port()
+        with cloud:
+            s3 = cloud.client("s3")
+            after = s3.list_object_versions(Bucket="kept")
+            self.assertEqual(after["Versions"], before["Versions"])
+            self.assertEqual(after["DeleteMarkers"], before["DeleteMarkers"])
+            self.assertEqual(s3.get_object(Bucket="kept", Key="k", VersionId=first)["Body"].read(), body)
+            s3.complete_multipart_upload(Bucket="kept", Key="parts", UploadId=upload,
+                                         MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
+            self.assertEqual(s3.get_object(Bucket="kept", Key="parts")["Body"].read(), body)
+        self.assertNotIn("refers to removed", cloud.log_text())
+        self.assertNothingLeft(self.data)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -26,6 +26,7 @@ struct gate {
 	unsigned api_count;
 	const struct service **services; /* by position in model_apis */
 	struct op_counter **counters;    /* the same; an API's array is made at its first call */
+	const struct service_op ***rows; /* the same: a service's rows by operation of its API */
 };
 
 static unsigned api_position(const struct api *api)
@@ -49,6 +50,12 @@ const struct service_op *service_op_find(const struct service *s, struct str nam
 	return NULL;
 }
 
+const struct service_op *gate_row(const struct gate *g, const struct api *api, const struct operation *op)
+{
+	const struct service_op **rows = g->rows[api_position(api)];
+	return rows && op ? rows[api_operation_index(api, op)] : NULL;
+}
+
 struct gate *gate_new(struct cloud *cloud, const struct gate_config *config)
 {
 	struct gate *g = calloc(1, sizeof(*g));
@@ -63,10 +70,19 @@ struct gate *gate_new(struct cloud *cloud, const struct gate_config *config)
 		g->api_count++;
 	g->services = calloc(g->api_count, sizeof(*g->services));
 	g->counters = calloc(g->api_count, sizeof(*g->counters));
-	if (!g->services || !g->counters)
+	g->rows = calloc(g->api_count, sizeof(*g->rows));
+	if (!g->services || !g->counters || !g->rows)
 		die("out of memory (gate)");
-	for (const struct service *const *s = cloud_services; *s; s++)
-		g->services[api_position((*s)->api)] = *s;
+	for (const struct service *const *s = cloud_services; *s; s++) {
+		const struct api *api = (*s)->api;
+		unsigned at = api_position(api);
+		g->services[at] = *s;
+		g->rows[at] = calloc(api->operation_count, sizeof(**g->rows));
+		if (!g->rows[at])
+			die("out of memory (gate)");
+		for (unsigned i = 0; i < api->operation_count; i++)
+			g->rows[at][i] = service_op_find(*s, api_text(api, api->operations[i].name));
+	}
 	return g;
 }
 
@@ -76,6 +92,9 @@ void gate_free(struct gate *g)
 		return;
 	for (unsigned i = 0; i < g->api_count; i++)
 		free(g->counters[i]);
+	for (unsigned i = 0; i < g->api_count; i++)
+		free(g->rows[i]);
+	free(g->rows);
 	free(g->counters);
 	free(g->services);
 	audit_free(g->audit);

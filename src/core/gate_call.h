@@ -63,6 +63,8 @@ enum gate_next gate_verify(struct gate_call *g);
 enum gate_next gate_refuse_signature(struct gate_call *g, enum sigv4_fault fault);
 void gate_encode(struct gate_call *g);                  /* reply.c: spells the reply, sends it and ends the call */
 void gate_call_free(struct gate_call *g);
+/* The row of an operation in its service's table; NULL: the operation is not real. */
+const struct service_op *gate_row(const struct gate *g, const struct api *api, const struct operation *op);
 struct buf *gate_scratch(struct gate *g);               /* for one reply's body at a time */
 /* digest.c: are the digests that the client sent with a whole body right? False: the error is set. */
 bool gate_check_digests(struct gate_call *g);

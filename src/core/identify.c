@@ -64,7 +64,7 @@ static void set_operation(struct gate_call *g)
 	struct call *c = &g->call;
 	c->protocol = g->target.protocol;
 	c->op = g->target.op;
-	c->row = c->op && c->service ? service_op_find(c->service, api_text(g->api, c->op->name)) : NULL;
+	c->row = gate_row(g->gate, g->api, c->op);
 }
 
 static enum gate_next identify_operation(struct gate_call *g)

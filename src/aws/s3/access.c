@@ -116,23 +116,28 @@ static bool action_reads_object(struct str action)
 	return false;
 }
 
-static const struct state_s3_object *existing_object(struct call *c, struct str action, struct str bucket, struct str key,
-                                                     struct str version_id)
+static const struct object_found *existing_object(struct call *c, struct str action, struct str bucket, struct str key,
+                                                  struct str version_id)
 {
-	struct state_s3_object *o = arena_new(c->arena, struct state_s3_object);
-	struct str tail;
 	if (!str_set(key) || !action_reads_object(action))
 		return NULL;
-	if (str_set(version_id))
-		return object_get_version(call_txn(c), c->arena, bucket, key, version_id, o, &tail) ? o : NULL;
-	return object_get(call_txn(c), c->arena, bucket, key, o) ? o : NULL;
+	struct object_found *f = arena_new(c->arena, struct object_found);
+	f->key = key;
+	f->there = str_set(version_id) ? object_get_version(call_txn(c), c->arena, bucket, key, version_id, &f->object, &f->tail)
+	                               : object_get(call_txn(c), c->arena, bucket, key, &f->object);
+	return f;
+}
+
+static const struct state_s3_object *object_there(const struct object_found *f)
+{
+	return f && f->there ? &f->object : NULL;
 }
 
 bool s3_may(struct call *c, const char *action, const struct state_s3_bucket *b, struct str bucket, struct str key,
             struct str version_id)
 {
 	struct authz az = {.action = str_from(action)};
-	resource_say(c, &az, b, bucket, key, existing_object(c, az.action, bucket, key, version_id));
+	resource_say(c, &az, b, bucket, key, object_there(existing_object(c, az.action, bucket, key, version_id)));
 	authz_add(c, &az, "s3:VersionId", version_id);
 	return call_authorize(c, &az);
 }
@@ -192,7 +197,11 @@ int s3_object_resource(struct call *c, const void *in, struct authz *az)
 		return s3_bad_argument(c, "Version id cannot be the empty string", "versionId", names.version_id);
 	if (str_set(names.version_id))
 		az->action = versioned_action(c, az->action);
-	resource_say(c, az, b, names.bucket, names.key, existing_object(c, az->action, names.bucket, names.key, names.version_id));
+	const struct object_found *found = existing_object(c, az->action, names.bucket, names.key, names.version_id);
+	resource_say(c, az, b, names.bucket, names.key, object_there(found));
+	/* An operation that only reads runs in the same transaction and need not look again. */
+	if (c->row->flags & OP_READ)
+		c->state = (void *)found;
 	authz_add(c, az, "s3:VersionId", names.version_id);
 	authz_add(c, az, "s3:x-amz-acl", text_at(in, fields[op].acl));
 	authz_add(c, az, "s3:x-amz-storage-class", text_at(in, fields[op].storage_class));

@@ -13,6 +13,13 @@ int s3_object_resource(struct call *c, const void *in, struct authz *az);
 /* CreateBucket: the name alone. */
 int s3_new_bucket_resource(struct call *c, const void *in, struct authz *az);
 
+/* What s3_object_resource() has found out about an object; left in c->state for operations that only read. */
+struct object_found {
+	struct str key, tail;
+	bool there;
+	struct state_s3_object object;
+};
+
 /* The names in an operation's input; absent where it has none. */
 struct s3_names {
 	struct str bucket, key, version_id, expected_owner;

@@ -24,8 +24,17 @@ int object_open(struct call *c, struct str bucket, struct str key, struct str ve
 		s3_fail(c, S3_NO_SUCH_BUCKET);
 		return call_field(c, "BucketName", bucket);
 	}
-	bool found = str_set(version_id) ? object_get_version(call_txn(c), c->arena, bucket, key, version_id, &at.object, &at.tail)
-	                                 : object_get(call_txn(c), c->arena, bucket, key, &at.object);
+	const struct object_found *known = c->row && (c->row->flags & OP_READ) ? c->state : NULL;
+	bool found;
+	if (known && known->key.p == key.p) {
+		found = known->there;
+		at.object = known->object;
+		at.tail = known->tail;
+	} else {
+		found = str_set(version_id)
+		                ? object_get_version(call_txn(c), c->arena, bucket, key, version_id, &at.object, &at.tail)
+		                : object_get(call_txn(c), c->arena, bucket, key, &at.object);
+	}
 	if (!found && str_set(version_id)) {
 		if (s3_no_such_key(c, at.bucket, bucket, key) == CALL_FAIL && !str_is(c->error.code, "NoSuchKey"))
 			return CALL_FAIL;

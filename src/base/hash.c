@@ -136,30 +136,44 @@ void hash_of(enum hash_kind kind, struct str data, unsigned char out[static HASH
 	hash_end(&h, out);
 }
 
-void hmac_sha256(struct str key, struct str data, unsigned char out[static 32])
+/* RFC 2104 spelled out: OpenSSL 3's HMAC fetches and allocates on every call, four times a signature. Both kinds have blocks of 64 bytes. */
+static void hmac(enum hash_kind kind, struct str key, struct str data, unsigned char digest[static HASH_MAX_BYTES])
 {
-	/* RFC 2104 spelled out: OpenSSL 3's HMAC fetches and allocates on every call, four times a signature. */
-	unsigned char k[64] = {0}, inner[64 + 32], digest[HASH_MAX_BYTES];
+	unsigned char k[64] = {0}, pad[64 + 32];
+	size_t n = hash_size(kind);
 	if (key.n > sizeof(k)) {
-		hash_of(HASH_SHA256, key, digest);
-		memcpy(k, digest, 32);
+		hash_of(kind, key, digest);
+		memcpy(k, digest, n);
 	} else if (key.n) {
 		memcpy(k, key.p, key.n);
 	}
 	struct hash h;
 	for (int i = 0; i < 64; i++)
-		inner[i] = k[i] ^ 0x36;
-	hash_init(&h, HASH_SHA256);
-	hash_add(&h, inner, 64);
+		pad[i] = k[i] ^ 0x36;
+	hash_init(&h, kind);
+	hash_add(&h, pad, 64);
 	hash_add(&h, data.p, data.n);
 	hash_end(&h, digest);
 	for (int i = 0; i < 64; i++)
-		inner[i] = k[i] ^ 0x5c;
-	memcpy(inner + 64, digest, 32);
-	hash_of(HASH_SHA256, str_of(inner, sizeof(inner)), digest);
-	memcpy(out, digest, 32);
+		pad[i] = k[i] ^ 0x5c;
+	memcpy(pad + 64, digest, n);
+	hash_of(kind, str_of(pad, 64 + n), digest);
 	OPENSSL_cleanse(k, sizeof(k));
-	OPENSSL_cleanse(inner, sizeof(inner));
+	OPENSSL_cleanse(pad, sizeof(pad));
+}
+
+void hmac_sha256(struct str key, struct str data, unsigned char out[static 32])
+{
+	unsigned char digest[HASH_MAX_BYTES];
+	hmac(HASH_SHA256, key, data, digest);
+	memcpy(out, digest, 32);
+}
+
+void hmac_sha1(struct str key, struct str data, unsigned char out[static 20])
+{
+	unsigned char digest[HASH_MAX_BYTES];
+	hmac(HASH_SHA1, key, data, digest);
+	memcpy(out, digest, 20);
 }
 
 void hex_encode(const void *p, size_t n, char *out)

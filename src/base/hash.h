@@ -22,6 +22,8 @@ void hash_done(struct hash *h);
 
 void hash_of(enum hash_kind kind, struct str data, unsigned char out[static HASH_MAX_BYTES]);
 void hmac_sha256(struct str key, struct str data, unsigned char out[static 32]);
+/* For signatures of the older kind only. */
+void hmac_sha1(struct str key, struct str data, unsigned char out[static 20]);
 /* Lower-case hexadecimal; out gets 2n characters and a NUL. */
 void hex_encode(const void *p, size_t n, char *out);
 struct str hash_hex(struct arena *a, enum hash_kind kind, struct str data);

@@ -149,7 +149,8 @@ enum gate_next gate_identify(struct gate_call *g)
 		g->api = addressed ? addressed : api_of_host(head->host);
 	if (!g->api && !is_signed)
 		g->api = wire_guess_api(c->arena, &g->wire);
-	c->region = str_set(g->signature.region) ? g->signature.region : S("us-east-1");
+	/* Version 2 of the signature names no region: such a request is for whatever region its bucket is in. */
+	c->region = str_set(g->signature.region) ? g->signature.region : g->signature.v2 ? S("") : S("us-east-1");
 	if (!g->api) {
 		/* A service that nobody here knows: in the words of the protocol that the request seems to speak. */
 		struct str kind = g->wire.content_type;

@@ -1,6 +1,8 @@
 /* Reading and checking signatures. What is wrong with a request is a fault here; sigv4_words.c says it in each service's words. */
 #include "core/sigv4.h"
 
+#include "core/sigv2.h"
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "core/sigv4_canonical.h"
@@ -317,7 +319,8 @@ enum sigv4_fault sigv4_read(struct arena *a, const struct sigv4_request *r, stru
 	if (str_set(q.key_id_v2) && str_set(q.signature_v2)) {
 		sig->form = SIGV4_IN_QUERY;
 		sig->access_key_id = q.key_id_v2;
-		return SIGV4_FAULT_V2;
+		sig->signature = q.signature_v2;
+		return sigv2_read(a, r, sig);
 	}
 	return SIGV4_GOOD;
 }
@@ -346,6 +349,8 @@ static struct str payload_hash(const struct sigv4 *sig, struct str body_hash)
 enum sigv4_fault sigv4_check(struct arena *a, struct sigv4 *sig, struct str secret, const struct sigv4_request *r,
                              struct str body_hash, int64_t now_ms)
 {
+	if (sig->v2)
+		return sigv2_check(a, sig, secret, r, now_ms);
 	enum sigv4_fault fault = check_time(sig, now_ms);
 	if (fault != SIGV4_GOOD)
 		return fault;

@@ -65,6 +65,7 @@ enum sigv4_payload {
 struct sigv4 {
 	enum sigv4_form form;
 	bool s3; /* S3's rules hold */
+	bool v2; /* signature version 2, see sigv2.h: S3's presigned URLs and browser forms alone; expires_s is then absolute */
 	enum sigv4_payload payload;
 	struct str access_key_id;
 	struct str credential;            /* whole, as it came */

@@ -25,6 +25,7 @@ const struct cli_command cli_commands[] = {
         {"logs", "[--data DIR] [--follow] [--since MINUTES] [GROUP]", "Show a log group, or the cloud's own log", NULL, cli_logs},
         {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request", NULL, cli_why},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent", NULL, cli_coverage},
+        {"endpoints", "URL DIR", "Write a folder for AWS_DATA_PATH that points older Python clients at a URL", NULL, cli_endpoints},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer", NULL, cli_invoke},
         {NULL, NULL, NULL, NULL, NULL},
 };
@@ -92,7 +93,7 @@ static void print_commands(FILE *to)
 {
 	fputs("usage: quartet COMMAND [ARGUMENTS]\n\nA compute cloud in one small program.\n\n", to);
 	for (const struct cli_command *c = cli_commands; c->name; c++)
-		fprintf(to, "  %-9s %s\n", c->name, c->summary);
+		fprintf(to, "  %-10s %s\n", c->name, c->summary);
 	fputs("\n`quartet COMMAND --help` says more about one.\n", to);
 }
 

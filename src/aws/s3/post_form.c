@@ -12,6 +12,7 @@
 #include "base/base64.h"
 #include "base/uri.h"
 #include "base/xml.h"
+#include "core/sigv2.h"
 #include "core/sigv4.h"
 
 #include <errno.h>
@@ -217,9 +218,15 @@ static int authenticate(struct call *c, struct post *p)
 	struct sigv4 sig = {0};
 	if (!str_set(policy))
 		return CALL_OK;
-	enum sigv4_fault fault = sigv4_read_form(c->arena, post_field(f, "x-amz-algorithm"), post_field(f, "x-amz-credential"),
-	                                         post_field(f, "x-amz-date"), post_field(f, "x-amz-signature"),
-	                                         post_field(f, "x-amz-security-token"), &sig);
+	bool v2 = str_set(post_field(f, "awsaccesskeyid")) && str_set(post_field(f, "signature"));
+	enum sigv4_fault fault = SIGV4_GOOD;
+	if (v2)
+		sigv2_read_form(post_field(f, "awsaccesskeyid"), post_field(f, "signature"), post_field(f, "x-amz-security-token"),
+		                &sig);
+	else
+		fault = sigv4_read_form(c->arena, post_field(f, "x-amz-algorithm"), post_field(f, "x-amz-credential"),
+		                        post_field(f, "x-amz-date"), post_field(f, "x-amz-signature"),
+		                        post_field(f, "x-amz-security-token"), &sig);
 	if (fault != SIGV4_GOOD)
 		return refuse(c, fault, &sig);
 	struct credential who = {0};
@@ -235,7 +242,7 @@ static int authenticate(struct call *c, struct post *p)
 	case KEY_BAD_TOKEN:
 		return refuse(c, SIGV4_FAULT_TOKEN_BAD, &sig);
 	}
-	fault = sigv4_check_form(c->arena, &sig, who.secret, policy);
+	fault = v2 ? sigv2_check_form(c->arena, &sig, who.secret, policy) : sigv4_check_form(c->arena, &sig, who.secret, policy);
 	/* The published pair is for tools on this machine, not for pages that a browser shows. */
 	if (fault == SIGV4_GOOD && who.well_known && str_set(call_header(c, S("origin"))))
 		fault = SIGV4_FAULT_KEY_UNKNOWN;
@@ -247,7 +254,7 @@ static int authenticate(struct call *c, struct post *p)
 		principal_unref(c->caller);
 	c->caller = who.principal;
 	c->account = who.principal->account;
-	c->region = sig.region;
+	c->region = v2 ? S("") : sig.region;
 	struct str document = base64_decode(c->arena, policy), why;
 	if (!str_set(document) || !post_policy_permits(c->arena, document, f, p->names.bucket, c->now_ms, &why, &p->min, &p->max))
 		return call_fail(c, "AccessDenied", 403, "Invalid according to Policy: %.*s",

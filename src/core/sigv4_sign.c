@@ -32,8 +32,8 @@ static struct str signed_headers(struct arena *a, const struct sigv4_request *r)
 	size_t n = 0, room = 1;
 	for (unsigned i = 0; i < r->header_count; i++) {
 		char *lower = arena_dupz(a, r->headers[i].name);
-		for (char *p = lower; *p; p++)
-			*p = ascii_lower(*p);
+		for (size_t k = 0; k < r->headers[i].name.n; k++)
+			lower[k] = ascii_lower(lower[k]);
 		names[n] = str_of(lower, r->headers[i].name.n);
 		if (may_sign(names[n]))
 			room += names[n++].n + 1;

@@ -28,6 +28,15 @@ static void word(struct arena *a, enum sigv4_fault fault, const struct sigv4 *si
 	}
 }
 
+/* HTTP lets no other names in. */
+static bool is_token(struct str name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (!ascii_is_alnum(name.p[i]) && name.p[i] != '-' && name.p[i] != '_')
+			return false;
+	return name.n > 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -46,8 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned kept = 0;
 	for (unsigned i = 0; i < r.header_count; i++)
 		if (!str_ieq(headers[i].name, S("authorization")) && !str_istarts(headers[i].name, S("x-amz-")) &&
-		    str_find_char(headers[i].name, ';') < 0 && str_find_char(headers[i].name, ',') < 0 &&
-		    str_find_char(headers[i].name, ' ') < 0)
+		    is_token(headers[i].name))
 			headers[kept++] = headers[i];
 	if (kept > HEADERS - 4 || (r.query.n && str_find(r.query, S("X-Amz-")) >= 0) || str_find(r.query, S("Signature")) >= 0)
 		return 0;

@@ -17,7 +17,11 @@ _Static_assert(sizeof(SHA256_CTX) <= sizeof(((struct sigv4_key *)0)->inner), "SH
 void sigv4_sha256_hex(struct str s, char out[static 65])
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
-	SHA256((const unsigned char *)(s.p ? s.p : ""), s.n, digest);
+	SHA256_CTX c;
+	/* SHA256() itself looks its algorithm up by name. */
+	SHA256_Init(&c);
+	SHA256_Update(&c, s.p, s.n);
+	SHA256_Final(digest, &c);
 	hex_encode(digest, sizeof(digest), out);
 }
 

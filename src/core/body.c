@@ -73,7 +73,7 @@ struct body *gate_body_new(struct gate_call *g)
 		                                 .check_trailer = is_signed ? check_trailer : NULL,
 		                                 .ctx = b,
 		                         });
-	} else if (in_header && sig->payload == SIGV4_PAYLOAD_HASH && str_set(sig->content_hash)) {
+	} else if (sig->payload == SIGV4_PAYLOAD_HASH && str_set(sig->content_hash)) {
 		b->hashed = true;
 		hash_init(&b->hash, HASH_SHA256);
 	}

@@ -266,6 +266,12 @@ static bool head_step(struct http_conn *c)
 		return false;
 	size_t scan = c->scan, end = head_end(c->in + c->in_at, c->in_n, &scan);
 	c->scan = (uint32_t)scan;
+	/* TLS on the plain port, most likely: its first message has no line end to wait for. */
+	unsigned char first = (unsigned char)c->in[c->in_at];
+	if (end == 0 && (first <= ' ' || first >= 0x7f)) {
+		reply_refuse(c, 400, "this is not HTTP");
+		return true;
+	}
 	if (end == 0 && c->in_n < s->limits.head_bytes)
 		return false;
 	if (end == 0 || end > s->limits.head_bytes) {

@@ -1,0 +1,252 @@
+"""Invocations: results, errors, logs, time, memory, events, streams."""
+import json
+import threading
+import time
+import unittest
+import uuid
+
+from aws import client
+from lambdacase import LambdaCase, package
+
+PYTHON = """
+import logging, os, sys, time
+logging.getLogger().setLevel("INFO")
+
+def lambda_handler(event, context):
+    kind = event.get("kind")
+    if kind == "error":
+        return event["missing"]
+    if kind == "exit":
+        os._exit(3)
+    if kind == "clean":
+        sys.exit(0)
+    if kind == "sleep":
+        time.sleep(event["s"])
+    if kind == "hog":
+        hog = []
+        while True:
+            hog.append(bytearray(8 << 20))
+    if kind == "set":
+        return {1}
+    if kind == "log":
+        print("printed")
+        logging.info("logged %d", 5)
+    if kind == "tmp":
+        with open("/tmp/count", "a") as f:
+            f.write("x")
+        return os.path.getsize("/tmp/count")
+    if kind == "big":
+        return "x" * event["n"]
+    if kind == "context":
+        return {"id": context.aws_request_id, "name": context.function_name, "memory": context.memory_limit_in_mb, "arn": context.invoked_function_arn,
+                "left": context.get_remaining_time_in_millis(), "client": context.client_context.custom if context.client_context else None,
+                "stream": context.log_stream_name}
+    if kind == "env":
+        return dict(os.environ)
+    return {"pid": os.getpid(), "event": event}
+"""
+
+
+class Invoke(LambdaCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.name = cls.make(cls(), PYTHON, Timeout=2, Environment={"Variables": {"MINE": "yes"}})
+
+    def test_result(self):
+        reply = self.call(self.name, {"a": [1, "ü"]})
+        self.assertEqual((reply["StatusCode"], reply["ExecutedVersion"]), (200, "$LATEST"))
+        self.assertEqual(reply["Payload"]["event"], {"a": [1, "ü"]})
+
+    def test_environments_are_reused(self):
+        pids = {self.result(self.name)["pid"] for _ in range(5)}
+        self.assertEqual(len(pids), 1)
+
+    def test_context(self):
+        reply = self.call(self.name, {"kind": "context"}, ClientContext="eyJjdXN0b20iOnsiYSI6IjEifX0=")
+        got = reply["Payload"]
+        self.assertEqual(got["id"], reply["ResponseMetadata"]["RequestId"])
+        self.assertEqual((got["name"], got["memory"], got["client"]), (self.name, "128", {"a": "1"}))
+        self.assertTrue(1000 < got["left"] <= 2000, got["left"])
+        self.assertRegex(got["stream"], r"^\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}$")
+
+    def test_environment_variables(self):
+        env = self.result(self.name, {"kind": "env"})
+        self.assertEqual(env["MINE"], "yes")
+        self.assertEqual(env["AWS_LAMBDA_FUNCTION_NAME"], self.name)
+        self.assertEqual(env["_HANDLER"], "lambda_function.lambda_handler")
+        self.assertEqual(env["LAMBDA_TASK_ROOT"], "/var/task")
+        self.assertTrue(env["AWS_ACCESS_KEY_ID"].startswith("ASIA"))
+        self.assertNotIn("HOME", env)
+        self.assertNotIn("QUARTET_STEM_FD", env)
+        theirs = client("sts", key=env["AWS_ACCESS_KEY_ID"], secret=env["AWS_SECRET_ACCESS_KEY"], token=env["AWS_SESSION_TOKEN"])
+        self.assertTrue(theirs.get_caller_identity()["Arn"].endswith(f":assumed-role/{self.role_name}/{self.name}"))
+
+    def test_function_error(self):
+        reply = self.call(self.name, {"kind": "error"}, LogType="Tail")
+        self.assertEqual((reply["StatusCode"], reply["FunctionError"]), (200, "Unhandled"))
+        self.assertEqual(list(reply["Payload"]), ["errorMessage", "errorType", "requestId", "stackTrace"])
+        self.assertEqual((reply["Payload"]["errorType"], reply["Payload"]["errorMessage"]), ("KeyError", "'missing'"))
+        self.assertIn('File "/var/task/lambda_function.py", line 8, in lambda_handler', reply["Payload"]["stackTrace"][0])
+        self.assertIn("[ERROR] KeyError: 'missing'\rTraceback (most recent call last):\r", reply["Log"])
+
+    def test_result_that_is_not_json(self):
+        reply = self.call(self.name, {"kind": "set"})
+        self.assertEqual(reply["Payload"]["errorType"], "Runtime.MarshalError")
+
+    def test_tail(self):
+        reply = self.call(self.name, {"kind": "log"}, LogType="Tail")
+        request = reply["ResponseMetadata"]["RequestId"]
+        self.assertRegex(reply["Log"], rf"START RequestId: {request} Version: \$LATEST\n")
+        self.assertIn("printed\n", reply["Log"])
+        self.assertRegex(reply["Log"], rf"\[INFO\]\t[-0-9T:.]+Z\t{request}\tlogged 5\n")
+        self.assertRegex(reply["Log"], rf"END RequestId: {request}\nREPORT RequestId: {request}\tDuration: [0-9.]+ ms\tBilled Duration: \d+ ms\t"
+                                       r"Memory Size: 128 MB\tMax Memory Used: \d+ MB\t")
+
+    def test_exit_is_told_and_tmp_stays(self):
+        before = self.result(self.name, {"kind": "tmp"})
+        reply = self.call(self.name, {"kind": "exit"}, LogType="Tail")
+        self.assertEqual(reply["FunctionError"], "Unhandled")
+        self.assertEqual(reply["Payload"]["errorType"], "Runtime.ExitError")
+        self.assertTrue(reply["Payload"]["errorMessage"].endswith("Error: Runtime exited with error: exit status 3"))
+        self.assertIn("Status: error\tError Type: Runtime.ExitError", reply["Log"])
+        self.assertEqual(self.result(self.name, {"kind": "tmp"}), before + 1)
+        reply = self.call(self.name, {"kind": "clean"})
+        self.assertTrue(reply["Payload"]["errorMessage"].endswith("Runtime exited without providing a reason"))
+
+    def test_timeout(self):
+        started = time.monotonic()
+        reply = self.call(self.name, {"kind": "sleep", "s": 30}, LogType="Tail")
+        self.assertLess(time.monotonic() - started, 8)
+        request = reply["ResponseMetadata"]["RequestId"]
+        self.assertEqual(reply["Payload"], {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {request} Error: Task timed out after 2.00 seconds"})
+        self.assertIn(f"{request} Task timed out after 2.00 seconds", reply["Log"])
+        self.assertIn("Status: timeout", reply["Log"])
+
+    def test_memory(self):
+        name = self.make(PYTHON, Timeout=30, MemorySize=128)
+        reply = self.call(name, {"kind": "hog"}, LogType="Tail")
+        self.assertTrue(reply["Payload"]["errorMessage"].endswith("Runtime exited with error: signal: killed"), reply["Payload"])
+        self.assertIn("Max Memory Used: 128 MB", reply["Log"])
+        self.assertEqual(self.result(name, {"x": 1})["event"], {"x": 1})
+
+    def test_payload_limits(self):
+        error = self.assertAwsError("RequestTooLargeException", self.aws.invoke, FunctionName=self.name, Payload=b'"' + b"x" * 6291456 + b'"', status=413)
+        self.assertIn("6291458 byte payload is too large for the RequestResponse invocation type (limit 6291456 bytes)", error["Error"]["Message"])
+        self.assertAwsError("RequestTooLargeException", self.aws.invoke, FunctionName=self.name, InvocationType="Event",
+                            Payload=b'"' + b"x" * 1048576 + b'"', status=413, message="Event invocation type (limit 1048576 bytes)")
+        self.assertEqual(len(self.result(self.name, {"kind": "big", "n": 6291000})), 6291000)
+        reply = self.call(self.name, {"kind": "big", "n": 6291600})
+        self.assertEqual(reply["Payload"]["errorType"], "Function.ResponseSizeTooLarge")
+        self.assertIn("event", self.result(self.name), "the environment lives on")
+        self.assertAwsError("InvalidRequestContentException", self.aws.invoke, FunctionName=self.name, Payload=b"{no", status=400,
+                            message="Could not parse request body into json")
+
+    def test_dry_run(self):
+        self.assertEqual(self.aws.invoke(FunctionName=self.name, InvocationType="DryRun")["StatusCode"], 204)
+
+    def test_scale_out(self):
+        name = self.make(PYTHON, Timeout=20)
+        pids, errors = [], []
+
+        def one():
+            try:
+                reply = client("lambda", read_timeout=60).invoke(FunctionName=name, Payload=json.dumps({"kind": "sleep", "s": 1}))
+                pids.append(json.loads(reply["Payload"].read()))
+            except Exception as e:
+                errors.append(e)
+        threads = [threading.Thread(target=one) for _ in range(8)]
+        started = time.monotonic()
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual((len(pids), errors), (8, []))
+        self.assertLess(time.monotonic() - started, 7, "eight seconds of sleep ran at once")
+
+    def test_reserved_concurrency_limits(self):
+        name = self.make(PYTHON, Timeout=20)
+        self.aws.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+        sleeper = threading.Thread(target=lambda: client("lambda", read_timeout=60).invoke(FunctionName=name, Payload='{"kind": "sleep", "s": 2}'))
+        sleeper.start()
+        time.sleep(0.8)
+        error = self.assertAwsError("TooManyRequestsException", self.aws.invoke, FunctionName=name, status=429)
+        self.assertEqual(error["Reason"], "ReservedFunctionConcurrentInvocationLimitExceeded")
+        sleeper.join()
+        self.assertIn("event", self.result(name))
+
+    def test_logs_reach_cloudwatch(self):
+        logs = client("logs")
+        mark = uuid.uuid4().hex
+        name = self.make(f"def lambda_handler(e, c):\n    print('{mark}')\n")
+        self.call(name)
+        group, found = f"/aws/lambda/{name}", []
+        for _ in range(50):
+            try:
+                found = [e["message"] for e in logs.filter_log_events(logGroupName=group)["events"]]
+            except logs.exceptions.ResourceNotFoundException:
+                found = []
+            if any(m.startswith("REPORT") for m in found):
+                break
+            time.sleep(0.1)
+        self.assertIn(mark, "".join(found))
+        kinds = [m.split(" ")[0].strip() for m in found]
+        self.assertEqual(kinds, ["INIT_START", "START", mark, "END", "REPORT"])
+        logs.delete_log_group(logGroupName=group)
+
+
+class Events(LambdaCase):
+    CODE = """
+import boto3, json
+s3 = boto3.client("s3")
+def lambda_handler(event, context):
+    if event.get("fail"):
+        raise ValueError("no")
+    if "responsePayload" in event:
+        s3.put_object(Bucket=event["requestPayload"]["bucket"], Key="destination", Body=json.dumps(event))
+    else:
+        s3.put_object(Bucket=event["bucket"], Key="direct", Body=context.aws_request_id)
+    return {"ok": True}
+"""
+
+    def wait_for(self, bucket, key):
+        for _ in range(100):
+            try:
+                return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+            except self.s3.exceptions.NoSuchKey:
+                time.sleep(0.1)
+        self.fail(f"no {key} after ten seconds")
+
+    def test_event_and_destination(self):
+        bucket = "events-" + uuid.uuid4().hex[:10]
+        self.s3.create_bucket(Bucket=bucket)
+        writer = self.make(self.CODE, Timeout=30, MemorySize=512)
+        reply = self.aws.invoke(FunctionName=writer, InvocationType="Event", Payload=json.dumps({"bucket": bucket}))
+        self.assertEqual(reply["StatusCode"], 202)
+        self.assertEqual(self.wait_for(bucket, "direct"), reply["ResponseMetadata"]["RequestId"])
+        other = self.make("def lambda_handler(e, c):\n    raise ValueError('never')\n")
+        arn = self.aws.get_function_configuration(FunctionName=writer)["FunctionArn"]
+        self.aws.put_function_event_invoke_config(FunctionName=other, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arn}})
+        self.aws.invoke(FunctionName=other, InvocationType="Event", Payload=json.dumps({"bucket": bucket}))
+        record = json.loads(self.wait_for(bucket, "destination"))
+        self.assertEqual(record["requestContext"]["condition"], "RetriesExhausted")
+        self.assertEqual(record["responseContext"]["functionError"], "Unhandled")
+        self.assertEqual(record["responsePayload"]["errorMessage"], "never")
+        for key in ("direct", "destination"):
+            self.s3.delete_object(Bucket=bucket, Key=key)
+        self.s3.delete_bucket(Bucket=bucket)
+
+    def test_configuration(self):
+        name = self.make(self.CODE, wait=False)
+        self.aws.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1, MaximumEventAgeInSeconds=60)
+        got = self.aws.update_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+        self.assertEqual((got["MaximumRetryAttempts"], got["MaximumEventAgeInSeconds"]), (0, 60))
+        self.assertEqual(len(self.aws.list_function_event_invoke_configs(FunctionName=name)["FunctionEventInvokeConfigs"]), 1)
+        self.assertAwsError("InvalidParameterValueException", self.aws.put_function_event_invoke_config, FunctionName=name,
+                            DestinationConfig={"OnSuccess": {"Destination": "arn:aws:sqs:us-east-1:000000000000:q"}}, message="not supported")
+        self.aws.delete_function_event_invoke_config(FunctionName=name)
+        self.assertAwsError("ResourceNotFoundException", self.aws.get_function_event_invoke_config, FunctionName=name)
+
+
+if __name__ == "__main__":
+    unittest.main()

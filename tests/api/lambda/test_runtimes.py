@@ -1,0 +1,162 @@
+"""What each runtime does with handlers, errors and start-up."""
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from lambdacase import LambdaCase, package
+
+
+class Python(LambdaCase):
+    def error(self, code, handler="lambda_function.lambda_handler", **settings):
+        reply = self.call(self.make(code, handler=handler, **settings), LogType="Tail")
+        self.assertEqual(reply["FunctionError"], "Unhandled")
+        return reply["Payload"]
+
+    def test_start_up_errors(self):
+        self.assertEqual(self.error("import nosuch\n"), {"errorMessage": "Unable to import module 'lambda_function': No module named 'nosuch'",
+                                                         "errorType": "Runtime.ImportModuleError", "requestId": "", "stackTrace": []})
+        self.assertEqual(self.error("def f(:\n")["errorType"], "Runtime.UserCodeSyntaxError")
+        self.assertEqual(self.error("x = 1\n")["errorMessage"], "Handler 'lambda_handler' missing on module 'lambda_function'")
+        self.assertEqual(self.error("x = 1\n", handler="plain")["errorMessage"], "Bad handler 'plain': not enough values to unpack (expected 2, got 1)")
+        raised = self.error("raise ValueError('at import')\n")
+        self.assertEqual((raised["errorType"], raised["errorMessage"], raised["requestId"]), ("ValueError", "at import", ""))
+
+    def test_handlers_in_packages(self):
+        files = {"app/__init__.py": "", "app/main.py": "def go(e, c): return 'deep'"}
+        self.assertEqual(self.result(self.make(files, handler="app.main.go")), "deep")
+        self.assertEqual(self.result(self.make(files, handler="app/main.go")), "deep")
+
+    def test_decimal(self):
+        self.assertEqual(self.result(self.make("from decimal import Decimal\ndef lambda_handler(e, c): return {'d': Decimal('1.5')}")), {"d": 1.5})
+
+    def test_variables_that_need_a_fresh_start(self):
+        code = "import sys, os\ndef lambda_handler(e, c): return [sys.flags.optimize, os.environ['PYTHONOPTIMIZE']]"
+        self.assertEqual(self.result(self.make(code, Environment={"Variables": {"PYTHONOPTIMIZE": "2"}})), [2, "2"])
+
+    def test_wrapper(self):
+        files = {"lambda_function.py": "import os\ndef lambda_handler(e, c): return os.environ.get('WRAPPED')",
+                 "bootstrap-wrapper": "#!/bin/sh\nexport WRAPPED=yes\nexec \"$@\"\n"}
+        name = self.make(files, Environment={"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap-wrapper"}})
+        self.assertEqual(self.result(name), "yes")
+
+    def test_json_log_format(self):
+        name = self.make("import logging\ndef lambda_handler(e, c):\n    logging.getLogger().warning('careful')\n    logging.getLogger().info('hidden')\n",
+                         LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "WARN"}) if self.knows_logging() else None
+        if not name:
+            self.skipTest("this botocore is older than LoggingConfig")
+        log = self.call(name, LogType="Tail")["Log"]
+        self.assertIn('"message": "careful"', log)
+        self.assertNotIn("hidden", log)
+        self.assertIn('"type":"platform.report"', log)
+
+    def knows_logging(self):
+        return "LoggingConfig" in self.aws.meta.service_model.operation_model("CreateFunction").input_shape.members
+
+
+class Node(LambdaCase):
+    def setUp(self):
+        if not shutil.which("node", path="/usr/bin:/usr/local/bin"):
+            self.skipTest("no Node.js is installed")
+
+    def node(self, code, handler="index.handler", **settings):
+        return self.make(code, runtime="nodejs20.x", handler=handler, **settings)
+
+    def test_handler_styles(self):
+        name = self.node("exports.handler = async (e, c) => ({ e, id: c.awsRequestId.length });")
+        self.assertEqual(self.result(name, {"a": 1}), {"e": {"a": 1}, "id": 36})
+        self.assertEqual(self.result(self.node("exports.handler = (e, c, done) => setTimeout(() => done(null, 'later'), 10);")), "later")
+        self.assertIsNone(self.result(self.node("exports.handler = async () => undefined;")))
+        self.assertIsNone(self.result(self.node("exports.handler = () => {};")))
+        self.assertEqual(self.result(self.node({"index.mjs": "export const handler = async () => 'module';"})), "module")
+        self.assertEqual(self.result(self.node({"index.js": "export const handler = async () => 'typed';", "package.json": '{"type":"module"}'})), "typed")
+        self.assertEqual(self.result(self.node({"src/app.js": "exports.deep = { er: async () => 'nested' };"}, handler="src/app.deep.er")), "nested")
+
+    def test_errors(self):
+        reply = self.call(self.node("exports.handler = async () => { throw new TypeError('bad'); };"), LogType="Tail")
+        self.assertEqual((reply["Payload"]["errorType"], reply["Payload"]["errorMessage"]), ("TypeError", "bad"))
+        self.assertEqual(reply["Payload"]["trace"][0], "TypeError: bad")
+        self.assertRegex(reply["Log"], r"Z\t[-0-9a-f]{36}\tERROR\tInvoke Error \t?")
+        reply = self.call(self.node("exports.other = 1;"))
+        self.assertEqual(reply["Payload"]["errorMessage"], "index.handler is undefined or not exported")
+        reply = self.call(self.node({"wrong.js": ""}))
+        self.assertEqual(reply["Payload"]["errorType"], "Runtime.ImportModuleError")
+        self.assertTrue(reply["Payload"]["errorMessage"].startswith("Error: Cannot find module 'index'"))
+
+    def test_console(self):
+        log = self.call(self.node("exports.handler = async () => { console.log('a', {b: 1}); console.error('c'); };"), LogType="Tail")["Log"]
+        self.assertRegex(log, r"\d{3}Z\t[-0-9a-f]{36}\tINFO\ta \{ b: 1 \}\n")
+        self.assertRegex(log, r"\d{3}Z\t[-0-9a-f]{36}\tERROR\tc\n")
+
+
+class Provided(LambdaCase):
+    def test_shell_runtime(self):
+        """A runtime in a few lines of shell, as AWS's tutorial has it."""
+        script = """#!/bin/sh
+API=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
+while true; do
+  DATA=$(curl -sS -D /tmp/head $API/next)
+  ID=$(grep -i '^Lambda-Runtime-Aws-Request-Id:' /tmp/head | tr -d '[:space:]' | cut -d: -f2)
+  curl -sS -X POST $API/$ID/response -d "{\\"handler\\":\\"$_HANDLER\\",\\"got\\":$DATA}" >/dev/null
+done
+"""
+        name = self.make({"bootstrap": script}, runtime="provided.al2023", handler="anything", Timeout=10)
+        self.assertEqual(self.result(name, {"a": 1}), {"handler": "anything", "got": {"a": 1}})
+        self.assertEqual(self.result(name, [2]), {"handler": "anything", "got": [2]})
+
+    def test_no_bootstrap(self):
+        reply = self.call(self.make({"readme": ""}, runtime="provided.al2023", handler="x"))
+        self.assertEqual(reply["Payload"]["errorType"], "Runtime.InvalidEntrypoint")
+        self.assertIn("Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]", reply["Payload"]["errorMessage"])
+
+    def test_runtime_api_refuses_what_is_out_of_turn(self):
+        script = """#!/usr/bin/python3
+import json, os, urllib.request, urllib.error
+api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/"
+def send(path, data=None, headers={}):
+    try:
+        r = urllib.request.urlopen(urllib.request.Request(api + path, data=data, headers=headers))
+        return r.status, r.headers, r.read()
+    except urllib.error.HTTPError as e:
+        return e.code, e.headers, e.read()
+while True:
+    _, headers, _ = send("invocation/next")
+    rid = headers["Lambda-Runtime-Aws-Request-Id"]
+    seen = [send("invocation/not-it/response", b"1"), send("init/error", b"{}"), send("invocation/next"), send("nowhere"),
+            send("invocation/" + rid + "/response", b"1", {"Lambda-Runtime-Function-Response-Mode": "loud"})]
+    send("invocation/" + rid + "/response", json.dumps([[s, json.loads(b)["errorType"]] for s, _, b in seen]).encode())
+"""
+        name = self.make({"bootstrap": script}, runtime="provided.al2023", handler="x", Timeout=10)
+        self.assertEqual(self.result(name), [[400, "InvalidRequestID"], [403, "InvalidStateTransition"], [403, "InvalidStateTransition"],
+                                             [404, "NotFound"], [400, "InvalidFunctionResponseMode"]])
+
+
+class Samples(LambdaCase):
+    def test_native_report(self):
+        here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "samples")
+        with tempfile.TemporaryDirectory() as work:
+            subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", work + "/bootstrap", here + "/report-native/bootstrap.c", "-lcrypto"], check=True)
+            with open(work + "/bootstrap", "rb") as f:
+                native = package({"bootstrap": f.read()})
+        with open(here + "/report-python/report.py") as f:
+            python = package({"report.py": f.read()})
+        orders = subprocess.run(["python3", here + "/make-data.py"], check=True, capture_output=True).stdout
+        expected = subprocess.run(["python3", here + "/make-data.py", "--expected"], check=True, capture_output=True).stdout.strip()
+        bucket = "shop-" + self.role_name
+        self.s3.create_bucket(Bucket=bucket)
+        self.s3.put_object(Bucket=bucket, Key="orders.csv", Body=orders)
+        for runtime, handler, code in (("provided.al2023", "bootstrap", native), ("python3.12", "report.handler", python)):
+            name = "t-report-" + runtime.split(".")[0] + self.role_name[-8:]
+            self.aws.create_function(FunctionName=name, Runtime=runtime, Handler=handler, Role=self.role, Timeout=60, MemorySize=1024, Code={"ZipFile": code})
+            self.made.append(name)
+            self.aws.get_waiter("function_active_v2").wait(FunctionName=name)
+            self.assertEqual(self.result(name, {"bucket": bucket, "key": "orders.csv", "report": "report.json"})["orders"], 60000)
+            self.assertEqual(self.s3.get_object(Bucket=bucket, Key="report.json")["Body"].read(), expected)
+        for key in ("orders.csv", "report.json"):
+            self.s3.delete_object(Bucket=bucket, Key=key)
+        self.s3.delete_bucket(Bucket=bucket)
+
+
+if __name__ == "__main__":
+    unittest.main()

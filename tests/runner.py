@@ -241,6 +241,10 @@ def main():
         if "host" in kinds and directory == "build":
             heading("host tests: what the kernel says")
             meson_tests(tally, directory, ["host"])
+        if "api" in kinds or "fault" in kinds:
+            status, output = command("tools/prepare-runtimes", f"{directory}/quartet")
+            if status != 0:
+                tally.add("tools/prepare-runtimes", "fail", output)
         if "api" in kinds:
             node_modules(tally)
             heading(f"black-box tests with real clients, {directory}")

@@ -1,20 +1,20 @@
-/* The sample as a native function: a runtime client, an S3 client and the report in one small C program.
- *
- * A `provided` function is just a program that asks the Runtime API for events and posts answers. Here even the AWS SDK is left out: GetObject
- * and PutObject are two HTTP requests, signed with SigV4 by the keys that Lambda puts into the environment. Needs libcrypto only. */
+/* The same report as a custom runtime in C: it speaks the Lambda Runtime API and signs its own requests to S3 (AWS signature version 4), over
+ * plain sockets; OpenSSL's libcrypto does the digests. Build: cc -O2 -o bootstrap bootstrap.c -lcrypto */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
+#include <netdb.h>
+#include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/sha.h>
 #include <stdarg.h>
-#include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+struct text { char *p; size_t n, cap; };
 
 static void fail(const char *what)
 {
@@ -22,313 +22,290 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* --- HTTP over one kept connection a peer; replies carry Content-Length */
-
-struct peer {
-	char host[128]; /* as in the Host header */
-	int fd;
-	char *buffer;
-	size_t have, cap;
-};
-struct reply {
-	int status;
-	const char *head; /* NUL-terminated */
-	const char *body;
-	size_t length;
-};
-
-static void peer_open(struct peer *p, const char *address)
+static void add(struct text *t, const void *p, size_t n)
 {
-	snprintf(p->host, sizeof(p->host), "%s", address);
-	char *colon = strrchr(p->host, ':');
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(colon ? atoi(colon + 1) : 80))};
-	char ip[64];
-	snprintf(ip, sizeof(ip), "%.*s", colon ? (int)(colon - p->host) : 63, p->host);
-	if (inet_pton(AF_INET, ip, &to.sin_addr) != 1)
-		fail("the endpoint is no IPv4 address");
-	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(p->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		fail("cannot connect");
-	setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-	p->have = 0;
-	if (!p->buffer)
-		p->buffer = malloc(p->cap = 1 << 16);
-}
-
-static void peer_send(struct peer *p, const char *bytes, size_t n)
-{
-	while (n) {
-		ssize_t sent = write(p->fd, bytes, n);
-		if (sent <= 0)
-			fail("cannot send");
-		bytes += sent;
-		n -= (size_t)sent;
-	}
-}
-
-/* The reply lies in the peer's buffer until the next one is received. */
-static struct reply peer_receive(struct peer *p)
-{
-	struct reply r = {0};
-	size_t total = 0;
-	p->have = 0;
-	for (;;) {
-		if (p->have == p->cap - 1 && !(p->buffer = realloc(p->buffer, p->cap *= 2)))
+	if (t->n + n + 1 > t->cap) {
+		t->cap = (t->n + n + 1) * 2;
+		t->p = realloc(t->p, t->cap);
+		if (!t->p)
 			fail("out of memory");
-		ssize_t n = read(p->fd, p->buffer + p->have, p->cap - 1 - p->have);
-		if (n <= 0)
-			fail("the connection was closed");
-		p->have += (size_t)n;
-		p->buffer[p->have] = 0;
-		char *end = memmem(p->buffer, p->have, "\r\n\r\n", 4);
-		if (!total && end) {
-			*end = 0;
-			const char *length = strcasestr(p->buffer, "\ncontent-length:");
-			r.length = length ? strtoul(length + 16, NULL, 10) : 0;
-			*end = '\r';
-			total = (size_t)(end + 4 - p->buffer) + r.length;
-			if (total >= p->cap && !(p->buffer = realloc(p->buffer, p->cap = total + 1)))
-				fail("out of memory");
+	}
+	memcpy(t->p + t->n, p, n);
+	t->n += n;
+	t->p[t->n] = '\0';
+}
+
+__attribute__((format(printf, 2, 3))) static void addf(struct text *t, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	add(t, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
+}
+
+/* --- HTTP/1.1, one kept-alive connection a host */
+
+struct connection { char host[128], port[8]; int fd; };
+struct reply { int status; struct text head, body; };
+
+static void connection_open(struct connection *c)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+	if (getaddrinfo(c->host, c->port, &hints, &found) != 0)
+		fail("cannot resolve a host");
+	c->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0 || connect(c->fd, found->ai_addr, found->ai_addrlen) < 0)
+		fail("cannot connect");
+	freeaddrinfo(found);
+}
+
+static struct connection connection_to(const char *host_port)
+{
+	struct connection c = {.fd = -1};
+	if (sscanf(host_port, "%127[^:]:%7[0-9]", c.host, c.port) != 2)
+		fail("an address without a port");
+	return c;
+}
+
+static bool header(const struct reply *r, const char *name, char *out, size_t cap)
+{
+	size_t n = strlen(name);
+	for (char *line = r->head.p; line && *line; line = strstr(line, "\r\n"), line = line ? line + 2 : NULL)
+		if (strncasecmp(line, name, n) == 0 && line[n] == ':') {
+			char *value = line + n + 1 + strspn(line + n + 1, " ");
+			snprintf(out, cap, "%.*s", (int)strcspn(value, "\r\n"), value);
+			return true;
 		}
-		if (total && p->have >= total)
-			break;
+	return false;
+}
+
+static void exchange(struct connection *c, const struct text *head, const void *body, size_t n, struct reply *r)
+{
+	char piece[65536], length[32];
+	if (c->fd < 0)
+		connection_open(c);
+	struct text out = {0};
+	add(&out, head->p, head->n);
+	add(&out, body, n);
+	for (size_t sent = 0; sent < out.n;) {
+		ssize_t k = send(c->fd, out.p + sent, out.n - sent, MSG_NOSIGNAL);
+		if (k <= 0)
+			fail("the connection broke");
+		sent += (size_t)k;
 	}
-	r.status = atoi(p->buffer + 9);
-	r.head = p->buffer;
-	r.body = p->buffer + total - r.length;
-	((char *)r.body)[-1] = 0;
-	return r;
-}
-
-static void header_of(const struct reply *r, const char *name, char *out, size_t size)
-{
-	char wanted[80];
-	snprintf(wanted, sizeof(wanted), "\n%s:", name);
-	const char *at = strcasestr(r->head, wanted);
-	size_t n = 0;
-	if (at) {
-		at += strlen(wanted);
-		at += strspn(at, " ");
-		n = strcspn(at, "\r\n");
+	free(out.p);
+	r->head.n = r->body.n = 0;
+	char *end = NULL;
+	while (!end) {
+		ssize_t k = recv(c->fd, piece, sizeof(piece), 0);
+		if (k <= 0)
+			fail("the connection broke");
+		add(&r->head, piece, (size_t)k);
+		end = strstr(r->head.p, "\r\n\r\n");
 	}
-	snprintf(out, size, "%.*s", (int)n, at ? at : "");
+	size_t head_n = (size_t)(end + 4 - r->head.p), want = 0;
+	add(&r->body, r->head.p + head_n, r->head.n - head_n);
+	r->head.p[head_n] = '\0';
+	r->status = atoi(r->head.p + sizeof("HTTP/1.1"));
+	if (header(r, "content-length", length, sizeof(length)))
+		want = strtoul(length, NULL, 10);
+	while (r->body.n < want) {
+		ssize_t k = recv(c->fd, piece, sizeof(piece), 0);
+		if (k <= 0)
+			fail("the connection broke");
+		add(&r->body, piece, (size_t)k);
+	}
 }
 
-/* --- SigV4 */
+/* --- AWS signature version 4 */
 
-static void hex(const unsigned char *in, size_t n, char *out)
+static void sha256_hex(const void *p, size_t n, char out[65])
 {
-	for (size_t i = 0; i < n; i++)
-		sprintf(out + 2 * i, "%02x", in[i]);
+	unsigned char digest[32];
+	EVP_Digest(p, n, digest, NULL, EVP_sha256(), NULL);
+	for (int i = 0; i < 32; i++)
+		sprintf(out + 2 * i, "%02x", digest[i]);
 }
 
-static void hmac(const void *key, size_t key_n, const char *text, unsigned char out[32])
+static void hmac(unsigned char key[64], unsigned *key_n, const char *text)
 {
-	HMAC(EVP_sha256(), key, (int)key_n, (const unsigned char *)text, strlen(text), out, NULL);
+	unsigned char out[64];
+	unsigned n = sizeof(out);
+	HMAC(EVP_sha256(), key, (int)*key_n, (const unsigned char *)text, strlen(text), out, &n);
+	memcpy(key, out, n);
+	*key_n = n;
 }
 
-static struct reply s3(struct peer *p, const char *method, const char *bucket, const char *key, const char *body, size_t n)
+static void s3(struct connection *c, const char *method, const char *bucket, const char *key, const struct text *body, struct reply *r)
 {
-	const char *id = getenv("AWS_ACCESS_KEY_ID"), *secret = getenv("AWS_SECRET_ACCESS_KEY"), *token = getenv("AWS_SESSION_TOKEN");
-	const char *region = getenv("AWS_REGION");
-	char stamp[20], day[10], payload_hash[65], request_hash[65], signature[65];
-	static char canonical[8192], to_sign[512], head[8192];
-	unsigned char digest[32], k[32];
+	const char *region = getenv("AWS_REGION"), *id = getenv("AWS_ACCESS_KEY_ID"), *secret = getenv("AWS_SECRET_ACCESS_KEY"),
+		   *token = getenv("AWS_SESSION_TOKEN");
+	char when[32], day[16], scope[128], hash[65], canonical_hash[65];
 	time_t now = time(NULL);
-	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime(&now));
-	snprintf(day, sizeof(day), "%.8s", stamp);
-	SHA256((const unsigned char *)body, n, digest);
-	hex(digest, 32, payload_hash);
-	snprintf(canonical, sizeof(canonical),
-		 "%s\n/%s/%s\n\nhost:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\nx-amz-security-token:%s\n\n"
-		 "host;x-amz-content-sha256;x-amz-date;x-amz-security-token\n%s",
-		 method, bucket, key, p->host, payload_hash, stamp, token, payload_hash);
-	SHA256((const unsigned char *)canonical, strlen(canonical), digest);
-	hex(digest, 32, request_hash);
-	snprintf(to_sign, sizeof(to_sign), "AWS4-HMAC-SHA256\n%s\n%s/%s/s3/aws4_request\n%s", stamp, day, region, request_hash);
-	char first[256];
-	snprintf(first, sizeof(first), "AWS4%s", secret);
-	hmac(first, strlen(first), day, k);
-	hmac(k, 32, region, k);
-	hmac(k, 32, "s3", k);
-	hmac(k, 32, "aws4_request", k);
-	hmac(k, 32, to_sign, k);
-	hex(k, 32, signature);
-	int head_n = snprintf(head, sizeof(head),
-			      "%s /%s/%s HTTP/1.1\r\nHost: %s\r\nx-amz-content-sha256: %s\r\nx-amz-date: %s\r\nx-amz-security-token: %s\r\n"
-			      "Authorization: AWS4-HMAC-SHA256 Credential=%s/%s/%s/s3/aws4_request, "
-			      "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, Signature=%s\r\n"
-			      "Content-Length: %zu\r\n\r\n",
-			      method, bucket, key, p->host, payload_hash, stamp, token, id, day, region, signature, n);
-	peer_send(p, head, (size_t)head_n);
-	peer_send(p, body, n);
-	return peer_receive(p);
+	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", gmtime(&now));
+	snprintf(day, sizeof(day), "%.8s", when);
+	snprintf(scope, sizeof(scope), "%s/%s/s3/aws4_request", day, region);
+	sha256_hex(body ? body->p : "", body ? body->n : 0, hash);
+	static const char signed_headers[] = "host;x-amz-content-sha256;x-amz-date;x-amz-security-token";
+	struct text canonical = {0}, head = {0};
+	addf(&canonical, "%s\n/%s/%s\n\nhost:%s:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\nx-amz-security-token:", method, bucket, key, c->host, c->port, hash, when);
+	add(&canonical, token, strlen(token));
+	addf(&canonical, "\n\n%s\n%s", signed_headers, hash);
+	sha256_hex(canonical.p, canonical.n, canonical_hash);
+	struct text to_sign = {0};
+	addf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%s\n%s", when, scope, canonical_hash);
+	unsigned char k[64];
+	unsigned n = (unsigned)snprintf((char *)k, sizeof(k), "AWS4%s", secret);
+	hmac(k, &n, day);
+	hmac(k, &n, region);
+	hmac(k, &n, "s3");
+	hmac(k, &n, "aws4_request");
+	hmac(k, &n, to_sign.p);
+	addf(&head, "%s /%s/%s HTTP/1.1\r\nHost: %s:%s\r\nContent-Length: %zu\r\nx-amz-content-sha256: %s\r\nx-amz-date: %s\r\n", method, bucket, key, c->host, c->port,
+	     body ? body->n : 0, hash, when);
+	addf(&head, "Authorization: AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=", id, scope, signed_headers);
+	for (unsigned i = 0; i < n; i++)
+		addf(&head, "%02x", k[i]);
+	addf(&head, "\r\nx-amz-security-token: ");
+	add(&head, token, strlen(token));
+	addf(&head, "\r\n\r\n");
+	exchange(c, &head, body ? body->p : "", body ? body->n : 0, r);
+	free(canonical.p);
+	free(to_sign.p);
+	free(head.p);
 }
 
 /* --- the report */
 
-enum { KEYS = 4096 };
-struct sum {
-	char key[16];
-	int64_t cents;
-};
-struct table {
-	struct sum sums[KEYS]; /* open addressing */
-	unsigned count;
+enum { GROUPS_MAX = 1024, PRODUCTS_MAX = 256 };
+struct group { char key[32]; long orders, units, cents; };
+struct totals {
+	struct group groups[GROUPS_MAX], products[PRODUCTS_MAX];
+	int group_count, product_count;
+	long orders, cents;
 };
 
-static void add(struct table *t, const char *key, size_t n, int64_t cents)
+static struct group *group_of(struct group *all, int *count, int max, const char *key)
 {
-	uint32_t hash = 2166136261u;
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ (unsigned char)key[i]) * 16777619u;
-	for (uint32_t at = hash % KEYS;; at = (at + 1) % KEYS) {
-		struct sum *s = &t->sums[at];
-		if (!s->key[0]) {
-			if (++t->count >= KEYS)
-				fail("too many keys");
-			memcpy(s->key, key, n);
-		} else if (strlen(s->key) != n || memcmp(s->key, key, n) != 0) {
-			continue;
-		}
-		s->cents += cents;
-		return;
+	for (int i = 0; i < *count; i++)
+		if (strcmp(all[i].key, key) == 0)
+			return &all[i];
+	if (*count == max)
+		fail("more groups than a report has room for");
+	snprintf(all[*count].key, sizeof(all->key), "%s", key);
+	return &all[(*count)++];
+}
+
+static void add_up(char *csv, struct totals *t)
+{
+	char *line = strchr(csv, '\n'), date[16], region[16], product[16], key[32];
+	long units, price;
+	while (line && line[1]) {
+		if (sscanf(line + 1, "%*[^,],%15[^,],%15[^,],%15[^,],%ld,%ld", date, region, product, &units, &price) != 5)
+			fail("a line that is no order");
+		snprintf(key, sizeof(key), "%.7s %s", date, region);
+		struct group *g = group_of(t->groups, &t->group_count, GROUPS_MAX, key);
+		g->orders++;
+		g->units += units;
+		g->cents += units * price;
+		group_of(t->products, &t->product_count, PRODUCTS_MAX, product)->cents += units * price;
+		t->orders++;
+		t->cents += units * price;
+		line = strchr(line + 1, '\n');
 	}
 }
 
 static int by_key(const void *a, const void *b)
 {
-	return strcmp(((const struct sum *)a)->key, ((const struct sum *)b)->key);
+	return strcmp(((const struct group *)a)->key, ((const struct group *)b)->key);
 }
 
 static int by_cents(const void *a, const void *b)
 {
-	const struct sum *x = a, *y = b;
+	const struct group *x = a, *y = b;
 	return x->cents != y->cents ? (x->cents < y->cents ? 1 : -1) : strcmp(x->key, y->key);
 }
 
-static unsigned compact(struct table *t)
+static void write_report(struct totals *t, struct text *out)
 {
-	unsigned n = 0;
-	for (unsigned i = 0; i < KEYS; i++)
-		if (t->sums[i].key[0])
-			t->sums[n++] = t->sums[i];
-	return n;
+	qsort(t->groups, (size_t)t->group_count, sizeof(*t->groups), by_key);
+	qsort(t->products, (size_t)t->product_count, sizeof(*t->products), by_cents);
+	addf(out, "{\"orders\":%ld,\"revenue_cents\":%ld,\"groups\":[", t->orders, t->cents);
+	for (int i = 0; i < t->group_count; i++)
+		addf(out, "%s{\"month\":\"%.7s\",\"region\":\"%s\",\"orders\":%ld,\"units\":%ld,\"revenue_cents\":%ld}", i ? "," : "", t->groups[i].key, t->groups[i].key + 8,
+		     t->groups[i].orders, t->groups[i].units, t->groups[i].cents);
+	addf(out, "],\"top_products\":[");
+	for (int i = 0; i < t->product_count && i < 5; i++)
+		addf(out, "%s{\"product\":\"%s\",\"revenue_cents\":%ld}", i ? "," : "", t->products[i].key, t->products[i].cents);
+	addf(out, "]}");
 }
 
-static struct table months, products;
-static char report[65536];
+/* --- the runtime: an event, an answer, and again */
 
-struct totals {
-	long orders;
-	int64_t cents;
-	char best[16];
-};
-
-static size_t add_up(const char *csv, size_t n, struct totals *ret)
+/* The value of a string member; this function's events are flat and need no escapes. */
+static bool event_text(const char *event, const char *name, char *out, size_t cap)
 {
-	memset(&months, 0, sizeof(months));
-	memset(&products, 0, sizeof(products));
-	memset(ret, 0, sizeof(*ret));
-	const char *end = csv + n, *line = memchr(csv, '\n', n);
-	for (line = line ? line + 1 : end; line < end;) {
-		const char *stop = memchr(line, '\n', (size_t)(end - line)), *field[7];
-		int fields = 0;
-		if (!stop)
-			stop = end;
-		field[fields++] = line;
-		for (const char *p = line; p < stop && fields < 7; p++)
-			if (*p == ',')
-				field[fields++] = p + 1;
-		line = stop + 1;
-		size_t region = (size_t)(field[3] - field[2] - 1), product = (size_t)(field[4] - field[3] - 1);
-		if (fields < 7 || region > 8 || product > 15)
-			fail("not a line of orders");
-		int64_t cents = strtol(field[4], NULL, 10) * strtol(field[5], NULL, 10);
-		char month[16];
-		int month_n = snprintf(month, sizeof(month), "%.*s-%.7s", (int)region, field[2], field[1]);
-		add(&months, month, (size_t)month_n, cents);
-		add(&products, field[3], product, cents);
-		ret->orders++;
-		ret->cents += cents;
-	}
-	unsigned month_count = compact(&months), product_count = compact(&products);
-	qsort(months.sums, month_count, sizeof(struct sum), by_key);
-	qsort(products.sums, product_count, sizeof(struct sum), by_cents);
-	size_t at = (size_t)snprintf(report, sizeof(report), "{\"orders\":%ld,\"revenue_cents\":%lld,\"by_region_month\":{", ret->orders, (long long)ret->cents);
-	for (unsigned i = 0; i < month_count && at < sizeof(report) - 256; i++)
-		at += (size_t)sprintf(report + at, "%s\"%s\":%lld", i ? "," : "", months.sums[i].key, (long long)months.sums[i].cents);
-	at += (size_t)sprintf(report + at, "},\"top_products\":[");
-	for (unsigned i = 0; i < product_count && i < 5; i++)
-		at += (size_t)sprintf(report + at, "%s{\"product\":\"%s\",\"revenue_cents\":%lld}", i ? "," : "", products.sums[i].key,
-				      (long long)products.sums[i].cents);
-	at += (size_t)sprintf(report + at, "]}");
-	snprintf(ret->best, sizeof(ret->best), "%s", products.sums[0].key);
-	return at;
+	char quoted[64];
+	snprintf(quoted, sizeof(quoted), "\"%s\"", name);
+	const char *at = strstr(event, quoted);
+	at = at ? strchr(at + strlen(quoted), '"') : NULL;
+	if (!at)
+		return false;
+	snprintf(out, cap, "%.*s", (int)strcspn(at + 1, "\""), at + 1);
+	return true;
 }
 
-/* --- the function */
-
-/* The string member of a flat JSON object without escapes: what our event is. */
-static void member(const char *json, const char *name, char *out, size_t size)
+static bool handle(struct connection *storage, const char *event, struct text *answer)
 {
-	char wanted[64];
-	snprintf(wanted, sizeof(wanted), "\"%s\"", name);
-	const char *at = strstr(json, wanted);
-	at = at ? strchr(at + strlen(wanted), '"') : NULL;
-	const char *stop = at ? strchr(at + 1, '"') : NULL;
-	snprintf(out, size, "%.*s", stop ? (int)(stop - at - 1) : 0, at ? at + 1 : "");
-}
-
-static int answer(struct peer *store, const char *event, char *out, size_t size)
-{
-	char bucket[128], key[512], target[512];
-	member(event, "bucket", bucket, sizeof(bucket));
-	member(event, "key", key, sizeof(key));
-	member(event, "report", target, sizeof(target));
-	struct reply object = s3(store, "GET", bucket, key, "", 0);
-	if (object.status != 200) {
-		snprintf(out, size, "{\"errorMessage\":\"GetObject of %s/%s: status %d\",\"errorType\":\"Function.S3\"}", bucket, key, object.status);
-		return -1;
+	static struct totals t;
+	static struct reply r;
+	char bucket[128], key[256], report_key[256];
+	struct text report = {0};
+	if (!event_text(event, "bucket", bucket, sizeof(bucket)) || !event_text(event, "key", key, sizeof(key)) || !event_text(event, "report", report_key, sizeof(report_key))) {
+		addf(answer, "{\"errorType\":\"Report.BadEvent\",\"errorMessage\":\"bucket, key and report are wanted\"}");
+		return false;
 	}
-	struct totals t;
-	size_t bytes = object.length, n = add_up(object.body, object.length, &t);
-	struct reply put = s3(store, "PUT", bucket, target, report, n);
-	if (put.status != 200) {
-		snprintf(out, size, "{\"errorMessage\":\"PutObject of %s/%s: status %d\",\"errorType\":\"Function.S3\"}", bucket, target, put.status);
-		return -1;
+	s3(storage, "GET", bucket, key, NULL, &r);
+	if (r.status != 200) {
+		addf(answer, "{\"errorType\":\"Report.Read\",\"errorMessage\":\"S3 answered %d\"}", r.status);
+		return false;
 	}
-	printf("%ld orders in %zu bytes\n", t.orders, bytes);
+	memset(&t, 0, sizeof(t));
+	add_up(r.body.p, &t);
+	write_report(&t, &report);
+	s3(storage, "PUT", bucket, report_key, &report, &r);
+	free(report.p);
+	if (r.status != 200) {
+		addf(answer, "{\"errorType\":\"Report.Write\",\"errorMessage\":\"S3 answered %d\"}", r.status);
+		return false;
+	}
+	printf("%ld orders, %ld.%02ld in all\n", t.orders, t.cents / 100, t.cents % 100);
 	fflush(stdout);
-	snprintf(out, size, "{\"orders\":%ld,\"revenue_cents\":%lld,\"best\":\"%s\",\"report\":\"s3://%s/%s\"}", t.orders, (long long)t.cents, t.best, bucket, target);
-	return 0;
+	addf(answer, "{\"orders\":%ld,\"revenue_cents\":%ld,\"best\":\"%s\"}", t.orders, t.cents, t.products[0].key);
+	return true;
 }
 
 int main(void)
 {
 	const char *api = getenv("AWS_LAMBDA_RUNTIME_API"), *endpoint = getenv("AWS_ENDPOINT_URL");
 	if (!api || !endpoint || strncmp(endpoint, "http://", 7) != 0)
-		fail("not run by Lambda");
-	struct peer runtime = {0}, store = {0};
-	peer_open(&runtime, api);
-	static char out[2048], request[4096];
+		fail("AWS_LAMBDA_RUNTIME_API and AWS_ENDPOINT_URL are wanted");
+	struct connection runtime = connection_to(api), storage = connection_to(endpoint + 7);
+	struct reply event = {0}, done = {0};
 	for (;;) {
-		int n = snprintf(request, sizeof(request), "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: %s\r\n\r\n", runtime.host);
-		peer_send(&runtime, request, (size_t)n);
-		struct reply event = peer_receive(&runtime);
-		if (event.status != 200)
-			fail("no event");
 		char id[64];
-		header_of(&event, "Lambda-Runtime-Aws-Request-Id", id, sizeof(id));
-		/* A connection may not survive a freeze of hours: each event opens its own. */
-		peer_open(&store, endpoint + 7);
-		char *text = strndup(event.body, event.length);
-		int result = answer(&store, text, out, sizeof(out));
-		free(text);
-		close(store.fd);
-		n = snprintf(request, sizeof(request), "POST /2018-06-01/runtime/invocation/%s/%s HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n\r\n%s", id,
-			     result ? "error" : "response", runtime.host, strlen(out), out);
-		peer_send(&runtime, request, (size_t)n);
-		peer_receive(&runtime);
+		struct text head = {0}, answer = {0};
+		addf(&head, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: %s\r\n\r\n", api);
+		exchange(&runtime, &head, "", 0, &event);
+		if (event.status != 200 || !header(&event, "lambda-runtime-aws-request-id", id, sizeof(id)))
+			fail("the Runtime API gave no event");
+		bool good = handle(&storage, event.body.p, &answer);
+		head.n = 0;
+		addf(&head, "POST /2018-06-01/runtime/invocation/%s/%s HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n\r\n", id, good ? "response" : "error", api, answer.n);
+		exchange(&runtime, &head, answer.p, answer.n, &done);
+		free(head.p);
+		free(answer.p);
 	}
 }

@@ -128,7 +128,9 @@ static int fill_etc(int root, const struct root_config *config, struct outcome *
 	if (write_file(root, "etc/passwd", passwd, sizeof(passwd) - 1) || write_file(root, "etc/group", group, sizeof(group) - 1) ||
 	    write_file(root, "etc/nsswitch.conf", nsswitch, sizeof(nsswitch) - 1) ||
 	    write_file(root, "etc/hosts", hosts, sizeof(hosts) - 1) || write_resolver(root, config->resolver) ||
-	    symlinkat("../usr/lib/os-release", root, "etc/os-release") || symlinkat("/proc/mounts", root, "etc/mtab"))
+	    symlinkat("../usr/lib/os-release", root, "etc/os-release") || symlinkat("/proc/mounts", root, "etc/mtab") ||
+	    /* ECMAScript modules do not look at NODE_PATH, but in every folder above /var/task */
+	    symlinkat("runtime/node_modules", root, "var/node_modules"))
 		return fail(o, "writing", "/etc");
 	for (size_t i = 0; i < sizeof(copied_files) / sizeof(copied_files[0]); i++)
 		copy_file(root, copied_files[i]);

@@ -41,13 +41,14 @@ const struct iam_cached *iam_cached_entity(struct iam *iam, struct str account, 
 {
 	if (name.n == 0 || name.n > 256)
 		return NULL;
-	struct iam_account *acc = account_of(iam, account);
+	/* Accounts are kept from their first find on, so that asking for what is not there leaves nothing behind. */
+	struct iam_account *acc = map_get(&iam->accounts, account);
 	char id[260];
 	id[0] = (char)('a' + kind);
 	for (size_t i = 0; i < name.n; i++)
 		id[i + 1] = ascii_lower(name.p[i]);
 	struct str at = str_of(id, name.n + 1);
-	struct iam_cached *e = map_get(&acc->entities, at);
+	struct iam_cached *e = acc ? map_get(&acc->entities, at) : NULL;
 	if (e)
 		return e;
 	struct state_iam_entity_record r;
@@ -64,7 +65,7 @@ const struct iam_cached *iam_cached_entity(struct iam *iam, struct str account, 
 	if (!e->record.powers)
 		e->record.powers = arena_new(&e->arena, struct state_iam_powers_record);
 	e->arn = iam_entity_arn(&e->arena, account, kind, &e->record);
-	map_put(&acc->entities, at, e);
+	map_put(&account_of(iam, account)->entities, at, e);
 	return e;
 }
 
@@ -83,8 +84,8 @@ static struct policy *compile(struct str document, struct str name)
 const struct policy *iam_cached_managed(struct iam *iam, struct str account, struct str arn)
 {
 	const struct iam_aws_policy *aws = iam_aws_policy(arn);
-	struct map *kept = aws ? &aws_compiled : &account_of(iam, account)->managed;
-	struct policy *p = map_get(kept, arn);
+	struct iam_account *acc = map_get(&iam->accounts, account);
+	struct policy *p = aws ? map_get(&aws_compiled, arn) : acc ? map_get(&acc->managed, arn) : NULL;
 	if (p)
 		return p;
 	struct arena CLEAN_ARENA a = {0};
@@ -100,7 +101,7 @@ const struct policy *iam_cached_managed(struct iam *iam, struct str account, str
 		p = v ? compile(v->document, name) : NULL;
 	}
 	if (p)
-		map_put(kept, arn, p);
+		map_put(aws ? &aws_compiled : &account_of(iam, account)->managed, arn, p);
 	return p;
 }
 

@@ -169,18 +169,19 @@ void iam_walk_open(struct call *c, enum iam_kind kind, struct str after, struct 
 {
 	struct str prefix = KEY_UNDER(c->arena, S("iam"), c->account, iam_kinds[kind].key);
 	struct str from = str_set(after) ? iam_entity_key(c->arena, c->account, kind, after) : prefix;
-	*ret = (struct iam_walk){.iter = store_scan(call_txn(c), from, store_prefix_end(c->arena, prefix), false), .c = c};
+	*ret = (struct iam_walk){.iter = store_scan(call_txn(c), from, store_prefix_end(c->arena, prefix), false),
+	                         .arena = c->arena};
 }
 
 bool iam_walk_next(struct iam_walk *w, struct state_iam_entity_record *ret)
 {
 	struct str key;
 	struct store_value v;
-	if (!store_next(w->iter, &key, &v) || !record_read(w->c->arena, v.value, &iam_entity_type, ret))
+	if (!store_next(w->iter, &key, &v) || !record_read(w->arena, v.value, &iam_entity_type, ret))
 		return false;
 	if (!ret->powers)
-		ret->powers = arena_new(w->c->arena, struct state_iam_powers_record);
-	w->name = iam_lower(w->c->arena, ret->name);
+		ret->powers = arena_new(w->arena, struct state_iam_powers_record);
+	w->name = iam_lower(w->arena, ret->name);
 	return true;
 }
 

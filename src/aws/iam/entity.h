@@ -58,8 +58,8 @@ void iam_page_close(struct call *c, const struct iam_page *p, struct opt_bool *r
 /* Walks the account's entities of a kind from the page's beginning. */
 struct iam_walk {
 	struct store_iter *iter;
-	struct call *c;
-	struct str name;
+	struct arena *arena; /* where records go: the call's, unless the walker has one that it resets as it goes */
+	struct str name;     /* of the last record, in lower case */
 };
 void iam_walk_open(struct call *c, enum iam_kind kind, struct str after, struct iam_walk *ret);
 bool iam_walk_next(struct iam_walk *w, struct state_iam_entity_record *ret);

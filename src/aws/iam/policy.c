@@ -2,6 +2,7 @@
 #include "aws/iam/nouns.h"
 #include "base/clock.h"
 #include "base/id.h"
+#include "base/map.h"
 
 enum { POLICY_BYTES = 6144, POLICIES_MAX = 1500 };
 
@@ -90,23 +91,47 @@ static void save(struct call *c, const struct state_iam_managed_policy_record *r
 	record_put(call_txn(c), c->arena, iam_policy_key(c->arena, c->account, r->name), &iam_policy_type, r);
 }
 
-/* How many entities have it attached, and use it as their boundary. */
-static void count_uses(struct call *c, struct str arn, unsigned *ret_attached, unsigned *ret_boundaries)
+/* How many entities have a policy attached, and use it as their boundary. */
+struct uses {
+	int64_t attached, boundaries;
+};
+
+/* Counts for one policy (only), or for all of them: ARN -> struct uses, in an arena of the caller's. */
+static void count_uses(struct call *c, struct str only, struct arena *a, struct map *ret)
 {
-	*ret_attached = *ret_boundaries = 0;
+	struct arena CLEAN_ARENA scratch = {0};
 	for (enum iam_kind kind = IAM_USER; kind <= IAM_ROLE; kind++) {
 		struct iam_walk walk;
 		struct state_iam_entity_record r;
 		iam_walk_open(c, kind, STR_NONE, &walk);
-		while (iam_walk_next(&walk, &r)) {
-			for (uint32_t i = 0; i < r.powers->attached.n; i++)
-				*ret_attached += str_eq(r.powers->attached.v[i], arn);
-			*ret_boundaries += str_set(r.powers->boundary) && str_eq(r.powers->boundary, arn);
+		walk.arena = &scratch;
+		for (; iam_walk_next(&walk, &r); arena_reset(&scratch)) {
+			for (uint32_t i = 0; i <= r.powers->attached.n; i++) {
+				bool boundary = i == r.powers->attached.n;
+				struct str arn = boundary ? r.powers->boundary : r.powers->attached.v[i];
+				if (!str_set(arn) || (str_set(only) && !str_eq(only, arn)))
+					continue;
+				struct uses *u = map_get(ret, arn);
+				if (!u)
+					map_put(ret, arn, u = arena_new(a, struct uses));
+				*(boundary ? &u->boundaries : &u->attached) += 1;
+			}
 		}
 	}
 }
 
-static void show(struct call *c, struct str account, const struct state_iam_managed_policy_record *r, struct iam_policy *to)
+static struct uses uses_of(struct call *c, struct str arn)
+{
+	struct map counts = {0};
+	count_uses(c, arn, c->arena, &counts);
+	const struct uses *u = map_get(&counts, arn);
+	struct uses found = u ? *u : (struct uses){0};
+	map_done(&counts);
+	return found;
+}
+
+static void show(struct call *c, struct str account, const struct state_iam_managed_policy_record *r, const struct uses *uses,
+                 struct iam_policy *to)
 {
 	*to = (struct iam_policy){
 	        .policy_name = r->name,
@@ -114,14 +139,12 @@ static void show(struct call *c, struct str account, const struct state_iam_mana
 	        .arn = iam_policy_arn(c->arena, account, r),
 	        .path = r->path,
 	        .default_version_id = r->default_,
+	        .attachment_count = OPT_INT(uses->attached),
+	        .permissions_boundary_usage_count = OPT_INT(uses->boundaries),
 	        .is_attachable = OPT_BOOL(true),
 	        .create_date = r->created,
 	        .update_date = r->updated,
 	};
-	unsigned attached, boundaries;
-	count_uses(c, to->arn, &attached, &boundaries);
-	to->attachment_count = OPT_INT(attached);
-	to->permissions_boundary_usage_count = OPT_INT(boundaries);
 }
 
 static bool document_fits(struct call *c, struct str json)
@@ -171,7 +194,7 @@ int iam_create_policy(struct call *c, const struct iam_create_policy_request *in
 	if (!iam_tags_put(c, &in->tags, &r.tags))
 		return CALL_FAIL;
 	save(c, &r);
-	show(c, c->account, &r, out->policy = arena_new(c->arena, struct iam_policy));
+	show(c, c->account, &r, &(struct uses){0}, out->policy = arena_new(c->arena, struct iam_policy));
 	iam_tags_show(c->arena, &r.tags, &out->policy->tags);
 	return CALL_OK;
 }
@@ -182,7 +205,8 @@ int iam_get_policy(struct call *c, const struct iam_get_policy_request *in, stru
 	struct str account;
 	if (!iam_policy_load(c, in->policy_arn, &r, &account))
 		return CALL_FAIL;
-	show(c, account, &r, out->policy = arena_new(c->arena, struct iam_policy));
+	struct uses uses = uses_of(c, in->policy_arn);
+	show(c, account, &r, &uses, out->policy = arena_new(c->arena, struct iam_policy));
 	out->policy->description = r.description;
 	iam_tags_show(c->arena, &r.tags, &out->policy->tags);
 	return CALL_OK;
@@ -192,11 +216,10 @@ int iam_delete_policy(struct call *c, const struct iam_delete_policy_request *in
 {
 	(void)out;
 	struct state_iam_managed_policy_record r;
-	unsigned attached, boundaries;
 	if (!load_own(c, in->policy_arn, &r))
 		return CALL_FAIL;
-	count_uses(c, in->policy_arn, &attached, &boundaries);
-	if (attached + boundaries)
+	struct uses uses = uses_of(c, in->policy_arn);
+	if (uses.attached + uses.boundaries)
 		return call_fail(c, "DeleteConflict", 409, "Cannot delete a policy attached to entities.");
 	if (r.versions.n > 1)
 		return call_fail(
@@ -214,6 +237,7 @@ struct listing {
 	const struct iam_list_policies_request *in;
 	struct iam_list_policies_response *out;
 	struct iam_page page;
+	struct map uses;
 };
 
 /* False: the page is full. */
@@ -224,7 +248,8 @@ static bool list_one(struct listing *l, struct str order, struct str account, co
 	bool skip;
 	if (!iam_path_matches(r->path, l->in->path_prefix))
 		return true;
-	show(c, account, r, &shown);
+	const struct uses *uses = map_get(&l->uses, iam_policy_arn(c->arena, account, r));
+	show(c, account, r, uses ? uses : &(struct uses){0}, &shown);
 	bool boundary = str_is(l->in->policy_usage_filter, "PermissionsBoundary"),
 	     attached = str_is(l->in->policy_usage_filter, "PermissionsPolicy");
 	bool used = boundary   ? shown.permissions_boundary_usage_count.v > 0
@@ -246,6 +271,7 @@ int iam_list_policies(struct call *c, const struct iam_list_policies_request *in
 	if (!iam_page_open(c, in->max_items, in->marker, &l.page))
 		return CALL_FAIL;
 	out->policies.set = true;
+	count_uses(c, STR_NONE, c->arena, &l.uses);
 	bool more = true;
 	if (!str_is(in->scope, "AWS")) {
 		struct str prefix = KEY_UNDER(c->arena, S("iam"), c->account, S("policy")), key;
@@ -259,6 +285,7 @@ int iam_list_policies(struct call *c, const struct iam_list_policies_request *in
 		from_aws(c->arena, &iam_aws_policies[i], &r);
 		more = list_one(&l, ARENA_CAT(c->arena, S("1"), iam_lower(c->arena, r.name)), S("aws"), &r);
 	}
+	map_done(&l.uses);
 	iam_page_close(c, &l.page, &out->is_truncated, &out->marker);
 	return CALL_OK;
 }

@@ -50,6 +50,18 @@ static void entity(struct call *c, const void *in, enum iam_kind kind, struct st
 	authz_add(c, az, "iam:PermissionsBoundary", r.powers->boundary);
 }
 
+static void managed(struct call *c, struct str policy, struct authz *az)
+{
+	struct state_iam_managed_policy_record r;
+	struct str account, path, name;
+	az->resource = policy;
+	if (iam_arn_parse(policy, S("policy"), &account, &path, &name) && str_eq(account, c->account) &&
+	    record_get(call_txn(c), c->arena, iam_policy_key(c->arena, account, name), &iam_policy_type, &r)) {
+		authz_add_tags(c, az, "aws:ResourceTag", &r.tags);
+		authz_add_tags(c, az, "iam:ResourceTag", &r.tags);
+	}
+}
+
 static void request_keys(struct call *c, const void *in, struct authz *az)
 {
 	const struct shape *shape;
@@ -98,7 +110,7 @@ int iam_resource(struct call *c, const void *in, struct authz *az)
 	else if (has(c, "UserName") && c->caller->kind == PRINCIPAL_USER)
 		entity(c, in, IAM_USER, c->caller->name, az);
 	else if (str_set(policy))
-		az->resource = policy;
+		managed(c, policy, az);
 	else if (str_is(op, "CreatePolicy"))
 		az->resource = arn(c, S("policy"), text_of(c, in, "Path"), text_of(c, in, "PolicyName"));
 	else if (str_is(op, "CreateServiceLinkedRole"))

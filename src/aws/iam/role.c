@@ -164,14 +164,16 @@ int iam_update_assume_role_policy(struct call *c, const struct iam_update_assume
 
 static bool in_profile(struct call *c, struct str role)
 {
+	struct arena CLEAN_ARENA scratch = {0};
 	struct iam_walk walk;
 	struct state_iam_entity_record p;
+	bool found = false;
 	iam_walk_open(c, IAM_PROFILE, STR_NONE, &walk);
-	while (iam_walk_next(&walk, &p))
+	walk.arena = &scratch;
+	for (; !found && iam_walk_next(&walk, &p); arena_reset(&scratch))
 		for (uint32_t i = 0; i < p.roles.n; i++)
-			if (str_ieq(p.roles.v[i], role))
-				return true;
-	return false;
+			found = found || str_ieq(p.roles.v[i], role);
+	return found;
 }
 
 static bool deletable(struct call *c, const struct state_iam_entity_record *r)

@@ -1,8 +1,8 @@
 /* Where the gate learns who signs and what holds for them: keys from the configuration, the well-known pair, users' access keys,
  * and temporary credentials. Everything is kept after its first use; one watch on IAM's records drops what a change may have
  * touched. */
-#include "aws/iam/nouns.h"
 #include "aws/iam/source.h"
+#include "aws/iam/nouns.h"
 #include "base/id.h"
 #include "base/log.h"
 
@@ -25,7 +25,7 @@ struct iam_use {
 	char service[40], region[40];
 	bool dirty;
 };
-enum { KEYS_MAX = 20000, USES_MAX = 20000, FLUSH_US = 60 * 1000000, FILE_MAX = 1 << 20 };
+enum { KNOWN_MAX = 4096, KEYS_MAX = 20000, USES_MAX = 20000, FLUSH_US = 60 * 1000000, FILE_MAX = 1 << 20 };
 
 struct iam *iam_of(const struct cloud *cloud)
 {
@@ -63,6 +63,17 @@ static void add_fixed(struct iam *iam, struct str id, struct str secret, struct 
 	}
 }
 
+static void known_drop(struct iam *iam)
+{
+	size_t at = 0;
+	struct str id;
+	void *root;
+	while (map_next(&iam->known, &at, &id, &root))
+		principal_unref(root);
+	map_done(&iam->known);
+	iam->known = (struct map){0};
+}
+
 static bool find_well_known(struct iam *iam, struct str id, struct credential *ret)
 {
 	struct str account = str_is(id, "test") ? S("000000000000") : id;
@@ -70,6 +81,8 @@ static bool find_well_known(struct iam *iam, struct str id, struct credential *r
 		return false;
 	struct principal *root = map_get(&iam->known, id);
 	if (!root) {
+		if (iam->known.count >= KNOWN_MAX)
+			known_drop(iam);
 		root = principal_new(PRINCIPAL_ROOT, account);
 		root->access_key_id = arena_dup(&root->arena, id);
 		map_put(&iam->known, id, root);
@@ -404,6 +417,7 @@ void iam_close(struct cloud *cloud)
 	store_unwatch(iam->watch);
 	iam_sessions_drop(iam, STR_NONE);
 	keys_drop(iam, STR_NONE);
+	known_drop(iam);
 	iam_cache_done(iam);
 	size_t at = 0;
 	struct str key;
@@ -413,13 +427,9 @@ void iam_close(struct cloud *cloud)
 		free(v);
 	}
 	at = 0;
-	while (map_next(&iam->known, &at, &key, &v))
-		principal_unref(v);
-	at = 0;
 	while (map_next(&iam->uses, &at, &key, &v))
 		free(v);
 	map_done(&iam->fixed);
-	map_done(&iam->known);
 	map_done(&iam->uses);
 	free(iam);
 	cloud->identity = (struct identity_source){0};

@@ -11,6 +11,7 @@ from parts.tools import Skip, children, median, percentile, pss_mib
 
 PYTHON = "def handler(event, context):\n    return {}\n"
 NODE = "exports.handler = async () => ({});\n"
+DEFAULT_MB, PROCESSOR_MB = 128, 1769  # the latter is one processor; what is less gets its share of one, but not before the first event
 ROLE = "arn:aws:iam::000000000000:role/bench"
 
 
@@ -35,12 +36,12 @@ def kinds(bench):
     }
 
 
-def create(cloud, name, runtimes, handler, code):
+def create(cloud, name, runtimes, handler, code, memory=DEFAULT_MB, variables=None):
     """Creates a function under the first of the runtimes that is served; waits until it is active."""
     said = b""
     for runtime in runtimes:
-        body = json.dumps({"FunctionName": name, "Runtime": runtime, "Role": ROLE, "Handler": handler, "MemorySize": 128, "Timeout": 10,
-                           "Code": {"ZipFile": code}}).encode()
+        body = json.dumps({"FunctionName": name, "Runtime": runtime, "Role": ROLE, "Handler": handler, "MemorySize": memory, "Timeout": 10,
+                           "Environment": {"Variables": variables or {}}, "Code": {"ZipFile": code}}).encode()
         status, said = cloud.call("lambda", "POST", "/2015-03-31/functions", body, {"content-type": "application/json"}, check=False)
         if status == 201:
             break
@@ -72,6 +73,16 @@ def invoke_ms(bench, cloud, name):
     return bench.load(cloud.port, "invoke", name=name, count=1, connections=1)["p50_us"] / 1000
 
 
+def rest(cloud):
+    """Waits until the pool of prepared sandboxes is full again, so that a lone cold start is measured."""
+    time.sleep(0.1)
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        if cloud.health()["sandboxes"]["making"] == 0:
+            return
+        time.sleep(0.02)
+
+
 def fork_exec():
     begin = time.perf_counter()
     pid = os.posix_spawn("/bin/true", ["true"], {})
@@ -87,22 +98,25 @@ def cold(bench):
         need_role(cloud)
         floor = [fork_exec() for _ in range(30)]
         for kind, (runtimes, handler, code) in kinds(bench).items():
-            for n in range(count):
-                runtime = create(cloud, f"cold-{kind}-{n}", runtimes, handler, code)
-            create(cloud, f"warmup-{kind}", runtimes, handler, code)
-            invoke_ms(bench, cloud, f"warmup-{kind}")
-            first, later = [], []
+            first, later, bare = [], [], []
             for n in range(count):
                 bench.say(f"cold: {kind} {n + 1} of {count}")
-                # the pool is filled again between two of them: what is measured is a lone cold start
-                time.sleep(0.15)
+                runtime = create(cloud, f"cold-{kind}-{n}", runtimes, handler, code)
+                rest(cloud)
                 first.append(invoke_ms(bench, cloud, f"cold-{kind}-{n}"))
                 later.append(invoke_ms(bench, cloud, f"cold-{kind}-{n}"))
+                if kind != "native" and n % 3 == 0:
+                    # an interpreter must start with such a variable set, so none that waits already may be taken
+                    create(cloud, f"bare-{kind}-{n}", runtimes, handler, code, variables={"LANG": "C.UTF-8"})
+                    rest(cloud)
+                    bare.append(invoke_ms(bench, cloud, f"bare-{kind}-{n}"))
             bench.add(f"cold start, {runtime}, p50", median(first), "ms", reach=goals[kind], peer="fork + exec /bin/true", peer_value=median(floor),
                       note=f"p90 {percentile(first, 90):.1f} ms, the second call {median(later):.2f} ms",
-                      bound="the runtime itself: importing the handler, and the first turn of its event loop.")
+                      bound="mounting the code, importing the handler, and the first turn of the runtime's event loop.")
             bench.add(f"cold start, {runtime}, p99", percentile(first, 99), "ms", reach=20, note=f"{count} functions, one after the other",
-                      bound="a cold start that came before a prepared environment was ready again.")
+                      bound="a cold start that met other work on the machine.")
+            if bare:
+                bench.add(f"cold start, {runtime}, no prepared runtime, p50", median(bare), "ms", note="the interpreter starts then")
 
 
 def crowd(bench):
@@ -115,7 +129,7 @@ def crowd(bench):
             bench.round(n)
             for i in range(100):
                 create(cloud, f"crowd-{n}-{i}", runtimes, handler, code)
-            time.sleep(1)
+            rest(cloud)
             figures = bench.load(cloud.port, "invoke", name=f"crowd-{n}-#", count=100, connections=100)
             walls.append(figures["seconds"] * 1000)
             p50.append(figures["p50_us"] / 1000)
@@ -132,7 +146,7 @@ def warm(bench):
     with cloud_of(bench) as cloud:
         need_role(cloud)
         for kind, (runtimes, handler, code) in kinds(bench).items():
-            runtime = create(cloud, f"warm-{kind}", runtimes, handler, code)
+            runtime = create(cloud, f"warm-{kind}", runtimes, handler, code, memory=PROCESSOR_MB)
             bench.load(cloud.port, "invoke", name=f"warm-{kind}", count=50, connections=1)
             bench.load(cloud.port, "invoke", name=f"warm-{kind}", count=500, connections=16)
             p50, p99, rate = [], [], []
@@ -146,7 +160,7 @@ def warm(bench):
             bench.add(f"warm invoke, {runtime}, p50", median(p50), "ms", reach=0.2, peer="Unix socket round trip", peer_value=peer,
                       note=f"p99 {median(p99):.2f} ms; one caller",
                       bound="four hops between processes (caller, api, runtime, api, caller), and the runtime's own work between two events.")
-            bench.add(f"warm invoke, {runtime}, rate", median(rate), "/s", reach=8000, bigger=True, note="16 callers",
+            bench.add(f"warm invoke, {runtime}, rate", median(rate), "/s", reach=8000, bigger=True, note=f"16 callers, {PROCESSOR_MB} MB",
                       bound="processors shared by the generator, api and the runtimes.")
 
 

@@ -30,13 +30,15 @@ def free_port():
 class Cloud:
     """Use as a context manager, or start() and stop()."""
 
-    def __init__(self, data=None, options=()):
+    def __init__(self, data=None, options=(), inside=()):
+        """options: more arguments of `up`; inside: a command that runs the program (in namespaces of its own, say) by exec."""
         self.own_data = data is None
         self.data = data or tempfile.mkdtemp(prefix="quartet-test-")
         os.chmod(self.data, 0o755)
         self.port = free_port()
         self.tls_port = free_port()
         self.options = list(options)
+        self.inside = list(inside)
         self.process = None
         self.log = None
 
@@ -47,7 +49,7 @@ class Cloud:
     def start(self):
         self.log = open(os.path.join(self.data, "log"), "ab")
         self.process = subprocess.Popen(
-            [program(), "up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--tls-port", str(self.tls_port), *self.options],
+            [*self.inside, program(), "up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--tls-port", str(self.tls_port), *self.options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.wait()
         return self

@@ -1,0 +1,162 @@
+"""A disk that fills up: errors in the services' words, nothing half there, and everything works again when there is room. The disk is a
+small tmpfs in a mount namespace that the cloud alone lives in."""
+import json
+import os
+import shutil
+import tempfile
+import time
+import unittest
+
+from botocore.exceptions import ClientError
+
+from cloud import Cloud
+from leftovers import blobs, leftovers, unfinished_files
+
+SIZE_MIB = 24
+BUCKET = "full"
+
+
+class FullDisk(unittest.TestCase):
+    def setUp(self):
+        self.data = tempfile.mkdtemp(prefix="quartet-fault-")
+        self.addCleanup(shutil.rmtree, self.data, True)
+        mount = f'mount -t tmpfs -o size={SIZE_MIB}m,mode=755 quartet-fault "{self.data}" && exec "$@"'
+        self.cloud = Cloud(data=self.data,
+                           inside=["unshare", "-m", "--propagation", "private", "sh", "-c", mount, "sh"]).start()
+        self.addCleanup(self.cloud.stop)
+        self.inside = f"/proc/{self.cloud.process.pid}/root{self.data}"
+        self.s3 = self.cloud.client("s3")
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.kept = {f"kept{i}": os.urandom(n) for i, n in enumerate((100, 5000, 50000, 500000))}
+        for key, body in self.kept.items():
+            self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+    def fill(self, but_bytes=0):
+        """Takes all room but so much."""
+        room = os.statvfs(self.inside)
+        size = room.f_bavail * room.f_bsize - but_bytes
+        fd = os.open(os.path.join(self.inside, "filler"), os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        os.posix_fallocate(fd, 0, size)
+        os.close(fd)
+
+    def make_room(self):
+        os.remove(os.path.join(self.inside, "filler"))
+
+    def refused(self, call, **arguments):
+        """The call ends with an error of the server's that says so; nothing else is an answer to a full disk."""
+        with self.assertRaises(ClientError) as caught:
+            call(**arguments)
+        reply = caught.exception.response
+        self.assertIn(reply["ResponseMetadata"]["HTTPStatusCode"], (500, 503), reply)
+        self.assertRegex(reply["Error"]["Code"], "^(ServiceUnavailable.*|Service|InternalError|InternalFailure|ServiceException|ServiceFailure|SlowDown)")
+        return reply
+
+    def intact(self, but=()):
+        for key, body in self.kept.items():
+            if key not in but:
+                self.assertEqual(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read(), body)
+
+    def end(self):
+        self.assertEqual(unfinished_files(self.inside), [])
+        self.cloud.stop()
+        self.assertEqual(self.cloud.process.returncode, 0)
+        self.assertEqual(leftovers(self.data, 5), [])
+        self.assertNotIn("fatal", self.cloud.log_text())
+
+    def test_objects_fill_it(self):
+        pid, number = self.cloud.role_pid("api"), 0
+        for size in (1 << 20, 100000, 9000, 4000):
+            for number in range(number, number + 8000):
+                body = os.urandom(size)
+                try:
+                    self.s3.put_object(Bucket=BUCKET, Key=f"k{number}", Body=body)
+                except ClientError as e:
+                    self.assertIn(e.response["ResponseMetadata"]["HTTPStatusCode"], (500, 503))
+                    break
+                self.kept[f"k{number}"] = body
+            else:
+                self.fail("it never was full")
+        self.assertEqual(self.cloud.role_pid("api"), pid, "api did not survive it")
+        listed = {o["Key"] for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for o in page["Contents"]}
+        self.assertEqual(listed, set(self.kept))
+        self.intact()
+        self.assertEqual(len(blobs(self.inside)), sum(len(b) > 8192 for b in self.kept.values()))
+        self.assertEqual(unfinished_files(self.inside), [])
+        # the way out that a user has: deleting
+        for key in [k for k in self.kept if k.startswith("k") and len(self.kept[k]) == 1 << 20][:3]:
+            self.s3.delete_object(Bucket=BUCKET, Key=key)
+            del self.kept[key]
+        until = time.monotonic() + 5
+        while len(blobs(self.inside)) > sum(len(b) > 8192 for b in self.kept.values()) and time.monotonic() < until:
+            time.sleep(0.02)
+        self.s3.put_object(Bucket=BUCKET, Key="again", Body=b"a" * (1 << 20))
+        self.intact()
+        self.end()
+
+    def test_every_service_says_so(self):
+        logs, iam, function = self.cloud.client("logs"), self.cloud.client("iam"), self.cloud.client("lambda")
+        logs.create_log_group(logGroupName="there")
+        logs.create_log_stream(logGroupName="there", logStreamName="s")
+        upload = self.s3.create_multipart_upload(Bucket=BUCKET, Key="parts")["UploadId"]
+        self.fill()
+        revision = self.cloud.health()["revision"]
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
+                                                                    "Action": "sts:AssumeRole"}]})
+        refused = 0
+        # a little room may be left in pages that are there already: the first writes may still fit
+        for i in range(300):
+            try:
+                iam.create_user(UserName=f"u{i}", Tags=[{"Key": "k", "Value": "v" * 250}] )
+                revision = self.cloud.health()["revision"]
+            except ClientError as e:
+                self.assertIn(e.response["ResponseMetadata"]["HTTPStatusCode"], (500, 503))
+                refused += 1
+                if refused == 3:
+                    break
+        self.assertEqual(refused, 3)
+        self.refused(iam.create_role, RoleName="r", AssumeRolePolicyDocument=trust)
+        self.refused(logs.create_log_group, logGroupName="g")
+        self.refused(self.s3.create_bucket, Bucket="another")
+        self.refused(self.s3.put_object, Bucket=BUCKET, Key="small", Body=b"x" * 3000)
+        self.refused(self.s3.put_object, Bucket=BUCKET, Key="large", Body=b"x" * 300000)
+        self.refused(self.s3.upload_part, Bucket=BUCKET, Key="parts", UploadId=upload, PartNumber=1, Body=b"x" * (6 << 20))
+        self.refused(self.s3.copy_object, Bucket=BUCKET, Key="copy", CopySource=f"{BUCKET}/kept0")
+        self.refused(logs.put_log_events, logGroupName="there", logStreamName="s",
+                     logEvents=[{"timestamp": int(time.time() * 1000), "message": "m" * 100000}])
+        self.assertEqual(function.list_functions()["Functions"], [])
+        self.assertEqual(self.cloud.health()["revision"], revision)
+        self.intact()
+        # the roles may die and come back meanwhile
+        for role in ("api", "priv"):
+            pid = self.cloud.kill(role)
+            self.cloud.wait_for_role(role, other_than=pid)
+            self.cloud.wait()
+        self.intact()
+        self.assertEqual(self.cloud.health()["revision"], revision)
+        self.make_room()
+        iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust)
+        logs.create_log_group(logGroupName="g")
+        logs.put_log_events(logGroupName="there", logStreamName="s", logEvents=[{"timestamp": int(time.time() * 1000), "message": "m"}])
+        self.s3.put_object(Bucket=BUCKET, Key="large", Body=b"x" * 300000)
+        part = self.s3.upload_part(Bucket=BUCKET, Key="parts", UploadId=upload, PartNumber=1, Body=b"x" * (6 << 20))["ETag"]
+        self.s3.complete_multipart_upload(Bucket=BUCKET, Key="parts", UploadId=upload,
+                                          MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
+        self.intact()
+        self.end()
+
+    def test_a_start_on_a_full_disk(self):
+        """What was there can be read; the reply to a write is an error."""
+        self.fill()
+        pid = self.cloud.role_pid("api")
+        self.cloud.kill("api")
+        self.cloud.wait_for_role("api", other_than=pid)
+        self.cloud.wait()
+        self.intact()
+        self.s3.list_buckets()
+        self.make_room()
+        self.s3.put_object(Bucket=BUCKET, Key="after", Body=b"x" * 100000)
+        self.end()
+
+
+if __name__ == "__main__":
+    unittest.main()

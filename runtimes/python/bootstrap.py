@@ -10,6 +10,7 @@ import base64
 import collections
 import datetime
 import decimal
+import encodings.idna  # connecting to a host given as text needs it: 3 ms that a stem has spent already
 import functools
 import hashlib
 import importlib

@@ -12,6 +12,11 @@ struct world {
 	struct cloud cloud;
 };
 
+static void stop(void *ctx)
+{
+	loop_stop(ctx);
+}
+
 static void open_iam(struct world *w, bool well_known)
 {
 	char why[200];
@@ -20,6 +25,9 @@ static void open_iam(struct world *w, bool well_known)
 	        store_open(&w->cloud.store, w->cloud.loop, &(struct store_config){.path = w->state, .ephemeral = true}, why), 0);
 	iam_open(&w->cloud,
 	         &(struct iam_config){.well_known = well_known, .config_file = w->config, .credentials_file = w->credentials});
+	/* The key of session tokens gets stored meanwhile. */
+	loop_add_timer(w->cloud.loop, 50000, stop, w->cloud.loop);
+	loop_run(w->cloud.loop);
 }
 
 static void close_iam(struct world *w)

@@ -29,7 +29,8 @@ static bool simulated_key(void *ctx, struct str key, struct str_list *ret)
 	for (uint32_t i = 0; i < s->missing.n; i++)
 		if (str_ieq(s->missing.v[i], key))
 			return false;
-	*LIST_ADD(s->c->arena, &s->missing) = key;
+	/* The policy that spells it is gone before the reply is. */
+	*LIST_ADD(s->c->arena, &s->missing) = arena_dup(s->c->arena, key);
 	return false;
 }
 

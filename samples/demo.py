@@ -22,7 +22,7 @@ import botocore.awsrequest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENDPOINT, REGION = os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_REGION"]
-ROWS, MEMORY_MB, COLD, WARM = 100_000, 1024, 5, 100
+ROWS, MEMORY_MB, COLD, WARM = 100_000, 1024, 5, 50
 GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1_000_000  # us-east-1, x86, first tier
 BUCKET, ROLE = "demo-orders", "demo-report"
 

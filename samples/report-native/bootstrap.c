@@ -198,14 +198,24 @@ static struct group *group_of(struct group *all, int *count, int max, const char
 	return &all[(*count)++];
 }
 
+/* The next field of a line, ended where its separator stood. */
+static char *field(char **at)
+{
+	char *begin = *at, *end = begin + strcspn(begin, ",\n");
+	*at = *end ? end + 1 : end;
+	*end = '\0';
+	return begin;
+}
+
 static void add_up(char *csv, struct totals *t)
 {
-	char *line = strchr(csv, '\n'), date[16], region[16], product[16], key[32];
-	long units, price;
-	while (line && line[1]) {
-		if (sscanf(line + 1, "%*[^,],%15[^,],%15[^,],%15[^,],%ld,%ld", date, region, product, &units, &price) != 5)
-			fail("a line that is no order");
-		snprintf(key, sizeof(key), "%.7s %s", date, region);
+	char *at = strchr(csv, '\n'), key[32];
+	at = at ? at + 1 : csv + strlen(csv);
+	while (*at) {
+		field(&at); /* the order's number */
+		char *date = field(&at), *region = field(&at), *product = field(&at);
+		long units = atol(field(&at)), price = atol(field(&at));
+		snprintf(key, sizeof(key), "%.7s %.15s", date, region);
 		struct group *g = group_of(t->groups, &t->group_count, GROUPS_MAX, key);
 		g->orders++;
 		g->units += units;
@@ -213,7 +223,6 @@ static void add_up(char *csv, struct totals *t)
 		group_of(t->products, &t->product_count, PRODUCTS_MAX, product)->cents += units * price;
 		t->orders++;
 		t->cents += units * price;
-		line = strchr(line + 1, '\n');
 	}
 }
 

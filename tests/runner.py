@@ -242,7 +242,7 @@ def main():
             heading("host tests: what the kernel says")
             meson_tests(tally, directory, ["host"])
         if "api" in kinds or "fault" in kinds:
-            status, output = command("tools/prepare-runtimes", f"{directory}/quartet")
+            status, output = command("tools/prepare-runtimes")
             if status != 0:
                 tally.add("tools/prepare-runtimes", "fail", output)
         if "api" in kinds:

@@ -492,6 +492,7 @@ function main() {
 	let handler = process.env._HANDLER, root = process.env.LAMBDA_TASK_ROOT || '/var/task';
 	const stem = process.env.QUARTET_STEM_FD;
 	if (stem) {
+		fs.writeSync(Number(stem), 'ready\n');
 		const message = JSON.parse(readLine(Number(stem)));
 		fs.closeSync(Number(stem));
 		for (const name of Object.keys(process.env))

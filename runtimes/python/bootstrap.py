@@ -393,7 +393,8 @@ def run(handler_text, connection):
 
 
 def stem(fd):
-    """Waits for the function. What comes is one line; the descriptor is not used again."""
+    """Says that it is ready and waits for the function. What comes is one line; the descriptor is not used again."""
+    os.write(fd, b"ready\n")
     with os.fdopen(fd, "rb") as f:
         line = f.readline()
     if not line:

@@ -25,7 +25,6 @@ const struct cli_command cli_commands[] = {
         {"logs", "[--data DIR] [--follow] [--since MINUTES] [GROUP]", "Show a log group, or the cloud's own log", NULL, cli_logs},
         {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request", NULL, cli_why},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent", NULL, cli_coverage},
-        {"endpoints", "URL DIR", "Write a folder for AWS_DATA_PATH that points older Python clients at a URL", NULL, cli_endpoints},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer", NULL, cli_invoke},
         {NULL, NULL, NULL, NULL, NULL},
 };

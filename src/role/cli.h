@@ -56,7 +56,6 @@ int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method
 int endpoints_write(struct arena *a, const char *dir, const char *url);
 
 int cli_up(struct cli *cli);
-int cli_endpoints(struct cli *cli);
 int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_reset(struct cli *cli);

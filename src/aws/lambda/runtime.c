@@ -201,8 +201,6 @@ void runtime_default_environment(struct arena *a, const struct runtime_choice *c
 	if (choice->family == RUNTIME_PYTHON) {
 		put(a, env, "LC_CTYPE", S("C.UTF-8"));
 		put(a, env, "PYTHONPATH", S("/var/runtime"));
-		/* botocore before 1.31, as Debian 12 has it, does not know AWS_ENDPOINT_URL */
-		put(a, env, "AWS_DATA_PATH", S("/var/runtime/endpoints"));
 	} else if (choice->family == RUNTIME_NODE) {
 		struct str version = str_sub(str_from_at(runtime, 6), 0, 2);
 		put(a, env, "NODE_PATH",

@@ -59,14 +59,3 @@ int endpoints_write(struct arena *a, const char *dir, const char *url)
 	}
 	return e;
 }
-
-int cli_endpoints(struct cli *cli)
-{
-	int status = cli_rest(cli, 2);
-	if (status != CLI_OK)
-		return status;
-	if (cli->argc != 2)
-		return cli_fail(cli, CLI_USAGE, "wants URL and DIR; see: quartet endpoints --help");
-	int e = endpoints_write(&cli->arena, cli->argv[1], cli->argv[0]);
-	return e < 0 ? cli_fail(cli, CLI_FAILED, "%s: %s", cli->argv[1], strerror(-e)) : CLI_OK;
-}

@@ -276,13 +276,19 @@ static int64_t folder_sweep(int fd, const char *prefix, blob_wanted_fn *wanted, 
 
 int64_t blobs_sweep(struct blobs *b, blob_wanted_fn *wanted, void *ctx)
 {
+	/* Listed, not tried one by one: a fresh cloud has none of them, and this is done at every start. */
+	DIR *d = dir_list(b->dir);
+	if (!d)
+		return -errno;
 	int64_t gone = 0;
-	for (int i = 0; i < FOLDERS && gone >= 0; i++) {
-		char prefix[3];
-		snprintf(prefix, sizeof(prefix), "%02x", i);
-		int fd = folder_fd(b, i, false);
-		int64_t n = fd < 0 ? (fd == -ENOENT ? 0 : fd) : folder_sweep(fd, prefix, wanted, ctx);
+	for (struct dirent *e; gone >= 0 && (e = readdir(d));) {
+		unsigned char folder;
+		if (!hex_decode(str_from(e->d_name), &folder, 1))
+			continue;
+		int fd = folder_fd(b, folder, false);
+		int64_t n = fd < 0 ? (fd == -ENOENT ? 0 : fd) : folder_sweep(fd, e->d_name, wanted, ctx);
 		gone = n < 0 ? n : gone + n;
 	}
+	closedir(d);
 	return gone;
 }

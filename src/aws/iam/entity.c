@@ -265,7 +265,7 @@ struct iam_attached_permissions_boundary *iam_boundary_show(struct arena *a, str
 	if (!str_set(arn))
 		return NULL;
 	struct iam_attached_permissions_boundary *b = arena_new(a, struct iam_attached_permissions_boundary);
-	b->permissions_boundary_type = S("Policy");
+	b->permissions_boundary_type = S("PermissionsBoundaryPolicy");
 	b->permissions_boundary_arn = arn;
 	return b;
 }

@@ -91,21 +91,34 @@ static struct str decision_name(enum authz_result r)
 	return r == AUTHZ_ALLOW ? S("allowed") : r == AUTHZ_DENY_EXPLICIT ? S("explicitDeny") : S("implicitDeny");
 }
 
+/* Documents of the request have no home, so no type either. */
+static struct str source_type(const struct authz_decision *d)
+{
+	static const struct {
+		const char *in_name, *type;
+	} rows[] = {
+	        {"managed policy arn:aws:iam::aws:", "aws-managed"},
+	        {"managed policy ", "user-managed"},
+	        {" of user ", "user"},
+	        {" of group ", "group"},
+	        {" of role ", "role"},
+	};
+	if (d->layer == AUTHZ_LAYER_RESOURCE)
+		return S("resource");
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (str_find(policy_name(d->policy), str_from(rows[i].in_name)) >= 0)
+			return str_from(rows[i].type);
+	return STR_NONE;
+}
+
 static void matched(struct arena *a, const struct authz_decision *d, struct iam_statement_list_type *to)
 {
 	to->set = true;
 	if (!d->policy)
 		return;
-	static const struct str types[] = {
-	        [AUTHZ_LAYER_NONE] = S_INIT("none"),
-	        [AUTHZ_LAYER_IDENTITY] = S_INIT("IAM Policy"),
-	        [AUTHZ_LAYER_BOUNDARY] = S_INIT("IAM Policy"),
-	        [AUTHZ_LAYER_SESSION] = S_INIT("IAM Policy"),
-	        [AUTHZ_LAYER_RESOURCE] = S_INIT("Resource Policy"),
-	};
 	struct iam_statement *s = LIST_ADD(a, to);
 	s->source_policy_id = arena_dup(a, policy_name(d->policy));
-	s->source_policy_type = types[d->layer];
+	s->source_policy_type = source_type(d);
 }
 
 static int simulate(struct simulation *s, const struct str_list *actions, const struct str_list *resources,

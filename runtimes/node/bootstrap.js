@@ -488,26 +488,44 @@ function readLine(fd) {
 	}
 }
 
-function main() {
-	let handler = process.env._HANDLER, root = process.env.LAMBDA_TASK_ROOT || '/var/task';
-	const stem = process.env.QUARTET_STEM_FD;
-	if (stem) {
-		fs.writeSync(Number(stem), 'ready\n');
-		const message = JSON.parse(readLine(Number(stem)));
-		fs.closeSync(Number(stem));
-		for (const name of Object.keys(process.env))
-			delete process.env[name];
-		Object.assign(process.env, message.env);
-		handler = message.handler;
-		root = message.task_root;
-		require('module')._initPaths();
-	}
-	const connection = new Connection(process.env.AWS_LAMBDA_RUNTIME_API);
+// Walks the way of a first event with a handler of our own. Nothing of it stays.
+async function rehearse(connection) {
+	const handler = await loadHandler(__dirname, 'warm.handler');
+	connection.data = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nLambda-Runtime-Aws-Request-Id: 0\r\nLambda-Runtime-Deadline-Ms: 0\r\n\r\n{}');
+	const reply = connection.receive();
+	connection.parse();
+	const { headers, body } = await reply;
+	await answerEvent(handler, connection, headers, body);
+	connection.get('invocation/next');
+	util.format('%s', '');
+	new Date().toISOString();
+	currentRequestId = undefined;
+}
+
+async function stem(fd) {
+	const connection = new Connection('127.0.0.1:9001');
 	connection.connect();
+	await Promise.all([rehearse(connection), new Promise((resolve) => connection.socket.once('connect', resolve))]);
+	const message = JSON.parse(readLine(fd));
+	fs.closeSync(fd);
+	for (const name of Object.keys(process.env))
+		delete process.env[name];
+	Object.assign(process.env, message.env);
+	require('module')._initPaths();
+	start(message.handler, message.task_root, connection);
+}
+
+function start(handler, root, connection) {
 	process.chdir(root);
 	process.argv.splice(1);
 	patchConsole();
 	run(handler, root, connection);
 }
 
-main();
+if (process.env.QUARTET_STEM_FD) {
+	stem(Number(process.env.QUARTET_STEM_FD));
+} else {
+	const connection = new Connection(process.env.AWS_LAMBDA_RUNTIME_API);
+	connection.connect();
+	start(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT || '/var/task', connection);
+}

@@ -410,6 +410,7 @@ def main():
     fd = os.environ.get("QUARTET_STEM_FD")
     if fd:
         connection = Connection("127.0.0.1:9001")
+        connection.connect()
         handler, task_root = stem(int(fd))
     else:
         connection = Connection(os.environ["AWS_LAMBDA_RUNTIME_API"])

@@ -506,6 +506,7 @@ async function stem(fd) {
 	const connection = new Connection('127.0.0.1:9001');
 	connection.connect();
 	await Promise.all([rehearse(connection), new Promise((resolve) => connection.socket.once('connect', resolve))]);
+	fs.writeSync(fd, 'ready\n');
 	const message = JSON.parse(readLine(fd));
 	fs.closeSync(fd);
 	for (const name of Object.keys(process.env))

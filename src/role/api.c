@@ -218,6 +218,7 @@ int role_api(const struct role_config *config)
 	c->http = http_server_new(c->loop, NULL, on_request, r);
 	if (fcntl(ROLE_FD_PRIV, F_GETFD) >= 0) {
 		struct cells_config cells = {.keep_blank = BLANKS};
+		runtime_set_clients(config->runtime_dir);
 		cells.stem_count = runtime_stems(STEMS, &cells.stems);
 		c->cells = cells_new(c->loop, ROLE_FD_PRIV, &cells);
 	}

@@ -58,6 +58,20 @@ static const char *const kinds[] = {"python3", "nodejs", "ruby", ""};
 /* Of the runtime clients, below /var/runtime. */
 static const char *const clients[] = {"python/bootstrap.py", "node/bootstrap.js", "ruby/bootstrap.rb", "java/runtime.jar"};
 
+static const char *clients_dir;
+
+void runtime_set_clients(const char *dir)
+{
+	clients_dir = dir;
+}
+
+static bool has_client(enum runtime_family family)
+{
+	char path[1200];
+	return clients_dir && (size_t)snprintf(path, sizeof(path), "%s/%s", clients_dir, clients[family]) < sizeof(path) &&
+	       access(path, R_OK) == 0;
+}
+
 static const struct cell_runtime *machine(enum runtime_family family)
 {
 	static struct cell_runtime found[8];
@@ -98,6 +112,10 @@ bool runtime_choose(struct str runtime, struct runtime_choice *ret)
 		const struct cell_runtime *m = machine(ret->family);
 		if (!m) {
 			snprintf(ret->why_not, sizeof(ret->why_not), "no %s is installed", family_names[ret->family]);
+			return false;
+		}
+		if (!has_client(ret->family)) {
+			snprintf(ret->why_not, sizeof(ret->why_not), "its runtime client is missing");
 			return false;
 		}
 		ret->kind = kinds[ret->family];
@@ -224,7 +242,7 @@ size_t runtime_stems(unsigned keep, const struct cell_stem **ret)
 	size_t n = 0;
 	for (enum runtime_family f = RUNTIME_PYTHON; f <= RUNTIME_RUBY; f++) {
 		const struct cell_runtime *m = machine(f);
-		if (!m)
+		if (!m || !has_client(f))
 			continue;
 		snprintf(client[n], sizeof(client[n]), "/var/runtime/%s", clients[f]);
 		argv[n][0] = m->path;

@@ -12,6 +12,8 @@ struct runtime_choice {
 	unsigned major, minor;   /* what the machine has */
 	char why_not[96];        /* when there is none */
 };
+/* Where the runtime clients lie (cloud.runtime_dir; NULL: nowhere). Before anything else; the string lives for ever. */
+void runtime_set_clients(const char *dir);
 /* False: this machine cannot run it, ret->why_not says why. */
 bool runtime_choose(struct str runtime, struct runtime_choice *ret);
 bool runtime_is_retired(struct str runtime);

@@ -36,7 +36,8 @@ enum {
 	STEADY_US = 2 * 1000000, /* a role that lived this long is started again at once */
 	BACKOFF_FIRST_US = 100 * 1000,
 	BACKOFF_MAX_US = 5 * 1000000,
-	API_END_US = 15 * 1000000,  /* to finish what is under way */
+	API_END_US = 15 * 1000000, /* to finish what is under way */
+	PORT_WAIT_US = 1000000,
 	PRIV_END_US = 15 * 1000000, /* to remove every sandbox */
 };
 
@@ -130,6 +131,11 @@ static int listen_on(const char *addr, uint16_t port)
 static int listen_or_die(struct keeper *k, uint16_t port)
 {
 	int fd = listen_on(k->config->listen_addr, port);
+	/* After a crash of main the last api may hold the port for as long as its threads are in the kernel. */
+	for (int64_t until = clock_mono_us() + PORT_WAIT_US; fd == -EADDRINUSE && clock_mono_us() < until;) {
+		usleep(5000);
+		fd = listen_on(k->config->listen_addr, port);
+	}
 	if (fd < 0) {
 		fprintf(stderr, "quartet up: cannot listen on %s:%u: %s\n", k->config->listen_addr, port, strerror(-fd));
 		exit(1);

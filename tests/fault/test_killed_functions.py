@@ -1,0 +1,125 @@
+"""kill -9 of each role while functions run: callers get an answer or an error, accepted events run in the end, no sandbox is left."""
+import json
+import os
+import time
+import unittest
+
+from botocore.exceptions import ClientError
+
+import raw
+from functions import ALLOWED, Functions
+from killing import Killing
+from leftovers import processes
+from raw import Signer
+
+BUCKET = "killed"
+NOTE = """
+import http.client, time
+def handler(event, context):
+    time.sleep(event.get("sleep", 0))
+    if event.get("to"):
+        c = http.client.HTTPConnection("127.0.0.1", 4566, timeout=5)
+        c.request("PUT", event["to"], body=str(event["number"]))
+        if c.getresponse().status != 200:
+            raise RuntimeError("not written")
+    return event["number"]
+"""
+
+
+class KilledFunctions(Killing):
+    def setUp(self):
+        super().setUp()
+        self.cloud.client("s3").create_bucket(Bucket=BUCKET)
+        self.functions = Functions(self.cloud)
+        self.functions.make("note", NOTE, Timeout=10)
+
+    def invoke(self, ask, event, kind="RequestResponse"):
+        return ask("lambda", "POST", "/2015-03-31/functions/note/invocations", json.dumps(event).encode(),
+                   headers={"x-amz-invocation-type": kind})
+
+    def test_calls_in_flight(self):
+        wrong = []
+
+        def calls(thread):
+            def step(number, ask):
+                event = {"number": thread * 100000 + number, "sleep": 0.02 * (number % 4)}
+                reply = self.invoke(ask, event)
+                # an error of the service, or the function's own answer: never somebody else's, never half of one
+                if reply and reply.status == 200 and "x-amz-function-error" not in reply.headers and json.loads(reply.body) != event["number"]:
+                    wrong.append((event, reply.body))
+            return step
+
+        self.rounds([calls(t) for t in range(4)], victims=(("api",), ("priv",), ("main",), ("api", "priv", "main")), before_s=0.8)
+        self.assertEqual(wrong, [])
+        self.assertEqual(self.functions.call("note", {"number": 5}), (None, 5))
+        self.end()
+
+    def test_accepted_events_run_in_the_end(self):
+        accepted, iam = set(), self.cloud.client("iam")
+        # an event carries a link that its function writes to: no SDK to load, no second try
+        iam.create_user(UserName="writer")
+        iam.put_user_policy(UserName="writer", PolicyName="p", PolicyDocument=json.dumps(ALLOWED))
+        key = iam.create_access_key(UserName="writer")["AccessKey"]
+        signer = Signer(4566, key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+
+        def events(number, ask):
+            reply = self.invoke(ask, {"number": number, "to": signer.presign("PUT", f"/{BUCKET}/e{number}", expires=3600)}, "Event")
+            if reply and reply.status == 202:
+                accepted.add(number)
+            time.sleep(0.03)
+
+        def calls(number, ask):
+            self.invoke(ask, {"number": number, "sleep": 0.05})
+
+        self.rounds([events, calls], victims=(("api",), ("priv",), ("main",), ("api", "priv", "main")), before_s=0.8)
+        self.assertGreater(len(accepted), 20)
+        s3, until = self.cloud.client("s3"), time.monotonic() + 40
+        while True:
+            there = {int(o["Key"][1:]) for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for o in page.get("Contents", [])}
+            if accepted <= there or time.monotonic() > until:
+                break
+            time.sleep(0.2)
+        self.assertEqual(accepted - there, set(), "accepted and never run")
+        self.end()
+
+    def test_stopped_in_the_middle(self):
+        """TERM while calls are under way: they end, one way or the other, and nothing is left."""
+        sockets = []
+        for number in range(6):
+            s = raw.connect(self.cloud.port, 20)
+            s.sendall(Signer(self.cloud.port, "lambda").request("POST", "/2015-03-31/functions/note/invocations",
+                                                                json.dumps({"number": number, "sleep": 0.7}).encode()))
+            sockets.append(s)
+        time.sleep(0.3)
+        self.cloud.process.terminate()
+        replies = [raw.read_reply(s) for s in sockets]
+        self.assertEqual([r and r.body for r in replies], [str(n).encode() for n in range(6)], "calls under way were not finished")
+        self.cloud.process.wait(20)
+        for s in sockets:
+            s.close()
+        self.end()
+
+    def test_a_sandbox_dies_alone(self):
+        """kill -9 of the function's own process and of the first process of its sandbox."""
+        for _ in range(3):
+            self.assertEqual(self.functions.call("note", {"number": 1}), (None, 1))
+            roles = {self.cloud.process.pid, self.cloud.role_pid("api"), self.cloud.role_pid("priv")}
+            for pid in processes(self.data):
+                if pid not in roles:
+                    try:
+                        os.kill(pid, 9)
+                    except ProcessLookupError:
+                        pass
+            began = time.monotonic()
+            try:
+                error, answer = self.functions.call("note", {"number": 2})
+                self.assertTrue(error or answer == 2, (error, answer))
+            except ClientError as e:
+                self.assertEqual(e.response["Error"]["Code"], "ServiceException")
+            self.assertLess(time.monotonic() - began, 5)
+        self.assertEqual(self.functions.call("note", {"number": 3}), (None, 3))
+        self.end()
+
+
+if __name__ == "__main__":
+    unittest.main()

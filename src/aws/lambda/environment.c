@@ -185,6 +185,11 @@ static void start_runtime(struct environment *e, bool in_invoke)
 		set_limit(e, INIT_LIMIT_US);
 		report_write_init_start(e->output, f, e->version->region);
 	}
+	if (launch_has_extensions(e)) {
+		start_failed(e, "Extension.LaunchError",
+		             "external extensions (/opt/extensions of a layer) are not supported by this cloud");
+		return;
+	}
 	int process = launch_runtime(e);
 	if (process == -ENOENT) {
 		start_failed(e, "Runtime.InvalidEntrypoint",

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* --- steps */
 
@@ -171,6 +172,14 @@ static int wake_stem(struct environment *e, struct arena *a, const struct str_ma
 static const char *place(struct environment *e, struct arena *a, struct str relative)
 {
 	return str_set(relative) ? ARENA_CAT(a, str_from(e->lambda->cloud->data_dir), S("/code/"), relative).p : NULL;
+}
+
+bool launch_has_extensions(struct environment *e)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	const char *opt = place(e, &a, e->opt_dir);
+	return opt && access(ARENA_CAT(&a, str_from(opt), S("/extensions")).p, F_OK) == 0;
 }
 
 int launch_runtime(struct environment *e)

@@ -1,0 +1,163 @@
+/* The rules of Lambda that need no cloud: who may say what to the Runtime API when, weights, waits, billing, names. */
+#include "unit.h"
+
+#include "aws/lambda/async.h"
+#include "aws/lambda/report.h"
+#include "aws/lambda/runtime_api.h"
+#include "base/rand.h"
+
+static void routes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *method, *path, *id;
+		enum runtime_request want;
+	} cases[] = {
+	        {"GET", "/2018-06-01/runtime/invocation/next", NULL, RUNTIME_NEXT},
+	        {"POST", "/2018-06-01/runtime/invocation/next", NULL, RUNTIME_UNKNOWN},
+	        {"POST", "/2018-06-01/runtime/invocation/abc/response", "abc", RUNTIME_RESPONSE},
+	        {"POST", "/2018-06-01/runtime/invocation/abc/error", "abc", RUNTIME_ERROR},
+	        {"GET", "/2018-06-01/runtime/invocation/abc/response", NULL, RUNTIME_UNKNOWN},
+	        {"POST", "/2018-06-01/runtime/invocation/abc/other", "abc", RUNTIME_UNKNOWN},
+	        {"POST", "/2018-06-01/runtime/invocation/", NULL, RUNTIME_UNKNOWN},
+	        {"POST", "/2018-06-01/runtime/init/error", NULL, RUNTIME_INIT_ERROR},
+	        {"GET", "/2018-06-01/ping", NULL, RUNTIME_PING},
+	        {"PUT", "/2022-07-01/telemetry", NULL, RUNTIME_TELEMETRY},
+	        {"GET", "/", NULL, RUNTIME_UNKNOWN},
+	        {"GET", "", NULL, RUNTIME_UNKNOWN},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct str id;
+		assert_int_equal(runtime_api_route(str_from(cases[i].method), str_from(cases[i].path), &id), cases[i].want);
+		if (cases[i].want == RUNTIME_RESPONSE || cases[i].want == RUNTIME_ERROR)
+			assert_str(id, cases[i].id);
+	}
+}
+
+static void turns(void **state)
+{
+	(void)state;
+	/* Rows: CLAIMING STARTING READY BUSY DONE COLD. */
+	static const bool next[] = {false, true, true, false, true, false}, answer[] = {false, false, false, true, false, false},
+	                  init[] = {false, true, false, false, false, false};
+	for (enum environment_state s = ENVIRONMENT_CLAIMING; s <= ENVIRONMENT_COLD; s++) {
+		const char *from, *to;
+		assert_int_equal(runtime_api_allows(s, RUNTIME_NEXT, &from, &to), next[s]);
+		assert_string_equal(to, "Ready");
+		assert_int_equal(runtime_api_allows(s, RUNTIME_RESPONSE, &from, &to), answer[s]);
+		assert_string_equal(to, "InvocationResponse");
+		assert_int_equal(runtime_api_allows(s, RUNTIME_ERROR, &from, &to), answer[s]);
+		assert_int_equal(runtime_api_allows(s, RUNTIME_INIT_ERROR, &from, &to), init[s]);
+		assert_string_equal(to, "InitError");
+	}
+	const char *from, *to;
+	runtime_api_allows(ENVIRONMENT_BUSY, RUNTIME_NEXT, &from, &to);
+	assert_string_equal(from, "Running");
+}
+
+static void error_types(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+	        {"Runtime.ExitError", "Runtime.ExitError"},
+	        {"Function.Bad", "Function.Bad"},
+	        {"Function.bad", "Function.Unknown"},
+	        {"Runtime.A1", "Runtime.Unknown"},
+	        {"Runtime.", "Runtime.Unknown"},
+	        {"Other.Thing", "Function.Unknown"},
+	        {"", "Function.Unknown"},
+	        {"Runtime", "Function.Unknown"},
+	        {"Function.X", "Function.Unknown"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_str(runtime_api_error_type(str_from(cases[i][0])), cases[i][1]);
+}
+
+static void weights(void **state)
+{
+	(void)state;
+	assert_false(alias_draw(0.0, 0));
+	assert_true(alias_draw(1.0, UINT64_MAX));
+	assert_true(alias_draw(0.5, 0));
+	assert_false(alias_draw(0.5, UINT64_MAX));
+	rand_seed(7);
+	unsigned hits = 0;
+	for (int i = 0; i < 100000; i++)
+		hits += alias_draw(0.05, rand_u64());
+	assert_in_range(hits, 4600, 5400);
+}
+
+static void waits(void **state)
+{
+	(void)state;
+	assert_int_equal(async_retry_delay_ms(1), 60000);
+	assert_int_equal(async_retry_delay_ms(2), 120000);
+	static const int64_t want[] = {1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000, 256000, 300000, 300000};
+	for (int i = 0; i < 11; i++)
+		assert_int_equal(async_throttle_delay_ms(i + 1), want[i]);
+	assert_int_equal(async_throttle_delay_ms(INT64_MAX), 300000);
+}
+
+static void billing(void **state)
+{
+	(void)state;
+	assert_int_equal(report_billed_ms(0, 0), 0);
+	assert_int_equal(report_billed_ms(0, 1), 1);
+	assert_int_equal(report_billed_ms(0, 1000), 1);
+	assert_int_equal(report_billed_ms(0, 1001), 2);
+	assert_int_equal(report_billed_ms(1294000, 1050000), 2344);
+	assert_int_equal(report_billed_ms(500, 600), 2);
+	assert_int_equal(report_billed_ms(0, -5), 0);
+}
+
+static void names(void **state)
+{
+	(void)state;
+	int64_t n = 0;
+	assert_true(lambda_is_version_number(S("42"), &n));
+	assert_int_equal(n, 42);
+	static const char *const bad[] = {"", "0", "-1", "+1", "1a", "$LATEST", " 1", "9999999999999999999"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(lambda_is_version_number(str_from(bad[i]), &n));
+	assert_false(lambda_is_version_number(STR_NONE, &n));
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	assert_str(lambda_function_arn(&a, S("eu-west-1"), S("123456789012"), S("f"), STR_NONE),
+	           "arn:aws:lambda:eu-west-1:123456789012:function:f");
+	assert_str(lambda_function_arn(&a, S("eu-west-1"), S("123456789012"), S("f"), S("live")),
+	           "arn:aws:lambda:eu-west-1:123456789012:function:f:live");
+	assert_str(runtime_version_name(&a, S("python3.12")), "python:3.12.v1");
+	assert_str(runtime_version_name(&a, S("nodejs20.x")), "nodejs:20.v1");
+	assert_str(runtime_version_name(&a, S("provided.al2023")), "provided:al2023.v1");
+}
+
+static void stems(void **state)
+{
+	(void)state;
+	struct str_map_entry one = {S("COLOR"), S("red")};
+	struct str_map env = {.v = &one, .n = 1};
+	assert_true(runtime_allows_stem(&(struct str_map){0}));
+	assert_true(runtime_allows_stem(&env));
+	static const char *const refused[] = {"PYTHONPATH", "NODE_OPTIONS", "LD_PRELOAD", "AWS_LAMBDA_EXEC_WRAPPER",
+	                                      "LANG",       "RUBYOPT"};
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		one.key = str_from(refused[i]);
+		assert_false(runtime_allows_stem(&env));
+	}
+	struct runtime_choice choice;
+	assert_false(runtime_choose(S("python2.7"), &choice));
+	assert_false(runtime_choose(S("cobol"), &choice));
+	assert_true(runtime_choose(S("provided.al2023"), &choice));
+	assert_int_equal(choice.family, RUNTIME_PROVIDED);
+	runtime_set_clients("/nonexistent");
+	assert_false(runtime_choose(S("python3.12"), &choice));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(routes), cmocka_unit_test(turns),   cmocka_unit_test(error_types), cmocka_unit_test(weights),
+	        cmocka_unit_test(waits),  cmocka_unit_test(billing), cmocka_unit_test(names),       cmocka_unit_test(stems),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -20,13 +20,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 
 enum {
 	INIT_LIMIT_US = 10 * 1000 * 1000,
 	FREEZE_US = 20 * 1000, /* idle this long, an environment is frozen; quicker calls pay no freezing */
 	QUEUED_US = 20 * 1000, /* what a queued invocation waits for /next before it gets an environment of its own */
 	PEAK_EVERY_US = 100 * 1000,
+	CLAIM_AGAIN_US = 50 * 1000,
+	CLAIM_TRIES = 40,
 };
 
 static int64_t now_us(const struct environment *e)
@@ -233,6 +234,13 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 
 /* --- the cell */
 
+static void claim_again(void *ctx)
+{
+	struct environment *e = ctx;
+	e->idle_timer = NULL;
+	launch_claim(e);
+}
+
 static void cell_is_ready(void *ctx, struct cell *cell, int error)
 {
 	struct environment *e = ctx;
@@ -255,6 +263,14 @@ static void cell_is_ready(void *ctx, struct cell *cell, int error)
 		environment_end(e);
 		return;
 	}
+	if (error == -EIO && ++e->claim_tries < CLAIM_TRIES) {
+		/* priv is being started again: it will be back in a moment. */
+		cell_destroy(cell);
+		e->cell = NULL;
+		e->idle_timer = loop_add_timer(e->lambda->cloud->loop, CLAIM_AGAIN_US, claim_again, e);
+		e->idle_armed_us = 0;
+		return;
+	}
 	if (error) {
 		log_error("lambda: no cell: %s", strerror(-error));
 		environment_end(e);
@@ -269,44 +285,6 @@ static void cell_is_ready(void *ctx, struct cell *cell, int error)
 	e->endpoint_listener = endpoint < 0 ? NULL : listener_open_gate(cloud, endpoint);
 	e->log_watch = loop_add_fd(cloud->loop, cell_log_fd(cell), EPOLLIN, on_log, e);
 	start_runtime(e, false);
-}
-
-static const char *exit_text(int status, char out[static 64])
-{
-	static const struct {
-		int signal;
-		const char *name;
-	} signals[] = {
-	        {1, "hangup"},
-	        {2, "interrupt"},
-	        {3, "quit"},
-	        {4, "illegal instruction"},
-	        {5, "trace/breakpoint trap"},
-	        {6, "aborted"},
-	        {7, "bus error"},
-	        {8, "floating point exception"},
-	        {9, "killed"},
-	        {11, "segmentation fault"},
-	        {13, "broken pipe"},
-	        {14, "alarm clock"},
-	        {15, "terminated"},
-	        {31, "bad system call"},
-	};
-	if (WIFSIGNALED(status)) {
-		const char *name = NULL;
-		for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-			if (signals[i].signal == WTERMSIG(status))
-				name = signals[i].name;
-		if (name)
-			snprintf(out, 64, "Runtime exited with error: signal: %s", name);
-		else
-			snprintf(out, 64, "Runtime exited with error: signal %d", WTERMSIG(status));
-	} else if (WEXITSTATUS(status)) {
-		snprintf(out, 64, "Runtime exited with error: exit status %d", WEXITSTATUS(status));
-	} else {
-		snprintf(out, 64, "Runtime exited without providing a reason");
-	}
-	return out;
 }
 
 /* Kills what is left of the runtime; the cell and its /tmp stay for the next invocation. */
@@ -334,7 +312,7 @@ static void process_exited(void *ctx, struct cell *cell, int process, int status
 	if (process != e->process)
 		return;
 	e->process = 0;
-	exit_text(status, text);
+	report_exit_text(status, text);
 	unsigned kills = cell_oom_kills(cell);
 	if (kills > e->oom_kills) {
 		e->oom_kills = kills;

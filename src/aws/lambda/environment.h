@@ -50,7 +50,7 @@ struct environment {
 	struct http_request *response; /* the POST whose body is being read */
 	char request_id[37];           /* of the invocation given last */
 
-	unsigned init_attempts;
+	unsigned claim_tries, init_attempts;
 	bool init_in_invoke;            /* this start counts against the function's own timeout */
 	int64_t init_begin_us, init_us; /* init_us: to be reported with the next REPORT; 0: reported */
 	int64_t dispatch_us, done_us;

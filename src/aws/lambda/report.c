@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <sys/wait.h>
 
 static bool is_json(const struct lambda_function_configuration *f)
 {
@@ -107,4 +108,41 @@ void report_write_end(struct output *o, const struct report *r)
 	        "{\"time\":\"%s\",\"type\":\"platform.report\",\"record\":{\"requestId\":\"%s\",\"metrics\":{\"durationMs\":%.3f,\"billedDurationMs\":%lld,\"memorySizeMB\":%lld,\"maxMemoryUsedMB\":%lld%s},\"status\":\"%s\"%s%s%s}}\n",
 	        when, r->request_id, duration_ms, billed, size, used, init, r->status ? r->status : "success",
 	        r->error_type ? ",\"errorType\":\"" : "", r->error_type ? r->error_type : "", r->error_type ? "\"" : "");
+}
+
+void report_exit_text(int status, char out[static 64])
+{
+	static const struct {
+		int signal;
+		const char *name;
+	} signals[] = {
+	        {1, "hangup"},
+	        {2, "interrupt"},
+	        {3, "quit"},
+	        {4, "illegal instruction"},
+	        {5, "trace/breakpoint trap"},
+	        {6, "aborted"},
+	        {7, "bus error"},
+	        {8, "floating point exception"},
+	        {9, "killed"},
+	        {11, "segmentation fault"},
+	        {13, "broken pipe"},
+	        {14, "alarm clock"},
+	        {15, "terminated"},
+	        {31, "bad system call"},
+	};
+	if (WIFSIGNALED(status)) {
+		const char *name = NULL;
+		for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+			if (signals[i].signal == WTERMSIG(status))
+				name = signals[i].name;
+		if (name)
+			snprintf(out, 64, "Runtime exited with error: signal: %s", name);
+		else
+			snprintf(out, 64, "Runtime exited with error: signal %d", WTERMSIG(status));
+	} else if (WEXITSTATUS(status)) {
+		snprintf(out, 64, "Runtime exited with error: exit status %d", WEXITSTATUS(status));
+	} else {
+		snprintf(out, 64, "Runtime exited without providing a reason");
+	}
 }

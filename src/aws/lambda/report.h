@@ -19,3 +19,5 @@ void report_write_start(struct output *o, const struct lambda_function_configura
 void report_write_end(struct output *o, const struct report *r);
 /* What is billed: initialisation and run, rounded up to the millisecond. */
 int64_t report_billed_ms(int64_t init_us, int64_t duration_us);
+/* How Lambda words the end of a runtime's process; status as from waitpid(). */
+void report_exit_text(int status, char out[static 64]);

@@ -62,7 +62,7 @@ struct client {
 	char head[HEAD_MAX], in[HEAD_MAX];
 	size_t head_n, head_at, in_n;
 	uint64_t body_left;
-	bool waiting, in_body, chunked, blocked;
+	bool waiting, in_body, chunked, blocked, closing;
 	unsigned status;
 	int64_t reply_left, at_us;
 	char tail[5];
@@ -251,6 +251,8 @@ static bool head_read(struct client *c, size_t *ret_end)
 			c->reply_left = (int64_t)v;
 		else if (str_ieq(name, S("transfer-encoding")))
 			c->chunked = true;
+		else if (str_ieq(name, S("connection")))
+			c->closing = str_ieq(str_trim(value), S("close"));
 	}
 	return true;
 }
@@ -290,6 +292,20 @@ static bool more(const struct load *l)
 	return (l->count == 0 || l->started < l->count) && (l->until_us == 0 || clock_mono_us() < l->until_us);
 }
 
+static void client_open(struct load *l, struct client *c)
+{
+	int one = 1;
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(l->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	c->load = l;
+	c->closing = c->blocked = false;
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		die("connect: %s", strerror(errno));
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
+	epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev);
+}
+
 static void client_event(struct load *l, struct client *c, uint32_t events)
 {
 	static char in[IN_BYTES];
@@ -303,23 +319,14 @@ static void client_event(struct load *l, struct client *c, uint32_t events)
 	if (n <= 0)
 		die("the server closed the connection: %.*s", (int)c->in_n, c->in);
 	client_take(l, c, in, (size_t)n);
+	if (!c->waiting && c->closing) { /* some peers close after every reply */
+		close(c->fd);
+		client_open(l, c);
+	}
 	if (!c->waiting && more(l)) {
 		request_next(l, c);
 		client_send(l, c);
 	}
-}
-
-static void client_open(struct load *l, struct client *c)
-{
-	int one = 1;
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(l->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	c->load = l;
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		die("connect: %s", strerror(errno));
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
-	epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev);
 }
 
 static void run(struct load *l)

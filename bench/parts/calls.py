@@ -1,9 +1,9 @@
 """Rates of signed calls and of durable writes, next to servers and stores that do less."""
-import os
 import re
+import shutil
 import subprocess
 
-from parts.tools import Skip, cpu_seconds, median
+from parts.tools import cpu_seconds, median
 
 
 def calls(bench):
@@ -23,11 +23,26 @@ def calls(bench):
                 cpu[op].append((cpu_seconds(api) - used) / figures["requests"] * 1e6)
                 rates[op].append(figures["rate"])
                 p99[op].append(figures["p99_us"] / 1000)
+    emulator = other_emulator(bench)
     for op, name in kinds.items():
         bench.add(f"signed calls, {name}", median(rates[op]), "/s", reach=40000, bigger=True, peer="bare epoll server, same requests",
                   peer_value=median(peer),
-                  note=f"64 connections; {median(cpu[op]):.1f} us of processor time a call; p99 {median(p99[op]):.1f} ms",
+                  note=f"64 connections; {median(cpu[op]):.1f} us of processor time a call; p99 {median(p99[op]):.1f} ms; {emulator}",
                   bound="one thread; the larger half of a call's time is the kernel's, to take the request off the loopback and to send the reply.")
+
+
+def other_emulator(bench):
+    """Calls a second of moto's server where it is installed: a peer that imitates the APIs in Python."""
+    program = shutil.which("moto_server")
+    if not program:
+        return "moto's server is not installed here (350/s published)"
+    try:
+        with bench.server(program, "-H", "127.0.0.1", "-p") as (_, port):
+            bench.say("calls: moto's server")
+            bench.load(port, "sts", connections=1, count=1)
+            return f"moto's server, the same requests, {bench.load(port, 'sts', connections=8)['rate']:,.0f}/s"
+    except RuntimeError as error:
+        return f"moto's server does not run here ({error})"
 
 
 def writes(bench):

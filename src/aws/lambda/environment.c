@@ -96,6 +96,12 @@ void environment_end(struct environment *e)
 	e->limit_timer = e->idle_timer = NULL;
 	credentials_forget(e->credential_wait);
 	e->credential_wait = NULL;
+	/* A request whose callback is running now outlives its listener by a moment: it shall not come back here. */
+	if (e->next)
+		listen_on_gone(e->next, NULL, NULL);
+	if (e->response)
+		listen_on_gone(e->response, NULL, NULL);
+	e->next = e->response = NULL;
 	listener_close(e->runtime_listener);
 	listener_close(e->endpoint_listener);
 	if (e->cell_ready && e->output)

@@ -187,9 +187,12 @@ def api_child(tally, directory, prefix, args):
             tally.add(f"{prefix}: the daemon's log", "fail", log)
             break
     checker = os.path.join(ROOT, directory, "tests", "tools", "check-reply")
-    if os.path.exists(checker):
-        status, output = command(checker, record)
-        tally.add(f"{prefix}: every reply fits its model", "pass" if status == 0 else "fail", output)
+    with open(record) as f:
+        done = subprocess.run([checker], stdin=f, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    exchanges = re.match(r"(\d+) exchanges", done.stdout.splitlines()[-1] if done.stdout else "") or re.search(r"(\d+) exchanges", done.stdout)
+    if args.pattern == "test_*.py" and (not exchanges or int(exchanges[1]) < 100):
+        tally.add(f"{prefix}: replies were recorded", "fail", done.stdout)
+    tally.add(f"{prefix}: every reply fits its model", "pass" if done.returncode == 0 else "fail", done.stdout)
     os.remove(record)
 
 

@@ -1,4 +1,5 @@
 #include "role/admin.h"
+#include "role/exec.h"
 
 #include "base/id.h"
 #include "base/json.h"
@@ -228,6 +229,8 @@ bool admin_take(struct admin *a, struct http_request *r)
 		health(a, r);
 	else if (post && str_is(path, "/_quartet/reset"))
 		reset(a, r);
+	else if (post && str_starts(path, S("/_quartet/exec/")))
+		exec_take(a->cloud, r);
 	else if (get && str_starts(path, S("/_quartet/why/")))
 		why(a, r, str_from_at(path, sizeof("/_quartet/why/") - 1));
 	else

@@ -23,6 +23,7 @@ const struct cli_command cli_commands[] = {
         {"doctor", "", "Say what this machine can run, and how to get what is missing", NULL, cli_doctor},
         {"reset", "[--data DIR]", "Throw everything in the cloud away", NULL, cli_reset},
         {"logs", "[--data DIR] [--follow] [--since MINUTES] [GROUP]", "Show a log group, or the cloud's own log", NULL, cli_logs},
+        {"exec", "[--data DIR] FUNCTION [COMMAND...]", "Open a shell in a sandbox of a function that has been invoked", NULL, cli_exec},
         {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request", NULL, cli_why},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent", NULL, cli_coverage},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer", NULL, cli_invoke},

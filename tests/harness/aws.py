@@ -8,6 +8,7 @@ import os
 import subprocess
 import threading
 import unittest
+import urllib.parse
 
 import boto3
 import botocore.config
@@ -20,17 +21,31 @@ _record = os.environ.get("QUARTET_RECORD")
 _lock = threading.Lock()
 
 
-def _recorder(model):
-    def record(response_dict, event_name, **_):
-        body = response_dict["body"]
-        if not isinstance(body, (bytes, bytearray)):
-            return  # streamed
+def _text(value):
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _recorder(made):
+    """Sends in botocore's place and keeps the exchange as tests/tools/check-reply reads it. Streamed replies pass by unseen."""
+    model, session = made.meta.service_model, made._endpoint.http_session
+
+    def send(request, event_name, **_):
+        operation = model.operation_model(event_name.split(".")[-1])
+        if operation.has_streaming_output or operation.has_event_stream_output:
+            return None
+        reply = session.send(request)
+        parts = urllib.parse.urlsplit(request.url)
+        body = request.body if isinstance(request.body, (bytes, bytearray)) else (request.body or "").encode() if isinstance(request.body, str) else b""
         line = json.dumps({
-            "service": model.service_name, "operation": event_name.split(".")[-1], "protocol": model.metadata.get("protocol"),
-            "status": response_dict["status_code"], "headers": dict(response_dict["headers"]), "body": base64.b64encode(bytes(body)).decode()})
+            "request": {"method": request.method, "uri": parts.path + ("?" + parts.query if parts.query else ""),
+                        "headers": {"Host": parts.netloc, **{_text(k): _text(v) for k, v in request.headers.items()}},
+                        "body": base64.b64encode(bytes(body[:1 << 20])).decode()},
+            "reply": {"status": reply.status_code, "headers": {_text(k): _text(v) for k, v in reply.headers.items()},
+                      "body": base64.b64encode(reply.content).decode()}})
         with _lock, open(_record, "a") as f:
             f.write(line + "\n")
-    return record
+        return reply
+    return send
 
 
 def client(service, key=None, secret=None, token=None, region=None, endpoint=None, **config):
@@ -40,7 +55,7 @@ def client(service, key=None, secret=None, token=None, region=None, endpoint=Non
     config.setdefault("retries", {"max_attempts": 0})
     made = session.client(service, endpoint_url=endpoint or ENDPOINT, config=botocore.config.Config(**config))
     if _record:
-        made.meta.events.register("before-parse", _recorder(made.meta.service_model))
+        made.meta.events.register_last("before-send", _recorder(made))
     return made
 
 

@@ -4,6 +4,7 @@ Tests of tests/api take the one that the runner started from the environment (AW
 """
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,9 +23,15 @@ def program():
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the range that connections take their own ports from, so that nobody takes it before the cloud does."""
+    while True:
+        port = random.randrange(10000, 30000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Cloud:

@@ -422,7 +422,7 @@ static void idle_fired(void *ctx)
 		environment_start(e->pool, inv);
 		return;
 	}
-	if (e->state == ENVIRONMENT_READY && !cell_is_frozen(e->cell)) {
+	if (e->state == ENVIRONMENT_READY && !e->entered && !cell_is_frozen(e->cell)) {
 		cell_freeze(e->cell);
 		output_drain(e->output, cell_log_fd(e->cell));
 	}

@@ -42,6 +42,7 @@ struct environment {
 	struct str code_dir, opt_dir; /* relative to DATA/code */
 	struct arena arena;
 	int process;            /* number of the runtime's process in the cell */
+	bool entered;           /* somebody opened a shell in it: it is not frozen any more */
 	bool preparing, doomed; /* an asynchronous step still holds it; freed when that comes back */
 
 	struct invocation *current;    /* being run, or waiting for the start */

@@ -113,6 +113,19 @@ void pool_retire(struct pool *p)
 	pool_unref(p);
 }
 
+struct cell *pool_enter(struct pool *p)
+{
+	list_each (&p->all, struct environment, link, e) {
+		if (!e->cell_ready || e->doomed)
+			continue;
+		e->entered = true;
+		if (cell_is_frozen(e->cell))
+			cell_thaw(e->cell);
+		return e->cell;
+	}
+	return NULL;
+}
+
 void pool_add(struct pool *p, struct environment *e)
 {
 	list_push(&p->all, &e->link);

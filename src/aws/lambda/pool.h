@@ -17,6 +17,10 @@ void pool_retire(struct pool *p);
 /* Runs inv in an idle environment, in one that is about to be idle, or in a new one. */
 void pool_run(struct pool *p, struct invocation *inv);
 
+struct cell;
+/* For lambda_enter(): the cell of some environment that runs, thawed for good; NULL: none. */
+struct cell *pool_enter(struct pool *p);
+
 /* --- for environments */
 void pool_add(struct pool *p, struct environment *e);
 void pool_set_idle(struct pool *p, struct environment *e, bool idle);

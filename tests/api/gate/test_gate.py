@@ -151,6 +151,14 @@ class CommandLine(unittest.TestCase):
         done = run("sh", "-c", f'eval "$({self.program} env)"; echo $AWS_ENDPOINT_URL')
         self.assertEqual(done.stdout.strip(), ENDPOINT)
 
+    def test_exec_needs_a_living_sandbox_and_the_root_key(self):
+        done = run(self.program, "exec", "no-such-function", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("invoke it first", done.stderr)
+        c = http.client.HTTPConnection(HOST, int(PORT), timeout=10)
+        c.request("POST", "/_quartet/exec/x", headers={"X-Quartet-Key": "test:wrong", "Content-Length": "0"})
+        self.assertEqual(c.getresponse().status, 403)
+
     def test_coverage_counts_every_operation(self):
         total = run(self.program, "coverage").stdout.strip().splitlines()[-1].split()
         self.assertEqual(total[0], "all")

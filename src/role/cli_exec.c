@@ -1,0 +1,158 @@
+/* `quartet exec`: this terminal, carried into a sandbox of a function. */
+#include "role/cli.h"
+
+#include "base/buf.h"
+#include "base/uri.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct termios terminal_before;
+
+static void terminal_restore(void)
+{
+	tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+}
+
+static void terminal_raw(void)
+{
+	if (tcgetattr(STDIN_FILENO, &terminal_before) < 0)
+		return; /* not a terminal: bytes pass as they are */
+	struct termios raw = terminal_before;
+	cfmakeraw(&raw);
+	atexit(terminal_restore);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+}
+
+static int connect_to(const struct cli_cloud *cloud)
+{
+	struct str rest = str_from(cloud->endpoint), port;
+	rest = str_from_at(rest, (size_t)str_find(rest, S("://")) + 3);
+	struct str host = rest;
+	ptrdiff_t colon = str_rfind_char(rest, ':');
+	host.n = (size_t)colon;
+	port = str_from_at(rest, (size_t)colon + 1);
+	char name[64];
+	uint64_t number;
+	if (host.n >= sizeof(name) || !str_to_u64(port, &number))
+		return -EINVAL;
+	memcpy(name, host.p, host.n);
+	name[host.n] = '\0';
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)number)};
+	if (inet_pton(AF_INET, name, &to.sin_addr) != 1)
+		return -EAFNOSUPPORT;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		int e = errno;
+		if (fd >= 0)
+			close(fd);
+		return -e;
+	}
+	return fd;
+}
+
+static bool write_all(int fd, const char *p, size_t n)
+{
+	while (n) {
+		ssize_t k = write(fd, p, n);
+		if (k <= 0)
+			return false;
+		p += k;
+		n -= (size_t)k;
+	}
+	return true;
+}
+
+/* Both ways until the sandbox's end closes. Input that ends is followed by the terminal's own end-of-input. */
+static void carry(int sock)
+{
+	char piece[16384];
+	struct pollfd fds[2] = {{.fd = sock, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+	for (;;) {
+		if (poll(fds, 2, -1) < 0)
+			return;
+		if (fds[0].revents) {
+			ssize_t n = read(sock, piece, sizeof(piece));
+			if (n <= 0 || !write_all(STDOUT_FILENO, piece, (size_t)n))
+				return;
+		}
+		if (fds[1].revents) {
+			ssize_t n = read(STDIN_FILENO, piece, sizeof(piece));
+			if (n <= 0) {
+				fds[1].fd = -1;
+				write_all(sock, "\004", 1);
+			} else if (!write_all(sock, piece, (size_t)n)) {
+				return;
+			}
+		}
+	}
+}
+
+static struct str request(struct cli *cli, const struct cli_cloud *cloud, struct buf *b)
+{
+	struct winsize size = {.ws_row = 24, .ws_col = 80};
+	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	buf_add_lit(b, "POST /_quartet/exec/");
+	uri_put(b, str_from(cli->argv[0]), false);
+	for (int i = 1; i < cli->argc; i++) {
+		buf_printf(b, "%carg=", i == 1 ? '?' : '&');
+		uri_put(b, str_from(cli->argv[i]), false);
+	}
+	buf_printf(
+	        b,
+	        " HTTP/1.1\r\nHost: quartet\r\nConnection: Upgrade\r\nUpgrade: quartet-terminal\r\nContent-Length: 0\r\nX-Quartet-Key: %s:%s\r\n"
+	        "X-Quartet-Region: %s\r\nX-Quartet-Rows: %u\r\nX-Quartet-Columns: %u\r\n\r\n",
+	        cloud->access_key, cloud->secret, cloud->region, size.ws_row, size.ws_col);
+	return buf_str(b);
+}
+
+int cli_exec(struct cli *cli)
+{
+	struct cli_cloud cloud;
+	struct buf CLEAN_BUF b;
+	char head[4096];
+	size_t n = 0;
+	int status = cli_find_cloud(cli, &cloud);
+	if (status != CLI_OK)
+		return status;
+	if (cli->argc < 1)
+		return cli_fail(cli, CLI_USAGE, "which function? see: quartet exec --help");
+	int sock = connect_to(&cloud);
+	if (sock < 0)
+		return cli_fail(cli, CLI_FAILED, "%s: %s", cloud.endpoint, strerror(-sock));
+	buf_init(&b, 65536);
+	struct str asked = request(cli, &cloud, &b);
+	if (b.overflow || !write_all(sock, asked.p, asked.n))
+		return cli_fail(cli, CLI_FAILED, "the command is too long, or the connection broke");
+	char *end = NULL;
+	while (!end && n < sizeof(head) - 1) {
+		ssize_t k = read(sock, head + n, sizeof(head) - 1 - n);
+		if (k <= 0)
+			break;
+		n += (size_t)k;
+		head[n] = '\0';
+		end = strstr(head, "\r\n\r\n");
+	}
+	if (!end)
+		return cli_fail(cli, CLI_FAILED, "the cloud did not answer");
+	end += 4;
+	if (strncmp(head, "HTTP/1.1 101", 12) != 0) {
+		ssize_t k = read(sock, head + n, sizeof(head) - 1 - n); /* a short reply's body may come by itself */
+		n += k > 0 ? (size_t)k : 0;
+		struct str body = str_trim(str_of(end, (size_t)(head + n - end)));
+		return cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(body));
+	}
+	terminal_raw();
+	write_all(STDOUT_FILENO, end, (size_t)(head + n - end));
+	carry(sock);
+	close(sock);
+	return CLI_OK;
+}

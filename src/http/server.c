@@ -134,6 +134,9 @@ static void listener_event(void *ctx, uint32_t events)
 		socklen_t peer_bytes = sizeof(peer);
 		int fd = accept4(l->fd, (struct sockaddr *)&peer, &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
+			/* A stem connects before its listener is served, and so before there was anything to inherit. */
+			if (l->aside)
+				setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 			conn_new(l, fd, (struct sockaddr *)&peer, peer_bytes);
 			continue;
 		}

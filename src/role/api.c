@@ -200,6 +200,8 @@ static void lock_down(const struct role_config *config)
 
 int role_api(const struct role_config *config)
 {
+	/* Asked first: where there is no priv, the number is free and the next descriptor takes it. */
+	bool has_priv = fcntl(ROLE_FD_PRIV, F_GETFD) >= 0;
 	lock_down(config);
 	struct api_role role = {.config = config}, *r = &role;
 	struct cloud *c = &r->cloud;
@@ -216,7 +218,7 @@ int role_api(const struct role_config *config)
 	                    .well_known = local, .config_file = config->config_file, .credentials_file = below(r, "credentials")});
 	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = local});
 	c->http = http_server_new(c->loop, NULL, on_request, r);
-	if (fcntl(ROLE_FD_PRIV, F_GETFD) >= 0) {
+	if (has_priv) {
 		struct cells_config cells = {.keep_blank = BLANKS};
 		runtime_set_clients(config->runtime_dir);
 		cells.stem_count = runtime_stems(STEMS, &cells.stems);

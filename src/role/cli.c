@@ -9,9 +9,9 @@
 const struct cli_command cli_commands[] = {
         {"up", "[--data DIR] [--listen ADDR:PORT] [--tls-port PORT] [--config FILE] [--ephemeral] [--background]",
          "Start the cloud",
-         "  --data DIR          where state lives (default: /var/lib/quartet as root)\n"
+         "  --data DIR          where state lives (default: $QUARTET_DATA, else /var/lib/quartet as root)\n"
          "  --listen ADDR:PORT  the endpoint (default: 127.0.0.1:4566)\n"
-         "  --tls-port PORT     the same over TLS, with a certificate of the cloud's own CA (default: 4567; 0: none)\n"
+         "  --tls-port PORT     the same over TLS, with a certificate of the cloud's own CA (default: PORT + 1; 0: none)\n"
          "  --config FILE       settings and further credentials\n"
          "  --ephemeral         keep everything in a temporary directory that disappears at the end\n"
          "  --background        return once the cloud answers; its log goes to DIR/quartet.log\n",

@@ -82,6 +82,32 @@ class KilledFunctions(Killing):
         self.assertEqual(accepted - there, set(), "accepted and never run")
         self.end()
 
+    def test_a_burst_of_events_leaves_room(self):
+        """Events that each want a slow start do not start all at once: a caller in between is served."""
+        self.functions.make("slow", "import time\nuntil = time.process_time() + 0.3\nwhile time.process_time() < until: pass\n"
+                                    "def handler(e, c): return e", Timeout=10)
+        for number in range(150):
+            self.functions.aws.invoke(FunctionName="slow", InvocationType="Event", Payload=json.dumps(number))
+        took, most = [], 0
+        for number in range(5):
+            began = time.monotonic()
+            self.assertEqual(self.functions.call("note", {"number": number}), (None, number))
+            took.append(time.monotonic() - began)
+            most = max(most, self.cloud.health()["sandboxes"]["claimed"])
+            time.sleep(0.1)
+        self.assertLess(max(took), 5, took)
+        self.assertLess(most, 100)
+        until = time.monotonic() + 40
+        while self.done("slow") < 150 and time.monotonic() < until:
+            time.sleep(0.3)
+        self.assertEqual(self.done("slow"), 150)
+        self.end()
+
+    def done(self, name):
+        """How many invocations of a function its log tells of."""
+        pages = self.cloud.client("logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/" + name, filterPattern='"REPORT"')
+        return sum(len(p["events"]) for p in pages)
+
     def test_stopped_in_the_middle(self):
         """TERM while calls are under way: they end, one way or the other, and nothing is left."""
         sockets = []

@@ -1,6 +1,7 @@
 #include "aws/lambda/async.h"
 
 #include "aws/lambda/credentials.h"
+#include "aws/lambda/pool.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -8,9 +9,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	RUNNING_MAX = 200, /* events in functions at once */
+	STARTING_MIN = 4,  /* events start no environment while so many, or two a processor, are starting: see must_wait() */
+	ROOM_US = 10 * 1000,
+	ROOM_TRIES = 32,
 	RETRIES = 2,
 	AGE_S = 21600,
 };
@@ -19,7 +24,8 @@ struct async_queue {
 	struct lambda *lambda;
 	struct map events; /* key -> struct event */
 	struct list ready; /* due, waiting for room */
-	unsigned running;
+	unsigned running, starting_max;
+	struct loop_timer *room_timer;
 	struct store_watch *watch;
 };
 struct event {
@@ -68,7 +74,7 @@ void async_accept(struct call *c, const struct lambda_name *n, struct str payloa
 /* --- one event */
 
 static void schedule(struct event *v, int64_t due_ms);
-static void try_event(struct event *v);
+static bool try_event(struct event *v);
 
 static void free_event(struct event *v)
 {
@@ -82,13 +88,35 @@ static void free_event(struct event *v)
 
 static void run_ready(struct async_queue *q)
 {
-	while (q->running < RUNNING_MAX) {
+	for (unsigned waiting = 0; q->running < RUNNING_MAX && waiting < ROOM_TRIES;) {
 		struct event *v = list_first(&q->ready, struct event, link);
 		if (!v)
 			return;
 		list_remove(&v->link);
-		try_event(v);
+		waiting += !try_event(v);
 	}
+}
+
+static void look_for_room(void *ctx)
+{
+	struct async_queue *q = ctx;
+	q->room_timer = NULL;
+	run_ready(q);
+}
+
+/* A burst of events would start an environment for each of them, whose starts then take one another's time until none is done
+ * within its limit. Waiting for a few that start is quicker for all. */
+static bool must_wait(struct event *v, struct fn_version *version)
+{
+	struct async_queue *q = v->queue;
+	struct pools_stats now;
+	pools_stats(q->lambda->pools, &now);
+	if (now.starting < q->starting_max || pool_is_warm(version->pool))
+		return false;
+	list_push(&q->ready, &v->link);
+	if (!q->room_timer)
+		q->room_timer = loop_add_timer(q->lambda->cloud->loop, ROOM_US, look_for_room, q);
+	return true;
 }
 
 static void write_row(void *ctx);
@@ -266,7 +294,8 @@ static void attempt_done(void *ctx, struct invocation *inv, const struct outcome
 	run_ready(q);
 }
 
-static void try_event(struct event *v)
+/* False: it waits for room, on the list. */
+static bool try_event(struct event *v)
 {
 	struct async_queue *q = v->queue;
 	struct lambda *l = q->lambda;
@@ -278,31 +307,35 @@ static void try_event(struct event *v)
 	store_abort(t);
 	if (!there) {
 		free_event(v);
-		return;
+		return true;
 	}
 	struct fn *fn = directory_find(l->directory, v->account, v->region, v->row.function_name);
 	struct fn_version *version = fn ? fn_choose_version(fn, v->row.qualifier) : NULL;
 	if (!version) {
 		write_later(v, true); /* the function is gone, and its events with it */
-		return;
+		return true;
 	}
 	const struct lambda_function_event_invoke_config *config = fn_event_config(fn, v->row.qualifier);
 	int64_t age_s = config && config->maximum_event_age_in_seconds.set ? config->maximum_event_age_in_seconds.v : AGE_S;
 	int64_t now = clock_wall_ms();
 	if (now - v->row.accepted.ms > age_s * 1000) {
 		conclude(v, fn, version, "EventAgeExceeded", NULL);
-		return;
+		return true;
 	}
 	if (fn->reserved.set && fn->reserved.v == 0) {
 		conclude(v, fn, version, "RetriesExhausted", NULL);
-		return;
+		return true;
 	}
 	bool pending = str_eq(version->shown->state, S("Pending"));
 	if (pending || invocation_throttled(fn)) {
 		v->row.throttles = OPT_INT(v->row.throttles.v + 1);
 		v->row.due = OPT_TIME(now + (pending ? 100 : async_throttle_delay_ms(v->row.throttles.v)));
 		write_later(v, false);
-		return;
+		return true;
+	}
+	if (must_wait(v, version)) {
+		v->busy = false;
+		return false;
 	}
 	struct invocation *inv = invocation_new(l, fn, version);
 	memcpy(inv->request_id, v->row.request_id.p, v->row.request_id.n < 36 ? v->row.request_id.n : 36);
@@ -315,6 +348,7 @@ static void try_event(struct event *v)
 	v->inv = inv;
 	q->running++;
 	invocation_start(inv);
+	return true;
 }
 
 static void due(void *ctx)
@@ -377,6 +411,8 @@ struct async_queue *async_open(struct lambda *l)
 	if (!q)
 		abort();
 	q->lambda = l;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	q->starting_max = processors * 2 > STARTING_MIN ? (unsigned)processors * 2 : STARTING_MIN;
 	list_init(&q->ready);
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
@@ -398,6 +434,7 @@ void async_close(struct async_queue *q)
 	if (!q)
 		return;
 	store_unwatch(q->watch);
+	loop_remove_timer(q->lambda->cloud->loop, q->room_timer);
 	size_t at = 0;
 	struct str key;
 	void *value;

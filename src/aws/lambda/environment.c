@@ -89,6 +89,7 @@ void environment_end(struct environment *e)
 	if (e->doomed)
 		return;
 	e->doomed = true;
+	pool_set_starting(e->pool, e, false);
 	pool_remove(e->pool, e);
 	struct loop *loop = e->lambda->cloud->loop;
 	loop_remove_timer(loop, e->limit_timer);
@@ -298,6 +299,7 @@ static void go_cold(struct environment *e)
 {
 	e->state = ENVIRONMENT_COLD;
 	e->process = 0;
+	pool_set_starting(e->pool, e, false);
 	set_limit(e, 0);
 	cell_kill_runtime(e->cell);
 	if (pool_is_retired(e->pool)) {
@@ -471,6 +473,7 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 		int64_t took = clock_mono_us() - e->init_begin_us;
 		cell_set_cpu(e->cell, true);
 		e->state = ENVIRONMENT_READY;
+		pool_set_starting(e->pool, e, false);
 		if (!e->init_in_invoke) {
 			e->init_us = took > 0 ? took : 1;
 			set_limit(e, 0);
@@ -563,6 +566,7 @@ void environment_start(struct pool *p, struct invocation *inv)
 	e->current = inv;
 	inv->environment = e;
 	pool_add(p, e);
+	pool_set_starting(p, e, true);
 	launch_prepare(e);
 }
 

@@ -14,7 +14,7 @@ enum {
 struct pools {
 	struct lambda *lambda;
 	struct list lru; /* idle environments, the longest idle first */
-	unsigned environments, idle;
+	unsigned environments, idle, starting;
 	struct loop_timer *timer;
 };
 struct pool {
@@ -67,7 +67,8 @@ bool pools_evict_idle(struct pools *p)
 
 void pools_stats(const struct pools *p, struct pools_stats *ret)
 {
-	*ret = (struct pools_stats){.environments = p->environments, .idle = p->idle, .busy = p->environments - p->idle};
+	*ret = (struct pools_stats){
+	        .environments = p->environments, .idle = p->idle, .busy = p->environments - p->idle, .starting = p->starting};
 }
 
 struct pool *pool_new(struct lambda *l)
@@ -148,6 +149,17 @@ void pool_set_idle(struct pool *p, struct environment *e, bool idle)
 	}
 }
 
+void pool_set_starting(struct pool *p, struct environment *e, bool starting)
+{
+	if (e->starting == starting)
+		return;
+	e->starting = starting;
+	if (starting)
+		p->lambda->pools->starting++;
+	else
+		p->lambda->pools->starting--;
+}
+
 void pool_remove(struct pool *p, struct environment *e)
 {
 	pool_set_idle(p, e, false);
@@ -155,19 +167,28 @@ void pool_remove(struct pool *p, struct environment *e)
 	p->lambda->pools->environments--;
 }
 
-void pool_run(struct pool *p, struct invocation *inv)
+/* An idle environment, or one that has answered and is on its way back to /next: that is quicker than a new one. */
+static struct environment *warm(struct pool *p)
 {
 	struct environment *idle = list_first(&p->idle, struct environment, idle_link);
-	if (idle) {
-		environment_run(idle, inv);
-		return;
-	}
-	/* One that has answered and is on its way back to /next is quicker than a new one. */
-	list_each (&p->all, struct environment, link, e) {
-		if (e->state == ENVIRONMENT_DONE && !e->queued) {
-			environment_run(e, inv);
-			return;
-		}
-	}
-	environment_start(p, inv);
+	if (idle)
+		return idle;
+	list_each (&p->all, struct environment, link, e)
+		if (e->state == ENVIRONMENT_DONE && !e->queued)
+			return e;
+	return NULL;
+}
+
+bool pool_is_warm(struct pool *p)
+{
+	return warm(p) != NULL;
+}
+
+void pool_run(struct pool *p, struct invocation *inv)
+{
+	struct environment *e = warm(p);
+	if (e)
+		environment_run(e, inv);
+	else
+		environment_start(p, inv);
 }

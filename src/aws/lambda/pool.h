@@ -16,6 +16,8 @@ void pool_retire(struct pool *p);
 
 /* Runs inv in an idle environment, in one that is about to be idle, or in a new one. */
 void pool_run(struct pool *p, struct invocation *inv);
+/* Would it need no new one now? */
+bool pool_is_warm(struct pool *p);
 
 struct cell;
 /* For lambda_enter(): the cell of some environment that runs, thawed for good; NULL: none. */
@@ -24,11 +26,13 @@ struct cell *pool_enter(struct pool *p);
 /* --- for environments */
 void pool_add(struct pool *p, struct environment *e);
 void pool_set_idle(struct pool *p, struct environment *e, bool idle);
+void pool_set_starting(struct pool *p, struct environment *e, bool starting);
 void pool_remove(struct pool *p, struct environment *e);
 bool pool_is_retired(const struct pool *p);
 /* No cell could be had: ends the environment that has idled longest, anywhere. False: none idles. */
 bool pools_evict_idle(struct pools *p);
 struct pools_stats {
 	unsigned environments, idle, busy;
+	unsigned starting; /* of the busy ones, those whose runtime is not there yet */
 };
 void pools_stats(const struct pools *p, struct pools_stats *ret);

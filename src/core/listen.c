@@ -117,6 +117,12 @@ void listen_reply(struct http_request *r, unsigned status, const struct listen_h
 	http_reply(r, status, (const struct http_header *)(const void *)headers, count, body);
 }
 
+void listen_reply_after(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count,
+                        struct str body)
+{
+	http_reply_after(r, status, (const struct http_header *)(const void *)headers, count, body);
+}
+
 void listen_reply_file(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, int fd,
                        uint64_t offset, uint64_t length)
 {

@@ -43,6 +43,9 @@ struct str listen_trailer(const struct http_request *r, struct str name);
 
 /* The whole reply. The body is copied unless it lies in the request's arena. */
 void listen_reply(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, struct str body);
+/* The same, sent once the callback under way has returned. */
+void listen_reply_after(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count,
+                        struct str body);
 /* `length` bytes of fd from offset on; owns fd. */
 void listen_reply_file(struct http_request *r, unsigned status, const struct listen_header *headers, unsigned count, int fd,
                        uint64_t offset, uint64_t length);

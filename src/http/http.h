@@ -59,7 +59,8 @@ struct http_listener *http_listen(struct http_server *s, int fd, struct http_tls
 bool http_serve(struct http_listener *l, int fd);
 /* Stops listening and ends this listener's connections at once; requests under way get their on_gone. */
 void http_listener_close(struct http_listener *l);
-/* The peers of this listener are part of the cloud's own work (functions in their cells): a drain neither stops it nor waits for it. */
+/* The peers of this listener are part of the cloud's own work (functions in their cells): a drain neither stops it nor waits for
+ * it. */
 void http_listener_aside(struct http_listener *l);
 size_t http_connections(const struct http_server *s);
 
@@ -99,6 +100,10 @@ const struct http_header *http_trailers(const struct http_request *r, unsigned *
 
 /* A whole reply; the body is copied unless it lies in the request's arena. */
 void http_reply(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count, struct str body);
+/* The same, sent once the callback under way has returned: what else it does, such as answering somebody who waits longer, goes
+ * first. */
+void http_reply_after(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count,
+                      struct str body);
 /* `length` bytes of fd from offset on, by sendfile where plain. Owns fd. */
 void http_reply_file(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count, int fd,
                      uint64_t offset, uint64_t length);

@@ -201,6 +201,18 @@ void http_reply(struct http_request *r, unsigned status, const struct http_heade
 	reply_done(r);
 }
 
+void http_reply_after(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count,
+                      struct str body)
+{
+	struct http_conn *c = r->conn;
+	r->body_fn = NULL;
+	struct str head = head_make(r, status, headers, header_count, (int64_t)body.n, false);
+	out_add(&c->out, head.p, head.n);
+	if (!r->is_head)
+		out_add(&c->out, body.p, body.n);
+	reply_done(r);
+}
+
 void http_reply_file(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count, int fd,
                      uint64_t offset, uint64_t length)
 {

@@ -496,6 +496,49 @@ static void echo_while_reading(void *ctx, struct http_request *r)
 	http_body_next(r, piece_echo, t);
 }
 
+/* --- order of replies */
+
+static int asker; /* the client whose reply comes after the other's */
+
+static void hold_or_release(void *ctx, struct http_request *r)
+{
+	struct site *t = ctx;
+	char byte;
+	if (!t->held) {
+		t->held = r;
+		return;
+	}
+	http_reply_after(r, 202, NULL, 0, S("released"));
+	t->status = (int)recv(asker, &byte, 1, MSG_DONTWAIT);
+	http_reply(t->held, 200, NULL, 0, S("at last"));
+}
+
+static void a_reply_after_the_others(void **state)
+{
+	(void)state;
+	struct site t;
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 4096);
+	site_open(&t, NULL, hold_or_release);
+	int waiter = site_connect(&t);
+	asker = site_connect(&t);
+	client_send(waiter, S("GET /wait" HOST "\r\n"));
+	site_turn(&t, 2);
+	client_send(asker, S("GET /release" HOST "\r\n"));
+	client_read(&t, waiter, &b);
+	assert_int_equal(t.status, -1);
+	assert_true(str_ends(buf_str(&b), S("\r\n\r\nat last")));
+	buf_clear(&b);
+	client_read(&t, asker, &b);
+	struct str out = buf_str(&b);
+	assert_true(str_starts(out, S("HTTP/1.1 202 ")));
+	assert_true(str_ends(out, S("\r\n\r\nreleased")));
+	close(waiter);
+	close(asker);
+	site_turn(&t, 3);
+	site_close(&t);
+}
+
 static void both_ways_at_once(void **state)
 {
 	(void)state;
@@ -528,6 +571,7 @@ int main(void)
 	        cmocka_unit_test(large_replies),
 	        cmocka_unit_test(chunked_replies),
 	        cmocka_unit_test(replies_cut_and_mended),
+	        cmocka_unit_test(a_reply_after_the_others),
 	        cmocka_unit_test(both_ways_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

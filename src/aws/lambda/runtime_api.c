@@ -85,9 +85,10 @@ struct str runtime_api_error_type(struct str given)
 
 /* --- replies */
 
+/* After the caller of the function has its answer: he waits longer than the runtime does. */
 static void reply_ok(struct http_request *r)
 {
-	listen_reply(r, 202, &json_type, 1, S("{\"status\":\"OK\"}\n"));
+	listen_reply_after(r, 202, &json_type, 1, S("{\"status\":\"OK\"}\n"));
 }
 
 static void reply_error(struct http_request *r, unsigned status, const char *type, struct str message)

@@ -96,7 +96,7 @@ class KilledFunctions(Killing):
             most = max(most, self.cloud.health()["sandboxes"]["claimed"])
             time.sleep(0.1)
         self.assertLess(max(took), 5, took)
-        self.assertLess(most, 100)
+        self.assertLess(most, 60)
         until = time.monotonic() + 40
         while self.done("slow") < 150 and time.monotonic() < until:
             time.sleep(0.3)

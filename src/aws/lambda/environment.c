@@ -105,6 +105,8 @@ void environment_end(struct environment *e)
 	e->next = e->response = NULL;
 	listener_close(e->runtime_listener);
 	listener_close(e->endpoint_listener);
+	if (e->output)
+		output_when_room(e->output, NULL, NULL);
 	if (e->cell_ready && e->output)
 		output_drain(e->output, cell_log_fd(e->cell));
 	loop_remove_fd(loop, e->log_watch);
@@ -122,11 +124,24 @@ void environment_end(struct environment *e)
 
 /* --- log and measures */
 
+static void watch_log(void *ctx);
+
 static void on_log(void *ctx, uint32_t events)
 {
 	(void)events;
 	struct environment *e = ctx;
 	output_drain(e->output, cell_log_fd(e->cell));
+	if (!output_is_full(e->output))
+		return;
+	loop_remove_fd(e->lambda->cloud->loop, e->log_watch);
+	e->log_watch = NULL;
+	output_when_room(e->output, watch_log, e);
+}
+
+static void watch_log(void *ctx)
+{
+	struct environment *e = ctx;
+	e->log_watch = loop_add_fd(e->lambda->cloud->loop, cell_log_fd(e->cell), EPOLLIN, on_log, e);
 }
 
 static void read_peak(struct environment *e)
@@ -290,7 +305,7 @@ static void cell_is_ready(void *ctx, struct cell *cell, int error)
 	int endpoint = fcntl(cell_endpoint_listener(cell), F_DUPFD_CLOEXEC, 0);
 	e->runtime_listener = listener_open(cloud, runtime, runtime_api_serve, e);
 	e->endpoint_listener = endpoint < 0 ? NULL : listener_open_gate(cloud, endpoint);
-	e->log_watch = loop_add_fd(cloud->loop, cell_log_fd(cell), EPOLLIN, on_log, e);
+	watch_log(e);
 	start_runtime(e, false);
 }
 

@@ -11,7 +11,10 @@
 
 enum {
 	LINE_BYTES = 262144 - 26, /* CloudWatch's limit for one event */
-	PENDING_BYTES = 4 << 20,  /* beyond it, lines are dropped: the writer is faster than its log */
+	PENDING_BYTES = 4 << 20,  /* beyond it, lines are dropped */
+	FULL_BYTES = 2 << 20,     /* from here on the pipe is not read */
+	FULL_EVENTS = 20000,
+	AGAIN_US = 1000 * 1000, /* after an error that may pass, such as a full disk */
 	BATCH_BYTES = 1 << 20,
 	BATCH_EVENTS = 10000,
 	FLUSH_US = 100 * 1000,
@@ -31,6 +34,8 @@ struct output {
 	enum destination destination;
 	bool sending, closing, tried_group;
 	struct loop_timer *timer;
+	loop_fn *room;
+	void *room_ctx;
 	struct buf text; /* pending events' bytes */
 	struct event *events;
 	size_t event_count, event_cap, sending_count;
@@ -93,6 +98,17 @@ void output_close(struct output *o)
 	send_more(o);
 }
 
+bool output_is_full(const struct output *o)
+{
+	return o->text.n >= FULL_BYTES || o->event_count >= FULL_EVENTS;
+}
+
+void output_when_room(struct output *o, loop_fn *room, void *ctx)
+{
+	o->room = room;
+	o->room_ctx = ctx;
+}
+
 /* --- to CloudWatch Logs */
 
 static void drop_sent(struct output *o, size_t count)
@@ -104,6 +120,11 @@ static void drop_sent(struct output *o, size_t count)
 	memmove(o->events, o->events + count, o->event_count * sizeof(*o->events));
 	for (size_t i = 0; i < o->event_count; i++)
 		o->events[i].at -= (uint32_t)bytes;
+	loop_fn *room = o->room;
+	if (room && o->text.n < FULL_BYTES / 2 && o->event_count < FULL_EVENTS / 2) {
+		o->room = NULL;
+		room(o->room_ctx);
+	}
 }
 
 static void refused(struct output *o, const struct call *sub)
@@ -122,6 +143,10 @@ static void put_done(void *ctx, struct call *sub)
 	else if (str_eq(sub->error.code, S("ResourceNotFoundException"))) {
 		o->destination = DESTINATION_NEW; /* somebody deleted the stream: make it again */
 		o->tried_group = false;
+	} else if (sub->error.receiver && !o->closing && !o->timer) {
+		log_warn("lambda: writing logs: %.*s: %.*s", STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+		o->timer = loop_add_timer(o->lambda->cloud->loop, AGAIN_US, flush_due, o);
+		return;
 	} else
 		refused(o, sub);
 	send_more(o);

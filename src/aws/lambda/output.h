@@ -15,6 +15,10 @@ void output_close(struct output *o);
 
 /* Reads the pipe until it is empty; each line is an event. */
 void output_drain(struct output *o, int fd);
+/* Is so much waiting that the pipe should be left alone? Then room(ctx) comes once, when half of it has gone (NULL: forget it). Its
+ * writer meanwhile blocks, as it does before AWS's log, and nothing is lost. */
+bool output_is_full(const struct output *o);
+void output_when_room(struct output *o, loop_fn *room, void *ctx);
 /* A platform line (with its newline). */
 __attribute__((format(printf, 2, 3))) void output_line(struct output *o, const char *fmt, ...);
 /* A part of a line that has no newline yet becomes an event: at the end of an invocation. */

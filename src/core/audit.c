@@ -57,7 +57,7 @@ void audit_add(struct audit *a, const struct call *c, const struct principal *wh
 	buf_init(&text, AUDIT_TEXT);
 	buf_printf(&text, "%.*s asked for %.*s on %.*s: %s", STR_ARG(who->arn), STR_ARG(az->action), STR_ARG(az->resource),
 	           result_names[d->result]);
-	if (str_set(d->by))
+	if (d->by.n)
 		buf_printf(&text, " (%.*s)", STR_ARG(d->by));
 	buf_add_char(&text, '\0');
 	size_t n;

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 
 const struct cli_command cli_commands[] = {
-        {"up", "[--data DIR] [--listen ADDR:PORT] [--tls-port PORT] [--config FILE] [--ephemeral] [--background]",
-         "Start the cloud",
+        {"up", "[OPTIONS]", "Start the cloud",
          "  --data DIR          where state lives (default: $QUARTET_DATA, else /var/lib/quartet as root)\n"
          "  --listen ADDR:PORT  the endpoint (default: 127.0.0.1:4566)\n"
          "  --tls-port PORT     the same over TLS, with a certificate of the cloud's own CA (default: PORT + 1; 0: none)\n"
-         "  --config FILE       settings and further credentials\n"
+         "  --config FILE       settings and further credentials; docs/GUIDE.md lists the keys\n"
+         "  --runtimes DIR      the runtime clients that functions find at /var/runtime\n"
+         "  --cell-network NET  addresses of the sandboxes' links (default: 100.88.0.0/16)\n"
+         "  --resolver ADDRESS  the name server that functions ask (default: the machine's)\n"
          "  --ephemeral         keep everything in a temporary directory that disappears at the end\n"
          "  --background        return once the cloud answers; its log goes to DIR/quartet.log\n",
          cli_up},
@@ -20,13 +22,27 @@ const struct cli_command cli_commands[] = {
         {"status", "[--data DIR]", "Say whether the cloud runs and what it holds", NULL, cli_status},
         {"env", "[--data DIR] [--tls]", "Print shell lines that point AWS tools at the cloud: eval \"$(quartet env)\"", NULL,
          cli_env},
-        {"doctor", "", "Say what this machine can run, and how to get what is missing", NULL, cli_doctor},
-        {"reset", "[--data DIR]", "Throw everything in the cloud away", NULL, cli_reset},
-        {"logs", "[--data DIR] [--follow] [--since MINUTES] [GROUP]", "Show a log group, or the cloud's own log", NULL, cli_logs},
-        {"exec", "[--data DIR] FUNCTION [COMMAND...]", "Open a shell in a sandbox of a function that has been invoked", NULL, cli_exec},
-        {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request", NULL, cli_why},
-        {"coverage", "[SERVICE]", "List operations as real, partial or absent", NULL, cli_coverage},
-        {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer", NULL, cli_invoke},
+        {"doctor", "[--data DIR]", "Say what this machine can run, and how to get what is missing", NULL, cli_doctor},
+        {"reset", "[--data DIR]", "Throw everything in the cloud away",
+         "Users, buckets, functions, logs: all of every account. The root key and the certificates stay. There is no way back.\n",
+         cli_reset},
+        {"logs", "[--data DIR] [--follow] [--since MINUTES] [GROUP]", "Show a log group, or the cloud's own log",
+         "  --since MINUTES     how far back a log group is shown (default: 60)\n"
+         "  --follow            go on showing what comes\n"
+         "Without GROUP: the log that `quartet up --background` writes.\n",
+         cli_logs},
+        {"exec", "[--data DIR] FUNCTION [COMMAND...]", "Open a shell in a sandbox of a function that has been invoked",
+         "Without COMMAND: /bin/sh. The sandbox is not frozen any more afterwards.\n", cli_exec},
+        {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request",
+         "The id is in the header x-amzn-RequestId (S3: x-amz-request-id) of every reply. Kept are the last 4096 decisions, without\n"
+         "those that allowed a root user, until the cloud stops.\n",
+         cli_why},
+        {"coverage", "[SERVICE]", "List operations as real, partial or absent",
+         "Without SERVICE: how many of each, a line a service.\n", cli_coverage},
+        {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",
+         "  --log               print the last 4 KiB of the invocation's log on standard error\n"
+         "PAYLOAD is JSON; without one it is {}. The exit status is 1 when the function fails.\n",
+         cli_invoke},
         {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -11,19 +11,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* An endpoint that a command or program names itself goes first: --endpoint-url, endpoint_url. */
+#define ENDPOINT_PARAMETER \
+	"\"Endpoint\":{\"builtIn\":\"SDK::Endpoint\",\"required\":false,\"documentation\":\"\",\"type\":\"String\"}"
+#define ENDPOINT_GIVEN "{\"fn\":\"isSet\",\"argv\":[{\"ref\":\"Endpoint\"}]}"
+
 static const char plain_rules[] =
-        "{\"version\":\"1.0\",\"parameters\":{\"Region\":{\"builtIn\":\"AWS::Region\",\"required\":false,\"documentation\":\"\",\"type\":\"String\"}},"
-        "\"rules\":[{\"conditions\":[],\"endpoint\":{\"url\":\"%s\",\"properties\":{},\"headers\":{}},\"type\":\"endpoint\"}]}\n";
+        "{\"version\":\"1.0\",\"parameters\":{\"Region\":{\"builtIn\":\"AWS::Region\",\"required\":false,\"documentation\":\"\",\"type\":\"String\"}," ENDPOINT_PARAMETER
+        "},\"rules\":[{\"conditions\":[" ENDPOINT_GIVEN
+        "],\"endpoint\":{\"url\":{\"ref\":\"Endpoint\"},\"properties\":{},\"headers\":{}},\"type\":\"endpoint\"},"
+        "{\"conditions\":[],\"endpoint\":{\"url\":\"%s\",\"properties\":{},\"headers\":{}},\"type\":\"endpoint\"}]}\n";
 
 /* S3's client wants the bucket in the path, and its own way of signing. */
 #define S3_SCHEME \
 	"\"properties\":{\"authSchemes\":[{\"name\":\"sigv4\",\"signingName\":\"s3\",\"signingRegion\":\"{Region}\",\"disableDoubleEncoding\":true}]},\"headers\":{}}," \
 	"\"type\":\"endpoint\"}"
+#define BUCKET_GIVEN \
+	"{\"fn\":\"isSet\",\"argv\":[{\"ref\":\"Bucket\"}]},{\"fn\":\"uriEncode\",\"argv\":[{\"ref\":\"Bucket\"}],\"assign\":\"bucket\"}"
 static const char s3_rules[] =
-        "{\"version\":\"1.0\",\"parameters\":{\"Region\":{\"builtIn\":\"AWS::Region\",\"required\":false,\"documentation\":\"\",\"type\":\"String\"},"
-        "\"Bucket\":{\"required\":false,\"documentation\":\"\",\"type\":\"String\"}},"
-        "\"rules\":[{\"conditions\":[{\"fn\":\"isSet\",\"argv\":[{\"ref\":\"Bucket\"}]},{\"fn\":\"uriEncode\",\"argv\":[{\"ref\":\"Bucket\"}],\"assign\":\"bucket\"}],"
-        "\"endpoint\":{\"url\":\"%s/{bucket}\"," S3_SCHEME ",{\"conditions\":[],\"endpoint\":{\"url\":\"%s\"," S3_SCHEME "]}\n";
+        "{\"version\":\"1.0\",\"parameters\":{\"Region\":{\"builtIn\":\"AWS::Region\",\"required\":false,\"documentation\":\"\",\"type\":\"String\"}," ENDPOINT_PARAMETER
+        ",\"Bucket\":{\"required\":false,\"documentation\":\"\",\"type\":\"String\"}},"
+        "\"rules\":[{\"conditions\":[" ENDPOINT_GIVEN "," BUCKET_GIVEN "],\"endpoint\":{\"url\":\"{Endpoint}/{bucket}\"," S3_SCHEME
+        ",{\"conditions\":[" ENDPOINT_GIVEN "],\"endpoint\":{\"url\":\"{Endpoint}\"," S3_SCHEME ",{\"conditions\":[" BUCKET_GIVEN
+        "],\"endpoint\":{\"url\":\"%s/{bucket}\"," S3_SCHEME ",{\"conditions\":[],\"endpoint\":{\"url\":\"%s\"," S3_SCHEME "]}\n";
 
 static int make_dir(const char *path)
 {

@@ -95,6 +95,18 @@ static int make_dirs(const char *path)
 	return 0;
 }
 
+static bool still_locked(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bool locked = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	close(fd);
+	return locked;
+}
+
 /* Takes the lock of the data directory and writes where this cloud can be found. The descriptor is kept until the process ends. */
 static int run_file_take(struct cli *cli, const struct role_config *c)
 {
@@ -122,6 +134,9 @@ static int up_in_background(struct cli *cli, struct role_config *c)
 {
 	int ready[2];
 	char byte;
+	if (still_locked(join(cli, c->data_dir, RUN_FILE)))
+		return cli_fail(cli, CLI_FAILED, "a cloud already runs on %s; stop it with: quartet down --data %s", c->data_dir,
+		                c->data_dir);
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return cli_fail(cli, CLI_FAILED, "pipe: %s", strerror(errno));
 	fflush(NULL);
@@ -220,18 +235,6 @@ int cli_up(struct cli *cli)
 }
 
 /* --- finding it again */
-
-static bool still_locked(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	bool locked = flock(fd, LOCK_EX | LOCK_NB) < 0;
-	close(fd);
-	return locked;
-}
 
 int cli_find_cloud(struct cli *cli, struct cli_cloud *ret)
 {

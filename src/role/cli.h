@@ -41,6 +41,8 @@ struct cli_cloud {
 	const char *access_key, *secret, *region;
 };
 const char *cli_data_dir(struct cli *cli);
+/* Where the runtime clients lie; NULL: they were not found. */
+const char *cli_runtime_dir(struct cli *cli);
 /* CLI_OK, or CLI_NOT_RUNNING / CLI_FAILED with a line printed. */
 int cli_find_cloud(struct cli *cli, struct cli_cloud *ret);
 

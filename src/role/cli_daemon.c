@@ -58,7 +58,7 @@ static const char *setting(struct cli *cli, const struct config *file, const cha
 }
 
 /* The runtime clients lie beside the program: in the source tree when it was built there, else under share/. */
-static const char *find_runtimes(struct cli *cli)
+const char *cli_runtime_dir(struct cli *cli)
 {
 	char exe[4096];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -208,7 +208,7 @@ int cli_up(struct cli *cli)
 		return cli_fail(cli, CLI_USAGE, "--tls-port wants a port number, not \"%s\"", tls_port);
 	c.tls_port = (uint16_t)tls;
 	if (!c.runtime_dir)
-		c.runtime_dir = find_runtimes(cli);
+		c.runtime_dir = cli_runtime_dir(cli);
 	if (c.ephemeral) {
 		char *dir = arena_dupz(&cli->arena, S("/tmp/quartet-XXXXXX"));
 		if (!mkdtemp(dir))

@@ -1,8 +1,8 @@
 /* What this machine can run. Looks and says; changes nothing. */
 #include "role/cli.h"
 
+#include "aws/lambda/runtime.h"
 #include "base/json.h"
-#include "engine/cell/cell.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,30 +38,19 @@ static void kernel(void)
 	line(geteuid() == 0, "privilege", geteuid() == 0 ? "root" : "not root", "`quartet up` needs root to make sandboxes");
 }
 
-static void runtimes(void)
+static void runtime_line(void *ctx, const char *runtime, const char *interpreter, const char *note)
 {
-	static const struct {
-		const char *family, *names, *package;
-	} wanted[] = {
-	        {"python", "python3.x", "apt-get install python3 python3-boto3"},
-	        {"nodejs", "nodejs*.x", "apt-get install nodejs"},
-	        {"ruby", "ruby3.x", "apt-get install ruby"},
-	        {"java", "java*", "apt-get install default-jdk-headless"},
-	};
-	struct cell_runtime found[16];
-	size_t n = cell_find_runtimes(found, sizeof(found) / sizeof(*found));
-	puts("function runtimes (a requested version maps to the machine's own interpreter)");
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
-		char state[160] = "not installed";
-		bool any = false;
-		for (size_t k = 0; k < n && k < sizeof(found) / sizeof(*found) && !any; k++) {
-			any = str_is(str_from(found[k].family), wanted[i].family);
-			if (any)
-				snprintf(state, sizeof(state), "%s (%u.%u)", found[k].path, found[k].major, found[k].minor);
-		}
-		line(any, wanted[i].names, state, wanted[i].package);
-	}
-	line(true, "provided.al2, al2023", "the function's own bootstrap", NULL);
+	(void)ctx;
+	line(interpreter != NULL, runtime, interpreter ? interpreter : "no interpreter", note);
+}
+
+/* A requested version maps to the machine's own interpreter; another one would need an image. */
+static void runtimes(struct cli *cli)
+{
+	puts("function runtimes");
+	runtime_set_clients(cli_runtime_dir(cli));
+	lambda_runtimes_describe(runtime_line, NULL);
+	puts("  more: apt-get install python3 python3-boto3 nodejs ruby default-jdk-headless");
 }
 
 int cli_doctor(struct cli *cli)
@@ -71,7 +60,7 @@ int cli_doctor(struct cli *cli)
 	if (status != CLI_OK)
 		return status;
 	kernel();
-	runtimes();
+	runtimes(cli);
 	puts("cloud");
 	struct cli_cloud cloud;
 	struct str body;

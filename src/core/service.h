@@ -39,6 +39,8 @@ struct service {
 	/* Starts the service: restores what was recorded, then catches up. 0 or negative errno. state: found again by cloud_state(). */
 	int (*start)(struct cloud *cloud, void **ret_state);
 	void (*stop)(void *state);
+	/* Is there still something to be written before a stop? Asked again and again, for a second or two, once no client is left. NULL: never. */
+	bool (*busy)(void *state);
 	/* A look at a request before any operation is chosen: S3's CORS preflights and browser forms. Not NULL: that function handles the call in place of an
 	 * operation's handler, without signature, input or permission checks of the gate's (c->op is NULL, c->body is the body, c->caller anonymous); its reply is
 	 * c->reply with call_reply_status() and call_reply_header() alone. */

@@ -27,7 +27,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS = 4, BLANKS = 2, STEMS = 3, DRAIN_US = 10 * 1000000 };
+enum { WORKERS = 4, BLANKS = 2, STEMS = 3, DRAIN_US = 10 * 1000000, SETTLE_US = 10 * 1000, SETTLE_TRIES = 150 };
 
 struct api_role {
 	const struct role_config *config;
@@ -35,6 +35,7 @@ struct api_role {
 	struct arena arena; /* for the life of the process */
 	struct admin *admin;
 	bool draining;
+	unsigned settle_tries;
 };
 
 static const char *below(struct api_role *r, const char *name)
@@ -53,9 +54,17 @@ static void on_request(void *ctx, struct http_request *req)
 	gate_take(r->cloud.gate, req, inside);
 }
 
+/* All clients are gone. What services still have to write (the last lines of functions) gets a moment. */
 static void drained(void *ctx)
 {
-	loop_stop(((struct api_role *)ctx)->cloud.loop);
+	struct api_role *r = ctx;
+	bool busy = false;
+	for (unsigned i = 0; cloud_services[i]; i++)
+		busy = busy || (cloud_services[i]->busy && cloud_services[i]->busy(r->cloud.service_state[i]));
+	if (busy && r->settle_tries++ < SETTLE_TRIES)
+		loop_add_timer(r->cloud.loop, SETTLE_US, drained, r);
+	else
+		loop_stop(r->cloud.loop);
 }
 
 static void drain(struct api_role *r)

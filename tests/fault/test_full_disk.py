@@ -10,6 +10,7 @@ import unittest
 from botocore.exceptions import ClientError
 
 from cloud import Cloud
+from functions import Functions, package
 from leftovers import blobs, leftovers, unfinished_files
 
 SIZE_MIB = 24
@@ -142,6 +143,40 @@ class FullDisk(unittest.TestCase):
         self.s3.complete_multipart_upload(Bucket=BUCKET, Key="parts", UploadId=upload,
                                           MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
         self.intact()
+        self.end()
+
+    def test_functions(self):
+        """What runs needs no disk; what is to be kept is refused; the lines written meanwhile reach the log when there is room."""
+        functions = Functions(self.cloud)
+        functions.make("one", "def handler(e, c):\n    print('ran', e)\n    return e\n")
+        self.fill()
+        with self.assertRaises(ClientError):
+            for i in range(300):
+                self.cloud.client("iam").create_user(UserName=f"u{i}", Tags=[{"Key": "k", "Value": "v" * 250}])
+        for number in range(5):
+            self.assertEqual(functions.call("one", number), (None, number))
+        with self.assertRaises(ClientError) as caught:
+            for _ in range(300):  # small records find room in pages that are there
+                functions.aws.invoke(FunctionName="one", InvocationType="Event", Payload=b'"event"')
+        self.assertEqual(caught.exception.response["ResponseMetadata"]["HTTPStatusCode"], 503)
+        self.refused(functions.aws.publish_version, FunctionName="one")
+        code = package("def handler(e, c): return 'new' #" + os.urandom(50000).hex())
+        self.refused(functions.aws.update_function_code, FunctionName="one", ZipFile=code)
+        self.refused(functions.aws.create_function, FunctionName="two", Runtime="python3.12", Handler="f.handler", Role=functions.role,
+                     Code={"ZipFile": code})
+        self.make_room()
+        self.assertEqual(functions.call("one", 5), (None, 5))
+        functions.make("two", "def handler(e, c): return 'two'")
+        self.assertEqual(functions.call("two"), (None, "two"))
+        until, ran = time.monotonic() + 10, []
+        while len(ran) < 6 and time.monotonic() < until:
+            time.sleep(0.2)
+            try:
+                events = self.cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/one", filterPattern="ran")["events"]
+                ran = [e["message"] for e in events if "event" not in e["message"]]
+            except ClientError:
+                pass  # the group is not there yet
+        self.assertEqual(ran, [f"ran {i}\n" for i in range(6)])
         self.end()
 
     def test_a_start_on_a_full_disk(self):

@@ -123,6 +123,10 @@ class KilledFunctions(Killing):
         self.cloud.process.wait(20)
         for s in sockets:
             s.close()
+        # and what they wrote is in the log
+        self.cloud.log.close()
+        self.cloud.start()
+        self.assertEqual(self.done("note"), 6)
         self.end()
 
     def test_a_sandbox_dies_alone(self):

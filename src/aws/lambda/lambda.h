@@ -40,6 +40,7 @@ struct lambda {
 	struct async_queue *async;
 	struct credential_cache *credentials;
 	const struct principal *self; /* lambda.amazonaws.com */
+	unsigned unsent_outputs;      /* that hold lines for the log */
 	unsigned char url_key[32];    /* signs code download links */
 };
 extern const struct service lambda_service;

@@ -32,7 +32,7 @@ struct output {
 	struct str region, group, stream;
 	const struct principal *principal;
 	enum destination destination;
-	bool sending, closing, tried_group;
+	bool sending, closing, tried_group, unsent;
 	struct loop_timer *timer;
 	loop_fn *room;
 	void *room_ctx;
@@ -59,8 +59,20 @@ struct output *output_new(struct lambda *l, struct str region, struct str group,
 	return o;
 }
 
+static void set_unsent(struct output *o, bool unsent)
+{
+	if (o->unsent == unsent)
+		return;
+	o->unsent = unsent;
+	if (unsent)
+		o->lambda->unsent_outputs++;
+	else
+		o->lambda->unsent_outputs--;
+}
+
 static void free_output(struct output *o)
 {
+	set_unsent(o, false);
 	loop_remove_timer(o->lambda->cloud->loop, o->timer);
 	if (o->principal)
 		principal_unref(o->principal);
@@ -95,6 +107,8 @@ void output_close(struct output *o)
 		return;
 	output_end_line(o);
 	o->closing = true;
+	loop_remove_timer(o->lambda->cloud->loop, o->timer);
+	o->timer = NULL;
 	send_more(o);
 }
 
@@ -117,6 +131,8 @@ static void drop_sent(struct output *o, size_t count)
 	buf_consume(&o->text, bytes);
 	o->text.overflow = false;
 	o->event_count -= count;
+	if (!o->event_count)
+		set_unsent(o, false);
 	memmove(o->events, o->events + count, o->event_count * sizeof(*o->events));
 	for (size_t i = 0; i < o->event_count; i++)
 		o->events[i].at -= (uint32_t)bytes;
@@ -127,11 +143,18 @@ static void drop_sent(struct output *o, size_t count)
 	}
 }
 
+/* What the role may not do is given up; what the log cannot do now (its disk is full) is tried again later. */
 static void refused(struct output *o, const struct call *sub)
 {
-	o->destination = DESTINATION_REFUSED;
-	if (sub->error.receiver)
-		log_warn("lambda: writing logs: %.*s: %.*s", STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+	if (!sub->error.receiver) {
+		o->destination = DESTINATION_REFUSED;
+		return;
+	}
+	log_warn("lambda: writing logs: %.*s: %.*s", STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+	if (o->closing)
+		o->destination = DESTINATION_REFUSED;
+	else if (!o->timer)
+		o->timer = loop_add_timer(o->lambda->cloud->loop, AGAIN_US, flush_due, o);
 }
 
 static void put_done(void *ctx, struct call *sub)
@@ -143,10 +166,6 @@ static void put_done(void *ctx, struct call *sub)
 	else if (str_eq(sub->error.code, S("ResourceNotFoundException"))) {
 		o->destination = DESTINATION_NEW; /* somebody deleted the stream: make it again */
 		o->tried_group = false;
-	} else if (sub->error.receiver && !o->closing && !o->timer) {
-		log_warn("lambda: writing logs: %.*s: %.*s", STR_ARG(sub->error.code), STR_ARG(sub->error.message));
-		o->timer = loop_add_timer(o->lambda->cloud->loop, AGAIN_US, flush_due, o);
-		return;
 	} else
 		refused(o, sub);
 	send_more(o);
@@ -214,7 +233,7 @@ static void put_events(struct output *o)
 
 static void send_more(struct output *o)
 {
-	if (o->sending)
+	if (o->sending || o->timer)
 		return;
 	if (!o->principal || o->destination == DESTINATION_REFUSED) {
 		if (o->principal || o->closing)
@@ -265,6 +284,7 @@ static void add_event(struct output *o, struct str text)
 		if (!o->events)
 			abort();
 	}
+	set_unsent(o, true);
 	o->events[o->event_count++] = (struct event){clock_wall_ms(), (uint32_t)at, (uint32_t)text.n};
 	if (!o->timer && !o->sending)
 		o->timer = loop_add_timer(o->lambda->cloud->loop, FLUSH_US, flush_due, o);

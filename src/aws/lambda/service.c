@@ -165,6 +165,11 @@ static const struct service_op ops[] = {
 
 /* --- beginning and end */
 
+static bool lambda_busy(void *state)
+{
+	return ((const struct lambda *)state)->unsent_outputs > 0;
+}
+
 static void lambda_stop(void *state)
 {
 	struct lambda *l = state;
@@ -212,5 +217,6 @@ const struct service lambda_service = {
         .body_limit_bytes = 72u << 20,
         .start = lambda_start,
         .stop = lambda_stop,
+        .busy = lambda_busy,
         .intercept = code_intercept,
 };

@@ -8,10 +8,5 @@ extern const struct service s3_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-	&iam_service,
-	&lambda_service,
-	&logs_service,
-	&s3_service,
-	&sts_service,
-	NULL,
+        &iam_service, &lambda_service, &logs_service, &s3_service, &sts_service, NULL,
 };

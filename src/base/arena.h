@@ -12,11 +12,11 @@
 struct arena_chunk;
 
 struct arena {
-	struct arena_chunk *head;   /* the chunk in use; older ones are linked behind it */
-	char *at, *end;             /* free space in the chunk in use */
-	size_t used_bytes;          /* handed out since the last reset */
-	size_t limit_bytes;         /* 0: none */
-	bool overflow;              /* limit_bytes was crossed */
+	struct arena_chunk *head; /* the chunk in use; older ones are linked behind it */
+	char *at, *end;           /* free space in the chunk in use */
+	size_t used_bytes;        /* handed out since the last reset */
+	size_t limit_bytes;       /* 0: none */
+	bool overflow;            /* limit_bytes was crossed */
 };
 
 void arena_init(struct arena *a, size_t limit_bytes);
@@ -44,6 +44,9 @@ struct str arena_cat(struct arena *a, const struct str *parts, size_t count);
 #define ARENA_CAT(a, ...) \
 	arena_cat((a), (const struct str[]){__VA_ARGS__}, sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
 
-static inline void arena_cleanup(struct arena *a) { arena_done(a); }
+static inline void arena_cleanup(struct arena *a)
+{
+	arena_done(a);
+}
 /* struct arena CLEAN_ARENA a; */
 #define CLEAN_ARENA __attribute__((cleanup(arena_cleanup)))

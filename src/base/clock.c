@@ -55,7 +55,8 @@ size_t time_format_to(char out[static 40], int64_t ms, enum time_format format)
 	if (milli < 0)
 		milli += 1000, sec--;
 	if (format == TIME_EPOCH)
-		return (size_t)(milli ? snprintf(out, 40, "%lld.%03d", (long long)sec, milli) : snprintf(out, 40, "%lld", (long long)sec));
+		return (size_t)(milli ? snprintf(out, 40, "%lld.%03d", (long long)sec, milli)
+		                      : snprintf(out, 40, "%lld", (long long)sec));
 	/* Years beyond 9999 have no ISO spelling. */
 	if (sec > 253402300799)
 		sec = 253402300799;
@@ -68,23 +69,26 @@ size_t time_format_to(char out[static 40], int64_t ms, enum time_format format)
 	int n = 0;
 	switch (format) {
 	case TIME_RFC822:
-		n = snprintf(out, 40, "%s, %02d %s %04d %02d:%02d:%02d GMT", day_names[tm.tm_wday], tm.tm_mday, month_names[tm.tm_mon], y,
-			     tm.tm_hour, tm.tm_min, tm.tm_sec);
+		n = snprintf(out, 40, "%s, %02d %s %04d %02d:%02d:%02d GMT", day_names[tm.tm_wday], tm.tm_mday,
+		             month_names[tm.tm_mon], y, tm.tm_hour, tm.tm_min, tm.tm_sec);
 		break;
 	case TIME_BASIC:
 		n = snprintf(out, 40, "%04d%02d%02dT%02d%02d%02dZ", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 		break;
 	case TIME_LAMBDA:
-		n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03d+0000", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, milli);
+		n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03d+0000", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min,
+		             tm.tm_sec, milli);
 		break;
 	case TIME_ISO8601:
 		if (milli == 0) {
-			n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02dZ", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+			n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02dZ", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min,
+			             tm.tm_sec);
 			break;
 		}
 		__attribute__((fallthrough));
 	default:
-		n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, milli);
+		n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", y, mo, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		             milli);
 	}
 	return (size_t)n;
 }
@@ -224,7 +228,8 @@ bool time_parse(struct str s, int64_t *ret_ms)
 	/* Eight digits are a date, any other bare number is an epoch. */
 	bool number = s.n > 0;
 	for (size_t i = 0; i < s.n; i++)
-		number = number && (ascii_is_digit(s.p[i]) || s.p[i] == '.' || s.p[i] == 'e' || s.p[i] == 'E' || s.p[i] == '+' || (s.p[i] == '-' && i == 0));
+		number = number && (ascii_is_digit(s.p[i]) || s.p[i] == '.' || s.p[i] == 'e' || s.p[i] == 'E' || s.p[i] == '+' ||
+		                    (s.p[i] == '-' && i == 0));
 	if (number && s.n != 8)
 		return parse_epoch(s, ret_ms);
 	return parse_iso(s, ret_ms);

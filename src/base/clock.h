@@ -16,12 +16,12 @@ void clock_shift_ms(int64_t offset_ms);
 void clock_fake(int64_t wall_ms, int64_t mono_us);
 
 enum time_format {
-	TIME_ISO8601,      /* 2024-05-01T12:00:00Z, with .123 only when there are milliseconds */
-	TIME_ISO8601_MS,   /* 2024-05-01T12:00:00.000Z always */
-	TIME_RFC822,       /* Wed, 01 May 2024 12:00:00 GMT: HTTP dates */
-	TIME_EPOCH,        /* 1714564800 or 1714564800.123 */
-	TIME_LAMBDA,       /* 2024-05-01T12:00:00.000+0000: Lambda's LastModified */
-	TIME_BASIC,        /* 20240501T120000Z: SigV4 */
+	TIME_ISO8601,    /* 2024-05-01T12:00:00Z, with .123 only when there are milliseconds */
+	TIME_ISO8601_MS, /* 2024-05-01T12:00:00.000Z always */
+	TIME_RFC822,     /* Wed, 01 May 2024 12:00:00 GMT: HTTP dates */
+	TIME_EPOCH,      /* 1714564800 or 1714564800.123 */
+	TIME_LAMBDA,     /* 2024-05-01T12:00:00.000+0000: Lambda's LastModified */
+	TIME_BASIC,      /* 20240501T120000Z: SigV4 */
 };
 struct str time_format(struct arena *a, int64_t ms, enum time_format format);
 /* Writes at most 32 bytes with a NUL into out; returns the length. */

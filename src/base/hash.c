@@ -10,13 +10,8 @@ static const struct {
 	size_t size;
 	const char *name; /* OpenSSL's, NULL for the CRCs */
 } kinds[] = {
-	[HASH_MD5] = {16, "MD5"},
-	[HASH_SHA1] = {20, "SHA1"},
-	[HASH_SHA256] = {32, "SHA256"},
-	[HASH_SHA512] = {64, "SHA512"},
-	[HASH_CRC32] = {4, NULL},
-	[HASH_CRC32C] = {4, NULL},
-	[HASH_CRC64NVME] = {8, NULL},
+        [HASH_MD5] = {16, "MD5"}, [HASH_SHA1] = {20, "SHA1"}, [HASH_SHA256] = {32, "SHA256"}, [HASH_SHA512] = {64, "SHA512"},
+        [HASH_CRC32] = {4, NULL}, [HASH_CRC32C] = {4, NULL},  [HASH_CRC64NVME] = {8, NULL},
 };
 
 size_t hash_size(enum hash_kind kind)
@@ -136,7 +131,8 @@ void hash_of(enum hash_kind kind, struct str data, unsigned char out[static HASH
 	hash_end(&h, out);
 }
 
-/* RFC 2104 spelled out: OpenSSL 3's HMAC fetches and allocates on every call, four times a signature. Both kinds have blocks of 64 bytes. */
+/* RFC 2104 spelled out: OpenSSL 3's HMAC fetches and allocates on every call, four times a signature. Both kinds have blocks of 64
+ * bytes. */
 static void hmac(enum hash_kind kind, struct str key, struct str data, unsigned char digest[static HASH_MAX_BYTES])
 {
 	unsigned char k[64] = {0}, pad[64 + 32];

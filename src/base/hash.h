@@ -10,8 +10,8 @@ size_t hash_size(enum hash_kind kind);
 
 struct hash {
 	enum hash_kind kind;
-	void *ctx;      /* cryptographic kinds */
-	uint64_t crc;   /* the others */
+	void *ctx;    /* cryptographic kinds */
+	uint64_t crc; /* the others */
 };
 void hash_init(struct hash *h, enum hash_kind kind);
 void hash_add(struct hash *h, const void *p, size_t n);

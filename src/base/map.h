@@ -9,7 +9,7 @@ struct map {
 	size_t count, cap; /* cap: a power of two, or 0 */
 };
 
-void map_done(struct map *m); /* frees keys and table, not values */
+void map_done(struct map *m);                       /* frees keys and table, not values */
 void *map_get(const struct map *m, struct str key); /* NULL: not there */
 /* Sets key to a non-NULL value and returns the value it had, or NULL. */
 void *map_put(struct map *m, struct str key, void *value);

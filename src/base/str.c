@@ -146,7 +146,7 @@ bool str_glob(struct str pattern, struct str text, bool fold_case)
 			star = p++;
 			mark = t;
 		} else if (p < pattern.n &&
-			   (c == '?' || c == text.p[t] || (fold_case && ascii_lower(c) == ascii_lower(text.p[t])))) {
+		           (c == '?' || c == text.p[t] || (fold_case && ascii_lower(c) == ascii_lower(text.p[t])))) {
 			p++, t++;
 		} else if (star != SIZE_MAX) {
 			p = star + 1;

@@ -19,17 +19,38 @@ struct str {
 /* A constant string literal as a str. */
 #define S(lit) ((struct str){.p = "" lit, .n = sizeof(lit) - 1})
 /* The same, usable in static initialisers. */
-#define S_INIT(lit) {.p = "" lit, .n = sizeof(lit) - 1}
+#define S_INIT(lit) \
+	{ \
+		.p = "" lit, .n = sizeof(lit) - 1 \
+	}
 /* printf("%.*s", STR_ARG(s)) */
 #define STR_ARG(s) (int)(s).n, ((s).p ? (s).p : "")
 
-static inline struct str str_from(const char *z) { return (struct str){.p = z, .n = z ? strlen(z) : 0}; }
-static inline struct str str_of(const void *p, size_t n) { return (struct str){.p = p, .n = n}; }
-static inline bool str_set(struct str s) { return s.p != NULL; }
-static inline bool str_empty(struct str s) { return s.n == 0; }
+static inline struct str str_from(const char *z)
+{
+	return (struct str){.p = z, .n = z ? strlen(z) : 0};
+}
+static inline struct str str_of(const void *p, size_t n)
+{
+	return (struct str){.p = p, .n = n};
+}
+static inline bool str_set(struct str s)
+{
+	return s.p != NULL;
+}
+static inline bool str_empty(struct str s)
+{
+	return s.n == 0;
+}
 
-static inline bool str_eq(struct str a, struct str b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
-static inline bool str_is(struct str a, const char *z) { return str_eq(a, str_from(z)); }
+static inline bool str_eq(struct str a, struct str b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+static inline bool str_is(struct str a, const char *z)
+{
+	return str_eq(a, str_from(z));
+}
 bool str_ieq(struct str a, struct str b); /* ASCII case-insensitive */
 /* Byte order, shorter first on a common prefix: the order of store keys and S3 listings. */
 int str_cmp(struct str a, struct str b);
@@ -65,9 +86,27 @@ bool str_is_utf8(struct str s);
 /* Number of Unicode code points, counting each malformed byte as one: AWS length limits count these. */
 size_t str_utf8_len(struct str s);
 
-static inline char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
-static inline char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 32) : c; }
-static inline bool ascii_is_digit(char c) { return c >= '0' && c <= '9'; }
-static inline bool ascii_is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static inline bool ascii_is_alnum(char c) { return ascii_is_digit(c) || ascii_is_alpha(c); }
-static inline bool ascii_is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static inline char ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+static inline char ascii_upper(char c)
+{
+	return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+}
+static inline bool ascii_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+static inline bool ascii_is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static inline bool ascii_is_alnum(char c)
+{
+	return ascii_is_digit(c) || ascii_is_alpha(c);
+}
+static inline bool ascii_is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}

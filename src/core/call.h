@@ -1,12 +1,13 @@
 /* One call of one operation, from whoever makes it: a client over HTTP, or one of our own services.
  *
- * The gate (gate.h) makes a call, walks it through its steps and frees it when the reply is sent. A service sees it in its handlers:
+ * The gate (gate.h) makes a call, walks it through its steps and frees it when the reply is sent. A service sees it in its
+ *handlers:
  *
  *	int logs_create_log_group(struct call *c, const struct logs_create_log_group_request *in, struct model_none *out)
  *
- * A handler checks what the model cannot, loads through the call's transaction, decides, writes the new desired state into it, fills `out`
- * from the call's arena and returns CALL_OK; the reply goes out once the writes are durable. Handlers may be run again when a
- * concurrent commit got in between, so they have no effect outside the transaction: what must follow a successful commit is
+ * A handler checks what the model cannot, loads through the call's transaction, decides, writes the new desired state into it,
+ *fills `out` from the call's arena and returns CALL_OK; the reply goes out once the writes are durable. Handlers may be run again
+ *when a concurrent commit got in between, so they have no effect outside the transaction: what must follow a successful commit is
  * registered with call_after_commit(). Everything runs on the loop's thread. */
 #pragma once
 #include "base/arena.h"
@@ -28,11 +29,11 @@ enum call_step {
 };
 
 struct call_error {
-	struct str code;         /* absent: none */
+	struct str code; /* absent: none */
 	struct str message;
-	unsigned status;         /* HTTP; 0: as the model says for this code, else 400 */
-	bool receiver;           /* our fault, not the sender's */
-	struct str_map fields;   /* further elements: S3's <Key>, Lambda's Reason */
+	unsigned status;           /* HTTP; 0: as the model says for this code, else 400 */
+	bool receiver;             /* our fault, not the sender's */
+	struct str_map fields;     /* further elements: S3's <Key>, Lambda's Reason */
 	const struct shape *shape; /* a modelled exception with members of its own, filled in `value`; or NULL */
 	void *value;
 };
@@ -41,47 +42,49 @@ struct call_error {
 enum reply_kind { REPLY_PLAIN, REPLY_MEMORY, REPLY_FILE, REPLY_STREAM };
 struct reply_body {
 	enum reply_kind kind;
-	struct str memory;                              /* REPLY_MEMORY: lies in the call's arena */
-	int fd;                                         /* REPLY_FILE: the gate owns it from now on */
+	struct str memory; /* REPLY_MEMORY: lies in the call's arena */
+	int fd;            /* REPLY_FILE: the gate owns it from now on */
 	uint64_t offset, length;
-	int64_t stream_length;                          /* REPLY_STREAM: -1 when unknown */
-	void (*stream_start)(struct call *c);           /* the head has been sent: call_write() away */
-	void (*stream_drained)(struct call *c);         /* after call_write() said false */
+	int64_t stream_length;                  /* REPLY_STREAM: -1 when unknown */
+	void (*stream_start)(struct call *c);   /* the head has been sent: call_write() away */
+	void (*stream_drained)(struct call *c); /* after call_write() said false */
 };
 
 struct call {
-	struct arena *arena;            /* lives until the call is freed */
+	struct arena *arena; /* lives until the call is freed */
 	struct cloud *cloud;
 	const struct service *service;
-	const struct service_op *row;   /* NULL: the operation is not real */
+	const struct service_op *row; /* NULL: the operation is not real */
 	const struct operation *op;
 	enum protocol protocol;
-	struct str request_id;          /* UUID */
-	struct str region, account;     /* whose resources this call is about: the credential scope's region, the caller's account */
+	struct str request_id;      /* UUID */
+	struct str region, account; /* whose resources this call is about: the credential scope's region, the caller's account */
 	const struct principal *caller;
-	int64_t now_ms;                 /* wall clock as of the start of the call */
+	int64_t now_ms; /* wall clock as of the start of the call */
 	const void *in;
 	void *out;
 	struct call_error error;
-	struct body *body;              /* streaming input */
-	struct reply_body reply;        /* streaming output */
-	struct http_request *http;      /* NULL: called by one of our own services */
-	void *state;                    /* the service's own, across waits */
+	struct body *body;         /* streaming input */
+	struct reply_body reply;   /* streaming output */
+	struct http_request *http; /* NULL: called by one of our own services */
+	void *state;               /* the service's own, across waits */
 };
 
 /* The transaction of this step, begun at first use. Reads and writes of records go through it (record.h). */
 struct store_txn *call_txn(struct call *c);
 
-/* Sets the error and returns CALL_FAIL; forgets reply headers given so far (later ones go with the error). Codes are the model's exception names or the service's errors; status 0 asks the model. */
+/* Sets the error and returns CALL_FAIL; forgets reply headers given so far (later ones go with the error). Codes are the model's
+ * exception names or the service's errors; status 0 asks the model. */
 __attribute__((format(printf, 4, 5))) int call_fail(struct call *c, const char *code, unsigned status, const char *fmt, ...);
-/* Our own fault: logged under the request id, answered as InternalFailure in the service's words. `what` is not shown to the client. */
+/* Our own fault: logged under the request id, answered as InternalFailure in the service's words. `what` is not shown to the
+ * client. */
 __attribute__((format(printf, 2, 3))) int call_broken(struct call *c, const char *fmt, ...);
 /* Adds an element to the error: call_field(c, "Key", key). Returns CALL_FAIL. */
 int call_field(struct call *c, const char *name, struct str value);
 
-/* Ends this step without an answer (its reads and writes are dropped); when call_resume() is called, `resume` runs as the next step and
- * may answer, fail or wait again. gone(c) is called instead when the client has left, and is the last that is heard of the call:
- * whoever holds c to resume it must let go of it there. */
+/* Ends this step without an answer (its reads and writes are dropped); when call_resume() is called, `resume` runs as the next step
+ * and may answer, fail or wait again. gone(c) is called instead when the client has left, and is the last that is heard of the
+ * call: whoever holds c to resume it must let go of it there. */
 typedef int call_resume_fn(struct call *c);
 typedef void call_gone_fn(struct call *c);
 int call_wait(struct call *c, call_resume_fn *resume, call_gone_fn *gone);
@@ -93,17 +96,18 @@ void call_after_commit(struct call *c, void (*fn)(struct call *c));
 void call_on_free(struct call *c, void (*fn)(struct call *c));
 
 /* --- streaming replies (REPLY_STREAM, after stream_start) */
-bool call_write(struct call *c, struct str piece);      /* false: 256 KiB wait; go on after stream_drained */
-/* One event of the operation's event stream, by its member's name ("PayloadChunk"); value is that event's struct. As call_write(). */
+bool call_write(struct call *c, struct str piece); /* false: 256 KiB wait; go on after stream_drained */
+/* One event of the operation's event stream, by its member's name ("PayloadChunk"); value is that event's struct. As call_write().
+ */
 bool call_write_event(struct call *c, const char *event_type, const void *value);
 /* The stream's modelled exception, as its last event: call_end() comes next. */
 bool call_write_exception(struct call *c, const char *type, struct str message);
-void call_end(struct call *c);                          /* complete; c is freed by the gate */
-void call_cut(struct call *c);                          /* broken: the connection is cut; c is freed */
+void call_end(struct call *c); /* complete; c is freed by the gate */
+void call_cut(struct call *c); /* broken: the connection is cut; c is freed */
 
 /* --- the request as the wire had it, for what no model says (S3's presigned overrides, user agents) */
-struct str call_header(const struct call *c, struct str name);  /* absent for internal calls */
-struct str call_query(const struct call *c, struct str name);   /* decoded; absent when not given */
+struct str call_header(const struct call *c, struct str name); /* absent for internal calls */
+struct str call_query(const struct call *c, struct str name);  /* decoded; absent when not given */
 struct str call_source_ip(const struct call *c);
 bool call_over_tls(const struct call *c);
 /* Adds a header to the reply: for the few that no model has (x-amz-id-2). */
@@ -113,14 +117,15 @@ void call_reply_status(struct call *c, unsigned status);
 
 /* --- permissions beyond the operation's own row */
 
-/* May the caller do `action` on `resource` as well (iam:PassRole, s3:GetObject on a copy's source)? False: the error is set, return CALL_FAIL. */
+/* May the caller do `action` on `resource` as well (iam:PassRole, s3:GetObject on a copy's source)? False: the error is set, return
+ * CALL_FAIL. */
 bool call_allowed(struct call *c, const char *action, struct str resource);
 /* The same with everything spelled out (authz.h). */
 struct authz;
 bool call_authorize(struct call *c, struct authz *az);
 
-/* --- calling another service's operation through the gate, from AUTHORIZE on, as `as` (a principal that outlives the call). `in` is copied.
- * done(ctx, sub) comes once, later, on the loop: sub->error.code set or sub->out filled; both live until it returns. */
+/* --- calling another service's operation through the gate, from AUTHORIZE on, as `as` (a principal that outlives the call). `in`
+ * is copied. done(ctx, sub) comes once, later, on the loop: sub->error.code set or sub->out filled; both live until it returns. */
 typedef void call_done_fn(void *ctx, struct call *sub);
-void call_op(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation, const void *in,
-	     call_done_fn *done, void *ctx);
+void call_op(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
+             const void *in, call_done_fn *done, void *ctx);

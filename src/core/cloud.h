@@ -17,16 +17,16 @@ struct cloud {
 	struct loop *loop;
 	struct work *work;
 	struct store *store;
-	struct blobs *blobs;            /* content files: DATA/blobs */
+	struct blobs *blobs; /* content files: DATA/blobs */
 	struct gate *gate;
-	struct cells *cells;            /* sandboxes; NULL where the machine cannot */
-	struct http_server *http;       /* so that cells' listeners can be served */
+	struct cells *cells;      /* sandboxes; NULL where the machine cannot */
+	struct http_server *http; /* so that cells' listeners can be served */
 	struct identity_source identity;
-	const char *data_dir;           /* absolute */
-	bool ephemeral;                 /* data_dir is thrown away: nothing needs to be durable */
-	const char *endpoint;           /* "http://127.0.0.1:4566": how clients on this machine reach us */
-	const char *runtime_dir;        /* our runtime clients: .../runtimes */
-	void **service_state;           /* by position in cloud_services */
+	const char *data_dir;    /* absolute */
+	bool ephemeral;          /* data_dir is thrown away: nothing needs to be durable */
+	const char *endpoint;    /* "http://127.0.0.1:4566": how clients on this machine reach us */
+	const char *runtime_dir; /* our runtime clients: .../runtimes */
+	void **service_state;    /* by position in cloud_services */
 };
 
 /* The state that a service's start() returned. NULL: not started. */

@@ -1,5 +1,6 @@
-/* The gate: the one way in. Every call, from a client or from one of our own services, walks the same steps here, and everything that
- * cuts across services happens here and nowhere else: request ids, signatures, permissions, commits, spelling of replies, counters, audit.
+/* The gate: the one way in. Every call, from a client or from one of our own services, walks the same steps here, and everything
+ *that cuts across services happens here and nowhere else: request ids, signatures, permissions, commits, spelling of replies,
+ *counters, audit.
  *
  *	IDENTIFY  which API and protocol, from the credential scope, the host, the path and the headers
  *	KEY       whose access key signed it; an unknown or expired one is refused before any body is read
@@ -20,11 +21,12 @@ struct gate;
 struct http_request;
 
 struct gate_config {
-	bool well_known_keys;   /* the listener is a loopback one: test/test works for requests that come from this machine's user */
+	bool well_known_keys; /* the listener is a loopback one: test/test works for requests that come from this machine's user */
 };
 struct gate *gate_new(struct cloud *cloud, const struct gate_config *config);
 void gate_free(struct gate *g);
-/* Takes a request and answers it, now or later. from_cell: it came through an endpoint inside a sandbox, where only real credentials count. */
+/* Takes a request and answers it, now or later. from_cell: it came through an endpoint inside a sandbox, where only real
+ * credentials count. */
 void gate_take(struct gate *g, struct http_request *r, bool from_cell);
 /* Calls that have not been answered yet. */
 size_t gate_under_way(const struct gate *g);

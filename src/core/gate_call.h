@@ -1,5 +1,5 @@
-/* A call with what only the gate's own files see of it: gate.c walks the steps, call.c is the face that handlers use, identify.c and
- * authenticate.c are the first steps, reply.c the last. */
+/* A call with what only the gate's own files see of it: gate.c walks the steps, call.c is the face that handlers use, identify.c
+ * and authenticate.c are the first steps, reply.c the last. */
 #pragma once
 #include "base/list.h"
 #include "core/gate.h"
@@ -7,7 +7,18 @@
 #include "http/http.h"
 #include "wire/wire.h"
 
-enum gate_step { STEP_IDENTIFY, STEP_KEY, STEP_RECEIVE, STEP_VERIFY, STEP_DECODE, STEP_AUTHORIZE, STEP_HANDLE, STEP_COMMIT, STEP_ENCODE, STEP_SENT };
+enum gate_step {
+	STEP_IDENTIFY,
+	STEP_KEY,
+	STEP_RECEIVE,
+	STEP_VERIFY,
+	STEP_DECODE,
+	STEP_AUTHORIZE,
+	STEP_HANDLE,
+	STEP_COMMIT,
+	STEP_ENCODE,
+	STEP_SENT
+};
 /* What a step returns: on to the next one; wait for gate_go(); or straight to ENCODE, with the call's error set or not. */
 enum gate_next { GATE_NEXT, GATE_WAIT, GATE_REPLY };
 
@@ -18,19 +29,19 @@ struct gate_hooks {
 };
 
 struct gate_call {
-	struct call call;               /* first: a call is a gate_call */
+	struct call call; /* first: a call is a gate_call */
 	struct gate *gate;
-	struct list link;               /* gate->calls */
+	struct list link; /* gate->calls */
 	enum gate_step step;
-	bool running, again;            /* inside gate_go(); gate_go() was asked for meanwhile */
-	unsigned busy;                  /* inside code that uses this call after a callback: gate_go() waits */
+	bool running, again; /* inside gate_go(); gate_go() was asked for meanwhile */
+	unsigned busy;       /* inside code that uses this call after a callback: gate_go() waits */
 	bool from_cell;
-	bool gone;                      /* the client left while a commit was under way */
-	bool sent;                      /* the reply has been handed over */
+	bool gone; /* the client left while a commit was under way */
+	bool sent; /* the reply has been handed over */
 	const struct api *api;
-	struct wire_request wire;       /* the request as the codecs see it */
-	struct wire_target target;      /* operation and labels */
-	call_resume_fn *taken;          /* a service's intercept() took the call */
+	struct wire_request wire;  /* the request as the codecs see it */
+	struct wire_target target; /* operation and labels */
+	call_resume_fn *taken;     /* a service's intercept() took the call */
 	struct sigv4_request signed_request;
 	struct sigv4 signature;
 	struct credential credential;
@@ -40,18 +51,21 @@ struct gate_call {
 	struct store_txn *txn;
 	call_resume_fn *resume;
 	call_gone_fn *gone_fn;
-	bool waiting;                   /* a handler said CALL_WAIT */
-	void *state_before;             /* call.state as of the start of this step: restored when the step runs again */
+	bool waiting;       /* a handler said CALL_WAIT */
+	void *state_before; /* call.state as of the start of this step: restored when the step runs again */
 	unsigned races;
 	int64_t started_us;
 	struct gate_hooks after_commit, on_free;
-	bool events_begun;              /* the reply is an event stream whose first frame has been written */
-	struct arena own_arena;         /* internal calls */
-	call_done_fn *done;             /* internal calls */
+	bool events_begun;      /* the reply is an event stream whose first frame has been written */
+	struct arena own_arena; /* internal calls */
+	call_done_fn *done;     /* internal calls */
 	void *done_ctx;
 };
 
-static inline struct gate_call *gate_call_of(struct call *c) { return (struct gate_call *)(void *)c; }
+static inline struct gate_call *gate_call_of(struct call *c)
+{
+	return (struct gate_call *)(void *)c;
+}
 
 /* Goes on with a waiting call. */
 void gate_go(struct gate_call *g);
@@ -61,11 +75,11 @@ enum gate_next gate_identify_body(struct gate_call *g); /* the rest, once the bo
 enum gate_next gate_find_key(struct gate_call *g);      /* authenticate.c */
 enum gate_next gate_verify(struct gate_call *g);
 enum gate_next gate_refuse_signature(struct gate_call *g, enum sigv4_fault fault);
-void gate_encode(struct gate_call *g);                  /* reply.c: spells the reply, sends it and ends the call */
+void gate_encode(struct gate_call *g); /* reply.c: spells the reply, sends it and ends the call */
 void gate_call_free(struct gate_call *g);
 /* The row of an operation in its service's table; NULL: the operation is not real. */
 const struct service_op *gate_row(const struct gate *g, const struct api *api, const struct operation *op);
-struct buf *gate_scratch(struct gate *g);               /* for one reply's body at a time */
+struct buf *gate_scratch(struct gate *g); /* for one reply's body at a time */
 /* digest.c: are the digests that the client sent with a whole body right? False: the error is set. */
 bool gate_check_digests(struct gate_call *g);
 /* body.c: the streamed body of this request, verified by the call's signature as it passes. */
@@ -75,7 +89,8 @@ struct body *gate_body_new(struct gate_call *g);
 struct audit;
 struct audit *audit_new(void);
 void audit_free(struct audit *a);
-void audit_add(struct audit *a, const struct call *c, const struct principal *who, const struct authz *az, const struct authz_decision *d);
+void audit_add(struct audit *a, const struct call *c, const struct principal *who, const struct authz *az,
+               const struct authz_decision *d);
 struct str audit_why(const struct audit *a, struct arena *arena, struct str request_id);
 struct audit *gate_audit(struct gate *g);
 bool gate_trusts_well_known(const struct gate *g);

@@ -55,8 +55,15 @@ struct loop {
 	struct post *posts, **posts_last;
 	int signal_fd;
 	sigset_t signal_set;
-	struct { int signo; loop_signal_fn *fn; void *ctx; } signals[SIGNALS_MAX];
-	struct { loop_fn *fn; void *ctx; } round[ROUND_FNS_MAX];
+	struct {
+		int signo;
+		loop_signal_fn *fn;
+		void *ctx;
+	} signals[SIGNALS_MAX];
+	struct {
+		loop_fn *fn;
+		void *ctx;
+	} round[ROUND_FNS_MAX];
 	unsigned signal_count, round_count;
 };
 
@@ -136,7 +143,8 @@ static void heap_settle(struct loop *l, size_t at)
 struct loop_timer *loop_add_timer(struct loop *l, int64_t delay_us, loop_fn *fn, void *ctx)
 {
 	struct loop_timer *t = must(malloc(sizeof(*t)));
-	*t = (struct loop_timer){.due_us = clock_mono_us() + (delay_us > 0 ? delay_us : 0), .seq = ++l->timer_seq, .fn = fn, .ctx = ctx};
+	*t = (struct loop_timer){
+	        .due_us = clock_mono_us() + (delay_us > 0 ? delay_us : 0), .seq = ++l->timer_seq, .fn = fn, .ctx = ctx};
 	if (l->timers == l->heap_cap) {
 		l->heap_cap = l->heap_cap ? l->heap_cap * 2 : 64;
 		l->heap = must(realloc(l->heap, l->heap_cap * sizeof(*l->heap)));

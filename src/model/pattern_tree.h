@@ -5,15 +5,17 @@
 
 #define PATTERN_NO_LIMIT UINT32_MAX
 
-struct pattern_range { uint32_t low, high; };
+struct pattern_range {
+	uint32_t low, high;
+};
 enum { SET_LETTERS = 1, SET_NUMBERS = 2, SET_SEPARATORS = 4 };
 /* Characters that one place of the pattern accepts. */
 struct pattern_set {
-	uint64_t ascii[2];             /* the whole answer for U+0000..7F, filled by pattern_set_finish() */
+	uint64_t ascii[2]; /* the whole answer for U+0000..7F, filled by pattern_set_finish() */
 	struct pattern_range *ranges;
 	uint32_t count;
-	uint8_t categories;            /* SET_* that belong to the set */
-	uint8_t not_categories;        /* SET_* whose complement does */
+	uint8_t categories;     /* SET_* that belong to the set */
+	uint8_t not_categories; /* SET_* whose complement does */
 	bool negated;
 };
 void pattern_set_add(struct arena *a, struct pattern_set *set, uint32_t low, uint32_t high);
@@ -23,7 +25,19 @@ void pattern_set_add_others(struct arena *a, struct pattern_set *set, const stru
 void pattern_set_finish(struct arena *a, struct pattern_set *set, bool fold_case);
 bool pattern_set_has(const struct pattern_set *set, uint32_t c);
 
-enum node_kind { NODE_EMPTY, NODE_SET, NODE_CAT, NODE_ALT, NODE_REPEAT, NODE_BEGIN, NODE_END, NODE_WORD, NODE_NOT_WORD, NODE_AHEAD, NODE_BEHIND };
+enum node_kind {
+	NODE_EMPTY,
+	NODE_SET,
+	NODE_CAT,
+	NODE_ALT,
+	NODE_REPEAT,
+	NODE_BEGIN,
+	NODE_END,
+	NODE_WORD,
+	NODE_NOT_WORD,
+	NODE_AHEAD,
+	NODE_BEHIND
+};
 struct node {
 	enum node_kind kind;
 	bool negative;                 /* NODE_AHEAD, NODE_BEHIND */

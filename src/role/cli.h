@@ -1,5 +1,5 @@
-/* The command line: `quartet COMMAND`. cli.c has the table; each cli_*.c has the commands of one kind. A command fails with one clear line on
- * standard error and an exit status: 0 done, 1 it failed, 2 the command line is wrong, 3 the cloud is not running. */
+/* The command line: `quartet COMMAND`. cli.c has the table; each cli_*.c has the commands of one kind. A command fails with one
+ * clear line on standard error and an exit status: 0 done, 1 it failed, 2 the command line is wrong, 3 the cloud is not running. */
 #pragma once
 #include "base/arena.h"
 #include "model/model.h"
@@ -8,17 +8,17 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_NOT_RUNNING = 3 };
 
 struct cli {
 	struct arena arena;
-	const char *program;            /* argv[0] */
+	const char *program; /* argv[0] */
 	const char *command;
-	int argc;                       /* what follows the command */
+	int argc; /* what follows the command */
 	char **argv;
 };
 
 struct cli_command {
 	const char *name;
-	const char *arguments;          /* "[--data DIR] NAME" */
-	const char *summary;            /* one line */
-	const char *help;               /* further lines, or NULL */
+	const char *arguments; /* "[--data DIR] NAME" */
+	const char *summary;   /* one line */
+	const char *help;      /* further lines, or NULL */
 	int (*run)(struct cli *cli);
 };
 extern const struct cli_command cli_commands[]; /* ends with a NULL name */
@@ -26,7 +26,8 @@ extern const struct cli_command cli_commands[]; /* ends with a NULL name */
 /* Prints "quartet COMMAND: text" and returns status. */
 __attribute__((format(printf, 3, 4))) int cli_fail(struct cli *cli, int status, const char *fmt, ...);
 
-/* Options in any order among the arguments. Each takes the option out of argv; cli_rest() then complains about what is left over but `max` words. */
+/* Options in any order among the arguments. Each takes the option out of argv; cli_rest() then complains about what is left over
+ * but `max` words. */
 bool cli_flag(struct cli *cli, const char *name);
 /* Value of --name VALUE or --name=VALUE, or fallback. */
 const char *cli_option(struct cli *cli, const char *name, const char *fallback);
@@ -36,7 +37,7 @@ int cli_rest(struct cli *cli, int max);
 /* Where the cloud of --data (else $QUARTET_DATA, else the default) runs. */
 struct cli_cloud {
 	const char *data_dir;
-	int pid;                        /* of main; 0: not running */
+	int pid;                             /* of main; 0: not running */
 	const char *endpoint, *tls_endpoint; /* http://127.0.0.1:4566; https://... or NULL */
 	const char *access_key, *secret, *region;
 };
@@ -46,13 +47,14 @@ const char *cli_runtime_dir(struct cli *cli);
 /* CLI_OK, or CLI_NOT_RUNNING / CLI_FAILED with a line printed. */
 int cli_find_cloud(struct cli *cli, struct cli_cloud *ret);
 
-/* One operation through the cloud's front door, signed as the root user. CLI_OK with *out filled (headers in *ret_headers unless NULL), or
- * CLI_FAILED with AWS's words printed. `in` and `out` are the operation's structs. */
+/* One operation through the cloud's front door, signed as the root user. CLI_OK with *out filled (headers in *ret_headers unless
+ * NULL), or CLI_FAILED with AWS's words printed. `in` and `out` are the operation's structs. */
 struct http_client_reply;
-int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in, void *out,
-	     struct http_client_reply *ret_reply);
+int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
+             void *out, struct http_client_reply *ret_reply);
 /* One of our own paths (/_quartet/...): the body in *ret_body, or a line printed unless `quiet`. */
-int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet, struct str *ret_body);
+int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
+              struct str *ret_body);
 
 /* Writes a folder for AWS_DATA_PATH that points Python clients of every age at `url`. 0 or negative errno. */
 int endpoints_write(struct arena *a, const char *dir, const char *url);

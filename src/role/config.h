@@ -6,7 +6,9 @@
 #pragma once
 #include "base/arena.h"
 
-struct config_entry { struct str section, key, value; };
+struct config_entry {
+	struct str section, key, value;
+};
 struct config {
 	struct config_entry *entries;
 	size_t count;

@@ -115,7 +115,9 @@ static struct str check_line(struct arena *a, struct str line, struct tally *tal
 	if (tally->list)
 		printf("%s %s %d\n", api->id, api->text + t.op->name, (int)status);
 	struct str wrong = wire_reply_check(a, api, t.op, t.protocol, (uint16_t)status, &view, body);
-	return str_set(wrong) && !is_aws_own(wrong) ? ARENA_CAT(a, str_from(api->id), S(" "), api_text(api, t.op->name), S(": "), wrong) : STR_NONE;
+	return str_set(wrong) && !is_aws_own(wrong)
+	               ? ARENA_CAT(a, str_from(api->id), S(" "), api_text(api, t.op->name), S(": "), wrong)
+	               : STR_NONE;
 }
 
 int main(int argc, char **argv)

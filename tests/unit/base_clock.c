@@ -22,15 +22,23 @@ static void reads_what_it_spells(void **state)
 {
 	(void)state;
 	static const char *const same[] = {
-		"2024-05-01T12:00:00Z",	    "2024-05-01T12:00:00.000Z", "Wed, 01 May 2024 12:00:00 GMT", "1714564800", "1714564800.0",
-		"2024-05-01T12:00:00.000+0000", "20240501T120000Z",	    "2024-05-01T14:00:00+02:00",     "1.7145648e9",
+	        "2024-05-01T12:00:00Z",
+	        "2024-05-01T12:00:00.000Z",
+	        "Wed, 01 May 2024 12:00:00 GMT",
+	        "1714564800",
+	        "1714564800.0",
+	        "2024-05-01T12:00:00.000+0000",
+	        "20240501T120000Z",
+	        "2024-05-01T14:00:00+02:00",
+	        "1.7145648e9",
 	};
 	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) {
 		int64_t ms = 0;
 		if (!time_parse(str_from(same[i]), &ms) || ms != 1714564800000)
 			fail_msg("%s read as %lld", same[i], (long long)ms);
 	}
-	static const char *const wrong[] = {"", "x", "2024-13-01T00:00:00Z", "2024-02-30", "2024-05-01T25:00:00Z", "2024-05-01T12:00:00Zjunk", "nan", "inf"};
+	static const char *const wrong[] = {
+	        "", "x", "2024-13-01T00:00:00Z", "2024-02-30", "2024-05-01T25:00:00Z", "2024-05-01T12:00:00Zjunk", "nan", "inf"};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		int64_t ms = 42;
 		if (time_parse(str_from(wrong[i]), &ms) || ms != 42)

@@ -60,9 +60,9 @@ static void decodes_hex_or_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(matches_published_values),
-		cmocka_unit_test(signs_like_rfc4231),
-		cmocka_unit_test(decodes_hex_or_refuses),
+	        cmocka_unit_test(matches_published_values),
+	        cmocka_unit_test(signs_like_rfc4231),
+	        cmocka_unit_test(decodes_hex_or_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

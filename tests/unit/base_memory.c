@@ -79,13 +79,16 @@ static void map_keeps_what_random_changes_leave(void **state)
 static void list_removes_while_walking(void **state)
 {
 	(void)state;
-	struct item { int v; struct list link; } items[4];
+	struct item {
+		int v;
+		struct list link;
+	} items[4];
 	struct list l = LIST_INIT(l);
 	for (int i = 0; i < 4; i++) {
 		items[i].v = i;
 		list_push(&l, &items[i].link);
 	}
-	list_each(&l, struct item, link, it)
+	list_each (&l, struct item, link, it)
 		if (it->v % 2)
 			list_remove(&it->link);
 	assert_int_equal(list_first(&l, struct item, link)->v, 0);
@@ -96,10 +99,10 @@ static void list_removes_while_walking(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arena_flags_its_limit),
-		cmocka_unit_test(buffer_stops_at_its_maximum),
-		cmocka_unit_test(map_keeps_what_random_changes_leave),
-		cmocka_unit_test(list_removes_while_walking),
+	        cmocka_unit_test(arena_flags_its_limit),
+	        cmocka_unit_test(buffer_stops_at_its_maximum),
+	        cmocka_unit_test(map_keeps_what_random_changes_leave),
+	        cmocka_unit_test(list_removes_while_walking),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,8 +70,9 @@ static void makes_ids(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cuts_every_part), cmocka_unit_test(parses_numbers_whole), cmocka_unit_test(globs),
-		cmocka_unit_test(knows_utf8),	   cmocka_unit_test(makes_ids),
+	        cmocka_unit_test(cuts_every_part), cmocka_unit_test(parses_numbers_whole),
+	        cmocka_unit_test(globs),           cmocka_unit_test(knows_utf8),
+	        cmocka_unit_test(makes_ids),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

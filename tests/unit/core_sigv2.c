@@ -53,7 +53,8 @@ static void checks_forms(void **state)
 	assert_str(base64_encode(&a, str_of(mac, 20)), "3nybhbi3iqa8ino29wqQcBydtNk=");
 	sigv2_read_form(S("A"), S("3nybhbi3iqa8ino29wqQcBydtNk="), STR_NONE, &sig);
 	assert_int_equal(sigv2_check_form(&a, &sig, S("key"), S("The quick brown fox jumps over the lazy dog")), SIGV4_GOOD);
-	assert_int_equal(sigv2_check_form(&a, &sig, S("key"), S("The quick brown fox jumps over the lazy cog")), SIGV4_FAULT_MISMATCH);
+	assert_int_equal(sigv2_check_form(&a, &sig, S("key"), S("The quick brown fox jumps over the lazy cog")),
+	                 SIGV4_FAULT_MISMATCH);
 }
 
 int main(void)

@@ -131,10 +131,10 @@ static void removed_descriptors_are_silent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(timers_fire_in_order_and_cancel),
-		cmocka_unit_test(work_comes_back_to_the_loop),
-		cmocka_unit_test(children_are_reaped),
-		cmocka_unit_test(removed_descriptors_are_silent),
+	        cmocka_unit_test(timers_fire_in_order_and_cancel),
+	        cmocka_unit_test(work_comes_back_to_the_loop),
+	        cmocka_unit_test(children_are_reaped),
+	        cmocka_unit_test(removed_descriptors_are_silent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

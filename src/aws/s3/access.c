@@ -78,8 +78,8 @@ const struct state_s3_bucket *s3_bucket_open(struct call *c, struct str bucket, 
 		return NULL;
 	}
 	/* Anonymous requests and old signatures name no region; where a bucket is may be asked from anywhere. */
-	bool any_region =
-	        c->caller->kind == PRINCIPAL_ANONYMOUS || c->region.n == 0 || (c->op && str_is(api_text(&s3_api, c->op->name), "GetBucketLocation"));
+	bool any_region = c->caller->kind == PRINCIPAL_ANONYMOUS || c->region.n == 0 ||
+	                  (c->op && str_is(api_text(&s3_api, c->op->name), "GetBucketLocation"));
 	if (!any_region && !str_eq(c->region, b->region)) {
 		wrong_region(c, b);
 		return NULL;

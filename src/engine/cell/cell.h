@@ -29,8 +29,8 @@ struct cell_process {
 enum { CELL_MAX_START_BYTES = 60 * 1024 };
 
 /* A kind of stem: which process to start ahead, and how many to keep ready. The process finds in QUARTET_STEM_FD the number of a
- * descriptor: it writes a line there when it is ready, and reads one JSON line from there once its cell is claimed. /var/task and /opt are empty until then: it must change to
- * its working directory (again) after that line. */
+ * descriptor: it writes a line there when it is ready, and reads one JSON line from there once its cell is claimed. /var/task and
+ * /opt are empty until then: it must change to its working directory (again) after that line. */
 struct cell_stem {
 	const char *kind; /* "python3", "nodejs", ...; what cell_spec.kind is compared with */
 	struct cell_process process;

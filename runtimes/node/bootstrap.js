@@ -499,6 +499,7 @@ async function rehearse(connection) {
 	connection.get('invocation/next');
 	util.format('%s', '');
 	new Date().toISOString();
+	new Date().getTimezoneOffset();
 	currentRequestId = undefined;
 }
 
@@ -509,9 +510,13 @@ async function stem(fd) {
 	fs.writeSync(fd, 'ready\n');
 	const message = JSON.parse(readLine(fd));
 	fs.closeSync(fd);
+	// Only what differs: any write to TZ, even of the same value, costs a search through the machine's time zones.
 	for (const name of Object.keys(process.env))
-		delete process.env[name];
-	Object.assign(process.env, message.env);
+		if (!(name in message.env))
+			delete process.env[name];
+	for (const [name, value] of Object.entries(message.env))
+		if (process.env[name] !== value)
+			process.env[name] = value;
 	require('module')._initPaths();
 	start(message.handler, message.task_root, connection);
 }

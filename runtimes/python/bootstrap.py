@@ -392,6 +392,25 @@ def run(handler_text, connection):
             connection.send(following)
 
 
+class Rehearsal:
+    """In place of the connection: takes the answer and sends nothing."""
+    post = Connection.post
+    head = b"\r\n"
+
+
+def rehearse():
+    """Walks the way of a first event with a handler of our own, so that the compiler and the import machinery have run once. Nothing
+    of it stays."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rehearsal")
+    sys.path.insert(0, folder)
+    handler = load_handler("warm.handler")
+    answer(handler, Encoder(), Rehearsal(), {b"lambda-runtime-aws-request-id": b"0", b"lambda-runtime-deadline-ms": b"0"}, b"{}")
+    sys.path.remove(folder)
+    sys.path_importer_cache.pop(folder, None)
+    del sys.modules["warm"]
+    State.request_id = None
+
+
 def stem(fd):
     """Says that it is ready and waits for the function. What comes is one line; the descriptor is not used again."""
     os.write(fd, b"ready\n")
@@ -411,6 +430,7 @@ def main():
     if fd:
         connection = Connection("127.0.0.1:9001")
         connection.connect()
+        rehearse()
         handler, task_root = stem(int(fd))
     else:
         connection = Connection(os.environ["AWS_LAMBDA_RUNTIME_API"])

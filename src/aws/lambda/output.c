@@ -39,6 +39,7 @@ struct output {
 	struct buf text; /* pending events' bytes */
 	struct event *events;
 	size_t event_count, event_cap, sending_count;
+	int64_t last_ms;           /* of the youngest event */
 	struct buf line;           /* begun, without its newline */
 	char tail[2 * TAIL_BYTES]; /* the last TAIL_BYTES end at tail_n */
 	size_t tail_n;
@@ -285,7 +286,11 @@ static void add_event(struct output *o, struct str text)
 			abort();
 	}
 	set_unsent(o, true);
-	o->events[o->event_count++] = (struct event){clock_wall_ms(), (uint32_t)at, (uint32_t)text.n};
+	/* A batch out of order is refused as a whole: a clock that is set back must not cost the lines. */
+	int64_t now = clock_wall_ms();
+	if (now > o->last_ms)
+		o->last_ms = now;
+	o->events[o->event_count++] = (struct event){o->last_ms, (uint32_t)at, (uint32_t)text.n};
 	if (!o->timer && !o->sending)
 		o->timer = loop_add_timer(o->lambda->cloud->loop, FLUSH_US, flush_due, o);
 }

@@ -55,4 +55,4 @@ def writes(bench):
         ours.append(int(found.group(1)))
         theirs.append(int(found.group(2)))
     bench.add("durable small writes, the store alone", median(ours), "/s", reach=20000, bigger=True, peer="LMDB, 256 puts a commit",
-              peer_value=median(theirs), note="256 writers", bound="the disk's fsync.")
+              peer_value=median(theirs), note="256 writers", bound="syncs of the disk, which also bound the peer.")

@@ -38,12 +38,14 @@ def shortfalls(rows):
 
 def write(bench, path):
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    load = os.getloadavg()[1]
+    before = bench.load_before
     out = ["# Figures", "",
            f"{datetime.date.today()}, {machine()}; `{' '.join(['bench/run', *sys.argv[1:]])}` at {commit or 'no commit'}; "
-           f"load average at the end {load:.1f}.", "",
+           f"load average before it {before:.1f}.", "",
            "Medians over rounds in which Quartet and its peer take turns. The ratio is figure / peer: above 1 is better for rates, below 1 for",
            "times. Load generator and server share the machine's processors.", "",
+           *(["**Other programs were busy on the machine during this run**, so rates, times and what falls short are not those of a quiet one.", ""]
+             if before > 0.7 else []),
            "| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS)]
     out += ["| " + " | ".join(c.replace("|", "\\|") for c in cells(row)) + " |" for row in bench.rows]
     short = [row for row in bench.rows if row.short]

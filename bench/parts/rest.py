@@ -53,7 +53,8 @@ def start(bench):
         floor.append(fork_exec())
     bench.add("daemon start to first answer, empty data directory", median(times), "ms", reach=25, peer="fork + exec /bin/true",
               peer_value=median(floor), note=f"p90 {sorted(times)[len(times) * 9 // 10]:.0f} ms",
-              bound="starting processes one after the other: main, then api, each linked dynamically; then the store's first commits.")
+              bound="in a traced start the longest single wait was the first sync of the log events' new database to the disk; the rest is processor time "
+                    "of main, api and priv, which start side by side.")
 
 
 def settle(pids, seconds=10):

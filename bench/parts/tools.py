@@ -45,7 +45,7 @@ class Bench:
     def __init__(self, options):
         self.rounds, self.seconds, self.dir = options.rounds, options.seconds, os.path.abspath(options.build)
         self.rows, self.skipped, self.failed = [], [], False
-        self.clouds = []
+        self.load_before = os.getloadavg()[0]
         os.environ["QUARTET"] = os.path.join(self.dir, "quartet")
         self.tty = sys.stderr.isatty()
 

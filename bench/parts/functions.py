@@ -114,7 +114,7 @@ def cold(bench):
                       note=f"p90 {percentile(first, 90):.1f} ms, the second call {median(later):.2f} ms",
                       bound="not taken apart yet; on a busy machine prepared runtimes, which have the lowest priority, may not be ready, and one that is "
                             "still starting is taken.")
-            bench.add(f"cold start, {runtime}, p99", percentile(first, 99), "ms", reach=20, note=f"{count} functions, one after the other",
+            bench.add(f"cold start, {runtime}, p99", percentile(first, 99), "ms", reach=20, note=f"{count} functions, one after the other: so it is the slowest of them",
                       bound="not taken apart yet; it moves with the load of the machine.")
             if bare:
                 bench.add(f"cold start, {runtime}, no prepared runtime, p50", median(bare), "ms", note="the interpreter starts then")

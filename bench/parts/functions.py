@@ -101,17 +101,17 @@ def cold(bench):
             first, later, bare = [], [], []
             for n in range(count):
                 bench.say(f"cold: {kind} {n + 1} of {count}")
-                runtime = create(cloud, f"cold-{kind}-{n}", runtimes, handler, code)
+                runtime = create(cloud, f"cold-{kind}-{n}", runtimes, handler, code, memory=PROCESSOR_MB)
                 rest(cloud)
                 first.append(invoke_ms(bench, cloud, f"cold-{kind}-{n}"))
                 later.append(invoke_ms(bench, cloud, f"cold-{kind}-{n}"))
                 if kind != "native" and n % 3 == 0:
                     # an interpreter must start with such a variable set, so none that waits already may be taken
-                    create(cloud, f"bare-{kind}-{n}", runtimes, handler, code, variables={"LANG": "C.UTF-8"})
+                    create(cloud, f"bare-{kind}-{n}", runtimes, handler, code, memory=PROCESSOR_MB, variables={"LANG": "C.UTF-8"})
                     rest(cloud)
                     bare.append(invoke_ms(bench, cloud, f"bare-{kind}-{n}"))
             bench.add(f"cold start, {runtime}, p50", median(first), "ms", reach=goals[kind], peer="fork + exec /bin/true", peer_value=median(floor),
-                      note=f"p90 {percentile(first, 90):.1f} ms, the second call {median(later):.2f} ms",
+                      note=f"{PROCESSOR_MB} MB; p90 {percentile(first, 90):.1f} ms, the second call {median(later):.2f} ms",
                       bound="not taken apart yet; on a busy machine prepared runtimes, which have the lowest priority, may not be ready, and one that is "
                             "still starting is taken.")
             bench.add(f"cold start, {runtime}, p99", percentile(first, 99), "ms", reach=20, note=f"{count} functions, one after the other: so it is the slowest of them",

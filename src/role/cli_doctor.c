@@ -41,7 +41,7 @@ static void kernel(void)
 static void runtime_line(void *ctx, const char *runtime, const char *interpreter, const char *note)
 {
 	(void)ctx;
-	line(interpreter != NULL, runtime, interpreter ? interpreter : "no interpreter", note);
+	line(interpreter != NULL, runtime, interpreter ? interpreter : "cannot run", note);
 }
 
 /* A requested version maps to the machine's own interpreter; another one would need an image. */

@@ -344,6 +344,8 @@ static void read_config(struct iam *iam, const char *path)
 	struct arena CLEAN_ARENA a = {0};
 	struct str text = read_file(&a, path);
 	bool mine = false;
+	if (!str_set(text))
+		log_warn("%s: %s: this role cannot read it, so its credentials do not hold", path, strerror(errno));
 	while (str_set(text)) {
 		struct str line = str_trim(str_cut(&text, '\n'));
 		if (line.n == 0 || line.p[0] == '#')

@@ -4,10 +4,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import urllib.request
 
+import raw
 from cloud import Cloud, free_port, program
 from leftovers import leftovers
 
@@ -153,6 +155,44 @@ class StartStop(unittest.TestCase):
             while os.path.exists(trash) and time.monotonic() < until:
                 time.sleep(0.02)
             self.assertFalse(os.path.exists(trash))
+        self.assertNothingLeft(self.data)
+
+    def test_reset_under_load(self):
+        """What a client begins after the reset was answered, and gets acknowledged, is there; what was acknowledged before is not."""
+        acknowledged, stopping, odd = [], threading.Event(), []
+        with Cloud(data=self.data) as cloud:
+            def write(thread):
+                number = 0
+                while not stopping.is_set():
+                    number += 1
+                    name, began = f"t{thread}-n{number}", time.monotonic()
+                    try:
+                        reply = raw.ask(cloud.port, raw.Signer(cloud.port).request("PUT", "/" + name), 10)
+                    except ConnectionError:
+                        continue
+                    if reply and reply.status == 200:
+                        acknowledged.append((name, began, time.monotonic()))
+                    elif reply:
+                        odd.append(reply.data[:300])
+
+            threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+            for t in threads:
+                t.start()
+            for _ in range(6):
+                time.sleep(0.15)
+                began = time.monotonic()
+                request = urllib.request.Request(cloud.endpoint + "/_quartet/reset", method="POST")
+                urllib.request.urlopen(request, timeout=10).read()
+                answered = time.monotonic()
+            time.sleep(0.3)
+            stopping.set()
+            for t in threads:
+                t.join()
+            there = {b["Name"] for b in cloud.client("s3").list_buckets()["Buckets"]}
+            self.assertEqual(odd, [])
+            self.assertGreater(len(there), 5)
+            self.assertEqual({name for name, start, _ in acknowledged if start > answered} - there, set())
+            self.assertEqual({name for name, _, end in acknowledged if end < began} & there, set())
         self.assertNothingLeft(self.data)
 
     def test_restart_keeps_state(self):

@@ -152,6 +152,7 @@ static void refused(struct output *o, const struct call *sub)
 		return;
 	}
 	log_warn("lambda: writing logs: %.*s: %.*s", STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+	o->tried_group = false;
 	if (o->closing)
 		o->destination = DESTINATION_REFUSED;
 	else if (!o->timer)

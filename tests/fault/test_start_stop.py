@@ -77,6 +77,7 @@ class StartStop(unittest.TestCase):
             process = subprocess.Popen([program(), "up", "--ephemeral", "--listen", f"127.0.0.1:{port}", "--tls-port", "0"],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             self.addCleanup(process.stderr.close)
+            self.addCleanup(process.kill)
             data = process.stderr.readline().strip().rpartition(" ")[2]
             self.assertTrue(os.path.isdir(data), data)
             cloud = Cloud(data=data)

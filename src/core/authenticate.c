@@ -27,8 +27,7 @@ static struct str host_name(struct str host)
 	return str_cut(&host, ':');
 }
 
-/* A name that only this machine resolves to itself, or one of AWS's that a client was told to send here. */
-static bool host_is_local(struct str host)
+bool gate_host_is_local(struct str host)
 {
 	struct str name = host_name(host);
 	if (str_ieq(name, S("localhost")) || str_ends(name, S(".localhost")) || str_ends(name, S(".amazonaws.com")) ||
@@ -43,7 +42,7 @@ static bool host_is_local(struct str host)
 static bool origin_is_local(struct str origin)
 {
 	ptrdiff_t at = str_find(origin, S("://"));
-	return at >= 0 && host_is_local(str_from_at(origin, (size_t)at + 3)) &&
+	return at >= 0 && gate_host_is_local(str_from_at(origin, (size_t)at + 3)) &&
 	       !str_ends(host_name(str_from_at(origin, (size_t)at + 3)), S(".amazonaws.com"));
 }
 
@@ -52,7 +51,7 @@ static bool origin_is_local(struct str origin)
 static bool well_known_is_welcome(struct gate_call *g)
 {
 	struct str origin = call_header(&g->call, S("origin"));
-	return gate_trusts_well_known(g->gate) && !g->from_cell && host_is_local(http_head(g->call.http)->host) &&
+	return gate_trusts_well_known(g->gate) && !g->from_cell && gate_host_is_local(http_head(g->call.http)->host) &&
 	       (!str_set(origin) || origin_is_local(origin));
 }
 

@@ -28,6 +28,9 @@ void gate_free(struct gate *g);
 /* Takes a request and answers it, now or later. from_cell: it came through an endpoint inside a sandbox, where only real
  * credentials count. */
 void gate_take(struct gate *g, struct http_request *r, bool from_cell);
+/* Is a Host header a name that only this machine resolves to itself, an address, or one of AWS's that a client was told to send
+ * here? A web page that reaches us by a name of its own (DNS rebinding) is not. */
+bool gate_host_is_local(struct str host);
 /* Calls that have not been answered yet. */
 size_t gate_under_way(const struct gate *g);
 /* Counters per operation as Prometheus text. */

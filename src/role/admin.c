@@ -221,7 +221,7 @@ bool admin_take(struct admin *a, struct http_request *r)
 	if (!ours && !is_metrics)
 		return false;
 	bool get = str_is(head->method, "GET"), post = str_is(head->method, "POST");
-	if (!from_this_machine(head) || str_set(http_header(r, S("origin"))))
+	if (!from_this_machine(head) || !gate_host_is_local(head->host) || str_set(http_header(r, S("origin"))))
 		reply_text(r, 403, "text/plain", S("Only for this machine.\n"));
 	else if (is_metrics)
 		metrics(a, r);

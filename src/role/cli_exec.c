@@ -108,7 +108,7 @@ static struct str request(struct cli *cli, const struct cli_cloud *cloud, struct
 	}
 	buf_printf(
 	        b,
-	        " HTTP/1.1\r\nHost: quartet\r\nConnection: Upgrade\r\nUpgrade: quartet-terminal\r\nContent-Length: 0\r\nX-Quartet-Key: %s:%s\r\n"
+	        " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: quartet-terminal\r\nContent-Length: 0\r\nX-Quartet-Key: %s:%s\r\n"
 	        "X-Quartet-Region: %s\r\nX-Quartet-Rows: %u\r\nX-Quartet-Columns: %u\r\n\r\n",
 	        cloud->access_key, cloud->secret, cloud->region, size.ws_row, size.ws_col);
 	return buf_str(b);

@@ -130,6 +130,7 @@ class Origins(TestCase):
     def test_own_paths_are_not_for_pages(self):
         self.assertEqual(self.ask("POST", "/_quartet/reset", Origin="http://localhost:3000").status, 403)
         self.assertEqual(self.ask("GET", "/_quartet/health").status, 200)
+        self.assertEqual(self.ask("GET", "/_quartet/health", Host="rebound.example").status, 403)
 
 
 class CommandLine(unittest.TestCase):

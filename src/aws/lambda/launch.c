@@ -191,7 +191,8 @@ int launch_runtime(struct environment *e)
 	if (e->init_attempts == 1 && cell_is_stem(e->cell))
 		return wake_stem(e, &a, &env);
 	struct str wrapper = str_map_get(&env, S("AWS_LAMBDA_EXEC_WRAPPER"));
-	const char *const *argv = runtime_command(&a, &e->runtime, place(e, &a, e->code_dir), place(e, &a, e->opt_dir), wrapper);
+	const char *const *argv = runtime_command(&a, &e->runtime, place(e, &a, e->code_dir), place(e, &a, e->opt_dir), wrapper,
+	                                          e->version->config->memory_size.v);
 	if (!argv)
 		return -ENOENT;
 	const char **list = arena_array(&a, env.n + 1, sizeof(*list));

@@ -153,7 +153,7 @@ static bool executable(const char *dir, const char *name)
 }
 
 const char *const *runtime_command(struct arena *a, const struct runtime_choice *choice, const char *task_dir, const char *opt_dir,
-                                   struct str wrapper)
+                                   struct str wrapper, int64_t memory_mb)
 {
 	const char **argv = arena_array(a, 16, sizeof(*argv));
 	size_t n = 0;
@@ -171,6 +171,8 @@ const char *const *runtime_command(struct arena *a, const struct runtime_choice 
 	argv[n++] = choice->interpreter;
 	struct str client = ARENA_CAT(a, S("/var/runtime/"), str_from(clients[choice->family]));
 	if (choice->family == RUNTIME_JAVA) {
+		/* It sees the machine's memory, not the function's: what is not heap needs the last quarter. */
+		argv[n++] = arena_printf(a, "-Xmx%lldm", (long long)(memory_mb * 3 / 4)).p;
 		argv[n++] = "-XX:+UseSerialGC";
 		argv[n++] = "-XX:TieredStopAtLevel=1";
 		argv[n++] = "-Xshare:auto";

@@ -24,7 +24,7 @@ struct str runtime_version_name(struct arena *a, struct str runtime);
 /* The command line of the runtime's process (NULL-terminated, in the arena). task_dir and opt_dir are where code and layers really
  * lie, to find a provided bootstrap; NULL: there is none, the error body is Runtime.InvalidEntrypoint. */
 const char *const *runtime_command(struct arena *a, const struct runtime_choice *choice, const char *task_dir, const char *opt_dir,
-                                   struct str wrapper);
+                                   struct str wrapper, int64_t memory_mb);
 /* May a function with these variables of its own start in a stem? Some variables only work when a process is executed. */
 bool runtime_allows_stem(const struct str_map *variables);
 /* Variables that the runtime gives and users may override: PATH, LD_LIBRARY_PATH, PYTHONPATH ... Appended as name and value. */

@@ -154,6 +154,54 @@ class Ruby(LambdaCase):
         self.assertIn("/var/task/function.rb:2", reply["Payload"]["stackTrace"][0] + reply["Payload"]["stackTrace"][1])
 
 
+JAVA = """
+package app;
+import java.io.*;
+import java.util.*;
+public class Main {
+	public static class Order { public String item; private int count; public int getCount() { return count; } public void setCount(int n) { count = n; } }
+	public Map<String, Object> echo(Map<String, Object> event) { System.out.println("seen " + event.size()); return Map.of("got", event); }
+	public Order twice(Order o) { o.setCount(2 * o.getCount()); return o; }
+	public static int sum(List<Integer> values) { int n = 0; for (int v : values) n += v; return n; }
+	public void copy(InputStream in, OutputStream out) throws IOException { in.transferTo(out); }
+	public String fail(String s) { throw new IllegalStateException("no " + s); }
+}
+"""
+
+
+@unittest.skipUnless(shutil.which("javac") and shutil.which("jar"), "there is no Java compiler")
+class Java(LambdaCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with tempfile.TemporaryDirectory() as work:
+            os.mkdir(work + "/app")
+            with open(work + "/app/Main.java", "w") as f:
+                f.write(JAVA)
+            subprocess.run(["javac", "--release", "17", "-d", work + "/out", work + "/app/Main.java"], check=True)
+            cls.files = {}
+            for name in os.listdir(work + "/out/app"):
+                with open(f"{work}/out/app/{name}", "rb") as f:
+                    cls.files["app/" + name] = f.read()
+
+    def java(self, handler):
+        return self.make(self.files, handler=handler, runtime="java17", MemorySize=512, Timeout=20)
+
+    def test_handlers(self):
+        event = {"a": [1, 2.5, None, True, "\u00fc\n\""], "b": {"c": 1 << 40}}
+        self.assertEqual(self.result(self.java("app.Main::echo"), event), {"got": event})
+        self.assertEqual(self.result(self.java("app.Main::twice"), {"item": "x", "count": 21}), {"item": "x", "count": 42})
+        self.assertEqual(self.result(self.java("app.Main::sum"), [1, 2, 3]), 6)
+        self.assertEqual(self.result(self.java("app.Main::copy"), {"raw": 1}), {"raw": 1})
+
+    def test_errors(self):
+        reply = self.call(self.java("app.Main::fail"), "go")
+        self.assertEqual(reply["FunctionError"], "Unhandled")
+        self.assertEqual((reply["Payload"]["errorType"], reply["Payload"]["errorMessage"]), ("java.lang.IllegalStateException", "no go"))
+        self.assertIn("app.Main.fail", reply["Payload"]["stackTrace"][0])
+        self.assertEqual(self.call(self.java("app.Nothing"))["Payload"]["errorType"], "java.lang.ClassNotFoundException")
+
+
 class Samples(LambdaCase):
     def test_reports_agree(self):
         here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "samples")

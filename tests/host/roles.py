@@ -41,13 +41,12 @@ def roles():
             status = open(f"/proc/{entry}/status").read()
         except OSError:
             continue
-        uid = int(re.search(r"^Uid:\t(\d+)", status, re.M).group(1))
         if len(args) > 3 and args[0] == b"quartet" and args[1] == b"role" and args[3] == data.encode() and "State:\tZ" not in status:
-            # the first processes of cells are copies of priv; theirs is another user
-            if uid < 200000:
-                found[args[2].decode()] = int(entry)
-            else:
+            # the first processes of cells are copies of priv, from their first moment in a pid namespace of their own
+            if len(re.search(r"^NSpid:(.*)", status, re.M).group(1).split()) > 1:
                 found.setdefault("cells", []).append(int(entry))
+            else:
+                found[args[2].decode()] = int(entry)
     return found
 
 

@@ -3,6 +3,8 @@
 #include "http/http.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct listener {
 	listener_fn *fn; /* NULL: the gate's */
@@ -42,6 +44,13 @@ void listener_close(struct listener *l)
 		return;
 	http_listener_close(l->http);
 	free(l);
+}
+
+void listener_refuse_waiting(int fd)
+{
+	int waiting;
+	while ((waiting = accept(fd, NULL, NULL)) >= 0)
+		close(waiting);
 }
 
 bool listener_take(struct http_request *r)

@@ -21,6 +21,8 @@ struct listener *listener_open(struct cloud *cloud, int fd, listener_fn *fn, voi
 struct listener *listener_open_gate(struct cloud *cloud, int fd);
 /* Stops listening and ends its connections; requests under way get their on_gone. NULL is harmless. */
 void listener_close(struct listener *l);
+/* Closes the connections that wait to be accepted at a listening, non-blocking fd. */
+void listener_refuse_waiting(int fd);
 
 /* For whoever receives the server's requests (the gate): true: r came in by a listener of listener_open() and is handed to it. */
 bool listener_take(struct http_request *r);

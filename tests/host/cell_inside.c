@@ -185,7 +185,7 @@ static void a_fork_bomb_is_contained(void **state)
 	       "except OSError as e: print(e.errno, 900 < n <= 1024)\n",
 	       "11 True\n");
 	cell_kill_runtime(guest.cell);
-	usleep(200000);
+	assert_true(world_wait(&world, &guest.emptied, 20000000));
 	expect("import os\nprint(len([p for p in os.listdir('/proc') if p.isdigit()]))", "1\n");
 }
 

@@ -147,7 +147,14 @@ static void on_lost(void *ctx, struct cell *cell)
 	g->lost = true;
 }
 
-static const struct cell_events events = {.ready = on_ready, .exited = on_exited, .lost = on_lost};
+static void on_emptied(void *ctx, struct cell *cell)
+{
+	struct guest *g = ctx;
+	(void)cell;
+	g->emptied = true;
+}
+
+static const struct cell_events events = {.ready = on_ready, .exited = on_exited, .emptied = on_emptied, .lost = on_lost};
 
 int guest_claim(struct world *w, struct guest *g, const struct cell_spec *spec)
 {

@@ -26,7 +26,7 @@ bool world_wait(struct world *w, const bool *flag, int64_t timeout_us);
 struct guest {
 	struct cell *cell;
 	struct world *world;
-	bool ready, lost, exited;
+	bool ready, lost, exited, emptied;
 	int error, process, status;
 	char output[65536];
 	size_t n;

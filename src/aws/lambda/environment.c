@@ -26,8 +26,6 @@ enum {
 	FREEZE_US = 20 * 1000, /* idle this long, an environment is frozen; quicker calls pay no freezing */
 	QUEUED_US = 20 * 1000, /* what a queued invocation waits for /next before it gets an environment of its own */
 	PEAK_EVERY_US = 100 * 1000,
-	CLAIM_AGAIN_US = 50 * 1000,
-	CLAIM_TRIES = 40,
 };
 
 static int64_t now_us(const struct environment *e)
@@ -227,6 +225,15 @@ static void start_runtime(struct environment *e, bool in_invoke)
 	e->process = process;
 }
 
+/* Kills what runs in the cell. The next runtime is started when nothing is left of this one: runtime_is_gone(). */
+static void kill_runtime(struct environment *e)
+{
+	e->process = 0;
+	if (!e->emptying)
+		cell_kill_runtime(e->cell);
+	e->emptying = true;
+}
+
 /* The runtime ended, or could not begin, before its first /next. */
 static void start_failed(struct environment *e, const char *type, const char *what)
 {
@@ -235,13 +242,12 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 	output_end_line(e->output);
 	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, phase,
 	                  !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
-	e->process = 0;
-	cell_kill_runtime(e->cell);
+	kill_runtime(e);
 	if (!e->init_in_invoke) {
 		/* Tried once more, on the invocation's own account. */
 		e->state = ENVIRONMENT_COLD;
 		if (e->current)
-			start_runtime(e, true);
+			set_limit(e, INIT_LIMIT_US);
 		else
 			environment_end(e);
 		return;
@@ -256,55 +262,19 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 
 /* --- the cell */
 
-static void claim_again(void *ctx)
+static void open_runtime_listener(struct environment *e)
 {
-	struct environment *e = ctx;
-	e->idle_timer = NULL;
-	launch_claim(e);
+	/* The cell keeps its descriptors; a listener owns what it is given. */
+	int fd = fcntl(cell_runtime_listener(e->cell), F_DUPFD_CLOEXEC, 0);
+	e->runtime_listener = listener_open(e->lambda->cloud, fd, runtime_api_serve, e);
 }
 
-static void cell_is_ready(void *ctx, struct cell *cell, int error)
+void environment_has_cell(struct environment *e)
 {
-	struct environment *e = ctx;
-	if (error == -EAGAIN) {
-		cell_destroy(cell);
-		e->cell = NULL;
-		if (pools_evict_idle(e->lambda->pools)) {
-			launch_claim(e);
-			return;
-		}
-		struct invocation *inv = e->current;
-		e->current = NULL;
-		if (inv) {
-			struct outcome o = {.code = "TooManyRequestsException",
-			                    .status = 429,
-			                    .message = S("Rate Exceeded."),
-			                    .reason = "ConcurrentInvocationLimitExceeded"};
-			invocation_end(inv, &o);
-		}
-		environment_end(e);
-		return;
-	}
-	if (error == -EIO && ++e->claim_tries < CLAIM_TRIES) {
-		/* priv is being started again: it will be back in a moment. */
-		cell_destroy(cell);
-		e->cell = NULL;
-		e->idle_timer = loop_add_timer(e->lambda->cloud->loop, CLAIM_AGAIN_US, claim_again, e);
-		e->idle_armed_us = 0;
-		return;
-	}
-	if (error) {
-		log_error("lambda: no cell: %s", strerror(-error));
-		environment_end(e);
-		return;
-	}
 	e->cell_ready = true;
-	struct cloud *cloud = e->lambda->cloud;
-	/* The cell keeps its descriptors; a listener owns what it is given. */
-	int runtime = fcntl(cell_runtime_listener(cell), F_DUPFD_CLOEXEC, 0);
-	int endpoint = fcntl(cell_endpoint_listener(cell), F_DUPFD_CLOEXEC, 0);
-	e->runtime_listener = listener_open(cloud, runtime, runtime_api_serve, e);
-	e->endpoint_listener = endpoint < 0 ? NULL : listener_open_gate(cloud, endpoint);
+	open_runtime_listener(e);
+	int endpoint = fcntl(cell_endpoint_listener(e->cell), F_DUPFD_CLOEXEC, 0);
+	e->endpoint_listener = endpoint < 0 ? NULL : listener_open_gate(e->lambda->cloud, endpoint);
 	watch_log(e);
 	start_runtime(e, false);
 }
@@ -313,10 +283,9 @@ static void cell_is_ready(void *ctx, struct cell *cell, int error)
 static void go_cold(struct environment *e)
 {
 	e->state = ENVIRONMENT_COLD;
-	e->process = 0;
 	pool_set_starting(e->pool, e, false);
 	set_limit(e, 0);
-	cell_kill_runtime(e->cell);
+	kill_runtime(e);
 	if (pool_is_retired(e->pool)) {
 		environment_end(e);
 		return;
@@ -328,15 +297,14 @@ static void go_cold(struct environment *e)
 		environment_run(e, queued);
 }
 
-static void process_exited(void *ctx, struct cell *cell, int process, int status)
+void environment_process_exited(struct environment *e, int process, int status)
 {
-	struct environment *e = ctx;
 	char text[64];
 	if (process != e->process)
 		return;
 	e->process = 0;
 	report_exit_text(status, text);
-	unsigned kills = cell_oom_kills(cell);
+	unsigned kills = cell_oom_kills(e->cell);
 	if (kills > e->oom_kills) {
 		e->oom_kills = kills;
 		e->peak_bytes = e->version->config->memory_size.v << 20;
@@ -348,7 +316,7 @@ static void process_exited(void *ctx, struct cell *cell, int process, int status
 		start_failed(e, "Runtime.ExitError", text);
 		return;
 	case ENVIRONMENT_BUSY:
-		output_drain(e->output, cell_log_fd(cell));
+		output_drain(e->output, cell_log_fd(e->cell));
 		output_line(e->output, "RequestId: %s Error: %s\n", e->current->request_id, text);
 		output_line(e->output, "Runtime.ExitError\n");
 		report_end(e, now_us(e), "error", "Runtime.ExitError");
@@ -375,13 +343,22 @@ static void process_exited(void *ctx, struct cell *cell, int process, int status
 	}
 }
 
-static void cell_was_lost(void *ctx, struct cell *cell)
+/* Its connections go with it. What a killed runtime had sent is still in them: a GET /next out of that would take the event that
+ * the next runtime is to have. */
+void environment_runtime_is_gone(struct environment *e)
 {
-	(void)cell;
-	environment_end(ctx);
+	e->emptying = false;
+	if (e->next)
+		listen_on_gone(e->next, NULL, NULL);
+	if (e->response)
+		listen_on_gone(e->response, NULL, NULL);
+	e->next = e->response = NULL;
+	listener_close(e->runtime_listener);
+	listener_refuse_waiting(cell_runtime_listener(e->cell));
+	open_runtime_listener(e);
+	if (e->state == ENVIRONMENT_COLD && e->current)
+		start_runtime(e, true);
 }
-
-const struct cell_events environment_cell_events = {.ready = cell_is_ready, .exited = process_exited, .lost = cell_was_lost};
 
 /* --- time */
 
@@ -403,6 +380,11 @@ static void limit_fired(void *ctx)
 		start_failed(e, "Sandbox.Timedout", text);
 		return;
 	}
+	if (e->state == ENVIRONMENT_COLD) {
+		log_error("lambda: processes of %.*s cannot be killed", STR_ARG(e->version->name));
+		environment_end(e);
+		return;
+	}
 	if (e->state == ENVIRONMENT_DONE && !e->current) {
 		go_cold(e); /* answered, but never came back */
 		return;
@@ -410,8 +392,7 @@ static void limit_fired(void *ctx)
 	if (!e->current || (e->state != ENVIRONMENT_BUSY && e->state != ENVIRONMENT_STARTING && e->state != ENVIRONMENT_DONE))
 		return;
 	char when[40];
-	e->process = 0;
-	cell_kill_runtime(e->cell);
+	kill_runtime(e);
 	output_drain(e->output, cell_log_fd(e->cell));
 	time_format_to(when, clock_wall_ms(), TIME_ISO8601_MS);
 	output_line(e->output, "%s %s %s\n\n", when, e->current->request_id, text);
@@ -475,10 +456,12 @@ void environment_run(struct environment *e, struct invocation *inv)
 	}
 	pool_set_idle(e->pool, e, false);
 	e->current = inv;
-	if (e->state == ENVIRONMENT_COLD)
-		start_runtime(e, true);
-	else
+	if (e->state != ENVIRONMENT_COLD)
 		dispatch(e);
+	else if (e->emptying)
+		set_limit(e, INIT_LIMIT_US);
+	else
+		start_runtime(e, true);
 }
 
 void environment_runtime_next(struct environment *e, struct http_request *r)

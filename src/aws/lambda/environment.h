@@ -44,6 +44,7 @@ struct environment {
 	int process;            /* number of the runtime's process in the cell */
 	bool entered;           /* somebody opened a shell in it: it is not frozen any more */
 	bool starting;          /* counted by the pools: no /next yet */
+	bool emptying;          /* what ran in it was killed and is not gone yet */
 	bool preparing, doomed; /* an asynchronous step still holds it; freed when that comes back */
 
 	struct invocation *current;    /* being run, or waiting for the start */

@@ -1,6 +1,7 @@
 #include "aws/lambda/launch.h"
 
 #include "aws/lambda/code.h"
+#include "aws/lambda/pool.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -10,6 +11,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
+
+enum { CLAIM_AGAIN_US = 50 * 1000, CLAIM_TRIES = 40 };
 
 /* --- steps */
 
@@ -81,8 +84,74 @@ void launch_prepare(struct environment *e)
 	code_prepare(e->lambda->code, v->code, &v->layer_code, code_is_ready, e);
 }
 
+/* --- the cell */
+
+static void claim_again(void *ctx)
+{
+	struct environment *e = ctx;
+	e->idle_timer = NULL;
+	launch_claim(e);
+}
+
+static void claimed(void *ctx, struct cell *cell, int error)
+{
+	struct environment *e = ctx;
+	if (error == -EAGAIN) {
+		cell_destroy(cell);
+		e->cell = NULL;
+		if (pools_evict_idle(e->lambda->pools)) {
+			launch_claim(e);
+			return;
+		}
+		struct invocation *inv = e->current;
+		e->current = NULL;
+		if (inv) {
+			struct outcome o = {.code = "TooManyRequestsException",
+			                    .status = 429,
+			                    .message = S("Rate Exceeded."),
+			                    .reason = "ConcurrentInvocationLimitExceeded"};
+			invocation_end(inv, &o);
+		}
+		environment_end(e);
+		return;
+	}
+	if (error == -EIO && ++e->claim_tries < CLAIM_TRIES) {
+		/* priv is being started again: it will be back in a moment. */
+		cell_destroy(cell);
+		e->cell = NULL;
+		e->idle_timer = loop_add_timer(e->lambda->cloud->loop, CLAIM_AGAIN_US, claim_again, e);
+		e->idle_armed_us = 0;
+		return;
+	}
+	if (error) {
+		log_error("lambda: no cell: %s", strerror(-error));
+		environment_end(e);
+		return;
+	}
+	environment_has_cell(e);
+}
+
+static void process_exited(void *ctx, struct cell *cell, int process, int status)
+{
+	(void)cell;
+	environment_process_exited(ctx, process, status);
+}
+
+static void emptied(void *ctx, struct cell *cell)
+{
+	(void)cell;
+	environment_runtime_is_gone(ctx);
+}
+
+static void lost(void *ctx, struct cell *cell)
+{
+	(void)cell;
+	environment_end(ctx);
+}
+
 void launch_claim(struct environment *e)
 {
+	static const struct cell_events events = {.ready = claimed, .exited = process_exited, .emptied = emptied, .lost = lost};
 	const struct lambda_function_configuration *f = e->version->config;
 	static const struct str_map no_variables;
 	struct cell_spec spec = {
@@ -93,7 +162,7 @@ void launch_claim(struct environment *e)
 	        .memory_mb = (unsigned)f->memory_size.v,
 	        .tmp_mb = f->ephemeral_storage ? (unsigned)f->ephemeral_storage->size.v : 512,
 	};
-	e->cell = cell_claim(e->lambda->cloud->cells, &spec, &environment_cell_events, e);
+	e->cell = cell_claim(e->lambda->cloud->cells, &spec, &events, e);
 }
 
 /* --- what the runtime sees */

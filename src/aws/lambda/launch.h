@@ -4,7 +4,7 @@
 
 /* Code, then credentials, then launch_claim(). */
 void launch_prepare(struct environment *e);
-/* Claims the cell; environment.c goes on when it is ready. */
+/* Claims the cell, again while `priv` is being started; environment.c goes on when it is ready. */
 void launch_claim(struct environment *e);
 /* Wakes the stem or starts a process. Its number in the cell, or negative errno; -ENOENT: there is no bootstrap. */
 int launch_runtime(struct environment *e);
@@ -12,5 +12,8 @@ int launch_runtime(struct environment *e);
 /* Layers bring external extensions: processes beside the runtime, which do not exist here. */
 bool launch_has_extensions(struct environment *e);
 
-extern const struct cell_events environment_cell_events;
+/* --- environment.c goes on */
 bool environment_step_done(struct environment *e);
+void environment_has_cell(struct environment *e);
+void environment_process_exited(struct environment *e, int process, int status);
+void environment_runtime_is_gone(struct environment *e);

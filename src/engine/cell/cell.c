@@ -48,6 +48,8 @@ static void init_speaks(void *ctx, uint32_t events)
 		cells_fail(cell, -EIO);
 	else if (n == sizeof(m) && m.verb == INIT_EXITED)
 		ended(cell, m.process, m.value);
+	else if (n == sizeof(m) && m.verb == INIT_EMPTY && cell->state == CELL_LIVE && cell->events->emptied)
+		cell->events->emptied(cell->ctx, cell);
 }
 
 int cell_watch(struct cell *cell)

@@ -71,6 +71,8 @@ struct cell_events {
 	void (*ready)(void *ctx, struct cell *cell, int error);
 	/* A process that was started (or the stem's, number CELL_STEM_PROCESS) has ended; status as from waitpid(). */
 	void (*exited)(void *ctx, struct cell *cell, int process, int status);
+	/* After cell_kill_runtime(): no process is left in it. */
+	void (*emptied)(void *ctx, struct cell *cell);
 	/* The whole cell is gone without cell_destroy(): priv died, or its pid 1 did. Only cell_destroy() may be called. */
 	void (*lost)(void *ctx, struct cell *cell);
 };
@@ -90,8 +92,8 @@ int cell_stem_message(struct cell *cell, struct str json);
 int cell_start(struct cell *cell, const struct cell_process *process);
 /* Sends a signal to a process's group. After it has ended this does nothing. */
 void cell_signal(struct cell *cell, int process, int signo);
-/* Kills every process in the cell but keeps it and /tmp: Lambda's reset after a timeout or crash. exited() follows for each. A
- * frozen cell is thawed. */
+/* Kills every process in the cell but keeps it and /tmp: Lambda's reset after a timeout or crash. exited() follows for each that
+ * was started, then emptied() once for each call. A frozen cell is thawed. */
 void cell_kill_runtime(struct cell *cell);
 
 /* Listening non-blocking sockets at 127.0.0.1:9001 and 127.0.0.1:4566 of the cell, and the read end of the log pipe (non-blocking;

@@ -32,24 +32,24 @@ static struct {
 static int control;
 
 /* What api cannot be told at once (a full socket) waits; statuses must not be lost. */
-static void tell_exited(uint32_t process, int status)
+static void tell(uint32_t verb, uint32_t process, int status)
 {
-	struct init_message m = {.verb = INIT_EXITED, .process = process, .value = status};
+	struct init_message m = {.verb = verb, .process = process, .value = status};
 	while (msg_send(control, &m, sizeof(m), NULL, 0) == -EAGAIN) {
 		struct pollfd p = {.fd = control, .events = POLLOUT};
 		poll(&p, 1, -1);
 	}
 }
 
-static void reap(void)
+static void reap(int options)
 {
 	int status;
 	pid_t pid;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, options)) > 0)
 		for (int i = 0; i < INIT_PROCESSES_MAX; i++)
 			if (table[i].pid == pid) {
 				table[i].pid = 0;
-				tell_exited(table[i].process, status);
+				tell(INIT_EXITED, table[i].process, status);
 			}
 }
 
@@ -114,7 +114,7 @@ static void start(size_t length, const int *fds, size_t nfds)
 			become(cwd[0], argv, env, message.head.flags, fds[0], nfds > 1 ? fds[1] : -1);
 	}
 	if (pid < 0) {
-		tell_exited(message.head.process, 127 << 8);
+		tell(INIT_EXITED, message.head.process, 127 << 8);
 		return;
 	}
 	table[slot].pid = pid;
@@ -134,6 +134,9 @@ static void obey(size_t length, const int *fds, size_t nfds)
 		break;
 	case INIT_KILL_ALL:
 		kill(-1, SIGKILL);
+		/* until the last is gone: what is started next shall find neither their processes nor their share of the limit */
+		reap(0);
+		tell(INIT_EMPTY, 0, 0);
 		break;
 	default:
 		break;
@@ -161,7 +164,7 @@ void init_serve(int control_fd, int lifeline_fd)
 			struct signalfd_siginfo seen;
 			while (read(signals, &seen, sizeof(seen)) == sizeof(seen))
 				;
-			reap();
+			reap(WNOHANG);
 		}
 		if (!p[0].revents)
 			continue;

@@ -5,7 +5,8 @@
  *   MAKE     a finished, empty cell; the answer brings the descriptors of enum cell_fd
  *   DRESS    limits and code, once
  *   DESTROY  kill and remove; GONE follows, as it does when a cell ends by itself
- * To a cell's pid 1, on the socket that MAKE brought: START, SIGNAL, KILL_ALL; it answers EXITED. */
+ * To a cell's pid 1, on the socket that MAKE brought: START, SIGNAL, KILL_ALL; it says EXITED of each that ends, and EMPTY when
+ * all are gone after KILL_ALL. */
 #pragma once
 #include <stdint.h>
 
@@ -76,7 +77,7 @@ union priv_any_answer {
 	struct priv_facts_answer facts;
 };
 
-enum init_verb { INIT_START = 1, INIT_SIGNAL, INIT_KILL_ALL, INIT_EXITED };
+enum init_verb { INIT_START = 1, INIT_SIGNAL, INIT_KILL_ALL, INIT_EXITED, INIT_EMPTY };
 enum { INIT_PROCESSES_MAX = 32, INIT_MESSAGE_MAX = 64 * 1024 };
 enum init_flag {
 	INIT_TERMINAL = 1, /* the descriptor is a terminal: all three of the process's, and its controlling one */

@@ -12,6 +12,7 @@ import datetime
 import decimal
 import encodings.idna  # connecting to a host given as text needs it: 3 ms that a stem has spent already
 import functools
+import gc
 import hashlib
 import importlib
 import importlib.util
@@ -22,12 +23,14 @@ import random
 import re
 import socket
 import sys
+import threading
 import time
 import traceback
 import types
 import urllib.parse
 
 API = b"/2018-06-01/runtime/"
+ZYGOTE_LIBRARY_FD = 4  # those below are the three standard ones and the socket to the sandbox's maker
 
 
 class Connection:
@@ -42,7 +45,9 @@ class Connection:
 
     def connect(self):
         if self.sock is None:
-            self.sock = socket.create_connection(self.address)
+            # create_connection() would look the address up, and touch twice the memory
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self.sock.connect(self.address)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def reconnect(self):
@@ -136,19 +141,23 @@ class OutputHandler(logging.Handler):
 
 
 def set_up_logging():
-    State.json_logs = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
+    """As for text; nothing in it depends on the function."""
     logging.Formatter.converter = time.gmtime
     handler = OutputHandler()
-    if State.json_logs:
-        handler.setFormatter(JsonFormatter())
-    else:
-        handler.setFormatter(logging.Formatter(
-            "[%(levelname)s]\t%(asctime)s.%(msecs)dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"))
+    handler.setFormatter(logging.Formatter(
+        "[%(levelname)s]\t%(asctime)s.%(msecs)dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"))
     handler.addFilter(RequestIdFilter())
+    logging.getLogger().addHandler(handler)
+
+
+def choose_log_format():
+    State.json_logs = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
+    if not State.json_logs:
+        return
     root = logging.getLogger()
-    root.addHandler(handler)
+    root.handlers[0].setFormatter(JsonFormatter())
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL")
-    if State.json_logs and level:
+    if level:
         root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
 
 
@@ -425,10 +434,69 @@ def stem(fd):
     return message["handler"], message["task_root"]
 
 
+class Preloaded:
+    """The SDK, imported before the function is known. A function that brings modules of such names gets its own, and loads the rest
+    anew with them."""
+
+    def __init__(self):
+        before = set(sys.modules)
+        # An extension of Debian's that AWS's runtimes do not have; it keeps /dev/urandom open, which its copies would miss.
+        sys.modules["awscrt"] = None
+        try:
+            import boto3
+            patch_botocore(sys.modules["botocore.session"])
+        except ImportError:
+            pass
+        del sys.modules["awscrt"]
+        self.modules = [name for name in sys.modules if name not in before]
+        self.names = {name.partition(".")[0] for name in self.modules}
+
+    def give_way(self, folders):
+        if self.names.isdisjoint(entry.partition(".")[0] for folder in folders for entry in os.listdir(folder)):
+            return
+        for name in self.modules:
+            sys.modules.pop(name, None)
+        self.modules = []
+
+
+def is_open(fd):
+    try:
+        os.fstat(fd)
+        return True
+    except OSError:
+        return False
+
+
+def copies():
+    """Becomes a zygote; returns in each of its copies, which are stems: the descriptor that stem() waits on."""
+    import ctypes
+    library = ctypes.PyDLL(os.environ.pop("QUARTET_ZYGOTE"))
+    os.close(ZYGOTE_LIBRARY_FD)
+    # A thread would be missing in the copies, and so would what a module holds open.
+    if len(os.listdir("/proc/self/task")) > 1 or any(is_open(fd) for fd in range(ZYGOTE_LIBRARY_FD, 256)):
+        sys.exit("a module has started a thread or keeps a descriptor: this runtime cannot be copied")
+    # What is there now stays as it is, in pages that all copies share: the collector shall not write to it.
+    gc.collect()
+    gc.freeze()
+    fd = library.zygote_serve()
+    # Of what Python does after a fork a process with one thread needs this alone; the rest would write to a megabyte of shared pages.
+    random.seed()
+    threading.main_thread()._set_native_id()
+    return fd
+
+
 def main():
     fd = os.environ.get("QUARTET_STEM_FD")
-    if fd:
-        connection = Connection("127.0.0.1:9001")
+    connection = Connection("127.0.0.1:9001")
+    preloaded = None
+    set_up_logging()
+    if "QUARTET_ZYGOTE" in os.environ:
+        rehearse()
+        preloaded = Preloaded()
+        fd = copies()
+        connection.connect()
+        handler, task_root = stem(fd)
+    elif fd:
         connection.connect()
         rehearse()
         handler, task_root = stem(int(fd))
@@ -440,16 +508,18 @@ def main():
     version = "%d.%d" % sys.version_info[:2]
     layers = [f"/opt/python/lib/python{version}/site-packages", "/opt/python"]
     # This file's own folder and /var/runtime are not the function's business to import from, but the SDK there is.
-    sys.path[:] = [task_root] + [p for p in layers if os.path.isdir(p)] + \
+    own = [task_root] + [p for p in layers if os.path.isdir(p)]
+    if preloaded:
+        preloaded.give_way(own)
+    sys.path[:] = own + \
         [p for p in sys.path if p not in (os.path.dirname(__file__), task_root)]
-    importlib.invalidate_caches()
     sys.modules.pop("bootstrap", None)
     # Function code sees a __main__ without our names.
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
-    set_up_logging()
-    if "AWS_ENDPOINT_URL" in os.environ:
+    choose_log_format()
+    if not (preloaded and preloaded.modules):
         sys.meta_path.insert(0, EndpointHook())
     run(handler, connection)
 

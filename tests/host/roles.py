@@ -39,14 +39,18 @@ def roles():
         try:
             args = open(f"/proc/{entry}/cmdline", "rb").read().split(b"\0")
             status = open(f"/proc/{entry}/status").read()
+            group = open(f"/proc/{entry}/cgroup").read()
         except OSError:
             continue
-        if len(args) > 3 and args[0] == b"quartet" and args[1] == b"role" and args[3] == data.encode() and "State:\tZ" not in status:
-            # the first processes of cells are copies of priv, from their first moment in a pid namespace of their own
-            if len(re.search(r"^NSpid:(.*)", status, re.M).group(1).split()) > 1:
-                found.setdefault("cells", []).append(int(entry))
-            else:
-                found[args[2].decode()] = int(entry)
+        if "State:\tZ" in status:
+            continue
+        role = len(args) > 3 and args[0] == b"quartet" and args[1] == b"role" and args[3] == data.encode()
+        # the first processes of cells are copies of priv, from their first moment in a pid namespace of their own
+        alone = len(re.search(r"^NSpid:(.*)", status, re.M).group(1).split()) > 1
+        if f"quartet-{instance}/" in group or (role and alone):
+            found.setdefault("cells", []).append(int(entry))
+        elif role:
+            found[args[2].decode()] = int(entry)
     return found
 
 

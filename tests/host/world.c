@@ -18,6 +18,13 @@
 #include <unistd.h>
 
 static const struct cells_config *kept_config;
+static const char *kept_runtime_dir, *kept_library;
+
+void world_use_zygotes(const char *runtime_dir, const char *library)
+{
+	kept_runtime_dir = runtime_dir;
+	kept_library = library;
+}
 
 static void priv_gone(void *ctx)
 {
@@ -38,6 +45,8 @@ static int start_priv(struct world *w)
 		struct loop *l = loop_new();
 		struct keeper_config config = {.instance = w->instance,
 		                               .data_dir = w->dir,
+		                               .runtime_dir = kept_runtime_dir,
+		                               .zygote_library = kept_library,
 		                               .range = "100.88.0.0/16",
 		                               .cgroup_root = "/sys/fs/cgroup",
 		                               .uid_base = 200000};

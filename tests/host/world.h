@@ -13,6 +13,8 @@ struct world {
 	char dir[64]; /* the data directory; code below dir/code */
 };
 
+/* Before world_open(): priv makes copies of runtimes whose clients lie in runtime_dir. The paths must live on. */
+void world_use_zygotes(const char *runtime_dir, const char *library);
 /* A fresh data directory with a file `hello.txt` in code/one, and cells with these stems. Aborts on trouble. */
 void world_open(struct world *w, const struct cells_config *config);
 /* A new priv for the same data directory, after the other one died. */

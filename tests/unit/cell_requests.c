@@ -65,6 +65,10 @@ static void bad_contents_are_refused(void **state)
 	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
 	struct priv_make_request make = {.h = {PRIV_MAKE, 7}, .background = 2};
 	assert_int_equal(keeper_check_request(&make, sizeof(make)), -EINVAL);
+	make = (struct priv_make_request){.h = {PRIV_MAKE, 7}, .image = CELL_IMAGES};
+	assert_int_equal(keeper_check_request(&make, sizeof(make)), -EINVAL);
+	make.image = CELL_IMAGE_PYTHON;
+	assert_int_equal(keeper_check_request(&make, sizeof(make)), 0);
 	struct priv_facts_request facts = {.h = {PRIV_FACTS, 1}};
 	assert_int_equal(keeper_check_request(&facts, sizeof(facts)), -EINVAL);
 }

@@ -252,6 +252,7 @@ size_t runtime_stems(unsigned keep, const struct cell_stem **ret)
 		argv[n][2] = NULL;
 		stems[n] = (struct cell_stem){.kind = kinds[f],
 		                              .process = {.argv = argv[n], .env = env, .cwd = "/"},
+		                              .image = f == RUNTIME_PYTHON ? CELL_IMAGE_PYTHON : CELL_IMAGE_NONE,
 		                              .keep = f == RUNTIME_RUBY ? keep / 4 : keep};
 		n++;
 	}

@@ -28,13 +28,17 @@ struct cell_process {
 };
 enum { CELL_MAX_START_BYTES = 60 * 1024 };
 
+/* Runtimes that a zygote keeps loaded, so that a cell starts with a copy of one instead of an interpreter's start. */
+enum cell_image { CELL_IMAGE_NONE, CELL_IMAGE_PYTHON, CELL_IMAGES };
+
 /* A kind of stem: which process to start ahead, and how many to keep ready. The process finds in QUARTET_STEM_FD the number of a
  * descriptor: it writes a line there when it is ready, and reads one JSON line from there once its cell is claimed. /var/task and
  * /opt are empty until then: it must change to its working directory (again) after that line. */
 struct cell_stem {
 	const char *kind; /* "python3", "nodejs", ...; what cell_spec.kind is compared with */
 	struct cell_process process;
-	unsigned keep; /* ready ones to hold */
+	enum cell_image image; /* copied where a zygote works; `process` is started otherwise */
+	unsigned keep;         /* ready ones to hold */
 };
 
 struct cells_config {

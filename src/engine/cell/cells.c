@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* A cell of the pool that died is replaced, but not in a busy loop when all of them do. */
-enum { REPLACE_AFTER_US = 50000 };
+enum { REPLACE_AFTER_US = 50000, IMAGE_AGAIN_US = 20000 };
 
 static void *allocate(size_t n)
 {
@@ -72,7 +72,10 @@ static void send_make(struct cell *cell)
 	cell->number = ++c->next_number;
 	if (!cell->number)
 		cell->number = ++c->next_number;
-	struct priv_make_request r = {.h = {PRIV_MAKE, cell->number}, .background = cell->background};
+	cell->image = cell->kind >= 0 && c->stems[cell->kind].image != CELL_IMAGE_NONE;
+	struct priv_make_request r = {.h = {PRIV_MAKE, cell->number},
+	                              .background = cell->background,
+	                              .image = cell->image ? c->stems[cell->kind].image : CELL_IMAGE_NONE};
 	cells_send(c, &r, sizeof(r));
 }
 
@@ -150,6 +153,25 @@ void cells_fail(struct cell *cell, int error)
 	cell->failing = loop_add_timer(cell->cells->loop, 0, tell_failure, cell);
 }
 
+/* The zygote is being started (-EAGAIN), or there is none. A stem of the pool waits for the one and does without the other; who has
+ * claimed a cell gets one without a runtime in it. */
+static void image_is_missing(struct cell *cell, int error)
+{
+	struct cells *c = cell->cells;
+	if (error == -ENOTSUP && cell->kind >= 0)
+		c->stems[cell->kind].image = CELL_IMAGE_NONE;
+	if (cell->claimed) {
+		cell->kind = -1;
+		send_make(cell);
+		return;
+	}
+	list_remove(&cell->at);
+	c->count--;
+	free(cell);
+	c->rest_until_us = loop_now_us(c->loop) + IMAGE_AGAIN_US;
+	pool_refill_soon(c, IMAGE_AGAIN_US);
+}
+
 static void make_answered(struct cells *c, const struct priv_answer *a, int *fds, size_t nfds)
 {
 	struct cell *cell = find(c, a->h.number);
@@ -180,6 +202,10 @@ static void make_answered(struct cells *c, const struct priv_answer *a, int *fds
 		c->made_total++;
 		c->make_failures = 0;
 		pool_made(cell);
+		return;
+	}
+	if (cell->image && (error == -EAGAIN || error == -ENOTSUP)) {
+		image_is_missing(cell, error);
 		return;
 	}
 	/* a link of that name is still on its way out: another number has another name */
@@ -319,6 +345,7 @@ struct cells *cells_new(struct loop *l, int priv_fd, const struct cells_config *
 		c->stems[i].start = cell_pack_start(&s->process, 0, true, &c->stems[i].start_bytes);
 		/* too long to be started ahead: such functions run in blank cells */
 		c->stems[i].keep = c->stems[i].start ? s->keep : 0;
+		c->stems[i].image = c->stems[i].start ? s->image : CELL_IMAGE_NONE;
 	}
 	cells_set_priv(c, priv_fd);
 	return c;

@@ -8,11 +8,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 const char *child_step_name(enum child_step step)
@@ -27,31 +30,32 @@ const char *child_step_name(enum child_step step)
 	return step < CHILD_STEPS ? names[step] : "?";
 }
 
-static int make_link(const struct child_plan *p)
+static int make_link(const struct child_plan *p, int host_netlink)
 {
+	const struct child_world *w = p->world;
 	int inside = link_socket();
 	if (inside < 0)
 		return inside;
 	char name[OUTBOUND_NAME_MAX];
 	unsigned ours, theirs;
 	int error = link_up(inside, 1); /* lo, which is the first link of every network namespace */
-	if (!error && p->host_netlink >= 0) {
-		outbound_link_name(p->outbound, p->slot, name);
-		error = link_add_veth(inside, "eth0", name, p->host_net_ns_fd);
+	if (!error && host_netlink >= 0) {
+		outbound_link_name(&w->outbound, p->slot, name);
+		error = link_add_veth(inside, "eth0", name, w->host_net_ns_fd);
 		if (!error)
-			error = link_index(p->host_netlink, name, &theirs);
+			error = link_index(host_netlink, name, &theirs);
 		if (!error)
-			error = link_set_forwarding(p->host_netlink, theirs, true);
+			error = link_set_forwarding(host_netlink, theirs, true);
 		if (!error)
-			error = link_add_address(p->host_netlink, theirs, outbound_host_address(p->outbound, p->slot), 31);
+			error = link_add_address(host_netlink, theirs, outbound_host_address(&w->outbound, p->slot), 31);
 		if (!error)
-			error = link_up(p->host_netlink, theirs);
+			error = link_up(host_netlink, theirs);
 		if (!error)
 			error = link_index(inside, "eth0", &ours);
 		if (!error)
-			error = link_add_address(inside, ours, outbound_cell_address(p->outbound, p->slot), 31);
+			error = link_add_address(inside, ours, outbound_cell_address(&w->outbound, p->slot), 31);
 		if (!error)
-			error = link_add_default_route(inside, ours, outbound_host_address(p->outbound, p->slot));
+			error = link_add_default_route(inside, ours, outbound_host_address(&w->outbound, p->slot));
 	}
 	close(inside);
 	return error;
@@ -71,8 +75,9 @@ static int listen_at(uint16_t port)
 	return fd;
 }
 
-static int set_up(const struct child_plan *p, int listeners[2], uint32_t *ret_step)
+static int set_up(const struct child_plan *p, int host_netlink, int listeners[2], uint32_t *ret_step)
 {
+	const struct child_world *w = p->world;
 	static const char host_name[] = "sandbox";
 	*ret_step = CHILD_CGROUP;
 	int error = cgroup_join(p->cgroup_join);
@@ -84,11 +89,11 @@ static int set_up(const struct child_plan *p, int listeners[2], uint32_t *ret_st
 	*ret_step = CHILD_ROOT;
 	if (sethostname(host_name, sizeof(host_name) - 1) < 0)
 		return -errno;
-	error = root_enter(p->template_fd, p->uid, 1 << 20);
+	error = root_enter(w->template_fd, p->uid, 1 << 20);
 	if (error)
 		return error;
 	*ret_step = CHILD_LINK;
-	error = make_link(p);
+	error = make_link(p, host_netlink);
 	if (error)
 		return error;
 	*ret_step = CHILD_LISTEN;
@@ -97,11 +102,11 @@ static int set_up(const struct child_plan *p, int listeners[2], uint32_t *ret_st
 	if (listeners[0] < 0 || listeners[1] < 0)
 		return listeners[0] < 0 ? listeners[0] : listeners[1];
 	*ret_step = CHILD_IDENTITY;
-	error = confine_identity(p->uid, p->host_proc_fd);
+	error = confine_identity(p->uid, w->host_proc_fd);
 	if (error)
 		return error;
 	*ret_step = CHILD_SECCOMP;
-	return confine_syscalls(p->filter);
+	return confine_syscalls(&w->filter);
 }
 
 /* Closes all descriptors but the two. */
@@ -115,16 +120,44 @@ static void keep_only(int a, int b)
 	close_range((unsigned)high + 1, ~0u, 0);
 }
 
-void child_run(const struct child_plan *p)
+/* Comes back only in processes that INIT_IMAGE starts. */
+static void run(const struct child_plan *p, int host_netlink)
 {
 	setpriority(PRIO_PROCESS, 0, 0);
 	int listeners[2] = {-1, -1};
 	struct child_report report = {0};
-	report.error = set_up(p, listeners, &report.step);
+	report.error = set_up(p, host_netlink, listeners, &report.step);
 	if (!report.error)
 		report.step = CHILD_DONE;
 	if (msg_send(p->lifeline, &report, sizeof(report), listeners, report.error ? 0 : 2) < 0 || report.error)
 		_exit(1);
 	keep_only(p->control, p->lifeline);
-	init_serve(p->control, p->lifeline);
+	init_serve(p->control, p->lifeline, p->image);
+}
+
+int child_clone(const struct child_plan *p, pid_t *ret_pid)
+{
+	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS};
+	if (p->image) {
+		args.flags |= CLONE_PARENT; /* its exit signal is ours then */
+	} else {
+		args.flags |= CLONE_CLEAR_SIGHAND;
+		args.exit_signal = SIGCHLD;
+	}
+	if (p->cgroup_into >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)p->cgroup_into;
+	}
+	int host_netlink = p->world->outbound.works ? link_socket() : -1;
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0) {
+		run(p, host_netlink);
+		return 1;
+	}
+	int error = pid < 0 ? -errno : 0;
+	if (host_netlink >= 0)
+		close(host_netlink);
+	if (!error)
+		*ret_pid = (pid_t)pid;
+	return error;
 }

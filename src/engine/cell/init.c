@@ -1,6 +1,6 @@
-/* A copy of `priv` that kept two descriptors and nothing else. It allocates nothing and touches little, so that an idle cell
- * costs few private pages: the message buffer is static and only as much of it becomes memory as messages fill. The lifeline is the
- * other end of a socket in `priv`: should priv die before the death signal was set, it hangs up. */
+/* A copy of `priv`, or of a zygote, that kept two descriptors and nothing else. It allocates nothing and touches little, so that an
+ * idle cell costs few private pages: the message buffer is static and only as much of it becomes memory as messages fill. The
+ * lifeline is the other end of a socket in `priv`: should priv die before the death signal was set, it hangs up. */
 #include "engine/cell/init.h"
 #include "engine/cell/proto.h"
 
@@ -30,6 +30,7 @@ static struct {
 } table[INIT_PROCESSES_MAX];
 
 static int control;
+static bool image; /* we are a zygote's copy */
 
 /* What api cannot be told at once (a full socket) waits; statuses must not be lost. */
 static void tell(uint32_t verb, uint32_t process, int status)
@@ -71,8 +72,8 @@ static bool take_strings(char **at, const char *end, char **list, uint32_t n, ui
 
 enum { ARG_MAX_COUNT = 256, ENV_MAX_COUNT = 512 };
 
-/* In the child: its descriptors, then the program. Every failure is exit status 127. */
-__attribute__((noreturn)) static void become(const char *cwd, char **argv, char **env, uint32_t flags, int out, int extra)
+/* In the child: its descriptors and its directory. Every failure is exit status 127. */
+static void settle(const char *cwd, uint32_t flags, int out, int extra)
 {
 	sigset_t none;
 	sigemptyset(&none);
@@ -93,11 +94,18 @@ __attribute__((noreturn)) static void become(const char *cwd, char **argv, char 
 		_exit(127);
 	if (chdir(cwd) < 0 && chdir("/") < 0)
 		_exit(127);
-	execve(argv[0], argv, env);
-	_exit(127);
 }
 
-static void start(size_t length, const int *fds, size_t nfds)
+/* A copy of a zygote's image goes on as if it had been executed: it has its program's name, and its own /proc/self. */
+static void resemble(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+	prctl(PR_SET_NAME, slash ? slash + 1 : program);
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+/* True in a child that is a copy of our image and is to go on as that. */
+static bool start(size_t length, const int *fds, size_t nfds)
 {
 	static char *argv[ARG_MAX_COUNT], *env[ENV_MAX_COUNT], *cwd[2];
 	char *at = message.strings, *end = (char *)&message + length;
@@ -110,23 +118,30 @@ static void start(size_t length, const int *fds, size_t nfds)
 	    take_strings(&at, end, argv, message.head.argc, ARG_MAX_COUNT) &&
 	    take_strings(&at, end, env, message.head.envc, ENV_MAX_COUNT)) {
 		pid = fork();
-		if (pid == 0)
-			become(cwd[0], argv, env, message.head.flags, fds[0], nfds > 1 ? fds[1] : -1);
+		if (pid == 0) {
+			settle(cwd[0], message.head.flags, fds[0], nfds > 1 ? fds[1] : -1);
+			if (image && message.head.flags & INIT_IMAGE) {
+				resemble(argv[0]);
+				return true;
+			}
+			execve(argv[0], argv, env);
+			_exit(127);
+		}
 	}
 	if (pid < 0) {
 		tell(INIT_EXITED, message.head.process, 127 << 8);
-		return;
+		return false;
 	}
 	table[slot].pid = pid;
 	table[slot].process = message.head.process;
+	return false;
 }
 
-static void obey(size_t length, const int *fds, size_t nfds)
+static bool obey(size_t length, const int *fds, size_t nfds)
 {
 	switch (message.head.verb) {
 	case INIT_START:
-		start(length, fds, nfds);
-		break;
+		return start(length, fds, nfds);
 	case INIT_SIGNAL:
 		for (int i = 0; i < INIT_PROCESSES_MAX; i++)
 			if (table[i].pid && table[i].process == message.head.process)
@@ -141,11 +156,13 @@ static void obey(size_t length, const int *fds, size_t nfds)
 	default:
 		break;
 	}
+	return false;
 }
 
-void init_serve(int control_fd, int lifeline_fd)
+void init_serve(int control_fd, int lifeline_fd, bool has_image)
 {
 	control = control_fd;
+	image = has_image;
 	prctl(PR_SET_NAME, "init");
 	sigset_t child;
 	sigemptyset(&child);
@@ -175,8 +192,8 @@ void init_serve(int control_fd, int lifeline_fd)
 			_exit(0);
 		if (n < 0)
 			continue;
-		if ((size_t)n >= sizeof(message.head))
-			obey((size_t)n, fds, nfds);
+		if ((size_t)n >= sizeof(message.head) && obey((size_t)n, fds, nfds))
+			return;
 		msg_close_fds(fds, nfds);
 	}
 }

@@ -60,7 +60,7 @@ static void open_template(struct keeper *k, const struct keeper_config *c)
 		return;
 	}
 	struct root_config root = {.stage_dir = stage, .runtime_dir = c->runtime_dir, .resolver = c->resolver};
-	if (root_make_template(&root, &k->template_ns, why, sizeof(why)) < 0) {
+	if (root_make_template(&root, &k->world.template_fd, why, sizeof(why)) < 0) {
 		k->works = false;
 		if (!k->why_not[0])
 			memcpy(k->why_not, why, sizeof(why));
@@ -80,31 +80,29 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *c)
 	*k = (struct keeper){.loop = l,
 	                     .sock = -1,
 	                     .works = true,
-	                     .template_ns = -1,
 	                     .own_mount_ns = -1,
-	                     .host_proc = -1,
-	                     .host_net_ns = -1,
 	                     .data_dir = -1,
 	                     .uid_base = c->uid_base,
-	                     .outbound.lock_fd = -1};
+	                     .zygote_library = c->zygote_library,
+	                     .world = {.template_fd = -1, .host_proc_fd = -1, .host_net_ns_fd = -1, .outbound.lock_fd = -1}};
 	list_init(&k->cells);
 	int error = root_private_mounts();
 	if (error)
 		cannot(k, "no private mount namespace", error);
 	k->own_mount_ns = open_path("/proc/self/ns/mnt", O_RDONLY);
-	k->host_net_ns = open_path("/proc/self/ns/net", O_RDONLY);
-	k->host_proc = open_path("/proc", O_PATH | O_DIRECTORY);
+	k->world.host_net_ns_fd = open_path("/proc/self/ns/net", O_RDONLY);
+	k->world.host_proc_fd = open_path("/proc", O_PATH | O_DIRECTORY);
 	k->data_dir = open_path(c->data_dir, O_PATH | O_DIRECTORY);
-	if (k->own_mount_ns < 0 || k->host_net_ns < 0 || k->host_proc < 0 || k->data_dir < 0)
+	if (k->own_mount_ns < 0 || k->world.host_net_ns_fd < 0 || k->world.host_proc_fd < 0 || k->data_dir < 0)
 		cannot(k, "opening /proc or the data directory", -errno);
 	open_cgroups(k, c);
 	if (!error)
 		open_template(k, c);
-	error = confine_compile(&k->filter);
+	error = confine_compile(&k->world.filter);
 	k->has_filter = !error;
 	if (error)
 		cannot(k, "seccomp", error);
-	error = outbound_open(&k->outbound, c->instance, c->range);
+	error = outbound_open(&k->world.outbound, c->instance, c->range);
 	if (error)
 		cannot(k, "no free address range", error);
 	return k;
@@ -129,16 +127,18 @@ void keeper_free(struct keeper *k)
 		keeper_end(h);
 	while (k->count)
 		loop_turn(k->loop, 100000);
-	if (k->outbound.lock_fd >= 0)
-		outbound_close(&k->outbound);
+	for (int i = 0; i < CELL_IMAGES; i++)
+		zygote_stop(k->zygotes[i]);
+	if (k->world.outbound.lock_fd >= 0)
+		outbound_close(&k->world.outbound);
 	if (k->has_cgroups)
 		cgroups_close(&k->cgroups, true);
 	unlinkat(k->data_dir, "stage", AT_REMOVEDIR);
-	free(k->filter.filter);
-	keeper_close_fd(&k->template_ns);
+	free(k->world.filter.filter);
+	keeper_close_fd(&k->world.template_fd);
 	keeper_close_fd(&k->own_mount_ns);
-	keeper_close_fd(&k->host_proc);
-	keeper_close_fd(&k->host_net_ns);
+	keeper_close_fd(&k->world.host_proc_fd);
+	keeper_close_fd(&k->world.host_net_ns_fd);
 	keeper_close_fd(&k->data_dir);
 	free(k);
 }

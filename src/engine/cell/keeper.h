@@ -9,12 +9,13 @@
 struct keeper;
 
 struct keeper_config {
-	const char *instance;    /* 8 hexadecimal digits: names everything we make */
-	const char *data_dir;    /* absolute. Code lies below data_dir/code */
-	const char *runtime_dir; /* may be NULL */
-	const char *range;       /* IPv4 addresses for links */
-	const char *resolver;    /* may be NULL */
-	const char *cgroup_root; /* /sys/fs/cgroup */
+	const char *instance;       /* 8 hexadecimal digits: names everything we make */
+	const char *data_dir;       /* absolute. Code lies below data_dir/code */
+	const char *runtime_dir;    /* may be NULL */
+	const char *zygote_library; /* path of zygote.so, which must live as long as the keeper; NULL: no zygotes */
+	const char *range;          /* IPv4 addresses for links */
+	const char *resolver;       /* may be NULL */
+	const char *cgroup_root;    /* /sys/fs/cgroup */
 	uint32_t uid_base;
 };
 

@@ -1,7 +1,8 @@
 /* A cell's life in here: MAKE makes its control group, clones a child and returns to the loop; the child builds the cell from the
- * inside and reports; only then is the answer sent. DRESS is short work in the cell's mount namespace. DESTROY kills; the kernel
- * then ends everything in the pid namespace, the child is reaped by the loop, its control group is removed (again later while it is
- * busy), and GONE is sent. Numbers and slots are not given out again before that. */
+ * inside and reports; only then is the answer sent. A cell with a runtime in it is cloned by that runtime's zygote instead. DRESS
+ * is short work in the cell's mount namespace. DESTROY kills; the kernel then ends everything in the pid namespace, the child is
+ * reaped by the loop, its control group is removed (again later while it is busy), and GONE is sent. Numbers and slots are not
+ * given out again before that. */
 #include "engine/cell/child.h"
 #include "engine/cell/keeper_state.h"
 #include "engine/cell/root.h"
@@ -12,17 +13,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-enum { REMOVE_RETRY_US = 2000, REMOVE_TRIES = 1000 };
+enum { REMOVE_RETRY_US = 2000, REMOVE_TRIES = 1000, ZYGOTE_STARTS = 3 };
 
 /* ---- ending ---- */
 
@@ -81,39 +79,22 @@ static void reaped(void *ctx, int status)
 
 /* ---- making ---- */
 
-static int clone_child(struct keeper *k, struct child_plan *plan, const char *group, pid_t *ret_pid)
+/* Into the group at once on v2, by a descriptor that the child writes to on v1. */
+static int open_group(struct keeper *k, const char *group, struct child_plan *plan)
 {
-	struct clone_args args = {
-	        .flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_CLEAR_SIGHAND,
-	        .exit_signal = SIGCHLD,
-	};
 	int error = cgroup_open_join(&k->cgroups, group, plan->cgroup_join);
-	int group_fd = -1;
+	plan->cgroup_into = -1;
 	if (!error && k->cgroups.version == 2) {
-		group_fd = plan->cgroup_join[0];
+		plan->cgroup_into = plan->cgroup_join[0];
 		plan->cgroup_join[0] = -1;
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)group_fd;
 	}
-	if (!error) {
-		long pid = syscall(SYS_clone3, &args, sizeof(args));
-		if (pid == 0)
-			child_run(plan);
-		if (pid < 0)
-			error = -errno;
-		else
-			*ret_pid = (pid_t)pid;
-	}
-	if (group_fd >= 0)
-		close(group_fd);
-	msg_close_fds(plan->cgroup_join, CGROUP_CONTROLLERS);
 	return error;
 }
 
 static int take_slot(struct keeper *k, unsigned *ret_slot)
 {
-	for (unsigned i = 0; i < k->outbound.slots; i++) {
-		unsigned slot = (k->next_slot + i) % k->outbound.slots;
+	for (unsigned i = 0; i < k->world.outbound.slots; i++) {
+		unsigned slot = (k->next_slot + i) % k->world.outbound.slots;
 		if (k->slots[slot])
 			continue;
 		k->slots[slot] = true;
@@ -126,7 +107,7 @@ static int take_slot(struct keeper *k, unsigned *ret_slot)
 
 static void reported(void *ctx, uint32_t events);
 
-static int spawn(struct held *h)
+static int spawn(struct held *h, struct zygote *zygote)
 {
 	struct keeper *k = h->keeper;
 	int control[2], lifeline[2];
@@ -139,20 +120,18 @@ static int spawn(struct held *h)
 		return error;
 	}
 	struct child_plan plan = {
-	        .template_fd = k->template_ns,
-	        .host_proc_fd = k->host_proc,
-	        .host_net_ns_fd = k->host_net_ns,
-	        .host_netlink = k->outbound.works ? link_socket() : -1,
+	        .world = &k->world,
 	        .control = control[1],
 	        .lifeline = lifeline[1],
-	        .outbound = &k->outbound,
 	        .slot = h->slot,
-	        .uid = k->uid_base + k->outbound.share * OUTBOUND_SLOTS + h->slot,
-	        .filter = &k->filter,
+	        .uid = k->uid_base + k->world.outbound.share * OUTBOUND_SLOTS + h->slot,
 	};
-	error = clone_child(k, &plan, h->group, &h->pid);
-	if (plan.host_netlink >= 0)
-		close(plan.host_netlink);
+	error = open_group(k, h->group, &plan);
+	if (!error)
+		error = zygote ? zygote_clone(zygote, &plan, &h->pid) : child_clone(&plan, &h->pid);
+	if (plan.cgroup_into >= 0)
+		close(plan.cgroup_into);
+	msg_close_fds(plan.cgroup_join, CGROUP_CONTROLLERS);
 	close(control[1]);
 	close(lifeline[1]);
 	if (error) {
@@ -217,7 +196,7 @@ static void reported(void *ctx, uint32_t events)
 	}
 	char path[40];
 	snprintf(path, sizeof(path), "%d/ns/mnt", (int)h->pid);
-	h->mount_ns = openat(h->keeper->host_proc, path, O_RDONLY | O_CLOEXEC);
+	h->mount_ns = openat(h->keeper->world.host_proc_fd, path, O_RDONLY | O_CLOEXEC);
 	if (h->mount_ns < 0) {
 		make_failed(h, -errno, "opening its mount namespace");
 		keeper_end(h);
@@ -235,14 +214,36 @@ struct held *keeper_find(struct keeper *k, uint32_t number)
 	return NULL;
 }
 
+/* The zygote of an image, started when it is first asked for and again when it has ended; one that always ends before it is ready
+ * is given up. */
+static int find_zygote(struct keeper *k, uint32_t image, struct zygote **ret)
+{
+	struct zygote *z = k->zygotes[image];
+	int state = z ? zygote_state(z) : -ESRCH;
+	if (state != 0 && state != -EAGAIN && k->zygote_starts[image] < ZYGOTE_STARTS) {
+		zygote_stop(z);
+		k->zygote_starts[image]++;
+		z = k->zygotes[image] = zygote_start(k->loop, image, k->zygote_library, &k->world);
+		state = z ? zygote_state(z) : -ENOTSUP;
+	}
+	if (!state) {
+		k->zygote_starts[image] = 0;
+		*ret = z;
+	}
+	return state == -EAGAIN ? state : state ? -ENOTSUP : 0;
+}
+
 void keeper_make(struct keeper *k, const struct priv_make_request *r)
 {
 	unsigned slot;
+	struct zygote *zygote = NULL;
 	if (!k->works || keeper_find(k, r->h.number)) {
 		keeper_answer_plain(k, PRIV_MAKE, r->h.number, k->works ? -EEXIST : -ENOTSUP);
 		return;
 	}
-	int error = take_slot(k, &slot);
+	int error = r->image ? find_zygote(k, r->image, &zygote) : 0;
+	if (!error)
+		error = take_slot(k, &slot);
 	if (error) {
 		keeper_answer_plain(k, PRIV_MAKE, r->h.number, error);
 		return;
@@ -264,7 +265,7 @@ void keeper_make(struct keeper *k, const struct priv_make_request *r)
 	                               .cpu_quota_us = UINT32_MAX};
 	error = cgroup_make(&k->cgroups, h->group);
 	if (!error && (error = cgroup_limit(&k->cgroups, h->group, &limits)) == 0)
-		error = spawn(h);
+		error = spawn(h, zygote);
 	if (error) {
 		make_failed(h, error, "clone");
 		cgroup_remove(&k->cgroups, h->group);

@@ -31,7 +31,7 @@ static void answer_facts(struct keeper *k)
 	        .a.h.verb = PRIV_FACTS,
 	        .cgroup_version = k->has_cgroups ? k->cgroups.version : 0,
 	        .works = k->works,
-	        .network = k->outbound.works,
+	        .network = k->world.outbound.works,
 	        .user_namespace = access("/proc/self/ns/user", F_OK) == 0,
 	        .seccomp = k->has_filter,
 	};
@@ -42,7 +42,7 @@ static void answer_facts(struct keeper *k)
 		a.freezer = k->cgroups.has[CGROUP_FREEZER];
 	}
 	memcpy(a.why_not, k->why_not, sizeof(a.why_not));
-	memcpy(a.why_no_network, k->outbound.why_not, sizeof(a.why_no_network));
+	memcpy(a.why_no_network, k->world.outbound.why_not, sizeof(a.why_no_network));
 	keeper_answer(k, &a, sizeof(a), NULL, 0);
 }
 
@@ -63,7 +63,7 @@ int keeper_check_request(const void *p, size_t n)
 	case PRIV_FACTS:
 		return n == sizeof(r.facts) ? 0 : -EINVAL;
 	case PRIV_MAKE:
-		return n == sizeof(r.make) && r.make.background <= 1 ? 0 : -EINVAL;
+		return n == sizeof(r.make) && r.make.background <= 1 && r.make.image < CELL_IMAGES ? 0 : -EINVAL;
 	case PRIV_DRESS:
 		if (n != sizeof(r.dress) || !terminated(r.dress.code, sizeof(r.dress.code)) ||
 		    !terminated(r.dress.opt, sizeof(r.dress.opt)))

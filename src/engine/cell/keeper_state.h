@@ -1,14 +1,14 @@
 /* What keeper.c (what cells share), keeper_cells.c (one cell's life) and keeper_requests.c (what api says) have in common. */
 #pragma once
+#include "engine/cell/child.h"
 #include "engine/cell/guard.h"
 #include "engine/cell/keeper.h"
 #include "engine/cell/proto.h"
+#include "engine/cell/zygote.h"
 
 #include "base/list.h"
 #include "engine/cgroup/cgroup.h"
-#include "engine/net/outbound.h"
 
-#include <linux/filter.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -41,9 +41,11 @@ struct keeper {
 	char why_not[160];
 	struct cgroups cgroups;
 	bool has_cgroups, has_filter;
-	struct outbound outbound;
-	struct sock_fprog filter;
-	int template_ns, own_mount_ns, host_proc, host_net_ns, data_dir;
+	struct child_world world;
+	int own_mount_ns, data_dir;
+	const char *zygote_library;
+	struct zygote *zygotes[CELL_IMAGES];
+	unsigned zygote_starts[CELL_IMAGES];
 	uint32_t uid_base;
 	unsigned next_slot;
 	bool slots[OUTBOUND_SLOTS]; /* in use: link name, addresses and uid */

@@ -1,9 +1,9 @@
 /* Which cell a claim gets, and what is made ahead.
  *
- * A claim takes, in this order: a stem of its kind that waits, one that is still starting (its message waits in the socket), a
- * blank, one being made for the pool, a new one. The pool is refilled one cell at a time, after a quiet moment, with the least CPU
- * weight there is, so that running functions do not feel it. A stem whose process ends before it is claimed is a broken runtime:
- * its kind rests. */
+ * A claim takes, in this order: a stem of its kind that waits, one that is still starting (its message waits in the socket), then,
+ * for a kind with a zygote, one being made or a new one, which is a fork away; else a blank, one being made for the pool, a new
+ * one. The pool is refilled one cell at a time, after a quiet moment, with the least CPU weight there is, so that running functions
+ * do not feel it. A stem whose process ends before it is claimed is a broken runtime: its kind rests. */
 #include "engine/cell/pool.h"
 
 #include "engine/cgroup/cgroup.h"
@@ -43,6 +43,11 @@ static struct cell *find_unclaimed(struct cells *c, enum cell_state state, int k
 	return NULL;
 }
 
+static bool has_image(const struct cells *c, int kind)
+{
+	return kind >= 0 && c->stems[kind].image != CELL_IMAGE_NONE;
+}
+
 static struct cell *choose(struct cells *c, int kind, bool stem_ok)
 {
 	struct cell *cell = NULL;
@@ -50,6 +55,8 @@ static struct cell *choose(struct cells *c, int kind, bool stem_ok)
 		cell = find_unclaimed(c, CELL_WARM, kind, false);
 		if (!cell)
 			cell = find_unclaimed(c, CELL_WARMING, kind, false);
+		if (!cell && has_image(c, kind))
+			return find_unclaimed(c, CELL_MAKING, kind, false);
 	}
 	if (!cell)
 		cell = find_unclaimed(c, CELL_BLANK, -1, true);
@@ -119,8 +126,11 @@ struct cell *cell_claim(struct cells *c, const struct cell_spec *spec, const str
 	}
 	if (error)
 		return refuse(c, error, events, ctx);
+	bool copies = spec->stem_ok && has_image(c, kind);
 	if (!cell)
-		cell = cells_make(c, -1, false);
+		cell = cells_make(c, copies ? kind : -1, false);
+	else if (cell->state == CELL_MAKING && !(copies && cell->kind == kind))
+		cell->kind = -1; /* no stem was started in it, and none will be */
 	c->last_claim_us = loop_now_us(c->loop);
 	c->claimed_total++;
 	cell->claimed = true;
@@ -128,13 +138,11 @@ struct cell *cell_claim(struct cells *c, const struct cell_spec *spec, const str
 	cell->ctx = ctx;
 	cell->dress = r;
 	cell->quota_us = (uint32_t)((uint64_t)spec->memory_mb * CGROUP_CPU_PERIOD_US / 1769);
-	if (cell->state == CELL_WARM || cell->state == CELL_WARMING) {
+	if (cell->kind >= 0) {
 		c->claimed_stem_total++;
 		c->stems[cell->kind].failures = 0;
 	}
-	if (cell->state == CELL_MAKING)
-		cell->kind = -1; /* no stem was started in it, and none will be */
-	else
+	if (cell->state != CELL_MAKING)
 		dress(cell);
 	pool_refill_soon(c, c->quiet_us);
 	return cell;
@@ -166,6 +174,7 @@ static int start_stem(struct cell *cell)
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	cell->stem_fd = pair[0];
 	cell->stem_watch = loop_add_fd(cell->cells->loop, pair[0], EPOLLIN, stem_speaks, cell);
+	s->start->flags = cell->image ? INIT_IMAGE : 0;
 	int error = cell_send_start(cell, s->start, s->start_bytes, CELL_STEM_PROCESS, (int[]){cell->log_write, pair[1]}, 2);
 	close(pair[1]);
 	return error;
@@ -174,15 +183,16 @@ static int start_stem(struct cell *cell)
 void pool_made(struct cell *cell)
 {
 	struct cells *c = cell->cells;
-	if (cell->claimed) {
+	int error = cell->kind >= 0 ? start_stem(cell) : 0;
+	if (error) {
+		cells_fail(cell, error);
+	} else if (cell->claimed) {
 		dress(cell);
 	} else if (cell->kind < 0) {
 		cell->state = CELL_BLANK;
 	} else {
 		cell->state = CELL_WARMING;
 		cell->warming_since_us = loop_now_us(c->loop);
-		if (start_stem(cell) < 0)
-			cells_drop(cell);
 	}
 	pool_refill_soon(c, 0);
 }

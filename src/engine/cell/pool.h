@@ -16,6 +16,7 @@ struct cell {
 	enum cell_state state;
 	int kind;        /* index of the stem that runs, or is to run, in it; -1: none */
 	bool background; /* made for the pool */
+	bool image;      /* made, or being made, from a zygote of its kind's */
 	bool claimed, stem_used, frozen, stem_ended;
 	int stem_status;
 	unsigned tries;
@@ -39,6 +40,7 @@ struct stem {
 	char *kind;
 	struct init_message *start; /* the START message, ready to send */
 	size_t start_bytes;
+	enum cell_image image; /* CELL_IMAGE_NONE also once there turned out to be no zygote */
 	unsigned keep;
 	unsigned failures;     /* ended before they were claimed, in a row */
 	int64_t rest_until_us; /* none is made before */
@@ -73,7 +75,8 @@ enum { CELL_FIRST_SHELL = 1 << 20, CELL_MAKE_TRIES = 3 };
 
 /* cells.c */
 void cells_send(struct cells *c, const void *request, size_t n);
-/* A handle that priv knows nothing of (number 0); and one for which priv is asked to make a cell. */
+/* A handle that priv knows nothing of (number 0); and one for which priv is asked to make a cell. kind: the stem that is to run in
+ * it. */
 struct cell *cells_add(struct cells *c, int kind, bool background);
 struct cell *cells_make(struct cells *c, int kind, bool background);
 /* Takes everything away; with the handle. */

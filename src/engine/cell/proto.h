@@ -26,6 +26,7 @@ struct priv_facts_request {
 struct priv_make_request {
 	struct priv_header h;
 	uint32_t background; /* 1: for the pool: little CPU until it is dressed */
+	uint32_t image;      /* enum cell_image. Answers: -EAGAIN: its zygote is being started; -ENOTSUP: there is none */
 };
 
 struct priv_dress_request {
@@ -81,6 +82,7 @@ enum init_verb { INIT_START = 1, INIT_SIGNAL, INIT_KILL_ALL, INIT_EXITED, INIT_E
 enum { INIT_PROCESSES_MAX = 32, INIT_MESSAGE_MAX = 64 * 1024 };
 enum init_flag {
 	INIT_TERMINAL = 1, /* the descriptor is a terminal: all three of the process's, and its controlling one */
+	INIT_IMAGE = 2,    /* in a cell made from a zygote: the runtime that is loaded already goes on, argv is not executed */
 };
 
 struct init_message {

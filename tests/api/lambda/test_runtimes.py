@@ -36,6 +36,14 @@ class Python(LambdaCase):
         code = "import sys, os\ndef lambda_handler(e, c): return [sys.flags.optimize, os.environ['PYTHONOPTIMIZE']]"
         self.assertEqual(self.result(self.make(code, Environment={"Variables": {"PYTHONOPTIMIZE": "2"}})), [2, "2"])
 
+    def test_modules_of_its_own_go_before_the_sdks(self):
+        code = "import boto3, sys\ndef lambda_handler(e, c): return [getattr(boto3, 'MINE', None), boto3.__file__.startswith('/var/task'), 'botocore' in sys.modules]"
+        self.assertEqual(self.result(self.make({"lambda_function.py": code, "boto3/__init__.py": "MINE = 1\n"})), [1, True, False])
+        code = "import jmespath, botocore\ndef lambda_handler(e, c): return jmespath.MINE"
+        self.assertEqual(self.result(self.make({"lambda_function.py": code, "jmespath.py": "MINE = 2\n"})), 2)
+        code = "import queue\ndef lambda_handler(e, c): return queue.MINE"
+        self.assertEqual(self.result(self.make({"lambda_function.py": code, "queue.py": "MINE = 3\n"})), 3)
+
     def test_wrapper(self):
         files = {"lambda_function.py": "import os\ndef lambda_handler(e, c): return os.environ.get('WRAPPED')",
                  "bootstrap-wrapper": "#!/bin/sh\nexport WRAPPED=yes\nexec \"$@\"\n"}

@@ -37,6 +37,7 @@ struct out {
 	size_t at, n, cap;
 	int file; /* valid while file_left > 0 */
 	uint64_t file_at, file_left;
+	bool held; /* what is queued may wait in the kernel for what follows, a fifth of a second at most */
 };
 
 struct http_request {

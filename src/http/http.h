@@ -101,7 +101,8 @@ const struct http_header *http_trailers(const struct http_request *r, unsigned *
 /* A whole reply; the body is copied unless it lies in the request's arena. */
 void http_reply(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count, struct str body);
 /* The same, sent once the callback under way has returned: what else it does, such as answering somebody who waits longer, goes
- * first. */
+ * first. A client that has sent its next request already gets both replies together, if the next one comes within 200 ms: it is
+ * woken once. */
 void http_reply_after(struct http_request *r, unsigned status, const struct http_header *headers, unsigned header_count,
                       struct str body);
 /* `length` bytes of fd from offset on, by sendfile where plain. Owns fd. */

@@ -68,7 +68,7 @@ static size_t out_sent(struct out *o, size_t n)
 	return n - part;
 }
 
-/* One write of several pieces: bytes taken, or negative errno. `more`: a file follows in the next call. */
+/* One write of several pieces: bytes taken, or negative errno. `more`: the kernel may wait for the next call. */
 static ssize_t wire_write(struct http_conn *c, struct iovec *iov, unsigned count, bool more)
 {
 	if (!c->tls) {
@@ -140,7 +140,7 @@ int out_send(struct http_conn *c, const struct str *pieces, unsigned count)
 				                          pieces[i].n - (i == next ? at : 0)};
 		if (n == 0)
 			break;
-		ssize_t sent = wire_write(c, iov, n, o->file_left > 0);
+		ssize_t sent = wire_write(c, iov, n, o->file_left > 0 || o->held);
 		if (sent == -EAGAIN)
 			break;
 		if (sent < 0) {

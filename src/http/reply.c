@@ -133,6 +133,7 @@ static struct str head_make(struct http_request *r, unsigned status, const struc
 	if (r->started)
 		die("a second reply to one request");
 	r->started = true;
+	r->conn->out.held = false;
 	struct str date = server_date(s);
 	const char *reason = reply_reason(status);
 	char *head = arena_alloc(&r->arena, headers_bytes(headers, count) + date.n + HEAD_ROOM), *to = head;
@@ -210,6 +211,7 @@ void http_reply_after(struct http_request *r, unsigned status, const struct http
 	out_add(&c->out, head.p, head.n);
 	if (!r->is_head)
 		out_add(&c->out, body.p, body.n);
+	c->out.held = c->in_n > 0 && !r->close;
 	reply_done(r);
 }
 
@@ -315,6 +317,7 @@ int http_upgrade(struct http_request *r, const struct http_header *headers, unsi
 	to = put_headers(to, headers, header_count);
 	to = PUT(to, "\r\n");
 	r->started = true;
+	c->out.held = false;
 	r->upgraded = fn;
 	r->upgraded_ctx = ctx;
 	out_add(&c->out, head, (size_t)(to - head));
@@ -346,6 +349,7 @@ void reply_refuse(struct http_conn *c, unsigned status, const char *why)
 	to = put(to, why, why_n);
 	*to++ = '\n';
 	conn_request_free(c);
+	c->out.held = false;
 	out_add(&c->out, text, (size_t)(to - text));
 	c->state = CONN_CLOSING;
 }

@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "engine/cell/cell.h"
 #include "engine/cell/keeper.h"
 #include "engine/cell/proto.h"
 

@@ -2,6 +2,9 @@
 #include "http_test.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/mman.h>
@@ -539,6 +542,57 @@ static void a_reply_after_the_others(void **state)
 	site_close(&t);
 }
 
+static void release_then_hold(void *ctx, struct http_request *r)
+{
+	struct site *t = ctx;
+	if (str_is(http_head(r)->path, "/release"))
+		http_reply_after(r, 202, NULL, 0, S("released"));
+	else
+		t->held = r;
+}
+
+/* Only TCP holds back what is to be sent with more. */
+static int connect_by_tcp(struct site *t)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t n = sizeof(a);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &n), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_true(http_serve(t->listener, accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)));
+	close(listener);
+	return fd;
+}
+
+/* Who has asked for the next thing already is woken once for both replies; but he does not wait for ever. */
+static void a_reply_that_waits_for_the_next(void **state)
+{
+	(void)state;
+	struct site t;
+	char bytes[1024];
+	site_open(&t, NULL, release_then_hold);
+	int fd = connect_by_tcp(&t);
+	client_send(fd, S("GET /release" HOST "\r\nGET /hold" HOST "\r\n"));
+	site_turn(&t, 3);
+	assert_non_null(t.held);
+	assert_int_equal(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+	http_reply(t.held, 200, NULL, 0, S("at last"));
+	ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+	assert_true(n > 0 && str_ends(str_of(bytes, (size_t)n), S("\r\n\r\nat last")));
+	assert_true(str_starts(str_of(bytes, (size_t)n), S("HTTP/1.1 202 ")));
+
+	t.held = NULL;
+	client_send(fd, S("GET /release" HOST "\r\nGET /hold" HOST "\r\n"));
+	site_turn(&t, 5);
+	n = recv(fd, bytes, sizeof(bytes), 0);
+	assert_true(n > 0 && str_ends(str_of(bytes, (size_t)n), S("\r\n\r\nreleased")));
+	close(fd);
+	site_turn(&t, 3);
+	site_close(&t);
+}
+
 static void both_ways_at_once(void **state)
 {
 	(void)state;
@@ -572,6 +626,7 @@ int main(void)
 	        cmocka_unit_test(chunked_replies),
 	        cmocka_unit_test(replies_cut_and_mended),
 	        cmocka_unit_test(a_reply_after_the_others),
+	        cmocka_unit_test(a_reply_that_waits_for_the_next),
 	        cmocka_unit_test(both_ways_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,7 @@ class KilledFunctions(Killing):
     def test_a_sandbox_dies_alone(self):
         """kill -9 of the function's own process and of the first process of its sandbox."""
         for _ in range(3):
-            self.assertEqual(self.functions.call("note", {"number": 1}), (None, 1))
+            self.assertEqual(self.call_until_answered({"number": 1}), (None, 1))
             roles = {self.cloud.process.pid, self.cloud.role_pid("api"), self.cloud.role_pid("priv")}
             for pid in processes(self.data):
                 if pid not in roles:
@@ -147,8 +147,19 @@ class KilledFunctions(Killing):
             except ClientError as e:
                 self.assertEqual(e.response["Error"]["Code"], "ServiceException")
             self.assertLess(time.monotonic() - began, 5)
-        self.assertEqual(self.functions.call("note", {"number": 3}), (None, 3))
+        self.assertEqual(self.call_until_answered({"number": 3}), (None, 3))
         self.end()
+
+    def call_until_answered(self, event, seconds=5):
+        """A sandbox whose death has not been noticed yet takes an event along: its caller is told and asks again, as an SDK would."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return self.functions.call("note", event)
+            except ClientError as e:
+                if e.response["Error"]["Code"] != "ServiceException" or time.monotonic() > until:
+                    raise
+            time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 #include "http_test.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-
-#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/mman.h>
 

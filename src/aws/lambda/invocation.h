@@ -35,6 +35,7 @@ struct invocation {
 	void *ctx;
 	struct environment *environment; /* that runs it; NULL: none yet */
 	bool streaming;
+	unsigned lost_starts; /* environments that were lost before the function saw the event */
 };
 
 /* An invocation of fn's version, counted against the limits; its arena is ready to be filled. */

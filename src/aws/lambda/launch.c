@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { CLAIM_AGAIN_US = 50 * 1000, CLAIM_TRIES = 40 };
+enum { CLAIM_AGAIN_US = 50 * 1000, CLAIM_TRIES = 40, LOST_STARTS = 2 };
 
 /* --- steps */
 
@@ -115,8 +115,8 @@ static void claimed(void *ctx, struct cell *cell, int error)
 		environment_end(e);
 		return;
 	}
-	if (error == -EIO && ++e->claim_tries < CLAIM_TRIES) {
-		/* priv is being started again: it will be back in a moment. */
+	if ((error == -EIO || error == -EPIPE) && ++e->claim_tries < CLAIM_TRIES) {
+		/* The cell died while it was made, or priv is being started again: it will be back in a moment. */
 		cell_destroy(cell);
 		e->cell = NULL;
 		e->idle_timer = loop_add_timer(e->lambda->cloud->loop, CLAIM_AGAIN_US, claim_again, e);
@@ -146,7 +146,15 @@ static void emptied(void *ctx, struct cell *cell)
 static void lost(void *ctx, struct cell *cell)
 {
 	(void)cell;
-	environment_end(ctx);
+	struct environment *e = ctx;
+	struct invocation *inv = e->current;
+	/* The function has not seen the event yet, so another environment may have it. */
+	bool again = inv && e->state == ENVIRONMENT_STARTING && !e->init_in_invoke && inv->lost_starts++ < LOST_STARTS;
+	if (again)
+		e->current = NULL;
+	environment_end(e);
+	if (again)
+		invocation_start(inv);
 }
 
 void launch_claim(struct environment *e)

@@ -123,7 +123,7 @@ static void a_copy_is_confined(void **state)
 {
 	(void)state;
 	static struct guest g;
-	wait_stems(2);
+	wait_stems(6);
 	assert_true(find_zygote() > 0);
 	run_probe(&g, "who");
 	assert_string_equal(g.output,

@@ -38,7 +38,7 @@ struct cell_stem {
 	const char *kind; /* "python3", "nodejs", ...; what cell_spec.kind is compared with */
 	struct cell_process process;
 	enum cell_image image; /* copied where a zygote works; `process` is started otherwise */
-	unsigned keep;         /* ready ones to hold */
+	unsigned keep;         /* ready ones to hold; of copies three times as many */
 };
 
 struct cells_config {

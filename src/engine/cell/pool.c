@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 enum { WARM_AT_LATEST_US = 2000000, REST_AFTER_FAILURES = 3, REST_US = 30000000 };
+/* Copies share their zygote's memory: so many cost what one does that was started by itself. */
+enum { COPIES_FOR_ONE = 3 };
 
 static int find_kind(const struct cells *c, struct str kind)
 {
@@ -213,7 +215,7 @@ static int most_wanted(struct cells *c, int64_t now)
 	int best = -2;
 	unsigned best_share = 1000; /* per mille that is there */
 	for (int i = -1; i < (int)c->stem_count; i++) {
-		unsigned keep = i < 0 ? c->keep_blank : c->stems[i].keep;
+		unsigned keep = i < 0 ? c->keep_blank : c->stems[i].keep * (has_image(c, i) ? COPIES_FOR_ONE : 1);
 		if (!keep || (i >= 0 && c->stems[i].rest_until_us > now))
 			continue;
 		unsigned have = count_pool(c, i) * 1000 / keep;

@@ -165,8 +165,11 @@ static void a_memory_hog_is_killed(void **state)
 	/* the cell itself lives on, and so does its count */
 	expect("print('alive')", "alive\n");
 	assert_false(guest.lost);
-	cell_reset_memory_peak(guest.cell);
-	assert_in_range(cell_memory_peak_bytes(guest.cell), 1, 64 << 20);
+	/* version 2 has it from Linux 6.12 on */
+	if (cell_reset_memory_peak(guest.cell) == 0)
+		assert_in_range(cell_memory_peak_bytes(guest.cell), 1, 64 << 20);
+	else
+		assert_int_equal(cell_memory_peak_bytes(guest.cell), 256 << 20);
 }
 
 static void a_fork_bomb_is_contained(void **state)
@@ -272,7 +275,7 @@ static void cpu_is_limited_by_memory_size(void **state)
 {
 	(void)state;
 	static const char script[] =
-	        "import time, os\nt = time.monotonic()\nwhile time.monotonic() - t < 1: pass\nu = os.times(); print(int((u.user + u.system) * 100))\n";
+	        "import time\nt = time.monotonic(); u = time.process_time()\nwhile time.monotonic() - t < 1: pass\nprint(int((time.process_time() - u) * 100))\n";
 	assert_int_equal(cell_set_cpu(guest.cell, true), 0);
 	assert_int_equal(guest_run(&guest, script, 10000000), 0);
 	/* 256 MB are 14.5 % of a CPU */

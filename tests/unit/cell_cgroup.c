@@ -140,6 +140,14 @@ static void v2_takes_the_delegated_group_or_the_top(void **state)
 	expect("quartet-0badcafe/c1/memory.swap.max", "0");
 	expect("quartet-0badcafe/c1/cpu.weight", "100");
 	expect("quartet-0badcafe/c1/cpu.max", "max 20000");
+	/* clone3() puts a child into the directory that it is given, and refuses a file in it */
+	int fds[CGROUP_CONTROLLERS];
+	assert_int_equal(cgroup_open_join(&g, "c1", fds), 0);
+	assert_int_equal(fstat(fds[0], &st), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	close(fds[0]);
+	for (int i = 1; i < CGROUP_CONTROLLERS; i++)
+		assert_int_equal(fds[i], -1);
 	int fd = cgroup_open_file(&g, "c1", CGROUP_FILE_FREEZE);
 	assert_int_equal(cgroup_put_frozen(2, fd, true), 0);
 	expect("quartet-0badcafe/c1/cgroup.freeze", "1");

@@ -279,10 +279,9 @@ int64_t cell_memory_peak_bytes(struct cell *cell)
 	return n < 0 ? 0 : n < most ? n : most;
 }
 
-void cell_reset_memory_peak(struct cell *cell)
+int cell_reset_memory_peak(struct cell *cell)
 {
-	if (cell->fds[CELL_FD_PEAK] >= 0)
-		cgroup_reset_memory_peak(version(cell), cell->fds[CELL_FD_PEAK]);
+	return cell->fds[CELL_FD_PEAK] < 0 ? -ENOENT : cgroup_reset_memory_peak(version(cell), cell->fds[CELL_FD_PEAK]);
 }
 
 unsigned cell_oom_kills(struct cell *cell)

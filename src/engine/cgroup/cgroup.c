@@ -211,8 +211,12 @@ int cgroup_open_join(struct cgroups *g, const char *name, int ret_fds[CGROUP_CON
 {
 	int dirs[CGROUP_CONTROLLERS];
 	int error = open_dirs(g, name, dirs);
+	if (g->version == 2) {
+		memcpy(ret_fds, dirs, sizeof(dirs));
+		return error;
+	}
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-		ret_fds[i] = dirs[i] < 0 ? -1 : openat(dirs[i], ops_of(g)->join_file, O_WRONLY | O_CLOEXEC);
+		ret_fds[i] = dirs[i] < 0 ? -1 : openat(dirs[i], "tasks", O_WRONLY | O_CLOEXEC);
 	close_dirs(dirs);
 	return error;
 }

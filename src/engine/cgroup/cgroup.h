@@ -52,8 +52,9 @@ void cgroups_make_still(struct cgroups *g);
 /* Makes the group `name`; -EEXIST when it is there. On failure nothing of it is left. */
 int cgroup_make(struct cgroups *g, const char *name);
 int cgroup_limit(struct cgroups *g, const char *name, const struct cgroup_limits *limits);
-/* Descriptors through which a single-threaded child joins the group with cgroup_join(); ret_fds has room for CGROUP_CONTROLLERS,
- * absent ones are -1. The caller closes them. */
+/* Descriptors through which a child gets into the group; absent ones are -1. The caller closes them. v1: of files, with which a
+ * single-threaded child joins by cgroup_join(). v2: the first alone, the group's directory, which clone3() wants for
+ * CLONE_INTO_CGROUP: no moving, and no moment outside. */
 int cgroup_open_join(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
 /* Moves the calling thread's process in. Writing "0" to v1's `tasks` spares the kernel's global lock and its 10 ms. */
 int cgroup_join(const int fds[CGROUP_CONTROLLERS]);

@@ -8,7 +8,6 @@ struct cgroup_ops {
 	/* name of a handed-out file and its controller */
 	const char *files[CGROUP_FILES];
 	enum cgroup_controller file_controller[CGROUP_FILES];
-	const char *join_file;
 	int (*kill)(struct cgroups *g, int const dirs[CGROUP_CONTROLLERS]);
 };
 extern const struct cgroup_ops cgroup_v1_ops, cgroup_v2_ops;

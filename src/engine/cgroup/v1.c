@@ -83,6 +83,5 @@ const struct cgroup_ops cgroup_v1_ops = {
         .limit = v1_limit,
         .files = {"freezer.state", "cpu.cfs_quota_us", "memory.max_usage_in_bytes", "memory.oom_control"},
         .file_controller = {CGROUP_FREEZER, CGROUP_CPU, CGROUP_MEMORY, CGROUP_MEMORY},
-        .join_file = "tasks",
         .kill = v1_kill,
 };

@@ -133,6 +133,5 @@ const struct cgroup_ops cgroup_v2_ops = {
         .open = v2_open,
         .limit = v2_limit,
         .files = {"cgroup.freeze", "cpu.max", "memory.peak", "memory.events"},
-        .join_file = "cgroup.procs",
         .kill = v2_kill,
 };

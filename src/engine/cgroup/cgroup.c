@@ -124,9 +124,10 @@ int cgroups_open(struct cgroups *g, const char *root, const char *self, const ch
 		g->has[CGROUP_PIDS] = cgroup_write(g->own[0], "cgroup.subtree_control", "+pids") == 0;
 		g->has[CGROUP_FREEZER] = true;
 	}
-	if (!error && g->version == 1 && g->own[CGROUP_CPU] >= 0) {
-		/* All sandboxes share our group's weight against the machine's other processes: as much as v2 gives ten of them. */
-		cgroup_write(g->own[CGROUP_CPU], "cpu.shares", "10240");
+	if (!error) {
+		/* All sandboxes share our group's weight against what runs beside it: as much as ten ordinary groups. */
+		bool v2 = g->version == 2;
+		cgroup_write(g->own[v2 ? 0 : CGROUP_CPU], v2 ? "cpu.weight" : "cpu.shares", v2 ? CGROUP_V2_WEIGHT : "10240");
 	}
 	if (error)
 		cgroups_close(g, true);

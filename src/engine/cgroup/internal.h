@@ -2,6 +2,9 @@
 #pragma once
 #include "engine/cgroup/cgroup.h"
 
+/* of our own group, where an ordinary one has 100 */
+#define CGROUP_V2_WEIGHT "1000"
+
 struct cgroup_ops {
 	int (*open)(struct cgroups *g, int root, const char *self);
 	int (*limit)(struct cgroups *g, int const dirs[CGROUP_CONTROLLERS], const struct cgroup_limits *limits);

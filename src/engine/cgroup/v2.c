@@ -12,23 +12,23 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#define LEAF "quartet-roles"
+enum { MOVE_TRIES = 100 };
+
+/* -EBUSY: there are processes in dir. Memory goes first: the others do not mind processes, but once one of them is enabled, no
+ * group below can take processes and memory can never be. */
 static int enable_controllers(int dir)
 {
 	static const char *const names[] = {"+memory", "+cpu", "+pids"};
-	int worst = 0;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		int r = cgroup_write(dir, "cgroup.subtree_control", names[i]);
-		if (r == -EBUSY)
-			worst = r;
-	}
-	return worst;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (cgroup_write(dir, "cgroup.subtree_control", names[i]) == -EBUSY)
+			return -EBUSY;
+	return 0;
 }
 
-/* Moves every process of dir into dir/quartet-roles, a leaf. */
+/* Moves every process of dir that is there now into dir/LEAF. */
 static void move_to_leaf(int dir)
 {
-	if (mkdirat(dir, "quartet-roles", 0755) < 0 && errno != EEXIST)
-		return;
 	char text[16384];
 	if (cgroup_read(dir, "cgroup.procs", text, sizeof(text)) < 0)
 		return;
@@ -37,7 +37,7 @@ static void move_to_leaf(int dir)
 		if (end == p)
 			break;
 		if (pid > 0)
-			cgroup_write_number(dir, "quartet-roles/cgroup.procs", (uint64_t)pid);
+			cgroup_write_number(dir, LEAF "/cgroup.procs", (uint64_t)pid);
 	}
 }
 
@@ -67,9 +67,9 @@ static int v2_open(struct cgroups *g, int root, const char *self)
 	if (own && own[0] == '/' && own[1]) {
 		/* a role that was started after the move is in the leaf; the delegated group is the one above */
 		char *leaf = strrchr(path, '/');
-		if (strcmp(leaf, "/quartet-roles") == 0)
+		if (strcmp(leaf, "/" LEAF) == 0)
 			*leaf = 0;
-		int unit = openat(root, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		int unit = openat(root, path[0] ? path + 1 : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (unit >= 0 && (fgetxattr(unit, "trusted.delegate", mark, sizeof(mark)) > 0 ||
 		                  fgetxattr(unit, "user.delegate", mark, sizeof(mark)) > 0))
 			base = unit;
@@ -80,10 +80,14 @@ static int v2_open(struct cgroups *g, int root, const char *self)
 		base = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (base < 0)
 		return -errno;
-	if (enable_controllers(base) == -EBUSY) {
+	/* again and again, because those that are still there may fork: main starts the other role while we do this */
+	for (int i = 0; i < MOVE_TRIES && enable_controllers(base) == -EBUSY; i++) {
+		if (mkdirat(base, LEAF, 0755) < 0 && errno != EEXIST)
+			break;
 		move_to_leaf(base);
-		enable_controllers(base);
 	}
+	/* what serves all sandboxes weighs as much as they do together; where there is no leaf, our place is not ours to weigh */
+	cgroup_write(base, LEAF "/cpu.weight", CGROUP_V2_WEIGHT);
 	g->base[0] = base;
 	return 0;
 }

@@ -24,6 +24,7 @@ struct guard {
 	struct loop_fd *watch;
 	struct loop_timer *look;
 	int64_t look_us;
+	bool tight;
 	uint64_t memory, tmp, usage;
 };
 
@@ -56,6 +57,7 @@ static void set_alarm(struct guard *g, uint64_t bytes)
 {
 	loop_remove_fd(g->loop, g->watch);
 	g->watch = NULL;
+	g->tight = false;
 	if (cgroup_alarm_set(g->groups, g->group, &g->alarm, bytes) == 0)
 		g->watch = loop_add_fd(g->loop, g->alarm.event_fd, g->alarm.events, alarmed, g);
 }
@@ -70,7 +72,8 @@ static void evaluate(void *ctx)
 {
 	struct guard *g = ctx;
 	g->look = NULL;
-	uint64_t tmp = tmp_in_use(g), usage = cgroup_alarm_usage(&g->alarm), line = g->memory + tmp;
+	/* in this order: what is written to /tmp in between lifts the line, and is never taken for memory */
+	uint64_t usage = cgroup_alarm_usage(&g->alarm), tmp = tmp_in_use(g), line = g->memory + tmp;
 	bool grew = tmp > g->tmp;
 	bool same = !grew && tmp == g->tmp && usage / CRUMB == g->usage / CRUMB;
 	g->tmp = tmp;
@@ -89,6 +92,10 @@ static void evaluate(void *ctx)
 	/* v1 refuses a limit that it cannot reclaim down to: then the next page that is asked for is one too many */
 	if (set_limit(g, grew ? line + TIGHT_SLACK : line) < 0)
 		set_limit(g, usage + CRUMB);
+	/* the limit is the line now; an alarm at it would only slow the function down */
+	if (!g->tight)
+		cgroup_alarm_set(g->groups, g->group, &g->alarm, CGROUP_NO_ALARM);
+	g->tight = true;
 	g->look = loop_add_timer(g->loop, g->look_us, evaluate, g);
 }
 

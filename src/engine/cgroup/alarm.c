@@ -1,6 +1,7 @@
 /* Being woken when a group's memory use crosses a line. v1: an eventfd registered in cgroup.event_control; moving the line takes a
- * new one, because a registration ends with its descriptor. v2: memory.high is the line (which also slows the group down while we
- * look), and memory.events says so by POLLPRI. */
+ * new one, because a registration ends with its descriptor. v2: memory.high is the line, and memory.events says so by POLLPRI. Above
+ * it the kernel also slows the group down, up to two seconds a step: good while we look, bad when we have decided, so then there is
+ * no line. */
 #include "engine/cgroup/internal.h"
 
 #include <errno.h>
@@ -38,11 +39,16 @@ int cgroup_alarm_open(struct cgroups *g, const char *name, struct cgroup_alarm *
 int cgroup_alarm_set(struct cgroups *g, const char *name, struct cgroup_alarm *a, uint64_t bytes)
 {
 	char text[64];
+	if (bytes == CGROUP_NO_ALARM && a->version == 1)
+		return 0; /* an old line wakes us once too often, and slows nobody */
 	int control = open_in(g, name, a->version == 2 ? "memory.high" : "cgroup.event_control", O_WRONLY), fresh = -1;
 	if (control < 0)
 		return control;
 	if (a->version == 2) {
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
+		if (bytes == CGROUP_NO_ALARM)
+			strcpy(text, "max");
+		else
+			snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
 		cgroup_alarm_clear(a);
 	} else {
 		fresh = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -65,7 +65,8 @@ int cgroup_kill(struct cgroups *g, const char *name);
 /* Removes it; -EBUSY while a process is still dying inside, 0 when it is gone or never was. */
 int cgroup_remove(struct cgroups *g, const char *name);
 
-/* Wakes its owner when a group's memory use crosses a line. */
+/* Wakes its owner when a group's memory use crosses a line; v2: also when it meets its limit. */
+#define CGROUP_NO_ALARM UINT64_MAX
 struct cgroup_alarm {
 	int version, usage_fd;
 	int event_fd;    /* to be watched for `events`; another one after every cgroup_alarm_set() */

@@ -3,10 +3,14 @@
 
 #include "aws/lambda/runtime.h"
 #include "base/json.h"
+#include "engine/cell/lockdown.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void line(bool good, const char *what, const char *state, const char *advice)
@@ -20,21 +24,57 @@ static bool exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+/* Version 2 lists in one file what the kernel has; of version 1, each is a directory. */
+static void control_groups(void)
+{
+	static const char *const wanted[] = {"memory", "pids", "cpu"};
+	bool v2 = exists("/sys/fs/cgroup/cgroup.controllers"), v1 = !v2 && exists("/sys/fs/cgroup/memory/cgroup.procs");
+	char path[64], word[64], text[96] = "";
+	bool has[3] = {false};
+	FILE *f = v2 ? fopen("/sys/fs/cgroup/cgroup.controllers", "re") : NULL;
+	while (f && fscanf(f, "%63s", word) == 1)
+		for (int i = 0; i < 3; i++)
+			has[i] = has[i] || strcmp(word, wanted[i]) == 0;
+	if (f)
+		fclose(f);
+	for (int i = 0; i < 3 && v1; i++) {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/cgroup.procs", wanted[i]);
+		has[i] = exists(path);
+	}
+	snprintf(text, sizeof(text), v1 || v2 ? "version %d" : "none", v2 ? 2 : 1);
+	for (int i = 0; i < 3 && (v1 || v2); i++)
+		if (!has[i]) {
+			size_t n = strlen(text);
+			snprintf(text + n, sizeof(text) - n, ", without %s", wanted[i]);
+		}
+	/* without cpu, functions run, and share the processors without regard to their memory size */
+	line(has[0] && has[1], "control groups", text, "limits cannot hold without memory and pids, at /sys/fs/cgroup");
+}
+
+/* By trying: a kernel that has them may still refuse them. */
+static int try_user_namespace(void)
+{
+	int status, pid = fork();
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWUSER) < 0 ? errno : 0);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : EAGAIN;
+}
+
 static void kernel(void)
 {
 	puts("kernel");
-	bool v2 = exists("/sys/fs/cgroup/cgroup.controllers"),
-	     v1 = exists("/sys/fs/cgroup/memory") && exists("/sys/fs/cgroup/freezer");
-	line(v1 || v2, "control groups",
-	     v2   ? "version 2"
-	     : v1 ? "version 1"
-	          : "none",
-	     "mount them at /sys/fs/cgroup: limits cannot hold without");
-	line(exists("/proc/self/ns/user"), "user namespaces", exists("/proc/self/ns/user") ? "yes" : "no", "CONFIG_USER_NS");
+	control_groups();
+	int error = try_user_namespace();
+	line(!error, "user namespaces", error ? strerror(error) : "yes", "CONFIG_USER_NS, user.max_user_namespaces");
 	line(exists("/proc/sys/kernel/seccomp/actions_avail"), "seccomp filters",
 	     exists("/proc/sys/kernel/seccomp/actions_avail") ? "yes" : "no", "CONFIG_SECCOMP_FILTER");
 	line(exists("/dev/net/tun") || exists("/proc/sys/net/ipv4/ip_forward"), "networking",
 	     "veth and nftables are tried at start; `quartet status` says", NULL);
+	int landlock = lockdown_landlock_version();
+	char version[32];
+	snprintf(version, sizeof(version), "version %d", landlock);
+	line(landlock > 0, "Landlock", landlock ? version : "no",
+	     "the serving process is confined by its user and its system calls alone");
 	line(geteuid() == 0, "privilege", geteuid() == 0 ? "root" : "not root", "`quartet up` needs root to make sandboxes");
 }
 

@@ -41,6 +41,17 @@ static int allow(int rules, const char *path, uint64_t rights)
 	return error;
 }
 
+static long landlock_version(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+int lockdown_landlock_version(void)
+{
+	long abi = landlock_version();
+	return abi > 0 ? (int)abi : 0;
+}
+
 static int confine_paths(const struct lockdown *config, bool *ret_landlock)
 {
 	static const char *const readable[] = {"/usr",
@@ -54,7 +65,7 @@ static int confine_paths(const struct lockdown *config, bool *ret_landlock)
 	                                       "/run/systemd/resolve",
 	                                       "/sys/devices/system/cpu"};
 	static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/ptmx", "/dev/pts"};
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	long abi = landlock_version();
 	*ret_landlock = abi >= 1;
 	if (abi < 1)
 		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;

@@ -12,3 +12,5 @@ struct lockdown {
  * good: called before there are others. 0 or negative errno; *ret_landlock says whether paths are confined (older kernels cannot).
  */
 int lockdown_api(const struct lockdown *config, bool *ret_landlock);
+/* The kernel's version of Landlock; 0 where there is none. */
+int lockdown_landlock_version(void);

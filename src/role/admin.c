@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "engine/cell/cell.h"
 #include "http/http.h"
+#include "io/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -26,35 +26,9 @@ struct admin {
 /* What a reset moves out of the way; the rest of the data directory (keys, TLS, the run file) belongs to the installation. */
 static const char *const resettable[] = {"state", "blobs", "logs", "lambda"};
 
-static int remove_tree(int dir, const char *name);
-
-static int remove_below(int fd)
-{
-	DIR *d = fdopendir(fd);
-	if (!d)
-		return -errno;
-	for (struct dirent *e; (e = readdir(d));)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			remove_tree(dirfd(d), e->d_name);
-	closedir(d);
-	return 0;
-}
-
-static int remove_tree(int dir, const char *name)
-{
-	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	fchmod(fd, 0700); /* unpacked code is read-only */
-	remove_below(fd);
-	return unlinkat(dir, name, AT_REMOVEDIR) < 0 ? -errno : 0;
-}
-
 static void trash_remove(void *arg)
 {
-	remove_tree(AT_FDCWD, arg);
+	tree_remove(AT_FDCWD, arg);
 }
 
 static void trash_removed(void *arg)

@@ -237,7 +237,8 @@ int role_api(const struct role_config *config)
 	start_services(r);
 	serve(r);
 
-	if (!loop_add_fd(c->loop, ROLE_FD_MAIN, EPOLLIN, on_main, r))
+	struct loop_fd *main_watch = loop_add_fd(c->loop, ROLE_FD_MAIN, EPOLLIN, on_main, r);
+	if (!main_watch)
 		die("no socket to main");
 	loop_add_signal(c->loop, SIGTERM, on_signal, r);
 	loop_add_signal(c->loop, SIGINT, on_signal, r);
@@ -245,6 +246,7 @@ int role_api(const struct role_config *config)
 	msg_send(ROLE_FD_MAIN, &ready, sizeof(ready), NULL, 0);
 	loop_run(c->loop);
 
+	loop_remove_fd(c->loop, main_watch);
 	stop_services(r);
 	iam_close(c);
 	if (c->cells)

@@ -1,6 +1,7 @@
 /* up, down, status, reset: the cloud as a process. DATA/quartet.run says where it listens and is locked as long as it runs. */
 #include "role/cli.h"
 #include "role/config.h"
+#include "role/ephemeral.h"
 #include "role/role.h"
 
 #include "base/clock.h"
@@ -123,6 +124,8 @@ static int run_file_take(struct cli *cli, const struct role_config *c)
 	if (c->tls_port)
 		text = ARENA_CAT(&cli->arena, text,
 		                 arena_printf(&cli->arena, "tls_endpoint = https://localhost:%u\n", c->tls_port));
+	if (c->ephemeral)
+		text = ARENA_CAT(&cli->arena, text, S(EPHEMERAL_MARK));
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text.p, text.n, 0) != (ssize_t)text.n)
 		return cli_fail(cli, CLI_FAILED, "%s: %s", path, strerror(errno));
 	return CLI_OK;
@@ -210,12 +213,11 @@ int cli_up(struct cli *cli)
 	if (!c.runtime_dir)
 		c.runtime_dir = cli_runtime_dir(cli);
 	if (c.ephemeral) {
-		char *dir = arena_dupz(&cli->arena, S("/tmp/quartet-XXXXXX"));
-		if (!mkdtemp(dir))
-			return cli_fail(cli, CLI_FAILED, "%s: %s", dir, strerror(errno));
-		chmod(dir, 0755);
-		data = dir;
-		fprintf(stderr, "quartet: ephemeral data in %s\n", dir);
+		ephemeral_sweep();
+		data = ephemeral_make(&cli->arena);
+		if (!data)
+			return cli_fail(cli, CLI_FAILED, "no temporary directory: %s", strerror(errno));
+		fprintf(stderr, "quartet: ephemeral data in %s\n", data);
 	}
 	if (data)
 		setenv("QUARTET_DATA", data, 1);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "io/msg.h"
+#include "io/tree.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -128,7 +129,8 @@ static int listen_on(const char *addr, uint16_t port)
 	return fd;
 }
 
-static int listen_or_die(struct keeper *k, uint16_t port)
+/* A listening socket; -1: said why. */
+static int listen_or_say(struct keeper *k, uint16_t port)
 {
 	int fd = listen_on(k->config->listen_addr, port);
 	/* After a crash of main the last api may hold the port for as long as its threads are in the kernel. */
@@ -136,11 +138,10 @@ static int listen_or_die(struct keeper *k, uint16_t port)
 		usleep(5000);
 		fd = listen_on(k->config->listen_addr, port);
 	}
-	if (fd < 0) {
-		fprintf(stderr, "quartet up: cannot listen on %s:%u: %s\n", k->config->listen_addr, port, strerror(-fd));
-		exit(1);
-	}
-	return fd;
+	if (fd >= 0)
+		return fd;
+	fprintf(stderr, "quartet up: cannot listen on %s:%u: %s\n", k->config->listen_addr, port, strerror(-fd));
+	return -1;
 }
 
 static void data_prepare(struct keeper *k)
@@ -422,6 +423,16 @@ void role_notify_systemd(const char *state)
 	close(fd);
 }
 
+static int finish(struct keeper *k)
+{
+	loop_remove_timer(k->loop, k->deadline);
+	loop_free(k->loop);
+	arena_done(&k->arena);
+	if (k->config->ephemeral)
+		tree_remove(AT_FDCWD, k->config->data_dir);
+	return k->status;
+}
+
 int role_main(const struct role_config *config)
 {
 	struct keeper keeper = {.config = config, .listen_fd = -1, .listen_tls_fd = -1}, *k = &keeper;
@@ -430,10 +441,14 @@ int role_main(const struct role_config *config)
 	raise_limits();
 	user_make(k);
 	data_prepare(k);
-	k->listen_fd = listen_or_die(k, config->port);
-	if (config->tls_port)
-		k->listen_tls_fd = listen_or_die(k, config->tls_port);
+	k->listen_fd = listen_or_say(k, config->port);
+	if (k->listen_fd >= 0 && config->tls_port)
+		k->listen_tls_fd = listen_or_say(k, config->tls_port);
 	k->loop = loop_new();
+	if (k->listen_fd < 0 || (config->tls_port && k->listen_tls_fd < 0)) {
+		k->status = 1;
+		return finish(k);
+	}
 	signal(SIGPIPE, SIG_IGN);
 	loop_add_signal(k->loop, SIGTERM, on_signal, k);
 	loop_add_signal(k->loop, SIGINT, on_signal, k);
@@ -444,13 +459,5 @@ int role_main(const struct role_config *config)
 		child_start(&k->children[ROLE_PRIV]);
 	child_start(&k->children[ROLE_API]);
 	loop_run(k->loop);
-
-	loop_remove_timer(k->loop, k->deadline);
-	loop_free(k->loop);
-	arena_done(&k->arena);
-	if (config->ephemeral) {
-		const char *const argv[] = {"rm", "-rf", "--one-file-system", "--", config->data_dir, NULL};
-		run_quietly(argv);
-	}
-	return k->status;
+	return finish(k);
 }

@@ -7,8 +7,10 @@
 #include "engine/cell/confine.h"
 #include "engine/cell/keeper.h"
 #include "io/msg.h"
+#include "io/tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,9 +18,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum { REMOVE_TRIES = 200, REMOVE_AGAIN_US = 10 * 1000 };
+
 struct priv {
 	struct loop *loop;
 	struct keeper *keeper;
+	bool main_is_gone;
 };
 
 static void api_gone(void *ctx)
@@ -41,8 +46,15 @@ static void main_speaks(void *ctx, uint32_t events)
 		return;
 	}
 	msg_close_fds(&fd, nfds);
-	/* told to go, or main is gone */
+	p->main_is_gone = n <= 0;
 	loop_stop(p->loop);
+}
+
+/* What main would have done. The kernel kills api with main, but what api is in the middle of may make a file yet. */
+static void remove_data(const char *dir)
+{
+	for (int i = 0; i < REMOVE_TRIES && tree_remove(AT_FDCWD, dir) < 0; i++)
+		usleep(REMOVE_AGAIN_US);
 }
 
 static void on_signal(void *ctx, int signo)
@@ -99,11 +111,15 @@ int role_priv(const struct role_config *config)
 	        .uid_base = config->cell_uid_base ? config->cell_uid_base : 200000,
 	};
 	p.keeper = keeper_new(p.loop, &k);
-	if (!loop_add_fd(p.loop, ROLE_FD_MAIN, EPOLLIN, main_speaks, &p))
+	struct loop_fd *main_watch = loop_add_fd(p.loop, ROLE_FD_MAIN, EPOLLIN, main_speaks, &p);
+	if (!main_watch)
 		die("no socket to main");
 	keeper_serve(p.keeper, ROLE_FD_PRIV, api_gone, &p);
 	loop_run(p.loop);
+	loop_remove_fd(p.loop, main_watch);
 	keeper_free(p.keeper);
 	loop_free(p.loop);
+	if (p.main_is_gone && config->ephemeral)
+		remove_data(config->data_dir);
 	return 0;
 }

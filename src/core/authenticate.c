@@ -106,7 +106,7 @@ enum gate_next gate_verify(struct gate_call *g)
 		return GATE_NEXT;
 	}
 	struct str body_hash = STR_NONE;
-	if (!(c->op && (c->op->flags & OPERATION_STREAM_IN)))
+	if (!gate_streams_in(g))
 		body_hash = g->wire.body.n ? hash_hex(c->arena, HASH_SHA256, g->wire.body) : SIGV4_EMPTY_HASH;
 	enum sigv4_fault fault =
 	        sigv4_check(c->arena, &g->signature, g->credential.secret, &g->signed_request, body_hash, clock_machine_ms());

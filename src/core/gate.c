@@ -228,10 +228,15 @@ static void received(void *ctx, struct str piece, int status)
 	gate_go(g);
 }
 
+bool gate_streams_in(const struct gate_call *g)
+{
+	return g->call.op && (g->call.op->flags & OPERATION_STREAM_IN) && (g->call.row || g->signature.s3);
+}
+
 static enum gate_next step_receive(struct gate_call *g)
 {
 	const struct http_head *head = http_head(g->call.http);
-	if (g->taken || (g->call.op && (g->call.op->flags & OPERATION_STREAM_IN)))
+	if (g->taken || gate_streams_in(g))
 		return GATE_NEXT;
 	if (!head->has_body) {
 		g->wire.body = S("");
@@ -289,6 +294,13 @@ static bool gate_decode(struct gate_call *g, const struct shape *in, void *value
 	return gate_check(g, in, value);
 }
 
+const char *gate_unsupported(enum protocol p)
+{
+	return p == PROTOCOL_REST_XML                     ? "NotImplemented"
+	       : p == PROTOCOL_QUERY || p == PROTOCOL_EC2 ? "UnsupportedOperation"
+	                                                  : "UnsupportedOperationException";
+}
+
 static enum gate_next step_decode(struct gate_call *g)
 {
 	struct call *c = &g->call;
@@ -297,11 +309,8 @@ static enum gate_next step_decode(struct gate_call *g)
 		return GATE_NEXT;
 	}
 	if (!c->row) {
-		call_fail(c,
-		          c->protocol == PROTOCOL_REST_XML                               ? "NotImplemented"
-		          : c->protocol == PROTOCOL_QUERY || c->protocol == PROTOCOL_EC2 ? "UnsupportedOperation"
-		                                                                         : "UnsupportedOperationException",
-		          501, "Quartet does not provide the operation %s:%s.", g->api->id, api_text(g->api, c->op->name).p);
+		call_fail(c, gate_unsupported(c->protocol), 501, "Quartet does not provide the operation %s:%s.", g->api->id,
+		          api_text(g->api, c->op->name).p);
 		return GATE_REPLY;
 	}
 	const struct shape *in = operation_input(g->api, c->op), *out = operation_output(g->api, c->op);

@@ -41,6 +41,7 @@ struct gate_call {
 	const struct api *api;
 	struct wire_request wire;  /* the request as the codecs see it */
 	struct wire_target target; /* operation and labels */
+	bool named_in_body;        /* an unsigned form: `api` is a guess until the body is there */
 	call_resume_fn *taken;     /* a service's intercept() took the call */
 	struct sigv4_request signed_request;
 	struct sigv4 signature;
@@ -79,6 +80,11 @@ void gate_encode(struct gate_call *g); /* reply.c: spells the reply, sends it an
 void gate_call_free(struct gate_call *g);
 /* The row of an operation in its service's table; NULL: the operation is not real. */
 const struct service_op *gate_row(const struct gate *g, const struct api *api, const struct operation *op);
+/* The code for an operation or a service that is not real, as a protocol's services would call it. */
+const char *gate_unsupported(enum protocol p);
+/* Does the body pass to a handler as it comes? Else it is received whole first: where there is nobody to take it, and what is
+ * signed is the body itself, it has to be there for the signature to be checked. */
+bool gate_streams_in(const struct gate_call *g);
 struct buf *gate_scratch(struct gate *g); /* for one reply's body at a time */
 /* digest.c: are the digests that the client sent with a whole body right? False: the error is set. */
 bool gate_check_digests(struct gate_call *g);

@@ -114,6 +114,43 @@ static bool preflight_is_s3s(struct gate_call *g)
 	return !api || str_is(str_from(api->id), "s3");
 }
 
+/* An unsigned form, posted to the root: which of the APIs that are spoken to in forms it means, its body will say. */
+static bool is_nameless_form(const struct gate_call *g)
+{
+	return str_is(g->wire.method, "POST") && str_is(g->wire.path, "/") && !str_set(g->wire.target) &&
+	       str_istarts(g->wire.content_type, S("application/x-www-form-urlencoded")) &&
+	       str_find(g->wire.query, S("Action=")) < 0;
+}
+
+/* Regions are names of ours to give: any that could be one is good. */
+static bool region_is_sane(struct str region)
+{
+	for (size_t i = 0; i < region.n; i++)
+		if (!ascii_is_alnum(region.p[i]) && region.p[i] != '-')
+			return false;
+	return region.n > 0;
+}
+
+static void set_api(struct gate_call *g, const struct api *api)
+{
+	g->api = g->target.api = api;
+	g->call.service = gate_service(g->gate, api);
+	g->call.protocol = g->target.protocol = api->protocol;
+}
+
+/* A service that nobody here knows, refused in the words of the protocol that the request seems to speak. */
+static enum gate_next refuse_service(struct gate_call *g)
+{
+	struct str kind = g->wire.content_type;
+	set_api(g, model_api(str_set(g->wire.target)                                    ? S("ecs")
+	                     : g->signature.s3                                          ? S("s3")
+	                     : str_starts(kind, S("application/x-www-form-urlencoded")) ? S("sts")
+	                                                                                : S("lambda")));
+	call_fail(&g->call, gate_unsupported(g->call.protocol), 501, "Quartet does not provide the service %.*s.",
+	          STR_ARG(g->signature.service));
+	return GATE_REPLY;
+}
+
 enum gate_next gate_identify(struct gate_call *g)
 {
 	struct call *c = &g->call;
@@ -147,31 +184,25 @@ enum gate_next gate_identify(struct gate_call *g)
 		g->taken = cors_preflight;
 	if (!g->api && !is_signed)
 		g->api = addressed ? addressed : api_of_host(head->host);
+	if (!g->api && !is_signed && (g->named_in_body = is_nameless_form(g)))
+		g->api = model_api(S("sts"));
 	if (!g->api && !is_signed)
 		g->api = wire_guess_api(c->arena, &g->wire);
 	/* Version 2 of the signature names no region: such a request is for whatever region its bucket is in. */
 	c->region = str_set(g->signature.region) ? g->signature.region : g->signature.v2 ? S("") : S("us-east-1");
-	if (!g->api) {
-		/* A service that nobody here knows: in the words of the protocol that the request seems to speak. */
-		struct str kind = g->wire.content_type;
-		g->api = model_api(str_set(g->wire.target)                                    ? S("ecs")
-		                   : str_starts(kind, S("application/x-www-form-urlencoded")) ? S("sts")
-		                                                                              : S("lambda"));
-		g->target.api = g->api;
-		c->protocol = g->target.protocol = g->api->protocol;
-		call_fail(c, "UnsupportedOperation", 501, "Quartet does not provide the service %.*s.",
-		          STR_ARG(g->signature.service));
-		return GATE_REPLY;
-	}
-	c->service = gate_service(g->gate, g->api);
-	g->target.api = g->api;
-	c->protocol = g->target.protocol = g->api->protocol;
+	if (!g->api)
+		return refuse_service(g);
+	set_api(g, g->api);
 	if (g->taken)
 		return GATE_NEXT;
 	if (c->service && c->service->intercept && (g->taken = c->service->intercept(c)))
 		return GATE_NEXT;
 	if (api_is_rest(g->api) && identify_operation(g) == GATE_REPLY)
 		return GATE_REPLY;
+	if (fault == SIGV4_GOOD && is_signed && !g->signature.v2 && !region_is_sane(c->region)) {
+		g->signature.detail = S("us-east-1");
+		fault = SIGV4_FAULT_REGION;
+	}
 	if (fault != SIGV4_GOOD)
 		return gate_refuse_signature(g, fault);
 	return GATE_NEXT;
@@ -179,5 +210,10 @@ enum gate_next gate_identify(struct gate_call *g)
 
 enum gate_next gate_identify_body(struct gate_call *g)
 {
-	return g->call.op ? GATE_NEXT : identify_operation(g);
+	if (g->call.op)
+		return GATE_NEXT;
+	const struct api *named = g->named_in_body ? wire_guess_api(g->call.arena, &g->wire) : NULL;
+	if (named && !api_is_rest(named))
+		set_api(g, named);
+	return identify_operation(g);
 }

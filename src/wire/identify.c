@@ -78,14 +78,15 @@ static bool identify_query(struct arena *a, const struct wire_request *r, struct
 	if (!action.n)
 		return fault(ret_fault, 400, S("MissingAction"), S("Missing Action"));
 	t->op = api_operation(t->api, action);
-	if (t->op)
+	/* EC2 goes on answering to its older versions. */
+	if (t->op && (ec2 || str_is(version, t->api->api_version)))
 		return true;
 	if (ec2)
 		return fault(ret_fault, 400, S("InvalidAction"),
 		             arena_printf(a, "The action %.*s is not valid for this web service.", STR_ARG(action)));
 	return fault(ret_fault, 400, S("InvalidAction"),
 	             arena_printf(a, "Could not find operation %.*s for version %.*s", STR_ARG(action),
-	                          STR_ARG(version.n ? version : str_from(t->api->api_version))));
+	                          STR_ARG(version.n ? version : S("NO_VERSION_SPECIFIED"))));
 }
 
 static bool identify_rest(struct arena *a, const struct wire_request *r, struct wire_target *t, struct wire_fault *ret_fault)
@@ -118,8 +119,9 @@ bool wire_identify(struct arena *a, const struct api *api, const struct wire_req
 			name = STR_NONE;
 		break;
 	default: {
-		ptrdiff_t dot = str_rfind_char(r->target, '.');
-		name = dot < 0 ? r->target : str_from_at(r->target, (size_t)dot + 1);
+		struct str prefix = str_from(api->target_prefix);
+		bool mine = str_starts(r->target, prefix) && r->target.n > prefix.n && r->target.p[prefix.n] == '.';
+		name = mine ? str_from_at(r->target, prefix.n + 1) : STR_NONE;
 		break;
 	}
 	}

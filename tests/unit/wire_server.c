@@ -102,15 +102,21 @@ static void tells_protocols_apart(void **state)
 	static const char *const cbor[] = {"smithy-protocol", "rpc-v2-cbor", "content-type", "application/cbor", NULL};
 	static const char *const wrong[] = {"x-amz-target", "AmazonSQS.Nothing", "content-type", "application/x-amz-json-1.0",
 	                                    NULL};
+	static const char *const other[] = {"x-amz-target", "AmazonSNS.ListQueues", "content-type", "application/x-amz-json-1.0",
+	                                    NULL};
 	assert_str(identified(&a, "sqs", "POST", "/", json, S("{}")), "ListQueues");
 	assert_str(identified(&a, "sqs", "POST", "/", form, S("Action=ListQueues&Version=2012-11-05")), "ListQueues");
 	assert_str(identified(&a, "sqs", "POST", "/", wrong, S("{}")), "!UnknownOperationException 400");
+	assert_str(identified(&a, "sqs", "POST", "/", other, S("{}")), "!UnknownOperationException 400");
 	assert_str(identified(&a, "cloudwatch", "POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", cbor,
 	                      S("\xa0")),
 	           "ListMetrics");
 	assert_str(identified(&a, "iam", "GET", "/?Action=ListUsers&Version=2010-05-08", NULL, S("")), "ListUsers");
 	assert_str(identified(&a, "iam", "POST", "/", form, S("Action=Nothing&Version=2010-05-08")), "!InvalidAction 400");
 	assert_str(identified(&a, "iam", "POST", "/", form, S("Version=2010-05-08")), "!MissingAction 400");
+	assert_str(identified(&a, "iam", "POST", "/", form, S("Action=ListUsers&Version=2009-05-08")), "!InvalidAction 400");
+	assert_str(identified(&a, "iam", "POST", "/", form, S("Action=ListUsers")), "!InvalidAction 400");
+	assert_str(identified(&a, "ec2", "POST", "/", form, S("Action=DescribeInstances&Version=2013-02-01")), "DescribeInstances");
 	assert_str(identified(&a, "ec2", "POST", "/", form, S("Action=Nothing")), "!InvalidAction 400");
 	assert_str(identified(&a, "ec2", "POST", "/", form, S("Action=%zz")), "!MalformedQueryString 400");
 	assert_str(identified(&a, "lambda", "GET", "/2015-03-31/functions/", NULL, S("")), "ListFunctions");
@@ -181,9 +187,9 @@ static void says_what_is_malformed(void **state)
 	assert_str(fault_of(&a, "s3", "GET", "/b/%ff", NULL, S("")), "InvalidArgument: Value at 'Key' is not valid UTF-8");
 	static const char *const meta[] = {"x-amz-meta-a", "\xff", NULL};
 	assert_str(fault_of(&a, "s3", "PUT", "/b/k", meta, S("")), "InvalidArgument: A header x-amz-meta- is not valid UTF-8");
-	assert_str(fault_of(&a, "iam", "POST", "/", form, S("Action=GetUser&UserName=%c3%28")),
+	assert_str(fault_of(&a, "iam", "POST", "/", form, S("Action=GetUser&Version=2010-05-08&UserName=%c3%28")),
 	           "MalformedInput: Value at 'UserName' is not valid UTF-8");
-	assert_str(fault_of(&a, "iam", "POST", "/", form, S("Action=ListUsers&MaxItems=x")),
+	assert_str(fault_of(&a, "iam", "POST", "/", form, S("Action=ListUsers&Version=2010-05-08&MaxItems=x")),
 	           "MalformedInput: Value 'x' at 'MaxItems' is not a valid Integer");
 	assert_str(fault_of(&a, "ec2", "POST", "/", form, S("Action=DescribeInstances&Filter.x.Name=a")),
 	           "InvalidParameterValue: Unexpected parameter Filter.x.Name");
@@ -233,7 +239,7 @@ static void reads_inputs(void **state)
 	headers = headers_of(&a, (const char *const[]){"content-type", "application/x-www-form-urlencoded", NULL});
 	r = request_of(
 	        "POST", "/", &headers,
-	        S("Action=SendMessage&MessageBody=hi+there&MessageAttribute.2.Name=n&MessageAttribute.2.Value.DataType=Number&MessageAttribute.2.Value.StringValue=7"
+	        S("Action=SendMessage&Version=2012-11-05&MessageBody=hi+there&MessageAttribute.2.Name=n&MessageAttribute.2.Value.DataType=Number&MessageAttribute.2.Value.StringValue=7"
 	          "&MessageAttribute.10.Name=z&MessageAttribute.10.Value.BinaryValue=AAE%3D&MessageAttribute.10.Value.DataType=Binary&DelaySeconds=3"));
 	struct sqs_send_message_request send = {0};
 	assert_true(wire_identify(&a, &sqs_api, &r, &t, &fault) && wire_decode(&a, &t, &r, &send, &fault));

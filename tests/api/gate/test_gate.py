@@ -1,6 +1,8 @@
 """What every service has in common: signatures, unknown things, sizes, pages of other origins."""
+import hashlib
 import http.client
 import os
+import re
 import socket
 import unittest
 import urllib.error
@@ -23,6 +25,23 @@ def signed(service, method="POST", path="/", body="", headers=None, key="test", 
     c.request(method, path, body=prepared.body, headers=dict(prepared.headers))
     reply = c.getresponse()
     return reply, reply.read()
+
+
+def post(body, headers):
+    """An unsigned form."""
+    c = http.client.HTTPConnection(HOST, int(PORT), timeout=10)
+    c.request("POST", "/", body=body, headers={"Content-Type": "application/x-www-form-urlencoded", **headers})
+    reply = c.getresponse()
+    return reply, reply.read()
+
+
+def code_of(body):
+    return re.search(rb"<Code>(.*?)</Code>", body)[1].decode()
+
+
+def form(body, headers):
+    reply, body = post(body, headers)
+    return reply.status, code_of(body)
 
 
 class Signatures(TestCase):
@@ -63,6 +82,30 @@ class Signatures(TestCase):
         self.assertEqual(caught.exception.code, 403)
         self.assertIn(b"MissingAuthenticationToken", caught.exception.read())
 
+    def test_unsigned_forms_name_their_service_in_the_body(self):
+        for body, status, code in (("Action=GetCallerIdentity&Version=2011-06-15", 403, "MissingAuthenticationToken"),
+                                   ("Action=ListUsers&Version=2010-05-08", 403, "MissingAuthenticationToken"),
+                                   ("Action=DescribeInstances&Version=2016-11-15", 401, "AuthFailure"),
+                                   ("Action=Nothing&Version=2011-06-15", 400, "InvalidAction"), ("A=b", 400, "MissingAction")):
+            with self.subTest(body=body):
+                self.assertEqual(form(body, {}), (status, code))
+
+    def test_what_is_no_signature(self):
+        for header, said in (("Basic dGVzdDp0ZXN0", "Unsupported AWS 'algorithm': 'Basic'."), ("AWS test:sig", "Signature version 2 is not supported"),
+                             ("AWS4-HMAC-SHA256 Credential=test, SignedHeaders=host, Signature=0", "Credential must have exactly 5 slash-delimited elements")):
+            with self.subTest(header=header):
+                reply, body = post("Action=GetCallerIdentity&Version=2011-06-15", {"Authorization": header, "X-Amz-Date": "20200101T000000Z"})
+                self.assertEqual((reply.status, code_of(body)), (400, "IncompleteSignature"))
+                self.assertIn(said, body.decode())
+
+    def test_regions_are_names(self):
+        for service, code in (("sts", "SignatureDoesNotMatch"), ("s3", "AuthorizationHeaderMalformed")):
+            with self.subTest(service=service):
+                reply, body = signed(service, "GET", "/?Action=GetCallerIdentity&Version=2011-06-15" if service == "sts" else "/",
+                                     headers={"X-Amz-Content-Sha256": hashlib.sha256(b"").hexdigest()}, region="us-east-1:000000000000")
+                self.assertEqual(code_of(body), code)
+        self.assertEqual(signed("sts", "GET", "/?Action=GetCallerIdentity&Version=2011-06-15", region="local")[0].status, 200)
+
 
 class Unknown(TestCase):
     def test_absent_operations_answer_501_and_name_themselves(self):
@@ -74,15 +117,30 @@ class Unknown(TestCase):
             self.assertEqual(error["ResponseMetadata"]["HTTPStatusCode"], 501)
             self.assertIn(operation.replace("_", ""), error["Error"]["Message"].lower())
 
+    def test_absent_operations_whose_body_is_signed_or_that_need_no_signature(self):
+        reply, body = signed("lambda", "POST", "/2014-11-13/functions/f/invoke-async/", body='{"a":1}')
+        self.assertEqual(reply.status, 501)
+        self.assertIn(b"lambda:InvokeAsync", body)
+        for operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
+            reply, body = post(f"Action={operation}&Version=2011-06-15&RoleArn=arn:aws:iam::000000000000:role/r&RoleSessionName=s", {})
+            self.assertEqual((reply.status, code_of(body)), (501, "UnsupportedOperation"))
+            self.assertIn(f"sts:{operation}", body.decode())
+
     def test_unknown_service(self):
         reply, body = signed("nonsense", body="{}", headers={"X-Amz-Target": "Nonsense.Do", "Content-Type": "application/x-amz-json-1.1"})
         self.assertEqual(reply.status, 501)
         self.assertIn(b"nonsense", body)
+        reply, body = signed("s3express", "GET", headers={"X-Amz-Content-Sha256": hashlib.sha256(b"").hexdigest()})
+        self.assertEqual((reply.status, code_of(body)), (501, "NotImplemented"))
 
     def test_unknown_action(self):
         reply, body = signed("sts", body="Action=Nothing&Version=2011-06-15", headers={"Content-Type": "application/x-www-form-urlencoded"})
         self.assertEqual(reply.status, 400)
         self.assertIn(b"<Code>InvalidAction</Code>", body)
+        for version, said in (("", "NO_VERSION_SPECIFIED"), ("&Version=1999-01-01", "1999-01-01")):
+            reply, body = signed("sts", body="Action=GetCallerIdentity" + version, headers={"Content-Type": "application/x-www-form-urlencoded"})
+            self.assertEqual((reply.status, code_of(body)), (400, "InvalidAction"))
+            self.assertIn(f"Could not find operation GetCallerIdentity for version {said}", body.decode())
         reply, body = signed("logs", body="{}", headers={"X-Amz-Target": "Logs_20140328.Nothing", "Content-Type": "application/x-amz-json-1.1"})
         self.assertIn(reply.status, (400, 404))
         self.assertIn(b"UnknownOperationException", body)

@@ -82,7 +82,7 @@ struct json_value {
 	struct str key;                  /* in an object: its name */
 	struct str text;                 /* string: decoded; number: as spelled */
 	struct json_value *first, *next; /* children in order; the next sibling */
-	size_t at;                       /* byte offset in the source */
+	size_t at, end;                  /* where in the source it begins; of an object or array: behind its bracket */
 };
 
 /* One value and nothing behind it, living in the arena (texts may be views of the source). NULL: *ret_error, if given, says

@@ -23,7 +23,7 @@ struct json_value *json_parse(struct arena *a, struct str text, struct str *ret_
 			break;
 		case JSON_ARRAY_END:
 		case JSON_OBJECT_END:
-			depth--;
+			open[depth--]->end = r.at + 1;
 			break;
 		default: {
 			struct json_value *v = arena_new(a, struct json_value);

@@ -186,9 +186,10 @@ struct str authz_message(struct arena *a, const struct principal *who, const str
 	};
 	struct str caller = who->kind == PRINCIPAL_ANONYMOUS ? S("anonymous") : str_set(who->arn) ? who->arn : who->name;
 	struct str head = arena_printf(a, "User: %.*s is not authorized to perform: %.*s on resource: %.*s", STR_ARG(caller),
-	                               STR_ARG(az->action), STR_ARG(az->resource));
-	/* STS does not say why. */
-	if (str_starts(az->action, S("sts:AssumeRole")))
+	                               STR_ARG(az->action), STR_ARG(str_set(az->called) ? az->called : az->resource));
+	/* Of roles and those who would assume them, STS does not say why. */
+	if (str_starts(az->action, S("sts:AssumeRole")) || str_is(az->action, "sts:TagSession") ||
+	    str_is(az->action, "sts:SetSourceIdentity"))
 		return head;
 	if (d->result == AUTHZ_DENY_EXPLICIT)
 		return arena_printf(a, "%.*s with an explicit deny in %s", STR_ARG(head), denied_in[d->layer]);

@@ -11,6 +11,7 @@ struct authz_key {
 struct authz {
 	struct str action;           /* "s3:GetObject" */
 	struct str resource;         /* ARN; "*" where the action has none */
+	struct str called;           /* how a denial names the resource where that is not its ARN: "role worker" */
 	struct str resource_account; /* who owns it; absent: the call's account */
 	struct str resource_policy;  /* the resource's own policy document; absent: none */
 	bool policy_must_allow; /* role trust and KMS key policies: the resource policy itself has to allow, in one account too */

@@ -265,6 +265,8 @@ static bool gate_check(struct gate_call *g, const struct shape *in, const void *
 	struct call *c = &g->call;
 	struct str message;
 	bool missing;
+	if (c->service && c->service->check && !c->service->check(c, value))
+		return false;
 	if (model_check(c->arena, g->api, in, value, &message, &missing))
 		return true;
 	const char *code = "ValidationException";

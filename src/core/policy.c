@@ -11,8 +11,12 @@ struct reader {
 	struct policy *policy;
 	struct arena *a;       /* of the compiled policy */
 	struct arena *scratch; /* of the message */
-	struct str message;    /* set: it failed */
-	bool variables;        /* the version has them */
+	struct str json;       /* the document */
+	size_t counted;        /* of its bytes, up to `place` */
+	struct policy_place place;
+	struct str message; /* set: it failed */
+	bool variables;     /* the version has them */
+	bool managed;       /* no older version will do */
 };
 
 static bool wrong(struct reader *r, struct str message)
@@ -198,6 +202,14 @@ static bool is_account(struct str s)
 	return true;
 }
 
+/* Whom an ARN can name: not groups, and nothing that could not call. */
+static bool is_caller(struct str service, struct str rest)
+{
+	if (str_is(service, "iam"))
+		return str_is(rest, "root") || (rest.n > 5 && (str_starts(rest, S("user/")) || str_starts(rest, S("role/"))));
+	return str_is(service, "sts") && (str_starts(rest, S("assumed-role/")) || str_starts(rest, S("federated-user/")));
+}
+
 static bool read_aws_principal(struct str text, struct policy_principal *ret)
 {
 	if (str_is(text, "*")) {
@@ -214,12 +226,19 @@ static bool read_aws_principal(struct str text, struct policy_principal *ret)
 	bool arn = str_is(str_cut(&rest, ':'), "arn");
 	str_cut(&rest, ':');
 	struct str service = str_cut(&rest, ':'), region = str_cut(&rest, ':'), account = str_cut(&rest, ':');
-	if (!arn || (!str_is(service, "iam") && !str_is(service, "sts")) || region.n || !is_account(account) || rest.n == 0 ||
-	    is_wild(text))
+	if (!arn || region.n || !is_account(account) || is_wild(text) || !is_caller(service, rest))
 		return false;
 	if (str_is(rest, "root"))
 		ret->account = account;
 	return true;
+}
+
+/* Which services there are nobody here knows; what could be one is. Roles are given to AWS's own alone. */
+static bool is_service(const struct reader *r, struct str text)
+{
+	if (is_wild(text) || str_find_char(text, '.') <= 0)
+		return false;
+	return r->policy->kind != POLICY_TRUST || str_ends(text, S(".amazonaws.com")) || str_ends(text, S(".aws.internal"));
 }
 
 static bool read_principal(struct reader *r, struct str type, struct str text, struct policy_principal *ret)
@@ -232,8 +251,9 @@ static bool read_principal(struct reader *r, struct str type, struct str text, s
 	} else if (str_is(type, "Service")) {
 		ret->type = PRINCIPAL_TYPE_SERVICE;
 		ret->any = str_is(text, "*");
-		if (ret->any || (str_find_char(text, '.') > 0 && !is_wild(text)))
+		if ((ret->any && r->policy->kind != POLICY_TRUST) || is_service(r, text))
 			return true;
+		type = S("SERVICE");
 	} else if (str_is(type, "Federated")) {
 		ret->type = PRINCIPAL_TYPE_FEDERATED;
 		return true;
@@ -309,6 +329,37 @@ static bool read_conditions(struct reader *r, const struct json_value *v, struct
 	return true;
 }
 
+/* --- where statements stand */
+
+/* Statements come one after the other, so counting goes on from the last place that was asked for. */
+static struct policy_place place_of(struct reader *r, size_t at)
+{
+	for (; r->counted < at; r->counted++) {
+		r->place.column++;
+		if (r->json.p[r->counted] == '\n') {
+			r->place.line++;
+			r->place.column = 1;
+		}
+	}
+	return r->place;
+}
+
+static void set_places(struct reader *r, const struct json_value *v, struct policy_statement *s)
+{
+	size_t begins = v->at;
+	while (begins > 0 && ascii_is_space(r->json.p[begins - 1]))
+		begins--;
+	s->begins = place_of(r, begins);
+	s->ends = place_of(r, v->end);
+}
+
+void policy_statement_places(const struct policy *p, unsigned statement, struct policy_place *ret_begins,
+                             struct policy_place *ret_ends)
+{
+	*ret_begins = p->statements[statement].begins;
+	*ret_ends = p->statements[statement].ends;
+}
+
 /* --- statements */
 
 static bool read_sid(struct reader *r, struct str sid, struct policy_statement *s)
@@ -333,6 +384,7 @@ static bool check_statement(struct reader *r, const struct policy_statement *s)
 {
 	switch (r->policy->kind) {
 	case POLICY_IDENTITY:
+	case POLICY_MANAGED:
 		if (s->has_principal)
 			return wrong(r, S("Policy document should not specify a principal."));
 		return s->has_resource || wrong(r, S("Policy statement must contain resources."));
@@ -352,6 +404,7 @@ static bool read_statement(struct reader *r, const struct json_value *v)
 		return syntax(r);
 	struct policy_statement *s = &r->policy->statements[r->policy->count++];
 	*s = (struct policy_statement){.sid = S("")};
+	set_places(r, v, s);
 	bool effect = false;
 	json_each(v, m)
 	{
@@ -414,6 +467,8 @@ static bool read_document(struct reader *r, struct str json)
 	}
 	if (!statements || (json_is(statements, JSON_ARRAY) && statements->count == 0))
 		return trust ? wrong(r, S("Missing required field Statement")) : syntax(r);
+	if (r->managed && !r->variables)
+		return wrong(r, S("Policy document must be version 2012-10-17 or greater."));
 	r->policy->statements = arena_array(r->a, string_count(statements), sizeof(*r->policy->statements));
 	each_string(statements, s) if (!read_statement(r, s)) return false;
 	return true;
@@ -425,9 +480,10 @@ struct policy *policy_parse(struct str json, enum policy_kind kind, struct str n
 	if (!p)
 		die("out of memory");
 	arena_init(&p->arena, 0);
-	p->kind = kind;
+	p->kind = kind == POLICY_MANAGED ? POLICY_IDENTITY : kind;
 	p->name = arena_dup(&p->arena, name);
-	struct reader r = {.policy = p, .a = &p->arena, .scratch = a};
+	struct reader r = {
+	        .policy = p, .a = &p->arena, .scratch = a, .json = json, .place = {1, 1}, .managed = kind == POLICY_MANAGED};
 	if (read_document(&r, json))
 		return p;
 	policy_free(p);

@@ -9,6 +9,7 @@
 
 enum policy_kind {
 	POLICY_IDENTITY, /* attached to a user, group or role, a boundary or a session policy: no Principal */
+	POLICY_MANAGED,  /* the same as it is made a managed policy, which has to be of the newer version */
 	POLICY_RESOURCE, /* of a resource: Principal needed */
 	POLICY_TRUST,    /* a role's trust policy: Principal needed, no Resource */
 };
@@ -48,6 +49,18 @@ struct policy_answer {
 	unsigned statement;      /* its number, from 0 */
 };
 void policy_eval(const struct policy *p, const struct policy_request *q, struct policy_answer *ret);
+
+/* Every statement with this effect that holds for the request, by its number; for showing why. */
+typedef void policy_statement_fn(void *ctx, const struct policy *p, unsigned statement);
+void policy_each_holding(const struct policy *p, const struct policy_request *q, enum policy_effect effect, policy_statement_fn *fn,
+                         void *ctx);
+/* Where a statement stands in its document, as simulations say it: it begins right behind the bracket or comma before it. Lines and
+ * columns count from 1. */
+struct policy_place {
+	uint32_t line, column;
+};
+void policy_statement_places(const struct policy *p, unsigned statement, struct policy_place *ret_begins,
+                             struct policy_place *ret_ends);
 
 /* Does some Allow hold for anybody at all (S3's meaning: everybody named, and no condition that ties it to fixed networks, accounts
  * or sources)? */

@@ -52,6 +52,7 @@ struct policy_statement {
 	struct str sid;
 	bool deny, not_action, not_resource, not_principal;
 	bool has_resource, has_principal;
+	struct policy_place begins, ends;
 	struct policy_action *actions;
 	struct policy_pattern *resources;
 	struct policy_principal *principals;

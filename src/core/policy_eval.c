@@ -93,20 +93,36 @@ static bool conditions_hold(const struct policy_statement *s, const struct polic
 	return true;
 }
 
+/* How strongly the statement names the caller, conditions aside; GRANT_NONE: it is not about this request. */
+static enum policy_grant statement_concerns(const struct policy_statement *s, const struct policy_request *q)
+{
+	struct str name = q->action, service = str_cut(&name, ':');
+	if (!actions_hold(s, service, name) || !resources_hold(s, q))
+		return GRANT_NONE;
+	return principals_hold(s, q);
+}
+
+void policy_each_holding(const struct policy *p, const struct policy_request *q, enum policy_effect effect, policy_statement_fn *fn,
+                         void *ctx)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		const struct policy_statement *s = &p->statements[i];
+		if (s->deny == (effect == POLICY_DENY) && statement_concerns(s, q) != GRANT_NONE && conditions_hold(s, q))
+			fn(ctx, p, i);
+	}
+}
+
 static bool statement_public(const struct policy_statement *s);
 
 void policy_eval(const struct policy *p, const struct policy_request *q, struct policy_answer *ret)
 {
 	struct policy_answer answer = {.effect = POLICY_SILENT, .sid = S("")};
-	struct str name = q->action, service = str_cut(&name, ':');
 	for (unsigned i = 0; i < p->count; i++) {
 		const struct policy_statement *s = &p->statements[i];
 		/* An Allow that cannot improve on what was found need not be looked at. */
 		if (!s->deny && answer.effect == POLICY_ALLOW && (!s->has_principal || answer.grant == GRANT_DIRECT))
 			continue;
-		if (!actions_hold(s, service, name) || !resources_hold(s, q))
-			continue;
-		enum policy_grant grant = principals_hold(s, q);
+		enum policy_grant grant = statement_concerns(s, q);
 		if (grant == GRANT_NONE || (!s->deny && grant <= answer.grant))
 			continue;
 		if (!s->deny && q->public_blocked && statement_public(s))

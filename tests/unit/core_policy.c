@@ -284,7 +284,20 @@ static void refuses_bad_documents(void **state)
 	         DOC("{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::123456789012:user/*\"},\"Action\":\"sts:AssumeRole\"}"),
 	         "Invalid principal in policy: \"AWS\":\"arn:aws:iam::123456789012:user/*\""},
 	        {POLICY_TRUST, DOC("{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"lambda\"},\"Action\":\"sts:AssumeRole\"}"),
-	         "Invalid principal in policy: \"Service\":\"lambda\""},
+	         "Invalid principal in policy: \"SERVICE\":\"lambda\""},
+	        {POLICY_TRUST,
+	         DOC("{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"lambda.example.com\"},\"Action\":\"sts:AssumeRole\"}"),
+	         "Invalid principal in policy: \"SERVICE\":\"lambda.example.com\""},
+	        {POLICY_TRUST,
+	         DOC("{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::123456789012:group/g\"},\"Action\":\"sts:AssumeRole\"}"),
+	         "Invalid principal in policy: \"AWS\":\"arn:aws:iam::123456789012:group/g\""},
+	        {POLICY_TRUST,
+	         DOC("{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:sts::123456789012:role/r\"},\"Action\":\"sts:AssumeRole\"}"),
+	         "Invalid principal in policy: \"AWS\":\"arn:aws:sts::123456789012:role/r\""},
+	        {POLICY_MANAGED, "{\"Statement\":{" S_OK "}}", "Policy document must be version 2012-10-17 or greater."},
+	        {POLICY_MANAGED, "{\"Version\":\"2008-10-17\",\"Statement\":{" S_OK "}}",
+	         "Policy document must be version 2012-10-17 or greater."},
+	        {POLICY_MANAGED, DOC("{" S_OK ",\"Principal\":\"*\"}"), "Policy document should not specify a principal."},
 	        {POLICY_TRUST, DOC("{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"sts:AssumeRole\",\"Colour\":1}"),
 	         "Unknown field Colour"},
 	        {POLICY_RESOURCE, DOC("{" S_OK "}"), "Missing required field Principal"},
@@ -329,6 +342,61 @@ static void tells_public_policies(void **state)
 	}
 }
 
+struct found {
+	unsigned numbers[8], count;
+};
+
+static void holding(void *ctx, const struct policy *p, unsigned statement)
+{
+	struct found *f = ctx;
+	(void)p;
+	f->numbers[f->count++] = statement;
+}
+
+static bool no_key(void *ctx, struct str key, struct str_list *ret)
+{
+	(void)ctx, (void)key, (void)ret;
+	return false;
+}
+
+static void assert_place(struct policy_place p, unsigned line, unsigned column)
+{
+	assert_int_equal(p.line, line);
+	assert_int_equal(p.column, column);
+}
+
+static void says_where_statements_stand(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct policy_place begins, ends;
+	struct found f = {0};
+	struct policy *p = parse(&a,
+	                         "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\n      \"Effect\": \"Allow\",\n"
+	                         "      \"Action\": \"*\",\n      \"Resource\": \"*\"\n    }, {" S_OK
+	                         "},{\"Effect\":\"Deny\",\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::other\"}\n  ]\n}",
+	                         POLICY_IDENTITY);
+	policy_statement_places(p, 0, &begins, &ends);
+	assert_place(begins, 3, 17);
+	assert_place(ends, 8, 6);
+	policy_statement_places(p, 1, &begins, &ends);
+	assert_place(begins, 8, 7);
+	struct policy_request q = {.action = S("s3:GetObject"), .resource = S("arn:aws:s3:::b/k"), .key = no_key, .arena = &a};
+	policy_each_holding(p, &q, POLICY_ALLOW, holding, &f);
+	assert_int_equal(f.count, 2);
+	assert_int_equal(f.numbers[1], 1);
+	policy_each_holding(p, &q, POLICY_DENY, holding, &f);
+	assert_int_equal(f.count, 2);
+	q.resource = S("arn:aws:s3:::other");
+	policy_each_holding(p, &q, POLICY_DENY, holding, &f);
+	assert_int_equal(f.count, 3);
+	policy_free(p);
+	p = parse(&a, "{\"Version\":\"2012-10-17\",\"Statement\":{" S_OK "}}", POLICY_IDENTITY);
+	policy_statement_places(p, 0, &begins, &ends);
+	assert_place(begins, 1, 37);
+	policy_free(p);
+}
+
 static void lists_context_keys(void **state)
 {
 	(void)state;
@@ -354,6 +422,7 @@ int main(void)
 	        cmocka_unit_test(matches_actions_and_resources),  cmocka_unit_test(tests_conditions),
 	        cmocka_unit_test(fills_variables_into_resources), cmocka_unit_test(refuses_bad_documents),
 	        cmocka_unit_test(tells_public_policies),          cmocka_unit_test(lists_context_keys),
+	        cmocka_unit_test(says_where_statements_stand),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,26 +55,25 @@ int iam_list_account_aliases(struct call *c, const struct iam_list_account_alias
 
 /* --- summary */
 
-static void count_under(struct call *c, struct str prefix, int64_t *ret_count, int64_t *ret_versions)
+static int64_t count_versions(struct call *c)
 {
-	struct str key;
+	struct str key, prefix = KEY_UNDER(c->arena, S("iam"), c->account, S("policy"));
 	struct store_value v;
 	struct state_iam_managed_policy_record r;
+	int64_t n = 0;
 	struct store_iter *i = store_scan(call_txn(c), prefix, store_prefix_end(c->arena, prefix), false);
-	while (store_next(i, &key, &v)) {
-		++*ret_count;
-		if (ret_versions && record_read(c->arena, v.value, &iam_policy_type, &r))
-			*ret_versions += r.versions.n;
-	}
+	while (store_next(i, &key, &v))
+		if (record_read(c->arena, v.value, &iam_policy_type, &r))
+			n += r.versions.n;
+	return n;
 }
 
 int iam_get_account_summary(struct call *c, const struct model_none *in, struct iam_get_account_summary_response *out)
 {
 	(void)in;
-	int64_t counts[IAM_KINDS] = {0}, policies = 0, versions = 0;
+	int64_t counts[IAM_KINDS] = {0};
 	for (enum iam_kind k = IAM_USER; k < IAM_KINDS; k++)
-		count_under(c, KEY_UNDER(c->arena, S("iam"), c->account, iam_kinds[k].key), &counts[k], NULL);
-	count_under(c, KEY_UNDER(c->arena, S("iam"), c->account, S("policy")), &policies, &versions);
+		counts[k] = iam_count(c, iam_kinds[k].key);
 	const struct {
 		const char *name;
 		int64_t value;
@@ -87,10 +86,10 @@ int iam_get_account_summary(struct call *c, const struct model_none *in, struct 
 	        {"RolesQuota", iam_kinds[IAM_ROLE].most},
 	        {"InstanceProfiles", counts[IAM_PROFILE]},
 	        {"InstanceProfilesQuota", iam_kinds[IAM_PROFILE].most},
-	        {"Policies", policies},
+	        {"Policies", iam_count(c, S("policy"))},
 	        {"PoliciesQuota", 1500},
 	        {"PolicySizeQuota", 6144},
-	        {"PolicyVersionsInUse", versions},
+	        {"PolicyVersionsInUse", count_versions(c)},
 	        {"PolicyVersionsInUseQuota", 10000},
 	        {"VersionsPerPolicyQuota", IAM_VERSIONS_MAX},
 	        {"AttachedPoliciesPerUserQuota", IAM_ATTACHED_MAX},
@@ -179,6 +178,7 @@ static void role_detail(struct call *c, const struct state_iam_entity_record *r,
 	iam_tags_show(c->arena, &r->tags, &to->tags);
 	struct iam_walk walk;
 	struct state_iam_entity_record profile;
+	to->role_last_used = iam_role_last_used_show(c, r);
 	to->instance_profile_list.set = true;
 	iam_walk_open(c, IAM_PROFILE, STR_NONE, &walk);
 	while (iam_walk_next(&walk, &profile))
@@ -202,11 +202,14 @@ static void policy_detail(struct call *c, struct str arn, struct iam_managed_pol
 	struct str account;
 	if (!iam_policy_load(c, arn, &r, &account))
 		return;
+	struct iam_uses uses = iam_policy_uses(c, arn);
 	*to = (struct iam_managed_policy_detail){.policy_name = r.name,
 	                                         .policy_id = r.id,
 	                                         .arn = arn,
 	                                         .path = r.path,
 	                                         .default_version_id = r.default_,
+	                                         .attachment_count = OPT_INT(uses.attached),
+	                                         .permissions_boundary_usage_count = OPT_INT(uses.boundaries),
 	                                         .is_attachable = OPT_BOOL(true),
 	                                         .description = r.description,
 	                                         .create_date = r.created,

@@ -133,18 +133,13 @@ static int list_inline(struct call *c, enum iam_kind kind, struct str name, stru
                        struct str_list *to, struct opt_bool *ret_truncated, struct str *ret_marker)
 {
 	struct state_iam_entity_record r;
-	struct iam_page page;
-	if (!iam_load(c, kind, name, &r) || !iam_page_open(c, max_items, marker, &page))
+	struct iam_piece piece;
+	if (!iam_load(c, kind, name, &r) ||
+	    !iam_piece_open(c, max_items, marker, r.powers->inline_.n, &piece, ret_truncated, ret_marker))
 		return CALL_FAIL;
 	to->set = true;
-	for (uint32_t i = 0; i < r.powers->inline_.n; i++) {
-		bool skip;
-		if (!iam_page_take(&page, arena_printf(c->arena, "%04u", i), &skip))
-			break;
-		if (!skip)
-			*LIST_ADD(c->arena, to) = r.powers->inline_.v[i].name;
-	}
-	iam_page_close(c, &page, ret_truncated, ret_marker);
+	for (uint32_t i = piece.from; i < piece.to; i++)
+		*LIST_ADD(c->arena, to) = r.powers->inline_.v[i].name;
 	return CALL_OK;
 }
 
@@ -153,7 +148,7 @@ static int list_inline(struct call *c, enum iam_kind kind, struct str name, stru
 static int put_boundary(struct call *c, enum iam_kind kind, struct str name, struct str arn)
 {
 	struct state_iam_entity_record r;
-	if (!load(c, kind, name, &r) || (str_set(arn) && !iam_policy_check(c, arn)))
+	if (!load(c, kind, name, &r) || (str_set(arn) && !iam_boundary_check(c, arn)))
 		return CALL_FAIL;
 	if (!str_set(arn) && !str_set(r.powers->boundary))
 		return call_fail(c, "NoSuchEntity", 404, "%s %.*s does not have a permissions boundary.",
@@ -182,16 +177,13 @@ static int untag(struct call *c, enum iam_kind kind, struct str name, const stru
 	return CALL_OK;
 }
 
-static int list_tags(struct call *c, enum iam_kind kind, struct str name, struct iam_tag_list_type *to,
-                     struct opt_bool *ret_truncated)
+static int list_tags(struct call *c, enum iam_kind kind, struct str name, struct opt_int max_items, struct str marker,
+                     struct iam_tag_list_type *to, struct opt_bool *ret_truncated, struct str *ret_marker)
 {
 	struct state_iam_entity_record r;
 	if (!iam_load(c, kind, name, &r))
 		return CALL_FAIL;
-	to->set = true;
-	iam_tags_show(c->arena, &r.tags, to);
-	*ret_truncated = OPT_BOOL(false);
-	return CALL_OK;
+	return iam_tags_list(c, &r.tags, max_items, marker, to, ret_truncated, ret_marker);
 }
 
 /* --- the operations */
@@ -272,7 +264,8 @@ BOUNDARY_OF(role, IAM_ROLE)
 	int iam_list_##noun##_tags(struct call *c, const struct iam_list_##noun##_tags_request *in, \
 	                           struct iam_list_##noun##_tags_response *out) \
 	{ \
-		return list_tags(c, KIND, in->noun##_name, &out->tags, &out->is_truncated); \
+		return list_tags(c, KIND, in->noun##_name, in->max_items, in->marker, &out->tags, &out->is_truncated, \
+		                 &out->marker); \
 	}
 TAGS_OF(user, IAM_USER)
 TAGS_OF(role, IAM_ROLE)

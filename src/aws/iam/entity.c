@@ -1,6 +1,5 @@
 #include "aws/iam/entity.h"
 
-#include "base/base64.h"
 #include "base/id.h"
 #include "base/uri.h"
 
@@ -87,10 +86,10 @@ void iam_drop(struct call *c, enum iam_kind kind, struct str name)
 	store_delete(call_txn(c), iam_entity_key(c->arena, c->account, kind, name));
 }
 
-static unsigned count_under(struct call *c, struct str prefix)
+unsigned iam_count(struct call *c, struct str kind)
 {
 	unsigned n = 0;
-	struct str key;
+	struct str key, prefix = KEY_UNDER(c->arena, S("iam"), c->account, kind);
 	struct store_value v;
 	struct store_iter *i = store_scan(call_txn(c), prefix, store_prefix_end(c->arena, prefix), false);
 	while (store_next(i, &key, &v))
@@ -106,7 +105,7 @@ bool iam_create(struct call *c, enum iam_kind kind, struct str path, struct str 
 		call_fail(c, "EntityAlreadyExists", 409, row->exists, STR_ARG(name));
 		return false;
 	}
-	if (count_under(c, KEY_UNDER(c->arena, S("iam"), c->account, row->key)) >= row->most) {
+	if (iam_count(c, row->key) >= row->most) {
 		call_fail(c, "LimitExceeded", 409, "Cannot exceed quota for %s: %u", row->quota, row->most);
 		return false;
 	}
@@ -128,66 +127,6 @@ struct str iam_user_or_caller(struct call *c, struct str user_name)
 		return c->caller->name;
 	call_fail(c, "ValidationError", 400, "Must specify userName when calling with non-User credentials");
 	return STR_NONE;
-}
-
-/* --- lists */
-
-bool iam_page_open(struct call *c, struct opt_int max_items, struct str marker, struct iam_page *ret)
-{
-	*ret = (struct iam_page){.limit = max_items.set ? (unsigned)max_items.v : 100};
-	if (!str_set(marker))
-		return true;
-	ret->after = base64url_decode(c->arena, marker);
-	if (str_set(ret->after))
-		return true;
-	call_fail(c, "ValidationError", 400, "Invalid Marker.");
-	return false;
-}
-
-bool iam_page_take(struct iam_page *p, struct str name, bool *ret_skip)
-{
-	*ret_skip = str_set(p->after) && str_cmp(name, p->after) <= 0;
-	if (*ret_skip)
-		return true;
-	if (p->taken == p->limit) {
-		p->more = true;
-		return false;
-	}
-	p->taken++;
-	p->last = name;
-	return true;
-}
-
-void iam_page_close(struct call *c, const struct iam_page *p, struct opt_bool *ret_truncated, struct str *ret_marker)
-{
-	*ret_truncated = OPT_BOOL(p->more);
-	if (p->more)
-		*ret_marker = base64url_encode(c->arena, p->last);
-}
-
-void iam_walk_open(struct call *c, enum iam_kind kind, struct str after, struct iam_walk *ret)
-{
-	struct str prefix = KEY_UNDER(c->arena, S("iam"), c->account, iam_kinds[kind].key);
-	struct str from = str_set(after) ? iam_entity_key(c->arena, c->account, kind, after) : prefix;
-	*ret = (struct iam_walk){.iter = store_scan(call_txn(c), from, store_prefix_end(c->arena, prefix), false),
-	                         .arena = c->arena};
-}
-
-bool iam_walk_next(struct iam_walk *w, struct state_iam_entity_record *ret)
-{
-	struct str key;
-	struct store_value v;
-	if (!store_next(w->iter, &key, &v) || !record_read(w->arena, v.value, &iam_entity_type, ret))
-		return false;
-	if (!ret->powers)
-		ret->powers = arena_new(w->arena, struct state_iam_powers_record);
-	w->name = iam_lower(w->arena, ret->name);
-	return true;
-}
-
-bool iam_path_matches(struct str path, struct str prefix)
-{
-	return !str_set(prefix) || str_starts(path, prefix);
 }
 
 /* --- tags */
@@ -239,6 +178,18 @@ void iam_tags_show(struct arena *a, const struct str_map *from, struct iam_tag_l
 {
 	for (uint32_t i = 0; i < from->n; i++)
 		*LIST_ADD(a, to) = (struct iam_tag){.key = from->v[i].key, .value = from->v[i].value};
+}
+
+int iam_tags_list(struct call *c, const struct str_map *from, struct opt_int max_items, struct str marker,
+                  struct iam_tag_list_type *to, struct opt_bool *ret_truncated, struct str *ret_marker)
+{
+	struct iam_piece piece;
+	if (!iam_piece_open(c, max_items, marker, from->n, &piece, ret_truncated, ret_marker))
+		return CALL_FAIL;
+	struct str_map shown = {.v = from->v + piece.from, .n = piece.to - piece.from};
+	to->set = true;
+	iam_tags_show(c->arena, &shown, to);
+	return CALL_OK;
 }
 
 /* --- documents */

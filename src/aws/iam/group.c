@@ -27,47 +27,18 @@ int iam_create_group(struct call *c, const struct iam_create_group_request *in, 
 	return CALL_OK;
 }
 
-int iam_get_group(struct call *c, const struct iam_get_group_request *in, struct iam_get_group_response *out)
+static bool is_member(const struct state_iam_entity_record *r, struct str group)
 {
-	struct state_iam_entity_record r, user;
-	struct iam_page page;
-	struct iam_walk walk;
-	if (!iam_load(c, IAM_GROUP, in->group_name, &r) || !iam_page_open(c, in->max_items, in->marker, &page))
-		return CALL_FAIL;
-	iam_group_show(c, &r, out->group = arena_new(c->arena, struct iam_group));
-	out->users.set = true;
-	iam_walk_open(c, IAM_USER, page.after, &walk);
-	for (bool skip; iam_walk_next(&walk, &user);) {
-		if (!list_has(&user.groups, r.name))
-			continue;
-		if (!iam_page_take(&page, walk.name, &skip))
-			break;
-		if (!skip)
-			iam_user_show(c, &user, LIST_ADD(c->arena, &out->users));
-	}
-	iam_page_close(c, &page, &out->is_truncated, &out->marker);
-	return CALL_OK;
+	return list_has(&r->groups, group);
 }
 
-int iam_list_groups(struct call *c, const struct iam_list_groups_request *in, struct iam_list_groups_response *out)
+int iam_get_group(struct call *c, const struct iam_get_group_request *in, struct iam_get_group_response *out)
 {
-	struct iam_page page;
-	struct iam_walk walk;
 	struct state_iam_entity_record r;
-	if (!iam_page_open(c, in->max_items, in->marker, &page))
+	if (!iam_load(c, IAM_GROUP, in->group_name, &r))
 		return CALL_FAIL;
-	out->groups.set = true;
-	iam_walk_open(c, IAM_GROUP, page.after, &walk);
-	for (bool skip; iam_walk_next(&walk, &r);) {
-		if (!iam_path_matches(r.path, in->path_prefix))
-			continue;
-		if (!iam_page_take(&page, walk.name, &skip))
-			break;
-		if (!skip)
-			iam_group_show(c, &r, LIST_ADD(c->arena, &out->groups));
-	}
-	iam_page_close(c, &page, &out->is_truncated, &out->marker);
-	return CALL_OK;
+	iam_group_show(c, &r, out->group = arena_new(c->arena, struct iam_group));
+	return iam_list(c, IAM_USER, is_member, r.name, in->max_items, in->marker, &out->users, &out->is_truncated, &out->marker);
 }
 
 int iam_update_group(struct call *c, const struct iam_update_group_request *in, struct model_none *out)
@@ -151,12 +122,13 @@ int iam_list_groups_for_user(struct call *c, const struct iam_list_groups_for_us
                              struct iam_list_groups_for_user_response *out)
 {
 	struct state_iam_entity_record user, r;
-	if (!iam_load(c, IAM_USER, in->user_name, &user))
+	struct iam_piece piece;
+	if (!iam_load(c, IAM_USER, in->user_name, &user) ||
+	    !iam_piece_open(c, in->max_items, in->marker, user.groups.n, &piece, &out->is_truncated, &out->marker))
 		return CALL_FAIL;
 	out->groups.set = true;
-	for (uint32_t i = 0; i < user.groups.n; i++)
+	for (uint32_t i = piece.from; i < piece.to; i++)
 		if (iam_load_quietly(c, IAM_GROUP, user.groups.v[i], &r))
 			iam_group_show(c, &r, LIST_ADD(c->arena, &out->groups));
-	out->is_truncated = OPT_BOOL(false);
 	return CALL_OK;
 }

@@ -4,10 +4,19 @@
 
 /* A role that is going to be changed: service-linked ones are refused. */
 bool iam_load_role_to_change(struct call *c, struct str name, struct state_iam_entity_record *ret);
+struct iam_role_last_used *iam_role_last_used_show(struct call *c, const struct state_iam_entity_record *r);
+/* What the role is called that a service gets; a service that has none here: absent. */
+struct str iam_linked_role_name(struct arena *a, struct str service, struct str suffix);
 /* When an access key, or the sessions of a role (by its id), were used last. Untouched: never. */
 void iam_key_last_used(struct call *c, struct str id, struct state_iam_key_use_record *ret);
 
-/* user.c, attach.c */
+/* How many entities have a policy attached, and use it as their boundary. */
+struct iam_uses {
+	int64_t attached, boundaries;
+};
+struct iam_uses iam_policy_uses(struct call *c, struct str arn);
+
+/* user.c, list.c, attach.c */
 iam_create_user_handler iam_create_user;
 iam_get_user_handler iam_get_user;
 iam_list_users_handler iam_list_users;
@@ -26,7 +35,7 @@ iam_list_access_keys_handler iam_list_access_keys;
 iam_update_access_key_handler iam_update_access_key;
 iam_get_access_key_last_used_handler iam_get_access_key_last_used;
 
-/* group.c */
+/* group.c, list.c */
 iam_create_group_handler iam_create_group;
 iam_get_group_handler iam_get_group;
 iam_list_groups_handler iam_list_groups;
@@ -36,7 +45,7 @@ iam_add_user_to_group_handler iam_add_user_to_group;
 iam_remove_user_from_group_handler iam_remove_user_from_group;
 iam_list_groups_for_user_handler iam_list_groups_for_user;
 
-/* role.c, attach.c */
+/* role.c, list.c, attach.c */
 iam_create_role_handler iam_create_role;
 iam_get_role_handler iam_get_role;
 iam_list_roles_handler iam_list_roles;
@@ -55,7 +64,7 @@ iam_create_service_linked_role_handler iam_create_service_linked_role;
 iam_delete_service_linked_role_handler iam_delete_service_linked_role;
 iam_get_service_linked_role_deletion_status_handler iam_get_service_linked_role_deletion_status;
 
-/* profile.c, attach.c */
+/* profile.c, list.c, attach.c */
 iam_create_instance_profile_handler iam_create_instance_profile;
 iam_get_instance_profile_handler iam_get_instance_profile;
 iam_list_instance_profiles_handler iam_list_instance_profiles;

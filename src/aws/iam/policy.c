@@ -66,6 +66,16 @@ bool iam_policy_check(struct call *c, struct str arn)
 	return false;
 }
 
+bool iam_boundary_check(struct call *c, struct str arn)
+{
+	struct state_iam_managed_policy_record r;
+	struct str account;
+	if (find(c, arn, &r, &account))
+		return true;
+	call_fail(c, "NoSuchEntity", 404, "Scope ARN: %.*s does not exist or is not attachable.", STR_ARG(arn));
+	return false;
+}
+
 const struct state_iam_version_record *iam_version_find(const struct state_iam_managed_policy_record *r, struct str id)
 {
 	for (uint32_t i = 0; i < r->versions.n; i++)
@@ -91,12 +101,7 @@ static void save(struct call *c, const struct state_iam_managed_policy_record *r
 	record_put(call_txn(c), c->arena, iam_policy_key(c->arena, c->account, r->name), &iam_policy_type, r);
 }
 
-/* How many entities have a policy attached, and use it as their boundary. */
-struct uses {
-	int64_t attached, boundaries;
-};
-
-/* Counts for one policy (only), or for all of them: ARN -> struct uses, in an arena of the caller's. */
+/* Counts for one policy (only), or for all of them: ARN -> struct iam_uses, in an arena of the caller's. */
 static void count_uses(struct call *c, struct str only, struct arena *a, struct map *ret)
 {
 	struct arena CLEAN_ARENA scratch = {0};
@@ -111,26 +116,26 @@ static void count_uses(struct call *c, struct str only, struct arena *a, struct 
 				struct str arn = boundary ? r.powers->boundary : r.powers->attached.v[i];
 				if (!str_set(arn) || (str_set(only) && !str_eq(only, arn)))
 					continue;
-				struct uses *u = map_get(ret, arn);
+				struct iam_uses *u = map_get(ret, arn);
 				if (!u)
-					map_put(ret, arn, u = arena_new(a, struct uses));
+					map_put(ret, arn, u = arena_new(a, struct iam_uses));
 				*(boundary ? &u->boundaries : &u->attached) += 1;
 			}
 		}
 	}
 }
 
-static struct uses uses_of(struct call *c, struct str arn)
+struct iam_uses iam_policy_uses(struct call *c, struct str arn)
 {
 	struct map counts = {0};
 	count_uses(c, arn, c->arena, &counts);
-	const struct uses *u = map_get(&counts, arn);
-	struct uses found = u ? *u : (struct uses){0};
+	const struct iam_uses *u = map_get(&counts, arn);
+	struct iam_uses found = u ? *u : (struct iam_uses){0};
 	map_done(&counts);
 	return found;
 }
 
-static void show(struct call *c, struct str account, const struct state_iam_managed_policy_record *r, const struct uses *uses,
+static void show(struct call *c, struct str account, const struct state_iam_managed_policy_record *r, const struct iam_uses *uses,
                  struct iam_policy *to)
 {
 	*to = (struct iam_policy){
@@ -149,7 +154,7 @@ static void show(struct call *c, struct str account, const struct state_iam_mana
 
 static bool document_fits(struct call *c, struct str json)
 {
-	if (!iam_document_check(c, json, POLICY_IDENTITY))
+	if (!iam_document_check(c, json, POLICY_MANAGED))
 		return false;
 	if (policy_length(json) <= POLICY_BYTES)
 		return true;
@@ -157,26 +162,15 @@ static bool document_fits(struct call *c, struct str json)
 	return false;
 }
 
-static unsigned count_policies(struct call *c)
-{
-	struct str prefix = KEY_UNDER(c->arena, S("iam"), c->account, S("policy")), key;
-	struct store_iter *i = store_scan(call_txn(c), prefix, store_prefix_end(c->arena, prefix), false);
-	struct store_value v;
-	unsigned n = 0;
-	while (store_next(i, &key, &v))
-		n++;
-	return n;
-}
-
 int iam_create_policy(struct call *c, const struct iam_create_policy_request *in, struct iam_create_policy_response *out)
 {
 	struct state_iam_managed_policy_record r;
-	if (!document_fits(c, in->policy_document))
+	if ((in->tags.n && !iam_may_tag(c, in, "iam:TagPolicy")) || !document_fits(c, in->policy_document))
 		return CALL_FAIL;
 	if (record_get(call_txn(c), c->arena, iam_policy_key(c->arena, c->account, in->policy_name), &iam_policy_type, &r))
 		return call_fail(c, "EntityAlreadyExists", 409,
 		                 "A policy called %.*s already exists. Duplicate names are not allowed.", STR_ARG(in->policy_name));
-	if (count_policies(c) >= POLICIES_MAX)
+	if (iam_count(c, S("policy")) >= POLICIES_MAX)
 		return call_fail(c, "LimitExceeded", 409, "Cannot exceed quota for PoliciesPerAccount: %d", POLICIES_MAX);
 	struct opt_time now = OPT_TIME(c->now_ms - c->now_ms % 1000);
 	r = (struct state_iam_managed_policy_record){
@@ -194,7 +188,7 @@ int iam_create_policy(struct call *c, const struct iam_create_policy_request *in
 	if (!iam_tags_put(c, &in->tags, &r.tags))
 		return CALL_FAIL;
 	save(c, &r);
-	show(c, c->account, &r, &(struct uses){0}, out->policy = arena_new(c->arena, struct iam_policy));
+	show(c, c->account, &r, &(struct iam_uses){0}, out->policy = arena_new(c->arena, struct iam_policy));
 	iam_tags_show(c->arena, &r.tags, &out->policy->tags);
 	return CALL_OK;
 }
@@ -205,7 +199,7 @@ int iam_get_policy(struct call *c, const struct iam_get_policy_request *in, stru
 	struct str account;
 	if (!iam_policy_load(c, in->policy_arn, &r, &account))
 		return CALL_FAIL;
-	struct uses uses = uses_of(c, in->policy_arn);
+	struct iam_uses uses = iam_policy_uses(c, in->policy_arn);
 	show(c, account, &r, &uses, out->policy = arena_new(c->arena, struct iam_policy));
 	out->policy->description = r.description;
 	iam_tags_show(c->arena, &r.tags, &out->policy->tags);
@@ -218,7 +212,7 @@ int iam_delete_policy(struct call *c, const struct iam_delete_policy_request *in
 	struct state_iam_managed_policy_record r;
 	if (!load_own(c, in->policy_arn, &r))
 		return CALL_FAIL;
-	struct uses uses = uses_of(c, in->policy_arn);
+	struct iam_uses uses = iam_policy_uses(c, in->policy_arn);
 	if (uses.attached + uses.boundaries)
 		return call_fail(c, "DeleteConflict", 409, "Cannot delete a policy attached to entities.");
 	if (r.versions.n > 1)
@@ -248,14 +242,15 @@ static bool list_one(struct listing *l, struct str order, struct str account, co
 	bool skip;
 	if (!iam_path_matches(r->path, l->in->path_prefix))
 		return true;
-	const struct uses *uses = map_get(&l->uses, iam_policy_arn(c->arena, account, r));
-	show(c, account, r, uses ? uses : &(struct uses){0}, &shown);
+	const struct iam_uses *uses = map_get(&l->uses, iam_policy_arn(c->arena, account, r));
+	show(c, account, r, uses ? uses : &(struct iam_uses){0}, &shown);
 	bool boundary = str_is(l->in->policy_usage_filter, "PermissionsBoundary"),
 	     attached = str_is(l->in->policy_usage_filter, "PermissionsPolicy");
+	bool asked = l->in->only_attached.v || boundary || attached;
 	bool used = boundary   ? shown.permissions_boundary_usage_count.v > 0
 	            : attached ? shown.attachment_count.v > 0
 	                       : shown.attachment_count.v + shown.permissions_boundary_usage_count.v > 0;
-	if (l->in->only_attached.v && !used)
+	if (asked && !used)
 		return true;
 	if (!iam_page_take(&l->page, order, &skip))
 		return false;
@@ -354,13 +349,15 @@ int iam_list_policy_versions(struct call *c, const struct iam_list_policy_versio
                              struct iam_list_policy_versions_response *out)
 {
 	struct state_iam_managed_policy_record r;
+	struct iam_piece piece;
 	struct str account;
-	if (!iam_policy_load(c, in->policy_arn, &r, &account))
+	if (!iam_policy_load(c, in->policy_arn, &r, &account) ||
+	    !iam_piece_open(c, in->max_items, in->marker, r.versions.n, &piece, &out->is_truncated, &out->marker))
 		return CALL_FAIL;
 	out->versions.set = true;
-	out->is_truncated = OPT_BOOL(false);
-	for (uint32_t i = r.versions.n; i-- > 0;)
-		*LIST_ADD(c->arena, &out->versions) = shown_version(c, &r, &r.versions.v[i], false);
+	/* The newest comes first. */
+	for (uint32_t i = piece.from; i < piece.to; i++)
+		*LIST_ADD(c->arena, &out->versions) = shown_version(c, &r, &r.versions.v[r.versions.n - 1 - i], false);
 	return CALL_OK;
 }
 
@@ -420,10 +417,7 @@ int iam_list_policy_tags(struct call *c, const struct iam_list_policy_tags_reque
 	struct str account;
 	if (!iam_policy_load(c, in->policy_arn, &r, &account))
 		return CALL_FAIL;
-	out->tags.set = true;
-	out->is_truncated = OPT_BOOL(false);
-	iam_tags_show(c->arena, &r.tags, &out->tags);
-	return CALL_OK;
+	return iam_tags_list(c, &r.tags, in->max_items, in->marker, &out->tags, &out->is_truncated, &out->marker);
 }
 
 /* --- who has it */

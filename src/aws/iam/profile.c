@@ -4,7 +4,8 @@ int iam_create_instance_profile(struct call *c, const struct iam_create_instance
                                 struct iam_create_instance_profile_response *out)
 {
 	struct state_iam_entity_record r;
-	if (!iam_create(c, IAM_PROFILE, in->path, in->instance_profile_name, &r) || !iam_tags_put(c, &in->tags, &r.tags))
+	if ((in->tags.n && !iam_may_tag(c, in, "iam:TagInstanceProfile")) ||
+	    !iam_create(c, IAM_PROFILE, in->path, in->instance_profile_name, &r) || !iam_tags_put(c, &in->tags, &r.tags))
 		return CALL_FAIL;
 	iam_save(c, IAM_PROFILE, &r);
 	iam_profile_show(c, &r, out->instance_profile = arena_new(c->arena, struct iam_instance_profile));
@@ -21,48 +22,19 @@ int iam_get_instance_profile(struct call *c, const struct iam_get_instance_profi
 	return CALL_OK;
 }
 
-int iam_list_instance_profiles(struct call *c, const struct iam_list_instance_profiles_request *in,
-                               struct iam_list_instance_profiles_response *out)
+static bool holds_role(const struct state_iam_entity_record *r, struct str role)
 {
-	struct iam_page page;
-	struct iam_walk walk;
-	struct state_iam_entity_record r;
-	if (!iam_page_open(c, in->max_items, in->marker, &page))
-		return CALL_FAIL;
-	out->instance_profiles.set = true;
-	iam_walk_open(c, IAM_PROFILE, page.after, &walk);
-	for (bool skip; iam_walk_next(&walk, &r);) {
-		if (!iam_path_matches(r.path, in->path_prefix))
-			continue;
-		if (!iam_page_take(&page, walk.name, &skip))
-			break;
-		if (!skip)
-			iam_profile_show(c, &r, LIST_ADD(c->arena, &out->instance_profiles));
-	}
-	iam_page_close(c, &page, &out->is_truncated, &out->marker);
-	return CALL_OK;
+	return r->roles.n && str_ieq(r->roles.v[0], role);
 }
 
 int iam_list_instance_profiles_for_role(struct call *c, const struct iam_list_instance_profiles_for_role_request *in,
                                         struct iam_list_instance_profiles_for_role_response *out)
 {
-	struct iam_page page;
-	struct iam_walk walk;
-	struct state_iam_entity_record role, r;
-	if (!iam_load(c, IAM_ROLE, in->role_name, &role) || !iam_page_open(c, in->max_items, in->marker, &page))
+	struct state_iam_entity_record role;
+	if (!iam_load(c, IAM_ROLE, in->role_name, &role))
 		return CALL_FAIL;
-	out->instance_profiles.set = true;
-	iam_walk_open(c, IAM_PROFILE, page.after, &walk);
-	for (bool skip; iam_walk_next(&walk, &r);) {
-		if (r.roles.n == 0 || !str_ieq(r.roles.v[0], role.name))
-			continue;
-		if (!iam_page_take(&page, walk.name, &skip))
-			break;
-		if (!skip)
-			iam_profile_show(c, &r, LIST_ADD(c->arena, &out->instance_profiles));
-	}
-	iam_page_close(c, &page, &out->is_truncated, &out->marker);
-	return CALL_OK;
+	return iam_list(c, IAM_PROFILE, holds_role, role.name, in->max_items, in->marker, &out->instance_profiles,
+	                &out->is_truncated, &out->marker);
 }
 
 int iam_add_role_to_instance_profile(struct call *c, const struct iam_add_role_to_instance_profile_request *in,

@@ -1,6 +1,9 @@
 /* What an operation's permission is about. IAM's inputs name things by a handful of members, so one function reads the names off
  * the model: the first of the rows below that an input has says what the resource is. Condition keys come from the same members. */
-#include "aws/iam/entity.h"
+#include "aws/iam/nouns.h"
+
+static const char *const create_operations[IAM_KINDS] = {
+        [IAM_USER] = "CreateUser", [IAM_GROUP] = "CreateGroup", [IAM_ROLE] = "CreateRole", [IAM_PROFILE] = "CreateInstanceProfile"};
 
 static const struct member *find_member(struct call *c, const char *name, const struct shape **ret_shape)
 {
@@ -36,11 +39,15 @@ static struct str arn(struct call *c, struct str kind, struct str path, struct s
 	                 str_set(name) ? name : S(""));
 }
 
-/* As it is, with its path and tags; one that is yet to be made, or is not there, by what the input says. */
+/* As it is, with its path and tags; one that is yet to be made, or is not there, by what the input says. IAM's denials call what is
+ * to be made by its ARN, and everything else by its name. */
 static void entity(struct call *c, const void *in, enum iam_kind kind, struct str name, struct authz *az)
 {
 	struct state_iam_entity_record r;
-	if (str_starts(api_text(c->service->api, c->op->name), S("Create")) || !iam_load_quietly(c, kind, name, &r)) {
+	bool create = str_is(api_text(c->service->api, c->op->name), create_operations[kind]);
+	if (!create)
+		az->called = arena_printf(c->arena, "%s %.*s", iam_kinds[kind].word, STR_ARG(name));
+	if (create || !iam_load_quietly(c, kind, name, &r)) {
 		az->resource = arn(c, iam_kinds[kind].key, text_of(c, in, "Path"), name);
 		return;
 	}
@@ -55,11 +62,19 @@ static void managed(struct call *c, struct str policy, struct authz *az)
 	struct state_iam_managed_policy_record r;
 	struct str account, path, name;
 	az->resource = policy;
+	az->called = ARENA_CAT(c->arena, S("policy "), policy);
 	if (iam_arn_parse(policy, S("policy"), &account, &path, &name) && str_eq(account, c->account) &&
 	    record_get(call_txn(c), c->arena, iam_policy_key(c->arena, account, name), &iam_policy_type, &r)) {
 		authz_add_tags(c, az, "aws:ResourceTag", &r.tags);
 		authz_add_tags(c, az, "iam:ResourceTag", &r.tags);
 	}
+}
+
+static void new_policy(struct call *c, const void *in, struct authz *az)
+{
+	struct str name = text_of(c, in, "PolicyName");
+	az->resource = arn(c, S("policy"), text_of(c, in, "Path"), name);
+	az->called = ARENA_CAT(c->arena, S("policy "), name);
 }
 
 static void request_keys(struct call *c, const void *in, struct authz *az)
@@ -112,9 +127,11 @@ int iam_resource(struct call *c, const void *in, struct authz *az)
 	else if (str_set(policy))
 		managed(c, policy, az);
 	else if (str_is(op, "CreatePolicy"))
-		az->resource = arn(c, S("policy"), text_of(c, in, "Path"), text_of(c, in, "PolicyName"));
+		new_policy(c, in, az);
 	else if (str_is(op, "CreateServiceLinkedRole"))
-		az->resource = arn(c, S("role"), S("/aws-service-role/"), text_of(c, in, "AWSServiceName"));
+		az->resource =
+		        arn(c, S("role"), ARENA_CAT(c->arena, S("/aws-service-role/"), text_of(c, in, "AWSServiceName"), S("/")),
+		            iam_linked_role_name(c->arena, text_of(c, in, "AWSServiceName"), text_of(c, in, "CustomSuffix")));
 	else if (str_is(op, "SimulatePrincipalPolicy") || str_is(op, "GetContextKeysForPrincipalPolicy"))
 		az->resource = text_of(c, in, "PolicySourceArn");
 	else if (str_is(op, "ListUsers"))
@@ -126,7 +143,14 @@ int iam_resource(struct call *c, const void *in, struct authz *az)
 	else if (str_is(op, "ListInstanceProfiles"))
 		az->resource = arn(c, S("instance-profile"), text_of(c, in, "PathPrefix"), STR_NONE);
 	else if (str_is(op, "ListPolicies"))
-		az->resource = S("*");
+		az->called = ARENA_CAT(c->arena, S("policy path "),
+		                       str_set(text_of(c, in, "PathPrefix")) ? text_of(c, in, "PathPrefix") : S("/"));
 	request_keys(c, in, az);
 	return CALL_OK;
+}
+
+bool iam_may_tag(struct call *c, const void *in, const char *action)
+{
+	struct authz az = {.action = str_from(action)};
+	return iam_resource(c, in, &az) == CALL_OK && call_authorize(c, &az);
 }

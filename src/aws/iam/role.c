@@ -57,10 +57,10 @@ int iam_create_role(struct call *c, const struct iam_create_role_request *in, st
 	struct state_iam_entity_record r;
 	if (str_starts(in->path, S("/aws-service-role/")))
 		return call_fail(c, "InvalidInput", 400, "Path /aws-service-role/ is reserved for service-linked roles.");
-	if (!trust_check(c, in->assume_role_policy_document) || !iam_create(c, IAM_ROLE, in->path, in->role_name, &r) ||
-	    !iam_tags_put(c, &in->tags, &r.tags))
+	if ((in->tags.n && !iam_may_tag(c, in, "iam:TagRole")) || !trust_check(c, in->assume_role_policy_document) ||
+	    !iam_create(c, IAM_ROLE, in->path, in->role_name, &r) || !iam_tags_put(c, &in->tags, &r.tags))
 		return CALL_FAIL;
-	if (str_set(in->permissions_boundary) && !iam_policy_check(c, in->permissions_boundary))
+	if (str_set(in->permissions_boundary) && !iam_boundary_check(c, in->permissions_boundary))
 		return CALL_FAIL;
 	r.powers->boundary = in->permissions_boundary;
 	r.trust = in->assume_role_policy_document;
@@ -71,41 +71,22 @@ int iam_create_role(struct call *c, const struct iam_create_role_request *in, st
 	return CALL_OK;
 }
 
+struct iam_role_last_used *iam_role_last_used_show(struct call *c, const struct state_iam_entity_record *r)
+{
+	struct state_iam_key_use_record use = {0};
+	struct iam_role_last_used *shown = arena_new(c->arena, struct iam_role_last_used);
+	iam_key_last_used(c, r->id, &use);
+	*shown = (struct iam_role_last_used){.last_used_date = use.time, .region = use.region};
+	return shown;
+}
+
 int iam_get_role(struct call *c, const struct iam_get_role_request *in, struct iam_get_role_response *out)
 {
 	struct state_iam_entity_record r;
 	if (!iam_load(c, IAM_ROLE, in->role_name, &r))
 		return CALL_FAIL;
 	iam_role_show(c, &r, out->role = arena_new(c->arena, struct iam_role));
-	out->role->role_last_used = arena_new(c->arena, struct iam_role_last_used);
-	struct state_iam_key_use_record use = {0};
-	iam_key_last_used(c, r.id, &use);
-	*out->role->role_last_used = (struct iam_role_last_used){.last_used_date = use.time, .region = use.region};
-	return CALL_OK;
-}
-
-int iam_list_roles(struct call *c, const struct iam_list_roles_request *in, struct iam_list_roles_response *out)
-{
-	struct iam_page page;
-	struct iam_walk walk;
-	struct state_iam_entity_record r;
-	if (!iam_page_open(c, in->max_items, in->marker, &page))
-		return CALL_FAIL;
-	out->roles.set = true;
-	iam_walk_open(c, IAM_ROLE, page.after, &walk);
-	for (bool skip; iam_walk_next(&walk, &r);) {
-		if (!iam_path_matches(r.path, in->path_prefix))
-			continue;
-		if (!iam_page_take(&page, walk.name, &skip))
-			break;
-		if (skip)
-			continue;
-		struct iam_role *role = LIST_ADD(c->arena, &out->roles);
-		iam_role_show(c, &r, role);
-		role->tags = (struct iam_tag_list_type){0};
-		role->permissions_boundary = NULL;
-	}
-	iam_page_close(c, &page, &out->is_truncated, &out->marker);
+	out->role->role_last_used = iam_role_last_used_show(c, &r);
 	return CALL_OK;
 }
 
@@ -212,6 +193,14 @@ static const struct {
         {"elasticache.amazonaws.com", "AWSServiceRoleForElastiCache", "ElastiCacheServiceRolePolicy"},
 };
 
+struct str iam_linked_role_name(struct arena *a, struct str service, struct str suffix)
+{
+	for (unsigned i = 0; i < sizeof(linked) / sizeof(linked[0]); i++)
+		if (str_is(service, linked[i].service))
+			return str_set(suffix) ? ARENA_CAT(a, str_from(linked[i].role), S("_"), suffix) : str_from(linked[i].role);
+	return STR_NONE;
+}
+
 int iam_create_service_linked_role(struct call *c, const struct iam_create_service_linked_role_request *in,
                                    struct iam_create_service_linked_role_response *out)
 {
@@ -222,9 +211,7 @@ int iam_create_service_linked_role(struct call *c, const struct iam_create_servi
 		/* Only Auto Scaling takes suffixes. */
 		if (str_set(in->custom_suffix) && i != 0)
 			return call_fail(c, "InvalidInput", 400, "Custom suffix is not allowed for %s", linked[i].service);
-		struct str name = str_set(in->custom_suffix)
-		                          ? ARENA_CAT(c->arena, str_from(linked[i].role), S("_"), in->custom_suffix)
-		                          : str_from(linked[i].role);
+		struct str name = iam_linked_role_name(c->arena, in->aws_service_name, in->custom_suffix);
 		if (iam_load_quietly(c, IAM_ROLE, name, &r))
 			return call_fail(c, "InvalidInput", 400,
 			                 "Service role name %.*s has been taken in this account, please try a different suffix.",

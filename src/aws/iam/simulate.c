@@ -91,8 +91,24 @@ static struct str decision_name(enum authz_result r)
 	return r == AUTHZ_ALLOW ? S("allowed") : r == AUTHZ_DENY_EXPLICIT ? S("explicitDeny") : S("implicitDeny");
 }
 
+/* A document as simulations call it: one of the request by its number, a managed policy by its name, an inline one by whose it is.
+ */
+static struct str source_id(struct arena *a, const struct policy *p)
+{
+	struct str name = policy_name(p), managed = S("managed policy "), inlined = S("inline policy ");
+	if (str_starts(name, managed))
+		return arena_dup(a, str_from_at(name, (size_t)str_rfind_char(name, '/') + 1));
+	if (!str_starts(name, inlined))
+		return arena_dup(a, name);
+	/* "inline policy P of role R" */
+	struct str rest = str_from_at(name, inlined.n), policy = str_cut(&rest, ' ');
+	str_cut(&rest, ' ');
+	struct str word = str_cut(&rest, ' ');
+	return ARENA_CAT(a, word, S("_"), rest, S("_"), policy);
+}
+
 /* Documents of the request have no home, so no type either. */
-static struct str source_type(const struct authz_decision *d)
+static struct str source_type(const struct policy *p)
 {
 	static const struct {
 		const char *in_name, *type;
@@ -103,22 +119,80 @@ static struct str source_type(const struct authz_decision *d)
 	        {" of group ", "group"},
 	        {" of role ", "role"},
 	};
-	if (d->layer == AUTHZ_LAYER_RESOURCE)
-		return S("resource");
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (str_find(policy_name(d->policy), str_from(rows[i].in_name)) >= 0)
+		if (str_find(policy_name(p), str_from(rows[i].in_name)) >= 0)
 			return str_from(rows[i].type);
 	return STR_NONE;
 }
 
-static void matched(struct arena *a, const struct authz_decision *d, struct iam_statement_list_type *to)
+struct matching {
+	struct arena *arena;
+	struct iam_statement_list_type *to;
+	bool resource;
+};
+
+static struct iam_position *position(struct arena *a, struct policy_place place)
 {
+	struct iam_position *p = arena_new(a, struct iam_position);
+	*p = (struct iam_position){.line = OPT_INT(place.line), .column = OPT_INT(place.column)};
+	return p;
+}
+
+static void matched(void *ctx, const struct policy *p, unsigned statement)
+{
+	struct matching *m = ctx;
+	struct policy_place begins, ends;
+	policy_statement_places(p, statement, &begins, &ends);
+	*LIST_ADD(m->arena, m->to) = (struct iam_statement){.source_policy_id = source_id(m->arena, p),
+	                                                    .source_policy_type = m->resource ? S("resource") : source_type(p),
+	                                                    .start_position = position(m->arena, begins),
+	                                                    .end_position = position(m->arena, ends)};
+}
+
+/* The statements that made the decision: of an Allow by the caller's policies every one that allows, else the one that decided. */
+static void show_matched(struct simulation *s, const struct authz_decision *d, const struct policy_request *q,
+                         struct iam_statement_list_type *to)
+{
+	struct matching m = {s->c->arena, to, d->layer == AUTHZ_LAYER_RESOURCE};
 	to->set = true;
-	if (!d->policy)
+	if (d->result == AUTHZ_ALLOW && d->layer == AUTHZ_LAYER_IDENTITY)
+		for (unsigned i = 0; i < s->policies.identity_count; i++)
+			policy_each_holding(s->policies.identity[i], q, POLICY_ALLOW, matched, &m);
+	else if (d->policy)
+		matched(&m, d->policy, d->statement);
+}
+
+/* One action on one resource. AWS says it twice where resources were named, and so do we. */
+static void simulate_one(struct simulation *s, struct str action, struct str resource, bool named, struct iam_evaluation_result *r)
+{
+	struct call *c = s->c;
+	struct authz az = {
+	        .action = action, .resource = resource, .resource_policy = s->resource_policy, .resource_account = s->owner};
+	struct authz_context context = {.arena = c->arena, .key = simulated_key, .ctx = s};
+	struct policy_request q = {
+	        .action = action, .resource = resource, .who = &s->who, .key = simulated_key, .ctx = s, .arena = c->arena};
+	struct authz_decision d;
+	s->missing = (struct str_list){.set = true};
+	authz_evaluate(&context, &s->who, &s->policies, &az, &d);
+	*r = (struct iam_evaluation_result){
+	        .eval_action_name = action, .eval_resource_name = resource, .eval_decision = decision_name(d.result)};
+	show_matched(s, &d, &q, &r->matched_statements);
+	if (s->policies.boundary) {
+		struct principal_policies alone = {.identity = &s->policies.boundary, .identity_count = 1};
+		struct authz_decision b;
+		authz_evaluate(&context, &s->who, &alone, &az, &b);
+		r->permissions_boundary_decision_detail = arena_new(c->arena, struct iam_permissions_boundary_decision_detail);
+		r->permissions_boundary_decision_detail->allowed_by_permissions_boundary = OPT_BOOL(b.result == AUTHZ_ALLOW);
+	}
+	r->missing_context_values = s->missing;
+	if (!named)
 		return;
-	struct iam_statement *s = LIST_ADD(a, to);
-	s->source_policy_id = arena_dup(a, policy_name(d->policy));
-	s->source_policy_type = source_type(d);
+	*LIST_ADD(c->arena, &r->resource_specific_results) = (struct iam_resource_specific_result){
+	        .eval_resource_name = resource,
+	        .eval_resource_decision = r->eval_decision,
+	        .matched_statements = r->matched_statements,
+	        .missing_context_values = r->missing_context_values,
+	        .permissions_boundary_decision_detail = r->permissions_boundary_decision_detail};
 }
 
 static int simulate(struct simulation *s, const struct str_list *actions, const struct str_list *resources,
@@ -145,30 +219,7 @@ static int simulate(struct simulation *s, const struct str_list *actions, const 
 				break;
 			if (skip)
 				continue;
-			struct authz az = {.action = actions->v[i],
-			                   .resource = over->v[k],
-			                   .resource_policy = s->resource_policy,
-			                   .resource_account = s->owner};
-			struct authz_context context = {.arena = c->arena, .key = simulated_key, .ctx = s};
-			struct authz_decision d;
-			s->missing = (struct str_list){0};
-			authz_evaluate(&context, &s->who, &s->policies, &az, &d);
-			struct iam_evaluation_result *r = LIST_ADD(c->arena, to);
-			r->eval_action_name = actions->v[i];
-			r->eval_resource_name = over->v[k];
-			r->eval_decision = decision_name(d.result);
-			matched(c->arena, &d, &r->matched_statements);
-			r->missing_context_values = s->missing;
-			r->missing_context_values.set = true;
-			if (s->policies.boundary) {
-				struct principal_policies alone = {.identity = &s->policies.boundary, .identity_count = 1};
-				struct authz_decision b;
-				authz_evaluate(&context, &s->who, &alone, &az, &b);
-				r->permissions_boundary_decision_detail =
-				        arena_new(c->arena, struct iam_permissions_boundary_decision_detail);
-				r->permissions_boundary_decision_detail->allowed_by_permissions_boundary =
-				        OPT_BOOL(b.result == AUTHZ_ALLOW);
-			}
+			simulate_one(s, actions->v[i], over->v[k], resources->n > 0, LIST_ADD(c->arena, to));
 		}
 	}
 	iam_page_close(c, &page, ret_truncated, ret_marker);
@@ -193,7 +244,8 @@ static bool set_caller(struct simulation *s, struct str arn)
 	return true;
 }
 
-static bool set_rest(struct simulation *s, struct str resource_policy, struct str owner, const struct str_list *boundary)
+static bool set_rest(struct simulation *s, bool caller_known, struct str resource_policy, struct str owner,
+                     const struct str_list *boundary)
 {
 	struct str rest = owner, account = STR_NONE;
 	s->owner = s->who.account;
@@ -204,6 +256,10 @@ static bool set_rest(struct simulation *s, struct str resource_policy, struct st
 		s->owner = account.n == 12 ? account : owner;
 	if (str_set(resource_policy)) {
 		struct str message;
+		if (!caller_known) {
+			call_fail(s->c, "InvalidInput", 400, "CallerArn is required when a resource policy is simulated.");
+			return false;
+		}
 		struct policy *p = policy_parse(resource_policy, POLICY_RESOURCE, S("resource policy"), s->c->arena, &message);
 		if (!p) {
 			call_fail(s->c, "InvalidInput", 400, "Invalid resource policy: %.*s", STR_ARG(message));
@@ -224,7 +280,8 @@ int iam_simulate_custom_policy(struct call *c, const struct iam_simulate_custom_
 	struct simulation s = {.c = c, .context = &in->context_entries};
 	int said = CALL_FAIL;
 	if (set_caller(&s, in->caller_arn) && add_documents(&s, &in->policy_input_list, "PolicyInputList") &&
-	    set_rest(&s, in->resource_policy, in->resource_owner, &in->permissions_boundary_policy_input_list))
+	    set_rest(&s, str_set(in->caller_arn), in->resource_policy, in->resource_owner,
+	             &in->permissions_boundary_policy_input_list))
 		said = simulate(&s, &in->action_names, &in->resource_arns, in->max_items, in->marker, &out->evaluation_results,
 		                &out->is_truncated, &out->marker);
 	simulation_done(&s);
@@ -245,7 +302,8 @@ int iam_simulate_principal_policy(struct call *c, const struct iam_simulate_prin
 		s.documents[s.policies.identity_count++] = has.identity[i];
 	s.policies.boundary = has.boundary;
 	if (add_documents(&s, &in->policy_input_list, "PolicyInputList") &&
-	    set_rest(&s, in->resource_policy, in->resource_owner, &in->permissions_boundary_policy_input_list))
+	    set_rest(&s, str_set(in->caller_arn) || e->kind == IAM_USER, in->resource_policy, in->resource_owner,
+	             &in->permissions_boundary_policy_input_list))
 		said = simulate(&s, &in->action_names, &in->resource_arns, in->max_items, in->marker, &out->evaluation_results,
 		                &out->is_truncated, &out->marker);
 	simulation_done(&s);

@@ -4,9 +4,10 @@
 int iam_create_user(struct call *c, const struct iam_create_user_request *in, struct iam_create_user_response *out)
 {
 	struct state_iam_entity_record r;
-	if (!iam_create(c, IAM_USER, in->path, in->user_name, &r) || !iam_tags_put(c, &in->tags, &r.tags))
+	if ((in->tags.n && !iam_may_tag(c, in, "iam:TagUser")) || !iam_create(c, IAM_USER, in->path, in->user_name, &r) ||
+	    !iam_tags_put(c, &in->tags, &r.tags))
 		return CALL_FAIL;
-	if (str_set(in->permissions_boundary) && !iam_policy_check(c, in->permissions_boundary))
+	if (str_set(in->permissions_boundary) && !iam_boundary_check(c, in->permissions_boundary))
 		return CALL_FAIL;
 	r.powers->boundary = in->permissions_boundary;
 	iam_save(c, IAM_USER, &r);
@@ -27,32 +28,6 @@ int iam_get_user(struct call *c, const struct iam_get_user_request *in, struct i
 	if (!str_set(name) || !iam_load(c, IAM_USER, name, &r))
 		return CALL_FAIL;
 	iam_user_show(c, &r, out->user);
-	return CALL_OK;
-}
-
-int iam_list_users(struct call *c, const struct iam_list_users_request *in, struct iam_list_users_response *out)
-{
-	struct iam_page page;
-	struct iam_walk walk;
-	struct state_iam_entity_record r;
-	if (!iam_page_open(c, in->max_items, in->marker, &page))
-		return CALL_FAIL;
-	out->users.set = true;
-	iam_walk_open(c, IAM_USER, page.after, &walk);
-	for (bool skip; iam_walk_next(&walk, &r);) {
-		if (!iam_path_matches(r.path, in->path_prefix))
-			continue;
-		if (!iam_page_take(&page, walk.name, &skip))
-			break;
-		if (skip)
-			continue;
-		struct iam_user *u = LIST_ADD(c->arena, &out->users);
-		iam_user_show(c, &r, u);
-		/* Lists leave these out; GetUser has them. */
-		u->tags = (struct iam_tag_list_type){0};
-		u->permissions_boundary = NULL;
-	}
-	iam_page_close(c, &page, &out->is_truncated, &out->marker);
 	return CALL_OK;
 }
 
@@ -187,15 +162,17 @@ int iam_update_access_key(struct call *c, const struct iam_update_access_key_req
 
 int iam_list_access_keys(struct call *c, const struct iam_list_access_keys_request *in, struct iam_list_access_keys_response *out)
 {
-	struct state_iam_entity_record r;
+	struct state_iam_entity_record r = {0};
+	struct iam_piece piece;
 	out->access_key_metadata.set = true;
-	out->is_truncated = OPT_BOOL(false);
-	if (!str_set(in->user_name) && c->caller->kind == PRINCIPAL_ROOT)
-		return CALL_OK;
-	struct str name = iam_user_or_caller(c, in->user_name);
-	if (!str_set(name) || !iam_load(c, IAM_USER, name, &r))
+	/* The root user's keys are the configuration's; it has none of those that operations make. */
+	bool root = !str_set(in->user_name) && c->caller->kind == PRINCIPAL_ROOT;
+	struct str name = root ? STR_NONE : iam_user_or_caller(c, in->user_name);
+	if (!root && (!str_set(name) || !iam_load(c, IAM_USER, name, &r)))
 		return CALL_FAIL;
-	for (uint32_t i = 0; i < r.access_keys.n; i++) {
+	if (!iam_piece_open(c, in->max_items, in->marker, r.access_keys.n, &piece, &out->is_truncated, &out->marker))
+		return CALL_FAIL;
+	for (uint32_t i = piece.from; i < piece.to; i++) {
 		struct state_iam_access_key_record key;
 		if (record_get(call_txn(c), c->arena, access_key_key(c, r.access_keys.v[i]), &iam_key_type, &key))
 			*LIST_ADD(c->arena, &out->access_key_metadata) = (struct iam_access_key_metadata){

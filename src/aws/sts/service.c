@@ -166,7 +166,7 @@ static bool set_duration(struct call *c, const struct sts_assume_role_request *i
 	int64_t wanted = in->duration_seconds.set ? in->duration_seconds.v : HOUR_S;
 	if (chained && wanted > HOUR_S)
 		return invalid(c,
-		               "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining") ==
+		               "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.") ==
 		       CALL_OK;
 	if (wanted > role->max_session_s)
 		return invalid(c, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.") == CALL_OK;

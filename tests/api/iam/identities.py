@@ -44,6 +44,19 @@ def trust(principal, action="sts:AssumeRole", **more):
     return document(dict({"Effect": "Allow", "Principal": principal, "Action": action}, **more))
 
 
+def paged(call, result, size=1, **kwargs):
+    """Everything that an operation lists, asked for in pages of `size`, and the number of pages."""
+    seen, pages, more = [], 0, {}
+    while True:
+        page = call(MaxItems=size, **more, **kwargs)
+        assert len(page[result]) <= size, page
+        seen += page[result]
+        pages += 1
+        if not page["IsTruncated"]:
+            return seen, pages
+        more = {"Marker": page["Marker"]}
+
+
 class IdentityCase(aws.TestCase):
     """A fresh account for each class of tests."""
 

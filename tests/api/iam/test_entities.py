@@ -4,7 +4,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from identities import AWS, IdentityCase, allow, client, document, name, new_account, trust  # noqa: E402
+from identities import AWS, IdentityCase, allow, client, document, name, new_account, paged, signed_by, trust  # noqa: E402
 
 READ_ONLY = AWS + "ReadOnlyAccess"
 
@@ -26,8 +26,17 @@ class Users(IdentityCase):
         self.fails("NoSuchEntity", self.iam.delete_user, UserName=n + "x")
 
     def test_bad_input(self):
-        self.fails("ValidationError", self.iam.create_user, UserName="a b")
-        self.fails("ValidationError", self.iam.create_user, UserName="x", Path="no-slash")
+        names = "It must contain only alphanumeric characters and/or the following: +=,.@_-"
+        paths = "contain only alphanumeric characters and/or / characters."
+        self.fails("ValidationError", self.iam.create_user, UserName="a b", says="The specified value for userName is invalid. " + names, status=400)
+        self.fails("ValidationError", self.iam.get_role, RoleName="a/b", says="The specified value for roleName is invalid. " + names)
+        self.fails("ValidationError", self.iam.create_user, UserName="x", Path="no-slash",
+                   says="The specified value for path is invalid. It must begin and end with / and " + paths)
+        self.fails("ValidationError", self.iam.list_users, PathPrefix="x",
+                   says="The specified value for pathPrefix is invalid. It must begin with the / character and " + paths)
+        self.fails("ValidationError", self.iam.create_user, UserName="x" * 65,
+                   says="1 validation error detected: Value '" + "x" * 65 + "' at 'userName' failed to satisfy constraint: "
+                        "Member must have length less than or equal to 64")
         self.fails("InvalidInput", self.iam.create_user, UserName=name(), Tags=[{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}])
 
     def test_tags(self):
@@ -53,6 +62,23 @@ class Users(IdentityCase):
         self.assertEqual((seen, pages), (names, 3))
         self.assertEqual(self.iam.list_users(PathPrefix="/nobody/")["Users"], [])
         self.fails("ValidationError", self.iam.list_users, Marker="!")
+
+    def test_short_lists_have_pages_too(self):
+        user, _ = self.user()
+        n = user["UserName"]
+        self.iam.create_access_key(UserName=n)
+        self.assertEqual(paged(self.iam.list_access_keys, "AccessKeyMetadata", UserName=n)[1], 2)
+        self.iam.tag_user(UserName=n, Tags=[{"Key": f"k{i}", "Value": ""} for i in range(5)])
+        tags, pages = paged(self.iam.list_user_tags, "Tags", size=2, UserName=n)
+        self.assertEqual((len({t["Key"] for t in tags}), pages), (5, 3))
+        groups = [self.iam.create_group(GroupName=name("group"))["Group"]["GroupName"] for _ in range(3)]
+        for g in groups:
+            self.iam.add_user_to_group(UserName=n, GroupName=g)
+        self.assertEqual([g["GroupName"] for g in paged(self.iam.list_groups_for_user, "Groups", UserName=n)[0]], groups)
+        for p in "abc":
+            self.iam.put_user_policy(UserName=n, PolicyName=p, PolicyDocument=document(allow("s3:*")))
+        self.assertEqual(paged(self.iam.list_user_policies, "PolicyNames", size=2, UserName=n), (["a", "b", "c"], 2))
+        self.fails("ValidationError", self.iam.list_user_policies, UserName=n, Marker="!")
 
     def test_access_keys(self):
         user, key = self.user()
@@ -139,6 +165,10 @@ class Roles(IdentityCase):
         bad("{", "This policy contains invalid Json")
         bad(document(allow("sts:AssumeRole", Principal="*")), "Has prohibited field Resource")
         bad(trust({"AWS": "ann"}), 'Invalid principal in policy: "AWS":"ann"')
+        group = self.iam.create_group(GroupName=name("group"))["Group"]["Arn"]
+        bad(trust({"AWS": group}), f'Invalid principal in policy: "AWS":"{group}"')
+        bad(trust({"Service": "lambda"}), 'Invalid principal in policy: "SERVICE":"lambda"')
+        bad(trust({"Service": "lambda.example.com"}), 'Invalid principal in policy: "SERVICE":"lambda.example.com"')
         bad(trust({"AWS": self.arn("user/nobody")}), f'Invalid principal in policy: "AWS":"{self.arn("user/nobody")}"')
         bad(trust({"AWS": self.account}, "s3:GetObject"), "AssumeRole policy may only specify STS AssumeRole actions.")
 
@@ -167,6 +197,16 @@ class Roles(IdentityCase):
         task = self.iam.delete_service_linked_role(RoleName="AWSServiceRoleForECS")["DeletionTaskId"]
         self.assertEqual(self.iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"], "SUCCEEDED")
         self.fails("NoSuchEntity", self.iam.get_role, RoleName="AWSServiceRoleForECS")
+
+    def test_making_a_service_linked_role_is_allowed_by_its_name(self):
+        where = self.arn("role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling")
+        _, key = self.user(document(allow("iam:CreateServiceLinkedRole", where + "*",
+                                          Condition={"StringEquals": {"iam:AWSServiceName": "autoscaling.amazonaws.com"}})))
+        mine = signed_by("iam", key)
+        self.fails("AccessDenied", mine.create_service_linked_role, AWSServiceName="rds.amazonaws.com",
+                   says="on resource: " + self.arn("role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS because"))
+        made = mine.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="mine")["Role"]
+        self.assertEqual(made["Arn"], where + "_mine")
 
     def test_accounts_are_apart(self):
         self.fails("NoSuchEntity", client("iam", new_account()).get_role, RoleName=self.role()["RoleName"])
@@ -200,7 +240,8 @@ class Accounts(IdentityCase):
         self.assertEqual(mine[0]["UserPolicyList"][0]["PolicyDocument"]["Statement"][0]["Action"], "s3:*")
         mine = [r for r in roles if r["RoleName"] == role["RoleName"]]
         self.assertEqual([p["PolicyArn"] for p in mine[0]["AttachedManagedPolicies"]], [arn])
-        self.assertIn(arn, [p["Arn"] for p in policies])
+        self.assertEqual(mine[0]["RoleLastUsed"], {})
+        self.assertEqual([(p["AttachmentCount"], p["PermissionsBoundaryUsageCount"]) for p in policies if p["Arn"] == arn], [(1, 0)])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from identities import AWS, IdentityCase, allow, deny, document, name, signed_by  # noqa: E402
+from identities import AWS, IdentityCase, allow, deny, document, name, paged, signed_by, trust  # noqa: E402
 
 # More than 2048 and less than 6144 characters; more than both.
 BIG, HUGE = (document(*[allow("s3:*", f"arn:aws:s3:::{i:0100d}") for i in range(n)]) for n in (20, 60))
@@ -27,6 +27,8 @@ class Managed(IdentityCase):
         self.fails("LimitExceeded", self.iam.create_policy_version, PolicyArn=arn, PolicyDocument=document(allow("s3:*")),
                    says="A managed policy can have up to 5 versions.", status=409)
         self.assertEqual([v["VersionId"] for v in self.iam.list_policy_versions(PolicyArn=arn)["Versions"]], ["v5", "v4", "v3", "v2", "v1"])
+        self.assertEqual([v["VersionId"] for v in paged(self.iam.list_policy_versions, "Versions", size=2, PolicyArn=arn)[0]],
+                         ["v5", "v4", "v3", "v2", "v1"])
         self.fails("DeleteConflict", self.iam.delete_policy_version, PolicyArn=arn, VersionId="v4",
                    says="Cannot delete the default version of a policy.")
         self.iam.set_default_policy_version(PolicyArn=arn, VersionId="v5")
@@ -46,6 +48,10 @@ class Managed(IdentityCase):
         def bad(doc, says, code="MalformedPolicyDocument"):
             self.fails(code, self.iam.create_policy, PolicyName=name(), PolicyDocument=doc, says=says)
         bad("{}", "Syntax errors in policy.")
+        for version in ({}, {"Version": "2008-10-17"}):
+            bad(json.dumps({**version, "Statement": [allow("s3:*")]}), "Policy document must be version 2012-10-17 or greater.")
+            # Inline policies may still be of the older version.
+            self.user(json.dumps({**version, "Statement": [allow("s3:*")]}))
         bad(document({"Effect": "Allow", "Action": "s3:*"}), "Policy statement must contain resources.")
         bad(document(allow("GetObject")), "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
         bad(document(allow("s3:*", "bucket")), 'Resource bucket must be in ARN format or "*".')
@@ -153,6 +159,12 @@ class Enforced(IdentityCase):
         mine.get_user()
         self.fails("AccessDenied", mine.list_users, says="because no permissions boundary allows the iam:ListUsers action")
         self.fails("DeleteConflict", self.iam.delete_policy, PolicyArn=boundary)
+        listed = [p["Arn"] for p in self.iam.list_policies(Scope="Local", PolicyUsageFilter="PermissionsBoundary")["Policies"]]
+        self.assertEqual(listed, [boundary])
+        gone = self.arn("policy/gone")
+        for call, more in ((self.iam.put_user_permissions_boundary, {}), (self.iam.create_user, {"UserName": name()})):
+            self.fails("NoSuchEntity", call, **{"UserName": user["UserName"], "PermissionsBoundary": gone, **more}, status=404,
+                       says=f"Scope ARN: {gone} does not exist or is not attachable.")
         self.iam.delete_user_permissions_boundary(UserName=user["UserName"])
         mine.list_users()
         self.fails("NoSuchEntity", self.iam.delete_user_permissions_boundary, UserName=user["UserName"])
@@ -162,6 +174,7 @@ class Enforced(IdentityCase):
         user, key = self.user()
         arn = self.policy(
             allow("iam:CreateUser", Condition={"StringEquals": {"aws:RequestTag/team": "red"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}),
+            allow("iam:TagUser", Condition={"StringEquals": {"aws:RequestTag/team": "red"}}),
             allow("iam:DeleteUser", Condition={"StringEquals": {"aws:ResourceTag/team": "red"}}),
             allow("iam:ListUsers", Condition={"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}),
             allow("iam:ListGroups", Condition={"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}),
@@ -183,6 +196,42 @@ class Enforced(IdentityCase):
         self.iam.detach_user_policy(UserName=n, PolicyArn=read_only)
         mine.delete_user(UserName=n)
 
+    def test_what_denials_call_things(self):
+        """As IAM does: what is to be made by its ARN, what is there by kind and name, policies by ARN but a new one by name."""
+        user, key = self.user()
+        mine, doc, role = signed_by("iam", key), document(allow("s3:*")), self.role()["RoleName"]
+        admin = AWS + "AdministratorAccess"
+        for call, kwargs, called in (
+                (mine.get_user, {}, f"user {user['UserName']}"), (mine.get_role, {"RoleName": role}, f"role {role}"),
+                (mine.get_role, {"RoleName": "nobody"}, "role nobody"), (mine.get_group, {"GroupName": "g"}, "group g"),
+                (mine.get_instance_profile, {"InstanceProfileName": "p"}, "instance profile p"),
+                (mine.attach_role_policy, {"RoleName": role, "PolicyArn": admin}, f"role {role}"),
+                (mine.create_access_key, {}, f"user {user['UserName']}"), (mine.get_policy, {"PolicyArn": admin}, f"policy {admin}"),
+                (mine.create_policy, {"PolicyName": "new", "PolicyDocument": doc}, "policy new"), (mine.list_policies, {}, "policy path /"),
+                (mine.create_user, {"UserName": "new"}, self.arn("user/new")), (mine.create_group, {"GroupName": "new"}, self.arn("group/new")),
+                (mine.create_role, {"RoleName": "new", "AssumeRolePolicyDocument": doc, "Path": "/a/"}, self.arn("role/a/new")),
+                (mine.create_instance_profile, {"InstanceProfileName": "new"}, self.arn("instance-profile/new")),
+                (mine.list_users, {}, self.arn("user/")), (mine.list_groups, {"PathPrefix": "/a/"}, self.arn("group/a/")),
+                (mine.get_account_summary, {}, "*"),
+                (mine.simulate_principal_policy, {"PolicySourceArn": user["Arn"], "ActionNames": ["s3:GetObject"]}, user["Arn"])):
+            with self.subTest(call=call.__name__):
+                action = "iam:" + mine.meta.method_to_api_mapping[call.__name__]
+                self.fails("AccessDenied", call, **kwargs, says=f"User: {user['Arn']} is not authorized to perform: {action} on resource: {called} "
+                                                                f"because no identity-based policy allows the {action} action")
+
+    def test_tagging_what_is_made_is_a_permission_of_its_own(self):
+        _, key = self.user(document(allow("iam:Create*")))
+        mine, tags = signed_by("iam", key), [{"Key": "a", "Value": "b"}]
+        n = name()
+        for call, kwargs, action, called in (
+                (mine.create_user, {"UserName": n}, "iam:TagUser", self.arn(f"user/{n}")),
+                (mine.create_role, {"RoleName": n, "AssumeRolePolicyDocument": trust({"AWS": self.account})}, "iam:TagRole", self.arn(f"role/{n}")),
+                (mine.create_policy, {"PolicyName": n, "PolicyDocument": document(allow("s3:*"))}, "iam:TagPolicy", f"policy {n}"),
+                (mine.create_instance_profile, {"InstanceProfileName": n}, "iam:TagInstanceProfile", self.arn(f"instance-profile/{n}"))):
+            with self.subTest(action=action):
+                self.fails("AccessDenied", call, **kwargs, Tags=tags, says=f"is not authorized to perform: {action} on resource: {called} because")
+                call(**kwargs)
+
     def test_passing_roles(self):
         role = self.role({"Service": "ec2.amazonaws.com"})
         p = self.iam.create_instance_profile(InstanceProfileName=name("profile"))["InstanceProfile"]["InstanceProfileName"]
@@ -200,8 +249,11 @@ class Simulation(IdentityCase):
         self.assertEqual([(e["EvalActionName"], e["EvalResourceName"][-6:], e["EvalDecision"]) for e in r], [
             ("s3:GetObject", "b/open", "allowed"), ("s3:GetObject", "secret", "explicitDeny"),
             ("s3:PutObject", "b/open", "implicitDeny"), ("s3:PutObject", "secret", "implicitDeny")])
-        self.assertEqual(r[0]["MatchedStatements"][0]["SourcePolicyId"], "PolicyInputList.1")
+        self.assertEqual([s["SourcePolicyId"] for s in r[0]["MatchedStatements"]], ["PolicyInputList.1"])
+        begins, ends = r[1]["MatchedStatements"][0]["StartPosition"], r[1]["MatchedStatements"][0]["EndPosition"]
+        self.assertEqual(json.loads(doc[begins["Column"] - 1:ends["Column"] - 1])["Effect"], "Deny")
         self.assertEqual(r[2]["MissingContextValues"], ["s3:x-amz-acl"])
+        self.assertEqual(r[0]["ResourceSpecificResults"][0]["EvalResourceDecision"], "allowed")
         r = self.iam.simulate_custom_policy(PolicyInputList=[doc], ActionNames=["s3:PutObject"], ContextEntries=[
             {"ContextKeyName": "s3:x-amz-acl", "ContextKeyValues": ["private"], "ContextKeyType": "string"}])["EvaluationResults"]
         self.assertEqual([e["EvalDecision"] for e in r], ["allowed"])
@@ -210,12 +262,29 @@ class Simulation(IdentityCase):
         self.assertEqual(r[0]["EvalDecision"], "implicitDeny")
         self.assertFalse(r[0]["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"])
         self.fails("InvalidInput", self.iam.simulate_custom_policy, PolicyInputList=["{}"], ActionNames=["s3:GetObject"])
+        r = self.iam.simulate_custom_policy(PolicyInputList=[doc, document(allow("*"))], ActionNames=["s3:GetBucketAcl"],
+                                            ResourceArns=["arn:aws:s3:::b/x"])["EvaluationResults"]
+        self.assertEqual([s["SourcePolicyId"] for s in r[0]["MatchedStatements"]], ["PolicyInputList.1", "PolicyInputList.2"])
+
+    def test_resource_policies(self):
+        user, _ = self.user()
+        grant = document({"Effect": "Allow", "Principal": {"AWS": user["Arn"]}, "Action": "s3:*", "Resource": "*"})
+        ask = {"PolicyInputList": [document(allow("ec2:*"))], "ActionNames": ["s3:GetObject"], "ResourcePolicy": grant}
+        self.fails("InvalidInput", self.iam.simulate_custom_policy, **ask, says="CallerArn")
+        r = self.iam.simulate_custom_policy(**ask, CallerArn=user["Arn"])["EvaluationResults"]
+        self.assertEqual((r[0]["EvalDecision"], r[0]["MatchedStatements"][0]["SourcePolicyType"]), ("allowed", "resource"))
+        other, _ = self.user()
+        self.assertEqual(self.iam.simulate_custom_policy(**ask, CallerArn=other["Arn"])["EvaluationResults"][0]["EvalDecision"], "implicitDeny")
 
     def test_principal(self):
         user, _ = self.user(document(allow("s3:Get*")))
         actions = ["s3:GetObject", "s3:PutObject"]
         r = self.iam.simulate_principal_policy(PolicySourceArn=user["Arn"], ActionNames=actions)
         self.assertEqual([e["EvalDecision"] for e in r["EvaluationResults"]], ["allowed", "implicitDeny"])
+        self.iam.attach_user_policy(UserName=user["UserName"], PolicyArn=AWS + "AmazonS3ReadOnlyAccess")
+        r = self.iam.simulate_principal_policy(PolicySourceArn=user["Arn"], ActionNames=["s3:GetObject"])["EvaluationResults"]
+        self.assertEqual({(s["SourcePolicyId"], s["SourcePolicyType"]) for s in r[0]["MatchedStatements"]},
+                         {(f"user_{user['UserName']}_p", "user"), ("AmazonS3ReadOnlyAccess", "aws-managed")})
         r = self.iam.simulate_principal_policy(PolicySourceArn=user["Arn"], ActionNames=actions,
                                                PolicyInputList=[document(allow("s3:Put*"), deny("s3:Get*"))])
         self.assertEqual([e["EvalDecision"] for e in r["EvaluationResults"]], ["explicitDeny", "allowed"])

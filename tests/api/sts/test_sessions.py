@@ -95,7 +95,7 @@ class AssumeRole(IdentityCase):
         self.fails("ValidationError", self.assume, who=key, role=second, DurationSeconds=7200,
                    says="The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
         self.fails("ValidationError", self.assume, who=c, role=first, DurationSeconds=7200,
-                   says="The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+                   says="The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
         self.assertIn(second["RoleName"], self.assume(c, second)["AssumedRoleUser"]["Arn"])
 
     def test_tags(self):
@@ -119,7 +119,9 @@ class AssumeRole(IdentityCase):
         # Tagging is a permission of its own.
         _, poor = self.user(document(allow("sts:AssumeRole")))
         self.assume(poor, role)
-        self.fails("AccessDenied", self.assume, who=poor, role=role, Tags=team, says="sts:TagSession")
+        poor_arn = signed_by("sts", poor).get_caller_identity()["Arn"]
+        error = self.fails("AccessDenied", self.assume, who=poor, role=role, Tags=team)
+        self.assertEqual(error["Error"]["Message"], f"User: {poor_arn} is not authorized to perform: sts:TagSession on resource: {role['Arn']}")
 
     def test_deleted_roles_end_their_sessions(self):
         _, key = self.user(document(allow("sts:AssumeRole")))

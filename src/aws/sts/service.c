@@ -128,7 +128,8 @@ static int role_resource(struct call *c, const void *input, struct authz *az)
 	az->policy_must_allow = true;
 	if (!str_set(az->resource_account) || !str_starts(in->role_arn, S("arn:")))
 		return call_fail(c, "ValidationError", 400, "%.*s is invalid", STR_ARG(in->role_arn));
-	if (iam_find_role(c->cloud, in->role_arn, &role)) {
+	/* Federated users assume no roles, whatever these say. */
+	if (c->caller->kind != PRINCIPAL_FEDERATED && iam_find_role(c->cloud, in->role_arn, &role)) {
 		az->resource_policy = arena_dup(c->arena, role.trust);
 		authz_add_tags(c, az, "aws:ResourceTag", role.tags);
 		authz_add_tags(c, az, "iam:ResourceTag", role.tags);

@@ -144,26 +144,35 @@ class AssumeRole(IdentityCase):
 
 class OtherSessions(IdentityCase):
     def test_session_token(self):
-        user, key = self.user(document(allow("iam:GetUser")))
+        user, key = self.user(document(allow(["s3:ListAllMyBuckets", "iam:*", "sts:AssumeRole"])))
+        role = self.role()
         c = signed_by("sts", key).get_session_token(DurationSeconds=900)["Credentials"]
         self.assertEqual(signed_by("sts", c).get_caller_identity()["Arn"], user["Arn"])
-        self.assertEqual(signed_by("iam", c).get_user()["User"]["UserName"], user["UserName"])
+        signed_by("s3", c).list_buckets()
         self.fails("AccessDenied", signed_by("sts", c).get_session_token, says="Cannot call GetSessionToken with session credentials")
+        signed_by("sts", c).assume_role(RoleArn=role["Arn"], RoleSessionName="sess")
         root = self.sts.get_session_token()["Credentials"]
         self.assertEqual(signed_by("sts", root).get_caller_identity()["Arn"], self.arn("root"))
-        signed_by("iam", root).list_users()
+        signed_by("s3", root).list_buckets()
+        # IAM wants a second factor of such sessions.
+        for session in (c, root):
+            for call in (signed_by("iam", session).list_users, signed_by("iam", session).get_account_summary):
+                self.fails("InvalidClientTokenId", call, status=403, says="The security token included in the request is invalid.")
 
     def test_federation(self):
-        _, key = self.user(document(allow("sts:GetFederationToken"), allow("iam:ListUsers")))
+        _, key = self.user(document(allow(["sts:GetFederationToken", "sts:AssumeRole", "s3:ListAllMyBuckets"])))
         sts = signed_by("sts", key)
-        out = sts.get_federation_token(Name="bob", Policy=document(allow("iam:*")))
+        out = sts.get_federation_token(Name="bob", Policy=document(allow(["s3:*", "logs:*", "sts:*"])))
         self.assertEqual(out["FederatedUser"], {"FederatedUserId": f"{self.account}:bob",
                                                 "Arn": f"arn:aws:sts::{self.account}:federated-user/bob"})
-        mine = signed_by("iam", out["Credentials"])
-        mine.list_users()
-        self.fails("AccessDenied", mine.list_roles, says="because no identity-based policy")
-        powerless = signed_by("iam", sts.get_federation_token(Name="bob")["Credentials"])
-        self.fails("AccessDenied", powerless.list_users, says="because no session policy")
+        self.assertEqual(signed_by("sts", out["Credentials"]).get_caller_identity()["UserId"], f"{self.account}:bob")
+        signed_by("s3", out["Credentials"]).list_buckets()
+        self.fails("AccessDeniedException", signed_by("logs", out["Credentials"]).describe_log_groups, says="because no identity-based policy")
+        powerless = signed_by("s3", sts.get_federation_token(Name="bob")["Credentials"])
+        self.fails("AccessDenied", powerless.list_buckets, says="because no session policy")
+        # Neither IAM nor roles are for those who are federated so.
+        self.fails("InvalidClientTokenId", signed_by("iam", out["Credentials"]).list_users)
+        self.fails("AccessDenied", signed_by("sts", out["Credentials"]).assume_role, RoleArn=self.role()["Arn"], RoleSessionName="sess")
         _, poor = self.user()
         self.fails("AccessDenied", signed_by("sts", poor).get_federation_token, Name="bob", says="sts:GetFederationToken")
 

@@ -15,7 +15,7 @@ void json_reader_init(struct json_reader *r, struct arena *a, struct str text, u
 	        .begin = text.p,
 	        .next = text.p,
 	        .end = text.p + text.n,
-	        .depth_max = depth_max && depth_max < JSON_DEPTH_MAX ? depth_max : JSON_DEPTH_MAX,
+	        .depth_max = depth_max ? depth_max < JSON_DEPTH_CAP ? depth_max : JSON_DEPTH_CAP : JSON_DEPTH_MAX,
 	        .expect = EXPECT_VALUE,
 	};
 }

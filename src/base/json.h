@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-enum { JSON_DEPTH_MAX = 128 };
+enum { JSON_DEPTH_MAX = 128, JSON_DEPTH_CAP = 1024 };
 
 enum json_token {
 	JSON_ERROR, /* sticky: json_reader.error says why, at its byte offset `at` */
@@ -33,10 +33,10 @@ struct json_reader {
 	struct str text;
 	uint32_t depth, depth_max;
 	uint32_t expect;                       /* parser state */
-	uint64_t objects[JSON_DEPTH_MAX / 64]; /* bit per depth: an object, else an array */
+	uint64_t objects[JSON_DEPTH_CAP / 64]; /* bit per depth: an object, else an array */
 };
 
-/* depth_max: at most JSON_DEPTH_MAX, which 0 stands for. */
+/* depth_max: at most JSON_DEPTH_CAP; 0: JSON_DEPTH_MAX. */
 void json_reader_init(struct json_reader *r, struct arena *a, struct str text, uint32_t depth_max);
 enum json_token json_next(struct json_reader *r);
 /* Passes over the rest of the value whose first token was just read; false: an error in it. */

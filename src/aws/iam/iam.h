@@ -8,6 +8,8 @@
 #include "core/policy.h"
 #include "gen/state_iam.h"
 
+struct call;
+
 struct iam_config {
 	bool well_known;              /* test/test, and 12 digits with the secret test, are root users */
 	const char *config_file;      /* [credentials] AKID = secret, account; NULL: none */
@@ -31,6 +33,10 @@ bool iam_find_profile(struct cloud *cloud, struct arena *a, struct str account, 
                       struct str *ret_id, struct str *ret_role_arn);
 /* Is there such a managed policy, the account's own or AWS's? */
 bool iam_managed_exists(struct cloud *cloud, struct str account, struct str arn);
+
+/* Is the user or role of the call's account that an ARN names there, for resource policies that name it? True for all other ARNs.
+ */
+bool iam_principal_exists(struct call *c, struct str arn);
 
 /* Temporary credentials: nothing is stored. The token holds the session sealed with a key of this cloud; the secret follows from
  * the key id. r's key_id is made here. */

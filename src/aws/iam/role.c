@@ -10,21 +10,24 @@ struct trusting {
 	struct str missing;
 };
 
+bool iam_principal_exists(struct call *c, struct str arn)
+{
+	struct str account, path, name;
+	struct state_iam_entity_record r;
+	enum iam_kind kind = IAM_KINDS;
+	if (iam_arn_parse(arn, S("user"), &account, &path, &name))
+		kind = IAM_USER;
+	else if (iam_arn_parse(arn, S("role"), &account, &path, &name))
+		kind = IAM_ROLE;
+	if (kind == IAM_KINDS || !str_eq(account, c->account))
+		return true;
+	return iam_load_quietly(c, kind, name, &r) && str_eq(r.path, path) && str_eq(r.name, name);
+}
+
 static bool principal_exists(void *ctx, struct str type, struct str value)
 {
 	struct trusting *t = ctx;
-	struct str account, path, name;
-	struct state_iam_entity_record r;
-	if (!str_is(type, "AWS"))
-		return true;
-	enum iam_kind kind = IAM_KINDS;
-	if (iam_arn_parse(value, S("user"), &account, &path, &name))
-		kind = IAM_USER;
-	else if (iam_arn_parse(value, S("role"), &account, &path, &name))
-		kind = IAM_ROLE;
-	if (kind == IAM_KINDS || !str_eq(account, t->c->account))
-		return true;
-	if (iam_load_quietly(t->c, kind, name, &r) && str_eq(r.path, path) && str_eq(r.name, name))
+	if (!str_is(type, "AWS") || iam_principal_exists(t->c, value))
 		return true;
 	t->missing = value;
 	return false;

@@ -2,22 +2,37 @@
 #include "aws/lambda/lambda.h"
 #include "base/id.h"
 
-static bool get_row(struct call *c, const struct lambda_name *n, struct str alias, struct state_lambda_alias_record *ret)
+bool lambda_get_alias_row(struct call *c, const struct lambda_name *n, struct str alias, struct state_lambda_alias_record *ret)
 {
 	return record_get(call_txn(c), c->arena, lambda_alias_key(c->arena, n->account, n->region, n->name, alias), ROW("Alias"),
 	                  ret);
 }
 
-static void put_row(struct call *c, const struct lambda_name *n, const struct state_lambda_alias_record *row)
+/* CALL_FAIL with the error set. */
+static int load(struct call *c, struct str text, struct str alias, struct lambda_name *ret_name,
+                struct state_lambda_alias_record *ret)
+{
+	if (lambda_name_whole(c, text, ret_name) != CALL_OK)
+		return CALL_FAIL;
+	if (lambda_get_alias_row(c, ret_name, alias, ret))
+		return CALL_OK;
+	struct str arn = lambda_function_arn(c->arena, ret_name->region, ret_name->account, ret_name->name, alias);
+	return call_fail(c, "ResourceNotFoundException", 404, "Cannot find alias arn: %.*s", STR_ARG(arn));
+}
+
+bool lambda_alias_uses(const struct lambda_alias_configuration *a, struct str version)
+{
+	const struct lambda_alias_routing_configuration *r = a->routing_config;
+	bool uses = str_eq(a->function_version, version);
+	for (uint32_t i = 0; r && i < r->additional_version_weights.n; i++)
+		uses = uses || str_eq(r->additional_version_weights.v[i].key, version);
+	return uses;
+}
+
+void lambda_put_alias_row(struct call *c, const struct lambda_name *n, const struct state_lambda_alias_record *row)
 {
 	record_put(call_txn(c), c->arena, lambda_alias_key(c->arena, n->account, n->region, n->name, row->config->name),
 	           ROW("Alias"), row);
-}
-
-static int no_alias(struct call *c, const struct lambda_name *n, struct str alias)
-{
-	struct str arn = lambda_function_arn(c->arena, n->region, n->account, n->name, alias);
-	return call_fail(c, "ResourceNotFoundException", 404, "Cannot find alias arn: %.*s", STR_ARG(arn));
 }
 
 static int check_versions(struct call *c, const struct lambda_name *n, const struct lambda_alias_configuration *a)
@@ -70,12 +85,10 @@ int lambda_create_alias(struct call *c, const struct lambda_create_alias_request
 	struct lambda_name n;
 	struct state_lambda_function_record function = {0};
 	struct state_lambda_alias_record row = {0};
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK)
+	if (lambda_load_function(c, in->function_name, &n, &function) != CALL_OK)
 		return CALL_FAIL;
-	if (!lambda_get_function_row(c, &n, &function))
-		return lambda_no_function(c, &n);
 	struct str arn = lambda_function_arn(c->arena, n.region, n.account, n.name, in->name);
-	if (get_row(c, &n, in->name, &row))
+	if (lambda_get_alias_row(c, &n, in->name, &row))
 		return call_fail(c, "ResourceConflictException", 409, "Alias already exists: %.*s", STR_ARG(arn));
 	*out = (struct lambda_alias_configuration){
 	        .alias_arn = arn,
@@ -88,7 +101,7 @@ int lambda_create_alias(struct call *c, const struct lambda_create_alias_request
 	if (check_versions(c, &n, out) != CALL_OK)
 		return CALL_FAIL;
 	row.config = out;
-	put_row(c, &n, &row);
+	lambda_put_alias_row(c, &n, &row);
 	return CALL_OK;
 }
 
@@ -96,10 +109,8 @@ int lambda_get_alias(struct call *c, const struct lambda_get_alias_request *in, 
 {
 	struct lambda_name n;
 	struct state_lambda_alias_record row = {0};
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK)
+	if (load(c, in->function_name, in->name, &n, &row) != CALL_OK)
 		return CALL_FAIL;
-	if (!get_row(c, &n, in->name, &row))
-		return no_alias(c, &n, in->name);
 	*out = *row.config;
 	return CALL_OK;
 }
@@ -108,11 +119,8 @@ int lambda_update_alias(struct call *c, const struct lambda_update_alias_request
 {
 	struct lambda_name n;
 	struct state_lambda_alias_record row = {0};
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK)
-		return CALL_FAIL;
-	if (!get_row(c, &n, in->name, &row))
-		return no_alias(c, &n, in->name);
-	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK)
+	if (load(c, in->function_name, in->name, &n, &row) != CALL_OK ||
+	    lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK)
 		return CALL_FAIL;
 	*out = *row.config;
 	if (str_set(in->function_version))
@@ -125,7 +133,7 @@ int lambda_update_alias(struct call *c, const struct lambda_update_alias_request
 	if (check_versions(c, &n, out) != CALL_OK)
 		return CALL_FAIL;
 	row.config = out;
-	put_row(c, &n, &row);
+	lambda_put_alias_row(c, &n, &row);
 	return CALL_OK;
 }
 
@@ -133,7 +141,7 @@ int lambda_delete_alias(struct call *c, const struct lambda_delete_alias_request
 {
 	(void)out;
 	struct lambda_name n;
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK)
+	if (lambda_name_whole(c, in->function_name, &n) != CALL_OK)
 		return CALL_FAIL;
 	store_delete(call_txn(c), lambda_alias_key(c->arena, n.account, n.region, n.name, in->name));
 	store_delete(call_txn(c), lambda_policy_key(c->arena, n.account, n.region, n.name, in->name));
@@ -143,30 +151,17 @@ int lambda_delete_alias(struct call *c, const struct lambda_delete_alias_request
 
 int lambda_list_aliases(struct call *c, const struct lambda_list_aliases_request *in, struct lambda_list_aliases_response *out)
 {
-	struct lambda_name n;
-	struct lambda_page page;
-	struct state_lambda_function_record function = {0};
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK ||
-	    lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
+	struct lambda_list l;
+	struct state_lambda_alias_record row;
+	if (lambda_list_of_function(c, S("alias"), in->function_name, in->marker, in->max_items, &l) != CALL_OK)
 		return CALL_FAIL;
-	if (!lambda_get_function_row(c, &n, &function))
-		return lambda_no_function(c, &n);
-	struct store_iter *it =
-	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n.account, n.region, n.name), page.after);
-	struct str key, last = STR_NONE;
-	struct store_value value;
 	out->aliases.set = true;
-	while (store_next(it, &key, &value)) {
-		struct state_lambda_alias_record row = {0};
-		record_read(c->arena, value.value, ROW("Alias"), &row);
-		if (str_set(in->function_version) && !str_eq(in->function_version, row.config->function_version))
+	while (lambda_list_next(&l, ROW("Alias"), &row)) {
+		if (str_set(in->function_version) && !lambda_alias_uses(row.config, in->function_version))
 			continue;
-		if (out->aliases.n == page.max) {
-			out->next_marker = lambda_page_marker(c, last);
+		if (!lambda_list_take(&l, &out->next_marker))
 			break;
-		}
 		*LIST_ADD(c->arena, &out->aliases) = *row.config;
-		last = arena_dup(c->arena, key);
 	}
 	return CALL_OK;
 }

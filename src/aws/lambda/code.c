@@ -162,10 +162,10 @@ static void job_free(struct intake_job *job)
 	free(job);
 }
 
-static void refuse(struct code_intake *i, const char *code, const char *text)
+static void refuse(struct arena *a, struct code_intake *i, const char *code, struct str text)
 {
 	i->error_code = code;
-	snprintf(i->error_text, sizeof(i->error_text), "%s", text);
+	i->error_text = arena_dup(a, text);
 }
 
 static void hash_run(void *ctx)
@@ -261,18 +261,18 @@ static void store_done_job(void *ctx)
 	case ZIP_OK:
 		break;
 	case ZIP_EMPTY:
-		refuse(i, "InvalidParameterValueException", "Uploaded file must be a non-empty zip");
+		refuse(c->arena, i, "InvalidParameterValueException", S("Uploaded file must be a non-empty zip"));
 		break;
 	case ZIP_BAD:
-		refuse(i, "InvalidParameterValueException",
-		       "Could not unzip uploaded file. Please check your file, then try to upload again.");
+		refuse(c->arena, i, "InvalidParameterValueException",
+		       S("Could not unzip uploaded file. Please check your file, then try to upload again."));
 		break;
 	case ZIP_TOO_LARGE:
-		refuse(i, "InvalidParameterValueException", "Unzipped size must be smaller than 262144000 bytes");
+		refuse(c->arena, i, "InvalidParameterValueException", S("Unzipped size must be smaller than 262144000 bytes"));
 		break;
 	case ZIP_IO:
 		log_error("lambda: storing a deployment package: %s", strerror(job->facts.error));
-		refuse(i, "ServiceException", "The deployment package could not be stored.");
+		refuse(c->arena, i, "ServiceException", S("The deployment package could not be stored."));
 		break;
 	}
 	job_free(job);
@@ -301,13 +301,19 @@ static void object_read(void *ctx, struct call *sub)
 	struct code_intake *i = &w->intake;
 	uint64_t length = sub->reply.kind == REPLY_MEMORY ? sub->reply.memory.n : sub->reply.length;
 	if (str_set(sub->error.code)) {
-		struct str text =
-		        arena_printf(c->arena, "Error occurred while GetObject. S3 Error Code: %.*s. S3 Error Message: %.*s",
-		                     STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+		const struct s3_get_object_request *asked = sub->in;
 		bool denied = str_eq(sub->error.code, S("AccessDenied"));
-		refuse(i, denied ? "AccessDeniedException" : "InvalidParameterValueException", text.p);
+		struct str what =
+		        denied ? arena_printf(
+		                         c->arena,
+		                         "Your access has been denied by S3, please make sure your request credentials have permission to GetObject for %.*s/%.*s",
+		                         STR_ARG(asked->bucket), STR_ARG(asked->key))
+		               : S("Error occurred while GetObject");
+		struct str text = arena_printf(c->arena, "%.*s. S3 Error Code: %.*s. S3 Error Message: %.*s", STR_ARG(what),
+		                               STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+		refuse(c->arena, i, denied ? "AccessDeniedException" : "InvalidParameterValueException", text);
 	} else if (length > (uint64_t)LAMBDA_S3_ZIP_BYTES) {
-		refuse(i, "InvalidParameterValueException", "Unzipped size must be smaller than 262144000 bytes");
+		refuse(c->arena, i, "InvalidParameterValueException", S("Unzipped size must be smaller than 262144000 bytes"));
 	} else if (sub->reply.kind == REPLY_MEMORY) {
 		job->zip_bytes = length;
 		job->zip = malloc(length + 1);
@@ -319,7 +325,7 @@ static void object_read(void *ctx, struct call *sub)
 		job->offset = sub->reply.offset;
 		job->fd = fcntl(sub->reply.fd, F_DUPFD_CLOEXEC, 0);
 	} else {
-		refuse(i, "ServiceException", "The deployment package could not be read from S3.");
+		refuse(c->arena, i, "ServiceException", S("The deployment package could not be read from S3."));
 	}
 	if (i->error_code) {
 		w->job = NULL;
@@ -336,6 +342,8 @@ int code_take_in(struct call *c, const struct code_source *source, call_resume_f
 	bool direct = str_set(source->zip);
 	if (!direct && (!str_set(source->bucket) || !str_set(source->key)))
 		return lambda_invalid(c, "Please provide a source for function code.");
+	if (direct && (str_set(source->bucket) || str_set(source->key) || str_set(source->version)))
+		return lambda_invalid(c, "Please do not provide other FunctionCode parameters when providing a ZipFile.");
 	if (direct && str_empty(source->zip))
 		return lambda_invalid(c, "Uploaded file must be a non-empty zip");
 	if (direct && (int64_t)source->zip.n > LAMBDA_ZIP_BYTES) {
@@ -368,7 +376,8 @@ int code_intake_check(struct call *c, const struct code_intake *i)
 {
 	if (!i->error_code)
 		return CALL_OK;
-	return call_fail(c, i->error_code, 0, "%s", i->error_text);
+	return call_fail(c, i->error_code, str_is(str_from(i->error_code), "AccessDeniedException") ? 403 : 0, "%.*s",
+	                 STR_ARG(i->error_text));
 }
 
 /* --- preparing */

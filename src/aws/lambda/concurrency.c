@@ -5,7 +5,7 @@
 static int64_t reserved_by_others(struct call *c, struct str except)
 {
 	int64_t sum = 0;
-	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("function"), c->account, c->region), STR_NONE);
+	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("function"), c->account, c->region));
 	struct str key;
 	struct store_value value;
 	while (store_next(it, &key, &value)) {
@@ -22,9 +22,7 @@ static int load(struct call *c, struct str text, struct lambda_name *n, struct s
 	if (lambda_name_parse(c, text, STR_NONE, n) != CALL_OK)
 		return CALL_FAIL;
 	if (str_set(n->qualifier))
-		return lambda_invalid(
-		        c,
-		        "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.");
+		return lambda_not_qualified(c);
 	return lambda_get_function_row(c, n, ret) ? CALL_OK : lambda_no_function(c, n);
 }
 

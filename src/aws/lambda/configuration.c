@@ -106,7 +106,9 @@ int lambda_check_architectures(struct call *c, const struct str_list *architectu
 	if (architectures->n > 1)
 		return lambda_invalid(c, "Architectures can only have one value.");
 	if (!str_is(architectures->v[0], MACHINE_ARCHITECTURE))
-		return unreal(c, "This architecture: the machine is " MACHINE_ARCHITECTURE " and another one");
+		return lambda_invalid(
+		        c, "The architecture %.*s is not supported by this cloud: the machine is " MACHINE_ARCHITECTURE ".",
+		        STR_ARG(architectures->v[0]));
 	return CALL_OK;
 }
 
@@ -171,13 +173,10 @@ int lambda_apply_settings(struct call *c, const struct lambda_update_function_co
 	struct lambda_function_configuration *f = row->config;
 	if (lambda_check_unreal(c, in) != CALL_OK)
 		return CALL_FAIL;
-	if (in->memory_size.set && in->memory_size.v > 10240) {
-		return call_fail(
-		        c, "ValidationException", 400,
-		        "1 validation error detected: Value '%lld' at 'memorySize' failed to satisfy constraint: Member must have value less than or "
-		        "equal to 10240",
-		        (long long)in->memory_size.v);
-	}
+	/* Larger sizes are in the model, for functions on managed instances. */
+	if (in->memory_size.set && in->memory_size.v > 10240)
+		return lambda_invalid(
+		        c, "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 10240");
 	if (in->timeout.set && in->timeout.v > 900) {
 		return call_fail(
 		        c, "ValidationException", 400,
@@ -251,6 +250,11 @@ int lambda_check_role(struct call *c, struct str role, struct str function_name,
 	if (w->role_tried) {
 		return w->role_good ? CALL_OK : lambda_invalid(c, "The role defined for the function cannot be assumed by Lambda.");
 	}
+	struct str rest = role, account = STR_NONE;
+	for (int i = 0; i < 5; i++)
+		account = str_cut(&rest, ':');
+	if (!str_eq(account, c->account))
+		return call_fail(c, "AccessDeniedException", 403, "Cross-account pass role is not allowed.");
 	struct authz az = {.action = S("iam:PassRole"), .resource = role};
 	authz_add(c, &az, "iam:PassedToService", S("lambda.amazonaws.com"));
 	if (!call_authorize(c, &az))

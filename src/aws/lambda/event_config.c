@@ -1,20 +1,19 @@
 /* How asynchronous invocations of a function are retried and where their results go. */
 #include "aws/lambda/lambda.h"
 
-static int load_target(struct call *c, struct str text, struct str qualifier, struct lambda_name *n)
+static int check_destination(struct call *c, const struct lambda_name *n, const char *which, struct str arn)
 {
-	struct state_lambda_version_record version = {0};
-	if (lambda_name_parse(c, text, qualifier, n) != CALL_OK)
-		return CALL_FAIL;
-	return lambda_load_version(c, n, &version);
-}
-
-static int check_destination(struct call *c, const char *which, struct str arn)
-{
-	if (!str_set(arn) || str_empty(arn) || str_starts(arn, S("arn:aws:lambda:")))
+	struct lambda_name to;
+	if (!str_set(arn) || str_empty(arn))
 		return CALL_OK;
-	return lambda_invalid(c, "The destination %.*s of %s is not supported by this cloud: only functions are.", STR_ARG(arn),
-	                      which);
+	if (!str_starts(arn, S("arn:aws:lambda:")))
+		return lambda_invalid(c, "The destination %.*s of %s is not supported by this cloud: only functions are.",
+		                      STR_ARG(arn), which);
+	if (!lambda_name_split(arn, &to))
+		return lambda_invalid(c, "The destination ARN %.*s is invalid.", STR_ARG(arn));
+	if (str_eq(to.name, n->name) && str_eq(to.account, n->account) && str_eq(to.region, n->region))
+		return lambda_invalid(c, "You can't specify the function as a destination for itself.");
+	return CALL_OK;
 }
 
 static int apply(struct call *c, const struct lambda_name *n, struct opt_int retries, struct opt_int age,
@@ -23,9 +22,11 @@ static int apply(struct call *c, const struct lambda_name *n, struct opt_int ret
 	if (!retries.set && !age.set && !destinations)
 		return lambda_invalid(c, "You must specify at least one of error handling or destination setting.");
 	if (destinations) {
-		if (destinations->on_success && check_destination(c, "OnSuccess", destinations->on_success->destination) != CALL_OK)
+		if (destinations->on_success &&
+		    check_destination(c, n, "OnSuccess", destinations->on_success->destination) != CALL_OK)
 			return CALL_FAIL;
-		if (destinations->on_failure && check_destination(c, "OnFailure", destinations->on_failure->destination) != CALL_OK)
+		if (destinations->on_failure &&
+		    check_destination(c, n, "OnFailure", destinations->on_failure->destination) != CALL_OK)
 			return CALL_FAIL;
 		f->destination_config = arena_new(c->arena, struct lambda_destination_config);
 		*f->destination_config = *destinations;
@@ -49,14 +50,17 @@ static int apply(struct call *c, const struct lambda_name *n, struct opt_int ret
 	return CALL_OK;
 }
 
-static bool get_row(struct call *c, const struct lambda_name *n, struct state_lambda_event_config_record *ret)
+/* The configuration that belongs to a name and a qualifier; CALL_FAIL with the error set. */
+static int load(struct call *c, struct str text, struct str qualifier, struct lambda_name *ret_name,
+                struct state_lambda_event_config_record *ret)
 {
-	return record_get(call_txn(c), c->arena, lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier),
-	                  ROW("EventConfig"), ret);
-}
-
-static int no_config(struct call *c, const struct lambda_name *n)
-{
+	struct state_lambda_version_record version = {0};
+	if (lambda_load_qualified(c, text, qualifier, ret_name, &version) != CALL_OK)
+		return CALL_FAIL;
+	const struct lambda_name *n = ret_name;
+	if (record_get(call_txn(c), c->arena, lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier),
+	               ROW("EventConfig"), ret))
+		return CALL_OK;
 	struct str arn = lambda_function_arn(c->arena, n->region, n->account, n->name,
 	                                     str_set(n->qualifier) ? n->qualifier : S(LAMBDA_LATEST));
 	return call_fail(c, "ResourceNotFoundException", 404, "The function %.*s doesn't have an EventInvokeConfig", STR_ARG(arn));
@@ -66,7 +70,8 @@ int lambda_put_function_event_invoke_config(struct call *c, const struct lambda_
                                             struct lambda_function_event_invoke_config *out)
 {
 	struct lambda_name n;
-	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
+	struct state_lambda_version_record version = {0};
+	if (lambda_load_qualified(c, in->function_name, in->qualifier, &n, &version) != CALL_OK)
 		return CALL_FAIL;
 	return apply(c, &n, in->maximum_retry_attempts, in->maximum_event_age_in_seconds, in->destination_config, out);
 }
@@ -76,10 +81,8 @@ int lambda_update_function_event_invoke_config(struct call *c, const struct lamb
 {
 	struct lambda_name n;
 	struct state_lambda_event_config_record row = {0};
-	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
+	if (load(c, in->function_name, in->qualifier, &n, &row) != CALL_OK)
 		return CALL_FAIL;
-	if (!get_row(c, &n, &row))
-		return no_config(c, &n);
 	*out = *row.config;
 	return apply(c, &n, in->maximum_retry_attempts, in->maximum_event_age_in_seconds, in->destination_config, out);
 }
@@ -89,10 +92,8 @@ int lambda_get_function_event_invoke_config(struct call *c, const struct lambda_
 {
 	struct lambda_name n;
 	struct state_lambda_event_config_record row = {0};
-	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
+	if (load(c, in->function_name, in->qualifier, &n, &row) != CALL_OK)
 		return CALL_FAIL;
-	if (!get_row(c, &n, &row))
-		return no_config(c, &n);
 	*out = *row.config;
 	return CALL_OK;
 }
@@ -103,10 +104,8 @@ int lambda_delete_function_event_invoke_config(struct call *c, const struct lamb
 	(void)out;
 	struct lambda_name n;
 	struct state_lambda_event_config_record row = {0};
-	if (load_target(c, in->function_name, in->qualifier, &n) != CALL_OK)
+	if (load(c, in->function_name, in->qualifier, &n, &row) != CALL_OK)
 		return CALL_FAIL;
-	if (!get_row(c, &n, &row))
-		return no_config(c, &n);
 	store_delete(call_txn(c), lambda_event_config_key(c->arena, n.account, n.region, n.name, n.qualifier));
 	return CALL_OK;
 }
@@ -114,25 +113,12 @@ int lambda_delete_function_event_invoke_config(struct call *c, const struct lamb
 int lambda_list_function_event_invoke_configs(struct call *c, const struct lambda_list_function_event_invoke_configs_request *in,
                                               struct lambda_list_function_event_invoke_configs_response *out)
 {
-	struct lambda_name n;
-	struct lambda_page page;
-	if (load_target(c, in->function_name, STR_NONE, &n) != CALL_OK ||
-	    lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
+	struct lambda_list l;
+	struct state_lambda_event_config_record row;
+	if (lambda_list_of_function(c, S("event_config"), in->function_name, in->marker, in->max_items, &l) != CALL_OK)
 		return CALL_FAIL;
-	struct store_iter *it =
-	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("event_config"), n.account, n.region, n.name), page.after);
-	struct str key, last = STR_NONE;
-	struct store_value value;
 	out->function_event_invoke_configs.set = true;
-	while (store_next(it, &key, &value)) {
-		struct state_lambda_event_config_record row = {0};
-		record_read(c->arena, value.value, ROW("EventConfig"), &row);
-		if (out->function_event_invoke_configs.n == page.max) {
-			out->next_marker = lambda_page_marker(c, last);
-			break;
-		}
+	while (lambda_list_next(&l, ROW("EventConfig"), &row) && lambda_list_take(&l, &out->next_marker))
 		*LIST_ADD(c->arena, &out->function_event_invoke_configs) = *row.config;
-		last = arena_dup(c->arena, key);
-	}
 	return CALL_OK;
 }

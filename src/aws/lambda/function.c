@@ -24,21 +24,6 @@ static void begin_update(struct call *c, struct state_lambda_version_record *row
 	f->last_modified = now_text(c);
 }
 
-static int check_changeable(struct call *c, const struct lambda_function_configuration *f)
-{
-	if (str_eq(f->state, S("Pending"))) {
-		return call_fail(
-		        c, "ResourceConflictException", 409,
-		        "The operation cannot be performed at this time. The function is currently in the following state: Pending");
-	}
-	if (str_eq(f->last_update_status, S("InProgress"))) {
-		return call_fail(c, "ResourceConflictException", 409,
-		                 "The operation cannot be performed at this time. An update is in progress for resource: %.*s",
-		                 STR_ARG(f->function_arn));
-	}
-	return CALL_OK;
-}
-
 static int check_storage(struct call *c, int64_t more)
 {
 	int64_t bytes, functions;
@@ -46,16 +31,6 @@ static int check_storage(struct call *c, int64_t more)
 	if (bytes + more <= LAMBDA_STORAGE_BYTES)
 		return CALL_OK;
 	return call_fail(c, "CodeStorageExceededException", 400, "Code storage limit exceeded.");
-}
-
-static int check_tags(struct call *c, const struct str_map *tags)
-{
-	if (tags->n > LAMBDA_TAGS_MAX)
-		return lambda_invalid(c, "Number of tags exceeds resource tag limit.");
-	for (uint32_t i = 0; i < tags->n; i++)
-		if (str_istarts(tags->v[i].key, S("aws:")))
-			return lambda_invalid(c, "The tag keys cannot start with aws:");
-	return CALL_OK;
 }
 
 /* --- create */
@@ -98,12 +73,16 @@ static int check_create(struct call *c, const struct lambda_create_function_requ
 		return lambda_invalid(c, "CodeSigningConfigArn is not supported by this cloud.");
 	if (in->tenancy_config)
 		return lambda_invalid(c, "TenancyConfig is not supported by this cloud.");
+	if (str_set(in->publish_to))
+		return lambda_invalid(c, "PublishTo is not supported by this cloud.");
+	if (in->code && str_set(in->code->source_kms_key_arn))
+		return lambda_invalid(c, "SourceKMSKeyArn is not supported by this cloud.");
 	if (!str_set(in->runtime) || !str_set(in->handler))
 		return lambda_invalid(
 		        c, "Runtime and Handler are mandatory parameters for functions created with deployment packages.");
 	if (lambda_check_architectures(c, &in->architectures) != CALL_OK)
 		return CALL_FAIL;
-	return check_tags(c, &in->tags);
+	return lambda_check_tags(c, &in->tags);
 }
 
 static struct lambda_function_configuration *new_configuration(struct call *c, const struct lambda_create_function_request *in,
@@ -192,7 +171,7 @@ int lambda_get_function_configuration(struct call *c, const struct lambda_get_fu
 {
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
-	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || lambda_load_version(c, &n, &row) != CALL_OK)
+	if (lambda_load_qualified(c, in->function_name, in->qualifier, &n, &row) != CALL_OK)
 		return CALL_FAIL;
 	*out = *row.config;
 	out->function_arn = lambda_function_arn(c->arena, n.region, n.account, n.name, n.qualifier);
@@ -204,7 +183,7 @@ int lambda_get_function(struct call *c, const struct lambda_get_function_request
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
 	struct state_lambda_function_record function = {0};
-	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || lambda_load_version(c, &n, &row) != CALL_OK)
+	if (lambda_load_qualified(c, in->function_name, in->qualifier, &n, &row) != CALL_OK)
 		return CALL_FAIL;
 	out->configuration = row.config;
 	row.config->function_arn = lambda_function_arn(c->arena, n.region, n.account, n.name, n.qualifier);
@@ -212,7 +191,8 @@ int lambda_get_function(struct call *c, const struct lambda_get_function_request
 	out->code->repository_type = S("S3");
 	out->code->location = code_link(c, row.code);
 	if (lambda_get_function_row(c, &n, &function)) {
-		out->tags = function.tags;
+		if (function.tags.n)
+			out->tags = function.tags;
 		if (function.reserved_concurrency.set) {
 			out->concurrency = arena_new(c->arena, struct lambda_concurrency);
 			out->concurrency->reserved_concurrent_executions = function.reserved_concurrency;
@@ -224,29 +204,20 @@ int lambda_get_function(struct call *c, const struct lambda_get_function_request
 int lambda_list_functions(struct call *c, const struct lambda_list_functions_request *in,
                           struct lambda_list_functions_response *out)
 {
-	struct lambda_page page;
-	if (lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
+	struct lambda_list l;
+	struct state_lambda_version_record row;
+	struct str prefix = KEY_UNDER(c->arena, S("lambda"), S("version"), c->account, c->region);
+	if (lambda_list_begin(c, prefix, false, in->marker, in->max_items, &l) != CALL_OK)
 		return CALL_FAIL;
 	bool all = str_eq(in->function_version, S("ALL"));
-	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("version"), c->account, c->region), page.after);
-	struct str key, last = STR_NONE;
-	struct store_value value;
 	out->functions.set = true;
-	while (store_next(it, &key, &value)) {
-		struct state_lambda_version_record row = {0};
-		record_read(c->arena, value.value, ROW("Version"), &row);
-		bool latest = str_eq(row.config->version, S(LAMBDA_LATEST));
-		if (!latest && !all)
+	/* A master region asks for the copies at edges that it has sent out: there are none. */
+	while (!str_set(in->master_region) && lambda_list_next(&l, ROW("Version"), &row)) {
+		if (!all && !str_eq(row.config->version, S(LAMBDA_LATEST)))
 			continue;
-		if (out->functions.n == page.max) {
-			out->next_marker = lambda_page_marker(c, last);
+		if (!lambda_list_take(&l, &out->next_marker))
 			break;
-		}
-		if (all && latest)
-			row.config->function_arn = ARENA_CAT(c->arena, row.config->function_arn, S(":" LAMBDA_LATEST));
-		lambda_trim_for_list(row.config);
-		*LIST_ADD(c->arena, &out->functions) = *row.config;
-		last = arena_dup(c->arena, key);
+		*LIST_ADD(c->arena, &out->functions) = *lambda_list_item(c, &row, all);
 	}
 	return CALL_OK;
 }
@@ -256,7 +227,7 @@ int lambda_get_runtime_management_config(struct call *c, const struct lambda_get
 {
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
-	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || lambda_load_version(c, &n, &row) != CALL_OK)
+	if (lambda_load_qualified(c, in->function_name, in->qualifier, &n, &row) != CALL_OK)
 		return CALL_FAIL;
 	out->update_runtime_on = S("Auto");
 	out->function_arn =
@@ -278,15 +249,15 @@ int lambda_update_function_code(struct call *c, const struct lambda_update_funct
 	struct state_lambda_version_record row = {0};
 	struct state_lambda_function_record function = {0};
 	struct lambda_work *w = lambda_work(c);
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK)
+	if (str_set(in->source_kms_key_arn))
+		return lambda_invalid(c, "SourceKMSKeyArn is not supported by this cloud.");
+	if (str_set(in->publish_to))
+		return lambda_invalid(c, "PublishTo is not supported by this cloud.");
+	if (lambda_load_changeable(c, in->function_name, in->revision_id, &n, &function, &row) != CALL_OK ||
+	    lambda_check_architectures(c, &in->architectures) != CALL_OK)
 		return CALL_FAIL;
 	if (str_set(in->image_uri))
-		return lambda_invalid(c, "Please do not provide ImageUri when updating a function with packageType Zip.");
-	if (!lambda_get_function_row(c, &n, &function) || !lambda_get_version_row(c, &n, S(LAMBDA_LATEST), &row))
-		return lambda_no_function(c, &n);
-	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK ||
-	    check_changeable(c, row.config) != CALL_OK || lambda_check_architectures(c, &in->architectures) != CALL_OK)
-		return CALL_FAIL;
+		return lambda_invalid(c, "Please don't provide ImageUri when updating a function with packageType Zip.");
 	if (!w->code_taken) {
 		struct code_source source = {in->zip_file, in->s3_bucket, in->s3_key, in->s3_object_version};
 		return code_take_in(c, &source, update_code_again);
@@ -336,12 +307,8 @@ int lambda_update_function_configuration(struct call *c, const struct lambda_upd
 {
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK)
-		return CALL_FAIL;
-	if (!lambda_get_version_row(c, &n, S(LAMBDA_LATEST), &row))
-		return lambda_no_function(c, &n);
-	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK ||
-	    check_changeable(c, row.config) != CALL_OK)
+	struct state_lambda_function_record function = {0};
+	if (lambda_load_changeable(c, in->function_name, in->revision_id, &n, &function, &row) != CALL_OK)
 		return CALL_FAIL;
 	struct state_lambda_version_record before = row;
 	row.config = arena_new(c->arena, struct lambda_function_configuration);
@@ -369,7 +336,7 @@ int lambda_update_function_configuration(struct call *c, const struct lambda_upd
 
 static void delete_under(struct call *c, struct str prefix)
 {
-	struct store_iter *it = lambda_scan(c, prefix, STR_NONE);
+	struct store_iter *it = lambda_scan(c, prefix);
 	struct str key;
 	struct store_value value;
 	while (store_next(it, &key, &value))
@@ -386,18 +353,13 @@ static int delete_version(struct call *c, const struct lambda_name *n)
 		return lambda_invalid(c, "Deletion of aliases is not currently supported.");
 	if (!lambda_get_version_row(c, n, n->qualifier, &row))
 		return CALL_OK; /* deleting what is not there any more succeeds */
-	struct store_iter *it =
-	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n->account, n->region, n->name), STR_NONE);
+	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n->account, n->region, n->name));
 	struct str key;
 	struct store_value value;
 	while (store_next(it, &key, &value)) {
 		struct state_lambda_alias_record alias = {0};
 		record_read(c->arena, value.value, ROW("Alias"), &alias);
-		struct lambda_alias_routing_configuration *routing = alias.config->routing_config;
-		bool used = str_eq(alias.config->function_version, n->qualifier);
-		for (uint32_t i = 0; routing && i < routing->additional_version_weights.n; i++)
-			used = used || str_eq(routing->additional_version_weights.v[i].key, n->qualifier);
-		if (used) {
+		if (lambda_alias_uses(alias.config, n->qualifier)) {
 			return call_fail(c, "ResourceConflictException", 409,
 			                 "Unable to delete version because the following aliases reference it: [%.*s]",
 			                 STR_ARG(alias.config->name));
@@ -422,8 +384,7 @@ int lambda_delete_function(struct call *c, const struct lambda_delete_function_r
 	out->status_code = OPT_INT(204);
 	if (str_set(n.qualifier))
 		return delete_version(c, &n);
-	struct store_iter *it =
-	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("version"), n.account, n.region, n.name), STR_NONE);
+	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("version"), n.account, n.region, n.name));
 	struct str key;
 	struct store_value value;
 	while (store_next(it, &key, &value)) {

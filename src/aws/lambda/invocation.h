@@ -38,6 +38,12 @@ struct invocation {
 	unsigned lost_starts; /* environments that were lost before the function saw the event */
 };
 
+/* --- payload.c: what clients send. CALL_FAIL with the error set. */
+/* JSON, within the limit of the type of invocation; nothing is {}. */
+int payload_check(struct call *c, struct str *payload, size_t limit, const char *type);
+/* Base64 of a JSON object -> that object on one line; absent: none was given. */
+int payload_client_context(struct call *c, struct str given, struct str *ret);
+
 /* An invocation of fn's version, counted against the limits; its arena is ready to be filled. */
 struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_version *version);
 /* May one more run now? Else the throttle's Reason. */

@@ -1,5 +1,4 @@
-/* The three ways to call a function over the API: Invoke (waiting, as an event, or dry), InvokeWithResponseStream and the old
- * InvokeAsync.
+/* The ways to call a function over the API: Invoke (waiting, as an event, or dry) and InvokeWithResponseStream.
  *
  * A waiting call touches no store: the directory has all it needs. The call waits while the invocation runs; when its client
  * leaves, the invocation goes on for itself, as it does on AWS. */
@@ -7,13 +6,10 @@
 
 #include "base/base64.h"
 #include "base/buf.h"
-#include "base/json.h"
 #include "base/rand.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { CLIENT_CONTEXT_BYTES = 3583 };
 
 struct target {
 	struct lambda_name name;
@@ -21,11 +17,13 @@ struct target {
 	struct fn_version *version;
 };
 
-static int find_target(struct call *c, struct str function, struct str qualifier, struct target *ret)
+static int find_target(struct call *c, struct str function, struct str qualifier, bool tail, struct target *ret)
 {
 	struct lambda_name n;
 	if (lambda_name_parse(c, function, qualifier, &n) != CALL_OK)
 		return CALL_FAIL;
+	if (tail && !str_eq(n.account, c->account))
+		return call_fail(c, "AccessDeniedException", 403, "Cross-account log access is not allowed");
 	struct fn *fn = directory_find(lambda_of(c->cloud)->directory, n.account, n.region, n.name);
 	struct fn_version *v = fn ? fn_choose_version(fn, n.qualifier) : NULL;
 	if (!v) {
@@ -40,55 +38,6 @@ static int find_target(struct call *c, struct str function, struct str qualifier
 		        STR_ARG(v->shown->state));
 	}
 	*ret = (struct target){n, fn, v};
-	return CALL_OK;
-}
-
-static int check_payload(struct call *c, struct str *payload, size_t limit, const char *type)
-{
-	if (payload->n > limit) {
-		return call_fail(c, "RequestTooLargeException", 413,
-		                 "%zu byte payload is too large for the %s invocation type (limit %zu bytes)", payload->n, type,
-		                 limit);
-	}
-	if (!str_set(*payload) || str_empty(*payload)) {
-		*payload = S("{}");
-		return CALL_OK;
-	}
-	struct json_reader r;
-	json_reader_init(&r, c->arena, *payload, 0);
-	enum json_token t;
-	while ((t = json_next(&r)) != JSON_END) {
-		if (t != JSON_ERROR)
-			continue;
-		size_t line = 1, column = 1;
-		for (size_t i = 0; i < r.at && i < payload->n; i++) {
-			column++;
-			if (payload->p[i] == '\n') {
-				line++;
-				column = 1;
-			}
-		}
-		char bad = r.at < payload->n ? payload->p[r.at] : ' ';
-		return call_fail(
-		        c, "InvalidRequestContentException", 400,
-		        "Could not parse request body into json: Could not parse payload into json: Unexpected character ('%c' (code %d)): %s\n at [Source: "
-		        "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: %zu, column: %zu]",
-		        bad, (unsigned char)bad, r.error, line, column);
-	}
-	return CALL_OK;
-}
-
-static int read_client_context(struct call *c, struct str given, struct str *ret)
-{
-	*ret = STR_NONE;
-	if (!str_set(given) || str_empty(given))
-		return CALL_OK;
-	struct str text = given.n <= CLIENT_CONTEXT_BYTES + 1 ? base64_decode(c->arena, given) : STR_NONE;
-	if (!str_set(text) || !json_parse(c->arena, text, NULL)) {
-		return call_fail(c, "InvalidRequestContentException", 400,
-		                 "Client context must be a valid Base64-encoded JSON object.");
-	}
-	*ret = text;
 	return CALL_OK;
 }
 
@@ -114,10 +63,10 @@ struct waiting {
 	struct call *call; /* NULL: the client has left */
 	bool starting, done;
 	struct outcome outcome;
+	struct str trace_id;
 	/* a stream */
-	bool stream, began, open;
+	bool began, open;
 	struct buf early;
-	struct str content_type;
 };
 
 static int throttled(struct call *c, const char *reason)
@@ -145,6 +94,28 @@ static int outcome_error(struct call *c, const struct outcome *o)
 	return CALL_FAIL;
 }
 
+/* The call whose wait is over; NULL: its client has left, and w is freed. */
+static struct call *take_outcome(struct waiting *w, const struct outcome *o)
+{
+	struct call *c = w->call;
+	w->done = true;
+	w->inv = NULL;
+	if (!c) {
+		free(w);
+		return NULL;
+	}
+	w->outcome = *o;
+	w->outcome.payload = arena_dup(c->arena, o->payload);
+	w->outcome.log_tail = arena_dup(c->arena, o->log_tail);
+	w->outcome.message = arena_dup(c->arena, o->message);
+	return c;
+}
+
+static void say_trace(struct call *c, struct str trace_id)
+{
+	call_reply_header(c, S("X-Amzn-Trace-Id"), trace_id);
+}
+
 static void waiting_gone(struct call *c)
 {
 	struct waiting *w = c->state;
@@ -167,6 +138,7 @@ static int finish_invoke(struct call *c)
 	const struct outcome *o = &w->outcome;
 	if (o->code)
 		return outcome_error(c, o);
+	say_trace(c, w->trace_id);
 	out->status_code = OPT_INT(200);
 	out->payload = str_set(o->payload) ? o->payload : S("");
 	if (o->function_error)
@@ -179,19 +151,9 @@ static int finish_invoke(struct call *c)
 static void invoke_done(void *ctx, struct invocation *inv, const struct outcome *o)
 {
 	struct waiting *w = ctx;
-	struct call *c = w->call;
-	w->done = true;
-	w->inv = NULL;
+	struct call *c = take_outcome(w, o);
 	(void)inv;
-	if (!c) {
-		free(w);
-		return;
-	}
-	w->outcome = *o;
-	w->outcome.payload = arena_dup(c->arena, o->payload);
-	w->outcome.log_tail = arena_dup(c->arena, o->log_tail);
-	w->outcome.message = arena_dup(c->arena, o->message);
-	if (!w->starting)
+	if (c && !w->starting)
 		call_resume(c);
 }
 
@@ -204,6 +166,7 @@ static struct waiting *begin_wait(struct call *c, struct invocation *inv)
 	w->call = c;
 	w->inv = inv;
 	w->starting = true;
+	w->trace_id = arena_dup(c->arena, inv->trace_id);
 	c->state = w;
 	call_on_free(c, waiting_free);
 	inv->ctx = w;
@@ -230,24 +193,26 @@ int lambda_invoke(struct call *c, const struct lambda_invocation_request *in, st
 {
 	struct target t;
 	struct str payload = in->payload, client_context;
-	bool event = str_eq(in->invocation_type, S("Event"));
+	bool event = str_eq(in->invocation_type, S("Event")), tail = str_eq(in->log_type, S("Tail"));
 	if (str_set(in->durable_execution_name) || str_set(in->tenant_id))
 		return lambda_invalid(c, "Durable executions and tenants are not supported by this cloud.");
-	if (check_payload(c, &payload, event ? LAMBDA_EVENT_BYTES : LAMBDA_REQUEST_BYTES, event ? "Event" : "RequestResponse") !=
+	if (find_target(c, in->function_name, in->qualifier, tail, &t) != CALL_OK ||
+	    payload_check(c, &payload, event ? LAMBDA_EVENT_BYTES : LAMBDA_REQUEST_BYTES, event ? "Event" : "RequestResponse") !=
 	            CALL_OK ||
-	    find_target(c, in->function_name, in->qualifier, &t) != CALL_OK ||
-	    read_client_context(c, in->client_context, &client_context) != CALL_OK)
+	    payload_client_context(c, in->client_context, &client_context) != CALL_OK)
 		return CALL_FAIL;
 	if (str_eq(in->invocation_type, S("DryRun"))) {
 		out->status_code = OPT_INT(204);
 		return CALL_OK;
 	}
 	if (event) {
-		async_accept(c, &t.name, payload, client_context, trace_of(c));
+		struct str trace_id = trace_of(c);
+		async_accept(c, &t.name, payload, client_context, trace_id);
+		say_trace(c, trace_id);
 		out->status_code = OPT_INT(202);
 		return CALL_OK;
 	}
-	return invoke_now(c, &t, payload, client_context, str_eq(in->log_type, S("Tail")), out);
+	return invoke_now(c, &t, payload, client_context, tail, out);
 }
 
 /* --- a streamed response */
@@ -304,6 +269,7 @@ static int stream_head(struct call *c)
 	struct lambda_invoke_with_response_stream_response *out = c->out;
 	if (w->done && w->outcome.code)
 		return outcome_error(c, &w->outcome);
+	say_trace(c, w->trace_id);
 	out->status_code = OPT_INT(200);
 	out->response_stream_content_type = S("application/vnd.amazon.eventstream");
 	c->reply = (struct reply_body){.kind = REPLY_STREAM,
@@ -339,18 +305,10 @@ static bool stream_piece(void *ctx, struct str piece)
 static void stream_done(void *ctx, struct invocation *inv, const struct outcome *o)
 {
 	struct waiting *w = ctx;
-	struct call *c = w->call;
-	w->done = true;
-	w->inv = NULL;
+	struct call *c = take_outcome(w, o);
 	(void)inv;
-	if (!c) {
-		free(w);
+	if (!c)
 		return;
-	}
-	w->outcome = *o;
-	w->outcome.payload = arena_dup(c->arena, o->payload);
-	w->outcome.log_tail = arena_dup(c->arena, o->log_tail);
-	w->outcome.message = arena_dup(c->arena, o->message);
 	if (w->open)
 		stream_close(c, w);
 	else if (!w->began && !w->starting)
@@ -362,23 +320,29 @@ int lambda_invoke_with_response_stream(struct call *c, const struct lambda_invok
 {
 	struct target t;
 	struct str payload = in->payload, client_context;
+	bool tail = str_eq(in->log_type, S("Tail"));
 	if (!c->http)
 		return lambda_invalid(c, "Response streams are for clients.");
-	if (check_payload(c, &payload, LAMBDA_REQUEST_BYTES, "RequestResponse") != CALL_OK ||
-	    find_target(c, in->function_name, in->qualifier, &t) != CALL_OK ||
-	    read_client_context(c, in->client_context, &client_context) != CALL_OK)
+	if (str_set(in->tenant_id))
+		return lambda_invalid(c, "Tenants are not supported by this cloud.");
+	if (find_target(c, in->function_name, in->qualifier, tail, &t) != CALL_OK ||
+	    payload_check(c, &payload, LAMBDA_REQUEST_BYTES, "RequestResponse") != CALL_OK ||
+	    payload_client_context(c, in->client_context, &client_context) != CALL_OK)
 		return CALL_FAIL;
+	if (str_eq(in->invocation_type, S("DryRun"))) {
+		out->status_code = OPT_INT(204);
+		return CALL_OK;
+	}
 	const char *reason = invocation_throttled(t.fn);
 	if (reason)
 		return throttled(c, reason);
 	out->executed_version = arena_dup(c->arena, t.version->version);
 	struct invocation *inv = new_invocation(c, &t, payload, client_context);
-	inv->tail = str_eq(in->log_type, S("Tail"));
+	inv->tail = tail;
 	inv->done = stream_done;
 	inv->stream_begin = stream_begin;
 	inv->stream_piece = stream_piece;
 	struct waiting *w = begin_wait(c, inv);
-	w->stream = true;
 	invocation_start(inv);
 	w->starting = false;
 	return w->done || w->began ? stream_head(c) : call_wait(c, stream_head, waiting_gone);

@@ -52,10 +52,17 @@ struct lambda_name {
 	struct str name;
 	struct str qualifier; /* absent: none was given */
 };
-/* Reads "name", "name:qualifier", partial and whole ARNs, and the Qualifier parameter. CALL_FAIL with the error set. Strs are views
- * or the call's. */
+/* Reads "name", "name:qualifier", partial and whole ARNs; what is not said is absent. False: an ARN of something else. Strs are
+ * views. */
+bool lambda_name_split(struct str text, struct lambda_name *ret);
+/* The same with the Qualifier parameter, and with the call's region and account where none is said. CALL_FAIL with the error set.
+ * Strs are views or the call's. */
 int lambda_name_parse(struct call *c, struct str text, struct str qualifier, struct lambda_name *ret);
+/* The same where only a function as a whole is meant: a version or an alias is refused. $LATEST is the function. */
+int lambda_name_whole(struct call *c, struct str text, struct lambda_name *ret);
 struct str lambda_function_arn(struct arena *a, struct str region, struct str account, struct str name, struct str qualifier);
+/* 12 digits. */
+bool lambda_is_account(struct str s);
 /* "1", "42": a published version's number. */
 bool lambda_is_version_number(struct str s, int64_t *ret);
 /* A member of the call's input by its model name; absent when there is none such or it is not text. */
@@ -64,6 +71,7 @@ struct str lambda_input_text(const struct call *c, const char *member);
 /* --- errors */
 /* ResourceNotFoundException "Function not found: ARN". */
 int lambda_no_function(struct call *c, const struct lambda_name *n);
+int lambda_not_qualified(struct call *c);
 __attribute__((format(printf, 2, 3))) int lambda_invalid(struct call *c, const char *fmt, ...);
 /* 412 unless given is absent or equal to current. */
 int lambda_check_revision(struct call *c, struct str given, struct str current);
@@ -81,16 +89,26 @@ struct str lambda_layer_version_key(struct arena *a, struct str account, struct 
 struct str lambda_layer_policy_key(struct arena *a, struct str account, struct str region, struct str layer, int64_t version);
 struct str lambda_code_key(struct arena *a, struct str code);
 /* Walks all records below a prefix made of parts. */
-struct store_iter *lambda_scan(struct call *c, struct str prefix, struct str after);
+struct store_iter *lambda_scan(struct call *c, struct str prefix);
 /* The function's records; false: absent. */
 bool lambda_get_function_row(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *ret);
 bool lambda_get_version_row(struct call *c, const struct lambda_name *n, struct str version,
                             struct state_lambda_version_record *ret);
+bool lambda_get_alias_row(struct call *c, const struct lambda_name *n, struct str alias, struct state_lambda_alias_record *ret);
+void lambda_put_alias_row(struct call *c, const struct lambda_name *n, const struct state_lambda_alias_record *row);
 void lambda_put_function_row(struct call *c, const struct lambda_name *n, const struct state_lambda_function_record *row);
 void lambda_put_version_row(struct call *c, const struct lambda_name *n, struct str version,
                             const struct state_lambda_version_record *row);
-/* Loads the version that n's qualifier names, through an alias if need be; CALL_FAIL with the error set. */
+/* These say CALL_FAIL with the error set. The version that n's qualifier names, through an alias if need be. */
 int lambda_load_version(struct call *c, const struct lambda_name *n, struct state_lambda_version_record *ret);
+/* The same from a name and a qualifier as clients give them. */
+int lambda_load_qualified(struct call *c, struct str text, struct str qualifier, struct lambda_name *ret_name,
+                          struct state_lambda_version_record *ret);
+/* A function as a whole. */
+int lambda_load_function(struct call *c, struct str text, struct lambda_name *ret_name, struct state_lambda_function_record *ret);
+/* A function and its $LATEST, of this revision (absent: of any) and neither new nor changing at this moment. */
+int lambda_load_changeable(struct call *c, struct str text, struct str revision, struct lambda_name *ret_name,
+                           struct state_lambda_function_record *ret_function, struct state_lambda_version_record *ret);
 
 /* Adds or drops one use of a code blob within the call's transaction. The blob's files go when nothing uses it any more. */
 void lambda_code_reference(struct call *c, struct str code, int64_t bytes, int64_t unzipped_bytes);
@@ -104,7 +122,7 @@ struct code_intake {
 	struct str sha256_base64;
 	int64_t bytes, unzipped_bytes;
 	const char *error_code; /* NULL: it is fine */
-	char error_text[200];
+	struct str error_text;
 };
 struct intake_job;
 struct lambda_work {
@@ -126,12 +144,28 @@ int lambda_apply_settings(struct call *c, const struct lambda_update_function_co
                           int64_t code_unzipped_bytes, struct state_lambda_version_record *row);
 /* May the caller pass this role, and can Lambda assume it? CALL_WAIT at first: `again` runs as the next step and asks again. */
 int lambda_check_role(struct call *c, struct str role, struct str function_name, call_resume_fn *again);
+/* Number and spelling of tags. */
+int lambda_check_tags(struct call *c, const struct str_map *tags);
 /* Architectures: one, and this machine's. */
 int lambda_check_architectures(struct call *c, const struct str_list *architectures);
 /* Size in bytes of a blob unzipped, by its record. */
 int64_t lambda_code_unzipped_bytes(struct call *c, struct str code);
 
-/* --- layer.c: layer version ARNs -> references and code; checks access, number and total size. */
+/* --- layer.c */
+struct lambda_layer_name {
+	struct str region, account, name;
+	int64_t version; /* 0: none */
+};
+/* A layer's name or ARN, with or without a version; what is not said is absent. False: an ARN of something else. */
+bool lambda_layer_split(struct str text, struct lambda_layer_name *ret);
+/* The same with the call's region and account where none is said, and the version given beside it (0: none). CALL_FAIL with the
+ * error set. */
+int lambda_layer_parse(struct call *c, struct str text, int64_t version, struct lambda_layer_name *ret);
+struct str lambda_layer_arn(struct arena *a, const struct lambda_layer_name *n);
+bool lambda_get_layer_row(struct call *c, const struct lambda_layer_name *n, struct state_lambda_layer_version_record *ret);
+/* Its resource policy; absent: none. */
+struct str lambda_layer_policy(struct call *c, const struct lambda_layer_name *n);
+/* Layer version ARNs -> references and code; checks access, number and total size. */
 int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes,
                           struct lambda_layers_reference_list *ret, struct str_list *ret_code);
 
@@ -143,9 +177,15 @@ int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lam
                    struct lambda_function_configuration *out);
 /* What lists leave out. */
 void lambda_trim_for_list(struct lambda_function_configuration *config);
+/* A version as lists show it; qualified: $LATEST is named in its ARN. */
+const struct lambda_function_configuration *lambda_list_item(struct call *c, struct state_lambda_version_record *row,
+                                                             bool qualified);
 /* Adds and drops the uses that a version makes of code and layers. */
 void lambda_version_hold_code(struct call *c, const struct state_lambda_version_record *row);
 void lambda_version_release_code(struct call *c, const struct state_lambda_version_record *row);
+
+/* --- alias.c: may a call of the alias run this version? */
+bool lambda_alias_uses(const struct lambda_alias_configuration *a, struct str version);
 
 /* --- permission.c */
 struct str lambda_policy_document(struct arena *a, const struct state_lambda_policy_record *policy);
@@ -153,14 +193,24 @@ struct str lambda_policy_document(struct arena *a, const struct state_lambda_pol
 /* --- settle.c: brings versions from Pending to Active and updates from InProgress to Successful, once their code lies ready. */
 void lambda_settle(struct lambda *l, struct str version_key);
 
-/* --- pages of lists */
-struct lambda_page {
-	uint32_t max;
-	struct str after; /* key to go on behind; absent: from the beginning */
+/* --- page.c: one page of a list of records, in the order of their keys */
+struct lambda_list {
+	struct call *call;
+	struct store_iter *it;
+	uint32_t left;
+	struct str key;  /* of the record that was read last */
+	struct str last; /* of the one that was taken last */
 };
-/* Reads Marker (of lambda_page_marker()) and MaxItems. */
-int lambda_page_begin(struct call *c, struct str marker, struct opt_int max_items, uint32_t most, struct lambda_page *ret);
-struct str lambda_page_marker(struct call *c, struct str last_key);
+/* Lists what lies below prefix, from where Marker (of the page before) says, MaxItems at the most. */
+int lambda_list_begin(struct call *c, struct str prefix, bool descending, struct str marker, struct opt_int max_items,
+                      struct lambda_list *ret);
+/* The same of all records of one kind that a function has; it must be there. */
+int lambda_list_of_function(struct call *c, struct str kind, struct str text, struct str marker, struct opt_int max_items,
+                            struct lambda_list *ret);
+/* Reads the next record into *row. False: there is none. */
+bool lambda_list_next(struct lambda_list *l, const struct record_type *type, void *row);
+/* The record just read belongs on the page. False: the page is full, and *ret_next_marker is for the next one. */
+bool lambda_list_take(struct lambda_list *l, struct str *ret_next_marker);
 
 /* --- operations, one declaration a handler */
 #define LAMBDA_HANDLER(c_name) extern lambda_##c_name##_handler lambda_##c_name

@@ -2,37 +2,71 @@
 #include "aws/lambda/code.h"
 #include "base/clock.h"
 
-static struct str layer_arn(struct call *c, struct str account, struct str layer)
+struct str lambda_layer_arn(struct arena *a, const struct lambda_layer_name *n)
 {
-	return ARENA_CAT(c->arena, S("arn:aws:lambda:"), c->region, S(":"), account, S(":layer:"), layer);
+	struct str arn = ARENA_CAT(a, S("arn:aws:lambda:"), n->region, S(":"), n->account, S(":layer:"), n->name);
+	return n->version ? arena_printf(a, "%.*s:%lld", STR_ARG(arn), (long long)n->version) : arn;
 }
 
-static struct str version_arn(struct call *c, struct str account, struct str layer, int64_t version)
+/* name, arn:aws:lambda:region:account:layer:name or the same with :version */
+bool lambda_layer_split(struct str text, struct lambda_layer_name *ret)
 {
-	return arena_printf(c->arena, "%.*s:%lld", STR_ARG(layer_arn(c, account, layer)), (long long)version);
-}
-
-/* A layer's name or ARN. */
-static struct str layer_name(struct str given)
-{
-	return str_starts(given, S("arn:")) ? str_from_at(given, (size_t)str_rfind_char(given, ':') + 1) : given;
-}
-
-/* arn:aws:lambda:region:account:layer:name:version */
-static bool split_arn(struct str arn, struct str *ret_region, struct str *ret_account, struct str *ret_layer, int64_t *ret_version)
-{
-	struct str parts[8], rest = arn;
-	for (int i = 0; i < 8; i++) {
-		if (!str_set(rest))
-			return false;
-		parts[i] = str_cut(&rest, ':');
+	struct lambda_layer_name n = {.name = text};
+	if (!str_starts(text, S("arn:"))) {
+		*ret = n;
+		return true;
 	}
-	if (str_set(rest) || !str_eq(parts[0], S("arn")) || !str_eq(parts[2], S("lambda")) || !str_eq(parts[5], S("layer")))
+	struct str parts[7] = {0}, rest = text;
+	for (int i = 0; i < 7; i++)
+		parts[i] = str_cut(&rest, ':');
+	if (!str_set(parts[6]) || !str_eq(parts[2], S("lambda")) || !str_eq(parts[5], S("layer")))
 		return false;
-	*ret_region = parts[3];
-	*ret_account = parts[4];
-	*ret_layer = parts[6];
-	return lambda_is_version_number(parts[7], ret_version);
+	n = (struct lambda_layer_name){.region = parts[3], .account = parts[4], .name = parts[6]};
+	if (str_set(rest) && !lambda_is_version_number(rest, &n.version))
+		return false;
+	*ret = n;
+	return true;
+}
+
+int lambda_layer_parse(struct call *c, struct str text, int64_t version, struct lambda_layer_name *ret)
+{
+	struct lambda_layer_name n;
+	if (!lambda_layer_split(text, &n) || (str_set(n.region) && !str_eq(n.region, c->region)))
+		return lambda_invalid(c, "Invalid layer ARN: %.*s", STR_ARG(text));
+	n.region = c->region;
+	if (!str_set(n.account))
+		n.account = c->account;
+	if (version)
+		n.version = version;
+	*ret = n;
+	return CALL_OK;
+}
+
+bool lambda_get_layer_row(struct call *c, const struct lambda_layer_name *n, struct state_lambda_layer_version_record *ret)
+{
+	struct str key = lambda_layer_version_key(c->arena, n->account, n->region, n->name, n->version);
+	return record_get(call_txn(c), c->arena, key, ROW("LayerVersion"), ret);
+}
+
+struct str lambda_layer_policy(struct call *c, const struct lambda_layer_name *n)
+{
+	struct state_lambda_policy_record policy = {0};
+	struct str key = lambda_layer_policy_key(c->arena, n->account, n->region, n->name, n->version);
+	return record_get(call_txn(c), c->arena, key, ROW("Policy"), &policy) ? lambda_policy_document(c->arena, &policy)
+	                                                                      : STR_NONE;
+}
+
+/* Is it a version of a layer that stands before it in the list? */
+static int check_twice(struct call *c, const struct str_list *arns, uint32_t at)
+{
+	struct str arn = arns->v[at], without = str_sub(arn, 0, (size_t)str_rfind_char(arn, ':') + 1);
+	for (uint32_t i = 0; i < at; i++)
+		if (str_starts(arns->v[i], without))
+			return lambda_invalid(
+			        c,
+			        "Two different versions of the same layer are not allowed to be referenced in the same function. %.*s and %.*s are versions of the same layer.",
+			        STR_ARG(arns->v[i]), STR_ARG(arn));
+	return CALL_OK;
 }
 
 int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t code_unzipped_bytes,
@@ -42,30 +76,23 @@ int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t c
 		return lambda_invalid(c, "You cannot reference more than 5 layers at a time.");
 	int64_t total = code_unzipped_bytes;
 	for (uint32_t i = 0; i < arns->n; i++) {
-		struct str arn = arns->v[i], region, account, layer;
-		int64_t version;
-		if (!split_arn(arn, &region, &account, &layer, &version))
+		struct str arn = arns->v[i];
+		struct lambda_layer_name n;
+		if (!lambda_layer_split(arn, &n) || !n.version)
 			return lambda_invalid(c, "Invalid layer version ARN: %.*s", STR_ARG(arn));
-		if (!str_eq(region, c->region))
+		if (!str_eq(n.region, c->region))
 			return lambda_invalid(
 			        c, "Layers are not in the same region as the function. Layers are expected to be in region %.*s.",
 			        STR_ARG(c->region));
-		struct str without = str_sub(arn, 0, (size_t)str_rfind_char(arn, ':'));
-		for (uint32_t k = 0; k < i; k++)
-			if (str_starts(arns->v[k], without) && arns->v[k].n > without.n && arns->v[k].p[without.n] == ':')
-				return lambda_invalid(
-				        c,
-				        "Two different versions of the same layer are not allowed to be referenced in the same function. %.*s and %.*s are versions of the same layer.",
-				        STR_ARG(arns->v[k]), STR_ARG(arn));
+		if (check_twice(c, arns, i) != CALL_OK)
+			return CALL_FAIL;
 		struct state_lambda_layer_version_record row = {0};
-		if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, account, c->region, layer, version),
-		                ROW("LayerVersion"), &row))
+		if (!lambda_get_layer_row(c, &n, &row))
 			return lambda_invalid(c, "Layer version %.*s does not exist.", STR_ARG(arn));
-		struct state_lambda_policy_record policy = {0};
-		struct authz az = {.action = S("lambda:GetLayerVersion"), .resource = arn, .resource_account = account};
-		if (record_get(call_txn(c), c->arena, lambda_layer_policy_key(c->arena, account, c->region, layer, version),
-		               ROW("Policy"), &policy))
-			az.resource_policy = lambda_policy_document(c->arena, &policy);
+		struct authz az = {.action = S("lambda:GetLayerVersion"),
+		                   .resource = arn,
+		                   .resource_account = n.account,
+		                   .resource_policy = lambda_layer_policy(c, &n)};
 		if (!call_authorize(c, &az))
 			return CALL_FAIL;
 		struct lambda_layer *reference = LIST_ADD(c->arena, ret);
@@ -85,6 +112,31 @@ int lambda_resolve_layers(struct call *c, const struct str_list *arns, int64_t c
 	return CALL_OK;
 }
 
+/* PublishLayerVersion and GetLayerVersion answer alike. */
+_Static_assert(sizeof(struct lambda_publish_layer_version_response) == sizeof(struct lambda_get_layer_version_response) &&
+                       offsetof(struct lambda_publish_layer_version_response, license_info) ==
+                               offsetof(struct lambda_get_layer_version_response, license_info) &&
+                       offsetof(struct lambda_publish_layer_version_response, compatible_architectures) ==
+                               offsetof(struct lambda_get_layer_version_response, compatible_architectures),
+               "one function fills both");
+
+static void show(struct call *c, const struct lambda_layer_name *n, const struct state_lambda_layer_version_record *row,
+                 struct lambda_get_layer_version_response *out)
+{
+	out->content = arena_new(c->arena, struct lambda_layer_version_content_output);
+	out->content->location = code_link(c, row->code);
+	out->content->code_sha256 = row->code_sha256;
+	out->content->code_size = row->code_size;
+	out->layer_arn = lambda_layer_arn(c->arena, &(struct lambda_layer_name){n->region, n->account, n->name, 0});
+	out->layer_version_arn = lambda_layer_arn(c->arena, n);
+	out->description = row->description;
+	out->created_date = row->created_date;
+	out->version = row->version;
+	out->compatible_runtimes = row->compatible_runtimes;
+	out->compatible_architectures = row->compatible_architectures;
+	out->license_info = row->license_info;
+}
+
 static int publish_again(struct call *c)
 {
 	return lambda_publish_layer_version(c, c->in, c->out);
@@ -94,7 +146,9 @@ int lambda_publish_layer_version(struct call *c, const struct lambda_publish_lay
                                  struct lambda_publish_layer_version_response *out)
 {
 	struct lambda_work *w = lambda_work(c);
-	struct str layer = layer_name(in->layer_name);
+	struct lambda_layer_name n;
+	if (lambda_layer_parse(c, in->layer_name, 0, &n) != CALL_OK)
+		return CALL_FAIL;
 	if (!w->code_taken) {
 		struct code_source source = {in->content->zip_file, in->content->s3_bucket, in->content->s3_key,
 		                             in->content->s3_object_version};
@@ -103,9 +157,10 @@ int lambda_publish_layer_version(struct call *c, const struct lambda_publish_lay
 	if (code_intake_check(c, &w->intake) != CALL_OK)
 		return CALL_FAIL;
 	struct state_lambda_layer_record counter = {0};
-	struct str key = lambda_layer_key(c->arena, c->account, c->region, layer);
+	struct str key = lambda_layer_key(c->arena, n.account, n.region, n.name);
 	record_get(call_txn(c), c->arena, key, ROW("Layer"), &counter);
-	counter.last_version = OPT_INT(counter.last_version.v + 1);
+	n.version = ++counter.last_version.v;
+	counter.last_version.set = true;
 	record_put(call_txn(c), c->arena, key, ROW("Layer"), &counter);
 	struct state_lambda_layer_version_record row = {
 	        .version = counter.last_version,
@@ -118,60 +173,36 @@ int lambda_publish_layer_version(struct call *c, const struct lambda_publish_lay
 	        .code_sha256 = w->intake.sha256_base64,
 	        .code_size = OPT_INT(w->intake.bytes),
 	};
-	record_put(call_txn(c), c->arena, lambda_layer_version_key(c->arena, c->account, c->region, layer, row.version.v),
+	record_put(call_txn(c), c->arena, lambda_layer_version_key(c->arena, n.account, n.region, n.name, n.version),
 	           ROW("LayerVersion"), &row);
 	lambda_code_reference(c, row.code, w->intake.bytes, w->intake.unzipped_bytes);
-	out->content = arena_new(c->arena, struct lambda_layer_version_content_output);
-	out->content->location = code_link(c, row.code);
-	out->content->code_sha256 = row.code_sha256;
-	out->content->code_size = row.code_size;
-	out->layer_arn = layer_arn(c, c->account, layer);
-	out->layer_version_arn = version_arn(c, c->account, layer, row.version.v);
-	out->description = row.description;
-	out->created_date = row.created_date;
-	out->version = row.version;
-	out->compatible_runtimes = row.compatible_runtimes;
-	out->compatible_architectures = row.compatible_architectures;
-	out->license_info = row.license_info;
+	show(c, &n, &row, (struct lambda_get_layer_version_response *)(void *)out);
 	return CALL_OK;
 }
 
-static int show(struct call *c, struct str account, struct str layer, int64_t version,
-                struct lambda_get_layer_version_response *out)
+static int get_version(struct call *c, const struct lambda_layer_name *n, struct lambda_get_layer_version_response *out)
 {
 	struct state_lambda_layer_version_record row = {0};
-	if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, account, c->region, layer, version),
-	                ROW("LayerVersion"), &row))
+	if (!lambda_get_layer_row(c, n, &row))
 		return call_fail(c, "ResourceNotFoundException", 404, "The resource you requested does not exist.");
-	out->content = arena_new(c->arena, struct lambda_layer_version_content_output);
-	out->content->location = code_link(c, row.code);
-	out->content->code_sha256 = row.code_sha256;
-	out->content->code_size = row.code_size;
-	out->layer_arn = layer_arn(c, account, layer);
-	out->layer_version_arn = version_arn(c, account, layer, version);
-	out->description = row.description;
-	out->created_date = row.created_date;
-	out->version = row.version;
-	out->compatible_runtimes = row.compatible_runtimes;
-	out->compatible_architectures = row.compatible_architectures;
-	out->license_info = row.license_info;
+	show(c, n, &row, out);
 	return CALL_OK;
 }
 
 int lambda_get_layer_version(struct call *c, const struct lambda_get_layer_version_request *in,
                              struct lambda_get_layer_version_response *out)
 {
-	return show(c, c->account, layer_name(in->layer_name), in->version_number.v, out);
+	struct lambda_layer_name n;
+	return lambda_layer_parse(c, in->layer_name, in->version_number.v, &n) == CALL_OK ? get_version(c, &n, out) : CALL_FAIL;
 }
 
 int lambda_get_layer_version_by_arn(struct call *c, const struct lambda_get_layer_version_by_arn_request *in,
                                     struct lambda_get_layer_version_response *out)
 {
-	struct str region, account, layer;
-	int64_t version;
-	if (!split_arn(in->arn, &region, &account, &layer, &version) || !str_eq(region, c->region))
+	struct lambda_layer_name n;
+	if (!lambda_layer_split(in->arn, &n) || !n.version || !str_eq(n.region, c->region))
 		return lambda_invalid(c, "Invalid layer version ARN: %.*s", STR_ARG(in->arn));
-	return show(c, account, layer, version, out);
+	return get_version(c, &n, out);
 }
 
 static bool lists(const struct str_list *l, struct str wanted)
@@ -184,10 +215,12 @@ static bool lists(const struct str_list *l, struct str wanted)
 	return false;
 }
 
-static void fill_item(struct call *c, struct str layer, const struct state_lambda_layer_version_record *row,
+static void fill_item(struct call *c, const struct lambda_layer_name *layer, const struct state_lambda_layer_version_record *row,
                       struct lambda_layer_versions_list_item *item)
 {
-	item->layer_version_arn = version_arn(c, c->account, layer, row->version.v);
+	struct lambda_layer_name n = *layer;
+	n.version = row->version.v;
+	item->layer_version_arn = lambda_layer_arn(c->arena, &n);
 	item->version = row->version;
 	item->description = row->description;
 	item->created_date = row->created_date;
@@ -196,71 +229,68 @@ static void fill_item(struct call *c, struct str layer, const struct state_lambd
 	item->license_info = row->license_info;
 }
 
+static struct str versions_prefix(struct call *c, const struct lambda_layer_name *n)
+{
+	return KEY_UNDER(c->arena, S("lambda"), S("layer_version"), n->account, n->region, n->name);
+}
+
 int lambda_list_layer_versions(struct call *c, const struct lambda_list_layer_versions_request *in,
                                struct lambda_list_layer_versions_response *out)
 {
-	struct lambda_page page;
-	struct str layer = layer_name(in->layer_name);
-	if (lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
+	struct lambda_layer_name n;
+	struct lambda_list l;
+	struct state_lambda_layer_version_record row;
+	/* Newest first: keys ascend. */
+	if (lambda_layer_parse(c, in->layer_name, 0, &n) != CALL_OK ||
+	    lambda_list_begin(c, versions_prefix(c, &n), true, in->marker, in->max_items, &l) != CALL_OK)
 		return CALL_FAIL;
-	/* Newest first: keys ascend, so walk down, from just below the marker. */
-	struct str prefix = KEY_UNDER(c->arena, S("lambda"), S("layer_version"), c->account, c->region, layer);
-	struct str end = str_set(page.after) && str_starts(page.after, prefix) ? page.after : store_prefix_end(c->arena, prefix);
-	struct store_iter *it = store_scan(call_txn(c), prefix, end, true);
-	struct str key, last = STR_NONE;
-	struct store_value value;
 	out->layer_versions.set = true;
-	while (store_next(it, &key, &value)) {
-		struct state_lambda_layer_version_record row = {0};
-		record_read(c->arena, value.value, ROW("LayerVersion"), &row);
+	while (lambda_list_next(&l, ROW("LayerVersion"), &row)) {
 		if (!lists(&row.compatible_runtimes, in->compatible_runtime) ||
 		    !lists(&row.compatible_architectures, in->compatible_architecture))
 			continue;
-		if (out->layer_versions.n == page.max) {
-			out->next_marker = lambda_page_marker(c, last);
+		if (!lambda_list_take(&l, &out->next_marker))
 			break;
-		}
-		fill_item(c, layer, &row, LIST_ADD(c->arena, &out->layer_versions));
-		last = arena_dup(c->arena, key);
+		fill_item(c, &n, &row, LIST_ADD(c->arena, &out->layer_versions));
 	}
 	return CALL_OK;
 }
 
+/* The newest version of the layer that fits. False: none does, or all are deleted. */
+static bool latest_matching(struct call *c, const struct lambda_layer_name *n, const struct lambda_list_layers_request *in,
+                            struct state_lambda_layer_version_record *ret)
+{
+	struct lambda_list l;
+	if (lambda_list_begin(c, versions_prefix(c, n), true, STR_NONE, (struct opt_int){0}, &l) != CALL_OK)
+		return false;
+	while (lambda_list_next(&l, ROW("LayerVersion"), ret))
+		if (lists(&ret->compatible_runtimes, in->compatible_runtime) &&
+		    lists(&ret->compatible_architectures, in->compatible_architecture))
+			return true;
+	return false;
+}
+
 int lambda_list_layers(struct call *c, const struct lambda_list_layers_request *in, struct lambda_list_layers_response *out)
 {
-	struct lambda_page page;
-	if (lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
+	struct lambda_list l;
+	struct state_lambda_layer_record layer;
+	struct str prefix = KEY_UNDER(c->arena, S("lambda"), S("layer"), c->account, c->region);
+	if (lambda_list_begin(c, prefix, false, in->marker, in->max_items, &l) != CALL_OK)
 		return CALL_FAIL;
-	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("layer"), c->account, c->region), page.after);
-	struct str key, last = STR_NONE;
-	struct store_value value;
 	out->layers.set = true;
-	while (store_next(it, &key, &value)) {
-		struct str_list parts = record_key_parts(c->arena, key);
-		struct str layer = parts.v[parts.n - 1];
-		struct str prefix = KEY_UNDER(c->arena, S("lambda"), S("layer_version"), c->account, c->region, layer);
-		struct store_iter *versions = store_scan(call_txn(c), prefix, store_prefix_end(c->arena, prefix), true);
-		struct str version_key;
-		struct state_lambda_layer_version_record row = {0};
-		bool found = false;
-		while (!found && store_next(versions, &version_key, &value)) {
-			row = (struct state_lambda_layer_version_record){0};
-			record_read(c->arena, value.value, ROW("LayerVersion"), &row);
-			found = lists(&row.compatible_runtimes, in->compatible_runtime) &&
-			        lists(&row.compatible_architectures, in->compatible_architecture);
-		}
-		if (!found)
+	while (lambda_list_next(&l, ROW("Layer"), &layer)) {
+		struct str_list parts = record_key_parts(c->arena, l.key);
+		struct lambda_layer_name n = {.region = c->region, .account = c->account, .name = parts.v[parts.n - 1]};
+		struct state_lambda_layer_version_record row;
+		if (!latest_matching(c, &n, in, &row))
 			continue;
-		if (out->layers.n == page.max) {
-			out->next_marker = lambda_page_marker(c, last);
+		if (!lambda_list_take(&l, &out->next_marker))
 			break;
-		}
 		struct lambda_layers_list_item *item = LIST_ADD(c->arena, &out->layers);
-		item->layer_name = layer;
-		item->layer_arn = layer_arn(c, c->account, layer);
+		item->layer_name = n.name;
+		item->layer_arn = lambda_layer_arn(c->arena, &n);
 		item->latest_matching_version = arena_new(c->arena, struct lambda_layer_versions_list_item);
-		fill_item(c, layer, &row, item->latest_matching_version);
-		last = arena_dup(c->arena, key);
+		fill_item(c, &n, &row, item->latest_matching_version);
 	}
 	return CALL_OK;
 }
@@ -268,13 +298,14 @@ int lambda_list_layers(struct call *c, const struct lambda_list_layers_request *
 int lambda_delete_layer_version(struct call *c, const struct lambda_delete_layer_version_request *in, struct model_none *out)
 {
 	(void)out;
-	struct str layer = layer_name(in->layer_name);
+	struct lambda_layer_name n;
 	struct state_lambda_layer_version_record row = {0};
-	struct str key = lambda_layer_version_key(c->arena, c->account, c->region, layer, in->version_number.v);
-	if (!record_get(call_txn(c), c->arena, key, ROW("LayerVersion"), &row))
+	if (lambda_layer_parse(c, in->layer_name, in->version_number.v, &n) != CALL_OK)
+		return CALL_FAIL;
+	if (!lambda_get_layer_row(c, &n, &row))
 		return CALL_OK; /* deleting what is not there succeeds */
 	lambda_code_release(c, row.code);
-	store_delete(call_txn(c), key);
-	store_delete(call_txn(c), lambda_layer_policy_key(c->arena, c->account, c->region, layer, in->version_number.v));
+	store_delete(call_txn(c), lambda_layer_version_key(c->arena, n.account, n.region, n.name, n.version));
+	store_delete(call_txn(c), lambda_layer_policy_key(c->arena, n.account, n.region, n.name, n.version));
 	return CALL_OK;
 }

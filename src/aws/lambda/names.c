@@ -17,32 +17,72 @@ struct str lambda_function_arn(struct arena *a, struct str region, struct str ac
 	return ARENA_CAT(a, S("arn:aws:lambda:"), region, S(":"), account, S(":function:"), name, S(":"), qualifier);
 }
 
-int lambda_name_parse(struct call *c, struct str text, struct str qualifier, struct lambda_name *ret)
+/* us-east-1, us-gov-west-1: small letters in parts, and a digit at the end. */
+static bool is_region(struct str s)
 {
-	struct lambda_name n = {.region = c->region, .account = c->account};
+	if (s.n < 6 || s.p[2] != '-' || s.p[s.n - 2] != '-' || !ascii_is_digit(s.p[s.n - 1]))
+		return false;
+	for (size_t i = 0; i < s.n - 1; i++)
+		if (s.p[i] != '-' && (s.p[i] < 'a' || s.p[i] > 'z'))
+			return false;
+	return true;
+}
+
+bool lambda_is_account(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_is_digit(s.p[i]))
+			return false;
+	return s.n == 12;
+}
+
+static bool is_function_word(struct str s)
+{
+	return str_is(s, "function");
+}
+
+/* Takes the part in front of the next colon off, if it is such a one. */
+static struct str take_part(struct str *rest, bool (*is_one)(struct str))
+{
+	struct str after = *rest, part = str_cut(&after, ':');
+	if (!str_set(after) || !is_one(part))
+		return STR_NONE;
+	*rest = after;
+	return part;
+}
+
+/* [arn:aws:lambda:][region:][account:][function:]name[:qualifier] */
+bool lambda_name_split(struct str text, struct lambda_name *ret)
+{
+	struct lambda_name n = {0};
 	struct str rest = text;
-	if (str_starts(text, S("arn:"))) {
-		struct str parts[6] = {0};
-		for (int i = 0; i < 6; i++)
-			parts[i] = str_cut(&rest, ':');
-		if (!str_set(rest) || !str_eq(parts[2], S("lambda")) || !str_eq(parts[5], S("function")))
-			return lambda_invalid(c, "Invalid function ARN: %.*s", STR_ARG(text));
-		n.region = parts[3];
-		n.account = parts[4];
-	} else {
-		struct str first = str_cut(&rest, ':'), tail = rest;
-		struct str second = str_set(tail) ? str_cut(&tail, ':') : STR_NONE;
-		/* 123456789012:function:name, else name[:qualifier] */
-		if (str_set(second) && str_eq(second, S("function")) && str_set(tail)) {
-			n.account = first;
-			rest = tail;
-		} else {
-			rest = text;
-		}
+	bool arn = str_starts(text, S("arn:"));
+	if (arn) {
+		str_cut(&rest, ':');
+		str_cut(&rest, ':');
+		if (!str_eq(str_cut(&rest, ':'), S("lambda")) || !str_set(rest))
+			return false;
 	}
+	n.region = take_part(&rest, is_region);
+	n.account = take_part(&rest, lambda_is_account);
+	if (!str_set(take_part(&rest, is_function_word)) && arn)
+		return false;
 	n.name = str_cut(&rest, ':');
 	if (str_set(rest) && !str_empty(rest))
 		n.qualifier = rest;
+	*ret = n;
+	return true;
+}
+
+int lambda_name_parse(struct call *c, struct str text, struct str qualifier, struct lambda_name *ret)
+{
+	struct lambda_name n;
+	if (!lambda_name_split(text, &n))
+		return lambda_invalid(c, "Invalid function ARN: %.*s", STR_ARG(text));
+	if (!str_set(n.region))
+		n.region = c->region;
+	if (!str_set(n.account))
+		n.account = c->account;
 	if (!str_eq(n.region, c->region)) {
 		return call_fail(c, "ResourceNotFoundException", 404,
 		                 "Functions from '%.*s' are not reachable in this region ('%.*s')", STR_ARG(n.region),
@@ -61,6 +101,16 @@ int lambda_name_parse(struct call *c, struct str text, struct str qualifier, str
 		n.qualifier = qualifier;
 	}
 	*ret = n;
+	return CALL_OK;
+}
+
+int lambda_name_whole(struct call *c, struct str text, struct lambda_name *ret)
+{
+	if (lambda_name_parse(c, text, STR_NONE, ret) != CALL_OK)
+		return CALL_FAIL;
+	if (str_set(ret->qualifier) && !str_eq(ret->qualifier, S(LAMBDA_LATEST)))
+		return lambda_not_qualified(c);
+	ret->qualifier = STR_NONE;
 	return CALL_OK;
 }
 
@@ -84,6 +134,13 @@ int lambda_no_function(struct call *c, const struct lambda_name *n)
 {
 	struct str arn = lambda_function_arn(c->arena, n->region, n->account, n->name, n->qualifier);
 	return call_fail(c, "ResourceNotFoundException", 404, "Function not found: %.*s", STR_ARG(arn));
+}
+
+int lambda_not_qualified(struct call *c)
+{
+	return lambda_invalid(
+	        c,
+	        "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.");
 }
 
 int lambda_invalid(struct call *c, const char *fmt, ...)

@@ -1,5 +1,7 @@
 /* Resource policies of functions and layer versions: statements that are added and removed one by one. */
 #include "aws/lambda/lambda.h"
+
+#include "aws/iam/iam.h"
 #include "base/id.h"
 #include "base/json.h"
 
@@ -19,80 +21,99 @@ struct str lambda_policy_document(struct arena *a, const struct state_lambda_pol
 	return arena_dup(a, buf_str(&b));
 }
 
-static int add_statement(struct call *c, struct str key, struct str sid, struct str json, struct str revision,
-                         struct str *ret_revision)
+/* Changes the statements in memory; the caller writes them. */
+static int add_statement(struct call *c, struct state_lambda_policy_record *row, struct str sid, struct str json)
 {
-	struct state_lambda_policy_record row = {0};
-	bool there = record_get(call_txn(c), c->arena, key, ROW("Policy"), &row);
-	if (str_set(revision) && !there)
-		return lambda_check_revision(c, revision, S(""));
-	if (lambda_check_revision(c, revision, row.revision_id) != CALL_OK)
-		return CALL_FAIL;
-	for (uint32_t i = 0; i < row.statements.n; i++)
-		if (str_eq(row.statements.v[i].sid, sid)) {
+	for (uint32_t i = 0; i < row->statements.n; i++)
+		if (str_eq(row->statements.v[i].sid, sid)) {
 			return call_fail(
 			        c, "ResourceConflictException", 409,
 			        "The statement id (%.*s) provided already exists. Please provide a new statement id, or remove the existing statement.",
 			        STR_ARG(sid));
 		}
-	struct state_lambda_statement_record *s = LIST_ADD(c->arena, &row.statements);
+	struct state_lambda_statement_record *s = LIST_ADD(c->arena, &row->statements);
 	s->sid = sid;
 	s->json = json;
-	row.statements.set = true;
-	row.revision_id = id_uuid(c->arena);
-	if (lambda_policy_document(c->arena, &row).n > LAMBDA_POLICY_BYTES) {
+	row->statements.set = true;
+	size_t bytes = lambda_policy_document(c->arena, row).n;
+	if (bytes > LAMBDA_POLICY_BYTES) {
 		return call_fail(c, "PolicyLengthExceededException", 400,
-		                 "The final policy size (%zu) is bigger than the limit (20480).",
-		                 lambda_policy_document(c->arena, &row).n);
+		                 "The final policy size (%zu) is bigger than the limit (20480).", bytes);
 	}
-	record_put(call_txn(c), c->arena, key, ROW("Policy"), &row);
-	if (ret_revision)
-		*ret_revision = row.revision_id;
 	return CALL_OK;
 }
 
-static int remove_statement(struct call *c, struct str key, struct str sid, struct str revision)
+static int remove_statement(struct call *c, struct state_lambda_policy_record *row, struct str sid)
 {
-	struct state_lambda_policy_record row = {0};
-	record_get(call_txn(c), c->arena, key, ROW("Policy"), &row);
-	for (uint32_t i = 0; i < row.statements.n; i++) {
-		if (!str_eq(row.statements.v[i].sid, sid))
+	if (!row->statements.n)
+		return call_fail(c, "ResourceNotFoundException", 404, "No policy is associated with the given resource.");
+	for (uint32_t i = 0; i < row->statements.n; i++) {
+		if (!str_eq(row->statements.v[i].sid, sid))
 			continue;
-		if (lambda_check_revision(c, revision, row.revision_id) != CALL_OK)
-			return CALL_FAIL;
-		memmove(&row.statements.v[i], &row.statements.v[i + 1], (row.statements.n - i - 1) * sizeof(*row.statements.v));
-		row.revision_id = id_uuid(c->arena);
-		if (--row.statements.n)
-			record_put(call_txn(c), c->arena, key, ROW("Policy"), &row);
-		else
-			store_delete(call_txn(c), key);
+		memmove(&row->statements.v[i], &row->statements.v[i + 1], (--row->statements.n - i) * sizeof(*row->statements.v));
 		return CALL_OK;
 	}
 	return call_fail(c, "ResourceNotFoundException", 404, "Statement %.*s is not found in resource policy.", STR_ARG(sid));
 }
 
-/* "s3.amazonaws.com" is a service, "*" everybody, the rest an account or an ARN. */
+static void put_policy(struct call *c, struct str key, const struct state_lambda_policy_record *row)
+{
+	if (row->statements.n)
+		record_put(call_txn(c), c->arena, key, ROW("Policy"), row);
+	else
+		store_delete(call_txn(c), key);
+}
+
+/* --- principals */
+
+/* s3.amazonaws.com, logs.us-east-1.amazonaws.com, alexa-appkit.amazon.com */
+static bool is_service(struct str s)
+{
+	static const char *const ends[] = {".amazonaws.com", ".amazon.com", ".amazonaws.com.cn"};
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_is_alpha(s.p[i]) && !ascii_is_digit(s.p[i]) && s.p[i] != '-' && s.p[i] != '.')
+			return false;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (str_ends(s, str_from(ends[i])) && s.n > strlen(ends[i]) && s.p[0] != '.')
+			return true;
+	return false;
+}
+
+/* arn:aws:iam::123456789012:root, :user/..., :role/...; arn:aws:sts::123456789012:assumed-role/... */
+static bool is_principal_arn(struct str s)
+{
+	struct str parts[5] = {0}, rest = s;
+	for (int i = 0; i < 5; i++)
+		parts[i] = str_cut(&rest, ':');
+	return str_set(rest) && !str_empty(rest) && str_is(parts[0], "arn") && str_starts(parts[1], S("aws")) &&
+	       (str_is(parts[2], "iam") || str_is(parts[2], "sts")) && str_empty(parts[3]) && lambda_is_account(parts[4]);
+}
+
+static int check_principal(struct call *c, struct str principal)
+{
+	if (str_is(principal, "*") || lambda_is_account(principal) || is_service(principal) ||
+	    (is_principal_arn(principal) && iam_principal_exists(c, principal)))
+		return CALL_OK;
+	return lambda_invalid(c, "The provided principal was invalid. Please check the principal and try again.");
+}
+
 static void put_principal(struct json_out *o, struct str principal)
 {
-	int64_t account;
 	json_key(o, S("Principal"));
 	if (str_eq(principal, S("*"))) {
 		json_string(o, principal);
 		return;
 	}
+	char root[64];
+	snprintf(root, sizeof(root), "arn:aws:iam::%.12s:root", principal.p);
+	bool service = is_service(principal);
 	json_open(o, '{');
-	if (str_find_char(principal, '.') >= 0 && !str_starts(principal, S("arn:"))) {
-		json_key(o, S("Service"));
-		json_string(o, principal);
-	} else {
-		char arn[64];
-		bool number = principal.n == 12 && str_to_i64(principal, &account);
-		json_key(o, S("AWS"));
-		snprintf(arn, sizeof(arn), "arn:aws:iam::%.12s:root", principal.p);
-		json_string(o, number ? str_from(arn) : principal);
-	}
+	json_key(o, service ? S("Service") : S("AWS"));
+	json_string(o, !service && lambda_is_account(principal) ? str_from(root) : principal);
 	json_close(o, '}');
 }
+
+/* --- statements */
 
 static void put_condition(struct json_out *o, bool *open, const char *op, const char *key, struct str value)
 {
@@ -166,80 +187,116 @@ static struct str statement_of(struct call *c, const struct lambda_add_permissio
 	return arena_dup(c->arena, buf_str(&b));
 }
 
-static int check_qualifier(struct call *c, const struct lambda_name *n)
+/* --- functions: a policy is a part of the version or alias that it stands at, and has that one's revision */
+
+struct target {
+	struct lambda_name name;
+	struct str key; /* of the policy */
+	struct state_lambda_policy_record policy;
+	struct state_lambda_version_record version;
+	struct state_lambda_alias_record alias;
+	struct str *revision;
+};
+
+static int load_target(struct call *c, struct str text, struct str qualifier, struct target *t)
 {
-	struct state_lambda_version_record row = {0};
-	if (str_eq(n->qualifier, S(LAMBDA_LATEST)))
+	struct lambda_name *n = &t->name;
+	*t = (struct target){0};
+	if (lambda_load_qualified(c, text, qualifier, n, &t->version) != CALL_OK)
+		return CALL_FAIL;
+	bool alias = str_set(n->qualifier) && lambda_get_alias_row(c, n, n->qualifier, &t->alias);
+	t->revision = alias ? &t->alias.config->revision_id : &t->version.config->revision_id;
+	t->key = lambda_policy_key(c->arena, n->account, n->region, n->name, n->qualifier);
+	record_get(call_txn(c), c->arena, t->key, ROW("Policy"), &t->policy);
+	return CALL_OK;
+}
+
+static int load_changeable(struct call *c, struct str text, struct str qualifier, struct str revision, struct target *t)
+{
+	if (load_target(c, text, qualifier, t) != CALL_OK)
+		return CALL_FAIL;
+	if (str_eq(t->name.qualifier, S(LAMBDA_LATEST)))
 		return lambda_invalid(c, "We currently do not support adding policies for $LATEST.");
-	return lambda_load_version(c, n, &row);
+	return lambda_check_revision(c, revision, *t->revision);
+}
+
+static void put_target(struct call *c, struct target *t)
+{
+	put_policy(c, t->key, &t->policy);
+	*t->revision = id_uuid(c->arena);
+	if (t->alias.config)
+		lambda_put_alias_row(c, &t->name, &t->alias);
+	else
+		lambda_put_version_row(c, &t->name, t->version.config->version, &t->version);
 }
 
 int lambda_add_permission(struct call *c, const struct lambda_add_permission_request *in,
                           struct lambda_add_permission_response *out)
 {
-	struct lambda_name n;
-	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || check_qualifier(c, &n) != CALL_OK)
+	struct target t;
+	if (load_changeable(c, in->function_name, in->qualifier, in->revision_id, &t) != CALL_OK ||
+	    check_principal(c, in->principal) != CALL_OK)
 		return CALL_FAIL;
-	if (!str_eq(in->action, S("*")) && !str_starts(in->action, S("lambda:")))
-		return call_fail(
-		        c, "ValidationException", 400,
-		        "1 validation error detected: Value '%.*s' at 'action' failed to satisfy constraint: Member must satisfy regular expression "
-		        "pattern: (lambda:[*]|lambda:[a-zA-Z]+|[*])",
-		        STR_ARG(in->action));
-	struct str arn = lambda_function_arn(c->arena, n.region, n.account, n.name, n.qualifier);
-	out->statement = statement_of(c, in, arn);
-	return add_statement(c, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), in->statement_id,
-	                     out->statement, in->revision_id, NULL);
+	if (str_set(in->function_url_auth_type) && !str_is(in->action, "lambda:InvokeFunctionUrl"))
+		return lambda_invalid(c, "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action");
+	const struct lambda_name *n = &t.name;
+	out->statement = statement_of(c, in, lambda_function_arn(c->arena, n->region, n->account, n->name, n->qualifier));
+	if (add_statement(c, &t.policy, in->statement_id, out->statement) != CALL_OK)
+		return CALL_FAIL;
+	put_target(c, &t);
+	return CALL_OK;
 }
 
 int lambda_remove_permission(struct call *c, const struct lambda_remove_permission_request *in, struct model_none *out)
 {
 	(void)out;
-	struct lambda_name n;
-	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK || check_qualifier(c, &n) != CALL_OK)
+	struct target t;
+	if (load_changeable(c, in->function_name, in->qualifier, in->revision_id, &t) != CALL_OK ||
+	    remove_statement(c, &t.policy, in->statement_id) != CALL_OK)
 		return CALL_FAIL;
-	return remove_statement(c, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), in->statement_id,
-	                        in->revision_id);
+	put_target(c, &t);
+	return CALL_OK;
 }
 
 int lambda_get_policy(struct call *c, const struct lambda_get_policy_request *in, struct lambda_get_policy_response *out)
 {
-	struct lambda_name n;
-	struct state_lambda_policy_record row = {0};
-	struct state_lambda_version_record version = {0};
-	if (lambda_name_parse(c, in->function_name, in->qualifier, &n) != CALL_OK ||
-	    lambda_load_version(c, &n, &version) != CALL_OK)
+	struct target t;
+	if (load_target(c, in->function_name, in->qualifier, &t) != CALL_OK)
 		return CALL_FAIL;
-	if (!record_get(call_txn(c), c->arena, lambda_policy_key(c->arena, n.account, n.region, n.name, n.qualifier), ROW("Policy"),
-	                &row))
+	if (!t.policy.statements.n)
 		return call_fail(c, "ResourceNotFoundException", 404, "The resource you requested does not exist.");
-	out->policy = lambda_policy_document(c->arena, &row);
-	out->revision_id = row.revision_id;
+	out->policy = lambda_policy_document(c->arena, &t.policy);
+	out->revision_id = *t.revision;
 	return CALL_OK;
 }
 
-/* --- layers */
+/* --- layers: a policy has a revision of its own */
 
-static int layer_policy_key(struct call *c, struct str layer, int64_t version, struct str *ret_key, struct str *ret_arn)
+static int load_layer_policy(struct call *c, struct str layer, int64_t version, struct lambda_layer_name *ret_name,
+                             struct str *ret_key, struct state_lambda_policy_record *ret)
 {
-	if (str_starts(layer, S("arn:")))
-		layer = str_from_at(layer, (size_t)str_rfind_char(layer, ':') + 1);
 	struct state_lambda_layer_version_record row = {0};
-	struct str arn = arena_printf(c->arena, "arn:aws:lambda:%.*s:%.*s:layer:%.*s:%lld", STR_ARG(c->region), STR_ARG(c->account),
-	                              STR_ARG(layer), (long long)version);
-	if (!record_get(call_txn(c), c->arena, lambda_layer_version_key(c->arena, c->account, c->region, layer, version),
-	                ROW("LayerVersion"), &row))
-		return call_fail(c, "ResourceNotFoundException", 404, "Layer version %.*s does not exist.", STR_ARG(arn));
-	*ret_key = lambda_layer_policy_key(c->arena, c->account, c->region, layer, version);
-	*ret_arn = arn;
+	struct lambda_layer_name *n = ret_name;
+	if (lambda_layer_parse(c, layer, version, n) != CALL_OK)
+		return CALL_FAIL;
+	if (!lambda_get_layer_row(c, n, &row)) {
+		return call_fail(c, "ResourceNotFoundException", 404, "Layer version %.*s does not exist.",
+		                 STR_ARG(lambda_layer_arn(c->arena, n)));
+	}
+	*ret_key = lambda_layer_policy_key(c->arena, n->account, n->region, n->name, n->version);
+	*ret = (struct state_lambda_policy_record){.revision_id = S("")};
+	record_get(call_txn(c), c->arena, *ret_key, ROW("Policy"), ret);
 	return CALL_OK;
 }
 
 int lambda_add_layer_version_permission(struct call *c, const struct lambda_add_layer_version_permission_request *in,
                                         struct lambda_add_layer_version_permission_response *out)
 {
-	struct str key, arn;
-	if (layer_policy_key(c, in->layer_name, in->version_number.v, &key, &arn) != CALL_OK)
+	struct lambda_layer_name n;
+	struct str key;
+	struct state_lambda_policy_record policy;
+	if (load_layer_policy(c, in->layer_name, in->version_number.v, &n, &key, &policy) != CALL_OK ||
+	    lambda_check_revision(c, in->revision_id, policy.revision_id) != CALL_OK)
 		return CALL_FAIL;
 	struct lambda_add_permission_request same = {
 	        .statement_id = in->statement_id,
@@ -247,30 +304,41 @@ int lambda_add_layer_version_permission(struct call *c, const struct lambda_add_
 	        .principal = in->principal,
 	        .principal_org_id = in->organization_id,
 	};
-	out->statement = statement_of(c, &same, arn);
-	return add_statement(c, key, in->statement_id, out->statement, in->revision_id, &out->revision_id);
+	out->statement = statement_of(c, &same, lambda_layer_arn(c->arena, &n));
+	if (add_statement(c, &policy, in->statement_id, out->statement) != CALL_OK)
+		return CALL_FAIL;
+	out->revision_id = policy.revision_id = id_uuid(c->arena);
+	put_policy(c, key, &policy);
+	return CALL_OK;
 }
 
 int lambda_remove_layer_version_permission(struct call *c, const struct lambda_remove_layer_version_permission_request *in,
                                            struct model_none *out)
 {
 	(void)out;
-	struct str key, arn;
-	if (layer_policy_key(c, in->layer_name, in->version_number.v, &key, &arn) != CALL_OK)
+	struct lambda_layer_name n;
+	struct str key;
+	struct state_lambda_policy_record policy;
+	if (load_layer_policy(c, in->layer_name, in->version_number.v, &n, &key, &policy) != CALL_OK ||
+	    lambda_check_revision(c, in->revision_id, policy.revision_id) != CALL_OK ||
+	    remove_statement(c, &policy, in->statement_id) != CALL_OK)
 		return CALL_FAIL;
-	return remove_statement(c, key, in->statement_id, in->revision_id);
+	policy.revision_id = id_uuid(c->arena);
+	put_policy(c, key, &policy);
+	return CALL_OK;
 }
 
 int lambda_get_layer_version_policy(struct call *c, const struct lambda_get_layer_version_policy_request *in,
                                     struct lambda_get_layer_version_policy_response *out)
 {
-	struct str key, arn;
-	struct state_lambda_policy_record row = {0};
-	if (layer_policy_key(c, in->layer_name, in->version_number.v, &key, &arn) != CALL_OK)
+	struct lambda_layer_name n;
+	struct str key;
+	struct state_lambda_policy_record policy;
+	if (load_layer_policy(c, in->layer_name, in->version_number.v, &n, &key, &policy) != CALL_OK)
 		return CALL_FAIL;
-	if (!record_get(call_txn(c), c->arena, key, ROW("Policy"), &row))
+	if (!policy.statements.n)
 		return call_fail(c, "ResourceNotFoundException", 404, "No policy is associated with the given resource.");
-	out->policy = lambda_policy_document(c->arena, &row);
-	out->revision_id = row.revision_id;
+	out->policy = lambda_policy_document(c->arena, &policy);
+	out->revision_id = policy.revision_id;
 	return CALL_OK;
 }

@@ -58,12 +58,9 @@ struct str lambda_code_key(struct arena *a, struct str code)
 	return KEY(a, S("lambda"), S("code"), code);
 }
 
-struct store_iter *lambda_scan(struct call *c, struct str prefix, struct str after)
+struct store_iter *lambda_scan(struct call *c, struct str prefix)
 {
-	struct str from = prefix;
-	if (str_set(after) && str_starts(after, prefix)) /* markers come from clients */
-		from = ARENA_CAT(c->arena, after, str_of("", 1));
-	return store_scan(call_txn(c), from, store_prefix_end(c->arena, prefix), false);
+	return store_scan(call_txn(c), prefix, store_prefix_end(c->arena, prefix), false);
 }
 
 bool lambda_get_function_row(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *ret)
@@ -97,11 +94,51 @@ int lambda_load_version(struct call *c, const struct lambda_name *n, struct stat
 	if (lambda_get_version_row(c, n, version, ret))
 		return CALL_OK;
 	struct state_lambda_alias_record alias = {0};
-	struct str key = lambda_alias_key(c->arena, n->account, n->region, n->name, version);
-	if (!record_get(call_txn(c), c->arena, key, ROW("Alias"), &alias) ||
-	    !lambda_get_version_row(c, n, alias.config->function_version, ret))
+	if (!lambda_get_alias_row(c, n, version, &alias) || !lambda_get_version_row(c, n, alias.config->function_version, ret))
 		return lambda_no_function(c, n);
 	return CALL_OK;
+}
+
+static int check_changeable(struct call *c, const struct lambda_function_configuration *f)
+{
+	if (str_eq(f->state, S("Pending"))) {
+		return call_fail(
+		        c, "ResourceConflictException", 409,
+		        "The operation cannot be performed at this time. The function is currently in the following state: Pending");
+	}
+	if (str_eq(f->last_update_status, S("InProgress"))) {
+		return call_fail(c, "ResourceConflictException", 409,
+		                 "The operation cannot be performed at this time. An update is in progress for resource: %.*s",
+		                 STR_ARG(f->function_arn));
+	}
+	return CALL_OK;
+}
+
+int lambda_load_function(struct call *c, struct str text, struct lambda_name *ret_name, struct state_lambda_function_record *ret)
+{
+	if (lambda_name_whole(c, text, ret_name) != CALL_OK)
+		return CALL_FAIL;
+	return lambda_get_function_row(c, ret_name, ret) ? CALL_OK : lambda_no_function(c, ret_name);
+}
+
+int lambda_load_changeable(struct call *c, struct str text, struct str revision, struct lambda_name *ret_name,
+                           struct state_lambda_function_record *ret_function, struct state_lambda_version_record *ret)
+{
+	if (lambda_load_function(c, text, ret_name, ret_function) != CALL_OK)
+		return CALL_FAIL;
+	if (!lambda_get_version_row(c, ret_name, S(LAMBDA_LATEST), ret))
+		return lambda_no_function(c, ret_name);
+	if (lambda_check_revision(c, revision, ret->config->revision_id) != CALL_OK)
+		return CALL_FAIL;
+	return check_changeable(c, ret->config);
+}
+
+int lambda_load_qualified(struct call *c, struct str text, struct str qualifier, struct lambda_name *ret_name,
+                          struct state_lambda_version_record *ret)
+{
+	if (lambda_name_parse(c, text, qualifier, ret_name) != CALL_OK)
+		return CALL_FAIL;
+	return lambda_load_version(c, ret_name, ret);
 }
 
 void lambda_code_reference(struct call *c, struct str code, int64_t bytes, int64_t unzipped_bytes)

@@ -36,13 +36,47 @@ static int function_resource(struct call *c, const void *in, struct authz *az)
 	return CALL_OK;
 }
 
+/* A condition key with all of its values. */
+static void add_values(struct call *c, struct authz *az, const char *name, const struct str_list *values)
+{
+	if (!values->n)
+		return;
+	authz_add(c, az, name, values->v[0]);
+	az->keys[az->key_count - 1].values = *values;
+}
+
+static void add_request_tags(struct call *c, struct authz *az, const struct str_map *tags)
+{
+	struct str_list keys = {0};
+	for (uint32_t i = 0; i < tags->n; i++)
+		*LIST_ADD(c->arena, &keys) = tags->v[i].key;
+	authz_add_tags(c, az, "aws:RequestTag", tags);
+	add_values(c, az, "aws:TagKeys", &keys);
+}
+
 static int new_function_resource(struct call *c, const void *in, struct authz *az)
 {
 	const struct lambda_create_function_request *request = in;
-	if (request->tags.n)
-		authz_add_tags(c, az, "aws:RequestTag", &request->tags);
-	if (request->layers.n)
-		authz_add(c, az, "lambda:Layer", request->layers.v[0]);
+	add_request_tags(c, az, &request->tags);
+	add_values(c, az, "lambda:Layer", &request->layers);
+	return function_resource(c, in, az);
+}
+
+static int changed_function_resource(struct call *c, const void *in, struct authz *az)
+{
+	add_values(c, az, "lambda:Layer", &((const struct lambda_update_function_configuration_request *)in)->layers);
+	return function_resource(c, in, az);
+}
+
+static int tag_resource(struct call *c, const void *in, struct authz *az)
+{
+	add_request_tags(c, az, &((const struct lambda_tag_resource_request *)in)->tags);
+	return function_resource(c, in, az);
+}
+
+static int untag_resource(struct call *c, const void *in, struct authz *az)
+{
+	add_values(c, az, "aws:TagKeys", &((const struct lambda_untag_resource_request *)in)->tag_keys);
 	return function_resource(c, in, az);
 }
 
@@ -55,26 +89,32 @@ static int permission_resource(struct call *c, const void *in, struct authz *az)
 	return function_resource(c, in, az);
 }
 
-static struct str layer_arn(struct call *c, struct str given)
-{
-	if (str_starts(given, S("arn:")))
-		return given;
-	return ARENA_CAT(c->arena, S("arn:aws:lambda:"), c->region, S(":"), c->account, S(":layer:"), given);
-}
-
 static int layer_resource(struct call *c, const void *in, struct authz *az)
 {
 	(void)in;
-	az->resource = layer_arn(c, lambda_input_text(c, "LayerName"));
+	struct lambda_layer_name n;
+	if (lambda_layer_parse(c, lambda_input_text(c, "LayerName"), 0, &n) != CALL_OK)
+		return CALL_FAIL;
+	az->resource = lambda_layer_arn(c->arena, &n);
+	az->resource_account = n.account;
 	return CALL_OK;
+}
+
+static void layer_version(struct call *c, const struct lambda_layer_name *n, struct authz *az)
+{
+	az->resource = lambda_layer_arn(c->arena, n);
+	az->resource_account = n->account;
+	az->resource_policy = lambda_layer_policy(c, n);
 }
 
 /* The version number is a long in every one of these requests. */
 static int layer_version_resource(struct call *c, const void *in, struct authz *az)
 {
 	const struct lambda_get_layer_version_request *request = in;
-	az->resource = arena_printf(c->arena, "%.*s:%lld", STR_ARG(layer_arn(c, request->layer_name)),
-	                            (long long)request->version_number.v);
+	struct lambda_layer_name n;
+	if (lambda_layer_parse(c, request->layer_name, request->version_number.v, &n) != CALL_OK)
+		return CALL_FAIL;
+	layer_version(c, &n, az);
 	return CALL_OK;
 }
 _Static_assert(offsetof(struct lambda_get_layer_version_request, version_number) ==
@@ -90,21 +130,10 @@ _Static_assert(offsetof(struct lambda_get_layer_version_request, version_number)
 static int layer_arn_resource(struct call *c, const void *in, struct authz *az)
 {
 	const struct lambda_get_layer_version_by_arn_request *request = in;
+	struct lambda_layer_name n;
 	az->resource = request->arn;
-	struct str rest = request->arn, account = STR_NONE;
-	for (int i = 0; i < 5 && str_set(rest); i++)
-		account = str_cut(&rest, ':');
-	int64_t version = 0;
-	ptrdiff_t colon = str_rfind_char(request->arn, ':');
-	az->resource_account = account;
-	struct str layer = str_sub(request->arn, 0, colon > 0 ? (size_t)colon : 0);
-	layer = str_from_at(layer, (size_t)(str_rfind_char(layer, ':') + 1));
-	if (colon < 0 || !lambda_is_version_number(str_from_at(request->arn, (size_t)colon + 1), &version))
-		return CALL_OK;
-	struct state_lambda_policy_record policy = {0};
-	if (record_get(call_txn(c), c->arena, lambda_layer_policy_key(c->arena, account, c->region, layer, version), ROW("Policy"),
-	               &policy))
-		az->resource_policy = lambda_policy_document(c->arena, &policy);
+	if (lambda_layer_split(request->arn, &n) && n.version)
+		layer_version(c, &n, az);
 	return CALL_OK;
 }
 
@@ -154,14 +183,49 @@ static const struct service_op ops[] = {
            .missing = "destinations other than functions"),
         OP(lambda, remove_layer_version_permission, RemoveLayerVersionPermission, LAYER_VERSION),
         OP(lambda, remove_permission, RemovePermission, FUNCTION),
-        OP(lambda, tag_resource, TagResource, FUNCTION),
-        OP(lambda, untag_resource, UntagResource, FUNCTION),
+        OP(lambda, tag_resource, TagResource, .resource = tag_resource),
+        OP(lambda, untag_resource, UntagResource, .resource = untag_resource),
         OP(lambda, update_alias, UpdateAlias, FUNCTION),
         OP(lambda, update_function_code, UpdateFunctionCode, FUNCTION),
-        OP(lambda, update_function_configuration, UpdateFunctionConfiguration, FUNCTION, .missing = "as CreateFunction"),
+        OP(lambda, update_function_configuration, UpdateFunctionConfiguration, .resource = changed_function_resource,
+           .missing = "as CreateFunction"),
         OP(lambda, update_function_event_invoke_config, UpdateFunctionEventInvokeConfig, FUNCTION,
            .missing = "destinations other than functions"),
 };
+
+/* --- errors that the gate makes, in Lambda's words */
+
+enum { BODY_BYTES = 69905067 }; /* 50 MB in base64, but for a byte */
+
+static void too_large(struct call *c)
+{
+	bool invoke = str_is(str_from(c->row->name), "Invoke");
+	c->error.code = S("RequestEntityTooLargeException");
+	c->error.message = arena_printf(c->arena, "Request must be smaller than %d bytes for the %s operation",
+	                                invoke ? LAMBDA_REQUEST_BYTES : BODY_BYTES, invoke ? "InvokeFunction" : c->row->name);
+}
+
+/* The runtime is the one enumeration that AWS checks behind the model, because it might be an ARN. */
+static void bad_runtime(struct call *c)
+{
+	struct str before = S("1 validation error detected: Value '"), after = S("' at 'runtime' failed to satisfy constraint: ");
+	struct str rest = str_from_at(c->error.message, before.n);
+	ptrdiff_t at = str_find(rest, after);
+	if (at < 0)
+		return;
+	struct str value = str_sub(rest, 0, (size_t)at), enumeration = str_from_at(rest, (size_t)at + 1);
+	c->error.code = S("InvalidParameterValueException");
+	c->error.message = ARENA_CAT(c->arena, S("Value "), value, enumeration, S(" or be a valid ARN"));
+}
+
+static void lambda_dress_error(struct call *c)
+{
+	if (str_is(c->error.code, "RequestEntityTooLarge") && c->row)
+		too_large(c);
+	else if (str_is(c->error.code, "ValidationException") &&
+	         str_starts(c->error.message, S("1 validation error detected: Value '")))
+		bad_runtime(c);
+}
 
 /* --- beginning and end */
 
@@ -214,7 +278,8 @@ const struct service lambda_service = {
         .iam_prefix = "lambda",
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(*ops),
-        .body_limit_bytes = 72u << 20,
+        .body_limit_bytes = BODY_BYTES,
+        .dress_error = lambda_dress_error,
         .start = lambda_start,
         .stop = lambda_stop,
         .busy = lambda_busy,

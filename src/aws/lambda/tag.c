@@ -10,6 +10,41 @@ static int load(struct call *c, struct str arn, struct lambda_name *n, struct st
 	return lambda_get_function_row(c, n, ret) ? CALL_OK : lambda_no_function(c, n);
 }
 
+static bool is_tag_char(unsigned char ch)
+{
+	/* Letters of all scripts are fine: their UTF-8 is above ASCII. */
+	return ch >= 0x80 || ascii_is_alpha((char)ch) || ascii_is_digit((char)ch) || (ch && strchr(" _.:/=+-@", ch));
+}
+
+static bool is_tag_text(struct str s, size_t min, size_t max)
+{
+	size_t letters = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		if (!is_tag_char((unsigned char)s.p[i]))
+			return false;
+		letters += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	}
+	return letters >= min && letters <= max;
+}
+
+int lambda_check_tags(struct call *c, const struct str_map *tags)
+{
+	if (tags->n > LAMBDA_TAGS_MAX)
+		return lambda_invalid(c, "Number of tags exceeds resource tag limit.");
+	for (uint32_t i = 0; i < tags->n; i++) {
+		if (str_istarts(tags->v[i].key, S("aws:")))
+			return lambda_invalid(c, "The tag keys cannot start with aws:");
+		if (!is_tag_text(tags->v[i].key, 1, 128))
+			return lambda_invalid(c, "The tag key '%.*s' is not valid: 1 to 128 letters, digits, spaces and _.:/=+-@",
+			                      STR_ARG(tags->v[i].key));
+		if (!is_tag_text(tags->v[i].value, 0, 256))
+			return lambda_invalid(
+			        c, "The value of tag '%.*s' is not valid: up to 256 letters, digits, spaces and _.:/=+-@",
+			        STR_ARG(tags->v[i].key));
+	}
+	return CALL_OK;
+}
+
 int lambda_list_tags(struct call *c, const struct lambda_list_tags_request *in, struct lambda_list_tags_response *out)
 {
 	struct lambda_name n;
@@ -26,12 +61,10 @@ int lambda_tag_resource(struct call *c, const struct lambda_tag_resource_request
 	(void)out;
 	struct lambda_name n;
 	struct state_lambda_function_record row = {0};
-	if (load(c, in->resource, &n, &row) != CALL_OK)
+	if (load(c, in->resource, &n, &row) != CALL_OK || lambda_check_tags(c, &in->tags) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->tags.n; i++) {
 		struct str_map_entry *at = NULL;
-		if (str_istarts(in->tags.v[i].key, S("aws:")))
-			return lambda_invalid(c, "The tag keys cannot start with aws:");
 		for (uint32_t k = 0; k < row.tags.n; k++)
 			if (str_eq(row.tags.v[k].key, in->tags.v[i].key))
 				at = &row.tags.v[k];

@@ -9,6 +9,17 @@ void lambda_trim_for_list(struct lambda_function_configuration *f)
 	f->runtime_version_config = NULL;
 }
 
+const struct lambda_function_configuration *lambda_list_item(struct call *c, struct state_lambda_version_record *row,
+                                                             bool qualified)
+{
+	struct lambda_function_configuration *f = row->config;
+	/* A published version's ARN has its number anyway. */
+	if (qualified && str_eq(f->version, S(LAMBDA_LATEST)))
+		f->function_arn = ARENA_CAT(c->arena, f->function_arn, S(":" LAMBDA_LATEST));
+	lambda_trim_for_list(f);
+	return f;
+}
+
 void lambda_version_hold_code(struct call *c, const struct state_lambda_version_record *row)
 {
 	lambda_code_reference(c, row->code, 0, 0);
@@ -69,17 +80,10 @@ int lambda_publish_version(struct call *c, const struct lambda_publish_version_r
 	struct lambda_name n;
 	struct state_lambda_version_record row = {0};
 	struct state_lambda_function_record function = {0};
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK)
+	if (str_set(in->publish_to))
+		return lambda_invalid(c, "PublishTo is not supported by this cloud.");
+	if (lambda_load_changeable(c, in->function_name, in->revision_id, &n, &function, &row) != CALL_OK)
 		return CALL_FAIL;
-	if (!lambda_get_function_row(c, &n, &function) || !lambda_get_version_row(c, &n, S(LAMBDA_LATEST), &row))
-		return lambda_no_function(c, &n);
-	if (lambda_check_revision(c, in->revision_id, row.config->revision_id) != CALL_OK)
-		return CALL_FAIL;
-	if (str_eq(row.config->state, S("Pending"))) {
-		return call_fail(
-		        c, "ResourceConflictException", 409,
-		        "The operation cannot be performed at this time. The function is currently in the following state: Pending");
-	}
 	if (str_set(in->code_sha256) && !str_empty(in->code_sha256) && !str_eq(in->code_sha256, row.config->code_sha256)) {
 		return lambda_invalid(
 		        c,
@@ -95,30 +99,12 @@ int lambda_publish_version(struct call *c, const struct lambda_publish_version_r
 int lambda_list_versions_by_function(struct call *c, const struct lambda_list_versions_by_function_request *in,
                                      struct lambda_list_versions_by_function_response *out)
 {
-	struct lambda_name n;
-	struct lambda_page page;
-	struct state_lambda_function_record function = {0};
-	if (lambda_name_parse(c, in->function_name, STR_NONE, &n) != CALL_OK ||
-	    lambda_page_begin(c, in->marker, in->max_items, LAMBDA_PAGE, &page) != CALL_OK)
+	struct lambda_list l;
+	struct state_lambda_version_record row;
+	if (lambda_list_of_function(c, S("version"), in->function_name, in->marker, in->max_items, &l) != CALL_OK)
 		return CALL_FAIL;
-	if (!lambda_get_function_row(c, &n, &function))
-		return lambda_no_function(c, &n);
-	struct store_iter *it =
-	        lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("version"), n.account, n.region, n.name), page.after);
-	struct str key, last = STR_NONE;
-	struct store_value value;
 	out->versions.set = true;
-	while (store_next(it, &key, &value)) {
-		struct state_lambda_version_record row = {0};
-		record_read(c->arena, value.value, ROW("Version"), &row);
-		if (out->versions.n == page.max) {
-			out->next_marker = lambda_page_marker(c, last);
-			break;
-		}
-		row.config->function_arn = lambda_function_arn(c->arena, n.region, n.account, n.name, row.config->version);
-		lambda_trim_for_list(row.config);
-		*LIST_ADD(c->arena, &out->versions) = *row.config;
-		last = arena_dup(c->arena, key);
-	}
+	while (lambda_list_next(&l, ROW("Version"), &row) && lambda_list_take(&l, &out->next_marker))
+		*LIST_ADD(c->arena, &out->versions) = *lambda_list_item(c, &row, true);
 	return CALL_OK;
 }

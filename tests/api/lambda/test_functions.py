@@ -66,7 +66,6 @@ class Functions(LambdaCase):
             ("InvalidParameterValueException", "no longer supported", {"Runtime": "python2.7"}),
             ("InvalidParameterValueException", "container images", {"PackageType": "Image"}),
             ("ValidationException", "'timeout'", {"Timeout": 901}),
-            ("ValidationException", "'memorySize'", {"MemorySize": 10241}),
             ("InvalidParameterValueException", "VpcConfig", {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}),
         ]:
             with self.subTest(message=message):

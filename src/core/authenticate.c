@@ -27,10 +27,15 @@ static struct str host_name(struct str host)
 	return str_cut(&host, ':');
 }
 
+static bool is_under(struct str name, struct str domain)
+{
+	return name.n > domain.n && str_ieq(str_from_at(name, name.n - domain.n), domain);
+}
+
 bool gate_host_is_local(struct str host)
 {
 	struct str name = host_name(host);
-	if (str_ieq(name, S("localhost")) || str_ends(name, S(".localhost")) || str_ends(name, S(".amazonaws.com")) ||
+	if (str_ieq(name, S("localhost")) || is_under(name, S(".localhost")) || is_under(name, S(".amazonaws.com")) ||
 	    str_is(name, "[::1]"))
 		return true;
 	bool numeric = name.n > 0;
@@ -43,7 +48,7 @@ static bool origin_is_local(struct str origin)
 {
 	ptrdiff_t at = str_find(origin, S("://"));
 	return at >= 0 && gate_host_is_local(str_from_at(origin, (size_t)at + 3)) &&
-	       !str_ends(host_name(str_from_at(origin, (size_t)at + 3)), S(".amazonaws.com"));
+	       !is_under(host_name(str_from_at(origin, (size_t)at + 3)), S(".amazonaws.com"));
 }
 
 /* The published pair opens the cloud to whoever sits at this machine, not to code in a sandbox, nor to a web page from elsewhere

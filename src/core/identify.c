@@ -44,11 +44,15 @@ static const struct api *api_of_host(struct str host)
 	return NULL;
 }
 
-/* The API whose host rules claim this request (S3's bucket.s3.localhost), with the path that it means. */
-static const struct api *api_of_address(struct gate_call *g, struct str host)
+/* The API whose host rules claim this request (S3's bucket.s3.localhost), with the path that it means. lambda.localhost is a bucket
+ * for those alone who sign for S3. */
+static const struct api *api_of_address(struct gate_call *g, struct str host, bool is_signed)
 {
+	bool one_dot = str_find_char(host, '.') == str_rfind_char(host, '.');
 	for (const struct service *const *s = cloud_services; *s; s++) {
 		if (!(*s)->address)
+			continue;
+		if (is_signed ? !str_is(g->signature.service, (*s)->api->signing_name) : one_dot && api_of_host(host))
 			continue;
 		struct str path = (*s)->address(g->call.arena, host, g->wire.path);
 		if (str_set(path)) {
@@ -177,7 +181,7 @@ enum gate_next gate_identify(struct gate_call *g)
 	enum sigv4_fault fault = sigv4_read(c->arena, &g->signed_request, &g->signature);
 	bool is_signed = g->signature.form != SIGV4_UNSIGNED && str_set(g->signature.service);
 
-	const struct api *addressed = api_of_address(g, head->host);
+	const struct api *addressed = api_of_address(g, head->host, is_signed);
 	if (is_signed)
 		g->api = api_of_scope(g, g->signature.service);
 	else if (is_preflight(g) && !addressed && !preflight_is_s3s(g))

@@ -17,12 +17,12 @@ from aws import ENDPOINT, REGION, TestCase, client, run
 HOST, PORT = ENDPOINT.split("//")[1].rsplit(":", 1)
 
 
-def signed(service, method="POST", path="/", body="", headers=None, key="test", secret="test", region=REGION):
-    request = botocore.awsrequest.AWSRequest(method, ENDPOINT + path, data=body, headers=headers or {})
+def signed(service, method="POST", path="/", body="", headers=None, key="test", secret="test", region=REGION, host=None):
+    request = botocore.awsrequest.AWSRequest(method, f"http://{host}{path}" if host else ENDPOINT + path, data=body, headers=headers or {})
     botocore.auth.SigV4Auth(botocore.credentials.Credentials(key, secret), service, region).add_auth(request)
     prepared = request.prepare()
     c = http.client.HTTPConnection(HOST, int(PORT), timeout=10)
-    c.request(method, path, body=prepared.body, headers=dict(prepared.headers))
+    c.request(method, path, body=prepared.body, headers={**dict(prepared.headers), **({"Host": host} if host else {})})
     reply = c.getresponse()
     return reply, reply.read()
 
@@ -161,6 +161,24 @@ class Sizes(TestCase):
             headers.update({"Host": f"{HOST}:{PORT}", "Content-Length": str(1 << 40)})
             s.sendall(("POST / HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n").encode())
             self.assertTrue(s.recv(4096).startswith(b"HTTP/1.1 413"))
+
+
+class Hosts(TestCase):
+    """An API by its own name is that API, not S3's bucket of the name."""
+
+    def test_apis_by_name(self):
+        for host in (f"lambda.localhost:{PORT}", f"lambda.{REGION}.amazonaws.com", f"localhost:{PORT}"):
+            reply, body = signed("lambda", "GET", "/2015-03-31/functions/", host=host)
+            self.assertEqual((reply.status, b"Functions" in body), (200, True), host)
+            self.assertEqual(Origins.ask(self, "GET", "/2015-03-31/functions/", Host=host).status, 403)
+
+    def test_a_bucket_by_the_name_of_an_api(self):
+        s3 = client("s3")
+        s3.create_bucket(Bucket="lambda")
+        self.addCleanup(s3.delete_bucket, Bucket="lambda")
+        for host in (f"lambda.localhost:{PORT}", f"lambda.s3.localhost:{PORT}"):
+            reply, body = signed("s3", "GET", "/", host=host, headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+            self.assertEqual((reply.status, b"<Name>lambda</Name>" in body), (200, True), (host, body))
 
 
 class Origins(TestCase):

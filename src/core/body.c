@@ -51,8 +51,6 @@ struct body *gate_body_new(struct gate_call *g)
 	b->g = g;
 	b->raw_status = 1;
 	b->length = http_head(c->http)->content_length;
-	if (!http_head(c->http)->has_body && b->length < 0)
-		b->length = 0;
 	bool in_header = sig->form == SIGV4_IN_HEADER;
 	struct str encoding = call_header(c, S("content-encoding"));
 	b->chunked = (in_header && sig->payload != SIGV4_PAYLOAD_HASH && sig->payload != SIGV4_PAYLOAD_UNSIGNED) ||

@@ -50,12 +50,15 @@ struct service {
 	 * is NULL, c->body is the body, c->caller anonymous); its reply is c->reply with call_reply_status() and
 	 * call_reply_header() alone. */
 	call_resume_fn *(*intercept)(struct call *c);
+	/* Holds an input against its model's constraints and says in the service's own way what is wrong. NULL: the gate does, in
+	 * the words that most services share. CALL_OK or CALL_FAIL. */
+	int (*check)(struct call *c, const void *in);
 	/* The path that a request to this host and path means: S3's virtual-host style puts the bucket in front. Absent: the host
 	 * says nothing. */
 	struct str (*address)(struct arena *a, struct str host, struct str path);
 	/* Is there something in an operation's input that this service refuses in words of its own, before its model is asked?
 	 * False: the error is set. */
-	bool (*check)(struct call *c, const void *in);
+	bool (*check_first)(struct call *c, const void *in);
 	/* Last touch on an error before it is spelled: S3 adds elements. */
 	void (*dress_error)(struct call *c);
 	/* Last touch on every reply to a client, errors too, before it is spelled: headers that do not depend on the operation. */

@@ -254,7 +254,8 @@ static void s3_words(struct arena *a, enum sigv4_fault fault, const struct sigv4
 		break;
 	case SIGV4_FAULT_EXPIRED:
 		say(ret, 403, S("AccessDenied"), S("Request has expired"));
-		field(a, ret, "X-Amz-Expires", arena_printf(a, "%lld", (long long)sig->expires_s));
+		if (!sig->v2) /* which names a moment, not a length */
+			field(a, ret, "X-Amz-Expires", arena_printf(a, "%lld", (long long)sig->expires_s));
 		field(a, ret, "Expires", time_format(a, sig->time_ms + sig->expires_s * 1000, TIME_ISO8601));
 		field(a, ret, "ServerTime", time_format(a, now_ms - now_ms % 1000, TIME_ISO8601));
 		break;

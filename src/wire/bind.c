@@ -164,7 +164,8 @@ bool wire_bind_request(struct wire_in *in, const struct shape *s, const struct w
 			break;
 		case IN_HEADER: {
 			struct str value = request->headers.get(request->headers.ctx, name);
-			ok = !str_set(value) || read_header(in, m, value, base);
+			ok = !str_set(value) || (in->request && quirk_passes_over(in->api, name, value)) ||
+			     read_header(in, m, value, base);
 			break;
 		}
 		case IN_HEADERS:

@@ -19,6 +19,7 @@ struct wire_in {
 	bool syntax;      /* the fault lies in the bytes, not in a type */
 	struct str fault; /* set: reading failed */
 	struct str where; /* the last member entered, for messages */
+	struct str text;  /* what no value of its type could be made of */
 };
 /* Records the first fault; always false. */
 __attribute__((format(printf, 2, 3))) bool wire_in_fail(struct wire_in *in, const char *fmt, ...);
@@ -121,7 +122,11 @@ const struct shape *wire_error_shape(const struct api *api, const struct operati
 struct str quirk_root_name(const struct api *api, const struct operation *op, const struct shape *output);
 bool quirk_never_routed(const struct api *api, struct str op_name);
 bool quirk_is_s3(const struct api *api);
+/* Is an operation whose required headers and parameters are not all there another one's request, or nobody's? */
+bool quirk_needs_required(const struct api *api);
 bool quirk_times_with_ms(const struct api *api);
+/* Is a header's value one that counts as no header at all? */
+bool quirk_passes_over(const struct api *api, struct str header, struct str value);
 /* The prefix of __type: "com.amazonaws.dynamodb.v20120810#" or "". */
 struct str quirk_type_prefix(const struct api *api);
 /* The code and text of a body that is not what the operation takes. */

@@ -416,7 +416,9 @@ void wire_encode_error(struct arena *a, const struct wire_target *t, const struc
 	    (t->protocol == PROTOCOL_CBOR || t->protocol == PROTOCOL_JSON10 || t->protocol == PROTOCOL_JSON11))
 		wire_pairs_add(a, &ret->headers, S("x-amzn-query-error"),
 		               ARENA_CAT(a, w.code, w.server ? S(";Receiver") : S(";Sender")));
-	put_type(a, ret, content_type_of(t->protocol));
+	/* The headers of a 304 are those of what the client has kept, whose type is not that of an error. */
+	if (ret->status != 304)
+		put_type(a, ret, content_type_of(t->protocol));
 	if (t->op && str_is(api_text(t->api, t->op->method), "HEAD"))
 		ret->no_body = true;
 }

@@ -94,6 +94,8 @@ static bool identify_rest(struct arena *a, const struct wire_request *r, struct 
 	t->op = wire_route(a, t->api, r, t);
 	if (t->op)
 		return true;
+	if (quirk_is_s3(t->api) && !str_set(uri_decode(a, r->path)))
+		return fault(ret_fault, 400, S("InvalidURI"), S("Couldn't parse the specified URI."));
 	if (quirk_is_s3(t->api))
 		return fault(ret_fault, 405, S("MethodNotAllowed"),
 		             S("The specified method is not allowed against this resource."));

@@ -1,6 +1,8 @@
 /* What single services do differently from their protocol, in one place. */
 #include "wire/codec.h"
 
+#include "base/clock.h"
+
 static bool api_is(const struct api *api, const char *id)
 {
 	return strcmp(api->id, id) == 0;
@@ -65,6 +67,20 @@ bool quirk_never_routed(const struct api *api, struct str op_name)
 	return false;
 }
 
+/* A POST to a key without ?uploadId completes nothing: there is no such request. */
+bool quirk_needs_required(const struct api *api)
+{
+	return quirk_is_s3(api);
+}
+
+/* HTTP has a condition on a date that is none pass for no condition. */
+bool quirk_passes_over(const struct api *api, struct str header, struct str value)
+{
+	int64_t ms;
+	return quirk_is_s3(api) && (str_is(header, "If-Modified-Since") || str_is(header, "If-Unmodified-Since")) &&
+	       !time_parse(str_trim(value), &ms);
+}
+
 struct str quirk_type_prefix(const struct api *api)
 {
 	if (api_is(api, "dynamodb"))
@@ -110,13 +126,28 @@ static bool is_query(enum protocol p)
 	return p == PROTOCOL_QUERY || p == PROTOCOL_EC2;
 }
 
+/* A header or parameter that is no value of its type: S3 names it beside its sentence. */
+static void s3_bad_argument(const struct wire_in *in, struct wire_fault *ret)
+{
+	struct str message = in->fault;
+	if (str_is(in->where, "partNumber"))
+		message = S("Part number must be an integer between 1 and 10000, inclusive");
+	else if (str_starts(in->where, S("max-")) || str_ends(in->where, S("-marker")))
+		message = ARENA_CAT(in->arena, S("Provided "), in->where, S(" not an integer or within integer range"));
+	*ret = (struct wire_fault){
+	        .code = S("InvalidArgument"), .message = message, .status = 400, .argument = in->where, .value = in->text};
+}
+
 void quirk_malformed(const struct api *api, enum protocol protocol, const struct wire_in *in, struct wire_fault *ret)
 {
 	struct str code = S("SerializationException"), message = in->fault;
+	if (quirk_is_s3(api) && !in->syntax) {
+		s3_bad_argument(in, ret);
+		return;
+	}
 	if (quirk_is_s3(api)) {
-		code = in->syntax ? S("MalformedXML") : S("InvalidArgument");
-		if (in->syntax)
-			message = S("The XML you provided was not well-formed or did not validate against our published schema");
+		code = S("MalformedXML");
+		message = S("The XML you provided was not well-formed or did not validate against our published schema");
 	} else if (protocol == PROTOCOL_REST_XML) {
 		code = S("InvalidInput");
 	} else if (protocol == PROTOCOL_EC2) {

@@ -3,7 +3,8 @@
  * Templates are compiled at first use into routes that stay for the life of the process. A route fits when its segments and the
  * constants of its query (?acl, ?list-type=2) do. Of several that fit, the one with more fixed segments wins, then the one with
  * more constants; what remains are operations that only their required headers and parameters tell apart (UploadPartCopy,
- * UploadPart, CopyObject and PutObject share one template): the one with the most of these wins, if all of them are there. */
+ * UploadPart, CopyObject and PutObject share one template): the one with the most of these wins, if all of them are there. Where
+ * some are missing from every one of them, S3 knows no operation; others are told what is missing. */
 #include "wire/codec.h"
 
 #include "base/log.h"
@@ -161,7 +162,9 @@ static int required_there(const struct api *api, const struct operation *op, con
 	return n;
 }
 
-static bool route_better(const struct api *api, const struct route *r, const struct route *than, const struct wire_request *request)
+/* there, than_there: what required_there() says of each. */
+static bool route_better(const struct api *api, const struct route *r, int there, const struct route *than, int than_there,
+                         const struct wire_request *request)
 {
 	if (!than)
 		return true;
@@ -171,9 +174,8 @@ static bool route_better(const struct api *api, const struct route *r, const str
 		return !r->greedy;
 	if (r->constant_count != than->constant_count)
 		return r->constant_count > than->constant_count;
-	int mine = required_there(api, r->op, request), theirs = required_there(api, than->op, request);
-	if (mine != theirs)
-		return mine > theirs;
+	if (there != than_there)
+		return there > than_there;
 	return str_eq(query_value(request->query, S("x-id")), api_text(api, r->op->name));
 }
 
@@ -182,12 +184,19 @@ static const struct route *find(struct arena *a, const struct api *api, const st
 	(void)a;
 	const struct router *router = router_of(api);
 	const struct route *best = NULL;
+	int best_there = 0;
 	path_split(request->path, path);
 	for (uint32_t i = 0; i < router->count; i++) {
 		const struct route *r = &router->routes[i];
-		if (str_eq(r->method, request->method) && segments_fit(r, path) && constants_fit(r, request->query) &&
-		    route_better(api, r, best, request))
-			best = r;
+		if (!str_eq(r->method, request->method) || !segments_fit(r, path) || !constants_fit(r, request->query))
+			continue;
+		int there = required_there(api, r->op, request);
+		if (there < 0 && !r->constant_count && quirk_needs_required(api))
+			continue;
+		if (!route_better(api, r, there, best, best_there, request))
+			continue;
+		best = r;
+		best_there = there;
 	}
 	return best;
 }

@@ -214,6 +214,7 @@ bool value_from_text(struct wire_in *in, const struct member *m, const struct sh
                      void *p)
 {
 	struct str word = s->kind == SHAPE_STRING || s->kind == SHAPE_DOCUMENT ? text : str_trim(text);
+	in->text = text;
 	switch (s->kind) {
 	case SHAPE_BOOLEAN:
 		if (!str_is(word, "true") && !str_is(word, "false") &&

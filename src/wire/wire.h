@@ -56,6 +56,7 @@ struct wire_target {
 struct wire_fault {
 	struct str code, message;
 	uint16_t status;
+	struct str argument, value; /* S3: the header or parameter that is wrong and what it held; absent: none */
 };
 
 /* Finds protocol and operation among those of `api`. False: *ret_fault is what to answer, in ret->protocol, which is set (with

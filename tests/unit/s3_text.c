@@ -122,11 +122,11 @@ static void ranges(void **state)
 			fail_msg("%s of %llu", rows[i].header, (unsigned long long)rows[i].size);
 	}
 	uint64_t offset, length;
-	assert_true(range_parse_exact(S("bytes=2-5"), 6, &offset, &length));
+	assert_int_equal(range_parse_exact(S("bytes=2-5"), 6, &offset, &length), RANGE_PART);
 	assert_int_equal(offset, 2);
 	assert_int_equal(length, 4);
-	assert_false(range_parse_exact(S("bytes=2-6"), 6, &offset, &length));
-	assert_false(range_parse_exact(S("bytes=2-"), 6, &offset, &length));
+	assert_int_equal(range_parse_exact(S("bytes=2-6"), 6, &offset, &length), RANGE_OUTSIDE);
+	assert_int_equal(range_parse_exact(S("bytes=2-"), 6, &offset, &length), RANGE_WHOLE);
 }
 
 static void conditions(void **state)

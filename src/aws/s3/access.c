@@ -56,6 +56,10 @@ static int wrong_region(struct call *c, const struct state_s3_bucket *b)
 		call_fail(
 		        c, "PermanentRedirect", 301,
 		        "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.");
+	else if (str_set(call_query(c, S("X-Amz-Credential"))))
+		call_fail(c, "AuthorizationQueryParametersError", 400,
+		          "Error parsing the X-Amz-Credential parameter; the region '%.*s' is wrong; expecting '%.*s'",
+		          STR_ARG(c->region), STR_ARG(b->region));
 	else
 		call_fail(c, "AuthorizationHeaderMalformed", 400,
 		          "The authorization header is malformed; the region '%.*s' is wrong; expecting '%.*s'", STR_ARG(c->region),
@@ -67,14 +71,12 @@ static int wrong_region(struct call *c, const struct state_s3_bucket *b)
 const struct state_s3_bucket *s3_bucket_open(struct call *c, struct str bucket, struct str expected_owner)
 {
 	if (bucket.n < 3 || bucket.n > 63 || str_find_char(bucket, '/') >= 0) {
-		s3_fail(c, S3_INVALID_BUCKET_NAME);
-		call_field(c, "BucketName", bucket);
+		s3_fail_bucket(c, S3_INVALID_BUCKET_NAME, bucket);
 		return NULL;
 	}
 	const struct state_s3_bucket *b = bucket_get(c, bucket);
 	if (!b) {
-		s3_fail(c, S3_NO_SUCH_BUCKET);
-		call_field(c, "BucketName", bucket);
+		s3_fail_bucket(c, S3_NO_SUCH_BUCKET, bucket);
 		return NULL;
 	}
 	/* Anonymous requests and old signatures name no region; where a bucket is may be asked from anywhere. */
@@ -82,6 +84,12 @@ const struct state_s3_bucket *s3_bucket_open(struct call *c, struct str bucket, 
 	                  (c->op && str_is(api_text(&s3_api, c->op->name), "GetBucketLocation"));
 	if (!any_region && !str_eq(c->region, b->region)) {
 		wrong_region(c, b);
+		return NULL;
+	}
+	uint64_t digits;
+	if (str_set(expected_owner) && (expected_owner.n != 12 || !str_to_u64(expected_owner, &digits))) {
+		call_fail(c, "InvalidBucketOwnerAWSAccountID", 400,
+		          "The value of the expected bucket owner parameter must be an AWS account ID");
 		return NULL;
 	}
 	if (str_set(expected_owner) && !str_eq(expected_owner, b->account)) {
@@ -195,6 +203,8 @@ int s3_object_resource(struct call *c, const void *in, struct authz *az)
 	}
 	if (str_set(names.version_id) && str_empty(names.version_id))
 		return s3_bad_argument(c, "Version id cannot be the empty string", "versionId", names.version_id);
+	if (str_set(names.version_id) && !s3_version_id_valid(names.version_id))
+		return s3_bad_argument(c, "Invalid version id specified", "versionId", names.version_id);
 	if (str_set(names.version_id))
 		az->action = versioned_action(c, az->action);
 	const struct object_found *found = existing_object(c, az->action, names.bucket, names.key, names.version_id);
@@ -212,10 +222,8 @@ int s3_object_resource(struct call *c, const void *in, struct authz *az)
 int s3_new_bucket_resource(struct call *c, const void *in, struct authz *az)
 {
 	struct s3_names names = s3_input_names(c, in);
-	if (!s3_bucket_name_valid(names.bucket)) {
-		s3_fail(c, S3_INVALID_BUCKET_NAME);
-		return call_field(c, "BucketName", names.bucket);
-	}
+	if (!s3_bucket_name_valid(names.bucket))
+		return s3_fail_bucket(c, S3_INVALID_BUCKET_NAME, names.bucket);
 	az->resource = s3_bucket_arn(c->arena, names.bucket);
 	return CALL_OK;
 }

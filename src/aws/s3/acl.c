@@ -138,6 +138,18 @@ static int add_header_grants(struct call *c, struct s3_grants *to, struct str he
 	return CALL_OK;
 }
 
+static bool canned_known(struct str canned)
+{
+	static const char *const names[] = {"private",           "public-read",
+	                                    "public-read-write", "authenticated-read",
+	                                    "bucket-owner-read", "bucket-owner-full-control",
+	                                    "aws-exec-read",     "log-delivery-write"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (str_is(canned, names[i]))
+			return true;
+	return false;
+}
+
 static int add_canned(struct call *c, const struct state_s3_bucket *b, struct str canned, struct str owner, struct s3_grants *to)
 {
 	struct arena *a = c->arena;
@@ -161,9 +173,7 @@ static int add_canned(struct call *c, const struct state_s3_bucket *b, struct st
 			add_grant(a, to, &bucket_owner, str_is(canned, "bucket-owner-read") ? "READ" : "FULL_CONTROL");
 		return CALL_OK;
 	}
-	if (str_is(canned, "aws-exec-read") || str_is(canned, "log-delivery-write"))
-		return s3_unsupported(c, "this canned ACL");
-	return s3_bad_argument(c, "", "x-amz-acl", canned);
+	return s3_unsupported(c, "this canned ACL");
 }
 
 int acl_grants(struct call *c, const struct state_s3_bucket *b, const struct acl_request *r, struct str owner,
@@ -173,6 +183,8 @@ int acl_grants(struct call *c, const struct state_s3_bucket *b, const struct acl
 	struct s3_grantee self = {.type = S("CanonicalUser"), .id = s3_canonical_id(c->arena, owner)};
 	if (!acl_requested(r))
 		return CALL_OK;
+	if (str_set(r->canned) && !canned_known(r->canned))
+		return s3_bad_argument(c, "", "x-amz-acl", r->canned);
 	if (!acl_enabled(b)) {
 		/* What changes nothing is let through. */
 		bool harmless = str_is(r->canned, "bucket-owner-full-control") && !str_set(r->full_control) && !str_set(r->read) &&
@@ -230,7 +242,7 @@ int s3_get_bucket_acl(struct call *c, const struct s3_get_bucket_acl_request *in
 {
 	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
 	if (!b)
-		return s3_fail(c, S3_NO_SUCH_BUCKET);
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, in->bucket);
 	acl_show(c, b->account, &b->grants, &out->grants, &out->owner);
 	return CALL_OK;
 }
@@ -240,7 +252,7 @@ int s3_put_bucket_acl(struct call *c, const struct s3_put_bucket_acl_request *in
 	(void)out;
 	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
 	if (!b)
-		return s3_fail(c, S3_NO_SUCH_BUCKET);
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, in->bucket);
 	struct state_s3_bucket changed = *b;
 	struct acl_request r = ACL_REQUEST_BUCKET(in);
 	r.document = in->access_control_policy;

@@ -9,12 +9,16 @@ enum { BUCKETS_MAX = 10000 };
 int bucket_change(struct call *c, struct str name, struct state_s3_bucket *ret)
 {
 	const struct state_s3_bucket *b = bucket_get(c, name);
-	if (!b) {
-		s3_fail(c, S3_NO_SUCH_BUCKET);
-		return call_field(c, "BucketName", name);
-	}
+	if (!b)
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, name);
 	*ret = *b;
 	return CALL_OK;
+}
+
+int s3_bad_location(struct call *c, struct str location)
+{
+	s3_fail(c, S3_INVALID_LOCATION);
+	return call_field(c, "LocationConstraint", location);
 }
 
 /* Is the region that CreateBucket names the one that the request was sent to? */
@@ -32,7 +36,7 @@ static int check_location(struct call *c, const struct s3_create_bucket_request 
 	if (str_is(where, "EU"))
 		where = S("eu-west-1");
 	if (str_is(c->region, "us-east-1") && str_is(where, "us-east-1"))
-		return s3_fail(c, S3_INVALID_LOCATION);
+		return s3_bad_location(c, where);
 	if (!str_eq(where, c->region))
 		return call_fail(
 		        c, "IllegalLocationConstraintException", 400,
@@ -56,6 +60,13 @@ int s3_create_bucket(struct call *c, const struct s3_create_bucket_request *in, 
 {
 	if (in->object_lock_enabled_for_bucket.v)
 		return s3_unsupported(c, "object lock");
+	if (str_is(in->bucket_namespace, "account-regional"))
+		return s3_unsupported(c, "bucket names of an account and region");
+	if (str_set(in->object_ownership) && !str_is(in->object_ownership, "BucketOwnerEnforced") &&
+	    !str_is(in->object_ownership, "BucketOwnerPreferred") && !str_is(in->object_ownership, "ObjectWriter"))
+		return s3_bad_argument(
+		        c, ARENA_CAT(c->arena, S("Invalid x-amz-object-ownership header: "), in->object_ownership, str_of("", 1)).p,
+		        "x-amz-object-ownership", in->object_ownership);
 	if (check_location(c, in) != CALL_OK)
 		return CALL_FAIL;
 	const struct state_s3_bucket *old = bucket_get(c, in->bucket);
@@ -74,7 +85,7 @@ int s3_create_bucket(struct call *c, const struct s3_create_bucket_request *in, 
 	struct state_s3_bucket b = {
 	        .account = c->account,
 	        .region = c->region,
-	        .created = OPT_TIME(c->now_ms),
+	        .created = s3_now(c),
 	        .ownership = str_set(in->object_ownership) ? in->object_ownership : S("BucketOwnerEnforced"),
 	        .public_access_block = &block,
 	};

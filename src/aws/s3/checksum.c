@@ -45,6 +45,11 @@ const char *checksum_header(enum hash_kind kind)
 	return algorithms[find_kind(kind)].header;
 }
 
+const char *checksum_member_header(unsigned i)
+{
+	return algorithms[i].header;
+}
+
 bool checksum_kind(struct str name, enum hash_kind *ret)
 {
 	int i = find_name(name);

@@ -26,6 +26,8 @@ bool checksum_bytes(struct arena *a, enum hash_kind kind, struct str text, unsig
 
 /* The members of one request or reply in one order, so that one table serves the many structs that have them. */
 enum { CHECKSUM_MEMBERS = 10 };
+/* The header that member i comes in. */
+const char *checksum_member_header(unsigned i);
 #define CHECKSUM_OF(p) \
 	((const struct str[CHECKSUM_MEMBERS]){(p)->checksum_crc32, (p)->checksum_crc32_c, (p)->checksum_crc64_nvme, \
 	                                      (p)->checksum_sha1, (p)->checksum_sha256, (p)->checksum_sha512, (p)->checksum_md5, \

@@ -3,6 +3,8 @@
 #include "aws/s3/object.h"
 #include "aws/s3/transfer.h"
 
+#include <inttypes.h>
+
 #define COPY_MAX_BYTES (5ll << 30)
 
 int object_source_open(struct call *c, struct str copy_source, struct str expected_owner, const struct conditions *k,
@@ -12,6 +14,8 @@ int object_source_open(struct call *c, struct str copy_source, struct str expect
 	if (!s3_source_parse(c->arena, copy_source, &s.name))
 		return s3_bad_argument(c, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
 		                       "x-amz-copy-source", copy_source);
+	if (str_set(s.name.version_id) && !s3_version_id_valid(s.name.version_id))
+		return s3_bad_argument(c, "Invalid version id specified", "x-amz-copy-source", s.name.version_id);
 	const struct state_s3_bucket *b = s3_bucket_open(c, s.name.bucket, expected_owner);
 	if (!b || !s3_may(c, str_set(s.name.version_id) ? "s3:GetObjectVersion" : "s3:GetObject", b, s.name.bucket, s.name.key,
 	                  s.name.version_id))
@@ -46,10 +50,8 @@ static int settle(struct call *c, const struct s3_copy_object_request *in, const
 		return s3_bad_argument(c, "Unknown tagging directive.", "x-amz-tagging-directive", in->tagging_directive);
 	if (!replace_tags)
 		k.tagging = STR_NONE;
-	if (!b) {
-		s3_fail(c, S3_NO_SUCH_BUCKET);
-		return call_field(c, "BucketName", in->bucket);
-	}
+	if (!b)
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, in->bucket);
 	if (object_settle(c, b, in->bucket, in->key, &k, o) != CALL_OK)
 		return CALL_FAIL;
 	if (!replace) {
@@ -118,7 +120,7 @@ static int copy_step(struct call *c)
 	o.checksum_algorithm = algorithm;
 	o.checksum = digest ? transfer_checksum(c) : from->checksum;
 	o.checksum_type = S("FULL_OBJECT");
-	o.last_modified = OPT_TIME(c->now_ms);
+	o.last_modified = s3_now(c);
 	object_install(call_txn(c), c->arena, bucket_versioning(b), in->bucket, in->key, &o, c->now_ms);
 	out->copy_object_result = arena_new(c->arena, struct s3_copy_object_result);
 	out->copy_object_result->e_tag = s3_quoted(c->arena, o.e_tag);
@@ -138,6 +140,23 @@ int s3_copy_object(struct call *c, const struct s3_copy_object_request *in, stru
 	return copy_step(c);
 }
 
+static int range_of_copy(struct call *c, struct str header, int64_t size, uint64_t *ret_offset, uint64_t *ret_length)
+{
+	switch (range_parse_exact(header, (uint64_t)size, ret_offset, ret_length)) {
+	case RANGE_PART:
+		return CALL_OK;
+	case RANGE_OUTSIDE:
+		return s3_bad_argument(
+		        c, arena_printf(c->arena, "Range specified is not valid for source object of size: %" PRId64, size).p,
+		        "x-amz-copy-source-range", header);
+	default:
+		return s3_bad_argument(
+		        c,
+		        "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+		        "x-amz-copy-source-range", header);
+	}
+}
+
 static int part_copy_step(struct call *c)
 {
 	const struct s3_upload_part_copy_request *in = c->in;
@@ -150,7 +169,8 @@ static int part_copy_step(struct call *c)
 	if (str_set(in->copy_source_sse_customer_algorithm) || str_set(in->sse_customer_algorithm))
 		return s3_unsupported(c, "encryption with customer keys (SSE-C)");
 	if (in->part_number.v < 1 || in->part_number.v > 10000)
-		return s3_bad_argument(c, "Part number must be an integer between 1 and 10000, inclusive", "partNumber", STR_NONE);
+		return s3_bad_argument(c, "Part number must be an integer between 1 and 10000, inclusive", "partNumber",
+		                       arena_printf(c->arena, "%" PRId64, in->part_number.v));
 	if (!upload_get(call_txn(c), c->arena, in->bucket, in->key, in->upload_id, &u)) {
 		s3_fail(c, S3_NO_SUCH_UPLOAD);
 		return call_field(c, "UploadId", in->upload_id);
@@ -159,11 +179,8 @@ static int part_copy_step(struct call *c)
 		return CALL_FAIL;
 	const struct state_s3_object *from = &s.at.object;
 	uint64_t offset = 0, length = (uint64_t)from->size.v;
-	if (str_set(in->copy_source_range) && !range_parse_exact(in->copy_source_range, length, &offset, &length))
-		return s3_bad_argument(
-		        c,
-		        "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
-		        "x-amz-copy-source-range", in->copy_source_range);
+	if (str_set(in->copy_source_range) && range_of_copy(c, in->copy_source_range, from->size.v, &offset, &length) != CALL_OK)
+		return CALL_FAIL;
 	if (length > (uint64_t)COPY_MAX_BYTES)
 		return call_fail(
 		        c, "InvalidRequest", 400,
@@ -176,9 +193,7 @@ static int part_copy_step(struct call *c)
 	}
 	if (transfer_check(c) != CALL_OK)
 		return CALL_FAIL;
-	struct state_s3_segment part = {.number = in->part_number,
-	                                .size = OPT_INT((int64_t)length),
-	                                .last_modified = OPT_TIME(c->now_ms)},
+	struct state_s3_segment part = {.number = in->part_number, .size = OPT_INT((int64_t)length), .last_modified = s3_now(c)},
 	                        old;
 	if (part_get(call_txn(c), c->arena, in->upload_id, in->part_number.v, &old))
 		content_drop(call_txn(c), c->arena, (enum content_kind)old.kind.v, old.content);

@@ -47,9 +47,7 @@ struct s3_names_of_path s3_request_names(struct call *c)
 	struct str path = listen_path(c->http), bucket = s3_bucket_of_host(listen_header(c->http, S("host")));
 	if (str_starts(path, S("/")))
 		path = str_from_at(path, 1);
-	if (!str_set(bucket))
-		bucket = uri_decode(c->arena, str_cut(&path, '/'));
-	names.bucket = bucket;
+	names.bucket = str_set(bucket) ? s3_small(c->arena, bucket) : uri_decode(c->arena, str_cut(&path, '/'));
 	names.key = str_set(path) && path.n ? uri_decode(c->arena, path) : STR_NONE;
 	return names;
 }
@@ -133,10 +131,8 @@ int s3_get_bucket_cors(struct call *c, const struct s3_get_bucket_cors_request *
 	struct state_s3_bucket b;
 	if (bucket_change(c, in->bucket, &b) != CALL_OK)
 		return CALL_FAIL;
-	if (!b.cors) {
-		s3_fail(c, S3_NO_SUCH_CORS);
-		return call_field(c, "BucketName", in->bucket);
-	}
+	if (!b.cors)
+		return s3_fail_bucket(c, S3_NO_SUCH_CORS, in->bucket);
 	out->cors_rules = b.cors->cors_rules;
 	return CALL_OK;
 }

@@ -34,7 +34,7 @@ int s3_delete_object(struct call *c, const struct s3_delete_object_request *in, 
 {
 	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
 	if (!b)
-		return s3_fail(c, S3_NO_SUCH_BUCKET);
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, in->bucket);
 	if (str_set(in->mfa))
 		return s3_unsupported(c, "MFA delete");
 	if (check_delete_conditions(c, in->bucket, in->key, in->if_match, in->if_match_last_modified_time, in->if_match_size) !=
@@ -88,6 +88,10 @@ int s3_delete_objects(struct call *c, const struct s3_delete_objects_request *in
 			return s3_fail(c, S3_MALFORMED_XML);
 		if (which->key.n > S3_KEY_MAX_BYTES) {
 			add_error(c, out, which, S("KeyTooLongError"), S("Your key is too long"));
+			continue;
+		}
+		if (str_set(version) && !s3_version_id_valid(version)) {
+			add_error(c, out, which, S("NoSuchVersion"), S("The specified version does not exist."));
 			continue;
 		}
 		if (!s3_may(c, str_set(version) ? "s3:DeleteObjectVersion" : "s3:DeleteObject", b, in->bucket, which->key,

@@ -165,10 +165,8 @@ int s3_get_bucket_lifecycle_configuration(struct call *c, const struct s3_get_bu
 	struct state_s3_bucket b;
 	if (bucket_change(c, in->bucket, &b) != CALL_OK)
 		return CALL_FAIL;
-	if (!b.lifecycle) {
-		s3_fail(c, S3_NO_SUCH_LIFECYCLE);
-		return call_field(c, "BucketName", in->bucket);
-	}
+	if (!b.lifecycle)
+		return s3_fail_bucket(c, S3_NO_SUCH_LIFECYCLE, in->bucket);
 	out->rules = b.lifecycle->rules;
 	return CALL_OK;
 }

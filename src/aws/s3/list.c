@@ -68,7 +68,7 @@ int s3_list_objects_v2(struct call *c, const struct s3_list_objects_v2_request *
 	                    .prefixes = &out->common_prefixes,
 	                    .encoding = in->encoding_type,
 	                    .with_owner = in->fetch_owner.v};
-	if (listing_check(c, in->encoding_type, in->max_keys, "max-keys", &page.max) != CALL_OK)
+	if (listing_check(c, in->encoding_type, in->max_keys, "maxKeys", &page.max) != CALL_OK)
 		return CALL_FAIL;
 	struct str after = in->start_after;
 	if (str_set(in->continuation_token)) {
@@ -97,9 +97,12 @@ int s3_list_objects_v2(struct call *c, const struct s3_list_objects_v2_request *
 int s3_list_objects(struct call *c, const struct s3_list_objects_request *in, struct s3_list_objects_output *out)
 {
 	struct arena *a = c->arena;
+	struct str type = call_query(c, S("list-type")); /* 2 would have come to the other operation */
+	if (str_set(type))
+		return s3_bad_argument(c, "Invalid List Type specified in Request", "list-type", type);
 	struct page page = {
 	        .contents = &out->contents, .prefixes = &out->common_prefixes, .encoding = in->encoding_type, .with_owner = true};
-	if (listing_check(c, in->encoding_type, in->max_keys, "max-keys", &page.max) != CALL_OK)
+	if (listing_check(c, in->encoding_type, in->max_keys, "maxKeys", &page.max) != CALL_OK)
 		return CALL_FAIL;
 	struct listing l;
 	listing_begin(&l, c, "object", in->bucket, in->prefix, in->delimiter, in->marker);

@@ -7,7 +7,7 @@ int s3_list_object_versions(struct call *c, const struct s3_list_object_versions
 {
 	struct arena *a = c->arena;
 	int64_t max;
-	if (listing_check(c, in->encoding_type, in->max_keys, "max-keys", &max) != CALL_OK)
+	if (listing_check(c, in->encoding_type, in->max_keys, "maxKeys", &max) != CALL_OK)
 		return CALL_FAIL;
 	struct str version_marker = in->version_id_marker;
 	if (str_set(version_marker) && str_empty(version_marker))
@@ -15,6 +15,8 @@ int s3_list_object_versions(struct call *c, const struct s3_list_object_versions
 	if (str_set(version_marker) && str_empty(in->key_marker))
 		return s3_bad_argument(c, "A version-id marker cannot be specified without a key marker.", "version-id-marker",
 		                       version_marker);
+	if (str_set(version_marker) && !s3_version_id_valid(version_marker))
+		return s3_bad_argument(c, "Invalid version id specified", "version-id-marker", version_marker);
 	struct listing l;
 	struct listing_entry e;
 	listing_begin(&l, c, "object", in->bucket, in->prefix, in->delimiter, str_set(version_marker) ? STR_NONE : in->key_marker);

@@ -1,6 +1,6 @@
 #include "aws/s3/listing.h"
 
-#include "base/uri.h"
+#include <inttypes.h>
 
 enum { LISTING_MAX = 1000 };
 
@@ -55,17 +55,36 @@ bool listing_next(struct listing *l, listing_counts_fn *counts, struct listing_e
 	return false;
 }
 
+/* As forms spell it, but for '/' and '*', which stay. */
 struct str listing_text(struct arena *a, struct str encoding_type, struct str text)
 {
-	return str_set(text) && str_is(encoding_type, "url") ? uri_encode(a, text, true) : text;
+	static const char digits[] = "0123456789ABCDEF";
+	if (!str_set(text) || !str_is(encoding_type, "url"))
+		return text;
+	char *out = arena_alloc(a, 3 * text.n + 1), *to = out;
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+		if (ascii_is_alnum((char)c) || (c && strchr("-_./*", c))) {
+			*to++ = (char)c;
+		} else if (c == ' ') {
+			*to++ = '+';
+		} else {
+			*to++ = '%';
+			*to++ = digits[c >> 4];
+			*to++ = digits[c & 15];
+		}
+	}
+	return str_of(out, (size_t)(to - out));
 }
 
 int listing_check(struct call *c, struct str encoding_type, struct opt_int max, const char *max_name, int64_t *ret_max)
 {
 	if (str_set(encoding_type) && !str_is(encoding_type, "url"))
 		return s3_bad_argument(c, "Invalid Encoding Method specified in Request", "encoding-type", encoding_type);
-	if (max.set && (max.v < 0 || max.v > INT32_MAX))
-		return s3_bad_argument(c, "Argument maxKeys must be an integer between 0 and 2147483647", max_name, STR_NONE);
+	if (max.set && max.v < 0)
+		return s3_bad_argument(
+		        c, arena_printf(c->arena, "Argument %s must be an integer between 0 and 2147483647", max_name).p, max_name,
+		        arena_printf(c->arena, "%" PRId64, max.v));
 	*ret_max = max.set && max.v < LISTING_MAX ? max.v : LISTING_MAX;
 	return CALL_OK;
 }

@@ -26,6 +26,6 @@ bool listing_next(struct listing *l, listing_counts_fn *counts, struct listing_e
 
 /* encoding-type=url. */
 struct str listing_text(struct arena *a, struct str encoding_type, struct str text);
-/* Checks encoding-type and max-keys; *ret_max at most 1000. CALL_OK or CALL_FAIL. */
+/* Checks encoding-type and max-keys (as the error calls it); *ret_max at most 1000. CALL_OK or CALL_FAIL. */
 int listing_check(struct call *c, struct str encoding_type, struct opt_int max, const char *max_name, int64_t *ret_max);
 struct s3_owner *listing_owner(struct arena *a, struct str account);

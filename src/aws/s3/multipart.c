@@ -19,7 +19,7 @@ int s3_create_multipart_upload(struct call *c, const struct s3_create_multipart_
 {
 	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
 	if (!b)
-		return s3_fail(c, S3_NO_SUCH_BUCKET);
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, in->bucket);
 	struct acl_request acl = ACL_REQUEST_OBJECT(in);
 	struct object_settings k = OBJECT_SETTINGS(in, &acl);
 	struct state_s3_object o = {0};
@@ -44,7 +44,7 @@ int s3_create_multipart_upload(struct call *c, const struct s3_create_multipart_
 	struct state_s3_upload u = {
 	        /* Begins with the time: uploads of one key are listed as they came. */
 	        .upload_id = arena_printf(c->arena, "%012" PRIx64 "%.*s", (uint64_t)c->now_ms, STR_ARG(id_hex(c->arena, 36))),
-	        .initiated = OPT_TIME(c->now_ms),
+	        .initiated = s3_now(c),
 	        .initiator_id = c->caller->kind == PRINCIPAL_ROOT ? s3_canonical_id(c->arena, c->account) : c->caller->arn,
 	        .initiator_name = c->caller->name,
 	        .object = &o,
@@ -73,7 +73,7 @@ static int part_finish(struct call *c)
 		return no_such_upload(c, in->upload_id);
 	struct state_s3_segment part = {.number = in->part_number,
 	                                .size = OPT_INT((int64_t)upload_size(c)),
-	                                .last_modified = OPT_TIME(c->now_ms)},
+	                                .last_modified = s3_now(c)},
 	                        old;
 	if (part_get(call_txn(c), c->arena, in->upload_id, in->part_number.v, &old))
 		content_drop(call_txn(c), c->arena, (enum content_kind)old.kind.v, old.content);
@@ -101,28 +101,30 @@ int s3_upload_part(struct call *c, const struct s3_upload_part_request *in, stru
 	if (object_encryption_check(c, STR_NONE, in->sse_customer_algorithm, STR_NONE) != CALL_OK)
 		return CALL_FAIL;
 	if (in->part_number.v < 1 || in->part_number.v > 10000)
-		return s3_bad_argument(c, "Part number must be an integer between 1 and 10000, inclusive", "partNumber", STR_NONE);
+		return s3_bad_argument(c, "Part number must be an integer between 1 and 10000, inclusive", "partNumber",
+		                       arena_printf(c->arena, "%" PRId64, in->part_number.v));
 	if (!upload_get(call_txn(c), c->arena, in->bucket, in->key, in->upload_id, &u))
 		return no_such_upload(c, in->upload_id);
 	if (checksum_requested(c, CHECKSUM_OF(in), in->checksum_algorithm, &k) != CALL_OK)
 		return CALL_FAIL;
 	if (!checksum_kind(u.object->checksum_algorithm, &kind))
 		return call_broken(c, "upload without a checksum algorithm");
-	if (k.set && k.kind != kind) {
-		/* An upload that asked for none takes parts with any, checks them, and keeps its own. */
-		if (kind != HASH_CRC64NVME)
-			return call_fail(c, "InvalidRequest", 400,
-			                 "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s",
-			                 checksum_name(kind), checksum_name(k.kind));
-	}
+	/* An upload that asked for none takes parts with any, checks them, and keeps its own. What is made of the parts' own
+	 * checksums wants them from the client. */
+	bool lacks = !k.set && str_is(u.object->checksum_type, "COMPOSITE");
+	if (lacks || (k.set && k.kind != kind && kind != HASH_CRC64NVME))
+		return call_fail(c, "InvalidRequest", 400,
+		                 "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s",
+		                 s3_small(c->arena, u.object->checksum_algorithm).p,
+		                 lacks ? "null" : s3_small(c->arena, str_from(checksum_name(k.kind))).p);
 	if (!k.set) {
 		k.set = true;
 		k.kind = kind;
 	}
-	int64_t length = c->body ? body_length(c->body) : 0;
-	if (length < 0)
-		return s3_fail(c, S3_MISSING_LENGTH);
-	if ((uint64_t)length > PART_MAX_BYTES)
+	uint64_t length;
+	if (upload_length(c, &length) != CALL_OK)
+		return CALL_FAIL;
+	if (length > PART_MAX_BYTES)
 		return s3_fail(c, S3_ENTITY_TOO_LARGE);
 	return upload_receive(c, &k, PART_MAX_BYTES, part_finish);
 }

@@ -38,6 +38,12 @@ static int take_parts(struct call *c, const struct s3_complete_multipart_upload_
 		if (!part_get(call_txn(c), c->arena, in->upload_id, last, &part) || !etag_matches(named->e_tag, part.e_tag))
 			return bad_part(c, S3_INVALID_PART, in->upload_id, last, named->e_tag);
 		struct str sum = checksum_member(CHECKSUM_OF(named), u->object->checksum_algorithm);
+		if (!str_set(sum) && str_is(u->object->checksum_type, "COMPOSITE"))
+			return call_fail(
+			        c, "InvalidRequest", 400,
+			        "The upload was created using a %s checksum. The complete request must include the checksum for each part. It was missing for part %" PRId64
+			        " in the request.",
+			        s3_small(c->arena, u->object->checksum_algorithm).p, last);
 		if (str_set(sum) && str_set(part.checksum) && !str_eq(sum, part.checksum))
 			return bad_part(c, S3_INVALID_PART, in->upload_id, last, named->e_tag);
 		if (i + 1 < list->n && part.size.v < PART_MIN_BYTES) {
@@ -121,7 +127,7 @@ int s3_complete_multipart_upload(struct call *c, const struct s3_complete_multip
 	struct state_s3_upload u;
 	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
 	if (!b)
-		return s3_fail(c, S3_NO_SUCH_BUCKET);
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, in->bucket);
 	out->bucket = in->bucket;
 	out->key = in->key;
 	out->location = ARENA_CAT(a, str_from(c->cloud->endpoint), S("/"), in->bucket, S("/"), in->key);
@@ -132,7 +138,9 @@ int s3_complete_multipart_upload(struct call *c, const struct s3_complete_multip
 		s3_fail(c, S3_NO_SUCH_UPLOAD);
 		return call_field(c, "UploadId", in->upload_id);
 	}
-	if (!in->multipart_upload || !in->multipart_upload->parts.n || in->multipart_upload->parts.n > PARTS_MAX)
+	if (!in->multipart_upload)
+		return call_fail(c, "InvalidRequest", 400, "You must specify at least one part");
+	if (!in->multipart_upload->parts.n || in->multipart_upload->parts.n > PARTS_MAX)
 		return s3_fail(c, S3_MALFORMED_XML);
 	struct state_s3_segments parts = {0};
 	struct state_s3_object o = *u.object;
@@ -162,7 +170,7 @@ int s3_complete_multipart_upload(struct call *c, const struct s3_complete_multip
 	o.content = content_add_chain(t, a, &parts);
 	o.parts = OPT_INT(parts.n);
 	o.size = OPT_INT(size);
-	o.last_modified = OPT_TIME(c->now_ms);
+	o.last_modified = s3_now(c);
 	object_install(t, a, bucket_versioning(b), in->bucket, in->key, &o, c->now_ms);
 	out->e_tag = s3_quoted(a, o.e_tag);
 	out->version_id = object_version_made(b, &o);

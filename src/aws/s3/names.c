@@ -61,6 +61,14 @@ static struct str cut_last_label(struct str *host)
 	return label;
 }
 
+struct str s3_small(struct arena *a, struct str s)
+{
+	char *small = arena_dupz(a, s);
+	for (size_t i = 0; i < s.n; i++)
+		small[i] = ascii_lower(small[i]);
+	return str_of(small, s.n);
+}
+
 struct str s3_bucket_of_host(struct str host)
 {
 	static const struct str bases[] = {S_INIT(".amazonaws.com"), S_INIT(".amazonaws.com.cn"), S_INIT(".localhost")};
@@ -95,6 +103,16 @@ struct str s3_bucket_arn(struct arena *a, struct str bucket)
 struct str s3_object_arn(struct arena *a, struct str bucket, struct str key)
 {
 	return ARENA_CAT(a, S("arn:aws:s3:::"), bucket, S("/"), key);
+}
+
+bool s3_version_id_valid(struct str id)
+{
+	if (str_is(id, "null"))
+		return true;
+	for (size_t i = 0; i < id.n; i++)
+		if (!ascii_is_alnum(id.p[i]) && !strchr("._-", id.p[i]))
+			return false;
+	return id.n == 32;
 }
 
 bool s3_source_parse(struct arena *a, struct str text, struct s3_source *ret)

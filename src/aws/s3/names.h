@@ -13,9 +13,14 @@ bool s3_bucket_name_valid(struct str name);
 /* The bucket in a Host header of virtual-host style, a view of it: bucket.s3.localhost:4566, bucket.localhost,
  * bucket.s3.amazonaws.com, bucket.s3.<region>..., bucket.s3-<region>..., bucket.s3.dualstack.<region>... Absent: path style. */
 struct str s3_bucket_of_host(struct str host);
+/* In small letters, with a NUL behind: host names and header names have no case. */
+struct str s3_small(struct arena *a, struct str s);
 
 struct str s3_bucket_arn(struct arena *a, struct str bucket);
 struct str s3_object_arn(struct arena *a, struct str bucket, struct str key);
+
+/* Could this be a version's id: "null", or 32 characters of those that ids are made of? */
+bool s3_version_id_valid(struct str id);
 
 /* x-amz-copy-source: [/]bucket/key[?versionId=id], percent-encoded. */
 struct s3_source {

@@ -20,10 +20,8 @@ struct str object_version_shown(const struct object_at *at)
 int object_open(struct call *c, struct str bucket, struct str key, struct str version_id, struct object_at *ret)
 {
 	struct object_at at = {.bucket = bucket_get(c, bucket), .tail = STR_NONE};
-	if (!at.bucket) {
-		s3_fail(c, S3_NO_SUCH_BUCKET);
-		return call_field(c, "BucketName", bucket);
-	}
+	if (!at.bucket)
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, bucket);
 	const struct object_found *known = c->row && (c->row->flags & OP_READ) ? c->state : NULL;
 	bool found;
 	if (known && known->key.p == key.p) {
@@ -84,7 +82,8 @@ static int check_storage_class(struct call *c, struct str class)
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (str_is(class, known[i]))
 			return CALL_OK;
-	return s3_fail(c, S3_INVALID_STORAGE_CLASS);
+	s3_fail(c, S3_INVALID_STORAGE_CLASS);
+	return call_field(c, "StorageClassRequested", class);
 }
 
 static int check_metadata(struct call *c, const struct str_map *m)
@@ -118,26 +117,23 @@ struct str object_owner(const struct call *c, const struct state_s3_bucket *b)
 	return !acl_enabled(b) || c->caller->kind == PRINCIPAL_ANONYMOUS || str_empty(c->account) ? b->account : c->account;
 }
 
-/* Metadata names are lower case. */
-static struct str lower(struct arena *a, struct str s)
-{
-	char *out = arena_dupz(a, s);
-	for (size_t i = 0; i < s.n; i++)
-		out[i] = ascii_lower(out[i]);
-	return str_of(out, s.n);
-}
-
 int object_settle(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
                   const struct object_settings *k, struct state_s3_object *o)
 {
 	if (object_encryption_check(c, k->sse, k->sse_customer_algorithm, k->sse_kms_key_id) != CALL_OK ||
 	    check_storage_class(c, k->storage_class) != CALL_OK || check_metadata(c, k->metadata) != CALL_OK)
 		return CALL_FAIL;
+	if (str_set(k->redirect) && !str_starts(k->redirect, S("/")) && !str_starts(k->redirect, S("http://")) &&
+	    !str_starts(k->redirect, S("https://")))
+		return call_fail(c, "InvalidRedirectLocation", 400,
+		                 "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.");
 	if (str_set(k->lock_mode) || str_set(k->lock_hold))
 		return call_fail(c, "InvalidRequest", 400, "Bucket is missing Object Lock Configuration");
 	o->owner = object_owner(c, b);
-	if (str_set(k->tagging) && k->tagging.n) {
-		if (tags_of_header(c, k->tagging, &o->tags) != CALL_OK ||
+	bool document = str_set(k->tag_document);
+	if (document || (str_set(k->tagging) && k->tagging.n)) {
+		if ((document ? tags_of_document(c, k->tag_document, &o->tags) : tags_of_header(c, k->tagging, &o->tags)) !=
+		            CALL_OK ||
 		    !s3_may(c, "s3:PutObjectTagging", b, bucket, key, STR_NONE))
 			return CALL_FAIL;
 	}
@@ -157,7 +153,7 @@ int object_settle(struct call *c, const struct state_s3_bucket *b, struct str bu
 	o->storage_class = k->storage_class;
 	for (unsigned i = 0; k->metadata && i < k->metadata->n; i++)
 		*LIST_ADD(c->arena, &o->metadata) =
-		        (struct str_map_entry){lower(c->arena, k->metadata->v[i].key), k->metadata->v[i].value};
+		        (struct str_map_entry){s3_small(c->arena, k->metadata->v[i].key), k->metadata->v[i].value};
 	return CALL_OK;
 }
 
@@ -165,8 +161,10 @@ int object_write_conditions(struct call *c, struct str bucket, struct str key, s
 {
 	if (!str_set(if_match) && !str_set(if_none_match))
 		return CALL_OK;
-	if (str_set(if_none_match) && (str_set(if_match) || !str_is(if_none_match, "*")))
-		return s3_unsupported(c, "If-None-Match with an ETag, or together with If-Match, on writes");
+	if (str_set(if_none_match) && (str_set(if_match) || !str_is(if_none_match, "*"))) {
+		s3_fail(c, S3_NOT_IMPLEMENTED_HEADER);
+		return call_field(c, "Header", S("If-None-Match"));
+	}
 	struct state_s3_object there;
 	bool found = object_get(call_txn(c), c->arena, bucket, key, &there) && !there.delete_marker.v;
 	if (str_set(if_match) && !found) {

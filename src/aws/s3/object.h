@@ -20,6 +20,7 @@ struct str object_version_made(const struct state_s3_bucket *b, const struct sta
 struct object_settings {
 	struct str content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect,
 	        storage_class, tagging;
+	struct str tag_document; /* browser forms give tags as XML */
 	struct str sse, sse_customer_algorithm, sse_kms_key_id, lock_mode, lock_hold;
 	const struct str_map *metadata;
 	struct acl_request *acl;

@@ -65,7 +65,7 @@ int s3_get_object_attributes(struct call *c, const struct s3_get_object_attribut
 	            in->version_id))
 		return CALL_FAIL;
 	const struct state_s3_object *o = &at.object;
-	out->last_modified = OPT_TIME(o->last_modified.ms / 1000 * 1000);
+	out->last_modified = o->last_modified;
 	out->version_id = object_version_shown(&at);
 	if (wanted(in, "ETag"))
 		out->e_tag = o->e_tag;

@@ -29,8 +29,11 @@ static int select_part(struct call *c, const struct state_s3_object *o, int64_t 
 		return s3_bad_argument(c, "Part number must be an integer between 1 and 10000, inclusive", "partNumber",
 		                       arena_printf(c->arena, "%" PRId64, number));
 	int64_t parts = o->parts.v ? o->parts.v : 1;
-	if (number > parts)
-		return call_fail(c, "InvalidPartNumber", 416, "The requested partnumber is not satisfiable");
+	if (number > parts) {
+		s3_fail(c, S3_INVALID_PART_NUMBER);
+		call_field(c, "PartNumberRequested", arena_printf(c->arena, "%" PRId64, number));
+		return call_field(c, "ActualPartCount", arena_printf(c->arena, "%" PRId64, parts));
+	}
 	ret->part = true;
 	ret->parts = o->parts.v;
 	if (!o->parts.v)
@@ -50,10 +53,24 @@ static int select_part(struct call *c, const struct state_s3_object *o, int64_t 
 	return call_broken(c, "object has fewer parts than it says");
 }
 
+/* A client that goes on with what it has of an older state gets the whole object in place of its rest. */
+static bool range_still_holds(struct call *c, const struct state_s3_object *o)
+{
+	struct str state = call_header(c, S("if-range"));
+	int64_t ms;
+	if (!str_set(state))
+		return true;
+	if (time_parse(state, &ms))
+		return o->last_modified.ms / 1000 == ms / 1000;
+	return !str_starts(state, S("W/")) && !str_is(state, "*") && etag_matches(state, o->e_tag);
+}
+
 static int choose(struct call *c, const struct state_s3_object *o, struct str range, struct opt_int part_number,
                   struct selection *ret)
 {
 	*ret = (struct selection){.length = (uint64_t)o->size.v, .whole = true};
+	if (str_set(range) && !range_still_holds(c, o))
+		range = STR_NONE;
 	if (part_number.set && str_set(range))
 		return call_fail(c, "InvalidRequest", 400, "Cannot specify both Range header and partNumber query parameter");
 	if (part_number.set)
@@ -111,7 +128,7 @@ static int override(struct call *c, struct str given, struct str *member)
 	do { \
 		const struct state_s3_object *o_ = &(at)->object; \
 		(out)->accept_ranges = S("bytes"); \
-		(out)->last_modified = OPT_TIME(o_->last_modified.ms / 1000 * 1000); \
+		(out)->last_modified = o_->last_modified; \
 		(out)->content_length = OPT_INT((int64_t)(sel)->length); \
 		(out)->e_tag = s3_quoted((c)->arena, o_->e_tag); \
 		(out)->version_id = object_version_shown(at); \

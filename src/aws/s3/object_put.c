@@ -11,10 +11,8 @@ static int settle(struct call *c, const struct s3_put_object_request *in, struct
 	struct acl_request acl = ACL_REQUEST_OBJECT(in);
 	struct object_settings k = OBJECT_SETTINGS(in, &acl);
 	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
-	if (!b) {
-		s3_fail(c, S3_NO_SUCH_BUCKET);
-		return call_field(c, "BucketName", in->bucket);
-	}
+	if (!b)
+		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, in->bucket);
 	return object_settle(c, b, in->bucket, in->key, &k, o);
 }
 
@@ -34,7 +32,7 @@ static int put_finish(struct call *c)
 	o.kind = OPT_INT(kind);
 	o.size = OPT_INT((int64_t)upload_size(c));
 	o.e_tag = object_etag(c->arena, upload_md5(c));
-	o.last_modified = OPT_TIME(c->now_ms);
+	o.last_modified = s3_now(c);
 	o.checksum_type = S("FULL_OBJECT");
 	object_install(call_txn(c), c->arena, bucket_versioning(b), in->bucket, in->key, &o, c->now_ms);
 	out->e_tag = s3_quoted(c->arena, o.e_tag);
@@ -53,13 +51,19 @@ int s3_put_object(struct call *c, const struct s3_put_object_request *in, struct
 	struct checksum k;
 	if (in->write_offset_bytes.set)
 		return s3_unsupported(c, "appending to objects");
+	/* Half of what makes a part: nobody wants that to become the object. */
+	static const char *const of_parts[] = {"uploadId", "partNumber"};
+	for (size_t i = 0; i < sizeof(of_parts) / sizeof(*of_parts); i++)
+		if (str_set(call_query(c, str_from(of_parts[i]))))
+			return s3_bad_argument(c, "This operation does not accept a query-string.", of_parts[i],
+			                       call_query(c, str_from(of_parts[i])));
 	/* Everything that can be refused is refused before the client sends its body. */
 	if (settle(c, in, &o) != CALL_OK || checksum_requested(c, CHECKSUM_OF(in), in->checksum_algorithm, &k) != CALL_OK)
 		return CALL_FAIL;
-	int64_t length = c->body ? body_length(c->body) : 0;
-	if (length < 0)
-		return s3_fail(c, S3_MISSING_LENGTH);
-	if ((uint64_t)length > PUT_MAX_BYTES) {
+	uint64_t length;
+	if (upload_length(c, &length) != CALL_OK)
+		return CALL_FAIL;
+	if (length > PUT_MAX_BYTES) {
 		s3_fail(c, S3_ENTITY_TOO_LARGE);
 		return call_field(c, "MaxSizeAllowed", S("5368709120"));
 	}

@@ -138,7 +138,7 @@ void object_remove(struct store_txn *t, struct arena *a, enum versioning v, stru
 	*ret = (struct object_removal){0};
 	if (v != VERSIONING_OFF) {
 		struct state_s3_object marker = {
-		        .delete_marker = OPT_BOOL(true), .last_modified = OPT_TIME(now_ms), .owner = owner};
+		        .delete_marker = OPT_BOOL(true), .last_modified = OPT_TIME(now_ms / 1000 * 1000), .owner = owner};
 		object_install(t, a, v, bucket, key, &marker, now_ms);
 		*ret = (struct object_removal){.found = true, .marker = true, .version_id = marker.version_id};
 		return;

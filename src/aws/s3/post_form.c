@@ -127,6 +127,9 @@ static struct object_settings settings(struct post *p, struct acl_request *acl)
 	        .expires = post_field(f, "expires"),
 	        .redirect = post_field(f, "x-amz-website-redirect-location"),
 	        .storage_class = post_field(f, "x-amz-storage-class"),
+	        .tag_document = post_field(f, "tagging"),
+	        .lock_mode = post_field(f, "x-amz-object-lock-mode"),
+	        .lock_hold = post_field(f, "x-amz-object-lock-legal-hold"),
 	        .sse = post_field(f, "x-amz-server-side-encryption"),
 	        .sse_customer_algorithm = post_field(f, "x-amz-server-side-encryption-customer-algorithm"),
 	        .sse_kms_key_id = post_field(f, "x-amz-server-side-encryption-aws-kms-key-id"),
@@ -192,7 +195,7 @@ static int post_finish(struct call *c)
 	o.kind = OPT_INT(kind);
 	o.size = OPT_INT((int64_t)upload_size(c));
 	o.e_tag = object_etag(c->arena, upload_md5(c));
-	o.last_modified = OPT_TIME(c->now_ms);
+	o.last_modified = s3_now(c);
 	o.checksum_type = S("FULL_OBJECT");
 	object_install(call_txn(c), c->arena, bucket_versioning(b), p->names.bucket, p->key, &o, c->now_ms);
 	reply(c, p, &o, b);
@@ -300,8 +303,15 @@ static int begin(struct call *c, struct post *p)
 	if (!b || !s3_may(c, "s3:PutObject", b, p->names.bucket, p->key, STR_NONE) ||
 	    object_settle(c, b, p->names.bucket, p->key, &k, &o) != CALL_OK)
 		return CALL_FAIL;
+	struct str sums[CHECKSUM_MEMBERS];
+	struct checksum sum;
+	for (unsigned i = 0; i < CHECKSUM_MEMBERS; i++)
+		sums[i] = post_field(&p->fields, checksum_member_header(i));
+	if (checksum_requested(c, sums, post_field(&p->fields, "x-amz-checksum-algorithm"), &sum) != CALL_OK)
+		return CALL_FAIL;
+	if (!sum.set)
+		sum = (struct checksum){.set = true, .kind = HASH_CRC64NVME};
 	uint64_t limit = p->max >= 0 && (uint64_t)p->max < POST_MAX_BYTES ? (uint64_t)p->max : POST_MAX_BYTES;
-	struct checksum sum = {.set = true, .kind = HASH_CRC64NVME};
 	int said = upload_begin(c, &sum, limit, post_finish, p, pump);
 	pump(p);
 	return said;
@@ -345,6 +355,9 @@ int post_form(struct call *c)
 		                 "The body of your POST request is not well-formed multipart/form-data.");
 	if (str_set(names.key) || !str_set(names.bucket))
 		return s3_fail(c, S3_METHOD_NOT_ALLOWED);
+	uint64_t length;
+	if (upload_length(c, &length) != CALL_OK)
+		return CALL_FAIL;
 	struct post *p = arena_new(c->arena, struct post);
 	p->call = c;
 	p->names = names;

@@ -28,18 +28,20 @@ enum range_result range_parse(struct str header, uint64_t size, uint64_t *ret_of
 	return RANGE_PART;
 }
 
-bool range_parse_exact(struct str header, uint64_t size, uint64_t *ret_offset, uint64_t *ret_length)
+enum range_result range_parse_exact(struct str header, uint64_t size, uint64_t *ret_offset, uint64_t *ret_length)
 {
 	uint64_t from, to;
 	if (!str_starts(header, S("bytes=")))
-		return false;
+		return RANGE_WHOLE;
 	struct str last = str_from_at(header, 6);
 	struct str first = str_cut(&last, '-');
-	if (!str_set(last) || !str_to_u64(first, &from) || !str_to_u64(last, &to) || from > to || to >= size)
-		return false;
+	if (!str_set(last) || !str_to_u64(first, &from) || !str_to_u64(last, &to) || from > to)
+		return RANGE_WHOLE;
+	if (to >= size)
+		return RANGE_OUTSIDE;
 	*ret_offset = from;
 	*ret_length = to - from + 1;
-	return true;
+	return RANGE_PART;
 }
 
 bool etag_matches(struct str header, struct str etag)

@@ -10,8 +10,8 @@ enum range_result {
 };
 /* "bytes=0-9", "bytes=5-", "bytes=-3" against an object of `size` bytes; header may be absent. */
 enum range_result range_parse(struct str header, uint64_t size, uint64_t *ret_offset, uint64_t *ret_length);
-/* x-amz-copy-source-range: "bytes=first-last", both given and inside the object. False: not so. */
-bool range_parse_exact(struct str header, uint64_t size, uint64_t *ret_offset, uint64_t *ret_length);
+/* x-amz-copy-source-range: "bytes=first-last", both given and inside the object. RANGE_WHOLE: it is not spelled so. */
+enum range_result range_parse_exact(struct str header, uint64_t size, uint64_t *ret_offset, uint64_t *ret_length);
 
 /* The four conditional headers; absent members were not given. */
 struct conditions {

@@ -32,8 +32,18 @@ enum s3_fault {
 int s3_fail(struct call *c, enum s3_fault error);
 /* InvalidArgument about one argument: <ArgumentName>, <ArgumentValue>. */
 int s3_bad_argument(struct call *c, const char *message, const char *name, struct str value);
+/* A region that is none, or not one that CreateBucket may name. */
+int s3_bad_location(struct call *c, struct str location);
 /* An operation's feature that is not real here: NotImplemented, naming it. */
 int s3_unsupported(struct call *c, const char *what);
+
+/* input.c: an operation's input against its model. */
+int s3_check_input(struct call *c, const void *in);
+
+/* The time of the call as S3 keeps it: in whole seconds, so that listings and Last-Modified agree. */
+struct opt_time s3_now(const struct call *c);
+/* The bucket is not there, or lacks a setting: the error with its name. Returns CALL_FAIL. */
+int s3_fail_bucket(struct call *c, enum s3_fault error, struct str bucket);
 
 /* A quoted ETag. */
 struct str s3_quoted(struct arena *a, struct str etag);

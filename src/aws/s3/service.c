@@ -28,6 +28,17 @@ int s3_fail(struct call *c, enum s3_fault error)
 	return call_fail(c, errors[error].code, errors[error].status, "%s", errors[error].message);
 }
 
+int s3_fail_bucket(struct call *c, enum s3_fault error, struct str bucket)
+{
+	s3_fail(c, error);
+	return call_field(c, "BucketName", bucket);
+}
+
+struct opt_time s3_now(const struct call *c)
+{
+	return OPT_TIME(c->now_ms / 1000 * 1000);
+}
+
 int s3_bad_argument(struct call *c, const char *message, const char *name, struct str value)
 {
 	call_fail(c, "InvalidArgument", 400, "%s", message);
@@ -149,7 +160,7 @@ static void s3_stop(void *state)
 static struct str s3_address(struct arena *a, struct str host, struct str path)
 {
 	struct str bucket = s3_bucket_of_host(host);
-	return str_set(bucket) ? ARENA_CAT(a, S("/"), bucket, path) : STR_NONE;
+	return str_set(bucket) ? ARENA_CAT(a, S("/"), s3_small(a, bucket), path) : STR_NONE;
 }
 
 /* The elements that S3 puts in every error. */
@@ -160,8 +171,19 @@ static void s3_dress_error(struct call *c)
 	/* Who shows no key is not told what he lacks. */
 	if (str_is(c->error.code, "AccessDenied") && c->caller && c->caller->kind == PRINCIPAL_ANONYMOUS)
 		c->error.message = S("Access Denied");
-	if (c->http && !str_set(str_map_get(&c->error.fields, S("BucketName"))) &&
-	    !str_set(str_map_get(&c->error.fields, S("Key"))))
+	if (!c->http)
+		return;
+	if (str_is(c->error.code, "MethodNotAllowed") && !str_set(str_map_get(&c->error.fields, S("Method")))) {
+		struct s3_names_of_path names = s3_request_names(c);
+		call_field(c, "Method", listen_method(c->http));
+		call_field(c, "ResourceType",
+		           str_set(names.key)                        ? S("OBJECT")
+		           : str_set(names.bucket) && names.bucket.n ? S("BUCKET")
+		                                                     : S("SERVICE"));
+	}
+	if (str_is(c->error.code, "InvalidURI"))
+		call_field(c, "URI", listen_path(c->http));
+	else if (!str_set(str_map_get(&c->error.fields, S("BucketName"))) && !str_set(str_map_get(&c->error.fields, S("Key"))))
 		call_field(c, "Resource", listen_path(c->http));
 }
 
@@ -176,6 +198,7 @@ const struct service s3_service = {
         .start = s3_start,
         .stop = s3_stop,
         .intercept = cors_intercept,
+        .check = s3_check_input,
         .address = s3_address,
         .dress_error = s3_dress_error,
         .dress_reply = cors_dress,

@@ -34,7 +34,7 @@ int s3_get_public_access_block(struct call *c, const struct s3_get_public_access
 {
 	LOAD(b);
 	if (!b.public_access_block)
-		return s3_fail(c, S3_NO_SUCH_PUBLIC_ACCESS_BLOCK);
+		return s3_fail_bucket(c, S3_NO_SUCH_PUBLIC_ACCESS_BLOCK, in->bucket);
 	out->public_access_block_configuration = b.public_access_block;
 	return CALL_OK;
 }
@@ -69,7 +69,7 @@ int s3_get_bucket_ownership_controls(struct call *c, const struct s3_get_bucket_
 {
 	LOAD(b);
 	if (!str_set(b.ownership))
-		return s3_fail(c, S3_NO_SUCH_OWNERSHIP);
+		return s3_fail_bucket(c, S3_NO_SUCH_OWNERSHIP, in->bucket);
 	out->ownership_controls = arena_new(c->arena, struct s3_ownership_controls);
 	LIST_ADD(c->arena, &out->ownership_controls->rules)->object_ownership = b.ownership;
 	return CALL_OK;
@@ -150,7 +150,7 @@ int s3_get_bucket_tagging(struct call *c, const struct s3_get_bucket_tagging_req
 {
 	LOAD(b);
 	if (!b.tags.n)
-		return s3_fail(c, S3_NO_SUCH_TAGS);
+		return s3_fail_bucket(c, S3_NO_SUCH_TAGS, in->bucket);
 	tags_to_set(c->arena, &b.tags, &out->tag_set);
 	return CALL_OK;
 }

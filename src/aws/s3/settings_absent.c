@@ -26,7 +26,7 @@ int s3_get_bucket_replication(struct call *c, const struct s3_get_bucket_replica
                               struct s3_get_bucket_replication_output *out)
 {
 	(void)in, (void)out;
-	return s3_fail(c, S3_NO_SUCH_REPLICATION);
+	return s3_fail_bucket(c, S3_NO_SUCH_REPLICATION, in->bucket);
 }
 
 int s3_get_bucket_request_payment(struct call *c, const struct s3_get_bucket_request_payment_request *in,
@@ -40,14 +40,12 @@ int s3_get_bucket_request_payment(struct call *c, const struct s3_get_bucket_req
 int s3_get_bucket_website(struct call *c, const struct s3_get_bucket_website_request *in, struct s3_get_bucket_website_output *out)
 {
 	(void)out;
-	s3_fail(c, S3_NO_SUCH_WEBSITE);
-	return call_field(c, "BucketName", in->bucket);
+	return s3_fail_bucket(c, S3_NO_SUCH_WEBSITE, in->bucket);
 }
 
 int s3_get_object_lock_configuration(struct call *c, const struct s3_get_object_lock_configuration_request *in,
                                      struct s3_get_object_lock_configuration_output *out)
 {
 	(void)out;
-	s3_fail(c, S3_NO_SUCH_LOCK);
-	return call_field(c, "BucketName", in->bucket);
+	return s3_fail_bucket(c, S3_NO_SUCH_LOCK, in->bucket);
 }

@@ -2,6 +2,7 @@
 
 #include "aws/s3/object.h"
 #include "base/uri.h"
+#include "base/xml.h"
 
 #include <stdio.h>
 
@@ -57,6 +58,24 @@ int tags_of_header(struct call *c, struct str header, struct str_map *ret)
 			        "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
 			        "x-amz-tagging", header);
 		if (tag_add(c, key, value, TAGS_OF_OBJECT_MAX, &tags) != CALL_OK)
+			return CALL_FAIL;
+	}
+	*ret = tags;
+	return CALL_OK;
+}
+
+int tags_of_document(struct call *c, struct str xml, struct str_map *ret)
+{
+	struct str_map tags = {0};
+	const struct xml_node *root = xml_parse(c->arena, xml, NULL), *set = xml_child(root, S("TagSet"));
+	if (!root || !str_is(root->name, "Tagging") || !set)
+		return s3_fail(c, S3_MALFORMED_XML);
+	xml_each(set, tag)
+	{
+		const struct xml_node *key = xml_child(tag, S("Key")), *value = xml_child(tag, S("Value"));
+		if (!str_is(tag->name, "Tag") || !key || !value)
+			return s3_fail(c, S3_MALFORMED_XML);
+		if (tag_add(c, key->text, value->text, TAGS_OF_OBJECT_MAX, &tags) != CALL_OK)
 			return CALL_FAIL;
 	}
 	*ret = tags;

@@ -7,6 +7,8 @@ enum { TAGS_OF_OBJECT_MAX = 10, TAGS_OF_BUCKET_MAX = 50 };
 /* Checks and converts; an object's tags come from the header as "a=b&c=d". CALL_OK or CALL_FAIL. */
 int tags_of_set(struct call *c, const struct s3_tag_set *set, unsigned max, struct str_map *ret);
 int tags_of_header(struct call *c, struct str header, struct str_map *ret);
+/* <Tagging><TagSet><Tag>... of an object, as a form's field. */
+int tags_of_document(struct call *c, struct str xml, struct str_map *ret);
 void tags_to_set(struct arena *a, const struct str_map *tags, struct s3_tag_set *ret);
 
 /* tagging.c */

@@ -375,6 +375,19 @@ static struct upload *upload_new(struct call *c, const struct checksum *k, uint6
 	return u;
 }
 
+int upload_length(struct call *c, uint64_t *ret)
+{
+	int64_t length = c->body ? body_length(c->body) : 0;
+	if (length >= 0) {
+		*ret = (uint64_t)length;
+		return CALL_OK;
+	}
+	if (!str_set(call_header(c, S("transfer-encoding"))) || str_set(call_header(c, S("x-amz-decoded-content-length"))))
+		return s3_fail(c, S3_MISSING_LENGTH);
+	s3_fail(c, S3_NOT_IMPLEMENTED_HEADER);
+	return call_field(c, "Header", S("Transfer-Encoding"));
+}
+
 int upload_receive(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish)
 {
 	struct upload *u = upload_new(c, k, limit_bytes, finish);

@@ -10,6 +10,10 @@ struct upload;
 
 /* Where bodies come from: the call's own (upload_receive), or pieces pushed by somebody who unpacks them (upload_push). */
 
+/* The length that the client announces for the call's body: S3 takes no body without one, and none in plain transfer chunks.
+ * CALL_OK or CALL_FAIL. */
+int upload_length(struct call *c, uint64_t *ret);
+
 /* Takes in the call's body, then goes on with `finish` as a step of the call (at once when it has all come). The MD5 is always
  * computed, the checksum when k->set. c->state is the upload's meanwhile; `finish` may run several times. More than limit_bytes
  * fail with EntityTooLarge. */

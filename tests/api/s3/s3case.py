@@ -5,6 +5,7 @@ import os
 import random
 import urllib.parse
 import uuid
+import xml.etree.ElementTree
 
 import botocore.auth
 import botocore.awsrequest
@@ -30,6 +31,12 @@ class Reply:
 
     def __repr__(self):
         return f"{self.status} {dict(self.headers)} {self.body[:300]!r}"
+
+
+def elements(reply):
+    """Status, and the elements of an error without those that every error has, as a dict."""
+    found = {e.tag: e.text or "" for e in xml.etree.ElementTree.fromstring(reply.body)}
+    return reply.status, {k: v for k, v in found.items() if k not in ("Message", "RequestId", "HostId", "Resource")}
 
 
 def send(method, target, body=b"", headers=None, host=None):

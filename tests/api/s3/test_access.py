@@ -87,6 +87,22 @@ class Access(S3Case):
             self.assertAwsError("MalformedPolicy", self.s3.put_bucket_policy, Bucket=b, Policy=bad, status=400)
         self.assertAwsError("NoSuchBucketPolicy", self.s3.get_bucket_policy, Bucket=b)
 
+    def test_words_of_bad_policies(self):
+        b = self.bucket()
+        good = self.allow(b, "s3:GetObject", {"AWS": OTHER})
+        inside, bucket = f"arn:aws:s3:::{b}/*", f"arn:aws:s3:::{b}"
+        no_fit = "Action does not apply to any resource(s) in statement"
+        for bad, words in (
+                ("nonsense", "Policies must be valid JSON and the first byte must be '{'"), ("{", "This policy contains invalid Json"),
+                ("{}", "Missing required field Statement"), ({"Statement": []}, "Statement is empty"),
+                ({"Version": "1999-01-01", "Statement": [good]}, "The policy must contain a valid version string"),
+                ({"Statement": [{k: v for k, v in good.items() if k != "Principal"}]}, "Missing required field Principal"),
+                ({"Statement": [{**good, "Action": "s3:ListBucket"}]}, no_fit), ({"Statement": [{**good, "Resource": bucket}]}, no_fit),
+                ({"Statement": [{**good, "Action": ["s3:GetObject", "s3:ListBucket"]}]}, no_fit)):
+            self.assertAwsError("MalformedPolicy", self.s3.put_bucket_policy, Bucket=b, Policy=bad if isinstance(bad, str) else json.dumps(bad), message=words)
+        for actions, resources in ((["s3:GetObject", "s3:ListBucket"], [bucket, inside]), ("s3:*", bucket), ("s3:GetObject", bucket + "*"), ("s3:Get*", bucket)):
+            self.s3.put_bucket_policy(Bucket=b, Policy=json.dumps({"Statement": [{**good, "Action": actions, "Resource": resources}]}))
+
     def test_acls_are_off(self):
         b = self.bucket()
         self.put(b, "k", b"1")
@@ -138,6 +154,7 @@ class Access(S3Case):
             self.assertEqual(self.get(b, "dir/k"), host.encode())
             self.assertEqual(raw("GET", "/dir/k", host=host).body, host.encode())
             self.assertEqual(raw("GET", "/", [("list-type", "2")], host=host).status, 200)
+        self.assertEqual(raw("GET", "/dir/k", host=f"{b.upper()}.S3.LocalHost:4566").status, 200)
 
 
 if __name__ == "__main__":

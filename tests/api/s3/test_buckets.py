@@ -5,8 +5,8 @@ import time
 import unittest
 import uuid
 
-from aws import client
-from s3case import S3Case, noise, raw, send
+from aws import ENDPOINT, client
+from s3case import S3Case, elements, noise, raw, send
 
 
 class Buckets(S3Case):
@@ -42,10 +42,33 @@ class Buckets(S3Case):
         self.assertEqual((wrong.status, wrong.headers["x-amz-bucket-region"]), (400, "eu-west-1"))
         self.assertIn(b"<Region>eu-west-1</Region>", wrong.body)
         self.assertIn(b"AuthorizationHeaderMalformed", wrong.body)
+        presigned = client("s3", signature_version="s3v4").generate_presigned_url("get_object", {"Bucket": name, "Key": "k"})
+        wrong = send("GET", presigned.split(ENDPOINT)[1])
+        self.assertEqual(elements(wrong), (400, {"Code": "AuthorizationQueryParametersError", "Region": "eu-west-1"}))
         again = raw("PUT", f"/{name}", body=b"<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>", region="eu-west-1")
         self.assertEqual((again.status, b"BucketAlreadyOwnedByYou" in again.body), (409, True))
         # SDKs follow the hint by themselves.
         self.assertEqual(self.s3.list_objects_v2(Bucket=name)["KeyCount"], 0)
+
+    def test_locations_that_are_none(self):
+        name = "b-" + uuid.uuid4().hex[:16]
+        for where in ("mars-north-1", "us-east-1"):  # the first region is the one without a name
+            bad = raw("PUT", f"/{name}", body=f"<CreateBucketConfiguration><LocationConstraint>{where}</LocationConstraint></CreateBucketConfiguration>".encode())
+            self.assertEqual(elements(bad), (400, {"Code": "InvalidLocationConstraint", "LocationConstraint": where}))
+        bad = raw("PUT", f"/{name}", body=b"<CreateBucketConfiguration>")
+        self.assertEqual(elements(bad), (400, {"Code": "MalformedXML"}))
+        bad = raw("PUT", f"/{name}", headers={"x-amz-object-ownership": "Nobody"})
+        self.assertEqual(elements(bad), (400, {"Code": "InvalidArgument", "ArgumentName": "x-amz-object-ownership", "ArgumentValue": "Nobody"}))
+        self.assertAwsError("404", self.s3.head_bucket, Bucket=name)
+
+    def test_what_is_not_set_names_the_bucket(self):
+        b = self.bucket()
+        self.s3.delete_public_access_block(Bucket=b)
+        for what, code in (("policy", "NoSuchBucketPolicy"), ("policyStatus", "NoSuchBucketPolicy"), ("cors", "NoSuchCORSConfiguration"), ("tagging", "NoSuchTagSet"),
+                           ("lifecycle", "NoSuchLifecycleConfiguration"), ("website", "NoSuchWebsiteConfiguration"),
+                           ("replication", "ReplicationConfigurationNotFoundError"), ("publicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
+                           ("object-lock", "ObjectLockConfigurationNotFoundError")):
+            self.assertEqual(elements(raw("GET", f"/{b}", [(what, "")])), (404, {"Code": code, "BucketName": b}))
 
     def test_expected_owner(self):
         b = self.bucket()

@@ -5,7 +5,7 @@ import unittest
 import zlib
 import base64
 
-from s3case import S3Case, md5, noise, raw
+from s3case import S3Case, elements, md5, noise, raw
 
 MIB = 1 << 20
 
@@ -123,9 +123,12 @@ class Multipart(S3Case):
             upload = made.body.split(b"<UploadId>")[1].split(b"<")[0].decode()
             xml = "<CompleteMultipartUpload>"
             for number, piece in enumerate(pieces, 1):
-                put = raw("PUT", f"/{b}/k", [("partNumber", number), ("uploadId", upload)], piece)
-                self.assertIn(f"x-amz-checksum-{algorithm.lower()}", put.headers)
-                xml += f"<Part><PartNumber>{number}</PartNumber><ETag>{put.headers['etag']}</ETag></Part>"
+                sum_header = f"x-amz-checksum-{algorithm.lower()}"
+                sent = {sum_header: base64.b64encode(sums[number - 1]).decode()} if kind == "COMPOSITE" else {}
+                put = raw("PUT", f"/{b}/k", [("partNumber", number), ("uploadId", upload)], piece, sent)
+                self.assertIn(sum_header, put.headers)
+                part_sum = f"<Checksum{algorithm}>{put.headers[sum_header]}</Checksum{algorithm}>" if kind == "COMPOSITE" else ""
+                xml += f"<Part><PartNumber>{number}</PartNumber><ETag>{put.headers['etag']}</ETag>{part_sum}</Part>"
             xml += "</CompleteMultipartUpload>"
             bad = raw("POST", f"/{b}/k", [("uploadId", upload)], xml.encode(), {f"x-amz-checksum-{algorithm.lower()}-x": ""} and
                       {"x-amz-mp-object-size": "7"})
@@ -136,6 +139,45 @@ class Multipart(S3Case):
             head = raw("HEAD", f"/{b}/k", headers={"x-amz-checksum-mode": "ENABLED"})
             self.assertEqual((head.headers[f"x-amz-checksum-{algorithm.lower()}"], head.headers["x-amz-checksum-type"]), (want, kind))
         self.assertEqual(raw("POST", f"/{b}/k", [("uploads", "")], headers={"x-amz-checksum-algorithm": "SHA256", "x-amz-checksum-type": "FULL_OBJECT"}).status, 400)
+
+    def test_composite_checksums_want_the_parts_own(self):
+        b = self.bucket()
+        upload = self.s3.create_multipart_upload(Bucket=b, Key="k", ChecksumAlgorithm="SHA256")["UploadId"]
+        path, query = f"/{b}/k", [("partNumber", "1"), ("uploadId", upload)]
+        bad = raw("PUT", path, query, b"x")
+        self.assertIn(b"Checksum Type mismatch occurred, expected checksum Type: sha256, actual checksum Type: null", bad.body)
+        bad = raw("PUT", path, query, b"x", {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(b"x").to_bytes(4, "big")).decode()})
+        self.assertIn(b"expected checksum Type: sha256, actual checksum Type: crc32", bad.body)
+        etag = raw("PUT", path, query, b"x", {"x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(b"x").digest()).decode()}).headers["etag"]
+        bad = raw("POST", path, [("uploadId", upload)],
+                  f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>".encode())
+        self.assertEqual((bad.status, b"The complete request must include the checksum for each part. It was missing for part 1 in the request." in bad.body),
+                         (400, True), bad)
+
+    def test_half_a_part_is_no_object(self):
+        b = self.bucket()
+        for name in ("partNumber", "uploadId"):
+            bad = raw("PUT", f"/{b}/k", [(name, "1")], b"x")
+            self.assertEqual(elements(bad), (400, {"Code": "InvalidArgument", "ArgumentName": name, "ArgumentValue": "1"}))
+        bad = raw("POST", f"/{b}/k", [], b"x")
+        self.assertEqual(elements(bad), (405, {"Code": "MethodNotAllowed", "Method": "POST", "ResourceType": "OBJECT"}))
+        self.assertEqual(self.s3.list_objects_v2(Bucket=b)["KeyCount"], 0)
+
+    def test_words_of_faults(self):
+        b = self.bucket()
+        upload = self.begin(b, "k")
+        for number in ("0", "10001", "x"):
+            bad = raw("PUT", f"/{b}/k", [("partNumber", number), ("uploadId", upload)], b"x")
+            self.assertEqual(elements(bad), (400, {"Code": "InvalidArgument", "ArgumentName": "partNumber", "ArgumentValue": number}))
+            self.assertIn(b"Part number must be an integer between 1 and 10000, inclusive", bad.body)
+        self.assertIn(b"You must specify at least one part", raw("POST", f"/{b}/k", [("uploadId", upload)], b"").body)
+        self.put(b, "source", b"0123456789")
+        for part_range, words in (("bytes=5-10", b"Range specified is not valid for source object of size: 10"), ("bytes=5-", b"must be of the form bytes=first-last")):
+            bad = raw("PUT", f"/{b}/k", [("partNumber", "1"), ("uploadId", upload)], b"", {"x-amz-copy-source": f"{b}/source", "x-amz-copy-source-range": part_range})
+            self.assertEqual((bad.status, words in bad.body), (400, True), bad)
+        self.complete(b, "k", upload, [self.part(b, "k", upload, 1, b"1")])
+        bad = raw("GET", f"/{b}/k", [("partNumber", "2")])
+        self.assertEqual(elements(bad), (416, {"Code": "InvalidPartNumber", "PartNumberRequested": "2", "ActualPartCount": "1"}))
 
     def test_bucket_with_open_uploads_can_go(self):
         b = self.s3.create_bucket

@@ -6,7 +6,7 @@ import unittest
 import zlib
 
 from aws import client
-from s3case import S3Case, md5, noise, raw, send
+from s3case import S3Case, elements, md5, noise, raw, send
 
 UTC = datetime.timezone.utc
 
@@ -90,6 +90,10 @@ class PutGet(S3Case):
                     self.assertEqual(got["Body"].read(), data[first:last + 1])
                     self.assertEqual(got["ContentRange"], f"bytes {first}-{last}/{size}")
                     self.assertEqual(got["ResponseMetadata"]["HTTPStatusCode"], 206)
+            etag = self.s3.head_object(Bucket=b, Key="k")["ETag"]
+            for state, want in ((etag, 206), ('"other"', 200), ("W/" + etag, 200), ("Thu, 01 Jan 1970 00:00:00 GMT", 200)):
+                got = raw("GET", f"/{b}/k", headers={"Range": "bytes=5-9", "If-Range": state})
+                self.assertEqual((got.status, len(got.body)), (want, 5 if want == 206 else size), state)
             for text in ("abc", "bytes=9-5", "bytes=0-1,5-6", "lines=1-2"):
                 with self.subTest(size=size, range=text):
                     got = self.s3.get_object(Bucket=b, Key="k", Range=text)
@@ -115,6 +119,44 @@ class PutGet(S3Case):
                     except self.s3.exceptions.ClientError as e:
                         got = e.response["ResponseMetadata"]["HTTPStatusCode"]
                     self.assertEqual(got, want)
+
+    def test_not_modified_says_nothing_of_its_own(self):
+        b = self.bucket()
+        etag = self.put(b, "k", ContentType="text/x", CacheControl="max-age=5")["ETag"]
+        got = raw("GET", f"/{b}/k", headers={"If-None-Match": etag})
+        self.assertEqual((got.status, got.headers["etag"], got.headers["cache-control"], got.body), (304, etag, "max-age=5", b""))
+        self.assertIsNone(got.headers["content-type"])
+        # A date that is none counts as no condition.
+        self.assertEqual(raw("GET", f"/{b}/k", headers={"If-Modified-Since": "yesterday"}).status, 200)
+        self.assertEqual(raw("GET", f"/{b}/k", headers={"If-Unmodified-Since": "yesterday"}).status, 200)
+
+    def test_words_of_faults(self):
+        b, none = self.bucket(), f"/{self.bucket()}/none"
+        self.put(b, "k")
+        argument = {"Code": "InvalidArgument"}
+        for headers, want in (
+                ({"x-amz-storage-class": "BOGUS"}, (400, {"Code": "InvalidStorageClass", "StorageClassRequested": "BOGUS"})),
+                ({"x-amz-server-side-encryption": "none"}, (400, {**argument, "ArgumentName": "x-amz-server-side-encryption", "ArgumentValue": "none"})),
+                ({"x-amz-acl": "everybody"}, (400, {**argument, "ArgumentName": "x-amz-acl", "ArgumentValue": "everybody"})),
+                ({"x-amz-sdk-checksum-algorithm": "CRC1"}, (400, {"Code": "InvalidRequest"})),
+                ({"x-amz-website-redirect-location": "there"}, (400, {"Code": "InvalidRedirectLocation"})),
+                ({"If-None-Match": '"x"'}, (501, {"Code": "NotImplemented", "Header": "If-None-Match"})),
+                ({"x-amz-copy-source": b}, (400, {**argument, "ArgumentName": "x-amz-copy-source", "ArgumentValue": b})),
+                ({"x-amz-copy-source": f"{b}/k?versionId=x"}, (400, {**argument, "ArgumentName": "x-amz-copy-source", "ArgumentValue": "x"})),
+                ({"x-amz-copy-source": f"{b}/k", "x-amz-metadata-directive": "MOVE"},
+                 (400, {**argument, "ArgumentName": "x-amz-metadata-directive", "ArgumentValue": "MOVE"})),
+                ({"x-amz-expected-bucket-owner": "me"}, (400, {"Code": "InvalidBucketOwnerAWSAccountID"}))):
+            with self.subTest(headers=headers):
+                self.assertEqual(elements(raw("PUT", none, headers=headers)), want)
+        for headers in ({}, {"x-amz-object-attributes": "Colour"}):
+            bad = raw("GET", f"/{b}/k", [("attributes", "")], headers=headers)
+            self.assertEqual(elements(bad)[1]["ArgumentName"], "x-amz-object-attributes")
+        self.assertEqual(elements(raw("PUT", f"/{b}/k", [("tagging", "")], b"")), (400, {"Code": "MissingRequestBodyError"}))
+        bad = send("GET", f"/{b}/%zz")
+        self.assertEqual(elements(bad), (400, {"Code": "InvalidURI", "URI": f"/{b}/%zz"}))
+        bad = raw("PATCH", f"/{b}/k")
+        self.assertEqual(elements(bad), (405, {"Code": "MethodNotAllowed", "Method": "PATCH", "ResourceType": "OBJECT"}))
+        self.assertEqual(raw("HEAD", none).status, 404)
 
     def test_conditional_writes(self):
         b = self.bucket()

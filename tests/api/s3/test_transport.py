@@ -162,11 +162,21 @@ class Cut(S3Case):
 
     def test_no_length(self):
         b = self.bucket()
-        head, _ = signed_head(f"/{b}/k", "UNSIGNED-PAYLOAD", {})
-        with socket.create_connection((HOST, int(PORT))) as s:
-            lines = [f"PUT /{b}/k HTTP/1.1", f"Host: {HOST}:{PORT}", "Transfer-Encoding: chunked"] + [f"{k}: {v}" for k, v in head.items()]
-            s.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + b"3\r\nabc\r\n0\r\n\r\n")
-            self.assertIn(b" 411 ", s.recv(65536).split(b"\r\n")[0])
+        upload = self.s3.create_multipart_upload(Bucket=b, Key="k")["UploadId"]
+        part = f"/{b}/k?partNumber=1&uploadId={upload}"
+        for target, framing, body, want in (
+                (f"/{b}/k", [], b"", b"MissingContentLength"), (part, [], b"", b"MissingContentLength"),
+                (f"/{b}/k", ["Transfer-Encoding: chunked"], b"3\r\nabc\r\n0\r\n\r\n", b"<Header>Transfer-Encoding</Header>"),
+                (part, ["Transfer-Encoding: chunked"], b"3\r\nabc\r\n0\r\n\r\n", b"<Header>Transfer-Encoding</Header>")):
+            head, _ = signed_head(target, "UNSIGNED-PAYLOAD", {})
+            with socket.create_connection((HOST, int(PORT))) as s:
+                lines = [f"PUT {target} HTTP/1.1", f"Host: {HOST}:{PORT}", *framing] + [f"{k}: {v}" for k, v in head.items()]
+                s.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+                reply = s.recv(65536)
+            self.assertIn(b" 501 " if framing else b" 411 ", reply.split(b"\r\n")[0])
+            self.assertIn(want, reply)
+        self.s3.abort_multipart_upload(Bucket=b, Key="k", UploadId=upload)
+        self.assertEqual(self.s3.list_objects_v2(Bucket=b)["KeyCount"], 0)
 
     def test_too_large_is_refused_before_the_body(self):
         b = self.bucket()
@@ -254,6 +264,21 @@ class Forms(S3Case):
             self.assertIn(b"<Key>user/a.txt</Key>", done.body)
             got = self.s3.get_object(Bucket=b, Key="user/a.txt")
             self.assertEqual((got["Body"].read(), got["ContentType"], got["Metadata"]), (data, "text/x", {"tag": "t"}))
+
+    def test_tags_and_checksums(self):
+        b = self.bucket()
+        sum_header, good = "x-amz-checksum-crc32", base64.b64encode(zlib.crc32(b"content").to_bytes(4, "big")).decode()
+        ok = [{"bucket": b}, {"key": "k"}, ["starts-with", "$tagging", ""], ["starts-with", "$" + sum_header, ""]]
+        tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>1 2</Value></Tag></TagSet></Tagging>"
+        for tagging, value, want, code in ((tags, good, 204, b""), (tags, "AAAAAA==", 400, b"BadDigest"), ("<Tagging/>", good, 400, b"MalformedXML"),
+                                           (tags.replace("</TagSet>", "<Tag><Key>a</Key><Value/></Tag></TagSet>"), good, 400, b"InvalidTag")):
+            done = self.form(b, self.signed(ok, [("key", "k"), ("tagging", tagging), (sum_header, value)]))
+            self.assertEqual((done.status, code in done.body), (want, True), done)
+        self.assertEqual(self.s3.get_object_tagging(Bucket=b, Key="k")["TagSet"], [{"Key": "a", "Value": "1 2"}])
+        self.assertEqual(self.s3.head_object(Bucket=b, Key="k", ChecksumMode="ENABLED")["ChecksumCRC32"], good)
+        locked = [{"bucket": b}, {"key": "l"}, {"x-amz-object-lock-mode": "GOVERNANCE"}]
+        bad = self.form(b, self.signed(locked, [("key", "l"), ("x-amz-object-lock-mode", "GOVERNANCE")]))
+        self.assertEqual((bad.status, b"Bucket is missing Object Lock Configuration" in bad.body), (400, True), bad)
 
     def test_refusals(self):
         b = self.bucket()

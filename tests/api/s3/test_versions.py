@@ -1,7 +1,7 @@
 """Versions, delete markers, the null version."""
 import unittest
 
-from s3case import S3Case, noise, raw
+from s3case import S3Case, elements, noise, raw
 
 
 class Versions(S3Case):
@@ -104,6 +104,18 @@ class Versions(S3Case):
         self.put(b, "k")
         self.s3.delete_object(Bucket=b, Key="k")
         self.assertAwsError("BucketNotEmpty", self.s3.delete_bucket, Bucket=b, status=409)
+
+    def test_ids_that_are_none(self):
+        b = self.bucket(versioned=True)
+        self.put(b, "k")
+        for method in ("GET", "DELETE"):
+            bad = raw(method, f"/{b}/k", [("versionId", "nope")])
+            self.assertEqual(elements(bad), (400, {"Code": "InvalidArgument", "ArgumentName": "versionId", "ArgumentValue": "nope"}))
+        self.assertEqual(elements(raw("GET", f"/{b}/k", [("versionId", "a" * 32)])), (404, {"Code": "NoSuchVersion", "Key": "k", "VersionId": "a" * 32}))
+        self.assertEqual(raw("DELETE", f"/{b}/k", [("versionId", "a" * 32)]).status, 204)
+        done = self.s3.delete_objects(Bucket=b, Delete={"Objects": [{"Key": "k", "VersionId": "nope"}, {"Key": "k", "VersionId": "b" * 32}]})
+        self.assertEqual([e["Code"] for e in done["Errors"]], ["NoSuchVersion"])
+        self.assertEqual(len(done["Deleted"]), 1)
 
     def test_copy_of_a_version(self):
         b = self.bucket(versioned=True)

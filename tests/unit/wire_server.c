@@ -83,6 +83,10 @@ static void routes_s3(void **state)
 	        {"POST", "/b?delete", "DeleteObjects Bucket=b", NULL},
 	        {"POST", "/b/k?select&select-type=2", "SelectObjectContent Bucket=b Key=k", NULL},
 	        {"PATCH", "/b/k", "!MethodNotAllowed 405", NULL},
+	        {"POST", "/b/k", "!MethodNotAllowed 405", NULL},
+	        {"PUT", "/b/k?partNumber=1", "PutObject Bucket=b Key=k", NULL},
+	        {"GET", "/b/k?attributes", "GetObjectAttributes Bucket=b Key=k", NULL},
+	        {"GET", "/b/%zz", "!InvalidURI 400", NULL},
 	};
 	struct arena CLEAN_ARENA a = {0};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -183,7 +187,9 @@ static void says_what_is_malformed(void **state)
 	assert_str(fault_of(&a, "s3", "POST", "/b?delete", NULL, S("<Other/>")),
 	           "MalformedXML: The XML you provided was not well-formed or did not validate against our published schema");
 	assert_str(fault_of(&a, "s3", "GET", "/b?max-keys=x", NULL, S("")),
-	           "InvalidArgument: Value 'x' at 'max-keys' is not a valid Integer");
+	           "InvalidArgument: Provided max-keys not an integer or within integer range");
+	static const char *const since[] = {"if-modified-since", "never", NULL};
+	assert_str(fault_of(&a, "s3", "GET", "/b/k", since, S("")), "none");
 	assert_str(fault_of(&a, "s3", "GET", "/b/%ff", NULL, S("")), "InvalidArgument: Value at 'Key' is not valid UTF-8");
 	static const char *const meta[] = {"x-amz-meta-a", "\xff", NULL};
 	assert_str(fault_of(&a, "s3", "PUT", "/b/k", meta, S("")), "InvalidArgument: A header x-amz-meta- is not valid UTF-8");

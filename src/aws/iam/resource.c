@@ -114,7 +114,8 @@ int iam_resource(struct call *c, const void *in, struct authz *az)
 	struct str profile = text_of(c, in, "InstanceProfileName"), group = text_of(c, in, "GroupName"),
 	           role = text_of(c, in, "RoleName"), user = text_of(c, in, "UserName"), policy = text_of(c, in, "PolicyArn");
 	az->resource_account = c->account;
-	/* GetSessionToken's credentials need a second factor for IAM, which nobody has here; GetFederationToken's are never for IAM. */
+	/* GetSessionToken's credentials need a second factor for IAM, which nobody has here; GetFederationToken's are never for
+	 * IAM. */
 	if (c->caller->temporary && c->caller->kind != PRINCIPAL_ROLE)
 		return call_fail(c, "InvalidClientTokenId", 403, "The security token included in the request is invalid.");
 	if (str_set(profile))

@@ -115,7 +115,8 @@ bool cell_is_frozen(const struct cell *cell);
 int cell_set_cpu(struct cell *cell, bool limited);
 /* Highest memory use since the claim or the last reset_peak, in bytes; 0 when the kernel cannot tell. */
 int64_t cell_memory_peak_bytes(struct cell *cell);
-/* Negative errno where the kernel cannot (control groups of version 2 before Linux 6.12): then the peak is since the cell was made. */
+/* Negative errno where the kernel cannot (control groups of version 2 before Linux 6.12): then the peak is since the cell was made.
+ */
 int cell_reset_memory_peak(struct cell *cell);
 /* Kills by the kernel for want of memory since the claim. */
 unsigned cell_oom_kills(struct cell *cell);

@@ -1,7 +1,7 @@
 /* Being woken when a group's memory use crosses a line. v1: an eventfd registered in cgroup.event_control; moving the line takes a
- * new one, because a registration ends with its descriptor. v2: memory.high is the line, and memory.events says so by POLLPRI. Above
- * it the kernel also slows the group down, up to two seconds a step: good while we look, bad when we have decided, so then there is
- * no line. */
+ * new one, because a registration ends with its descriptor. v2: memory.high is the line, and memory.events says so by POLLPRI.
+ * Above it the kernel also slows the group down, up to two seconds a step: good while we look, bad when we have decided, so then
+ * there is no line. */
 #include "engine/cgroup/internal.h"
 
 #include <errno.h>

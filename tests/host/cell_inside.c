@@ -172,6 +172,26 @@ static void a_memory_hog_is_killed(void **state)
 		assert_int_equal(cell_memory_peak_bytes(guest.cell), 256 << 20);
 }
 
+/* One that grows little by little, so that each look at it finds it just beyond what was in use at the last. */
+static void a_slow_memory_hog_is_killed_in_time(void **state)
+{
+	(void)state;
+	struct cell_spec spec = {.memory_mb = 128, .tmp_mb = 16};
+	guest_close(&guest);
+	assert_int_equal(guest_claim(&world, &guest, &spec), 0);
+	int status = guest_run(&guest,
+	                       "import time\n"
+	                       "x = [bytearray(90 << 20)]\n"
+	                       "for i in range(2000):\n"
+	                       "  x.append(bytearray(100 << 10)); time.sleep(0.005)\n"
+	                       "  print('%3d' % (90 + i * 100 // 1024), flush=True)\n",
+	                       30000000);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(cell_oom_kills(guest.cell), 1);
+	assert_true(guest.n > 4);
+	assert_in_range(atoi(guest.output + guest.n - 4), 100, 132);
+}
+
 static void a_fork_bomb_is_contained(void **state)
 {
 	(void)state;
@@ -236,7 +256,7 @@ static void reset_keeps_tmp_and_kills_all(void **state)
 	        "import os, time\nopen('/tmp/kept', 'w').write('here')\nos.fork()\nprint('up', flush=True)\ntime.sleep(1000)\n");
 	assert_true(process > CELL_STEM_PROCESS);
 	for (int i = 0; i < 300 && guest.n < 6; i++) {
-		usleep(10000);
+		world_sleep(10000);
 		guest_read(&guest);
 	}
 	assert_string_equal(guest.output, "up\nup\n");
@@ -252,19 +272,19 @@ static void a_frozen_cell_stands_still(void **state)
 	(void)state;
 	assert_true(guest_start(&guest, "import time\nwhile True: print('.', end='', flush=True); time.sleep(0.001)\n") > 0);
 	for (int i = 0; i < 300 && guest.n < 10; i++) {
-		usleep(10000);
+		world_sleep(10000);
 		guest_read(&guest);
 	}
 	assert_int_equal(cell_freeze(guest.cell), 0);
 	assert_true(cell_is_frozen(guest.cell));
-	usleep(50000);
+	world_sleep(50000);
 	guest_read(&guest);
 	size_t frozen_at = guest.n;
-	usleep(100000);
+	world_sleep(100000);
 	guest_read(&guest);
 	assert_int_equal(guest.n, frozen_at);
 	assert_int_equal(cell_thaw(guest.cell), 0);
-	usleep(100000);
+	world_sleep(100000);
 	guest_read(&guest);
 	assert_true(guest.n > frozen_at);
 	/* closing a frozen one must work too: close_guest() and the leak test see to it */
@@ -320,7 +340,7 @@ static void a_shell_can_be_opened(void **state)
 		ssize_t r = read(fd, text + n, sizeof(text) - 1 - n);
 		n += r > 0 ? (size_t)r : 0;
 		text[n] = 0;
-		usleep(10000);
+		world_sleep(10000);
 	}
 	if (!strstr(text, "993\r\n"))
 		fail_msg("the shell said: %s", text);
@@ -343,6 +363,7 @@ int main(void)
 	        TEST(privileged_calls_are_refused),
 	        TEST(device_files_cannot_be_made),
 	        TEST(a_memory_hog_is_killed),
+	        TEST(a_slow_memory_hog_is_killed_in_time),
 	        TEST(a_fork_bomb_is_contained),
 	        TEST(tmp_has_its_size),
 	        TEST(tmp_is_not_memory),

@@ -130,7 +130,7 @@ static void cells_do_not_reach_each_other(void **state)
 	        "while True: l.accept(); print('reached', flush=True)\n";
 	assert_true(guest_start(&a, listener) > 0);
 	for (int i = 0; i < 300 && !strchr(a.output, '\n'); i++) {
-		usleep(10000);
+		world_sleep(10000);
 		guest_read(&a);
 	}
 	char script[512];
@@ -161,7 +161,7 @@ static void served_sockets_are_inside(void **state)
 		for (int tries = 0; tries < 500 && fd < 0; tries++) {
 			fd = accept4(listeners[i], NULL, NULL, SOCK_CLOEXEC);
 			if (fd < 0)
-				usleep(10000);
+				world_sleep(10000);
 		}
 		assert_true(fd >= 0);
 		assert_true(write(fd, words[i], strlen(words[i])) > 0);
@@ -351,7 +351,7 @@ static void nothing_is_left_after_many(void **state)
 	wait_pool(2, 1);
 	wait_left(3 * 4, 3, 5);
 	unsigned fds = count_descriptors(getpid()), priv_fds = count_descriptors(world.priv), mounts = count_mounts(world.priv);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 200 / world_patience(); i++) {
 		/* blanks and stems in turn; every third one is frozen when it is destroyed, every fifth has a process */
 		struct cell_spec spec = {
 		        .kind = i & 1 ? S("python3") : S(""), .stem_ok = true, .code_dir = S("one"), .memory_mb = 64, .tmp_mb = 1};
@@ -378,7 +378,7 @@ static void cells_die_with_priv(void **state)
 	assert_int_equal(guest_open(&world, &frozen), 0);
 	assert_true(guest_start(&running, "while True: pass") > 0);
 	assert_true(guest_start(&frozen, "while True: pass") > 0);
-	usleep(50000);
+	world_sleep(50000);
 	assert_int_equal(cell_freeze(frozen.cell), 0);
 	kill(world.priv, SIGKILL);
 	assert_true(world_wait(&world, &running.lost, 2000000));

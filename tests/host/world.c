@@ -121,9 +121,22 @@ static void wake(void *ctx)
 	*(bool *)ctx = true;
 }
 
+int world_patience(void)
+{
+	const char *text = getenv("QUARTET_PATIENCE");
+	int n = text ? atoi(text) : 1;
+	return n < 1 ? 1 : n;
+}
+
+void world_sleep(int64_t us)
+{
+	usleep((useconds_t)(us * world_patience()));
+}
+
 bool world_wait(struct world *w, const bool *flag, int64_t timeout_us)
 {
 	bool late = false;
+	timeout_us *= world_patience();
 	struct loop_timer *t = loop_add_timer(w->loop, timeout_us, wake, &late);
 	while (!*flag && !late)
 		loop_turn(w->loop, timeout_us);

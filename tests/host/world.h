@@ -21,7 +21,11 @@ void world_open(struct world *w, const struct cells_config *config);
 void world_restart_priv(struct world *w);
 /* Asks priv to go, waits for it, removes the directory. */
 void world_close(struct world *w);
-/* Turns the loop until *flag, for at most timeout_us; false when it ran out. */
+/* How many times slower than an ordinary machine this one may be: QUARTET_PATIENCE, or 1. Timeouts are written for 1. */
+int world_patience(void);
+/* Sleeps so long, times the patience. */
+void world_sleep(int64_t us);
+/* Turns the loop until *flag, for at most timeout_us times the patience; false when it ran out. */
 bool world_wait(struct world *w, const bool *flag, int64_t timeout_us);
 
 /* One cell and what was heard of it. */

@@ -12,7 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { CALM_SLACK = 256 << 20, TIGHT_SLACK = 64 << 20, MARGIN = 1 << 20, CRUMB = 256 << 10 };
+enum { CALM_SLACK = 256 << 20, TIGHT_SLACK = 64 << 20, MARGIN = 1 << 20, CRUMB = 256 << 10, ROOM = 4 << 20 };
 enum { LOOK_FIRST_US = 4000, LOOK_LAST_US = 128000 };
 
 struct guard {
@@ -26,6 +26,7 @@ struct guard {
 	int64_t look_us;
 	bool tight;
 	uint64_t memory, tmp, usage;
+	uint64_t limit; /* that the kernel has */
 };
 
 uint64_t guard_first_limit(uint64_t memory_bytes)
@@ -36,7 +37,23 @@ uint64_t guard_first_limit(uint64_t memory_bytes)
 static int set_limit(struct guard *g, uint64_t bytes)
 {
 	const struct cgroup_limits limits = {.memory_bytes = bytes};
-	return cgroup_limit(g->groups, g->group, &limits);
+	int error = cgroup_limit(g->groups, g->group, &limits);
+	if (!error)
+		g->limit = bytes;
+	return error;
+}
+
+/* Puts the limit on the line, or as near above it as what is in use allows, and never higher than it is. Below what is in use and
+ * cannot be reclaimed, v1 refuses it. v2 takes it and kills in the name of whoever wrote it, again and again until use is down: the
+ * first victim's memory is still on its way out when the cell's first process follows it. So there the limit keeps some distance,
+ * and the function itself runs into it. */
+static void tighten(struct guard *g, uint64_t line)
+{
+	if (g->groups->version == 1 && set_limit(g, line) == 0)
+		return;
+	uint64_t usage = cgroup_alarm_usage(&g->alarm), near = usage + ROOM > line ? usage + ROOM : line;
+	if (near < g->limit)
+		set_limit(g, near);
 }
 
 static void evaluate(void *ctx);
@@ -85,13 +102,18 @@ static void evaluate(void *ctx)
 	}
 	g->look_us = same ? g->look_us * 2 : LOOK_FIRST_US;
 	if (g->look_us > LOOK_LAST_US) {
-		set_limit(g, line + CALM_SLACK);
-		set_alarm(g, usage + MARGIN);
-		return;
+		if (usage <= line) {
+			set_limit(g, line + CALM_SLACK);
+			set_alarm(g, usage + MARGIN);
+			return;
+		}
+		/* beyond its memory, but not yet at the limit: it may give some back, or go on and be killed */
+		g->look_us = LOOK_LAST_US;
 	}
-	/* v1 refuses a limit that it cannot reclaim down to: then the next page that is asked for is one too many */
-	if (set_limit(g, grew ? line + TIGHT_SLACK : line) < 0)
-		set_limit(g, usage + CRUMB);
+	if (grew)
+		set_limit(g, line + TIGHT_SLACK);
+	else
+		tighten(g, line);
 	/* the limit is the line now; an alarm at it would only slow the function down */
 	if (!g->tight)
 		cgroup_alarm_set(g->groups, g->group, &g->alarm, CGROUP_NO_ALARM);
@@ -104,8 +126,13 @@ struct guard *guard_start(struct loop *l, struct cgroups *groups, const char *gr
 	struct guard *g = calloc(1, sizeof(*g));
 	if (!g)
 		die("out of memory");
-	*g = (struct guard){
-	        .loop = l, .groups = groups, .group = group, .tmp_fd = tmp_fd, .memory = memory_bytes, .look_us = LOOK_FIRST_US};
+	*g = (struct guard){.loop = l,
+	                    .groups = groups,
+	                    .group = group,
+	                    .tmp_fd = tmp_fd,
+	                    .memory = memory_bytes,
+	                    .limit = guard_first_limit(memory_bytes),
+	                    .look_us = LOOK_FIRST_US};
 	if (cgroup_alarm_open(groups, group, &g->alarm) < 0) {
 		set_limit(g, memory_bytes);
 		close(tmp_fd);

@@ -1,6 +1,8 @@
 """kill -9 of each role while functions run: callers get an answer or an error, accepted events run in the end, no sandbox is left."""
 import json
 import os
+import signal
+import threading
 import time
 import unittest
 
@@ -160,6 +162,23 @@ class KilledFunctions(Killing):
                 if e.response["Error"]["Code"] != "ServiceException" or time.monotonic() > until:
                     raise
             time.sleep(0.02)
+
+    def test_a_call_waits_for_the_next_priv(self):
+        """A call that comes while there is no priv has begun nothing: it is no reason to fail. main sleeps, so that there is none for a while."""
+        self.assertEqual(self.functions.call("note", {"number": 1}), (None, 1))
+        os.kill(self.cloud.process.pid, signal.SIGSTOP)
+        waker = threading.Timer(0.5, os.kill, (self.cloud.process.pid, signal.SIGCONT))
+        try:
+            self.cloud.kill("priv")
+            until = time.monotonic() + 5
+            while self.cloud.health()["sandboxes"]["claimed"] and time.monotonic() < until:
+                time.sleep(0.01)
+            waker.start()
+            self.assertEqual(self.functions.call("note", {"number": 2}), (None, 2))
+        finally:
+            waker.cancel()
+            os.kill(self.cloud.process.pid, signal.SIGCONT)
+        self.end()
 
 
 if __name__ == "__main__":

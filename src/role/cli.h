@@ -47,6 +47,9 @@ const char *cli_runtime_dir(struct cli *cli);
 /* CLI_OK, or CLI_NOT_RUNNING / CLI_FAILED with a line printed. */
 int cli_find_cloud(struct cli *cli, struct cli_cloud *ret);
 
+/* The same, with nothing but `words` words left among the arguments: else CLI_USAGE. */
+int cli_open(struct cli *cli, int words, struct cli_cloud *ret);
+
 /* One operation through the cloud's front door, signed as the root user. CLI_OK with *out filled (headers in *ret_headers unless
  * NULL), or CLI_FAILED with AWS's words printed. `in` and `out` are the operation's structs. */
 struct http_client_reply;

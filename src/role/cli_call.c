@@ -4,6 +4,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/uri.h"
 #include "core/sigv4.h"
 #include "gen/lambda.h"
 #include "gen/logs.h"
@@ -127,14 +128,13 @@ int cli_why(struct cli *cli)
 {
 	struct cli_cloud cloud;
 	struct str body;
-	int status = cli_find_cloud(cli, &cloud);
-	if (status == CLI_OK)
-		status = cli_rest(cli, 1);
+	int status = cli_open(cli, 1, &cloud);
 	if (status != CLI_OK)
 		return status;
 	if (cli->argc != 1)
 		return cli_fail(cli, CLI_USAGE, "which request? its id is in the error or in the x-amzn-RequestId header");
-	status = cli_admin(cli, &cloud, "GET", arena_printf(&cli->arena, "/_quartet/why/%s", cli->argv[0]).p, false, &body);
+	struct str id = uri_encode(&cli->arena, str_from(cli->argv[0]), false);
+	status = cli_admin(cli, &cloud, "GET", ARENA_CAT(&cli->arena, S("/_quartet/why/"), id).p, false, &body);
 	if (status == CLI_OK)
 		printf("%.*s", STR_ARG(body));
 	return status;
@@ -144,9 +144,7 @@ int cli_invoke(struct cli *cli)
 {
 	struct cli_cloud cloud;
 	bool log = cli_flag(cli, "--log");
-	int status = cli_find_cloud(cli, &cloud);
-	if (status == CLI_OK)
-		status = cli_rest(cli, 2);
+	int status = cli_open(cli, 2, &cloud);
 	if (status != CLI_OK)
 		return status;
 	if (cli->argc < 1)
@@ -203,9 +201,7 @@ int cli_logs(struct cli *cli)
 	bool follow = cli_flag(cli, "--follow");
 	int64_t minutes;
 	const char *since = cli_option(cli, "--since", "60");
-	int status = cli_find_cloud(cli, &cloud);
-	if (status == CLI_OK)
-		status = cli_rest(cli, 1);
+	int status = cli_open(cli, 1, &cloud);
 	if (status != CLI_OK)
 		return status;
 	if (!str_to_i64(str_from(since), &minutes))

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -40,16 +41,27 @@ const char *cli_data_dir(struct cli *cli)
 
 /* --- up */
 
+/* An IPv4 address, or an IPv6 one with brackets around it as in URLs. */
+static bool is_address(struct str s)
+{
+	unsigned char bytes[16];
+	char text[64];
+	bool six = s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(six ? str_sub(s, 1, s.n - 2) : s));
+	return s.n < sizeof(text) && inet_pton(six ? AF_INET6 : AF_INET, text, bytes) == 1;
+}
+
 static bool split_listen(struct cli *cli, const char *text, const char **ret_addr, uint16_t *ret_port)
 {
 	struct str s = str_from(text);
 	ptrdiff_t colon = str_rfind_char(s, ':');
 	uint64_t port;
-	if (colon < 0 || !str_to_u64(str_from_at(s, (size_t)colon + 1), &port) || port > 65535)
+	if (colon < 0 || !str_to_u64(str_from_at(s, (size_t)colon + 1), &port) || port == 0 || port > 65535)
 		return false;
-	*ret_addr = arena_dupz(&cli->arena, str_sub(s, 0, (size_t)colon));
+	struct str addr = str_sub(s, 0, (size_t)colon);
+	*ret_addr = str_is(addr, "localhost") ? "127.0.0.1" : arena_dupz(&cli->arena, addr);
 	*ret_port = (uint16_t)port;
-	return true;
+	return is_address(str_from(*ret_addr));
 }
 
 static const char *setting(struct cli *cli, const struct config *file, const char *option, const char *key, const char *fallback)
@@ -205,7 +217,7 @@ int cli_up(struct cli *cli)
 	if (status != CLI_OK)
 		return status;
 	if (!split_listen(cli, listen_at, &c.listen_addr, &c.port))
-		return cli_fail(cli, CLI_USAGE, "--listen wants ADDRESS:PORT, not \"%s\"", listen_at);
+		return cli_fail(cli, CLI_USAGE, "--listen wants ADDRESS:PORT (an IP address), not \"%s\"", listen_at);
 	uint64_t tls = c.port == 65535 ? 0 : c.port + 1u;
 	if (tls_port && (!str_to_u64(str_from(tls_port), &tls) || tls > 65535))
 		return cli_fail(cli, CLI_USAGE, "--tls-port wants a port number, not \"%s\"", tls_port);
@@ -268,12 +280,16 @@ int cli_find_cloud(struct cli *cli, struct cli_cloud *ret)
 	return CLI_OK;
 }
 
+int cli_open(struct cli *cli, int words, struct cli_cloud *ret)
+{
+	int status = cli_find_cloud(cli, ret);
+	return status == CLI_OK ? cli_rest(cli, words) : status;
+}
+
 int cli_down(struct cli *cli)
 {
 	struct cli_cloud cloud;
-	int status = cli_find_cloud(cli, &cloud);
-	if (status == CLI_OK)
-		status = cli_rest(cli, 0);
+	int status = cli_open(cli, 0, &cloud);
 	if (status != CLI_OK)
 		return status;
 	if (kill(cloud.pid, SIGTERM) < 0)
@@ -289,9 +305,7 @@ int cli_status(struct cli *cli)
 {
 	struct cli_cloud cloud;
 	struct str body;
-	int status = cli_find_cloud(cli, &cloud);
-	if (status == CLI_OK)
-		status = cli_rest(cli, 0);
+	int status = cli_open(cli, 0, &cloud);
 	if (status == CLI_OK)
 		status = cli_admin(cli, &cloud, "GET", "/_quartet/health", false, &body);
 	if (status != CLI_OK)
@@ -304,31 +318,51 @@ int cli_reset(struct cli *cli)
 {
 	struct cli_cloud cloud;
 	struct str body;
-	int status = cli_find_cloud(cli, &cloud);
-	if (status == CLI_OK)
-		status = cli_rest(cli, 0);
+	int status = cli_open(cli, 0, &cloud);
 	if (status != CLI_OK)
 		return status;
 	return cli_admin(cli, &cloud, "POST", "/_quartet/reset", false, &body);
+}
+
+/* For a shell, which must take the value as it is, whatever is in it. */
+static void print_export(const char *name, const char *value)
+{
+	bool plain = true;
+	for (const char *p = value; *p; p++)
+		plain = plain && (ascii_is_alnum(*p) || strchr("_-./:@%+,=[]", *p));
+	printf("export %s=", name);
+	if (plain) {
+		puts(value);
+		return;
+	}
+	putchar('\'');
+	for (const char *p = value; *p; p++)
+		if (*p == '\'')
+			fputs("'\\''", stdout);
+		else
+			putchar(*p);
+	puts("'");
 }
 
 int cli_env(struct cli *cli)
 {
 	struct cli_cloud cloud;
 	bool tls = cli_flag(cli, "--tls");
-	int status = cli_find_cloud(cli, &cloud);
-	if (status == CLI_OK)
-		status = cli_rest(cli, 0);
+	int status = cli_open(cli, 0, &cloud);
 	if (status != CLI_OK)
 		return status;
 	if (tls && !cloud.tls_endpoint)
 		return cli_fail(cli, CLI_FAILED, "the cloud has no TLS port");
-	printf("export AWS_ENDPOINT_URL=%s\nexport AWS_DATA_PATH=%s/clients/%s\n", tls ? cloud.tls_endpoint : cloud.endpoint,
-	       cloud.data_dir, tls ? "https" : "http");
-	if (tls)
-		printf("export AWS_CA_BUNDLE=%s/tls/ca.pem\nexport NODE_EXTRA_CA_CERTS=%s/tls/ca.pem\n", cloud.data_dir,
-		       cloud.data_dir);
-	printf("export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nunset AWS_SESSION_TOKEN AWS_PROFILE\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%s\n",
-	       cloud.access_key, cloud.secret, cloud.region, cloud.region);
+	print_export("AWS_ENDPOINT_URL", tls ? cloud.tls_endpoint : cloud.endpoint);
+	print_export("AWS_DATA_PATH", join(cli, cloud.data_dir, tls ? "clients/https" : "clients/http"));
+	if (tls) {
+		print_export("AWS_CA_BUNDLE", join(cli, cloud.data_dir, "tls/ca.pem"));
+		print_export("NODE_EXTRA_CA_CERTS", join(cli, cloud.data_dir, "tls/ca.pem"));
+	}
+	print_export("AWS_ACCESS_KEY_ID", cloud.access_key);
+	print_export("AWS_SECRET_ACCESS_KEY", cloud.secret);
+	puts("unset AWS_SESSION_TOKEN AWS_PROFILE");
+	print_export("AWS_REGION", cloud.region);
+	print_export("AWS_DEFAULT_REGION", cloud.region);
 	return CLI_OK;
 }

@@ -42,15 +42,20 @@ static int connect_to(const struct cli_cloud *cloud)
 	port = str_from_at(rest, (size_t)colon + 1);
 	char name[64];
 	uint64_t number;
+	bool six = host.n && host.p[0] == '[';
+	if (six)
+		host = str_sub(host, 1, host.n - 2);
 	if (host.n >= sizeof(name) || !str_to_u64(port, &number))
 		return -EINVAL;
 	memcpy(name, host.p, host.n);
 	name[host.n] = '\0';
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)number)};
-	if (inet_pton(AF_INET, name, &to.sin_addr) != 1)
+	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)number)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)number)};
+	if (inet_pton(six ? AF_INET6 : AF_INET, name, six ? (void *)&in6.sin6_addr : (void *)&in4.sin_addr) != 1)
 		return -EAFNOSUPPORT;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+	const struct sockaddr *to = six ? (struct sockaddr *)&in6 : (struct sockaddr *)&in4;
+	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, to, six ? sizeof(in6) : sizeof(in4)) < 0) {
 		int e = errno;
 		if (fd >= 0)
 			close(fd);
@@ -114,15 +119,28 @@ static struct str request(struct cli *cli, const struct cli_cloud *cloud, struct
 	return buf_str(b);
 }
 
+static int leading_options(const struct cli *cli)
+{
+	int n = 0;
+	while (n < cli->argc && cli->argv[n][0] == '-')
+		n += strcmp(cli->argv[n], "--data") == 0 ? 2 : 1;
+	return n < cli->argc ? n : cli->argc;
+}
+
 int cli_exec(struct cli *cli)
 {
 	struct cli_cloud cloud;
 	struct buf CLEAN_BUF b;
 	char head[4096];
 	size_t n = 0;
-	int status = cli_find_cloud(cli, &cloud);
+	/* What follows the function belongs to the command inside, options too. */
+	int options = leading_options(cli), words = cli->argc - options;
+	cli->argc = options;
+	int status = cli_open(cli, 0, &cloud);
 	if (status != CLI_OK)
 		return status;
+	cli->argv += options;
+	cli->argc = words;
 	if (cli->argc < 1)
 		return cli_fail(cli, CLI_USAGE, "which function? see: quartet exec --help");
 	int sock = connect_to(&cloud);
@@ -145,10 +163,16 @@ int cli_exec(struct cli *cli)
 		return cli_fail(cli, CLI_FAILED, "the cloud did not answer");
 	end += 4;
 	if (strncmp(head, "HTTP/1.1 101", 12) != 0) {
-		ssize_t k = read(sock, head + n, sizeof(head) - 1 - n); /* a short reply's body may come by itself */
-		n += k > 0 ? (size_t)k : 0;
-		struct str body = str_trim(str_of(end, (size_t)(head + n - end)));
-		return cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(body));
+		/* The connection may stay open: the body ends where its length says. */
+		const char *length = strcasestr(head, "\r\ncontent-length:");
+		size_t want = length && length < end ? strtoul(length + 17, NULL, 10) : 0;
+		while ((size_t)(head + n - end) < want && n < sizeof(head) - 1) {
+			ssize_t k = read(sock, head + n, sizeof(head) - 1 - n);
+			if (k <= 0)
+				break;
+			n += (size_t)k;
+		}
+		return cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(str_trim(str_of(end, (size_t)(head + n - end)))));
 	}
 	terminal_raw();
 	write_all(STDOUT_FILENO, end, (size_t)(head + n - end));

@@ -144,10 +144,30 @@ static int listen_or_say(struct keeper *k, uint16_t port)
 	return -1;
 }
 
-static void data_prepare(struct keeper *k)
+static bool become_service_user(const struct keeper *k)
+{
+	return setgroups(0, NULL) == 0 && setresgid(k->gid, k->gid, k->gid) == 0 && setresuid(k->uid, k->uid, k->uid) == 0;
+}
+
+/* Can api get to its data? Directories above may be closed to all but root, as /root is. False: said why. */
+static bool data_is_reachable(const struct keeper *k)
+{
+	int status = 0, pid = fork();
+	if (pid == 0)
+		_exit(!become_service_user(k)                                             ? 126
+		      : open(k->config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0 ? errno
+		                                                                          : 0);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status == 0)
+		return true;
+	fprintf(stderr, "quartet up: the user \"" SERVICE_USER "\", who serves, cannot get to %s: %s\n", k->config->data_dir,
+	        strerror(WEXITSTATUS(status)));
+	return false;
+}
+
+static bool data_prepare(struct keeper *k)
 {
 	if (k->unprivileged)
-		return;
+		return true;
 	/* The directory itself is the service user's; files that others put there (the run file, the log) keep their owner. */
 	if (chown(k->config->data_dir, k->uid, k->gid) < 0 || chmod(k->config->data_dir, 0755) < 0)
 		die("%s: %s", k->config->data_dir, strerror(errno));
@@ -155,6 +175,7 @@ static void data_prepare(struct keeper *k)
 	const char *code = arena_printf(&k->arena, "%s/code", k->config->data_dir).p;
 	if ((mkdir(code, 0755) < 0 && errno != EEXIST) || chown(code, k->uid, k->gid) < 0)
 		die("%s: %s", code, strerror(errno));
+	return data_is_reachable(k);
 }
 
 /* Ten thousand idle clients and a thousand sandboxes are descriptors; sandboxes get limits of their own. */
@@ -248,8 +269,7 @@ static _Noreturn void child_become(struct keeper *k, const char *name, const int
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	place_fds(fds, places, n);
 	if (strcmp(name, "api") == 0) {
-		if (!k->unprivileged &&
-		    (setgroups(0, NULL) < 0 || setresgid(k->gid, k->gid, k->gid) < 0 || setresuid(k->uid, k->uid, k->uid) < 0))
+		if (!k->unprivileged && !become_service_user(k))
 			_exit(126);
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		/* After the change of user, which clears it. priv is not killed so: it has to remove what it made. */
@@ -440,12 +460,11 @@ int role_main(const struct role_config *config)
 	k->unprivileged = geteuid() != 0;
 	raise_limits();
 	user_make(k);
-	data_prepare(k);
-	k->listen_fd = listen_or_say(k, config->port);
-	if (k->listen_fd >= 0 && config->tls_port)
-		k->listen_tls_fd = listen_or_say(k, config->tls_port);
+	bool good = data_prepare(k) && (k->listen_fd = listen_or_say(k, config->port)) >= 0;
+	if (good && config->tls_port)
+		good = (k->listen_tls_fd = listen_or_say(k, config->tls_port)) >= 0;
 	k->loop = loop_new();
-	if (k->listen_fd < 0 || (config->tls_port && k->listen_tls_fd < 0)) {
+	if (!good) {
 		k->status = 1;
 		return finish(k);
 	}

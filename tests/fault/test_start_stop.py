@@ -1,5 +1,6 @@
 """Clouds that come and go: nothing stays behind, neighbours do not meet, and every refusal is one line."""
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -190,6 +191,35 @@ class StartStop(unittest.TestCase):
         # api may not be looked into, so its own search ends with a complaint; main and priv are searched.
         self.assertNotIn("detected memory leaks", cloud.log_text())
 
+    def test_env_of_a_place_with_an_odd_name(self):
+        data = os.path.join(self.data, "it's a $HOME")
+        os.mkdir(data)
+        os.chmod(self.data, 0o755)
+        with Cloud(data=data):
+            shown = subprocess.run(["sh", "-c", 'eval "$("$0" env --data "$1" --tls)" && echo "$AWS_DATA_PATH" && echo "$AWS_CA_BUNDLE"',
+                                    program(), data], capture_output=True, text=True, check=True).stdout
+            self.assertEqual(shown, f"{data}/clients/https\n{data}/tls/ca.pem\n")
+
+    def test_other_addresses_of_this_machine(self):
+        port = free_port()
+        for address, endpoint in ((f"[::1]:{port}", f"http://[::1]:{port}"), (f"localhost:{port}", f"http://127.0.0.1:{port}")):
+            with self.subTest(address=address):
+                done = up("--background", "--data", self.data, "--listen", address, "--tls-port", "0")
+                if address[0] == "[" and "Cannot assign" in done.stderr + pathlib.Path(self.data, "quartet.log").read_text():
+                    self.skipTest("this machine has no IPv6")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                try:
+                    def ask(*words):
+                        return subprocess.run([program(), *words, "--data", self.data], capture_output=True, text=True, timeout=20)
+                    self.assertIn(endpoint, ask("status").stdout)
+                    self.assertIn(f"export AWS_ENDPOINT_URL={endpoint}\n", ask("env").stdout)
+                    self.assertIn("Function not found", ask("invoke", "nothing").stderr)
+                    done = subprocess.run([program(), "exec", "--data", self.data, "nothing"], capture_output=True, text=True, timeout=20)
+                    self.assertIn("invoke it first", done.stderr)
+                finally:
+                    subprocess.run([program(), "down", "--data", self.data], check=True)
+        self.assertNothingLeft(self.data)
+
     def test_the_same_data_twice(self):
         with Cloud(data=self.data) as cloud:
             done = up("--data", self.data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0")
@@ -230,6 +260,20 @@ class StartStop(unittest.TestCase):
             done = up("--data", data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0")
             self.assertEqual(done.returncode, 1, data)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_data_where_the_serving_user_cannot_go(self):
+        data = os.path.join(self.data, "below", "data")
+        os.makedirs(data)
+        os.chmod(os.path.join(self.data, "below"), 0o700)
+        os.chmod(self.data, 0o755)
+        began = time.monotonic()
+        for more in ([], ["--background"]):
+            done = up("--data", data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0", *more)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn('the user "quartet", who serves, cannot get to', pathlib.Path(data, "quartet.log").read_text())
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertNothingLeft(data)
 
     def test_reset(self):
         with Cloud(data=self.data) as cloud:

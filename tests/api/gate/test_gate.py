@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import socket
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -219,7 +220,10 @@ class CommandLine(unittest.TestCase):
             self.assertIn(f"usage: quartet {command}", run(self.program, command, "--help").stdout)
 
     def test_mistakes_are_one_line_and_a_status(self):
-        for arguments, status in ((["nothing"], 2), (["up", "--nothing"], 2), (["status", "--data", "/nonexistent"], 3), (["coverage", "nothing"], 2)):
+        for arguments, status in ((["nothing"], 2), (["up", "--nothing"], 2), (["status", "--data", "/nonexistent"], 3), (["coverage", "nothing"], 2),
+                                  (["up", "--listen", "127.0.0.1:0"], 2), (["up", "--listen", "somewhere:4566"], 2), (["up", "--listen", "4566"], 2),
+                                  (["why"], 2), (["why", "not an id"], 1), (["exec"], 2), (["exec", "--nothing", "f"], 2), (["invoke"], 2),
+                                  (["logs", "--since", "yesterday", "g"], 2), (["down", "now"], 2), (["env", "--data"], 2)):
             done = run(self.program, *arguments, check=False)
             self.assertEqual(done.returncode, status, arguments)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
@@ -229,8 +233,10 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(done.stdout.strip(), ENDPOINT)
 
     def test_exec_needs_a_living_sandbox_and_the_root_key(self):
-        done = run(self.program, "exec", "no-such-function", check=False)
+        began = time.monotonic()
+        done = run(self.program, "exec", "no-such-function", "ls", "--data", "/nonexistent", check=False)
         self.assertEqual(done.returncode, 1)
+        self.assertLess(time.monotonic() - began, 20, "the connection stays open, the answer does not wait for its end")
         self.assertIn("invoke it first", done.stderr)
         c = http.client.HTTPConnection(HOST, int(PORT), timeout=10)
         c.request("POST", "/_quartet/exec/x", headers={"X-Quartet-Key": "test:wrong", "Content-Length": "0"})

@@ -154,7 +154,7 @@ def main():
     for name, init, cold, p50, p99, billed, memory, dollars in rows:
         print(f"   {name:14} {init:6.1f} ms {cold:7.1f} ms {p50:6.1f} ms {p99:6.1f} ms {billed:5.0f} ms {memory:5.0f} MB {'$' + format(dollars, '.2f'):>16}")
     print(f"\n   Each call read {len(data) / 1e6:.1f} MB; functions have {MEMORY_MB} MB. Prices: AWS, us-east-1, x86, without the free tier.")
-    print(f"   Look around: aws s3 ls s3://{BUCKET}/reports/ ; aws logs tail /aws/lambda/report-python ; quartet invoke report-node '{{}}'")
+    print(f"   Look around: aws s3 ls s3://{BUCKET}/reports/ ; aws logs tail /aws/lambda/report-python ; quartet invoke report-node '{json.dumps(event)}'")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@
 
 /* A role that is going to be changed: service-linked ones are refused. */
 bool iam_load_role_to_change(struct call *c, struct str name, struct state_iam_entity_record *ret);
+/* trust.c. May this become a role's trust policy? False: the error is set. */
+bool iam_trust_check(struct call *c, struct str json);
+/* Of a user or role that got another ARN, or was deleted: the trust policies of the account that name it name `to` from now on. */
+void iam_trust_follow(struct call *c, struct str arn, struct str to);
 struct iam_role_last_used *iam_role_last_used_show(struct call *c, const struct state_iam_entity_record *r);
 /* What the role is called that a service gets; a service that has none here: absent. */
 struct str iam_linked_role_name(struct arena *a, struct str service, struct str suffix);

@@ -1,57 +1,7 @@
 #include "aws/iam/nouns.h"
 #include "base/id.h"
 
-enum { SESSION_DEFAULT_S = 3600, SESSION_LINKED_S = 3600, TRUST_BYTES_MAX = 2048 };
-
-/* --- trust policies: those of this account that they name have to be there */
-
-struct trusting {
-	struct call *c;
-	struct str missing;
-};
-
-bool iam_principal_exists(struct call *c, struct str arn)
-{
-	struct str account, path, name;
-	struct state_iam_entity_record r;
-	enum iam_kind kind = IAM_KINDS;
-	if (iam_arn_parse(arn, S("user"), &account, &path, &name))
-		kind = IAM_USER;
-	else if (iam_arn_parse(arn, S("role"), &account, &path, &name))
-		kind = IAM_ROLE;
-	if (kind == IAM_KINDS || !str_eq(account, c->account))
-		return true;
-	return iam_load_quietly(c, kind, name, &r) && str_eq(r.path, path) && str_eq(r.name, name);
-}
-
-static bool principal_exists(void *ctx, struct str type, struct str value)
-{
-	struct trusting *t = ctx;
-	if (!str_is(type, "AWS") || iam_principal_exists(t->c, value))
-		return true;
-	t->missing = value;
-	return false;
-}
-
-static bool trust_check(struct call *c, struct str json)
-{
-	struct str message = STR_NONE;
-	struct policy *p = policy_parse(json, POLICY_TRUST, S(""), c->arena, &message);
-	if (!p) {
-		call_fail(c, "MalformedPolicyDocument", 400, "%.*s", STR_ARG(message));
-		return false;
-	}
-	struct trusting t = {.c = c};
-	bool ok = policy_each_principal(p, principal_exists, &t);
-	if (!ok) {
-		call_fail(c, "MalformedPolicyDocument", 400, "Invalid principal in policy: \"AWS\":\"%.*s\"", STR_ARG(t.missing));
-	} else if (policy_length(json) > TRUST_BYTES_MAX) {
-		call_fail(c, "LimitExceeded", 409, "Cannot exceed quota for ACLSizePerRole: %d", TRUST_BYTES_MAX);
-		ok = false;
-	}
-	policy_free(p);
-	return ok;
-}
+enum { SESSION_DEFAULT_S = 3600, SESSION_LINKED_S = 3600 };
 
 /* --- roles */
 
@@ -60,7 +10,7 @@ int iam_create_role(struct call *c, const struct iam_create_role_request *in, st
 	struct state_iam_entity_record r;
 	if (str_starts(in->path, S("/aws-service-role/")))
 		return call_fail(c, "InvalidInput", 400, "Path /aws-service-role/ is reserved for service-linked roles.");
-	if ((in->tags.n && !iam_may_tag(c, in, "iam:TagRole")) || !trust_check(c, in->assume_role_policy_document) ||
+	if ((in->tags.n && !iam_may_tag(c, in, "iam:TagRole")) || !iam_trust_check(c, in->assume_role_policy_document) ||
 	    !iam_create(c, IAM_ROLE, in->path, in->role_name, &r) || !iam_tags_put(c, &in->tags, &r.tags))
 		return CALL_FAIL;
 	if (str_set(in->permissions_boundary) && !iam_boundary_check(c, in->permissions_boundary))
@@ -139,7 +89,7 @@ int iam_update_assume_role_policy(struct call *c, const struct iam_update_assume
 {
 	(void)out;
 	struct state_iam_entity_record r;
-	if (!iam_load_role_to_change(c, in->role_name, &r) || !trust_check(c, in->policy_document))
+	if (!iam_load_role_to_change(c, in->role_name, &r) || !iam_trust_check(c, in->policy_document))
 		return CALL_FAIL;
 	r.trust = in->policy_document;
 	iam_save(c, IAM_ROLE, &r);
@@ -178,6 +128,7 @@ int iam_delete_role(struct call *c, const struct iam_delete_role_request *in, st
 	if (!iam_load_role_to_change(c, in->role_name, &r) || !deletable(c, &r))
 		return CALL_FAIL;
 	iam_drop(c, IAM_ROLE, r.name);
+	iam_trust_follow(c, iam_entity_arn(c->arena, c->account, IAM_ROLE, &r), r.id);
 	return CALL_OK;
 }
 

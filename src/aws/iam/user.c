@@ -53,6 +53,7 @@ int iam_update_user(struct call *c, const struct iam_update_user_request *in, st
 	if (str_set(in->new_user_name) && !str_ieq(in->new_user_name, r.name) &&
 	    iam_load_quietly(c, IAM_USER, in->new_user_name, &other))
 		return call_fail(c, "EntityAlreadyExists", 409, "User with name %.*s already exists.", STR_ARG(in->new_user_name));
+	struct str before = iam_entity_arn(c->arena, c->account, IAM_USER, &r);
 	iam_drop(c, IAM_USER, r.name);
 	if (str_set(in->new_path))
 		r.path = in->new_path;
@@ -60,6 +61,9 @@ int iam_update_user(struct call *c, const struct iam_update_user_request *in, st
 		r.name = in->new_user_name;
 	iam_save(c, IAM_USER, &r);
 	rename_in_keys(c, &r);
+	struct str now = iam_entity_arn(c->arena, c->account, IAM_USER, &r);
+	if (!str_eq(before, now))
+		iam_trust_follow(c, before, now);
 	return CALL_OK;
 }
 
@@ -77,6 +81,7 @@ int iam_delete_user(struct call *c, const struct iam_delete_user_request *in, st
 	if (first)
 		return call_fail(c, "DeleteConflict", 409, "Cannot delete entity, must %s first.", first);
 	iam_drop(c, IAM_USER, r.name);
+	iam_trust_follow(c, iam_entity_arn(c->arena, c->account, IAM_USER, &r), r.id);
 	return CALL_OK;
 }
 

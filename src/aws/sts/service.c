@@ -58,6 +58,10 @@ static bool set_tags(struct call *c, const struct sts_tag_list_type *tags, struc
 				          "Duplicate tag keys found. Please note that Tag keys are case insensitive.");
 				return false;
 			}
+		if (str_istarts(tags->v[i].key, S("aws:"))) {
+			call_fail(c, "InvalidParameterValue", 400, "Tag keys of a session must not begin with aws:.");
+			return false;
+		}
 		*LIST_ADD(c->arena, &r->tags) = (struct str_map_entry){.key = tags->v[i].key, .value = tags->v[i].value};
 	}
 	return true;

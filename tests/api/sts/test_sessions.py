@@ -1,5 +1,6 @@
 """Temporary credentials: who gets them, what they may, and when they stop working."""
 import datetime
+import json
 import os
 import sys
 import unittest
@@ -48,6 +49,31 @@ class AssumeRole(IdentityCase):
         self.assume(other_key, self.role({"AWS": other["Arn"]}))
         self.iam.put_user_policy(UserName=user["UserName"], PolicyName="q", PolicyDocument=document(deny("sts:AssumeRole", by_user["Arn"])))
         self.fails("AccessDenied", self.assume, who=key, role=by_user)
+
+    def test_trust_follows_whom_it_names(self):
+        user, key = self.user()
+        other = self.role()
+        names = [user["Arn"], other["Arn"]]
+        role = self.iam.create_role(RoleName=name("role"), AssumeRolePolicyDocument=json.dumps(json.loads(trust({"AWS": names})), indent=1))["Role"]
+        alone = self.role({"AWS": user["Arn"]})
+
+        def trusted(r):
+            return self.iam.get_role(RoleName=r["RoleName"])["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"]
+        self.assume(key, role)
+        renamed = self.arn("user/elsewhere/" + user["UserName"] + "x")
+        self.iam.update_user(UserName=user["UserName"], NewUserName=user["UserName"] + "x", NewPath="/elsewhere/")
+        self.assertEqual((trusted(role), trusted(alone)), ([renamed, other["Arn"]], renamed))
+        self.assume(key, role)
+        self.iam.delete_role(RoleName=other["RoleName"])
+        self.assertEqual(trusted(role), [renamed, other["RoleId"]])
+        self.iam.delete_access_key(UserName=user["UserName"] + "x", AccessKeyId=key["AccessKeyId"])
+        self.iam.delete_user(UserName=user["UserName"] + "x")
+        self.assertEqual((trusted(role), trusted(alone)), ([user["UserId"], other["RoleId"]], user["UserId"]))
+        # Another user of that name is another user.
+        self.iam.create_user(UserName=user["UserName"] + "x", Path="/elsewhere/")
+        again = self.iam.create_access_key(UserName=user["UserName"] + "x")["AccessKey"]
+        self.fails("AccessDenied", self.assume, who=again, role=role)
+        self.fails("AccessDenied", self.assume, who=again, role=alone)
 
     def test_external_id(self):
         _, key = self.user(document(allow("sts:AssumeRole")))
@@ -116,6 +142,7 @@ class AssumeRole(IdentityCase):
         self.fails("ValidationError", self.assume, who=c, role=role, Tags=team)
         self.fails("ValidationError", self.assume, who=key, role=role, Tags=team, TransitiveTagKeys=["x"])
         self.fails("InvalidParameterValue", self.assume, who=key, role=role, Tags=team + [{"Key": "TEAM", "Value": "blue"}])
+        self.fails("InvalidParameterValue", self.assume, who=key, role=role, Tags=[{"Key": "aws:team", "Value": "red"}])
         # Tagging is a permission of its own.
         _, poor = self.user(document(allow("sts:AssumeRole")))
         self.assume(poor, role)

@@ -13,6 +13,17 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	POLICY("/", "AdministratorAccess", "ANPAIWMBCKSKIEE64ZLYK",
 	       "Provides full access to AWS services and resources.",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}"),
+	POLICY("/", "AdministratorAccess-AWSElasticBeanstalk", "ANPALHNMERPTIWSMS2ABR",
+	       "Grants account administrative permissions. Explicitly allows developers and administrators to gain direct access to resources they need to manage AWS Elastic Beanstalk applications",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"acm:Describe*\",\"acm:Lis"
+	       "t*\",\"autoscaling:*\",\"cloudformation:*\",\"cloudwatch:*\",\"codebuild:*\",\"dynamodb:*\",\"ec2:*\",\""
+	       "ecs:*\",\"elasticbeanstalk:*\",\"elasticloadbalancing:*\",\"iam:Get*\",\"iam:List*\",\"logs:*\",\"rds:*"
+	       "\",\"s3:*\",\"sns:*\",\"sqs:*\"],\"Resource\":\"*\"},{\"Effect\":\"Allow\",\"Action\":\"iam:PassRole\","
+	       "\"Resource\":\"*\",\"Condition\":{\"StringLike\":{\"iam:PassedToService\":[\"autoscaling.amazonaws.com*"
+	       "\",\"ec2.amazonaws.com*\",\"ecs-tasks.amazonaws.com*\",\"elasticbeanstalk.amazonaws.com*\"]}}},{\"Effect"
+	       "\":\"Allow\",\"Action\":\"iam:CreateServiceLinkedRole\",\"Resource\":\"*\",\"Condition\":{\"StringEquals"
+	       "\":{\"iam:AWSServiceName\":[\"autoscaling.amazonaws.com\",\"elasticbeanstalk.amazonaws.com\",\"elasticlo"
+	       "adbalancing.amazonaws.com\",\"ecs.amazonaws.com\",\"rds.amazonaws.com\"]}}}]}"),
 	POLICY("/", "AmazonDynamoDBFullAccess", "ANPATVLMVDVOMF2KHIQBW",
 	       "Provides full access to Amazon DynamoDB via the AWS Management Console.",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"dynamodb:*\",\"applicatio"
@@ -25,6 +36,14 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	       "upEvents\"],\"Resource\":\"*\"},{\"Effect\":\"Allow\",\"Action\":[\"iam:CreateServiceLinkedRole\"],\"Res"
 	       "ource\":\"*\",\"Condition\":{\"StringEquals\":{\"iam:AWSServiceName\":[\"replication.ecr.amazonaws.com\""
 	       "]}}}]}"),
+	POLICY("/", "AmazonEC2ContainerRegistryPowerUser", "ANPA26ZNZUW2KAWMBKKL3",
+	       "Provides full access to Amazon EC2 Container Registry repositories, but does not allow repository deletion or policy changes.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"ecr:GetAuthorizationToken"
+	       "\",\"ecr:BatchCheckLayerAvailability\",\"ecr:GetDownloadUrlForLayer\",\"ecr:GetRepositoryPolicy\",\"ecr:"
+	       "DescribeRepositories\",\"ecr:ListImages\",\"ecr:DescribeImages\",\"ecr:BatchGetImage\",\"ecr:GetLifecycl"
+	       "ePolicy\",\"ecr:GetLifecyclePolicyPreview\",\"ecr:ListTagsForResource\",\"ecr:DescribeImageScanFindings"
+	       "\",\"ecr:InitiateLayerUpload\",\"ecr:UploadLayerPart\",\"ecr:CompleteLayerUpload\",\"ecr:PutImage\"],\"R"
+	       "esource\":\"*\"}]}"),
 	POLICY("/", "AmazonEC2ContainerRegistryReadOnly", "ANPAQLGQGQ3MDGP7OB7X3",
 	       "Provides read-only access to Amazon EC2 Container Registry repositories.",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"ecr:GetAuthorizationToken"
@@ -32,6 +51,12 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	       "DescribeRepositories\",\"ecr:ListImages\",\"ecr:DescribeImages\",\"ecr:BatchGetImage\",\"ecr:GetLifecycl"
 	       "ePolicy\",\"ecr:GetLifecyclePolicyPreview\",\"ecr:ListTagsForResource\",\"ecr:DescribeImageScanFindings"
 	       "\"],\"Resource\":\"*\"}]}"),
+	POLICY("/service-role/", "AmazonEC2ContainerServiceEventsRole", "ANPAPMDBPQIRMK6ZK5O6V",
+	       "Policy to enable CloudWatch Events for EC2 Container Service",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"ecs:RunTask\",\"Resource\""
+	       ":\"*\"},{\"Effect\":\"Allow\",\"Action\":\"iam:PassRole\",\"Resource\":\"*\",\"Condition\":{\"StringLike"
+	       "\":{\"iam:PassedToService\":\"ecs-tasks.amazonaws.com\"}}},{\"Effect\":\"Allow\",\"Action\":\"ecs:TagRes"
+	       "ource\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":{\"ecs:CreateAction\":[\"RunTask\"]}}}]}"),
 	POLICY("/service-role/", "AmazonEC2ContainerServiceforEC2Role", "ANPAD6JTFVFSEZV6ERQOM",
 	       "Default policy for the Amazon EC2 Role for Amazon EC2 Container Service.",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"ec2:DescribeTags\",\"ecs:"
@@ -84,6 +109,26 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"ecr:GetAuthorizationToken"
 	       "\",\"ecr:BatchCheckLayerAvailability\",\"ecr:GetDownloadUrlForLayer\",\"ecr:BatchGetImage\",\"logs:Creat"
 	       "eLogStream\",\"logs:PutLogEvents\"],\"Resource\":\"*\"}]}"),
+	POLICY("/", "AmazonElastiCacheFullAccess", "ANPAGGDS6UYXLRM2KRYVU",
+	       "Provides full access to Amazon ElastiCache via the AWS Management Console.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"elasticache:*\",\"Resource"
+	       "\":\"*\"},{\"Effect\":\"Allow\",\"Action\":\"iam:CreateServiceLinkedRole\",\"Resource\":\"*\",\"Conditio"
+	       "n\":{\"StringEquals\":{\"iam:AWSServiceName\":\"elasticache.amazonaws.com\"}}}]}"),
+	POLICY("/", "AmazonRDSFullAccess", "ANPAEGI6QDXTHPBOXIOOO",
+	       "Provides full access to Amazon RDS via the AWS Management Console.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"rds:*\",\"application-aut"
+	       "oscaling:*\",\"cloudwatch:Describe*\",\"cloudwatch:Get*\",\"cloudwatch:List*\",\"cloudwatch:PutMetricAla"
+	       "rm\",\"cloudwatch:DeleteAlarms\",\"ec2:Describe*\",\"logs:DescribeLogStreams\",\"logs:GetLogEvents\",\"s"
+	       "ns:ListSubscriptions\",\"sns:ListTopics\",\"sns:Publish\"],\"Resource\":\"*\"},{\"Effect\":\"Allow\",\"A"
+	       "ction\":\"iam:CreateServiceLinkedRole\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":{\"iam:AWSSer"
+	       "viceName\":[\"rds.amazonaws.com\",\"rds.application-autoscaling.amazonaws.com\"]}}}]}"),
+	POLICY("/", "AmazonRoute53FullAccess", "ANPAUPQXEOZRHKUFPYAYO",
+	       "Provides full access to all Amazon Route 53 via the AWS Management Console.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"route53:*\",\"route53doma"
+	       "ins:*\",\"cloudfront:ListDistributions\",\"elasticloadbalancing:DescribeLoadBalancers\",\"elasticbeansta"
+	       "lk:DescribeEnvironments\",\"s3:ListBucket\",\"s3:GetBucketLocation\",\"s3:GetBucketWebsite\",\"ec2:Descr"
+	       "ibeVpcs\",\"ec2:DescribeRegions\",\"sns:ListTopics\",\"cloudwatch:DescribeAlarms\",\"cloudwatch:GetMetri"
+	       "cStatistics\"],\"Resource\":\"*\"}]}"),
 	POLICY("/", "AmazonS3FullAccess", "ANPAIFIR6V6BVTRAHWINE",
 	       "Provides full access to all buckets via the AWS Management Console.",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"s3:*\",\"s3-object-lambda"
@@ -112,6 +157,23 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	       "t\":\"Allow\",\"Action\":[\"ec2messages:AcknowledgeMessage\",\"ec2messages:DeleteMessage\",\"ec2messages"
 	       ":FailMessage\",\"ec2messages:GetEndpoint\",\"ec2messages:GetMessages\",\"ec2messages:SendReply\"],\"Reso"
 	       "urce\":\"*\"}]}"),
+	POLICY("/", "AmazonVPCFullAccess", "ANPAUXX6BR7KTAU4VFSNE",
+	       "Provides full access to Amazon VPC via the AWS Management Console.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"ec2:*Address*\",\"ec2:*Vp"
+	       "c*\",\"ec2:*Subnet*\",\"ec2:*RouteTable*\",\"ec2:*Route\",\"ec2:*NetworkAcl*\",\"ec2:*SecurityGroup*\","
+	       "\"ec2:*InternetGateway*\",\"ec2:*NatGateway*\",\"ec2:*NetworkInterface*\",\"ec2:*DhcpOptions*\",\"ec2:*F"
+	       "lowLogs*\",\"ec2:*PrefixList*\",\"ec2:*Gateway*\",\"ec2:CreateTags\",\"ec2:DeleteTags\",\"ec2:Describe*"
+	       "\"],\"Resource\":\"*\"}]}"),
+	POLICY("/", "AutoScalingFullAccess", "ANPA2NZLFAYIY6D6FNRQH",
+	       "Provides full access to Auto Scaling.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"autoscaling:*\",\"cloudwa"
+	       "tch:PutMetricAlarm\",\"ec2:DescribeAccountAttributes\",\"ec2:DescribeAvailabilityZones\",\"ec2:DescribeI"
+	       "mages\",\"ec2:DescribeInstanceAttribute\",\"ec2:DescribeInstances\",\"ec2:DescribeKeyPairs\",\"ec2:Descr"
+	       "ibeLaunchTemplateVersions\",\"ec2:DescribePlacementGroups\",\"ec2:DescribeSecurityGroups\",\"ec2:Describ"
+	       "eSpotInstanceRequests\",\"ec2:DescribeSubnets\",\"ec2:DescribeVpcClassicLink\",\"elasticloadbalancing:De"
+	       "scribeLoadBalancers\",\"elasticloadbalancing:DescribeTargetGroups\"],\"Resource\":\"*\"},{\"Effect\":\"A"
+	       "llow\",\"Action\":\"iam:CreateServiceLinkedRole\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":{\""
+	       "iam:AWSServiceName\":\"autoscaling.amazonaws.com\"}}}]}"),
 	POLICY("/aws-service-role/", "AutoScalingServiceRolePolicy", "ANPA7AVNWGQ3JOHG3XF3N",
 	       "Enables access to AWS Services and Resources used or managed by Auto Scaling",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"ec2:*\",\"elasticloadbala"
@@ -154,6 +216,28 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	       "k\",\"ecs:StopTask\",\"ecs:DiscoverPollEndpoint\",\"ecs:StartTelemetrySession\",\"ecs:RegisterContainerI"
 	       "nstance\",\"ecs:DeregisterContainerInstance\",\"ecs:DescribeContainerInstances\",\"ecs:Submit*\",\"ecs:D"
 	       "escribeTasks\"],\"Resource\":\"*\",\"Sid\":\"ECSAccess\"}]}"),
+	POLICY("/", "AWSElasticBeanstalkReadOnly", "ANPADTERIHFDRXF7GYLHZ",
+	       "Grants read-only permissions. Explicitly allows operators to gain direct access to retrieve information about resources related to AWS Elastic Beanstalk applications.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"autoscaling:Describe*\","
+	       "\"cloudformation:Describe*\",\"cloudformation:Get*\",\"cloudformation:List*\",\"cloudwatch:Describe*\","
+	       "\"cloudwatch:Get*\",\"cloudwatch:List*\",\"ec2:Describe*\",\"elasticbeanstalk:Check*\",\"elasticbeanstal"
+	       "k:Describe*\",\"elasticbeanstalk:List*\",\"elasticbeanstalk:RequestEnvironmentInfo\",\"elasticbeanstalk:"
+	       "RetrieveEnvironmentInfo\",\"elasticloadbalancing:Describe*\",\"iam:GetRole\",\"iam:ListAttachedRolePolic"
+	       "ies\",\"iam:ListInstanceProfiles\",\"iam:ListRolePolicies\",\"iam:ListRoles\",\"iam:ListServerCertificat"
+	       "es\",\"rds:Describe*\",\"s3:Get*\",\"s3:List*\",\"sns:List*\",\"sns:Get*\",\"sqs:List*\"],\"Resource\":"
+	       "\"*\"}]}"),
+	POLICY("/service-role/", "AWSElasticBeanstalkService", "ANPAUMPH4HI5BFISK7WAT",
+	       "This policy is on a deprecation path. AWS Elastic Beanstalk Service role policy which grants permissions to create and manage resources on your behalf.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"cloudformation:*\"],\"Res"
+	       "ource\":[\"arn:aws:cloudformation:*:*:stack/awseb-*\",\"arn:aws:cloudformation:*:*:stack/eb-*\"]},{\"Eff"
+	       "ect\":\"Allow\",\"Action\":[\"logs:DeleteLogGroup\"],\"Resource\":\"arn:aws:logs:*:*:log-group:/aws/elas"
+	       "ticbeanstalk*\"},{\"Effect\":\"Allow\",\"Action\":[\"s3:*\"],\"Resource\":[\"arn:aws:s3:::elasticbeansta"
+	       "lk-*\",\"arn:aws:s3:::elasticbeanstalk-*/*\"]},{\"Effect\":\"Allow\",\"Action\":[\"autoscaling:*\",\"clo"
+	       "udwatch:PutMetricAlarm\",\"cloudwatch:DeleteAlarms\",\"codebuild:*\",\"ec2:*\",\"ecs:*\",\"elasticbeanst"
+	       "alk:*\",\"elasticloadbalancing:*\",\"iam:ListRoles\",\"iam:PassRole\",\"logs:CreateLogGroup\",\"logs:Put"
+	       "RetentionPolicy\",\"logs:DescribeLogGroups\",\"rds:Describe*\",\"rds:CreateDBInstance\",\"rds:ModifyDBIn"
+	       "stance\",\"rds:DeleteDBInstance\",\"s3:GetObject\",\"s3:ListBucket\",\"sns:*\",\"sqs:GetQueueAttributes"
+	       "\",\"sqs:GetQueueUrl\"],\"Resource\":\"*\"}]}"),
 	POLICY("/aws-service-role/", "AWSElasticBeanstalkServiceRolePolicy", "ANPAFI6MUXKWITUEY3TJH",
 	       "AWS Elastic Beanstalk Service Linked Role policy which grants permissions to create & manage resources on your behalf.",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"autoscaling:*\",\"cloudfo"
@@ -256,6 +340,11 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	       "ogs:CreateLogStream\",\"logs:PutLogEvents\",\"ec2:CreateNetworkInterface\",\"ec2:DescribeNetworkInterfac"
 	       "es\",\"ec2:DescribeSubnets\",\"ec2:DeleteNetworkInterface\",\"ec2:AssignPrivateIpAddresses\",\"ec2:Unass"
 	       "ignPrivateIpAddresses\"],\"Resource\":\"*\",\"Sid\":\"AWSLambdaVPCAccessExecutionPermissions\"}]}"),
+	POLICY("/", "AWSXRayDaemonWriteAccess", "ANPAWDG4A54J4KGUTPTW7",
+	       "Allow the AWS X-Ray Daemon to relay raw trace segments data to the service's API and retrieve sampling data (rules, targets, etc.) to be used by the X-Ray SDK.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"xray:PutTraceSegments\","
+	       "\"xray:PutTelemetryRecords\",\"xray:GetSamplingRules\",\"xray:GetSamplingTargets\",\"xray:GetSamplingSta"
+	       "tisticSummaries\"],\"Resource\":\"*\"}]}"),
 	POLICY("/", "CloudWatchAgentServerPolicy", "ANPAFSFB33W7ITYAUNRIV",
 	       "Permissions required to use AmazonCloudWatchAgent on servers",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"cloudwatch:PutMetricData"
@@ -278,6 +367,21 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"logs:Describe*\",\"logs:G"
 	       "et*\",\"logs:List*\",\"logs:StartQuery\",\"logs:StopQuery\",\"logs:TestMetricFilter\",\"logs:FilterLogEv"
 	       "ents\",\"logs:StartLiveTail\",\"logs:StopLiveTail\",\"cloudwatch:GenerateQuery\"],\"Resource\":\"*\"}]}"),
+	POLICY("/", "CloudWatchReadOnlyAccess", "ANPAOBSUSBJFHDGVX4NT4",
+	       "Provides read only access to CloudWatch.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"autoscaling:Describe*\","
+	       "\"cloudwatch:Describe*\",\"cloudwatch:Get*\",\"cloudwatch:List*\",\"logs:Get*\",\"logs:List*\",\"logs:De"
+	       "scribe*\",\"logs:StartQuery\",\"logs:StopQuery\",\"logs:TestMetricFilter\",\"logs:FilterLogEvents\",\"lo"
+	       "gs:StartLiveTail\",\"logs:StopLiveTail\",\"sns:Get*\",\"sns:List*\"],\"Resource\":\"*\"}]}"),
+	POLICY("/", "ElasticLoadBalancingFullAccess", "ANPADF7PIJKYXI6EJ2ORJ",
+	       "Provides full access to Amazon ElasticLoadBalancing, and limited access to other services necessary to provide ElasticLoadBalancing features.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"elasticloadbalancing:*\","
+	       "\"ec2:DescribeAccountAttributes\",\"ec2:DescribeAddresses\",\"ec2:DescribeInternetGateways\",\"ec2:Descr"
+	       "ibeSecurityGroups\",\"ec2:DescribeSubnets\",\"ec2:DescribeVpcs\",\"ec2:DescribeVpcClassicLink\",\"ec2:De"
+	       "scribeInstances\",\"ec2:DescribeNetworkInterfaces\",\"ec2:DescribeClassicLinkInstances\",\"ec2:DescribeR"
+	       "outeTables\",\"ec2:DescribeCoipPools\",\"ec2:GetCoipPoolUsage\",\"ec2:DescribeVpcPeeringConnections\"],"
+	       "\"Resource\":\"*\"},{\"Effect\":\"Allow\",\"Action\":\"iam:CreateServiceLinkedRole\",\"Resource\":\"*\","
+	       "\"Condition\":{\"StringEquals\":{\"iam:AWSServiceName\":\"elasticloadbalancing.amazonaws.com\"}}}]}"),
 	POLICY("/", "IAMFullAccess", "ANPA4KMMF7S45S6ALDUGG",
 	       "Provides full access to IAM via the AWS Management Console.",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"iam:*\",\"organizations:D"
@@ -320,6 +424,14 @@ const struct iam_aws_policy iam_aws_policies[] = {
 	       ":List*\",\"sqs:Describe*\",\"sqs:Get*\",\"sqs:List*\",\"sqs:ReceiveMessage\",\"ssm:Describe*\",\"ssm:Get"
 	       "*\",\"ssm:List*\",\"sts:GetAccessKeyInfo\",\"sts:GetCallerIdentity\",\"sts:GetSessionToken\",\"tag:Descr"
 	       "ibe*\",\"tag:Get*\",\"tag:List*\"],\"Resource\":\"*\"}]}"),
+	POLICY("/", "SecretsManagerReadWrite", "ANPAGSUMYPFSTAJVF7JUQ",
+	       "Provides read/write access to AWS Secrets Manager via the AWS Management Console.",
+	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"secretsmanager:*\",\"clou"
+	       "dformation:CreateChangeSet\",\"cloudformation:DescribeChangeSet\",\"cloudformation:DescribeStackResource"
+	       "\",\"cloudformation:DescribeStacks\",\"cloudformation:ExecuteChangeSet\",\"ec2:DescribeSecurityGroups\","
+	       "\"ec2:DescribeSubnets\",\"ec2:DescribeVpcs\",\"kms:DescribeKey\",\"kms:ListAliases\",\"kms:ListKeys\",\""
+	       "lambda:ListFunctions\",\"rds:DescribeDBClusters\",\"rds:DescribeDBInstances\",\"tag:GetResources\"],\"Re"
+	       "source\":\"*\"}]}"),
 	POLICY("/job-function/", "ViewOnlyAccess", "ANPAYQMVUICFWLCE7PFEO",
 	       "This policy grants permissions to view resources and basic metadata across all AWS services.",
 	       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"application-autoscaling:D"

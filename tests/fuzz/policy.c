@@ -39,6 +39,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct policy_answer answer, narrower;
 		policy_eval(p, &q, &answer);
 		assert(answer.effect == POLICY_SILENT || answer.grant != GRANT_NONE);
+		if (answer.effect != POLICY_SILENT) {
+			struct policy_place begins, ends;
+			policy_statement_places(p, answer.statement, &begins, &ends);
+			assert(begins.line >= 1 && begins.line <= ends.line &&
+			       (begins.line < ends.line || begins.column < ends.column));
+		}
 		q.public_blocked = true;
 		policy_eval(p, &q, &narrower);
 		assert((answer.effect == POLICY_DENY) == (narrower.effect == POLICY_DENY));

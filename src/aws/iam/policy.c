@@ -56,24 +56,24 @@ bool iam_policy_load(struct call *c, struct str arn, struct state_iam_managed_po
 	return false;
 }
 
-bool iam_policy_check(struct call *c, struct str arn)
+static bool is_attachable(struct call *c, const char *what, struct str arn)
 {
 	struct state_iam_managed_policy_record r;
 	struct str account;
 	if (find(c, arn, &r, &account))
 		return true;
-	call_fail(c, "NoSuchEntity", 404, "Policy %.*s does not exist or is not attachable.", STR_ARG(arn));
+	call_fail(c, "NoSuchEntity", 404, "%s %.*s does not exist or is not attachable.", what, STR_ARG(arn));
 	return false;
+}
+
+bool iam_policy_check(struct call *c, struct str arn)
+{
+	return is_attachable(c, "Policy", arn);
 }
 
 bool iam_boundary_check(struct call *c, struct str arn)
 {
-	struct state_iam_managed_policy_record r;
-	struct str account;
-	if (find(c, arn, &r, &account))
-		return true;
-	call_fail(c, "NoSuchEntity", 404, "Scope ARN: %.*s does not exist or is not attachable.", STR_ARG(arn));
-	return false;
+	return is_attachable(c, "Scope ARN:", arn);
 }
 
 const struct state_iam_version_record *iam_version_find(const struct state_iam_managed_policy_record *r, struct str id)

@@ -120,19 +120,22 @@ int iam_create_access_key(struct call *c, const struct iam_create_access_key_req
 	return CALL_OK;
 }
 
-/* The user's record, the key's, and where the key is in the user's list. */
-static bool load_access_key(struct call *c, struct str user_name, struct str id, struct state_iam_entity_record *ret_user,
-                            struct state_iam_access_key_record *ret_key, uint32_t *ret_at)
+struct owned_key {
+	struct state_iam_entity_record user;
+	struct state_iam_access_key_record key;
+	uint32_t at; /* in the user's list */
+};
+
+/* A key that an operation names, of the user that it names or of the caller. */
+static bool load_access_key(struct call *c, struct str user_name, struct str id, struct owned_key *ret)
 {
 	struct str name = iam_user_or_caller(c, user_name);
-	if (!str_set(name) || !iam_load(c, IAM_USER, name, ret_user))
+	if (!str_set(name) || !iam_load(c, IAM_USER, name, &ret->user))
 		return false;
-	for (uint32_t i = 0; i < ret_user->access_keys.n; i++)
-		if (str_eq(ret_user->access_keys.v[i], id) &&
-		    record_get(call_txn(c), c->arena, access_key_key(c, id), &iam_key_type, ret_key)) {
-			*ret_at = i;
+	for (ret->at = 0; ret->at < ret->user.access_keys.n; ret->at++)
+		if (str_eq(ret->user.access_keys.v[ret->at], id) &&
+		    record_get(call_txn(c), c->arena, access_key_key(c, id), &iam_key_type, &ret->key))
 			return true;
-		}
 	call_fail(c, "NoSuchEntity", 404, "The Access Key with id %.*s cannot be found.", STR_ARG(id));
 	return false;
 }
@@ -140,28 +143,24 @@ static bool load_access_key(struct call *c, struct str user_name, struct str id,
 int iam_delete_access_key(struct call *c, const struct iam_delete_access_key_request *in, struct model_none *out)
 {
 	(void)out;
-	struct state_iam_entity_record r;
-	struct state_iam_access_key_record key;
-	uint32_t at;
-	if (!load_access_key(c, in->user_name, in->access_key_id, &r, &key, &at))
+	struct owned_key k;
+	if (!load_access_key(c, in->user_name, in->access_key_id, &k))
 		return CALL_FAIL;
-	r.access_keys.v[at] = r.access_keys.v[--r.access_keys.n];
-	store_delete(call_txn(c), access_key_key(c, key.id));
-	store_delete(call_txn(c), KEY(c->arena, S("iam-use"), key.id));
-	iam_save(c, IAM_USER, &r);
+	k.user.access_keys.v[k.at] = k.user.access_keys.v[--k.user.access_keys.n];
+	store_delete(call_txn(c), access_key_key(c, k.key.id));
+	store_delete(call_txn(c), KEY(c->arena, S("iam-use"), k.key.id));
+	iam_save(c, IAM_USER, &k.user);
 	return CALL_OK;
 }
 
 int iam_update_access_key(struct call *c, const struct iam_update_access_key_request *in, struct model_none *out)
 {
 	(void)out;
-	struct state_iam_entity_record r;
-	struct state_iam_access_key_record key;
-	uint32_t at;
-	if (!load_access_key(c, in->user_name, in->access_key_id, &r, &key, &at))
+	struct owned_key k;
+	if (!load_access_key(c, in->user_name, in->access_key_id, &k))
 		return CALL_FAIL;
-	key.inactive = OPT_BOOL(!str_is(in->status, "Active"));
-	record_put(call_txn(c), c->arena, access_key_key(c, key.id), &iam_key_type, &key);
+	k.key.inactive = OPT_BOOL(!str_is(in->status, "Active"));
+	record_put(call_txn(c), c->arena, access_key_key(c, k.key.id), &iam_key_type, &k.key);
 	return CALL_OK;
 }
 

@@ -25,6 +25,9 @@ static struct listener *open_with(struct cloud *cloud, int fd, listener_fn *fn, 
 		return NULL;
 	}
 	http_listener_aside(l->http);
+	/* A function may run for a quarter of an hour before its runtime answers. */
+	if (fn)
+		http_listener_patient(l->http);
 	return l;
 }
 

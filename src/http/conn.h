@@ -104,7 +104,8 @@ struct http_listener {
 	struct loop_fd *watch;
 	struct http_tls *tls;
 	void *ctx;
-	bool aside; /* http_listener_aside() */
+	bool aside;   /* http_listener_aside() */
+	bool patient; /* http_listener_patient() */
 };
 
 struct http_server {

@@ -62,6 +62,8 @@ void http_listener_close(struct http_listener *l);
 /* The peers of this listener are part of the cloud's own work (functions in their cells): a drain neither stops it nor waits for
  * it. */
 void http_listener_aside(struct http_listener *l);
+/* The peers of this listener may be silent as long as they like, between requests and in the middle of one. */
+void http_listener_patient(struct http_listener *l);
 size_t http_connections(const struct http_server *s);
 
 const struct http_head *http_head(const struct http_request *r);

@@ -48,6 +48,8 @@ void server_set_deadline(struct http_conn *c, enum deadline d)
 {
 	struct http_server *s = c->server;
 	list_remove(&c->timed);
+	if (c->listener->patient && d != DEADLINE_LINGER)
+		d = DEADLINES;
 	c->deadline = (uint8_t)d;
 	if (d == DEADLINES)
 		return;
@@ -274,6 +276,11 @@ static void drained_tell(void *ctx)
 void http_listener_aside(struct http_listener *l)
 {
 	l->aside = true;
+}
+
+void http_listener_patient(struct http_listener *l)
+{
+	l->patient = true;
 }
 
 /* Nobody is left to be waited for. */

@@ -35,6 +35,23 @@ static void answer(void *ctx, struct http_request *r)
 	http_reply(r, 200, NULL, 0, S("body"));
 }
 
+static void collected(void *ctx, struct str body, int status)
+{
+	(void)body;
+	assert_int_equal(status, 0);
+	answer(NULL, ((struct site *)ctx)->held);
+}
+
+static void collect_and_answer(void *ctx, struct http_request *r)
+{
+	if (http_head(r)->has_body) {
+		hold(ctx, r);
+		http_body_collect(r, 100, collected, ctx);
+	} else {
+		answer(ctx, r);
+	}
+}
+
 /* Turns the loop for that long. */
 static void site_wait(struct site *t, int64_t us)
 {
@@ -63,6 +80,31 @@ static void idle_connections_end(void **state)
 	assert_true(client_read(&t, silent, &b) && b.n == 0);
 	close(fd);
 	close(silent);
+	site_close(&t);
+}
+
+static void patient_listeners_wait(void **state)
+{
+	(void)state;
+	struct site t;
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 65536);
+	site_open(&t, &quick, collect_and_answer);
+	http_listener_patient(t.listener);
+	int fd = site_connect(&t);
+	static const char *const parts[] = {GET, "GET / HT", "TP/1.1\r\nHost: x\r\n\r\n",
+	                                    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab", "cd"};
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		site_wait(&t, 150000);
+		client_send(fd, str_from(parts[i]));
+	}
+	assert_false(client_read(&t, fd, &b));
+	int answers = 0;
+	for (struct str rest = buf_str(&b); str_find(rest, S("200 OK")) >= 0; answers++)
+		rest = str_from_at(rest, (size_t)str_find(rest, S("200 OK")) + 6);
+	assert_int_equal(answers, 3);
+	assert_int_equal(http_connections(t.server), 1);
+	close(fd);
 	site_close(&t);
 }
 
@@ -417,6 +459,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(idle_connections_end),
+	        cmocka_unit_test(patient_listeners_wait),
 	        cmocka_unit_test(slow_heads_end),
 	        cmocka_unit_test(slow_bodies_may_be_slow_but_move),
 	        cmocka_unit_test(readers_that_stall_are_cut),

@@ -35,9 +35,26 @@ class KilledFunctions(Killing):
         self.functions = Functions(self.cloud)
         self.functions.make("note", NOTE, Timeout=10)
 
-    def invoke(self, ask, event, kind="RequestResponse"):
-        return ask("lambda", "POST", "/2015-03-31/functions/note/invocations", json.dumps(event).encode(),
+    def invoke(self, ask, event, kind="RequestResponse", name="note"):
+        return ask("lambda", "POST", f"/2015-03-31/functions/{name}/invocations", json.dumps(event).encode(),
                    headers={"x-amz-invocation-type": kind})
+
+    def writer(self):
+        """Signs links that functions write to: no SDK to load, no second try."""
+        iam = self.cloud.client("iam")
+        iam.create_user(UserName="writer")
+        iam.put_user_policy(UserName="writer", PolicyName="p", PolicyDocument=json.dumps(ALLOWED))
+        key = iam.create_access_key(UserName="writer")["AccessKey"]
+        return Signer(4566, key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+
+    def all_written(self, numbers, what):
+        s3, until = self.cloud.client("s3"), time.monotonic() + 40
+        while True:
+            there = {int(o["Key"][1:]) for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for o in page.get("Contents", [])}
+            if numbers <= there or time.monotonic() > until:
+                break
+            time.sleep(0.2)
+        self.assertEqual(numbers - there, set(), what)
 
     def test_calls_in_flight(self):
         wrong = []
@@ -57,12 +74,7 @@ class KilledFunctions(Killing):
         self.end()
 
     def test_accepted_events_run_in_the_end(self):
-        accepted, iam = set(), self.cloud.client("iam")
-        # an event carries a link that its function writes to: no SDK to load, no second try
-        iam.create_user(UserName="writer")
-        iam.put_user_policy(UserName="writer", PolicyName="p", PolicyDocument=json.dumps(ALLOWED))
-        key = iam.create_access_key(UserName="writer")["AccessKey"]
-        signer = Signer(4566, key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+        accepted, signer = set(), self.writer()
 
         def events(number, ask):
             reply = self.invoke(ask, {"number": number, "to": signer.presign("PUT", f"/{BUCKET}/e{number}", expires=3600)}, "Event")
@@ -75,13 +87,26 @@ class KilledFunctions(Killing):
 
         self.rounds([events, calls], victims=(("api",), ("priv",), ("main",), ("api", "priv", "main")), before_s=0.8)
         self.assertGreater(len(accepted), 20)
-        s3, until = self.cloud.client("s3"), time.monotonic() + 40
-        while True:
-            there = {int(o["Key"][1:]) for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for o in page.get("Contents", [])}
-            if accepted <= there or time.monotonic() > until:
-                break
-            time.sleep(0.2)
-        self.assertEqual(accepted - there, set(), "accepted and never run")
+        self.all_written(accepted, "accepted and never run")
+        self.end()
+
+    def test_destinations_are_told_in_the_end(self):
+        """What becomes of an event is told to its destination, whatever died between the end of the one and the beginning of the other."""
+        accepted, signer = set(), self.writer()
+        self.functions.make("sink", NOTE.replace("time.sleep", "event = event['requestPayload']\n    time.sleep"), Timeout=10)
+        self.functions.make("fails", "def handler(event, context): raise ValueError(event['number'])", Timeout=10)
+        sink = self.functions.aws.get_function_configuration(FunctionName="sink")["FunctionArn"]
+        self.functions.aws.put_function_event_invoke_config(FunctionName="fails", MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": sink}})
+
+        def events(number, ask):
+            reply = self.invoke(ask, {"number": number, "to": signer.presign("PUT", f"/{BUCKET}/e{number}", expires=3600)}, "Event", "fails")
+            if reply and reply.status == 202:
+                accepted.add(number)
+            time.sleep(0.005)
+
+        self.rounds([events], victims=(("api",), ("main",), ("api", "priv", "main")), before_s=1.5)
+        self.assertGreater(len(accepted), 20)
+        self.all_written(accepted, "failed, and nobody was told")
         self.end()
 
     def test_a_burst_of_events_leaves_room(self):

@@ -1,10 +1,8 @@
 #include "aws/lambda/async.h"
 
-#include "aws/lambda/credentials.h"
+#include "aws/lambda/destination.h"
 #include "aws/lambda/pool.h"
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -16,8 +14,10 @@ enum {
 	STARTING_MIN = 4,  /* events start no environment while so many, or two a processor, are starting: see must_wait() */
 	ROOM_US = 10 * 1000,
 	ROOM_TRIES = 32,
+	PENDING_MS = 100,
 	RETRIES = 2,
 	AGE_S = 21600,
+	DELIVERY_S = 2 * AGE_S, /* of an event's life, until it is given up to tell its destination */
 };
 
 struct async_queue {
@@ -34,7 +34,7 @@ struct event {
 	struct arena arena;
 	struct str key, account, region;
 	struct loop_timer *timer;
-	bool busy, deleted;
+	bool busy, deleted, committing;
 	/* while an attempt or a write is under way */
 	struct arena work;
 	struct state_lambda_event_record row;
@@ -126,6 +126,7 @@ static void written(void *ctx, int result, uint64_t revision)
 	(void)revision;
 	struct event *v = ctx;
 	struct async_queue *q = v->queue;
+	v->committing = false;
 	if (result && ++v->tries < 100) {
 		if (result != -EAGAIN)
 			log_error("lambda: writing an event: %s", strerror(-result));
@@ -151,6 +152,7 @@ static void write_row(void *ctx)
 		store_delete(t, v->key);
 	else
 		record_put(t, &v->work, v->key, ROW("Event"), &v->row);
+	v->committing = true;
 	store_commit(t, written, v);
 }
 
@@ -161,108 +163,43 @@ static void write_later(struct event *v, bool remove)
 	v->timer = loop_add_timer(v->queue->lambda->cloud->loop, 0, write_row, v);
 }
 
-/* --- destinations */
+/* --- the end of an event */
 
-struct delivery {
-	struct lambda *lambda;
-	struct arena arena;
-	struct str region, target, record;
-};
-
-static void delivered(void *ctx, struct call *sub)
+static void try_later(struct event *v, int64_t delay_ms)
 {
-	struct delivery *d = ctx;
-	if (str_set(sub->error.code))
-		log_warn("lambda: delivering to %.*s: %.*s: %.*s", STR_ARG(d->target), STR_ARG(sub->error.code),
-		         STR_ARG(sub->error.message));
-	arena_done(&d->arena);
-	free(d);
+	v->row.due = OPT_TIME(clock_wall_ms() + delay_ms);
+	write_later(v, false);
 }
 
-static void deliver_as(void *ctx, const struct credentials *credentials)
+static void back_off(struct event *v)
 {
-	struct delivery *d = ctx;
-	if (!credentials || !credentials->principal) {
-		arena_done(&d->arena);
-		free(d);
-		return;
-	}
-	struct lambda_invocation_request in = {.function_name = d->target, .invocation_type = S("Event"), .payload = d->record};
-	call_op(d->lambda->cloud, credentials->principal, d->region, &lambda_api, "Invoke", &in, delivered, d);
+	v->row.throttles = OPT_INT(v->row.throttles.v + 1);
+	try_later(v, async_throttle_delay_ms(v->row.throttles.v));
 }
 
-static struct str delivery_record(struct event *v, const struct fn_version *version, const char *condition, const struct outcome *o)
-{
-	struct buf CLEAN_BUF b;
-	buf_init(&b, 16 << 20);
-	struct json_out j = json_out(&b);
-	char when[40];
-	time_format_to(when, clock_wall_ms(), TIME_ISO8601_MS);
-	struct str qualifier = str_set(v->row.qualifier) ? v->row.qualifier : S(LAMBDA_LATEST);
-	json_open(&j, '{');
-	json_key(&j, S("version"));
-	json_string(&j, S("1.0"));
-	json_key(&j, S("timestamp"));
-	json_string(&j, str_from(when));
-	json_key(&j, S("requestContext"));
-	json_open(&j, '{');
-	json_key(&j, S("requestId"));
-	json_string(&j, v->row.request_id);
-	json_key(&j, S("functionArn"));
-	json_string(&j, lambda_function_arn(&v->work, v->region, v->account, v->row.function_name, qualifier));
-	json_key(&j, S("condition"));
-	json_string(&j, str_from(condition));
-	json_key(&j, S("approximateInvokeCount"));
-	json_int(&j, v->row.attempts.v);
-	json_close(&j, '}');
-	json_key(&j, S("requestPayload"));
-	json_raw(&j, v->row.payload);
-	if (o) {
-		json_key(&j, S("responseContext"));
-		json_open(&j, '{');
-		json_key(&j, S("statusCode"));
-		json_int(&j, 200);
-		json_key(&j, S("executedVersion"));
-		json_string(&j, version->version);
-		if (o->function_error) {
-			json_key(&j, S("functionError"));
-			json_string(&j, S("Unhandled"));
-		}
-		json_close(&j, '}');
-		json_key(&j, S("responsePayload"));
-		if (json_parse(&v->work, o->payload, NULL))
-			json_raw(&j, o->payload);
-		else
-			json_string(&j, o->payload);
-	}
-	json_close(&j, '}');
-	return arena_dup(&v->work, buf_str(&b));
-}
-
-/* The event is over: tells its destination, if there is one, and forgets it. */
+/* The event is over. With a destination its record becomes one of the delivery, which a crash cannot lose; else it goes. */
 static void conclude(struct event *v, struct fn *fn, const struct fn_version *version, const char *condition,
                      const struct outcome *o)
 {
-	const struct lambda_function_event_invoke_config *config = fn ? fn_event_config(fn, v->row.qualifier) : NULL;
-	const struct lambda_destination_config *destinations = config ? config->destination_config : NULL;
-	bool success = !strcmp(condition, "Success");
-	struct str target = STR_NONE;
-	if (destinations && success && destinations->on_success)
-		target = destinations->on_success->destination;
-	if (destinations && !success && destinations->on_failure)
-		target = destinations->on_failure->destination;
-	if (version && str_set(target) && !str_empty(target)) {
-		struct delivery *d = calloc(1, sizeof(*d));
-		if (!d)
-			abort();
-		arena_init(&d->arena, 0);
-		d->lambda = v->queue->lambda;
-		d->region = arena_dup(&d->arena, v->region);
-		d->target = arena_dup(&d->arena, target);
-		d->record = arena_dup(&d->arena, delivery_record(v, version, condition, o));
-		credentials_get(d->lambda, v->account, v->region, version->config->role, v->row.function_name, deliver_as, d);
+	struct str target = destination_of(fn_event_config(fn, v->row.qualifier), !strcmp(condition, "Success"));
+	if (!str_set(target)) {
+		write_later(v, true);
+		return;
 	}
-	write_later(v, true);
+	v->row.payload = destination_record(&v->work, &v->row, v->account, v->region, version, condition, o);
+	v->row.destination = target;
+	v->row.role = version->config->role;
+	v->row.throttles = OPT_INT(0);
+	try_later(v, 0);
+}
+
+static void delivered(void *ctx, enum destination_result result)
+{
+	struct event *v = ctx;
+	if (result == DESTINATION_LATER && clock_wall_ms() - v->row.accepted.ms < DELIVERY_S * 1000LL)
+		back_off(v);
+	else
+		write_later(v, true);
 }
 
 /* --- attempts */
@@ -276,20 +213,15 @@ static void attempt_done(void *ctx, struct invocation *inv, const struct outcome
 	const struct lambda_function_event_invoke_config *config = fn_event_config(inv->fn, v->row.qualifier);
 	int64_t retries = config && config->maximum_retry_attempts.set ? config->maximum_retry_attempts.v : RETRIES;
 	if (o->code) {
-		v->row.throttles = OPT_INT(v->row.throttles.v + 1);
-		v->row.due = OPT_TIME(clock_wall_ms() + async_throttle_delay_ms(v->row.throttles.v));
-		write_later(v, false);
-	} else if (!o->function_error) {
-		v->row.attempts = OPT_INT(v->row.attempts.v + 1);
-		conclude(v, inv->fn, inv->version, "Success", o);
+		back_off(v);
 	} else {
 		v->row.attempts = OPT_INT(v->row.attempts.v + 1);
-		if (v->row.attempts.v > retries) {
+		if (!o->function_error)
+			conclude(v, inv->fn, inv->version, "Success", o);
+		else if (v->row.attempts.v > retries)
 			conclude(v, inv->fn, inv->version, "RetriesExhausted", o);
-		} else {
-			v->row.due = OPT_TIME(clock_wall_ms() + async_retry_delay_ms(v->row.attempts.v));
-			write_later(v, false);
-		}
+		else
+			try_later(v, async_retry_delay_ms(v->row.attempts.v));
 	}
 	run_ready(q);
 }
@@ -307,6 +239,10 @@ static bool try_event(struct event *v)
 	store_abort(t);
 	if (!there) {
 		free_event(v);
+		return true;
+	}
+	if (str_set(v->row.destination)) {
+		destination_deliver(l, v->account, v->region, &v->row, delivered, v);
 		return true;
 	}
 	struct fn *fn = directory_find(l->directory, v->account, v->region, v->row.function_name);
@@ -327,10 +263,12 @@ static bool try_event(struct event *v)
 		return true;
 	}
 	bool pending = str_eq(version->shown->state, S("Pending"));
-	if (pending || invocation_throttled(fn)) {
-		v->row.throttles = OPT_INT(v->row.throttles.v + 1);
-		v->row.due = OPT_TIME(now + (pending ? 100 : async_throttle_delay_ms(v->row.throttles.v)));
-		write_later(v, false);
+	if (pending) {
+		try_later(v, PENDING_MS);
+		return true;
+	}
+	if (invocation_throttled(fn)) {
+		back_off(v);
 		return true;
 	}
 	if (must_wait(v, version)) {
@@ -441,6 +379,13 @@ void async_close(struct async_queue *q)
 	while (map_next(&q->events, &at, &key, &value)) {
 		struct event *v = value;
 		loop_remove_timer(q->lambda->cloud->loop, v->timer);
+		if (v->committing) {
+			/* The store, which closes after us, still reads what is being written. */
+			static struct list unfinished = {&unfinished, &unfinished};
+			list_remove(&v->link);
+			list_push(&unfinished, &v->link);
+			continue;
+		}
 		arena_done(&v->work);
 		arena_done(&v->arena);
 		free(v);

@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { LIFE_LEFT_MS = 10 * 60 * 1000, LIFE_S = 3600 };
-
 struct credential_cache {
 	struct map kept; /* role \0 function -> struct credentials */
 };
@@ -38,6 +36,18 @@ void credential_cache_free(struct credential_cache *c)
 		credentials_unref(value);
 	map_done(&c->kept);
 	free(c);
+}
+
+void credential_cache_sweep(struct credential_cache *c)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	int64_t now = clock_wall_ms();
+	/* A removal may move another entry to where the walk has been: the next sweep finds it. */
+	while (map_next(&c->kept, &at, &key, &value))
+		if (((struct credentials *)value)->expires_ms <= now)
+			credentials_unref(map_remove(&c->kept, key));
 }
 
 void credentials_unref(struct credentials *c)
@@ -103,7 +113,7 @@ struct credential_wait *credentials_fetch(struct lambda *l, struct str account, 
 	struct sts_assume_role_request in = {
 	        .role_arn = role,
 	        .role_session_name = session,
-	        .duration_seconds = OPT_INT(LIFE_S),
+	        .duration_seconds = OPT_INT(CREDENTIALS_LIFE_MS / 1000),
 	};
 	call_op(l->cloud, l->self, region, &sts_api, "AssumeRole", &in, assumed, w);
 	return w;
@@ -116,12 +126,12 @@ void credentials_forget(struct credential_wait *w)
 }
 
 struct credential_wait *credentials_get(struct lambda *l, struct str account, struct str region, struct str role,
-                                        struct str function_name, credentials_fn *fn, void *ctx)
+                                        struct str function_name, int64_t life_ms, credentials_fn *fn, void *ctx)
 {
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
 	struct credentials *kept = map_get(&l->credentials->kept, cache_key(&a, role, function_name));
-	if (kept && kept->expires_ms - clock_wall_ms() > LIFE_LEFT_MS) {
+	if (kept && kept->expires_ms - clock_wall_ms() >= life_ms) {
 		fn(ctx, kept);
 		return NULL;
 	}

@@ -25,7 +25,6 @@ enum {
 	INIT_LIMIT_US = 10 * 1000 * 1000,
 	FREEZE_US = 20 * 1000, /* idle this long, an environment is frozen; quicker calls pay no freezing */
 	QUEUED_US = 20 * 1000, /* what a queued invocation waits for /next before it gets an environment of its own */
-	PEAK_EVERY_US = 100 * 1000,
 };
 
 static int64_t now_us(const struct environment *e)
@@ -120,68 +119,6 @@ void environment_end(struct environment *e)
 		free_now(e);
 }
 
-/* --- log and measures */
-
-static void watch_log(void *ctx);
-
-static void on_log(void *ctx, uint32_t events)
-{
-	(void)events;
-	struct environment *e = ctx;
-	output_drain(e->output, cell_log_fd(e->cell));
-	if (!output_is_full(e->output))
-		return;
-	loop_remove_fd(e->lambda->cloud->loop, e->log_watch);
-	e->log_watch = NULL;
-	output_when_room(e->output, watch_log, e);
-}
-
-static void watch_log(void *ctx)
-{
-	struct environment *e = ctx;
-	e->log_watch = loop_add_fd(e->lambda->cloud->loop, cell_log_fd(e->cell), EPOLLIN, on_log, e);
-}
-
-static void read_peak(struct environment *e)
-{
-	if (e->peak_read_us && now_us(e) - e->peak_read_us < PEAK_EVERY_US)
-		return;
-	int64_t peak = cell_memory_peak_bytes(e->cell);
-	if (peak > e->peak_bytes)
-		e->peak_bytes = peak;
-	e->peak_read_us = now_us(e);
-}
-
-/* END and REPORT lines of the current invocation; status: absent, "timeout" or "error". */
-static void report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type)
-{
-	output_drain(e->output, cell_log_fd(e->cell));
-	output_end_line(e->output);
-	read_peak(e);
-	struct report r = {
-	        .config = e->version->config,
-	        .request_id = e->current->request_id,
-	        .trace_id = e->current->trace_id,
-	        .duration_us = end_us - e->dispatch_us,
-	        .init_us = e->init_us,
-	        .peak_bytes = e->peak_bytes,
-	        .status = status,
-	        .error_type = error_type,
-	};
-	e->init_us = 0;
-	report_write_end(e->output, &r);
-}
-
-static void finish(struct environment *e, const struct outcome *o)
-{
-	struct invocation *inv = e->current;
-	e->current = NULL;
-	struct outcome out = *o;
-	if (inv->tail)
-		out.log_tail = output_tail(e->output);
-	invocation_end(inv, &out);
-}
-
 /* --- start of a runtime */
 
 static void start_failed(struct environment *e, const char *type, const char *what);
@@ -195,10 +132,10 @@ static void start_runtime(struct environment *e, bool in_invoke)
 	e->init_begin_us = now_us(e);
 	arena_reset(&e->init_arena);
 	e->init_error = STR_NONE;
+	e->init_error_type = NULL;
 	if (in_invoke) {
-		/* A second start is part of the invocation and of its time. */
+		/* A second start is part of the invocation and of its time, but comes before START in the log. */
 		output_begin_tail(e->output);
-		report_write_start(e->output, f, e->current->request_id);
 		e->dispatch_us = e->init_begin_us;
 		set_limit(e, f->timeout.v * 1000000);
 		cell_set_cpu(e->cell, false);
@@ -225,7 +162,7 @@ static void start_runtime(struct environment *e, bool in_invoke)
 	e->process = process;
 }
 
-/* Kills what runs in the cell. The next runtime is started when nothing is left of this one: runtime_is_gone(). */
+/* Kills what runs in the cell. The next runtime is started when nothing is left of this one: environment_runtime_is_gone(). */
 static void kill_runtime(struct environment *e)
 {
 	e->process = 0;
@@ -234,14 +171,21 @@ static void kill_runtime(struct environment *e)
 	e->emptying = true;
 }
 
+/* How a start went that went wrong. */
+static void report_init(struct environment *e, const char *status, const char *error_type)
+{
+	output_drain(e->output, cell_log_fd(e->cell));
+	output_end_line(e->output);
+	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, e->init_in_invoke ? "invoke" : "init",
+	                  status, error_type);
+}
+
 /* The runtime ended, or could not begin, before its first /next. */
 static void start_failed(struct environment *e, const char *type, const char *what)
 {
-	const char *phase = e->init_in_invoke ? "invoke" : "init";
-	output_drain(e->output, cell_log_fd(e->cell));
-	output_end_line(e->output);
-	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, phase,
-	                  !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
+	if (e->init_error_type)
+		type = e->init_error_type;
+	report_init(e, !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
 	kill_runtime(e);
 	if (!e->init_in_invoke) {
 		/* Tried once more, on the invocation's own account. */
@@ -253,10 +197,15 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 		return;
 	}
 	struct invocation *inv = e->current;
-	struct str body = str_set(e->init_error) ? e->init_error : invocation_error_body(inv, type, what);
+	struct str body = e->init_error;
+	report_write_start(e->output, e->version->config, inv->request_id);
+	if (!str_set(body)) {
+		body = invocation_error_body(inv, type, what);
+		report_write_error(e->output, inv->request_id, type, what);
+	}
 	struct outcome o = {.payload = body, .function_error = true};
-	report_end(e, now_us(e), !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
-	finish(e, &o);
+	environment_report_end(e, now_us(e), "error", type);
+	environment_finish(e, &o);
 	environment_end(e);
 }
 
@@ -275,7 +224,7 @@ void environment_has_cell(struct environment *e)
 	open_runtime_listener(e);
 	int endpoint = fcntl(cell_endpoint_listener(e->cell), F_DUPFD_CLOEXEC, 0);
 	e->endpoint_listener = endpoint < 0 ? NULL : listener_open_gate(e->lambda->cloud, endpoint);
-	watch_log(e);
+	environment_watch_log(e);
 	start_runtime(e, false);
 }
 
@@ -286,7 +235,7 @@ static void go_cold(struct environment *e)
 	pool_set_starting(e->pool, e, false);
 	set_limit(e, 0);
 	kill_runtime(e);
-	if (pool_is_retired(e->pool)) {
+	if (pool_is_retired(e->pool) || environment_is_stale(e)) {
 		environment_end(e);
 		return;
 	}
@@ -317,20 +266,20 @@ void environment_process_exited(struct environment *e, int process, int status)
 		return;
 	case ENVIRONMENT_BUSY:
 		output_drain(e->output, cell_log_fd(e->cell));
-		output_line(e->output, "RequestId: %s Error: %s\n", e->current->request_id, text);
-		output_line(e->output, "Runtime.ExitError\n");
-		report_end(e, now_us(e), "error", "Runtime.ExitError");
+		report_write_error(e->output, e->current->request_id, "Runtime.ExitError", text);
+		environment_report_end(e, now_us(e), "error", "Runtime.ExitError");
 		{
 			struct outcome o = {.payload = invocation_error_body(e->current, "Runtime.ExitError", text),
 			                    .function_error = true};
-			finish(e, &o);
+			environment_finish(e, &o);
 		}
 		go_cold(e);
 		return;
 	case ENVIRONMENT_DONE:
 		if (e->current) {
-			report_end(e, e->done_us, NULL, NULL);
-			finish(e, &(struct outcome){.payload = e->current->payload, .function_error = str_set(e->error_type)});
+			environment_report_end(e, e->done_us, NULL, NULL);
+			environment_finish(
+			        e, &(struct outcome){.payload = e->current->payload, .function_error = str_set(e->error_type)});
 		}
 		go_cold(e);
 		return;
@@ -362,17 +311,25 @@ void environment_runtime_is_gone(struct environment *e)
 
 /* --- time */
 
+/* Did a timer that fired mean it? One whose time has moved on goes on waiting. */
+static bool is_due(struct environment *e, struct loop_timer **timer, int64_t *armed_us, int64_t *due_us, loop_fn *fn)
+{
+	*timer = NULL;
+	if (!*due_us)
+		return false;
+	if (*due_us > now_us(e)) {
+		arm(e, timer, armed_us, *due_us, fn);
+		return false;
+	}
+	*due_us = 0;
+	return true;
+}
+
 static void limit_fired(void *ctx)
 {
 	struct environment *e = ctx;
-	e->limit_timer = NULL;
-	if (!e->limit_us)
+	if (!is_due(e, &e->limit_timer, &e->limit_armed_us, &e->limit_us, limit_fired))
 		return;
-	if (e->limit_us > now_us(e)) {
-		arm(e, &e->limit_timer, &e->limit_armed_us, e->limit_us, limit_fired);
-		return;
-	}
-	e->limit_us = 0;
 	double seconds = (double)e->version->config->timeout.v;
 	char text[64];
 	snprintf(text, sizeof(text), "Task timed out after %.2f seconds", seconds);
@@ -392,27 +349,25 @@ static void limit_fired(void *ctx)
 	if (!e->current || (e->state != ENVIRONMENT_BUSY && e->state != ENVIRONMENT_STARTING && e->state != ENVIRONMENT_DONE))
 		return;
 	char when[40];
+	if (e->state == ENVIRONMENT_STARTING) {
+		report_init(e, "timeout", "Sandbox.Timedout");
+		report_write_start(e->output, e->version->config, e->current->request_id);
+	}
 	kill_runtime(e);
 	output_drain(e->output, cell_log_fd(e->cell));
 	time_format_to(when, clock_wall_ms(), TIME_ISO8601_MS);
 	output_line(e->output, "%s %s %s\n\n", when, e->current->request_id, text);
-	report_end(e, now_us(e), "timeout", NULL);
+	environment_report_end(e, now_us(e), "timeout", NULL);
 	struct outcome o = {.payload = invocation_error_body(e->current, "Sandbox.Timedout", text), .function_error = true};
-	finish(e, &o);
+	environment_finish(e, &o);
 	go_cold(e);
 }
 
 static void idle_fired(void *ctx)
 {
 	struct environment *e = ctx;
-	e->idle_timer = NULL;
-	if (!e->idle_us)
+	if (!is_due(e, &e->idle_timer, &e->idle_armed_us, &e->idle_us, idle_fired))
 		return;
-	if (e->idle_us > now_us(e)) {
-		arm(e, &e->idle_timer, &e->idle_armed_us, e->idle_us, idle_fired);
-		return;
-	}
-	e->idle_us = 0;
 	if (e->queued) {
 		/* /next did not come: the one that waited gets another environment. */
 		struct invocation *inv = e->queued;
@@ -428,6 +383,12 @@ static void idle_fired(void *ctx)
 
 /* --- invocations */
 
+bool environment_is_stale(const struct environment *e)
+{
+	int64_t need_ms = e->version->config->timeout.v * 1000 + CREDENTIALS_LEFT_MS;
+	return e->credentials && e->credentials->expires_ms - clock_wall_ms() < need_ms;
+}
+
 static void dispatch(struct environment *e)
 {
 	struct invocation *inv = e->current;
@@ -436,10 +397,10 @@ static void dispatch(struct environment *e)
 		cell_thaw(e->cell);
 	if (!e->init_in_invoke) {
 		output_begin_tail(e->output);
-		report_write_start(e->output, f, inv->request_id);
 		e->dispatch_us = clock_mono_us();
 		set_limit(e, f->timeout.v * 1000000);
 	}
+	report_write_start(e->output, f, inv->request_id);
 	e->init_in_invoke = false;
 	e->state = ENVIRONMENT_BUSY;
 	set_idle_due(e, 0);
@@ -479,13 +440,14 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 		output_drain(e->output, cell_log_fd(e->cell));
 	} else if (e->state == ENVIRONMENT_DONE) {
 		if (e->current) {
-			report_end(e, e->done_us, NULL, NULL);
-			finish(e, &(struct outcome){.payload = e->current->payload, .function_error = str_set(e->error_type)});
+			environment_report_end(e, e->done_us, NULL, NULL);
+			environment_finish(
+			        e, &(struct outcome){.payload = e->current->payload, .function_error = str_set(e->error_type)});
 		}
 		e->state = ENVIRONMENT_READY;
 		set_limit(e, 0);
 	}
-	if (!e->current && e->queued) {
+	if (!e->current && e->queued && !environment_is_stale(e)) {
 		e->current = e->queued;
 		e->queued = NULL;
 	}
@@ -493,8 +455,8 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 		dispatch(e);
 		return;
 	}
-	if (pool_is_retired(e->pool)) {
-		environment_end(e);
+	if (pool_is_retired(e->pool) || environment_is_stale(e)) {
+		environment_end(e); /* the one that is queued gets another */
 		return;
 	}
 	pool_set_idle(e->pool, e, true);
@@ -516,8 +478,8 @@ static void answered(struct environment *e, const struct outcome *o)
 		return;
 	}
 	/* The lines are written when the runtime is back; they need the ids, so the report keeps them. */
-	report_end(e, e->done_us, NULL, NULL);
-	finish(e, o);
+	environment_report_end(e, e->done_us, NULL, NULL);
+	environment_finish(e, o);
 }
 
 void environment_runtime_answered(struct environment *e, struct str payload, bool function_error)
@@ -540,9 +502,10 @@ void environment_runtime_streamed(struct environment *e, struct str error_type, 
 	answered(e, &(struct outcome){.payload = failed ? error_body : STR_NONE, .function_error = failed});
 }
 
-void environment_runtime_init_error(struct environment *e, struct str body)
+void environment_runtime_init_error(struct environment *e, struct str type, struct str body)
 {
 	e->init_error = arena_dup(&e->init_arena, body);
+	e->init_error_type = arena_dupz(&e->init_arena, type);
 }
 
 /* --- start of an environment */

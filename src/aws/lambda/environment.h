@@ -60,7 +60,8 @@ struct environment {
 	int64_t idle_since_us;
 	int64_t peak_bytes, peak_read_us;
 	unsigned oom_kills;
-	struct str init_error; /* body of POST /init/error; lives in init_arena */
+	struct str init_error;       /* body of POST /init/error; lives in init_arena, as the next does */
+	const char *init_error_type; /* as it goes into the log */
 	struct arena init_arena;
 	struct str error_type; /* of the invocation that ended in error; a constant */
 
@@ -73,6 +74,8 @@ struct environment {
 void environment_start(struct pool *p, struct invocation *inv);
 /* Gives an idle (READY or COLD) one its next invocation. */
 void environment_run(struct environment *e, struct invocation *inv);
+/* Its credentials may end before another invocation does: it takes none any more. */
+bool environment_is_stale(const struct environment *e);
 /* Kills and frees; an invocation in it ends with an error. */
 void environment_end(struct environment *e);
 
@@ -80,9 +83,18 @@ void environment_end(struct environment *e);
 void environment_runtime_next(struct environment *e, struct http_request *r);
 void environment_runtime_answered(struct environment *e, struct str payload, bool function_error);
 void environment_runtime_too_large(struct environment *e);
-void environment_runtime_init_error(struct environment *e, struct str body);
+/* type: as runtime_api_error_type() says it. */
+void environment_runtime_init_error(struct environment *e, struct str type, struct str body);
 /* The streamed answer is complete, or broke with an error body (absent: none). */
 void environment_runtime_streamed(struct environment *e, struct str error_type, struct str error_body);
+/* --- environment_log.c */
+/* Watches the cell's log pipe. */
+void environment_watch_log(void *environment);
+/* END and REPORT lines of the current invocation; status: NULL, "timeout" or "error". */
+void environment_report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type);
+/* Ends the current invocation, with the tail of the log if it wants that. */
+void environment_finish(struct environment *e, const struct outcome *o);
+
 /* Serves one request of the runtime. */
 void runtime_api_serve(void *environment, struct http_request *r);
 /* Answers the parked /next with e->current. */

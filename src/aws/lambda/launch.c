@@ -12,7 +12,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { CLAIM_AGAIN_US = 50 * 1000, CLAIM_TRIES = 40, LOST_STARTS = 2 };
+enum {
+	CLAIM_AGAIN_US = 50 * 1000,
+	CLAIM_TRIES = 40,
+	LOST_STARTS = 2,
+	USE_MS = 10 * 60 * 1000, /* a new environment is good for at least so long */
+};
 
 /* --- steps */
 
@@ -50,7 +55,13 @@ static void code_is_ready(void *ctx, int error, struct str code_dir, struct str 
 	e->code_dir = arena_dup(&e->arena, code_dir);
 	e->opt_dir = arena_dup(&e->arena, opt_dir);
 	struct fn_version *v = e->version;
-	e->credential_wait = credentials_get(e->lambda, v->account, v->region, v->config->role, v->name, have_credentials, e);
+	e->credential_wait = credentials_get(e->lambda, v->account, v->region, v->config->role, v->name,
+	                                     launch_credentials_life_ms(v->config), have_credentials, e);
+}
+
+int64_t launch_credentials_life_ms(const struct lambda_function_configuration *f)
+{
+	return f->timeout.v * 1000 + CREDENTIALS_LEFT_MS + USE_MS;
 }
 
 void launch_prepare(struct environment *e)

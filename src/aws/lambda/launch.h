@@ -4,6 +4,8 @@
 
 /* Code, then credentials, then launch_claim(). */
 void launch_prepare(struct environment *e);
+/* How long the credentials that an environment begins with must live. */
+int64_t launch_credentials_life_ms(const struct lambda_function_configuration *f);
 /* Claims the cell, again while `priv` is being started; environment.c goes on when it is ready. */
 void launch_claim(struct environment *e);
 /* Wakes the stem or starts a process. Its number in the cell, or negative errno; -ENOENT: there is no bootstrap. */

@@ -1,14 +1,11 @@
 #include "aws/lambda/pool.h"
 
 #include "aws/lambda/environment.h"
-#include "base/clock.h"
-
 #include <stdlib.h>
 
 enum {
 	SWEEP_US = 15 * 1000 * 1000,
 	IDLE_LIFE_US = 10 * 60 * 1000 * 1000, /* an idle environment is recycled after */
-	CREDENTIALS_LEFT_MS = 5 * 60 * 1000,  /* or when its credentials get old: their variables cannot change */
 };
 
 struct pools {
@@ -27,13 +24,11 @@ struct pool {
 static void sweep(void *ctx)
 {
 	struct pools *p = ctx;
-	int64_t now = loop_now_us(p->lambda->cloud->loop), wall = clock_wall_ms();
-	list_each (&p->lru, struct environment, lru_link, e) {
-		bool old = now - e->idle_since_us > IDLE_LIFE_US;
-		bool stale = e->credentials && e->credentials->expires_ms - wall < CREDENTIALS_LEFT_MS;
-		if (old || stale)
+	int64_t now = loop_now_us(p->lambda->cloud->loop);
+	list_each (&p->lru, struct environment, lru_link, e)
+		if (now - e->idle_since_us > IDLE_LIFE_US || environment_is_stale(e))
 			environment_end(e);
-	}
+	credential_cache_sweep(p->lambda->credentials);
 	p->timer = loop_add_timer(p->lambda->cloud->loop, SWEEP_US, sweep, p);
 }
 
@@ -170,11 +165,11 @@ void pool_remove(struct pool *p, struct environment *e)
 /* An idle environment, or one that has answered and is on its way back to /next: that is quicker than a new one. */
 static struct environment *warm(struct pool *p)
 {
-	struct environment *idle = list_first(&p->idle, struct environment, idle_link);
-	if (idle)
-		return idle;
+	list_each (&p->idle, struct environment, idle_link, e)
+		if (!environment_is_stale(e)) /* the sweep ends such */
+			return e;
 	list_each (&p->all, struct environment, link, e)
-		if (e->state == ENVIRONMENT_DONE && !e->queued)
+		if (e->state == ENVIRONMENT_DONE && !e->queued && !environment_is_stale(e))
 			return e;
 	return NULL;
 }

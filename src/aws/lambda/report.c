@@ -75,6 +75,12 @@ void report_write_start(struct output *o, const struct lambda_function_configura
 	}
 }
 
+void report_write_error(struct output *o, const char *request_id, const char *type, const char *what)
+{
+	output_line(o, "RequestId: %s Error: %s\n", request_id, what);
+	output_line(o, "%s\n", type);
+}
+
 void report_write_end(struct output *o, const struct report *r)
 {
 	const struct lambda_function_configuration *f = r->config;

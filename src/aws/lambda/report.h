@@ -5,7 +5,6 @@
 struct report {
 	const struct lambda_function_configuration *config;
 	const char *request_id;
-	struct str trace_id;
 	int64_t duration_us, init_us; /* init_us 0: no initialisation to report */
 	int64_t peak_bytes;
 	const char *status; /* NULL, "timeout", "error" */
@@ -15,6 +14,8 @@ void report_write_init_start(struct output *o, const struct lambda_function_conf
 void report_write_init(struct output *o, const struct lambda_function_configuration *config, int64_t init_us, const char *phase,
                        const char *status, const char *error_type);
 void report_write_start(struct output *o, const struct lambda_function_configuration *config, const char *request_id);
+/* What the platform says about an invocation that the runtime did not end: its error and the error's type, a line each. */
+void report_write_error(struct output *o, const char *request_id, const char *type, const char *what);
 /* END and REPORT. */
 void report_write_end(struct output *o, const struct report *r);
 /* What is billed: initialisation and run, rounded up to the millisecond. */

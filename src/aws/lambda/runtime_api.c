@@ -269,8 +269,9 @@ static void init_error_whole(void *ctx, struct str body, int status)
 	if (!r)
 		return;
 	e->response = NULL;
+	struct str type = listen_header(r, S("Lambda-Runtime-Function-Error-Type"));
 	if (status >= 0 && e->state == ENVIRONMENT_STARTING)
-		environment_runtime_init_error(e, body);
+		environment_runtime_init_error(e, runtime_api_error_type(str_set(type) ? type : S("")), body);
 	reply_ok(r);
 }
 

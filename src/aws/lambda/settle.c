@@ -3,6 +3,7 @@
  * attempt is idempotent. */
 #include "aws/lambda/code.h"
 #include "aws/lambda/credentials.h"
+#include "aws/lambda/launch.h"
 #include "base/id.h"
 #include "base/log.h"
 
@@ -102,7 +103,8 @@ static void prepared(void *ctx, int error, struct str code_dir, struct str opt_d
 		loop_post(s->lambda->cloud->loop, write_result, s);
 		return;
 	}
-	credentials_get(s->lambda, parts.v[2], parts.v[3], row.config->role, parts.v[4], have_credentials, s);
+	credentials_get(s->lambda, parts.v[2], parts.v[3], row.config->role, parts.v[4], launch_credentials_life_ms(row.config),
+	                have_credentials, s);
 }
 
 static void begin(void *ctx)

@@ -1,0 +1,65 @@
+/* What an environment says about itself: the function's output on its way to the log, the lines that end an invocation, the
+ * measures in them. */
+#include "aws/lambda/environment.h"
+
+#include "aws/lambda/report.h"
+
+#include <sys/epoll.h>
+
+enum { PEAK_EVERY_US = 100 * 1000 };
+
+static void on_log(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct environment *e = ctx;
+	output_drain(e->output, cell_log_fd(e->cell));
+	if (!output_is_full(e->output))
+		return;
+	loop_remove_fd(e->lambda->cloud->loop, e->log_watch);
+	e->log_watch = NULL;
+	output_when_room(e->output, environment_watch_log, e);
+}
+
+void environment_watch_log(void *environment)
+{
+	struct environment *e = environment;
+	e->log_watch = loop_add_fd(e->lambda->cloud->loop, cell_log_fd(e->cell), EPOLLIN, on_log, e);
+}
+
+static void read_peak(struct environment *e)
+{
+	if (e->peak_read_us && loop_now_us(e->lambda->cloud->loop) - e->peak_read_us < PEAK_EVERY_US)
+		return;
+	int64_t peak = cell_memory_peak_bytes(e->cell);
+	if (peak > e->peak_bytes)
+		e->peak_bytes = peak;
+	e->peak_read_us = loop_now_us(e->lambda->cloud->loop);
+}
+
+void environment_report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type)
+{
+	output_drain(e->output, cell_log_fd(e->cell));
+	output_end_line(e->output);
+	read_peak(e);
+	struct report r = {
+	        .config = e->version->config,
+	        .request_id = e->current->request_id,
+	        .duration_us = end_us - e->dispatch_us,
+	        .init_us = e->init_us,
+	        .peak_bytes = e->peak_bytes,
+	        .status = status,
+	        .error_type = error_type,
+	};
+	e->init_us = 0;
+	report_write_end(e->output, &r);
+}
+
+void environment_finish(struct environment *e, const struct outcome *o)
+{
+	struct invocation *inv = e->current;
+	e->current = NULL;
+	struct outcome out = *o;
+	if (inv->tail)
+		out.log_tail = output_tail(e->output);
+	invocation_end(inv, &out);
+}

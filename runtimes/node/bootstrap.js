@@ -36,6 +36,8 @@ class Connection {
 
 	// An answer that is too large is not read to its end, and the connection with it: the next event is asked for on another.
 	lost() {
+		if (dying !== undefined)
+			process.exit(dying);
 		if (this.waiting.length !== 1 && this.waiting.length !== 2)
 			process.exit(1);
 		if (this.waiting.length === 2)
@@ -91,6 +93,14 @@ class Fault extends Error {
 	}
 }
 
+class UnhandledPromiseRejection extends Fault {
+	constructor(reason, promise) {
+		super('Runtime.UnhandledPromiseRejection', String(reason));
+		this.reason = reason;
+		this.promise = promise;
+	}
+}
+
 function errorBody(error) {
 	if (util.types.isNativeError(error) || (error && error.name && error.message !== undefined && error.stack)) {
 		const body = { errorType: error.name, errorMessage: error.message, trace: String(error.stack || '').split('\n') };
@@ -110,7 +120,15 @@ function errorForLog(error) {
 				out[key] = value;
 	}
 	out.stack = body.trace;
-	return JSON.stringify(out, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+	return out;
+}
+
+function toLogText(out) {
+	return JSON.stringify(out, (_, value) => {
+		if (typeof value === 'bigint')
+			return String(value);
+		return util.types.isNativeError(value) ? errorForLog(value) : value;
+	});
 }
 
 // ---- console
@@ -118,9 +136,15 @@ function errorForLog(error) {
 let currentRequestId;
 const LEVELS = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
 
+// One event of the log, however many lines it has: framed as AWS's clients do it.
 function writeOut(text) {
 	let at = 0;
-	const bytes = Buffer.from(text);
+	const head = Buffer.alloc(16);
+	const message = Buffer.from(text);
+	head.writeUInt32BE(0xa55a0003, 0);
+	head.writeUInt32BE(message.length, 4);
+	head.writeBigUInt64BE(BigInt(Date.now()) * 1000n, 8);
+	const bytes = Buffer.concat([head, message]);
 	while (at < bytes.length) {
 		try {
 			at += fs.writeSync(1, bytes, at);
@@ -133,7 +157,7 @@ function writeOut(text) {
 
 function logText(level, message, ...args) {
 	const line = util.format(message, ...args);
-	writeOut(`${new Date().toISOString()}\t${currentRequestId}\t${level}\t${line.replace(/\n/g, '\r')}\n`);
+	writeOut(`${new Date().toISOString()}\t${currentRequestId}\t${level}\t${line}\n`);
 }
 
 function logJson(level, message, ...args) {
@@ -299,8 +323,44 @@ function errorRequest(connection, id, error) {
 	return connection.post(`invocation/${id}/error`, JSON.stringify(body), `Lambda-Runtime-Function-Error-Type: ${kind}\r\n`);
 }
 
-function reportError(error) {
-	console.error('Invoke Error ', errorForLog(error));
+function reportError(what, error) {
+	if (process.env.AWS_LAMBDA_LOG_FORMAT === 'JSON') {
+		const { errorType, errorMessage, stack, ...more } = errorForLog(error);
+		const message = { errorType, errorMessage, ...more, stackTrace: stack };
+		writeOut(toLogText({ timestamp: new Date().toISOString(), level: 'ERROR', requestId: currentRequestId, message }) + '\n');
+	} else {
+		writeOut(`${new Date().toISOString()}\t${currentRequestId}\tERROR\t${what} \t${toLogText(errorForLog(error))}\n`);
+	}
+}
+
+// What nobody caught ends the process; whoever waits is told first.
+let underWay; // the invocation that is owed an answer
+let dying;    // the exit status, once it is clear
+
+function die(connection, what, error, status) {
+	reportError(what, error);
+	if (dying !== undefined)
+		return;
+	dying = status;
+	let request;
+	if (!underWay)
+		request = connection.post('init/error', JSON.stringify(errorBody(error)), `Lambda-Runtime-Function-Error-Type: ${errorBody(error).errorType}\r\n`);
+	else if (underWay.streams)
+		request = streamError(error);
+	else if (underWay.id)
+		request = errorRequest(connection, underWay.id, error);
+	else
+		process.exit(status);
+	connection.socket.ref();
+	connection.socket.write(request);
+	connection.receive().then(() => process.exit(status));
+}
+
+// The end of a stream that has begun: trailers that say why there is no more.
+function streamError(error) {
+	const body = errorBody(error);
+	return `0\r\nLambda-Runtime-Function-Error-Type: ${body.errorType}\r\n` +
+		`Lambda-Runtime-Function-Error-Body: ${Buffer.from(JSON.stringify(body)).toString('base64')}\r\n\r\n`;
 }
 
 function callHandler(handler, event, headers) {
@@ -359,7 +419,7 @@ async function runStreaming(handler, event, headers, connection, id) {
 	const begin = (stream) => {
 		if (begun)
 			return;
-		begun = true;
+		begun = underWay.streams = true;
 		connection.socket.write(connection.head('POST', `invocation/${id}/response`,
 			`Content-Type: ${contentType}\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n` +
 			'Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n'));
@@ -393,12 +453,8 @@ async function runStreaming(handler, event, headers, connection, id) {
 		begin(stream);
 		return '0\r\n\r\n';
 	} catch (e) {
-		reportError(e);
-		if (!begun)
-			return errorRequest(connection, id, e);
-		const body = errorBody(e);
-		return `0\r\nLambda-Runtime-Function-Error-Type: ${body.errorType}\r\n` +
-			`Lambda-Runtime-Function-Error-Body: ${Buffer.from(JSON.stringify(body)).toString('base64')}\r\n\r\n`;
+		reportError('Invoke Error', e);
+		return begun ? streamError(e) : errorRequest(connection, id, e);
 	}
 }
 
@@ -424,7 +480,7 @@ async function answerEvent(handler, connection, headers, body) {
 		}
 		return connection.post(`invocation/${id}/response`, text);
 	} catch (e) {
-		reportError(e);
+		reportError('Invoke Error', e);
 		return errorRequest(connection, id, e);
 	} finally {
 		onEmptyLoop = null;
@@ -432,26 +488,17 @@ async function answerEvent(handler, connection, headers, body) {
 }
 
 async function run(handlerText, root, connection) {
-	const die = (kind, error) => {
-		const fault = error instanceof Error ? error : new Error(String(error));
-		fault.name = kind;
-		logFatal(kind === 'Runtime.UnhandledPromiseRejection' ? 'Unhandled Promise Rejection' : 'Uncaught Exception', fault);
-		process.exit(kind === 'Runtime.UnhandledPromiseRejection' ? 128 : 129);
-	};
-	process.on('uncaughtException', (e) => {
-		logFatal('Uncaught Exception', e);
-		process.exit(129);
-	});
-	process.on('unhandledRejection', (reason) => die('Runtime.UnhandledPromiseRejection', reason));
+	process.on('uncaughtException', (e) => die(connection, 'Uncaught Exception', e, 129));
+	process.on('unhandledRejection', (reason, promise) =>
+		die(connection, 'Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), 128));
 	let handler;
 	try {
 		handler = await loadHandler(root, handlerText);
 	} catch (e) {
-		logFatal('Uncaught Exception', e);
-		connection.socket.write(connection.post('init/error', JSON.stringify(errorBody(e)), `Lambda-Runtime-Function-Error-Type: ${e && e.name}\r\n`));
-		await connection.receive();
-		process.exit(1);
+		die(connection, 'Uncaught Exception', e, 1);
+		return;
 	}
+	underWay = {};
 	const following = connection.get('invocation/next');
 	let next = connection.receive();
 	connection.socket.write(following);
@@ -461,18 +508,17 @@ async function run(handlerText, root, connection) {
 			process.exit(1);
 		// While a callback handler runs, the connection shall not keep the event loop from running dry.
 		connection.socket.unref();
+		underWay = { id: headers['lambda-runtime-aws-request-id'] };
 		const request = await answerEvent(handler, connection, headers, body);
+		if (dying !== undefined)
+			return;
+		underWay = {};
 		connection.socket.ref();
 		const done = connection.receive();
 		next = connection.receive();
 		connection.socket.write(request + following);
 		await done;
 	}
-}
-
-function logFatal(what, error) {
-	const id = currentRequestId;
-	writeOut(`${new Date().toISOString()}\t${id}\tERROR\t${what} \t${errorForLog(error)}\n`);
 }
 
 function readLine(fd) {

@@ -18,6 +18,7 @@ import importlib
 import importlib.util
 import json
 import logging
+import math
 import os
 import random
 import re
@@ -134,10 +135,18 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(out, default=str, ensure_ascii=False) + "\n"
 
 
+def write_frame(text):
+    """One event of the log, however many lines it has."""
+    sys.stdout.flush()
+    data = text.encode("utf-8", "backslashreplace")
+    data = b"\xa5\x5a\x00\x03" + len(data).to_bytes(4, "big") + int(time.time() * 1000000).to_bytes(8, "big") + data
+    while data:
+        data = data[os.write(1, data):]
+
+
 class OutputHandler(logging.Handler):
     def emit(self, record):
-        sys.stdout.write(self.format(record))
-        sys.stdout.flush()
+        write_frame(self.format(record))
 
 
 def set_up_logging():
@@ -162,12 +171,11 @@ def choose_log_format():
 
 
 def log_error(error):
-    """The line that an unhandled error leaves; carriage returns keep it one event."""
+    """What an unhandled error leaves."""
     if State.json_logs:
         out = {"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "log_level": "ERROR"}
         out.update(error)
-        sys.stdout.write(json.dumps(out) + "\n")
-        sys.stdout.flush()
+        write_frame(json.dumps(out) + "\n")
         return
     text = "[ERROR]"
     if error.get("errorType"):
@@ -175,14 +183,13 @@ def log_error(error):
         if error.get("errorMessage"):
             text += ": " + error["errorMessage"]
     lines = [text]
-    if error.get("stackTrace"):
+    if error.get("stackTrace") is not None:
         lines.append("Traceback (most recent call last):")
         for frame in error["stackTrace"]:
             for line in frame.rstrip("\n").split("\n"):
                 bare = line.lstrip(" ")
                 lines.append("\u00a0" * (len(line) - len(bare)) + bare)
-    sys.stdout.write("\r".join(line.replace("\n", "\r") for line in lines) + "\n")
-    sys.stdout.flush()
+    write_frame("\n".join(lines))
 
 
 # --- errors and results
@@ -194,10 +201,24 @@ class Fault(Exception):
 
 
 class Encoder(json.JSONEncoder):
+    """Decimals keep all their digits: they pass the encoder as marked strings, whose quotes come off afterwards."""
+    MARK = "\ue000decimal\ue001"
+
     def default(self, o):
         if isinstance(o, decimal.Decimal):
-            return float(o)
+            if o.is_nan():
+                return math.nan
+            self.decimals = True
+            return self.MARK + str(o)
         return super().default(o)
+
+    def encode(self, o):
+        self.decimals = False
+        text = super().encode(o)
+        if self.decimals:
+            mark = self.MARK if not self.ensure_ascii else json.dumps(self.MARK)[1:-1]
+            text = re.sub('"' + re.escape(mark) + '([-+0-9.EInfity]+)"', r"\1", text)
+        return text
 
 
 def error_json(message, kind, trace, request_id):

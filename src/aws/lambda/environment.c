@@ -127,6 +127,7 @@ static void start_runtime(struct environment *e, bool in_invoke)
 {
 	const struct lambda_function_configuration *f = e->version->config;
 	e->state = ENVIRONMENT_STARTING;
+	output_cut(e->output);
 	e->init_in_invoke = in_invoke;
 	e->init_attempts++;
 	e->init_begin_us = now_us(e);

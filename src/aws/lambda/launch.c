@@ -211,7 +211,10 @@ static void build_environment(struct environment *e, struct arena *a, struct str
 	set(a, env, S("_HANDLER"), str_set(f->handler) ? f->handler : S(""));
 	set(a, env, S("AWS_REGION"), v->region);
 	set(a, env, S("AWS_DEFAULT_REGION"), v->region);
-	if (e->runtime.family != RUNTIME_PROVIDED)
+	/* AWS's clients in packages put their messages into frames where they find this; ours do it anyway. */
+	if (e->runtime.family == RUNTIME_PROVIDED)
+		set(a, env, S("_LAMBDA_TELEMETRY_LOG_FD"), S("1"));
+	else
 		set(a, env, S("AWS_EXECUTION_ENV"), ARENA_CAT(a, S("AWS_Lambda_"), f->runtime));
 	set(a, env, S("AWS_LAMBDA_FUNCTION_NAME"), v->name);
 	set(a, env, S("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), arena_printf(a, "%lld", (long long)f->memory_size.v));

@@ -19,6 +19,7 @@ enum {
 	BATCH_EVENTS = 10000,
 	FLUSH_US = 100 * 1000,
 	TAIL_BYTES = 4096,
+	FRAME_HEAD_BYTES = 16,
 };
 enum destination { DESTINATION_NEW, DESTINATION_OPEN, DESTINATION_REFUSED };
 
@@ -39,9 +40,11 @@ struct output {
 	struct buf text; /* pending events' bytes */
 	struct event *events;
 	size_t event_count, event_cap, sending_count;
-	int64_t last_ms;           /* of the youngest event */
-	struct buf line;           /* begun, without its newline */
-	char tail[2 * TAIL_BYTES]; /* the last TAIL_BYTES end at tail_n */
+	int64_t last_ms;             /* of the youngest event */
+	struct buf line;             /* begun, without its newline */
+	char head[FRAME_HEAD_BYTES]; /* what may become the head of a frame */
+	size_t head_n, frame_left;   /* of the frame that is coming in */
+	char tail[2 * TAIL_BYTES];   /* the last TAIL_BYTES end at tail_n */
 	size_t tail_n;
 };
 
@@ -307,31 +310,115 @@ void output_line(struct output *o, const char *fmt, ...)
 	add_event(o, str_of(line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1));
 }
 
+static void release_head(struct output *o);
+
 void output_end_line(struct output *o)
 {
+	if (o->head_n && o->head_n < FRAME_HEAD_BYTES)
+		release_head(o);
 	if (!o->line.n)
 		return;
 	add_event(o, buf_str(&o->line));
 	buf_clear(&o->line);
 }
 
-static void add_bytes(struct output *o, struct str bytes)
+/* Adds what the event that has begun has room for, and ends it when it is full or all is said. Returns how much that was. */
+static size_t add_part(struct output *o, struct str part, bool ends)
+{
+	size_t room = LINE_BYTES - o->line.n, n = part.n;
+	if (n > room) {
+		n = room;
+		while (n && room - n < 3 && ((unsigned char)part.p[n] & 0xc0) == 0x80) /* not in the middle of a letter */
+			n--;
+		ends = true;
+	}
+	if (ends && !o->line.n) {
+		add_event(o, str_sub(part, 0, n));
+		return n;
+	}
+	buf_add(&o->line, part.p, n);
+	if (ends)
+		output_end_line(o);
+	return n;
+}
+
+/* Text is one event a line. */
+static void add_text(struct output *o, struct str bytes)
 {
 	while (!str_empty(bytes)) {
 		ptrdiff_t end = str_find_char(bytes, '\n');
-		struct str part = end < 0 ? bytes : str_sub(bytes, 0, (size_t)end + 1);
-		if (o->line.n + part.n > LINE_BYTES)
-			output_end_line(o);
-		if (part.n > LINE_BYTES)
-			part = str_sub(part, 0, LINE_BYTES);
-		if (end >= 0 && !o->line.n) {
-			add_event(o, part);
-		} else {
-			buf_add_str(&o->line, part);
-			if (end >= 0 && part.p[part.n - 1] == '\n')
-				output_end_line(o);
+		bytes = str_from_at(bytes, add_part(o, end < 0 ? bytes : str_sub(bytes, 0, (size_t)end + 1), end >= 0));
+	}
+}
+
+/* A frame is one event, however many lines it has. Returns how much of the bytes was its. */
+static size_t add_framed(struct output *o, struct str bytes)
+{
+	bool whole = bytes.n >= o->frame_left;
+	size_t n = add_part(o, whole ? str_sub(bytes, 0, o->frame_left) : bytes, whole);
+	o->frame_left -= n;
+	return n;
+}
+
+/* How many bytes at the beginning of s may be, or become, the head of a frame: a5 5a 00 and a type, 4 bytes of length, 8 of time.
+ */
+static size_t frame_head(struct str s)
+{
+	static const char magic[] = {'\xa5', '\x5a', 0};
+	for (size_t i = 0; i < sizeof(magic) && i < s.n; i++)
+		if (s.p[i] != magic[i])
+			return 0;
+	return s.n < FRAME_HEAD_BYTES ? s.n : FRAME_HEAD_BYTES;
+}
+
+/* What was kept for the head of a frame and is none. */
+static void release_head(struct output *o)
+{
+	char kept[FRAME_HEAD_BYTES];
+	size_t n = o->head_n;
+	memcpy(kept, o->head, n);
+	o->head_n = 0;
+	add_text(o, str_of(kept, n));
+}
+
+static void begin_frame(struct output *o)
+{
+	const unsigned char *p = (const unsigned char *)o->head + 4;
+	output_end_line(o);
+	o->frame_left = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+	o->head_n = 0;
+}
+
+/* Runtimes put messages of several lines into frames; what the function prints beside them is plain text, on the same pipe. */
+static void add_bytes(struct output *o, struct str bytes)
+{
+	while (!str_empty(bytes)) {
+		if (o->frame_left) {
+			bytes = str_from_at(bytes, add_framed(o, bytes));
+			continue;
 		}
-		bytes = str_from_at(bytes, part.n);
+		if (o->head_n) {
+			o->head[o->head_n++] = bytes.p[0];
+			if (!frame_head(str_of(o->head, o->head_n))) {
+				o->head_n--;
+				release_head(o);
+				continue;
+			}
+			bytes = str_from_at(bytes, 1);
+			if (o->head_n == FRAME_HEAD_BYTES)
+				begin_frame(o);
+			continue;
+		}
+		const char *at = memchr(bytes.p, '\xa5', bytes.n);
+		while (at && !frame_head(str_from_at(bytes, (size_t)(at - bytes.p))))
+			at = memchr(at + 1, '\xa5', (size_t)(bytes.p + bytes.n - at - 1));
+		size_t plain = at ? (size_t)(at - bytes.p) : bytes.n;
+		add_text(o, str_sub(bytes, 0, plain));
+		bytes = str_from_at(bytes, plain);
+		if (at) {
+			o->head[o->head_n++] = bytes.p[0];
+			bytes = str_from_at(bytes, 1);
+		}
 	}
 }
 
@@ -347,6 +434,12 @@ void output_drain(struct output *o, int fd)
 		if ((size_t)n < sizeof(bytes))
 			return;
 	}
+}
+
+void output_cut(struct output *o)
+{
+	output_end_line(o);
+	o->frame_left = 0;
 }
 
 void output_begin_tail(struct output *o)

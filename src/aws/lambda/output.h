@@ -13,8 +13,11 @@ void output_set_principal(struct output *o, const struct principal *principal);
 /* Sends what is left, then frees. NULL is harmless. */
 void output_close(struct output *o);
 
-/* Reads the pipe until it is empty; each line is an event. */
+/* Reads the pipe until it is empty. Each line is an event, and so is each frame (a 16-byte head: a5 5a 00, a type, 4 bytes of
+ * length, 8 of time, as AWS's runtime clients write them), whatever lines it has. */
 void output_drain(struct output *o, int fd);
+/* The one who wrote is gone; what he began is an event as it is. */
+void output_cut(struct output *o);
 /* Is so much waiting that the pipe should be left alone? Then room(ctx) comes once, when half of it has gone (NULL: forget it). Its
  * writer meanwhile blocks, as it does before AWS's log, and nothing is lost. */
 bool output_is_full(const struct output *o);

@@ -2,6 +2,7 @@
 import base64
 import io
 import json
+import time
 import uuid
 import zipfile
 
@@ -66,6 +67,20 @@ class LambdaCase(TestCase):
         if "LogResult" in reply:
             reply["Log"] = base64.b64decode(reply["LogResult"]).decode()
         return reply
+
+    def logged(self, name):
+        """The events of a function's log, once its last invocation is reported there; the log group is deleted."""
+        logs, group, found = client("logs"), f"/aws/lambda/{name}", []
+        for _ in range(100):
+            try:
+                found = [e["message"] for e in logs.filter_log_events(logGroupName=group)["events"]]
+            except logs.exceptions.ResourceNotFoundException:
+                found = []
+            if found and found[-1].startswith("REPORT"):
+                break
+            time.sleep(0.1)
+        logs.delete_log_group(logGroupName=group)
+        return found
 
     def result(self, name, event=None, **settings):
         reply = self.call(name, event, **settings)

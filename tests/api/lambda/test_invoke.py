@@ -88,7 +88,7 @@ class Invoke(LambdaCase):
         self.assertEqual(list(reply["Payload"]), ["errorMessage", "errorType", "requestId", "stackTrace"])
         self.assertEqual((reply["Payload"]["errorType"], reply["Payload"]["errorMessage"]), ("KeyError", "'missing'"))
         self.assertIn('File "/var/task/lambda_function.py", line 8, in lambda_handler', reply["Payload"]["stackTrace"][0])
-        self.assertIn("[ERROR] KeyError: 'missing'\rTraceback (most recent call last):\r", reply["Log"])
+        self.assertIn("[ERROR] KeyError: 'missing'\nTraceback (most recent call last):\n", reply["Log"])
 
     def test_result_that_is_not_json(self):
         reply = self.call(self.name, {"kind": "set"})
@@ -179,23 +179,37 @@ class Invoke(LambdaCase):
         self.assertIn("event", self.result(name))
 
     def test_logs_reach_cloudwatch(self):
-        logs = client("logs")
         mark = uuid.uuid4().hex
         name = self.make(f"def lambda_handler(e, c):\n    print('{mark}')\n")
         self.call(name)
-        group, found = f"/aws/lambda/{name}", []
-        for _ in range(50):
-            try:
-                found = [e["message"] for e in logs.filter_log_events(logGroupName=group)["events"]]
-            except logs.exceptions.ResourceNotFoundException:
-                found = []
-            if any(m.startswith("REPORT") for m in found):
-                break
-            time.sleep(0.1)
-        self.assertIn(mark, "".join(found))
-        kinds = [m.split(" ")[0].strip() for m in found]
+        kinds = [m.split(" ")[0].strip() for m in self.logged(name)]
         self.assertEqual(kinds, ["INIT_START", "START", mark, "END", "REPORT"])
-        logs.delete_log_group(logGroupName=group)
+
+    def test_what_is_one_event(self):
+        """Printed text is an event a line, a logger's message is one whatever lines it has, and a very long one is cut."""
+        name = self.make("""
+import logging, os
+def lambda_handler(e, c):
+    print('one\\ntwo')
+    logging.warning('three\\nfour \\u00fc')
+    os.write(1, b'f\\xa5\\x5aive\\n\\xa5')
+    os.write(1, b'\\x5a\\x00\\x03')
+    os.write(1, bytes([0, 0, 0, 9]) + bytes(8) + b'six\\nse')
+    os.write(1, b'veneight')
+    print('x' * 300000)
+    raise ValueError('nine\\nten')
+""")
+        self.call(name)
+        found = self.logged(name)
+        at = next(i for i, m in enumerate(found) if m.startswith("START")) + 1
+        self.assertEqual(found[at:at + 2], ["one\n", "two\n"])
+        self.assertRegex(found[at + 2], r"^\[WARNING\]\t[^\t]+Z\t[-0-9a-f]{36}\tthree\nfour \u00fc\n$")
+        self.assertTrue(found[at + 3].endswith("ive\n"), found[at + 3])
+        self.assertEqual(found[at + 4], "six\nseven")
+        self.assertEqual([len(m) for m in found[at + 5:at + 7]], [262144 - 26, 5 + 300000 + 1 - (262144 - 26)])
+        self.assertTrue(found[at + 5].startswith("eightxxx"))
+        self.assertRegex(found[at + 7], r"^\[ERROR\] ValueError: nine\nten\nTraceback \(most recent call last\):\n\u00a0\u00a0File ")
+        self.assertTrue(found[at + 8].startswith("END"), found[at + 8])
 
 
 class Events(LambdaCase):

@@ -1,6 +1,7 @@
 """What each runtime does with handlers, errors and start-up."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,13 +25,33 @@ class Python(LambdaCase):
         raised = self.error("raise ValueError('at import')\n")
         self.assertEqual((raised["errorType"], raised["errorMessage"], raised["requestId"]), ("ValueError", "at import", ""))
 
+    def test_the_log_of_a_start_that_fails(self):
+        name = self.make("import nosuch\n")
+        reply = self.call(name, LogType="Tail")
+        message = "[ERROR] Runtime.ImportModuleError: Unable to import module 'lambda_function': No module named 'nosuch'\nTraceback (most recent call last):"
+        request = reply["ResponseMetadata"]["RequestId"]
+        self.assertRegex(reply["Log"], "^" + re.escape(message) + r"INIT_REPORT Init Duration: [0-9.]+ ms\tPhase: invoke\tStatus: error\t"
+                                       r"Error Type: Runtime\.ImportModuleError\nSTART RequestId: " + request + r" Version: \$LATEST\nEND RequestId: " + request +
+                                       r"\nREPORT .*\tStatus: error\tError Type: Runtime\.ImportModuleError\n$")
+        found = self.logged(name)
+        self.assertEqual([m.split(" ")[0] for m in found], ["INIT_START", "[ERROR]", "INIT_REPORT", "[ERROR]", "INIT_REPORT", "START", "END", "REPORT"])
+        self.assertIn("Phase: init\tStatus: error\tError Type: Runtime.ImportModuleError\n", found[2])
+
+    def test_a_start_that_ends_the_process(self):
+        reply = self.call(self.make("import os\nos._exit(7)\n"), LogType="Tail")
+        request = reply["ResponseMetadata"]["RequestId"]
+        self.assertEqual(reply["Payload"], {"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: {request} Error: Runtime exited with error: exit status 7"})
+        self.assertRegex(reply["Log"], r"^INIT_REPORT [^\n]*Phase: invoke\tStatus: error\tError Type: Runtime.ExitError\nSTART [^\n]*\n"
+                                       rf"RequestId: {request} Error: Runtime exited with error: exit status 7\nRuntime.ExitError\nEND ")
+
     def test_handlers_in_packages(self):
         files = {"app/__init__.py": "", "app/main.py": "def go(e, c): return 'deep'"}
         self.assertEqual(self.result(self.make(files, handler="app.main.go")), "deep")
         self.assertEqual(self.result(self.make(files, handler="app/main.go")), "deep")
 
     def test_decimal(self):
-        self.assertEqual(self.result(self.make("from decimal import Decimal\ndef lambda_handler(e, c): return {'d': Decimal('1.5')}")), {"d": 1.5})
+        name = self.make("from decimal import Decimal as D\ndef lambda_handler(e, c): return {'d': [D('1.50'), D('-12345678901234567890.12345'), D('1E+30')], 't': '1'}")
+        self.assertEqual(self.aws.invoke(FunctionName=name)["Payload"].read(), b'{"d": [1.50, -12345678901234567890.12345, 1E+30], "t": "1"}')
 
     def test_variables_that_need_a_fresh_start(self):
         code = "import sys, os\ndef lambda_handler(e, c): return [sys.flags.optimize, os.environ['PYTHONOPTIMIZE']]"
@@ -86,14 +107,36 @@ class Node(LambdaCase):
         reply = self.call(self.node("exports.handler = async () => { throw new TypeError('bad'); };"), LogType="Tail")
         self.assertEqual((reply["Payload"]["errorType"], reply["Payload"]["errorMessage"]), ("TypeError", "bad"))
         self.assertEqual(reply["Payload"]["trace"][0], "TypeError: bad")
-        self.assertRegex(reply["Log"], r"Z\t[-0-9a-f]{36}\tERROR\tInvoke Error \t?")
+        self.assertRegex(reply["Log"], r'Z\t[-0-9a-f]{36}\tERROR\tInvoke Error \t\{"errorType":"TypeError"')
         reply = self.call(self.node("exports.other = 1;"))
         self.assertEqual(reply["Payload"]["errorMessage"], "index.handler is undefined or not exported")
         reply = self.call(self.node({"wrong.js": ""}))
         self.assertEqual(reply["Payload"]["errorType"], "Runtime.ImportModuleError")
         self.assertTrue(reply["Payload"]["errorMessage"].startswith("Error: Cannot find module 'index'"))
 
+    def test_what_nobody_catches(self):
+        name = self.node("exports.handler = async (e) => { if (e.late) setTimeout(() => { throw new RangeError('late') }, 5); "
+                         "if (e.reject) Promise.reject(new Error('lost')); if (e.exit) process.exit(7); "
+                         "if (e.late || e.reject) await new Promise((r) => setTimeout(r, 2000)); return 'fine'; };", Timeout=5)
+        self.assertEqual(self.result(name), "fine")
+        reply = self.call(name, {"reject": True}, LogType="Tail")
+        self.assertEqual((reply["FunctionError"], reply["Payload"]["errorType"], reply["Payload"]["errorMessage"]),
+                         ("Unhandled", "Runtime.UnhandledPromiseRejection", "Error: lost"))
+        self.assertEqual(reply["Payload"]["trace"][0], "Runtime.UnhandledPromiseRejection: Error: lost")
+        self.assertIn('\tERROR\tUnhandled Promise Rejection \t{"errorType":"Runtime.UnhandledPromiseRejection","errorMessage":"Error: lost",'
+                      '"reason":{"errorType":"Error","errorMessage":"lost","stack":[', reply["Log"])
+        self.assertEqual(self.result(name), "fine")
+        reply = self.call(name, {"late": True}, LogType="Tail")
+        self.assertEqual((reply["Payload"]["errorType"], reply["Payload"]["errorMessage"]), ("RangeError", "late"))
+        self.assertIn('\tERROR\tUncaught Exception \t{"errorType":"RangeError","errorMessage":"late","stack":[', reply["Log"])
+        reply = self.call(name, {"exit": True})
+        self.assertTrue(reply["Payload"]["errorMessage"].endswith("Error: Runtime exited with error: exit status 7"))
+        self.assertEqual(self.result(name), "fine")
+
     def test_console(self):
+        found = self.node("exports.handler = async () => { console.log('two\\nlines'); };")
+        self.call(found)
+        self.assertRegex(self.logged(found)[2], r"Z\t[-0-9a-f]{36}\tINFO\ttwo\nlines\n$")
         log = self.call(self.node("exports.handler = async () => { console.log('a', {b: 1}); console.error('c'); };"), LogType="Tail")["Log"]
         self.assertRegex(log, r"\d{3}Z\t[-0-9a-f]{36}\tINFO\ta \{ b: 1 \}\n")
         self.assertRegex(log, r"\d{3}Z\t[-0-9a-f]{36}\tERROR\tc\n")

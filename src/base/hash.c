@@ -2,35 +2,20 @@
 
 #include "base/log.h"
 
+/* The plain functions of each digest: those of EVP allocate two contexts a time, and a small request computes five digests. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/md5.h>
+#include <openssl/sha.h>
 
-static const struct {
-	size_t size;
-	const char *name; /* OpenSSL's, NULL for the CRCs */
-} kinds[] = {
-        [HASH_MD5] = {16, "MD5"}, [HASH_SHA1] = {20, "SHA1"}, [HASH_SHA256] = {32, "SHA256"}, [HASH_SHA512] = {64, "SHA512"},
-        [HASH_CRC32] = {4, NULL}, [HASH_CRC32C] = {4, NULL},  [HASH_CRC64NVME] = {8, NULL},
+static const size_t sizes[] = {
+        [HASH_MD5] = 16,  [HASH_SHA1] = 20,  [HASH_SHA256] = 32,   [HASH_SHA512] = 64,
+        [HASH_CRC32] = 4, [HASH_CRC32C] = 4, [HASH_CRC64NVME] = 8,
 };
 
 size_t hash_size(enum hash_kind kind)
 {
-	return kinds[kind].size;
-}
-
-/* Fetching an algorithm by name costs more than hashing a small request, so it is done once. */
-static const EVP_MD *hash_algorithm(enum hash_kind kind)
-{
-	static EVP_MD *fetched[HASH_SHA512 + 1];
-	EVP_MD *md = __atomic_load_n(&fetched[kind], __ATOMIC_ACQUIRE);
-	if (!md) {
-		md = EVP_MD_fetch(NULL, kinds[kind].name, NULL);
-		if (!md)
-			die("OpenSSL has no %s", kinds[kind].name);
-		__atomic_store_n(&fetched[kind], md, __ATOMIC_RELEASE);
-	}
-	return md;
+	return sizes[kind];
 }
 
 /* CRCs of the reflected kind, eight table steps for eight bytes ("slicing by 8"). */
@@ -77,14 +62,27 @@ static uint64_t crc_add(enum hash_kind kind, uint64_t crc, const unsigned char *
 	return crc;
 }
 
+_Static_assert(sizeof(((struct hash *)0)->state) >= sizeof(SHA512_CTX) && sizeof(SHA512_CTX) >= sizeof(SHA256_CTX) &&
+                       sizeof(SHA512_CTX) >= sizeof(SHA_CTX) && sizeof(SHA512_CTX) >= sizeof(MD5_CTX),
+               "room for every digest's state");
+
 void hash_init(struct hash *h, enum hash_kind kind)
 {
-	*h = (struct hash){.kind = kind};
-	if (kinds[kind].name) {
-		h->ctx = EVP_MD_CTX_new();
-		if (!h->ctx || !EVP_DigestInit_ex2(h->ctx, hash_algorithm(kind), NULL))
-			die("OpenSSL cannot start %s", kinds[kind].name);
-	} else {
+	h->kind = kind;
+	switch (kind) {
+	case HASH_MD5:
+		MD5_Init((MD5_CTX *)h->state);
+		break;
+	case HASH_SHA1:
+		SHA1_Init((SHA_CTX *)h->state);
+		break;
+	case HASH_SHA256:
+		SHA256_Init((SHA256_CTX *)h->state);
+		break;
+	case HASH_SHA512:
+		SHA512_Init((SHA512_CTX *)h->state);
+		break;
+	default:
 		h->crc = kind == HASH_CRC64NVME ? UINT64_MAX : UINT32_MAX;
 	}
 }
@@ -93,46 +91,57 @@ void hash_add(struct hash *h, const void *p, size_t n)
 {
 	if (n == 0)
 		return;
-	if (kinds[h->kind].name)
-		EVP_DigestUpdate(h->ctx, p, n);
-	else
+	switch (h->kind) {
+	case HASH_MD5:
+		MD5_Update((MD5_CTX *)h->state, p, n);
+		break;
+	case HASH_SHA1:
+		SHA1_Update((SHA_CTX *)h->state, p, n);
+		break;
+	case HASH_SHA256:
+		SHA256_Update((SHA256_CTX *)h->state, p, n);
+		break;
+	case HASH_SHA512:
+		SHA512_Update((SHA512_CTX *)h->state, p, n);
+		break;
+	default:
 		h->crc = crc_add(h->kind, h->crc, p, n);
+	}
 }
 
 void hash_end(struct hash *h, unsigned char out[static HASH_MAX_BYTES])
 {
-	if (kinds[h->kind].name) {
-		EVP_DigestFinal_ex(h->ctx, out, NULL);
-		hash_done(h);
-		return;
+	switch (h->kind) {
+	case HASH_MD5:
+		MD5_Final(out, (MD5_CTX *)h->state);
+		break;
+	case HASH_SHA1:
+		SHA1_Final(out, (SHA_CTX *)h->state);
+		break;
+	case HASH_SHA256:
+		SHA256_Final(out, (SHA256_CTX *)h->state);
+		break;
+	case HASH_SHA512:
+		SHA512_Final(out, (SHA512_CTX *)h->state);
+		break;
+	default: {
+		size_t n = sizes[h->kind];
+		uint64_t crc = h->crc ^ (n == 8 ? UINT64_MAX : UINT32_MAX);
+		for (size_t i = 0; i < n; i++)
+			out[i] = (unsigned char)(crc >> (8 * (n - 1 - i)));
 	}
-	size_t n = kinds[h->kind].size;
-	uint64_t crc = h->crc ^ (n == 8 ? UINT64_MAX : UINT32_MAX);
-	for (size_t i = 0; i < n; i++)
-		out[i] = (unsigned char)(crc >> (8 * (n - 1 - i)));
-}
-
-void hash_done(struct hash *h)
-{
-	EVP_MD_CTX_free(h->ctx);
-	h->ctx = NULL;
+	}
 }
 
 void hash_of(enum hash_kind kind, struct str data, unsigned char out[static HASH_MAX_BYTES])
 {
-	if (kinds[kind].name) {
-		if (!EVP_Digest(data.p ? data.p : "", data.n, out, NULL, hash_algorithm(kind), NULL))
-			die("OpenSSL cannot compute %s", kinds[kind].name);
-		return;
-	}
 	struct hash h;
 	hash_init(&h, kind);
 	hash_add(&h, data.p, data.n);
 	hash_end(&h, out);
 }
 
-/* RFC 2104 spelled out: OpenSSL 3's HMAC fetches and allocates on every call, four times a signature. Both kinds have blocks of 64
- * bytes. */
+/* RFC 2104 spelled out: OpenSSL 3's HMAC fetches and allocates on every call. Both kinds have blocks of 64 bytes. */
 static void hmac(enum hash_kind kind, struct str key, struct str data, unsigned char digest[static HASH_MAX_BYTES])
 {
 	unsigned char k[64] = {0}, pad[64 + 32];

@@ -8,17 +8,16 @@ enum { HASH_MAX_BYTES = 64 };
 /* Digest length in bytes. CRCs come out big-endian, as the x-amz-checksum headers want them. */
 size_t hash_size(enum hash_kind kind);
 
+/* Holds no memory of its own: an unfinished one is simply forgotten. */
 struct hash {
 	enum hash_kind kind;
-	void *ctx;    /* cryptographic kinds */
-	uint64_t crc; /* the others */
+	uint64_t crc;       /* CRCs */
+	uint64_t state[27]; /* OpenSSL's, of the others */
 };
 void hash_init(struct hash *h, enum hash_kind kind);
 void hash_add(struct hash *h, const void *p, size_t n);
-/* Writes the digest and releases the context; h must be init'ed again before another use. */
+/* Writes the digest; h must be init'ed again before another use. */
 void hash_end(struct hash *h, unsigned char out[static HASH_MAX_BYTES]);
-/* Releases an unfinished hash. Safe on a zeroed or ended one. */
-void hash_done(struct hash *h);
 
 void hash_of(enum hash_kind kind, struct str data, unsigned char out[static HASH_MAX_BYTES]);
 void hmac_sha256(struct str key, struct str data, unsigned char out[static 32]);

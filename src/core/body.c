@@ -36,11 +36,9 @@ static bool check_trailer(void *ctx, struct str sha256_hex, struct str signature
 	return sigv4_chunks_trailer(&((struct body *)ctx)->chain, sha256_hex, signature);
 }
 
-static void body_free(struct call *c)
+static void frames_free(struct call *c)
 {
-	hash_done(&c->body->hash);
-	if (c->body->chunked)
-		chunked_done(&c->body->frames);
+	chunked_done(&c->body->frames);
 }
 
 struct body *gate_body_new(struct gate_call *g)
@@ -71,11 +69,11 @@ struct body *gate_body_new(struct gate_call *g)
 		                                 .check_trailer = is_signed ? check_trailer : NULL,
 		                                 .ctx = b,
 		                         });
+		call_on_free(c, frames_free);
 	} else if (sig->payload == SIGV4_PAYLOAD_HASH && str_set(sig->content_hash)) {
 		b->hashed = true;
 		hash_init(&b->hash, HASH_SHA256);
 	}
-	call_on_free(c, body_free);
 	return b;
 }
 

@@ -14,7 +14,6 @@ void chunked_init(struct chunked *c, const struct chunked_rules *rules)
 
 void chunked_done(struct chunked *c)
 {
-	hash_done(&c->hash);
 	buf_done(&c->trailer);
 }
 

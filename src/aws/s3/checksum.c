@@ -140,10 +140,8 @@ struct str checksum_composite(struct arena *a, enum hash_kind kind, const struct
 	unsigned char digest[HASH_MAX_BYTES];
 	hash_init(&h, kind);
 	for (unsigned i = 0; i < n; i++) {
-		if (!str_set(parts[i]) || !checksum_bytes(a, kind, parts[i], digest)) {
-			hash_done(&h);
+		if (!str_set(parts[i]) || !checksum_bytes(a, kind, parts[i], digest))
 			return STR_NONE;
-		}
 		hash_add(&h, digest, hash_size(kind));
 	}
 	hash_end(&h, digest);

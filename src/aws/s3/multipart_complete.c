@@ -71,10 +71,8 @@ static int sum_up(struct call *c, const struct s3_complete_multipart_upload_requ
 	uint64_t *sizes = arena_array(a, parts->n, sizeof(*sizes));
 	hash_init(&md5, HASH_MD5);
 	for (unsigned i = 0; i < parts->n; i++) {
-		if (!hex_decode(parts->v[i].e_tag, digest, 16)) {
-			hash_done(&md5);
+		if (!hex_decode(parts->v[i].e_tag, digest, 16))
 			return call_broken(c, "part without a digest");
-		}
 		hash_add(&md5, digest, 16);
 		sums[i] = parts->v[i].checksum;
 		sizes[i] = (uint64_t)parts->v[i].size.v;

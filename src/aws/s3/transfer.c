@@ -15,7 +15,7 @@ struct transfer {
 	struct str source;
 	struct content_pieces pieces;
 	struct checksum checksum;
-	bool keep, running, done, committed, hashing;
+	bool keep, running, done, committed;
 	unsigned at;     /* piece */
 	uint64_t passed; /* of it */
 	int fd;
@@ -33,10 +33,6 @@ static void transfer_free(struct transfer *t)
 {
 	if (t->fd >= 0)
 		close(t->fd);
-	if (t->hashing) {
-		hash_done(&t->md5_hash);
-		hash_done(&t->sum_hash);
-	}
 	blob_drop(t->blob);
 	if (t->blob_id[0] && !t->committed)
 		blob_delete(t->s3->cloud->blobs, str_from(t->blob_id));
@@ -125,7 +121,6 @@ static void transfer_run(void *job)
 	hash_end(&t->md5_hash, t->md5);
 	if (t->checksum.set)
 		hash_end(&t->sum_hash, t->sum);
-	t->hashing = false;
 	if (t->blob) {
 		struct blob *blob = t->blob;
 		t->blob = NULL;
@@ -178,7 +173,6 @@ int transfer_start(struct call *c, struct str source, const struct content_piece
 	hash_init(&t->md5_hash, HASH_MD5);
 	if (k->set)
 		hash_init(&t->sum_hash, k->kind);
-	t->hashing = true;
 	c->state = t;
 	if (!again)
 		call_on_free(c, let_go);

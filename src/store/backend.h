@@ -23,11 +23,13 @@ struct store_write {
 	int64_t lease;
 	bool deleted, created, same;
 };
-/* A key that was read, and the revision that it had: 0 for absent. */
+/* A key that was read, and the revision that it had: 0 for absent. The value is the snapshot's, and of use while that lasts. */
 struct store_seen {
 	struct store_seen *next;
 	struct str key;
 	uint64_t modified;
+	bool read; /* by store_get(): value is there */
+	struct store_value value;
 };
 /* A range [from, to) that was walked over; an absent `to` is the end. */
 struct store_range {

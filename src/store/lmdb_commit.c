@@ -162,12 +162,45 @@ static int change_note(struct batch *batch, const struct store_write *write, uin
 	return rc;
 }
 
+static int value_put(struct batch *batch, const struct store_write *write, const struct lmdb_head *head, unsigned flags, MDB_val *v)
+{
+	MDB_val k = lmdb_val(write->key);
+	v->mv_size = sizeof(*head) + write->value.n;
+	int rc = mdb_put(batch->w, batch->b->keys, &k, v, MDB_RESERVE | flags);
+	if (rc)
+		return rc;
+	memcpy(v->mv_data, head, sizeof(*head));
+	memcpy((char *)v->mv_data + sizeof(*head), write->value.p, write->value.n);
+	return 0;
+}
+
+/* Most keys that are written are new: one search finds that out and the place for them. */
+static int write_new(struct batch *batch, struct store_write *write, uint64_t revision, struct lmdb_head *ret_old)
+{
+	const struct lmdb_head head = {.created = revision, .modified = revision};
+	MDB_val v;
+	int rc = value_put(batch, write, &head, MDB_NOOVERWRITE, &v);
+	if (rc == MDB_KEYEXIST)
+		memcpy(ret_old, v.mv_data, sizeof(*ret_old));
+	else if (rc == 0)
+		write->created = true;
+	return rc;
+}
+
 static int write_apply(struct batch *batch, struct store_write *write, uint64_t revision)
 {
 	struct lmdb_head old;
-	int rc = key_head(batch, write->key, &old);
-	if (rc)
-		return rc;
+	int rc;
+	if (write->deleted || write->lease) {
+		rc = key_head(batch, write->key, &old);
+		if (rc)
+			return rc;
+	} else {
+		rc = write_new(batch, write, revision, &old);
+		if (rc != MDB_KEYEXIST)
+			return rc ? rc : change_note(batch, write, revision);
+		rc = 0;
+	}
 	write->created = !write->deleted && old.modified == 0;
 	write->same = write->deleted && old.modified == 0;
 	if (write->same)
@@ -178,18 +211,14 @@ static int write_apply(struct batch *batch, struct store_write *write, uint64_t 
 		rc = lease_link(batch, write->lease, write->key, true);
 	if (rc)
 		return rc;
-	MDB_val k = lmdb_val(write->key);
 	if (write->deleted) {
+		MDB_val k = lmdb_val(write->key);
 		rc = mdb_del(batch->w, batch->b->keys, &k, NULL);
 	} else {
 		const struct lmdb_head head = {
 		        .created = write->created ? revision : old.created, .modified = revision, .lease = write->lease};
-		MDB_val v = {.mv_size = sizeof(head) + write->value.n};
-		rc = mdb_put(batch->w, batch->b->keys, &k, &v, MDB_RESERVE);
-		if (rc == 0) {
-			memcpy(v.mv_data, &head, sizeof(head));
-			memcpy((char *)v.mv_data + sizeof(head), write->value.p, write->value.n);
-		}
+		MDB_val v;
+		rc = value_put(batch, write, &head, 0, &v);
 	}
 	return rc ? rc : change_note(batch, write, revision);
 }

@@ -47,11 +47,21 @@ static size_t txn_find(const struct store_txn *t, struct str key)
 	return low;
 }
 
-static void txn_saw(struct store_txn *t, struct str key, uint64_t modified)
+static struct store_seen *txn_saw(struct store_txn *t, struct str key, uint64_t modified)
 {
 	struct store_seen *seen = arena_alloc(t->arena, sizeof(*seen));
 	*seen = (struct store_seen){.next = t->seen, .key = arena_dup(t->arena, key), .modified = modified};
-	t->seen = seen;
+	return t->seen = seen;
+}
+
+/* A key that is asked for again and again (the bucket of an object) is looked up once. Only the newest few are looked through. */
+static const struct store_seen *txn_read_before(const struct store_txn *t, struct str key)
+{
+	unsigned n = 0;
+	for (const struct store_seen *seen = t->seen; seen && n < 4; seen = seen->next, n++)
+		if (seen->read && str_eq(seen->key, key))
+			return seen;
+	return NULL;
 }
 
 bool store_get(struct store_txn *t, struct str key, struct store_value *ret)
@@ -66,12 +76,19 @@ bool store_get(struct store_txn *t, struct str key, struct store_value *ret)
 	}
 	if (key.n == 0 || key.n > STORE_KEY_MAX)
 		return false; /* no such key can ever be there */
-	struct store_value v;
-	bool found = t->store->ops->get(txn_reader(t), key, &v);
-	txn_saw(t, key, found ? v.modified : 0);
-	if (found)
-		*ret = v;
-	return found;
+	const struct store_seen *before = txn_read_before(t, key);
+	if (!before) {
+		struct store_value v;
+		bool found = t->store->ops->get(txn_reader(t), key, &v);
+		struct store_seen *seen = txn_saw(t, key, found ? v.modified : 0);
+		seen->read = true;
+		seen->value = found ? v : (struct store_value){0};
+		before = seen;
+	}
+	if (!before->modified)
+		return false;
+	*ret = before->value;
+	return true;
 }
 
 struct store_iter *store_scan(struct store_txn *t, struct str from, struct str to, bool descending)

@@ -50,6 +50,12 @@ static bool watch_covers(const struct store_watch *w, struct str key)
 	return str_cmp(key, w->from) >= 0 && (!str_set(w->to) || str_cmp(key, w->to) < 0);
 }
 
+/* Can any of the keys from first to last be the watch's? */
+static bool watch_reaches(const struct store_watch *w, struct str first, struct str last)
+{
+	return str_cmp(last, w->from) >= 0 && (!str_set(w->to) || str_cmp(first, w->to) < 0);
+}
+
 static void watch_replay(struct store_watch *w)
 {
 	struct replay *r = w->replay;
@@ -65,6 +71,8 @@ void watch_deliver(struct store *s, const struct store_txn *t)
 		if (w->seen >= t->revision)
 			continue;
 		watch_replay(w);
+		if (!t->write_count || !watch_reaches(w, t->writes[0]->key, t->writes[t->write_count - 1]->key))
+			continue;
 		for (size_t i = 0; i < t->write_count && !w->dead; i++) {
 			const struct store_write *write = t->writes[i];
 			if (write->same || !watch_covers(w, write->key))

@@ -13,7 +13,7 @@ static struct {
 
 /* A pool, because a system call for every 16-byte id would be the dearest part of a small request. */
 static _Thread_local struct {
-	unsigned char bytes[512];
+	unsigned char bytes[4096];
 	size_t left;
 } pool;
 
@@ -48,7 +48,7 @@ void rand_bytes(void *p, size_t n)
 			((unsigned char *)p)[i] = (unsigned char)splitmix(&seeded.state);
 		return;
 	}
-	if (n > sizeof(pool.bytes) / 4) {
+	if (n > 128) { /* what is asked for in such lengths is asked for rarely */
 		kernel_bytes(p, n);
 		return;
 	}

@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -36,6 +37,8 @@ struct api_role {
 	struct admin *admin;
 	bool draining;
 	unsigned settle_tries;
+	struct loop_timer *quiet; /* gives memory back; set while there have been requests */
+	uint64_t requests, requests_before;
 };
 
 static const char *below(struct api_role *r, const char *name)
@@ -43,9 +46,32 @@ static const char *below(struct api_role *r, const char *name)
 	return arena_printf(&r->arena, "%s/%s", r->config->data_dir, name).p;
 }
 
+/* What a burst of requests has freed is what the next one takes: to give it to the kernel and fetch it again costs more than to
+ * keep it. It goes back when nobody has asked for anything for a while. */
+enum { HEAP_KEPT_BYTES = 64 << 20, HEAP_PIECE_BYTES = 1 << 20, QUIET_US = 5 * 1000000 };
+
+static void heap_prepare(void)
+{
+	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
+	mallopt(M_MMAP_THRESHOLD, HEAP_PIECE_BYTES);
+}
+
+static void heap_trim(void *ctx)
+{
+	struct api_role *r = ctx;
+	bool quiet = r->requests == r->requests_before;
+	r->requests_before = r->requests;
+	r->quiet = quiet ? NULL : loop_add_timer(r->cloud.loop, QUIET_US, heap_trim, r);
+	if (quiet)
+		malloc_trim(0);
+}
+
 static void on_request(void *ctx, struct http_request *req)
 {
 	struct api_role *r = ctx;
+	r->requests++;
+	if (!r->quiet)
+		r->quiet = loop_add_timer(r->cloud.loop, QUIET_US, heap_trim, r);
 	if (listener_take(req))
 		return;
 	bool inside = listener_is_inside(req);
@@ -214,6 +240,7 @@ int role_api(const struct role_config *config)
 	lock_down(config);
 	struct api_role role = {.config = config}, *r = &role;
 	struct cloud *c = &r->cloud;
+	heap_prepare();
 	c->loop = loop_new();
 	c->work = work_new(c->loop, WORKERS);
 	c->data_dir = config->data_dir;

@@ -135,11 +135,15 @@ struct str arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 {
 	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	/* Most texts fit where the next piece will lie, and are written once. */
+	char *here = a->at;
+	size_t room = ARENA_SEPARATE || !here ? 0 : (size_t)(a->end - here);
+	int n = vsnprintf(here, room, fmt, ap);
 	if (n < 0)
 		die("vsnprintf: bad format");
 	char *p = arena_alloc(a, (size_t)n + 1);
-	vsnprintf(p, (size_t)n + 1, fmt, again);
+	if (p != here || room == 0)
+		vsnprintf(p, (size_t)n + 1, fmt, again);
 	va_end(again);
 	return str_of(p, (size_t)n);
 }

@@ -7,16 +7,20 @@
 /* 0x00 ends a part; inside a part 0x00 and 0x01 are written as two bytes, so that no part can hold an end and order is kept. */
 enum { PART_END = 0x00, PART_ESCAPE = 0x01 };
 
-static size_t part_size(struct str part)
+static size_t part_escapes(struct str part)
 {
-	size_t n = part.n;
+	size_t n = 0;
 	for (size_t i = 0; i < part.n; i++)
 		n += (unsigned char)part.p[i] <= PART_ESCAPE;
 	return n;
 }
 
-static char *part_put(char *to, struct str part)
+static char *part_put(char *to, struct str part, bool plain)
 {
+	if (plain && part.n)
+		memcpy(to, part.p, part.n);
+	if (plain)
+		return to + part.n;
 	for (size_t i = 0; i < part.n; i++) {
 		unsigned char b = (unsigned char)part.p[i];
 		if (b <= PART_ESCAPE) {
@@ -30,12 +34,14 @@ static char *part_put(char *to, struct str part)
 
 static struct str key_build(struct arena *a, const struct str *parts, size_t count, bool under)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < count; i++)
-		n += part_size(parts[i]) + 1;
-	char *p = arena_alloc(a, n + 1), *to = p;
+	size_t n = 0, escapes = 0;
 	for (size_t i = 0; i < count; i++) {
-		to = part_put(to, parts[i]);
+		n += parts[i].n + 1;
+		escapes += part_escapes(parts[i]);
+	}
+	char *p = arena_alloc(a, n + escapes + 1), *to = p;
+	for (size_t i = 0; i < count; i++) {
+		to = part_put(to, parts[i], escapes == 0);
 		if (under || i + 1 < count)
 			*to++ = PART_END;
 	}

@@ -290,6 +290,7 @@ static bool head_step(struct http_conn *c)
 		reply_refuse(c, refused, why);
 		return true;
 	}
+	request_note_names(r);
 	r->head.tls = c->tls != NULL;
 	r->head.listener_ctx = c->listener->ctx;
 	memcpy(&r->head.peer, &c->peer, sizeof(c->peer));

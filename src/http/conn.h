@@ -45,6 +45,7 @@ struct http_request {
 	struct arena arena;
 	struct http_head head;
 	struct head_facts facts;
+	uint64_t names; /* a bit for each kind of header name there is (request.c): most look-ups are for what is not there */
 	void *ctx;
 	loop_fn *gone, *drained;
 	void *gone_ctx, *drained_ctx;
@@ -144,6 +145,9 @@ void conn_consume(struct http_conn *c, size_t n);
 void conn_own_input(struct http_conn *c);
 /* Takes the request off its connection and recycles it. */
 void conn_request_free(struct http_conn *c);
+
+/* request.c: notes which names the head has. */
+void request_note_names(struct http_request *r);
 
 /* body.c: delivers the next piece if there is one. False: more input is needed. */
 bool body_step(struct http_conn *c);

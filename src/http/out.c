@@ -73,9 +73,10 @@ static ssize_t wire_write(struct http_conn *c, struct iovec *iov, unsigned count
 {
 	if (!c->tls) {
 		struct msghdr m = {.msg_iov = iov, .msg_iovlen = count};
+		int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
 		ssize_t n;
-		do
-			n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+		do /* one piece costs the kernel less by the simpler call */
+			n = count == 1 ? send(c->fd, iov->iov_base, iov->iov_len, flags) : sendmsg(c->fd, &m, flags);
 		while (n < 0 && errno == EINTR);
 		return n < 0 ? -errno : n;
 	}

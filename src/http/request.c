@@ -13,8 +13,22 @@ struct arena *http_arena(struct http_request *r)
 	return &r->arena;
 }
 
+static uint64_t name_bit(struct str name)
+{
+	unsigned last = name.n ? (unsigned char)name.p[name.n - 1] | 0x20u : 0;
+	return UINT64_C(1) << ((name.n * 5 + last) & 63);
+}
+
+void request_note_names(struct http_request *r)
+{
+	for (unsigned i = 0; i < r->head.header_count; i++)
+		r->names |= name_bit(r->head.headers[i].name);
+}
+
 struct str http_header(const struct http_request *r, struct str name)
 {
+	if (!(r->names & name_bit(name)))
+		return STR_NONE;
 	for (unsigned i = 0; i < r->head.header_count; i++)
 		if (str_ieq(r->head.headers[i].name, name))
 			return r->head.headers[i].value;
@@ -24,6 +38,8 @@ struct str http_header(const struct http_request *r, struct str name)
 struct str http_header_joined(struct http_request *r, struct str name)
 {
 	struct str all = STR_NONE;
+	if (!(r->names & name_bit(name)))
+		return all;
 	for (unsigned i = 0; i < r->head.header_count; i++) {
 		const struct http_header *h = &r->head.headers[i];
 		if (str_ieq(h->name, name))

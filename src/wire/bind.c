@@ -146,6 +146,8 @@ bool wire_bind_request(struct wire_in *in, const struct shape *s, const struct w
 	bool parsed = false;
 	for (uint32_t i = 0; i < s->members; i++) {
 		const struct member *m = shape_member(in->api, s, i);
+		if (m->location == IN_BODY)
+			continue;
 		struct str name = api_text(in->api, m->wire_name);
 		bool ok = true;
 		if ((m->location == IN_QUERY || m->location == IN_QUERY_MAP) && !parsed) {
@@ -249,9 +251,9 @@ void wire_put_headers(struct wire_out *out, const struct shape *s, const void *b
 		if (m->location != IN_HEADER && m->location != IN_HEADERS && m->location != IN_STATUS)
 			continue;
 		const void *p = member_value(out->api, m, base);
-		struct str name = api_text(out->api, m->wire_name);
 		if (!p)
 			continue;
+		struct str name = api_text(out->api, m->wire_name);
 		if (m->location == IN_STATUS && status) {
 			*status = (uint16_t)((const struct opt_int *)p)->v;
 		} else if (m->location == IN_HEADER) {

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { SEGMENTS_MAX = 12, CONSTANTS_MAX = 4 };
+enum { SEGMENTS_MAX = 12, CONSTANTS_MAX = 4, REQUIRED_MAX = 4 };
 
 struct segment {
 	struct str text; /* literal, or the label's name */
@@ -23,12 +23,21 @@ struct route {
 	struct str method;
 	struct segment segments[SEGMENTS_MAX];
 	struct uri_part constants[CONSTANTS_MAX];
-	uint8_t segment_count, constant_count, literals;
+	struct {
+		struct str name;
+		bool header; /* else a parameter */
+	} required[REQUIRED_MAX];
+	uint8_t segment_count, constant_count, literals, required_count;
 	bool greedy; /* the last label takes the rest of the path */
 };
+enum { METHODS_MAX = 8 };
 struct router {
 	const struct api *api;
 	struct router *next;
+	struct {
+		struct str name;
+		uint32_t first, count; /* of routes */
+	} methods[METHODS_MAX];
 	uint32_t count;
 	struct route routes[];
 };
@@ -60,6 +69,24 @@ static void route_compile(struct route *r, const struct api *api, const struct o
 			die("%s: template with too many constants", api->text + op->name);
 		r->constants[r->constant_count++] = part;
 	}
+	const struct shape *input = operation_input(api, op);
+	for (uint32_t i = 0; input && i < input->members; i++) {
+		const struct member *m = shape_member(api, input, i);
+		if (!(m->flags & MEMBER_REQUIRED) || (m->location != IN_HEADER && m->location != IN_QUERY))
+			continue;
+		if (r->required_count == REQUIRED_MAX)
+			die("%s: too many required headers and parameters", api->text + op->name);
+		r->required[r->required_count].name = api_text(api, m->wire_name);
+		r->required[r->required_count++].header = m->location == IN_HEADER;
+	}
+}
+
+/* By method, and within one as the operations come. */
+static int route_order(const void *a, const void *b)
+{
+	const struct route *x = a, *y = b;
+	int order = str_cmp(x->method, y->method);
+	return order ? order : (x->op > y->op) - (x->op < y->op);
 }
 
 static const struct router *router_of(const struct api *api)
@@ -75,6 +102,17 @@ static const struct router *router_of(const struct api *api)
 	for (uint32_t i = 0; i < api->operation_count; i++)
 		if (!quirk_never_routed(api, api_text(api, api->operations[i].name)))
 			route_compile(&r->routes[r->count++], api, &api->operations[i]);
+	qsort(r->routes, r->count, sizeof(r->routes[0]), route_order);
+	for (uint32_t i = 0, m = 0; i < r->count; i++) {
+		if (i && !str_eq(r->routes[i].method, r->methods[m].name))
+			m++;
+		if (m == METHODS_MAX)
+			die("%s: too many methods", api->id);
+		if (!r->methods[m].count++) {
+			r->methods[m].name = r->routes[i].method;
+			r->methods[m].first = i;
+		}
+	}
 	r->next = routers;
 	routers = r;
 	return r;
@@ -144,22 +182,16 @@ static struct str query_value(struct str query, struct str name)
 }
 
 /* How many members that must come as headers or parameters there are; -1 when one of them is not there. */
-static int required_there(const struct api *api, const struct operation *op, const struct wire_request *request)
+static int required_there(const struct route *r, const struct wire_request *request)
 {
-	const struct shape *input = operation_input(api, op);
-	int n = 0;
-	for (uint32_t i = 0; input && i < input->members; i++) {
-		const struct member *m = shape_member(api, input, i);
-		if (!(m->flags & MEMBER_REQUIRED) || (m->location != IN_HEADER && m->location != IN_QUERY))
-			continue;
-		struct str name = api_text(api, m->wire_name);
-		struct str value = m->location == IN_HEADER ? request->headers.get(request->headers.ctx, name)
-		                                            : query_value(request->query, name);
+	for (size_t i = 0; i < r->required_count; i++) {
+		struct str name = r->required[i].name;
+		struct str value = r->required[i].header ? request->headers.get(request->headers.ctx, name)
+		                                         : query_value(request->query, name);
 		if (!str_set(value))
 			return -1;
-		n++;
 	}
-	return n;
+	return r->required_count;
 }
 
 /* there, than_there: what required_there() says of each. */
@@ -185,12 +217,17 @@ static const struct route *find(struct arena *a, const struct api *api, const st
 	const struct router *router = router_of(api);
 	const struct route *best = NULL;
 	int best_there = 0;
+	uint32_t m = 0;
+	while (m < METHODS_MAX && !str_eq(router->methods[m].name, request->method))
+		m++;
+	if (m == METHODS_MAX)
+		return NULL;
 	path_split(request->path, path);
-	for (uint32_t i = 0; i < router->count; i++) {
-		const struct route *r = &router->routes[i];
-		if (!str_eq(r->method, request->method) || !segments_fit(r, path) || !constants_fit(r, request->query))
+	for (uint32_t i = 0; i < router->methods[m].count; i++) {
+		const struct route *r = &router->routes[router->methods[m].first + i];
+		if (!segments_fit(r, path) || !constants_fit(r, request->query))
 			continue;
-		int there = required_there(api, r->op, request);
+		int there = required_there(r, request);
 		if (there < 0 && !r->constant_count && quirk_needs_required(api))
 			continue;
 		if (!route_better(api, r, there, best, best_there, request))

@@ -2,6 +2,7 @@
 
 #include "aws/s3/stream.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "store/blob.h"
@@ -31,9 +32,11 @@ static struct str chain_key(struct arena *a, struct str id)
  * one for each. */
 static struct str inline_id(struct arena *a)
 {
-	enum { TIME_DIGITS = 12 };
-	return arena_printf(a, "%0*llx%.*s", TIME_DIGITS, (unsigned long long)clock_machine_ms(),
-	                    STR_ARG(id_hex(a, BLOB_ID_LEN - TIME_DIGITS)));
+	enum { TIME_BYTES = 6 };
+	uint64_t ms = __builtin_bswap64((uint64_t)clock_machine_ms());
+	char time[2 * TIME_BYTES + 1];
+	hex_encode((const char *)&ms + sizeof(ms) - TIME_BYTES, TIME_BYTES, time);
+	return ARENA_CAT(a, str_of(time, 2 * TIME_BYTES), id_hex(a, BLOB_ID_LEN - 2 * TIME_BYTES));
 }
 
 struct str content_add_inline(struct store_txn *t, struct arena *a, struct str bytes)

@@ -5,12 +5,13 @@
 
 #define PUT_MAX_BYTES (5ull << 30)
 
-/* The record of a PutObject, without what only the body tells. */
-static int settle(struct call *c, const struct s3_put_object_request *in, struct state_s3_object *o)
+/* The record of a PutObject, without what only the body tells; *ret_bucket is where it goes. */
+static int settle(struct call *c, const struct s3_put_object_request *in, struct state_s3_object *o,
+                  const struct state_s3_bucket **ret_bucket)
 {
 	struct acl_request acl = ACL_REQUEST_OBJECT(in);
 	struct object_settings k = OBJECT_SETTINGS(in, &acl);
-	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
+	const struct state_s3_bucket *b = *ret_bucket = bucket_get(c, in->bucket);
 	if (!b)
 		return s3_fail_bucket(c, S3_NO_SUCH_BUCKET, in->bucket);
 	return object_settle(c, b, in->bucket, in->key, &k, o);
@@ -21,11 +22,11 @@ static int put_finish(struct call *c)
 {
 	const struct s3_put_object_request *in = c->in;
 	struct s3_put_object_output *out = c->out;
+	const struct state_s3_bucket *b;
 	struct state_s3_object o = {0};
-	if (upload_check(c, in->content_md5) != CALL_OK || settle(c, in, &o) != CALL_OK ||
+	if (upload_check(c, in->content_md5) != CALL_OK || settle(c, in, &o, &b) != CALL_OK ||
 	    object_write_conditions(c, in->bucket, in->key, in->if_match, in->if_none_match) != CALL_OK)
 		return CALL_FAIL;
-	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
 	enum content_kind kind;
 	upload_store(c, &kind, &o.content);
 	upload_checksum(c, &o.checksum_algorithm, &o.checksum);
@@ -47,6 +48,7 @@ static int put_finish(struct call *c)
 int s3_put_object(struct call *c, const struct s3_put_object_request *in, struct s3_put_object_output *out)
 {
 	(void)out;
+	const struct state_s3_bucket *b;
 	struct state_s3_object o = {0};
 	struct checksum k;
 	if (in->write_offset_bytes.set)
@@ -58,7 +60,7 @@ int s3_put_object(struct call *c, const struct s3_put_object_request *in, struct
 			return s3_bad_argument(c, "This operation does not accept a query-string.", of_parts[i],
 			                       call_query(c, str_from(of_parts[i])));
 	/* Everything that can be refused is refused before the client sends its body. */
-	if (settle(c, in, &o) != CALL_OK || checksum_requested(c, CHECKSUM_OF(in), in->checksum_algorithm, &k) != CALL_OK)
+	if (settle(c, in, &o, &b) != CALL_OK || checksum_requested(c, CHECKSUM_OF(in), in->checksum_algorithm, &k) != CALL_OK)
 		return CALL_FAIL;
 	uint64_t length;
 	if (upload_length(c, &length) != CALL_OK)

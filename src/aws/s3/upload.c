@@ -50,14 +50,13 @@ struct upload {
 	size_t filled;           /* ... this far */
 	struct upload_chain md5_chain, write_chain;
 	struct hash md5_hash, sum_hash;
-	bool hashing;
 	struct blob *blob;
 	uint64_t writeback; /* the disk has been told to begin with what is before this; the writing thread's */
 	/* the end */
 	char blob_id[BLOB_ID_LEN + 1];
 	unsigned char md5[HASH_MAX_BYTES], sum[HASH_MAX_BYTES];
-	size_t inline_used;
-	char inline_bytes[CONTENT_INLINE_MAX_BYTES];
+	size_t inline_used, inline_room;
+	char inline_bytes[]; /* a small content */
 };
 
 static void upload_step(struct upload *u);
@@ -81,10 +80,6 @@ static void drop_run(void *job)
 /* Frees everything; a file that was made and not committed goes with it. */
 static void upload_free(struct upload *u)
 {
-	if (u->hashing) {
-		hash_done(&u->md5_hash);
-		hash_done(&u->sum_hash);
-	}
 	blob_drop(u->blob);
 	if (u->blob_id[0] && !u->committed) {
 		struct drop_job *d = malloc(sizeof(*d));
@@ -186,7 +181,6 @@ static void hash_start(struct upload *u)
 	hash_init(&u->md5_hash, HASH_MD5);
 	if (u->checksum.set)
 		hash_init(&u->sum_hash, u->checksum.kind);
-	u->hashing = true;
 }
 
 static void hash_finish(struct upload *u)
@@ -194,7 +188,6 @@ static void hash_finish(struct upload *u)
 	hash_end(&u->md5_hash, u->md5);
 	if (u->checksum.set)
 		hash_end(&u->sum_hash, u->sum);
-	u->hashing = false;
 }
 
 /* Slots that a chain still needs. */
@@ -224,7 +217,8 @@ static int become_file(struct upload *u)
 	u->slots[0] = malloc(SLOT_BYTES);
 	if (!u->slots[0])
 		abort();
-	memcpy(u->slots[0], u->inline_bytes, u->inline_used);
+	if (u->inline_used)
+		memcpy(u->slots[0], u->inline_bytes, u->inline_used);
 	u->filled = u->inline_used;
 	return 0;
 }
@@ -242,7 +236,7 @@ static void take(struct upload *u, struct str *piece)
 		return;
 	}
 	if (!u->blob) {
-		if (u->inline_used + piece->n <= CONTENT_INLINE_MAX_BYTES) {
+		if (u->inline_used + piece->n <= u->inline_room) {
 			if (piece->n)
 				memcpy(u->inline_bytes + u->inline_used, piece->p, piece->n);
 			u->inline_used += piece->n;
@@ -356,13 +350,15 @@ static void upload_step(struct upload *u)
 	}
 }
 
-static struct upload *upload_new(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish)
+/* A body of this length (UINT64_MAX: unknown) is kept in memory when it is small, and else not at all. */
+static struct upload *upload_new(struct call *c, const struct checksum *k, uint64_t length, uint64_t limit_bytes,
+                                 call_resume_fn *finish)
 {
-	struct upload *u = malloc(sizeof(*u));
+	size_t room = length <= CONTENT_INLINE_MAX_BYTES ? (size_t)length : length == UINT64_MAX ? CONTENT_INLINE_MAX_BYTES : 0;
+	struct upload *u = malloc(sizeof(*u) + room);
 	if (!u)
 		abort();
-	/* The room for small contents needs no clearing. */
-	memset(u, 0, offsetof(struct upload, inline_bytes));
+	*u = (struct upload){.inline_room = room};
 	u->call = c;
 	u->cloud = c->cloud;
 	u->finish = finish;
@@ -390,7 +386,8 @@ int upload_length(struct call *c, uint64_t *ret)
 
 int upload_receive(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish)
 {
-	struct upload *u = upload_new(c, k, limit_bytes, finish);
+	int64_t length = c->body ? body_length(c->body) : 0;
+	struct upload *u = upload_new(c, k, length < 0 ? UINT64_MAX : (uint64_t)length, limit_bytes, finish);
 	if (!c->body)
 		u->rest_status = 0;
 	/* Also when everything has come at once the call waits, for no time: finish is then a step of its own, which can run again
@@ -404,7 +401,7 @@ int upload_receive(struct call *c, const struct checksum *k, uint64_t limit_byte
 int upload_begin(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish, void *ctx,
                  void (*more)(void *ctx))
 {
-	struct upload *u = upload_new(c, k, limit_bytes, finish);
+	struct upload *u = upload_new(c, k, UINT64_MAX, limit_bytes, finish);
 	u->ctx = ctx;
 	u->more = more;
 	u->waiting = true;

@@ -119,6 +119,6 @@ enum gate_next gate_verify(struct gate_call *g)
 		return gate_refuse_signature(g, fault);
 	const struct identity_source *from = &c->cloud->identity;
 	if (from->used)
-		from->used(from->ctx, c->caller, g->signature.service, g->signature.region, c->now_ms);
+		from->used(from->ctx, c->caller, g->signature.service, c->region, c->now_ms);
 	return GATE_NEXT;
 }

@@ -197,13 +197,15 @@ enum gate_next gate_identify(struct gate_call *g)
 	if (!g->api)
 		return refuse_service(g);
 	set_api(g, g->api);
+	if (c->service && c->service->region)
+		c->region = str_from(c->service->region);
 	if (g->taken)
 		return GATE_NEXT;
 	if (c->service && c->service->intercept && (g->taken = c->service->intercept(c)))
 		return GATE_NEXT;
 	if (api_is_rest(g->api) && identify_operation(g) == GATE_REPLY)
 		return GATE_REPLY;
-	if (fault == SIGV4_GOOD && is_signed && !g->signature.v2 && !region_is_sane(c->region)) {
+	if (fault == SIGV4_GOOD && is_signed && !g->signature.v2 && !region_is_sane(g->signature.region)) {
 		g->signature.detail = S("us-east-1");
 		fault = SIGV4_FAULT_REGION;
 	}

@@ -35,6 +35,7 @@ struct service_op {
 struct service {
 	const struct api *api;
 	const char *iam_prefix; /* "logs" in logs:PutLogEvents */
+	const char *region;     /* of a global service: where it is, whatever region a request is signed for; NULL: there */
 	const struct service_op *ops;
 	unsigned op_count;
 	size_t body_limit_bytes; /* largest request that is not streamed; 0: 1 MiB */

@@ -101,6 +101,7 @@ static const struct service_op ops[] = {
 const struct service iam_service = {
         .api = &iam_api,
         .iam_prefix = "iam",
+        .region = "us-east-1",
         .check_first = iam_check_names,
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(*ops),

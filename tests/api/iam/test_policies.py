@@ -5,7 +5,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from identities import AWS, IdentityCase, allow, deny, document, name, paged, signed_by, trust  # noqa: E402
+from identities import aws, AWS, IdentityCase, allow, deny, document, name, paged, signed_by, trust  # noqa: E402
 
 # More than 2048 and less than 6144 characters; more than both.
 BIG, HUGE = (document(*[allow("s3:*", f"arn:aws:s3:::{i:0100d}") for i in range(n)]) for n in (20, 60))
@@ -231,6 +231,14 @@ class Enforced(IdentityCase):
             with self.subTest(action=action):
                 self.fails("AccessDenied", call, **kwargs, Tags=tags, says=f"is not authorized to perform: {action} on resource: {called} because")
                 call(**kwargs)
+
+    def test_iam_is_in_one_region(self):
+        """Whatever region its requests are signed for."""
+        _, key = self.user(document(allow("iam:ListUsers", Condition={"StringEquals": {"aws:RequestedRegion": "us-east-1"}}),
+                                    allow("logs:DescribeLogGroups", Condition={"StringEquals": {"aws:RequestedRegion": "us-east-1"}})))
+        there = dict(key=key["AccessKeyId"], secret=key["SecretAccessKey"], region="eu-west-1")
+        aws.client("iam", **there).list_users()
+        self.fails("AccessDeniedException", aws.client("logs", **there).describe_log_groups)
 
     def test_passing_roles(self):
         role = self.role({"Service": "ec2.amazonaws.com"})

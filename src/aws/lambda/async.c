@@ -354,16 +354,7 @@ struct async_queue *async_open(struct lambda *l)
 	list_init(&q->ready);
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
-	struct str prefix = KEY_UNDER(&a, S("lambda"), S("event"));
-	struct store_txn *t = store_begin(l->cloud->store, &a);
-	struct store_iter *it = store_scan(t, prefix, store_prefix_end(&a, prefix), false);
-	struct str key;
-	struct store_value value;
-	while (store_next(it, &key, &value))
-		take_record(q, key, value.value);
-	store_abort(t);
-	q->watch =
-	        store_watch(l->cloud->store, prefix, store_prefix_end(&a, prefix), store_revision(l->cloud->store), on_change, q);
+	q->watch = lambda_follow(l, KEY_UNDER(&a, S("lambda"), S("event")), on_change, q);
 	return q;
 }
 

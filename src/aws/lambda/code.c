@@ -183,25 +183,39 @@ static void hash_run(void *ctx)
 	hex_encode(job->digest, 32, job->code);
 }
 
-/* Unpacks into a temporary directory and renames it into place; a racing twin that was first wins. */
-static enum zip_result unpack_to(struct code_store *s, struct str zip, const char *final, struct zip_facts *facts)
+/* A tree is unpacked under a temporary name, from begin_tree() to end_tree(), and renamed into place; a racing twin that was first
+ * wins. */
+static enum zip_result begin_tree(struct code_store *s, char temporary[static PATH_BYTES], int *ret_fd, struct zip_facts *facts)
 {
-	char temporary[PATH_BYTES];
 	path_temporary(s, temporary);
-	if (mkdir(temporary, 0755) < 0) {
+	if (mkdir(temporary, 0755) < 0 || (*ret_fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
 		facts->error = errno;
 		return ZIP_IO;
 	}
-	int dirfd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	fchmod(dirfd, 0755); /* whatever the umask was: the function's user reads it */
-	enum zip_result result = zip_unpack(zip, dirfd, LAMBDA_UNZIPPED_BYTES, false, facts);
-	close(dirfd);
+	fchmod(*ret_fd, 0755); /* whatever the umask was: the function's user reads it */
+	return ZIP_OK;
+}
+
+static enum zip_result end_tree(const char *temporary, int fd, const char *final, enum zip_result result, struct zip_facts *facts)
+{
+	close(fd);
 	if (result == ZIP_OK && rename(temporary, final) < 0 && errno != EEXIST && errno != ENOTEMPTY) {
 		facts->error = errno;
 		result = ZIP_IO;
 	}
 	files_remove_tree(temporary);
 	return result;
+}
+
+static enum zip_result unpack_to(struct code_store *s, struct str zip, const char *final, struct zip_facts *facts)
+{
+	char temporary[PATH_BYTES];
+	int fd;
+	enum zip_result result = begin_tree(s, temporary, &fd, facts);
+	if (result != ZIP_OK)
+		return result;
+	result = zip_unpack(zip, fd, LAMBDA_UNZIPPED_BYTES, false, facts);
+	return end_tree(temporary, fd, final, result, facts);
 }
 
 static void store_run(void *ctx)
@@ -395,17 +409,12 @@ struct prepare_job {
 
 static enum zip_result unpack_layers(struct prepare_job *job, struct zip_facts *facts)
 {
-	char temporary[PATH_BYTES];
-	path_temporary(job->store, temporary);
-	if (mkdir(temporary, 0755) < 0) {
-		facts->error = errno;
-		return ZIP_IO;
-	}
-	int dirfd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	fchmod(dirfd, 0755); /* whatever the umask was: the function's user reads it */
-	enum zip_result result = ZIP_OK;
+	char temporary[PATH_BYTES], path[PATH_BYTES];
+	int fd;
+	enum zip_result result = begin_tree(job->store, temporary, &fd, facts);
+	if (result != ZIP_OK)
+		return result;
 	for (uint32_t i = 0; i < job->layers.n && result == ZIP_OK; i++) {
-		char path[PATH_BYTES];
 		struct str zip;
 		path_of(job->store, path, "zip", job->layers.v[i]);
 		int error = files_map(path, &zip);
@@ -414,16 +423,10 @@ static enum zip_result unpack_layers(struct prepare_job *job, struct zip_facts *
 			result = ZIP_IO;
 			break;
 		}
-		result = zip_unpack(zip, dirfd, LAMBDA_UNZIPPED_BYTES, true, facts);
+		result = zip_unpack(zip, fd, LAMBDA_UNZIPPED_BYTES, true, facts);
 		files_unmap(zip);
 	}
-	close(dirfd);
-	if (result == ZIP_OK && rename(temporary, job->opt_dir.p) < 0 && errno != EEXIST && errno != ENOTEMPTY) {
-		facts->error = errno;
-		result = ZIP_IO;
-	}
-	files_remove_tree(temporary);
-	return result;
+	return end_tree(temporary, fd, job->opt_dir.p, result, facts);
 }
 
 static void prepare_run(void *ctx)

@@ -176,55 +176,52 @@ static void set_function(struct fn *fn, struct str value)
 		fn->owner->running_unreserved += fn->running;
 }
 
+/* Aliases, policies and configurations of events begin with the arena that holds the rest of them. */
+_Static_assert(offsetof(struct fn_alias, arena) == 0 && offsetof(struct fn_policy, arena) == 0 &&
+                       offsetof(struct fn_event_config, arena) == 0,
+               "the arena is the first member");
+
+static void free_entry(void *entry)
+{
+	if (entry)
+		arena_done(entry);
+	free(entry);
+}
+
+/* Makes room for a record that is new or has changed. NULL: it is deleted. */
+static void *renew_entry(struct map *m, struct str key, struct str value, size_t size)
+{
+	free_entry(map_remove(m, key));
+	if (!str_set(value))
+		return NULL;
+	void *entry = make(size);
+	arena_init(entry, 0);
+	map_put(m, key, entry);
+	return entry;
+}
+
 static void set_alias(struct fn *fn, struct str alias, struct str value)
 {
-	struct fn_alias *before = map_remove(&fn->aliases, alias);
-	if (before) {
-		arena_done(&before->arena);
-		free(before);
-	}
-	if (!str_set(value))
-		return;
-	struct fn_alias *a = make(sizeof(*a));
-	arena_init(&a->arena, 0);
+	struct fn_alias *a = renew_entry(&fn->aliases, alias, value, sizeof(*a));
 	struct state_lambda_alias_record row = {0};
-	if (record_read(&a->arena, arena_dup(&a->arena, value), ROW("Alias"), &row))
+	if (a && record_read(&a->arena, value, ROW("Alias"), &row))
 		a->config = *row.config;
-	map_put(&fn->aliases, alias, a);
 }
 
 static void set_policy(struct fn *fn, struct str qualifier, struct str value)
 {
-	struct fn_policy *before = map_remove(&fn->policies, qualifier);
-	if (before) {
-		arena_done(&before->arena);
-		free(before);
-	}
-	if (!str_set(value))
-		return;
-	struct fn_policy *p = make(sizeof(*p));
-	arena_init(&p->arena, 0);
+	struct fn_policy *p = renew_entry(&fn->policies, qualifier, value, sizeof(*p));
 	struct state_lambda_policy_record row = {0};
-	if (record_read(&p->arena, value, ROW("Policy"), &row))
+	if (p && record_read(&p->arena, value, ROW("Policy"), &row))
 		p->document = lambda_policy_document(&p->arena, &row);
-	map_put(&fn->policies, qualifier, p);
 }
 
 static void set_event_config(struct fn *fn, struct str qualifier, struct str value)
 {
-	struct fn_event_config *before = map_remove(&fn->event_configs, qualifier);
-	if (before) {
-		arena_done(&before->arena);
-		free(before);
-	}
-	if (!str_set(value))
-		return;
-	struct fn_event_config *e = make(sizeof(*e));
-	arena_init(&e->arena, 0);
+	struct fn_event_config *e = renew_entry(&fn->event_configs, qualifier, value, sizeof(*e));
 	struct state_lambda_event_config_record row = {0};
-	if (record_read(&e->arena, arena_dup(&e->arena, value), ROW("EventConfig"), &row))
+	if (e && record_read(&e->arena, value, ROW("EventConfig"), &row))
 		e->config = *row.config;
-	map_put(&fn->event_configs, qualifier, e);
 }
 
 static void fn_free(struct fn *fn)
@@ -299,16 +296,7 @@ struct directory *directory_open(struct lambda *l)
 	l->directory = d;
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
-	struct str prefix = KEY_UNDER(&a, S("lambda"));
-	struct store_txn *t = store_begin(l->cloud->store, &a);
-	struct store_iter *it = store_scan(t, prefix, store_prefix_end(&a, prefix), false);
-	struct str key;
-	struct store_value value;
-	while (store_next(it, &key, &value))
-		take_record(d, key, value.value);
-	store_abort(t);
-	d->watch =
-	        store_watch(l->cloud->store, prefix, store_prefix_end(&a, prefix), store_revision(l->cloud->store), on_change, d);
+	d->watch = lambda_follow(l, KEY_UNDER(&a, S("lambda")), on_change, d);
 	return d;
 }
 
@@ -330,12 +318,12 @@ void directory_close(struct directory *d)
 			pool_retire(((struct fn_version *)entry)->pool);
 			fn_version_unref(entry);
 		}
-		for (i = 0; map_next(&fn->aliases, &i, &name, &entry); free(entry))
-			arena_done(&((struct fn_alias *)entry)->arena);
-		for (i = 0; map_next(&fn->policies, &i, &name, &entry); free(entry))
-			arena_done(&((struct fn_policy *)entry)->arena);
-		for (i = 0; map_next(&fn->event_configs, &i, &name, &entry); free(entry))
-			arena_done(&((struct fn_event_config *)entry)->arena);
+		for (i = 0; map_next(&fn->aliases, &i, &name, &entry); free_entry(entry))
+			;
+		for (i = 0; map_next(&fn->policies, &i, &name, &entry); free_entry(entry))
+			;
+		for (i = 0; map_next(&fn->event_configs, &i, &name, &entry); free_entry(entry))
+			;
 		fn_free(fn);
 	}
 	map_done(&d->fns);

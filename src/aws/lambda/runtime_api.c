@@ -167,9 +167,8 @@ static void body_failed(struct environment *e, struct http_request *r, int statu
 	reply_error(r, 400, "TruncatedHTTPRequest", S("HTTP request was truncated."));
 }
 
-static void response_whole(void *ctx, struct str body, int status)
+static void answer_whole(struct environment *e, struct str body, int status, bool failed)
 {
-	struct environment *e = ctx;
 	struct http_request *r = e->response;
 	if (!r || stale(e, r))
 		return;
@@ -185,23 +184,17 @@ static void response_whole(void *ctx, struct str body, int status)
 	                           : STR_NONE;
 	struct str payload = str_set(error) ? error : arena_dup(&e->current->arena, body);
 	reply_ok(r);
-	environment_runtime_answered(e, payload, str_set(type));
+	environment_runtime_answered(e, payload, failed || str_set(type));
+}
+
+static void response_whole(void *ctx, struct str body, int status)
+{
+	answer_whole(ctx, body, status, false);
 }
 
 static void error_whole(void *ctx, struct str body, int status)
 {
-	struct environment *e = ctx;
-	struct http_request *r = e->response;
-	if (!r || stale(e, r))
-		return;
-	if (status < 0) {
-		body_failed(e, r, status);
-		return;
-	}
-	e->response = NULL;
-	struct str payload = arena_dup(&e->current->arena, body);
-	reply_ok(r);
-	environment_runtime_answered(e, payload, true);
+	answer_whole(ctx, body, status, true);
 }
 
 static void piece(void *ctx, struct str bytes, int status)

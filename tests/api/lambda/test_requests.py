@@ -177,8 +177,9 @@ class Requests(LambdaCase):
                 found.setdefault(f["FunctionName"], []).append((f["Version"], f["FunctionArn"].rpartition(":")[2], "State" in f))
         self.assertEqual(found[name], [("$LATEST", "$LATEST", False), ("1", "1", False)])
         self.assertEqual(self.aws.list_functions(MasterRegion="us-east-1", FunctionVersion="ALL")["Functions"], [])
-        marker = self.aws.list_functions(MaxItems=1)["NextMarker"]
-        for wrong in ("garbage", marker):
+        other = self.make(ECHO)
+        self.aws.publish_version(FunctionName=other)
+        for wrong in ("garbage", self.aws.list_versions_by_function(FunctionName=other, MaxItems=1)["NextMarker"]):
             self.assertAwsError("InvalidParameterValueException", self.aws.list_versions_by_function, FunctionName=name, Marker=wrong, message="Invalid Marker")
         first = self.aws.list_versions_by_function(FunctionName=name, MaxItems=1)
         rest = self.aws.list_versions_by_function(FunctionName=name, Marker=first["NextMarker"])

@@ -65,6 +65,7 @@ struct keeper {
 	gid_t gid;
 	bool unprivileged; /* not root: no sandboxes, no other user */
 	bool stopping, notified;
+	bool swept; /* priv was started for the end alone */
 	struct loop_timer *deadline;
 	int status;
 };
@@ -327,7 +328,8 @@ static void on_exit_of(void *ctx, int status)
 	close(c->sock);
 	c->sock = -1;
 	if (k->stopping) {
-		if (c->which == ROLE_API)
+		bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		if (c->which == ROLE_API || (!clean && !k->status && !k->children[ROLE_API].pid))
 			stop_priv(k);
 		if (!k->children[ROLE_API].pid && !k->children[ROLE_PRIV].pid)
 			loop_stop(k->loop);
@@ -399,6 +401,11 @@ static void set_deadline(struct keeper *k, int64_t us)
 static void stop_priv(struct keeper *k)
 {
 	set_deadline(k, PRIV_END_US);
+	/* one that was killed has left everything behind; the next one, once, removes it */
+	if (!k->children[ROLE_PRIV].pid && !k->unprivileged && !k->swept) {
+		k->swept = true;
+		child_start(&k->children[ROLE_PRIV]);
+	}
 	if (k->children[ROLE_PRIV].pid)
 		send_note(k->children[ROLE_PRIV].sock, ROLE_DRAIN, -1);
 }

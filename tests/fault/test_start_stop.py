@@ -50,6 +50,24 @@ class StartStop(unittest.TestCase):
             self.assertIn(process.wait(20), (0, -signal.SIGTERM), f"{delay_ms} ms")
             self.assertNothingLeft(self.data)
 
+    def test_stopped_while_priv_is_gone(self):
+        """Who removes its links and control groups when it was killed and is not started again yet?"""
+        cloud = Cloud(data=self.data)
+        for _ in range(3):
+            cloud.start()
+            first, _ = cloud.wait_for_role("priv")
+            until = time.monotonic() + 5
+            while not cloud.health()["sandboxes"]["blanks"] and time.monotonic() < until:
+                time.sleep(0.02)
+            cloud.kill("priv")
+            cloud.wait_for_role("priv", other_than=first)
+            # one that lives so shortly is started again only after a moment
+            cloud.kill("priv")
+            cloud.process.terminate()
+            self.assertEqual(cloud.process.wait(20), 0)
+            cloud.log.close()
+            self.assertNothingLeft(self.data)
+
     def test_two_clouds_do_not_touch_each_other(self):
         with Cloud() as one, Cloud() as other:
             first, second = one.client("s3"), other.client("s3")
@@ -321,16 +339,18 @@ class StartStop(unittest.TestCase):
             threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
             for t in threads:
                 t.start()
-            for _ in range(6):
-                time.sleep(0.15)
-                began = time.monotonic()
-                request = urllib.request.Request(cloud.endpoint + "/_quartet/reset", method="POST")
-                urllib.request.urlopen(request, timeout=10).read()
-                answered = time.monotonic()
-            time.sleep(0.3)
-            stopping.set()
-            for t in threads:
-                t.join()
+            try:
+                for _ in range(6):
+                    time.sleep(0.15)
+                    began = time.monotonic()
+                    request = urllib.request.Request(cloud.endpoint + "/_quartet/reset", method="POST")
+                    urllib.request.urlopen(request, timeout=10).read()
+                    answered = time.monotonic()
+                time.sleep(0.3)
+            finally:
+                stopping.set()
+                for t in threads:
+                    t.join()
             there = {b["Name"] for b in cloud.client("s3").list_buckets()["Buckets"]}
             self.assertEqual(odd, [])
             self.assertGreater(len(there), 5)

@@ -174,7 +174,8 @@ static void input_prepare(struct http_conn *c)
 	input_move(c, (size_t)c->in_n * 2 < 4096 ? 4096 : (size_t)c->in_n * 2);
 }
 
-/* Reads once. Bytes read, 0 at the end of the stream, -EAGAIN, or -ECONNRESET. *ret_short: the kernel had no more. */
+/* Reads once. Bytes read, 0 at the end of the stream, -EAGAIN, -ECONNRESET, or -EPROTO (tls.h). *ret_short: the kernel had no more.
+ */
 static ssize_t conn_fill(struct http_conn *c, bool *ret_short)
 {
 	input_prepare(c);
@@ -311,10 +312,6 @@ static bool conn_step(struct http_conn *c)
 	switch (c->state) {
 	case CONN_IDLE:
 	case CONN_HEAD:
-		if (c->state == CONN_IDLE && c->server->draining && !c->listener->aside && c->in_n == 0) {
-			c->dead = true;
-			return true;
-		}
 		return c->in_n && head_step(c);
 	case CONN_BUSY:
 		if (c->req->replied) {
@@ -435,12 +432,19 @@ void conn_run(struct http_conn *c)
 			break;
 		fills++;
 		ssize_t n = conn_fill(c, &dry);
-		if (n == -EAGAIN)
+		if (n == -EAGAIN) {
 			dry = true;
-		else if (n <= 0)
+		} else if (n == -EPROTO) {
+			tls_conn_free(c->tls);
+			c->tls = NULL;
+			reply_refuse(c, 400, "this port speaks TLS: use https");
+		} else if (n <= 0)
 			c->dead = true;
 	}
 	c->running = false;
+	/* A request that has come by now is still served. */
+	if (c->state == CONN_IDLE && c->server->draining && !c->listener->aside)
+		c->dead = true;
 	if (c->dead) {
 		conn_end(c);
 		return;

@@ -122,15 +122,14 @@ static void accept_again(void *ctx)
 		listeners_watch(s, true);
 }
 
-static void listener_event(void *ctx, uint32_t events)
+/* True: there may be more. */
+static bool accept_some(struct http_listener *l)
 {
-	(void)events;
-	struct http_listener *l = ctx;
 	struct http_server *s = l->server;
 	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
 		if (s->conns >= s->limits.connections) {
 			listeners_watch(s, false);
-			return;
+			return false;
 		}
 		struct sockaddr_storage peer;
 		socklen_t peer_bytes = sizeof(peer);
@@ -147,11 +146,18 @@ static void listener_event(void *ctx, uint32_t events)
 			listeners_watch(s, false);
 			if (!s->accept_timer)
 				s->accept_timer = loop_add_timer(s->loop, accept_pause_us, accept_again, s);
-			return;
+			return false;
 		}
 		if (errno != ECONNABORTED && errno != EINTR)
-			return;
+			return false;
 	}
+	return true;
+}
+
+static void listener_event(void *ctx, uint32_t events)
+{
+	(void)events;
+	accept_some(ctx);
 }
 
 struct http_listener *http_listen(struct http_server *s, int fd, struct http_tls *tls, void *listener_ctx)
@@ -300,19 +306,13 @@ void server_conn_gone(struct http_server *s)
 		s->drained_timer = loop_add_timer(s->loop, 0, drained_tell, s);
 }
 
-static void conns_kill(struct http_server *s, bool idle_only)
-{
-	list_each (&s->listeners, struct http_listener, in_server, l)
-		list_each (&l->conns, struct http_conn, in_listener, c)
-			if (!idle_only || (c->state == CONN_IDLE && !l->aside))
-				conn_kill(c);
-}
-
 static void drain_over(void *ctx)
 {
 	struct http_server *s = ctx;
 	s->drain_timer = NULL;
-	conns_kill(s, false);
+	list_each (&s->listeners, struct http_listener, in_server, l)
+		list_each (&l->conns, struct http_conn, in_listener, c)
+			conn_kill(c);
 }
 
 void http_server_drain(struct http_server *s, int64_t grace_us, loop_fn *drained, void *ctx)
@@ -320,10 +320,16 @@ void http_server_drain(struct http_server *s, int64_t grace_us, loop_fn *drained
 	s->draining = true;
 	s->drained = drained;
 	s->drained_ctx = ctx;
-	list_each (&s->listeners, struct http_listener, in_server, l)
-		if (!l->aside)
-			listener_stop(l);
-	conns_kill(s, true);
+	list_each (&s->listeners, struct http_listener, in_server, l) {
+		if (l->aside)
+			continue;
+		while (l->watch && accept_some(l)) /* who has come by now has been let in */
+			continue;
+		listener_stop(l);
+		list_each (&l->conns, struct http_conn, in_listener, c)
+			if (c->state == CONN_IDLE)
+				conn_later(c); /* a last look at what it has sent, and the end */
+	}
 	loop_remove_timer(s->loop, s->drain_timer);
 	s->drain_timer = loop_add_timer(s->loop, grace_us, drain_over, s);
 	server_conn_gone(s);

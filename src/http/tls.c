@@ -96,8 +96,9 @@ static ssize_t tls_failure(struct tls_conn *t, int result)
 	if (why == SSL_ERROR_ZERO_RETURN)
 		return 0;
 	t->failed = true; /* nothing may be called on it any more but SSL_free */
+	bool plain = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
 	ERR_clear_error();
-	return -ECONNRESET;
+	return plain ? -EPROTO : -ECONNRESET;
 }
 
 ssize_t tls_read(struct tls_conn *t, void *p, size_t n)

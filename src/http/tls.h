@@ -16,8 +16,8 @@ void http_tls_free(struct http_tls *t);
 /* The server's side of one connection; the fd stays the caller's. The handshake happens inside the first reads. */
 struct tls_conn *tls_conn_new(struct http_tls *t, int fd);
 void tls_conn_free(struct tls_conn *t);
-/* Bytes read or written; 0: the client has ended the stream; -EAGAIN: wait for tls_wants_write() ? EPOLLOUT : EPOLLIN; -ECONNRESET.
- */
+/* Bytes read or written; 0: the client has ended the stream; -EAGAIN: wait for tls_wants_write() ? EPOLLOUT : EPOLLIN; -ECONNRESET;
+ * -EPROTO: the client speaks plain HTTP. */
 ssize_t tls_read(struct tls_conn *t, void *p, size_t n);
 ssize_t tls_write(struct tls_conn *t, const void *p, size_t n);
 /* Did the last -EAGAIN of tls_read() come because it must write first? */

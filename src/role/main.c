@@ -418,6 +418,13 @@ static void on_signal(void *ctx, int signo)
 		return;
 	k->stopping = true;
 	role_notify_systemd("STOPPING=1");
+	/* api closes its own: from then on clients are refused, and need not wait for an end that would cut them off. */
+	int *const listeners[] = {&k->listen_fd, &k->listen_tls_fd};
+	for (unsigned i = 0; i < 2; i++) {
+		if (*listeners[i] >= 0)
+			close(*listeners[i]);
+		*listeners[i] = -1;
+	}
 	for (unsigned i = 0; i < ROLES; i++) {
 		loop_remove_timer(k->loop, k->children[i].again);
 		k->children[i].again = NULL;

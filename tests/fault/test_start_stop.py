@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -67,6 +68,33 @@ class StartStop(unittest.TestCase):
             self.assertEqual(cloud.process.wait(20), 0)
             cloud.log.close()
             self.assertNothingLeft(self.data)
+
+    def test_a_stop_lets_the_last_request_finish_and_refuses_new_clients(self):
+        cloud = Cloud(data=self.data).start()
+        self.addCleanup(cloud.stop)
+        s3 = cloud.client("s3", signature_version="s3v4")
+        s3.create_bucket(Bucket="bucket")
+        target = s3.generate_presigned_url("put_object", {"Bucket": "bucket", "Key": "last"}).split(cloud.endpoint)[1]
+        idle = socket.create_connection(("127.0.0.1", cloud.port), 10)
+        with socket.create_connection(("127.0.0.1", cloud.port), 10) as busy:
+            busy.sendall(f"PUT {target} HTTP/1.1\r\nHost: 127.0.0.1:{cloud.port}\r\nContent-Length: 10\r\n\r\n12345".encode())
+            time.sleep(0.3)
+            cloud.process.terminate()
+            self.assertEqual(idle.recv(1), b"")
+            until = time.monotonic() + 5
+            with self.assertRaises(ConnectionRefusedError):
+                while time.monotonic() < until:
+                    socket.create_connection(("127.0.0.1", cloud.port), 5).close()
+                    time.sleep(0.01)
+            self.assertIsNone(cloud.process.poll())
+            busy.sendall(b"67890")
+            reply = busy.recv(65536)
+        idle.close()
+        self.assertTrue(reply.startswith(b"HTTP/1.1 200 "), reply)
+        self.assertIn(b"Connection: close", reply)
+        self.assertEqual(cloud.process.wait(20), 0)
+        cloud.start()
+        self.assertEqual(cloud.client("s3").get_object(Bucket="bucket", Key="last")["Body"].read(), b"1234567890")
 
     def test_two_clouds_do_not_touch_each_other(self):
         with Cloud() as one, Cloud() as other:

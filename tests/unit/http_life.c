@@ -286,6 +286,20 @@ static void draining(void **state)
 	close(idle);
 	close(busy);
 	site_close(&t);
+	/* a request that has come and was not read yet is served */
+	site_open(&t, NULL, hold);
+	busy = site_connect(&t);
+	client_send(busy, S(GET));
+	http_server_drain(t.server, 10000000, drained, &t);
+	site_turn(&t, 3);
+	assert_non_null(t.held);
+	http_reply(t.held, 200, NULL, 0, S("late"));
+	buf_clear(&b);
+	assert_true(client_read(&t, busy, &b));
+	assert_true(str_ends(buf_str(&b), S("late")));
+	assert_int_equal(t.drained, 1);
+	close(busy);
+	site_close(&t);
 	/* what outlasts the grace is cut */
 	site_open(&t, NULL, hold);
 	busy = site_connect(&t);

@@ -263,6 +263,26 @@ static void protocol(void **state)
 	run_stop(&s);
 }
 
+static void plain_http_is_told(void **state)
+{
+	(void)state;
+	struct running s = {0};
+	run_start(&s);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&s.at, sizeof(s.at)), 0);
+	client_send(fd, S("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+	char back[1000];
+	size_t got = 0;
+	ssize_t part;
+	while ((part = recv(fd, back + got, sizeof(back) - got, 0)) > 0)
+		got += (size_t)part;
+	assert_int_equal(part, 0);
+	assert_true(str_starts(str_of(back, got), S("HTTP/1.1 400 ")));
+	assert_true(str_find(str_of(back, got), S("this port speaks TLS")) > 0);
+	close(fd);
+	run_stop(&s);
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < LARGE; i++)
@@ -277,6 +297,7 @@ int main(void)
 	        cmocka_unit_test(authority_is_kept),
 	        cmocka_unit_test(round_trips),
 	        cmocka_unit_test(protocol),
+	        cmocka_unit_test(plain_http_is_told),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	const char *const files[] = {ca_pem, cert_pem, key_pem};

@@ -29,10 +29,11 @@ const struct cli_command cli_commands[] = {
         {"logs", "[--data DIR] [--follow] [--since MINUTES] [GROUP]", "Show a log group, or the cloud's own log",
          "  --since MINUTES     how far back a log group is shown (default: 60)\n"
          "  --follow            go on showing what comes\n"
-         "Without GROUP: the log that `quartet up --background` writes.\n",
+         "GROUP may be the name of a function. Without it: the log that `quartet up --background` writes.\n",
          cli_logs},
         {"exec", "[--data DIR] FUNCTION [COMMAND...]", "Open a shell in a sandbox of a function that has been invoked",
-         "Without COMMAND: /bin/sh. The sandbox is not frozen any more afterwards.\n", cli_exec},
+         "FUNCTION may have a version or an alias: NAME:QUALIFIER. Without COMMAND: /bin/sh. The sandbox is not frozen any more afterwards.\n",
+         cli_exec},
         {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request",
          "The id is in the header x-amzn-RequestId (S3: x-amz-request-id) of every reply. Kept are the last 4096 decisions, without\n"
          "those that allowed a root user, until the cloud stops.\n",

@@ -195,6 +195,34 @@ static struct str keep(char *to, size_t cap, struct str s)
 	return str_of(to, s.n);
 }
 
+/* Is there a log group of exactly that name? */
+static int has_group(struct cli *cli, const struct cli_cloud *cloud, struct str name, bool *ret)
+{
+	struct logs_describe_log_groups_request in = {.log_group_name_prefix = name};
+	struct logs_describe_log_groups_response out = {0};
+	int status = cli_call(cli, cloud, &logs_api, "DescribeLogGroups", &in, &out, NULL);
+	/* In the order of names: the shortest with that prefix is the first. */
+	*ret = status == CLI_OK && out.log_groups.n && str_eq(out.log_groups.v[0].log_group_name, name);
+	return status;
+}
+
+/* A function's name stands for its log group, unless a group has that name itself. */
+static int find_group(struct cli *cli, const struct cli_cloud *cloud, struct str name, struct str *ret)
+{
+	bool there = false;
+	struct str of_function = ARENA_CAT(&cli->arena, S("/aws/lambda/"), name);
+	*ret = name;
+	if (str_find_char(name, '/') >= 0)
+		return CLI_OK;
+	int status = has_group(cli, cloud, name, &there);
+	if (status != CLI_OK || there)
+		return status;
+	status = has_group(cli, cloud, of_function, &there);
+	if (there)
+		*ret = of_function;
+	return status;
+}
+
 int cli_logs(struct cli *cli)
 {
 	struct cli_cloud cloud;
@@ -208,7 +236,11 @@ int cli_logs(struct cli *cli)
 		return cli_fail(cli, CLI_USAGE, "--since wants a number of minutes, not \"%s\"", since);
 	if (cli->argc == 0)
 		return own_log(cli, &cloud, follow);
-	struct logs_filter_log_events_request in = {.log_group_name = str_from(cli->argv[0]),
+	struct str group;
+	status = find_group(cli, &cloud, str_from(cli->argv[0]), &group);
+	if (status != CLI_OK)
+		return status;
+	struct logs_filter_log_events_request in = {.log_group_name = group,
 	                                            .start_time = OPT_INT(clock_wall_ms() - minutes * 60000)};
 	/* A round's memory is its own: following may go on for days. What the next one asks with is kept apart. */
 	struct cli round = *cli;

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -25,12 +26,22 @@ const char *ephemeral_make(struct arena *a)
 	return dir;
 }
 
+/* Made by a cloud of this user's, and nobody else's to put things into. */
+static bool is_ours(int dir)
+{
+	struct stat st;
+	if (fstat(dir, &st) < 0)
+		return false;
+	const struct passwd *service = geteuid() == 0 ? getpwnam(SERVICE_USER) : NULL;
+	return st.st_uid == geteuid() || (service && st.st_uid == service->pw_uid);
+}
+
 /* The run file is written under its lock, which its cloud holds until it ends: one that has a text and no lock was left behind. */
 static bool is_left_behind(int dir)
 {
-	int fd = openat(dir, "quartet.run", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	char text[1024];
+	int fd = is_ours(dir) ? openat(dir, "quartet.run", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return false;
 	ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() ? read(fd, text, sizeof(text)) : -1;

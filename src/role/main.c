@@ -31,7 +31,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SERVICE_USER "quartet"
 enum {
 	BACKLOG = 4096,
 	STEADY_US = 2 * 1000000, /* a role that lived this long is started again at once */

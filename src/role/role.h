@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SERVICE_USER "quartet" /* whom api runs as, and whom the data directory belongs to, where root started us */
+
 /* What `quartet up` knows after reading flags and the configuration file. Strings live for the whole process. */
 struct role_config {
 	const char *data_dir;    /* absolute; made if missing */

@@ -131,6 +131,40 @@ static void names(void **state)
 	assert_str(runtime_version_name(&a, S("provided.al2023")), "provided:al2023.v1");
 }
 
+static void split_names(void **state)
+{
+	(void)state;
+	static const char *const cases[][5] = {
+	        {"f", NULL, NULL, "f", NULL},
+	        {"f:live", NULL, NULL, "f", "live"},
+	        {"f:", NULL, NULL, "f", NULL},
+	        {"function:f:$LATEST", NULL, NULL, "f", "$LATEST"},
+	        {"123456789012:f", NULL, "123456789012", "f", NULL},
+	        {"123456789012:function:f:1", NULL, "123456789012", "f", "1"},
+	        {"eu-west-1:123456789012:function:f", "eu-west-1", "123456789012", "f", NULL},
+	        {"us-gov-west-1:f", "us-gov-west-1", NULL, "f", NULL},
+	        {"arn:aws:lambda:eu-west-1:123456789012:function:f:1", "eu-west-1", "123456789012", "f", "1"},
+	        /* Words that look like parts and stand last are names. */
+	        {"function", NULL, NULL, "function", NULL},
+	        {"123456789012", NULL, NULL, "123456789012", NULL},
+	        {"12345678901:f", NULL, NULL, "12345678901", "f"},
+	};
+	struct lambda_name n;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_true(lambda_name_split(str_from(cases[i][0]), &n));
+		struct str got[] = {n.region, n.account, n.name, n.qualifier};
+		for (int j = 0; j < 4; j++) {
+			assert_int_equal(str_set(got[j]), cases[i][j + 1] != NULL);
+			if (cases[i][j + 1])
+				assert_str(got[j], cases[i][j + 1]);
+		}
+	}
+	static const char *const bad[] = {"arn:", "arn:aws:lambda", "arn:aws:s3:::bucket",
+	                                  "arn:aws:lambda:eu-west-1:123456789012:layer:l:1"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(lambda_name_split(str_from(bad[i]), &n));
+}
+
 static void stems(void **state)
 {
 	(void)state;
@@ -156,8 +190,9 @@ static void stems(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(routes), cmocka_unit_test(turns),   cmocka_unit_test(error_types), cmocka_unit_test(weights),
-	        cmocka_unit_test(waits),  cmocka_unit_test(billing), cmocka_unit_test(names),       cmocka_unit_test(stems),
+	        cmocka_unit_test(routes),  cmocka_unit_test(turns),       cmocka_unit_test(error_types),
+	        cmocka_unit_test(weights), cmocka_unit_test(waits),       cmocka_unit_test(billing),
+	        cmocka_unit_test(names),   cmocka_unit_test(split_names), cmocka_unit_test(stems),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,16 +48,7 @@ static int check_versions(struct call *c, const struct lambda_name *n, const str
 	if (r->additional_version_weights.n > 1)
 		return lambda_invalid(c, "Number of items in AdditionalVersionWeights cannot be greater than 1");
 	struct str other = r->additional_version_weights.v[0].key;
-	double weight = r->additional_version_weights.v[0].value.v;
 	int64_t number;
-	if (weight < 0 || weight > 1) {
-		return call_fail(
-		        c, "ValidationException", 400,
-		        "1 validation error detected: Value '{%.*s=%g}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: Map "
-		        "value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than or equal to "
-		        "0.0]",
-		        STR_ARG(other), weight);
-	}
 	if (str_eq(a->function_version, S(LAMBDA_LATEST)))
 		return lambda_invalid(c, "$LATEST is not supported for an alias pointing to more than 1 version");
 	if (str_eq(other, a->function_version))

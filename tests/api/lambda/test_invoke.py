@@ -261,6 +261,12 @@ def lambda_handler(event, context):
         self.assertEqual(len(self.aws.list_function_event_invoke_configs(FunctionName=name)["FunctionEventInvokeConfigs"]), 1)
         self.assertAwsError("InvalidParameterValueException", self.aws.put_function_event_invoke_config, FunctionName=name,
                             DestinationConfig={"OnSuccess": {"Destination": "arn:aws:sqs:us-east-1:000000000000:q"}}, message="not supported")
+        arn = self.aws.get_function_configuration(FunctionName=name)["FunctionArn"]
+        for to, message in ((arn, "can't specify the function as a destination for itself"),
+                            (arn.replace(":function:", ":layer:"), "is invalid")):
+            self.assertAwsError("InvalidParameterValueException", self.aws.put_function_event_invoke_config, FunctionName=name,
+                                DestinationConfig={"OnFailure": {"Destination": to}}, message=message)
+        self.assertEqual(self.aws.get_function_event_invoke_config(FunctionName=name)["MaximumRetryAttempts"], 0, "refusals change nothing")
         self.aws.delete_function_event_invoke_config(FunctionName=name)
         self.assertAwsError("ResourceNotFoundException", self.aws.get_function_event_invoke_config, FunctionName=name)
 

@@ -134,6 +134,30 @@ class Requests(LambdaCase):
         self.assertEqual(self.invoke(deep).body, deep)
         self.assertEqual(self.invoke(b"").body, b"{}")
 
+    def test_settings_of_newer_models(self):
+        """Older SDKs do not know these members; whoever sends them is told that nothing would come of them."""
+        create = {"FunctionName": "never", "Runtime": "python3.12", "Handler": "a.b", "Role": self.role,
+                  "Code": {"ZipFile": base64.b64encode(package({"a.py": "b = 1"})).decode()}}
+        key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{uuid.uuid4()}"
+        functions = "/2015-03-31/functions"
+        for path, method, body, name in (
+            (functions, "POST", {**create, "PublishTo": "LATEST_PUBLISHED"}, "PublishTo"),
+            (functions, "POST", {**create, "Code": {**create["Code"], "SourceKMSKeyArn": key}}, "SourceKMSKeyArn"),
+            (functions, "POST", {**create, "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "TenancyConfig"),
+            (f"{functions}/{self.name}/code", "PUT", {**create["Code"], "SourceKMSKeyArn": key}, "SourceKMSKeyArn"),
+            (f"{functions}/{self.name}/code", "PUT", {**create["Code"], "PublishTo": "LATEST_PUBLISHED"}, "PublishTo"),
+            (f"{functions}/{self.name}/versions", "POST", {"PublishTo": "LATEST_PUBLISHED"}, "PublishTo"),
+        ):
+            with self.subTest(path=path, name=name):
+                reply = self.send(path, json.dumps(body).encode(), method)
+                self.assertEqual((reply.status, reply.headers["x-amzn-errortype"]), (400, "InvalidParameterValueException"))
+                self.assertIn(name.encode() + b" is not supported", reply.body)
+        stream = f"/2021-11-15/functions/{self.name}/response-streaming-invocations"
+        for path in (f"{functions}/{self.name}/invocations", stream):
+            reply = self.send(path, x_amz_tenant_id="blue")
+            self.assertEqual((reply.status, reply.headers["x-amzn-errortype"]), (400, "InvalidParameterValueException"))
+        self.assertAwsError("ResourceNotFoundException", self.aws.get_function, FunctionName="never")
+
     def test_client_context(self):
         for given in ("not base64!", base64.b64encode(b"[1]").decode(), base64.b64encode(b"{").decode(), base64.b64encode(b'{"a":"' + b"x" * 3600 + b'"}').decode()):
             self.assertAwsError("InvalidRequestContentException", self.aws.invoke, FunctionName=self.name, ClientContext=given, status=400,

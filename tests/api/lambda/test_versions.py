@@ -3,6 +3,7 @@ import collections
 import unittest
 import uuid
 
+from aws import client
 from lambdacase import LambdaCase, package
 
 CODE = "import os\ndef lambda_handler(e, c):\n    return [os.environ['AWS_LAMBDA_FUNCTION_VERSION'], os.environ.get('COLOR'), c.invoked_function_arn.split(':', 6)[6]]\n"
@@ -56,6 +57,31 @@ class Versions(LambdaCase):
         self.assertEqual([a["Name"] for a in self.aws.list_aliases(FunctionName=name)["Aliases"]], ["live"])
         self.aws.delete_alias(FunctionName=name, Name="live")
         self.assertAwsError("ResourceNotFoundException", self.aws.get_alias, FunctionName=name, Name="live", status=404)
+
+    def test_weights_that_are_refused(self):
+        name, bare = self.make(CODE), client("lambda", parameter_validation=False)
+        self.aws.publish_version(FunctionName=name)
+        self.aws.update_function_configuration(FunctionName=name, Environment={"Variables": {"COLOR": "blue"}})
+        self.settle(name)
+        self.aws.publish_version(FunctionName=name)
+        for weights, message, code, status in (
+            ({"2": 1.5}, "Map value must satisfy constraint: [Member must have value less than or equal to 1,", "ValidationException", 400),
+            ({"2": -0.1}, "Map value must satisfy constraint: [Member must have value less than or equal to 1,", "ValidationException", 400),
+            ({"2": "NaN"}, "Member must have value", "ValidationException", 400),
+            ({"1": 0.5}, "Function version 1 is already included in routing configuration.", "InvalidParameterValueException", 400),
+            ({"9": 0.5}, f":function:{name}:9", "ResourceNotFoundException", 404),
+            ({"2": 0.1, "3": 0.1}, "Number of items in AdditionalVersionWeights cannot be greater than 1", "InvalidParameterValueException", 400),
+        ):
+            with self.subTest(weights=weights):
+                self.assertAwsError(code, bare.create_alias, FunctionName=name, Name="shared", FunctionVersion="1", status=status,
+                                    RoutingConfig={"AdditionalVersionWeights": weights}, message=message)
+        self.assertAwsError("ResourceNotFoundException", self.aws.create_alias, FunctionName=name, Name="shared", FunctionVersion="9", status=404)
+        self.assertEqual(self.aws.list_aliases(FunctionName=name)["Aliases"], [])
+        self.aws.create_alias(FunctionName=name, Name="shared", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {"2": 0.05}})
+        self.aws.create_alias(FunctionName=name, Name="whole", FunctionVersion="1")
+        for version, want in (("1", ["shared", "whole"]), ("2", ["shared"]), ("3", [])):
+            found = self.aws.list_aliases(FunctionName=name, FunctionVersion=version)["Aliases"]
+            self.assertEqual([a["Name"] for a in found], want)
 
     def test_layers(self):
         layer = "l-" + uuid.uuid4().hex[:8]

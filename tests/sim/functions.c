@@ -584,7 +584,7 @@ static struct str package(struct arena *a, struct str name, struct str text)
 	return arena_dup(a, buf_str(&b));
 }
 
-void sim_create(struct world *w, struct sim_function *f, int64_t timeout_s)
+void sim_begin(struct world *w, struct sim_function *f, int64_t timeout_s)
 {
 	struct known *k = calloc(1, sizeof(*k));
 	k->f = f;
@@ -599,6 +599,11 @@ void sim_create(struct world *w, struct sim_function *f, int64_t timeout_s)
 	const char *error = world_call(w, &lambda_api, "CreateFunction", &in, NULL);
 	if (error[0])
 		fail_msg("CreateFunction %s: %s", f->name, error);
+}
+
+void sim_create(struct world *w, struct sim_function *f, int64_t timeout_s)
+{
+	sim_begin(w, f, timeout_s);
 	for (;;) {
 		struct lambda_get_function_configuration_request get = {.function_name = str_from(f->name)};
 		const void *out;

@@ -45,6 +45,8 @@ void world_settle(struct world *w);
 
 /* Makes a function that runs as f says; it is Active afterwards. */
 void sim_create(struct world *w, struct sim_function *f, int64_t timeout_s);
+/* The same without waiting: it is Pending until time is given to the cloud. */
+void sim_begin(struct world *w, struct sim_function *f, int64_t timeout_s);
 /* Lets those that hang answer. */
 void sim_answer_all(struct sim_function *f);
 

@@ -207,6 +207,48 @@ static void an_account_has_limits(void **state)
 	free(c);
 }
 
+/* All at once, so that nothing is settled between them. */
+static void assert_no_changes(struct world *w)
+{
+	struct lambda_update_function_configuration_request set = {.function_name = S("f"), .description = S("other")};
+	struct lambda_update_function_code_request code = {.function_name = S("f"), .zip_file = S("never looked at")};
+	struct lambda_publish_version_request publish = {.function_name = S("f")};
+	char codes[3][128];
+	world_begin(w, &lambda_api, "UpdateFunctionConfiguration", &set, codes[0]);
+	world_begin(w, &lambda_api, "UpdateFunctionCode", &code, codes[1]);
+	world_begin(w, &lambda_api, "PublishVersion", &publish, codes[2]);
+	world_settle(w);
+	for (int i = 0; i < 3; i++)
+		assert_string_equal(codes[i], "ResourceConflictException");
+}
+
+/* Nobody changes or publishes what is being made; whoever calls in the meantime gets what was there before. */
+static void changes_wait_for_each_other(void **state)
+{
+	(void)state;
+	struct world w;
+	char code[128];
+	world_open(&w);
+	struct sim_function *f = calloc(1, sizeof(*f));
+	f->name = "f";
+	sim_begin(&w, f, 3);
+	assert_no_changes(&w);
+	begin_invoke(&w, "f", code);
+	assert_string_equal(code, "");
+
+	struct lambda_update_function_configuration_request set = {.function_name = S("f"), .description = S("new")};
+	assert_string_equal(world_call(&w, &lambda_api, "UpdateFunctionConfiguration", &set, NULL), "");
+	assert_no_changes(&w);
+	struct lambda_publish_version_request publish = {.function_name = S("f")};
+	const void *out;
+	assert_string_equal(world_call(&w, &lambda_api, "PublishVersion", &publish, &out), "");
+	const struct lambda_function_configuration *made = out;
+	assert_str(made->description, "new");
+	assert_str(made->version, "1");
+	world_close(&w);
+	free(f);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -217,6 +259,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(idle_environments_are_recycled),
 	        cmocka_unit_test(invocations_may_take_long),
 	        cmocka_unit_test(an_account_has_limits),
+	        cmocka_unit_test(changes_wait_for_each_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

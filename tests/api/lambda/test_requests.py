@@ -1,9 +1,11 @@
 """What Lambda makes of requests before any function runs: names, refusals in AWS's words, sizes, other accounts."""
 import base64
+import io
 import json
 import os
 import unittest
 import uuid
+import zipfile
 
 import raw
 from aws import client
@@ -99,6 +101,40 @@ class Requests(LambdaCase):
         self.assertIn(b"Request must be smaller than 69905067 bytes for the CreateFunction operation", reply.body)
         reply = self.invoke(b'"' + b"x" * (6 << 20) + b'"')
         self.assertEqual((reply.status, reply.code), (413, "RequestTooLargeException"))
+
+    def test_unpacked_sizes(self):
+        def zeros(n):
+            out = io.BytesIO()
+            with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
+                z.writestr("zeros", bytes(n))
+            return out.getvalue()
+        self.refused("Unzipped size must be smaller than 262144000 bytes", Code={"ZipFile": zeros(262144001)})
+        half, layer = zeros(131072001), "half-" + uuid.uuid4().hex[:8]
+        made = self.aws.publish_layer_version(LayerName=layer, Content={"ZipFile": half})
+        try:
+            self.refused("Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is 262144002 bytes.",
+                         Code={"ZipFile": half}, Layers=[made["LayerVersionArn"]])
+        finally:
+            self.aws.delete_layer_version(LayerName=layer, VersionNumber=1)
+
+    def test_versions_of_a_package_in_s3(self):
+        bucket = "code-" + uuid.uuid4().hex[:10]
+        self.s3.create_bucket(Bucket=bucket)
+        self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        old, new = (self.s3.put_object(Bucket=bucket, Key="p.zip", Body=package({"lambda_function.py": f"def lambda_handler(e, c): return {i}"}))["VersionId"]
+                    for i in range(2))
+        name = self.make(ECHO)
+        self.aws.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key="p.zip", S3ObjectVersion=old)
+        self.settle(name)
+        self.assertEqual(self.result(name), 0)
+        self.aws.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key="p.zip")
+        self.settle(name)
+        self.assertEqual(self.result(name), 1)
+        self.assertAwsError("InvalidParameterValueException", self.aws.update_function_code, FunctionName=name, S3Bucket=bucket, S3Key="absent.zip",
+                            message="Error occurred while GetObject. S3 Error Code: NoSuchKey.")
+        for version in (old, new):
+            self.s3.delete_object(Bucket=bucket, Key="p.zip", VersionId=version)
+        self.s3.delete_bucket(Bucket=bucket)
 
     def test_reply_headers(self):
         reply = self.invoke()

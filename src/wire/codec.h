@@ -16,6 +16,7 @@ struct wire_in {
 	enum protocol protocol;
 	bool strict;      /* unknown members and non-canonical values are faults: reply checks */
 	bool request;     /* idempotency tokens are made */
+	bool closed;      /* elements that the model does not know are faults: S3 holds documents against its schema */
 	bool syntax;      /* the fault lies in the bytes, not in a type */
 	struct str fault; /* set: reading failed */
 	struct str where; /* the last member entered, for messages */

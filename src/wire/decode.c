@@ -9,6 +9,7 @@ static bool read_document(struct wire_in *in, const struct shape *s, struct str 
 	struct str error = STR_NONE;
 	struct xml_node *node = xml_parse(in->arena, body, &error);
 	in->syntax = true; /* S3 calls every fault in a document malformed */
+	in->closed = quirk_is_s3(in->api);
 	if (!node)
 		return wire_in_fail(in, "%.*s", STR_ARG(error));
 	if (root.n && !str_eq(node->name, root) && !str_eq(node->name, other_root))

@@ -35,7 +35,7 @@ static bool read_list(struct wire_in *in, const struct shape *s, const struct xm
 	xml_each(node, child)
 	{
 		if (!str_eq(child->name, name)) {
-			if (in->strict)
+			if (in->strict || in->closed)
 				return wire_in_fail(in, "element %.*s where %.*s belongs, in %.*s", STR_ARG(child->name),
 				                    STR_ARG(name), STR_ARG(node->name));
 			continue;
@@ -76,7 +76,7 @@ bool wire_xml_read(struct wire_in *in, const struct shape *s, const struct xml_n
 	{
 		const struct member *m = member_named(in->api, s, child->name, false, &hint);
 		if (!m || (m->flags & MEMBER_XML_ATTRIBUTE)) {
-			if (in->strict && !(str_set(ignore) && str_eq(child->name, ignore)))
+			if ((in->strict || in->closed) && !(str_set(ignore) && str_eq(child->name, ignore)))
 				return wire_in_fail(in, "unknown element %.*s in %.*s", STR_ARG(child->name), STR_ARG(node->name));
 			continue;
 		}

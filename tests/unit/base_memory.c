@@ -5,6 +5,7 @@
 #include "base/map.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void arena_flags_its_limit(void **state)
 {
@@ -20,6 +21,24 @@ static void arena_flags_its_limit(void **state)
 	assert_str(arena_printf(&a, "%d-%s", 7, "x"), "7-x");
 	assert_str(ARENA_CAT(&a, S("a"), STR_NONE, S("b")), "ab");
 	assert_false(str_set(arena_dup(&a, STR_NONE)));
+}
+
+/* Whether a text still fits into the chunk in use or not, and however narrowly, it comes out whole and alone. */
+static void texts_are_whole_at_the_end_of_a_chunk(void **state)
+{
+	(void)state;
+	for (int before = 3900; before < 4100; before++) {
+		struct arena CLEAN_ARENA a;
+		arena_init(&a, 0);
+		char *first = arena_alloc(&a, (size_t)before);
+		memset(first, '.', (size_t)before);
+		struct str text = arena_printf(&a, "%030d", before), next = arena_dup(&a, S("next"));
+		assert_int_equal(text.n, 30);
+		assert_int_equal(atoi(text.p), before);
+		assert_str(next, "next");
+		for (int i = 0; i < before; i++)
+			assert_int_equal(first[i], '.');
+	}
 }
 
 static void buffer_stops_at_its_maximum(void **state)
@@ -99,9 +118,8 @@ static void list_removes_while_walking(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(arena_flags_its_limit),
-	        cmocka_unit_test(buffer_stops_at_its_maximum),
-	        cmocka_unit_test(map_keeps_what_random_changes_leave),
+	        cmocka_unit_test(arena_flags_its_limit),       cmocka_unit_test(texts_are_whole_at_the_end_of_a_chunk),
+	        cmocka_unit_test(buffer_stops_at_its_maximum), cmocka_unit_test(map_keeps_what_random_changes_leave),
 	        cmocka_unit_test(list_removes_while_walking),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

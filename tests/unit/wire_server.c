@@ -186,6 +186,11 @@ static void says_what_is_malformed(void **state)
 	           "MalformedXML: The XML you provided was not well-formed or did not validate against our published schema");
 	assert_str(fault_of(&a, "s3", "POST", "/b?delete", NULL, S("<Other/>")),
 	           "MalformedXML: The XML you provided was not well-formed or did not validate against our published schema");
+	assert_str(fault_of(&a, "s3", "PUT", "/b?tagging", NULL, S("<Tagging><TagSet><Tags/></TagSet></Tagging>")),
+	           "MalformedXML: The XML you provided was not well-formed or did not validate against our published schema");
+	assert_str(
+	        fault_of(&a, "s3", "PUT", "/b?versioning", NULL, S("<VersioningConfiguration><State/></VersioningConfiguration>")),
+	        "MalformedXML: The XML you provided was not well-formed or did not validate against our published schema");
 	assert_str(fault_of(&a, "s3", "GET", "/b?max-keys=x", NULL, S("")),
 	           "InvalidArgument: Provided max-keys not an integer or within integer range");
 	static const char *const since[] = {"if-modified-since", "never", NULL};

@@ -184,6 +184,14 @@ class Lifecycle(S3Case):
 
     def test_header(self):
         b = self.bucket()
+        rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 1}}
+        path, xml = f"/{b}", b"<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><Prefix>x/</Prefix></Filter>" \
+                             b"<Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>"
+        least = "x-amz-transition-default-minimum-object-size"
+        self.assertEqual(raw("PUT", path, [("lifecycle", "")], xml).headers[least], "all_storage_classes_128K")
+        self.assertEqual(raw("GET", path, [("lifecycle", "")]).headers[least], "all_storage_classes_128K")
+        self.assertEqual(raw("PUT", path, [("lifecycle", "")], xml, {least: "varies_by_storage_class"}).status, 501)
+        self.assertEqual(self.s3.get_bucket_lifecycle_configuration(Bucket=b)["Rules"], [rule])
         self.rules(b, {"ID": "month", "Status": "Enabled", "Filter": {"Prefix": "m/"}, "Expiration": {"Days": 30}})
         text = self.put(b, "m/k")["Expiration"]
         self.assertIn('rule-id="month"', text)

@@ -196,6 +196,42 @@ def api_child(tally, directory, prefix, args):
     os.remove(record)
 
 
+GUEST_S = 600  # usual is a tenth; a guest that hangs ends here
+
+
+def guest_tests(tally, directory):
+    """What the checks say that run inside a guest with control groups of version 2."""
+    sys.path.insert(0, os.path.join(ROOT, "tests", "guest"))
+    import machine
+    start, checks = (os.path.join(ROOT, "tests", "guest", f) for f in ("start", "checks.py"))
+    said, why, ended, name = [], [], False, None
+    status, output = command("ninja", "-C", directory, "bench/bootstrap")
+    if status != 0:
+        tally.add("guest: the native function", "fail", output)
+        return
+
+    def finish():
+        if name:
+            tally.add(f"guest: {name}", state, "\n".join(why))
+    try:
+        with machine.Guest(os.path.join(ROOT, directory, "guest"), [start, checks, os.path.join(ROOT, directory)], GUEST_S) as guest:
+            for line in guest.lines():
+                said.append(line)
+                found = re.match(r"@guest (pass|fail|skip|end) (.*)", line)
+                if found:
+                    finish()
+                    state, name, why = found[1], found[2], []
+                    if state == "end":
+                        name, ended = None, True
+                elif line.startswith("| ") and name:
+                    why.append(line[2:])
+        finish()
+        if not ended:
+            tally.add("guest", "fail", f"{f'not done in {GUEST_S} s' if guest.late else 'it ended before its checks did'}:\n" + "\n".join(said[-100:]))
+    except machine.Unavailable as e:
+        tally.add("guest", "skip", str(e))
+
+
 def node_modules(tally):
     """The JavaScript SDK for the tests in tests/js; once a lock file."""
     place = os.path.join(ROOT, "tests", "js")
@@ -227,7 +263,7 @@ def node_tests(tally, prefix):
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Run every check that can run on this machine.")
     parser.add_argument("--plain", action="store_true", help="only the plain build, without sanitizers: quicker")
-    parser.add_argument("--only", choices=["unit", "host", "api", "fault"], action="append", help="only these kinds")
+    parser.add_argument("--only", choices=["unit", "host", "guest", "api", "fault"], action="append", help="only these kinds; guest, a virtual machine under emulation, runs when it is named")
     parser.add_argument("--pattern", default="test_*.py", help="only black-box files of this name")
     args = parser.parse_args()
     kinds = args.only or ["unit", "host", "api", "fault"]
@@ -244,6 +280,9 @@ def main():
         if "host" in kinds and directory == "build":
             heading("host tests: what the kernel says")
             meson_tests(tally, directory, ["host"])
+        if "guest" in kinds and directory == "build":
+            heading("guest: the same and functions under control groups of version 2")
+            guest_tests(tally, directory)
         if "api" in kinds or "fault" in kinds:
             status, output = command("tools/prepare-runtimes")
             if status != 0:

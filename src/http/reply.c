@@ -94,6 +94,21 @@ static bool header_is_ours(struct str name)
 	}
 }
 
+/* Printable ASCII alone? A word at a time: no byte is below ' ', 127 or above. A borrow or carry between bytes comes only from one
+ * that is itself not so. */
+static bool is_plain(struct str s)
+{
+	uint64_t odd = 0, word;
+	size_t i = 0;
+	for (; s.n - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, s.p + i, sizeof(word));
+		odd |= (word - UINT64_C(0x2020202020202020)) | (word + UINT64_C(0x0101010101010101));
+	}
+	for (; i < s.n; i++)
+		odd |= (unsigned)((unsigned char)s.p[i] - 0x20) | ((unsigned char)s.p[i] + 1u);
+	return !(odd & UINT64_C(0x8080808080808080));
+}
+
 static char *put_headers(char *to, const struct http_header *headers, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -103,7 +118,10 @@ static char *put_headers(char *to, const struct http_header *headers, unsigned c
 		to = put(to, h->name.p, h->name.n);
 		to = PUT(to, ": ");
 		/* A value may echo what a client sent; a line break in it would begin a header of the client's choice. */
-		for (size_t k = 0; k < h->value.n; k++) {
+		bool plain = is_plain(h->value);
+		if (plain)
+			to = put(to, h->value.p, h->value.n);
+		for (size_t k = 0; k < h->value.n && !plain; k++) {
 			unsigned char byte = (unsigned char)h->value.p[k];
 			*to++ = (byte < ' ' && byte != '\t') || byte == 127 ? ' ' : (char)byte;
 		}

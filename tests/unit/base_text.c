@@ -48,6 +48,16 @@ static void knows_utf8(void **state)
 	(void)state;
 	assert_true(str_is_utf8(S("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")));
 	assert_int_equal(str_utf8_len(S("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")), 4);
+	for (size_t before = 0; before < 20; before++) { /* wherever it stands */
+		char text[32];
+		memset(text, 'a', sizeof(text));
+		text[before] = (char)0xc3;
+		text[before + 1] = (char)0xa9;
+		assert_true(str_is_utf8(str_of(text, sizeof(text))));
+		assert_false(str_is_utf8(str_of(text, before + 1)));
+		text[before + 1] = 'a';
+		assert_false(str_is_utf8(str_of(text, sizeof(text))));
+	}
 	assert_false(str_is_utf8(S("\xc0\xaf")));         /* overlong */
 	assert_false(str_is_utf8(S("\xed\xa0\x80")));     /* surrogate */
 	assert_false(str_is_utf8(S("\xf4\x90\x80\x80"))); /* beyond U+10FFFF */

@@ -98,13 +98,45 @@ static void truncation_at_every_offset(void **state)
 	site_close(&t);
 }
 
+static char value[24];
+static size_t value_n;
+
+static void answer_value(void *ctx, struct http_request *r)
+{
+	(void)ctx;
+	const struct http_header header = {S("X"), str_of(value, value_n)};
+	http_reply(r, 200, &header, 1, S(""));
+}
+
+/* Whatever a value holds, wherever it stands in it: it ends no line. */
+static void values_end_no_line(void **state)
+{
+	(void)state;
+	struct site t;
+	site_open(&t, NULL, answer_value);
+	for (int byte = 0; byte < 256; byte++)
+		for (value_n = 1; value_n <= 18; value_n++) {
+			struct arena CLEAN_ARENA a = {0};
+			size_t at = (size_t)byte % value_n;
+			bool control = (byte < ' ' && byte != '\t') || byte == 127;
+			char want[100] = "HTTP/1.1 200 OK\r\nX: ";
+			size_t n = strlen(want);
+			for (size_t i = 0; i < value_n; i++) {
+				value[i] = i == at ? (char)byte : i % 2 ? '~' : ' ';
+				want[n++] = i == at && control ? ' ' : value[i];
+			}
+			struct str got = site_exchange(&t, &a, S("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), NULL);
+			assert_str(got, ARENA_CAT(&a, str_of(want, n), S("\r\nContent-Length: 0\r\n\r\n"), str_of("", 1)).p);
+		}
+	site_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(one_request),
-	        cmocka_unit_test(pipelined_requests_in_order),
-	        cmocka_unit_test(byte_by_byte),
-	        cmocka_unit_test(truncation_at_every_offset),
+	        cmocka_unit_test(one_request),        cmocka_unit_test(pipelined_requests_in_order),
+	        cmocka_unit_test(byte_by_byte),       cmocka_unit_test(truncation_at_every_offset),
+	        cmocka_unit_test(values_end_no_line),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

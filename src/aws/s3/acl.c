@@ -176,6 +176,13 @@ static int add_canned(struct call *c, const struct state_s3_bucket *b, struct st
 	return s3_unsupported(c, "this canned ACL");
 }
 
+/* The canned bucket-owner-full-control, spelled out. */
+static bool only_owner_controls(struct arena *a, const struct s3_access_control_policy *document, struct str owner)
+{
+	const struct s3_grant *g = document->grants.n == 1 ? document->grants.v : NULL;
+	return g && g->grantee && str_is(g->permission, "FULL_CONTROL") && str_eq(g->grantee->id, s3_canonical_id(a, owner));
+}
+
 int acl_grants(struct call *c, const struct state_s3_bucket *b, const struct acl_request *r, struct str owner,
                struct s3_grants *ret)
 {
@@ -187,8 +194,9 @@ int acl_grants(struct call *c, const struct state_s3_bucket *b, const struct acl
 		return s3_bad_argument(c, "", "x-amz-acl", r->canned);
 	if (!acl_enabled(b)) {
 		/* What changes nothing is let through. */
-		bool harmless = str_is(r->canned, "bucket-owner-full-control") && !str_set(r->full_control) && !str_set(r->read) &&
-		                !r->document;
+		bool harmless = r->document ? only_owner_controls(c->arena, r->document, b->account)
+		                            : str_is(r->canned, "bucket-owner-full-control") && !str_set(r->full_control) &&
+		                                      !str_set(r->read);
 		return harmless ? CALL_OK : s3_fail(c, S3_ACL_NOT_SUPPORTED);
 	}
 	if (r->document) {

@@ -109,8 +109,13 @@ class Access(S3Case):
         self.assertAwsError("AccessControlListNotSupported", self.s3.put_object_acl, Bucket=b, Key="k", ACL="public-read", status=400)
         self.assertAwsError("AccessControlListNotSupported", self.put, b, "k", ACL="public-read")
         self.put(b, "k", b"1", ACL="bucket-owner-full-control")
-        grants = self.s3.get_object_acl(Bucket=b, Key="k")["Grants"]
-        self.assertEqual([g["Permission"] for g in grants], ["FULL_CONTROL"])
+        there = self.s3.get_object_acl(Bucket=b, Key="k")
+        self.assertEqual([g["Permission"] for g in there["Grants"]], ["FULL_CONTROL"])
+        # The same in full changes nothing either.
+        said = {"Owner": there["Owner"], "Grants": there["Grants"]}
+        self.s3.put_object_acl(Bucket=b, Key="k", AccessControlPolicy=said)
+        said["Grants"][0]["Permission"] = "READ"
+        self.assertAwsError("AccessControlListNotSupported", self.s3.put_object_acl, Bucket=b, Key="k", AccessControlPolicy=said)
 
     def test_acls_grant_where_enabled(self):
         b = self.bucket()

@@ -57,7 +57,7 @@ class Tools(S3Case):
     def test_s3cmd(self):
         if not shutil.which("s3cmd"):
             self.skipTest("no s3cmd")
-        b = self.bucket(ObjectOwnership="ObjectWriter")  # its copies ask for an ACL
+        b = self.bucket()
         host = ENDPOINT.split("//")[1]
         s3cmd = ["s3cmd", "--access_key=test", "--secret_key=test", f"--host={host}", f"--host-bucket={host}", "--no-ssl", f"--region={REGION}", "-c", "/dev/null"]
         data = noise(16 << 20)

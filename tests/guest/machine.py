@@ -44,6 +44,7 @@ def kernel(cache):
     place = os.path.join(cache, KERNEL)
     if glob.glob(os.path.join(place, "boot", "vmlinuz-*")):
         return place
+    _program("apt-get")
     status, output = _run("apt-cache", "depends", KERNEL)
     name = re.search(r"Depends: (linux-image-\S+)", output)
     if status or not name:
@@ -167,9 +168,19 @@ class Guest:
         self.first = init(cache)
         self.command, self.seconds = command, seconds
         self.cache, self.work, self.children = cache, None, []
+        self.machine = self.timer = None
         self.late = False
 
     def __enter__(self):
+        try:
+            return self._boot()
+        except BaseException as e:
+            self.__exit__()
+            if isinstance(e, subprocess.SubprocessError):
+                raise Unavailable("this machine's files cannot be shared: a mount namespace is refused") from e
+            raise
+
+    def _boot(self):
         self.work = tempfile.mkdtemp(prefix="quartet-guest-")
         place = os.path.join(self.work, "machine")
         os.mkdir(place)
@@ -205,9 +216,11 @@ class Guest:
         self.machine.wait()
 
     def __exit__(self, *exc):
-        self.timer.cancel()
+        if self.timer:
+            self.timer.cancel()
         for child in reversed(self.children):
             child.kill()
             child.wait()
-        self.machine.stdout.close()
+        if self.machine:
+            self.machine.stdout.close()
         shutil.rmtree(self.work, ignore_errors=True)

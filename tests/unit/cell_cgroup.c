@@ -128,18 +128,29 @@ static void v2_takes_the_delegated_group_or_the_top(void **state)
 	struct stat st;
 	assert_int_equal(stat(at("quartet-0badcafe"), &st), 0);
 	put("quartet-0badcafe/cgroup.subtree_control", "");
+	put("quartet-0badcafe/cpu.weight", "");
 	cgroups_close(&g, false);
 	assert_int_equal(cgroups_open(&g, root, "1:name=systemd:/\n0::/unit\n", "0badcafe"), 0);
 	assert_true(g.has[CGROUP_MEMORY]);
+	expect("quartet-0badcafe/cpu.weight", "1000");
 	assert_int_equal(cgroup_make(&g, "c1"), 0);
-	empty_files("quartet-0badcafe/c1", (const char *const[]){"memory.max", "memory.swap.max", "pids.max", "cpu.weight",
-	                                                         "cpu.max", "cgroup.freeze", NULL});
+	empty_files("quartet-0badcafe/c1",
+	            (const char *const[]){"memory.max", "memory.swap.max", "memory.high", "memory.current", "memory.events",
+	                                  "pids.max", "cpu.weight", "cpu.max", "cgroup.freeze", NULL});
 	struct cgroup_limits limits = {.memory_bytes = 64 << 20, .pids = 10, .cpu_weight = 100, .cpu_quota_us = UINT32_MAX};
 	assert_int_equal(cgroup_limit(&g, "c1", &limits), 0);
 	expect("quartet-0badcafe/c1/memory.max", "67108864");
 	expect("quartet-0badcafe/c1/memory.swap.max", "0");
 	expect("quartet-0badcafe/c1/cpu.weight", "100");
 	expect("quartet-0badcafe/c1/cpu.max", "max 20000");
+	struct cgroup_alarm alarm;
+	assert_int_equal(cgroup_alarm_open(&g, "c1", &alarm), 0);
+	assert_int_equal(cgroup_alarm_set(&g, "c1", &alarm, 1 << 20), 0);
+	expect("quartet-0badcafe/c1/memory.high", "1048576");
+	put("quartet-0badcafe/c1/memory.high", "");
+	assert_int_equal(cgroup_alarm_set(&g, "c1", &alarm, CGROUP_NO_ALARM), 0);
+	expect("quartet-0badcafe/c1/memory.high", "max");
+	cgroup_alarm_close(&alarm);
 	/* clone3() puts a child into the directory that it is given, and refuses a file in it */
 	int fds[CGROUP_CONTROLLERS];
 	assert_int_equal(cgroup_open_join(&g, "c1", fds), 0);

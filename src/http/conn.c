@@ -312,6 +312,10 @@ static bool conn_step(struct http_conn *c)
 	switch (c->state) {
 	case CONN_IDLE:
 	case CONN_HEAD:
+		if (c->state == CONN_IDLE && c->server->leaving && !c->listener->aside && c->in_n == 0) {
+			c->dead = true;
+			return true;
+		}
 		return c->in_n && head_step(c);
 	case CONN_BUSY:
 		if (c->req->replied) {

@@ -118,7 +118,7 @@ struct http_server {
 	size_t conns;
 	struct loop_timer *later_timer, *deadline_timer, *accept_timer, *drain_timer, *drained_timer;
 	int64_t deadline_due_us;
-	bool paused, draining;
+	bool paused, draining, leaving; /* leaving: HTTP_DRAIN_LEAVE */
 	loop_fn *drained;
 	void *drained_ctx;
 	struct http_request *free_requests;

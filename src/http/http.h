@@ -47,8 +47,14 @@ struct http_head {
 typedef void http_request_fn(void *ctx, struct http_request *r);
 
 struct http_server *http_server_new(struct loop *l, const struct http_limits *limits, http_request_fn *on_request, void *ctx);
+/* What becomes of clients at the end whose requests nobody has read yet. */
+enum http_drain {
+	HTTP_DRAIN_SERVE, /* those that have come are served still: nobody comes after us */
+	HTTP_DRAIN_LEAVE, /* they are for the server that comes after us: connections that wait stay in the backlog, idle ones end
+	                     now */
+};
 /* Refuses new connections, lets requests under way finish for at most grace_us, then calls drained(ctx). */
-void http_server_drain(struct http_server *s, int64_t grace_us, loop_fn *drained, void *ctx);
+void http_server_drain(struct http_server *s, enum http_drain how, int64_t grace_us, loop_fn *drained, void *ctx);
 /* Not from inside one of its callbacks. The server ignores SIGPIPE for the process: whoever starts programs resets that. */
 void http_server_free(struct http_server *s);
 /* Serves a listening socket (made by anybody, in any network namespace); owns the fd from now on, even on failure (NULL). tls NULL:

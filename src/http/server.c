@@ -315,20 +315,24 @@ static void drain_over(void *ctx)
 			conn_kill(c);
 }
 
-void http_server_drain(struct http_server *s, int64_t grace_us, loop_fn *drained, void *ctx)
+void http_server_drain(struct http_server *s, enum http_drain how, int64_t grace_us, loop_fn *drained, void *ctx)
 {
 	s->draining = true;
+	s->leaving = how == HTTP_DRAIN_LEAVE;
 	s->drained = drained;
 	s->drained_ctx = ctx;
 	list_each (&s->listeners, struct http_listener, in_server, l) {
 		if (l->aside)
 			continue;
-		while (l->watch && accept_some(l)) /* who has come by now has been let in */
+		while (!s->leaving && l->watch && accept_some(l)) /* who has come by now has been let in */
 			continue;
 		listener_stop(l);
-		list_each (&l->conns, struct http_conn, in_listener, c)
-			if (c->state == CONN_IDLE)
+		list_each (&l->conns, struct http_conn, in_listener, c) {
+			if (c->state == CONN_IDLE && s->leaving)
+				conn_kill(c);
+			else if (c->state == CONN_IDLE)
 				conn_later(c); /* a last look at what it has sent, and the end */
+		}
 	}
 	loop_remove_timer(s->loop, s->drain_timer);
 	s->drain_timer = loop_add_timer(s->loop, grace_us, drain_over, s);

@@ -141,7 +141,7 @@ static void reset(struct admin *a, struct http_request *r)
 	}
 	/* Other connections end before the reply goes out: whoever has read it meets nobody who still knows the old state. New
 	 * connections wait in the backlog for the new process. */
-	http_server_drain(a->cloud->http, RESET_GRACE_US, reset_end, NULL);
+	http_server_drain(a->cloud->http, HTTP_DRAIN_LEAVE, RESET_GRACE_US, reset_end, NULL);
 	reply_text(r, 200, "application/json", S("{\"status\":\"reset\"}\n"));
 }
 

@@ -98,7 +98,7 @@ static void drain(struct api_role *r)
 	if (r->draining)
 		return;
 	r->draining = true;
-	http_server_drain(r->cloud.http, DRAIN_US, drained, r);
+	http_server_drain(r->cloud.http, HTTP_DRAIN_SERVE, DRAIN_US, drained, r);
 }
 
 static void on_main(void *ctx, uint32_t events)

@@ -274,7 +274,7 @@ static void draining(void **state)
 	int idle = site_connect(&t), busy = site_connect(&t);
 	client_send(busy, S(GET));
 	site_turn(&t, 3);
-	http_server_drain(t.server, 10000000, drained, &t);
+	http_server_drain(t.server, HTTP_DRAIN_SERVE, 10000000, drained, &t);
 	assert_true(client_read(&t, idle, &b));
 	assert_int_equal(t.drained, 0);
 	http_reply(t.held, 200, NULL, 0, S("last"));
@@ -290,7 +290,7 @@ static void draining(void **state)
 	site_open(&t, NULL, hold);
 	busy = site_connect(&t);
 	client_send(busy, S(GET));
-	http_server_drain(t.server, 10000000, drained, &t);
+	http_server_drain(t.server, HTTP_DRAIN_SERVE, 10000000, drained, &t);
 	site_turn(&t, 3);
 	assert_non_null(t.held);
 	http_reply(t.held, 200, NULL, 0, S("late"));
@@ -300,12 +300,23 @@ static void draining(void **state)
 	assert_int_equal(t.drained, 1);
 	close(busy);
 	site_close(&t);
+	/* but not where the next server is to have it */
+	site_open(&t, NULL, hold);
+	busy = site_connect(&t);
+	client_send(busy, S(GET));
+	http_server_drain(t.server, HTTP_DRAIN_LEAVE, 10000000, drained, &t);
+	site_turn(&t, 3);
+	assert_null(t.held);
+	assert_true(client_read(&t, busy, &b));
+	assert_int_equal(t.drained, 1);
+	close(busy);
+	site_close(&t);
 	/* what outlasts the grace is cut */
 	site_open(&t, NULL, hold);
 	busy = site_connect(&t);
 	client_send(busy, S(GET));
 	site_turn(&t, 3);
-	http_server_drain(t.server, 30000, drained, &t);
+	http_server_drain(t.server, HTTP_DRAIN_SERVE, 30000, drained, &t);
 	site_wait(&t, 60000);
 	assert_int_equal(t.gone, 1);
 	assert_int_equal(t.drained, 1);

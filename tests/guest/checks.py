@@ -416,6 +416,14 @@ def network():
         done("ip", *line.split())
 
 
+def strict():
+    """As careful administrators have it on Debian: ordinary users make no user namespaces. Sandboxes must not need it."""
+    if not os.path.exists("/proc/sys/kernel/unprivileged_userns_clone"):
+        raise Skip("this kernel has no such switch")
+    write("0", "/proc/sys/kernel/unprivileged_userns_clone")
+    equal(subprocess.run(["unshare", "--user", "true"], user=65534, group=65534, extra_groups=[], stderr=subprocess.DEVNULL, check=False).returncode, 1, "a user's try")
+
+
 def doctor():
     lines = run(PROGRAM, "doctor").stdout
     for words in (r"ok +control groups +version 2$", r"ok +user namespaces +yes$", r"ok +seccomp filters +yes$", r"ok +Landlock +version \d", r"ok +privilege +root$"):
@@ -440,6 +448,7 @@ def the_others():
 def main():
     print(f"Linux {os.uname().release}, {'systemd' if os.path.exists('/run/systemd/private') else 'no systemd'}", flush=True)
     check("machine: a network", network)
+    check("machine: user namespaces are for root", strict)
     check("machine: doctor", doctor)
     check("unit", Unit().run)
     # two processors, and none of these looks at more than its own

@@ -1,8 +1,8 @@
 /* Two states. Calm: the limit stands CALM_SLACK above the line (memory size + /tmp in use), and the kernel wakes us when use
  * crosses the line. That was /tmp growing: the line has moved with it and all stays calm. Or it was memory: then the guard is tight
- * and puts the limit on the line itself, where the kernel reclaims caches or kills, and looks again every few milliseconds, so that
- * a function that keeps its caches at the line may still fill its /tmp. When nothing changes for a while (an idle or frozen cell)
- * it stops looking and has itself woken by the next growth. */
+ * and puts the limit on the line itself or close above it, where the kernel reclaims caches or kills, and looks again every few
+ * milliseconds, so that a function that keeps its caches at the line may still fill its /tmp. When nothing changes for a while (an
+ * idle or frozen cell) it stops looking and has itself woken by the next growth. */
 #include "engine/cell/guard.h"
 
 #include "base/log.h"

@@ -137,8 +137,7 @@ def crowd(bench):
             p99.append(figures["p99_us"] / 1000)
     bench.add("100 cold starts at once, python, until the last answer", median(walls), "ms", reach=500,
               note=f"p50 {median(p50):.0f} ms, p99 {median(p99):.0f} ms",
-              bound="processor time: a hundred interpreters start; one with the client's imports needs some 40 ms of a processor, outside of any sandbox "
-                    "and on a busy machine.")
+              bound="processor time: a hundred sandboxes are made, each with a copy of an interpreter whose pages are copied as it writes to them.")
 
 
 def warm(bench):
@@ -183,8 +182,7 @@ def cells(bench):
             # a thousand of them have to fit in 2 GiB
             bench.add(f"memory of an idle environment, {runtime}", each, "MiB", reach=2.0,
                       note=f"{count} idle; a thousand would hold {each * 1000 / 1024:.1f} GiB; p50 of their cold starts {figures['p50_us'] / 1000:.0f} ms",
-                      bound="the interpreter's private memory, of which each environment has its own: a bare python3.11 with the client's imports, outside of "
-                            "any sandbox, holds 7.0 MiB.")
+                      bound="the interpreter's private memory: Python counts references in the pages that its copies share, and Node.js cannot be copied.")
 
 
 def memory(cloud):

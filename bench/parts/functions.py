@@ -75,10 +75,13 @@ def invoke_ms(bench, cloud, name):
 
 def rest(cloud):
     """Waits until the pool of prepared sandboxes is full again, so that a lone cold start is measured."""
-    time.sleep(0.1)
-    until = time.monotonic() + 2
+    until = time.monotonic() + 5
+    seen, since = None, 0
     while time.monotonic() < until:
-        if cloud.health()["sandboxes"]["making"] == 0:
+        pool = cloud.health()["sandboxes"]
+        if pool != seen:
+            seen, since = pool, time.monotonic()
+        elif pool["making"] == 0 and pool["stems"] and time.monotonic() - since > 0.15:
             return
         time.sleep(0.02)
 
@@ -112,10 +115,10 @@ def cold(bench):
                     bare.append(invoke_ms(bench, cloud, f"bare-{kind}-{n}"))
             bench.add(f"cold start, {runtime}, p50", median(first), "ms", reach=goals[kind], peer="fork + exec /bin/true", peer_value=median(floor),
                       note=f"{PROCESSOR_MB} MB; p90 {percentile(first, 90):.1f} ms, the second call {median(later):.2f} ms",
-                      bound="not taken apart yet; on a busy machine prepared runtimes, which have the lowest priority, may not be ready, and one that is "
-                            "still starting is taken.")
+                      bound="page faults of the sandbox that is made ready for the function (see the head of this page for what one takes); fork + exec "
+                            "of the smallest program, the floor, is next to it.")
             bench.add(f"cold start, {runtime}, p99", percentile(first, 99), "ms", reach=20, note=f"{count} functions, one after the other: so it is the slowest of them",
-                      bound="not taken apart yet; it moves with the load of the machine.")
+                      bound="it moves with the load of the machine: prepared runtimes have the lowest priority, so one that is still starting may be taken.")
             if bare:
                 bench.add(f"cold start, {runtime}, no prepared runtime, p50", median(bare), "ms", note="the interpreter starts then")
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from parts.tools import ROOT, machine
+from parts.tools import ROOT, machine, page_fault_us
 
 
 def number(value, unit):
@@ -44,6 +44,7 @@ def write(bench, path):
            f"load average before it {before:.1f}.", "",
            "Medians over rounds in which Quartet and its peer take turns. The ratio is figure / peer: above 1 is better for rates, below 1 for",
            "times. Load generator and server share the machine's processors.", "",
+           f"A page fault takes {page_fault_us():.1f} us on this machine (0.1 to 0.5 us is usual); starting a process or a sandbox takes hundreds of them.", "",
            *(["**Other programs were busy on the machine during this run**, so rates, times and what falls short are not those of a quiet one.", ""]
              if before > 0.7 else []),
            "| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS)]

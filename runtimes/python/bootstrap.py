@@ -515,6 +515,8 @@ def main():
         rehearse()
         preloaded = Preloaded()
         fd = copies()
+        # Once more: the pages that a first event writes to become this copy's own now, while nobody waits.
+        rehearse()
         connection.connect()
         handler, task_root = stem(fd)
     elif fd:

@@ -2,10 +2,12 @@
 import base64
 import io
 import json
+import os
 import time
 import uuid
 import zipfile
 
+import raw
 from aws import TestCase, client
 
 ACCOUNT = "000000000000"
@@ -56,6 +58,16 @@ class LambdaCase(TestCase):
         if wait:
             self.aws.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
         return name
+
+    def send(self, path, body=b"{}", method="POST", **headers):
+        """A request as it is, for what an SDK would not send."""
+        port = int(os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2])
+        s = raw.connect(port, 60)
+        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        s.sendall(raw.Signer(port, "lambda").request(method, path, body, headers=headers))
+        reply = raw.read_reply(s)
+        s.close()
+        return reply
 
     def settle(self, name):
         self.aws.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})

@@ -2,12 +2,10 @@
 import base64
 import io
 import json
-import os
 import unittest
 import uuid
 import zipfile
 
-import raw
 from aws import client
 from lambdacase import ACCOUNT, LambdaCase, package
 
@@ -22,15 +20,6 @@ class Requests(LambdaCase):
         cls.bare = client("lambda", parameter_validation=False)
         cls.name = cls.make(cls(), ECHO)
         cls.arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{cls.name}"
-        cls.port = int(os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2])
-
-    def send(self, path, body=b"{}", method="POST", **headers):
-        s = raw.connect(self.port, 60)
-        headers = {k.replace("_", "-"): v for k, v in headers.items()}
-        s.sendall(raw.Signer(self.port, "lambda").request(method, path, body, headers=headers))
-        reply = raw.read_reply(s)
-        s.close()
-        return reply
 
     def invoke(self, body=b"{}", **headers):
         return self.send(f"/2015-03-31/functions/{self.name}/invocations", body, **headers)

@@ -31,6 +31,13 @@ static void api_gone(void *ctx)
 	(void)ctx; /* its cells are being destroyed; main brings the next one's socket */
 }
 
+static void open_channel(void *ctx, unsigned channel, int sock)
+{
+	(void)ctx;
+	log_warn("nobody serves channel %u", channel);
+	close(sock);
+}
+
 static void main_speaks(void *ctx, uint32_t events)
 {
 	struct priv *p = ctx;
@@ -109,6 +116,8 @@ int role_priv(const struct role_config *config)
 	        .resolver = config->resolver,
 	        .cgroup_root = "/sys/fs/cgroup",
 	        .uid_base = config->cell_uid_base ? config->cell_uid_base : 200000,
+	        .channel = open_channel,
+	        .channel_ctx = &p,
 	};
 	p.keeper = keeper_new(p.loop, &k);
 	struct loop_fd *main_watch = loop_add_fd(p.loop, ROLE_FD_MAIN, EPOLLIN, main_speaks, &p);

@@ -55,6 +55,9 @@ struct cells *cells_new(struct loop *l, int priv_fd, const struct cells_config *
 void cells_free(struct cells *c);
 /* `priv` died and main passed a socket to the new one (taken over). Cells that lived are gone: their owners get lost(). */
 void cells_set_priv(struct cells *c, int priv_fd);
+/* A new socket to another part of `priv` (enum priv_channel of proto.h), the caller's; or negative errno: -EPIPE while there is no
+ * `priv`. When it closes, `priv` is gone: ask again. */
+int cells_open_channel(struct cells *c, unsigned channel);
 /* Throws away all stems and blanks and makes new ones (after the runtime directory changed, or a reset). */
 void cells_renew(struct cells *c);
 

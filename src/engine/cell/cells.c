@@ -325,6 +325,22 @@ void cells_set_priv(struct cells *c, int priv_fd)
 	cells_send(c, &r, sizeof(r));
 }
 
+int cells_open_channel(struct cells *c, unsigned channel)
+{
+	struct priv_channel_request r = {.h.verb = PRIV_CHANNEL, .channel = channel};
+	int pair[2];
+	if (c->fd < 0)
+		return -EPIPE;
+	int error = msg_pair(pair);
+	if (error)
+		return error;
+	error = msg_send(c->fd, &r, sizeof(r), &pair[1], 1);
+	close(pair[1]);
+	if (error)
+		close(pair[0]);
+	return error ? error : pair[0];
+}
+
 struct cells *cells_new(struct loop *l, int priv_fd, const struct cells_config *config)
 {
 	struct cells *c = allocate(sizeof(*c));

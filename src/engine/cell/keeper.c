@@ -84,6 +84,8 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *c)
 	                     .data_dir = -1,
 	                     .uid_base = c->uid_base,
 	                     .zygote_library = c->zygote_library,
+	                     .channel = c->channel,
+	                     .channel_ctx = c->channel_ctx,
 	                     .world = {.template_fd = -1, .host_proc_fd = -1, .host_net_ns_fd = -1, .outbound.lock_fd = -1}};
 	list_init(&k->cells);
 	int error = root_private_mounts();

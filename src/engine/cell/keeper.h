@@ -17,6 +17,9 @@ struct keeper_config {
 	const char *resolver;       /* may be NULL */
 	const char *cgroup_root;    /* /sys/fs/cgroup */
 	uint32_t uid_base;
+	/* api opens a channel (enum priv_channel) to another part of the process, which takes `sock` over */
+	void (*channel)(void *ctx, unsigned channel, int sock);
+	void *channel_ctx;
 };
 
 /* Moves the process to a mount namespace of its own, removes leftovers of this instance and prepares what cells share. Never NULL:

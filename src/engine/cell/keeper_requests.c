@@ -57,7 +57,7 @@ int keeper_check_request(const void *p, size_t n)
 	if (n < sizeof(r.h) || n > sizeof(r))
 		return -EINVAL;
 	memcpy(&r, p, n);
-	if ((r.h.number == 0) != (r.h.verb == PRIV_FACTS))
+	if ((r.h.number == 0) != (r.h.verb == PRIV_FACTS || r.h.verb == PRIV_CHANNEL))
 		return -EINVAL;
 	switch (r.h.verb) {
 	case PRIV_FACTS:
@@ -74,12 +74,15 @@ int keeper_check_request(const void *p, size_t n)
 		               : -EINVAL;
 	case PRIV_DESTROY:
 		return n == sizeof(r.destroy) ? 0 : -EINVAL;
+	case PRIV_CHANNEL:
+		return n == sizeof(r.channel) && r.channel.channel < PRIV_CHANNELS ? 0 : -EINVAL;
 	default:
 		return -EINVAL;
 	}
 }
 
-static void obey(struct keeper *k, const union priv_request *r)
+/* fd: what came with it, or -1. */
+static void obey(struct keeper *k, const union priv_request *r, int fd)
 {
 	struct held *h;
 	int tmp = -1, error;
@@ -103,6 +106,9 @@ static void obey(struct keeper *k, const union priv_request *r)
 		if (h)
 			keeper_end(h);
 		break;
+	case PRIV_CHANNEL:
+		k->channel(k->channel_ctx, r->channel.channel, fd);
+		break;
 	default:
 		break;
 	}
@@ -115,10 +121,13 @@ static void readable(void *ctx, uint32_t events)
 	/* a bounded number a round, so that reports of children are not kept waiting */
 	for (int i = 0; i < 16; i++) {
 		union priv_request r;
-		ssize_t n = msg_recv(k->sock, &r, sizeof(r), NULL, 0, NULL);
+		int fd = -1;
+		size_t nfds;
+		ssize_t n = msg_recv(k->sock, &r, sizeof(r), &fd, 1, &nfds);
 		if (n == -EAGAIN)
 			return;
-		if (n <= 0 || keeper_check_request(&r, (size_t)n) < 0) {
+		if (n <= 0 || keeper_check_request(&r, (size_t)n) < 0 || (nfds == 1) != (r.h.verb == PRIV_CHANNEL)) {
+			msg_close_fds(&fd, nfds);
 			/* closed, or something that api never says: whoever speaks there is not to be trusted any more */
 			if (n != 0)
 				log_error("a request that is none: closing");
@@ -130,7 +139,7 @@ static void readable(void *ctx, uint32_t events)
 			k->gone(k->gone_ctx);
 			return;
 		}
-		obey(k, &r);
+		obey(k, &r, fd);
 	}
 }
 

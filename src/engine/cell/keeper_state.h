@@ -36,6 +36,8 @@ struct keeper {
 	struct loop_fd *watch;
 	loop_fn *gone;
 	void *gone_ctx;
+	void (*channel)(void *ctx, unsigned channel, int sock);
+	void *channel_ctx;
 
 	bool works;
 	char why_not[160];

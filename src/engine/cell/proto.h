@@ -5,18 +5,20 @@
  *   MAKE     a finished, empty cell; the answer brings the descriptors of enum cell_fd
  *   DRESS    limits and code, once
  *   DESTROY  kill and remove; GONE follows, as it does when a cell ends by itself
+ *   CHANNEL  carries a socket on which another part of `priv` is spoken to (enum priv_channel); no answer
  * To a cell's pid 1, on the socket that MAKE brought: START, SIGNAL, KILL_ALL; it says EXITED of each that ends, and EMPTY when
  * all are gone after KILL_ALL. */
 #pragma once
 #include <stdint.h>
 
-enum priv_verb { PRIV_FACTS = 1, PRIV_MAKE, PRIV_DRESS, PRIV_DESTROY, PRIV_GONE };
+enum priv_verb { PRIV_FACTS = 1, PRIV_MAKE, PRIV_DRESS, PRIV_DESTROY, PRIV_GONE, PRIV_CHANNEL };
+enum priv_channel { PRIV_CHANNEL_NETWORK, PRIV_CHANNEL_MACHINE, PRIV_CHANNELS };
 enum { PRIV_PATH_MAX = 256, CELL_PIDS_MAX = 1024 };
 enum { CELL_MEMORY_MB_MIN = 16, CELL_MEMORY_MB_MAX = 1 << 20, CELL_TMP_MB_MIN = 1, CELL_TMP_MB_MAX = 1 << 20 };
 
 struct priv_header {
 	uint32_t verb;
-	uint32_t number; /* chosen by api, not in use, > 0; 0 in FACTS */
+	uint32_t number; /* chosen by api, not in use, > 0; 0 in FACTS and CHANNEL */
 };
 
 struct priv_facts_request {
@@ -40,12 +42,18 @@ struct priv_destroy_request {
 	struct priv_header h;
 };
 
+struct priv_channel_request {
+	struct priv_header h;
+	uint32_t channel; /* enum priv_channel */
+};
+
 union priv_request {
 	struct priv_header h;
 	struct priv_facts_request facts;
 	struct priv_make_request make;
 	struct priv_dress_request dress;
 	struct priv_destroy_request destroy;
+	struct priv_channel_request channel;
 };
 
 /* Descriptors that come with the answer to MAKE, in this order. The last four may be absent: `present` says which came. */

@@ -1,0 +1,172 @@
+/* Virtual private clouds in the kernel: the face for the EC2 service.
+ *
+ * Every VPC is a network namespace that routes between its ports. A port is one network interface: a tap device (virtual machines)
+ * or one end of a veth pair (containers), with a host route to each of its addresses; there is no bridge, neighbours are answered
+ * for by proxy ARP. What a packet may do is decided by nftables in that namespace: source addresses, security groups, network ACLs,
+ * route tables of the subnet that it comes from, translation of public addresses. The namespaces belong to a process of their own
+ * without rights on the machine (`net`), which outlives `api`; `priv` makes the one link from each VPC to the machine.
+ *
+ * This side holds the desired state and is level-triggered: a put replaces what was there under that id, in whatever order puts
+ * come; what names something that is not there yet waits for it. When `net` or `priv` was started again everything is sent anew. A
+ * change of rules acts on the next packet, of established flows too, except that what a security group no longer allows is cut only
+ * in flows that its rules track, as AWS does. Calls return at once; strings and arrays are copied. All runs on the loop of the role
+ * that made it. */
+#pragma once
+#include "io/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct networks;
+struct cells;
+
+enum {
+	NETWORK_ID_MAX = 40, /* "eni-0123456789abcdef0" and its NUL */
+	NETWORK_NAME_MAX = 64,
+	NETWORK_PREFIXES_MAX = 6,      /* of one VPC */
+	NETWORK_ADDRESSES_MAX = 15,    /* of one port */
+	NETWORK_GROUPS_MAX = 16,       /* of one port */
+	NETWORK_GROUP_RULES_MAX = 600, /* of one group */
+	NETWORK_ACL_RULES_MAX = 80,
+	NETWORK_ROUTES_MAX = 200, /* of one subnet */
+};
+
+/* IPv4 in host byte order; host bits are zero. */
+struct network_prefix {
+	uint32_t base;
+	uint8_t bits;
+};
+
+struct network_vpc {
+	const char *id; /* "vpc-..." */
+	const struct network_prefix *prefixes;
+	size_t prefix_count;
+};
+
+/* Which packets a rule is about. Ports of TCP and UDP; for ICMP type and code, -1: any. */
+struct network_match {
+	int16_t protocol; /* IANA's number; -1: all */
+	int32_t from, to;
+	struct network_prefix peer;
+};
+
+struct network_group_rule {
+	bool egress;
+	struct network_match match;
+	const char *peer_group; /* instead of match.peer: the private addresses of this group's ports; NULL: match.peer */
+};
+
+struct network_group {
+	const char *id, *vpc;
+	const struct network_group_rule *rules;
+	size_t rule_count;
+};
+
+struct network_acl_rule {
+	uint16_t number; /* they are tried in this order; what none matches is dropped */
+	bool egress, allow;
+	struct network_match match;
+};
+
+struct network_acl {
+	const char *id, *vpc;
+	const struct network_acl_rule *rules;
+	size_t rule_count;
+};
+
+enum network_target {
+	NETWORK_LOCAL,     /* the ports of this VPC */
+	NETWORK_INTERNET,  /* packets of addresses that have a public one leave under that one; others are dropped */
+	NETWORK_NAT,       /* leave under the public address of port `target` (a NAT gateway's) */
+	NETWORK_PORT,      /* to port `target`, which may have source_check off */
+	NETWORK_BLACKHOLE, /* dropped */
+};
+struct network_route {
+	struct network_prefix to; /* the longest prefix wins */
+	enum network_target kind;
+	const char *target;
+};
+
+/* A subnet with what its associations come to: its route table's routes and its ACL. */
+struct network_subnet {
+	const char *id, *vpc, *acl;
+	struct network_prefix prefix;
+	const struct network_route *routes;
+	size_t route_count;
+};
+
+enum network_port_kind { NETWORK_TAP, NETWORK_VETH, NETWORK_GATEWAY /* no link: a NAT gateway's own interface */ };
+struct network_address {
+	uint32_t private;
+	uint32_t public; /* 0: none. On this machine: packets that its programs send there come to the port, and back */
+};
+struct network_port {
+	const char *id, *vpc, *subnet; /* "eni-..." */
+	enum network_port_kind kind;
+	uint8_t mac[6];
+	const struct network_address *addresses; /* the first is the primary one, which DHCP gives */
+	size_t address_count;
+	const char *const *groups;
+	size_t group_count;
+	bool source_check;     /* drop what is not from or to its own addresses */
+	const char *host_name; /* for DHCP: "ip-172-31-0-5" */
+	const char *domain;    /* "ec2.internal" */
+	uint64_t bits_per_s;   /* 0: unlimited; holds in each direction */
+};
+
+/* Sockets that lie inside a VPC and are served by this side. */
+enum network_listener {
+	NETWORK_METADATA, /* TCP, listening at 169.254.169.254:80 */
+	NETWORK_ENDPOINT, /* TCP, listening at 169.254.169.254:4566: the cloud's own endpoint */
+	NETWORK_DNS,      /* UDP, bound to port 53 of 169.254.169.253 and of base + 2 of the VPC */
+	NETWORK_DNS_TCP,
+	NETWORK_LISTENERS
+};
+
+struct network_events {
+	/* A port that was put is (again) in place. TAP: fd is a tap device with virtio headers off, the receiver's from now on; it
+	 * is given once, and again after `net` was lost. VETH: fd is a network namespace with the interface eth0, addressed and
+	 * routed. */
+	void (*port)(void *ctx, const char *port_id, int fd);
+	/* A socket in a VPC, the receiver's from now on; the one of before, if any, is dead. Peers are ports' private addresses
+	 * that have been checked; network_port_at() says whose. */
+	void (*listener)(void *ctx, const char *vpc_id, enum network_listener kind, int fd);
+};
+
+/* What this machine can do. */
+struct network_facts {
+	bool known, works;
+	bool outside; /* there is a way out: NAT and internet gateways lead somewhere */
+	char why_not[160];
+};
+
+/* `events` must live as long as the networks. Starts `net` through priv at the first VPC, or finds the one of before. */
+struct networks *networks_new(struct loop *l, struct cells *cells, const char *data_dir, const struct network_events *events,
+                              void *ctx);
+/* Forgets; the kernel goes on. networks_drop_all() before it ends everything (a reset, an orderly end). */
+void networks_free(struct networks *n);
+void networks_drop_all(struct networks *n);
+/* After the first puts at start-up: what `net` still has and was not put is removed. */
+void networks_settled(struct networks *n);
+const struct network_facts *networks_facts(const struct networks *n);
+
+/* 0, or -EINVAL for what is over the limits above or malformed (ids have letters, digits and '-'), -ENOSPC when the machine has no
+ * more addresses for links. */
+int network_put_vpc(struct networks *n, const struct network_vpc *v);
+int network_put_group(struct networks *n, const struct network_group *g);
+int network_put_acl(struct networks *n, const struct network_acl *a);
+int network_put_subnet(struct networks *n, const struct network_subnet *s);
+int network_put_port(struct networks *n, const struct network_port *p);
+/* By id of any kind. Removing a VPC removes what is in it. */
+void network_remove(struct networks *n, const char *id);
+
+/* Whose private address is this in that VPC? The port's id, valid until the next put or remove; NULL: nobody's. */
+const char *network_port_at(const struct networks *n, const char *vpc_id, uint32_t address);
+
+/* Packets and bytes that passed a port, from the kernel; false: not there. Asynchronous: refreshed about once a second while asked.
+ */
+struct network_port_stats {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
+};
+bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret_stats);

@@ -1,0 +1,101 @@
+/* Virtual machines: the face for the EC2 service.
+ *
+ * A machine is a QEMU process under a user of its own, in a root directory without files of this machine, without network (its
+ * interfaces are tap descriptors that it was given) and inside a control group of its size. A shim starts it, holds its console and
+ * its monitor, and outlives `api`, `main` and `priv`; this side finds it again by its socket below DATA/machines. KVM is used where
+ * a guest really boots under it, else emulation.
+ *
+ * Everything runs on the loop of the role that made `struct machines` and calls back on it, never from inside a call of this
+ * header. */
+#pragma once
+#include "base/str.h"
+#include "io/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct machines;
+struct machine;
+struct cells;
+
+enum { MACHINE_ID_MAX = 40, MACHINE_DISKS_MAX = 16, MACHINE_PORTS_MAX = 8, MACHINE_CONSOLE_BYTES = 64 * 1024 };
+
+struct machine_disk {
+	const char *volume;       /* its name in DATA/volumes (engine/volume) */
+	const char *serial;       /* what the guest sees: "vol0123456789abcdef0" */
+	const char *device;       /* "/dev/sdf": an unique name in this machine */
+	uint32_t iops, mib_per_s; /* 0: unlimited */
+};
+
+struct machine_port {
+	const char *id; /* "eni-..." */
+	int tap_fd;     /* copied */
+	uint8_t mac[6];
+};
+
+struct machine_spec {
+	const char *id; /* "i-0123456789abcdef0" */
+	unsigned vcpus, memory_mb;
+	unsigned cpu_percent; /* of all vCPUs together that it may use all the time (100 * vcpus: no limit) */
+	/* Direct boot from these files of DATA/images (names); NULL: the disk's own boot loader. */
+	const char *kernel, *initrd, *cmdline;
+	const struct machine_disk *disks; /* the first is the root device */
+	size_t disk_count;
+	const struct machine_port *ports;
+	size_t port_count;
+};
+
+enum machine_end {
+	MACHINE_SHUT_DOWN,   /* the guest switched itself off */
+	MACHINE_STOPPED,     /* machine_stop() */
+	MACHINE_CRASHED,     /* QEMU ended by itself or was killed */
+	MACHINE_NOT_STARTED, /* error says why */
+};
+
+struct machine_events {
+	void (*started)(void *ctx, struct machine *m); /* its processors run */
+	void (*ended)(void *ctx, struct machine *m, enum machine_end how, int error);
+	/* machine_attach(), machine_detach(), machine_snapshot(), machine_resize() are done; 0 or negative errno. */
+	void (*disk)(void *ctx, struct machine *m, const char *volume, int error);
+};
+
+struct machines_facts {
+	bool known, works;
+	bool kvm;          /* a guest booted under it */
+	char why_not[160]; /* QEMU is not installed, ... */
+};
+
+/* `events` must live as long as the machines. found() comes for each machine of an earlier run that is still there, before facts
+ * are known: take it with the ctx that its events shall get, or return NULL and it is ended. */
+typedef void *machine_found_fn(void *ctx, struct machine *m, const char *id);
+struct machines *machines_new(struct loop *l, struct cells *cells, const char *data_dir, const struct machine_events *events,
+                              machine_found_fn *found, void *ctx);
+void machines_free(struct machines *s); /* forgets them; they go on */
+const struct machines_facts *machines_facts(const struct machines *s);
+
+/* Never NULL; started() or ended() follows. The handle lives until machine_free(). */
+struct machine *machine_start(struct machines *s, const struct machine_spec *spec, void *ctx);
+const char *machine_id(const struct machine *m);
+/* The power button, and after grace_us the plug (0: the plug at once). ended() follows. */
+void machine_stop(struct machine *m, int64_t grace_us);
+void machine_reset(struct machine *m); /* the reset button; ended() does not follow */
+/* Forgets the handle, and ends the machine if it still runs. Nothing of it is left then: process, socket, group. */
+void machine_free(struct machine *m);
+
+/* While it runs; the disk() event follows. -ENOTSUP where the machine has no slot for it. */
+int machine_attach(struct machine *m, const struct machine_disk *d);
+int machine_detach(struct machine *m, const char *volume, bool force);
+/* A layer of what the volume holds at this moment (see volume_freeze()). */
+int machine_snapshot(struct machine *m, const char *volume, const char *layer);
+int machine_resize(struct machine *m, const char *volume, uint64_t size);
+
+/* The last MACHINE_CONSOLE_BYTES that came from its serial console, also after it has ended and until machine_free(). Valid until
+ * the loop goes on. */
+struct str machine_console(struct machine *m);
+
+struct machine_usage {
+	uint64_t cpu_us; /* of its virtual processors */
+	uint64_t disk_read_bytes, disk_write_bytes, disk_read_ops, disk_write_ops;
+};
+/* Refreshed about once a minute. */
+void machine_usage(const struct machine *m, struct machine_usage *ret_usage);

@@ -1,0 +1,31 @@
+/* Block devices as files: qcow2 images below DATA/volumes that share what they have in common.
+ *
+ * A volume is a writable file; a layer is a file that never changes again and that volumes and later layers stand on. A snapshot
+ * freezes a volume's file into a layer and gives the volume a new, empty file on top, so it costs no copy whatever the size, and a
+ * new volume of a snapshot or an image is an empty file on its layer. A volume of 100 GiB costs what was written to it. The
+ * caller's records say which files there are and which layers are still stood on; this keeps no list. Written from QEMU's
+ * docs/interop/qcow2.txt.
+ *
+ * All calls block for a few file operations and an fsync: call them on a worker thread (io/work). Names are ids of the caller's
+ * ("vol-0123456789abcdef0"): letters, digits and '-', at most VOLUME_NAME_MAX bytes with the NUL. Errors are negative errno:
+ * -ENOENT, -EEXIST, -ENOSPC, -EINVAL (a name, or a file that is no image of ours). Nothing half-made is left under a name. */
+#pragma once
+#include <stdint.h>
+
+enum { VOLUME_NAME_MAX = 40, VOLUME_CHAIN_MAX = 64 };
+
+/* A new volume of size bytes (a multiple of 512) on a layer; layer NULL: an empty one. */
+int volume_create(int volumes_dir_fd, const char *name, uint64_t size, const char *layer);
+/* The volume's file becomes the layer `layer`, and the volume an empty file on it. Only while no machine has it open: a running one
+ * does this itself, see machine_snapshot(). After a crash in the middle, repeating it (same names) completes it. */
+int volume_freeze(int volumes_dir_fd, const char *name, const char *layer);
+int volume_delete(int volumes_dir_fd, const char *name); /* a volume or a layer; -ENOENT is success */
+/* Grows it; no machine has it open. */
+int volume_resize(int volumes_dir_fd, const char *name, uint64_t size);
+/* Takes a raw or qcow2 image (without a backing file) from src_fd as layer `layer`; *ret_size: of the device it holds. Blocks for
+ * as long as copying takes; holes stay holes. */
+int volume_import(int volumes_dir_fd, const char *layer, int src_fd, uint64_t *ret_size);
+/* The files that make up a volume, top first: name, the layer under it, ... Fills at most VOLUME_CHAIN_MAX; returns how many. */
+int volume_chain(int volumes_dir_fd, const char *name, char ret_names[VOLUME_CHAIN_MAX][VOLUME_NAME_MAX]);
+/* Size of the device, and bytes that its own file takes on disk. */
+int volume_stat(int volumes_dir_fd, const char *name, uint64_t *ret_size, uint64_t *ret_disk_bytes);

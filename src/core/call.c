@@ -138,6 +138,16 @@ void call_reply_status(struct call *c, unsigned status)
 
 /* --- permissions */
 
+/* EC2 says first that it refuses, and no resource where an operation has none. */
+static struct str ec2_denial(struct arena *a, struct str message)
+{
+	struct str nowhere = S(" on resource: *");
+	ptrdiff_t at = str_find(message, ARENA_CAT(a, nowhere, S(" ")));
+	struct str head = at < 0 ? message : str_sub(message, 0, (size_t)at);
+	struct str tail = at < 0 ? S("") : str_from_at(message, (size_t)at + nowhere.n);
+	return ARENA_CAT(a, S("You are not authorized to perform this operation. "), head, tail);
+}
+
 static bool authz_refuse(struct call *c, struct str message)
 {
 	unsigned status = 403;
@@ -145,6 +155,7 @@ static bool authz_refuse(struct call *c, struct str message)
 	switch (c->protocol) {
 	case PROTOCOL_EC2:
 		code = "UnauthorizedOperation";
+		message = ec2_denial(c->arena, message);
 		break;
 	case PROTOCOL_JSON10:
 	case PROTOCOL_JSON11:

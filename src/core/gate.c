@@ -331,6 +331,20 @@ static enum gate_next step_decode(struct gate_call *g)
 	return GATE_NEXT;
 }
 
+/* EC2's DryRun: everything up to the permission, and nothing after it. */
+static bool is_dry_run(const struct gate_call *g)
+{
+	const struct shape *in = operation_input(g->api, g->call.op);
+	if (g->api->protocol != PROTOCOL_EC2 || !in)
+		return false;
+	for (uint32_t i = 0; i < in->members; i++) {
+		const struct member *m = &g->api->members[in->first_member + i];
+		if (str_is(api_text(g->api, m->name), "DryRun"))
+			return ((const struct opt_bool *)(const void *)((const char *)g->call.in + m->offset))->v;
+	}
+	return false;
+}
+
 static enum gate_next step_authorize(struct gate_call *g)
 {
 	struct call *c = &g->call;
@@ -341,7 +355,12 @@ static enum gate_next step_authorize(struct gate_call *g)
 	                           : ARENA_CAT(c->arena, str_from(c->service->iam_prefix), S(":"), str_from(c->row->name));
 	if (c->row->resource && c->row->resource(c, c->in, &az) != CALL_OK)
 		return GATE_REPLY;
-	return call_authorize(c, &az) ? GATE_NEXT : GATE_REPLY;
+	if (!call_authorize(c, &az))
+		return GATE_REPLY;
+	if (!is_dry_run(g))
+		return GATE_NEXT;
+	call_fail(c, "DryRunOperation", 412, "Request would have succeeded, but DryRun flag is set.");
+	return GATE_REPLY;
 }
 
 static enum gate_next step_handle(struct gate_call *g)
@@ -350,7 +369,10 @@ static enum gate_next step_handle(struct gate_call *g)
 	g->waiting = false;
 	c->error = (struct call_error){0};
 	g->state_before = c->state;
-	int said = g->resume ? g->resume(c) : g->taken ? g->taken(c) : c->row->handle(c, c->in, c->out);
+	int said = g->resume            ? g->resume(c)
+	           : g->taken           ? g->taken(c)
+	           : c->service->around ? c->service->around(c, c->row->handle)
+	                                : c->row->handle(c, c->in, c->out);
 	if (said == CALL_OK)
 		return GATE_NEXT;
 	if (g->txn) {

@@ -1,0 +1,177 @@
+/* What the permission of each operation is about. One row says which member of the input names something of which kind; the
+ * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
+#include "aws/ec2/tag.h"
+
+static const struct {
+	const char *op;
+	const struct ec2_kind *kind;
+	const char *member; /* a text or a list of texts; NULL: what the operation makes */
+} rows[] = {
+        {"AcceptVpcPeeringConnection", &ec2_kind_vpc, "VpcId"},
+        {"AllocateAddress", &ec2_kind_address, NULL},
+        {"AssignPrivateIpAddresses", &ec2_kind_interface, "NetworkInterfaceId"},
+        {"AssociateAddress", &ec2_kind_address, "AllocationId"},
+        {"AssociateAddress", &ec2_kind_interface, "NetworkInterfaceId"},
+        {"AssociateDhcpOptions", &ec2_kind_dhcp, "DhcpOptionsId"},
+        {"AssociateDhcpOptions", &ec2_kind_vpc, "VpcId"},
+        {"AssociateRouteTable", &ec2_kind_route_table, "RouteTableId"},
+        {"AssociateRouteTable", &ec2_kind_subnet, "SubnetId"},
+        {"AssociateVpcCidrBlock", &ec2_kind_vpc, "VpcId"},
+        {"AttachInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
+        {"AttachInternetGateway", &ec2_kind_vpc, "VpcId"},
+        {"AuthorizeSecurityGroupEgress", &ec2_kind_group, "GroupId"},
+        {"AuthorizeSecurityGroupIngress", &ec2_kind_group, "GroupId"},
+        {"CreateDhcpOptions", &ec2_kind_dhcp, NULL},
+        {"CreateInternetGateway", &ec2_kind_gateway, NULL},
+        {"CreateManagedPrefixList", &ec2_kind_prefix_list, NULL},
+        {"CreateNatGateway", &ec2_kind_nat, NULL},
+        {"CreateNatGateway", &ec2_kind_subnet, "SubnetId"},
+        {"CreateNatGateway", &ec2_kind_address, "AllocationId"},
+        {"CreateNetworkAcl", &ec2_kind_acl, NULL},
+        {"CreateNetworkAcl", &ec2_kind_vpc, "VpcId"},
+        {"CreateNetworkAclEntry", &ec2_kind_acl, "NetworkAclId"},
+        {"CreateNetworkInterface", &ec2_kind_interface, NULL},
+        {"CreateNetworkInterface", &ec2_kind_subnet, "SubnetId"},
+        {"CreateNetworkInterface", &ec2_kind_group, "Groups"},
+        {"CreateRoute", &ec2_kind_route_table, "RouteTableId"},
+        {"CreateRouteTable", &ec2_kind_route_table, NULL},
+        {"CreateRouteTable", &ec2_kind_vpc, "VpcId"},
+        {"CreateSecurityGroup", &ec2_kind_group, NULL},
+        {"CreateSecurityGroup", &ec2_kind_vpc, "VpcId"},
+        {"CreateSubnet", &ec2_kind_subnet, NULL},
+        {"CreateSubnet", &ec2_kind_vpc, "VpcId"},
+        {"CreateVpc", &ec2_kind_vpc, NULL},
+        {"DeleteDhcpOptions", &ec2_kind_dhcp, "DhcpOptionsId"},
+        {"DeleteInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
+        {"DeleteManagedPrefixList", &ec2_kind_prefix_list, "PrefixListId"},
+        {"DeleteNatGateway", &ec2_kind_nat, "NatGatewayId"},
+        {"DeleteNetworkAcl", &ec2_kind_acl, "NetworkAclId"},
+        {"DeleteNetworkAclEntry", &ec2_kind_acl, "NetworkAclId"},
+        {"DeleteNetworkInterface", &ec2_kind_interface, "NetworkInterfaceId"},
+        {"DeleteRoute", &ec2_kind_route_table, "RouteTableId"},
+        {"DeleteRouteTable", &ec2_kind_route_table, "RouteTableId"},
+        {"DeleteSecurityGroup", &ec2_kind_group, "GroupId"},
+        {"DeleteSubnet", &ec2_kind_subnet, "SubnetId"},
+        {"DeleteVpc", &ec2_kind_vpc, "VpcId"},
+        {"DescribeVpcAttribute", &ec2_kind_vpc, "VpcId"},
+        {"DetachInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
+        {"DetachInternetGateway", &ec2_kind_vpc, "VpcId"},
+        {"DisassociateVpcCidrBlock", &ec2_kind_vpc, NULL},
+        {"GetManagedPrefixListEntries", &ec2_kind_prefix_list, "PrefixListId"},
+        {"ModifyManagedPrefixList", &ec2_kind_prefix_list, "PrefixListId"},
+        {"ModifyNetworkInterfaceAttribute", &ec2_kind_interface, "NetworkInterfaceId"},
+        {"ModifySecurityGroupRules", &ec2_kind_group, "GroupId"},
+        {"ModifySubnetAttribute", &ec2_kind_subnet, "SubnetId"},
+        {"ModifyVpcAttribute", &ec2_kind_vpc, "VpcId"},
+        {"ReleaseAddress", &ec2_kind_address, "AllocationId"},
+        {"ReplaceNetworkAclEntry", &ec2_kind_acl, "NetworkAclId"},
+        {"ReplaceNetworkAclAssociation", &ec2_kind_acl, "NetworkAclId"},
+        {"ReplaceRoute", &ec2_kind_route_table, "RouteTableId"},
+        {"ReplaceRouteTableAssociation", &ec2_kind_route_table, "RouteTableId"},
+        {"RevokeSecurityGroupEgress", &ec2_kind_group, "GroupId"},
+        {"RevokeSecurityGroupIngress", &ec2_kind_group, "GroupId"},
+        {"UnassignPrivateIpAddresses", &ec2_kind_interface, "NetworkInterfaceId"},
+        {"UpdateSecurityGroupRuleDescriptionsEgress", &ec2_kind_group, "GroupId"},
+        {"UpdateSecurityGroupRuleDescriptionsIngress", &ec2_kind_group, "GroupId"},
+};
+
+static const void *input_at(struct call *c, const char *name, const struct shape **ret_shape)
+{
+	const struct api *api = c->service->api;
+	const struct shape *shape = operation_input(api, c->op);
+	for (uint32_t i = 0; shape && i < shape->members; i++) {
+		const struct member *m = &api->members[shape->first_member + i];
+		*ret_shape = api_shape(api, m->shape);
+		if (str_is(api_text(api, m->name), name))
+			return (const char *)c->in + m->offset;
+	}
+	return NULL;
+}
+
+struct question {
+	struct authz az;
+	bool set;
+};
+
+/* Asks what was there before and remembers this one: the last is asked by the gate. */
+static bool ask(struct call *c, struct question *q, const struct ec2_kind *kind, struct str id)
+{
+	if (q->set && !call_authorize(c, &q->az))
+		return false;
+	q->az.resource = ec2_arn(c, kind, id);
+	q->az.keys = NULL;
+	q->az.key_count = 0;
+	q->set = true;
+	authz_add(c, &q->az, "ec2:Region", c->region);
+	struct ec2_scope s = ec2_scope(c);
+	void *record = arena_zalloc(c->arena, kind->size);
+	if (!ec2_find(&s, kind, id, record))
+		return true;
+	struct str_map map = {0};
+	const struct ec2_tag_list *tags = ec2_tags(kind, record);
+	for (uint32_t i = 0; i < tags->n; i++)
+		*LIST_ADD(c->arena, &map) = (struct str_map_entry){tags->v[i].key, tags->v[i].value};
+	authz_add_tags(c, &q->az, "aws:ResourceTag", &map);
+	authz_add_tags(c, &q->az, "ec2:ResourceTag", &map);
+	return true;
+}
+
+static bool ask_made(struct call *c, struct question *q, const struct ec2_kind *kind)
+{
+	const struct shape *shape;
+	const struct ec2_tag_specification_list *specs = input_at(c, "TagSpecifications", &shape);
+	if (!ask(c, q, kind, S("*")))
+		return false;
+	for (uint32_t i = 0; specs && i < specs->n; i++)
+		if (str_is(specs->v[i].resource_type, kind->type))
+			ec2_authz_request_tags(c, &q->az, &specs->v[i].tags);
+	return true;
+}
+
+static bool ask_member(struct call *c, struct question *q, const struct ec2_kind *kind, const char *member)
+{
+	const struct shape *shape;
+	const void *at = input_at(c, member, &shape);
+	if (!at)
+		return true;
+	if (shape->kind == SHAPE_STRING)
+		return !str_set(*(const struct str *)at) || ask(c, q, kind, *(const struct str *)at);
+	const struct str_list *ids = at;
+	for (uint32_t i = 0; i < ids->n; i++)
+		if (!ask(c, q, kind, ids->v[i]))
+			return false;
+	return true;
+}
+
+static bool ask_tagging(struct call *c, struct question *q, const struct str_list *ids, const struct ec2_tag_list *tags)
+{
+	for (uint32_t i = 0; i < ids->n; i++) {
+		const struct ec2_kind *kind = ec2_kind_of_id(ids->v[i]);
+		if (!kind)
+			continue; /* the handler refuses it */
+		if (!ask(c, q, kind, ids->v[i]))
+			return false;
+		ec2_authz_request_tags(c, &q->az, tags);
+	}
+	return true;
+}
+
+int ec2_resource(struct call *c, const void *in, struct authz *az)
+{
+	struct question q = {.az = *az};
+	struct str op = str_from(c->row->name);
+	if (str_is(op, "CreateTags") || str_is(op, "DeleteTags")) {
+		const struct ec2_create_tags_request *tagging = in;
+		_Static_assert(sizeof(struct ec2_create_tags_request) == sizeof(struct ec2_delete_tags_request), "both are alike");
+		if (!ask_tagging(c, &q, &tagging->resources, &tagging->tags))
+			return CALL_FAIL;
+	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (!str_is(op, rows[i].op))
+			continue;
+		if (!(rows[i].member ? ask_member(c, &q, rows[i].kind, rows[i].member) : ask_made(c, &q, rows[i].kind)))
+			return CALL_FAIL;
+	}
+	*az = q.az;
+	return CALL_OK;
+}

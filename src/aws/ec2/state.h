@@ -1,0 +1,46 @@
+/* The running state of EC2 and what its files share. Private to aws/ec2. */
+#pragma once
+#include "aws/ec2/filter.h"
+#include "aws/ec2/kind.h"
+#include "aws/ec2/page.h"
+#include "core/service.h"
+
+struct networks;
+struct ec2_networking; /* sync.h */
+
+struct ec2_state {
+	struct cloud *cloud;
+	struct networks *networks;   /* NULL: this machine has no sandboxes, so VPCs are records alone */
+	struct ec2_networking *sync; /* records -> networks; NULL as above */
+	int64_t token_lease, token_lease_until_ms;
+};
+extern const struct service ec2_service;
+struct ec2_state *ec2_state(const struct call *c);
+
+/* token.c: runs a handler; the same ClientToken with the same input gives the first result again. */
+int ec2_run(struct call *c, call_handler *handle);
+
+/* resource.c: what permissions are about, for every row. */
+int ec2_resource(struct call *c, const void *in, struct authz *az);
+/* A text member of the call's input, by name; absent when there is none such. */
+struct str ec2_input_text(const struct call *c, const char *member);
+
+/* tag.c: tags that are given at creation. CALL_OK with those for resources of this kind; refused are bad tags, types that are not
+ * among `kinds` (a NULL-terminated list) and callers without ec2:CreateTags. */
+int ec2_tags_take(struct call *c, const struct ec2_tag_specification_list *specs, const struct ec2_kind *const *kinds);
+struct ec2_tag_list ec2_tags_for(struct call *c, const struct ec2_tag_specification_list *specs, const struct ec2_kind *kind);
+/* Both at once, for operations that create one kind alone. */
+int ec2_tags_at_creation(struct call *c, const struct ec2_tag_specification_list *specs, const struct ec2_kind *kind,
+                         struct ec2_tag_list *ret);
+
+/* zone.c */
+enum { EC2_ZONES = 3 };
+struct str ec2_zone_name(struct arena *a, struct str region, unsigned i); /* us-east-1a */
+struct str ec2_zone_id(struct arena *a, struct str region, unsigned i);   /* use1-az1 */
+/* The position of a zone by name or id; -1: the region has none such. */
+int ec2_zone_find(struct arena *a, struct str region, struct str name_or_id);
+/* InvalidParameterValue with the zones that there are. */
+int ec2_zone_invalid(struct call *c, struct str zone);
+
+/* default.c: makes the default VPC of the call's account and region, once, at the first call there. */
+void ec2_make_default(struct call *c);

@@ -56,6 +56,7 @@ static int64_t token_lease(struct call *c)
 
 int ec2_run(struct call *c, call_handler *handle)
 {
+	ec2_make_default(c);
 	struct str token = ec2_input_text(c, "ClientToken");
 	if (!str_set(token) || !token.n)
 		return handle(c, c->in, c->out);

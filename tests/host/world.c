@@ -3,6 +3,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "engine/cell/keeper.h"
+#include "engine/cell/proto.h"
+#include "engine/net/netkeeper.h"
 #include "io/msg.h"
 
 #include <errno.h>
@@ -31,6 +33,17 @@ static void priv_gone(void *ctx)
 	loop_stop(ctx);
 }
 
+static struct netkeeper *networks;
+
+static void open_channel(void *ctx, unsigned channel, int sock)
+{
+	(void)ctx;
+	if (channel == PRIV_CHANNEL_NETWORK)
+		netkeeper_serve(networks, sock);
+	else
+		close(sock);
+}
+
 static int start_priv(struct world *w)
 {
 	int pair[2];
@@ -49,10 +62,13 @@ static int start_priv(struct world *w)
 		                               .zygote_library = kept_library,
 		                               .range = "100.88.0.0/16",
 		                               .cgroup_root = "/sys/fs/cgroup",
-		                               .uid_base = 200000};
+		                               .uid_base = 200000,
+		                               .channel = open_channel};
 		struct keeper *k = keeper_new(l, &config);
+		networks = netkeeper_new(l, k, &(struct netkeeper_config){.data_dir = w->dir, .uid_base = 200000});
 		keeper_serve(k, pair[1], priv_gone, l);
 		loop_run(l);
+		netkeeper_free(networks, true);
 		keeper_free(k);
 		loop_free(l);
 		_exit(0);

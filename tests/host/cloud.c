@@ -302,6 +302,16 @@ bool pings(struct cloud *c, int ns, const char *to)
 	return back;
 }
 
+void write_inside(struct cloud *c, int ns, const char *path, const char *text)
+{
+	enter(ns);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = write(fd, text, strlen(text));
+	close(fd);
+	enter(c->home);
+	assert_int_equal(n, strlen(text));
+}
+
 int packet_socket(struct cloud *c, int ns)
 {
 	enter(ns);

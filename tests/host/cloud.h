@@ -61,6 +61,8 @@ bool pings(struct cloud *c, int ns, const char *to);
 		} \
 		came_; \
 	})
+/* Writes a file of /proc/sys/net as it is in there. */
+void write_inside(struct cloud *c, int ns, const char *path, const char *text);
 /* Sends a whole frame from a namespace's eth0; returns an AF_PACKET socket there, the caller's, on which answers can be read. */
 int packet_socket(struct cloud *c, int ns);
 void send_frame(int packet, const void *frame, size_t n);

@@ -175,7 +175,8 @@ static void way_out_follows_routes(void **state)
 	put_port(c, NETWORK_VETH, "eni-b", "vpc-1", "subnet-1", "10.0.1.11", NULL, "sg-out", true);
 	put_port(c, NETWORK_VETH, "eni-p", "vpc-1", "subnet-2", "10.0.2.10", NULL, "sg-out", true);
 	put_port(c, NETWORK_VETH, "eni-i", "vpc-1", "subnet-3", "10.0.3.10", "127.77.0.7", "sg-out", true);
-	int a = cloud_port(c, "eni-a", 1), b = cloud_port(c, "eni-b", 1), p = cloud_port(c, "eni-p", 1), i = cloud_port(c, "eni-i", 1);
+	int a = cloud_port(c, "eni-a", 1), b = cloud_port(c, "eni-b", 1), p = cloud_port(c, "eni-p", 1),
+	    i = cloud_port(c, "eni-i", 1);
 	assert_true(eventually(c, connects(c, a, "198.51.100.2", 80, NULL)));
 	assert_false(connects(c, b, "198.51.100.2", 80, NULL)); /* no public address */
 	assert_false(connects(c, i, "198.51.100.2", 80, NULL)); /* no route */

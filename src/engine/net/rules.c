@@ -328,12 +328,12 @@ static void add_elements(struct buf *b, const struct rules_port *p, bool add)
 	}
 }
 
-/* At most a tenth of a second's worth, but a few full frames, may come at once. */
+/* The kernel's bucket for bytes holds a second's worth: so much may come at once after a pause. */
 static void add_limit(struct buf *b, uint32_t number, char direction, uint64_t bits_per_s)
 {
-	uint64_t bytes = bits_per_s / 8 ? bits_per_s / 8 : 1, burst = bytes / 10 < 65536 ? 65536 : bytes / 10;
-	buf_printf(b, "add rule ip q f%u%c limit rate over %llu bytes/second burst %llu bytes counter name d%u drop\n", number,
-	           direction, (unsigned long long)bytes, (unsigned long long)(burst < UINT32_MAX ? burst : UINT32_MAX), number);
+	unsigned long long bytes = bits_per_s / 8 ? bits_per_s / 8 : 1;
+	buf_printf(b, "add rule ip q f%u%c limit rate over %llu bytes/second counter name d%u drop\n", number, direction, bytes,
+	           number);
 }
 
 void rules_port(struct buf *b, const struct rules_port *p)

@@ -297,6 +297,23 @@ static void services_know_who_asks(void **state)
 	world_sleep(100000);
 	assert_int_equal(recv(dns, room, sizeof(room), MSG_DONTWAIT), -1);
 	close(raw);
+	/* a port that asks without end is not heard more often than 1024 times a second, after as many at once; others are */
+	int loud = open_in(c, a, SOCK_DGRAM, "10.0.1.10", 5354), quiet = open_in(c, b, SOCK_DGRAM, "10.0.1.11", 5354);
+	int heard = 0;
+	for (int i = 0; i < 6000; i++) {
+		sendto(loud, "x", 1, 0, (struct sockaddr *)&to, sizeof(to));
+		while (recv(dns, room, sizeof(room), MSG_DONTWAIT) > 0)
+			heard++;
+	}
+	assert_in_range(heard, 1000, 4000);
+	assert_int_equal(sendto(quiet, "yy", 2, 0, (struct sockaddr *)&to, sizeof(to)), 2);
+	world_sleep(50000);
+	ssize_t length;
+	while ((length = recv(dns, room, sizeof(room), MSG_DONTWAIT)) == 1)
+		;
+	assert_int_equal(length, 2);
+	close(loud);
+	close(quiet);
 }
 
 /* ---- a tap, as a virtual machine has it: ARP and DHCP by hand ---- */

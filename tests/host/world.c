@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "engine/cell/confine.h"
 #include "engine/cell/keeper.h"
 #include "engine/cell/proto.h"
 #include "engine/net/netkeeper.h"
@@ -55,6 +56,8 @@ static int start_priv(struct world *w)
 		close(pair[0]);
 		setpriority(PRIO_PROCESS, 0, -10); /* as role_priv() does */
 		log_open("priv", LOG_WARN);
+		if (confine_priv() < 0)
+			die("capabilities could not be reduced");
 		struct loop *l = loop_new();
 		struct keeper_config config = {.instance = w->instance,
 		                               .data_dir = w->dir,

@@ -192,7 +192,9 @@ static void gather_all(struct router *r)
 	buf_clear(&r->batch);
 	rules_base(&r->batch);
 	rules_dns(&r->batch, r->vpc.prefixes, r->vpc.h.value);
+	/* for ids that are of another kind than they are named as: nobody is in the group, and the ACL lets nothing pass */
 	rules_declare_group(&r->batch, 0);
+	rules_acl(&r->batch, 0, NULL);
 	list_each (&r->things, struct thing, at, t)
 		if (t->verb == NET_GROUP)
 			rules_declare_group(&r->batch, t->number);

@@ -13,7 +13,7 @@ enum { TABLE_BASE = 1000, LOOPBACK = 1 };
 uint32_t subnet_acl(const struct thing *t)
 {
 	const struct thing *acl = thing_find(t->router, t->message->subnet.acl);
-	/* number 0 does not exist as an ACL: an id of another kind makes the batch fail, which is said */
+	/* number 0 lets nothing pass */
 	return acl && acl->verb == NET_ACL ? acl->number : 0;
 }
 

@@ -13,6 +13,7 @@ static const char base[] =
         "set known { type ifname . ipv4_addr; }\n"
         "set dns { type ipv4_addr; }\n"
         "map marks { type ifname : mark; }\n"
+        "set asking { type ifname; size 65535; flags dynamic, timeout; timeout 10s; }\n"
         "map inward { type ipv4_addr : ipv4_addr; }\n"
         "map drops { type ifname : counter; }\n"
         "map leaving { type ifname : verdict; }\n"
@@ -44,6 +45,8 @@ static const char base[] =
         "chain deliver { type filter hook forward priority -20; policy drop;\n"
         "iifname \"" RULES_UPLINK "\" oifname \"" RULES_UPLINK "\" drop\n"
         "iifname \"" RULES_UPLINK "\" ct state new ct status & dnat == 0 drop\n"
+        /* what is not tracked would leave under its private address */
+        "oifname \"" RULES_UPLINK "\" ct state invalid drop\n"
         "oifname \"" RULES_UPLINK "\" accept\n"
         "oifname . ip daddr @bound accept\n"
         "oifname @loose accept\n"
@@ -71,6 +74,8 @@ static const char base[] =
         "chain input { type filter hook input priority filter; policy drop;\n"
         "iifname \"lo\" accept\n"
         "iifname \"" RULES_UPLINK "\" drop\n"
+        /* as many packets a second as AWS takes from one interface; what is beyond is lost */
+        "update @asking { iifname limit rate over 1024/second burst 1024 packets } counter name iifname map @drops drop\n"
         "udp sport 68 udp dport 67 accept\n"
         "iifname . ip saddr != @bound counter name iifname map @drops drop\n"
         "ip daddr 169.254.169.254 tcp dport { 80, 4566 } accept\n"

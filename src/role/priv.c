@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "engine/cell/confine.h"
 #include "engine/cell/keeper.h"
+#include "engine/cell/proto.h"
+#include "engine/net/netkeeper.h"
 #include "io/msg.h"
 #include "io/tree.h"
 
@@ -23,6 +25,7 @@ enum { REMOVE_TRIES = 200, REMOVE_AGAIN_US = 10 * 1000 };
 struct priv {
 	struct loop *loop;
 	struct keeper *keeper;
+	struct netkeeper *networks;
 	bool main_is_gone;
 };
 
@@ -33,7 +36,11 @@ static void api_gone(void *ctx)
 
 static void open_channel(void *ctx, unsigned channel, int sock)
 {
-	(void)ctx;
+	struct priv *p = ctx;
+	if (channel == PRIV_CHANNEL_NETWORK) {
+		netkeeper_serve(p->networks, sock);
+		return;
+	}
 	log_warn("nobody serves channel %u", channel);
 	close(sock);
 }
@@ -120,12 +127,16 @@ int role_priv(const struct role_config *config)
 	        .channel_ctx = &p,
 	};
 	p.keeper = keeper_new(p.loop, &k);
+	struct netkeeper_config networks = {.data_dir = config->data_dir, .uid_base = k.uid_base};
+	p.networks = netkeeper_new(p.loop, p.keeper, &networks);
 	struct loop_fd *main_watch = loop_add_fd(p.loop, ROLE_FD_MAIN, EPOLLIN, main_speaks, &p);
 	if (!main_watch)
 		die("no socket to main");
 	keeper_serve(p.keeper, ROLE_FD_PRIV, api_gone, &p);
 	loop_run(p.loop);
 	loop_remove_fd(p.loop, main_watch);
+	/* Networks go on when main was killed, as machines do, for the next one to find. An ephemeral cloud has no next one. */
+	netkeeper_free(p.networks, !p.main_is_gone || config->ephemeral);
 	keeper_free(p.keeper);
 	loop_free(p.loop);
 	if (p.main_is_gone && config->ephemeral)

@@ -2,7 +2,10 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "engine/cell/confine.h"
 #include "engine/cell/keeper.h"
+#include "engine/cell/proto.h"
+#include "engine/net/netkeeper.h"
 #include "io/msg.h"
 
 #include <errno.h>
@@ -31,6 +34,17 @@ static void priv_gone(void *ctx)
 	loop_stop(ctx);
 }
 
+static struct netkeeper *networks;
+
+static void open_channel(void *ctx, unsigned channel, int sock)
+{
+	(void)ctx;
+	if (channel == PRIV_CHANNEL_NETWORK)
+		netkeeper_serve(networks, sock);
+	else
+		close(sock);
+}
+
 static int start_priv(struct world *w)
 {
 	int pair[2];
@@ -42,6 +56,8 @@ static int start_priv(struct world *w)
 		close(pair[0]);
 		setpriority(PRIO_PROCESS, 0, -10); /* as role_priv() does */
 		log_open("priv", LOG_WARN);
+		if (confine_priv() < 0)
+			die("capabilities could not be reduced");
 		struct loop *l = loop_new();
 		struct keeper_config config = {.instance = w->instance,
 		                               .data_dir = w->dir,
@@ -49,10 +65,13 @@ static int start_priv(struct world *w)
 		                               .zygote_library = kept_library,
 		                               .range = "100.88.0.0/16",
 		                               .cgroup_root = "/sys/fs/cgroup",
-		                               .uid_base = 200000};
+		                               .uid_base = 200000,
+		                               .channel = open_channel};
 		struct keeper *k = keeper_new(l, &config);
+		networks = netkeeper_new(l, k, &(struct netkeeper_config){.data_dir = w->dir, .uid_base = 200000});
 		keeper_serve(k, pair[1], priv_gone, l);
 		loop_run(l);
+		netkeeper_free(networks, true);
 		keeper_free(k);
 		loop_free(l);
 		_exit(0);

@@ -76,7 +76,8 @@ int confine_priv(void)
 	return set_capabilities(wanted & (data[0].permitted | (uint64_t)data[1].permitted << 32));
 }
 
-int confine_identity(uid_t host_uid, int proc_fd)
+/* Becomes that user on the machine and enters a user namespace whose only user it is, as `uid_inside`. */
+static int enter_user_namespace(uid_t host_uid, uid_t uid_inside, gid_t gid_inside, int proc_fd)
 {
 	gid_t host_gid = host_uid;
 	char map[48];
@@ -94,12 +95,31 @@ int confine_identity(uid_t host_uid, int proc_fd)
 	if (unshare(CLONE_NEWUSER) < 0)
 		return -errno;
 	error = write_proc(proc_fd, "self/setgroups", "deny");
-	snprintf(map, sizeof(map), "%d %u 1", CELL_GID, host_gid);
+	snprintf(map, sizeof(map), "%u %u 1", gid_inside, host_gid);
 	if (!error)
 		error = write_proc(proc_fd, "self/gid_map", map);
-	snprintf(map, sizeof(map), "%d %u 1", CELL_UID, host_uid);
+	snprintf(map, sizeof(map), "%u %u 1", uid_inside, host_uid);
 	if (!error)
 		error = write_proc(proc_fd, "self/uid_map", map);
+	return error;
+}
+
+int confine_net(uid_t host_uid, int proc_fd)
+{
+	const uint64_t wanted = BIT(CAP_NET_ADMIN) | BIT(CAP_NET_RAW) | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_ADMIN) /* setns */;
+	int error = enter_user_namespace(host_uid, 0, 0, proc_fd);
+	if (!error)
+		error = drop_bounding(wanted);
+	if (!error)
+		error = set_capabilities(wanted);
+	if (!error && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
+		error = -errno;
+	return error;
+}
+
+int confine_identity(uid_t host_uid, int proc_fd)
+{
+	int error = enter_user_namespace(host_uid, CELL_UID, CELL_GID, proc_fd);
 	if (error)
 		return error;
 

@@ -13,6 +13,9 @@ int confine_compile(struct sock_fprog *ret_program);
  * proc_fd: a directory of a writable /proc that shows this process (closed by the caller). Afterwards: no capability in any set,
  * no_new_privs, not dumpable, limits of files and processes, killed with its parent. seccomp is not yet on. */
 int confine_identity(uid_t host_uid, int proc_fd);
+/* From root of the first user namespace to root of a new one that is host_uid outside, with the capabilities that routers need in
+ * namespaces of its own making. */
+int confine_net(uid_t host_uid, int proc_fd);
 /* Turns the filter on for this process and all that come from it. */
 int confine_syscalls(const struct sock_fprog *program);
 /* For `api`, at once and for all its threads: the same list without programs, identities and devices. */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct keeper;
+struct outbound;
 
 struct keeper_config {
 	const char *instance;       /* 8 hexadecimal digits: names everything we make */
@@ -29,6 +30,11 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *config);
 void keeper_serve(struct keeper *k, int sock, loop_fn *gone, void *ctx);
 /* Destroys every cell, waits until they are gone, removes all that was made. */
 void keeper_free(struct keeper *k);
+
+/* For links that are not cells': the machine's way out, and pairs of addresses. -EAGAIN: none is free. */
+const struct outbound *keeper_outbound(const struct keeper *k);
+int keeper_take_slot(struct keeper *k, unsigned *ret_slot);
+void keeper_give_slot(struct keeper *k, unsigned slot);
 
 /* 8 hexadecimal digits that stand for a data directory in the names of what is made outside it. */
 void keeper_instance(const char *data_dir, char ret_instance[9]);

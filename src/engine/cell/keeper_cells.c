@@ -91,7 +91,7 @@ static int open_group(struct keeper *k, const char *group, struct child_plan *pl
 	return error;
 }
 
-static int take_slot(struct keeper *k, unsigned *ret_slot)
+int keeper_take_slot(struct keeper *k, unsigned *ret_slot)
 {
 	for (unsigned i = 0; i < k->world.outbound.slots; i++) {
 		unsigned slot = (k->next_slot + i) % k->world.outbound.slots;
@@ -103,6 +103,16 @@ static int take_slot(struct keeper *k, unsigned *ret_slot)
 		return 0;
 	}
 	return -EAGAIN;
+}
+
+void keeper_give_slot(struct keeper *k, unsigned slot)
+{
+	k->slots[slot] = false;
+}
+
+const struct outbound *keeper_outbound(const struct keeper *k)
+{
+	return &k->world.outbound;
 }
 
 static void reported(void *ctx, uint32_t events);
@@ -243,7 +253,7 @@ void keeper_make(struct keeper *k, const struct priv_make_request *r)
 	}
 	int error = r->image ? find_zygote(k, r->image, &zygote) : 0;
 	if (!error)
-		error = take_slot(k, &slot);
+		error = keeper_take_slot(k, &slot);
 	if (error) {
 		keeper_answer_plain(k, PRIV_MAKE, r->h.number, error);
 		return;

@@ -7,10 +7,14 @@
  * without rights on the machine (`net`), which outlives `api`; `priv` makes the one link from each VPC to the machine.
  *
  * This side holds the desired state and is level-triggered: a put replaces what was there under that id, in whatever order puts
- * come; what names something that is not there yet waits for it. When `net` or `priv` was started again everything is sent anew. A
- * change of rules acts on the next packet, of established flows too, except that what a security group no longer allows is cut only
- * in flows that its rules track, as AWS does. Calls return at once; strings and arrays are copied. All runs on the loop of the role
- * that made it. */
+ * come; what names something that is not there yet waits for it. When `net` or `priv` was started again everything is sent anew.
+ *
+ * A change of rules acts on the next packet, of established flows too: each packet in the direction in which a flow was opened is
+ * asked for, answers pass with their flow. (AWS goes on with flows that it tracks until they end; ours end at once.) ACLs are asked
+ * between subnets and towards the outside, for every packet. Neither has a say in DHCP, metadata and DNS, which take 1024 packets a
+ * second from a port. A packet is forwarded, so its TTL is one less on arrival even within a subnet.
+ *
+ * Calls return at once; strings and arrays are copied. All runs on the loop of the role that made it. */
 #pragma once
 #include "io/loop.h"
 
@@ -47,7 +51,7 @@ struct network_vpc {
 /* Which packets a rule is about. Ports of TCP and UDP; for ICMP type and code, -1: any. */
 struct network_match {
 	int16_t protocol; /* IANA's number; -1: all */
-	int32_t from, to;
+	int32_t from, to; /* TCP, UDP: -1 and -1 are all ports; of others but ICMP not looked at */
 	struct network_prefix peer;
 };
 
@@ -76,10 +80,11 @@ struct network_acl {
 };
 
 enum network_target {
-	NETWORK_LOCAL,     /* the ports of this VPC */
-	NETWORK_INTERNET,  /* packets of addresses that have a public one leave under that one; others are dropped */
-	NETWORK_NAT,       /* leave under the public address of port `target` (a NAT gateway's) */
-	NETWORK_PORT,      /* to port `target`, which may have source_check off */
+	NETWORK_LOCAL,    /* the ports of this VPC */
+	NETWORK_INTERNET, /* packets of addresses that have a public one leave under that one; others are dropped */
+	NETWORK_NAT,  /* leave like port `target` (a NAT gateway's), if it has a public address and its subnet leads to the internet
+	               */
+	NETWORK_PORT, /* to port `target`, which may have source_check off */
 	NETWORK_BLACKHOLE, /* dropped */
 };
 struct network_route {
@@ -99,7 +104,11 @@ struct network_subnet {
 enum network_port_kind { NETWORK_TAP, NETWORK_VETH, NETWORK_GATEWAY /* no link: a NAT gateway's own interface */ };
 struct network_address {
 	uint32_t private;
-	uint32_t public; /* 0: none. On this machine: packets that its programs send there come to the port, and back */
+	/* 0: none. In 127.0.0.0/8 but not in 127.0/16, and not ending in 255: packets that this machine's programs send there come
+	 * to the port, and back, as their groups, ACLs and routes say; the peer is an address of the machine's link ranges.
+	 * Instances cannot use it: to a guest, 127/8 is itself. What leaves for the internet has the machine's own address, not
+	 * this one. */
+	uint32_t public;
 };
 struct network_port {
 	const char *id, *vpc, *subnet; /* "eni-..." */
@@ -112,47 +121,50 @@ struct network_port {
 	bool source_check;     /* drop what is not from or to its own addresses */
 	const char *host_name; /* for DHCP: "ip-172-31-0-5" */
 	const char *domain;    /* "ec2.internal" */
-	uint64_t bits_per_s;   /* 0: unlimited; holds in each direction */
+	uint64_t bits_per_s; /* 0: unlimited; holds in each direction; what is beyond is dropped, after a second's worth at once */
 };
 
 /* Sockets that lie inside a VPC and are served by this side. */
 enum network_listener {
 	NETWORK_METADATA, /* TCP, listening at 169.254.169.254:80 */
 	NETWORK_ENDPOINT, /* TCP, listening at 169.254.169.254:4566: the cloud's own endpoint */
-	NETWORK_DNS,      /* UDP, bound to port 53 of 169.254.169.253 and of base + 2 of the VPC */
-	NETWORK_DNS_TCP,
+	NETWORK_DNS,      /* UDP, port 53 of 169.254.169.253, and of base + 2 of the VPC's prefixes by translation */
+	NETWORK_DNS_TCP,  /* TCP, listening there */
 	NETWORK_LISTENERS
 };
 
 struct network_events {
-	/* A port that was put is (again) in place. TAP: fd is a tap device with virtio headers off, the receiver's from now on; it
-	 * is given once, and again after `net` was lost. VETH: fd is a network namespace with the interface eth0, addressed and
-	 * routed. */
+	/* A port that was put is in place, its rules too. TAP: fd is a tap device with virtio headers off (another descriptor of
+	 * the same device whenever it is given), VETH: a network namespace with the interface eth0, addressed and routed; the
+	 * receiver's from now on. GATEWAY: -1. It comes once after networks_new(), and again only when there is another device:
+	 * after `net` was lost, or when kind, MAC or subnet have changed. */
 	void (*port)(void *ctx, const char *port_id, int fd);
-	/* A socket in a VPC, the receiver's from now on; the one of before, if any, is dead. Peers are ports' private addresses
-	 * that have been checked; network_port_at() says whose. */
+	/* A socket in a VPC, non-blocking, the receiver's from now on; one of before, if any, is of a VPC that is gone: close it.
+	 * Peers are ports' private addresses that have been checked; network_port_at() says whose. */
 	void (*listener)(void *ctx, const char *vpc_id, enum network_listener kind, int fd);
 };
 
-/* What this machine can do. */
+/* What this machine can do; known once a VPC was put. why_not is said also when networks work but have no way out. */
 struct network_facts {
 	bool known, works;
 	bool outside; /* there is a way out: NAT and internet gateways lead somewhere */
 	char why_not[160];
 };
 
-/* `events` must live as long as the networks. Starts `net` through priv at the first VPC, or finds the one of before. */
+/* `events` and data_dir must live as long as the networks; cells may be NULL: then nothing works. Starts `net` through priv at the
+ * first VPC, or finds the one of before. */
 struct networks *networks_new(struct loop *l, struct cells *cells, const char *data_dir, const struct network_events *events,
                               void *ctx);
 /* Forgets; the kernel goes on. networks_drop_all() before it ends everything (a reset, an orderly end). */
 void networks_free(struct networks *n);
 void networks_drop_all(struct networks *n);
-/* After the first puts at start-up: what `net` still has and was not put is removed. */
+/* After the first puts at start-up, if there were any or not: what `net` still has and was not put is removed. Without a VPC, net
+ * itself ends. */
 void networks_settled(struct networks *n);
 const struct network_facts *networks_facts(const struct networks *n);
 
-/* 0, or -EINVAL for what is over the limits above or malformed (ids have letters, digits and '-'), -ENOSPC when the machine has no
- * more addresses for links. */
+/* 0, or -EINVAL for what is over the limits above or malformed (ids have letters, digits and '-'; VPCs are /16 to /28), nothing
+ * changed. A VPC that overlaps the machine's range for links (100.88.0.0/16, or as configured) has no way out and no way in. */
 int network_put_vpc(struct networks *n, const struct network_vpc *v);
 int network_put_group(struct networks *n, const struct network_group *g);
 int network_put_acl(struct networks *n, const struct network_acl *a);
@@ -164,8 +176,8 @@ void network_remove(struct networks *n, const char *id);
 /* Whose private address is this in that VPC? The port's id, valid until the next put or remove; NULL: nobody's. */
 const char *network_port_at(const struct networks *n, const char *vpc_id, uint32_t address);
 
-/* Packets and bytes that passed a port, from the kernel; false: not there. Asynchronous: refreshed about once a second while asked.
- */
+/* What a port has received and sent, from the kernel, and how many packets to and from it were dropped by the rules (not by ACLs).
+ * False: not known yet. Asynchronous: refreshed about once a second while asked. */
 struct network_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
 };

@@ -56,6 +56,11 @@ void outbound_link_name(const struct outbound *o, unsigned slot, char ret_name[O
 	snprintf(ret_name, OUTBOUND_NAME_MAX, "%.11s%u", o->prefix, slot % 10000);
 }
 
+void outbound_vpc_link_name(const struct outbound *o, unsigned slot, char ret_name[OUTBOUND_NAME_MAX])
+{
+	snprintf(ret_name, OUTBOUND_NAME_MAX, "%.11s%u", o->vpc_prefix, slot % 10000);
+}
+
 /* The lock of share n, or negative errno: -EADDRINUSE when another cloud holds it. */
 static int lock_share(unsigned n)
 {
@@ -208,7 +213,7 @@ static void restore_uplinks(void)
 }
 
 struct text {
-	char p[4096];
+	char p[6144];
 	size_t n;
 };
 
@@ -229,23 +234,29 @@ static int install_table(struct outbound *o, const struct uplinks *ours)
 	inet_ntop(AF_INET, &a, range, sizeof(range));
 	struct text t = {.n = 0};
 	add(&t, "add table inet %s\ndelete table inet %s\ntable inet %s {\n", o->table, o->table, o->table);
+	/* every link of ours */
+	add(&t, "define ours = { \"%s*\", \"%s*\" }\n", o->prefix, o->vpc_prefix);
 	add(&t, "chain forward { type filter hook forward priority filter; policy accept;\n");
-	add(&t, "iifname \"%s*\" oifname \"%s*\" drop\n", o->prefix, o->prefix);
-	add(&t, "iifname \"%s*\" meta nfproto != ipv4 drop\n", o->prefix);
-	add(&t, "iifname \"%s*\" ip saddr != %s/%u drop\n", o->prefix, range, o->prefix_bits);
-	add(&t, "iifname \"%s*\" ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } drop\n", o->prefix);
+	add(&t, "iifname $ours oifname $ours drop\n");
+	add(&t, "iifname $ours meta nfproto != ipv4 drop\n");
+	add(&t, "iifname $ours ip saddr != %s/%u drop\n", range, o->prefix_bits);
+	add(&t, "iifname $ours ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } drop\n");
 	/* the uplink's packets may be smaller than our links': say so to both ends of a connection */
-	add(&t, "iifname \"%s*\" tcp flags syn tcp option maxseg size set rt mtu\n", o->prefix);
-	add(&t, "iifname \"%s*\" accept\n", o->prefix);
-	add(&t, "oifname \"%s*\" ct state established,related accept\noifname \"%s*\" drop\n", o->prefix, o->prefix);
+	add(&t, "iifname $ours tcp flags syn tcp option maxseg size set rt mtu\n");
+	add(&t, "iifname $ours accept\n");
+	add(&t, "oifname $ours ct state established,related accept\noifname $ours drop\n");
 	/* what the uplink's switch, which was off, would newly let in */
 	for (unsigned i = 0; i < ours->count; i++)
 		add(&t, "iifname \"%s\" ct state new ct status & dnat == 0 drop\n", ours->names[i]);
-	add(&t, "}\nchain input { type filter hook input priority filter; policy accept; iifname \"%s*\" drop\n}\n", o->prefix);
-	add(&t, "chain output { type filter hook output priority filter; policy accept; oifname \"%s*\" ct state new drop\n}\n",
-	    o->prefix);
+	add(&t, "}\nchain input { type filter hook input priority filter; policy accept;\n");
+	/* answers to programs that have asked a public address */
+	add(&t, "iifname \"%s*\" ct state established,related accept\niifname $ours drop\n}\n", o->vpc_prefix);
+	add(&t, "chain output { type filter hook output priority filter; policy accept;\n");
+	add(&t, "oifname \"%s*\" ip daddr 127.0.0.0/8 accept\noifname $ours ct state new drop\n}\n", o->vpc_prefix);
 	add(&t, "chain postrouting { type nat hook postrouting priority srcnat; policy accept;\n");
-	add(&t, "ip saddr %s/%u oifname != \"%s*\" masquerade\n}\n}\n", range, o->prefix_bits, o->prefix);
+	/* a program that has bound itself to a loopback address asks under the link's */
+	add(&t, "oifname \"%s*\" ip saddr != %s/%u masquerade\n", o->vpc_prefix, range, o->prefix_bits);
+	add(&t, "ip saddr %s/%u oifname != $ours masquerade\n}\n}\n", range, o->prefix_bits);
 	return run_nft(t.p);
 }
 
@@ -258,8 +269,10 @@ static void remove_link(void *ctx, unsigned ifindex, const char *name)
 static void remove_links(const struct outbound *o)
 {
 	int list = link_socket(), change = link_socket();
-	if (list >= 0 && change >= 0)
+	if (list >= 0 && change >= 0) {
 		link_each(list, o->prefix, remove_link, &change);
+		link_each(list, o->vpc_prefix, remove_link, &change);
+	}
 	if (list >= 0)
 		close(list);
 	if (change >= 0)
@@ -302,6 +315,7 @@ int outbound_open(struct outbound *o, const char *instance, const char *range)
 	if (!outbound_parse_range(range, &base, &bits))
 		return -EINVAL;
 	snprintf(o->prefix, sizeof(o->prefix), "qt%.8s-", instance);
+	snprintf(o->vpc_prefix, sizeof(o->vpc_prefix), "qv%.8s-", instance);
 	snprintf(o->table, sizeof(o->table), "quartet_%.8s", instance);
 	remove_links(o);
 	int error = take_share(o, instance, base, bits);

@@ -1,9 +1,10 @@
 /* The way out of the sandboxes: one nftables table, the addresses that our links use, and the machine's forwarding switch.
  *
  * A sandbox may open connections to the outside, masqueraded; it reaches no address of this machine, no other sandbox and no
- * link-local service, and nothing reaches it. The rules name links by prefix, so that a sandbox needs no rule of its own. `priv`
- * owns one `struct outbound` from its start to its end. Several clouds on one machine take different shares of the address and uid
- * ranges; a share is held by an abstract socket name, which the kernel takes back when its holder dies. */
+ * link-local service, and nothing reaches it. The same holds for the routers of VPCs, except that programs of this machine may open
+ * connections to public addresses (127/8) that lead there. The rules name links by prefix, so that no link needs one of its own.
+ * `priv` owns one `struct outbound` from its start to its end. Several clouds on one machine take different shares of the address
+ * and uid ranges; a share is held by an abstract socket name, which the kernel takes back when its holder dies. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +12,8 @@
 enum { OUTBOUND_SHARES = 16, OUTBOUND_SLOTS = 2048, OUTBOUND_NAME_MAX = 16 };
 
 struct outbound {
-	char prefix[OUTBOUND_NAME_MAX]; /* of link names: qt<instance>- */
+	char prefix[OUTBOUND_NAME_MAX];     /* of link names: qt<instance>- */
+	char vpc_prefix[OUTBOUND_NAME_MAX]; /* of links to VPCs: qv<instance>- */
 	char table[32];
 	unsigned share;       /* 0 .. shares - 1: also picks the part of the uid range */
 	uint32_t base;        /* first address of our share */
@@ -33,6 +35,7 @@ void outbound_close(struct outbound *o);
 uint32_t outbound_host_address(const struct outbound *o, unsigned slot);
 uint32_t outbound_cell_address(const struct outbound *o, unsigned slot);
 void outbound_link_name(const struct outbound *o, unsigned slot, char ret_name[OUTBOUND_NAME_MAX]);
+void outbound_vpc_link_name(const struct outbound *o, unsigned slot, char ret_name[OUTBOUND_NAME_MAX]);
 
 /* "a.b.c.d/n" with n from 8 to 28 and no host bits set. */
 bool outbound_parse_range(const char *range, uint32_t *ret_base, unsigned *ret_bits);

@@ -1,0 +1,484 @@
+/* A link is known by the namespace that it leads to, so that an api which was started again finds the link of before in place and
+ * connections go on. Public addresses are routes in the machine's `local` table, over the link: more specific than 127.0.0.0/8,
+ * and gone with the link whatever happens. */
+#include "engine/net/netkeeper.h"
+#include "engine/cell/keeper.h"
+#include "engine/net/link.h"
+#include "engine/net/net.h"
+#include "engine/net/network_proto.h"
+#include "engine/net/outbound.h"
+#include "engine/net/route.h"
+#include "engine/net/rules.h"
+
+#include "base/list.h"
+#include "base/log.h"
+#include "io/msg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOCAL_TABLE = 255, PUBLICS_MAX = 256, UPLINKS_MAX = 1024, END_WAIT_MS = 3000 };
+
+struct uplink {
+	struct list at;
+	uint32_t number; /* 0: api has not asked for it since it was started */
+	ino_t ns;
+	unsigned slot, ifindex;
+	uint32_t publics[PUBLICS_MAX];
+	size_t public_count;
+};
+
+struct netkeeper {
+	struct loop *loop;
+	struct keeper *keeper;
+	uint32_t uid_base;
+	int run_dir, host_ns;
+	int sock; /* to api */
+	struct loop_fd *watch;
+	int net; /* to net; -1: there is none */
+	struct loop_fd *net_watch;
+	int ready; /* net is being started: what it will say */
+	struct loop_fd *ready_watch;
+	struct list uplinks;
+	unsigned count;
+};
+
+/* ---- links ---- */
+
+static void remove_uplink(struct netkeeper *n, struct uplink *u)
+{
+	int sock = link_socket();
+	unsigned ifindex;
+	char name[OUTBOUND_NAME_MAX];
+	outbound_vpc_link_name(keeper_outbound(n->keeper), u->slot, name);
+	/* gone already when its namespace is */
+	if (sock >= 0 && link_index(sock, name, &ifindex) == 0)
+		link_remove(sock, ifindex);
+	if (sock >= 0)
+		close(sock);
+	keeper_give_slot(n->keeper, u->slot);
+	list_remove(&u->at);
+	n->count--;
+	free(u);
+}
+
+static struct uplink *find_number(struct netkeeper *n, uint32_t number)
+{
+	list_each (&n->uplinks, struct uplink, at, u)
+		if (u->number == number)
+			return u;
+	return NULL;
+}
+
+static int lead_public(struct netkeeper *n, const struct uplink *u, uint32_t address, bool add)
+{
+	struct route r = {.table = LOCAL_TABLE,
+	                  .base = address,
+	                  .bits = 32,
+	                  .kind = ROUTE_VIA,
+	                  .ifindex = u->ifindex,
+	                  .gateway = outbound_cell_address(keeper_outbound(n->keeper), u->slot)};
+	int sock = link_socket();
+	if (sock < 0)
+		return sock;
+	int error = add ? route_set(sock, &r) : route_remove(sock, &r);
+	close(sock);
+	return error;
+}
+
+static int change_public(struct netkeeper *n, struct uplink *u, uint32_t address, bool add)
+{
+	size_t i = 0;
+	while (i < u->public_count && u->publics[i] != address)
+		i++;
+	if (add && i == PUBLICS_MAX)
+		return -ENOSPC;
+	if (!add && i == u->public_count)
+		return 0;
+	if (add) {
+		/* it may come from another VPC, whose own message has not come yet */
+		list_each (&n->uplinks, struct uplink, at, o)
+			if (o != u)
+				change_public(n, o, address, false);
+		int error = lead_public(n, u, address, true);
+		if (!error && i == u->public_count)
+			u->publics[u->public_count++] = address;
+		return error;
+	}
+	lead_public(n, u, address, false);
+	u->publics[i] = u->publics[--u->public_count];
+	return 0;
+}
+
+/* Is this a network namespace of net's making? Anything else - the machine's own above all - is not linked. */
+static int check_namespace(struct netkeeper *n, int fd, ino_t *ret_ns)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	struct stat owner, nets, own, st;
+	char path[64];
+	if (n->net < 0 || fstat(fd, &st) < 0 || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET ||
+	    getsockopt(n->net, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -EPERM;
+	int user = ioctl(fd, NS_GET_USERNS);
+	if (user < 0)
+		return -EPERM;
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)peer.pid);
+	bool good = fstat(user, &owner) == 0 && stat(path, &nets) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
+	            owner.st_ino == nets.st_ino && owner.st_dev == nets.st_dev && owner.st_ino != own.st_ino;
+	close(user);
+	*ret_ns = st.st_ino;
+	return good ? 0 : -EPERM;
+}
+
+/* A route socket in that namespace; the process is back in its own afterwards. */
+static int socket_inside(const struct netkeeper *n, int ns)
+{
+	if (setns(ns, CLONE_NEWNET) < 0)
+		return -errno;
+	int sock = link_socket();
+	if (setns(n->host_ns, CLONE_NEWNET) < 0)
+		die("cannot come back from a network namespace: %s", strerror(errno));
+	return sock;
+}
+
+static int make_link(struct netkeeper *n, struct uplink *u, int ns)
+{
+	const struct outbound *o = keeper_outbound(n->keeper);
+	char name[OUTBOUND_NAME_MAX];
+	unsigned before, inside_index = 0;
+	outbound_vpc_link_name(o, u->slot, name);
+	int host = link_socket(), inside = socket_inside(n, ns), error = host < 0 ? host : inside < 0 ? inside : 0;
+	if (!error && link_index(inside, RULES_UPLINK, &before) == 0)
+		link_remove(inside, before); /* an earlier priv's */
+	if (!error)
+		error = link_add_veth(inside, RULES_UPLINK, name, n->host_ns);
+	if (!error)
+		error = link_index(host, name, &u->ifindex);
+	if (!error)
+		error = link_set_forwarding(host, u->ifindex, true);
+	if (!error)
+		error = device_allow_loopback_addresses(host, u->ifindex);
+	if (!error)
+		error = link_add_address(host, u->ifindex, outbound_host_address(o, u->slot), 31);
+	if (!error)
+		error = link_up(host, u->ifindex);
+	if (!error)
+		error = link_index(inside, RULES_UPLINK, &inside_index);
+	if (!error)
+		error = link_add_address(inside, inside_index, outbound_cell_address(o, u->slot), 31);
+	if (host >= 0)
+		close(host);
+	if (inside >= 0)
+		close(inside);
+	return error;
+}
+
+static int add_uplink(struct netkeeper *n, uint32_t number, int ns_fd, uint32_t *ret_address)
+{
+	const struct outbound *o = keeper_outbound(n->keeper);
+	ino_t ns = 0;
+	/* without our rules a link would be a way onto the machine */
+	if (!o->works)
+		return -ENOTSUP;
+	int error = check_namespace(n, ns_fd, &ns);
+	if (error)
+		return error;
+	struct uplink *same = NULL;
+	list_each (&n->uplinks, struct uplink, at, u) {
+		if (u->ns == ns)
+			same = u;
+		else if (u->number == number)
+			remove_uplink(n, u);
+	}
+	if (same) {
+		same->number = number;
+		while (same->public_count)
+			change_public(n, same, same->publics[0], false);
+		*ret_address = outbound_host_address(o, same->slot);
+		return 0;
+	}
+	struct uplink *u = n->count < UPLINKS_MAX ? calloc(1, sizeof(*u)) : NULL;
+	if (!u)
+		return -ENOSPC;
+	u->number = number;
+	u->ns = ns;
+	error = keeper_take_slot(n->keeper, &u->slot);
+	if (error) {
+		free(u);
+		return -ENOSPC;
+	}
+	list_push(&n->uplinks, &u->at);
+	n->count++;
+	error = make_link(n, u, ns_fd);
+	if (error)
+		remove_uplink(n, u);
+	else
+		*ret_address = outbound_host_address(o, u->slot);
+	return error;
+}
+
+/* ---- net itself ---- */
+
+static void drop_uplinks(struct netkeeper *n)
+{
+	list_each (&n->uplinks, struct uplink, at, u)
+		remove_uplink(n, u);
+}
+
+static void forget_net(struct netkeeper *n)
+{
+	loop_remove_fd(n->loop, n->net_watch);
+	n->net_watch = NULL;
+	if (n->net >= 0)
+		close(n->net);
+	n->net = -1;
+	drop_uplinks(n);
+}
+
+/* It says nothing to priv (what a stranger who listens there says is not read); when it closes, it is gone. */
+static void net_is_gone(void *ctx, uint32_t events)
+{
+	if (events & (EPOLLHUP | EPOLLERR))
+		forget_net(ctx);
+}
+
+static int find_net(struct netkeeper *n)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int fd = net_connect(n->run_dir);
+	if (fd < 0)
+		return fd;
+	/* whoever listens there must be a net: one of the users that are kept for it */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid < n->uid_base ||
+	    peer.uid >= n->uid_base + OUTBOUND_SHARES) {
+		close(fd);
+		return -EPERM;
+	}
+	n->net = fd;
+	n->net_watch = loop_add_fd(n->loop, fd, EPOLLHUP, net_is_gone, n);
+	if (!n->net_watch)
+		die("cannot watch net");
+	return 0;
+}
+
+static bool wait_for_end(int fd, int timeout_ms)
+{
+	struct pollfd p = {.fd = fd};
+	return poll(&p, 1, timeout_ms) == 1 && (p.revents & (POLLHUP | POLLERR));
+}
+
+static void end_net(struct netkeeper *n)
+{
+	struct net_header end = {.verb = NET_END};
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	if (n->net >= 0) {
+		/* the connection proves that its pid is still its own */
+		bool ended = msg_send(n->net, &end, sizeof(end), NULL, 0) == 0 && wait_for_end(n->net, END_WAIT_MS);
+		if (!ended && getsockopt(n->net, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 1 &&
+		    !wait_for_end(n->net, 0)) {
+			kill(peer.pid, SIGKILL);
+			wait_for_end(n->net, END_WAIT_MS);
+		}
+	}
+	forget_net(n);
+	unlinkat(n->run_dir, NET_SOCKET, 0);
+}
+
+/* ---- requests ---- */
+
+static void answer(struct netkeeper *n, const struct link_answer *a)
+{
+	if (n->sock >= 0 && msg_send(n->sock, a, sizeof(*a), NULL, 0) < 0)
+		shutdown(n->sock, SHUT_RDWR);
+}
+
+static void answer_facts(struct netkeeper *n, uint32_t verb, int error, const char *why_not)
+{
+	const struct outbound *o = keeper_outbound(n->keeper);
+	struct link_answer a = {.r.verb = verb, .error = error, .outside = o->works, .share = {o->base, o->prefix_bits}};
+	snprintf(a.why_not, sizeof(a.why_not), "%s", error ? why_not : o->why_not);
+	answer(n, &a);
+}
+
+static void net_is_ready(void *ctx, uint32_t events)
+{
+	struct netkeeper *n = ctx;
+	struct net_ready r = {.error = -EPIPE, .why_not = "networks: net ended while it was started"};
+	(void)events;
+	ssize_t size = read(n->ready, &r, sizeof(r));
+	if (size < 0 && errno == EAGAIN)
+		return;
+	if (size == sizeof(r))
+		r.why_not[sizeof(r.why_not) - 1] = 0;
+	loop_remove_fd(n->loop, n->ready_watch);
+	n->ready_watch = NULL;
+	close(n->ready);
+	n->ready = -1;
+	if (!r.error && (r.error = find_net(n)) != 0)
+		snprintf(r.why_not, sizeof(r.why_not), "networks: net does not answer: %s", strerror(-r.error));
+	if (r.error)
+		log_warn("%s", r.why_not);
+	answer_facts(n, LINK_START, r.error, r.why_not);
+}
+
+static void start_net(struct netkeeper *n)
+{
+	struct stat data;
+	if (n->ready_watch)
+		return; /* the answer comes */
+	/* api has found nobody there, or nobody whom it understands */
+	end_net(n);
+	struct net_config c = {.run_dir = n->run_dir, .uid = n->uid_base + keeper_outbound(n->keeper)->share};
+	int error = fstatat(n->run_dir, "..", &data, 0) < 0 ? -errno : 0;
+	c.service_uid = data.st_uid;
+	c.service_gid = data.st_gid;
+	if (!error)
+		error = net_start(&c, &n->ready);
+	if (error) {
+		n->ready = -1;
+		answer_facts(n, LINK_START, error, "networks: net cannot be started");
+		return;
+	}
+	n->ready_watch = loop_add_fd(n->loop, n->ready, EPOLLIN, net_is_ready, n);
+	if (!n->ready_watch)
+		die("cannot watch net");
+}
+
+static void obey(struct netkeeper *n, const struct link_request *r, int fd)
+{
+	struct link_answer a = {.r = *r};
+	struct uplink *u = r->number ? find_number(n, r->number) : NULL;
+	switch (r->verb) {
+	case LINK_FACTS:
+		answer_facts(n, LINK_FACTS, 0, "");
+		return;
+	case LINK_START:
+		start_net(n);
+		return;
+	case LINK_END:
+		end_net(n);
+		break;
+	case LINK_UPLINK:
+		a.error = add_uplink(n, r->number, fd, &a.r.address);
+		break;
+	case LINK_UNLINK:
+		if (u)
+			remove_uplink(n, u);
+		break;
+	case LINK_PUBLIC:
+	case LINK_PRIVATE:
+		a.error = u ? change_public(n, u, r->address, r->verb == LINK_PUBLIC) : -ENOENT;
+		break;
+	default:
+		break;
+	}
+	answer(n, &a);
+}
+
+static void hang_up(struct netkeeper *n)
+{
+	loop_remove_fd(n->loop, n->watch);
+	n->watch = NULL;
+	if (n->sock >= 0)
+		close(n->sock);
+	n->sock = -1;
+	list_each (&n->uplinks, struct uplink, at, u)
+		u->number = 0;
+}
+
+static void asked(void *ctx, uint32_t events)
+{
+	struct netkeeper *n = ctx;
+	(void)events;
+	for (int i = 0; i < 16 && n->sock >= 0; i++) {
+		struct link_request r;
+		int fd = -1;
+		size_t nfds;
+		ssize_t size = msg_recv(n->sock, &r, sizeof(r), &fd, 1, &nfds);
+		if (size == -EAGAIN)
+			return;
+		if (size <= 0 || link_check(&r, (size_t)size) < 0 || (nfds == 1) != (r.verb == LINK_UPLINK)) {
+			msg_close_fds(&fd, nfds);
+			if (size != 0)
+				log_error("a request about networks that is none: closing");
+			hang_up(n);
+			return;
+		}
+		obey(n, &r, fd);
+		msg_close_fds(&fd, nfds);
+	}
+}
+
+void netkeeper_serve(struct netkeeper *n, int sock)
+{
+	hang_up(n);
+	n->sock = sock;
+	n->watch = loop_add_fd(n->loop, sock, EPOLLIN, asked, n);
+	if (!n->watch)
+		die("cannot watch api");
+}
+
+struct netkeeper *netkeeper_new(struct loop *l, struct keeper *keeper, const struct netkeeper_config *config)
+{
+	struct netkeeper *n = calloc(1, sizeof(*n));
+	if (!n)
+		die("out of memory");
+	*n = (struct netkeeper){.loop = l,
+	                        .keeper = keeper,
+	                        .uid_base = config->uid_base + OUTBOUND_SHARES * OUTBOUND_SLOTS,
+	                        .run_dir = -1,
+	                        .sock = -1,
+	                        .net = -1,
+	                        .ready = -1};
+	list_init(&n->uplinks);
+	n->host_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int data = open(config->data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (data >= 0 && (mkdirat(data, "run", 0755) == 0 || errno == EEXIST))
+		n->run_dir = openat(data, "run", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (data >= 0)
+		close(data);
+	if (n->host_ns < 0 || n->run_dir < 0)
+		log_warn("no networks: %s/run: %s", config->data_dir, strerror(errno));
+	else
+		find_net(n);
+	return n;
+}
+
+void netkeeper_free(struct netkeeper *n, bool end)
+{
+	if (!n)
+		return;
+	hang_up(n);
+	if (n->ready_watch) {
+		loop_remove_fd(n->loop, n->ready_watch);
+		/* it is about to listen, or about to end */
+		struct pollfd p = {.fd = n->ready, .events = POLLIN};
+		if (end && poll(&p, 1, END_WAIT_MS) == 1)
+			find_net(n);
+		close(n->ready);
+	}
+	if (end)
+		end_net(n);
+	else
+		forget_net(n);
+	if (n->run_dir >= 0)
+		close(n->run_dir);
+	if (n->host_ns >= 0)
+		close(n->host_ns);
+	free(n);
+}

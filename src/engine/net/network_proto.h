@@ -1,0 +1,146 @@
+/* What the parts of networking say to each other: fixed structs, one a message, checked by network_check() before any of it is
+ * believed.
+ *
+ * `api` to `net`, on DATA/run/net.sock (SOCK_SEQPACKET):
+ *   HELLO                            a session begins, any other one ends; everything wanted is put anew
+ *   VPC GROUP ACL SUBNET PORT        a put; the message itself is the desired state
+ *   REMOVE                           by id
+ *   UPLINK                           priv has linked the VPC to the machine; address: the machine's end
+ *   SETTLED                          what was not put in this session goes
+ *   STATS                            of a port; answered by STATS
+ *   END                              everything goes, the process too (`priv` says this as well)
+ * and back: HELLO (with what works), VPC (descriptor: its namespace, for priv), LISTENER (kind; descriptor), PORT (descriptor).
+ *
+ * `api` to `priv`, on its channel: FACTS, START, UPLINK (descriptor: the namespace), UNLINK, PUBLIC, PRIVATE, END; each is answered
+ * by the same struct. START ends a net that is there. No message holds a text that is interpreted. */
+#pragma once
+#include "engine/net/network.h"
+
+enum { NETWORK_VERSION = 1, NETWORK_CHANGES_MAX = 64 };
+
+enum net_verb {
+	NET_HELLO = 1,
+	NET_VPC,
+	NET_GROUP,
+	NET_ACL,
+	NET_SUBNET,
+	NET_PORT,
+	NET_REMOVE,
+	NET_UPLINK,
+	NET_SETTLED,
+	NET_STATS,
+	NET_END,
+	NET_LISTENER,
+};
+
+struct net_header {
+	uint32_t verb;
+	uint32_t value; /* HELLO: the version; LISTENER: its kind; UPLINK: the address; else the number of array elements that
+	                   follow */
+	char id[NETWORK_ID_MAX];
+};
+
+struct net_prefix {
+	uint32_t base, bits;
+};
+
+struct net_vpc {
+	struct net_header h;
+	struct net_prefix prefixes[NETWORK_PREFIXES_MAX];
+};
+
+struct net_rule {
+	struct net_prefix peer;
+	char peer_group[NETWORK_ID_MAX]; /* "": peer */
+	int32_t protocol, from, to;
+	uint16_t number;
+	uint8_t egress, allow;
+};
+
+/* GROUP and ACL */
+struct net_rules {
+	struct net_header h;
+	char vpc[NETWORK_ID_MAX];
+	struct net_rule rules[NETWORK_GROUP_RULES_MAX];
+};
+
+struct net_route {
+	struct net_prefix to;
+	uint32_t kind; /* enum network_target */
+	char target[NETWORK_ID_MAX];
+};
+
+struct net_subnet {
+	struct net_header h;
+	char vpc[NETWORK_ID_MAX], acl[NETWORK_ID_MAX];
+	struct net_prefix prefix;
+	struct net_route routes[NETWORK_ROUTES_MAX];
+};
+
+struct net_address {
+	uint32_t private, public;
+};
+
+struct net_port {
+	struct net_header h; /* value: 0 */
+	char vpc[NETWORK_ID_MAX], subnet[NETWORK_ID_MAX];
+	uint32_t kind; /* enum network_port_kind */
+	uint32_t address_count, group_count;
+	uint8_t mac[6], source_check, spare;
+	uint64_t bits_per_s;
+	char host_name[NETWORK_NAME_MAX], domain[NETWORK_NAME_MAX];
+	struct net_address addresses[NETWORK_ADDRESSES_MAX];
+	char groups[NETWORK_GROUPS_MAX][NETWORK_ID_MAX];
+};
+
+struct net_hello {
+	struct net_header h;
+	int32_t error; /* back from net: 0, or why it cannot work */
+	char why_not[160];
+};
+
+struct net_stats {
+	struct net_header h;
+	struct network_port_stats stats;
+};
+
+union net_message {
+	struct net_header h;
+	struct net_vpc vpc;
+	struct net_rules rules;
+	struct net_subnet subnet;
+	struct net_port port;
+	struct net_hello hello;
+	struct net_stats stats;
+};
+
+union net_answer {
+	struct net_header h;
+	struct net_hello hello;
+	struct net_stats stats;
+};
+
+/* Is this a message that api may send to net? 0 or -EINVAL. */
+int network_check(const void *p, size_t n);
+
+/* ---- to priv ---- */
+
+enum link_verb { LINK_FACTS = 1, LINK_START, LINK_UPLINK, LINK_UNLINK, LINK_PUBLIC, LINK_PRIVATE, LINK_END };
+
+struct link_request {
+	uint32_t verb;
+	uint32_t number;  /* of the VPC: chosen by api, > 0; 0 in FACTS, START and END */
+	uint32_t address; /* PUBLIC, PRIVATE: the public address; 0 in others */
+};
+
+struct link_answer {
+	struct link_request r; /* UPLINK: address is the machine's end */
+	int32_t error;
+	uint32_t outside;        /* FACTS, START: 1: there is a way out */
+	struct net_prefix share; /* FACTS, START: the addresses of our links */
+	char why_not[160];
+};
+
+int link_check(const void *p, size_t n);
+/* On this machine: may packets to this address be led into a VPC? Addresses that programs of the machine use themselves may not. */
+bool link_public_allowed(uint32_t address);

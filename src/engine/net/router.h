@@ -1,0 +1,100 @@
+/* Inside `net`: the routers, one a VPC, and what has been put into them. net.c holds the sockets, router.c makes namespaces and
+ * runs batches of rules, router_subnet.c keeps route tables, router_port.c keeps links. Everything runs on net's one loop; a
+ * router's things are created when they are first named, and do something once they have been put. */
+#pragma once
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/net/network_proto.h"
+#include "engine/net/nft.h"
+#include "engine/net/route.h"
+#include "engine/net/rules.h"
+
+struct net;
+struct router;
+
+struct thing {
+	struct list at;
+	struct router *router;
+	char id[NETWORK_ID_MAX];
+	uint32_t verb; /* NET_GROUP, NET_ACL, NET_SUBNET or NET_PORT */
+	uint32_t number;
+	bool seen;                  /* in this session */
+	bool live;                  /* the kernel has it */
+	bool announce;              /* a port whose descriptor is to be told once its rules are there */
+	union net_message *message; /* NULL: only named by others */
+	size_t message_bytes;
+
+	/* subnets: the router's own address, and what their two tables hold (for addresses without and with a public one) */
+	uint32_t gateway;
+	struct route *routes[2];
+	size_t route_counts[2];
+
+	/* ports: link, descriptor for the owner, and the numbers that its rules were made with */
+	unsigned ifindex;
+	int fd;
+	uint32_t subnet_number, groups[NETWORK_GROUPS_MAX];
+};
+
+struct router {
+	struct net *net;
+	struct list at;
+	char id[NETWORK_ID_MAX];
+	bool seen, live;
+	bool announce;      /* its namespace and sockets are to be told */
+	struct net_vpc vpc; /* h.value 0: only named by others */
+	struct list things;
+	struct map by_id;
+	uint32_t next_number;
+
+	int ns_fd, netlink, dhcp_fd;
+	int listeners[NETWORK_LISTENERS];
+	struct loop_fd *dhcp_watch;
+	struct nft *nft;
+	struct buf batch;
+	uint32_t uplink; /* the machine's end of the link; 0: none */
+	unsigned uplink_ifindex;
+};
+
+/* router.c. Network namespaces belong to the process for the time between enter and leave. */
+struct router *router_new(struct net *net, const char *id);
+void router_free(struct router *r);
+/* Takes the VPC's put; makes the namespace at the first. 0 or negative errno. */
+int router_put(struct router *r, const struct net_vpc *m);
+void router_set_uplink(struct router *r, uint32_t address);
+/* Runs what has been gathered. */
+void router_flush(struct router *r);
+int router_enter(const struct router *r);
+void router_leave(const struct router *r);
+
+struct thing *thing_find(const struct router *r, const char *id);
+/* Finds or makes; NULL: that id is of another kind. */
+struct thing *thing_named(struct router *r, uint32_t verb, const char *id);
+void thing_put(struct thing *t, const void *message, size_t n);
+/* What others still name stays, and does nothing. */
+void thing_remove(struct thing *t);
+
+/* router_subnet.c */
+int subnet_apply(struct thing *t);
+void subnet_drop(struct thing *t);
+/* Tables again, after targets (ports) or all that routes depend on have changed. */
+void subnet_update_routes(struct router *r, bool targets_alone);
+uint32_t subnet_acl(const struct thing *t);
+/* Marks of packets: of addresses without a public one; those with one have the next number. */
+uint32_t subnet_mark(uint32_t number);
+
+/* router_port.c */
+int port_apply(struct thing *t);
+/* From one put to the next on the same link; false: it has to be made anew. */
+bool port_change(struct thing *t, const struct net_port *next);
+void port_drop(struct thing *t);
+struct rules_port port_rules(const struct thing *t);
+int port_stats(const struct thing *t, struct network_port_stats *ret_stats);
+/* One DHCP request is there. */
+void port_serve_dhcp(struct router *r);
+
+/* net.c */
+int net_home(const struct net *net);
+struct loop *net_loop(struct net *net);
+/* An empty network namespace; its descriptor or negative errno. The process is back home afterwards. */
+int net_make_namespace(const struct net *net);

@@ -1,0 +1,162 @@
+/* Two tables a subnet: the packet's mark says which. Only the one for addresses that have a public one leads to the internet; ways
+ * through a NAT gateway are in both. Routes within the VPC are "throw": the main table has one route for each address that is in
+ * use, and nothing else. What a subnet's table does not know is dropped, like what is led to something that is not there. */
+#include "engine/net/link.h"
+#include "engine/net/router.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TABLE_BASE = 1000, LOOPBACK = 1 };
+
+uint32_t subnet_acl(const struct thing *t)
+{
+	const struct thing *acl = thing_find(t->router, t->message->subnet.acl);
+	/* number 0 lets nothing pass */
+	return acl && acl->verb == NET_ACL ? acl->number : 0;
+}
+
+uint32_t subnet_mark(uint32_t number)
+{
+	return 2 * number;
+}
+
+static bool matches(const struct net_prefix *p, uint32_t address)
+{
+	return !((address ^ p->base) & (p->bits ? ~0u << (32 - p->bits) : 0));
+}
+
+/* A NAT gateway works where it has a public address and its own subnet leads to the internet. */
+static bool nat_works(const struct thing *t, const struct net_route *route)
+{
+	const struct thing *gate = thing_find(t->router, route->target);
+	if (!gate || gate->verb != NET_PORT || !gate->message || !gate->live || !gate->message->port.addresses[0].public)
+		return false;
+	const struct thing *subnet = thing_find(t->router, gate->message->port.subnet);
+	if (!subnet || subnet->verb != NET_SUBNET || !subnet->message)
+		return false;
+	const struct net_route *best = NULL;
+	for (size_t i = 0; i < subnet->message->h.value; i++) {
+		const struct net_route *o = &subnet->message->subnet.routes[i];
+		if (matches(&o->to, route->to.base) && o->to.bits <= route->to.bits && (!best || o->to.bits > best->to.bits))
+			best = o;
+	}
+	return best && best->kind == NETWORK_INTERNET;
+}
+
+static struct route one_route(const struct thing *t, const struct net_route *m, bool has_public)
+{
+	const struct router *r = t->router;
+	struct route route = {.table = TABLE_BASE + subnet_mark(t->number) + has_public,
+	                      .base = m->to.base,
+	                      .bits = (uint8_t)m->to.bits,
+	                      .kind = ROUTE_BLACKHOLE};
+	const struct thing *target = m->kind == NETWORK_PORT ? thing_find(r, m->target) : NULL;
+	bool out = (m->kind == NETWORK_INTERNET && has_public) || (m->kind == NETWORK_NAT && nat_works(t, m));
+	if (m->kind == NETWORK_LOCAL) {
+		route.kind = ROUTE_THROW;
+	} else if (out && r->uplink) {
+		route.kind = ROUTE_VIA;
+		route.ifindex = r->uplink_ifindex;
+		route.gateway = r->uplink;
+	} else if (target && target->verb == NET_PORT && target->live && target->ifindex) {
+		route.kind = ROUTE_VIA;
+		route.ifindex = target->ifindex;
+		route.gateway = target->message->port.addresses[0].private;
+	}
+	return route;
+}
+
+static const struct route *find_prefix(const struct route *routes, size_t n, const struct route *r)
+{
+	for (size_t i = 0; i < n; i++)
+		if (routes[i].base == r->base && routes[i].bits == r->bits)
+			return &routes[i];
+	return NULL;
+}
+
+static bool same_route(const struct route *a, const struct route *b)
+{
+	return a && a->kind == b->kind && a->ifindex == b->ifindex && a->gateway == b->gateway;
+}
+
+/* Routes that stay are not touched. */
+static int update_table(struct thing *t, bool has_public)
+{
+	const struct net_subnet *m = &t->message->subnet;
+	struct route *next = calloc(m->h.value + 1, sizeof(*next)), *had = t->routes[has_public];
+	size_t n = 0, had_count = t->route_counts[has_public];
+	int error = next ? 0 : -ENOMEM;
+	bool has_default = false;
+	for (size_t i = 0; next && i < m->h.value; i++) {
+		next[n++] = one_route(t, &m->routes[i], has_public);
+		has_default = has_default || m->routes[i].to.bits == 0;
+	}
+	if (next && !has_default)
+		next[n++] = (struct route){.table = TABLE_BASE + subnet_mark(t->number) + has_public, .kind = ROUTE_BLACKHOLE};
+	for (size_t i = 0; i < n && !error; i++)
+		if (!same_route(find_prefix(had, had_count, &next[i]), &next[i]))
+			error = route_set(t->router->netlink, &next[i]);
+	for (size_t i = 0; i < had_count; i++)
+		if (!find_prefix(next, n, &had[i]))
+			route_remove(t->router->netlink, &had[i]);
+	free(had);
+	t->routes[has_public] = next;
+	t->route_counts[has_public] = n;
+	return error;
+}
+
+static bool has_targets(const struct thing *t)
+{
+	for (size_t i = 0; i < t->message->h.value; i++)
+		if (t->message->subnet.routes[i].target[0])
+			return true;
+	return false;
+}
+
+void subnet_update_routes(struct router *r, bool targets_alone)
+{
+	list_each (&r->things, struct thing, at, t)
+		if (t->verb == NET_SUBNET && t->live && t->message && (!targets_alone || has_targets(t)))
+			for (int i = 0; i < 2; i++)
+				update_table(t, i);
+}
+
+int subnet_apply(struct thing *t)
+{
+	struct router *r = t->router;
+	uint32_t gateway = t->message->subnet.prefix.base + 1, mark = subnet_mark(t->number);
+	int error = 0;
+	if (t->live && t->gateway != gateway)
+		device_remove_address(r->netlink, LOOPBACK, t->gateway, 32);
+	if (!t->live || t->gateway != gateway)
+		error = link_add_address(r->netlink, LOOPBACK, gateway, 32);
+	t->gateway = gateway;
+	for (uint32_t i = 0; i < 2 && !error; i++)
+		error = update_table(t, i);
+	for (uint32_t i = 0; i < 2 && !error && !t->live; i++)
+		error = route_add_mark_rule(r->netlink, mark + i, TABLE_BASE + mark + i);
+	rules_subnet(&r->batch, t->number, subnet_acl(t));
+	t->live = true;
+	/* this one's routes decide what NAT gateways in it can do for others */
+	subnet_update_routes(r, true);
+	return error;
+}
+
+void subnet_drop(struct thing *t)
+{
+	struct router *r = t->router;
+	uint32_t mark = subnet_mark(t->number);
+	for (uint32_t i = 0; i < 2; i++) {
+		route_remove_mark_rule(r->netlink, mark + i, TABLE_BASE + mark + i);
+		for (size_t k = 0; k < t->route_counts[i]; k++)
+			route_remove(r->netlink, &t->routes[i][k]);
+		free(t->routes[i]);
+		t->routes[i] = NULL;
+		t->route_counts[i] = 0;
+	}
+	device_remove_address(r->netlink, LOOPBACK, t->gateway, 32);
+	rules_remove_subnet(&r->batch, t->number);
+	t->live = false;
+}

@@ -1,0 +1,375 @@
+#include "engine/net/rules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char base[] =
+        "add table ip q\ndelete table ip q\nadd table arp q\ndelete table arp q\n"
+        "table ip q {\n"
+        "set macs { type ifname . ether_addr; }\n"
+        "set bound { type ifname . ipv4_addr; }\n"
+        "set loose { type ifname; }\n"
+        "set known { type ifname . ipv4_addr; }\n"
+        "set dns { type ipv4_addr; }\n"
+        "map marks { type ifname : mark; }\n"
+        "set asking { type ifname; size 65535; flags dynamic, timeout; timeout 10s; }\n"
+        "map inward { type ipv4_addr : ipv4_addr; }\n"
+        "map drops { type ifname : counter; }\n"
+        "map leaving { type ifname : verdict; }\n"
+        "map entering { type ifname : verdict; }\n"
+        "map subnet_leaving { type ifname : verdict; }\n"
+        "map subnet_entering { type ifname : verdict; }\n"
+        "map fast_leaving { type ifname : verdict; }\n"
+        "map fast_entering { type ifname : verdict; }\n"
+        "chain marked {\n"
+        "meta mark set iifname map @marks\n"
+        "iifname . ip saddr @known meta mark set meta mark | 0x1\n"
+        "accept\n"
+        "}\n"
+        "chain source { type filter hook prerouting priority raw; policy drop;\n"
+        "iifname { \"lo\", \"" RULES_UPLINK "\" } accept\n"
+        "iifname . ether saddr @macs ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept\n"
+        "iifname . ether saddr @macs iifname . ip saddr @bound goto marked\n"
+        "iifname . ether saddr @macs iifname @loose goto marked\n"
+        "counter name iifname map @drops drop\n"
+        "}\n"
+        "chain translate { type nat hook prerouting priority dstnat; policy accept;\n"
+        "iifname \"" RULES_UPLINK "\" dnat to ip daddr map @inward\n"
+        "iifname != \"" RULES_UPLINK "\" ip daddr @dns udp dport 53 dnat to 169.254.169.253\n"
+        "iifname != \"" RULES_UPLINK "\" ip daddr @dns tcp dport 53 dnat to 169.254.169.253\n"
+        "}\n"
+        "chain hide { type nat hook postrouting priority srcnat; policy accept;\n"
+        "oifname \"" RULES_UPLINK "\" masquerade\n"
+        "}\n"
+        "chain deliver { type filter hook forward priority -20; policy drop;\n"
+        "iifname \"" RULES_UPLINK "\" oifname \"" RULES_UPLINK "\" drop\n"
+        "iifname \"" RULES_UPLINK "\" ct state new ct status & dnat == 0 drop\n"
+        /* what is not tracked would leave under its private address */
+        "oifname \"" RULES_UPLINK "\" ct state invalid drop\n"
+        "oifname \"" RULES_UPLINK "\" accept\n"
+        "oifname . ip daddr @bound accept\n"
+        "oifname @loose accept\n"
+        "counter name iifname map @drops drop\n"
+        "}\n"
+        "chain rate { type filter hook forward priority -15; policy accept;\n"
+        "iifname vmap @fast_leaving\n"
+        "oifname vmap @fast_entering\n"
+        "}\n"
+        "chain egress { type filter hook forward priority -10; policy drop;\n"
+        "iifname \"" RULES_UPLINK "\" accept\n"
+        "ct state related accept\n"
+        "ct state established ct direction reply accept\n"
+        "iifname vmap @leaving\n"
+        "}\n"
+        "chain acl_out { type filter hook forward priority -8; policy accept; iifname vmap @subnet_leaving\n}\n"
+        "chain acl_in { type filter hook forward priority -6; policy accept; oifname vmap @subnet_entering\n}\n"
+        "chain ingress { type filter hook forward priority 0; policy drop;\n"
+        "oifname \"" RULES_UPLINK "\" accept\n"
+        "ct state related accept\n"
+        "ct state established ct direction reply accept\n"
+        "oifname vmap @entering\n"
+        "}\n"
+        /* what the router itself serves: DHCP, metadata, the cloud's endpoint, DNS; nothing else of it answers */
+        "chain input { type filter hook input priority filter; policy drop;\n"
+        "iifname \"lo\" accept\n"
+        "iifname \"" RULES_UPLINK "\" drop\n"
+        /* as many packets a second as AWS takes from one interface; what is beyond is lost */
+        "update @asking { iifname limit rate over 1024/second burst 1024 packets } counter name iifname map @drops drop\n"
+        "udp sport 68 udp dport 67 accept\n"
+        "iifname . ip saddr != @bound counter name iifname map @drops drop\n"
+        "ip daddr 169.254.169.254 tcp dport { 80, 4566 } accept\n"
+        "ip daddr 169.254.169.253 meta l4proto { tcp, udp } th dport 53 accept\n"
+        "counter name iifname map @drops drop\n"
+        "}\n"
+        "chain output { type filter hook output priority filter; policy drop;\n"
+        "oifname \"lo\" accept\n"
+        "ct state established accept\n"
+        "udp sport 67 udp dport 68 accept\n"
+        "}\n"
+        "}\n"
+        "table arp q {\n"
+        "set bound { type ifname . ether_addr . ipv4_addr; }\n"
+        "set macs { type ifname . ether_addr; }\n"
+        "chain input { type filter hook input priority filter; policy drop;\n"
+        "iifname \"" RULES_UPLINK "\" accept\n"
+        "arp operation request iifname . arp saddr ether . arp saddr ip @bound accept\n"
+        /* a client asks whether its new address is in use before it has one */
+        "arp operation request arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept\n"
+        "}\n"
+        "}\n";
+
+#define IP4 "%u.%u.%u.%u"
+#define IP4_ARG(a) (a) >> 24, (a) >> 16 & 255, (a) >> 8 & 255, (a)&255
+#define MAC "%02x:%02x:%02x:%02x:%02x:%02x"
+#define MAC_ARG(m) (m)[0], (m)[1], (m)[2], (m)[3], (m)[4], (m)[5]
+
+void rules_base(struct buf *b)
+{
+	buf_add(b, base, sizeof(base) - 1);
+}
+
+void rules_dns(struct buf *b, const struct net_prefix *prefixes, size_t n)
+{
+	buf_printf(b, "flush set ip q dns\n");
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "add element ip q dns { " IP4 " }\n", IP4_ARG(prefixes[i].base + 2));
+}
+
+/* ---- what a rule matches ---- */
+
+static void add_match(struct buf *b, const struct net_rule *r)
+{
+	if (r->protocol == 6 || r->protocol == 17) {
+		const char *name = r->protocol == 6 ? "tcp" : "udp";
+		if (r->from < 0)
+			buf_printf(b, "meta l4proto %s ", name);
+		else if (r->from == r->to)
+			buf_printf(b, "%s dport %d ", name, r->from);
+		else
+			buf_printf(b, "%s dport %d-%d ", name, r->from, r->to);
+	} else if (r->protocol == 1) {
+		buf_printf(b, "meta l4proto icmp ");
+		if (r->from >= 0)
+			buf_printf(b, "icmp type %d ", r->from);
+		if (r->from >= 0 && r->to >= 0)
+			buf_printf(b, "icmp code %d ", r->to);
+	} else if (r->protocol >= 0) {
+		buf_printf(b, "meta l4proto %d ", r->protocol);
+	}
+}
+
+static const char *peer_side(bool egress)
+{
+	return egress ? "ip daddr" : "ip saddr";
+}
+
+static bool same_packets(const struct net_rule *a, const struct net_rule *b)
+{
+	return a->egress == b->egress && a->protocol == b->protocol && a->from == b->from && a->to == b->to;
+}
+
+static bool contains(const struct net_prefix *outer, const struct net_prefix *inner)
+{
+	return outer->bits <= inner->bits && !((outer->base ^ inner->base) & (outer->bits ? ~0u << (32 - outer->bits) : 0));
+}
+
+/* Prefixes of a set may not overlap: is this one in another, or the same as an earlier one? */
+static bool is_covered(const struct net_rules *m, size_t first, size_t i)
+{
+	for (size_t k = first; k < m->h.value; k++) {
+		const struct net_rule *r = &m->rules[k];
+		if (k == i || r->peer_group[0] || !same_packets(r, &m->rules[i]) || !contains(&r->peer, &m->rules[i].peer))
+			continue;
+		if (r->peer.bits < m->rules[i].peer.bits || k < i)
+			return true;
+	}
+	return false;
+}
+
+/* ---- groups ---- */
+
+void rules_declare_group(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "add chain ip q g%uo\nadd chain ip q g%ui\nadd set ip q m%u { type ipv4_addr; }\n", number, number, number);
+}
+
+/* One rule for all prefixes of the rules that are about the same packets as rule `first`, which is the first of them. */
+static void add_prefixes(struct buf *b, uint32_t number, const struct net_rules *m, size_t first)
+{
+	bool any = false, all = false;
+	for (size_t i = first; i < m->h.value; i++)
+		if (!m->rules[i].peer_group[0] && same_packets(&m->rules[i], &m->rules[first])) {
+			any = true;
+			all = all || m->rules[i].peer.bits == 0;
+		}
+	if (!any)
+		return;
+	const struct net_rule *r = &m->rules[first];
+	buf_printf(b, "add rule ip q g%u%c ", number, r->egress ? 'o' : 'i');
+	add_match(b, r);
+	if (!all) {
+		const char *before = " { ";
+		buf_printf(b, "%s", peer_side(r->egress));
+		for (size_t i = first; i < m->h.value; i++) {
+			const struct net_rule *o = &m->rules[i];
+			if (o->peer_group[0] || !same_packets(o, r) || is_covered(m, first, i))
+				continue;
+			buf_printf(b, "%s" IP4 "/%u", before, IP4_ARG(o->peer.base), o->peer.bits);
+			before = ", ";
+		}
+		buf_printf(b, " } ");
+	}
+	buf_printf(b, "accept\n");
+}
+
+void rules_group(struct buf *b, uint32_t number, const struct net_rules *m, rules_number_fn *find, void *ctx)
+{
+	rules_declare_group(b, number);
+	buf_printf(b, "flush chain ip q g%uo\nflush chain ip q g%ui\n", number, number);
+	if (!m)
+		return;
+	for (size_t i = 0; i < m->h.value; i++) {
+		const struct net_rule *r = &m->rules[i];
+		bool first = true;
+		for (size_t k = 0; k < i && first; k++)
+			first = !same_packets(&m->rules[k], r);
+		if (first)
+			add_prefixes(b, number, m, i);
+		if (!r->peer_group[0])
+			continue;
+		buf_printf(b, "add rule ip q g%u%c ", number, r->egress ? 'o' : 'i');
+		add_match(b, r);
+		buf_printf(b, "%s @m%u accept\n", peer_side(r->egress), find(ctx, r->peer_group));
+	}
+}
+
+void rules_remove_group(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "delete chain ip q g%uo\ndelete chain ip q g%ui\ndelete set ip q m%u\n", number, number, number);
+}
+
+/* ---- ACLs and subnets ---- */
+
+void rules_declare_acl(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "add chain ip q a%uo\nadd chain ip q a%ui\n", number, number);
+}
+
+void rules_acl(struct buf *b, uint32_t number, const struct net_rules *m)
+{
+	rules_declare_acl(b, number);
+	buf_printf(b, "flush chain ip q a%uo\nflush chain ip q a%ui\n", number, number);
+	for (size_t i = 0; m && i < m->h.value; i++) {
+		const struct net_rule *r = &m->rules[i];
+		buf_printf(b, "add rule ip q a%u%c ", number, r->egress ? 'o' : 'i');
+		add_match(b, r);
+		if (r->peer.bits)
+			buf_printf(b, "%s " IP4 "/%u ", peer_side(r->egress), IP4_ARG(r->peer.base), r->peer.bits);
+		buf_printf(b, "%s\n", r->allow ? "accept" : "counter drop");
+	}
+	buf_printf(b, "add rule ip q a%uo counter drop\nadd rule ip q a%ui counter drop\n", number, number);
+}
+
+void rules_remove_acl(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "delete chain ip q a%uo\ndelete chain ip q a%ui\n", number, number);
+}
+
+void rules_subnet(struct buf *b, uint32_t number, uint32_t acl)
+{
+	buf_printf(b, "add set ip q t%u { type ifname; }\nadd chain ip q s%uo\nadd chain ip q s%ui\n", number, number, number);
+	buf_printf(b, "flush chain ip q s%uo\nflush chain ip q s%ui\n", number, number);
+	buf_printf(b, "add rule ip q s%uo oifname @t%u accept\nadd rule ip q s%uo goto a%uo\n", number, number, number, acl);
+	buf_printf(b, "add rule ip q s%ui iifname @t%u accept\nadd rule ip q s%ui goto a%ui\n", number, number, number, acl);
+}
+
+void rules_remove_subnet(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "delete chain ip q s%uo\ndelete chain ip q s%ui\ndelete set ip q t%u\n", number, number, number);
+}
+
+/* ---- ports ---- */
+
+struct elements {
+	struct buf *b;
+	bool add;
+	uint32_t port;
+};
+
+/* One element of a set, or of a map when there is a value; `key` follows the link's name. */
+__attribute__((format(printf, 4, 5))) static void element(const struct elements *e, const char *set, const char *key,
+                                                          const char *value, ...)
+{
+	buf_printf(e->b, "%s element %s { \"p%u\"%s", e->add ? "add" : "delete", set, e->port, key);
+	if (value && e->add) {
+		char text[48];
+		va_list ap;
+		va_start(ap, value);
+		vsnprintf(text, sizeof(text), value, ap);
+		va_end(ap);
+		buf_printf(e->b, " : %s", text);
+	}
+	buf_printf(e->b, " }\n");
+}
+
+static void add_elements(struct buf *b, const struct rules_port *p, bool add)
+{
+	const struct net_port *m = p->port;
+	struct elements e = {b, add, p->number};
+	char key[64];
+	snprintf(key, sizeof(key), " . " MAC, MAC_ARG(m->mac));
+	element(&e, "ip q macs", key, NULL);
+	element(&e, "arp q macs", key, NULL);
+	if (!m->source_check)
+		element(&e, "ip q loose", "", NULL);
+	element(&e, "ip q marks", "", "%u", p->mark);
+	element(&e, "ip q drops", "", "\"d%u\"", p->number);
+	element(&e, "ip q leaving", "", "goto o%u", p->number);
+	element(&e, "ip q entering", "", "goto i%u", p->number);
+	element(&e, "ip q subnet_leaving", "", "goto s%uo", p->subnet);
+	element(&e, "ip q subnet_entering", "", "goto s%ui", p->subnet);
+	if (m->bits_per_s) {
+		element(&e, "ip q fast_leaving", "", "jump f%uo", p->number);
+		element(&e, "ip q fast_entering", "", "jump f%ui", p->number);
+	}
+	buf_printf(b, "%s element ip q t%u { \"p%u\" }\n", add ? "add" : "delete", p->subnet, p->number);
+	for (size_t i = 0; i < m->address_count; i++) {
+		const struct net_address *a = &m->addresses[i];
+		snprintf(key, sizeof(key), " . " IP4, IP4_ARG(a->private));
+		element(&e, "ip q bound", key, NULL);
+		if (a->public)
+			element(&e, "ip q known", key, NULL);
+		if (a->public)
+			buf_printf(b,
+			           add ? "add element ip q inward { " IP4 " : " IP4 " }\n"
+			               : "delete element ip q inward { " IP4 " }\n",
+			           IP4_ARG(a->public), IP4_ARG(a->private));
+		snprintf(key, sizeof(key), " . " MAC " . " IP4, MAC_ARG(m->mac), IP4_ARG(a->private));
+		element(&e, "arp q bound", key, NULL);
+		for (size_t k = 0; k < m->group_count; k++)
+			buf_printf(b, "%s element ip q m%u { " IP4 " }\n", add ? "add" : "delete", p->groups[k],
+			           IP4_ARG(a->private));
+	}
+}
+
+/* The kernel's bucket for bytes holds a second's worth: so much may come at once after a pause. */
+static void add_limit(struct buf *b, uint32_t number, char direction, uint64_t bits_per_s)
+{
+	unsigned long long bytes = bits_per_s / 8 ? bits_per_s / 8 : 1;
+	buf_printf(b, "add rule ip q f%u%c limit rate over %llu bytes/second counter name d%u drop\n", number, direction, bytes,
+	           number);
+}
+
+void rules_port(struct buf *b, const struct rules_port *p)
+{
+	uint32_t n = p->number;
+	buf_printf(b, "add counter ip q d%u\nadd chain ip q o%u\nadd chain ip q i%u\nflush chain ip q o%u\nflush chain ip q i%u\n",
+	           n, n, n, n, n);
+	for (size_t i = 0; i < p->port->group_count; i++)
+		buf_printf(b, "add rule ip q o%u jump g%uo\nadd rule ip q i%u jump g%ui\n", n, p->groups[i], n, p->groups[i]);
+	buf_printf(b, "add rule ip q o%u counter name d%u drop\nadd rule ip q i%u counter name d%u drop\n", n, n, n, n);
+	if (p->port->bits_per_s) {
+		buf_printf(b, "add chain ip q f%uo\nadd chain ip q f%ui\nflush chain ip q f%uo\nflush chain ip q f%ui\n", n, n, n,
+		           n);
+		add_limit(b, n, 'o', p->port->bits_per_s);
+		add_limit(b, n, 'i', p->port->bits_per_s);
+	}
+	add_elements(b, p, true);
+}
+
+/* The counter stays, so that a port that is changed goes on counting; it goes with rules_forget_port(). */
+void rules_remove_port(struct buf *b, const struct rules_port *p)
+{
+	uint32_t n = p->number;
+	add_elements(b, p, false);
+	buf_printf(b, "flush chain ip q o%u\nflush chain ip q i%u\ndelete chain ip q o%u\ndelete chain ip q i%u\n", n, n, n, n);
+	if (p->port->bits_per_s)
+		buf_printf(b, "flush chain ip q f%uo\nflush chain ip q f%ui\ndelete chain ip q f%uo\ndelete chain ip q f%ui\n", n,
+		           n, n, n);
+}
+
+void rules_forget_port(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "delete counter ip q d%u\n", number);
+}

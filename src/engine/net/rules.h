@@ -1,0 +1,44 @@
+/* The packet rules of a VPC's router as text for libnftables, made of checked structs. Names are numbers that the caller gave:
+ * p5 is a port's link, o5 and i5 its chains for what leaves and enters the instance; g7o, g7i, m7 a group's chains and its members'
+ * addresses; a3o, a3i an ACL's; s2o, s2i, t2 a subnet's and the links of its ports. Each function appends commands that are one
+ * part of a batch; a change of one thing touches only its own chains and sets.
+ *
+ * The way of a packet: `source` (who may send it) - routing - `deliver` (who may get it) - `rate` - `egress` (groups of the sender)
+ * - `acl_out`, `acl_in` - `ingress` (groups of the receiver). Answers of tracked flows pass the groups; everything else is asked
+ * for every packet, so that a change acts at once. */
+#pragma once
+#include "base/buf.h"
+#include "engine/net/network_proto.h"
+
+#define RULES_UPLINK "up" /* the link to the machine */
+
+/* Number of a group that a rule names. */
+typedef uint32_t rules_number_fn(void *ctx, const char *group);
+
+struct rules_port {
+	uint32_t number, subnet;
+	uint32_t mark;          /* of the subnet's table for addresses without a public one; mark + 1: with */
+	const uint32_t *groups; /* as many as port->group_count */
+	const struct net_port *port;
+};
+
+/* An empty router: nothing passes. */
+void rules_base(struct buf *b);
+void rules_dns(struct buf *b, const struct net_prefix *prefixes, size_t n);
+
+void rules_declare_group(struct buf *b, uint32_t number);
+/* m NULL: nothing is allowed. Groups that the rules name must have been declared. */
+void rules_group(struct buf *b, uint32_t number, const struct net_rules *m, rules_number_fn *find, void *ctx);
+void rules_remove_group(struct buf *b, uint32_t number);
+
+void rules_declare_acl(struct buf *b, uint32_t number);
+void rules_acl(struct buf *b, uint32_t number, const struct net_rules *m);
+void rules_remove_acl(struct buf *b, uint32_t number);
+
+void rules_subnet(struct buf *b, uint32_t number, uint32_t acl);
+void rules_remove_subnet(struct buf *b, uint32_t number);
+
+void rules_port(struct buf *b, const struct rules_port *p);
+/* Exactly what rules_port() has added for it; its counter d5 stays until rules_forget_port(). */
+void rules_remove_port(struct buf *b, const struct rules_port *p);
+void rules_forget_port(struct buf *b, uint32_t number);

@@ -4,7 +4,11 @@
 static const struct {
 	unsigned bit;
 	const char *name;
-} architectures[] = {{ARCH_I386, "i386"}, {ARCH_X86_64, "x86_64"}, {ARCH_ARM64, "arm64"}, {ARCH_X86_64_MAC, "x86_64_mac"}, {ARCH_ARM64_MAC, "arm64_mac"}};
+} architectures[] = {{ARCH_I386, "i386"},
+                     {ARCH_X86_64, "x86_64"},
+                     {ARCH_ARM64, "arm64"},
+                     {ARCH_X86_64_MAC, "x86_64_mac"},
+                     {ARCH_ARM64_MAC, "arm64_mac"}};
 
 static struct str_list *text(struct call *c, struct str_list *list, struct str s)
 {
@@ -127,7 +131,8 @@ static int check_names(struct call *c, const struct str_list *names)
 	}
 	if (!str_set(unknown))
 		return CALL_OK;
-	return call_fail(c, "InvalidInstanceType", 400, "The following supplied instance types do not exist: [%.*s]", STR_ARG(unknown));
+	return call_fail(c, "InvalidInstanceType", 400, "The following supplied instance types do not exist: [%.*s]",
+	                 STR_ARG(unknown));
 }
 
 int ec2_describe_instance_types(struct call *c, const struct ec2_describe_instance_types_request *in,
@@ -201,7 +206,7 @@ int ec2_describe_instance_type_offerings(struct call *c, const struct ec2_descri
 		if (!instance_type_offered(&instance_types[i]))
 			continue;
 		for (unsigned z = 0; z < (zones ? EC2_ZONES : 1); z++) {
-			struct str location = !zones                             ? c->region
+			struct str location = !zones                              ? c->region
 			                      : str_is(kind, "availability-zone") ? ec2_zone_name(c->arena, c->region, z)
 			                                                          : ec2_zone_id(c->arena, c->region, z);
 			if (!add_offering(c, in, after, &instance_types[i], location, &last, out))

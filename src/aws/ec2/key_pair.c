@@ -44,18 +44,20 @@ static int check_new(struct call *c, struct str name)
 	if (!str_set(name) || !name.n)
 		return ec2_missing(c, "KeyName");
 	if (str_utf8_len(name) > NAME_MAX_CHARS)
-		return ec2_invalid(c, "Value (%.*s) for parameter KeyName is invalid. It must be at most %d characters", STR_ARG(name),
-		                   NAME_MAX_CHARS);
+		return ec2_invalid(c, "Value (%.*s) for parameter KeyName is invalid. It must be at most %d characters",
+		                   STR_ARG(name), NAME_MAX_CHARS);
 	for (size_t i = 0; i < name.n; i++)
 		if (name.p[i] < ' ' || name.p[i] > '~')
-			return ec2_invalid(c, "Value (%.*s) for parameter KeyName is invalid. Character sets beyond ASCII are not supported.",
-			                   STR_ARG(name));
+			return ec2_invalid(
+			        c, "Value (%.*s) for parameter KeyName is invalid. Character sets beyond ASCII are not supported.",
+			        STR_ARG(name));
 	if (id_of_name(c, name, &before))
 		return call_fail(c, "InvalidKeyPair.Duplicate", 400, "The keypair already exists");
 	while (ec2_next(&all, &pair))
 		n++;
 	if (n >= PAIRS_MAX)
-		return call_fail(c, "KeyPairLimitExceeded", 400, "The maximum number of key pairs (%d) has been reached", PAIRS_MAX);
+		return call_fail(c, "KeyPairLimitExceeded", 400, "The maximum number of key pairs (%d) has been reached",
+		                 PAIRS_MAX);
 	return CALL_OK;
 }
 
@@ -144,7 +146,8 @@ int ec2_create_key_pair(struct call *c, const struct ec2_create_key_pair_request
 	(void)out;
 	struct ec2_tag_list tags;
 	if (str_set(in->key_format) && !str_is(in->key_format, "pem"))
-		return call_fail(c, "Unsupported", 400, "The key format '%.*s' is not supported. Use pem.", STR_ARG(in->key_format));
+		return call_fail(c, "Unsupported", 400, "The key format '%.*s' is not supported. Use pem.",
+		                 STR_ARG(in->key_format));
 	if (check_new(c, in->key_name) != CALL_OK ||
 	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_key_pair, &tags) != CALL_OK)
 		return CALL_FAIL;

@@ -82,14 +82,15 @@ void desk_done(struct desk_item *i)
 	size_t at = 0;
 	struct str key;
 	void *value;
-	i->busy = false;
+	i->busy--;
 	desk_mark(i);
 	while (map_next(&d->items, &at, &key, &value))
 		if (((struct desk_item *)value)->waiting)
 			((struct desk_item *)value)->dirty = true;
 }
 
-static struct desk_item *item_make(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region, struct str id)
+static struct desk_item *item_make(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region,
+                                   struct str id)
 {
 	struct desk_item *i = desk_item(d, id);
 	if (i)
@@ -121,7 +122,7 @@ struct desk_item *desk_hold(struct desk *d, const struct ec2_kind *kind, struct 
 	struct desk_item *i = item_make(d, kind, account, region, id);
 	if (i->busy)
 		return NULL;
-	i->busy = true;
+	i->busy++;
 	i->holder = holder;
 	return i;
 }

@@ -21,23 +21,23 @@ struct desk_item {
 	const struct ec2_kind *kind;
 	struct str account, region, id;
 	struct arena arena;
-	bool dirty;   /* a step is due */
-	bool busy;    /* a job of it is under way: no step until it has ended */
-	storage_done_fn *asked; /* volumes: what a running machine's answer is taken by */
+	bool dirty;               /* a step is due */
+	unsigned busy;            /* jobs of it under way: no step until they have ended */
+	storage_done_fn *asked;   /* volumes: what a running machine's answer is taken by */
 	struct desk_item *holder; /* another item whose job is about this one's file; busy meanwhile */
-	bool waiting; /* for something of another item: a step is due when any job has ended */
-	struct machine *machine; /* instances: NULL: none */
-	bool running, resetting;
-	int64_t resets;          /* how many of the record's reboots have been done; -1: not known yet */
+	bool waiting;             /* for something of another item: a step is due when any job has ended */
+	struct machine *machine;  /* instances: NULL: none */
+	bool running, stopping, unplugged, reached;
+	uint32_t memory_mib, vcpus; /* what an instance that is to run takes of this machine */
+	int64_t resets;             /* how many of the record's reboots have been done; -1: not known yet */
 	struct loop_timer *timer;
-	int taps[8];             /* by device index; -1: none */
-	uint64_t boot;           /* counts starts of this machine: late answers of an earlier one are not taken */
+	int taps[8]; /* by device index; -1: none */
 };
 
 struct desk {
 	struct cloud *cloud;
 	struct ec2_state *ec2;
-	int volumes_fd, images_fd;
+	int volumes_fd;
 	struct machines *machines; /* NULL: this machine has no sandboxes */
 	struct map items;          /* id -> struct desk_item */
 	struct store_watch *watch;
@@ -54,8 +54,8 @@ void desk_mark(struct desk_item *i);
 /* A job of an item has ended: it and all that wait get a step. */
 void desk_done(struct desk_item *i);
 
-/* Keeps another item from having jobs of its own while `holder` works on its file. NULL: it has one, so try again later. Released by
- * desk_release(). */
+/* Keeps another item from having jobs of its own while `holder` works on its file. NULL: it has one, so try again later. Released
+ * by desk_release(). */
 struct desk_item *desk_hold(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region, struct str id,
                             struct desk_item *holder);
 void desk_release(struct desk_item *held);
@@ -72,7 +72,8 @@ struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volu
 
 /* A file operation of a volume or layer, on a worker thread. The names are copied. */
 enum storage_verb { STORAGE_CREATE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE };
-void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, struct str layer, uint64_t size, storage_done_fn *done);
+void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, struct str layer, uint64_t size,
+                storage_done_fn *done);
 
 void storage_step_volume(struct desk_item *i, const struct ec2_scope *s);
 void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s);

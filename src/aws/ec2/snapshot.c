@@ -11,7 +11,7 @@ int ec2_snapshot_usable(struct call *c, struct str id, struct state_ec2_snapshot
 	return CALL_OK;
 }
 
-static struct ec2_snapshot *snapshot_new(struct call *c, struct str description, struct str volume, int64_t size)
+struct ec2_snapshot *ec2_snapshot_new(struct call *c, struct str description, struct str volume, int64_t size)
 {
 	struct ec2_snapshot *made = arena_new(c->arena, struct ec2_snapshot);
 	*made = (struct ec2_snapshot){.snapshot_id = ec2_new_id(c->arena, "snap"),
@@ -40,7 +40,7 @@ int ec2_create_snapshot(struct call *c, const struct ec2_create_snapshot_request
 	if (!v.made.v || str_is(v.volume->state, "deleting"))
 		return call_fail(c, "IncorrectState", 400, "Volume '%.*s' is in the '%.*s' state.", STR_ARG(in->volume_id),
 		                 STR_ARG(v.volume->state));
-	struct ec2_snapshot *made = snapshot_new(c, in->description, in->volume_id, v.volume->size.v);
+	struct ec2_snapshot *made = ec2_snapshot_new(c, in->description, in->volume_id, v.volume->size.v);
 	made->tags = tags;
 	struct state_ec2_snapshot_record r = {.snapshot = made};
 	ec2_put(&s, &ec2_kind_snapshot, made->snapshot_id, &r);
@@ -55,7 +55,8 @@ int ec2_copy_snapshot(struct call *c, const struct ec2_copy_snapshot_request *in
 	struct ec2_tag_list tags;
 	if (!str_set(in->source_region))
 		return ec2_missing(c, "SourceRegion");
-	if (!str_eq(in->source_region, c->region) || (str_set(in->destination_region) && !str_eq(in->destination_region, c->region)))
+	if (!str_eq(in->source_region, c->region) ||
+	    (str_set(in->destination_region) && !str_eq(in->destination_region, c->region)))
 		return call_fail(c, "UnsupportedOperation", 400, "Snapshots can be copied inside of a region only.");
 	if (in->encrypted.v || str_set(in->kms_key_id) || str_set(in->destination_outpost_arn) ||
 	    str_set(in->destination_availability_zone) || in->completion_duration_minutes.set)
@@ -65,7 +66,7 @@ int ec2_copy_snapshot(struct call *c, const struct ec2_copy_snapshot_request *in
 	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_snapshot, &tags) != CALL_OK)
 		return CALL_FAIL;
 	/* AWS gives copies a volume id that is nobody's. */
-	struct ec2_snapshot *made = snapshot_new(c, in->description, S("vol-ffffffff"), source.snapshot->volume_size.v);
+	struct ec2_snapshot *made = ec2_snapshot_new(c, in->description, S("vol-ffffffff"), source.snapshot->volume_size.v);
 	made->tags = tags;
 	made->state = S("completed");
 	made->progress = S("100%");
@@ -100,8 +101,8 @@ int ec2_delete_snapshot(struct call *c, const struct ec2_delete_snapshot_request
 		return CALL_FAIL;
 	struct str image = image_with(&s, in->snapshot_id);
 	if (str_set(image))
-		return call_fail(c, "InvalidSnapshot.InUse", 400, "The snapshot %.*s is currently in use by %.*s", STR_ARG(in->snapshot_id),
-		                 STR_ARG(image));
+		return call_fail(c, "InvalidSnapshot.InUse", 400, "The snapshot %.*s is currently in use by %.*s",
+		                 STR_ARG(in->snapshot_id), STR_ARG(image));
 	if (str_is(r.snapshot->state, "pending"))
 		return call_fail(c, "IncorrectState", 400, "Snapshot '%.*s' is in the 'pending' state.", STR_ARG(in->snapshot_id));
 	ec2_drop(&s, &ec2_kind_snapshot, in->snapshot_id);
@@ -150,7 +151,8 @@ static bool names_caller(struct call *c, const struct str_list *list)
 	return !list->n;
 }
 
-int ec2_describe_snapshots(struct call *c, const struct ec2_describe_snapshots_request *in, struct ec2_describe_snapshots_result *out)
+int ec2_describe_snapshots(struct call *c, const struct ec2_describe_snapshots_request *in,
+                           struct ec2_describe_snapshots_result *out)
 {
 	const struct ec2_walk walk = {.kind = &ec2_kind_snapshot,
 	                              .fields = fields,

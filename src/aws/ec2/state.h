@@ -7,10 +7,12 @@
 
 struct networks;
 struct ec2_networking; /* sync.h */
+struct desk;
 
 struct ec2_state {
 	struct cloud *cloud;
 	struct networks *networks;   /* NULL: this machine has no sandboxes, so VPCs are records alone */
+	struct desk *desk;           /* desk.h */
 	struct ec2_networking *sync; /* records -> networks; NULL as above */
 	int64_t token_lease, token_lease_until_ms;
 };

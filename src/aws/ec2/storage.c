@@ -1,14 +1,16 @@
 /* Volumes, snapshots and the layers that they stand on: from records to files.
  *
- * A volume's file stands on a layer, and that on another one. A snapshot turns the volume's file into a layer and puts an empty file
- * on top, so the record of the volume then names another layer. Who stands on what is in the records alone: a layer goes when no
- * snapshot means it and no volume or layer stands on it, and then the one under it is looked at. A volume is in one job at a time. */
+ * A volume's file stands on a layer, and that on another one. A snapshot turns the volume's file into a layer and puts an empty
+ * file on top, so the record of the volume then names another layer. Who stands on what is in the records alone: a layer goes when
+ * no snapshot means it and no volume or layer stands on it, and then the one under it is looked at. A volume is in one job at a
+ * time. */
 #include "aws/ec2/desk.h"
-#include "base/log.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "engine/vm/machine.h"
 #include "engine/volume/volume.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +65,8 @@ static void job_done(void *job)
 	free(j);
 }
 
-void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, struct str layer, uint64_t size, storage_done_fn *done)
+void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, struct str layer, uint64_t size,
+                storage_done_fn *done)
 {
 	struct storage_job *j = calloc(1, sizeof(*j));
 	if (!j)
@@ -72,7 +75,7 @@ void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, st
 	memcpy(j->name, name.p, name.n < VOLUME_NAME_MAX ? name.n : VOLUME_NAME_MAX - 1);
 	if (str_set(layer))
 		memcpy(j->layer, layer.p, layer.n < VOLUME_NAME_MAX ? layer.n : VOLUME_NAME_MAX - 1);
-	i->busy = true;
+	i->busy++;
 	work_add(i->desk->cloud->work, run_job, job_done, j);
 }
 
@@ -186,11 +189,82 @@ static void resize(struct desk_item *i, const struct state_ec2_volume_record *r)
 		storage_do(i, STORAGE_RESIZE, i->id, STR_NONE, size, resized);
 		return;
 	}
-	i->busy = true;
+	i->busy++;
 	i->asked = resized_by_machine;
 	int e = machine_resize(machine, i->id.p, size);
 	if (e < 0)
 		resized_by_machine(i, e);
+}
+
+/* --- attaching and detaching */
+
+static void edit_attached(const struct ec2_scope *s, void *ctx)
+{
+	struct desk_item *i = ctx;
+	struct state_ec2_volume_record r;
+	if (!ec2_find(s, &ec2_kind_volume, i->id, &r) || !r.volume->attachments.n ||
+	    !str_is(r.volume->attachments.v[0].state, "attaching"))
+		return;
+	r.volume->attachments.v[0].state = S("attached");
+	ec2_put(s, &ec2_kind_volume, i->id, &r);
+}
+
+static void edit_detached(const struct ec2_scope *s, void *ctx)
+{
+	struct desk_item *i = ctx;
+	struct state_ec2_volume_record r;
+	if (!ec2_find(s, &ec2_kind_volume, i->id, &r) || !r.volume->attachments.n)
+		return;
+	r.volume->attachments.n = 0;
+	r.volume->state = S("available");
+	r.force = (struct opt_bool){0};
+	ec2_put(s, &ec2_kind_volume, i->id, &r);
+}
+
+static void attached(struct desk_item *i, int error)
+{
+	i->asked = NULL;
+	desk_edit(i->desk, i->account, i->region, error < 0 && error != -EEXIST ? edit_detached : edit_attached, item_ended, i);
+}
+
+static void edit_still_attached(const struct ec2_scope *s, void *ctx)
+{
+	struct desk_item *i = ctx;
+	struct state_ec2_volume_record r;
+	if (!ec2_find(s, &ec2_kind_volume, i->id, &r) || !r.volume->attachments.n)
+		return;
+	r.volume->attachments.v[0].state = S("busy");
+	ec2_put(s, &ec2_kind_volume, i->id, &r);
+}
+
+static void detached(struct desk_item *i, int error)
+{
+	i->asked = NULL;
+	desk_edit(i->desk, i->account, i->region, error < 0 && error != -ENOENT ? edit_still_attached : edit_detached, item_ended,
+	          i);
+}
+
+static void attach(struct desk_item *i, const struct ec2_scope *s, const struct state_ec2_volume_record *r, struct machine *m)
+{
+	struct machine_disk d = {.volume = i->id.p,
+	                         .serial = ARENA_CAT(s->arena, S("vol"), str_from_at(i->id, 4)).p,
+	                         .device = arena_dupz(s->arena, r->volume->attachments.v[0].device),
+	                         .iops = (uint32_t)r->volume->iops.v,
+	                         .mib_per_s = (uint32_t)r->volume->throughput.v};
+	i->busy++;
+	i->asked = attached;
+	int e = m ? machine_attach(m, &d) : 0;
+	if (!m || e < 0)
+		attached(i, e);
+}
+
+static void detach(struct desk_item *i, const struct state_ec2_volume_record *r, struct machine *m)
+{
+	i->busy++;
+	i->asked = detached;
+	int e = m ? machine_detach(m, i->id.p, r->force.v) : 0;
+	if (!m || e < 0)
+		detached(i, e);
 }
 
 void storage_step_volume(struct desk_item *i, const struct ec2_scope *s)
@@ -206,6 +280,10 @@ void storage_step_volume(struct desk_item *i, const struct ec2_scope *s)
 		storage_do(i, STORAGE_DELETE, i->id, STR_NONE, 0, gone);
 	else if (r.modification && str_is(r.modification->modification_state, "modifying"))
 		resize(i, &r);
+	else if (r.made.v && r.volume->attachments.n && str_is(r.volume->attachments.v[0].state, "attaching"))
+		attach(i, s, &r, fleet_machine_with(i->desk, r.volume));
+	else if (r.made.v && r.volume->attachments.n && str_is(r.volume->attachments.v[0].state, "detaching"))
+		detach(i, &r, fleet_machine_with(i->desk, r.volume));
 }
 
 void storage_machine_did(struct desk *d, struct str volume, int error)
@@ -216,6 +294,32 @@ void storage_machine_did(struct desk *d, struct str volume, int error)
 }
 
 /* --- snapshots */
+
+/* Images that wait for this snapshot: the last one makes them available, a broken one breaks them. */
+static void settle_images(const struct ec2_scope *s, struct str snapshot, bool good)
+{
+	struct ec2_all all = ec2_all(s, &ec2_kind_image);
+	struct str_list ids = {0};
+	struct state_ec2_image_record r;
+	while (ec2_next(&all, &r))
+		if (str_is(r.image->state, "pending"))
+			*LIST_ADD(s->arena, &ids) = all.id;
+	for (uint32_t k = 0; k < ids.n; k++) {
+		bool part = false, whole = true;
+		if (!ec2_find(s, &ec2_kind_image, ids.v[k], &r))
+			continue;
+		for (uint32_t d = 0; d < r.image->block_device_mappings.n; d++) {
+			struct str id = r.image->block_device_mappings.v[d].ebs->snapshot_id;
+			struct state_ec2_snapshot_record other;
+			part |= str_eq(id, snapshot);
+			whole = whole && ec2_find(s, &ec2_kind_snapshot, id, &other) && str_is(other.snapshot->state, "completed");
+		}
+		if (!part || (good && !whole))
+			continue;
+		r.image->state = good ? S("available") : S("failed");
+		ec2_put(s, &ec2_kind_image, ids.v[k], &r);
+	}
+}
 
 static void edit_frozen(const struct ec2_scope *s, void *ctx)
 {
@@ -229,6 +333,7 @@ static void edit_frozen(const struct ec2_scope *s, void *ctx)
 	r.snapshot->completion_time = OPT_TIME(clock_wall_ms());
 	r.layer = i->id;
 	ec2_put(s, &ec2_kind_snapshot, i->id, &r);
+	settle_images(s, i->id, true);
 	if (!ec2_find(s, &ec2_kind_volume, r.snapshot->volume_id, &v))
 		return;
 	struct state_ec2_layer_record layer = {.under = v.layer, .size = r.snapshot->volume_size};
@@ -246,6 +351,7 @@ static void edit_not_frozen(const struct ec2_scope *s, void *ctx)
 	r.snapshot->state = S("error");
 	r.snapshot->state_message = S("The volume could not be read.");
 	ec2_put(s, &ec2_kind_snapshot, i->id, &r);
+	settle_images(s, i->id, false);
 }
 
 static void snapshot_ended(void *ctx)
@@ -275,7 +381,7 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 	if (!ec2_find(s, &ec2_kind_snapshot, i->id, &r) || !str_is(r.snapshot->state, "pending"))
 		return;
 	if (!ec2_find(s, &ec2_kind_volume, r.snapshot->volume_id, &v) || !v.made.v) {
-		i->busy = true;
+		i->busy++;
 		frozen(i, -1);
 		return;
 	}
@@ -291,7 +397,7 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 		storage_do(i, STORAGE_FREEZE, r.snapshot->volume_id, i->id, 0, frozen);
 		return;
 	}
-	i->busy = true;
+	i->busy++;
 	volume->asked = frozen_by_machine;
 	int e = machine_snapshot(machine, r.snapshot->volume_id.p, i->id.p);
 	if (e < 0)

@@ -10,12 +10,9 @@ static const struct volume_type {
 	int64_t iops_min, iops_max, iops_per_gib; /* iops_max 0: they cannot be chosen */
 	bool iops_needed, throughput, boots;
 } types[] = {
-        {"gp2", 1, 16384, 0, 0, 0, false, false, true},
-        {"gp3", 1, 16384, 3000, 16000, 500, false, true, true},
-        {"io1", 4, 16384, 100, 64000, 50, true, false, true},
-        {"io2", 4, 16384, 100, 64000, 500, true, false, true},
-        {"st1", 125, 16384, 0, 0, 0, false, false, false},
-        {"sc1", 125, 16384, 0, 0, 0, false, false, false},
+        {"gp2", 1, 16384, 0, 0, 0, false, false, true},       {"gp3", 1, 16384, 3000, 16000, 500, false, true, true},
+        {"io1", 4, 16384, 100, 64000, 50, true, false, true}, {"io2", 4, 16384, 100, 64000, 500, true, false, true},
+        {"st1", 125, 16384, 0, 0, 0, false, false, false},    {"sc1", 125, 16384, 0, 0, 0, false, false, false},
         {"standard", 1, 1024, 0, 0, 0, false, false, true},
 };
 
@@ -30,25 +27,27 @@ static const struct volume_type *type_of(struct str name)
 static int check_shape(struct call *c, const struct volume_type *t, int64_t size, struct opt_int iops, struct opt_int throughput)
 {
 	if (size < t->size_min)
-		return ec2_invalid(c, "Volume of %lldGiB is too small; minimum is %lldGiB.", (long long)size, (long long)t->size_min);
+		return ec2_invalid(c, "Volume of %lldGiB is too small; minimum is %lldGiB.", (long long)size,
+		                   (long long)t->size_min);
 	if (size > t->size_max)
-		return ec2_invalid(c, "Volume of %lldGiB is too large; maximum is %lldGiB.", (long long)size, (long long)t->size_max);
+		return ec2_invalid(c, "Volume of %lldGiB is too large; maximum is %lldGiB.", (long long)size,
+		                   (long long)t->size_max);
 	if (iops.set && !t->iops_max)
 		return ec2_combination(c, "The parameter iops is not supported for %s volumes.", t->name);
 	if (!iops.set && t->iops_needed)
 		return call_fail(c, "MissingParameter", 400, "The parameter iops must be specified for %s volumes.", t->name);
 	if (iops.set && (iops.v < t->iops_min || iops.v > t->iops_max))
-		return ec2_invalid(c, "Volume iops of %lld is too %s; %s is %lld.", (long long)iops.v, iops.v < t->iops_min ? "low" : "high",
-		                   iops.v < t->iops_min ? "minimum" : "maximum",
+		return ec2_invalid(c, "Volume iops of %lld is too %s; %s is %lld.", (long long)iops.v,
+		                   iops.v < t->iops_min ? "low" : "high", iops.v < t->iops_min ? "minimum" : "maximum",
 		                   (long long)(iops.v < t->iops_min ? t->iops_min : t->iops_max));
 	if (iops.set && iops.v > t->iops_min && iops.v > size * t->iops_per_gib)
-		return ec2_invalid(c, "Iops to volume size ratio of %f is too high; maximum is %lld.", (double)iops.v / (double)size,
-		                   (long long)t->iops_per_gib);
+		return ec2_invalid(c, "Iops to volume size ratio of %f is too high; maximum is %lld.",
+		                   (double)iops.v / (double)size, (long long)t->iops_per_gib);
 	if (throughput.set && !t->throughput)
 		return ec2_combination(c, "The parameter throughput is not supported for %s volumes.", t->name);
 	if (throughput.set && (throughput.v < 125 || throughput.v > 1000))
-		return ec2_invalid(c, "Volume throughput of %lldMiB/s is too %s; it is from 125MiB/s to 1000MiB/s.", (long long)throughput.v,
-		                   throughput.v < 125 ? "low" : "high");
+		return ec2_invalid(c, "Volume throughput of %lldMiB/s is too %s; it is from 125MiB/s to 1000MiB/s.",
+		                   (long long)throughput.v, throughput.v < 125 ? "low" : "high");
 	if (throughput.set && throughput.v * 4 > (iops.set ? iops.v : 3000))
 		return ec2_invalid(c, "Throughput (MiBps) to iops ratio of %f is too high; maximum is 0.250000 MiBps per iops.",
 		                   (double)throughput.v / (double)(iops.set ? iops.v : 3000));
@@ -82,8 +81,8 @@ int ec2_volume_make(struct call *c, const struct ec2_volume_new *what, struct st
 	if (check_shape(c, t, size, what->iops, what->throughput) != CALL_OK)
 		return CALL_FAIL;
 	if (size < least)
-		return ec2_invalid(c, "Volume of size %lldGB is smaller than snapshot '%.*s', expect size >= %lldGB", (long long)size,
-		                   STR_ARG(what->snapshot), (long long)least);
+		return ec2_invalid(c, "Volume of size %lldGB is smaller than snapshot '%.*s', expect size >= %lldGB",
+		                   (long long)size, STR_ARG(what->snapshot), (long long)least);
 	struct ec2_volume *v = arena_new(c->arena, struct ec2_volume);
 	*v = (struct ec2_volume){.volume_id = ec2_new_id(c->arena, "vol"),
 	                         .size = OPT_INT(size),
@@ -120,7 +119,8 @@ int ec2_create_volume(struct call *c, const struct ec2_create_volume_request *in
 	if (in->encrypted.v || str_set(in->kms_key_id))
 		return call_fail(c, "UnsupportedOperation", 400, "Encrypted volumes are not supported.");
 	if (in->multi_attach_enabled.v || str_set(in->outpost_arn) || in->volume_initialization_rate.set || in->operator)
-		return call_fail(c, "UnsupportedOperation", 400, "Multi-attach, outposts, initialization rates and operators are not supported.");
+		return call_fail(c, "UnsupportedOperation", 400,
+		                 "Multi-attach, outposts, initialization rates and operators are not supported.");
 	int at = ec2_zone_find(c->arena, c->region, zone);
 	if (at < 0)
 		return call_fail(c, "InvalidZone.NotFound", 400, "The zone '%.*s' does not exist.", STR_ARG(zone));
@@ -219,13 +219,17 @@ static void show_status(struct call *c, void *record, void *output)
 	struct ec2_describe_volume_status_result *out = output;
 	struct ec2_volume_status_item *item = LIST_ADD(c->arena, &out->volume_statuses);
 	bool broken = str_is(v->state, "error"), early = str_is(v->state, "creating");
-	*item = (struct ec2_volume_status_item){
-	        .volume_id = v->volume_id, .availability_zone = v->availability_zone, .availability_zone_id = v->availability_zone_id};
+	*item = (struct ec2_volume_status_item){.volume_id = v->volume_id,
+	                                        .availability_zone = v->availability_zone,
+	                                        .availability_zone_id = v->availability_zone_id};
 	item->actions.set = item->events.set = true;
 	item->volume_status = arena_new(c->arena, struct ec2_volume_status_info);
 	item->volume_status->status = broken ? S("impaired") : early ? S("insufficient-data") : S("ok");
-	*LIST_ADD(c->arena, &item->volume_status->details) = (struct ec2_volume_status_details){
-	        .name = S("io-enabled"), .status = broken ? S("failed") : early ? S("not-applicable") : S("passed")};
+	*LIST_ADD(c->arena, &item->volume_status->details) =
+	        (struct ec2_volume_status_details){.name = S("io-enabled"),
+	                                           .status = broken  ? S("failed")
+	                                                     : early ? S("not-applicable")
+	                                                             : S("passed")};
 }
 
 int ec2_describe_volume_status(struct call *c, const struct ec2_describe_volume_status_request *in,
@@ -257,12 +261,14 @@ int ec2_modify_volume(struct call *c, const struct ec2_modify_volume_request *in
 	if (in->multi_attach_enabled.v)
 		return call_fail(c, "UnsupportedOperation", 400, "Multi-attach is not supported.");
 	if (!str_is(v->state, "available") && !str_is(v->state, "in-use"))
-		return call_fail(c, "IncorrectState", 400, "Volume '%.*s' is in the '%.*s' state.", STR_ARG(v->volume_id), STR_ARG(v->state));
+		return call_fail(c, "IncorrectState", 400, "Volume '%.*s' is in the '%.*s' state.", STR_ARG(v->volume_id),
+		                 STR_ARG(v->state));
 	if (in->size.set && in->size.v < v->size.v)
 		return ec2_invalid(c, "New size cannot be smaller than existing size");
 	if (r.modification && r.modification->start_time.ms + MODIFY_PAUSE_MS > c->now_ms)
-		return call_fail(c, "VolumeModificationRateExceeded", 400,
-		                 "You've reached the maximum modification rate per volume limit. Wait at least 6 hours between modifications per EBS volume.");
+		return call_fail(
+		        c, "VolumeModificationRateExceeded", 400,
+		        "You've reached the maximum modification rate per volume limit. Wait at least 6 hours between modifications per EBS volume.");
 	struct ec2_volume after = *v;
 	after.size = in->size.set ? in->size : v->size;
 	after.volume_type = str_set(in->volume_type) ? in->volume_type : v->volume_type;

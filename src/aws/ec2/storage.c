@@ -399,7 +399,7 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 	}
 	i->busy++;
 	volume->asked = frozen_by_machine;
-	int e = machine_snapshot(machine, r.snapshot->volume_id.p, i->id.p);
+	int e = machine_snapshot(machine, volume->id.p, i->id.p);
 	if (e < 0)
 		frozen_by_machine(volume, e);
 }

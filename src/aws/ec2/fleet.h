@@ -7,6 +7,8 @@
 /* Where machines are started with what was put in spec but for its id, size, disks and ports: how the image boots. */
 void fleet_start(struct desk *d, struct cells *cells);
 void fleet_stop(struct desk *d);
+/* The instance that has this port, and as which of its ports (may be NULL). NULL: none. */
+struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint32_t *ret_index);
 /* A port has come: the tap is the fleet's from now on. */
 void fleet_port(struct desk *d, struct str port_id, int tap_fd);
 /* The guest was heard of: its metadata were asked for. */

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 128, MONITOR_FD = 3, CONSOLE_FD = 4, TAP_FD = 5, TRANSLATION_MB = 96 };
+enum { ARGS_MAX = 128, MONITOR_FD = 3, CONSOLE_FD = 4, FILES_FD = 5, TRANSLATION_MB = 96 };
 
 struct args {
 	const char *v[ARGS_MAX];
@@ -60,14 +60,15 @@ static void command_line(struct args *a, const struct shim_plan *p)
 	ADD(a, "-chardev", "socket,id=console,fd=%d", CONSOLE_FD);
 	ADD(a, "-serial", "chardev:console");
 	ADD(a, "-device", "virtio-rng-pci");
-	if (p->kernel) {
-		ADD(a, "-kernel", "%s", p->kernel);
-		ADD(a, "-initrd", "%s", p->initrd);
+	unsigned tap = FILES_FD;
+	if (r->has_kernel) {
+		ADD(a, "-kernel", "/proc/self/fd/%u", tap++);
+		ADD(a, "-initrd", "/proc/self/fd/%u", tap++);
 		ADD(a, "-append", "%s", r->cmdline);
 	}
 	for (unsigned i = 0; i < r->port_count; i++) {
 		const uint8_t *m = r->mac[i];
-		ADD(a, "-netdev", "tap,id=port%u,fd=%u", i, TAP_FD + i);
+		ADD(a, "-netdev", "tap,id=port%u,fd=%u", i, tap + i);
 		ADD(a, "-device", "virtio-net-pci,netdev=port%u,mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=", i, m[0], m[1], m[2],
 		    m[3], m[4], m[5]);
 	}
@@ -90,15 +91,16 @@ static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int co
 	arena_init(&arena, 1 << 20);
 	struct args a = {.arena = &arena};
 	command_line(&a, p);
-	int fds[2 + 8] = {monitor, console};
-	memcpy(fds + 2, p->taps, p->request->port_count * sizeof(int));
+	unsigned n = 2 + (p->request->has_kernel ? 2 : 0) + p->request->port_count;
+	int fds[2 + 2 + 8] = {monitor, console};
+	memcpy(fds + 2, p->files, (n - 2) * sizeof(int));
 	int text = fcntl(p->console, F_DUPFD_CLOEXEC, 200);
-	place(fds, 2 + p->request->port_count, MONITOR_FD);
+	place(fds, n, MONITOR_FD);
 	int null = open("/dev/null", O_RDWR);
 	dup2(null, 0);
 	dup2(text, 1);
 	dup2(text, 2);
-	close_range(TAP_FD + p->request->port_count, ~0u, 0);
+	close_range(MONITOR_FD + n, ~0u, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigset_t none;
 	sigemptyset(&none);

@@ -8,8 +8,7 @@ struct shim_plan {
 	const struct warden_request *request;
 	unsigned slot;
 	int listen, console;
-	const int *taps;                 /* one a port */
-	const char *kernel, *initrd;     /* paths in the sandbox; NULL: none */
+	const int *files;                /* kernel and initrd, if the request has them; then one tap a port */
 	const struct sock_fprog *filter; /* of system calls, for QEMU; NULL: none */
 };
 

@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -86,36 +85,13 @@ int warden_check(const void *p, unsigned long n, unsigned long nfds)
 
 /* ---- in the child ---- */
 
-static int bind_file(int fd, const char *path)
-{
-	int at = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-	if (at < 0)
-		return -errno;
-	close(at);
-	int tree = open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	if (tree < 0)
-		return -errno;
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-	                          .propagation = MS_PRIVATE};
-	int error = mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
-	                            move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0
-	                    ? -errno
-	                    : 0;
-	close(tree);
-	return error;
-}
-
-static int enter_sandbox(const struct warden *w, const struct warden_request *r, unsigned slot, const int *fds, const int *join)
+static int enter_sandbox(const struct warden *w, unsigned slot, const int *join)
 {
 	int error = cgroup_join(join);
 	if (!error && sethostname("machine", 7) < 0)
 		error = -errno;
 	if (!error)
 		error = root_enter(w->world->template_fd, w->uid_base + slot, 1 << 20);
-	if (!error && r->has_kernel)
-		error = bind_file(fds[WARDEN_FD_KERNEL], "/tmp/kernel");
-	if (!error && r->has_kernel)
-		error = bind_file(fds[WARDEN_FD_INITRD], "/tmp/initrd");
 	if (!error)
 		error = confine_identity(w->uid_base + slot, w->world->host_proc_fd);
 	/* cells end with priv; a machine does not. Its /proc shows QEMU to its shim, which wants to know its processor time. */
@@ -127,34 +103,29 @@ static int enter_sandbox(const struct warden *w, const struct warden_request *r,
 static _Noreturn void child(const struct warden *w, const struct warden_request *r, unsigned slot, const int *fds, const int *join,
                             int report)
 {
-	int first_tap = r->has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL, keep[2 + 8], taps[8];
+	unsigned n = (r->has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r->port_count;
+	int kept[WARDEN_FDS + 8];
 	setsid();
 	setpriority(PRIO_PROCESS, 0, 0);
-	int32_t error = enter_sandbox(w, r, slot, fds, join);
-	keep[0] = fds[WARDEN_FD_LISTEN];
-	keep[1] = fds[WARDEN_FD_CONSOLE];
-	memcpy(keep + 2, fds + first_tap, r->port_count * sizeof(int));
-	for (unsigned i = 0; i < 2 + r->port_count && !error; i++)
-		if ((keep[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, HIGH_FD)) < 0)
+	int32_t error = enter_sandbox(w, slot, join);
+	for (unsigned i = 0; i < n && !error; i++)
+		if ((kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD)) < 0)
 			error = -errno;
 	if (write(report, &error, sizeof(error)) != sizeof(error) || error)
 		_exit(1);
 	struct sock_fprog filter = w->world->filter;
 	close_range(0, HIGH_FD - 1, 0);
-	close_range(HIGH_FD + 2 + r->port_count, ~0u, 0);
+	close_range(HIGH_FD + n, ~0u, 0);
 	for (int i = 0; i < 3; i++)
 		if (open("/dev/null", O_RDWR) < 0)
 			_exit(1);
-	memcpy(taps, keep + 2, sizeof(taps));
 	prctl(PR_SET_NAME, "quartet-shim");
 	struct shim_plan plan = {
 	        .request = r,
 	        .slot = slot,
-	        .listen = keep[0],
-	        .console = keep[1],
-	        .taps = taps,
-	        .kernel = r->has_kernel ? "/tmp/kernel" : NULL,
-	        .initrd = r->has_kernel ? "/tmp/initrd" : NULL,
+	        .listen = kept[WARDEN_FD_LISTEN],
+	        .console = kept[WARDEN_FD_CONSOLE],
+	        .files = kept + WARDEN_FD_KERNEL,
 	        .filter = filter.len ? &filter : NULL,
 	};
 	shim_run(&plan);

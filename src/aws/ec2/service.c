@@ -1,4 +1,5 @@
 /* EC2's table of operations, its beginning and its end. */
+#include "aws/ec2/compute.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
@@ -22,6 +23,7 @@ static const struct service_op ops[] = {
         ROW(create_default_subnet, CreateDefaultSubnet, .missing = "IPv6"),
         ROW(create_default_vpc, CreateDefaultVpc),
         ROW(create_internet_gateway, CreateInternetGateway),
+        ROW(create_key_pair, CreateKeyPair, .missing = "PuTTY's format"),
         ROW(create_nat_gateway, CreateNatGateway, .missing = "private and regional gateways, secondary addresses"),
         ROW(create_network_acl, CreateNetworkAcl),
         ROW(create_network_acl_entry, CreateNetworkAclEntry, .missing = "IPv6"),
@@ -33,6 +35,7 @@ static const struct service_op ops[] = {
         ROW(create_tags, CreateTags),
         ROW(create_vpc, CreateVpc, .missing = "IPv6, IPAM pools, dedicated tenancy"),
         ROW(delete_internet_gateway, DeleteInternetGateway),
+        ROW(delete_key_pair, DeleteKeyPair),
         ROW(delete_nat_gateway, DeleteNatGateway),
         ROW(delete_network_acl, DeleteNetworkAcl),
         ROW(delete_network_acl_entry, DeleteNetworkAclEntry),
@@ -47,7 +50,11 @@ static const struct service_op ops[] = {
             .missing = "max-instances and the attributes of EC2-Classic"),
         ROW(describe_addresses, DescribeAddresses, READ),
         ROW(describe_availability_zones, DescribeAvailabilityZones, READ, .missing = "local and wavelength zones"),
+        ROW(describe_instance_type_offerings, DescribeInstanceTypeOfferings, READ, .missing = "outposts as locations"),
+        ROW(describe_instance_types, DescribeInstanceTypes, READ,
+            .missing = "clock speeds, network and disk bandwidths; interface limits of rarer families"),
         ROW(describe_internet_gateways, DescribeInternetGateways, READ),
+        ROW(describe_key_pairs, DescribeKeyPairs, READ),
         ROW(describe_nat_gateways, DescribeNatGateways, READ),
         ROW(describe_network_acls, DescribeNetworkAcls, READ),
         ROW(describe_network_interface_attribute, DescribeNetworkInterfaceAttribute, READ, .missing = "associatePublicIpAddress"),
@@ -66,6 +73,7 @@ static const struct service_op ops[] = {
         ROW(disassociate_address, DisassociateAddress),
         ROW(disassociate_route_table, DisassociateRouteTable),
         ROW(disassociate_vpc_cidr_block, DisassociateVpcCidrBlock),
+        ROW(import_key_pair, ImportKeyPair, .missing = "PEM and DER: the key has to be a line of OpenSSH's"),
         ROW(modify_network_interface_attribute, ModifyNetworkInterfaceAttribute,
             .missing = "ENA settings, connection tracking, public addresses"),
         ROW(modify_security_group_rules, ModifySecurityGroupRules, .missing = "IPv6"),

@@ -56,6 +56,12 @@ struct str quirk_root_name(const struct api *api, const struct operation *op, co
 	return api_text(api, output->xml_name ? output->xml_name : output->name);
 }
 
+/* What a service says although its own model does not list it: EC2's internet gateways are "available" where they are attached. */
+bool quirk_beside_enumeration(const struct api *api, struct str shape, struct str value)
+{
+	return api_is(api, "ec2") && str_is(shape, "AttachmentStatus") && str_is(value, "available");
+}
+
 /* Operations whose requests look exactly like those of their successors. */
 bool quirk_never_routed(const struct api *api, struct str op_name)
 {

@@ -260,7 +260,7 @@ static struct str forbidden(struct arena *a, const struct api *api, const struct
 	struct str found = STR_NONE;
 	if (s->kind == SHAPE_STRING && (s->have & HAS_ENUM)) {
 		struct str text = *(const struct str *)value;
-		return !str_set(text) || in_enumeration(api, s, text)
+		return !str_set(text) || in_enumeration(api, s, text) || quirk_beside_enumeration(api, api_text(api, s->name), text)
 		               ? STR_NONE
 		               : arena_printf(a, "'%.*s' is not a value of %s", STR_ARG(text), api->text + s->name);
 	}

@@ -231,22 +231,18 @@ struct str machine_console(struct machine *m)
 
 /* --- a cloud of EC2 and what it needs */
 
-static int compute_start(struct cloud *cloud, void **ret_state)
+static int service_start(struct cloud *cloud, void **ret_state)
 {
 	struct ec2_state *s = calloc(1, sizeof(*s));
 	s->cloud = cloud;
-	s->desk = desk_new(s);
-	fleet_start(s->desk, NULL);
 	*ret_state = s;
-	return 0;
+	return compute_start(s);
 }
 
-static void compute_stop(void *state)
+static void service_stop(void *state)
 {
-	struct ec2_state *s = state;
-	fleet_stop(s->desk);
-	desk_free(s->desk);
-	free(s);
+	compute_stop(state);
+	free(state);
 }
 
 #define ROW(c_name, name) OP(ec2, c_name, name)
@@ -281,8 +277,8 @@ const struct service ec2_service = {.api = &ec2_api,
                                     .ops = ops,
                                     .op_count = sizeof(ops) / sizeof(*ops),
                                     .around = ec2_run,
-                                    .start = compute_start,
-                                    .stop = compute_stop};
+                                    .start = service_start,
+                                    .stop = service_stop};
 extern const struct service iam_service, sts_service;
 const struct service *const cloud_services[] = {&ec2_service, &iam_service, &sts_service, NULL};
 

@@ -157,7 +157,7 @@ static int place(struct call *c, const struct ec2_associate_address_request *in,
 	                   STR_ARG(in->private_ip_address), STR_ARG(ret->interface->network_interface_id));
 }
 
-static bool has_gateway(struct call *c, struct str vpc)
+bool ec2_vpc_has_gateway(struct call *c, struct str vpc)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct ec2_internet_gateway gateway;
@@ -177,7 +177,7 @@ int ec2_associate_address(struct call *c, const struct ec2_associate_address_req
 	if (given(c, in->allocation_id, in->public_ip, &address) != CALL_OK || place(c, in, &record, &at) != CALL_OK)
 		return CALL_FAIL;
 	struct ec2_network_interface *eni = record.interface;
-	if (!has_gateway(c, eni->vpc_id))
+	if (!ec2_vpc_has_gateway(c, eni->vpc_id))
 		return call_fail(c, "Gateway.NotAttached", 400, "Network %.*s is not attached to any internet gateway",
 		                 STR_ARG(eni->vpc_id));
 	struct ec2_network_interface_private_ip_address *p = &eni->private_ip_addresses.v[at];

@@ -17,3 +17,8 @@ void fleet_reached(struct desk *d, struct str instance_id);
 void fleet_usage(const struct desk *d, uint64_t *ret_memory_mib, unsigned *ret_vcpus);
 /* The console of the instance's running machine; absent: none runs. Valid until the loop goes on. */
 struct str fleet_console(struct desk *d, struct str instance_id);
+
+/* compute_start.c: the desk, machines, and the metadata service on what networks open. 0 or negative errno. ec2_start() calls it
+ * after the networks are made, ec2_stop() before they go. */
+int compute_start(struct ec2_state *s);
+void compute_stop(struct ec2_state *s);

@@ -1,6 +1,7 @@
 #include "aws/ec2/identity.h"
 
 #include "base/base64.h"
+#include "base/hash.h"
 #include "base/rand.h"
 
 #include <errno.h>
@@ -126,4 +127,12 @@ struct str identity_envelope(const struct identity *i, struct arena *a, struct s
 	PKCS7_free(p);
 	BIO_free(data);
 	return made;
+}
+
+void identity_secret(const struct identity *i, const char *purpose, unsigned char out[static 32])
+{
+	unsigned char *der = NULL;
+	int n = i2d_PrivateKey(i->key, &der);
+	hmac_sha256(str_of(der, n > 0 ? (size_t)n : 0), str_from(purpose), out);
+	OPENSSL_clear_free(der, n > 0 ? (size_t)n : 0);
 }

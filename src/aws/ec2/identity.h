@@ -12,3 +12,5 @@ void identity_close(struct identity *i);
  * could not. */
 struct str identity_signature(const struct identity *i, struct arena *a, struct str document);
 struct str identity_envelope(const struct identity *i, struct arena *a, struct str document);
+/* 32 bytes that follow from the key and tell nothing of it: the same after every start. */
+void identity_secret(const struct identity *i, const char *purpose, unsigned char out[static 32]);

@@ -13,8 +13,9 @@ static const struct record_type row = {&state_vpc_api, "PublicAddressRecord"};
 
 bool ec2_pool_set_range(struct str text)
 {
-	struct ec2_block block, machine = {127u << 24, 8};
-	if (!ec2_block_parse(text, &block) || block.bits > 30 || block.bits < 9 || !ec2_block_within(block, machine))
+	struct ec2_block block, machine = {127u << 24, 8}, own = {127u << 24, 16};
+	if (!ec2_block_parse(text, &block) || block.bits > 30 || block.bits < 9 || !ec2_block_within(block, machine) ||
+	    ec2_block_overlap(block, own))
 		return false;
 	range = block;
 	return true;

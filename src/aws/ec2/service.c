@@ -1,10 +1,12 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
 #include "base/log.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define ROW(c_name, name, ...) OP(ec2, c_name, name, .resource = ec2_resource, ##__VA_ARGS__)
 #define READ .flags = OP_READ
@@ -22,6 +24,7 @@ static const struct service_op ops[] = {
         ROW(create_default_vpc, CreateDefaultVpc),
         ROW(create_internet_gateway, CreateInternetGateway),
         ROW(create_key_pair, CreateKeyPair, .missing = "PuTTY's format"),
+        ROW(create_nat_gateway, CreateNatGateway, .missing = "private and regional gateways, secondary addresses"),
         ROW(create_network_acl, CreateNetworkAcl),
         ROW(create_network_acl_entry, CreateNetworkAclEntry, .missing = "IPv6"),
         ROW(create_network_interface, CreateNetworkInterface, .missing = "IPv6, delegated prefixes, EFA, connection tracking"),
@@ -33,6 +36,7 @@ static const struct service_op ops[] = {
         ROW(create_vpc, CreateVpc, .missing = "IPv6, IPAM pools, dedicated tenancy"),
         ROW(delete_internet_gateway, DeleteInternetGateway),
         ROW(delete_key_pair, DeleteKeyPair),
+        ROW(delete_nat_gateway, DeleteNatGateway),
         ROW(delete_network_acl, DeleteNetworkAcl),
         ROW(delete_network_acl_entry, DeleteNetworkAclEntry),
         ROW(delete_network_interface, DeleteNetworkInterface),
@@ -51,6 +55,7 @@ static const struct service_op ops[] = {
             .missing = "clock speeds, network and disk bandwidths; interface limits of rarer families"),
         ROW(describe_internet_gateways, DescribeInternetGateways, READ),
         ROW(describe_key_pairs, DescribeKeyPairs, READ),
+        ROW(describe_nat_gateways, DescribeNatGateways, READ),
         ROW(describe_network_acls, DescribeNetworkAcls, READ),
         ROW(describe_network_interface_attribute, DescribeNetworkInterfaceAttribute, READ, .missing = "associatePublicIpAddress"),
         ROW(describe_network_interfaces, DescribeNetworkInterfaces, READ),
@@ -92,19 +97,49 @@ struct ec2_state *ec2_state(const struct call *c)
 	return cloud_state(c->cloud, &ec2_service);
 }
 
+/* A NAT gateway's interface has no device, and so no descriptor. */
+static void on_port(void *ctx, const char *interface, int fd)
+{
+	struct ec2_state *s = ctx;
+	if (fd < 0)
+		ec2_nat_in_place(s, interface);
+	else if (s->on_port)
+		s->on_port(s, interface, fd);
+	else
+		close(fd);
+}
+
+static void on_listener(void *ctx, const char *vpc, enum network_listener kind, int fd)
+{
+	struct ec2_state *s = ctx;
+	if (s->on_listener)
+		s->on_listener(s, vpc, kind, fd);
+	else
+		close(fd);
+}
+
+static const struct network_events network_events = {.port = on_port, .listener = on_listener};
+
 static int ec2_start(struct cloud *cloud, void **ret_state)
 {
 	struct ec2_state *s = calloc(1, sizeof(*s));
 	if (!s)
 		die("out of memory (ec2)");
 	s->cloud = cloud;
+	s->networks = networks_new(cloud->loop, cloud->cells, cloud->data_dir, &network_events, s);
+	s->sync = ec2_sync_new(cloud->store, cloud->loop, s->networks);
 	*ret_state = s;
 	return 0;
 }
 
 static void ec2_stop(void *state)
 {
-	free(state);
+	struct ec2_state *s = state;
+	if (!s)
+		return;
+	ec2_sync_free(s->sync);
+	networks_free(s->networks);
+	free(s);
 }
 
 const struct service ec2_service = {

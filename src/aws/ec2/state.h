@@ -4,20 +4,28 @@
 #include "aws/ec2/kind.h"
 #include "aws/ec2/page.h"
 #include "core/service.h"
+#include "engine/net/network.h"
 
-struct networks;
-struct ec2_networking; /* sync.h */
+struct ec2_sync;
 struct desk;
+struct ec2_compute;
 
 struct ec2_state {
 	struct cloud *cloud;
-	struct networks *networks;   /* NULL: this machine has no sandboxes, so VPCs are records alone */
-	struct desk *desk;           /* desk.h */
-	struct ec2_networking *sync; /* records -> networks; NULL as above */
+	struct networks *networks;
+	struct ec2_sync *sync;       /* records -> networks */
+	struct desk *desk;           /* records -> machines and disks; NULL: there are none */
+	struct ec2_compute *compute; /* compute_start.c */
+	/* The instances' share of what comes from the networks; NULL: descriptors are closed. */
+	void (*on_port)(struct ec2_state *s, const char *interface, int fd);
+	void (*on_listener)(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd);
 	int64_t token_lease, token_lease_until_ms;
 };
 extern const struct service ec2_service;
 struct ec2_state *ec2_state(const struct call *c);
+
+/* nat.c: the network has the gateway's interface in place. */
+void ec2_nat_in_place(struct ec2_state *s, const char *interface);
 
 /* token.c: runs a handler; the same ClientToken with the same input gives the first result again. */
 int ec2_run(struct call *c, call_handler *handle);

@@ -92,6 +92,9 @@ int ec2_interface_add_address(struct call *c, struct ec2_network_interface *eni,
 void ec2_interface_drop_address(const struct ec2_scope *s, struct ec2_network_interface *eni, uint32_t at);
 void ec2_interface_put(const struct ec2_scope *s, struct state_vpc_interface_record *record);
 
+/* Is an internet gateway attached? */
+bool ec2_vpc_has_gateway(struct call *c, struct str vpc);
+
 /* --- address.c */
 /* The elastic address belongs to no interface any more. */
 void ec2_address_let_go(const struct ec2_scope *s, struct str allocation);

@@ -1,10 +1,9 @@
 """VPCs and what is in them, as clients see them: lives, errors, filters, pages, dry runs, tokens, tags, permissions."""
 import json
-import re
 import unittest
 import uuid
 
-from aws import TestCase, aws_programs, client, run
+from aws import ENDPOINT, TestCase, aws_programs, client, run
 from cloud import Cloud
 
 
@@ -213,7 +212,7 @@ class Groups(Ec2Case):
     def test_life(self):
         vpc = self.vpc()
         made = self.ec2.create_security_group(GroupName="web", Description="for the web", VpcId=vpc)
-        self.assertTrue(made["SecurityGroupArn"].endswith(f":security-group/{made['GroupId']}"))
+        self.assertRegex(made["GroupId"], "^sg-[0-9a-f]{17}$")
         (group,) = self.ec2.describe_security_groups(GroupIds=[made["GroupId"]])["SecurityGroups"]
         self.assertEqual(group["IpPermissions"], [])
         self.assertEqual(group["IpPermissionsEgress"][0]["IpProtocol"], "-1")
@@ -594,6 +593,42 @@ class Acls(Ec2Case):
         self.fails("NetworkAclEntryLimitExceeded", self.ec2.create_network_acl_entry, **entry)
 
 
+class Nats(Ec2Case):
+    def test_life(self):
+        vpc = self.vpc()
+        subnet = self.subnet(vpc)
+        allocation = self.ec2.allocate_address()["AllocationId"]
+        self.fails("Gateway.NotAttached", self.ec2.create_nat_gateway, f"Network {vpc} has no Internet gateway attached", SubnetId=subnet,
+                   AllocationId=allocation)
+        self.gateway(vpc)
+        self.fails("MissingParameter", self.ec2.create_nat_gateway, SubnetId=subnet)
+        nat = self.ec2.create_nat_gateway(SubnetId=subnet, AllocationId=allocation)["NatGateway"]
+        self.assertEqual((nat["State"], nat["VpcId"]), ("pending", vpc))
+        address = nat["NatGatewayAddresses"][0]
+        (eni,) = self.ec2.describe_network_interfaces(Filters=self.of_vpc(vpc))["NetworkInterfaces"]
+        self.assertEqual((eni["InterfaceType"], eni["NetworkInterfaceId"], eni["RequesterManaged"]), ("nat_gateway", address["NetworkInterfaceId"], True))
+        self.fails("OperationNotPermitted", self.ec2.delete_network_interface, NetworkInterfaceId=eni["NetworkInterfaceId"])
+        self.fails("Resource.AlreadyAssociated", self.ec2.create_nat_gateway, SubnetId=subnet, AllocationId=allocation)
+        table = self.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat["NatGatewayId"])
+        self.ec2.delete_nat_gateway(NatGatewayId=nat["NatGatewayId"])
+        (gone,) = self.ec2.describe_nat_gateways(NatGatewayIds=[nat["NatGatewayId"]])["NatGateways"]
+        self.assertEqual(gone["State"], "deleted")
+        routes = self.ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
+        self.assertEqual([r["State"] for r in routes], ["active", "blackhole"])
+        self.ec2.release_address(AllocationId=allocation)
+        self.ec2.delete_subnet(SubnetId=subnet)
+        self.fails("NatGatewayNotFound", self.ec2.delete_nat_gateway, "NatGateway nat-00000000000000000 was not found", NatGatewayId="nat-00000000000000000")
+
+    def test_it_becomes_available_when_the_network_has_it(self):
+        vpc = self.vpc()
+        subnet = self.subnet(vpc)
+        self.gateway(vpc)
+        nat = self.ec2.create_nat_gateway(SubnetId=subnet, AllocationId=self.ec2.allocate_address()["AllocationId"])["NatGateway"]["NatGatewayId"]
+        self.addCleanup(self.ec2.delete_nat_gateway, NatGatewayId=nat)
+        self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+
 class Common(Ec2Case):
     def test_dry_run(self):
         self.fails("DryRunOperation", self.ec2.create_vpc, "Request would have succeeded, but DryRun flag is set.", status=412,
@@ -627,18 +662,20 @@ class Common(Ec2Case):
         token = pages[0]["NextToken"]
         self.fails("InvalidNextToken", self.ec2.describe_vpcs, NextToken=token)
         self.fails("InvalidNextToken", self.ec2.describe_security_groups, NextToken="made up")
+        unchecked = client("ec2", region=self.region, parameter_validation=False)
         for size in (4, 1001):
-            self.fails("InvalidParameterValue", self.ec2.describe_security_groups, "maxResults", MaxResults=size)
+            self.fails("InvalidParameterValue", unchecked.describe_vpcs, "maxResults", MaxResults=size)
         self.fails("InvalidParameterCombination", self.ec2.describe_security_groups, MaxResults=5, GroupIds=list(groups)[:1])
 
     def test_tokens(self):
         vpc = self.vpc()
-        first = self.ec2.create_route_table(VpcId=vpc, ClientToken="once")
-        again = self.ec2.create_route_table(VpcId=vpc, ClientToken="once")
-        self.assertEqual(again["RouteTable"], first["RouteTable"])
-        self.assertEqual(len(self.ec2.describe_route_tables(Filters=self.of_vpc(vpc))["RouteTables"]), 2)
-        self.fails("IdempotentParameterMismatch", self.ec2.create_route_table, VpcId=self.vpc("10.1.0.0/16"), ClientToken="once")
-        self.fails("InvalidParameterValue", self.ec2.create_route_table, "client token", VpcId=vpc, ClientToken="x" * 65)
+        subnet = self.subnet(vpc)
+        first = self.ec2.create_network_interface(SubnetId=subnet, ClientToken="once")
+        again = self.ec2.create_network_interface(SubnetId=subnet, ClientToken="once")
+        self.assertEqual(again["NetworkInterface"], first["NetworkInterface"])
+        self.assertEqual(len(self.ec2.describe_network_interfaces(Filters=self.of_vpc(vpc))["NetworkInterfaces"]), 1)
+        self.fails("IdempotentParameterMismatch", self.ec2.create_network_interface, SubnetId=subnet, Description="x", ClientToken="once")
+        self.fails("InvalidParameterValue", self.ec2.create_network_interface, "client token", SubnetId=subnet, ClientToken="x" * 65)
 
     def test_tags(self):
         vpc = self.vpc(TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": "a", "Value": "1"}]}])
@@ -717,9 +754,9 @@ class Permissions(Ec2Case):
 
 class CommandLines(Ec2Case):
     def test_both(self):
-        for program in aws_programs() + ["aws"]:
+        for program in aws_programs():
             def ec2(*words):
-                done = run(program, "ec2", *words, "--region", self.region, "--output", "json")
+                done = run(program, "--endpoint-url", ENDPOINT, "ec2", *words, "--region", self.region, "--output", "json")
                 return json.loads(done.stdout or "null")
             vpc = ec2("create-vpc", "--cidr-block", "10.3.0.0/16", "--tag-specifications", "ResourceType=vpc,Tags=[{Key=Name,Value=cli}]")["Vpc"]["VpcId"]
             shown = ec2("describe-vpcs", "--filters", "Name=tag:Name,Values=cli", "--query", "Vpcs[].VpcId")
@@ -734,15 +771,19 @@ class CommandLines(Ec2Case):
 class Restart(unittest.TestCase):
     def test_all_is_there_again(self):
         with Cloud() as cloud:
-            ec2 = cloud.client("ec2")
+            ec2 = cloud.client("ec2", retries={"max_attempts": 5})
             vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
             subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
             eni = ec2.create_network_interface(SubnetId=subnet, ClientToken="t")["NetworkInterface"]
-            before = [ec2.describe_vpcs()["Vpcs"], ec2.describe_subnets()["Subnets"], ec2.describe_network_interfaces()["NetworkInterfaces"]]
-            cloud.restart()
-            ec2 = cloud.client("ec2")
-            after = [ec2.describe_vpcs()["Vpcs"], ec2.describe_subnets()["Subnets"], ec2.describe_network_interfaces()["NetworkInterfaces"]]
-            self.assertEqual(before, after)
+
+            def everything():
+                return [ec2.describe_vpcs()["Vpcs"], ec2.describe_subnets()["Subnets"], ec2.describe_network_interfaces()["NetworkInterfaces"],
+                        ec2.describe_security_groups()["SecurityGroups"], ec2.describe_route_tables()["RouteTables"]]
+            before, old = everything(), cloud.role_pid("api")
+            cloud.kill("api")
+            cloud.wait_for_role("api", other_than=old)
+            cloud.wait()
+            self.assertEqual(before, everything())
             again = ec2.create_network_interface(SubnetId=subnet, ClientToken="t")["NetworkInterface"]
             self.assertEqual(again["NetworkInterfaceId"], eni["NetworkInterfaceId"])
 

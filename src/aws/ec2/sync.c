@@ -1,0 +1,555 @@
+#include "aws/ec2/sync.h"
+
+#include "aws/ec2/vpc.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/map.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What was put under an id, as a digest. */
+struct put {
+	uint64_t digest;
+	unsigned round;
+};
+struct place {
+	struct str account, region; /* in `name` */
+	char *name;
+	struct map puts; /* by id: struct put */
+	unsigned round;
+	bool dirty;
+};
+struct ec2_sync {
+	struct store *store;
+	struct loop *loop;
+	struct networks *networks;
+	struct store_watch *watch;
+	struct loop_timer *timer;
+	struct map places; /* by account and region: struct place */
+};
+
+/* One pass over one place. */
+struct pass {
+	struct ec2_sync *sync;
+	struct place *place;
+	struct ec2_scope scope;
+	struct buf buf;  /* what the next put consists of */
+	struct map vpcs; /* ids of those with an interface that is up */
+};
+
+/* --- saying it only when it has changed */
+
+static void note(struct pass *p, const void *bytes, size_t n)
+{
+	buf_add(&p->buf, bytes, n);
+}
+
+static void note_text(struct pass *p, const char *text)
+{
+	note(p, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+/* Is what was noted since the last time news about this id? */
+static bool news(struct pass *p, const char *id)
+{
+	uint64_t digest = map_hash(buf_str(&p->buf));
+	struct put *put = map_get(&p->place->puts, str_from(id));
+	buf_clear(&p->buf);
+	if (put) {
+		bool same = put->digest == digest;
+		*put = (struct put){digest, p->place->round};
+		return !same;
+	}
+	put = calloc(1, sizeof(*put));
+	if (!put)
+		die("out of memory (networks)");
+	*put = (struct put){digest, p->place->round};
+	map_put(&p->place->puts, str_from(id), put);
+	return true;
+}
+
+static void said(const char *what, const char *id, int result)
+{
+	if (result < 0)
+		log_warn("the network does not take %s %s: %s", what, id, strerror(-result));
+}
+
+static const char *text(struct pass *p, struct str s)
+{
+	return arena_dupz(p->scope.arena, s);
+}
+
+static bool wanted(struct pass *p, struct str vpc)
+{
+	return map_get(&p->vpcs, vpc) != NULL;
+}
+
+/* --- blocks and what stands for several */
+
+static struct network_prefix prefix(struct str s)
+{
+	struct ec2_block b = {0};
+	ec2_block_parse(s, &b);
+	return (struct network_prefix){b.base, b.bits};
+}
+
+/* A block, or every block of a prefix list's newest version. */
+static struct str_list blocks(struct pass *p, struct str block, struct str list)
+{
+	struct str_list ret = {0};
+	struct state_vpc_prefix_list_record record;
+	if (str_set(block))
+		*LIST_ADD(p->scope.arena, &ret) = block;
+	if (!str_set(list) || !ec2_find(&p->scope, &ec2_kind_prefix_list, list, &record) || !record.versions.n)
+		return ret;
+	const struct state_vpc_prefix_list_version *newest = &record.versions.v[record.versions.n - 1];
+	for (uint32_t i = 0; i < newest->entries.n; i++)
+		*LIST_ADD(p->scope.arena, &ret) = newest->entries.v[i].cidr;
+	return ret;
+}
+
+/* --- VPCs */
+
+static void find_vpcs(struct pass *p)
+{
+	struct state_vpc_interface_record r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_interface);
+	while (ec2_next(&all, &r))
+		if (r.up.v)
+			map_put(&p->vpcs, r.interface->vpc_id, p);
+}
+
+static void put_vpcs(struct pass *p)
+{
+	struct state_vpc_vpc_record r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_vpc);
+	while (ec2_next(&all, &r)) {
+		struct network_prefix prefixes[NETWORK_PREFIXES_MAX];
+		size_t n = 0;
+		if (!wanted(p, r.vpc->vpc_id))
+			continue;
+		for (uint32_t i = 0; i < r.vpc->cidr_block_association_set.n && n < NETWORK_PREFIXES_MAX; i++)
+			prefixes[n++] = prefix(r.vpc->cidr_block_association_set.v[i].cidr_block);
+		struct network_vpc v = {text(p, r.vpc->vpc_id), prefixes, n};
+		for (size_t i = 0; i < n; i++) {
+			note(p, &prefixes[i].base, sizeof(prefixes[i].base));
+			note(p, &prefixes[i].bits, sizeof(prefixes[i].bits));
+		}
+		if (news(p, v.id))
+			said("VPC", v.id, network_put_vpc(p->sync->networks, &v));
+	}
+}
+
+/* --- ACLs and groups */
+
+static void note_match(struct pass *p, const struct network_match *m)
+{
+	int64_t numbers[] = {m->protocol, m->from, m->to, m->peer.base, m->peer.bits};
+	note(p, numbers, sizeof(numbers));
+}
+
+static int16_t protocol_number(struct str s)
+{
+	int64_t n = -1;
+	if (str_is(s, "tcp"))
+		return 6;
+	if (str_is(s, "udp"))
+		return 17;
+	if (str_is(s, "icmp"))
+		return 1;
+	return str_to_i64(s, &n) ? (int16_t)n : -1;
+}
+
+static void put_acls(struct pass *p)
+{
+	struct ec2_network_acl r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_acl);
+	while (ec2_next(&all, &r)) {
+		struct network_acl_rule rules[NETWORK_ACL_RULES_MAX];
+		size_t n = 0;
+		if (!wanted(p, r.vpc_id))
+			continue;
+		for (uint32_t i = 0; i < r.entries.n && n < NETWORK_ACL_RULES_MAX; i++) {
+			const struct ec2_network_acl_entry *e = &r.entries.v[i];
+			struct network_acl_rule *rule = &rules[n];
+			if (e->rule_number.v > 32766)
+				continue; /* what none matches is dropped anyway */
+			*rule = (struct network_acl_rule){.number = (uint16_t)e->rule_number.v,
+			                                  .egress = e->egress.v,
+			                                  .allow = str_is(e->rule_action, "allow"),
+			                                  .match = {.protocol = protocol_number(e->protocol),
+			                                            .from = -1,
+			                                            .to = -1,
+			                                            .peer = prefix(e->cidr_block)}};
+			if (e->port_range) {
+				rule->match.from = (int32_t)e->port_range->from.v;
+				rule->match.to = (int32_t)e->port_range->to.v;
+			} else if (e->icmp_type_code) {
+				rule->match.from = (int32_t)e->icmp_type_code->type.v;
+				rule->match.to = (int32_t)e->icmp_type_code->code.v;
+			}
+			int flags[] = {rule->number, rule->egress, rule->allow};
+			note(p, flags, sizeof(flags));
+			note_match(p, &rule->match);
+			n++;
+		}
+		struct network_acl a = {text(p, r.network_acl_id), text(p, r.vpc_id), rules, n};
+		if (news(p, a.id))
+			said("ACL", a.id, network_put_acl(p->sync->networks, &a));
+	}
+}
+
+static void add_rule(struct pass *p, const struct ec2_security_group_rule *r, struct network_group_rule *rules, size_t *n)
+{
+	struct network_group_rule base = {
+	        .egress = r->is_egress.v,
+	        .match = {.protocol = protocol_number(r->ip_protocol),
+	                  .from = (int32_t)r->from_port.v,
+	                  .to = (int32_t)r->to_port.v},
+	        .peer_group = r->referenced_group_info ? text(p, r->referenced_group_info->group_id) : NULL,
+	};
+	struct str_list peers = blocks(p, r->cidr_ipv4, r->prefix_list_id);
+	size_t count = base.peer_group ? 1 : peers.n;
+	for (size_t i = 0; i < count && *n < NETWORK_GROUP_RULES_MAX; i++) {
+		rules[*n] = base;
+		if (!base.peer_group)
+			rules[*n].match.peer = prefix(peers.v[i]);
+		note(p, base.egress ? "e" : "i", 1);
+		note_match(p, &rules[*n].match);
+		note_text(p, base.peer_group);
+		++*n;
+	}
+}
+
+static void put_groups(struct pass *p)
+{
+	struct state_vpc_group_record r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_group);
+	struct network_group_rule *rules = arena_array(p->scope.arena, NETWORK_GROUP_RULES_MAX, sizeof(*rules));
+	while (ec2_next(&all, &r)) {
+		size_t n = 0;
+		if (!wanted(p, r.group->vpc_id))
+			continue;
+		for (uint32_t i = 0; i < r.rule_ids.n; i++) {
+			struct ec2_security_group_rule rule;
+			if (ec2_find(&p->scope, &ec2_kind_rule, r.rule_ids.v[i], &rule))
+				add_rule(p, &rule, rules, &n);
+		}
+		struct network_group g = {text(p, r.group->group_id), text(p, r.group->vpc_id), rules, n};
+		if (news(p, g.id))
+			said("security group", g.id, network_put_group(p->sync->networks, &g));
+	}
+}
+
+/* --- subnets */
+
+/* The route table of a subnet: its own, else the VPC's main one. */
+static bool table_of(struct pass *p, const struct ec2_subnet *subnet, struct ec2_route_table *ret)
+{
+	struct ec2_route_table table;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_route_table);
+	bool found = false;
+	while (ec2_next(&all, &table)) {
+		if (!str_eq(table.vpc_id, subnet->vpc_id))
+			continue;
+		for (uint32_t i = 0; i < table.associations.n; i++) {
+			const struct ec2_route_table_association *as = &table.associations.v[i];
+			bool own = str_set(as->subnet_id) && str_eq(as->subnet_id, subnet->subnet_id);
+			if (own || as->main.v)
+				*ret = table;
+			if (own)
+				return true;
+			found |= as->main.v;
+		}
+	}
+	return found;
+}
+
+static struct str acl_of(struct pass *p, struct str subnet)
+{
+	struct ec2_network_acl acl;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_acl);
+	while (ec2_next(&all, &acl))
+		for (uint32_t i = 0; i < acl.associations.n; i++)
+			if (str_eq(acl.associations.v[i].subnet_id, subnet))
+				return acl.network_acl_id;
+	return STR_NONE;
+}
+
+static void leads_to(struct pass *p, const struct ec2_route *route, struct str vpc, struct network_route *ret)
+{
+	struct ec2_nat_gateway nat;
+	if (str_is(route->gateway_id, "local")) {
+		ret->kind = NETWORK_LOCAL;
+	} else if (!ec2_route_works(&p->scope, route, vpc)) {
+		ret->kind = NETWORK_BLACKHOLE;
+	} else if (str_set(route->gateway_id)) {
+		ret->kind = NETWORK_INTERNET;
+	} else if (str_set(route->nat_gateway_id)) {
+		ret->kind = NETWORK_BLACKHOLE;
+		if (ec2_find(&p->scope, &ec2_kind_nat, route->nat_gateway_id, &nat) && nat.nat_gateway_addresses.n) {
+			ret->kind = NETWORK_NAT;
+			ret->target = text(p, nat.nat_gateway_addresses.v[0].network_interface_id);
+		}
+	} else {
+		ret->kind = NETWORK_PORT;
+		ret->target = text(p, route->network_interface_id);
+	}
+}
+
+static void put_subnets(struct pass *p)
+{
+	struct ec2_subnet r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_subnet);
+	while (ec2_next(&all, &r)) {
+		struct network_route routes[NETWORK_ROUTES_MAX];
+		struct ec2_route_table table;
+		size_t n = 0;
+		if (!wanted(p, r.vpc_id) || !table_of(p, &r, &table))
+			continue;
+		for (uint32_t i = 0; i < table.routes.n; i++) {
+			const struct ec2_route *route = &table.routes.v[i];
+			struct str_list to = blocks(p, route->destination_cidr_block, route->destination_prefix_list_id);
+			for (uint32_t k = 0; k < to.n && n < NETWORK_ROUTES_MAX; k++) {
+				struct network_route *one = &routes[n++];
+				*one = (struct network_route){.to = prefix(to.v[k])};
+				leads_to(p, route, r.vpc_id, one);
+				int64_t numbers[] = {one->to.base, one->to.bits, one->kind};
+				note(p, numbers, sizeof(numbers));
+				note_text(p, one->target);
+			}
+		}
+		struct str acl = acl_of(p, r.subnet_id);
+		struct network_subnet s = {.id = text(p, r.subnet_id),
+		                           .vpc = text(p, r.vpc_id),
+		                           .acl = text(p, acl),
+		                           .prefix = prefix(r.cidr_block),
+		                           .routes = routes,
+		                           .route_count = n};
+		note_text(p, s.acl);
+		if (news(p, s.id))
+			said("subnet", s.id, network_put_subnet(p->sync->networks, &s));
+	}
+}
+
+/* --- ports */
+
+static struct str domain_of(struct pass *p, struct str vpc)
+{
+	struct state_vpc_vpc_record record;
+	struct ec2_dhcp_options dhcp;
+	if (ec2_find(&p->scope, &ec2_kind_vpc, vpc, &record) &&
+	    ec2_find(&p->scope, &ec2_kind_dhcp, record.vpc->dhcp_options_id, &dhcp))
+		for (uint32_t i = 0; i < dhcp.dhcp_configurations.n; i++)
+			if (str_is(dhcp.dhcp_configurations.v[i].key, "domain-name") && dhcp.dhcp_configurations.v[i].values.n)
+				return dhcp.dhcp_configurations.v[i].values.v[0].value;
+	return str_is(p->scope.region, "us-east-1") ? S("ec2.internal")
+	                                            : ARENA_CAT(p->scope.arena, p->scope.region, S(".compute.internal"));
+}
+
+static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
+{
+	const struct ec2_network_interface *eni = r->interface;
+	struct network_address addresses[NETWORK_ADDRESSES_MAX] = {0};
+	const char *groups[NETWORK_GROUPS_MAX];
+	size_t n = 0, group_count = 0;
+	for (uint32_t i = 0; i < eni->private_ip_addresses.n && n < NETWORK_ADDRESSES_MAX; i++, n++) {
+		const struct ec2_network_interface_private_ip_address *a = &eni->private_ip_addresses.v[i];
+		ec2_address_parse(a->private_ip_address, &addresses[n].private);
+		if (a->association)
+			ec2_address_parse(a->association->public_ip, &addresses[n].public);
+	}
+	note(p, addresses, n * sizeof(*addresses));
+	for (uint32_t i = 0; i < eni->groups.n && group_count < NETWORK_GROUPS_MAX; i++) {
+		groups[group_count] = text(p, eni->groups.v[i].group_id);
+		note_text(p, groups[group_count++]);
+	}
+	struct str name = ec2_private_name(p->scope.arena, p->scope.region, eni->private_ip_address);
+	struct network_port port = {.id = text(p, eni->network_interface_id),
+	                            .vpc = text(p, eni->vpc_id),
+	                            .subnet = text(p, eni->subnet_id),
+	                            .kind = str_is(eni->interface_type, "nat_gateway") ? NETWORK_GATEWAY : NETWORK_TAP,
+	                            .addresses = addresses,
+	                            .address_count = n,
+	                            .groups = groups,
+	                            .group_count = group_count,
+	                            .source_check = eni->source_dest_check.v,
+	                            .host_name = text(p, str_cut(&name, '.')),
+	                            .domain = text(p, domain_of(p, eni->vpc_id)),
+	                            .bits_per_s = (uint64_t)r->bits_per_second.v};
+	unsigned mac[6] = {0};
+	(void)sscanf(text(p, eni->mac_address), "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]);
+	for (int i = 0; i < 6; i++)
+		port.mac[i] = (uint8_t)mac[i];
+	note(p, port.mac, sizeof(port.mac));
+	note(p, port.source_check ? "c" : "-", 1);
+	note(p, &port.bits_per_s, sizeof(port.bits_per_s));
+	note_text(p, port.domain);
+	if (news(p, port.id))
+		said("network interface", port.id, network_put_port(p->sync->networks, &port));
+}
+
+static void put_ports(struct pass *p)
+{
+	struct state_vpc_interface_record r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_interface);
+	while (ec2_next(&all, &r))
+		if (r.up.v)
+			put_port(p, &r);
+}
+
+/* --- passes */
+
+static void remove_old(struct pass *p)
+{
+	struct str id;
+	void *value;
+	struct str_list gone = {0};
+	size_t at = 0;
+	while (map_next(&p->place->puts, &at, &id, &value))
+		if (((const struct put *)value)->round != p->place->round)
+			*LIST_ADD(p->scope.arena, &gone) = arena_dup(p->scope.arena, id);
+	for (uint32_t i = 0; i < gone.n; i++) {
+		free(map_remove(&p->place->puts, gone.v[i]));
+		network_remove(p->sync->networks, text(p, gone.v[i]));
+	}
+}
+
+static void sync_place(struct ec2_sync *s, struct place *place)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct pass p = {.sync = s, .place = place, .scope = {.arena = &a, .account = place->account, .region = place->region}};
+	buf_init(&p.buf, 1u << 20);
+	p.scope.txn = store_begin(s->store, &a);
+	place->dirty = false;
+	place->round++;
+	find_vpcs(&p);
+	put_vpcs(&p);
+	put_acls(&p);
+	put_groups(&p);
+	put_subnets(&p);
+	put_ports(&p);
+	store_abort(p.scope.txn);
+	remove_old(&p);
+	map_done(&p.vpcs);
+	buf_done(&p.buf);
+}
+
+static void sync_dirty(void *ctx)
+{
+	struct ec2_sync *s = ctx;
+	struct str key;
+	void *value;
+	size_t at = 0;
+	s->timer = NULL;
+	while (map_next(&s->places, &at, &key, &value))
+		if (((struct place *)value)->dirty)
+			sync_place(s, value);
+}
+
+static struct place *place_of(struct ec2_sync *s, struct str account, struct str region)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct str name = ARENA_CAT(&a, account, S("/"), region);
+	struct place *place = map_get(&s->places, name);
+	if (place)
+		return place;
+	place = calloc(1, sizeof(*place));
+	if (!place || !(place->name = strndup(name.p, name.n)))
+		die("out of memory (networks)");
+	place->account = str_of(place->name, account.n);
+	place->region = str_of(place->name + account.n + 1, region.n);
+	map_put(&s->places, name, place);
+	return place;
+}
+
+/* Records that say nothing about networks lie beside the others: tokens, instances, images. */
+static bool about_networks(struct str kind)
+{
+	static const struct ec2_kind *const kinds[] = {
+	        &ec2_kind_vpc, &ec2_kind_subnet, &ec2_kind_group,     &ec2_kind_rule, &ec2_kind_route_table, &ec2_kind_gateway,
+	        &ec2_kind_nat, &ec2_kind_acl,    &ec2_kind_interface, &ec2_kind_dhcp, &ec2_kind_prefix_list};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (str_is(kind, kinds[i]->prefix))
+			return true;
+	return false;
+}
+
+static struct place *place_of_key(struct ec2_sync *s, struct str key)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct str_list parts = record_key_parts(&a, key);
+	if (parts.n != 5 || !about_networks(parts.v[3]))
+		return NULL;
+	return place_of(s, parts.v[1], parts.v[2]);
+}
+
+static void on_change(void *ctx, const struct store_event *e)
+{
+	struct ec2_sync *s = ctx;
+	struct place *place = place_of_key(s, e->key);
+	if (!place)
+		return;
+	place->dirty = true;
+	if (!s->timer)
+		s->timer = loop_add_timer(s->loop, 0, sync_dirty, s);
+}
+
+static void begin(struct ec2_sync *s)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct str under = KEY_UNDER(&a, S("ec2")), key;
+	struct store_value v;
+	struct store_txn *t = store_begin(s->store, &a);
+	struct store_iter *i = store_scan(t, under, store_prefix_end(&a, under), false);
+	while (store_next(i, &key, &v)) {
+		struct place *place = place_of_key(s, key);
+		if (place)
+			place->dirty = true;
+	}
+	store_abort(t);
+	sync_dirty(s);
+	networks_settled(s->networks);
+	s->watch = store_watch(s->store, under, store_prefix_end(&a, under), store_revision(s->store), on_change, s);
+}
+
+struct ec2_sync *ec2_sync_new(struct store *store, struct loop *loop, struct networks *networks)
+{
+	struct ec2_sync *s = calloc(1, sizeof(*s));
+	if (!s)
+		die("out of memory (networks)");
+	s->store = store;
+	s->loop = loop;
+	s->networks = networks;
+	begin(s);
+	return s;
+}
+
+static void free_all(struct map *m)
+{
+	struct str key;
+	void *value;
+	size_t at = 0;
+	while (map_next(m, &at, &key, &value))
+		free(value);
+	map_done(m);
+}
+
+void ec2_sync_free(struct ec2_sync *s)
+{
+	struct str key;
+	void *value;
+	size_t at = 0;
+	if (!s)
+		return;
+	store_unwatch(s->watch);
+	loop_remove_timer(s->loop, s->timer);
+	while (map_next(&s->places, &at, &key, &value)) {
+		struct place *place = value;
+		free_all(&place->puts);
+		free(place->name);
+	}
+	free_all(&s->places);
+	free(s);
+}

@@ -259,7 +259,7 @@ def early_config(config, keys):
 
 
 def late_config(config):
-    packages = [" ".join(map(str, p)) if isinstance(p, list) else str(p) for p in as_list(config.get("packages"))]
+    packages = ["=".join(map(str, p)) if isinstance(p, list) else str(p) for p in as_list(config.get("packages"))]
     if config.get("package_update") or config.get("package_upgrade") or packages:
         run("apt-get", "-q", "update")
     if config.get("package_upgrade"):

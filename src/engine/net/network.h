@@ -81,7 +81,7 @@ struct network_acl {
 
 enum network_target {
 	NETWORK_LOCAL,    /* the ports of this VPC */
-	NETWORK_INTERNET, /* packets of addresses that have a public one leave under that one; others are dropped */
+	NETWORK_INTERNET, /* packets of addresses that have a public one leave; others are dropped */
 	NETWORK_NAT,  /* leave like port `target` (a NAT gateway's), if it has a public address and its subnet leads to the internet
 	               */
 	NETWORK_PORT, /* to port `target`, which may have source_check off */

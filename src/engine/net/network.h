@@ -31,7 +31,7 @@ enum {
 	NETWORK_PREFIXES_MAX = 6,      /* of one VPC */
 	NETWORK_ADDRESSES_MAX = 15,    /* of one port */
 	NETWORK_GROUPS_MAX = 16,       /* of one port */
-	NETWORK_GROUP_RULES_MAX = 600, /* of one group */
+	NETWORK_GROUP_RULES_MAX = 400, /* of one group: what fits into one atomic change */
 	NETWORK_ACL_RULES_MAX = 80,
 	NETWORK_ROUTES_MAX = 200, /* of one subnet */
 };

@@ -76,6 +76,10 @@ void ec2_acl_make(struct call *c, struct str vpc, bool is_default, struct ec2_ta
 void ec2_acl_add_subnet(const struct ec2_scope *s, struct str vpc, struct str subnet);
 void ec2_acls_drop_subnet(const struct ec2_scope *s, struct str subnet);
 
+/* --- prefix_list.c */
+/* As how many rules or routes one counts that names this list, or none (1). */
+int64_t ec2_prefix_list_weight(const struct ec2_scope *s, struct str id);
+
 /* --- pool.c: public addresses, of all accounts together */
 /* Takes a free one; false: there is none. The holder is an allocation or an interface. */
 bool ec2_pool_take(const struct ec2_scope *s, struct str holder, uint32_t *ret);
@@ -90,6 +94,7 @@ bool ec2_pool_set_range(struct str block);
 int ec2_interface_add_address(struct call *c, struct ec2_network_interface *eni, const struct ec2_subnet *subnet, struct str text);
 /* Takes one away, with the public address that is mapped to it. The record is not put. */
 void ec2_interface_drop_address(const struct ec2_scope *s, struct ec2_network_interface *eni, uint32_t at);
+void ec2_interfaces_rename(const struct ec2_scope *s, struct str vpc);
 void ec2_interface_put(const struct ec2_scope *s, struct state_vpc_interface_record *record);
 
 /* Is an internet gateway attached? */

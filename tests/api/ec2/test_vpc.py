@@ -172,7 +172,12 @@ class Vpcs(Ec2Case):
         self.assertFalse(self.ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")["EnableDnsHostnames"]["Value"])
         self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
         self.assertTrue(self.ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")["EnableDnsHostnames"]["Value"])
+        eni = self.ec2.create_network_interface(SubnetId=self.subnet(vpc))["NetworkInterface"]
+        self.assertEqual(eni["PrivateDnsName"], f"ip-10-0-1-4.{self.region}.compute.internal")
+        self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
+        self.assertNotIn("PrivateDnsName", self.ec2.describe_network_interfaces()["NetworkInterfaces"][0])
         self.fails("InvalidParameterCombination", self.ec2.modify_vpc_attribute, VpcId=vpc)
+        self.fails("UnsupportedOperation", self.ec2.modify_vpc_attribute, VpcId=vpc, EnableDnsSupport={"Value": False})
 
 
 class Subnets(Ec2Case):
@@ -627,6 +632,77 @@ class Nats(Ec2Case):
         nat = self.ec2.create_nat_gateway(SubnetId=subnet, AllocationId=self.ec2.allocate_address()["AllocationId"])["NatGateway"]["NatGatewayId"]
         self.addCleanup(self.ec2.delete_nat_gateway, NatGatewayId=nat)
         self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+
+class Options(Ec2Case):
+    def test_life(self):
+        vpc = self.vpc()
+        (default,) = self.ec2.describe_dhcp_options()["DhcpOptions"]
+        self.assertEqual({c["Key"]: c["Values"][0]["Value"] for c in default["DhcpConfigurations"]},
+                         {"domain-name": self.region + ".compute.internal", "domain-name-servers": "AmazonProvidedDNS"})
+        made = self.ec2.create_dhcp_options(DhcpConfigurations=[{"Key": "domain-name", "Values": ["corp.example"]},
+                                                                {"Key": "domain-name-servers", "Values": ["AmazonProvidedDNS"]}])["DhcpOptions"]["DhcpOptionsId"]
+        self.ec2.associate_dhcp_options(DhcpOptionsId=made, VpcId=vpc)
+        self.assertEqual(self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["DhcpOptionsId"], made)
+        found = self.ec2.describe_dhcp_options(Filters=[{"Name": "value", "Values": ["corp.*"]}])["DhcpOptions"]
+        self.assertEqual(names(found, "DhcpOptionsId"), [made])
+        self.fails("DependencyViolation", self.ec2.delete_dhcp_options, f"The dhcpOptions '{made}' has dependencies and cannot be deleted.",
+                   DhcpOptionsId=made)
+        self.ec2.associate_dhcp_options(DhcpOptionsId="default", VpcId=vpc)
+        self.ec2.delete_dhcp_options(DhcpOptionsId=made)
+        self.fails("InvalidDhcpOptionID.NotFound", self.ec2.associate_dhcp_options, f"The dhcpOption ID '{made}' does not exist", DhcpOptionsId=made,
+                   VpcId=vpc)
+        self.fails("UnsupportedOperation", self.ec2.create_dhcp_options, DhcpConfigurations=[{"Key": "ntp-servers", "Values": ["10.0.0.1"]}])
+        self.fails("InvalidParameterValue", self.ec2.create_dhcp_options, "Unknown DHCP option", DhcpConfigurations=[{"Key": "x", "Values": ["y"]}])
+
+
+class PrefixLists(Ec2Case):
+    def create(self, *cidrs, most=10):
+        return self.ec2.create_managed_prefix_list(PrefixListName="offices", AddressFamily="IPv4", MaxEntries=most,
+                                                   Entries=[{"Cidr": c, "Description": "d"} for c in cidrs])["PrefixList"]
+
+    def cidrs(self, one, **more):
+        return names(self.ec2.get_managed_prefix_list_entries(PrefixListId=one, **more)["Entries"], "Cidr")
+
+    def test_versions(self):
+        made = self.create("192.0.2.0/24", "198.51.100.0/24")
+        one = made["PrefixListId"]
+        self.assertEqual((made["State"], made["Version"]), ("create-complete", 1))
+        changed = self.ec2.modify_managed_prefix_list(PrefixListId=one, CurrentVersion=1, AddEntries=[{"Cidr": "203.0.113.0/24"}],
+                                                      RemoveEntries=[{"Cidr": "192.0.2.0/24"}])["PrefixList"]
+        self.assertEqual((changed["State"], changed["Version"]), ("modify-complete", 2))
+        self.assertEqual(self.cidrs(one), ["198.51.100.0/24", "203.0.113.0/24"])
+        self.assertEqual(self.cidrs(one, TargetVersion=1), ["192.0.2.0/24", "198.51.100.0/24"])
+        self.fails("PrefixListVersionMismatch", self.ec2.modify_managed_prefix_list, "The prefix list has the incorrect version number.",
+                   PrefixListId=one, CurrentVersion=1, AddEntries=[{"Cidr": "10.0.0.0/8"}])
+        self.fails("PrefixListMaxEntriesExceeded", self.ec2.modify_managed_prefix_list, PrefixListId=one, MaxEntries=1)
+        self.fails("UnsupportedOperation", self.ec2.create_managed_prefix_list, PrefixListName="x", AddressFamily="IPv6", MaxEntries=1)
+        first = self.ec2.get_managed_prefix_list_entries(PrefixListId=one, MaxResults=1)
+        second = self.ec2.get_managed_prefix_list_entries(PrefixListId=one, MaxResults=1, NextToken=first["NextToken"])
+        self.assertEqual(names(first["Entries"] + second["Entries"], "Cidr"), self.cidrs(one))
+        self.ec2.delete_managed_prefix_list(PrefixListId=one)
+        self.fails("InvalidPrefixListID.NotFound", self.ec2.delete_managed_prefix_list, PrefixListId=one)
+
+    def test_in_rules_and_routes(self):
+        vpc = self.vpc()
+        group, one = self.group(vpc), self.create("192.0.2.0/24", most=55)["PrefixListId"]
+        permission = [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "PrefixListIds": [{"PrefixListId": one, "Description": "them"}]}]
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permission)
+        shown = self.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"][0]
+        self.assertEqual(shown["PrefixListIds"], [{"PrefixListId": one, "Description": "them"}])
+        self.fails("DependencyViolation", self.ec2.delete_managed_prefix_list, PrefixListId=one)
+        # It counts as the 55 rules that it may become.
+        self.fails("RulesPerSecurityGroupLimitExceeded", self.ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[
+            {"IpProtocol": "udp", "FromPort": 1, "ToPort": 1, "PrefixListIds": [{"PrefixListId": one}]}])
+        self.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=permission)
+        table = self.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        small = self.create("192.0.2.0/24")["PrefixListId"]
+        igw = self.gateway(vpc)
+        self.ec2.create_route(RouteTableId=table, DestinationPrefixListId=small, GatewayId=igw)
+        self.fails("RouteLimitExceeded", self.ec2.create_route, RouteTableId=table, DestinationPrefixListId=one, GatewayId=igw)
+        self.fails("DependencyViolation", self.ec2.delete_managed_prefix_list, PrefixListId=small)
+        self.ec2.delete_route(RouteTableId=table, DestinationPrefixListId=small)
+        self.ec2.delete_managed_prefix_list(PrefixListId=small)
 
 
 class Common(Ec2Case):

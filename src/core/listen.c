@@ -2,6 +2,7 @@
 
 #include "http/http.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -88,6 +89,14 @@ struct str listen_query(const struct http_request *r)
 struct str listen_header(const struct http_request *r, struct str name)
 {
 	return http_header(r, name);
+}
+
+uint32_t listen_peer(const struct http_request *r)
+{
+	const struct sockaddr_storage *peer = &http_head(r)->peer;
+	if (peer->ss_family != AF_INET)
+		return 0;
+	return ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr);
 }
 
 struct arena *listen_arena(struct http_request *r)

@@ -33,6 +33,8 @@ struct str listen_method(const struct http_request *r);
 struct str listen_path(const struct http_request *r);                    /* still percent-encoded, without the query */
 struct str listen_query(const struct http_request *r);                   /* raw, without '?'; absent when there was none */
 struct str listen_header(const struct http_request *r, struct str name); /* any case; absent when there is none */
+/* The peer's IPv4 address in host byte order; 0: it has none. */
+uint32_t listen_peer(const struct http_request *r);
 struct arena *listen_arena(struct http_request *r);
 void listen_on_gone(struct http_request *r, void (*gone)(void *ctx), void *ctx);
 

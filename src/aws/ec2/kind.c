@@ -1,4 +1,4 @@
-#include "aws/ec2/kind.h"
+#include "aws/ec2/compute.h"
 
 #include "base/id.h"
 
@@ -131,16 +131,22 @@ const struct ec2_kind ec2_kind_prefix_list = {
 
 const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_acl,
+        &ec2_kind_image,
         &ec2_kind_dhcp,
         &ec2_kind_address,
         &ec2_kind_interface,
+        &ec2_kind_instance,
         &ec2_kind_gateway,
+        &ec2_kind_key_pair,
+        &ec2_kind_launch_template,
         &ec2_kind_nat,
         &ec2_kind_prefix_list,
         &ec2_kind_route_table,
         &ec2_kind_group,
         &ec2_kind_rule,
+        &ec2_kind_snapshot,
         &ec2_kind_subnet,
+        &ec2_kind_volume,
         &ec2_kind_vpc,
         NULL,
 };

@@ -1,5 +1,6 @@
 /* What the permission of each operation is about. One row says which member of the input names something of which kind; the
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
+#include "aws/ec2/compute.h"
 #include "aws/ec2/tag.h"
 
 static const struct {
@@ -73,6 +74,45 @@ static const struct {
         {"UnassignPrivateIpAddresses", &ec2_kind_interface, "NetworkInterfaceId"},
         {"UpdateSecurityGroupRuleDescriptionsEgress", &ec2_kind_group, "GroupId"},
         {"UpdateSecurityGroupRuleDescriptionsIngress", &ec2_kind_group, "GroupId"},
+        {"AttachVolume", &ec2_kind_volume, "VolumeId"},
+        {"AttachVolume", &ec2_kind_instance, "InstanceId"},
+        {"CopyImage", &ec2_kind_image, NULL},
+        {"CopySnapshot", &ec2_kind_snapshot, NULL},
+        {"CreateImage", &ec2_kind_image, NULL},
+        {"CreateImage", &ec2_kind_instance, "InstanceId"},
+        {"CreateKeyPair", &ec2_kind_key_pair, NULL},
+        {"CreateLaunchTemplate", &ec2_kind_launch_template, NULL},
+        {"CreateLaunchTemplateVersion", &ec2_kind_launch_template, "LaunchTemplateId"},
+        {"CreateSnapshot", &ec2_kind_snapshot, NULL},
+        {"CreateSnapshot", &ec2_kind_volume, "VolumeId"},
+        {"CreateSnapshots", &ec2_kind_snapshot, NULL},
+        {"CreateVolume", &ec2_kind_volume, NULL},
+        {"DeleteKeyPair", &ec2_kind_key_pair, "KeyPairId"},
+        {"DeleteLaunchTemplate", &ec2_kind_launch_template, "LaunchTemplateId"},
+        {"DeleteLaunchTemplateVersions", &ec2_kind_launch_template, "LaunchTemplateId"},
+        {"DeleteSnapshot", &ec2_kind_snapshot, "SnapshotId"},
+        {"DeleteVolume", &ec2_kind_volume, "VolumeId"},
+        {"DeregisterImage", &ec2_kind_image, "ImageId"},
+        {"DescribeInstanceAttribute", &ec2_kind_instance, "InstanceId"},
+        {"DetachVolume", &ec2_kind_volume, "VolumeId"},
+        {"DetachVolume", &ec2_kind_instance, "InstanceId"},
+        {"GetConsoleOutput", &ec2_kind_instance, "InstanceId"},
+        {"ImportKeyPair", &ec2_kind_key_pair, NULL},
+        {"ModifyImageAttribute", &ec2_kind_image, "ImageId"},
+        {"ModifyInstanceAttribute", &ec2_kind_instance, "InstanceId"},
+        {"ModifyInstanceMetadataOptions", &ec2_kind_instance, "InstanceId"},
+        {"ModifyLaunchTemplate", &ec2_kind_launch_template, "LaunchTemplateId"},
+        {"ModifySnapshotAttribute", &ec2_kind_snapshot, "SnapshotId"},
+        {"ModifyVolume", &ec2_kind_volume, "VolumeId"},
+        {"RebootInstances", &ec2_kind_instance, "InstanceIds"},
+        {"RegisterImage", &ec2_kind_image, NULL},
+        {"RunInstances", &ec2_kind_image, "ImageId"},
+        {"RunInstances", &ec2_kind_subnet, "SubnetId"},
+        {"RunInstances", &ec2_kind_group, "SecurityGroupIds"},
+        {"RunInstances", &ec2_kind_instance, NULL},
+        {"StartInstances", &ec2_kind_instance, "InstanceIds"},
+        {"StopInstances", &ec2_kind_instance, "InstanceIds"},
+        {"TerminateInstances", &ec2_kind_instance, "InstanceIds"},
 };
 
 static const void *input_at(struct call *c, const char *name, const struct shape **ret_shape)

@@ -1,4 +1,5 @@
 /* EC2's table of operations, its beginning and its end. */
+#include "aws/ec2/compute.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
@@ -24,6 +25,7 @@ static const struct service_op ops[] = {
         ROW(create_default_vpc, CreateDefaultVpc),
         ROW(create_dhcp_options, CreateDhcpOptions, .missing = "options other than domain-name"),
         ROW(create_internet_gateway, CreateInternetGateway),
+        ROW(create_key_pair, CreateKeyPair, .missing = "PuTTY's format"),
         ROW(create_managed_prefix_list, CreateManagedPrefixList, .missing = "IPv6"),
         ROW(create_nat_gateway, CreateNatGateway, .missing = "private and regional gateways, secondary addresses"),
         ROW(create_network_acl, CreateNetworkAcl),
@@ -37,6 +39,7 @@ static const struct service_op ops[] = {
         ROW(create_vpc, CreateVpc, .missing = "IPv6, IPAM pools, dedicated tenancy"),
         ROW(delete_dhcp_options, DeleteDhcpOptions),
         ROW(delete_internet_gateway, DeleteInternetGateway),
+        ROW(delete_key_pair, DeleteKeyPair),
         ROW(delete_managed_prefix_list, DeleteManagedPrefixList),
         ROW(delete_nat_gateway, DeleteNatGateway),
         ROW(delete_network_acl, DeleteNetworkAcl),
@@ -53,7 +56,11 @@ static const struct service_op ops[] = {
         ROW(describe_addresses, DescribeAddresses, READ),
         ROW(describe_availability_zones, DescribeAvailabilityZones, READ, .missing = "local and wavelength zones"),
         ROW(describe_dhcp_options, DescribeDhcpOptions, READ),
+        ROW(describe_instance_type_offerings, DescribeInstanceTypeOfferings, READ, .missing = "outposts as locations"),
+        ROW(describe_instance_types, DescribeInstanceTypes, READ,
+            .missing = "clock speeds, network and disk bandwidths; interface limits of rarer families"),
         ROW(describe_internet_gateways, DescribeInternetGateways, READ),
+        ROW(describe_key_pairs, DescribeKeyPairs, READ),
         ROW(describe_managed_prefix_lists, DescribeManagedPrefixLists, READ, .missing = "lists of Amazon's own"),
         ROW(describe_nat_gateways, DescribeNatGateways, READ),
         ROW(describe_network_acls, DescribeNetworkAcls, READ),
@@ -74,6 +81,7 @@ static const struct service_op ops[] = {
         ROW(disassociate_route_table, DisassociateRouteTable),
         ROW(disassociate_vpc_cidr_block, DisassociateVpcCidrBlock),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
+        ROW(import_key_pair, ImportKeyPair, .missing = "PEM and DER: the key has to be a line of OpenSSH's"),
         ROW(modify_managed_prefix_list, ModifyManagedPrefixList, .missing = "a larger maximum while the list is in use"),
         ROW(modify_network_interface_attribute, ModifyNetworkInterfaceAttribute,
             .missing = "ENA settings, connection tracking, public addresses"),

@@ -7,11 +7,15 @@
 #include "engine/net/network.h"
 
 struct ec2_sync;
+struct desk;
+struct ec2_compute;
 
 struct ec2_state {
 	struct cloud *cloud;
 	struct networks *networks;
-	struct ec2_sync *sync; /* records -> networks */
+	struct ec2_sync *sync;       /* records -> networks */
+	struct desk *desk;           /* records -> machines and disks; NULL: there are none */
+	struct ec2_compute *compute; /* compute_start.c */
 	/* The instances' share of what comes from the networks; NULL: descriptors are closed. */
 	void (*on_port)(struct ec2_state *s, const char *interface, int fd);
 	void (*on_listener)(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd);

@@ -1,0 +1,82 @@
+/* Where compute begins and ends: the desk with its machines, and what networks hand on (taps of ports, listeners in VPCs). */
+#include "aws/ec2/metadata_find.h"
+#include "engine/net/network.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct ec2_compute {
+	struct roles *roles;
+	struct identity *identity;
+	struct metadata_server *metadata;
+	struct map endpoints; /* VPC -> struct listener: the cloud's own endpoint inside */
+};
+
+static void on_port(struct ec2_state *s, const char *interface, int fd)
+{
+	fleet_port(s->desk, str_from(interface), fd);
+}
+
+static void on_listener(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd)
+{
+	struct ec2_compute *c = s->compute;
+	if (kind == NETWORK_METADATA) {
+		metadata_serve(c->metadata, str_from(vpc), fd);
+	} else if (kind == NETWORK_ENDPOINT) {
+		listener_close(map_remove(&c->endpoints, str_from(vpc)));
+		struct listener *l = listener_open_gate(s->cloud, fd);
+		if (l)
+			map_put(&c->endpoints, str_from(vpc), l);
+	} else {
+		close(fd);
+	}
+}
+
+int compute_start(struct ec2_state *s)
+{
+	char dir[4096];
+	unsigned char key[METADATA_KEY_BYTES];
+	int error = 0;
+	snprintf(dir, sizeof(dir), "%s/ec2", s->cloud->data_dir);
+	struct identity *identity = identity_open(dir, &error);
+	if (!identity)
+		return error;
+	struct ec2_compute *c = calloc(1, sizeof(*c));
+	if (!c)
+		abort();
+	s->compute = c;
+	s->desk = desk_new(s);
+	c->identity = identity;
+	c->roles = roles_new(s->cloud);
+	identity_secret(identity, "metadata tokens", key);
+	c->metadata = metadata_server_new(s->cloud, key, &(struct metadata_source){.find = metadata_find, .ctx = s->desk}, c->roles,
+	                                  identity);
+	s->on_port = on_port;
+	s->on_listener = on_listener;
+	fleet_start(s->desk, s->cloud->cells);
+	return 0;
+}
+
+void compute_stop(struct ec2_state *s)
+{
+	struct ec2_compute *c = s->compute;
+	size_t at = 0;
+	struct str vpc;
+	void *listener;
+	if (!c)
+		return;
+	s->on_port = NULL;
+	s->on_listener = NULL;
+	metadata_server_free(c->metadata);
+	while (map_next(&c->endpoints, &at, &vpc, &listener))
+		listener_close(listener);
+	map_done(&c->endpoints);
+	roles_free(c->roles);
+	fleet_stop(s->desk);
+	desk_free(s->desk);
+	identity_close(c->identity);
+	free(c);
+	s->desk = NULL;
+	s->compute = NULL;
+}

@@ -1,0 +1,421 @@
+/* DescribeInstances, DescribeInstanceStatus and GetConsoleOutput. Addresses, groups and disks are shown as the records of
+ * interfaces and volumes have them, so that nothing is written in two places. */
+#include "aws/ec2/compute.h"
+#include "aws/ec2/fleet.h"
+#include "aws/ec2/interface.h"
+#include "base/base64.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+enum { CHECK_LATE_MS = 10 * 60 * 1000 };
+
+static struct ec2_instance_network_interface_association *association(struct call *c,
+                                                                      const struct ec2_network_interface_association *from)
+{
+	if (!from)
+		return NULL;
+	struct ec2_instance_network_interface_association *a =
+	        arena_new(c->arena, struct ec2_instance_network_interface_association);
+	*a = (struct ec2_instance_network_interface_association){
+	        .public_ip = from->public_ip, .public_dns_name = from->public_dns_name, .ip_owner_id = from->ip_owner_id};
+	return a;
+}
+
+static void show_port(struct call *c, struct ec2_instance *show, const struct ec2_network_interface *from)
+{
+	struct ec2_instance_network_interface *to = LIST_ADD(c->arena, &show->network_interfaces);
+	*to = (struct ec2_instance_network_interface){.association = association(c, from->association),
+	                                              .description = from->description,
+	                                              .groups = from->groups,
+	                                              .mac_address = from->mac_address,
+	                                              .network_interface_id = from->network_interface_id,
+	                                              .owner_id = from->owner_id,
+	                                              .private_dns_name = from->private_dns_name,
+	                                              .private_ip_address = from->private_ip_address,
+	                                              .source_dest_check = from->source_dest_check,
+	                                              .status = from->status,
+	                                              .subnet_id = from->subnet_id,
+	                                              .vpc_id = from->vpc_id,
+	                                              .interface_type = from->interface_type};
+	to->ipv6_addresses.set = true;
+	for (uint32_t k = 0; k < from->private_ip_addresses.n; k++) {
+		const struct ec2_network_interface_private_ip_address *p = &from->private_ip_addresses.v[k];
+		*LIST_ADD(c->arena, &to->private_ip_addresses) =
+		        (struct ec2_instance_private_ip_address){.association = association(c, p->association),
+		                                                 .primary = p->primary,
+		                                                 .private_dns_name = p->private_dns_name,
+		                                                 .private_ip_address = p->private_ip_address};
+	}
+	if (!from->attachment)
+		return;
+	to->attachment = arena_new(c->arena, struct ec2_instance_network_interface_attachment);
+	*to->attachment =
+	        (struct ec2_instance_network_interface_attachment){.attachment_id = from->attachment->attachment_id,
+	                                                           .attach_time = from->attachment->attach_time,
+	                                                           .delete_on_termination = from->attachment->delete_on_termination,
+	                                                           .device_index = from->attachment->device_index,
+	                                                           .network_card_index = OPT_INT(0),
+	                                                           .status = from->attachment->status};
+}
+
+static void show_disks(struct call *c, struct ec2_instance *show)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_all all = ec2_all(&s, &ec2_kind_volume);
+	struct state_ec2_volume_record v;
+	show->block_device_mappings = (struct ec2_instance_block_device_mapping_list){.set = true};
+	while (ec2_next(&all, &v)) {
+		if (!v.volume->attachments.n || !str_eq(v.volume->attachments.v[0].instance_id, show->instance_id))
+			continue;
+		const struct ec2_volume_attachment *a = &v.volume->attachments.v[0];
+		struct ec2_instance_block_device_mapping *m = LIST_ADD(c->arena, &show->block_device_mappings);
+		m->device_name = a->device;
+		m->ebs = arena_new(c->arena, struct ec2_ebs_instance_block_device);
+		*m->ebs = (struct ec2_ebs_instance_block_device){.volume_id = v.volume->volume_id,
+		                                                 .attach_time = a->attach_time,
+		                                                 .delete_on_termination = a->delete_on_termination,
+		                                                 .status = a->state};
+	}
+}
+
+void ec2_instance_show(struct call *c, const struct state_ec2_instance_record *r, struct ec2_instance *show)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_interfaces ports;
+	*show = *r->instance;
+	show->private_dns_name = show->public_dns_name = S("");
+	show->network_interfaces.set = show->security_groups.set = true;
+	ec2_interfaces_of(&s, show->instance_id, &ports);
+	for (uint32_t k = 0; k < ports.n; k++)
+		show_port(c, show, ports.v[k].interface);
+	show_disks(c, show);
+	if (!ports.n)
+		return;
+	const struct ec2_network_interface *first = ports.v[0].interface;
+	show->private_ip_address = first->private_ip_address;
+	show->private_dns_name = first->private_dns_name;
+	show->source_dest_check = first->source_dest_check;
+	show->security_groups = first->groups;
+	if (first->association) {
+		show->public_ip_address = first->association->public_ip;
+		show->public_dns_name = str_set(first->association->public_dns_name) ? first->association->public_dns_name : S("");
+	}
+}
+
+/* --- filters: they see what is shown */
+
+struct shown {
+	struct ec2_instance *instance; /* first, as the kind's records have it */
+	const struct state_ec2_instance_record *record;
+};
+
+#define ASK(name, body) \
+	static void ask_##name(struct call *c, void *record, struct str_list *ret) \
+	{ \
+		const struct shown *s = record; \
+		const struct ec2_instance *i = s->instance; \
+		(void)s; \
+		(void)i; \
+		body \
+	}
+#define YIELD(text) *LIST_ADD(c->arena, ret) = (text)
+#define EACH_PORT(text) \
+	for (uint32_t k = 0; k < i->network_interfaces.n; k++) { \
+		const struct ec2_instance_network_interface *n = &i->network_interfaces.v[k]; \
+		YIELD(text); \
+	}
+#define EACH_DISK(text) \
+	for (uint32_t k = 0; k < i->block_device_mappings.n; k++) { \
+		const struct ec2_instance_block_device_mapping *d = &i->block_device_mappings.v[k]; \
+		YIELD(text); \
+	}
+#define YES_NO(flag) ((flag).v ? S("true") : S("false"))
+
+ASK(state_name, YIELD(i->state->name);)
+ASK(state_code, YIELD(arena_printf(c->arena, "%lld", (long long)i->state->code.v));)
+ASK(zone, YIELD(i->placement->availability_zone);)
+ASK(tenancy, YIELD(i->placement->tenancy);)
+ASK(reservation, YIELD(s->record->reservation);)
+ASK(owner, YIELD(s->record->owner);)
+ASK(launch_time, YIELD(time_format(c->arena, i->launch_time.ms, TIME_ISO8601_MS));)
+ASK(monitoring, YIELD(i->monitoring->state);)
+ASK(profile, if (i->iam_instance_profile) YIELD(i->iam_instance_profile->arn);)
+ASK(profile_id, if (i->iam_instance_profile) YIELD(i->iam_instance_profile->id);)
+ASK(reason_code, if (i->state_reason) YIELD(i->state_reason->code);)
+ASK(metadata_tokens, YIELD(i->metadata_options->http_tokens);)
+ASK(metadata_endpoint, YIELD(i->metadata_options->http_endpoint);)
+ASK(disk_volume, EACH_DISK(d->ebs->volume_id))
+ASK(disk_device, EACH_DISK(d->device_name))
+ASK(disk_status, EACH_DISK(d->ebs->status))
+ASK(disk_deletes, EACH_DISK(YES_NO(d->ebs->delete_on_termination)))
+ASK(port_id, EACH_PORT(n->network_interface_id))
+ASK(port_subnet, EACH_PORT(n->subnet_id))
+ASK(port_vpc, EACH_PORT(n->vpc_id))
+ASK(port_mac, EACH_PORT(n->mac_address))
+ASK(port_status, EACH_PORT(n->status))
+ASK(port_description, EACH_PORT(n->description))
+ASK(port_name, EACH_PORT(n->private_dns_name))
+ASK(port_check, EACH_PORT(YES_NO(n->source_dest_check)))
+ASK(port_public, EACH_PORT(n->association ? n->association->public_ip : STR_NONE))
+ASK(port_attachment, EACH_PORT(n->attachment ? n->attachment->attachment_id : STR_NONE))
+ASK(port_group,
+    for (uint32_t k = 0; k < i->network_interfaces.n; k++) for (uint32_t g = 0; g < i->network_interfaces.v[k].groups.n; g++)
+            YIELD(i->network_interfaces.v[k].groups.v[g].group_id);)
+ASK(port_address, for (uint32_t k = 0; k < i->network_interfaces.n;
+                       k++) for (uint32_t a = 0; a < i->network_interfaces.v[k].private_ip_addresses.n; a++)
+                          YIELD(i->network_interfaces.v[k].private_ip_addresses.v[a].private_ip_address);)
+
+#define TEXT(name, member) FIELD_TEXT(name, ec2_instance, member)
+static const struct ec2_field fields[] = {
+        TEXT("architecture", architecture),
+        FIELD_ASK("availability-zone", ask_zone),
+        FIELD_ASK("block-device-mapping.delete-on-termination", ask_disk_deletes),
+        FIELD_ASK("block-device-mapping.device-name", ask_disk_device),
+        FIELD_ASK("block-device-mapping.status", ask_disk_status),
+        FIELD_ASK("block-device-mapping.volume-id", ask_disk_volume),
+        TEXT("client-token", client_token),
+        TEXT("dns-name", public_dns_name),
+        FIELD_EACH("group-id", ec2_instance, security_groups, ec2_group_identifier, group_id),
+        FIELD_EACH("group-name", ec2_instance, security_groups, ec2_group_identifier, group_name),
+        TEXT("hypervisor", hypervisor),
+        FIELD_ASK("iam-instance-profile.arn", ask_profile),
+        FIELD_ASK("iam-instance-profile.id", ask_profile_id),
+        TEXT("image-id", image_id),
+        TEXT("instance-id", instance_id),
+        TEXT("instance-lifecycle", instance_lifecycle),
+        FIELD_ASK("instance-state-code", ask_state_code),
+        FIELD_ASK("instance-state-name", ask_state_name),
+        TEXT("instance-type", instance_type),
+        FIELD_EACH("instance.group-id", ec2_instance, security_groups, ec2_group_identifier, group_id),
+        FIELD_EACH("instance.group-name", ec2_instance, security_groups, ec2_group_identifier, group_name),
+        TEXT("ip-address", public_ip_address),
+        TEXT("key-name", key_name),
+        FIELD_NUMBER("launch-index", ec2_instance, ami_launch_index),
+        FIELD_ASK("launch-time", ask_launch_time),
+        FIELD_ASK("metadata-options.http-endpoint", ask_metadata_endpoint),
+        FIELD_ASK("metadata-options.http-tokens", ask_metadata_tokens),
+        FIELD_ASK("monitoring-state", ask_monitoring),
+        FIELD_ASK("network-interface.addresses.private-ip-address", ask_port_address),
+        FIELD_ASK("network-interface.association.public-ip", ask_port_public),
+        FIELD_ASK("network-interface.attachment.attachment-id", ask_port_attachment),
+        FIELD_ASK("network-interface.description", ask_port_description),
+        FIELD_ASK("network-interface.group-id", ask_port_group),
+        FIELD_ASK("network-interface.mac-address", ask_port_mac),
+        FIELD_ASK("network-interface.network-interface-id", ask_port_id),
+        FIELD_ASK("network-interface.private-dns-name", ask_port_name),
+        FIELD_ASK("network-interface.source-dest-check", ask_port_check),
+        FIELD_ASK("network-interface.status", ask_port_status),
+        FIELD_ASK("network-interface.subnet-id", ask_port_subnet),
+        FIELD_ASK("network-interface.vpc-id", ask_port_vpc),
+        FIELD_ASK("owner-id", ask_owner),
+        TEXT("platform-details", platform_details),
+        TEXT("private-dns-name", private_dns_name),
+        TEXT("private-ip-address", private_ip_address),
+        TEXT("reason", state_transition_reason),
+        FIELD_ASK("reservation-id", ask_reservation),
+        TEXT("root-device-name", root_device_name),
+        TEXT("root-device-type", root_device_type),
+        FIELD_FLAG("source-dest-check", ec2_instance, source_dest_check),
+        FIELD_ASK("state-reason-code", ask_reason_code),
+        TEXT("subnet-id", subnet_id),
+        FIELD_ASK("tenancy", ask_tenancy),
+        TEXT("usage-operation", usage_operation),
+        TEXT("virtualization-type", virtualization_type),
+        TEXT("vpc-id", vpc_id),
+        {0},
+};
+
+/* --- DescribeInstances: pages are of reservations */
+
+static struct ec2_reservation *reservation_of(struct call *c, struct ec2_describe_instances_result *out,
+                                              const struct state_ec2_instance_record *r)
+{
+	for (uint32_t k = 0; k < out->reservations.n; k++)
+		if (str_eq(out->reservations.v[k].reservation_id, r->reservation))
+			return &out->reservations.v[k];
+	struct ec2_reservation *made = LIST_ADD(c->arena, &out->reservations);
+	*made = (struct ec2_reservation){.reservation_id = r->reservation, .owner_id = r->owner};
+	made->groups.set = true;
+	return made;
+}
+
+static void add_if_passes(struct call *c, const struct ec2_describe_instances_request *in, struct str id,
+                          struct ec2_describe_instances_result *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_ec2_instance_record r;
+	struct ec2_instance show;
+	if (!ec2_find(&s, &ec2_kind_instance, id, &r))
+		return;
+	ec2_instance_show(c, &r, &show);
+	struct shown shown = {.instance = &show, .record = &r};
+	if (ec2_filters_pass(c, &ec2_kind_instance, &shown, fields, &in->filters))
+		*LIST_ADD(c->arena, &reservation_of(c, out, &r)->instances) = show;
+}
+
+static int by_reservation(const void *a, const void *b)
+{
+	return str_cmp(((const struct ec2_reservation *)a)->reservation_id, ((const struct ec2_reservation *)b)->reservation_id);
+}
+
+static int check_ids(struct call *c, const struct str_list *ids)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct str_list missing = {0};
+	struct state_ec2_instance_record r;
+	for (uint32_t k = 0; k < ids->n; k++)
+		if (!ec2_id_well_formed(ids->v[k], "i"))
+			return ec2_malformed(c, &ec2_kind_instance, ids->v[k]);
+	for (uint32_t k = 0; k < ids->n; k++)
+		if (!ec2_find(&s, &ec2_kind_instance, ids->v[k], &r))
+			*LIST_ADD(c->arena, &missing) = ids->v[k];
+	return missing.n ? ec2_not_found(c, &ec2_kind_instance, &missing) : CALL_OK;
+}
+
+static struct str_list all_ids(struct call *c)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_all all = ec2_all(&s, &ec2_kind_instance);
+	struct state_ec2_instance_record r;
+	struct str_list ids = {0};
+	while (ec2_next(&all, &r))
+		*LIST_ADD(c->arena, &ids) = all.id;
+	return ids;
+}
+
+int ec2_describe_instances(struct call *c, const struct ec2_describe_instances_request *in,
+                           struct ec2_describe_instances_result *out)
+{
+	struct str after;
+	if (ec2_filters_check(c, fields, &in->filters) != CALL_OK ||
+	    ec2_page_begin(c, &in->max_results, 5, 1000, in->next_token, &after) != CALL_OK ||
+	    check_ids(c, &in->instance_ids) != CALL_OK)
+		return CALL_FAIL;
+	if (in->instance_ids.n && in->max_results.set)
+		return ec2_combination(c, "The parameter instancesSet cannot be used with the parameter maxResults");
+	struct str_list ids = in->instance_ids.n ? in->instance_ids : all_ids(c);
+	out->reservations.set = true;
+	for (uint32_t k = 0; k < ids.n; k++) {
+		bool before = false;
+		for (uint32_t j = 0; j < k && in->instance_ids.n; j++)
+			before |= str_eq(ids.v[j], ids.v[k]);
+		if (!before)
+			add_if_passes(c, in, ids.v[k], out);
+	}
+	qsort(out->reservations.v, out->reservations.n, sizeof(*out->reservations.v), by_reservation);
+	uint32_t from = 0, limit = in->max_results.set ? (uint32_t)in->max_results.v : 1000;
+	while (from < out->reservations.n && str_set(after) && str_cmp(out->reservations.v[from].reservation_id, after) <= 0)
+		from++;
+	out->reservations.v += from;
+	out->reservations.n -= from;
+	if (out->reservations.n > limit) {
+		out->reservations.n = limit;
+		out->next_token = ec2_page_token(c, out->reservations.v[limit - 1].reservation_id);
+	}
+	return CALL_OK;
+}
+
+/* --- DescribeInstanceStatus: the guest has passed when it asked for its metadata, its first act on the network */
+
+static void summary(struct call *c, struct ec2_instance_status_summary **ret, const char *status, const char *detail)
+{
+	*ret = arena_new(c->arena, struct ec2_instance_status_summary);
+	(*ret)->status = str_from(status);
+	if (detail)
+		*LIST_ADD(c->arena, &(*ret)->details) =
+		        (struct ec2_instance_status_details){.name = S("reachability"), .status = str_from(detail)};
+}
+
+static void add_status(struct call *c, const struct state_ec2_instance_record *r, struct ec2_instance_status *ret)
+{
+	const struct ec2_instance *i = r->instance;
+	*ret = (struct ec2_instance_status){.instance_id = i->instance_id,
+	                                    .availability_zone = i->placement->availability_zone,
+	                                    .availability_zone_id = i->placement->availability_zone_id,
+	                                    .instance_state = i->state};
+	if (ec2_instance_state(i) != INSTANCE_RUNNING) {
+		summary(c, &ret->system_status, "not-applicable", NULL);
+		summary(c, &ret->instance_status, "not-applicable", NULL);
+		return;
+	}
+	summary(c, &ret->system_status, "ok", "passed");
+	if (r->reached.set)
+		summary(c, &ret->instance_status, "ok", "passed");
+	else if (c->now_ms - r->changed.ms < CHECK_LATE_MS)
+		summary(c, &ret->instance_status, "initializing", "initializing");
+	else
+		summary(c, &ret->instance_status, "impaired", "failed");
+}
+
+static void ask_system(struct call *c, void *record, struct str_list *ret)
+{
+	YIELD(((const struct ec2_instance_status *)record)->system_status->status);
+}
+
+static void ask_instance(struct call *c, void *record, struct str_list *ret)
+{
+	YIELD(((const struct ec2_instance_status *)record)->instance_status->status);
+}
+
+static void ask_status_state(struct call *c, void *record, struct str_list *ret)
+{
+	YIELD(((const struct ec2_instance_status *)record)->instance_state->name);
+}
+
+int ec2_describe_instance_status(struct call *c, const struct ec2_describe_instance_status_request *in,
+                                 struct ec2_describe_instance_status_result *out)
+{
+	static const struct ec2_field status_fields[] = {
+	        FIELD_TEXT("availability-zone", ec2_instance_status, availability_zone),
+	        FIELD_ASK("instance-state-name", ask_status_state),
+	        FIELD_ASK("instance-status.status", ask_instance),
+	        FIELD_ASK("system-status.status", ask_system),
+	        {0},
+	};
+	struct ec2_scope s = ec2_scope(c);
+	struct str after;
+	if (ec2_filters_check(c, status_fields, &in->filters) != CALL_OK ||
+	    ec2_page_begin(c, &in->max_results, 5, 1000, in->next_token, &after) != CALL_OK ||
+	    check_ids(c, &in->instance_ids) != CALL_OK)
+		return CALL_FAIL;
+	if (in->instance_ids.n && in->max_results.set)
+		return ec2_combination(c, "The parameter instancesSet cannot be used with the parameter maxResults");
+	struct str_list ids = in->instance_ids.n ? in->instance_ids : all_ids(c);
+	uint32_t limit = in->max_results.set ? (uint32_t)in->max_results.v : 1000;
+	out->instance_statuses.set = true;
+	for (uint32_t k = 0; k < ids.n; k++) {
+		struct state_ec2_instance_record r;
+		struct ec2_instance_status status;
+		if ((str_set(after) && str_cmp(ids.v[k], after) <= 0) || !ec2_find(&s, &ec2_kind_instance, ids.v[k], &r) ||
+		    (!in->include_all_instances.v && ec2_instance_state(r.instance) != INSTANCE_RUNNING))
+			continue;
+		add_status(c, &r, &status);
+		if (!ec2_filters_pass(c, &(const struct ec2_kind){0}, &status, status_fields, &in->filters))
+			continue;
+		if (out->instance_statuses.n == limit) {
+			out->next_token = ec2_page_token(c, out->instance_statuses.v[limit - 1].instance_id);
+			break;
+		}
+		*LIST_ADD(c->arena, &out->instance_statuses) = status;
+	}
+	return CALL_OK;
+}
+
+/* --- GetConsoleOutput: what the running machine has said, else what the last one had said when it ended */
+
+int ec2_get_console_output(struct call *c, const struct ec2_get_console_output_request *in,
+                           struct ec2_get_console_output_result *out)
+{
+	struct state_ec2_instance_record r;
+	if (ec2_get(c, &ec2_kind_instance, in->instance_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	struct desk *desk = ec2_state(c)->desk;
+	struct str live = desk ? fleet_console(desk, in->instance_id) : STR_NONE;
+	out->instance_id = in->instance_id;
+	out->timestamp = str_set(live) || !r.console_time.set ? OPT_TIME(c->now_ms) : r.console_time;
+	struct str text = str_set(live) ? live : r.console;
+	if (text.n)
+		out->output = base64_encode(c->arena, text);
+	return CALL_OK;
+}

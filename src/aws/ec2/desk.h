@@ -1,0 +1,84 @@
+/* From records to what really is: the part of EC2 that goes on after a call has been answered. Records say what is wanted (a volume
+ * is `creating`, an instance `stopping`); every change of one is watched, and one idempotent step looks at the record and at what
+ * there is and does the next thing. After a start of the role each record is looked at once, so whatever a crash cut off goes on.
+ *
+ * desk.c finds what has changed and writes what has come of it; storage.c is the step of volumes and snapshots, fleet.c that of
+ * instances. Made by ec2_start(). All of it runs on the loop; files are touched on worker threads. Private to aws/ec2. */
+#pragma once
+#include "aws/ec2/compute.h"
+#include "base/map.h"
+
+struct machines;
+struct machine;
+struct desk;
+
+struct desk_item;
+typedef void storage_done_fn(struct desk_item *i, int error);
+
+/* One record that is looked after; lives as long as the record does, or something of it runs. */
+struct desk_item {
+	struct desk *desk;
+	const struct ec2_kind *kind;
+	struct str account, region, id;
+	struct arena arena;
+	bool dirty;               /* a step is due */
+	unsigned busy;            /* jobs of it under way: no step until they have ended */
+	storage_done_fn *asked;   /* volumes: what a running machine's answer is taken by */
+	struct desk_item *holder; /* another item whose job is about this one's file; busy meanwhile */
+	bool waiting;             /* for something of another item: a step is due when any job has ended */
+	struct machine *machine;  /* instances: NULL: none */
+	bool running, stopping, unplugged, reached;
+	uint32_t memory_mib, vcpus; /* what an instance that is to run takes of this machine */
+	int64_t resets;             /* how many of the record's reboots have been done; -1: not known yet */
+	struct loop_timer *timer;
+	int taps[8]; /* by device index; -1: none */
+};
+
+struct desk {
+	struct cloud *cloud;
+	struct ec2_state *ec2;
+	int volumes_fd;
+	struct machines *machines; /* NULL: this machine has no sandboxes */
+	struct map items;          /* id -> struct desk_item */
+	struct store_watch *watch;
+	struct loop_timer *soon;
+	struct store_txn *txn; /* of the round of steps under way */
+	struct arena arena;
+};
+
+struct desk *desk_new(struct ec2_state *ec2);
+void desk_free(struct desk *d);
+/* The item of an id; NULL: nothing is looked after under it. */
+struct desk_item *desk_item(struct desk *d, struct str id);
+void desk_mark(struct desk_item *i);
+/* A job of an item has ended: it and all that wait get a step. */
+void desk_done(struct desk_item *i);
+
+/* Keeps another item from having jobs of its own while `holder` works on its file. NULL: it has one, so try again later. Released
+ * by desk_release(). */
+struct desk_item *desk_hold(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region, struct str id,
+                            struct desk_item *holder);
+void desk_release(struct desk_item *held);
+
+/* Changes records: edit(scope, ctx) runs in a transaction, again when somebody was faster; then ended(ctx), when it is durable; a
+ * disk that refuses is asked again and again. Scope is the item's account and region. */
+typedef void desk_edit_fn(const struct ec2_scope *s, void *ctx);
+typedef void desk_ended_fn(void *ctx);
+void desk_edit(struct desk *d, struct str account, struct str region, desk_edit_fn *edit, desk_ended_fn *ended, void *ctx);
+
+/* fleet.c: instances. The step of one; the machine that has a volume, NULL: none runs. */
+void fleet_step(struct desk_item *i, const struct ec2_scope *s);
+struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volume);
+
+/* A file operation of a volume or layer, on a worker thread. The names are copied. */
+enum storage_verb { STORAGE_CREATE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE };
+void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, struct str layer, uint64_t size,
+                storage_done_fn *done);
+
+void storage_step_volume(struct desk_item *i, const struct ec2_scope *s);
+void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s);
+/* Removes layers that nothing stands on any more. */
+void storage_step_layer(struct desk_item *i, const struct ec2_scope *s);
+/* A running machine has done what storage asked of it with a volume. */
+void storage_machine_did(struct desk *d, struct str volume, int error);
+extern const struct ec2_kind ec2_kind_layer;

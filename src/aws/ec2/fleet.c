@@ -1,0 +1,434 @@
+/* One step of an instance looks at its record's state and at its machine:
+ *
+ *	pending         no machine: start it once its volumes and ports are there; started() makes it running
+ *	running         no machine (the role or the whole machine was started again): start it anew
+ *	stopping        press the button, pull the plug after a while; ended() makes it stopped
+ *	shutting-down   the same; ended() makes it terminated
+ *	terminated      an hour later the record goes
+ *
+ * Events of machines change records and nothing else; the change brings the next step. */
+#include "aws/ec2/fleet.h"
+
+#include "aws/ec2/interface.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "engine/vm/machine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GRACE_US = 60 * 1000000, TERMINATED_MS = 3600 * 1000, PORTS = MACHINE_PORTS_MAX };
+
+/* --- events */
+
+struct ending {
+	struct desk_item *item;
+	enum machine_end how;
+	int error;
+	char *console;
+	size_t console_bytes;
+};
+
+static void item_ended(void *ctx)
+{
+	desk_done(ctx);
+}
+
+static void edit_started(const struct ec2_scope *s, void *ctx)
+{
+	struct desk_item *i = ctx;
+	struct state_ec2_instance_record r;
+	if (!ec2_find(s, &ec2_kind_instance, i->id, &r) || ec2_instance_state(r.instance) != INSTANCE_PENDING)
+		return;
+	ec2_instance_move(s->arena, &r, INSTANCE_RUNNING, clock_wall_ms(), NULL, NULL);
+	r.booted = OPT_BOOL(true);
+	ec2_put(s, &ec2_kind_instance, i->id, &r);
+}
+
+static void started(void *ctx, struct machine *m)
+{
+	struct desk_item *i = ctx;
+	(void)m;
+	i->running = true;
+	i->busy++;
+	desk_edit(i->desk, i->account, i->region, edit_started, item_ended, i);
+}
+
+static void edit_ended(const struct ec2_scope *s, void *ctx)
+{
+	struct ending *e = ctx;
+	struct state_ec2_instance_record r;
+	int64_t now = clock_wall_ms();
+	if (!ec2_find(s, &ec2_kind_instance, e->item->id, &r))
+		return;
+	enum instance_state state = ec2_instance_state(r.instance);
+	if (e->console_bytes) {
+		r.console = arena_dup(s->arena, str_of(e->console, e->console_bytes));
+		r.console_time = OPT_TIME(now);
+	}
+	bool asked = state == INSTANCE_STOPPING || state == INSTANCE_SHUTTING_DOWN;
+	bool itself = !asked && e->how == MACHINE_SHUT_DOWN;
+	const char *reason = asked ? NULL : itself ? "Client.InstanceInitiatedShutdown" : "Server.InternalError";
+	const char *message = itself                          ? "Instance initiated shutdown"
+	                      : e->how == MACHINE_NOT_STARTED ? "Internal error on launch"
+	                                                      : "The instance ended unexpectedly";
+	bool ends = state == INSTANCE_SHUTTING_DOWN || (itself && r.terminate_on_shutdown.v) ||
+	            (e->how == MACHINE_NOT_STARTED && !r.booted.v);
+	if (state == INSTANCE_TERMINATED || state == INSTANCE_STOPPED)
+		return;
+	if (ends)
+		ec2_instance_terminated(s, &r, now, reason, message);
+	else
+		ec2_instance_stopped(s, &r, now, reason, message);
+}
+
+static void ending_written(void *ctx)
+{
+	struct ending *e = ctx;
+	desk_done(e->item);
+	free(e->console);
+	free(e);
+}
+
+static void end_record(struct desk_item *i, enum machine_end how, int error, struct str console)
+{
+	struct ending *e = calloc(1, sizeof(*e));
+	if (!e)
+		abort();
+	*e = (struct ending){.item = i, .how = how, .error = error};
+	if (console.n && (e->console = malloc(console.n))) {
+		memcpy(e->console, console.p, console.n);
+		e->console_bytes = console.n;
+	}
+	i->busy++;
+	desk_edit(i->desk, i->account, i->region, edit_ended, ending_written, e);
+}
+
+static void close_taps(struct desk_item *i)
+{
+	for (int k = 0; k < PORTS; k++) {
+		if (i->taps[k] >= 0)
+			close(i->taps[k]);
+		i->taps[k] = -1;
+	}
+}
+
+static void ended(void *ctx, struct machine *m, enum machine_end how, int error)
+{
+	struct desk_item *i = ctx;
+	if (how == MACHINE_NOT_STARTED)
+		log_warn("ec2: %.*s did not start: %s", STR_ARG(i->id), strerror(-error));
+	end_record(i, how, error, machine_console(m));
+	machine_free(m);
+	i->machine = NULL;
+	i->running = i->stopping = i->unplugged = i->reached = false;
+	close_taps(i);
+}
+
+static void disk(void *ctx, struct machine *m, const char *volume, int error)
+{
+	struct desk_item *i = ctx;
+	(void)m;
+	storage_machine_did(i->desk, str_from(volume), error);
+}
+
+static const struct machine_events events = {.started = started, .ended = ended, .disk = disk};
+
+static void *found(void *ctx, struct machine *m, const char *id)
+{
+	struct desk_item *i = desk_item(ctx, str_from(id));
+	if (!i || i->machine)
+		return NULL;
+	i->machine = m;
+	i->running = true;
+	desk_mark(i);
+	return i;
+}
+
+/* --- starting */
+
+struct start {
+	struct machine_spec spec;
+	struct machine_disk disks[MACHINE_DISKS_MAX];
+	struct machine_port ports[PORTS];
+};
+
+/* The root device first; all of them made and in no job. */
+static bool gather_disks(struct desk_item *i, const struct ec2_scope *s, const struct ec2_instance *instance, struct start *st)
+{
+	struct ec2_all all = ec2_all(s, &ec2_kind_volume);
+	size_t n = 1;
+	for (;;) {
+		struct state_ec2_volume_record v = {0};
+		if (!ec2_next(&all, &v))
+			break;
+		if (!v.volume->attachments.n || !str_eq(v.volume->attachments.v[0].instance_id, i->id))
+			continue;
+		struct desk_item *job = desk_item(i->desk, all.id);
+		if (!v.made.v || (job && job->busy))
+			return false;
+		struct str device = v.volume->attachments.v[0].device;
+		bool root = str_eq(device, instance->root_device_name);
+		if (!root && n == MACHINE_DISKS_MAX)
+			return false;
+		struct str hex = str_from_at(all.id, sizeof("vol-") - 1);
+		st->disks[root ? 0 : n++] = (struct machine_disk){.volume = arena_dupz(s->arena, all.id),
+		                                                  .serial = ARENA_CAT(s->arena, S("vol"), hex).p,
+		                                                  .device = arena_dupz(s->arena, device),
+		                                                  .iops = (uint32_t)v.volume->iops.v,
+		                                                  .mib_per_s = (uint32_t)v.volume->throughput.v};
+	}
+	st->spec.disks = st->disks;
+	st->spec.disk_count = n;
+	return st->disks[0].volume != NULL;
+}
+
+static bool parse_mac(struct str text, uint8_t mac[6])
+{
+	for (size_t k = 0; k < 6; k++)
+		if (text.n != 17 || !hex_decode(str_sub(text, 3 * k, 2), &mac[k], 1))
+			return false;
+	return true;
+}
+
+static bool gather_ports(struct desk_item *i, const struct ec2_scope *s, struct start *st)
+{
+	struct ec2_interfaces all;
+	ec2_interfaces_of(s, i->id, &all);
+	for (uint32_t k = 0; k < all.n && k < PORTS; k++) {
+		const struct ec2_network_interface *n = all.v[k].interface;
+		if (i->taps[k] < 0)
+			return false;
+		st->ports[k].id = arena_dupz(s->arena, n->network_interface_id);
+		st->ports[k].tap_fd = i->taps[k];
+		if (!parse_mac(n->mac_address, st->ports[k].mac))
+			return false;
+		st->spec.port_count++;
+	}
+	st->spec.ports = st->ports;
+	return true;
+}
+
+/* How the image boots: "kernel initrd command line", or nothing for the disk's own loader. */
+static void set_boot(struct arena *a, struct str boot, struct machine_spec *spec)
+{
+	struct str rest = boot;
+	if (str_empty(boot))
+		return;
+	spec->kernel = arena_dupz(a, str_cut(&rest, ' '));
+	spec->initrd = arena_dupz(a, str_cut(&rest, ' '));
+	spec->cmdline = arena_dupz(a, rest);
+}
+
+static void start(struct desk_item *i, const struct ec2_scope *s, const struct state_ec2_instance_record *r)
+{
+	struct start st = {0};
+	const struct instance_type *type = instance_type_find(r->instance->instance_type);
+	if (!i->desk->machines || !type) {
+		end_record(i, MACHINE_NOT_STARTED, -ENOTSUP, STR_NONE);
+		return;
+	}
+	if (!gather_disks(i, s, r->instance, &st) || !gather_ports(i, s, &st)) {
+		i->waiting = true;
+		return;
+	}
+	st.spec.id = i->id.p;
+	st.spec.vcpus = type->vcpus;
+	st.spec.memory_mb = type->memory_mib;
+	st.spec.cpu_percent = instance_type_cpu_percent(type);
+	set_boot(s->arena, r->boot, &st.spec);
+	i->resets = r->reboots.v;
+	i->machine = machine_start(i->desk->machines, &st.spec, i);
+}
+
+static void run(struct desk_item *i, const struct ec2_scope *s, const struct state_ec2_instance_record *r)
+{
+	if (!i->machine) {
+		start(i, s, r);
+		return;
+	}
+	/* One that was found: whatever was asked for before the restart has been done. */
+	if (i->resets < 0)
+		i->resets = r->reboots.v;
+	if (i->running && ec2_instance_state(r->instance) == INSTANCE_PENDING) {
+		i->busy++;
+		desk_edit(i->desk, i->account, i->region, edit_started, item_ended, i);
+	} else if (i->running && i->resets < r->reboots.v) {
+		i->resets = r->reboots.v;
+		machine_reset(i->machine);
+	}
+}
+
+static void end(struct desk_item *i, bool now)
+{
+	if (!i->machine) {
+		close_taps(i);
+		end_record(i, MACHINE_STOPPED, 0, STR_NONE);
+	} else if (!i->stopping || (now && !i->unplugged)) {
+		i->stopping = true;
+		i->unplugged = now;
+		machine_stop(i->machine, now ? 0 : GRACE_US);
+	}
+}
+
+/* --- the record's end */
+
+static void hour_over(void *ctx)
+{
+	struct desk_item *i = ctx;
+	i->timer = NULL;
+	desk_mark(i);
+}
+
+static void edit_forget(const struct ec2_scope *s, void *ctx)
+{
+	struct desk_item *i = ctx;
+	ec2_drop(s, &ec2_kind_instance, i->id);
+}
+
+static void forget(struct desk_item *i, const struct state_ec2_instance_record *r)
+{
+	int64_t left = r->changed.ms + TERMINATED_MS - clock_wall_ms();
+	if (left > 0) {
+		if (!i->timer)
+			i->timer = loop_add_timer(i->desk->cloud->loop, left * 1000, hour_over, i);
+		return;
+	}
+	i->busy++;
+	desk_edit(i->desk, i->account, i->region, edit_forget, item_ended, i);
+}
+
+void fleet_step(struct desk_item *i, const struct ec2_scope *s)
+{
+	struct state_ec2_instance_record r;
+	i->memory_mib = i->vcpus = 0;
+	if (!ec2_find(s, &ec2_kind_instance, i->id, &r))
+		return;
+	enum instance_state state = ec2_instance_state(r.instance);
+	const struct instance_type *type = instance_type_find(r.instance->instance_type);
+	if (type && state != INSTANCE_STOPPED && state != INSTANCE_TERMINATED) {
+		i->memory_mib = type->memory_mib;
+		i->vcpus = type->vcpus;
+	}
+	switch (state) {
+	case INSTANCE_PENDING:
+	case INSTANCE_RUNNING:
+		run(i, s, &r);
+		break;
+	case INSTANCE_STOPPING:
+	case INSTANCE_SHUTTING_DOWN:
+		end(i, r.force.v);
+		break;
+	case INSTANCE_STOPPED:
+		break;
+	case INSTANCE_TERMINATED:
+		forget(i, &r);
+		break;
+	}
+}
+
+/* --- what others ask */
+
+struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volume)
+{
+	struct desk_item *i = volume->attachments.n ? desk_item(d, volume->attachments.v[0].instance_id) : NULL;
+	return i && i->running ? i->machine : NULL;
+}
+
+struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint32_t *ret_index)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	struct arena CLEAN_ARENA a = {0};
+	struct store_txn *t = store_begin(d->cloud->store, &a);
+	struct desk_item *with = NULL;
+	while (!with && map_next(&d->items, &at, &key, &value)) {
+		struct desk_item *i = value;
+		struct ec2_scope s = {.txn = t, .arena = &a, .account = i->account, .region = i->region};
+		struct ec2_interfaces all = {0};
+		if (i->kind == &ec2_kind_instance)
+			ec2_interfaces_of(&s, i->id, &all);
+		for (uint32_t k = 0; k < all.n && k < PORTS && !with; k++) {
+			if (!str_eq(all.v[k].interface->network_interface_id, port_id))
+				continue;
+			with = i;
+			if (ret_index)
+				*ret_index = k;
+		}
+	}
+	store_abort(t);
+	return with;
+}
+
+void fleet_port(struct desk *d, struct str port_id, int tap_fd)
+{
+	uint32_t k;
+	struct desk_item *i = fleet_item_with_port(d, port_id, &k);
+	if (!i) {
+		close(tap_fd);
+		return;
+	}
+	if (i->taps[k] >= 0)
+		close(i->taps[k]);
+	i->taps[k] = tap_fd;
+	desk_mark(i);
+}
+
+static void edit_reached(const struct ec2_scope *s, void *ctx)
+{
+	struct desk_item *i = ctx;
+	struct state_ec2_instance_record r;
+	if (!ec2_find(s, &ec2_kind_instance, i->id, &r) || r.reached.set || ec2_instance_state(r.instance) != INSTANCE_RUNNING)
+		return;
+	r.reached = OPT_TIME(clock_wall_ms());
+	ec2_put(s, &ec2_kind_instance, i->id, &r);
+}
+
+void fleet_reached(struct desk *d, struct str instance_id)
+{
+	struct desk_item *i = desk_item(d, instance_id);
+	if (!i || !i->running || i->reached)
+		return;
+	i->reached = true;
+	i->busy++;
+	desk_edit(d, i->account, i->region, edit_reached, item_ended, i);
+}
+
+void fleet_usage(const struct desk *d, uint64_t *ret_memory_mib, unsigned *ret_vcpus)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	*ret_memory_mib = *ret_vcpus = 0;
+	while (map_next(&d->items, &at, &key, &value)) {
+		*ret_memory_mib += ((struct desk_item *)value)->memory_mib;
+		*ret_vcpus += ((struct desk_item *)value)->vcpus;
+	}
+}
+
+struct str fleet_console(struct desk *d, struct str instance_id)
+{
+	struct desk_item *i = desk_item(d, instance_id);
+	return i && i->machine ? machine_console(i->machine) : STR_NONE;
+}
+
+void fleet_start(struct desk *d, struct cells *cells)
+{
+	d->machines = machines_new(d->cloud->loop, cells, d->cloud->data_dir, &events, found, d);
+}
+
+void fleet_stop(struct desk *d)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&d->items, &at, &key, &value))
+		close_taps(value);
+	if (d->machines)
+		machines_free(d->machines);
+	d->machines = NULL;
+}

@@ -1,0 +1,16 @@
+/* What signs instance identity documents: a key and a certificate of this cloud, in DATA/ec2. Called by the metadata service. */
+#pragma once
+#include "base/arena.h"
+
+struct identity;
+
+/* Reads the key and the certificate, or makes them: a tenth of a second, once. NULL: the reason is in *ret_error (negative errno).
+ */
+struct identity *identity_open(const char *dir, int *ret_error);
+void identity_close(struct identity *i);
+/* Base64, in lines of 64 characters: the bare signature over SHA-256, and the document in a signed PKCS#7 envelope. Absent: OpenSSL
+ * could not. */
+struct str identity_signature(const struct identity *i, struct arena *a, struct str document);
+struct str identity_envelope(const struct identity *i, struct arena *a, struct str document);
+/* 32 bytes that follow from the key and tell nothing of it: the same after every start. */
+void identity_secret(const struct identity *i, const char *purpose, unsigned char out[static 32]);

@@ -1,0 +1,71 @@
+/* The kinds of things that compute: how their ids look and what is said when one is not there. */
+#include "aws/ec2/compute.h"
+
+#define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
+
+const struct ec2_kind ec2_kind_key_pair = {
+        .prefix = "key",
+        .type = "key-pair",
+        .noun = "key pair",
+        .ids = "keyPairIds",
+        .not_found = "InvalidKeyPair.NotFound",
+        .malformed = "InvalidKeyPairID.Malformed",
+        .tags_at = offsetof(struct ec2_key_pair_info, tags),
+        ROW_OF(ec2, "KeyPairInfo", ec2_key_pair_info),
+};
+const struct ec2_kind ec2_kind_instance = {
+        .prefix = "i",
+        .type = "instance",
+        .noun = "instance ID",
+        .ids = "instancesSet",
+        .not_found = "InvalidInstanceID.NotFound",
+        .malformed = "InvalidInstanceID.Malformed",
+        .tags_at = offsetof(struct ec2_instance, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "InstanceRecord", state_ec2_instance_record),
+};
+const struct ec2_kind ec2_kind_volume = {
+        .prefix = "vol",
+        .type = "volume",
+        .absent = NULL,
+        .noun = "volume",
+        .ids = "volumeIds",
+        .not_found = "InvalidVolume.NotFound",
+        .malformed = "InvalidVolumeID.Malformed",
+        .tags_at = offsetof(struct ec2_volume, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "VolumeRecord", state_ec2_volume_record),
+};
+const struct ec2_kind ec2_kind_snapshot = {
+        .prefix = "snap",
+        .type = "snapshot",
+        .noun = "snapshot",
+        .ids = "snapshotIds",
+        .not_found = "InvalidSnapshot.NotFound",
+        .malformed = "InvalidSnapshotID.Malformed",
+        .tags_at = offsetof(struct ec2_snapshot, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "SnapshotRecord", state_ec2_snapshot_record),
+};
+const struct ec2_kind ec2_kind_image = {
+        .prefix = "ami",
+        .type = "image",
+        .noun = "image id",
+        .ids = "imageIds",
+        .not_found = "InvalidAMIID.NotFound",
+        .malformed = "InvalidAMIID.Malformed",
+        .tags_at = offsetof(struct ec2_image, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "ImageRecord", state_ec2_image_record),
+};
+const struct ec2_kind ec2_kind_launch_template = {
+        .prefix = "lt",
+        .type = "launch-template",
+        .noun = "launch template ID",
+        .ids = "launchTemplateIds",
+        .not_found = "InvalidLaunchTemplateId.NotFound",
+        .malformed = "InvalidLaunchTemplateId.Malformed",
+        .tags_at = offsetof(struct ec2_launch_template, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "LaunchTemplateRecord", state_ec2_launch_template_record),
+};

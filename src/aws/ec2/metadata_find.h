@@ -1,0 +1,11 @@
+/* What an instance's metadata are, out of the records: the source of metadata_serve.h. Private to aws/ec2. */
+#pragma once
+#include "aws/ec2/fleet.h"
+#include "aws/ec2/metadata_serve.h"
+
+/* The view of an instance; all in the scope's arena. False: it is not there, or does not run. */
+bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct str instance_id, struct metadata_view *ret_view,
+                          struct metadata_options *ret_options);
+/* metadata_source.find with the desk as ctx: the port at that address, the instance that has it. */
+bool metadata_find(void *desk, struct arena *a, struct str vpc_id, uint32_t address, struct metadata_view *ret_view,
+                   struct metadata_options *ret_options);

@@ -1,0 +1,444 @@
+/* RunInstances: everything is checked before the first record is written; machines follow the records (fleet.c). */
+#include "aws/ec2/compute.h"
+#include "aws/ec2/fleet.h"
+#include "aws/ec2/interface.h"
+#include "aws/iam/iam.h"
+#include "base/base64.h"
+
+#include <unistd.h>
+
+enum { USER_DATA_MAX = 16384, COUNT_MAX = 1000, VCPUS_PER_PROCESSOR = 8, MEMORY_SHARE_PERCENT = 75 };
+
+/* What all instances of a call have in common. */
+struct launch {
+	const struct ec2_run_instances_request *in;
+	struct state_ec2_image_record image;
+	const struct instance_type *type;
+	struct ec2_subnet subnet;
+	struct str_list groups;
+	struct ec2_key_pair_info key;
+	struct ec2_iam_instance_profile profile;
+	struct str user_data;
+	const struct ec2_instance_network_interface_specification *port; /* of device 0; NULL: none was given */
+	struct ec2_block_device_mapping *disks; /* the image's, overlaid with the request's; the root is first */
+	uint32_t disk_count;
+	bool public;
+};
+
+static int unsupported(struct call *c, const char *what)
+{
+	return call_fail(c, "UnsupportedOperation", 400, "%s not supported.", what);
+}
+
+static int check_unsupported(struct call *c, const struct ec2_run_instances_request *in)
+{
+	if (in->instance_market_options)
+		return unsupported(c, "Spot instances are");
+	if (in->launch_template)
+		return unsupported(c, "Launch templates are");
+	if (in->ipv6_address_count.v || in->ipv6_addresses.n || in->enable_primary_ipv6.v)
+		return unsupported(c, "IPv6 addresses are");
+	if (in->kernel_id.n || in->ramdisk_id.n)
+		return unsupported(c, "Kernels of one's own are");
+	if (in->hibernation_options && in->hibernation_options->configured.v)
+		return unsupported(c, "Hibernation is");
+	if (in->capacity_reservation_specification || in->license_specifications.n || in->enclave_options ||
+	    in->elastic_gpu_specification.n || in->elastic_inference_accelerators.n || in->cpu_options || in->maintenance_options ||
+	    in->network_performance_options ||
+	    in->operator|| in->secondary_interfaces.n || in->private_dns_name_options || in->credit_specification)
+		return unsupported(
+		        c,
+		        "Reservations, licences, enclaves, accelerators, CPU and credit options, and options of maintenance, names and network performance are");
+	if (in->monitoring && in->monitoring->enabled.v)
+		return unsupported(c, "Detailed monitoring is");
+	const struct ec2_placement *p = in->placement;
+	if (p && (p->group_name.n || p->group_id.n || p->host_id.n || p->affinity.n || p->host_resource_group_arn.n ||
+	          p->partition_number.set || (str_set(p->tenancy) && !str_is(p->tenancy, "default"))))
+		return unsupported(c, "Placement groups, dedicated hosts and tenancies are");
+	return CALL_OK;
+}
+
+static int take_counts(struct call *c, const struct ec2_run_instances_request *in)
+{
+	if (!in->min_count.set || !in->max_count.set)
+		return ec2_missing(c, in->min_count.set ? "MaxCount" : "MinCount");
+	if (in->min_count.v < 1 || in->max_count.v < 1 || in->max_count.v > COUNT_MAX)
+		return ec2_invalid(c, "Value (%lld) for parameter minCount is invalid. Expected a number from 1 to %d.",
+		                   (long long)in->min_count.v, COUNT_MAX);
+	if (in->min_count.v > in->max_count.v)
+		return ec2_combination(c, "The parameter maxCount must be greater than or equal to minCount");
+	return CALL_OK;
+}
+
+static int take_type(struct call *c, struct launch *l)
+{
+	struct str name = str_set(l->in->instance_type) ? l->in->instance_type : S("m1.small");
+	l->type = instance_type_find(name);
+	if (!l->type)
+		return ec2_invalid(c, "Invalid value '%.*s' for InstanceType.", STR_ARG(name));
+	if (!instance_type_offered(l->type))
+		return call_fail(c, "Unsupported", 400,
+		                 "Your requested instance type (%.*s) is not supported in your requested Availability Zone (%.*s).",
+		                 STR_ARG(name), STR_ARG(l->subnet.availability_zone));
+	if (!str_is(l->image.image->architecture, "x86_64") || !(l->type->architectures & ARCH_X86_64))
+		return ec2_invalid(
+		        c,
+		        "The architecture '%.*s' of the specified instance type does not match the architecture of the specified AMI.",
+		        STR_ARG(name));
+	return CALL_OK;
+}
+
+static int take_subnet(struct call *c, struct launch *l)
+{
+	const struct ec2_run_instances_request *in = l->in;
+	if (in->network_interfaces.n > 1)
+		return unsupported(c, "More than one network interface at launch is");
+	l->port = in->network_interfaces.n ? &in->network_interfaces.v[0] : NULL;
+	if (l->port && in->subnet_id.n)
+		return ec2_combination(
+		        c, "Network interfaces and an instance-level subnet ID may not be specified on the same request");
+	if (l->port && (in->security_group_ids.n || in->security_groups.n))
+		return ec2_combination(
+		        c, "Network interfaces and an instance-level security groups may not be specified on the same request");
+	if (l->port && in->private_ip_address.n)
+		return ec2_combination(
+		        c, "Network interfaces and an instance-level private address may not be specified on the same request");
+	if (l->port && (!l->port->device_index.set || l->port->device_index.v != 0))
+		return ec2_invalid(c, "The primary network interface must have the device index 0");
+	if (l->port && (l->port->network_interface_id.n || l->port->ipv6_address_count.v || l->port->ipv6_addresses.n ||
+	                l->port->ipv4_prefix_count.v || l->port->ipv4_prefixes.n || l->port->private_ip_addresses.n ||
+	                (l->port->interface_type.n && !str_is(l->port->interface_type, "interface"))))
+		return unsupported(c, "Existing interfaces, prefixes, IPv6 and other kinds of interfaces at launch are");
+	struct str zone = in->placement ? in->placement->availability_zone : STR_NONE;
+	if (ec2_subnet_for_launch(c, l->port ? l->port->subnet_id : in->subnet_id, zone, &l->subnet) != CALL_OK)
+		return CALL_FAIL;
+	if (zone.n && !str_eq(zone, l->subnet.availability_zone))
+		return ec2_invalid(c, "The availability zone '%.*s' is not the one of the subnet '%.*s'", STR_ARG(zone),
+		                   STR_ARG(l->subnet.subnet_id));
+	l->groups = l->port ? l->port->groups : in->security_group_ids;
+	if (!l->port && in->security_groups.n) {
+		if (in->security_group_ids.n)
+			return ec2_combination(c, "The parameter groupName cannot be used with the parameter securityGroupIds");
+		if (ec2_groups_by_name(c, l->subnet.vpc_id, &in->security_groups, &l->groups) != CALL_OK)
+			return CALL_FAIL;
+	}
+	l->public = l->port && l->port->associate_public_ip_address.set ? l->port->associate_public_ip_address.v
+	                                                                : l->subnet.map_public_ip_on_launch.v;
+	return CALL_OK;
+}
+
+static int take_profile(struct call *c, struct launch *l)
+{
+	const struct ec2_iam_instance_profile_specification *p = l->in->iam_instance_profile;
+	struct str role;
+	if (!p || (!p->arn.n && !p->name.n))
+		return CALL_OK;
+	if (p->arn.n && p->name.n)
+		return ec2_combination(
+		        c, "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'");
+	struct str name = p->arn.n ? p->arn : p->name;
+	if (!iam_find_profile(c->cloud, c->arena, c->account, name, &l->profile.arn, &l->profile.id, &role))
+		return ec2_invalid(c,
+		                   "Value (%.*s) for parameter iamInstanceProfile.%s is invalid. Invalid IAM Instance Profile %s",
+		                   STR_ARG(name), p->arn.n ? "arn" : "name", p->arn.n ? "ARN" : "name");
+	if (!str_set(role))
+		return ec2_invalid(c, "IAM Instance Profile \"%.*s\" has no associated IAM Roles", STR_ARG(l->profile.arn));
+	struct authz az = {.action = S("iam:PassRole"), .resource = role};
+	authz_add(c, &az, "iam:PassedToService", S("ec2.amazonaws.com"));
+	return call_authorize(c, &az) ? CALL_OK : CALL_FAIL;
+}
+
+static int take_user_data(struct call *c, struct launch *l)
+{
+	if (!l->in->user_data.n)
+		return CALL_OK;
+	l->user_data = base64_decode(c->arena, l->in->user_data);
+	if (!str_set(l->user_data))
+		return call_fail(c, "InvalidUserData.Malformed", 400, "Invalid BASE64 encoding of user data.");
+	if (l->user_data.n > USER_DATA_MAX)
+		return ec2_invalid(c, "User data is limited to %d bytes", USER_DATA_MAX);
+	return CALL_OK;
+}
+
+static int take_metadata_options(struct call *c, const struct ec2_instance_metadata_options_request *m)
+{
+	if (!m)
+		return CALL_OK;
+	if (m->http_put_response_hop_limit.set && (m->http_put_response_hop_limit.v < 1 || m->http_put_response_hop_limit.v > 64))
+		return ec2_invalid(c, "The value %lld of HttpPutResponseHopLimit is not from 1 to 64",
+		                   (long long)m->http_put_response_hop_limit.v);
+	if (str_is(m->http_protocol_ipv6, "enabled"))
+		return unsupported(c, "The metadata service over IPv6 is");
+	return CALL_OK;
+}
+
+/* --- disks */
+
+bool ec2_device_name_good(struct str name)
+{
+	struct str rest = str_starts(name, S("/dev/sd"))    ? str_from_at(name, 7)
+	                  : str_starts(name, S("/dev/xvd")) ? str_from_at(name, 8)
+	                                                    : STR_NONE;
+	if (!rest.n || rest.n > 2)
+		return false;
+	for (size_t i = 0; i < rest.n; i++)
+		if (rest.p[i] < 'a' || rest.p[i] > 'z')
+			return rest.n == 2 && i == 1 && ascii_is_digit(rest.p[1]);
+	return true;
+}
+
+static struct ec2_block_device_mapping *disk_named(struct launch *l, struct str name)
+{
+	for (uint32_t i = 0; i < l->disk_count; i++)
+		if (str_eq(l->disks[i].device_name, name))
+			return &l->disks[i];
+	return NULL;
+}
+
+static void overlay(struct ec2_ebs_block_device *under, const struct ec2_ebs_block_device *over)
+{
+	if (over->delete_on_termination.set)
+		under->delete_on_termination = over->delete_on_termination;
+	if (over->snapshot_id.n)
+		under->snapshot_id = over->snapshot_id;
+	if (over->volume_size.set)
+		under->volume_size = over->volume_size;
+	if (over->volume_type.n) {
+		under->volume_type = over->volume_type;
+		under->iops = under->throughput = (struct opt_int){0};
+	}
+	if (over->iops.set)
+		under->iops = over->iops;
+	if (over->throughput.set)
+		under->throughput = over->throughput;
+}
+
+static int take_disks(struct call *c, struct launch *l)
+{
+	const struct ec2_block_device_mapping_list *base = &l->image.image->block_device_mappings;
+	const struct ec2_block_device_mapping_request_list *more = &l->in->block_device_mappings;
+	l->disks = arena_array(c->arena, base->n + more->n + 1, sizeof(*l->disks));
+	for (uint32_t i = 0; i < base->n; i++) {
+		struct ec2_block_device_mapping *d = &l->disks[l->disk_count++];
+		*d = base->v[i];
+		d->ebs = arena_new(c->arena, struct ec2_ebs_block_device);
+		*d->ebs = *base->v[i].ebs;
+	}
+	for (uint32_t i = 0; i < more->n; i++) {
+		const struct ec2_block_device_mapping *m = &more->v[i];
+		struct ec2_block_device_mapping *d = disk_named(l, m->device_name);
+		if (!m->device_name.n)
+			return ec2_missing(c, "deviceName");
+		if (!ec2_device_name_good(m->device_name))
+			return ec2_invalid(c, "Invalid device name %.*s", STR_ARG(m->device_name));
+		if (m->virtual_name.n)
+			return unsupported(c, "Instance store volumes are");
+		if (str_set(m->no_device)) {
+			if (d && str_eq(d->device_name, l->image.image->root_device_name))
+				return ec2_invalid(c, "The root device cannot be left out");
+			if (d)
+				*d = l->disks[--l->disk_count];
+			continue;
+		}
+		if (!m->ebs)
+			return ec2_missing(c, "ebs");
+		if (m->ebs->encrypted.v || m->ebs->kms_key_id.n || m->ebs->outpost_arn.n || m->ebs->volume_initialization_rate.set)
+			return unsupported(c, "Encryption, outposts and initialization rates of volumes are");
+		if (d) {
+			overlay(d->ebs, m->ebs);
+			continue;
+		}
+		if (!m->ebs->volume_size.set && !m->ebs->snapshot_id.n)
+			return ec2_missing(c, "size/snapshot");
+		l->disks[l->disk_count++] = *m;
+	}
+	return CALL_OK;
+}
+
+/* --- capacity: memory is given once, processors are shared */
+
+static int64_t room_for(struct call *c, const struct launch *l)
+{
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) >> 20, used_memory = 0;
+	unsigned vcpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) * VCPUS_PER_PROCESSOR, used_vcpus = 0;
+	if (ec2_state(c)->desk)
+		fleet_usage(ec2_state(c)->desk, &used_memory, &used_vcpus);
+	memory = memory * MEMORY_SHARE_PERCENT / 100;
+	int64_t by_memory = used_memory < memory ? (int64_t)((memory - used_memory) / l->type->memory_mib) : 0;
+	int64_t by_vcpus = used_vcpus < vcpus ? (vcpus - used_vcpus) / l->type->vcpus : 0;
+	return by_memory < by_vcpus ? by_memory : by_vcpus;
+}
+
+/* --- one instance */
+
+static int make_disks(struct call *c, const struct launch *l, struct ec2_instance *i)
+{
+	struct ec2_scope s = ec2_scope(c);
+	for (uint32_t k = 0; k < l->disk_count; k++) {
+		const struct ec2_block_device_mapping *d = &l->disks[k];
+		bool root = str_eq(d->device_name, i->root_device_name);
+		bool goes = d->ebs->delete_on_termination.set ? d->ebs->delete_on_termination.v : root;
+		struct state_ec2_volume_record v;
+		const struct ec2_volume_new new = {.zone = l->subnet.availability_zone,
+		                                   .type = d->ebs->volume_type,
+		                                   .size = d->ebs->volume_size,
+		                                   .iops = d->ebs->iops,
+		                                   .throughput = d->ebs->throughput,
+		                                   .snapshot = d->ebs->snapshot_id,
+		                                   .tags = ec2_tags_for(c, &l->in->tag_specifications, &ec2_kind_volume)};
+		if (ec2_volume_make(c, &new, &v) != CALL_OK)
+			return CALL_FAIL;
+		*LIST_ADD(c->arena, &v.volume->attachments) =
+		        (struct ec2_volume_attachment){.volume_id = v.volume->volume_id,
+		                                       .instance_id = i->instance_id,
+		                                       .device = d->device_name,
+		                                       .state = S("attached"),
+		                                       .attach_time = OPT_TIME(c->now_ms),
+		                                       .delete_on_termination = OPT_BOOL(goes)};
+		ec2_put(&s, &ec2_kind_volume, v.volume->volume_id, &v);
+	}
+	return CALL_OK;
+}
+
+static int make_port(struct call *c, const struct launch *l, struct str instance)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_interface_record port;
+	const struct ec2_interface_new new = {
+	        .subnet = l->subnet.subnet_id,
+	        .groups = &l->groups,
+	        .address = l->port ? l->port->private_ip_address : l->in->private_ip_address,
+	        .secondary_count = l->port ? l->port->secondary_private_ip_address_count.v : 0,
+	        .description = l->port ? l->port->description : STR_NONE,
+	        .tags = ec2_tags_for(c, &l->in->tag_specifications, &ec2_kind_interface),
+	        .type = S("interface"),
+	        .public = l->public,
+	};
+	if (ec2_interface_create(c, &new, &port) != CALL_OK)
+		return CALL_FAIL;
+	bool goes = !l->port || !l->port->delete_on_termination.set || l->port->delete_on_termination.v;
+	ec2_interface_attach(&s, &port, instance, 0, goes, c->now_ms);
+	ec2_interface_set_up(&s, &port, true, 0);
+	return CALL_OK;
+}
+
+static struct ec2_instance_metadata_options_response *metadata_options(struct call *c, const struct launch *l)
+{
+	const struct ec2_instance_metadata_options_request *m = l->in->metadata_options;
+	static const struct ec2_instance_metadata_options_request none;
+	if (!m)
+		m = &none;
+	bool newer = str_is(l->image.image->imds_support, "v2.0");
+	struct ec2_instance_metadata_options_response *made = arena_new(c->arena, struct ec2_instance_metadata_options_response);
+	*made = (struct ec2_instance_metadata_options_response){
+	        .state = S("applied"),
+	        .http_tokens = m->http_tokens.n ? m->http_tokens
+	                       : newer          ? S("required")
+	                                        : S("optional"),
+	        .http_put_response_hop_limit =
+	                m->http_put_response_hop_limit.set ? m->http_put_response_hop_limit : OPT_INT(newer ? 2 : 1),
+	        .http_endpoint = m->http_endpoint.n ? m->http_endpoint : S("enabled"),
+	        .http_protocol_ipv6 = S("disabled"),
+	        .instance_metadata_tags = m->instance_metadata_tags.n ? m->instance_metadata_tags : S("disabled"),
+	};
+	return made;
+}
+
+static struct ec2_instance *make_instance(struct call *c, const struct launch *l, int64_t index)
+{
+	const struct ec2_run_instances_request *in = l->in;
+	const struct ec2_image *image = l->image.image;
+	struct ec2_instance *i = arena_new(c->arena, struct ec2_instance);
+	*i = (struct ec2_instance){.instance_id = ec2_new_id(c->arena, "i"),
+	                           .image_id = image->image_id,
+	                           .instance_type = str_from(l->type->name),
+	                           .architecture = image->architecture,
+	                           .state = ec2_instance_state_shape(c->arena, INSTANCE_PENDING),
+	                           .state_transition_reason = S(""),
+	                           .key_name = l->key.key_name,
+	                           .ami_launch_index = OPT_INT(index),
+	                           .launch_time = OPT_TIME(c->now_ms),
+	                           .subnet_id = l->subnet.subnet_id,
+	                           .vpc_id = l->subnet.vpc_id,
+	                           .root_device_name = image->root_device_name,
+	                           .root_device_type = S("ebs"),
+	                           .virtualization_type = S("hvm"),
+	                           .hypervisor = S("xen"),
+	                           .client_token = in->client_token.n ? in->client_token : S(""),
+	                           .ebs_optimized = OPT_BOOL(in->ebs_optimized.v),
+	                           .ena_support = OPT_BOOL(true),
+	                           .platform_details = S("Linux/UNIX"),
+	                           .usage_operation = S("RunInstances"),
+	                           .usage_operation_update_time = OPT_TIME(c->now_ms),
+	                           .tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance)};
+	i->placement = arena_new(c->arena, struct ec2_placement);
+	i->placement->availability_zone = l->subnet.availability_zone;
+	i->placement->availability_zone_id = l->subnet.availability_zone_id;
+	i->placement->group_name = S("");
+	i->placement->tenancy = S("default");
+	i->monitoring = arena_new(c->arena, struct ec2_monitoring);
+	i->monitoring->state = S("disabled");
+	i->cpu_options = arena_new(c->arena, struct ec2_cpu_options);
+	i->cpu_options->core_count = OPT_INT(l->type->vcpus);
+	i->cpu_options->threads_per_core = OPT_INT(1);
+	i->metadata_options = metadata_options(c, l);
+	if (l->profile.arn.n) {
+		i->iam_instance_profile = arena_new(c->arena, struct ec2_iam_instance_profile);
+		*i->iam_instance_profile = l->profile;
+	}
+	return i;
+}
+
+static int launch_one(struct call *c, const struct launch *l, struct ec2_reservation *out, int64_t index)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_instance *i = make_instance(c, l, index);
+	struct state_ec2_instance_record r = {
+	        .instance = i,
+	        .reservation = out->reservation_id,
+	        .owner = c->account,
+	        .user_data = l->user_data,
+	        .public_key = l->key.public_key,
+	        .no_termination = OPT_BOOL(l->in->disable_api_termination.v),
+	        .no_stop = OPT_BOOL(l->in->disable_api_stop.v),
+	        .terminate_on_shutdown = OPT_BOOL(str_is(l->in->instance_initiated_shutdown_behavior, "terminate")),
+	        .launched = OPT_TIME(c->now_ms),
+	        .changed = OPT_TIME(c->now_ms),
+	        .boot = l->image.boot,
+	};
+	if (make_disks(c, l, i) != CALL_OK || make_port(c, l, i->instance_id) != CALL_OK)
+		return CALL_FAIL;
+	ec2_put(&s, &ec2_kind_instance, i->instance_id, &r);
+	*LIST_ADD(c->arena, &out->instances) = *i;
+	ec2_instance_show(c, &r, &out->instances.v[out->instances.n - 1]);
+	return CALL_OK;
+}
+
+int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in, struct ec2_reservation *out)
+{
+	static const struct ec2_kind *const tagged[] = {&ec2_kind_instance, &ec2_kind_volume, &ec2_kind_interface, NULL};
+	struct launch l = {.in = in};
+	if (take_counts(c, in) != CALL_OK || check_unsupported(c, in) != CALL_OK)
+		return CALL_FAIL;
+	if (!in->image_id.n)
+		return ec2_missing(c, "ImageId");
+	if (ec2_image_usable(c, in->image_id, &l.image) != CALL_OK || take_subnet(c, &l) != CALL_OK ||
+	    take_type(c, &l) != CALL_OK || (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) ||
+	    take_profile(c, &l) != CALL_OK || take_user_data(c, &l) != CALL_OK ||
+	    take_metadata_options(c, in->metadata_options) != CALL_OK || take_disks(c, &l) != CALL_OK ||
+	    ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
+		return CALL_FAIL;
+	int64_t room = room_for(c, &l), count = room < in->max_count.v ? room : in->max_count.v;
+	if (count < in->min_count.v)
+		return call_fail(c, "InsufficientInstanceCapacity", 500,
+		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",
+		                 l.type->name, STR_ARG(l.subnet.availability_zone));
+	if (count > 1 && (in->private_ip_address.n || (l.port && l.port->private_ip_address.n)))
+		return ec2_combination(c, "A private address can be given to one instance only");
+	*out = (struct ec2_reservation){.reservation_id = ec2_new_id(c->arena, "r"), .owner_id = c->account};
+	out->groups.set = true;
+	for (int64_t k = 0; k < count; k++)
+		if (launch_one(c, &l, out, k) != CALL_OK)
+			return CALL_FAIL;
+	return CALL_OK;
+}

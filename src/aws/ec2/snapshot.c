@@ -1,0 +1,169 @@
+/* Snapshots. Making one is storage.c's work; a copy in the same region is another name for the same layer. */
+#include "aws/ec2/compute.h"
+#include "base/clock.h"
+
+int ec2_snapshot_usable(struct call *c, struct str id, struct state_ec2_snapshot_record *ret)
+{
+	if (ec2_get(c, &ec2_kind_snapshot, id, ret) != CALL_OK)
+		return CALL_FAIL;
+	if (!str_is(ret->snapshot->state, "completed"))
+		return call_fail(c, "IncorrectState", 400, "Snapshot '%.*s' is not in the 'completed' state.", STR_ARG(id));
+	return CALL_OK;
+}
+
+struct ec2_snapshot *ec2_snapshot_new(struct call *c, struct str description, struct str volume, int64_t size)
+{
+	struct ec2_snapshot *made = arena_new(c->arena, struct ec2_snapshot);
+	*made = (struct ec2_snapshot){.snapshot_id = ec2_new_id(c->arena, "snap"),
+	                              .volume_id = volume,
+	                              .state = S("pending"),
+	                              .progress = S(""),
+	                              .start_time = OPT_TIME(c->now_ms),
+	                              .owner_id = c->account,
+	                              .description = str_set(description) ? description : S(""),
+	                              .volume_size = OPT_INT(size),
+	                              .encrypted = OPT_BOOL(false),
+	                              .storage_tier = S("standard")};
+	return made;
+}
+
+int ec2_create_snapshot(struct call *c, const struct ec2_create_snapshot_request *in, struct ec2_snapshot *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_ec2_volume_record v;
+	struct ec2_tag_list tags;
+	if (str_set(in->outpost_arn) || (str_set(in->location) && !str_is(in->location, "regional")))
+		return call_fail(c, "UnsupportedOperation", 400, "Snapshots in outposts and local zones are not supported.");
+	if (ec2_get(c, &ec2_kind_volume, in->volume_id, &v) != CALL_OK ||
+	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_snapshot, &tags) != CALL_OK)
+		return CALL_FAIL;
+	if (!v.made.v || str_is(v.volume->state, "deleting"))
+		return call_fail(c, "IncorrectState", 400, "Volume '%.*s' is in the '%.*s' state.", STR_ARG(in->volume_id),
+		                 STR_ARG(v.volume->state));
+	struct ec2_snapshot *made = ec2_snapshot_new(c, in->description, in->volume_id, v.volume->size.v);
+	made->tags = tags;
+	struct state_ec2_snapshot_record r = {.snapshot = made};
+	ec2_put(&s, &ec2_kind_snapshot, made->snapshot_id, &r);
+	*out = *made;
+	return CALL_OK;
+}
+
+int ec2_copy_snapshot(struct call *c, const struct ec2_copy_snapshot_request *in, struct ec2_copy_snapshot_result *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_ec2_snapshot_record source;
+	struct ec2_tag_list tags;
+	if (!str_set(in->source_region))
+		return ec2_missing(c, "SourceRegion");
+	if (!str_eq(in->source_region, c->region) ||
+	    (str_set(in->destination_region) && !str_eq(in->destination_region, c->region)))
+		return call_fail(c, "UnsupportedOperation", 400, "Snapshots can be copied inside of a region only.");
+	if (in->encrypted.v || str_set(in->kms_key_id) || str_set(in->destination_outpost_arn) ||
+	    str_set(in->destination_availability_zone) || in->completion_duration_minutes.set)
+		return call_fail(c, "UnsupportedOperation", 400,
+		                 "Encryption, other destinations and completion durations of copies are not supported.");
+	if (ec2_snapshot_usable(c, in->source_snapshot_id, &source) != CALL_OK ||
+	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_snapshot, &tags) != CALL_OK)
+		return CALL_FAIL;
+	/* AWS gives copies a volume id that is nobody's. */
+	struct ec2_snapshot *made = ec2_snapshot_new(c, in->description, S("vol-ffffffff"), source.snapshot->volume_size.v);
+	made->tags = tags;
+	made->state = S("completed");
+	made->progress = S("100%");
+	made->completion_time = OPT_TIME(c->now_ms);
+	struct state_ec2_snapshot_record r = {.snapshot = made, .layer = source.layer};
+	ec2_put(&s, &ec2_kind_snapshot, made->snapshot_id, &r);
+	*out = (struct ec2_copy_snapshot_result){.snapshot_id = made->snapshot_id, .tags = tags};
+	return CALL_OK;
+}
+
+/* The image of the account that a snapshot is part of; STR_NONE: none. */
+static struct str image_with(const struct ec2_scope *s, struct str snapshot)
+{
+	struct ec2_all all = ec2_all(s, &ec2_kind_image);
+	struct state_ec2_image_record r;
+	while (ec2_next(&all, &r))
+		for (uint32_t i = 0; i < r.image->block_device_mappings.n; i++) {
+			const struct ec2_ebs_block_device *ebs = r.image->block_device_mappings.v[i].ebs;
+			if (ebs && str_eq(ebs->snapshot_id, snapshot))
+				return all.id;
+		}
+	return STR_NONE;
+}
+
+int ec2_delete_snapshot(struct call *c, const struct ec2_delete_snapshot_request *in, struct model_none *out)
+{
+	(void)out;
+	struct ec2_scope s = ec2_scope(c);
+	struct state_ec2_snapshot_record r;
+	struct state_ec2_layer_record layer;
+	if (ec2_get(c, &ec2_kind_snapshot, in->snapshot_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	struct str image = image_with(&s, in->snapshot_id);
+	if (str_set(image))
+		return call_fail(c, "InvalidSnapshot.InUse", 400, "The snapshot %.*s is currently in use by %.*s",
+		                 STR_ARG(in->snapshot_id), STR_ARG(image));
+	if (str_is(r.snapshot->state, "pending"))
+		return call_fail(c, "IncorrectState", 400, "Snapshot '%.*s' is in the 'pending' state.", STR_ARG(in->snapshot_id));
+	ec2_drop(&s, &ec2_kind_snapshot, in->snapshot_id);
+	/* Written anew, so that it is looked at: nothing may mean it any more. */
+	struct str key = KEY(c->arena, S("ec2"), c->account, c->region, S("layer"), str_set(r.layer) ? r.layer : S(""));
+	static const struct record_type row = {&state_ec2_api, "LayerRecord"};
+	if (str_set(r.layer) && record_get(s.txn, c->arena, key, &row, &layer))
+		record_put(s.txn, c->arena, key, &row, &layer);
+	return CALL_OK;
+}
+
+/* --- describing */
+
+static void ask_start(struct call *c, void *record, struct str_list *ret)
+{
+	const struct ec2_snapshot *s = ec2_shape(&ec2_kind_snapshot, record);
+	*LIST_ADD(c->arena, ret) = time_format(c->arena, s->start_time.ms, TIME_ISO8601_MS);
+}
+
+static const struct ec2_field fields[] = {
+        FIELD_TEXT("description", ec2_snapshot, description),
+        FIELD_FLAG("encrypted", ec2_snapshot, encrypted),
+        FIELD_TEXT("owner-alias", ec2_snapshot, owner_alias),
+        FIELD_TEXT("owner-id", ec2_snapshot, owner_id),
+        FIELD_TEXT("progress", ec2_snapshot, progress),
+        FIELD_TEXT("snapshot-id", ec2_snapshot, snapshot_id),
+        FIELD_ASK("start-time", ask_start),
+        FIELD_TEXT("status", ec2_snapshot, state),
+        FIELD_TEXT("storage-tier", ec2_snapshot, storage_tier),
+        FIELD_TEXT("volume-id", ec2_snapshot, volume_id),
+        FIELD_NUMBER("volume-size", ec2_snapshot, volume_size),
+        {0},
+};
+
+static void show(struct call *c, void *record, void *output)
+{
+	struct ec2_describe_snapshots_result *out = output;
+	*LIST_ADD(c->arena, &out->snapshots) = *(struct ec2_snapshot *)ec2_shape(&ec2_kind_snapshot, record);
+}
+
+static bool names_caller(struct call *c, const struct str_list *list)
+{
+	for (uint32_t i = 0; i < list->n; i++)
+		if (str_is(list->v[i], "self") || str_eq(list->v[i], c->account))
+			return true;
+	return !list->n;
+}
+
+int ec2_describe_snapshots(struct call *c, const struct ec2_describe_snapshots_request *in,
+                           struct ec2_describe_snapshots_result *out)
+{
+	const struct ec2_walk walk = {.kind = &ec2_kind_snapshot,
+	                              .fields = fields,
+	                              .filters = &in->filters,
+	                              .ids = &in->snapshot_ids,
+	                              .max_results = &in->max_results,
+	                              .next_token = in->next_token,
+	                              .show = show};
+	out->snapshots.set = true;
+	/* The account sees its own ones alone. */
+	if (!names_caller(c, &in->owner_ids) || !names_caller(c, &in->restorable_by_user_ids))
+		return ec2_filters_check(c, fields, &in->filters);
+	return ec2_describe(c, &walk, out, &out->next_token);
+}

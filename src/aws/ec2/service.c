@@ -54,6 +54,7 @@ static const struct service_op ops[] = {
         ROW(describe_account_attributes, DescribeAccountAttributes, READ,
             .missing = "max-instances and the attributes of EC2-Classic"),
         ROW(describe_addresses, DescribeAddresses, READ),
+        ROW(describe_addresses_attribute, DescribeAddressesAttribute, READ),
         ROW(describe_availability_zones, DescribeAvailabilityZones, READ, .missing = "local and wavelength zones"),
         ROW(describe_dhcp_options, DescribeDhcpOptions, READ),
         ROW(describe_instance_type_offerings, DescribeInstanceTypeOfferings, READ, .missing = "outposts as locations"),

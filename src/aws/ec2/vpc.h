@@ -86,8 +86,6 @@ bool ec2_pool_take(const struct ec2_scope *s, struct str holder, uint32_t *ret);
 /* Takes this very one; false: it is not of the pool, or in use. */
 bool ec2_pool_take_this(const struct ec2_scope *s, struct str holder, uint32_t address);
 void ec2_pool_give(const struct ec2_scope *s, uint32_t address);
-/* "127.64.0.0/12" unless this is called: another range. False: not a block of addresses of this machine (127.0.0.0/8). */
-bool ec2_pool_set_range(struct str block);
 
 /* --- interface.c */
 /* Another private address (absent: the first free one) of the interface's subnet. The record is not put. */
@@ -164,6 +162,7 @@ HANDLER(unassign_private_ip_addresses);
 HANDLER(allocate_address);
 HANDLER(associate_address);
 HANDLER(describe_addresses);
+HANDLER(describe_addresses_attribute);
 HANDLER(disassociate_address);
 HANDLER(release_address);
 HANDLER(associate_dhcp_options);

@@ -57,8 +57,8 @@ struct service {
 	/* The path that a request to this host and path means: S3's virtual-host style puts the bucket in front. Absent: the host
 	 * says nothing. */
 	struct str (*address)(struct arena *a, struct str host, struct str path);
-	/* Runs an operation's handler in the place of the gate: for what surrounds all handlers of a service (EC2's client tokens). As
-	 * the handler, it may be run again. NULL: the handler is run as it is. */
+	/* Runs an operation's handler in the place of the gate: for what surrounds all handlers of a service (EC2's client tokens).
+	 * As the handler, it may be run again. NULL: the handler is run as it is. */
 	int (*around)(struct call *c, call_handler *handle);
 	/* Is there something in an operation's input that this service refuses in words of its own, before its model is asked?
 	 * False: the error is set. */

@@ -56,10 +56,17 @@ struct str quirk_root_name(const struct api *api, const struct operation *op, co
 	return api_text(api, output->xml_name ? output->xml_name : output->name);
 }
 
-/* What a service says although its own model does not list it: EC2's internet gateways are "available" where they are attached. */
+/* What a service says although its own model does not list it. */
 bool quirk_beside_enumeration(const struct api *api, struct str shape, struct str value)
 {
-	return api_is(api, "ec2") && str_is(shape, "AttachmentStatus") && str_is(value, "available");
+	static const char *const values[][3] = {
+	        {"ec2", "AttachmentStatus", "available"}, /* of an internet gateway */
+	        {"ec2", "NetworkInterfaceType", "nat_gateway"},
+	};
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+		if (api_is(api, values[i][0]) && str_is(shape, values[i][1]) && str_is(value, values[i][2]))
+			return true;
+	return false;
 }
 
 /* Operations whose requests look exactly like those of their successors. */

@@ -290,3 +290,35 @@ int ec2_describe_addresses(struct call *c, const struct ec2_describe_addresses_r
 	        &(struct ec2_walk){.kind = &ec2_kind_address, .fields = fields, .filters = &in->filters, .ids = &ids, .show = show},
 	        out, &none);
 }
+
+/* The attribute is the name that the address has in reverse DNS. None can be given here, so none is shown. */
+int ec2_describe_addresses_attribute(struct call *c, const struct ec2_describe_addresses_attribute_request *in,
+                                     struct ec2_describe_addresses_attribute_result *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_address address;
+	struct str after;
+	if (ec2_page_begin(c, &in->max_results, 1, 1000, in->next_token, &after) != CALL_OK)
+		return CALL_FAIL;
+	out->addresses.set = true;
+	for (uint32_t i = 0; i < in->allocation_ids.n; i++) {
+		if (ec2_get(c, &ec2_kind_address, in->allocation_ids.v[i], &address) != CALL_OK)
+			return CALL_FAIL;
+		*LIST_ADD(c->arena, &out->addresses) =
+		        (struct ec2_address_attribute){.public_ip = address.public_ip, .allocation_id = address.allocation_id};
+	}
+	struct ec2_all all = ec2_all(&s, &ec2_kind_address);
+	struct str last = STR_NONE;
+	while (!in->allocation_ids.n && ec2_next(&all, &address)) {
+		if (str_set(after) && str_cmp(address.allocation_id, after) <= 0)
+			continue;
+		if (in->max_results.set && out->addresses.n == in->max_results.v) {
+			out->next_token = ec2_page_token(c, last);
+			break;
+		}
+		last = address.allocation_id;
+		*LIST_ADD(c->arena, &out->addresses) =
+		        (struct ec2_address_attribute){.public_ip = address.public_ip, .allocation_id = address.allocation_id};
+	}
+	return CALL_OK;
+}

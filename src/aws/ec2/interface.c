@@ -206,6 +206,26 @@ int ec2_interface_create(struct call *c, const struct ec2_interface_new *what, s
 	return CALL_OK;
 }
 
+/* The VPC's names have been switched on or off. */
+void ec2_interfaces_rename(const struct ec2_scope *s, struct str vpc)
+{
+	struct state_vpc_interface_record r;
+	bool names = dns_names(s, vpc);
+	struct ec2_all all = ec2_all(s, &ec2_kind_interface);
+	while (ec2_next(&all, &r)) {
+		if (!str_eq(r.interface->vpc_id, vpc))
+			continue;
+		for (uint32_t i = 0; i < r.interface->private_ip_addresses.n; i++) {
+			struct ec2_network_interface_private_ip_address *p = &r.interface->private_ip_addresses.v[i];
+			p->private_dns_name = names ? ec2_private_name(s->arena, s->region, p->private_ip_address) : STR_NONE;
+			if (p->association)
+				p->association->public_dns_name =
+				        names ? ec2_public_name(s->arena, s->region, p->association->public_ip) : S("");
+		}
+		put(s, &r);
+	}
+}
+
 /* --- attachments */
 
 void ec2_interface_attach(const struct ec2_scope *s, struct state_vpc_interface_record *record, struct str instance,

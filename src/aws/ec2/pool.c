@@ -4,22 +4,10 @@
 
 #include "base/rand.h"
 
-#include <stdio.h>
-
 enum { TRIES = 64 };
 
-static struct ec2_block range = {0x7f400000, 12}; /* 127.64.0.0/12 */
+static const struct ec2_block range = {0x7f400000, 12}; /* 127.64.0.0/12 */
 static const struct record_type row = {&state_vpc_api, "PublicAddressRecord"};
-
-bool ec2_pool_set_range(struct str text)
-{
-	struct ec2_block block, machine = {127u << 24, 8}, own = {127u << 24, 16};
-	if (!ec2_block_parse(text, &block) || block.bits > 30 || block.bits < 9 || !ec2_block_within(block, machine) ||
-	    ec2_block_overlap(block, own))
-		return false;
-	range = block;
-	return true;
-}
 
 static struct str key_of(const struct ec2_scope *s, uint32_t address)
 {

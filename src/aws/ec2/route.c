@@ -191,7 +191,10 @@ int ec2_create_route(struct call *c, const struct ec2_create_route_request *in, 
 		return ec2_invalid(c, "Value (local) for parameter gatewayId is invalid. A local route cannot be created.");
 	if (check_inside(c, &table, &route) != CALL_OK)
 		return CALL_FAIL;
-	if (table.routes.n >= EC2_ROUTES_MAX)
+	int64_t n = ec2_prefix_list_weight(&s, route.destination_prefix_list_id);
+	for (uint32_t i = 0; i < table.routes.n; i++)
+		n += ec2_prefix_list_weight(&s, table.routes.v[i].destination_prefix_list_id);
+	if (n > EC2_ROUTES_MAX)
 		return call_fail(c, "RouteLimitExceeded", 400, "The maximum number of routes has been reached.");
 	*LIST_ADD(c->arena, &table.routes) = route;
 	ec2_put(&s, &ec2_kind_route_table, table.route_table_id, &table);

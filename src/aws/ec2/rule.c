@@ -262,10 +262,12 @@ static int authorize(struct call *c, const struct change *in, const struct ec2_t
 	if (!rules.n)
 		return ec2_missing(c, "ipPermissions");
 	load_rules(c, &group, &there);
-	uint32_t n = rules.n;
+	int64_t n = 0;
 	for (uint32_t k = 0; k < there.n; k++)
-		n += there.v[k].is_egress.v == in->egress;
+		if (there.v[k].is_egress.v == in->egress)
+			n += ec2_prefix_list_weight(&s, there.v[k].prefix_list_id);
 	for (uint32_t i = 0; i < rules.n; i++) {
+		n += ec2_prefix_list_weight(&s, rules.v[i].prefix_list_id);
 		for (uint32_t k = 0; k < there.n; k++)
 			if (same_rule(&rules.v[i], &there.v[k]))
 				return duplicate(c, &rules.v[i]);

@@ -76,20 +76,23 @@ void ec2_acl_make(struct call *c, struct str vpc, bool is_default, struct ec2_ta
 void ec2_acl_add_subnet(const struct ec2_scope *s, struct str vpc, struct str subnet);
 void ec2_acls_drop_subnet(const struct ec2_scope *s, struct str subnet);
 
+/* --- prefix_list.c */
+/* As how many rules or routes one counts that names this list, or none (1). */
+int64_t ec2_prefix_list_weight(const struct ec2_scope *s, struct str id);
+
 /* --- pool.c: public addresses, of all accounts together */
 /* Takes a free one; false: there is none. The holder is an allocation or an interface. */
 bool ec2_pool_take(const struct ec2_scope *s, struct str holder, uint32_t *ret);
 /* Takes this very one; false: it is not of the pool, or in use. */
 bool ec2_pool_take_this(const struct ec2_scope *s, struct str holder, uint32_t address);
 void ec2_pool_give(const struct ec2_scope *s, uint32_t address);
-/* "127.64.0.0/12" unless this is called: another range. False: not a block of addresses of this machine (127.0.0.0/8). */
-bool ec2_pool_set_range(struct str block);
 
 /* --- interface.c */
 /* Another private address (absent: the first free one) of the interface's subnet. The record is not put. */
 int ec2_interface_add_address(struct call *c, struct ec2_network_interface *eni, const struct ec2_subnet *subnet, struct str text);
 /* Takes one away, with the public address that is mapped to it. The record is not put. */
 void ec2_interface_drop_address(const struct ec2_scope *s, struct ec2_network_interface *eni, uint32_t at);
+void ec2_interfaces_rename(const struct ec2_scope *s, struct str vpc);
 void ec2_interface_put(const struct ec2_scope *s, struct state_vpc_interface_record *record);
 
 /* Is an internet gateway attached? */
@@ -159,6 +162,7 @@ HANDLER(unassign_private_ip_addresses);
 HANDLER(allocate_address);
 HANDLER(associate_address);
 HANDLER(describe_addresses);
+HANDLER(describe_addresses_attribute);
 HANDLER(disassociate_address);
 HANDLER(release_address);
 HANDLER(associate_dhcp_options);

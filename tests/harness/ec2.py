@@ -1,0 +1,39 @@
+"""What tests of EC2's networks share."""
+import uuid
+
+from aws import TestCase, client
+
+
+def names(items, key):
+    return sorted(i[key] for i in items)
+
+
+class Ec2Case(TestCase):
+    """Every test in a region of its own, so that quotas and default VPCs of one do not meet another's."""
+    def setUp(self):
+        self.region = "test-" + uuid.uuid4().hex[:8] + "-1"
+        self.ec2 = client("ec2", region=self.region)
+
+    def fails(self, code, call, message=None, status=400, **params):
+        self.assertAwsError(code, call, status=status, message=message, **params)
+
+    def vpc(self, cidr="10.0.0.0/16", **more):
+        return self.ec2.create_vpc(CidrBlock=cidr, **more)["Vpc"]["VpcId"]
+
+    def subnet(self, vpc, cidr="10.0.1.0/24", **more):
+        return self.ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, **more)["Subnet"]["SubnetId"]
+
+    def group(self, vpc, name="web"):
+        return self.ec2.create_security_group(GroupName=name, Description="d", VpcId=vpc)["GroupId"]
+
+    def default_group(self, vpc):
+        return self.ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": ["default"]}])[
+            "SecurityGroups"][0]
+
+    def gateway(self, vpc):
+        igw = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.ec2.attach_internet_gateway(InternetGatewayId=igw, VpcId=vpc)
+        return igw
+
+    def of_vpc(self, vpc):
+        return [{"Name": "vpc-id", "Values": [vpc]}]

@@ -1,0 +1,170 @@
+"""A real instance from RunInstances to nothing left: needs the image of tools/make-image and QEMU, and takes minutes under emulation."""
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+import uuid
+
+from aws import TestCase, client
+
+USER_DATA = "#!/bin/sh\nmkdir -p /srv/w\necho hello > /srv/w/index.html\ncd /srv/w\nnohup python3 -m http.server 80 >/dev/null 2>&1 &\n"
+
+
+def image(ec2):
+    for _ in range(50):
+        found = ec2.describe_images(Owners=["amazon"], Filters=[{"Name": "name", "Values": ["debian-12-*"]}])["Images"]
+        if found or not os.path.exists("/var/cache/quartet/images/debian-12-amd64/image.json"):
+            return found[0]["ImageId"] if found else None
+        time.sleep(0.2)
+    return None
+
+
+class Refusals(TestCase):
+    def setUp(self):
+        self.ec2 = client("ec2")
+
+    def test_what_is_not_there(self):
+        self.assertAwsError("InvalidInstanceID.NotFound", self.ec2.describe_instances, InstanceIds=["i-0123456789abcdef0"],
+                            message="The instance ID 'i-0123456789abcdef0' does not exist")
+        self.assertAwsError("InvalidInstanceID.Malformed", self.ec2.terminate_instances, InstanceIds=["i-1"])
+        self.assertAwsError("InvalidAMIID.NotFound", self.ec2.run_instances, ImageId="ami-0123456789abcdef0", MinCount=1, MaxCount=1)
+        self.assertAwsError("InvalidVolume.NotFound", self.ec2.delete_volume, VolumeId="vol-0123456789abcdef0")
+        self.assertAwsError("InvalidSnapshot.NotFound", self.ec2.delete_snapshot, SnapshotId="snap-0123456789abcdef0")
+        self.assertAwsError("InvalidParameterValue", self.ec2.describe_instances, Filters=[{"Name": "colour", "Values": ["red"]}])
+
+
+class Volumes(TestCase):
+    def setUp(self):
+        self.ec2 = client("ec2")
+
+    def state(self, volume):
+        return self.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["State"]
+
+    def test_a_volume_and_its_snapshot(self):
+        volume = self.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, VolumeType="gp3", TagSpecifications=[
+            {"ResourceType": "volume", "Tags": [{"Key": "k", "Value": "v"}]}])["VolumeId"]
+        self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        snapshot = self.ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+        self.ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        copy = self.ec2.copy_snapshot(SourceSnapshotId=snapshot, SourceRegion="us-east-1")["SnapshotId"]
+        second = self.ec2.create_volume(AvailabilityZone="us-east-1b", SnapshotId=copy)["VolumeId"]
+        self.ec2.get_waiter("volume_available").wait(VolumeIds=[second], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        self.ec2.modify_volume(VolumeId=second, Size=2)
+        for _ in range(20):
+            if self.ec2.describe_volumes_modifications(VolumeIds=[second])["VolumesModifications"][0]["ModificationState"] == "completed":
+                break
+            time.sleep(0.2)
+        self.assertEqual(self.ec2.describe_volumes(VolumeIds=[second])["Volumes"][0]["Size"], 2)
+        image = self.ec2.register_image(Name=uuid.uuid4().hex, RootDeviceName="/dev/xvda",
+                                        BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot}}])["ImageId"]
+        self.assertAwsError("InvalidSnapshot.InUse", self.ec2.delete_snapshot, SnapshotId=snapshot)
+        self.ec2.deregister_image(ImageId=image)
+        for s in (snapshot, copy):
+            self.ec2.delete_snapshot(SnapshotId=s)
+        for v in (volume, second):
+            self.ec2.delete_volume(VolumeId=v)
+        self.ec2.get_waiter("volume_deleted").wait(VolumeIds=[volume, second], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+
+    def test_refusals(self):
+        bad = [({"Size": 1, "VolumeType": "st1"}, "InvalidParameterValue"), ({"Size": 99999}, "InvalidParameterValue"),
+               ({"Size": 1, "Iops": 300}, "InvalidParameterCombination"), ({}, "MissingParameter"),
+               ({"Size": 10, "VolumeType": "io1"}, "MissingParameter"), ({"Size": 1, "Encrypted": True}, "UnsupportedOperation"),
+               ({"Size": 10, "VolumeType": "gp3", "Throughput": 1001}, "InvalidParameterValue")]
+        for more, code in bad:
+            with self.subTest(more):
+                self.assertAwsError(code, self.ec2.create_volume, AvailabilityZone="us-east-1a", **more)
+
+
+class Instances(TestCase):
+    def setUp(self):
+        self.ec2 = client("ec2")
+        self.image = image(self.ec2)
+        if not self.image:
+            self.skipTest("there is no image: tools/make-image")
+
+    def instance(self):
+        return self.ec2.describe_instances(InstanceIds=[self.id])["Reservations"][0]["Instances"][0]
+
+    def wait(self, state, seconds=100):
+        for _ in range(seconds * 2):
+            if self.instance()["State"]["Name"] == state:
+                return
+            time.sleep(0.5)
+        self.fail(f"{self.instance()['State']} is not {state}: {self.instance().get('StateReason')}")
+
+    def ssh(self, command):
+        return subprocess.run(["ssh", "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=30",
+                               "-o", "BatchMode=yes", "admin@" + self.instance()["PublicIpAddress"], command], capture_output=True, text=True, timeout=90)
+
+    def until_ssh(self, command):
+        for _ in range(40):
+            done = self.ssh(command)
+            if done.returncode == 0:
+                return done.stdout
+            time.sleep(2)
+        self.fail(done.stderr)
+
+    def test_a_life(self):
+        d = tempfile.TemporaryDirectory()
+        self.addCleanup(d.cleanup)
+        name = uuid.uuid4().hex
+        self.key = d.name + "/key"
+        made = self.ec2.create_key_pair(KeyName=name, KeyType="ed25519")
+        self.addCleanup(self.ec2.delete_key_pair, KeyName=name)
+        with open(os.open(self.key, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+            f.write(made["KeyMaterial"] + "\n")
+        vpc = self.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+        group = self.ec2.create_security_group(GroupName=name, Description="web and ssh", VpcId=vpc)["GroupId"]
+        self.addCleanup(self.ec2.delete_security_group, GroupId=group)
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": p, "ToPort": p, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]} for p in (22, 80)])
+        run = self.ec2.run_instances(ImageId=self.image, InstanceType="t3.micro", MinCount=1, MaxCount=1, KeyName=name, SecurityGroupIds=[group],
+                                     UserData=USER_DATA, ClientToken=name)
+        self.id = run["Instances"][0]["InstanceId"]
+        self.assertEqual(run["Instances"][0]["State"], {"Code": 0, "Name": "pending"})
+        self.wait("running")
+        public = self.instance()["PublicIpAddress"]
+        body = ""
+        for _ in range(90):
+            body = subprocess.run(["curl", "-s", "-m", "3", f"http://{public}/"], capture_output=True, text=True).stdout
+            if body:
+                break
+            time.sleep(1)
+        self.assertEqual(body, "hello\n")
+        status = self.ec2.describe_instance_status(InstanceIds=[self.id])["InstanceStatuses"][0]
+        self.assertEqual(status["InstanceStatus"]["Status"], "ok")
+        self.assertIn("SSH HOST KEY FINGERPRINTS", self.ec2.get_console_output(InstanceId=self.id)["Output"])
+        private = self.instance()["PrivateIpAddress"]
+        self.assertEqual(self.until_ssh("hostname").strip(), "ip-" + private.replace(".", "-"))
+        # a disk more, while it runs
+        zone = self.instance()["Placement"]["AvailabilityZone"]
+        volume = self.ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
+        self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        self.ec2.attach_volume(VolumeId=volume, InstanceId=self.id, Device="/dev/sdf")
+        self.ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        self.until_ssh("test -b /dev/vdb && echo marked | sudo tee /etc/marked && sync")
+        made = self.ec2.create_image(InstanceId=self.id, Name=name, NoReboot=True)["ImageId"]
+        self.ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        snapshots = [m["Ebs"]["SnapshotId"] for m in self.ec2.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]]
+        self.assertEqual(len(snapshots), 2)
+        self.ec2.detach_volume(VolumeId=volume)
+        self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        self.ec2.delete_volume(VolumeId=volume)
+        # off and on again: what is on the disk stays, the public address does not
+        self.ec2.stop_instances(InstanceIds=[self.id])
+        self.wait("stopped")
+        self.assertNotIn("PublicIpAddress", self.instance())
+        self.ec2.start_instances(InstanceIds=[self.id])
+        self.wait("running")
+        self.assertEqual(self.until_ssh("cat /etc/marked").strip(), "marked")
+        self.ec2.terminate_instances(InstanceIds=[self.id])
+        self.wait("terminated")
+        self.ec2.deregister_image(ImageId=made)
+        for s in snapshots:
+            self.ec2.delete_snapshot(SnapshotId=s)
+        self.assertEqual(self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [self.id]}])["Volumes"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()

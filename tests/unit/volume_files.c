@@ -145,6 +145,60 @@ static void freezing_can_be_repeated(void **state)
 	assert_int_equal(volume_chain(dir, "v1", names), 2);
 }
 
+/* A running machine has gone over to the new file and writes there when whoever asked for it dies: the file is the disk now. */
+static void a_file_in_use_is_not_made_again(void **state)
+{
+	(void)state;
+	struct stat before, after;
+	uint64_t size, bytes;
+	assert_int_equal(volume_create(dir, "vol-1", MIB, NULL), 0);
+	assert_int_equal(volume_freeze_begin(dir, "vol-1", "snap-1"), 0);
+	/* held open, as the machine does, so that no other file gets its number */
+	int fd = volume_open_new(dir, "vol-1");
+	assert_true(fd >= 0 && fstat(fd, &before) == 0);
+	assert_int_equal(volume_freeze_begin(dir, "vol-1", "snap-1"), 0);
+	assert_int_equal(fstatat(dir, "vol-1.new", &after, 0), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(volume_freeze(dir, "vol-1", "snap-1"), 0);
+	assert_int_equal(fstatat(dir, "vol-1", &after, 0), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	close(fd);
+	/* one that is not whole, is for another layer, or has become too small, is in nobody's use */
+	assert_int_equal(volume_freeze_begin(dir, "vol-1", "snap-2"), 0);
+	assert_int_equal(unlinkat(dir, "vol-1.new", 0), 0);
+	fd = openat(dir, "vol-1.new", O_RDWR | O_CREAT, 0600);
+	assert_true(fd >= 0 && ftruncate(fd, MIB) == 0);
+	close(fd);
+	assert_int_equal(volume_freeze(dir, "vol-1", "snap-2"), 0);
+	assert_int_equal(volume_freeze_begin(dir, "vol-1", "snap-3"), 0);
+	assert_int_equal(volume_resize(dir, "vol-1", 2 * MIB), 0);
+	assert_int_equal(volume_freeze(dir, "vol-1", "snap-3"), 0);
+	assert_int_equal(volume_stat(dir, "vol-1", &size, &bytes), 0);
+	assert_int_equal(size, 2 * MIB);
+	assert_int_equal(volume_freeze_begin(dir, "vol-1", "snap-4"), 0);
+	assert_int_equal(volume_freeze(dir, "vol-1", "snap-5"), 0);
+	char names[VOLUME_CHAIN_MAX][VOLUME_NAME_MAX];
+	assert_int_equal(volume_chain(dir, "vol-1", names), 5);
+	assert_string_equal(names[1], "snap-5");
+}
+
+/* A volume that could not be opened any more would be worse than a snapshot that is refused. */
+static void chains_end_before_they_are_too_long(void **state)
+{
+	(void)state;
+	char names[VOLUME_CHAIN_MAX][VOLUME_NAME_MAX], layer[16];
+	assert_int_equal(volume_create(dir, "vol-1", MIB, NULL), 0);
+	for (int i = 1; i < VOLUME_CHAIN_MAX; i++) {
+		snprintf(layer, sizeof(layer), "snap-%d", i);
+		assert_int_equal(volume_freeze(dir, "vol-1", layer), 0);
+	}
+	assert_int_equal(volume_chain(dir, "vol-1", names), VOLUME_CHAIN_MAX);
+	assert_int_equal(volume_freeze(dir, "vol-1", "one-more"), -EMLINK);
+	assert_int_equal(faccessat(dir, "one-more", F_OK, 0), -1);
+	assert_int_equal(volume_chain(dir, "vol-1", names), VOLUME_CHAIN_MAX);
+	assert_int_equal(volume_freeze(dir, "vol-1", layer), 0); /* done before */
+}
+
 static void wrong_input_is_refused(void **state)
 {
 	(void)state;
@@ -190,8 +244,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	        TEST(qemu_finds_them_in_order), TEST(a_volume_costs_what_is_written), TEST(layers_are_a_chain),
-	        TEST(freezing_can_be_repeated), TEST(wrong_input_is_refused),
+	        TEST(qemu_finds_them_in_order), TEST(a_volume_costs_what_is_written),  TEST(layers_are_a_chain),
+	        TEST(freezing_can_be_repeated), TEST(a_file_in_use_is_not_made_again), TEST(chains_end_before_they_are_too_long),
+	        TEST(wrong_input_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

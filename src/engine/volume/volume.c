@@ -183,18 +183,19 @@ static int write_all(int fd, const void *p, size_t n, off_t at)
 static int write_empty(int fd, uint64_t size, const char *layer, bool layer_is_qcow2)
 {
 	unsigned char head[1024], table[8], counts[2 * (3 + L1_CLUSTERS)];
-	int error = write_all(fd, head, fill_header(head, size, layer, layer_is_qcow2), 0);
 	put64(table, 2 * CLUSTER);
 	for (size_t i = 0; i < sizeof(counts); i += 2) {
 		counts[i] = 0;
 		counts[i + 1] = 1;
 	}
-	if (!error)
-		error = write_all(fd, table, sizeof(table), CLUSTER);
+	int error = write_all(fd, table, sizeof(table), CLUSTER);
 	if (!error)
 		error = write_all(fd, counts, sizeof(counts), 2 * CLUSTER);
-	if (!error && ftruncate(fd, (3 + L1_CLUSTERS) * (off_t)CLUSTER) < 0)
+	if (!error && (ftruncate(fd, (3 + L1_CLUSTERS) * (off_t)CLUSTER) < 0 || fsync(fd) < 0))
 		error = -errno;
+	/* the last, so that a file with a header is whole */
+	if (!error)
+		error = write_all(fd, head, fill_header(head, size, layer, layer_is_qcow2), 0);
 	if (!error && fsync(fd) < 0)
 		error = -errno;
 	return error;
@@ -255,6 +256,20 @@ int volume_create(int dir, const char *name, uint64_t size, const char *layer)
 
 /* ---- freezing: the same file under two names, the new one beside it, then the new one takes the volume's name ---- */
 
+/* A machine may have gone over to the new file and written there when api died, so one that fits is never made again. One that is
+ * smaller than the volume is nobody's: the volume has grown since. */
+static bool new_is_there(int dir, const char *name, uint64_t size, const char *layer)
+{
+	char path[NAMED_MAX];
+	struct image i;
+	temporary(path, name);
+	int fd = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	bool there = fd >= 0 && read_image(fd, &i) == 0 && i.qcow2 && strcmp(i.backing, layer) == 0 && i.size >= size;
+	if (fd >= 0)
+		close(fd);
+	return there;
+}
+
 int volume_freeze_begin(int dir, const char *name, const char *layer)
 {
 	struct image top;
@@ -270,6 +285,10 @@ int volume_freeze_begin(int dir, const char *name, const char *layer)
 		return error;
 	if (strcmp(top.backing, layer) == 0)
 		return -EALREADY;
+	char names[VOLUME_CHAIN_MAX][VOLUME_NAME_MAX];
+	int files = volume_chain(dir, name, names);
+	if (files < 0 || files == VOLUME_CHAIN_MAX)
+		return files < 0 ? files : -EMLINK;
 	if (linkat(dir, name, dir, layer, 0) < 0) {
 		if (errno != EEXIST)
 			return -errno;
@@ -278,7 +297,8 @@ int volume_freeze_begin(int dir, const char *name, const char *layer)
 		if (a.st_ino != b.st_ino || a.st_dev != b.st_dev)
 			return -EEXIST;
 	}
-	error = make_new(dir, name, top.size, layer, top.qcow2);
+	if (!new_is_there(dir, name, top.size, layer))
+		error = make_new(dir, name, top.size, layer, top.qcow2);
 	return error ? error : sync_dir(dir);
 }
 

@@ -22,7 +22,8 @@ int volume_create(int volumes_dir_fd, const char *name, uint64_t size, const cha
  * in the middle, repeating it (same names) completes it. */
 int volume_freeze(int volumes_dir_fd, const char *name, const char *layer);
 /* The two halves of it, for a machine that has the volume open: between them it must go over to the new file (volume_open_new()).
- * begin: -EALREADY when it is done. */
+ * begin: -EALREADY when it is done; -EMLINK when the chain would become longer than VOLUME_CHAIN_MAX. A new file that is there
+ * already stays: a machine may have written to it. */
 int volume_freeze_begin(int volumes_dir_fd, const char *name, const char *layer);
 int volume_freeze_end(int volumes_dir_fd, const char *name);
 int volume_open_new(int volumes_dir_fd, const char *name);

@@ -214,6 +214,40 @@ static void way_out_follows_routes(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* The largest groups fit into one atomic change, whatever their rules are made of. */
+static void groups_may_be_large(void **state)
+{
+	struct cloud *c = *state;
+	static struct network_group_rule rules[NETWORK_GROUP_RULES_MAX];
+	ordinary(c);
+	put_port(c, NETWORK_VETH, "eni-a", "vpc-1", "subnet-1", "10.0.1.10", NULL, "sg-out", true);
+	put_port(c, NETWORK_VETH, "eni-b", "vpc-1", "subnet-1", "10.0.1.11", NULL, "sg-large", true);
+	int a = cloud_port(c, "eni-a", 1), b = cloud_port(c, "eni-b", 1);
+	for (int kind = 0; kind < 3; kind++) {
+		for (int i = 0; i < NETWORK_GROUP_RULES_MAX; i++) {
+			/* each about other ports; two prefixes a range of ports; ICMP with type and code */
+			int n = kind == 1 ? i / 2 : i;
+			struct network_match m = {
+			        i % 4 < 2 ? 6 : 17, 10000 + n * 20, 10007 + n * 20, {0x0b000000u + (uint32_t)i * 256, 24}};
+			if (kind == 2)
+				m = (struct network_match){1, i % 200 + 20, i / 200, m.peer};
+			rules[i] = (struct network_group_rule){false, m, NULL};
+		}
+		rules[0] = (struct network_group_rule)OUT_ALL;
+		/* the last is what is tried */
+		rules[NETWORK_GROUP_RULES_MAX - 1] =
+		        (struct network_group_rule){false, {6, 80 + kind, 80 + kind, {0x0a000100, 24}}, NULL};
+		int server = open_in(c, b, SOCK_STREAM, "10.0.1.11", 80 + kind);
+		assert_false(connects(c, a, "10.0.1.11", 80 + kind, NULL));
+		put_group(c, "sg-large", "vpc-1", rules, NETWORK_GROUP_RULES_MAX);
+		assert_true(eventually(c, connects(c, a, "10.0.1.11", 80 + kind, NULL)));
+		close(server);
+	}
+	/* one more is refused, and nothing changed */
+	struct network_group g = {"sg-large", "vpc-1", rules, NETWORK_GROUP_RULES_MAX + 1};
+	assert_int_equal(network_put_group(c->networks, &g), -EINVAL);
+}
+
 static void acls_are_tried_in_order(void **state)
 {
 	struct cloud *c = *state;
@@ -304,6 +338,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(groups_decide, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(machine_reaches_public_addresses, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(way_out_follows_routes, open_cloud, close_cloud),
+	        cmocka_unit_test_setup_teardown(groups_may_be_large, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(acls_are_tried_in_order, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(routes_lead_through_instances, open_cloud, close_cloud),
 	};

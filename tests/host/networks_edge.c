@@ -3,6 +3,7 @@
 #include "cloud.h"
 
 #include "engine/cell/cell.h"
+#include "io/msg.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -485,6 +487,73 @@ static void others_die_and_connections_live(void **state)
 	close(web);
 }
 
+/* The role as main starts it; returns api's end of its socket. */
+static int start_role(const char *dir, bool ephemeral, pid_t *ret_pid, int *ret_main)
+{
+	int to_main[2], to_api[2];
+	const char *program = getenv("QUARTET_PROGRAM");
+	assert_non_null(program);
+	assert_int_equal(msg_pair(to_main), 0);
+	assert_int_equal(msg_pair(to_api), 0);
+	*ret_pid = fork();
+	if (*ret_pid == 0) {
+		int main_end = fcntl(to_main[1], F_DUPFD, 64), api_end = fcntl(to_api[1], F_DUPFD, 64);
+		if (dup2(main_end, 3) < 0 || dup2(api_end, 4) < 0)
+			_exit(1);
+		close_range(5, ~0u, 0);
+		execl(program, "quartet", "role", "priv", dir, "127.0.0.1", "0", "0", "", "", ephemeral ? "1" : "0", "", "0", "",
+		      (char *)NULL);
+		_exit(1);
+	}
+	close(to_main[1]);
+	close(to_api[1]);
+	*ret_main = to_main[0];
+	return to_api[0];
+}
+
+/* What the role does about networks when it ends: orderly, because main is gone, and after that in an ephemeral cloud's sweep. */
+static void roles_end_what_they_should(void **state)
+{
+	struct cloud c = {.home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
+	char dir[] = "/tmp/quartet-host-XXXXXX";
+	const uint32_t drain = 1;
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	strcpy(c.world.dir, dir);
+	for (int ending = 0; ending < 3; ending++) {
+		pid_t priv;
+		int to_main, status;
+		c.world.loop = loop_new();
+		c.world.cells = cells_new(c.world.loop, start_role(dir, ending == 2, &priv, &to_main), &(struct cells_config){0});
+		cloud_restart_api(&c);
+		int before = cloud_net_pid(&c);
+		/* the sweep asks for nothing */
+		if (ending < 2) {
+			open_vpc(&c, "vpc-1", "acl-1", "subnet-1", "sg-1");
+			put_port(&c, NETWORK_TAP, "eni-a", "vpc-1", "subnet-1", "10.0.1.10", NULL, "sg-1", true);
+			cloud_port(&c, "eni-a", 1);
+		}
+		int pid = ending < 2 ? cloud_net_pid(&c) : before;
+		assert_true(pid > 1);
+		if (ending == 0)
+			assert_int_equal(send(to_main, &drain, sizeof(drain), 0), sizeof(drain));
+		close(to_main);
+		assert_int_equal(waitpid(priv, &status, 0), priv);
+		assert_int_equal(status, 0);
+		if (ending == 1)
+			assert_int_equal(cloud_net_pid(&c), pid);
+		else
+			assert_int_equal(cloud_net_pid(&c), 0);
+		cloud_restart_api(&c);
+		networks_free(c.networks);
+		c.networks = NULL;
+		cells_free(c.world.cells);
+		loop_free(c.world.loop);
+	}
+	assert_int_equal(access(dir, F_OK), -1);
+	close(c.home);
+}
+
 static void rates_are_limited(void **state)
 {
 	struct cloud *c = *state;
@@ -560,6 +629,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(taps_get_their_address, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(net_is_made_again, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(others_die_and_connections_live, open_cloud, close_cloud),
+	        cmocka_unit_test(roles_end_what_they_should),
 	        cmocka_unit_test_setup_teardown(rates_are_limited, open_cloud, close_cloud),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ enum {
 	NETWORK_PREFIXES_MAX = 6,      /* of one VPC */
 	NETWORK_ADDRESSES_MAX = 15,    /* of one port */
 	NETWORK_GROUPS_MAX = 16,       /* of one port */
-	NETWORK_GROUP_RULES_MAX = 600, /* of one group */
+	NETWORK_GROUP_RULES_MAX = 400, /* of one group: what fits into one atomic change */
 	NETWORK_ACL_RULES_MAX = 80,
 	NETWORK_ROUTES_MAX = 200, /* of one subnet */
 };
@@ -81,7 +81,7 @@ struct network_acl {
 
 enum network_target {
 	NETWORK_LOCAL,    /* the ports of this VPC */
-	NETWORK_INTERNET, /* packets of addresses that have a public one leave under that one; others are dropped */
+	NETWORK_INTERNET, /* packets of addresses that have a public one leave; others are dropped */
 	NETWORK_NAT,  /* leave like port `target` (a NAT gateway's), if it has a public address and its subnet leads to the internet
 	               */
 	NETWORK_PORT, /* to port `target`, which may have source_check off */

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BATCH_MAX = 32 << 20, BACKLOG = 128, LOOPBACK = 1 };
+enum { BATCH_MAX = 32 << 20, BATCH_ENOUGH = 16 << 10, BACKLOG = 128, LOOPBACK = 1 };
 enum { LINK_LOCAL_METADATA = 0xa9fea9fe, LINK_LOCAL_DNS = 0xa9fea9fd };
 
 /* ---- things ---- */
@@ -114,8 +114,11 @@ static void thing_apply(struct thing *t)
 	case NET_SUBNET:
 		error = subnet_apply(t);
 		list_each (&r->things, struct thing, at, p)
-			if (p->verb == NET_PORT && !p->live)
+			if (p->verb == NET_PORT && !p->live) {
+				if (r->batch.n > BATCH_ENOUGH)
+					router_flush(r);
 				thing_apply(p);
+			}
 		break;
 	case NET_PORT:
 		error = port_apply(t);
@@ -152,6 +155,8 @@ void thing_put(struct thing *t, const void *message, size_t n)
 		thing_apply(t);
 	else
 		subnet_update_routes(t->router, true);
+	if (t->router->batch.n > BATCH_ENOUGH)
+		router_flush(t->router);
 }
 
 void thing_remove(struct thing *t)
@@ -183,10 +188,15 @@ void thing_remove(struct thing *t)
 	}
 	if (was_port && r->live)
 		subnet_update_routes(r, true);
+	if (r->batch.n > BATCH_ENOUGH)
+		router_flush(r);
 }
 
 /* ---- rules ---- */
 
+static void run_if_enough(struct router *r);
+
+/* In pieces: until the last is in, less passes than should. */
 static void gather_all(struct router *r)
 {
 	buf_clear(&r->batch);
@@ -199,6 +209,7 @@ static void gather_all(struct router *r)
 		if (t->verb == NET_GROUP)
 			rules_declare_group(&r->batch, t->number);
 	list_each (&r->things, struct thing, at, t) {
+		run_if_enough(r);
 		if (t->verb == NET_GROUP)
 			rules_group(&r->batch, t->number, t->message ? &t->message->rules : NULL, group_number, r);
 		if (t->verb == NET_ACL)
@@ -211,6 +222,7 @@ static void gather_all(struct router *r)
 		if (t->verb == NET_PORT && t->live && t->message->port.kind != NETWORK_GATEWAY) {
 			struct rules_port p = port_rules(t);
 			rules_port(&r->batch, &p);
+			run_if_enough(r);
 		}
 }
 
@@ -223,6 +235,12 @@ static int run_batch(struct router *r)
 	if (error)
 		log_error("%s: rules refused: %s", r->id, why);
 	return error;
+}
+
+static void run_if_enough(struct router *r)
+{
+	if (r->batch.n > BATCH_ENOUGH)
+		run_batch(r);
 }
 
 void router_flush(struct router *r)
@@ -426,8 +444,11 @@ static int router_start(struct router *r)
 	static const uint32_t order[] = {NET_SUBNET, NET_PORT};
 	for (size_t i = 0; i < 2; i++)
 		list_each (&r->things, struct thing, at, t)
-			if (t->verb == order[i] && !t->live)
+			if (t->verb == order[i] && !t->live) {
 				thing_apply(t);
+				if (r->batch.n > BATCH_ENOUGH)
+					router_flush(r);
+			}
 	return 0;
 }
 

@@ -167,6 +167,12 @@ static bool is_covered(const struct net_rules *m, size_t first, size_t i)
 	return false;
 }
 
+/* Is rule i one of those that are about the same packets as rule `first`, with a prefix that is not covered? */
+static bool is_listed(const struct net_rules *m, size_t first, size_t i)
+{
+	return !m->rules[i].peer_group[0] && same_packets(&m->rules[i], &m->rules[first]) && !is_covered(m, first, i);
+}
+
 /* ---- groups ---- */
 
 void rules_declare_group(struct buf *b, uint32_t number)
@@ -188,18 +194,17 @@ static void add_prefixes(struct buf *b, uint32_t number, const struct net_rules 
 	const struct net_rule *r = &m->rules[first];
 	buf_printf(b, "add rule ip q g%u%c ", number, r->egress ? 'o' : 'i');
 	add_match(b, r);
-	if (!all) {
-		const char *before = " { ";
-		buf_printf(b, "%s", peer_side(r->egress));
-		for (size_t i = first; i < m->h.value; i++) {
-			const struct net_rule *o = &m->rules[i];
-			if (o->peer_group[0] || !same_packets(o, r) || is_covered(m, first, i))
-				continue;
-			buf_printf(b, "%s" IP4 "/%u", before, IP4_ARG(o->peer.base), o->peer.bits);
-			before = ", ";
-		}
-		buf_printf(b, " } ");
-	}
+	size_t count = 0;
+	for (size_t i = first; i < m->h.value && !all; i++)
+		count += is_listed(m, first, i);
+	/* a set of one costs more room in a batch than it is worth */
+	if (count)
+		buf_printf(b, "%s %s", peer_side(r->egress), count > 1 ? "{ " : "");
+	for (size_t i = first, left = count; i < m->h.value && left; i++)
+		if (is_listed(m, first, i))
+			buf_printf(b, IP4 "/%u%s", IP4_ARG(m->rules[i].peer.base), m->rules[i].peer.bits, --left ? ", " : " ");
+	if (count > 1)
+		buf_printf(b, "} ");
 	buf_printf(b, "accept\n");
 }
 

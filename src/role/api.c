@@ -219,8 +219,8 @@ static bool loopback(const char *addr)
 /* First of all, before there is another thread that it would not bind. */
 static void lock_down(const struct role_config *config)
 {
-	const char *more[3] = {0};
-	unsigned n = 0;
+	const char *more[4] = {IMAGES_DIR};
+	unsigned n = 1;
 	if (config->runtime_dir)
 		more[n++] = config->runtime_dir;
 	if (config->config_file)

@@ -175,6 +175,9 @@ static bool data_prepare(struct keeper *k)
 	const char *code = arena_printf(&k->arena, "%s/code", k->config->data_dir).p;
 	if ((mkdir(code, 0755) < 0 && errno != EEXIST) || chown(code, k->uid, k->gid) < 0)
 		die("%s: %s", code, strerror(errno));
+	/* tools/make-image fills it, now or later; api may only read what is there when it starts */
+	if ((mkdir(IMAGES_PARENT, 0755) < 0 && errno != EEXIST) || (mkdir(IMAGES_DIR, 0755) < 0 && errno != EEXIST))
+		log_warn("%s: %s", IMAGES_DIR, strerror(errno));
 	return data_is_reachable(k);
 }
 

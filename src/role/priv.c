@@ -8,6 +8,8 @@
 #include "engine/cell/keeper.h"
 #include "engine/cell/proto.h"
 #include "engine/net/netkeeper.h"
+#include "engine/vm/proto.h"
+#include "engine/vm/warden.h"
 #include "io/msg.h"
 #include "io/tree.h"
 
@@ -26,6 +28,7 @@ struct priv {
 	struct loop *loop;
 	struct keeper *keeper;
 	struct netkeeper *networks;
+	struct warden *warden;
 	bool main_is_gone;
 };
 
@@ -39,6 +42,10 @@ static void open_channel(void *ctx, unsigned channel, int sock)
 	struct priv *p = ctx;
 	if (channel == PRIV_CHANNEL_NETWORK) {
 		netkeeper_serve(p->networks, sock);
+		return;
+	}
+	if (channel == PRIV_CHANNEL_MACHINE) {
+		warden_serve(p->warden, sock);
 		return;
 	}
 	log_warn("nobody serves channel %u", channel);
@@ -129,14 +136,19 @@ int role_priv(const struct role_config *config)
 	p.keeper = keeper_new(p.loop, &k);
 	struct netkeeper_config networks = {.data_dir = config->data_dir, .uid_base = k.uid_base};
 	p.networks = netkeeper_new(p.loop, p.keeper, &networks);
+	const struct child_world *world = keeper_world(p.keeper);
+	p.warden = warden_new(p.loop, world, keeper_cgroups(p.keeper),
+	                      k.uid_base + OUTBOUND_SHARES * OUTBOUND_SLOTS + world->outbound.share * MACHINE_SLOTS);
 	struct loop_fd *main_watch = loop_add_fd(p.loop, ROLE_FD_MAIN, EPOLLIN, main_speaks, &p);
 	if (!main_watch)
 		die("no socket to main");
 	keeper_serve(p.keeper, ROLE_FD_PRIV, api_gone, &p);
 	loop_run(p.loop);
 	loop_remove_fd(p.loop, main_watch);
-	/* Networks go on when main was killed, as machines do, for the next one to find. An ephemeral cloud has no next one. */
-	netkeeper_free(p.networks, !p.main_is_gone || config->ephemeral);
+	/* Machines and networks go on when main was killed, for the next one to find. An ephemeral cloud has no next one. */
+	bool end = !p.main_is_gone || config->ephemeral;
+	warden_free(p.warden, !end);
+	netkeeper_free(p.networks, end);
 	keeper_free(p.keeper);
 	loop_free(p.loop);
 	if (p.main_is_gone && config->ephemeral)

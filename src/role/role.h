@@ -6,6 +6,9 @@
 
 #define SERVICE_USER "quartet" /* whom api runs as, and whom the data directory belongs to, where root started us */
 
+#define IMAGES_PARENT "/var/cache/quartet"
+#define IMAGES_DIR IMAGES_PARENT "/images" /* machine images that tools/make-image made; api reads them */
+
 /* What `quartet up` knows after reading flags and the configuration file. Strings live for the whole process. */
 struct role_config {
 	const char *data_dir;    /* absolute; made if missing */

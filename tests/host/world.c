@@ -6,6 +6,7 @@
 #include "engine/cell/keeper.h"
 #include "engine/cell/proto.h"
 #include "engine/net/netkeeper.h"
+#include "engine/vm/warden.h"
 #include "io/msg.h"
 
 #include <errno.h>
@@ -35,12 +36,15 @@ static void priv_gone(void *ctx)
 }
 
 static struct netkeeper *networks;
+static struct warden *warden;
 
 static void open_channel(void *ctx, unsigned channel, int sock)
 {
 	(void)ctx;
 	if (channel == PRIV_CHANNEL_NETWORK)
 		netkeeper_serve(networks, sock);
+	else if (channel == PRIV_CHANNEL_MACHINE)
+		warden_serve(warden, sock);
 	else
 		close(sock);
 }
@@ -69,8 +73,10 @@ static int start_priv(struct world *w)
 		                               .channel = open_channel};
 		struct keeper *k = keeper_new(l, &config);
 		networks = netkeeper_new(l, k, &(struct netkeeper_config){.data_dir = w->dir, .uid_base = 200000});
+		warden = warden_new(l, keeper_world(k), keeper_cgroups(k), 200000 + OUTBOUND_SHARES * OUTBOUND_SLOTS);
 		keeper_serve(k, pair[1], priv_gone, l);
 		loop_run(l);
+		warden_free(warden, false);
 		netkeeper_free(networks, true);
 		keeper_free(k);
 		loop_free(l);

@@ -132,10 +132,11 @@ static struct machine machine_list[8];
 static const struct machine_events *machine_calls;
 static unsigned machine_starts;
 
-struct machines *machines_new(struct loop *l, struct cells *cells, const char *data_dir, const struct machine_events *events,
+struct machines *machines_new(struct loop *l, struct work *work, struct cells *cells, const char *data_dir, const struct machine_events *events,
                               machine_found_fn *found, void *ctx)
 {
 	(void)l;
+	(void)work;
 	(void)cells;
 	(void)data_dir;
 	machine_calls = events;
@@ -148,6 +149,12 @@ struct machines *machines_new(struct loop *l, struct cells *cells, const char *d
 		m->there = m->known;
 	}
 	return (struct machines *)machine_list;
+}
+
+int machines_volumes_dir(const struct machines *s)
+{
+	(void)s;
+	return -1;
 }
 
 void machines_free(struct machines *s)
@@ -201,9 +208,8 @@ int machine_attach(struct machine *m, const struct machine_disk *d)
 	return 0;
 }
 
-int machine_detach(struct machine *m, const char *volume, bool force)
+int machine_detach(struct machine *m, const char *volume)
 {
-	(void)force;
 	m->detached++;
 	machine_calls->disk(m->ctx, m, volume, 0);
 	return 0;

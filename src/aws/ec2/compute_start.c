@@ -1,6 +1,8 @@
 /* Where compute begins and ends: the desk with its machines, and what networks hand on (taps of ports, listeners in VPCs). */
+#include "aws/ec2/image_default.h"
 #include "aws/ec2/metadata_find.h"
 #include "engine/net/network.h"
+#include "engine/vm/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +57,7 @@ int compute_start(struct ec2_state *s)
 	s->on_port = on_port;
 	s->on_listener = on_listener;
 	fleet_start(s->desk, s->cloud->cells);
+	s->image = default_image_new(s->cloud, machines_volumes_dir(s->desk->machines));
 	return 0;
 }
 
@@ -66,6 +69,8 @@ void compute_stop(struct ec2_state *s)
 	void *listener;
 	if (!c)
 		return;
+	default_image_free(s->image);
+	s->image = NULL;
 	s->on_port = NULL;
 	s->on_listener = NULL;
 	metadata_server_free(c->metadata);

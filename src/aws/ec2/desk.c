@@ -1,15 +1,10 @@
 #include "aws/ec2/desk.h"
 
 #include "base/log.h"
-#include "engine/volume/volume.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct desk_item *desk_item(struct desk *d, struct str id)
 {
@@ -162,18 +157,6 @@ static void look_at_all(struct desk *d)
 	store_abort(t);
 }
 
-static int open_dir(const struct cloud *cloud, const char *name)
-{
-	char path[4096];
-	snprintf(path, sizeof(path), "%s/%s", cloud->data_dir, name);
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		die("%s: %s", path, strerror(errno));
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		die("%s: %s", path, strerror(errno));
-	return fd;
-}
-
 struct desk *desk_new(struct ec2_state *ec2)
 {
 	struct arena CLEAN_ARENA a = {0};
@@ -182,7 +165,6 @@ struct desk *desk_new(struct ec2_state *ec2)
 		abort();
 	d->cloud = ec2->cloud;
 	d->ec2 = ec2;
-	d->volumes_fd = open_dir(d->cloud, "volumes");
 	struct str under = KEY_UNDER(&a, S("ec2"));
 	d->watch = store_watch(d->cloud->store, under, store_prefix_end(&a, under), store_revision(d->cloud->store), changed, d);
 	look_at_all(d);
@@ -206,7 +188,6 @@ void desk_free(struct desk *d)
 	}
 	map_done(&d->items);
 	arena_done(&d->arena);
-	close(d->volumes_fd);
 	free(d);
 }
 

@@ -37,7 +37,6 @@ struct desk_item {
 struct desk {
 	struct cloud *cloud;
 	struct ec2_state *ec2;
-	int volumes_fd;
 	struct machines *machines; /* NULL: this machine has no sandboxes */
 	struct map items;          /* id -> struct desk_item */
 	struct store_watch *watch;

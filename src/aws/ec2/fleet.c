@@ -227,7 +227,7 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 {
 	struct start st = {0};
 	const struct instance_type *type = instance_type_find(r->instance->instance_type);
-	if (!i->desk->machines || !type) {
+	if (!type) {
 		end_record(i, MACHINE_NOT_STARTED, -ENOTSUP, STR_NONE);
 		return;
 	}
@@ -418,7 +418,7 @@ struct str fleet_console(struct desk *d, struct str instance_id)
 
 void fleet_start(struct desk *d, struct cells *cells)
 {
-	d->machines = machines_new(d->cloud->loop, cells, d->cloud->data_dir, &events, found, d);
+	d->machines = machines_new(d->cloud->loop, d->cloud->work, cells, d->cloud->data_dir, &events, found, d);
 }
 
 void fleet_stop(struct desk *d)

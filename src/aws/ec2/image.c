@@ -1,6 +1,6 @@
 /* Images: finding and describing them, who may launch them. One that is shared is found by its id in an index that says whose it
  * is. */
-#include "aws/ec2/image.h"
+#include "aws/ec2/image_default.h"
 
 #include "base/clock.h"
 
@@ -40,6 +40,8 @@ bool ec2_image_find(struct call *c, struct str id, struct state_ec2_image_record
 	struct ec2_scope s = ec2_scope(c);
 	struct store_value owner;
 	if (ec2_find(&s, &ec2_kind_image, id, ret))
+		return true;
+	if (default_image_get(ec2_state(c)->image, c->arena, ret) && str_eq(ret->image->image_id, id))
 		return true;
 	if (!ec2_id_well_formed(id, "ami") || !store_get(s.txn, shared_key(c->arena, c->region, id), &owner))
 		return false;
@@ -205,6 +207,9 @@ int ec2_describe_images(struct call *c, const struct ec2_describe_images_request
 		consider(c, in, &r, false, out);
 	}
 	consider_shared(c, in, out);
+	struct state_ec2_image_record first;
+	if (default_image_get(ec2_state(c)->image, c->arena, &first))
+		consider(c, in, &first, false, out);
 	if (out->images.n)
 		qsort(out->images.v, out->images.n, sizeof(*out->images.v), by_image_id);
 	uint32_t from = 0;

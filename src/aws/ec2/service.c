@@ -1,5 +1,6 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/fleet.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
@@ -19,11 +20,15 @@ static const struct service_op ops[] = {
         ROW(associate_route_table, AssociateRouteTable, .missing = "associations with gateways"),
         ROW(associate_vpc_cidr_block, AssociateVpcCidrBlock, .missing = "IPv6, IPAM pools"),
         ROW(attach_internet_gateway, AttachInternetGateway),
+        ROW(attach_volume, AttachVolume),
         ROW(authorize_security_group_egress, AuthorizeSecurityGroupEgress, .missing = "IPv6"),
         ROW(authorize_security_group_ingress, AuthorizeSecurityGroupIngress, .missing = "IPv6"),
+        ROW(copy_image, CopyImage, .missing = "other regions, encryption"),
+        ROW(copy_snapshot, CopySnapshot, .missing = "other regions, encryption"),
         ROW(create_default_subnet, CreateDefaultSubnet, .missing = "IPv6"),
         ROW(create_default_vpc, CreateDefaultVpc),
         ROW(create_dhcp_options, CreateDhcpOptions, .missing = "options other than domain-name"),
+        ROW(create_image, CreateImage, .missing = "block device mappings"),
         ROW(create_internet_gateway, CreateInternetGateway),
         ROW(create_key_pair, CreateKeyPair, .missing = "PuTTY's format"),
         ROW(create_managed_prefix_list, CreateManagedPrefixList, .missing = "IPv6"),
@@ -34,8 +39,10 @@ static const struct service_op ops[] = {
         ROW(create_route, CreateRoute, .missing = "IPv6, targets other than internet and NAT gateways, interfaces and instances"),
         ROW(create_route_table, CreateRouteTable),
         ROW(create_security_group, CreateSecurityGroup),
+        ROW(create_snapshot, CreateSnapshot, .missing = "outposts"),
         ROW(create_subnet, CreateSubnet, .missing = "IPv6, IPAM pools, Outposts"),
         ROW(create_tags, CreateTags),
+        ROW(create_volume, CreateVolume, .missing = "encryption, multi-attach"),
         ROW(create_vpc, CreateVpc, .missing = "IPv6, IPAM pools, dedicated tenancy"),
         ROW(delete_dhcp_options, DeleteDhcpOptions),
         ROW(delete_internet_gateway, DeleteInternetGateway),
@@ -48,18 +55,24 @@ static const struct service_op ops[] = {
         ROW(delete_route, DeleteRoute),
         ROW(delete_route_table, DeleteRouteTable),
         ROW(delete_security_group, DeleteSecurityGroup),
+        ROW(delete_snapshot, DeleteSnapshot),
         ROW(delete_subnet, DeleteSubnet),
         ROW(delete_tags, DeleteTags),
+        ROW(delete_volume, DeleteVolume),
         ROW(delete_vpc, DeleteVpc),
+        ROW(deregister_image, DeregisterImage, .missing = "deleting its snapshots"),
         ROW(describe_account_attributes, DescribeAccountAttributes, READ,
             .missing = "max-instances and the attributes of EC2-Classic"),
         ROW(describe_addresses, DescribeAddresses, READ),
         ROW(describe_addresses_attribute, DescribeAddressesAttribute, READ),
         ROW(describe_availability_zones, DescribeAvailabilityZones, READ, .missing = "local and wavelength zones"),
         ROW(describe_dhcp_options, DescribeDhcpOptions, READ),
+        ROW(describe_images, DescribeImages, READ),
+        ROW(describe_instance_status, DescribeInstanceStatus, READ, .missing = "events"),
         ROW(describe_instance_type_offerings, DescribeInstanceTypeOfferings, READ, .missing = "outposts as locations"),
         ROW(describe_instance_types, DescribeInstanceTypes, READ,
             .missing = "clock speeds, network and disk bandwidths; interface limits of rarer families"),
+        ROW(describe_instances, DescribeInstances, READ),
         ROW(describe_internet_gateways, DescribeInternetGateways, READ),
         ROW(describe_key_pairs, DescribeKeyPairs, READ),
         ROW(describe_managed_prefix_lists, DescribeManagedPrefixLists, READ, .missing = "lists of Amazon's own"),
@@ -72,23 +85,33 @@ static const struct service_op ops[] = {
         ROW(describe_security_group_references, DescribeSecurityGroupReferences, READ),
         ROW(describe_security_group_rules, DescribeSecurityGroupRules, READ),
         ROW(describe_security_groups, DescribeSecurityGroups, READ),
+        ROW(describe_snapshots, DescribeSnapshots, READ, .missing = "snapshots of other accounts"),
         ROW(describe_stale_security_groups, DescribeStaleSecurityGroups, READ),
         ROW(describe_subnets, DescribeSubnets, READ),
         ROW(describe_tags, DescribeTags, READ),
+        ROW(describe_volume_status, DescribeVolumeStatus, READ, .missing = "events and actions"),
+        ROW(describe_volumes, DescribeVolumes, READ),
+        ROW(describe_volumes_modifications, DescribeVolumesModifications, READ),
         ROW(describe_vpc_attribute, DescribeVpcAttribute, READ),
         ROW(describe_vpcs, DescribeVpcs, READ),
         ROW(detach_internet_gateway, DetachInternetGateway),
+        ROW(detach_volume, DetachVolume),
         ROW(disassociate_address, DisassociateAddress),
         ROW(disassociate_route_table, DisassociateRouteTable),
         ROW(disassociate_vpc_cidr_block, DisassociateVpcCidrBlock),
+        ROW(get_console_output, GetConsoleOutput, READ),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
         ROW(import_key_pair, ImportKeyPair, .missing = "PEM and DER: the key has to be a line of OpenSSH's"),
+        ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
         ROW(modify_managed_prefix_list, ModifyManagedPrefixList, .missing = "a larger maximum while the list is in use"),
         ROW(modify_network_interface_attribute, ModifyNetworkInterfaceAttribute,
             .missing = "ENA settings, connection tracking, public addresses"),
         ROW(modify_security_group_rules, ModifySecurityGroupRules, .missing = "IPv6"),
         ROW(modify_subnet_attribute, ModifySubnetAttribute, .missing = "IPv6, Outposts, names after instances' ids"),
-        ROW(modify_vpc_attribute, ModifyVpcAttribute, .missing = "VPCs without the resolver, network address usage metrics"),
+        ROW(modify_volume, ModifyVolume, .missing = "multi-attach"),
+        ROW(modify_vpc_attribute, ModifyVpcAttribute, .missing = "network address usage metrics"),
+        ROW(reboot_instances, RebootInstances),
+        ROW(register_image, RegisterImage, .missing = "manifests, kernels, UEFI"),
         ROW(release_address, ReleaseAddress),
         ROW(replace_network_acl_association, ReplaceNetworkAclAssociation),
         ROW(replace_network_acl_entry, ReplaceNetworkAclEntry, .missing = "IPv6"),
@@ -97,6 +120,11 @@ static const struct service_op ops[] = {
         ROW(reset_network_interface_attribute, ResetNetworkInterfaceAttribute),
         ROW(revoke_security_group_egress, RevokeSecurityGroupEgress),
         ROW(revoke_security_group_ingress, RevokeSecurityGroupIngress),
+        ROW(run_instances, RunInstances,
+            .missing = "launch templates, spot, placement, several interfaces, CPU options, IPv6, hibernation"),
+        ROW(start_instances, StartInstances),
+        ROW(stop_instances, StopInstances, .missing = "hibernation"),
+        ROW(terminate_instances, TerminateInstances),
         ROW(unassign_private_ip_addresses, UnassignPrivateIpAddresses, .missing = "delegated prefixes"),
         ROW(update_security_group_rule_descriptions_egress, UpdateSecurityGroupRuleDescriptionsEgress),
         ROW(update_security_group_rule_descriptions_ingress, UpdateSecurityGroupRuleDescriptionsIngress),
@@ -139,7 +167,7 @@ static int ec2_start(struct cloud *cloud, void **ret_state)
 	s->networks = networks_new(cloud->loop, cloud->cells, cloud->data_dir, &network_events, s);
 	s->sync = ec2_sync_new(cloud->store, cloud->loop, s->networks);
 	*ret_state = s;
-	return 0;
+	return compute_start(s);
 }
 
 static void ec2_stop(void *state)
@@ -147,6 +175,7 @@ static void ec2_stop(void *state)
 	struct ec2_state *s = state;
 	if (!s)
 		return;
+	compute_stop(s);
 	ec2_sync_free(s->sync);
 	networks_free(s->networks);
 	free(s);

@@ -1,9 +1,11 @@
 /* Snapshots. Making one is storage.c's work; a copy in the same region is another name for the same layer. */
-#include "aws/ec2/compute.h"
+#include "aws/ec2/image_default.h"
 #include "base/clock.h"
 
 int ec2_snapshot_usable(struct call *c, struct str id, struct state_ec2_snapshot_record *ret)
 {
+	if (default_image_snapshot(ec2_state(c)->image, c->arena, ret) && str_eq(ret->snapshot->snapshot_id, id))
+		return CALL_OK;
 	if (ec2_get(c, &ec2_kind_snapshot, id, ret) != CALL_OK)
 		return CALL_FAIL;
 	if (!str_is(ret->snapshot->state, "completed"))

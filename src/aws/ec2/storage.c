@@ -71,7 +71,7 @@ void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, st
 	struct storage_job *j = calloc(1, sizeof(*j));
 	if (!j)
 		abort();
-	*j = (struct storage_job){.item = i, .verb = verb, .dir_fd = i->desk->volumes_fd, .size = size, .done = done};
+	*j = (struct storage_job){.item = i, .verb = verb, .dir_fd = machines_volumes_dir(i->desk->machines), .size = size, .done = done};
 	memcpy(j->name, name.p, name.n < VOLUME_NAME_MAX ? name.n : VOLUME_NAME_MAX - 1);
 	if (str_set(layer))
 		memcpy(j->layer, layer.p, layer.n < VOLUME_NAME_MAX ? layer.n : VOLUME_NAME_MAX - 1);
@@ -217,7 +217,6 @@ static void edit_detached(const struct ec2_scope *s, void *ctx)
 		return;
 	r.volume->attachments.n = 0;
 	r.volume->state = S("available");
-	r.force = (struct opt_bool){0};
 	ec2_put(s, &ec2_kind_volume, i->id, &r);
 }
 
@@ -258,11 +257,11 @@ static void attach(struct desk_item *i, const struct ec2_scope *s, const struct 
 		attached(i, e);
 }
 
-static void detach(struct desk_item *i, const struct state_ec2_volume_record *r, struct machine *m)
+static void detach(struct desk_item *i, struct machine *m)
 {
 	i->busy++;
 	i->asked = detached;
-	int e = m ? machine_detach(m, i->id.p, r->force.v) : 0;
+	int e = m ? machine_detach(m, i->id.p) : 0;
 	if (!m || e < 0)
 		detached(i, e);
 }
@@ -283,7 +282,7 @@ void storage_step_volume(struct desk_item *i, const struct ec2_scope *s)
 	else if (r.made.v && r.volume->attachments.n && str_is(r.volume->attachments.v[0].state, "attaching"))
 		attach(i, s, &r, fleet_machine_with(i->desk, r.volume));
 	else if (r.made.v && r.volume->attachments.n && str_is(r.volume->attachments.v[0].state, "detaching"))
-		detach(i, &r, fleet_machine_with(i->desk, r.volume));
+		detach(i, fleet_machine_with(i->desk, r.volume));
 }
 
 void storage_machine_did(struct desk *d, struct str volume, int error)

@@ -119,6 +119,16 @@ void keeper_instance(const char *data_dir, char ret_instance[9])
 	free(real);
 }
 
+const struct child_world *keeper_world(const struct keeper *k)
+{
+	return &k->world;
+}
+
+struct cgroups *keeper_cgroups(struct keeper *k)
+{
+	return &k->cgroups;
+}
+
 void keeper_free(struct keeper *k)
 {
 	if (!k)

@@ -28,6 +28,11 @@ struct keeper_config {
 struct keeper *keeper_new(struct loop *l, const struct keeper_config *config);
 /* Serves requests from `sock` (taken over) until it closes; then every cell is destroyed and `gone` is called. */
 void keeper_serve(struct keeper *k, int sock, loop_fn *gone, void *ctx);
+/* What cells share and machines may use too; they live as long as the keeper. */
+struct child_world;
+struct cgroups;
+const struct child_world *keeper_world(const struct keeper *k);
+struct cgroups *keeper_cgroups(struct keeper *k);
 /* Destroys every cell, waits until they are gone, removes all that was made. */
 void keeper_free(struct keeper *k);
 

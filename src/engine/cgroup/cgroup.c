@@ -163,6 +163,11 @@ unsigned cgroups_sweep(struct cgroups *g)
 		for (struct dirent *e; (e = readdir(d));) {
 			if (e->d_type != DT_DIR || e->d_name[0] == '.')
 				continue;
+			/* machines outlive whoever started them; a group of theirs that is empty goes */
+			if (e->d_name[0] == 'm') {
+				cgroup_remove(g, e->d_name);
+				continue;
+			}
 			cgroup_kill(g, e->d_name);
 			left += cgroup_remove(g, e->d_name) != 0;
 		}

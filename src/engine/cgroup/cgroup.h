@@ -41,8 +41,9 @@ struct cgroup_limits {
 int cgroups_open(struct cgroups *g, const char *root, const char *self, const char *instance);
 /* Closes the descriptors; with `remove`, takes away our own group, which must be empty. Safe after a failed open. */
 void cgroups_close(struct cgroups *g, bool remove);
-/* Kills everything in every group below ours and removes the groups: what an earlier process left. Returns how many are still there
- * (a process is dying: call again). Names in it are `c<number>`, so a later cgroup_make() of a fresh number is not disturbed. */
+/* Kills everything in every group below ours and removes the groups: what an earlier process left. Groups m<number>, which are
+ * machines', are left alone unless they are empty. Returns how many are still there (a process is dying: call again). Names in it
+ * are `c<number>`, so a later cgroup_make() of a fresh number is not disturbed. */
 unsigned cgroups_sweep(struct cgroups *g);
 
 /* Makes the group `still`, empty, frozen and limited for as long as we run. The kernel patches its own code when the first group is

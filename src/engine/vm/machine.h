@@ -17,6 +17,7 @@
 struct machines;
 struct machine;
 struct cells;
+struct work;
 
 enum { MACHINE_ID_MAX = 40, MACHINE_DISKS_MAX = 16, MACHINE_PORTS_MAX = 8, MACHINE_CONSOLE_BYTES = 64 * 1024 };
 
@@ -37,7 +38,7 @@ struct machine_spec {
 	const char *id; /* "i-0123456789abcdef0" */
 	unsigned vcpus, memory_mb;
 	unsigned cpu_percent; /* of all vCPUs together that it may use all the time (100 * vcpus: no limit) */
-	/* Direct boot from these files of DATA/images (names); NULL: the disk's own boot loader. */
+	/* Direct boot from these files (absolute paths that this role may read); NULL: the disk's own boot loader. */
 	const char *kernel, *initrd, *cmdline;
 	const struct machine_disk *disks; /* the first is the root device */
 	size_t disk_count;
@@ -61,17 +62,18 @@ struct machine_events {
 
 struct machines_facts {
 	bool known, works;
-	bool kvm;          /* a guest booted under it */
 	char why_not[160]; /* QEMU is not installed, ... */
 };
 
 /* `events` must live as long as the machines. found() comes for each machine of an earlier run that is still there, before facts
  * are known: take it with the ctx that its events shall get, or return NULL and it is ended. */
 typedef void *machine_found_fn(void *ctx, struct machine *m, const char *id);
-struct machines *machines_new(struct loop *l, struct cells *cells, const char *data_dir, const struct machine_events *events,
-                              machine_found_fn *found, void *ctx);
+struct machines *machines_new(struct loop *l, struct work *work, struct cells *cells, const char *data_dir,
+                              const struct machine_events *events, machine_found_fn *found, void *ctx);
 void machines_free(struct machines *s); /* forgets them; they go on */
 const struct machines_facts *machines_facts(const struct machines *s);
+/* DATA/volumes, for engine/volume; theirs. */
+int machines_volumes_dir(const struct machines *s);
 
 /* Never NULL; started() or ended() follows. The handle lives until machine_free(). */
 struct machine *machine_start(struct machines *s, const struct machine_spec *spec, void *ctx);
@@ -84,7 +86,7 @@ void machine_free(struct machine *m);
 
 /* While it runs; the disk() event follows. -ENOTSUP where the machine has no slot for it. */
 int machine_attach(struct machine *m, const struct machine_disk *d);
-int machine_detach(struct machine *m, const char *volume, bool force);
+int machine_detach(struct machine *m, const char *volume);
 /* A layer of what the volume holds at this moment (see volume_freeze()). */
 int machine_snapshot(struct machine *m, const char *volume, const char *layer);
 int machine_resize(struct machine *m, const char *volume, uint64_t size);

@@ -10,15 +10,22 @@
  * ("vol-0123456789abcdef0"): letters, digits and '-', at most VOLUME_NAME_MAX bytes with the NUL. Errors are negative errno:
  * -ENOENT, -EEXIST, -ENOSPC, -EINVAL (a name, or a file that is no image of ours). Nothing half-made is left under a name. */
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { VOLUME_NAME_MAX = 40, VOLUME_CHAIN_MAX = 64 };
 
 /* A new volume of size bytes (a multiple of 512) on a layer; layer NULL: an empty one. */
 int volume_create(int volumes_dir_fd, const char *name, uint64_t size, const char *layer);
-/* The volume's file becomes the layer `layer`, and the volume an empty file on it. Only while no machine has it open: a running one
- * does this itself, see machine_snapshot(). After a crash in the middle, repeating it (same names) completes it. */
+/* The volume's file becomes the layer `layer`, and the volume an empty file on it. Only while no machine has it open. After a crash
+ * in the middle, repeating it (same names) completes it. */
 int volume_freeze(int volumes_dir_fd, const char *name, const char *layer);
+/* The two halves of it, for a machine that has the volume open: between them it must go over to the new file (volume_open_new()).
+ * begin: -EALREADY when it is done. */
+int volume_freeze_begin(int volumes_dir_fd, const char *name, const char *layer);
+int volume_freeze_end(int volumes_dir_fd, const char *name);
+int volume_open_new(int volumes_dir_fd, const char *name);
 int volume_delete(int volumes_dir_fd, const char *name); /* a volume or a layer; -ENOENT is success */
 /* Grows it; no machine has it open. */
 int volume_resize(int volumes_dir_fd, const char *name, uint64_t size);
@@ -29,3 +36,9 @@ int volume_import(int volumes_dir_fd, const char *layer, int src_fd, uint64_t *r
 int volume_chain(int volumes_dir_fd, const char *name, char ret_names[VOLUME_CHAIN_MAX][VOLUME_NAME_MAX]);
 /* Size of the device, and bytes that its own file takes on disk. */
 int volume_stat(int volumes_dir_fd, const char *name, uint64_t *ret_size, uint64_t *ret_disk_bytes);
+/* A descriptor of one file, the caller's. */
+int volume_open(int volumes_dir_fd, const char *name, bool write, bool *ret_qcow2);
+
+/* What the first bytes of an image (1024, or the whole of a shorter one) say: 1: qcow2, 0: none, so a raw one of file_bytes;
+ * -EINVAL: one that is not ours to open. For tests and fuzzing. */
+int volume_parse(const unsigned char *p, size_t n, uint64_t file_bytes, uint64_t *ret_size, char ret_backing[VOLUME_NAME_MAX]);

@@ -1,0 +1,100 @@
+/* What machine.c (the face), machine_line.c (what is said to warden and shims) and machine_disk.c (disks and snapshots) have in
+ * common. */
+#pragma once
+#include "engine/vm/machine.h"
+#include "engine/vm/proto.h"
+
+#include "base/list.h"
+
+#include <stddef.h>
+#include <sys/un.h>
+
+enum { MACHINE_FILE_MAX = MACHINE_ID_MAX + 16 };
+
+enum machine_state {
+	MACHINE_WAITING, /* for the warden to answer */
+	MACHINE_PLUGGING,
+	MACHINE_RUNNING,
+	MACHINE_OVER,
+};
+
+struct machines {
+	struct loop *loop;
+	struct work *work;
+	struct cells *cells;
+	const struct machine_events *events;
+	machine_found_fn *found;
+	void *ctx;
+	int dir, volumes; /* DATA/machines, DATA/volumes */
+	int warden;       /* -1: no channel */
+	struct loop_fd *warden_watch;
+	struct loop_timer *again, *usage_timer;
+	struct machines_facts facts;
+	struct list all;
+	uint32_t next_number;
+	bool scanned;
+};
+
+struct machine_plug {
+	char volume[MACHINE_NAME_MAX], serial[MACHINE_NAME_MAX];
+	uint32_t iops, mib_per_s;
+};
+
+/* What a shim was asked and has not answered. */
+struct asked {
+	struct list at;
+	struct shim_request r;
+};
+
+struct machine {
+	struct machines *owner;
+	struct list at;
+	void *ctx;
+	char id[MACHINE_ID_MAX];
+	enum machine_state state;
+	struct warden_request start;
+	int fds[WARDEN_FDS + MACHINE_PORTS_MAX]; /* until they are sent */
+	unsigned fd_count;
+	struct machine_plug disks[MACHINE_DISKS_MAX]; /* to be plugged in before it runs */
+	unsigned disk_count, plugged;
+	uint32_t slot;
+	bool has_slot, stopped;
+	int sock;
+	struct loop_fd *watch;
+	struct list asked;
+	uint32_t next_ask;
+	struct loop_timer *plug; /* machine_stop()'s grace; or the report of a failure */
+	int failure;
+	enum machine_end how;
+	unsigned jobs; /* on worker threads */
+	bool freed;
+	struct machine_usage usage;
+	char *console;
+	/* adopted: who it belongs to is asked when the shim has said how it is */
+	bool adopted;
+};
+
+/* machine_line.c */
+/* Opens the conversation with the warden, and finds machines of before. */
+void machines_open_channel(void *ctx);
+/* Sends START if it was not sent yet and there is somebody to send it to. */
+void machine_send_start(struct machine *m);
+/* Asks the shim; its answer comes later. */
+int machine_ask(struct machine *m, struct shim_request *r, const int *fds, size_t nfds);
+int machine_ask_simple(struct machine *m, enum shim_verb verb);
+int machine_ask_disk(struct machine *m, const struct machine_plug *d);
+void machine_report_end(struct machine *m, enum machine_end how, int error);
+void machines_kill_slot(struct machines *s, uint32_t slot);
+void machine_drop_fds(struct machine *m);
+
+/* machine.c */
+struct machine *machine_new(struct machines *s, const char *id);
+void machine_file_name(const struct machine *m, const char *suffix, char ret[MACHINE_FILE_MAX]);
+struct sockaddr_un machine_address(const struct machine *m);
+/* From outside a callback, so it is said later. */
+void machine_fail_later(struct machine *m, int error);
+int machine_plug_from(struct machine_plug *to, const struct machine_disk *from);
+
+/* machine_disk.c */
+/* The shim has gone over to the new file, or not. */
+void machine_overlaid(struct machine *m, const struct shim_request *r, int error);

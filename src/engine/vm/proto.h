@@ -1,0 +1,97 @@
+/* What `api` may say to the part of `priv` that starts machines (warden.c), and what it may say to a machine's shim (shim.c): fixed
+ * structs, one a message.
+ *
+ * To the warden, on PRIV_CHANNEL_MACHINE:
+ *   FACTS  what works here
+ *   START  a machine without disks, its processors not yet running. Descriptors: those of enum warden_fd, then one tap a port.
+ *          The answer says its slot; afterwards api speaks with the shim on the socket that it gave.
+ *   KILL   everything in a slot's control group, whoever started it
+ * To a shim, on connections to its listening socket: DISK, UNPLUG, OVERLAY, RESIZE, RUN, POWER, RESET, QUIT, STATUS. Each is
+ * answered in order, with its own verb; ENDED comes on every connection when the machine is over, and the shim stays for as long as
+ * somebody is connected, so that the end is heard. */
+#pragma once
+#include <stdint.h>
+
+enum {
+	MACHINE_SLOTS = 4096,
+	MACHINE_CMDLINE_MAX = 512,
+	MACHINE_NAME_MAX = 40,
+	MACHINE_VCPUS_MAX = 256,
+	MACHINE_MEMORY_MB_MIN = 64,
+	MACHINE_MEMORY_MB_MAX = 1 << 24,
+	MACHINE_OVERHEAD_MB = 256, /* QEMU's own memory, on top of the guest's */
+	MACHINE_CHAIN_MAX = 14,    /* files of one disk that fit in a message */
+};
+
+enum warden_verb { WARDEN_FACTS = 1, WARDEN_START, WARDEN_KILL };
+enum warden_fd {
+	WARDEN_FD_LISTEN,  /* a listening SOCK_SEQPACKET socket, for the shim */
+	WARDEN_FD_CONSOLE, /* a file, to which what the serial console says is appended */
+	WARDEN_FD_KERNEL,
+	WARDEN_FD_INITRD,
+	WARDEN_FDS
+};
+enum machine_accel { MACHINE_ACCEL_TCG, MACHINE_ACCEL_KVM };
+
+struct warden_request {
+	uint32_t verb;
+	uint32_t number;     /* START: chosen by api, comes back with the answer. KILL: the slot */
+	uint32_t has_kernel; /* 1: KERNEL and INITRD came; 0: the first disk's own boot loader */
+	uint32_t vcpus, memory_mb, cpu_percent, accel;
+	uint32_t port_count;
+	uint8_t mac[8][6];
+	char name[MACHINE_NAME_MAX]; /* of the process */
+	char cmdline[MACHINE_CMDLINE_MAX];
+};
+
+struct warden_answer {
+	uint32_t verb, number;
+	int32_t error;
+	uint32_t slot;
+};
+struct warden_facts {
+	struct warden_answer a;
+	uint8_t works, kvm;
+	char why_not[160];
+};
+union warden_any_answer {
+	struct warden_answer a;
+	struct warden_facts facts;
+};
+
+enum shim_verb {
+	SHIM_DISK = 1, /* plugs in a disk; descriptors: its files, top first */
+	SHIM_UNPLUG,   /* answered when the guest has let go of it, or with -ETIMEDOUT */
+	SHIM_OVERLAY,  /* the disk goes on in another file that stands on the one of now; descriptor: that file */
+	SHIM_RESIZE,
+	SHIM_RUN,
+	SHIM_POWER, /* the button; answered at once */
+	SHIM_RESET,
+	SHIM_QUIT, /* pulls the plug; ENDED follows */
+	SHIM_STATUS,
+	SHIM_ENDED,
+};
+enum shim_end { SHIM_END_NONE, SHIM_END_GUEST, SHIM_END_QUIT, SHIM_END_CRASH };
+
+struct shim_request {
+	uint32_t verb, number;         /* number: comes back with the answer */
+	char disk[MACHINE_NAME_MAX];   /* names it */
+	char serial[MACHINE_NAME_MAX]; /* DISK: what the guest sees */
+	uint32_t files, raw;           /* DISK: how many; bit i: file i is raw, else qcow2 */
+	uint32_t iops, mib_per_s;      /* DISK: 0: unlimited */
+	uint64_t size;                 /* RESIZE: bytes */
+	char layer[MACHINE_NAME_MAX];  /* OVERLAY: the name of what is now below; asked for twice it is done once */
+};
+
+struct shim_answer {
+	uint32_t verb, number;
+	int32_t error;
+	uint32_t slot;
+	uint32_t running, end; /* end: enum shim_end */
+	uint64_t cpu_us;       /* STATUS: since its start */
+	uint64_t read_bytes, write_bytes, read_ops, write_ops;
+};
+
+/* Pure checks, for tests and fuzzing: is this message, with so many descriptors, one that may be obeyed? 0 or -EINVAL. */
+int warden_check(const void *p, unsigned long n, unsigned long nfds);
+int shim_check(const void *p, unsigned long n, unsigned long nfds);

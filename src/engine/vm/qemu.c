@@ -1,0 +1,345 @@
+/* Why "pc" and not a newer machine: disks are plugged into its one PCI bus by ACPI, which every guest's kernel has built in, and
+ * its firmware starts a kernel in tenths of a second even where every instruction is emulated. */
+#include "engine/vm/qemu.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ARGS_MAX = 128, MONITOR_FD = 3, CONSOLE_FD = 4, FILES_FD = 5, TRANSLATION_MB = 96 };
+
+struct args {
+	const char *v[ARGS_MAX];
+	unsigned n;
+	struct arena *arena;
+};
+
+static void add(struct args *a, const char *option, struct str value)
+{
+	if (a->n + 3 > ARGS_MAX)
+		_exit(126);
+	a->v[a->n++] = option;
+	if (str_set(value))
+		a->v[a->n++] = arena_dupz(a->arena, value);
+	a->v[a->n] = NULL;
+}
+#define ADD(a, option, ...) add(a, option, arena_printf((a)->arena, __VA_ARGS__))
+
+static void command_line(struct args *a, const struct shim_plan *p)
+{
+	const struct warden_request *r = p->request;
+	bool kvm = r->accel == MACHINE_ACCEL_KVM;
+	add(a, "/usr/bin/qemu-system-x86_64", STR_NONE);
+	ADD(a, "-name", "guest=%s", r->name);
+	ADD(a, "-machine", "pc,usb=off,vmport=off,graphics=off");
+	if (kvm)
+		ADD(a, "-accel", "kvm");
+	else
+		ADD(a, "-accel", "tcg,thread=multi,tb-size=%d", TRANSLATION_MB);
+	ADD(a, "-cpu", "%s", kvm ? "host" : "max");
+	ADD(a, "-smp", "%u", r->vcpus);
+	ADD(a, "-m", "%u", r->memory_mb);
+	add(a, "-nodefaults", STR_NONE);
+	add(a, "-no-user-config", STR_NONE);
+	add(a, "-S", STR_NONE);
+	ADD(a, "-display", "none");
+	ADD(a, "-rtc", "base=utc");
+	ADD(a, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	ADD(a, "-chardev", "socket,id=monitor,fd=%d", MONITOR_FD);
+	ADD(a, "-mon", "chardev=monitor,mode=control");
+	ADD(a, "-chardev", "socket,id=console,fd=%d", CONSOLE_FD);
+	ADD(a, "-serial", "chardev:console");
+	ADD(a, "-device", "virtio-rng-pci");
+	unsigned tap = FILES_FD;
+	if (r->has_kernel) {
+		ADD(a, "-kernel", "/proc/self/fd/%u", tap++);
+		ADD(a, "-initrd", "/proc/self/fd/%u", tap++);
+		ADD(a, "-append", "%s", r->cmdline);
+	}
+	for (unsigned i = 0; i < r->port_count; i++) {
+		const uint8_t *m = r->mac[i];
+		ADD(a, "-netdev", "tap,id=port%u,fd=%u", i, tap + i);
+		ADD(a, "-device", "virtio-net-pci,netdev=port%u,mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=", i, m[0], m[1], m[2],
+		    m[3], m[4], m[5]);
+	}
+}
+
+/* Moves descriptors to their places, from places above all of them. */
+static void place(const int *fds, unsigned n, unsigned first)
+{
+	int high[64];
+	for (unsigned i = 0; i < n; i++)
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 200);
+	for (unsigned i = 0; i < n; i++)
+		if (high[i] < 0 || dup2(high[i], (int)(first + i)) < 0)
+			_exit(126);
+}
+
+static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int console)
+{
+	struct arena arena;
+	arena_init(&arena, 1 << 20);
+	struct args a = {.arena = &arena};
+	command_line(&a, p);
+	unsigned n = 2 + (p->request->has_kernel ? 2 : 0) + p->request->port_count;
+	int fds[2 + 2 + 8] = {monitor, console};
+	memcpy(fds + 2, p->files, (n - 2) * sizeof(int));
+	int text = fcntl(p->console, F_DUPFD_CLOEXEC, 200);
+	place(fds, n, MONITOR_FD);
+	int null = open("/dev/null", O_RDWR);
+	dup2(null, 0);
+	dup2(text, 1);
+	dup2(text, 2);
+	close_range(MONITOR_FD + n, ~0u, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (p->filter && prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, p->filter, 0, 0) < 0)
+		_exit(126);
+	const char *const environment[] = {"PATH=/usr/bin", "LC_ALL=C", NULL};
+	execve(a.v[0], (char *const *)(uintptr_t)a.v, (char *const *)(uintptr_t)environment);
+	_exit(127);
+}
+
+int qemu_start(struct qemu *q, const struct shim_plan *plan, void (*event)(void *, struct str, const struct json_value *),
+               void *ctx)
+{
+	int monitor[2], console[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, monitor) < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) < 0)
+		return -errno;
+	*q = (struct qemu){.console = console[0], .next = 1};
+	q->pid = fork();
+	if (q->pid == 0)
+		become_qemu(plan, monitor[1], console[1]);
+	int error = q->pid < 0 ? -errno : 0;
+	close(monitor[1]);
+	close(console[1]);
+	if (!error)
+		error = qmp_open(&q->qmp, monitor[0], event, ctx);
+	if (error && q->pid > 0)
+		kill(q->pid, SIGKILL);
+	return error;
+}
+
+/* ---- asking ---- */
+
+#define ASK(q, arena, name, fd, ...) qmp_ask(&(q)->qmp, arena, name, arena_printf(arena, __VA_ARGS__), fd, NULL)
+
+int qemu_simple(struct qemu *q, const char *command)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	return qmp_ask(&q->qmp, &a, command, STR_NONE, -1, NULL);
+}
+
+static struct qemu_disk *find(struct qemu *q, const char *name)
+{
+	for (unsigned i = 0; i < QEMU_DISKS; i++)
+		if (strcmp(q->disks[i].name, name) == 0)
+			return &q->disks[i];
+	return NULL;
+}
+
+struct qemu_disk *qemu_disk_of(struct qemu *q, struct str device)
+{
+	for (unsigned i = 0; i < QEMU_DISKS; i++)
+		if (q->disks[i].name[0] && device.n > 2 && str_eq(str_of(device.p + 2, device.n - 2), str_from(q->disks[i].name)))
+			return &q->disks[i];
+	return NULL;
+}
+
+static unsigned top(const struct qemu_disk *d)
+{
+	return d->nodes[d->node_count - 1];
+}
+
+static int add_set(struct qemu *q, struct arena *a, struct qemu_disk *d, int fd)
+{
+	if (d->set_count == sizeof(d->sets) / sizeof(d->sets[0]))
+		return -ENOSPC;
+	unsigned set = q->next++;
+	int error = ASK(q, a, "add-fd", fd, "{\"fdset-id\":%u}", set);
+	if (!error)
+		d->sets[d->set_count++] = set;
+	return error;
+}
+
+static void drop_sets(struct qemu *q, struct arena *a, struct qemu_disk *d)
+{
+	for (unsigned i = 0; i < d->set_count; i++)
+		ASK(q, a, "remove-fd", -1, "{\"fdset-id\":%u}", d->sets[i]);
+	memset(d, 0, sizeof(*d));
+}
+
+int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	struct qemu_disk *d = find(q, "");
+	if (find(q, r->disk))
+		return -EEXIST;
+	if (!d)
+		return -ENOSPC;
+	struct qemu_disk made = {0};
+	int error = 0;
+	for (unsigned i = 0; i < r->files && !error; i++)
+		error = add_set(q, &a, &made, fds[i]);
+	if (error) {
+		drop_sets(q, &a, &made);
+		return error;
+	}
+	/* from the bottom up, each inside the one above it */
+	struct str chain = S("null");
+	unsigned node = q->next++;
+	for (unsigned i = r->files; i-- > 0;) {
+		bool raw = r->raw >> i & 1;
+		/* locks would be the opener's, and he has closed his */
+		struct str file = arena_printf(
+		        &a,
+		        "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fdset/%u\",\"locking\":\"off\",\"discard\":\"unmap\"%s}",
+		        made.sets[i], i ? ",\"read-only\":true" : "");
+		struct str below = raw ? STR_NONE : arena_printf(&a, ",\"backing\":%.*s", STR_ARG(chain));
+		struct str name =
+		        i ? S("\"read-only\":true,") : arena_printf(&a, "\"node-name\":\"n%u\",\"discard\":\"unmap\",", node);
+		chain = arena_printf(&a, "{%.*s\"driver\":\"%s\",%.*s%.*s}", STR_ARG(name), raw ? "raw" : "qcow2", STR_ARG(file),
+		                     STR_ARG(below));
+	}
+	error = qmp_ask(&q->qmp, &a, "blockdev-add", chain, -1, NULL);
+	if (error) {
+		drop_sets(q, &a, &made);
+		return error;
+	}
+	error = ASK(q, &a, "device_add", -1, "{\"driver\":\"virtio-blk-pci\",\"id\":\"d-%s\",\"drive\":\"n%u\",\"serial\":\"%s\"}",
+	            r->disk, node, r->serial);
+	if (!error && (r->iops || r->mib_per_s))
+		error = ASK(q, &a, "block_set_io_throttle", -1,
+		            "{\"id\":\"d-%s\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0}",
+		            r->disk, (unsigned long long)r->mib_per_s << 20, r->iops);
+	if (error) {
+		ASK(q, &a, "blockdev-del", -1, "{\"node-name\":\"n%u\"}", node);
+		drop_sets(q, &a, &made);
+		return error;
+	}
+	*d = made;
+	snprintf(d->name, sizeof(d->name), "%s", r->disk);
+	d->nodes[d->node_count++] = node;
+	return 0;
+}
+
+int qemu_unplug_disk(struct qemu *q, const char *name)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	return find(q, name) ? ASK(q, &a, "device_del", -1, "{\"id\":\"d-%s\"}", name) : -ENOENT;
+}
+
+int qemu_forget_disk(struct qemu *q, const char *name)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	struct qemu_disk *d = find(q, name);
+	if (!d)
+		return -ENOENT;
+	int error = 0;
+	while (d->node_count && !error)
+		error = ASK(q, &a, "blockdev-del", -1, "{\"node-name\":\"n%u\"}", d->nodes[--d->node_count]);
+	drop_sets(q, &a, d);
+	return error;
+}
+
+int qemu_overlay_disk(struct qemu *q, const char *name, const char *layer, int fd)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	struct qemu_disk *d = find(q, name);
+	if (!d)
+		return -ENOENT;
+	if (strcmp(d->layer, layer) == 0)
+		return 0;
+	if (d->node_count == QEMU_NODES)
+		return -ENOSPC;
+	int error = add_set(q, &a, d, fd);
+	if (error)
+		return error;
+	unsigned node = q->next++;
+	error = ASK(q, &a, "blockdev-add", -1,
+	            "{\"driver\":\"qcow2\",\"node-name\":\"n%u\",\"discard\":\"unmap\",\"backing\":null,"
+	            "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fdset/%u\",\"locking\":\"off\",\"discard\":\"unmap\"}}",
+	            node, d->sets[d->set_count - 1]);
+	if (error)
+		return error;
+	error = ASK(q, &a, "blockdev-snapshot", -1, "{\"node\":\"n%u\",\"overlay\":\"n%u\"}", top(d), node);
+	if (error) {
+		ASK(q, &a, "blockdev-del", -1, "{\"node-name\":\"n%u\"}", node);
+		return error;
+	}
+	d->nodes[d->node_count++] = node;
+	snprintf(d->layer, sizeof(d->layer), "%s", layer);
+	return 0;
+}
+
+int qemu_resize_disk(struct qemu *q, const char *name, uint64_t size)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	struct qemu_disk *d = find(q, name);
+	return d ? ASK(q, &a, "block_resize", -1, "{\"node-name\":\"n%u\",\"size\":%llu}", top(d), (unsigned long long)size)
+	         : -ENOENT;
+}
+
+/* ---- counting ---- */
+
+static uint64_t cpu_us(pid_t pid)
+{
+	char path[40], text[1024];
+	unsigned long long user, kernel;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = 0;
+	char *after = strrchr(text, ')');
+	if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &kernel) != 2)
+		return 0;
+	return (user + kernel) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+static uint64_t counter(const struct json_value *stats, struct str name)
+{
+	const struct json_value *v = json_get(stats, name);
+	int64_t n;
+	return json_is(v, JSON_NUMBER) && json_to_int(v->text, &n) && n > 0 ? (uint64_t)n : 0;
+}
+
+void qemu_usage(struct qemu *q, struct shim_answer *a)
+{
+	struct arena CLEAN_ARENA arena;
+	arena_init(&arena, 4 << 20);
+	const struct json_value *devices;
+	a->cpu_us = cpu_us(q->pid);
+	if (qmp_ask(&q->qmp, &arena, "query-blockstats", STR_NONE, -1, &devices) < 0)
+		return;
+	json_each(devices, device)
+	{
+		const struct json_value *stats = json_get(device, S("stats"));
+		a->read_bytes += counter(stats, S("rd_bytes"));
+		a->write_bytes += counter(stats, S("wr_bytes"));
+		a->read_ops += counter(stats, S("rd_operations"));
+		a->write_ops += counter(stats, S("wr_operations"));
+	}
+}

@@ -1,0 +1,42 @@
+/* The QEMU process of one machine: its command line, and its disks by the monitor. For the shim alone. Every disk is a chain of
+ * files that come as descriptors; QEMU is never given a path. */
+#pragma once
+#include "engine/vm/proto.h"
+#include "engine/vm/qmp.h"
+#include "engine/vm/shim.h"
+
+#include <sys/types.h>
+
+enum { QEMU_DISKS = 27, QEMU_NODES = 64 };
+
+struct qemu_disk {
+	char name[MACHINE_NAME_MAX]; /* "": free */
+	char layer[MACHINE_NAME_MAX];
+	unsigned nodes[QEMU_NODES]; /* numbers of its nodes that were added one by one, oldest first; the last is the top */
+	unsigned node_count;
+	unsigned sets[QEMU_NODES + MACHINE_CHAIN_MAX]; /* of descriptors */
+	unsigned set_count;
+};
+
+struct qemu {
+	pid_t pid;
+	int console;
+	struct qmp qmp;
+	unsigned next; /* number of the next node or set of descriptors */
+	struct qemu_disk disks[QEMU_DISKS];
+	struct qemu_disk *deleted; /* the guest has let go of it, as an event said */
+};
+
+/* Starts it with its processors stopped. */
+int qemu_start(struct qemu *q, const struct shim_plan *plan, void (*event)(void *, struct str, const struct json_value *),
+               void *ctx);
+int qemu_simple(struct qemu *q, const char *command);
+int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds);
+/* Asks the guest; when an event says that it is done, qemu_forget_disk() closes the files. */
+int qemu_unplug_disk(struct qemu *q, const char *name);
+int qemu_forget_disk(struct qemu *q, const char *name);
+struct qemu_disk *qemu_disk_of(struct qemu *q, struct str device);
+int qemu_overlay_disk(struct qemu *q, const char *name, const char *layer, int fd);
+int qemu_resize_disk(struct qemu *q, const char *name, uint64_t size);
+/* Fills the counters of a. */
+void qemu_usage(struct qemu *q, struct shim_answer *a);

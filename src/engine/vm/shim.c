@@ -1,0 +1,304 @@
+/* The shim is process 1 of the machine's process namespace. It starts QEMU with its processors stopped, plugs in disks as api says
+ * - before the first instruction in the same way as later - and lets it run. It has no rights that QEMU does not have; what it has
+ * is that it stays when api, priv and main go, and tells the next api how things stand. */
+#include "engine/vm/shim.h"
+#include "engine/vm/qemu.h"
+
+#include "base/log.h"
+#include "base/str.h"
+#include "io/loop.h"
+#include "io/msg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { CONSOLE_KEEP = 64 * 1024, CONSOLE_FULL = 1 << 20, UNPLUG_PATIENCE_US = 30 * 1000000, LEAVE_PATIENCE_US = 7 * 1000000 };
+
+struct shim {
+	const struct shim_plan *plan;
+	struct loop *loop;
+	struct qemu qemu;
+	int peer; /* api; -1: none */
+	struct loop_fd *peer_watch, *qmp_watch, *console_watch;
+	enum shim_end end;
+	bool running, quitting, over;
+	bool leaving;               /* the cloud ends: so does this process, once the guest has */
+	struct shim_request unplug; /* the one that waits; verb 0: none */
+	struct loop_timer *unplug_timer;
+	off_t console_bytes;
+};
+
+static void answer(struct shim *s, const struct shim_request *r, int error)
+{
+	struct shim_answer a = {
+	        .verb = r->verb, .number = r->number, .error = error, .slot = s->plan->slot, .running = s->running, .end = s->end};
+	if (r->verb == SHIM_STATUS && !s->over)
+		qemu_usage(&s->qemu, &a);
+	if (s->peer >= 0 && msg_send(s->peer, &a, sizeof(a), NULL, 0) < 0)
+		shutdown(s->peer, SHUT_RDWR);
+}
+
+/* ---- the console: a file that keeps its last part ---- */
+
+static void trim_console(struct shim *s)
+{
+	static char room[CONSOLE_KEEP];
+	ssize_t n = pread(s->plan->console, room, sizeof(room), s->console_bytes - CONSOLE_KEEP);
+	if (n <= 0 || ftruncate(s->plan->console, 0) < 0 || pwrite(s->plan->console, room, (size_t)n, 0) != n)
+		return;
+	s->console_bytes = n;
+}
+
+static void console_speaks(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct shim *s = ctx;
+	char room[16384];
+	ssize_t n = recv(s->qemu.console, room, sizeof(room), MSG_DONTWAIT);
+	if (n > 0) {
+		/* a full disk costs text, never the machine */
+		if (pwrite(s->plan->console, room, (size_t)n, s->console_bytes) == n)
+			s->console_bytes += n;
+		if (s->console_bytes > CONSOLE_FULL)
+			trim_console(s);
+	} else if (n == 0) {
+		loop_remove_fd(s->loop, s->console_watch);
+		s->console_watch = NULL;
+	}
+}
+
+/* ---- QEMU ---- */
+
+static void finish_unplug(struct shim *s, int error)
+{
+	loop_remove_timer(s->loop, s->unplug_timer);
+	s->unplug_timer = NULL;
+	struct shim_request r = s->unplug;
+	s->unplug.verb = 0;
+	if (!error)
+		error = qemu_forget_disk(&s->qemu, r.disk);
+	answer(s, &r, error);
+}
+
+static void unplug_is_late(void *ctx)
+{
+	struct shim *s = ctx;
+	s->unplug_timer = NULL;
+	finish_unplug(s, -ETIMEDOUT);
+}
+
+static void on_event(void *ctx, struct str name, const struct json_value *data)
+{
+	struct shim *s = ctx;
+	if (str_eq(name, S("SHUTDOWN"))) {
+		if (json_is(json_get(data, S("guest")), JSON_TRUE))
+			s->end = SHIM_END_GUEST;
+	} else if (str_eq(name, S("DEVICE_DELETED"))) {
+		s->qemu.deleted = qemu_disk_of(&s->qemu, json_get_str(data, S("device")));
+	}
+}
+
+/* An event may come while a command waits, and what follows from it are commands: so they are looked at here. */
+static void after_events(struct shim *s)
+{
+	struct qemu_disk *d = s->qemu.deleted;
+	s->qemu.deleted = NULL;
+	if (d && s->unplug.verb && strcmp(s->unplug.disk, d->name) == 0)
+		finish_unplug(s, 0);
+}
+
+static void qmp_speaks(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct shim *s = ctx;
+	if (!qmp_read(&s->qemu.qmp)) {
+		loop_remove_fd(s->loop, s->qmp_watch);
+		s->qmp_watch = NULL;
+	}
+	after_events(s);
+}
+
+static void qemu_ended(void *ctx, int status)
+{
+	(void)status;
+	struct shim *s = ctx;
+	if (s->qmp_watch)
+		qmp_speaks(s, 0); /* its last words say why */
+	if (s->console_watch)
+		console_speaks(s, 0);
+	s->over = true;
+	s->running = false;
+	if (!s->end)
+		s->end = s->quitting ? SHIM_END_QUIT : SHIM_END_CRASH;
+	if (s->unplug.verb)
+		finish_unplug(s, -ESRCH);
+	struct shim_request nobody = {.verb = SHIM_ENDED};
+	answer(s, &nobody, 0);
+	if (s->leaving)
+		_exit(0);
+}
+
+static void pull_plug(void *ctx)
+{
+	struct shim *s = ctx;
+	kill(s->qemu.pid, SIGKILL);
+}
+
+static void on_term(void *ctx, int signo)
+{
+	(void)signo;
+	struct shim *s = ctx;
+	if (s->over)
+		_exit(0);
+	if (s->leaving)
+		return;
+	s->leaving = s->quitting = true;
+	if (!s->running || qemu_simple(&s->qemu, "system_powerdown") < 0)
+		pull_plug(s);
+	else
+		loop_add_timer(s->loop, LEAVE_PATIENCE_US, pull_plug, s);
+}
+
+/* ---- api ---- */
+
+static int obey(struct shim *s, const struct shim_request *r, const int *fds)
+{
+	int error;
+	if (r->verb == SHIM_STATUS)
+		return 0;
+	if (r->verb == SHIM_QUIT) {
+		if (s->over)
+			_exit(0);
+		s->quitting = true;
+		kill(s->qemu.pid, SIGKILL);
+		return 0;
+	}
+	if (s->over)
+		return -ESRCH;
+	switch (r->verb) {
+	case SHIM_DISK:
+		return qemu_plug_disk(&s->qemu, r, fds);
+	case SHIM_UNPLUG:
+		if (s->unplug.verb)
+			return -EBUSY;
+		error = qemu_unplug_disk(&s->qemu, r->disk);
+		if (error)
+			return error;
+		s->unplug = *r;
+		s->unplug_timer = loop_add_timer(s->loop, UNPLUG_PATIENCE_US, unplug_is_late, s);
+		return 1; /* answered later */
+	case SHIM_OVERLAY:
+		return qemu_overlay_disk(&s->qemu, r->disk, r->layer, fds[0]);
+	case SHIM_RESIZE:
+		return qemu_resize_disk(&s->qemu, r->disk, r->size);
+	case SHIM_RUN:
+		error = qemu_simple(&s->qemu, "cont");
+		s->running |= !error;
+		return error;
+	case SHIM_POWER:
+		return qemu_simple(&s->qemu, "system_powerdown");
+	case SHIM_RESET:
+		return qemu_simple(&s->qemu, "system_reset");
+	default:
+		return -EINVAL;
+	}
+}
+
+static void peer_speaks(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct shim *s = ctx;
+	struct shim_request r;
+	int fds[MSG_MAX_FDS];
+	size_t nfds = 0;
+	ssize_t n = msg_recv(s->peer, &r, sizeof(r), fds, MSG_MAX_FDS, &nfds);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0 || shim_check(&r, (size_t)n, nfds) < 0) {
+		msg_close_fds(fds, nfds);
+		loop_remove_fd(s->loop, s->peer_watch);
+		s->peer_watch = NULL;
+		close(s->peer);
+		s->peer = -1;
+		return;
+	}
+	int error = obey(s, &r, fds);
+	msg_close_fds(fds, nfds);
+	if (error <= 0)
+		answer(s, &r, error);
+	after_events(s);
+}
+
+/* The newest api is the one that counts. */
+static void peer_comes(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct shim *s = ctx;
+	int fd = accept4(s->plan->listen, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	loop_remove_fd(s->loop, s->peer_watch);
+	if (s->peer >= 0)
+		close(s->peer);
+	s->peer = fd;
+	s->peer_watch = loop_add_fd(s->loop, fd, EPOLLIN, peer_speaks, s);
+	if (s->over) {
+		struct shim_request nobody = {.verb = SHIM_ENDED};
+		answer(s, &nobody, 0);
+	}
+}
+
+int shim_check(const void *p, unsigned long n, unsigned long nfds)
+{
+	struct shim_request r;
+	if (n != sizeof(r))
+		return -EINVAL;
+	memcpy(&r, p, n);
+	if (!memchr(r.disk, 0, sizeof(r.disk)) || !memchr(r.serial, 0, sizeof(r.serial)) || !memchr(r.layer, 0, sizeof(r.layer)))
+		return -EINVAL;
+	/* they become parts of JSON and names of nodes */
+	for (const char *names[] = {r.disk, r.serial, r.layer}, **name = names; name < names + 3; name++)
+		for (const char *c = *name; *c; c++)
+			if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '-'))
+				return -EINVAL;
+	bool about_disk = r.verb >= SHIM_DISK && r.verb <= SHIM_RESIZE;
+	if (r.verb < SHIM_DISK || r.verb > SHIM_STATUS || about_disk != (r.disk[0] != 0))
+		return -EINVAL;
+	if (r.verb == SHIM_DISK && (r.files < 1 || r.files > MACHINE_CHAIN_MAX || strlen(r.serial) > 20))
+		return -EINVAL;
+	return nfds == (r.verb == SHIM_DISK ? r.files : r.verb == SHIM_OVERLAY ? 1 : 0) ? 0 : -EINVAL;
+}
+
+_Noreturn void shim_run(const struct shim_plan *plan)
+{
+	static struct shim shim;
+	struct shim *s = &shim;
+	*s = (struct shim){.plan = plan, .peer = -1, .loop = loop_new()};
+	struct stat st;
+	if (fstat(plan->console, &st) == 0)
+		s->console_bytes = st.st_size;
+	signal(SIGPIPE, SIG_IGN);
+	int error = qemu_start(&s->qemu, plan, on_event, s);
+	if (error) {
+		dprintf(plan->console, "the machine does not start: %s\n", strerror(-error));
+		s->over = true;
+		s->end = SHIM_END_CRASH;
+	} else {
+		s->qmp_watch = loop_add_fd(s->loop, s->qemu.qmp.sock, EPOLLIN, qmp_speaks, s);
+		s->console_watch = loop_add_fd(s->loop, s->qemu.console, EPOLLIN, console_speaks, s);
+		loop_add_child(s->loop, s->qemu.pid, qemu_ended, s);
+	}
+	loop_add_signal(s->loop, SIGTERM, on_term, s);
+	loop_add_fd(s->loop, plan->listen, EPOLLIN, peer_comes, s);
+	loop_run(s->loop);
+	_exit(1);
+}

@@ -1,0 +1,17 @@
+/* One machine: QEMU and the process that looks after it. The warden's child becomes it, inside the sandbox that it has made. */
+#pragma once
+#include "engine/vm/proto.h"
+
+#include <linux/filter.h>
+
+struct shim_plan {
+	const struct warden_request *request;
+	unsigned slot;
+	int listen, console;
+	const int *files;                /* kernel and initrd, if the request has them; then one tap a port */
+	const struct sock_fprog *filter; /* of system calls, for QEMU; NULL: none */
+};
+
+/* Never returns. Descriptors other than the plan's are closed already. The process ends when api has heard how the machine ended
+ * and says QUIT, or when it is killed; QEMU dies with it. */
+_Noreturn void shim_run(const struct shim_plan *plan);

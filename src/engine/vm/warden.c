@@ -1,0 +1,372 @@
+/* A machine's control group is called m<slot>, and its user id is the slot's. A group that is there is a slot in use, whoever
+ * started what is in it: so a new warden needs no list. */
+#include "engine/vm/warden.h"
+#include "engine/vm/shim.h"
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "engine/cell/confine.h"
+#include "engine/cell/root.h"
+#include "io/msg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	REMOVE_AGAIN_US = 20 * 1000,
+	REMOVE_TRIES = 500,
+	PIDS = 512,
+	END_PATIENCE_US = 8 * 1000000,
+	HIGH_FD = 600, /* above what the child still uses, below its limit */
+};
+static const char program[] = "/usr/bin/qemu-system-x86_64";
+
+struct held_machine {
+	struct warden *warden;
+	struct list at;
+	unsigned slot;
+	pid_t pid; /* 0: not our child, or reaped */
+	unsigned tries;
+	struct loop_timer *again;
+};
+
+struct warden {
+	struct loop *loop;
+	const struct child_world *world;
+	struct cgroups *cgroups;
+	uid_t uid_base;
+	int sock;
+	struct loop_fd *watch;
+	struct list machines; /* those whose group is to be removed when they are over */
+	unsigned next_slot;
+};
+
+static void group_name(unsigned slot, char ret[CGROUP_NAME_MAX])
+{
+	snprintf(ret, CGROUP_NAME_MAX, "m%u", slot);
+}
+
+int warden_check(const void *p, unsigned long n, unsigned long nfds)
+{
+	struct warden_request r;
+	if (n != sizeof(r))
+		return -EINVAL;
+	memcpy(&r, p, n);
+	if (r.verb == WARDEN_FACTS || r.verb == WARDEN_KILL)
+		return nfds == 0 && r.number < MACHINE_SLOTS ? 0 : -EINVAL;
+	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.port_count > 8 || r.accel > MACHINE_ACCEL_KVM ||
+	    nfds != (r.has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r.port_count)
+		return -EINVAL;
+	if (r.vcpus < 1 || r.vcpus > MACHINE_VCPUS_MAX || r.memory_mb < MACHINE_MEMORY_MB_MIN ||
+	    r.memory_mb > MACHINE_MEMORY_MB_MAX || r.cpu_percent < 1 || r.cpu_percent > r.vcpus * 100)
+		return -EINVAL;
+	if (!memchr(r.name, 0, sizeof(r.name)) || !memchr(r.cmdline, 0, sizeof(r.cmdline)) || !r.name[0])
+		return -EINVAL;
+	/* it becomes a part of an option that has commas */
+	for (const char *c = r.name; *c; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-'))
+			return -EINVAL;
+	return 0;
+}
+
+/* ---- in the child ---- */
+
+static int enter_sandbox(const struct warden *w, unsigned slot, const int *join)
+{
+	int error = cgroup_join(join);
+	if (!error && sethostname("machine", 7) < 0)
+		error = -errno;
+	if (!error)
+		error = root_enter(w->world->template_fd, w->uid_base + slot, 1 << 20);
+	if (!error)
+		error = confine_identity(w->uid_base + slot, w->world->host_proc_fd);
+	/* cells end with priv; a machine does not. Its /proc shows QEMU to its shim, which wants to know its processor time. */
+	if (!error && prctl(PR_SET_PDEATHSIG, 0) < 0)
+		error = -errno;
+	return error;
+}
+
+static _Noreturn void child(const struct warden *w, const struct warden_request *r, unsigned slot, const int *fds, const int *join,
+                            int report)
+{
+	unsigned n = (r->has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r->port_count;
+	int kept[WARDEN_FDS + 8];
+	setsid();
+	setpriority(PRIO_PROCESS, 0, 0);
+	int32_t error = enter_sandbox(w, slot, join);
+	for (unsigned i = 0; i < n && !error; i++)
+		if ((kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD)) < 0)
+			error = -errno;
+	if (write(report, &error, sizeof(error)) != sizeof(error) || error)
+		_exit(1);
+	struct sock_fprog filter = w->world->filter;
+	close_range(0, HIGH_FD - 1, 0);
+	close_range(HIGH_FD + n, ~0u, 0);
+	for (int i = 0; i < 3; i++)
+		if (open("/dev/null", O_RDWR) < 0)
+			_exit(1);
+	prctl(PR_SET_NAME, "quartet-shim");
+	struct shim_plan plan = {
+	        .request = r,
+	        .slot = slot,
+	        .listen = kept[WARDEN_FD_LISTEN],
+	        .console = kept[WARDEN_FD_CONSOLE],
+	        .files = kept + WARDEN_FD_KERNEL,
+	        .filter = filter.len ? &filter : NULL,
+	};
+	shim_run(&plan);
+}
+
+/* ---- in priv ---- */
+
+static void remove_group(void *ctx)
+{
+	struct held_machine *m = ctx;
+	struct warden *w = m->warden;
+	char group[CGROUP_NAME_MAX];
+	m->again = NULL;
+	group_name(m->slot, group);
+	cgroup_kill(w->cgroups, group);
+	if (cgroup_remove(w->cgroups, group) != 0 && m->tries++ < REMOVE_TRIES) {
+		m->again = loop_add_timer(w->loop, REMOVE_AGAIN_US, remove_group, m);
+		return;
+	}
+	list_remove(&m->at);
+	free(m);
+}
+
+static void shim_ended(void *ctx, int status)
+{
+	(void)status;
+	struct held_machine *m = ctx;
+	m->pid = 0;
+	loop_remove_timer(m->warden->loop, m->again);
+	remove_group(m);
+}
+
+static struct held_machine *hold(struct warden *w, unsigned slot, pid_t pid)
+{
+	struct held_machine *m = calloc(1, sizeof(*m));
+	if (!m)
+		die("out of memory");
+	*m = (struct held_machine){.warden = w, .slot = slot, .pid = pid};
+	list_push(&w->machines, &m->at);
+	if (pid && loop_add_child(w->loop, pid, shim_ended, m) < 0)
+		die("cannot watch a machine");
+	return m;
+}
+
+static int take_slot(struct warden *w, unsigned *ret_slot)
+{
+	char group[CGROUP_NAME_MAX];
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		unsigned slot = (w->next_slot + i) % MACHINE_SLOTS;
+		group_name(slot, group);
+		int error = cgroup_make(w->cgroups, group);
+		if (error == -EEXIST)
+			continue;
+		if (!error) {
+			*ret_slot = slot;
+			w->next_slot = slot + 1;
+		}
+		return error;
+	}
+	return -EAGAIN;
+}
+
+static int limit(struct warden *w, const struct warden_request *r, const char *group)
+{
+	bool whole = r->cpu_percent >= r->vcpus * 100;
+	struct cgroup_limits limits = {
+	        .memory_bytes = (uint64_t)(r->memory_mb + MACHINE_OVERHEAD_MB) << 20,
+	        .pids = PIDS,
+	        .cpu_weight = 100,
+	        .cpu_quota_us = (uint32_t)((uint64_t)CGROUP_CPU_PERIOD_US * (whole ? r->vcpus * 100 : r->cpu_percent) / 100),
+	};
+	if (limits.cpu_quota_us < CGROUP_CPU_MIN_US)
+		limits.cpu_quota_us = CGROUP_CPU_MIN_US;
+	return cgroup_limit(w->cgroups, group, &limits);
+}
+
+static int spawn(struct warden *w, const struct warden_request *r, const int *fds, unsigned slot, const char *group, pid_t *ret_pid)
+{
+	int join[CGROUP_CONTROLLERS], report[2];
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		join[i] = -1;
+	int32_t error = cgroup_open_join(w->cgroups, group, join);
+	if (!error && pipe2(report, O_CLOEXEC) < 0)
+		error = -errno;
+	if (error) {
+		msg_close_fds(join, CGROUP_CONTROLLERS);
+		return error;
+	}
+	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_CLEAR_SIGHAND,
+	                          .exit_signal = SIGCHLD};
+	int nothing[CGROUP_CONTROLLERS] = {-1, -1, -1, -1};
+	if (w->cgroups->version == 2) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)join[0];
+	}
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		child(w, r, slot, fds, w->cgroups->version == 2 ? nothing : join, report[1]);
+	error = pid < 0 ? -errno : 0;
+	msg_close_fds(join, CGROUP_CONTROLLERS);
+	close(report[1]);
+	/* until the sandbox stands: some milliseconds of mounts */
+	if (!error && read(report[0], &error, sizeof(error)) != sizeof(error))
+		error = -EIO;
+	close(report[0]);
+	if (error && pid > 0) {
+		kill((pid_t)pid, SIGKILL);
+		while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	*ret_pid = (pid_t)pid;
+	return error;
+}
+
+static void start(struct warden *w, const struct warden_request *r, const int *fds)
+{
+	struct warden_answer a = {.verb = WARDEN_START, .number = r->number};
+	char group[CGROUP_NAME_MAX];
+	pid_t pid = 0;
+	a.error = access(program, X_OK) < 0 || w->world->template_fd < 0 ? -ENOTSUP : take_slot(w, &a.slot);
+	if (!a.error) {
+		group_name(a.slot, group);
+		a.error = limit(w, r, group);
+		if (!a.error)
+			a.error = spawn(w, r, fds, a.slot, group, &pid);
+		if (a.error)
+			cgroup_remove(w->cgroups, group);
+		else
+			hold(w, a.slot, pid);
+	}
+	if (a.error)
+		log_warn("a machine cannot be started: %s", strerror(-a.error));
+	msg_send(w->sock, &a, sizeof(a), NULL, 0);
+}
+
+static void kill_slot(struct warden *w, unsigned slot)
+{
+	char group[CGROUP_NAME_MAX];
+	group_name(slot, group);
+	cgroup_kill(w->cgroups, group);
+	list_each (&w->machines, struct held_machine, at, m)
+		if (m->slot == slot)
+			return; /* its end removes the group */
+	remove_group(hold(w, slot, 0));
+}
+
+static void answer_facts(struct warden *w)
+{
+	struct warden_facts f = {.a = {.verb = WARDEN_FACTS}, .works = 1};
+	const char *why = access(program, X_OK) < 0                                      ? "QEMU (qemu-system-x86) is not installed"
+	                  : w->world->template_fd < 0 || !w->cgroups->has[CGROUP_MEMORY] ? "sandboxes do not work on this machine"
+	                                                                                 : NULL;
+	if (why) {
+		f.works = 0;
+		snprintf(f.why_not, sizeof(f.why_not), "%s", why);
+	}
+	msg_send(w->sock, &f, sizeof(f), NULL, 0);
+}
+
+static void stop_serving(struct warden *w)
+{
+	loop_remove_fd(w->loop, w->watch);
+	w->watch = NULL;
+	if (w->sock >= 0)
+		close(w->sock);
+	w->sock = -1;
+}
+
+static void readable(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct warden *w = ctx;
+	struct warden_request r;
+	int fds[MSG_MAX_FDS];
+	size_t nfds;
+	ssize_t n = msg_recv(w->sock, &r, sizeof(r), fds, MSG_MAX_FDS, &nfds);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0 || warden_check(&r, (size_t)n, nfds) < 0) {
+		msg_close_fds(fds, nfds);
+		if (n != 0)
+			log_error("a request for a machine that is none: closing");
+		stop_serving(w);
+		return;
+	}
+	if (r.verb == WARDEN_START)
+		start(w, &r, fds);
+	else if (r.verb == WARDEN_KILL)
+		kill_slot(w, r.number);
+	else
+		answer_facts(w);
+	msg_close_fds(fds, nfds);
+}
+
+void warden_serve(struct warden *w, int sock)
+{
+	stop_serving(w);
+	w->sock = sock;
+	w->watch = loop_add_fd(w->loop, sock, EPOLLIN, readable, w);
+}
+
+struct warden *warden_new(struct loop *l, const struct child_world *world, struct cgroups *cgroups, uid_t uid_base)
+{
+	struct warden *w = calloc(1, sizeof(*w));
+	if (!w)
+		die("out of memory");
+	*w = (struct warden){.loop = l, .world = world, .cgroups = cgroups, .uid_base = uid_base, .sock = -1};
+	list_init(&w->machines);
+	return w;
+}
+
+/* Machines that an earlier priv started too. */
+static void end_others(struct warden *w)
+{
+	for (unsigned slot = 0; slot < MACHINE_SLOTS; slot++) {
+		char group[CGROUP_NAME_MAX];
+		group_name(slot, group);
+		if (cgroup_kill(w->cgroups, group) == 0)
+			kill_slot(w, slot);
+	}
+}
+
+void warden_free(struct warden *w, bool keep)
+{
+	if (!w)
+		return;
+	stop_serving(w);
+	if (!keep) {
+		list_each (&w->machines, struct held_machine, at, m)
+			if (m->pid)
+				kill(m->pid, SIGTERM);
+		for (int64_t until = clock_mono_us() + END_PATIENCE_US; !list_empty(&w->machines) && clock_mono_us() < until;)
+			loop_turn(w->loop, 50000);
+		end_others(w);
+		for (int64_t until = clock_mono_us() + END_PATIENCE_US / 4; !list_empty(&w->machines) && clock_mono_us() < until;)
+			loop_turn(w->loop, 10000);
+	}
+	list_each (&w->machines, struct held_machine, at, m) {
+		loop_remove_timer(w->loop, m->again);
+		list_remove(&m->at);
+		free(m);
+	}
+	free(w);
+}

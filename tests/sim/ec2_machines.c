@@ -498,7 +498,7 @@ static void a_life(void **state)
 	struct machine *m = machine_of(id);
 	assert_int_equal(m->vcpus, 2);
 	assert_int_equal(m->memory_mb, 1024);
-	assert_int_equal(m->cpu_percent, 20);
+	assert_int_equal(m->cpu_percent, 200); /* unlimited credits */
 	assert_int_equal(m->disks, 1);
 	const struct ec2_instance *i = instance(id);
 	assert_true(str_starts(i->private_ip_address, S("172.31.")));

@@ -178,8 +178,8 @@ static bool gather_disks(struct desk_item *i, const struct ec2_scope *s, const s
 		st->disks[root ? 0 : n++] = (struct machine_disk){.volume = arena_dupz(s->arena, all.id),
 		                                                  .serial = ARENA_CAT(s->arena, S("vol"), hex).p,
 		                                                  .device = arena_dupz(s->arena, device),
-		                                                  .iops = (uint32_t)v.volume->iops.v,
-		                                                  .mib_per_s = (uint32_t)v.volume->throughput.v};
+		                                                  .iops = 0,
+		                                                  .mib_per_s = 0};
 	}
 	st->spec.disks = st->disks;
 	st->spec.disk_count = n;
@@ -238,7 +238,8 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 	st.spec.id = i->id.p;
 	st.spec.vcpus = type->vcpus;
 	st.spec.memory_mb = type->memory_mib;
-	st.spec.cpu_percent = instance_type_cpu_percent(type);
+	/* Burstable types have unlimited credits, as T3 and T4g have on AWS unless asked otherwise. */
+	st.spec.cpu_percent = type->vcpus * 100u;
 	set_boot(s->arena, r->boot, &st.spec);
 	i->resets = r->reboots.v;
 	i->machine = machine_start(i->desk->machines, &st.spec, i);

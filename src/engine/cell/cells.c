@@ -260,6 +260,264 @@ static void facts_answered(struct cells *c, const struct priv_facts_answer *a)
 	pool_refill_soon(c, 0);
 }
 
+static struct cell *first_living(struct cells *c)
+{
+	list_each (&c->all, struct cell, at, cell)
+		if (cell->state != CELL_DEAD)
+			return cell;
+	return NULL;
+}
+
+static void priv_died(struct cells *c)
+{
+	loop_remove_fd(c->loop, c->watch);
+	c->watch = NULL;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	forget_unsent(c);
+	/* an owner's callback may destroy cells, its own and others': start over after each */
+	for (struct cell *cell; (cell = first_living(c));)
+		cells_fail(cell, -EPIPE);
+}
+
+static void answers(void *ctx, uint32_t events);
+
+void cells_send(struct cells *c, const void *request, size_t n)
+{
+	if (c->fd < 0)
+		return;
+	int error = list_empty(&c->unsent) ? msg_send(c->fd, request, n, NULL, 0) : -EAGAIN;
+	if (error != -EAGAIN)
+		return; /* a dead priv shows as a closed socket */
+	struct pending *p = allocate(sizeof(*p));
+	p->n = n;
+	memcpy(&p->request, request, n);
+	list_push(&c->unsent, &p->at);
+	loop_set_fd(c->loop, c->watch, EPOLLIN | EPOLLOUT);
+}
+
+static void send_unsent(struct cells *c)
+{
+	list_each (&c->unsent, struct pending, at, p) {
+		if (msg_send(c->fd, &p->request, p->n, NULL, 0) == -EAGAIN)
+			return;
+		list_remove(&p->at);
+		free(p);
+	}
+	loop_set_fd(c->loop, c->watch, EPOLLIN);
+}
+
+static void forget_unsent(struct cells *c)
+{
+	list_each (&c->unsent, struct pending, at, p) {
+		list_remove(&p->at);
+		free(p);
+	}
+}
+
+static struct cell *find(struct cells *c, uint32_t number)
+{
+	list_each (&c->all, struct cell, at, cell)
+		if (cell->number == number)
+			return cell;
+	return NULL;
+}
+
+static void send_make(struct cell *cell)
+{
+	struct cells *c = cell->cells;
+	cell->number = ++c->next_number;
+	if (!cell->number)
+		cell->number = ++c->next_number;
+	cell->image = cell->kind >= 0 && c->stems[cell->kind].image != CELL_IMAGE_NONE;
+	struct priv_make_request r = {.h = {PRIV_MAKE, cell->number},
+	                              .background = cell->background,
+	                              .image = cell->image ? c->stems[cell->kind].image : CELL_IMAGE_NONE};
+	cells_send(c, &r, sizeof(r));
+}
+
+struct cell *cells_add(struct cells *c, int kind, bool background)
+{
+	struct cell *cell = allocate(sizeof(*cell));
+	*cell = (struct cell){.cells = c,
+	                      .state = CELL_MAKING,
+	                      .kind = kind,
+	                      .background = background,
+	                      .log_read = -1,
+	                      .log_write = -1,
+	                      .stem_fd = -1,
+	                      .next_process = CELL_STEM_PROCESS,
+	                      .next_shell = CELL_FIRST_SHELL};
+	for (int i = 0; i < CELL_FDS; i++)
+		cell->fds[i] = -1;
+	list_push(&c->all, &cell->at);
+	c->count++;
+	return cell;
+}
+
+struct cell *cells_make(struct cells *c, int kind, bool background)
+{
+	struct cell *cell = cells_add(c, kind, background);
+	send_make(cell);
+	return cell;
+}
+
+void cells_drop(struct cell *cell)
+{
+	struct cells *c = cell->cells;
+	struct priv_destroy_request r = {.h = {PRIV_DESTROY, cell->number}};
+	loop_remove_fd(c->loop, cell->control_watch);
+	loop_remove_fd(c->loop, cell->stem_watch);
+	loop_remove_timer(c->loop, cell->failing);
+	msg_close_fds(cell->fds, CELL_FDS);
+	msg_close_fds((int[]){cell->log_read, cell->log_write, cell->stem_fd}, 3);
+	/* harmless when it is gone already */
+	if (cell->number)
+		cells_send(c, &r, sizeof(r));
+	list_remove(&cell->at);
+	c->count--;
+	free(cell);
+}
+
+static void tell_failure(void *ctx)
+{
+	struct cell *cell = ctx;
+	cell->failing = NULL;
+	cell->events->ready(cell->ctx, cell, cell->failure);
+}
+
+void cells_fail(struct cell *cell, int error)
+{
+	enum cell_state was = cell->state;
+	if (!cell->claimed) {
+		struct cells *c = cell->cells;
+		cells_drop(cell);
+		pool_refill_soon(c, REPLACE_AFTER_US);
+		return;
+	}
+	if (was == CELL_DEAD)
+		return;
+	cell->state = CELL_DEAD;
+	loop_remove_fd(cell->cells->loop, cell->control_watch);
+	loop_remove_fd(cell->cells->loop, cell->stem_watch);
+	cell->control_watch = cell->stem_watch = NULL;
+	if (was == CELL_LIVE) {
+		cell->events->lost(cell->ctx, cell);
+		return;
+	}
+	cell->cells->failed_total++;
+	cell->failure = error;
+	cell->failing = loop_add_timer(cell->cells->loop, 0, tell_failure, cell);
+}
+
+/* The zygote is being started (-EAGAIN), or there is none. A stem of the pool waits for the one and does without the other; who has
+ * claimed a cell gets one without a runtime in it. */
+static void image_is_missing(struct cell *cell, int error)
+{
+	struct cells *c = cell->cells;
+	if (error == -ENOTSUP && cell->kind >= 0)
+		c->stems[cell->kind].image = CELL_IMAGE_NONE;
+	if (cell->claimed) {
+		cell->kind = -1;
+		send_make(cell);
+		return;
+	}
+	list_remove(&cell->at);
+	c->count--;
+	free(cell);
+	c->rest_until_us = loop_now_us(c->loop) + IMAGE_AGAIN_US;
+	pool_refill_soon(c, IMAGE_AGAIN_US);
+}
+
+static void make_answered(struct cells *c, const struct priv_answer *a, int *fds, size_t nfds)
+{
+	struct cell *cell = find(c, a->h.number);
+	if (!cell || cell->state != CELL_MAKING) {
+		msg_close_fds(fds, nfds);
+		return;
+	}
+	int error = a->error;
+	size_t n = 0;
+	for (int i = 0; i < CELL_FDS && n < nfds; i++)
+		if (a->present >> i & 1)
+			cell->fds[i] = fds[n++];
+	if (n < nfds)
+		msg_close_fds(fds + n, nfds - n);
+	if (!error && (cell->fds[CELL_FD_CONTROL] < 0 || cell->fds[CELL_FD_RUNTIME] < 0 || cell->fds[CELL_FD_ENDPOINT] < 0))
+		error = -EPROTO;
+	int log[2];
+	if (!error && pipe2(log, O_CLOEXEC | O_NONBLOCK) < 0)
+		error = -errno;
+	if (!error) {
+		cell->log_read = log[0];
+		cell->log_write = log[1];
+		/* what runs inside expects an output that waits when it is full */
+		fcntl(log[1], F_SETFL, fcntl(log[1], F_GETFL) & ~O_NONBLOCK);
+		error = cell_watch(cell);
+	}
+	if (!error) {
+		c->made_total++;
+		c->make_failures = 0;
+		pool_made(cell);
+		return;
+	}
+	if (cell->image && (error == -EAGAIN || error == -ENOTSUP)) {
+		image_is_missing(cell, error);
+		return;
+	}
+	/* a link of that name is still on its way out: another number has another name */
+	if (error == -EEXIST && cell->tries++ < CELL_MAKE_TRIES) {
+		send_make(cell);
+		return;
+	}
+	c->make_failures++;
+	c->rest_until_us = loop_now_us(c->loop) + ((int64_t)500000 << (c->make_failures < 7 ? c->make_failures : 7));
+	cells_fail(cell, error);
+	pool_refill_soon(c, 0);
+}
+
+static void dress_answered(struct cells *c, const struct priv_answer *a)
+{
+	struct cell *cell = find(c, a->h.number);
+	if (!cell || cell->state != CELL_DRESSING)
+		return;
+	if (a->error) {
+		cells_fail(cell, a->error);
+		return;
+	}
+	cell->state = CELL_LIVE;
+	cell_reset_memory_peak(cell);
+	cell->oom_base += (int64_t)cell_oom_kills(cell);
+	uint32_t number = cell->number;
+	cell->events->ready(cell->ctx, cell, 0);
+	/* the stem ended while the cell was dressed: said after ready(), unless that destroyed the cell */
+	if (find(c, number) == cell && cell->stem_ended && cell->events->exited) {
+		cell->stem_ended = false;
+		cell->events->exited(cell->ctx, cell, CELL_STEM_PROCESS, cell->stem_status);
+	}
+}
+
+static void facts_answered(struct cells *c, const struct priv_facts_answer *a)
+{
+	struct cells_facts *f = &c->facts;
+	*f = (struct cells_facts){
+	        .known = true,
+	        .works = a->works,
+	        .cgroup_version = a->cgroup_version,
+	        .memory_limit = a->memory_limit,
+	        .cpu_limit = a->cpu_limit,
+	        .pids_limit = a->pids_limit,
+	        .freezer = a->freezer,
+	        .network = a->network,
+	        .user_namespace = a->user_namespace,
+	        .seccomp = a->seccomp,
+	};
+	memcpy(f->why_not, a->why_not, sizeof(f->why_not) - 1);
+	memcpy(f->why_no_network, a->why_no_network, sizeof(f->why_no_network) - 1);
+	pool_refill_soon(c, 0);
+}
+
 static void priv_died(struct cells *c)
 {
 	loop_remove_fd(c->loop, c->watch);

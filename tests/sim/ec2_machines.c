@@ -132,8 +132,8 @@ static struct machine machine_list[8];
 static const struct machine_events *machine_calls;
 static unsigned machine_starts;
 
-struct machines *machines_new(struct loop *l, struct work *work, struct cells *cells, const char *data_dir, const struct machine_events *events,
-                              machine_found_fn *found, void *ctx)
+struct machines *machines_new(struct loop *l, struct work *work, struct cells *cells, const char *data_dir,
+                              const struct machine_events *events, machine_found_fn *found, void *ctx)
 {
 	(void)l;
 	(void)work;

@@ -1,4 +1,5 @@
-/* The image that is there from the beginning: what tools/make-image made, as a public image of another account. Private to aws/ec2. */
+/* The image that is there from the beginning: what tools/make-image made, as a public image of another account. Private to aws/ec2.
+ */
 #pragma once
 #include "aws/ec2/image.h"
 

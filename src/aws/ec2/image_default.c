@@ -44,7 +44,8 @@ static bool read_facts(struct default_image *d)
 	d->created = json_get_str(json, S("created"));
 	d->root_device = json_get_str(json, S("root_device"));
 	struct str command_line = json_get_str(json, S("command_line"));
-	if (!str_set(d->name) || !str_set(d->created) || !str_set(d->root_device) || !str_set(command_line) || d->name.n >= VOLUME_NAME_MAX)
+	if (!str_set(d->name) || !str_set(d->created) || !str_set(d->root_device) || !str_set(command_line) ||
+	    d->name.n >= VOLUME_NAME_MAX)
 		return false;
 	snprintf(d->layer, sizeof(d->layer), "%.*s", STR_ARG(d->name));
 	d->boot = ARENA_CAT(&d->arena, S(IMAGE_DIR "/kernel " IMAGE_DIR "/initrd "), command_line);

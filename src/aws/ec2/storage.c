@@ -71,7 +71,8 @@ void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, st
 	struct storage_job *j = calloc(1, sizeof(*j));
 	if (!j)
 		abort();
-	*j = (struct storage_job){.item = i, .verb = verb, .dir_fd = machines_volumes_dir(i->desk->machines), .size = size, .done = done};
+	*j = (struct storage_job){
+	        .item = i, .verb = verb, .dir_fd = machines_volumes_dir(i->desk->machines), .size = size, .done = done};
 	memcpy(j->name, name.p, name.n < VOLUME_NAME_MAX ? name.n : VOLUME_NAME_MAX - 1);
 	if (str_set(layer))
 		memcpy(j->layer, layer.p, layer.n < VOLUME_NAME_MAX ? layer.n : VOLUME_NAME_MAX - 1);

@@ -178,8 +178,8 @@ static bool gather_disks(struct desk_item *i, const struct ec2_scope *s, const s
 		st->disks[root ? 0 : n++] = (struct machine_disk){.volume = arena_dupz(s->arena, all.id),
 		                                                  .serial = ARENA_CAT(s->arena, S("vol"), hex).p,
 		                                                  .device = arena_dupz(s->arena, device),
-		                                                  .iops = 0,
-		                                                  .mib_per_s = 0};
+		                                                  .iops = (uint32_t)v.volume->iops.v,
+		                                                  .mib_per_s = (uint32_t)v.volume->throughput.v};
 	}
 	st->spec.disks = st->disks;
 	st->spec.disk_count = n;

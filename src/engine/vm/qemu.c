@@ -224,9 +224,10 @@ int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
 	error = ASK(q, &a, "device_add", -1, "{\"driver\":\"virtio-blk-pci\",\"id\":\"d-%s\",\"drive\":\"n%u\",\"serial\":\"%s\"}",
 	            r->disk, node, r->serial);
 	if (!error && (r->iops || r->mib_per_s))
-		error = ASK(q, &a, "block_set_io_throttle", -1,
-		            "{\"id\":\"d-%s\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0}",
-		            r->disk, (unsigned long long)r->mib_per_s << 20, r->iops);
+		error = ASK(
+		        q, &a, "block_set_io_throttle", -1,
+		        "{\"id\":\"/machine/peripheral/d-%s/virtio-backend\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0}",
+		        r->disk, (unsigned long long)r->mib_per_s << 20, r->iops);
 	if (error) {
 		ASK(q, &a, "blockdev-del", -1, "{\"node-name\":\"n%u\"}", node);
 		drop_sets(q, &a, &made);

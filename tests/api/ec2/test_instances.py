@@ -84,7 +84,7 @@ class Instances(TestCase):
             self.skipTest("there is no image: tools/make-image")
 
     def instance(self):
-        return self.ec2.describe_instances(InstanceIds=[self.id])["Reservations"][0]["Instances"][0]
+        return self.ec2.describe_instances(InstanceIds=[self.instance_id])["Reservations"][0]["Instances"][0]
 
     def wait(self, state, seconds=100):
         for _ in range(seconds * 2):
@@ -121,7 +121,7 @@ class Instances(TestCase):
             {"IpProtocol": "tcp", "FromPort": p, "ToPort": p, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]} for p in (22, 80)])
         run = self.ec2.run_instances(ImageId=self.image, InstanceType="t3.micro", MinCount=1, MaxCount=1, KeyName=name, SecurityGroupIds=[group],
                                      UserData=USER_DATA, ClientToken=name)
-        self.id = run["Instances"][0]["InstanceId"]
+        self.instance_id = run["Instances"][0]["InstanceId"]
         self.assertEqual(run["Instances"][0]["State"], {"Code": 0, "Name": "pending"})
         self.wait("running")
         public = self.instance()["PublicIpAddress"]
@@ -132,19 +132,19 @@ class Instances(TestCase):
                 break
             time.sleep(1)
         self.assertEqual(body, "hello\n")
-        status = self.ec2.describe_instance_status(InstanceIds=[self.id])["InstanceStatuses"][0]
+        status = self.ec2.describe_instance_status(InstanceIds=[self.instance_id])["InstanceStatuses"][0]
         self.assertEqual(status["InstanceStatus"]["Status"], "ok")
-        self.assertIn("SSH HOST KEY FINGERPRINTS", self.ec2.get_console_output(InstanceId=self.id)["Output"])
+        self.assertIn("SSH HOST KEY FINGERPRINTS", self.ec2.get_console_output(InstanceId=self.instance_id)["Output"])
         private = self.instance()["PrivateIpAddress"]
         self.assertEqual(self.until_ssh("hostname").strip(), "ip-" + private.replace(".", "-"))
         # a disk more, while it runs
         zone = self.instance()["Placement"]["AvailabilityZone"]
         volume = self.ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
         self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
-        self.ec2.attach_volume(VolumeId=volume, InstanceId=self.id, Device="/dev/sdf")
+        self.ec2.attach_volume(VolumeId=volume, InstanceId=self.instance_id, Device="/dev/sdf")
         self.ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
         self.until_ssh("test -b /dev/vdb && echo marked | sudo tee /etc/marked && sync")
-        made = self.ec2.create_image(InstanceId=self.id, Name=name, NoReboot=True)["ImageId"]
+        made = self.ec2.create_image(InstanceId=self.instance_id, Name=name, NoReboot=True)["ImageId"]
         self.ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         snapshots = [m["Ebs"]["SnapshotId"] for m in self.ec2.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]]
         self.assertEqual(len(snapshots), 2)
@@ -152,18 +152,18 @@ class Instances(TestCase):
         self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         self.ec2.delete_volume(VolumeId=volume)
         # off and on again: what is on the disk stays, the public address does not
-        self.ec2.stop_instances(InstanceIds=[self.id])
+        self.ec2.stop_instances(InstanceIds=[self.instance_id])
         self.wait("stopped")
         self.assertNotIn("PublicIpAddress", self.instance())
-        self.ec2.start_instances(InstanceIds=[self.id])
+        self.ec2.start_instances(InstanceIds=[self.instance_id])
         self.wait("running")
         self.assertEqual(self.until_ssh("cat /etc/marked").strip(), "marked")
-        self.ec2.terminate_instances(InstanceIds=[self.id])
+        self.ec2.terminate_instances(InstanceIds=[self.instance_id])
         self.wait("terminated")
         self.ec2.deregister_image(ImageId=made)
         for s in snapshots:
             self.ec2.delete_snapshot(SnapshotId=s)
-        self.assertEqual(self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [self.id]}])["Volumes"], [])
+        self.assertEqual(self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [self.instance_id]}])["Volumes"], [])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { MSG_MAX_FDS = 16 };
+enum { MSG_MAX_FDS = 64 };
 
 /* A connected non-blocking pair, close-on-exec. */
 int msg_pair(int ret_fds[2]);

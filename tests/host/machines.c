@@ -273,6 +273,15 @@ static void a_snapshot_is_of_its_moment(void **state)
 	/* a volume of the snapshot has the count of then, the volume itself the later one */
 	int dir = machines_volumes_dir(machines);
 	assert_int_equal(volume_create(dir, "copy-1", 8 * MIB, "snap-1"), 0);
+	/* from below as many layers as there may be */
+	int error = 0, layers = 0;
+	while (!error && layers < VOLUME_CHAIN_MAX) {
+		char layer[16];
+		snprintf(layer, sizeof(layer), "deep-%d", layers++);
+		error = volume_freeze(dir, "copy-1", layer);
+	}
+	assert_int_equal(error, -EMLINK);
+	assert_int_equal(volume_chain(dir, "copy-1", names), VOLUME_CHAIN_MAX);
 	make_volume("root-2", 8 * MIB, "root");
 	m = start("root-2");
 	assert_true(says(m, "disk root-2", BOOT_US));

@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 enum { CHANNEL_AGAIN_US = 200 * 1000 };
+_Static_assert(MACHINE_CHAIN_MAX == (int)VOLUME_CHAIN_MAX && MACHINE_CHAIN_MAX <= (int)MSG_MAX_FDS,
+               "every volume can be plugged in");
 
 void machine_report_end(struct machine *m, enum machine_end how, int error)
 {
@@ -81,7 +83,7 @@ int machine_ask_disk(struct machine *m, const struct machine_plug *d)
 			error = fds[opened];
 			break;
 		}
-		r.raw |= !qcow2 ? 1u << opened : 0;
+		r.raw |= !qcow2 ? 1ull << opened : 0;
 		opened++;
 	}
 	r.files = opened;

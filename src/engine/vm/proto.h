@@ -20,7 +20,7 @@ enum {
 	MACHINE_MEMORY_MB_MIN = 64,
 	MACHINE_MEMORY_MB_MAX = 1 << 24,
 	MACHINE_OVERHEAD_MB = 256, /* QEMU's own memory, on top of the guest's */
-	MACHINE_CHAIN_MAX = 14,    /* files of one disk that fit in a message */
+	MACHINE_CHAIN_MAX = 64,    /* files of one disk; they come in one message */
 };
 
 enum warden_verb { WARDEN_FACTS = 1, WARDEN_START, WARDEN_KILL };
@@ -77,7 +77,8 @@ struct shim_request {
 	uint32_t verb, number;         /* number: comes back with the answer */
 	char disk[MACHINE_NAME_MAX];   /* names it */
 	char serial[MACHINE_NAME_MAX]; /* DISK: what the guest sees */
-	uint32_t files, raw;           /* DISK: how many; bit i: file i is raw, else qcow2 */
+	uint64_t raw;                  /* DISK: bit i: file i is raw, else qcow2 */
+	uint32_t files;                /* DISK: how many */
 	uint32_t iops, mib_per_s;      /* DISK: 0: unlimited */
 	uint64_t size;                 /* RESIZE: bytes */
 	char layer[MACHINE_NAME_MAX];  /* OVERLAY: the name of what is now below; asked for twice it is done once */

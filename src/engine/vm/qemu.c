@@ -186,7 +186,7 @@ static void drop_sets(struct qemu *q, struct arena *a, struct qemu_disk *d)
 int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
 {
 	struct arena CLEAN_ARENA a;
-	arena_init(&a, 1 << 20);
+	arena_init(&a, 4 << 20);
 	struct qemu_disk *d = find(q, "");
 	if (find(q, r->disk))
 		return -EEXIST;

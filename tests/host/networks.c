@@ -315,6 +315,13 @@ static void routes_lead_through_instances(void **state)
 	assert_true(eventually(c, pings(c, a, "10.0.2.10")));
 	put_port(c, NETWORK_VETH, "eni-mid", "vpc-1", "subnet-3", "10.0.3.99", NULL, "sg-all", true);
 	assert_true(eventually(c, !pings(c, a, "10.0.2.10")));
+	/* it does not even get what is not for it */
+	unsigned char frame[1600];
+	while (recv(seen, frame, sizeof(frame), MSG_DONTWAIT) > 0)
+		;
+	assert_false(pings(c, a, "10.0.2.10"));
+	for (ssize_t n; (n = recv(seen, frame, sizeof(frame), MSG_DONTWAIT)) > 0;)
+		assert_false(n >= 34 && frame[12] == 8 && frame[13] == 0 && frame[23] == 1);
 	close(seen);
 }
 

@@ -6,12 +6,13 @@ scripts. What belongs to an instance and not to a boot is done once for each ins
 know about instances holds here: /var/lib/cloud, /var/log/cloud-init-output.log, the types of user data.
 """
 import email
-import email.policy
 import glob
 import gzip
+import json
 import os
 import pwd
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -20,11 +21,13 @@ import zlib
 
 STATE = "/var/lib/cloud"
 INSTANCE = f"{STATE}/instance"
+RESULT = f"{STATE}/data/result.json"
 OUTPUT = "/var/log/cloud-init-output.log"
 METADATA = ("169.254.169.254", 80)
 LOGIN = "admin"
 PATIENCE_S = 120
 ENTRIES = ("package_update", "package_upgrade", "packages", "write_files", "bootcmd", "runcmd", "users", "ssh_authorized_keys", "hostname", "fqdn", "timezone")
+USER_ENTRIES = ("name", "shell", "groups", "sudo", "ssh_authorized_keys")
 
 
 # ---- the metadata service
@@ -73,10 +76,14 @@ def parts_of(data):
             return [("unknown", data)]
     if re.match(rb"(?i)(content-type:\s*multipart|mime-version:)", data):
         parts = []
-        for part in email.message_from_bytes(data, policy=email.policy.default).walk():
-            if not part.is_multipart():
-                content = part.get_payload(decode=True) or b""
-                parts += parts_of(content) if kind_of(content) != "unknown" else [(KINDS_OF_MIME.get(part.get_content_type(), "unknown"), content)]
+        try:
+            for part in email.message_from_bytes(data).walk():
+                if not part.is_multipart():
+                    content = part.get_payload(decode=True) or b""
+                    parts += parts_of(content) if kind_of(content) != "unknown" else [(KINDS_OF_MIME.get(part.get_content_type(), "unknown"), content)]
+        except Exception:
+            # The parser of the library fails in many ways; none of them may cost the instance its keys.
+            return [("unknown", data)]
         return parts
     return [(kind_of(data), data)] if data.strip() else []
 
@@ -92,6 +99,14 @@ def kind_of(data):
 
 
 # ---- doing things
+
+FAILED = []  # what went wrong in this part of the boot, for `status`
+
+
+def failed(text):
+    log(text)
+    FAILED.append(text)
+
 
 def log(text):
     line = f"agent: {text}\n"
@@ -113,21 +128,24 @@ def write(path, content, mode=0o644):
 def run(*argv, shell=None):
     """Runs to its end; output goes to the log and the console. A failure is told and no more."""
     command = ["/bin/sh", "-c", shell] if shell is not None else list(argv)
-    with open(OUTPUT, "ab") as output:
+    with open(OUTPUT, "ab") as output, open(OUTPUT, "rb") as written, open("/dev/console", "wb", 0) as console:
+        written.seek(0, os.SEEK_END)
         try:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/",
+            # Straight into the file and not through us: what the command leaves in the background neither holds up the boot nor dies with us.
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
                                      env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"})
         except OSError as e:
-            log(f"{command[0]}: {e}")
+            failed(f"{command[0]}: {e}")
             return 127
-        with child.stdout, open("/dev/console", "wb", 0) as console:
-            for line in child.stdout:
-                output.write(line)
-                output.flush()
-                console.write(line.replace(b"\n", b"\r\n"))
-        status = child.wait()
+        status = None
+        while status is None:
+            try:
+                status = child.wait(0.1)
+            except subprocess.TimeoutExpired:
+                pass
+            console.write(written.read().replace(b"\n", b"\r\n"))
     if status:
-        log(f"{' '.join(command)[:200]}: exit status {status}")
+        failed(f"{' '.join(command)[:200]}: exit status {status}")
     return status
 
 
@@ -187,13 +205,12 @@ def as_list(value):
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def commands(value):
-    """bootcmd and runcmd: each is a line for the shell or a list of words."""
-    for command in as_list(value):
-        if isinstance(command, list):
-            run(*[str(word) for word in command])
-        else:
-            run(shell=str(command))
+def commands(value, path):
+    """bootcmd and runcmd: lines for the shell, or lists of words, in one script, so that a directory or variable holds for the lines after it."""
+    lines = [" ".join(shlex.quote(str(word)) for word in command) if isinstance(command, list) else str(command) for command in as_list(value)]
+    if lines:
+        write(path, ("#!/bin/sh\n" + "".join(f"{line}\n" for line in lines)).encode(), 0o700)
+        run(path)
 
 
 def write_file(entry):
@@ -206,6 +223,7 @@ def write_file(entry):
         content = gzip.decompress(content)
     path = str(entry["path"])
     if entry.get("append"):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "ab") as f:
             f.write(content)
     else:
@@ -215,19 +233,26 @@ def write_file(entry):
         run("chown", str(entry["owner"]), path)
 
 
-def add_user(entry, default_keys):
+def add_user(entry):
     if entry == "default":
         return
     name = str(entry["name"])
+    for key in entry:
+        if key not in USER_ENTRIES:
+            log(f"users: {name}: {key} is not supported here")
     argv = ["useradd", "-m", "-s", str(entry.get("shell", "/bin/sh"))]
-    groups = entry.get("groups")
-    if groups:
-        argv += ["-G", ",".join(groups) if isinstance(groups, list) else str(groups).replace(" ", "")]
-    run(*argv, name)
+    groups = entry.get("groups") or []
+    groups = [str(group).strip() for group in (groups if isinstance(groups, list) else str(groups).split(","))]
+    for group in groups:
+        run("groupadd", "-f", group)
+    run(*argv, *(["-G", ",".join(groups)] if groups else []), name)
     rules = as_list(entry.get("sudo"))
     if rules and rules != [False]:
         write(f"/etc/sudoers.d/90-{re.sub('[^A-Za-z0-9_-]', '-', name)}", "".join(f"{name} {rule}\n" for rule in rules).encode(), 0o440)
-    authorize(name, as_list(entry.get("ssh_authorized_keys")) or default_keys)
+    # The instance's key pair is for the image's own login alone.
+    keys = as_list(entry.get("ssh_authorized_keys"))
+    if keys:
+        authorize(name, [str(key) for key in keys])
 
 
 def parse_config(content):
@@ -238,24 +263,32 @@ def parse_config(content):
     return config
 
 
-def early_config(config, keys):
+def name_of(config):
+    name = config.get("fqdn") or config.get("hostname")
+    return str(name) if name else None
+
+
+def early_config(config):
     for key in config:
         if key not in ENTRIES:
             log(f"cloud-config: {key} is not supported here")
-    commands(config.get("bootcmd"))
-    set_name(config.get("fqdn") or config.get("hostname"))
     for entry in as_list(config.get("write_files")):
         try:
             write_file(entry)
-        except (OSError, KeyError, ValueError) as e:
-            log(f"write_files: {e}")
+        except Exception as e:
+            failed(f"write_files: {e!r}")
     for entry in as_list(config.get("users")):
-        add_user(entry, keys)
+        try:
+            add_user(entry)
+        except Exception as e:
+            failed(f"users: {e!r}")
     authorize(LOGIN, [str(key) for key in as_list(config.get("ssh_authorized_keys"))])
     zone = str(config.get("timezone", ""))
     if zone and os.path.exists(f"/usr/share/zoneinfo/{zone}"):
         write("/etc/timezone", f"{zone}\n".encode())
         subprocess.run(["ln", "-sf", f"/usr/share/zoneinfo/{zone}", "/etc/localtime"], check=False)
+    elif zone:
+        failed(f"timezone: there is no {zone}")
 
 
 def late_config(config):
@@ -266,64 +299,105 @@ def late_config(config):
         run("apt-get", "-q", "-y", "upgrade")
     if packages:
         run("apt-get", "-q", "-y", "install", *packages)
-    commands(config.get("runcmd"))
 
 
 # ---- the two parts of a boot
 
+def configs_of(parts):
+    """The cloud-configs among the parts that can be read; what cannot is said."""
+    configs = []
+    for kind, content in parts:
+        if kind == "config":
+            try:
+                configs.append(parse_config(content))
+            except Exception as e:
+                failed(f"cloud-config: {e}")
+    return configs
+
+
+def each(configs, do):
+    for config in configs:
+        try:
+            do(config)
+        except Exception as e:
+            failed(f"cloud-config: {e!r}")
+
+
+def instance_of(metadata):
+    """Its id. An instance whose metadata are turned off stays what it was, or its host keys would change."""
+    known = os.path.basename(os.path.realpath(INSTANCE)) if os.path.islink(INSTANCE) else None
+    return metadata.text("meta-data/instance-id") or known or "i-none"
+
+
+def save_result():
+    earlier = []
+    if os.path.exists(RESULT):
+        with open(RESULT) as f:
+            earlier = json.load(f)["v1"]["errors"]
+    write(RESULT, json.dumps({"v1": {"datasource": "DataSourceEc2Local", "errors": earlier + FAILED}}).encode())
+
+
 def init():
+    for path in (f"{INSTANCE}/boot-finished", RESULT):
+        if os.path.exists(path):
+            os.unlink(path)
     metadata = Metadata()
-    instance = metadata.text("meta-data/instance-id") or "i-none"
+    instance = instance_of(metadata)
     place = f"{STATE}/instances/{instance}"
     first = not os.path.exists(f"{place}/sem/init")
     os.makedirs(f"{place}/scripts", exist_ok=True)
     os.makedirs(f"{place}/sem", exist_ok=True)
     subprocess.run(["ln", "-sfn", place, INSTANCE], check=False)
-    if os.path.exists(f"{INSTANCE}/boot-finished"):
-        os.unlink(f"{INSTANCE}/boot-finished")
-    set_name(metadata.text("meta-data/local-hostname"))
+    if first:
+        write(f"{place}/user-data.txt", metadata.get("user-data") or b"", 0o600)
+    with open(f"{place}/user-data.txt", "rb") as f:
+        parts = parts_of(f.read())
+    configs = configs_of(parts)
+    names = [name_of(config) for config in configs if name_of(config)]
+    set_name(names[-1] if names else metadata.text("meta-data/local-hostname"))
     if first:
         keys = [key for key in [metadata.text("meta-data/public-keys/0/openssh-key")] if key]
         make_host_keys()
         authorize(LOGIN, keys)
         authorize("root", keys, f"no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as the user \\\"{LOGIN}\\\" rather than the user \\\"root\\\".';echo;sleep 10;exit 142\" ")
-        write(f"{place}/user-data.txt", metadata.get("user-data") or b"", 0o600)
-    with open(f"{place}/user-data.txt", "rb") as f:
-        parts = parts_of(f.read())
     for number, (kind, content) in enumerate(parts, 1):
         if kind == "boothook":
             write(f"{place}/boothooks/part-{number:03}", content.partition(b"\n")[2], 0o700)
             run(f"{place}/boothooks/part-{number:03}")
-        elif kind == "config" and first:
-            try:
-                early_config(parse_config(content), keys)
-            except Exception as e:
-                log(f"cloud-config: {e}")
         elif kind == "script" and first:
             write(f"{place}/scripts/part-{number:03}", content, 0o700)
         elif kind in ("include", "unknown", "gzip") and first:
             log(f"part {number} of the user data is not run: {'#include' if kind == 'include' else 'of no known type'}")
+    each(configs, lambda config: commands(config.get("bootcmd"), f"{place}/bootcmd"))
     if first:
+        each(configs, early_config)
         write(f"{place}/sem/init", b"")
+    save_result()
+
+
+def user_data(place):
+    """Packages, then scripts in their order, then runcmd."""
+    with open(f"{place}/user-data.txt", "rb") as f:
+        configs = configs_of(parts_of(f.read()))
+    each(configs, late_config)
+    for path in sorted(glob.glob(f"{place}/scripts/part-*")):
+        run(path)
+    each(configs, lambda config: commands(config.get("runcmd"), f"{place}/scripts/runcmd"))
 
 
 def final():
     place = os.path.realpath(INSTANCE)
+    # At each boot: the volume may have been made larger since the last one.
+    grow_root()
     if not os.path.exists(f"{place}/sem/final"):
         # Before the work and not after it: what fails halfway is not begun again at the next boot.
         write(f"{place}/sem/final", b"")
-        grow_root()
         tell_fingerprints()
-        with open(f"{place}/user-data.txt", "rb") as f:
-            parts = parts_of(f.read())
-        for kind, content in parts:
-            if kind == "config":
-                try:
-                    late_config(parse_config(content))
-                except Exception as e:
-                    log(f"cloud-config: {e}")
-        for path in sorted(glob.glob(f"{place}/scripts/part-*")):
-            run(path)
+        try:
+            user_data(place)
+        except Exception as e:
+            failed(f"user data: {e!r}")
+    save_result()
     with open("/proc/uptime") as f:
         seconds = f.read().split()[0]
     write(f"{place}/boot-finished", f"{seconds} - {time.strftime('%a, %d %b %Y %H:%M:%S +0000', time.gmtime())}\n".encode())
@@ -331,13 +405,16 @@ def final():
 
 
 def status(wait):
-    while True:
-        done = os.path.exists(f"{INSTANCE}/boot-finished")
-        if done or not wait:
-            break
+    """Words and exit status of `cloud-init status`: 1 where something failed."""
+    while not os.path.exists(f"{INSTANCE}/boot-finished"):
+        if not wait:
+            print("status: running")
+            return 0
         time.sleep(0.5)
-    print(f"status: {'done' if done else 'running'}")
-    return 0
+    with open(RESULT) as f:
+        errors = json.load(f)["v1"]["errors"]
+    print(f"status: {'error' if errors else 'done'}")
+    return 1 if errors else 0
 
 
 def main():

@@ -2,8 +2,11 @@
 import gzip
 import http.server
 import os
+import random
 import sys
+import tempfile
 import threading
+import time
 import unittest
 from unittest import mock
 
@@ -45,6 +48,18 @@ class UserData(unittest.TestCase):
         self.assertEqual(self.kinds(gzip.compress(data)), ["config", "script", "unknown"])
         self.assertEqual(agent.parts_of(data)[1][1].strip(), SCRIPT.strip())
 
+    def test_damaged(self):
+        # A header that the mail parser of the library failed at, then many more.
+        self.assertEqual(self.kinds(b"Content-Type: multipart/mixed; bound*\n?ary=B\"\nMIME-Version: 1.0\n\nx"), ["unknown"])
+        chance = random.Random(1)
+        seed = multipart((b"text/cloud-config", CONFIG), (b"text/x-shellscript", SCRIPT))
+        for _ in range(1500):
+            data = bytearray(seed)
+            for _ in range(chance.randint(1, 8)):
+                at = chance.randrange(len(data))
+                data[at:at + chance.randint(0, 4)] = bytes(chance.choice(b'=;:"<>()[]*%?\n\r ,\0\xff/') for _ in range(chance.randint(0, 3)))
+            self.assertTrue(all(kind in ("script", "config", "boothook", "include", "gzip", "unknown") for kind in self.kinds(bytes(data))))
+
     def test_anything(self):
         for data in (b"\x00" * 100, b"Content-Type: multipart/mixed\n\n", b"MIME-Version: 1.0\n\nx", bytes(range(256)), b"#!", b"\xff\xfe#!"):
             agent.parts_of(data)
@@ -59,20 +74,80 @@ class Config(unittest.TestCase):
             part(agent.parse_config(text))
         return runs
 
-    def test_commands(self):
-        self.assertEqual(self.done(CONFIG, agent.late_config), [("touch", "/tmp/a b"), "echo $HOME"])
-
     def test_packages(self):
         text = b"#cloud-config\npackages: [nginx, [curl, '1.0']]\n"
         self.assertEqual(self.done(text, agent.late_config), [("apt-get", "-q", "update"), ("apt-get", "-q", "-y", "install", "nginx", "curl=1.0")])
 
     def test_what_it_does_not_know_is_said(self):
-        runs = self.done(b"#cloud-config\nbootcmd: [echo a]\npower_state: {mode: reboot}\n", lambda c: agent.early_config(c, []))
-        self.assertEqual(runs, [("log", "cloud-config: power_state is not supported here"), "echo a"])
+        runs = self.done(b"#cloud-config\nbootcmd: [echo a]\npower_state: {mode: reboot}\n", agent.early_config)
+        self.assertEqual(runs, [("log", "cloud-config: power_state is not supported here")])
+
+    def test_one_bad_entry_does_not_cost_the_others(self):
+        with tempfile.TemporaryDirectory() as place:
+            text = f"#cloud-config\nwrite_files: [7, {{path: {place}/a, encoding: gzip+base64, content: AAAA}}, {{path: {place}/b/c, content: x, append: true}}]\nusers: [7]\n"
+            self.done(text.encode(), agent.early_config)
+            with open(f"{place}/b/c") as f:
+                self.assertEqual(f.read(), "x")
+
+    def test_groups_are_made_and_keys_are_of_whom_they_are_for(self):
+        text = b"#cloud-config\nusers: [default, {name: eve, groups: 'sudo, docker', uid: 7}]\n"
+        self.assertEqual(self.done(text, agent.early_config), [("log", "users: eve: uid is not supported here"), ("groupadd", "-f", "sudo"), ("groupadd", "-f", "docker"),
+                                                               ("useradd", "-m", "-s", "/bin/sh", "-G", "sudo,docker", "eve")])
+
+    def test_a_name_that_is_a_number(self):
+        self.assertEqual([agent.name_of(c) for c in ({"hostname": 7}, {"fqdn": "a.b", "hostname": "c"}, {})], ["7", "a.b", None])
 
     def test_not_a_mapping(self):
         with self.assertRaises(ValueError):
             agent.parse_config(b"#cloud-config\n- a\n")
+
+
+class Commands(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.place = place.name
+        real = open
+        for name, value in (("OUTPUT", f"{self.place}/output"), ("FAILED", []), ("log", lambda text: None), ("STATE", self.place), ("INSTANCE", f"{self.place}/instance"),
+                            ("RESULT", f"{self.place}/data/result.json")):
+            patch = mock.patch.object(agent, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+        patch = mock.patch.object(agent, "open", lambda path, *a, **k: real(f"{self.place}/console" if path == "/dev/console" else path, *a, **k), create=True)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def read(self, name):
+        with open(f"{self.place}/{name}") as f:
+            return f.read()
+
+    def test_lines_share_a_shell(self):
+        agent.commands(["cd /usr; X='a b'", ["echo", "$X", "c  d"], 'echo "$PWD $X"'], f"{self.place}/runcmd")
+        self.assertEqual(self.read("output"), "$X c  d\n/usr a b\n")
+        self.assertIn("/usr a b", self.read("console"))
+
+    def test_what_stays_in_the_background(self):
+        began = time.monotonic()
+        self.assertEqual(agent.run(shell="(sleep 3; echo late) & echo early"), 0)
+        self.assertLess(time.monotonic() - began, 2.5)
+        self.assertEqual(self.read("output"), "early\n")
+
+    def test_status(self):
+        os.makedirs(f"{self.place}/instance")
+        agent.write(f"{self.place}/instance/boot-finished", b"")
+        agent.save_result()
+        with mock.patch("builtins.print") as said:
+            self.assertEqual(agent.status(True), 0)
+            agent.run(shell="exit 3")
+            agent.save_result()
+            self.assertEqual(agent.status(True), 1)
+        self.assertEqual([call.args[0] for call in said.call_args_list], ["status: done", "status: error"])
+
+    def test_an_instance_without_metadata_stays_itself(self):
+        silent = mock.Mock(text=lambda path: None)
+        self.assertEqual(agent.instance_of(silent), "i-none")
+        os.symlink(f"{self.place}/instances/i-7", f"{self.place}/instance")
+        self.assertEqual(agent.instance_of(silent), "i-7")
 
 
 class Service(http.server.BaseHTTPRequestHandler):

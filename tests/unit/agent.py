@@ -53,32 +53,60 @@ class UserData(unittest.TestCase):
 class Config(unittest.TestCase):
     def done(self, text, part):
         runs = []
-        with mock.patch.object(agent, "run", lambda *argv, shell=None: runs.append(shell if shell is not None else argv) or 0), \
-                mock.patch.object(agent, "log", lambda text: runs.append(("log", text))), mock.patch.object(agent, "authorize", lambda *a: None), \
-                mock.patch.object(agent, "set_name", lambda name: None):
-            part(agent.parse_config(text))
+        with mock.patch.object(agent, "run", lambda *argv: runs.append(argv) or 0), mock.patch.object(agent, "log", lambda text: runs.append(("log", text))), \
+                mock.patch.object(agent, "fault", lambda text: runs.append(("fault", text))), \
+                mock.patch.object(agent, "authorize", lambda user, keys: keys and runs.append(("keys", user, keys))), \
+                mock.patch.object(agent, "write_file", lambda entry: runs.append(("file", entry["path"]))), \
+                mock.patch.object(agent.subprocess, "run", lambda *argv, **kwargs: None):
+            part(agent.config_of([("config", t) for t in (text if isinstance(text, list) else [text])]))
         return runs
 
     def test_commands(self):
-        self.assertEqual(self.done(CONFIG, agent.late_config), [("touch", "/tmp/a b"), "echo $HOME"])
+        self.assertEqual(agent.shell_script([["touch", "/tmp/a b"], "echo $HOME", None, 3]), b"#!/bin/sh\ntouch '/tmp/a b'\necho $HOME\n3\n")
+        self.assertEqual(agent.shell_script("echo a"), b"#!/bin/sh\necho a\n")
+
+    def test_later_parts_replace(self):
+        self.assertEqual(agent.config_of([("config", b"a: 1\nb: [1]\n"), ("script", SCRIPT), ("config", b"b: [2]\n")]), {"a": 1, "b": [2]})
+
+    def test_a_part_that_cannot_be_read_is_a_fault(self):
+        for text in (b"#cloud-config\n- a\n", b"#cloud-config\na: [\n", b"#cloud-config\n\x00\n"):
+            runs = self.done([text, b"packages: [a]\n"], agent.late_config)
+            self.assertEqual([words[0] for words in runs], ["fault", "apt-get", "apt-get"])
+
+    def test_files_now_and_later(self):
+        text = b"#cloud-config\nwrite_files: [{path: /a}, {path: /b, defer: true}, c]\n"
+        self.assertEqual(self.done(text, agent.early_config)[0], ("file", "/a"))
+        self.assertEqual(self.done(text, agent.late_config)[0], ("file", "/b"))
+        self.assertEqual([words[0] for words in self.done(text, agent.early_config)], ["file", "fault"])
+
+    def test_users(self):
+        text = b"#cloud-config\nusers: [default, quartet-a, {name: quartet-b, groups: 'x, y', sudo: false, ssh_authorized_keys: [k], expiredate: 1}, {gecos: nobody}]\n"
+        self.assertEqual(self.done(text, agent.early_config), [
+            ("useradd", "--create-home", "quartet-a"), ("log", "cloud-config: expiredate of users is not supported here"),
+            ("useradd", "--create-home", "--groups", "x,y", "quartet-b"), ("keys", "quartet-b", ["k"]), ("fault", "users: KeyError: 'name'")])
 
     def test_packages(self):
         text = b"#cloud-config\npackages: [nginx, [curl, '1.0']]\n"
         self.assertEqual(self.done(text, agent.late_config), [("apt-get", "-q", "update"), ("apt-get", "-q", "-y", "install", "nginx", "curl=1.0")])
 
     def test_what_it_does_not_know_is_said(self):
-        runs = self.done(b"#cloud-config\nbootcmd: [echo a]\npower_state: {mode: reboot}\n", lambda c: agent.early_config(c, []))
-        self.assertEqual(runs, [("log", "cloud-config: power_state is not supported here"), "echo a"])
+        runs = self.done(b"#cloud-config\npower_state: {mode: reboot}\n", agent.early_config)
+        self.assertEqual(runs, [("log", "cloud-config: power_state is not supported here")])
 
-    def test_not_a_mapping(self):
-        with self.assertRaises(ValueError):
-            agent.parse_config(b"#cloud-config\n- a\n")
+
+class Scripts(unittest.TestCase):
+    def test_lines_of_windows(self):
+        self.assertEqual(agent.unix_lines(b"#!/bin/sh\r\necho a\r\n"), b"#!/bin/sh\necho a\n")
+        self.assertEqual(agent.unix_lines(b"#!/bin/sh\necho a\r\n"), b"#!/bin/sh\necho a\r\n")
 
 
 class Service(http.server.BaseHTTPRequestHandler):
     tokens = True
+    broken = 0  # that many answers more
 
     def answer(self, status, body):
+        if Service.broken:
+            Service.broken, status, body = Service.broken - 1, 503, b"later"
         self.send_response(status)
         self.end_headers()
         self.wfile.write(body)
@@ -120,6 +148,10 @@ class Metadata(unittest.TestCase):
     def test_nobody_there(self):
         with self.assertRaises(OSError):
             agent.Metadata(("127.0.0.1", 1), 0.3)
+
+    def test_a_broken_service_is_asked_again(self):
+        with mock.patch.object(Service, "broken", 2):
+            self.assertEqual(self.ask(True), ("i-0123", None))
 
 
 if __name__ == "__main__":

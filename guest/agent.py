@@ -354,6 +354,16 @@ def unix_lines(content):
     return content.replace(b"\r\n", b"\n") if content.partition(b"\n")[0].endswith(b"\r") else content
 
 
+def user_data(place):
+    """Its parts. Whatever somebody sent, the instance has its keys and its login."""
+    with open(f"{place}/user-data.txt", "rb") as f:
+        try:
+            return parts_of(f.read())
+        except Exception as e:
+            fault(f"the user data cannot be read: {e}")
+            return []
+
+
 def known_instance():
     place = os.path.realpath(INSTANCE)
     return os.path.basename(place) if os.path.isdir(place) and place != INSTANCE else None
@@ -377,17 +387,16 @@ def init():
     subprocess.run(["ln", "-sfn", place, INSTANCE], check=False)
     if os.path.exists(f"{INSTANCE}/boot-finished"):
         os.unlink(f"{INSTANCE}/boot-finished")
+    if metadata or first:
+        write(f"{place}/user-data.txt", get("user-data") or b"", 0o600)
+    parts = user_data(place)
+    config = config_of(parts)
+    set_name(str(config.get("fqdn") or config.get("hostname") or "") or (get("meta-data/local-hostname") or b"").decode(errors="replace").strip())
     if first:
         make_host_keys()
         key = (get("meta-data/public-keys/0/openssh-key") or b"").decode(errors="replace")
         authorize(LOGIN, [key])
         authorize("root", [key], f"no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as the user \\\"{LOGIN}\\\" rather than the user \\\"root\\\".';echo;sleep 10;exit 142\" ")
-    if metadata or first:
-        write(f"{place}/user-data.txt", get("user-data") or b"", 0o600)
-    with open(f"{place}/user-data.txt", "rb") as f:
-        parts = parts_of(f.read())
-    config = config_of(parts)
-    set_name(str(config.get("fqdn") or config.get("hostname") or "") or (get("meta-data/local-hostname") or b"").decode(errors="replace").strip())
     for number, (kind, content) in enumerate(parts, 1):
         if kind == "boothook":
             write(f"{place}/boothooks/part-{number:03}", unix_lines(content.removeprefix(b"#cloud-boothook").lstrip()), 0o700)
@@ -414,8 +423,7 @@ def final():
         # Before the work and not after it: what fails halfway is not begun again at the next boot.
         write(f"{place}/sem/final", b"")
         tell_fingerprints()
-        with open(f"{place}/user-data.txt", "rb") as f:
-            late_config(config_of(parts_of(f.read())))
+        late_config(config_of(user_data(place)))
         for path in sorted(glob.glob(f"{place}/scripts/*")):
             run(path)
     end_output()

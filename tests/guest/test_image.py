@@ -19,7 +19,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-PATIENCE_S = 150  # emulation is slow, and slower on a machine that does other things
+PATIENCE_S = 300  # emulation is slow, and slower on a machine that does other things
 DISK = 3 << 30
 NAME = "ip-169-254-0-15"
 USER_DATA = b"""Content-Type: multipart/mixed; boundary="=="

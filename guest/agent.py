@@ -21,13 +21,13 @@ import zlib
 
 STATE = "/var/lib/cloud"
 INSTANCE = f"{STATE}/instance"
-RESULT = f"{STATE}/data/result.json"
 OUTPUT = "/var/log/cloud-init-output.log"
+RESULT = f"{STATE}/data/result.json"
+FAULTS = "/run/cloud-init/faults"  # of this boot, a line each
 METADATA = ("169.254.169.254", 80)
 LOGIN = "admin"
 PATIENCE_S = 120
 ENTRIES = ("package_update", "package_upgrade", "packages", "write_files", "bootcmd", "runcmd", "users", "ssh_authorized_keys", "hostname", "fqdn", "timezone")
-USER_ENTRIES = ("name", "shell", "groups", "sudo", "ssh_authorized_keys")
 
 
 # ---- the metadata service
@@ -49,7 +49,10 @@ class Metadata:
                     s.sendall(f"{method} {path} HTTP/1.0\r\nHost: {self.address[0]}\r\n{headers}\r\n".encode())
                     reply = b"".join(iter(lambda: s.recv(65536), b""))
                 head, _, body = reply.partition(b"\r\n\r\n")
-                return int(head.split(None, 2)[1]), body
+                status = int(head.split(None, 2)[1])
+                if status >= 500:
+                    raise ValueError(f"{path}: status {status}")
+                return status, body
             except (OSError, ValueError, IndexError):
                 if time.monotonic() > self.until:
                     raise
@@ -76,14 +79,11 @@ def parts_of(data):
             return [("unknown", data)]
     if re.match(rb"(?i)(content-type:\s*multipart|mime-version:)", data):
         parts = []
-        try:
-            for part in email.message_from_bytes(data).walk():
-                if not part.is_multipart():
-                    content = part.get_payload(decode=True) or b""
-                    parts += parts_of(content) if kind_of(content) != "unknown" else [(KINDS_OF_MIME.get(part.get_content_type(), "unknown"), content)]
-        except Exception:
-            # The parser of the library fails in many ways; none of them may cost the instance its keys.
-            return [("unknown", data)]
+        # the older of Python's policies: the other one fails on headers that are none
+        for part in email.message_from_bytes(data).walk():
+            if not part.is_multipart():
+                content = part.get_payload(decode=True) or b""
+                parts += parts_of(content) if kind_of(content) != "unknown" else [(KINDS_OF_MIME.get(part.get_content_type(), "unknown"), content)]
         return parts
     return [(kind_of(data), data)] if data.strip() else []
 
@@ -100,14 +100,6 @@ def kind_of(data):
 
 # ---- doing things
 
-FAILED = []  # what went wrong in this part of the boot, for `status`
-
-
-def failed(text):
-    log(text)
-    FAILED.append(text)
-
-
 def log(text):
     line = f"agent: {text}\n"
     for path in ("/var/log/cloud-init.log", "/dev/console"):
@@ -118,6 +110,17 @@ def log(text):
             pass
 
 
+def fault(text):
+    """What went wrong is told, and makes this boot's status an error; the boot goes on."""
+    log(text)
+    try:
+        os.makedirs(os.path.dirname(FAULTS), exist_ok=True)
+        with open(FAULTS, "a") as f:
+            f.write(" ".join(text.split()) + "\n")
+    except OSError:
+        pass
+
+
 def write(path, content, mode=0o644):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as f:
@@ -125,27 +128,39 @@ def write(path, content, mode=0o644):
     os.chmod(path, mode)
 
 
-def run(*argv, shell=None):
-    """Runs to its end; output goes to the log and the console. A failure is told and no more."""
-    command = ["/bin/sh", "-c", shell] if shell is not None else list(argv)
-    with open(OUTPUT, "ab") as output, open(OUTPUT, "rb") as written, open("/dev/console", "wb", 0) as console:
-        written.seek(0, os.SEEK_END)
+_output = None
+
+
+def output():
+    """Where commands write: the log and the console. It is a process of its own, so that what a script leaves running can go on to write after our end."""
+    global _output
+    if not _output:
+        with open("/dev/console", "wb") as console:
+            _output = subprocess.Popen(["tee", "-a", "-p", OUTPUT], stdin=subprocess.PIPE, stdout=console, stderr=subprocess.DEVNULL, start_new_session=True)
+    return _output.stdin
+
+
+def end_output():
+    """What was written is in the log, unless somebody is still writing."""
+    if _output:
+        _output.stdin.close()
         try:
-            # Straight into the file and not through us: what the command leaves in the background neither holds up the boot nor dies with us.
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
-                                     env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"})
-        except OSError as e:
-            failed(f"{command[0]}: {e}")
-            return 127
-        status = None
-        while status is None:
-            try:
-                status = child.wait(0.1)
-            except subprocess.TimeoutExpired:
-                pass
-            console.write(written.read().replace(b"\n", b"\r\n"))
+            _output.wait(1)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+def run(*argv):
+    """Runs a command to its own end; what it leaves running is not waited for. A failure is told and no more."""
+    env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive",
+           "INSTANCE_ID": os.path.basename(os.path.realpath(INSTANCE))}
+    try:
+        status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=output(), stderr=subprocess.STDOUT, cwd="/", env=env, check=False).returncode
+    except OSError as e:
+        fault(f"{argv[0]}: {e.strerror}")
+        return 127
     if status:
-        failed(f"{' '.join(command)[:200]}: exit status {status}")
+        fault(f"{' '.join(argv)[:200]}: exit status {status}")
     return status
 
 
@@ -198,19 +213,19 @@ def grow_root():
     with open("/proc/mounts") as f:
         device = next((line.split()[0] for line in f if line.split()[1] == "/"), "")
     if device.startswith("/dev/vd"):
-        run("resize2fs", device)
+        done = subprocess.run(["resize2fs", device], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode:
+            fault(f"resize2fs: {done.stderr.strip()}")
 
 
 def as_list(value):
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def commands(value, path):
-    """bootcmd and runcmd: lines for the shell, or lists of words, in one script, so that a directory or variable holds for the lines after it."""
-    lines = [" ".join(shlex.quote(str(word)) for word in command) if isinstance(command, list) else str(command) for command in as_list(value)]
-    if lines:
-        write(path, ("#!/bin/sh\n" + "".join(f"{line}\n" for line in lines)).encode(), 0o700)
-        run(path)
+def shell_script(value):
+    """What bootcmd and runcmd say as one script, so that a `cd` in it lasts: each entry is a line for the shell or a list of words."""
+    lines = [shlex.join(str(word) for word in entry) if isinstance(entry, list) else str(entry) for entry in as_list(value) if entry is not None]
+    return "".join(f"{line}\n" for line in ["#!/bin/sh", *lines]).encode()
 
 
 def write_file(entry):
@@ -233,26 +248,53 @@ def write_file(entry):
         run("chown", str(entry["owner"]), path)
 
 
+def write_files(config, deferred):
+    for entry in as_list(config.get("write_files")):
+        try:
+            if bool(entry.get("defer")) == deferred:
+                write_file(entry)
+        except (AttributeError, OSError, KeyError, TypeError, ValueError) as e:
+            fault(f"write_files: {type(e).__name__}: {e}")
+
+
+def names(value):
+    return [str(name) for name in value] if isinstance(value, (list, dict)) else str(value or "").replace(",", " ").split()
+
+
 def add_user(entry):
-    if entry == "default":
-        return
+    if isinstance(entry, str):
+        entry = {"name": entry}
     name = str(entry["name"])
+    if name == "default":
+        return
     for key in entry:
-        if key not in USER_ENTRIES:
-            log(f"users: {name}: {key} is not supported here")
-    argv = ["useradd", "-m", "-s", str(entry.get("shell", "/bin/sh"))]
-    groups = entry.get("groups") or []
-    groups = [str(group).strip() for group in (groups if isinstance(groups, list) else str(groups).split(","))]
-    for group in groups:
-        run("groupadd", "-f", group)
-    run(*argv, *(["-G", ",".join(groups)] if groups else []), name)
-    rules = as_list(entry.get("sudo"))
-    if rules and rules != [False]:
+        if key not in USER:
+            log(f"cloud-config: {key} of users is not supported here")
+    argv = ["--system"] if entry.get("system") else [] if entry.get("no_create_home") else ["--create-home"]
+    for key, option in (("shell", "--shell"), ("gecos", "--comment"), ("uid", "--uid"), ("homedir", "--home-dir"), ("primary_group", "--gid"), ("passwd", "--password")):
+        if entry.get(key) is not None:
+            argv += [option, str(entry[key])]
+    groups = names(entry.get("groups"))
+    for group in groups + names(entry.get("primary_group")):
+        subprocess.run(["groupadd", "--force", group], check=False)
+    if groups:
+        argv += ["--groups", ",".join(groups)]
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        if run("useradd", *argv, name):
+            return
+        if entry.get("passwd") and entry.get("lock_passwd", True):
+            run("usermod", "--lock", name)
+    rules = [rule for rule in as_list(entry.get("sudo")) if rule]
+    if rules:
         write(f"/etc/sudoers.d/90-{re.sub('[^A-Za-z0-9_-]', '-', name)}", "".join(f"{name} {rule}\n" for rule in rules).encode(), 0o440)
-    # The instance's key pair is for the image's own login alone.
-    keys = as_list(entry.get("ssh_authorized_keys"))
+    keys = [str(key) for key in as_list(entry.get("ssh_authorized_keys"))]
     if keys:
-        authorize(name, [str(key) for key in keys])
+        authorize(name, keys)
+
+
+USER = ("name", "system", "no_create_home", "shell", "gecos", "uid", "homedir", "primary_group", "passwd", "lock_passwd", "groups", "sudo", "ssh_authorized_keys")
 
 
 def parse_config(content):
@@ -263,32 +305,35 @@ def parse_config(content):
     return config
 
 
-def name_of(config):
-    name = config.get("fqdn") or config.get("hostname")
-    return str(name) if name else None
+def config_of(parts):
+    """All cloud-config parts as one: what a later one says replaces what an earlier one said."""
+    config = {}
+    for kind, content in parts:
+        if kind == "config":
+            try:
+                config.update(parse_config(content))
+            except Exception as e:  # yaml has many
+                fault(f"cloud-config: {e}")
+    return config
 
 
 def early_config(config):
     for key in config:
         if key not in ENTRIES:
             log(f"cloud-config: {key} is not supported here")
-    for entry in as_list(config.get("write_files")):
-        try:
-            write_file(entry)
-        except Exception as e:
-            failed(f"write_files: {e!r}")
+    write_files(config, deferred=False)
     for entry in as_list(config.get("users")):
         try:
             add_user(entry)
-        except Exception as e:
-            failed(f"users: {e!r}")
+        except (AttributeError, KeyError, OSError, TypeError) as e:
+            fault(f"users: {type(e).__name__}: {e}")
     authorize(LOGIN, [str(key) for key in as_list(config.get("ssh_authorized_keys"))])
-    zone = str(config.get("timezone", ""))
+    zone = str(config.get("timezone") or "")
     if zone and os.path.exists(f"/usr/share/zoneinfo/{zone}"):
         write("/etc/timezone", f"{zone}\n".encode())
         subprocess.run(["ln", "-sf", f"/usr/share/zoneinfo/{zone}", "/etc/localtime"], check=False)
     elif zone:
-        failed(f"timezone: there is no {zone}")
+        fault(f"timezone: there is no {zone}")
 
 
 def late_config(config):
@@ -299,105 +344,94 @@ def late_config(config):
         run("apt-get", "-q", "-y", "upgrade")
     if packages:
         run("apt-get", "-q", "-y", "install", *packages)
+    write_files(config, deferred=True)
 
 
 # ---- the two parts of a boot
 
-def configs_of(parts):
-    """The cloud-configs among the parts that can be read; what cannot is said."""
-    configs = []
-    for kind, content in parts:
-        if kind == "config":
-            try:
-                configs.append(parse_config(content))
-            except Exception as e:
-                failed(f"cloud-config: {e}")
-    return configs
+def unix_lines(content):
+    """A script whose first line ends as on Windows has no interpreter of that name."""
+    return content.replace(b"\r\n", b"\n") if content.partition(b"\n")[0].endswith(b"\r") else content
 
 
-def each(configs, do):
-    for config in configs:
+def user_data(place):
+    """Its parts. Whatever somebody sent, the instance has its keys and its login."""
+    with open(f"{place}/user-data.txt", "rb") as f:
         try:
-            do(config)
+            return parts_of(f.read())
         except Exception as e:
-            failed(f"cloud-config: {e!r}")
+            fault(f"the user data cannot be read: {e}")
+            return []
 
 
-def instance_of(metadata):
-    """Its id. An instance whose metadata are turned off stays what it was, or its host keys would change."""
-    known = os.path.basename(os.path.realpath(INSTANCE)) if os.path.islink(INSTANCE) else None
-    return metadata.text("meta-data/instance-id") or known or "i-none"
-
-
-def save_result():
-    earlier = []
-    if os.path.exists(RESULT):
-        with open(RESULT) as f:
-            earlier = json.load(f)["v1"]["errors"]
-    write(RESULT, json.dumps({"v1": {"datasource": "DataSourceEc2Local", "errors": earlier + FAILED}}).encode())
+def known_instance():
+    place = os.path.realpath(INSTANCE)
+    return os.path.basename(place) if os.path.isdir(place) and place != INSTANCE else None
 
 
 def init():
-    for path in (f"{INSTANCE}/boot-finished", RESULT):
-        if os.path.exists(path):
-            os.unlink(path)
-    metadata = Metadata()
-    instance = instance_of(metadata)
+    metadata = instance = None
+    try:
+        metadata = Metadata()
+        instance = metadata.text("meta-data/instance-id")
+    except (OSError, ValueError, IndexError) as e:
+        fault(f"no metadata service: {e}")
+    if not instance or not re.fullmatch("[A-Za-z0-9-]+", instance):
+        # Who does not say which instance this is does not make it another one.
+        instance, metadata = known_instance() or "iid-datasource-none", None
+    get = metadata.get if metadata else lambda path: None
     place = f"{STATE}/instances/{instance}"
     first = not os.path.exists(f"{place}/sem/init")
     os.makedirs(f"{place}/scripts", exist_ok=True)
     os.makedirs(f"{place}/sem", exist_ok=True)
     subprocess.run(["ln", "-sfn", place, INSTANCE], check=False)
+    if os.path.exists(f"{INSTANCE}/boot-finished"):
+        os.unlink(f"{INSTANCE}/boot-finished")
+    if metadata or first:
+        write(f"{place}/user-data.txt", get("user-data") or b"", 0o600)
+    parts = user_data(place)
+    config = config_of(parts)
+    set_name(str(config.get("fqdn") or config.get("hostname") or "") or (get("meta-data/local-hostname") or b"").decode(errors="replace").strip())
     if first:
-        write(f"{place}/user-data.txt", metadata.get("user-data") or b"", 0o600)
-    with open(f"{place}/user-data.txt", "rb") as f:
-        parts = parts_of(f.read())
-    configs = configs_of(parts)
-    names = [name_of(config) for config in configs if name_of(config)]
-    set_name(names[-1] if names else metadata.text("meta-data/local-hostname"))
-    if first:
-        keys = [key for key in [metadata.text("meta-data/public-keys/0/openssh-key")] if key]
         make_host_keys()
-        authorize(LOGIN, keys)
-        authorize("root", keys, f"no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as the user \\\"{LOGIN}\\\" rather than the user \\\"root\\\".';echo;sleep 10;exit 142\" ")
+        key = (get("meta-data/public-keys/0/openssh-key") or b"").decode(errors="replace")
+        authorize(LOGIN, [key])
+        authorize("root", [key], f"no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as the user \\\"{LOGIN}\\\" rather than the user \\\"root\\\".';echo;sleep 10;exit 142\" ")
     for number, (kind, content) in enumerate(parts, 1):
         if kind == "boothook":
-            write(f"{place}/boothooks/part-{number:03}", content.partition(b"\n")[2], 0o700)
+            write(f"{place}/boothooks/part-{number:03}", unix_lines(content.removeprefix(b"#cloud-boothook").lstrip()), 0o700)
             run(f"{place}/boothooks/part-{number:03}")
         elif kind == "script" and first:
-            write(f"{place}/scripts/part-{number:03}", content, 0o700)
-        elif kind in ("include", "unknown", "gzip") and first:
-            log(f"part {number} of the user data is not run: {'#include' if kind == 'include' else 'of no known type'}")
-    each(configs, lambda config: commands(config.get("bootcmd"), f"{place}/bootcmd"))
+            write(f"{place}/scripts/part-{number:03}", unix_lines(content), 0o700)
+        elif kind not in ("script", "config") and first:
+            fault(f"part {number} of the user data is not used: {'#include is not supported here' if kind == 'include' else 'it is of no known type'}")
+    if config.get("bootcmd"):
+        write(f"{place}/boothooks/bootcmd", shell_script(config["bootcmd"]), 0o700)
+        run(f"{place}/boothooks/bootcmd")
     if first:
-        each(configs, early_config)
+        early_config(config)
+        if config.get("runcmd"):
+            write(f"{place}/scripts/runcmd", shell_script(config["runcmd"]), 0o700)
         write(f"{place}/sem/init", b"")
-    save_result()
-
-
-def user_data(place):
-    """Packages, then scripts in their order, then runcmd."""
-    with open(f"{place}/user-data.txt", "rb") as f:
-        configs = configs_of(parts_of(f.read()))
-    each(configs, late_config)
-    for path in sorted(glob.glob(f"{place}/scripts/part-*")):
-        run(path)
-    each(configs, lambda config: commands(config.get("runcmd"), f"{place}/scripts/runcmd"))
+    end_output()
 
 
 def final():
     place = os.path.realpath(INSTANCE)
-    # At each boot: the volume may have been made larger since the last one.
     grow_root()
     if not os.path.exists(f"{place}/sem/final"):
         # Before the work and not after it: what fails halfway is not begun again at the next boot.
         write(f"{place}/sem/final", b"")
         tell_fingerprints()
-        try:
-            user_data(place)
-        except Exception as e:
-            failed(f"user data: {e!r}")
-    save_result()
+        late_config(config_of(user_data(place)))
+        for path in sorted(glob.glob(f"{place}/scripts/*")):
+            run(path)
+    end_output()
+    faults = []
+    if os.path.exists(FAULTS):
+        with open(FAULTS) as f:
+            faults = f.read().splitlines()
+    write(RESULT, json.dumps({"v1": {"datasource": "DataSourceEc2Local", "errors": faults}}, indent=1).encode() + b"\n")
     with open("/proc/uptime") as f:
         seconds = f.read().split()[0]
     write(f"{place}/boot-finished", f"{seconds} - {time.strftime('%a, %d %b %Y %H:%M:%S +0000', time.gmtime())}\n".encode())
@@ -405,16 +439,17 @@ def final():
 
 
 def status(wait):
-    """Words and exit status of `cloud-init status`: 1 where something failed."""
-    while not os.path.exists(f"{INSTANCE}/boot-finished"):
-        if not wait:
-            print("status: running")
-            return 0
+    while True:
+        done = os.path.exists(f"{INSTANCE}/boot-finished")
+        if done or not wait:
+            break
         time.sleep(0.5)
-    with open(RESULT) as f:
-        errors = json.load(f)["v1"]["errors"]
-    print(f"status: {'error' if errors else 'done'}")
-    return 1 if errors else 0
+    faults = []
+    if done:
+        with open(RESULT) as f:
+            faults = json.load(f)["v1"]["errors"]
+    print(f"status: {'error' if faults else 'done' if done else 'running'}")
+    return 1 if faults else 0
 
 
 def main():

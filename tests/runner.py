@@ -283,6 +283,8 @@ def main():
         if "guest" in kinds and directory == "build":
             heading("guest: the same and functions under control groups of version 2")
             guest_tests(tally, directory)
+            heading("guest: the machine image")
+            python_tests(tally, "tests/guest", "guest")
         if "api" in kinds or "fault" in kinds:
             status, output = command("tools/prepare-runtimes")
             if status != 0:

@@ -4,9 +4,7 @@ import http.server
 import os
 import random
 import sys
-import tempfile
 import threading
-import time
 import unittest
 from unittest import mock
 
@@ -48,112 +46,81 @@ class UserData(unittest.TestCase):
         self.assertEqual(self.kinds(gzip.compress(data)), ["config", "script", "unknown"])
         self.assertEqual(agent.parts_of(data)[1][1].strip(), SCRIPT.strip())
 
-    def test_damaged(self):
-        # A header that the mail parser of the library failed at, then many more.
-        self.assertEqual(self.kinds(b"Content-Type: multipart/mixed; bound*\n?ary=B\"\nMIME-Version: 1.0\n\nx"), ["unknown"])
-        chance = random.Random(1)
-        seed = multipart((b"text/cloud-config", CONFIG), (b"text/x-shellscript", SCRIPT))
-        for _ in range(1500):
-            data = bytearray(seed)
-            for _ in range(chance.randint(1, 8)):
-                at = chance.randrange(len(data))
-                data[at:at + chance.randint(0, 4)] = bytes(chance.choice(b'=;:"<>()[]*%?\n\r ,\0\xff/') for _ in range(chance.randint(0, 3)))
-            self.assertTrue(all(kind in ("script", "config", "boothook", "include", "gzip", "unknown") for kind in self.kinds(bytes(data))))
-
     def test_anything(self):
         for data in (b"\x00" * 100, b"Content-Type: multipart/mixed\n\n", b"MIME-Version: 1.0\n\nx", bytes(range(256)), b"#!", b"\xff\xfe#!"):
             agent.parts_of(data)
+
+    def test_damaged(self):
+        whole = multipart((b"text/x-shellscript", SCRIPT), (b"text/cloud-config", CONFIG))
+        chance = random.Random(1)
+        for _ in range(2000):
+            data = bytearray(whole)
+            for _ in range(chance.randint(1, 8)):
+                at = chance.randrange(len(data))
+                if chance.random() < 0.5:
+                    data[at:at + 1] = bytes([chance.choice(b'=;:"<>()[]@*%\\\n ,.?\0\xff/')])
+                else:
+                    del data[at:at + chance.randint(1, 6)]
+            agent.parts_of(bytes(data))
 
 
 class Config(unittest.TestCase):
     def done(self, text, part):
         runs = []
-        with mock.patch.object(agent, "run", lambda *argv, shell=None: runs.append(shell if shell is not None else argv) or 0), \
-                mock.patch.object(agent, "log", lambda text: runs.append(("log", text))), mock.patch.object(agent, "authorize", lambda *a: None), \
-                mock.patch.object(agent, "set_name", lambda name: None):
-            part(agent.parse_config(text))
+        with mock.patch.object(agent, "run", lambda *argv: runs.append(argv) or 0), mock.patch.object(agent, "log", lambda text: runs.append(("log", text))), \
+                mock.patch.object(agent, "fault", lambda text: runs.append(("fault", text))), \
+                mock.patch.object(agent, "authorize", lambda user, keys: keys and runs.append(("keys", user, keys))), \
+                mock.patch.object(agent, "write_file", lambda entry: runs.append(("file", entry["path"]))), \
+                mock.patch.object(agent.subprocess, "run", lambda *argv, **kwargs: None):
+            part(agent.config_of([("config", t) for t in (text if isinstance(text, list) else [text])]))
         return runs
+
+    def test_commands(self):
+        self.assertEqual(agent.shell_script([["touch", "/tmp/a b"], "echo $HOME", None, 3]), b"#!/bin/sh\ntouch '/tmp/a b'\necho $HOME\n3\n")
+        self.assertEqual(agent.shell_script("echo a"), b"#!/bin/sh\necho a\n")
+
+    def test_later_parts_replace(self):
+        self.assertEqual(agent.config_of([("config", b"a: 1\nb: [1]\n"), ("script", SCRIPT), ("config", b"b: [2]\n")]), {"a": 1, "b": [2]})
+
+    def test_a_part_that_cannot_be_read_is_a_fault(self):
+        for text in (b"#cloud-config\n- a\n", b"#cloud-config\na: [\n", b"#cloud-config\n\x00\n"):
+            runs = self.done([text, b"packages: [a]\n"], agent.late_config)
+            self.assertEqual([words[0] for words in runs], ["fault", "apt-get", "apt-get"])
+
+    def test_files_now_and_later(self):
+        text = b"#cloud-config\nwrite_files: [{path: /a}, {path: /b, defer: true}, c]\n"
+        self.assertEqual(self.done(text, agent.early_config)[0], ("file", "/a"))
+        self.assertEqual(self.done(text, agent.late_config)[0], ("file", "/b"))
+        self.assertEqual([words[0] for words in self.done(text, agent.early_config)], ["file", "fault"])
+
+    def test_users(self):
+        text = b"#cloud-config\nusers: [default, quartet-a, {name: quartet-b, groups: 'x, y', sudo: false, ssh_authorized_keys: [k], expiredate: 1}, {gecos: nobody}]\n"
+        self.assertEqual(self.done(text, agent.early_config), [
+            ("useradd", "--create-home", "quartet-a"), ("log", "cloud-config: expiredate of users is not supported here"),
+            ("useradd", "--create-home", "--groups", "x,y", "quartet-b"), ("keys", "quartet-b", ["k"]), ("fault", "users: KeyError: 'name'")])
 
     def test_packages(self):
         text = b"#cloud-config\npackages: [nginx, [curl, '1.0']]\n"
         self.assertEqual(self.done(text, agent.late_config), [("apt-get", "-q", "update"), ("apt-get", "-q", "-y", "install", "nginx", "curl=1.0")])
 
     def test_what_it_does_not_know_is_said(self):
-        runs = self.done(b"#cloud-config\nbootcmd: [echo a]\npower_state: {mode: reboot}\n", agent.early_config)
+        runs = self.done(b"#cloud-config\npower_state: {mode: reboot}\n", agent.early_config)
         self.assertEqual(runs, [("log", "cloud-config: power_state is not supported here")])
 
-    def test_one_bad_entry_does_not_cost_the_others(self):
-        with tempfile.TemporaryDirectory() as place:
-            text = f"#cloud-config\nwrite_files: [7, {{path: {place}/a, encoding: gzip+base64, content: AAAA}}, {{path: {place}/b/c, content: x, append: true}}]\nusers: [7]\n"
-            self.done(text.encode(), agent.early_config)
-            with open(f"{place}/b/c") as f:
-                self.assertEqual(f.read(), "x")
 
-    def test_groups_are_made_and_keys_are_of_whom_they_are_for(self):
-        text = b"#cloud-config\nusers: [default, {name: eve, groups: 'sudo, docker', uid: 7}]\n"
-        self.assertEqual(self.done(text, agent.early_config), [("log", "users: eve: uid is not supported here"), ("groupadd", "-f", "sudo"), ("groupadd", "-f", "docker"),
-                                                               ("useradd", "-m", "-s", "/bin/sh", "-G", "sudo,docker", "eve")])
-
-    def test_a_name_that_is_a_number(self):
-        self.assertEqual([agent.name_of(c) for c in ({"hostname": 7}, {"fqdn": "a.b", "hostname": "c"}, {})], ["7", "a.b", None])
-
-    def test_not_a_mapping(self):
-        with self.assertRaises(ValueError):
-            agent.parse_config(b"#cloud-config\n- a\n")
-
-
-class Commands(unittest.TestCase):
-    def setUp(self):
-        place = tempfile.TemporaryDirectory()
-        self.addCleanup(place.cleanup)
-        self.place = place.name
-        real = open
-        for name, value in (("OUTPUT", f"{self.place}/output"), ("FAILED", []), ("log", lambda text: None), ("STATE", self.place), ("INSTANCE", f"{self.place}/instance"),
-                            ("RESULT", f"{self.place}/data/result.json")):
-            patch = mock.patch.object(agent, name, value)
-            patch.start()
-            self.addCleanup(patch.stop)
-        patch = mock.patch.object(agent, "open", lambda path, *a, **k: real(f"{self.place}/console" if path == "/dev/console" else path, *a, **k), create=True)
-        patch.start()
-        self.addCleanup(patch.stop)
-
-    def read(self, name):
-        with open(f"{self.place}/{name}") as f:
-            return f.read()
-
-    def test_lines_share_a_shell(self):
-        agent.commands(["cd /usr; X='a b'", ["echo", "$X", "c  d"], 'echo "$PWD $X"'], f"{self.place}/runcmd")
-        self.assertEqual(self.read("output"), "$X c  d\n/usr a b\n")
-        self.assertIn("/usr a b", self.read("console"))
-
-    def test_what_stays_in_the_background(self):
-        began = time.monotonic()
-        self.assertEqual(agent.run(shell="(sleep 3; echo late) & echo early"), 0)
-        self.assertLess(time.monotonic() - began, 2.5)
-        self.assertEqual(self.read("output"), "early\n")
-
-    def test_status(self):
-        os.makedirs(f"{self.place}/instance")
-        agent.write(f"{self.place}/instance/boot-finished", b"")
-        agent.save_result()
-        with mock.patch("builtins.print") as said:
-            self.assertEqual(agent.status(True), 0)
-            agent.run(shell="exit 3")
-            agent.save_result()
-            self.assertEqual(agent.status(True), 1)
-        self.assertEqual([call.args[0] for call in said.call_args_list], ["status: done", "status: error"])
-
-    def test_an_instance_without_metadata_stays_itself(self):
-        silent = mock.Mock(text=lambda path: None)
-        self.assertEqual(agent.instance_of(silent), "i-none")
-        os.symlink(f"{self.place}/instances/i-7", f"{self.place}/instance")
-        self.assertEqual(agent.instance_of(silent), "i-7")
+class Scripts(unittest.TestCase):
+    def test_lines_of_windows(self):
+        self.assertEqual(agent.unix_lines(b"#!/bin/sh\r\necho a\r\n"), b"#!/bin/sh\necho a\n")
+        self.assertEqual(agent.unix_lines(b"#!/bin/sh\necho a\r\n"), b"#!/bin/sh\necho a\r\n")
 
 
 class Service(http.server.BaseHTTPRequestHandler):
     tokens = True
+    broken = 0  # that many answers more
 
     def answer(self, status, body):
+        if Service.broken:
+            Service.broken, status, body = Service.broken - 1, 503, b"later"
         self.send_response(status)
         self.end_headers()
         self.wfile.write(body)
@@ -195,6 +162,10 @@ class Metadata(unittest.TestCase):
     def test_nobody_there(self):
         with self.assertRaises(OSError):
             agent.Metadata(("127.0.0.1", 1), 0.3)
+
+    def test_a_broken_service_is_asked_again(self):
+        with mock.patch.object(Service, "broken", 2):
+            self.assertEqual(self.ask(True), ("i-0123", None))
 
 
 if __name__ == "__main__":

@@ -247,6 +247,15 @@ def node_modules(tally):
             tally.add("tests/js: npm ci", "skip", output.strip().splitlines()[-1] if output.strip() else "npm failed")
 
 
+def machine_image(tally):
+    """Instances start from it; made once for each of its sources' versions."""
+    if os.geteuid() != 0:
+        return
+    status, output = command("tools/make-image")
+    if status:
+        tally.add("the machine image", "skip", output.strip().splitlines()[-1])
+
+
 def node_tests(tally, prefix):
     place = os.path.join(ROOT, "tests", "js")
     if not os.path.exists(os.path.join(place, "node_modules")):
@@ -291,6 +300,7 @@ def main():
                 tally.add("tools/prepare-runtimes", "fail", output)
         if "api" in kinds:
             node_modules(tally)
+            machine_image(tally)
             heading(f"black-box tests with real clients, {directory}")
             api_tests(tally, directory, directory, args)
         if "fault" in kinds and directory == "build":

@@ -27,6 +27,8 @@ FAULTS = "/run/cloud-init/faults"  # of this boot, a line each
 METADATA = ("169.254.169.254", 80)
 LOGIN = "admin"
 PATIENCE_S = 120
+NOT_ROOT = "no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as the user \\\"" + LOGIN + \
+    "\\\" rather than the user \\\"root\\\".';echo;sleep 10;exit 142\" "
 ENTRIES = ("package_update", "package_upgrade", "packages", "write_files", "bootcmd", "runcmd", "users", "ssh_authorized_keys", "hostname", "fqdn", "timezone")
 
 
@@ -396,7 +398,7 @@ def init():
         make_host_keys()
         key = (get("meta-data/public-keys/0/openssh-key") or b"").decode(errors="replace")
         authorize(LOGIN, [key])
-        authorize("root", [key], f"no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as the user \\\"{LOGIN}\\\" rather than the user \\\"root\\\".';echo;sleep 10;exit 142\" ")
+        authorize("root", [key], NOT_ROOT)
     for number, (kind, content) in enumerate(parts, 1):
         if kind == "boothook":
             write(f"{place}/boothooks/part-{number:03}", unix_lines(content.removeprefix(b"#cloud-boothook").lstrip()), 0o700)

@@ -119,7 +119,8 @@ class Boot(unittest.TestCase):
             self.port = s.getsockname()[1]
         with open(os.path.join(self.place, "image.json")) as f:
             line = json.load(f)["command_line"]
-        self.console = os.path.join(self.work, "console")
+        self.boots = getattr(self, "boots", 0) + 1
+        self.console = os.path.join(self.work, f"console-{self.boots}")
         self.began = time.monotonic()
         self.machine = subprocess.Popen(
             ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot",
@@ -136,14 +137,14 @@ class Boot(unittest.TestCase):
         with open(self.console, errors="replace") as f:
             return f.read()
 
-    def ask(self, command, user="admin"):
+    def ask(self, command, user="admin", connect_s=PATIENCE_S):
         return subprocess.run(["ssh", "-i", self.key, "-p", str(self.port), "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.work}/known", "-o", "LogLevel=ERROR",
-                               "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", f"{user}@127.0.0.1", command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              errors="replace", timeout=PATIENCE_S, check=False)
+                               "-o", "BatchMode=yes", "-o", f"ConnectTimeout={connect_s}", f"{user}@127.0.0.1", command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=2 * PATIENCE_S, check=False)
 
     def login(self):
         """Waits for the secure shell; then for the end of what is done at boot."""
-        while self.ask("true").returncode:
+        while self.ask("true", connect_s=10).returncode:
             if time.monotonic() - self.began > PATIENCE_S or self.machine.poll() is not None:
                 self.fail(f"no login:\n{self.said()[-4000:]}")
             time.sleep(0.5)

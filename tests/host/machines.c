@@ -64,7 +64,12 @@ static void *on_found(void *ctx, struct machine *m, const char *id)
 	return heard.keep ? ctx : NULL;
 }
 
-static const struct machine_events events = {.started = on_started, .ended = on_ended, .disk = on_disk};
+static void on_settled(void *ctx)
+{
+	(void)ctx;
+}
+
+static const struct machine_events events = {.started = on_started, .ended = on_ended, .settled = on_settled, .disk = on_disk};
 
 static void open_machines(void)
 {

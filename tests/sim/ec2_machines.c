@@ -175,6 +175,13 @@ int machines_volumes_dir(const struct machines *s)
 	return -1;
 }
 
+const struct machines_facts *machines_facts(const struct machines *s)
+{
+	static const struct machines_facts facts = {.known = true, .works = true};
+	(void)s;
+	return &facts;
+}
+
 void machines_free(struct machines *s)
 {
 	(void)s;

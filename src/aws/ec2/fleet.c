@@ -135,7 +135,19 @@ static void disk(void *ctx, struct machine *m, const char *volume, int error)
 	storage_machine_did(i->desk, str_from(volume), error);
 }
 
-static const struct machine_events events = {.started = started, .ended = ended, .disk = disk};
+/* What waited to know whether its machine is still there. */
+static void settled(void *ctx)
+{
+	struct desk *d = ctx;
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&d->items, &at, &key, &value))
+		if (((struct desk_item *)value)->waiting)
+			desk_mark(value);
+}
+
+static const struct machine_events events = {.started = started, .ended = ended, .settled = settled, .disk = disk};
 
 static void *found(void *ctx, struct machine *m, const char *id)
 {
@@ -231,7 +243,7 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 		end_record(i, MACHINE_NOT_STARTED, -ENOTSUP, STR_NONE);
 		return;
 	}
-	if (!gather_disks(i, s, r->instance, &st) || !gather_ports(i, s, &st)) {
+	if (!machines_facts(i->desk->machines)->known || !gather_disks(i, s, r->instance, &st) || !gather_ports(i, s, &st)) {
 		i->waiting = true;
 		return;
 	}
@@ -265,7 +277,9 @@ static void run(struct desk_item *i, const struct ec2_scope *s, const struct sta
 
 static void end(struct desk_item *i, bool now)
 {
-	if (!i->machine) {
+	if (!i->machine && i->desk->machines && !machines_facts(i->desk->machines)->known) {
+		i->waiting = true;
+	} else if (!i->machine) {
 		close_taps(i);
 		end_record(i, MACHINE_STOPPED, 0, STR_NONE);
 	} else if (!i->stopping || (now && !i->unplugged)) {

@@ -7,7 +7,7 @@
 
 #include <unistd.h>
 
-enum { USER_DATA_MAX = 16384, COUNT_MAX = 1000, VCPUS_PER_PROCESSOR = 8, MEMORY_SHARE_PERCENT = 75 };
+enum { COUNT_MAX = 1000, VCPUS_PER_PROCESSOR = 8, MEMORY_SHARE_PERCENT = 75 };
 
 /* What all instances of a call have in common. */
 struct launch {
@@ -155,8 +155,8 @@ static int take_user_data(struct call *c, struct launch *l)
 	l->user_data = base64_decode(c->arena, l->in->user_data);
 	if (!str_set(l->user_data))
 		return call_fail(c, "InvalidUserData.Malformed", 400, "Invalid BASE64 encoding of user data.");
-	if (l->user_data.n > USER_DATA_MAX)
-		return ec2_invalid(c, "User data is limited to %d bytes", USER_DATA_MAX);
+	if (l->user_data.n > EC2_USER_DATA_MAX)
+		return ec2_invalid(c, "User data is limited to %d bytes", EC2_USER_DATA_MAX);
 	return CALL_OK;
 }
 

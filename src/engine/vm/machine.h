@@ -56,6 +56,8 @@ enum machine_end {
 struct machine_events {
 	void (*started)(void *ctx, struct machine *m); /* its processors run */
 	void (*ended)(void *ctx, struct machine *m, enum machine_end how, int error);
+	/* Once: facts are known, and every machine of an earlier run has been found(). Until then none may be started. */
+	void (*settled)(void *ctx);
 	/* machine_attach(), machine_detach(), machine_snapshot(), machine_resize() are done; 0 or negative errno. */
 	void (*disk)(void *ctx, struct machine *m, const char *volume, int error);
 };

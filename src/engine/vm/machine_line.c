@@ -110,6 +110,18 @@ static void take_usage(struct machine *m, const struct shim_answer *a)
 	                                  .disk_write_ops = a->write_ops};
 }
 
+/* The warden has answered and every machine of before has said whose it is. */
+static void check_settled(struct machines *s)
+{
+	if (s->facts.known || !s->answered)
+		return;
+	list_each (&s->all, struct machine, at, m)
+		if (m->adopted)
+			return;
+	s->facts.known = true;
+	s->events->settled(s->ctx);
+}
+
 static void is_adopted(struct machine *m, const struct shim_answer *a)
 {
 	struct machines *s = m->owner;
@@ -120,8 +132,10 @@ static void is_adopted(struct machine *m, const struct shim_answer *a)
 	m->ctx = s->found(s->ctx, m, m->id);
 	if (!m->ctx) {
 		machine_free(m);
+		check_settled(s);
 		return;
 	}
+	check_settled(s);
 	take_usage(m, a);
 	if (a->running)
 		s->events->started(m->ctx, m);
@@ -190,11 +204,14 @@ static void shim_speaks(void *ctx, uint32_t events)
 		if (m->adopted) {
 			/* over before anybody asked: whose it was is heard first */
 			m->adopted = false;
-			m->ctx = m->owner->found(m->owner->ctx, m, m->id);
+			struct machines *s = m->owner;
+			m->ctx = s->found(s->ctx, m, m->id);
 			if (!m->ctx) {
 				machine_free(m);
+				check_settled(s);
 				return;
 			}
+			check_settled(s);
 		}
 		machine_report_end(m, m->state == MACHINE_PLUGGING ? MACHINE_NOT_STARTED : how,
 		                   m->state == MACHINE_PLUGGING ? -EIO : 0);
@@ -286,7 +303,7 @@ static void was_started(struct machines *s, const struct warden_answer *a)
 		machines_kill_slot(s, a->slot);
 }
 
-/* Machines of before have sockets; one whose shim is gone has none behind it, and what it said last is kept for its instance. */
+/* Machines of before have sockets. */
 static void look_for_machines(struct machines *s)
 {
 	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -302,16 +319,9 @@ static void look_for_machines(struct machines *s)
 		id[dot - e->d_name] = 0;
 		struct machine *m = machine_new(s, id);
 		m->adopted = true;
-		if (connect_shim(m) < 0 || machine_ask_simple(m, SHIM_STATUS) < 0) {
-			unlinkat(s->dir, e->d_name, 0);
-			m->adopted = false;
-			m->state = MACHINE_OVER;
-			m->ctx = s->found(s->ctx, m, m->id);
-			if (m->ctx)
-				s->events->ended(m->ctx, m, MACHINE_CRASHED, 0);
-			else
-				machine_free(m);
-		}
+		/* one without a shim ended with the cloud or with the machine under it: whoever wants it starts it anew */
+		if (connect_shim(m) < 0 || machine_ask_simple(m, SHIM_STATUS) < 0)
+			machine_free(m);
 	}
 	closedir(d);
 }
@@ -342,10 +352,11 @@ static void warden_speaks(void *ctx, uint32_t events)
 			s->scanned = true;
 			look_for_machines(s);
 		}
-		s->facts.known = true;
+		s->answered = true;
 		s->facts.works = a.facts.works;
 		memcpy(s->facts.why_not, a.facts.why_not, sizeof(s->facts.why_not));
 		s->facts.why_not[sizeof(s->facts.why_not) - 1] = 0;
+		check_settled(s);
 	} else if (a.a.verb == WARDEN_START && n == sizeof(a.a)) {
 		was_started(s, &a.a);
 	}

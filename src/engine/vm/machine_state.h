@@ -32,7 +32,7 @@ struct machines {
 	struct machines_facts facts;
 	struct list all;
 	uint32_t next_number;
-	bool scanned;
+	bool scanned, answered;
 };
 
 struct machine_plug {

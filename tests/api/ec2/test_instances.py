@@ -1,4 +1,5 @@
 """A real instance from RunInstances to nothing left: needs the image of tools/make-image and QEMU, and takes minutes under emulation."""
+import base64
 import os
 import subprocess
 import tempfile
@@ -97,6 +98,9 @@ class Instances(TestCase):
         return subprocess.run(["ssh", "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=30",
                                "-o", "BatchMode=yes", "admin@" + self.instance()["PublicIpAddress"], command], capture_output=True, text=True, timeout=90)
 
+    def fetch(self, address, seconds):
+        return subprocess.run(["curl", "-s", "-m", str(seconds), f"http://{address}/"], capture_output=True, text=True, check=False).stdout
+
     def until_ssh(self, command):
         for _ in range(40):
             done = self.ssh(command)
@@ -104,6 +108,30 @@ class Instances(TestCase):
                 return done.stdout
             time.sleep(2)
         self.fail(done.stderr)
+
+    def attribute(self, name, member):
+        value = self.ec2.describe_instance_attribute(InstanceId=self.instance_id, Attribute=name)[member]
+        return value.get("Value") if isinstance(value, dict) else value
+
+    def attributes(self):
+        """Of a stopped instance."""
+        change = lambda **more: self.ec2.modify_instance_attribute(InstanceId=self.instance_id, **more)  # noqa: E731
+        change(DisableApiTermination={"Value": True})
+        self.assertIs(self.attribute("disableApiTermination", "DisableApiTermination"), True)
+        self.assertAwsError("OperationNotPermitted", self.ec2.terminate_instances, InstanceIds=[self.instance_id])
+        change(Attribute="disableApiTermination", Value="false")
+        self.assertIs(self.attribute("disableApiTermination", "DisableApiTermination"), False)
+        change(InstanceInitiatedShutdownBehavior={"Value": "terminate"})
+        self.assertEqual(self.attribute("instanceInitiatedShutdownBehavior", "InstanceInitiatedShutdownBehavior"), "terminate")
+        change(InstanceType={"Value": "t3.small"})
+        self.assertEqual(self.instance()["InstanceType"], "t3.small")
+        change(UserData={"Value": b"#!/bin/sh\nexit 1\n"})
+        self.assertEqual(base64.b64decode(self.attribute("userData", "UserData")), b"#!/bin/sh\nexit 1\n")
+        change(SourceDestCheck={"Value": False})
+        self.assertIs(self.attribute("sourceDestCheck", "SourceDestCheck"), False)
+        self.assertAwsError("InvalidParameterValue", change, InstanceType={"Value": "t3.gigantic"})
+        self.assertAwsError("InvalidParameterCombination", change)
+        self.assertAwsError("InvalidParameterCombination", change, DisableApiStop={"Value": True}, InstanceType={"Value": "t3.micro"})
 
     def test_a_life(self):
         d = tempfile.TemporaryDirectory()
@@ -132,6 +160,12 @@ class Instances(TestCase):
                 break
             time.sleep(1)
         self.assertEqual(body, "hello\n")
+        # a closed port is closed at once, and an opened one open
+        web = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        self.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[web])
+        self.assertEqual(self.fetch(public, 4), "")
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[web])
+        self.assertEqual(self.fetch(public, 20), "hello\n")
         status = self.ec2.describe_instance_status(InstanceIds=[self.instance_id])["InstanceStatuses"][0]
         self.assertEqual(status["InstanceStatus"]["Status"], "ok")
         self.assertIn("SSH HOST KEY FINGERPRINTS", self.ec2.get_console_output(InstanceId=self.instance_id)["Output"])
@@ -155,9 +189,11 @@ class Instances(TestCase):
         self.ec2.stop_instances(InstanceIds=[self.instance_id])
         self.wait("stopped")
         self.assertNotIn("PublicIpAddress", self.instance())
+        self.attributes()
         self.ec2.start_instances(InstanceIds=[self.instance_id])
         self.wait("running")
         self.assertEqual(self.until_ssh("cat /etc/marked").strip(), "marked")
+        self.assertAwsError("IncorrectInstanceState", self.ec2.modify_instance_attribute, InstanceId=self.instance_id, InstanceType={"Value": "t3.micro"})
         self.ec2.terminate_instances(InstanceIds=[self.instance_id])
         self.wait("terminated")
         self.ec2.deregister_image(ImageId=made)

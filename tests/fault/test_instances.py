@@ -1,0 +1,129 @@
+"""An instance and the deaths of what looks after it: it goes on, is found again, and nothing of it stays when it should not. The guest need not have booted."""
+import os
+import pathlib
+import shutil
+import signal
+import tempfile
+import time
+import unittest
+
+from cloud import Cloud
+from leftovers import leftovers
+
+IMAGE = "/var/cache/quartet/images/debian-12-amd64/image.json"
+
+
+def emulators(instance):
+    """Process ids of the QEMUs that run this instance."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"qemu-system-x86_64") and f"guest={instance}".encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+@unittest.skipUnless(os.geteuid() == 0 and os.path.exists(IMAGE), "needs root and the machine image: tools/make-image")
+class Deaths(unittest.TestCase):
+    def setUp(self):
+        self.data = tempfile.mkdtemp(prefix="quartet-fault-")
+        self.addCleanup(shutil.rmtree, self.data, True)
+        self.cloud = Cloud(data=self.data).start()
+        self.addCleanup(lambda: self.cloud.stop())
+        self.ec2 = self.cloud.client("ec2")
+
+    def launch(self):
+        until = time.monotonic() + 20
+        images = []
+        while not images and time.monotonic() < until:
+            images = self.ec2.describe_images(Owners=["amazon"])["Images"]
+            time.sleep(0.1)
+        made = self.ec2.run_instances(ImageId=images[0]["ImageId"], InstanceType="t3.micro", MinCount=1, MaxCount=1)
+        self.instance = made["Instances"][0]["InstanceId"]
+        self.wait("running")
+        return self.one_emulator()
+
+    def show(self):
+        return self.ec2.describe_instances(InstanceIds=[self.instance])["Reservations"][0]["Instances"][0]
+
+    def wait(self, state, seconds=60):
+        until = time.monotonic() + seconds
+        while self.show()["State"]["Name"] != state:
+            self.assertLess(time.monotonic(), until, self.show())
+            time.sleep(0.2)
+
+    def one_emulator(self, seconds=20):
+        until = time.monotonic() + seconds
+        while len(emulators(self.instance)) != 1:
+            self.assertLess(time.monotonic(), until, emulators(self.instance))
+            time.sleep(0.1)
+        return emulators(self.instance)[0]
+
+    def gone(self, seconds=20):
+        until = time.monotonic() + seconds
+        while emulators(self.instance):
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.1)
+
+    def test_roles_die_and_the_instance_does_not(self):
+        pid = self.launch()
+        for role in ("api", "priv", "api"):
+            before = self.cloud.role_pid(role)
+            self.cloud.kill(role)
+            self.cloud.wait_for_role(role, other_than=before)
+            self.cloud.wait()
+            self.assertEqual(self.show()["State"]["Name"], "running", role)
+            self.assertEqual(emulators(self.instance), [pid], role)
+        # and it still obeys
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        self.gone()
+
+    def test_all_die_at_once_and_the_next_cloud_finds_it(self):
+        pid = self.launch()
+        for role in ("priv", "api"):
+            os.kill(self.cloud.role_pid(role), signal.SIGKILL)
+        self.cloud.process.kill()
+        self.cloud.process.wait(10)
+        self.assertEqual(emulators(self.instance), [pid])
+        self.cloud = Cloud(data=self.data).start()
+        self.ec2 = self.cloud.client("ec2")
+        self.wait("running")
+        self.assertEqual(emulators(self.instance), [pid])
+        # an orderly end is the end of its process, not of the instance
+        self.cloud.stop()
+        self.assertEqual(emulators(self.instance), [])
+        self.assertEqual(leftovers(self.data, 10), [])
+        self.cloud = Cloud(data=self.data).start()
+        self.ec2 = self.cloud.client("ec2")
+        self.wait("running")
+        self.assertNotEqual(self.one_emulator(), pid)
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        self.gone()
+
+    def test_its_emulator_dies(self):
+        os.kill(self.launch(), signal.SIGKILL)
+        self.wait("stopped")
+        self.assertTrue(self.show()["StateReason"]["Code"].startswith("Server."), self.show()["StateReason"])
+        self.ec2.start_instances(InstanceIds=[self.instance])
+        self.wait("running")
+        self.one_emulator()
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        self.gone()
+
+    def test_a_reset_ends_it(self):
+        self.launch()
+        import urllib.request
+        urllib.request.urlopen(urllib.request.Request(self.cloud.endpoint + "/_quartet/reset", method="POST"), timeout=20).read()
+        self.gone()
+        self.cloud.stop()
+        self.assertEqual(leftovers(self.data, 10), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

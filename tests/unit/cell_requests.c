@@ -25,6 +25,10 @@ static void good_requests_pass(void **state)
 	assert_int_equal(keeper_check_request(&make, sizeof(make)), 0);
 	assert_int_equal(keeper_check_request(&dress, sizeof(dress)), 0);
 	assert_int_equal(keeper_check_request(&destroy, sizeof(destroy)), 0);
+	for (uint32_t channel = 0; channel <= PRIV_CHANNELS; channel++) {
+		struct priv_channel_request r = {.h = {PRIV_CHANNEL, 0}, .channel = channel};
+		assert_int_equal(keeper_check_request(&r, sizeof(r)), channel < PRIV_CHANNELS ? 0 : -EINVAL);
+	}
 }
 
 static void wrong_sizes_are_refused(void **state)

@@ -1,5 +1,6 @@
-/* The first program of a virtual machine: loads the few modules without which there is no disk, mounts the root file system that the kernel's command line names, and
- * becomes its init. Static, because no library is there yet; the archive that holds it is made by tools/make-image. */
+/* The first program of a virtual machine: loads the few modules without which there is no disk, mounts the root file system that
+ * the kernel's command line names, and becomes its init. Static, because no library is there yet; the archive that holds it is made
+ * by tools/make-image. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -72,8 +73,8 @@ int main(void)
 		waited += 20;
 	}
 	umount("/proc");
-	if (mount("/dev", "/root/dev", NULL, MS_MOVE, NULL) < 0 || chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
-	    chdir("/") < 0)
+	if (mount("/dev", "/root/dev", NULL, MS_MOVE, NULL) < 0 || chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 ||
+	    chroot(".") < 0 || chdir("/") < 0)
 		give_up("changing to the root file system");
 	execl("/sbin/init", "/sbin/init", (char *)NULL);
 	give_up("/sbin/init");

@@ -283,6 +283,7 @@ int ec2_interface_set_up(const struct ec2_scope *s, struct state_vpc_interface_r
 
 void ec2_interfaces_of(const struct ec2_scope *s, struct str instance, struct ec2_interfaces *ret)
 {
+	*ret = (struct ec2_interfaces){0};
 	struct state_vpc_interface_record record;
 	struct ec2_all all = ec2_all(s, &ec2_kind_interface);
 	while (ec2_next(&all, &record)) {

@@ -6,7 +6,7 @@
  *   VPC GROUP ACL SUBNET PORT        a put; the message itself is the desired state
  *   REMOVE                           by id
  *   UPLINK                           priv has linked the VPC to the machine; address: the machine's end
- *   SETTLED                          what was not put in this session goes
+ *   SETTLED                          what was not put since HELLO goes
  *   STATS                            of a port; answered by STATS
  *   END                              everything goes, the process too (`priv` says this as well)
  * and back: HELLO (with what works), VPC (descriptor: its namespace, for priv), LISTENER (kind; descriptor), PORT (descriptor).

@@ -19,7 +19,7 @@ struct thing {
 	char id[NETWORK_ID_MAX];
 	uint32_t verb; /* NET_GROUP, NET_ACL, NET_SUBNET or NET_PORT */
 	uint32_t number;
-	bool seen;                  /* in this session */
+	bool seen;                  /* since HELLO */
 	bool live;                  /* the kernel has it */
 	bool announce;              /* a port whose descriptor is to be told once its rules are there */
 	union net_message *message; /* NULL: only named by others */

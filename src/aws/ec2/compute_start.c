@@ -1,11 +1,13 @@
 /* Where compute begins and ends: the desk with its machines, and what networks hand on (taps of ports, listeners in VPCs). */
 #include "aws/ec2/image_default.h"
 #include "aws/ec2/metadata_find.h"
+#include "base/log.h"
 #include "engine/net/network.h"
 #include "engine/vm/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct ec2_compute {
@@ -20,10 +22,31 @@ static void on_port(struct ec2_state *s, const char *interface, int fd)
 	fleet_port(s->desk, str_from(interface), fd);
 }
 
+/* At the first VPC that has a machine in it and not at the start: making a key takes longer than all of a start. */
+static bool open_metadata(struct ec2_state *s)
+{
+	struct ec2_compute *c = s->compute;
+	char dir[4096];
+	unsigned char key[METADATA_KEY_BYTES];
+	int error = 0;
+	if (c->metadata)
+		return true;
+	snprintf(dir, sizeof(dir), "%s/ec2", s->cloud->data_dir);
+	c->identity = identity_open(dir, &error);
+	if (!c->identity) {
+		log_error("ec2: no metadata service: %s: %s", dir, strerror(-error));
+		return false;
+	}
+	identity_secret(c->identity, "metadata tokens", key);
+	c->metadata = metadata_server_new(s->cloud, key, &(struct metadata_source){.find = metadata_find, .ctx = s->desk}, c->roles,
+	                                  c->identity);
+	return true;
+}
+
 static void on_listener(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd)
 {
 	struct ec2_compute *c = s->compute;
-	if (kind == NETWORK_METADATA) {
+	if (kind == NETWORK_METADATA && open_metadata(s)) {
 		metadata_serve(c->metadata, str_from(vpc), fd);
 	} else if (kind == NETWORK_ENDPOINT) {
 		listener_close(map_remove(&c->endpoints, str_from(vpc)));
@@ -37,23 +60,12 @@ static void on_listener(struct ec2_state *s, const char *vpc, enum network_liste
 
 int compute_start(struct ec2_state *s)
 {
-	char dir[4096];
-	unsigned char key[METADATA_KEY_BYTES];
-	int error = 0;
-	snprintf(dir, sizeof(dir), "%s/ec2", s->cloud->data_dir);
-	struct identity *identity = identity_open(dir, &error);
-	if (!identity)
-		return error;
 	struct ec2_compute *c = calloc(1, sizeof(*c));
 	if (!c)
 		abort();
 	s->compute = c;
 	s->desk = desk_new(s);
-	c->identity = identity;
 	c->roles = roles_new(s->cloud);
-	identity_secret(identity, "metadata tokens", key);
-	c->metadata = metadata_server_new(s->cloud, key, &(struct metadata_source){.find = metadata_find, .ctx = s->desk}, c->roles,
-	                                  identity);
 	s->on_port = on_port;
 	s->on_listener = on_listener;
 	fleet_start(s->desk, s->cloud->cells);

@@ -40,7 +40,6 @@ static void starts_are_checked(void **state)
 	BAD(r.cpu_percent = 0);
 	BAD(r.cpu_percent = 201);
 	BAD(r.port_count = 9);
-	BAD(r.accel = 2);
 	BAD(r.has_kernel = 2);
 	BAD(r.name[0] = 0);
 	BAD(strcpy(r.name, "i-1,debug-threads=on"));

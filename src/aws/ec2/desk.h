@@ -68,6 +68,8 @@ void desk_edit(struct desk *d, struct str account, struct str region, desk_edit_
 /* fleet.c: instances. The step of one; the machine that has a volume, NULL: none runs. */
 void fleet_step(struct desk_item *i, const struct ec2_scope *s);
 struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volume);
+/* Does a machine that does not run yet have its files open? They may not be changed then. */
+bool fleet_is_starting_with(struct desk *d, const struct ec2_volume *volume);
 
 /* A file operation of a volume or layer, on a worker thread. The names are copied. */
 enum storage_verb { STORAGE_CREATE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE };
@@ -79,5 +81,7 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s);
 /* Removes layers that nothing stands on any more. */
 void storage_step_layer(struct desk_item *i, const struct ec2_scope *s);
 /* A running machine has done what storage asked of it with a volume. */
+/* Is a snapshot of this volume begun and not completed? Then no machine may open the volume. */
+bool storage_snapshot_pending(const struct ec2_scope *s, struct str volume);
 void storage_machine_did(struct desk *d, struct str volume, int error);
 extern const struct ec2_kind ec2_kind_layer;

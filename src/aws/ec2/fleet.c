@@ -180,7 +180,7 @@ static bool gather_disks(struct desk_item *i, const struct ec2_scope *s, const s
 		if (!v.volume->attachments.n || !str_eq(v.volume->attachments.v[0].instance_id, i->id))
 			continue;
 		struct desk_item *job = desk_item(i->desk, all.id);
-		if (!v.made.v || (job && job->busy))
+		if (!v.made.v || (job && job->busy) || storage_snapshot_pending(s, all.id))
 			return false;
 		struct str device = v.volume->attachments.v[0].device;
 		bool root = str_eq(device, instance->root_device_name);
@@ -346,6 +346,12 @@ void fleet_step(struct desk_item *i, const struct ec2_scope *s)
 }
 
 /* --- what others ask */
+
+bool fleet_is_starting_with(struct desk *d, const struct ec2_volume *volume)
+{
+	struct desk_item *i = volume->attachments.n ? desk_item(d, volume->attachments.v[0].instance_id) : NULL;
+	return i && i->machine && !i->running;
+}
 
 struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volume)
 {

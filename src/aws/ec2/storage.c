@@ -368,10 +368,25 @@ static void frozen(struct desk_item *i, int error)
 	desk_edit(i->desk, i->account, i->region, error < 0 ? edit_not_frozen : edit_frozen, snapshot_ended, i);
 }
 
+/* A machine that ended meanwhile may have gone over to the volume's new file already: what it began is completed without it, and
+ * before the volume is used again (storage_snapshot_pending()). */
 static void frozen_by_machine(struct desk_item *volume, int error)
 {
 	volume->asked = NULL;
-	frozen(volume->holder, error);
+	if (error == -ESRCH)
+		snapshot_ended(volume->holder);
+	else
+		frozen(volume->holder, error);
+}
+
+bool storage_snapshot_pending(const struct ec2_scope *s, struct str volume)
+{
+	struct ec2_all all = ec2_all(s, &ec2_kind_snapshot);
+	struct state_ec2_snapshot_record r;
+	while (ec2_next(&all, &r))
+		if (str_is(r.snapshot->state, "pending") && str_eq(r.snapshot->volume_id, volume))
+			return true;
+	return false;
 }
 
 void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
@@ -385,7 +400,9 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 		frozen(i, -1);
 		return;
 	}
-	struct desk_item *volume = desk_hold(i->desk, &ec2_kind_volume, i->account, i->region, r.snapshot->volume_id, i);
+	struct desk_item *volume = fleet_is_starting_with(i->desk, v.volume)
+	                                   ? NULL
+	                                   : desk_hold(i->desk, &ec2_kind_volume, i->account, i->region, r.snapshot->volume_id, i);
 	if (!volume) {
 		i->waiting = true;
 		return;

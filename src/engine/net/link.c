@@ -1,4 +1,5 @@
 #include "engine/net/link.h"
+#include "engine/net/netlink.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROOM = 1024, DUMP_ROOM = 32768 };
+enum { DUMP_ROOM = 32768 };
 
 int link_socket(void)
 {
@@ -25,38 +26,10 @@ int link_socket(void)
 	return fd;
 }
 
-/* Sends one request and waits for its acknowledgement, which the kernel has queued before send returns. */
-static int ask(int sock, struct nlmsghdr *h)
-{
-	h->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	if (send(sock, h, h->nlmsg_len, 0) < 0)
-		return -errno;
-	char room[ROOM];
-	for (;;) {
-		ssize_t n = recv(sock, room, sizeof(room), 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		int left = (int)n;
-		for (struct nlmsghdr *r = (void *)room; mnl_nlmsg_ok(r, left); r = mnl_nlmsg_next(r, &left))
-			if (r->nlmsg_type == NLMSG_ERROR)
-				return ((struct nlmsgerr *)mnl_nlmsg_get_payload(r))->error;
-	}
-}
-
-static struct nlmsghdr *start(char room[static ROOM], uint16_t type, uint16_t flags)
-{
-	struct nlmsghdr *h = mnl_nlmsg_put_header(room);
-	h->nlmsg_type = type;
-	h->nlmsg_flags = flags;
-	return h;
-}
-
 int link_add_veth(int sock, const char *inside, const char *outside, int host_ns_fd)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_flags = m->ifi_change = IFF_UP;
 	mnl_attr_put_strz(h, IFLA_IFNAME, inside);
@@ -72,17 +45,17 @@ int link_add_veth(int sock, const char *inside, const char *outside, int host_ns
 	mnl_attr_nest_end(h, peer);
 	mnl_attr_nest_end(h, data);
 	mnl_attr_nest_end(h, info);
-	return ask(sock, h);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int link_up(int sock, unsigned ifindex)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_NEWLINK, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_NEWLINK, 0);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_index = (int)ifindex;
 	m->ifi_flags = m->ifi_change = IFF_UP;
-	return ask(sock, h);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int link_index(int sock, const char *name, unsigned *ret_ifindex)
@@ -99,21 +72,21 @@ int link_index(int sock, const char *name, unsigned *ret_ifindex)
 
 int link_add_address(int sock, unsigned ifindex, uint32_t address, unsigned prefix)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
 	struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifa_family = AF_INET;
 	m->ifa_prefixlen = (unsigned char)prefix;
 	m->ifa_index = ifindex;
 	mnl_attr_put_u32(h, IFA_LOCAL, htonl(address));
 	mnl_attr_put_u32(h, IFA_ADDRESS, htonl(address));
-	return ask(sock, h);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int link_add_default_route(int sock, unsigned ifindex, uint32_t gateway)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->rtm_family = AF_INET;
 	m->rtm_table = RT_TABLE_MAIN;
@@ -122,13 +95,13 @@ int link_add_default_route(int sock, unsigned ifindex, uint32_t gateway)
 	m->rtm_type = RTN_UNICAST;
 	mnl_attr_put_u32(h, RTA_OIF, ifindex);
 	mnl_attr_put_u32(h, RTA_GATEWAY, htonl(gateway));
-	return ask(sock, h);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int link_set_forwarding(int sock, unsigned ifindex, bool on)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_SETLINK, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_SETLINK, 0);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_index = (int)ifindex;
 	struct nlattr *spec = mnl_attr_nest_start(h, IFLA_AF_SPEC);
@@ -139,8 +112,8 @@ int link_set_forwarding(int sock, unsigned ifindex, bool on)
 	mnl_attr_nest_end(h, v4);
 	/* the attribute is refused where IPv6 is off, so it is asked for in a message of its own */
 	mnl_attr_nest_end(h, spec);
-	int error = ask(sock, h);
-	h = start(room, RTM_SETLINK, 0);
+	int error = netlink_ask(sock, h, NULL, NULL);
+	h = netlink_start(room, RTM_SETLINK, 0);
 	m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_index = (int)ifindex;
 	spec = mnl_attr_nest_start(h, IFLA_AF_SPEC);
@@ -148,17 +121,17 @@ int link_set_forwarding(int sock, unsigned ifindex, bool on)
 	mnl_attr_put_u8(h, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(h, v6);
 	mnl_attr_nest_end(h, spec);
-	ask(sock, h);
+	netlink_ask(sock, h, NULL, NULL);
 	return error;
 }
 
 int link_remove(int sock, unsigned ifindex)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_DELLINK, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_DELLINK, 0);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_index = (int)ifindex;
-	return ask(sock, h);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 /* Sends a dump request and hands every reply of the wanted type to each(). */
@@ -207,8 +180,8 @@ static void one_link(void *ctx, const struct nlmsghdr *r)
 
 int link_each(int sock, const char *prefix, link_fn *fn, void *ctx)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_GETLINK, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_GETLINK, 0);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_family = AF_UNSPEC;
 	struct each_link e = {.prefix = prefix, .fn = fn, .ctx = ctx};
@@ -225,8 +198,8 @@ static void one_address(void *ctx, const struct nlmsghdr *r)
 
 int link_range_in_use(int sock, uint32_t base, unsigned prefix)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_GETADDR, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_GETADDR, 0);
 	struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifa_family = AF_INET;
 	struct each_link e = {.base = base, .mask = prefix ? ~0u << (32 - prefix) : 0};
@@ -252,8 +225,8 @@ static void one_route(void *ctx, const struct nlmsghdr *r)
 
 int link_each_uplink(int sock, link_fn *fn, void *ctx)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_GETROUTE, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_GETROUTE, 0);
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->rtm_family = AF_INET;
 	struct each_link e = {.fn = fn, .ctx = ctx};

@@ -1,4 +1,5 @@
 #include "engine/net/route.h"
+#include "engine/net/netlink.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,38 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { ROOM = 1024, ANSWER_ROOM = 8192, MARK_RULE_PRIORITY = 1000 };
-
-/* Sends one request; hands an answer that is not the acknowledgement to each(). */
-static int ask(int sock, struct nlmsghdr *h, void (*each)(void *ctx, const struct nlmsghdr *r), void *ctx)
-{
-	h->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	if (send(sock, h, h->nlmsg_len, 0) < 0)
-		return -errno;
-	char room[ANSWER_ROOM];
-	for (;;) {
-		ssize_t n = recv(sock, room, sizeof(room), 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		int left = (int)n;
-		for (struct nlmsghdr *r = (void *)room; mnl_nlmsg_ok(r, left); r = mnl_nlmsg_next(r, &left)) {
-			if (r->nlmsg_type == NLMSG_ERROR)
-				return ((struct nlmsgerr *)mnl_nlmsg_get_payload(r))->error;
-			if (each)
-				each(ctx, r);
-		}
-	}
-}
-
-static struct nlmsghdr *start(char room[static ROOM], uint16_t type, uint16_t flags)
-{
-	struct nlmsghdr *h = mnl_nlmsg_put_header(room);
-	h->nlmsg_type = type;
-	h->nlmsg_flags = flags;
-	return h;
-}
+enum { MARK_RULE_PRIORITY = 1000 };
 
 static struct ifinfomsg *start_link(struct nlmsghdr *h, unsigned ifindex)
 {
@@ -56,8 +26,8 @@ static struct ifinfomsg *start_link(struct nlmsghdr *h, unsigned ifindex)
 static int route_ask(int sock, const struct route *r, uint16_t type, uint16_t flags)
 {
 	static const unsigned char types[] = {RTN_UNICAST, RTN_UNICAST, RTN_BLACKHOLE, RTN_THROW};
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, type, flags);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, type, flags);
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	bool leads = r->kind == ROUTE_VIA || r->kind == ROUTE_LINK;
 	m->rtm_family = AF_INET;
@@ -75,7 +45,7 @@ static int route_ask(int sock, const struct route *r, uint16_t type, uint16_t fl
 		m->rtm_flags |= RTNH_F_ONLINK;
 		mnl_attr_put_u32(h, RTA_GATEWAY, htonl(r->gateway));
 	}
-	return ask(sock, h, NULL, NULL);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int route_set(int sock, const struct route *r)
@@ -90,15 +60,15 @@ int route_remove(int sock, const struct route *r)
 
 static int mark_rule(int sock, uint32_t mark, uint32_t table, uint16_t type, uint16_t flags)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, type, flags);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, type, flags);
 	struct fib_rule_hdr *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->family = AF_INET;
 	m->action = FR_ACT_TO_TBL;
 	mnl_attr_put_u32(h, FRA_PRIORITY, MARK_RULE_PRIORITY);
 	mnl_attr_put_u32(h, FRA_FWMARK, mark);
 	mnl_attr_put_u32(h, FRA_TABLE, table);
-	return ask(sock, h, NULL, NULL);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int route_add_mark_rule(int sock, uint32_t mark, uint32_t table)
@@ -113,8 +83,8 @@ int route_remove_mark_rule(int sock, uint32_t mark, uint32_t table)
 
 static int neighbour_ask(int sock, unsigned ifindex, uint32_t address, const uint8_t *mac, uint16_t type, uint16_t flags)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, type, flags);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, type, flags);
 	struct ndmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ndm_family = AF_INET;
 	m->ndm_ifindex = (int)ifindex;
@@ -122,7 +92,7 @@ static int neighbour_ask(int sock, unsigned ifindex, uint32_t address, const uin
 	mnl_attr_put_u32(h, NDA_DST, htonl(address));
 	if (mac)
 		mnl_attr_put(h, NDA_LLADDR, 6, mac);
-	return ask(sock, h, NULL, NULL);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int neighbour_set(int sock, unsigned ifindex, uint32_t address, const uint8_t mac[6])
@@ -137,8 +107,8 @@ int neighbour_remove(int sock, unsigned ifindex, uint32_t address)
 
 int device_add_veth(int sock, const char *ours, const char *theirs, int their_ns_fd, const uint8_t their_mac[6])
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 	start_link(h, 0);
 	mnl_attr_put_strz(h, IFLA_IFNAME, ours);
 	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
@@ -152,16 +122,16 @@ int device_add_veth(int sock, const char *ours, const char *theirs, int their_ns
 	mnl_attr_nest_end(h, peer);
 	mnl_attr_nest_end(h, data);
 	mnl_attr_nest_end(h, info);
-	return ask(sock, h, NULL, NULL);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int device_set_mac(int sock, unsigned ifindex, const uint8_t mac[6])
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_NEWLINK, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_NEWLINK, 0);
 	start_link(h, ifindex);
 	mnl_attr_put(h, IFLA_ADDRESS, 6, mac);
-	return ask(sock, h, NULL, NULL);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 struct setting {
@@ -171,8 +141,8 @@ struct setting {
 
 static int set_ipv4(int sock, unsigned ifindex, const struct setting *settings, size_t n)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_SETLINK, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_SETLINK, 0);
 	start_link(h, ifindex);
 	struct nlattr *spec = mnl_attr_nest_start(h, IFLA_AF_SPEC);
 	struct nlattr *v4 = mnl_attr_nest_start(h, AF_INET);
@@ -182,14 +152,14 @@ static int set_ipv4(int sock, unsigned ifindex, const struct setting *settings, 
 	mnl_attr_nest_end(h, conf);
 	mnl_attr_nest_end(h, v4);
 	mnl_attr_nest_end(h, spec);
-	return ask(sock, h, NULL, NULL);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 /* The kernel answers for others only after a random delay of up to 0.8 s, unless told otherwise. */
 static int answer_at_once(int sock, unsigned ifindex)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_SETNEIGHTBL, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_SETNEIGHTBL, 0);
 	struct ndtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ndtm_family = AF_INET;
 	mnl_attr_put_strz(h, NDTA_NAME, "arp_cache");
@@ -197,7 +167,7 @@ static int answer_at_once(int sock, unsigned ifindex)
 	mnl_attr_put_u32(h, NDTPA_IFINDEX, ifindex);
 	mnl_attr_put_u64(h, NDTPA_PROXY_DELAY, 0);
 	mnl_attr_nest_end(h, parms);
-	return ask(sock, h, NULL, NULL);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 int device_be_router_port(int sock, unsigned ifindex)
@@ -219,14 +189,14 @@ int device_allow_loopback_addresses(int sock, unsigned ifindex)
 
 int device_remove_address(int sock, unsigned ifindex, uint32_t address, unsigned prefix)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_DELADDR, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_DELADDR, 0);
 	struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifa_family = AF_INET;
 	m->ifa_prefixlen = (unsigned char)prefix;
 	m->ifa_index = ifindex;
 	mnl_attr_put_u32(h, IFA_LOCAL, htonl(address));
-	return ask(sock, h, NULL, NULL);
+	return netlink_ask(sock, h, NULL, NULL);
 }
 
 static void take_counters(void *ctx, const struct nlmsghdr *r)
@@ -246,11 +216,11 @@ static void take_counters(void *ctx, const struct nlmsghdr *r)
 
 int device_counters(int sock, unsigned ifindex, struct device_counters *ret_counters)
 {
-	char room[ROOM];
-	struct nlmsghdr *h = start(room, RTM_GETLINK, 0);
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_GETLINK, 0);
 	start_link(h, ifindex);
 	struct device_counters c = {0};
-	int error = ask(sock, h, take_counters, &c);
+	int error = netlink_ask(sock, h, take_counters, &c);
 	if (!error)
 		*ret_counters = c;
 	return error;

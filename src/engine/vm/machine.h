@@ -2,8 +2,8 @@
  *
  * A machine is a QEMU process under a user of its own, in a root directory without files of this machine, without network (its
  * interfaces are tap descriptors that it was given) and inside a control group of its size. A shim starts it, holds its console and
- * its monitor, and outlives `api`, `main` and `priv`; this side finds it again by its socket below DATA/machines. KVM is used where
- * a guest really boots under it, else emulation.
+ * its monitor, and outlives `api`, `main` and `priv`; this side finds it again by its socket below DATA/machines. Guests are
+ * emulated.
  *
  * Everything runs on the loop of the role that made `struct machines` and calls back on it, never from inside a call of this
  * header. */
@@ -58,7 +58,8 @@ struct machine_events {
 	void (*ended)(void *ctx, struct machine *m, enum machine_end how, int error);
 	/* Once: facts are known, and every machine of an earlier run has been found(). Until then none may be started. */
 	void (*settled)(void *ctx);
-	/* machine_attach(), machine_detach(), machine_snapshot(), machine_resize() are done; 0 or negative errno. */
+	/* machine_attach(), machine_detach(), machine_snapshot(), machine_resize() are done; 0 or negative errno. -ESRCH: it has
+	 * ended meanwhile, and a snapshot is perhaps half done: volume_freeze() of the same names completes it. */
 	void (*disk)(void *ctx, struct machine *m, const char *volume, int error);
 };
 

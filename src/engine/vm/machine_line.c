@@ -33,7 +33,7 @@ void machine_report_end(struct machine *m, enum machine_end how, int error)
 	m->plug = NULL;
 	list_each (&m->asked, struct asked, at, a) {
 		list_remove(&a->at);
-		if (a->r.verb == SHIM_DISK || a->r.verb == SHIM_UNPLUG || a->r.verb == SHIM_RESIZE)
+		if (a->r.verb >= SHIM_DISK && a->r.verb <= SHIM_RESIZE)
 			m->owner->events->disk(m->ctx, m, a->r.disk, -ESRCH);
 		free(a);
 	}

@@ -31,13 +31,12 @@ enum warden_fd {
 	WARDEN_FD_INITRD,
 	WARDEN_FDS
 };
-enum machine_accel { MACHINE_ACCEL_TCG, MACHINE_ACCEL_KVM };
 
 struct warden_request {
 	uint32_t verb;
 	uint32_t number;     /* START: chosen by api, comes back with the answer. KILL: the slot */
 	uint32_t has_kernel; /* 1: KERNEL and INITRD came; 0: the first disk's own boot loader */
-	uint32_t vcpus, memory_mb, cpu_percent, accel;
+	uint32_t vcpus, memory_mb, cpu_percent;
 	uint32_t port_count;
 	uint8_t mac[8][6];
 	char name[MACHINE_NAME_MAX]; /* of the process */
@@ -51,7 +50,7 @@ struct warden_answer {
 };
 struct warden_facts {
 	struct warden_answer a;
-	uint8_t works, kvm;
+	uint8_t works;
 	char why_not[160];
 };
 union warden_any_answer {

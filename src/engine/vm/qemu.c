@@ -38,15 +38,11 @@ static void add(struct args *a, const char *option, struct str value)
 static void command_line(struct args *a, const struct shim_plan *p)
 {
 	const struct warden_request *r = p->request;
-	bool kvm = r->accel == MACHINE_ACCEL_KVM;
 	add(a, "/usr/bin/qemu-system-x86_64", STR_NONE);
 	ADD(a, "-name", "guest=%s", r->name);
 	ADD(a, "-machine", "pc,usb=off,vmport=off,graphics=off");
-	if (kvm)
-		ADD(a, "-accel", "kvm");
-	else
-		ADD(a, "-accel", "tcg,thread=multi,tb-size=%d", TRANSLATION_MB);
-	ADD(a, "-cpu", "%s", kvm ? "host" : "max");
+	ADD(a, "-accel", "tcg,thread=multi,tb-size=%d", TRANSLATION_MB);
+	ADD(a, "-cpu", "max");
 	ADD(a, "-smp", "%u", r->vcpus);
 	ADD(a, "-m", "%u", r->memory_mb);
 	add(a, "-nodefaults", STR_NONE);

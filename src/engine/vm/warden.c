@@ -68,7 +68,7 @@ int warden_check(const void *p, unsigned long n, unsigned long nfds)
 	memcpy(&r, p, n);
 	if (r.verb == WARDEN_FACTS || r.verb == WARDEN_KILL)
 		return nfds == 0 && r.number < MACHINE_SLOTS ? 0 : -EINVAL;
-	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.port_count > 8 || r.accel > MACHINE_ACCEL_KVM ||
+	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.port_count > 8 ||
 	    nfds != (r.has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r.port_count)
 		return -EINVAL;
 	if (r.vcpus < 1 || r.vcpus > MACHINE_VCPUS_MAX || r.memory_mb < MACHINE_MEMORY_MB_MIN ||

@@ -6,8 +6,9 @@ extern const struct service iam_service;
 extern const struct service lambda_service;
 extern const struct service logs_service;
 extern const struct service s3_service;
+extern const struct service ssm_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-        &ec2_service, &iam_service, &lambda_service, &logs_service, &s3_service, &sts_service, NULL,
+        &ec2_service, &iam_service, &lambda_service, &logs_service, &s3_service, &ssm_service, &sts_service, NULL,
 };

@@ -51,6 +51,12 @@ ec2_describe_snapshots_handler ec2_describe_snapshots;
 /* image.c: one that this account may launch. CALL_FAIL: InvalidAMIID.NotFound or .Unavailable. */
 int ec2_image_usable(struct call *c, struct str id, struct state_ec2_image_record *ret);
 
+/* resolve.c: the image that a request names. Ids are themselves; of `resolve:ssm:NAME` it is the parameter's value, which is asked
+ * for as the caller: CALL_WAIT, to be returned, and the handler runs again when it is known. Another name in the second run is not
+ * looked up again: one name a call. */
+bool ec2_image_is_named(struct str id);
+int ec2_image_named(struct call *c, struct str id, struct str *ret);
+
 /* lifecycle.c: the states of an instance, and the edges between them. An edge that is not in its table is a bug and dies. */
 enum instance_state {
 	INSTANCE_PENDING = 0,

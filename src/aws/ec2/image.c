@@ -1,5 +1,6 @@
 /* Images: finding and describing them, who may launch them. One that is shared is found by its id in an index that says whose it
  * is. */
+#include "aws/ec2/ec2.h"
 #include "aws/ec2/image_default.h"
 
 #include "base/clock.h"
@@ -58,6 +59,21 @@ int ec2_image_usable(struct call *c, struct str id, struct state_ec2_image_recor
 	if (!str_is(ret->image->state, "available"))
 		return call_fail(c, "InvalidAMIID.Unavailable", 400, "The image ID '%.*s' is not available", STR_ARG(id));
 	return CALL_OK;
+}
+
+bool ec2_image_there(struct call *c, struct str id)
+{
+	struct state_ec2_image_record r;
+	return ec2_id_well_formed(id, "ami") && ec2_image_find(c, id, &r) && str_is(r.image->state, "available");
+}
+
+bool ec2_find_default_image(struct call *c, struct ec2_default_image *ret)
+{
+	struct state_ec2_image_record r;
+	if (!default_image_get(ec2_state(c)->image, c->arena, &r))
+		return false;
+	*ret = (struct ec2_default_image){.id = r.image->image_id, .name = r.image->name, .created = r.image->creation_date};
+	return true;
 }
 
 /* --- describing */

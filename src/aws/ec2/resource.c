@@ -174,8 +174,10 @@ static bool ask_member(struct call *c, struct question *q, const struct ec2_kind
 	const void *at = input_at(c, member, &shape);
 	if (!at)
 		return true;
-	if (shape->kind == SHAPE_STRING)
-		return !str_set(*(const struct str *)at) || ask(c, q, kind, *(const struct str *)at);
+	if (shape->kind == SHAPE_STRING) {
+		struct str id = *(const struct str *)at;
+		return !str_set(id) || ec2_image_is_named(id) || ask(c, q, kind, id); /* of a name resolve.c asks */
+	}
 	const struct str_list *ids = at;
 	for (uint32_t i = 0; i < ids->n; i++)
 		if (!ask(c, q, kind, ids->v[i]))

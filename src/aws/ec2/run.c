@@ -422,11 +422,14 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in
 		return CALL_FAIL;
 	if (!in->image_id.n)
 		return ec2_missing(c, "ImageId");
-	if (ec2_image_usable(c, in->image_id, &l.image) != CALL_OK || take_subnet(c, &l) != CALL_OK ||
-	    take_type(c, &l) != CALL_OK || (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) ||
-	    take_profile(c, &l) != CALL_OK || take_user_data(c, &l) != CALL_OK ||
-	    take_metadata_options(c, in->metadata_options) != CALL_OK || take_disks(c, &l) != CALL_OK ||
-	    ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
+	struct str image_id;
+	int said = ec2_image_named(c, in->image_id, &image_id);
+	if (said != CALL_OK)
+		return said;
+	if (ec2_image_usable(c, image_id, &l.image) != CALL_OK || take_subnet(c, &l) != CALL_OK || take_type(c, &l) != CALL_OK ||
+	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || take_profile(c, &l) != CALL_OK ||
+	    take_user_data(c, &l) != CALL_OK || take_metadata_options(c, in->metadata_options) != CALL_OK ||
+	    take_disks(c, &l) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
 		return CALL_FAIL;
 	int64_t room = room_for(c, &l), count = room < in->max_count.v ? room : in->max_count.v;
 	if (count < in->min_count.v)

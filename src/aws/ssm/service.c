@@ -1,0 +1,168 @@
+#include "rows.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+/* --- what permissions are about */
+
+static void about(struct call *c, struct authz *az, struct str name)
+{
+	struct state_ssm_parameter_record p;
+	az->resource = ssm_arn(c, name);
+	az->keys = NULL;
+	az->key_count = 0;
+	if (ssm_find(c, name, &p))
+		authz_add_tags(c, az, "aws:ResourceTag", &p.tags);
+}
+
+static int about_name(struct call *c, struct authz *az, struct str text)
+{
+	about(c, az, ssm_reference(c, text).name);
+	return CALL_OK;
+}
+
+/* Every one must be allowed: all but the last are asked here, the last by the gate. */
+static int about_names(struct call *c, struct authz *az, const struct str_list *texts)
+{
+	for (uint32_t i = 0; i < texts->n; i++) {
+		if (i && !call_authorize(c, az))
+			return CALL_FAIL;
+		about(c, az, ssm_reference(c, texts->v[i]).name);
+	}
+	return CALL_OK;
+}
+
+static int about_tagged(struct call *c, struct authz *az, struct str type, struct str id)
+{
+	if (str_is(type, "Parameter"))
+		return about_name(c, az, id);
+	az->resource = S("*");
+	return CALL_OK;
+}
+
+#define ABOUT(type, answer) \
+	static int about_##type(struct call *c, const void *input, struct authz *az) \
+	{ \
+		const struct ssm_##type##_request *in = input; \
+		return answer; \
+	}
+ABOUT(get_parameter, about_name(c, az, in->name))
+ABOUT(get_parameters, about_names(c, az, &in->names))
+ABOUT(get_parameter_history, about_name(c, az, in->name))
+ABOUT(delete_parameter, about_name(c, az, in->name))
+ABOUT(delete_parameters, about_names(c, az, &in->names))
+ABOUT(label_parameter_version, about_name(c, az, in->name))
+ABOUT(unlabel_parameter_version, about_name(c, az, in->name))
+ABOUT(remove_tags_from_resource, about_tagged(c, az, in->resource_type, in->resource_id))
+ABOUT(list_tags_for_resource, about_tagged(c, az, in->resource_type, in->resource_id))
+
+/* Who may read a path may read all that is below it, whatever is said of that. */
+static int about_get_parameters_by_path(struct call *c, const void *input, struct authz *az)
+{
+	const struct ssm_get_parameters_by_path_request *in = input;
+	struct str path = in->path;
+	if (path.n > 1 && path.p[path.n - 1] == '/')
+		path.n--;
+	az->resource = ssm_arn(c, path);
+	authz_add(c, az, "ssm:Recursive", in->recursive.v ? S("true") : S("false"));
+	return CALL_OK;
+}
+
+static int about_describe_parameters(struct call *c, const void *input, struct authz *az)
+{
+	(void)input;
+	az->resource = arena_printf(c->arena, "arn:aws:ssm:%.*s:%.*s:*", STR_ARG(c->region), STR_ARG(c->account));
+	return CALL_OK;
+}
+
+static void add_request_tags(struct call *c, struct authz *az, const struct ssm_tag_list *tags)
+{
+	struct str_map map = {0};
+	for (uint32_t i = 0; i < tags->n; i++)
+		*LIST_ADD(c->arena, &map) = (struct str_map_entry){tags->v[i].key, tags->v[i].value};
+	authz_add_tags(c, az, "aws:RequestTag", &map);
+	for (uint32_t i = 0; i < tags->n; i++)
+		authz_add(c, az, "aws:TagKeys", tags->v[i].key);
+}
+
+/* Tags at creation are a second permission, as they are afterwards. */
+static int about_put_parameter(struct call *c, const void *input, struct authz *az)
+{
+	const struct ssm_put_parameter_request *in = input;
+	about_name(c, az, in->name);
+	add_request_tags(c, az, &in->tags);
+	if (in->tags.n) {
+		struct authz tagging = *az;
+		tagging.action = S("ssm:AddTagsToResource");
+		if (!call_authorize(c, &tagging))
+			return CALL_FAIL;
+	}
+	authz_add(c, az, "ssm:Overwrite", in->overwrite.v ? S("true") : S("false"));
+	return CALL_OK;
+}
+
+static int about_add_tags_to_resource(struct call *c, const void *input, struct authz *az)
+{
+	const struct ssm_add_tags_to_resource_request *in = input;
+	about_tagged(c, az, in->resource_type, in->resource_id);
+	add_request_tags(c, az, &in->tags);
+	return CALL_OK;
+}
+
+/* --- the table */
+
+static const struct service_op ops[] = {
+        OP(ssm, add_tags_to_resource, AddTagsToResource, .resource = about_add_tags_to_resource,
+           .missing = "resources other than parameters"),
+        OP(ssm, delete_parameter, DeleteParameter, .resource = about_delete_parameter),
+        OP(ssm, delete_parameters, DeleteParameters, .resource = about_delete_parameters),
+        OP(ssm, describe_parameters, DescribeParameters, .resource = about_describe_parameters, .flags = OP_READ),
+        OP(ssm, get_parameter, GetParameter, .resource = about_get_parameter, .flags = OP_READ,
+           .missing = "parameters of other accounts, references to secrets"),
+        OP(ssm, get_parameter_history, GetParameterHistory, .resource = about_get_parameter_history, .flags = OP_READ),
+        OP(ssm, get_parameters, GetParameters, .resource = about_get_parameters, .flags = OP_READ,
+           .missing = "parameters of other accounts, references to secrets"),
+        OP(ssm, get_parameters_by_path, GetParametersByPath, .resource = about_get_parameters_by_path, .flags = OP_READ),
+        OP(ssm, label_parameter_version, LabelParameterVersion, .resource = about_label_parameter_version),
+        OP(ssm, list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ,
+           .missing = "resources other than parameters"),
+        OP(ssm, put_parameter, PutParameter, .resource = about_put_parameter,
+           .missing = "KMS keys other than alias/aws/ssm, parameter policies, the data type aws:ssm:integration"),
+        OP(ssm, remove_tags_from_resource, RemoveTagsFromResource, .resource = about_remove_tags_from_resource,
+           .missing = "resources other than parameters"),
+        OP(ssm, unlabel_parameter_version, UnlabelParameterVersion, .resource = about_unlabel_parameter_version),
+};
+
+static int ssm_start(struct cloud *cloud, void **ret_state)
+{
+	struct ssm_state *s = calloc(1, sizeof(*s));
+	if (!s)
+		die("out of memory (ssm)");
+	s->cloud = cloud;
+	int r = ssm_key_open(s, cloud->data_dir);
+	if (r < 0)
+		log_error("ssm: %s/ssm.key cannot be read or made, so there are no SecureStrings: %s", cloud->data_dir,
+		          strerror(-r));
+	*ret_state = s;
+	return 0;
+}
+
+static void ssm_stop(void *state)
+{
+	free(state);
+}
+
+struct ssm_state *ssm_state(const struct call *c)
+{
+	return cloud_state(c->cloud, &ssm_service);
+}
+
+const struct service ssm_service = {
+        .api = &ssm_api,
+        .iam_prefix = "ssm",
+        .ops = ops,
+        .op_count = sizeof(ops) / sizeof(ops[0]),
+        .start = ssm_start,
+        .stop = ssm_stop,
+};

@@ -108,7 +108,7 @@ void ec2_address_bind(struct call *c, struct ec2_address *address, struct state_
 	struct state_vpc_vpc_record vpc;
 	struct ec2_network_interface *eni = record->interface;
 	struct ec2_network_interface_private_ip_address *p = &eni->private_ip_addresses.v[at];
-	bool names = ec2_find(&s, &ec2_kind_vpc, eni->vpc_id, &vpc) && vpc.dns_hostnames.v;
+	bool names = ec2_find(&s, &ec2_kind_vpc, eni->vpc_id, &vpc) && vpc.dns_hostnames.v && vpc.dns_support.v;
 	address->association_id = ec2_new_id(c->arena, "eipassoc");
 	address->network_interface_id = eni->network_interface_id;
 	address->network_interface_owner_id = c->account;

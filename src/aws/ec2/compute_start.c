@@ -1,4 +1,5 @@
 /* Where compute begins and ends: the desk with its machines, and what networks hand on (taps of ports, listeners in VPCs). */
+#include "aws/ec2/dns.h"
 #include "aws/ec2/image_default.h"
 #include "aws/ec2/metadata_find.h"
 #include "base/log.h"
@@ -14,6 +15,8 @@ struct ec2_compute {
 	struct roles *roles;
 	struct identity *identity;
 	struct metadata_server *metadata;
+	struct ec2_names *names;
+	struct dns *dns;      /* NULL: nobody has one yet */
 	struct map endpoints; /* VPC -> struct listener: the cloud's own endpoint inside */
 };
 
@@ -43,6 +46,18 @@ static bool open_metadata(struct ec2_state *s)
 	return true;
 }
 
+static struct dns *resolver(struct ec2_state *s)
+{
+	struct ec2_compute *c = s->compute;
+	if (!c->dns) {
+		c->names = ec2_names_new(s->desk);
+		const struct dns_answerer answerers[] = {{.ask = ec2_names_ask, .ctx = c->names}};
+		c->dns = dns_new(s->cloud->loop, answerers, sizeof(answerers) / sizeof(*answerers), s->cloud->resolver,
+		                 "/etc/resolv.conf");
+	}
+	return c->dns;
+}
+
 static void on_listener(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd)
 {
 	struct ec2_compute *c = s->compute;
@@ -53,6 +68,10 @@ static void on_listener(struct ec2_state *s, const char *vpc, enum network_liste
 		struct listener *l = listener_open_gate(s->cloud, fd);
 		if (l)
 			map_put(&c->endpoints, str_from(vpc), l);
+	} else if (kind == NETWORK_DNS) {
+		dns_serve_datagrams(resolver(s), vpc, fd);
+	} else if (kind == NETWORK_DNS_TCP) {
+		dns_serve_connections(resolver(s), vpc, fd);
 	} else {
 		close(fd);
 	}
@@ -86,6 +105,8 @@ void compute_stop(struct ec2_state *s)
 	s->on_port = NULL;
 	s->on_listener = NULL;
 	metadata_server_free(c->metadata);
+	dns_free(c->dns);
+	ec2_names_free(c->names);
 	while (map_next(&c->endpoints, &at, &vpc, &listener))
 		listener_close(listener);
 	map_done(&c->endpoints);

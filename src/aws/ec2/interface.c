@@ -67,7 +67,7 @@ struct str ec2_public_name(struct arena *a, struct str region, struct str addres
 static bool dns_names(const struct ec2_scope *s, struct str vpc)
 {
 	struct state_vpc_vpc_record record;
-	return ec2_find(s, &ec2_kind_vpc, vpc, &record) && record.dns_hostnames.v;
+	return ec2_find(s, &ec2_kind_vpc, vpc, &record) && record.dns_hostnames.v && record.dns_support.v;
 }
 
 static void add_address(const struct ec2_scope *s, struct ec2_network_interface *eni, uint32_t address)

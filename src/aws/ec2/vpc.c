@@ -373,12 +373,13 @@ int ec2_modify_vpc_attribute(struct call *c, const struct ec2_modify_vpc_attribu
 		                       given ? "Only one attribute can be modified at a time" : "No attribute to modify was given");
 	if (in->enable_network_address_usage_metrics && in->enable_network_address_usage_metrics->value.v)
 		return ec2_unsupported(c, "Network address usage metrics");
-	if (in->enable_dns_support && !in->enable_dns_support->value.v)
-		return ec2_unsupported(c, "A VPC without the resolver");
 	if (ec2_get(c, &ec2_kind_vpc, in->vpc_id, &vpc) != CALL_OK)
 		return CALL_FAIL;
-	if (in->enable_dns_hostnames) {
-		vpc.dns_hostnames = OPT_BOOL(in->enable_dns_hostnames->value.v);
+	if (in->enable_dns_hostnames || in->enable_dns_support) {
+		if (in->enable_dns_hostnames)
+			vpc.dns_hostnames = OPT_BOOL(in->enable_dns_hostnames->value.v);
+		else
+			vpc.dns_support = OPT_BOOL(in->enable_dns_support->value.v);
 		ec2_put(&s, &ec2_kind_vpc, in->vpc_id, &vpc);
 		ec2_interfaces_rename(&s, in->vpc_id);
 	}

@@ -140,7 +140,10 @@ class Vpcs(Ec2Case):
         self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
         self.assertNotIn("PrivateDnsName", self.ec2.describe_network_interfaces()["NetworkInterfaces"][0])
         self.fails("InvalidParameterCombination", self.ec2.modify_vpc_attribute, VpcId=vpc)
-        self.fails("UnsupportedOperation", self.ec2.modify_vpc_attribute, VpcId=vpc, EnableDnsSupport={"Value": False})
+        self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+        self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": False})
+        self.assertFalse(self.ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsSupport")["EnableDnsSupport"]["Value"])
+        self.assertNotIn("PrivateDnsName", self.ec2.describe_network_interfaces()["NetworkInterfaces"][0])
 
 
 class Subnets(Ec2Case):

@@ -1,0 +1,222 @@
+/* ip-10-0-0-5.ec2.internal and ec2-127-64-0-5.compute-1.amazonaws.com, as AWS spells them, for addresses that interfaces have. A
+ * VPC without enableDnsSupport has no resolver; one without enableDnsHostnames has no such names. */
+#include "aws/ec2/dns.h"
+
+#include "aws/ec2/block.h"
+#include "aws/ec2/fleet.h"
+#include "aws/ec2/interface.h"
+#include "aws/ec2/vpc.h"
+#include "engine/net/network.h"
+
+#include <stdlib.h>
+
+enum { TTL_S = 60 };
+
+/* Whose a VPC is never changes. */
+struct home {
+	struct arena arena;
+	struct str account, region;
+};
+struct ec2_names {
+	struct desk *desk;
+	struct map homes; /* VPC -> struct home */
+};
+
+/* One question, and what is known about where it was asked. */
+struct asked {
+	struct ec2_names *names;
+	struct ec2_scope scope;
+	const char *vpc_id;
+	struct state_vpc_vpc_record vpc;
+	const struct dns_query *query;
+	struct dns_writer *answer;
+};
+
+struct ec2_names *ec2_names_new(struct desk *desk)
+{
+	struct ec2_names *n = calloc(1, sizeof(*n));
+	if (!n)
+		abort();
+	n->desk = desk;
+	return n;
+}
+
+void ec2_names_free(struct ec2_names *n)
+{
+	size_t at = 0;
+	struct str vpc;
+	void *home;
+	if (!n)
+		return;
+	while (map_next(&n->homes, &at, &vpc, &home)) {
+		arena_done(&((struct home *)home)->arena);
+		free(home);
+	}
+	map_done(&n->homes);
+	free(n);
+}
+
+static const struct home *home_of(struct ec2_names *n, const char *vpc, uint32_t peer)
+{
+	struct home *home = map_get(&n->homes, str_from(vpc));
+	const char *port = home ? NULL : network_port_at(n->desk->ec2->networks, vpc, peer);
+	struct desk_item *i = port ? fleet_item_with_port(n->desk, str_from(port), NULL) : NULL;
+	if (!i)
+		return home;
+	home = calloc(1, sizeof(*home));
+	if (!home)
+		abort();
+	home->account = arena_dup(&home->arena, i->account);
+	home->region = arena_dup(&home->arena, i->region);
+	map_put(&n->homes, str_from(vpc), home);
+	return home;
+}
+
+/* --- what a name says */
+
+/* "10-0-0-5" to the address. */
+static bool dashed(struct str text, uint32_t *ret)
+{
+	char dots[16];
+	if (text.n >= sizeof(dots))
+		return false;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '.')
+			return false;
+		dots[i] = text.p[i] == '-' ? '.' : text.p[i];
+	}
+	return ec2_address_parse(str_of(dots, text.n), ret);
+}
+
+/* "5.0.0.10" to 10.0.0.5. */
+static bool backwards(struct str text, uint32_t *ret)
+{
+	uint32_t a;
+	if (!ec2_address_parse(text, &a))
+		return false;
+	*ret = a >> 24 | (a >> 8 & 0xff00) | (a << 8 & 0xff0000) | a << 24;
+	return true;
+}
+
+/* The part of a name in front of ".DOMAIN"; STR_NONE: it is not below that. */
+static struct str below(struct arena *a, struct str name, struct str domain)
+{
+	struct str dot = ARENA_CAT(a, S("."), domain);
+	return str_ends(name, dot) ? str_sub(name, 0, name.n - dot.n) : STR_NONE;
+}
+
+/* --- answers */
+
+static enum dns_said no_such(const struct asked *q, struct str domain, bool exists)
+{
+	dns_put_soa(q->answer, arena_dupz(q->scope.arena, domain), "ns0.amazonaws.com", TTL_S);
+	return exists ? DNS_ANSWERED : DNS_ABSENT;
+}
+
+static enum dns_said address_is(const struct asked *q, struct str domain, uint32_t address)
+{
+	if (q->query->type != DNS_A && q->query->type != DNS_ANY)
+		return no_such(q, domain, true);
+	dns_put_address(q->answer, DNS_ANSWER, NULL, TTL_S, address);
+	return DNS_ANSWERED;
+}
+
+static enum dns_said private_name(const struct asked *q, struct str label, struct str domain)
+{
+	uint32_t address;
+	bool there = q->vpc.dns_hostnames.v && str_starts(label, S("ip-")) && dashed(str_from_at(label, 3), &address) &&
+	             network_port_at(q->names->desk->ec2->networks, q->vpc_id, address);
+	return there ? address_is(q, domain, address) : no_such(q, domain, false);
+}
+
+/* The interface that has a public address, whosever it is, with the private address behind it. */
+static bool behind(const struct asked *q, uint32_t public, struct ec2_network_interface *ret, uint32_t *ret_private)
+{
+	static const struct record_type row = {&state_vpc_api, "PublicAddressRecord"};
+	struct state_vpc_public_address_record held;
+	struct state_vpc_interface_record r;
+	struct ec2_address elastic;
+	struct ec2_scope s = q->scope;
+	struct str text = ec2_address_text(s.arena, public);
+	if (!record_get(s.txn, s.arena, KEY(s.arena, S("ec2"), S("public"), arena_printf(s.arena, "%08x", public)), &row, &held))
+		return false;
+	s.account = held.account;
+	s.region = held.region;
+	struct str interface = held.holder;
+	if (ec2_find(&s, &ec2_kind_address, held.holder, &elastic))
+		interface = elastic.network_interface_id;
+	if (!interface.n || !ec2_find(&s, &ec2_kind_interface, interface, &r))
+		return false;
+	*ret = *r.interface;
+	for (uint32_t i = 0; i < ret->private_ip_addresses.n; i++) {
+		const struct ec2_network_interface_private_ip_address *p = &ret->private_ip_addresses.v[i];
+		if (p->association && str_eq(p->association->public_ip, text))
+			return ec2_address_parse(p->private_ip_address, ret_private);
+	}
+	return false;
+}
+
+/* Within its VPC the private address, as the packets are to stay inside; elsewhere the public one. */
+static enum dns_said public_name(const struct asked *q, struct str label, struct str domain)
+{
+	struct ec2_network_interface interface;
+	uint32_t public, private;
+	if (!q->vpc.dns_hostnames.v || !str_starts(label, S("ec2-")) || !dashed(str_from_at(label, 4), &public) ||
+	    !behind(q, public, &interface, &private))
+		return DNS_NOT_MINE;
+	return address_is(q, domain, str_is(interface.vpc_id, q->vpc_id) ? private : public);
+}
+
+static enum dns_said reverse_name(const struct asked *q, struct str label, struct str domain, struct str zone)
+{
+	uint32_t address;
+	if (!backwards(label, &address) || !ec2_vpc_has_block(&q->vpc, (struct ec2_block){address, 32}))
+		return DNS_NOT_MINE;
+	if (!q->vpc.dns_hostnames.v || !network_port_at(q->names->desk->ec2->networks, q->vpc_id, address))
+		return no_such(q, domain, false);
+	if (q->query->type != DNS_PTR && q->query->type != DNS_ANY)
+		return no_such(q, domain, true);
+	struct str name = ec2_private_name(q->scope.arena, zone, ec2_address_text(q->scope.arena, address));
+	dns_put_name(q->answer, DNS_ANSWER, NULL, DNS_PTR, TTL_S, arena_dupz(q->scope.arena, name));
+	return DNS_ANSWERED;
+}
+
+static enum dns_said answer(const struct asked *q)
+{
+	struct arena *a = q->scope.arena;
+	struct str region = q->scope.region, name = str_from(q->query->name), label;
+	bool first = str_is(region, "us-east-1");
+	struct str internal = first ? S("ec2.internal") : ARENA_CAT(a, region, S(".compute.internal"));
+	struct str public = first ? S("compute-1.amazonaws.com") : ARENA_CAT(a, region, S(".compute.amazonaws.com"));
+	if (!q->vpc.dns_support.v)
+		return DNS_SILENT;
+	if (!q->query->plain || q->query->class != DNS_IN)
+		return DNS_NOT_MINE;
+	if (str_set(label = below(a, name, internal)))
+		return private_name(q, label, internal);
+	if (str_set(label = below(a, name, public)))
+		return public_name(q, label, public);
+	if (str_set(label = below(a, name, S("in-addr.arpa"))))
+		return reverse_name(q, label, S("in-addr.arpa"), region);
+	return DNS_NOT_MINE;
+}
+
+enum dns_said ec2_names_ask(void *ctx, const char *vpc, uint32_t peer, const struct dns_query *query, struct dns_writer *w)
+{
+	struct ec2_names *n = ctx;
+	struct arena CLEAN_ARENA a = {0};
+	const struct home *home = home_of(n, vpc, peer);
+	if (!home)
+		return DNS_SILENT;
+	struct asked q = {.names = n,
+	                  .vpc_id = vpc,
+	                  .query = query,
+	                  .answer = w,
+	                  .scope = {.txn = store_begin(n->desk->cloud->store, &a),
+	                            .arena = &a,
+	                            .account = home->account,
+	                            .region = home->region}};
+	enum dns_said said = ec2_find(&q.scope, &ec2_kind_vpc, str_from(vpc), &q.vpc) ? answer(&q) : DNS_SILENT;
+	store_abort(q.scope.txn);
+	return said;
+}

@@ -1,0 +1,219 @@
+/* Questions to this machine's own name servers. Each has a socket of its own, connected to one server, so its port is the kernel's
+ * random choice and only that server is heard; the id is random, the asker's comes back into the answer. Datagrams are asked for
+ * again of the next server after two seconds, at most three times; a connection is tried once a server. */
+#include "engine/dns/internal.h"
+
+#include "base/rand.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct question {
+	struct list link; /* of its place */
+	struct dns_asker asker;
+	struct dns_query query;
+	uint16_t id; /* ours */
+	unsigned tries;
+	int fd;
+	struct loop_fd *watch;
+	struct loop_timer *timer;
+	size_t sent, got; /* over TCP: of the framed question, of the framed answer */
+	size_t n;         /* of the question; two bytes of length lie in front */
+	uint8_t *answer;  /* over TCP */
+	uint8_t bytes[];
+};
+
+static bool over_tcp(const struct question *q)
+{
+	return q->asker.connection != NULL;
+}
+
+static void hang_up(struct question *q)
+{
+	struct loop *l = q->asker.place->dns->loop;
+	loop_remove_fd(l, q->watch);
+	loop_remove_timer(l, q->timer);
+	q->watch = NULL;
+	q->timer = NULL;
+	if (q->fd >= 0)
+		close(q->fd);
+	q->fd = -1;
+	q->sent = q->got = 0;
+}
+
+static void drop(struct question *q)
+{
+	hang_up(q);
+	list_remove(&q->link);
+	q->asker.place->question_count--;
+	q->asker.place->dns->under_way--;
+	free(q->answer);
+	free(q);
+}
+
+static void fail(struct question *q)
+{
+	uint8_t answer[DNS_PLAIN_MAX];
+	struct dns_asker asker = q->asker;
+	size_t n = dns_refuse(answer, sizeof(answer), q->bytes + 2, &q->query, DNS_SERVER_FAILED);
+	drop(q);
+	dns_tell(&asker, answer, n);
+}
+
+static void finish(struct question *q, uint8_t *answer, size_t n)
+{
+	struct dns_asker asker = q->asker;
+	struct dns *d = asker.place->dns;
+	answer[0] = (uint8_t)(q->query.id >> 8);
+	answer[1] = (uint8_t)q->query.id;
+	if (d->server_count)
+		d->first_server = (d->first_server + q->tries - 1) % d->server_count;
+	uint8_t *held = q->answer;
+	q->answer = NULL;
+	drop(q);
+	dns_tell(&asker, answer, n);
+	free(held);
+}
+
+static void try_next(struct question *q);
+
+static void too_late(void *ctx)
+{
+	struct question *q = ctx;
+	q->timer = NULL;
+	try_next(q);
+}
+
+/* --- by datagram */
+
+static void datagram_came(void *ctx, uint32_t events)
+{
+	struct question *q = ctx;
+	static uint8_t answer[DNS_MESSAGE_MAX];
+	(void)events;
+	ssize_t n = recv(q->fd, answer, sizeof(answer), MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n < 0) /* nobody listens there */
+		try_next(q);
+	else if (dns_answers(q->bytes + 2, &q->query, q->id, answer, (size_t)n))
+		finish(q, answer, (size_t)n);
+	/* else it is a guess of somebody's: the true one may still come */
+}
+
+/* --- over a connection */
+
+static bool receive(struct question *q)
+{
+	size_t want = q->got < 2 ? 2 : 2u + ((size_t)q->answer[0] << 8 | q->answer[1]);
+	ssize_t n = recv(q->fd, q->answer + q->got, want - q->got, MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return true;
+	if (n <= 0)
+		return false;
+	q->got += (size_t)n;
+	if (q->got < 2 || q->got < 2u + ((size_t)q->answer[0] << 8 | q->answer[1]))
+		return true;
+	if (!dns_answers(q->bytes + 2, &q->query, q->id, q->answer + 2, q->got - 2))
+		return false;
+	finish(q, q->answer + 2, q->got - 2);
+	return true;
+}
+
+static void connection_happened(void *ctx, uint32_t events)
+{
+	struct question *q = ctx;
+	size_t whole = 2 + q->n;
+	(void)events;
+	if (q->sent == whole) {
+		if (!receive(q))
+			try_next(q);
+		return;
+	}
+	ssize_t n = send(q->fd, q->bytes + q->sent, whole - q->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		try_next(q);
+		return;
+	}
+	q->sent += (size_t)n;
+	if (q->sent == whole)
+		loop_set_fd(q->asker.place->dns->loop, q->watch, EPOLLIN);
+}
+
+/* --- both */
+
+static bool ask(struct question *q, const struct sockaddr_in *server)
+{
+	struct dns *d = q->asker.place->dns;
+	q->fd = socket(AF_INET, (over_tcp(q) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (q->fd < 0 ||
+	    (connect(q->fd, (const struct sockaddr *)server, sizeof(*server)) < 0 && (!over_tcp(q) || errno != EINPROGRESS)))
+		return false;
+	if (!over_tcp(q) && send(q->fd, q->bytes + 2, q->n, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)q->n)
+		return false;
+	q->watch = over_tcp(q) ? loop_add_fd(d->loop, q->fd, EPOLLOUT, connection_happened, q)
+	                       : loop_add_fd(d->loop, q->fd, EPOLLIN, datagram_came, q);
+	q->timer = q->watch ? loop_add_timer(d->loop, DNS_TRY_US, too_late, q) : NULL;
+	return q->watch != NULL;
+}
+
+static void try_next(struct question *q)
+{
+	struct dns *d = q->asker.place->dns;
+	for (;;) {
+		hang_up(q);
+		if (!d->server_count || q->tries == DNS_TRIES) {
+			fail(q);
+			return;
+		}
+		unsigned server = (d->first_server + q->tries++) % d->server_count;
+		if (ask(q, &d->servers[server]))
+			return;
+	}
+}
+
+void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_query *query_read)
+{
+	struct dns_place *p = asker->place;
+	if (p->question_count == DNS_PLACE_UNDER_WAY_MAX || p->dns->under_way == DNS_UNDER_WAY_MAX) {
+		uint8_t answer[DNS_PLAIN_MAX];
+		dns_tell(asker, answer, dns_refuse(answer, sizeof(answer), query, query_read, DNS_REFUSED));
+		return;
+	}
+	struct question *q = calloc(1, sizeof(*q) + 2 + n);
+	if (!q)
+		abort();
+	q->asker = *asker;
+	q->query = *query_read;
+	q->fd = -1;
+	q->n = n;
+	q->id = (uint16_t)rand_u64();
+	q->bytes[0] = (uint8_t)(n >> 8);
+	q->bytes[1] = (uint8_t)n;
+	memcpy(q->bytes + 2, query, n);
+	q->bytes[2] = (uint8_t)(q->id >> 8);
+	q->bytes[3] = (uint8_t)q->id;
+	if (over_tcp(q) && !(q->answer = malloc(2 + DNS_MESSAGE_MAX)))
+		abort();
+	list_push(&p->questions, &q->link);
+	p->question_count++;
+	p->dns->under_way++;
+	dns_read_servers(p->dns);
+	try_next(q);
+}
+
+void dns_forget(struct dns_place *place, const struct dns_connection *connection)
+{
+	for (struct list *l = place->questions.next, *next; l != &place->questions; l = next) {
+		struct question *q = (struct question *)(void *)l; /* link is its first member */
+		next = l->next;
+		if (!connection || q->asker.connection == connection)
+			drop(q);
+	}
+}

@@ -1,0 +1,170 @@
+#include "engine/dns/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ROUND_MAX = 64 }; /* datagrams before others have their turn */
+
+/* --- one query */
+
+static enum dns_said ask_all(const struct dns_asker *asker, const struct dns_query *q, struct dns_writer *w)
+{
+	struct dns *d = asker->place->dns;
+	for (size_t i = 0; i < d->answerer_count; i++) {
+		const struct dns_answerer *a = &d->answerers[i];
+		enum dns_said said = a->ask(a->ctx, asker->place->id, ntohl(asker->peer.sin_addr.s_addr), q, w);
+		if (said != DNS_NOT_MINE)
+			return said;
+	}
+	return DNS_NOT_MINE;
+}
+
+void dns_take(const struct dns_asker *asker, const uint8_t *query, size_t n)
+{
+	static uint8_t answer[DNS_MESSAGE_MAX];
+	struct dns_query q;
+	struct dns_writer w;
+	int code = dns_query_read(query, n, &q);
+	if (code < 0)
+		return;
+	size_t limit = asker->connection ? sizeof(answer) : q.limit;
+	if (code != DNS_OK) {
+		dns_tell(asker, answer, dns_refuse(answer, limit, query, &q, (enum dns_code)code));
+		return;
+	}
+	dns_begin(&w, answer, limit, query, &q);
+	switch (ask_all(asker, &q, &w)) {
+	case DNS_ANSWERED:
+		dns_tell(asker, answer, dns_end(&w, DNS_OK, false));
+		break;
+	case DNS_ABSENT:
+		dns_tell(asker, answer, dns_end(&w, DNS_NO_NAME, false));
+		break;
+	case DNS_SILENT:
+		break;
+	case DNS_NOT_MINE:
+		if (q.recursion)
+			dns_forward(asker, query, n, &q);
+		else
+			dns_tell(asker, answer, dns_refuse(answer, limit, query, &q, DNS_REFUSED));
+	}
+}
+
+void dns_tell(const struct dns_asker *asker, const uint8_t *answer, size_t n)
+{
+	if (asker->connection)
+		dns_connection_tell(asker->connection, answer, n);
+	else if (asker->place->datagrams >= 0)
+		/* What does not leave is asked for again. */
+		(void)sendto(asker->place->datagrams, answer, n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&asker->peer,
+		             sizeof(asker->peer));
+}
+
+static void datagrams_came(void *ctx, uint32_t events)
+{
+	struct dns_place *p = ctx;
+	(void)events;
+	for (int i = 0; i < ROUND_MAX; i++) {
+		uint8_t query[DNS_LARGE_MAX];
+		struct dns_asker asker = {.place = p};
+		socklen_t size = sizeof(asker.peer);
+		ssize_t n = recvfrom(p->datagrams, query, sizeof(query), MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&asker.peer,
+		                     &size);
+		if (n < 0)
+			return;
+		if ((size_t)n <= sizeof(query) && size == sizeof(asker.peer) && asker.peer.sin_family == AF_INET)
+			dns_take(&asker, query, (size_t)n);
+	}
+}
+
+static void connection_came(void *ctx, uint32_t events)
+{
+	(void)events;
+	dns_accept(ctx);
+}
+
+/* --- places */
+
+static struct dns_place *place_of(struct dns *d, const char *id)
+{
+	struct dns_place *p = map_get(&d->places, str_from(id));
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p || !(p->id = strdup(id)))
+		abort();
+	p->dns = d;
+	p->datagrams = p->listening = -1;
+	list_init(&p->connections);
+	list_init(&p->questions);
+	map_put(&d->places, str_from(id), p);
+	return p;
+}
+
+static void close_socket(struct dns_place *p, int *fd, struct loop_fd **watch)
+{
+	loop_remove_fd(p->dns->loop, *watch);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	*watch = NULL;
+}
+
+void dns_serve_datagrams(struct dns *d, const char *place, int fd)
+{
+	struct dns_place *p = place_of(d, place);
+	close_socket(p, &p->datagrams, &p->datagrams_watch);
+	p->datagrams = fd;
+	p->datagrams_watch = loop_add_fd(d->loop, fd, EPOLLIN, datagrams_came, p);
+	if (!p->datagrams_watch)
+		close_socket(p, &p->datagrams, &p->datagrams_watch);
+}
+
+void dns_serve_connections(struct dns *d, const char *place, int fd)
+{
+	struct dns_place *p = place_of(d, place);
+	dns_connections_close(p);
+	close_socket(p, &p->listening, &p->listening_watch);
+	p->listening = fd;
+	p->listening_watch = loop_add_fd(d->loop, fd, EPOLLIN, connection_came, p);
+	if (!p->listening_watch)
+		close_socket(p, &p->listening, &p->listening_watch);
+}
+
+struct dns *dns_new(struct loop *l, const struct dns_answerer *answerers, size_t count, const char *server,
+                    const char *servers_file)
+{
+	struct dns *d = calloc(1, sizeof(*d));
+	if (!d || count > DNS_ANSWERERS_MAX)
+		abort();
+	d->loop = l;
+	d->server = server;
+	d->servers_file = servers_file;
+	d->answerer_count = count;
+	if (count)
+		memcpy(d->answerers, answerers, count * sizeof(*answerers));
+	return d;
+}
+
+void dns_free(struct dns *d)
+{
+	size_t at = 0;
+	struct str id;
+	void *place;
+	if (!d)
+		return;
+	while (map_next(&d->places, &at, &id, &place)) {
+		struct dns_place *p = place;
+		dns_connections_close(p);
+		dns_forget(p, NULL);
+		close_socket(p, &p->datagrams, &p->datagrams_watch);
+		close_socket(p, &p->listening, &p->listening_watch);
+		free(p->id);
+		free(p);
+	}
+	map_done(&d->places);
+	free(d);
+}

@@ -1,0 +1,36 @@
+/* DNS messages, which instances and name servers write as they like: what is read of a query lies within it, and an answer to it
+ * reads as one. */
+#include "engine/dns/wire.h"
+
+#include <assert.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct dns_query q;
+	struct dns_writer w;
+	uint8_t answer[DNS_LARGE_MAX], name[DNS_NAME_MAX];
+	int code = dns_query_read(data, size, &q);
+	if (code < 0)
+		return 0;
+	assert(q.limit >= DNS_PLAIN_MAX && q.limit <= DNS_LARGE_MAX);
+	assert(q.question_n == 0 || DNS_HEAD + q.question_n <= size);
+	size_t n = dns_refuse(answer, q.limit, data, &q, DNS_SERVER_FAILED);
+	assert(n <= q.limit && n >= DNS_HEAD + q.question_n);
+	if (code != DNS_OK)
+		return 0;
+	assert(strlen(q.name) < sizeof(q.name));
+	if (q.plain)
+		assert(dns_name_write(q.name, name) + 4 == q.question_n);
+	assert(dns_answers(data, &q, q.id, answer, n));
+	dns_begin(&w, answer, q.limit, data, &q);
+	for (unsigned i = 0; i < size % 64; i++)
+		dns_put_address(&w, DNS_ANSWER, NULL, 60, i);
+	dns_put_soa(&w, q.plain ? q.name : "", "ns.test", 60);
+	n = dns_end(&w, DNS_OK, true);
+	assert(n <= q.limit && dns_answers(data, &q, q.id, answer, n));
+	/* as if it came from a name server */
+	dns_answers(answer, &q, q.id, data, size);
+	return 0;
+}

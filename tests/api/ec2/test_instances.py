@@ -113,6 +113,14 @@ class Instances(TestCase):
         value = self.ec2.describe_instance_attribute(InstanceId=self.instance_id, Attribute=name)[member]
         return value.get("Value") if isinstance(value, dict) else value
 
+    def names(self, private):
+        """What the guest hears from the resolver of its VPC."""
+        look_up, name = "getent -s hosts:dns hosts ", "ip-" + private.replace(".", "-") + ".ec2.internal"
+        self.assertIn(private, self.until_ssh(look_up + name))
+        self.assertIn(name, self.until_ssh(look_up + private))
+        self.assertIn(private, self.until_ssh(look_up + self.instance()["PublicDnsName"]))
+        self.assertEqual(self.ssh(look_up + "ip-172-31-255-250.ec2.internal").returncode, 2)
+
     def attributes(self):
         """Of a stopped instance."""
         change = lambda **more: self.ec2.modify_instance_attribute(InstanceId=self.instance_id, **more)  # noqa: E731
@@ -171,6 +179,7 @@ class Instances(TestCase):
         self.assertIn("SSH HOST KEY FINGERPRINTS", self.ec2.get_console_output(InstanceId=self.instance_id)["Output"])
         private = self.instance()["PrivateIpAddress"]
         self.assertEqual(self.until_ssh("hostname").strip(), "ip-" + private.replace(".", "-"))
+        self.names(private)
         # a disk more, while it runs
         zone = self.instance()["Placement"]["AvailabilityZone"]
         volume = self.ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]

@@ -302,6 +302,9 @@ static void large_answers_come_over_connections(void **state)
 	assert_int_equal(received(s, fd, got, sizeof(got)), sizeof(got));
 	assert_memory_equal(got, "\x0b\xb8\0\x77", 4);
 	assert_int_equal(got[3001], 0x55);
+	/* a place that is left takes all of it along */
+	send_query(s, 1, "example.test");
+	turn(s, 4);
 	/* the asker leaves: what is under way for it is forgotten */
 	assert_int_equal(send(fd, out, n, 0), n);
 	turn(s, 10);
@@ -309,6 +312,10 @@ static void large_answers_come_over_connections(void **state)
 	turn(s, 10);
 	close(upstream);
 	turn(s, 10);
+	dns_leave(s->dns, "vpc-1");
+	dns_leave(s->dns, "vpc-1");
+	send_query(s, 1, "mine.test");
+	assert_int_equal(answer(s, 20), -1);
 }
 
 int main(void)

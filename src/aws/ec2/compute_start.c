@@ -77,6 +77,21 @@ static void on_listener(struct ec2_state *s, const char *vpc, enum network_liste
 	}
 }
 
+void compute_vpc_gone(struct ec2_state *s, struct str vpc)
+{
+	struct ec2_compute *c = s->compute;
+	if (!c)
+		return;
+	struct arena CLEAN_ARENA a = {0};
+	if (c->metadata)
+		metadata_leave(c->metadata, vpc);
+	listener_close(map_remove(&c->endpoints, vpc));
+	if (c->dns) {
+		dns_leave(c->dns, arena_dupz(&a, vpc));
+		ec2_names_forget(c->names, vpc);
+	}
+}
+
 int compute_start(struct ec2_state *s)
 {
 	struct ec2_compute *c = calloc(1, sizeof(*c));

@@ -41,6 +41,19 @@ struct ec2_names *ec2_names_new(struct desk *desk)
 	return n;
 }
 
+static void home_free(struct home *home)
+{
+	if (!home)
+		return;
+	arena_done(&home->arena);
+	free(home);
+}
+
+void ec2_names_forget(struct ec2_names *n, struct str vpc)
+{
+	home_free(map_remove(&n->homes, vpc));
+}
+
 void ec2_names_free(struct ec2_names *n)
 {
 	size_t at = 0;
@@ -48,10 +61,8 @@ void ec2_names_free(struct ec2_names *n)
 	void *home;
 	if (!n)
 		return;
-	while (map_next(&n->homes, &at, &vpc, &home)) {
-		arena_done(&((struct home *)home)->arena);
-		free(home);
-	}
+	while (map_next(&n->homes, &at, &vpc, &home))
+		home_free(home);
 	map_done(&n->homes);
 	free(n);
 }

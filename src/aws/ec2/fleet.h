@@ -22,3 +22,5 @@ struct str fleet_console(struct desk *d, struct str instance_id);
  * after the networks are made, ec2_stop() before they go. */
 int compute_start(struct ec2_state *s);
 void compute_stop(struct ec2_state *s);
+/* A VPC has been deleted: the sockets in it, which keep its namespace, are closed. */
+void compute_vpc_gone(struct ec2_state *s, struct str vpc);

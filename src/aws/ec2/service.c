@@ -113,7 +113,7 @@ static const struct service_op ops[] = {
         ROW(modify_volume, ModifyVolume, .missing = "multi-attach"),
         ROW(reboot_instances, RebootInstances),
         ROW(register_image, RegisterImage, .missing = "manifests, kernels, UEFI"),
-        ROW(modify_vpc_attribute, ModifyVpcAttribute, .missing = "VPCs without the resolver, network address usage metrics"),
+        ROW(modify_vpc_attribute, ModifyVpcAttribute, .missing = "network address usage metrics"),
         ROW(release_address, ReleaseAddress),
         ROW(replace_network_acl_association, ReplaceNetworkAclAssociation),
         ROW(replace_network_acl_entry, ReplaceNetworkAclEntry, .missing = "IPv6"),

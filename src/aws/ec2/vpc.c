@@ -1,6 +1,8 @@
 /* VPCs: CreateVpc, CreateDefaultVpc, DeleteVpc, DescribeVpcs, their blocks and attributes. */
 #include "aws/ec2/vpc.h"
 
+#include "aws/ec2/fleet.h"
+
 int ec2_unsupported(struct call *c, const char *what)
 {
 	return call_fail(c, "UnsupportedOperation", 400, "%s is not supported.", what);
@@ -209,6 +211,12 @@ static bool vpc_in_use(struct call *c, struct str id)
 	return false;
 }
 
+static void leave_vpc(struct call *c)
+{
+	const struct ec2_delete_vpc_request *in = c->in;
+	compute_vpc_gone(ec2_state(c), in->vpc_id);
+}
+
 int ec2_delete_vpc(struct call *c, const struct ec2_delete_vpc_request *in, struct model_none *out)
 {
 	(void)out;
@@ -232,6 +240,7 @@ int ec2_delete_vpc(struct call *c, const struct ec2_delete_vpc_request *in, stru
 		if (str_eq(acl.vpc_id, in->vpc_id))
 			ec2_drop(&s, &ec2_kind_acl, acl.network_acl_id);
 	ec2_drop(&s, &ec2_kind_vpc, in->vpc_id);
+	call_after_commit(c, leave_vpc);
 	return CALL_OK;
 }
 

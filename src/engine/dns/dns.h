@@ -29,3 +29,5 @@ void dns_free(struct dns *d); /* NULL is harmless */
 /* Serves a place's socket in the place of the one of before; owns fd. */
 void dns_serve_datagrams(struct dns *d, const char *place, int fd);
 void dns_serve_connections(struct dns *d, const char *place, int fd);
+/* Closes a place's sockets and forgets what was asked there; not from inside an answerer. */
+void dns_leave(struct dns *d, const char *place);

@@ -149,6 +149,23 @@ struct dns *dns_new(struct loop *l, const struct dns_answerer *answerers, size_t
 	return d;
 }
 
+static void place_free(struct dns_place *p)
+{
+	dns_connections_close(p);
+	dns_forget(p, NULL);
+	close_socket(p, &p->datagrams, &p->datagrams_watch);
+	close_socket(p, &p->listening, &p->listening_watch);
+	free(p->id);
+	free(p);
+}
+
+void dns_leave(struct dns *d, const char *place)
+{
+	struct dns_place *p = map_remove(&d->places, str_from(place));
+	if (p)
+		place_free(p);
+}
+
 void dns_free(struct dns *d)
 {
 	size_t at = 0;
@@ -156,15 +173,8 @@ void dns_free(struct dns *d)
 	void *place;
 	if (!d)
 		return;
-	while (map_next(&d->places, &at, &id, &place)) {
-		struct dns_place *p = place;
-		dns_connections_close(p);
-		dns_forget(p, NULL);
-		close_socket(p, &p->datagrams, &p->datagrams_watch);
-		close_socket(p, &p->listening, &p->listening_watch);
-		free(p->id);
-		free(p);
-	}
+	while (map_next(&d->places, &at, &id, &place))
+		place_free(place);
 	map_done(&d->places);
 	free(d);
 }

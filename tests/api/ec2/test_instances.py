@@ -155,9 +155,12 @@ class Instances(TestCase):
         self.addCleanup(self.ec2.delete_security_group, GroupId=group)
         self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
             {"IpProtocol": "tcp", "FromPort": p, "ToPort": p, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]} for p in (22, 80)])
-        run = self.ec2.run_instances(ImageId=self.image, InstanceType="t3.micro", MinCount=1, MaxCount=1, KeyName=name, SecurityGroupIds=[group],
-                                     UserData=USER_DATA, ClientToken=name)
+        launch = {"ImageId": "resolve:ssm:/aws/service/debian/release/12/latest/amd64", "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1,
+                  "KeyName": name, "SecurityGroupIds": [group], "UserData": USER_DATA, "ClientToken": name}
+        run = self.ec2.run_instances(**launch)
         self.instance_id = run["Instances"][0]["InstanceId"]
+        self.assertEqual(run["Instances"][0]["ImageId"], self.image)
+        self.assertEqual(self.ec2.run_instances(**launch)["Instances"][0]["InstanceId"], self.instance_id)
         self.assertEqual(run["Instances"][0]["State"], {"Code": 0, "Name": "pending"})
         self.wait("running")
         public = self.instance()["PublicIpAddress"]

@@ -7,6 +7,7 @@ import unittest
 import uuid
 
 from aws import ENDPOINT, REGION, TestCase, aws_programs, client, run
+from cloud import Cloud
 
 IMAGE = "/aws/service/debian/release/12/latest/amd64"
 
@@ -344,6 +345,24 @@ class PublicParameters(TestCase):
         self.addCleanup(self.ssm.delete_parameter, Name=name)
         self.assertEqual(self.ssm.get_parameter(Name=name)["Parameter"]["DataType"], "aws:ec2:image")
         self.assertAwsError("ValidationException", self.ssm.put_parameter, Name=name, Value="x", Overwrite=True)
+
+
+class Durability(TestCase):
+    def test_kills(self):
+        """What was acknowledged is there after a kill, secrets too; without its key a secret is not told, and nothing else is lost."""
+        with Cloud() as cloud:
+            ssm = client("ssm", endpoint=cloud.endpoint)
+            for i in range(10):
+                ssm.put_parameter(Name=f"/p{i}", Value=f"hidden{i}", Type="SecureString" if i % 2 else "String")
+            ssm.delete_parameter(Name="/p0")
+            cloud.wait_for_role("api", other_than=cloud.kill("api"))
+            ssm = client("ssm", endpoint=cloud.endpoint, retries={"max_attempts": 8})
+            found = ssm.get_parameters_by_path(Path="/", WithDecryption=True)["Parameters"]
+            self.assertEqual([(p["Name"], p["Value"]) for p in found], [(f"/p{i}", f"hidden{i}") for i in range(1, 10)])
+            os.unlink(cloud.data + "/ssm.key")
+            cloud.wait_for_role("api", other_than=cloud.kill("api"))
+            self.assertAwsError("InternalFailure", client("ssm", endpoint=cloud.endpoint).get_parameter, Name="/p1", WithDecryption=True, status=500)
+            self.assertEqual(ssm.get_parameter(Name="/p2")["Parameter"]["Value"], "hidden2")
 
 
 class Tools(ParameterCase):

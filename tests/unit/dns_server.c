@@ -53,9 +53,15 @@ static int set_up(void **state)
 	struct sockaddr_in at;
 	memset(&s, 0, sizeof(s));
 	s.loop = loop_new();
-	s.upstream = bound(SOCK_DGRAM, &at);
-	s.upstream_tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	assert_return_code(bind(s.upstream_tcp, (struct sockaddr *)&at, sizeof(at)), errno);
+	/* one port of both kinds: what is free for datagrams may be taken for connections */
+	for (int i = 0; i < 50; i++) {
+		s.upstream = bound(SOCK_DGRAM, &at);
+		s.upstream_tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (bind(s.upstream_tcp, (struct sockaddr *)&at, sizeof(at)) == 0)
+			break;
+		close(s.upstream);
+		close(s.upstream_tcp);
+	}
 	assert_return_code(listen(s.upstream_tcp, 5), errno);
 	snprintf(s.servers, sizeof(s.servers), "/tmp/quartet-dns-%d", (int)getpid());
 	FILE *f = fopen(s.servers, "w");

@@ -1,4 +1,5 @@
 """What tests of EC2's networks share."""
+import json
 import uuid
 
 from aws import TestCase, client
@@ -37,3 +38,17 @@ class Ec2Case(TestCase):
 
     def of_vpc(self, vpc):
         return [{"Name": "vpc-id", "Values": [vpc]}]
+
+    def user(self, *statements):
+        """A client of a user who may do what the statements say."""
+        iam, name = client("iam"), "ec2-" + uuid.uuid4().hex[:10]
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+
+        def drop():
+            iam.delete_user_policy(UserName=name, PolicyName="p")
+            iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+            iam.delete_user(UserName=name)
+        self.addCleanup(drop)
+        return client("ec2", key=key["AccessKeyId"], secret=key["SecretAccessKey"], region=self.region)

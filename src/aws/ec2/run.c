@@ -2,6 +2,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/launch_data.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
 
@@ -23,6 +24,7 @@ struct launch {
 	struct ec2_block_device_mapping *disks; /* the image's, overlaid with the request's; the root is first */
 	uint32_t disk_count;
 	bool public;
+	struct ec2_tag_list template_tags; /* what an instance made of a launch template says of it */
 };
 
 static int unsupported(struct call *c, const char *what)
@@ -34,8 +36,6 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 {
 	if (in->instance_market_options)
 		return unsupported(c, "Spot instances are");
-	if (in->launch_template)
-		return unsupported(c, "Launch templates are");
 	if (in->ipv6_address_count.v || in->ipv6_addresses.n || in->enable_primary_ipv6.v)
 		return unsupported(c, "IPv6 addresses are");
 	if (in->kernel_id.n || in->ramdisk_id.n)
@@ -371,6 +371,8 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	                           .usage_operation = S("RunInstances"),
 	                           .usage_operation_update_time = OPT_TIME(c->now_ms),
 	                           .tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance)};
+	for (uint32_t k = 0; k < l->template_tags.n; k++)
+		*LIST_ADD(c->arena, &i->tags) = l->template_tags.v[k];
 	i->placement = arena_new(c->arena, struct ec2_placement);
 	i->placement->availability_zone = l->subnet.availability_zone;
 	i->placement->availability_zone_id = l->subnet.availability_zone_id;
@@ -414,11 +416,14 @@ static int launch_one(struct call *c, const struct launch *l, struct ec2_reserva
 	return CALL_OK;
 }
 
-int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in, struct ec2_reservation *out)
+int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *given, struct ec2_reservation *out)
 {
 	static const struct ec2_kind *const tagged[] = {&ec2_kind_instance, &ec2_kind_volume, &ec2_kind_interface, NULL};
+	struct ec2_run_instances_request merged;
+	const struct ec2_run_instances_request *in = &merged;
 	struct launch l = {.in = in};
-	if (take_counts(c, in) != CALL_OK || check_unsupported(c, in) != CALL_OK)
+	if (take_counts(c, given) != CALL_OK || ec2_launch_template_apply(c, given, &merged, &l.template_tags) != CALL_OK ||
+	    check_unsupported(c, in) != CALL_OK)
 		return CALL_FAIL;
 	if (!in->image_id.n)
 		return ec2_missing(c, "ImageId");

@@ -1,6 +1,7 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
+#include "aws/ec2/launch_data.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
@@ -31,6 +32,8 @@ static const struct service_op ops[] = {
         ROW(create_dhcp_options, CreateDhcpOptions, .missing = "options other than domain-name"),
         ROW(create_internet_gateway, CreateInternetGateway),
         ROW(create_key_pair, CreateKeyPair, .missing = "PuTTY's format"),
+        ROW(create_launch_template, CreateLaunchTemplate),
+        ROW(create_launch_template_version, CreateLaunchTemplateVersion, .missing = "resolving aliases"),
         ROW(create_managed_prefix_list, CreateManagedPrefixList, .missing = "IPv6"),
         ROW(create_nat_gateway, CreateNatGateway, .missing = "private and regional gateways, secondary addresses"),
         ROW(create_network_acl, CreateNetworkAcl),
@@ -47,6 +50,8 @@ static const struct service_op ops[] = {
         ROW(delete_dhcp_options, DeleteDhcpOptions),
         ROW(delete_internet_gateway, DeleteInternetGateway),
         ROW(delete_key_pair, DeleteKeyPair),
+        ROW(delete_launch_template, DeleteLaunchTemplate),
+        ROW(delete_launch_template_versions, DeleteLaunchTemplateVersions),
         ROW(delete_managed_prefix_list, DeleteManagedPrefixList),
         ROW(delete_nat_gateway, DeleteNatGateway),
         ROW(delete_network_acl, DeleteNetworkAcl),
@@ -76,6 +81,8 @@ static const struct service_op ops[] = {
         ROW(describe_instances, DescribeInstances, READ),
         ROW(describe_internet_gateways, DescribeInternetGateways, READ),
         ROW(describe_key_pairs, DescribeKeyPairs, READ),
+        ROW(describe_launch_template_versions, DescribeLaunchTemplateVersions, READ, .missing = "resolving aliases"),
+        ROW(describe_launch_templates, DescribeLaunchTemplates, READ),
         ROW(describe_managed_prefix_lists, DescribeManagedPrefixLists, READ, .missing = "lists of Amazon's own"),
         ROW(describe_nat_gateways, DescribeNatGateways, READ),
         ROW(describe_network_acls, DescribeNetworkAcls, READ),
@@ -102,9 +109,11 @@ static const struct service_op ops[] = {
         ROW(disassociate_vpc_cidr_block, DisassociateVpcCidrBlock),
         ROW(get_console_output, GetConsoleOutput, READ),
         ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
+        ROW(get_launch_template_data, GetLaunchTemplateData, READ),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
         ROW(import_key_pair, ImportKeyPair, .missing = "PEM and DER: the key has to be a line of OpenSSH's"),
         ROW(modify_instance_attribute, ModifyInstanceAttribute, .missing = "block devices, EBS and network optimisations"),
+        ROW(modify_launch_template, ModifyLaunchTemplate),
         ROW(modify_managed_prefix_list, ModifyManagedPrefixList, .missing = "a larger maximum while the list is in use"),
         ROW(modify_network_interface_attribute, ModifyNetworkInterfaceAttribute,
             .missing = "ENA settings, connection tracking, public addresses"),
@@ -122,8 +131,7 @@ static const struct service_op ops[] = {
         ROW(reset_network_interface_attribute, ResetNetworkInterfaceAttribute),
         ROW(revoke_security_group_egress, RevokeSecurityGroupEgress),
         ROW(revoke_security_group_ingress, RevokeSecurityGroupIngress),
-        ROW(run_instances, RunInstances,
-            .missing = "launch templates, spot, placement, several interfaces, CPU options, IPv6, hibernation"),
+        ROW(run_instances, RunInstances, .missing = "spot, placement, several interfaces, CPU options, IPv6, hibernation"),
         ROW(start_instances, StartInstances),
         ROW(stop_instances, StopInstances, .missing = "hibernation"),
         ROW(terminate_instances, TerminateInstances),
@@ -189,6 +197,7 @@ const struct service ec2_service = {
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(ops[0]),
         .around = ec2_run,
+        .check_first = ec2_launch_template_check_first,
         .start = ec2_start,
         .stop = ec2_stop,
 };

@@ -8,17 +8,9 @@ import unittest
 import uuid
 
 from aws import TestCase, client
+from images import image
 
 USER_DATA = "#!/bin/sh\nmkdir -p /srv/w\necho hello > /srv/w/index.html\ncd /srv/w\nnohup python3 -m http.server 80 >/dev/null 2>&1 &\n"
-
-
-def image(ec2):
-    for _ in range(50):
-        found = ec2.describe_images(Owners=["amazon"], Filters=[{"Name": "name", "Values": ["debian-12-*"]}])["Images"]
-        if found or not os.path.exists("/var/cache/quartet/images/debian-12-amd64/image.json"):
-            return found[0]["ImageId"] if found else None
-        time.sleep(0.2)
-    return None
 
 
 class Refusals(TestCase):

@@ -1,7 +1,7 @@
 /* RunInstances: everything is checked before the first record is written; machines follow the records (fleet.c). */
+#include "aws/ec2/run.h"
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
-#include "aws/ec2/interface.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
@@ -9,23 +9,6 @@
 #include <unistd.h>
 
 enum { COUNT_MAX = 1000, VCPUS_PER_PROCESSOR = 8, MEMORY_SHARE_PERCENT = 75 };
-
-/* What all instances of a call have in common. */
-struct launch {
-	const struct ec2_run_instances_request *in;
-	struct state_ec2_image_record image;
-	const struct instance_type *type;
-	struct ec2_subnet subnet;
-	struct str_list groups;
-	struct ec2_key_pair_info key;
-	struct ec2_iam_instance_profile profile;
-	struct str user_data;
-	const struct ec2_instance_network_interface_specification *port; /* of device 0; NULL: none was given */
-	struct ec2_block_device_mapping *disks; /* the image's, overlaid with the request's; the root is first */
-	uint32_t disk_count;
-	bool public;
-	struct ec2_tag_list template_tags; /* what an instance made of a launch template says of it */
-};
 
 static int unsupported(struct call *c, const char *what)
 {
@@ -85,45 +68,6 @@ static int take_type(struct call *c, struct launch *l)
 		        c,
 		        "The architecture '%.*s' of the specified instance type does not match the architecture of the specified AMI.",
 		        STR_ARG(name));
-	return CALL_OK;
-}
-
-static int take_subnet(struct call *c, struct launch *l)
-{
-	const struct ec2_run_instances_request *in = l->in;
-	if (in->network_interfaces.n > 1)
-		return unsupported(c, "More than one network interface at launch is");
-	l->port = in->network_interfaces.n ? &in->network_interfaces.v[0] : NULL;
-	if (l->port && in->subnet_id.n)
-		return ec2_combination(
-		        c, "Network interfaces and an instance-level subnet ID may not be specified on the same request");
-	if (l->port && (in->security_group_ids.n || in->security_groups.n))
-		return ec2_combination(
-		        c, "Network interfaces and an instance-level security groups may not be specified on the same request");
-	if (l->port && in->private_ip_address.n)
-		return ec2_combination(
-		        c, "Network interfaces and an instance-level private address may not be specified on the same request");
-	if (l->port && (!l->port->device_index.set || l->port->device_index.v != 0))
-		return ec2_invalid(c, "The primary network interface must have the device index 0");
-	if (l->port && (l->port->network_interface_id.n || l->port->ipv6_address_count.v || l->port->ipv6_addresses.n ||
-	                l->port->ipv4_prefix_count.v || l->port->ipv4_prefixes.n || l->port->private_ip_addresses.n ||
-	                (l->port->interface_type.n && !str_is(l->port->interface_type, "interface"))))
-		return unsupported(c, "Existing interfaces, prefixes, IPv6 and other kinds of interfaces at launch are");
-	struct str zone = in->placement ? in->placement->availability_zone : STR_NONE;
-	if (ec2_subnet_for_launch(c, l->port ? l->port->subnet_id : in->subnet_id, zone, &l->subnet) != CALL_OK)
-		return CALL_FAIL;
-	if (zone.n && !str_eq(zone, l->subnet.availability_zone))
-		return ec2_invalid(c, "The availability zone '%.*s' is not the one of the subnet '%.*s'", STR_ARG(zone),
-		                   STR_ARG(l->subnet.subnet_id));
-	l->groups = l->port ? l->port->groups : in->security_group_ids;
-	if (!l->port && in->security_groups.n) {
-		if (in->security_group_ids.n)
-			return ec2_combination(c, "The parameter groupName cannot be used with the parameter securityGroupIds");
-		if (ec2_groups_by_name(c, l->subnet.vpc_id, &in->security_groups, &l->groups) != CALL_OK)
-			return CALL_FAIL;
-	}
-	l->public = l->port && l->port->associate_public_ip_address.set ? l->port->associate_public_ip_address.v
-	                                                                : l->subnet.map_public_ip_on_launch.v;
 	return CALL_OK;
 }
 
@@ -300,28 +244,6 @@ static int make_disks(struct call *c, const struct launch *l, struct ec2_instanc
 	return CALL_OK;
 }
 
-static int make_port(struct call *c, const struct launch *l, struct str instance)
-{
-	struct ec2_scope s = ec2_scope(c);
-	struct state_vpc_interface_record port;
-	const struct ec2_interface_new new = {
-	        .subnet = l->subnet.subnet_id,
-	        .groups = &l->groups,
-	        .address = l->port ? l->port->private_ip_address : l->in->private_ip_address,
-	        .secondary_count = l->port ? l->port->secondary_private_ip_address_count.v : 0,
-	        .description = l->port ? l->port->description : STR_NONE,
-	        .tags = ec2_tags_for(c, &l->in->tag_specifications, &ec2_kind_interface),
-	        .type = S("interface"),
-	        .public = l->public,
-	};
-	if (ec2_interface_create(c, &new, &port) != CALL_OK)
-		return CALL_FAIL;
-	bool goes = !l->port || !l->port->delete_on_termination.set || l->port->delete_on_termination.v;
-	ec2_interface_attach(&s, &port, instance, 0, goes, c->now_ms);
-	ec2_interface_set_up(&s, &port, true, 0);
-	return CALL_OK;
-}
-
 static struct ec2_instance_metadata_options_response *metadata_options(struct call *c, const struct launch *l)
 {
 	const struct ec2_instance_metadata_options_request *m = l->in->metadata_options;
@@ -408,7 +330,7 @@ static int launch_one(struct call *c, const struct launch *l, struct ec2_reserva
 	        .changed = OPT_TIME(c->now_ms),
 	        .boot = l->image.boot,
 	};
-	if (make_disks(c, l, i) != CALL_OK || make_port(c, l, i->instance_id) != CALL_OK)
+	if (make_disks(c, l, i) != CALL_OK || ec2_run_make_ports(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
 	ec2_put(&s, &ec2_kind_instance, i->instance_id, &r);
 	*LIST_ADD(c->arena, &out->instances) = *i;
@@ -427,19 +349,17 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 		return CALL_FAIL;
 	if (!in->image_id.n)
 		return ec2_missing(c, "ImageId");
-	if (ec2_image_usable(c, in->image_id, &l.image) != CALL_OK || take_subnet(c, &l) != CALL_OK ||
-	    take_type(c, &l) != CALL_OK || (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) ||
-	    take_profile(c, &l) != CALL_OK || take_user_data(c, &l) != CALL_OK ||
-	    take_metadata_options(c, in->metadata_options) != CALL_OK || take_disks(c, &l) != CALL_OK ||
-	    ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
+	if (ec2_image_usable(c, in->image_id, &l.image) != CALL_OK || ec2_run_take_ports(c, &l) != CALL_OK ||
+	    take_type(c, &l) != CALL_OK || ec2_run_check_ports(c, &l) != CALL_OK ||
+	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || take_profile(c, &l) != CALL_OK ||
+	    take_user_data(c, &l) != CALL_OK || take_metadata_options(c, in->metadata_options) != CALL_OK ||
+	    take_disks(c, &l) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
 		return CALL_FAIL;
 	int64_t room = room_for(c, &l), count = room < in->max_count.v ? room : in->max_count.v;
 	if (count < in->min_count.v)
 		return call_fail(c, "InsufficientInstanceCapacity", 500,
 		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",
 		                 l.type->name, STR_ARG(l.subnet.availability_zone));
-	if (count > 1 && (in->private_ip_address.n || (l.port && l.port->private_ip_address.n)))
-		return ec2_combination(c, "A private address can be given to one instance only");
 	*out = (struct ec2_reservation){.reservation_id = ec2_new_id(c->arena, "r"), .owner_id = c->account};
 	out->groups.set = true;
 	for (int64_t k = 0; k < count; k++)

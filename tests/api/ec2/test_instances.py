@@ -125,6 +125,22 @@ class Instances(TestCase):
         self.assertAwsError("InvalidParameterCombination", change)
         self.assertAwsError("InvalidParameterCombination", change, DisableApiStop={"Value": True}, InstanceType={"Value": "t3.micro"})
 
+    def an_interface_more(self):
+        """The guest sees a device of that address come and go."""
+        eni = self.ec2.create_network_interface(SubnetId=self.instance()["SubnetId"])["NetworkInterface"]
+        self.addCleanup(self.ec2.delete_network_interface, NetworkInterfaceId=eni["NetworkInterfaceId"])
+        attachment = self.ec2.attach_network_interface(InstanceId=self.instance_id, NetworkInterfaceId=eni["NetworkInterfaceId"], DeviceIndex=1)["AttachmentId"]
+        self.until_ssh("grep -qs " + eni["MacAddress"] + " /sys/class/net/*/address")
+        macs = self.until_ssh("t=$(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token); "
+                              "curl -s -H \"X-aws-ec2-metadata-token: $t\" http://169.254.169.254/latest/meta-data/network/interfaces/macs/")
+        self.assertIn(eni["MacAddress"] + "/", macs.split())
+        self.ec2.detach_network_interface(AttachmentId=attachment)
+        for _ in range(80):
+            if self.ec2.describe_network_interfaces(NetworkInterfaceIds=[eni["NetworkInterfaceId"]])["NetworkInterfaces"][0]["Status"] == "available":
+                break
+            time.sleep(0.5)
+        self.until_ssh("! grep -qs " + eni["MacAddress"] + " /sys/class/net/*/address")
+
     def test_a_life(self):
         d = tempfile.TemporaryDirectory()
         self.addCleanup(d.cleanup)
@@ -163,6 +179,7 @@ class Instances(TestCase):
         self.assertIn("SSH HOST KEY FINGERPRINTS", self.ec2.get_console_output(InstanceId=self.instance_id)["Output"])
         private = self.instance()["PrivateIpAddress"]
         self.assertEqual(self.until_ssh("hostname").strip(), "ip-" + private.replace(".", "-"))
+        self.an_interface_more()
         # a disk more, while it runs
         zone = self.instance()["Placement"]["AvailabilityZone"]
         volume = self.ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]

@@ -1,8 +1,11 @@
 """What tests of EC2's networks share."""
 import json
+import os
+import urllib.parse
 import uuid
 
-from aws import TestCase, client
+import raw
+from aws import ENDPOINT, TestCase, client
 
 
 def names(items, key):
@@ -38,6 +41,13 @@ class Ec2Case(TestCase):
 
     def of_vpc(self, vpc):
         return [{"Name": "vpc-id", "Values": [vpc]}]
+
+    def query(self, action, **parameters):
+        """The reply to an operation that the oldest boto3 does not know."""
+        port = urllib.parse.urlsplit(ENDPOINT).port
+        signer = raw.Signer(port, "ec2", os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], self.region)
+        body = urllib.parse.urlencode({"Action": action, "Version": "2016-11-15", **parameters}).encode()
+        return raw.ask(port, signer.request("POST", "/", body, headers={"content-type": "application/x-www-form-urlencoded"}))
 
     def user(self, *statements):
         """A client of a user who may do what the statements say."""

@@ -60,6 +60,9 @@ static const struct {
         {"DetachInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
         {"DetachInternetGateway", &ec2_kind_vpc, "VpcId"},
         {"DetachNetworkInterface", &ec2_kind_interface, NULL},
+        {"DisableImage", &ec2_kind_image, "ImageId"},
+        {"DisableImageDeprecation", &ec2_kind_image, "ImageId"},
+        {"DisableImageDeregistrationProtection", &ec2_kind_image, "ImageId"},
         {"DisassociateVpcCidrBlock", &ec2_kind_vpc, NULL},
         {"GetManagedPrefixListEntries", &ec2_kind_prefix_list, "PrefixListId"},
         {"ModifyManagedPrefixList", &ec2_kind_prefix_list, "PrefixListId"},
@@ -99,6 +102,9 @@ static const struct {
         {"DescribeInstanceAttribute", &ec2_kind_instance, "InstanceId"},
         {"DetachVolume", &ec2_kind_volume, "VolumeId"},
         {"DetachVolume", &ec2_kind_instance, "InstanceId"},
+        {"EnableImage", &ec2_kind_image, "ImageId"},
+        {"EnableImageDeprecation", &ec2_kind_image, "ImageId"},
+        {"EnableImageDeregistrationProtection", &ec2_kind_image, "ImageId"},
         {"GetConsoleOutput", &ec2_kind_instance, "InstanceId"},
         {"ImportKeyPair", &ec2_kind_key_pair, NULL},
         {"ModifyImageAttribute", &ec2_kind_image, "ImageId"},
@@ -107,6 +113,7 @@ static const struct {
         {"ModifyLaunchTemplate", &ec2_kind_launch_template, "LaunchTemplateId"},
         {"ModifySnapshotAttribute", &ec2_kind_snapshot, "SnapshotId"},
         {"ModifyVolume", &ec2_kind_volume, "VolumeId"},
+        {"MonitorInstances", &ec2_kind_instance, "InstanceIds"},
         {"RebootInstances", &ec2_kind_instance, "InstanceIds"},
         {"RegisterImage", &ec2_kind_image, NULL},
         {"RunInstances", &ec2_kind_image, "ImageId"},
@@ -116,6 +123,7 @@ static const struct {
         {"StartInstances", &ec2_kind_instance, "InstanceIds"},
         {"StopInstances", &ec2_kind_instance, "InstanceIds"},
         {"TerminateInstances", &ec2_kind_instance, "InstanceIds"},
+        {"UnmonitorInstances", &ec2_kind_instance, "InstanceIds"},
 };
 
 static const void *input_at(struct call *c, const char *name, const struct shape **ret_shape)

@@ -32,8 +32,6 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 		return unsupported(
 		        c,
 		        "Reservations, licences, enclaves, accelerators, CPU and credit options, and options of maintenance, names and network performance are");
-	if (in->monitoring && in->monitoring->enabled.v)
-		return unsupported(c, "Detailed monitoring is");
 	const struct ec2_placement *p = in->placement;
 	if (p && (p->group_name.n || p->group_id.n || p->host_id.n || p->affinity.n || p->host_resource_group_arn.n ||
 	          p->partition_number.set || (str_set(p->tenancy) && !str_is(p->tenancy, "default"))))
@@ -301,7 +299,7 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	i->placement->group_name = S("");
 	i->placement->tenancy = S("default");
 	i->monitoring = arena_new(c->arena, struct ec2_monitoring);
-	i->monitoring->state = S("disabled");
+	i->monitoring->state = in->monitoring && in->monitoring->enabled.v ? S("enabled") : S("disabled");
 	i->cpu_options = arena_new(c->arena, struct ec2_cpu_options);
 	i->cpu_options->core_count = OPT_INT(l->type->vcpus);
 	i->cpu_options->threads_per_core = OPT_INT(1);

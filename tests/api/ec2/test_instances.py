@@ -12,6 +12,24 @@ from images import image
 
 USER_DATA = "#!/bin/sh\nmkdir -p /srv/w\necho hello > /srv/w/index.html\ncd /srv/w\nnohup python3 -m http.server 80 >/dev/null 2>&1 &\n"
 
+# What is sent by the metadata service with data in it, and how many hops it has left.
+WATCH = """import http.client, select, socket
+def hops(method, path, headers):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x800))
+    c = http.client.HTTPConnection("169.254.169.254", timeout=20)
+    c.request(method, path, headers=headers)
+    body, found = c.getresponse().read().decode(), set()
+    while select.select([s], [], [], 1)[0]:
+        p = s.recv(65536)
+        n, at = int.from_bytes(p[2:4], "big"), (p[0] & 15) * 4
+        if p[9] == 6 and p[12:16] == bytes([169, 254, 169, 254]) and n > at + (p[at + 12] >> 4) * 4:
+            found.add(p[8])
+    print(method, *found)
+    return body
+token = hops("PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
+hops("GET", "/latest/meta-data/instance-id", {"X-aws-ec2-metadata-token": token})
+"""
+
 
 class Refusals(TestCase):
     def setUp(self):
@@ -141,6 +159,12 @@ class Instances(TestCase):
             time.sleep(0.5)
         self.until_ssh("! grep -qs " + eni["MacAddress"] + " /sys/class/net/*/address")
 
+    def how_far_a_token_travels(self):
+        """The packets of a token's reply, and of another one, as the guest's network sees them."""
+        self.ec2.modify_instance_metadata_options(InstanceId=self.instance_id, HttpPutResponseHopLimit=3)
+        seen = self.until_ssh("sudo python3 - <<'END'\n" + WATCH + "END\n").split()
+        self.assertEqual(seen, ["PUT", "3", "GET", "64"])
+
     def test_a_life(self):
         d = tempfile.TemporaryDirectory()
         self.addCleanup(d.cleanup)
@@ -180,6 +204,7 @@ class Instances(TestCase):
         private = self.instance()["PrivateIpAddress"]
         self.assertEqual(self.until_ssh("hostname").strip(), "ip-" + private.replace(".", "-"))
         self.an_interface_more()
+        self.how_far_a_token_travels()
         # a disk more, while it runs
         zone = self.instance()["Placement"]["AvailabilityZone"]
         volume = self.ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]

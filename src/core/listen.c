@@ -99,6 +99,11 @@ uint32_t listen_peer(const struct http_request *r)
 	return ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr);
 }
 
+void listen_hop_limit(struct http_request *r, int hops)
+{
+	http_hop_limit(r, hops);
+}
+
 struct arena *listen_arena(struct http_request *r)
 {
 	return http_arena(r);

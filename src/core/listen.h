@@ -35,6 +35,8 @@ struct str listen_query(const struct http_request *r);                   /* raw,
 struct str listen_header(const struct http_request *r, struct str name); /* any case; absent when there is none */
 /* The peer's IPv4 address in host byte order; 0: it has none. */
 uint32_t listen_peer(const struct http_request *r);
+/* How many routers what is sent on the connection from now on may pass, its acknowledgements too; 0: as the system has it. */
+void listen_hop_limit(struct http_request *r, int hops);
 struct arena *listen_arena(struct http_request *r);
 void listen_on_gone(struct http_request *r, void (*gone)(void *ctx), void *ctx);
 

@@ -73,6 +73,8 @@ void http_listener_patient(struct http_listener *l);
 size_t http_connections(const struct http_server *s);
 
 const struct http_head *http_head(const struct http_request *r);
+/* The time to live of packets on the request's connection from now on (IPv4); 0: the system's own. */
+void http_hop_limit(struct http_request *r, int hops);
 struct arena *http_arena(struct http_request *r);
 /* First header of that name (any case), or absent; several of one name: http_header_joined() joins them with ", ". */
 struct str http_header(const struct http_request *r, struct str name);

@@ -8,6 +8,12 @@ const struct http_head *http_head(const struct http_request *r)
 	return &r->head;
 }
 
+void http_hop_limit(struct http_request *r, int hops)
+{
+	int ttl = hops ? hops : -1;
+	setsockopt(r->conn->fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
+}
+
 struct arena *http_arena(struct http_request *r)
 {
 	return &r->arena;

@@ -1,7 +1,11 @@
 """What tests of EC2's networks share."""
+import json
+import os
+import urllib.parse
 import uuid
 
-from aws import TestCase, client
+import raw
+from aws import ENDPOINT, TestCase, client
 
 
 def names(items, key):
@@ -37,3 +41,24 @@ class Ec2Case(TestCase):
 
     def of_vpc(self, vpc):
         return [{"Name": "vpc-id", "Values": [vpc]}]
+
+    def query(self, action, **parameters):
+        """The reply to an operation that the oldest boto3 does not know."""
+        port = urllib.parse.urlsplit(ENDPOINT).port
+        signer = raw.Signer(port, "ec2", os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], self.region)
+        body = urllib.parse.urlencode({"Action": action, "Version": "2016-11-15", **parameters}).encode()
+        return raw.ask(port, signer.request("POST", "/", body, headers={"content-type": "application/x-www-form-urlencoded"}))
+
+    def user(self, *statements):
+        """A client of a user who may do what the statements say."""
+        iam, name = client("iam"), "ec2-" + uuid.uuid4().hex[:10]
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+
+        def drop():
+            iam.delete_user_policy(UserName=name, PolicyName="p")
+            iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+            iam.delete_user(UserName=name)
+        self.addCleanup(drop)
+        return client("ec2", key=key["AccessKeyId"], secret=key["SecretAccessKey"], region=self.region)

@@ -33,6 +33,9 @@ bool ec2_device_name_good(struct str name);
 /* snapshot.c: a pending one that is not put yet; one that this account may make volumes of (CALL_FAIL: InvalidSnapshot.NotFound, or
  * it is not completed). */
 struct ec2_snapshot *ec2_snapshot_new(struct call *c, struct str description, struct str volume, int64_t size);
+/* snapshot.c: removes one whose record was found. False: an image stands on it, or it is not completed; *ret_image says which one.
+ */
+bool ec2_snapshot_remove(const struct ec2_scope *s, const struct state_ec2_snapshot_record *r, struct str *ret_image);
 int ec2_snapshot_usable(struct call *c, struct str id, struct state_ec2_snapshot_record *ret);
 
 ec2_create_volume_handler ec2_create_volume;
@@ -44,6 +47,7 @@ ec2_modify_volume_handler ec2_modify_volume;
 ec2_attach_volume_handler ec2_attach_volume;
 ec2_detach_volume_handler ec2_detach_volume;
 ec2_create_snapshot_handler ec2_create_snapshot;
+ec2_create_snapshots_handler ec2_create_snapshots;
 ec2_copy_snapshot_handler ec2_copy_snapshot;
 ec2_delete_snapshot_handler ec2_delete_snapshot;
 ec2_describe_snapshots_handler ec2_describe_snapshots;
@@ -91,6 +95,20 @@ enum { EC2_USER_DATA_MAX = 16384 };
 /* describe_instances.c: adds to EC2's structure what other records say: addresses, groups, disks. */
 void ec2_instance_show(struct call *c, const struct state_ec2_instance_record *r, struct ec2_instance *show);
 
+/* instance_option.c: how often metrics of it are recorded: a minute with detailed monitoring, else five. */
+unsigned ec2_metrics_every_s(const struct ec2_instance *i);
+int ec2_instance_set_disks(struct call *c, struct str instance,
+                           const struct ec2_instance_block_device_mapping_specification_list *l);
+ec2_modify_instance_metadata_options_handler ec2_modify_instance_metadata_options;
+ec2_monitor_instances_handler ec2_monitor_instances;
+ec2_unmonitor_instances_handler ec2_unmonitor_instances;
+
+ec2_enable_image_deprecation_handler ec2_enable_image_deprecation;
+ec2_disable_image_deprecation_handler ec2_disable_image_deprecation;
+ec2_enable_image_handler ec2_enable_image;
+ec2_disable_image_handler ec2_disable_image;
+ec2_enable_image_deregistration_protection_handler ec2_enable_image_deregistration_protection;
+ec2_disable_image_deregistration_protection_handler ec2_disable_image_deregistration_protection;
 ec2_describe_images_handler ec2_describe_images;
 ec2_register_image_handler ec2_register_image;
 ec2_create_image_handler ec2_create_image;

@@ -97,7 +97,7 @@ static struct desk_item *item_make(struct desk *d, const struct ec2_kind *kind, 
 	i->kind = kind;
 	i->resets = -1;
 	for (size_t k = 0; k < sizeof(i->taps) / sizeof(*i->taps); k++)
-		i->taps[k] = -1;
+		i->taps[k].fd = -1;
 	i->account = arena_dup(&i->arena, account);
 	i->region = arena_dup(&i->arena, region);
 	i->id = arena_dup(&i->arena, id);

@@ -31,7 +31,13 @@ struct desk_item {
 	uint32_t memory_mib, vcpus; /* what an instance that is to run takes of this machine */
 	int64_t resets;             /* how many of the record's reboots have been done; -1: not known yet */
 	struct loop_timer *timer;
-	int taps[8]; /* by device index; -1: none */
+	struct fleet_tap {
+		char id[24]; /* of the interface; "": free */
+		int fd;      /* -1: none */
+		bool asked;  /* the machine has not answered yet */
+		bool lost;
+	} taps[8];
+	bool ports_found; /* the machine was found, and its interfaces not yet looked at */
 };
 
 struct desk {

@@ -109,11 +109,8 @@ static void end_record(struct desk_item *i, enum machine_end how, int error, str
 
 static void close_taps(struct desk_item *i)
 {
-	for (int k = 0; k < PORTS; k++) {
-		if (i->taps[k] >= 0)
-			close(i->taps[k]);
-		i->taps[k] = -1;
-	}
+	for (int k = 0; k < PORTS; k++)
+		fleet_drop_tap(&i->taps[k]);
 }
 
 static void ended(void *ctx, struct machine *m, enum machine_end how, int error)
@@ -147,7 +144,8 @@ static void settled(void *ctx)
 			desk_mark(value);
 }
 
-static const struct machine_events events = {.started = started, .ended = ended, .settled = settled, .disk = disk};
+static const struct machine_events events = {
+        .started = started, .ended = ended, .settled = settled, .disk = disk, .port = fleet_port_answered};
 
 static void *found(void *ctx, struct machine *m, const char *id)
 {
@@ -155,7 +153,7 @@ static void *found(void *ctx, struct machine *m, const char *id)
 	if (!i || i->machine)
 		return NULL;
 	i->machine = m;
-	i->running = true;
+	i->running = i->ports_found = true;
 	desk_mark(i);
 	return i;
 }
@@ -198,25 +196,14 @@ static bool gather_disks(struct desk_item *i, const struct ec2_scope *s, const s
 	return st->disks[0].volume != NULL;
 }
 
-static bool parse_mac(struct str text, uint8_t mac[6])
-{
-	for (size_t k = 0; k < 6; k++)
-		if (text.n != 17 || !hex_decode(str_sub(text, 3 * k, 2), &mac[k], 1))
-			return false;
-	return true;
-}
-
 static bool gather_ports(struct desk_item *i, const struct ec2_scope *s, struct start *st)
 {
 	struct ec2_interfaces all;
 	ec2_interfaces_of(s, i->id, &all);
 	for (uint32_t k = 0; k < all.n && k < PORTS; k++) {
 		const struct ec2_network_interface *n = all.v[k].interface;
-		if (i->taps[k] < 0)
-			return false;
-		st->ports[k].id = arena_dupz(s->arena, n->network_interface_id);
-		st->ports[k].tap_fd = i->taps[k];
-		if (!parse_mac(n->mac_address, st->ports[k].mac))
+		const struct fleet_tap *t = fleet_tap(i, n->network_interface_id, false);
+		if (!t || t->fd < 0 || !fleet_port_of(s, n, t->fd, &st->ports[k]))
 			return false;
 		st->spec.port_count++;
 	}
@@ -272,6 +259,8 @@ static void run(struct desk_item *i, const struct ec2_scope *s, const struct sta
 	} else if (i->running && i->resets < r->reboots.v) {
 		i->resets = r->reboots.v;
 		machine_reset(i->machine);
+	} else if (i->running) {
+		fleet_step_ports(i, s);
 	}
 }
 
@@ -387,15 +376,15 @@ struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint3
 
 void fleet_port(struct desk *d, struct str port_id, int tap_fd)
 {
-	uint32_t k;
-	struct desk_item *i = fleet_item_with_port(d, port_id, &k);
-	if (!i) {
+	struct desk_item *i = fleet_item_with_port(d, port_id, NULL);
+	struct fleet_tap *t = i ? fleet_tap(i, port_id, true) : NULL;
+	if (!t) {
 		close(tap_fd);
 		return;
 	}
-	if (i->taps[k] >= 0)
-		close(i->taps[k]);
-	i->taps[k] = tap_fd;
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = tap_fd;
 	desk_mark(i);
 }
 

@@ -11,6 +11,14 @@ void fleet_stop(struct desk *d);
 struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint32_t *ret_index);
 /* A port has come: the tap is the fleet's from now on. */
 void fleet_port(struct desk *d, struct str port_id, int tap_fd);
+struct machine_port;
+/* fleet_port.c: an item's tap of an interface; make: a place for it if there is none. NULL: none. */
+struct fleet_tap *fleet_tap(struct desk_item *i, struct str port_id, bool make);
+void fleet_drop_tap(struct fleet_tap *t);
+bool fleet_port_of(const struct ec2_scope *s, const struct ec2_network_interface *n, int tap_fd, struct machine_port *ret);
+/* Of an instance whose machine runs: interfaces that are attaching or detaching. */
+void fleet_step_ports(struct desk_item *i, const struct ec2_scope *s);
+void fleet_port_answered(void *ctx, struct machine *m, const char *port, int error);
 /* The guest was heard of: its metadata were asked for. */
 void fleet_reached(struct desk *d, struct str instance_id);
 /* MiB of memory and vCPUs that instances have that run or are about to. */

@@ -161,6 +161,8 @@ static void consider(struct call *c, const struct ec2_describe_images_request *i
 		return;
 	if (deprecated(c, r->image) && !own && !by_id && !in->include_deprecated.v)
 		return;
+	if (str_is(r->image->state, "disabled") && !in->include_disabled.v)
+		return;
 	if (!ec2_filters_pass(c, &ec2_kind_image, r, fields, &in->filters))
 		return;
 	struct ec2_image *show = LIST_ADD(c->arena, &out->images);

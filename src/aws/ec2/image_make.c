@@ -244,17 +244,42 @@ int ec2_copy_image(struct call *c, const struct ec2_copy_image_request *in, stru
 }
 
 /* Snapshots stay, instances go on. */
+/* Those that another image stands on, or that are not this account's, stay. */
+static int delete_snapshots(struct call *c, const struct ec2_image *i, struct ec2_deregister_image_result *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	out->delete_snapshot_results.set = true;
+	for (uint32_t k = 0; k < i->block_device_mappings.n; k++) {
+		const struct ec2_ebs_block_device *ebs = i->block_device_mappings.v[k].ebs;
+		struct state_ec2_snapshot_record r;
+		struct str image;
+		if (!ebs || !ebs->snapshot_id.n)
+			continue;
+		struct authz az = {.action = S("ec2:DeleteSnapshot"), .resource = ec2_arn(c, &ec2_kind_snapshot, ebs->snapshot_id)};
+		if (!call_authorize(c, &az))
+			return CALL_FAIL;
+		bool gone = ec2_find(&s, &ec2_kind_snapshot, ebs->snapshot_id, &r) && ec2_snapshot_remove(&s, &r, &image);
+		*LIST_ADD(c->arena, &out->delete_snapshot_results) = (struct ec2_delete_snapshot_return_code){
+		        .snapshot_id = ebs->snapshot_id, .return_code = gone ? S("success") : S("skipped")};
+	}
+	return CALL_OK;
+}
+
 int ec2_deregister_image(struct call *c, const struct ec2_deregister_image_request *in, struct ec2_deregister_image_result *out)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct state_ec2_image_record r;
-	if (in->delete_associated_snapshots.v)
-		return call_fail(c, "UnsupportedOperation", 400, "Snapshots are deleted by DeleteSnapshot.");
 	if (ec2_get(c, &ec2_kind_image, in->image_id, &r) != CALL_OK)
 		return CALL_FAIL;
 	if (str_is(r.image->state, "pending"))
 		return call_fail(c, "InvalidAMIID.Unavailable", 400, "The image ID '%.*s' is pending", STR_ARG(in->image_id));
+	if (str_is(r.image->deregistration_protection, "enabled-without-cooldown"))
+		return call_fail(c, "OperationNotPermitted", 400,
+		                 "The image '%.*s' is protected from deregistration. Disable the protection and try again.",
+		                 STR_ARG(in->image_id));
 	ec2_image_drop(&s, in->image_id);
+	if (in->delete_associated_snapshots.v && delete_snapshots(c, r.image, out) != CALL_OK)
+		return CALL_FAIL;
 	out->return_ = OPT_BOOL(true);
 	return CALL_OK;
 }

@@ -46,8 +46,11 @@ static int read_given(struct call *c, const struct ec2_modify_instance_attribute
 		g->count++;
 		g->name = S("groupSet");
 	}
-	if (in->kernel || in->ramdisk || in->ebs_optimized || in->sriov_net_support || in->ena_support ||
-	    in->block_device_mappings.n)
+	if (in->block_device_mappings.n) {
+		g->count++;
+		g->name = S("blockDeviceMapping");
+	}
+	if (in->kernel || in->ramdisk || in->ebs_optimized || in->sriov_net_support || in->ena_support)
 		return ec2_unsupported(c, "Changing this attribute of an instance");
 	if (!str_empty(in->attribute)) {
 		g->count++;
@@ -141,6 +144,8 @@ int ec2_modify_instance_attribute(struct call *c, const struct ec2_modify_instan
 	} else if (str_is(g.name, "instanceType")) {
 		if (change_type(c, r.instance, g.value) != CALL_OK)
 			return CALL_FAIL;
+	} else if (in->block_device_mappings.n) {
+		return ec2_instance_set_disks(c, in->instance_id, &in->block_device_mappings);
 	} else if (str_is(g.name, "sourceDestCheck") || str_is(g.name, "groupSet")) {
 		return change_interface(c, in->instance_id, in, &g);
 	} else {

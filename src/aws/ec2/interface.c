@@ -187,7 +187,7 @@ int ec2_interface_create(struct call *c, const struct ec2_interface_new *what, s
 	        .tag_set = what->tags,
 	};
 	eni->tag_set.set = eni->ipv6_addresses.set = true;
-	*ret = (struct state_vpc_interface_record){.interface = eni, .up = OPT_BOOL(false)};
+	*ret = (struct state_vpc_interface_record){.interface = eni, .up = OPT_BOOL(false), .no_public = OPT_BOOL(!what->public)};
 	if (str_is(what->type, "nat_gateway"))
 		eni->groups.set = true;
 	else if (ec2_interface_set_groups(c, ret, what->groups ? what->groups : &none) != CALL_OK)
@@ -260,7 +260,7 @@ void ec2_interface_detach(const struct ec2_scope *s, struct state_vpc_interface_
 {
 	record->interface->attachment = NULL;
 	record->interface->status = S("available");
-	record->up = OPT_BOOL(false);
+	record->up = record->force = OPT_BOOL(false);
 	ec2_interface_release_public(s, record);
 	for (uint32_t i = 0; i < record->interface->private_ip_addresses.n; i++) {
 		struct ec2_network_interface_association *as = record->interface->private_ip_addresses.v[i].association;

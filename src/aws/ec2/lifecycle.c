@@ -78,10 +78,14 @@ static void close_ports(const struct ec2_scope *s, struct str instance, bool ter
 	ec2_interfaces_of(s, instance, &all);
 	for (uint32_t k = 0; k < all.n; k++) {
 		struct state_vpc_interface_record *port = &all.v[k];
+		struct ec2_network_interface_attachment *at = port->interface->attachment;
 		ec2_interface_set_up(s, port, false, 0);
-		if (!terminate)
+		/* What a machine was asked for is so when the next one starts. */
+		if (!terminate && str_is(at->status, "attaching"))
+			at->status = S("attached");
+		if (!terminate && !str_is(at->status, "detaching"))
 			ec2_interface_release_public(s, port);
-		else if (port->interface->attachment && port->interface->attachment->delete_on_termination.v)
+		else if (terminate && at->delete_on_termination.v)
 			ec2_interface_remove(s, port);
 		else
 			ec2_interface_detach(s, port);
@@ -223,7 +227,9 @@ static int open_ports(struct call *c, struct str instance)
 	struct ec2_interfaces all;
 	ec2_interfaces_of(&s, instance, &all);
 	for (uint32_t k = 0; k < all.n; k++)
-		if (ec2_interface_take_public(&s, &all.v[k]) < 0 || ec2_interface_set_up(&s, &all.v[k], true, 0) < 0)
+		/* Amazon lends an address to an instance with one interface, if it had one at its launch. */
+		if ((all.n == 1 && !all.v[k].no_public.v && ec2_interface_take_public(&s, &all.v[k]) < 0) ||
+		    ec2_interface_set_up(&s, &all.v[k], true, 0) < 0)
 			return call_fail(c, "InsufficientAddressCapacity", 400,
 			                 "Not enough available addresses to satisfy your request.");
 	return CALL_OK;

@@ -91,7 +91,8 @@ bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct
 	for (uint32_t k = 0; k < i->tags.n; k++)
 		*LIST_ADD(s->arena, tags) = (struct str_map_entry){i->tags.v[k].key, i->tags.v[k].value};
 	*ret_options = (struct metadata_options){.disabled = str_is(i->metadata_options->http_endpoint, "disabled"),
-	                                         .token_required = str_is(i->metadata_options->http_tokens, "required")};
+	                                         .token_required = str_is(i->metadata_options->http_tokens, "required"),
+	                                         .hop_limit = (int)i->metadata_options->http_put_response_hop_limit.v};
 	*ret_view = (struct metadata_view){.instance_id = i->instance_id,
 	                                   .image_id = i->image_id,
 	                                   .type = i->instance_type,

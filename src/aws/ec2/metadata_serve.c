@@ -133,7 +133,10 @@ static void on_request(void *ctx, struct http_request *r)
 	struct metadata_options options = {0};
 	struct arena *a = listen_arena(r);
 	struct str method = listen_method(r), path = uri_decode(a, listen_path(r));
-	if (!s->source.find(s->source.ctx, a, d->vpc_id, listen_peer(r), &v, &options) || options.disabled)
+	bool there = s->source.find(s->source.ctx, a, d->vpc_id, listen_peer(r), &v, &options);
+	/* A connection may ask for more than a token. */
+	listen_hop_limit(r, str_is(method, "PUT") ? options.hop_limit : 0);
+	if (!there || options.disabled)
 		refuse(r, 403, "Forbidden");
 	else if (str_is(method, "PUT") && str_set(path) && str_is(path, "/latest/api/token"))
 		give_token(s, r, &v);

@@ -8,6 +8,7 @@
 
 struct metadata_options {
 	bool disabled, token_required;
+	int hop_limit;       /* how far a token may travel; 0: as far as anything */
 	struct str role_arn; /* absent: none */
 };
 struct metadata_source {

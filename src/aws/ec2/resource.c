@@ -1,6 +1,6 @@
 /* What the permission of each operation is about. One row says which member of the input names something of which kind; the
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
-#include "aws/ec2/compute.h"
+#include "aws/ec2/launch_data.h"
 #include "aws/ec2/tag.h"
 
 static const struct {
@@ -20,6 +20,8 @@ static const struct {
         {"AssociateVpcCidrBlock", &ec2_kind_vpc, "VpcId"},
         {"AttachInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
         {"AttachInternetGateway", &ec2_kind_vpc, "VpcId"},
+        {"AttachNetworkInterface", &ec2_kind_interface, "NetworkInterfaceId"},
+        {"AttachNetworkInterface", &ec2_kind_instance, "InstanceId"},
         {"AuthorizeSecurityGroupEgress", &ec2_kind_group, "GroupId"},
         {"AuthorizeSecurityGroupIngress", &ec2_kind_group, "GroupId"},
         {"CreateDhcpOptions", &ec2_kind_dhcp, NULL},
@@ -57,6 +59,10 @@ static const struct {
         {"DescribeVpcAttribute", &ec2_kind_vpc, "VpcId"},
         {"DetachInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
         {"DetachInternetGateway", &ec2_kind_vpc, "VpcId"},
+        {"DetachNetworkInterface", &ec2_kind_interface, NULL},
+        {"DisableImage", &ec2_kind_image, "ImageId"},
+        {"DisableImageDeprecation", &ec2_kind_image, "ImageId"},
+        {"DisableImageDeregistrationProtection", &ec2_kind_image, "ImageId"},
         {"DisassociateVpcCidrBlock", &ec2_kind_vpc, NULL},
         {"GetManagedPrefixListEntries", &ec2_kind_prefix_list, "PrefixListId"},
         {"ModifyManagedPrefixList", &ec2_kind_prefix_list, "PrefixListId"},
@@ -96,6 +102,9 @@ static const struct {
         {"DescribeInstanceAttribute", &ec2_kind_instance, "InstanceId"},
         {"DetachVolume", &ec2_kind_volume, "VolumeId"},
         {"DetachVolume", &ec2_kind_instance, "InstanceId"},
+        {"EnableImage", &ec2_kind_image, "ImageId"},
+        {"EnableImageDeprecation", &ec2_kind_image, "ImageId"},
+        {"EnableImageDeregistrationProtection", &ec2_kind_image, "ImageId"},
         {"GetConsoleOutput", &ec2_kind_instance, "InstanceId"},
         {"ImportKeyPair", &ec2_kind_key_pair, NULL},
         {"ModifyImageAttribute", &ec2_kind_image, "ImageId"},
@@ -104,6 +113,7 @@ static const struct {
         {"ModifyLaunchTemplate", &ec2_kind_launch_template, "LaunchTemplateId"},
         {"ModifySnapshotAttribute", &ec2_kind_snapshot, "SnapshotId"},
         {"ModifyVolume", &ec2_kind_volume, "VolumeId"},
+        {"MonitorInstances", &ec2_kind_instance, "InstanceIds"},
         {"RebootInstances", &ec2_kind_instance, "InstanceIds"},
         {"RegisterImage", &ec2_kind_image, NULL},
         {"RunInstances", &ec2_kind_image, "ImageId"},
@@ -113,6 +123,7 @@ static const struct {
         {"StartInstances", &ec2_kind_instance, "InstanceIds"},
         {"StopInstances", &ec2_kind_instance, "InstanceIds"},
         {"TerminateInstances", &ec2_kind_instance, "InstanceIds"},
+        {"UnmonitorInstances", &ec2_kind_instance, "InstanceIds"},
 };
 
 static const void *input_at(struct call *c, const char *name, const struct shape **ret_shape)
@@ -198,6 +209,20 @@ static bool ask_tagging(struct call *c, struct question *q, const struct str_lis
 	return true;
 }
 
+bool ec2_allowed(struct call *c, const struct ec2_kind *kind, struct str id)
+{
+	struct question q = {.az.action = ARENA_CAT(c->arena, S("ec2:"), str_from(c->row->name))};
+	return ask(c, &q, kind, id) && call_authorize(c, &q.az);
+}
+
+/* A launch template may be named in its own words. */
+static bool ask_template(struct call *c, struct question *q, struct str id, struct str name)
+{
+	if (!id.n)
+		id = ec2_launch_template_id(c, name);
+	return !str_set(id) || ask(c, q, &ec2_kind_launch_template, id);
+}
+
 int ec2_resource(struct call *c, const void *in, struct authz *az)
 {
 	struct question q = {.az = *az};
@@ -208,9 +233,17 @@ int ec2_resource(struct call *c, const void *in, struct authz *az)
 		if (!ask_tagging(c, &q, &tagging->resources, &tagging->tags))
 			return CALL_FAIL;
 	}
+	if (str_is(op, "RunInstances")) {
+		const struct ec2_launch_template_specification *t = ((const struct ec2_run_instances_request *)in)->launch_template;
+		if (t && !ask_template(c, &q, t->launch_template_id, t->launch_template_name))
+			return CALL_FAIL;
+	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		if (!str_is(op, rows[i].op))
 			continue;
+		if (rows[i].kind == &ec2_kind_launch_template && rows[i].member &&
+		    !ask_template(c, &q, STR_NONE, ec2_input_text(c, "LaunchTemplateName")))
+			return CALL_FAIL;
 		if (!(rows[i].member ? ask_member(c, &q, rows[i].kind, rows[i].member) : ask_made(c, &q, rows[i].kind)))
 			return CALL_FAIL;
 	}

@@ -1,29 +1,14 @@
 /* RunInstances: everything is checked before the first record is written; machines follow the records (fleet.c). */
+#include "aws/ec2/run.h"
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
-#include "aws/ec2/interface.h"
+#include "aws/ec2/launch_data.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
 
 #include <unistd.h>
 
 enum { COUNT_MAX = 1000, VCPUS_PER_PROCESSOR = 8, MEMORY_SHARE_PERCENT = 75 };
-
-/* What all instances of a call have in common. */
-struct launch {
-	const struct ec2_run_instances_request *in;
-	struct state_ec2_image_record image;
-	const struct instance_type *type;
-	struct ec2_subnet subnet;
-	struct str_list groups;
-	struct ec2_key_pair_info key;
-	struct ec2_iam_instance_profile profile;
-	struct str user_data;
-	const struct ec2_instance_network_interface_specification *port; /* of device 0; NULL: none was given */
-	struct ec2_block_device_mapping *disks; /* the image's, overlaid with the request's; the root is first */
-	uint32_t disk_count;
-	bool public;
-};
 
 static int unsupported(struct call *c, const char *what)
 {
@@ -34,8 +19,6 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 {
 	if (in->instance_market_options)
 		return unsupported(c, "Spot instances are");
-	if (in->launch_template)
-		return unsupported(c, "Launch templates are");
 	if (in->ipv6_address_count.v || in->ipv6_addresses.n || in->enable_primary_ipv6.v)
 		return unsupported(c, "IPv6 addresses are");
 	if (in->kernel_id.n || in->ramdisk_id.n)
@@ -49,8 +32,6 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 		return unsupported(
 		        c,
 		        "Reservations, licences, enclaves, accelerators, CPU and credit options, and options of maintenance, names and network performance are");
-	if (in->monitoring && in->monitoring->enabled.v)
-		return unsupported(c, "Detailed monitoring is");
 	const struct ec2_placement *p = in->placement;
 	if (p && (p->group_name.n || p->group_id.n || p->host_id.n || p->affinity.n || p->host_resource_group_arn.n ||
 	          p->partition_number.set || (str_set(p->tenancy) && !str_is(p->tenancy, "default"))))
@@ -85,45 +66,6 @@ static int take_type(struct call *c, struct launch *l)
 		        c,
 		        "The architecture '%.*s' of the specified instance type does not match the architecture of the specified AMI.",
 		        STR_ARG(name));
-	return CALL_OK;
-}
-
-static int take_subnet(struct call *c, struct launch *l)
-{
-	const struct ec2_run_instances_request *in = l->in;
-	if (in->network_interfaces.n > 1)
-		return unsupported(c, "More than one network interface at launch is");
-	l->port = in->network_interfaces.n ? &in->network_interfaces.v[0] : NULL;
-	if (l->port && in->subnet_id.n)
-		return ec2_combination(
-		        c, "Network interfaces and an instance-level subnet ID may not be specified on the same request");
-	if (l->port && (in->security_group_ids.n || in->security_groups.n))
-		return ec2_combination(
-		        c, "Network interfaces and an instance-level security groups may not be specified on the same request");
-	if (l->port && in->private_ip_address.n)
-		return ec2_combination(
-		        c, "Network interfaces and an instance-level private address may not be specified on the same request");
-	if (l->port && (!l->port->device_index.set || l->port->device_index.v != 0))
-		return ec2_invalid(c, "The primary network interface must have the device index 0");
-	if (l->port && (l->port->network_interface_id.n || l->port->ipv6_address_count.v || l->port->ipv6_addresses.n ||
-	                l->port->ipv4_prefix_count.v || l->port->ipv4_prefixes.n || l->port->private_ip_addresses.n ||
-	                (l->port->interface_type.n && !str_is(l->port->interface_type, "interface"))))
-		return unsupported(c, "Existing interfaces, prefixes, IPv6 and other kinds of interfaces at launch are");
-	struct str zone = in->placement ? in->placement->availability_zone : STR_NONE;
-	if (ec2_subnet_for_launch(c, l->port ? l->port->subnet_id : in->subnet_id, zone, &l->subnet) != CALL_OK)
-		return CALL_FAIL;
-	if (zone.n && !str_eq(zone, l->subnet.availability_zone))
-		return ec2_invalid(c, "The availability zone '%.*s' is not the one of the subnet '%.*s'", STR_ARG(zone),
-		                   STR_ARG(l->subnet.subnet_id));
-	l->groups = l->port ? l->port->groups : in->security_group_ids;
-	if (!l->port && in->security_groups.n) {
-		if (in->security_group_ids.n)
-			return ec2_combination(c, "The parameter groupName cannot be used with the parameter securityGroupIds");
-		if (ec2_groups_by_name(c, l->subnet.vpc_id, &in->security_groups, &l->groups) != CALL_OK)
-			return CALL_FAIL;
-	}
-	l->public = l->port && l->port->associate_public_ip_address.set ? l->port->associate_public_ip_address.v
-	                                                                : l->subnet.map_public_ip_on_launch.v;
 	return CALL_OK;
 }
 
@@ -300,28 +242,6 @@ static int make_disks(struct call *c, const struct launch *l, struct ec2_instanc
 	return CALL_OK;
 }
 
-static int make_port(struct call *c, const struct launch *l, struct str instance)
-{
-	struct ec2_scope s = ec2_scope(c);
-	struct state_vpc_interface_record port;
-	const struct ec2_interface_new new = {
-	        .subnet = l->subnet.subnet_id,
-	        .groups = &l->groups,
-	        .address = l->port ? l->port->private_ip_address : l->in->private_ip_address,
-	        .secondary_count = l->port ? l->port->secondary_private_ip_address_count.v : 0,
-	        .description = l->port ? l->port->description : STR_NONE,
-	        .tags = ec2_tags_for(c, &l->in->tag_specifications, &ec2_kind_interface),
-	        .type = S("interface"),
-	        .public = l->public,
-	};
-	if (ec2_interface_create(c, &new, &port) != CALL_OK)
-		return CALL_FAIL;
-	bool goes = !l->port || !l->port->delete_on_termination.set || l->port->delete_on_termination.v;
-	ec2_interface_attach(&s, &port, instance, 0, goes, c->now_ms);
-	ec2_interface_set_up(&s, &port, true, 0);
-	return CALL_OK;
-}
-
 static struct ec2_instance_metadata_options_response *metadata_options(struct call *c, const struct launch *l)
 {
 	const struct ec2_instance_metadata_options_request *m = l->in->metadata_options;
@@ -371,13 +291,15 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	                           .usage_operation = S("RunInstances"),
 	                           .usage_operation_update_time = OPT_TIME(c->now_ms),
 	                           .tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance)};
+	for (uint32_t k = 0; k < l->template_tags.n; k++)
+		*LIST_ADD(c->arena, &i->tags) = l->template_tags.v[k];
 	i->placement = arena_new(c->arena, struct ec2_placement);
 	i->placement->availability_zone = l->subnet.availability_zone;
 	i->placement->availability_zone_id = l->subnet.availability_zone_id;
 	i->placement->group_name = S("");
 	i->placement->tenancy = S("default");
 	i->monitoring = arena_new(c->arena, struct ec2_monitoring);
-	i->monitoring->state = S("disabled");
+	i->monitoring->state = in->monitoring && in->monitoring->enabled.v ? S("enabled") : S("disabled");
 	i->cpu_options = arena_new(c->arena, struct ec2_cpu_options);
 	i->cpu_options->core_count = OPT_INT(l->type->vcpus);
 	i->cpu_options->threads_per_core = OPT_INT(1);
@@ -406,7 +328,7 @@ static int launch_one(struct call *c, const struct launch *l, struct ec2_reserva
 	        .changed = OPT_TIME(c->now_ms),
 	        .boot = l->image.boot,
 	};
-	if (make_disks(c, l, i) != CALL_OK || make_port(c, l, i->instance_id) != CALL_OK)
+	if (make_disks(c, l, i) != CALL_OK || ec2_run_make_ports(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
 	ec2_put(&s, &ec2_kind_instance, i->instance_id, &r);
 	*LIST_ADD(c->arena, &out->instances) = *i;
@@ -414,11 +336,14 @@ static int launch_one(struct call *c, const struct launch *l, struct ec2_reserva
 	return CALL_OK;
 }
 
-int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in, struct ec2_reservation *out)
+int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *given, struct ec2_reservation *out)
 {
 	static const struct ec2_kind *const tagged[] = {&ec2_kind_instance, &ec2_kind_volume, &ec2_kind_interface, NULL};
+	struct ec2_run_instances_request merged;
+	const struct ec2_run_instances_request *in = &merged;
 	struct launch l = {.in = in};
-	if (take_counts(c, in) != CALL_OK || check_unsupported(c, in) != CALL_OK)
+	if (take_counts(c, given) != CALL_OK || ec2_launch_template_apply(c, given, &merged, &l.template_tags) != CALL_OK ||
+	    check_unsupported(c, in) != CALL_OK)
 		return CALL_FAIL;
 	if (!in->image_id.n)
 		return ec2_missing(c, "ImageId");
@@ -426,7 +351,8 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in
 	int said = ec2_image_named(c, in->image_id, &image_id);
 	if (said != CALL_OK)
 		return said;
-	if (ec2_image_usable(c, image_id, &l.image) != CALL_OK || take_subnet(c, &l) != CALL_OK || take_type(c, &l) != CALL_OK ||
+	if (ec2_image_usable(c, image_id, &l.image) != CALL_OK || ec2_run_take_ports(c, &l) != CALL_OK ||
+	    take_type(c, &l) != CALL_OK || ec2_run_check_ports(c, &l) != CALL_OK ||
 	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || take_profile(c, &l) != CALL_OK ||
 	    take_user_data(c, &l) != CALL_OK || take_metadata_options(c, in->metadata_options) != CALL_OK ||
 	    take_disks(c, &l) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
@@ -436,8 +362,6 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in
 		return call_fail(c, "InsufficientInstanceCapacity", 500,
 		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",
 		                 l.type->name, STR_ARG(l.subnet.availability_zone));
-	if (count > 1 && (in->private_ip_address.n || (l.port && l.port->private_ip_address.n)))
-		return ec2_combination(c, "A private address can be given to one instance only");
 	*out = (struct ec2_reservation){.reservation_id = ec2_new_id(c->arena, "r"), .owner_id = c->account};
 	out->groups.set = true;
 	for (int64_t k = 0; k < count; k++)

@@ -93,27 +93,36 @@ static struct str image_with(const struct ec2_scope *s, struct str snapshot)
 	return STR_NONE;
 }
 
+bool ec2_snapshot_remove(const struct ec2_scope *s, const struct state_ec2_snapshot_record *r, struct str *ret_image)
+{
+	struct state_ec2_layer_record layer;
+	struct str id = r->snapshot->snapshot_id;
+	*ret_image = image_with(s, id);
+	if (str_set(*ret_image) || str_is(r->snapshot->state, "pending"))
+		return false;
+	ec2_drop(s, &ec2_kind_snapshot, id);
+	/* Written anew, so that it is looked at: nothing may mean it any more. */
+	struct str key = KEY(s->arena, S("ec2"), s->account, s->region, S("layer"), str_set(r->layer) ? r->layer : S(""));
+	static const struct record_type row = {&state_ec2_api, "LayerRecord"};
+	if (str_set(r->layer) && record_get(s->txn, s->arena, key, &row, &layer))
+		record_put(s->txn, s->arena, key, &row, &layer);
+	return true;
+}
+
 int ec2_delete_snapshot(struct call *c, const struct ec2_delete_snapshot_request *in, struct model_none *out)
 {
 	(void)out;
 	struct ec2_scope s = ec2_scope(c);
 	struct state_ec2_snapshot_record r;
-	struct state_ec2_layer_record layer;
+	struct str image;
 	if (ec2_get(c, &ec2_kind_snapshot, in->snapshot_id, &r) != CALL_OK)
 		return CALL_FAIL;
-	struct str image = image_with(&s, in->snapshot_id);
+	if (ec2_snapshot_remove(&s, &r, &image))
+		return CALL_OK;
 	if (str_set(image))
 		return call_fail(c, "InvalidSnapshot.InUse", 400, "The snapshot %.*s is currently in use by %.*s",
 		                 STR_ARG(in->snapshot_id), STR_ARG(image));
-	if (str_is(r.snapshot->state, "pending"))
-		return call_fail(c, "IncorrectState", 400, "Snapshot '%.*s' is in the 'pending' state.", STR_ARG(in->snapshot_id));
-	ec2_drop(&s, &ec2_kind_snapshot, in->snapshot_id);
-	/* Written anew, so that it is looked at: nothing may mean it any more. */
-	struct str key = KEY(c->arena, S("ec2"), c->account, c->region, S("layer"), str_set(r.layer) ? r.layer : S(""));
-	static const struct record_type row = {&state_ec2_api, "LayerRecord"};
-	if (str_set(r.layer) && record_get(s.txn, c->arena, key, &row, &layer))
-		record_put(s.txn, c->arena, key, &row, &layer);
-	return CALL_OK;
+	return call_fail(c, "IncorrectState", 400, "Snapshot '%.*s' is in the 'pending' state.", STR_ARG(in->snapshot_id));
 }
 
 /* --- describing */

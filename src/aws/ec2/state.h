@@ -34,6 +34,8 @@ int ec2_run(struct call *c, call_handler *handle);
 
 /* resource.c: what permissions are about, for every row. */
 int ec2_resource(struct call *c, const void *in, struct authz *az);
+/* May the caller do the operation with one more thing? False: the error is set. */
+bool ec2_allowed(struct call *c, const struct ec2_kind *kind, struct str id);
 /* A text member of the call's input, by name; absent when there is none such. */
 struct str ec2_input_text(const struct call *c, const char *member);
 

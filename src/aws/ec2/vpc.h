@@ -152,6 +152,8 @@ HANDLER(delete_internet_gateway);
 HANDLER(describe_internet_gateways);
 HANDLER(detach_internet_gateway);
 HANDLER(assign_private_ip_addresses);
+HANDLER(attach_network_interface);
+HANDLER(detach_network_interface);
 HANDLER(create_network_interface);
 HANDLER(delete_network_interface);
 HANDLER(describe_network_interface_attribute);

@@ -61,6 +61,8 @@ struct machine_events {
 	/* machine_attach(), machine_detach(), machine_snapshot(), machine_resize() are done; 0 or negative errno. -ESRCH: it has
 	 * ended meanwhile, and a snapshot is perhaps half done: volume_freeze() of the same names completes it. */
 	void (*disk)(void *ctx, struct machine *m, const char *volume, int error);
+	/* The same of machine_plug_port() and machine_unplug_port(); not after its end. */
+	void (*port)(void *ctx, struct machine *m, const char *port, int error);
 };
 
 struct machines_facts {
@@ -92,6 +94,10 @@ int machine_attach(struct machine *m, const struct machine_disk *d);
 int machine_detach(struct machine *m, const char *volume);
 /* A layer of what the volume holds at this moment (see volume_freeze()). */
 int machine_snapshot(struct machine *m, const char *volume, const char *layer);
+/* machine_port.c: an interface, while it runs; the port() event follows. -EEXIST: it has it; -ENOENT: it has not. The tap is
+ * copied. */
+int machine_plug_port(struct machine *m, const struct machine_port *p);
+int machine_unplug_port(struct machine *m, const struct machine_port *p);
 int machine_resize(struct machine *m, const char *volume, uint64_t size);
 
 /* The last MACHINE_CONSOLE_BYTES that came from its serial console, also after it has ended and until machine_free(). Valid until

@@ -164,6 +164,10 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 		}
 		m->owner->events->disk(m->ctx, m, q->r.disk, a->error);
 		break;
+	case SHIM_PORT:
+	case SHIM_UNPORT:
+		m->owner->events->port(m->ctx, m, q->r.disk, a->error);
+		break;
 	case SHIM_UNPLUG:
 	case SHIM_RESIZE:
 		m->owner->events->disk(m->ctx, m, q->r.disk, a->error);

@@ -69,6 +69,9 @@ enum shim_verb {
 	SHIM_QUIT, /* pulls the plug; ENDED follows */
 	SHIM_STATUS,
 	SHIM_ENDED,
+	SHIM_PORT =
+	        32, /* plugs in a network interface: `disk` names it, `serial` is its address in hexadecimal; descriptor: its tap */
+	SHIM_UNPORT, /* answered as UNPLUG */
 };
 enum shim_end { SHIM_END_NONE, SHIM_END_GUEST, SHIM_END_QUIT, SHIM_END_CRASH };
 

@@ -64,9 +64,11 @@ static void command_line(struct args *a, const struct shim_plan *p)
 	}
 	for (unsigned i = 0; i < r->port_count; i++) {
 		const uint8_t *m = r->mac[i];
-		ADD(a, "-netdev", "tap,id=port%u,fd=%u", i, tap + i);
-		ADD(a, "-device", "virtio-net-pci,netdev=port%u,mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=", i, m[0], m[1], m[2],
-		    m[3], m[4], m[5]);
+		struct str name = arena_printf(a->arena, "%02x%02x%02x%02x%02x%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+		ADD(a, "-netdev", "tap,id=n-%.*s,fd=%u", STR_ARG(name), tap + i);
+		ADD(a, "-device",
+		    "virtio-net-pci,id=p-%.*s,netdev=n-%.*s,mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=", STR_ARG(name),
+		    STR_ARG(name), m[0], m[1], m[2], m[3], m[4], m[5]);
 	}
 }
 

@@ -24,6 +24,7 @@ struct qemu {
 	struct qmp qmp;
 	unsigned next; /* number of the next node or set of descriptors */
 	struct qemu_disk disks[QEMU_DISKS];
+	char deleted_port[13];     /* the same of an interface: its address; "": none */
 	struct qemu_disk *deleted; /* the guest has let go of it, as an event said */
 };
 
@@ -38,5 +39,12 @@ int qemu_forget_disk(struct qemu *q, const char *name);
 struct qemu_disk *qemu_disk_of(struct qemu *q, struct str device);
 int qemu_overlay_disk(struct qemu *q, const char *name, const char *layer, int fd);
 int qemu_resize_disk(struct qemu *q, const char *name, uint64_t size);
+/* qemu_port.c: interfaces, by their addresses in hexadecimal. As disks are; -EEXIST: it is plugged in already; -ENOENT: it is not.
+ */
+int qemu_plug_port(struct qemu *q, const char *mac, int fd);
+int qemu_unplug_port(struct qemu *q, const char *mac);
+int qemu_forget_port(struct qemu *q, const char *mac);
+/* A device is gone: if it is an interface, q->deleted_port says which. */
+void qemu_port_deleted(struct qemu *q, struct str device);
 /* Fills the counters of a. */
 void qemu_usage(struct qemu *q, struct shim_answer *a);

@@ -85,7 +85,7 @@ static void finish_unplug(struct shim *s, int error)
 	struct shim_request r = s->unplug;
 	s->unplug.verb = 0;
 	if (!error)
-		error = qemu_forget_disk(&s->qemu, r.disk);
+		error = r.verb == SHIM_UNPORT ? qemu_forget_port(&s->qemu, r.serial) : qemu_forget_disk(&s->qemu, r.disk);
 	answer(s, &r, error);
 }
 
@@ -104,6 +104,7 @@ static void on_event(void *ctx, struct str name, const struct json_value *data)
 			s->end = SHIM_END_GUEST;
 	} else if (str_eq(name, S("DEVICE_DELETED"))) {
 		s->qemu.deleted = qemu_disk_of(&s->qemu, json_get_str(data, S("device")));
+		qemu_port_deleted(&s->qemu, json_get_str(data, S("device")));
 	}
 }
 
@@ -112,7 +113,9 @@ static void after_events(struct shim *s)
 {
 	struct qemu_disk *d = s->qemu.deleted;
 	s->qemu.deleted = NULL;
-	if (d && s->unplug.verb && strcmp(s->unplug.disk, d->name) == 0)
+	bool port = s->unplug.verb == SHIM_UNPORT && strcmp(s->unplug.serial, s->qemu.deleted_port) == 0;
+	s->qemu.deleted_port[0] = 0;
+	if (port || (d && s->unplug.verb == SHIM_UNPLUG && strcmp(s->unplug.disk, d->name) == 0))
 		finish_unplug(s, 0);
 }
 
@@ -187,10 +190,13 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 	switch (r->verb) {
 	case SHIM_DISK:
 		return qemu_plug_disk(&s->qemu, r, fds);
+	case SHIM_PORT:
+		return qemu_plug_port(&s->qemu, r->serial, fds[0]);
 	case SHIM_UNPLUG:
+	case SHIM_UNPORT:
 		if (s->unplug.verb)
 			return -EBUSY;
-		error = qemu_unplug_disk(&s->qemu, r->disk);
+		error = r->verb == SHIM_UNPORT ? qemu_unplug_port(&s->qemu, r->serial) : qemu_unplug_disk(&s->qemu, r->disk);
 		if (error)
 			return error;
 		s->unplug = *r;
@@ -270,6 +276,8 @@ int shim_check(const void *p, unsigned long n, unsigned long nfds)
 		for (const char *c = *name; *c; c++)
 			if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '-'))
 				return -EINVAL;
+	if (r.verb == SHIM_PORT || r.verb == SHIM_UNPORT)
+		return r.disk[0] && strlen(r.serial) == 12 && nfds == (r.verb == SHIM_PORT) ? 0 : -EINVAL;
 	bool about_disk = r.verb >= SHIM_DISK && r.verb <= SHIM_RESIZE;
 	if (r.verb < SHIM_DISK || r.verb > SHIM_STATUS || about_disk != (r.disk[0] != 0))
 		return -EINVAL;

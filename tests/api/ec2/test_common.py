@@ -89,19 +89,6 @@ class Common(Ec2Case):
 
 
 class Permissions(Ec2Case):
-    def user(self, *statements):
-        iam, name = client("iam"), "ec2-" + uuid.uuid4().hex[:10]
-        iam.create_user(UserName=name)
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-
-        def drop():
-            iam.delete_user_policy(UserName=name, PolicyName="p")
-            iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-            iam.delete_user(UserName=name)
-        self.addCleanup(drop)
-        return client("ec2", key=key["AccessKeyId"], secret=key["SecretAccessKey"], region=self.region)
-
     def test_denials_in_ec2s_words(self):
         user = self.user({"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"})
         user.describe_vpcs()

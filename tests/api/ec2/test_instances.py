@@ -8,17 +8,27 @@ import unittest
 import uuid
 
 from aws import TestCase, client
+from images import image
 
 USER_DATA = "#!/bin/sh\nmkdir -p /srv/w\necho hello > /srv/w/index.html\ncd /srv/w\nnohup python3 -m http.server 80 >/dev/null 2>&1 &\n"
 
-
-def image(ec2):
-    for _ in range(50):
-        found = ec2.describe_images(Owners=["amazon"], Filters=[{"Name": "name", "Values": ["debian-12-*"]}])["Images"]
-        if found or not os.path.exists("/var/cache/quartet/images/debian-12-amd64/image.json"):
-            return found[0]["ImageId"] if found else None
-        time.sleep(0.2)
-    return None
+# What is sent by the metadata service with data in it, and how many hops it has left.
+WATCH = """import http.client, select, socket
+def hops(method, path, headers):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x800))
+    c = http.client.HTTPConnection("169.254.169.254", timeout=20)
+    c.request(method, path, headers=headers)
+    body, found = c.getresponse().read().decode(), set()
+    while select.select([s], [], [], 1)[0]:
+        p = s.recv(65536)
+        n, at = int.from_bytes(p[2:4], "big"), (p[0] & 15) * 4
+        if p[9] == 6 and p[12:16] == bytes([169, 254, 169, 254]) and n > at + (p[at + 12] >> 4) * 4:
+            found.add(p[8])
+    print(method, *found)
+    return body
+token = hops("PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
+hops("GET", "/latest/meta-data/instance-id", {"X-aws-ec2-metadata-token": token})
+"""
 
 
 class Refusals(TestCase):
@@ -141,6 +151,28 @@ class Instances(TestCase):
         self.assertAwsError("InvalidParameterCombination", change)
         self.assertAwsError("InvalidParameterCombination", change, DisableApiStop={"Value": True}, InstanceType={"Value": "t3.micro"})
 
+    def an_interface_more(self):
+        """The guest sees a device of that address come and go."""
+        eni = self.ec2.create_network_interface(SubnetId=self.instance()["SubnetId"])["NetworkInterface"]
+        self.addCleanup(self.ec2.delete_network_interface, NetworkInterfaceId=eni["NetworkInterfaceId"])
+        attachment = self.ec2.attach_network_interface(InstanceId=self.instance_id, NetworkInterfaceId=eni["NetworkInterfaceId"], DeviceIndex=1)["AttachmentId"]
+        self.until_ssh("grep -qs " + eni["MacAddress"] + " /sys/class/net/*/address")
+        macs = self.until_ssh("t=$(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token); "
+                              "curl -s -H \"X-aws-ec2-metadata-token: $t\" http://169.254.169.254/latest/meta-data/network/interfaces/macs/")
+        self.assertIn(eni["MacAddress"] + "/", macs.split())
+        self.ec2.detach_network_interface(AttachmentId=attachment)
+        for _ in range(80):
+            if self.ec2.describe_network_interfaces(NetworkInterfaceIds=[eni["NetworkInterfaceId"]])["NetworkInterfaces"][0]["Status"] == "available":
+                break
+            time.sleep(0.5)
+        self.until_ssh("! grep -qs " + eni["MacAddress"] + " /sys/class/net/*/address")
+
+    def how_far_a_token_travels(self):
+        """The packets of a token's reply, and of another one, as the guest's network sees them."""
+        self.ec2.modify_instance_metadata_options(InstanceId=self.instance_id, HttpPutResponseHopLimit=3)
+        seen = self.until_ssh("sudo python3 - <<'END'\n" + WATCH + "END\n").split()
+        self.assertEqual(seen, ["PUT", "3", "GET", "64"])
+
     def test_a_life(self):
         d = tempfile.TemporaryDirectory()
         self.addCleanup(d.cleanup)
@@ -183,6 +215,8 @@ class Instances(TestCase):
         private = self.instance()["PrivateIpAddress"]
         self.assertEqual(self.until_ssh("hostname").strip(), "ip-" + private.replace(".", "-"))
         self.names(private)
+        self.an_interface_more()
+        self.how_far_a_token_travels()
         # a disk more, while it runs
         zone = self.instance()["Placement"]["AvailabilityZone"]
         volume = self.ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]

@@ -1,0 +1,156 @@
+/* Taps of instances' interfaces: kept until a machine starts with them, or given to one that runs. A machine that runs is asked for
+ * what its records say is attaching or detaching, once at a time; what it answers is written, and if the guest does not let go it
+ * is asked again. */
+#include "aws/ec2/fleet.h"
+
+#include "aws/ec2/vpc.h"
+#include "base/hash.h"
+#include "engine/vm/machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { AGAIN_US = 1000000 };
+
+struct fleet_tap *fleet_tap(struct desk_item *i, struct str port_id, bool make)
+{
+	struct fleet_tap *room = NULL;
+	for (size_t k = 0; k < sizeof(i->taps) / sizeof(*i->taps); k++) {
+		if (str_is(port_id, i->taps[k].id))
+			return &i->taps[k];
+		if (!i->taps[k].id[0] && !room)
+			room = &i->taps[k];
+	}
+	if (!make || !room || port_id.n >= sizeof(room->id))
+		return NULL;
+	memcpy(room->id, port_id.p, port_id.n);
+	room->fd = -1;
+	return room;
+}
+
+void fleet_drop_tap(struct fleet_tap *t)
+{
+	if (t->id[0] && t->fd >= 0)
+		close(t->fd);
+	*t = (struct fleet_tap){.fd = -1};
+}
+
+static bool parse_mac(struct str text, uint8_t mac[6])
+{
+	for (size_t k = 0; k < 6; k++)
+		if (text.n != 17 || !hex_decode(str_sub(text, 3 * k, 2), &mac[k], 1))
+			return false;
+	return true;
+}
+
+bool fleet_port_of(const struct ec2_scope *s, const struct ec2_network_interface *n, int tap_fd, struct machine_port *ret)
+{
+	ret->id = arena_dupz(s->arena, n->network_interface_id);
+	ret->tap_fd = tap_fd;
+	return parse_mac(n->mac_address, ret->mac);
+}
+
+/* --- what a machine has answered */
+
+struct answered {
+	struct desk_item *item;
+	char id[sizeof(((struct fleet_tap *)0)->id)];
+	int error;
+	bool lost, gone;
+};
+
+static void edit_answered(const struct ec2_scope *s, void *ctx)
+{
+	struct answered *w = ctx;
+	struct state_vpc_interface_record r;
+	w->gone = false;
+	if (!ec2_find(s, &ec2_kind_interface, str_from(w->id), &r))
+		return;
+	struct ec2_network_interface_attachment *at = r.interface->attachment;
+	if (!at || !str_eq(at->instance_id, w->item->id))
+		return;
+	bool attaching = str_is(at->status, "attaching"), detaching = str_is(at->status, "detaching");
+	bool in_place = attaching && !w->lost && (!w->error || w->error == -EEXIST);
+	w->gone = w->lost || (attaching && !in_place) || (detaching && (!w->error || w->error == -ENOENT || r.force.v));
+	if (w->gone) {
+		ec2_interface_detach(s, &r);
+	} else if (in_place) {
+		at->status = S("attached");
+		ec2_interface_put(s, &r);
+	}
+}
+
+static void answer_written(void *ctx)
+{
+	struct answered *w = ctx;
+	struct desk_item *i = w->item;
+	struct fleet_tap *t = fleet_tap(i, str_from(w->id), false);
+	if (t && w->gone)
+		fleet_drop_tap(t);
+	else if (t)
+		t->asked = t->lost = false;
+	free(w);
+	desk_done(i);
+}
+
+static void again(void *ctx)
+{
+	struct desk_item *i = ctx;
+	i->timer = NULL;
+	for (size_t k = 0; k < sizeof(i->taps) / sizeof(*i->taps); k++)
+		i->taps[k].asked = false;
+	desk_mark(i);
+}
+
+void fleet_port_answered(void *ctx, struct machine *m, const char *port, int error)
+{
+	struct desk_item *i = ctx;
+	struct fleet_tap *t = fleet_tap(i, str_from(port), false);
+	(void)m;
+	if (error == -EBUSY) {
+		if (!i->timer)
+			i->timer = loop_add_timer(i->desk->cloud->loop, AGAIN_US, again, i);
+		return;
+	}
+	struct answered *w = calloc(1, sizeof(*w));
+	if (!w)
+		abort();
+	*w = (struct answered){.item = i, .error = error, .lost = t && t->lost};
+	snprintf(w->id, sizeof(w->id), "%s", port);
+	i->busy++;
+	desk_edit(i->desk, i->account, i->region, edit_answered, answer_written, w);
+}
+
+/* --- the step */
+
+void fleet_step_ports(struct desk_item *i, const struct ec2_scope *s)
+{
+	struct ec2_interfaces all;
+	bool first = i->ports_found;
+	i->ports_found = false;
+	ec2_interfaces_of(s, i->id, &all);
+	for (uint32_t k = 0; k < all.n; k++) {
+		const struct ec2_network_interface *n = all.v[k].interface;
+		struct machine_port p;
+		bool attaching = str_is(n->attachment->status, "attaching"), detaching = str_is(n->attachment->status, "detaching");
+		struct fleet_tap *t = fleet_tap(i, n->network_interface_id, false);
+		if (!attaching && !detaching)
+			continue;
+		/* The role ended before it gave the tap away, and nobody has it any more: it is as if it had not been attached. */
+		bool lost = attaching && first && !t;
+		if (attaching && !lost && (!t || t->fd < 0))
+			continue; /* it comes */
+		if (!t && !(t = fleet_tap(i, n->network_interface_id, true)))
+			continue;
+		if (t->asked || !fleet_port_of(s, n, t->fd, &p))
+			continue;
+		t->asked = true;
+		t->lost |= lost;
+		int error = attaching && !t->lost ? machine_plug_port(i->machine, &p) : machine_unplug_port(i->machine, &p);
+		if (error)
+			fleet_port_answered(i, i->machine, p.id, error);
+	}
+}

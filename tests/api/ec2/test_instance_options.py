@@ -1,0 +1,75 @@
+"""What can be changed of an instance at any time, and snapshots of all its volumes."""
+import time
+import unittest
+
+import images
+from ec2 import Ec2Case
+
+
+class Options(Ec2Case):
+    def setUp(self):
+        super().setUp()
+        image = images.image(self.ec2)
+        if not image:
+            self.skipTest("there is no image: tools/make-image")
+        self.made = self.ec2.run_instances(ImageId=image, InstanceType="t3.nano", MinCount=1, MaxCount=1, Monitoring={"Enabled": True}, BlockDeviceMappings=[
+            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}], TagSpecifications=[{"ResourceType": "volume", "Tags": [{"Key": "a", "Value": "v"}]}])["Instances"][0]
+        self.instance_id = self.made["InstanceId"]
+        self.addCleanup(self.ec2.terminate_instances, InstanceIds=[self.instance_id])
+
+    def instance(self):
+        return self.ec2.describe_instances(InstanceIds=[self.instance_id])["Reservations"][0]["Instances"][0]
+
+    def wait(self, state):
+        for _ in range(240):
+            if self.instance()["State"]["Name"] == state:
+                return
+            time.sleep(0.25)
+        self.fail(f"{self.instance()['State']} is not {state}")
+
+    def test_options(self):
+        self.assertEqual(self.made["Monitoring"]["State"], "enabled")
+        off = self.ec2.unmonitor_instances(InstanceIds=[self.instance_id])["InstanceMonitorings"]
+        self.assertEqual(off, [{"InstanceId": self.instance_id, "Monitoring": {"State": "disabling"}}])
+        self.assertEqual(self.instance()["Monitoring"]["State"], "disabled")
+        self.ec2.monitor_instances(InstanceIds=[self.instance_id])
+        self.assertEqual(self.instance()["Monitoring"]["State"], "enabled")
+        self.fails("InvalidInstanceID.NotFound", self.ec2.monitor_instances, InstanceIds=[self.instance_id, "i-0123456789abcdef0"])
+        modify = lambda **more: self.ec2.modify_instance_metadata_options(InstanceId=self.instance_id, **more)  # noqa: E731
+        changed = modify(HttpTokens="required", HttpPutResponseHopLimit=5)["InstanceMetadataOptions"]
+        self.assertEqual((changed["HttpTokens"], changed["HttpPutResponseHopLimit"], changed["HttpEndpoint"]), ("required", 5, "enabled"))
+        self.assertEqual(self.instance()["MetadataOptions"], changed)
+        self.fails("InvalidParameterValue", modify, HttpPutResponseHopLimit=65)
+        self.fails("InvalidParameterCombination", modify)
+        self.fails("UnsupportedOperation", modify, HttpProtocolIpv6="enabled")
+        disks = lambda: {m["DeviceName"]: m["Ebs"] for m in self.instance()["BlockDeviceMappings"]}  # noqa: E731
+        attribute = lambda *maps: self.ec2.modify_instance_attribute(InstanceId=self.instance_id, BlockDeviceMappings=list(maps))  # noqa: E731
+        self.assertIs(disks()["/dev/sdf"]["DeleteOnTermination"], False)
+        attribute({"DeviceName": "/dev/sdf", "Ebs": {"DeleteOnTermination": True}})
+        self.assertIs(disks()["/dev/sdf"]["DeleteOnTermination"], True)
+        self.assertAwsError("InvalidInstanceAttributeValue", attribute, {"DeviceName": "/dev/sdz", "Ebs": {"DeleteOnTermination": True}})
+        self.snapshots(disks())
+
+    def snapshots(self, disks):
+        self.wait("running")
+        create = lambda **more: self.ec2.create_snapshots(InstanceSpecification={"InstanceId": self.instance_id, **more}, Description="d", CopyTagsFromSource="volume",  # noqa: E731
+                                                          TagSpecifications=[{"ResourceType": "snapshot", "Tags": [{"Key": "b", "Value": "w"}]}])
+        data = disks["/dev/sdf"]["VolumeId"]
+        self.fails("UnsupportedOperation", create)
+        self.fails("InvalidParameterValue", create, ExcludeDataVolumeIds=["vol-0123456789abcdef0"])
+        self.fails("InvalidParameterCombination", create, ExcludeBootVolume=True, ExcludeDataVolumeIds=[data])
+        self.ec2.stop_instances(InstanceIds=[self.instance_id], Force=True)
+        self.wait("stopped")
+        made = create()["Snapshots"]
+        self.assertEqual({s["VolumeId"] for s in made}, {d["VolumeId"] for d in disks.values()})
+        self.assertEqual({t["Key"]: t["Value"] for t in made[0]["Tags"]}, {"a": "v", "b": "w"})
+        only = create(ExcludeBootVolume=True)["Snapshots"]
+        self.assertEqual([s["VolumeId"] for s in only], [data])
+        ids = [s["SnapshotId"] for s in made + only]
+        self.ec2.get_waiter("snapshot_completed").wait(SnapshotIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        for snapshot in ids:
+            self.ec2.delete_snapshot(SnapshotId=snapshot)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -26,6 +26,7 @@ struct cloud {
 	bool ephemeral;          /* data_dir is thrown away: nothing needs to be durable */
 	const char *endpoint;    /* "http://127.0.0.1:4566": how clients on this machine reach us */
 	const char *runtime_dir; /* our runtime clients: .../runtimes */
+	const char *instances;   /* "auto", "vm", "container": how EC2 instances run; NULL: auto */
 	void **service_state;    /* by position in cloud_services */
 };
 

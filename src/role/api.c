@@ -246,6 +246,7 @@ int role_api(const struct role_config *config)
 	c->data_dir = config->data_dir;
 	c->ephemeral = config->ephemeral;
 	c->runtime_dir = config->runtime_dir;
+	c->instances = config->instances;
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	open_state(r);
 	sweep_blobs(r);

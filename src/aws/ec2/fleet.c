@@ -215,7 +215,7 @@ static bool gather_ports(struct desk_item *i, const struct ec2_scope *s, struct 
 		if (i->taps[k] < 0)
 			return false;
 		st->ports[k].id = arena_dupz(s->arena, n->network_interface_id);
-		st->ports[k].tap_fd = i->taps[k];
+		st->ports[k].fd = i->taps[k];
 		if (!parse_mac(n->mac_address, st->ports[k].mac))
 			return false;
 		st->spec.port_count++;
@@ -248,6 +248,7 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 		return;
 	}
 	st.spec.id = i->id.p;
+	st.spec.kind = r->container.v ? MACHINE_CONTAINER : MACHINE_VM;
 	st.spec.vcpus = type->vcpus;
 	st.spec.memory_mb = type->memory_mib;
 	/* Burstable types have unlimited credits, as T3 and T4g have on AWS unless asked otherwise. */

@@ -23,6 +23,7 @@ struct launch {
 	struct ec2_block_device_mapping *disks; /* the image's, overlaid with the request's; the root is first */
 	uint32_t disk_count;
 	bool public;
+	bool container;
 };
 
 static int unsupported(struct call *c, const char *what)
@@ -318,7 +319,7 @@ static int make_port(struct call *c, const struct launch *l, struct str instance
 		return CALL_FAIL;
 	bool goes = !l->port || !l->port->delete_on_termination.set || l->port->delete_on_termination.v;
 	ec2_interface_attach(&s, &port, instance, 0, goes, c->now_ms);
-	ec2_interface_set_up(&s, &port, true, 0);
+	ec2_interface_set_up(&s, &port, true, l->container);
 	return CALL_OK;
 }
 
@@ -371,6 +372,8 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	                           .usage_operation = S("RunInstances"),
 	                           .usage_operation_update_time = OPT_TIME(c->now_ms),
 	                           .tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance)};
+	/* beside the account's own tags, as AWS's services mark what is theirs */
+	*LIST_ADD(c->arena, &i->tags) = (struct ec2_tag){.key = S("aws:" EC2_DRIVER_TAG), .value = l->container ? S("container") : S("vm")};
 	i->placement = arena_new(c->arena, struct ec2_placement);
 	i->placement->availability_zone = l->subnet.availability_zone;
 	i->placement->availability_zone_id = l->subnet.availability_zone_id;
@@ -405,6 +408,7 @@ static int launch_one(struct call *c, const struct launch *l, struct ec2_reserva
 	        .launched = OPT_TIME(c->now_ms),
 	        .changed = OPT_TIME(c->now_ms),
 	        .boot = l->image.boot,
+	        .container = OPT_BOOL(l->container),
 	};
 	if (make_disks(c, l, i) != CALL_OK || make_port(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
@@ -427,6 +431,9 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in
 	    take_profile(c, &l) != CALL_OK || take_user_data(c, &l) != CALL_OK ||
 	    take_metadata_options(c, in->metadata_options) != CALL_OK || take_disks(c, &l) != CALL_OK ||
 	    ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
+		return CALL_FAIL;
+	struct ec2_tag_list tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance);
+	if (ec2_driver_choose(c, &tags, &l.image, &l.container) != CALL_OK)
 		return CALL_FAIL;
 	int64_t room = room_for(c, &l), count = room < in->max_count.v ? room : in->max_count.v;
 	if (count < in->min_count.v)

@@ -166,6 +166,25 @@ int box_take(struct box *b, const char *disk)
 	return 0;
 }
 
+void box_close(struct box *b)
+{
+	if (b->has_root && umount2(ROOT, 0) < 0)
+		umount2(ROOT, MNT_DETACH);
+	b->has_root = false;
+	for (int i = 0; i < BOX_DISKS; i++) {
+		struct box_disk *d = &b->disks[i];
+		if (!d->name[0])
+			continue;
+		if (d->device >= 0) {
+			fsync(d->device);
+			close(d->device);
+		}
+		fsync(d->file);
+		close(d->file);
+		memset(d, 0, sizeof(*d));
+	}
+}
+
 /* ---- from here to init ---- */
 
 static int mount_at(const char *type, const char *at, unsigned long flags, const char *options)

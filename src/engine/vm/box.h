@@ -38,6 +38,8 @@ void box_flush(struct box *b, const char *disk);
 int box_resized(struct box *b, const char *disk);
 /* Takes a disk's node away; -EBUSY: somebody inside has it for himself (a mounted one). */
 int box_take(struct box *b, const char *disk);
+/* Init has ended: writes everything out and lets go of all disks. */
+void box_close(struct box *b);
 int box_power(struct box *b); /* asks init to switch off */
 int box_reset(struct box *b); /* asks init to boot anew */
 /* What the wait status of init says: it wants to boot anew; it has switched itself off. */

@@ -187,7 +187,7 @@ static void init_ended(void *ctx, int status)
 	if (!s->quitting)
 		s->end = box_is_off(status) ? SHIM_END_GUEST : SHIM_END_CRASH;
 	s->running = false;
-	box_flush(&s->box, s->root);
+	box_close(&s->box);
 	kill(s->qemu.pid, SIGTERM); /* its end is the machine's */
 }
 
@@ -204,6 +204,8 @@ static int obey_box(struct shim *s, const struct shim_request *r, const int *fds
 			return error;
 		fd = s->plan->offers + qemu_offer_of(&s->qemu, r->disk);
 		answer_with(s, r, 0, &fd, 1);
+		/* The daemon has its own. If this process kept one, the kernel would wait for answers when both are killed. */
+		close(fd);
 		return 1;
 	case SHIM_GIVE:
 		if (!r->serial[0])

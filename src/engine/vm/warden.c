@@ -323,16 +323,47 @@ static void answer_facts(struct warden *w)
 	msg_send(w->sock, &f, sizeof(f), NULL, 0);
 }
 
-/* BLOCK and LINK. */
-static void serve_box(struct warden *w, const struct warden_request *r, const int *fds)
+/* BLOCK waits for a storage daemon, and priv waits for nobody: a child does it and answers. */
+struct block_job {
+	struct warden *warden;
+	struct warden_answer failed; /* what is answered if it does not */
+};
+
+static void block_ended(void *ctx, int status)
+{
+	struct block_job *job = ctx;
+	if (status != 0)
+		msg_send(job->warden->sock, &job->failed, sizeof(job->failed), NULL, 0);
+	free(job);
+}
+
+static void make_block(struct warden *w, const struct warden_request *r, const int *fds)
+{
+	struct block_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		die("out of memory");
+	*job = (struct block_job){.warden = w,
+	                          .failed = {.verb = r->verb, .number = r->number, .slot = r->slot, .error = -EIO}};
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct warden_answer a = job->failed;
+		int made[2] = {-1, -1};
+		a.error = warden_box_block(r, fds, made);
+		if (a.error)
+			log_warn("a container's disk cannot be made: %s", strerror(-a.error));
+		_exit(msg_send(w->sock, &a, sizeof(a), made, a.error ? 0 : 2) < 0);
+	}
+	if (pid < 0 || loop_add_child(w->loop, pid, block_ended, job) < 0)
+		block_ended(job, 1);
+}
+
+static void move_link(struct warden *w, const struct warden_request *r, const int *fds)
 {
 	struct warden_answer a = {.verb = r->verb, .number = r->number, .slot = r->slot};
-	int made[2] = {-1, -1};
-	a.error = r->verb == WARDEN_LINK ? warden_box_link(w->world, r, fds) : warden_box_block(r, fds, made);
+	a.error = warden_box_link(w->world, r, fds);
 	if (a.error)
-		log_warn("a container's %s cannot be made: %s", r->verb == WARDEN_LINK ? "network link" : "disk", strerror(-a.error));
-	msg_send(w->sock, &a, sizeof(a), made, made[0] < 0 ? 0 : 2);
-	msg_close_fds(made, 2);
+		log_warn("a container's network link cannot be made: %s", strerror(-a.error));
+	msg_send(w->sock, &a, sizeof(a), NULL, 0);
 }
 
 static void stop_serving(struct warden *w)
@@ -367,8 +398,10 @@ static void readable(void *ctx, uint32_t events)
 		kill_slot(w, r.number);
 	else if (r.verb == WARDEN_FACTS)
 		answer_facts(w);
+	else if (r.verb == WARDEN_BLOCK)
+		make_block(w, &r, fds);
 	else
-		serve_box(w, &r, fds);
+		move_link(w, &r, fds);
 	msg_close_fds(fds, nfds);
 }
 

@@ -79,7 +79,7 @@ static int make_namespaces(struct box *b)
 
 int box_open(struct box *b, const struct shim_plan *plan)
 {
-	*b = (struct box){.plan = plan, .console = -1};
+	*b = (struct box){.plan = plan, .console = -1, .terminal = -1};
 	for (int i = 0; i < HANDLES; i++)
 		b->handles[i] = -1;
 	b->handles[HANDLE_DEVICES] = open(DEVICES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -335,6 +335,10 @@ int box_start(struct box *b)
 	if (b->console >= 0)
 		close(b->console);
 	fcntl(console, F_SETFL, O_NONBLOCK);
+	if (b->terminal >= 0)
+		close(b->terminal);
+	/* kept open, because a terminal that nobody has open says so by an error, and init opens its console now and then */
+	b->terminal = ioctl(console, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	b->console = console;
 	b->pid = init;
 	return 0;

@@ -23,7 +23,7 @@ struct box {
 	struct box_disk disks[BOX_DISKS];
 	bool has_root;
 	pid_t pid;   /* its init; 0: does not run */
-	int console; /* the terminal that is its /dev/console */
+	int console, terminal; /* both ends of what is its /dev/console */
 };
 
 /* Makes the namespaces that outlive a reboot of the container, and shuts what shim, storage daemon and container do not need. */

@@ -82,8 +82,7 @@ static void console_speaks(void *ctx, uint32_t events)
 			s->console_bytes += n;
 		if (s->console_bytes > CONSOLE_FULL)
 			trim_console(s);
-	} else if (n == 0 || (box && errno == EIO)) {
-		/* EIO: nobody has the terminal open any more */
+	} else if (n == 0) {
 		loop_remove_fd(s->loop, s->console_watch);
 		s->console_watch = NULL;
 	}

@@ -27,6 +27,7 @@ struct cloud {
 	const char *endpoint;    /* "http://127.0.0.1:4566": how clients on this machine reach us */
 	const char *runtime_dir; /* our runtime clients: .../runtimes */
 	const char *resolver;    /* the name server that instances ask through us; NULL: this machine's */
+	const char *instances;   /* "auto", "vm", "container": how EC2 instances run; NULL: auto */
 	void **service_state;    /* by position in cloud_services */
 };
 

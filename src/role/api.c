@@ -247,6 +247,7 @@ int role_api(const struct role_config *config)
 	c->ephemeral = config->ephemeral;
 	c->runtime_dir = config->runtime_dir;
 	c->resolver = config->resolver;
+	c->instances = config->instances;
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	open_state(r);
 	sweep_blobs(r);

@@ -218,6 +218,7 @@ static char **role_argv(struct keeper *k, const char *name)
 	        c->cell_ipv4 ? c->cell_ipv4 : "",
 	        number(k, c->cell_uid_base),
 	        c->resolver ? c->resolver : "",
+	        c->instances ? c->instances : "auto",
 	        NULL,
 	};
 	size_t n = sizeof(argv) / sizeof(*argv);
@@ -229,7 +230,7 @@ static char **role_argv(struct keeper *k, const char *name)
 
 int role_enter(int argc, char **argv)
 {
-	if (argc != 13)
+	if (argc != 14)
 		return 2;
 	struct role_config c = {
 	        .data_dir = argv[3],
@@ -242,6 +243,7 @@ int role_enter(int argc, char **argv)
 	        .cell_ipv4 = *argv[10] ? argv[10] : NULL,
 	        .cell_uid_base = (uint32_t)atol(argv[11]),
 	        .resolver = *argv[12] ? argv[12] : NULL,
+	        .instances = argv[13],
 	};
 	log_open(argv[2], LOG_INFO);
 	if (strcmp(argv[2], "api") == 0)

@@ -235,6 +235,7 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 		return;
 	}
 	st.spec.id = i->id.p;
+	st.spec.kind = r->container.v ? MACHINE_CONTAINER : MACHINE_VM;
 	st.spec.vcpus = type->vcpus;
 	st.spec.memory_mb = type->memory_mib;
 	/* Burstable types have unlimited credits, as T3 and T4g have on AWS unless asked otherwise. */

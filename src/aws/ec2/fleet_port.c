@@ -49,7 +49,7 @@ static bool parse_mac(struct str text, uint8_t mac[6])
 bool fleet_port_of(const struct ec2_scope *s, const struct ec2_network_interface *n, int tap_fd, struct machine_port *ret)
 {
 	ret->id = arena_dupz(s->arena, n->network_interface_id);
-	ret->tap_fd = tap_fd;
+	ret->fd = tap_fd;
 	return parse_mac(n->mac_address, ret->mac);
 }
 

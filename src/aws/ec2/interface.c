@@ -273,10 +273,10 @@ void ec2_interface_detach(const struct ec2_scope *s, struct state_vpc_interface_
 	put(s, record);
 }
 
-int ec2_interface_set_up(const struct ec2_scope *s, struct state_vpc_interface_record *record, bool up, int64_t bits_per_s)
+int ec2_interface_set_up(const struct ec2_scope *s, struct state_vpc_interface_record *record, bool up, bool as_namespace)
 {
 	record->up = OPT_BOOL(up);
-	record->bits_per_second = OPT_INT(bits_per_s);
+	record->namespace = OPT_BOOL(as_namespace);
 	put(s, record);
 	return 0;
 }

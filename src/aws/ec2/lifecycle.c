@@ -79,7 +79,7 @@ static void close_ports(const struct ec2_scope *s, struct str instance, bool ter
 	for (uint32_t k = 0; k < all.n; k++) {
 		struct state_vpc_interface_record *port = &all.v[k];
 		struct ec2_network_interface_attachment *at = port->interface->attachment;
-		ec2_interface_set_up(s, port, false, 0);
+		ec2_interface_set_up(s, port, false, false);
 		/* What a machine was asked for is so when the next one starts. */
 		if (!terminate && str_is(at->status, "attaching"))
 			at->status = S("attached");
@@ -221,7 +221,7 @@ int ec2_stop_instances(struct call *c, const struct ec2_stop_instances_request *
 	return CALL_OK;
 }
 
-static int open_ports(struct call *c, struct str instance)
+static int open_ports(struct call *c, struct str instance, bool container)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct ec2_interfaces all;
@@ -229,7 +229,7 @@ static int open_ports(struct call *c, struct str instance)
 	for (uint32_t k = 0; k < all.n; k++)
 		/* Amazon lends an address to an instance with one interface, if it had one at its launch. */
 		if ((all.n == 1 && !all.v[k].no_public.v && ec2_interface_take_public(&s, &all.v[k]) < 0) ||
-		    ec2_interface_set_up(&s, &all.v[k], true, 0) < 0)
+		    ec2_interface_set_up(&s, &all.v[k], true, container) < 0)
 			return call_fail(c, "InsufficientAddressCapacity", 400,
 			                 "Not enough available addresses to satisfy your request.");
 	return CALL_OK;
@@ -250,7 +250,7 @@ int ec2_start_instances(struct call *c, const struct ec2_start_instances_request
 		struct ec2_instance *i = all.v[k].instance;
 		struct ec2_instance_state *before = i->state;
 		if (ec2_instance_state(i) == INSTANCE_STOPPED) {
-			int said = open_ports(c, i->instance_id);
+			int said = open_ports(c, i->instance_id, all.v[k].container.v);
 			if (said != CALL_OK)
 				return said;
 			ec2_instance_move(c->arena, &all.v[k], INSTANCE_PENDING, c->now_ms, NULL, NULL);

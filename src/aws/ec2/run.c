@@ -293,6 +293,8 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	                           .tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance)};
 	for (uint32_t k = 0; k < l->template_tags.n; k++)
 		*LIST_ADD(c->arena, &i->tags) = l->template_tags.v[k];
+	/* beside the account's own tags, as AWS's services mark what is theirs */
+	*LIST_ADD(c->arena, &i->tags) = (struct ec2_tag){.key = S("aws:" EC2_DRIVER_TAG), .value = l->container ? S("container") : S("vm")};
 	i->placement = arena_new(c->arena, struct ec2_placement);
 	i->placement->availability_zone = l->subnet.availability_zone;
 	i->placement->availability_zone_id = l->subnet.availability_zone_id;
@@ -327,6 +329,7 @@ static int launch_one(struct call *c, const struct launch *l, struct ec2_reserva
 	        .launched = OPT_TIME(c->now_ms),
 	        .changed = OPT_TIME(c->now_ms),
 	        .boot = l->image.boot,
+	        .container = OPT_BOOL(l->container),
 	};
 	if (make_disks(c, l, i) != CALL_OK || ec2_run_make_ports(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
@@ -356,6 +359,9 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || take_profile(c, &l) != CALL_OK ||
 	    take_user_data(c, &l) != CALL_OK || take_metadata_options(c, in->metadata_options) != CALL_OK ||
 	    take_disks(c, &l) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
+		return CALL_FAIL;
+	struct ec2_tag_list tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance);
+	if (ec2_driver_choose(c, &tags, &l.image, &l.container) != CALL_OK)
 		return CALL_FAIL;
 	int64_t room = room_for(c, &l), count = room < in->max_count.v ? room : in->max_count.v;
 	if (count < in->min_count.v)

@@ -27,6 +27,7 @@ struct launch {
 	uint32_t port_count;
 	struct ec2_block_device_mapping *disks; /* the image's, overlaid with the request's; the root is first */
 	uint32_t disk_count;
+	bool container; /* its driver */
 	struct ec2_tag_list template_tags; /* what an instance made of a launch template says of it */
 };
 

@@ -369,7 +369,9 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	struct network_port port = {.id = text(p, eni->network_interface_id),
 	                            .vpc = text(p, eni->vpc_id),
 	                            .subnet = text(p, eni->subnet_id),
-	                            .kind = str_is(eni->interface_type, "nat_gateway") ? NETWORK_GATEWAY : NETWORK_TAP,
+	                            .kind = str_is(eni->interface_type, "nat_gateway") ? NETWORK_GATEWAY
+	                                    : r->namespace.v                               ? NETWORK_VETH
+	                                                                                   : NETWORK_TAP,
 	                            .addresses = addresses,
 	                            .address_count = n,
 	                            .groups = groups,
@@ -383,6 +385,7 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	for (int i = 0; i < 6; i++)
 		port.mac[i] = (uint8_t)mac[i];
 	note(p, port.mac, sizeof(port.mac));
+	note(p, &port.kind, sizeof(port.kind));
 	note(p, port.source_check ? "c" : "-", 1);
 	note(p, &port.bits_per_s, sizeof(port.bits_per_s));
 	note_text(p, port.domain);

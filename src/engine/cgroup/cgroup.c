@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 static const char still[] = "still";
+#define DELEGATED "box"
+enum { DELEGATED_DEPTH = 16 };
 
 static const struct cgroup_ops *ops_of(const struct cgroups *g)
 {
@@ -97,9 +99,21 @@ static void close_dirs(const int dirs[CGROUP_CONTROLLERS])
 			close(dirs[i]);
 }
 
+/* systemd's own, on machines whose controllers are still v1's. */
+static void open_tree_of_v2(struct cgroups *g, const char *root)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/unified", root);
+	g->tree_base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (g->tree_base < 0)
+		return;
+	if ((mkdirat(g->tree_base, g->name, 0755) == 0 || errno == EEXIST) && faccessat(g->tree_base, "cgroup.procs", F_OK, 0) == 0)
+		g->tree = openat(g->tree_base, g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 int cgroups_open(struct cgroups *g, const char *root, const char *self, const char *instance)
 {
-	*g = (struct cgroups){0};
+	*g = (struct cgroups){.tree_base = -1, .tree = -1};
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
 		g->base[i] = g->own[i] = -1;
 	snprintf(g->name, sizeof(g->name), "quartet-%s", instance);
@@ -117,6 +131,8 @@ int cgroups_open(struct cgroups *g, const char *root, const char *self, const ch
 		else if ((g->own[i] = openat(g->base[i], g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0)
 			error = -errno;
 	}
+	if (!error && g->version == 1)
+		open_tree_of_v2(g, root);
 	if (!error && g->version == 2) {
 		/* what the sandboxes below may limit; a controller that the tree above withholds is simply not there */
 		g->has[CGROUP_MEMORY] = cgroup_write(g->own[0], "cgroup.subtree_control", "+memory") == 0;
@@ -148,6 +164,14 @@ void cgroups_close(struct cgroups *g, bool remove)
 		}
 		g->base[i] = g->own[i] = -1;
 	}
+	if (g->tree >= 0)
+		close(g->tree);
+	if (g->tree_base >= 0) {
+		if (remove)
+			unlinkat(g->tree_base, g->name, AT_REMOVEDIR);
+		close(g->tree_base);
+	}
+	g->tree_base = g->tree = -1;
 }
 
 unsigned cgroups_sweep(struct cgroups *g)
@@ -259,9 +283,68 @@ int cgroup_kill(struct cgroups *g, const char *name)
 	return error;
 }
 
+/* A group and what others have made below it. */
+static int remove_below(int parent, const char *name, unsigned depth)
+{
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	int fd = depth ? openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return -EBUSY;
+	for (struct dirent *e; (e = readdir(d));)
+		if (e->d_type == DT_DIR && e->d_name[0] != '.')
+			remove_below(fd, e->d_name, depth - 1);
+	closedir(d);
+	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+static int delegate(int group, unsigned owner, int ret_fds[2])
+{
+	static const char *const files[] = {"cgroup.procs", "cgroup.threads", "cgroup.subtree_control"};
+	if (mkdirat(group, DELEGATED, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	int dir = openat(group, DELEGATED, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return -errno;
+	int error = fchown(dir, owner, owner) < 0 ? -errno : 0;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && !error; i++)
+		if (fchownat(dir, files[i], owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
+			error = -errno;
+	int join = error ? -1 : openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	int stat = join < 0 ? -1 : openat(dir, "cpu.stat", O_RDONLY | O_CLOEXEC);
+	if (!error && stat < 0) {
+		error = -errno;
+		if (join >= 0)
+			close(join);
+	}
+	close(dir);
+	if (!error) {
+		ret_fds[0] = join;
+		ret_fds[1] = stat;
+	}
+	return error;
+}
+
+int cgroup_delegate(struct cgroups *g, const char *name, unsigned owner, int ret_fds[2])
+{
+	int tree = g->version == 2 ? g->own[0] : g->tree;
+	if (tree < 0)
+		return -ENOTSUP;
+	if (mkdirat(tree, name, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	int group = openat(tree, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int error = group < 0 ? -errno : delegate(group, owner, ret_fds);
+	if (group >= 0)
+		close(group);
+	return error;
+}
+
 int cgroup_remove(struct cgroups *g, const char *name)
 {
-	int error = 0;
+	int error = 0, tree = g->version == 2 ? g->own[0] : g->tree;
+	if (tree >= 0 && name[0] == 'm')
+		error = remove_below(tree, name, DELEGATED_DEPTH);
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
 		if (g->own[i] >= 0 && unlinkat(g->own[i], name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 			error = -errno;

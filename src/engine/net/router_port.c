@@ -69,6 +69,12 @@ static int address_inside(const struct thing *t, const struct thing *subnet, con
 		return -errno;
 	unsigned eth0 = 0, bits = subnet->message->subnet.prefix.bits;
 	int sock = link_socket(), error = sock < 0 ? sock : link_index(sock, "eth0", &eth0);
+	/* whoever was given the namespace has moved the link on; its addresses are his */
+	if (error == -ENODEV && had) {
+		close(sock);
+		router_leave(t->router);
+		return 0;
+	}
 	if (!error && !had) {
 		error = link_up(sock, LOOPBACK);
 		if (!error)

@@ -54,6 +54,10 @@ struct machine *machine_new(struct machines *s, const char *id)
 	if (!m)
 		die("out of memory");
 	*m = (struct machine){.owner = s, .sock = -1, .how = MACHINE_NOT_STARTED};
+	for (int i = 0; i < HANDLES; i++)
+		m->handles[i] = -1;
+	for (int i = 0; i < MACHINE_PORTS_MAX; i++)
+		m->links[i] = -1;
 	snprintf(m->id, sizeof(m->id), "%s", id);
 	list_init(&m->asked);
 	list_push(&s->all, &m->at);
@@ -87,6 +91,7 @@ struct machines *machines_new(struct loop *l, struct work *work, struct cells *c
 		die("out of memory");
 	*s = (struct machines){.loop = l, .work = work, .cells = cells, .events = events, .found = found, .ctx = ctx, .warden = -1};
 	list_init(&s->all);
+	list_init(&s->box_asks);
 	s->dir = open_dir(data_dir, "machines");
 	s->volumes = open_dir(data_dir, "volumes");
 	if (s->dir < 0 || s->volumes < 0)
@@ -104,6 +109,7 @@ static void forget(struct machine *m)
 	if (m->sock >= 0)
 		close(m->sock);
 	machine_drop_fds(m);
+	machine_box_forget(m);
 	list_each (&m->asked, struct asked, at, a) {
 		list_remove(&a->at);
 		free(a);
@@ -180,16 +186,20 @@ static int gather(struct machine *m, const struct machine_spec *spec)
 		return -errno;
 	m->fds[m->fd_count++] = fd;
 	const char *const files[] = {spec->kernel, spec->initrd};
-	for (int i = 0; spec->kernel && i < 2; i++) {
+	for (int i = 0; spec->kernel && !m->is_box && i < 2; i++) {
 		fd = files[i] ? open(files[i], O_RDONLY | O_CLOEXEC) : -1;
 		if (fd < 0)
 			return files[i] ? -errno : -EINVAL;
 		m->fds[m->fd_count++] = fd;
 	}
 	for (size_t i = 0; i < spec->port_count; i++) {
-		fd = fcntl(spec->ports[i].tap_fd, F_DUPFD_CLOEXEC, 3);
+		fd = fcntl(spec->ports[i].fd, F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)
 			return -errno;
+		if (m->is_box) {
+			m->links[m->link_count++] = fd;
+			continue;
+		}
 		m->fds[m->fd_count++] = fd;
 		memcpy(m->start.mac[i], spec->ports[i].mac, 6);
 	}
@@ -207,6 +217,9 @@ int machine_plug_from(struct machine_plug *to, const struct machine_disk *from)
 		return -EINVAL;
 	snprintf(to->volume, sizeof(to->volume), "%s", from->volume);
 	snprintf(to->serial, sizeof(to->serial), "%s", from->serial);
+	if (strncmp(from->device, "/dev/", 5) != 0 || strlen(from->device + 5) >= sizeof(to->node))
+		return -EINVAL;
+	snprintf(to->node, sizeof(to->node), "%s", from->device + 5);
 	to->iops = from->iops;
 	to->mib_per_s = from->mib_per_s;
 	return 0;
@@ -216,13 +229,15 @@ struct machine *machine_start(struct machines *s, const struct machine_spec *spe
 {
 	struct machine *m = machine_new(s, spec->id);
 	m->ctx = ctx;
+	m->is_box = spec->kind == MACHINE_CONTAINER;
 	m->start = (struct warden_request){.verb = WARDEN_START,
 	                                   .number = ++s->next_number,
-	                                   .has_kernel = spec->kernel != NULL,
+	                                   .has_kernel = spec->kernel && !m->is_box,
 	                                   .vcpus = spec->vcpus,
 	                                   .memory_mb = spec->memory_mb,
 	                                   .cpu_percent = spec->cpu_percent,
-	                                   .port_count = (uint32_t)spec->port_count};
+	                                   .is_box = m->is_box,
+	                                   .port_count = m->is_box ? 0 : (uint32_t)spec->port_count};
 	int error = fits(spec->id, sizeof(m->id)) && spec->disk_count <= MACHINE_DISKS_MAX &&
 	                            spec->port_count <= MACHINE_PORTS_MAX &&
 	                            (!spec->cmdline || strlen(spec->cmdline) < MACHINE_CMDLINE_MAX)
@@ -230,6 +245,8 @@ struct machine *machine_start(struct machines *s, const struct machine_spec *spe
 	                    : -EINVAL;
 	for (size_t i = 0; i < spec->disk_count && !error; i++)
 		error = machine_plug_from(&m->disks[m->disk_count++], &spec->disks[i]);
+	if (m->is_box)
+		m->disks[0].node[0] = 0;
 	if (!error) {
 		snprintf(m->start.name, sizeof(m->start.name), "%s", m->id);
 		snprintf(m->start.cmdline, sizeof(m->start.cmdline), "%s", spec->cmdline ? spec->cmdline : "");

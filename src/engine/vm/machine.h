@@ -1,4 +1,4 @@
-/* Virtual machines: the face for the EC2 service.
+/* Virtual machines and system containers: the face for the EC2 service.
  *
  * A machine is a QEMU process under a user of its own, in a root directory without files of this machine, without network (its
  * interfaces are tap descriptors that it was given) and inside a control group of its size. A shim starts it, holds its console and
@@ -30,11 +30,17 @@ struct machine_disk {
 
 struct machine_port {
 	const char *id; /* "eni-..." */
-	int tap_fd;     /* copied */
+	int fd;         /* copied. VM: a tap device; container: a network namespace whose eth0 is the port */
 	uint8_t mac[6];
 };
 
+/* A virtual machine, or a system container: the same disks, ports and console, but the image's own init under this machine's kernel,
+ * its users ids of no one else. A container's root disk is an ext4 file system without partitions; its others appear as block devices
+ * in its /dev. */
+enum machine_kind { MACHINE_VM, MACHINE_CONTAINER };
+
 struct machine_spec {
+	enum machine_kind kind;
 	const char *id; /* "i-0123456789abcdef0" */
 	unsigned vcpus, memory_mb;
 	unsigned cpu_percent; /* of all vCPUs together that it may use all the time (100 * vcpus: no limit) */
@@ -68,6 +74,8 @@ struct machine_events {
 struct machines_facts {
 	bool known, works;
 	char why_not[160]; /* QEMU is not installed, ... */
+	bool containers_work;
+	char no_containers[160];
 };
 
 /* `events` must live as long as the machines. found() comes for each machine of an earlier run that is still there, before facts

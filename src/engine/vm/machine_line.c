@@ -68,11 +68,13 @@ int machine_ask_simple(struct machine *m, enum shim_verb verb)
 
 int machine_ask_disk(struct machine *m, const struct machine_plug *d)
 {
-	struct shim_request r = {.verb = SHIM_DISK, .iops = d->iops, .mib_per_s = d->mib_per_s};
+	struct shim_request r = {
+	        .verb = SHIM_DISK, .iops = d->iops, .mib_per_s = d->mib_per_s, .is_root = m->is_box && !d->node[0]};
 	char names[VOLUME_CHAIN_MAX][VOLUME_NAME_MAX];
 	int fds[MACHINE_CHAIN_MAX], n = volume_chain(m->owner->volumes, d->volume, names), error = n < 0 ? n : 0;
 	memcpy(r.disk, d->volume, sizeof(r.disk));
 	memcpy(r.serial, d->serial, sizeof(r.serial));
+	snprintf(r.layer, sizeof(r.layer), "%s", d->node);
 	if (n > MACHINE_CHAIN_MAX)
 		error = -E2BIG;
 	unsigned opened = 0;
@@ -84,6 +86,9 @@ int machine_ask_disk(struct machine *m, const struct machine_plug *d)
 			break;
 		}
 		r.raw |= !qcow2 ? 1ull << opened : 0;
+		/* the storage daemon opens them again, as somebody else; nobody but us can come to where they are */
+		if (m->is_box && fchmod(fds[opened], opened ? 0644 : 0666) < 0)
+			error = -errno;
 		opened++;
 	}
 	r.files = opened;
@@ -93,8 +98,7 @@ int machine_ask_disk(struct machine *m, const struct machine_plug *d)
 	return error;
 }
 
-/* The next step towards running. */
-static void go_on(struct machine *m)
+void machine_go_on(struct machine *m)
 {
 	int error = m->plugged < m->disk_count ? machine_ask_disk(m, &m->disks[m->plugged]) : machine_ask_simple(m, SHIM_RUN);
 	if (error)
@@ -128,6 +132,9 @@ static void is_adopted(struct machine *m, const struct shim_answer *a)
 	m->adopted = false;
 	m->slot = a->slot;
 	m->has_slot = true;
+	m->is_box = a->is_box;
+	if (m->is_box)
+		machine_ask_simple(m, SHIM_HANDLES); /* for disks that are attached later */
 	m->state = MACHINE_RUNNING;
 	m->ctx = s->found(s->ctx, m, m->id);
 	if (!m->ctx) {
@@ -144,9 +151,12 @@ static void is_adopted(struct machine *m, const struct shim_answer *a)
 		machine_ask_simple(m, SHIM_QUIT);
 }
 
-static void answered(struct machine *m, const struct asked *q, const struct shim_answer *a)
+static void answered(struct machine *m, const struct asked *q, const struct shim_answer *a, const int *fds, size_t nfds)
 {
 	switch (q->r.verb) {
+	case SHIM_HANDLES:
+		machine_box_handles(m, a->error, fds, nfds);
+		break;
 	case SHIM_STATUS:
 		if (m->adopted)
 			is_adopted(m, a);
@@ -154,12 +164,18 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 			take_usage(m, a);
 		break;
 	case SHIM_DISK:
+		if (m->is_box && !a->error) {
+			machine_box_file(m, &q->r, nfds == 1 ? fds[0] : -1);
+			break;
+		}
+		/* fallthrough */
+	case SHIM_GIVE:
 		if (m->state == MACHINE_PLUGGING) {
 			m->plugged++;
 			if (a->error)
 				machine_report_end(m, MACHINE_NOT_STARTED, a->error);
 			else
-				go_on(m);
+				machine_go_on(m);
 			break;
 		}
 		m->owner->events->disk(m->ctx, m, q->r.disk, a->error);
@@ -190,7 +206,9 @@ static void shim_speaks(void *ctx, uint32_t events)
 	(void)events;
 	struct machine *m = ctx;
 	struct shim_answer a;
-	ssize_t n = msg_recv(m->sock, &a, sizeof(a), NULL, 0, NULL);
+	int fds[HANDLES];
+	size_t nfds = 0;
+	ssize_t n = msg_recv(m->sock, &a, sizeof(a), fds, HANDLES, &nfds);
 	if (n == -EAGAIN)
 		return;
 	if (n != sizeof(a) || a.verb == SHIM_ENDED) {
@@ -217,8 +235,8 @@ static void shim_speaks(void *ctx, uint32_t events)
 			}
 			check_settled(s);
 		}
-		machine_report_end(m, m->state == MACHINE_PLUGGING ? MACHINE_NOT_STARTED : how,
-		                   m->state == MACHINE_PLUGGING ? -EIO : 0);
+		bool early = m->state == MACHINE_PLUGGING || m->state == MACHINE_FITTING;
+		machine_report_end(m, early ? MACHINE_NOT_STARTED : how, early ? -EIO : 0);
 		return;
 	}
 	list_each (&m->asked, struct asked, at, q)
@@ -227,10 +245,11 @@ static void shim_speaks(void *ctx, uint32_t events)
 			if (q->r.verb == SHIM_OVERLAY)
 				machine_overlaid(m, &q->r, a.error);
 			else
-				answered(m, q, &a);
+				answered(m, q, &a, fds, nfds);
 			free(q);
-			return;
+			break;
 		}
+	msg_close_fds(fds, nfds);
 }
 
 static int connect_shim(struct machine *m)
@@ -298,8 +317,12 @@ static void was_started(struct machines *s, const struct warden_answer *a)
 			machine_report_end(m, MACHINE_NOT_STARTED, error);
 			return;
 		}
+		if (m->is_box) {
+			machine_box_start(m);
+			return;
+		}
 		m->state = MACHINE_PLUGGING;
-		go_on(m);
+		machine_go_on(m);
 		return;
 	}
 	/* nobody wants it any more */
@@ -335,7 +358,9 @@ static void warden_speaks(void *ctx, uint32_t events)
 	(void)events;
 	struct machines *s = ctx;
 	union warden_any_answer a;
-	ssize_t n = msg_recv(s->warden, &a, sizeof(a), NULL, 0, NULL);
+	int fds[2];
+	size_t nfds = 0;
+	ssize_t n = msg_recv(s->warden, &a, sizeof(a), fds, 2, &nfds);
 	if (n == -EAGAIN)
 		return;
 	if (n <= 0) {
@@ -344,6 +369,7 @@ static void warden_speaks(void *ctx, uint32_t events)
 		close(s->warden);
 		s->warden = -1;
 		/* what was asked of it is not known to have happened; who asked tries again */
+		machines_box_lost(s);
 		list_each (&s->all, struct machine, at, m)
 			if (m->state == MACHINE_WAITING && !m->fd_count)
 				machine_report_end(m, MACHINE_NOT_STARTED, -EAGAIN);
@@ -360,10 +386,16 @@ static void warden_speaks(void *ctx, uint32_t events)
 		s->facts.works = a.facts.works;
 		memcpy(s->facts.why_not, a.facts.why_not, sizeof(s->facts.why_not));
 		s->facts.why_not[sizeof(s->facts.why_not) - 1] = 0;
+		s->facts.containers_work = a.facts.boxes_work;
+		memcpy(s->facts.no_containers, a.facts.no_boxes, sizeof(s->facts.no_containers));
+		s->facts.no_containers[sizeof(s->facts.no_containers) - 1] = 0;
 		check_settled(s);
 	} else if (a.a.verb == WARDEN_START && n == sizeof(a.a)) {
 		was_started(s, &a.a);
+	} else if ((a.a.verb == WARDEN_BLOCK || a.a.verb == WARDEN_LINK) && n == sizeof(a.a)) {
+		machines_box_answer(s, &a.a, fds, nfds);
 	}
+	msg_close_fds(fds, nfds);
 	send_all(s);
 }
 

@@ -18,10 +18,11 @@ static int ask(struct machine *m, const struct machine_port *p, enum shim_verb v
 
 int machine_plug_port(struct machine *m, const struct machine_port *p)
 {
-	return ask(m, p, SHIM_PORT, &p->tap_fd);
+	return m->is_box ? machine_box_link(m, p) : ask(m, p, SHIM_PORT, &p->fd);
 }
 
 int machine_unplug_port(struct machine *m, const struct machine_port *p)
 {
-	return ask(m, p, SHIM_UNPORT, NULL);
+	/* A container's link ends with the network's end of it. */
+	return m->is_box ? -ENOENT : ask(m, p, SHIM_UNPORT, NULL);
 }

@@ -13,6 +13,7 @@ enum { MACHINE_FILE_MAX = MACHINE_ID_MAX + 16 };
 
 enum machine_state {
 	MACHINE_WAITING, /* for the warden to answer */
+	MACHINE_FITTING, /* containers: handles, then links */
 	MACHINE_PLUGGING,
 	MACHINE_RUNNING,
 	MACHINE_OVER,
@@ -31,11 +32,13 @@ struct machines {
 	struct loop_timer *again, *usage_timer;
 	struct machines_facts facts;
 	struct list all;
+	struct list box_asks;
 	uint32_t next_number;
 	bool scanned, answered;
 };
 
 struct machine_plug {
+	char node[16]; /* containers: in /dev, "" for the root */
 	char volume[MACHINE_NAME_MAX], serial[MACHINE_NAME_MAX];
 	uint32_t iops, mib_per_s;
 };
@@ -44,6 +47,15 @@ struct machine_plug {
 struct asked {
 	struct list at;
 	struct shim_request r;
+};
+
+/* What the warden was asked for a container and has not answered. */
+struct box_ask {
+	struct list at;
+	struct machine *m;
+	uint32_t number;
+	bool is_link;
+	struct shim_request disk; /* BLOCK: as the shim was asked for it; LINK to a running one: `disk` is the port's name */
 };
 
 struct machine {
@@ -55,6 +67,10 @@ struct machine {
 	struct warden_request start;
 	int fds[WARDEN_FDS + MACHINE_PORTS_MAX]; /* until they are sent */
 	unsigned fd_count;
+	bool is_box;
+	int handles[HANDLES];
+	int links[MACHINE_PORTS_MAX]; /* of ports that are still to be moved in; -1: none */
+	unsigned link_count, linked;
 	struct machine_plug disks[MACHINE_DISKS_MAX]; /* to be plugged in before it runs */
 	unsigned disk_count, plugged;
 	uint32_t slot;
@@ -83,6 +99,8 @@ void machine_send_start(struct machine *m);
 int machine_ask(struct machine *m, struct shim_request *r, const int *fds, size_t nfds);
 int machine_ask_simple(struct machine *m, enum shim_verb verb);
 int machine_ask_disk(struct machine *m, const struct machine_plug *d);
+/* The next step towards running. */
+void machine_go_on(struct machine *m);
 void machine_report_end(struct machine *m, enum machine_end how, int error);
 void machines_kill_slot(struct machines *s, uint32_t slot);
 void machine_drop_fds(struct machine *m);
@@ -94,6 +112,16 @@ struct sockaddr_un machine_address(const struct machine *m);
 /* From outside a callback, so it is said later. */
 void machine_fail_later(struct machine *m, int error);
 int machine_plug_from(struct machine_plug *to, const struct machine_disk *from);
+
+/* machine_box.c: what a container needs besides. */
+void machine_box_start(struct machine *m);
+int machine_box_link(struct machine *m, const struct machine_port *p); /* while it runs */
+/* The shim's handles; its file of a disk; what it was given is in place. */
+void machine_box_handles(struct machine *m, int error, const int *fds, size_t nfds);
+void machine_box_file(struct machine *m, const struct shim_request *r, int fd);
+void machines_box_answer(struct machines *s, const struct warden_answer *a, const int *fds, size_t nfds);
+void machines_box_lost(struct machines *s); /* the warden has gone */
+void machine_box_forget(struct machine *m);
 
 /* machine_disk.c */
 /* The shim has gone over to the new file, or not. */

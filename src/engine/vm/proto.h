@@ -6,9 +6,12 @@
  *   START  a machine without disks, its processors not yet running. Descriptors: those of enum warden_fd, then one tap a port.
  *          The answer says its slot; afterwards api speaks with the shim on the socket that it gave.
  *   KILL   everything in a slot's control group, whoever started it
- * To a shim, on connections to its listening socket: DISK, UNPLUG, OVERLAY, RESIZE, RUN, POWER, RESET, QUIT, STATUS. Each is
- * answered in order, with its own verb; ENDED comes on every connection when the machine is over, and the shim stays for as long as
- * somebody is connected, so that the end is heard. */
+ *   BLOCK  what a container's shim cannot: a block device of a file that it offers, mounted (the root) or as a node in its /dev.
+ *          Descriptors: those of enum block_fd; the answer carries the mount, or the device
+ *   LINK   moves a network link from the namespace that a port came as into the container's. Descriptors: the two
+ * To a shim, on connections to its listening socket: DISK, GIVE, UNPLUG, OVERLAY, RESIZE, HANDLES, RUN, POWER, RESET, QUIT, STATUS.
+ * Each is answered in order, with its own verb; ENDED comes on every connection when the machine is over, and the shim stays for as
+ * long as somebody is connected, so that the end is heard. */
 #pragma once
 #include <stdint.h>
 
@@ -21,9 +24,13 @@ enum {
 	MACHINE_MEMORY_MB_MAX = 1 << 24,
 	MACHINE_OVERHEAD_MB = 256, /* QEMU's own memory, on top of the guest's */
 	MACHINE_CHAIN_MAX = 64,    /* files of one disk; they come in one message */
+	/* First id on the machine of a container's users: above what distributions give to people and other container managers. */
+	BOX_UID_BASE = 0x70000000,
+	BOX_UIDS = 1 << 16, /* of one container */
+	BOX_OFFERS = 96,    /* how many disks a container can be given, one after the other, while its shim lives */
 };
 
-enum warden_verb { WARDEN_FACTS = 1, WARDEN_START, WARDEN_KILL };
+enum warden_verb { WARDEN_FACTS = 1, WARDEN_START, WARDEN_KILL, WARDEN_BLOCK, WARDEN_LINK };
 enum warden_fd {
 	WARDEN_FD_LISTEN,  /* a listening SOCK_SEQPACKET socket, for the shim */
 	WARDEN_FD_CONSOLE, /* a file, to which what the serial console says is appended */
@@ -31,10 +38,20 @@ enum warden_fd {
 	WARDEN_FD_INITRD,
 	WARDEN_FDS
 };
+enum block_fd {
+	BLOCK_FD_OFFER,   /* a FUSE device that the shim's storage daemon serves, on which nothing is mounted yet */
+	BLOCK_FD_DEVICES, /* the container's /dev */
+	BLOCK_FD_USERS,   /* its user namespace */
+	BLOCK_FDS
+};
 
 struct warden_request {
 	uint32_t verb;
-	uint32_t number;     /* START: chosen by api, comes back with the answer. KILL: the slot */
+	uint32_t number;     /* chosen by api, comes back with the answer. KILL: the slot */
+	uint32_t is_box;     /* START: a system container; only LISTEN and CONSOLE come, and no port */
+	uint32_t slot;       /* BLOCK */
+	uint32_t is_root;    /* BLOCK: mount it; else `name` is the node's */
+	uint32_t index;      /* LINK: it becomes eth<index>, or the next that is free */
 	uint32_t has_kernel; /* 1: KERNEL and INITRD came; 0: the first disk's own boot loader */
 	uint32_t vcpus, memory_mb, cpu_percent;
 	uint32_t port_count;
@@ -52,6 +69,8 @@ struct warden_facts {
 	struct warden_answer a;
 	uint8_t works;
 	char why_not[160];
+	uint8_t boxes_work;
+	char no_boxes[160];
 };
 union warden_any_answer {
 	struct warden_answer a;
@@ -59,7 +78,7 @@ union warden_any_answer {
 };
 
 enum shim_verb {
-	SHIM_DISK = 1, /* plugs in a disk; descriptors: its files, top first */
+	SHIM_DISK = 1, /* plugs in a disk; descriptors: its files, top first. A container's answer carries a BLOCK_FD_OFFER */
 	SHIM_UNPLUG,   /* answered when the guest has let go of it, or with -ETIMEDOUT */
 	SHIM_OVERLAY,  /* the disk goes on in another file that stands on the one of now; descriptor: that file */
 	SHIM_RESIZE,
@@ -69,18 +88,22 @@ enum shim_verb {
 	SHIM_QUIT, /* pulls the plug; ENDED follows */
 	SHIM_STATUS,
 	SHIM_ENDED,
-	SHIM_PORT =
-	        32, /* plugs in a network interface: `disk` names it, `serial` is its address in hexadecimal; descriptor: its tap */
+	/* containers */
+	SHIM_HANDLES, /* the answer carries those of enum handle_fd */
+	SHIM_GIVE,    /* what the warden has made of a disk's file: the root's mount, or a block device; and the file under it */
+	SHIM_PORT, /* plugs in a network interface: `disk` names it, `serial` is its address in hexadecimal; descriptor: its tap */
 	SHIM_UNPORT, /* answered as UNPLUG */
 };
+enum handle_fd { HANDLE_DEVICES, HANDLE_USERS, HANDLE_NET, HANDLES };
 enum shim_end { SHIM_END_NONE, SHIM_END_GUEST, SHIM_END_QUIT, SHIM_END_CRASH };
 
 struct shim_request {
 	uint32_t verb, number;         /* number: comes back with the answer */
 	char disk[MACHINE_NAME_MAX];   /* names it */
-	char serial[MACHINE_NAME_MAX]; /* DISK: what the guest sees */
+	char serial[MACHINE_NAME_MAX]; /* DISK: what the guest sees; GIVE: its name in /dev, "" for the root */
 	uint64_t raw;                  /* DISK: bit i: file i is raw, else qcow2 */
 	uint32_t files;                /* DISK: how many */
+	uint32_t is_root;              /* DISK: of a container */
 	uint32_t iops, mib_per_s;      /* DISK: 0: unlimited */
 	uint64_t size;                 /* RESIZE: bytes */
 	char layer[MACHINE_NAME_MAX];  /* OVERLAY: the name of what is now below; asked for twice it is done once */
@@ -91,6 +114,7 @@ struct shim_answer {
 	int32_t error;
 	uint32_t slot;
 	uint32_t running, end; /* end: enum shim_end */
+	uint32_t is_box;
 	uint64_t cpu_us;       /* STATUS: since its start */
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;
 };

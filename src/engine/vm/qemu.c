@@ -1,6 +1,7 @@
 /* Why "pc" and not a newer machine: disks are plugged into its one PCI bus by ACPI, which every guest's kernel has built in, and
  * its firmware starts a kernel in tenths of a second even where every instruction is emulated. */
 #include "engine/vm/qemu.h"
+#include "engine/vm/warden_box.h"
 
 #include "base/arena.h"
 #include "base/log.h"
@@ -34,6 +35,14 @@ static void add(struct args *a, const char *option, struct str value)
 	a->v[a->n] = NULL;
 }
 #define ADD(a, option, ...) add(a, option, arena_printf((a)->arena, __VA_ARGS__))
+
+/* A container's disks are offered as files by the part of QEMU that knows nothing of machines. */
+static void storage_command_line(struct args *a)
+{
+	add(a, storage_program, STR_NONE);
+	ADD(a, "--chardev", "socket,id=monitor,fd=%d", MONITOR_FD);
+	ADD(a, "--monitor", "chardev=monitor");
+}
 
 static void command_line(struct args *a, const struct shim_plan *p)
 {
@@ -88,7 +97,10 @@ static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int co
 	struct arena arena;
 	arena_init(&arena, 1 << 20);
 	struct args a = {.arena = &arena};
-	command_line(&a, p);
+	if (p->request->is_box)
+		storage_command_line(&a);
+	else
+		command_line(&a, p);
 	unsigned n = 2 + (p->request->has_kernel ? 2 : 0) + p->request->port_count;
 	int fds[2 + 2 + 8] = {monitor, console};
 	memcpy(fds + 2, p->files, (n - 2) * sizeof(int));
@@ -96,14 +108,19 @@ static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int co
 	place(fds, n, MONITOR_FD);
 	int null = open("/dev/null", O_RDWR);
 	dup2(null, 0);
-	dup2(text, 1);
-	dup2(text, 2);
-	close_range(MONITOR_FD + n, ~0u, 0);
+	/* the storage daemon speaks of every offer that nobody has mounted yet */
+	dup2(p->request->is_box ? null : text, 1);
+	dup2(p->request->is_box ? null : text, 2);
+	for (int i = 0; i < BOX_OFFERS && p->request->is_box; i++)
+		if (dup2(p->offers + i, (int)n + MONITOR_FD + i) < 0)
+			_exit(126);
+	close_range(MONITOR_FD + n + (p->request->is_box ? BOX_OFFERS : 0), ~0u, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (p->filter && prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, p->filter, 0, 0) < 0)
+	/* a container's shim has put it on itself */
+	if (p->filter && !p->request->is_box && prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, p->filter, 0, 0) < 0)
 		_exit(126);
 	const char *const environment[] = {"PATH=/usr/bin", "LC_ALL=C", NULL};
 	execve(a.v[0], (char *const *)(uintptr_t)a.v, (char *const *)(uintptr_t)environment);
@@ -117,7 +134,7 @@ int qemu_start(struct qemu *q, const struct shim_plan *plan, void (*event)(void 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, monitor) < 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) < 0)
 		return -errno;
-	*q = (struct qemu){.console = console[0], .next = 1};
+	*q = (struct qemu){.console = console[0], .next = 1, .offers_files = plan->request->is_box};
 	q->pid = fork();
 	if (q->pid == 0)
 		become_qemu(plan, monitor[1], console[1]);
@@ -163,10 +180,22 @@ static unsigned top(const struct qemu_disk *d)
 	return d->nodes[d->node_count - 1];
 }
 
+/* The storage daemon has no sets of descriptors; it opens this process's own, which stay open for as long. */
+static int keep_file(struct qemu_disk *d, int fd)
+{
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return -errno;
+	d->sets[d->set_count++] = (unsigned)fd;
+	return 0;
+}
+
 static int add_set(struct qemu *q, struct arena *a, struct qemu_disk *d, int fd)
 {
 	if (d->set_count == sizeof(d->sets) / sizeof(d->sets[0]))
 		return -ENOSPC;
+	if (q->offers_files)
+		return keep_file(d, fd);
 	unsigned set = q->next++;
 	int error = ASK(q, a, "add-fd", fd, "{\"fdset-id\":%u}", set);
 	if (!error)
@@ -177,8 +206,51 @@ static int add_set(struct qemu *q, struct arena *a, struct qemu_disk *d, int fd)
 static void drop_sets(struct qemu *q, struct arena *a, struct qemu_disk *d)
 {
 	for (unsigned i = 0; i < d->set_count; i++)
-		ASK(q, a, "remove-fd", -1, "{\"fdset-id\":%u}", d->sets[i]);
+		if (q->offers_files)
+			close((int)d->sets[i]);
+		else
+			ASK(q, a, "remove-fd", -1, "{\"fdset-id\":%u}", d->sets[i]);
 	memset(d, 0, sizeof(*d));
+}
+
+static const char *files_at(const struct qemu *q)
+{
+	return q->offers_files ? "/proc/1/fd/" : "/dev/fdset/";
+}
+
+static int plug_device(struct qemu *q, struct arena *a, const struct shim_request *r, unsigned node)
+{
+	int error = ASK(q, a, "device_add", -1,
+	                "{\"driver\":\"virtio-blk-pci\",\"id\":\"d-%s\",\"drive\":\"n%u\",\"serial\":\"%s\"}", r->disk, node,
+	                r->serial);
+	if (!error && (r->iops || r->mib_per_s))
+		error = ASK(
+		        q, a, "block_set_io_throttle", -1,
+		        "{\"id\":\"/machine/peripheral/d-%s/virtio-backend\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0}",
+		        r->disk, (unsigned long long)r->mib_per_s << 20, r->iops);
+	return error;
+}
+
+/* The speed is held by a node between the export and the disk. What the daemon takes for the place to mount at is the name by which
+ * libfuse knows a device that somebody else will mount, a file of which name has to be there (warden_box.c). */
+static int offer_file(struct qemu *q, struct arena *a, const struct shim_request *r, unsigned node, struct qemu_disk *d)
+{
+	if (q->offered == BOX_OFFERS)
+		return -ENOSPC;
+	d->offer = q->offered++;
+	int error = ASK(q, a, "object-add", -1,
+	                "{\"qom-type\":\"throttle-group\",\"id\":\"t-%s\",\"limits\":{\"bps-total\":%llu,\"iops-total\":%u}}", r->disk,
+	                (unsigned long long)r->mib_per_s << 20, r->iops);
+	if (!error)
+		error = ASK(q, a, "blockdev-add", -1,
+		            "{\"driver\":\"throttle\",\"node-name\":\"t%u\",\"throttle-group\":\"t-%s\",\"file\":\"n%u\"}", node,
+		            r->disk, node);
+	if (!error)
+		error = ASK(
+		        q, a, "block-export-add", -1,
+		        "{\"type\":\"fuse\",\"id\":\"d-%s\",\"node-name\":\"t%u\",\"mountpoint\":\"/dev/fd/%d\",\"writable\":true,\"allow-other\":\"off\"}",
+		        r->disk, node, FILES_FD + d->offer);
+	return error;
 }
 
 int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
@@ -206,8 +278,8 @@ int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
 		/* locks would be the opener's, and he has closed his */
 		struct str file = arena_printf(
 		        &a,
-		        "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fdset/%u\",\"locking\":\"off\",\"discard\":\"unmap\"%s}",
-		        made.sets[i], i ? ",\"read-only\":true" : "");
+		        "\"file\":{\"driver\":\"file\",\"filename\":\"%s%u\",\"locking\":\"off\",\"discard\":\"unmap\"%s}",
+		        files_at(q), made.sets[i], i ? ",\"read-only\":true" : "");
 		struct str below = raw ? STR_NONE : arena_printf(&a, ",\"backing\":%.*s", STR_ARG(chain));
 		struct str name =
 		        i ? S("\"read-only\":true,") : arena_printf(&a, "\"node-name\":\"n%u\",\"discard\":\"unmap\",", node);
@@ -219,13 +291,7 @@ int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
 		drop_sets(q, &a, &made);
 		return error;
 	}
-	error = ASK(q, &a, "device_add", -1, "{\"driver\":\"virtio-blk-pci\",\"id\":\"d-%s\",\"drive\":\"n%u\",\"serial\":\"%s\"}",
-	            r->disk, node, r->serial);
-	if (!error && (r->iops || r->mib_per_s))
-		error = ASK(
-		        q, &a, "block_set_io_throttle", -1,
-		        "{\"id\":\"/machine/peripheral/d-%s/virtio-backend\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0}",
-		        r->disk, (unsigned long long)r->mib_per_s << 20, r->iops);
+	error = q->offers_files ? offer_file(q, &a, r, node, &made) : plug_device(q, &a, r, node);
 	if (error) {
 		ASK(q, &a, "blockdev-del", -1, "{\"node-name\":\"n%u\"}", node);
 		drop_sets(q, &a, &made);
@@ -237,11 +303,21 @@ int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
 	return 0;
 }
 
+int qemu_offer_of(struct qemu *q, const char *name)
+{
+	struct qemu_disk *d = find(q, name);
+	return d ? d->offer : -ENOENT;
+}
+
 int qemu_unplug_disk(struct qemu *q, const char *name)
 {
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 1 << 20);
-	return find(q, name) ? ASK(q, &a, "device_del", -1, "{\"id\":\"d-%s\"}", name) : -ENOENT;
+	if (!find(q, name))
+		return -ENOENT;
+	if (q->offers_files)
+		return ASK(q, &a, "block-export-del", -1, "{\"id\":\"d-%s\",\"mode\":\"hard\"}", name);
+	return ASK(q, &a, "device_del", -1, "{\"id\":\"d-%s\"}", name);
 }
 
 int qemu_forget_disk(struct qemu *q, const char *name)
@@ -251,7 +327,9 @@ int qemu_forget_disk(struct qemu *q, const char *name)
 	struct qemu_disk *d = find(q, name);
 	if (!d)
 		return -ENOENT;
-	int error = 0;
+	int error = q->offers_files ? ASK(q, &a, "blockdev-del", -1, "{\"node-name\":\"t%u\"}", d->nodes[0]) : 0;
+	if (!error && q->offers_files)
+		error = ASK(q, &a, "object-del", -1, "{\"id\":\"t-%s\"}", d->name);
 	while (d->node_count && !error)
 		error = ASK(q, &a, "blockdev-del", -1, "{\"node-name\":\"n%u\"}", d->nodes[--d->node_count]);
 	drop_sets(q, &a, d);
@@ -275,8 +353,8 @@ int qemu_overlay_disk(struct qemu *q, const char *name, const char *layer, int f
 	unsigned node = q->next++;
 	error = ASK(q, &a, "blockdev-add", -1,
 	            "{\"driver\":\"qcow2\",\"node-name\":\"n%u\",\"discard\":\"unmap\",\"backing\":null,"
-	            "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fdset/%u\",\"locking\":\"off\",\"discard\":\"unmap\"}}",
-	            node, d->sets[d->set_count - 1]);
+	            "\"file\":{\"driver\":\"file\",\"filename\":\"%s%u\",\"locking\":\"off\",\"discard\":\"unmap\"}}",
+	            node, files_at(q), d->sets[d->set_count - 1]);
 	if (error)
 		return error;
 	error = ASK(q, &a, "blockdev-snapshot", -1, "{\"node\":\"n%u\",\"overlay\":\"n%u\"}", top(d), node);

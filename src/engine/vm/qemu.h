@@ -16,11 +16,14 @@ struct qemu_disk {
 	unsigned node_count;
 	unsigned sets[QEMU_NODES + MACHINE_CHAIN_MAX]; /* of descriptors */
 	unsigned set_count;
+	int offer;
 };
 
 struct qemu {
 	pid_t pid;
 	int console;
+	int offered;       /* FUSE devices that it has been given a disk for */
+	bool offers_files; /* it is the storage daemon of a container: a disk is a file, not a device */
 	struct qmp qmp;
 	unsigned next; /* number of the next node or set of descriptors */
 	struct qemu_disk disks[QEMU_DISKS];
@@ -34,6 +37,8 @@ int qemu_start(struct qemu *q, const struct shim_plan *plan, void (*event)(void 
 int qemu_simple(struct qemu *q, const char *command);
 int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds);
 /* Asks the guest; when an event says that it is done, qemu_forget_disk() closes the files. */
+/* A container's: which of the offers the disk has become. */
+int qemu_offer_of(struct qemu *q, const char *name);
 int qemu_unplug_disk(struct qemu *q, const char *name);
 int qemu_forget_disk(struct qemu *q, const char *name);
 struct qemu_disk *qemu_disk_of(struct qemu *q, struct str device);

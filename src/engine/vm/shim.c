@@ -2,6 +2,7 @@
  * - before the first instruction in the same way as later - and lets it run. It has no rights that QEMU does not have; what it has
  * is that it stays when api, priv and main go, and tells the next api how things stand. */
 #include "engine/vm/shim.h"
+#include "engine/vm/box.h"
 #include "engine/vm/qemu.h"
 
 #include "base/log.h"
@@ -27,6 +28,7 @@ struct shim {
 	const struct shim_plan *plan;
 	struct loop *loop;
 	struct qemu qemu;
+	struct box box; /* where plan->request->is_box; QEMU is its storage daemon then */
 	int peer; /* api; -1: none */
 	struct loop_fd *peer_watch, *qmp_watch, *console_watch;
 	enum shim_end end;
@@ -34,17 +36,26 @@ struct shim {
 	bool leaving;               /* the cloud ends: so does this process, once the guest has */
 	struct shim_request unplug; /* the one that waits; verb 0: none */
 	struct loop_timer *unplug_timer;
+	char root[MACHINE_NAME_MAX]; /* a container's root disk */
 	off_t console_bytes;
 };
 
-static void answer(struct shim *s, const struct shim_request *r, int error)
+static void answer_with(struct shim *s, const struct shim_request *r, int error, const int *fds, size_t nfds)
 {
 	struct shim_answer a = {
-	        .verb = r->verb, .number = r->number, .error = error, .slot = s->plan->slot, .running = s->running, .end = s->end};
-	if (r->verb == SHIM_STATUS && !s->over)
+	        .verb = r->verb, .number = r->number, .error = error, .slot = s->plan->slot, .running = s->running, .end = s->end, .is_box = s->plan->request->is_box};
+	if (r->verb == SHIM_STATUS && !s->over) {
 		qemu_usage(&s->qemu, &a);
-	if (s->peer >= 0 && msg_send(s->peer, &a, sizeof(a), NULL, 0) < 0)
+		if (s->plan->request->is_box)
+			a.cpu_us = box_cpu_us(&s->box);
+	}
+	if (s->peer >= 0 && msg_send(s->peer, &a, sizeof(a), fds, nfds) < 0)
 		shutdown(s->peer, SHUT_RDWR);
+}
+
+static void answer(struct shim *s, const struct shim_request *r, int error)
+{
+	answer_with(s, r, error, NULL, 0);
 }
 
 /* ---- the console: a file that keeps its last part ---- */
@@ -63,7 +74,8 @@ static void console_speaks(void *ctx, uint32_t events)
 	(void)events;
 	struct shim *s = ctx;
 	char room[16384];
-	ssize_t n = recv(s->qemu.console, room, sizeof(room), MSG_DONTWAIT);
+	bool box = s->plan->request->is_box;
+	ssize_t n = box ? read(s->box.console, room, sizeof(room)) : recv(s->qemu.console, room, sizeof(room), MSG_DONTWAIT);
 	if (n > 0) {
 		/* a full disk costs text, never the machine */
 		if (pwrite(s->plan->console, room, (size_t)n, s->console_bytes) == n)
@@ -105,6 +117,8 @@ static void on_event(void *ctx, struct str name, const struct json_value *data)
 	} else if (str_eq(name, S("DEVICE_DELETED"))) {
 		s->qemu.deleted = qemu_disk_of(&s->qemu, json_get_str(data, S("device")));
 		qemu_port_deleted(&s->qemu, json_get_str(data, S("device")));
+	} else if (str_eq(name, S("BLOCK_EXPORT_DELETED"))) {
+		s->qemu.deleted = qemu_disk_of(&s->qemu, json_get_str(data, S("id")));
 	}
 }
 
@@ -150,10 +164,87 @@ static void qemu_ended(void *ctx, int status)
 		_exit(0);
 }
 
+/* ---- containers ---- */
+
+static void init_ended(void *ctx, int status);
+
+static int start_box(struct shim *s)
+{
+	int error = box_start(&s->box);
+	if (error)
+		return error;
+	loop_remove_fd(s->loop, s->console_watch);
+	s->console_watch = loop_add_fd(s->loop, s->box.console, EPOLLIN, console_speaks, s);
+	return loop_add_child(s->loop, s->box.pid, init_ended, s);
+}
+
+static void init_ended(void *ctx, int status)
+{
+	struct shim *s = ctx;
+	for (int i = 0; i < 64 && s->console_watch; i++)
+		console_speaks(s, 0); /* what is still in the terminal */
+	s->box.pid = 0;
+	if (!s->quitting && box_reboots(status) && start_box(s) == 0)
+		return;
+	if (!s->quitting)
+		s->end = box_is_off(status) ? SHIM_END_GUEST : SHIM_END_CRASH;
+	s->running = false;
+	box_close(&s->box);
+	kill(s->qemu.pid, SIGTERM); /* its end is the machine's */
+}
+
+static int obey_box(struct shim *s, const struct shim_request *r, const int *fds)
+{
+	int error, fd;
+	switch (r->verb) {
+	case SHIM_HANDLES:
+		answer_with(s, r, 0, s->box.handles, HANDLES);
+		return 1;
+	case SHIM_DISK:
+		error = qemu_plug_disk(&s->qemu, r, fds);
+		if (error)
+			return error;
+		fd = s->plan->offers + qemu_offer_of(&s->qemu, r->disk);
+		answer_with(s, r, 0, &fd, 1);
+		/* The daemon has its own. If this process kept one, the kernel would wait for answers when both are killed. */
+		close(fd);
+		return 1;
+	case SHIM_GIVE:
+		if (!r->serial[0])
+			snprintf(s->root, sizeof(s->root), "%s", r->disk);
+		return box_give(&s->box, r->disk, r->serial, fds[0], fds[1]);
+	case SHIM_UNPLUG:
+		error = box_take(&s->box, r->disk);
+		return error ? error : 2; /* goes on as with a machine */
+	case SHIM_RESIZE:
+		error = qemu_resize_disk(&s->qemu, r->disk, r->size);
+		return error ? error : box_resized(&s->box, r->disk);
+	case SHIM_OVERLAY:
+		box_flush(&s->box, r->disk);
+		return 2;
+	case SHIM_RUN:
+		error = start_box(s);
+		s->running |= !error;
+		return error;
+	case SHIM_POWER:
+		return box_power(&s->box);
+	case SHIM_RESET:
+		return box_reset(&s->box);
+	case SHIM_PORT:
+	case SHIM_UNPORT:
+		return -ENOTSUP; /* links are the warden's */
+	default:
+		return 2;
+	}
+}
+
 static void pull_plug(void *ctx)
 {
 	struct shim *s = ctx;
-	kill(s->qemu.pid, SIGKILL);
+	if (s->box.pid)
+		kill(s->box.pid, SIGKILL);
+	else
+		kill(s->qemu.pid, SIGKILL);
 }
 
 static void on_term(void *ctx, int signo)
@@ -165,7 +256,8 @@ static void on_term(void *ctx, int signo)
 	if (s->leaving)
 		return;
 	s->leaving = s->quitting = true;
-	if (!s->running || qemu_simple(&s->qemu, "system_powerdown") < 0)
+	bool box = s->plan->request->is_box;
+	if (!s->running || (box ? box_power(&s->box) : qemu_simple(&s->qemu, "system_powerdown")) < 0)
 		pull_plug(s);
 	else
 		loop_add_timer(s->loop, LEAVE_PATIENCE_US, pull_plug, s);
@@ -182,11 +274,13 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 		if (s->over)
 			_exit(0);
 		s->quitting = true;
-		kill(s->qemu.pid, SIGKILL);
+		pull_plug(s);
 		return 0;
 	}
 	if (s->over)
 		return -ESRCH;
+	if (s->plan->request->is_box && (error = obey_box(s, r, fds)) != 2)
+		return error;
 	switch (r->verb) {
 	case SHIM_DISK:
 		return qemu_plug_disk(&s->qemu, r, fds);
@@ -278,12 +372,12 @@ int shim_check(const void *p, unsigned long n, unsigned long nfds)
 				return -EINVAL;
 	if (r.verb == SHIM_PORT || r.verb == SHIM_UNPORT)
 		return r.disk[0] && strlen(r.serial) == 12 && nfds == (r.verb == SHIM_PORT) ? 0 : -EINVAL;
-	bool about_disk = r.verb >= SHIM_DISK && r.verb <= SHIM_RESIZE;
-	if (r.verb < SHIM_DISK || r.verb > SHIM_STATUS || about_disk != (r.disk[0] != 0))
+	bool about_disk = (r.verb >= SHIM_DISK && r.verb <= SHIM_RESIZE) || r.verb == SHIM_GIVE;
+	if (r.verb < SHIM_DISK || r.verb > SHIM_GIVE || r.verb == SHIM_ENDED || about_disk != (r.disk[0] != 0))
 		return -EINVAL;
 	if (r.verb == SHIM_DISK && (r.files < 1 || r.files > MACHINE_CHAIN_MAX || strlen(r.serial) > 20))
 		return -EINVAL;
-	return nfds == (r.verb == SHIM_DISK ? r.files : r.verb == SHIM_OVERLAY ? 1 : 0) ? 0 : -EINVAL;
+	return nfds == (r.verb == SHIM_DISK ? r.files : r.verb == SHIM_OVERLAY ? 1 : r.verb == SHIM_GIVE ? 2 : 0) ? 0 : -EINVAL;
 }
 
 _Noreturn void shim_run(const struct shim_plan *plan)
@@ -295,14 +389,17 @@ _Noreturn void shim_run(const struct shim_plan *plan)
 	if (fstat(plan->console, &st) == 0)
 		s->console_bytes = st.st_size;
 	signal(SIGPIPE, SIG_IGN);
-	int error = qemu_start(&s->qemu, plan, on_event, s);
+	int error = plan->request->is_box ? box_open(&s->box, plan) : 0;
+	if (!error)
+		error = qemu_start(&s->qemu, plan, on_event, s);
 	if (error) {
 		dprintf(plan->console, "the machine does not start: %s\n", strerror(-error));
 		s->over = true;
 		s->end = SHIM_END_CRASH;
 	} else {
 		s->qmp_watch = loop_add_fd(s->loop, s->qemu.qmp.sock, EPOLLIN, qmp_speaks, s);
-		s->console_watch = loop_add_fd(s->loop, s->qemu.console, EPOLLIN, console_speaks, s);
+		if (!plan->request->is_box)
+			s->console_watch = loop_add_fd(s->loop, s->qemu.console, EPOLLIN, console_speaks, s);
 		loop_add_child(s->loop, s->qemu.pid, qemu_ended, s);
 	}
 	loop_add_signal(s->loop, SIGTERM, on_term, s);

@@ -9,7 +9,9 @@ struct shim_plan {
 	unsigned slot;
 	int listen, console;
 	const int *files;                /* kernel and initrd, if the request has them; then one tap a port */
-	const struct sock_fprog *filter; /* of system calls, for QEMU; NULL: none */
+	int join, cpu_stat;              /* containers: of the container's own control group (cgroup_delegate()) */
+	int offers;                      /* containers: the first of BOX_OFFERS open FUSE devices */
+	const struct sock_fprog *filter; /* of system calls, for QEMU or the container; NULL: none */
 };
 
 /* Never returns. Descriptors other than the plan's are closed already. The process ends when api has heard how the machine ended

@@ -2,6 +2,7 @@
  * started what is in it: so a new warden needs no list. */
 #include "engine/vm/warden.h"
 #include "engine/vm/shim.h"
+#include "engine/vm/warden_box.h"
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -30,8 +31,10 @@ enum {
 	REMOVE_AGAIN_US = 20 * 1000,
 	REMOVE_TRIES = 500,
 	PIDS = 512,
+	BOX_PIDS = 8192,
 	END_PATIENCE_US = 8 * 1000000,
 	HIGH_FD = 600, /* above what the child still uses, below its limit */
+	OFFERS_FD = 700,
 };
 static const char program[] = "/usr/bin/qemu-system-x86_64";
 
@@ -47,6 +50,7 @@ struct held_machine {
 struct warden {
 	struct loop *loop;
 	const struct child_world *world;
+	const struct sock_fprog *box_filter; /* NULL: not compiled yet */
 	struct cgroups *cgroups;
 	uid_t uid_base;
 	int sock;
@@ -68,7 +72,10 @@ int warden_check(const void *p, unsigned long n, unsigned long nfds)
 	memcpy(&r, p, n);
 	if (r.verb == WARDEN_FACTS || r.verb == WARDEN_KILL)
 		return nfds == 0 && r.number < MACHINE_SLOTS ? 0 : -EINVAL;
-	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.port_count > 8 ||
+	if (r.verb == WARDEN_BLOCK || r.verb == WARDEN_LINK)
+		return warden_box_check(&r, nfds);
+	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.is_box > 1 || r.port_count > 8 ||
+	    (r.is_box && (r.has_kernel || r.port_count)) ||
 	    nfds != (r.has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r.port_count)
 		return -EINVAL;
 	if (r.vcpus < 1 || r.vcpus > MACHINE_VCPUS_MAX || r.memory_mb < MACHINE_MEMORY_MB_MIN ||
@@ -101,21 +108,29 @@ static int enter_sandbox(const struct warden *w, unsigned slot, const int *join)
 }
 
 static _Noreturn void child(const struct warden *w, const struct warden_request *r, unsigned slot, const int *fds, const int *join,
-                            int report)
+                            const int *delegated, int report)
 {
 	unsigned n = (r->has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r->port_count;
 	int kept[WARDEN_FDS + 8];
 	setsid();
 	setpriority(PRIO_PROCESS, 0, 0);
-	int32_t error = enter_sandbox(w, slot, join);
+	int32_t error = r->is_box ? cgroup_join(join) : enter_sandbox(w, slot, join);
+	if (!error && r->is_box)
+		error = warden_box_enter(w->world, w->uid_base, slot, report, OFFERS_FD);
+	/* above the places of the others, which come next */
+	int groups[2] = {-1, -1};
+	for (int i = 0; i < 2 && r->is_box && !error; i++)
+		if ((groups[i] = fcntl(delegated[i], F_DUPFD_CLOEXEC, HIGH_FD - 2)) < 0)
+			error = -errno;
 	for (unsigned i = 0; i < n && !error; i++)
 		if ((kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD)) < 0)
 			error = -errno;
 	if (write(report, &error, sizeof(error)) != sizeof(error) || error)
 		_exit(1);
-	struct sock_fprog filter = w->world->filter;
-	close_range(0, HIGH_FD - 1, 0);
-	close_range(HIGH_FD + n, ~0u, 0);
+	struct sock_fprog filter = r->is_box ? *w->box_filter : w->world->filter;
+	close_range(0, HIGH_FD - (r->is_box ? 3 : 1), 0);
+	close_range(HIGH_FD + n, r->is_box ? OFFERS_FD - 1 : ~0u, 0);
+	close_range(OFFERS_FD + BOX_OFFERS, ~0u, 0);
 	for (int i = 0; i < 3; i++)
 		if (open("/dev/null", O_RDWR) < 0)
 			_exit(1);
@@ -126,6 +141,9 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 	        .listen = kept[WARDEN_FD_LISTEN],
 	        .console = kept[WARDEN_FD_CONSOLE],
 	        .files = kept + WARDEN_FD_KERNEL,
+	        .join = groups[0],
+	        .cpu_stat = groups[1],
+	        .offers = OFFERS_FD,
 	        .filter = filter.len ? &filter : NULL,
 	};
 	shim_run(&plan);
@@ -193,7 +211,7 @@ static int limit(struct warden *w, const struct warden_request *r, const char *g
 	bool whole = r->cpu_percent >= r->vcpus * 100;
 	struct cgroup_limits limits = {
 	        .memory_bytes = (uint64_t)(r->memory_mb + MACHINE_OVERHEAD_MB) << 20,
-	        .pids = PIDS,
+	        .pids = r->is_box ? BOX_PIDS : PIDS,
 	        .cpu_weight = 100,
 	        .cpu_quota_us = (uint32_t)((uint64_t)CGROUP_CPU_PERIOD_US * (whole ? r->vcpus * 100 : r->cpu_percent) / 100),
 	};
@@ -208,10 +226,18 @@ static int spawn(struct warden *w, const struct warden_request *r, const int *fd
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
 		join[i] = -1;
 	int32_t error = cgroup_open_join(w->cgroups, group, join);
-	if (!error && pipe2(report, O_CLOEXEC) < 0)
+	if (!error && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
 		error = -errno;
 	if (error) {
 		msg_close_fds(join, CGROUP_CONTROLLERS);
+		return error;
+	}
+	int delegated[2] = {-1, -1};
+	if (r->is_box)
+		error = cgroup_delegate(w->cgroups, group, BOX_UID_BASE + slot * BOX_UIDS, delegated);
+	if (error) {
+		msg_close_fds(join, CGROUP_CONTROLLERS);
+		msg_close_fds(report, 2);
 		return error;
 	}
 	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_CLEAR_SIGHAND,
@@ -223,10 +249,13 @@ static int spawn(struct warden *w, const struct warden_request *r, const int *fd
 	}
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
-		child(w, r, slot, fds, w->cgroups->version == 2 ? nothing : join, report[1]);
+		child(w, r, slot, fds, w->cgroups->version == 2 ? nothing : join, delegated, report[1]);
 	error = pid < 0 ? -errno : 0;
 	msg_close_fds(join, CGROUP_CONTROLLERS);
 	close(report[1]);
+	msg_close_fds(delegated, 2);
+	if (!error && r->is_box)
+		error = warden_box_map(w->world, w->uid_base, slot, (pid_t)pid, report[0]);
 	/* until the sandbox stands: some milliseconds of mounts */
 	if (!error && read(report[0], &error, sizeof(error)) != sizeof(error))
 		error = -EIO;
@@ -245,7 +274,12 @@ static void start(struct warden *w, const struct warden_request *r, const int *f
 	struct warden_answer a = {.verb = WARDEN_START, .number = r->number};
 	char group[CGROUP_NAME_MAX];
 	pid_t pid = 0;
-	a.error = access(program, X_OK) < 0 || w->world->template_fd < 0 ? -ENOTSUP : take_slot(w, &a.slot);
+	a.error = access(r->is_box ? storage_program : program, X_OK) < 0 || w->world->template_fd < 0 ? -ENOTSUP : take_slot(w, &a.slot);
+	if (!a.error && r->is_box && !w->box_filter) {
+		static struct sock_fprog filter;
+		a.error = box_filter_compile(&filter);
+		w->box_filter = a.error ? NULL : &filter;
+	}
 	if (!a.error) {
 		group_name(a.slot, group);
 		a.error = limit(w, r, group);
@@ -282,7 +316,54 @@ static void answer_facts(struct warden *w)
 		f.works = 0;
 		snprintf(f.why_not, sizeof(f.why_not), "%s", why);
 	}
+	why = w->world->template_fd < 0 || !w->cgroups->has[CGROUP_MEMORY] ? "sandboxes do not work on this machine"
+	                                                                   : warden_box_why_not(w->cgroups);
+	f.boxes_work = !why;
+	snprintf(f.no_boxes, sizeof(f.no_boxes), "%s", why ? why : "");
 	msg_send(w->sock, &f, sizeof(f), NULL, 0);
+}
+
+/* BLOCK waits for a storage daemon, and priv waits for nobody: a child does it and answers. */
+struct block_job {
+	struct warden *warden;
+	struct warden_answer failed; /* what is answered if it does not */
+};
+
+static void block_ended(void *ctx, int status)
+{
+	struct block_job *job = ctx;
+	if (status != 0)
+		msg_send(job->warden->sock, &job->failed, sizeof(job->failed), NULL, 0);
+	free(job);
+}
+
+static void make_block(struct warden *w, const struct warden_request *r, const int *fds)
+{
+	struct block_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		die("out of memory");
+	*job = (struct block_job){.warden = w,
+	                          .failed = {.verb = r->verb, .number = r->number, .slot = r->slot, .error = -EIO}};
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct warden_answer a = job->failed;
+		int made[2] = {-1, -1};
+		a.error = warden_box_block(r, fds, made);
+		if (a.error)
+			log_warn("a container's disk cannot be made: %s", strerror(-a.error));
+		_exit(msg_send(w->sock, &a, sizeof(a), made, a.error ? 0 : 2) < 0);
+	}
+	if (pid < 0 || loop_add_child(w->loop, pid, block_ended, job) < 0)
+		block_ended(job, 1);
+}
+
+static void move_link(struct warden *w, const struct warden_request *r, const int *fds)
+{
+	struct warden_answer a = {.verb = r->verb, .number = r->number, .slot = r->slot};
+	a.error = warden_box_link(w->world, r, fds);
+	if (a.error)
+		log_warn("a container's network link cannot be made: %s", strerror(-a.error));
+	msg_send(w->sock, &a, sizeof(a), NULL, 0);
 }
 
 static void stop_serving(struct warden *w)
@@ -315,8 +396,12 @@ static void readable(void *ctx, uint32_t events)
 		start(w, &r, fds);
 	else if (r.verb == WARDEN_KILL)
 		kill_slot(w, r.number);
-	else
+	else if (r.verb == WARDEN_FACTS)
 		answer_facts(w);
+	else if (r.verb == WARDEN_BLOCK)
+		make_block(w, &r, fds);
+	else
+		move_link(w, &r, fds);
 	msg_close_fds(fds, nfds);
 }
 

@@ -1,0 +1,49 @@
+/* A system container: the image's own init in namespaces of its own, root of nothing but them. For the shim alone, which is root of
+ * a user namespace around it: neither has a right on the machine. What needs one - ids, block devices, network links - the warden
+ * has made and hands in by descriptors. */
+#pragma once
+#include "engine/vm/proto.h"
+#include "engine/vm/shim.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum { BOX_DISKS = 27 };
+
+struct box_disk {
+	char name[MACHINE_NAME_MAX]; /* of the volume; "": free */
+	char node[MACHINE_NAME_MAX]; /* in /dev */
+	int device;                  /* keeps it; -1: the root */
+	int file;                    /* as the storage daemon offers it */
+};
+
+struct box {
+	const struct shim_plan *plan;
+	int handles[HANDLES];
+	struct box_disk disks[BOX_DISKS];
+	bool has_root;
+	pid_t pid;   /* its init; 0: does not run */
+	int console, terminal; /* both ends of what is its /dev/console */
+};
+
+/* Makes the namespaces that outlive a reboot of the container, and shuts what shim, storage daemon and container do not need. */
+int box_open(struct box *b, const struct shim_plan *plan);
+/* The disk's mount (node "") or device, and the file that it stands on; duplicated. */
+int box_give(struct box *b, const char *disk, const char *node, int fd, int file);
+/* Starts init; it is this process's child. box->console is another terminal then. */
+int box_start(struct box *b);
+/* Everything written so far is in the storage daemon. */
+void box_flush(struct box *b, const char *disk);
+/* The disk has another size. */
+int box_resized(struct box *b, const char *disk);
+/* Takes a disk's node away; -EBUSY: somebody inside has it for himself (a mounted one). */
+int box_take(struct box *b, const char *disk);
+/* Init has ended: writes everything out and lets go of all disks. */
+void box_close(struct box *b);
+int box_power(struct box *b); /* asks init to switch off */
+int box_reset(struct box *b); /* asks init to boot anew */
+/* What the wait status of init says: it wants to boot anew; it has switched itself off. */
+bool box_reboots(int status);
+bool box_is_off(int status);
+/* Processor time of everything inside. */
+uint64_t box_cpu_us(const struct box *b);

@@ -176,6 +176,10 @@ void network_remove(struct networks *n, const char *id);
 /* Whose private address is this in that VPC? The port's id, valid until the next put or remove; NULL: nobody's. */
 const char *network_port_at(const struct networks *n, const char *vpc_id, uint32_t address);
 
+/* What packets that come into a VPC from the outside have for their sender: the machine's end of its link, or, while there is none,
+ * the first address of the range of those; 0: not known yet. */
+uint32_t network_outside_address(const struct networks *n, const char *vpc_id);
+
 /* What a port has received and sent, from the kernel, and how many packets to and from it were dropped by the rules (not by ACLs).
  * False: not known yet. Asynchronous: refreshed about once a second while asked. */
 struct network_port_stats {

@@ -11,7 +11,8 @@ struct walk {
 	const struct networks *n;
 	struct network_verdict v;
 	const struct net_port *from, *to;
-	const char *vpc; /* in which this is asked */
+	const char *vpc;  /* in which this is asked */
+	const char *peer; /* the VPC at the other end of the peering that the way leads over; "": none */
 	uint32_t source, destination;
 	int16_t protocol;
 	uint16_t port;
@@ -58,12 +59,19 @@ static bool stop(struct walk *w, enum network_stop why, const struct net_port *p
 	return false;
 }
 
-static const struct net_port *holder(const struct walk *w, uint32_t address)
+static const struct net_port *holder_in(const struct walk *w, const char *vpc, uint32_t address)
 {
 	list_each (&w->n->order, struct want, at, o)
-		if (o->verb == NET_PORT && strcmp(o->message->port.vpc, w->vpc) == 0 && has(&o->message->port, address))
+		if (o->verb == NET_PORT && strcmp(o->message->port.vpc, vpc) == 0 && has(&o->message->port, address))
 			return &o->message->port;
 	return NULL;
+}
+
+/* Blocks of peers do not overlap, so an address is somebody's in one of the two at most. */
+static const struct net_port *holder(const struct walk *w, uint32_t address)
+{
+	const struct net_port *p = holder_in(w, w->vpc, address);
+	return p || !w->peer[0] ? p : holder_in(w, w->peer, address);
 }
 
 static bool in_vpc(const struct walk *w, uint32_t address)
@@ -182,6 +190,20 @@ static bool nat_works(const struct walk *w, const struct net_route *route)
 	return gate && gate->addresses[0].public && out && out->kind == NETWORK_INTERNET;
 }
 
+/* Who has the address at the other end. */
+static const struct net_port *over_peering(struct walk *w, const char *vpc, const char *id, uint32_t address)
+{
+	const union net_message *m = find(w->n, NET_PEERING, id);
+	for (int i = 0; m && i < 2; i++)
+		if (strcmp(m->peering.vpcs[i], vpc) == 0) {
+			const struct net_port *to = holder_in(w, m->peering.vpcs[!i], address);
+			if (to && !w->v.reply)
+				w->peer = to->vpc;
+			return to;
+		}
+	return NULL;
+}
+
 /* Where packets of a port go: *ret is the port that gets them, or NULL for the outside. */
 static bool routed(struct walk *w, const struct net_port *p, uint32_t source, uint32_t address, const struct net_port **ret)
 {
@@ -196,7 +218,7 @@ static bool routed(struct walk *w, const struct net_port *p, uint32_t source, ui
 	w->v.route = (struct network_prefix){r->to.base, (uint8_t)r->to.bits};
 	switch ((enum network_target)r->kind) {
 	case NETWORK_LOCAL:
-		*ret = holder(w, address);
+		*ret = holder_in(w, p->vpc, address);
 		return (*ret && (*ret)->kind != NETWORK_GATEWAY) || stop(w, NETWORK_STOP_NOBODY, p);
 	case NETWORK_INTERNET:
 		return has_public(p, source) || stop(w, NETWORK_STOP_NO_PUBLIC, p);
@@ -204,8 +226,11 @@ static bool routed(struct walk *w, const struct net_port *p, uint32_t source, ui
 		return nat_works(w, r) || stop(w, NETWORK_STOP_ROUTE, p);
 	case NETWORK_PORT:
 		*ret = port(w->n, r->target);
-		return (*ret && (*ret)->kind != NETWORK_GATEWAY && strcmp((*ret)->vpc, w->vpc) == 0) ||
+		return (*ret && (*ret)->kind != NETWORK_GATEWAY && strcmp((*ret)->vpc, p->vpc) == 0) ||
 		       stop(w, NETWORK_STOP_ROUTE, p);
+	case NETWORK_PEER:
+		*ret = over_peering(w, p->vpc, r->target, address);
+		return (*ret && (*ret)->kind != NETWORK_GATEWAY) || stop(w, NETWORK_STOP_ROUTE, p);
 	default:
 		return stop(w, NETWORK_STOP_ROUTE, p);
 	}
@@ -282,6 +307,7 @@ static bool and_back(struct walk *w)
 struct network_verdict network_explain(const struct networks *n, const struct network_question *q)
 {
 	struct walk w = {.n = n,
+	                 .peer = "",
 	                 .from = q->from ? port(n, q->from) : NULL,
 	                 .to = q->to ? port(n, q->to) : NULL,
 	                 .protocol = q->protocol,

@@ -18,7 +18,7 @@
 enum { AGAIN_FIRST_US = 50 * 1000, AGAIN_MAX_US = 5 * 1000000, STATS_US = 1000000 };
 
 /* In the order in which they are said again: what others name comes first, and less has to wait. */
-static const uint32_t kinds[] = {NET_VPC, NET_GROUP, NET_ACL, NET_SUBNET, NET_PORT};
+static const uint32_t kinds[] = {NET_VPC, NET_GROUP, NET_ACL, NET_SUBNET, NET_PORT, NET_PEERING};
 
 static void run(void *ctx);
 

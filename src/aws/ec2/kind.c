@@ -130,13 +130,28 @@ const struct ec2_kind ec2_kind_prefix_list = {
 };
 
 const struct ec2_kind *const ec2_kinds[] = {
-        &ec2_kind_acl,         &ec2_kind_image,       &ec2_kind_dhcp,
-        &ec2_kind_address,     &ec2_kind_interface,   &ec2_kind_instance,
-        &ec2_kind_gateway,     &ec2_kind_key_pair,    &ec2_kind_launch_template,
-        &ec2_kind_nat,         &ec2_kind_analysis,    &ec2_kind_path,
-        &ec2_kind_prefix_list, &ec2_kind_route_table, &ec2_kind_group,
-        &ec2_kind_rule,        &ec2_kind_snapshot,    &ec2_kind_subnet,
-        &ec2_kind_volume,      &ec2_kind_vpc,         NULL,
+        &ec2_kind_acl,
+        &ec2_kind_image,
+        &ec2_kind_dhcp,
+        &ec2_kind_address,
+        &ec2_kind_interface,
+        &ec2_kind_instance,
+        &ec2_kind_gateway,
+        &ec2_kind_key_pair,
+        &ec2_kind_launch_template,
+        &ec2_kind_nat,
+        &ec2_kind_analysis,
+        &ec2_kind_path,
+        &ec2_kind_peering,
+        &ec2_kind_prefix_list,
+        &ec2_kind_route_table,
+        &ec2_kind_group,
+        &ec2_kind_rule,
+        &ec2_kind_snapshot,
+        &ec2_kind_subnet,
+        &ec2_kind_volume,
+        &ec2_kind_vpc,
+        NULL,
 };
 
 const struct ec2_kind *ec2_kind_of_id(struct str id)

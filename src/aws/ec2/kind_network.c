@@ -3,6 +3,16 @@
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
 
+const struct ec2_kind ec2_kind_peering = {
+        .prefix = "pcx",
+        .type = "vpc-peering-connection",
+        .noun = "vpcPeeringConnection ID",
+        .ids = "vpcPeeringConnectionIds",
+        .not_found = "InvalidVpcPeeringConnectionID.NotFound",
+        .malformed = "InvalidVpcPeeringConnectionId.Malformed",
+        .tags_at = offsetof(struct ec2_vpc_peering_connection, tags),
+        ROW_OF(ec2, "VpcPeeringConnection", ec2_vpc_peering_connection),
+};
 const struct ec2_kind ec2_kind_path = {
         .prefix = "nip",
         .type = "network-insights-path",

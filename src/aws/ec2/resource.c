@@ -8,7 +8,7 @@ static const struct {
 	const struct ec2_kind *kind;
 	const char *member; /* a text or a list of texts; NULL: what the operation makes */
 } rows[] = {
-        {"AcceptVpcPeeringConnection", &ec2_kind_vpc, "VpcId"},
+        {"AcceptVpcPeeringConnection", &ec2_kind_peering, "VpcPeeringConnectionId"},
         {"AllocateAddress", &ec2_kind_address, NULL},
         {"AssignPrivateIpAddresses", &ec2_kind_interface, "NetworkInterfaceId"},
         {"AssociateAddress", &ec2_kind_address, "AllocationId"},
@@ -43,6 +43,8 @@ static const struct {
         {"CreateSubnet", &ec2_kind_subnet, NULL},
         {"CreateSubnet", &ec2_kind_vpc, "VpcId"},
         {"CreateVpc", &ec2_kind_vpc, NULL},
+        {"CreateVpcPeeringConnection", &ec2_kind_vpc, "VpcId"},
+        {"CreateVpcPeeringConnection", &ec2_kind_peering, NULL},
         {"DeleteDhcpOptions", &ec2_kind_dhcp, "DhcpOptionsId"},
         {"DeleteInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
         {"DeleteManagedPrefixList", &ec2_kind_prefix_list, "PrefixListId"},
@@ -57,6 +59,7 @@ static const struct {
         {"DeleteSecurityGroup", &ec2_kind_group, "GroupId"},
         {"DeleteSubnet", &ec2_kind_subnet, "SubnetId"},
         {"DeleteVpc", &ec2_kind_vpc, "VpcId"},
+        {"DeleteVpcPeeringConnection", &ec2_kind_peering, "VpcPeeringConnectionId"},
         {"DescribeVpcAttribute", &ec2_kind_vpc, "VpcId"},
         {"DetachInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
         {"DetachInternetGateway", &ec2_kind_vpc, "VpcId"},
@@ -67,6 +70,7 @@ static const struct {
         {"ModifySecurityGroupRules", &ec2_kind_group, "GroupId"},
         {"ModifySubnetAttribute", &ec2_kind_subnet, "SubnetId"},
         {"ModifyVpcAttribute", &ec2_kind_vpc, "VpcId"},
+        {"RejectVpcPeeringConnection", &ec2_kind_peering, "VpcPeeringConnectionId"},
         {"ReleaseAddress", &ec2_kind_address, "AllocationId"},
         {"ReplaceNetworkAclEntry", &ec2_kind_acl, "NetworkAclId"},
         {"ReplaceNetworkAclAssociation", &ec2_kind_acl, "NetworkAclId"},

@@ -294,6 +294,9 @@ static void leads_to(struct pass *p, const struct ec2_route *route, struct str v
 			ret->kind = NETWORK_NAT;
 			ret->target = text(p, nat.nat_gateway_addresses.v[0].network_interface_id);
 		}
+	} else if (str_set(route->vpc_peering_connection_id)) {
+		ret->kind = NETWORK_PEER;
+		ret->target = text(p, route->vpc_peering_connection_id);
 	} else {
 		ret->kind = NETWORK_PORT;
 		ret->target = text(p, route->network_interface_id);
@@ -401,6 +404,24 @@ static void put_ports(struct pass *p)
 			put_port(p, &r);
 }
 
+/* --- peerings */
+
+/* Of one in two places both say the same. */
+static void put_peerings(struct pass *p)
+{
+	struct ec2_vpc_peering_connection r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_peering);
+	while (ec2_next(&all, &r)) {
+		struct str one = r.requester_vpc_info->vpc_id, other = r.accepter_vpc_info->vpc_id;
+		if (!str_is(r.status->code, "active") || (!wanted(p, one) && !wanted(p, other)))
+			continue;
+		struct network_peering x = {text(p, r.vpc_peering_connection_id), {text(p, one), text(p, other)}};
+		note_text(p, x.id);
+		if (news(p, x.id))
+			said("peering", x.id, network_put_peering(p->networks, &x));
+	}
+}
+
 /* --- passes */
 
 static void remove_old(struct pass *p)
@@ -425,6 +446,7 @@ static void put_all(struct pass *p)
 	put_groups(p);
 	put_subnets(p);
 	put_ports(p);
+	put_peerings(p);
 }
 
 void ec2_sync_copy(const struct ec2_scope *scope, const struct str_list *vpcs, struct networks *to)
@@ -489,7 +511,7 @@ static bool about_networks(struct str kind)
 {
 	static const struct ec2_kind *const kinds[] = {
 	        &ec2_kind_vpc, &ec2_kind_subnet, &ec2_kind_group,     &ec2_kind_rule, &ec2_kind_route_table, &ec2_kind_gateway,
-	        &ec2_kind_nat, &ec2_kind_acl,    &ec2_kind_interface, &ec2_kind_dhcp, &ec2_kind_prefix_list};
+	        &ec2_kind_nat, &ec2_kind_acl,    &ec2_kind_interface, &ec2_kind_dhcp, &ec2_kind_prefix_list, &ec2_kind_peering};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (str_is(kind, kinds[i]->prefix))
 			return true;

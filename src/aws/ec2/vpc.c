@@ -206,7 +206,7 @@ static bool vpc_in_use(struct call *c, struct str id)
 	while (ec2_next(&all, &gateway))
 		if (gateway.attachments.n && str_eq(gateway.attachments.v[0].vpc_id, id))
 			return true;
-	return false;
+	return ec2_peering_of(&s, id);
 }
 
 int ec2_delete_vpc(struct call *c, const struct ec2_delete_vpc_request *in, struct model_none *out)

@@ -39,6 +39,12 @@ const struct cli_command cli_commands[] = {
          "The id is in the header x-amzn-RequestId (S3: x-amz-request-id) of every reply. Kept are the last 4096 decisions, without\n"
          "those that allowed a root user, until the cloud stops.\n",
          cli_why},
+        {"why-not", "[--data DIR] [--region REGION] FROM TO PORT[/udp]",
+         "Say which rule, route or ACL entry stops a connection, or that nothing does",
+         "FROM and TO: an instance, an interface, an address, `internet` or `host` (this machine; what comes from either comes by the\n"
+         "internet gateway). Asked of the records that are enforced; the way back is looked at too. Whether something listens is known\n"
+         "only where this machine can try it: from `internet` or `host` to a public address. The exit status is 1 when it is stopped.\n",
+         cli_why_not},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent",
          "Without SERVICE: how many of each, a line a service.\n", cli_coverage},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",

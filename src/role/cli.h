@@ -70,6 +70,7 @@ int cli_env(struct cli *cli);
 int cli_doctor(struct cli *cli);
 int cli_coverage(struct cli *cli);
 int cli_why(struct cli *cli);
+int cli_why_not(struct cli *cli);
 int cli_invoke(struct cli *cli);
 int cli_logs(struct cli *cli);
 int cli_exec(struct cli *cli);

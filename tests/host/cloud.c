@@ -109,10 +109,41 @@ static bool is_gone(int pid)
 	return !end || end[2] == 'Z' || end[2] == 'X';
 }
 
+static char outside_name[16];
+
+static void remove_outside(void)
+{
+	char command[80];
+	if (!outside_name[0])
+		return;
+	snprintf(command, sizeof(command), "ip link del %s; ip netns del %s", outside_name, outside_name);
+	outside_name[0] = 0;
+	assert_int_equal(system(command), 0);
+}
+
+int cloud_outside(void)
+{
+	char *name = outside_name;
+	snprintf(outside_name, sizeof(outside_name), "qx%d", (int)getpid());
+	char text[600];
+	snprintf(text, sizeof(text),
+	         "ip netns add %1$s && ip link add %1$s type veth peer name eth0 netns %1$s && "
+	         "ip addr add 198.51.100.1/30 dev %1$s && ip link set %1$s up && "
+	         "echo 1 > /proc/sys/net/ipv4/conf/%1$s/forwarding && ip -n %1$s addr add 198.51.100.2/30 dev eth0 && "
+	         "ip -n %1$s link set eth0 up && ip -n %1$s route add 203.0.113.0/24 dev eth0",
+	         name);
+	assert_int_equal(system(text), 0);
+	snprintf(text, sizeof(text), "/run/netns/%s", name);
+	int fd = open(text, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
 void cloud_close(struct cloud *c)
 {
 	char name[32];
 	int pid = cloud_net_pid(c);
+	remove_outside();
 	networks_free(c->networks);
 	forget_fds(c);
 	world_close(&c->world);

@@ -23,6 +23,8 @@ struct cloud {
 };
 
 void cloud_open(struct cloud *c);
+/* A namespace that stands for the internet: 198.51.100.2 behind a link of this machine's. It goes with the test's cloud. */
+int cloud_outside(void);
 /* Forgets all descriptors, ends networks and priv; asserts that nothing is left on the machine. */
 void cloud_close(struct cloud *c);
 /* The api side again, as after a crash of it. */

@@ -141,41 +141,10 @@ static void machine_reaches_public_addresses(void **state)
 	close(moved);
 }
 
-static char outside_name[16];
-
-static void remove_outside(void)
-{
-	char command[80];
-	if (!outside_name[0])
-		return;
-	snprintf(command, sizeof(command), "ip link del %s; ip netns del %s", outside_name, outside_name);
-	outside_name[0] = 0;
-	assert_int_equal(system(command), 0);
-}
-
-/* A namespace that stands for the internet: 198.51.100.2 behind a link of this machine's. It goes with the test's cloud. */
-static int make_outside(void)
-{
-	char *name = outside_name;
-	snprintf(outside_name, sizeof(outside_name), "qx%d", (int)getpid());
-	char text[600];
-	snprintf(text, sizeof(text),
-	         "ip netns add %1$s && ip link add %1$s type veth peer name eth0 netns %1$s && "
-	         "ip addr add 198.51.100.1/30 dev %1$s && ip link set %1$s up && "
-	         "echo 1 > /proc/sys/net/ipv4/conf/%1$s/forwarding && ip -n %1$s addr add 198.51.100.2/30 dev eth0 && "
-	         "ip -n %1$s link set eth0 up && ip -n %1$s route add 203.0.113.0/24 dev eth0",
-	         name);
-	assert_int_equal(system(text), 0);
-	snprintf(text, sizeof(text), "/run/netns/%s", name);
-	int fd = open(text, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	return fd;
-}
-
 static void way_out_follows_routes(void **state)
 {
 	struct cloud *c = *state;
-	int outside = make_outside(), server = open_in(c, outside, SOCK_STREAM, "198.51.100.2", 80);
+	int outside = cloud_outside(), server = open_in(c, outside, SOCK_STREAM, "198.51.100.2", 80);
 	const struct network_route public[] = {{{0x0a000000, 16}, NETWORK_LOCAL, NULL}, {ANY, NETWORK_INTERNET, NULL}};
 	const struct network_route private[] = {{{0x0a000000, 16}, NETWORK_LOCAL, NULL}, {ANY, NETWORK_NAT, "eni-nat"}};
 	ordinary(c);
@@ -344,7 +313,6 @@ static int open_cloud(void **state)
 
 static int close_cloud(void **state)
 {
-	remove_outside();
 	cloud_close(*state);
 	return 0;
 }

@@ -69,7 +69,7 @@ int network_put_acl(struct networks *n, const struct network_acl *a)
 
 int network_put_subnet(struct networks *n, const struct network_subnet *s)
 {
-	static const char *const kinds[] = {"local", "internet", "nat", "port", "blackhole"};
+	static const char *const kinds[] = {"local", "internet", "nat", "port", "blackhole", "peer"};
 	(void)n;
 	say("subnet %s %s acl %s:", s->id, block(s->prefix), s->acl);
 	for (size_t i = 0; i < s->route_count; i++)

@@ -152,6 +152,18 @@ static void subnets_and_vpcs_are_checked(void **state)
 	assert_int_equal(network_check(&h, sizeof(h)), -EINVAL);
 }
 
+static void peerings_are_checked(void **state)
+{
+	(void)state;
+	struct net_peering p = {.h = {.verb = NET_PEERING, .id = "pcx-1"}, .vpcs = {"vpc-1", "vpc-2"}};
+	assert_int_equal(network_check(&p, sizeof(p)), 0);
+	assert_int_equal(network_check(&p, sizeof(p) - 1), -EINVAL);
+	strcpy(p.vpcs[1], "vpc-1"); /* nobody is a peer of himself */
+	assert_int_equal(network_check(&p, sizeof(p)), -EINVAL);
+	strcpy(p.vpcs[1], "vpc 2");
+	assert_int_equal(network_check(&p, sizeof(p)), -EINVAL);
+}
+
 static void requests_for_links_are_checked(void **state)
 {
 	(void)state;
@@ -175,6 +187,7 @@ int main(void)
 	        cmocka_unit_test(ports_are_checked),
 	        cmocka_unit_test(rules_are_checked),
 	        cmocka_unit_test(subnets_and_vpcs_are_checked),
+	        cmocka_unit_test(peerings_are_checked),
 	        cmocka_unit_test(requests_for_links_are_checked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

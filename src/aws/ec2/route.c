@@ -3,7 +3,7 @@
 
 /* What a request says a route leads to, whichever request it is. */
 struct target {
-	struct str gateway, nat, interface, instance, other;
+	struct str gateway, nat, interface, instance, peering, other;
 	bool local;
 };
 #define TARGET(in) \
@@ -12,14 +12,14 @@ struct target {
 	        .nat = (in)->nat_gateway_id, \
 	        .interface = (in)->network_interface_id, \
 	        .instance = (in)->instance_id, \
-	        .other = str_set((in)->vpc_endpoint_id)                   ? (in)->vpc_endpoint_id \
-	                 : str_set((in)->transit_gateway_id)              ? (in)->transit_gateway_id \
-	                 : str_set((in)->local_gateway_id)                ? (in)->local_gateway_id \
-	                 : str_set((in)->carrier_gateway_id)              ? (in)->carrier_gateway_id \
-	                 : str_set((in)->core_network_arn)                ? (in)->core_network_arn \
-	                 : str_set((in)->odb_network_arn)                 ? (in)->odb_network_arn \
-	                 : str_set((in)->egress_only_internet_gateway_id) ? (in)->egress_only_internet_gateway_id \
-	                                                                  : (in)->vpc_peering_connection_id, \
+	        .peering = (in)->vpc_peering_connection_id, \
+	        .other = str_set((in)->vpc_endpoint_id)      ? (in)->vpc_endpoint_id \
+	                 : str_set((in)->transit_gateway_id) ? (in)->transit_gateway_id \
+	                 : str_set((in)->local_gateway_id)   ? (in)->local_gateway_id \
+	                 : str_set((in)->carrier_gateway_id) ? (in)->carrier_gateway_id \
+	                 : str_set((in)->core_network_arn)   ? (in)->core_network_arn \
+	                 : str_set((in)->odb_network_arn)    ? (in)->odb_network_arn \
+	                                                     : (in)->egress_only_internet_gateway_id, \
 	})
 
 bool ec2_route_works(const struct ec2_scope *s, const struct ec2_route *route, struct str vpc)
@@ -35,6 +35,11 @@ bool ec2_route_works(const struct ec2_scope *s, const struct ec2_route *route, s
 		struct ec2_nat_gateway nat;
 		return ec2_find(s, &ec2_kind_nat, route->nat_gateway_id, &nat) &&
 		       (str_is(nat.state, "available") || str_is(nat.state, "pending"));
+	}
+	if (str_set(route->vpc_peering_connection_id)) {
+		struct ec2_vpc_peering_connection peering;
+		return ec2_find(s, &ec2_kind_peering, route->vpc_peering_connection_id, &peering) &&
+		       str_is(peering.status->code, "active");
 	}
 	struct state_vpc_interface_record eni;
 	return ec2_find(s, &ec2_kind_interface, route->network_interface_id, &eni) && eni.interface->attachment;
@@ -69,7 +74,8 @@ static int set_target(struct call *c, const struct ec2_route_table *table, const
 {
 	if (str_set(t->other))
 		return ec2_unsupported(c, "A route to a target of this kind");
-	if (str_set(t->gateway) + str_set(t->nat) + str_set(t->interface) + str_set(t->instance) + t->local != 1)
+	if (str_set(t->gateway) + str_set(t->nat) + str_set(t->interface) + str_set(t->instance) + str_set(t->peering) + t->local !=
+	    1)
 		return ec2_combination(
 		        c,
 		        "The request must contain exactly one of gatewayId, natGatewayId, networkInterfaceId, "
@@ -102,6 +108,19 @@ static int set_target(struct call *c, const struct ec2_route_table *table, const
 		if (!str_eq(nat.vpc_id, table->vpc_id))
 			return different_networks(c, table, "NAT gateway", t->nat);
 		route->nat_gateway_id = t->nat;
+		return CALL_OK;
+	}
+	if (str_set(t->peering)) {
+		struct ec2_vpc_peering_connection peering;
+		if (ec2_get(c, &ec2_kind_peering, t->peering, &peering) != CALL_OK)
+			return CALL_FAIL;
+		if (!str_is(peering.status->code, "active") && !str_is(peering.status->code, "pending-acceptance"))
+			return call_fail(c, "InvalidVpcPeeringConnectionID.NotFound", 400,
+			                 "The vpcPeeringConnection ID '%.*s' does not exist", STR_ARG(t->peering));
+		if (!str_eq(peering.requester_vpc_info->vpc_id, table->vpc_id) &&
+		    !str_eq(peering.accepter_vpc_info->vpc_id, table->vpc_id))
+			return different_networks(c, table, "vpc peering connection", t->peering);
+		route->vpc_peering_connection_id = t->peering;
 		return CALL_OK;
 	}
 	struct str id = t->interface;

@@ -93,14 +93,25 @@ static int normal(struct call *c, const struct state_vpc_group_record *group, st
 		struct str id = r->referenced_group_info->group_id;
 		if (!ec2_id_well_formed(id, "sg"))
 			return ec2_malformed(c, &ec2_kind_group, id);
-		if ((str_set(r->referenced_group_info->user_id) && !str_eq(r->referenced_group_info->user_id, c->account)) ||
-		    !ec2_find(&s, &ec2_kind_group, id, &other))
+		struct str user = str_set(r->referenced_group_info->user_id) ? r->referenced_group_info->user_id : c->account;
+		struct ec2_scope owner = s;
+		owner.account = user;
+		if (!ec2_find(&owner, &ec2_kind_group, id, &other))
 			return ec2_not_found(c, &ec2_kind_group, &(struct str_list){.v = &id, .n = 1});
-		if (!str_eq(other.group->vpc_id, group->group->vpc_id))
+		bool foreign = !str_eq(other.group->vpc_id, group->group->vpc_id);
+		struct str peering = foreign ? ec2_peering_between(&s, group->group->vpc_id, other.group->vpc_id) : STR_NONE;
+		if (foreign && !str_set(peering) && !str_eq(user, c->account))
+			return ec2_not_found(c, &ec2_kind_group, &(struct str_list){.v = &id, .n = 1});
+		if (foreign && !str_set(peering))
 			return call_fail(c, "InvalidGroup.NotFound", 400,
 			                 "You have specified two resources that belong to different networks.");
 		r->referenced_group_info = arena_new(c->arena, struct ec2_referenced_security_group);
-		*r->referenced_group_info = (struct ec2_referenced_security_group){.group_id = id, .user_id = c->account};
+		*r->referenced_group_info = (struct ec2_referenced_security_group){.group_id = id, .user_id = user};
+		if (foreign) {
+			r->referenced_group_info->vpc_id = other.group->vpc_id;
+			r->referenced_group_info->vpc_peering_connection_id = peering;
+			r->referenced_group_info->peering_status = S("active");
+		}
 	}
 	return CALL_OK;
 }
@@ -502,10 +513,13 @@ int ec2_update_security_group_rule_descriptions_egress(struct call *c,
 static void add_peer(struct call *c, struct ec2_ip_permission *p, const struct ec2_security_group_rule *r)
 {
 	if (r->referenced_group_info)
-		*LIST_ADD(c->arena, &p->user_id_group_pairs) =
-		        (struct ec2_user_id_group_pair){.description = r->description,
-		                                        .user_id = r->referenced_group_info->user_id,
-		                                        .group_id = r->referenced_group_info->group_id};
+		*LIST_ADD(c->arena, &p->user_id_group_pairs) = (struct ec2_user_id_group_pair){
+		        .description = r->description,
+		        .user_id = r->referenced_group_info->user_id,
+		        .group_id = r->referenced_group_info->group_id,
+		        .vpc_id = r->referenced_group_info->vpc_id,
+		        .vpc_peering_connection_id = r->referenced_group_info->vpc_peering_connection_id,
+		        .peering_status = r->referenced_group_info->peering_status};
 	else if (str_set(r->prefix_list_id))
 		*LIST_ADD(c->arena, &p->prefix_list_ids) =
 		        (struct ec2_prefix_list_id){.description = r->description, .prefix_list_id = r->prefix_list_id};

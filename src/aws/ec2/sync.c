@@ -31,8 +31,8 @@ struct ec2_sync {
 
 /* One pass over one place. */
 struct pass {
-	struct ec2_sync *sync;
-	struct place *place;
+	struct networks *networks;
+	struct place *place; /* NULL: everything is news, and interfaces that are not up count */
 	struct ec2_scope scope;
 	struct buf buf;  /* what the next put consists of */
 	struct map vpcs; /* ids of those with an interface that is up */
@@ -54,8 +54,10 @@ static void note_text(struct pass *p, const char *text)
 static bool news(struct pass *p, const char *id)
 {
 	uint64_t digest = map_hash(buf_str(&p->buf));
-	struct put *put = map_get(&p->place->puts, str_from(id));
+	struct put *put = p->place ? map_get(&p->place->puts, str_from(id)) : NULL;
 	buf_clear(&p->buf);
+	if (!p->place)
+		return true;
 	if (put) {
 		bool same = put->digest == digest;
 		*put = (struct put){digest, p->place->round};
@@ -137,7 +139,7 @@ static void put_vpcs(struct pass *p)
 			note(p, &prefixes[i].bits, sizeof(prefixes[i].bits));
 		}
 		if (news(p, v.id))
-			said("VPC", v.id, network_put_vpc(p->sync->networks, &v));
+			said("VPC", v.id, network_put_vpc(p->networks, &v));
 	}
 }
 
@@ -196,7 +198,7 @@ static void put_acls(struct pass *p)
 		}
 		struct network_acl a = {text(p, r.network_acl_id), text(p, r.vpc_id), rules, n};
 		if (news(p, a.id))
-			said("ACL", a.id, network_put_acl(p->sync->networks, &a));
+			said("ACL", a.id, network_put_acl(p->networks, &a));
 	}
 }
 
@@ -238,17 +240,17 @@ static void put_groups(struct pass *p)
 		}
 		struct network_group g = {text(p, r.group->group_id), text(p, r.group->vpc_id), rules, n};
 		if (news(p, g.id))
-			said("security group", g.id, network_put_group(p->sync->networks, &g));
+			said("security group", g.id, network_put_group(p->networks, &g));
 	}
 }
 
 /* --- subnets */
 
 /* The route table of a subnet: its own, else the VPC's main one. */
-static bool table_of(struct pass *p, const struct ec2_subnet *subnet, struct ec2_route_table *ret)
+bool ec2_sync_table_of(const struct ec2_scope *s, const struct ec2_subnet *subnet, struct ec2_route_table *ret)
 {
 	struct ec2_route_table table;
-	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_route_table);
+	struct ec2_all all = ec2_all(s, &ec2_kind_route_table);
 	bool found = false;
 	while (ec2_next(&all, &table)) {
 		if (!str_eq(table.vpc_id, subnet->vpc_id))
@@ -292,6 +294,9 @@ static void leads_to(struct pass *p, const struct ec2_route *route, struct str v
 			ret->kind = NETWORK_NAT;
 			ret->target = text(p, nat.nat_gateway_addresses.v[0].network_interface_id);
 		}
+	} else if (str_set(route->vpc_peering_connection_id)) {
+		ret->kind = NETWORK_PEER;
+		ret->target = text(p, route->vpc_peering_connection_id);
 	} else {
 		ret->kind = NETWORK_PORT;
 		ret->target = text(p, route->network_interface_id);
@@ -306,7 +311,7 @@ static void put_subnets(struct pass *p)
 		struct network_route routes[NETWORK_ROUTES_MAX];
 		struct ec2_route_table table;
 		size_t n = 0;
-		if (!wanted(p, r.vpc_id) || !table_of(p, &r, &table))
+		if (!wanted(p, r.vpc_id) || !ec2_sync_table_of(&p->scope, &r, &table))
 			continue;
 		for (uint32_t i = 0; i < table.routes.n; i++) {
 			const struct ec2_route *route = &table.routes.v[i];
@@ -329,7 +334,7 @@ static void put_subnets(struct pass *p)
 		                           .route_count = n};
 		note_text(p, s.acl);
 		if (news(p, s.id))
-			said("subnet", s.id, network_put_subnet(p->sync->networks, &s));
+			said("subnet", s.id, network_put_subnet(p->networks, &s));
 	}
 }
 
@@ -390,7 +395,7 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	note(p, &port.bits_per_s, sizeof(port.bits_per_s));
 	note_text(p, port.domain);
 	if (news(p, port.id))
-		said("network interface", port.id, network_put_port(p->sync->networks, &port));
+		said("network interface", port.id, network_put_port(p->networks, &port));
 }
 
 static void put_ports(struct pass *p)
@@ -398,8 +403,26 @@ static void put_ports(struct pass *p)
 	struct state_vpc_interface_record r;
 	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_interface);
 	while (ec2_next(&all, &r))
-		if (r.up.v)
+		if (r.up.v || (!p->place && wanted(p, r.interface->vpc_id)))
 			put_port(p, &r);
+}
+
+/* --- peerings */
+
+/* Of one in two places both say the same. */
+static void put_peerings(struct pass *p)
+{
+	struct ec2_vpc_peering_connection r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_peering);
+	while (ec2_next(&all, &r)) {
+		struct str one = r.requester_vpc_info->vpc_id, other = r.accepter_vpc_info->vpc_id;
+		if (!str_is(r.status->code, "active") || (!wanted(p, one) && !wanted(p, other)))
+			continue;
+		struct network_peering x = {text(p, r.vpc_peering_connection_id), {text(p, one), text(p, other)}};
+		note_text(p, x.id);
+		if (news(p, x.id))
+			said("peering", x.id, network_put_peering(p->networks, &x));
+	}
 }
 
 /* --- passes */
@@ -415,24 +438,43 @@ static void remove_old(struct pass *p)
 			*LIST_ADD(p->scope.arena, &gone) = arena_dup(p->scope.arena, id);
 	for (uint32_t i = 0; i < gone.n; i++) {
 		free(map_remove(&p->place->puts, gone.v[i]));
-		network_remove(p->sync->networks, text(p, gone.v[i]));
+		network_remove(p->networks, text(p, gone.v[i]));
 	}
+}
+
+static void put_all(struct pass *p)
+{
+	put_vpcs(p);
+	put_acls(p);
+	put_groups(p);
+	put_subnets(p);
+	put_ports(p);
+	put_peerings(p);
+}
+
+void ec2_sync_copy(const struct ec2_scope *scope, const struct str_list *vpcs, struct networks *to)
+{
+	struct pass p = {.networks = to, .scope = *scope};
+	buf_init(&p.buf, 1u << 20);
+	for (uint32_t i = 0; i < vpcs->n; i++)
+		map_put(&p.vpcs, vpcs->v[i], &p);
+	put_all(&p);
+	map_done(&p.vpcs);
+	buf_done(&p.buf);
 }
 
 static void sync_place(struct ec2_sync *s, struct place *place)
 {
 	struct arena CLEAN_ARENA a = {0};
-	struct pass p = {.sync = s, .place = place, .scope = {.arena = &a, .account = place->account, .region = place->region}};
+	struct pass p = {.networks = s->networks,
+	                 .place = place,
+	                 .scope = {.arena = &a, .account = place->account, .region = place->region}};
 	buf_init(&p.buf, 1u << 20);
 	p.scope.txn = store_begin(s->store, &a);
 	place->dirty = false;
 	place->round++;
 	find_vpcs(&p);
-	put_vpcs(&p);
-	put_acls(&p);
-	put_groups(&p);
-	put_subnets(&p);
-	put_ports(&p);
+	put_all(&p);
 	store_abort(p.scope.txn);
 	remove_old(&p);
 	map_done(&p.vpcs);
@@ -472,7 +514,7 @@ static bool about_networks(struct str kind)
 {
 	static const struct ec2_kind *const kinds[] = {
 	        &ec2_kind_vpc, &ec2_kind_subnet, &ec2_kind_group,     &ec2_kind_rule, &ec2_kind_route_table, &ec2_kind_gateway,
-	        &ec2_kind_nat, &ec2_kind_acl,    &ec2_kind_interface, &ec2_kind_dhcp, &ec2_kind_prefix_list};
+	        &ec2_kind_nat, &ec2_kind_acl,    &ec2_kind_interface, &ec2_kind_dhcp, &ec2_kind_prefix_list, &ec2_kind_peering};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (str_is(kind, kinds[i]->prefix))
 			return true;

@@ -2,6 +2,7 @@
  * have there is worked out anew and what differs from the last time is put. A VPC is in the kernel while an interface in it is up,
  * so that one without machines costs nothing. Private to aws/ec2. */
 #pragma once
+#include "aws/ec2/kind.h"
 #include "engine/net/network.h"
 #include "store/store.h"
 
@@ -9,3 +10,7 @@ struct ec2_sync;
 /* Puts what is recorded, says networks_settled(), and follows changes from then on. */
 struct ec2_sync *ec2_sync_new(struct store *store, struct loop *loop, struct networks *networks);
 void ec2_sync_free(struct ec2_sync *s); /* NULL is harmless */
+/* What these VPCs come to, put into networks that only hold it (for network_explain()): interfaces that are not up too. */
+void ec2_sync_copy(const struct ec2_scope *scope, const struct str_list *vpcs, struct networks *to);
+/* The route table of a subnet: its own, else the VPC's main one. */
+bool ec2_sync_table_of(const struct ec2_scope *s, const struct ec2_subnet *subnet, struct ec2_route_table *ret);

@@ -208,7 +208,7 @@ static bool vpc_in_use(struct call *c, struct str id)
 	while (ec2_next(&all, &gateway))
 		if (gateway.attachments.n && str_eq(gateway.attachments.v[0].vpc_id, id))
 			return true;
-	return false;
+	return ec2_peering_of(&s, id);
 }
 
 static void leave_vpc(struct call *c)

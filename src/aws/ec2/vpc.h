@@ -21,6 +21,7 @@ enum {
 	EC2_INTERFACE_GROUPS_MAX = 5,
 	EC2_INTERFACE_ADDRESSES_MAX = 15, /* what the network takes: fewer than most instance types have */
 	EC2_ADDRESSES_MAX = 5,
+	EC2_PEERINGS_MAX = 50,
 };
 
 /* IPv6 and the like: UnsupportedOperation. */
@@ -97,6 +98,11 @@ void ec2_interface_put(const struct ec2_scope *s, struct state_vpc_interface_rec
 
 /* Is an internet gateway attached? */
 bool ec2_vpc_has_gateway(struct call *c, struct str vpc);
+
+/* --- peering.c */
+/* The active peering of two VPCs that is seen from here; absent: there is none. */
+struct str ec2_peering_between(const struct ec2_scope *s, struct str a, struct str b);
+bool ec2_peering_of(const struct ec2_scope *s, struct str vpc); /* has it an active one? */
 
 /* --- address.c */
 /* The elastic address belongs to no interface any more. */
@@ -183,6 +189,17 @@ HANDLER(delete_managed_prefix_list);
 HANDLER(describe_managed_prefix_lists);
 HANDLER(get_managed_prefix_list_entries);
 HANDLER(modify_managed_prefix_list);
+HANDLER(create_network_insights_path);
+HANDLER(delete_network_insights_analysis);
+HANDLER(delete_network_insights_path);
+HANDLER(describe_network_insights_analyses);
+HANDLER(describe_network_insights_paths);
+HANDLER(start_network_insights_analysis);
+HANDLER(accept_vpc_peering_connection);
+HANDLER(create_vpc_peering_connection);
+HANDLER(delete_vpc_peering_connection);
+HANDLER(describe_vpc_peering_connections);
+HANDLER(reject_vpc_peering_connection);
 HANDLER(create_nat_gateway);
 HANDLER(delete_nat_gateway);
 HANDLER(describe_nat_gateways);

@@ -31,6 +31,7 @@ struct net {
 	int listener, home;
 	struct loop_fd *watch;
 	struct list routers, sessions;
+	struct peerings *peerings;
 	unsigned session_count;
 	struct session *api;       /* the one that has said HELLO last */
 	union net_message message; /* the one that is being read */
@@ -39,6 +40,16 @@ struct net {
 int net_home(const struct net *net)
 {
 	return net->home;
+}
+
+struct peerings *net_peerings(const struct net *net)
+{
+	return net->peerings;
+}
+
+struct list *net_routers(struct net *net)
+{
+	return &net->routers;
 }
 
 struct loop *net_loop(struct net *net)
@@ -81,18 +92,22 @@ static struct router *named_router(struct net *net, const char *id)
 	return r;
 }
 
+/* Where it was put, rather than where it is only named: a rule may name a group of another VPC. */
 static struct thing *find_anywhere(struct net *net, const char *id)
 {
+	struct thing *named = NULL;
 	list_each (&net->routers, struct router, at, r) {
 		struct thing *t = thing_find(r, id);
-		if (t)
+		if (t && t->message)
 			return t;
+		named = named ? named : t;
 	}
-	return NULL;
+	return named;
 }
 
 static void drop_router(struct router *r)
 {
+	peerings_forget_router(net_peerings(r->net), r);
 	list_remove(&r->at);
 	router_free(r);
 }
@@ -149,6 +164,7 @@ static void announce(struct router *r)
 static void end_of_round(void *ctx)
 {
 	struct net *net = ctx;
+	peerings_update(net->peerings);
 	list_each (&net->routers, struct router, at, r)
 		router_flush(r);
 	if (!net->api)
@@ -166,10 +182,12 @@ static void forget_seen(struct net *net)
 		list_each (&r->things, struct thing, at, t)
 			t->seen = t->announce = false;
 	}
+	peerings_forget_seen(net->peerings);
 }
 
 static void settle(struct net *net)
 {
+	peerings_settle(net->peerings);
 	list_each (&net->routers, struct router, at, r) {
 		if (!r->seen) {
 			drop_router(r);
@@ -191,6 +209,8 @@ static void remove_id(struct net *net, const char *id)
 	struct thing *t = find_anywhere(net, id);
 	if (t)
 		thing_remove(t);
+	else
+		peering_remove(net->peerings, id);
 }
 
 static void put_vpc(struct net *net, const struct net_vpc *m)
@@ -242,6 +262,8 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 	if (net->api != s)
 		return;
 	struct router *r;
+	if (m->h.verb != NET_STATS)
+		peerings_touch(net->peerings);
 	switch (m->h.verb) {
 	case NET_VPC:
 		put_vpc(net, &m->vpc);
@@ -255,6 +277,9 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 		break;
 	case NET_PORT:
 		put_thing(net, m->port.vpc, m, n);
+		break;
+	case NET_PEERING:
+		peering_put(net->peerings, &m->peering);
 		break;
 	case NET_REMOVE:
 		remove_id(net, m->h.id);
@@ -327,6 +352,7 @@ void net_serve(int listener, int home_ns_fd)
 	*net = (struct net){.loop = loop_new(), .listener = listener, .home = home_ns_fd};
 	list_init(&net->routers);
 	list_init(&net->sessions);
+	net->peerings = peerings_new(net);
 	net->watch = loop_add_fd(net->loop, listener, EPOLLIN, accept_session, net);
 	if (!net->watch)
 		die("cannot listen");

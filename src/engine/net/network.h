@@ -86,6 +86,7 @@ enum network_target {
 	               */
 	NETWORK_PORT, /* to port `target`, which may have source_check off */
 	NETWORK_BLACKHOLE, /* dropped */
+	NETWORK_PEER,      /* into the VPC at the other end of peering `target` */
 };
 struct network_route {
 	struct network_prefix to; /* the longest prefix wins */
@@ -122,6 +123,13 @@ struct network_port {
 	const char *host_name; /* for DHCP: "ip-172-31-0-5" */
 	const char *domain;    /* "ec2.internal" */
 	uint64_t bits_per_s; /* 0: unlimited; holds in each direction; what is beyond is dropped, after a second's worth at once */
+};
+
+/* Two VPCs whose subnets may have routes into each other. Rules of groups in one may name groups of the other. What comes from a
+ * peer is let to ports alone: not to this VPC's own services, not on into a third VPC, not to the outside. */
+struct network_peering {
+	const char *id; /* "pcx-..." */
+	const char *vpcs[2];
 };
 
 /* Sockets that lie inside a VPC and are served by this side. */
@@ -170,11 +178,17 @@ int network_put_group(struct networks *n, const struct network_group *g);
 int network_put_acl(struct networks *n, const struct network_acl *a);
 int network_put_subnet(struct networks *n, const struct network_subnet *s);
 int network_put_port(struct networks *n, const struct network_port *p);
+/* It works while both VPCs are there. */
+int network_put_peering(struct networks *n, const struct network_peering *p);
 /* By id of any kind. Removing a VPC removes what is in it. */
 void network_remove(struct networks *n, const char *id);
 
 /* Whose private address is this in that VPC? The port's id, valid until the next put or remove; NULL: nobody's. */
 const char *network_port_at(const struct networks *n, const char *vpc_id, uint32_t address);
+
+/* What packets that come into a VPC from the outside have for their sender: the machine's end of its link, or, while there is none,
+ * the first address of the range of those; 0: not known yet. */
+uint32_t network_outside_address(const struct networks *n, const char *vpc_id);
 
 /* What a port has received and sent, from the kernel, and how many packets to and from it were dropped by the rules (not by ACLs).
  * False: not known yet. Asynchronous: refreshed about once a second while asked. */

@@ -87,8 +87,8 @@ static int check_subnet(const struct net_subnet *m, size_t n)
 		return -EINVAL;
 	for (size_t i = 0; i < m->h.value; i++) {
 		const struct net_route *r = &m->routes[i];
-		bool aimed = r->kind == NETWORK_NAT || r->kind == NETWORK_PORT;
-		if (!is_prefix(&r->to, 0) || r->kind > NETWORK_BLACKHOLE || (aimed ? !is_id(r->target) : r->target[0] != 0))
+		bool aimed = r->kind == NETWORK_NAT || r->kind == NETWORK_PORT || r->kind == NETWORK_PEER;
+		if (!is_prefix(&r->to, 0) || r->kind > NETWORK_PEER || (aimed ? !is_id(r->target) : r->target[0] != 0))
 			return -EINVAL;
 		for (size_t k = 0; k < i; k++)
 			if (m->routes[k].to.base == r->to.base && m->routes[k].to.bits == r->to.bits)
@@ -149,6 +149,11 @@ int network_check(const void *p, size_t n)
 		return n >= offsetof(struct net_subnet, routes) ? check_subnet(&m->subnet, n) : -EINVAL;
 	case NET_PORT:
 		return check_port(&m->port, n);
+	case NET_PEERING:
+		return n == sizeof(m->peering) && !m->h.value && is_id(m->h.id) && is_id(m->peering.vpcs[0]) &&
+		                       is_id(m->peering.vpcs[1]) && strcmp(m->peering.vpcs[0], m->peering.vpcs[1]) != 0
+		               ? 0
+		               : -EINVAL;
 	case NET_REMOVE:
 	case NET_UPLINK:
 	case NET_STATS:

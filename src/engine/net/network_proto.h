@@ -3,7 +3,7 @@
  *
  * `api` to `net`, on DATA/run/net.sock (SOCK_SEQPACKET):
  *   HELLO                            a session begins, any other one ends; everything wanted is put anew
- *   VPC GROUP ACL SUBNET PORT        a put; the message itself is the desired state
+ *   VPC GROUP ACL SUBNET PORT PEERING a put; the message itself is the desired state
  *   REMOVE                           by id
  *   UPLINK                           priv has linked the VPC to the machine; address: the machine's end
  *   SETTLED                          what was not put since HELLO goes
@@ -16,7 +16,7 @@
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 1, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 2, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,
@@ -31,6 +31,7 @@ enum net_verb {
 	NET_STATS,
 	NET_END,
 	NET_LISTENER,
+	NET_PEERING,
 };
 
 struct net_header {
@@ -93,6 +94,11 @@ struct net_port {
 	char groups[NETWORK_GROUPS_MAX][NETWORK_ID_MAX];
 };
 
+struct net_peering {
+	struct net_header h; /* value: 0 */
+	char vpcs[2][NETWORK_ID_MAX];
+};
+
 struct net_hello {
 	struct net_header h;
 	int32_t error; /* back from net: 0, or why it cannot work */
@@ -110,6 +116,7 @@ union net_message {
 	struct net_rules rules;
 	struct net_subnet subnet;
 	struct net_port port;
+	struct net_peering peering;
 	struct net_hello hello;
 	struct net_stats stats;
 };

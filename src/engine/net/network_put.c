@@ -103,7 +103,8 @@ int network_put_subnet(struct networks *n, const struct network_subnet *s)
 		const struct network_route *r = &s->routes[i];
 		m->routes[i].to = prefix_of(&r->to);
 		m->routes[i].kind = r->kind;
-		good = PUT(m->routes[i].target, r->kind == NETWORK_NAT || r->kind == NETWORK_PORT ? r->target : NULL);
+		good = PUT(m->routes[i].target,
+		           r->kind == NETWORK_NAT || r->kind == NETWORK_PORT || r->kind == NETWORK_PEER ? r->target : NULL);
 	}
 	int error = -EINVAL;
 	if (good) {
@@ -114,6 +115,14 @@ int network_put_subnet(struct networks *n, const struct network_subnet *s)
 	}
 	free(m);
 	return error;
+}
+
+int network_put_peering(struct networks *n, const struct network_peering *p)
+{
+	struct net_peering m = {.h.verb = NET_PEERING};
+	if (!PUT(m.h.id, p->id) || !PUT(m.vpcs[0], p->vpcs[0]) || !PUT(m.vpcs[1], p->vpcs[1]))
+		return -EINVAL;
+	return networks_want(n, &m, sizeof(m));
 }
 
 int network_put_port(struct networks *n, const struct network_port *p)

@@ -18,7 +18,7 @@
 enum { AGAIN_FIRST_US = 50 * 1000, AGAIN_MAX_US = 5 * 1000000, STATS_US = 1000000 };
 
 /* In the order in which they are said again: what others name comes first, and less has to wait. */
-static const uint32_t kinds[] = {NET_VPC, NET_GROUP, NET_ACL, NET_SUBNET, NET_PORT};
+static const uint32_t kinds[] = {NET_VPC, NET_GROUP, NET_ACL, NET_SUBNET, NET_PORT, NET_PEERING};
 
 static void run(void *ctx);
 
@@ -97,6 +97,7 @@ static void uplink_answered(struct networks *n, const struct link_answer *a)
 			continue;
 		}
 		w->linked = true;
+		w->uplink = a->r.address;
 		to_net_about(n, NET_UPLINK, w->id, a->r.address);
 		list_each (&n->order, struct want, at, p)
 			if (p->verb == NET_PORT && strcmp(p->message->port.vpc, w->id) == 0)
@@ -434,6 +435,12 @@ void network_remove(struct networks *n, const char *id)
 				networks_forget(n, o);
 	}
 	networks_forget(n, w);
+}
+
+uint32_t network_outside_address(const struct networks *n, const char *vpc_id)
+{
+	const struct want *w = find(n, vpc_id);
+	return w && w->verb == NET_VPC && w->uplink ? w->uplink : n->share.base;
 }
 
 const char *network_port_at(const struct networks *n, const char *vpc_id, uint32_t address)

@@ -22,6 +22,7 @@ struct want {
 	uint32_t number; /* VPCs: under which priv knows it */
 	int ns_fd;       /* VPCs: once net has made it */
 	bool linked;     /* VPCs: priv has linked it */
+	uint32_t uplink; /* VPCs: and the machine's end has this address */
 	bool has_stats;
 	int64_t stats_asked_us;
 	struct network_port_stats stats;

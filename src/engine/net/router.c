@@ -224,6 +224,7 @@ static void gather_all(struct router *r)
 			rules_port(&r->batch, &p);
 			run_if_enough(r);
 		}
+	peerings_gather(net_peerings(r->net), r);
 }
 
 static int run_batch(struct router *r)

@@ -93,7 +93,25 @@ int port_stats(const struct thing *t, struct network_port_stats *ret_stats);
 /* One DHCP request is there. */
 void port_serve_dhcp(struct router *r);
 
+/* peering.c. Links between routers; made and removed by peerings_update() when a round ends. */
+struct peerings;
+struct peerings *peerings_new(struct net *net);
+void peering_put(struct peerings *p, const struct net_peering *m);
+void peering_remove(struct peerings *p, const char *id);
+void peerings_forget_seen(struct peerings *p);
+void peerings_settle(struct peerings *p);
+/* Something has changed that peerings may depend on. */
+void peerings_touch(struct peerings *p);
+void peerings_update(struct peerings *p);
+void peerings_forget_router(struct peerings *p, const struct router *r);
+/* Of a router whose rules are made anew. */
+void peerings_gather(struct peerings *p, struct router *r);
+/* The link of a router to the other VPC; 0: there is none. */
+unsigned peering_link(struct peerings *p, const struct router *r, const char *id, uint32_t *ret_gateway);
+
 /* net.c */
+struct peerings *net_peerings(const struct net *net);
+struct list *net_routers(struct net *net);
 int net_home(const struct net *net);
 struct loop *net_loop(struct net *net);
 /* An empty network namespace; its descriptor or negative errno. The process is back home afterwards. */

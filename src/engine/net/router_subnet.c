@@ -65,6 +65,10 @@ static struct route one_route(const struct thing *t, const struct net_route *m, 
 		route.ifindex = target->ifindex;
 		route.gateway = target->message->port.addresses[0].private;
 	}
+	if (m->kind == NETWORK_PEER) {
+		route.ifindex = peering_link(net_peerings(r->net), r, m->target, &route.gateway);
+		route.kind = route.ifindex ? ROUTE_VIA : ROUTE_BLACKHOLE;
+	}
 	return route;
 }
 

@@ -21,6 +21,7 @@ static const char base[] =
         "map subnet_leaving { type ifname : verdict; }\n"
         "map subnet_entering { type ifname : verdict; }\n"
         "map fast_leaving { type ifname : verdict; }\n"
+        "map peers { type ifname : verdict; }\n"
         "map fast_entering { type ifname : verdict; }\n"
         "chain marked {\n"
         "meta mark set iifname map @marks\n"
@@ -32,6 +33,7 @@ static const char base[] =
         "iifname . ether saddr @macs ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept\n"
         "iifname . ether saddr @macs iifname . ip saddr @bound goto marked\n"
         "iifname . ether saddr @macs iifname @loose goto marked\n"
+        "iifname vmap @peers\n"
         "counter name iifname map @drops drop\n"
         "}\n"
         "chain translate { type nat hook prerouting priority dstnat; policy accept;\n"
@@ -47,7 +49,8 @@ static const char base[] =
         "iifname \"" RULES_UPLINK "\" ct state new ct status & dnat == 0 drop\n"
         /* what is not tracked would leave under its private address */
         "oifname \"" RULES_UPLINK "\" ct state invalid drop\n"
-        "oifname \"" RULES_UPLINK "\" accept\n"
+        "oifname \"" RULES_UPLINK "\" iifname != \"" RULES_PEERS "\" accept\n"
+        "oifname \"" RULES_PEERS "\" iifname != \"" RULES_PEERS "\" iifname != \"" RULES_UPLINK "\" accept\n"
         "oifname . ip daddr @bound accept\n"
         "oifname @loose accept\n"
         "counter name iifname map @drops drop\n"
@@ -58,6 +61,7 @@ static const char base[] =
         "}\n"
         "chain egress { type filter hook forward priority -10; policy drop;\n"
         "iifname \"" RULES_UPLINK "\" accept\n"
+        "iifname \"" RULES_PEERS "\" accept\n"
         "ct state related accept\n"
         "ct state established ct direction reply accept\n"
         "iifname vmap @leaving\n"
@@ -66,6 +70,7 @@ static const char base[] =
         "chain acl_in { type filter hook forward priority -6; policy accept; oifname vmap @subnet_entering\n}\n"
         "chain ingress { type filter hook forward priority 0; policy drop;\n"
         "oifname \"" RULES_UPLINK "\" accept\n"
+        "oifname \"" RULES_PEERS "\" accept\n"
         "ct state related accept\n"
         "ct state established ct direction reply accept\n"
         "oifname vmap @entering\n"
@@ -74,6 +79,7 @@ static const char base[] =
         "chain input { type filter hook input priority filter; policy drop;\n"
         "iifname \"lo\" accept\n"
         "iifname \"" RULES_UPLINK "\" drop\n"
+        "iifname \"" RULES_PEERS "\" drop\n"
         /* as many packets a second as AWS takes from one interface; what is beyond is lost */
         "update @asking { iifname limit rate over 1024/second burst 1024 packets } counter name iifname map @drops drop\n"
         "udp sport 68 udp dport 67 accept\n"
@@ -272,6 +278,29 @@ void rules_subnet(struct buf *b, uint32_t number, uint32_t acl)
 void rules_remove_subnet(struct buf *b, uint32_t number)
 {
 	buf_printf(b, "delete chain ip q s%uo\ndelete chain ip q s%ui\ndelete set ip q t%u\n", number, number, number);
+}
+
+/* ---- peerings ---- */
+
+void rules_peering(struct buf *b, uint32_t number, const struct net_prefix *prefixes, size_t n)
+{
+	buf_printf(b, "add chain ip q x%u\nflush chain ip q x%u\n", number, number);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "add rule ip q x%u ip saddr " IP4 "/%u accept\n", number, IP4_ARG(prefixes[i].base),
+		           prefixes[i].bits);
+	buf_printf(b, "add rule ip q x%u drop\nadd element ip q peers { \"x%u\" : goto x%u }\n", number, number, number);
+}
+
+void rules_remove_peering(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "delete element ip q peers { \"x%u\" }\ndelete chain ip q x%u\n", number, number);
+}
+
+void rules_members(struct buf *b, uint32_t number, const uint32_t *addresses, size_t n)
+{
+	buf_printf(b, "flush set ip q m%u\n", number);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "add element ip q m%u { " IP4 " }\n", number, IP4_ARG(addresses[i]));
 }
 
 /* ---- ports ---- */

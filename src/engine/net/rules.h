@@ -11,6 +11,7 @@
 #include "engine/net/network_proto.h"
 
 #define RULES_UPLINK "up" /* the link to the machine */
+#define RULES_PEERS "x*"  /* links to other VPCs */
 
 /* Number of a group that a rule names. */
 typedef uint32_t rules_number_fn(void *ctx, const char *group);
@@ -37,6 +38,12 @@ void rules_remove_acl(struct buf *b, uint32_t number);
 
 void rules_subnet(struct buf *b, uint32_t number, uint32_t acl);
 void rules_remove_subnet(struct buf *b, uint32_t number);
+
+/* What comes by link x5 has to come from the peer's own blocks. */
+void rules_peering(struct buf *b, uint32_t number, const struct net_prefix *prefixes, size_t n);
+void rules_remove_peering(struct buf *b, uint32_t number);
+/* The addresses of a group that is another VPC's. */
+void rules_members(struct buf *b, uint32_t number, const uint32_t *addresses, size_t n);
 
 void rules_port(struct buf *b, const struct rules_port *p);
 /* Exactly what rules_port() has added for it; its counter d5 stays until rules_forget_port(). */

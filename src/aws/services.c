@@ -1,6 +1,7 @@
 /* Every service of the cloud. A folder beside this file has each. */
 #include "core/service.h"
 
+extern const struct service ce_service;
 extern const struct service ec2_service;
 extern const struct service iam_service;
 extern const struct service lambda_service;
@@ -9,5 +10,5 @@ extern const struct service s3_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-        &ec2_service, &iam_service, &lambda_service, &logs_service, &s3_service, &sts_service, NULL,
+        &ce_service, &ec2_service, &iam_service, &lambda_service, &logs_service, &s3_service, &sts_service, NULL,
 };

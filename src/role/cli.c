@@ -38,6 +38,14 @@ const struct cli_command cli_commands[] = {
          "The id is in the header x-amzn-RequestId (S3: x-amz-request-id) of every reply. Kept are the last 4096 decisions, without\n"
          "those that allowed a root user, until the cloud stops.\n",
          cli_why},
+        {"bill", "[--data DIR] [--month YYYY-MM] [--region REGION] [--json] [--project-month]",
+         "Say what it would have cost on AWS",
+         "  --month YYYY-MM     another month than the present one; the last 14 are kept\n"
+         "  --region REGION     one region alone\n"
+         "  --json              for programs\n"
+         "  --project-month     also what the month will have cost if everything that goes on now goes on\n"
+         "The present account's, by service and usage type, as Cost Explorer (aws ce get-cost-and-usage) says it.\n",
+         cli_bill},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent",
          "Without SERVICE: how many of each, a line a service.\n", cli_coverage},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",

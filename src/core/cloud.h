@@ -13,6 +13,7 @@ struct blobs;
 struct cells;
 struct http_server;
 struct meter;
+struct metrics;
 
 struct cloud {
 	struct loop *loop;
@@ -21,6 +22,7 @@ struct cloud {
 	struct blobs *blobs; /* content files: DATA/blobs */
 	struct gate *gate;
 	struct meter *meter;      /* what is used; NULL: nothing is counted */
+	struct metrics *metrics;  /* numbers over time (engine/metrics); NULL: none are kept */
 	struct cells *cells;      /* sandboxes; NULL where the machine cannot */
 	struct http_server *http; /* so that cells' listeners can be served */
 	struct identity_source identity;

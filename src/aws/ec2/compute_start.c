@@ -1,6 +1,7 @@
 /* Where compute begins and ends: the desk with its machines, and what networks hand on (taps of ports, listeners in VPCs). */
 #include "aws/ec2/image_default.h"
 #include "aws/ec2/metadata_find.h"
+#include "aws/ec2/sample.h"
 #include "base/log.h"
 #include "engine/net/network.h"
 #include "engine/vm/machine.h"
@@ -14,6 +15,7 @@ struct ec2_compute {
 	struct roles *roles;
 	struct identity *identity;
 	struct metadata_server *metadata;
+	struct sampler *sampler;
 	struct map endpoints; /* VPC -> struct listener: the cloud's own endpoint inside */
 };
 
@@ -69,6 +71,7 @@ int compute_start(struct ec2_state *s)
 	s->on_port = on_port;
 	s->on_listener = on_listener;
 	fleet_start(s->desk, s->cloud->cells);
+	c->sampler = sampler_start(s->desk);
 	s->image = default_image_new(s->cloud, machines_volumes_dir(s->desk->machines));
 	return 0;
 }
@@ -81,6 +84,7 @@ void compute_stop(struct ec2_state *s)
 	void *listener;
 	if (!c)
 		return;
+	sampler_stop(c->sampler);
 	default_image_free(s->image);
 	s->image = NULL;
 	s->on_port = NULL;

@@ -11,5 +11,6 @@ extern const struct service s3_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-        &ce_service, &cloudwatch_service, &ec2_service, &iam_service, &lambda_service, &logs_service, &s3_service, &sts_service, NULL,
+        &ce_service,   &cloudwatch_service, &ec2_service, &iam_service, &lambda_service,
+        &logs_service, &s3_service,         &sts_service, NULL,
 };

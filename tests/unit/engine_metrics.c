@@ -142,6 +142,14 @@ static void five_minutes(void **state)
 	struct metric_points p = points(T0, T0 + HOUR, 300);
 	assert_int_equal(p.n, 1);
 	assert_set(&p, 0, T0, 2, 12, 4, 8);
+	/* Periods that begin in between have those that begin in them. */
+	p = points(T0 - 3 * MINUTE, T0 + HOUR, 300);
+	assert_int_equal(p.n, 1);
+	assert_set(&p, 0, T0 - 3 * MINUTE, 2, 12, 4, 8);
+	assert_int_equal(points(T0 + MINUTE, T0 + HOUR, 300).n, 0);
+	p = points(T0 - 3 * MINUTE, T0 + HOUR, 3600);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(points(T0 - 3 * MINUTE, T0 + HOUR, 60).n, 0);
 }
 
 struct seen {

@@ -345,27 +345,12 @@ static void add_point(struct arena *a, struct metric_points *points, int64_t tim
 	merge(&points->v[points->n - 1].set, s);
 }
 
-struct metric_points metrics_read(struct metrics *m, struct arena *a, const struct metric *metric, int64_t from_ms, int64_t to_ms,
-                                  int64_t period_s, struct str *ret_unit)
+static void read_tier(struct store_txn *t, struct arena *a, uint64_t id, unsigned tier, int64_t from_ms, int64_t to_ms,
+                      int64_t period_s, struct metric_points *points)
 {
-	struct metric_points points = {0};
-	struct metric with = *metric;
-	struct series s;
-	struct str names;
-	struct store_txn *t = store_begin(m->store, a);
-	/* The coarsest tier that the periods are made of. */
-	unsigned tier = TIERS - 1;
-	while (tier > 0 && (period_s % tiers[tier].step_s || from_ms / 1000 % tiers[tier].step_s))
-		tier--;
-	if (metric->dimension_count > METRIC_DIMENSIONS_MAX || from_ms < 0 || period_s <= 0 ||
-	    !get_series(t, series_key(a, &with, names_of(a, &with)), &s, &names)) {
-		store_abort(t);
-		return points;
-	}
-	*ret_unit = arena_dup(a, str_cut(&names, '\0'));
 	int64_t step_ms = tiers[tier].step_s * 1000;
-	struct store_iter *i = store_scan(t, block_key(a, s.id, tier, from_ms / block_ms(tier)),
-	                                  block_key(a, s.id, tier, to_ms / block_ms(tier) + 1), false);
+	struct store_iter *i = store_scan(t, block_key(a, id, tier, from_ms / block_ms(tier)),
+	                                  block_key(a, id, tier, to_ms / block_ms(tier) + 1), false);
 	struct store_value v;
 	struct str key;
 	while (store_next(i, &key, &v)) {
@@ -377,8 +362,28 @@ struct metric_points metrics_read(struct metrics *m, struct arena *a, const stru
 			int64_t at = begin + (int64_t)k * step_ms;
 			memcpy(&set, v.value.p + k * sizeof(set), sizeof(set));
 			if (set.count > 0 && at >= from_ms && at < to_ms)
-				add_point(a, &points, from_ms + (at - from_ms) / (period_s * 1000) * period_s * 1000, &set);
+				add_point(a, points, from_ms + (at - from_ms) / (period_s * 1000) * period_s * 1000, &set);
 		}
+	}
+}
+
+struct metric_points metrics_read(struct metrics *m, struct arena *a, const struct metric *metric, int64_t from_ms, int64_t to_ms,
+                                  int64_t period_s, struct str *ret_unit)
+{
+	struct metric_points points = {0};
+	struct series s;
+	struct str names;
+	if (metric->dimension_count > METRIC_DIMENSIONS_MAX || from_ms < 0 || period_s <= 0)
+		return points;
+	struct store_txn *t = store_begin(m->store, a);
+	/* The coarsest tier that the periods are made of; when it has nothing, one that is coarser than where they begin. */
+	unsigned tier = TIERS - 1;
+	while (tier > 0 && (period_s % tiers[tier].step_s || from_ms / 1000 % tiers[tier].step_s))
+		tier--;
+	if (get_series(t, series_key(a, metric, names_of(a, metric)), &s, &names)) {
+		*ret_unit = arena_dup(a, str_cut(&names, '\0'));
+		for (; !points.n && tier < TIERS && tiers[tier].step_s <= period_s; tier++)
+			read_tier(t, a, s.id, tier, from_ms, to_ms, period_s, &points);
 	}
 	store_abort(t);
 	return points;

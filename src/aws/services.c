@@ -1,6 +1,8 @@
 /* Every service of the cloud. A folder beside this file has each. */
 #include "core/service.h"
 
+extern const struct service ce_service;
+extern const struct service cloudwatch_service;
 extern const struct service ec2_service;
 extern const struct service iam_service;
 extern const struct service lambda_service;
@@ -10,5 +12,5 @@ extern const struct service ssm_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-        &ec2_service, &iam_service, &lambda_service, &logs_service, &s3_service, &ssm_service, &sts_service, NULL,
+        &ce_service, &cloudwatch_service, &ec2_service, &iam_service, &lambda_service, &logs_service, &s3_service, &ssm_service, &sts_service, NULL,
 };

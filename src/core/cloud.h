@@ -12,6 +12,8 @@ struct gate;
 struct blobs;
 struct cells;
 struct http_server;
+struct meter;
+struct metrics;
 
 struct cloud {
 	struct loop *loop;
@@ -19,6 +21,8 @@ struct cloud {
 	struct store *store;
 	struct blobs *blobs; /* content files: DATA/blobs */
 	struct gate *gate;
+	struct meter *meter;      /* what is used; NULL: nothing is counted */
+	struct metrics *metrics;  /* numbers over time (engine/metrics); NULL: none are kept */
 	struct cells *cells;      /* sandboxes; NULL where the machine cannot */
 	struct http_server *http; /* so that cells' listeners can be served */
 	struct identity_source identity;

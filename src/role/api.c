@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/gate.h"
 #include "core/listen.h"
+#include "core/meter.h"
 #include "engine/cell/cell.h"
 #include "engine/cell/lockdown.h"
 #include "http/http.h"
@@ -84,7 +85,7 @@ static void on_request(void *ctx, struct http_request *req)
 static void drained(void *ctx)
 {
 	struct api_role *r = ctx;
-	bool busy = false;
+	bool busy = meter_busy(r->cloud.meter);
 	for (unsigned i = 0; cloud_services[i]; i++)
 		busy = busy || (cloud_services[i]->busy && cloud_services[i]->busy(r->cloud.service_state[i]));
 	if (busy && r->settle_tries++ < SETTLE_TRIES)
@@ -251,6 +252,7 @@ int role_api(const struct role_config *config)
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	open_state(r);
 	sweep_blobs(r);
+	c->meter = meter_new(c->loop, c->store);
 	bool local = loopback(config->listen_addr);
 	iam_open(c, &(struct iam_config){
 	                    .well_known = local, .config_file = config->config_file, .credentials_file = below(r, "credentials")});
@@ -282,6 +284,7 @@ int role_api(const struct role_config *config)
 		cells_free(c->cells);
 	http_server_free(c->http);
 	gate_free(c->gate);
+	meter_free(c->meter);
 	work_free(c->work);
 	blobs_close(c->blobs);
 	store_close(c->store);

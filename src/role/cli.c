@@ -45,6 +45,14 @@ const struct cli_command cli_commands[] = {
          "internet gateway). Asked of the records that are enforced; the way back is looked at too. Whether something listens is known\n"
          "only where this machine can try it: from `internet` or `host` to a public address. The exit status is 1 when it is stopped.\n",
          cli_why_not},
+        {"bill", "[--data DIR] [--month YYYY-MM] [--region REGION] [--json] [--project-month]",
+         "Say what it would have cost on AWS",
+         "  --month YYYY-MM     another month than the present one; the last 14 are kept\n"
+         "  --region REGION     one region alone\n"
+         "  --json              for programs\n"
+         "  --project-month     also what the month will have cost if everything that goes on now goes on\n"
+         "The present account's, by service and usage type, as Cost Explorer (aws ce get-cost-and-usage) says it.\n",
+         cli_bill},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent",
          "Without SERVICE: how many of each, a line a service.\n", cli_coverage},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",

@@ -74,3 +74,4 @@ int cli_why_not(struct cli *cli);
 int cli_invoke(struct cli *cli);
 int cli_logs(struct cli *cli);
 int cli_exec(struct cli *cli);
+int cli_bill(struct cli *cli);

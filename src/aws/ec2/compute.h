@@ -95,6 +95,8 @@ ec2_describe_instance_status_handler ec2_describe_instance_status;
 ec2_get_console_output_handler ec2_get_console_output;
 ec2_modify_instance_attribute_handler ec2_modify_instance_attribute;
 ec2_describe_instance_attribute_handler ec2_describe_instance_attribute;
+/* Running, and nothing was heard of its guest when it should have been. */
+bool ec2_instance_impaired(const struct state_ec2_instance_record *r, int64_t now_ms);
 enum { EC2_USER_DATA_MAX = 16384 };
 /* describe_instances.c: adds to EC2's structure what other records say: addresses, groups, disks. */
 void ec2_instance_show(struct call *c, const struct state_ec2_instance_record *r, struct ec2_instance *show);

@@ -2,6 +2,7 @@
 #include "aws/ec2/dns.h"
 #include "aws/ec2/image_default.h"
 #include "aws/ec2/metadata_find.h"
+#include "aws/ec2/sample.h"
 #include "base/log.h"
 #include "engine/net/network.h"
 #include "engine/vm/machine.h"
@@ -17,6 +18,7 @@ struct ec2_compute {
 	struct metadata_server *metadata;
 	struct ec2_names *names;
 	struct dns *dns;      /* NULL: nobody has one yet */
+	struct sampler *sampler;
 	struct map endpoints; /* VPC -> struct listener: the cloud's own endpoint inside */
 };
 
@@ -103,6 +105,7 @@ int compute_start(struct ec2_state *s)
 	s->on_port = on_port;
 	s->on_listener = on_listener;
 	fleet_start(s->desk, s->cloud->cells);
+	c->sampler = sampler_start(s->desk);
 	s->image = default_image_new(s->cloud, machines_volumes_dir(s->desk->machines));
 	return 0;
 }
@@ -115,6 +118,7 @@ void compute_stop(struct ec2_state *s)
 	void *listener;
 	if (!c)
 		return;
+	sampler_stop(c->sampler);
 	default_image_free(s->image);
 	s->image = NULL;
 	s->on_port = NULL;

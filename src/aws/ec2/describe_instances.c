@@ -327,6 +327,11 @@ static void summary(struct call *c, struct ec2_instance_status_summary **ret, co
 		        (struct ec2_instance_status_details){.name = S("reachability"), .status = str_from(detail)};
 }
 
+bool ec2_instance_impaired(const struct state_ec2_instance_record *r, int64_t now_ms)
+{
+	return !r->reached.set && now_ms - r->changed.ms >= CHECK_LATE_MS;
+}
+
 static void add_status(struct call *c, const struct state_ec2_instance_record *r, struct ec2_instance_status *ret)
 {
 	const struct ec2_instance *i = r->instance;
@@ -342,7 +347,7 @@ static void add_status(struct call *c, const struct state_ec2_instance_record *r
 	summary(c, &ret->system_status, "ok", "passed");
 	if (r->reached.set)
 		summary(c, &ret->instance_status, "ok", "passed");
-	else if (c->now_ms - r->changed.ms < CHECK_LATE_MS)
+	else if (!ec2_instance_impaired(r, c->now_ms))
 		summary(c, &ret->instance_status, "initializing", "initializing");
 	else
 		summary(c, &ret->instance_status, "impaired", "failed");

@@ -1,5 +1,6 @@
 #include "aws/ec2/compute.h"
 
+#include "aws/ec2/usage.h"
 #include "base/id.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
@@ -220,11 +221,13 @@ bool ec2_find(const struct ec2_scope *s, const struct ec2_kind *kind, struct str
 void ec2_put(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id, const void *record)
 {
 	record_put(s->txn, s->arena, ec2_key(s, kind, id), &kind->row, record);
+	ec2_meter(s, kind, id, record);
 }
 
 void ec2_drop(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id)
 {
 	store_delete(s->txn, ec2_key(s, kind, id));
+	ec2_meter(s, kind, id, NULL);
 }
 
 struct ec2_all ec2_all(const struct ec2_scope *s, const struct ec2_kind *kind)

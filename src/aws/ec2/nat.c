@@ -162,7 +162,9 @@ static void try_ready(struct ready *r)
 			continue;
 		nat.state = S("available");
 		nat.nat_gateway_addresses.v[0].status = S("succeeded");
-		record_put(t, a, found.v[k], &ec2_kind_nat.row, &nat);
+		struct str_list parts = record_key_parts(a, found.v[k]);
+		struct ec2_scope s = {.txn = t, .arena = a, .account = parts.v[1], .region = parts.v[2]};
+		ec2_put(&s, &ec2_kind_nat, nat.nat_gateway_id, &nat);
 	}
 	store_commit(t, ready_done, r);
 }

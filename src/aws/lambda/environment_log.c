@@ -3,6 +3,7 @@
 #include "aws/lambda/environment.h"
 
 #include "aws/lambda/report.h"
+#include "core/meter.h"
 
 #include <sys/epoll.h>
 
@@ -36,6 +37,17 @@ static void read_peak(struct environment *e)
 	e->peak_read_us = loop_now_us(e->lambda->cloud->loop);
 }
 
+/* What the REPORT line says is what is billed: the request, and MB times milliseconds. */
+static void count_usage(const struct environment *e, const struct report *r)
+{
+	const struct fn_version *v = e->version;
+	bool arm = v->config->architectures.n && str_is(v->config->architectures.v[0], "arm64");
+	struct meter *m = e->lambda->cloud->meter;
+	meter_count(m, v->account, v->region, arm ? S("Request-ARM") : S("Request"), 1);
+	meter_count(m, v->account, v->region, arm ? S("Lambda-GB-Second-ARM") : S("Lambda-GB-Second"),
+	            report_billed_ms(r->init_us, r->duration_us) * v->config->memory_size.v);
+}
+
 void environment_report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type)
 {
 	output_drain(e->output, cell_log_fd(e->cell));
@@ -52,6 +64,7 @@ void environment_report_end(struct environment *e, int64_t end_us, const char *s
 	};
 	e->init_us = 0;
 	report_write_end(e->output, &r);
+	count_usage(e, &r);
 }
 
 void environment_finish(struct environment *e, const struct outcome *o)

@@ -115,6 +115,7 @@ struct str machine_console(struct machine *m);
 struct machine_usage {
 	uint64_t cpu_us; /* of its virtual processors */
 	uint64_t disk_read_bytes, disk_write_bytes, disk_read_ops, disk_write_ops;
+	int64_t at_us; /* when that was so, by the loop's clock; 0: not known yet */
 };
 /* Refreshed about once a minute. */
 void machine_usage(const struct machine *m, struct machine_usage *ret_usage);

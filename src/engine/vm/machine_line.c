@@ -111,7 +111,8 @@ static void take_usage(struct machine *m, const struct shim_answer *a)
 	                                  .disk_read_bytes = a->read_bytes,
 	                                  .disk_write_bytes = a->write_bytes,
 	                                  .disk_read_ops = a->read_ops,
-	                                  .disk_write_ops = a->write_ops};
+	                                  .disk_write_ops = a->write_ops,
+	                                  .at_us = loop_now_us(m->owner->loop)};
 }
 
 /* The warden has answered and every machine of before has said whose it is. */

@@ -215,7 +215,7 @@ class CommandLine(unittest.TestCase):
 
     def test_every_command_has_help(self):
         listing = run(self.program, "--help").stdout
-        for command in ("up", "down", "status", "env", "doctor", "reset", "logs", "exec", "why", "why-not", "coverage", "invoke"):
+        for command in ("up", "down", "status", "env", "doctor", "reset", "logs", "exec", "why", "why-not", "coverage", "invoke", "bill"):
             self.assertIn(f"  {command}", listing)
             self.assertIn(f"usage: quartet {command}", run(self.program, command, "--help").stdout)
 

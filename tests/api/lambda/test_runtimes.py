@@ -258,8 +258,11 @@ class Samples(LambdaCase):
             subprocess.run(["cc", "-O2", "-o", work + "/bootstrap", here + "/report-native/bootstrap.c", "-lcrypto"], check=True)
             with open(work + "/bootstrap", "rb") as f:
                 native = package({"bootstrap": f.read()})
-        with open(here + "/report-python/lambda_function.py") as f:
-            python = package({"lambda_function.py": f.read()})
+        files = {}
+        for name in ("lambda_function.py", "orders.py"):
+            with open(f"{here}/report-python/{name}") as f:
+                files[name] = f.read()
+        python = package(files)
         orders = subprocess.run(["python3", here + "/make-data.py", "20000"], check=True, capture_output=True).stdout
         bucket = "shop-" + self.role_name
         self.s3.create_bucket(Bucket=bucket)

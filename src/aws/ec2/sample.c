@@ -1,0 +1,184 @@
+/* Counters only grow, so what is recorded is how far each has come since the last minute; the first look at a machine (it has
+ * started, or this role has) is a beginning and no sample. Basic monitoring has periods of five minutes, status checks of one. */
+#include "aws/ec2/sample.h"
+
+#include "aws/ec2/interface.h"
+#include "base/clock.h"
+#include "engine/metrics/metrics.h"
+#include "engine/net/network.h"
+#include "engine/vm/machine.h"
+
+#include <stdlib.h>
+
+enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, BASIC_S = 300, CHECK_S = 60 };
+
+struct last {
+	struct machine_usage usage;
+	struct network_port_stats net;
+	bool has_usage, has_net;
+	unsigned round;
+};
+
+struct sampler {
+	struct desk *desk;
+	struct loop_timer *timer;
+	struct map lasts; /* instance -> struct last */
+	unsigned round;
+};
+
+struct record {
+	struct metrics *metrics;
+	struct metric metric;
+	struct metric_dimension instance;
+	int64_t now_ms;
+};
+
+static void put(struct record *r, const char *name, const char *unit, unsigned resolution_s, double value)
+{
+	struct metric_set set = metric_sample(value);
+	r->metric.name = str_from(name);
+	r->metric.unit = str_from(unit);
+	metrics_put(r->metrics, &r->metric, r->now_ms, resolution_s, &set);
+}
+
+/* A counter that has become less has begun anew. */
+static double grown(uint64_t now, uint64_t before)
+{
+	return (double)(now >= before ? now - before : now);
+}
+
+static void put_usage(struct record *r, struct last *last, const struct machine_usage *now, unsigned vcpus)
+{
+	if (!now->at_us || (last->has_usage && now->at_us <= last->usage.at_us))
+		return;
+	if (last->has_usage) {
+		double share = grown(now->cpu_us, last->usage.cpu_us) / ((double)(now->at_us - last->usage.at_us) * vcpus);
+		put(r, "CPUUtilization", "Percent", BASIC_S, share > 1 ? 100 : share * 100);
+		put(r, "EBSReadBytes", "Bytes", BASIC_S, grown(now->disk_read_bytes, last->usage.disk_read_bytes));
+		put(r, "EBSWriteBytes", "Bytes", BASIC_S, grown(now->disk_write_bytes, last->usage.disk_write_bytes));
+		put(r, "EBSReadOps", "Count", BASIC_S, grown(now->disk_read_ops, last->usage.disk_read_ops));
+		put(r, "EBSWriteOps", "Count", BASIC_S, grown(now->disk_write_ops, last->usage.disk_write_ops));
+	}
+	last->usage = *now;
+	last->has_usage = true;
+}
+
+static void put_network(struct record *r, struct last *last, struct ec2_state *ec2, const struct ec2_scope *s, struct str instance)
+{
+	struct network_port_stats now = {0};
+	struct ec2_interfaces all;
+	ec2_interfaces_of(s, instance, &all);
+	for (uint32_t i = 0; i < all.n; i++) {
+		struct network_port_stats one;
+		if (!ec2->networks ||
+		    !network_port_stats(ec2->networks, arena_dupz(s->arena, all.v[i].interface->network_interface_id), &one))
+			return; /* asked for now, known the next time */
+		now.rx_bytes += one.rx_bytes;
+		now.tx_bytes += one.tx_bytes;
+		now.rx_packets += one.rx_packets;
+		now.tx_packets += one.tx_packets;
+	}
+	if (last->has_net) {
+		put(r, "NetworkIn", "Bytes", BASIC_S, grown(now.rx_bytes, last->net.rx_bytes));
+		put(r, "NetworkOut", "Bytes", BASIC_S, grown(now.tx_bytes, last->net.tx_bytes));
+		put(r, "NetworkPacketsIn", "Count", BASIC_S, grown(now.rx_packets, last->net.rx_packets));
+		put(r, "NetworkPacketsOut", "Count", BASIC_S, grown(now.tx_packets, last->net.tx_packets));
+	}
+	last->net = now;
+	last->has_net = true;
+}
+
+/* As DescribeInstanceStatus says it; while it is initializing there is nothing to record. */
+static void put_checks(struct record *r, const struct state_ec2_instance_record *i)
+{
+	bool failed = ec2_instance_impaired(i, r->now_ms);
+	if (!i->reached.set && !failed)
+		return;
+	put(r, "StatusCheckFailed", "Count", CHECK_S, failed);
+	put(r, "StatusCheckFailed_Instance", "Count", CHECK_S, failed);
+	put(r, "StatusCheckFailed_System", "Count", CHECK_S, 0);
+}
+
+static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, struct desk_item *i)
+{
+	struct ec2_scope scope = {.txn = t, .arena = a, .account = i->account, .region = i->region};
+	struct state_ec2_instance_record record;
+	struct machine_usage usage = {0};
+	struct last *last = map_get(&s->lasts, i->id);
+	if (!ec2_find(&scope, &ec2_kind_instance, i->id, &record) || ec2_instance_state(record.instance) != INSTANCE_RUNNING)
+		return;
+	const struct instance_type *type = instance_type_find(record.instance->instance_type);
+	if (!last) {
+		last = calloc(1, sizeof(*last));
+		if (!last)
+			abort();
+		map_put(&s->lasts, i->id, last);
+	}
+	last->round = s->round;
+	struct record r = {.metrics = s->desk->cloud->metrics,
+	                   .metric = {.account = i->account, .region = i->region, .space = S("AWS/EC2"), .dimension_count = 1},
+	                   .instance = {S("InstanceId"), i->id},
+	                   .now_ms = clock_wall_ms()};
+	r.metric.dimensions = &r.instance;
+	machine_usage(i->machine, &usage);
+	put_usage(&r, last, &usage, type ? type->vcpus : 1);
+	put_network(&r, last, s->desk->ec2, &scope, i->id);
+	put_checks(&r, &record);
+}
+
+static void forget(struct sampler *s, bool all)
+{
+	struct map kept = {0};
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&s->lasts, &at, &key, &value)) {
+		if (all || ((struct last *)value)->round != s->round)
+			free(value);
+		else
+			map_put(&kept, key, value);
+	}
+	map_done(&s->lasts);
+	s->lasts = kept;
+}
+
+static void look_at_all(void *ctx)
+{
+	struct sampler *s = ctx;
+	struct arena CLEAN_ARENA a = {0};
+	struct store_txn *t = store_begin(s->desk->cloud->store, &a);
+	size_t at = 0;
+	struct str key;
+	void *value;
+	s->round++;
+	while (map_next(&s->desk->items, &at, &key, &value)) {
+		struct desk_item *i = value;
+		if (i->kind == &ec2_kind_instance && i->machine && i->running)
+			look_at(s, t, &a, i);
+	}
+	store_abort(t);
+	forget(s, false);
+	s->timer = loop_add_timer(s->desk->cloud->loop, EVERY_US, look_at_all, s);
+}
+
+struct sampler *sampler_start(struct desk *d)
+{
+	if (!d->cloud->metrics)
+		return NULL;
+	struct sampler *s = calloc(1, sizeof(*s));
+	if (!s)
+		abort();
+	s->desk = d;
+	/* A little after machines were asked, so that the answers are there. */
+	s->timer = loop_add_timer(d->cloud->loop, EVERY_US + BEHIND_US, look_at_all, s);
+	return s;
+}
+
+void sampler_stop(struct sampler *s)
+{
+	if (!s)
+		return;
+	loop_remove_timer(s->desk->cloud->loop, s->timer);
+	forget(s, true);
+	free(s);
+}

@@ -1,0 +1,216 @@
+#include "core/meter_rows.h"
+
+#include "base/id.h"
+#include "base/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what goes on */
+
+int64_t meter_end(const struct state_meter_use *use, int64_t now_ms)
+{
+	/* The clock may have been moved back: what has begun has lasted no less than nothing. */
+	int64_t ms = now_ms > use->since.ms ? now_ms - use->since.ms : 0;
+	if (ms < use->minimum_ms.v)
+		ms = use->minimum_ms.v;
+	if (use->step_ms.v > 0)
+		ms = (ms + use->step_ms.v - 1) / use->step_ms.v * use->step_ms.v;
+	return use->since.ms + ms;
+}
+
+static const struct state_meter_use *find_use(const struct state_meter_open_record *r, const struct meter_use *u)
+{
+	for (uint32_t i = 0; i < r->uses.n; i++)
+		if (str_eq(r->uses.v[i].usage, u->usage) && r->uses.v[i].rate.v == u->rate)
+			return &r->uses.v[i];
+	return NULL;
+}
+
+static void put_fact(struct store_txn *t, struct arena *a, struct str account, struct str region, const struct state_meter_use *use,
+                     int64_t now_ms)
+{
+	struct state_meter_fact_record f = {.account = account,
+	                                    .region = region,
+	                                    .usage = use->usage,
+	                                    .rate = use->rate,
+	                                    .from = use->since,
+	                                    .to = OPT_TIME(meter_end(use, now_ms))};
+	if (f.to.ms > f.from.ms)
+		record_put(t, a, KEY(a, S("meter"), S("fact"), meter_number(a, now_ms), id_hex(a, 16)), METER_ROW("Fact"), &f);
+}
+
+void meter_set(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str resource,
+               const struct meter_use *uses, size_t n, int64_t now_ms)
+{
+	struct str key = KEY(a, S("meter"), S("open"), account, region, resource);
+	struct state_meter_open_record before = {0}, after = {0};
+	bool there = record_get(t, a, key, METER_ROW("Open"), &before);
+	uint32_t kept = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct state_meter_use *old = find_use(&before, &uses[i]);
+		kept += old != NULL;
+		*LIST_ADD(a, &after.uses) = old ? *old
+		                                : (struct state_meter_use){.usage = uses[i].usage,
+		                                                           .rate = OPT_INT(uses[i].rate),
+		                                                           .minimum_ms = OPT_INT(uses[i].minimum_ms),
+		                                                           .step_ms = OPT_INT(uses[i].step_ms),
+		                                                           .since = OPT_TIME(now_ms)};
+	}
+	if (kept == n && n == before.uses.n)
+		return;
+	for (uint32_t i = 0; i < before.uses.n; i++) {
+		const struct state_meter_use *old = &before.uses.v[i];
+		if (!find_use(&after, &(struct meter_use){.usage = old->usage, .rate = old->rate.v}))
+			put_fact(t, a, account, region, old, now_ms);
+	}
+	if (n)
+		record_put(t, a, key, METER_ROW("Open"), &after);
+	else if (there)
+		store_delete(t, key);
+}
+
+/* --- gathering */
+
+static bool same_tally(const struct meter_tally *x, struct str account, struct str region, struct str usage, int64_t day)
+{
+	return x->line.day == day && str_eq(x->line.usage, usage) && str_eq(x->line.region, region) && str_eq(x->account, account);
+}
+
+static uint32_t tally_bucket(const struct meter_tallies *t, struct str account, struct str region, struct str usage, int64_t day)
+{
+	uint64_t h =
+	        map_hash(usage) * 31 + map_hash(region) * 17 + map_hash(account) + (uint64_t)day * UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)((h ^ h >> 32) & (t->bucket_count - 1));
+}
+
+static void grow_buckets(struct meter_tallies *t)
+{
+	t->bucket_count = t->bucket_count ? t->bucket_count * 2 : 64;
+	t->buckets = arena_array(t->arena, t->bucket_count, sizeof(*t->buckets));
+	for (uint32_t i = 0; i < t->n; i++) {
+		uint32_t at = tally_bucket(t, t->v[i].account, t->v[i].line.region, t->v[i].line.usage, t->v[i].line.day);
+		while (t->buckets[at])
+			at = (at + 1) & (t->bucket_count - 1);
+		t->buckets[at] = i + 1;
+	}
+}
+
+void meter_tally(struct meter_tallies *t, struct str account, struct str region, struct str usage, int64_t day, int64_t amount)
+{
+	if (t->n * 2 >= t->bucket_count)
+		grow_buckets(t);
+	uint32_t at = tally_bucket(t, account, region, usage, day);
+	for (; t->buckets[at]; at = (at + 1) & (t->bucket_count - 1))
+		if (same_tally(&t->v[t->buckets[at] - 1], account, region, usage, day)) {
+			t->v[t->buckets[at] - 1].amount += amount;
+			return;
+		}
+	*LIST_ADD(t->arena, t) = (struct meter_tally){
+	        .amount = amount,
+	        .account = arena_dup(t->arena, account),
+	        .line = {.day = day, .region = arena_dup(t->arena, region), .usage = arena_dup(t->arena, usage)}};
+	t->buckets[at] = t->n;
+}
+
+void meter_tally_interval(struct meter_tallies *t, const struct state_meter_fact_record *f, int64_t from_day, int64_t to_day)
+{
+	int64_t from = f->from.ms, to = f->to.ms;
+	if (from < from_day * METER_DAY_MS)
+		from = from_day * METER_DAY_MS;
+	if (to > to_day * METER_DAY_MS)
+		to = to_day * METER_DAY_MS;
+	while (from < to) {
+		int64_t day = from / METER_DAY_MS, end = (day + 1) * METER_DAY_MS;
+		if (end > to)
+			end = to;
+		meter_tally(t, f->account, f->region, f->usage, day, (end - from) * f->rate.v);
+		from = end;
+	}
+}
+
+/* --- reading */
+
+static void read_sums(struct meter_tallies *all, struct store_txn *t, struct str account, int64_t from_day, int64_t to_day)
+{
+	struct arena *a = all->arena;
+	struct store_iter *i = store_scan(t, KEY_UNDER(a, S("meter"), S("sum"), meter_number(a, from_day)),
+	                                  KEY_UNDER(a, S("meter"), S("sum"), meter_number(a, to_day)), false);
+	struct store_value v;
+	struct str key;
+	while (store_next(i, &key, &v)) {
+		struct str_list parts = record_key_parts(a, key);
+		struct state_meter_sum_record sum;
+		char day[20];
+		if (parts.n != 6 || !str_eq(parts.v[3], account) || parts.v[2].n >= sizeof(day) ||
+		    !record_read(a, v.value, METER_ROW("Sum"), &sum))
+			continue;
+		memcpy(day, parts.v[2].p, parts.v[2].n);
+		day[parts.v[2].n] = '\0';
+		meter_tally(all, account, parts.v[4], parts.v[5], strtoll(day, NULL, 16), sum.amount.v);
+	}
+}
+
+static void read_facts(struct meter_tallies *all, struct store_txn *t, struct str account, int64_t from_day, int64_t to_day)
+{
+	struct arena *a = all->arena;
+	struct str under = KEY_UNDER(a, S("meter"), S("fact")), key;
+	struct store_iter *i = store_scan(t, under, store_prefix_end(a, under), false);
+	struct store_value v;
+	struct state_meter_fact_record f;
+	while (store_next(i, &key, &v))
+		if (record_read(a, v.value, METER_ROW("Fact"), &f) && str_eq(f.account, account))
+			meter_tally_interval(all, &f, from_day, to_day);
+}
+
+static void read_open(struct meter_tallies *all, struct store_txn *t, struct str account, int64_t from_day, int64_t to_day,
+                      int64_t now_ms)
+{
+	struct arena *a = all->arena;
+	struct str under = KEY_UNDER(a, S("meter"), S("open"), account), key;
+	struct store_iter *i = store_scan(t, under, store_prefix_end(a, under), false);
+	struct store_value v;
+	struct state_meter_open_record r;
+	while (store_next(i, &key, &v)) {
+		struct str_list parts = record_key_parts(a, key);
+		if (parts.n != 5 || !record_read(a, v.value, METER_ROW("Open"), &r))
+			continue;
+		for (uint32_t k = 0; k < r.uses.n; k++) {
+			const struct state_meter_use *use = &r.uses.v[k];
+			const struct state_meter_fact_record f = {.account = account,
+			                                          .region = parts.v[3],
+			                                          .usage = use->usage,
+			                                          .rate = use->rate,
+			                                          .from = use->since,
+			                                          .to = OPT_TIME(meter_end(use, now_ms))};
+			meter_tally_interval(all, &f, from_day, to_day);
+		}
+	}
+}
+
+static int by_day(const void *x, const void *y)
+{
+	const struct meter_line *a = x, *b = y;
+	if (a->day != b->day)
+		return a->day < b->day ? -1 : 1;
+	int order = str_cmp(a->region, b->region);
+	return order ? order : str_cmp(a->usage, b->usage);
+}
+
+struct meter_lines meter_read(struct store_txn *t, struct arena *a, struct str account, int64_t from_day, int64_t to_day,
+                              int64_t now_ms)
+{
+	struct meter_tallies all = {.arena = a};
+	struct meter_lines lines = {0};
+	read_sums(&all, t, account, from_day, to_day);
+	read_facts(&all, t, account, from_day, to_day);
+	read_open(&all, t, account, from_day, to_day, now_ms);
+	for (uint32_t i = 0; i < all.n; i++) {
+		struct meter_line *line = LIST_ADD(a, &lines);
+		*line = all.v[i].line;
+		line->amount = all.v[i].amount;
+	}
+	if (lines.n)
+		qsort(lines.v, lines.n, sizeof(*lines.v), by_day);
+	return lines;
+}

@@ -1,0 +1,236 @@
+/* Folding facts into sums and writing what was counted.
+ *
+ * One transaction adds facts to their days' sums and deletes them, so a fact is in one place at every moment. Facts are in order of
+ * time and only those of some seconds ago are taken: new ones come behind them, and nobody else's commit is in the way. What is
+ * counted stays in memory until the commit that has it is durable; the sums are written by this file alone. */
+#include "core/meter_rows.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FOLD_US = 60 * 1000000, COUNT_US = 1000000, AGE_MS = 5000, FOLD_FACTS = 500, FOLD_SUMS = 4000 };
+
+struct counter {
+	struct str account, region, usage;
+	int64_t day, amount, writing;
+	char text[];
+};
+
+struct meter {
+	struct loop *loop;
+	struct store *store;
+	struct map counters;
+	struct loop_timer *fold_timer, *count_timer;
+	struct arena arena; /* of the transaction under way */
+	bool writing;       /* there is one: one at a time, so that none meets another one's sums */
+	bool fold_next, more;
+};
+
+static void write_next(struct meter *m);
+
+/* --- counting */
+
+static void count_due(void *ctx)
+{
+	struct meter *m = ctx;
+	m->count_timer = NULL;
+	write_next(m);
+}
+
+static bool counted(const struct meter *m)
+{
+	return m->counters.count > 0;
+}
+
+void meter_count(struct meter *m, struct str account, struct str region, struct str usage, int64_t amount)
+{
+	char key[512];
+	size_t n = sizeof(int64_t);
+	int64_t day = clock_wall_ms() / METER_DAY_MS;
+	const struct str parts[] = {account, region, usage};
+	if (!m || amount <= 0 || account.n + region.n + usage.n + n + 3 > sizeof(key))
+		return;
+	memcpy(key, &day, n);
+	for (int i = 0; i < 3; i++) {
+		memcpy(key + n, parts[i].p, parts[i].n);
+		n += parts[i].n;
+		key[n++] = '\0';
+	}
+	struct counter *c = map_get(&m->counters, str_of(key, n));
+	if (!c) {
+		c = calloc(1, sizeof(*c) + n);
+		if (!c)
+			abort();
+		memcpy(c->text, key, n);
+		c->day = day;
+		c->account = str_of(c->text + sizeof(day), account.n);
+		c->region = str_of(c->account.p + account.n + 1, region.n);
+		c->usage = str_of(c->region.p + region.n + 1, usage.n);
+		map_put(&m->counters, str_of(key, n), c);
+	}
+	c->amount += amount;
+	if (!m->count_timer && !m->writing)
+		m->count_timer = loop_add_timer(m->loop, COUNT_US, count_due, m);
+}
+
+static void drop_counters(struct meter *m, bool all)
+{
+	struct map kept = {0};
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&m->counters, &at, &key, &value)) {
+		struct counter *c = value;
+		if (all || c->amount == 0)
+			free(c);
+		else
+			map_put(&kept, key, c);
+	}
+	map_done(&m->counters);
+	m->counters = kept;
+}
+
+static void add_to_sum(struct store_txn *t, struct arena *a, struct str account, int64_t day, struct str region, struct str usage,
+                       int64_t amount)
+{
+	struct str key = KEY(a, S("meter"), S("sum"), meter_number(a, day), account, region, usage);
+	struct state_meter_sum_record sum = {0};
+	record_get(t, a, key, METER_ROW("Sum"), &sum);
+	sum.amount = OPT_INT(sum.amount.v + amount);
+	record_put(t, a, key, METER_ROW("Sum"), &sum);
+}
+
+static void put_counters(struct meter *m, struct store_txn *t)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&m->counters, &at, &key, &value)) {
+		struct counter *c = value;
+		c->writing = c->amount;
+		add_to_sum(t, &m->arena, c->account, c->day, c->region, c->usage, c->writing);
+	}
+}
+
+static void settle_counters(struct meter *m, bool written)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&m->counters, &at, &key, &value)) {
+		struct counter *c = value;
+		if (written)
+			c->amount -= c->writing;
+		c->writing = 0;
+	}
+	drop_counters(m, false);
+}
+
+/* --- folding */
+
+static void fold(struct meter *m, struct store_txn *t)
+{
+	struct arena *a = &m->arena;
+	struct meter_tallies all = {.arena = a};
+	int64_t now = clock_wall_ms(), oldest = now / METER_DAY_MS - METER_DAYS;
+	struct store_iter *i = store_scan(t, KEY_UNDER(a, S("meter"), S("fact")),
+	                                  KEY_UNDER(a, S("meter"), S("fact"), meter_number(a, now - AGE_MS)), false);
+	struct store_value v;
+	struct str key;
+	struct str_list done = {0};
+	while (done.n < FOLD_FACTS && all.n < FOLD_SUMS && store_next(i, &key, &v)) {
+		struct state_meter_fact_record f;
+		*LIST_ADD(a, &done) = arena_dup(a, key);
+		if (record_read(a, v.value, METER_ROW("Fact"), &f))
+			meter_tally_interval(&all, &f, oldest, INT64_MAX / METER_DAY_MS);
+	}
+	for (uint32_t k = 0; k < done.n; k++)
+		store_delete(t, done.v[k]);
+	for (uint32_t k = 0; k < all.n; k++)
+		add_to_sum(t, a, all.v[k].account, all.v[k].line.day, all.v[k].line.region, all.v[k].line.usage, all.v[k].amount);
+	struct str_list old = {0};
+	i = store_scan(t, KEY_UNDER(a, S("meter"), S("sum")), KEY_UNDER(a, S("meter"), S("sum"), meter_number(a, oldest)), false);
+	while (old.n < FOLD_SUMS && store_next(i, &key, &v))
+		*LIST_ADD(a, &old) = arena_dup(a, key);
+	for (uint32_t k = 0; k < old.n; k++)
+		store_delete(t, old.v[k]);
+	m->more = done.n == FOLD_FACTS || all.n >= FOLD_SUMS || old.n == FOLD_SUMS;
+}
+
+/* --- one transaction after the other */
+
+static void fold_due(void *ctx)
+{
+	struct meter *m = ctx;
+	m->fold_timer = loop_add_timer(m->loop, FOLD_US, fold_due, m);
+	m->fold_next = true;
+	write_next(m);
+}
+
+static void written(void *ctx, int result, uint64_t revision)
+{
+	struct meter *m = ctx;
+	(void)revision;
+	settle_counters(m, result == 0);
+	arena_reset(&m->arena);
+	m->writing = false;
+	if (result < 0 && result != -EAGAIN)
+		log_warn("usage is not written yet: %s", strerror(-result));
+	m->fold_next |= result == -EAGAIN || (result == 0 && m->more);
+	if (m->fold_next) {
+		write_next(m);
+	} else if (counted(m) && !m->count_timer) {
+		m->count_timer = loop_add_timer(m->loop, COUNT_US, count_due, m);
+	}
+}
+
+static void write_next(struct meter *m)
+{
+	if (m->writing || (!m->fold_next && !counted(m)))
+		return;
+	m->writing = true;
+	m->more = false;
+	struct store_txn *t = store_begin(m->store, &m->arena);
+	if (m->fold_next)
+		fold(m, t);
+	else
+		put_counters(m, t);
+	m->fold_next = false;
+	store_commit(t, written, m);
+}
+
+bool meter_busy(struct meter *m)
+{
+	if (m && counted(m))
+		write_next(m);
+	return m && (m->writing || counted(m));
+}
+
+struct meter *meter_new(struct loop *l, struct store *s)
+{
+	struct meter *m = calloc(1, sizeof(*m));
+	if (!m)
+		abort();
+	m->loop = l;
+	m->store = s;
+	arena_init(&m->arena, 0);
+	m->fold_timer = loop_add_timer(l, FOLD_US, fold_due, m);
+	return m;
+}
+
+void meter_free(struct meter *m)
+{
+	if (!m)
+		return;
+	loop_remove_timer(m->loop, m->fold_timer);
+	loop_remove_timer(m->loop, m->count_timer);
+	drop_counters(m, true);
+	map_done(&m->counters);
+	arena_done(&m->arena);
+	free(m);
+}

@@ -1,0 +1,135 @@
+"""What was used becomes a bill: volumes, addresses and functions, over a kill -9 in between, with Cost Explorer, both command lines and `quartet bill`."""
+import base64
+import datetime
+import io
+import json
+import subprocess
+import time
+import unittest
+import zipfile
+
+from botocore.exceptions import ClientError
+from cloud import Cloud, program
+
+MINUTE = 1 / 60
+
+
+def this_month():
+    start = datetime.datetime.now(datetime.timezone.utc).date().replace(day=1)
+    return {"Start": str(start), "End": str((start + datetime.timedelta(days=32)).replace(day=1))}
+
+
+def days_of(period):
+    return (datetime.date.fromisoformat(period["End"]) - datetime.date.fromisoformat(period["Start"])).days
+
+
+class Bill(unittest.TestCase):
+    def setUp(self):
+        self.cloud = Cloud().start()
+        self.addCleanup(self.cloud.stop)
+
+    def usage(self, **more):
+        more = {"Granularity": "MONTHLY", "Metrics": ["UnblendedCost", "UsageQuantity"], "GroupBy": [{"Type": "DIMENSION", "Key": "USAGE_TYPE"}], **more}
+        out = self.cloud.client("ce").get_cost_and_usage(TimePeriod=this_month(), **more)["ResultsByTime"][0]
+        return {g["Keys"][0]: (float(g["Metrics"]["UnblendedCost"]["Amount"]), float(g["Metrics"]["UsageQuantity"]["Amount"])) for g in out["Groups"]}
+
+    def kill(self):
+        before = self.cloud.kill("api")
+        self.cloud.wait_for_role("api", other_than=before)
+        self.cloud.wait()
+
+    def bill(self, *arguments):
+        return subprocess.run([program(), "bill", "--data", self.cloud.data, *arguments], capture_output=True, text=True, check=False)
+
+    def test_storage_and_addresses(self):
+        ec2 = self.cloud.client("ec2")
+        self.assertEqual(self.usage(), {})
+        self.assertIn("nothing was used", self.bill().stdout)
+        volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=100, VolumeType="gp3", Iops=3500)["VolumeId"]
+        address = ec2.allocate_address()["AllocationId"]
+        self.cloud.client("ec2", region="eu-west-1").allocate_address()
+        self.kill()
+        # Everything counts a minute at least, so within the first one the bill is known exactly.
+        disk = 100 * MINUTE / 24 / days_of(this_month())
+        expected = {"EBS:VolumeUsage.gp3": (disk * 0.08, disk), "EBS:VolumeP-IOPS.gp3": (disk * 5 * 0.005, disk * 5),
+                    "PublicIPv4:IdleAddress": (MINUTE * 0.005, MINUTE), "EU-PublicIPv4:IdleAddress": (0, MINUTE)}
+
+        def check(found):
+            self.assertEqual(set(found), set(expected))
+            for usage, numbers in expected.items():
+                for i in range(2):
+                    self.assertAlmostEqual(found[usage][i], numbers[i], places=9)
+        check(self.usage())
+        until = time.monotonic() + 20
+        while ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["State"] == "creating" and time.monotonic() < until:
+            time.sleep(0.1)
+        ec2.delete_volume(VolumeId=volume)
+        ec2.release_address(AllocationId=address)
+        self.kill()
+        check(self.usage())
+        regions = self.cloud.client("ce").get_dimension_values(TimePeriod=this_month(), Dimension="REGION")
+        self.assertEqual([v["Value"] for v in regions["DimensionValues"]], ["eu-west-1", "us-east-1"])
+        ours = {"Dimensions": {"Key": "REGION", "Values": ["us-east-1"]}}
+        vpc = {"Not": {"Dimensions": {"Key": "SERVICE", "Values": ["EC2 - Other"]}}}
+        self.assertEqual(set(self.usage(Filter={"And": [ours, vpc]})), {"PublicIPv4:IdleAddress"})
+        self.assertEqual(set(self.usage(Filter={"Dimensions": {"Key": "USAGE_TYPE", "Values": ["ebs:"], "MatchOptions": ["CASE_INSENSITIVE", "STARTS_WITH"]}})),
+                         {"EBS:VolumeUsage.gp3", "EBS:VolumeP-IOPS.gp3"})
+        shown = json.loads(self.bill("--json").stdout)
+        self.assertAlmostEqual(shown["usd"], sum(usd for usd, _ in expected.values()), places=8)
+        self.assertEqual(shown["unknownPrices"], 1)
+        self.assertEqual({line["usageType"]: line["price"] for line in shown["lines"]},
+                         {"EBS:VolumeUsage.gp3": 0.08, "EBS:VolumeP-IOPS.gp3": 0.005, "PublicIPv4:IdleAddress": 0.005, "EU-PublicIPv4:IdleAddress": None})
+        table = self.bill("--project-month").stdout
+        for text in ("EC2 - Other", "EU-PublicIPv4:IdleAddress", "no price", "Total of what has a known price", "By the end of the month"):
+            self.assertIn(text, table)
+        one = self.bill("--region", "eu-west-1").stdout
+        self.assertIn("EU-PublicIPv4", one)
+        self.assertNotIn("EBS:", one)
+        self.assertEqual(self.bill("--month", "2026-13").returncode, 2)
+        wrong = self.bill("--month", "2020-01")
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("ValidationException", wrong.stderr)
+
+    def test_functions(self):
+        iam, functions = self.cloud.client("iam"), self.cloud.client("lambda")
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+        role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as z:
+            z.writestr("m.py", "def h(event, context):\n    return 1\n")
+        functions.create_function(FunctionName="f", Runtime="python3.12", Handler="m.h", Role=role, Code={"ZipFile": code.getvalue()}, MemorySize=512)
+        functions.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1})
+        billed = 0
+        for _ in range(5):
+            log = base64.b64decode(functions.invoke(FunctionName="f", LogType="Tail")["LogResult"]).decode()
+            billed += int(log.split("Billed Duration: ")[1].split()[0])
+        time.sleep(2)  # what is counted is on disk within seconds
+        self.kill()
+        found = self.usage(Filter={"Dimensions": {"Key": "SERVICE", "Values": ["AWS Lambda"]}})
+        self.assertEqual(found["Request"][1], 5)
+        self.assertAlmostEqual(found["Lambda-GB-Second"][1], billed * 512 / 1024 / 1000, places=9)
+        self.assertAlmostEqual(found["Lambda-GB-Second"][0], billed * 512 / 1024 / 1000 * 0.0000166667, places=9)
+        # An orderly end loses nothing of the last second.
+        functions.invoke(FunctionName="f")
+        self.cloud.process.terminate()
+        self.cloud.process.wait(30)
+        self.cloud.start()
+        self.assertEqual(self.usage()["Request"][1], 6)
+
+    def test_permissions(self):
+        iam = self.cloud.client("iam")
+        iam.create_user(UserName="u")
+        key = iam.create_access_key(UserName="u")["AccessKey"]
+        mine = self.cloud.client("ce", key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+        with self.assertRaises(ClientError) as refused:
+            mine.get_cost_and_usage(TimePeriod=this_month(), Granularity="DAILY", Metrics=["UnblendedCost"])
+        self.assertEqual(refused.exception.response["Error"]["Code"], "AccessDeniedException")
+        iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ce:GetCostAndUsage", "Resource": "*"}]}))
+        out = mine.get_cost_and_usage(TimePeriod=this_month(), Granularity="DAILY", Metrics=["UnblendedCost"])
+        self.assertEqual(out["ResultsByTime"][0]["Total"]["UnblendedCost"], {"Amount": "0", "Unit": "USD"})
+        self.assertEqual(len(out["ResultsByTime"]), days_of(this_month()))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,344 @@
+/* A month on a clock that the test moves: records of EC2 and counts of invocations become a bill that was worked out by hand. */
+#include "unit.h"
+
+#include "aws/ec2/compute.h"
+#include "aws/iam/iam.h"
+#include "base/clock.h"
+#include "core/gate.h"
+#include "core/meter.h"
+#include "gen/ce.h"
+#include "http/http.h"
+#include "store/blob.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+extern const struct service ce_service, iam_service, sts_service;
+const struct service *const cloud_services[] = {&ce_service, &iam_service, &sts_service, NULL};
+
+#define START INT64_C(1767225600000) /* 2026-01-01: a month of 31 days */
+#define HOUR INT64_C(3600000)
+#define DAY INT64_C(86400000)
+
+static struct {
+	struct cloud cloud;
+	struct arena arena;
+	const struct principal *root;
+	char dir[64], code[128];
+	int64_t wall_ms, mono_us;
+	bool done;
+	const void *out;
+} w;
+
+static void on_request(void *ctx, struct http_request *r)
+{
+	(void)ctx;
+	(void)r;
+	fail_msg("a request from outside");
+}
+
+static void open_cloud(void)
+{
+	struct cloud *c = &w.cloud;
+	char why[200];
+	*c = (struct cloud){.data_dir = w.dir, .ephemeral = true, .endpoint = "http://127.0.0.1:1"};
+	c->loop = loop_new();
+	c->work = work_new(c->loop, 1);
+	assert_int_equal(store_open(&c->store, c->loop,
+	                            &(struct store_config){.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true},
+	                            why),
+	                 0);
+	assert_int_equal(blobs_open(&c->blobs, arena_printf(&w.arena, "%s/blobs", w.dir).p, true), 0);
+	iam_open(c, &(struct iam_config){.well_known = true});
+	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
+	c->meter = meter_new(c->loop, c->store);
+	c->http = http_server_new(c->loop, NULL, on_request, &w);
+	c->service_state = calloc(4, sizeof(void *));
+	for (int i = 0; cloud_services[i]; i++)
+		if (cloud_services[i]->start)
+			assert_int_equal(cloud_services[i]->start(c, &c->service_state[i]), 0);
+}
+
+static void close_cloud(void)
+{
+	struct cloud *c = &w.cloud;
+	for (int i = 0; cloud_services[i]; i++)
+		if (cloud_services[i]->stop)
+			cloud_services[i]->stop(c->service_state[i]);
+	iam_close(c);
+	http_server_free(c->http);
+	gate_free(c->gate);
+	meter_free(c->meter);
+	work_free(c->work);
+	blobs_close(c->blobs);
+	store_close(c->store);
+	loop_free(c->loop);
+	free(c->service_state);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-bill-XXXXXX");
+	if (!mkdtemp(w.dir))
+		return -1;
+	w.wall_ms = START;
+	w.mono_us = 1000000000;
+	clock_fake(w.wall_ms, w.mono_us);
+	w.root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
+	open_cloud();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	char command[128];
+	close_cloud();
+	principal_unref(w.root);
+	arena_done(&w.arena);
+	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
+	return system(command);
+}
+
+static void pass_to(int64_t ms)
+{
+	w.mono_us += (ms - w.wall_ms) * 1000;
+	w.wall_ms = ms;
+	clock_fake(w.wall_ms, w.mono_us);
+	for (int i = 0; i < 100; i++)
+		loop_turn(w.cloud.loop, 1000);
+}
+
+/* --- records */
+
+static void committed(void *ctx, int result, uint64_t revision)
+{
+	(void)ctx;
+	(void)revision;
+	assert_int_equal(result, 0);
+	w.done = true;
+}
+
+static void put_in(const char *region, const struct ec2_kind *kind, const char *id, const void *record)
+{
+	struct ec2_scope s = {.txn = store_begin(w.cloud.store, &w.arena),
+	                      .arena = &w.arena,
+	                      .account = S("000000000000"),
+	                      .region = str_from(region)};
+	if (record)
+		ec2_put(&s, kind, str_from(id), record);
+	else
+		ec2_drop(&s, kind, str_from(id));
+	w.done = false;
+	store_commit(s.txn, committed, NULL);
+	while (!w.done)
+		loop_turn(w.cloud.loop, 1000);
+}
+
+static void put_instance(const char *region, const char *id, const char *type, enum instance_state state)
+{
+	struct ec2_instance i = {.instance_id = str_from(id), .instance_type = str_from(type)};
+	i.state = ec2_instance_state_shape(&w.arena, state);
+	put_in(region, &ec2_kind_instance, id, &(struct state_ec2_instance_record){.instance = &i});
+}
+
+static void put_volume(const char *id, const char *type, int64_t gib, int64_t iops, int64_t throughput, const char *state)
+{
+	struct ec2_volume v = {.volume_id = str_from(id),
+	                       .volume_type = str_from(type),
+	                       .size = OPT_INT(gib),
+	                       .iops = OPT_INT(iops),
+	                       .throughput = OPT_INT(throughput),
+	                       .state = str_from(state)};
+	put_in("us-east-1", &ec2_kind_volume, id, &(struct state_ec2_volume_record){.volume = &v});
+}
+
+static void put_address(const char *id, const char *association)
+{
+	struct ec2_address a = {.allocation_id = str_from(id), .public_ip = S("127.64.0.1")};
+	a.association_id = association ? str_from(association) : STR_NONE;
+	put_in("us-east-1", &ec2_kind_address, id, &a);
+}
+
+/* --- the bill */
+
+static void op_done(void *ctx, struct call *sub)
+{
+	(void)ctx;
+	snprintf(w.code, sizeof(w.code), "%.*s", STR_ARG(str_set(sub->error.code) ? sub->error.code : S("")));
+	const struct shape *shape = operation_output(sub->service->api, sub->op);
+	void *copy = arena_zalloc(&w.arena, shape->size);
+	if (!w.code[0])
+		model_copy(&w.arena, sub->service->api, shape, sub->out, copy);
+	w.out = copy;
+	w.done = true;
+}
+
+static const void *ask(const char *operation, const void *in, const char *code)
+{
+	w.done = false;
+	call_op(&w.cloud, w.root, S("us-east-1"), &ce_api, operation, in, op_done, NULL);
+	while (!w.done)
+		loop_turn(w.cloud.loop, 1000);
+	assert_string_equal(w.code, code);
+	return w.out;
+}
+
+static const struct ce_get_cost_and_usage_response *usage(const char *start, const char *end, const char *granularity,
+                                                          const char *group, const char *code)
+{
+	struct ce_date_interval days = {str_from(start), str_from(end)};
+	struct str metrics[] = {S("UnblendedCost"), S("UsageQuantity")};
+	struct ce_group_definition by = {S("DIMENSION"), str_from(group ? group : "")};
+	struct ce_get_cost_and_usage_request in = {.time_period = &days,
+	                                           .granularity = str_from(granularity),
+	                                           .metrics = {.v = metrics, .n = 2, .set = true},
+	                                           .group_by = {.v = &by, .n = group ? 1 : 0, .set = true}};
+	return ask("GetCostAndUsage", &in, code);
+}
+
+static void assert_group(const struct ce_result_by_time *r, const char *key, const char *usd, const char *quantity,
+                         const char *unit)
+{
+	for (uint32_t i = 0; i < r->groups.n; i++) {
+		const struct ce_group *g = &r->groups.v[i];
+		if (!str_is(g->keys.v[0], key))
+			continue;
+		assert_str(g->metrics.v[0].value.amount, usd);
+		assert_str(g->metrics.v[1].value.amount, quantity);
+		assert_str(g->metrics.v[1].value.unit, unit);
+		return;
+	}
+	fail_msg("there is no %s", key);
+}
+
+static void by_hand(void **state)
+{
+	(void)state;
+	/* An instance of ten hours, one of ten seconds, one of 25 hours over a midnight, each with a volume or an address. */
+	put_instance("us-east-1", "i-00000000000000001", "t3.micro", INSTANCE_PENDING);
+	pass_to(START + HOUR);
+	put_instance("us-east-1", "i-00000000000000001", "t3.micro", INSTANCE_RUNNING);
+	put_volume("vol-00000000000000001", "gp3", 100, 4000, 250, "creating");
+	put_address("eipalloc-00000000000000001", NULL);
+	pass_to(START + 2 * HOUR);
+	put_address("eipalloc-00000000000000001", "eipassoc-00000000000000001");
+	put_volume("vol-00000000000000001", "gp3", 100, 4000, 250, "in-use");
+	pass_to(START + 11 * HOUR);
+	put_instance("us-east-1", "i-00000000000000001", "t3.micro", INSTANCE_STOPPING);
+	pass_to(START + 11 * HOUR + 5000);
+	put_instance("us-east-1", "i-00000000000000001", "t3.micro", INSTANCE_STOPPED);
+	put_instance("us-east-1", "i-00000000000000001", "t3.micro", INSTANCE_RUNNING);
+	pass_to(START + 11 * HOUR + 15000);
+	put_instance("us-east-1", "i-00000000000000001", "t3.micro", INSTANCE_TERMINATED);
+	put_in("us-east-1", &ec2_kind_address, "eipalloc-00000000000000001", NULL);
+	/* The cloud is started again while things go on. */
+	close_cloud();
+	open_cloud();
+	pass_to(START + 12 * HOUR);
+	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_RUNNING);
+	pass_to(START + DAY);
+	for (int i = 0; i < 1000; i++) {
+		meter_count(w.cloud.meter, S("000000000000"), S("us-east-1"), S("Request"), 1);
+		meter_count(w.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), 512 * 200);
+	}
+	pass_to(START + DAY + 13 * HOUR);
+	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_SHUTTING_DOWN);
+	put_volume("vol-00000000000000001", "gp3", 100, 4000, 250, "deleting");
+	put_in("us-east-1", &ec2_kind_volume, "vol-00000000000000001", NULL);
+	pass_to(START + 2 * DAY);
+
+	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
+	assert_int_equal(out->results_by_time.n, 1);
+	const struct ce_result_by_time *month = &out->results_by_time.v[0];
+	assert_true(month->estimated.v);
+	assert_int_equal(month->groups.n, 9);
+	assert_group(month, "BoxUsage:t3.micro", "0.1041733333", "10.0166666667", "Hrs"); /* 10 h and a minute at 0.0104 */
+	assert_group(month, "BoxUsage:m5.large", "2.4", "25", "Hrs");
+	assert_group(month, "EBS:VolumeUsage.gp3", "0.3870967742", "4.8387096774", "GB-Mo");     /* 100 GiB, 36 of 744 h, at 0.08 */
+	assert_group(month, "EBS:VolumeP-IOPS.gp3", "0.2419354839", "48.3870967742", "IOPS-Mo"); /* 1000 above 3000 */
+	assert_group(month, "EBS:VolumeP-Throughput.gp3", "0.2419354839", "0.005906628", "GiBps-mo"); /* 125 above 125 */
+	assert_group(month, "PublicIPv4:IdleAddress", "0.005", "1", "Hrs");
+	assert_group(month, "PublicIPv4:InUseAddress", "0.0450208333", "9.0041666667", "Hrs");
+	assert_group(month, "Request", "0.0002", "1000", "Requests");
+	assert_group(month, "Lambda-GB-Second", "0.00166667", "100", "Lambda-GB-Second");
+	/* To the cent: 0.10417 + 2.4 + 0.38710 + 0.24194 + 0.24194 + 0.005 + 0.04502 + 0.0002 + 0.00167 = 3.42703 */
+	out = usage("2026-01-01", "2026-02-01", "MONTHLY", NULL, "");
+	assert_str(out->results_by_time.v[0].total.v[0].value.amount, "3.4270285786");
+	assert_str(out->results_by_time.v[0].total.v[1].value.unit, "N/A");
+
+	out = usage("2026-01-01", "2026-01-03", "DAILY", "SERVICE", "");
+	assert_int_equal(out->results_by_time.n, 2);
+	assert_group(&out->results_by_time.v[0], "Amazon Elastic Compute Cloud - Compute", "1.2561733333", "22.0166666667", "Hrs");
+	assert_group(&out->results_by_time.v[1], "Amazon Elastic Compute Cloud - Compute", "1.248", "13", "Hrs");
+	assert_group(&out->results_by_time.v[1], "AWS Lambda", "0.00186667", "1100", "N/A");
+	/* A year later the days are still there, and not estimated any more; later they are not. */
+	pass_to(START + 360 * DAY);
+	out = usage("2026-01-01", "2026-02-01", "MONTHLY", NULL, "");
+	assert_false(out->results_by_time.v[0].estimated.v);
+	assert_str(out->results_by_time.v[0].total.v[0].value.amount, "3.4270285786");
+	usage("2025-01-01", "2026-02-01", "MONTHLY", NULL, "ValidationException");
+}
+
+static void other_prices(void **state)
+{
+	(void)state;
+	put_instance("eu-west-1", "i-00000000000000003", "t3.micro", INSTANCE_RUNNING);
+	pass_to(START + HOUR);
+	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
+	assert_group(&out->results_by_time.v[0], "EU-BoxUsage:t3.micro", "0", "1", "Hrs");
+	/* Beyond the first six thousand million GB-seconds of a month the price is lower: 7e9 on two days. */
+	meter_count(w.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(5000000000) * 1024 * 1000);
+	pass_to(START + DAY + HOUR);
+	meter_count(w.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(2000000000) * 1024 * 1000);
+	pass_to(START + DAY + 2 * HOUR);
+	out = usage("2026-01-02", "2026-01-03", "DAILY", "USAGE_TYPE", "");
+	assert_group(&out->results_by_time.v[0], "Lambda-GB-Second", "31666.7", "2000000000", "Lambda-GB-Second");
+}
+
+static void forecasts(void **state)
+{
+	(void)state;
+	pass_to(START + 29 * DAY + 12 * HOUR); /* 30 January, noon */
+	put_instance("us-east-1", "i-00000000000000004", "t3.micro", INSTANCE_RUNNING);
+	struct ce_date_interval days = {S("2026-01-30"), S("2026-02-01")};
+	struct ce_get_cost_forecast_request in = {.time_period = &days, .granularity = S("DAILY"), .metric = S("UNBLENDED_COST")};
+	const struct ce_get_cost_forecast_response *out = ask("GetCostForecast", &in, "");
+	assert_str(out->total->amount, "0.3744"); /* 36 hours */
+	assert_int_equal(out->forecast_results_by_time.n, 2);
+	assert_str(out->forecast_results_by_time.v[1].mean_value, "0.2496");
+	days.start = S("2026-01-29");
+	ask("GetCostForecast", &in, "ValidationException");
+}
+
+static void refusals(void **state)
+{
+	(void)state;
+	usage("2026-01-02", "2026-01-01", "DAILY", NULL, "ValidationException");
+	usage("2026-02-30", "2026-03-01", "DAILY", NULL, "ValidationException");
+	usage("2026-01-01", "2026-01-02", "HOURLY", NULL, "DataUnavailableException");
+	usage("2026-01-01", "2026-01-02", "DAILY", "OPERATION", "ValidationException");
+	struct ce_date_interval days = {S("2026-01-01"), S("2026-01-02")};
+	struct ce_dimension_values none = {.key = S("SERVICE")};
+	struct ce_expression one = {.dimensions = &none}, both = {.dimensions = &none, .not = &one};
+	struct ce_get_dimension_values_request in = {.time_period = &days, .dimension = S("SERVICE"), .filter = &both};
+	ask("GetDimensionValues", &in, "ValidationException");
+	both.not = NULL;
+	ask("GetDimensionValues", &in, "ValidationException");
+	in.filter = NULL;
+	const struct ce_get_dimension_values_response *out = ask("GetDimensionValues", &in, "");
+	assert_int_equal(out->total_size.v, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(by_hand, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(other_prices, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(forecasts, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
+	};
+	return cmocka_run_group_tests_name("bill", tests, NULL, NULL);
+}

@@ -1,0 +1,237 @@
+/* Instances' metrics over minutes without a machine: counters that the test sets become CloudWatch's numbers. */
+#include "unit.h"
+
+#include "aws/ec2/sample.h"
+#include "aws/ec2/state.h"
+#include "base/clock.h"
+#include "engine/metrics/metrics.h"
+#include "engine/net/network.h"
+#include "engine/vm/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define START INT64_C(1767225600000) /* 2026-01-01 */
+#define ID "i-00000000000000001"
+
+static struct machine_usage usage;
+static struct network_port_stats stats;
+static bool stats_known;
+
+void machine_usage(const struct machine *m, struct machine_usage *ret)
+{
+	(void)m;
+	*ret = usage;
+}
+
+bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret)
+{
+	(void)n;
+	assert_string_equal(port_id, "eni-00000000000000001");
+	*ret = stats;
+	return stats_known;
+}
+
+static struct {
+	struct cloud cloud;
+	struct arena arena;
+	struct ec2_state ec2;
+	struct desk desk;
+	struct desk_item item;
+	struct sampler *sampler;
+	char dir[64];
+	int64_t wall_ms, mono_us;
+	bool done;
+} w;
+
+static void committed(void *ctx, int result, uint64_t revision)
+{
+	(void)ctx;
+	(void)revision;
+	assert_int_equal(result, 0);
+	w.done = true;
+}
+
+static void put(const struct ec2_kind *kind, const char *id, const void *record)
+{
+	struct ec2_scope s = {.txn = store_begin(w.cloud.store, &w.arena),
+	                      .arena = &w.arena,
+	                      .account = S("000000000000"),
+	                      .region = S("us-east-1")};
+	ec2_put(&s, kind, str_from(id), record);
+	w.done = false;
+	store_commit(s.txn, committed, NULL);
+	while (!w.done)
+		loop_turn(w.cloud.loop, 1000);
+}
+
+static void put_instance(enum instance_state state, int64_t reached_ms)
+{
+	struct ec2_instance i = {.instance_id = S(ID), .instance_type = S("t3.micro")};
+	i.state = ec2_instance_state_shape(&w.arena, state);
+	struct state_ec2_instance_record r = {.instance = &i, .changed = OPT_TIME(START)};
+	if (reached_ms)
+		r.reached = OPT_TIME(reached_ms);
+	put(&ec2_kind_instance, ID, &r);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	char why[200];
+	memset(&w, 0, sizeof(w));
+	memset(&usage, 0, sizeof(usage));
+	memset(&stats, 0, sizeof(stats));
+	stats_known = false;
+	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-metrics-XXXXXX");
+	assert_non_null(mkdtemp(w.dir));
+	w.wall_ms = START;
+	w.mono_us = 1000000000;
+	clock_fake(w.wall_ms, w.mono_us);
+	w.cloud.loop = loop_new();
+	assert_int_equal(store_open(&w.cloud.store, w.cloud.loop,
+	                            &(struct store_config){.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true},
+	                            why),
+	                 0);
+	assert_int_equal(metrics_open(&w.cloud.metrics, w.cloud.loop, arena_printf(&w.arena, "%s/metrics", w.dir).p, true, why), 0);
+	w.ec2 = (struct ec2_state){.cloud = &w.cloud, .desk = &w.desk, .networks = (struct networks *)&w};
+	w.desk = (struct desk){.cloud = &w.cloud, .ec2 = &w.ec2};
+	w.item = (struct desk_item){.desk = &w.desk,
+	                            .kind = &ec2_kind_instance,
+	                            .account = S("000000000000"),
+	                            .region = S("us-east-1"),
+	                            .id = S(ID),
+	                            .machine = (struct machine *)&w,
+	                            .running = true};
+	map_put(&w.desk.items, w.item.id, &w.item);
+	struct ec2_network_interface_attachment at = {.instance_id = S(ID)};
+	struct ec2_network_interface_private_ip_address address = {.private_ip_address = S("172.31.0.4")};
+	struct ec2_network_interface eni = {.network_interface_id = S("eni-00000000000000001"),
+	                                    .attachment = &at,
+	                                    .private_ip_addresses = {.v = &address, .n = 1, .set = true}};
+	put_instance(INSTANCE_RUNNING, 0);
+	put(&ec2_kind_interface, "eni-00000000000000001", &(struct state_vpc_interface_record){.interface = &eni});
+	w.sampler = sampler_start(&w.desk);
+	assert_non_null(w.sampler);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	char command[128];
+	sampler_stop(w.sampler);
+	metrics_close(w.cloud.metrics);
+	store_close(w.cloud.store);
+	loop_free(w.cloud.loop);
+	map_done(&w.desk.items);
+	arena_done(&w.arena);
+	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
+	return system(command);
+}
+
+/* One more minute, in which the processors were busy for so long and so much was read and received. */
+static void minute(int64_t busy_us, uint64_t bytes)
+{
+	w.wall_ms += 60000;
+	w.mono_us += 60000000;
+	usage.cpu_us += (uint64_t)busy_us;
+	usage.disk_read_bytes += bytes;
+	usage.disk_read_ops += 3;
+	usage.at_us = w.mono_us;
+	stats.rx_bytes += 2 * bytes;
+	stats.tx_packets += 7;
+	/* The sampler looks a second later, and a second after that it is written. */
+	for (int i = 0; i < 3; i++) {
+		clock_fake(w.wall_ms + i * 1001, w.mono_us + i * 1001000);
+		for (int k = 0; k < 20; k++)
+			loop_turn(w.cloud.loop, 1000);
+	}
+}
+
+static struct metric_points read_metric(const char *name, int64_t period_s)
+{
+	static const struct metric_dimension instance = {S_INIT("InstanceId"), S_INIT(ID)};
+	struct metric m = {.account = S("000000000000"),
+	                   .region = S("us-east-1"),
+	                   .space = S("AWS/EC2"),
+	                   .name = str_from(name),
+	                   .unit = S(""),
+	                   .dimensions = &instance,
+	                   .dimension_count = 1};
+	struct str unit;
+	return metrics_read(w.cloud.metrics, &w.arena, &m, START, START + 3600000, period_s, &unit);
+}
+
+static void assert_sum(const char *name, double count, double sum)
+{
+	struct metric_points p = read_metric(name, 3600);
+	assert_int_equal(p.n, count > 0);
+	if (!p.n)
+		return;
+	assert_true(p.v[0].set.count == count);
+	assert_true(p.v[0].set.sum > sum - 0.001 && p.v[0].set.sum < sum + 0.001);
+}
+
+static void counters(void **state)
+{
+	(void)state;
+	minute(1000000, 5000); /* a beginning, no sample */
+	assert_sum("CPUUtilization", 0, 0);
+	stats_known = true;
+	minute(30000000, 1000); /* half a minute of two processors */
+	assert_sum("CPUUtilization", 1, 25);
+	assert_sum("EBSReadBytes", 1, 1000);
+	assert_sum("EBSReadOps", 1, 3);
+	assert_sum("NetworkIn", 0, 0); /* known since now */
+	minute(120000000, 1000);
+	assert_sum("CPUUtilization", 2, 125);
+	assert_sum("NetworkIn", 1, 2000);
+	assert_sum("NetworkPacketsOut", 1, 7);
+	assert_int_equal(read_metric("CPUUtilization", 60).n, 0); /* basic monitoring */
+	assert_int_equal(read_metric("CPUUtilization", 300).n, 1);
+	/* A process that counts for the machine was started again, or did not answer. */
+	usage.cpu_us = 0;
+	minute(12000000, 0);
+	assert_sum("CPUUtilization", 3, 135);
+	int64_t at = usage.at_us;
+	minute(12000000, 0);
+	usage.at_us = at;
+	assert_sum("CPUUtilization", 4, 145);
+	/* Stopped, and started as another machine: a beginning. */
+	w.item.running = false;
+	minute(0, 0);
+	w.item.running = true;
+	minute(60000000, 0);
+	assert_sum("CPUUtilization", 4, 145);
+	minute(60000000, 0);
+	assert_sum("CPUUtilization", 5, 195);
+}
+
+static void checks(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 9; i++)
+		minute(0, 0);
+	assert_sum("StatusCheckFailed", 0, 0); /* initializing */
+	minute(0, 0);
+	minute(0, 0);
+	assert_sum("StatusCheckFailed", 2, 2);
+	assert_sum("StatusCheckFailed_System", 2, 0);
+	assert_int_equal(read_metric("StatusCheckFailed_Instance", 60).n, 2);
+	put_instance(INSTANCE_RUNNING, w.wall_ms);
+	minute(0, 0);
+	assert_sum("StatusCheckFailed_Instance", 3, 2);
+	put_instance(INSTANCE_STOPPING, w.wall_ms);
+	minute(0, 0);
+	assert_sum("StatusCheckFailed_Instance", 3, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(counters, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(checks, set_up, tear_down),
+	};
+	return cmocka_run_group_tests_name("ec2 metrics", tests, NULL, NULL);
+}

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -354,8 +355,31 @@ int volume_resize(int dir, const char *name, uint64_t size)
 
 /* ---- taking images in ---- */
 
+enum { COPY_ROOM = 1 << 18 };
+
+/* The kernel copies where it can; across file systems it is done by hand, in room that is made when the first piece needs it. */
+static ssize_t copy_piece(int from, int to, off_t at, size_t size, char **room)
+{
+	ssize_t n = copy_file_range(from, NULL, to, NULL, size, 0);
+	if (n >= 0 || (errno != EXDEV && errno != EOPNOTSUPP && errno != EINVAL))
+		return n < 0 ? -errno : n;
+	if (!*room && !(*room = malloc(COPY_ROOM)))
+		return -ENOMEM;
+	n = read(from, *room, size < COPY_ROOM ? size : COPY_ROOM);
+	if (n < 0)
+		return -errno;
+	int error = n ? write_all(to, *room, (size_t)n, at) : 0;
+	return error ? error : n;
+}
+
+static void free_room(char **room)
+{
+	free(*room);
+}
+
 static int copy_data(int from, int to, off_t size)
 {
+	__attribute__((cleanup(free_room))) char *room = NULL;
 	for (off_t at = 0; at < size;) {
 		off_t data = lseek(from, at, SEEK_DATA);
 		if (data < 0)
@@ -366,20 +390,9 @@ static int copy_data(int from, int to, off_t size)
 		if (lseek(from, data, SEEK_SET) < 0 || lseek(to, data, SEEK_SET) < 0)
 			return -errno;
 		for (at = data; at < hole;) {
-			ssize_t n = copy_file_range(from, NULL, to, NULL, (size_t)(hole - at), 0);
-			if (n < 0 && (errno == EXDEV || errno == EOPNOTSUPP || errno == EINVAL)) {
-				static _Thread_local char room[1 << 18];
-				n = read(from, room, hole - at < (off_t)sizeof(room) ? (size_t)(hole - at) : sizeof(room));
-				if (n > 0) {
-					int error = write_all(to, room, (size_t)n, at);
-					if (error)
-						return error;
-				}
-			}
-			if (n < 0)
-				return -errno;
-			if (n == 0)
-				return -EIO;
+			ssize_t n = copy_piece(from, to, at, (size_t)(hole - at), &room);
+			if (n <= 0)
+				return n < 0 ? (int)n : -EIO;
 			at += n;
 		}
 	}

@@ -63,8 +63,11 @@ static void import(void *job)
 {
 	struct default_image *d = job;
 	uint64_t size, disk_bytes;
-	if (volume_stat(d->volumes_dir, d->layer, &size, &disk_bytes) == 0)
+	if (volume_stat(d->volumes_dir, d->layer, &size, &disk_bytes) == 0) {
+		/* Whoever took it may have been killed before its name was on the disk. */
+		d->error = fsync(d->volumes_dir) < 0 ? -errno : 0;
 		return;
+	}
 	int fd = open(IMAGE_DIR "/root.raw", O_RDONLY | O_CLOEXEC);
 	d->error = fd < 0 ? -errno : volume_import(d->volumes_dir, d->layer, fd, &size);
 	if (fd >= 0)

@@ -258,14 +258,17 @@ int volume_create(int dir, const char *name, uint64_t size, const char *layer)
 /* ---- freezing: the same file under two names, the new one beside it, then the new one takes the volume's name ---- */
 
 /* A machine may have gone over to the new file and written there when api died, so one that fits is never made again. One that is
- * smaller than the volume is nobody's: the volume has grown since. */
-static bool new_is_there(int dir, const char *name, uint64_t size, const char *layer)
+ * smaller than the volume is nobody's: the volume has grown since. Whoever made it may have died before it was on the disk.
+ * 1: it is there; 0: it is not. */
+static int new_is_there(int dir, const char *name, uint64_t size, const char *layer)
 {
 	char path[NAMED_MAX];
 	struct image i;
 	temporary(path, name);
 	int fd = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	bool there = fd >= 0 && read_image(fd, &i) == 0 && i.qcow2 && strcmp(i.backing, layer) == 0 && i.size >= size;
+	int there = fd >= 0 && read_image(fd, &i) == 0 && i.qcow2 && strcmp(i.backing, layer) == 0 && i.size >= size;
+	if (there && fsync(fd) < 0)
+		there = -errno;
 	if (fd >= 0)
 		close(fd);
 	return there;
@@ -274,13 +277,14 @@ static bool new_is_there(int dir, const char *name, uint64_t size, const char *l
 int volume_freeze_begin(int dir, const char *name, const char *layer)
 {
 	struct image top;
-	struct stat a, b;
+	struct stat a = {0}, b;
 	if (!name_ok(layer) || strcmp(name, layer) == 0)
 		return -EINVAL;
 	int fd = open_image(dir, name, O_RDONLY, &top);
 	if (fd < 0)
 		return fd;
-	int error = fstat(fd, &a) < 0 ? -errno : 0;
+	/* What a snapshot holds is what was written, and not what a guest happened to flush. */
+	int error = fsync(fd) < 0 || fstat(fd, &a) < 0 ? -errno : 0;
 	close(fd);
 	if (error)
 		return error;
@@ -298,8 +302,8 @@ int volume_freeze_begin(int dir, const char *name, const char *layer)
 		if (a.st_ino != b.st_ino || a.st_dev != b.st_dev)
 			return -EEXIST;
 	}
-	if (!new_is_there(dir, name, top.size, layer))
-		error = make_new(dir, name, top.size, layer, top.qcow2);
+	int there = new_is_there(dir, name, top.size, layer);
+	error = there < 0 ? there : there ? 0 : make_new(dir, name, top.size, layer, top.qcow2);
 	return error ? error : sync_dir(dir);
 }
 

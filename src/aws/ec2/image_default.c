@@ -88,7 +88,6 @@ static void imported(void *job)
 static void import_begin(void *ctx)
 {
 	struct default_image *d = ctx;
-	loop_remove_timer(d->cloud->loop, d->later);
 	d->later = NULL;
 	d->importing = true;
 	work_add(d->cloud->work, import, imported, d);
@@ -125,8 +124,10 @@ void default_image_free(struct default_image *d)
 /* False: not yet. */
 static bool is_there(struct default_image *d)
 {
-	if (d && d->later)
+	if (d && d->later) {
+		loop_remove_timer(d->cloud->loop, d->later);
 		import_begin(d);
+	}
 	return d && d->ready;
 }
 

@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import calls, functions, objects, rest
+from parts import calls, functions, machines, objects, rest
 
 PARTS = {
     "start": rest.start,
@@ -12,4 +12,5 @@ PARTS = {
     "crowd": functions.crowd,
     "warm": functions.warm,
     "cells": functions.cells,
+    "describe": machines.describe,
 }

@@ -59,9 +59,6 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
               struct str *ret_body);
 
-/* Writes a folder for AWS_DATA_PATH that points Python clients of every age at `url`. 0 or negative errno. */
-int endpoints_write(struct arena *a, const char *dir, const char *url);
-
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);

@@ -2,6 +2,7 @@
  * AWS_ENDPOINT_URL. All of them look for their API data in AWS_DATA_PATH first, though, and that includes the rules by which they
  * find endpoints: a folder with one rule a service, "it is here", points them at this cloud without a change to any command. */
 #include "role/cli.h"
+#include "role/role.h"
 
 #include "base/buf.h"
 
@@ -50,7 +51,7 @@ static int write_file(const char *path, struct str text)
 	return e;
 }
 
-int endpoints_write(struct arena *a, const char *dir, const char *url)
+static int endpoints_write(struct arena *a, const char *dir, const char *url)
 {
 	int e = make_dir(dir);
 	for (const struct api *const *api = model_apis; *api && !e; api++) {
@@ -67,5 +68,20 @@ int endpoints_write(struct arena *a, const char *dir, const char *url)
 		if (!e)
 			e = write_file(arena_printf(a, "%s/endpoint-rule-set-1.json", version.p).p, text);
 	}
+	return e;
+}
+
+int clients_write(const struct role_config *c)
+{
+	CLEAN_ARENA struct arena a;
+	arena_init(&a, 0);
+	const char *dir = arena_printf(&a, "%s/clients", c->data_dir).p;
+	int e = make_dir(dir);
+	if (!e)
+		e = endpoints_write(&a, arena_printf(&a, "%s/http", dir).p,
+		                    arena_printf(&a, "http://%s:%u", c->listen_addr, c->port).p);
+	if (!e && c->tls_port)
+		e = endpoints_write(&a, arena_printf(&a, "%s/https", dir).p,
+		                    arena_printf(&a, "https://localhost:%u", c->tls_port).p);
 	return e;
 }

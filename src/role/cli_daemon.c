@@ -184,19 +184,6 @@ static int up_in_background(struct cli *cli, struct role_config *c)
 	return cli_fail(cli, CLI_FAILED, "the cloud did not start; its log is %s", log);
 }
 
-/* What `quartet env` hands to older Python clients as AWS_DATA_PATH. */
-static int write_client_data(struct cli *cli, const struct role_config *c)
-{
-	struct arena *a = &cli->arena;
-	const char *dir = join(cli, c->data_dir, "clients");
-	int e = make_dirs(dir);
-	if (!e)
-		e = endpoints_write(a, join(cli, dir, "http"), arena_printf(a, "http://%s:%u", c->listen_addr, c->port).p);
-	if (!e && c->tls_port)
-		e = endpoints_write(a, join(cli, dir, "https"), arena_printf(a, "https://localhost:%u", c->tls_port).p);
-	return e;
-}
-
 int cli_up(struct cli *cli)
 {
 	struct config file = {0};
@@ -240,9 +227,6 @@ int cli_up(struct cli *cli)
 	int made = make_dirs(c.data_dir);
 	if (made < 0)
 		return cli_fail(cli, CLI_FAILED, "%s: %s", c.data_dir, strerror(-made));
-	made = write_client_data(cli, &c);
-	if (made < 0)
-		return cli_fail(cli, CLI_FAILED, "%s/clients: %s", c.data_dir, strerror(-made));
 	if (geteuid() != 0)
 		fputs("quartet: not root: there will be no sandboxes, so functions do not run\n", stderr);
 	if (background)

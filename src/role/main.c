@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -149,19 +150,24 @@ static bool become_service_user(const struct keeper *k)
 	return setgroups(0, NULL) == 0 && setresgid(k->gid, k->gid, k->gid) == 0 && setresuid(k->uid, k->uid, k->uid) == 0;
 }
 
-/* Can api get to its data? Directories above may be closed to all but root, as /root is. False: said why. */
+/* Can api get to its data? Directories above may be closed to all but root, as /root is. Asked with the service user's rights to
+ * files alone, for a child that asks would be a good part of the time that the cloud takes to start. False: said why. */
 static bool data_is_reachable(const struct keeper *k)
 {
-	int status = 0, pid = fork();
-	if (pid == 0)
-		_exit(!become_service_user(k)                                             ? 126
-		      : open(k->config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0 ? errno
-		                                                                          : 0);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || status == 0)
-		return true;
-	fprintf(stderr, "quartet up: the user \"" SERVICE_USER "\", who serves, cannot get to %s: %s\n", k->config->data_dir,
-	        strerror(WEXITSTATUS(status)));
-	return false;
+	if (setgroups(0, NULL) < 0)
+		return true; /* api will not get that far either, and says so */
+	setfsgid(k->gid);
+	setfsuid(k->uid);
+	int fd = open(k->config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = errno;
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	if (fd < 0) {
+		fprintf(stderr, "quartet up: the user \"" SERVICE_USER "\", who serves, cannot get to %s: %s\n",
+		        k->config->data_dir, strerror(error));
+		return false;
+	}
+	close(fd);
+	return true;
 }
 
 static bool data_prepare(struct keeper *k)
@@ -352,34 +358,56 @@ static void on_exit_of(void *ctx, int status)
 	c->again = loop_add_timer(k->loop, c->backoff_us, child_again, c);
 }
 
-/* Starts one role with a fresh socket to main and a fresh one to its peer, and hands the peer the other end. */
-static void child_start(struct child *c)
+/* Starts one role with a fresh socket to main. peer_end is its end of a socket to the other role and is closed here. */
+static void child_launch(struct child *c, int peer_end)
 {
 	struct keeper *k = c->keeper;
-	struct child *peer = &k->children[c->which == ROLE_API ? ROLE_PRIV : ROLE_API];
-	int to_main[2], between[2];
-	if (msg_pair(to_main) < 0 || msg_pair(between) < 0)
+	int to_main[2];
+	if (msg_pair(to_main) < 0)
 		die("socketpair: %s", strerror(errno));
 	int pid = fork();
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
 	if (pid == 0) {
 		bool api = c->which == ROLE_API;
-		const int fds[] = {to_main[1], k->unprivileged ? -1 : between[1], api ? k->listen_fd : -1,
+		const int fds[] = {to_main[1], k->unprivileged ? -1 : peer_end, api ? k->listen_fd : -1,
 		                   api ? k->listen_tls_fd : -1};
 		const int places[] = {ROLE_FD_MAIN, ROLE_FD_PRIV, ROLE_FD_LISTEN, ROLE_FD_LISTEN_TLS};
 		child_become(k, c->name, fds, places, 4);
 	}
 	close(to_main[1]);
-	close(between[1]);
+	close(peer_end);
 	c->pid = pid;
 	c->sock = to_main[0];
 	c->started_us = clock_mono_us();
 	c->watch = loop_add_fd(k->loop, c->sock, EPOLLIN, on_note, c);
 	if (!c->watch || loop_add_child(k->loop, pid, on_exit_of, c) < 0)
 		die("cannot watch a child");
+}
+
+/* Starts one role while its peer runs or will run, and hands the peer the other end of a fresh socket between them. */
+static void child_start(struct child *c)
+{
+	struct child *peer = &c->keeper->children[c->which == ROLE_API ? ROLE_PRIV : ROLE_API];
+	int between[2];
+	if (msg_pair(between) < 0)
+		die("socketpair: %s", strerror(errno));
+	child_launch(c, between[1]);
 	send_note(peer->sock, c->which == ROLE_API ? ROLE_NEW_API : ROLE_NEW_PRIV, between[0]);
 	close(between[0]);
+}
+
+/* api first: it is what clients wait for, and what it asks of priv waits in the socket until priv is there. */
+static void children_start(struct keeper *k)
+{
+	int between[2];
+	if (msg_pair(between) < 0)
+		die("socketpair: %s", strerror(errno));
+	child_launch(&k->children[ROLE_API], between[0]);
+	if (k->unprivileged)
+		close(between[1]);
+	else
+		child_launch(&k->children[ROLE_PRIV], between[1]);
 }
 
 /* --- the end */
@@ -491,10 +519,14 @@ int role_main(const struct role_config *config)
 	loop_add_signal(k->loop, SIGINT, on_signal, k);
 	for (unsigned i = 0; i < ROLES; i++)
 		k->children[i] = (struct child){.name = i == ROLE_API ? "api" : "priv", .sock = -1, .keeper = k, .which = i};
-	/* priv first: its socket to api waits until api is there. */
-	if (!k->unprivileged)
-		child_start(&k->children[ROLE_PRIV]);
-	child_start(&k->children[ROLE_API]);
+	children_start(k);
+	/* The files for clients are nobody's who has to start, so they are written meanwhile; READY is not passed on before. */
+	int written = clients_write(config);
+	if (written < 0) {
+		fprintf(stderr, "quartet up: %s/clients: %s\n", config->data_dir, strerror(-written));
+		k->status = 1;
+		on_signal(k, SIGTERM);
+	}
 	loop_run(k->loop);
 	return finish(k);
 }

@@ -52,6 +52,9 @@ struct role_note {
 /* api ends with this status after POST /_quartet/reset: it is started again at once, on what is left of the data. */
 enum { ROLE_EXIT_RESET = 70 };
 
+/* Writes DATA/clients, what `quartet env` hands to Python clients of every age as AWS_DATA_PATH. 0 or negative errno. */
+int clients_write(const struct role_config *config);
+
 /* Tells systemd (READY=1, STOPPING=1) when it started us; else does nothing. */
 void role_notify_systemd(const char *state);
 

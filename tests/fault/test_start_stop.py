@@ -28,6 +28,13 @@ class StartStop(unittest.TestCase):
     def assertNothingLeft(self, data, seconds=5):
         self.assertEqual(leftovers(data, seconds), [])
 
+    def test_left_alone(self):
+        """What a start puts off for a second happens in a cloud that nobody has asked for anything."""
+        with Cloud() as cloud:
+            api = cloud.role_pid("api")
+            time.sleep(2.5)
+            self.assertEqual(cloud.role_pid("api"), api, cloud.log_text())
+
     def test_thirty_quick_starts_and_stops(self):
         cloud = Cloud(data=self.data)
         for i in range(30):

@@ -62,11 +62,11 @@ static void show_port(struct call *c, struct ec2_instance *show, const struct ec
 static void show_disks(struct call *c, struct ec2_instance *show)
 {
 	struct ec2_scope s = ec2_scope(c);
-	struct ec2_all all = ec2_all(&s, &ec2_kind_volume);
+	struct ec2_held held = ec2_held(&s, &ec2_kind_volume, show->instance_id);
 	struct state_ec2_volume_record v;
 	show->block_device_mappings = (struct ec2_instance_block_device_mapping_list){.set = true};
-	while (ec2_next(&all, &v)) {
-		if (!v.volume->attachments.n || !str_eq(v.volume->attachments.v[0].instance_id, show->instance_id))
+	while (ec2_held_next(&held)) {
+		if (!ec2_find(&s, &ec2_kind_volume, held.id, &v))
 			continue;
 		const struct ec2_volume_attachment *a = &v.volume->attachments.v[0];
 		struct ec2_instance_block_device_mapping *m = LIST_ADD(c->arena, &show->block_device_mappings);
@@ -240,18 +240,16 @@ static struct ec2_reservation *reservation_of(struct call *c, struct ec2_describ
 	return made;
 }
 
-static void add_if_passes(struct call *c, const struct ec2_describe_instances_request *in, struct str id,
-                          struct ec2_describe_instances_result *out)
+/* An instance as it is shown, if it is there and passes the filters. */
+static bool find_shown(struct call *c, const struct ec2_describe_instances_request *in, struct str id,
+                       struct state_ec2_instance_record *ret_record, struct ec2_instance *ret_show)
 {
 	struct ec2_scope s = ec2_scope(c);
-	struct state_ec2_instance_record r;
-	struct ec2_instance show;
-	if (!ec2_find(&s, &ec2_kind_instance, id, &r))
-		return;
-	ec2_instance_show(c, &r, &show);
-	struct shown shown = {.instance = &show, .record = &r};
-	if (ec2_filters_pass(c, &ec2_kind_instance, &shown, fields, &in->filters))
-		*LIST_ADD(c->arena, &reservation_of(c, out, &r)->instances) = show;
+	if (!ec2_find(&s, &ec2_kind_instance, id, ret_record))
+		return false;
+	ec2_instance_show(c, ret_record, ret_show);
+	struct shown shown = {.instance = ret_show, .record = ret_record};
+	return ec2_filters_pass(c, &ec2_kind_instance, &shown, fields, &in->filters);
 }
 
 static int by_reservation(const void *a, const void *b)
@@ -273,15 +271,46 @@ static int check_ids(struct call *c, const struct str_list *ids)
 	return missing.n ? ec2_not_found(c, &ec2_kind_instance, &missing) : CALL_OK;
 }
 
-static struct str_list all_ids(struct call *c)
+static void these_instances(struct call *c, const struct ec2_describe_instances_request *in,
+                            struct ec2_describe_instances_result *out)
+{
+	const struct str_list *ids = &in->instance_ids;
+	struct state_ec2_instance_record r;
+	struct ec2_instance show;
+	for (uint32_t k = 0; k < ids->n; k++) {
+		bool before = false;
+		for (uint32_t j = 0; j < k; j++)
+			before |= str_eq(ids->v[j], ids->v[k]);
+		if (!before && find_shown(c, in, ids->v[k], &r, &show))
+			*LIST_ADD(c->arena, &reservation_of(c, out, &r)->instances) = show;
+	}
+	qsort(out->reservations.v, out->reservations.n, sizeof(*out->reservations.v), by_reservation);
+}
+
+/* Instances lie in the order of their reservations, so a page begins where the last one ended and reads no more than it shows. */
+static void all_instances(struct call *c, const struct ec2_describe_instances_request *in, struct str after,
+                          struct ec2_describe_instances_result *out)
 {
 	struct ec2_scope s = ec2_scope(c);
-	struct ec2_all all = ec2_all(&s, &ec2_kind_instance);
+	struct ec2_held held = ec2_held_all(&s, &ec2_kind_instance, after);
+	uint32_t limit = in->max_results.set ? (uint32_t)in->max_results.v : 1000;
+	struct ec2_reservation *last = NULL;
 	struct state_ec2_instance_record r;
-	struct str_list ids = {0};
-	while (ec2_next(&all, &r))
-		*LIST_ADD(c->arena, &ids) = all.id;
-	return ids;
+	struct ec2_instance show;
+	while (ec2_held_next(&held)) {
+		if (!find_shown(c, in, held.id, &r, &show))
+			continue;
+		if (!last || !str_eq(last->reservation_id, r.reservation)) {
+			if (last && out->reservations.n == limit) {
+				out->next_token = ec2_page_token(c, last->reservation_id);
+				return;
+			}
+			last = LIST_ADD(c->arena, &out->reservations);
+			*last = (struct ec2_reservation){.reservation_id = r.reservation, .owner_id = r.owner};
+			last->groups.set = true;
+		}
+		*LIST_ADD(c->arena, &last->instances) = show;
+	}
 }
 
 int ec2_describe_instances(struct call *c, const struct ec2_describe_instances_request *in,
@@ -294,25 +323,11 @@ int ec2_describe_instances(struct call *c, const struct ec2_describe_instances_r
 		return CALL_FAIL;
 	if (in->instance_ids.n && in->max_results.set)
 		return ec2_combination(c, "The parameter instancesSet cannot be used with the parameter maxResults");
-	struct str_list ids = in->instance_ids.n ? in->instance_ids : all_ids(c);
 	out->reservations.set = true;
-	for (uint32_t k = 0; k < ids.n; k++) {
-		bool before = false;
-		for (uint32_t j = 0; j < k && in->instance_ids.n; j++)
-			before |= str_eq(ids.v[j], ids.v[k]);
-		if (!before)
-			add_if_passes(c, in, ids.v[k], out);
-	}
-	qsort(out->reservations.v, out->reservations.n, sizeof(*out->reservations.v), by_reservation);
-	uint32_t from = 0, limit = in->max_results.set ? (uint32_t)in->max_results.v : 1000;
-	while (from < out->reservations.n && str_set(after) && str_cmp(out->reservations.v[from].reservation_id, after) <= 0)
-		from++;
-	out->reservations.v += from;
-	out->reservations.n -= from;
-	if (out->reservations.n > limit) {
-		out->reservations.n = limit;
-		out->next_token = ec2_page_token(c, out->reservations.v[limit - 1].reservation_id);
-	}
+	if (in->instance_ids.n)
+		these_instances(c, in, out);
+	else
+		all_instances(c, in, after, out);
 	return CALL_OK;
 }
 
@@ -386,13 +401,16 @@ int ec2_describe_instance_status(struct call *c, const struct ec2_describe_insta
 		return CALL_FAIL;
 	if (in->instance_ids.n && in->max_results.set)
 		return ec2_combination(c, "The parameter instancesSet cannot be used with the parameter maxResults");
-	struct str_list ids = in->instance_ids.n ? in->instance_ids : all_ids(c);
+	const struct str_list *ids = &in->instance_ids;
 	uint32_t limit = in->max_results.set ? (uint32_t)in->max_results.v : 1000;
+	struct ec2_all all = ec2_all_after(&s, &ec2_kind_instance, after);
 	out->instance_statuses.set = true;
-	for (uint32_t k = 0; k < ids.n; k++) {
+	for (uint32_t k = 0;; k++) {
 		struct state_ec2_instance_record r;
 		struct ec2_instance_status status;
-		if ((str_set(after) && str_cmp(ids.v[k], after) <= 0) || !ec2_find(&s, &ec2_kind_instance, ids.v[k], &r) ||
+		if (ids->n ? k == ids->n : !ec2_next(&all, &r))
+			return CALL_OK;
+		if ((ids->n && !ec2_find(&s, &ec2_kind_instance, ids->v[k], &r)) ||
 		    (!in->include_all_instances.v && ec2_instance_state(r.instance) != INSTANCE_RUNNING))
 			continue;
 		add_status(c, &r, &status);
@@ -400,11 +418,10 @@ int ec2_describe_instance_status(struct call *c, const struct ec2_describe_insta
 			continue;
 		if (out->instance_statuses.n == limit) {
 			out->next_token = ec2_page_token(c, out->instance_statuses.v[limit - 1].instance_id);
-			break;
+			return CALL_OK;
 		}
 		*LIST_ADD(c->arena, &out->instance_statuses) = status;
 	}
-	return CALL_OK;
 }
 
 /* --- GetConsoleOutput: what the running machine has said, else what the last one had said when it ended */

@@ -17,8 +17,13 @@
 #define PUBLISHER "136693071363"
 enum { SIZE_GIB = 8, FACTS_BYTES = 64 * 1024 };
 
+/* The disk is taken when the cloud has had time to get ready for everything else, or when somebody asks for the image before. */
+enum { QUIET_START_US = 1000000 };
+
 struct default_image {
 	struct arena arena;
+	struct cloud *cloud;
+	struct loop_timer *later;
 	int volumes_dir, error;
 	bool importing, ready, forgotten;
 	struct str image_id, snapshot_id, name, description, created, root_device, boot;
@@ -58,8 +63,11 @@ static void import(void *job)
 {
 	struct default_image *d = job;
 	uint64_t size, disk_bytes;
-	if (volume_stat(d->volumes_dir, d->layer, &size, &disk_bytes) == 0)
+	if (volume_stat(d->volumes_dir, d->layer, &size, &disk_bytes) == 0) {
+		/* Whoever took it may have been killed before its name was on the disk. */
+		d->error = fsync(d->volumes_dir) < 0 ? -errno : 0;
 		return;
+	}
 	int fd = open(IMAGE_DIR "/root.raw", O_RDONLY | O_CLOEXEC);
 	d->error = fd < 0 ? -errno : volume_import(d->volumes_dir, d->layer, fd, &size);
 	if (fd >= 0)
@@ -77,18 +85,26 @@ static void imported(void *job)
 		log_warn("ec2: the image %s cannot be taken: %s", d->layer, strerror(-d->error));
 }
 
+static void import_begin(void *ctx)
+{
+	struct default_image *d = ctx;
+	d->later = NULL;
+	d->importing = true;
+	work_add(d->cloud->work, import, imported, d);
+}
+
 struct default_image *default_image_new(struct cloud *cloud, int volumes_dir)
 {
 	struct default_image *d = calloc(1, sizeof(*d));
 	if (!d)
 		abort();
 	d->volumes_dir = volumes_dir;
+	d->cloud = cloud;
 	if (!read_facts(d)) {
 		default_image_free(d);
 		return NULL;
 	}
-	d->importing = true;
-	work_add(cloud->work, import, imported, d);
+	d->later = loop_add_timer(cloud->loop, QUIET_START_US, import_begin, d);
 	return d;
 }
 
@@ -97,15 +113,27 @@ void default_image_free(struct default_image *d)
 	if (!d)
 		return;
 	d->forgotten = true;
+	loop_remove_timer(d->cloud->loop, d->later);
+	d->later = NULL;
 	if (d->importing)
 		return;
 	arena_done(&d->arena);
 	free(d);
 }
 
-bool default_image_get(const struct default_image *d, struct arena *a, struct state_ec2_image_record *ret)
+/* False: not yet. */
+static bool is_there(struct default_image *d)
 {
-	if (!d || !d->ready)
+	if (d && d->later) {
+		loop_remove_timer(d->cloud->loop, d->later);
+		import_begin(d);
+	}
+	return d && d->ready;
+}
+
+bool default_image_get(struct default_image *d, struct arena *a, struct state_ec2_image_record *ret)
+{
+	if (!is_there(d))
 		return false;
 	struct ec2_image *i = arena_new(a, struct ec2_image);
 	*i = (struct ec2_image){.image_id = d->image_id,
@@ -138,10 +166,10 @@ bool default_image_get(const struct default_image *d, struct arena *a, struct st
 	return true;
 }
 
-bool default_image_snapshot(const struct default_image *d, struct arena *a, struct state_ec2_snapshot_record *ret)
+bool default_image_snapshot(struct default_image *d, struct arena *a, struct state_ec2_snapshot_record *ret)
 {
 	int64_t created;
-	if (!d || !d->ready)
+	if (!is_there(d))
 		return false;
 	struct ec2_snapshot *s = arena_new(a, struct ec2_snapshot);
 	*s = (struct ec2_snapshot){.snapshot_id = d->snapshot_id,

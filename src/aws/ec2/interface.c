@@ -285,11 +285,11 @@ void ec2_interfaces_of(const struct ec2_scope *s, struct str instance, struct ec
 {
 	*ret = (struct ec2_interfaces){0};
 	struct state_vpc_interface_record record;
-	struct ec2_all all = ec2_all(s, &ec2_kind_interface);
-	while (ec2_next(&all, &record)) {
-		const struct ec2_network_interface_attachment *at = record.interface->attachment;
-		if (!at || !str_eq(at->instance_id, instance))
+	struct ec2_held held = ec2_held(s, &ec2_kind_interface, instance);
+	while (ec2_held_next(&held)) {
+		if (!ec2_find(s, &ec2_kind_interface, held.id, &record))
 			continue;
+		const struct ec2_network_interface_attachment *at = record.interface->attachment;
 		*LIST_ADD(s->arena, ret) = record;
 		for (uint32_t k = ret->n - 1; k > 0; k--) {
 			struct state_vpc_interface_record t = ret->v[k - 1];

@@ -96,6 +96,7 @@ const struct ec2_kind ec2_kind_interface = {
         .malformed = "InvalidNetworkInterfaceId.Malformed",
         .tags_at = offsetof(struct ec2_network_interface, tag_set),
         .nested = true,
+        .holder = ec2_interface_holder,
         ROW_OF(state_vpc, "InterfaceRecord", state_vpc_interface_record),
 };
 const struct ec2_kind ec2_kind_address = {
@@ -220,21 +221,30 @@ bool ec2_find(const struct ec2_scope *s, const struct ec2_kind *kind, struct str
 
 void ec2_put(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id, const void *record)
 {
+	ec2_held_note(s, kind, id, record);
 	record_put(s->txn, s->arena, ec2_key(s, kind, id), &kind->row, record);
 	ec2_meter(s, kind, id, record);
 }
 
 void ec2_drop(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id)
 {
+	ec2_held_note(s, kind, id, NULL);
 	store_delete(s->txn, ec2_key(s, kind, id));
 	ec2_meter(s, kind, id, NULL);
 }
 
 struct ec2_all ec2_all(const struct ec2_scope *s, const struct ec2_kind *kind)
 {
-	struct str under = ec2_keys_under(s, kind);
+	return ec2_all_after(s, kind, STR_NONE);
+}
+
+struct ec2_all ec2_all_after(const struct ec2_scope *s, const struct ec2_kind *kind, struct str after)
+{
+	struct str under = ec2_keys_under(s, kind), from = under;
+	if (str_set(after))
+		from = ARENA_CAT(s->arena, under, after, str_of("", 1));
 	return (struct ec2_all){
-	        .kind = kind, .arena = s->arena, .iter = store_scan(s->txn, under, store_prefix_end(s->arena, under), false)};
+	        .kind = kind, .arena = s->arena, .iter = store_scan(s->txn, from, store_prefix_end(s->arena, under), false)};
 }
 
 bool ec2_next(struct ec2_all *all, void *record)

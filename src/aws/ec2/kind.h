@@ -20,6 +20,8 @@ struct ec2_kind {
 	size_t size;    /* of the record */
 	size_t tags_at; /* in EC2's structure */
 	bool nested;
+	/* held.c: what it belongs to, and is found by; absent: nothing. NULL: things of this kind belong to nothing. */
+	struct str (*holder)(const void *record);
 };
 
 extern const struct ec2_kind ec2_kind_vpc, ec2_kind_subnet, ec2_kind_group, ec2_kind_rule, ec2_kind_route_table, ec2_kind_gateway,
@@ -56,6 +58,24 @@ struct ec2_all {
 };
 struct ec2_all ec2_all(const struct ec2_scope *s, const struct ec2_kind *kind);
 bool ec2_next(struct ec2_all *all, void *record);
+/* The same from the first id after this one (absent: from the first). */
+struct ec2_all ec2_all_after(const struct ec2_scope *s, const struct ec2_kind *kind, struct str after);
+
+/* held.c: what belongs to a holder, by id: struct ec2_held h = ec2_held(&scope, kind, instance); while (ec2_held_next(&h)) h.id ...
+ */
+struct ec2_held {
+	struct arena *arena;
+	struct store_iter *iter;
+	struct str holder, id;
+};
+struct ec2_held ec2_held(const struct ec2_scope *s, const struct ec2_kind *kind, struct str holder);
+/* Whatever belongs to somebody, in the order of holders, from the first one after `after` (absent: from the first). */
+struct ec2_held ec2_held_all(const struct ec2_scope *s, const struct ec2_kind *kind, struct str after);
+bool ec2_held_next(struct ec2_held *h);
+/* Of ec2_put() and ec2_drop() alone, before the record changes. record NULL: it goes. */
+void ec2_held_note(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id, const void *record);
+struct str ec2_interface_holder(const void *record), ec2_volume_holder(const void *record), ec2_instance_holder(const void *record);
+
 /* EC2's structure in a record; its tags. */
 void *ec2_shape(const struct ec2_kind *kind, void *record);
 struct ec2_tag_list *ec2_tags(const struct ec2_kind *kind, void *record);

@@ -22,6 +22,7 @@ const struct ec2_kind ec2_kind_instance = {
         .malformed = "InvalidInstanceID.Malformed",
         .tags_at = offsetof(struct ec2_instance, tags),
         .nested = true,
+        .holder = ec2_instance_holder,
         ROW_OF(state_ec2, "InstanceRecord", state_ec2_instance_record),
 };
 const struct ec2_kind ec2_kind_volume = {
@@ -34,6 +35,7 @@ const struct ec2_kind ec2_kind_volume = {
         .malformed = "InvalidVolumeID.Malformed",
         .tags_at = offsetof(struct ec2_volume, tags),
         .nested = true,
+        .holder = ec2_volume_holder,
         ROW_OF(state_ec2, "VolumeRecord", state_ec2_volume_record),
 };
 const struct ec2_kind ec2_kind_snapshot = {

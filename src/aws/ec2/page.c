@@ -77,11 +77,7 @@ int ec2_describe(struct call *c, const struct ec2_walk *w, void *out, struct str
 	if (w->ids && w->ids->n)
 		return by_ids(c, w, fields, out);
 	struct ec2_scope s = ec2_scope(c);
-	struct str under = ec2_keys_under(&s, w->kind), from = under;
-	if (str_set(after))
-		from = ARENA_CAT(c->arena, under, after, str_of("", 1));
-	struct ec2_all all = {.kind = w->kind, .arena = c->arena};
-	all.iter = store_scan(s.txn, from, store_prefix_end(c->arena, under), false);
+	struct ec2_all all = ec2_all_after(&s, w->kind, after);
 	int64_t limit = paged ? w->max_results->v : INT64_MAX, n = 0;
 	for (;;) {
 		void *record = arena_zalloc(c->arena, w->kind->size);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -257,14 +258,17 @@ int volume_create(int dir, const char *name, uint64_t size, const char *layer)
 /* ---- freezing: the same file under two names, the new one beside it, then the new one takes the volume's name ---- */
 
 /* A machine may have gone over to the new file and written there when api died, so one that fits is never made again. One that is
- * smaller than the volume is nobody's: the volume has grown since. */
-static bool new_is_there(int dir, const char *name, uint64_t size, const char *layer)
+ * smaller than the volume is nobody's: the volume has grown since. Whoever made it may have died before it was on the disk.
+ * 1: it is there; 0: it is not. */
+static int new_is_there(int dir, const char *name, uint64_t size, const char *layer)
 {
 	char path[NAMED_MAX];
 	struct image i;
 	temporary(path, name);
 	int fd = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	bool there = fd >= 0 && read_image(fd, &i) == 0 && i.qcow2 && strcmp(i.backing, layer) == 0 && i.size >= size;
+	int there = fd >= 0 && read_image(fd, &i) == 0 && i.qcow2 && strcmp(i.backing, layer) == 0 && i.size >= size;
+	if (there && fsync(fd) < 0)
+		there = -errno;
 	if (fd >= 0)
 		close(fd);
 	return there;
@@ -273,13 +277,14 @@ static bool new_is_there(int dir, const char *name, uint64_t size, const char *l
 int volume_freeze_begin(int dir, const char *name, const char *layer)
 {
 	struct image top;
-	struct stat a, b;
+	struct stat a = {0}, b;
 	if (!name_ok(layer) || strcmp(name, layer) == 0)
 		return -EINVAL;
 	int fd = open_image(dir, name, O_RDONLY, &top);
 	if (fd < 0)
 		return fd;
-	int error = fstat(fd, &a) < 0 ? -errno : 0;
+	/* What a snapshot holds is what was written, and not what a guest happened to flush. */
+	int error = fsync(fd) < 0 || fstat(fd, &a) < 0 ? -errno : 0;
 	close(fd);
 	if (error)
 		return error;
@@ -297,8 +302,8 @@ int volume_freeze_begin(int dir, const char *name, const char *layer)
 		if (a.st_ino != b.st_ino || a.st_dev != b.st_dev)
 			return -EEXIST;
 	}
-	if (!new_is_there(dir, name, top.size, layer))
-		error = make_new(dir, name, top.size, layer, top.qcow2);
+	int there = new_is_there(dir, name, top.size, layer);
+	error = there < 0 ? there : there ? 0 : make_new(dir, name, top.size, layer, top.qcow2);
 	return error ? error : sync_dir(dir);
 }
 
@@ -354,8 +359,31 @@ int volume_resize(int dir, const char *name, uint64_t size)
 
 /* ---- taking images in ---- */
 
+enum { COPY_ROOM = 1 << 18 };
+
+/* The kernel copies where it can; across file systems it is done by hand, in room that is made when the first piece needs it. */
+static ssize_t copy_piece(int from, int to, off_t at, size_t size, char **room)
+{
+	ssize_t n = copy_file_range(from, NULL, to, NULL, size, 0);
+	if (n >= 0 || (errno != EXDEV && errno != EOPNOTSUPP && errno != EINVAL))
+		return n < 0 ? -errno : n;
+	if (!*room && !(*room = malloc(COPY_ROOM)))
+		return -ENOMEM;
+	n = read(from, *room, size < COPY_ROOM ? size : COPY_ROOM);
+	if (n < 0)
+		return -errno;
+	int error = n ? write_all(to, *room, (size_t)n, at) : 0;
+	return error ? error : n;
+}
+
+static void free_room(char **room)
+{
+	free(*room);
+}
+
 static int copy_data(int from, int to, off_t size)
 {
+	__attribute__((cleanup(free_room))) char *room = NULL;
 	for (off_t at = 0; at < size;) {
 		off_t data = lseek(from, at, SEEK_DATA);
 		if (data < 0)
@@ -366,20 +394,9 @@ static int copy_data(int from, int to, off_t size)
 		if (lseek(from, data, SEEK_SET) < 0 || lseek(to, data, SEEK_SET) < 0)
 			return -errno;
 		for (at = data; at < hole;) {
-			ssize_t n = copy_file_range(from, NULL, to, NULL, (size_t)(hole - at), 0);
-			if (n < 0 && (errno == EXDEV || errno == EOPNOTSUPP || errno == EINVAL)) {
-				static _Thread_local char room[1 << 18];
-				n = read(from, room, hole - at < (off_t)sizeof(room) ? (size_t)(hole - at) : sizeof(room));
-				if (n > 0) {
-					int error = write_all(to, room, (size_t)n, at);
-					if (error)
-						return error;
-				}
-			}
-			if (n < 0)
-				return -errno;
-			if (n == 0)
-				return -EIO;
+			ssize_t n = copy_piece(from, to, at, (size_t)(hole - at), &room);
+			if (n <= 0)
+				return n < 0 ? (int)n : -EIO;
 			at += n;
 		}
 	}

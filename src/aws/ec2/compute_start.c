@@ -1,5 +1,6 @@
 /* Where compute begins and ends: the desk with its machines, and what networks hand on (taps of ports, listeners in VPCs). */
 #include "aws/ec2/image_default.h"
+#include "aws/ec2/import.h"
 #include "aws/ec2/metadata_find.h"
 #include "base/log.h"
 #include "engine/net/network.h"
@@ -70,6 +71,7 @@ int compute_start(struct ec2_state *s)
 	s->on_listener = on_listener;
 	fleet_start(s->desk, s->cloud->cells);
 	s->image = default_image_new(s->cloud, machines_volumes_dir(s->desk->machines));
+	s->imports = imports_new(s);
 	return 0;
 }
 
@@ -81,6 +83,8 @@ void compute_stop(struct ec2_state *s)
 	void *listener;
 	if (!c)
 		return;
+	imports_free(s->imports);
+	s->imports = NULL;
 	default_image_free(s->image);
 	s->image = NULL;
 	s->on_port = NULL;

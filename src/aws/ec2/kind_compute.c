@@ -1,5 +1,6 @@
 /* The kinds of things that compute: how their ids look and what is said when one is not there. */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/import.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
 
@@ -68,4 +69,26 @@ const struct ec2_kind ec2_kind_launch_template = {
         .tags_at = offsetof(struct ec2_launch_template, tags),
         .nested = true,
         ROW_OF(state_ec2, "LaunchTemplateRecord", state_ec2_launch_template_record),
+};
+const struct ec2_kind ec2_kind_import_snapshot = {
+        .prefix = "import-snap",
+        .type = "import-snapshot-task",
+        .noun = "import task ID",
+        .ids = "importTaskIds",
+        .not_found = "InvalidConversionTaskId",
+        .malformed = "InvalidConversionTaskId.Malformed",
+        .tags_at = offsetof(struct ec2_import_snapshot_task, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "ImportSnapshotRecord", state_ec2_import_snapshot_record),
+};
+const struct ec2_kind ec2_kind_import_image = {
+        .prefix = "import-ami",
+        .type = "import-image-task",
+        .noun = "import task ID",
+        .ids = "importTaskIds",
+        .not_found = "InvalidConversionTaskId",
+        .malformed = "InvalidConversionTaskId.Malformed",
+        .tags_at = offsetof(struct ec2_import_image_task, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "ImportImageRecord", state_ec2_import_image_record),
 };

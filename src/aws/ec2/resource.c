@@ -1,6 +1,7 @@
 /* What the permission of each operation is about. One row says which member of the input names something of which kind; the
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/import.h"
 #include "aws/ec2/tag.h"
 
 static const struct {
@@ -97,7 +98,12 @@ static const struct {
         {"DetachVolume", &ec2_kind_volume, "VolumeId"},
         {"DetachVolume", &ec2_kind_instance, "InstanceId"},
         {"GetConsoleOutput", &ec2_kind_instance, "InstanceId"},
+        {"ImportImage", &ec2_kind_import_image, NULL},
+        {"ImportImage", &ec2_kind_image, NULL},
+        {"ImportImage", &ec2_kind_snapshot, NULL},
         {"ImportKeyPair", &ec2_kind_key_pair, NULL},
+        {"ImportSnapshot", &ec2_kind_import_snapshot, NULL},
+        {"ImportSnapshot", &ec2_kind_snapshot, NULL},
         {"ModifyImageAttribute", &ec2_kind_image, "ImageId"},
         {"ModifyInstanceAttribute", &ec2_kind_instance, "InstanceId"},
         {"ModifyInstanceMetadataOptions", &ec2_kind_instance, "InstanceId"},

@@ -1,6 +1,7 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
+#include "aws/ec2/import.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
@@ -103,6 +104,11 @@ static const struct service_op ops[] = {
         ROW(get_console_output, GetConsoleOutput, READ),
         ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
+        ROW(cancel_import_task, CancelImportTask),
+        ROW(describe_import_image_tasks, DescribeImportImageTasks, READ),
+        ROW(describe_import_snapshot_tasks, DescribeImportSnapshotTasks, READ),
+        ROW(import_image, ImportImage, .missing = "formats other than raw, several disks, URLs, licences, encryption, UEFI"),
+        ROW(import_snapshot, ImportSnapshot, .missing = "formats other than raw, URLs, encryption"),
         ROW(import_key_pair, ImportKeyPair, .missing = "PEM and DER: the key has to be a line of OpenSSH's"),
         ROW(modify_instance_attribute, ModifyInstanceAttribute, .missing = "block devices, EBS and network optimisations"),
         ROW(modify_managed_prefix_list, ModifyManagedPrefixList, .missing = "a larger maximum while the list is in use"),
@@ -112,7 +118,7 @@ static const struct service_op ops[] = {
         ROW(modify_subnet_attribute, ModifySubnetAttribute, .missing = "IPv6, Outposts, names after instances' ids"),
         ROW(modify_volume, ModifyVolume, .missing = "multi-attach"),
         ROW(reboot_instances, RebootInstances),
-        ROW(register_image, RegisterImage, .missing = "manifests, kernels, UEFI"),
+        ROW(register_image, RegisterImage, .missing = "manifests, kernels of one's own, UEFI"),
         ROW(modify_vpc_attribute, ModifyVpcAttribute, .missing = "VPCs without the resolver, network address usage metrics"),
         ROW(release_address, ReleaseAddress),
         ROW(replace_network_acl_association, ReplaceNetworkAclAssociation),

@@ -74,6 +74,12 @@ static bool reply_header_at(void *ctx, size_t i, struct str *ret_name, struct st
 int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
              void *out, struct http_client_reply *ret_reply)
 {
+	return cli_send(cli, cloud, api, operation, in, STR_NONE, out, ret_reply);
+}
+
+int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
+             struct str stream, void *out, struct http_client_reply *ret_reply)
+{
 	struct arena *a = &cli->arena;
 	const struct operation *op = api_operation(api, str_from(operation));
 	struct buf CLEAN_BUF body;
@@ -85,6 +91,9 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	struct http_header headers[HEADERS_MAX] = {{S("host"), endpoint_host(cloud)},
 	                                           {S("x-amz-date"), sigv4_date(a, clock_machine_ms())}};
 	unsigned n = 2;
+	struct str sent = str_set(stream) ? stream : buf_str(&body), digest = hash_hex(a, HASH_SHA256, sent);
+	if (str_is(str_from(api->signing_name), "s3"))
+		headers[n++] = (struct http_header){S("x-amz-content-sha256"), digest};
 	for (uint32_t i = 0; i < wire.headers.n && n < HEADERS_MAX - 1; i++)
 		headers[n++] = (struct http_header){wire.headers.v[i].name, wire.headers.v[i].value};
 	struct sigv4_request signing = {.method = wire.method,
@@ -97,8 +106,7 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	                           .region = str_from(cloud->region),
 	                           .service = str_from(api->signing_name),
 	                           .now_ms = clock_machine_ms()};
-	headers[n] =
-	        (struct http_header){S("authorization"), sigv4_sign(a, &who, &signing, hash_hex(a, HASH_SHA256, buf_str(&body)))};
+	headers[n] = (struct http_header){S("authorization"), sigv4_sign(a, &who, &signing, digest)};
 	n++;
 	struct http_client_request q = {
 	        .method = arena_dupz(a, wire.method),
@@ -107,7 +115,7 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	                       .p,
 	        .headers = headers,
 	        .header_count = n,
-	        .body = buf_str(&body),
+	        .body = sent,
 	};
 	struct http_client_reply reply;
 	int status = exchange(cli, &q, false, &reply);

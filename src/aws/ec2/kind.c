@@ -1,6 +1,7 @@
 #include "aws/ec2/compute.h"
 
 #include "aws/ec2/import.h"
+#include "aws/ec2/placement.h"
 #include "base/id.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
@@ -143,6 +144,7 @@ const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_key_pair,
         &ec2_kind_launch_template,
         &ec2_kind_nat,
+        &ec2_kind_placement_group,
         &ec2_kind_prefix_list,
         &ec2_kind_route_table,
         &ec2_kind_group,

@@ -1,6 +1,7 @@
 /* The kinds of things that compute: how their ids look and what is said when one is not there. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/import.h"
+#include "aws/ec2/placement.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
 
@@ -91,4 +92,14 @@ const struct ec2_kind ec2_kind_import_image = {
         .tags_at = offsetof(struct ec2_import_image_task, tags),
         .nested = true,
         ROW_OF(state_ec2, "ImportImageRecord", state_ec2_import_image_record),
+};
+const struct ec2_kind ec2_kind_placement_group = {
+        .prefix = "pg",
+        .type = "placement-group",
+        .noun = "placement group ID",
+        .ids = "groupIds",
+        .not_found = "InvalidPlacementGroupId.NotFound",
+        .malformed = "InvalidPlacementGroupId.Malformed",
+        .tags_at = offsetof(struct ec2_placement_group, tags),
+        ROW_OF(ec2, "PlacementGroup", ec2_placement_group),
 };

@@ -165,6 +165,9 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 		add_interface(l, v, &v->interfaces[i]);
 	add(l, S("meta-data/placement/availability-zone"), v->zone);
 	add(l, S("meta-data/placement/availability-zone-id"), v->zone_id);
+	add(l, S("meta-data/placement/group-name"), v->group_name);
+	if (v->partition)
+		add(l, S("meta-data/placement/partition-number"), arena_printf(a, "%u", v->partition));
 	add(l, S("meta-data/placement/region"), v->region);
 	add(l, S("meta-data/profile"), S("default-hvm"));
 	if (str_set(main_address.public)) {

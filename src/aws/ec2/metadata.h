@@ -28,7 +28,9 @@ struct metadata_view {
 	struct str instance_id, image_id, type, reservation_id, account, region, zone, zone_id, architecture;
 	int64_t pending_ms; /* when it was launched */
 	unsigned launch_index;
-	struct str host_name; /* "ip-172-31-0-5.ec2.internal" */
+	struct str group_name; /* of the placement group */
+	unsigned partition;    /* 0: none */
+	struct str host_name;  /* "ip-172-31-0-5.ec2.internal" */
 	struct str key_name, public_key;
 	struct str user_data; /* raw */
 	const struct metadata_interface *interfaces;

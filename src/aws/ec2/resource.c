@@ -2,6 +2,7 @@
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/import.h"
+#include "aws/ec2/placement.h"
 #include "aws/ec2/tag.h"
 
 static const struct {
@@ -107,6 +108,8 @@ static const struct {
         {"ModifyImageAttribute", &ec2_kind_image, "ImageId"},
         {"ModifyInstanceAttribute", &ec2_kind_instance, "InstanceId"},
         {"ModifyInstanceMetadataOptions", &ec2_kind_instance, "InstanceId"},
+        {"CreatePlacementGroup", &ec2_kind_placement_group, NULL},
+        {"ModifyInstancePlacement", &ec2_kind_instance, "InstanceId"},
         {"ModifyLaunchTemplate", &ec2_kind_launch_template, "LaunchTemplateId"},
         {"ModifySnapshotAttribute", &ec2_kind_snapshot, "SnapshotId"},
         {"ModifyVolume", &ec2_kind_volume, "VolumeId"},

@@ -2,6 +2,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/placement.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
 
@@ -23,6 +24,7 @@ struct launch {
 	struct ec2_block_device_mapping *disks; /* the image's, overlaid with the request's; the root is first */
 	uint32_t disk_count;
 	bool public;
+	struct placement place;
 };
 
 static int unsupported(struct call *c, const char *what)
@@ -51,10 +53,6 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 		        "Reservations, licences, enclaves, accelerators, CPU and credit options, and options of maintenance, names and network performance are");
 	if (in->monitoring && in->monitoring->enabled.v)
 		return unsupported(c, "Detailed monitoring is");
-	const struct ec2_placement *p = in->placement;
-	if (p && (p->group_name.n || p->group_id.n || p->host_id.n || p->affinity.n || p->host_resource_group_arn.n ||
-	          p->partition_number.set || (str_set(p->tenancy) && !str_is(p->tenancy, "default"))))
-		return unsupported(c, "Placement groups, dedicated hosts and tenancies are");
 	return CALL_OK;
 }
 
@@ -344,7 +342,7 @@ static struct ec2_instance_metadata_options_response *metadata_options(struct ca
 	return made;
 }
 
-static struct ec2_instance *make_instance(struct call *c, const struct launch *l, int64_t index)
+static struct ec2_instance *make_instance(struct call *c, struct launch *l, int64_t index)
 {
 	const struct ec2_run_instances_request *in = l->in;
 	const struct ec2_image *image = l->image.image;
@@ -374,7 +372,7 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	i->placement = arena_new(c->arena, struct ec2_placement);
 	i->placement->availability_zone = l->subnet.availability_zone;
 	i->placement->availability_zone_id = l->subnet.availability_zone_id;
-	i->placement->group_name = S("");
+	placement_put(&l->place, i->placement);
 	i->placement->tenancy = S("default");
 	i->monitoring = arena_new(c->arena, struct ec2_monitoring);
 	i->monitoring->state = S("disabled");
@@ -389,7 +387,7 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	return i;
 }
 
-static int launch_one(struct call *c, const struct launch *l, struct ec2_reservation *out, int64_t index)
+static int launch_one(struct call *c, struct launch *l, struct ec2_reservation *out, int64_t index)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct ec2_instance *i = make_instance(c, l, index);
@@ -423,12 +421,13 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in
 	if (!in->image_id.n)
 		return ec2_missing(c, "ImageId");
 	if (ec2_image_usable(c, in->image_id, &l.image) != CALL_OK || take_subnet(c, &l) != CALL_OK ||
-	    take_type(c, &l) != CALL_OK || (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) ||
-	    take_profile(c, &l) != CALL_OK || take_user_data(c, &l) != CALL_OK ||
-	    take_metadata_options(c, in->metadata_options) != CALL_OK || take_disks(c, &l) != CALL_OK ||
-	    ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
+	    take_type(c, &l) != CALL_OK ||
+	    placement_of_launch(c, in->placement, l.subnet.availability_zone, l.type, &l.place) != CALL_OK ||
+	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || take_profile(c, &l) != CALL_OK ||
+	    take_user_data(c, &l) != CALL_OK || take_metadata_options(c, in->metadata_options) != CALL_OK ||
+	    take_disks(c, &l) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
 		return CALL_FAIL;
-	int64_t room = room_for(c, &l), count = room < in->max_count.v ? room : in->max_count.v;
+	int64_t room = placement_room(&l.place, room_for(c, &l)), count = room < in->max_count.v ? room : in->max_count.v;
 	if (count < in->min_count.v)
 		return call_fail(c, "InsufficientInstanceCapacity", 500,
 		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",

@@ -2,6 +2,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/import.h"
+#include "aws/ec2/placement.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
@@ -107,6 +108,10 @@ static const struct service_op ops[] = {
         ROW(cancel_import_task, CancelImportTask),
         ROW(describe_import_image_tasks, DescribeImportImageTasks, READ),
         ROW(describe_import_snapshot_tasks, DescribeImportSnapshotTasks, READ),
+        ROW(create_placement_group, CreatePlacementGroup, .missing = "spreading over hosts, links"),
+        ROW(delete_placement_group, DeletePlacementGroup),
+        ROW(describe_placement_groups, DescribePlacementGroups, READ),
+        ROW(modify_instance_placement, ModifyInstancePlacement, .missing = "dedicated hosts and tenancies"),
         ROW(import_image, ImportImage, .missing = "formats other than raw, several disks, URLs, licences, encryption, UEFI"),
         ROW(import_snapshot, ImportSnapshot, .missing = "formats other than raw, URLs, encryption"),
         ROW(import_key_pair, ImportKeyPair, .missing = "PEM and DER: the key has to be a line of OpenSSH's"),
@@ -128,8 +133,7 @@ static const struct service_op ops[] = {
         ROW(reset_network_interface_attribute, ResetNetworkInterfaceAttribute),
         ROW(revoke_security_group_egress, RevokeSecurityGroupEgress),
         ROW(revoke_security_group_ingress, RevokeSecurityGroupIngress),
-        ROW(run_instances, RunInstances,
-            .missing = "launch templates, spot, placement, several interfaces, CPU options, IPv6, hibernation"),
+        ROW(run_instances, RunInstances, .missing = "launch templates, spot, several interfaces, CPU options, IPv6, hibernation"),
         ROW(start_instances, StartInstances),
         ROW(stop_instances, StopInstances, .missing = "hibernation"),
         ROW(terminate_instances, TerminateInstances),

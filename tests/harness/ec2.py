@@ -76,13 +76,14 @@ def end_instances(test, ec2, *instances):
     def end():
         for i in instances:
             for _ in range(600):
-                state = ec2.describe_instances(InstanceIds=[i])["Reservations"][0]["Instances"][0]["State"]["Name"]
+                found = ec2.describe_instances(InstanceIds=[i])["Reservations"][0]["Instances"][0]
+                state = found["State"]["Name"]
                 if state != "pending":
                     break
                 time.sleep(0.1)
-            if state in ("running", "stopping"):
+            if state in ("running", "stopping") and "InstanceLifecycle" not in found:
                 ec2.stop_instances(InstanceIds=[i], Force=True)
                 wait_for(test, ec2, i, "stopped")
             ec2.terminate_instances(InstanceIds=[i])
-            wait_for(test, ec2, i, "terminated")
+            wait_for(test, ec2, i, "terminated", 100)
     test.addCleanup(end)

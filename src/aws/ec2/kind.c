@@ -2,6 +2,7 @@
 
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 #include "base/id.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
@@ -150,6 +151,7 @@ const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_group,
         &ec2_kind_rule,
         &ec2_kind_snapshot,
+        &ec2_kind_spot_request,
         &ec2_kind_subnet,
         &ec2_kind_volume,
         &ec2_kind_vpc,

@@ -2,6 +2,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
 
@@ -102,4 +103,14 @@ const struct ec2_kind ec2_kind_placement_group = {
         .malformed = "InvalidPlacementGroupId.Malformed",
         .tags_at = offsetof(struct ec2_placement_group, tags),
         ROW_OF(ec2, "PlacementGroup", ec2_placement_group),
+};
+const struct ec2_kind ec2_kind_spot_request = {
+        .prefix = "sir",
+        .type = "spot-instances-request",
+        .noun = "spot instance request ID",
+        .ids = "spotInstanceRequestIds",
+        .not_found = "InvalidSpotInstanceRequestID.NotFound",
+        .malformed = "InvalidSpotInstanceRequestID.Malformed",
+        .tags_at = offsetof(struct ec2_spot_instance_request, tags),
+        ROW_OF(ec2, "SpotInstanceRequest", ec2_spot_instance_request),
 };

@@ -156,7 +156,7 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 	add_role(l, v);
 	add(l, S("meta-data/instance-action"), S("none"));
 	add(l, S("meta-data/instance-id"), v->instance_id);
-	add(l, S("meta-data/instance-life-cycle"), S("on-demand"));
+	add(l, S("meta-data/instance-life-cycle"), v->spot ? S("spot") : S("on-demand"));
 	add(l, S("meta-data/instance-type"), v->type);
 	add(l, S("meta-data/local-hostname"), v->host_name);
 	add(l, S("meta-data/local-ipv4"), main_address.private);
@@ -180,6 +180,12 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 	add(l, S("meta-data/security-groups"), first ? lines(a, first->group_names) : STR_NONE);
 	add(l, S("meta-data/services/domain"), S("amazonaws.com"));
 	add(l, S("meta-data/services/partition"), S("aws"));
+	if (v->interrupt_ms) {
+		struct str time = time_text(a, v->interrupt_ms);
+		add(l, S("meta-data/spot/instance-action"),
+		    ARENA_CAT(a, S("{\"action\": \"terminate\", \"time\": \""), time, S("\"}")));
+		add(l, S("meta-data/spot/termination-time"), time);
+	}
 	add(l, S("meta-data/system"), S("nitro"));
 	add_tags(l, v);
 }

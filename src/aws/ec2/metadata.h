@@ -30,7 +30,9 @@ struct metadata_view {
 	unsigned launch_index;
 	struct str group_name; /* of the placement group */
 	unsigned partition;    /* 0: none */
-	struct str host_name;  /* "ip-172-31-0-5.ec2.internal" */
+	bool spot;
+	int64_t interrupt_ms; /* when a spot instance that has its notice is terminated; 0: it has none */
+	struct str host_name; /* "ip-172-31-0-5.ec2.internal" */
 	struct str key_name, public_key;
 	struct str user_data; /* raw */
 	const struct metadata_interface *interfaces;

@@ -105,6 +105,8 @@ bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct
 	                                   .launch_index = (unsigned)i->ami_launch_index.v,
 	                                   .group_name = i->placement->group_name.n ? i->placement->group_name : STR_NONE,
 	                                   .partition = (unsigned)i->placement->partition_number.v,
+	                                   .spot = str_is(i->instance_lifecycle, "spot"),
+	                                   .interrupt_ms = r.interrupt.set ? r.interrupt.ms : 0,
 	                                   .host_name = ports.n ? ports.v[0].interface->private_dns_name : STR_NONE,
 	                                   .key_name = i->key_name,
 	                                   .public_key = r.public_key,

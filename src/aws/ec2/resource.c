@@ -3,6 +3,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 #include "aws/ec2/tag.h"
 
 static const struct {
@@ -115,6 +116,8 @@ static const struct {
         {"ModifyVolume", &ec2_kind_volume, "VolumeId"},
         {"RebootInstances", &ec2_kind_instance, "InstanceIds"},
         {"RegisterImage", &ec2_kind_image, NULL},
+        {"RequestSpotInstances", &ec2_kind_spot_request, NULL},
+        {"CancelSpotInstanceRequests", &ec2_kind_spot_request, "SpotInstanceRequestIds"},
         {"RunInstances", &ec2_kind_image, "ImageId"},
         {"RunInstances", &ec2_kind_subnet, "SubnetId"},
         {"RunInstances", &ec2_kind_group, "SecurityGroupIds"},

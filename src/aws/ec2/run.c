@@ -3,12 +3,11 @@
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
 
-#include <unistd.h>
-
-enum { COUNT_MAX = 1000, VCPUS_PER_PROCESSOR = 8, MEMORY_SHARE_PERCENT = 75 };
+enum { COUNT_MAX = 1000 };
 
 /* What all instances of a call have in common. */
 struct launch {
@@ -25,6 +24,8 @@ struct launch {
 	uint32_t disk_count;
 	bool public;
 	struct placement place;
+	struct spot_ask spot;
+	bool after_spot;
 };
 
 static int unsupported(struct call *c, const char *what)
@@ -34,8 +35,6 @@ static int unsupported(struct call *c, const char *what)
 
 static int check_unsupported(struct call *c, const struct ec2_run_instances_request *in)
 {
-	if (in->instance_market_options)
-		return unsupported(c, "Spot instances are");
 	if (in->launch_template)
 		return unsupported(c, "Launch templates are");
 	if (in->ipv6_address_count.v || in->ipv6_addresses.n || in->enable_primary_ipv6.v)
@@ -253,20 +252,6 @@ static int take_disks(struct call *c, struct launch *l)
 	return CALL_OK;
 }
 
-/* --- capacity: memory is given once, processors are shared */
-
-static int64_t room_for(struct call *c, const struct launch *l)
-{
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) >> 20, used_memory = 0;
-	unsigned vcpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) * VCPUS_PER_PROCESSOR, used_vcpus = 0;
-	if (ec2_state(c)->desk)
-		fleet_usage(ec2_state(c)->desk, &used_memory, &used_vcpus);
-	memory = memory * MEMORY_SHARE_PERCENT / 100;
-	int64_t by_memory = used_memory < memory ? (int64_t)((memory - used_memory) / l->type->memory_mib) : 0;
-	int64_t by_vcpus = used_vcpus < vcpus ? (vcpus - used_vcpus) / l->type->vcpus : 0;
-	return by_memory < by_vcpus ? by_memory : by_vcpus;
-}
-
 /* --- one instance */
 
 static int make_disks(struct call *c, const struct launch *l, struct ec2_instance *i)
@@ -403,9 +388,11 @@ static int launch_one(struct call *c, struct launch *l, struct ec2_reservation *
 	        .launched = OPT_TIME(c->now_ms),
 	        .changed = OPT_TIME(c->now_ms),
 	        .boot = l->image.boot,
+	        .after_spot = OPT_BOOL(l->after_spot),
 	};
 	if (make_disks(c, l, i) != CALL_OK || make_port(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
+	spot_launched(c, &l->spot, &l->in->tag_specifications, &r);
 	ec2_put(&s, &ec2_kind_instance, i->instance_id, &r);
 	*LIST_ADD(c->arena, &out->instances) = *i;
 	ec2_instance_show(c, &r, &out->instances.v[out->instances.n - 1]);
@@ -414,7 +401,8 @@ static int launch_one(struct call *c, struct launch *l, struct ec2_reservation *
 
 int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in, struct ec2_reservation *out)
 {
-	static const struct ec2_kind *const tagged[] = {&ec2_kind_instance, &ec2_kind_volume, &ec2_kind_interface, NULL};
+	static const struct ec2_kind *const tagged[] = {&ec2_kind_instance, &ec2_kind_volume, &ec2_kind_interface,
+	                                                &ec2_kind_spot_request, NULL};
 	struct launch l = {.in = in};
 	if (take_counts(c, in) != CALL_OK || check_unsupported(c, in) != CALL_OK)
 		return CALL_FAIL;
@@ -423,11 +411,15 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *in
 	if (ec2_image_usable(c, in->image_id, &l.image) != CALL_OK || take_subnet(c, &l) != CALL_OK ||
 	    take_type(c, &l) != CALL_OK ||
 	    placement_of_launch(c, in->placement, l.subnet.availability_zone, l.type, &l.place) != CALL_OK ||
+	    spot_take(c, in->instance_market_options, l.type, &l.spot) != CALL_OK ||
 	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || take_profile(c, &l) != CALL_OK ||
 	    take_user_data(c, &l) != CALL_OK || take_metadata_options(c, in->metadata_options) != CALL_OK ||
 	    take_disks(c, &l) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
 		return CALL_FAIL;
-	int64_t room = placement_room(&l.place, room_for(c, &l)), count = room < in->max_count.v ? room : in->max_count.v;
+	int64_t room = placement_room(&l.place, capacity_room(c, l.type));
+	if (!l.spot.set && placement_room(&l.place, in->min_count.v) == in->min_count.v)
+		room = spot_reclaim(c, l.type, room, in->min_count.v, &l.after_spot);
+	int64_t count = room < in->max_count.v ? room : in->max_count.v;
 	if (count < in->min_count.v)
 		return call_fail(c, "InsufficientInstanceCapacity", 500,
 		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",

@@ -3,6 +3,7 @@
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
@@ -108,6 +109,11 @@ static const struct service_op ops[] = {
         ROW(cancel_import_task, CancelImportTask),
         ROW(describe_import_image_tasks, DescribeImportImageTasks, READ),
         ROW(describe_import_snapshot_tasks, DescribeImportSnapshotTasks, READ),
+        ROW(cancel_spot_instance_requests, CancelSpotInstanceRequests),
+        ROW(describe_spot_instance_requests, DescribeSpotInstanceRequests, READ),
+        ROW(describe_spot_price_history, DescribeSpotPriceHistory, READ, .missing = "prices that change, systems other than Linux"),
+        ROW(request_spot_instances, RequestSpotInstances,
+            .missing = "persistent requests, stopping and hibernating, requests that wait for capacity or a time, groups"),
         ROW(create_placement_group, CreatePlacementGroup, .missing = "spreading over hosts, links"),
         ROW(delete_placement_group, DeletePlacementGroup),
         ROW(describe_placement_groups, DescribePlacementGroups, READ),
@@ -133,7 +139,8 @@ static const struct service_op ops[] = {
         ROW(reset_network_interface_attribute, ResetNetworkInterfaceAttribute),
         ROW(revoke_security_group_egress, RevokeSecurityGroupEgress),
         ROW(revoke_security_group_ingress, RevokeSecurityGroupIngress),
-        ROW(run_instances, RunInstances, .missing = "launch templates, spot, several interfaces, CPU options, IPv6, hibernation"),
+        ROW(run_instances, RunInstances,
+            .missing = "launch templates, persistent spot requests, several interfaces, CPU options, IPv6, hibernation"),
         ROW(start_instances, StartInstances),
         ROW(stop_instances, StopInstances, .missing = "hibernation"),
         ROW(terminate_instances, TerminateInstances),

@@ -59,6 +59,9 @@ class Instances(Ec2Case):
         end_instances(self, self.ec2, *ids)
         self.assertEqual([i["Placement"]["PartitionNumber"] for i in made], [1, 2, 1])
         self.assertEqual({i["Placement"]["GroupName"] for i in made}, {self.names["partition"]})
+        found = self.ec2.describe_instances(Filters=[{"Name": "placement-group-name", "Values": [self.names["partition"]]},
+                                                     {"Name": "placement-partition-number", "Values": ["2"]}])["Reservations"]
+        self.assertEqual([i["InstanceId"] for r in found for i in r["Instances"]], [ids[1]])
         self.fails("InvalidPlacementGroup.InUse", self.ec2.delete_placement_group, GroupName=self.names["partition"])
         self.fails("InvalidParameterValue", self.run_some, GroupName=self.names["partition"], PartitionNumber=3)
         change = lambda **more: self.ec2.modify_instance_placement(InstanceId=ids[0], **more)  # noqa: E731

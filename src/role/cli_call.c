@@ -81,6 +81,7 @@ int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
              struct str stream, void *out, struct http_client_reply *ret_reply)
 {
 	struct arena *a = &cli->arena;
+	int64_t now_ms = clock_machine_ms();
 	const struct operation *op = api_operation(api, str_from(operation));
 	struct buf CLEAN_BUF body;
 	struct wire_out_request wire;
@@ -88,8 +89,7 @@ int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	buf_init(&body, BODY_MAX);
 	if (!wire_encode_request(a, api, op, api->protocol, in, &body, &wire, &message))
 		return cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(message));
-	struct http_header headers[HEADERS_MAX] = {{S("host"), endpoint_host(cloud)},
-	                                           {S("x-amz-date"), sigv4_date(a, clock_machine_ms())}};
+	struct http_header headers[HEADERS_MAX] = {{S("host"), endpoint_host(cloud)}, {S("x-amz-date"), sigv4_date(a, now_ms)}};
 	unsigned n = 2;
 	struct str sent = str_set(stream) ? stream : buf_str(&body), digest = hash_hex(a, HASH_SHA256, sent);
 	if (str_is(str_from(api->signing_name), "s3"))
@@ -105,7 +105,7 @@ int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	                           .secret = str_from(cloud->secret),
 	                           .region = str_from(cloud->region),
 	                           .service = str_from(api->signing_name),
-	                           .now_ms = clock_machine_ms()};
+	                           .now_ms = now_ms};
 	headers[n] = (struct http_header){S("authorization"), sigv4_sign(a, &who, &signing, digest)};
 	n++;
 	struct http_client_request q = {

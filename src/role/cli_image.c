@@ -175,6 +175,9 @@ static int check_name(struct import_run *r)
 {
 	struct ec2_describe_images_request in = {0};
 	struct ec2_describe_images_result out = {0};
+	size_t n = strlen(r->name);
+	if (n < 3 || n > 128 || strspn(r->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789()[] ./-'@_") != n)
+		return cli_fail(r->cli, CLI_USAGE, "a name has 3 to 128 letters, digits, spaces and ( ) [ ] . / - ' @ _");
 	*LIST_ADD(&r->cli->arena, &in.owners) = S("self");
 	int status = cli_call(r->cli, r->cloud, &ec2_api, "DescribeImages", &in, &out, NULL);
 	for (uint32_t i = 0; status == CLI_OK && i < out.images.n; i++)

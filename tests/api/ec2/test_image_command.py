@@ -110,6 +110,8 @@ class Command(TestCase):
         path = os.path.join(self.dir, "q")
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", other, "-F", "raw", path], check=True)
         self.refused(path, "Disk validation failed")
+        done = subprocess.run([os.environ["QUARTET"], "image", "import", "--name", "a", path], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
         done = subprocess.run([os.environ["QUARTET"], "image", "import", path], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 2)
 

@@ -35,6 +35,12 @@ const struct cli_command cli_commands[] = {
         {"exec", "[--data DIR] FUNCTION [COMMAND...]", "Open a shell in a sandbox of a function that has been invoked",
          "FUNCTION may have a version or an alias: NAME:QUALIFIER. Without COMMAND: /bin/sh. The sandbox is not frozen any more afterwards.\n",
          cli_exec},
+        {"image", "import [--data DIR] --name NAME [--description TEXT] FILE | list [--data DIR]",
+         "Make an image for instances of a disk image or a root file system, or list what there is",
+         "FILE is a disk image (raw or qcow2) with its own boot loader, a raw ext4 file system, a tarball of a root file system, or a\n"
+         "container image (a folder or archive in the OCI layout, or what `docker save` writes). File systems start with the kernel of\n"
+         "the machine image and need a /sbin/init of their own. The image's id is printed.\n",
+         cli_image},
         {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request",
          "The id is in the header x-amzn-RequestId (S3: x-amz-request-id) of every reply. Kept are the last 4096 decisions, without\n"
          "those that allowed a root user, until the cloud stops.\n",

@@ -55,6 +55,9 @@ int cli_open(struct cli *cli, int words, struct cli_cloud *ret);
 struct http_client_reply;
 int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
              void *out, struct http_client_reply *ret_reply);
+/* The same for an operation with a streaming input: its bytes are `stream`. */
+int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
+             struct str stream, void *out, struct http_client_reply *ret_reply);
 /* One of our own paths (/_quartet/...): the body in *ret_body, or a line printed unless `quiet`. */
 int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
               struct str *ret_body);
@@ -72,3 +75,4 @@ int cli_invoke(struct cli *cli);
 int cli_logs(struct cli *cli);
 int cli_exec(struct cli *cli);
 int cli_bill(struct cli *cli);
+int cli_image(struct cli *cli);

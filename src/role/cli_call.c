@@ -74,7 +74,14 @@ static bool reply_header_at(void *ctx, size_t i, struct str *ret_name, struct st
 int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
              void *out, struct http_client_reply *ret_reply)
 {
+	return cli_send(cli, cloud, api, operation, in, STR_NONE, out, ret_reply);
+}
+
+int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
+             struct str stream, void *out, struct http_client_reply *ret_reply)
+{
 	struct arena *a = &cli->arena;
+	int64_t now_ms = clock_machine_ms();
 	const struct operation *op = api_operation(api, str_from(operation));
 	struct buf CLEAN_BUF body;
 	struct wire_out_request wire;
@@ -82,9 +89,11 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	buf_init(&body, BODY_MAX);
 	if (!wire_encode_request(a, api, op, api->protocol, in, &body, &wire, &message))
 		return cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(message));
-	struct http_header headers[HEADERS_MAX] = {{S("host"), endpoint_host(cloud)},
-	                                           {S("x-amz-date"), sigv4_date(a, clock_machine_ms())}};
+	struct http_header headers[HEADERS_MAX] = {{S("host"), endpoint_host(cloud)}, {S("x-amz-date"), sigv4_date(a, now_ms)}};
 	unsigned n = 2;
+	struct str sent = str_set(stream) ? stream : buf_str(&body), digest = hash_hex(a, HASH_SHA256, sent);
+	if (str_is(str_from(api->signing_name), "s3"))
+		headers[n++] = (struct http_header){S("x-amz-content-sha256"), digest};
 	for (uint32_t i = 0; i < wire.headers.n && n < HEADERS_MAX - 1; i++)
 		headers[n++] = (struct http_header){wire.headers.v[i].name, wire.headers.v[i].value};
 	struct sigv4_request signing = {.method = wire.method,
@@ -96,9 +105,8 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	                           .secret = str_from(cloud->secret),
 	                           .region = str_from(cloud->region),
 	                           .service = str_from(api->signing_name),
-	                           .now_ms = clock_machine_ms()};
-	headers[n] =
-	        (struct http_header){S("authorization"), sigv4_sign(a, &who, &signing, hash_hex(a, HASH_SHA256, buf_str(&body)))};
+	                           .now_ms = now_ms};
+	headers[n] = (struct http_header){S("authorization"), sigv4_sign(a, &who, &signing, digest)};
 	n++;
 	struct http_client_request q = {
 	        .method = arena_dupz(a, wire.method),
@@ -107,7 +115,7 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	                       .p,
 	        .headers = headers,
 	        .header_count = n,
-	        .body = buf_str(&body),
+	        .body = sent,
 	};
 	struct http_client_reply reply;
 	int status = exchange(cli, &q, false, &reply);

@@ -1,6 +1,7 @@
 """What tests of EC2's networks share."""
 import json
 import os
+import time
 import urllib.parse
 import uuid
 
@@ -62,3 +63,51 @@ class Ec2Case(TestCase):
             iam.delete_user(UserName=name)
         self.addCleanup(drop)
         return client("ec2", key=key["AccessKeyId"], secret=key["SecretAccessKey"], region=self.region)
+
+def halting_image(test):
+    """An image whose disk starts and does nothing at all, so that instances of it are cheap. Gone after the test."""
+    ec2, s3, name = client("ec2"), client("s3"), "halting-" + uuid.uuid4().hex[:12]
+    s3.create_bucket(Bucket=name)
+    # cli; hlt; jmp back
+    s3.put_object(Bucket=name, Key="disk", Body=b"\xfa\xf4\xeb\xfc" + bytes(506) + b"\x55\xaa" + bytes(1 << 20))
+    task = ec2.import_image(DiskContainers=[{"Format": "raw", "UserBucket": {"S3Bucket": name, "S3Key": "disk"}}])["ImportTaskId"]
+    made = {"Status": "active"}
+    for _ in range(200):
+        if made["Status"] != "active":
+            break
+        time.sleep(0.05)
+        made = ec2.describe_import_image_tasks(ImportTaskIds=[task])["ImportImageTasks"][0]
+    test.assertEqual(made["Status"], "completed", made)
+    s3.delete_object(Bucket=name, Key="disk")
+    s3.delete_bucket(Bucket=name)
+    test.addCleanup(ec2.delete_snapshot, SnapshotId=made["SnapshotDetails"][0]["SnapshotId"])
+    test.addCleanup(ec2.deregister_image, ImageId=made["ImageId"])
+    return made["ImageId"]
+
+
+def wait_for(test, ec2, instance, state, seconds=60):
+    """The instance, when it has come to that state."""
+    for _ in range(seconds * 10):
+        found = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        if found["State"]["Name"] == state:
+            return found
+        time.sleep(0.1)
+    return test.fail(f"{found['State']} is not {state}: {found.get('StateReason')}")
+
+
+def end_instances(test, ec2, *instances):
+    """After the test: at once, because nothing in them listens to a button."""
+    def end():
+        for i in instances:
+            for _ in range(600):
+                found = ec2.describe_instances(InstanceIds=[i])["Reservations"][0]["Instances"][0]
+                state = found["State"]["Name"]
+                if state != "pending":
+                    break
+                time.sleep(0.1)
+            if state in ("running", "stopping") and "InstanceLifecycle" not in found:
+                ec2.stop_instances(InstanceIds=[i], Force=True)
+                wait_for(test, ec2, i, "stopped")
+            ec2.terminate_instances(InstanceIds=[i])
+            wait_for(test, ec2, i, "terminated", 100)
+    test.addCleanup(end)

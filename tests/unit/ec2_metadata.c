@@ -60,6 +60,7 @@ static void leaves(void **state)
 	assert_text(&v, "/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/local-ipv4s", "172.31.0.5\n172.31.0.9");
 	assert_text(&v, "/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/ipv4-associations/127.1.2.3", "172.31.0.5");
 	assert_text(&v, "/latest/meta-data/placement/region", "us-east-1");
+	assert_text(&v, "/latest/meta-data/instance-life-cycle", "on-demand");
 	static const char *const absent[] = {"/latest/user-data",
 	                                     "/latest/meta-data/public-keys/",
 	                                     "/latest/meta-data/iam/info",
@@ -72,6 +73,26 @@ static void leaves(void **state)
 	for (size_t i = 0; i < sizeof(absent) / sizeof(*absent); i++)
 		if (str_set(metadata_text(&a, &v, str_from(absent[i]))))
 			fail_msg("%s is there", absent[i]);
+}
+
+static void spot_and_groups(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct metadata_view v = view();
+	assert_false(str_set(metadata_text(&a, &v, S("/latest/meta-data/spot/instance-action"))));
+	assert_false(str_set(metadata_text(&a, &v, S("/latest/meta-data/placement/group-name"))));
+	v.spot = true;
+	v.interrupt_ms = 1704110520000;
+	v.group_name = S("parts");
+	v.partition = 2;
+	assert_text(&v, "/latest/meta-data/instance-life-cycle", "spot");
+	assert_text(&v, "/latest/meta-data/spot", "instance-action\ntermination-time");
+	assert_text(&v, "/latest/meta-data/spot/instance-action",
+	            "{\"action\": \"terminate\", \"time\": \"2024-01-01T12:02:00Z\"}");
+	assert_text(&v, "/latest/meta-data/spot/termination-time", "2024-01-01T12:02:00Z");
+	assert_text(&v, "/latest/meta-data/placement/group-name", "parts");
+	assert_text(&v, "/latest/meta-data/placement/partition-number", "2");
 }
 
 static void listings(void **state)
@@ -147,7 +168,7 @@ static void tokens(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(leaves), cmocka_unit_test(listings), cmocka_unit_test(roles),
-	                                   cmocka_unit_test(tokens)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(leaves), cmocka_unit_test(spot_and_groups), cmocka_unit_test(listings),
+	                                   cmocka_unit_test(roles), cmocka_unit_test(tokens)};
 	return cmocka_run_group_tests_name("ec2 metadata", tests, NULL, NULL);
 }

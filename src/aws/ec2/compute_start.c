@@ -1,6 +1,7 @@
 /* Where compute begins and ends: the desk with its machines, and what networks hand on (taps of ports, listeners in VPCs). */
 #include "aws/ec2/dns.h"
 #include "aws/ec2/image_default.h"
+#include "aws/ec2/import.h"
 #include "aws/ec2/metadata_find.h"
 #include "aws/ec2/sample.h"
 #include "base/log.h"
@@ -107,6 +108,7 @@ int compute_start(struct ec2_state *s)
 	fleet_start(s->desk, s->cloud->cells);
 	c->sampler = sampler_start(s->desk);
 	s->image = default_image_new(s->cloud, machines_volumes_dir(s->desk->machines));
+	s->imports = imports_new(s);
 	return 0;
 }
 
@@ -119,6 +121,8 @@ void compute_stop(struct ec2_state *s)
 	if (!c)
 		return;
 	sampler_stop(c->sampler);
+	imports_free(s->imports);
+	s->imports = NULL;
 	default_image_free(s->image);
 	s->image = NULL;
 	s->on_port = NULL;

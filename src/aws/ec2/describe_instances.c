@@ -136,6 +136,9 @@ ASK(state_name, YIELD(i->state->name);)
 ASK(state_code, YIELD(arena_printf(c->arena, "%lld", (long long)i->state->code.v));)
 ASK(zone, YIELD(i->placement->availability_zone);)
 ASK(tenancy, YIELD(i->placement->tenancy);)
+ASK(group, if (i->placement->group_name.n) YIELD(i->placement->group_name);)
+ASK(partition,
+    if (i->placement->partition_number.set) YIELD(arena_printf(c->arena, "%lld", (long long)i->placement->partition_number.v));)
 ASK(reservation, YIELD(s->record->reservation);)
 ASK(owner, YIELD(s->record->owner);)
 ASK(launch_time, YIELD(time_format(c->arena, i->launch_time.ms, TIME_ISO8601_MS));)
@@ -209,6 +212,8 @@ static const struct ec2_field fields[] = {
         FIELD_ASK("network-interface.subnet-id", ask_port_subnet),
         FIELD_ASK("network-interface.vpc-id", ask_port_vpc),
         FIELD_ASK("owner-id", ask_owner),
+        FIELD_ASK("placement-group-name", ask_group),
+        FIELD_ASK("placement-partition-number", ask_partition),
         TEXT("platform-details", platform_details),
         TEXT("private-dns-name", private_dns_name),
         TEXT("private-ip-address", private_ip_address),
@@ -217,6 +222,7 @@ static const struct ec2_field fields[] = {
         TEXT("root-device-name", root_device_name),
         TEXT("root-device-type", root_device_type),
         FIELD_FLAG("source-dest-check", ec2_instance, source_dest_check),
+        TEXT("spot-instance-request-id", spot_instance_request_id),
         FIELD_ASK("state-reason-code", ask_reason_code),
         TEXT("subnet-id", subnet_id),
         FIELD_ASK("tenancy", ask_tenancy),

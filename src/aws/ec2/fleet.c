@@ -10,6 +10,7 @@
 #include "aws/ec2/fleet.h"
 
 #include "aws/ec2/interface.h"
+#include "aws/ec2/spot.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -226,6 +227,8 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 {
 	struct start st = {0};
 	const struct instance_type *type = instance_type_find(r->instance->instance_type);
+	if (spot_waits(i, r))
+		return;
 	if (!type) {
 		end_record(i, MACHINE_NOT_STARTED, -ENOTSUP, STR_NONE);
 		return;
@@ -318,6 +321,7 @@ void fleet_step(struct desk_item *i, const struct ec2_scope *s)
 		i->memory_mib = type->memory_mib;
 		i->vcpus = type->vcpus;
 	}
+	spot_step(i, &r);
 	switch (state) {
 	case INSTANCE_PENDING:
 	case INSTANCE_RUNNING:

@@ -144,6 +144,8 @@ bool default_image_get(struct default_image *d, struct arena *a, struct state_ec
 	                        .public = OPT_BOOL(true),
 	                        .architecture = S("x86_64"),
 	                        .image_type = S("machine"),
+	                        .kernel_id = id_of(a, "aki"),
+	                        .ramdisk_id = id_of(a, "ari"),
 	                        .name = d->name,
 	                        .description = d->description,
 	                        .root_device_name = d->root_device,

@@ -1,6 +1,6 @@
 /* Images: from snapshots, from instances, from other images; and their end. An image of an instance is pending until the snapshots
  * of its volumes are done (storage.c). */
-#include "aws/ec2/image.h"
+#include "aws/ec2/image_default.h"
 
 #include "base/clock.h"
 
@@ -27,13 +27,13 @@ static int check_name(struct call *c, struct str name)
 	return CALL_OK;
 }
 
-static struct ec2_image *image_new(struct call *c, struct str name, struct str description, struct str root)
+struct ec2_image *ec2_image_new(const struct ec2_scope *s, struct str name, struct str description, struct str root, int64_t now_ms)
 {
-	struct ec2_image *i = arena_new(c->arena, struct ec2_image);
-	*i = (struct ec2_image){.image_id = ec2_new_id(c->arena, "ami"),
-	                        .image_location = ARENA_CAT(c->arena, c->account, S("/"), name),
+	struct ec2_image *i = arena_new(s->arena, struct ec2_image);
+	*i = (struct ec2_image){.image_id = ec2_new_id(s->arena, "ami"),
+	                        .image_location = ARENA_CAT(s->arena, s->account, S("/"), name),
 	                        .state = S("available"),
-	                        .owner_id = c->account,
+	                        .owner_id = s->account,
 	                        .public = OPT_BOOL(false),
 	                        .architecture = S("x86_64"),
 	                        .image_type = S("machine"),
@@ -46,7 +46,7 @@ static struct ec2_image *image_new(struct call *c, struct str name, struct str d
 	                        .ena_support = OPT_BOOL(true),
 	                        .platform_details = S("Linux/UNIX"),
 	                        .usage_operation = S("RunInstances"),
-	                        .creation_date = time_format(c->arena, c->now_ms, TIME_ISO8601_MS)};
+	                        .creation_date = time_format(s->arena, now_ms, TIME_ISO8601_MS)};
 	return i;
 }
 
@@ -82,27 +82,42 @@ static int check_disk(struct call *c, const struct ec2_block_device_mapping *d, 
 	return CALL_OK;
 }
 
+/* A disk without a boot loader starts with the kernel of the image that is there from the beginning. */
+static int take_kernel(struct call *c, const struct ec2_register_image_request *in, struct str *ret_boot)
+{
+	struct state_ec2_image_record first;
+	if (!in->kernel_id.n && !in->ramdisk_id.n)
+		return CALL_OK;
+	bool there = default_image_get(ec2_state(c)->image, c->arena, &first);
+	struct str ids[2] = {in->kernel_id, in->ramdisk_id};
+	for (int k = 0; k < 2; k++)
+		if (!ids[k].n || !there || !str_eq(ids[k], k ? first.image->ramdisk_id : first.image->kernel_id))
+			return call_fail(c, "InvalidAMIID.NotFound", 400, "The image id '[%.*s]' does not exist", STR_ARG(ids[k]));
+	*ret_boot = first.boot;
+	return CALL_OK;
+}
+
 int ec2_register_image(struct call *c, const struct ec2_register_image_request *in, struct ec2_register_image_result *out)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct ec2_tag_list tags;
 	bool has_root = false;
 	struct str root = in->root_device_name.n ? in->root_device_name : S("/dev/sda1");
-	if (in->image_location.n || in->kernel_id.n || in->ramdisk_id.n || in->billing_products.n || in->uefi_data.n ||
-	    in->tpm_support.n || in->sriov_net_support.n)
+	struct str boot = STR_NONE;
+	if (in->image_location.n || in->billing_products.n || in->uefi_data.n || in->tpm_support.n || in->sriov_net_support.n)
 		return call_fail(
 		        c, "UnsupportedOperation", 400,
-		        "Manifests, kernels, billing products, UEFI data, TPM and enhanced networking by SR-IOV are not supported.");
+		        "Manifests, billing products, UEFI data, TPM and enhanced networking by SR-IOV are not supported.");
 	if (in->architecture.n && !str_is(in->architecture, "x86_64"))
 		return call_fail(c, "UnsupportedOperation", 400, "This cloud runs images for x86_64 only.");
 	if (in->virtualization_type.n && !str_is(in->virtualization_type, "hvm"))
 		return call_fail(c, "UnsupportedOperation", 400, "Images are of the virtualization type hvm only.");
 	if (in->boot_mode.n && !str_is(in->boot_mode, "legacy-bios"))
 		return call_fail(c, "UnsupportedOperation", 400, "Images boot by legacy-bios only.");
-	if (check_name(c, in->name) != CALL_OK ||
+	if (check_name(c, in->name) != CALL_OK || take_kernel(c, in, &boot) != CALL_OK ||
 	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_image, &tags) != CALL_OK)
 		return CALL_FAIL;
-	struct ec2_image *i = image_new(c, in->name, in->description, root);
+	struct ec2_image *i = ec2_image_new(&s, in->name, in->description, root, c->now_ms);
 	i->tags = tags;
 	i->imds_support = in->imds_support.n ? in->imds_support : STR_NONE;
 	for (uint32_t k = 0; k < in->block_device_mappings.n; k++) {
@@ -118,7 +133,11 @@ int ec2_register_image(struct call *c, const struct ec2_register_image_request *
 	if (!has_root)
 		return call_fail(c, "InvalidBlockDeviceMapping", 400,
 		                 "A block device mapping for the root device %.*s is required.", STR_ARG(root));
-	struct state_ec2_image_record r = {.image = i};
+	if (str_set(boot)) {
+		i->kernel_id = in->kernel_id;
+		i->ramdisk_id = in->ramdisk_id;
+	}
+	struct state_ec2_image_record r = {.image = i, .boot = boot};
 	ec2_image_put(&s, &r);
 	out->image_id = i->image_id;
 	return CALL_OK;
@@ -166,7 +185,7 @@ int ec2_create_image(struct call *c, const struct ec2_create_image_request *in, 
 	if (state != INSTANCE_RUNNING && state != INSTANCE_STOPPED)
 		return call_fail(c, "IncorrectInstanceState", 400, "Instance '%.*s' is not 'running' or 'stopped'.",
 		                 STR_ARG(in->instance_id));
-	struct ec2_image *i = image_new(c, in->name, in->description, instance.instance->root_device_name);
+	struct ec2_image *i = ec2_image_new(&s, in->name, in->description, instance.instance->root_device_name, c->now_ms);
 	i->state = S("pending");
 	i->source_instance_id = in->instance_id;
 	i->tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_image);
@@ -210,8 +229,8 @@ int ec2_copy_image(struct call *c, const struct ec2_copy_image_request *in, stru
 		return CALL_FAIL;
 	if (!str_eq(from.image->owner_id, c->account))
 		return call_fail(c, "InvalidRequest", 400, "The storage for the AMI is not available to this account.");
-	struct ec2_image *i =
-	        image_new(c, in->name, in->description.n ? in->description : from.image->description, from.image->root_device_name);
+	struct ec2_image *i = ec2_image_new(&s, in->name, in->description.n ? in->description : from.image->description,
+	                                    from.image->root_device_name, c->now_ms);
 	i->source_image_id = in->source_image_id;
 	i->source_image_region = in->source_region;
 	i->imds_support = from.image->imds_support;

@@ -1,6 +1,9 @@
 #include "aws/ec2/compute.h"
 
 #include "aws/ec2/usage.h"
+#include "aws/ec2/import.h"
+#include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 #include "base/id.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
@@ -139,17 +142,21 @@ const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_interface,
         &ec2_kind_instance,
         &ec2_kind_gateway,
+        &ec2_kind_import_image,
+        &ec2_kind_import_snapshot,
         &ec2_kind_key_pair,
         &ec2_kind_launch_template,
         &ec2_kind_nat,
         &ec2_kind_analysis,
         &ec2_kind_path,
         &ec2_kind_peering,
+        &ec2_kind_placement_group,
         &ec2_kind_prefix_list,
         &ec2_kind_route_table,
         &ec2_kind_group,
         &ec2_kind_rule,
         &ec2_kind_snapshot,
+        &ec2_kind_spot_request,
         &ec2_kind_subnet,
         &ec2_kind_volume,
         &ec2_kind_vpc,
@@ -158,10 +165,11 @@ const struct ec2_kind *const ec2_kinds[] = {
 
 const struct ec2_kind *ec2_kind_of_id(struct str id)
 {
-	struct str prefix = str_sub(id, 0, id.n ? (size_t)(str_find_char(id, '-') + 1) : 0);
-	for (const struct ec2_kind *const *k = ec2_kinds; *k && prefix.n; k++)
-		if (str_is(str_sub(prefix, 0, prefix.n - 1), (*k)->prefix))
+	for (const struct ec2_kind *const *k = ec2_kinds; *k; k++) {
+		struct str prefix = str_from((*k)->prefix);
+		if (id.n > prefix.n && str_starts(id, prefix) && id.p[prefix.n] == '-')
 			return *k;
+	}
 	return NULL;
 }
 

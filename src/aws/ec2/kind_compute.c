@@ -1,5 +1,8 @@
 /* The kinds of things that compute: how their ids look and what is said when one is not there. */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/import.h"
+#include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
 
@@ -70,4 +73,46 @@ const struct ec2_kind ec2_kind_launch_template = {
         .tags_at = offsetof(struct ec2_launch_template, tags),
         .nested = true,
         ROW_OF(state_ec2, "LaunchTemplateRecord", state_ec2_launch_template_record),
+};
+const struct ec2_kind ec2_kind_import_snapshot = {
+        .prefix = "import-snap",
+        .type = "import-snapshot-task",
+        .noun = "import task ID",
+        .ids = "importTaskIds",
+        .not_found = "InvalidConversionTaskId",
+        .malformed = "InvalidConversionTaskId.Malformed",
+        .tags_at = offsetof(struct ec2_import_snapshot_task, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "ImportSnapshotRecord", state_ec2_import_snapshot_record),
+};
+const struct ec2_kind ec2_kind_import_image = {
+        .prefix = "import-ami",
+        .type = "import-image-task",
+        .noun = "import task ID",
+        .ids = "importTaskIds",
+        .not_found = "InvalidConversionTaskId",
+        .malformed = "InvalidConversionTaskId.Malformed",
+        .tags_at = offsetof(struct ec2_import_image_task, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "ImportImageRecord", state_ec2_import_image_record),
+};
+const struct ec2_kind ec2_kind_placement_group = {
+        .prefix = "pg",
+        .type = "placement-group",
+        .noun = "placement group ID",
+        .ids = "groupIds",
+        .not_found = "InvalidPlacementGroupId.NotFound",
+        .malformed = "InvalidPlacementGroupId.Malformed",
+        .tags_at = offsetof(struct ec2_placement_group, tags),
+        ROW_OF(ec2, "PlacementGroup", ec2_placement_group),
+};
+const struct ec2_kind ec2_kind_spot_request = {
+        .prefix = "sir",
+        .type = "spot-instances-request",
+        .noun = "spot instance request ID",
+        .ids = "spotInstanceRequestIds",
+        .not_found = "InvalidSpotInstanceRequestID.NotFound",
+        .malformed = "InvalidSpotInstanceRequestID.Malformed",
+        .tags_at = offsetof(struct ec2_spot_instance_request, tags),
+        ROW_OF(ec2, "SpotInstanceRequest", ec2_spot_instance_request),
 };

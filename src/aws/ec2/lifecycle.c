@@ -2,6 +2,7 @@
  * records (fleet.c). */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/spot.h"
 #include "base/clock.h"
 
 #include <assert.h>
@@ -130,6 +131,7 @@ void ec2_instance_terminated(const struct ec2_scope *s, struct state_ec2_instanc
 	close_ports(s, i->instance_id, true);
 	let_volumes_go(s, i->instance_id);
 	ec2_instance_move(s->arena, r, INSTANCE_TERMINATED, now_ms, reason, message);
+	spot_instance_ended(s, r, now_ms);
 	i->block_device_mappings.n = 0;
 	i->security_groups.n = 0;
 	i->subnet_id = i->vpc_id = STR_NONE;
@@ -202,6 +204,8 @@ int ec2_stop_instances(struct call *c, const struct ec2_stop_instances_request *
 		enum instance_state state = ec2_instance_state(i);
 		if (state == INSTANCE_TERMINATED || state == INSTANCE_SHUTTING_DOWN || state == INSTANCE_PENDING)
 			return wrong_state(c, i, "stopped");
+		if (spot_check_stop(c, i) != CALL_OK)
+			return CALL_FAIL;
 		if (all.v[k].no_stop.v && state == INSTANCE_RUNNING)
 			return call_fail(
 			        c, "OperationNotPermitted", 400,

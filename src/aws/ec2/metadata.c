@@ -156,7 +156,7 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 	add_role(l, v);
 	add(l, S("meta-data/instance-action"), S("none"));
 	add(l, S("meta-data/instance-id"), v->instance_id);
-	add(l, S("meta-data/instance-life-cycle"), S("on-demand"));
+	add(l, S("meta-data/instance-life-cycle"), v->spot ? S("spot") : S("on-demand"));
 	add(l, S("meta-data/instance-type"), v->type);
 	add(l, S("meta-data/local-hostname"), v->host_name);
 	add(l, S("meta-data/local-ipv4"), main_address.private);
@@ -165,6 +165,9 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 		add_interface(l, v, &v->interfaces[i]);
 	add(l, S("meta-data/placement/availability-zone"), v->zone);
 	add(l, S("meta-data/placement/availability-zone-id"), v->zone_id);
+	add(l, S("meta-data/placement/group-name"), v->group_name);
+	if (v->partition)
+		add(l, S("meta-data/placement/partition-number"), arena_printf(a, "%u", v->partition));
 	add(l, S("meta-data/placement/region"), v->region);
 	add(l, S("meta-data/profile"), S("default-hvm"));
 	if (str_set(main_address.public)) {
@@ -177,6 +180,12 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 	add(l, S("meta-data/security-groups"), first ? lines(a, first->group_names) : STR_NONE);
 	add(l, S("meta-data/services/domain"), S("amazonaws.com"));
 	add(l, S("meta-data/services/partition"), S("aws"));
+	if (v->interrupt_ms) {
+		struct str time = time_text(a, v->interrupt_ms);
+		add(l, S("meta-data/spot/instance-action"),
+		    ARENA_CAT(a, S("{\"action\": \"terminate\", \"time\": \""), time, S("\"}")));
+		add(l, S("meta-data/spot/termination-time"), time);
+	}
 	add(l, S("meta-data/system"), S("nitro"));
 	add_tags(l, v);
 }

@@ -28,6 +28,10 @@ struct metadata_view {
 	struct str instance_id, image_id, type, reservation_id, account, region, zone, zone_id, architecture;
 	int64_t pending_ms; /* when it was launched */
 	unsigned launch_index;
+	struct str group_name; /* of the placement group */
+	unsigned partition;    /* 0: none */
+	bool spot;
+	int64_t interrupt_ms; /* when a spot instance that has its notice is terminated; 0: it has none */
 	struct str host_name; /* "ip-172-31-0-5.ec2.internal" */
 	struct str key_name, public_key;
 	struct str user_data; /* raw */

@@ -1,6 +1,10 @@
 /* What the permission of each operation is about. One row says which member of the input names something of which kind; the
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
 #include "aws/ec2/launch_data.h"
+#include "aws/ec2/compute.h"
+#include "aws/ec2/import.h"
+#include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 #include "aws/ec2/tag.h"
 
 static const struct {
@@ -113,16 +117,25 @@ static const struct {
         {"EnableImageDeprecation", &ec2_kind_image, "ImageId"},
         {"EnableImageDeregistrationProtection", &ec2_kind_image, "ImageId"},
         {"GetConsoleOutput", &ec2_kind_instance, "InstanceId"},
+        {"ImportImage", &ec2_kind_import_image, NULL},
+        {"ImportImage", &ec2_kind_image, NULL},
+        {"ImportImage", &ec2_kind_snapshot, NULL},
         {"ImportKeyPair", &ec2_kind_key_pair, NULL},
+        {"ImportSnapshot", &ec2_kind_import_snapshot, NULL},
+        {"ImportSnapshot", &ec2_kind_snapshot, NULL},
         {"ModifyImageAttribute", &ec2_kind_image, "ImageId"},
         {"ModifyInstanceAttribute", &ec2_kind_instance, "InstanceId"},
         {"ModifyInstanceMetadataOptions", &ec2_kind_instance, "InstanceId"},
+        {"CreatePlacementGroup", &ec2_kind_placement_group, NULL},
+        {"ModifyInstancePlacement", &ec2_kind_instance, "InstanceId"},
         {"ModifyLaunchTemplate", &ec2_kind_launch_template, "LaunchTemplateId"},
         {"ModifySnapshotAttribute", &ec2_kind_snapshot, "SnapshotId"},
         {"ModifyVolume", &ec2_kind_volume, "VolumeId"},
         {"MonitorInstances", &ec2_kind_instance, "InstanceIds"},
         {"RebootInstances", &ec2_kind_instance, "InstanceIds"},
         {"RegisterImage", &ec2_kind_image, NULL},
+        {"RequestSpotInstances", &ec2_kind_spot_request, NULL},
+        {"CancelSpotInstanceRequests", &ec2_kind_spot_request, "SpotInstanceRequestIds"},
         {"RunInstances", &ec2_kind_image, "ImageId"},
         {"RunInstances", &ec2_kind_subnet, "SubnetId"},
         {"RunInstances", &ec2_kind_group, "SecurityGroupIds"},

@@ -3,12 +3,12 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/launch_data.h"
+#include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
 
-#include <unistd.h>
-
-enum { COUNT_MAX = 1000, VCPUS_PER_PROCESSOR = 8, MEMORY_SHARE_PERCENT = 75 };
+enum { COUNT_MAX = 1000 };
 
 static int unsupported(struct call *c, const char *what)
 {
@@ -17,8 +17,6 @@ static int unsupported(struct call *c, const char *what)
 
 static int check_unsupported(struct call *c, const struct ec2_run_instances_request *in)
 {
-	if (in->instance_market_options)
-		return unsupported(c, "Spot instances are");
 	if (in->ipv6_address_count.v || in->ipv6_addresses.n || in->enable_primary_ipv6.v)
 		return unsupported(c, "IPv6 addresses are");
 	if (in->kernel_id.n || in->ramdisk_id.n)
@@ -32,10 +30,6 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 		return unsupported(
 		        c,
 		        "Reservations, licences, enclaves, accelerators, CPU and credit options, and options of maintenance, names and network performance are");
-	const struct ec2_placement *p = in->placement;
-	if (p && (p->group_name.n || p->group_id.n || p->host_id.n || p->affinity.n || p->host_resource_group_arn.n ||
-	          p->partition_number.set || (str_set(p->tenancy) && !str_is(p->tenancy, "default"))))
-		return unsupported(c, "Placement groups, dedicated hosts and tenancies are");
 	return CALL_OK;
 }
 
@@ -197,20 +191,6 @@ static int take_disks(struct call *c, struct launch *l)
 	return CALL_OK;
 }
 
-/* --- capacity: memory is given once, processors are shared */
-
-static int64_t room_for(struct call *c, const struct launch *l)
-{
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) >> 20, used_memory = 0;
-	unsigned vcpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) * VCPUS_PER_PROCESSOR, used_vcpus = 0;
-	if (ec2_state(c)->desk)
-		fleet_usage(ec2_state(c)->desk, &used_memory, &used_vcpus);
-	memory = memory * MEMORY_SHARE_PERCENT / 100;
-	int64_t by_memory = used_memory < memory ? (int64_t)((memory - used_memory) / l->type->memory_mib) : 0;
-	int64_t by_vcpus = used_vcpus < vcpus ? (vcpus - used_vcpus) / l->type->vcpus : 0;
-	return by_memory < by_vcpus ? by_memory : by_vcpus;
-}
-
 /* --- one instance */
 
 static int make_disks(struct call *c, const struct launch *l, struct ec2_instance *i)
@@ -264,7 +244,7 @@ static struct ec2_instance_metadata_options_response *metadata_options(struct ca
 	return made;
 }
 
-static struct ec2_instance *make_instance(struct call *c, const struct launch *l, int64_t index)
+static struct ec2_instance *make_instance(struct call *c, struct launch *l, int64_t index)
 {
 	const struct ec2_run_instances_request *in = l->in;
 	const struct ec2_image *image = l->image.image;
@@ -298,7 +278,7 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	i->placement = arena_new(c->arena, struct ec2_placement);
 	i->placement->availability_zone = l->subnet.availability_zone;
 	i->placement->availability_zone_id = l->subnet.availability_zone_id;
-	i->placement->group_name = S("");
+	placement_put(&l->place, i->placement);
 	i->placement->tenancy = S("default");
 	i->monitoring = arena_new(c->arena, struct ec2_monitoring);
 	i->monitoring->state = in->monitoring && in->monitoring->enabled.v ? S("enabled") : S("disabled");
@@ -313,7 +293,7 @@ static struct ec2_instance *make_instance(struct call *c, const struct launch *l
 	return i;
 }
 
-static int launch_one(struct call *c, const struct launch *l, struct ec2_reservation *out, int64_t index)
+static int launch_one(struct call *c, struct launch *l, struct ec2_reservation *out, int64_t index)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct ec2_instance *i = make_instance(c, l, index);
@@ -330,9 +310,11 @@ static int launch_one(struct call *c, const struct launch *l, struct ec2_reserva
 	        .changed = OPT_TIME(c->now_ms),
 	        .boot = l->image.boot,
 	        .container = OPT_BOOL(l->container),
+	        .after_spot = OPT_BOOL(l->after_spot),
 	};
 	if (make_disks(c, l, i) != CALL_OK || ec2_run_make_ports(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
+	spot_launched(c, &l->spot, &l->in->tag_specifications, &r);
 	ec2_put(&s, &ec2_kind_instance, i->instance_id, &r);
 	*LIST_ADD(c->arena, &out->instances) = *i;
 	ec2_instance_show(c, &r, &out->instances.v[out->instances.n - 1]);
@@ -341,7 +323,8 @@ static int launch_one(struct call *c, const struct launch *l, struct ec2_reserva
 
 int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *given, struct ec2_reservation *out)
 {
-	static const struct ec2_kind *const tagged[] = {&ec2_kind_instance, &ec2_kind_volume, &ec2_kind_interface, NULL};
+	static const struct ec2_kind *const tagged[] = {&ec2_kind_instance, &ec2_kind_volume, &ec2_kind_interface,
+	                                                &ec2_kind_spot_request, NULL};
 	struct ec2_run_instances_request merged;
 	const struct ec2_run_instances_request *in = &merged;
 	struct launch l = {.in = in};
@@ -356,6 +339,8 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 		return said;
 	if (ec2_image_usable(c, image_id, &l.image) != CALL_OK || ec2_run_take_ports(c, &l) != CALL_OK ||
 	    take_type(c, &l) != CALL_OK || ec2_run_check_ports(c, &l) != CALL_OK ||
+	    placement_of_launch(c, in->placement, l.subnet.availability_zone, l.type, &l.place) != CALL_OK ||
+	    spot_take(c, in->instance_market_options, l.type, &l.spot) != CALL_OK ||
 	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || take_profile(c, &l) != CALL_OK ||
 	    take_user_data(c, &l) != CALL_OK || take_metadata_options(c, in->metadata_options) != CALL_OK ||
 	    take_disks(c, &l) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
@@ -363,7 +348,10 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 	struct ec2_tag_list tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance);
 	if (ec2_driver_choose(c, &tags, &l.image, &l.container) != CALL_OK)
 		return CALL_FAIL;
-	int64_t room = room_for(c, &l), count = room < in->max_count.v ? room : in->max_count.v;
+	int64_t room = placement_room(&l.place, capacity_room(c, l.type));
+	if (!l.spot.set && placement_room(&l.place, in->min_count.v) == in->min_count.v)
+		room = spot_reclaim(c, l.type, room, in->min_count.v, &l.after_spot);
+	int64_t count = room < in->max_count.v ? room : in->max_count.v;
 	if (count < in->min_count.v)
 		return call_fail(c, "InsufficientInstanceCapacity", 500,
 		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",

@@ -2,6 +2,8 @@
 #pragma once
 #include "aws/ec2/compute.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 
 /* One network interface of every instance of a call. */
 struct run_port {
@@ -27,7 +29,10 @@ struct launch {
 	uint32_t port_count;
 	struct ec2_block_device_mapping *disks; /* the image's, overlaid with the request's; the root is first */
 	uint32_t disk_count;
-	bool container; /* its driver */
+	struct placement place;
+	struct spot_ask spot;
+	bool after_spot; /* spot instances have to go first */
+	bool container;  /* its driver */
 	struct ec2_tag_list template_tags; /* what an instance made of a launch template says of it */
 };
 

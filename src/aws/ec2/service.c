@@ -2,6 +2,9 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/launch_data.h"
+#include "aws/ec2/import.h"
+#include "aws/ec2/placement.h"
+#include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
@@ -132,6 +135,20 @@ static const struct service_op ops[] = {
         ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
         ROW(get_launch_template_data, GetLaunchTemplateData, READ),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
+        ROW(cancel_import_task, CancelImportTask),
+        ROW(describe_import_image_tasks, DescribeImportImageTasks, READ),
+        ROW(describe_import_snapshot_tasks, DescribeImportSnapshotTasks, READ),
+        ROW(cancel_spot_instance_requests, CancelSpotInstanceRequests),
+        ROW(describe_spot_instance_requests, DescribeSpotInstanceRequests, READ),
+        ROW(describe_spot_price_history, DescribeSpotPriceHistory, READ, .missing = "prices that change, systems other than Linux"),
+        ROW(request_spot_instances, RequestSpotInstances,
+            .missing = "persistent requests, stopping and hibernating, requests that wait for capacity or a time, groups"),
+        ROW(create_placement_group, CreatePlacementGroup, .missing = "spreading over hosts, links"),
+        ROW(delete_placement_group, DeletePlacementGroup),
+        ROW(describe_placement_groups, DescribePlacementGroups, READ),
+        ROW(modify_instance_placement, ModifyInstancePlacement, .missing = "dedicated hosts and tenancies"),
+        ROW(import_image, ImportImage, .missing = "formats other than raw, several disks, URLs, licences, encryption, UEFI"),
+        ROW(import_snapshot, ImportSnapshot, .missing = "formats other than raw, URLs, encryption"),
         ROW(import_key_pair, ImportKeyPair, .missing = "PEM and DER: the key has to be a line of OpenSSH's"),
         ROW(modify_instance_attribute, ModifyInstanceAttribute, .missing = "EBS and network optimisations"),
         ROW(modify_instance_metadata_options, ModifyInstanceMetadataOptions, .missing = "IPv6"),
@@ -145,7 +162,7 @@ static const struct service_op ops[] = {
         ROW(monitor_instances, MonitorInstances),
         ROW(reboot_instances, RebootInstances),
         ROW(reject_vpc_peering_connection, RejectVpcPeeringConnection),
-        ROW(register_image, RegisterImage, .missing = "manifests, kernels, UEFI"),
+        ROW(register_image, RegisterImage, .missing = "manifests, kernels of one's own, UEFI"),
         ROW(modify_vpc_attribute, ModifyVpcAttribute, .missing = "network address usage metrics"),
         ROW(release_address, ReleaseAddress),
         ROW(replace_network_acl_association, ReplaceNetworkAclAssociation),
@@ -155,7 +172,7 @@ static const struct service_op ops[] = {
         ROW(reset_network_interface_attribute, ResetNetworkInterfaceAttribute),
         ROW(revoke_security_group_egress, RevokeSecurityGroupEgress),
         ROW(revoke_security_group_ingress, RevokeSecurityGroupIngress),
-        ROW(run_instances, RunInstances, .missing = "spot, placement, CPU options, IPv6, hibernation"),
+        ROW(run_instances, RunInstances, .missing = "persistent spot requests, CPU options, IPv6, hibernation"),
         ROW(start_instances, StartInstances),
         ROW(start_network_insights_analysis, StartNetworkInsightsAnalysis, .missing = "other accounts, filters of components"),
         ROW(stop_instances, StopInstances, .missing = "hibernation"),

@@ -10,6 +10,7 @@ struct ec2_sync;
 struct desk;
 struct ec2_compute;
 struct default_image;
+struct imports;
 
 struct ec2_state {
 	struct cloud *cloud;
@@ -18,6 +19,7 @@ struct ec2_state {
 	struct desk *desk;           /* records -> machines and disks; NULL: there are none */
 	struct ec2_compute *compute; /* compute_start.c */
 	struct default_image *image; /* image_default.h; NULL: none */
+	struct imports *imports;     /* import.h */
 	/* The instances' share of what comes from the networks; NULL: descriptors are closed. */
 	void (*on_port)(struct ec2_state *s, const char *interface, int fd);
 	void (*on_listener)(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd);

@@ -403,38 +403,64 @@ static int copy_data(int from, int to, off_t size)
 	return 0;
 }
 
-int volume_import(int dir, const char *layer, int src, uint64_t *ret_size)
+int volume_import_begin(int dir, const char *layer)
 {
-	struct image source;
-	struct stat st;
 	char path[NAMED_MAX];
 	if (!name_ok(layer))
 		return -EINVAL;
-	int error = read_image(src, &source);
-	if (error)
-		return error;
-	if (source.backing[0] || source.size == 0 || source.size % 512 || source.size > size_max)
-		return -EINVAL;
-	if (fstat(src, &st) < 0)
-		return -errno;
 	temporary(path, layer);
 	if (unlinkat(dir, path, 0) < 0 && errno != ENOENT)
 		return -errno;
 	int fd = openat(dir, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	error = copy_data(src, fd, st.st_size);
-	if (!error && (ftruncate(fd, st.st_size) < 0 || fsync(fd) < 0))
+	return fd < 0 ? -errno : fd;
+}
+
+int volume_import_end(int dir, const char *layer, int fd, uint64_t *ret_size)
+{
+	struct image made;
+	char path[NAMED_MAX];
+	if (!name_ok(layer))
+		return -EINVAL;
+	temporary(path, layer);
+	int error = read_image(fd, &made);
+	if (!error && (made.backing[0] || made.size == 0 || made.size % 512 || made.size > size_max))
+		error = -EINVAL;
+	if (!error && fsync(fd) < 0)
 		error = -errno;
-	close(fd);
 	if (!error && renameat2(dir, path, dir, layer, RENAME_NOREPLACE) < 0)
 		error = -errno;
 	if (error) {
 		unlinkat(dir, path, 0);
 		return error;
 	}
-	*ret_size = source.size;
+	*ret_size = made.size;
 	return sync_dir(dir);
+}
+
+int volume_import(int dir, const char *layer, int src, uint64_t *ret_size)
+{
+	struct image source;
+	struct stat st;
+	char path[NAMED_MAX];
+	int error = read_image(src, &source);
+	if (error)
+		return error;
+	if (fstat(src, &st) < 0)
+		return -errno;
+	int fd = volume_import_begin(dir, layer);
+	if (fd < 0)
+		return fd;
+	error = copy_data(src, fd, st.st_size);
+	if (!error && ftruncate(fd, st.st_size) < 0)
+		error = -errno;
+	if (error) {
+		temporary(path, layer);
+		unlinkat(dir, path, 0);
+	} else {
+		error = volume_import_end(dir, layer, fd, ret_size);
+	}
+	close(fd);
+	return error;
 }
 
 /* ---- looking ---- */

@@ -33,6 +33,10 @@ int volume_resize(int volumes_dir_fd, const char *name, uint64_t size);
 /* Takes a raw or qcow2 image (without a backing file) from src_fd as layer `layer`; *ret_size: of the device it holds. Blocks for
  * as long as copying takes; holes stay holes. */
 int volume_import(int volumes_dir_fd, const char *layer, int src_fd, uint64_t *ret_size);
+/* The same in halves, for an image that comes in pieces: an empty file to write into, the caller's to close; then it is checked and
+ * becomes the layer, or goes. volume_delete() forgets one that was begun. */
+int volume_import_begin(int volumes_dir_fd, const char *layer);
+int volume_import_end(int volumes_dir_fd, const char *layer, int fd, uint64_t *ret_size);
 /* The files that make up a volume, top first: name, the layer under it, ... Fills at most VOLUME_CHAIN_MAX; returns how many. */
 int volume_chain(int volumes_dir_fd, const char *name, char ret_names[VOLUME_CHAIN_MAX][VOLUME_NAME_MAX]);
 /* Size of the device, and bytes that its own file takes on disk. */

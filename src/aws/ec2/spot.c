@@ -1,0 +1,520 @@
+/* Requests and prices. The price of spot is a fixed part of the price on demand, so a request whose highest price is too low stays
+ * open until somebody cancels it or its time is over. */
+#include "aws/ec2/spot.h"
+
+#include "aws/ec2/fleet.h"
+#include "base/clock.h"
+
+enum { PERCENT_OF_ON_DEMAND = 30, NOTICE_MS = 120000, WEEK_MS = 7 * 24 * 3600 * 1000 };
+
+static int unsupported(struct call *c, const char *what)
+{
+	return call_fail(c, "UnsupportedOperation", 400, "%s not supported.", what);
+}
+
+/* Millionths of a dollar an hour; 0: not known. */
+static uint64_t price_of(const struct instance_type *t)
+{
+	return (uint64_t)t->micro_usd_h * PERCENT_OF_ON_DEMAND / 100;
+}
+
+static struct str price_text(struct arena *a, uint64_t micro)
+{
+	return arena_printf(a, "%llu.%06llu", (unsigned long long)(micro / 1000000), (unsigned long long)(micro % 1000000));
+}
+
+/* "0.0104" in millionths; what follows them does not count. */
+static bool parse_price(struct str text, uint64_t *ret)
+{
+	struct str rest = text, whole = str_cut(&rest, '.');
+	uint64_t micro = 0, unit = 100000;
+	if (whole.n > 9 || (!whole.n && !rest.n) || (whole.n && !str_to_u64(whole, &micro)))
+		return false;
+	micro *= 1000000;
+	for (size_t k = 0; k < rest.n; k++, unit /= 10) {
+		if (!ascii_is_digit(rest.p[k]))
+			return false;
+		micro += (uint64_t)(rest.p[k] - '0') * unit;
+	}
+	*ret = micro;
+	return true;
+}
+
+static int take_price(struct call *c, struct str given, const struct instance_type *type, struct spot_ask *ret, bool *ret_too_low)
+{
+	uint64_t now = price_of(type), most = type->micro_usd_h;
+	if (!now)
+		return call_fail(c, "Unsupported", 400, "The price of the instance type '%s' is not known.", type->name);
+	if (given.n && (!parse_price(given, &most) || !most))
+		return ec2_invalid(c, "Invalid value for Spot price '%.*s'. It must be a number greater than 0.", STR_ARG(given));
+	ret->set = true;
+	ret->price = price_text(c->arena, now);
+	ret->max_price = price_text(c->arena, most);
+	*ret_too_low = most < now;
+	return CALL_OK;
+}
+
+int spot_take(struct call *c, const struct ec2_instance_market_options_request *market, const struct instance_type *type,
+              struct spot_ask *ret)
+{
+	static const struct ec2_spot_market_options none;
+	bool too_low;
+	*ret = (struct spot_ask){0};
+	if (!market)
+		return CALL_OK;
+	if (market->market_type.n && !str_is(market->market_type, "spot"))
+		return unsupported(c, "Markets other than spot are");
+	const struct ec2_spot_market_options *o = market->spot_options ? market->spot_options : &none;
+	if (o->block_duration_minutes.set)
+		return unsupported(c, "Spot instances with a defined duration are");
+	if (str_is(o->spot_instance_type, "persistent"))
+		return unsupported(c, "Persistent spot requests are");
+	if (o->valid_until.set)
+		return ec2_combination(c, "The parameter validUntil cannot be used with one-time spot requests of RunInstances");
+	if (o->instance_interruption_behavior.n && !str_is(o->instance_interruption_behavior, "terminate"))
+		return ec2_combination(c,
+		                       "One-time spot instances can be terminated at an interruption, not stopped or hibernated.");
+	if (take_price(c, o->max_price, type, ret, &too_low) != CALL_OK)
+		return CALL_FAIL;
+	if (too_low)
+		return call_fail(
+		        c, "SpotMaxPriceTooLow", 400,
+		        "Your Spot request price of %.*s is lower than the minimum required Spot request fulfillment price of %.*s.",
+		        STR_ARG(ret->max_price), STR_ARG(ret->price));
+	return CALL_OK;
+}
+
+static struct ec2_spot_instance_request *request_new(struct call *c, const struct spot_ask *ask)
+{
+	struct ec2_spot_instance_request *r = arena_new(c->arena, struct ec2_spot_instance_request);
+	*r = (struct ec2_spot_instance_request){.spot_instance_request_id = ec2_new_id(c->arena, "sir"),
+	                                        .create_time = OPT_TIME(c->now_ms),
+	                                        .product_description = S("Linux/UNIX"),
+	                                        .spot_price = ask->max_price,
+	                                        .type = S("one-time"),
+	                                        .valid_until = ask->until,
+	                                        .instance_interruption_behavior = S("terminate")};
+	return r;
+}
+
+void spot_launched(struct call *c, const struct spot_ask *ask, const struct ec2_tag_specification_list *tags,
+                   struct state_ec2_instance_record *r)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_instance *i = r->instance;
+	if (!ask->set)
+		return;
+	struct ec2_spot_instance_request *made = request_new(c, ask);
+	struct ec2_launch_specification *spec = arena_new(c->arena, struct ec2_launch_specification);
+	*spec = (struct ec2_launch_specification){
+	        .image_id = i->image_id, .instance_type = i->instance_type, .key_name = i->key_name, .subnet_id = i->subnet_id};
+	spec->placement = arena_new(c->arena, struct ec2_spot_placement);
+	spec->placement->availability_zone = i->placement->availability_zone;
+	made->launch_specification = spec;
+	made->state = S("active");
+	made->instance_id = i->instance_id;
+	made->launched_availability_zone = i->placement->availability_zone;
+	made->tags = ec2_tags_for(c, tags, &ec2_kind_spot_request);
+	spot_status(&s, made, c->now_ms, "fulfilled", "Your spot request is fulfilled.");
+	ec2_put(&s, &ec2_kind_spot_request, made->spot_instance_request_id, made);
+	i->instance_lifecycle = S("spot");
+	i->spot_instance_request_id = made->spot_instance_request_id;
+	/* There is no coming back for it. */
+	r->terminate_on_shutdown = OPT_BOOL(true);
+}
+
+int spot_check_stop(struct call *c, const struct ec2_instance *i)
+{
+	if (!str_is(i->instance_lifecycle, "spot"))
+		return CALL_OK;
+	return call_fail(
+	        c, "UnsupportedOperation", 400,
+	        "You can't stop the Spot Instance '%.*s' because it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests.",
+	        STR_ARG(i->instance_id));
+}
+
+/* --- taking capacity back */
+
+struct candidate {
+	struct ec2_scope scope;
+	struct state_ec2_instance_record record;
+	const struct instance_type *type;
+	bool told;
+};
+
+static struct candidate *candidates(struct call *c, struct desk *d, uint32_t *ret_n)
+{
+	struct candidate *all = arena_array(c->arena, d->items.count + 1, sizeof(*all));
+	size_t at = 0;
+	struct str key;
+	void *value;
+	uint32_t n = 0;
+	while (map_next(&d->items, &at, &key, &value)) {
+		const struct desk_item *i = value;
+		struct candidate *k = &all[n];
+		if (i->kind != &ec2_kind_instance || !i->memory_mib)
+			continue;
+		*k = (struct candidate){
+		        .scope = {.txn = call_txn(c), .arena = c->arena, .account = i->account, .region = i->region}};
+		if (!ec2_find(&k->scope, &ec2_kind_instance, i->id, &k->record) ||
+		    !str_is(k->record.instance->instance_lifecycle, "spot"))
+			continue;
+		k->type = instance_type_find(k->record.instance->instance_type);
+		k->told = k->record.interrupt.set || ec2_instance_state(k->record.instance) == INSTANCE_SHUTTING_DOWN;
+		n += k->type != NULL;
+	}
+	*ret_n = n;
+	return all;
+}
+
+static struct candidate *oldest(struct candidate *all, uint32_t n)
+{
+	struct candidate *found = NULL;
+	for (uint32_t k = 0; k < n; k++)
+		if (!all[k].told && (!found || all[k].record.instance->launch_time.ms < found->record.instance->launch_time.ms))
+			found = &all[k];
+	return found;
+}
+
+static void tell(struct call *c, struct candidate *k)
+{
+	struct ec2_spot_instance_request request;
+	struct str id = k->record.instance->spot_instance_request_id;
+	k->record.interrupt = OPT_TIME(c->now_ms + NOTICE_MS);
+	ec2_put(&k->scope, &ec2_kind_instance, k->record.instance->instance_id, &k->record);
+	if (!ec2_find(&k->scope, &ec2_kind_spot_request, id, &request))
+		return;
+	spot_status(&k->scope, &request, c->now_ms, "marked-for-termination", "Your Spot instance is marked for termination.");
+	ec2_put(&k->scope, &ec2_kind_spot_request, id, &request);
+}
+
+int64_t spot_reclaim(struct call *c, const struct instance_type *type, int64_t room, int64_t count, bool *ret_waits)
+{
+	struct desk *d = ec2_state(c)->desk;
+	uint64_t host_memory, used_memory;
+	unsigned host_vcpus, used_vcpus;
+	uint32_t n, told = 0;
+	*ret_waits = false;
+	if (room >= count || !d)
+		return room;
+	struct candidate *all = candidates(c, d, &n), **list = arena_array(c->arena, n + 1, sizeof(*list));
+	capacity_of_host(&host_memory, &host_vcpus);
+	fleet_usage(d, &used_memory, &used_vcpus);
+	int64_t memory = (int64_t)host_memory - (int64_t)used_memory, vcpus = (int64_t)host_vcpus - used_vcpus;
+	/* Who has been told goes anyway; the place may be promised already, which the count of what runs says. */
+	for (uint32_t k = 0; k < n; k++)
+		if (all[k].told) {
+			memory += all[k].type->memory_mib;
+			vcpus += all[k].type->vcpus;
+		}
+	while (capacity_fit(memory, vcpus, type) < count) {
+		struct candidate *k = oldest(all, n);
+		if (!k)
+			return room;
+		k->told = true;
+		list[told++] = k;
+		memory += k->type->memory_mib;
+		vcpus += k->type->vcpus;
+	}
+	for (uint32_t k = 0; k < told; k++)
+		tell(c, list[k]);
+	*ret_waits = true;
+	return count;
+}
+
+/* --- RequestSpotInstances */
+
+static int check_request(struct call *c, const struct ec2_request_spot_instances_request *in)
+{
+	const struct ec2_request_spot_launch_specification *l = in->launch_specification;
+	if (in->launch_group.n || in->availability_zone_group.n || in->block_duration_minutes.set)
+		return unsupported(c, "Launch groups, zone groups and durations of spot requests are");
+	if (str_is(in->type, "persistent"))
+		return unsupported(c, "Persistent spot requests are");
+	if (in->valid_from.set && in->valid_from.ms > c->now_ms)
+		return unsupported(c, "Spot requests that begin later are");
+	if (in->valid_until.set && in->valid_until.ms <= c->now_ms)
+		return ec2_invalid(c, "The value of validUntil has to be in the future.");
+	if (in->instance_interruption_behavior.n && !str_is(in->instance_interruption_behavior, "terminate"))
+		return ec2_combination(c,
+		                       "One-time spot instances can be terminated at an interruption, not stopped or hibernated.");
+	if (in->instance_count.set && (in->instance_count.v < 1 || in->instance_count.v > 1000))
+		return ec2_invalid(c, "Value (%lld) for parameter instanceCount is invalid.", (long long)in->instance_count.v);
+	if (!l)
+		return ec2_missing(c, "LaunchSpecification");
+	if (l->addressing_type.n)
+		return unsupported(c, "Addressing types are");
+	return CALL_OK;
+}
+
+/* What the launch itself would be asked for. */
+static bool may_run(struct call *c, const struct ec2_request_spot_launch_specification *l)
+{
+	const char *action = "ec2:RunInstances";
+	for (uint32_t k = 0; k < l->security_group_ids.n; k++)
+		if (!call_allowed(c, action, ec2_arn(c, &ec2_kind_group, l->security_group_ids.v[k])))
+			return false;
+	return (!l->image_id.n || call_allowed(c, action, ec2_arn(c, &ec2_kind_image, l->image_id))) &&
+	       (!l->subnet_id.n || call_allowed(c, action, ec2_arn(c, &ec2_kind_subnet, l->subnet_id))) &&
+	       call_allowed(c, action, ec2_arn(c, &ec2_kind_instance, S("*")));
+}
+
+static void as_launch(struct call *c, const struct ec2_request_spot_instances_request *in, struct ec2_run_instances_request *ret)
+{
+	const struct ec2_request_spot_launch_specification *l = in->launch_specification;
+	int64_t n = in->instance_count.set ? in->instance_count.v : 1;
+	*ret = (struct ec2_run_instances_request){.min_count = OPT_INT(n),
+	                                          .max_count = OPT_INT(n),
+	                                          .image_id = l->image_id,
+	                                          .instance_type = l->instance_type,
+	                                          .key_name = l->key_name,
+	                                          .kernel_id = l->kernel_id,
+	                                          .ramdisk_id = l->ramdisk_id,
+	                                          .subnet_id = l->subnet_id,
+	                                          .user_data = l->user_data,
+	                                          .ebs_optimized = l->ebs_optimized,
+	                                          .iam_instance_profile =
+	                                                  (struct ec2_iam_instance_profile_specification *)l->iam_instance_profile,
+	                                          .monitoring = (struct ec2_run_instances_monitoring_enabled *)l->monitoring,
+	                                          .tag_specifications = in->tag_specifications};
+	for (uint32_t k = 0; k < l->security_group_ids.n; k++)
+		*LIST_ADD(c->arena, &ret->security_group_ids) = l->security_group_ids.v[k];
+	for (uint32_t k = 0; k < l->security_groups.n; k++)
+		*LIST_ADD(c->arena, &ret->security_groups) = l->security_groups.v[k];
+	for (uint32_t k = 0; k < l->network_interfaces.n; k++)
+		*LIST_ADD(c->arena, &ret->network_interfaces) = l->network_interfaces.v[k];
+	for (uint32_t k = 0; k < l->block_device_mappings.n; k++)
+		*LIST_ADD(c->arena, &ret->block_device_mappings) = l->block_device_mappings.v[k];
+	if (l->placement) {
+		ret->placement = arena_new(c->arena, struct ec2_placement);
+		ret->placement->availability_zone = l->placement->availability_zone;
+		ret->placement->availability_zone_id = l->placement->availability_zone_id;
+		ret->placement->group_name = l->placement->group_name;
+		ret->placement->tenancy = l->placement->tenancy;
+	}
+	struct ec2_spot_market_options *options = arena_new(c->arena, struct ec2_spot_market_options);
+	ret->instance_market_options = arena_new(c->arena, struct ec2_instance_market_options_request);
+	ret->instance_market_options->market_type = S("spot");
+	ret->instance_market_options->spot_options = options;
+	options->max_price = in->spot_price;
+}
+
+/* What waits for a price that does not come. */
+static int leave_open(struct call *c, const struct ec2_request_spot_instances_request *in, struct spot_ask *ask,
+                      struct ec2_request_spot_instances_result *out)
+{
+	const struct ec2_request_spot_launch_specification *l = in->launch_specification;
+	struct ec2_scope s = ec2_scope(c);
+	struct state_ec2_image_record image;
+	struct ec2_tag_list tags;
+	if (!l->image_id.n)
+		return ec2_missing(c, "LaunchSpecification.ImageId");
+	if (ec2_image_usable(c, l->image_id, &image) != CALL_OK ||
+	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_spot_request, &tags) != CALL_OK)
+		return CALL_FAIL;
+	ask->until = in->valid_until.set ? in->valid_until : OPT_TIME(c->now_ms + WEEK_MS);
+	for (int64_t k = 0; k < (in->instance_count.set ? in->instance_count.v : 1); k++) {
+		struct ec2_spot_instance_request *r = request_new(c, ask);
+		r->launch_specification = arena_new(c->arena, struct ec2_launch_specification);
+		r->launch_specification->image_id = l->image_id;
+		r->launch_specification->instance_type = l->instance_type;
+		r->launch_specification->key_name = l->key_name;
+		r->launch_specification->subnet_id = l->subnet_id;
+		r->state = S("open");
+		r->tags = tags;
+		spot_status(&s, r, c->now_ms, "price-too-low", "Your Spot request price is lower than the price of now.");
+		ec2_put(&s, &ec2_kind_spot_request, r->spot_instance_request_id, r);
+		*LIST_ADD(c->arena, &out->spot_instance_requests) = *r;
+	}
+	return CALL_OK;
+}
+
+int ec2_request_spot_instances(struct call *c, const struct ec2_request_spot_instances_request *in,
+                               struct ec2_request_spot_instances_result *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_run_instances_request run;
+	struct ec2_reservation made = {0};
+	struct spot_ask ask = {0};
+	bool too_low;
+	if (check_request(c, in) != CALL_OK || !may_run(c, in->launch_specification))
+		return CALL_FAIL;
+	as_launch(c, in, &run);
+	struct str name = run.instance_type.n ? run.instance_type : S("m1.small");
+	const struct instance_type *type = instance_type_find(name);
+	if (!type)
+		return ec2_invalid(c, "Invalid value '%.*s' for InstanceType.", STR_ARG(name));
+	if (take_price(c, in->spot_price, type, &ask, &too_low) != CALL_OK)
+		return CALL_FAIL;
+	if (too_low)
+		return leave_open(c, in, &ask, out);
+	int said = ec2_run_instances(c, &run, &made);
+	for (uint32_t k = 0; said == CALL_OK && k < made.instances.n; k++)
+		if (!ec2_find(&s, &ec2_kind_spot_request, made.instances.v[k].spot_instance_request_id,
+		              LIST_ADD(c->arena, &out->spot_instance_requests)))
+			return call_broken(c, "a spot request that was made is not there");
+	return said;
+}
+
+/* --- cancelling and describing */
+
+/* Time ends an open request without anybody writing it down. */
+static void expire(struct call *c, struct ec2_spot_instance_request *r)
+{
+	struct ec2_scope s = ec2_scope(c);
+	if (!str_is(r->state, "open") || !r->valid_until.set || r->valid_until.ms > c->now_ms)
+		return;
+	r->state = S("closed");
+	spot_status(&s, r, r->valid_until.ms, "schedule-expired", "Your Spot request has expired.");
+}
+
+int ec2_cancel_spot_instance_requests(struct call *c, const struct ec2_cancel_spot_instance_requests_request *in,
+                                      struct ec2_cancel_spot_instance_requests_result *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_spot_instance_request *all =
+	        arena_array(c->arena, in->spot_instance_request_ids.n + 1, sizeof(struct ec2_spot_instance_request));
+	if (!in->spot_instance_request_ids.n)
+		return ec2_missing(c, "SpotInstanceRequestId");
+	for (uint32_t k = 0; k < in->spot_instance_request_ids.n; k++)
+		if (ec2_get(c, &ec2_kind_spot_request, in->spot_instance_request_ids.v[k], &all[k]) != CALL_OK)
+			return CALL_FAIL;
+	for (uint32_t k = 0; k < in->spot_instance_request_ids.n; k++) {
+		struct ec2_spot_instance_request *r = &all[k];
+		expire(c, r);
+		bool open = str_is(r->state, "open"), active = str_is(r->state, "active");
+		if (open)
+			spot_status(&s, r, c->now_ms, "canceled-before-fulfillment",
+			            "Your Spot request was canceled before it was fulfilled.");
+		if (active)
+			spot_status(&s, r, c->now_ms, "request-canceled-and-instance-running",
+			            "Your Spot request is canceled, but your instance is still running.");
+		if (open || active) {
+			r->state = S("cancelled");
+			ec2_put(&s, &ec2_kind_spot_request, r->spot_instance_request_id, r);
+		}
+		*LIST_ADD(c->arena, &out->cancelled_spot_instance_requests) = (struct ec2_cancelled_spot_instance_request){
+		        .spot_instance_request_id = r->spot_instance_request_id,
+		        .state = str_is(r->state, "closed") ? S("completed") : r->state};
+	}
+	return CALL_OK;
+}
+
+static void ask_status(struct call *c, void *record, struct str_list *ret)
+{
+	*LIST_ADD(c->arena, ret) = ((struct ec2_spot_instance_request *)record)->status->code;
+}
+
+static void ask_type(struct call *c, void *record, struct str_list *ret)
+{
+	*LIST_ADD(c->arena, ret) = ((struct ec2_spot_instance_request *)record)->launch_specification->instance_type;
+}
+
+static void ask_image(struct call *c, void *record, struct str_list *ret)
+{
+	*LIST_ADD(c->arena, ret) = ((struct ec2_spot_instance_request *)record)->launch_specification->image_id;
+}
+
+static const struct ec2_field fields[] = {
+        FIELD_TEXT("instance-id", ec2_spot_instance_request, instance_id),
+        FIELD_ASK("launch.image-id", ask_image),
+        FIELD_ASK("launch.instance-type", ask_type),
+        FIELD_TEXT("launched-availability-zone", ec2_spot_instance_request, launched_availability_zone),
+        FIELD_TEXT("product-description", ec2_spot_instance_request, product_description),
+        FIELD_TEXT("spot-instance-request-id", ec2_spot_instance_request, spot_instance_request_id),
+        FIELD_TEXT("spot-price", ec2_spot_instance_request, spot_price),
+        FIELD_TEXT("state", ec2_spot_instance_request, state),
+        FIELD_ASK("status-code", ask_status),
+        FIELD_TEXT("type", ec2_spot_instance_request, type),
+        {0},
+};
+
+static void show(struct call *c, void *record, void *output)
+{
+	struct ec2_describe_spot_instance_requests_result *out = output;
+	struct ec2_spot_instance_request *r = record;
+	expire(c, r);
+	*LIST_ADD(c->arena, &out->spot_instance_requests) = *r;
+}
+
+int ec2_describe_spot_instance_requests(struct call *c, const struct ec2_describe_spot_instance_requests_request *in,
+                                        struct ec2_describe_spot_instance_requests_result *out)
+{
+	const struct ec2_walk walk = {.kind = &ec2_kind_spot_request,
+	                              .fields = fields,
+	                              .filters = &in->filters,
+	                              .ids = &in->spot_instance_request_ids,
+	                              .max_results = &in->max_results,
+	                              .next_token = in->next_token,
+	                              .show = show};
+	out->spot_instance_requests.set = true;
+	return ec2_describe(c, &walk, out, &out->next_token);
+}
+
+/* --- prices */
+
+static bool wanted(struct call *c, const struct ec2_describe_spot_price_history_request *in, const struct ec2_spot_price *p)
+{
+	bool type = !in->instance_types.n, product = !in->product_descriptions.n;
+	for (uint32_t k = 0; k < in->instance_types.n; k++)
+		type = type || str_eq(in->instance_types.v[k], p->instance_type);
+	for (uint32_t k = 0; k < in->product_descriptions.n; k++)
+		product = product || str_is(in->product_descriptions.v[k], "Linux/UNIX") ||
+		          str_is(in->product_descriptions.v[k], "Linux/UNIX (Amazon VPC)");
+	if (!type || !product || (in->availability_zone.n && !str_eq(in->availability_zone, p->availability_zone)) ||
+	    (in->availability_zone_id.n && !str_eq(in->availability_zone_id, p->availability_zone_id)))
+		return false;
+	for (uint32_t k = 0; k < in->filters.n; k++) {
+		const struct ec2_filter *f = &in->filters.v[k];
+		struct str text = str_is(f->name, "availability-zone")     ? p->availability_zone
+		                  : str_is(f->name, "instance-type")       ? p->instance_type
+		                  : str_is(f->name, "product-description") ? p->product_description
+		                  : str_is(f->name, "spot-price")          ? p->spot_price
+		                                                  : time_format(c->arena, p->timestamp.ms, TIME_ISO8601_MS);
+		if (!ec2_filter_matches(f, text))
+			return false;
+	}
+	return true;
+}
+
+int ec2_describe_spot_price_history(struct call *c, const struct ec2_describe_spot_price_history_request *in,
+                                    struct ec2_describe_spot_price_history_result *out)
+{
+	static const struct ec2_field names[] = {FIELD_TEXT("availability-zone", ec2_spot_price, availability_zone),
+	                                         FIELD_TEXT("instance-type", ec2_spot_price, instance_type),
+	                                         FIELD_TEXT("product-description", ec2_spot_price, product_description),
+	                                         FIELD_TEXT("spot-price", ec2_spot_price, spot_price),
+	                                         FIELD_TEXT("timestamp", ec2_spot_price, timestamp),
+	                                         {0}};
+	struct str after;
+	out->spot_price_history.set = true;
+	if (ec2_filters_check(c, names, &in->filters) != CALL_OK ||
+	    ec2_page_begin(c, &in->max_results, 1, 1000, in->next_token, &after) != CALL_OK)
+		return CALL_FAIL;
+	uint32_t most = in->max_results.set ? (uint32_t)in->max_results.v : 1000;
+	bool begun = !str_set(after);
+	/* The price has not changed, so what held at the beginning of the time asked for holds. */
+	struct opt_time since = in->start_time.set && in->start_time.ms < c->now_ms ? in->start_time : OPT_TIME(c->now_ms);
+	for (unsigned t = 0; t < instance_type_count; t++)
+		for (unsigned z = 0; instance_type_offered(&instance_types[t]) && instance_types[t].micro_usd_h && z < EC2_ZONES;
+		     z++) {
+			struct ec2_spot_price p = {.instance_type = str_from(instance_types[t].name),
+			                           .availability_zone = ec2_zone_name(c->arena, c->region, z),
+			                           .availability_zone_id = ec2_zone_id(c->arena, c->region, z),
+			                           .product_description = S("Linux/UNIX"),
+			                           .spot_price = price_text(c->arena, price_of(&instance_types[t])),
+			                           .timestamp = since};
+			struct str at = ARENA_CAT(c->arena, p.instance_type, S("/"), p.availability_zone);
+			if (begun && wanted(c, in, &p)) {
+				if (out->spot_price_history.n == most) {
+					const struct ec2_spot_price *last = &out->spot_price_history.v[most - 1];
+					out->next_token = ec2_page_token(
+					        c, ARENA_CAT(c->arena, last->instance_type, S("/"), last->availability_zone));
+					return CALL_OK;
+				}
+				*LIST_ADD(c->arena, &out->spot_price_history) = p;
+			}
+			begun = begun || str_eq(at, after);
+		}
+	return CALL_OK;
+}

@@ -1,0 +1,118 @@
+"""Spot instances: prices, requests, and the end that a launch on demand brings them."""
+import os
+import time
+
+from aws import client
+from ec2 import Ec2Case, end_instances, halting_image, wait_for
+
+# MiB, vCPUs; each of twice the memory
+LADDER = [("t3.small", 2048, 2), ("t3.medium", 4096, 2), ("t3.large", 8192, 2), ("r5.large", 16384, 2), ("r5.xlarge", 32768, 4), ("r5.2xlarge", 65536, 8)]
+
+
+def type_that_fits_once():
+    """An instance type of which one fits on this machine beside little else, and not two."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1 << 20) * 75 // 100
+    fitting = [t for t in LADDER if t[1] <= memory < 2 * t[1] and t[2] <= os.cpu_count() * 8]
+    return fitting[0][0] if fitting else None
+
+
+class Spot(Ec2Case):
+    def setUp(self):
+        super().setUp()
+        self.ec2 = client("ec2")
+
+    def market(self, **more):
+        return {"MarketType": "spot", "SpotOptions": more}
+
+    def run_one(self, kind="t2.nano", **more):
+        made = self.ec2.run_instances(ImageId=self.image, InstanceType=kind, MinCount=1, MaxCount=1, **more)["Instances"][0]
+        end_instances(self, self.ec2, made["InstanceId"])
+        return made
+
+    def request(self, sir):
+        return self.ec2.describe_spot_instance_requests(SpotInstanceRequestIds=[sir])["SpotInstanceRequests"][0]
+
+    def status(self, sir):
+        r = self.request(sir)
+        return r["State"], r["Status"]["Code"]
+
+    def test_prices(self):
+        ask = lambda **more: self.ec2.describe_spot_price_history(InstanceTypes=["t3.micro"], **more)["SpotPriceHistory"]  # noqa: E731
+        found = ask()
+        self.assertEqual([p["AvailabilityZone"] for p in found], ["us-east-1a", "us-east-1b", "us-east-1c"])
+        self.assertEqual({(p["SpotPrice"], p["ProductDescription"]) for p in found}, {("0.003120", "Linux/UNIX")})
+        self.assertEqual(len(ask(AvailabilityZone="us-east-1b")), 1)
+        self.assertEqual(ask(ProductDescriptions=["Windows"]), [])
+        pages = list(self.ec2.get_paginator("describe_spot_price_history").paginate(InstanceTypes=["t3.micro", "t3.small"], MaxResults=2))
+        self.assertEqual(sum(len(p["SpotPriceHistory"]) for p in pages), 6)
+        self.fails("InvalidParameterValue", self.ec2.describe_spot_price_history, Filters=[{"Name": "colour", "Values": ["red"]}])
+
+    def test_refusals(self):
+        self.image = halting_image(self)
+        run = lambda **more: self.run_one(InstanceMarketOptions=self.market(**more))  # noqa: E731
+        self.fails("SpotMaxPriceTooLow", run, MaxPrice="0.0001",
+                   message="Your Spot request price of 0.000100 is lower than the minimum required Spot request fulfillment price of 0.001740.")
+        self.fails("InvalidParameterValue", run, MaxPrice="cheap")
+        self.fails("InvalidParameterCombination", run, InstanceInterruptionBehavior="stop")
+        self.fails("UnsupportedOperation", run, SpotInstanceType="persistent")
+        self.fails("InvalidSpotInstanceRequestID.NotFound", self.ec2.cancel_spot_instance_requests, SpotInstanceRequestIds=["sir-0123456789abcdef0"])
+        self.fails("InvalidSpotInstanceRequestID.Malformed", self.ec2.describe_spot_instance_requests, SpotInstanceRequestIds=["sir-1"])
+
+    def test_life(self):
+        self.image = halting_image(self)
+        made = self.run_one(InstanceMarketOptions=self.market(), TagSpecifications=[
+            {"ResourceType": "spot-instances-request", "Tags": [{"Key": "k", "Value": "v"}]}])
+        self.assertEqual(made["InstanceLifecycle"], "spot")
+        sir = made["SpotInstanceRequestId"]
+        request = self.request(sir)
+        self.assertEqual((request["State"], request["Status"]["Code"], request["InstanceId"], request["Type"]),
+                         ("active", "fulfilled", made["InstanceId"], "one-time"))
+        self.assertEqual((request["SpotPrice"], request["Tags"]), ("0.005800", [{"Key": "k", "Value": "v"}]))
+        found = self.ec2.describe_instances(Filters=[{"Name": "spot-instance-request-id", "Values": [sir]}])["Reservations"]
+        self.assertEqual(found[0]["Instances"][0]["InstanceId"], made["InstanceId"])
+        wait_for(self, self.ec2, made["InstanceId"], "running")
+        self.fails("UnsupportedOperation", self.ec2.stop_instances, InstanceIds=[made["InstanceId"]])
+        cancelled = self.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[sir])["CancelledSpotInstanceRequests"]
+        self.assertEqual([c["State"] for c in cancelled], ["cancelled"])
+        self.assertEqual(self.status(sir), ("cancelled", "request-canceled-and-instance-running"))
+
+    def test_requests(self):
+        self.image = halting_image(self)
+        spec = {"ImageId": self.image, "InstanceType": "t2.nano"}
+        low = self.ec2.request_spot_instances(SpotPrice="0.001", LaunchSpecification=spec)["SpotInstanceRequests"][0]
+        self.assertEqual((low["State"], low["Status"]["Code"]), ("open", "price-too-low"))
+        self.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[low["SpotInstanceRequestId"]])
+        self.assertEqual(self.status(low["SpotInstanceRequestId"]), ("cancelled", "canceled-before-fulfillment"))
+        made = self.ec2.request_spot_instances(LaunchSpecification=spec)["SpotInstanceRequests"][0]
+        instance = made["InstanceId"]
+        self.assertEqual((made["State"], made["Status"]["Code"]), ("active", "fulfilled"))
+        end_instances(self, self.ec2, instance)
+        wait_for(self, self.ec2, instance, "running")
+        self.ec2.terminate_instances(InstanceIds=[instance])
+        wait_for(self, self.ec2, instance, "terminated", 90)
+        self.assertEqual(self.status(made["SpotInstanceRequestId"]), ("closed", "instance-terminated-by-user"))
+        self.fails("InvalidParameterValue", self.ec2.request_spot_instances, LaunchSpecification={**spec, "InstanceType": "t9.huge"})
+        self.fails("UnsupportedOperation", self.ec2.request_spot_instances, LaunchSpecification=spec, Type="persistent")
+        self.fails("MissingParameter", self.ec2.request_spot_instances)
+
+    def test_interruption(self):
+        """Takes the two minutes of the notice."""
+        kind = type_that_fits_once()
+        if not kind:
+            self.skipTest("no instance type fits this machine once")
+        self.image = halting_image(self)
+        spot = self.run_one(kind, InstanceMarketOptions=self.market())
+        self.fails("InsufficientInstanceCapacity", self.run_one, status=500, kind=kind, InstanceMarketOptions=self.market())
+        wait_for(self, self.ec2, spot["InstanceId"], "running")
+        begun = time.monotonic()
+        other = self.run_one(kind)
+        self.assertEqual(self.status(spot["SpotInstanceRequestId"]), ("active", "marked-for-termination"))
+        self.fails("InsufficientInstanceCapacity", self.run_one, status=500, kind=kind)
+        time.sleep(90)
+        wait_for(self, self.ec2, spot["InstanceId"], "running", 1)
+        wait_for(self, self.ec2, other["InstanceId"], "pending", 1)
+        gone = wait_for(self, self.ec2, spot["InstanceId"], "terminated")
+        self.assertGreater(time.monotonic() - begun, 115)
+        self.assertEqual(gone["StateReason"]["Code"], "Server.SpotInstanceTermination")
+        self.assertEqual(self.status(spot["SpotInstanceRequestId"]), ("closed", "instance-terminated-no-capacity"))
+        wait_for(self, self.ec2, other["InstanceId"], "running")

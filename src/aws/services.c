@@ -12,5 +12,6 @@ extern const struct service ssm_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-        &ce_service, &cloudwatch_service, &ec2_service, &iam_service, &lambda_service, &logs_service, &s3_service, &ssm_service, &sts_service, NULL,
+        &ce_service,   &cloudwatch_service, &ec2_service, &iam_service, &lambda_service,
+        &logs_service, &s3_service,         &ssm_service, &sts_service, NULL,
 };

@@ -27,7 +27,13 @@ def emulators(instance):
 
 
 @unittest.skipUnless(os.geteuid() == 0 and os.path.exists(IMAGE), "needs root and the machine image: tools/make-image")
-class Deaths(unittest.TestCase):
+class Machines(unittest.TestCase):
+    driver = "vm"
+
+    def processes(self):
+        """Process ids of what the instance is."""
+        return emulators(self.instance)
+
     def setUp(self):
         self.data = tempfile.mkdtemp(prefix="quartet-fault-")
         self.addCleanup(shutil.rmtree, self.data, True)
@@ -41,10 +47,11 @@ class Deaths(unittest.TestCase):
         while not images and time.monotonic() < until:
             images = self.ec2.describe_images(Owners=["amazon"])["Images"]
             time.sleep(0.1)
-        made = self.ec2.run_instances(ImageId=images[0]["ImageId"], InstanceType="t3.micro", MinCount=1, MaxCount=1)
+        made = self.ec2.run_instances(ImageId=images[0]["ImageId"], InstanceType="t3.micro", MinCount=1, MaxCount=1, TagSpecifications=[
+            {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])
         self.instance = made["Instances"][0]["InstanceId"]
         self.wait("running")
-        return self.one_emulator()
+        return self.one_process()
 
     def show(self):
         return self.ec2.describe_instances(InstanceIds=[self.instance])["Reservations"][0]["Instances"][0]
@@ -55,16 +62,16 @@ class Deaths(unittest.TestCase):
             self.assertLess(time.monotonic(), until, self.show())
             time.sleep(0.2)
 
-    def one_emulator(self, seconds=20):
+    def one_process(self, seconds=20):
         until = time.monotonic() + seconds
-        while len(emulators(self.instance)) != 1:
-            self.assertLess(time.monotonic(), until, emulators(self.instance))
+        while len(self.processes()) != 1:
+            self.assertLess(time.monotonic(), until, self.processes())
             time.sleep(0.1)
-        return emulators(self.instance)[0]
+        return self.processes()[0]
 
     def gone(self, seconds=20):
         until = time.monotonic() + seconds
-        while emulators(self.instance):
+        while self.processes():
             self.assertLess(time.monotonic(), until)
             time.sleep(0.1)
 
@@ -76,7 +83,7 @@ class Deaths(unittest.TestCase):
             self.cloud.wait_for_role(role, other_than=before)
             self.cloud.wait()
             self.assertEqual(self.show()["State"]["Name"], "running", role)
-            self.assertEqual(emulators(self.instance), [pid], role)
+            self.assertEqual(self.processes(), [pid], role)
         # and it still obeys
         self.ec2.terminate_instances(InstanceIds=[self.instance])
         self.wait("terminated")
@@ -88,30 +95,30 @@ class Deaths(unittest.TestCase):
             os.kill(self.cloud.role_pid(role), signal.SIGKILL)
         self.cloud.process.kill()
         self.cloud.process.wait(10)
-        self.assertEqual(emulators(self.instance), [pid])
+        self.assertEqual(self.processes(), [pid])
         self.cloud = Cloud(data=self.data).start()
         self.ec2 = self.cloud.client("ec2")
         self.wait("running")
-        self.assertEqual(emulators(self.instance), [pid])
+        self.assertEqual(self.processes(), [pid])
         # an orderly end is the end of its process, not of the instance
         self.cloud.stop()
-        self.assertEqual(emulators(self.instance), [])
+        self.assertEqual(self.processes(), [])
         self.assertEqual(leftovers(self.data, 10), [])
         self.cloud = Cloud(data=self.data).start()
         self.ec2 = self.cloud.client("ec2")
         self.wait("running")
-        self.assertNotEqual(self.one_emulator(), pid)
+        self.assertNotEqual(self.one_process(), pid)
         self.ec2.terminate_instances(InstanceIds=[self.instance])
         self.wait("terminated")
         self.gone()
 
-    def test_its_emulator_dies(self):
+    def test_its_process_dies(self):
         os.kill(self.launch(), signal.SIGKILL)
         self.wait("stopped")
         self.assertTrue(self.show()["StateReason"]["Code"].startswith("Server."), self.show()["StateReason"])
         self.ec2.start_instances(InstanceIds=[self.instance])
         self.wait("running")
-        self.one_emulator()
+        self.one_process()
         self.ec2.terminate_instances(InstanceIds=[self.instance])
         self.wait("terminated")
         self.gone()
@@ -123,6 +130,21 @@ class Deaths(unittest.TestCase):
         self.gone()
         self.cloud.stop()
         self.assertEqual(leftovers(self.data, 10), [])
+
+
+class Containers(Machines):
+    driver = "container"
+
+    def processes(self):
+        """Inits of containers: the test has one instance."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if path.read_bytes().split(b"\0")[0] == b"/sbin/init" and "/quartet-" in path.with_name("cgroup").read_text():
+                    found.append(int(path.parent.name))
+            except OSError:
+                continue
+        return found
 
 
 if __name__ == "__main__":

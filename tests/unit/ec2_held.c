@@ -75,6 +75,7 @@ static void put_instance(unsigned n, unsigned reservation)
 {
 	struct ec2_instance *i = arena_new(&f.arena, struct ec2_instance);
 	i->instance_id = id_of("i", n);
+	i->state = ec2_instance_state_shape(&f.arena, INSTANCE_STOPPED);
 	ec2_put(&f.scope, &ec2_kind_instance, i->instance_id,
 	        &(struct state_ec2_instance_record){.instance = i, .reservation = id_of("r", reservation)});
 }

@@ -83,7 +83,8 @@ void ec2_instance_terminated(const struct ec2_scope *s, struct state_ec2_instanc
 
 /* driver.c: how an instance with these tags runs. CALL_FAIL: it cannot as asked. */
 #define EC2_DRIVER_TAG "quartet:driver"
-int ec2_driver_choose(struct call *c, const struct ec2_tag_list *tags, const struct state_ec2_image_record *image, bool *ret_container);
+int ec2_driver_choose(struct call *c, const struct ec2_tag_list *tags, const struct state_ec2_image_record *image,
+                      bool *ret_container);
 
 ec2_run_instances_handler ec2_run_instances;
 ec2_start_instances_handler ec2_start_instances;

@@ -18,7 +18,7 @@ struct ec2_compute {
 	struct identity *identity;
 	struct metadata_server *metadata;
 	struct ec2_names *names;
-	struct dns *dns;      /* NULL: nobody has one yet */
+	struct dns *dns; /* NULL: nobody has one yet */
 	struct sampler *sampler;
 	struct map endpoints; /* VPC -> struct listener: the cloud's own endpoint inside */
 };

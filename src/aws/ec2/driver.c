@@ -1,6 +1,7 @@
-/* Which driver runs an instance: a virtual machine, or a system container under this machine's kernel. The tag quartet:driver of the
- * request says it, else that of the image, else the cloud's configuration; `auto` takes what is quick here: containers, because
- * guests are emulated. An image with a boot loader of its own has partitions, and no kernel would mount it as a container's root. */
+/* Which driver runs an instance: a virtual machine, or a system container under this machine's kernel. The tag quartet:driver of
+ * the request says it, else that of the image, else the cloud's configuration; `auto` takes what is quick here: containers, because
+ * guests are emulated. An image with a boot loader of its own has partitions, and no kernel would mount it as a container's root.
+ */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/desk.h"
 #include "engine/vm/machine.h"
@@ -13,7 +14,8 @@ static struct str wanted(const struct ec2_tag_list *tags)
 	return STR_NONE;
 }
 
-int ec2_driver_choose(struct call *c, const struct ec2_tag_list *tags, const struct state_ec2_image_record *image, bool *ret_container)
+int ec2_driver_choose(struct call *c, const struct ec2_tag_list *tags, const struct state_ec2_image_record *image,
+                      bool *ret_container)
 {
 	static const struct machines_facts unknown = {.why_not = "sandboxes do not work on this machine",
 	                                              .no_containers = "sandboxes do not work on this machine"};
@@ -40,7 +42,8 @@ int ec2_driver_choose(struct call *c, const struct ec2_tag_list *tags, const str
 		return CALL_OK;
 	}
 	if (!str_is(asked, "vm"))
-		return ec2_invalid(c, "The value '%.*s' of the tag " EC2_DRIVER_TAG " is not one of vm, container, auto", STR_ARG(asked));
+		return ec2_invalid(c, "The value '%.*s' of the tag " EC2_DRIVER_TAG " is not one of vm, container, auto",
+		                   STR_ARG(asked));
 	if (f->known && !f->works)
 		return call_fail(c, "Unsupported", 400, "Instances cannot be virtual machines here: %s.", f->why_not);
 	*ret_container = false;

@@ -227,8 +227,10 @@ static int begin(struct import *i)
 static void copy_run(void *job)
 {
 	struct import *i = job;
-	static _Thread_local char room[PIECE];
+	char *room = i->bytes ? NULL : malloc(PIECE);
 	i->error = i->to < 0 ? begin(i) : 0;
+	if (!i->bytes && !room)
+		i->error = -ENOMEM;
 	if (i->bytes && !i->error)
 		i->error = copy_piece(i, i->bytes, (size_t)i->length, i->done);
 	for (uint64_t k = 0; !i->bytes && k < i->length && !i->error;) {
@@ -240,6 +242,7 @@ static void copy_run(void *job)
 			i->error = copy_piece(i, room, (size_t)n, i->done + k);
 		k += n > 0 ? (uint64_t)n : 0;
 	}
+	free(room);
 }
 
 /* A disk that starts by itself says so at the end of its first sector. */

@@ -1,9 +1,9 @@
 #include "aws/ec2/compute.h"
 
-#include "aws/ec2/usage.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/spot.h"
+#include "aws/ec2/usage.h"
 #include "base/id.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)

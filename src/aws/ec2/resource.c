@@ -1,8 +1,8 @@
 /* What the permission of each operation is about. One row says which member of the input names something of which kind; the
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
-#include "aws/ec2/launch_data.h"
 #include "aws/ec2/compute.h"
 #include "aws/ec2/import.h"
+#include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/tag.h"

@@ -274,7 +274,8 @@ static struct ec2_instance *make_instance(struct call *c, struct launch *l, int6
 	for (uint32_t k = 0; k < l->template_tags.n; k++)
 		*LIST_ADD(c->arena, &i->tags) = l->template_tags.v[k];
 	/* beside the account's own tags, as AWS's services mark what is theirs */
-	*LIST_ADD(c->arena, &i->tags) = (struct ec2_tag){.key = S("aws:" EC2_DRIVER_TAG), .value = l->container ? S("container") : S("vm")};
+	*LIST_ADD(c->arena, &i->tags) =
+	        (struct ec2_tag){.key = S("aws:" EC2_DRIVER_TAG), .value = l->container ? S("container") : S("vm")};
 	i->placement = arena_new(c->arena, struct ec2_placement);
 	i->placement->availability_zone = l->subnet.availability_zone;
 	i->placement->availability_zone_id = l->subnet.availability_zone_id;

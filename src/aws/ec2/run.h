@@ -31,8 +31,8 @@ struct launch {
 	uint32_t disk_count;
 	struct placement place;
 	struct spot_ask spot;
-	bool after_spot; /* spot instances have to go first */
-	bool container;  /* its driver */
+	bool after_spot;                   /* spot instances have to go first */
+	bool container;                    /* its driver */
 	struct ec2_tag_list template_tags; /* what an instance made of a launch template says of it */
 };
 

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, BASIC_S = 300, CHECK_S = 60 };
+enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, CHECK_S = 60 };
 
 struct last {
 	struct machine_usage usage;
@@ -31,6 +31,7 @@ struct record {
 	struct metric metric;
 	struct metric_dimension instance;
 	int64_t now_ms;
+	unsigned every_s; /* basic or detailed monitoring */
 };
 
 static void put(struct record *r, const char *name, const char *unit, unsigned resolution_s, double value)
@@ -53,11 +54,11 @@ static void put_usage(struct record *r, struct last *last, const struct machine_
 		return;
 	if (last->has_usage) {
 		double share = grown(now->cpu_us, last->usage.cpu_us) / ((double)(now->at_us - last->usage.at_us) * vcpus);
-		put(r, "CPUUtilization", "Percent", BASIC_S, share > 1 ? 100 : share * 100);
-		put(r, "EBSReadBytes", "Bytes", BASIC_S, grown(now->disk_read_bytes, last->usage.disk_read_bytes));
-		put(r, "EBSWriteBytes", "Bytes", BASIC_S, grown(now->disk_write_bytes, last->usage.disk_write_bytes));
-		put(r, "EBSReadOps", "Count", BASIC_S, grown(now->disk_read_ops, last->usage.disk_read_ops));
-		put(r, "EBSWriteOps", "Count", BASIC_S, grown(now->disk_write_ops, last->usage.disk_write_ops));
+		put(r, "CPUUtilization", "Percent", r->every_s, share > 1 ? 100 : share * 100);
+		put(r, "EBSReadBytes", "Bytes", r->every_s, grown(now->disk_read_bytes, last->usage.disk_read_bytes));
+		put(r, "EBSWriteBytes", "Bytes", r->every_s, grown(now->disk_write_bytes, last->usage.disk_write_bytes));
+		put(r, "EBSReadOps", "Count", r->every_s, grown(now->disk_read_ops, last->usage.disk_read_ops));
+		put(r, "EBSWriteOps", "Count", r->every_s, grown(now->disk_write_ops, last->usage.disk_write_ops));
 	}
 	last->usage = *now;
 	last->has_usage = true;
@@ -79,10 +80,10 @@ static void put_network(struct record *r, struct last *last, struct ec2_state *e
 		now.tx_packets += one.tx_packets;
 	}
 	if (last->has_net) {
-		put(r, "NetworkIn", "Bytes", BASIC_S, grown(now.rx_bytes, last->net.rx_bytes));
-		put(r, "NetworkOut", "Bytes", BASIC_S, grown(now.tx_bytes, last->net.tx_bytes));
-		put(r, "NetworkPacketsIn", "Count", BASIC_S, grown(now.rx_packets, last->net.rx_packets));
-		put(r, "NetworkPacketsOut", "Count", BASIC_S, grown(now.tx_packets, last->net.tx_packets));
+		put(r, "NetworkIn", "Bytes", r->every_s, grown(now.rx_bytes, last->net.rx_bytes));
+		put(r, "NetworkOut", "Bytes", r->every_s, grown(now.tx_bytes, last->net.tx_bytes));
+		put(r, "NetworkPacketsIn", "Count", r->every_s, grown(now.rx_packets, last->net.rx_packets));
+		put(r, "NetworkPacketsOut", "Count", r->every_s, grown(now.tx_packets, last->net.tx_packets));
 	}
 	last->net = now;
 	last->has_net = true;
@@ -118,7 +119,8 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 	struct record r = {.metrics = s->desk->cloud->metrics,
 	                   .metric = {.account = i->account, .region = i->region, .space = S("AWS/EC2"), .dimension_count = 1},
 	                   .instance = {S("InstanceId"), i->id},
-	                   .now_ms = clock_wall_ms()};
+	                   .now_ms = clock_wall_ms(),
+	                   .every_s = ec2_metrics_every_s(record.instance)};
 	r.metric.dimensions = &r.instance;
 	machine_usage(i->machine, &usage);
 	put_usage(&r, last, &usage, type ? type->vcpus : 1);

@@ -1,8 +1,8 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
-#include "aws/ec2/launch_data.h"
 #include "aws/ec2/import.h"
+#include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"

@@ -27,7 +27,7 @@ struct cgroups {
 	int own[CGROUP_CONTROLLERS];  /* our own group: the parent of every sandbox's */
 	/* v1: the same in the tree of v2 that a service manager has beside the hierarchies; -1: there is none */
 	int tree_base, tree;
-	char name[CGROUP_NAME_MAX];   /* quartet-<instance> */
+	char name[CGROUP_NAME_MAX]; /* quartet-<instance> */
 };
 
 /* What a group may use. 0 means: leave as it is. */
@@ -64,8 +64,8 @@ int cgroup_join(const int fds[CGROUP_CONTROLLERS]);
 /* -ENOENT where the kernel has no such file. */
 int cgroup_open_file(struct cgroups *g, const char *name, enum cgroup_file file);
 /* Makes a group below `name`, in the one tree, that belongs to user and group `owner`, who may make groups in it but cannot raise
- * a limit. ret_fds: one to write "0" to - whoever writes joins it, without right of his own to -, and its cpu.stat. -ENOTSUP: there is
- * no tree. cgroup_remove() takes it away with all that was made in it. */
+ * a limit. ret_fds: one to write "0" to - whoever writes joins it, without right of his own to -, and its cpu.stat. -ENOTSUP: there
+ * is no tree. cgroup_remove() takes it away with all that was made in it. */
 int cgroup_delegate(struct cgroups *g, const char *name, unsigned owner, int ret_fds[2]);
 /* Thaws and kills all inside. */
 int cgroup_kill(struct cgroups *g, const char *name);

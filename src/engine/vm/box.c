@@ -241,8 +241,9 @@ static int make_root(int shim)
 
 static _Noreturn void be_init(int shim)
 {
-	static const char *const environment[] = {"container=quartet", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	                                          "TERM=linux", "HOME=/root", NULL};
+	static const char *const environment[] = {"container=quartet",
+	                                          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=linux",
+	                                          "HOME=/root", NULL};
 	static const char *const programs[] = {"/sbin/init", "/etc/init", "/bin/init"};
 	setsid();
 	umask(022);

@@ -22,7 +22,7 @@ struct box {
 	int handles[HANDLES];
 	struct box_disk disks[BOX_DISKS];
 	bool has_root;
-	pid_t pid;   /* its init; 0: does not run */
+	pid_t pid;             /* its init; 0: does not run */
 	int console, terminal; /* both ends of what is its /dev/console */
 };
 

@@ -1,5 +1,5 @@
-/* A container's root has the capabilities of its namespaces, and most of the kernel asks for those of the machine anyway. What is on
- * this list does not ask, or has so often been a way out that it is shut twice. */
+/* A container's root has the capabilities of its namespaces, and most of the kernel asks for those of the machine anyway. What is
+ * on this list does not ask, or has so often been a way out that it is shut twice. */
 #include "engine/vm/warden_box.h"
 
 #include <errno.h>
@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 static const char *const refused[] = {
-        "acct",          "add_key",         "bpf",          "clock_adjtime",     "clock_settime", "delete_module", "finit_module",
-        "init_module",     "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm",      "iopl",
-        "kexec_file_load", "kexec_load",    "keyctl",       "lookup_dcookie",    "nfsservctl",    "open_by_handle_at",
-        "perf_event_open", "quotactl",      "quotactl_fd",  "request_key",       "settimeofday",  "stime",         "swapoff",
-        "swapon",        "syslog",          "userfaultfd",  "uselib",            "vm86",          "vm86old",
+        "acct",           "add_key",        "bpf",         "clock_adjtime",     "clock_settime",
+        "delete_module",  "finit_module",   "init_module", "io_uring_enter",    "io_uring_register",
+        "io_uring_setup", "ioperm",         "iopl",        "kexec_file_load",   "kexec_load",
+        "keyctl",         "lookup_dcookie", "nfsservctl",  "open_by_handle_at", "perf_event_open",
+        "quotactl",       "quotactl_fd",    "request_key", "settimeofday",      "stime",
+        "swapoff",        "swapon",         "syslog",      "userfaultfd",       "uselib",
+        "vm86",           "vm86old",
 };
 
 int box_filter_compile(struct sock_fprog *ret_program)

@@ -34,9 +34,9 @@ struct machine_port {
 	uint8_t mac[6];
 };
 
-/* A virtual machine, or a system container: the same disks, ports and console, but the image's own init under this machine's kernel,
- * its users ids of no one else. A container's root disk is an ext4 file system without partitions; its others appear as block devices
- * in its /dev. */
+/* A virtual machine, or a system container: the same disks, ports and console, but the image's own init under this machine's
+ * kernel, its users ids of no one else. A container's root disk is an ext4 file system without partitions; its others appear as
+ * block devices in its /dev. */
 enum machine_kind { MACHINE_VM, MACHINE_CONTAINER };
 
 struct machine_spec {

@@ -115,7 +115,7 @@ struct shim_answer {
 	uint32_t slot;
 	uint32_t running, end; /* end: enum shim_end */
 	uint32_t is_box;
-	uint64_t cpu_us;       /* STATUS: since its start */
+	uint64_t cpu_us; /* STATUS: since its start */
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;
 };
 

@@ -220,9 +220,9 @@ static const char *files_at(const struct qemu *q)
 
 static int plug_device(struct qemu *q, struct arena *a, const struct shim_request *r, unsigned node)
 {
-	int error = ASK(q, a, "device_add", -1,
-	                "{\"driver\":\"virtio-blk-pci\",\"id\":\"d-%s\",\"drive\":\"n%u\",\"serial\":\"%s\"}", r->disk, node,
-	                r->serial);
+	int error =
+	        ASK(q, a, "device_add", -1, "{\"driver\":\"virtio-blk-pci\",\"id\":\"d-%s\",\"drive\":\"n%u\",\"serial\":\"%s\"}",
+	            r->disk, node, r->serial);
 	if (!error && (r->iops || r->mib_per_s))
 		error = ASK(
 		        q, a, "block_set_io_throttle", -1,
@@ -239,8 +239,8 @@ static int offer_file(struct qemu *q, struct arena *a, const struct shim_request
 		return -ENOSPC;
 	d->offer = q->offered++;
 	int error = ASK(q, a, "object-add", -1,
-	                "{\"qom-type\":\"throttle-group\",\"id\":\"t-%s\",\"limits\":{\"bps-total\":%llu,\"iops-total\":%u}}", r->disk,
-	                (unsigned long long)r->mib_per_s << 20, r->iops);
+	                "{\"qom-type\":\"throttle-group\",\"id\":\"t-%s\",\"limits\":{\"bps-total\":%llu,\"iops-total\":%u}}",
+	                r->disk, (unsigned long long)r->mib_per_s << 20, r->iops);
 	if (!error)
 		error = ASK(q, a, "blockdev-add", -1,
 		            "{\"driver\":\"throttle\",\"node-name\":\"t%u\",\"throttle-group\":\"t-%s\",\"file\":\"n%u\"}", node,
@@ -277,8 +277,7 @@ int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
 		bool raw = r->raw >> i & 1;
 		/* locks would be the opener's, and he has closed his */
 		struct str file = arena_printf(
-		        &a,
-		        "\"file\":{\"driver\":\"file\",\"filename\":\"%s%u\",\"locking\":\"off\",\"discard\":\"unmap\"%s}",
+		        &a, "\"file\":{\"driver\":\"file\",\"filename\":\"%s%u\",\"locking\":\"off\",\"discard\":\"unmap\"%s}",
 		        files_at(q), made.sets[i], i ? ",\"read-only\":true" : "");
 		struct str below = raw ? STR_NONE : arena_printf(&a, ",\"backing\":%.*s", STR_ARG(chain));
 		struct str name =

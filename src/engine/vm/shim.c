@@ -29,7 +29,7 @@ struct shim {
 	struct loop *loop;
 	struct qemu qemu;
 	struct box box; /* where plan->request->is_box; QEMU is its storage daemon then */
-	int peer; /* api; -1: none */
+	int peer;       /* api; -1: none */
 	struct loop_fd *peer_watch, *qmp_watch, *console_watch;
 	enum shim_end end;
 	bool running, quitting, over;
@@ -42,8 +42,13 @@ struct shim {
 
 static void answer_with(struct shim *s, const struct shim_request *r, int error, const int *fds, size_t nfds)
 {
-	struct shim_answer a = {
-	        .verb = r->verb, .number = r->number, .error = error, .slot = s->plan->slot, .running = s->running, .end = s->end, .is_box = s->plan->request->is_box};
+	struct shim_answer a = {.verb = r->verb,
+	                        .number = r->number,
+	                        .error = error,
+	                        .slot = s->plan->slot,
+	                        .running = s->running,
+	                        .end = s->end,
+	                        .is_box = s->plan->request->is_box};
 	if (r->verb == SHIM_STATUS && !s->over) {
 		qemu_usage(&s->qemu, &a);
 		if (s->plan->request->is_box)

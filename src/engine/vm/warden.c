@@ -75,8 +75,7 @@ int warden_check(const void *p, unsigned long n, unsigned long nfds)
 	if (r.verb == WARDEN_BLOCK || r.verb == WARDEN_LINK)
 		return warden_box_check(&r, nfds);
 	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.is_box > 1 || r.port_count > 8 ||
-	    (r.is_box && (r.has_kernel || r.port_count)) ||
-	    nfds != (r.has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r.port_count)
+	    (r.is_box && (r.has_kernel || r.port_count)) || nfds != (r.has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r.port_count)
 		return -EINVAL;
 	if (r.vcpus < 1 || r.vcpus > MACHINE_VCPUS_MAX || r.memory_mb < MACHINE_MEMORY_MB_MIN ||
 	    r.memory_mb > MACHINE_MEMORY_MB_MAX || r.cpu_percent < 1 || r.cpu_percent > r.vcpus * 100)
@@ -274,7 +273,8 @@ static void start(struct warden *w, const struct warden_request *r, const int *f
 	struct warden_answer a = {.verb = WARDEN_START, .number = r->number};
 	char group[CGROUP_NAME_MAX];
 	pid_t pid = 0;
-	a.error = access(r->is_box ? storage_program : program, X_OK) < 0 || w->world->template_fd < 0 ? -ENOTSUP : take_slot(w, &a.slot);
+	a.error = access(r->is_box ? storage_program : program, X_OK) < 0 || w->world->template_fd < 0 ? -ENOTSUP
+	                                                                                               : take_slot(w, &a.slot);
 	if (!a.error && r->is_box && !w->box_filter) {
 		static struct sock_fprog filter;
 		a.error = box_filter_compile(&filter);
@@ -342,8 +342,7 @@ static void make_block(struct warden *w, const struct warden_request *r, const i
 	struct block_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		die("out of memory");
-	*job = (struct block_job){.warden = w,
-	                          .failed = {.verb = r->verb, .number = r->number, .slot = r->slot, .error = -EIO}};
+	*job = (struct block_job){.warden = w, .failed = {.verb = r->verb, .number = r->number, .slot = r->slot, .error = -EIO}};
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct warden_answer a = job->failed;

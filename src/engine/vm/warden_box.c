@@ -33,11 +33,11 @@ const char storage_program[] = "/usr/bin/qemu-storage-daemon";
 
 const char *warden_box_why_not(const struct cgroups *g)
 {
-	return access(storage_program, X_OK) < 0  ? "QEMU's storage daemon (qemu-system-common) is not installed"
-	       : access("/dev/fuse", F_OK) < 0    ? "this machine has no /dev/fuse (module fuse)"
+	return access(storage_program, X_OK) < 0       ? "QEMU's storage daemon (qemu-system-common) is not installed"
+	       : access("/dev/fuse", F_OK) < 0         ? "this machine has no /dev/fuse (module fuse)"
 	       : access("/dev/loop-control", F_OK) < 0 ? "this machine has no /dev/loop-control (module loop)"
-	       : g->version == 1 && g->tree < 0   ? "this machine has no control groups of version 2"
-	                                          : NULL;
+	       : g->version == 1 && g->tree < 0        ? "this machine has no control groups of version 2"
+	                                               : NULL;
 }
 
 int warden_box_check(const struct warden_request *r, unsigned long nfds)
@@ -61,8 +61,8 @@ static int mount_new(const char *type, const char *at, const char *mode, unsigne
 		error = -errno;
 	if (!error && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		error = -errno;
-	if (!error && ((m = fsmount(fs, FSMOUNT_CLOEXEC, attributes)) < 0 ||
-	               move_mount(m, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH) < 0))
+	if (!error &&
+	    ((m = fsmount(fs, FSMOUNT_CLOEXEC, attributes)) < 0 || move_mount(m, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH) < 0))
 		error = -errno;
 	if (fs >= 0)
 		close(fs);
@@ -90,7 +90,7 @@ static int make_nodes(int dir, const struct node *nodes, size_t n, uid_t owner)
 /* The container's /dev. It is the container's to fill, but only who is root of the machine can make a device in it. */
 static int make_devices(uid_t owner)
 {
-	static const struct node nodes[] = {{"null", 1, 3},    {"zero", 1, 5}, {"full", 1, 7},   {"random", 1, 8},
+	static const struct node nodes[] = {{"null", 1, 3},    {"zero", 1, 5}, {"full", 1, 7},    {"random", 1, 8},
 	                                    {"urandom", 1, 9}, {"tty", 5, 0},  {"fuse", 10, 229}, {"net/tun", 10, 200}};
 	static const char *const links[][2] = {{"/proc/self/fd", "fd"},
 	                                       {"/proc/self/fd/0", "stdin"},
@@ -252,14 +252,14 @@ static int open_offer(int device)
 		return -EINVAL;
 	snprintf(text, sizeof(text), "%d", device);
 	int fs = fsopen("fuse", FSOPEN_CLOEXEC), m = -1, error = fs < 0 ? -errno : 0;
-	if (!error && (fsconfig(fs, FSCONFIG_SET_STRING, "source", "quartet", 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_SET_STRING, "fd", text, 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_SET_STRING, "rootmode", "100000", 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_SET_STRING, "user_id", "0", 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_SET_STRING, "group_id", "0", 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
-	               (m = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)) < 0))
+	if (!error &&
+	    (fsconfig(fs, FSCONFIG_SET_STRING, "source", "quartet", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "fd", text, 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "rootmode", "100000", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "user_id", "0", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "group_id", "0", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
+	     (m = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)) < 0))
 		error = -errno;
 	if (fs >= 0)
 		close(fs);
@@ -288,7 +288,8 @@ static int make_loop(int file, char ret_path[32], dev_t *ret_device)
 			error = -errno;
 			break;
 		}
-		/* by the page cache: what is written to the daemon's file directly arrives wrong (QEMU 7.2, tests/host/containers.c) */
+		/* by the page cache: what is written to the daemon's file directly arrives wrong (QEMU 7.2,
+		 * tests/host/containers.c) */
 		struct loop_config c = {.fd = (unsigned)file, .info.lo_flags = LO_FLAGS_AUTOCLEAR};
 		struct stat st;
 		error = ioctl(fd, LOOP_CONFIGURE, &c) < 0 || fstat(fd, &st) < 0 ? -errno : 0;
@@ -342,11 +343,11 @@ static void grow(int file, uid_t nobody)
 static int mount_root(const char *device, int users, int *ret_fd)
 {
 	int fs = fsopen("ext4", FSOPEN_CLOEXEC), m = -1, error = fs < 0 ? -errno : 0;
-	if (!error && (fsconfig(fs, FSCONFIG_SET_STRING, "source", device, 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_SET_STRING, "errors", "remount-ro", 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_SET_FLAG, "discard", NULL, 0) < 0 ||
-	               fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
-	               (m = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV)) < 0))
+	if (!error &&
+	    (fsconfig(fs, FSCONFIG_SET_STRING, "source", device, 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "errors", "remount-ro", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_FLAG, "discard", NULL, 0) < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
+	     (m = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV)) < 0))
 		error = -errno;
 	if (fs >= 0)
 		close(fs);
@@ -395,8 +396,7 @@ int warden_box_block(const struct warden_request *r, const int *fds, int ret_fds
 		grow(file, BOX_UID_BASE + r->slot * BOX_UIDS);
 	int loop = make_loop(file, path, &device), error = loop < 0 ? loop : 0;
 	if (!error)
-		error = r->is_root ? mount_root(path, fds[BLOCK_FD_USERS], &mount_fd)
-		                   : make_node(fds[BLOCK_FD_DEVICES], r, device);
+		error = r->is_root ? mount_root(path, fds[BLOCK_FD_USERS], &mount_fd) : make_node(fds[BLOCK_FD_DEVICES], r, device);
 	if (error)
 		close(file);
 	if (loop >= 0 && (error || r->is_root))

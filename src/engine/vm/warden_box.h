@@ -18,8 +18,8 @@ int warden_box_enter(const struct child_world *w, uid_t uid_base, unsigned slot,
 /* In priv, meanwhile. */
 int warden_box_map(const struct child_world *w, uid_t uid_base, unsigned slot, pid_t pid, int report);
 
-/* A block device of what is offered; ret_fds: the mount of the ext4 file system on it, with the ids of the container, or the device;
- * and the file below. All goes when nobody has it any more. Blocks for as long as the storage daemon does not answer. */
+/* A block device of what is offered; ret_fds: the mount of the ext4 file system on it, with the ids of the container, or the
+ * device; and the file below. All goes when nobody has it any more. Blocks for as long as the storage daemon does not answer. */
 int warden_box_block(const struct warden_request *r, const int *fds, int ret_fds[2]);
 int warden_box_link(const struct child_world *w, const struct warden_request *r, const int *fds);
 

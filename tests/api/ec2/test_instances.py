@@ -87,7 +87,11 @@ class Volumes(TestCase):
                 self.assertAwsError(code, self.ec2.create_volume, AvailabilityZone="us-east-1a", **more)
 
 
-class Instances(TestCase):
+class Machines(TestCase):
+    """Virtual machines."""
+    driver = "vm"
+    disk = "/dev/vdb"
+
     def setUp(self):
         self.ec2 = client("ec2")
         self.image = image(self.ec2)
@@ -188,10 +192,12 @@ class Instances(TestCase):
         self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
             {"IpProtocol": "tcp", "FromPort": p, "ToPort": p, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]} for p in (22, 80)])
         launch = {"ImageId": "resolve:ssm:/aws/service/debian/release/12/latest/amd64", "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1,
-                  "KeyName": name, "SecurityGroupIds": [group], "UserData": USER_DATA, "ClientToken": name}
+                  "KeyName": name, "SecurityGroupIds": [group], "UserData": USER_DATA, "ClientToken": name,
+                  "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}]}
         run = self.ec2.run_instances(**launch)
         self.instance_id = run["Instances"][0]["InstanceId"]
         self.assertEqual(run["Instances"][0]["ImageId"], self.image)
+        self.assertIn({"Key": "aws:quartet:driver", "Value": self.driver}, run["Instances"][0]["Tags"])
         self.assertEqual(self.ec2.run_instances(**launch)["Instances"][0]["InstanceId"], self.instance_id)
         self.assertEqual(run["Instances"][0]["State"], {"Code": 0, "Name": "pending"})
         self.wait("running")
@@ -223,7 +229,7 @@ class Instances(TestCase):
         self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
         self.ec2.attach_volume(VolumeId=volume, InstanceId=self.instance_id, Device="/dev/sdf")
         self.ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
-        self.until_ssh("test -b /dev/vdb && echo marked | sudo tee /etc/marked && sync")
+        self.until_ssh(f"test -b {self.disk} && echo marked | sudo tee /etc/marked && sync")
         made = self.ec2.create_image(InstanceId=self.instance_id, Name=name, NoReboot=True)["ImageId"]
         self.ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         snapshots = [m["Ebs"]["SnapshotId"] for m in self.ec2.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]]
@@ -246,6 +252,12 @@ class Instances(TestCase):
         for s in snapshots:
             self.ec2.delete_snapshot(SnapshotId=s)
         self.assertEqual(self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [self.instance_id]}])["Volumes"], [])
+
+
+class Containers(Machines):
+    """The same life under this machine's kernel."""
+    driver = "container"
+    disk = "/dev/sdf"
 
 
 if __name__ == "__main__":

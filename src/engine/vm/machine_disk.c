@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool fits(const char *text, size_t cap)
@@ -88,6 +89,9 @@ static void begun(void *job)
 	struct freeze *f = job;
 	struct machine *m = f->m;
 	bool done = f->error == -EALREADY;
+	/* as machine_ask_disk() does */
+	if (!m->freed && !f->error && m->is_box && fchmod(f->fd, 0666) < 0)
+		f->error = -errno;
 	if (!m->freed && !f->error)
 		f->error = m->state == MACHINE_RUNNING ? machine_ask(m, &f->r, &f->fd, 1) : -ESRCH;
 	if (f->fd >= 0)

@@ -1,5 +1,6 @@
 /* What this machine can run. Looks and says; changes nothing. */
 #include "role/cli.h"
+#include "role/role.h"
 
 #include "aws/lambda/runtime.h"
 #include "base/json.h"
@@ -93,6 +94,22 @@ static void runtimes(struct cli *cli)
 	puts("  more: apt-get install python3 python3-boto3 nodejs ruby default-jdk-headless");
 }
 
+/* What stands in the way, as the warden says it when an instance is wanted. */
+static void instances(void)
+{
+	puts("instances");
+	bool daemon = exists("/usr/bin/qemu-storage-daemon"), devices = exists("/dev/fuse") && exists("/dev/loop-control");
+	bool tree = exists("/sys/fs/cgroup/cgroup.controllers") || exists("/sys/fs/cgroup/unified/cgroup.procs");
+	line(daemon && devices && tree, "containers", daemon && devices && tree ? "yes" : "no",
+	     !daemon    ? "apt-get install qemu-system-common"
+	     : !devices ? "load the modules fuse and loop"
+	                : "control groups of version 2 have to be mounted, at /sys/fs/cgroup or its `unified`");
+	bool qemu = exists("/usr/bin/qemu-system-x86_64");
+	line(qemu, "virtual machines", qemu ? "yes, emulated" : "no", "apt-get install qemu-system-x86");
+	bool image = exists(IMAGES_DIR "/debian-12-amd64/image.json");
+	line(image, "image", image ? "Debian 12" : "none", "tools/make-image");
+}
+
 int cli_doctor(struct cli *cli)
 {
 	const char *dir = cli_data_dir(cli);
@@ -101,6 +118,7 @@ int cli_doctor(struct cli *cli)
 		return status;
 	kernel();
 	runtimes(cli);
+	instances();
 	puts("cloud");
 	struct cli_cloud cloud;
 	struct str body;

@@ -147,5 +147,39 @@ class Containers(Machines):
         return found
 
 
+    def left(self):
+        """What instances use of this machine, counted."""
+        roles = {role: len(os.listdir(f"/proc/{self.cloud.role_pid(role)}/fd")) for role in ("api", "priv")}
+        loops = sum(os.path.exists(f"{path}/loop/backing_file") for path in pathlib.Path("/sys/block").glob("loop*"))
+        groups = len(list(pathlib.Path("/sys/fs/cgroup").glob("**/quartet-*/m[0-9]*")))
+        fuse = sum(" fuse " in line for line in open("/proc/self/mounts"))
+        files = [sorted(os.listdir(f"{self.data}/{place}")) for place in ("machines", "volumes")]
+        return roles, loops, groups, fuse, files, len(self.processes())
+
+    def test_many_leave_nothing(self):
+        """CYCLES lives, ten at a time."""
+        self.launch()
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        image = self.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        before, after = self.left(), None
+        for _ in range(int(os.environ.get("CYCLES", "30")) // 10):
+            made = self.ec2.run_instances(ImageId=image, InstanceType="t3.nano", MinCount=10, MaxCount=10, TagSpecifications=[
+                {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])
+            ids = [i["InstanceId"] for i in made["Instances"]]
+            for self.instance in ids:
+                self.wait("running")
+            self.assertEqual(len(self.processes()), 10)
+            self.ec2.terminate_instances(InstanceIds=ids)
+            for self.instance in ids:
+                self.wait("terminated")
+        for _ in range(100):
+            after = self.left()
+            if after == before:
+                break
+            time.sleep(0.1)
+        self.assertEqual(after, before)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -52,6 +52,40 @@ static void starts_are_checked(void **state)
 	assert_int_equal(warden_check(&r, sizeof(r), 1), -EINVAL);
 }
 
+static void what_containers_need_is_checked(void **state)
+{
+	(void)state;
+	struct warden_request r = good_start(), block = {.verb = WARDEN_BLOCK, .slot = 3}, link = {.verb = WARDEN_LINK, .index = 1};
+	/* a container has no kernel of its own and no taps */
+	r.is_box = 1;
+	assert_int_equal(warden_check(&r, sizeof(r), WARDEN_FDS + 1), -EINVAL);
+	r.has_kernel = r.port_count = 0;
+	assert_int_equal(warden_check(&r, sizeof(r), WARDEN_FD_KERNEL), 0);
+	r.is_box = 2;
+	assert_int_equal(warden_check(&r, sizeof(r), WARDEN_FD_KERNEL), -EINVAL);
+	/* a node's name is a name, and the root has none */
+	assert_int_equal(warden_check(&block, sizeof(block), BLOCK_FDS), -EINVAL);
+	strcpy(block.name, "sdf1");
+	assert_int_equal(warden_check(&block, sizeof(block), BLOCK_FDS), 0);
+	assert_int_equal(warden_check(&block, sizeof(block), BLOCK_FDS - 1), -EINVAL);
+	strcpy(block.name, "../sdf");
+	assert_int_equal(warden_check(&block, sizeof(block), BLOCK_FDS), -EINVAL);
+	block.name[0] = 0;
+	block.is_root = 1;
+	assert_int_equal(warden_check(&block, sizeof(block), BLOCK_FDS), 0);
+	block.slot = MACHINE_SLOTS;
+	assert_int_equal(warden_check(&block, sizeof(block), BLOCK_FDS), -EINVAL);
+	assert_int_equal(warden_check(&link, sizeof(link), 2), 0);
+	assert_int_equal(warden_check(&link, sizeof(link), 1), -EINVAL);
+	link.index = 16;
+	assert_int_equal(warden_check(&link, sizeof(link), 2), -EINVAL);
+	struct shim_request give = {.verb = SHIM_GIVE};
+	assert_int_equal(shim_check(&give, sizeof(give), 2), -EINVAL);
+	strcpy(give.disk, "vol-0123");
+	assert_int_equal(shim_check(&give, sizeof(give), 2), 0);
+	assert_int_equal(shim_check(&give, sizeof(give), 1), -EINVAL);
+}
+
 static void requests_to_a_shim_are_checked(void **state)
 {
 	(void)state;
@@ -93,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(starts_are_checked),
+	        cmocka_unit_test(what_containers_need_is_checked),
 	        cmocka_unit_test(requests_to_a_shim_are_checked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,10 @@ class Machines(TestCase):
         seen = self.until_ssh("sudo python3 - <<'END'\n" + WATCH + "END\n").split()
         self.assertEqual(seen, ["PUT", "3", "GET", "64"])
 
+    def look_out(self):
+        """What the guest can get at of this machine."""
+        self.assertEqual(self.ssh("curl -s -m 3 http://127.0.0.1:4566/").stdout, "")
+
     def test_a_life(self):
         d = tempfile.TemporaryDirectory()
         self.addCleanup(d.cleanup)
@@ -223,6 +227,7 @@ class Machines(TestCase):
         self.names(private)
         self.an_interface_more()
         self.how_far_a_token_travels()
+        self.look_out()
         # a disk more, while it runs
         zone = self.instance()["Placement"]["AvailabilityZone"]
         volume = self.ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
@@ -258,6 +263,19 @@ class Containers(Machines):
     """The same life under this machine's kernel."""
     driver = "container"
     disk = "/dev/sdf"
+
+    def look_out(self):
+        super().look_out()
+        # its root is root there
+        self.assertEqual(self.ssh("sudo id -u && sudo touch /root/x && sudo chown admin /root/x && stat -c %U /root/x").stdout.split(), ["0", "admin"])
+        for what in ("mknod /tmp/disk b 7 0", "mount -t ext4 /dev/loop0 /mnt", "modprobe dummy", "dmesg", "date -s 2001-01-01", "losetup -f",
+                     "sh -c 'echo 1 > /proc/sys/kernel/sysrq'", "sh -c 'echo b > /proc/sysrq-trigger'", "cat /proc/kcore",
+                     "sh -c 'echo 1 > /sys/fs/cgroup/../cgroup.procs'", f"ls {os.path.abspath(__file__)}"):
+            with self.subTest(what):
+                self.assertNotEqual(self.ssh("sudo " + what).returncode, 0)
+        # no process but its own
+        self.assertNotIn("quartet-shim", self.ssh("sudo cat /proc/[0-9]*/comm").stdout)
+        self.assertIn("systemd", self.ssh("sudo cat /proc/1/comm").stdout)
 
 
 if __name__ == "__main__":

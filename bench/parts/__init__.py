@@ -12,5 +12,6 @@ PARTS = {
     "crowd": functions.crowd,
     "warm": functions.warm,
     "cells": functions.cells,
+    "instances": machines.instances,
     "describe": machines.describe,
 }

@@ -1,4 +1,4 @@
-"""EC2: what many records cost to describe."""
+"""EC2: how long instances take to start, and what many records cost to describe."""
 import contextlib
 import os
 import re
@@ -8,6 +8,7 @@ import tempfile
 import time
 import urllib.parse
 
+from parts.functions import fork_exec
 from parts.tools import BenchCloud, median
 
 RECORDS = 10000
@@ -81,3 +82,71 @@ def describe(bench):
     bench.add(f"{what}, one by id", median([ms for ms, _ in by_id]), "ms", peer="the same with no instance recorded", peer_value=empty)
     bench.add(f"{what}, one by a filter on a tag", median([ms for ms, _ in found]), "ms", note="every record is read")
     bench.add(f"{what}, a page of 1,000 reservations", median(times), "ms", note=f"2,000 instances; first {times[0]:.0f} ms, last {times[-1]:.0f} ms")
+
+
+def default_image(cloud):
+    """The id of the image of tools/make-image, or None."""
+    for _ in range(50):
+        image = element(ec2(cloud, "DescribeImages", Owner_1="amazon"), "imageId")
+        if image or not os.path.exists("/var/cache/quartet/images/debian-12-amd64/image.json"):
+            return image
+        time.sleep(0.2)
+    return None
+
+
+def until(cloud, action, instance, name, value, seconds=120):
+    """Milliseconds until the reply about the instance has this element with this value."""
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        if f"<{name}>{value}</{name}>" in ec2(cloud, action, InstanceId_1=instance):
+            return (time.perf_counter() - begin) * 1000
+        time.sleep(0.002)
+    raise RuntimeError(f"{instance}: {name} is not {value} after {seconds} s")
+
+
+def run(cloud, image, driver, count=1):
+    """(ids, milliseconds that the call took)"""
+    tag = "TagSpecification_1_"
+    ms, reply = timed(cloud, "RunInstances", ImageId=image, InstanceType="t3.nano", MinCount=count, MaxCount=count,
+                      **{tag + "ResourceType": "instance", tag + "Tag_1_Key": "quartet:driver", tag + "Tag_1_Value": driver})
+    return re.findall("<instanceId>([^<]*)<", reply), ms
+
+
+def end(cloud, ids):
+    ec2(cloud, "TerminateInstances", **{f"InstanceId_{k + 1}": i for k, i in enumerate(ids)})
+    for i in ids:
+        until(cloud, "DescribeInstances", i, "name", "terminated")
+
+
+def instances(bench):
+    """RunInstances to the first process of the instance and to its first question, containers and emulated machines"""
+    cloud = BenchCloud().start()
+    try:
+        image = default_image(cloud)
+        if not image:
+            return
+        end(cloud, run(cloud, image, "container")[0])  # the image is taken in by the first
+        started, heard = [], {"container": [], "vm": []}
+        for _ in range(bench.rounds * 3):
+            ids, ms = run(cloud, image, "container")
+            started.append(ms + until(cloud, "DescribeInstances", ids[0], "name", "running"))
+            heard["container"].append(started[-1] + until(cloud, "DescribeInstanceStatus", ids[0], "status", "ok"))
+            end(cloud, ids)
+        begin = time.perf_counter()
+        ids, _ = run(cloud, image, "container", 20)
+        for i in ids:
+            until(cloud, "DescribeInstances", i, "name", "running")
+        crowd = (time.perf_counter() - begin) * 1000
+        end(cloud, ids)
+        for _ in range(2):
+            ids, ms = run(cloud, image, "vm")
+            heard["vm"].append(ms + until(cloud, "DescribeInstanceStatus", ids[0], "status", "ok", 300))
+            end(cloud, ids)
+    finally:
+        cloud.stop()
+    bench.add("RunInstances to the first process, container, p50", median(started), "ms", reach=60, peer="fork + exec /bin/true",
+              peer_value=median([fork_exec() for _ in range(20)]), note=f"{len(started)} launches; p90 {sorted(started)[len(started) * 9 // 10]:.0f} ms",
+              bound="making a volume as large as the image's file system asks for a resize2fs; besides five syncs of the disk and eight processes that are started")
+    bench.add("RunInstances of 20 containers, until the last runs", crowd, "ms")
+    bench.add("RunInstances to the guest's first question, container", median(heard["container"]), "ms", note="systemd and the network are up then")
+    bench.add("RunInstances to the guest's first question, emulated machine", median(heard["vm"]), "ms", note=f"{len(heard['vm'])} launches")

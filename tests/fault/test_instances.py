@@ -8,6 +8,7 @@ import time
 import unittest
 
 from cloud import Cloud
+from images import no_containers
 from leftovers import leftovers
 
 IMAGE = "/var/cache/quartet/images/debian-12-amd64/image.json"
@@ -132,6 +133,7 @@ class Machines(unittest.TestCase):
         self.assertEqual(leftovers(self.data, 10), [])
 
 
+@unittest.skipIf(no_containers(), no_containers())
 class Containers(Machines):
     driver = "container"
 

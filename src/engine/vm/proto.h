@@ -23,6 +23,7 @@ enum {
 	MACHINE_MEMORY_MB_MIN = 64,
 	MACHINE_MEMORY_MB_MAX = 1 << 24,
 	MACHINE_OVERHEAD_MB = 256, /* QEMU's own memory, on top of the guest's */
+	BOX_OVERHEAD_MB = 64,      /* a container's shim and storage daemon */
 	MACHINE_CHAIN_MAX = 64,    /* files of one disk; they come in one message */
 	/* First id on the machine of a container's users: above what distributions give to people and other container managers. */
 	BOX_UID_BASE = 0x70000000,

@@ -209,7 +209,7 @@ static int limit(struct warden *w, const struct warden_request *r, const char *g
 {
 	bool whole = r->cpu_percent >= r->vcpus * 100;
 	struct cgroup_limits limits = {
-	        .memory_bytes = (uint64_t)(r->memory_mb + MACHINE_OVERHEAD_MB) << 20,
+	        .memory_bytes = (uint64_t)(r->memory_mb + (r->is_box ? BOX_OVERHEAD_MB : MACHINE_OVERHEAD_MB)) << 20,
 	        .pids = r->is_box ? BOX_PIDS : PIDS,
 	        .cpu_weight = 100,
 	        .cpu_quota_us = (uint32_t)((uint64_t)CGROUP_CPU_PERIOD_US * (whole ? r->vcpus * 100 : r->cpu_percent) / 100),

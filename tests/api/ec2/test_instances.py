@@ -8,7 +8,7 @@ import unittest
 import uuid
 
 from aws import TestCase, client
-from images import image
+from images import image, no_containers
 
 USER_DATA = "#!/bin/sh\nmkdir -p /srv/w\necho hello > /srv/w/index.html\ncd /srv/w\nnohup python3 -m http.server 80 >/dev/null 2>&1 &\n"
 
@@ -259,6 +259,7 @@ class Machines(TestCase):
         self.assertEqual(self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [self.instance_id]}])["Volumes"], [])
 
 
+@unittest.skipIf(no_containers(), no_containers())
 class Containers(Machines):
     """The same life under this machine's kernel."""
     driver = "container"

@@ -169,7 +169,7 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 			machine_box_file(m, &q->r, nfds == 1 ? fds[0] : -1);
 			break;
 		}
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case SHIM_GIVE:
 		if (m->state == MACHINE_PLUGGING) {
 			m->plugged++;

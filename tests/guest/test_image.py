@@ -20,7 +20,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PATIENCE_S = 300  # emulation is slow, and slower on a machine that does other things
-DISK = 3 << 30
+DISK = 10 << 30
 NAME = "ip-169-254-0-15"
 USER_DATA = b"""Content-Type: multipart/mixed; boundary="=="
 MIME-Version: 1.0

@@ -93,7 +93,6 @@ void machine_box_handles(struct machine *m, int error, const int *fds, size_t nf
 void machine_box_file(struct machine *m, const struct shim_request *disk, int fd)
 {
 	struct warden_request r = {.verb = WARDEN_BLOCK, .is_root = disk->is_root};
-	/* serial: where GIVE will put the name in /dev */
 	snprintf(r.name, sizeof(r.name), "%s", disk->layer);
 	const int fds[] = {fd, m->handles[HANDLE_DEVICES], m->handles[HANDLE_USERS]};
 	int error = fd < 0 || m->handles[HANDLE_DEVICES] < 0 ? -EIO : ask_warden(m, &r, fds, BLOCK_FDS, disk);

@@ -107,7 +107,8 @@ struct shim_request {
 	uint32_t is_root;              /* DISK: of a container */
 	uint32_t iops, mib_per_s;      /* DISK: 0: unlimited */
 	uint64_t size;                 /* RESIZE: bytes */
-	char layer[MACHINE_NAME_MAX];  /* OVERLAY: the name of what is now below; asked for twice it is done once */
+	char layer[MACHINE_NAME_MAX];  /* DISK of a container: its name in /dev, for the way on. OVERLAY: the name of what is now
+	                                  below; asked for twice it is done once */
 };
 
 struct shim_answer {

@@ -288,8 +288,7 @@ static int make_loop(int file, char ret_path[32], dev_t *ret_device)
 			error = -errno;
 			break;
 		}
-		/* by the page cache: what is written to the daemon's file directly arrives wrong (QEMU 7.2,
-		 * tests/host/containers.c) */
+		/* by the page cache: what is written to the daemon's file directly arrives wrong (seen with QEMU 7.2) */
 		struct loop_config c = {.fd = (unsigned)file, .info.lo_flags = LO_FLAGS_AUTOCLEAR};
 		struct stat st;
 		error = ioctl(fd, LOOP_CONFIGURE, &c) < 0 || fstat(fd, &st) < 0 ? -errno : 0;

@@ -268,7 +268,7 @@ class Containers(Machines):
     def look_out(self):
         super().look_out()
         # its root is root there
-        self.assertEqual(self.ssh("sudo id -u && sudo touch /root/x && sudo chown admin /root/x && stat -c %U /root/x").stdout.split(), ["0", "admin"])
+        self.assertEqual(self.ssh("sudo id -u && sudo touch /root/x && sudo chown admin /root/x && sudo stat -c %U /root/x").stdout.split(), ["0", "admin"])
         for what in ("mknod /tmp/disk b 7 0", "mount -t ext4 /dev/loop0 /mnt", "modprobe dummy", "dmesg", "date -s 2001-01-01", "losetup -f",
                      "sh -c 'echo 1 > /proc/sys/kernel/sysrq'", "sh -c 'echo b > /proc/sysrq-trigger'", "cat /proc/kcore",
                      "sh -c 'echo 1 > /sys/fs/cgroup/../cgroup.procs'", f"ls {os.path.abspath(__file__)}"):

@@ -107,7 +107,7 @@ def until(cloud, action, instance, name, value, seconds=120):
 def run(cloud, image, driver, count=1):
     """(ids, milliseconds that the call took)"""
     tag = "TagSpecification_1_"
-    ms, reply = timed(cloud, "RunInstances", ImageId=image, InstanceType="t3.nano", MinCount=count, MaxCount=count,
+    ms, reply = timed(cloud, "RunInstances", ImageId=image, InstanceType="t2.nano", MinCount=count, MaxCount=count,
                       **{tag + "ResourceType": "instance", tag + "Tag_1_Key": "quartet:driver", tag + "Tag_1_Value": driver})
     return re.findall("<instanceId>([^<]*)<", reply), ms
 
@@ -133,7 +133,7 @@ def instances(bench):
             heard["container"].append(started[-1] + until(cloud, "DescribeInstanceStatus", ids[0], "status", "ok"))
             end(cloud, ids)
         begin = time.perf_counter()
-        ids, _ = run(cloud, image, "container", 20)
+        ids, _ = run(cloud, image, "container", 15)
         for i in ids:
             until(cloud, "DescribeInstances", i, "name", "running")
         crowd = (time.perf_counter() - begin) * 1000
@@ -147,6 +147,6 @@ def instances(bench):
     bench.add("RunInstances to the first process, container, p50", median(started), "ms", reach=60, peer="fork + exec /bin/true",
               peer_value=median([fork_exec() for _ in range(20)]), note=f"{len(started)} launches; p90 {sorted(started)[len(started) * 9 // 10]:.0f} ms",
               bound="making a volume as large as the image's file system asks for a resize2fs; besides five syncs of the disk and eight processes that are started")
-    bench.add("RunInstances of 20 containers, until the last runs", crowd, "ms")
+    bench.add("RunInstances of 15 containers, until the last runs", crowd, "ms")
     bench.add("RunInstances to the guest's first question, container", median(heard["container"]), "ms", note="systemd and the network are up then")
     bench.add("RunInstances to the guest's first question, emulated machine", median(heard["vm"]), "ms", note=f"{len(heard['vm'])} launches")

@@ -166,7 +166,7 @@ class Containers(Machines):
         image = self.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
         before, after = self.left(), None
         for _ in range(int(os.environ.get("CYCLES", "30")) // 10):
-            made = self.ec2.run_instances(ImageId=image, InstanceType="t3.nano", MinCount=10, MaxCount=10, TagSpecifications=[
+            made = self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=10, MaxCount=10, TagSpecifications=[
                 {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])
             ids = [i["InstanceId"] for i in made["Instances"]]
             for self.instance in ids:
@@ -177,8 +177,9 @@ class Containers(Machines):
                 self.wait("terminated")
         for _ in range(100):
             after = self.left()
-            if after == before:
-                break
+            # what the first life needed may have gone since
+            if after[1:] == before[1:] and all(after[0][role] <= before[0][role] for role in after[0]):
+                return
             time.sleep(0.1)
         self.assertEqual(after, before)
 

@@ -347,14 +347,44 @@ int box_start(struct box *b)
 
 /* ---- its life ---- */
 
+/* Process 1 of a namespace is spared signals that it neither catches nor blocks (to read them from a descriptor, as systemd does),
+ * so one that comes before it is ready would be lost. */
+static bool listens(pid_t pid, int signo)
+{
+	static const char *const masks[] = {"\nSigBlk:", "\nSigCgt:"};
+	char path[40], text[4096];
+	unsigned long long all = 0, one;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+		const char *line = strstr(text, masks[i]);
+		if (line && sscanf(line + strlen(masks[i]), "%llx", &one) == 1)
+			all |= one;
+	}
+	return all >> (signo - 1) & 1;
+}
+
+static int tell(struct box *b, int signo)
+{
+	if (!b->pid)
+		return -ESRCH;
+	if (!listens(b->pid, signo))
+		return -EAGAIN;
+	return kill(b->pid, signo) < 0 ? -errno : 0;
+}
+
 int box_power(struct box *b)
 {
-	return kill(b->pid, SIGRTMIN + 4) < 0 ? -errno : 0; /* systemd's poweroff.target */
+	return tell(b, SIGRTMIN + 4); /* systemd's poweroff.target */
 }
 
 int box_reset(struct box *b)
 {
-	return kill(b->pid, SIGINT) < 0 ? -errno : 0; /* as Ctrl-Alt-Del */
+	return tell(b, SIGINT); /* as Ctrl-Alt-Del */
 }
 
 /* reboot(2): "Behavior inside PID namespaces". */

@@ -40,8 +40,9 @@ int box_resized(struct box *b, const char *disk);
 int box_take(struct box *b, const char *disk);
 /* Init has ended: writes everything out and lets go of all disks. */
 void box_close(struct box *b);
-int box_power(struct box *b); /* asks init to switch off */
-int box_reset(struct box *b); /* asks init to boot anew */
+/* Asks init to switch off, or to boot anew. -EAGAIN: it does not listen yet. */
+int box_power(struct box *b);
+int box_reset(struct box *b);
 /* What the wait status of init says: it wants to boot anew; it has switched itself off. */
 bool box_reboots(int status);
 bool box_is_off(int status);

@@ -22,7 +22,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CONSOLE_KEEP = 64 * 1024, CONSOLE_FULL = 1 << 20, UNPLUG_PATIENCE_US = 30 * 1000000, LEAVE_PATIENCE_US = 7 * 1000000 };
+enum {
+	CONSOLE_KEEP = 64 * 1024,
+	CONSOLE_FULL = 1 << 20,
+	UNPLUG_PATIENCE_US = 30 * 1000000,
+	LEAVE_PATIENCE_US = 7 * 1000000,
+	TELL_AGAIN_US = 50 * 1000
+};
 
 struct shim {
 	const struct shim_plan *plan;
@@ -36,6 +42,8 @@ struct shim {
 	bool leaving;               /* the cloud ends: so does this process, once the guest has */
 	struct shim_request unplug; /* the one that waits; verb 0: none */
 	struct loop_timer *unplug_timer;
+	int (*tell)(struct box *b); /* what a container's init was to be told last */
+	struct loop_timer *tell_timer;
 	char root[MACHINE_NAME_MAX]; /* a container's root disk */
 	off_t console_bytes;
 };
@@ -198,6 +206,23 @@ static void init_ended(void *ctx, int status)
 	kill(s->qemu.pid, SIGTERM); /* its end is the machine's */
 }
 
+/* Until init listens, or api pulls the plug. */
+static void tell_box(void *ctx)
+{
+	struct shim *s = ctx;
+	s->tell_timer = NULL;
+	if (s->tell && s->tell(&s->box) == -EAGAIN)
+		s->tell_timer = loop_add_timer(s->loop, TELL_AGAIN_US, tell_box, s);
+}
+
+static int tell(struct shim *s, int (*what)(struct box *b))
+{
+	loop_remove_timer(s->loop, s->tell_timer);
+	s->tell = what;
+	tell_box(s);
+	return 0;
+}
+
 static int obey_box(struct shim *s, const struct shim_request *r, const int *fds)
 {
 	int error, fd;
@@ -232,9 +257,9 @@ static int obey_box(struct shim *s, const struct shim_request *r, const int *fds
 		s->running |= !error;
 		return error;
 	case SHIM_POWER:
-		return box_power(&s->box);
+		return tell(s, box_power);
 	case SHIM_RESET:
-		return box_reset(&s->box);
+		return tell(s, box_reset);
 	case SHIM_PORT:
 	case SHIM_UNPORT:
 		return -ENOTSUP; /* links are the warden's */
@@ -262,7 +287,7 @@ static void on_term(void *ctx, int signo)
 		return;
 	s->leaving = s->quitting = true;
 	bool box = s->plan->request->is_box;
-	if (!s->running || (box ? box_power(&s->box) : qemu_simple(&s->qemu, "system_powerdown")) < 0)
+	if (!s->running || (box ? tell(s, box_power) : qemu_simple(&s->qemu, "system_powerdown")) < 0)
 		pull_plug(s);
 	else
 		loop_add_timer(s->loop, LEAVE_PATIENCE_US, pull_plug, s);

@@ -233,7 +233,8 @@ int ec2_describe_images(struct call *c, const struct ec2_describe_images_request
 	uint32_t from = 0;
 	while (from < out->images.n && str_set(after) && str_cmp(out->images.v[from].image_id, after) <= 0)
 		from++;
-	out->images.v += from;
+	if (from)
+		out->images.v += from;
 	out->images.n -= from;
 	if (in->max_results.set && out->images.n > in->max_results.v) {
 		out->images.n = (uint32_t)in->max_results.v;

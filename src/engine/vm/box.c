@@ -254,14 +254,13 @@ static _Noreturn void be_init(int shim)
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (error)
-		send(shim, &error, sizeof(error), MSG_NOSIGNAL);
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && !error; i++) {
 		const char *const argv[] = {programs[i], NULL};
 		execve(argv[0], (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment);
 	}
-	error = -errno;
+	if (!error)
+		error = -errno;
 	send(shim, &error, sizeof(error), MSG_NOSIGNAL);
 	_exit(1);
 }

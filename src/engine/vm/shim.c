@@ -44,7 +44,6 @@ struct shim {
 	struct loop_timer *unplug_timer;
 	int (*tell)(struct box *b); /* what a container's init was to be told last */
 	struct loop_timer *tell_timer;
-	char root[MACHINE_NAME_MAX]; /* a container's root disk */
 	off_t console_bytes;
 };
 
@@ -167,6 +166,8 @@ static void qemu_ended(void *ctx, int status)
 		console_speaks(s, 0);
 	s->over = true;
 	s->running = false;
+	if (s->box.pid)
+		kill(s->box.pid, SIGKILL); /* it has no disks any more */
 	if (!s->end)
 		s->end = s->quitting ? SHIM_END_QUIT : SHIM_END_CRASH;
 	if (s->unplug.verb)
@@ -203,7 +204,8 @@ static void init_ended(void *ctx, int status)
 		s->end = box_is_off(status) ? SHIM_END_GUEST : SHIM_END_CRASH;
 	s->running = false;
 	box_close(&s->box);
-	kill(s->qemu.pid, SIGTERM); /* its end is the machine's */
+	if (!s->over)
+		kill(s->qemu.pid, SIGTERM); /* its end is the machine's */
 }
 
 /* Until init listens, or api pulls the plug. */
@@ -240,8 +242,6 @@ static int obey_box(struct shim *s, const struct shim_request *r, const int *fds
 		close(fd);
 		return 1;
 	case SHIM_GIVE:
-		if (!r->serial[0])
-			snprintf(s->root, sizeof(s->root), "%s", r->disk);
 		return box_give(&s->box, r->disk, r->serial, fds[0], fds[1]);
 	case SHIM_UNPLUG:
 		error = box_take(&s->box, r->disk);

@@ -34,7 +34,7 @@ class Progress:
 
 def why_not(ec2):
     """What is missing for an instance; None: nothing."""
-    if not shutil.which("qemu-system-x86_64"):
+    if not shutil.which("qemu-storage-daemon") and not shutil.which("qemu-system-x86_64"):
         return "QEMU is not installed (apt install qemu-system-x86)"
     if not os.path.exists(IMAGE):
         return "there is no image for instances yet (tools/make-image makes one, about three minutes)"
@@ -176,5 +176,5 @@ def run(client, say, event):
         ran = time.monotonic() - begin
     after = spent(ce)
     bill = {usage: usd - before.get(usage, 0) for usage, usd in after.items() if usd > before.get(usage, 0)}
-    return {"start": start, "first": first, "warm": warm, "bill": bill, "ran": ran, "kind": KINDS.get(said["on"], f"a system container ({said['on']})"),
+    return {"start": start, "first": first, "warm": warm, "bill": bill, "ran": ran, "kind": KINDS.get(said["on"], "a system container"),
             "revenue_cents": said["revenue_cents"]}

@@ -132,6 +132,26 @@ static void subnets_and_vpcs_are_checked(void **state)
 	assert_int_equal(network_check(m, n), -EINVAL);
 	m->prefix = (struct net_prefix){0xa9fe0000, 24};
 	assert_int_equal(network_check(m, n), -EINVAL);
+	/* IPv6: a NAT gateway is of IPv4 alone, an egress-only one of IPv6; host bits are zero; Amazon's own block is nobody's */
+	m->prefix = (struct net_prefix){0x0a000100, 24};
+	m->routes[1] = (struct net_route){.kind = NETWORK_EGRESS_ONLY};
+	assert_int_equal(network_check(m, n), -EINVAL);
+	m->routes[1].ipv6 = 1;
+	assert_int_equal(network_check(m, n), 0);
+	m->routes[1].to6 = (struct net_prefix6){.base = {0xfd, 1, 2, 0x10}, .bits = 28};
+	assert_int_equal(network_check(m, n), 0);
+	m->routes[1].to6.bits = 24;
+	assert_int_equal(network_check(m, n), -EINVAL);
+	m->routes[1].to6 = (struct net_prefix6){.bits = 129};
+	assert_int_equal(network_check(m, n), -EINVAL);
+	m->routes[1] = (struct net_route){.kind = NETWORK_NAT, .target = "eni-1", .ipv6 = 1};
+	assert_int_equal(network_check(m, n), -EINVAL);
+	m->h.value = 1;
+	n = offsetof(struct net_subnet, routes) + sizeof(m->routes[0]);
+	m->prefix6 = (struct net_prefix6){.base = {0xfd, 1}, .bits = 64};
+	assert_int_equal(network_check(m, n), 0);
+	m->prefix6.base[1] = 0;
+	assert_int_equal(network_check(m, n), -EINVAL);
 	free(m);
 
 	struct net_vpc v = {.h = {.verb = NET_VPC, .value = 1, .id = "vpc-1"}, .prefixes = {{0x0a000000, 16}}};
@@ -140,6 +160,14 @@ static void subnets_and_vpcs_are_checked(void **state)
 	v.prefixes[0].bits = 15;
 	assert_int_equal(network_check(&v, n), -EINVAL);
 	v.prefixes[0] = (struct net_prefix){0xa9fe0000, 16};
+	assert_int_equal(network_check(&v, n), -EINVAL);
+	v.prefixes[0] = (struct net_prefix){0x0a000000, 16};
+	v.prefix6_count = 1;
+	v.prefixes6[0] = (struct net_prefix6){.base = {0xfd, 1}, .bits = 56};
+	assert_int_equal(network_check(&v, n), 0);
+	v.prefixes6[0].base[0] = 0x20;
+	assert_int_equal(network_check(&v, n), -EINVAL);
+	v.prefix6_count = NETWORK_PREFIXES_MAX + 1;
 	assert_int_equal(network_check(&v, n), -EINVAL);
 	v.h.value = 0;
 	assert_int_equal(network_check(&v, offsetof(struct net_vpc, prefixes)), -EINVAL);
@@ -167,6 +195,14 @@ static void peerings_are_checked(void **state)
 static void requests_for_links_are_checked(void **state)
 {
 	(void)state;
+	struct link_request six = {.verb = LINK_PREFIX6, .number = 1, .prefix6 = {.base = {0xfd, 1, 2, 3, 4, 5, 6}, .bits = 56}};
+	assert_int_equal(link_check(&six, sizeof(six)), 0);
+	six.prefix6.bits = 48;
+	assert_int_equal(link_check(&six, sizeof(six)), -EINVAL);
+	six.prefix6 = (struct net_prefix6){.base = {0x20, 1, 0x0d, 0xb8}, .bits = 56};
+	assert_int_equal(link_check(&six, sizeof(six)), -EINVAL);
+	six.prefix6 = (struct net_prefix6){.base = {0xfd, 0}, .bits = 56};
+	assert_int_equal(link_check(&six, sizeof(six)), -EINVAL);
 	struct link_request r = {LINK_PUBLIC, 1, 0x7f400001};
 	assert_int_equal(link_check(&r, sizeof(r)), 0);
 	assert_int_equal(link_check(&r, sizeof(r) - 1), -EINVAL);

@@ -1,8 +1,9 @@
 /* Network ACLs. Every subnet is associated with exactly one; entry 32767, which denies, is the last of each and cannot be changed.
  */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
-enum { RULE_LAST = 32767, RULE_MAX = 32766 };
+/* Entry 101 of the default ACL and the last one over IPv6 come with the VPC's first IPv6 block. */
+enum { RULE_LAST = 32767, RULE_LAST_IPV6 = 32768, RULE_MAX = 32766, RULE_DEFAULT = 100, RULE_DEFAULT_IPV6 = 101 };
 
 static void put(const struct ec2_scope *s, const struct ec2_network_acl *acl)
 {
@@ -18,6 +19,14 @@ static void add_entry(struct arena *a, struct ec2_network_acl *acl, int64_t numb
 	                                                             .cidr_block = S("0.0.0.0/0")};
 }
 
+static void add_entry6(struct arena *a, struct ec2_network_acl *acl, int64_t number, bool egress, const char *action)
+{
+	add_entry(a, acl, number, egress, action);
+	struct ec2_network_acl_entry *e = &acl->entries.v[acl->entries.n - 1];
+	e->cidr_block = STR_NONE;
+	e->ipv6_cidr_block = S("::/0");
+}
+
 void ec2_acl_make(struct call *c, struct str vpc, bool is_default, struct ec2_tag_list tags, struct ec2_network_acl *ret)
 {
 	struct ec2_scope s = ec2_scope(c);
@@ -29,8 +38,10 @@ void ec2_acl_make(struct call *c, struct str vpc, bool is_default, struct ec2_ta
 	ret->associations.set = true;
 	for (int egress = 1; egress >= 0; egress--) {
 		if (is_default)
-			add_entry(c->arena, ret, 100, egress, "allow");
+			add_entry(c->arena, ret, RULE_DEFAULT, egress, "allow");
 		add_entry(c->arena, ret, RULE_LAST, egress, "deny");
+		if (ec2_vpc_has_ipv6(&s, vpc))
+			add_entry6(c->arena, ret, RULE_LAST_IPV6, egress, "deny");
 	}
 	put(&s, ret);
 }
@@ -163,15 +174,13 @@ static struct ec2_network_acl_entry *find_entry(struct ec2_network_acl *acl, int
 /* The protocol's number, as ACLs spell it. */
 static int entry_protocol(struct call *c, struct str given, struct str *ret)
 {
-	static const char *const names[][2] = {{"tcp", "6"}, {"udp", "17"}, {"icmp", "1"}, {"all", "-1"}};
+	static const char *const names[][2] = {{"tcp", "6"}, {"udp", "17"}, {"icmp", "1"}, {"icmpv6", "58"}, {"all", "-1"}};
 	int64_t n;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (str_ieq(given, str_from(names[i][0])))
 			given = str_from(names[i][1]);
 	if (!str_to_i64(given, &n) || n < -1 || n > 255)
 		return ec2_invalid(c, "Invalid value '%.*s' for IP protocol. Unknown protocol.", STR_ARG(given));
-	if (n == 58)
-		return ec2_unsupported(c, "IPv6");
 	*ret = arena_printf(c->arena, "%ld", n);
 	return CALL_OK;
 }
@@ -179,27 +188,36 @@ static int entry_protocol(struct call *c, struct str given, struct str *ret)
 static int check_entry(struct call *c, const struct ec2_create_network_acl_entry_request *in, struct ec2_network_acl_entry *ret)
 {
 	struct ec2_block block;
+	struct ec2_block6 block6;
 	if (in->rule_number.v < 1 || in->rule_number.v > RULE_MAX)
 		return ec2_invalid(c, "Value (%ld) for parameter ruleNumber is invalid. Expecting a value between 1 and %d.",
 		                   in->rule_number.v, RULE_MAX);
 	*ret = (struct ec2_network_acl_entry){.rule_number = in->rule_number, .egress = in->egress, .rule_action = in->rule_action};
 	if (entry_protocol(c, in->protocol, &ret->protocol) != CALL_OK)
 		return CALL_FAIL;
-	if (str_set(in->ipv6_cidr_block))
-		return ec2_unsupported(c, "IPv6");
-	if (!str_set(in->cidr_block))
-		return ec2_missing(c, "cidrBlock");
-	if (!ec2_block_parse(in->cidr_block, &block))
-		return ec2_invalid(c, "Value (%.*s) for parameter cidrBlock is invalid. This is not a valid CIDR block.",
-		                   STR_ARG(in->cidr_block));
-	ret->cidr_block = ec2_block_text(c->arena, block);
+	if (str_set(in->cidr_block) && str_set(in->ipv6_cidr_block))
+		return ec2_combination(c, "Only one of cidrBlock and ipv6CidrBlock can be given");
+	if (str_set(in->ipv6_cidr_block)) {
+		if (!ec2_block6_parse(in->ipv6_cidr_block, &block6))
+			return ec2_invalid(c,
+			                   "Value (%.*s) for parameter ipv6CidrBlock is invalid. This is not a valid CIDR block.",
+			                   STR_ARG(in->ipv6_cidr_block));
+		ret->ipv6_cidr_block = ec2_block6_text(c->arena, &block6);
+	} else {
+		if (!str_set(in->cidr_block))
+			return ec2_missing(c, "cidrBlock");
+		if (!ec2_block_parse(in->cidr_block, &block))
+			return ec2_invalid(c, "Value (%.*s) for parameter cidrBlock is invalid. This is not a valid CIDR block.",
+			                   STR_ARG(in->cidr_block));
+		ret->cidr_block = ec2_block_text(c->arena, block);
+	}
 	if (str_is(ret->protocol, "6") || str_is(ret->protocol, "17")) {
 		if (!in->port_range || !in->port_range->from.set || !in->port_range->to.set)
 			return ec2_missing(c, "portRange");
 		if (in->port_range->from.v < 0 || in->port_range->to.v > 65535 || in->port_range->from.v > in->port_range->to.v)
 			return ec2_invalid(c, "Invalid TCP/UDP port range (%ld:%ld)", in->port_range->from.v, in->port_range->to.v);
 		ret->port_range = in->port_range;
-	} else if (str_is(ret->protocol, "1")) {
+	} else if (str_is(ret->protocol, "1") || str_is(ret->protocol, "58")) {
 		if (!in->icmp_type_code || !in->icmp_type_code->type.set || !in->icmp_type_code->code.set)
 			return ec2_missing(c, "icmpTypeCode");
 		const struct ec2_icmp_type_code *icmp = in->icmp_type_code;
@@ -223,6 +241,24 @@ static void sort_entries(struct ec2_network_acl *acl)
 		}
 }
 
+void ec2_acls_add_ipv6(const struct ec2_scope *s, struct str vpc)
+{
+	struct ec2_network_acl acl;
+	struct ec2_all all = ec2_all(s, &ec2_kind_acl);
+	while (ec2_next(&all, &acl)) {
+		if (!str_eq(acl.vpc_id, vpc))
+			continue;
+		for (int egress = 0; egress < 2; egress++) {
+			if (acl.is_default.v && !find_entry(&acl, RULE_DEFAULT_IPV6, egress))
+				add_entry6(s->arena, &acl, RULE_DEFAULT_IPV6, egress, "allow");
+			if (!find_entry(&acl, RULE_LAST_IPV6, egress))
+				add_entry6(s->arena, &acl, RULE_LAST_IPV6, egress, "deny");
+		}
+		sort_entries(&acl);
+		put(s, &acl);
+	}
+}
+
 int ec2_create_network_acl_entry(struct call *c, const struct ec2_create_network_acl_entry_request *in, struct model_none *out)
 {
 	(void)out;
@@ -236,7 +272,8 @@ int ec2_create_network_acl_entry(struct call *c, const struct ec2_create_network
 		                 in->rule_number.v);
 	int n = 0;
 	for (uint32_t i = 0; i < acl.entries.n; i++)
-		n += acl.entries.v[i].egress.v == in->egress.v && acl.entries.v[i].rule_number.v != RULE_LAST;
+		n += acl.entries.v[i].egress.v == in->egress.v && acl.entries.v[i].rule_number.v <= RULE_MAX &&
+		     str_set(acl.entries.v[i].ipv6_cidr_block) == str_set(in->ipv6_cidr_block);
 	if (n >= EC2_ACL_RULES_MAX)
 		return call_fail(c, "NetworkAclEntryLimitExceeded", 400,
 		                 "The maximum number of network ACL entries has been reached.");
@@ -306,6 +343,7 @@ static const struct ec2_field fields[] = {
         ASSOCIATION("association.subnet-id", subnet_id),
         FIELD_FLAG("default", ec2_network_acl, is_default),
         ENTRY("entry.cidr", cidr_block),
+        ENTRY("entry.ipv6-cidr", ipv6_cidr_block),
         ENTRY("entry.protocol", protocol),
         ENTRY("entry.rule-action", rule_action),
         FIELD_TEXT("network-acl-id", ec2_network_acl, network_acl_id),

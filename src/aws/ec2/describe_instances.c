@@ -39,6 +39,10 @@ static void show_port(struct call *c, struct ec2_instance *show, const struct ec
 	                                              .vpc_id = from->vpc_id,
 	                                              .interface_type = from->interface_type};
 	to->ipv6_addresses.set = true;
+	for (uint32_t k = 0; k < from->ipv6_addresses.n; k++)
+		*LIST_ADD(c->arena, &to->ipv6_addresses) =
+		        (struct ec2_instance_ipv6_address){.ipv6_address = from->ipv6_addresses.v[k].ipv6_address,
+		                                           .is_primary_ipv6 = from->ipv6_addresses.v[k].is_primary_ipv6};
 	for (uint32_t k = 0; k < from->private_ip_addresses.n; k++) {
 		const struct ec2_network_interface_private_ip_address *p = &from->private_ip_addresses.v[k];
 		*LIST_ADD(c->arena, &to->private_ip_addresses) =
@@ -95,6 +99,7 @@ void ec2_instance_show(struct call *c, const struct state_ec2_instance_record *r
 	const struct ec2_network_interface *first = ports.v[0].interface;
 	show->private_ip_address = first->private_ip_address;
 	show->private_dns_name = first->private_dns_name;
+	show->ipv6_address = first->ipv6_address;
 	show->source_dest_check = first->source_dest_check;
 	show->security_groups = first->groups;
 	if (first->association) {
@@ -169,6 +174,10 @@ ASK(port_address, for (uint32_t k = 0; k < i->network_interfaces.n;
                        k++) for (uint32_t a = 0; a < i->network_interfaces.v[k].private_ip_addresses.n; a++)
                           YIELD(i->network_interfaces.v[k].private_ip_addresses.v[a].private_ip_address);)
 
+ASK(port_address6, for (uint32_t k = 0; k < i->network_interfaces.n; k++) for (uint32_t a = 0;
+                                                                               a < i->network_interfaces.v[k].ipv6_addresses.n; a++)
+                           YIELD(i->network_interfaces.v[k].ipv6_addresses.v[a].ipv6_address);)
+
 #define TEXT(name, member) FIELD_TEXT(name, ec2_instance, member)
 static const struct ec2_field fields[] = {
         TEXT("architecture", architecture),
@@ -193,6 +202,7 @@ static const struct ec2_field fields[] = {
         FIELD_EACH("instance.group-id", ec2_instance, security_groups, ec2_group_identifier, group_id),
         FIELD_EACH("instance.group-name", ec2_instance, security_groups, ec2_group_identifier, group_name),
         TEXT("ip-address", public_ip_address),
+        TEXT("ipv6-address", ipv6_address),
         TEXT("key-name", key_name),
         FIELD_NUMBER("launch-index", ec2_instance, ami_launch_index),
         FIELD_ASK("launch-time", ask_launch_time),
@@ -204,6 +214,7 @@ static const struct ec2_field fields[] = {
         FIELD_ASK("network-interface.attachment.attachment-id", ask_port_attachment),
         FIELD_ASK("network-interface.description", ask_port_description),
         FIELD_ASK("network-interface.group-id", ask_port_group),
+        FIELD_ASK("network-interface.ipv6-addresses.ipv6-address", ask_port_address6),
         FIELD_ASK("network-interface.mac-address", ask_port_mac),
         FIELD_ASK("network-interface.network-interface-id", ask_port_id),
         FIELD_ASK("network-interface.private-dns-name", ask_port_name),

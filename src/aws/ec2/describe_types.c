@@ -41,7 +41,8 @@ static struct ec2_instance_type_info info_of(struct call *c, const struct instan
 		info.network_info = arena_new(a, struct ec2_network_info);
 		info.network_info->maximum_network_interfaces = OPT_INT(t->interfaces);
 		info.network_info->ipv4_addresses_per_interface = OPT_INT(t->addresses);
-		info.network_info->ipv6_supported = OPT_BOOL(false);
+		info.network_info->ipv6_addresses_per_interface = OPT_INT(t->addresses);
+		info.network_info->ipv6_supported = OPT_BOOL(true);
 	}
 	return info;
 }

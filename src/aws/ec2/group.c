@@ -1,7 +1,44 @@
 /* Security groups: CreateSecurityGroup, DeleteSecurityGroup, DescribeSecurityGroups, references. Their rules are in rule.c. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 enum { TEXT_MAX = 255 };
+
+static void let_out_ipv6(struct call *c, struct state_vpc_group_record *group)
+{
+	ec2_rule_add(c, group,
+	             (struct ec2_security_group_rule){.is_egress = OPT_BOOL(true),
+	                                              .ip_protocol = S("-1"),
+	                                              .from_port = OPT_INT(-1),
+	                                              .to_port = OPT_INT(-1),
+	                                              .cidr_ipv6 = S("::/0")});
+}
+
+/* Is everything let out over IPv4, and that the only rule? */
+static bool lets_out_all(const struct ec2_scope *s, const struct state_vpc_group_record *group)
+{
+	struct ec2_security_group_rule rule;
+	bool all = false;
+	for (uint32_t i = 0; i < group->rule_ids.n; i++) {
+		if (!ec2_find(s, &ec2_kind_rule, group->rule_ids.v[i], &rule) || !rule.is_egress.v)
+			continue;
+		if (all || !str_is(rule.ip_protocol, "-1") || !str_is(rule.cidr_ipv4, "0.0.0.0/0"))
+			return false;
+		all = true;
+	}
+	return all;
+}
+
+void ec2_groups_add_ipv6(struct call *c, struct str vpc)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_group_record group;
+	struct ec2_all all = ec2_all(&s, &ec2_kind_group);
+	while (ec2_next(&all, &group))
+		if (str_eq(group.group->vpc_id, vpc) && lets_out_all(&s, &group)) {
+			let_out_ipv6(c, &group);
+			ec2_put(&s, &ec2_kind_group, group.group->group_id, &group);
+		}
+}
 
 void ec2_group_make(struct call *c, struct str vpc, struct str name, struct str description, struct ec2_tag_list tags,
                     struct state_vpc_group_record *ret)
@@ -22,6 +59,8 @@ void ec2_group_make(struct call *c, struct str vpc, struct str name, struct str 
 	                                              .from_port = OPT_INT(-1),
 	                                              .to_port = OPT_INT(-1),
 	                                              .cidr_ipv4 = S("0.0.0.0/0")});
+	if (ec2_vpc_has_ipv6(&s, vpc))
+		let_out_ipv6(c, ret);
 	if (str_is(name, "default")) {
 		struct ec2_referenced_security_group *self = arena_new(c->arena, struct ec2_referenced_security_group);
 		*self = (struct ec2_referenced_security_group){.group_id = group->group_id, .user_id = c->account};
@@ -205,6 +244,11 @@ static struct str rule_cidr(struct call *c, const struct ec2_security_group_rule
 	(void)c;
 	return rule->cidr_ipv4;
 }
+static struct str rule_cidr6(struct call *c, const struct ec2_security_group_rule *rule)
+{
+	(void)c;
+	return rule->cidr_ipv6;
+}
 static struct str rule_protocol(struct call *c, const struct ec2_security_group_rule *rule)
 {
 	(void)c;
@@ -239,6 +283,7 @@ static struct str rule_list(struct call *c, const struct ec2_security_group_rule
 		rule_values(c, record, true, ret, rule_##name); \
 	}
 OF_RULES(cidr)
+OF_RULES(cidr6)
 OF_RULES(protocol)
 OF_RULES(from)
 OF_RULES(to)
@@ -252,12 +297,14 @@ static const struct ec2_field fields[] = {
         FIELD_TEXT("owner-id", ec2_security_group, owner_id),
         FIELD_TEXT("vpc-id", ec2_security_group, vpc_id),
         FIELD_ASK("ip-permission.cidr", in_cidr),
+        FIELD_ASK("ip-permission.ipv6-cidr", in_cidr6),
         FIELD_ASK("ip-permission.protocol", in_protocol),
         FIELD_ASK("ip-permission.from-port", in_from),
         FIELD_ASK("ip-permission.to-port", in_to),
         FIELD_ASK("ip-permission.group-id", in_group),
         FIELD_ASK("ip-permission.prefix-list-id", in_list),
         FIELD_ASK("egress.ip-permission.cidr", out_cidr),
+        FIELD_ASK("egress.ip-permission.ipv6-cidr", out_cidr6),
         FIELD_ASK("egress.ip-permission.protocol", out_protocol),
         FIELD_ASK("egress.ip-permission.from-port", out_from),
         FIELD_ASK("egress.ip-permission.to-port", out_to),

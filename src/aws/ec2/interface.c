@@ -1,6 +1,6 @@
 /* Network interfaces: what instances, NAT gateways and the operations on interfaces (interface_op.c) do to them. An address that is
  * given out lies under ("ec2", account, region, "address", subnet, address), so that no two interfaces get the same one. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 #include "base/id.h"
 #include "base/rand.h"
@@ -200,6 +200,11 @@ int ec2_interface_create(struct call *c, const struct ec2_interface_new *what, s
 	for (int64_t i = 0; i < what->secondary_count; i++)
 		if (ec2_interface_add_address(c, eni, &subnet, STR_NONE) != CALL_OK)
 			return CALL_FAIL;
+	/* the subnet's wish counts where nothing is said */
+	bool silent = !(what->ipv6 && what->ipv6->n) && !what->ipv6_count && !str_is(what->type, "nat_gateway");
+	if (ec2_interface_add_ipv6(c, eni, &subnet, what->ipv6 ? what->ipv6 : &none,
+	                           silent && subnet.assign_ipv6_address_on_creation.v ? 1 : what->ipv6_count, NULL) != CALL_OK)
+		return CALL_FAIL;
 	if (what->public && ec2_interface_take_public(&s, ret) < 0)
 		return call_fail(c, "InsufficientAddressCapacity", 500, "Not enough available addresses to satisfy your request.");
 	put(&s, ret);
@@ -366,5 +371,6 @@ void ec2_interface_remove(const struct ec2_scope *s, struct state_vpc_interface_
 {
 	while (record->interface->private_ip_addresses.n)
 		ec2_interface_drop_address(s, record->interface, record->interface->private_ip_addresses.n - 1);
+	ec2_interface_forget_ipv6(s, record->interface);
 	ec2_drop(s, &ec2_kind_interface, record->interface->network_interface_id);
 }

@@ -12,6 +12,8 @@ struct ec2_interface_new {
 	struct str address;               /* primary private address; absent: the first free one */
 	const struct str_list *secondary; /* further ones; NULL: none */
 	int64_t secondary_count;          /* further free ones */
+	const struct str_list *ipv6;      /* IPv6 addresses; NULL: none */
+	int64_t ipv6_count;               /* free ones of the subnet's block instead */
 	struct str description;           /* absent: "" */
 	struct ec2_tag_list tags;
 	struct str type;      /* "interface", "nat_gateway" */

@@ -1,5 +1,5 @@
 /* The operations on network interfaces. Attaching them is the instances' business (instance operations). */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 #include "base/clock.h"
 
@@ -10,10 +10,12 @@ int ec2_create_network_interface(struct call *c, const struct ec2_create_network
 	struct str_list secondary = {0};
 	struct str primary = in->private_ip_address;
 	struct ec2_tag_list tags;
-	if (in->ipv6_address_count.v || in->ipv6_addresses.n || in->ipv6_prefixes.n || in->ipv6_prefix_count.v ||
-	    in->enable_primary_ipv6.v)
-		return ec2_unsupported(c, "IPv6");
-	if (in->ipv4_prefixes.n || in->ipv4_prefix_count.v)
+	struct str_list ipv6 = ec2_addresses6_of(c->arena, &in->ipv6_addresses);
+	if (in->enable_primary_ipv6.v)
+		return ec2_unsupported(c, "A primary IPv6 address");
+	if (ec2_interface_check_ipv6(c, &ipv6, in->ipv6_address_count) != CALL_OK)
+		return CALL_FAIL;
+	if (in->ipv4_prefixes.n || in->ipv4_prefix_count.v || in->ipv6_prefixes.n || in->ipv6_prefix_count.v)
 		return ec2_unsupported(c, "A delegated prefix");
 	if (str_set(in->interface_type) && !str_is(in->interface_type, "interface"))
 		return ec2_unsupported(c, "An interface of this type");
@@ -43,6 +45,8 @@ int ec2_create_network_interface(struct call *c, const struct ec2_create_network
 	                                                     .address = primary,
 	                                                     .secondary = &secondary,
 	                                                     .secondary_count = in->secondary_private_ip_address_count.v,
+	                                                     .ipv6 = &ipv6,
+	                                                     .ipv6_count = in->ipv6_address_count.v,
 	                                                     .description = in->description,
 	                                                     .tags = tags},
 	                         &record) != CALL_OK)
@@ -126,6 +130,8 @@ static const struct ec2_field fields[] = {
         FIELD_EACH("group-id", ec2_network_interface, groups, ec2_group_identifier, group_id),
         FIELD_EACH("group-name", ec2_network_interface, groups, ec2_group_identifier, group_name),
         ENI("interface-type", interface_type),
+        FIELD_EACH("ipv6-addresses.ipv6-address", ec2_network_interface, ipv6_addresses, ec2_network_interface_ipv6_address,
+                   ipv6_address),
         ENI("mac-address", mac_address),
         ENI("network-interface-id", network_interface_id),
         ENI("owner-id", owner_id),

@@ -138,6 +138,7 @@ const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_acl,
         &ec2_kind_image,
         &ec2_kind_dhcp,
+        &ec2_kind_egress_gateway,
         &ec2_kind_address,
         &ec2_kind_interface,
         &ec2_kind_instance,

@@ -26,9 +26,9 @@ struct ec2_kind {
 
 extern const struct ec2_kind ec2_kind_vpc, ec2_kind_subnet, ec2_kind_group, ec2_kind_rule, ec2_kind_route_table, ec2_kind_gateway,
         ec2_kind_nat, ec2_kind_acl, ec2_kind_interface, ec2_kind_address, ec2_kind_dhcp, ec2_kind_prefix_list;
-extern const struct ec2_kind ec2_kind_path, ec2_kind_analysis, ec2_kind_peering; /* kind_network.c */
-extern const struct ec2_kind *const ec2_kinds[];                                 /* all of them, by prefix; ends with NULL */
-const struct ec2_kind *ec2_kind_of_id(struct str id);                            /* NULL: the prefix is none */
+extern const struct ec2_kind ec2_kind_path, ec2_kind_analysis, ec2_kind_peering, ec2_kind_egress_gateway; /* kind_network.c */
+extern const struct ec2_kind *const ec2_kinds[];      /* all of them, by prefix; ends with NULL */
+const struct ec2_kind *ec2_kind_of_id(struct str id); /* NULL: the prefix is none */
 const struct ec2_kind *ec2_kind_of_type(struct str type);
 
 /* Whose resources, in which transaction: a call's, or a reconciler's. */

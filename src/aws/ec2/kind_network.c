@@ -33,3 +33,13 @@ const struct ec2_kind ec2_kind_analysis = {
         .tags_at = offsetof(struct ec2_network_insights_analysis, tags),
         ROW_OF(ec2, "NetworkInsightsAnalysis", ec2_network_insights_analysis),
 };
+const struct ec2_kind ec2_kind_egress_gateway = {
+        .prefix = "eigw",
+        .type = "egress-only-internet-gateway",
+        .noun = "egressOnlyInternetGateway ID",
+        .ids = "egressOnlyInternetGatewayIds",
+        .not_found = "InvalidEgressOnlyInternetGatewayId.NotFound",
+        .malformed = "InvalidEgressOnlyInternetGatewayId.Malformed",
+        .tags_at = offsetof(struct ec2_egress_only_internet_gateway, tags),
+        ROW_OF(ec2, "EgressOnlyInternetGateway", ec2_egress_only_internet_gateway),
+};

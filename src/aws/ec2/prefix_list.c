@@ -1,6 +1,6 @@
 /* Managed prefix lists of customers. Every change of entries makes a version; all versions are kept and can be read. A rule or
  * route that names a list counts as MaxEntries rules or routes. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 enum { ENTRIES_MAX = 1000, CHANGES_MAX = 100, VERSIONS_MAX = 100 };
 
@@ -17,22 +17,30 @@ static int find_entry(const struct state_vpc_prefix_list_version *v, struct str 
 	return -1;
 }
 
-static int entry_block(struct call *c, struct str given, struct str *ret)
+static int entry_block(struct call *c, bool ipv6, struct str given, struct str *ret)
 {
 	struct ec2_block block;
+	struct ec2_block6 block6;
+	if (ipv6 && ec2_block6_parse(given, &block6)) {
+		*ret = ec2_block6_text(c->arena, &block6);
+		return CALL_OK;
+	}
+	if (ipv6)
+		return ec2_invalid(c, "The CIDR '%.*s' is not valid.", STR_ARG(given));
 	if (!ec2_block_parse(given, &block))
 		return ec2_invalid(c, "The CIDR '%.*s' is not valid.", STR_ARG(given));
 	*ret = ec2_block_text(c->arena, block);
 	return CALL_OK;
 }
 
-static int add_entries(struct call *c, const struct ec2_add_prefix_list_entries *given, struct state_vpc_prefix_list_version *v)
+static int add_entries(struct call *c, bool ipv6, const struct ec2_add_prefix_list_entries *given,
+                       struct state_vpc_prefix_list_version *v)
 {
 	if (given->n > CHANGES_MAX)
 		return ec2_invalid(c, "At most %d entries can be changed in one request.", CHANGES_MAX);
 	for (uint32_t i = 0; i < given->n; i++) {
 		struct str block = STR_NONE;
-		if (entry_block(c, given->v[i].cidr, &block) != CALL_OK)
+		if (entry_block(c, ipv6, given->v[i].cidr, &block) != CALL_OK)
 			return CALL_FAIL;
 		int at = find_entry(v, block);
 		for (uint32_t k = 0; k < i; k++)
@@ -60,16 +68,14 @@ int ec2_create_managed_prefix_list(struct call *c, const struct ec2_create_manag
 	struct ec2_tag_list tags;
 	if (check_name(c, in->prefix_list_name) != CALL_OK)
 		return CALL_FAIL;
-	if (str_is(in->address_family, "IPv6"))
-		return ec2_unsupported(c, "IPv6");
-	if (!str_is(in->address_family, "IPv4"))
+	if (!str_is(in->address_family, "IPv4") && !str_is(in->address_family, "IPv6"))
 		return ec2_invalid(c, "Value (%.*s) for parameter addressFamily is invalid.", STR_ARG(in->address_family));
 	if (in->max_entries.v < 1 || in->max_entries.v > ENTRIES_MAX)
 		return ec2_invalid(c, "Value (%ld) for parameter maxEntries is invalid. Expecting a value between 1 and %d.",
 		                   in->max_entries.v, ENTRIES_MAX);
 	version->version = OPT_INT(1);
 	version->entries.set = true;
-	if (add_entries(c, &in->entries, version) != CALL_OK ||
+	if (add_entries(c, str_is(in->address_family, "IPv6"), &in->entries, version) != CALL_OK ||
 	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_prefix_list, &tags) != CALL_OK)
 		return CALL_FAIL;
 	if (version->entries.n > in->max_entries.v)
@@ -131,7 +137,7 @@ int ec2_modify_managed_prefix_list(struct call *c, const struct ec2_modify_manag
 		return call_fail(c, "PrefixListVersionMismatch", 400, "The prefix list has the incorrect version number.");
 	for (uint32_t i = 0; i < in->remove_entries.n; i++) {
 		struct str block = STR_NONE;
-		if (entry_block(c, in->remove_entries.v[i].cidr, &block) != CALL_OK)
+		if (entry_block(c, str_is(list->address_family, "IPv6"), in->remove_entries.v[i].cidr, &block) != CALL_OK)
 			return CALL_FAIL;
 		int at = find_entry(&next, block);
 		if (at < 0)
@@ -139,7 +145,7 @@ int ec2_modify_managed_prefix_list(struct call *c, const struct ec2_modify_manag
 		memmove(&next.entries.v[at], &next.entries.v[at + 1], (next.entries.n - (size_t)at - 1) * sizeof(*next.entries.v));
 		next.entries.n--;
 	}
-	if (add_entries(c, &in->add_entries, &next) != CALL_OK)
+	if (add_entries(c, str_is(list->address_family, "IPv6"), &in->add_entries, &next) != CALL_OK)
 		return CALL_FAIL;
 	int64_t max = in->max_entries.set ? in->max_entries.v : list->max_entries.v;
 	if (max < 1 || max > ENTRIES_MAX)

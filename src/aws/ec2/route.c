@@ -1,9 +1,9 @@
 /* Routes: CreateRoute, ReplaceRoute, DeleteRoute. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 /* What a request says a route leads to, whichever request it is. */
 struct target {
-	struct str gateway, nat, interface, instance, peering, other;
+	struct str gateway, nat, interface, instance, peering, egress, other;
 	bool local;
 };
 #define TARGET(in) \
@@ -13,13 +13,13 @@ struct target {
 	        .interface = (in)->network_interface_id, \
 	        .instance = (in)->instance_id, \
 	        .peering = (in)->vpc_peering_connection_id, \
+	        .egress = (in)->egress_only_internet_gateway_id, \
 	        .other = str_set((in)->vpc_endpoint_id)      ? (in)->vpc_endpoint_id \
 	                 : str_set((in)->transit_gateway_id) ? (in)->transit_gateway_id \
 	                 : str_set((in)->local_gateway_id)   ? (in)->local_gateway_id \
 	                 : str_set((in)->carrier_gateway_id) ? (in)->carrier_gateway_id \
 	                 : str_set((in)->core_network_arn)   ? (in)->core_network_arn \
-	                 : str_set((in)->odb_network_arn)    ? (in)->odb_network_arn \
-	                                                     : (in)->egress_only_internet_gateway_id, \
+	                                                     : (in)->odb_network_arn, \
 	})
 
 bool ec2_route_works(const struct ec2_scope *s, const struct ec2_route *route, struct str vpc)
@@ -41,6 +41,10 @@ bool ec2_route_works(const struct ec2_scope *s, const struct ec2_route *route, s
 		return ec2_find(s, &ec2_kind_peering, route->vpc_peering_connection_id, &peering) &&
 		       str_is(peering.status->code, "active");
 	}
+	if (str_set(route->egress_only_internet_gateway_id)) {
+		struct ec2_egress_only_internet_gateway egress;
+		return ec2_find(s, &ec2_kind_egress_gateway, route->egress_only_internet_gateway_id, &egress);
+	}
 	struct state_vpc_interface_record eni;
 	return ec2_find(s, &ec2_kind_interface, route->network_interface_id, &eni) && eni.interface->attachment;
 }
@@ -49,6 +53,13 @@ static int different_networks(struct call *c, const struct ec2_route_table *tabl
 {
 	return ec2_invalid(c, "route table %.*s and %s %.*s belong to different networks", STR_ARG(table->route_table_id), what,
 	                   STR_ARG(id));
+}
+
+static bool list_is_ipv6(struct call *c, struct str list)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_prefix_list_record record;
+	return str_set(list) && ec2_find(&s, &ec2_kind_prefix_list, list, &record) && str_is(record.list->address_family, "IPv6");
 }
 
 static int instance_interface(struct call *c, struct str instance, struct str *ret)
@@ -74,12 +85,25 @@ static int set_target(struct call *c, const struct ec2_route_table *table, const
 {
 	if (str_set(t->other))
 		return ec2_unsupported(c, "A route to a target of this kind");
-	if (str_set(t->gateway) + str_set(t->nat) + str_set(t->interface) + str_set(t->instance) + str_set(t->peering) + t->local !=
+	bool ipv6 = ec2_is_ipv6(route->destination_ipv6_cidr_block) || list_is_ipv6(c, route->destination_prefix_list_id);
+	if (str_set(t->gateway) + str_set(t->nat) + str_set(t->interface) + str_set(t->instance) + str_set(t->peering) +
+	            str_set(t->egress) + t->local !=
 	    1)
 		return ec2_combination(
 		        c,
 		        "The request must contain exactly one of gatewayId, natGatewayId, networkInterfaceId, "
 		        "vpcPeeringConnectionId, egressOnlyInternetGatewayId, transitGatewayId, localGatewayId, carrierGatewayId or instanceId");
+	if (str_set(t->egress)) {
+		struct ec2_egress_only_internet_gateway egress;
+		if (ec2_get(c, &ec2_kind_egress_gateway, t->egress, &egress) != CALL_OK)
+			return CALL_FAIL;
+		if (!ipv6)
+			return ec2_invalid(c, "Egress only internet gateways can only be the target of IPv6 destinations");
+		if (!str_eq(egress.attachments.v[0].vpc_id, table->vpc_id))
+			return different_networks(c, table, "egress only internet gateway", t->egress);
+		route->egress_only_internet_gateway_id = t->egress;
+		return CALL_OK;
+	}
 	if (t->local || str_is(t->gateway, "local")) {
 		route->gateway_id = S("local");
 		return CALL_OK;
@@ -100,6 +124,8 @@ static int set_target(struct call *c, const struct ec2_route_table *table, const
 	}
 	if (str_set(t->nat)) {
 		struct ec2_nat_gateway nat;
+		if (ipv6)
+			return ec2_unsupported(c, "A route of IPv6 to a NAT gateway");
 		if (ec2_get(c, &ec2_kind_nat, t->nat, &nat) != CALL_OK)
 			return CALL_FAIL;
 		if (str_is(nat.state, "deleted") || str_is(nat.state, "deleting") || str_is(nat.state, "failed"))
@@ -139,12 +165,22 @@ static int destination(struct call *c, struct str cidr, struct str cidr6, struct
 {
 	struct ec2_block block;
 	struct state_vpc_prefix_list_record record;
-	if (str_set(cidr6))
-		return ec2_unsupported(c, "IPv6");
-	if (str_set(cidr) == str_set(list))
-		return str_set(cidr)
-		               ? ec2_combination(c, "Only one of destinationCidrBlock and destinationPrefixListId can be given")
-		               : ec2_missing(c, "destinationCidrBlock");
+	int given = str_set(cidr) + str_set(cidr6) + str_set(list);
+	if (given != 1)
+		return given ? ec2_combination(
+		                       c,
+		                       "Only one of destinationCidrBlock, destinationIpv6CidrBlock and destinationPrefixListId can be given")
+		             : ec2_missing(c, "destinationCidrBlock");
+	if (str_set(cidr6)) {
+		struct ec2_block6 block6;
+		if (!ec2_block6_parse(cidr6, &block6))
+			return ec2_invalid(
+			        c,
+			        "Value (%.*s) for parameter destinationIpv6CidrBlock is invalid. This is not a valid CIDR block.",
+			        STR_ARG(cidr6));
+		ret->destination_ipv6_cidr_block = ec2_block6_text(c->arena, &block6);
+		return CALL_OK;
+	}
 	if (str_set(list)) {
 		ret->destination_prefix_list_id = list;
 		return ec2_get(c, &ec2_kind_prefix_list, list, &record);
@@ -156,22 +192,21 @@ static int destination(struct call *c, struct str cidr, struct str cidr6, struct
 	return CALL_OK;
 }
 
+static struct str route_name(const struct ec2_route *r)
+{
+	return str_set(r->destination_cidr_block)        ? r->destination_cidr_block
+	       : str_set(r->destination_ipv6_cidr_block) ? r->destination_ipv6_cidr_block
+	                                                 : r->destination_prefix_list_id;
+}
+
 static struct ec2_route *find_route(const struct ec2_route_table *table, const struct ec2_route *like)
 {
 	for (uint32_t i = 0; i < table->routes.n; i++) {
 		struct ec2_route *r = &table->routes.v[i];
-		if (str_set(like->destination_cidr_block)
-		            ? str_eq(r->destination_cidr_block, like->destination_cidr_block)
-		            : str_eq(r->destination_prefix_list_id, like->destination_prefix_list_id) &&
-		                      str_set(r->destination_prefix_list_id))
+		if (str_eq(route_name(r), route_name(like)))
 			return r;
 	}
 	return NULL;
-}
-
-static struct str route_name(const struct ec2_route *r)
-{
-	return str_set(r->destination_cidr_block) ? r->destination_cidr_block : r->destination_prefix_list_id;
 }
 
 /* Within the VPC's own blocks a route may lead to an interface alone. */
@@ -179,16 +214,19 @@ static int check_inside(struct call *c, const struct ec2_route_table *table, con
 {
 	struct state_vpc_vpc_record vpc;
 	struct ec2_block block;
+	struct ec2_block6 block6;
 	struct ec2_scope s = ec2_scope(c);
-	if (str_set(route->network_interface_id) || !str_set(route->destination_cidr_block) ||
-	    !ec2_find(&s, &ec2_kind_vpc, table->vpc_id, &vpc) || !ec2_block_parse(route->destination_cidr_block, &block) ||
-	    !ec2_vpc_has_block(&vpc, block))
+	if (str_set(route->network_interface_id) || !ec2_find(&s, &ec2_kind_vpc, table->vpc_id, &vpc))
+		return CALL_OK;
+	bool inside = (ec2_block_parse(route->destination_cidr_block, &block) && ec2_vpc_has_block(&vpc, block)) ||
+	              (ec2_block6_parse(route->destination_ipv6_cidr_block, &block6) && ec2_vpc_has_block6(vpc.vpc, &block6));
+	if (!inside)
 		return CALL_OK;
 	return ec2_invalid(
 	        c,
 	        "The destination CIDR block %.*s is equal to or more specific than one of this VPC's CIDR blocks. This route "
 	        "can target only an interface or an instance.",
-	        STR_ARG(route->destination_cidr_block));
+	        STR_ARG(route_name(route)));
 }
 
 int ec2_create_route(struct call *c, const struct ec2_create_route_request *in, struct ec2_create_route_result *out)
@@ -224,8 +262,10 @@ int ec2_create_route(struct call *c, const struct ec2_create_route_request *in, 
 static int no_route(struct call *c, const struct ec2_route_table *table, const struct ec2_route *route)
 {
 	return call_fail(c, "InvalidRoute.NotFound", 400, "no route with destination-%s %.*s in route table %.*s",
-	                 str_set(route->destination_cidr_block) ? "cidr-block" : "prefix-list-id", STR_ARG(route_name(route)),
-	                 STR_ARG(table->route_table_id));
+	                 str_set(route->destination_cidr_block)        ? "cidr-block"
+	                 : str_set(route->destination_ipv6_cidr_block) ? "ipv6-cidr-block"
+	                                                               : "prefix-list-id",
+	                 STR_ARG(route_name(route)), STR_ARG(table->route_table_id));
 }
 
 int ec2_replace_route(struct call *c, const struct ec2_replace_route_request *in, struct model_none *out)

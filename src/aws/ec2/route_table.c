@@ -1,5 +1,5 @@
 /* Route tables and their associations. Their routes are in route.c. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 static struct ec2_route_table_association_state *associated(struct arena *a)
 {
@@ -34,8 +34,9 @@ static void put(const struct ec2_scope *s, const struct ec2_route_table *table)
 
 static void add_local(struct arena *a, struct ec2_route_table *table, struct str block)
 {
-	*LIST_ADD(a, &table->routes) = (struct ec2_route){
-	        .destination_cidr_block = block, .gateway_id = S("local"), .origin = S("CreateRouteTable"), .state = S("active")};
+	struct ec2_route route = {.gateway_id = S("local"), .origin = S("CreateRouteTable"), .state = S("active")};
+	*(ec2_is_ipv6(block) ? &route.destination_ipv6_cidr_block : &route.destination_cidr_block) = block;
+	*LIST_ADD(a, &table->routes) = route;
 }
 
 void ec2_route_table_make(struct call *c, const struct state_vpc_vpc_record *vpc, bool is_main, struct ec2_tag_list tags,
@@ -47,6 +48,8 @@ void ec2_route_table_make(struct call *c, const struct state_vpc_vpc_record *vpc
 	ret->propagating_vgws.set = ret->associations.set = true;
 	for (uint32_t i = 0; i < vpc->vpc->cidr_block_association_set.n; i++)
 		add_local(c->arena, ret, vpc->vpc->cidr_block_association_set.v[i].cidr_block);
+	for (uint32_t i = 0; i < vpc->vpc->ipv6_cidr_block_association_set.n; i++)
+		add_local(c->arena, ret, vpc->vpc->ipv6_cidr_block_association_set.v[i].ipv6_cidr_block);
 	if (is_main)
 		add_association(c->arena, ret, STR_NONE, true);
 	put(&s, ret);
@@ -62,7 +65,8 @@ void ec2_route_tables_set_block(struct call *c, struct str vpc, struct str block
 			continue;
 		struct ec2_route_list left = {.set = true};
 		for (uint32_t i = 0; i < table.routes.n; i++)
-			if (there || !str_eq(table.routes.v[i].destination_cidr_block, block))
+			if (there || !(str_eq(table.routes.v[i].destination_cidr_block, block) ||
+			               str_eq(table.routes.v[i].destination_ipv6_cidr_block, block)))
 				*LIST_ADD(c->arena, &left) = table.routes.v[i];
 		table.routes = left;
 		if (there)
@@ -243,7 +247,9 @@ static const struct ec2_field fields[] = {
         FIELD_TEXT("owner-id", ec2_route_table, owner_id),
         FIELD_TEXT("route-table-id", ec2_route_table, route_table_id),
         ROUTE("route.destination-cidr-block", destination_cidr_block),
+        ROUTE("route.destination-ipv6-cidr-block", destination_ipv6_cidr_block),
         ROUTE("route.destination-prefix-list-id", destination_prefix_list_id),
+        ROUTE("route.egress-only-internet-gateway-id", egress_only_internet_gateway_id),
         ROUTE("route.gateway-id", gateway_id),
         ROUTE("route.instance-id", instance_id),
         ROUTE("route.nat-gateway-id", nat_gateway_id),

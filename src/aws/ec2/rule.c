@@ -1,7 +1,7 @@
 /* Rules of security groups. Every rule is a record of its own with an id (sgr-); its group lists the ids in order. Requests spell
  * rules in three ways - a few parameters, IpPermissions, SecurityGroupRuleRequest - which all become a struct
  * ec2_security_group_rule first. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 struct rule_list {
 	struct ec2_security_group_rule *v;
@@ -31,6 +31,11 @@ static bool has_ports(struct str protocol)
 	return str_is(protocol, "tcp") || str_is(protocol, "udp");
 }
 
+static bool is_icmp(struct str protocol)
+{
+	return str_is(protocol, "icmp") || str_is(protocol, "icmpv6");
+}
+
 static int check_ports(struct call *c, struct ec2_security_group_rule *r)
 {
 	if (has_ports(r->ip_protocol)) {
@@ -44,7 +49,7 @@ static int check_ports(struct call *c, struct ec2_security_group_rule *r)
 			return ec2_invalid(c, "Invalid TCP/UDP port range (%ld:%ld)", ports[0], ports[1]);
 		return CALL_OK;
 	}
-	if (str_is(r->ip_protocol, "icmp")) {
+	if (is_icmp(r->ip_protocol)) {
 		if (!r->from_port.set)
 			r->from_port = OPT_INT(-1);
 		if (!r->to_port.set)
@@ -68,9 +73,7 @@ static int normal(struct call *c, const struct state_vpc_group_record *group, st
 	struct str given = r->ip_protocol;
 	r->ip_protocol = protocol_name(c->arena, given);
 	int64_t number;
-	bool known = has_ports(r->ip_protocol) || str_is(r->ip_protocol, "icmp") || str_is(r->ip_protocol, "-1");
-	if (str_is(r->ip_protocol, "icmpv6") || str_set(r->cidr_ipv6))
-		return ec2_unsupported(c, "IPv6");
+	bool known = has_ports(r->ip_protocol) || is_icmp(r->ip_protocol) || str_is(r->ip_protocol, "-1");
 	if (!known && (!str_to_i64(r->ip_protocol, &number) || number < 0 || number > 255))
 		return ec2_invalid(c, "Invalid value '%.*s' for IP protocol. Unknown protocol.", STR_ARG(given));
 	if (check_ports(c, r) != CALL_OK)
@@ -82,6 +85,12 @@ static int normal(struct call *c, const struct state_vpc_group_record *group, st
 		if (!ec2_block_parse(r->cidr_ipv4, &block))
 			return ec2_invalid(c, "CIDR block %.*s is malformed", STR_ARG(r->cidr_ipv4));
 		r->cidr_ipv4 = ec2_block_text(c->arena, block);
+	}
+	if (str_set(r->cidr_ipv6)) {
+		struct ec2_block6 block;
+		if (!ec2_block6_parse(r->cidr_ipv6, &block))
+			return ec2_invalid(c, "CIDR block %.*s is malformed", STR_ARG(r->cidr_ipv6));
+		r->cidr_ipv6 = ec2_block6_text(c->arena, &block);
 	}
 	if (str_set(r->prefix_list_id)) {
 		struct state_vpc_prefix_list_record list;
@@ -120,6 +129,7 @@ static struct str rule_peer(const struct ec2_security_group_rule *r)
 {
 	return r->referenced_group_info     ? r->referenced_group_info->group_id
 	       : str_set(r->prefix_list_id) ? r->prefix_list_id
+	       : str_set(r->cidr_ipv6)      ? r->cidr_ipv6
 	                                    : r->cidr_ipv4;
 }
 
@@ -149,8 +159,14 @@ static int add_permissions(struct call *c, const struct state_vpc_group_record *
 			r->cidr_ipv4 = p->ip_ranges.v[k].cidr_ip;
 			r->description = p->ip_ranges.v[k].description;
 		}
-		if (p->ipv6_ranges.n)
-			return ec2_unsupported(c, "IPv6");
+		for (uint32_t k = 0; k < p->ipv6_ranges.n; k++) {
+			struct ec2_security_group_rule *r = LIST_ADD(c->arena, ret);
+			*r = base;
+			if (!str_set(p->ipv6_ranges.v[k].cidr_ipv6))
+				return ec2_missing(c, "cidrIpv6");
+			r->cidr_ipv6 = p->ipv6_ranges.v[k].cidr_ipv6;
+			r->description = p->ipv6_ranges.v[k].description;
+		}
 		for (uint32_t k = 0; k < p->prefix_list_ids.n; k++) {
 			struct ec2_security_group_rule *r = LIST_ADD(c->arena, ret);
 			*r = base;
@@ -176,7 +192,7 @@ static int add_permissions(struct call *c, const struct state_vpc_group_record *
 			r->referenced_group_info->group_id = named.group->group_id;
 		}
 		if (ret->n == before)
-			return ec2_missing(c, "ipRanges, prefixListIds or groups");
+			return ec2_missing(c, "ipRanges, ipv6Ranges, prefixListIds or groups");
 	}
 	for (uint32_t i = 0; i < ret->n; i++)
 		if (normal(c, group, &ret->v[i]) != CALL_OK)
@@ -252,8 +268,9 @@ static int duplicate(struct call *c, const struct ec2_security_group_rule *r)
 	if (has_ports(r->ip_protocol))
 		what = arena_printf(c->arena, "%s, from port: %ld, to port: %ld", str_is(r->ip_protocol, "tcp") ? "TCP" : "UDP",
 		                    r->from_port.v, r->to_port.v);
-	else if (str_is(r->ip_protocol, "icmp"))
-		what = arena_printf(c->arena, "ICMP, type: %ld, code: %ld", r->from_port.v, r->to_port.v);
+	else if (is_icmp(r->ip_protocol))
+		what = arena_printf(c->arena, "%s, type: %ld, code: %ld", str_is(r->ip_protocol, "icmp") ? "ICMP" : "ICMPv6",
+		                    r->from_port.v, r->to_port.v);
 	else if (!str_is(r->ip_protocol, "-1"))
 		what = r->ip_protocol;
 	struct str peer = rule_peer(r);
@@ -273,12 +290,12 @@ static int authorize(struct call *c, const struct change *in, const struct ec2_t
 	if (!rules.n)
 		return ec2_missing(c, "ipPermissions");
 	load_rules(c, &group, &there);
-	int64_t n = 0;
+	int64_t n[2] = {0}; /* each family for itself */
 	for (uint32_t k = 0; k < there.n; k++)
 		if (there.v[k].is_egress.v == in->egress)
-			n += ec2_prefix_list_weight(&s, there.v[k].prefix_list_id);
+			n[str_set(there.v[k].cidr_ipv6)] += ec2_prefix_list_weight(&s, there.v[k].prefix_list_id);
 	for (uint32_t i = 0; i < rules.n; i++) {
-		n += ec2_prefix_list_weight(&s, rules.v[i].prefix_list_id);
+		n[str_set(rules.v[i].cidr_ipv6)] += ec2_prefix_list_weight(&s, rules.v[i].prefix_list_id);
 		for (uint32_t k = 0; k < there.n; k++)
 			if (same_rule(&rules.v[i], &there.v[k]))
 				return duplicate(c, &rules.v[i]);
@@ -286,7 +303,7 @@ static int authorize(struct call *c, const struct change *in, const struct ec2_t
 			if (same_rule(&rules.v[i], &rules.v[k]))
 				return ec2_invalid(c, "The same permission must not appear multiple times");
 	}
-	if (n > EC2_GROUP_RULES_MAX)
+	if (n[0] > EC2_GROUP_RULES_MAX || n[1] > EC2_GROUP_RULES_MAX)
 		return call_fail(c, "RulesPerSecurityGroupLimitExceeded", 400,
 		                 "The maximum number of rules per security group has been reached.");
 	for (uint32_t i = 0; i < rules.n; i++) {
@@ -332,6 +349,7 @@ static void forget(struct call *c, struct state_vpc_group_record *group, const s
 	        .from_port = rule->from_port,
 	        .to_port = rule->to_port,
 	        .cidr_ipv4 = rule->cidr_ipv4,
+	        .cidr_ipv6 = rule->cidr_ipv6,
 	        .prefix_list_id = rule->prefix_list_id,
 	        .referenced_group_id = rule->referenced_group_info ? rule->referenced_group_info->group_id : STR_NONE,
 	        .description = rule->description,
@@ -506,79 +524,4 @@ int ec2_update_security_group_rule_descriptions_egress(struct call *c,
 	struct change change = {
 	        .group_id = in->group_id, .group_name = in->group_name, .egress = true, .permissions = in->ip_permissions};
 	return describe_rules(c, &change, &in->security_group_rule_descriptions, &out->return_);
-}
-
-/* --- lists */
-
-static void add_peer(struct call *c, struct ec2_ip_permission *p, const struct ec2_security_group_rule *r)
-{
-	if (r->referenced_group_info)
-		*LIST_ADD(c->arena, &p->user_id_group_pairs) = (struct ec2_user_id_group_pair){
-		        .description = r->description,
-		        .user_id = r->referenced_group_info->user_id,
-		        .group_id = r->referenced_group_info->group_id,
-		        .vpc_id = r->referenced_group_info->vpc_id,
-		        .vpc_peering_connection_id = r->referenced_group_info->vpc_peering_connection_id,
-		        .peering_status = r->referenced_group_info->peering_status};
-	else if (str_set(r->prefix_list_id))
-		*LIST_ADD(c->arena, &p->prefix_list_ids) =
-		        (struct ec2_prefix_list_id){.description = r->description, .prefix_list_id = r->prefix_list_id};
-	else
-		*LIST_ADD(c->arena, &p->ip_ranges) = (struct ec2_ip_range){.description = r->description, .cidr_ip = r->cidr_ipv4};
-}
-
-void ec2_group_fill(struct call *c, struct state_vpc_group_record *group)
-{
-	struct rule_list rules = {0};
-	struct ec2_ip_permission_list *lists[] = {&group->group->ip_permissions, &group->group->ip_permissions_egress};
-	load_rules(c, group, &rules);
-	for (int i = 0; i < 2; i++)
-		*lists[i] = (struct ec2_ip_permission_list){.set = true};
-	for (uint32_t i = 0; i < rules.n; i++) {
-		const struct ec2_security_group_rule *r = &rules.v[i];
-		struct ec2_ip_permission_list *list = lists[r->is_egress.v];
-		bool all = str_is(r->ip_protocol, "-1");
-		uint32_t at = 0;
-		while (at < list->n &&
-		       !(str_eq(list->v[at].ip_protocol, r->ip_protocol) &&
-		         (all || (list->v[at].from_port.v == r->from_port.v && list->v[at].to_port.v == r->to_port.v))))
-			at++;
-		if (at == list->n) {
-			struct ec2_ip_permission *p = LIST_ADD(c->arena, list);
-			p->ip_protocol = r->ip_protocol;
-			if (!all) {
-				p->from_port = r->from_port;
-				p->to_port = r->to_port;
-			}
-			p->ip_ranges.set = p->ipv6_ranges.set = p->prefix_list_ids.set = p->user_id_group_pairs.set = true;
-		}
-		add_peer(c, &list->v[at], r);
-	}
-}
-
-static const struct ec2_field fields[] = {
-        FIELD_TEXT("group-id", ec2_security_group_rule, group_id),
-        FIELD_TEXT("security-group-rule-id", ec2_security_group_rule, security_group_rule_id),
-        {0},
-};
-
-static void show(struct call *c, void *record, void *out)
-{
-	*LIST_ADD(c->arena, &((struct ec2_describe_security_group_rules_result *)out)->security_group_rules) =
-	        *(struct ec2_security_group_rule *)record;
-}
-
-int ec2_describe_security_group_rules(struct call *c, const struct ec2_describe_security_group_rules_request *in,
-                                      struct ec2_describe_security_group_rules_result *out)
-{
-	out->security_group_rules.set = true;
-	return ec2_describe(c,
-	                    &(struct ec2_walk){.kind = &ec2_kind_rule,
-	                                       .fields = fields,
-	                                       .filters = &in->filters,
-	                                       .ids = &in->security_group_rule_ids,
-	                                       .max_results = &in->max_results,
-	                                       .next_token = in->next_token,
-	                                       .show = show},
-	                    out, &out->next_token);
 }

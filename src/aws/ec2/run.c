@@ -17,8 +17,8 @@ static int unsupported(struct call *c, const char *what)
 
 static int check_unsupported(struct call *c, const struct ec2_run_instances_request *in)
 {
-	if (in->ipv6_address_count.v || in->ipv6_addresses.n || in->enable_primary_ipv6.v)
-		return unsupported(c, "IPv6 addresses are");
+	if (in->enable_primary_ipv6.v)
+		return unsupported(c, "Primary IPv6 addresses are");
 	if (in->kernel_id.n || in->ramdisk_id.n)
 		return unsupported(c, "Kernels of one's own are");
 	if (in->hibernation_options && in->hibernation_options->configured.v)

@@ -10,9 +10,9 @@ struct run_port {
 	int64_t index;
 	struct state_vpc_interface_record there; /* one that exists; its interface is NULL: it is made */
 	struct ec2_subnet subnet;
-	struct str_list groups, secondary;
+	struct str_list groups, secondary, ipv6;
 	struct str address, description;
-	int64_t secondary_count;
+	int64_t secondary_count, ipv6_count;
 	bool public, goes; /* with a public address; with the instance */
 };
 

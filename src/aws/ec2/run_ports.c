@@ -1,7 +1,7 @@
 /* The network interfaces that instances are launched with: one of the request's own, or those of a list, of which some may exist.
  */
+#include "aws/ec2/ipv6.h"
 #include "aws/ec2/run.h"
-#include "aws/ec2/vpc.h"
 #include "engine/vm/machine.h"
 
 #include <stdlib.h>
@@ -16,11 +16,10 @@ static int by_index(const void *a, const void *b)
 
 static int check_kinds(struct call *c, const port_spec *p)
 {
-	if (p->ipv6_address_count.v || p->ipv6_addresses.n || p->ipv6_prefixes.n || p->ipv6_prefix_count.v || p->primary_ipv6.v ||
-	    p->ipv4_prefixes.n || p->ipv4_prefix_count.v || p->associate_carrier_ip_address.v || p->ena_srd_specification ||
-	    p->connection_tracking_specification || p->ena_queue_count.set ||
-	    (p->interface_type.n && !str_is(p->interface_type, "interface")))
-		return ec2_unsupported(c, "IPv6, a delegated prefix or another kind of interface");
+	if (p->ipv6_prefixes.n || p->ipv6_prefix_count.v || p->primary_ipv6.v || p->ipv4_prefixes.n || p->ipv4_prefix_count.v ||
+	    p->associate_carrier_ip_address.v || p->ena_srd_specification || p->connection_tracking_specification ||
+	    p->ena_queue_count.set || (p->interface_type.n && !str_is(p->interface_type, "interface")))
+		return ec2_unsupported(c, "A primary IPv6 address, a delegated prefix or another kind of interface");
 	if (p->network_card_index.v)
 		return ec2_invalid(c, "The network card index %lld is not supported by the instance type",
 		                   (long long)p->network_card_index.v);
@@ -49,13 +48,15 @@ static int take_addresses(struct call *c, const port_spec *p, struct run_port *t
 		                   (long long)to->secondary_count);
 	if (p->secondary_private_ip_address_count.set && to->secondary.n)
 		return ec2_combination(c, "Secondary addresses can be given or counted, not both");
-	return CALL_OK;
+	to->ipv6 = ec2_addresses6_of(c->arena, &p->ipv6_addresses);
+	to->ipv6_count = p->ipv6_address_count.v;
+	return ec2_interface_check_ipv6(c, &to->ipv6, p->ipv6_address_count);
 }
 
 static int take_existing(struct call *c, const port_spec *p, struct run_port *to)
 {
 	if (p->subnet_id.n || p->groups.n || p->private_ip_address.n || p->private_ip_addresses.n || p->description.n ||
-	    p->secondary_private_ip_address_count.set)
+	    p->secondary_private_ip_address_count.set || p->ipv6_addresses.n || p->ipv6_address_count.v)
 		return ec2_combination(c, "A network interface may not specify a network interface ID and what it is made of");
 	if (p->delete_on_termination.v)
 		return ec2_combination(
@@ -101,6 +102,9 @@ static int take_list(struct call *c, struct launch *l, struct str zone)
 	if (in->private_ip_address.n)
 		return ec2_combination(
 		        c, "Network interfaces and an instance-level private address may not be specified on the same request");
+	if (in->ipv6_addresses.n || in->ipv6_address_count.v)
+		return ec2_combination(
+		        c, "Network interfaces and instance-level IPv6 addresses may not be specified on the same request");
 	for (uint32_t i = 0; i < in->network_interfaces.n; i++) {
 		const port_spec *p = &in->network_interfaces.v[i];
 		struct run_port *to = &l->ports[i];
@@ -119,7 +123,7 @@ static int take_list(struct call *c, struct launch *l, struct str zone)
 		if (in->max_count.v > 1 && to->there.interface)
 			return ec2_combination(c,
 			                       "Network interfaces may not be specified by ID when launching more than 1 instance");
-		if (in->max_count.v > 1 && (to->address.n || to->secondary.n))
+		if (in->max_count.v > 1 && (to->address.n || to->secondary.n || to->ipv6.n))
 			return ec2_combination(c, "A private address can be given to one instance only");
 		if (p->associate_public_ip_address.v && in->network_interfaces.n > 1)
 			return ec2_combination(
@@ -154,7 +158,11 @@ static int take_own(struct call *c, struct launch *l, struct str zone)
 	if (ec2_subnet_for_launch(c, in->subnet_id, zone, &to->subnet) != CALL_OK)
 		return CALL_FAIL;
 	to->public = to->subnet.map_public_ip_on_launch.v;
-	if (in->private_ip_address.n && in->max_count.v > 1)
+	to->ipv6 = ec2_addresses6_of(c->arena, &in->ipv6_addresses);
+	to->ipv6_count = in->ipv6_address_count.v;
+	if (ec2_interface_check_ipv6(c, &to->ipv6, in->ipv6_address_count) != CALL_OK)
+		return CALL_FAIL;
+	if ((in->private_ip_address.n || to->ipv6.n) && in->max_count.v > 1)
 		return ec2_combination(c, "A private address can be given to one instance only");
 	if (!in->security_groups.n)
 		return CALL_OK;
@@ -195,6 +203,9 @@ int ec2_run_check_ports(struct call *c, const struct launch *l)
 		                               : 1 + (int64_t)p->secondary.n + p->secondary_count;
 		if ((l->type->addresses && n > l->type->addresses) || n > EC2_INTERFACE_ADDRESSES_MAX)
 			return call_fail(c, "PrivateIpAddressLimitExceeded", 400, "Number of private addresses will exceed limit.");
+		n = p->there.interface ? p->there.interface->ipv6_addresses.n : (int64_t)p->ipv6.n + p->ipv6_count;
+		if (l->type->addresses && n > l->type->addresses)
+			return call_fail(c, "PrivateIpAddressLimitExceeded", 400, "Number of IPv6 addresses will exceed limit.");
 	}
 	return CALL_OK;
 }
@@ -211,6 +222,8 @@ int ec2_run_make_ports(struct call *c, const struct launch *l, struct str instan
 		        .address = p->address,
 		        .secondary = &p->secondary,
 		        .secondary_count = p->secondary_count,
+		        .ipv6 = &p->ipv6,
+		        .ipv6_count = p->ipv6_count,
 		        .description = p->description,
 		        .tags = ec2_tags_for(c, &l->in->tag_specifications, &ec2_kind_interface),
 		        .type = S("interface"),

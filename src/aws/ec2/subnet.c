@@ -1,5 +1,5 @@
 /* Subnets: CreateSubnet, CreateDefaultSubnet, DeleteSubnet, DescribeSubnets, ModifySubnetAttribute. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 /* Of every subnet: network, router, resolver, future use and broadcast. */
 enum { RESERVED = 5 };
@@ -78,12 +78,14 @@ int ec2_create_subnet(struct call *c, const struct ec2_create_subnet_request *in
 {
 	struct state_vpc_vpc_record vpc;
 	struct ec2_block block;
+	struct ec2_block6 block6;
 	struct ec2_tag_list tags;
 	unsigned zone;
 	uint32_t subnets;
-	if (str_set(in->ipv6_cidr_block) || in->ipv6_native.v || str_set(in->ipv6_ipam_pool_id) || in->ipv6_netmask_length.set)
-		return ec2_unsupported(c, "IPv6");
-	if (str_set(in->ipv4_ipam_pool_id) || in->ipv4_netmask_length.set)
+	if (in->ipv6_native.v)
+		return ec2_unsupported(c, "A subnet without IPv4");
+	if (str_set(in->ipv4_ipam_pool_id) || in->ipv4_netmask_length.set || str_set(in->ipv6_ipam_pool_id) ||
+	    in->ipv6_netmask_length.set)
 		return ec2_unsupported(c, "An IPAM pool");
 	if (str_set(in->outpost_arn))
 		return ec2_unsupported(c, "An Outpost");
@@ -104,8 +106,12 @@ int ec2_create_subnet(struct call *c, const struct ec2_create_subnet_request *in
 		                 STR_ARG(in->cidr_block));
 	if (subnets >= EC2_SUBNETS_MAX)
 		return call_fail(c, "SubnetLimitExceeded", 400, "The maximum number of subnets has been reached.");
+	if (str_set(in->ipv6_cidr_block) && ec2_subnet_check_block6(c, vpc.vpc, in->ipv6_cidr_block, &block6) != CALL_OK)
+		return CALL_FAIL;
 	out->subnet = arena_new(c->arena, struct ec2_subnet);
 	ec2_subnet_make(c, &vpc, block, zone, false, tags, out->subnet);
+	if (str_set(in->ipv6_cidr_block))
+		ec2_subnet_add_block6(c, out->subnet, &block6);
 	return CALL_OK;
 }
 
@@ -146,7 +152,7 @@ int ec2_create_default_subnet(struct call *c, const struct ec2_create_default_su
 	struct ec2_subnet there;
 	unsigned zone;
 	if (in->ipv6_native.v)
-		return ec2_unsupported(c, "IPv6");
+		return ec2_unsupported(c, "A subnet without IPv4");
 	if (!str_set(in->availability_zone) && !str_set(in->availability_zone_id))
 		return ec2_missing(c, "availabilityZone");
 	if (find_zone(c, in->availability_zone, in->availability_zone_id, &zone) != CALL_OK)
@@ -218,6 +224,16 @@ static void free_count(struct call *c, void *record, struct str_list *ret)
 	*LIST_ADD(c->arena, ret) = arena_printf(c->arena, "%ld", free_addresses(c, record));
 }
 
+static void block6_states(struct call *c, void *record, struct str_list *ret)
+{
+	const struct ec2_subnet *subnet = record;
+	for (uint32_t i = 0; i < subnet->ipv6_cidr_block_association_set.n; i++)
+		*LIST_ADD(c->arena, ret) = subnet->ipv6_cidr_block_association_set.v[i].ipv6_cidr_block_state->state;
+}
+
+#define BLOCK6(name, member) \
+	FIELD_EACH("ipv6-cidr-block-association." name, ec2_subnet, ipv6_cidr_block_association_set, \
+	           ec2_subnet_ipv6_cidr_block_association, member)
 static const struct ec2_field fields[] = {
         FIELD_TEXT("availability-zone", ec2_subnet, availability_zone),
         FIELD_TEXT("availabilityZone", ec2_subnet, availability_zone),
@@ -229,6 +245,9 @@ static const struct ec2_field fields[] = {
         FIELD_TEXT("cidrBlock", ec2_subnet, cidr_block),
         FIELD_FLAG("default-for-az", ec2_subnet, default_for_az),
         FIELD_FLAG("defaultForAz", ec2_subnet, default_for_az),
+        BLOCK6("association-id", association_id),
+        BLOCK6("ipv6-cidr-block", ipv6_cidr_block),
+        FIELD_ASK("ipv6-cidr-block-association.state", block6_states),
         FIELD_FLAG("ipv6-native", ec2_subnet, ipv6_native),
         FIELD_FLAG("map-public-ip-on-launch", ec2_subnet, map_public_ip_on_launch),
         FIELD_TEXT("owner-id", ec2_subnet, owner_id),
@@ -266,7 +285,6 @@ int ec2_modify_subnet_attribute(struct call *c, const struct ec2_modify_subnet_a
 	struct ec2_scope s = ec2_scope(c);
 	struct ec2_subnet subnet;
 	const struct ec2_attribute_boolean_value *absent[] = {
-	        in->assign_ipv6_address_on_creation,
 	        in->enable_dns64,
 	        in->enable_resource_name_dns_aaaa_record_on_launch,
 	        in->map_customer_owned_ip_on_launch,
@@ -274,8 +292,8 @@ int ec2_modify_subnet_attribute(struct call *c, const struct ec2_modify_subnet_a
 	};
 	for (size_t i = 0; i < sizeof(absent) / sizeof(*absent); i++)
 		if (absent[i] && absent[i]->value.v)
-			return ec2_unsupported(c, i < 3    ? "IPv6"
-			                          : i == 3 ? "A customer-owned address"
+			return ec2_unsupported(c, i == 0   ? "DNS64"
+			                          : i == 2 ? "A customer-owned address"
 			                                   : "A DNS record of the instance's id");
 	if (in->enable_lni_at_device_index.set || str_set(in->customer_owned_ipv4_pool))
 		return ec2_unsupported(c, "An Outpost");
@@ -283,6 +301,14 @@ int ec2_modify_subnet_attribute(struct call *c, const struct ec2_modify_subnet_a
 		return ec2_unsupported(c, "A hostname of the instance's id");
 	if (ec2_get(c, &ec2_kind_subnet, in->subnet_id, &subnet) != CALL_OK)
 		return CALL_FAIL;
+	if (in->assign_ipv6_address_on_creation) {
+		bool on = in->assign_ipv6_address_on_creation->value.v;
+		if (on && !subnet.ipv6_cidr_block_association_set.n)
+			return ec2_invalid(
+			        c, "Invalid value 'true' for assignIpv6AddressOnCreation. The subnet '%.*s' has no IPv6 CIDR block",
+			        STR_ARG(in->subnet_id));
+		subnet.assign_ipv6_address_on_creation = OPT_BOOL(on);
+	}
 	if (in->map_public_ip_on_launch)
 		subnet.map_public_ip_on_launch = OPT_BOOL(in->map_public_ip_on_launch->value.v);
 	ec2_put(&s, &ec2_kind_subnet, in->subnet_id, &subnet);

@@ -1,6 +1,6 @@
 #include "aws/ec2/sync.h"
 
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -133,7 +133,12 @@ static void put_vpcs(struct pass *p)
 			continue;
 		for (uint32_t i = 0; i < r.vpc->cidr_block_association_set.n && n < NETWORK_PREFIXES_MAX; i++)
 			prefixes[n++] = prefix(r.vpc->cidr_block_association_set.v[i].cidr_block);
-		struct network_vpc v = {text(p, r.vpc->vpc_id), prefixes, n};
+		struct network_prefix6 prefixes6[NETWORK_PREFIXES_MAX] = {0};
+		size_t n6 = 0;
+		for (uint32_t i = 0; i < r.vpc->ipv6_cidr_block_association_set.n && n6 < NETWORK_PREFIXES_MAX; i++)
+			ec2_sync_prefix(r.vpc->ipv6_cidr_block_association_set.v[i].ipv6_cidr_block, NULL, &prefixes6[n6++]);
+		note(p, prefixes6, n6 * sizeof(*prefixes6));
+		struct network_vpc v = {text(p, r.vpc->vpc_id), prefixes, n, prefixes6, n6};
 		for (size_t i = 0; i < n; i++) {
 			note(p, &prefixes[i].base, sizeof(prefixes[i].base));
 			note(p, &prefixes[i].bits, sizeof(prefixes[i].bits));
@@ -147,8 +152,14 @@ static void put_vpcs(struct pass *p)
 
 static void note_match(struct pass *p, const struct network_match *m)
 {
-	int64_t numbers[] = {m->protocol, m->from, m->to, m->peer.base, m->peer.bits};
+	int64_t numbers[] = {m->protocol, m->from, m->to, m->peer.base, m->peer.bits, m->ipv6};
 	note(p, numbers, sizeof(numbers));
+	note(p, &m->peer6, sizeof(m->peer6));
+}
+
+static void set_peer(struct network_match *m, struct str block)
+{
+	m->ipv6 = ec2_sync_prefix(block, &m->peer, &m->peer6);
 }
 
 static int16_t protocol_number(struct str s)
@@ -160,6 +171,8 @@ static int16_t protocol_number(struct str s)
 		return 17;
 	if (str_is(s, "icmp"))
 		return 1;
+	if (str_is(s, "icmpv6"))
+		return 58;
 	return str_to_i64(s, &n) ? (int16_t)n : -1;
 }
 
@@ -177,13 +190,12 @@ static void put_acls(struct pass *p)
 			struct network_acl_rule *rule = &rules[n];
 			if (e->rule_number.v > 32766)
 				continue; /* what none matches is dropped anyway */
-			*rule = (struct network_acl_rule){.number = (uint16_t)e->rule_number.v,
-			                                  .egress = e->egress.v,
-			                                  .allow = str_is(e->rule_action, "allow"),
-			                                  .match = {.protocol = protocol_number(e->protocol),
-			                                            .from = -1,
-			                                            .to = -1,
-			                                            .peer = prefix(e->cidr_block)}};
+			*rule = (struct network_acl_rule){
+			        .number = (uint16_t)e->rule_number.v,
+			        .egress = e->egress.v,
+			        .allow = str_is(e->rule_action, "allow"),
+			        .match = {.protocol = protocol_number(e->protocol), .from = -1, .to = -1}};
+			set_peer(&rule->match, str_set(e->cidr_block) ? e->cidr_block : e->ipv6_cidr_block);
 			if (e->port_range) {
 				rule->match.from = (int32_t)e->port_range->from.v;
 				rule->match.to = (int32_t)e->port_range->to.v;
@@ -211,12 +223,12 @@ static void add_rule(struct pass *p, const struct ec2_security_group_rule *r, st
 	                  .to = (int32_t)r->to_port.v},
 	        .peer_group = r->referenced_group_info ? text(p, r->referenced_group_info->group_id) : NULL,
 	};
-	struct str_list peers = blocks(p, r->cidr_ipv4, r->prefix_list_id);
+	struct str_list peers = blocks(p, str_set(r->cidr_ipv4) ? r->cidr_ipv4 : r->cidr_ipv6, r->prefix_list_id);
 	size_t count = base.peer_group ? 1 : peers.n;
 	for (size_t i = 0; i < count && *n < NETWORK_GROUP_RULES_MAX; i++) {
 		rules[*n] = base;
 		if (!base.peer_group)
-			rules[*n].match.peer = prefix(peers.v[i]);
+			set_peer(&rules[*n].match, peers.v[i]);
 		note(p, base.egress ? "e" : "i", 1);
 		note_match(p, &rules[*n].match);
 		note_text(p, base.peer_group);
@@ -246,39 +258,6 @@ static void put_groups(struct pass *p)
 
 /* --- subnets */
 
-/* The route table of a subnet: its own, else the VPC's main one. */
-bool ec2_sync_table_of(const struct ec2_scope *s, const struct ec2_subnet *subnet, struct ec2_route_table *ret)
-{
-	struct ec2_route_table table;
-	struct ec2_all all = ec2_all(s, &ec2_kind_route_table);
-	bool found = false;
-	while (ec2_next(&all, &table)) {
-		if (!str_eq(table.vpc_id, subnet->vpc_id))
-			continue;
-		for (uint32_t i = 0; i < table.associations.n; i++) {
-			const struct ec2_route_table_association *as = &table.associations.v[i];
-			bool own = str_set(as->subnet_id) && str_eq(as->subnet_id, subnet->subnet_id);
-			if (own || as->main.v)
-				*ret = table;
-			if (own)
-				return true;
-			found |= as->main.v;
-		}
-	}
-	return found;
-}
-
-static struct str acl_of(struct pass *p, struct str subnet)
-{
-	struct ec2_network_acl acl;
-	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_acl);
-	while (ec2_next(&all, &acl))
-		for (uint32_t i = 0; i < acl.associations.n; i++)
-			if (str_eq(acl.associations.v[i].subnet_id, subnet))
-				return acl.network_acl_id;
-	return STR_NONE;
-}
-
 static void leads_to(struct pass *p, const struct ec2_route *route, struct str vpc, struct network_route *ret)
 {
 	struct ec2_nat_gateway nat;
@@ -294,6 +273,8 @@ static void leads_to(struct pass *p, const struct ec2_route *route, struct str v
 			ret->kind = NETWORK_NAT;
 			ret->target = text(p, nat.nat_gateway_addresses.v[0].network_interface_id);
 		}
+	} else if (str_set(route->egress_only_internet_gateway_id)) {
+		ret->kind = NETWORK_EGRESS_ONLY;
 	} else if (str_set(route->vpc_peering_connection_id)) {
 		ret->kind = NETWORK_PEER;
 		ret->target = text(p, route->vpc_peering_connection_id);
@@ -315,23 +296,30 @@ static void put_subnets(struct pass *p)
 			continue;
 		for (uint32_t i = 0; i < table.routes.n; i++) {
 			const struct ec2_route *route = &table.routes.v[i];
-			struct str_list to = blocks(p, route->destination_cidr_block, route->destination_prefix_list_id);
+			struct str own = str_set(route->destination_cidr_block) ? route->destination_cidr_block
+			                                                        : route->destination_ipv6_cidr_block;
+			struct str_list to = blocks(p, own, route->destination_prefix_list_id);
 			for (uint32_t k = 0; k < to.n && n < NETWORK_ROUTES_MAX; k++) {
 				struct network_route *one = &routes[n++];
-				*one = (struct network_route){.to = prefix(to.v[k])};
+				*one = (struct network_route){.ipv6 = false};
+				one->ipv6 = ec2_sync_prefix(to.v[k], &one->to, &one->to6);
 				leads_to(p, route, r.vpc_id, one);
+				note(p, &one->to6, sizeof(one->to6));
 				int64_t numbers[] = {one->to.base, one->to.bits, one->kind};
 				note(p, numbers, sizeof(numbers));
 				note_text(p, one->target);
 			}
 		}
-		struct str acl = acl_of(p, r.subnet_id);
+		struct str acl = ec2_sync_acl_of(&p->scope, r.subnet_id);
 		struct network_subnet s = {.id = text(p, r.subnet_id),
 		                           .vpc = text(p, r.vpc_id),
 		                           .acl = text(p, acl),
 		                           .prefix = prefix(r.cidr_block),
 		                           .routes = routes,
 		                           .route_count = n};
+		s.has_prefix6 = r.ipv6_cidr_block_association_set.n &&
+		                ec2_sync_prefix(r.ipv6_cidr_block_association_set.v[0].ipv6_cidr_block, NULL, &s.prefix6);
+		note(p, &s.prefix6, sizeof(s.prefix6));
 		note_text(p, s.acl);
 		if (news(p, s.id))
 			said("subnet", s.id, network_put_subnet(p->networks, &s));
@@ -366,6 +354,11 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 			ec2_address_parse(a->association->public_ip, &addresses[n].public);
 	}
 	note(p, addresses, n * sizeof(*addresses));
+	uint8_t addresses6[NETWORK_ADDRESSES_MAX][16];
+	size_t n6 = 0;
+	for (uint32_t i = 0; i < eni->ipv6_addresses.n && n6 < NETWORK_ADDRESSES_MAX; i++)
+		n6 += ec2_address6_parse(eni->ipv6_addresses.v[i].ipv6_address, addresses6[n6]);
+	note(p, addresses6, n6 * sizeof(*addresses6));
 	for (uint32_t i = 0; i < eni->groups.n && group_count < NETWORK_GROUPS_MAX; i++) {
 		groups[group_count] = text(p, eni->groups.v[i].group_id);
 		note_text(p, groups[group_count++]);
@@ -379,6 +372,8 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	                                                                               : NETWORK_TAP,
 	                            .addresses = addresses,
 	                            .address_count = n,
+	                            .addresses6 = (const uint8_t(*)[16])addresses6,
+	                            .address6_count = n6,
 	                            .groups = groups,
 	                            .group_count = group_count,
 	                            .source_check = eni->source_dest_check.v,
@@ -513,8 +508,9 @@ static struct place *place_of(struct ec2_sync *s, struct str account, struct str
 static bool about_networks(struct str kind)
 {
 	static const struct ec2_kind *const kinds[] = {
-	        &ec2_kind_vpc, &ec2_kind_subnet, &ec2_kind_group,     &ec2_kind_rule, &ec2_kind_route_table, &ec2_kind_gateway,
-	        &ec2_kind_nat, &ec2_kind_acl,    &ec2_kind_interface, &ec2_kind_dhcp, &ec2_kind_prefix_list, &ec2_kind_peering};
+	        &ec2_kind_vpc,         &ec2_kind_subnet,  &ec2_kind_group,         &ec2_kind_rule,      &ec2_kind_route_table,
+	        &ec2_kind_gateway,     &ec2_kind_nat,     &ec2_kind_acl,           &ec2_kind_interface, &ec2_kind_dhcp,
+	        &ec2_kind_prefix_list, &ec2_kind_peering, &ec2_kind_egress_gateway};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (str_is(kind, kinds[i]->prefix))
 			return true;

@@ -12,5 +12,8 @@ struct ec2_sync *ec2_sync_new(struct store *store, struct loop *loop, struct net
 void ec2_sync_free(struct ec2_sync *s); /* NULL is harmless */
 /* What these VPCs come to, put into networks that only hold it (for network_explain()): interfaces that are not up too. */
 void ec2_sync_copy(const struct ec2_scope *scope, const struct str_list *vpcs, struct networks *to);
+/* A block of either family, into the one or the other; is it of IPv6? */
+bool ec2_sync_prefix(struct str text, struct network_prefix *ret, struct network_prefix6 *ret6);
+struct str ec2_sync_acl_of(const struct ec2_scope *s, struct str subnet);
 /* The route table of a subnet: its own, else the VPC's main one. */
 bool ec2_sync_table_of(const struct ec2_scope *s, const struct ec2_subnet *subnet, struct ec2_route_table *ret);

@@ -1,5 +1,5 @@
 /* VPCs: CreateVpc, CreateDefaultVpc, DeleteVpc, DescribeVpcs, their blocks and attributes. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/ipv6.h"
 
 #include "aws/ec2/fleet.h"
 
@@ -143,9 +143,9 @@ int ec2_create_vpc(struct call *c, const struct ec2_create_vpc_request *in, stru
 	struct ec2_block block;
 	struct ec2_tag_list tags;
 	struct state_vpc_vpc_record record;
-	if (in->amazon_provided_ipv6_cidr_block.v || str_set(in->ipv6_cidr_block) || str_set(in->ipv6_pool) ||
-	    str_set(in->ipv6_ipam_pool_id))
-		return ec2_unsupported(c, "IPv6");
+	if (ec2_vpc_check_ipv6(c, in->ipv6_cidr_block, in->ipv6_pool, in->ipv6_ipam_pool_id,
+	                       in->ipv6_cidr_block_network_border_group) != CALL_OK)
+		return CALL_FAIL;
 	if (str_set(in->ipv4_ipam_pool_id) || in->ipv4_netmask_length.set)
 		return ec2_unsupported(c, "An IPAM pool");
 	if (in->vpc_encryption_control)
@@ -156,6 +156,11 @@ int ec2_create_vpc(struct call *c, const struct ec2_create_vpc_request *in, stru
 	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_vpc, &tags) != CALL_OK || room_for_vpc(c) != CALL_OK)
 		return CALL_FAIL;
 	ec2_vpc_make(c, block, false, tags, &record);
+	if (in->amazon_provided_ipv6_cidr_block.v) {
+		struct ec2_scope s = ec2_scope(c);
+		ec2_vpc_add_ipv6(c, record.vpc);
+		ec2_put(&s, &ec2_kind_vpc, record.vpc->vpc_id, &record);
+	}
 	out->vpc = record.vpc;
 	return CALL_OK;
 }
@@ -208,6 +213,11 @@ static bool vpc_in_use(struct call *c, struct str id)
 	while (ec2_next(&all, &gateway))
 		if (gateway.attachments.n && str_eq(gateway.attachments.v[0].vpc_id, id))
 			return true;
+	struct ec2_egress_only_internet_gateway egress;
+	all = ec2_all(&s, &ec2_kind_egress_gateway);
+	while (ec2_next(&all, &egress))
+		if (str_eq(egress.attachments.v[0].vpc_id, id))
+			return true;
 	return ec2_peering_of(&s, id);
 }
 
@@ -239,6 +249,7 @@ int ec2_delete_vpc(struct call *c, const struct ec2_delete_vpc_request *in, stru
 	while (ec2_next(&acls, &acl))
 		if (str_eq(acl.vpc_id, in->vpc_id))
 			ec2_drop(&s, &ec2_kind_acl, acl.network_acl_id);
+	ec2_vpc_forget_ipv6(&s, vpc.vpc);
 	ec2_drop(&s, &ec2_kind_vpc, in->vpc_id);
 	call_after_commit(c, leave_vpc);
 	return CALL_OK;
@@ -253,6 +264,16 @@ static void block_states(struct call *c, void *record, struct str_list *ret)
 		*LIST_ADD(c->arena, ret) = r->vpc->cidr_block_association_set.v[i].cidr_block_state->state;
 }
 
+static void block6_states(struct call *c, void *record, struct str_list *ret)
+{
+	const struct state_vpc_vpc_record *r = record;
+	for (uint32_t i = 0; i < r->vpc->ipv6_cidr_block_association_set.n; i++)
+		*LIST_ADD(c->arena, ret) = r->vpc->ipv6_cidr_block_association_set.v[i].ipv6_cidr_block_state->state;
+}
+
+#define BLOCK6(name, member) \
+	FIELD_EACH("ipv6-cidr-block-association." name, ec2_vpc, ipv6_cidr_block_association_set, \
+	           ec2_vpc_ipv6_cidr_block_association, member)
 static const struct ec2_field fields[] = {
         FIELD_TEXT("cidr", ec2_vpc, cidr_block),
         FIELD_TEXT("cidr-block", ec2_vpc, cidr_block),
@@ -264,6 +285,10 @@ static const struct ec2_field fields[] = {
         FIELD_ASK("cidr-block-association.state", block_states),
         FIELD_TEXT("dhcp-options-id", ec2_vpc, dhcp_options_id),
         FIELD_TEXT("dhcpOptionsId", ec2_vpc, dhcp_options_id),
+        BLOCK6("association-id", association_id),
+        BLOCK6("ipv6-cidr-block", ipv6_cidr_block),
+        BLOCK6("ipv6-pool", ipv6_pool),
+        FIELD_ASK("ipv6-cidr-block-association.state", block6_states),
         FIELD_FLAG("is-default", ec2_vpc, is_default),
         FIELD_FLAG("isDefault", ec2_vpc, is_default),
         FIELD_TEXT("owner-id", ec2_vpc, owner_id),
@@ -293,17 +318,37 @@ int ec2_describe_vpcs(struct call *c, const struct ec2_describe_vpcs_request *in
 
 /* --- further blocks */
 
+static int associate_ipv6(struct call *c, const struct ec2_associate_vpc_cidr_block_request *in,
+                          struct ec2_associate_vpc_cidr_block_result *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_vpc_record vpc;
+	if (str_set(in->cidr_block))
+		return ec2_combination(c, "Only one of cidrBlock and amazonProvidedIpv6CidrBlock can be given");
+	if (ec2_get(c, &ec2_kind_vpc, in->vpc_id, &vpc) != CALL_OK)
+		return CALL_FAIL;
+	if (vpc.vpc->ipv6_cidr_block_association_set.n >= EC2_VPC_BLOCKS6_MAX)
+		return call_fail(c, "CidrLimitExceeded", 400, "This network '%.*s' has met its maximum number of allowed CIDRs: %d",
+		                 STR_ARG(in->vpc_id), EC2_VPC_BLOCKS6_MAX);
+	out->vpc_id = in->vpc_id;
+	out->ipv6_cidr_block_association = ec2_vpc_add_ipv6(c, vpc.vpc);
+	ec2_put(&s, &ec2_kind_vpc, in->vpc_id, &vpc);
+	return CALL_OK;
+}
+
 int ec2_associate_vpc_cidr_block(struct call *c, const struct ec2_associate_vpc_cidr_block_request *in,
                                  struct ec2_associate_vpc_cidr_block_result *out)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct state_vpc_vpc_record vpc;
 	struct ec2_block block;
-	if (in->amazon_provided_ipv6_cidr_block.v || str_set(in->ipv6_cidr_block) || str_set(in->ipv6_pool) ||
-	    str_set(in->ipv6_ipam_pool_id))
-		return ec2_unsupported(c, "IPv6");
+	if (ec2_vpc_check_ipv6(c, in->ipv6_cidr_block, in->ipv6_pool, in->ipv6_ipam_pool_id,
+	                       in->ipv6_cidr_block_network_border_group) != CALL_OK)
+		return CALL_FAIL;
 	if (str_set(in->ipv4_ipam_pool_id) || in->ipv4_netmask_length.set)
 		return ec2_unsupported(c, "An IPAM pool");
+	if (in->amazon_provided_ipv6_cidr_block.v)
+		return associate_ipv6(c, in, out);
 	if (ec2_get(c, &ec2_kind_vpc, in->vpc_id, &vpc) != CALL_OK || parse_block(c, in->cidr_block, &block) != CALL_OK)
 		return CALL_FAIL;
 	if (vpc.vpc->cidr_block_association_set.n >= EC2_VPC_BLOCKS_MAX)
@@ -339,6 +384,11 @@ int ec2_disassociate_vpc_cidr_block(struct call *c, const struct ec2_disassociat
 	struct state_vpc_vpc_record vpc;
 	struct ec2_all all = ec2_all(&s, &ec2_kind_vpc);
 	while (ec2_next(&all, &vpc)) {
+		for (uint32_t i = 0; i < vpc.vpc->ipv6_cidr_block_association_set.n; i++)
+			if (str_eq(vpc.vpc->ipv6_cidr_block_association_set.v[i].association_id, in->association_id)) {
+				out->vpc_id = vpc.vpc->vpc_id;
+				return ec2_vpc_drop_ipv6(c, &vpc, i, &out->ipv6_cidr_block_association);
+			}
 		struct ec2_vpc_cidr_block_association_set *set = &vpc.vpc->cidr_block_association_set;
 		for (uint32_t i = 0; i < set->n; i++) {
 			if (!str_eq(set->v[i].association_id, in->association_id))

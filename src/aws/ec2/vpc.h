@@ -13,6 +13,7 @@ enum {
 	EC2_ROUTE_TABLES_MAX = 200, /* of a VPC */
 	EC2_ROUTES_MAX = 50,
 	EC2_GATEWAYS_MAX = 5,
+	EC2_EGRESS_GATEWAYS_MAX = 5,
 	EC2_NATS_MAX = 5,       /* of a zone */
 	EC2_ACLS_MAX = 200,     /* of a VPC */
 	EC2_ACL_RULES_MAX = 20, /* in each direction */
@@ -24,7 +25,7 @@ enum {
 	EC2_PEERINGS_MAX = 50,
 };
 
-/* IPv6 and the like: UnsupportedOperation. */
+/* What is not there: UnsupportedOperation. */
 int ec2_unsupported(struct call *c, const char *what);
 
 /* --- vpc.c */
@@ -57,15 +58,19 @@ bool ec2_group_named(const struct ec2_scope *s, struct str vpc, struct str name,
 /* The group that a request means by id, or by name in the default VPC. */
 int ec2_group_given(struct call *c, struct str id, struct str name, struct state_vpc_group_record *ret);
 
+/* Lets out over IPv6 what groups let out over IPv4 when nobody has changed that; of groups of a VPC that gets IPv6. */
+void ec2_groups_add_ipv6(struct call *c, struct str vpc);
+
 /* --- rule.c */
 struct ec2_security_group_rule *ec2_rule_add(struct call *c, struct state_vpc_group_record *group,
                                              struct ec2_security_group_rule rule);
-/* The rules of a group as IpPermissions. */
+/* --- rule_list.c: the rules of a group as IpPermissions */
 void ec2_group_fill(struct call *c, struct state_vpc_group_record *group);
 
 /* --- route_table.c */
 void ec2_route_table_make(struct call *c, const struct state_vpc_vpc_record *vpc, bool is_main, struct ec2_tag_list tags,
                           struct ec2_route_table *ret);
+/* The local route of a block of the VPC, of either family. */
 void ec2_route_tables_set_block(struct call *c, struct str vpc, struct str block, bool there);
 /* Subnet ids that are given up: their associations go. */
 void ec2_route_tables_drop_subnet(const struct ec2_scope *s, struct str subnet);
@@ -75,6 +80,8 @@ bool ec2_route_works(const struct ec2_scope *s, const struct ec2_route *route, s
 /* --- acl.c */
 void ec2_acl_make(struct call *c, struct str vpc, bool is_default, struct ec2_tag_list tags, struct ec2_network_acl *ret);
 void ec2_acl_add_subnet(const struct ec2_scope *s, struct str vpc, struct str subnet);
+/* The entries for IPv6 that Amazon adds to a VPC's ACLs when it gets IPv6. */
+void ec2_acls_add_ipv6(const struct ec2_scope *s, struct str vpc);
 void ec2_acls_drop_subnet(const struct ec2_scope *s, struct str subnet);
 
 /* --- prefix_list.c */
@@ -130,6 +137,8 @@ HANDLER(create_subnet);
 HANDLER(delete_subnet);
 HANDLER(describe_subnets);
 HANDLER(modify_subnet_attribute);
+HANDLER(associate_subnet_cidr_block);
+HANDLER(disassociate_subnet_cidr_block);
 HANDLER(authorize_security_group_egress);
 HANDLER(authorize_security_group_ingress);
 HANDLER(create_security_group);
@@ -157,6 +166,11 @@ HANDLER(create_internet_gateway);
 HANDLER(delete_internet_gateway);
 HANDLER(describe_internet_gateways);
 HANDLER(detach_internet_gateway);
+HANDLER(create_egress_only_internet_gateway);
+HANDLER(delete_egress_only_internet_gateway);
+HANDLER(describe_egress_only_internet_gateways);
+HANDLER(assign_ipv6_addresses);
+HANDLER(unassign_ipv6_addresses);
 HANDLER(assign_private_ip_addresses);
 HANDLER(attach_network_interface);
 HANDLER(detach_network_interface);

@@ -105,7 +105,7 @@ static bool in_group(const struct walk *w, const char *group, uint32_t address)
 
 static bool matches(const struct walk *w, const struct net_rule *r, bool egress, uint16_t to_port, uint32_t peer)
 {
-	if (r->egress != egress || (r->protocol >= 0 && r->protocol != w->protocol))
+	if (r->ipv6 || r->egress != egress || (r->protocol >= 0 && r->protocol != w->protocol))
 		return false;
 	if (r->protocol >= 0 && r->from >= 0 && (to_port < r->from || to_port > r->to))
 		return false;
@@ -176,7 +176,7 @@ static const struct net_route *best_route(const union net_message *subnet, uint3
 	const struct net_route *best = NULL;
 	for (size_t i = 0; i < subnet->h.value; i++) {
 		const struct net_route *o = &subnet->subnet.routes[i];
-		if (holds(&o->to, address) && (!best || o->to.bits > best->to.bits))
+		if (!o->ipv6 && holds(&o->to, address) && (!best || o->to.bits > best->to.bits))
 			best = o;
 	}
 	return best;

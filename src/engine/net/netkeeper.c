@@ -7,7 +7,7 @@
 #include "engine/net/net.h"
 #include "engine/net/network_proto.h"
 #include "engine/net/outbound.h"
-#include "engine/net/route.h"
+#include "engine/net/route6.h"
 #include "engine/net/rules.h"
 
 #include "base/list.h"
@@ -29,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOCAL_TABLE = 255, PUBLICS_MAX = 256, UPLINKS_MAX = 1024, END_WAIT_MS = 3000 };
+enum { MAIN_TABLE = 254, LOCAL_TABLE = 255, PUBLICS_MAX = 256, UPLINKS_MAX = 1024, END_WAIT_MS = 3000 };
 
 struct uplink {
 	struct list at;
@@ -38,6 +38,9 @@ struct uplink {
 	unsigned slot, ifindex;
 	uint32_t publics[PUBLICS_MAX];
 	size_t public_count;
+	bool has_ipv6;
+	struct net_prefix6 prefixes6[NETWORK_PREFIXES_MAX];
+	size_t prefix6_count;
 };
 
 struct netkeeper {
@@ -122,6 +125,44 @@ static int change_public(struct netkeeper *n, struct uplink *u, uint32_t address
 	return 0;
 }
 
+/* IPv6 blocks need no translation: a route leads to the VPC. */
+static int lead_prefix6(struct netkeeper *n, const struct uplink *u, const struct net_prefix6 *p, bool add)
+{
+	struct route6 r = {.table = MAIN_TABLE, .bits = (uint8_t)p->bits, .kind = ROUTE_VIA, .ifindex = u->ifindex};
+	memcpy(r.base, p->base, sizeof(r.base));
+	network_outside6(outbound_cell_address(keeper_outbound(n->keeper), u->slot), r.gateway);
+	int sock = link_socket();
+	if (sock < 0)
+		return sock;
+	int error = add ? route6_set(sock, &r) : route6_remove(sock, &r);
+	close(sock);
+	return error;
+}
+
+static int change_prefix6(struct netkeeper *n, struct uplink *u, const struct net_prefix6 *p, bool add)
+{
+	size_t i = 0;
+	while (i < u->prefix6_count && memcmp(&u->prefixes6[i], p, sizeof(*p)) != 0)
+		i++;
+	if (!u->has_ipv6 || add == (i < u->prefix6_count))
+		return 0;
+	if (!add) {
+		lead_prefix6(n, u, p, false);
+		u->prefixes6[i] = u->prefixes6[--u->prefix6_count];
+		return 0;
+	}
+	if (i == NETWORK_PREFIXES_MAX)
+		return -ENOSPC;
+	list_each (&n->uplinks, struct uplink, at, o)
+		for (size_t k = 0; o != u && k < o->prefix6_count; k++)
+			if (memcmp(&o->prefixes6[k], p, sizeof(*p)) == 0)
+				return -EEXIST;
+	int error = lead_prefix6(n, u, p, true);
+	if (!error)
+		u->prefixes6[u->prefix6_count++] = *p;
+	return error;
+}
+
 /* Is this a network namespace of net's making? Anything else - the machine's own above all - is not linked. */
 static int check_namespace(struct netkeeper *n, int fd, ino_t *ret_ns)
 {
@@ -154,6 +195,23 @@ static int socket_inside(const struct netkeeper *n, int ns)
 	return sock;
 }
 
+/* Nobody asks for neighbours on the link: both ends are known. It fails where either side has no IPv6. */
+static int link_ipv6(const struct outbound *o, const struct uplink *u, int host, int inside, unsigned inside_index)
+{
+	static const uint8_t macs[2][6] = {{0x02, 'u', 'p', 'l', 'i', 0}, {0x02, 'u', 'p', 'l', 'i', 1}};
+	uint8_t ours[16], theirs[16];
+	network_outside6(outbound_host_address(o, u->slot), ours);
+	network_outside6(outbound_cell_address(o, u->slot), theirs);
+	int error = device_set_mac(host, u->ifindex, macs[0]);
+	if (!error)
+		error = device_set_mac(inside, inside_index, macs[1]);
+	if (!error)
+		error = address6_add(host, u->ifindex, ours, 128);
+	if (!error)
+		error = neighbour6_set(host, u->ifindex, theirs, macs[1]);
+	return error ? error : neighbour6_set(inside, inside_index, ours, macs[0]);
+}
+
 static int make_link(struct netkeeper *n, struct uplink *u, int ns)
 {
 	const struct outbound *o = keeper_outbound(n->keeper);
@@ -179,6 +237,8 @@ static int make_link(struct netkeeper *n, struct uplink *u, int ns)
 		error = link_index(inside, RULES_UPLINK, &inside_index);
 	if (!error)
 		error = link_add_address(inside, inside_index, outbound_cell_address(o, u->slot), 31);
+	if (!error)
+		u->has_ipv6 = link_ipv6(o, u, host, inside, inside_index) == 0;
 	if (host >= 0)
 		close(host);
 	if (inside >= 0)
@@ -207,6 +267,8 @@ static int add_uplink(struct netkeeper *n, uint32_t number, int ns_fd, uint32_t 
 		same->number = number;
 		while (same->public_count)
 			change_public(n, same, same->publics[0], false);
+		while (same->prefix6_count)
+			change_prefix6(n, same, &same->prefixes6[0], false);
 		*ret_address = outbound_host_address(o, same->slot);
 		return 0;
 	}
@@ -383,6 +445,10 @@ static void obey(struct netkeeper *n, const struct link_request *r, int fd)
 	case LINK_PUBLIC:
 	case LINK_PRIVATE:
 		a.error = u ? change_public(n, u, r->address, r->verb == LINK_PUBLIC) : -ENOENT;
+		break;
+	case LINK_PREFIX6:
+	case LINK_NO_PREFIX6:
+		a.error = u ? change_prefix6(n, u, &r->prefix6, r->verb == LINK_PREFIX6) : -ENOENT;
 		break;
 	default:
 		break;

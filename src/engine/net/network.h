@@ -14,6 +14,10 @@
  * between subnets and towards the outside, for every packet. Neither has a say in DHCP, metadata and DNS, which take 1024 packets a
  * second from a port. A packet is forwarded, so its TTL is one less on arrival even within a subnet.
  *
+ * IPv6 has the same rules in a table of its own, where the kernel has IPv6. A port's link has one neighbour, the router (fe80::1),
+ * which advertises itself and gives addresses by DHCPv6 (/128 each); what instances advertise is not heard by anybody. Addresses
+ * are the same inside and outside: this machine reaches them over the VPC's link, with an address of NETWORK_OUTSIDE6.
+ *
  * Calls return at once; strings and arrays are copied. All runs on the loop of the role that made it. */
 #pragma once
 #include "io/loop.h"
@@ -29,7 +33,7 @@ enum {
 	NETWORK_ID_MAX = 40, /* "eni-0123456789abcdef0" and its NUL */
 	NETWORK_NAME_MAX = 64,
 	NETWORK_PREFIXES_MAX = 6,      /* of one VPC */
-	NETWORK_ADDRESSES_MAX = 15,    /* of one port */
+	NETWORK_ADDRESSES_MAX = 15,    /* of one port, of each family */
 	NETWORK_GROUPS_MAX = 16,       /* of one port */
 	NETWORK_GROUP_RULES_MAX = 400, /* of one group: what fits into one atomic change */
 	NETWORK_ACL_RULES_MAX = 80,
@@ -42,17 +46,26 @@ struct network_prefix {
 	uint8_t bits;
 };
 
+/* IPv6; host bits are zero. */
+struct network_prefix6 {
+	uint8_t base[16], bits;
+};
+
 struct network_vpc {
 	const char *id; /* "vpc-..." */
 	const struct network_prefix *prefixes;
 	size_t prefix_count;
+	const struct network_prefix6 *prefixes6; /* within fd00::/8 */
+	size_t prefix6_count;
 };
 
 /* Which packets a rule is about. Ports of TCP and UDP; for ICMP type and code, -1: any. */
 struct network_match {
 	int16_t protocol; /* IANA's number; -1: all */
-	int32_t from, to; /* TCP, UDP: -1 and -1 are all ports; of others but ICMP not looked at */
+	int32_t from, to; /* TCP, UDP: -1 and -1 are all ports; of others but ICMP and ICMPv6 not looked at */
 	struct network_prefix peer;
+	bool ipv6; /* the rule is about packets of IPv6 alone, with peer6; else about IPv4 alone. Rules of a group's: about both */
+	struct network_prefix6 peer6;
 };
 
 struct network_group_rule {
@@ -87,11 +100,15 @@ enum network_target {
 	NETWORK_PORT, /* to port `target`, which may have source_check off */
 	NETWORK_BLACKHOLE, /* dropped */
 	NETWORK_PEER,      /* into the VPC at the other end of peering `target` */
+	/* IPv6: leave, and nothing but answers comes in. (By NETWORK_INTERNET every address of IPv6 may leave and be asked.) */
+	NETWORK_EGRESS_ONLY,
 };
 struct network_route {
 	struct network_prefix to; /* the longest prefix wins */
 	enum network_target kind;
 	const char *target;
+	bool ipv6; /* to to6; NETWORK_NAT is of IPv4 alone */
+	struct network_prefix6 to6;
 };
 
 /* A subnet with what its associations come to: its route table's routes and its ACL. */
@@ -100,6 +117,8 @@ struct network_subnet {
 	struct network_prefix prefix;
 	const struct network_route *routes;
 	size_t route_count;
+	bool has_prefix6;
+	struct network_prefix6 prefix6;
 };
 
 enum network_port_kind { NETWORK_TAP, NETWORK_VETH, NETWORK_GATEWAY /* no link: a NAT gateway's own interface */ };
@@ -117,6 +136,8 @@ struct network_port {
 	uint8_t mac[6];
 	const struct network_address *addresses; /* the first is the primary one, which DHCP gives */
 	size_t address_count;
+	const uint8_t (*addresses6)[16]; /* of its subnet's prefix6; DHCPv6 gives them all */
+	size_t address6_count;
 	const char *const *groups;
 	size_t group_count;
 	bool source_check;     /* drop what is not from or to its own addresses */
@@ -185,6 +206,7 @@ void network_remove(struct networks *n, const char *id);
 
 /* Whose private address is this in that VPC? The port's id, valid until the next put or remove; NULL: nobody's. */
 const char *network_port_at(const struct networks *n, const char *vpc_id, uint32_t address);
+const char *network_port_at6(const struct networks *n, const char *vpc_id, const uint8_t address[16]);
 
 /* What packets that come into a VPC from the outside have for their sender: the machine's end of its link, or, while there is none,
  * the first address of the range of those; 0: not known yet. */

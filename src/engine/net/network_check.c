@@ -39,6 +39,22 @@ static bool holds(const struct net_prefix *p, uint32_t address)
 	return !((address ^ p->base) & (p->bits ? ~0u << (32 - p->bits) : 0));
 }
 
+static bool is_prefix6(const struct net_prefix6 *p)
+{
+	if (p->bits > 128)
+		return false;
+	for (uint32_t i = 0; i < 16; i++)
+		if (p->bits < 8 * (i + 1) && (p->base[i] & (p->bits <= 8 * i ? 0xff : 0xff >> (p->bits - 8 * i))))
+			return false;
+	return true;
+}
+
+/* Unique local addresses alone, and not where Amazon's own services are (fd00:ec2::/32). */
+static bool is_inside6(const uint8_t a[16])
+{
+	return a[0] == 0xfd && a[1] != 0;
+}
+
 /* Where instances may have addresses: not where link-local services, loopback and multicast are. */
 static bool is_inside(uint32_t address)
 {
@@ -53,6 +69,7 @@ static bool ports_match(const struct net_rule *r)
 	case 17:
 		return (r->from == -1 && r->to == -1) || (r->from >= 0 && r->from <= r->to && r->to <= 65535);
 	case 1:
+	case 58:
 		return r->from >= -1 && r->from <= 255 && r->to >= -1 && r->to <= 255;
 	default:
 		return r->protocol >= -1 && r->protocol <= 255;
@@ -68,7 +85,8 @@ static int check_rules(const struct net_rules *m, size_t n, bool acl)
 	for (size_t i = 0; i < m->h.value; i++) {
 		const struct net_rule *r = &m->rules[i];
 		bool by_group = r->peer_group[0];
-		if (r->egress > 1 || r->allow > 1 || !ports_match(r) || !is_prefix(&r->peer, 0))
+		if (r->egress > 1 || r->allow > 1 || r->ipv6 > 1 || !ports_match(r) || !is_prefix(&r->peer, 0) ||
+		    !is_prefix6(&r->peer6))
 			return -EINVAL;
 		if (by_group && (acl || !is_id(r->peer_group)))
 			return -EINVAL;
@@ -83,15 +101,18 @@ static int check_subnet(const struct net_subnet *m, size_t n)
 {
 	if (m->h.value > NETWORK_ROUTES_MAX || n != offsetof(struct net_subnet, routes) + m->h.value * sizeof(m->routes[0]) ||
 	    !is_id(m->h.id) || !is_id(m->vpc) || !is_id(m->acl) || !is_prefix(&m->prefix, 16) || m->prefix.bits > 28 ||
-	    !is_inside(m->prefix.base))
+	    !is_inside(m->prefix.base) || !is_prefix6(&m->prefix6) || (m->prefix6.bits && !is_inside6(m->prefix6.base)))
 		return -EINVAL;
 	for (size_t i = 0; i < m->h.value; i++) {
 		const struct net_route *r = &m->routes[i];
 		bool aimed = r->kind == NETWORK_NAT || r->kind == NETWORK_PORT || r->kind == NETWORK_PEER;
-		if (!is_prefix(&r->to, 0) || r->kind > NETWORK_PEER || (aimed ? !is_id(r->target) : r->target[0] != 0))
+		bool family = r->ipv6 ? r->kind != NETWORK_NAT : r->kind != NETWORK_EGRESS_ONLY;
+		if (r->ipv6 > 1 || !family || !is_prefix(&r->to, 0) || !is_prefix6(&r->to6) || r->kind > NETWORK_EGRESS_ONLY ||
+		    (aimed ? !is_id(r->target) : r->target[0] != 0))
 			return -EINVAL;
 		for (size_t k = 0; k < i; k++)
-			if (m->routes[k].to.base == r->to.base && m->routes[k].to.bits == r->to.bits)
+			if (m->routes[k].ipv6 == r->ipv6 && m->routes[k].to.base == r->to.base &&
+			    m->routes[k].to.bits == r->to.bits && memcmp(&m->routes[k].to6, &r->to6, sizeof(r->to6)) == 0)
 				return -EINVAL;
 	}
 	return 0;
@@ -101,8 +122,8 @@ static int check_port(const struct net_port *m, size_t n)
 {
 	if (n != sizeof(*m) || m->h.value || m->spare || !is_id(m->h.id) || !is_id(m->vpc) || !is_id(m->subnet) ||
 	    m->kind > NETWORK_GATEWAY || m->address_count == 0 || m->address_count > NETWORK_ADDRESSES_MAX ||
-	    m->group_count > NETWORK_GROUPS_MAX || m->source_check > 1 || (m->mac[0] & 1) || !is_name(m->host_name) ||
-	    !is_name(m->domain))
+	    m->address6_count > NETWORK_ADDRESSES_MAX || m->group_count > NETWORK_GROUPS_MAX || m->source_check > 1 ||
+	    (m->mac[0] & 1) || !is_name(m->host_name) || !is_name(m->domain))
 		return -EINVAL;
 	for (size_t i = 0; i < m->address_count; i++) {
 		const struct net_address *a = &m->addresses[i];
@@ -110,6 +131,13 @@ static int check_port(const struct net_port *m, size_t n)
 			return -EINVAL;
 		for (size_t k = 0; k < i; k++)
 			if (m->addresses[k].private == a->private || (a->public && m->addresses[k].public == a->public))
+				return -EINVAL;
+	}
+	for (size_t i = 0; i < m->address6_count; i++) {
+		if (!is_inside6(m->addresses6[i]))
+			return -EINVAL;
+		for (size_t k = 0; k < i; k++)
+			if (memcmp(m->addresses6[k], m->addresses6[i], 16) == 0)
 				return -EINVAL;
 	}
 	for (size_t i = 0; i < m->group_count; i++)
@@ -120,12 +148,15 @@ static int check_port(const struct net_port *m, size_t n)
 
 static int check_vpc(const struct net_vpc *m, size_t n)
 {
-	if (m->h.value == 0 || m->h.value > NETWORK_PREFIXES_MAX ||
+	if (m->h.value == 0 || m->h.value > NETWORK_PREFIXES_MAX || m->prefix6_count > NETWORK_PREFIXES_MAX ||
 	    n != offsetof(struct net_vpc, prefixes) + m->h.value * sizeof(m->prefixes[0]) || !is_id(m->h.id))
 		return -EINVAL;
 	for (size_t i = 0; i < m->h.value; i++)
 		if (!is_prefix(&m->prefixes[i], 16) || m->prefixes[i].bits > 28 || !is_inside(m->prefixes[i].base) ||
 		    holds(&m->prefixes[i], 0xa9fea9fe))
+			return -EINVAL;
+	for (size_t i = 0; i < m->prefix6_count; i++)
+		if (!is_prefix6(&m->prefixes6[i]) || m->prefixes6[i].bits < 40 || !is_inside6(m->prefixes6[i].base))
 			return -EINVAL;
 	return 0;
 }
@@ -175,6 +206,11 @@ int link_check(const void *p, size_t n)
 	if (n != sizeof(r))
 		return -EINVAL;
 	memcpy(&r, p, n);
+	static const struct net_prefix6 none;
+	bool prefix6 = r.verb == LINK_PREFIX6 || r.verb == LINK_NO_PREFIX6;
+	if (prefix6 ? r.prefix6.bits != 56 || !is_prefix6(&r.prefix6) || !is_inside6(r.prefix6.base)
+	            : memcmp(&r.prefix6, &none, sizeof(none)) != 0)
+		return -EINVAL;
 	switch (r.verb) {
 	case LINK_FACTS:
 	case LINK_START:
@@ -182,6 +218,8 @@ int link_check(const void *p, size_t n)
 		return r.number == 0 && r.address == 0 ? 0 : -EINVAL;
 	case LINK_UPLINK:
 	case LINK_UNLINK:
+	case LINK_PREFIX6:
+	case LINK_NO_PREFIX6:
 		return r.number > 0 && r.address == 0 ? 0 : -EINVAL;
 	case LINK_PUBLIC:
 	case LINK_PRIVATE:

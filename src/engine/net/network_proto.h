@@ -16,7 +16,7 @@
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 2, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 4, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,
@@ -45,17 +45,25 @@ struct net_prefix {
 	uint32_t base, bits;
 };
 
+struct net_prefix6 {
+	uint8_t base[16];
+	uint32_t bits;
+};
+
 struct net_vpc {
 	struct net_header h;
+	uint32_t prefix6_count;
+	struct net_prefix6 prefixes6[NETWORK_PREFIXES_MAX];
 	struct net_prefix prefixes[NETWORK_PREFIXES_MAX];
 };
 
 struct net_rule {
 	struct net_prefix peer;
-	char peer_group[NETWORK_ID_MAX]; /* "": peer */
+	struct net_prefix6 peer6;
+	char peer_group[NETWORK_ID_MAX]; /* "": peer or peer6 */
 	int32_t protocol, from, to;
 	uint16_t number;
-	uint8_t egress, allow;
+	uint8_t egress, allow, ipv6, spare[3];
 };
 
 /* GROUP and ACL */
@@ -69,12 +77,15 @@ struct net_route {
 	struct net_prefix to;
 	uint32_t kind; /* enum network_target */
 	char target[NETWORK_ID_MAX];
+	uint32_t ipv6; /* to to6 */
+	struct net_prefix6 to6;
 };
 
 struct net_subnet {
 	struct net_header h;
 	char vpc[NETWORK_ID_MAX], acl[NETWORK_ID_MAX];
 	struct net_prefix prefix;
+	struct net_prefix6 prefix6; /* bits 0: none */
 	struct net_route routes[NETWORK_ROUTES_MAX];
 };
 
@@ -86,11 +97,12 @@ struct net_port {
 	struct net_header h; /* value: 0 */
 	char vpc[NETWORK_ID_MAX], subnet[NETWORK_ID_MAX];
 	uint32_t kind; /* enum network_port_kind */
-	uint32_t address_count, group_count;
+	uint32_t address_count, group_count, address6_count;
 	uint8_t mac[6], source_check, spare;
 	uint64_t bits_per_s;
 	char host_name[NETWORK_NAME_MAX], domain[NETWORK_NAME_MAX];
 	struct net_address addresses[NETWORK_ADDRESSES_MAX];
+	uint8_t addresses6[NETWORK_ADDRESSES_MAX][16];
 	char groups[NETWORK_GROUPS_MAX][NETWORK_ID_MAX];
 };
 
@@ -130,14 +142,44 @@ union net_answer {
 /* Is this a message that api may send to net? 0 or -EINVAL. */
 int network_check(const void *p, size_t n);
 
+/* The machine's end of a link to a VPC over IPv6: its IPv4 address at the end of a block of ours. "quart" in its letters, so that
+ * people recognise it. */
+#define NETWORK_OUTSIDE6 "fd71:7561:7274::/48"
+static inline void network_outside6(uint32_t link, uint8_t ret[16])
+{
+	const uint8_t address[16] = {0xfd,
+	                             0x71,
+	                             0x75,
+	                             0x61,
+	                             0x72,
+	                             0x74,
+	                             [12] = (uint8_t)(link >> 24),
+	                             (uint8_t)(link >> 16),
+	                             (uint8_t)(link >> 8),
+	                             (uint8_t)link};
+	for (int i = 0; i < 16; i++)
+		ret[i] = address[i];
+}
+
 /* ---- to priv ---- */
 
-enum link_verb { LINK_FACTS = 1, LINK_START, LINK_UPLINK, LINK_UNLINK, LINK_PUBLIC, LINK_PRIVATE, LINK_END };
+enum link_verb {
+	LINK_FACTS = 1,
+	LINK_START,
+	LINK_UPLINK,
+	LINK_UNLINK,
+	LINK_PUBLIC,
+	LINK_PRIVATE,
+	LINK_END,
+	LINK_PREFIX6,
+	LINK_NO_PREFIX6
+};
 
 struct link_request {
 	uint32_t verb;
-	uint32_t number;  /* of the VPC: chosen by api, > 0; 0 in FACTS, START and END */
-	uint32_t address; /* PUBLIC, PRIVATE: the public address; 0 in others */
+	uint32_t number;            /* of the VPC: chosen by api, > 0; 0 in FACTS, START and END */
+	uint32_t address;           /* PUBLIC, PRIVATE: the public address; 0 in others */
+	struct net_prefix6 prefix6; /* PREFIX6, NO_PREFIX6: a /56 of the VPC's; zero in others */
 };
 
 struct link_answer {

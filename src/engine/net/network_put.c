@@ -21,9 +21,20 @@ static struct net_prefix prefix_of(const struct network_prefix *p)
 	return (struct net_prefix){p->base, p->bits};
 }
 
+static struct net_prefix6 prefix6_of(const struct network_prefix6 *p)
+{
+	struct net_prefix6 r = {.bits = p->bits};
+	memcpy(r.base, p->base, sizeof(r.base));
+	return r;
+}
+
 static void put_match(struct net_rule *r, const struct network_match *m)
 {
-	r->peer = prefix_of(&m->peer);
+	r->ipv6 = m->ipv6;
+	if (m->ipv6)
+		r->peer6 = prefix6_of(&m->peer6);
+	else
+		r->peer = prefix_of(&m->peer);
 	r->protocol = m->protocol;
 	r->from = m->from;
 	r->to = m->to;
@@ -32,8 +43,11 @@ static void put_match(struct net_rule *r, const struct network_match *m)
 int network_put_vpc(struct networks *n, const struct network_vpc *v)
 {
 	struct net_vpc m = {.h = {.verb = NET_VPC, .value = (uint32_t)v->prefix_count}};
-	if (v->prefix_count > NETWORK_PREFIXES_MAX || !PUT(m.h.id, v->id))
+	if (v->prefix_count > NETWORK_PREFIXES_MAX || v->prefix6_count > NETWORK_PREFIXES_MAX || !PUT(m.h.id, v->id))
 		return -EINVAL;
+	m.prefix6_count = (uint32_t)v->prefix6_count;
+	for (size_t i = 0; i < v->prefix6_count; i++)
+		m.prefixes6[i] = prefix6_of(&v->prefixes6[i]);
 	for (size_t i = 0; i < v->prefix_count; i++)
 		m.prefixes[i] = prefix_of(&v->prefixes[i]);
 	return networks_want(n, &m, offsetof(struct net_vpc, prefixes) + v->prefix_count * sizeof(m.prefixes[0]));
@@ -69,7 +83,9 @@ int network_put_group(struct networks *n, const struct network_group *g)
 		put_match(&m->rules[i], &r->match);
 		if (!r->peer_group)
 			continue;
+		m->rules[i].ipv6 = 0;
 		m->rules[i].peer = (struct net_prefix){0};
+		m->rules[i].peer6 = (struct net_prefix6){.bits = 0};
 		if (!r->peer_group[0] || !PUT(m->rules[i].peer_group, r->peer_group)) {
 			free(m);
 			return -EINVAL;
@@ -101,7 +117,11 @@ int network_put_subnet(struct networks *n, const struct network_subnet *s)
 	bool good = m && PUT(m->h.id, s->id) && PUT(m->vpc, s->vpc) && PUT(m->acl, s->acl);
 	for (size_t i = 0; good && i < s->route_count; i++) {
 		const struct network_route *r = &s->routes[i];
-		m->routes[i].to = prefix_of(&r->to);
+		m->routes[i].ipv6 = r->ipv6;
+		if (r->ipv6)
+			m->routes[i].to6 = prefix6_of(&r->to6);
+		else
+			m->routes[i].to = prefix_of(&r->to);
 		m->routes[i].kind = r->kind;
 		good = PUT(m->routes[i].target,
 		           r->kind == NETWORK_NAT || r->kind == NETWORK_PORT || r->kind == NETWORK_PEER ? r->target : NULL);
@@ -111,6 +131,8 @@ int network_put_subnet(struct networks *n, const struct network_subnet *s)
 		m->h.verb = NET_SUBNET;
 		m->h.value = (uint32_t)s->route_count;
 		m->prefix = prefix_of(&s->prefix);
+		if (s->has_prefix6)
+			m->prefix6 = prefix6_of(&s->prefix6);
 		error = networks_want(n, m, offsetof(struct net_subnet, routes) + s->route_count * sizeof(m->routes[0]));
 	}
 	free(m);
@@ -131,14 +153,18 @@ int network_put_port(struct networks *n, const struct network_port *p)
 	                     .kind = p->kind,
 	                     .address_count = (uint32_t)p->address_count,
 	                     .group_count = (uint32_t)p->group_count,
+	                     .address6_count = (uint32_t)p->address6_count,
 	                     .source_check = p->source_check,
 	                     .bits_per_s = p->bits_per_s};
-	if (p->address_count > NETWORK_ADDRESSES_MAX || p->group_count > NETWORK_GROUPS_MAX || !PUT(m.h.id, p->id) ||
-	    !PUT(m.vpc, p->vpc) || !PUT(m.subnet, p->subnet) || !PUT(m.host_name, p->host_name) || !PUT(m.domain, p->domain))
+	if (p->address_count > NETWORK_ADDRESSES_MAX || p->address6_count > NETWORK_ADDRESSES_MAX ||
+	    p->group_count > NETWORK_GROUPS_MAX || !PUT(m.h.id, p->id) || !PUT(m.vpc, p->vpc) || !PUT(m.subnet, p->subnet) ||
+	    !PUT(m.host_name, p->host_name) || !PUT(m.domain, p->domain))
 		return -EINVAL;
 	memcpy(m.mac, p->mac, sizeof(m.mac));
 	for (size_t i = 0; i < p->address_count; i++)
 		m.addresses[i] = (struct net_address){p->addresses[i].private, p->addresses[i].public};
+	for (size_t i = 0; i < p->address6_count; i++)
+		memcpy(m.addresses6[i], p->addresses6[i], sizeof(m.addresses6[i]));
 	for (size_t i = 0; i < p->group_count; i++)
 		if (!PUT(m.groups[i], p->groups[i]))
 			return -EINVAL;

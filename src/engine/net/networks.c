@@ -87,6 +87,20 @@ static void change_publics(struct networks *n, uint32_t verb, const struct net_p
 	}
 }
 
+/* The same for the IPv6 blocks of a VPC, which the machine reaches as they are. */
+static void change_prefixes6(struct networks *n, const struct want *vpc, uint32_t verb, const struct net_vpc *in,
+                             const struct net_vpc *not_in)
+{
+	for (size_t i = 0; vpc->linked && i < in->prefix6_count; i++) {
+		bool other = false;
+		for (size_t k = 0; not_in && k < not_in->prefix6_count; k++)
+			other = other || memcmp(&not_in->prefixes6[k], &in->prefixes6[i], sizeof(in->prefixes6[i])) == 0;
+		struct link_request r = {.verb = verb, .number = vpc->number, .prefix6 = in->prefixes6[i]};
+		if (!other)
+			line_send(&n->priv, &r, sizeof(r), -1);
+	}
+}
+
 static void uplink_answered(struct networks *n, const struct link_answer *a)
 {
 	list_each (&n->order, struct want, at, w) {
@@ -102,6 +116,7 @@ static void uplink_answered(struct networks *n, const struct link_answer *a)
 		list_each (&n->order, struct want, at, p)
 			if (p->verb == NET_PORT && strcmp(p->message->port.vpc, w->id) == 0)
 				change_publics(n, LINK_PUBLIC, &p->message->port, NULL);
+		change_prefixes6(n, w, LINK_PREFIX6, &w->message->vpc, NULL);
 	}
 }
 
@@ -398,6 +413,10 @@ int networks_want(struct networks *n, const void *message, size_t bytes)
 			change_publics(n, LINK_PRIVATE, &had->port, &copy->port);
 		change_publics(n, LINK_PUBLIC, &copy->port, had ? &had->port : NULL);
 	}
+	if (m->h.verb == NET_VPC && had) {
+		change_prefixes6(n, w, LINK_NO_PREFIX6, &had->vpc, &copy->vpc);
+		change_prefixes6(n, w, LINK_PREFIX6, &copy->vpc, &had->vpc);
+	}
 	free(had);
 	if (!n->greeted)
 		run_soon(n, 0);
@@ -449,6 +468,16 @@ const char *network_port_at(const struct networks *n, const char *vpc_id, uint32
 		for (size_t i = 0;
 		     w->verb == NET_PORT && strcmp(w->message->port.vpc, vpc_id) == 0 && i < w->message->port.address_count; i++)
 			if (w->message->port.addresses[i].private == address)
+				return w->id;
+	return NULL;
+}
+
+const char *network_port_at6(const struct networks *n, const char *vpc_id, const uint8_t address[16])
+{
+	list_each (&n->order, struct want, at, w)
+		for (size_t i = 0;
+		     w->verb == NET_PORT && strcmp(w->message->port.vpc, vpc_id) == 0 && i < w->message->port.address6_count; i++)
+			if (memcmp(w->message->port.addresses6[i], address, 16) == 0)
 				return w->id;
 	return NULL;
 }

@@ -4,6 +4,7 @@
  * off again. */
 #include "engine/net/outbound.h"
 #include "engine/net/link.h"
+#include "engine/net/network_proto.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -252,10 +253,13 @@ static int install_table(struct outbound *o, const struct uplinks *ours)
 	/* answers to programs that have asked a public address */
 	add(&t, "iifname \"%s*\" ct state established,related accept\niifname $ours drop\n}\n", o->vpc_prefix);
 	add(&t, "chain output { type filter hook output priority filter; policy accept;\n");
-	add(&t, "oifname \"%s*\" ip daddr 127.0.0.0/8 accept\noifname $ours ct state new drop\n}\n", o->vpc_prefix);
+	add(&t, "oifname \"%s*\" ip daddr 127.0.0.0/8 accept\n", o->vpc_prefix);
+	/* addresses of VPCs over IPv6 are their own */
+	add(&t, "oifname \"%s*\" ip6 daddr fd00::/8 accept\noifname $ours ct state new drop\n}\n", o->vpc_prefix);
 	add(&t, "chain postrouting { type nat hook postrouting priority srcnat; policy accept;\n");
 	/* a program that has bound itself to a loopback address asks under the link's */
 	add(&t, "oifname \"%s*\" ip saddr != %s/%u masquerade\n", o->vpc_prefix, range, o->prefix_bits);
+	add(&t, "oifname \"%s*\" ip6 saddr != " NETWORK_OUTSIDE6 " masquerade\n", o->vpc_prefix);
 	add(&t, "ip saddr %s/%u oifname != $ours masquerade\n}\n}\n", range, o->prefix_bits);
 	return run_nft(t.p);
 }

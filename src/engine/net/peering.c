@@ -63,6 +63,8 @@ static int be_end(const struct peering *x, int side)
 		error = link_set_forwarding(r->netlink, ifindex, true);
 	if (!error)
 		error = link_up(r->netlink, ifindex);
+	if (!error)
+		error = peering6_link(r, ifindex, other);
 	return error ? error : neighbour_set(r->netlink, ifindex, PEER_ADDRESS, other);
 }
 
@@ -84,6 +86,7 @@ static void add_rules(const struct peering *x, int side)
 {
 	const struct net_vpc *other = &x->routers[!side]->vpc;
 	rules_peering(&x->routers[side]->batch, x->number, other->prefixes, other->h.value);
+	rules6_peering(&x->routers[side]->batch, x->number, other);
 }
 
 static void link_peering(struct peerings *p, struct peering *x)
@@ -143,18 +146,30 @@ static void add_members(const struct router *r, const char *group, uint32_t *add
 				addresses[(*n)++] = t->message->port.addresses[i].private;
 }
 
+static void add_members6(const struct router *r, const char *group, uint8_t (*addresses)[16], size_t *n)
+{
+	list_each (&r->things, struct thing, at, t)
+		for (size_t i = 0; t->verb == NET_PORT && t->live && i < t->message->port.address6_count && *n < MEMBERS_MAX; i++)
+			if (is_in(&t->message->port, group))
+				memcpy(addresses[(*n)++], t->message->port.addresses6[i], 16);
+}
+
 static void update_members(struct peerings *p, struct router *r)
 {
 	static uint32_t addresses[MEMBERS_MAX];
+	static uint8_t addresses6[MEMBERS_MAX][16];
 	list_each (&r->things, struct thing, at, t) {
-		size_t n = 0;
+		size_t n = 0, n6 = 0;
 		if (t->verb != NET_GROUP || t->message || !r->live)
 			continue;
 		list_each (&p->all, struct peering, at, x)
 			for (int i = 0; i < 2 && x->routers[0]; i++)
-				if (x->routers[i] == r)
+				if (x->routers[i] == r) {
 					add_members(x->routers[!i], t->id, addresses, &n);
+					add_members6(x->routers[!i], t->id, addresses6, &n6);
+				}
 		rules_members(&r->batch, t->number, addresses, n);
+		rules6_members(&r->batch, t->number, (const uint8_t(*)[16])addresses6, n6);
 	}
 }
 

@@ -74,6 +74,7 @@ static void thing_free(struct thing *t)
 		close(t->fd);
 	free(t->routes[0]);
 	free(t->routes[1]);
+	free(t->routes6);
 	free(t->message);
 	free(t);
 }
@@ -202,6 +203,7 @@ static void gather_all(struct router *r)
 	buf_clear(&r->batch);
 	rules_base(&r->batch);
 	rules_dns(&r->batch, r->vpc.prefixes, r->vpc.h.value);
+	rules6_own(&r->batch, &r->vpc);
 	/* for ids that are of another kind than they are named as: nobody is in the group, and the ACL lets nothing pass */
 	rules_declare_group(&r->batch, 0);
 	rules_acl(&r->batch, 0, NULL);
@@ -216,8 +218,10 @@ static void gather_all(struct router *r)
 			rules_acl(&r->batch, t->number, t->message ? &t->message->rules : NULL);
 	}
 	list_each (&r->things, struct thing, at, t)
-		if (t->verb == NET_SUBNET && t->live)
+		if (t->verb == NET_SUBNET && t->live) {
 			rules_subnet(&r->batch, t->number, subnet_acl(t));
+			rules6_subnet(&r->batch, t->number, subnet_acl(t), &t->message->subnet);
+		}
 	list_each (&r->things, struct thing, at, t)
 		if (t->verb == NET_PORT && t->live && t->message->port.kind != NETWORK_GATEWAY) {
 			struct rules_port p = port_rules(t);
@@ -289,9 +293,18 @@ static int write_settings(void)
 			if (error && error != -ENOENT)
 				return error;
 		}
-	/* where the kernel has IPv6 at all */
-	write_setting("/net/ipv6/conf/all/disable_ipv6", "1");
-	write_setting("/net/ipv6/conf/default/disable_ipv6", "1");
+	/* where the kernel has IPv6 at all; what comes with a link is no news to a router */
+	static const struct {
+		const char *name, *value;
+	} settings6[] = {{"disable_ipv6", "0"},        {"accept_ra", "0"},  {"autoconf", "0"},
+	                 {"accept_redirects", "0"},    {"accept_dad", "0"}, {"forwarding", "1"},
+	                 {"accept_source_route", "-1"}};
+	for (size_t i = 0; i < sizeof(settings6) / sizeof(settings6[0]); i++)
+		for (int k = 0; k < 2; k++) {
+			char path[96];
+			snprintf(path, sizeof(path), "/net/ipv6/conf/%s/%s", k ? "all" : "default", settings6[i].name);
+			write_setting(path, settings6[i].value);
+		}
 	return 0;
 }
 
@@ -367,11 +380,15 @@ static int set_up(struct router *r)
 	struct route nowhere = {.table = 254, .kind = ROUTE_BLACKHOLE};
 	if (!error)
 		error = route_set(r->netlink, &nowhere);
+	if (!error)
+		error = router6_set_up(r);
 	if (!error && !(r->nft = nft_new()))
 		error = -ENOTSUP;
 	if (!error)
 		error = open_dhcp(r);
-	return error ? error : open_listeners(r);
+	if (!error)
+		error = open_listeners(r);
+	return error || !r->has_ipv6 ? error : link6_open(r);
 }
 
 /* ---- the face to net.c ---- */
@@ -381,7 +398,7 @@ struct router *router_new(struct net *net, const char *id)
 	struct router *r = calloc(1, sizeof(*r));
 	if (!r)
 		die("out of memory");
-	*r = (struct router){.net = net, .ns_fd = -1, .netlink = -1, .dhcp_fd = -1};
+	*r = (struct router){.net = net, .ns_fd = -1, .netlink = -1, .dhcp_fd = -1, .link6_fds = {-1, -1}};
 	memset(r->listeners, -1, sizeof(r->listeners));
 	memcpy(r->id, id, strnlen(id, NETWORK_ID_MAX - 1));
 	list_init(&r->things);
@@ -392,6 +409,7 @@ struct router *router_new(struct net *net, const char *id)
 /* The namespace ends with its last descriptor, its links and rules with it. */
 static void close_all(struct router *r)
 {
+	link6_close(r);
 	loop_remove_fd(net_loop(r->net), r->dhcp_watch);
 	r->dhcp_watch = NULL;
 	int *const fds[] = {&r->ns_fd, &r->netlink, &r->dhcp_fd};
@@ -463,6 +481,7 @@ static int change_prefixes(struct router *r, const struct net_vpc *m)
 	for (size_t i = 0; i < m->h.value && !error; i++)
 		error = link_add_address(r->netlink, LOOPBACK, m->prefixes[i].base + 2, 32);
 	rules_dns(&r->batch, m->prefixes, m->h.value);
+	rules6_own(&r->batch, m);
 	return error;
 }
 

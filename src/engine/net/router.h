@@ -7,8 +7,8 @@
 #include "base/map.h"
 #include "engine/net/network_proto.h"
 #include "engine/net/nft.h"
-#include "engine/net/route.h"
-#include "engine/net/rules.h"
+#include "engine/net/route6.h"
+#include "engine/net/rules6.h"
 
 struct net;
 struct router;
@@ -29,6 +29,8 @@ struct thing {
 	uint32_t gateway;
 	struct route *routes[2];
 	size_t route_counts[2];
+	struct route6 *routes6; /* IPv6: one table for all addresses */
+	size_t route6_count;
 
 	/* ports: link, descriptor for the owner, and the numbers that its rules were made with */
 	unsigned ifindex;
@@ -48,11 +50,15 @@ struct router {
 	uint32_t next_number;
 
 	int ns_fd, netlink, dhcp_fd;
+	bool has_ipv6;    /* the kernel has it */
+	int link6_fds[2]; /* discovery (ICMPv6) and DHCPv6 */
+	struct loop_fd *link6_watches[2];
+	struct loop_timer *advertise;
 	int listeners[NETWORK_LISTENERS];
 	struct loop_fd *dhcp_watch;
 	struct nft *nft;
 	struct buf batch;
-	uint32_t uplink; /* the machine's end of the link; 0: none */
+	uint32_t uplink; /* the machine's end of the link; 0: none. Over IPv6: see outside6() */
 	unsigned uplink_ifindex;
 };
 
@@ -83,7 +89,9 @@ uint32_t subnet_acl(const struct thing *t);
 /* Marks of packets: of addresses without a public one; those with one have the next number. */
 uint32_t subnet_mark(uint32_t number);
 
-/* router_port.c */
+/* router_port.c. The router has this hardware address on every link: instances keep what they have learned when the router is made
+ * anew. */
+extern const uint8_t port_router_mac[6];
 int port_apply(struct thing *t);
 /* From one put to the next on the same link; false: it has to be made anew. */
 bool port_change(struct thing *t, const struct net_port *next);
@@ -92,6 +100,24 @@ struct rules_port port_rules(const struct thing *t);
 int port_stats(const struct thing *t, struct network_port_stats *ret_stats);
 /* One DHCP request is there. */
 void port_serve_dhcp(struct router *r);
+
+/* router6.c: IPv6 of routers, subnets and ports; nothing happens where the kernel has none. */
+int router6_set_up(struct router *r);
+int subnet6_begin(struct thing *t);
+int subnet6_update(struct thing *t);
+void subnet6_drop(struct thing *t);
+/* Leads the port's addresses to its link; of one that is changed, those that are new, and those that are not any more away. */
+int port6_lead(const struct thing *t, const struct net_port *had, const struct net_port *m);
+/* The instance's side of a veth port, in whose namespace the process is. */
+int port6_inside(const struct net_port *had, const struct net_port *m, int sock, unsigned eth0);
+int peering6_link(const struct router *r, unsigned ifindex, const uint8_t mac[6]);
+
+/* link6.c: what the router says on ports' links: advertisements and DHCPv6. */
+int link6_open(struct router *r);
+void link6_close(struct router *r);
+/* The port has addresses, or others than before. */
+void link6_advertise(const struct thing *t, const struct net_port *m);
+int link6_join(const struct thing *t);
 
 /* peering.c. Links between routers; made and removed by peerings_update() when a round ends. */
 struct peerings;

@@ -19,8 +19,7 @@
 
 enum { MAIN_TABLE = 254, LOOPBACK = 1, LINK_MTU = 1500 };
 
-/* The router's own on every link: instances keep what they have learned when the router is made anew. */
-static const uint8_t router_mac[6] = {0x02, 'r', 'o', 'u', 't', 'e'};
+const uint8_t port_router_mac[6] = {0x02, 'r', 'o', 'u', 't', 'e'};
 
 struct rules_port port_rules(const struct thing *t)
 {
@@ -88,6 +87,8 @@ static int address_inside(const struct thing *t, const struct thing *subnet, con
 			error = device_remove_address(sock, eth0, had->addresses[i].private, bits);
 	if (!error && !had)
 		error = link_add_default_route(sock, eth0, subnet->message->subnet.prefix.base + 1);
+	if (!error && t->router->has_ipv6)
+		error = port6_inside(had, m, sock, eth0);
 	if (sock >= 0)
 		close(sock);
 	router_leave(t->router);
@@ -143,7 +144,7 @@ static int make_link(struct thing *t)
 		return t->fd;
 	int error = link_index(r->netlink, name, &t->ifindex);
 	if (!error)
-		error = device_set_mac(r->netlink, t->ifindex, router_mac);
+		error = device_set_mac(r->netlink, t->ifindex, port_router_mac);
 	if (!error)
 		error = device_be_router_port(r->netlink, t->ifindex);
 	return error ? error : link_up(r->netlink, t->ifindex);
@@ -174,6 +175,8 @@ int port_apply(struct thing *t)
 	int error = make_link(t);
 	for (size_t i = 0; i < m->address_count && !error; i++)
 		error = lead(t, m->mac, m->addresses[i].private, true);
+	if (!error)
+		error = port6_lead(t, NULL, m);
 	if (!error && m->kind == NETWORK_VETH)
 		error = address_inside(t, subnet, NULL, m);
 	if (error) {
@@ -184,6 +187,7 @@ int port_apply(struct thing *t)
 	t->live = t->announce = true;
 	struct rules_port p = port_rules(t);
 	rules_port(&r->batch, &p);
+	link6_advertise(t, m);
 	return 0;
 }
 
@@ -201,6 +205,8 @@ bool port_change(struct thing *t, const struct net_port *next)
 	for (size_t i = 0; i < m->address_count && !error; i++)
 		if (!has_address(next, m->addresses[i].private))
 			lead(t, m->mac, m->addresses[i].private, false);
+	if (!error)
+		error = port6_lead(t, m, next);
 	if (!error && m->kind == NETWORK_VETH)
 		error = address_inside(t, subnet, m, next);
 	if (error)
@@ -210,6 +216,7 @@ bool port_change(struct thing *t, const struct net_port *next)
 	number_groups(t, next);
 	p.port = next;
 	rules_port(&t->router->batch, &p);
+	link6_advertise(t, next);
 	return true;
 }
 
@@ -239,7 +246,8 @@ int port_stats(const struct thing *t, struct network_port_stats *ret_stats)
 	                                         .rx_bytes = c.tx_bytes,
 	                                         .tx_packets = c.rx_packets,
 	                                         .tx_bytes = c.rx_bytes,
-	                                         .drops = nft_counter(t->router->nft, "ip q", name)};
+	                                         .drops = nft_counter(t->router->nft, "ip q", name) +
+	                                                  nft_counter(t->router->nft, "ip6 q", name)};
 	return 0;
 }
 

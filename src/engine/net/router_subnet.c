@@ -39,7 +39,8 @@ static bool nat_works(const struct thing *t, const struct net_route *route)
 	const struct net_route *best = NULL;
 	for (size_t i = 0; i < subnet->message->h.value; i++) {
 		const struct net_route *o = &subnet->message->subnet.routes[i];
-		if (matches(&o->to, route->to.base) && o->to.bits <= route->to.bits && (!best || o->to.bits > best->to.bits))
+		if (!o->ipv6 && matches(&o->to, route->to.base) && o->to.bits <= route->to.bits &&
+		    (!best || o->to.bits > best->to.bits))
 			best = o;
 	}
 	return best && best->kind == NETWORK_INTERNET;
@@ -94,6 +95,8 @@ static int update_table(struct thing *t, bool has_public)
 	int error = next ? 0 : -ENOMEM;
 	bool has_default = false;
 	for (size_t i = 0; next && i < m->h.value; i++) {
+		if (m->routes[i].ipv6)
+			continue;
 		next[n++] = one_route(t, &m->routes[i], has_public);
 		has_default = has_default || m->routes[i].to.bits == 0;
 	}
@@ -119,12 +122,19 @@ static bool has_targets(const struct thing *t)
 	return false;
 }
 
+static int update_tables(struct thing *t)
+{
+	int error = 0;
+	for (int i = 0; i < 2 && !error; i++)
+		error = update_table(t, i);
+	return error ? error : subnet6_update(t);
+}
+
 void subnet_update_routes(struct router *r, bool targets_alone)
 {
 	list_each (&r->things, struct thing, at, t)
 		if (t->verb == NET_SUBNET && t->live && t->message && (!targets_alone || has_targets(t)))
-			for (int i = 0; i < 2; i++)
-				update_table(t, i);
+			update_tables(t);
 }
 
 int subnet_apply(struct thing *t)
@@ -137,11 +147,14 @@ int subnet_apply(struct thing *t)
 	if (!t->live || t->gateway != gateway)
 		error = link_add_address(r->netlink, LOOPBACK, gateway, 32);
 	t->gateway = gateway;
-	for (uint32_t i = 0; i < 2 && !error; i++)
-		error = update_table(t, i);
+	if (!error)
+		error = update_tables(t);
 	for (uint32_t i = 0; i < 2 && !error && !t->live; i++)
 		error = route_add_mark_rule(r->netlink, mark + i, TABLE_BASE + mark + i);
+	if (!error && !t->live)
+		error = subnet6_begin(t);
 	rules_subnet(&r->batch, t->number, subnet_acl(t));
+	rules6_subnet(&r->batch, t->number, subnet_acl(t), &t->message->subnet);
 	t->live = true;
 	/* this one's routes decide what NAT gateways in it can do for others */
 	subnet_update_routes(r, true);
@@ -161,6 +174,7 @@ void subnet_drop(struct thing *t)
 		t->route_counts[i] = 0;
 	}
 	device_remove_address(r->netlink, LOOPBACK, t->gateway, 32);
+	subnet6_drop(t);
 	rules_remove_subnet(&r->batch, t->number);
 	t->live = false;
 }

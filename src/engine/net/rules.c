@@ -1,4 +1,5 @@
 #include "engine/net/rules.h"
+#include "engine/net/rules6.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,7 @@ static const char base[] =
 void rules_base(struct buf *b)
 {
 	buf_add(b, base, sizeof(base) - 1);
+	rules6_base(b);
 }
 
 void rules_dns(struct buf *b, const struct net_prefix *prefixes, size_t n)
@@ -152,7 +154,7 @@ static const char *peer_side(bool egress)
 
 static bool same_packets(const struct net_rule *a, const struct net_rule *b)
 {
-	return a->egress == b->egress && a->protocol == b->protocol && a->from == b->from && a->to == b->to;
+	return a->ipv6 == b->ipv6 && a->egress == b->egress && a->protocol == b->protocol && a->from == b->from && a->to == b->to;
 }
 
 static bool contains(const struct net_prefix *outer, const struct net_prefix *inner)
@@ -184,6 +186,7 @@ static bool is_listed(const struct net_rules *m, size_t first, size_t i)
 void rules_declare_group(struct buf *b, uint32_t number)
 {
 	buf_printf(b, "add chain ip q g%uo\nadd chain ip q g%ui\nadd set ip q m%u { type ipv4_addr; }\n", number, number, number);
+	rules6_declare_group(b, number);
 }
 
 /* One rule for all prefixes of the rules that are about the same packets as rule `first`, which is the first of them. */
@@ -217,18 +220,19 @@ static void add_prefixes(struct buf *b, uint32_t number, const struct net_rules 
 void rules_group(struct buf *b, uint32_t number, const struct net_rules *m, rules_number_fn *find, void *ctx)
 {
 	rules_declare_group(b, number);
+	rules6_group(b, number, m, find, ctx);
 	buf_printf(b, "flush chain ip q g%uo\nflush chain ip q g%ui\n", number, number);
 	if (!m)
 		return;
 	for (size_t i = 0; i < m->h.value; i++) {
 		const struct net_rule *r = &m->rules[i];
-		bool first = true;
+		bool first = !r->ipv6;
 		for (size_t k = 0; k < i && first; k++)
 			first = !same_packets(&m->rules[k], r);
 		if (first)
 			add_prefixes(b, number, m, i);
 		if (!r->peer_group[0])
-			continue;
+			continue; /* IPv6: rules6.c */
 		buf_printf(b, "add rule ip q g%u%c ", number, r->egress ? 'o' : 'i');
 		add_match(b, r);
 		buf_printf(b, "%s @m%u accept\n", peer_side(r->egress), find(ctx, r->peer_group));
@@ -237,6 +241,7 @@ void rules_group(struct buf *b, uint32_t number, const struct net_rules *m, rule
 
 void rules_remove_group(struct buf *b, uint32_t number)
 {
+	rules6_remove_group(b, number);
 	buf_printf(b, "delete chain ip q g%uo\ndelete chain ip q g%ui\ndelete set ip q m%u\n", number, number, number);
 }
 
@@ -250,9 +255,12 @@ void rules_declare_acl(struct buf *b, uint32_t number)
 void rules_acl(struct buf *b, uint32_t number, const struct net_rules *m)
 {
 	rules_declare_acl(b, number);
+	rules6_acl(b, number, m);
 	buf_printf(b, "flush chain ip q a%uo\nflush chain ip q a%ui\n", number, number);
 	for (size_t i = 0; m && i < m->h.value; i++) {
 		const struct net_rule *r = &m->rules[i];
+		if (r->ipv6)
+			continue;
 		buf_printf(b, "add rule ip q a%u%c ", number, r->egress ? 'o' : 'i');
 		add_match(b, r);
 		if (r->peer.bits)
@@ -264,6 +272,7 @@ void rules_acl(struct buf *b, uint32_t number, const struct net_rules *m)
 
 void rules_remove_acl(struct buf *b, uint32_t number)
 {
+	rules6_remove_acl(b, number);
 	buf_printf(b, "delete chain ip q a%uo\ndelete chain ip q a%ui\n", number, number);
 }
 
@@ -277,6 +286,7 @@ void rules_subnet(struct buf *b, uint32_t number, uint32_t acl)
 
 void rules_remove_subnet(struct buf *b, uint32_t number)
 {
+	rules6_remove_subnet(b, number);
 	buf_printf(b, "delete chain ip q s%uo\ndelete chain ip q s%ui\ndelete set ip q t%u\n", number, number, number);
 }
 
@@ -293,6 +303,7 @@ void rules_peering(struct buf *b, uint32_t number, const struct net_prefix *pref
 
 void rules_remove_peering(struct buf *b, uint32_t number)
 {
+	rules6_remove_peering(b, number);
 	buf_printf(b, "delete element ip q peers { \"x%u\" }\ndelete chain ip q x%u\n", number, number);
 }
 
@@ -377,6 +388,7 @@ static void add_limit(struct buf *b, uint32_t number, char direction, uint64_t b
 
 void rules_port(struct buf *b, const struct rules_port *p)
 {
+	rules6_port(b, p);
 	uint32_t n = p->number;
 	buf_printf(b, "add counter ip q d%u\nadd chain ip q o%u\nadd chain ip q i%u\nflush chain ip q o%u\nflush chain ip q i%u\n",
 	           n, n, n, n, n);
@@ -395,6 +407,7 @@ void rules_port(struct buf *b, const struct rules_port *p)
 /* The counter stays, so that a port that is changed goes on counting; it goes with rules_forget_port(). */
 void rules_remove_port(struct buf *b, const struct rules_port *p)
 {
+	rules6_remove_port(b, p);
 	uint32_t n = p->number;
 	add_elements(b, p, false);
 	buf_printf(b, "flush chain ip q o%u\nflush chain ip q i%u\ndelete chain ip q o%u\ndelete chain ip q i%u\n", n, n, n, n);
@@ -405,5 +418,6 @@ void rules_remove_port(struct buf *b, const struct rules_port *p)
 
 void rules_forget_port(struct buf *b, uint32_t number)
 {
+	rules6_forget_port(b, number);
 	buf_printf(b, "delete counter ip q d%u\n", number);
 }

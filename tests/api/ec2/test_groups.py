@@ -105,7 +105,7 @@ class Groups(Ec2Case):
         refused("InvalidParameterValue", "Invalid TCP/UDP port range (9:8)", IpProtocol="udp", FromPort=9, ToPort=8, IpRanges=anyone)
         refused("InvalidParameterValue", "CIDR block 10.0.0.0/40 is malformed", IpProtocol="-1", IpRanges=[{"CidrIp": "10.0.0.0/40"}])
         refused("InvalidParameterValue", "Unknown protocol", IpProtocol="carrots", IpRanges=anyone)
-        refused("UnsupportedOperation", "IPv6", IpProtocol="-1", Ipv6Ranges=[{"CidrIpv6": "::/0"}])
+        refused("InvalidParameterValue", "CIDR block ::/129 is malformed", IpProtocol="-1", Ipv6Ranges=[{"CidrIpv6": "::/129"}])
         refused("InvalidGroup.NotFound", "does not exist", IpProtocol="-1", UserIdGroupPairs=[{"GroupId": "sg-00000000000000000"}])
         far = self.group(self.vpc("10.9.0.0/16"), "far")
         refused("InvalidGroup.NotFound", "different networks", IpProtocol="-1", UserIdGroupPairs=[{"GroupId": far}])
@@ -143,7 +143,7 @@ class PrefixLists(Ec2Case):
         self.fails("PrefixListVersionMismatch", self.ec2.modify_managed_prefix_list, "The prefix list has the incorrect version number.",
                    PrefixListId=one, CurrentVersion=1, AddEntries=[{"Cidr": "10.0.0.0/8"}])
         self.fails("PrefixListMaxEntriesExceeded", self.ec2.modify_managed_prefix_list, PrefixListId=one, MaxEntries=1)
-        self.fails("UnsupportedOperation", self.ec2.create_managed_prefix_list, PrefixListName="x", AddressFamily="IPv6", MaxEntries=1)
+        self.fails("InvalidParameterValue", self.ec2.create_managed_prefix_list, "addressFamily", PrefixListName="x", AddressFamily="IPv5", MaxEntries=1)
         first = self.ec2.get_managed_prefix_list_entries(PrefixListId=one, MaxResults=1)
         second = self.ec2.get_managed_prefix_list_entries(PrefixListId=one, MaxResults=1, NextToken=first["NextToken"])
         self.assertEqual(names(first["Entries"] + second["Entries"], "Cidr"), self.cidrs(one))

@@ -43,7 +43,7 @@ class Interfaces(Ec2Case):
         self.fails("InvalidParameterValue", self.ec2.create_network_interface, "different networks", SubnetId=self.sub, Groups=[other])
         six = [self.group(self.net, f"g{i}") for i in range(6)]
         self.fails("SecurityGroupsPerInterfaceLimitExceeded", self.ec2.create_network_interface, SubnetId=self.sub, Groups=six)
-        self.fails("UnsupportedOperation", self.ec2.create_network_interface, "IPv6", SubnetId=self.sub, Ipv6AddressCount=1)
+        self.fails("InvalidParameterValue", self.ec2.create_network_interface, "has no IPv6 CIDR block", SubnetId=self.sub, Ipv6AddressCount=1)
         small = self.subnet(self.net, "10.0.2.0/28")
         for _ in range(11):
             self.ec2.create_network_interface(SubnetId=small)

@@ -100,7 +100,7 @@ class Vpcs(Ec2Case):
             self.fails("InvalidVpc.Range", self.ec2.create_vpc, f"The CIDR '{cidr}' is invalid.", CidrBlock=cidr)
         for cidr in ("10.0.0.0", "10.0.0/16", "x", "10.0.0.0/33"):
             self.fails("InvalidParameterValue", self.ec2.create_vpc, "is not a valid CIDR block", CidrBlock=cidr)
-        self.fails("UnsupportedOperation", self.ec2.create_vpc, "IPv6", CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)
+        self.fails("UnsupportedOperation", self.ec2.create_vpc, "IPv6", CidrBlock="10.0.0.0/16", Ipv6CidrBlock="2001:db8::/56", Ipv6Pool="p")
         self.fails("InvalidVpcID.Malformed", self.ec2.delete_vpc, 'Invalid id: "vpc-nope"', VpcId="vpc-nope")
         self.fails("InvalidVpcID.NotFound", self.ec2.delete_vpc, VpcId="vpc-00000000000000000")
         two = ["vpc-00000000000000000", "vpc-00000000000000001"]
@@ -175,7 +175,7 @@ class Subnets(Ec2Case):
         self.fails("InvalidParameterValue", self.ec2.create_subnet, f"{self.region}a, {self.region}b", VpcId=vpc, CidrBlock="10.0.9.0/24",
                    AvailabilityZone="nowhere")
         self.fails("InvalidVpcID.NotFound", self.ec2.create_subnet, VpcId="vpc-00000000000000000", CidrBlock="10.0.9.0/24")
-        self.fails("UnsupportedOperation", self.ec2.modify_subnet_attribute, SubnetId=self.subnet(vpc, "10.0.2.0/24"),
+        self.fails("InvalidParameterValue", self.ec2.modify_subnet_attribute, "has no IPv6 CIDR block", SubnetId=self.subnet(vpc, "10.0.2.0/24"),
                    AssignIpv6AddressOnCreation={"Value": True})
 
 

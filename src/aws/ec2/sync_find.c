@@ -1,0 +1,50 @@
+/* What a subnet is associated with, and blocks as the network has them. */
+#include "aws/ec2/block6.h"
+#include "aws/ec2/sync.h"
+#include "aws/ec2/vpc.h"
+
+bool ec2_sync_table_of(const struct ec2_scope *s, const struct ec2_subnet *subnet, struct ec2_route_table *ret)
+{
+	struct ec2_route_table table;
+	struct ec2_all all = ec2_all(s, &ec2_kind_route_table);
+	bool found = false;
+	while (ec2_next(&all, &table)) {
+		if (!str_eq(table.vpc_id, subnet->vpc_id))
+			continue;
+		for (uint32_t i = 0; i < table.associations.n; i++) {
+			const struct ec2_route_table_association *as = &table.associations.v[i];
+			bool own = str_set(as->subnet_id) && str_eq(as->subnet_id, subnet->subnet_id);
+			if (own || as->main.v)
+				*ret = table;
+			if (own)
+				return true;
+			found |= as->main.v;
+		}
+	}
+	return found;
+}
+
+struct str ec2_sync_acl_of(const struct ec2_scope *s, struct str subnet)
+{
+	struct ec2_network_acl acl;
+	struct ec2_all all = ec2_all(s, &ec2_kind_acl);
+	while (ec2_next(&all, &acl))
+		for (uint32_t i = 0; i < acl.associations.n; i++)
+			if (str_eq(acl.associations.v[i].subnet_id, subnet))
+				return acl.network_acl_id;
+	return STR_NONE;
+}
+
+bool ec2_sync_prefix(struct str text, struct network_prefix *ret, struct network_prefix6 *ret6)
+{
+	struct ec2_block b = {0};
+	struct ec2_block6 b6;
+	if (ec2_block6_parse(text, &b6)) {
+		memcpy(ret6->base, b6.base, sizeof(ret6->base));
+		ret6->bits = b6.bits;
+		return true;
+	}
+	ec2_block_parse(text, &b);
+	*ret = (struct network_prefix){b.base, b.bits};
+	return false;
+}

@@ -91,12 +91,9 @@ struct str listen_header(const struct http_request *r, struct str name)
 	return http_header(r, name);
 }
 
-uint32_t listen_peer(const struct http_request *r)
+const struct sockaddr_storage *listen_peer(const struct http_request *r)
 {
-	const struct sockaddr_storage *peer = &http_head(r)->peer;
-	if (peer->ss_family != AF_INET)
-		return 0;
-	return ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr);
+	return &http_head(r)->peer;
 }
 
 void listen_hop_limit(struct http_request *r, int hops)

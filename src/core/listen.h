@@ -7,6 +7,8 @@
 #include "base/arena.h"
 #include "core/cloud.h"
 
+#include <sys/socket.h>
+
 struct http_request;
 struct listener;
 
@@ -33,8 +35,8 @@ struct str listen_method(const struct http_request *r);
 struct str listen_path(const struct http_request *r);                    /* still percent-encoded, without the query */
 struct str listen_query(const struct http_request *r);                   /* raw, without '?'; absent when there was none */
 struct str listen_header(const struct http_request *r, struct str name); /* any case; absent when there is none */
-/* The peer's IPv4 address in host byte order; 0: it has none. */
-uint32_t listen_peer(const struct http_request *r);
+/* The peer's address, as long as the request. */
+const struct sockaddr_storage *listen_peer(const struct http_request *r);
 /* How many routers what is sent on the connection from now on may pass, its acknowledgements too; 0: as the system has it. */
 void listen_hop_limit(struct http_request *r, int hops);
 struct arena *listen_arena(struct http_request *r);

@@ -11,7 +11,9 @@ const struct http_head *http_head(const struct http_request *r)
 void http_hop_limit(struct http_request *r, int hops)
 {
 	int ttl = hops ? hops : -1;
+	/* each is refused by sockets of the other family */
 	setsockopt(r->conn->fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
+	setsockopt(r->conn->fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &ttl, sizeof(ttl));
 }
 
 struct arena *http_arena(struct http_request *r)

@@ -383,6 +383,11 @@ static void links_give_routes_and_addresses(void **state)
 	}
 	assert_true(found);
 	close(fd);
+	/* metadata are served there too, and nothing beside them */
+	assert_true(cloud_listener(c, "vpc-a", NETWORK_METADATA6) > 0);
+	inside(s.a, "ip -6 addr add " A6 "/128 dev eth0 nodad");
+	assert_true(eventually(c, connects6(c, s.a, NULL, "fd00:ec2::254", 80)));
+	assert_false(connects6(c, s.a, NULL, "fd00:ec2::254", 4566));
 	close_scene(&s);
 }
 

@@ -776,12 +776,12 @@ static void an_end_in_a_snapshot(void **state)
 	assert_state(id, "running");
 }
 
-static bool find_it(void *ctx, struct arena *a, struct str vpc_id, uint32_t address, struct metadata_view *ret_view,
-                    struct metadata_options *ret_options)
+static bool find_it(void *ctx, struct arena *a, struct str vpc_id, const struct sockaddr_storage *peer,
+                    struct metadata_view *ret_view, struct metadata_options *ret_options)
 {
 	(void)ctx;
 	assert_str(vpc_id, "vpc-1");
-	if (address != INADDR_LOOPBACK)
+	if (((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr != htonl(INADDR_LOOPBACK))
 		return false;
 	struct ec2_scope s = {.arena = a, .account = S("000000000000"), .region = S("us-east-1")};
 	s.txn = store_begin(w.cloud.store, a);
@@ -854,7 +854,7 @@ static void metadata(void **state)
 	assert_non_null(identity);
 	struct metadata_source source = {.find = find_it};
 	struct metadata_server *server = metadata_server_new(&w.cloud, key, &source, roles, identity);
-	metadata_serve(server, S("vpc-1"), fd);
+	metadata_serve(server, S("vpc-1"), false, fd);
 
 	const char *id_path = "/latest/meta-data/instance-id", *ttl = "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n";
 	assert_int_equal(fetch("GET", id_path, "", &body), 401);

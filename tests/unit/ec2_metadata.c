@@ -6,7 +6,7 @@
 static struct str_map_entry tag_entries[] = {{S_INIT("Name"), S_INIT("web 1")}, {S_INIT("tier"), S_INIT("front")}};
 static struct str_map tags = {.v = tag_entries, .n = 2};
 static struct str groups[] = {S_INIT("default"), S_INIT("web")}, group_ids[] = {S_INIT("sg-1"), S_INIT("sg-2")},
-                  cidrs[] = {S_INIT("172.31.0.0/16")};
+                  cidrs[] = {S_INIT("172.31.0.0/16")}, address6 = S_INIT("fd9a:1:2:300::a");
 
 static struct metadata_view view(void)
 {
@@ -20,6 +20,7 @@ static struct metadata_view view(void)
 	                                        .subnet_id = S("subnet-1"),
 	                                        .vpc_id = S("vpc-1"),
 	                                        .subnet_cidr = S("172.31.0.0/20"),
+	                                        .ipv6s = {.v = &address6, .n = 1, .set = true},
 	                                        .vpc_cidrs = {.v = cidrs, .n = 1},
 	                                        .addresses = addresses,
 	                                        .address_count = 2,
@@ -58,6 +59,8 @@ static void leaves(void **state)
 	assert_text(&v, "/latest/meta-data/public-hostname", "ec2-127-1-2-3.compute-1.amazonaws.com");
 	assert_text(&v, "/latest/meta-data/security-groups", "default\nweb");
 	assert_text(&v, "/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/local-ipv4s", "172.31.0.5\n172.31.0.9");
+	assert_text(&v, "/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/ipv6s", "fd9a:1:2:300::a");
+	assert_text(&v, "/latest/meta-data/ipv6", "fd9a:1:2:300::a");
 	assert_text(&v, "/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/ipv4-associations/127.1.2.3", "172.31.0.5");
 	assert_text(&v, "/latest/meta-data/placement/region", "us-east-1");
 	assert_text(&v, "/latest/meta-data/instance-life-cycle", "on-demand");

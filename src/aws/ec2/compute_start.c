@@ -64,8 +64,8 @@ static struct dns *resolver(struct ec2_state *s)
 static void on_listener(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd)
 {
 	struct ec2_compute *c = s->compute;
-	if (kind == NETWORK_METADATA && open_metadata(s)) {
-		metadata_serve(c->metadata, str_from(vpc), fd);
+	if ((kind == NETWORK_METADATA || kind == NETWORK_METADATA6) && open_metadata(s)) {
+		metadata_serve(c->metadata, str_from(vpc), kind == NETWORK_METADATA6, fd);
 	} else if (kind == NETWORK_ENDPOINT) {
 		listener_close(map_remove(&c->endpoints, str_from(vpc)));
 		struct listener *l = listener_open_gate(s->cloud, fd);

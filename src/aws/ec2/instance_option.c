@@ -22,8 +22,6 @@ int ec2_modify_instance_metadata_options(struct call *c, const struct ec2_modify
 	    (in->http_put_response_hop_limit.v < 1 || in->http_put_response_hop_limit.v > 64))
 		return ec2_invalid(c, "The value %lld of HttpPutResponseHopLimit is not from 1 to 64",
 		                   (long long)in->http_put_response_hop_limit.v);
-	if (str_is(in->http_protocol_ipv6, "enabled"))
-		return ec2_unsupported(c, "The metadata service over IPv6");
 	enum instance_state state = ec2_instance_state(r.instance);
 	if (state == INSTANCE_TERMINATED || state == INSTANCE_SHUTTING_DOWN)
 		return call_fail(c, "IncorrectInstanceState", 400,
@@ -33,6 +31,8 @@ int ec2_modify_instance_metadata_options(struct call *c, const struct ec2_modify
 		m->http_tokens = in->http_tokens;
 	if (in->http_endpoint.n)
 		m->http_endpoint = in->http_endpoint;
+	if (in->http_protocol_ipv6.n)
+		m->http_protocol_ipv6 = in->http_protocol_ipv6;
 	if (in->instance_metadata_tags.n)
 		m->instance_metadata_tags = in->instance_metadata_tags;
 	if (in->http_put_response_hop_limit.set)

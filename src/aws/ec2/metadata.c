@@ -79,6 +79,7 @@ static void add_interface(struct leaves *l, const struct metadata_view *v, const
 	for (size_t k = 0; k < i->address_count; k++)
 		if (str_set(i->addresses[k].public))
 			add(l, ARENA_CAT(a, under, S("ipv4-associations/"), i->addresses[k].public), i->addresses[k].private);
+	add(l, AT("ipv6s"), lines(a, i->ipv6s));
 	add(l, AT("local-hostname"), v->host_name);
 	add(l, AT("local-ipv4s"), lines(a, private));
 	add(l, AT("mac"), i->mac);
@@ -89,9 +90,11 @@ static void add_interface(struct leaves *l, const struct metadata_view *v, const
 	add(l, AT("security-groups"), lines(a, i->group_names));
 	add(l, AT("subnet-id"), i->subnet_id);
 	add(l, AT("subnet-ipv4-cidr-block"), i->subnet_cidr);
+	add(l, AT("subnet-ipv6-cidr-blocks"), lines(a, i->subnet_ipv6_cidrs));
 	add(l, AT("vpc-id"), i->vpc_id);
 	add(l, AT("vpc-ipv4-cidr-block"), i->vpc_cidrs.n ? i->vpc_cidrs.v[0] : STR_NONE);
 	add(l, AT("vpc-ipv4-cidr-blocks"), lines(a, i->vpc_cidrs));
+	add(l, AT("vpc-ipv6-cidr-blocks"), lines(a, i->vpc_ipv6_cidrs));
 #undef AT
 }
 
@@ -158,6 +161,7 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 	add(l, S("meta-data/instance-id"), v->instance_id);
 	add(l, S("meta-data/instance-life-cycle"), v->spot ? S("spot") : S("on-demand"));
 	add(l, S("meta-data/instance-type"), v->type);
+	add(l, S("meta-data/ipv6"), first && first->ipv6s.n ? first->ipv6s.v[0] : STR_NONE);
 	add(l, S("meta-data/local-hostname"), v->host_name);
 	add(l, S("meta-data/local-ipv4"), main_address.private);
 	add(l, S("meta-data/mac"), first ? first->mac : STR_NONE);

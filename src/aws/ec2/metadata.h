@@ -10,7 +10,7 @@ struct metadata_address {
 
 struct metadata_interface {
 	struct str id, mac, subnet_id, vpc_id, subnet_cidr;
-	struct str_list vpc_cidrs;
+	struct str_list vpc_cidrs, ipv6s, subnet_ipv6_cidrs, vpc_ipv6_cidrs;
 	unsigned device_number;
 	const struct metadata_address *addresses; /* the first is the primary one */
 	size_t address_count;

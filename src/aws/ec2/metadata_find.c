@@ -5,6 +5,8 @@
 #include "aws/iam/iam.h"
 #include "engine/net/network.h"
 
+#include <netinet/in.h>
+
 static struct str role_name(struct str arn)
 {
 	return str_from_at(arn, (size_t)(str_rfind_char(arn, '/') + 1));
@@ -31,11 +33,19 @@ static void fill_port(const struct ec2_scope *s, const struct ec2_network_interf
 		*LIST_ADD(s->arena, &ret->group_ids) = n->groups.v[k].group_id;
 		*LIST_ADD(s->arena, &ret->group_names) = n->groups.v[k].group_name;
 	}
-	if (ec2_find(s, &ec2_kind_subnet, n->subnet_id, &subnet))
+	for (uint32_t k = 0; k < n->ipv6_addresses.n; k++)
+		*LIST_ADD(s->arena, &ret->ipv6s) = n->ipv6_addresses.v[k].ipv6_address;
+	if (ec2_find(s, &ec2_kind_subnet, n->subnet_id, &subnet)) {
 		ret->subnet_cidr = subnet.cidr_block;
-	if (ec2_find(s, &ec2_kind_vpc, n->vpc_id, &vpc))
-		for (uint32_t k = 0; k < vpc.vpc->cidr_block_association_set.n; k++)
-			*LIST_ADD(s->arena, &ret->vpc_cidrs) = vpc.vpc->cidr_block_association_set.v[k].cidr_block;
+		for (uint32_t k = 0; k < subnet.ipv6_cidr_block_association_set.n; k++)
+			*LIST_ADD(s->arena, &ret->subnet_ipv6_cidrs) = subnet.ipv6_cidr_block_association_set.v[k].ipv6_cidr_block;
+	}
+	if (!ec2_find(s, &ec2_kind_vpc, n->vpc_id, &vpc))
+		return;
+	for (uint32_t k = 0; k < vpc.vpc->cidr_block_association_set.n; k++)
+		*LIST_ADD(s->arena, &ret->vpc_cidrs) = vpc.vpc->cidr_block_association_set.v[k].cidr_block;
+	for (uint32_t k = 0; k < vpc.vpc->ipv6_cidr_block_association_set.n; k++)
+		*LIST_ADD(s->arena, &ret->vpc_ipv6_cidrs) = vpc.vpc->ipv6_cidr_block_association_set.v[k].ipv6_cidr_block;
 }
 
 static void fill_disks(const struct ec2_scope *s, const struct ec2_instance *i, struct metadata_view *v)
@@ -91,6 +101,7 @@ bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct
 	for (uint32_t k = 0; k < i->tags.n; k++)
 		*LIST_ADD(s->arena, tags) = (struct str_map_entry){i->tags.v[k].key, i->tags.v[k].value};
 	*ret_options = (struct metadata_options){.disabled = str_is(i->metadata_options->http_endpoint, "disabled"),
+	                                         .ipv6 = str_is(i->metadata_options->http_protocol_ipv6, "enabled"),
 	                                         .token_required = str_is(i->metadata_options->http_tokens, "required"),
 	                                         .hop_limit = (int)i->metadata_options->http_put_response_hop_limit.v};
 	*ret_view = (struct metadata_view){.instance_id = i->instance_id,
@@ -121,12 +132,19 @@ bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct
 	return true;
 }
 
-bool metadata_find(void *ctx, struct arena *a, struct str vpc_id, uint32_t address, struct metadata_view *ret_view,
-                   struct metadata_options *ret_options)
+static const char *port_of(struct networks *n, const char *vpc, const struct sockaddr_storage *peer)
+{
+	if (peer->ss_family == AF_INET6)
+		return network_port_at6(n, vpc, ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr.s6_addr);
+	return network_port_at(n, vpc, ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr));
+}
+
+bool metadata_find(void *ctx, struct arena *a, struct str vpc_id, const struct sockaddr_storage *peer,
+                   struct metadata_view *ret_view, struct metadata_options *ret_options)
 {
 	struct desk *d = ctx;
 	struct ec2_scope s = {.arena = a};
-	const char *port = d->ec2->networks ? network_port_at(d->ec2->networks, arena_dupz(a, vpc_id), address) : NULL;
+	const char *port = d->ec2->networks ? port_of(d->ec2->networks, arena_dupz(a, vpc_id), peer) : NULL;
 	struct desk_item *i = port ? fleet_item_with_port(d, str_from(port), NULL) : NULL;
 	if (!i)
 		return false;

@@ -7,5 +7,5 @@
 bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct str instance_id, struct metadata_view *ret_view,
                           struct metadata_options *ret_options);
 /* metadata_source.find with the desk as ctx: the port at that address, the instance that has it. */
-bool metadata_find(void *desk, struct arena *a, struct str vpc_id, uint32_t address, struct metadata_view *ret_view,
-                   struct metadata_options *ret_options);
+bool metadata_find(void *desk, struct arena *a, struct str vpc_id, const struct sockaddr_storage *peer,
+                   struct metadata_view *ret_view, struct metadata_options *ret_options);

@@ -9,7 +9,8 @@
 struct door {
 	struct metadata_server *server;
 	struct listener *listener;
-	struct str vpc_id;
+	struct str vpc_id, key;
+	bool ipv6;
 	struct arena arena;
 };
 struct metadata_server {
@@ -18,7 +19,7 @@ struct metadata_server {
 	struct roles *roles;
 	const struct identity *identity;
 	unsigned char key[METADATA_KEY_BYTES];
-	struct map doors; /* by VPC */
+	struct map doors; /* by VPC; those of IPv6 by VPC and "/6" */
 };
 
 /* A request that waits for credentials; in the request's arena. */
@@ -136,7 +137,7 @@ static void on_request(void *ctx, struct http_request *r)
 	bool there = s->source.find(s->source.ctx, a, d->vpc_id, listen_peer(r), &v, &options);
 	/* A connection may ask for more than a token. */
 	listen_hop_limit(r, str_is(method, "PUT") ? options.hop_limit : 0);
-	if (!there || options.disabled)
+	if (!there || options.disabled || (d->ipv6 && !options.ipv6))
 		refuse(r, 403, "Forbidden");
 	else if (str_is(method, "PUT") && str_set(path) && str_is(path, "/latest/api/token"))
 		give_token(s, r, &v);
@@ -184,22 +185,36 @@ void metadata_server_free(struct metadata_server *s)
 	free(s);
 }
 
-void metadata_serve(struct metadata_server *s, struct str vpc_id, int fd)
+static struct str key_of(struct arena *a, struct str vpc_id, bool ipv6)
 {
-	metadata_leave(s, vpc_id);
+	return ipv6 ? ARENA_CAT(a, vpc_id, S("/6")) : arena_dup(a, vpc_id);
+}
+
+static void leave(struct metadata_server *s, struct str vpc_id, bool ipv6)
+{
+	struct arena CLEAN_ARENA a = {0};
+	door_close(map_remove(&s->doors, key_of(&a, vpc_id, ipv6)));
+}
+
+void metadata_serve(struct metadata_server *s, struct str vpc_id, bool ipv6, int fd)
+{
+	leave(s, vpc_id, ipv6);
 	struct door *d = calloc(1, sizeof(*d));
 	if (!d)
 		abort();
 	d->server = s;
 	d->vpc_id = arena_dup(&d->arena, vpc_id);
+	d->key = key_of(&d->arena, vpc_id, ipv6);
+	d->ipv6 = ipv6;
 	d->listener = listener_open(s->cloud, fd, on_request, d);
 	if (d->listener)
-		map_put(&s->doors, d->vpc_id, d);
+		map_put(&s->doors, d->key, d);
 	else
 		door_close(d);
 }
 
 void metadata_leave(struct metadata_server *s, struct str vpc_id)
 {
-	door_close(map_remove(&s->doors, vpc_id));
+	leave(s, vpc_id, false);
+	leave(s, vpc_id, true);
 }

@@ -6,15 +6,18 @@
 #include "aws/ec2/role.h"
 #include "core/listen.h"
 
+#include <sys/socket.h>
+
 struct metadata_options {
 	bool disabled, token_required;
+	bool ipv6;           /* served over IPv6 too */
 	int hop_limit;       /* how far a token may travel; 0: as far as anything */
 	struct str role_arn; /* absent: none */
 };
 struct metadata_source {
-	/* Which instance has this private address in that VPC? All in the arena. False: none. */
-	bool (*find)(void *ctx, struct arena *a, struct str vpc_id, uint32_t address, struct metadata_view *ret_view,
-	             struct metadata_options *ret_options);
+	/* Which instance has this private address, of either family, in that VPC? All in the arena. False: none. */
+	bool (*find)(void *ctx, struct arena *a, struct str vpc_id, const struct sockaddr_storage *peer,
+	             struct metadata_view *ret_view, struct metadata_options *ret_options);
 	void *ctx;
 };
 
@@ -24,6 +27,6 @@ struct metadata_server *metadata_server_new(struct cloud *cloud, const unsigned 
                                             const struct metadata_source *source, struct roles *roles,
                                             const struct identity *identity);
 void metadata_server_free(struct metadata_server *s);
-/* Serves a VPC's socket in place of the one of before; owns fd. */
-void metadata_serve(struct metadata_server *s, struct str vpc_id, int fd);
+/* Serves a VPC's socket of a family in place of the one of before; owns fd. */
+void metadata_serve(struct metadata_server *s, struct str vpc_id, bool ipv6, int fd);
 void metadata_leave(struct metadata_server *s, struct str vpc_id);

@@ -103,8 +103,6 @@ static int take_metadata_options(struct call *c, const struct ec2_instance_metad
 	if (m->http_put_response_hop_limit.set && (m->http_put_response_hop_limit.v < 1 || m->http_put_response_hop_limit.v > 64))
 		return ec2_invalid(c, "The value %lld of HttpPutResponseHopLimit is not from 1 to 64",
 		                   (long long)m->http_put_response_hop_limit.v);
-	if (str_is(m->http_protocol_ipv6, "enabled"))
-		return unsupported(c, "The metadata service over IPv6 is");
 	return CALL_OK;
 }
 
@@ -238,7 +236,7 @@ static struct ec2_instance_metadata_options_response *metadata_options(struct ca
 	        .http_put_response_hop_limit =
 	                m->http_put_response_hop_limit.set ? m->http_put_response_hop_limit : OPT_INT(newer ? 2 : 1),
 	        .http_endpoint = m->http_endpoint.n ? m->http_endpoint : S("enabled"),
-	        .http_protocol_ipv6 = S("disabled"),
+	        .http_protocol_ipv6 = m->http_protocol_ipv6.n ? m->http_protocol_ipv6 : S("disabled"),
 	        .instance_metadata_tags = m->instance_metadata_tags.n ? m->instance_metadata_tags : S("disabled"),
 	};
 	return made;

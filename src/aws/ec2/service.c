@@ -158,7 +158,7 @@ static const struct service_op ops[] = {
         ROW(import_snapshot, ImportSnapshot, .missing = "formats other than raw, URLs, encryption"),
         ROW(import_key_pair, ImportKeyPair, .missing = "PEM and DER: the key has to be a line of OpenSSH's"),
         ROW(modify_instance_attribute, ModifyInstanceAttribute, .missing = "EBS and network optimisations"),
-        ROW(modify_instance_metadata_options, ModifyInstanceMetadataOptions, .missing = "IPv6"),
+        ROW(modify_instance_metadata_options, ModifyInstanceMetadataOptions),
         ROW(modify_launch_template, ModifyLaunchTemplate),
         ROW(modify_managed_prefix_list, ModifyManagedPrefixList, .missing = "a larger maximum while the list is in use"),
         ROW(modify_network_interface_attribute, ModifyNetworkInterfaceAttribute,

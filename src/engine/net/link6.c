@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum { DISCOVERY, DHCP };
-enum { LIFETIME_S = 1800, AGAIN_US = 300 * 1000000, LINK_MTU = 1500, HOPS = 255 };
+enum { LIFETIME_S = 1800, AGAIN_US = 300 * 1000000, LINK_MTU = 1500, HOPS = 255, BACKLOG = 128 };
 
 static const struct in6_addr router_address = {.s6_addr = {0xfe, 0x80, [15] = 1}};
 
@@ -172,11 +172,26 @@ static int open_one(struct router *r, int which, loop_fd_fn *fn)
 	return r->link6_watches[which] ? 0 : -errno;
 }
 
+static int open_metadata(struct router *r)
+{
+	int one = 1, fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6,
+	                         .sin6_port = htons(80),
+	                         .sin6_addr.s6_addr = {0xfd, 0, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}};
+	if (fd < 0)
+		return -errno;
+	r->listeners[NETWORK_METADATA6] = fd;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	return bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, BACKLOG) < 0 ? -errno : 0;
+}
+
 int link6_open(struct router *r)
 {
 	int error = open_one(r, DISCOVERY, is_solicited);
 	if (!error)
 		error = open_one(r, DHCP, is_asked);
+	if (!error)
+		error = open_metadata(r);
 	if (!error)
 		r->advertise = loop_add_timer(net_loop(r->net), AGAIN_US, advertise_all, r);
 	return error;

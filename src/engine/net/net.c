@@ -152,7 +152,8 @@ static void announce(struct router *r)
 		r->announce = false;
 		answer_about(r->net, NET_VPC, r->id, 0, r->ns_fd);
 		for (uint32_t i = 0; i < NETWORK_LISTENERS; i++)
-			answer_about(r->net, NET_LISTENER, r->id, i, r->listeners[i]);
+			if (r->listeners[i] >= 0)
+				answer_about(r->net, NET_LISTENER, r->id, i, r->listeners[i]);
 	}
 	list_each (&r->things, struct thing, at, t)
 		if (t->announce) {

@@ -155,10 +155,11 @@ struct network_peering {
 
 /* Sockets that lie inside a VPC and are served by this side. */
 enum network_listener {
-	NETWORK_METADATA, /* TCP, listening at 169.254.169.254:80 */
-	NETWORK_ENDPOINT, /* TCP, listening at 169.254.169.254:4566: the cloud's own endpoint */
-	NETWORK_DNS,      /* UDP, port 53 of 169.254.169.253, and of base + 2 of the VPC's prefixes by translation */
-	NETWORK_DNS_TCP,  /* TCP, listening there */
+	NETWORK_METADATA,  /* TCP, listening at 169.254.169.254:80 */
+	NETWORK_ENDPOINT,  /* TCP, listening at 169.254.169.254:4566: the cloud's own endpoint */
+	NETWORK_DNS,       /* UDP, port 53 of 169.254.169.253, and of base + 2 of the VPC's prefixes by translation */
+	NETWORK_DNS_TCP,   /* TCP, listening there */
+	NETWORK_METADATA6, /* TCP, listening at [fd00:ec2::254]:80; not where the kernel has no IPv6 */
 	NETWORK_LISTENERS
 };
 

@@ -355,6 +355,8 @@ static int open_listeners(struct router *r)
 	                                  [NETWORK_DNS] = {SOCK_DGRAM, LINK_LOCAL_DNS, 53},
 	                                  [NETWORK_DNS_TCP] = {SOCK_STREAM, LINK_LOCAL_DNS, 53}};
 	for (int i = 0; i < NETWORK_LISTENERS; i++) {
+		if (!listeners[i].port)
+			continue; /* of IPv6: link6_open() */
 		r->listeners[i] = bind_socket(listeners[i].type, listeners[i].address, listeners[i].port);
 		if (r->listeners[i] < 0)
 			return r->listeners[i];

@@ -41,7 +41,7 @@ class Options(Ec2Case):
         self.assertEqual(self.instance()["MetadataOptions"], changed)
         self.fails("InvalidParameterValue", modify, HttpPutResponseHopLimit=65)
         self.fails("InvalidParameterCombination", modify)
-        self.fails("UnsupportedOperation", modify, HttpProtocolIpv6="enabled")
+        self.assertEqual(modify(HttpProtocolIpv6="enabled")["InstanceMetadataOptions"]["HttpProtocolIpv6"], "enabled")
         disks = lambda: {m["DeviceName"]: m["Ebs"] for m in self.instance()["BlockDeviceMappings"]}  # noqa: E731
         attribute = lambda *maps: self.ec2.modify_instance_attribute(InstanceId=self.instance_id, BlockDeviceMappings=list(maps))  # noqa: E731
         self.assertIs(disks()["/dev/sdf"]["DeleteOnTermination"], False)

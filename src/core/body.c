@@ -77,6 +77,16 @@ struct body *gate_body_new(struct gate_call *g)
 	return b;
 }
 
+struct body *gate_body_of_bytes(struct gate_call *g, struct str bytes)
+{
+	struct body *b = arena_new(g->call.arena, struct body);
+	b->g = g;
+	b->length = (int64_t)bytes.n;
+	b->seen = bytes.n;
+	b->pending = bytes;
+	return b;
+}
+
 /* Hands one piece to the reader, who may ask for the next from inside. */
 static void body_give(struct body *b, struct str piece, int status)
 {

@@ -129,3 +129,6 @@ bool call_authorize(struct call *c, struct authz *az);
 typedef void call_done_fn(void *ctx, struct call *sub);
 void call_op(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
              const void *in, call_done_fn *done, void *ctx);
+/* The same for an operation with a streaming input: its body is a copy of these bytes. */
+void call_op_body(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
+                  const void *in, struct str body, call_done_fn *done, void *ctx);

@@ -504,8 +504,8 @@ static void call_op_begin(void *ctx)
 	gate_go(ctx);
 }
 
-void call_op(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
-             const void *in, call_done_fn *done, void *ctx)
+static struct gate_call *call_op_new(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api,
+                                     const char *operation, const void *in, call_done_fn *done, void *ctx)
 {
 	struct gate_call *g = calloc(1, sizeof(*g));
 	if (!g)
@@ -533,6 +533,20 @@ void call_op(struct cloud *cloud, const struct principal *as, struct str region,
 	c->out = arena_zalloc(c->arena, out_shape ? out_shape->size : sizeof(struct model_none));
 	g->step = STEP_AUTHORIZE;
 	loop_add_timer(cloud->loop, 0, call_op_begin, g);
+	return g;
+}
+
+void call_op(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
+             const void *in, call_done_fn *done, void *ctx)
+{
+	call_op_new(cloud, as, region, api, operation, in, done, ctx);
+}
+
+void call_op_body(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
+                  const void *in, struct str body, call_done_fn *done, void *ctx)
+{
+	struct gate_call *g = call_op_new(cloud, as, region, api, operation, in, done, ctx);
+	g->call.body = gate_body_of_bytes(g, arena_dup(g->call.arena, body));
 }
 
 /* --- counters */

@@ -90,6 +90,8 @@ struct buf *gate_scratch(struct gate *g); /* for one reply's body at a time */
 bool gate_check_digests(struct gate_call *g);
 /* body.c: the streamed body of this request, verified by the call's signature as it passes. */
 struct body *gate_body_new(struct gate_call *g);
+/* The body of a call of our own: these bytes, which live as long as it. */
+struct body *gate_body_of_bytes(struct gate_call *g, struct str bytes);
 
 /* One record a call of what was asked and decided; kept in a ring (audit.c). */
 struct audit;

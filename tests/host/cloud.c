@@ -53,7 +53,20 @@ static void on_listener(void *ctx, const char *vpc, enum network_listener kind, 
 	fail_msg("too many VPCs");
 }
 
-static const struct network_events events = {.port = on_port, .listener = on_listener};
+static void on_flows(void *ctx, const char *id, const struct network_flow *flows, size_t count, uint64_t missed)
+{
+	struct cloud *c = ctx;
+	assert_int_equal(missed, 0);
+	c->flows_times++;
+	for (size_t i = 0; i < count; i++) {
+		assert_true(c->flow_count < CLOUD_FLOWS_MAX);
+		struct cloud_flow *f = &c->flows[c->flow_count++];
+		snprintf(f->port, sizeof(f->port), "%s", id);
+		f->flow = flows[i];
+	}
+}
+
+static const struct network_events events = {.port = on_port, .listener = on_listener, .flows = on_flows};
 
 void cloud_open(struct cloud *c)
 {
@@ -258,6 +271,7 @@ void put_port(struct cloud *c, enum network_port_kind kind, const char *id, cons
 	                         .groups = &group,
 	                         .group_count = 1,
 	                         .source_check = source_check,
+	                         .flows = c->count_flows,
 	                         .host_name = "ip-10-0-0-1",
 	                         .domain = "ec2.internal"};
 	assert_int_equal(network_put_port(c->networks, &p), 0);

@@ -5,7 +5,7 @@
 
 #include "engine/net/network.h"
 
-enum { CLOUD_PORTS_MAX = 32 };
+enum { CLOUD_PORTS_MAX = 32, CLOUD_FLOWS_MAX = 64 };
 
 struct cloud {
 	struct world world;
@@ -20,6 +20,13 @@ struct cloud {
 		char vpc[NETWORK_ID_MAX];
 		int fds[NETWORK_LISTENERS];
 	} vpcs[4];
+	bool count_flows;     /* of ports that are put from now on */
+	unsigned flows_times; /* told, of any port */
+	struct cloud_flow {
+		char port[NETWORK_ID_MAX];
+		struct network_flow flow;
+	} flows[CLOUD_FLOWS_MAX]; /* all that was told */
+	size_t flow_count;
 };
 
 void cloud_open(struct cloud *c);

@@ -62,12 +62,12 @@ static void all_is_said_of_a_match(void **state)
 	memcpy(m->rules, rules, sizeof(rules));
 	rules_acl(&b, 4, m);
 	assert_non_null(strstr(text(&b), "add rule ip q a4o udp dport 1000-2000 ip daddr 1.2.3.4/32 accept\n"
-	                                 "add rule ip q a4i meta l4proto icmp icmp type 8 counter drop\n"
+	                                 "add rule ip q a4i meta l4proto icmp icmp type 8 counter goto reject_in\n"
 	                                 "add rule ip q a4i meta l4proto icmp icmp type 3 icmp code 4 accept\n"
 	                                 "add rule ip q a4i meta l4proto 50 accept\n"
-	                                 "add rule ip q a4i meta l4proto tcp counter drop\n"
+	                                 "add rule ip q a4i meta l4proto tcp counter goto reject_in\n"
 	                                 "add rule ip q a4i accept\n"
-	                                 "add rule ip q a4o counter drop\nadd rule ip q a4i counter drop\n"));
+	                                 "add rule ip q a4o counter goto reject_out\nadd rule ip q a4i counter goto reject_in\n"));
 	free(m);
 }
 

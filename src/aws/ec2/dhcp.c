@@ -129,3 +129,14 @@ int ec2_describe_dhcp_options(struct call *c, const struct ec2_describe_dhcp_opt
 	                                       .show = show},
 	                    out, &out->next_token);
 }
+
+struct str ec2_domain_name(const struct ec2_scope *s, struct str vpc)
+{
+	struct state_vpc_vpc_record record;
+	struct ec2_dhcp_options dhcp;
+	if (ec2_find(s, &ec2_kind_vpc, vpc, &record) && ec2_find(s, &ec2_kind_dhcp, record.vpc->dhcp_options_id, &dhcp))
+		for (uint32_t i = 0; i < dhcp.dhcp_configurations.n; i++)
+			if (str_is(dhcp.dhcp_configurations.v[i].key, "domain-name") && dhcp.dhcp_configurations.v[i].values.n)
+				return dhcp.dhcp_configurations.v[i].values.v[0].value;
+	return str_is(s->region, "us-east-1") ? S("ec2.internal") : ARENA_CAT(s->arena, s->region, S(".compute.internal"));
+}

@@ -1,5 +1,6 @@
 #include "aws/ec2/compute.h"
 
+#include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/spot.h"
@@ -140,6 +141,7 @@ const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_dhcp,
         &ec2_kind_egress_gateway,
         &ec2_kind_address,
+        &ec2_kind_flow_log,
         &ec2_kind_interface,
         &ec2_kind_instance,
         &ec2_kind_gateway,

@@ -1,6 +1,7 @@
 /* What the permission of each operation is about. One row says which member of the input names something of which kind; the
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
@@ -9,8 +10,8 @@
 
 static const struct {
 	const char *op;
-	const struct ec2_kind *kind;
-	const char *member; /* a text or a list of texts; NULL: what the operation makes */
+	const struct ec2_kind *kind; /* NULL: what the prefix of each id says */
+	const char *member;          /* a text or a list of texts; NULL: what the operation makes */
 } rows[] = {
         {"AcceptVpcPeeringConnection", &ec2_kind_peering, "VpcPeeringConnectionId"},
         {"AllocateAddress", &ec2_kind_address, NULL},
@@ -33,6 +34,8 @@ static const struct {
         {"CreateDhcpOptions", &ec2_kind_dhcp, NULL},
         {"CreateEgressOnlyInternetGateway", &ec2_kind_egress_gateway, NULL},
         {"CreateEgressOnlyInternetGateway", &ec2_kind_vpc, "VpcId"},
+        {"CreateFlowLogs", &ec2_kind_flow_log, NULL},
+        {"CreateFlowLogs", NULL, "ResourceIds"},
         {"CreateInternetGateway", &ec2_kind_gateway, NULL},
         {"CreateManagedPrefixList", &ec2_kind_prefix_list, NULL},
         {"CreateNatGateway", &ec2_kind_nat, NULL},
@@ -57,6 +60,7 @@ static const struct {
         {"CreateVpcPeeringConnection", &ec2_kind_peering, NULL},
         {"DeleteDhcpOptions", &ec2_kind_dhcp, "DhcpOptionsId"},
         {"DeleteEgressOnlyInternetGateway", &ec2_kind_egress_gateway, "EgressOnlyInternetGatewayId"},
+        {"DeleteFlowLogs", &ec2_kind_flow_log, "FlowLogIds"},
         {"DeleteInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
         {"DeleteManagedPrefixList", &ec2_kind_prefix_list, "PrefixListId"},
         {"DeleteNatGateway", &ec2_kind_nat, "NatGatewayId"},
@@ -218,9 +222,11 @@ static bool ask_member(struct call *c, struct question *q, const struct ec2_kind
 		return !str_set(id) || ec2_image_is_named(id) || ask(c, q, kind, id); /* of a name resolve.c asks */
 	}
 	const struct str_list *ids = at;
-	for (uint32_t i = 0; i < ids->n; i++)
-		if (!ask(c, q, kind, ids->v[i]))
+	for (uint32_t i = 0; i < ids->n; i++) {
+		const struct ec2_kind *its = kind ? kind : ec2_kind_of_id(ids->v[i]);
+		if (its && !ask(c, q, its, ids->v[i]))
 			return false;
+	}
 	return true;
 }
 

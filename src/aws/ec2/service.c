@@ -1,6 +1,7 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/fleet.h"
+#include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
@@ -38,6 +39,9 @@ static const struct service_op ops[] = {
         ROW(create_image, CreateImage, .missing = "block device mappings"),
         ROW(create_dhcp_options, CreateDhcpOptions, .missing = "options other than domain-name"),
         ROW(create_egress_only_internet_gateway, CreateEgressOnlyInternetGateway),
+        ROW(create_flow_logs, CreateFlowLogs,
+            .missing =
+                    "Firehose, Parquet, transit gateways, NAT gateways, IPv6, fields that are not seen here (tcp-flags, traffic-path)"),
         ROW(create_internet_gateway, CreateInternetGateway),
         ROW(create_key_pair, CreateKeyPair, .missing = "PuTTY's format"),
         ROW(create_launch_template, CreateLaunchTemplate),
@@ -63,6 +67,7 @@ static const struct service_op ops[] = {
         ROW(create_vpc_peering_connection, CreateVpcPeeringConnection),
         ROW(delete_dhcp_options, DeleteDhcpOptions),
         ROW(delete_egress_only_internet_gateway, DeleteEgressOnlyInternetGateway),
+        ROW(delete_flow_logs, DeleteFlowLogs),
         ROW(delete_internet_gateway, DeleteInternetGateway),
         ROW(delete_key_pair, DeleteKeyPair),
         ROW(delete_launch_template, DeleteLaunchTemplate),
@@ -93,6 +98,7 @@ static const struct service_op ops[] = {
         ROW(describe_instance_attribute, DescribeInstanceAttribute, READ, .missing = "enclaves, kernels, product codes"),
         ROW(describe_instance_status, DescribeInstanceStatus, READ, .missing = "events"),
         ROW(describe_dhcp_options, DescribeDhcpOptions, READ),
+        ROW(describe_flow_logs, DescribeFlowLogs, READ),
         ROW(describe_instance_type_offerings, DescribeInstanceTypeOfferings, READ, .missing = "outposts as locations"),
         ROW(describe_instance_types, DescribeInstanceTypes, READ,
             .missing = "clock speeds, network and disk bandwidths; interface limits of rarer families"),
@@ -217,7 +223,14 @@ static void on_listener(void *ctx, const char *vpc, enum network_listener kind, 
 		close(fd);
 }
 
-static const struct network_events network_events = {.port = on_port, .listener = on_listener};
+static void on_flows(void *ctx, const char *interface, const struct network_flow *flows, size_t count, uint64_t missed)
+{
+	struct ec2_state *s = ctx;
+	if (s->flows)
+		flow_recorder_take(s->flows, interface, flows, count, missed);
+}
+
+static const struct network_events network_events = {.port = on_port, .listener = on_listener, .flows = on_flows};
 
 static int ec2_start(struct cloud *cloud, void **ret_state)
 {
@@ -227,6 +240,7 @@ static int ec2_start(struct cloud *cloud, void **ret_state)
 	s->cloud = cloud;
 	s->networks = networks_new(cloud->loop, cloud->cells, cloud->data_dir, &network_events, s);
 	s->sync = ec2_sync_new(cloud->store, cloud->loop, s->networks);
+	s->flows = flow_recorder_new(s);
 	*ret_state = s;
 	return compute_start(s);
 }
@@ -236,6 +250,7 @@ static void ec2_stop(void *state)
 	struct ec2_state *s = state;
 	if (!s)
 		return;
+	flow_recorder_free(s->flows);
 	compute_stop(s);
 	ec2_sync_free(s->sync);
 	networks_free(s->networks);

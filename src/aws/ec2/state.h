@@ -11,6 +11,7 @@ struct desk;
 struct ec2_compute;
 struct default_image;
 struct imports;
+struct flow_recorder;
 
 struct ec2_state {
 	struct cloud *cloud;
@@ -20,6 +21,7 @@ struct ec2_state {
 	struct ec2_compute *compute; /* compute_start.c */
 	struct default_image *image; /* image_default.h; NULL: none */
 	struct imports *imports;     /* import.h */
+	struct flow_recorder *flows; /* flow_log.h */
 	/* The instances' share of what comes from the networks; NULL: descriptors are closed. */
 	void (*on_port)(struct ec2_state *s, const char *interface, int fd);
 	void (*on_listener)(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd);

@@ -1,6 +1,8 @@
 #include "aws/ec2/sync.h"
 
+#include "aws/ec2/flow_log.h"
 #include "aws/ec2/ipv6.h"
+#include "aws/ec2/vpc.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -328,19 +330,6 @@ static void put_subnets(struct pass *p)
 
 /* --- ports */
 
-static struct str domain_of(struct pass *p, struct str vpc)
-{
-	struct state_vpc_vpc_record record;
-	struct ec2_dhcp_options dhcp;
-	if (ec2_find(&p->scope, &ec2_kind_vpc, vpc, &record) &&
-	    ec2_find(&p->scope, &ec2_kind_dhcp, record.vpc->dhcp_options_id, &dhcp))
-		for (uint32_t i = 0; i < dhcp.dhcp_configurations.n; i++)
-			if (str_is(dhcp.dhcp_configurations.v[i].key, "domain-name") && dhcp.dhcp_configurations.v[i].values.n)
-				return dhcp.dhcp_configurations.v[i].values.v[0].value;
-	return str_is(p->scope.region, "us-east-1") ? S("ec2.internal")
-	                                            : ARENA_CAT(p->scope.arena, p->scope.region, S(".compute.internal"));
-}
-
 static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 {
 	const struct ec2_network_interface *eni = r->interface;
@@ -378,8 +367,9 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	                            .group_count = group_count,
 	                            .source_check = eni->source_dest_check.v,
 	                            .host_name = text(p, str_cut(&name, '.')),
-	                            .domain = text(p, domain_of(p, eni->vpc_id)),
-	                            .bits_per_s = (uint64_t)r->bits_per_second.v};
+	                            .domain = text(p, ec2_domain_name(&p->scope, eni->vpc_id)),
+	                            .bits_per_s = (uint64_t)r->bits_per_second.v,
+	                            .flows = r->up.v && ec2_flows_wanted(&p->scope, eni)};
 	unsigned mac[6] = {0};
 	(void)sscanf(text(p, eni->mac_address), "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]);
 	for (int i = 0; i < 6; i++)
@@ -387,6 +377,7 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	note(p, port.mac, sizeof(port.mac));
 	note(p, &port.kind, sizeof(port.kind));
 	note(p, port.source_check ? "c" : "-", 1);
+	note(p, port.flows ? "f" : "-", 1);
 	note(p, &port.bits_per_s, sizeof(port.bits_per_s));
 	note_text(p, port.domain);
 	if (news(p, port.id))
@@ -507,10 +498,20 @@ static struct place *place_of(struct ec2_sync *s, struct str account, struct str
 /* Records that say nothing about networks lie beside the others: tokens, instances, images. */
 static bool about_networks(struct str kind)
 {
-	static const struct ec2_kind *const kinds[] = {
-	        &ec2_kind_vpc,         &ec2_kind_subnet,  &ec2_kind_group,         &ec2_kind_rule,      &ec2_kind_route_table,
-	        &ec2_kind_gateway,     &ec2_kind_nat,     &ec2_kind_acl,           &ec2_kind_interface, &ec2_kind_dhcp,
-	        &ec2_kind_prefix_list, &ec2_kind_peering, &ec2_kind_egress_gateway};
+	static const struct ec2_kind *const kinds[] = {&ec2_kind_vpc,
+	                                               &ec2_kind_subnet,
+	                                               &ec2_kind_group,
+	                                               &ec2_kind_rule,
+	                                               &ec2_kind_route_table,
+	                                               &ec2_kind_gateway,
+	                                               &ec2_kind_nat,
+	                                               &ec2_kind_acl,
+	                                               &ec2_kind_interface,
+	                                               &ec2_kind_dhcp,
+	                                               &ec2_kind_prefix_list,
+	                                               &ec2_kind_peering,
+	                                               &ec2_kind_egress_gateway,
+	                                               &ec2_kind_flow_log};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (str_is(kind, kinds[i]->prefix))
 			return true;

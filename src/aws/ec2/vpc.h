@@ -41,6 +41,8 @@ int ec2_vpc_or_default(struct call *c, struct str id, struct state_vpc_vpc_recor
 bool ec2_vpc_has_block(const struct state_vpc_vpc_record *vpc, struct ec2_block block); /* lies in one of its blocks? */
 /* The default DHCP options of the region; made when there are none. */
 struct str ec2_default_dhcp(const struct ec2_scope *s);
+/* dhcp.c: the domain that the machines of a VPC are told. */
+struct str ec2_domain_name(const struct ec2_scope *s, struct str vpc);
 
 /* --- subnet.c */
 struct ec2_block ec2_subnet_block(const struct ec2_subnet *subnet);

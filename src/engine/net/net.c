@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -146,6 +147,19 @@ static void answer_about(struct net *net, uint32_t verb, const char *id, uint32_
 	answer(net, &h, sizeof(h), fd);
 }
 
+void net_tell_flows(struct net *net, const char *id, const struct network_flow *flows, size_t n, uint64_t missed)
+{
+	struct net_flows m = {.h = {.verb = NET_FLOWS, .value = (uint32_t)n}, .missed = missed};
+	int fd = memfd_create("flows", MFD_CLOEXEC);
+	memcpy(m.h.id, id, strlen(id));
+	if (fd < 0 || write(fd, flows, n * sizeof(*flows)) != (ssize_t)(n * sizeof(*flows)))
+		log_error("%s: flows are lost: %s", id, strerror(errno));
+	else
+		answer(net, &m, sizeof(m), fd);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void announce(struct router *r)
 {
 	if (r->announce && r->live) {
@@ -263,7 +277,8 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 	if (net->api != s)
 		return;
 	struct router *r;
-	if (m->h.verb != NET_STATS)
+	struct thing *t;
+	if (m->h.verb != NET_STATS && m->h.verb != NET_FLOWS)
 		peerings_touch(net->peerings);
 	switch (m->h.verb) {
 	case NET_VPC:
@@ -295,6 +310,11 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 		break;
 	case NET_STATS:
 		answer_stats(net, m->h.id);
+		break;
+	case NET_FLOWS:
+		t = find_anywhere(net, m->h.id);
+		if (t)
+			flow_collect(t);
 		break;
 	default:
 		break;

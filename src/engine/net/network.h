@@ -144,6 +144,7 @@ struct network_port {
 	const char *host_name; /* for DHCP: "ip-172-31-0-5" */
 	const char *domain;    /* "ec2.internal" */
 	uint64_t bits_per_s; /* 0: unlimited; holds in each direction; what is beyond is dropped, after a second's worth at once */
+	bool flows;          /* count packets by flow, for events->flows(); without it no packet is looked at for that */
 };
 
 /* Two VPCs whose subnets may have routes into each other. Rules of groups in one may name groups of the other. What comes from a
@@ -163,6 +164,17 @@ enum network_listener {
 	NETWORK_LISTENERS
 };
 
+/* The packets of one flow, in one direction through a port, that groups and ACLs let pass or refused. Addresses are those that the
+ * port's owner sees. What is dropped before groups are asked (false senders) or beyond a rate is in no flow, nor is what goes to
+ * the VPC's own services and what no route takes. */
+struct network_flow {
+	uint32_t from, to;
+	uint16_t from_port, to_port; /* 0 where the protocol has none */
+	uint8_t protocol, out, accepted, spare;
+	uint64_t packets, bytes;
+	int64_t first_ms, last_ms; /* wall clock */
+};
+
 struct network_events {
 	/* A port that was put is in place, its rules too. TAP: fd is a tap device with virtio headers off (another descriptor of
 	 * the same device whenever it is given), VETH: a network namespace with the interface eth0, addressed and routed; the
@@ -172,6 +184,9 @@ struct network_events {
 	/* A socket in a VPC, non-blocking, the receiver's from now on; one of before, if any, is of a VPC that is gone: close it.
 	 * Peers are ports' private addresses that have been checked; network_port_at() says whose. */
 	void (*listener)(void *ctx, const char *vpc_id, enum network_listener kind, int fd);
+	/* What has passed a port since the last time: after network_collect_flows(), and unasked when a port goes or is not to be
+	 * counted any more, although it may not be wanted by then. `missed` packets found no room. NULL: nobody wants to know. */
+	void (*flows)(void *ctx, const char *port_id, const struct network_flow *flows, size_t count, uint64_t missed);
 };
 
 /* What this machine can do; known once a VPC was put. why_not is said also when networks work but have no way out. */
@@ -219,3 +234,6 @@ struct network_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
 };
 bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret_stats);
+
+/* Asks for the flows of a port that counts them; nothing comes for another, or while `net` is not there. */
+void network_collect_flows(struct networks *n, const char *port_id);

@@ -8,7 +8,8 @@
  *   UPLINK                           priv has linked the VPC to the machine; address: the machine's end
  *   SETTLED                          what was not put since HELLO goes
  *   STATS                            of a port; answered by STATS
- *   END                              everything goes, the process too (`priv` says this as well)
+ *   FLOWS                            of a port; answered by FLOWS (descriptor: a file of struct network_flow), which also comes
+ * when a port goes or counts no longer END                              everything goes, the process too (`priv` says this as well)
  * and back: HELLO (with what works), VPC (descriptor: its namespace, for priv), LISTENER (kind; descriptor), PORT (descriptor).
  *
  * `api` to `priv`, on its channel: FACTS, START, UPLINK (descriptor: the namespace), UNLINK, PUBLIC, PRIVATE, END; each is answered
@@ -16,7 +17,7 @@
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 4, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 5, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,
@@ -32,6 +33,7 @@ enum net_verb {
 	NET_END,
 	NET_LISTENER,
 	NET_PEERING,
+	NET_FLOWS,
 };
 
 struct net_header {
@@ -98,7 +100,7 @@ struct net_port {
 	char vpc[NETWORK_ID_MAX], subnet[NETWORK_ID_MAX];
 	uint32_t kind; /* enum network_port_kind */
 	uint32_t address_count, group_count, address6_count;
-	uint8_t mac[6], source_check, spare;
+	uint8_t mac[6], source_check, flows;
 	uint64_t bits_per_s;
 	char host_name[NETWORK_NAME_MAX], domain[NETWORK_NAME_MAX];
 	struct net_address addresses[NETWORK_ADDRESSES_MAX];
@@ -122,6 +124,11 @@ struct net_stats {
 	struct network_port_stats stats;
 };
 
+struct net_flows {
+	struct net_header h; /* value: how many */
+	uint64_t missed;
+};
+
 union net_message {
 	struct net_header h;
 	struct net_vpc vpc;
@@ -137,6 +144,7 @@ union net_answer {
 	struct net_header h;
 	struct net_hello hello;
 	struct net_stats stats;
+	struct net_flows flows;
 };
 
 /* Is this a message that api may send to net? 0 or -EINVAL. */

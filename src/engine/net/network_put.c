@@ -155,6 +155,7 @@ int network_put_port(struct networks *n, const struct network_port *p)
 	                     .group_count = (uint32_t)p->group_count,
 	                     .address6_count = (uint32_t)p->address6_count,
 	                     .source_check = p->source_check,
+	                     .flows = p->flows,
 	                     .bits_per_s = p->bits_per_s};
 	if (p->address_count > NETWORK_ADDRESSES_MAX || p->address6_count > NETWORK_ADDRESSES_MAX ||
 	    p->group_count > NETWORK_GROUPS_MAX || !PUT(m.h.id, p->id) || !PUT(m.vpc, p->vpc) || !PUT(m.subnet, p->subnet) ||

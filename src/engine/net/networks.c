@@ -217,6 +217,8 @@ static void take_answer(struct networks *n, const union net_answer *m, size_t si
 		n->greeted = n->facts.known = n->facts.works = true;
 		n->again_us = AGAIN_FIRST_US;
 		say_everything(n);
+	} else if (m->h.verb == NET_FLOWS && size == sizeof(m->flows) && *fd >= 0) {
+		networks_take_flows(n, &m->flows, *fd);
 	} else if (w && m->h.verb == NET_VPC && w->verb == NET_VPC && *fd >= 0) {
 		if (w->ns_fd >= 0)
 			close(w->ns_fd);
@@ -375,6 +377,12 @@ void networks_settled(struct networks *n)
 		return;
 	}
 	to_net_about(n, NET_SETTLED, "", 0);
+}
+
+void networks_tell(struct networks *n, uint32_t verb, const char *id)
+{
+	if (find(n, id))
+		to_net_about(n, verb, id, 0);
 }
 
 const struct network_facts *networks_facts(const struct networks *n)

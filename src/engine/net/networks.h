@@ -46,8 +46,12 @@ struct networks {
 };
 
 /* networks.c */
+void networks_tell(struct networks *n, uint32_t verb, const char *id);
 int networks_want(struct networks *n, const void *message, size_t bytes);
 void networks_forget(struct networks *n, struct want *w);
+
+/* network_flows.c */
+void networks_take_flows(struct networks *n, const struct net_flows *m, int fd);
 
 /* network_line.c */
 void line_init(struct line *l);

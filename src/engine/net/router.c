@@ -156,6 +156,8 @@ void thing_put(struct thing *t, const void *message, size_t n)
 		thing_apply(t);
 	else
 		subnet_update_routes(t->router, true);
+	if (port && t->live)
+		flow_update(t);
 	if (t->router->batch.n > BATCH_ENOUGH)
 		router_flush(t->router);
 }
@@ -254,6 +256,7 @@ void router_flush(struct router *r)
 		return;
 	gather_all(r);
 	run_batch(r);
+	flow_again(r);
 }
 
 /* ---- the namespace ---- */

@@ -36,6 +36,10 @@ struct thing {
 	unsigned ifindex;
 	int fd;
 	uint32_t subnet_number, groups[NETWORK_GROUPS_MAX];
+
+	/* ports whose flows are counted: which sets it is done in, and those that are about to be read (0: none) */
+	uint32_t flow_round, flow_old;
+	struct loop_timer *flow_timer;
 };
 
 struct router {
@@ -60,6 +64,7 @@ struct router {
 	struct buf batch;
 	uint32_t uplink; /* the machine's end of the link; 0: none. Over IPv6: see outside6() */
 	unsigned uplink_ifindex;
+	unsigned flow_ports; /* how many count flows */
 };
 
 /* router.c. Network namespaces belong to the process for the time between enter and leave. */
@@ -119,6 +124,15 @@ void link6_close(struct router *r);
 void link6_advertise(const struct thing *t, const struct net_port *m);
 int link6_join(const struct thing *t);
 
+/* router_flow.c. Begins or ends to count a port's flows as its message says; after the port has been put. */
+void flow_update(struct thing *t);
+/* The port goes: what was counted is told. */
+void flow_end(struct thing *t);
+/* Answers with what was counted since the last time, a moment later. */
+void flow_collect(struct thing *t);
+/* All rules of the router have been made anew. */
+void flow_again(struct router *r);
+
 /* peering.c. Links between routers; made and removed by peerings_update() when a round ends. */
 struct peerings;
 struct peerings *peerings_new(struct net *net);
@@ -136,6 +150,7 @@ void peerings_gather(struct peerings *p, struct router *r);
 unsigned peering_link(struct peerings *p, const struct router *r, const char *id, uint32_t *ret_gateway);
 
 /* net.c */
+void net_tell_flows(struct net *net, const char *id, const struct network_flow *flows, size_t n, uint64_t missed);
 struct peerings *net_peerings(const struct net *net);
 struct list *net_routers(struct net *net);
 int net_home(const struct net *net);

@@ -225,6 +225,7 @@ void port_drop(struct thing *t)
 	t->live = t->announce = false;
 	if (t->message->port.kind == NETWORK_GATEWAY)
 		return;
+	flow_end(t);
 	struct rules_port p = port_rules(t);
 	rules_remove_port(&t->router->batch, &p);
 	rules_forget_port(&t->router->batch, t->number);

@@ -69,6 +69,9 @@ static const char base[] =
         "}\n"
         "chain acl_out { type filter hook forward priority -8; policy accept; iifname vmap @subnet_leaving\n}\n"
         "chain acl_in { type filter hook forward priority -6; policy accept; oifname vmap @subnet_entering\n}\n"
+        /* where what groups and ACLs refuse ends, so that flow logs can count it (router_flow.c) */
+        "chain reject_out { drop; }\n"
+        "chain reject_in { drop; }\n"
         "chain ingress { type filter hook forward priority 0; policy drop;\n"
         "oifname \"" RULES_UPLINK "\" accept\n"
         "oifname \"" RULES_PEERS "\" accept\n"
@@ -265,9 +268,9 @@ void rules_acl(struct buf *b, uint32_t number, const struct net_rules *m)
 		add_match(b, r);
 		if (r->peer.bits)
 			buf_printf(b, "%s " IP4 "/%u ", peer_side(r->egress), IP4_ARG(r->peer.base), r->peer.bits);
-		buf_printf(b, "%s\n", r->allow ? "accept" : "counter drop");
+		buf_printf(b, "%s\n", r->allow ? "accept" : r->egress ? "counter goto reject_out" : "counter goto reject_in");
 	}
-	buf_printf(b, "add rule ip q a%uo counter drop\nadd rule ip q a%ui counter drop\n", number, number);
+	buf_printf(b, "add rule ip q a%uo counter goto reject_out\nadd rule ip q a%ui counter goto reject_in\n", number, number);
 }
 
 void rules_remove_acl(struct buf *b, uint32_t number)
@@ -394,7 +397,8 @@ void rules_port(struct buf *b, const struct rules_port *p)
 	           n, n, n, n, n);
 	for (size_t i = 0; i < p->port->group_count; i++)
 		buf_printf(b, "add rule ip q o%u jump g%uo\nadd rule ip q i%u jump g%ui\n", n, p->groups[i], n, p->groups[i]);
-	buf_printf(b, "add rule ip q o%u counter name d%u drop\nadd rule ip q i%u counter name d%u drop\n", n, n, n, n);
+	buf_printf(b, "add rule ip q o%u counter name d%u goto reject_out\nadd rule ip q i%u counter name d%u goto reject_in\n", n,
+	           n, n, n);
 	if (p->port->bits_per_s) {
 		buf_printf(b, "add chain ip q f%uo\nadd chain ip q f%ui\nflush chain ip q f%uo\nflush chain ip q f%ui\n", n, n, n,
 		           n);

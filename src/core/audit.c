@@ -41,6 +41,7 @@ static const char *const result_names[] = {
         [AUTHZ_DENY_BOUNDARY] = "denied: the permissions boundary does not allow it",
         [AUTHZ_DENY_SESSION] = "denied: the session policy does not allow it",
         [AUTHZ_DENY_RESOURCE] = "denied: no resource-based policy allows it",
+        [AUTHZ_DENY_ENDPOINT] = "denied: the policy of the VPC endpoint does not allow it",
 };
 
 void audit_add(struct audit *a, const struct call *c, const struct principal *who, const struct authz *az,

@@ -171,18 +171,37 @@ void authz_evaluate(const struct authz_context *context, const struct principal 
 	*ret = e.decision;
 }
 
+void authz_at_endpoint(const struct authz_context *context, const struct principal *who, const struct authz *az, struct str policy,
+                       struct authz_decision *ret)
+{
+	struct evaluation e = {.request = {.action = az->action,
+	                                   .resource = az->resource,
+	                                   .who = who,
+	                                   .key = context->key,
+	                                   .ctx = context->ctx,
+	                                   .arena = context->arena},
+	                       .decision = {.by = S("")}};
+	const struct policy *p = resource_policy(context->arena, policy);
+	struct layer said;
+	ask(&e, &p, p != NULL, &said);
+	if (said.answer.effect == POLICY_ALLOW)
+		return;
+	if (!denied(&e, &said, AUTHZ_LAYER_ENDPOINT))
+		decided(&e, AUTHZ_DENY_ENDPOINT, AUTHZ_LAYER_ENDPOINT, NULL, NULL);
+	*ret = e.decision;
+}
+
 struct str authz_message(struct arena *a, const struct principal *who, const struct authz *az, const struct authz_decision *d)
 {
 	static const char *const denied_in[] = {
 	        [AUTHZ_LAYER_NONE] = "an identity-based policy",    [AUTHZ_LAYER_IDENTITY] = "an identity-based policy",
 	        [AUTHZ_LAYER_BOUNDARY] = "a permissions boundary",  [AUTHZ_LAYER_SESSION] = "a session policy",
-	        [AUTHZ_LAYER_RESOURCE] = "a resource-based policy",
+	        [AUTHZ_LAYER_RESOURCE] = "a resource-based policy", [AUTHZ_LAYER_ENDPOINT] = "a VPC endpoint policy",
 	};
 	static const char *const silent[] = {
-	        [AUTHZ_DENY_IDENTITY] = "identity-based policy",
-	        [AUTHZ_DENY_BOUNDARY] = "permissions boundary",
-	        [AUTHZ_DENY_SESSION] = "session policy",
-	        [AUTHZ_DENY_RESOURCE] = "resource-based policy",
+	        [AUTHZ_DENY_IDENTITY] = "identity-based policy", [AUTHZ_DENY_BOUNDARY] = "permissions boundary",
+	        [AUTHZ_DENY_SESSION] = "session policy",         [AUTHZ_DENY_RESOURCE] = "resource-based policy",
+	        [AUTHZ_DENY_ENDPOINT] = "VPC endpoint policy",
 	};
 	struct str caller = who->kind == PRINCIPAL_ANONYMOUS ? S("anonymous") : str_set(who->arn) ? who->arn : who->name;
 	struct str head = arena_printf(a, "User: %.*s is not authorized to perform: %.*s on resource: %.*s", STR_ARG(caller),

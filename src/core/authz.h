@@ -31,9 +31,17 @@ enum authz_result {
 	AUTHZ_DENY_IDENTITY,
 	AUTHZ_DENY_BOUNDARY,
 	AUTHZ_DENY_SESSION,
-	AUTHZ_DENY_RESOURCE
+	AUTHZ_DENY_RESOURCE,
+	AUTHZ_DENY_ENDPOINT
 };
-enum authz_layer { AUTHZ_LAYER_NONE, AUTHZ_LAYER_IDENTITY, AUTHZ_LAYER_BOUNDARY, AUTHZ_LAYER_SESSION, AUTHZ_LAYER_RESOURCE };
+enum authz_layer {
+	AUTHZ_LAYER_NONE,
+	AUTHZ_LAYER_IDENTITY,
+	AUTHZ_LAYER_BOUNDARY,
+	AUTHZ_LAYER_SESSION,
+	AUTHZ_LAYER_RESOURCE,
+	AUTHZ_LAYER_ENDPOINT
+};
 struct authz_decision {
 	enum authz_result result;
 	enum authz_layer layer;      /* where the deciding document was found; none: nothing had to be asked */
@@ -50,6 +58,9 @@ struct authz_context {
 /* The pure evaluation: nothing is looked at but what is given. For IAM's simulation and for tests. */
 void authz_evaluate(const struct authz_context *context, const struct principal *who, const struct principal_policies *policies,
                     const struct authz *az, struct authz_decision *ret);
+/* What was allowed and came through a VPC endpoint has to be allowed by its policy too: changes *ret where it is not. */
+void authz_at_endpoint(const struct authz_context *context, const struct principal *who, const struct authz *az, struct str policy,
+                       struct authz_decision *ret);
 /* The same with the context of a call: az's own keys and the global aws: ones. For the gate. */
 void authz_decide(struct call *c, const struct principal *who, const struct principal_policies *policies, const struct authz *az,
                   struct authz_decision *ret);

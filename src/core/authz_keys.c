@@ -26,7 +26,20 @@ static struct str epoch_time(const struct asking *q)
 }
 static struct str source_ip(const struct asking *q)
 {
-	return q->call->http ? call_source_ip(q->call) : STR_NONE;
+	/* an address of a VPC is none that the outside knows */
+	return q->call->http && !q->call->endpoint ? call_source_ip(q->call) : STR_NONE;
+}
+static struct str source_vpc(const struct asking *q)
+{
+	return q->call->endpoint ? q->call->endpoint->vpc : STR_NONE;
+}
+static struct str source_vpce(const struct asking *q)
+{
+	return q->call->endpoint ? q->call->endpoint->id : STR_NONE;
+}
+static struct str vpc_source_ip(const struct asking *q)
+{
+	return q->call->endpoint ? q->call->endpoint->source : STR_NONE;
 }
 static struct str secure_transport(const struct asking *q)
 {
@@ -146,9 +159,12 @@ static const struct {
         {"aws:SourceArn", source_arn},
         {"aws:SourceIdentity", source_identity},
         {"aws:SourceIp", source_ip},
+        {"aws:SourceVpc", source_vpc},
+        {"aws:SourceVpce", source_vpce},
         {"aws:TokenIssueTime", token_issue_time},
         {"aws:UserAgent", user_agent},
         {"aws:ViaAWSService", via_service},
+        {"aws:VpcSourceIp", vpc_source_ip},
         {"aws:userid", user_id},
         {"aws:username", user_name},
 };
@@ -198,4 +214,6 @@ void authz_decide(struct call *c, const struct principal *who, const struct prin
 		with.resource_account = c->account;
 	q.az = &with;
 	authz_evaluate(&context, who, policies, &with, ret);
+	if (ret->result == AUTHZ_ALLOW && c->endpoint)
+		authz_at_endpoint(&context, who, &with, c->endpoint->policy, ret);
 }

@@ -50,6 +50,14 @@ struct reply_body {
 	void (*stream_drained)(struct call *c); /* after call_write() said false */
 };
 
+/* A VPC endpoint that a call came through. Its policy has the last word after all others have allowed. */
+struct call_endpoint {
+	struct str id, vpc; /* "vpce-...", "vpc-..." */
+	struct str source;  /* the caller's address in there */
+	struct str policy;  /* JSON */
+	const char *api;    /* the one that can be called through it: "s3" */
+};
+
 struct call {
 	struct arena *arena; /* lives until the call is freed */
 	struct cloud *cloud;
@@ -64,10 +72,11 @@ struct call {
 	const void *in;
 	void *out;
 	struct call_error error;
-	struct body *body;         /* streaming input */
-	struct reply_body reply;   /* streaming output */
-	struct http_request *http; /* NULL: called by one of our own services */
-	void *state;               /* the service's own, across waits */
+	struct body *body;                    /* streaming input */
+	struct reply_body reply;              /* streaming output */
+	struct http_request *http;            /* NULL: called by one of our own services */
+	const struct call_endpoint *endpoint; /* NULL: it came through none */
+	void *state;                          /* the service's own, across waits */
 };
 
 /* The transaction of this step, begun at first use. Reads and writes of records go through it (record.h). */

@@ -14,6 +14,7 @@ struct cells;
 struct http_server;
 struct meter;
 struct metrics;
+struct http_tls;
 
 struct cloud {
 	struct loop *loop;
@@ -25,6 +26,7 @@ struct cloud {
 	struct metrics *metrics;  /* numbers over time (engine/metrics); NULL: none are kept */
 	struct cells *cells;      /* sandboxes; NULL where the machine cannot */
 	struct http_server *http; /* so that cells' listeners can be served */
+	struct http_tls *tls;     /* the cloud's own certificate; NULL: it has none */
 	struct identity_source identity;
 	const char *data_dir;    /* absolute */
 	bool ephemeral;          /* data_dir is thrown away: nothing needs to be durable */

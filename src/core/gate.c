@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "core/listen.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -348,6 +349,10 @@ static bool is_dry_run(const struct gate_call *g)
 static enum gate_next step_authorize(struct gate_call *g)
 {
 	struct call *c = &g->call;
+	if (g->refused || (c->endpoint && !str_is(str_from(g->api->id), c->endpoint->api))) {
+		call_fail(c, "AccessDenied", 403, "This VPC endpoint does not lead to the service %s.", g->api->id);
+		return GATE_REPLY;
+	}
 	if (g->taken || (c->row->flags & OP_OPEN))
 		return GATE_NEXT;
 	struct authz az = {.resource = S("*")};
@@ -493,6 +498,9 @@ void gate_take(struct gate *gate, struct http_request *r, bool from_cell)
 	g->call.http = r;
 	g->from_cell = from_cell;
 	call_start(gate, g, a);
+	struct call_endpoint *e = arena_new(a, struct call_endpoint);
+	if (listener_endpoint(r, e, &g->refused))
+		g->call.endpoint = e;
 	http_on_gone(r, call_gone, g);
 	gate_go(g);
 }

@@ -36,8 +36,9 @@ struct gate_call {
 	bool running, again; /* inside gate_go(); gate_go() was asked for meanwhile */
 	unsigned busy;       /* inside code that uses this call after a callback: gate_go() waits */
 	bool from_cell;
-	bool gone; /* the client left while a commit was under way */
-	bool sent; /* the reply has been handed over */
+	bool refused; /* it came by an endpoint of a VPC that lets nobody in from there */
+	bool gone;    /* the client left while a commit was under way */
+	bool sent;    /* the reply has been handed over */
 	const struct api *api;
 	struct wire_request wire;  /* the request as the codecs see it */
 	struct wire_target target; /* operation and labels */

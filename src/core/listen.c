@@ -8,19 +8,20 @@
 #include <unistd.h>
 
 struct listener {
-	listener_fn *fn; /* NULL: the gate's */
+	listener_fn *fn;            /* NULL: the gate's */
+	listener_endpoint_fn *find; /* NULL: no endpoint of a VPC's */
 	void *ctx;
 	struct http_listener *http;
 };
 
-static struct listener *open_with(struct cloud *cloud, int fd, listener_fn *fn, void *ctx)
+static struct listener *open_with(struct cloud *cloud, int fd, listener_fn *fn, struct http_tls *tls, void *ctx)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	if (!l)
 		abort();
 	l->fn = fn;
 	l->ctx = ctx;
-	l->http = http_listen(cloud->http, fd, NULL, l);
+	l->http = http_listen(cloud->http, fd, tls, l);
 	if (!l->http) {
 		free(l);
 		return NULL;
@@ -34,12 +35,37 @@ static struct listener *open_with(struct cloud *cloud, int fd, listener_fn *fn, 
 
 struct listener *listener_open(struct cloud *cloud, int fd, listener_fn *fn, void *ctx)
 {
-	return open_with(cloud, fd, fn, ctx);
+	return open_with(cloud, fd, fn, NULL, ctx);
 }
 
 struct listener *listener_open_gate(struct cloud *cloud, int fd)
 {
-	return open_with(cloud, fd, NULL, NULL);
+	return open_with(cloud, fd, NULL, NULL, NULL);
+}
+
+struct listener *listener_open_endpoint(struct cloud *cloud, int fd, bool tls, listener_endpoint_fn *find, void *ctx)
+{
+	if (tls && !cloud->tls) {
+		close(fd);
+		return NULL;
+	}
+	struct listener *l = open_with(cloud, fd, NULL, tls ? cloud->tls : NULL, ctx);
+	if (l)
+		l->find = find;
+	return l;
+}
+
+bool listener_endpoint(struct http_request *r, struct call_endpoint *ret, bool *ret_refused)
+{
+	struct listener *l = http_head(r)->listener_ctx;
+	*ret_refused = false;
+	if (!l || !l->find)
+		return false;
+	const struct sockaddr_storage *peer = listen_peer(r);
+	uint32_t address =
+	        peer->ss_family == AF_INET ? ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr) : 0;
+	*ret_refused = !l->find(l->ctx, http_arena(r), address, ret);
+	return !*ret_refused;
 }
 
 void listener_close(struct listener *l)

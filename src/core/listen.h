@@ -21,6 +21,13 @@ typedef void listener_fn(void *ctx, struct http_request *r);
 struct listener *listener_open(struct cloud *cloud, int fd, listener_fn *fn, void *ctx);
 /* Serves fd with the cloud's own API, through the same gate as every client. Owns fd too. */
 struct listener *listener_open_gate(struct cloud *cloud, int fd);
+/* The same as a VPC endpoint: find() says at each request through which one it came, from the peer's address (host byte order);
+ * false: nobody may come from there. tls: the cloud's own certificate; NULL when there is none, and the fd closed. */
+struct call_endpoint;
+typedef bool listener_endpoint_fn(void *ctx, struct arena *a, uint32_t peer, struct call_endpoint *ret);
+struct listener *listener_open_endpoint(struct cloud *cloud, int fd, bool tls, listener_endpoint_fn *find, void *ctx);
+/* For the gate: did the request come by such a listener? False with *ret_refused: nobody may come from there. */
+bool listener_endpoint(struct http_request *r, struct call_endpoint *ret, bool *ret_refused);
 /* Stops listening and ends its connections; requests under way get their on_gone. NULL is harmless. */
 void listener_close(struct listener *l);
 /* Closes the connections that wait to be accepted at a listening, non-blocking fd. */

@@ -210,6 +210,8 @@ static void serve(struct api_role *r)
 		log_warn("no TLS: %s: %s", dir, strerror(-e));
 	else if (!http_listen(c->http, ROLE_FD_LISTEN_TLS, tls, NULL))
 		die("cannot serve the listening socket for TLS");
+	else
+		c->tls = tls;
 }
 
 static bool loopback(const char *addr)

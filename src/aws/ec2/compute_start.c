@@ -1,5 +1,6 @@
 /* Where compute begins and ends: the desk with its machines, and what networks hand on (taps of ports, listeners in VPCs). */
 #include "aws/ec2/dns.h"
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/image_default.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/metadata_find.h"
@@ -20,7 +21,8 @@ struct ec2_compute {
 	struct ec2_names *names;
 	struct dns *dns; /* NULL: nobody has one yet */
 	struct sampler *sampler;
-	struct map endpoints; /* VPC -> struct listener: the cloud's own endpoint inside */
+	struct map endpoints;    /* VPC -> struct listener: the cloud's own endpoint inside */
+	struct ec2_doors *doors; /* endpoint.h: S3 behind gateway endpoints */
 };
 
 static void on_port(struct ec2_state *s, const char *interface, int fd)
@@ -75,6 +77,8 @@ static void on_listener(struct ec2_state *s, const char *vpc, enum network_liste
 		dns_serve_datagrams(resolver(s), vpc, fd);
 	} else if (kind == NETWORK_DNS_TCP) {
 		dns_serve_connections(resolver(s), vpc, fd);
+	} else if (kind == NETWORK_SERVICE_HTTP || kind == NETWORK_SERVICE_TLS) {
+		ec2_doors_open(c->doors, vpc, kind == NETWORK_SERVICE_TLS, fd);
 	} else {
 		close(fd);
 	}
@@ -89,6 +93,7 @@ void compute_vpc_gone(struct ec2_state *s, struct str vpc)
 	if (c->metadata)
 		metadata_leave(c->metadata, vpc);
 	listener_close(map_remove(&c->endpoints, vpc));
+	ec2_doors_close(c->doors, vpc);
 	if (c->dns) {
 		dns_leave(c->dns, arena_dupz(&a, vpc));
 		ec2_names_forget(c->names, vpc);
@@ -103,6 +108,7 @@ int compute_start(struct ec2_state *s)
 	s->compute = c;
 	s->desk = desk_new(s);
 	c->roles = roles_new(s->cloud);
+	c->doors = ec2_doors_new(s->desk);
 	s->on_port = on_port;
 	s->on_listener = on_listener;
 	fleet_start(s->desk, s->cloud->cells);
@@ -133,6 +139,7 @@ void compute_stop(struct ec2_state *s)
 	while (map_next(&c->endpoints, &at, &vpc, &listener))
 		listener_close(listener);
 	map_done(&c->endpoints);
+	ec2_doors_free(c->doors);
 	roles_free(c->roles);
 	fleet_stop(s->desk);
 	desk_free(s->desk);

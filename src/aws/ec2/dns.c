@@ -3,6 +3,7 @@
 #include "aws/ec2/dns.h"
 
 #include "aws/ec2/block.h"
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
@@ -27,6 +28,7 @@ struct asked {
 	struct ec2_names *names;
 	struct ec2_scope scope;
 	const char *vpc_id;
+	uint32_t peer;
 	struct state_vpc_vpc_record vpc;
 	const struct dns_query *query;
 	struct dns_writer *answer;
@@ -192,6 +194,25 @@ static enum dns_said reverse_name(const struct asked *q, struct str label, struc
 	return DNS_ANSWERED;
 }
 
+/* S3's names lead to a gateway endpoint where the asker's routes do; elsewhere they are what the world says. */
+static bool is_s3(const struct asked *q, struct str name)
+{
+	struct arena *a = q->scope.arena;
+	struct str regional = ARENA_CAT(a, S("s3."), q->scope.region, S(".amazonaws.com"));
+	bool first = str_is(q->scope.region, "us-east-1");
+	return str_eq(name, regional) || str_set(below(a, name, regional)) ||
+	       (first && (str_is(name, "s3.amazonaws.com") || str_set(below(a, name, S("s3.amazonaws.com")))));
+}
+
+static enum dns_said s3_name(const struct asked *q)
+{
+	struct ec2_vpc_endpoint e;
+	const char *port = network_port_at(q->names->desk->ec2->networks, q->vpc_id, q->peer);
+	if (!port || !ec2_endpoint_of(&q->scope, str_from(port), &e))
+		return DNS_NOT_MINE;
+	return address_is(q, S("s3.amazonaws.com"), NETWORK_SERVICE_ADDRESS);
+}
+
 static enum dns_said answer(const struct asked *q)
 {
 	struct arena *a = q->scope.arena;
@@ -209,6 +230,8 @@ static enum dns_said answer(const struct asked *q)
 		return public_name(q, label, public);
 	if (str_set(label = below(a, name, S("in-addr.arpa"))))
 		return reverse_name(q, label, S("in-addr.arpa"), region);
+	if (is_s3(q, name))
+		return s3_name(q);
 	return DNS_NOT_MINE;
 }
 
@@ -221,6 +244,7 @@ enum dns_said ec2_names_ask(void *ctx, const char *vpc, uint32_t peer, const str
 		return DNS_SILENT;
 	struct asked q = {.names = n,
 	                  .vpc_id = vpc,
+	                  .peer = peer,
 	                  .query = query,
 	                  .answer = w,
 	                  .scope = {.txn = store_begin(n->desk->cloud->store, &a),

@@ -1,5 +1,6 @@
 #include "aws/ec2/compute.h"
 
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
@@ -141,6 +142,7 @@ const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_dhcp,
         &ec2_kind_egress_gateway,
         &ec2_kind_address,
+        &ec2_kind_endpoint,
         &ec2_kind_flow_log,
         &ec2_kind_interface,
         &ec2_kind_instance,

@@ -1,6 +1,7 @@
 /* What the permission of each operation is about. One row says which member of the input names something of which kind; the
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
@@ -56,6 +57,9 @@ static const struct {
         {"CreateSubnet", &ec2_kind_subnet, NULL},
         {"CreateSubnet", &ec2_kind_vpc, "VpcId"},
         {"CreateVpc", &ec2_kind_vpc, NULL},
+        {"CreateVpcEndpoint", &ec2_kind_vpc, "VpcId"},
+        {"CreateVpcEndpoint", &ec2_kind_route_table, "RouteTableIds"},
+        {"CreateVpcEndpoint", &ec2_kind_endpoint, NULL},
         {"CreateVpcPeeringConnection", &ec2_kind_vpc, "VpcId"},
         {"CreateVpcPeeringConnection", &ec2_kind_peering, NULL},
         {"DeleteDhcpOptions", &ec2_kind_dhcp, "DhcpOptionsId"},
@@ -74,6 +78,7 @@ static const struct {
         {"DeleteSecurityGroup", &ec2_kind_group, "GroupId"},
         {"DeleteSubnet", &ec2_kind_subnet, "SubnetId"},
         {"DeleteVpc", &ec2_kind_vpc, "VpcId"},
+        {"DeleteVpcEndpoints", &ec2_kind_endpoint, "VpcEndpointIds"},
         {"DeleteVpcPeeringConnection", &ec2_kind_peering, "VpcPeeringConnectionId"},
         {"DescribeVpcAttribute", &ec2_kind_vpc, "VpcId"},
         {"DetachInternetGateway", &ec2_kind_gateway, "InternetGatewayId"},
@@ -89,6 +94,9 @@ static const struct {
         {"ModifySecurityGroupRules", &ec2_kind_group, "GroupId"},
         {"ModifySubnetAttribute", &ec2_kind_subnet, "SubnetId"},
         {"ModifyVpcAttribute", &ec2_kind_vpc, "VpcId"},
+        {"ModifyVpcEndpoint", &ec2_kind_endpoint, "VpcEndpointId"},
+        {"ModifyVpcEndpoint", &ec2_kind_route_table, "AddRouteTableIds"},
+        {"ModifyVpcEndpoint", &ec2_kind_route_table, "RemoveRouteTableIds"},
         {"RejectVpcPeeringConnection", &ec2_kind_peering, "VpcPeeringConnectionId"},
         {"ReleaseAddress", &ec2_kind_address, "AllocationId"},
         {"ReplaceNetworkAclEntry", &ec2_kind_acl, "NetworkAclId"},

@@ -1,4 +1,5 @@
 /* Routes: CreateRoute, ReplaceRoute, DeleteRoute. */
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/ipv6.h"
 
 /* What a request says a route leads to, whichever request it is. */
@@ -26,6 +27,8 @@ bool ec2_route_works(const struct ec2_scope *s, const struct ec2_route *route, s
 {
 	if (str_is(route->gateway_id, "local"))
 		return true;
+	if (str_starts(route->gateway_id, S("vpce-")))
+		return ec2_find(s, &ec2_kind_endpoint, route->gateway_id, &(struct ec2_vpc_endpoint){0});
 	if (str_set(route->gateway_id)) {
 		struct ec2_internet_gateway gateway;
 		return ec2_find(s, &ec2_kind_gateway, route->gateway_id, &gateway) && gateway.attachments.n &&
@@ -181,6 +184,8 @@ static int destination(struct call *c, struct str cidr, struct str cidr6, struct
 		ret->destination_ipv6_cidr_block = ec2_block6_text(c->arena, &block6);
 		return CALL_OK;
 	}
+	if (str_set(list) && ec2_is_service_list(list))
+		return ec2_invalid(c, "cannot change the route of %.*s: it comes and goes with its VPC endpoint", STR_ARG(list));
 	if (str_set(list)) {
 		ret->destination_prefix_list_id = list;
 		return ec2_get(c, &ec2_kind_prefix_list, list, &record);

@@ -1,5 +1,6 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
@@ -64,6 +65,7 @@ static const struct service_op ops[] = {
         ROW(create_tags, CreateTags),
         ROW(create_volume, CreateVolume, .missing = "encryption, multi-attach"),
         ROW(create_vpc, CreateVpc, .missing = "IPv6 blocks of one's own, IPAM pools, dedicated tenancy"),
+        ROW(create_vpc_endpoint, CreateVpcEndpoint, .missing = "interface endpoints, services other than S3"),
         ROW(create_vpc_peering_connection, CreateVpcPeeringConnection),
         ROW(delete_dhcp_options, DeleteDhcpOptions),
         ROW(delete_egress_only_internet_gateway, DeleteEgressOnlyInternetGateway),
@@ -87,6 +89,7 @@ static const struct service_op ops[] = {
         ROW(delete_tags, DeleteTags),
         ROW(delete_volume, DeleteVolume),
         ROW(delete_vpc, DeleteVpc),
+        ROW(delete_vpc_endpoints, DeleteVpcEndpoints),
         ROW(delete_vpc_peering_connection, DeleteVpcPeeringConnection),
         ROW(deregister_image, DeregisterImage),
         ROW(describe_account_attributes, DescribeAccountAttributes, READ,
@@ -116,6 +119,7 @@ static const struct service_op ops[] = {
         ROW(describe_network_insights_paths, DescribeNetworkInsightsPaths, READ),
         ROW(describe_network_interface_attribute, DescribeNetworkInterfaceAttribute, READ, .missing = "associatePublicIpAddress"),
         ROW(describe_network_interfaces, DescribeNetworkInterfaces, READ),
+        ROW(describe_prefix_lists, DescribePrefixLists, READ),
         ROW(describe_regions, DescribeRegions, READ, .missing = "regions that have to be opted in to"),
         ROW(describe_route_tables, DescribeRouteTables, READ),
         ROW(describe_security_group_references, DescribeSecurityGroupReferences, READ),
@@ -129,6 +133,8 @@ static const struct service_op ops[] = {
         ROW(describe_volumes, DescribeVolumes, READ),
         ROW(describe_volumes_modifications, DescribeVolumesModifications, READ),
         ROW(describe_vpc_attribute, DescribeVpcAttribute, READ),
+        ROW(describe_vpc_endpoint_services, DescribeVpcEndpointServices, READ),
+        ROW(describe_vpc_endpoints, DescribeVpcEndpoints, READ),
         ROW(describe_vpc_peering_connections, DescribeVpcPeeringConnections, READ),
         ROW(describe_vpcs, DescribeVpcs, READ),
         ROW(detach_internet_gateway, DetachInternetGateway),
@@ -176,6 +182,7 @@ static const struct service_op ops[] = {
         ROW(reboot_instances, RebootInstances),
         ROW(reject_vpc_peering_connection, RejectVpcPeeringConnection),
         ROW(register_image, RegisterImage, .missing = "manifests, kernels of one's own, UEFI"),
+        ROW(modify_vpc_endpoint, ModifyVpcEndpoint, .missing = "interface endpoints"),
         ROW(modify_vpc_attribute, ModifyVpcAttribute, .missing = "network address usage metrics"),
         ROW(release_address, ReleaseAddress),
         ROW(replace_network_acl_association, ReplaceNetworkAclAssociation),

@@ -1,5 +1,6 @@
 #include "aws/ec2/sync.h"
 
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/ipv6.h"
 #include "aws/ec2/vpc.h"
@@ -105,6 +106,8 @@ static struct str_list blocks(struct pass *p, struct str block, struct str list)
 	struct state_vpc_prefix_list_record record;
 	if (str_set(block))
 		*LIST_ADD(p->scope.arena, &ret) = block;
+	if (str_set(list) && ec2_is_service_list(list))
+		*LIST_ADD(p->scope.arena, &ret) = S(EC2_SERVICE_BLOCK);
 	if (!str_set(list) || !ec2_find(&p->scope, &ec2_kind_prefix_list, list, &record) || !record.versions.n)
 		return ret;
 	const struct state_vpc_prefix_list_version *newest = &record.versions.v[record.versions.n - 1];
@@ -268,7 +271,7 @@ static void leads_to(struct pass *p, const struct ec2_route *route, struct str v
 	} else if (!ec2_route_works(&p->scope, route, vpc)) {
 		ret->kind = NETWORK_BLACKHOLE;
 	} else if (str_set(route->gateway_id)) {
-		ret->kind = NETWORK_INTERNET;
+		ret->kind = str_starts(route->gateway_id, S("vpce-")) ? NETWORK_SERVICE : NETWORK_INTERNET;
 	} else if (str_set(route->nat_gateway_id)) {
 		ret->kind = NETWORK_BLACKHOLE;
 		if (ec2_find(&p->scope, &ec2_kind_nat, route->nat_gateway_id, &nat) && nat.nat_gateway_addresses.n) {

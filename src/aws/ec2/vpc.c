@@ -1,6 +1,7 @@
 /* VPCs: CreateVpc, CreateDefaultVpc, DeleteVpc, DescribeVpcs, their blocks and attributes. */
 #include "aws/ec2/ipv6.h"
 
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/fleet.h"
 
 int ec2_unsupported(struct call *c, const char *what)
@@ -218,7 +219,7 @@ static bool vpc_in_use(struct call *c, struct str id)
 	while (ec2_next(&all, &egress))
 		if (str_eq(egress.attachments.v[0].vpc_id, id))
 			return true;
-	return ec2_peering_of(&s, id);
+	return ec2_peering_of(&s, id) || ec2_vpc_has_endpoint(&s, id);
 }
 
 static void leave_vpc(struct call *c)

@@ -102,7 +102,11 @@ enum network_target {
 	NETWORK_PEER,      /* into the VPC at the other end of peering `target` */
 	/* IPv6: leave, and nothing but answers comes in. (By NETWORK_INTERNET every address of IPv6 may leave and be asked.) */
 	NETWORK_EGRESS_ONLY,
+	NETWORK_SERVICE, /* a gateway endpoint: the subnet may speak to NETWORK_SERVICE_ADDRESS, as groups and ACLs say */
 };
+/* Where a gateway endpoint's service has its address inside a VPC: in a block that is set aside for protocols and that no network
+ * gives to machines. */
+#define NETWORK_SERVICE_ADDRESS 0xc0000041u
 struct network_route {
 	struct network_prefix to; /* the longest prefix wins */
 	enum network_target kind;
@@ -161,6 +165,9 @@ enum network_listener {
 	NETWORK_DNS,       /* UDP, port 53 of 169.254.169.253, and of base + 2 of the VPC's prefixes by translation */
 	NETWORK_DNS_TCP,   /* TCP, listening there */
 	NETWORK_METADATA6, /* TCP, listening at [fd00:ec2::254]:80; not where the kernel has no IPv6 */
+	/* TCP, listening at ports 80 and 443 of NETWORK_SERVICE_ADDRESS; for subnets with a route NETWORK_SERVICE alone */
+	NETWORK_SERVICE_HTTP,
+	NETWORK_SERVICE_TLS,
 	NETWORK_LISTENERS
 };
 

@@ -106,8 +106,8 @@ static int check_subnet(const struct net_subnet *m, size_t n)
 	for (size_t i = 0; i < m->h.value; i++) {
 		const struct net_route *r = &m->routes[i];
 		bool aimed = r->kind == NETWORK_NAT || r->kind == NETWORK_PORT || r->kind == NETWORK_PEER;
-		bool family = r->ipv6 ? r->kind != NETWORK_NAT : r->kind != NETWORK_EGRESS_ONLY;
-		if (r->ipv6 > 1 || !family || !is_prefix(&r->to, 0) || !is_prefix6(&r->to6) || r->kind > NETWORK_EGRESS_ONLY ||
+		bool family = r->ipv6 ? r->kind != NETWORK_NAT && r->kind != NETWORK_SERVICE : r->kind != NETWORK_EGRESS_ONLY;
+		if (r->ipv6 > 1 || !family || !is_prefix(&r->to, 0) || !is_prefix6(&r->to6) || r->kind > NETWORK_SERVICE ||
 		    (aimed ? !is_id(r->target) : r->target[0] != 0))
 			return -EINVAL;
 		for (size_t k = 0; k < i; k++)

@@ -221,7 +221,7 @@ static void gather_all(struct router *r)
 	}
 	list_each (&r->things, struct thing, at, t)
 		if (t->verb == NET_SUBNET && t->live) {
-			rules_subnet(&r->batch, t->number, subnet_acl(t));
+			rules_subnet(&r->batch, t->number, subnet_acl(t), subnet_mark(t->number), subnet_is_served(t));
 			rules6_subnet(&r->batch, t->number, subnet_acl(t), &t->message->subnet);
 		}
 	list_each (&r->things, struct thing, at, t)
@@ -356,7 +356,9 @@ static int open_listeners(struct router *r)
 	} listeners[NETWORK_LISTENERS] = {[NETWORK_METADATA] = {SOCK_STREAM, LINK_LOCAL_METADATA, 80},
 	                                  [NETWORK_ENDPOINT] = {SOCK_STREAM, LINK_LOCAL_METADATA, 4566},
 	                                  [NETWORK_DNS] = {SOCK_DGRAM, LINK_LOCAL_DNS, 53},
-	                                  [NETWORK_DNS_TCP] = {SOCK_STREAM, LINK_LOCAL_DNS, 53}};
+	                                  [NETWORK_DNS_TCP] = {SOCK_STREAM, LINK_LOCAL_DNS, 53},
+	                                  [NETWORK_SERVICE_HTTP] = {SOCK_STREAM, NETWORK_SERVICE_ADDRESS, 80},
+	                                  [NETWORK_SERVICE_TLS] = {SOCK_STREAM, NETWORK_SERVICE_ADDRESS, 443}};
 	for (int i = 0; i < NETWORK_LISTENERS; i++) {
 		if (!listeners[i].port)
 			continue; /* of IPv6: link6_open() */
@@ -379,6 +381,8 @@ static int set_up(struct router *r)
 		error = link_add_address(r->netlink, LOOPBACK, LINK_LOCAL_METADATA, 32);
 	if (!error)
 		error = link_add_address(r->netlink, LOOPBACK, LINK_LOCAL_DNS, 32);
+	if (!error)
+		error = link_add_address(r->netlink, LOOPBACK, NETWORK_SERVICE_ADDRESS, 32);
 	for (size_t i = 0; i < r->vpc.h.value && !error; i++)
 		error = link_add_address(r->netlink, LOOPBACK, r->vpc.prefixes[i].base + 2, 32);
 	/* what no table knows goes nowhere, without a word */

@@ -91,6 +91,7 @@ void subnet_drop(struct thing *t);
 /* Tables again, after targets (ports) or all that routes depend on have changed. */
 void subnet_update_routes(struct router *r, bool targets_alone);
 uint32_t subnet_acl(const struct thing *t);
+bool subnet_is_served(const struct thing *t); /* has it a route to a gateway endpoint? */
 /* Marks of packets: of addresses without a public one; those with one have the next number. */
 uint32_t subnet_mark(uint32_t number);
 

@@ -50,6 +50,10 @@ static void add_hooks(struct buf *b)
 	              "add rule ip q flows_out iifname vmap @flows_out\n"
 	              "add chain ip q flows_in { type filter hook forward priority 10; policy accept; }\n"
 	              "add rule ip q flows_in oifname vmap @flows_in\n"
+	              "add chain ip q flows_to_service { type filter hook input priority 10; policy accept; }\n"
+	              "add rule ip q flows_to_service ip daddr 192.0.0.65 iifname vmap @flows_out\n"
+	              "add chain ip q flows_of_service { type filter hook output priority 10; policy accept; }\n"
+	              "add rule ip q flows_of_service ip saddr 192.0.0.65 oifname vmap @flows_in\n"
 	              "insert rule ip q reject_out iifname vmap @rejects_out\n"
 	              "insert rule ip q reject_in oifname vmap @rejects_in\n");
 }
@@ -58,6 +62,8 @@ static void remove_hooks(struct buf *b)
 {
 	buf_printf(b, "flush chain ip q flows_out\nflush chain ip q flows_in\n"
 	              "delete chain ip q flows_out\ndelete chain ip q flows_in\n"
+	              "flush chain ip q flows_to_service\nflush chain ip q flows_of_service\n"
+	              "delete chain ip q flows_to_service\ndelete chain ip q flows_of_service\n"
 	              "flush chain ip q reject_out\nadd rule ip q reject_out drop\n"
 	              "flush chain ip q reject_in\nadd rule ip q reject_in drop\n");
 	for (unsigned k = 0; k < KINDS; k++)

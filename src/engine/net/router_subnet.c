@@ -17,6 +17,14 @@ uint32_t subnet_acl(const struct thing *t)
 	return acl && acl->verb == NET_ACL ? acl->number : 0;
 }
 
+bool subnet_is_served(const struct thing *t)
+{
+	for (size_t i = 0; i < t->message->h.value; i++)
+		if (t->message->subnet.routes[i].kind == NETWORK_SERVICE)
+			return true;
+	return false;
+}
+
 uint32_t subnet_mark(uint32_t number)
 {
 	return 2 * number;
@@ -153,7 +161,7 @@ int subnet_apply(struct thing *t)
 		error = route_add_mark_rule(r->netlink, mark + i, TABLE_BASE + mark + i);
 	if (!error && !t->live)
 		error = subnet6_begin(t);
-	rules_subnet(&r->batch, t->number, subnet_acl(t));
+	rules_subnet(&r->batch, t->number, subnet_acl(t), mark, subnet_is_served(t));
 	rules6_subnet(&r->batch, t->number, subnet_acl(t), &t->message->subnet);
 	t->live = true;
 	/* this one's routes decide what NAT gateways in it can do for others */
@@ -175,6 +183,6 @@ void subnet_drop(struct thing *t)
 	}
 	device_remove_address(r->netlink, LOOPBACK, t->gateway, 32);
 	subnet6_drop(t);
-	rules_remove_subnet(&r->batch, t->number);
+	rules_remove_subnet(&r->batch, t->number, mark);
 	t->live = false;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SERVICE "192.0.0.65" /* NETWORK_SERVICE_ADDRESS */
+
 static const char base[] =
         "add table ip q\ndelete table ip q\nadd table arp q\ndelete table arp q\n"
         "table ip q {\n"
@@ -23,6 +25,7 @@ static const char base[] =
         "map subnet_entering { type ifname : verdict; }\n"
         "map fast_leaving { type ifname : verdict; }\n"
         "map peers { type ifname : verdict; }\n"
+        "set served { type mark; }\n"
         "map fast_entering { type ifname : verdict; }\n"
         "chain marked {\n"
         "meta mark set iifname map @marks\n"
@@ -84,6 +87,8 @@ static const char base[] =
         "iifname \"lo\" accept\n"
         "iifname \"" RULES_UPLINK "\" drop\n"
         "iifname \"" RULES_PEERS "\" drop\n"
+        /* the service of gateway endpoints, where the subnet's routes lead to one: groups are asked last */
+        "ip daddr " SERVICE " tcp dport { 80, 443 } meta mark @served iifname . ip saddr @bound iifname vmap @leaving\n"
         /* as many packets a second as AWS takes from one interface; what is beyond is lost */
         "update @asking { iifname limit rate over 1024/second burst 1024 packets } counter name iifname map @drops drop\n"
         "udp sport 68 udp dport 67 accept\n"
@@ -92,6 +97,11 @@ static const char base[] =
         "ip daddr 169.254.169.253 meta l4proto { tcp, udp } th dport 53 accept\n"
         "counter name iifname map @drops drop\n"
         "}\n"
+        /* ACLs of what goes to that service and comes from it */
+        "chain service_out { type filter hook input priority -2; policy accept; ip daddr " SERVICE
+        " iifname vmap @subnet_leaving\n}\n"
+        "chain service_in { type filter hook output priority -2; policy accept; ip saddr " SERVICE
+        " oifname vmap @subnet_entering\n}\n"
         "chain output { type filter hook output priority filter; policy drop;\n"
         "oifname \"lo\" accept\n"
         "ct state established accept\n"
@@ -279,17 +289,29 @@ void rules_remove_acl(struct buf *b, uint32_t number)
 	buf_printf(b, "delete chain ip q a%uo\ndelete chain ip q a%ui\n", number, number);
 }
 
-void rules_subnet(struct buf *b, uint32_t number, uint32_t acl)
+static void unserve(struct buf *b, uint32_t mark)
 {
+	/* what is not there cannot be taken away */
+	buf_printf(b, "add element ip q served { %u, %u }\ndelete element ip q served { %u, %u }\n", mark, mark + 1, mark,
+	           mark + 1);
+}
+
+void rules_subnet(struct buf *b, uint32_t number, uint32_t acl, uint32_t mark, bool served)
+{
+	if (served)
+		buf_printf(b, "add element ip q served { %u, %u }\n", mark, mark + 1);
+	else
+		unserve(b, mark);
 	buf_printf(b, "add set ip q t%u { type ifname; }\nadd chain ip q s%uo\nadd chain ip q s%ui\n", number, number, number);
 	buf_printf(b, "flush chain ip q s%uo\nflush chain ip q s%ui\n", number, number);
 	buf_printf(b, "add rule ip q s%uo oifname @t%u accept\nadd rule ip q s%uo goto a%uo\n", number, number, number, acl);
 	buf_printf(b, "add rule ip q s%ui iifname @t%u accept\nadd rule ip q s%ui goto a%ui\n", number, number, number, acl);
 }
 
-void rules_remove_subnet(struct buf *b, uint32_t number)
+void rules_remove_subnet(struct buf *b, uint32_t number, uint32_t mark)
 {
 	rules6_remove_subnet(b, number);
+	unserve(b, mark);
 	buf_printf(b, "delete chain ip q s%uo\ndelete chain ip q s%ui\ndelete set ip q t%u\n", number, number, number);
 }
 

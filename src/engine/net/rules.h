@@ -36,8 +36,9 @@ void rules_declare_acl(struct buf *b, uint32_t number);
 void rules_acl(struct buf *b, uint32_t number, const struct net_rules *m);
 void rules_remove_acl(struct buf *b, uint32_t number);
 
-void rules_subnet(struct buf *b, uint32_t number, uint32_t acl);
-void rules_remove_subnet(struct buf *b, uint32_t number);
+/* mark: of its ports without a public address; served: they may speak to the service of gateway endpoints. */
+void rules_subnet(struct buf *b, uint32_t number, uint32_t acl, uint32_t mark, bool served);
+void rules_remove_subnet(struct buf *b, uint32_t number, uint32_t mark);
 
 /* What comes by link x5 has to come from the peer's own blocks. */
 void rules_peering(struct buf *b, uint32_t number, const struct net_prefix *prefixes, size_t n);

@@ -1,4 +1,4 @@
-"""Flow logs as records: what is refused, listed and forgotten. What they do is in test_inside.py."""
+"""Flow logs and gateway endpoints as records: what is refused, listed and forgotten. What they do is in test_inside.py."""
 import json
 import unittest
 import uuid
@@ -98,6 +98,58 @@ class FlowLogs(Ec2Case):
         passing = self.user({"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}, {"Effect": "Allow", "Action": "iam:PassRole", "Resource": ROLE, "Condition": {
             "StringEquals": {"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}})
         self.assertEqual(len(passing.create_flow_logs(**given)["FlowLogIds"]), 1)
+
+
+class Endpoints(Ec2Case):
+    def setUp(self):
+        super().setUp()
+        self.net = self.vpc()
+        self.service = f"com.amazonaws.{self.region}.s3"
+        self.table = self.ec2.create_route_table(VpcId=self.net)["RouteTable"]["RouteTableId"]
+
+    def make(self, **more):
+        return self.ec2.create_vpc_endpoint(**{"VpcId": self.net, "ServiceName": self.service, **more})["VpcEndpoint"]
+
+    def routes(self):
+        return [(r.get("DestinationPrefixListId"), r.get("GatewayId"), r["State"]) for r in
+                self.ec2.describe_route_tables(RouteTableIds=[self.table])["RouteTables"][0]["Routes"] if "DestinationPrefixListId" in r]
+
+    def test_a_life(self):
+        lists = self.ec2.describe_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [self.service]}])["PrefixLists"]
+        self.assertEqual(len(lists), 1)
+        self.assertEqual(self.ec2.describe_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": ["x"]}])["PrefixLists"], [])
+        services = self.ec2.describe_vpc_endpoint_services()
+        self.assertEqual(services["ServiceNames"], [self.service])
+        self.assertEqual(services["ServiceDetails"][0]["ServiceType"], [{"ServiceType": "Gateway"}])
+        one = self.make(RouteTableIds=[self.table], TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": [{"Key": "k", "Value": "v"}]}])
+        self.assertRegex(one["VpcEndpointId"], "^vpce-[0-9a-f]{17}$")
+        self.assertEqual(json.loads(one["PolicyDocument"])["Statement"][0]["Action"], "*")
+        pl = lists[0]["PrefixListId"]
+        self.assertEqual(self.routes(), [(pl, one["VpcEndpointId"], "active")])
+        self.fails("InvalidParameterValue", self.ec2.delete_route, RouteTableId=self.table, DestinationPrefixListId=pl)
+        self.fails("RouteAlreadyExists", self.make, RouteTableIds=[self.table])
+        self.fails("DependencyViolation", self.ec2.delete_vpc, VpcId=self.net)
+        self.ec2.modify_vpc_endpoint(VpcEndpointId=one["VpcEndpointId"], RemoveRouteTableIds=[self.table])
+        self.assertEqual(self.routes(), [])
+        self.ec2.modify_vpc_endpoint(VpcEndpointId=one["VpcEndpointId"], AddRouteTableIds=[self.table])
+        shown = self.ec2.describe_vpc_endpoints(Filters=[{"Name": "service-name", "Values": [self.service]}, {"Name": "tag:k", "Values": ["v"]}])["VpcEndpoints"]
+        self.assertEqual([(e["VpcEndpointId"], e["RouteTableIds"], e["VpcId"]) for e in shown], [(one["VpcEndpointId"], [self.table], self.net)])
+        gone = self.ec2.delete_vpc_endpoints(VpcEndpointIds=[one["VpcEndpointId"], "vpce-00000000000000000"])["Unsuccessful"]
+        self.assertEqual([u["Error"]["Code"] for u in gone], ["InvalidVpcEndpointId.NotFound"])
+        self.assertEqual(self.routes(), [])
+        self.ec2.delete_route_table(RouteTableId=self.table)
+        self.ec2.delete_vpc(VpcId=self.net)
+
+    def test_refusals(self):
+        for code, more in (("InvalidVpcID.NotFound", {"VpcId": "vpc-00000000000000000"}), ("UnsupportedOperation", {"VpcEndpointType": "Interface"}),
+                           ("InvalidServiceName", {"ServiceName": "com.amazonaws.x.nothing"}), ("InvalidPolicyDocument", {"PolicyDocument": "{}"}),
+                           ("InvalidRouteTableId.NotFound", {"RouteTableIds": ["rtb-00000000000000000"]}), ("InvalidParameter", {"SubnetIds": ["subnet-1"]}),
+                           ("MissingParameter", {"ServiceName": ""})):
+            with self.subTest(code):
+                self.fails(code, self.make, **more)
+        far = self.ec2.create_route_table(VpcId=self.vpc("10.1.0.0/16"))["RouteTable"]["RouteTableId"]
+        self.fails("InvalidParameterValue", self.make, "does not belong", RouteTableIds=[self.table, far])
+        self.assertEqual((self.routes(), self.ec2.describe_vpc_endpoints()["VpcEndpoints"]), ([], []))
 
 
 if __name__ == "__main__":

@@ -557,6 +557,24 @@ void call_op_body(struct cloud *cloud, const struct principal *as, struct str re
 	g->call.body = gate_body_of_bytes(g, arena_dup(g->call.arena, body));
 }
 
+bool gate_may(struct gate *gate, struct http_request *r, const struct principal *who, struct str region, struct authz *az,
+              const struct str_map *tags, struct str *ret_why)
+{
+	struct gate_call *g = arena_new(http_arena(r), struct gate_call);
+	call_start(gate, g, http_arena(r));
+	struct call *c = &g->call;
+	c->http = r;
+	c->caller = principal_ref(who);
+	c->account = who->account;
+	c->region = region;
+	authz_add_tags(c, az, "aws:ResourceTag", tags);
+	bool may = call_authorize(c, az);
+	if (!may)
+		*ret_why = c->error.message;
+	gate_call_free(g);
+	return may;
+}
+
 /* --- counters */
 
 void gate_metrics(const struct gate *g, struct buf *out)

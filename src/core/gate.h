@@ -33,6 +33,10 @@ void gate_take(struct gate *g, struct http_request *r, bool from_cell);
 bool gate_host_is_local(struct str host);
 /* Calls that have not been answered yet. */
 size_t gate_under_way(const struct gate *g);
+/* May somebody who comes by a way of our own (/_quartet/...), and so with no operation, do what az says? Decided and kept for
+ * `quartet why` as for any call. tags: of the resource. False: *ret_why says it in AWS's words. */
+bool gate_may(struct gate *g, struct http_request *r, const struct principal *who, struct str region, struct authz *az,
+              const struct str_map *tags, struct str *ret_why);
 /* Counters per operation as Prometheus text. */
 void gate_metrics(const struct gate *g, struct buf *out);
 /* Why a recent request was allowed or denied, in lines for a person; absent: that request id is not (or no longer) known. */

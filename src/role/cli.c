@@ -32,8 +32,11 @@ const struct cli_command cli_commands[] = {
          "  --follow            go on showing what comes\n"
          "GROUP may be the name of a function. Without it: the log that `quartet up --background` writes.\n",
          cli_logs},
-        {"exec", "[--data DIR] FUNCTION [COMMAND...]", "Open a shell in a sandbox of a function that has been invoked",
-         "FUNCTION may have a version or an alias: NAME:QUALIFIER. Without COMMAND: /bin/sh. The sandbox is not frozen any more afterwards.\n",
+        {"exec", "[--data DIR] FUNCTION|INSTANCE [COMMAND...]", "Open a shell in an instance, or in a sandbox of a function",
+         "INSTANCE is an id (i-...): the shell or command is root's, without keys, with a terminal where standard input and output are\n"
+         "one; else bytes pass as they are. The exit status is the command's; 1 when there is no way in, 255 when the way broke.\n"
+         "FUNCTION must have been invoked and may have a version or an alias: NAME:QUALIFIER. Without COMMAND: /bin/sh. The sandbox is\n"
+         "not frozen any more afterwards.\n",
          cli_exec},
         {"image", "import [--data DIR] --name NAME [--description TEXT] FILE | list [--data DIR]",
          "Make an image for instances of a disk image or a root file system, or list what there is",

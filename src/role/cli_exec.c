@@ -1,5 +1,7 @@
-/* `quartet exec`: this terminal, carried into a sandbox of a function. */
+/* `quartet exec`: this terminal, carried into a sandbox of a function or into an instance. */
+#include "role/cli_exec.h"
 #include "role/cli.h"
+#include "role/exec_way.h"
 
 #include "base/buf.h"
 #include "base/uri.h"
@@ -101,9 +103,10 @@ static void carry(int sock)
 	}
 }
 
-static struct str request(struct cli *cli, const struct cli_cloud *cloud, struct buf *b)
+static struct str request(struct cli *cli, const struct cli_cloud *cloud, bool session, bool terminal, struct buf *b)
 {
 	struct winsize size = {.ws_row = 24, .ws_col = 80};
+	const char *term = getenv("TERM");
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	buf_add_lit(b, "POST /_quartet/exec/");
 	uri_put(b, str_from(cli->argv[0]), false);
@@ -113,9 +116,13 @@ static struct str request(struct cli *cli, const struct cli_cloud *cloud, struct
 	}
 	buf_printf(
 	        b,
-	        " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: quartet-terminal\r\nContent-Length: 0\r\nX-Quartet-Key: %s:%s\r\n"
-	        "X-Quartet-Region: %s\r\nX-Quartet-Rows: %u\r\nX-Quartet-Columns: %u\r\n\r\n",
-	        cloud->access_key, cloud->secret, cloud->region, size.ws_row, size.ws_col);
+	        " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\nContent-Length: 0\r\nX-Quartet-Key: %s:%s\r\n"
+	        "X-Quartet-Region: %s\r\nX-Quartet-Rows: %u\r\nX-Quartet-Columns: %u\r\n",
+	        session ? "quartet-session" : "quartet-terminal", cloud->access_key, cloud->secret, cloud->region, size.ws_row,
+	        size.ws_col);
+	if (session && terminal)
+		buf_printf(b, "X-Quartet-Terminal: 1\r\nX-Quartet-Term: %.60s\r\n", term ? term : "linux");
+	buf_add_lit(b, "\r\n");
 	return buf_str(b);
 }
 
@@ -142,12 +149,13 @@ int cli_exec(struct cli *cli)
 	cli->argv += options;
 	cli->argc = words;
 	if (cli->argc < 1)
-		return cli_fail(cli, CLI_USAGE, "which function? see: quartet exec --help");
+		return cli_fail(cli, CLI_USAGE, "which function or instance? see: quartet exec --help");
+	bool session = exec_names_instance(str_from(cli->argv[0])), terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	int sock = connect_to(&cloud);
 	if (sock < 0)
 		return cli_fail(cli, CLI_FAILED, "%s: %s", cloud.endpoint, strerror(-sock));
 	buf_init(&b, 65536);
-	struct str asked = request(cli, &cloud, &b);
+	struct str asked = request(cli, &cloud, session, terminal, &b);
 	if (b.overflow || !write_all(sock, asked.p, asked.n))
 		return cli_fail(cli, CLI_FAILED, "the command is too long, or the connection broke");
 	char *end = NULL;
@@ -174,8 +182,18 @@ int cli_exec(struct cli *cli)
 		}
 		return cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(str_trim(str_of(end, (size_t)(head + n - end)))));
 	}
+	struct str early = str_of(end, (size_t)(head + n - end));
+	if (session) {
+		if (terminal)
+			terminal_raw();
+		int error = cli_session_carry(sock, terminal, early, &status);
+		close(sock);
+		if (error)
+			return cli_fail(cli, 255, "the connection to the instance broke: %s", strerror(-error));
+		return status;
+	}
 	terminal_raw();
-	write_all(STDOUT_FILENO, end, (size_t)(head + n - end));
+	write_all(STDOUT_FILENO, early.p, early.n);
 	carry(sock);
 	close(sock);
 	return CLI_OK;

@@ -1,4 +1,5 @@
 #include "role/exec.h"
+#include "role/exec_way.h"
 
 #include "aws/lambda/enter.h"
 #include "base/clock.h"
@@ -12,101 +13,30 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 16384, ARGS_MAX = 64 };
+enum { ARGS_MAX = 64 };
 
-/* One direction: what was read at one end and waits for the other. */
-struct way {
-	char bytes[PIECE_BYTES];
-	size_t at, n;
-	bool ended;
-};
 struct session {
 	struct loop *loop;
-	int pty, sock; /* -1: not there yet */
-	struct loop_fd *pty_watch, *sock_watch;
-	struct way in, out; /* to and from the sandbox */
+	int pty;
 };
 
-static void session_end(struct session *s)
+static void session_end(void *ctx)
 {
-	loop_remove_fd(s->loop, s->pty_watch);
-	loop_remove_fd(s->loop, s->sock_watch);
-	if (s->pty >= 0)
-		close(s->pty);
-	if (s->sock >= 0)
-		close(s->sock);
-	free(s);
-}
-
-static void pump(struct way *w, int from, int to)
-{
-	if (w->n == 0 && !w->ended) {
-		ssize_t n = read(from, w->bytes, sizeof(w->bytes));
-		if (n > 0) {
-			w->at = 0;
-			w->n = (size_t)n;
-		} else if (n == 0 || errno != EAGAIN) {
-			w->ended = true; /* a terminal whose last process is gone says EIO */
-		}
-	}
-	if (w->n) {
-		ssize_t n = write(to, w->bytes + w->at, w->n);
-		if (n > 0) {
-			w->at += (size_t)n;
-			w->n -= (size_t)n;
-		} else if (errno != EAGAIN) {
-			w->ended = true;
-			w->n = 0;
-		}
-	}
-}
-
-static uint32_t wanted(const struct way *from_here, const struct way *to_here)
-{
-	return (from_here->n == 0 && !from_here->ended ? EPOLLIN : 0u) | (to_here->n ? EPOLLOUT : 0u);
-}
-
-static void session_turn(void *ctx, uint32_t events)
-{
-	(void)events;
 	struct session *s = ctx;
-	pump(&s->in, s->sock, s->pty);
-	pump(&s->out, s->pty, s->sock);
-	if (s->in.ended || (s->out.ended && s->out.n == 0)) {
-		session_end(s);
-		return;
-	}
-	loop_set_fd(s->loop, s->sock_watch, wanted(&s->in, &s->out));
-	loop_set_fd(s->loop, s->pty_watch, wanted(&s->out, &s->in));
+	close(s->pty);
+	free(s);
 }
 
 static void on_upgraded(void *ctx, int fd, struct str early)
 {
 	struct session *s = ctx;
-	s->sock = fd;
-	if (fd < 0) {
+	if (fd < 0)
 		session_end(s);
-		return;
-	}
-	s->in.n = early.n < sizeof(s->in.bytes) ? early.n : sizeof(s->in.bytes);
-	memcpy(s->in.bytes, early.p, s->in.n);
-	s->pty_watch = loop_add_fd(s->loop, s->pty, EPOLLIN, session_turn, s);
-	s->sock_watch = loop_add_fd(s->loop, s->sock, EPOLLIN, session_turn, s);
-	if (!s->pty_watch || !s->sock_watch) {
-		session_end(s);
-		return;
-	}
-	session_turn(s, 0);
-}
-
-/* The client left before the connection was handed over. */
-static void session_gone(void *ctx)
-{
-	session_end(ctx);
+	else
+		exec_way_join(s->loop, fd, s->pty, early, session_end, s);
 }
 
 static void refuse(struct http_request *r, unsigned status, struct str why)
@@ -115,15 +45,18 @@ static void refuse(struct http_request *r, unsigned status, struct str why)
 	http_reply(r, status, h, 1, why);
 }
 
-static bool knows_root_key(struct cloud *cloud, struct http_request *r)
+/* Whose key came with the request; NULL: nobody's. The caller gives the reference back. */
+static const struct principal *who_asks(struct cloud *cloud, struct http_request *r)
 {
 	struct str secret = http_header(r, S("x-quartet-key")), id = str_cut(&secret, ':');
 	struct credential c;
-	if (!str_set(secret) || cloud->identity.find_key(cloud->identity.ctx, id, STR_NONE, clock_wall_ms(), &c) != KEY_GOOD)
-		return false;
-	bool good = c.principal->kind == PRINCIPAL_ROOT && hash_equal(c.secret, secret);
+	if (!str_set(secret) || cloud->identity.find_key(cloud->identity.ctx, id, http_header(r, S("x-quartet-token")),
+	                                                 clock_wall_ms(), &c) != KEY_GOOD)
+		return NULL;
+	if (hash_equal(c.secret, secret))
+		return c.principal;
 	principal_unref(c.principal);
-	return good;
+	return NULL;
 }
 
 static void set_window(struct http_request *r, int pty)
@@ -152,10 +85,10 @@ static void on_terminal(void *ctx, int pty)
 	struct session *s = calloc(1, sizeof(*s));
 	if (!s)
 		die("out of memory (exec)");
-	*s = (struct session){.loop = a->cloud->loop, .pty = pty, .sock = -1};
+	*s = (struct session){.loop = a->cloud->loop, .pty = pty};
 	fcntl(pty, F_SETFL, O_NONBLOCK);
 	set_window(r, pty);
-	http_on_gone(r, session_gone, s);
+	http_on_gone(r, session_end, s); /* the client left before the connection was handed over */
 	struct http_header h[] = {{S("upgrade"), S("quartet-terminal")}};
 	if (http_upgrade(r, h, 1, on_upgraded, s) < 0) {
 		session_end(s);
@@ -163,16 +96,10 @@ static void on_terminal(void *ctx, int pty)
 	}
 }
 
-void exec_take(struct cloud *cloud, struct http_request *r)
+static void take_function(struct cloud *cloud, struct http_request *r, struct str name)
 {
 	struct arena *a = http_arena(r);
-	const struct http_head *head = http_head(r);
-	if (!knows_root_key(cloud, r)) {
-		refuse(r, 403,
-		       S("a shell in a sandbox is for the root user: the key in the data directory's credentials is wanted\n"));
-		return;
-	}
-	struct str name = uri_decode(a, str_from_at(head->path, sizeof("/_quartet/exec/") - 1)), rest = head->query;
+	struct str rest = http_head(r)->query;
 	struct cell *cell = lambda_enter(cloud, S("000000000000"), http_header(r, S("x-quartet-region")), name);
 	if (!cell) {
 		refuse(r, 404,
@@ -189,4 +116,20 @@ void exec_take(struct cloud *cloud, struct http_request *r)
 	struct asked *asked = arena_new(a, struct asked);
 	*asked = (struct asked){cloud, r};
 	cell_enter(cell, n > 1 ? argv : NULL, on_terminal, asked);
+}
+
+void exec_take(struct cloud *cloud, struct http_request *r)
+{
+	struct str name = uri_decode(http_arena(r), str_from_at(http_head(r)->path, sizeof("/_quartet/exec/") - 1));
+	const struct principal *who = who_asks(cloud, r);
+	if (who && exec_names_instance(name))
+		exec_instance(cloud, r, who, name);
+	else if (who && who->kind == PRINCIPAL_ROOT)
+		take_function(cloud, r, name);
+	else
+		refuse(r, 403,
+		       who ? S("a shell in a sandbox of a function is for the root user: the key in the data directory's credentials is wanted\n")
+		           : S("a shell is for those who have a key: that in the data directory's credentials, or a user's\n"));
+	if (who)
+		principal_unref(who);
 }

@@ -43,6 +43,9 @@ void box_close(struct box *b);
 /* Asks init to switch off, or to boot anew. -EAGAIN: it does not listen yet. */
 int box_power(struct box *b);
 int box_reset(struct box *b);
+/* A session inside, under another process of this one's, which ends with it: a descriptor of its stream, or negative errno.
+ * *ret_pid: that process, this one's child. */
+int box_session(struct box *b, pid_t *ret_pid);
 /* What the wait status of init says: it wants to boot anew; it has switched itself off. */
 bool box_reboots(int status);
 bool box_is_off(int status);

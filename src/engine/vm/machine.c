@@ -110,6 +110,7 @@ static void forget(struct machine *m)
 		close(m->sock);
 	machine_drop_fds(m);
 	machine_box_forget(m);
+	machine_session_orphan(m);
 	list_each (&m->asked, struct asked, at, a) {
 		list_remove(&a->at);
 		free(a);

@@ -108,6 +108,14 @@ int machine_plug_port(struct machine *m, const struct machine_port *p);
 int machine_unplug_port(struct machine *m, const struct machine_port *p);
 int machine_resize(struct machine *m, const char *volume, uint64_t size);
 
+/* machine_session.c: a session (engine/session) inside. begun(ctx, stream, error) comes once, later: the stream is the session's;
+ * -1: error says why not (-ESRCH: the machine has ended). Close it with machine_session_close(), before begun() too; it outlives
+ * its machine, whose end closes the stream. NULL: it does not run, or has as many as it may. */
+struct machine_session;
+typedef void machine_session_fn(void *ctx, int stream, int error);
+struct machine_session *machine_session(struct machine *m, machine_session_fn *begun, void *ctx);
+void machine_session_close(struct machine_session *s);
+
 /* The last MACHINE_CONSOLE_BYTES that came from its serial console, also after it has ended and until machine_free(). Valid until
  * the loop goes on. */
 struct str machine_console(struct machine *m);

@@ -32,10 +32,23 @@ static int ask_warden(struct machine *m, struct warden_request *r, const int *fd
 	return 0;
 }
 
+/* The answer brings the event, with the error of before. */
+static int take_back(struct machine *m, const struct shim_request *disk, int error)
+{
+	struct shim_request r = {.verb = SHIM_UNPLUG};
+	memcpy(r.disk, disk->disk, sizeof(r.disk));
+	int e = m->state == MACHINE_RUNNING ? machine_ask(m, &r, NULL, 0) : -ESRCH;
+	if (!e)
+		list_last(&m->asked, struct asked, at)->failed = error;
+	return e;
+}
+
 static void disk_done(struct machine *m, const struct shim_request *disk, int error)
 {
 	if (m->state != MACHINE_PLUGGING) {
-		m->owner->events->disk(m->ctx, m, disk->disk, error);
+		/* what the storage daemon has already got would keep the volume from ever being attached again */
+		if (!error || take_back(m, disk, error) < 0)
+			m->owner->events->disk(m->ctx, m, disk->disk, error);
 		return;
 	}
 	m->plugged++;
@@ -111,6 +124,11 @@ static void give(struct machine *m, const struct shim_request *disk, const int *
 		disk_done(m, disk, error);
 }
 
+void machine_box_given(struct machine *m, const struct shim_request *disk, int error)
+{
+	disk_done(m, disk, error);
+}
+
 void machines_box_answer(struct machines *s, const struct warden_answer *a, const int *fds, size_t nfds)
 {
 	list_each (&s->box_asks, struct box_ask, at, q) {
@@ -146,7 +164,7 @@ void machines_box_lost(struct machines *s)
 		if (m->state == MACHINE_RUNNING && q->is_link)
 			m->owner->events->port(m->ctx, m, q->disk.disk, -EAGAIN);
 		else if (m->state == MACHINE_RUNNING)
-			m->owner->events->disk(m->ctx, m, q->disk.disk, -EAGAIN);
+			disk_done(m, &q->disk, -EAGAIN);
 		else
 			machine_report_end(m, MACHINE_NOT_STARTED, -EAGAIN);
 		free(q);

@@ -37,6 +37,7 @@ void machine_report_end(struct machine *m, enum machine_end how, int error)
 			m->owner->events->disk(m->ctx, m, a->r.disk, -ESRCH);
 		free(a);
 	}
+	machine_session_orphan(m);
 	m->owner->events->ended(m->ctx, m, how, error);
 }
 
@@ -169,8 +170,6 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 			machine_box_file(m, &q->r, nfds == 1 ? fds[0] : -1);
 			break;
 		}
-		__attribute__((fallthrough));
-	case SHIM_GIVE:
 		if (m->state == MACHINE_PLUGGING) {
 			m->plugged++;
 			if (a->error)
@@ -181,13 +180,19 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 		}
 		m->owner->events->disk(m->ctx, m, q->r.disk, a->error);
 		break;
+	case SHIM_GIVE:
+		machine_box_given(m, &q->r, a->error);
+		break;
+	case SHIM_SESSION:
+		machine_session_answered(q->session, a->error, nfds == 1 ? fds[0] : -1);
+		break;
 	case SHIM_PORT:
 	case SHIM_UNPORT:
 		m->owner->events->port(m->ctx, m, q->r.disk, a->error);
 		break;
 	case SHIM_UNPLUG:
 	case SHIM_RESIZE:
-		m->owner->events->disk(m->ctx, m, q->r.disk, a->error);
+		m->owner->events->disk(m->ctx, m, q->r.disk, q->failed ? q->failed : a->error);
 		break;
 	case SHIM_RUN:
 		if (a->error) {

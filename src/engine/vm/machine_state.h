@@ -47,6 +47,8 @@ struct machine_plug {
 struct asked {
 	struct list at;
 	struct shim_request r;
+	struct machine_session *session; /* SESSION: who waits for it */
+	int failed;                      /* UNPLUG: it takes back what could not be attached, for this reason */
 };
 
 /* What the warden was asked for a container and has not answered. */
@@ -86,6 +88,8 @@ struct machine {
 	bool freed;
 	struct machine_usage usage;
 	char *console;
+	struct machine_session *sessions[MACHINE_SESSIONS]; /* by port */
+	unsigned next_session;
 	/* adopted: who it belongs to is asked when the shim has said how it is */
 	bool adopted;
 };
@@ -119,9 +123,14 @@ int machine_box_link(struct machine *m, const struct machine_port *p); /* while 
 /* The shim's handles; its file of a disk; what it was given is in place. */
 void machine_box_handles(struct machine *m, int error, const int *fds, size_t nfds);
 void machine_box_file(struct machine *m, const struct shim_request *r, int fd);
+void machine_box_given(struct machine *m, const struct shim_request *r, int error);
 void machines_box_answer(struct machines *s, const struct warden_answer *a, const int *fds, size_t nfds);
 void machines_box_lost(struct machines *s); /* the warden has gone */
 void machine_box_forget(struct machine *m);
+
+/* machine_session.c: the shim has answered; the machine is forgotten or over. */
+void machine_session_answered(struct machine_session *s, int error, int fd);
+void machine_session_orphan(struct machine *m);
 
 /* machine_disk.c */
 /* The shim has gone over to the new file, or not. */

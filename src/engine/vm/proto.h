@@ -9,9 +9,9 @@
  *   BLOCK  what a container's shim cannot: a block device of a file that it offers, mounted (the root) or as a node in its /dev.
  *          Descriptors: those of enum block_fd; the answer carries the mount, or the device
  *   LINK   moves a network link from the namespace that a port came as into the container's. Descriptors: the two
- * To a shim, on connections to its listening socket: DISK, GIVE, UNPLUG, OVERLAY, RESIZE, HANDLES, RUN, POWER, RESET, QUIT, STATUS.
- * Each is answered in order, with its own verb; ENDED comes on every connection when the machine is over, and the shim stays for as
- * long as somebody is connected, so that the end is heard. */
+ * To a shim, on connections to its listening socket: DISK, GIVE, UNPLUG, OVERLAY, RESIZE, HANDLES, RUN, SESSION, POWER, RESET,
+ * QUIT, STATUS. Each is answered in order, with its own verb; ENDED comes on every connection when the machine is over, and the
+ * shim stays for as long as somebody is connected, so that the end is heard. */
 #pragma once
 #include <stdint.h>
 
@@ -27,8 +27,9 @@ enum {
 	MACHINE_CHAIN_MAX = 64,    /* files of one disk; they come in one message */
 	/* First id on the machine of a container's users: above what distributions give to people and other container managers. */
 	BOX_UID_BASE = 0x70000000,
-	BOX_UIDS = 1 << 16, /* of one container */
-	BOX_OFFERS = 96,    /* how many disks a container can be given, one after the other, while its shim lives */
+	BOX_UIDS = 1 << 16,   /* of one container */
+	MACHINE_SESSIONS = 4, /* at a time: a virtual machine has a port for each */
+	BOX_OFFERS = 96,      /* how many disks a container can be given, one after the other, while its shim lives */
 };
 
 enum warden_verb { WARDEN_FACTS = 1, WARDEN_START, WARDEN_KILL, WARDEN_BLOCK, WARDEN_LINK };
@@ -94,6 +95,8 @@ enum shim_verb {
 	SHIM_GIVE,    /* what the warden has made of a disk's file: the root's mount, or a block device; and the file under it */
 	SHIM_PORT, /* plugs in a network interface: `disk` names it, `serial` is its address in hexadecimal; descriptor: its tap */
 	SHIM_UNPORT, /* answered as UNPLUG */
+	/* Begins a session (engine/session) inside; the answer carries its stream. `files`: a virtual machine's port for it. */
+	SHIM_SESSION,
 };
 enum handle_fd { HANDLE_DEVICES, HANDLE_USERS, HANDLE_NET, HANDLES };
 enum shim_end { SHIM_END_NONE, SHIM_END_GUEST, SHIM_END_QUIT, SHIM_END_CRASH };

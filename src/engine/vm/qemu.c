@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { ARGS_MAX = 128, MONITOR_FD = 3, CONSOLE_FD = 4, FILES_FD = 5, TRANSLATION_MB = 96 };
@@ -79,6 +80,37 @@ static void command_line(struct args *a, const struct shim_plan *p)
 		    "virtio-net-pci,id=p-%.*s,netdev=n-%.*s,mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=", STR_ARG(name),
 		    STR_ARG(name), m[0], m[1], m[2], m[3], m[4], m[5]);
 	}
+	ADD(a, "-device", "virtio-serial-pci,max_ports=%d", MACHINE_SESSIONS + 1);
+	for (unsigned i = 0; i < MACHINE_SESSIONS; i++) {
+		ADD(a, "-chardev", "socket,id=s%u,fd=%u,server=on,wait=off", i, tap + r->port_count + i);
+		ADD(a, "-device", "virtserialport,chardev=s%u,name=quartet.session.%u", i, i);
+	}
+}
+
+/* By a name in this process's own network namespace, so that nobody else can come. */
+static int listen_for_sessions(int fds[MACHINE_SESSIONS])
+{
+	struct sockaddr_un any = {.sun_family = AF_UNIX};
+	for (int i = 0; i < MACHINE_SESSIONS; i++)
+		if ((fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0 ||
+		    bind(fds[i], (struct sockaddr *)&any, sizeof(any.sun_family)) < 0 || listen(fds[i], 1) < 0)
+			return -errno;
+	return 0;
+}
+
+int qemu_session(struct qemu *q, unsigned port)
+{
+	struct sockaddr_un at;
+	socklen_t n = sizeof(at);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || getsockname(q->sessions[port], (struct sockaddr *)&at, &n) < 0 ||
+	    connect(fd, (struct sockaddr *)&at, n) < 0) {
+		int error = -errno;
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	return fd;
 }
 
 /* Moves descriptors to their places, from places above all of them. */
@@ -92,7 +124,7 @@ static void place(const int *fds, unsigned n, unsigned first)
 			_exit(126);
 }
 
-static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int console)
+static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int console, const int *sessions)
 {
 	struct arena arena;
 	arena_init(&arena, 1 << 20);
@@ -102,8 +134,10 @@ static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int co
 	else
 		command_line(&a, p);
 	unsigned n = 2 + (p->request->has_kernel ? 2 : 0) + p->request->port_count;
-	int fds[2 + 2 + 8] = {monitor, console};
+	int fds[2 + 2 + 8 + MACHINE_SESSIONS] = {monitor, console};
 	memcpy(fds + 2, p->files, (n - 2) * sizeof(int));
+	for (int i = 0; i < MACHINE_SESSIONS && !p->request->is_box; i++)
+		fds[n++] = sessions[i];
 	int text = fcntl(p->console, F_DUPFD_CLOEXEC, 200);
 	place(fds, n, MONITOR_FD);
 	int null = open("/dev/null", O_RDWR);
@@ -135,10 +169,12 @@ int qemu_start(struct qemu *q, const struct shim_plan *plan, void (*event)(void 
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) < 0)
 		return -errno;
 	*q = (struct qemu){.console = console[0], .next = 1, .offers_files = plan->request->is_box};
-	q->pid = fork();
+	int error = plan->request->is_box ? 0 : listen_for_sessions(q->sessions);
+	q->pid = error ? -1 : fork();
 	if (q->pid == 0)
-		become_qemu(plan, monitor[1], console[1]);
-	int error = q->pid < 0 ? -errno : 0;
+		become_qemu(plan, monitor[1], console[1], q->sessions);
+	if (!error && q->pid < 0)
+		error = -errno;
 	close(monitor[1]);
 	close(console[1]);
 	if (!error)

@@ -25,7 +25,8 @@ struct qemu {
 	int offered;       /* FUSE devices that it has been given a disk for */
 	bool offers_files; /* it is the storage daemon of a container: a disk is a file, not a device */
 	struct qmp qmp;
-	unsigned next; /* number of the next node or set of descriptors */
+	int sessions[MACHINE_SESSIONS]; /* listening: QEMU has them too, and makes a port of each */
+	unsigned next;                  /* number of the next node or set of descriptors */
 	struct qemu_disk disks[QEMU_DISKS];
 	char deleted_port[13];     /* the same of an interface: its address; "": none */
 	struct qemu_disk *deleted; /* the guest has let go of it, as an event said */
@@ -51,5 +52,7 @@ int qemu_unplug_port(struct qemu *q, const char *mac);
 int qemu_forget_port(struct qemu *q, const char *mac);
 /* A device is gone: if it is an interface, q->deleted_port says which. */
 void qemu_port_deleted(struct qemu *q, struct str device);
+/* A connection to the port of sessions: what is at the other end is the guest's affair. A descriptor, or negative errno. */
+int qemu_session(struct qemu *q, unsigned port);
 /* Fills the counters of a. */
 void qemu_usage(struct qemu *q, struct shim_answer *a);

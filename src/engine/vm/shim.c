@@ -245,6 +245,9 @@ static int obey_box(struct shim *s, const struct shim_request *r, const int *fds
 		return box_give(&s->box, r->disk, r->serial, fds[0], fds[1]);
 	case SHIM_UNPLUG:
 		error = box_take(&s->box, r->disk);
+		/* One that never came as far as the container is the storage daemon's alone. */
+		if (error == -ENOENT && qemu_offer_of(&s->qemu, r->disk) >= 0)
+			error = 0;
 		return error ? error : 2; /* goes on as with a machine */
 	case SHIM_RESIZE:
 		error = qemu_resize_disk(&s->qemu, r->disk, r->size);
@@ -295,6 +298,26 @@ static void on_term(void *ctx, int signo)
 
 /* ---- api ---- */
 
+static void session_ended(void *ctx, int status)
+{
+	(void)ctx;
+	(void)status;
+}
+
+static int begin_session(struct shim *s, const struct shim_request *r)
+{
+	pid_t pid = 0;
+	bool box = s->plan->request->is_box;
+	int fd = !s->running ? -EAGAIN : box ? box_session(&s->box, &pid) : qemu_session(&s->qemu, r->files);
+	if (fd < 0)
+		return fd;
+	if (pid)
+		loop_add_child(s->loop, pid, session_ended, s);
+	answer_with(s, r, 0, &fd, 1);
+	close(fd);
+	return 1;
+}
+
 static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 {
 	int error;
@@ -309,6 +332,8 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 	}
 	if (s->over)
 		return -ESRCH;
+	if (r->verb == SHIM_SESSION)
+		return begin_session(s, r);
 	if (s->plan->request->is_box && (error = obey_box(s, r, fds)) != 2)
 		return error;
 	switch (r->verb) {
@@ -400,6 +425,8 @@ int shim_check(const void *p, unsigned long n, unsigned long nfds)
 		for (const char *c = *name; *c; c++)
 			if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '-'))
 				return -EINVAL;
+	if (r.verb == SHIM_SESSION)
+		return r.files < MACHINE_SESSIONS && nfds == 0 ? 0 : -EINVAL;
 	if (r.verb == SHIM_PORT || r.verb == SHIM_UNPORT)
 		return r.disk[0] && strlen(r.serial) == 12 && nfds == (r.verb == SHIM_PORT) ? 0 : -EINVAL;
 	bool about_disk = (r.verb >= SHIM_DISK && r.verb <= SHIM_RESIZE) || r.verb == SHIM_GIVE;

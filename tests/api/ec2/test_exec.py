@@ -1,0 +1,215 @@
+"""`quartet exec i-...`: commands and shells in an instance that is a container."""
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+import unittest
+import urllib.parse
+import uuid
+
+from aws import ENDPOINT, TestCase, client
+from images import image, no_containers
+
+TAGS = [{"Key": "quartet:driver", "Value": "container"}, {"Key": "team", "Value": "blue"}]
+
+
+def quartet(*words, stdin=b"", timeout=120):
+    return subprocess.run([os.environ["QUARTET"], "exec", *words], input=stdin, capture_output=True, timeout=timeout, check=False)
+
+
+class Exec(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.ec2 = client("ec2")
+        made, missing = image(cls.ec2), no_containers()
+        if not made or missing:
+            raise unittest.SkipTest(missing or "there is no image: tools/make-image")
+        cls.id = cls.ec2.run_instances(ImageId=made, InstanceType="t3.micro", MinCount=1, MaxCount=1,
+                                       TagSpecifications=[{"ResourceType": "instance", "Tags": TAGS}])["Instances"][0]["InstanceId"]
+        cls.ec2.get_waiter("instance_running").wait(InstanceIds=[cls.id], WaiterConfig={"Delay": 1, "MaxAttempts": 100})
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.ec2.terminate_instances(InstanceIds=[cls.id])
+
+    def inside(self, *words, **more):
+        return quartet(self.id, *words, **more)
+
+    def test_a_command(self):
+        done = self.inside("sh", "-c", "echo out; echo err >&2; exit 7")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (7, b"out\n", b"err\n"))
+        done = self.inside("sh", "-c", 'id -u; readlink /proc/1/exe; grep -c . /proc/self/uid_map; echo "$0 $1"', "a b", "c'd")
+        self.assertEqual((done.returncode, done.stdout.split(b"\n")), (0, [b"0", b"/usr/lib/systemd/systemd", b"1", b"a b c'd", b""]), done.stderr)
+        self.assertEqual(self.inside("sh", "-c", "kill -9 $$").returncode, 137)
+        done = self.inside("no-such-command")
+        self.assertEqual((done.returncode, done.stderr), (127, b"no-such-command: No such file or directory\n"))
+        self.assertEqual(self.inside("/etc/passwd").returncode, 126)
+        self.assertEqual(self.inside("tty").stdout, b"not a tty\n")
+
+    def test_what_a_command_sees_is_the_container(self):
+        """Its namespaces, its control group, nothing of the machine's."""
+        done = self.inside("sh", "-c", "cat /proc/self/cgroup; ls /proc/self/fd; grep CapEff /proc/self/status; cat /proc/self/oom_score_adj; "
+                           "ls /dev/mem /sys/kernel/security 2>&1 | wc -l; test -e /work && echo seen")
+        lines = done.stdout.decode().split("\n")
+        groups = [line for line in lines if line.startswith("0::")]
+        self.assertEqual(groups, ["0::/"], lines)
+        self.assertIn("0\n1\n2\n3\n", done.stdout.decode())
+        self.assertNotIn("seen", lines)
+        # what processes there are: it does not see who serves it
+        names = self.inside("ps", "-eo", "comm=").stdout
+        self.assertNotIn(b"quartet", names)
+
+    def test_input(self):
+        data = os.urandom(1 << 20)
+        done = self.inside("sha256sum", stdin=data)
+        self.assertEqual(done.stdout.split()[0].decode(), hashlib.sha256(data).hexdigest())
+        self.assertEqual(hashlib.sha256(self.inside("cat", stdin=data).stdout).digest(), hashlib.sha256(data).digest())
+        self.assertEqual(self.inside("true", stdin=data).returncode, 0, "one that does not read")
+        self.assertEqual(self.inside(stdin=b"echo from $0\n").stdout, b"from /bin/bash\n", "a shell reads its script")
+        # its end does not wait for what it leaves running
+        self.assertEqual(self.inside("sh", "-c", "sleep 1000 & echo done", timeout=60).stdout, b"done\n")
+
+    def until(self, fd, text, seconds=90):
+        seen, end = b"", time.monotonic() + seconds
+        while text not in seen:
+            if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
+                self.fail(f"{text} does not come: {seen}")
+            seen += os.read(fd, 65536)
+        return seen
+
+    def terminal(self, *words):
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execve(os.environ["QUARTET"], ["quartet", "exec", self.id, *words], {**os.environ, "TERM": "vt100"})
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+        self.addCleanup(os.close, fd)
+        return pid, fd
+
+    def test_a_terminal(self):
+        pid, fd = self.terminal("sh", "-c", 'tty; echo "term $TERM"; until [ "$(stty size)" = "50 120" ]; do sleep 0.1; done; echo resized; read x; echo "<$x>"; exit 9')
+        seen = self.until(fd, b"term vt100")
+        self.assertIn(b"/dev/pts/", seen)
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+        self.until(fd, b"resized")
+        os.write(fd, b"word\n")
+        self.until(fd, b"<word>")
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 9)
+        # a shell, and the end of its input
+        pid, fd = self.terminal()
+        os.write(fd, b"echo $((6 * 7))-\n")
+        self.until(fd, b"42-")
+        os.write(fd, b"\x04")
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+    def test_who_leaves_takes_the_command_along(self):
+        for words in (("sleep", "1234"), ("sh", "-c", "read x; sleep 1234")):
+            p = subprocess.Popen([os.environ["QUARTET"], "exec", self.id, *words], stdin=subprocess.PIPE)
+            p.stdin.write(b"x\n")
+            p.stdin.flush()
+            count = lambda: self.inside("pgrep", "-fc", "^sleep 1234").stdout.strip()  # noqa: E731
+            self.wait(lambda: count() == b"1")
+            p.send_signal(signal.SIGTERM)
+            p.wait(60)
+            p.stdin.close()
+            self.wait(lambda: count() == b"0")
+
+    def wait(self, what, seconds=90):
+        end = time.monotonic() + seconds
+        while not what():
+            if time.monotonic() > end:
+                self.fail("it does not come")
+            time.sleep(0.1)
+
+    def test_no_more_than_four(self):
+        held = [subprocess.Popen([os.environ["QUARTET"], "exec", self.id, "sh", "-c", "echo in; read x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                for _ in range(4)]
+        for p in held:
+            self.assertEqual(p.stdout.readline(), b"in\n")
+        done = self.inside("true")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"as many sessions", done.stderr)
+        for p in held:
+            p.communicate(b"\n", 60)
+            self.assertEqual(p.returncode, 0)
+        self.wait(lambda: self.inside("true").returncode == 0)
+
+    def test_a_disk_that_cannot_be_given(self):
+        """A directory where its device should be: the attachment fails, and leaves nothing that would keep the volume from another."""
+        volume = self.ec2.create_volume(AvailabilityZone=self.ec2.describe_instances(InstanceIds=[self.id])["Reservations"][0]["Instances"][0][
+            "Placement"]["AvailabilityZone"], Size=1)["VolumeId"]
+        state = lambda: self.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]  # noqa: E731
+        self.wait(lambda: state()["State"] == "available")
+        self.assertEqual(self.inside("mkdir", "/dev/sdf").returncode, 0)
+        for _ in range(2):
+            self.ec2.attach_volume(VolumeId=volume, InstanceId=self.id, Device="/dev/sdf")
+            self.wait(lambda: state()["State"] == "available")
+        self.assertEqual(self.inside("rmdir", "/dev/sdf").returncode, 0)
+        self.ec2.attach_volume(VolumeId=volume, InstanceId=self.id, Device="/dev/sdf")
+        self.wait(lambda: state()["Attachments"][0]["State"] == "attached")
+        done = self.inside("sh", "-c", "test -b /dev/sdf && echo word >/dev/sdf && head -c 4 /dev/sdf")
+        self.assertEqual(done.stdout, b"word", done.stderr)
+        self.ec2.detach_volume(VolumeId=volume)
+        self.wait(lambda: state()["State"] == "available")
+        self.ec2.delete_volume(VolumeId=volume)
+
+    def ask(self, key, instance=None, region="us-east-1"):
+        c = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(ENDPOINT).port, timeout=90)
+        c.request("POST", f"/_quartet/exec/{instance or self.id}?arg=true", headers={
+            "Connection": "Upgrade", "Upgrade": "quartet-session", "Content-Length": "0", "X-Quartet-Key": key, "X-Quartet-Region": region})
+        reply = c.getresponse()
+        text = "" if reply.status == 101 else reply.read().decode()
+        c.close()
+        return reply.status, text
+
+    def test_who_may(self):
+        iam, name = client("iam"), "exec-" + uuid.uuid4().hex[:10]
+        iam.create_user(UserName=name)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        pair = f"{key['AccessKeyId']}:{key['SecretAccessKey']}"
+
+        def policy(**statement):
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": f"arn:aws:ec2:us-east-1:000000000000:instance/{self.id}", **statement}]}))
+        try:
+            status, text = self.ask(pair)
+            self.assertEqual(status, 403)
+            self.assertIn("not authorized to perform: ssm:StartSession on resource: arn:aws:ec2:us-east-1:000000000000:instance/" + self.id, text)
+            policy(Condition={"StringEquals": {"aws:ResourceTag/team": "red"}})
+            self.wait(lambda: self.ask(pair)[0] == 403)
+            policy(Condition={"StringEquals": {"aws:ResourceTag/team": "blue"}})
+            self.wait(lambda: self.ask(pair)[0] == 101)
+            self.assertEqual(self.ask(pair, "i-0123456789abcdef0")[0], 403, "whether it is there is not said")
+            policy(Effect="Deny")
+            self.wait(lambda: self.ask(pair)[0] == 403)
+        finally:
+            iam.delete_user_policy(UserName=name, PolicyName="p")
+            iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+            iam.delete_user(UserName=name)
+        self.assertEqual(self.ask("test:wrong")[0], 403)
+        self.assertEqual(self.ask("test:test", "i-0123456789abcdef0")[0], 404)
+        self.assertEqual(self.ask("123412341234:test")[0], 404, "another account's")
+
+    def test_no_way_in(self):
+        done = quartet("i-0123456789abcdef0", "true")
+        self.assertEqual((done.returncode, done.stderr), (1, b"quartet exec: The instance ID 'i-0123456789abcdef0' does not exist\n"))
+        done = self.inside(*["x" * 1000] * 40)
+        self.assertEqual((done.returncode, done.stderr), (1, b"quartet exec: the command is too long\n"))
+
+    def test_session_manager_is_refused(self):
+        ssm = client("ssm")
+        with self.assertRaises(ssm.exceptions.ClientError) as e:
+            ssm.start_session(Target=self.id)
+        self.assertIn("StartSession", str(e.exception))
+        self.assertEqual(e.exception.response["ResponseMetadata"]["HTTPStatusCode"], 501)
+
+
+if __name__ == "__main__":
+    unittest.main()

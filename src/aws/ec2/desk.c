@@ -1,5 +1,6 @@
 #include "aws/ec2/desk.h"
 
+#include "aws/ec2/reservation.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -22,6 +23,8 @@ static void step(struct desk_item *i)
 		storage_step_snapshot(i, &s);
 	else if (i->kind == &ec2_kind_layer)
 		storage_step_layer(i, &s);
+	else if (i->kind == &ec2_kind_reservation)
+		reservation_step(i, &s);
 	else
 		fleet_step(i, &s);
 }
@@ -54,7 +57,8 @@ static void round_of_steps(void *ctx)
 	store_abort(d->txn);
 	d->txn = NULL;
 	for (size_t k = 0; k < n; k++)
-		if (!due[k]->busy && !due[k]->dirty && !due[k]->waiting && !due[k]->machine && !due[k]->timer)
+		if (!due[k]->busy && !due[k]->dirty && !due[k]->waiting && !due[k]->machine && !due[k]->timer &&
+		    !due[k]->memory_mib)
 			item_free(due[k]);
 	arena_reset(&d->arena);
 }
@@ -130,7 +134,8 @@ void desk_release(struct desk_item *held)
 
 static void look_at(struct desk *d, struct arena *a, struct str record_key)
 {
-	static const struct ec2_kind *const kinds[] = {&ec2_kind_volume, &ec2_kind_snapshot, &ec2_kind_layer, &ec2_kind_instance};
+	static const struct ec2_kind *const kinds[] = {&ec2_kind_volume, &ec2_kind_snapshot, &ec2_kind_layer, &ec2_kind_instance,
+	                                               &ec2_kind_reservation};
 	struct str_list parts = record_key_parts(a, record_key);
 	if (parts.n != 5)
 		return;

@@ -28,8 +28,9 @@ struct desk_item {
 	bool waiting;             /* for something of another item: a step is due when any job has ended */
 	struct machine *machine;  /* instances: NULL: none */
 	bool running, stopping, unplugged, reached;
-	uint32_t memory_mib, vcpus; /* what an instance that is to run takes of this machine */
-	int64_t resets;             /* how many of the record's reboots have been done; -1: not known yet */
+	uint64_t memory_mib; /* what an instance that is to run, or a reservation's free places take of this machine */
+	uint32_t vcpus;
+	int64_t resets; /* how many of the record's reboots have been done; -1: not known yet */
 	struct loop_timer *timer;
 	struct fleet_tap {
 		char id[24]; /* of the interface; "": free */

@@ -4,6 +4,7 @@
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/usage.h"
 #include "base/id.h"
@@ -139,6 +140,7 @@ const struct ec2_kind ec2_kind_prefix_list = {
 const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_acl,
         &ec2_kind_image,
+        &ec2_kind_reservation,
         &ec2_kind_dhcp,
         &ec2_kind_egress_gateway,
         &ec2_kind_address,

@@ -2,6 +2,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
@@ -105,6 +106,16 @@ const struct ec2_kind ec2_kind_placement_group = {
         .malformed = "InvalidPlacementGroupId.Malformed",
         .tags_at = offsetof(struct ec2_placement_group, tags),
         ROW_OF(ec2, "PlacementGroup", ec2_placement_group),
+};
+const struct ec2_kind ec2_kind_reservation = {
+        .prefix = "cr",
+        .type = "capacity-reservation",
+        .noun = "capacity reservation ID",
+        .ids = "capacityReservationIds",
+        .not_found = "InvalidCapacityReservationId.NotFound",
+        .malformed = "InvalidCapacityReservationId.Malformed",
+        .tags_at = offsetof(struct ec2_capacity_reservation, tags),
+        ROW_OF(ec2, "CapacityReservation", ec2_capacity_reservation),
 };
 const struct ec2_kind ec2_kind_spot_request = {
         .prefix = "sir",

@@ -1,7 +1,9 @@
 /* The life of instances: the table of states, what leaving each entails, and the operations that ask for it. Machines follow the
  * records (fleet.c). */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "base/clock.h"
 
@@ -120,6 +122,7 @@ void ec2_instance_stopped(const struct ec2_scope *s, struct state_ec2_instance_r
 {
 	close_ports(s, r->instance->instance_id, false);
 	ec2_instance_move(s->arena, r, INSTANCE_STOPPED, now_ms, reason, message);
+	reservation_leave(s, r->instance);
 	r->reached = (struct opt_time){0};
 	ec2_put(s, &ec2_kind_instance, r->instance->instance_id, r);
 }
@@ -131,6 +134,7 @@ void ec2_instance_terminated(const struct ec2_scope *s, struct state_ec2_instanc
 	close_ports(s, i->instance_id, true);
 	let_volumes_go(s, i->instance_id);
 	ec2_instance_move(s->arena, r, INSTANCE_TERMINATED, now_ms, reason, message);
+	reservation_leave(s, i);
 	spot_instance_ended(s, r, now_ms);
 	i->block_device_mappings.n = 0;
 	i->security_groups.n = 0;
@@ -239,6 +243,38 @@ static int open_ports(struct call *c, struct str instance, bool container)
 	return CALL_OK;
 }
 
+/* A place for each that is to start: in a reservation, or what this machine has left. */
+static int take_places(struct call *c, struct picked *all)
+{
+	struct ec2_scope s = ec2_scope(c);
+	uint64_t memory, used_memory = 0;
+	unsigned vcpus, used_vcpus = 0;
+	capacity_of_host(&memory, &vcpus);
+	if (ec2_state(c)->desk)
+		fleet_usage(ec2_state(c)->desk, &used_memory, &used_vcpus);
+	int64_t left_memory = (int64_t)memory - (int64_t)used_memory, left_vcpus = (int64_t)vcpus - used_vcpus;
+	for (uint32_t k = 0; k < all->n; k++) {
+		struct ec2_instance *i = all->v[k].instance;
+		const struct instance_type *type = instance_type_find(i->instance_type);
+		struct reserved reserved;
+		if (ec2_instance_state(i) != INSTANCE_STOPPED || !type)
+			continue;
+		if (reservation_find_again(c, i, &reserved) != CALL_OK)
+			return CALL_FAIL;
+		reservation_enter(&s, &reserved, i);
+		if (i->capacity_reservation_id.n)
+			continue;
+		if (reserved.only || capacity_fit(left_memory, left_vcpus, type) < 1)
+			return call_fail(
+			        c, "InsufficientInstanceCapacity", 500,
+			        "We currently do not have sufficient %s capacity in the Availability Zone of the instance (%.*s).",
+			        type->name, STR_ARG(i->placement->availability_zone));
+		left_memory -= type->memory_mib;
+		left_vcpus -= type->vcpus;
+	}
+	return CALL_OK;
+}
+
 int ec2_start_instances(struct call *c, const struct ec2_start_instances_request *in, struct ec2_start_instances_result *out)
 {
 	struct ec2_scope s = ec2_scope(c);
@@ -250,6 +286,8 @@ int ec2_start_instances(struct call *c, const struct ec2_start_instances_request
 		if (state != INSTANCE_STOPPED && state != INSTANCE_RUNNING && state != INSTANCE_PENDING)
 			return wrong_state(c, all.v[k].instance, "started");
 	}
+	if (take_places(c, &all) != CALL_OK)
+		return CALL_FAIL;
 	for (uint32_t k = 0; k < all.n; k++) {
 		struct ec2_instance *i = all.v[k].instance;
 		struct ec2_instance_state *before = i->state;

@@ -6,6 +6,7 @@
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/tag.h"
 
@@ -111,6 +112,9 @@ static const struct {
         {"UpdateSecurityGroupRuleDescriptionsIngress", &ec2_kind_group, "GroupId"},
         {"AttachVolume", &ec2_kind_volume, "VolumeId"},
         {"AttachVolume", &ec2_kind_instance, "InstanceId"},
+        {"CancelCapacityReservation", &ec2_kind_reservation, "CapacityReservationId"},
+        {"CreateCapacityReservation", &ec2_kind_reservation, NULL},
+        {"ModifyCapacityReservation", &ec2_kind_reservation, "CapacityReservationId"},
         {"CopyImage", &ec2_kind_image, NULL},
         {"CopySnapshot", &ec2_kind_snapshot, NULL},
         {"CreateImage", &ec2_kind_image, NULL},

@@ -23,13 +23,12 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 		return unsupported(c, "Kernels of one's own are");
 	if (in->hibernation_options && in->hibernation_options->configured.v)
 		return unsupported(c, "Hibernation is");
-	if (in->capacity_reservation_specification || in->license_specifications.n || in->enclave_options ||
-	    in->elastic_gpu_specification.n || in->elastic_inference_accelerators.n || in->cpu_options || in->maintenance_options ||
-	    in->network_performance_options ||
+	if (in->license_specifications.n || in->enclave_options || in->elastic_gpu_specification.n ||
+	    in->elastic_inference_accelerators.n || in->cpu_options || in->maintenance_options || in->network_performance_options ||
 	    in->operator|| in->secondary_interfaces.n || in->private_dns_name_options || in->credit_specification)
 		return unsupported(
 		        c,
-		        "Reservations, licences, enclaves, accelerators, CPU and credit options, and options of maintenance, names and network performance are");
+		        "Licences, enclaves, accelerators, CPU and credit options, and options of maintenance, names and network performance are");
 	return CALL_OK;
 }
 
@@ -285,6 +284,7 @@ static struct ec2_instance *make_instance(struct call *c, struct launch *l, int6
 	i->cpu_options->core_count = OPT_INT(l->type->vcpus);
 	i->cpu_options->threads_per_core = OPT_INT(1);
 	i->metadata_options = metadata_options(c, l);
+	i->capacity_reservation_specification = l->reserved.shown;
 	if (l->profile.arn.n) {
 		i->iam_instance_profile = arena_new(c->arena, struct ec2_iam_instance_profile);
 		*i->iam_instance_profile = l->profile;
@@ -313,6 +313,7 @@ static int launch_one(struct call *c, struct launch *l, struct ec2_reservation *
 	};
 	if (make_disks(c, l, i) != CALL_OK || ec2_run_make_ports(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
+	reservation_enter(&s, &l->reserved, i);
 	spot_launched(c, &l->spot, &l->in->tag_specifications, &r);
 	ec2_put(&s, &ec2_kind_instance, i->instance_id, &r);
 	*LIST_ADD(c->arena, &out->instances) = *i;
@@ -347,8 +348,16 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 	struct ec2_tag_list tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_instance);
 	if (ec2_driver_choose(c, &tags, &l.image, &l.container) != CALL_OK)
 		return CALL_FAIL;
-	int64_t room = placement_room(&l.place, capacity_room(c, l.type));
-	if (!l.spot.set && placement_room(&l.place, in->min_count.v) == in->min_count.v)
+	if (l.spot.set && in->capacity_reservation_specification)
+		return ec2_combination(c, "Spot instances cannot run in Capacity Reservations.");
+	if (reservation_find(c, in->capacity_reservation_specification, l.type, l.subnet.availability_zone, in->min_count.v,
+	                     &l.reserved) != CALL_OK)
+		return CALL_FAIL;
+	if (l.spot.set)
+		l.reserved.n = 0, l.reserved.places = 0;
+	int64_t room = l.reserved.only ? l.reserved.places : l.reserved.places + capacity_room(c, l.type);
+	room = placement_room(&l.place, room);
+	if (!l.spot.set && !l.reserved.places && !l.reserved.only && placement_room(&l.place, in->min_count.v) == in->min_count.v)
 		room = spot_reclaim(c, l.type, room, in->min_count.v, &l.after_spot);
 	int64_t count = room < in->max_count.v ? room : in->max_count.v;
 	if (count < in->min_count.v)

@@ -3,6 +3,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 
 /* One network interface of every instance of a call. */
@@ -31,6 +32,7 @@ struct launch {
 	uint32_t disk_count;
 	struct placement place;
 	struct spot_ask spot;
+	struct reserved reserved;
 	bool after_spot;                   /* spot instances have to go first */
 	bool container;                    /* its driver */
 	struct ec2_tag_list template_tags; /* what an instance made of a launch template says of it */

@@ -6,6 +6,7 @@
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
@@ -154,6 +155,11 @@ static const struct service_op ops[] = {
         ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
         ROW(get_launch_template_data, GetLaunchTemplateData, READ),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
+        ROW(cancel_capacity_reservation, CancelCapacityReservation),
+        ROW(create_capacity_reservation, CreateCapacityReservation,
+            .missing = "platforms other than Linux/UNIX, dedicated tenancy, later starts, placement groups, Outposts"),
+        ROW(describe_capacity_reservations, DescribeCapacityReservations, READ),
+        ROW(modify_capacity_reservation, ModifyCapacityReservation),
         ROW(cancel_import_task, CancelImportTask),
         ROW(describe_import_image_tasks, DescribeImportImageTasks, READ),
         ROW(describe_import_snapshot_tasks, DescribeImportSnapshotTasks, READ),

@@ -1,6 +1,7 @@
 #include "aws/ec2/usage.h"
 
 #include "aws/ec2/compute.h"
+#include "aws/ec2/reservation.h"
 #include "base/clock.h"
 #include "core/meter.h"
 
@@ -28,6 +29,14 @@ static void of_instance(struct uses *u, const void *record)
 	struct str kind = spot ? S("SpotUsage:") : dedicated ? S("DedicatedUsage:") : S("BoxUsage:");
 	if (ec2_instance_state(i) == INSTANCE_RUNNING)
 		add(u, ARENA_CAT(u->arena, kind, i->instance_type), 1);
+}
+
+/* Places that are held for nobody cost what an instance would. */
+static void of_reservation(struct uses *u, const void *record)
+{
+	const struct ec2_capacity_reservation *r = record;
+	if (str_is(r->state, "active"))
+		add(u, ARENA_CAT(u->arena, S("UnusedBox:"), r->instance_type), r->available_instance_count.v);
 }
 
 static void of_volume(struct uses *u, const void *record)
@@ -85,7 +94,7 @@ static const struct {
 	void (*uses)(struct uses *u, const void *record);
 } metered[] = {
         {&ec2_kind_instance, of_instance}, {&ec2_kind_volume, of_volume}, {&ec2_kind_interface, of_interface},
-        {&ec2_kind_address, of_address},   {&ec2_kind_nat, of_nat},
+        {&ec2_kind_address, of_address},   {&ec2_kind_nat, of_nat},       {&ec2_kind_reservation, of_reservation},
 };
 
 void ec2_meter(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id, const void *record)

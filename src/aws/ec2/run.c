@@ -226,17 +226,25 @@ static struct ec2_instance_metadata_options_response *metadata_options(struct ca
 	if (!m)
 		m = &none;
 	bool newer = str_is(l->image.image->imds_support, "v2.0");
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_instance_metadata_defaults_response d;
+	ec2_metadata_defaults(&s, &d);
+	struct opt_int hops = d.http_put_response_hop_limit.set ? d.http_put_response_hop_limit : OPT_INT(newer ? 2 : 1);
 	struct ec2_instance_metadata_options_response *made = arena_new(c->arena, struct ec2_instance_metadata_options_response);
 	*made = (struct ec2_instance_metadata_options_response){
 	        .state = S("applied"),
-	        .http_tokens = m->http_tokens.n ? m->http_tokens
-	                       : newer          ? S("required")
-	                                        : S("optional"),
-	        .http_put_response_hop_limit =
-	                m->http_put_response_hop_limit.set ? m->http_put_response_hop_limit : OPT_INT(newer ? 2 : 1),
-	        .http_endpoint = m->http_endpoint.n ? m->http_endpoint : S("enabled"),
+	        .http_tokens = m->http_tokens.n  ? m->http_tokens
+	                       : d.http_tokens.n ? d.http_tokens
+	                       : newer           ? S("required")
+	                                         : S("optional"),
+	        .http_put_response_hop_limit = m->http_put_response_hop_limit.set ? m->http_put_response_hop_limit : hops,
+	        .http_endpoint = m->http_endpoint.n  ? m->http_endpoint
+	                         : d.http_endpoint.n ? d.http_endpoint
+	                                             : S("enabled"),
 	        .http_protocol_ipv6 = m->http_protocol_ipv6.n ? m->http_protocol_ipv6 : S("disabled"),
-	        .instance_metadata_tags = m->instance_metadata_tags.n ? m->instance_metadata_tags : S("disabled"),
+	        .instance_metadata_tags = m->instance_metadata_tags.n  ? m->instance_metadata_tags
+	                                  : d.instance_metadata_tags.n ? d.instance_metadata_tags
+	                                                               : S("disabled"),
 	};
 	return made;
 }

@@ -38,6 +38,11 @@ struct launch {
 	struct ec2_tag_list template_tags; /* what an instance made of a launch template says of it */
 };
 
+/* metadata_default.c: what the account says of its instances' metadata service; empty where it says nothing. */
+void ec2_metadata_defaults(const struct ec2_scope *s, struct ec2_instance_metadata_defaults_response *ret);
+ec2_get_instance_metadata_defaults_handler ec2_get_instance_metadata_defaults;
+ec2_modify_instance_metadata_defaults_handler ec2_modify_instance_metadata_defaults;
+
 /* Subnets, groups and addresses of the interfaces that were asked for, and l->subnet. CALL_FAIL: EC2's error. */
 int ec2_run_take_ports(struct call *c, struct launch *l);
 /* Has the type room for them? */

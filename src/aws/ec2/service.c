@@ -6,7 +6,7 @@
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
-#include "aws/ec2/reservation.h"
+#include "aws/ec2/run.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
@@ -153,6 +153,8 @@ static const struct service_op ops[] = {
         ROW(enable_image_deregistration_protection, EnableImageDeregistrationProtection, .missing = "a cooldown"),
         ROW(get_console_output, GetConsoleOutput, READ),
         ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
+        ROW(get_instance_metadata_defaults, GetInstanceMetadataDefaults, READ),
+        ROW(modify_instance_metadata_defaults, ModifyInstanceMetadataDefaults, .missing = "enforcing tokens"),
         ROW(get_launch_template_data, GetLaunchTemplateData, READ),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
         ROW(cancel_capacity_reservation, CancelCapacityReservation),

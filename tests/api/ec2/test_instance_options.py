@@ -1,9 +1,10 @@
 """What can be changed of an instance at any time, and snapshots of all its volumes."""
+import re
 import time
 import unittest
 
 import images
-from ec2 import Ec2Case
+from ec2 import Ec2Case, end_instances
 
 
 class Options(Ec2Case):
@@ -69,6 +70,43 @@ class Options(Ec2Case):
         self.ec2.get_waiter("snapshot_completed").wait(SnapshotIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         for snapshot in ids:
             self.ec2.delete_snapshot(SnapshotId=snapshot)
+
+
+class MetadataDefaults(Ec2Case):
+    """What an account says for launches that say nothing; in a region of its own."""
+    def launch(self, image, **more):
+        made = self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=1, MaxCount=1, **more)["Instances"][0]
+        end_instances(self, self.ec2, made["InstanceId"])
+        options = made["MetadataOptions"]
+        return options["HttpTokens"], options["HttpPutResponseHopLimit"], options["HttpEndpoint"], options["InstanceMetadataTags"]
+
+    def ask(self):
+        """By hand, because not every boto3 knows the operation."""
+        reply = self.query("GetInstanceMetadataDefaults")
+        self.assertEqual(reply.status, 200, reply.body)
+        return dict(re.findall(r"<(http\w+|instanceMetadataTags)>([^<]*)<", reply.body.decode()))
+
+    def modify(self, code=None, **more):
+        reply = self.query("ModifyInstanceMetadataDefaults", **more)
+        self.assertEqual(reply.status, 400 if code else 200, reply.body)
+        self.assertIn(f"<Code>{code}</Code>" if code else "<return>true</return>", reply.body.decode())
+
+    def test_defaults(self):
+        image = images.image(self.ec2)
+        if not image:
+            self.skipTest("there is no image: tools/make-image")
+        self.assertEqual(self.ask(), {})
+        before = self.launch(image)
+        self.modify(HttpTokens="required", HttpPutResponseHopLimit=7, InstanceMetadataTags="enabled")
+        self.assertEqual(self.ask(), {"httpTokens": "required", "httpPutResponseHopLimit": "7", "instanceMetadataTags": "enabled"})
+        self.assertEqual(self.launch(image), ("required", 7, "enabled", "enabled"))
+        self.assertEqual(self.launch(image, MetadataOptions={"HttpTokens": "optional", "HttpPutResponseHopLimit": 2}), ("optional", 2, "enabled", "enabled"))
+        self.modify("InvalidParameterValue", HttpPutResponseHopLimit=65)
+        self.modify("InvalidParameterCombination")
+        self.modify("UnsupportedOperation", HttpTokensEnforced="enabled")
+        self.modify(HttpTokens="no-preference", HttpPutResponseHopLimit=-1, InstanceMetadataTags="no-preference")
+        self.assertEqual(self.ask(), {})
+        self.assertEqual(self.launch(image), before)
 
 
 if __name__ == "__main__":

@@ -224,6 +224,10 @@ class Machines(TestCase):
         self.assertIn("SSH HOST KEY FINGERPRINTS", self.ec2.get_console_output(InstanceId=self.instance_id)["Output"])
         private = self.instance()["PrivateIpAddress"]
         self.assertEqual(self.until_ssh("hostname").strip(), "ip-" + private.replace(".", "-"))
+        # without keys: by a container's shim, or by the agent of the image
+        done = subprocess.run([os.environ["QUARTET"], "exec", self.instance_id, "sh", "-c", "hostname; id -u; cat; exit 7"], input="in\n", capture_output=True, text=True,
+                              timeout=200, check=False)
+        self.assertEqual((done.returncode, done.stdout), (7, "ip-" + private.replace(".", "-") + "\n0\nin\n"), done.stderr)
         self.names(private)
         self.an_interface_more()
         self.how_far_a_token_travels()

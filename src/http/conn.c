@@ -337,10 +337,15 @@ static bool conn_step(struct http_conn *c)
 	}
 }
 
+static bool writer_is_due(const struct http_conn *c)
+{
+	return c->req && c->req->waiting && out_waiting(&c->out) <= OUT_LOW_BYTES;
+}
+
 static void writer_wake(struct http_conn *c)
 {
 	struct http_request *r = c->req;
-	if (!r || !r->waiting || out_waiting(&c->out) > OUT_LOW_BYTES)
+	if (!writer_is_due(c))
 		return;
 	r->waiting = false;
 	if (r->drained)
@@ -455,10 +460,14 @@ void conn_run(struct http_conn *c)
 	}
 	if (!dry && c->tls && conn_wants_input(c) && tls_has_pending(c->tls))
 		conn_later(c);
-	if (out_flush(c) < 0)
+	if (out_flush(c) < 0) {
 		conn_end(c);
-	else
-		conn_settle(c);
+		return;
+	}
+	/* The socket may have found room since the last look, and then nothing else would bring us back. */
+	if (writer_is_due(c) || (out_empty(&c->out) && (c->state == CONN_CLOSING || (c->state == CONN_BUSY && c->req->replied))))
+		conn_later(c);
+	conn_settle(c);
 }
 
 static void conn_event(void *ctx, uint32_t events)

@@ -57,7 +57,7 @@ class Machines(unittest.TestCase):
     def show(self):
         return self.ec2.describe_instances(InstanceIds=[self.instance])["Reservations"][0]["Instances"][0]
 
-    def wait(self, state, seconds=60):
+    def wait(self, state, seconds=150):
         until = time.monotonic() + seconds
         while self.show()["State"]["Name"] != state:
             self.assertLess(time.monotonic(), until, self.show())

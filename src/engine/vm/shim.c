@@ -27,7 +27,8 @@ enum {
 	CONSOLE_FULL = 1 << 20,
 	UNPLUG_PATIENCE_US = 30 * 1000000,
 	LEAVE_PATIENCE_US = 7 * 1000000,
-	TELL_AGAIN_US = 50 * 1000
+	TELL_AGAIN_US = 50 * 1000,
+	PRESS_AGAIN_US = 2 * 1000000,
 };
 
 struct shim {
@@ -225,6 +226,23 @@ static int tell(struct shim *s, int (*what)(struct box *b))
 	return 0;
 }
 
+/* A guest without its ACPI driver yet loses the press, so it is pressed until the guest ends or api pulls the plug. One that is on
+ * its way down takes no notice. */
+static void press(void *ctx)
+{
+	struct shim *s = ctx;
+	s->tell_timer = NULL;
+	if (!s->over && qemu_simple(&s->qemu, "system_powerdown") == 0)
+		s->tell_timer = loop_add_timer(s->loop, PRESS_AGAIN_US, press, s);
+}
+
+static int press_button(struct shim *s)
+{
+	loop_remove_timer(s->loop, s->tell_timer);
+	s->tell_timer = loop_add_timer(s->loop, PRESS_AGAIN_US, press, s);
+	return qemu_simple(&s->qemu, "system_powerdown");
+}
+
 static int obey_box(struct shim *s, const struct shim_request *r, const int *fds)
 {
 	int error, fd;
@@ -290,7 +308,7 @@ static void on_term(void *ctx, int signo)
 		return;
 	s->leaving = s->quitting = true;
 	bool box = s->plan->request->is_box;
-	if (!s->running || (box ? tell(s, box_power) : qemu_simple(&s->qemu, "system_powerdown")) < 0)
+	if (!s->running || (box ? tell(s, box_power) : press_button(s)) < 0)
 		pull_plug(s);
 	else
 		loop_add_timer(s->loop, LEAVE_PATIENCE_US, pull_plug, s);
@@ -360,7 +378,7 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 		s->running |= !error;
 		return error;
 	case SHIM_POWER:
-		return qemu_simple(&s->qemu, "system_powerdown");
+		return press_button(s);
 	case SHIM_RESET:
 		return qemu_simple(&s->qemu, "system_reset");
 	default:

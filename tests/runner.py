@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "harness"))
+import lanes  # noqa: E402
 TERMINAL = sys.stdout.isatty()
 
 
@@ -49,6 +49,9 @@ def heading(text):
 
 
 STARTED = time.monotonic()
+LANES = 3  # black-box tests mostly wait; each lane has a cloud of its own
+ALL = "test_*.py"
+JS = "js"  # the module that is the JavaScript SDK's tests
 
 
 def command(*args, **kwargs):
@@ -87,113 +90,73 @@ def meson_tests(tally, directory, suites, env=None):
     os.remove(log)
 
 
-class Result(unittest.TestResult):
-    def __init__(self, tally, prefix):
-        super().__init__()
-        self.tally, self.prefix = tally, prefix
+def progress(test):
+    if TERMINAL:
+        print(f"\r\033[K  {test}", end="", flush=True)
 
-    def name(self, test):
-        return f"{self.prefix}: {test.id()}"
 
-    def startTest(self, test):
-        super().startTest(test)
-        self.clean = True
-        if TERMINAL:
-            print(f"\r\033[K  {test.id()}", end="", flush=True)
-
-    def stopTest(self, test):
-        super().stopTest(test)
+def quiet_add(tally):
+    def add(*what):
         if TERMINAL:
             print("\r\033[K", end="", flush=True)
-
-    def addSuccess(self, test):
-        self.tally.add(self.name(test), "pass")
-
-    def addSkip(self, test, reason):
-        self.tally.add(self.name(test), "skip", reason)
-
-    def addFailure(self, test, err):
-        self.tally.add(self.name(test), "fail", self._exc_info_to_string(err, test))
-
-    addError = addFailure
-
-    def addExpectedFailure(self, test, err):
-        self.tally.add(self.name(test), "pass")
-
-    def addUnexpectedSuccess(self, test):
-        self.tally.add(self.name(test), "fail", "it was expected to fail")
-
-    def addSubTest(self, test, subtest, err):
-        if err is not None:
-            self.addFailure(subtest, err)
+        tally.add(*what)
+    return add
 
 
-def python_tests(tally, directory, prefix, pattern="test_*.py"):
-    for place, _, files in sorted(os.walk(os.path.join(ROOT, directory))):
-        if not any(f.startswith("test_") and f.endswith(".py") for f in files):
-            continue
-        sys.path.insert(0, place)
-        suite = unittest.TestLoader().discover(place, pattern=pattern, top_level_dir=place)
-        suite.run(Result(tally, prefix))
-        sys.path.remove(place)
-        for name in [n for n, m in sys.modules.items() if getattr(m, "__file__", None) and os.path.dirname(m.__file__ or "") == place]:
-            del sys.modules[name]
-
-
-def api_tests(tally, directory, prefix, args):
-    """The black-box tests against one daemon of the given build; in a process of its own, so that its environment is the daemon's clients'."""
+def api_lanes(tally, directory, prefix, args):
+    """The black-box tests, each lane of them against a daemon of its own of the given build."""
     if os.geteuid() != 0:
         tally.add(f"{prefix}: black-box tests", "skip", "they start a cloud with sandboxes, which needs root")
-        return
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(read)
-        child = Tally()
-        try:
-            api_child(child, directory, prefix, args)
-        except BaseException as e:  # noqa: BLE001 - whatever it is, the parent must count it
-            child.add(f"{prefix}: {type(e).__name__}", "fail", str(e))
-        with os.fdopen(write, "w") as f:
-            json.dump([child.passed, child.failed, child.skipped, child.failures], f)
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as f:
-        text = f.read()
-    os.waitpid(pid, 0)
-    passed, failed, skipped, failures = json.loads(text) if text else (0, 1, 0, [f"{prefix}: the run died"])
-    tally.passed += passed
-    tally.failed += failed
-    tally.skipped += skipped
-    tally.failures += failures
+        return []
+    jobs = lanes.modules(os.path.join(ROOT, "tests", "api"), args.pattern)
+    if args.pattern == ALL:
+        jobs.insert(len(lanes.FIRST), JS)
+
+    def work(take, report):
+        api_lane(take, report, directory, prefix, args.pattern == ALL)
+    return [(work, jobs)] * min(LANES, len(jobs))
 
 
-def api_child(tally, directory, prefix, args):
+def api_lane(take, report, directory, prefix, whole):
     import cloud as harness
     os.environ["QUARTET"] = os.path.join(ROOT, directory, "quartet")
     os.environ.setdefault("ASAN_OPTIONS", "abort_on_error=1:detect_leaks=0")
     record = tempfile.mkstemp(prefix="quartet-replies-")[1]
+
+    def add(*what):
+        report("add", *what)
     with harness.Cloud() as cloud:
         os.environ.update(cloud.environment())
         for name in [n for n in os.environ if n.startswith("AWS_") and n not in cloud.environment()]:
             del os.environ[name]
         os.environ["QUARTET_RECORD"] = record
-        python_tests(tally, "tests/api", prefix, args.pattern)
-        if args.pattern == "test_*.py":
-            node_tests(tally, prefix)
+        while (job := take()):
+            if job == JS:
+                node_tests(add, prefix)
+            else:
+                lanes.run_module(job, report, prefix)
         log = cloud.log_text()
     for line in log.splitlines():
         if "Sanitizer" in line or "runtime error" in line or " fatal " in line:
-            tally.add(f"{prefix}: the daemon's log", "fail", log)
+            add(f"{prefix}: the daemon's log", "fail", log)
             break
     checker = os.path.join(ROOT, directory, "tests", "tools", "check-reply")
     with open(record) as f:
         done = subprocess.run([checker], stdin=f, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    exchanges = re.match(r"(\d+) exchanges", done.stdout.splitlines()[-1] if done.stdout else "") or re.search(r"(\d+) exchanges", done.stdout)
-    if args.pattern == "test_*.py" and (not exchanges or int(exchanges[1]) < 100):
-        tally.add(f"{prefix}: replies were recorded", "fail", done.stdout)
-    tally.add(f"{prefix}: every reply fits its model", "pass" if done.returncode == 0 else "fail", done.stdout)
+    exchanges = re.search(r"(\d+) exchanges", done.stdout)
+    if whole and (not exchanges or int(exchanges[1]) < 20):
+        add(f"{prefix}: replies were recorded", "fail", done.stdout)
+    add(f"{prefix}: every reply fits its model", "pass" if done.returncode == 0 else "fail", done.stdout)
     os.remove(record)
+
+
+def fault_lanes(directory, args):
+    """One: they measure what a cloud takes."""
+    def work(take, report):
+        os.environ["QUARTET"] = os.path.join(ROOT, directory, "quartet")
+        while (job := take()):
+            lanes.run_module(job, report, "fault")
+    return [(work, lanes.modules(os.path.join(ROOT, "tests", "fault"), args.pattern))]
 
 
 GUEST_S = 900  # many times what it needs; a guest that hangs ends here
@@ -256,24 +219,24 @@ def machine_image(tally):
         tally.add("the machine image", "skip", output.strip().splitlines()[-1])
 
 
-def node_tests(tally, prefix):
+def node_tests(add, prefix):
     place = os.path.join(ROOT, "tests", "js")
     if not os.path.exists(os.path.join(place, "node_modules")):
-        tally.add(f"{prefix}: the JavaScript SDK", "skip", "npm could not install it")
+        add(f"{prefix}: the JavaScript SDK", "skip", "npm could not install it")
         return
     status, output = command("node", "--test", "--test-reporter=tap", place)
     results = re.findall(r"^(not ok|ok) \d+ - (.*?)(?: # SKIP ?(.*))?$", output, re.M)
     for state, name, skip in results:
-        tally.add(f"{prefix}: js: {name}", "skip" if skip else "pass" if state == "ok" else "fail", skip or output)
+        add(f"{prefix}: js: {name}", "skip" if skip else "pass" if state == "ok" else "fail", skip or output)
     if not results:
-        tally.add(f"{prefix}: js", "fail", output)
+        add(f"{prefix}: js", "fail", output)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Run every check that can run on this machine.")
     parser.add_argument("--plain", action="store_true", help="only the plain build, without sanitizers: quicker")
     parser.add_argument("--only", choices=["unit", "host", "guest", "api", "fault"], action="append", help="only these kinds; guest, a virtual machine under emulation, runs when it is named")
-    parser.add_argument("--pattern", default="test_*.py", help="only black-box files of this name")
+    parser.add_argument("--pattern", default=ALL, help="only black-box files of this name")
     args = parser.parse_args()
     kinds = args.only or ["unit", "host", "api", "fault"]
     tally = Tally()
@@ -293,20 +256,24 @@ def main():
             heading("guest: the same and functions under control groups of version 2")
             guest_tests(tally, directory)
             heading("guest: the machine image")
-            python_tests(tally, "tests/guest", "guest")
-        if "api" in kinds or "fault" in kinds:
-            status, output = command("tools/prepare-runtimes")
-            if status != 0:
-                tally.add("tools/prepare-runtimes", "fail", output)
+            guest = lanes.modules(os.path.join(ROOT, "tests", "guest"), "test_*.py")
+            while guest:
+                lanes.run_module(guest.pop(0), lambda kind, *what: tally.add(*what) if kind == "add" else progress(*what), "guest")
+        if "api" not in kinds and "fault" not in kinds:
+            continue
+        status, output = command("tools/prepare-runtimes")
+        if status != 0:
+            tally.add("tools/prepare-runtimes", "fail", output)
+        todo = []
         if "api" in kinds:
             node_modules(tally)
             machine_image(tally)
-            heading(f"black-box tests with real clients, {directory}")
-            api_tests(tally, directory, directory, args)
+            todo += api_lanes(tally, directory, directory, args)
         if "fault" in kinds and directory == "build":
-            heading("faults: killed roles, full disks, cut requests")
-            os.environ["QUARTET"] = os.path.join(ROOT, directory, "quartet")
-            python_tests(tally, "tests/fault", "fault", args.pattern)
+            todo += fault_lanes(directory, args)
+        if todo:
+            heading(f"black-box tests with real clients{', faults' if 'fault' in kinds and directory == 'build' else ''}, {directory}")
+            lanes.run(todo, quiet_add(tally), progress)
     for name in tally.failures:
         print(f"failed: {name}")
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")

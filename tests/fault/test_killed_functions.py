@@ -173,7 +173,7 @@ class KilledFunctions(Killing):
                 self.assertTrue(error or answer == 2, (error, answer))
             except ClientError as e:
                 self.assertEqual(e.response["Error"]["Code"], "ServiceException")
-            self.assertLess(time.monotonic() - began, 5)
+            self.assertLess(time.monotonic() - began, 20)
         self.assertEqual(self.call_until_answered({"number": 3}), (None, 3))
         self.end()
 

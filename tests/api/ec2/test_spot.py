@@ -1,41 +1,9 @@
-"""Spot instances: prices, requests, and the end that a launch on demand brings them."""
-import os
-import time
-
-from aws import client
-from ec2 import Ec2Case, end_instances, halting_image, wait_for
-
-# MiB, vCPUs; each of twice the memory
-LADDER = [("t3.small", 2048, 2), ("t3.medium", 4096, 2), ("t3.large", 8192, 2), ("r5.large", 16384, 2), ("r5.xlarge", 32768, 4), ("r5.2xlarge", 65536, 8)]
+"""Spot instances: prices and requests."""
+from ec2 import end_instances, halting_image, wait_for
+from spot import SpotCase
 
 
-def type_that_fits_once():
-    """An instance type of which one fits on this machine beside little else, and not two."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1 << 20) * 75 // 100
-    fitting = [t for t in LADDER if t[1] <= memory < 2 * t[1] and t[2] <= os.cpu_count() * 8]
-    return fitting[0][0] if fitting else None
-
-
-class Spot(Ec2Case):
-    def setUp(self):
-        super().setUp()
-        self.ec2 = client("ec2")
-
-    def market(self, **more):
-        return {"MarketType": "spot", "SpotOptions": more}
-
-    def run_one(self, kind="t2.nano", **more):
-        made = self.ec2.run_instances(ImageId=self.image, InstanceType=kind, MinCount=1, MaxCount=1, **more)["Instances"][0]
-        end_instances(self, self.ec2, made["InstanceId"])
-        return made
-
-    def request(self, sir):
-        return self.ec2.describe_spot_instance_requests(SpotInstanceRequestIds=[sir])["SpotInstanceRequests"][0]
-
-    def status(self, sir):
-        r = self.request(sir)
-        return r["State"], r["Status"]["Code"]
-
+class Spot(SpotCase):
     def test_prices(self):
         ask = lambda **more: self.ec2.describe_spot_price_history(InstanceTypes=["t3.micro"], **more)["SpotPriceHistory"]  # noqa: E731
         found = ask()
@@ -94,25 +62,3 @@ class Spot(Ec2Case):
         self.fails("InvalidParameterValue", self.ec2.request_spot_instances, LaunchSpecification={**spec, "InstanceType": "t9.huge"})
         self.fails("UnsupportedOperation", self.ec2.request_spot_instances, LaunchSpecification=spec, Type="persistent")
         self.fails("MissingParameter", self.ec2.request_spot_instances)
-
-    def test_interruption(self):
-        """Takes the two minutes of the notice."""
-        kind = type_that_fits_once()
-        if not kind:
-            self.skipTest("no instance type fits this machine once")
-        self.image = halting_image(self)
-        spot = self.run_one(kind, InstanceMarketOptions=self.market())
-        self.fails("InsufficientInstanceCapacity", self.run_one, status=500, kind=kind, InstanceMarketOptions=self.market())
-        wait_for(self, self.ec2, spot["InstanceId"], "running")
-        begun = time.monotonic()
-        other = self.run_one(kind)
-        self.assertEqual(self.status(spot["SpotInstanceRequestId"]), ("active", "marked-for-termination"))
-        self.fails("InsufficientInstanceCapacity", self.run_one, status=500, kind=kind)
-        time.sleep(90)
-        wait_for(self, self.ec2, spot["InstanceId"], "running", 1)
-        wait_for(self, self.ec2, other["InstanceId"], "pending", 1)
-        gone = wait_for(self, self.ec2, spot["InstanceId"], "terminated")
-        self.assertGreater(time.monotonic() - begun, 115)
-        self.assertEqual(gone["StateReason"]["Code"], "Server.SpotInstanceTermination")
-        self.assertEqual(self.status(spot["SpotInstanceRequestId"]), ("closed", "instance-terminated-no-capacity"))
-        wait_for(self, self.ec2, other["InstanceId"], "running")

@@ -117,7 +117,7 @@ class Invoke(LambdaCase):
     def test_timeout(self):
         started = time.monotonic()
         reply = self.call(self.name, {"kind": "sleep", "s": 30}, LogType="Tail")
-        self.assertLess(time.monotonic() - started, 8)
+        self.assertLess(time.monotonic() - started, 25)
         request = reply["ResponseMetadata"]["RequestId"]
         self.assertEqual(reply["Payload"], {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {request} Error: Task timed out after 2.00 seconds"})
         self.assertIn(f"{request} Task timed out after 2.00 seconds", reply["Log"])
@@ -154,7 +154,7 @@ class Invoke(LambdaCase):
 
         def one():
             try:
-                reply = client("lambda", read_timeout=60).invoke(FunctionName=name, Payload=json.dumps({"kind": "sleep", "s": 1}))
+                reply = client("lambda", read_timeout=60).invoke(FunctionName=name, Payload=json.dumps({"kind": "sleep", "s": 3}))
                 pids.append(json.loads(reply["Payload"].read()))
             except Exception as e:
                 errors.append(e)
@@ -165,7 +165,7 @@ class Invoke(LambdaCase):
         for t in threads:
             t.join()
         self.assertEqual((len(pids), errors), (8, []))
-        self.assertLess(time.monotonic() - started, 7, "eight seconds of sleep ran at once")
+        self.assertLess(time.monotonic() - started, 20, "twenty-four seconds of sleep ran at once")
 
     def test_reserved_concurrency_limits(self):
         name = self.make(PYTHON, Timeout=20)

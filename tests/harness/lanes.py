@@ -1,0 +1,144 @@
+"""Test modules run side by side: many of them wait for guests and clocks, and need little of the machine meanwhile.
+
+A lane is a process that runs one module after the other, as they are handed out; its first words and its last ones are its own (a cloud to start
+and to stop). What it finds comes back line by line and is counted by the runner.
+"""
+import json
+import os
+import selectors
+import unittest
+
+FIRST = ["test_spot_interruption.py", "test_spot.py", "test_instances.py"]  # take minutes, so nobody waits for them at the end
+
+
+class Result(unittest.TestResult):
+    """Says what became of each test by report(kind, name, state, why)."""
+
+    def __init__(self, report, prefix):
+        super().__init__()
+        self.report, self.prefix = report, prefix
+
+    def name(self, test):
+        return f"{self.prefix}: {test.id()}"
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.report("at", test.id())
+
+    def addSuccess(self, test):
+        self.report("add", self.name(test), "pass")
+
+    def addSkip(self, test, reason):
+        self.report("add", self.name(test), "skip", reason)
+
+    def addFailure(self, test, err):
+        self.report("add", self.name(test), "fail", self._exc_info_to_string(err, test))
+
+    addError = addFailure
+
+    def addExpectedFailure(self, test, err):
+        self.report("add", self.name(test), "pass")
+
+    def addUnexpectedSuccess(self, test):
+        self.report("add", self.name(test), "fail", "it was expected to fail")
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            self.addFailure(subtest, err)
+
+
+def modules(directory, pattern):
+    """Paths of the test modules below a directory, those that take long first."""
+    found = []
+    for place, _, files in sorted(os.walk(directory)):
+        found += [os.path.join(place, f) for f in sorted(files) if f.endswith(".py") and _matches(f, pattern)]
+    return sorted(found, key=lambda path: FIRST.index(os.path.basename(path)) if os.path.basename(path) in FIRST else len(FIRST))
+
+
+def _matches(name, pattern):
+    import fnmatch
+    return name.startswith("test_") and fnmatch.fnmatch(name, pattern)
+
+
+def run_module(path, report, prefix):
+    import sys
+    place = os.path.dirname(path)
+    sys.path.insert(0, place)
+    suite = unittest.TestLoader().discover(place, pattern=os.path.basename(path), top_level_dir=place)
+    suite.run(Result(report, prefix))
+    sys.path.remove(place)
+    # Modules of one name lie in several folders, and bring helpers of one name.
+    for name in [n for n, m in sys.modules.items() if os.path.dirname(getattr(m, "__file__", None) or "") == place]:
+        del sys.modules[name]
+
+
+class Lane:
+    """work(take, report): take() gives the next module's path, None at the end."""
+
+    def __init__(self, work, jobs):
+        self.jobs = jobs
+        to_read, self.tasks = os.pipe()
+        self.words, to_write = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.tasks)
+            os.close(self.words)
+            status = 1
+            try:
+                with os.fdopen(to_read) as tasks, os.fdopen(to_write, "w", buffering=1) as words:
+                    self._child(work, tasks, words)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(to_read)
+        os.close(to_write)
+        self.text = b""
+
+    @staticmethod
+    def _child(work, tasks, words):
+        def report(*what):
+            words.write(json.dumps(what) + "\n")
+
+        def take():
+            report("next")
+            return tasks.readline().strip() or None
+        try:
+            work(take, report)
+        except BaseException as e:  # noqa: BLE001 - whatever it is, the runner must count it
+            report("add", f"lane: {type(e).__name__}", "fail", str(e))
+        report("done")
+
+
+def run(lanes, add, progress):
+    """lanes: a list of (work, list of paths); lanes that share a list take turns with it. add(name, state, why) counts, progress(id) shows."""
+    started = [Lane(*lane) for lane in lanes]
+    with selectors.DefaultSelector() as selector:
+        for lane in started:
+            lane.finished = False
+            selector.register(lane.words, selectors.EVENT_READ, lane)
+        while selector.get_map():
+            for key, _ in selector.select():
+                lane = key.data
+                piece = os.read(lane.words, 1 << 16)
+                if not piece:
+                    selector.unregister(lane.words)
+                    os.close(lane.words)
+                    os.close(lane.tasks)
+                    os.waitpid(lane.pid, 0)
+                    if not lane.finished:
+                        add("lane", "fail", "the process that ran tests died")
+                    continue
+                *lines, lane.text = (lane.text + piece).split(b"\n")
+                for line in lines:
+                    _hear(lane, json.loads(line), add, progress)
+
+
+def _hear(lane, said, add, progress):
+    if said[0] == "next":
+        os.write(lane.tasks, (lane.jobs.pop(0) if lane.jobs else "").encode() + b"\n")
+    elif said[0] == "at":
+        progress(said[1])
+    elif said[0] == "add":
+        add(*said[1:])
+    else:
+        lane.finished = True

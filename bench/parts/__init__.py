@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import calls, functions, machines, objects, rest
+from parts import calls, functions, machines, networks, objects, rest
 
 PARTS = {
     "start": rest.start,
@@ -12,6 +12,8 @@ PARTS = {
     "crowd": functions.crowd,
     "warm": functions.warm,
     "cells": functions.cells,
+    "networks": networks.networks,
     "instances": machines.instances,
+    "disks": machines.disks,
     "describe": machines.describe,
 }

@@ -1,5 +1,7 @@
 """EC2: how long instances take to start, and what many records cost to describe."""
+import base64
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -9,7 +11,8 @@ import time
 import urllib.parse
 
 from parts.functions import fork_exec
-from parts.tools import BenchCloud, median
+from parts.tools import BenchCloud, Skip, median
+from parts.tools import end as end_process
 
 RECORDS = 10000
 
@@ -84,11 +87,14 @@ def describe(bench):
     bench.add(f"{what}, a page of 1,000 reservations", median(times), "ms", note=f"2,000 instances; first {times[0]:.0f} ms, last {times[-1]:.0f} ms")
 
 
+IMAGE = "/var/cache/quartet/images/debian-12-amd64"
+
+
 def default_image(cloud):
     """The id of the image of tools/make-image, or None."""
     for _ in range(50):
         image = element(ec2(cloud, "DescribeImages", Owner_1="amazon"), "imageId")
-        if image or not os.path.exists("/var/cache/quartet/images/debian-12-amd64/image.json"):
+        if image or not os.path.exists(f"{IMAGE}/image.json"):
             return image
         time.sleep(0.2)
     return None
@@ -113,11 +119,11 @@ def until_heard(cloud, instance):
     return until(cloud, "DescribeInstanceStatus", instance, "<instanceStatus>(?:(?!</instanceStatus>).)*<status>ok</status>", 300)
 
 
-def run(cloud, image, driver, count=1):
+def run(cloud, image, driver, count=1, **more):
     """(ids, milliseconds that the call took)"""
     tag = "TagSpecification_1_"
     ms, reply = timed(cloud, "RunInstances", ImageId=image, InstanceType="t2.nano", MinCount=count, MaxCount=count,
-                      **{tag + "ResourceType": "instance", tag + "Tag_1_Key": "quartet:driver", tag + "Tag_1_Value": driver})
+                      **more, **{tag + "ResourceType": "instance", tag + "Tag_1_Key": "quartet:driver", tag + "Tag_1_Value": driver})
     return re.findall("<instanceId>([^<]*)<", reply), ms
 
 
@@ -127,15 +133,42 @@ def end(cloud, ids):
         until_state(cloud, i, "terminated")
 
 
+def by_hand():
+    """Milliseconds from the start of the same guest in the same QEMU, without a cloud, to its first TCP segment for the metadata service."""
+    with open(f"{IMAGE}/image.json") as f:
+        command_line = json.load(f)["command_line"]
+    with tempfile.TemporaryDirectory(prefix="quartet-bench-") as place:
+        disk, frames = os.path.join(place, "disk"), os.path.join(place, "frames")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", f"{IMAGE}/root.raw", "-F", "raw", disk], check=True)
+        begin = time.perf_counter()
+        qemu = subprocess.Popen(
+            ["qemu-system-x86_64", "-machine", "pc,usb=off,vmport=off,graphics=off", "-accel", "tcg,thread=multi,tb-size=96", "-cpu", "max", "-smp", "1",
+             "-m", "512", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "null", "-device", "virtio-rng-pci",
+             "-kernel", f"{IMAGE}/kernel", "-initrd", f"{IMAGE}/initrd", "-append", command_line, "-drive", f"if=virtio,file={disk},format=qcow2",
+             "-netdev", "user,id=net,ipv6=off", "-device", "virtio-net-pci,netdev=net,romfile=", "-object", f"filter-dump,id=dump,netdev=net,file={frames}"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while True:
+                if os.path.exists(frames):
+                    with open(frames, "rb") as f:
+                        if re.search(rb"\x45.{8}\x06.{6}\xa9\xfe\xa9\xfe", f.read(), re.S):
+                            return (time.perf_counter() - begin) * 1000
+                if qemu.poll() is not None or time.perf_counter() - begin > 300:
+                    raise RuntimeError("the guest that was started by hand asks nothing")
+                time.sleep(0.02)
+        finally:
+            end_process(qemu)
+
+
 def instances(bench):
     """RunInstances to the first process of the instance and to its first question, containers and emulated machines"""
     cloud = BenchCloud().start()
     try:
         image = default_image(cloud)
         if not image:
-            return
+            raise Skip("there is no machine image")
         end(cloud, run(cloud, image, "container")[0])  # the image is taken in by the first
-        started, heard = [], {"container": [], "vm": []}
+        started, heard, alone = [], {"container": [], "vm": []}, []
         for _ in range(bench.rounds * 3):
             ids, ms = run(cloud, image, "container")
             started.append(ms + until_state(cloud, ids[0], "running"))
@@ -151,6 +184,7 @@ def instances(bench):
             ids, ms = run(cloud, image, "vm")
             heard["vm"].append(ms + until_heard(cloud, ids[0]))
             end(cloud, ids)
+            alone.append(by_hand())
     finally:
         cloud.stop()
     bench.add("RunInstances to the first process, container, p50", median(started), "ms", reach=60, peer="fork + exec /bin/true",
@@ -158,4 +192,72 @@ def instances(bench):
               bound="syncs of the volume's new file and of the records, and eight processes that are started, QEMU's storage daemon among them")
     bench.add("RunInstances of 15 containers, until the last runs", crowd, "ms")
     bench.add("RunInstances to the guest's first question, container", median(heard["container"]), "ms", note="systemd and the network are up then")
-    bench.add("RunInstances to the guest's first question, emulated machine", median(heard["vm"]), "ms", note=f"{len(heard['vm'])} launches")
+    bench.add("RunInstances to the guest's first question, emulated machine", median(heard["vm"]), "ms",
+              peer="the same QEMU and guest by hand", peer_value=median(alone), note=f"{len(heard['vm'])} launches")
+
+
+DISK_MIB = 128
+DISK = f"""
+import os, time
+path, piece = os.environ.get("DISK_FILE", "/root/measure"), os.urandom(1 << 20)
+fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+begin = time.perf_counter()
+for _ in range({DISK_MIB}):
+    os.write(fd, piece)
+os.fsync(fd)
+written = time.perf_counter() - begin
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+os.lseek(fd, 0, os.SEEK_SET)
+begin = time.perf_counter()
+while os.read(fd, 1 << 20):
+    pass
+read = time.perf_counter() - begin
+os.unlink(path)
+said = f"\\nDISK {{{DISK_MIB} / written:.1f}} {{{DISK_MIB} / read:.1f}}\\n"
+"""
+
+
+def disk_rates(text):
+    found = re.search(r"DISK ([0-9.]+) ([0-9.]+)", text)
+    return (float(found.group(1)), float(found.group(2))) if found else None
+
+
+def disk_of_guest(cloud, image, driver):
+    """(MiB/s written and synced, MiB/s read) in a fresh instance's root file system."""
+    script = "#!/usr/bin/python3\n" + DISK + "open('/dev/console', 'w').write(said)\n"
+    ids, _ = run(cloud, image, driver, UserData=base64.b64encode(script.encode()).decode())
+    try:
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < 300:
+            console = element(ec2(cloud, "GetConsoleOutput", InstanceId=ids[0], Latest="true"), "output") or ""
+            rates = disk_rates(base64.b64decode(console).decode(errors="replace"))
+            if rates:
+                return rates
+            time.sleep(0.5)
+        raise RuntimeError(f"{driver}: the disk was not measured")
+    finally:
+        end(cloud, ids)
+
+
+def disks(bench):
+    """Sequential writes and reads of a root volume inside instances, beside a file of the host"""
+    cloud = BenchCloud().start()
+    try:
+        image = default_image(cloud)
+        if not image:
+            raise Skip("there is no machine image")
+        inside, host = {"container": [], "vm": []}, []
+        for n in range(bench.rounds):
+            bench.round(n)
+            for driver in inside if n == 0 else ["container"]:
+                inside[driver].append(disk_of_guest(cloud, image, driver))
+            done = subprocess.run(["/usr/bin/python3", "-c", DISK + "print(said)"], capture_output=True, text=True, check=True,
+                                  env={**os.environ, "DISK_FILE": os.path.join(cloud.data, "measure")})
+            host.append(disk_rates(done.stdout))
+    finally:
+        cloud.stop()
+    names = {"container": "a container", "vm": "an emulated machine"}
+    for at, what in enumerate([f"{DISK_MIB} MiB written and synced", f"{DISK_MIB} MiB read"]):
+        for driver, rates in inside.items():
+            bench.add(f"{what} on the root volume of {names[driver]}", median([r[at] for r in rates]), "MiB/s", peer="a file of the host",
+                      peer_value=median([r[at] for r in host]), note="one launch" if driver == "vm" else "")

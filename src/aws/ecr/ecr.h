@@ -20,7 +20,7 @@ struct ecr_file {
 	uint64_t size;
 	struct str path; /* absolute; NUL-terminated; readable by root and the api role */
 };
-struct ecr_image {
+struct ecr_pulled {
 	struct str account, region, repository;
 	struct str digest;          /* what the tag meant: of an index, where it was one */
 	struct str manifest_digest; /* of the one image that fits the platform */
@@ -34,11 +34,11 @@ struct ecr_image {
 
 /* image NULL: code and message say why, as ECR's API does (RepositoryNotFoundException, ImageNotFoundException,
  * AccessDeniedException, LayersNotFoundException; UnsupportedImageTypeException where no image fits the platform or it is no
- * container image). Else the image is the callee's, to be given back with ecr_image_free(). */
-typedef void ecr_image_done(void *ctx, struct ecr_image *image, struct str code, struct str message);
+ * container image). Else the image is the callee's, to be given back with ecr_pulled_free(). */
+typedef void ecr_pull_done(void *ctx, struct ecr_pulled *image, struct str code, struct str message);
 
 /* Looks up an image as `as` (a role's session: the execution role), who needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer.
  * architecture: as images spell it ("amd64", "arm64"); absent: this machine's. done comes once, later. The reference is copied. */
-void ecr_image_find(struct cloud *cloud, const struct principal *as, const struct ecr_reference *ref, struct str architecture,
-                    ecr_image_done *done, void *ctx);
-void ecr_image_free(struct ecr_image *image); /* NULL is harmless */
+void ecr_pull(struct cloud *cloud, const struct principal *as, const struct ecr_reference *ref, struct str architecture,
+                    ecr_pull_done *done, void *ctx);
+void ecr_pulled_free(struct ecr_pulled *image); /* NULL is harmless */

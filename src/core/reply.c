@@ -53,7 +53,10 @@ static void cors_headers(struct gate_call *g)
 /* A handler that spoke HTTP itself: its status, headers and bytes, and nothing else. */
 static void encode_taken(struct gate_call *g, struct buf *body, struct wire_reply *reply)
 {
-	if (encode_error(g, body, reply)) {
+	const struct service *s = g->call.service;
+	if (str_set(g->call.error.code) && s && s->spell_error) {
+		s->spell_error(&g->call);
+	} else if (encode_error(g, body, reply)) {
 		add_pairs(&g->call, &reply->headers);
 		return;
 	}

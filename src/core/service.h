@@ -65,6 +65,9 @@ struct service {
 	bool (*check_first)(struct call *c, const void *in);
 	/* Last touch on an error before it is spelled: S3 adds elements. */
 	void (*dress_error)(struct call *c);
+	/* Spells the error of a call that intercept() took, in place of the model's protocol: the reply and its status, as an
+	 * intercepted call's handler does. NULL: the protocol does. */
+	void (*spell_error)(struct call *c);
 	/* Last touch on every reply to a client, errors too, before it is spelled: headers that do not depend on the operation. */
 	void (*dress_reply)(struct call *c);
 	/* Does a record of this service name this content file (store/blob.h)? Asked at start-up for every file; what no service

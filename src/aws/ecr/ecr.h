@@ -6,7 +6,8 @@
 #include "core/call.h"
 
 /* What "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1" or "...@sha256:..." names. `localhost[:PORT]` in place of
- * amazonaws.com means the same; of 127.0.0.1[:PORT]/app and localhost[:PORT]/app account and region are absent: the caller's own. */
+ * amazonaws.com means the same; of 127.0.0.1[:PORT]/app and localhost[:PORT]/app account and region are absent: the caller's own.
+ */
 struct ecr_reference {
 	struct str account, region; /* absent: the caller fills them in */
 	struct str repository;
@@ -40,5 +41,5 @@ typedef void ecr_pull_done(void *ctx, struct ecr_pulled *image, struct str code,
 /* Looks up an image as `as` (a role's session: the execution role), who needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer.
  * architecture: as images spell it ("amd64", "arm64"); absent: this machine's. done comes once, later. The reference is copied. */
 void ecr_pull(struct cloud *cloud, const struct principal *as, const struct ecr_reference *ref, struct str architecture,
-                    ecr_pull_done *done, void *ctx);
+              ecr_pull_done *done, void *ctx);
 void ecr_pulled_free(struct ecr_pulled *image); /* NULL is harmless */

@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import calls, functions, machines, networks, objects, rest
+from parts import calls, functions, images, machines, networks, objects, rest
 
 PARTS = {
     "start": rest.start,
@@ -8,6 +8,7 @@ PARTS = {
     "writes": calls.writes,
     "s3-small": objects.small,
     "s3-large": objects.large,
+    "layers": images.layers,
     "cold": functions.cold,
     "crowd": functions.crowd,
     "warm": functions.warm,

@@ -12,7 +12,12 @@ import urllib.error
 import urllib.request
 import uuid
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+
 from aws import ENDPOINT, REGION, TestCase, aws_programs, client, run
+from cloud import ROOT
 from registry import INDEX, OCI, Registry, code, digest, layout, password
 
 ACCOUNT = "000000000000"
@@ -106,6 +111,34 @@ class Repositories(EcrCase):
         reply, _, _ = self.r.push_manifest(json.loads(other), "v1")
         self.assertEqual((reply.status, code(reply)), (400, "TAG_INVALID"))
         self.ecr.put_image(repositoryName=self.name, imageManifest=other, imageTag="v2")
+
+    def test_exclusions(self):
+        """Debian's boto3 does not know them: the request is spelled out."""
+        name = self.name + "-ex"
+
+        def ask(operation, **body):
+            request = botocore.awsrequest.AWSRequest("POST", ENDPOINT + "/", data=json.dumps(body), headers={
+                "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921." + operation, "Content-Type": "application/x-amz-json-1.1"})
+            botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "ecr", REGION).add_auth(request)
+            sent = urllib.request.Request(request.url, data=request.data.encode(), headers=dict(request.headers))
+            try:
+                return json.load(urllib.request.urlopen(sent))
+            except urllib.error.HTTPError as error:
+                return json.load(error)
+        filters = [{"filterType": "WILDCARD", "filter": "latest*"}]
+        self.addCleanup(self.drop, name)
+        made = ask("CreateRepository", repositoryName=name, imageTagMutability="IMMUTABLE_WITH_EXCLUSION", imageTagMutabilityExclusionFilters=filters)
+        self.assertEqual(made["repository"]["imageTagMutabilityExclusionFilters"], filters)
+        self.assertIn("InvalidParameterException", ask("CreateRepository", repositoryName=name + "2", imageTagMutability="IMMUTABLE_WITH_EXCLUSION")["__type"])
+        r = Registry(self.ecr, ENDPOINT, name)
+        for tag, again in (("latest-x", 201), ("v1", 400)):
+            self.assertEqual(r.push_manifest(r.manifest("a"), tag)[0].status, 201)
+            self.assertEqual(r.push_manifest(r.manifest("b"), tag)[0].status, again)
+        ask("PutImageTagMutability", repositoryName=name, imageTagMutability="MUTABLE_WITH_EXCLUSION", imageTagMutabilityExclusionFilters=filters)
+        self.assertEqual(r.push_manifest(r.manifest("b"), "v1")[0].status, 201)
+        self.assertEqual(r.push_manifest(r.manifest("a"), "latest-x")[0].status, 400)
+        subject = digest(b"x")
+        self.assertEqual(ask("ListImageReferrers", repositoryName=name, subjectId={"imageDigest": subject}), {"referrers": []})
 
     def test_repository_policy_lets_other_accounts_in(self):
         other = client("ecr", key="111122223333")
@@ -330,6 +363,23 @@ class Clients(EcrCase):
         skopeo("delete", "--tls-verify=false", "--creds", creds, f"docker://{self.at}:1")
         self.assertNotEqual(run("skopeo", "inspect", "--tls-verify=false", "--creds", "AWS:wrong", f"docker://{self.at}:docker", check=False).returncode, 0)
         self.assertTrue(made.startswith("sha256:"))
+
+    @unittest.skipUnless(shutil.which("buildah") and shutil.which("busybox"), "no buildah or no busybox-static")
+    def test_buildah_with_an_image_of_packages(self):
+        """What tools/make-oci-image makes is an image to others; the same packages are the same image."""
+        tool = os.path.join(ROOT, "tools", "make-oci-image")
+        (self.dir / "app").write_text("#!/bin/sh\n")
+        first, again = (run(tool, "--tag", "1", "--add", f"{self.dir}/app:/app", "--cmd", '["/app"]', str(self.dir / d), "busybox-static").stdout for d in "ab")
+        self.assertEqual(first, again)
+        store = ("--storage-driver", "vfs", "--root", str(self.dir / "root"), "--runroot", str(self.dir / "run"))
+        login = ("--tls-verify=false", "--creds", "AWS:" + password(self.ecr))
+        buildah = lambda *args: run("unshare", "-m", "--propagation", "private", "buildah", *store, *args, env={"HOME": str(self.dir)}).stdout.strip()
+        image = buildah("pull", f"oci:{self.dir}/a:1")
+        buildah("push", *login, image, f"docker://{self.at}:1")
+        buildah("rmi", "-a")
+        self.assertEqual(buildah("pull", *login, f"docker://{self.at}:1"), image)
+        self.assertEqual(json.loads(buildah("inspect", "--type", "image", image))["OCIv1"]["config"]["Cmd"], ["/app"])
+        self.assertNotEqual(run(tool, str(self.dir / "c"), "no-such-package", check=False).returncode, 0)
 
     def test_aws_cli(self):
         for cli in aws_programs():

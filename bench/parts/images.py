@@ -30,7 +30,7 @@ def layers(bench):
                 ecr.create_repository(repositoryName=f"bench{n}")
                 at = f"http://127.0.0.1:{cloud.port}/v2/bench{n}/blobs/"
                 copies.append(copy(source, source + ".copy") + hash_of(source))
-                pushes.append(curl("-u", token, "-X", "POST", "-T", source, f"{at}uploads/?digest={digest}"))
+                pushes.append(curl("-u", token, "-X", "POST", "-T", source, f"{at}uploads?digest={digest}"))
                 reads.append(read(source))
                 pulls.append(curl("-u", token, "-o", "/dev/null", at + digest))
                 ecr.delete_repository(repositoryName=f"bench{n}", force=True)

@@ -1,0 +1,211 @@
+/* Clusters: CreateCluster, UpdateCluster, UpdateClusterSettings, DeleteCluster, DescribeClusters, ListClusters. */
+#include "rows.h"
+
+enum { DESCRIBED_MAX = 100, LISTED_MAX = 100 };
+
+static const struct record_type cluster_row = {&ecs_api, "Cluster"};
+
+static struct str clusters_under(struct call *c)
+{
+	return KEY_UNDER(c->arena, S("ecs"), S("cluster"), c->account, c->region);
+}
+
+static struct str cluster_key(struct call *c, struct str name)
+{
+	return KEY(c->arena, S("ecs"), S("cluster"), c->account, c->region, name);
+}
+
+struct str ecs_cluster_name(struct call *c, struct str text)
+{
+	return text.n ? ecs_of_arn(c, "cluster", text) : S("default");
+}
+
+struct str ecs_cluster_arn(struct call *c, struct str name)
+{
+	return ecs_arn(c, ARENA_CAT(c->arena, S("cluster/"), name));
+}
+
+bool ecs_cluster_find(struct call *c, struct str name, struct ecs_cluster *ret)
+{
+	return ecs_name_good(name) && record_get(call_txn(c), c->arena, cluster_key(c, name), &cluster_row, ret);
+}
+
+void ecs_cluster_put(struct call *c, const struct ecs_cluster *cluster)
+{
+	record_put(call_txn(c), c->arena, cluster_key(c, cluster->cluster_name), &cluster_row, cluster);
+}
+
+int ecs_cluster_get(struct call *c, struct str text, struct ecs_cluster *ret)
+{
+	if (!ecs_cluster_find(c, ecs_cluster_name(c, text), ret) || !str_is(ret->status, "ACTIVE"))
+		return call_fail(c, "ClusterNotFoundException", 400, "Cluster not found.");
+	return CALL_OK;
+}
+
+/* --- what a cluster may be like */
+
+/* Container Insights would be a promise of metrics that nobody keeps. */
+static int settings_check(struct call *c, const struct ecs_cluster_settings *settings)
+{
+	for (uint32_t i = 0; i < settings->n; i++) {
+		const struct ecs_cluster_setting *s = &settings->v[i];
+		if (!str_is(s->name, "containerInsights"))
+			return ecs_invalid(c, "Setting name is required.");
+		if (str_is(s->value, "enabled") || str_is(s->value, "enhanced"))
+			return call_fail(c, "UnsupportedFeatureException", 400,
+			                 "Container Insights is not supported: the only value of containerInsights is disabled.");
+		if (!str_is(s->value, "disabled"))
+			return ecs_invalid(c, "Invalid cluster setting value for containerInsights");
+	}
+	return CALL_OK;
+}
+
+static int refuse(struct call *c, const struct ecs_cluster_configuration *configuration, bool connect)
+{
+	if (connect)
+		return call_fail(c, "UnsupportedFeatureException", 400, "Service Connect is not supported.");
+	if (configuration)
+		return call_fail(c, "UnsupportedFeatureException", 400,
+		                 "Cluster configuration is not supported: neither ECS Exec's nor managed storage's.");
+	return CALL_OK;
+}
+
+static struct ecs_cluster_settings settings_of(struct call *c, const struct ecs_cluster_settings *given)
+{
+	struct ecs_cluster_settings all = {0};
+	struct str value = given->n ? given->v[given->n - 1].value : ecs_setting(c, "containerInsights");
+	*LIST_ADD(c->arena, &all) = (struct ecs_cluster_setting){S("containerInsights"), value};
+	return all;
+}
+
+static void show(struct call *c, const struct ecs_cluster *cluster, const struct str_list *include, struct ecs_cluster *ret)
+{
+	bool all = !include;
+	*ret = *cluster;
+	ret->statistics.set = ret->tags.set = ret->settings.set = true;
+	ret->capacity_providers.set = ret->default_capacity_provider_strategy.set = true;
+	ret->registered_container_instances_count = OPT_INT(0);
+	ret->running_tasks_count = ret->pending_tasks_count = ret->active_services_count = OPT_INT(0);
+	bool tags = all, settings = all;
+	for (uint32_t i = 0; include && i < include->n; i++) {
+		tags = tags || str_is(include->v[i], "TAGS");
+		settings = settings || str_is(include->v[i], "SETTINGS");
+	}
+	if (!tags)
+		ret->tags = (struct ecs_tags){.set = true};
+	if (!settings)
+		ret->settings = (struct ecs_cluster_settings){.set = true};
+	(void)c;
+}
+
+/* --- operations */
+
+int ecs_create_cluster(struct call *c, const struct ecs_create_cluster_request *in, struct ecs_create_cluster_response *out)
+{
+	struct str name = in->cluster_name.n ? in->cluster_name : S("default");
+	struct ecs_cluster cluster = {0};
+	if (!ecs_name_good(name))
+		return ecs_invalid(c, "Cluster name contains invalid characters.");
+	if (settings_check(c, &in->settings) != CALL_OK || ecs_tags_check(c, &in->tags) != CALL_OK ||
+	    refuse(c, in->configuration, in->service_connect_defaults) != CALL_OK ||
+	    ecs_strategy_check(c, &in->default_capacity_provider_strategy, &in->capacity_providers) != CALL_OK)
+		return CALL_FAIL;
+	out->cluster = arena_new(c->arena, struct ecs_cluster);
+	if (ecs_cluster_find(c, name, &cluster) && str_is(cluster.status, "ACTIVE")) {
+		show(c, &cluster, NULL, out->cluster);
+		return CALL_OK;
+	}
+	cluster = (struct ecs_cluster){
+	        .cluster_arn = ecs_cluster_arn(c, name),
+	        .cluster_name = name,
+	        .status = S("ACTIVE"),
+	        .tags = in->tags,
+	        .settings = settings_of(c, &in->settings),
+	        .capacity_providers = in->capacity_providers,
+	        .default_capacity_provider_strategy = in->default_capacity_provider_strategy,
+	};
+	ecs_cluster_put(c, &cluster);
+	show(c, &cluster, NULL, out->cluster);
+	return CALL_OK;
+}
+
+static int update(struct call *c, struct str text, const struct ecs_cluster_settings *settings, struct ecs_cluster **ret)
+{
+	struct ecs_cluster cluster = {0};
+	if (settings_check(c, settings) != CALL_OK || ecs_cluster_get(c, text, &cluster) != CALL_OK)
+		return CALL_FAIL;
+	if (settings->n)
+		cluster.settings = settings_of(c, settings);
+	ecs_cluster_put(c, &cluster);
+	*ret = arena_new(c->arena, struct ecs_cluster);
+	show(c, &cluster, NULL, *ret);
+	return CALL_OK;
+}
+
+int ecs_update_cluster(struct call *c, const struct ecs_update_cluster_request *in, struct ecs_update_cluster_response *out)
+{
+	if (refuse(c, in->configuration, in->service_connect_defaults) != CALL_OK)
+		return CALL_FAIL;
+	return update(c, in->cluster, &in->settings, &out->cluster);
+}
+
+int ecs_update_cluster_settings(struct call *c, const struct ecs_update_cluster_settings_request *in,
+                                struct ecs_update_cluster_settings_response *out)
+{
+	return update(c, in->cluster, &in->settings, &out->cluster);
+}
+
+int ecs_delete_cluster(struct call *c, const struct ecs_delete_cluster_request *in, struct ecs_delete_cluster_response *out)
+{
+	struct ecs_cluster cluster = {0};
+	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK)
+		return CALL_FAIL;
+	cluster.status = S("INACTIVE");
+	ecs_cluster_put(c, &cluster);
+	out->cluster = arena_new(c->arena, struct ecs_cluster);
+	show(c, &cluster, NULL, out->cluster);
+	return CALL_OK;
+}
+
+int ecs_describe_clusters(struct call *c, const struct ecs_describe_clusters_request *in,
+                          struct ecs_describe_clusters_response *out)
+{
+	struct str_list only = {.v = &(struct str)S_INIT("default"), .n = 1};
+	const struct str_list *names = in->clusters.n ? &in->clusters : &only;
+	out->clusters.set = out->failures.set = true;
+	if (names->n > DESCRIBED_MAX)
+		return ecs_invalid(c, "clusters can have at most %d items.", DESCRIBED_MAX);
+	for (uint32_t i = 0; i < names->n; i++) {
+		struct ecs_cluster cluster = {0};
+		struct str name = ecs_cluster_name(c, names->v[i]);
+		if (ecs_cluster_find(c, name, &cluster))
+			show(c, &cluster, &in->include, LIST_ADD(c->arena, &out->clusters));
+		else
+			ecs_failure(c, &out->failures, str_starts(names->v[i], S("arn:")) ? names->v[i] : ecs_cluster_arn(c, name),
+			            "MISSING");
+	}
+	return CALL_OK;
+}
+
+int ecs_list_clusters(struct call *c, const struct ecs_list_clusters_request *in, struct ecs_list_clusters_response *out)
+{
+	struct ecs_walk w;
+	struct str last = STR_NONE;
+	uint32_t limit;
+	out->cluster_arns.set = true;
+	if (ecs_page_size(c, in->max_results, LISTED_MAX, &limit) != CALL_OK ||
+	    ecs_walk_begin(c, &w, clusters_under(c), in->next_token, false) != CALL_OK)
+		return CALL_FAIL;
+	while (ecs_walk_next(&w)) {
+		struct ecs_cluster cluster = {0};
+		if (!record_read(c->arena, w.value, &cluster_row, &cluster) || !str_is(cluster.status, "ACTIVE"))
+			continue;
+		if (out->cluster_arns.n == limit) {
+			out->next_token = ecs_page_token(c, last);
+			break;
+		}
+		*LIST_ADD(c->arena, &out->cluster_arns) = cluster.cluster_arn;
+		last = w.key;
+	}
+	return CALL_OK;
+}

@@ -1,0 +1,145 @@
+#include "rows.h"
+
+/* --- what permissions are about */
+
+static int about_cluster(struct call *c, struct authz *az, struct str text)
+{
+	struct ecs_cluster cluster = {0};
+	struct str name = ecs_cluster_name(c, text);
+	az->resource = str_set(name) ? ecs_cluster_arn(c, name) : text;
+	if (str_set(name) && ecs_cluster_find(c, name, &cluster))
+		ecs_authz_tags(c, az, &cluster.tags);
+	return CALL_OK;
+}
+
+static int about_definition(struct call *c, struct authz *az, struct str text)
+{
+	struct ecs_definition_name name;
+	struct state_ecs_definition_record r;
+	az->resource = S("*");
+	if (!ecs_definition_name(c, text, &name))
+		return CALL_OK;
+	if (ecs_definition_find(c, &name, &r)) {
+		az->resource = r.definition->task_definition_arn;
+		ecs_authz_tags(c, az, &r.tags);
+		return CALL_OK;
+	}
+	az->resource =
+	        ecs_arn(c, arena_printf(c->arena, "task-definition/%.*s:%lld", STR_ARG(name.family), (long long)name.revision));
+	return CALL_OK;
+}
+
+static int about_arn(struct call *c, struct authz *az, struct str arn)
+{
+	return str_starts(arn, ecs_arn(c, S("cluster/"))) ? about_cluster(c, az, arn) : about_definition(c, az, arn);
+}
+
+#define ABOUT(type, answer) \
+	static int about_##type(struct call *c, const void *input, struct authz *az) \
+	{ \
+		const struct ecs_##type##_request *in = input; \
+		return answer; \
+	}
+ABOUT(update_cluster, about_cluster(c, az, in->cluster))
+ABOUT(update_cluster_settings, about_cluster(c, az, in->cluster))
+ABOUT(delete_cluster, about_cluster(c, az, in->cluster))
+ABOUT(put_cluster_capacity_providers, about_cluster(c, az, in->cluster))
+ABOUT(untag_resource, about_arn(c, az, in->resource_arn))
+ABOUT(list_tags_for_resource, about_arn(c, az, in->resource_arn))
+
+static int about_create_cluster(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_create_cluster_request *in = input;
+	about_cluster(c, az, in->cluster_name);
+	return ecs_tags_authorize(c, az, &in->tags);
+}
+
+static int about_register_task_definition(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_register_task_definition_request *in = input;
+	az->resource = ecs_arn(c, arena_printf(c->arena, "task-definition/%.*s:*", STR_ARG(in->family)));
+	return ecs_tags_authorize(c, az, &in->tags);
+}
+
+static int about_tag_resource(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_tag_resource_request *in = input;
+	about_arn(c, az, in->resource_arn);
+	for (uint32_t i = 0; i < in->tags.n; i++) {
+		authz_add(c, az, arena_dupz(c->arena, ARENA_CAT(c->arena, S("aws:RequestTag/"), in->tags.v[i].key)),
+		          in->tags.v[i].value);
+		authz_add(c, az, "aws:TagKeys", in->tags.v[i].key);
+	}
+	return CALL_OK;
+}
+
+/* Every one must be allowed: all but the last are asked here, the last by the gate. */
+static int about_describe_clusters(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_describe_clusters_request *in = input;
+	if (!in->clusters.n)
+		return about_cluster(c, az, STR_NONE);
+	for (uint32_t i = 0; i < in->clusters.n; i++) {
+		if (i && !call_authorize(c, az))
+			return CALL_FAIL;
+		az->keys = NULL;
+		az->key_count = 0;
+		about_cluster(c, az, in->clusters.v[i]);
+	}
+	return CALL_OK;
+}
+
+static int about_delete_task_definitions(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_delete_task_definitions_request *in = input;
+	for (uint32_t i = 0; i < in->task_definitions.n; i++) {
+		if (i && !call_authorize(c, az))
+			return CALL_FAIL;
+		az->keys = NULL;
+		az->key_count = 0;
+		about_definition(c, az, in->task_definitions.v[i]);
+	}
+	return CALL_OK;
+}
+
+/* --- the table */
+
+static const struct service_op ops[] = {
+        OP(ecs, create_cluster, CreateCluster, .resource = about_create_cluster,
+           .missing = "Container Insights, configuration of ECS Exec and managed storage, Service Connect"),
+        OP(ecs, delete_account_setting, DeleteAccountSetting),
+        OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
+        OP(ecs, delete_task_definitions, DeleteTaskDefinitions, .resource = about_delete_task_definitions),
+        OP(ecs, deregister_task_definition, DeregisterTaskDefinition),
+        OP(ecs, describe_capacity_providers, DescribeCapacityProviders, .flags = OP_READ,
+           .missing = "providers other than FARGATE and FARGATE_SPOT"),
+        OP(ecs, describe_clusters, DescribeClusters, .resource = about_describe_clusters, .flags = OP_READ),
+        OP(ecs, describe_task_definition, DescribeTaskDefinition, .flags = OP_READ),
+        OP(ecs, list_account_settings, ListAccountSettings, .flags = OP_READ,
+           .missing = "guardDutyActivate, defaultLogDriverMode, fargateTaskRetirementWaitPeriod, fargateEventWindows"),
+        OP(ecs, list_clusters, ListClusters, .flags = OP_READ),
+        OP(ecs, list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
+        OP(ecs, list_task_definition_families, ListTaskDefinitionFamilies, .flags = OP_READ),
+        OP(ecs, list_task_definitions, ListTaskDefinitions, .flags = OP_READ),
+        OP(ecs, put_account_setting, PutAccountSetting, .missing = "values that would change something this cloud does not have"),
+        OP(ecs, put_account_setting_default, PutAccountSettingDefault,
+           .missing = "values that would change something this cloud does not have"),
+        OP(ecs, put_cluster_capacity_providers, PutClusterCapacityProviders, .resource = about_put_cluster_capacity_providers,
+           .missing = "providers other than FARGATE and FARGATE_SPOT"),
+        OP(ecs, register_task_definition, RegisterTaskDefinition, .resource = about_register_task_definition,
+           .missing = "FireLens and log drivers other than awslogs on Fargate, Secrets Manager, EFS and EBS volumes, private "
+                      "registries, proxies, ranges of ports, Windows, EXTERNAL"),
+        OP(ecs, tag_resource, TagResource, .resource = about_tag_resource),
+        OP(ecs, untag_resource, UntagResource, .resource = about_untag_resource),
+        OP(ecs, update_cluster, UpdateCluster, .resource = about_update_cluster,
+           .missing = "Container Insights, configuration of ECS Exec and managed storage, Service Connect"),
+        OP(ecs, update_cluster_settings, UpdateClusterSettings, .resource = about_update_cluster_settings,
+           .missing = "Container Insights"),
+};
+
+const struct service ecs_service = {
+        .api = &ecs_api,
+        .iam_prefix = "ecs",
+        .ops = ops,
+        .op_count = sizeof(ops) / sizeof(ops[0]),
+};

@@ -56,7 +56,7 @@ class Launch(Ec2Case):
                 ([{"DeviceIndex": 0, "NetworkInterfaceId": eni}], {"MaxCount": 2}, "InvalidParameterCombination"),
                 ([{"DeviceIndex": i, "NetworkInterfaceId": eni} for i in (0, 1)], {}, "InvalidNetworkInterface.InUse"),
                 ([{**one, "Ipv6AddressCount": 1}], {}, "InvalidParameterValue"),
-                ([{**one, "PrimaryIpv6": True}], {}, "UnsupportedOperation")]:
+                ([{**one, "Ipv6PrefixCount": 1}], {}, "UnsupportedOperation")]:
             with self.subTest(code=code, interfaces=interfaces, **more):
                 self.assertAwsError(code, self.run_with, *interfaces, **more)
         self.assertEqual(len(self.ec2.describe_network_interfaces()["NetworkInterfaces"]), 1)

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -82,6 +83,16 @@ int volume_create(int dir, const char *name, uint64_t size, const char *layer)
 	LOCKED(make_file(name, size, layer));
 }
 
+static atomic_bool disk_is_slow;
+
+int volume_settle(int dir, const char *name)
+{
+	(void)dir;
+	while (disk_is_slow)
+		usleep(1000);
+	LOCKED(file_named(name) ? 0 : -ENOENT);
+}
+
 int volume_freeze(int dir, const char *name, const char *layer)
 {
 	(void)dir;
@@ -144,7 +155,7 @@ struct machine {
 	char id[MACHINE_ID_MAX];
 	void *ctx;
 	unsigned disks, resets, snapshots, attached, detached, stops, vcpus, memory_mb, cpu_percent;
-	bool there, known, asked_at_once;
+	bool there, known, asked_at_once, held;
 };
 static struct machine machine_list[8];
 static const struct machine_events *machine_calls;
@@ -198,6 +209,7 @@ struct machine *machine_start(struct machines *s, const struct machine_spec *spe
 		m++;
 	*m = (struct machine){.ctx = ctx,
 	                      .there = true,
+	                      .held = spec->hold,
 	                      .known = true,
 	                      .disks = (unsigned)spec->disk_count,
 	                      .vcpus = spec->vcpus,
@@ -209,6 +221,11 @@ struct machine *machine_start(struct machines *s, const struct machine_spec *spe
 			fail_msg("a machine was started without its volume %s", spec->disks[i].volume);
 	machine_starts++;
 	return m;
+}
+
+void machine_release(struct machine *m)
+{
+	m->held = false;
 }
 
 void machine_stop(struct machine *m, int64_t grace_us)
@@ -502,6 +519,7 @@ static struct str run(const struct ec2_run_instances_request *in)
 	struct machine *m = machine_of(id);
 	assert_non_null(m);
 	assert_state(id, "pending");
+	assert_false(m->held);
 	machine_calls->started(m->ctx, m);
 	settle();
 	assert_state(id, "running");
@@ -581,6 +599,30 @@ static void a_life(void **state)
 	pass(1000);
 	struct ec2_describe_instances_request gone = {.instance_ids = one(&id)};
 	ask("DescribeInstances", &gone, "InvalidInstanceID.NotFound");
+}
+
+/* A machine is prepared while its new volume comes to the disk, and does not run before. */
+static void a_slow_disk(void **state)
+{
+	(void)state;
+	struct ec2_run_instances_request in = request(new_image());
+	disk_is_slow = true;
+	const struct ec2_reservation *r = ask("RunInstances", &in, "");
+	struct str id = r->instances.v[0].instance_id;
+	fleet_port(desk(), instance(id)->network_interfaces.v[0].network_interface_id, open("/dev/null", O_RDWR | O_CLOEXEC));
+	for (int i = 0; i < 10000 && !machine_of(id); i++)
+		loop_turn(w.cloud.loop, 1000);
+	struct machine *m = machine_of(id);
+	assert_non_null(m);
+	for (int i = 0; i < 50; i++)
+		loop_turn(w.cloud.loop, 1000);
+	assert_true(m->held);
+	disk_is_slow = false;
+	settle();
+	assert_false(m->held);
+	machine_calls->started(m->ctx, m);
+	settle();
+	assert_state(id, "running");
 }
 
 static void ends_that_nobody_asked_for(void **state)
@@ -935,6 +977,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(a_life, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(a_slow_disk, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(ends_that_nobody_asked_for, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(restarts, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(disks, set_up, tear_down),

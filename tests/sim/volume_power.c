@@ -473,8 +473,10 @@ static int perform(const struct task *t)
 	int fd, error;
 	switch (t->verb) {
 	case CREATE:
-		error = volume_delete(DIR, name);
-		return error ? error : volume_create(DIR, name, t->size, under);
+		error = volume_create(DIR, name, t->size, under);
+		if (error == -EEXIST && (error = volume_delete(DIR, name)) == 0)
+			error = volume_create(DIR, name, t->size, under);
+		return error ? error : volume_settle(DIR, name);
 	case IMPORT:
 		if (volume_stat(DIR, name, &size, &disk) == 0)
 			return fsync(DIR);
@@ -500,6 +502,9 @@ static void check_half_done(const struct task *t)
 		check(t->device, t->verb == FREEZE ? devices[t->under].name : NULL, t->verb == RESIZE ? t->size : d->size);
 		return;
 	}
+	/* its record says that it is not made: whatever is there is made anew */
+	if (t->verb == CREATE)
+		return;
 	int error = volume_stat(DIR, d->name, &size, &disk);
 	if (error == -ENOENT)
 		return;

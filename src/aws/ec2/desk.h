@@ -26,8 +26,10 @@ struct desk_item {
 	storage_done_fn *asked;   /* volumes: what a running machine's answer is taken by */
 	struct desk_item *holder; /* another item whose job is about this one's file; busy meanwhile */
 	bool waiting;             /* for something of another item: a step is due when any job has ended */
+	bool there;               /* volumes: its file is, though perhaps not on the disk yet */
 	struct machine *machine;  /* instances: NULL: none */
 	bool running, stopping, unplugged, reached;
+	bool held;           /* instances: the machine is prepared and runs when its disks are made */
 	uint64_t memory_mib; /* what an instance that is to run, or a reservation's free places take of this machine */
 	uint32_t vcpus;
 	int64_t resets; /* how many of the record's reboots have been done; -1: not known yet */
@@ -79,7 +81,7 @@ struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volu
 bool fleet_is_starting_with(struct desk *d, const struct ec2_volume *volume);
 
 /* A file operation of a volume or layer, on a worker thread. The names are copied. */
-enum storage_verb { STORAGE_CREATE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE };
+enum storage_verb { STORAGE_CREATE, STORAGE_SETTLE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE };
 void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, struct str layer, uint64_t size,
                 storage_done_fn *done);
 

@@ -122,7 +122,7 @@ static void ended(void *ctx, struct machine *m, enum machine_end how, int error)
 	end_record(i, how, error, machine_console(m));
 	machine_free(m);
 	i->machine = NULL;
-	i->running = i->stopping = i->unplugged = i->reached = false;
+	i->running = i->stopping = i->unplugged = i->reached = i->held = false;
 	close_taps(i);
 }
 
@@ -167,26 +167,34 @@ struct start {
 	struct machine_port ports[PORTS];
 };
 
-/* The root device first; all of them made and in no job. */
+/* Its disks' files are there and in no job, but for the one that brings a new file to the disk. *ret_made: that is done too. */
+static bool volume_ready(struct desk *d, const struct ec2_scope *s, struct str id, const struct state_ec2_volume_record *v,
+                         bool *ret_made)
+{
+	struct desk_item *job = desk_item(d, id);
+	*ret_made &= v->made.v;
+	return (v->made.v ? !job || !job->busy : job && job->there) && !storage_snapshot_pending(s, id);
+}
+
+/* The root device first; all of them there. */
 static bool gather_disks(struct desk_item *i, const struct ec2_scope *s, const struct ec2_instance *instance, struct start *st)
 {
-	struct ec2_all all = ec2_all(s, &ec2_kind_volume);
+	struct ec2_held held = ec2_held(s, &ec2_kind_volume, i->id);
+	bool made = true;
 	size_t n = 1;
-	for (;;) {
+	while (ec2_held_next(&held)) {
 		struct state_ec2_volume_record v = {0};
-		if (!ec2_next(&all, &v))
-			break;
-		if (!v.volume->attachments.n || !str_eq(v.volume->attachments.v[0].instance_id, i->id))
+		struct str id = held.id;
+		if (!ec2_find(s, &ec2_kind_volume, id, &v))
 			continue;
-		struct desk_item *job = desk_item(i->desk, all.id);
-		if (!v.made.v || (job && job->busy) || storage_snapshot_pending(s, all.id))
+		if (!volume_ready(i->desk, s, id, &v, &made))
 			return false;
 		struct str device = v.volume->attachments.v[0].device;
 		bool root = str_eq(device, instance->root_device_name);
 		if (!root && n == MACHINE_DISKS_MAX)
 			return false;
-		struct str hex = str_from_at(all.id, sizeof("vol-") - 1);
-		st->disks[root ? 0 : n++] = (struct machine_disk){.volume = arena_dupz(s->arena, all.id),
+		struct str hex = str_from_at(id, sizeof("vol-") - 1);
+		st->disks[root ? 0 : n++] = (struct machine_disk){.volume = arena_dupz(s->arena, id),
 		                                                  .serial = ARENA_CAT(s->arena, S("vol"), hex).p,
 		                                                  .device = arena_dupz(s->arena, device),
 		                                                  .iops = (uint32_t)v.volume->iops.v,
@@ -194,7 +202,24 @@ static bool gather_disks(struct desk_item *i, const struct ec2_scope *s, const s
 	}
 	st->spec.disks = st->disks;
 	st->spec.disk_count = n;
+	st->spec.hold = !made;
 	return st->disks[0].volume != NULL;
+}
+
+/* What its guest flushes must be there after a power cut, so it runs when its volumes are made. */
+static void let_go(struct desk_item *i, const struct ec2_scope *s)
+{
+	struct ec2_held held = ec2_held(s, &ec2_kind_volume, i->id);
+	bool made = true;
+	while (ec2_held_next(&held) && made) {
+		struct state_ec2_volume_record v;
+		if (ec2_find(s, &ec2_kind_volume, held.id, &v))
+			made = v.made.v;
+	}
+	i->held = !made;
+	i->waiting = !made;
+	if (made)
+		machine_release(i->machine);
 }
 
 static bool gather_ports(struct desk_item *i, const struct ec2_scope *s, struct start *st)
@@ -245,6 +270,8 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 	st.spec.cpu_percent = type->vcpus * 100u;
 	set_boot(s->arena, r->boot, &st.spec);
 	i->resets = r->reboots.v;
+	i->held = st.spec.hold;
+	i->waiting = i->held;
 	i->machine = machine_start(i->desk->machines, &st.spec, i);
 }
 
@@ -254,6 +281,8 @@ static void run(struct desk_item *i, const struct ec2_scope *s, const struct sta
 		start(i, s, r);
 		return;
 	}
+	if (i->held)
+		let_go(i, s);
 	/* One that was found: whatever was asked for before the restart has been done. */
 	if (i->resets < 0)
 		i->resets = r->reboots.v;

@@ -39,10 +39,16 @@ static void run_job(void *job)
 	struct storage_job *j = job;
 	switch (j->verb) {
 	case STORAGE_CREATE:
-		/* A crash may have come between the file and its record: what is there is of this very volume, and empty. */
+		j->error = volume_create(j->dir_fd, j->name, j->size, j->layer[0] ? j->layer : NULL);
+		if (j->error != -EEXIST)
+			break;
+		/* A crash has come between the file and its record: what is there is of this very volume, and nobody has used it. */
 		j->error = volume_delete(j->dir_fd, j->name);
 		if (j->error == 0)
 			j->error = volume_create(j->dir_fd, j->name, j->size, j->layer[0] ? j->layer : NULL);
+		break;
+	case STORAGE_SETTLE:
+		j->error = volume_settle(j->dir_fd, j->name);
 		break;
 	case STORAGE_DELETE:
 		j->error = volume_delete(j->dir_fd, j->name);
@@ -110,7 +116,20 @@ static void edit_broken(const struct ec2_scope *s, void *ctx)
 
 static void made(struct desk_item *i, int error)
 {
+	i->there = i->there && error == 0;
 	desk_edit(i->desk, i->account, i->region, error < 0 ? edit_broken : edit_made, item_ended, i);
+}
+
+/* A machine may be prepared on it while it comes to the disk. */
+static void created(struct desk_item *i, int error)
+{
+	if (error < 0) {
+		made(i, error);
+		return;
+	}
+	i->there = true;
+	storage_do(i, STORAGE_SETTLE, i->id, STR_NONE, 0, made);
+	desk_done(i);
 }
 
 static void edit_gone(const struct ec2_scope *s, void *ctx)
@@ -273,7 +292,7 @@ void storage_step_volume(struct desk_item *i, const struct ec2_scope *s)
 	if (!ec2_find(s, &ec2_kind_volume, i->id, &r))
 		return;
 	if (str_is(r.volume->state, "creating"))
-		storage_do(i, STORAGE_CREATE, i->id, r.layer, (uint64_t)r.volume->size.v * GIB, made);
+		storage_do(i, STORAGE_CREATE, i->id, r.layer, (uint64_t)r.volume->size.v * GIB, created);
 	else if (str_is(r.volume->state, "deleting") && being_frozen(s, i->id))
 		i->waiting = true;
 	else if (str_is(r.volume->state, "deleting"))

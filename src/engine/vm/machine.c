@@ -231,6 +231,7 @@ struct machine *machine_start(struct machines *s, const struct machine_spec *spe
 	struct machine *m = machine_new(s, spec->id);
 	m->ctx = ctx;
 	m->is_box = spec->kind == MACHINE_CONTAINER;
+	m->held = spec->hold;
 	m->start = (struct warden_request){.verb = WARDEN_START,
 	                                   .number = ++s->next_number,
 	                                   .has_kernel = spec->kernel && !m->is_box,
@@ -262,6 +263,14 @@ struct machine *machine_start(struct machines *s, const struct machine_spec *spe
 		machine_send_start(m);
 	}
 	return m;
+}
+
+void machine_release(struct machine *m)
+{
+	bool waits = m->held && m->state == MACHINE_PLUGGING && m->plugged == m->disk_count;
+	m->held = false;
+	if (waits)
+		machine_go_on(m);
 }
 
 static void pull_plug(void *ctx)

@@ -50,6 +50,7 @@ struct machine_spec {
 	size_t disk_count;
 	const struct machine_port *ports;
 	size_t port_count;
+	bool hold; /* prepare it, and let it run at machine_release() */
 };
 
 enum machine_end {
@@ -90,6 +91,7 @@ int machines_volumes_dir(const struct machines *s);
 
 /* Never NULL; started() or ended() follows. The handle lives until machine_free(). */
 struct machine *machine_start(struct machines *s, const struct machine_spec *spec, void *ctx);
+void machine_release(struct machine *m);
 const char *machine_id(const struct machine *m);
 /* The power button, and after grace_us the plug (0: the plug at once). ended() follows. */
 void machine_stop(struct machine *m, int64_t grace_us);

@@ -101,6 +101,8 @@ int machine_ask_disk(struct machine *m, const struct machine_plug *d)
 
 void machine_go_on(struct machine *m)
 {
+	if (m->plugged == m->disk_count && m->held)
+		return;
 	int error = m->plugged < m->disk_count ? machine_ask_disk(m, &m->disks[m->plugged]) : machine_ask_simple(m, SHIM_RUN);
 	if (error)
 		machine_report_end(m, MACHINE_NOT_STARTED, error);

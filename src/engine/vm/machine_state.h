@@ -77,6 +77,7 @@ struct machine {
 	unsigned disk_count, plugged;
 	uint32_t slot;
 	bool has_slot, stopped;
+	bool held; /* its first instruction waits for machine_release() */
 	int sock;
 	struct loop_fd *watch;
 	struct list asked;

@@ -181,7 +181,8 @@ static int write_all(int fd, const void *p, size_t n, off_t at)
 	return 0;
 }
 
-static int write_empty(int fd, uint64_t size, const char *layer, bool layer_is_qcow2)
+/* whole: on the disk, its header last, so that a file with a header is whole whatever happens. */
+static int write_empty(int fd, uint64_t size, const char *layer, bool layer_is_qcow2, bool whole)
 {
 	unsigned char head[1024], table[8], counts[2 * (3 + L1_CLUSTERS)];
 	put64(table, 2 * CLUSTER);
@@ -192,12 +193,11 @@ static int write_empty(int fd, uint64_t size, const char *layer, bool layer_is_q
 	int error = write_all(fd, table, sizeof(table), CLUSTER);
 	if (!error)
 		error = write_all(fd, counts, sizeof(counts), 2 * CLUSTER);
-	if (!error && (ftruncate(fd, (3 + L1_CLUSTERS) * (off_t)CLUSTER) < 0 || fsync(fd) < 0))
+	if (!error && (ftruncate(fd, (3 + L1_CLUSTERS) * (off_t)CLUSTER) < 0 || (whole && fsync(fd) < 0)))
 		error = -errno;
-	/* the last, so that a file with a header is whole */
 	if (!error)
 		error = write_all(fd, head, fill_header(head, size, layer, layer_is_qcow2), 0);
-	if (!error && fsync(fd) < 0)
+	if (!error && whole && fsync(fd) < 0)
 		error = -errno;
 	return error;
 }
@@ -212,6 +212,18 @@ static int sync_dir(int dir)
 	return fsync(dir) < 0 ? -errno : 0;
 }
 
+static int make_file(int dir, const char *path, uint64_t size, const char *layer, bool layer_is_qcow2, bool whole)
+{
+	int fd = openat(dir, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	int error = write_empty(fd, size, layer, layer_is_qcow2, whole);
+	close(fd);
+	if (error)
+		unlinkat(dir, path, 0);
+	return error;
+}
+
 /* An empty file `name`.new; whatever lay there is replaced. */
 static int make_new(int dir, const char *name, uint64_t size, const char *layer, bool layer_is_qcow2)
 {
@@ -219,14 +231,7 @@ static int make_new(int dir, const char *name, uint64_t size, const char *layer,
 	temporary(path, name);
 	if (unlinkat(dir, path, 0) < 0 && errno != ENOENT)
 		return -errno;
-	int fd = openat(dir, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	int error = write_empty(fd, size, layer, layer_is_qcow2);
-	close(fd);
-	if (error)
-		unlinkat(dir, path, 0);
-	return error;
+	return make_file(dir, path, size, layer, layer_is_qcow2, true);
 }
 
 int volume_create(int dir, const char *name, uint64_t size, const char *layer)
@@ -242,17 +247,19 @@ int volume_create(int dir, const char *name, uint64_t size, const char *layer)
 		if (below.size > size)
 			return -EINVAL;
 	}
-	int error = make_new(dir, name, size, layer, below.qcow2);
-	if (error)
-		return error;
-	char path[NAMED_MAX];
-	temporary(path, name);
-	if (renameat2(dir, path, dir, name, RENAME_NOREPLACE) < 0) {
-		error = -errno;
-		unlinkat(dir, path, 0);
-		return error;
-	}
-	return sync_dir(dir);
+	return make_file(dir, name, size, layer, below.qcow2, false);
+}
+
+int volume_settle(int dir, const char *name)
+{
+	if (!name_ok(name))
+		return -EINVAL;
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = fsync(fd) < 0 ? -errno : sync_dir(dir);
+	close(fd);
+	return error;
 }
 
 /* ---- freezing: the same file under two names, the new one beside it, then the new one takes the volume's name ---- */

@@ -8,7 +8,8 @@
  *
  * All calls block for a few file operations and an fsync: call them on a worker thread (io/work). Names are ids of the caller's
  * ("vol-0123456789abcdef0"): letters, digits and '-', at most VOLUME_NAME_MAX bytes with the NUL. Errors are negative errno:
- * -ENOENT, -EEXIST, -ENOSPC, -EINVAL (a name, or a file that is no image of ours). Nothing half-made is left under a name. */
+ * -ENOENT, -EEXIST, -ENOSPC, -EINVAL (a name, or a file that is no image of ours). Nothing half-made is left under a name, but for
+ * volume_create(). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,8 +17,11 @@
 
 enum { VOLUME_NAME_MAX = 40, VOLUME_CHAIN_MAX = 64 };
 
-/* A new volume of size bytes (a multiple of 512) on a layer; layer NULL: an empty one. */
+/* A new volume of size bytes (a multiple of 512) on a layer; layer NULL: an empty one. It may be used at once, but what is flushed
+ * to it is safe only when volume_settle() has answered: before, a power cut may leave anything under its name, and the caller,
+ * whose record says that it is not made yet, deletes it and begins anew. */
 int volume_create(int volumes_dir_fd, const char *name, uint64_t size, const char *layer);
+int volume_settle(int volumes_dir_fd, const char *name);
 /* The volume's file becomes the layer `layer`, and the volume an empty file on it. Only while no machine has it open. After a crash
  * in the middle, repeating it (same names) completes it. */
 int volume_freeze(int volumes_dir_fd, const char *name, const char *layer);

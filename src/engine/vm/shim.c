@@ -32,12 +32,15 @@ enum {
 };
 
 struct shim {
-	const struct shim_plan *plan;
+	struct shim_plan own;
+	const struct shim_plan *plan; /* own */
+	struct warden_request request;
+	int error; /* why it has not started */
 	struct loop *loop;
 	struct qemu qemu;
 	struct box box; /* where plan->request->is_box; QEMU is its storage daemon then */
 	int peer;       /* api; -1: none */
-	struct loop_fd *peer_watch, *qmp_watch, *console_watch;
+	struct loop_fd *claim_watch, *peer_watch, *qmp_watch, *console_watch;
 	enum shim_end end;
 	bool running, quitting, over;
 	bool leaving;               /* the cloud ends: so does this process, once the guest has */
@@ -161,6 +164,8 @@ static void qemu_ended(void *ctx, int status)
 {
 	(void)status;
 	struct shim *s = ctx;
+	if (s->claim_watch)
+		_exit(1); /* nobody's yet */
 	if (s->qmp_watch)
 		qmp_speaks(s, 0); /* its last words say why */
 	if (s->console_watch)
@@ -455,20 +460,48 @@ int shim_check(const void *p, unsigned long n, unsigned long nfds)
 	return nfds == (r.verb == SHIM_DISK ? r.files : r.verb == SHIM_OVERLAY ? 1 : r.verb == SHIM_GIVE ? 2 : 0) ? 0 : -EINVAL;
 }
 
+/* It is somebody's, and known to api from here on. */
+static void serve(struct shim *s)
+{
+	struct stat st;
+	if (fstat(s->plan->console, &st) == 0)
+		s->console_bytes = st.st_size;
+	if (s->error)
+		dprintf(s->plan->console, "the machine does not start: %s\n", strerror(-s->error));
+	loop_add_fd(s->loop, s->plan->listen, EPOLLIN, peer_comes, s);
+}
+
+static void claimed(void *ctx, uint32_t events)
+{
+	(void)events;
+	struct shim *s = ctx;
+	int fds[WARDEN_FD_KERNEL];
+	size_t nfds;
+	ssize_t n = msg_recv(s->own.claim, &s->request, sizeof(s->request), fds, WARDEN_FD_KERNEL, &nfds);
+	if (n == -EAGAIN)
+		return;
+	if (n != sizeof(s->request) || nfds != WARDEN_FD_KERNEL)
+		_exit(0);
+	loop_remove_fd(s->loop, s->claim_watch);
+	s->claim_watch = NULL;
+	close(s->own.claim);
+	s->own.request = &s->request;
+	s->own.listen = fds[WARDEN_FD_LISTEN];
+	s->own.console = fds[WARDEN_FD_CONSOLE];
+	serve(s);
+}
+
 _Noreturn void shim_run(const struct shim_plan *plan)
 {
 	static struct shim shim;
 	struct shim *s = &shim;
-	*s = (struct shim){.plan = plan, .peer = -1, .loop = loop_new()};
-	struct stat st;
-	if (fstat(plan->console, &st) == 0)
-		s->console_bytes = st.st_size;
+	*s = (struct shim){.own = *plan, .plan = &s->own, .peer = -1, .loop = loop_new()};
 	signal(SIGPIPE, SIG_IGN);
-	int error = plan->request->is_box ? box_open(&s->box, plan) : 0;
+	int32_t error = plan->request->is_box ? box_open(&s->box, s->plan) : 0;
 	if (!error)
-		error = qemu_start(&s->qemu, plan, on_event, s);
+		error = qemu_start(&s->qemu, s->plan, on_event, s);
 	if (error) {
-		dprintf(plan->console, "the machine does not start: %s\n", strerror(-error));
+		s->error = error;
 		s->over = true;
 		s->end = SHIM_END_CRASH;
 	} else {
@@ -478,7 +511,12 @@ _Noreturn void shim_run(const struct shim_plan *plan)
 		loop_add_child(s->loop, s->qemu.pid, qemu_ended, s);
 	}
 	loop_add_signal(s->loop, SIGTERM, on_term, s);
-	loop_add_fd(s->loop, plan->listen, EPOLLIN, peer_comes, s);
+	if (plan->claim < 0) {
+		serve(s);
+	} else {
+		s->claim_watch = loop_add_fd(s->loop, plan->claim, EPOLLIN, claimed, s);
+		send(plan->claim, &error, sizeof(error), MSG_NOSIGNAL);
+	}
 	loop_run(s->loop);
 	_exit(1);
 }

@@ -7,6 +7,8 @@
 struct shim_plan {
 	const struct warden_request *request;
 	unsigned slot;
+	int claim; /* containers: where it comes to hear what is known of a machine only later: request, listen, console; -1: none
+	            */
 	int listen, console;
 	const int *files;                /* kernel and initrd, if the request has them; then one tap a port */
 	int join, cpu_stat;              /* containers: of the container's own control group (cgroup_delegate()) */
@@ -14,6 +16,8 @@ struct shim_plan {
 	const struct sock_fprog *filter; /* of system calls, for QEMU or the container; NULL: none */
 };
 
-/* Never returns. Descriptors other than the plan's are closed already. The process ends when api has heard how the machine ended
+/* A container's says on `claim` how it has started, a 0 or a negative errno, and waits there for a struct warden_request with the
+ * two descriptors; it ends when that socket is closed before.
+ * Never returns. Descriptors other than the plan's are closed already. The process ends when api has heard how the machine ended
  * and says QUIT, or when it is killed; QEMU dies with it. */
 _Noreturn void shim_run(const struct shim_plan *plan);

@@ -3,6 +3,7 @@
 #include "engine/vm/warden.h"
 #include "engine/vm/shim.h"
 #include "engine/vm/warden_box.h"
+#include "engine/vm/warden_state.h"
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -33,33 +34,13 @@ enum {
 	PIDS = 512,
 	BOX_PIDS = 8192,
 	END_PATIENCE_US = 8 * 1000000,
+	SPARES_END_US = 2 * 1000000,
 	HIGH_FD = 600, /* above what the child still uses, below its limit */
 	OFFERS_FD = 700,
 };
 static const char program[] = "/usr/bin/qemu-system-x86_64";
 
-struct held_machine {
-	struct warden *warden;
-	struct list at;
-	unsigned slot;
-	pid_t pid; /* 0: not our child, or reaped */
-	unsigned tries;
-	struct loop_timer *again;
-};
-
-struct warden {
-	struct loop *loop;
-	const struct child_world *world;
-	const struct sock_fprog *box_filter; /* NULL: not compiled yet */
-	struct cgroups *cgroups;
-	uid_t uid_base;
-	int sock;
-	struct loop_fd *watch;
-	struct list machines; /* those whose group is to be removed when they are over */
-	unsigned next_slot;
-};
-
-static void group_name(unsigned slot, char ret[CGROUP_NAME_MAX])
+void warden_group_name(unsigned slot, char ret[CGROUP_NAME_MAX])
 {
 	snprintf(ret, CGROUP_NAME_MAX, "m%u", slot);
 }
@@ -109,8 +90,10 @@ static int enter_sandbox(const struct warden *w, unsigned slot, const int *join)
 static _Noreturn void child(const struct warden *w, const struct warden_request *r, unsigned slot, const int *fds, const int *join,
                             const int *delegated, int report)
 {
-	unsigned n = (r->has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r->port_count;
+	unsigned n = r->is_box ? 1 : (r->has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r->port_count;
 	int kept[WARDEN_FDS + 8];
+	if (r->is_box)
+		fds = &report; /* on which it hears whose it is */
 	setsid();
 	setpriority(PRIO_PROCESS, 0, 0);
 	int32_t error = r->is_box ? cgroup_join(join) : enter_sandbox(w, slot, join);
@@ -137,8 +120,9 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 	struct shim_plan plan = {
 	        .request = r,
 	        .slot = slot,
-	        .listen = kept[WARDEN_FD_LISTEN],
-	        .console = kept[WARDEN_FD_CONSOLE],
+	        .claim = r->is_box ? kept[0] : -1,
+	        .listen = r->is_box ? -1 : kept[WARDEN_FD_LISTEN],
+	        .console = r->is_box ? -1 : kept[WARDEN_FD_CONSOLE],
 	        .files = kept + WARDEN_FD_KERNEL,
 	        .join = groups[0],
 	        .cpu_stat = groups[1],
@@ -156,7 +140,7 @@ static void remove_group(void *ctx)
 	struct warden *w = m->warden;
 	char group[CGROUP_NAME_MAX];
 	m->again = NULL;
-	group_name(m->slot, group);
+	warden_group_name(m->slot, group);
 	cgroup_kill(w->cgroups, group);
 	if (cgroup_remove(w->cgroups, group) != 0 && m->tries++ < REMOVE_TRIES) {
 		m->again = loop_add_timer(w->loop, REMOVE_AGAIN_US, remove_group, m);
@@ -175,7 +159,7 @@ static void shim_ended(void *ctx, int status)
 	remove_group(m);
 }
 
-static struct held_machine *hold(struct warden *w, unsigned slot, pid_t pid)
+struct held_machine *warden_hold(struct warden *w, unsigned slot, pid_t pid)
 {
 	struct held_machine *m = calloc(1, sizeof(*m));
 	if (!m)
@@ -187,12 +171,12 @@ static struct held_machine *hold(struct warden *w, unsigned slot, pid_t pid)
 	return m;
 }
 
-static int take_slot(struct warden *w, unsigned *ret_slot)
+int warden_take_slot(struct warden *w, unsigned *ret_slot)
 {
 	char group[CGROUP_NAME_MAX];
 	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
 		unsigned slot = (w->next_slot + i) % MACHINE_SLOTS;
-		group_name(slot, group);
+		warden_group_name(slot, group);
 		int error = cgroup_make(w->cgroups, group);
 		if (error == -EEXIST)
 			continue;
@@ -205,8 +189,9 @@ static int take_slot(struct warden *w, unsigned *ret_slot)
 	return -EAGAIN;
 }
 
-static int limit(struct warden *w, const struct warden_request *r, const char *group)
+int warden_limit(struct warden *w, const struct warden_request *r, unsigned slot)
 {
+	char group[CGROUP_NAME_MAX];
 	bool whole = r->cpu_percent >= r->vcpus * 100;
 	struct cgroup_limits limits = {
 	        .memory_bytes = (uint64_t)(r->memory_mb + (r->is_box ? BOX_OVERHEAD_MB : MACHINE_OVERHEAD_MB)) << 20,
@@ -216,14 +201,17 @@ static int limit(struct warden *w, const struct warden_request *r, const char *g
 	};
 	if (limits.cpu_quota_us < CGROUP_CPU_MIN_US)
 		limits.cpu_quota_us = CGROUP_CPU_MIN_US;
+	warden_group_name(slot, group);
 	return cgroup_limit(w->cgroups, group, &limits);
 }
 
-static int spawn(struct warden *w, const struct warden_request *r, const int *fds, unsigned slot, const char *group, pid_t *ret_pid)
+int warden_clone(struct warden *w, const struct warden_request *r, const int *fds, unsigned slot, pid_t *ret_pid, int *ret_report)
 {
-	int join[CGROUP_CONTROLLERS], report[2];
+	int join[CGROUP_CONTROLLERS], report[2], delegated[2] = {-1, -1};
+	char group[CGROUP_NAME_MAX];
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
 		join[i] = -1;
+	warden_group_name(slot, group);
 	int32_t error = cgroup_open_join(w->cgroups, group, join);
 	if (!error && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
 		error = -errno;
@@ -231,14 +219,8 @@ static int spawn(struct warden *w, const struct warden_request *r, const int *fd
 		msg_close_fds(join, CGROUP_CONTROLLERS);
 		return error;
 	}
-	int delegated[2] = {-1, -1};
 	if (r->is_box)
 		error = cgroup_delegate(w->cgroups, group, BOX_UID_BASE + slot * BOX_UIDS, delegated);
-	if (error) {
-		msg_close_fds(join, CGROUP_CONTROLLERS);
-		msg_close_fds(report, 2);
-		return error;
-	}
 	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_CLEAR_SIGHAND,
 	                          .exit_signal = SIGCHLD};
 	int nothing[CGROUP_CONTROLLERS] = {-1, -1, -1, -1};
@@ -246,25 +228,38 @@ static int spawn(struct warden *w, const struct warden_request *r, const int *fd
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)join[0];
 	}
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	long pid = error ? -1 : syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		child(w, r, slot, fds, w->cgroups->version == 2 ? nothing : join, delegated, report[1]);
-	error = pid < 0 ? -errno : 0;
+	if (!error && pid < 0)
+		error = -errno;
 	msg_close_fds(join, CGROUP_CONTROLLERS);
-	close(report[1]);
 	msg_close_fds(delegated, 2);
-	if (!error && r->is_box)
-		error = warden_box_map(w->world, w->uid_base, slot, (pid_t)pid, report[0]);
-	/* until the sandbox stands: some milliseconds of mounts */
-	if (!error && read(report[0], &error, sizeof(error)) != sizeof(error))
-		error = -EIO;
-	close(report[0]);
-	if (error && pid > 0) {
-		kill((pid_t)pid, SIGKILL);
-		while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	close(report[1]);
+	if (error) {
+		close(report[0]);
+		return error;
 	}
 	*ret_pid = (pid_t)pid;
+	*ret_report = report[0];
+	return 0;
+}
+
+/* Until the sandbox stands: some milliseconds of mounts. */
+static int spawn(struct warden *w, const struct warden_request *r, const int *fds, unsigned slot, pid_t *ret_pid)
+{
+	int report;
+	int32_t error = warden_clone(w, r, fds, slot, ret_pid, &report);
+	if (error)
+		return error;
+	if (read(report, &error, sizeof(error)) != sizeof(error))
+		error = -EIO;
+	close(report);
+	if (error) {
+		kill(*ret_pid, SIGKILL);
+		while (waitpid(*ret_pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
 	return error;
 }
 
@@ -273,22 +268,16 @@ static void start(struct warden *w, const struct warden_request *r, const int *f
 	struct warden_answer a = {.verb = WARDEN_START, .number = r->number};
 	char group[CGROUP_NAME_MAX];
 	pid_t pid = 0;
-	a.error = access(r->is_box ? storage_program : program, X_OK) < 0 || w->world->template_fd < 0 ? -ENOTSUP
-	                                                                                               : take_slot(w, &a.slot);
-	if (!a.error && r->is_box && !w->box_filter) {
-		static struct sock_fprog filter;
-		a.error = box_filter_compile(&filter);
-		w->box_filter = a.error ? NULL : &filter;
-	}
+	a.error = access(program, X_OK) < 0 || w->world->template_fd < 0 ? -ENOTSUP : warden_take_slot(w, &a.slot);
 	if (!a.error) {
-		group_name(a.slot, group);
-		a.error = limit(w, r, group);
+		warden_group_name(a.slot, group);
+		a.error = warden_limit(w, r, a.slot);
 		if (!a.error)
-			a.error = spawn(w, r, fds, a.slot, group, &pid);
+			a.error = spawn(w, r, fds, a.slot, &pid);
 		if (a.error)
 			cgroup_remove(w->cgroups, group);
 		else
-			hold(w, a.slot, pid);
+			warden_hold(w, a.slot, pid);
 	}
 	if (a.error)
 		log_warn("a machine cannot be started: %s", strerror(-a.error));
@@ -298,12 +287,12 @@ static void start(struct warden *w, const struct warden_request *r, const int *f
 static void kill_slot(struct warden *w, unsigned slot)
 {
 	char group[CGROUP_NAME_MAX];
-	group_name(slot, group);
+	warden_group_name(slot, group);
 	cgroup_kill(w->cgroups, group);
 	list_each (&w->machines, struct held_machine, at, m)
 		if (m->slot == slot)
 			return; /* its end removes the group */
-	remove_group(hold(w, slot, 0));
+	remove_group(warden_hold(w, slot, 0));
 }
 
 static void answer_facts(struct warden *w)
@@ -391,7 +380,9 @@ static void readable(void *ctx, uint32_t events)
 		stop_serving(w);
 		return;
 	}
-	if (r.verb == WARDEN_START)
+	if (r.verb == WARDEN_START && r.is_box)
+		warden_start_box(w, &r, fds);
+	else if (r.verb == WARDEN_START)
 		start(w, &r, fds);
 	else if (r.verb == WARDEN_KILL)
 		kill_slot(w, r.number);
@@ -418,6 +409,7 @@ struct warden *warden_new(struct loop *l, const struct child_world *world, struc
 		die("out of memory");
 	*w = (struct warden){.loop = l, .world = world, .cgroups = cgroups, .uid_base = uid_base, .sock = -1};
 	list_init(&w->machines);
+	list_init(&w->spares);
 	return w;
 }
 
@@ -426,10 +418,18 @@ static void end_others(struct warden *w)
 {
 	for (unsigned slot = 0; slot < MACHINE_SLOTS; slot++) {
 		char group[CGROUP_NAME_MAX];
-		group_name(slot, group);
+		warden_group_name(slot, group);
 		if (cgroup_kill(w->cgroups, group) == 0)
 			kill_slot(w, slot);
 	}
+}
+
+static bool has_spares(struct warden *w)
+{
+	list_each (&w->machines, struct held_machine, at, m)
+		if (m->spare)
+			return true;
+	return false;
 }
 
 void warden_free(struct warden *w, bool keep)
@@ -437,6 +437,10 @@ void warden_free(struct warden *w, bool keep)
 	if (!w)
 		return;
 	stop_serving(w);
+	warden_drop_spares(w);
+	loop_remove_timer(w->loop, w->expire);
+	for (int64_t until = clock_mono_us() + SPARES_END_US; has_spares(w) && clock_mono_us() < until;)
+		loop_turn(w->loop, 10000);
 	if (!keep) {
 		list_each (&w->machines, struct held_machine, at, m)
 			if (m->pid)

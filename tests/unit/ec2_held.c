@@ -126,6 +126,42 @@ static void disks_are_found_by_their_instance(void **state)
 	assert_str(volumes_of(7), "");
 }
 
+/* What an earlier build wrote is the record alone. */
+static void records_of_before_get_their_keys(void **state)
+{
+	(void)state;
+	struct store_value v;
+	assert_int_equal(ec2_held_complete(f.scope.txn, &f.arena), 0);
+	assert_false(store_dirty(f.scope.txn));
+	put_volume(1, id_of("i", 7));
+	put_volume(2, STR_NONE);
+	put_volume(3, id_of("i", 7));
+	put_instance(7, 30);
+	store_delete(f.scope.txn,
+	             KEY(&f.arena, S("ec2"), f.scope.account, f.scope.region, S("vol-of"), id_of("i", 7), id_of("vol", 1)));
+	store_delete(f.scope.txn,
+	             KEY(&f.arena, S("ec2"), f.scope.account, f.scope.region, S("i-of"), id_of("r", 30), id_of("i", 7)));
+	f.scope.region = S("us-east-1");
+	put_volume(4, id_of("i", 8));
+	store_delete(f.scope.txn,
+	             KEY(&f.arena, S("ec2"), f.scope.account, f.scope.region, S("vol-of"), id_of("i", 8), id_of("vol", 4)));
+	commit();
+	assert_str(volumes_of(8), "");
+	store_abort(f.scope.txn);
+	assert_int_equal(ec2_held_start(f.store, f.loop), 0);
+	f.scope.txn = store_begin(f.store, &f.arena);
+	assert_str(volumes_of(8), "4");
+	f.scope.region = S("eu-west-1");
+	assert_str(volumes_of(7), "1 3");
+	assert_str(met(ec2_held_all(&f.scope, &ec2_kind_instance, STR_NONE)), "7");
+	assert_true(store_get(f.scope.txn, KEY(&f.arena, S("ec2"), S("format")), &v));
+	/* once: nobody looks again */
+	store_delete(f.scope.txn,
+	             KEY(&f.arena, S("ec2"), f.scope.account, f.scope.region, S("vol-of"), id_of("i", 7), id_of("vol", 1)));
+	assert_int_equal(ec2_held_complete(f.scope.txn, &f.arena), 0);
+	assert_str(volumes_of(7), "3");
+}
+
 static void instances_come_in_the_order_of_reservations(void **state)
 {
 	(void)state;
@@ -148,6 +184,7 @@ static void instances_come_in_the_order_of_reservations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(records_of_before_get_their_keys, setup, teardown),
 	        cmocka_unit_test_setup_teardown(disks_are_found_by_their_instance, setup, teardown),
 	        cmocka_unit_test_setup_teardown(instances_come_in_the_order_of_reservations, setup, teardown),
 	};

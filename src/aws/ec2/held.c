@@ -1,7 +1,12 @@
 /* What belongs to what: an instance's interfaces and disks, a reservation's instances. Beside every record that says so lies a key
  * without a value, ("ec2", account, region, prefix-of, holder, id), written and removed with the record: so one instance of many is
- * shown by reading what is its own. */
+ * shown by reading what is its own. Records of a time before these keys get them at the start, once: the store says that it has
+ * been done by the number under ("ec2", "format"). */
 #include "aws/ec2/compute.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
 
 struct str ec2_interface_holder(const void *record)
 {
@@ -71,4 +76,69 @@ bool ec2_held_next(struct ec2_held *h)
 	h->holder = parts.v[4];
 	h->id = parts.v[5];
 	return true;
+}
+
+/* --- data of before */
+
+static const struct ec2_kind *held_kind(struct str prefix)
+{
+	static const struct ec2_kind *const kinds[] = {&ec2_kind_interface, &ec2_kind_volume, &ec2_kind_instance};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (str_is(prefix, kinds[i]->prefix))
+			return kinds[i];
+	return NULL;
+}
+
+size_t ec2_held_complete(struct store_txn *t, struct arena *a)
+{
+	struct str under = KEY_UNDER(a, S("ec2")), format = KEY(a, S("ec2"), S("format")), key;
+	struct str_list records = {0};
+	struct store_value v;
+	size_t made = 0;
+	if (store_get(t, format, &v))
+		return 0;
+	struct store_iter *iter = store_scan(t, under, store_prefix_end(a, under), false);
+	while (store_next(iter, &key, &v)) {
+		struct str_list parts = record_key_parts(a, key);
+		if (parts.n == 5 && held_kind(parts.v[3]))
+			*LIST_ADD(a, &records) = arena_dup(a, key);
+	}
+	for (uint32_t i = 0; i < records.n; i++) {
+		struct str_list parts = record_key_parts(a, records.v[i]);
+		const struct ec2_kind *kind = held_kind(parts.v[3]);
+		struct ec2_scope s = {.txn = t, .arena = a, .account = parts.v[1], .region = parts.v[2]};
+		void *record = arena_zalloc(a, kind->size);
+		struct str holder = record_get(t, a, records.v[i], &kind->row, record) ? kind->holder(record) : STR_NONE;
+		if (!str_set(holder) || store_get(t, key_of(&s, kind, holder, parts.v[4]), &v))
+			continue;
+		store_put(t, key_of(&s, kind, holder, parts.v[4]), S(""));
+		made++;
+	}
+	/* without records there is nothing to remember: the next start has as little to do */
+	if (records.n)
+		store_put(t, format, S("1"));
+	return made;
+}
+
+static void completed(void *ctx, int result, uint64_t revision)
+{
+	(void)revision;
+	*(int *)ctx = result;
+}
+
+int ec2_held_start(struct store *store, struct loop *loop)
+{
+	int result = -EAGAIN;
+	while (result == -EAGAIN) {
+		struct arena CLEAN_ARENA a = {0};
+		struct store_txn *t = store_begin(store, &a);
+		size_t made = ec2_held_complete(t, &a);
+		result = 1;
+		store_commit(t, completed, &result);
+		while (result == 1)
+			loop_turn(loop, -1);
+		if (result == 0 && made)
+			log_info("ec2: %zu keys of what belongs to what were made for records of before", made);
+	}
+	return result;
 }

@@ -74,6 +74,10 @@ struct ec2_held ec2_held_all(const struct ec2_scope *s, const struct ec2_kind *k
 bool ec2_held_next(struct ec2_held *h);
 /* Of ec2_put() and ec2_drop() alone, before the record changes. record NULL: it goes. */
 void ec2_held_note(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id, const void *record);
+/* At the start, before anything of EC2 is read: makes the keys that records of an earlier build lack, in one transaction; the first
+ * one without the waiting, and how many it wrote. 0 or negative errno. */
+size_t ec2_held_complete(struct store_txn *t, struct arena *a);
+int ec2_held_start(struct store *store, struct loop *loop);
 struct str ec2_interface_holder(const void *record), ec2_volume_holder(const void *record), ec2_instance_holder(const void *record);
 
 /* EC2's structure in a record; its tags. */

@@ -253,6 +253,11 @@ static int ec2_start(struct cloud *cloud, void **ret_state)
 	if (!s)
 		die("out of memory (ec2)");
 	s->cloud = cloud;
+	int error = ec2_held_start(cloud->store, cloud->loop);
+	if (error) {
+		free(s);
+		return error;
+	}
 	s->networks = networks_new(cloud->loop, cloud->cells, cloud->data_dir, &network_events, s);
 	s->sync = ec2_sync_new(cloud->store, cloud->loop, s->networks);
 	s->flows = flow_recorder_new(s);

@@ -13,24 +13,7 @@
  * reached only when a record is fought over by more clients than that at once. */
 enum { RACES_MAX = 100 };
 
-struct op_counter {
-	uint64_t ok, client_errors, server_errors, total_us;
-};
-
-struct gate {
-	struct cloud *cloud;
-	struct gate_config config;
-	struct list calls;
-	size_t under_way;
-	struct audit *audit;
-	struct buf scratch;
-	unsigned api_count;
-	const struct service **services; /* by position in model_apis */
-	struct op_counter **counters;    /* the same; an API's array is made at its first call */
-	const struct service_op ***rows; /* the same: a service's rows by operation of its API */
-};
-
-static unsigned api_position(const struct api *api)
+unsigned gate_api_position(const struct api *api)
 {
 	unsigned i = 0;
 	while (model_apis[i] != api)
@@ -40,7 +23,7 @@ static unsigned api_position(const struct api *api)
 
 const struct service *gate_service(const struct gate *g, const struct api *api)
 {
-	return g->services[api_position(api)];
+	return g->services[gate_api_position(api)];
 }
 
 const struct service_op *service_op_find(const struct service *s, struct str name)
@@ -53,7 +36,7 @@ const struct service_op *service_op_find(const struct service *s, struct str nam
 
 const struct service_op *gate_row(const struct gate *g, const struct api *api, const struct operation *op)
 {
-	const struct service_op **rows = g->rows[api_position(api)];
+	const struct service_op **rows = g->rows[gate_api_position(api)];
 	return rows && op ? rows[api_operation_index(api, op)] : NULL;
 }
 
@@ -76,7 +59,7 @@ struct gate *gate_new(struct cloud *cloud, const struct gate_config *config)
 		die("out of memory (gate)");
 	for (const struct service *const *s = cloud_services; *s; s++) {
 		const struct api *api = (*s)->api;
-		unsigned at = api_position(api);
+		unsigned at = gate_api_position(api);
 		g->services[at] = *s;
 		g->rows[at] = calloc(api->operation_count, sizeof(**g->rows));
 		if (!g->rows[at])
@@ -145,31 +128,11 @@ static void call_start(struct gate *gate, struct gate_call *g, struct arena *a)
 	gate->under_way++;
 }
 
-static void call_count(struct gate_call *g)
-{
-	if (!g->api || !g->call.op)
-		return;
-	struct op_counter **per_api = &g->gate->counters[api_position(g->api)];
-	if (!*per_api) {
-		*per_api = calloc(g->api->operation_count, sizeof(**per_api));
-		if (!*per_api)
-			return;
-	}
-	struct op_counter *n = &(*per_api)[api_operation_index(g->api, g->call.op)];
-	if (!str_set(g->call.error.code))
-		n->ok++;
-	else if (g->call.error.receiver)
-		n->server_errors++;
-	else
-		n->client_errors++;
-	n->total_us += (uint64_t)(clock_mono_us() - g->started_us);
-}
-
 void gate_call_free(struct gate_call *g)
 {
 	if (g->txn)
 		store_abort(g->txn);
-	call_count(g);
+	gate_count(g);
 	for (unsigned i = 0; i < g->on_free.n; i++)
 		g->on_free.fn[i](&g->call);
 	if (g->call.reply.fd >= 0)
@@ -573,30 +536,4 @@ bool gate_may(struct gate *gate, struct http_request *r, const struct principal 
 		*ret_why = c->error.message;
 	gate_call_free(g);
 	return may;
-}
-
-/* --- counters */
-
-void gate_metrics(const struct gate *g, struct buf *out)
-{
-	buf_add_lit(out, "# HELP quartet_calls_total Answered calls.\n# TYPE quartet_calls_total counter\n");
-	for (unsigned i = 0; i < g->api_count; i++) {
-		const struct api *api = model_apis[i];
-		for (uint32_t k = 0; g->counters[i] && k < api->operation_count; k++) {
-			const struct op_counter *n = &g->counters[i][k];
-			const struct {
-				const char *name;
-				uint64_t v;
-			} kinds[] = {{"ok", n->ok}, {"client_error", n->client_errors}, {"server_error", n->server_errors}};
-			for (unsigned j = 0; j < 3; j++)
-				if (kinds[j].v)
-					buf_printf(out, "quartet_calls_total{service=\"%s\",operation=\"%s\",result=\"%s\"} %llu\n",
-					           api->id, api_text(api, api->operations[k].name).p, kinds[j].name,
-					           (unsigned long long)kinds[j].v);
-			if (n->total_us)
-				buf_printf(out, "quartet_call_seconds_sum{service=\"%s\",operation=\"%s\"} %.6f\n", api->id,
-				           api_text(api, api->operations[k].name).p, (double)n->total_us / 1e6);
-		}
-	}
-	buf_printf(out, "quartet_calls_under_way %zu\n", g->under_way);
 }

@@ -1,6 +1,7 @@
 /* A call with what only the gate's own files see of it: gate.c walks the steps, call.c is the face that handlers use, identify.c
- * and authenticate.c are the first steps, reply.c the last. */
+ * and authenticate.c are the first steps, reply.c the last; gate_count.c counts them. */
 #pragma once
+#include "base/buf.h"
 #include "base/list.h"
 #include "core/gate.h"
 #include "core/sigv4.h"
@@ -64,6 +65,25 @@ struct gate_call {
 	void *done_ctx;
 };
 
+/* What one operation's calls came to. */
+struct op_counter {
+	uint64_t ok, client_errors, server_errors, total_us;
+};
+
+/* The gate itself; gate.c makes it and has it. */
+struct gate {
+	struct cloud *cloud;
+	struct gate_config config;
+	struct list calls;
+	size_t under_way;
+	struct audit *audit;
+	struct buf scratch;
+	unsigned api_count;
+	const struct service **services; /* by position in model_apis */
+	struct op_counter **counters;    /* the same; an API's array is made at its first call */
+	const struct service_op ***rows; /* the same: a service's rows by operation of its API */
+};
+
 static inline struct gate_call *gate_call_of(struct call *c)
 {
 	return (struct gate_call *)(void *)c;
@@ -86,7 +106,9 @@ const char *gate_unsupported(enum protocol p);
 /* Does the body pass to a handler as it comes? Else it is received whole first: where there is nobody to take it, and what is
  * signed is the body itself, it has to be there for the signature to be checked. */
 bool gate_streams_in(const struct gate_call *g);
-struct buf *gate_scratch(struct gate *g); /* for one reply's body at a time */
+unsigned gate_api_position(const struct api *api); /* in model_apis */
+void gate_count(struct gate_call *g);              /* the call has ended */
+struct buf *gate_scratch(struct gate *g);          /* for one reply's body at a time */
 /* digest.c: are the digests that the client sent with a whole body right? False: the error is set. */
 bool gate_check_digests(struct gate_call *g);
 /* body.c: the streamed body of this request, verified by the call's signature as it passes. */

@@ -42,7 +42,8 @@ static void run_job(void *job)
 		j->error = volume_create(j->dir_fd, j->name, j->size, j->layer[0] ? j->layer : NULL);
 		if (j->error != -EEXIST)
 			break;
-		/* A crash has come between the file and its record: what is there is of this very volume, and nobody has used it. */
+		/* A crash has come between the file and its record: what is there is of this very volume, and nobody has used it.
+		 */
 		j->error = volume_delete(j->dir_fd, j->name);
 		if (j->error == 0)
 			j->error = volume_create(j->dir_fd, j->name, j->size, j->layer[0] ? j->layer : NULL);

@@ -189,7 +189,8 @@ def instances(bench):
         cloud.stop()
     bench.add("RunInstances to the first process, container, p50", median(started), "ms", reach=60, peer="fork + exec /bin/true",
               peer_value=median([fork_exec() for _ in range(20)]), note=f"{len(started)} launches; p90 {sorted(started)[len(started) * 9 // 10]:.0f} ms",
-              bound="syncs of the volume's new file and of the records, and eight processes that are started, QEMU's storage daemon among them")
+              bound="syncs of the records, three in a row, and page faults of the processes that are started after the call: the one that mounts the disk, and "
+                      "the steps to the container's init; the shim and its storage daemon wait prepared")
     bench.add("RunInstances of 15 containers, until the last runs", crowd, "ms")
     bench.add("RunInstances to the guest's first question, container", median(heard["container"]), "ms", note="systemd and the network are up then")
     bench.add("RunInstances to the guest's first question, emulated machine", median(heard["vm"]), "ms",

@@ -68,7 +68,9 @@ static void spare_free(struct spare *s)
 /* Its process ends by itself, and its group goes then. */
 static void fail(struct spare *s, int error)
 {
-	if (s->taken && !s->given)
+	if (!s->taken)
+		log_warn("a container cannot be prepared: %s", strerror(-error));
+	else if (!s->given)
 		answer(s->warden, s->request.number, s->slot, error);
 	spare_free(s);
 }
@@ -159,8 +161,9 @@ static void refill(void *ctx)
 			return; /* it comes here when it is */
 		n += !s->given;
 	}
-	if (n < SPARES)
-		spare_new(w, &made);
+	int error = n < SPARES ? spare_new(w, &made) : 0;
+	if (error)
+		log_warn("a container cannot be prepared: %s", strerror(-error));
 }
 
 static void refill_soon(struct warden *w, int64_t us)

@@ -4,7 +4,7 @@
 
 enum { NAME_MAX_CHARS = 255 };
 
-static int fail(struct call *c, const char *code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static int fail(struct call *c, const char *code, const char *fmt, va_list ap)
 {
 	struct str message = arena_vprintf(c->arena, fmt, ap);
 	return call_fail(c, code, 400, "%.*s", STR_ARG(message));

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -454,6 +455,10 @@ int volume_import(int dir, const char *layer, int src, uint64_t *ret_size)
 		return error;
 	if (fstat(src, &st) < 0)
 		return -errno;
+	/* Else the disk would be full for everybody until the copy has failed. */
+	struct statvfs room;
+	if (fstatvfs(dir, &room) == 0 && (uint64_t)st.st_blocks * 512 > (uint64_t)room.f_bavail * room.f_frsize)
+		return -ENOSPC;
 	int fd = volume_import_begin(dir, layer);
 	if (fd < 0)
 		return fd;

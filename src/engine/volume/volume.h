@@ -35,7 +35,7 @@ int volume_delete(int volumes_dir_fd, const char *name); /* a volume or a layer;
 /* Grows it; no machine has it open. */
 int volume_resize(int volumes_dir_fd, const char *name, uint64_t size);
 /* Takes a raw or qcow2 image (without a backing file) from src_fd as layer `layer`; *ret_size: of the device it holds. Blocks for
- * as long as copying takes; holes stay holes. */
+ * as long as copying takes; holes stay holes. -ENOSPC at once where the disk has no room for it. */
 int volume_import(int volumes_dir_fd, const char *layer, int src_fd, uint64_t *ret_size);
 /* The same in halves, for an image that comes in pieces: an empty file to write into, the caller's to close; then it is checked and
  * becomes the layer, or goes. volume_delete() forgets one that was begun. */

@@ -32,16 +32,16 @@ class Exec(TestCase):
         made, missing = image(cls.ec2), no_containers()
         if not made or missing:
             raise unittest.SkipTest(missing or "there is no image: tools/make-image")
-        cls.id = cls.ec2.run_instances(ImageId=made, InstanceType="t3.micro", MinCount=1, MaxCount=1,
+        cls.instance = cls.ec2.run_instances(ImageId=made, InstanceType="t3.micro", MinCount=1, MaxCount=1,
                                        TagSpecifications=[{"ResourceType": "instance", "Tags": TAGS}])["Instances"][0]["InstanceId"]
-        cls.ec2.get_waiter("instance_running").wait(InstanceIds=[cls.id], WaiterConfig={"Delay": 1, "MaxAttempts": 100})
+        cls.ec2.get_waiter("instance_running").wait(InstanceIds=[cls.instance], WaiterConfig={"Delay": 1, "MaxAttempts": 100})
 
     @classmethod
     def tearDownClass(cls):
-        cls.ec2.terminate_instances(InstanceIds=[cls.id])
+        cls.ec2.terminate_instances(InstanceIds=[cls.instance])
 
     def inside(self, *words, **more):
-        return quartet(self.id, *words, **more)
+        return quartet(self.instance, *words, **more)
 
     def test_a_command(self):
         done = self.inside("sh", "-c", "echo out; echo err >&2; exit 7")
@@ -88,7 +88,7 @@ class Exec(TestCase):
     def terminal(self, *words):
         pid, fd = pty.fork()
         if pid == 0:
-            os.execve(os.environ["QUARTET"], ["quartet", "exec", self.id, *words], {**os.environ, "TERM": "vt100"})
+            os.execve(os.environ["QUARTET"], ["quartet", "exec", self.instance, *words], {**os.environ, "TERM": "vt100"})
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
         self.addCleanup(os.close, fd)
         return pid, fd
@@ -111,7 +111,7 @@ class Exec(TestCase):
 
     def test_who_leaves_takes_the_command_along(self):
         for words in (("sleep", "1234"), ("sh", "-c", "read x; sleep 1234")):
-            p = subprocess.Popen([os.environ["QUARTET"], "exec", self.id, *words], stdin=subprocess.PIPE)
+            p = subprocess.Popen([os.environ["QUARTET"], "exec", self.instance, *words], stdin=subprocess.PIPE)
             p.stdin.write(b"x\n")
             p.stdin.flush()
             count = lambda: self.inside("pgrep", "-fc", "^sleep 1234").stdout.strip()  # noqa: E731
@@ -129,7 +129,7 @@ class Exec(TestCase):
             time.sleep(0.1)
 
     def test_no_more_than_four(self):
-        held = [subprocess.Popen([os.environ["QUARTET"], "exec", self.id, "sh", "-c", "echo in; read x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        held = [subprocess.Popen([os.environ["QUARTET"], "exec", self.instance, "sh", "-c", "echo in; read x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
                 for _ in range(4)]
         for p in held:
             self.assertEqual(p.stdout.readline(), b"in\n")
@@ -143,16 +143,16 @@ class Exec(TestCase):
 
     def test_a_disk_that_cannot_be_given(self):
         """A directory where its device should be: the attachment fails, and leaves nothing that would keep the volume from another."""
-        volume = self.ec2.create_volume(AvailabilityZone=self.ec2.describe_instances(InstanceIds=[self.id])["Reservations"][0]["Instances"][0][
+        volume = self.ec2.create_volume(AvailabilityZone=self.ec2.describe_instances(InstanceIds=[self.instance])["Reservations"][0]["Instances"][0][
             "Placement"]["AvailabilityZone"], Size=1)["VolumeId"]
         state = lambda: self.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]  # noqa: E731
         self.wait(lambda: state()["State"] == "available")
         self.assertEqual(self.inside("mkdir", "/dev/sdf").returncode, 0)
         for _ in range(2):
-            self.ec2.attach_volume(VolumeId=volume, InstanceId=self.id, Device="/dev/sdf")
+            self.ec2.attach_volume(VolumeId=volume, InstanceId=self.instance, Device="/dev/sdf")
             self.wait(lambda: state()["State"] == "available")
         self.assertEqual(self.inside("rmdir", "/dev/sdf").returncode, 0)
-        self.ec2.attach_volume(VolumeId=volume, InstanceId=self.id, Device="/dev/sdf")
+        self.ec2.attach_volume(VolumeId=volume, InstanceId=self.instance, Device="/dev/sdf")
         self.wait(lambda: state()["Attachments"][0]["State"] == "attached")
         done = self.inside("sh", "-c", "test -b /dev/sdf && echo word >/dev/sdf && head -c 4 /dev/sdf")
         self.assertEqual(done.stdout, b"word", done.stderr)
@@ -162,7 +162,7 @@ class Exec(TestCase):
 
     def ask(self, key, instance=None, region="us-east-1"):
         c = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(ENDPOINT).port, timeout=90)
-        c.request("POST", f"/_quartet/exec/{instance or self.id}?arg=true", headers={
+        c.request("POST", f"/_quartet/exec/{instance or self.instance}?arg=true", headers={
             "Connection": "Upgrade", "Upgrade": "quartet-session", "Content-Length": "0", "X-Quartet-Key": key, "X-Quartet-Region": region})
         reply = c.getresponse()
         text = "" if reply.status == 101 else reply.read().decode()
@@ -177,11 +177,11 @@ class Exec(TestCase):
 
         def policy(**statement):
             iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": f"arn:aws:ec2:us-east-1:000000000000:instance/{self.id}", **statement}]}))
+                {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": f"arn:aws:ec2:us-east-1:000000000000:instance/{self.instance}", **statement}]}))
         try:
             status, text = self.ask(pair)
             self.assertEqual(status, 403)
-            self.assertIn("not authorized to perform: ssm:StartSession on resource: arn:aws:ec2:us-east-1:000000000000:instance/" + self.id, text)
+            self.assertIn("not authorized to perform: ssm:StartSession on resource: arn:aws:ec2:us-east-1:000000000000:instance/" + self.instance, text)
             policy(Condition={"StringEquals": {"aws:ResourceTag/team": "red"}})
             self.wait(lambda: self.ask(pair)[0] == 403)
             policy(Condition={"StringEquals": {"aws:ResourceTag/team": "blue"}})
@@ -206,7 +206,7 @@ class Exec(TestCase):
     def test_session_manager_is_refused(self):
         ssm = client("ssm")
         with self.assertRaises(ssm.exceptions.ClientError) as e:
-            ssm.start_session(Target=self.id)
+            ssm.start_session(Target=self.instance)
         self.assertIn("StartSession", str(e.exception))
         self.assertEqual(e.exception.response["ResponseMetadata"]["HTTPStatusCode"], 501)
 

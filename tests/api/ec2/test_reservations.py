@@ -5,7 +5,7 @@ import unittest
 
 from aws import client
 from ec2 import Ec2Case, end_instances, halting_image, wait_for
-from test_spot import type_that_fits_once
+from spot import type_that_fits_once
 
 UTC = datetime.timezone.utc
 

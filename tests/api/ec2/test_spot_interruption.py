@@ -1,19 +1,8 @@
 """The end that a launch on demand brings a spot instance."""
-import os
 import time
 
 from ec2 import halting_image, wait_for
-from spot import SpotCase
-
-# MiB, vCPUs; each of twice the memory
-LADDER = [("t3.small", 2048, 2), ("t3.medium", 4096, 2), ("t3.large", 8192, 2), ("r5.large", 16384, 2), ("r5.xlarge", 32768, 4), ("r5.2xlarge", 65536, 8)]
-
-
-def type_that_fits_once():
-    """An instance type of which one fits on this machine beside little else, and not two."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1 << 20) * 75 // 100
-    fitting = [t for t in LADDER if t[1] <= memory < 2 * t[1] and t[2] <= os.cpu_count() * 8]
-    return fitting[0][0] if fitting else None
+from spot import SpotCase, type_that_fits_once
 
 
 class Interruption(SpotCase):

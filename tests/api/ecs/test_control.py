@@ -1,8 +1,10 @@
 """ECS's control plane as clients see it: clusters, capacity providers, account settings, task definitions, tags, permissions."""
 import json
+import os
 import unittest
 import uuid
 
+import raw
 from aws import ENDPOINT, REGION, TestCase, aws_programs, client, run
 
 ACCOUNT = "000000000000"
@@ -17,6 +19,14 @@ def name():
 class EcsCase(TestCase):
     def setUp(self):
         self.ecs = client("ecs")
+
+    def call(self, operation, **body):
+        """(status, answer) of an operation or a member that the oldest boto3 does not know."""
+        port = int(ENDPOINT.rsplit(":", 1)[1])
+        signer = raw.Signer(port, "ecs", os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], REGION)
+        reply = raw.ask(port, signer.request("POST", "/", json.dumps(body).encode(), headers={
+            "content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonEC2ContainerServiceV20141113." + operation}))
+        return reply.status, json.loads(reply.body)
 
     def cluster(self, **kwargs):
         made = self.ecs.create_cluster(clusterName=name(), **kwargs)["cluster"]
@@ -151,7 +161,8 @@ class Definitions(EcsCase):
         self.assertIn("deregisteredAt", gone)
         self.assertEqual(describe(family)["taskDefinition"]["revision"], 1)
         self.assertEqual(describe(family + ":2")["taskDefinition"]["status"], "INACTIVE")
-        deleted = self.ecs.delete_task_definitions(taskDefinitions=[family + ":2", family + ":1", family + ":9"])
+        status, deleted = self.call("DeleteTaskDefinitions", taskDefinitions=[family + ":2", family + ":1", family + ":9"])
+        self.assertEqual(status, 200)
         self.assertEqual([d["status"] for d in deleted["taskDefinitions"]], ["DELETE_IN_PROGRESS"])
         self.assertEqual([f["reason"] for f in deleted["failures"]], ["TASK_DEFINITION_ACTIVE", "MISSING"])
         self.assertRefused("Unable to describe task definition.", describe, family + ":2")
@@ -253,11 +264,14 @@ class Definitions(EcsCase):
                 ("ends in .env", {"environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/x.txt"}]}),
                 ("secret name must be unique", {"environment": [{"name": "A", "value": "1"}], "secrets": [{"name": "A", "valueFrom": "p"}]}),
                 ("soft limit", {"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": 1}]}),
-                ("restartAttemptPeriod", {"restartPolicy": {"enabled": True, "restartAttemptPeriod": 59}}),
                 ("from 1 to 65535", {"portMappings": [{"containerPort": 65536}]}),
                 ("mapped more than once", {"portMappings": [{"containerPort": 1, "hostPort": 80}, {"containerPort": 2, "hostPort": 80}]})):
             with self.subTest(message):
                 self.assertRefused(message, self.register, container=container)
+        status, refused = self.call("RegisterTaskDefinition", family=name(), containerDefinitions=[
+            {"name": "c", "image": "x:1", "memory": 64, "restartPolicy": {"enabled": True, "restartAttemptPeriod": 59}}])
+        self.assertEqual((status, refused["__type"]), (400, "ClientException"), refused)
+        self.assertIn("restartAttemptPeriod", refused["message"])
         for what in ({"hostname": "h"}, {"links": ["a"]}, {"dnsServers": ["1.1.1.1"]}, {"extraHosts": [{"hostname": "h", "ipAddress": "1.1.1.1"}]}):
             self.assertRefused("not supported on container when networkMode=awsvpc.", self.fargate, what)
         self.assertRefused("host ports and container ports in port mappings must match", self.fargate,

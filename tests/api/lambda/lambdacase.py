@@ -57,7 +57,17 @@ class LambdaCase(TestCase):
         self.made.append(name)
         if wait:
             self.aws.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+            self.invocable(name)
         return name
+
+    def invocable(self, name):
+        """Invocations hear of a state when it is on the disk, which readers of it need not wait for."""
+        for _ in range(200):
+            try:
+                self.aws.invoke(FunctionName=name, InvocationType="DryRun")
+                return
+            except self.aws.exceptions.ResourceConflictException:
+                time.sleep(0.05)
 
     def send(self, path, body=b"{}", method="POST", **headers):
         """A request as it is, for what an SDK would not send."""

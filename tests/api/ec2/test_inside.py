@@ -302,12 +302,18 @@ class FlowLogsAndEndpoints:
         self.assertIn(("9001", "ACCEPT"), [(r[6], r[12]) for r in sent])
         # neither metadata nor names are in it
         self.assertFalse([r for r in all_of_it + sent if "169.254" in r[3] + r[4] or r[6] == "53"])
-        keys = self.eventually(lambda: [o["Key"] for o in self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])])
-        self.assertRegex(keys[0], rf"^logs/AWSLogs/\d{{12}}/vpcflowlogs/us-east-1/\d{{4}}/\d\d/\d\d/\d{{12}}_vpcflowlogs_us-east-1_{more['FlowLogIds'][0]}_\d{{8}}T\d{{4}}Z_[0-9a-f]+\.log\.gz$")
-        lines = gzip.decompress(self.s3.get_object(Bucket=bucket, Key=keys[0])["Body"].read()).decode().splitlines()
-        self.assertEqual(lines[0], "vpc-id instance-id flow-direction srcaddr dstport protocol packets action")
-        self.assertIn(f"{self.vpc} {self.private.id} ingress {own} 9001 17 1 REJECT", lines)
-        self.assertFalse([line for line in lines if "ACCEPT" in line])
+
+        def objects():
+            return {o["Key"]: gzip.decompress(self.s3.get_object(Bucket=bucket, Key=o["Key"])["Body"].read()).decode().splitlines()
+                    for o in self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
+        refused = f"{self.vpc} {self.private.id} ingress {own} 9001 17 1 REJECT"
+        self.eventually(lambda: any(refused in lines for lines in objects().values()))
+        keys = objects()
+        for key, lines in keys.items():
+            self.assertRegex(key, rf"^logs/AWSLogs/\d{{12}}/vpcflowlogs/us-east-1/\d{{4}}/\d\d/\d\d/\d{{12}}_vpcflowlogs_us-east-1_{more['FlowLogIds'][0]}_\d{{8}}T\d{{4}}Z_[0-9a-f]+\.log\.gz$")
+            self.assertEqual(lines[0], "vpc-id instance-id flow-direction srcaddr dstport protocol packets action")
+            self.assertFalse([line for line in lines if "ACCEPT" in line])
+        self.assertIn(refused, [line for lines in keys.values() for line in lines])
         for key in keys:
             self.s3.delete_object(Bucket=bucket, Key=key)
         self.s3.delete_bucket(Bucket=bucket)

@@ -264,16 +264,16 @@ def main():
         status, output = command("tools/prepare-runtimes")
         if status != 0:
             tally.add("tools/prepare-runtimes", "fail", output)
-        todo = []
+        beside = []
         if "api" in kinds:
             node_modules(tally)
             machine_image(tally)
-            todo += api_lanes(tally, directory, directory, args)
+            beside += api_lanes(tally, directory, directory, args)
         if "fault" in kinds and directory == "build":
-            todo += fault_lanes(directory, args)
-        if todo:
+            beside += fault_lanes(directory, args)
+        if beside:
             heading(f"black-box tests with real clients{', faults' if 'fault' in kinds and directory == 'build' else ''}, {directory}")
-            lanes.run(todo, quiet_add(tally), progress)
+            lanes.run(beside, quiet_add(tally), progress)
     for name in tally.failures:
         print(f"failed: {name}")
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")

@@ -6,6 +6,7 @@ and to stop). What it finds comes back line by line and is counted by the runner
 import json
 import os
 import selectors
+import traceback
 import unittest
 
 FIRST = ["test_spot_interruption.py", "test_spot.py", "test_instances.py"]  # take minutes, so nobody waits for them at the end
@@ -105,7 +106,7 @@ class Lane:
         try:
             work(take, report)
         except BaseException as e:  # noqa: BLE001 - whatever it is, the runner must count it
-            report("add", f"lane: {type(e).__name__}", "fail", str(e))
+            report("add", f"lane: {type(e).__name__}", "fail", traceback.format_exc())
         report("done")
 
 

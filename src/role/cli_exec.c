@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -151,6 +152,7 @@ int cli_exec(struct cli *cli)
 	if (cli->argc < 1)
 		return cli_fail(cli, CLI_USAGE, "which function or instance? see: quartet exec --help");
 	bool session = exec_names_instance(str_from(cli->argv[0])), terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	signal(SIGPIPE, SIG_IGN); /* a program that ends leaves input unread; what it said is read all the same */
 	int sock = connect_to(&cloud);
 	if (sock < 0)
 		return cli_fail(cli, CLI_FAILED, "%s: %s", cloud.endpoint, strerror(-sock));

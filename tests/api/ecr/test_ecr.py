@@ -373,8 +373,10 @@ class Clients(EcrCase):
         self.assertEqual(first, again)
         store = ("--storage-driver", "vfs", "--root", str(self.dir / "root"), "--runroot", str(self.dir / "run"))
         login = ("--tls-verify=false", "--creds", "AWS:" + password(self.ecr))
-        buildah = lambda *args: run("unshare", "-m", "--propagation", "private", "buildah", *store, *args, env={"HOME": str(self.dir)}).stdout.strip()
-        image = buildah("pull", f"oci:{self.dir}/a:1")
+        # in the directory: what buildah calls the image after its path must be a proper name, and temporary ones may not be
+        buildah = lambda *args: run("unshare", "-m", "--propagation", "private", "sh", "-c", 'cd "$0" && exec buildah "$@"', str(self.dir), *store, *args,
+                                    env={"HOME": str(self.dir)}).stdout.strip()
+        image = buildah("pull", "oci:a:1")
         buildah("push", *login, image, f"docker://{self.at}:1")
         buildah("rmi", "-a")
         self.assertEqual(buildah("pull", *login, f"docker://{self.at}:1"), image)

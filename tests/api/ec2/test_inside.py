@@ -324,7 +324,7 @@ class FlowLogsAndEndpoints:
         for o in self.s3.list_objects_v2(Bucket=bucket)["Contents"]:
             self.s3.delete_object(Bucket=bucket, Key=o["Key"])
         self.s3.delete_bucket(Bucket=bucket)
-        self.logs.delete_log_group(logGroupName=group)
+        self.logs.delete_log_group(logGroupName=self.name)
 
     def test_a_role_that_may_not(self):
         self.iam.put_role_policy(RoleName=self.name + "-logs", PolicyName="q", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [

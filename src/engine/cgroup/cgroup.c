@@ -14,7 +14,7 @@
 
 static const char still[] = "still";
 #define DELEGATED "box"
-enum { DELEGATED_DEPTH = 16 };
+enum { DELEGATED_DEPTH = 16, TASK_DEPTH = 2 };
 
 static const struct cgroup_ops *ops_of(const struct cgroups *g)
 {
@@ -63,7 +63,14 @@ long cgroup_read(int dir, const char *file, char *buf, size_t cap)
 	return n;
 }
 
+static int kill_below(int dir, unsigned depth);
+
 int cgroup_kill_listed(int dir)
+{
+	return kill_below(dir, TASK_DEPTH);
+}
+
+static int kill_below(int dir, unsigned depth)
 {
 	char text[16384];
 	long n = cgroup_read(dir, "cgroup.procs", text, sizeof(text));
@@ -77,6 +84,19 @@ int cgroup_kill_listed(int dir)
 		if (pid > 1)
 			kill((pid_t)pid, SIGKILL);
 	}
+	int fd = depth ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		int inner = e->d_type == DT_DIR && e->d_name[0] != '.'
+		                    ? openat(fd, e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+		                    : -1;
+		if (inner < 0)
+			continue;
+		kill_below(inner, depth - 1);
+		close(inner);
+	}
+	if (d)
+		closedir(d);
 	return 0;
 }
 
@@ -187,8 +207,8 @@ unsigned cgroups_sweep(struct cgroups *g)
 		for (struct dirent *e; (e = readdir(d));) {
 			if (e->d_type != DT_DIR || e->d_name[0] == '.')
 				continue;
-			/* machines outlive whoever started them; a group of theirs that is empty goes */
-			if (e->d_name[0] == 'm') {
+			/* machines and tasks outlive whoever started them; a group of theirs that is empty goes */
+			if (e->d_name[0] == 'm' || e->d_name[0] == 't') {
 				cgroup_remove(g, e->d_name);
 				continue;
 			}
@@ -227,6 +247,20 @@ int cgroup_make(struct cgroups *g, const char *name)
 	return 0;
 }
 
+int cgroup_share(struct cgroups *g, const char *name)
+{
+	static const char *const controllers[CGROUP_CONTROLLERS] = {"+memory", "+cpu", "+pids"};
+	char path[CGROUP_NAME_MAX + 32];
+	int error = 0;
+	if (g->version != 2)
+		return 0;
+	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", name);
+	for (int i = 0; i < CGROUP_CONTROLLERS && !error; i++)
+		if (controllers[i] && g->has[i])
+			error = cgroup_write(g->own[0], path, controllers[i]);
+	return error;
+}
+
 int cgroup_limit(struct cgroups *g, const char *name, const struct cgroup_limits *limits)
 {
 	int dirs[CGROUP_CONTROLLERS];
@@ -249,6 +283,18 @@ int cgroup_open_join(struct cgroups *g, const char *name, int ret_fds[CGROUP_CON
 		ret_fds[i] = dirs[i] < 0 ? -1 : openat(dirs[i], "tasks", O_WRONLY | O_CLOEXEC);
 	close_dirs(dirs);
 	return error;
+}
+
+int cgroup_open_procs(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS])
+{
+	char path[CGROUP_NAME_MAX + 16];
+	if (g->version == 1)
+		return cgroup_open_join(g, name, ret_fds);
+	for (int i = 1; i < CGROUP_CONTROLLERS; i++)
+		ret_fds[i] = -1;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", name);
+	ret_fds[0] = openat(g->own[0], path, O_WRONLY | O_CLOEXEC);
+	return ret_fds[0] < 0 ? -errno : 0;
 }
 
 int cgroup_join(const int fds[CGROUP_CONTROLLERS])
@@ -345,8 +391,9 @@ int cgroup_remove(struct cgroups *g, const char *name)
 	int error = 0, tree = g->version == 2 ? g->own[0] : g->tree;
 	if (tree >= 0 && name[0] == 'm')
 		error = remove_below(tree, name, DELEGATED_DEPTH);
-	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-		if (g->own[i] >= 0 && unlinkat(g->own[i], name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-			error = -errno;
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		int one = g->own[i] < 0 ? 0 : remove_below(g->own[i], name, name[0] == 't' ? TASK_DEPTH : 0);
+		error = one ? one : error;
+	}
 	return error;
 }

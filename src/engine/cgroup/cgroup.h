@@ -11,7 +11,15 @@
 enum cgroup_controller { CGROUP_MEMORY, CGROUP_CPU, CGROUP_PIDS, CGROUP_FREEZER, CGROUP_CONTROLLERS };
 
 /* Files that are handed out as descriptors. */
-enum cgroup_file { CGROUP_FILE_FREEZE, CGROUP_FILE_CPU_QUOTA, CGROUP_FILE_MEMORY_PEAK, CGROUP_FILE_OOM_EVENTS, CGROUP_FILES };
+enum cgroup_file {
+	CGROUP_FILE_FREEZE,
+	CGROUP_FILE_CPU_QUOTA,
+	CGROUP_FILE_MEMORY_PEAK,
+	CGROUP_FILE_OOM_EVENTS,
+	CGROUP_FILE_MEMORY_NOW,
+	CGROUP_FILE_CPU_USED, /* v1: only where cpu and cpuacct are one hierarchy */
+	CGROUP_FILES
+};
 
 enum {
 	CGROUP_NAME_MAX = 32,
@@ -32,7 +40,8 @@ struct cgroups {
 
 /* What a group may use. 0 means: leave as it is. */
 struct cgroup_limits {
-	uint64_t memory_bytes; /* without swap */
+	uint64_t memory_bytes;      /* without swap */
+	uint64_t memory_soft_bytes; /* kept for it when the machine runs short */
 	uint32_t pids;
 	uint32_t cpu_weight;   /* 1..10000; 100 is everybody's */
 	uint32_t cpu_quota_us; /* of CGROUP_CPU_PERIOD_US; UINT32_MAX: no limit */
@@ -43,22 +52,26 @@ struct cgroup_limits {
 int cgroups_open(struct cgroups *g, const char *root, const char *self, const char *instance);
 /* Closes the descriptors; with `remove`, takes away our own group, which must be empty. Safe after a failed open. */
 void cgroups_close(struct cgroups *g, bool remove);
-/* Kills everything in every group below ours and removes the groups: what an earlier process left. Groups m<number>, which are
- * machines', are left alone unless they are empty. Returns how many are still there (a process is dying: call again). Names in it
- * are `c<number>`, so a later cgroup_make() of a fresh number is not disturbed. */
+/* Kills everything in every group below ours and removes the groups: what an earlier process left. Groups m<number> and t<number>,
+ * which are machines' and tasks', are left alone unless they are empty. Returns how many are still there (a process is dying: call
+ * again). Names in it are `c<number>`, so a later cgroup_make() of a fresh number is not disturbed. */
 unsigned cgroups_sweep(struct cgroups *g);
 
 /* Makes the group `still`, empty, frozen and limited for as long as we run. The kernel patches its own code when the first group is
  * frozen or limited and when the last one no longer is; with this one there, freezing a sandbox costs microseconds. */
 void cgroups_make_still(struct cgroups *g);
 
-/* Makes the group `name`; -EEXIST when it is there. On failure nothing of it is left. */
+/* Makes the group `name`; -EEXIST when it is there. On failure nothing of it is left. A name may lead into a group ("t1/w"). */
 int cgroup_make(struct cgroups *g, const char *name);
+/* Groups in `name` may have limits; on v2 no process may be in itself then. */
+int cgroup_share(struct cgroups *g, const char *name);
 int cgroup_limit(struct cgroups *g, const char *name, const struct cgroup_limits *limits);
 /* Descriptors through which a child gets into the group; absent ones are -1. The caller closes them. v1: of files, with which a
  * single-threaded child joins by cgroup_join(). v2: the first alone, the group's directory, which clone3() wants for
  * CLONE_INTO_CGROUP: no moving, and no moment outside. */
 int cgroup_open_join(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
+/* The same for a child that will have no right of its own to: descriptors for cgroup_join(), on v2 too. */
+int cgroup_open_procs(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
 /* Moves the calling thread's process in. Writing "0" to v1's `tasks` spares the kernel's global lock and its 10 ms. */
 int cgroup_join(const int fds[CGROUP_CONTROLLERS]);
 /* -ENOENT where the kernel has no such file. */
@@ -67,9 +80,10 @@ int cgroup_open_file(struct cgroups *g, const char *name, enum cgroup_file file)
  * a limit. ret_fds: one to write "0" to - whoever writes joins it, without right of his own to -, and its cpu.stat. -ENOTSUP: there
  * is no tree. cgroup_remove() takes it away with all that was made in it. */
 int cgroup_delegate(struct cgroups *g, const char *name, unsigned owner, int ret_fds[2]);
-/* Thaws and kills all inside. */
+/* Thaws and kills all inside, and in the groups in it. */
 int cgroup_kill(struct cgroups *g, const char *name);
-/* Removes it; -EBUSY while a process is still dying inside, 0 when it is gone or never was. */
+/* Removes it, a machine's or a task's with the groups in it; -EBUSY while a process is still dying inside, 0 when it is gone or
+ * never was. */
 int cgroup_remove(struct cgroups *g, const char *name);
 
 /* Wakes its owner when a group's memory use crosses a line; v2: also when it meets its limit. */
@@ -93,3 +107,5 @@ int cgroup_put_cpu_quota(int version, int fd, uint32_t quota_us);
 int64_t cgroup_get_memory_peak(int version, int fd);
 int cgroup_reset_memory_peak(int version, int fd);
 int64_t cgroup_get_oom_kills(int version, int fd);
+int64_t cgroup_get_memory_now(int version, int fd);
+int64_t cgroup_get_cpu_us(int version, int fd);

@@ -55,3 +55,19 @@ int64_t cgroup_get_oom_kills(int version, int fd)
 			return (int64_t)strtoll(line + 9, NULL, 10);
 	return -ENOENT;
 }
+
+int64_t cgroup_get_memory_now(int version, int fd)
+{
+	return cgroup_get_memory_peak(version, fd); /* one number too */
+}
+
+int64_t cgroup_get_cpu_us(int version, int fd)
+{
+	char text[256];
+	long n = cgroup_read_fd(fd, text, sizeof(text));
+	if (n <= 0)
+		return n ? n : -EIO;
+	if (version == 1)
+		return (int64_t)(strtoull(text, NULL, 10) / 1000);
+	return strncmp(text, "usage_usec ", 11) == 0 ? (int64_t)strtoll(text + 11, NULL, 10) : -EIO;
+}

@@ -43,6 +43,9 @@ static int v1_limit(struct cgroups *g, int const dirs[CGROUP_CONTROLLERS], const
 			cgroup_write(dirs[CGROUP_MEMORY], "memory.swappiness", "0");
 		error = first_error(error, r);
 	}
+	if (l->memory_soft_bytes && dirs[CGROUP_MEMORY] >= 0)
+		error = first_error(error,
+		                    cgroup_write_number(dirs[CGROUP_MEMORY], "memory.soft_limit_in_bytes", l->memory_soft_bytes));
 	if (l->pids && dirs[CGROUP_PIDS] >= 0)
 		error = first_error(error, cgroup_write_number(dirs[CGROUP_PIDS], "pids.max", l->pids));
 	if (dirs[CGROUP_CPU] >= 0) {
@@ -81,7 +84,8 @@ static int v1_kill(struct cgroups *g, int const dirs[CGROUP_CONTROLLERS])
 const struct cgroup_ops cgroup_v1_ops = {
         .open = v1_open,
         .limit = v1_limit,
-        .files = {"freezer.state", "cpu.cfs_quota_us", "memory.max_usage_in_bytes", "memory.oom_control"},
-        .file_controller = {CGROUP_FREEZER, CGROUP_CPU, CGROUP_MEMORY, CGROUP_MEMORY},
+        .files = {"freezer.state", "cpu.cfs_quota_us", "memory.max_usage_in_bytes", "memory.oom_control", "memory.usage_in_bytes",
+                  "cpuacct.usage"},
+        .file_controller = {CGROUP_FREEZER, CGROUP_CPU, CGROUP_MEMORY, CGROUP_MEMORY, CGROUP_MEMORY, CGROUP_CPU},
         .kill = v1_kill,
 };

@@ -104,6 +104,8 @@ static int v2_limit(struct cgroups *g, int const dirs[CGROUP_CONTROLLERS], const
 		error = first_error(error, cgroup_write_number(dir, "memory.max", l->memory_bytes));
 		cgroup_write(dir, "memory.swap.max", "0"); /* absent without swap accounting */
 	}
+	if (l->memory_soft_bytes && g->has[CGROUP_MEMORY])
+		error = first_error(error, cgroup_write_number(dir, "memory.low", l->memory_soft_bytes));
 	if (l->pids && g->has[CGROUP_PIDS])
 		error = first_error(error, cgroup_write_number(dir, "pids.max", l->pids));
 	if (g->has[CGROUP_CPU]) {
@@ -136,6 +138,6 @@ static int v2_kill(struct cgroups *g, int const dirs[CGROUP_CONTROLLERS])
 const struct cgroup_ops cgroup_v2_ops = {
         .open = v2_open,
         .limit = v2_limit,
-        .files = {"cgroup.freeze", "cpu.max", "memory.peak", "memory.events"},
+        .files = {"cgroup.freeze", "cpu.max", "memory.peak", "memory.events", "memory.current", "cpu.stat"},
         .kill = v2_kill,
 };

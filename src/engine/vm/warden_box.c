@@ -6,11 +6,11 @@
 #include "engine/net/link.h"
 
 #include "base/log.h"
+#include "io/loopdev.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/loop.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <sched.h>
@@ -28,7 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LOOP_TRIES = 64, LINKS_MAX = 32 };
+enum { LINKS_MAX = 32 };
 const char storage_program[] = "/usr/bin/qemu-storage-daemon";
 
 const char *warden_box_why_not(const struct cgroups *g)
@@ -272,36 +272,6 @@ static int open_offer(int device)
 	return error ? error : fd;
 }
 
-static int make_loop(int file, char ret_path[32], dev_t *ret_device)
-{
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), error = control < 0 ? -errno : -EAGAIN, fd = -1;
-	/* somebody else may take the free one first */
-	for (int i = 0; i < LOOP_TRIES && (error == -EAGAIN || error == -EBUSY); i++) {
-		int n = ioctl(control, LOOP_CTL_GET_FREE);
-		if (n < 0) {
-			error = -errno;
-			break;
-		}
-		snprintf(ret_path, 32, "/dev/loop%d", n);
-		fd = open(ret_path, O_RDWR | O_CLOEXEC);
-		if (fd < 0) {
-			error = -errno;
-			break;
-		}
-		/* by the page cache: what is written to the daemon's file directly arrives wrong (seen with QEMU 7.2) */
-		struct loop_config c = {.fd = (unsigned)file, .info.lo_flags = LO_FLAGS_AUTOCLEAR};
-		struct stat st;
-		error = ioctl(fd, LOOP_CONFIGURE, &c) < 0 || fstat(fd, &st) < 0 ? -errno : 0;
-		if (!error)
-			*ret_device = st.st_rdev;
-		else
-			close(fd);
-	}
-	if (control >= 0)
-		close(control);
-	return error ? error : fd;
-}
-
 /* In a child that is nobody: what a program makes of an image is its own affair. */
 static _Noreturn void become_resizer(int file, uid_t nobody)
 {
@@ -393,7 +363,7 @@ int warden_box_block(const struct warden_request *r, const int *fds, int ret_fds
 		return file;
 	if (r->is_root)
 		grow(file, BOX_UID_BASE + r->slot * BOX_UIDS);
-	int loop = make_loop(file, path, &device), error = loop < 0 ? loop : 0;
+	int loop = loopdev_make(file, false, path, &device), error = loop < 0 ? loop : 0;
 	if (!error)
 		error = r->is_root ? mount_root(path, fds[BLOCK_FD_USERS], &mount_fd) : make_node(fds[BLOCK_FD_DEVICES], r, device);
 	if (error)

@@ -8,6 +8,7 @@
 #include "engine/cell/keeper.h"
 #include "engine/cell/proto.h"
 #include "engine/net/netkeeper.h"
+#include "engine/oci/steward.h"
 #include "engine/vm/proto.h"
 #include "engine/vm/warden.h"
 #include "io/msg.h"
@@ -29,6 +30,7 @@ struct priv {
 	struct keeper *keeper;
 	struct netkeeper *networks;
 	struct warden *warden;
+	struct steward *steward;
 	bool main_is_gone;
 };
 
@@ -46,6 +48,10 @@ static void open_channel(void *ctx, unsigned channel, int sock)
 	}
 	if (channel == PRIV_CHANNEL_MACHINE) {
 		warden_serve(p->warden, sock);
+		return;
+	}
+	if (channel == PRIV_CHANNEL_TASK || channel == PRIV_CHANNEL_LAYER) {
+		steward_serve(p->steward, channel == PRIV_CHANNEL_TASK ? STEWARD_OF_TASKS : STEWARD_OF_LAYERS, sock);
 		return;
 	}
 	log_warn("nobody serves channel %u", channel);
@@ -139,6 +145,7 @@ int role_priv(const struct role_config *config)
 	const struct child_world *world = keeper_world(p.keeper);
 	p.warden = warden_new(p.loop, world, keeper_cgroups(p.keeper),
 	                      k.uid_base + OUTBOUND_SHARES * OUTBOUND_SLOTS + world->outbound.share * MACHINE_SLOTS);
+	p.steward = steward_new(p.loop, world, keeper_cgroups(p.keeper), config->data_dir);
 	struct loop_fd *main_watch = loop_add_fd(p.loop, ROLE_FD_MAIN, EPOLLIN, main_speaks, &p);
 	if (!main_watch)
 		die("no socket to main");
@@ -147,6 +154,7 @@ int role_priv(const struct role_config *config)
 	loop_remove_fd(p.loop, main_watch);
 	/* Machines and networks go on when main was killed, for the next one to find. An ephemeral cloud has no next one. */
 	bool end = !p.main_is_gone || config->ephemeral;
+	steward_free(p.steward, !end);
 	warden_free(p.warden, !end);
 	netkeeper_free(p.networks, end);
 	keeper_free(p.keeper);

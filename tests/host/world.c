@@ -6,6 +6,7 @@
 #include "engine/cell/keeper.h"
 #include "engine/cell/proto.h"
 #include "engine/net/netkeeper.h"
+#include "engine/oci/steward.h"
 #include "engine/vm/warden.h"
 #include "io/msg.h"
 
@@ -37,6 +38,7 @@ static void priv_gone(void *ctx)
 
 static struct netkeeper *networks;
 static struct warden *warden;
+static struct steward *steward;
 
 static void open_channel(void *ctx, unsigned channel, int sock)
 {
@@ -45,6 +47,10 @@ static void open_channel(void *ctx, unsigned channel, int sock)
 		netkeeper_serve(networks, sock);
 	else if (channel == PRIV_CHANNEL_MACHINE)
 		warden_serve(warden, sock);
+	else if (channel == PRIV_CHANNEL_TASK)
+		steward_serve(steward, STEWARD_OF_TASKS, sock);
+	else if (channel == PRIV_CHANNEL_LAYER)
+		steward_serve(steward, STEWARD_OF_LAYERS, sock);
 	else
 		close(sock);
 }
@@ -74,8 +80,10 @@ static int start_priv(struct world *w)
 		struct keeper *k = keeper_new(l, &config);
 		networks = netkeeper_new(l, k, &(struct netkeeper_config){.data_dir = w->dir, .uid_base = 200000});
 		warden = warden_new(l, keeper_world(k), keeper_cgroups(k), 200000 + OUTBOUND_SHARES * OUTBOUND_SLOTS);
+		steward = steward_new(l, keeper_world(k), keeper_cgroups(k), w->dir);
 		keeper_serve(k, pair[1], priv_gone, l);
 		loop_run(l);
+		steward_free(steward, false);
 		warden_free(warden, false);
 		netkeeper_free(networks, true);
 		keeper_free(k);

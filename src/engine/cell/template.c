@@ -32,7 +32,7 @@ static int fail(struct outcome *o, const char *what, const char *name)
 }
 
 static const char *const directories[] = {
-        "proc", "dev", "tmp", "etc", "etc/ssl", "etc/ssl/certs", "usr", "var", "var/task", "var/runtime", "opt", "mnt",
+        "proc", "dev", "tmp", "etc", "etc/ssl", "etc/ssl/certs", "usr", "var", "var/task", "var/runtime", "opt", "mnt", "sys",
 };
 
 /* Small files of the machine that a program may need, copied; and directories, bound. What is missing is left out. */

@@ -1,0 +1,582 @@
+/* Tasks for real: layers are unpacked, containers run by crun, the kernel is asked from inside, processes are killed, and what is
+ * left is counted. The image is busybox. */
+#include "world.h"
+
+#include "../unit/unit.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "engine/oci/image.h"
+#include "engine/oci/task.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SOON_US = 60 * 1000000 };
+
+static struct world world;
+static struct images *images;
+static struct tasks *tasks;
+static struct image *image;
+static char layer_file[128], digest[65], diff_id[65];
+
+static struct {
+	bool settled, ready, ended, image_ready, never;
+	bool started[4], exited[4], oom[4], not_started[4], opened, closed;
+	int code[4], image_error, closed_code, terminal, error;
+	char text[65536], why[512], image_why[512];
+	unsigned health;
+	struct task *found;
+} heard;
+
+static void on_ready(void *ctx, struct task *t)
+{
+	(void)ctx;
+	(void)t;
+	heard.ready = true;
+}
+
+static void on_started(void *ctx, struct task *t, unsigned index, int64_t at_us)
+{
+	(void)ctx;
+	(void)t;
+	assert_true(at_us > 0);
+	heard.started[index] = true;
+}
+
+static void on_exited(void *ctx, struct task *t, unsigned index, const struct task_exit *e)
+{
+	(void)ctx;
+	(void)t;
+	heard.exited[index] = true;
+	heard.code[index] = e->code;
+	heard.oom[index] = e->oom;
+	heard.not_started[index] = e->not_started;
+	snprintf(heard.why, sizeof(heard.why), "%s", e->why);
+}
+
+static void on_output(void *ctx, struct task *t, unsigned index, bool is_error, int64_t at_us, struct str line)
+{
+	(void)ctx;
+	(void)t;
+	(void)at_us;
+	size_t n = strlen(heard.text);
+	snprintf(heard.text + n, sizeof(heard.text) - n, "%u%s %.*s\n", index, is_error ? "!" : ":", (int)line.n, line.p);
+}
+
+static void on_health(void *ctx, struct task *t, unsigned index, enum task_health_state state)
+{
+	(void)ctx;
+	(void)t;
+	(void)index;
+	heard.health = state;
+}
+
+static void on_ended(void *ctx, struct task *t, int error, const char *why)
+{
+	(void)ctx;
+	(void)t;
+	heard.ended = true;
+	heard.error = error;
+	snprintf(heard.why, sizeof(heard.why), "%s", why);
+}
+
+static void on_settled(void *ctx)
+{
+	(void)ctx;
+	heard.settled = true;
+}
+
+static void *on_found(void *ctx, struct task *t, const char *id)
+{
+	(void)id;
+	heard.found = t;
+	return ctx;
+}
+
+static const struct task_events events = {on_ready, on_started, on_exited, on_output, on_health, on_ended, on_settled};
+
+static void wait_for(const bool *flag)
+{
+	if (!world_wait(&world, flag, SOON_US))
+		fail_msg("it did not happen; error %d, why: %s, said:\n%s", heard.error, heard.why, heard.text);
+}
+
+/* ---- the image ---- */
+
+static void digest_of(const char *command, char ret[65])
+{
+	char line[256];
+	snprintf(line, sizeof(line), "%s | sha256sum", command);
+	FILE *f = popen(line, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%64s", ret), 1);
+	pclose(f);
+}
+
+static void make_image(void)
+{
+	char command[2048];
+	snprintf(
+	        command, sizeof(command),
+	        "set -e; mkdir -p %s/root/bin %s/root/etc %s/root/tmp; chmod 1777 %s/root/tmp; cp /usr/bin/busybox %s/root/bin/; "
+	        "for i in sh cat ls id sleep touch mount dd ping ps kill stat chmod mknod unshare ip grep nc tr seq wc; do ln -s busybox %s/root/bin/$i; done; "
+	        "printf 'root:x:0:0::/root:/bin/sh\\nweb:x:1000:1001::/:/bin/sh\\n' > %s/root/etc/passwd; "
+	        "printf 'root:x:0:\\nweb:x:1001:\\nextra:x:1002:web\\n' > %s/root/etc/group; "
+	        "tar --numeric-owner --owner=0 --group=0 -C %s/root -czf %s/layer.tar.gz .",
+	        world.dir, world.dir, world.dir, world.dir, world.dir, world.dir, world.dir, world.dir, world.dir, world.dir);
+	assert_int_equal(system(command), 0);
+	snprintf(layer_file, sizeof(layer_file), "%s/layer.tar.gz", world.dir);
+	snprintf(command, sizeof(command), "cat %s", layer_file);
+	digest_of(command, digest);
+	snprintf(command, sizeof(command), "gzip -dc %s", layer_file);
+	digest_of(command, diff_id);
+}
+
+static int open_layer(void *ctx, size_t index)
+{
+	(void)ctx;
+	(void)index;
+	int fd = open(layer_file, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static void on_image(void *ctx, struct image *i, int error, const char *why)
+{
+	(void)ctx;
+	(void)i;
+	heard.image_ready = true;
+	heard.image_error = error;
+	snprintf(heard.image_why, sizeof(heard.image_why), "%s", why);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	world_open(&world, NULL);
+	make_image();
+	images = images_new(world.loop, world.cells, world.dir, NULL);
+	tasks = tasks_new(world.loop, world.cells, world.dir, NULL, &events, on_found, &heard);
+	wait_for(&heard.settled);
+	if (!tasks_facts(tasks)->works) {
+		print_message("skipped: %s\n", tasks_facts(tasks)->why_not);
+		exit(77);
+	}
+	const struct image_layer layer = {digest, diff_id, 0};
+	image = image_prepare(images, &layer, 1, open_layer, on_image, NULL);
+	wait_for(&heard.image_ready);
+	if (heard.image_error)
+		fail_msg("the image: %d %s", heard.image_error, heard.image_why);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	image_release(image);
+	tasks_free(tasks);
+	images_free(images);
+	world_close(&world);
+	return 0;
+}
+
+/* ---- tasks ---- */
+
+static struct task_container container(const char *const *argv)
+{
+	return (struct task_container){.name = "one", .image = image, .argv = argv, .stop_timeout_us = SOON_US};
+}
+
+static struct task *make(const struct task_container *c, size_t n)
+{
+	struct task_spec spec = {.id = "task-1",
+	                         .memory_bytes = 128 << 20,
+	                         .scratch_bytes = 64 << 20,
+	                         .host_name = "host-1",
+	                         .containers = c,
+	                         .container_count = n};
+	memset(&heard, 0, sizeof(heard));
+	heard.terminal = -1;
+	struct task *t = task_new(tasks, &spec, &heard);
+	for (int i = 0; i < 6000 && !heard.ready && !heard.ended; i++)
+		world_wait(&world, &heard.never, 10000);
+	if (!heard.ready)
+		fail_msg("the task is not ready: %d %s", heard.error, heard.why);
+	return t;
+}
+
+/* Runs a shell's words in a container of its own; what it said is in heard.text. */
+static int run_as(struct task_container c, const char *script)
+{
+	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+	c.argv = argv;
+	struct task *t = make(&c, 1);
+	assert_int_equal(task_start(t, 0), 0);
+	wait_for(&heard.exited[0]);
+	int code = heard.code[0];
+	task_free(t);
+	if (heard.not_started[0])
+		print_message("not started: %s\n", heard.why);
+	return heard.not_started[0] ? -1 : code;
+}
+
+static int run(const char *script)
+{
+	return run_as(container(NULL), script);
+}
+
+static void says_and_ends(void **state)
+{
+	(void)state;
+	assert_int_equal(run("echo out; echo err >&2; printf rest; exit 7"), 7);
+	assert_true(heard.started[0]);
+	assert_non_null(strstr(heard.text, "0: out\n"));
+	assert_non_null(strstr(heard.text, "0! err\n"));
+	assert_non_null(strstr(heard.text, "0: rest\n"));
+}
+
+static bool said(const char *line)
+{
+	char text[300];
+	snprintf(text, sizeof(text), "0: %s\n", line);
+	return strstr(heard.text, text) != NULL;
+}
+
+static void expect(const char *line)
+{
+	if (!said(line))
+		fail_msg("\"%s\" is not in:\n%s", line, heard.text);
+}
+
+static void does_not_start(void **state)
+{
+	(void)state;
+	struct task_container c = container((const char *const[]){"/bin/nothing", NULL});
+	struct task *t = make(&c, 1);
+	assert_int_equal(task_start(t, 0), 0);
+	wait_for(&heard.exited[0]);
+	assert_true(heard.not_started[0]);
+	assert_false(heard.started[0]);
+	assert_non_null(strstr(heard.why, "/bin/nothing"));
+	/* the next one in the same task is not hindered */
+	memset(&heard.exited, 0, sizeof(heard.exited));
+	assert_int_equal(task_start(t, 0), 0);
+	wait_for(&heard.exited[0]);
+	task_free(t);
+	c = container(NULL);
+	c.user = "stranger";
+	assert_int_equal(run_as(c, "true"), -1);
+	assert_non_null(strstr(heard.why, "stranger"));
+}
+
+static void is_who_was_asked_for(void **state)
+{
+	(void)state;
+	struct task_container c = container(NULL);
+	c.user = "web";
+	c.workdir = "/srv/app";
+	c.environment = (const char *const[]){"A=b c", NULL};
+	assert_int_equal(run_as(c, "id; pwd; echo $A; cat /etc/hostname; ulimit -n"), 0);
+	expect("uid=1000(web) gid=1001(web) groups=1001(web),1002(extra)");
+	expect("/srv/app");
+	expect("b c");
+	expect("host-1");
+	c = container(NULL);
+	c.user = "7:9";
+	assert_int_equal(run_as(c, "id"), 0);
+	expect("uid=7 gid=9 groups=9");
+}
+
+static void is_walled_in(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	        run("mount -t tmpfs none /tmp 2>/dev/null || echo no mount; unshare -U true 2>/dev/null || echo no namespace; "
+	            "mknod /tmp/d c 1 1 2>/dev/null && cat /tmp/d >/dev/null 2>&1 || echo no device; "
+	            "echo x 2>/dev/null > /proc/sys/kernel/core_pattern || echo no pattern; "
+	            "echo b 2>/dev/null > /proc/sysrq-trigger || echo no sysrq; "
+	            "touch /sys/x 2>/dev/null || echo no sys; cat /proc/kcore 2>/dev/null | wc -c; "
+	            "ls /sys/fs/cgroup | wc -l; ls /dev | tr '\\n' ' '; echo; cat /proc/self/uid_map; "
+	            "grep CapEff /proc/self/status; grep Seccomp: /proc/self/status; ls /proc | grep -c '^[0-9]'; "
+	            "kill -9 1000000 2>/dev/null || echo nobody else; id -u"),
+	        0);
+	expect("no mount");
+	expect("no namespace");
+	expect("no device");
+	expect("no pattern");
+	expect("no sysrq");
+	expect("no sys");
+	expect("CapEff:\t00000000a80425fb");
+	expect("Seccomp:\t2");
+	expect("0");
+	unsigned inside = 1, outside = 0, count = 0;
+	const char *map = strstr(heard.text, "0:          0");
+	assert_non_null(map);
+	assert_int_equal(sscanf(map + 2, "%u %u %u", &inside, &outside, &count), 3);
+	assert_true(inside == 0 && outside >= 0x60000000 && count == 65536); /* nobody on the machine */
+	assert_null(strstr(heard.text, "sda"));
+}
+
+static void loses_capabilities(void **state)
+{
+	(void)state;
+	struct task_container c = container(NULL);
+	c.capabilities_drop = (const char *const[]){"ALL", NULL};
+	c.capabilities_add = (const char *const[]){"NET_BIND_SERVICE", NULL};
+	c.no_new_privileges = true;
+	c.read_only_root = true;
+	assert_int_equal(
+	        run_as(c,
+	               "grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status; touch /x 2>/dev/null || echo read only; "
+	               "ping -c 1 127.0.0.1 >/dev/null 2>&1 || echo no raw socket"),
+	        0);
+	expect("CapEff:\t0000000000000400");
+	expect("NoNewPrivs:\t1");
+	expect("read only");
+	expect("no raw socket");
+	assert_int_equal(run("ping -c 1 127.0.0.1 >/dev/null && echo raw socket"), 0);
+	expect("raw socket");
+}
+
+static void stops_when_told(void **state)
+{
+	(void)state;
+	struct task_container c[2] = {
+	        container((const char *const[]){"/bin/sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done", NULL}),
+	        container((const char *const[]){"/bin/sleep", "1000", NULL})};
+	c[1].name = "two";
+	c[1].stop_timeout_us = 200000;
+	struct task *t = make(c, 2);
+	assert_int_equal(task_container_count(t), 2);
+	assert_string_equal(task_container_name(t, 1), "two");
+	task_start(t, 0);
+	task_start(t, 1);
+	wait_for(&heard.started[1]);
+	for (int i = 0; i < 6000 && !strstr(heard.text, "up"); i++)
+		world_wait(&world, &heard.never, 10000);
+	task_stop(t, 0);
+	wait_for(&heard.exited[0]);
+	assert_int_equal(heard.code[0], 3);
+	assert_false(heard.exited[1]);
+	task_stop(t, 1); /* process 1 without a handler hears nothing */
+	wait_for(&heard.exited[1]);
+	assert_int_equal(heard.code[1], 137);
+	assert_false(heard.oom[1]);
+	task_end(t);
+	wait_for(&heard.ended);
+	assert_int_equal(heard.error, 0);
+	task_free(t);
+}
+
+static void keeps_to_its_size(void **state)
+{
+	(void)state;
+	struct task_container c = container(NULL);
+	c.memory_bytes = 32 << 20;
+	assert_int_equal(run_as(c, "exec dd if=/dev/zero of=/dev/null bs=100M count=1"), 137);
+	assert_true(heard.oom[0]);
+	assert_true(run("dd if=/dev/zero of=/big bs=1M count=100 2>/dev/null; stat -c %s /big") == 0);
+	assert_null(strstr(heard.text, "104857600"));
+}
+
+static void shares_volumes(void **state)
+{
+	(void)state;
+	const struct task_mount both = {.kind = TASK_MOUNT_VOLUME, .path = "/data", .volume = "v"};
+	const struct task_mount temporary[2] = {{.kind = TASK_MOUNT_VOLUME, .path = "/in", .volume = "v", .read_only = true},
+	                                        {.kind = TASK_MOUNT_TMPFS, .path = "/t", .bytes = 1 << 20}};
+	struct task_container c[2] = {
+	        container((const char *const[]){"/bin/sh", "-c", "echo shared > /data/f", NULL}),
+	        container((const char *const[]){"/bin/sh", "-c",
+	                                        "cat /in/f; touch /in/g 2>/dev/null || echo read only; dd if=/dev/zero "
+	                                        "of=/t/x bs=1M count=2 2>/dev/null || echo small",
+	                                        NULL})};
+	c[0].mounts = &both;
+	c[0].mount_count = 1;
+	c[1].name = "two";
+	c[1].mounts = temporary;
+	c[1].mount_count = 2;
+	struct task_spec spec = {.id = "task-1",
+	                         .memory_bytes = 128 << 20,
+	                         .scratch_bytes = 64 << 20,
+	                         .containers = c,
+	                         .container_count = 2,
+	                         .volumes = (const char *const[]){"v", NULL}};
+	memset(&heard, 0, sizeof(heard));
+	struct task *t = task_new(tasks, &spec, &heard);
+	wait_for(&heard.ready);
+	task_start(t, 0);
+	wait_for(&heard.exited[0]);
+	task_start(t, 1);
+	wait_for(&heard.exited[1]);
+	assert_non_null(strstr(heard.text, "1: shared\n1: read only\n1: small\n"));
+	task_free(t);
+}
+
+static void is_watched(void **state)
+{
+	(void)state;
+	struct task_container c = container((const char *const[]){"/bin/sleep", "1000", NULL});
+	c.health = (struct task_health){.argv = (const char *const[]){"/bin/sh", "-c", "test -e /tmp/well", NULL},
+	                                .interval_us = 100000,
+	                                .timeout_us = SOON_US,
+	                                .retries = 2};
+	struct task *t = make(&c, 1);
+	task_start(t, 0);
+	for (int i = 0; i < 6000 && heard.health != TASK_UNHEALTHY; i++)
+		world_wait(&world, &heard.never, 10000);
+	assert_int_equal(heard.health, TASK_UNHEALTHY);
+	task_free(t);
+}
+
+static void on_opened(void *ctx, int fd, int error, const char *why)
+{
+	(void)ctx;
+	heard.opened = true;
+	heard.terminal = fd;
+	heard.error = error;
+	snprintf(heard.why, sizeof(heard.why), "%s", why);
+}
+
+static void on_closed(void *ctx, int code)
+{
+	(void)ctx;
+	heard.closed = true;
+	heard.closed_code = code;
+}
+
+static void opens_a_shell(void **state)
+{
+	(void)state;
+	static const struct task_exec_events exec_events = {on_opened, on_closed};
+	struct task_container c = container((const char *const[]){"/bin/sleep", "1000", NULL});
+	struct task *t = make(&c, 1);
+	task_start(t, 0);
+	wait_for(&heard.started[0]);
+	const char *const argv[] = {"/bin/sh", "-c", "test -t 0 && echo $X; grep CapEff /proc/self/status; exit 5", NULL};
+	assert_int_equal(task_exec(t, 0, argv, (const char *const[]){"X=terminal", NULL}, &exec_events, NULL), 0);
+	wait_for(&heard.opened);
+	if (heard.terminal < 0)
+		fail_msg("exec: %d %s", heard.error, heard.why);
+	wait_for(&heard.closed);
+	assert_int_equal(heard.closed_code, 5);
+	char text[512] = "";
+	ssize_t n = read(heard.terminal, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = 0;
+	close(heard.terminal);
+	assert_non_null(strstr(text, "terminal"));
+	assert_non_null(strstr(text, "00000000a80425fb"));
+	task_free(t);
+}
+
+/* ---- faults ---- */
+
+static unsigned count_below(const char *path, const char *prefix)
+{
+	DIR *d = opendir(path);
+	unsigned n = 0;
+	for (struct dirent *e; d && (e = readdir(d));)
+		n += strncmp(e->d_name, prefix, strlen(prefix)) == 0 && e->d_name[1] >= '0' && e->d_name[1] <= '9';
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static bool nothing_left(void)
+{
+	char path[128];
+	static const char *const roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids"};
+	unsigned n = 0;
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/quartet-%s", roots[i], world.instance);
+		n += count_below(path, "t");
+	}
+	snprintf(path, sizeof(path), "%s/scratch", world.dir);
+	return n + count_below(path, "t") == 0;
+}
+
+static void leaves_nothing(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000 && !nothing_left(); i++)
+		world_wait(&world, &heard.never, 10000);
+	assert_true(nothing_left());
+}
+
+static void outlives_priv_and_api(void **state)
+{
+	(void)state;
+	struct task_container c = container(
+	        (const char *const[]){"/bin/sh", "-c", "trap 'echo bye; exit 4' TERM; echo up; while :; do sleep 0.1; done", NULL});
+	struct task *t = make(&c, 1);
+	task_start(t, 0);
+	wait_for(&heard.started[0]);
+	kill(world.priv, SIGKILL);
+	tasks_free(tasks);
+	world_restart_priv(&world);
+	memset(&heard, 0, sizeof(heard));
+	tasks = tasks_new(world.loop, world.cells, world.dir, NULL, &events, on_found, &heard);
+	wait_for(&heard.settled);
+	assert_non_null(heard.found);
+	wait_for(&heard.started[0]);
+	assert_string_equal(task_container_name(heard.found, 0), "one");
+	task_stop(heard.found, 0);
+	wait_for(&heard.exited[0]);
+	assert_int_equal(heard.code[0], 4);
+	expect("bye");
+	task_free(heard.found);
+	leaves_nothing(NULL);
+}
+
+static pid_t shim_of(unsigned slot)
+{
+	char path[160];
+	int pid = 0;
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/pids/quartet-%s/t%u/s/cgroup.procs", world.instance, slot);
+	FILE *f = fopen(path, "re");
+	if (!f) {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup/quartet-%s/t%u/s/cgroup.procs", world.instance, slot);
+		f = fopen(path, "re");
+	}
+	if (f && fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+static void dies_with_its_shim(void **state)
+{
+	(void)state;
+	struct task_container c = container((const char *const[]){"/bin/sleep", "1000", NULL});
+	struct task *t = make(&c, 1);
+	task_start(t, 0);
+	wait_for(&heard.started[0]);
+	pid_t pid = 0;
+	for (unsigned slot = 0; slot < 256 && !pid; slot++)
+		pid = shim_of(slot);
+	assert_true(pid > 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	wait_for(&heard.ended);
+	assert_int_equal(heard.error, -EIO);
+	task_free(t);
+	leaves_nothing(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(says_and_ends),      cmocka_unit_test(does_not_start),     cmocka_unit_test(is_who_was_asked_for),
+	        cmocka_unit_test(is_walled_in),       cmocka_unit_test(loses_capabilities), cmocka_unit_test(stops_when_told),
+	        cmocka_unit_test(keeps_to_its_size),  cmocka_unit_test(shares_volumes),     cmocka_unit_test(is_watched),
+	        cmocka_unit_test(opens_a_shell),      cmocka_unit_test(leaves_nothing),     cmocka_unit_test(outlives_priv_and_api),
+	        cmocka_unit_test(dies_with_its_shim),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

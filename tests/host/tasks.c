@@ -11,10 +11,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -184,6 +186,17 @@ static int tear_down(void **state)
 	images_free(images);
 	world_close(&world);
 	return 0;
+}
+
+static unsigned count_names(const char *path, const char *prefix)
+{
+	DIR *d = opendir(path);
+	unsigned n = 0;
+	for (struct dirent *e; d && (e = readdir(d));)
+		n += strncmp(e->d_name, prefix, strlen(prefix)) == 0;
+	if (d)
+		closedir(d);
+	return n;
 }
 
 /* ---- tasks ---- */
@@ -475,6 +488,146 @@ static void opens_a_shell(void **state)
 	task_free(t);
 }
 
+/* ---- its network ---- */
+
+/* A network namespace with a link eth0, as a port comes. */
+static int make_port(void)
+{
+	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_true(own >= 0 && unshare(CLONE_NEWNET) == 0);
+	int made = system("ip link add eth0 type veth peer name peer"), fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(setns(own, CLONE_NEWNET), 0);
+	close(own);
+	assert_int_equal(made, 0);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void has_its_interface(void **state)
+{
+	(void)state;
+	struct task_port port = {.fd = make_port(), .address = 0x0a000105, .gateway = 0x0a000101, .prefix = 24};
+	struct task_container c =
+	        container((const char *const[]){"/bin/sh", "-c",
+	                                        "ip -4 addr show eth0; ip route; cat /etc/hosts /etc/resolv.conf; "
+	                                        "nc 169.254.170.2 80 </dev/null; nc -l -p 80 & sleep 0.2; kill $! && echo listened",
+	                                        NULL});
+	struct task_spec spec = {.id = "task-1",
+	                         .port = &port,
+	                         .memory_bytes = 128 << 20,
+	                         .scratch_bytes = 64 << 20,
+	                         .host_name = "ip-10-0-1-5",
+	                         .dns_servers = (const char *const[]){"10.0.0.2", NULL},
+	                         .containers = &c,
+	                         .container_count = 1};
+	memset(&heard, 0, sizeof(heard));
+	struct task *t = task_new(tasks, &spec, &heard); /* the port's namespace holds the other end of the link */
+	for (int i = 0; i < 6000 && !heard.ready && !heard.ended; i++)
+		world_wait(&world, &heard.never, 10000);
+	if (!heard.ready)
+		fail_msg("not ready: %s", heard.why);
+	task_start(t, 0);
+	int fd = -1;
+	for (int i = 0; i < 6000 && fd < 0; i++) {
+		world_wait(&world, &heard.never, 10000);
+		fd = accept4(task_metadata_listener(t), NULL, NULL, SOCK_CLOEXEC);
+	}
+	assert_true(fd >= 0);
+	close(fd);
+	wait_for(&heard.exited[0]);
+	if (!strstr(heard.text, "inet 10.0.1.5/24"))
+		fail_msg("no address:\n%s", heard.text);
+	expect("default via 10.0.1.1 dev eth0 ");
+	expect("10.0.1.5 ip-10-0-1-5");
+	expect("nameserver 10.0.0.2");
+	expect("listened");
+	task_free(t);
+	close(port.fd);
+}
+
+/* ---- layers ---- */
+
+static const char *bad_layer;
+
+static int open_bad_layer(void *ctx, size_t index)
+{
+	(void)ctx;
+	(void)index;
+	int fd = open(bad_layer, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* `python` adds to the archive `t` by add(name, type, link, content). flavour: what compresses it. */
+static int try_layer(const char *python, const char *flavour, bool wrong_id)
+{
+	char command[4096], path[128], one[65], two[65];
+	struct image_limits limits = {.layer_bytes = 1 << 20, .layer_entries = 64};
+	snprintf(path, sizeof(path), "%s/bad.tar", world.dir);
+	snprintf(
+	        command, sizeof(command),
+	        "python3 -c \"import tarfile, io\nt = tarfile.open('%s', 'w')\ndef add(name, type=tarfile.REGTYPE, link='', content=b'', **more):\n i = "
+	        "tarfile.TarInfo(name)\n i.type = type\n i.linkname = link\n i.size = len(content)\n [setattr(i, k, v) for k, v in more.items()]\n t.addfile(i, "
+	        "io.BytesIO(content))\n%s\nt.close()\n\" && %s < %s > %s.z",
+	        path, python, flavour, path, path);
+	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof(command), "cat %s", path);
+	digest_of(command, two);
+	snprintf(path, sizeof(path), "%s/bad.tar.z", world.dir);
+	snprintf(command, sizeof(command), "cat %s", path);
+	digest_of(command, one);
+	if (wrong_id)
+		two[0] = two[0] == '0' ? '1' : '0';
+	bad_layer = path;
+	struct images *own = images_new(world.loop, world.cells, world.dir, &limits);
+	const struct image_layer layer = {one, two, 0};
+	heard.image_ready = false;
+	struct image *i = image_prepare(own, &layer, 1, open_bad_layer, on_image, NULL);
+	wait_for(&heard.image_ready);
+	char place[256];
+	snprintf(place, sizeof(place), "%s/layers/%s", world.dir, two);
+	assert_int_equal(access(place, F_OK) == 0, heard.image_error == 0);
+	image_release(i);
+	images_free(own);
+	snprintf(place, sizeof(place), "%s/layers", world.dir);
+	assert_int_equal(count_names(place, ".new-"), 0);
+	return heard.image_error;
+}
+
+static void refuses(const char *python, int error, const char *why)
+{
+	int got = try_layer(python, "gzip", false);
+	if (got != error || !strstr(heard.image_why, why))
+		fail_msg("%s: %d %s", python, got, heard.image_why);
+}
+
+static void refuses_hostile_layers(void **state)
+{
+	(void)state;
+	assert_int_equal(try_layer("add('ok', content=b'1')", "gzip", false), 0);
+	assert_int_equal(try_layer("add('ok', content=b'2')", "zstd -q -c", false), 0);
+	assert_int_equal(try_layer("add('ok', content=b'3')", "cat", false), 0);
+	refuses("add('/etc/x')", -EPERM, "absolute");
+	refuses("add('a/../../x')", -EPERM, "..");
+	refuses("add('l', tarfile.SYMTYPE, '../x')", -EPERM, "link out");
+	refuses("add('l', tarfile.LNKTYPE, '../x')", -EPERM, "link out");
+	refuses("add('l', tarfile.LNKTYPE, 'none')", -EBADMSG, "not there");
+	refuses("add('d', tarfile.CHRTYPE, devmajor=1, devminor=3)", -EPERM, "device node");
+	refuses("add('d', tarfile.BLKTYPE, devmajor=7)", -EPERM, "device node");
+	refuses("add('u', uid=70000)", -EPERM, "above 65535");
+	refuses("add('big', content=bytes(2 << 20))", -E2BIG, "larger than allowed");
+	refuses("[add(str(i)) for i in range(100)]", -E2BIG, "one more");
+	refuses("add('.wh.')", -EBADMSG, "no name");
+	assert_int_equal(try_layer("add('ok', content=b'4')", "gzip", true), -EBADMSG);
+	assert_non_null(strstr(heard.image_why, "image's configuration"));
+	assert_int_equal(try_layer("add('ok', content=bytes(5000))", "gzip | head -c 60", false), -EBADMSG);
+	assert_int_equal(
+	        try_layer(
+	                "add('etc', tarfile.DIRTYPE, mode=0o755); add('s', tarfile.SYMTYPE, '/etc'); add('s/x', content=b'inside')",
+	                "cat", false),
+	        0);
+	assert_int_not_equal(access("/etc/x", F_OK), 0);
+}
+
 /* ---- faults ---- */
 
 static unsigned count_below(const char *path, const char *prefix)
@@ -572,10 +725,13 @@ static void dies_with_its_shim(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(says_and_ends),      cmocka_unit_test(does_not_start),     cmocka_unit_test(is_who_was_asked_for),
-	        cmocka_unit_test(is_walled_in),       cmocka_unit_test(loses_capabilities), cmocka_unit_test(stops_when_told),
-	        cmocka_unit_test(keeps_to_its_size),  cmocka_unit_test(shares_volumes),     cmocka_unit_test(is_watched),
-	        cmocka_unit_test(opens_a_shell),      cmocka_unit_test(leaves_nothing),     cmocka_unit_test(outlives_priv_and_api),
+	        cmocka_unit_test(says_and_ends),        cmocka_unit_test(does_not_start),
+	        cmocka_unit_test(is_who_was_asked_for), cmocka_unit_test(is_walled_in),
+	        cmocka_unit_test(loses_capabilities),   cmocka_unit_test(stops_when_told),
+	        cmocka_unit_test(keeps_to_its_size),    cmocka_unit_test(shares_volumes),
+	        cmocka_unit_test(is_watched),           cmocka_unit_test(opens_a_shell),
+	        cmocka_unit_test(has_its_interface),    cmocka_unit_test(refuses_hostile_layers),
+	        cmocka_unit_test(leaves_nothing),       cmocka_unit_test(outlives_priv_and_api),
 	        cmocka_unit_test(dies_with_its_shim),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

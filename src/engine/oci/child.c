@@ -34,14 +34,23 @@
 #include <unistd.h>
 
 enum {
-	HIGH_FD = 4096, /* above all that the child has open while it works */
-	METADATA_ADDRESS = 0xa9feaa02,
+	HIGH_FD = 4096,                /* above all that the child has open while it works */
+	METADATA_ADDRESS = 0xa9feaa02, /* 169.254.170.2 */
+	METADATA_PEER = 0xa9feab02,    /* 169.254.171.2 */
+	METADATA_PREFIX = 23,          /* without 169.254.169, which is the VPC's */
 	FILES_MAX = 1 << 16,
+};
+
+/* Metadata is served from a namespace of its own at the other end of a link, so that the task's own programs may listen at port 80
+ * of all their addresses. What this process opens while it is in there stays there. */
+struct beside {
+	int ns, netlink, listener;
 };
 
 struct made {
 	int layers[STEWARD_LAYERS_MAX], locks[STEWARD_LAYERS_MAX];
-	int scratch, listener;
+	int scratch;
+	struct beside beside;
 };
 
 static int fail(struct steward_answer *a, int error, const char *what)
@@ -270,8 +279,17 @@ static int ask_helper(int sock)
 	return word;
 }
 
+static int open_beside(struct beside *b)
+{
+	*b = (struct beside){-1, -1, -1};
+	b->ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	b->netlink = link_socket();
+	b->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return b->ns < 0 || b->netlink < 0 || b->listener < 0 ? -EIO : 0;
+}
+
 /* Root of a user namespace that owns every other namespace of the task. */
-static int become_root_of_nothing(const struct task_child *c, struct steward_answer *a)
+static int become_root_of_nothing(const struct task_child *c, struct made *m, struct steward_answer *a)
 {
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -285,6 +303,8 @@ static int become_root_of_nothing(const struct task_child *c, struct steward_ans
 	int error = helper < 0 || setgroups(0, NULL) < 0 || unshare(CLONE_NEWUSER) < 0 ? -errno : ask_helper(pair[0]);
 	if (!error && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ||
 	               unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0))
+		error = -errno;
+	if (!error && (error = open_beside(&m->beside)) == 0 && unshare(CLONE_NEWNET) < 0)
 		error = -errno;
 	if (error)
 		fail(a, error, "making the user namespace");
@@ -344,25 +364,32 @@ static int make_roots(const struct task_child *c, struct steward_answer *a)
 	return chdir("/") < 0 ? -errno : 0;
 }
 
-static int listen_for_metadata(void)
+static int connect_beside(const struct beside *b, int sock)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(METADATA_ADDRESS)}};
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 128) < 0) {
-		int error = -errno;
-		if (fd >= 0)
-			close(fd);
-		return error;
-	}
-	return fd;
+	const struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(METADATA_ADDRESS)}};
+	unsigned ours = 0, theirs = 0;
+	int error = link_add_veth(sock, "ecs-eth0", "eth0", b->ns);
+	if (!error)
+		error = link_index(sock, "ecs-eth0", &ours);
+	if (!error)
+		error = link_index(b->netlink, "eth0", &theirs);
+	if (!error)
+		error = link_up(b->netlink, theirs);
+	if (!error)
+		error = link_add_address(b->netlink, theirs, METADATA_ADDRESS, METADATA_PREFIX);
+	if (!error)
+		error = link_add_address(sock, ours, METADATA_PEER, METADATA_PREFIX);
+	if (!error && (bind(b->listener, (const struct sockaddr *)&at, sizeof(at)) < 0 || listen(b->listener, 128) < 0))
+		error = -errno;
+	return error;
 }
 
-static int make_network(const struct steward_request *r, struct made *m)
+static int make_network(const struct steward_request *r, const struct beside *b)
 {
 	unsigned index = 0;
 	int sock = link_socket(), error = sock < 0 ? sock : link_up(sock, 1);
 	if (!error)
-		error = link_add_address(sock, 1, METADATA_ADDRESS, 32);
+		error = connect_beside(b, sock);
 	if (!error && r->has_port)
 		error = link_index(sock, "eth0", &index);
 	if (!error && r->has_port)
@@ -373,8 +400,6 @@ static int make_network(const struct steward_request *r, struct made *m)
 		error = link_add_default_route(sock, index, r->gateway);
 	if (sock >= 0)
 		close(sock);
-	if (!error && (m->listener = listen_for_metadata()) < 0)
-		error = m->listener;
 	return error;
 }
 
@@ -424,7 +449,7 @@ static void keep_all(const struct task_child *c, const struct made *m, struct ta
 	const struct steward_request *r = c->request;
 	struct keep k = {.next = HIGH_FD};
 	p->listen = keep_fd(&k, c->fds[TASK_FD_LISTEN]);
-	p->metadata = keep_fd(&k, m->listener);
+	p->metadata = keep_fd(&k, m->beside.listener);
 	for (unsigned i = 0; i < r->container_count; i++) {
 		struct task_shim_container *to = &p->containers[i];
 		to->plan = keep_fd(&k, c->fds[TASK_FDS + i]);
@@ -455,10 +480,10 @@ static int set_up(const struct task_child *c, struct made *m, struct steward_ans
 	if (!error && (error = raise_limits()) < 0)
 		fail(a, error, "limits");
 	if (!error)
-		error = become_root_of_nothing(c, a);
+		error = become_root_of_nothing(c, m, a);
 	if (!error)
 		error = make_roots(c, a);
-	if (!error && (error = make_network(c->request, m)) < 0)
+	if (!error && (error = make_network(c->request, &m->beside)) < 0)
 		fail(a, error, "the network");
 	/* out of sight of its containers, which are root of the same namespace */
 	if (!error && (prctl(PR_SET_PDEATHSIG, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
@@ -469,7 +494,7 @@ static int set_up(const struct task_child *c, struct made *m, struct steward_ans
 
 _Noreturn void task_child_run(const struct task_child *c)
 {
-	static struct made made = {.scratch = -1, .listener = -1};
+	static struct made made = {.scratch = -1};
 	static struct task_shim_plan plan;
 	struct steward_answer a = {.verb = c->request->verb, .number = c->request->number, .slot = c->slot};
 	setsid();

@@ -1,4 +1,5 @@
-/* EC2's face for other services: which images there are. What the functions give lives in the call's arena. */
+/* EC2's face for other services: which images there are, and network interfaces for what others run. What the functions give lives
+ * in the arena of the call, or in the one that they are given. */
 #pragma once
 #include "core/call.h"
 
@@ -10,3 +11,31 @@ bool ec2_find_default_image(struct call *c, struct ec2_default_image *ret);
 
 /* Is this the id of an image that the call's account may launch in its region? */
 bool ec2_image_there(struct call *c, struct str id);
+
+/* A network interface that a service of ours has for something that it runs (a task of ECS). Its user sees it, and cannot change
+ * it: it is managed by its requester. It exists in the kernel from the commit on that makes it to the one that gives it back. */
+struct ec2_lend {
+	struct str subnet;
+	const struct str_list *groups; /* ids; none: the VPC's default group */
+	bool public;
+	struct str requester, description;
+};
+struct ec2_lent {
+	struct str id, mac, address, private_name; /* private_name absent: the VPC has no names */
+	struct str subnet, vpc, zone;
+	uint32_t ip, gateway, resolver; /* host byte order */
+	uint8_t prefix;
+};
+/* CALL_OK, or CALL_FAIL with EC2's error (InvalidSubnetID.NotFound, InsufficientFreeAddressesInSubnet, InvalidGroup.NotFound, ...).
+ */
+int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_lent *ret);
+/* False: there is none such. */
+bool ec2_find_lent(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id,
+                   struct ec2_lent *ret);
+/* Removes it with its addresses; harmless when it is gone. */
+void ec2_return_interface(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
+/* fn is called when the interface is in the kernel, with a network namespace whose eth0 it is; also after a restart of the role,
+ * for each that is there. It says if the interface is its own: then the descriptor is too. One watcher; ctx must outlive the cloud.
+ */
+typedef bool ec2_port_fn(void *ctx, struct str interface, int fd);
+void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);

@@ -25,6 +25,8 @@ struct ec2_state {
 	/* The instances' share of what comes from the networks; NULL: descriptors are closed. */
 	void (*on_port)(struct ec2_state *s, const char *interface, int fd);
 	void (*on_listener)(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd);
+	bool (*lent_port)(void *ctx, struct str interface, int fd); /* lend.c; NULL: nobody has any */
+	void *lent_ctx;
 	int64_t token_lease, token_lease_until_ms;
 };
 extern const struct service ec2_service;

@@ -1,5 +1,5 @@
 /* Clusters: CreateCluster, UpdateCluster, UpdateClusterSettings, DeleteCluster, DescribeClusters, ListClusters. */
-#include "rows.h"
+#include "task.h"
 
 enum { DESCRIBED_MAX = 100, LISTED_MAX = 100 };
 
@@ -85,7 +85,10 @@ static void show(struct call *c, const struct ecs_cluster *cluster, const struct
 	ret->statistics.set = ret->tags.set = ret->settings.set = true;
 	ret->capacity_providers.set = ret->default_capacity_provider_strategy.set = true;
 	ret->registered_container_instances_count = OPT_INT(0);
-	ret->running_tasks_count = ret->pending_tasks_count = ret->active_services_count = OPT_INT(0);
+	struct ecs_task_counts tasks = ecs_task_count(c, cluster->cluster_name);
+	ret->running_tasks_count = OPT_INT(tasks.running);
+	ret->pending_tasks_count = OPT_INT(tasks.pending);
+	ret->active_services_count = OPT_INT(0);
 	bool tags = all, settings = all;
 	for (uint32_t i = 0; include && i < include->n; i++) {
 		tags = tags || str_is(include->v[i], "TAGS");
@@ -95,7 +98,6 @@ static void show(struct call *c, const struct ecs_cluster *cluster, const struct
 		ret->tags = (struct ecs_tags){.set = true};
 	if (!settings)
 		ret->settings = (struct ecs_cluster_settings){.set = true};
-	(void)c;
 }
 
 /* --- operations */
@@ -160,6 +162,9 @@ int ecs_delete_cluster(struct call *c, const struct ecs_delete_cluster_request *
 	struct ecs_cluster cluster = {0};
 	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK)
 		return CALL_FAIL;
+	struct ecs_task_counts tasks = ecs_task_count(c, cluster.cluster_name);
+	if (tasks.running || tasks.pending)
+		return call_fail(c, "ClusterContainsTasksException", 400, "The Cluster cannot be deleted while Tasks are active.");
 	cluster.status = S("INACTIVE");
 	ecs_cluster_put(c, &cluster);
 	out->cluster = arena_new(c->arena, struct ecs_cluster);

@@ -93,8 +93,7 @@ static struct ecs_task_definition *show(struct call *c, const struct ecs_task_de
 
 /* --- register */
 
-/* The role of a definition: by name or ARN, to be passed on to tasks. */
-static int take_role(struct call *c, struct str given, struct str *ret)
+int ecs_role_take(struct call *c, struct str given, struct str *ret)
 {
 	if (!given.n) {
 		*ret = STR_NONE;
@@ -149,8 +148,8 @@ int ecs_register_task_definition(struct call *c, const struct ecs_register_task_
 	        .registered_at = OPT_TIME(c->now_ms),
 	        .registered_by = c->caller->arn,
 	};
-	if (take_role(c, in->task_role_arn, &d.task_role_arn) != CALL_OK ||
-	    take_role(c, in->execution_role_arn, &d.execution_role_arn) != CALL_OK || ecs_definition_check(c, &d) != CALL_OK ||
+	if (ecs_role_take(c, in->task_role_arn, &d.task_role_arn) != CALL_OK ||
+	    ecs_role_take(c, in->execution_role_arn, &d.execution_role_arn) != CALL_OK || ecs_definition_check(c, &d) != CALL_OK ||
 	    ecs_tags_check(c, &in->tags) != CALL_OK)
 		return CALL_FAIL;
 	int64_t revision;

@@ -1,6 +1,8 @@
 /* What Fargate asks of a task definition, and what of Fargate this cloud does not have. */
 #include "rows.h"
 
+#include "aws/ecr/ecr.h"
+
 enum { STOP_MAX = 120, START_MAX = 120 };
 
 /* Memory by processors: from, to and step in MiB. */
@@ -65,8 +67,8 @@ static struct str log_refused(struct call *c, const struct ecs_task_definition *
 
 static bool ecr_image(struct str image)
 {
-	ptrdiff_t at = str_find(image, S(".dkr.ecr."));
-	return at == 12;
+	struct ecr_reference ref;
+	return ecr_reference_read(image, &ref);
 }
 
 static struct str container_refused(struct call *c, const struct ecs_task_definition *d, const struct ecs_container_definition *k)

@@ -53,6 +53,8 @@ bool ecs_definition_find(struct call *c, const struct ecs_definition_name *name,
 void ecs_definition_put(struct call *c, const struct state_ecs_definition_record *r);
 struct str ecs_definition_key(struct call *c, struct str family, int64_t revision);
 struct str ecs_definitions_under(struct call *c, struct str family); /* absent: of all families */
+/* A role by name or ARN, which the caller must be allowed to pass on to tasks; absent stays absent. */
+int ecs_role_take(struct call *c, struct str given, struct str *ret);
 extern const struct record_type ecs_definition_row, ecs_family_row;
 struct str ecs_families_under(struct call *c);
 

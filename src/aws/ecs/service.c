@@ -1,4 +1,4 @@
-#include "rows.h"
+#include "crew.h"
 
 /* --- what permissions are about */
 
@@ -46,6 +46,57 @@ ABOUT(delete_cluster, about_cluster(c, az, in->cluster))
 ABOUT(put_cluster_capacity_providers, about_cluster(c, az, in->cluster))
 ABOUT(untag_resource, about_arn(c, az, in->resource_arn))
 ABOUT(list_tags_for_resource, about_arn(c, az, in->resource_arn))
+
+/* A task is below its cluster; what it is called may be an ARN. */
+static int about_task(struct call *c, struct authz *az, struct str cluster_text, struct str text)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_task_record r = {0};
+	struct str cluster = ecs_cluster_name(c, cluster_text), id = str_set(cluster) ? ecs_task_id(c, cluster, text) : STR_NONE;
+	az->resource = str_set(id) ? ecs_task_arn(c->arena, &s, cluster, id) : text;
+	if (str_set(cluster))
+		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
+	if (str_set(id) && ecs_name_good(cluster) && ecs_task_find(&s, cluster, id, &r))
+		ecs_authz_tags(c, az, &r.task->tags);
+	return CALL_OK;
+}
+
+static int about_tasks(struct call *c, struct authz *az, struct str cluster, const struct str_list *texts)
+{
+	az->resource = S("*");
+	for (uint32_t i = 0; i < texts->n; i++) {
+		if (i && !call_authorize(c, az))
+			return CALL_FAIL;
+		az->keys = NULL;
+		az->key_count = 0;
+		about_task(c, az, cluster, texts->v[i]);
+	}
+	return CALL_OK;
+}
+ABOUT(stop_task, about_task(c, az, in->cluster, in->task))
+ABOUT(describe_tasks, about_tasks(c, az, in->cluster, &in->tasks))
+ABOUT(get_task_protection, about_tasks(c, az, in->cluster, &in->tasks))
+ABOUT(update_task_protection, about_tasks(c, az, in->cluster, &in->tasks))
+
+static int about_list_tasks(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_list_tasks_request *in = input;
+	struct str cluster = ecs_cluster_name(c, in->cluster);
+	if (str_set(cluster))
+		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
+	return CALL_OK;
+}
+
+/* Permission is for the definition, in a cluster. */
+static int about_run_task(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_run_task_request *in = input;
+	struct str cluster = ecs_cluster_name(c, in->cluster);
+	about_definition(c, az, in->task_definition);
+	if (str_set(cluster))
+		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
+	return ecs_tags_authorize(c, az, &in->tags);
+}
 
 static int about_create_cluster(struct call *c, const void *input, struct authz *az)
 {
@@ -115,12 +166,15 @@ static const struct service_op ops[] = {
            .missing = "providers other than FARGATE and FARGATE_SPOT"),
         OP(ecs, describe_clusters, DescribeClusters, .resource = about_describe_clusters, .flags = OP_READ),
         OP(ecs, describe_task_definition, DescribeTaskDefinition, .flags = OP_READ),
+        OP(ecs, describe_tasks, DescribeTasks, .resource = about_describe_tasks, .flags = OP_READ),
+        OP(ecs, get_task_protection, GetTaskProtection, .resource = about_get_task_protection, .flags = OP_READ),
         OP(ecs, list_account_settings, ListAccountSettings, .flags = OP_READ,
            .missing = "guardDutyActivate, defaultLogDriverMode, fargateTaskRetirementWaitPeriod, fargateEventWindows"),
         OP(ecs, list_clusters, ListClusters, .flags = OP_READ),
         OP(ecs, list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
         OP(ecs, list_task_definition_families, ListTaskDefinitionFamilies, .flags = OP_READ),
         OP(ecs, list_task_definitions, ListTaskDefinitions, .flags = OP_READ),
+        OP(ecs, list_tasks, ListTasks, .resource = about_list_tasks, .flags = OP_READ),
         OP(ecs, put_account_setting, PutAccountSetting, .missing = "values that would change something this cloud does not have"),
         OP(ecs, put_account_setting_default, PutAccountSettingDefault,
            .missing = "values that would change something this cloud does not have"),
@@ -129,17 +183,34 @@ static const struct service_op ops[] = {
         OP(ecs, register_task_definition, RegisterTaskDefinition, .resource = about_register_task_definition,
            .missing = "FireLens and log drivers other than awslogs on Fargate, Secrets Manager, EFS and EBS volumes, private "
                       "registries, proxies, ranges of ports, Windows, EXTERNAL"),
+        OP(ecs, run_task, RunTask, .resource = about_run_task, .missing = "launch types other than FARGATE, ECS Exec, volumes"),
+        OP(ecs, stop_task, StopTask, .resource = about_stop_task),
         OP(ecs, tag_resource, TagResource, .resource = about_tag_resource),
         OP(ecs, untag_resource, UntagResource, .resource = about_untag_resource),
         OP(ecs, update_cluster, UpdateCluster, .resource = about_update_cluster,
            .missing = "Container Insights, configuration of ECS Exec and managed storage, Service Connect"),
         OP(ecs, update_cluster_settings, UpdateClusterSettings, .resource = about_update_cluster_settings,
            .missing = "Container Insights"),
+        OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),
 };
+
+static int ecs_start(struct cloud *cloud, void **ret_state)
+{
+	*ret_state = crew_new(cloud);
+	return 0;
+}
+
+static void ecs_stop(void *state)
+{
+	if (state)
+		crew_free(state);
+}
 
 const struct service ecs_service = {
         .api = &ecs_api,
         .iam_prefix = "ecs",
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(ops[0]),
+        .start = ecs_start,
+        .stop = ecs_stop,
 };

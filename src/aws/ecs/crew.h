@@ -1,0 +1,98 @@
+/* From records of tasks to what really runs. Every change of a task's record is watched, and one idempotent step looks at the
+ * record and at what there is, and does the next thing; what the engine reports is kept here and written into the record by one
+ * edit. After a start of the role each record is looked at, and tasks that the engine still has are adopted.
+ *
+ * crew.c finds what has changed and writes what has come of it, duty.c is the step of a task, launch.c makes a task ready to be
+ * started. All of it runs on the loop. Private to aws/ecs. */
+#pragma once
+#include "base/map.h"
+#include "engine/oci/task.h"
+#include "order.h"
+#include "task.h"
+
+struct launch;
+struct ecr_pulled;
+
+struct crew {
+	struct cloud *cloud;
+	struct tasks *tasks; /* NULL: this machine has no sandboxes */
+	struct images *images;
+	struct map duties; /* by account, region, cluster and id: struct duty */
+	struct map by_id, by_port;
+	struct store_watch *watch;
+	struct loop_timer *soon;
+	struct store_txn *txn; /* of the round of steps under way */
+	struct arena arena;
+	const struct principal *self; /* ecs-tasks.amazonaws.com: who assumes tasks' roles */
+	int64_t memory_mib;           /* of this machine; 0: not known */
+	int64_t token_lease, token_lease_until_ms;
+};
+
+/* One task that is looked after; lives as long as its record does. */
+struct duty {
+	struct crew *crew;
+	struct str account, region, cluster, id, key, port;
+	struct arena arena;
+	bool dirty, busy;
+	int64_t memory_mib; /* that it takes of this machine */
+	int port_fd;        /* its interface in the kernel; -1: not there yet */
+	struct launch *launch;
+	struct task *task;
+	bool ready, ending; /* the engine's task stands; it is being taken away */
+	/* From the engine, by container of the definition. */
+	struct order_container containers[TASK_CONTAINERS_MAX];
+	struct duty_container {
+		bool oom;
+		char why[160];
+		struct str digest;         /* of the image */
+		struct ecr_pulled *pulled; /* its files, which stay while it is used; NULL: none, or adopted */
+		struct image *image;
+	} more[TASK_CONTAINERS_MAX];
+	uint32_t count;
+	int64_t pulled_ms;       /* every image is there */
+	const char *failed_code; /* it could not be launched, or was lost: the stop code; NULL: neither */
+	struct str failed_reason;
+	struct loop_timer *timer;
+};
+
+struct crew *crew_new(struct cloud *cloud);
+void crew_free(struct crew *d);
+void crew_mark(struct duty *i);
+/* Runs advance() (duty.c) on the record in a transaction, again when somebody was faster; then a step follows. */
+void crew_edit(struct duty *i);
+
+/* duty.c */
+void duty_step(struct duty *i, const struct ecs_scope *s);
+/* Brings the record as far as what is known allows. True: it has changed, and was put (or dropped). */
+bool duty_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_task_record *r, int64_t now_ms);
+extern const struct task_events duty_events;
+void *duty_found(void *ctx, struct task *t, const char *id);
+void duty_clear(struct duty *i);
+
+/* launch.c: credentials of the execution role, secrets, environment files, log streams, images; then the engine's task. done comes
+ * once, from the loop: launched (i->task is set) or i->failed_code says why not. */
+typedef void launch_done_fn(struct duty *i);
+struct launch *launch_begin(struct duty *i, const struct state_ecs_task_record *r, const struct ecs_scope *s, launch_done_fn *done);
+void launch_cancel(struct launch *l); /* NULL is harmless */
+void launch_drop_images(struct duty *i);
+/* launch_spec.c: the containers as the engine wants them, in the arena. False: *ret_why says why not. */
+struct launch_secret {
+	struct str name, value; /* a variable */
+	uint32_t container;
+	bool from_file; /* gives way to the definition's own variables */
+};
+struct launch_facts {
+	const struct state_ecs_task_record *record;
+	const struct launch_secret *secrets;
+	uint32_t secret_count;
+	struct str region;
+	struct str configs[TASK_CONTAINERS_MAX]; /* the images' configurations: JSON */
+};
+bool launch_containers(struct arena *a, const struct launch_facts *f, struct duty_container *more, struct task_container *ret,
+                       struct str *ret_why);
+/* The volumes' names, ending with NULL. */
+const char *const *launch_volumes(struct arena *a, const struct ecs_task_definition *d);
+
+/* For RunTask: is there memory for so much more; the lease under which its tokens lie for a day. */
+bool crew_has_room(struct call *c, int64_t mib);
+int64_t crew_token_lease(struct call *c);

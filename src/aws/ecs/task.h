@@ -1,0 +1,55 @@
+/* Tasks as records: what was asked for, how far they have come, and how they are changed. Private to aws/ecs.
+ *
+ * A record lies under ("ecs", "task", account, region, cluster, id) and holds AWS's own structure, a copy of the task definition
+ * with the overrides applied, and what AWS does not show. Whoever changes a status does it by ecs_task_move(). */
+#pragma once
+#include "rows.h"
+
+enum ecs_status {
+	ECS_PROVISIONING, /* its network interface is being put in place */
+	ECS_PENDING,      /* images, secrets, containers */
+	ECS_ACTIVATING,   /* every container has started */
+	ECS_RUNNING,
+	ECS_DEACTIVATING, /* to be stopped */
+	ECS_STOPPING,     /* its containers are being stopped */
+	ECS_DEPROVISIONING,
+	ECS_STOPPED,
+};
+
+/* Whose tasks, in which transaction: a call's, or a reconciler's. */
+struct ecs_scope {
+	struct store_txn *txn;
+	struct arena *arena;
+	struct str account, region;
+};
+struct ecs_scope ecs_scope(struct call *c);
+
+/* --- task_rows.c */
+struct str ecs_task_key(const struct ecs_scope *s, struct str cluster, struct str id);
+struct str ecs_tasks_under(const struct ecs_scope *s, struct str cluster);
+bool ecs_task_find(const struct ecs_scope *s, struct str cluster, struct str id, struct state_ecs_task_record *ret);
+bool ecs_task_read(struct arena *a, struct str value, struct state_ecs_task_record *ret);
+void ecs_task_put(const struct ecs_scope *s, struct state_ecs_task_record *r); /* counts the version up */
+void ecs_task_drop(const struct ecs_scope *s, const struct state_ecs_task_record *r);
+/* The id of a task that a request names by id or ARN; absent: no task of this cluster. */
+struct str ecs_task_id(struct call *c, struct str cluster, struct str text);
+struct ecs_task_counts {
+	int64_t running, pending;
+};
+struct ecs_task_counts ecs_task_count(struct call *c, struct str cluster);
+
+/* --- lifecycle.c: the table of states */
+enum ecs_status ecs_task_status(const struct ecs_task *t);
+struct str ecs_status_name(enum ecs_status status);
+/* Asserts that the table has the edge, sets the times that go with it, and what the task uses from now on. The caller puts. */
+void ecs_task_move(const struct ecs_scope *s, struct state_ecs_task_record *r, enum ecs_status to, int64_t now_ms);
+/* The task is to end: desired status and reason, unless it has one already. Moves it as far as it can go at once. */
+void ecs_task_stop(const struct ecs_scope *s, struct state_ecs_task_record *r, const char *code, struct str reason, int64_t now_ms);
+struct str ecs_task_arn(struct arena *a, const struct ecs_scope *s, struct str cluster, struct str id);
+
+ecs_run_task_handler ecs_run_task;
+ecs_stop_task_handler ecs_stop_task;
+ecs_describe_tasks_handler ecs_describe_tasks;
+ecs_list_tasks_handler ecs_list_tasks;
+ecs_get_task_protection_handler ecs_get_task_protection;
+ecs_update_task_protection_handler ecs_update_task_protection;

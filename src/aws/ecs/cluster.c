@@ -1,5 +1,5 @@
 /* Clusters: CreateCluster, UpdateCluster, UpdateClusterSettings, DeleteCluster, DescribeClusters, ListClusters. */
-#include "task.h"
+#include "scheduled.h"
 
 enum { DESCRIBED_MAX = 100, LISTED_MAX = 100 };
 
@@ -88,7 +88,7 @@ static void show(struct call *c, const struct ecs_cluster *cluster, const struct
 	struct ecs_task_counts tasks = ecs_task_count(c, cluster->cluster_name);
 	ret->running_tasks_count = OPT_INT(tasks.running);
 	ret->pending_tasks_count = OPT_INT(tasks.pending);
-	ret->active_services_count = OPT_INT(0);
+	ret->active_services_count = OPT_INT(ecs_service_count(c, cluster->cluster_name));
 	bool tags = all, settings = all;
 	for (uint32_t i = 0; include && i < include->n; i++) {
 		tags = tags || str_is(include->v[i], "TAGS");
@@ -163,6 +163,9 @@ int ecs_delete_cluster(struct call *c, const struct ecs_delete_cluster_request *
 	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK)
 		return CALL_FAIL;
 	struct ecs_task_counts tasks = ecs_task_count(c, cluster.cluster_name);
+	if (ecs_service_count(c, cluster.cluster_name))
+		return call_fail(c, "ClusterContainsServicesException", 400,
+		                 "The Cluster cannot be deleted while Services are active.");
 	if (tasks.running || tasks.pending)
 		return call_fail(c, "ClusterContainsTasksException", 400, "The Cluster cannot be deleted while Tasks are active.");
 	cluster.status = S("INACTIVE");

@@ -1,5 +1,7 @@
 #include "crew.h"
 
+#include "scheduled.h"
+
 #include "aws/ec2/ec2.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -199,6 +201,7 @@ struct crew *crew_new(struct cloud *cloud)
 		d->images = images_new(cloud->loop, cloud->cells, cloud->data_dir, NULL);
 		d->tasks = tasks_new(cloud->loop, cloud->cells, cloud->data_dir, NULL, &duty_events, duty_found, d);
 	}
+	d->schedules = schedules_new(d);
 	return d;
 }
 
@@ -207,6 +210,7 @@ void crew_free(struct crew *d)
 	size_t at = 0;
 	struct str key;
 	void *value;
+	schedules_free(d->schedules);
 	ec2_watch_ports(d->cloud, NULL, NULL);
 	store_unwatch(d->watch);
 	loop_remove_timer(d->cloud->loop, d->soon);

@@ -12,6 +12,7 @@
 
 struct launch;
 struct ecr_pulled;
+struct schedules;
 
 struct crew {
 	struct cloud *cloud;
@@ -26,6 +27,7 @@ struct crew {
 	const struct principal *self; /* ecs-tasks.amazonaws.com: who assumes tasks' roles */
 	int64_t memory_mib;           /* of this machine; 0: not known */
 	int64_t token_lease, token_lease_until_ms;
+	struct schedules *schedules; /* of services */
 };
 
 /* One task that is looked after; lives as long as its record does. */

@@ -70,9 +70,9 @@ struct rollout_step rollout_next(const struct rollout_view *v)
 	int64_t unhealthy = not_missed > in_the_way ? not_missed : in_the_way;
 	step.stop_primary.unhealthy = take(&left.primary.unhealthy, &unhealthy);
 	bool moves = step.start || total(&step.stop) || total(&step.stop_primary);
-	bool waits = v->primary.pending || v->primary.settling;
-	step.complete = !moves && !waits && v->primary.healthy == v->desired && !total(&v->primary) == !v->desired &&
-	                !v->primary.unhealthy && !total(&v->others);
+	bool waits = v->primary.pending || v->primary.settling || v->others.settling;
+	step.complete =
+	        !moves && !v->primary.pending && !v->primary.unhealthy && !total(&v->others) && total(&v->primary) == v->desired;
 	step.stuck = !moves && !waits && !step.complete;
 	return step;
 }

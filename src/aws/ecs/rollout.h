@@ -20,7 +20,7 @@ struct rollout_step {
 	int64_t start;                           /* tasks of the primary deployment */
 	struct rollout_count stop, stop_primary; /* how many of which, of the others and of the primary */
 	bool stuck;                              /* the percentages leave no room for anything that is still to be done */
-	bool complete;                           /* the primary has its count, healthy, and nothing else is there */
+	bool complete;                           /* the primary has its count, none of them unhealthy, and nothing else is there */
 };
 struct rollout_step rollout_next(const struct rollout_view *v);
 

@@ -1,4 +1,5 @@
 #include "crew.h"
+#include "scheduled.h"
 
 /* --- what permissions are about */
 
@@ -87,6 +88,44 @@ static int about_list_tasks(struct call *c, const void *input, struct authz *az)
 	return CALL_OK;
 }
 
+static int about_service(struct call *c, struct authz *az, struct str cluster_text, struct str text)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_service_record r = {0};
+	struct str cluster = ecs_cluster_name(c, cluster_text),
+	           name = str_set(cluster) ? ecs_service_name(c, cluster, text) : STR_NONE;
+	az->resource =
+	        str_set(name) ? ecs_arn(c, arena_printf(c->arena, "service/%.*s/%.*s", STR_ARG(cluster), STR_ARG(name))) : text;
+	if (str_set(cluster))
+		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
+	if (str_set(name) && ecs_name_good(cluster) && ecs_service_find(&s, cluster, name, &r))
+		ecs_authz_tags(c, az, &r.service->tags);
+	return CALL_OK;
+}
+ABOUT(update_service, about_service(c, az, in->cluster, in->service))
+ABOUT(delete_service, about_service(c, az, in->cluster, in->service))
+
+static int about_create_service(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_create_service_request *in = input;
+	about_service(c, az, in->cluster, in->service_name);
+	return ecs_tags_authorize(c, az, &in->tags);
+}
+
+static int about_describe_services(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_describe_services_request *in = input;
+	az->resource = S("*");
+	for (uint32_t i = 0; i < in->services.n; i++) {
+		if (i && !call_authorize(c, az))
+			return CALL_FAIL;
+		az->keys = NULL;
+		az->key_count = 0;
+		about_service(c, az, in->cluster, in->services.v[i]);
+	}
+	return CALL_OK;
+}
+
 /* Permission is for the definition, in a cluster. */
 static int about_run_task(struct call *c, const void *input, struct authz *az)
 {
@@ -158,19 +197,25 @@ static int about_delete_task_definitions(struct call *c, const void *input, stru
 static const struct service_op ops[] = {
         OP(ecs, create_cluster, CreateCluster, .resource = about_create_cluster,
            .missing = "Container Insights, configuration of ECS Exec and managed storage, Service Connect"),
+        OP(ecs, create_service, CreateService, .resource = about_create_service,
+           .missing = "launch types other than FARGATE, load balancers, service discovery, Service Connect, deployment strategies "
+                      "other than ROLLING, alarms, rebalancing of availability zones"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
+        OP(ecs, delete_service, DeleteService, .resource = about_delete_service),
         OP(ecs, delete_task_definitions, DeleteTaskDefinitions, .resource = about_delete_task_definitions),
         OP(ecs, deregister_task_definition, DeregisterTaskDefinition),
         OP(ecs, describe_capacity_providers, DescribeCapacityProviders, .flags = OP_READ,
            .missing = "providers other than FARGATE and FARGATE_SPOT"),
         OP(ecs, describe_clusters, DescribeClusters, .resource = about_describe_clusters, .flags = OP_READ),
+        OP(ecs, describe_services, DescribeServices, .resource = about_describe_services, .flags = OP_READ),
         OP(ecs, describe_task_definition, DescribeTaskDefinition, .flags = OP_READ),
         OP(ecs, describe_tasks, DescribeTasks, .resource = about_describe_tasks, .flags = OP_READ),
         OP(ecs, get_task_protection, GetTaskProtection, .resource = about_get_task_protection, .flags = OP_READ),
         OP(ecs, list_account_settings, ListAccountSettings, .flags = OP_READ,
            .missing = "guardDutyActivate, defaultLogDriverMode, fargateTaskRetirementWaitPeriod, fargateEventWindows"),
         OP(ecs, list_clusters, ListClusters, .flags = OP_READ),
+        OP(ecs, list_services, ListServices, .flags = OP_READ),
         OP(ecs, list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
         OP(ecs, list_task_definition_families, ListTaskDefinitionFamilies, .flags = OP_READ),
         OP(ecs, list_task_definitions, ListTaskDefinitions, .flags = OP_READ),
@@ -191,6 +236,8 @@ static const struct service_op ops[] = {
            .missing = "Container Insights, configuration of ECS Exec and managed storage, Service Connect"),
         OP(ecs, update_cluster_settings, UpdateClusterSettings, .resource = about_update_cluster_settings,
            .missing = "Container Insights"),
+        OP(ecs, update_service, UpdateService, .resource = about_update_service,
+           .missing = "load balancers, service discovery, Service Connect, capacity provider strategies"),
         OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),
 };
 

@@ -1,0 +1,34 @@
+/* Services as records, and the scheduler that keeps them at what they say. Private to aws/ecs.
+ *
+ * A record lies under ("ecs", "service", account, region, cluster, name): AWS's own structure, with the count of failures of each
+ * of its deployments and the last deployment that was completed. Every change of a service or of one of its tasks makes the
+ * scheduler look at it: one transaction counts, decides (rollout.h), stops tasks and writes what is shown; starts are calls of
+ * RunTask after it. */
+#pragma once
+#include "task.h"
+
+struct crew;
+struct schedules;
+
+/* --- scheduled_rows.c */
+bool ecs_service_find(const struct ecs_scope *s, struct str cluster, struct str name, struct state_ecs_service_record *ret);
+bool ecs_service_read(struct arena *a, struct str value, struct state_ecs_service_record *ret);
+void ecs_service_put(const struct ecs_scope *s, const struct state_ecs_service_record *r);
+struct str ecs_services_under(const struct ecs_scope *s, struct str cluster);
+/* The name of a service that a request names by name or ARN; absent: none of this cluster. */
+struct str ecs_service_name(struct call *c, struct str cluster, struct str text);
+int64_t ecs_service_count(struct call *c, struct str cluster); /* active and draining ones */
+void ecs_service_event(struct arena *a, struct state_ecs_service_record *r, int64_t now_ms, const char *fmt, ...)
+        __attribute__((format(printf, 4, 5)));
+/* A new primary deployment, with what the service says now; the one before goes on as ACTIVE. */
+struct ecs_deployment *ecs_service_deploy(struct arena *a, struct state_ecs_service_record *r, int64_t now_ms);
+
+/* --- scheduler.c */
+struct schedules *schedules_new(struct crew *crew);
+void schedules_free(struct schedules *s);
+
+ecs_create_service_handler ecs_create_service;
+ecs_update_service_handler ecs_update_service;
+ecs_delete_service_handler ecs_delete_service;
+ecs_describe_services_handler ecs_describe_services;
+ecs_list_services_handler ecs_list_services;

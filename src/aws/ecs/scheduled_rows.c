@@ -1,0 +1,108 @@
+#include "scheduled.h"
+
+#include "base/id.h"
+#include "base/rand.h"
+
+enum { EVENTS_MAX = 100 };
+
+static const struct record_type service_row = {&state_ecs_api, "ServiceRecord"};
+
+static struct str service_key(const struct ecs_scope *s, struct str cluster, struct str name)
+{
+	return KEY(s->arena, S("ecs"), S("service"), s->account, s->region, cluster, name);
+}
+
+struct str ecs_services_under(const struct ecs_scope *s, struct str cluster)
+{
+	return KEY_UNDER(s->arena, S("ecs"), S("service"), s->account, s->region, cluster);
+}
+
+bool ecs_service_find(const struct ecs_scope *s, struct str cluster, struct str name, struct state_ecs_service_record *ret)
+{
+	return ecs_name_good(name) && record_get(s->txn, s->arena, service_key(s, cluster, name), &service_row, ret);
+}
+
+bool ecs_service_read(struct arena *a, struct str value, struct state_ecs_service_record *ret)
+{
+	return record_read(a, value, &service_row, ret);
+}
+
+void ecs_service_put(const struct ecs_scope *s, const struct state_ecs_service_record *r)
+{
+	record_put(s->txn, s->arena, service_key(s, r->cluster, r->name), &service_row, r);
+}
+
+struct str ecs_service_name(struct call *c, struct str cluster, struct str text)
+{
+	struct str rest = ecs_of_arn(c, "service", text);
+	if (str_starts(text, S("arn:")) && str_set(rest) && str_find_char(rest, '/') >= 0 && !str_eq(str_cut(&rest, '/'), cluster))
+		return STR_NONE;
+	return ecs_name_good(rest) ? rest : STR_NONE;
+}
+
+int64_t ecs_service_count(struct call *c, struct str cluster)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct ecs_walk w;
+	int64_t n = 0;
+	if (ecs_walk_begin(c, &w, ecs_services_under(&s, cluster), STR_NONE, false) != CALL_OK)
+		return 0;
+	while (ecs_walk_next(&w)) {
+		struct state_ecs_service_record r = {0};
+		n += ecs_service_read(c->arena, w.value, &r) && !str_is(r.service->status, "INACTIVE");
+	}
+	return n;
+}
+
+/* The newest is shown first, and so many are kept. */
+void ecs_service_event(struct arena *a, struct state_ecs_service_record *r, int64_t now_ms, const char *fmt, ...)
+{
+	struct ecs_service_events all = {0};
+	struct ecs_service_event *e = LIST_ADD(a, &all);
+	va_list ap;
+	va_start(ap, fmt);
+	struct str text = arena_vprintf(a, fmt, ap);
+	va_end(ap);
+	*e = (struct ecs_service_event){.id = id_uuid(a),
+	                                .created_at = OPT_TIME(now_ms),
+	                                .message = arena_printf(a, "(service %.*s) %.*s", STR_ARG(r->name), STR_ARG(text))};
+	for (uint32_t i = 0; i < r->service->events.n && all.n < EVENTS_MAX; i++)
+		*LIST_ADD(a, &all) = r->service->events.v[i];
+	r->service->events = all;
+}
+
+struct ecs_deployment *ecs_service_deploy(struct arena *a, struct state_ecs_service_record *r, int64_t now_ms)
+{
+	struct ecs_service *v = r->service;
+	struct ecs_deployments all = {0};
+	struct str id = arena_printf(
+	        a, "ecs-svc/%llu", (unsigned long long)(UINT64_C(1000000000000000000) + rand_below(UINT64_C(8999999999999999999))));
+	*LIST_ADD(a, &all) = (struct ecs_deployment){
+	        .id = id,
+	        .status = S("PRIMARY"),
+	        .task_definition = v->task_definition,
+	        .desired_count = v->desired_count,
+	        .pending_count = OPT_INT(0),
+	        .running_count = OPT_INT(0),
+	        .failed_tasks = OPT_INT(0),
+	        .created_at = OPT_TIME(now_ms),
+	        .updated_at = OPT_TIME(now_ms),
+	        .capacity_provider_strategy = v->capacity_provider_strategy,
+	        .launch_type = v->launch_type,
+	        .platform_version = v->platform_version,
+	        .platform_family = v->platform_family,
+	        .network_configuration = v->network_configuration,
+	        .rollout_state = S("IN_PROGRESS"),
+	        .rollout_state_reason = arena_printf(a, "ECS deployment %.*s in progress.", STR_ARG(id)),
+	};
+	for (uint32_t i = 0; i < v->deployments.n; i++) {
+		struct ecs_deployment *old = LIST_ADD(a, &all);
+		*old = v->deployments.v[i];
+		old->status = S("ACTIVE");
+		old->desired_count = OPT_INT(0);
+	}
+	v->deployments = all;
+	*LIST_ADD(a, &r->runs) = (struct state_ecs_run){.id = id};
+	r->steady = r->stuck = r->inconsistent = OPT_BOOL(false);
+	return &all.v[0];
+}

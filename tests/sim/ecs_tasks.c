@@ -610,7 +610,20 @@ static void variables_and_logs(void **state)
 	struct logs_describe_log_streams_request streams = {.log_group_name = S("g")};
 	const struct logs_describe_log_streams_response *out = ask(&logs_api, "DescribeLogStreams", &streams, "");
 	assert_int_equal(out->log_streams.n, 1);
-	assert_true(str_starts(out->log_streams.v[0].log_stream_name, S("p/app/")));
+	struct str stream = out->log_streams.v[0].log_stream_name;
+	assert_true(str_starts(stream, S("p/app/")));
+	struct task *t = engine_task(arn);
+	calls->output(t->ctx, t, 0, false, w.wall_ms * 1000, S("one"));
+	calls->output(t->ctx, t, 0, true, w.wall_ms * 1000, S("two"));
+	settle();
+	calls->output(t->ctx, t, 0, true, w.wall_ms * 1000, S("last words"));
+	exits(t, 0, 0, false);
+	settle();
+	struct logs_get_log_events_request get = {
+	        .log_group_name = S("g"), .log_stream_name = stream, .start_from_head = OPT_BOOL(true)};
+	const struct logs_get_log_events_response *events = ask(&logs_api, "GetLogEvents", &get, "");
+	assert_int_equal(events->events.n, 3);
+	assert_str(events->events.v[2].message, "last words");
 }
 
 /* A stop asked for at every point of the way up ends in STOPPED, with nothing left of it. */

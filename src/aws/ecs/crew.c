@@ -1,5 +1,6 @@
 #include "crew.h"
 
+#include "journal.h"
 #include "scheduled.h"
 
 #include "aws/ec2/ec2.h"
@@ -220,6 +221,8 @@ void crew_free(struct crew *d)
 	while (map_next(&d->duties, &at, &key, &value)) {
 		struct duty *i = value;
 		i->task = NULL;
+		journal_drop(i->journal);
+		i->journal = NULL;
 		duty_clear(i);
 		arena_done(&i->arena);
 		free(i);

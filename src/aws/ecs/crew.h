@@ -11,6 +11,7 @@
 #include "task.h"
 
 struct launch;
+struct journal;
 struct ecr_pulled;
 struct schedules;
 
@@ -39,6 +40,8 @@ struct duty {
 	int64_t memory_mib; /* that it takes of this machine */
 	int port_fd;        /* its interface in the kernel; -1: not there yet */
 	struct launch *launch;
+	struct journal *journal; /* NULL: nothing was written yet, or nobody wants it */
+	bool no_journal;
 	struct task *task;
 	bool ready, ending; /* the engine's task stands; it is being taken away */
 	/* From the engine, by container of the definition. */

@@ -12,6 +12,7 @@
 
 #include "aws/ec2/ec2.h"
 #include "base/clock.h"
+#include "journal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -66,6 +67,31 @@ static void exited(void *ctx, struct task *t, unsigned index, const struct task_
 	crew_mark(i);
 }
 
+/* The journal is opened at the first line: after a restart that may be before any step. */
+static struct journal *journal_of(struct duty *i)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct state_ecs_task_record r = {0};
+	if (i->journal || i->no_journal)
+		return i->journal;
+	struct ecs_scope s = {.arena = &a, .account = i->account, .region = i->region};
+	s.txn = store_begin(i->crew->cloud->store, &a);
+	if (ecs_task_find(&s, i->cluster, i->id, &r))
+		i->journal = journal_new(i->crew, i->region, &r);
+	i->no_journal = !i->journal;
+	store_abort(s.txn);
+	return i->journal;
+}
+
+static void output(void *ctx, struct task *t, unsigned index, bool is_error, int64_t at_us, struct str line)
+{
+	struct journal *j = journal_of(ctx);
+	(void)t;
+	(void)is_error;
+	if (j)
+		journal_line(j, index, at_us, line);
+}
+
 static void health(void *ctx, struct task *t, unsigned index, enum task_health_state state)
 {
 	struct order_container *k = at(ctx, index);
@@ -108,8 +134,13 @@ static void settled(void *ctx)
 		crew_mark(value);
 }
 
-const struct task_events duty_events = {
-        .ready = ready, .started = started, .exited = exited, .health = health, .ended = ended, .settled = settled};
+const struct task_events duty_events = {.ready = ready,
+                                        .started = started,
+                                        .exited = exited,
+                                        .output = output,
+                                        .health = health,
+                                        .ended = ended,
+                                        .settled = settled};
 
 void *duty_found(void *ctx, struct task *t, const char *id)
 {
@@ -133,6 +164,8 @@ void duty_clear(struct duty *i)
 		task_free(i->task);
 	i->task = NULL;
 	launch_drop_images(i);
+	journal_close(i->journal);
+	i->journal = NULL;
 	loop_remove_timer(i->crew->cloud->loop, i->timer);
 	i->timer = NULL;
 	if (i->port_fd >= 0)

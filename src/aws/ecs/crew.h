@@ -12,6 +12,7 @@
 
 struct launch;
 struct journal;
+struct metadata;
 struct ecr_pulled;
 struct schedules;
 
@@ -42,6 +43,7 @@ struct duty {
 	struct launch *launch;
 	struct journal *journal; /* NULL: nothing was written yet, or nobody wants it */
 	bool no_journal;
+	struct metadata *metadata;
 	struct task *task;
 	bool ready, ending; /* the engine's task stands; it is being taken away */
 	/* From the engine, by container of the definition. */

@@ -13,6 +13,7 @@
 #include "aws/ec2/ec2.h"
 #include "base/clock.h"
 #include "journal.h"
+#include "metadata.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,8 +31,9 @@ static struct order_container *at(struct duty *i, unsigned index)
 static void ready(void *ctx, struct task *t)
 {
 	struct duty *i = ctx;
-	(void)t;
 	i->ready = true;
+	if (!i->metadata)
+		i->metadata = metadata_open(i, task_metadata_listener(t));
 	crew_mark(i);
 }
 
@@ -118,6 +120,8 @@ static void ended(void *ctx, struct task *t, int error, const char *why)
 			i->containers[k].exit_code = 137;
 		}
 	i->ready = i->ending = false;
+	metadata_close(i->metadata);
+	i->metadata = NULL;
 	i->task = NULL;
 	task_free(t);
 	launch_drop_images(i);
@@ -165,7 +169,9 @@ void duty_clear(struct duty *i)
 	i->task = NULL;
 	launch_drop_images(i);
 	journal_close(i->journal);
+	metadata_close(i->metadata);
 	i->journal = NULL;
+	i->metadata = NULL;
 	loop_remove_timer(i->crew->cloud->loop, i->timer);
 	i->timer = NULL;
 	if (i->port_fd >= 0)

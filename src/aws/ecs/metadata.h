@@ -1,0 +1,13 @@
+/* What a task's containers ask at 169.254.170.2: metadata (versions 3 and 4), credentials of the task's role, protection from being
+ * scaled in. Private to aws/ecs. */
+#pragma once
+#include "crew.h"
+
+struct metadata;
+/* Serves the engine's socket inside the task; the socket stays the engine's. NULL: it cannot be served. */
+struct metadata *metadata_open(struct duty *i, int listener_fd);
+void metadata_close(struct metadata *m); /* NULL is harmless */
+
+/* metadata_text.c: the JSON of a container, of the task. tags: the task's too. */
+struct str metadata_container(struct arena *a, const struct duty *i, const struct state_ecs_task_record *r, uint32_t index);
+struct str metadata_task(struct arena *a, const struct duty *i, const struct state_ecs_task_record *r, bool tags);

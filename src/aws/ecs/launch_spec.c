@@ -164,15 +164,12 @@ static void mounts(struct arena *a, const struct ecs_task_definition *d, const s
 
 static void limits(struct arena *a, const struct ecs_container_definition *k, struct task_container *ret)
 {
-	enum { NOFILE = 65535 };
 	struct task_ulimit *u = arena_array(a, k->ulimits.n + 1, sizeof(*u));
-	u[0] = (struct task_ulimit){"nofile", NOFILE, NOFILE};
-	ret->ulimit_count = 1;
 	for (uint32_t i = 0; i < k->ulimits.n; i++) {
 		const struct ecs_ulimit *l = &k->ulimits.v[i];
-		struct task_ulimit *to = str_is(l->name, "nofile") ? &u[0] : &u[ret->ulimit_count++];
-		*to = (struct task_ulimit){z(a, l->name), l->soft_limit.v < 0 ? UINT64_MAX : (uint64_t)l->soft_limit.v,
-		                           l->hard_limit.v < 0 ? UINT64_MAX : (uint64_t)l->hard_limit.v};
+		u[ret->ulimit_count++] =
+		        (struct task_ulimit){z(a, l->name), l->soft_limit.v < 0 ? UINT64_MAX : (uint64_t)l->soft_limit.v,
+		                             l->hard_limit.v < 0 ? UINT64_MAX : (uint64_t)l->hard_limit.v};
 	}
 	ret->ulimits = u;
 	struct task_pair *s = arena_array(a, k->system_controls.n + 1, sizeof(*s));

@@ -91,7 +91,8 @@ static void it_sees_its_own_files_only(void **state)
 	        world.dir);
 	int status = guest_run(&guest, script, 20000000);
 	assert_int_equal(status, 0);
-	assert_string_equal(guest.output, "hello ['bin', 'dev', 'etc', 'mnt', 'opt', 'proc', 'sbin', 'sys', 'tmp', 'usr', 'var']\n");
+	assert_string_equal(guest.output,
+	                    "hello ['bin', 'dev', 'etc', 'mnt', 'opt', 'proc', 'sbin', 'sys', 'tmp', 'usr', 'var']\n");
 }
 
 static void only_tmp_is_writable(void **state)

@@ -34,6 +34,7 @@ struct cloud {
 	const char *runtime_dir; /* our runtime clients: .../runtimes */
 	const char *resolver;    /* the name server that instances ask through us; NULL: this machine's */
 	const char *instances;   /* "auto", "vm", "container": how EC2 instances run; NULL: auto */
+	bool kvm;                /* instances' guests may run under it, where one was seen to boot */
 	void **service_state;    /* by position in cloud_services */
 };
 

@@ -251,6 +251,7 @@ int role_api(const struct role_config *config)
 	c->runtime_dir = config->runtime_dir;
 	c->resolver = config->resolver;
 	c->instances = config->instances;
+	c->kvm = strcmp(config->kvm, "no") != 0;
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	open_state(r);
 	sweep_blobs(r);

@@ -15,6 +15,7 @@ const struct cli_command cli_commands[] = {
          "  --runtimes DIR      the runtime clients that functions find at /var/runtime\n"
          "  --cell-network NET  addresses of the sandboxes' links (default: 100.88.0.0/16)\n"
          "  --instances DRIVER   how EC2 instances run: vm, container, or auto (vm where KVM works; the default)\n"
+         "  --kvm auto|no        whether guests may run under KVM, once one was seen to boot under it (auto)\n"
          "  --resolver ADDRESS  the name server for functions and instances (default: the machine's)\n"
          "  --ephemeral         keep everything in a temporary directory that disappears at the end\n"
          "  --background        return once the cloud answers; its log goes to DIR/quartet.log\n",

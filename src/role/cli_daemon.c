@@ -201,6 +201,7 @@ int cli_up(struct cli *cli)
 	c.cell_ipv4 = setting(cli, &file, "--cell-network", "cell_network", NULL);
 	c.resolver = setting(cli, &file, "--resolver", "resolver", NULL);
 	c.instances = setting(cli, &file, "--instances", "instances", "auto");
+	c.kvm = setting(cli, &file, "--kvm", "kvm", "auto");
 	int status = cli_rest(cli, 0);
 	if (status != CLI_OK)
 		return status;
@@ -208,6 +209,8 @@ int cli_up(struct cli *cli)
 		return cli_fail(cli, CLI_USAGE, "--listen wants ADDRESS:PORT (an IP address), not \"%s\"", listen_at);
 	if (strcmp(c.instances, "auto") != 0 && strcmp(c.instances, "vm") != 0 && strcmp(c.instances, "container") != 0)
 		return cli_fail(cli, CLI_USAGE, "--instances wants vm, container or auto, not \"%s\"", c.instances);
+	if (strcmp(c.kvm, "auto") != 0 && strcmp(c.kvm, "no") != 0)
+		return cli_fail(cli, CLI_USAGE, "--kvm wants auto or no, not \"%s\"", c.kvm);
 	uint64_t tls = c.port == 65535 ? 0 : c.port + 1u;
 	if (tls_port && (!str_to_u64(str_from(tls_port), &tls) || tls > 65535))
 		return cli_fail(cli, CLI_USAGE, "--tls-port wants a port number, not \"%s\"", tls_port);

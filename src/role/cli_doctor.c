@@ -105,7 +105,11 @@ static void instances(void)
 	     : !devices ? "load the modules fuse and loop"
 	                : "control groups of version 2 have to be mounted, at /sys/fs/cgroup or its `unified`");
 	bool qemu = exists("/usr/bin/qemu-system-x86_64");
-	line(qemu, "virtual machines", qemu ? "yes, emulated" : "no", "apt-get install qemu-system-x86");
+	line(qemu, "virtual machines",
+	     !qemu                ? "no"
+	     : exists("/dev/kvm") ? "yes; with KVM once a guest was seen to boot under it"
+	                          : "yes, emulated: no /dev/kvm",
+	     "apt-get install qemu-system-x86");
 	bool image = exists(IMAGES_DIR "/debian-12-amd64/image.json");
 	line(image, "image", image ? "Debian 12" : "none", "tools/make-image");
 }

@@ -225,6 +225,7 @@ static char **role_argv(struct keeper *k, const char *name)
 	        number(k, c->cell_uid_base),
 	        c->resolver ? c->resolver : "",
 	        c->instances ? c->instances : "auto",
+	        c->kvm ? c->kvm : "auto",
 	        NULL,
 	};
 	size_t n = sizeof(argv) / sizeof(*argv);
@@ -236,7 +237,7 @@ static char **role_argv(struct keeper *k, const char *name)
 
 int role_enter(int argc, char **argv)
 {
-	if (argc != 14)
+	if (argc != 15)
 		return 2;
 	struct role_config c = {
 	        .data_dir = argv[3],
@@ -250,6 +251,7 @@ int role_enter(int argc, char **argv)
 	        .cell_uid_base = (uint32_t)atol(argv[11]),
 	        .resolver = *argv[12] ? argv[12] : NULL,
 	        .instances = argv[13],
+	        .kvm = argv[14],
 	};
 	log_open(argv[2], LOG_INFO);
 	if (strcmp(argv[2], "api") == 0)

@@ -23,6 +23,7 @@ struct role_config {
 	const char *cell_ipv4;  /* range for cells' links; NULL: 100.88.0.0/16 */
 	uint32_t cell_uid_base; /* first host uid for cells; 0: 200000 */
 	const char *instances;  /* "auto", "vm", "container": how EC2 instances run where neither request nor image says it */
+	const char *kvm;        /* "auto": where a guest was seen to boot under it; "no" */
 	const char *resolver;   /* nameserver address for cells; NULL: the machine's */
 };
 

@@ -72,7 +72,7 @@ def init(cache):
     return program
 
 
-def _modules(tree):
+def _modules(tree, names):
     """[(name, content)] in an order in which they load. What is not there as a module is a part of the kernel."""
     paths = {}
     for place, _, files in os.walk(os.path.join(tree, "lib", "modules")):
@@ -92,12 +92,12 @@ def _modules(tree):
         for other in re.search(rb"\0depends=([^\0]*)\0", content)[1].decode().split(","):
             add(other.replace("-", "_"))
         order[name] = content
-    for name in MODULES:
+    for name in names:
         add(name)
     return list(order.items())
 
 
-def initial_files(tree, first, command):
+def initial_files(tree, first, command, names):
     """An archive in cpio's format, as the kernel unpacks it before anything else."""
     out = bytearray()
 
@@ -107,7 +107,7 @@ def initial_files(tree, first, command):
         head = b"070701" + b"".join(b"%08X" % n for n in numbers) + path
         for piece in (head, content):
             out.extend(piece + b"\0" * (-len(piece) % 4))
-    modules = _modules(tree)
+    modules = _modules(tree, names)
     add("dev", 0o40755)
     add("dev/console", 0o20600, b"", 5, 1)
     add("modules", 0o40755)
@@ -155,7 +155,8 @@ def _show_at(place):
 class Guest:
     """Boots and runs /command; a context manager. lines() gives what it says on its console until it is switched off."""
 
-    def __init__(self, cache, command, seconds):
+    def __init__(self, cache, command, seconds, modules=()):
+        """modules: of the kernel, besides those that every guest needs."""
         if os.uname().machine != "x86_64":
             raise Unavailable("the guest is an amd64 machine")
         if os.geteuid() != 0:
@@ -166,7 +167,7 @@ class Guest:
             raise Unavailable("virtiofsd is not installed")
         self.tree = kernel(cache)
         self.first = init(cache)
-        self.command, self.seconds = command, seconds
+        self.command, self.seconds, self.modules = command, seconds, MODULES + tuple(modules)
         self.cache, self.work, self.children = cache, None, []
         self.machine = self.timer = None
         self.late = False
@@ -186,7 +187,7 @@ class Guest:
         os.mkdir(place)
         archive, meeting = os.path.join(self.work, "initial"), os.path.join(self.work, "files")
         with open(archive, "wb") as f:
-            f.write(initial_files(self.tree, self.first, self.command))
+            f.write(initial_files(self.tree, self.first, self.command, self.modules))
         log = open(os.path.join(self.cache, "virtiofsd.log"), "wb")
         with socket.socket(socket.AF_UNIX) as listener, log:
             listener.bind(meeting)

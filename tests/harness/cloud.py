@@ -45,6 +45,7 @@ class Cloud:
         self.port = free_port()
         self.tls_port = free_port()
         self.options = list(options)
+        self.kvm = "no"  # guests are the same on every machine, and no cloud of a test tries
         self.inside = list(inside)
         self.process = None
         self.log = None
@@ -56,7 +57,7 @@ class Cloud:
     def start(self):
         self.log = open(os.path.join(self.data, "log"), "ab")
         self.process = subprocess.Popen(
-            [*self.inside, program(), "up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--tls-port", str(self.tls_port), *self.options],
+            [*self.inside, program(), "up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--tls-port", str(self.tls_port), "--kvm", self.kvm, *self.options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.wait()
         return self

@@ -113,7 +113,7 @@ int compute_start(struct ec2_state *s)
 	s->on_listener = on_listener;
 	fleet_start(s->desk, s->cloud->cells);
 	c->sampler = sampler_start(s->desk);
-	s->image = default_image_new(s->cloud, machines_volumes_dir(s->desk->machines));
+	s->image = default_image_new(s->cloud, s->desk->machines);
 	s->imports = imports_new(s);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* Which driver runs an instance: a virtual machine, or a system container under this machine's kernel. The tag quartet:driver of
- * the request says it, else that of the image, else the cloud's configuration; `auto` takes what is quick here: containers, because
- * guests are emulated. An image with a boot loader of its own has partitions, and no kernel would mount it as a container's root.
+ * the request says it, else that of the image, else the configuration; `auto` takes what is quick here: a machine where guests run
+ * under KVM, else a container. An image with a boot loader of its own has partitions, and no kernel would mount it as a container's
+ * root.
  */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/desk.h"
@@ -28,7 +29,7 @@ int ec2_driver_choose(struct call *c, const struct ec2_tag_list *tags, const str
 		asked = str_from(c->cloud->instances ? c->cloud->instances : "auto");
 	bool fits = !str_empty(image->boot);
 	if (str_is(asked, "auto")) {
-		*ret_container = fits && f->containers_work;
+		*ret_container = fits && f->containers_work && f->kvm != MACHINES_KVM_WORKS;
 		return CALL_OK;
 	}
 	if (str_is(asked, "container")) {

@@ -24,6 +24,7 @@ struct default_image {
 	struct arena arena;
 	struct cloud *cloud;
 	struct loop_timer *later;
+	struct machines *machines;
 	int volumes_dir, error;
 	bool importing, ready, forgotten;
 	struct str image_id, snapshot_id, name, description, created, root_device, boot;
@@ -83,6 +84,8 @@ static void imported(void *job)
 		default_image_free(d);
 	else if (d->error < 0)
 		log_warn("ec2: the image %s cannot be taken: %s", d->layer, strerror(-d->error));
+	else if (d->cloud->kvm)
+		machines_try_kvm(d->machines, IMAGE_DIR "/kernel", IMAGE_DIR "/initrd");
 }
 
 static void import_begin(void *ctx)
@@ -93,12 +96,13 @@ static void import_begin(void *ctx)
 	work_add(d->cloud->work, import, imported, d);
 }
 
-struct default_image *default_image_new(struct cloud *cloud, int volumes_dir)
+struct default_image *default_image_new(struct cloud *cloud, struct machines *machines)
 {
 	struct default_image *d = calloc(1, sizeof(*d));
 	if (!d)
 		abort();
-	d->volumes_dir = volumes_dir;
+	d->machines = machines;
+	d->volumes_dir = machines_volumes_dir(machines);
 	d->cloud = cloud;
 	if (!read_facts(d)) {
 		default_image_free(d);

@@ -133,6 +133,7 @@ void machines_free(struct machines *s)
 		forget(m);
 	loop_remove_timer(s->loop, s->again);
 	loop_remove_timer(s->loop, s->usage_timer);
+	loop_remove_timer(s->loop, s->kvm_late);
 	loop_remove_fd(s->loop, s->warden_watch);
 	if (s->warden >= 0)
 		close(s->warden);
@@ -239,6 +240,7 @@ struct machine *machine_start(struct machines *s, const struct machine_spec *spe
 	                                   .memory_mb = spec->memory_mb,
 	                                   .cpu_percent = spec->cpu_percent,
 	                                   .is_box = m->is_box,
+	                                   .kvm = !m->is_box && (spec->probe || s->facts.kvm == MACHINES_KVM_WORKS),
 	                                   .port_count = m->is_box ? 0 : (uint32_t)spec->port_count};
 	int error = fits(spec->id, sizeof(m->id)) && spec->disk_count <= MACHINE_DISKS_MAX &&
 	                            spec->port_count <= MACHINE_PORTS_MAX &&

@@ -2,8 +2,8 @@
  *
  * A machine is a QEMU process under a user of its own, in a root directory without files of this machine, without network (its
  * interfaces are tap descriptors that it was given) and inside a control group of its size. A shim starts it, holds its console and
- * its monitor, and outlives `api`, `main` and `priv`; this side finds it again by its socket below DATA/machines. Guests are
- * emulated.
+ * its monitor, and outlives `api`, `main` and `priv`; this side finds it again by its socket below DATA/machines. Guests run under
+ * KVM where one was seen to boot under it, and are emulated elsewhere.
  *
  * Everything runs on the loop of the role that made `struct machines` and calls back on it, never from inside a call of this
  * header. */
@@ -50,7 +50,8 @@ struct machine_spec {
 	size_t disk_count;
 	const struct machine_port *ports;
 	size_t port_count;
-	bool hold; /* prepare it, and let it run at machine_release() */
+	bool hold;  /* prepare it, and let it run at machine_release() */
+	bool probe; /* machine_kvm.c */
 };
 
 enum machine_end {
@@ -72,11 +73,14 @@ struct machine_events {
 	void (*port)(void *ctx, struct machine *m, const char *port, int error);
 };
 
+enum machines_kvm { MACHINES_KVM_UNTRIED, MACHINES_KVM_TRYING, MACHINES_KVM_WORKS, MACHINES_KVM_FAILS };
+
 struct machines_facts {
 	bool known, works;
 	char why_not[160]; /* QEMU is not installed, ... */
 	bool containers_work;
 	char no_containers[160];
+	enum machines_kvm kvm;
 };
 
 /* `events` must live as long as the machines. found() comes for each machine of an earlier run that is still there, before facts
@@ -86,6 +90,10 @@ struct machines *machines_new(struct loop *l, struct work *work, struct cells *c
                               const struct machine_events *events, machine_found_fn *found, void *ctx);
 void machines_free(struct machines *s); /* forgets them; they go on */
 const struct machines_facts *machines_facts(const struct machines *s);
+/* machine_kvm.c: boots a guest without disks of this kernel and initial file system (tools/make-image's: absolute paths) under KVM,
+ * if this machine has it, and looks whether it comes to its first program: that /dev/kvm can be opened does not say so. Once a boot
+ * of the machine; the verdict is kept below DATA/machines. */
+void machines_try_kvm(struct machines *s, const char *kernel, const char *initrd);
 /* DATA/volumes, for engine/volume; theirs. */
 int machines_volumes_dir(const struct machines *s);
 

@@ -38,7 +38,10 @@ void machine_report_end(struct machine *m, enum machine_end how, int error)
 		free(a);
 	}
 	machine_session_orphan(m);
-	m->owner->events->ended(m->ctx, m, how, error);
+	if (m == m->owner->kvm_probe)
+		machines_kvm_ended(m, how);
+	else
+		m->owner->events->ended(m->ctx, m, how, error);
 }
 
 /* ---- the shim ---- */
@@ -127,6 +130,7 @@ static void check_settled(struct machines *s)
 		if (m->adopted)
 			return;
 	s->facts.known = true;
+	machines_kvm_begin(s);
 	s->events->settled(s->ctx);
 }
 
@@ -202,7 +206,8 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 			break;
 		}
 		m->state = MACHINE_RUNNING;
-		m->owner->events->started(m->ctx, m);
+		if (m != m->owner->kvm_probe)
+			m->owner->events->started(m->ctx, m);
 		break;
 	default:
 		break;
@@ -397,6 +402,8 @@ static void warden_speaks(void *ctx, uint32_t events)
 		s->facts.containers_work = a.facts.boxes_work;
 		memcpy(s->facts.no_containers, a.facts.no_boxes, sizeof(s->facts.no_containers));
 		s->facts.no_containers[sizeof(s->facts.no_containers) - 1] = 0;
+		memcpy(s->kvm_boot, a.facts.kvm_boot, sizeof(s->kvm_boot));
+		s->kvm_boot[sizeof(s->kvm_boot) - 1] = 0;
 		check_settled(s);
 	} else if (a.a.verb == WARDEN_START && n == sizeof(a.a)) {
 		was_started(s, &a.a);

@@ -35,6 +35,11 @@ struct machines {
 	struct list box_asks;
 	uint32_t next_number;
 	bool scanned, answered;
+	char kvm_boot[40]; /* from the warden */
+	char kvm_kernel[256], kvm_initrd[256];
+	struct machine *kvm_probe;
+	struct loop_timer *kvm_late;
+	size_t kvm_heard; /* of its console */
 };
 
 struct machine_plug {
@@ -132,6 +137,10 @@ void machine_box_forget(struct machine *m);
 /* machine_session.c: the shim has answered; the machine is forgotten or over. */
 void machine_session_answered(struct machine_session *s, int error, int fd);
 void machine_session_orphan(struct machine *m);
+
+/* machine_kvm.c */
+void machines_kvm_begin(struct machines *s); /* facts and files may be known now */
+void machines_kvm_ended(struct machine *probe, enum machine_end how);
 
 /* machine_disk.c */
 /* The shim has gone over to the new file, or not. */

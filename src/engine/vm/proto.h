@@ -55,6 +55,7 @@ struct warden_request {
 	uint32_t is_root;    /* BLOCK: mount it; else `name` is the node's */
 	uint32_t index;      /* LINK: it becomes eth<index>, or the next that is free */
 	uint32_t has_kernel; /* 1: KERNEL and INITRD came; 0: the first disk's own boot loader */
+	uint32_t kvm;        /* 1: the processor runs the guest itself; 0: it is emulated */
 	uint32_t vcpus, memory_mb, cpu_percent;
 	uint32_t port_count;
 	uint8_t mac[8][6];
@@ -73,6 +74,7 @@ struct warden_facts {
 	char why_not[160];
 	uint8_t boxes_work;
 	char no_boxes[160];
+	char kvm_boot[40]; /* "": no KVM; else the id of this boot of the machine, which a verdict about KVM holds for */
 };
 union warden_any_answer {
 	struct warden_answer a;

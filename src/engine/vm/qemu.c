@@ -51,8 +51,11 @@ static void command_line(struct args *a, const struct shim_plan *p)
 	add(a, "/usr/bin/qemu-system-x86_64", STR_NONE);
 	ADD(a, "-name", "guest=%s", r->name);
 	ADD(a, "-machine", "pc,usb=off,vmport=off,graphics=off");
-	ADD(a, "-accel", "tcg,thread=multi,tb-size=%d", TRANSLATION_MB);
-	ADD(a, "-cpu", "max");
+	if (r->kvm)
+		add(a, "-accel", S("kvm"));
+	else
+		ADD(a, "-accel", "tcg,thread=multi,tb-size=%d", TRANSLATION_MB);
+	add(a, "-cpu", r->kvm ? S("host") : S("max"));
 	ADD(a, "-smp", "%u", r->vcpus);
 	ADD(a, "-m", "%u", r->memory_mb);
 	add(a, "-nodefaults", STR_NONE);

@@ -3,6 +3,7 @@
 #include "engine/vm/warden.h"
 #include "engine/vm/shim.h"
 #include "engine/vm/warden_box.h"
+#include "engine/vm/warden_kvm.h"
 #include "engine/vm/warden_state.h"
 
 #include "base/clock.h"
@@ -55,8 +56,9 @@ int warden_check(const void *p, unsigned long n, unsigned long nfds)
 		return nfds == 0 && r.number < MACHINE_SLOTS ? 0 : -EINVAL;
 	if (r.verb == WARDEN_BLOCK || r.verb == WARDEN_LINK)
 		return warden_box_check(&r, nfds);
-	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.is_box > 1 || r.port_count > 8 ||
-	    (r.is_box && (r.has_kernel || r.port_count)) || nfds != (r.has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r.port_count)
+	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.is_box > 1 || r.kvm > 1 || r.port_count > 8 ||
+	    (r.is_box && (r.has_kernel || r.port_count || r.kvm)) ||
+	    nfds != (r.has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r.port_count)
 		return -EINVAL;
 	if (r.vcpus < 1 || r.vcpus > MACHINE_VCPUS_MAX || r.memory_mb < MACHINE_MEMORY_MB_MIN ||
 	    r.memory_mb > MACHINE_MEMORY_MB_MAX || r.cpu_percent < 1 || r.cpu_percent > r.vcpus * 100)
@@ -72,13 +74,18 @@ int warden_check(const void *p, unsigned long n, unsigned long nfds)
 
 /* ---- in the child ---- */
 
-static int enter_sandbox(const struct warden *w, unsigned slot, const int *join)
+static int enter_sandbox(const struct warden *w, bool kvm, unsigned slot, const int *join)
 {
-	int error = cgroup_join(join);
+	dev_t device = 0;
+	int error = kvm ? warden_kvm_device(&device) : 0;
+	if (!error)
+		error = cgroup_join(join);
 	if (!error && sethostname("machine", 7) < 0)
 		error = -errno;
 	if (!error)
 		error = root_enter(w->world->template_fd, w->uid_base + slot, 1 << 20);
+	if (!error && kvm)
+		error = warden_kvm_show(device);
 	if (!error)
 		error = confine_identity(w->uid_base + slot, w->world->host_proc_fd);
 	/* cells end with priv; a machine does not. Its /proc shows QEMU to its shim, which wants to know its processor time. */
@@ -96,7 +103,7 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 		fds = &report; /* on which it hears whose it is */
 	setsid();
 	setpriority(PRIO_PROCESS, 0, 0);
-	int32_t error = r->is_box ? cgroup_join(join) : enter_sandbox(w, slot, join);
+	int32_t error = r->is_box ? cgroup_join(join) : enter_sandbox(w, r->kvm, slot, join);
 	if (!error && r->is_box)
 		error = warden_box_enter(w->world, w->uid_base, slot, report, OFFERS_FD);
 	/* above the places of the others, which come next */
@@ -309,6 +316,7 @@ static void answer_facts(struct warden *w)
 	                                                                   : warden_box_why_not(w->cgroups);
 	f.boxes_work = !why;
 	snprintf(f.no_boxes, sizeof(f.no_boxes), "%s", why ? why : "");
+	warden_kvm_boot(f.kvm_boot, sizeof(f.kvm_boot));
 	msg_send(w->sock, &f, sizeof(f), NULL, 0);
 }
 

@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 enum { BOX_DISKS = 27 };
+#define BOX_ROOT "/mnt"        /* where the shim has the root file system */
+#define BOX_DEVICES "/tmp/dev" /* what the container has as /dev (warden_box.c) */
 
 struct box_disk {
 	char name[MACHINE_NAME_MAX]; /* of the volume; "": free */
@@ -23,6 +25,9 @@ struct box {
 	struct box_disk disks[BOX_DISKS];
 	bool has_root;
 	pid_t pid;             /* its init; 0: does not run */
+	pid_t ready;           /* what is to be its next init and waits; 0: none */
+	int ready_sock;        /* to it */
+	bool lent;             /* it has the root */
 	int console, terminal; /* both ends of what is its /dev/console */
 };
 
@@ -30,8 +35,13 @@ struct box {
 int box_open(struct box *b, const struct shim_plan *plan);
 /* The disk's mount (node "") or device, and the file that it stands on; duplicated. */
 int box_give(struct box *b, const char *disk, const char *node, int fd, int file);
-/* Starts init; it is this process's child. box->console is another terminal then. */
+/* box_init.c: what is to be init comes into being, and gets the root: both are done where they are needed, but may be done before.
+ * box_start(): it becomes the image's init, this process's child; box->console is another terminal then. */
+int box_prepare(struct box *b);
+int box_lend_root(struct box *b);
 int box_start(struct box *b);
+/* It is not needed any more. */
+void box_drop(struct box *b);
 /* Everything written so far is in the storage daemon. */
 void box_flush(struct box *b, const char *disk);
 /* The disk has another size. */

@@ -30,6 +30,9 @@ enum {
 	BOX_UIDS = 1 << 16,   /* of one container */
 	MACHINE_SESSIONS = 4, /* at a time: a virtual machine has a port for each */
 	BOX_OFFERS = 96,      /* how many disks a container can be given, one after the other, while its shim lives */
+	/* Where, counted from the first of them, lies a mount of the first: what nobody has mounted yet makes the storage daemon
+	 * turn in circles. Disks that come later have that for the moment until BLOCK. */
+	BOX_OFFER_MOUNT = BOX_OFFERS,
 };
 
 enum warden_verb { WARDEN_FACTS = 1, WARDEN_START, WARDEN_KILL, WARDEN_BLOCK, WARDEN_LINK };
@@ -41,7 +44,8 @@ enum warden_fd {
 	WARDEN_FDS
 };
 enum block_fd {
-	BLOCK_FD_OFFER,   /* a FUSE device that the shim's storage daemon serves, on which nothing is mounted yet */
+	BLOCK_FD_OFFER,   /* a FUSE device that the shim's storage daemon serves, on which nothing is mounted yet; or the file, open
+	                   */
 	BLOCK_FD_DEVICES, /* the container's /dev */
 	BLOCK_FD_USERS,   /* its user namespace */
 	BLOCK_FDS

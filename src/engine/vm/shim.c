@@ -174,6 +174,7 @@ static void qemu_ended(void *ctx, int status)
 	s->running = false;
 	if (s->box.pid)
 		kill(s->box.pid, SIGKILL); /* it has no disks any more */
+	box_drop(&s->box);
 	if (!s->end)
 		s->end = s->quitting ? SHIM_END_QUIT : SHIM_END_CRASH;
 	if (s->unplug.verb)
@@ -248,9 +249,28 @@ static int press_button(struct shim *s)
 	return qemu_simple(&s->qemu, "system_powerdown");
 }
 
+/* The daemon has the FUSE device too. If this process kept it, the kernel would wait for answers when both are killed; and the
+ * daemon's end would be no end for one who waits here. */
+static int offer(struct shim *s, const struct shim_request *r)
+{
+	char path[40];
+	int number = qemu_offer_of(&s->qemu, r->disk), device = s->plan->offers + number, file = -1;
+	if (number == 0) {
+		close(device);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", s->plan->offers + BOX_OFFER_MOUNT);
+		file = open(path, O_RDWR | O_CLOEXEC);
+		if (file < 0)
+			return -errno;
+		close(s->plan->offers + BOX_OFFER_MOUNT);
+	}
+	answer_with(s, r, 0, number ? &device : &file, 1);
+	close(number ? device : file);
+	return 1;
+}
+
 static int obey_box(struct shim *s, const struct shim_request *r, const int *fds)
 {
-	int error, fd;
+	int error;
 	switch (r->verb) {
 	case SHIM_HANDLES:
 		answer_with(s, r, 0, s->box.handles, HANDLES);
@@ -259,13 +279,10 @@ static int obey_box(struct shim *s, const struct shim_request *r, const int *fds
 		error = qemu_plug_disk(&s->qemu, r, fds);
 		if (error)
 			return error;
-		fd = s->plan->offers + qemu_offer_of(&s->qemu, r->disk);
-		answer_with(s, r, 0, &fd, 1);
-		/* The daemon has its own. If this process kept one, the kernel would wait for answers when both are killed. */
-		close(fd);
-		return 1;
+		return offer(s, r);
 	case SHIM_GIVE:
-		return box_give(&s->box, r->disk, r->serial, fds[0], fds[1]);
+		error = box_give(&s->box, r->disk, r->serial, fds[0], fds[1]);
+		return error || r->serial[0] ? error : box_lend_root(&s->box);
 	case SHIM_UNPLUG:
 		error = box_take(&s->box, r->disk);
 		/* One that never came as far as the container is the storage daemon's alone. */
@@ -498,6 +515,8 @@ _Noreturn void shim_run(const struct shim_plan *plan)
 	*s = (struct shim){.own = *plan, .plan = &s->own, .peer = -1, .loop = loop_new()};
 	signal(SIGPIPE, SIG_IGN);
 	int32_t error = plan->request->is_box ? box_open(&s->box, s->plan) : 0;
+	if (!error && plan->request->is_box)
+		error = box_prepare(&s->box);
 	if (!error)
 		error = qemu_start(&s->qemu, s->plan, on_event, s);
 	if (error) {

@@ -12,7 +12,7 @@ struct shim_plan {
 	int listen, console;
 	const int *files;                /* kernel and initrd, if the request has them; then one tap a port */
 	int join, cpu_stat;              /* containers: of the container's own control group (cgroup_delegate()) */
-	int offers;                      /* containers: the first of BOX_OFFERS open FUSE devices */
+	int offers;                      /* containers: the first of BOX_OFFERS open FUSE devices; see BOX_OFFER_MOUNT */
 	const struct sock_fprog *filter; /* of system calls, for QEMU or the container; NULL: none */
 };
 

@@ -119,7 +119,7 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 	struct sock_fprog filter = r->is_box ? *w->box_filter : w->world->filter;
 	close_range(0, HIGH_FD - (r->is_box ? 3 : 1), 0);
 	close_range(HIGH_FD + n, r->is_box ? OFFERS_FD - 1 : ~0u, 0);
-	close_range(OFFERS_FD + BOX_OFFERS, ~0u, 0);
+	close_range(OFFERS_FD + BOX_OFFER_MOUNT + 1, ~0u, 0);
 	for (int i = 0; i < 3; i++)
 		if (open("/dev/null", O_RDWR) < 0)
 			_exit(1);
@@ -320,46 +320,38 @@ static void answer_facts(struct warden *w)
 	msg_send(w->sock, &f, sizeof(f), NULL, 0);
 }
 
-/* BLOCK waits for a storage daemon, and priv waits for nobody: a child does it and answers. */
-struct block_job {
+/* BLOCK waits for a storage daemon, LINK for the kernel, and priv waits for nobody: a child does it and answers. */
+struct job {
 	struct warden *warden;
 	struct warden_answer failed; /* what is answered if it does not */
 };
 
-static void block_ended(void *ctx, int status)
+static void job_ended(void *ctx, int status)
 {
-	struct block_job *job = ctx;
+	struct job *job = ctx;
 	if (status != 0)
 		msg_send(job->warden->sock, &job->failed, sizeof(job->failed), NULL, 0);
 	free(job);
 }
 
-static void make_block(struct warden *w, const struct warden_request *r, const int *fds)
+static void do_job(struct warden *w, const struct warden_request *r, const int *fds)
 {
-	struct block_job *job = calloc(1, sizeof(*job));
+	struct job *job = calloc(1, sizeof(*job));
 	if (!job)
 		die("out of memory");
-	*job = (struct block_job){.warden = w, .failed = {.verb = r->verb, .number = r->number, .slot = r->slot, .error = -EIO}};
+	*job = (struct job){.warden = w, .failed = {.verb = r->verb, .number = r->number, .slot = r->slot, .error = -EIO}};
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct warden_answer a = job->failed;
 		int made[2] = {-1, -1};
-		a.error = warden_box_block(r, fds, made);
+		bool block = r->verb == WARDEN_BLOCK;
+		a.error = block ? warden_box_block(r, fds, made) : warden_box_link(w->world, r, fds);
 		if (a.error)
-			log_warn("a container's disk cannot be made: %s", strerror(-a.error));
-		_exit(msg_send(w->sock, &a, sizeof(a), made, a.error ? 0 : 2) < 0);
+			log_warn("a container's %s cannot be made: %s", block ? "disk" : "network link", strerror(-a.error));
+		_exit(msg_send(w->sock, &a, sizeof(a), made, block && !a.error ? 2 : 0) < 0);
 	}
-	if (pid < 0 || loop_add_child(w->loop, pid, block_ended, job) < 0)
-		block_ended(job, 1);
-}
-
-static void move_link(struct warden *w, const struct warden_request *r, const int *fds)
-{
-	struct warden_answer a = {.verb = r->verb, .number = r->number, .slot = r->slot};
-	a.error = warden_box_link(w->world, r, fds);
-	if (a.error)
-		log_warn("a container's network link cannot be made: %s", strerror(-a.error));
-	msg_send(w->sock, &a, sizeof(a), NULL, 0);
+	if (pid < 0 || loop_add_child(w->loop, pid, job_ended, job) < 0)
+		job_ended(job, 1);
 }
 
 static void stop_serving(struct warden *w)
@@ -396,10 +388,8 @@ static void readable(void *ctx, uint32_t events)
 		kill_slot(w, r.number);
 	else if (r.verb == WARDEN_FACTS)
 		answer_facts(w);
-	else if (r.verb == WARDEN_BLOCK)
-		make_block(w, &r, fds);
 	else
-		move_link(w, &r, fds);
+		do_job(w, &r, fds);
 	msg_close_fds(fds, nfds);
 }
 

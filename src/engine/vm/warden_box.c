@@ -142,6 +142,26 @@ static int make_own_devices(uid_t self)
 	return error;
 }
 
+/* What the storage daemon offers on a FUSE device: the mount's root is the file. Nobody can come to it but by the descriptor. */
+static int mount_offer(int device)
+{
+	char text[16];
+	snprintf(text, sizeof(text), "%d", device);
+	int fs = fsopen("fuse", FSOPEN_CLOEXEC), m = -1, error = fs < 0 ? -errno : 0;
+	if (!error &&
+	    (fsconfig(fs, FSCONFIG_SET_STRING, "source", "quartet", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "fd", text, 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "rootmode", "100000", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "user_id", "0", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_STRING, "group_id", "0", 0) < 0 ||
+	     fsconfig(fs, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
+	     (m = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)) < 0))
+		error = -errno;
+	if (fs >= 0)
+		close(fs);
+	return error ? error : m;
+}
+
 static int open_offers(int first)
 {
 	for (int i = 0; i < BOX_OFFERS; i++) {
@@ -150,6 +170,12 @@ static int open_offers(int first)
 			return -errno;
 		close(fd);
 	}
+	int m = mount_offer(first);
+	if (m < 0)
+		return m;
+	if (dup3(m, first + BOX_OFFER_MOUNT, O_CLOEXEC) < 0)
+		return -errno;
+	close(m);
 	return 0;
 }
 
@@ -243,32 +269,24 @@ int warden_box_map(const struct child_world *w, uid_t uid_base, unsigned slot, p
 
 /* ---- block devices ---- */
 
-/* The file that the storage daemon offers. Nobody can come to it but by the descriptor. */
-static int open_offer(int device)
+/* The file that the storage daemon offers: as the shim has opened it, or by its device. */
+static int open_offer(int offer)
 {
-	char text[16], path[40];
+	char path[40];
 	struct stat st;
-	if (fstat(device, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(10, 229))
+	struct statfs fs;
+	if (fstat(offer, &st) < 0 || fstatfs(offer, &fs) < 0)
+		return -errno;
+	if (S_ISREG(st.st_mode) && fs.f_type == FUSE_SUPER_MAGIC && (fcntl(offer, F_GETFL) & O_ACCMODE) == O_RDWR)
+		return fcntl(offer, F_DUPFD_CLOEXEC, 3);
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(10, 229))
 		return -EINVAL;
-	snprintf(text, sizeof(text), "%d", device);
-	int fs = fsopen("fuse", FSOPEN_CLOEXEC), m = -1, error = fs < 0 ? -errno : 0;
-	if (!error &&
-	    (fsconfig(fs, FSCONFIG_SET_STRING, "source", "quartet", 0) < 0 ||
-	     fsconfig(fs, FSCONFIG_SET_STRING, "fd", text, 0) < 0 ||
-	     fsconfig(fs, FSCONFIG_SET_STRING, "rootmode", "100000", 0) < 0 ||
-	     fsconfig(fs, FSCONFIG_SET_STRING, "user_id", "0", 0) < 0 ||
-	     fsconfig(fs, FSCONFIG_SET_STRING, "group_id", "0", 0) < 0 ||
-	     fsconfig(fs, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
-	     (m = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)) < 0))
-		error = -errno;
-	if (fs >= 0)
-		close(fs);
+	int m = mount_offer(offer);
+	if (m < 0)
+		return m;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", m);
-	int fd = error ? -1 : open(path, O_RDWR | O_CLOEXEC);
-	if (!error && fd < 0)
-		error = -errno;
-	if (m >= 0)
-		close(m);
+	int fd = open(path, O_RDWR | O_CLOEXEC), error = fd < 0 ? -errno : 0;
+	close(m);
 	return error ? error : fd;
 }
 
@@ -404,7 +422,5 @@ int warden_box_link(const struct child_world *w, const struct warden_request *r,
 	}
 	if (sock >= 0)
 		close(sock);
-	if (setns(w->host_net_ns_fd, CLONE_NEWNET) < 0)
-		die("cannot come back from a network namespace: %s", strerror(errno));
 	return error;
 }

@@ -228,6 +228,12 @@ void machine_release(struct machine *m)
 	m->held = false;
 }
 
+void machine_give_ports(struct machine *m, const struct machine_port *ports, size_t n)
+{
+	(void)ports;
+	fail_msg("%s is a virtual machine and has its %zu ports already", m->id, n);
+}
+
 void machine_stop(struct machine *m, int64_t grace_us)
 {
 	m->stops++;

@@ -30,6 +30,7 @@ struct desk_item {
 	struct machine *machine;  /* instances: NULL: none */
 	bool running, stopping, unplugged, reached;
 	bool held;           /* instances: the machine is prepared and runs when its disks are made */
+	bool awaits_ports;   /* instances: the machine is prepared and gets its ports when all have come */
 	uint64_t memory_mib; /* what an instance that is to run, or a reservation's free places take of this machine */
 	uint32_t vcpus;
 	int64_t resets; /* how many of the record's reboots have been done; -1: not known yet */

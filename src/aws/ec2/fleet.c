@@ -122,7 +122,7 @@ static void ended(void *ctx, struct machine *m, enum machine_end how, int error)
 	end_record(i, how, error, machine_console(m));
 	machine_free(m);
 	i->machine = NULL;
-	i->running = i->stopping = i->unplugged = i->reached = i->held = false;
+	i->running = i->stopping = i->unplugged = i->reached = i->held = i->awaits_ports = false;
 	close_taps(i);
 }
 
@@ -217,7 +217,7 @@ static void let_go(struct desk_item *i, const struct ec2_scope *s)
 			made = v.made.v;
 	}
 	i->held = !made;
-	i->waiting = !made;
+	i->waiting |= !made;
 	if (made)
 		machine_release(i->machine);
 }
@@ -235,6 +235,15 @@ static bool gather_ports(struct desk_item *i, const struct ec2_scope *s, struct 
 	}
 	st->spec.ports = st->ports;
 	return true;
+}
+
+static void give_ports(struct desk_item *i, const struct ec2_scope *s)
+{
+	struct start st = {0};
+	i->awaits_ports = !gather_ports(i, s, &st);
+	i->waiting |= i->awaits_ports;
+	if (!i->awaits_ports)
+		machine_give_ports(i->machine, st.ports, st.spec.port_count);
 }
 
 /* How the image boots: "kernel initrd command line", or nothing for the disk's own loader. */
@@ -258,10 +267,20 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 		end_record(i, MACHINE_NOT_STARTED, -ENOTSUP, STR_NONE);
 		return;
 	}
-	if (!machines_facts(i->desk->machines)->known || !gather_disks(i, s, r->instance, &st) || !gather_ports(i, s, &st)) {
+	if (!machines_facts(i->desk->machines)->known || !gather_disks(i, s, r->instance, &st)) {
 		i->waiting = true;
 		return;
 	}
+	/* A container is fitted out while the network is made; QEMU's command line names its taps. */
+	i->awaits_ports = !gather_ports(i, s, &st);
+	if (i->awaits_ports && !r->container.v) {
+		i->awaits_ports = false;
+		i->waiting = true;
+		return;
+	}
+	if (i->awaits_ports)
+		st.spec.port_count = 0;
+	st.spec.ports_follow = i->awaits_ports;
 	st.spec.id = i->id.p;
 	st.spec.kind = r->container.v ? MACHINE_CONTAINER : MACHINE_VM;
 	st.spec.vcpus = type->vcpus;
@@ -271,7 +290,7 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 	set_boot(s->arena, r->boot, &st.spec);
 	i->resets = r->reboots.v;
 	i->held = st.spec.hold;
-	i->waiting = i->held;
+	i->waiting = i->held || i->awaits_ports;
 	i->machine = machine_start(i->desk->machines, &st.spec, i);
 }
 
@@ -281,6 +300,8 @@ static void run(struct desk_item *i, const struct ec2_scope *s, const struct sta
 		start(i, s, r);
 		return;
 	}
+	if (i->awaits_ports)
+		give_ports(i, s);
 	if (i->held)
 		let_go(i, s);
 	/* One that was found: whatever was asked for before the restart has been done. */

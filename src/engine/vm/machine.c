@@ -233,6 +233,7 @@ struct machine *machine_start(struct machines *s, const struct machine_spec *spe
 	m->ctx = ctx;
 	m->is_box = spec->kind == MACHINE_CONTAINER;
 	m->held = spec->hold;
+	m->links_follow = m->is_box && spec->ports_follow;
 	m->start = (struct warden_request){.verb = WARDEN_START,
 	                                   .number = ++s->next_number,
 	                                   .has_kernel = spec->kernel && !m->is_box,
@@ -273,6 +274,19 @@ void machine_release(struct machine *m)
 	m->held = false;
 	if (waits)
 		machine_go_on(m);
+}
+
+void machine_give_ports(struct machine *m, const struct machine_port *ports, size_t n)
+{
+	if (!m->links_follow || m->state == MACHINE_OVER)
+		return;
+	m->links_follow = false;
+	for (size_t i = 0; i < n && i < MACHINE_PORTS_MAX; i++)
+		if ((m->links[m->link_count++] = fcntl(ports[i].fd, F_DUPFD_CLOEXEC, 3)) < 0) {
+			machine_fail_later(m, -errno);
+			return;
+		}
+	machine_box_links(m);
 }
 
 static void pull_plug(void *ctx)

@@ -50,8 +50,9 @@ struct machine_spec {
 	size_t disk_count;
 	const struct machine_port *ports;
 	size_t port_count;
-	bool hold;  /* prepare it, and let it run at machine_release() */
-	bool probe; /* machine_kvm.c */
+	bool ports_follow; /* containers: `ports` is empty, and they come by machine_give_ports() while the rest is prepared */
+	bool hold;         /* prepare it, and let it run at machine_release() */
+	bool probe;        /* machine_kvm.c */
 };
 
 enum machine_end {
@@ -100,6 +101,8 @@ int machines_volumes_dir(const struct machines *s);
 /* Never NULL; started() or ended() follows. The handle lives until machine_free(). */
 struct machine *machine_start(struct machines *s, const struct machine_spec *spec, void *ctx);
 void machine_release(struct machine *m);
+/* Once, after ports_follow; the descriptors are copied. It runs when they are in place. */
+void machine_give_ports(struct machine *m, const struct machine_port *ports, size_t n);
 const char *machine_id(const struct machine *m);
 /* The power button, and after grace_us the plug (0: the plug at once). ended() follows. */
 void machine_stop(struct machine *m, int64_t grace_us);

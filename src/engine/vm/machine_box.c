@@ -1,5 +1,6 @@
-/* A container's way to running: its shim says which namespaces it has made; its links are moved in, one by one; then each disk goes
- * from the files to the shim's storage daemon, as what it offers to the warden, and as a mount or a device back to the shim. */
+/* A container's way to running: its shim says which namespaces it has made; its links are moved in, one by one; meanwhile each disk
+ * goes from the files to the shim's storage daemon, as what it offers to the warden, and as a mount or a device back to the shim.
+ * Moving a link waits for the kernel's readers of it to end, tens of milliseconds, so nothing else waits for that. */
 #include "engine/vm/machine_state.h"
 
 #include "base/log.h"
@@ -62,8 +63,8 @@ static void next_link(struct machine *m)
 {
 	struct warden_request r = {.verb = WARDEN_LINK, .index = m->linked};
 	if (m->linked == m->link_count) {
-		m->state = MACHINE_PLUGGING;
-		machine_go_on(m);
+		if (m->plugged == m->disk_count)
+			machine_go_on(m);
 		return;
 	}
 	const int fds[] = {m->links[m->linked], m->handles[HANDLE_NET]};
@@ -83,10 +84,18 @@ int machine_box_link(struct machine *m, const struct machine_port *p)
 
 void machine_box_start(struct machine *m)
 {
-	m->state = MACHINE_FITTING;
+	m->state = MACHINE_PLUGGING;
 	int error = machine_ask_simple(m, SHIM_HANDLES);
 	if (error)
 		machine_report_end(m, MACHINE_NOT_STARTED, error);
+	else
+		machine_go_on(m);
+}
+
+void machine_box_links(struct machine *m)
+{
+	if (m->state == MACHINE_PLUGGING && m->handles[HANDLE_NET] >= 0)
+		next_link(m);
 }
 
 void machine_box_handles(struct machine *m, int error, const int *fds, size_t nfds)
@@ -95,11 +104,11 @@ void machine_box_handles(struct machine *m, int error, const int *fds, size_t nf
 		error = -EIO;
 	for (size_t i = 0; i < HANDLES && !error; i++)
 		m->handles[i] = dup(fds[i]);
-	if (m->state != MACHINE_FITTING)
+	if (m->state != MACHINE_PLUGGING)
 		return; /* a container that was found again */
 	if (error)
 		machine_report_end(m, MACHINE_NOT_STARTED, error);
-	else
+	else if (!m->links_follow)
 		next_link(m);
 }
 

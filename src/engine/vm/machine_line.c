@@ -104,7 +104,7 @@ int machine_ask_disk(struct machine *m, const struct machine_plug *d)
 
 void machine_go_on(struct machine *m)
 {
-	if (m->plugged == m->disk_count && m->held)
+	if (m->plugged == m->disk_count && (m->held || m->links_follow || m->linked < m->link_count))
 		return;
 	int error = m->plugged < m->disk_count ? machine_ask_disk(m, &m->disks[m->plugged]) : machine_ask_simple(m, SHIM_RUN);
 	if (error)
@@ -248,7 +248,7 @@ static void shim_speaks(void *ctx, uint32_t events)
 			}
 			check_settled(s);
 		}
-		bool early = m->state == MACHINE_PLUGGING || m->state == MACHINE_FITTING;
+		bool early = m->state == MACHINE_PLUGGING;
 		machine_report_end(m, early ? MACHINE_NOT_STARTED : how, early ? -EIO : 0);
 		return;
 	}

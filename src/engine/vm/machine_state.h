@@ -12,9 +12,8 @@
 enum { MACHINE_FILE_MAX = MACHINE_ID_MAX + 16 };
 
 enum machine_state {
-	MACHINE_WAITING, /* for the warden to answer */
-	MACHINE_FITTING, /* containers: handles, then links */
-	MACHINE_PLUGGING,
+	MACHINE_WAITING,  /* for the warden to answer */
+	MACHINE_PLUGGING, /* disks, and a container's links beside them */
 	MACHINE_RUNNING,
 	MACHINE_OVER,
 };
@@ -78,6 +77,7 @@ struct machine {
 	int handles[HANDLES];
 	int links[MACHINE_PORTS_MAX]; /* of ports that are still to be moved in; -1: none */
 	unsigned link_count, linked;
+	bool links_follow;                            /* machine_give_ports() has not been called yet */
 	struct machine_plug disks[MACHINE_DISKS_MAX]; /* to be plugged in before it runs */
 	unsigned disk_count, plugged;
 	uint32_t slot;
@@ -125,6 +125,7 @@ int machine_plug_from(struct machine_plug *to, const struct machine_disk *from);
 
 /* machine_box.c: what a container needs besides. */
 void machine_box_start(struct machine *m);
+void machine_box_links(struct machine *m);                             /* all of them are known */
 int machine_box_link(struct machine *m, const struct machine_port *p); /* while it runs */
 /* The shim's handles; its file of a disk; what it was given is in place. */
 void machine_box_handles(struct machine *m, int error, const int *fds, size_t nfds);

@@ -1,5 +1,6 @@
 #include "role/admin.h"
 #include "role/exec.h"
+#include "role/retire.h"
 
 #include "base/id.h"
 #include "base/json.h"
@@ -205,6 +206,8 @@ bool admin_take(struct admin *a, struct http_request *r)
 		reset(a, r);
 	else if (post && str_starts(path, S("/_quartet/exec/")))
 		exec_take(a->cloud, r);
+	else if (post && str_starts(path, S("/_quartet/retire/")))
+		retire_take(a->cloud, r);
 	else if (get && str_starts(path, S("/_quartet/why/")))
 		why(a, r, str_from_at(path, sizeof("/_quartet/why/") - 1));
 	else

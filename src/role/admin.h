@@ -1,5 +1,6 @@
 /* The cloud's own few paths beside AWS's: /_quartet/health, /_quartet/reset, /_quartet/why/<id>, /_quartet/exec/<function>,
- * /metrics. Only for clients on this machine, and not for web pages of others that its browser shows. */
+ * /_quartet/retire/<instance>, /metrics. Only for clients on this machine, and not for web pages of others that its browser shows.
+ */
 #pragma once
 #include "core/gate.h"
 #include "role/role.h"

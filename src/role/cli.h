@@ -62,6 +62,9 @@ int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
               struct str *ret_body);
 
+/* The same as the user whose key the cloud's is used with, in its region. */
+int cli_admin_as(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, struct str *ret_body);
+
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);
@@ -76,3 +79,4 @@ int cli_logs(struct cli *cli);
 int cli_exec(struct cli *cli);
 int cli_bill(struct cli *cli);
 int cli_image(struct cli *cli);
+int cli_retire(struct cli *cli);

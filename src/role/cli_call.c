@@ -31,19 +31,34 @@ static int exchange(struct cli *cli, const struct http_client_request *q, bool q
 	return CLI_OK;
 }
 
-int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
-              struct str *ret_body)
+static int admin(struct cli *cli, const struct cli_cloud *cloud, struct http_client_request *q, const char *path, bool quiet,
+                 struct str *ret_body)
 {
-	struct http_client_request q = {
-	        .method = method, .url = arena_printf(&cli->arena, "%s%s", cloud->endpoint, path).p, .timeout_us = 30000000};
 	struct http_client_reply reply;
-	int status = exchange(cli, &q, quiet, &reply);
+	q->url = arena_printf(&cli->arena, "%s%s", cloud->endpoint, path).p;
+	q->timeout_us = 30000000;
+	int status = exchange(cli, q, quiet, &reply);
 	if (status != CLI_OK)
 		return status;
 	*ret_body = reply.body;
 	if (reply.status / 100 == 2)
 		return CLI_OK;
 	return quiet ? CLI_FAILED : cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(str_trim(reply.body)));
+}
+
+int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
+              struct str *ret_body)
+{
+	struct http_client_request q = {.method = method};
+	return admin(cli, cloud, &q, path, quiet, ret_body);
+}
+
+int cli_admin_as(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, struct str *ret_body)
+{
+	struct http_header headers[] = {{S("x-quartet-key"), arena_printf(&cli->arena, "%s:%s", cloud->access_key, cloud->secret)},
+	                                {S("x-quartet-region"), str_from(cloud->region)}};
+	struct http_client_request q = {.method = method, .headers = headers, .header_count = 2};
+	return admin(cli, cloud, &q, path, false, ret_body);
 }
 
 static struct str endpoint_host(const struct cli_cloud *cloud)

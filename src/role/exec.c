@@ -45,8 +45,7 @@ static void refuse(struct http_request *r, unsigned status, struct str why)
 	http_reply(r, status, h, 1, why);
 }
 
-/* Whose key came with the request; NULL: nobody's. The caller gives the reference back. */
-static const struct principal *who_asks(struct cloud *cloud, struct http_request *r)
+const struct principal *exec_who_asks(struct cloud *cloud, struct http_request *r)
 {
 	struct str secret = http_header(r, S("x-quartet-key")), id = str_cut(&secret, ':');
 	struct credential c;
@@ -121,7 +120,7 @@ static void take_function(struct cloud *cloud, struct http_request *r, struct st
 void exec_take(struct cloud *cloud, struct http_request *r)
 {
 	struct str name = uri_decode(http_arena(r), str_from_at(http_head(r)->path, sizeof("/_quartet/exec/") - 1));
-	const struct principal *who = who_asks(cloud, r);
+	const struct principal *who = exec_who_asks(cloud, r);
 	if (who && exec_names_instance(name))
 		exec_instance(cloud, r, who, name);
 	else if (who && who->kind == PRINCIPAL_ROOT)

@@ -4,3 +4,5 @@
 
 /* Takes POST /_quartet/exec/<function>[?arg=...]: whoever asks must know the root key (header X-Quartet-Key: id:secret). */
 void exec_take(struct cloud *cloud, struct http_request *r);
+/* Whose key came in that header; NULL: nobody's. The caller gives the reference back. */
+const struct principal *exec_who_asks(struct cloud *cloud, struct http_request *r);

@@ -1,6 +1,7 @@
 /* DescribeInstances, DescribeInstanceStatus and GetConsoleOutput. Addresses, groups and disks are shown as the records of
  * interfaces and volumes have them, so that nothing is written in two places. */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/event.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
 #include "base/base64.h"
@@ -371,6 +372,7 @@ static void add_status(struct call *c, const struct state_ec2_instance_record *r
 	                                    .availability_zone = i->placement->availability_zone,
 	                                    .availability_zone_id = i->placement->availability_zone_id,
 	                                    .instance_state = i->state};
+	event_show(c->arena, r, c->now_ms, &ret->events);
 	if (ec2_instance_state(i) != INSTANCE_RUNNING) {
 		summary(c, &ret->system_status, "not-applicable", NULL);
 		summary(c, &ret->instance_status, "not-applicable", NULL);
@@ -385,28 +387,49 @@ static void add_status(struct call *c, const struct state_ec2_instance_record *r
 		summary(c, &ret->instance_status, "impaired", "failed");
 }
 
-static void ask_system(struct call *c, void *record, struct str_list *ret)
-{
-	YIELD(((const struct ec2_instance_status *)record)->system_status->status);
-}
+#define ASK_STATUS(name, body) \
+	static void ask_##name(struct call *c, void *record, struct str_list *ret) \
+	{ \
+		const struct ec2_instance_status *s = record; \
+		body \
+	}
+#define EACH_EVENT(text) \
+	for (uint32_t k = 0; k < s->events.n; k++) { \
+		const struct ec2_instance_status_event *e = &s->events.v[k]; \
+		YIELD(text); \
+	}
+#define TIME_TEXT(time) ((time).set ? time_format(c->arena, (time).ms, TIME_ISO8601_MS) : STR_NONE)
 
-static void ask_instance(struct call *c, void *record, struct str_list *ret)
-{
-	YIELD(((const struct ec2_instance_status *)record)->instance_status->status);
-}
-
-static void ask_status_state(struct call *c, void *record, struct str_list *ret)
-{
-	YIELD(((const struct ec2_instance_status *)record)->instance_state->name);
-}
+ASK_STATUS(system, YIELD(s->system_status->status);)
+ASK_STATUS(system_reach, if (s->system_status->details.n) YIELD(s->system_status->details.v[0].status);)
+ASK_STATUS(instance, YIELD(s->instance_status->status);)
+ASK_STATUS(instance_reach, if (s->instance_status->details.n) YIELD(s->instance_status->details.v[0].status);)
+ASK_STATUS(status_state, YIELD(s->instance_state->name);)
+ASK_STATUS(status_state_code, YIELD(arena_printf(c->arena, "%lld", (long long)s->instance_state->code.v));)
+ASK_STATUS(event_code, EACH_EVENT(e->code))
+ASK_STATUS(event_description, EACH_EVENT(e->description))
+ASK_STATUS(event_id, EACH_EVENT(e->instance_event_id))
+ASK_STATUS(event_not_after, EACH_EVENT(TIME_TEXT(e->not_after)))
+ASK_STATUS(event_not_before, EACH_EVENT(TIME_TEXT(e->not_before)))
+ASK_STATUS(event_deadline, EACH_EVENT(TIME_TEXT(e->not_before_deadline)))
 
 int ec2_describe_instance_status(struct call *c, const struct ec2_describe_instance_status_request *in,
                                  struct ec2_describe_instance_status_result *out)
 {
 	static const struct ec2_field status_fields[] = {
 	        FIELD_TEXT("availability-zone", ec2_instance_status, availability_zone),
+	        FIELD_TEXT("availability-zone-id", ec2_instance_status, availability_zone_id),
+	        FIELD_ASK("event.code", ask_event_code),
+	        FIELD_ASK("event.description", ask_event_description),
+	        FIELD_ASK("event.instance-event-id", ask_event_id),
+	        FIELD_ASK("event.not-after", ask_event_not_after),
+	        FIELD_ASK("event.not-before", ask_event_not_before),
+	        FIELD_ASK("event.not-before-deadline", ask_event_deadline),
+	        FIELD_ASK("instance-state-code", ask_status_state_code),
 	        FIELD_ASK("instance-state-name", ask_status_state),
+	        FIELD_ASK("instance-status.reachability", ask_instance_reach),
 	        FIELD_ASK("instance-status.status", ask_instance),
+	        FIELD_ASK("system-status.reachability", ask_system_reach),
 	        FIELD_ASK("system-status.status", ask_system),
 	        {0},
 	};

@@ -33,6 +33,7 @@ static void item_free(struct desk_item *i)
 {
 	map_remove(&i->desk->items, i->id);
 	loop_remove_timer(i->desk->cloud->loop, i->timer);
+	loop_remove_timer(i->desk->cloud->loop, i->event_timer);
 	arena_done(&i->arena);
 	free(i);
 }
@@ -58,7 +59,7 @@ static void round_of_steps(void *ctx)
 	d->txn = NULL;
 	for (size_t k = 0; k < n; k++)
 		if (!due[k]->busy && !due[k]->dirty && !due[k]->waiting && !due[k]->machine && !due[k]->timer &&
-		    !due[k]->memory_mib)
+		    !due[k]->event_timer && !due[k]->memory_mib)
 			item_free(due[k]);
 	arena_reset(&d->arena);
 }
@@ -188,6 +189,7 @@ void desk_free(struct desk *d)
 	while (map_next(&d->items, &at, &key, &value)) {
 		struct desk_item *i = value;
 		loop_remove_timer(d->cloud->loop, i->timer);
+		loop_remove_timer(d->cloud->loop, i->event_timer);
 		arena_done(&i->arena);
 		free(i);
 	}

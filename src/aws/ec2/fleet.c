@@ -9,6 +9,7 @@
  * Events of machines change records and nothing else; the change brings the next step. */
 #include "aws/ec2/fleet.h"
 
+#include "aws/ec2/event.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/spot.h"
 #include "base/clock.h"
@@ -372,6 +373,7 @@ void fleet_step(struct desk_item *i, const struct ec2_scope *s)
 		i->vcpus = type->vcpus;
 	}
 	spot_step(i, &r);
+	event_step(i, &r);
 	switch (state) {
 	case INSTANCE_PENDING:
 	case INSTANCE_RUNNING:

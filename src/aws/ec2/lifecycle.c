@@ -1,6 +1,7 @@
 /* The life of instances: the table of states, what leaving each entails, and the operations that ask for it. Machines follow the
  * records (fleet.c). */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/event.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/reservation.h"
@@ -297,6 +298,7 @@ int ec2_start_instances(struct call *c, const struct ec2_start_instances_request
 				return said;
 			ec2_instance_move(c->arena, &all.v[k], INSTANCE_PENDING, c->now_ms, NULL, NULL);
 			i->launch_time = OPT_TIME(c->now_ms);
+			event_overtaken(&all.v[k], true, c->now_ms);
 			all.v[k].force = (struct opt_bool){0};
 			ec2_put(&s, &ec2_kind_instance, i->instance_id, &all.v[k]);
 		}
@@ -317,6 +319,7 @@ int ec2_reboot_instances(struct call *c, const struct ec2_reboot_instances_reque
 			return wrong_state(c, all.v[k].instance, "rebooted");
 	for (uint32_t k = 0; k < all.n; k++) {
 		all.v[k].reboots = OPT_INT(all.v[k].reboots.v + 1);
+		event_overtaken(&all.v[k], false, c->now_ms);
 		ec2_put(&s, &ec2_kind_instance, all.v[k].instance->instance_id, &all.v[k]);
 	}
 	return CALL_OK;

@@ -153,8 +153,8 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 	add(l, S("meta-data/ami-manifest-path"), S("(unknown)"));
 	for (size_t i = 0; i < v->device_count; i++)
 		add(l, ARENA_CAT(a, S("meta-data/block-device-mapping/"), v->devices[i].name), v->devices[i].device);
-	add(l, S("meta-data/events/maintenance/history"), S("[]"));
-	add(l, S("meta-data/events/maintenance/scheduled"), S("[]"));
+	add(l, S("meta-data/events/maintenance/history"), str_set(v->events_history) ? v->events_history : S("[]"));
+	add(l, S("meta-data/events/maintenance/scheduled"), str_set(v->events_scheduled) ? v->events_scheduled : S("[]"));
 	add(l, S("meta-data/hostname"), v->host_name);
 	add_role(l, v);
 	add(l, S("meta-data/instance-action"), S("none"));

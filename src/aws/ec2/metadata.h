@@ -31,8 +31,9 @@ struct metadata_view {
 	struct str group_name; /* of the placement group */
 	unsigned partition;    /* 0: none */
 	bool spot;
-	int64_t interrupt_ms; /* when a spot instance that has its notice is terminated; 0: it has none */
-	struct str host_name; /* "ip-172-31-0-5.ec2.internal" */
+	struct str events_scheduled, events_history; /* event.h; absent: none */
+	int64_t interrupt_ms;                        /* when a spot instance that has its notice is terminated; 0: it has none */
+	struct str host_name;                        /* "ip-172-31-0-5.ec2.internal" */
 	struct str key_name, public_key;
 	struct str user_data; /* raw */
 	const struct metadata_interface *interfaces;

@@ -1,5 +1,6 @@
 #include "aws/ec2/metadata_find.h"
 
+#include "aws/ec2/event.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
 #include "aws/iam/iam.h"
@@ -118,6 +119,8 @@ bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct
 	                                   .group_name = i->placement->group_name.n ? i->placement->group_name : STR_NONE,
 	                                   .partition = (unsigned)i->placement->partition_number.v,
 	                                   .spot = str_is(i->instance_lifecycle, "spot"),
+	                                   .events_scheduled = event_metadata(s->arena, &r, true),
+	                                   .events_history = event_metadata(s->arena, &r, false),
 	                                   .interrupt_ms = r.interrupt.set ? r.interrupt.ms : 0,
 	                                   .host_name = ports.n ? ports.v[0].interface->private_dns_name : STR_NONE,
 	                                   .key_name = i->key_name,

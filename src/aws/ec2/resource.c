@@ -147,6 +147,7 @@ static const struct {
         {"ImportSnapshot", &ec2_kind_snapshot, NULL},
         {"ModifyImageAttribute", &ec2_kind_image, "ImageId"},
         {"ModifyInstanceAttribute", &ec2_kind_instance, "InstanceId"},
+        {"ModifyInstanceEventStartTime", &ec2_kind_instance, "InstanceId"},
         {"ModifyInstanceMetadataOptions", &ec2_kind_instance, "InstanceId"},
         {"CreatePlacementGroup", &ec2_kind_placement_group, NULL},
         {"ModifyInstancePlacement", &ec2_kind_instance, "InstanceId"},

@@ -1,6 +1,7 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/endpoint.h"
+#include "aws/ec2/event.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
@@ -100,7 +101,7 @@ static const struct service_op ops[] = {
         ROW(describe_availability_zones, DescribeAvailabilityZones, READ, .missing = "local and wavelength zones"),
         ROW(describe_images, DescribeImages, READ),
         ROW(describe_instance_attribute, DescribeInstanceAttribute, READ, .missing = "enclaves, kernels, product codes"),
-        ROW(describe_instance_status, DescribeInstanceStatus, READ, .missing = "events"),
+        ROW(describe_instance_status, DescribeInstanceStatus, READ, .missing = "the status of attached volumes"),
         ROW(describe_dhcp_options, DescribeDhcpOptions, READ),
         ROW(describe_flow_logs, DescribeFlowLogs, READ),
         ROW(describe_instance_type_offerings, DescribeInstanceTypeOfferings, READ, .missing = "outposts as locations"),
@@ -155,6 +156,7 @@ static const struct service_op ops[] = {
         ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
         ROW(get_instance_metadata_defaults, GetInstanceMetadataDefaults, READ),
         ROW(modify_instance_metadata_defaults, ModifyInstanceMetadataDefaults, .missing = "enforcing tokens"),
+        ROW(modify_instance_event_start_time, ModifyInstanceEventStartTime),
         ROW(get_launch_template_data, GetLaunchTemplateData, READ),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
         ROW(cancel_capacity_reservation, CancelCapacityReservation),

@@ -2,6 +2,7 @@
 
 #include "aws/ec2/event.h"
 #include "aws/ec2/metadata_find.h"
+#include "aws/ec2/spot.h"
 #include "aws/iam/iam.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -24,7 +25,7 @@
 
 /* --- files of volumes: a list of names and what each stands on */
 
-enum { FILES_MAX = 64 };
+enum { FILES_MAX = 1024 };
 static struct file files[FILES_MAX];
 static pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -302,6 +303,7 @@ static void service_stop(void *state)
 #define ROW(c_name, name) OP(ec2, c_name, name)
 static const struct service_op ops[] = {
         ROW(attach_volume, AttachVolume),
+        ROW(cancel_spot_instance_requests, CancelSpotInstanceRequests),
         ROW(copy_image, CopyImage),
         ROW(copy_snapshot, CopySnapshot),
         ROW(create_image, CreateImage),
@@ -314,6 +316,7 @@ static const struct service_op ops[] = {
         ROW(describe_instance_status, DescribeInstanceStatus),
         ROW(describe_instances, DescribeInstances),
         ROW(describe_snapshots, DescribeSnapshots),
+        ROW(describe_spot_instance_requests, DescribeSpotInstanceRequests),
         ROW(describe_volumes, DescribeVolumes),
         ROW(detach_volume, DetachVolume),
         ROW(get_console_output, GetConsoleOutput),
@@ -322,6 +325,7 @@ static const struct service_op ops[] = {
         ROW(modify_volume, ModifyVolume),
         ROW(reboot_instances, RebootInstances),
         ROW(register_image, RegisterImage),
+        ROW(request_spot_instances, RequestSpotInstances),
         ROW(run_instances, RunInstances),
         ROW(start_instances, StartInstances),
         ROW(stop_instances, StopInstances),

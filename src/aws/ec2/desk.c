@@ -1,6 +1,7 @@
 #include "aws/ec2/desk.h"
 
 #include "aws/ec2/reservation.h"
+#include "aws/ec2/spot.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -25,6 +26,8 @@ static void step(struct desk_item *i)
 		storage_step_layer(i, &s);
 	else if (i->kind == &ec2_kind_reservation)
 		reservation_step(i, &s);
+	else if (i->kind == &ec2_kind_spot_request)
+		spot_step_request(i, &s);
 	else
 		fleet_step(i, &s);
 }
@@ -135,8 +138,8 @@ void desk_release(struct desk_item *held)
 
 static void look_at(struct desk *d, struct arena *a, struct str record_key)
 {
-	static const struct ec2_kind *const kinds[] = {&ec2_kind_volume, &ec2_kind_snapshot, &ec2_kind_layer, &ec2_kind_instance,
-	                                               &ec2_kind_reservation};
+	static const struct ec2_kind *const kinds[] = {&ec2_kind_volume,   &ec2_kind_snapshot,    &ec2_kind_layer,
+	                                               &ec2_kind_instance, &ec2_kind_reservation, &ec2_kind_spot_request};
 	struct str_list parts = record_key_parts(a, record_key);
 	if (parts.n != 5)
 		return;

@@ -1,6 +1,7 @@
 #include "aws/ec2/event.h"
 
 #include "aws/ec2/retire.h"
+#include "aws/ec2/spot.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "core/gate.h"
@@ -128,7 +129,7 @@ static void edit_due(const struct ec2_scope *s, void *ctx)
 	}
 	/* What does not run has nothing to be stopped. */
 	bool runs = ec2_instance_state(r.instance) == INSTANCE_RUNNING;
-	if (runs && stops && r.terminate_on_shutdown.v && str_is(r.instance->instance_lifecycle, "spot"))
+	if (runs && stops && spot_is_one_time(s, r.instance))
 		ec2_instance_move(s->arena, &r, INSTANCE_SHUTTING_DOWN, now, "Server.SpotInstanceTermination",
 		                  "Spot instance termination");
 	else if (runs && stops)

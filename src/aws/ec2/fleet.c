@@ -78,7 +78,7 @@ static void edit_ended(const struct ec2_scope *s, void *ctx)
 	                      : e->how == MACHINE_NOT_STARTED ? "Internal error on launch"
 	                                                      : "The instance ended unexpectedly";
 	bool ends = state == INSTANCE_SHUTTING_DOWN || (itself && r.terminate_on_shutdown.v) ||
-	            (e->how == MACHINE_NOT_STARTED && !r.booted.v);
+	            (e->how == MACHINE_NOT_STARTED && !r.booted.v) || (!asked && spot_is_one_time(s, r.instance));
 	if (state == INSTANCE_TERMINATED || state == INSTANCE_STOPPED)
 		return;
 	if (ends)

@@ -124,6 +124,7 @@ void ec2_instance_stopped(const struct ec2_scope *s, struct state_ec2_instance_r
 	close_ports(s, r->instance->instance_id, false);
 	ec2_instance_move(s->arena, r, INSTANCE_STOPPED, now_ms, reason, message);
 	reservation_leave(s, r->instance);
+	spot_instance_stopped(s, r, now_ms);
 	r->reached = (struct opt_time){0};
 	ec2_put(s, &ec2_kind_instance, r->instance->instance_id, r);
 }
@@ -286,6 +287,8 @@ int ec2_start_instances(struct call *c, const struct ec2_start_instances_request
 		enum instance_state state = ec2_instance_state(all.v[k].instance);
 		if (state != INSTANCE_STOPPED && state != INSTANCE_RUNNING && state != INSTANCE_PENDING)
 			return wrong_state(c, all.v[k].instance, "started");
+		if (state == INSTANCE_STOPPED && spot_check_start(c, all.v[k].instance) != CALL_OK)
+			return CALL_FAIL;
 	}
 	if (take_places(c, &all) != CALL_OK)
 		return CALL_FAIL;
@@ -299,6 +302,7 @@ int ec2_start_instances(struct call *c, const struct ec2_start_instances_request
 			ec2_instance_move(c->arena, &all.v[k], INSTANCE_PENDING, c->now_ms, NULL, NULL);
 			i->launch_time = OPT_TIME(c->now_ms);
 			event_overtaken(&all.v[k], true, c->now_ms);
+			spot_instance_starts(&s, i, c->now_ms);
 			all.v[k].force = (struct opt_bool){0};
 			ec2_put(&s, &ec2_kind_instance, i->instance_id, &all.v[k]);
 		}

@@ -62,7 +62,7 @@ static int take_type(struct call *c, struct launch *l)
 	return CALL_OK;
 }
 
-static int take_profile(struct call *c, struct launch *l)
+int ec2_run_take_profile(struct call *c, struct launch *l)
 {
 	const struct ec2_iam_instance_profile_specification *p = l->in->iam_instance_profile;
 	struct str role;
@@ -322,7 +322,7 @@ static int launch_one(struct call *c, struct launch *l, struct ec2_reservation *
 	if (make_disks(c, l, i) != CALL_OK || ec2_run_make_ports(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
 	reservation_enter(&s, &l->reserved, i);
-	spot_launched(c, &l->spot, &l->in->tag_specifications, &r);
+	spot_launched(c, &l->spot, l->in, &l->template_tags, &r);
 	ec2_put(&s, &ec2_kind_instance, i->instance_id, &r);
 	*LIST_ADD(c->arena, &out->instances) = *i;
 	ec2_instance_show(c, &r, &out->instances.v[out->instances.n - 1]);
@@ -348,8 +348,8 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 	if (ec2_image_usable(c, image_id, &l.image) != CALL_OK || ec2_run_take_ports(c, &l) != CALL_OK ||
 	    take_type(c, &l) != CALL_OK || ec2_run_check_ports(c, &l) != CALL_OK ||
 	    placement_of_launch(c, in->placement, l.subnet.availability_zone, l.type, &l.place) != CALL_OK ||
-	    spot_take(c, in->instance_market_options, l.type, &l.spot) != CALL_OK ||
-	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || take_profile(c, &l) != CALL_OK ||
+	    spot_take(c, in, l.type, &l.spot, &l.template_tags) != CALL_OK ||
+	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || ec2_run_take_profile(c, &l) != CALL_OK ||
 	    take_user_data(c, &l) != CALL_OK || take_metadata_options(c, in->metadata_options) != CALL_OK ||
 	    take_disks(c, &l) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
 		return CALL_FAIL;

@@ -43,6 +43,8 @@ void ec2_metadata_defaults(const struct ec2_scope *s, struct ec2_instance_metada
 ec2_get_instance_metadata_defaults_handler ec2_get_instance_metadata_defaults;
 ec2_modify_instance_metadata_defaults_handler ec2_modify_instance_metadata_defaults;
 
+/* The instance profile that was asked for, if the caller may give its role. */
+int ec2_run_take_profile(struct call *c, struct launch *l);
 /* Subnets, groups and addresses of the interfaces that were asked for, and l->subnet. CALL_FAIL: EC2's error. */
 int ec2_run_take_ports(struct call *c, struct launch *l);
 /* Has the type room for them? */

@@ -1,8 +1,9 @@
 /* Requests and prices. The price of spot is a fixed part of the price on demand, so a request whose highest price is too low stays
- * open until somebody cancels it or its time is over. */
+ * open until somebody cancels it or its time is over. spot_open.c has what becomes of requests that are open. */
 #include "aws/ec2/spot.h"
 
 #include "aws/ec2/fleet.h"
+#include "aws/ec2/run.h"
 #include "base/clock.h"
 
 enum { PERCENT_OF_ON_DEMAND = 30, NOTICE_MS = 120000, WEEK_MS = 7 * 24 * 3600 * 1000 };
@@ -54,10 +55,37 @@ static int take_price(struct call *c, struct str given, const struct instance_ty
 	return CALL_OK;
 }
 
-int spot_take(struct call *c, const struct ec2_instance_market_options_request *market, const struct instance_type *type,
-              struct spot_ask *ret)
+/* What happens to an instance whose capacity is taken back. */
+static int check_behavior(struct call *c, struct str behavior, bool persistent)
+{
+	if (!behavior.n || str_is(behavior, "terminate"))
+		return CALL_OK;
+	if (!persistent)
+		return ec2_combination(c,
+		                       "One-time spot instances can be terminated at an interruption, not stopped or hibernated.");
+	return unsupported(c, "Stopping or hibernating Spot Instances at an interruption is");
+}
+
+/* A request that waited gets its instance. */
+static int take_waiting(struct call *c, struct str id, const struct instance_type *type, struct spot_ask *ret, bool *ret_too_low,
+                        struct ec2_tag_list *template_tags)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_spot_instance_request r;
+	if (!ec2_find(&s, &ec2_kind_spot_request, id, &r) || !str_is(r.state, "open") || spot_expire(&s, &r, c->now_ms))
+		return call_fail(c, "IncorrectSpotRequestState", 400, "The Spot request '%.*s' is not open.", STR_ARG(id));
+	ret->request = id;
+	ret->persistent = str_is(r.type, "persistent");
+	spot_template_tags(&s, id, template_tags);
+	return take_price(c, r.spot_price, type, ret, ret_too_low);
+}
+
+int spot_take(struct call *c, const struct ec2_run_instances_request *in, const struct instance_type *type, struct spot_ask *ret,
+              struct ec2_tag_list *template_tags)
 {
 	static const struct ec2_spot_market_options none;
+	const struct ec2_instance_market_options_request *market = in->instance_market_options;
+	struct str waiting = spot_fulfils(c, in);
 	bool too_low;
 	*ret = (struct spot_ask){0};
 	if (!market)
@@ -67,14 +95,16 @@ int spot_take(struct call *c, const struct ec2_instance_market_options_request *
 	const struct ec2_spot_market_options *o = market->spot_options ? market->spot_options : &none;
 	if (o->block_duration_minutes.set)
 		return unsupported(c, "Spot instances with a defined duration are");
-	if (str_is(o->spot_instance_type, "persistent"))
-		return unsupported(c, "Persistent spot requests are");
-	if (o->valid_until.set)
+	ret->persistent = str_is(o->spot_instance_type, "persistent");
+	if (!ret->persistent && o->valid_until.set)
 		return ec2_combination(c, "The parameter validUntil cannot be used with one-time spot requests of RunInstances");
-	if (o->instance_interruption_behavior.n && !str_is(o->instance_interruption_behavior, "terminate"))
-		return ec2_combination(c,
-		                       "One-time spot instances can be terminated at an interruption, not stopped or hibernated.");
-	if (take_price(c, o->max_price, type, ret, &too_low) != CALL_OK)
+	if (o->valid_until.set && o->valid_until.ms <= c->now_ms && !str_set(waiting))
+		return ec2_invalid(c, "The value of validUntil has to be in the future.");
+	if (check_behavior(c, o->instance_interruption_behavior, ret->persistent) != CALL_OK)
+		return CALL_FAIL;
+	ret->until = o->valid_until;
+	if ((str_set(waiting) ? take_waiting(c, waiting, type, ret, &too_low, template_tags)
+	                      : take_price(c, o->max_price, type, ret, &too_low)) != CALL_OK)
 		return CALL_FAIL;
 	if (too_low)
 		return call_fail(
@@ -91,20 +121,23 @@ static struct ec2_spot_instance_request *request_new(struct call *c, const struc
 	                                        .create_time = OPT_TIME(c->now_ms),
 	                                        .product_description = S("Linux/UNIX"),
 	                                        .spot_price = ask->max_price,
-	                                        .type = S("one-time"),
+	                                        .type = ask->persistent ? S("persistent") : S("one-time"),
+	                                        .valid_from = ask->from,
 	                                        .valid_until = ask->until,
 	                                        .instance_interruption_behavior = S("terminate")};
 	return r;
 }
 
-void spot_launched(struct call *c, const struct spot_ask *ask, const struct ec2_tag_specification_list *tags,
-                   struct state_ec2_instance_record *r)
+void spot_launched(struct call *c, const struct spot_ask *ask, const struct ec2_run_instances_request *in,
+                   const struct ec2_tag_list *template_tags, struct state_ec2_instance_record *r)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct ec2_instance *i = r->instance;
+	struct ec2_spot_instance_request waited;
 	if (!ask->set)
 		return;
-	struct ec2_spot_instance_request *made = request_new(c, ask);
+	bool waits = str_set(ask->request) && ec2_find(&s, &ec2_kind_spot_request, ask->request, &waited);
+	struct ec2_spot_instance_request *made = waits ? &waited : request_new(c, ask);
 	struct ec2_launch_specification *spec = arena_new(c->arena, struct ec2_launch_specification);
 	*spec = (struct ec2_launch_specification){
 	        .image_id = i->image_id, .instance_type = i->instance_type, .key_name = i->key_name, .subnet_id = i->subnet_id};
@@ -114,18 +147,25 @@ void spot_launched(struct call *c, const struct spot_ask *ask, const struct ec2_
 	made->state = S("active");
 	made->instance_id = i->instance_id;
 	made->launched_availability_zone = i->placement->availability_zone;
-	made->tags = ec2_tags_for(c, tags, &ec2_kind_spot_request);
+	if (!waits)
+		made->tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_spot_request);
+	if (waits && !ask->persistent)
+		spot_drop_launch(&s, made->spot_instance_request_id);
+	if (!waits && ask->persistent)
+		spot_keep_launch(&s, made->spot_instance_request_id, in, template_tags);
 	spot_status(&s, made, c->now_ms, "fulfilled", "Your spot request is fulfilled.");
 	ec2_put(&s, &ec2_kind_spot_request, made->spot_instance_request_id, made);
 	i->instance_lifecycle = S("spot");
 	i->spot_instance_request_id = made->spot_instance_request_id;
 	/* There is no coming back for it. */
-	r->terminate_on_shutdown = OPT_BOOL(true);
+	if (!ask->persistent)
+		r->terminate_on_shutdown = OPT_BOOL(true);
 }
 
 int spot_check_stop(struct call *c, const struct ec2_instance *i)
 {
-	if (!str_is(i->instance_lifecycle, "spot"))
+	struct ec2_scope s = ec2_scope(c);
+	if (!spot_is_one_time(&s, i))
 		return CALL_OK;
 	return call_fail(
 	        c, "UnsupportedOperation", 400,
@@ -229,15 +269,12 @@ static int check_request(struct call *c, const struct ec2_request_spot_instances
 	const struct ec2_request_spot_launch_specification *l = in->launch_specification;
 	if (in->launch_group.n || in->availability_zone_group.n || in->block_duration_minutes.set)
 		return unsupported(c, "Launch groups, zone groups and durations of spot requests are");
-	if (str_is(in->type, "persistent"))
-		return unsupported(c, "Persistent spot requests are");
-	if (in->valid_from.set && in->valid_from.ms > c->now_ms)
-		return unsupported(c, "Spot requests that begin later are");
 	if (in->valid_until.set && in->valid_until.ms <= c->now_ms)
 		return ec2_invalid(c, "The value of validUntil has to be in the future.");
-	if (in->instance_interruption_behavior.n && !str_is(in->instance_interruption_behavior, "terminate"))
-		return ec2_combination(c,
-		                       "One-time spot instances can be terminated at an interruption, not stopped or hibernated.");
+	if (in->valid_from.set && in->valid_until.set && in->valid_from.ms >= in->valid_until.ms)
+		return ec2_invalid(c, "The value of validUntil has to be later than that of validFrom.");
+	if (check_behavior(c, in->instance_interruption_behavior, str_is(in->type, "persistent")) != CALL_OK)
+		return CALL_FAIL;
 	if (in->instance_count.set && (in->instance_count.v < 1 || in->instance_count.v > 1000))
 		return ec2_invalid(c, "Value (%lld) for parameter instanceCount is invalid.", (long long)in->instance_count.v);
 	if (!l)
@@ -297,33 +334,45 @@ static void as_launch(struct call *c, const struct ec2_request_spot_instances_re
 	ret->instance_market_options->market_type = S("spot");
 	ret->instance_market_options->spot_options = options;
 	options->max_price = in->spot_price;
+	options->spot_instance_type = in->type.n ? in->type : S("one-time");
+	if (str_is(in->type, "persistent"))
+		options->valid_until = in->valid_until;
 }
 
-/* What waits for a price that does not come. */
-static int leave_open(struct call *c, const struct ec2_request_spot_instances_request *in, struct spot_ask *ask,
+enum why_open { TIME_IS_TO_COME, PRICE_TOO_LOW, NO_CAPACITY };
+static const struct {
+	const char *code, *message;
+} open_status[] = {
+        [TIME_IS_TO_COME] = {"not-scheduled-yet", "Your Spot request will not be evaluated until the scheduled date."},
+        [PRICE_TOO_LOW] = {"price-too-low", "Your Spot request price is lower than the price of now."},
+        [NO_CAPACITY] = {"capacity-not-available", "There is no Spot capacity available that matches your request."},
+};
+
+/* What waits is launched later in the name of the service, so the user is asked now for what the launch will be asked for. */
+static int leave_open(struct call *c, const struct ec2_run_instances_request *run, const struct spot_ask *ask, enum why_open why,
                       struct ec2_request_spot_instances_result *out)
 {
-	const struct ec2_request_spot_launch_specification *l = in->launch_specification;
 	struct ec2_scope s = ec2_scope(c);
 	struct state_ec2_image_record image;
+	struct launch l = {.in = run};
 	struct ec2_tag_list tags;
-	if (!l->image_id.n)
+	if (!run->image_id.n)
 		return ec2_missing(c, "LaunchSpecification.ImageId");
-	if (ec2_image_usable(c, l->image_id, &image) != CALL_OK ||
-	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_spot_request, &tags) != CALL_OK)
+	if (ec2_image_usable(c, run->image_id, &image) != CALL_OK || ec2_run_take_profile(c, &l) != CALL_OK ||
+	    ec2_tags_at_creation(c, &run->tag_specifications, &ec2_kind_spot_request, &tags) != CALL_OK)
 		return CALL_FAIL;
-	ask->until = in->valid_until.set ? in->valid_until : OPT_TIME(c->now_ms + WEEK_MS);
-	for (int64_t k = 0; k < (in->instance_count.set ? in->instance_count.v : 1); k++) {
+	for (int64_t k = 0; k < run->min_count.v; k++) {
 		struct ec2_spot_instance_request *r = request_new(c, ask);
 		r->launch_specification = arena_new(c->arena, struct ec2_launch_specification);
-		r->launch_specification->image_id = l->image_id;
-		r->launch_specification->instance_type = l->instance_type;
-		r->launch_specification->key_name = l->key_name;
-		r->launch_specification->subnet_id = l->subnet_id;
+		r->launch_specification->image_id = run->image_id;
+		r->launch_specification->instance_type = run->instance_type.n ? run->instance_type : S("m1.small");
+		r->launch_specification->key_name = run->key_name;
+		r->launch_specification->subnet_id = run->subnet_id;
 		r->state = S("open");
 		r->tags = tags;
-		spot_status(&s, r, c->now_ms, "price-too-low", "Your Spot request price is lower than the price of now.");
+		spot_status(&s, r, c->now_ms, open_status[why].code, open_status[why].message);
 		ec2_put(&s, &ec2_kind_spot_request, r->spot_instance_request_id, r);
+		spot_keep_launch(&s, r->spot_instance_request_id, run, NULL);
 		*LIST_ADD(c->arena, &out->spot_instance_requests) = *r;
 	}
 	return CALL_OK;
@@ -346,27 +395,30 @@ int ec2_request_spot_instances(struct call *c, const struct ec2_request_spot_ins
 		return ec2_invalid(c, "Invalid value '%.*s' for InstanceType.", STR_ARG(name));
 	if (take_price(c, in->spot_price, type, &ask, &too_low) != CALL_OK)
 		return CALL_FAIL;
+	ask.persistent = str_is(in->type, "persistent");
+	ask.from = in->valid_from;
+	ask.until = in->valid_until.set ? in->valid_until : OPT_TIME(c->now_ms + WEEK_MS);
+	if (in->valid_from.set && in->valid_from.ms > c->now_ms)
+		return leave_open(c, &run, &ask, TIME_IS_TO_COME, out);
 	if (too_low)
-		return leave_open(c, in, &ask, out);
+		return leave_open(c, &run, &ask, PRICE_TOO_LOW, out);
 	int said = ec2_run_instances(c, &run, &made);
-	for (uint32_t k = 0; said == CALL_OK && k < made.instances.n; k++)
-		if (!ec2_find(&s, &ec2_kind_spot_request, made.instances.v[k].spot_instance_request_id,
-		              LIST_ADD(c->arena, &out->spot_instance_requests)))
+	if (said == CALL_FAIL && str_is(c->error.code, "InsufficientInstanceCapacity")) {
+		c->error = (struct call_error){0};
+		return leave_open(c, &run, &ask, NO_CAPACITY, out);
+	}
+	for (uint32_t k = 0; said == CALL_OK && k < made.instances.n; k++) {
+		struct ec2_spot_instance_request *r = LIST_ADD(c->arena, &out->spot_instance_requests);
+		if (!ec2_find(&s, &ec2_kind_spot_request, made.instances.v[k].spot_instance_request_id, r))
 			return call_broken(c, "a spot request that was made is not there");
+		r->valid_from = ask.from;
+		r->valid_until = ask.until;
+		ec2_put(&s, &ec2_kind_spot_request, r->spot_instance_request_id, r);
+	}
 	return said;
 }
 
 /* --- cancelling and describing */
-
-/* Time ends an open request without anybody writing it down. */
-static void expire(struct call *c, struct ec2_spot_instance_request *r)
-{
-	struct ec2_scope s = ec2_scope(c);
-	if (!str_is(r->state, "open") || !r->valid_until.set || r->valid_until.ms > c->now_ms)
-		return;
-	r->state = S("closed");
-	spot_status(&s, r, r->valid_until.ms, "schedule-expired", "Your Spot request has expired.");
-}
 
 int ec2_cancel_spot_instance_requests(struct call *c, const struct ec2_cancel_spot_instance_requests_request *in,
                                       struct ec2_cancel_spot_instance_requests_result *out)
@@ -381,8 +433,8 @@ int ec2_cancel_spot_instance_requests(struct call *c, const struct ec2_cancel_sp
 			return CALL_FAIL;
 	for (uint32_t k = 0; k < in->spot_instance_request_ids.n; k++) {
 		struct ec2_spot_instance_request *r = &all[k];
-		expire(c, r);
-		bool open = str_is(r->state, "open"), active = str_is(r->state, "active");
+		spot_expire(&s, r, c->now_ms);
+		bool open = str_is(r->state, "open"), active = str_is(r->state, "active") || str_is(r->state, "disabled");
 		if (open)
 			spot_status(&s, r, c->now_ms, "canceled-before-fulfillment",
 			            "Your Spot request was canceled before it was fulfilled.");
@@ -391,11 +443,12 @@ int ec2_cancel_spot_instance_requests(struct call *c, const struct ec2_cancel_sp
 			            "Your Spot request is canceled, but your instance is still running.");
 		if (open || active) {
 			r->state = S("cancelled");
+			spot_drop_launch(&s, r->spot_instance_request_id);
 			ec2_put(&s, &ec2_kind_spot_request, r->spot_instance_request_id, r);
 		}
 		*LIST_ADD(c->arena, &out->cancelled_spot_instance_requests) = (struct ec2_cancelled_spot_instance_request){
 		        .spot_instance_request_id = r->spot_instance_request_id,
-		        .state = str_is(r->state, "closed") ? S("completed") : r->state};
+		        .state = str_is(r->state, "closed") || str_is(r->state, "failed") ? S("completed") : r->state};
 	}
 	return CALL_OK;
 }
@@ -433,7 +486,8 @@ static void show(struct call *c, void *record, void *output)
 {
 	struct ec2_describe_spot_instance_requests_result *out = output;
 	struct ec2_spot_instance_request *r = record;
-	expire(c, r);
+	struct ec2_scope s = ec2_scope(c);
+	spot_expire(&s, r, c->now_ms);
 	*LIST_ADD(c->arena, &out->spot_instance_requests) = *r;
 }
 

@@ -66,21 +66,73 @@ bool spot_waits(struct desk_item *i, const struct state_ec2_instance_record *r)
 	return i->waiting;
 }
 
+/* False: it is no spot instance. */
+static bool request_of(const struct ec2_scope *s, const struct ec2_instance *i, struct ec2_spot_instance_request *ret)
+{
+	return str_set(i->spot_instance_request_id) && i->spot_instance_request_id.n &&
+	       ec2_find(s, &ec2_kind_spot_request, i->spot_instance_request_id, ret);
+}
+
+bool spot_is_one_time(const struct ec2_scope *s, const struct ec2_instance *i)
+{
+	struct ec2_spot_instance_request request;
+	return request_of(s, i, &request) && !str_is(request.type, "persistent");
+}
+
 void spot_instance_ended(const struct ec2_scope *s, const struct state_ec2_instance_record *r, int64_t now_ms)
 {
 	struct ec2_spot_instance_request request;
-	struct str id = r->instance->spot_instance_request_id;
-	if (!str_set(id) || !ec2_find(s, &ec2_kind_spot_request, id, &request))
+	if (!request_of(s, r->instance, &request) || !str_eq(request.instance_id, r->instance->instance_id))
 		return;
 	const struct ec2_state_reason *why = r->instance->state_reason;
-	bool taken = why && str_is(why->code, "Server.SpotInstanceTermination");
-	if (str_is(request.state, "active"))
-		request.state = S("closed");
+	bool taken = why && str_is(why->code, "Server.SpotInstanceTermination"), again = false;
+	if (str_is(request.state, "active") || str_is(request.state, "disabled")) {
+		again = str_is(request.type, "persistent") && (!request.valid_until.set || request.valid_until.ms > now_ms);
+		request.state = again ? S("open") : S("closed");
+	}
+	if (again)
+		request.instance_id = STR_NONE;
+	else
+		spot_drop_launch(s, request.spot_instance_request_id);
 	if (taken)
 		spot_status(s, &request, now_ms, "instance-terminated-no-capacity",
 		            "Your instance was terminated because there is no Spot capacity available.");
+	else if (again)
+		spot_status(s, &request, now_ms, "pending-evaluation",
+		            "Your Spot request has been submitted for review, and is pending evaluation.");
 	else
 		spot_status(s, &request, now_ms, "instance-terminated-by-user",
 		            "Spot Instance terminated due to user-initiated termination.");
-	ec2_put(s, &ec2_kind_spot_request, id, &request);
+	ec2_put(s, &ec2_kind_spot_request, request.spot_instance_request_id, &request);
+}
+
+void spot_instance_stopped(const struct ec2_scope *s, const struct state_ec2_instance_record *r, int64_t now_ms)
+{
+	struct ec2_spot_instance_request request;
+	if (!request_of(s, r->instance, &request) || !str_is(request.state, "active"))
+		return;
+	request.state = S("disabled");
+	spot_status(s, &request, now_ms, "instance-stopped-by-user", "Your Spot Instance was stopped.");
+	ec2_put(s, &ec2_kind_spot_request, request.spot_instance_request_id, &request);
+}
+
+int spot_check_start(struct call *c, const struct ec2_instance *i)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_spot_instance_request request;
+	if (!request_of(&s, i, &request) || str_is(request.state, "disabled"))
+		return CALL_OK;
+	return call_fail(c, "IncorrectSpotRequestState", 400,
+	                 "The Spot Instance '%.*s' cannot be started: its request '%.*s' is %.*s.", STR_ARG(i->instance_id),
+	                 STR_ARG(request.spot_instance_request_id), STR_ARG(request.state));
+}
+
+void spot_instance_starts(const struct ec2_scope *s, const struct ec2_instance *i, int64_t now_ms)
+{
+	struct ec2_spot_instance_request request;
+	if (!request_of(s, i, &request))
+		return;
+	request.state = S("active");
+	spot_status(s, &request, now_ms, "fulfilled", "Your spot request is fulfilled.");
+	ec2_put(s, &ec2_kind_spot_request, request.spot_instance_request_id, &request);
 }

@@ -1,4 +1,6 @@
 """Spot instances: prices and requests."""
+import time
+
 from ec2 import end_instances, halting_image, wait_for
 from spot import SpotCase
 
@@ -22,7 +24,8 @@ class Spot(SpotCase):
                    message="Your Spot request price of 0.000100 is lower than the minimum required Spot request fulfillment price of 0.001740.")
         self.fails("InvalidParameterValue", run, MaxPrice="cheap")
         self.fails("InvalidParameterCombination", run, InstanceInterruptionBehavior="stop")
-        self.fails("UnsupportedOperation", run, SpotInstanceType="persistent")
+        self.fails("UnsupportedOperation", run, SpotInstanceType="persistent", InstanceInterruptionBehavior="stop",
+                   message="Stopping or hibernating Spot Instances at an interruption is not supported.")
         self.fails("InvalidSpotInstanceRequestID.NotFound", self.ec2.cancel_spot_instance_requests, SpotInstanceRequestIds=["sir-0123456789abcdef0"])
         self.fails("InvalidSpotInstanceRequestID.Malformed", self.ec2.describe_spot_instance_requests, SpotInstanceRequestIds=["sir-1"])
 
@@ -60,5 +63,33 @@ class Spot(SpotCase):
         wait_for(self, self.ec2, instance, "terminated", 90)
         self.assertEqual(self.status(made["SpotInstanceRequestId"]), ("closed", "instance-terminated-by-user"))
         self.fails("InvalidParameterValue", self.ec2.request_spot_instances, LaunchSpecification={**spec, "InstanceType": "t9.huge"})
-        self.fails("UnsupportedOperation", self.ec2.request_spot_instances, LaunchSpecification=spec, Type="persistent")
+        self.fails("UnsupportedOperation", self.ec2.request_spot_instances, LaunchSpecification=spec, Type="persistent",
+                   InstanceInterruptionBehavior="hibernate")
+        self.fails("InvalidParameterValue", self.ec2.request_spot_instances, LaunchSpecification=spec, ValidUntil="2020-01-01T00:00:00Z")
         self.fails("MissingParameter", self.ec2.request_spot_instances)
+
+    def test_a_persistent_request(self):
+        self.image = halting_image(self)
+        first = self.run_one(InstanceMarketOptions=self.market(SpotInstanceType="persistent"))
+        sir = first["SpotInstanceRequestId"]
+        self.addCleanup(lambda: self.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[sir]))
+        wait_for(self, self.ec2, first["InstanceId"], "running")
+        self.ec2.stop_instances(InstanceIds=[first["InstanceId"]], Force=True)
+        wait_for(self, self.ec2, first["InstanceId"], "stopped", 90)
+        self.assertEqual(self.status(sir), ("disabled", "instance-stopped-by-user"))
+        self.ec2.terminate_instances(InstanceIds=[first["InstanceId"]])
+        for _ in range(600):
+            request = self.request(sir)
+            if request["State"] == "active":
+                break
+            self.assertEqual((request["State"] in ("open", "disabled"), "InstanceId" in request and request["State"] == "open"), (True, False))
+            time.sleep(0.1)
+        self.assertNotIn(request["InstanceId"], (None, first["InstanceId"]))
+        second = request["InstanceId"]
+        end_instances(self, self.ec2, second)
+        wait_for(self, self.ec2, second, "running")
+        self.assertEqual(self.status(sir), ("active", "fulfilled"))
+        self.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[sir])
+        self.ec2.terminate_instances(InstanceIds=[second])
+        wait_for(self, self.ec2, second, "terminated", 90)
+        self.assertEqual(self.status(sir), ("cancelled", "instance-terminated-by-user"))

@@ -91,6 +91,11 @@ void machines_kvm_begin(struct machines *s)
 	                                  .probe = true};
 	s->facts.kvm = MACHINES_KVM_TRYING;
 	s->kvm_probe = machine_start(s, &spec, NULL);
+}
+
+void machines_kvm_started(struct machine *probe)
+{
+	struct machines *s = probe->owner;
 	s->kvm_heard = 0;
 	s->kvm_late = loop_add_timer(s->loop, SILENCE_US, is_silent, s);
 }
@@ -101,13 +106,14 @@ void machines_kvm_ended(struct machine *probe, enum machine_end how)
 	bool works = str_find(machine_console(probe), str_from(said_by_the_first_program)) >= 0;
 	loop_remove_timer(s->loop, s->kvm_late);
 	s->kvm_late = NULL;
-	/* one that the warden did not start says nothing about KVM: another time */
-	if (how == MACHINE_NOT_STARTED && !works)
-		log_warn("whether guests boot under KVM could not be tried");
-	else
-		keep(s, works);
-	log_info("guests %s", works ? "run under KVM" : "are emulated: none boots under this machine's KVM");
 	s->facts.kvm = works ? MACHINES_KVM_WORKS : MACHINES_KVM_FAILS;
+	if (how == MACHINE_NOT_STARTED) {
+		/* that says nothing about KVM: another time */
+		log_warn("whether guests boot under KVM could not be tried");
+	} else {
+		keep(s, works);
+		log_info("guests %s", works ? "run under KVM" : "are emulated: none boots under this machine's KVM");
+	}
 	s->kvm_probe = NULL;
 	machine_free(probe);
 }

@@ -206,7 +206,9 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 			break;
 		}
 		m->state = MACHINE_RUNNING;
-		if (m != m->owner->kvm_probe)
+		if (m == m->owner->kvm_probe)
+			machines_kvm_started(m);
+		else
 			m->owner->events->started(m->ctx, m);
 		break;
 	default:

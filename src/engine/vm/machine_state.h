@@ -141,6 +141,7 @@ void machine_session_orphan(struct machine *m);
 
 /* machine_kvm.c */
 void machines_kvm_begin(struct machines *s); /* facts and files may be known now */
+void machines_kvm_started(struct machine *probe);
 void machines_kvm_ended(struct machine *probe, enum machine_end how);
 
 /* machine_disk.c */

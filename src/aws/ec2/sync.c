@@ -6,7 +6,6 @@
 #include "aws/ec2/vpc.h"
 #include "base/buf.h"
 #include "base/log.h"
-#include "base/map.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@ struct place {
 	struct str account, region; /* in `name` */
 	char *name;
 	struct map puts; /* by id: struct put */
+	struct map seen; /* ec2_sync_linger()'s */
 	unsigned round;
 	bool dirty;
 };
@@ -28,7 +28,7 @@ struct ec2_sync {
 	struct loop *loop;
 	struct networks *networks;
 	struct store_watch *watch;
-	struct loop_timer *timer;
+	struct loop_timer *timer, *later;
 	struct map places; /* by account and region: struct place */
 };
 
@@ -452,6 +452,8 @@ void ec2_sync_copy(const struct ec2_scope *scope, const struct str_list *vpcs, s
 	buf_done(&p.buf);
 }
 
+static void look_again(void *ctx);
+
 static void sync_place(struct ec2_sync *s, struct place *place)
 {
 	struct arena CLEAN_ARENA a = {0};
@@ -463,6 +465,8 @@ static void sync_place(struct ec2_sync *s, struct place *place)
 	place->dirty = false;
 	place->round++;
 	find_vpcs(&p);
+	if (ec2_sync_linger(&place->seen, &p.vpcs, loop_now_us(s->loop)) && !s->later)
+		s->later = loop_add_timer(s->loop, EC2_SYNC_LINGER_US, look_again, s);
 	put_all(&p);
 	store_abort(p.scope.txn);
 	remove_old(&p);
@@ -482,6 +486,18 @@ static void sync_dirty(void *ctx)
 			sync_place(s, value);
 }
 
+static void look_again(void *ctx)
+{
+	struct ec2_sync *s = ctx;
+	struct str key;
+	void *value;
+	size_t at = 0;
+	s->later = NULL;
+	while (map_next(&s->places, &at, &key, &value))
+		((struct place *)value)->dirty |= ((struct place *)value)->seen.count > 0;
+	sync_dirty(s);
+}
+
 static struct place *place_of(struct ec2_sync *s, struct str account, struct str region)
 {
 	struct arena CLEAN_ARENA a = {0};
@@ -498,34 +514,11 @@ static struct place *place_of(struct ec2_sync *s, struct str account, struct str
 	return place;
 }
 
-/* Records that say nothing about networks lie beside the others: tokens, instances, images. */
-static bool about_networks(struct str kind)
-{
-	static const struct ec2_kind *const kinds[] = {&ec2_kind_vpc,
-	                                               &ec2_kind_subnet,
-	                                               &ec2_kind_group,
-	                                               &ec2_kind_rule,
-	                                               &ec2_kind_route_table,
-	                                               &ec2_kind_gateway,
-	                                               &ec2_kind_nat,
-	                                               &ec2_kind_acl,
-	                                               &ec2_kind_interface,
-	                                               &ec2_kind_dhcp,
-	                                               &ec2_kind_prefix_list,
-	                                               &ec2_kind_peering,
-	                                               &ec2_kind_egress_gateway,
-	                                               &ec2_kind_flow_log};
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (str_is(kind, kinds[i]->prefix))
-			return true;
-	return false;
-}
-
 static struct place *place_of_key(struct ec2_sync *s, struct str key)
 {
 	struct arena CLEAN_ARENA a = {0};
 	struct str_list parts = record_key_parts(&a, key);
-	if (parts.n != 5 || !about_networks(parts.v[3]))
+	if (parts.n != 5 || !ec2_sync_is_about(parts.v[3]))
 		return NULL;
 	return place_of(s, parts.v[1], parts.v[2]);
 }
@@ -590,9 +583,11 @@ void ec2_sync_free(struct ec2_sync *s)
 		return;
 	store_unwatch(s->watch);
 	loop_remove_timer(s->loop, s->timer);
+	loop_remove_timer(s->loop, s->later);
 	while (map_next(&s->places, &at, &key, &value)) {
 		struct place *place = value;
 		free_all(&place->puts);
+		free_all(&place->seen);
 		free(place->name);
 	}
 	free_all(&s->places);

@@ -1,8 +1,9 @@
 /* Records of VPCs -> networks in the kernel. Level-triggered: whatever changed in an account and region, what the networks should
- * have there is worked out anew and what differs from the last time is put. A VPC is in the kernel while an interface in it is up,
- * so that one without machines costs nothing. Private to aws/ec2. */
+ * have there is worked out anew and what differs from the last time is put. A VPC is in the kernel while an interface in it is up
+ * and some minutes longer, so that one without machines costs nothing. Private to aws/ec2. */
 #pragma once
 #include "aws/ec2/kind.h"
+#include "base/map.h"
 #include "engine/net/network.h"
 #include "store/store.h"
 
@@ -12,6 +13,13 @@ struct ec2_sync *ec2_sync_new(struct store *store, struct loop *loop, struct net
 void ec2_sync_free(struct ec2_sync *s); /* NULL is harmless */
 /* What these VPCs come to, put into networks that only hold it (for network_explain()): interfaces that are not up too. */
 void ec2_sync_copy(const struct ec2_scope *scope, const struct str_list *vpcs, struct networks *to);
+/* sync_find.c. Records that say nothing about networks lie beside the others: tokens, instances, images. */
+bool ec2_sync_is_about(struct str kind);
+enum { EC2_SYNC_LINGER_US = 5 * 60 * 1000 * 1000 };
+/* A VPC whose last interface has just gone is likely to get another, and making its router takes longer than most of a launch. Adds
+ * what was wanted (ids are the keys) a short while ago, and keeps in `seen` when that was, in memory that free() takes. Has any
+ * been added? */
+bool ec2_sync_linger(struct map *seen, struct map *wanted, int64_t now_us);
 /* A block of either family, into the one or the other; is it of IPv6? */
 bool ec2_sync_prefix(struct str text, struct network_prefix *ret, struct network_prefix6 *ret6);
 struct str ec2_sync_acl_of(const struct ec2_scope *s, struct str subnet);

@@ -1,7 +1,12 @@
-/* What a subnet is associated with, and blocks as the network has them. */
+/* Which records matter, which VPCs stay for a while, what a subnet is associated with, and blocks as the network has them. */
 #include "aws/ec2/block6.h"
+#include "aws/ec2/flow_log.h"
+#include "aws/ec2/ipv6.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/vpc.h"
+#include "base/map.h"
+
+#include <stdlib.h>
 
 bool ec2_sync_table_of(const struct ec2_scope *s, const struct ec2_subnet *subnet, struct ec2_route_table *ret)
 {
@@ -47,4 +52,51 @@ bool ec2_sync_prefix(struct str text, struct network_prefix *ret, struct network
 	ec2_block_parse(text, &b);
 	*ret = (struct network_prefix){b.base, b.bits};
 	return false;
+}
+
+bool ec2_sync_is_about(struct str kind)
+{
+	static const struct ec2_kind *const kinds[] = {&ec2_kind_vpc,
+	                                               &ec2_kind_subnet,
+	                                               &ec2_kind_group,
+	                                               &ec2_kind_rule,
+	                                               &ec2_kind_route_table,
+	                                               &ec2_kind_gateway,
+	                                               &ec2_kind_nat,
+	                                               &ec2_kind_acl,
+	                                               &ec2_kind_interface,
+	                                               &ec2_kind_dhcp,
+	                                               &ec2_kind_prefix_list,
+	                                               &ec2_kind_peering,
+	                                               &ec2_kind_egress_gateway,
+	                                               &ec2_kind_flow_log};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (str_is(kind, kinds[i]->prefix))
+			return true;
+	return false;
+}
+
+bool ec2_sync_linger(struct map *seen, struct map *wanted, int64_t now_us)
+{
+	struct str vpc;
+	void *value;
+	size_t at = 0;
+	bool lingers = false;
+	while (map_next(wanted, &at, &vpc, &value)) {
+		int64_t *last = map_get(seen, vpc);
+		if (!last && !(last = malloc(sizeof(*last))))
+			abort();
+		*last = now_us;
+		map_put(seen, vpc, last);
+	}
+	for (at = 0; map_next(seen, &at, &vpc, &value);) {
+		if (now_us - *(int64_t *)value >= EC2_SYNC_LINGER_US) {
+			free(map_remove(seen, vpc));
+			at = 0; /* others may have moved */
+		} else if (!map_get(wanted, vpc)) {
+			map_put(wanted, vpc, seen);
+			lingers = true;
+		}
+	}
+	return lingers;
 }

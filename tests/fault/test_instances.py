@@ -160,6 +160,133 @@ class Containers(Machines):
         files = [sorted(os.listdir(f"{self.data}/{place}")) for place in ("machines", "volumes")]
         return roles, loops, groups, fuse, files, len(self.processes())
 
+    def shims(self, name="quartet-shim"):
+        """Processes of this name in this cloud's groups, the first of their namespace: shims, and the storage daemons beside them."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
+            try:
+                if path.read_text().strip() == name[:15] and self.group() in path.with_name("cgroup").read_text():
+                    namespaces = next(line for line in path.with_name("status").read_text().splitlines() if line.startswith("NSpid:"))
+                    if name != "quartet-shim" or namespaces.split()[-1] == "1" and len(namespaces.split()) == 3:
+                        found.append(int(path.parent.name))
+            except (OSError, StopIteration):
+                continue
+        return found
+
+    def until(self, what, seconds=90):
+        end = time.monotonic() + seconds
+        while not what():
+            self.assertLess(time.monotonic(), end, [self.shims(), self.processes(), self.left()])
+            time.sleep(0.1)
+
+    def again(self):
+        """Another instance comes and goes, whatever waits or has been killed."""
+        kept = self.instance
+        self.ec2 = self.cloud.client("ec2")
+        image = self.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        self.instance = self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=1, MaxCount=1, TagSpecifications=[
+            {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])["Instances"][0]["InstanceId"]
+        self.wait("running")
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        self.instance = kept
+
+    def test_deaths_while_others_wait_prepared(self):
+        """Of each role and of each process of a prepared container: it is used, or it goes."""
+        self.launch()
+        mine = self.shims()
+        own = mine[0]
+        waiting = 3
+        for victim in ("api", "priv", "net", "quartet-shim", "qemu-storage-daemon", "init"):
+            self.until(lambda: len(self.shims()) == 1 + waiting and len(self.shims("qemu-storage-daemon")) == 1 + waiting)
+            before = set(self.shims())
+            self.assertIn(own, before)
+            spare = max(before - {own})
+            if victim in ("api", "priv"):
+                os.kill(self.cloud.role_pid(victim), signal.SIGKILL)
+            elif victim == "net":
+                os.kill(self.net(), signal.SIGKILL)
+            elif victim == "quartet-shim":
+                os.kill(spare, signal.SIGKILL)
+            else:
+                os.kill(self.child_of(spare, victim), signal.SIGKILL)
+            if victim == "priv":
+                # whom they were prepared for is gone, and so are they
+                self.until(lambda: self.shims() == [own])
+            self.again()
+            self.assertEqual(len(self.processes()), 1, victim)
+            # each group has a shim again: nothing stays of the dead
+            self.until(lambda: len(self.shims()) == 1 + waiting and self.left()[2] == (1 + waiting) * self.groups_of_one())
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        # the whole cloud, without a goodbye, and started again
+        self.launch()
+        self.until(lambda: len(self.shims()) == 1 + waiting)
+        self.cloud.process.kill()
+        self.cloud.process.wait()
+        self.until(lambda: len(self.shims()) == 1)
+        self.cloud = Cloud(data=self.data).start()
+        self.ec2 = self.cloud.client("ec2")
+        self.wait("running")
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        self.gone()
+        self.cloud.stop()
+        self.assertEqual(leftovers(self.data, 10), [])
+
+    def groups_of_one(self):
+        """Places in which a machine's control group lies: one, or as many as there are controllers of version 1."""
+        return len({str(path.parent) for path in pathlib.Path("/sys/fs/cgroup").glob(f"**{self.group()}/m[0-9]*")})
+
+    def net(self):
+        for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
+            try:
+                if path.read_text().strip() == "quartet-net" and self.data in path.with_name("cmdline").read_text():
+                    return int(path.parent.name)
+            except OSError:
+                continue
+        return self.fail("there is no net")
+
+    def child_of(self, shim, what):
+        """Its storage daemon, or what waits to be init: the shim's name, a child of it, first in a namespace of its own."""
+        for child in pathlib.Path(f"/proc/{shim}/task/{shim}/children").read_text().split():
+            daemon = pathlib.Path(f"/proc/{child}/comm").read_text().startswith("qemu")
+            if daemon == (what != "init"):
+                return int(child)
+        return self.fail(f"{shim} has no {what}")
+
+    def test_an_api_that_dies_while_it_attaches(self):
+        """The storage daemon has the disk, and the container does not: the next api sees to it that it gets it."""
+        init = self.launch()
+        zone = self.show()["Placement"]["AvailabilityZone"]
+        volume = self.ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
+        self.until(lambda: self.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["State"] == "available")
+        shim = int(pathlib.Path(f"/proc/{init}/status").read_text().split("PPid:")[1].split()[0])
+
+        def devices():
+            return sum(os.readlink(path) == "/dev/fuse" for path in pathlib.Path(f"/proc/{shim}/fd").iterdir())
+
+        before, priv = devices(), self.cloud.role_pid("priv")
+        os.kill(priv, signal.SIGSTOP)
+        try:
+            self.ec2.attach_volume(VolumeId=volume, InstanceId=self.instance, Device="/dev/sdf")
+            # it has given the disk away, for priv to make a device of
+            self.until(lambda: devices() == before - 1)
+            os.kill(self.cloud.role_pid("api"), signal.SIGKILL)
+        finally:
+            os.kill(priv, signal.SIGCONT)
+        self.ec2 = self.cloud.client("ec2")
+        self.until(lambda: [a["State"] for a in self.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Attachments"]] == ["attached"])
+        with open(f"/proc/{init}/root/dev/sdf", "rb") as disk:
+            self.assertEqual(disk.seek(0, 2), 1 << 30)
+            disk.seek(0)
+            self.assertEqual(disk.read(4096), bytes(4096))
+        self.ec2.detach_volume(VolumeId=volume)
+        self.until(lambda: self.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["State"] == "available")
+        self.assertFalse(os.path.exists(f"/proc/{init}/root/dev/sdf"))
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+
     def test_many_leave_nothing(self):
         """CYCLES lives, ten at a time."""
         self.launch()

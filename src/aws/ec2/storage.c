@@ -287,11 +287,21 @@ static void detach(struct desk_item *i, struct machine *m)
 		detached(i, e);
 }
 
+/* Until machines of before have been found, nobody can say that none has the volume. */
+static bool may_have_machine(const struct desk_item *i, const struct ec2_volume *v)
+{
+	return v->attachments.n && !machines_facts(i->desk->machines)->known;
+}
+
 void storage_step_volume(struct desk_item *i, const struct ec2_scope *s)
 {
 	struct state_ec2_volume_record r;
 	if (!ec2_find(s, &ec2_kind_volume, i->id, &r))
 		return;
+	if (r.made.v && may_have_machine(i, r.volume)) {
+		i->waiting = true;
+		return;
+	}
 	if (str_is(r.volume->state, "creating"))
 		storage_do(i, STORAGE_CREATE, i->id, r.layer, (uint64_t)r.volume->size.v * GIB, created);
 	else if (str_is(r.volume->state, "deleting") && being_frozen(s, i->id))
@@ -420,7 +430,7 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 		frozen(i, -1);
 		return;
 	}
-	struct desk_item *volume = fleet_is_starting_with(i->desk, v.volume)
+	struct desk_item *volume = may_have_machine(i, v.volume) || fleet_is_starting_with(i->desk, v.volume)
 	                                   ? NULL
 	                                   : desk_hold(i->desk, &ec2_kind_volume, i->account, i->region, r.snapshot->volume_id, i);
 	if (!volume) {

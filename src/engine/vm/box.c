@@ -84,6 +84,11 @@ static struct box_disk *find(struct box *b, const char *name)
 	return NULL;
 }
 
+bool box_has(struct box *b, const char *disk)
+{
+	return find(b, disk) != NULL;
+}
+
 int box_give(struct box *b, const char *disk, const char *node, int fd, int file)
 {
 	struct box_disk *d = find(b, "");

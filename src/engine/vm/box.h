@@ -42,6 +42,8 @@ int box_lend_root(struct box *b);
 int box_start(struct box *b);
 /* It is not needed any more. */
 void box_drop(struct box *b);
+/* It has been given this disk. */
+bool box_has(struct box *b, const char *disk);
 /* Everything written so far is in the storage daemon. */
 void box_flush(struct box *b, const char *disk);
 /* The disk has another size. */

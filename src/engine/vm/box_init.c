@@ -279,10 +279,16 @@ int box_prepare(struct box *b)
 int box_lend_root(struct box *b)
 {
 	char word = 0;
-	int error = b->ready ? 0 : box_prepare(b);
-	int root = error ? -1 : open_tree(AT_FDCWD, BOX_ROOT, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (!error)
-		error = root < 0 ? -errno : msg_send(b->ready_sock, &word, 1, &root, 1);
+	int root = open_tree(AT_FDCWD, BOX_ROOT, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), error = root < 0 ? -errno : -EPIPE;
+	if (root >= 0 && b->ready)
+		error = msg_send(b->ready_sock, &word, 1, &root, 1);
+	/* none, or it has been killed while it waited */
+	if (error == -EPIPE) {
+		box_drop(b);
+		error = box_prepare(b);
+		if (!error)
+			error = msg_send(b->ready_sock, &word, 1, &root, 1);
+	}
 	if (root >= 0)
 		close(root);
 	b->lent = !error;

@@ -159,8 +159,19 @@ static void is_adopted(struct machine *m, const struct shim_answer *a)
 		machine_ask_simple(m, SHIM_QUIT);
 }
 
+/* The shim had it half, from an api that died, and has let go of it. */
+static int ask_again(struct machine *m, const struct shim_request *r)
+{
+	struct machine_plug d = {.iops = r->iops, .mib_per_s = r->mib_per_s};
+	snprintf(d.volume, sizeof(d.volume), "%s", r->disk);
+	snprintf(d.serial, sizeof(d.serial), "%s", r->serial);
+	snprintf(d.node, sizeof(d.node), "%.*s", (int)sizeof(d.node) - 1, r->layer);
+	return machine_ask_disk(m, &d);
+}
+
 static void answered(struct machine *m, const struct asked *q, const struct shim_answer *a, const int *fds, size_t nfds)
 {
+	int again = 0;
 	switch (q->r.verb) {
 	case SHIM_HANDLES:
 		machine_box_handles(m, a->error, fds, nfds);
@@ -176,6 +187,8 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 			machine_box_file(m, &q->r, nfds == 1 ? fds[0] : -1);
 			break;
 		}
+		if (m->is_box && m->state == MACHINE_RUNNING && a->error == -EAGAIN && (again = ask_again(m, &q->r)) == 0)
+			break;
 		if (m->state == MACHINE_PLUGGING) {
 			m->plugged++;
 			if (a->error)
@@ -184,7 +197,7 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 				machine_go_on(m);
 			break;
 		}
-		m->owner->events->disk(m->ctx, m, q->r.disk, a->error);
+		m->owner->events->disk(m->ctx, m, q->r.disk, again ? again : a->error);
 		break;
 	case SHIM_GIVE:
 		machine_box_given(m, &q->r, a->error);

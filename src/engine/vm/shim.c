@@ -114,6 +114,8 @@ static void finish_unplug(struct shim *s, int error)
 	s->unplug.verb = 0;
 	if (!error)
 		error = r.verb == SHIM_UNPORT ? qemu_forget_port(&s->qemu, r.serial) : qemu_forget_disk(&s->qemu, r.disk);
+	if (!error && r.verb == SHIM_DISK)
+		error = -EAGAIN;
 	answer(s, &r, error);
 }
 
@@ -145,7 +147,8 @@ static void after_events(struct shim *s)
 	s->qemu.deleted = NULL;
 	bool port = s->unplug.verb == SHIM_UNPORT && strcmp(s->unplug.serial, s->qemu.deleted_port) == 0;
 	s->qemu.deleted_port[0] = 0;
-	if (port || (d && s->unplug.verb == SHIM_UNPLUG && strcmp(s->unplug.disk, d->name) == 0))
+	bool of_disk = s->unplug.verb == SHIM_UNPLUG || s->unplug.verb == SHIM_DISK;
+	if (port || (d && of_disk && strcmp(s->unplug.disk, d->name) == 0))
 		finish_unplug(s, 0);
 }
 
@@ -268,6 +271,20 @@ static int offer(struct shim *s, const struct shim_request *r)
 	return 1;
 }
 
+/* Answered when it is done. A DISK comes here when its container was not given what the storage daemon has already got, because
+ * the api that asked for it died in between: the daemon lets go of it, and the answer is that it may be asked for again. */
+static int begin_unplug(struct shim *s, const struct shim_request *r)
+{
+	if (s->unplug.verb)
+		return -EBUSY;
+	int error = r->verb == SHIM_UNPORT ? qemu_unplug_port(&s->qemu, r->serial) : qemu_unplug_disk(&s->qemu, r->disk);
+	if (error)
+		return error;
+	s->unplug = *r;
+	s->unplug_timer = loop_add_timer(s->loop, UNPLUG_PATIENCE_US, unplug_is_late, s);
+	return 1;
+}
+
 static int obey_box(struct shim *s, const struct shim_request *r, const int *fds)
 {
 	int error;
@@ -276,10 +293,10 @@ static int obey_box(struct shim *s, const struct shim_request *r, const int *fds
 		answer_with(s, r, 0, s->box.handles, HANDLES);
 		return 1;
 	case SHIM_DISK:
+		if (qemu_offer_of(&s->qemu, r->disk) >= 0 && !box_has(&s->box, r->disk))
+			return begin_unplug(s, r);
 		error = qemu_plug_disk(&s->qemu, r, fds);
-		if (error)
-			return error;
-		return offer(s, r);
+		return error ? error : offer(s, r);
 	case SHIM_GIVE:
 		error = box_give(&s->box, r->disk, r->serial, fds[0], fds[1]);
 		return error || r->serial[0] ? error : box_lend_root(&s->box);
@@ -383,14 +400,7 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 		return qemu_plug_port(&s->qemu, r->serial, fds[0]);
 	case SHIM_UNPLUG:
 	case SHIM_UNPORT:
-		if (s->unplug.verb)
-			return -EBUSY;
-		error = r->verb == SHIM_UNPORT ? qemu_unplug_port(&s->qemu, r->serial) : qemu_unplug_disk(&s->qemu, r->disk);
-		if (error)
-			return error;
-		s->unplug = *r;
-		s->unplug_timer = loop_add_timer(s->loop, UNPLUG_PATIENCE_US, unplug_is_late, s);
-		return 1; /* answered later */
+		return begin_unplug(s, r);
 	case SHIM_OVERLAY:
 		return qemu_overlay_disk(&s->qemu, r->disk, r->layer, fds[0]);
 	case SHIM_RESIZE:

@@ -22,6 +22,7 @@
 enum {
 	SPARES = 3,
 	REFILL_US = 250 * 1000,          /* after the last start: what has just started has the processor first */
+	AGAIN_US = 1000 * 1000,          /* after one was killed */
 	EXPIRE_US = 5 * 60 * 1000 * 1000 /* after it: the spares go */
 };
 
@@ -65,26 +66,30 @@ static void spare_free(struct spare *s)
 	free(s);
 }
 
+static void refill_soon(struct warden *w, int64_t us);
+
 /* Its process ends by itself, and its group goes then. */
 static void fail(struct spare *s, int error)
 {
-	if (!s->taken)
+	if (s->state == SPARE_READY) {
+		log_warn("a prepared container has ended");
+		refill_soon(s->warden, AGAIN_US);
+	} else if (!s->taken) {
 		log_warn("a container cannot be prepared: %s", strerror(-error));
-	else if (!s->given)
+	} else if (!s->given) {
 		answer(s->warden, s->request.number, s->slot, error);
+	}
 	spare_free(s);
 }
 
-static void give(struct spare *s)
+static int give(struct spare *s)
 {
 	struct warden *w = s->warden;
 	int error = warden_limit(w, &s->request, s->slot);
 	if (!error)
 		error = msg_send(s->sock, &s->request, sizeof(s->request), s->fds, WARDEN_FD_KERNEL);
-	if (error) {
-		fail(s, error);
-		return;
-	}
+	if (error)
+		return error;
 	list_each (&w->machines, struct held_machine, at, m)
 		if (m->slot == s->slot)
 			m->spare = false;
@@ -92,9 +97,8 @@ static void give(struct spare *s)
 	s->given = true;
 	if (s->state == SPARE_READY)
 		spare_free(s);
+	return 0;
 }
-
-static void refill_soon(struct warden *w, int64_t us);
 
 static void spare_speaks(void *ctx, uint32_t events)
 {
@@ -115,8 +119,8 @@ static void spare_speaks(void *ctx, uint32_t events)
 		refill_soon(w, 0);
 		if (s->given)
 			spare_free(s);
-	} else if (s->state == SPARE_STARTS && s->taken) {
-		give(s);
+	} else if (s->state == SPARE_STARTS && s->taken && (error = give(s)) < 0) {
+		fail(s, error);
 	}
 }
 
@@ -213,24 +217,35 @@ static int take(struct spare *s, const struct warden_request *r, const int *fds)
 	return 0;
 }
 
+/* One that has been killed may not have been heard of yet. */
+static bool take_waiting(struct warden *w, const struct warden_request *r, const int *fds)
+{
+	for (struct spare *s; (s = best(w)) && s->state >= SPARE_STARTS; spare_free(s))
+		if (take(s, r, fds) == 0 && give(s) == 0)
+			return true;
+	return false;
+}
+
+/* One that has not come so far, or a new one. */
+static int begin(struct warden *w, const struct warden_request *r, const int *fds)
+{
+	struct spare *s = best(w);
+	int error = s ? 0 : spare_new(w, &s);
+	if (!error && (error = take(s, r, fds)) < 0)
+		spare_free(s);
+	return error;
+}
+
 void warden_start_box(struct warden *w, const struct warden_request *r, const int *fds)
 {
 	static struct sock_fprog filter;
-	struct spare *s = best(w);
 	int error = access(storage_program, X_OK) < 0 || w->world->template_fd < 0 ? -ENOTSUP : 0;
 	if (!error && !w->box_filter && (error = box_filter_compile(&filter)) == 0)
 		w->box_filter = &filter;
-	if (!error && !s)
-		error = spare_new(w, &s);
-	if (error) {
-		answer(w, r->number, 0, error);
-		return;
-	}
-	error = take(s, r, fds);
+	if (!error && !take_waiting(w, r, fds))
+		error = begin(w, r, fds);
 	if (error)
-		fail(s, error);
-	else if (s->state >= SPARE_STARTS)
-		give(s);
+		answer(w, r->number, 0, error);
 	refill_soon(w, REFILL_US);
 	loop_remove_timer(w->loop, w->expire);
 	w->expire = loop_add_timer(w->loop, EXPIRE_US, expire, w);

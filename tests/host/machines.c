@@ -25,7 +25,7 @@ static struct work *work;
 static struct machines *machines;
 
 static struct {
-	bool started, ended, disk, found, keep;
+	bool started, ended, disk, down, found, keep;
 	enum machine_end how;
 	int error, disk_error;
 	struct machine *adopted;
@@ -56,6 +56,14 @@ static void on_disk(void *ctx, struct machine *m, const char *volume, int error)
 	heard.disk_error = error;
 }
 
+static void on_down(void *ctx, struct machine *m, int error)
+{
+	(void)ctx;
+	(void)m;
+	heard.down = true;
+	heard.error = error;
+}
+
 static void *on_found(void *ctx, struct machine *m, const char *id)
 {
 	(void)id;
@@ -69,7 +77,8 @@ static void on_settled(void *ctx)
 	(void)ctx;
 }
 
-static const struct machine_events events = {.started = on_started, .ended = on_ended, .settled = on_settled, .disk = on_disk};
+static const struct machine_events events = {
+        .started = on_started, .ended = on_ended, .settled = on_settled, .disk = on_disk, .down = on_down};
 
 static void open_machines(void)
 {
@@ -119,22 +128,27 @@ static struct machine_disk disk_of(const char *volume)
 	return (struct machine_disk){.volume = volume, .serial = volume, .device = "/dev/sdf"};
 }
 
-static struct machine *start(const char *volume)
+static struct machine *start_with(const struct machine_disk *disks, size_t n, const char *cmdline)
 {
-	struct machine_disk root = disk_of(volume);
 	struct machine_spec spec = {.id = "i-0123",
 	                            .vcpus = 1,
 	                            .memory_mb = 128,
 	                            .cpu_percent = 100,
 	                            .kernel = getenv("GUEST_KERNEL"),
 	                            .initrd = getenv("GUEST_INITRD"),
-	                            .cmdline = "console=ttyS0 quiet loglevel=1 rdinit=/init",
-	                            .disks = &root,
-	                            .disk_count = 1};
+	                            .cmdline = cmdline,
+	                            .disks = disks,
+	                            .disk_count = n};
 	memset(&heard, 0, sizeof(heard));
 	struct machine *m = machine_start(machines, &spec, &world);
 	assert_true(world_wait(&world, &heard.started, SOON_US));
 	return m;
+}
+
+static struct machine *start(const char *volume)
+{
+	struct machine_disk root = disk_of(volume);
+	return start_with(&root, 1, "console=ttyS0 quiet loglevel=1 rdinit=/init");
 }
 
 /* Turns the loop until the console says `text`. */
@@ -234,10 +248,10 @@ static void disks_come_and_go(void **state)
 	assert_int_equal(machine_resize(m, "more-1", 32 * MIB), 0);
 	assert_int_equal(disk_done(), 0);
 	assert_true(says(m, "size more-1 33554432", SOON_US));
-	assert_int_equal(machine_detach(m, "more-1"), 0);
+	assert_int_equal(machine_detach(m, "more-1", false), 0);
 	assert_int_equal(disk_done(), 0);
 	assert_true(says(m, "gone more-1", SOON_US));
-	assert_int_equal(machine_detach(m, "more-1"), 0);
+	assert_int_equal(machine_detach(m, "more-1", false), 0);
 	assert_int_equal(disk_done(), -ENOENT);
 
 	/* the button */
@@ -298,6 +312,81 @@ static void a_snapshot_is_of_its_moment(void **state)
 	ssize_t at = str_find(c, S("disk copy-1 word 'beat' count "));
 	unsigned then = (unsigned)atoi(c.p + at + strlen("disk copy-1 word 'beat' count "));
 	assert_true(then >= before && then <= after + 10 && then < later);
+	end(m);
+}
+
+static unsigned boots(struct machine *m)
+{
+	unsigned n = 0;
+	struct str c = machine_console(m);
+	for (ssize_t at; (at = str_find(c, S("guest up"))) >= 0; n++)
+		c = str_from_at(c, (size_t)at + 1);
+	return n;
+}
+
+static bool boots_again(struct machine *m, unsigned times)
+{
+	bool never = false;
+	for (int64_t waited = 0; waited < BOOT_US * world_patience() && boots(m) < times; waited += 50000)
+		world_wait(&world, &never, 50000);
+	return boots(m) == times && !heard.ended;
+}
+
+/* The guest ends in order, and boots anew; between the two its disks stand still for as long as is wanted. */
+static void reboots_are_in_order(void **state)
+{
+	(void)state;
+	make_volume("beat-3", 8 * MIB, "beat");
+	struct machine *m = start("beat-3");
+	assert_true(says(m, "beat beat-3 10", BOOT_US));
+	machine_reset(m);
+	assert_true(says(m, "off: the power button", SOON_US));
+	assert_true(boots_again(m, 2));
+	assert_true(says(m, "disk beat-3 word 'beat' count 1", SOON_US)); /* ten and more */
+	heard.down = false;
+	assert_int_equal(machine_down(m), 0);
+	assert_true(world_wait(&world, &heard.down, SOON_US));
+	assert_int_equal(heard.error, 0);
+	assert_true(machine_is_down(m));
+	unsigned then = last_beat(m, "beat-3");
+	assert_int_equal(machine_snapshot(m, "beat-3", "snap-3"), 0);
+	assert_int_equal(disk_done(), 0);
+	world_wait(&world, &(bool){false}, 1000000);
+	assert_int_equal(last_beat(m, "beat-3"), then);
+	assert_int_equal(boots(m), 2);
+	machine_up(m);
+	assert_false(machine_is_down(m));
+	assert_true(boots_again(m, 3));
+	/* One that is down is off when it is stopped. */
+	heard.down = false;
+	assert_int_equal(machine_down(m), 0);
+	assert_true(world_wait(&world, &heard.down, SOON_US));
+	machine_stop(m, SOON_US);
+	assert_true(world_wait(&world, &heard.ended, SOON_US));
+	assert_int_equal(heard.how, MACHINE_STOPPED);
+	end(m);
+}
+
+/* A guest that hears of no plugs lets go of nothing. */
+static void a_disk_is_taken_by_force(void **state)
+{
+	(void)state;
+	make_volume("root-6", 8 * MIB, "root");
+	make_volume("beat-6", 8 * MIB, "beat");
+	const struct machine_disk disks[] = {disk_of("root-6"),
+	                                     {.volume = "beat-6", .serial = "beat-6", .device = "/dev/sdg", .iops = 100}};
+	struct machine *m = start_with(disks, 2, "console=ttyS0 quiet loglevel=1 rdinit=/init acpiphp.disable=1");
+	assert_true(says(m, "beat beat-6 10", BOOT_US));
+	assert_int_equal(machine_detach(m, "beat-6", true), 0);
+	assert_int_equal(disk_done(), 0);
+	assert_true(says(m, "write: Input/output error", SOON_US));
+	assert_false(heard.ended);
+	/* Free for others, who find all of it. */
+	assert_int_equal(volume_freeze(machines_volumes_dir(machines), "beat-6", "free-6"), 0);
+	assert_int_equal(machine_detach(m, "beat-6", true), 0);
+	assert_int_equal(disk_done(), -ENOENT);
+	machine_stop(m, 0);
+	assert_true(world_wait(&world, &heard.ended, SOON_US));
 	end(m);
 }
 
@@ -433,8 +522,9 @@ static void qemu_has_no_rights(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(disks_come_and_go),   cmocka_unit_test(a_snapshot_is_of_its_moment),
-	        cmocka_unit_test(ends_are_told_apart), cmocka_unit_test(it_outlives_who_started_it),
+	        cmocka_unit_test(disks_come_and_go),    cmocka_unit_test(a_snapshot_is_of_its_moment),
+	        cmocka_unit_test(ends_are_told_apart),  cmocka_unit_test(it_outlives_who_started_it),
+	        cmocka_unit_test(reboots_are_in_order), cmocka_unit_test(a_disk_is_taken_by_force),
 	        cmocka_unit_test(qemu_has_no_rights),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -77,16 +77,21 @@ static int freeze_file(const char *name, const char *layer)
 int volume_create(int dir, const char *name, uint64_t size, const char *layer)
 {
 	(void)dir;
+	if (disk_error && !disk_is_slow)
+		return disk_error;
 	LOCKED(make_file(name, size, layer));
 }
 
 atomic_bool disk_is_slow;
+atomic_int disk_error;
 
 int volume_settle(int dir, const char *name)
 {
 	(void)dir;
 	while (disk_is_slow)
 		usleep(1000);
+	if (disk_error)
+		return disk_error;
 	LOCKED(file_named(name) ? 0 : -ENOENT);
 }
 
@@ -151,7 +156,7 @@ int volume_import(int dir, const char *layer, int src_fd, uint64_t *ret_size)
 struct machine machine_list[8];
 const struct machine_events *machine_calls;
 unsigned machine_starts;
-bool machine_keeps_silent;
+bool machine_keeps_silent, machine_holds_on;
 
 struct machines *machines_new(struct loop *l, struct work *work, struct cells *cells, const char *data_dir,
                               const struct machine_events *events, machine_found_fn *found, void *ctx)
@@ -243,6 +248,23 @@ void machine_reset(struct machine *m)
 	m->resets++;
 }
 
+int machine_down(struct machine *m)
+{
+	m->downs++;
+	return 0;
+}
+
+void machine_up(struct machine *m)
+{
+	m->is_down = false;
+	m->ups++;
+}
+
+bool machine_is_down(const struct machine *m)
+{
+	return m->is_down;
+}
+
 void machine_free(struct machine *m)
 {
 	m->there = m->known = false;
@@ -255,9 +277,14 @@ int machine_attach(struct machine *m, const struct machine_disk *d)
 	return 0;
 }
 
-int machine_detach(struct machine *m, const char *volume)
+int machine_detach(struct machine *m, const char *volume, bool force)
 {
 	m->detached++;
+	m->forced += force;
+	if (machine_holds_on && !force) {
+		snprintf(m->holds, sizeof(m->holds), "%s", volume);
+		return 0;
+	}
 	machine_calls->disk(m->ctx, m, volume, 0);
 	return 0;
 }

@@ -19,13 +19,16 @@ struct file {
 struct machine {
 	char id[MACHINE_ID_MAX];
 	void *ctx;
-	unsigned disks, resets, snapshots, attached, detached, stops, vcpus, memory_mb, cpu_percent;
-	bool there, known, asked_at_once, held;
+	unsigned disks, resets, snapshots, attached, detached, forced, stops, downs, ups, vcpus, memory_mb, cpu_percent;
+	char holds[VOLUME_NAME_MAX]; /* which disk was asked for in vain */
+	bool there, known, asked_at_once, held, is_down;
 };
 extern struct machine machine_list[8];
 extern const struct machine_events *machine_calls;
 extern unsigned machine_starts;
 extern bool machine_keeps_silent; /* about snapshots */
+extern bool machine_holds_on;     /* its guest lets go of no disk */
+extern atomic_int disk_error;     /* of files that are made; while the disk is slow, of what comes to it */
 extern atomic_bool disk_is_slow;
 
 extern struct sim_world {

@@ -94,6 +94,7 @@ int ec2_detach_volume(struct call *c, const struct ec2_detach_volume_request *in
 		return call_fail(c, "IncorrectState", 400, "The attachment of volume '%.*s' is in the 'detaching' state.",
 		                 STR_ARG(in->volume_id));
 	a->state = S("detaching");
+	v.force = OPT_BOOL(in->force.v);
 	ec2_put(&s, &ec2_kind_volume, in->volume_id, &v);
 	*out = *a;
 	return CALL_OK;

@@ -29,6 +29,9 @@ struct desk_item {
 	bool there;               /* volumes: its file is, though perhaps not on the disk yet */
 	struct machine *machine;  /* instances: NULL: none */
 	bool running, stopping, unplugged, reached;
+	bool forced;         /* volumes: the machine was asked to give it up without the guest's consent */
+	bool downing, down;  /* instances: the guest was asked to end (and has), so that its disks stand still for an image */
+	int launch_error;    /* instances: why what was prepared does not run; volumes: why there is no file; 0: nothing */
 	bool held;           /* instances: the machine is prepared and runs when its disks are made */
 	bool awaits_ports;   /* instances: the machine is prepared and gets its ports when all have come */
 	uint64_t memory_mib; /* what an instance that is to run, or a reservation's free places take of this machine */
@@ -81,6 +84,8 @@ void fleet_step(struct desk_item *i, const struct ec2_scope *s);
 struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volume);
 /* Does a machine that does not run yet have its files open? They may not be changed then. */
 bool fleet_is_starting_with(struct desk *d, const struct ec2_volume *volume);
+/* Is its guest on its way to an end for an image, and has not come there? */
+bool fleet_is_going_down_with(const struct ec2_scope *s, struct desk *d, const struct ec2_volume *volume);
 
 /* A file operation of a volume or layer, on a worker thread. The names are copied. */
 enum storage_verb { STORAGE_CREATE, STORAGE_SETTLE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE };

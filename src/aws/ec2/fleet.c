@@ -73,8 +73,13 @@ static void edit_ended(const struct ec2_scope *s, void *ctx)
 	}
 	bool asked = state == INSTANCE_STOPPING || state == INSTANCE_SHUTTING_DOWN;
 	bool itself = !asked && e->how == MACHINE_SHUT_DOWN;
-	const char *reason = asked ? NULL : itself ? "Client.InstanceInitiatedShutdown" : "Server.InternalError";
+	bool full = e->how == MACHINE_NOT_STARTED && e->error == -ENOSPC;
+	const char *reason = asked    ? NULL
+	                     : itself ? "Client.InstanceInitiatedShutdown"
+	                     : full   ? "Client.VolumeLimitExceeded"
+	                              : "Server.InternalError";
 	const char *message = itself                          ? "Instance initiated shutdown"
+	                      : full                          ? "Volume limit exceeded"
 	                      : e->how == MACHINE_NOT_STARTED ? "Internal error on launch"
 	                                                      : "The instance ended unexpectedly";
 	bool ends = state == INSTANCE_SHUTTING_DOWN || (itself && r.terminate_on_shutdown.v) ||
@@ -120,10 +125,11 @@ static void ended(void *ctx, struct machine *m, enum machine_end how, int error)
 	struct desk_item *i = ctx;
 	if (how == MACHINE_NOT_STARTED)
 		log_warn("ec2: %.*s did not start: %s", STR_ARG(i->id), strerror(-error));
-	end_record(i, how, error, machine_console(m));
+	end_record(i, how, how == MACHINE_NOT_STARTED && i->launch_error ? i->launch_error : error, machine_console(m));
 	machine_free(m);
 	i->machine = NULL;
-	i->running = i->stopping = i->unplugged = i->reached = i->held = i->awaits_ports = false;
+	i->running = i->stopping = i->unplugged = i->reached = i->held = i->awaits_ports = i->downing = i->down = false;
+	i->launch_error = 0;
 	close_taps(i);
 }
 
@@ -135,9 +141,8 @@ static void disk(void *ctx, struct machine *m, const char *volume, int error)
 }
 
 /* What waited to know whether its machine is still there. */
-static void settled(void *ctx)
+static void wake_all(struct desk *d)
 {
-	struct desk *d = ctx;
 	size_t at = 0;
 	struct str key;
 	void *value;
@@ -146,8 +151,26 @@ static void settled(void *ctx)
 			desk_mark(value);
 }
 
+static void settled(void *ctx)
+{
+	wake_all(ctx);
+}
+
+/* Snapshots wait for it. One that cannot is imaged as it is. */
+static void down(void *ctx, struct machine *m, int error)
+{
+	struct desk_item *i = ctx;
+	(void)m;
+	if (error < 0)
+		log_warn("ec2: %.*s did not stop for its image: %s", STR_ARG(i->id), strerror(-error));
+	i->downing = false;
+	i->down = true;
+	desk_mark(i);
+	wake_all(i->desk);
+}
+
 static const struct machine_events events = {
-        .started = started, .ended = ended, .settled = settled, .disk = disk, .port = fleet_port_answered};
+        .started = started, .ended = ended, .settled = settled, .disk = disk, .port = fleet_port_answered, .down = down};
 
 static void *found(void *ctx, struct machine *m, const char *id)
 {
@@ -156,6 +179,7 @@ static void *found(void *ctx, struct machine *m, const char *id)
 		return NULL;
 	i->machine = m;
 	i->running = i->ports_found = true;
+	i->down = machine_is_down(m);
 	desk_mark(i);
 	return i;
 }
@@ -175,6 +199,18 @@ static bool volume_ready(struct desk *d, const struct ec2_scope *s, struct str i
 	struct desk_item *job = desk_item(d, id);
 	*ret_made &= v->made.v;
 	return (v->made.v ? !job || !job->busy : job && job->there) && !storage_snapshot_pending(s, id);
+}
+
+/* A disk that could not be made is none that anybody waits for. 0, or why the instance cannot start. */
+static int broken_disk(struct desk_item *i, const struct ec2_scope *s)
+{
+	struct ec2_held held = ec2_held(s, &ec2_kind_volume, i->id);
+	while (ec2_held_next(&held)) {
+		struct state_ec2_volume_record v;
+		if (ec2_find(s, &ec2_kind_volume, held.id, &v) && str_is(v.volume->state, "error"))
+			return v.full.v ? -ENOSPC : -EIO;
+	}
+	return 0;
 }
 
 /* The root device first; all of them there. */
@@ -212,6 +248,14 @@ static void let_go(struct desk_item *i, const struct ec2_scope *s)
 {
 	struct ec2_held held = ec2_held(s, &ec2_kind_volume, i->id);
 	bool made = true;
+	if (i->launch_error)
+		return;
+	i->launch_error = broken_disk(i, s);
+	if (i->launch_error) {
+		i->waiting = false;
+		machine_stop(i->machine, 0);
+		return;
+	}
 	while (ec2_held_next(&held) && made) {
 		struct state_ec2_volume_record v;
 		if (ec2_find(s, &ec2_kind_volume, held.id, &v))
@@ -264,8 +308,10 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 	const struct instance_type *type = instance_type_find(r->instance->instance_type);
 	if (spot_waits(i, r))
 		return;
-	if (!type) {
-		end_record(i, MACHINE_NOT_STARTED, -ENOTSUP, STR_NONE);
+	int error = type ? broken_disk(i, s) : -ENOTSUP;
+	if (error) {
+		close_taps(i);
+		end_record(i, MACHINE_NOT_STARTED, error, STR_NONE);
 		return;
 	}
 	if (!machines_facts(i->desk->machines)->known || !gather_disks(i, s, r->instance, &st)) {
@@ -295,6 +341,49 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 	i->machine = machine_start(i->desk->machines, &st.spec, i);
 }
 
+static void edit_imaged(const struct ec2_scope *s, void *ctx)
+{
+	struct desk_item *i = ctx;
+	struct state_ec2_instance_record r;
+	if (!ec2_find(s, &ec2_kind_instance, i->id, &r))
+		return;
+	r.quiet = (struct opt_bool){0};
+	ec2_put(s, &ec2_kind_instance, i->id, &r);
+}
+
+static bool being_imaged(struct desk_item *i, const struct ec2_scope *s)
+{
+	struct ec2_held held = ec2_held(s, &ec2_kind_volume, i->id);
+	while (ec2_held_next(&held))
+		if (storage_snapshot_pending(s, held.id))
+			return true;
+	return false;
+}
+
+/* Its guest ends in order, stays down while snapshots are taken, and boots anew. False: it is about no such thing. */
+static bool image(struct desk_item *i, const struct ec2_scope *s, const struct state_ec2_instance_record *r)
+{
+	if (!r->quiet.v) {
+		if (i->down)
+			machine_up(i->machine);
+		i->down = false;
+		return false;
+	}
+	if (!being_imaged(i, s)) {
+		i->busy++;
+		desk_edit(i->desk, i->account, i->region, edit_imaged, item_ended, i);
+		return true;
+	}
+	i->waiting = true;
+	if (i->down || i->downing)
+		return true;
+	i->downing = true;
+	int error = machine_down(i->machine);
+	if (error < 0)
+		down(i, i->machine, error);
+	return true;
+}
+
 static void run(struct desk_item *i, const struct ec2_scope *s, const struct state_ec2_instance_record *r)
 {
 	if (!i->machine) {
@@ -311,6 +400,8 @@ static void run(struct desk_item *i, const struct ec2_scope *s, const struct sta
 	if (i->running && ec2_instance_state(r->instance) == INSTANCE_PENDING) {
 		i->busy++;
 		desk_edit(i->desk, i->account, i->region, edit_started, item_ended, i);
+	} else if (i->running && image(i, s, r)) {
+		return;
 	} else if (i->running && i->resets < r->reboots.v) {
 		i->resets = r->reboots.v;
 		machine_reset(i->machine);
@@ -397,6 +488,13 @@ bool fleet_is_starting_with(struct desk *d, const struct ec2_volume *volume)
 {
 	struct desk_item *i = volume->attachments.n ? desk_item(d, volume->attachments.v[0].instance_id) : NULL;
 	return i && i->machine && !i->running;
+}
+
+bool fleet_is_going_down_with(const struct ec2_scope *s, struct desk *d, const struct ec2_volume *volume)
+{
+	struct desk_item *i = volume->attachments.n ? desk_item(d, volume->attachments.v[0].instance_id) : NULL;
+	struct state_ec2_instance_record r;
+	return i && i->running && !i->down && ec2_find(s, &ec2_kind_instance, i->id, &r) && r.quiet.v;
 }
 
 struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volume)

@@ -200,7 +200,7 @@ int ec2_create_image(struct call *c, const struct ec2_create_image_request *in, 
 		if (ec2_find(&s, &ec2_kind_volume, ids.v[k], &v))
 			add_volume(c, i, v.volume, ec2_tags_for(c, &in->tag_specifications, &ec2_kind_snapshot));
 	if (state == INSTANCE_RUNNING && !in->no_reboot.v) {
-		instance.reboots = OPT_INT(instance.reboots.v + 1);
+		instance.quiet = OPT_BOOL(true);
 		ec2_put(&s, &ec2_kind_instance, in->instance_id, &instance);
 	}
 	struct state_ec2_image_record r = {.image = i, .boot = instance.boot};

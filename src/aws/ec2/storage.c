@@ -112,12 +112,14 @@ static void edit_broken(const struct ec2_scope *s, void *ctx)
 	if (!ec2_find(s, &ec2_kind_volume, i->id, &r) || !str_is(r.volume->state, "creating"))
 		return;
 	r.volume->state = S("error");
+	r.full = OPT_BOOL(i->launch_error == -ENOSPC || i->launch_error == -EDQUOT);
 	ec2_put(s, &ec2_kind_volume, i->id, &r);
 }
 
 static void made(struct desk_item *i, int error)
 {
 	i->there = i->there && error == 0;
+	i->launch_error = error;
 	desk_edit(i->desk, i->account, i->region, error < 0 ? edit_broken : edit_made, item_ended, i);
 }
 
@@ -238,6 +240,7 @@ static void edit_detached(const struct ec2_scope *s, void *ctx)
 		return;
 	r.volume->attachments.n = 0;
 	r.volume->state = S("available");
+	r.force = (struct opt_bool){0};
 	ec2_put(s, &ec2_kind_volume, i->id, &r);
 }
 
@@ -253,6 +256,10 @@ static void edit_still_attached(const struct ec2_scope *s, void *ctx)
 	struct state_ec2_volume_record r;
 	if (!ec2_find(s, &ec2_kind_volume, i->id, &r) || !r.volume->attachments.n)
 		return;
+	/* Asked for with force meanwhile: it is detaching still. */
+	if (r.force.v && !i->forced)
+		return;
+	r.force = (struct opt_bool){0};
 	r.volume->attachments.v[0].state = S("busy");
 	ec2_put(s, &ec2_kind_volume, i->id, &r);
 }
@@ -278,11 +285,12 @@ static void attach(struct desk_item *i, const struct ec2_scope *s, const struct 
 		attached(i, e);
 }
 
-static void detach(struct desk_item *i, struct machine *m)
+static void detach(struct desk_item *i, struct machine *m, bool force)
 {
+	i->forced = force;
 	i->busy++;
 	i->asked = detached;
-	int e = m ? machine_detach(m, i->id.p) : 0;
+	int e = m ? machine_detach(m, i->id.p, force) : 0;
 	if (!m || e < 0)
 		detached(i, e);
 }
@@ -313,7 +321,7 @@ void storage_step_volume(struct desk_item *i, const struct ec2_scope *s)
 	else if (r.made.v && r.volume->attachments.n && str_is(r.volume->attachments.v[0].state, "attaching"))
 		attach(i, s, &r, fleet_machine_with(i->desk, r.volume));
 	else if (r.made.v && r.volume->attachments.n && str_is(r.volume->attachments.v[0].state, "detaching"))
-		detach(i, fleet_machine_with(i->desk, r.volume));
+		detach(i, fleet_machine_with(i->desk, r.volume), r.force.v);
 }
 
 void storage_machine_did(struct desk *d, struct str volume, int error)
@@ -430,7 +438,8 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 		frozen(i, -1);
 		return;
 	}
-	struct desk_item *volume = may_have_machine(i, v.volume) || fleet_is_starting_with(i->desk, v.volume)
+	struct desk_item *volume = may_have_machine(i, v.volume) || fleet_is_starting_with(i->desk, v.volume) ||
+	                                           fleet_is_going_down_with(s, i->desk, v.volume)
 	                                   ? NULL
 	                                   : desk_hold(i->desk, &ec2_kind_volume, i->account, i->region, r.snapshot->volume_id, i);
 	if (!volume) {

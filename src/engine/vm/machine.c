@@ -313,6 +313,23 @@ void machine_reset(struct machine *m)
 	machine_ask_simple(m, SHIM_RESET);
 }
 
+int machine_down(struct machine *m)
+{
+	struct shim_request r = {.verb = SHIM_RESET, .files = 1};
+	return m->state == MACHINE_RUNNING ? machine_ask(m, &r, NULL, 0) : -ESRCH;
+}
+
+void machine_up(struct machine *m)
+{
+	m->down = false;
+	machine_ask_simple(m, SHIM_RUN);
+}
+
+bool machine_is_down(const struct machine *m)
+{
+	return m->down;
+}
+
 void machine_free(struct machine *m)
 {
 	if (!m)

@@ -72,6 +72,8 @@ struct machine_events {
 	void (*disk)(void *ctx, struct machine *m, const char *volume, int error);
 	/* The same of machine_plug_port() and machine_unplug_port(); not after its end. */
 	void (*port)(void *ctx, struct machine *m, const char *port, int error);
+	/* machine_down(): the guest has ended, and its disks stand still; or error says why not. Not after its end. */
+	void (*down)(void *ctx, struct machine *m, int error);
 };
 
 enum machines_kvm { MACHINES_KVM_UNTRIED, MACHINES_KVM_TRYING, MACHINES_KVM_WORKS, MACHINES_KVM_FAILS };
@@ -106,13 +108,19 @@ void machine_give_ports(struct machine *m, const struct machine_port *ports, siz
 const char *machine_id(const struct machine *m);
 /* The power button, and after grace_us the plug (0: the plug at once). ended() follows. */
 void machine_stop(struct machine *m, int64_t grace_us);
-void machine_reset(struct machine *m); /* the reset button; ended() does not follow */
+/* The guest is asked to end and boots anew, after four minutes whether it wants or not. ended() does not follow. */
+void machine_reset(struct machine *m);
+/* The same in two parts, with snapshots in between: down() follows the first. One that is down when it is found is still so. */
+int machine_down(struct machine *m);
+void machine_up(struct machine *m);
+bool machine_is_down(const struct machine *m);
 /* Forgets the handle, and ends the machine if it still runs. Nothing of it is left then: process, socket, group. */
 void machine_free(struct machine *m);
 
 /* While it runs; the disk() event follows. -ENOTSUP where the machine has no slot for it. */
 int machine_attach(struct machine *m, const struct machine_disk *d);
-int machine_detach(struct machine *m, const char *volume);
+/* force: a virtual machine that does not let go of it within seconds loses it all the same. */
+int machine_detach(struct machine *m, const char *volume, bool force);
 /* A layer of what the volume holds at this moment (see volume_freeze()). */
 int machine_snapshot(struct machine *m, const char *volume, const char *layer);
 /* machine_port.c: an interface, while it runs; the port() event follows. -EEXIST: it has it; -ENOENT: it has not. The tap is

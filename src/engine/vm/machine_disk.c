@@ -25,9 +25,9 @@ int machine_attach(struct machine *m, const struct machine_disk *d)
 	return error ? error : machine_ask_disk(m, &disk);
 }
 
-int machine_detach(struct machine *m, const char *volume)
+int machine_detach(struct machine *m, const char *volume, bool force)
 {
-	struct shim_request r = {.verb = SHIM_UNPLUG};
+	struct shim_request r = {.verb = SHIM_UNPLUG, .files = force ? 1 : 0};
 	if (m->state != MACHINE_RUNNING || !fits(volume, sizeof(r.disk)))
 		return -ESRCH;
 	snprintf(r.disk, sizeof(r.disk), "%s", volume);

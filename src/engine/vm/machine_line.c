@@ -144,6 +144,7 @@ static void is_adopted(struct machine *m, const struct shim_answer *a)
 	if (m->is_box)
 		machine_ask_simple(m, SHIM_HANDLES); /* for disks that are attached later */
 	m->state = MACHINE_RUNNING;
+	m->down = a->running == 2;
 	m->ctx = s->found(s->ctx, m, m->id);
 	if (!m->ctx) {
 		machine_free(m);
@@ -213,7 +214,15 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 	case SHIM_RESIZE:
 		m->owner->events->disk(m->ctx, m, q->r.disk, q->failed ? q->failed : a->error);
 		break;
+	case SHIM_RESET:
+		if (q->r.files != 1)
+			break;
+		m->down = !a->error;
+		m->owner->events->down(m->ctx, m, a->error);
+		break;
 	case SHIM_RUN:
+		if (m->state == MACHINE_RUNNING)
+			break; /* machine_up() */
 		if (a->error) {
 			machine_report_end(m, MACHINE_NOT_STARTED, a->error);
 			break;

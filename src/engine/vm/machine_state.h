@@ -82,6 +82,7 @@ struct machine {
 	unsigned disk_count, plugged;
 	uint32_t slot;
 	bool has_slot, stopped;
+	bool down; /* machine_down() */
 	bool held; /* its first instruction waits for machine_release() */
 	int sock;
 	struct loop_fd *watch;

@@ -87,11 +87,13 @@ union warden_any_answer {
 
 enum shim_verb {
 	SHIM_DISK = 1, /* plugs in a disk; descriptors: its files, top first. A container's answer carries a BLOCK_FD_OFFER */
-	SHIM_UNPLUG,   /* answered when the guest has let go of it, or with -ETIMEDOUT */
-	SHIM_OVERLAY,  /* the disk goes on in another file that stands on the one of now; descriptor: that file */
+	SHIM_UNPLUG,  /* answered when the guest has let go of it, or with -ETIMEDOUT. files 1: after a while without its consent */
+	SHIM_OVERLAY, /* the disk goes on in another file that stands on the one of now; descriptor: that file */
 	SHIM_RESIZE,
 	SHIM_RUN,
 	SHIM_POWER, /* the button; answered at once */
+	/* Asks the guest to end, as the button does, and boots it anew when it has, or when it does not for minutes. Answered at
+	 * once. files 1: answered when it has ended; it boots at the next RUN */
 	SHIM_RESET,
 	SHIM_QUIT, /* pulls the plug; ENDED follows */
 	SHIM_STATUS,
@@ -124,7 +126,7 @@ struct shim_answer {
 	uint32_t verb, number;
 	int32_t error;
 	uint32_t slot;
-	uint32_t running, end; /* end: enum shim_end */
+	uint32_t running, end; /* running: 2: ended by a RESET, waits for RUN; end: enum shim_end */
 	uint32_t is_box;
 	uint64_t cpu_us; /* STATUS: since its start */
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;

@@ -374,6 +374,36 @@ int qemu_forget_disk(struct qemu *q, const char *name)
 	return error;
 }
 
+int qemu_orphan_disk(struct qemu *q, const char *name)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	struct qemu_disk *d = find(q, name);
+	if (!d)
+		return -ENOENT;
+	if (q->offers_files)
+		return -EBUSY;
+	unsigned node = q->next++;
+	int error = ASK(q, &a, "blockdev-add", -1,
+	                "{\"driver\":\"blkdebug\",\"node-name\":\"n%u\",\"image\":{\"driver\":\"null-co\",\"size\":1048576},"
+	                "\"inject-error\":[{\"event\":\"none\",\"errno\":%d}]}",
+	                node, EIO);
+	if (error)
+		return error;
+	error = ASK(q, &a, "qom-set", -1,
+	            "{\"path\":\"/machine/peripheral/d-%s/virtio-backend\",\"property\":\"drive\",\"value\":\"n%u\"}", name, node);
+	if (error)
+		ASK(q, &a, "blockdev-del", -1, "{\"node-name\":\"n%u\"}", node);
+	return error;
+}
+
+int qemu_stand_still(struct qemu *q, bool on)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	return ASK(q, &a, "set-action", -1, "{\"shutdown\":\"%s\"}", on ? "pause" : "poweroff");
+}
+
 int qemu_overlay_disk(struct qemu *q, const char *name, const char *layer, int fd)
 {
 	struct arena CLEAN_ARENA a;

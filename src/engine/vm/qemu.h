@@ -42,6 +42,10 @@ int qemu_plug_disk(struct qemu *q, const struct shim_request *r, const int *fds)
 int qemu_offer_of(struct qemu *q, const char *name);
 int qemu_unplug_disk(struct qemu *q, const char *name);
 int qemu_forget_disk(struct qemu *q, const char *name);
+/* The guest keeps a device that fails whatever is asked of it; the disk can be forgotten then. */
+int qemu_orphan_disk(struct qemu *q, const char *name);
+/* What the guest's switching itself off does: the machine ends, or stands still and can be reset. */
+int qemu_stand_still(struct qemu *q, bool on);
 struct qemu_disk *qemu_disk_of(struct qemu *q, struct str device);
 int qemu_overlay_disk(struct qemu *q, const char *name, const char *layer, int fd);
 int qemu_resize_disk(struct qemu *q, const char *name, uint64_t size);

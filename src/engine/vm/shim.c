@@ -1,9 +1,7 @@
 /* The shim is process 1 of the machine's process namespace. It starts QEMU with its processors stopped, plugs in disks as api says
  * - before the first instruction in the same way as later - and lets it run. It has no rights that QEMU does not have; what it has
  * is that it stays when api, priv and main go, and tells the next api how things stand. */
-#include "engine/vm/shim.h"
-#include "engine/vm/box.h"
-#include "engine/vm/qemu.h"
+#include "engine/vm/shim_state.h"
 
 #include "base/log.h"
 #include "base/str.h"
@@ -26,38 +24,18 @@ enum {
 	CONSOLE_KEEP = 64 * 1024,
 	CONSOLE_FULL = 1 << 20,
 	UNPLUG_PATIENCE_US = 30 * 1000000,
+	FORCE_PATIENCE_US = 10 * 1000000,
 	LEAVE_PATIENCE_US = 7 * 1000000,
-	TELL_AGAIN_US = 50 * 1000,
 	PRESS_AGAIN_US = 2 * 1000000,
 };
 
-struct shim {
-	struct shim_plan own;
-	const struct shim_plan *plan; /* own */
-	struct warden_request request;
-	int error; /* why it has not started */
-	struct loop *loop;
-	struct qemu qemu;
-	struct box box; /* where plan->request->is_box; QEMU is its storage daemon then */
-	int peer;       /* api; -1: none */
-	struct loop_fd *claim_watch, *peer_watch, *qmp_watch, *console_watch;
-	enum shim_end end;
-	bool running, quitting, over;
-	bool leaving;               /* the cloud ends: so does this process, once the guest has */
-	struct shim_request unplug; /* the one that waits; verb 0: none */
-	struct loop_timer *unplug_timer;
-	int (*tell)(struct box *b); /* what a container's init was to be told last */
-	struct loop_timer *tell_timer;
-	off_t console_bytes;
-};
-
-static void answer_with(struct shim *s, const struct shim_request *r, int error, const int *fds, size_t nfds)
+void shim_answer_with(struct shim *s, const struct shim_request *r, int error, const int *fds, size_t nfds)
 {
 	struct shim_answer a = {.verb = r->verb,
 	                        .number = r->number,
 	                        .error = error,
 	                        .slot = s->plan->slot,
-	                        .running = s->running,
+	                        .running = s->running ? s->down ? 2 : 1 : 0,
 	                        .end = s->end,
 	                        .is_box = s->plan->request->is_box};
 	if (r->verb == SHIM_STATUS && !s->over) {
@@ -69,9 +47,9 @@ static void answer_with(struct shim *s, const struct shim_request *r, int error,
 		shutdown(s->peer, SHUT_RDWR);
 }
 
-static void answer(struct shim *s, const struct shim_request *r, int error)
+void shim_answer(struct shim *s, const struct shim_request *r, int error)
 {
-	answer_with(s, r, error, NULL, 0);
+	shim_answer_with(s, r, error, NULL, 0);
 }
 
 /* ---- the console: a file that keeps its last part ---- */
@@ -104,6 +82,17 @@ static void console_speaks(void *ctx, uint32_t events)
 	}
 }
 
+void shim_read_console(struct shim *s)
+{
+	console_speaks(s, 0);
+}
+
+void shim_watch_console(struct shim *s, int fd)
+{
+	loop_remove_fd(s->loop, s->console_watch);
+	s->console_watch = loop_add_fd(s->loop, fd, EPOLLIN, console_speaks, s);
+}
+
 /* ---- QEMU ---- */
 
 static void finish_unplug(struct shim *s, int error)
@@ -116,22 +105,27 @@ static void finish_unplug(struct shim *s, int error)
 		error = r.verb == SHIM_UNPORT ? qemu_forget_port(&s->qemu, r.serial) : qemu_forget_disk(&s->qemu, r.disk);
 	if (!error && r.verb == SHIM_DISK)
 		error = -EAGAIN;
-	answer(s, &r, error);
+	shim_answer(s, &r, error);
 }
 
 static void unplug_is_late(void *ctx)
 {
 	struct shim *s = ctx;
 	s->unplug_timer = NULL;
-	finish_unplug(s, -ETIMEDOUT);
+	finish_unplug(s, s->unplug.files == 1 && s->unplug.verb == SHIM_UNPLUG ? qemu_orphan_disk(&s->qemu, s->unplug.disk)
+	                                                                       : -ETIMEDOUT);
 }
 
 static void on_event(void *ctx, struct str name, const struct json_value *data)
 {
 	struct shim *s = ctx;
 	if (str_eq(name, S("SHUTDOWN"))) {
-		if (json_is(json_get(data, S("guest")), JSON_TRUE))
+		if (s->going)
+			s->ended_itself = true;
+		else if (json_is(json_get(data, S("guest")), JSON_TRUE))
 			s->end = SHIM_END_GUEST;
+	} else if (str_eq(name, S("RESET"))) {
+		s->was_reset = true;
 	} else if (str_eq(name, S("DEVICE_DELETED"))) {
 		s->qemu.deleted = qemu_disk_of(&s->qemu, json_get_str(data, S("device")));
 		qemu_port_deleted(&s->qemu, json_get_str(data, S("device")));
@@ -143,6 +137,13 @@ static void on_event(void *ctx, struct str name, const struct json_value *data)
 /* An event may come while a command waits, and what follows from it are commands: so they are looked at here. */
 static void after_events(struct shim *s)
 {
+	if (s->going && s->ended_itself && !s->plan->request->is_box)
+		shim_reset_ended(s);
+	if (s->coming && s->was_reset) {
+		s->coming = false;
+		qemu_stand_still(&s->qemu, false);
+		qemu_simple(&s->qemu, "cont");
+	}
 	struct qemu_disk *d = s->qemu.deleted;
 	s->qemu.deleted = NULL;
 	bool port = s->unplug.verb == SHIM_UNPORT && strcmp(s->unplug.serial, s->qemu.deleted_port) == 0;
@@ -172,7 +173,7 @@ static void qemu_ended(void *ctx, int status)
 	if (s->qmp_watch)
 		qmp_speaks(s, 0); /* its last words say why */
 	if (s->console_watch)
-		console_speaks(s, 0);
+		shim_read_console(s);
 	s->over = true;
 	s->running = false;
 	if (s->box.pid)
@@ -182,57 +183,11 @@ static void qemu_ended(void *ctx, int status)
 		s->end = s->quitting ? SHIM_END_QUIT : SHIM_END_CRASH;
 	if (s->unplug.verb)
 		finish_unplug(s, -ESRCH);
+	shim_forget_reset(s, -ESRCH);
 	struct shim_request nobody = {.verb = SHIM_ENDED};
-	answer(s, &nobody, 0);
+	shim_answer(s, &nobody, 0);
 	if (s->leaving)
 		_exit(0);
-}
-
-/* ---- containers ---- */
-
-static void init_ended(void *ctx, int status);
-
-static int start_box(struct shim *s)
-{
-	int error = box_start(&s->box);
-	if (error)
-		return error;
-	loop_remove_fd(s->loop, s->console_watch);
-	s->console_watch = loop_add_fd(s->loop, s->box.console, EPOLLIN, console_speaks, s);
-	return loop_add_child(s->loop, s->box.pid, init_ended, s);
-}
-
-static void init_ended(void *ctx, int status)
-{
-	struct shim *s = ctx;
-	for (int i = 0; i < 64 && s->console_watch; i++)
-		console_speaks(s, 0); /* what is still in the terminal */
-	s->box.pid = 0;
-	if (!s->quitting && box_reboots(status) && start_box(s) == 0)
-		return;
-	if (!s->quitting)
-		s->end = box_is_off(status) ? SHIM_END_GUEST : SHIM_END_CRASH;
-	s->running = false;
-	box_close(&s->box);
-	if (!s->over)
-		kill(s->qemu.pid, SIGTERM); /* its end is the machine's */
-}
-
-/* Until init listens, or api pulls the plug. */
-static void tell_box(void *ctx)
-{
-	struct shim *s = ctx;
-	s->tell_timer = NULL;
-	if (s->tell && s->tell(&s->box) == -EAGAIN)
-		s->tell_timer = loop_add_timer(s->loop, TELL_AGAIN_US, tell_box, s);
-}
-
-static int tell(struct shim *s, int (*what)(struct box *b))
-{
-	loop_remove_timer(s->loop, s->tell_timer);
-	s->tell = what;
-	tell_box(s);
-	return 0;
 }
 
 /* A guest without its ACPI driver yet loses the press, so it is pressed until the guest ends or api pulls the plug. One that is on
@@ -245,87 +200,25 @@ static void press(void *ctx)
 		s->tell_timer = loop_add_timer(s->loop, PRESS_AGAIN_US, press, s);
 }
 
-static int press_button(struct shim *s)
+int shim_press(struct shim *s)
 {
 	loop_remove_timer(s->loop, s->tell_timer);
 	s->tell_timer = loop_add_timer(s->loop, PRESS_AGAIN_US, press, s);
 	return qemu_simple(&s->qemu, "system_powerdown");
 }
 
-/* The daemon has the FUSE device too. If this process kept it, the kernel would wait for answers when both are killed; and the
- * daemon's end would be no end for one who waits here. */
-static int offer(struct shim *s, const struct shim_request *r)
-{
-	char path[40];
-	int number = qemu_offer_of(&s->qemu, r->disk), device = s->plan->offers + number, file = -1;
-	if (number == 0) {
-		close(device);
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", s->plan->offers + BOX_OFFER_MOUNT);
-		file = open(path, O_RDWR | O_CLOEXEC);
-		if (file < 0)
-			return -errno;
-		close(s->plan->offers + BOX_OFFER_MOUNT);
-	}
-	answer_with(s, r, 0, number ? &device : &file, 1);
-	close(number ? device : file);
-	return 1;
-}
-
-/* Answered when it is done. A DISK comes here when its container was not given what the storage daemon has already got, because
- * the api that asked for it died in between: the daemon lets go of it, and the answer is that it may be asked for again. */
-static int begin_unplug(struct shim *s, const struct shim_request *r)
+/* Answered when it is done. */
+int shim_begin_unplug(struct shim *s, const struct shim_request *r)
 {
 	if (s->unplug.verb)
 		return -EBUSY;
 	int error = r->verb == SHIM_UNPORT ? qemu_unplug_port(&s->qemu, r->serial) : qemu_unplug_disk(&s->qemu, r->disk);
 	if (error)
 		return error;
+	bool force = r->verb == SHIM_UNPLUG && r->files == 1;
 	s->unplug = *r;
-	s->unplug_timer = loop_add_timer(s->loop, UNPLUG_PATIENCE_US, unplug_is_late, s);
+	s->unplug_timer = loop_add_timer(s->loop, force ? FORCE_PATIENCE_US : UNPLUG_PATIENCE_US, unplug_is_late, s);
 	return 1;
-}
-
-static int obey_box(struct shim *s, const struct shim_request *r, const int *fds)
-{
-	int error;
-	switch (r->verb) {
-	case SHIM_HANDLES:
-		answer_with(s, r, 0, s->box.handles, HANDLES);
-		return 1;
-	case SHIM_DISK:
-		if (qemu_offer_of(&s->qemu, r->disk) >= 0 && !box_has(&s->box, r->disk))
-			return begin_unplug(s, r);
-		error = qemu_plug_disk(&s->qemu, r, fds);
-		return error ? error : offer(s, r);
-	case SHIM_GIVE:
-		error = box_give(&s->box, r->disk, r->serial, fds[0], fds[1]);
-		return error || r->serial[0] ? error : box_lend_root(&s->box);
-	case SHIM_UNPLUG:
-		error = box_take(&s->box, r->disk);
-		/* One that never came as far as the container is the storage daemon's alone. */
-		if (error == -ENOENT && qemu_offer_of(&s->qemu, r->disk) >= 0)
-			error = 0;
-		return error ? error : 2; /* goes on as with a machine */
-	case SHIM_RESIZE:
-		error = qemu_resize_disk(&s->qemu, r->disk, r->size);
-		return error ? error : box_resized(&s->box, r->disk);
-	case SHIM_OVERLAY:
-		box_flush(&s->box, r->disk);
-		return 2;
-	case SHIM_RUN:
-		error = start_box(s);
-		s->running |= !error;
-		return error;
-	case SHIM_POWER:
-		return tell(s, box_power);
-	case SHIM_RESET:
-		return tell(s, box_reset);
-	case SHIM_PORT:
-	case SHIM_UNPORT:
-		return -ENOTSUP; /* links are the warden's */
-	default:
-		return 2;
-	}
 }
 
 static void pull_plug(void *ctx)
@@ -345,9 +238,10 @@ static void on_term(void *ctx, int signo)
 		_exit(0);
 	if (s->leaving)
 		return;
+	shim_end_reset(s);
 	s->leaving = s->quitting = true;
 	bool box = s->plan->request->is_box;
-	if (!s->running || (box ? tell(s, box_power) : press_button(s)) < 0)
+	if (!s->running || (box ? shim_tell_box(s, box_power) : shim_press(s)) < 0)
 		pull_plug(s);
 	else
 		loop_add_timer(s->loop, LEAVE_PATIENCE_US, pull_plug, s);
@@ -370,7 +264,7 @@ static int begin_session(struct shim *s, const struct shim_request *r)
 		return fd;
 	if (pid)
 		loop_add_child(s->loop, pid, session_ended, s);
-	answer_with(s, r, 0, &fd, 1);
+	shim_answer_with(s, r, 0, &fd, 1);
 	close(fd);
 	return 1;
 }
@@ -391,7 +285,7 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 		return -ESRCH;
 	if (r->verb == SHIM_SESSION)
 		return begin_session(s, r);
-	if (s->plan->request->is_box && (error = obey_box(s, r, fds)) != 2)
+	if (s->plan->request->is_box && (error = shim_obey_box(s, r, fds)) != 2)
 		return error;
 	switch (r->verb) {
 	case SHIM_DISK:
@@ -400,19 +294,20 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 		return qemu_plug_port(&s->qemu, r->serial, fds[0]);
 	case SHIM_UNPLUG:
 	case SHIM_UNPORT:
-		return begin_unplug(s, r);
+		return shim_begin_unplug(s, r);
 	case SHIM_OVERLAY:
 		return qemu_overlay_disk(&s->qemu, r->disk, r->layer, fds[0]);
 	case SHIM_RESIZE:
 		return qemu_resize_disk(&s->qemu, r->disk, r->size);
 	case SHIM_RUN:
-		error = qemu_simple(&s->qemu, "cont");
+		error = s->down ? shim_come_up(s) : qemu_simple(&s->qemu, "cont");
 		s->running |= !error;
 		return error;
 	case SHIM_POWER:
-		return press_button(s);
+		shim_end_reset(s);
+		return s->end ? 0 : shim_press(s);
 	case SHIM_RESET:
-		return qemu_simple(&s->qemu, "system_reset");
+		return shim_begin_reset(s, r);
 	default:
 		return -EINVAL;
 	}
@@ -439,7 +334,7 @@ static void peer_speaks(void *ctx, uint32_t events)
 	int error = obey(s, &r, fds);
 	msg_close_fds(fds, nfds);
 	if (error <= 0)
-		answer(s, &r, error);
+		shim_answer(s, &r, error);
 	after_events(s);
 }
 
@@ -458,7 +353,7 @@ static void peer_comes(void *ctx, uint32_t events)
 	s->peer_watch = loop_add_fd(s->loop, fd, EPOLLIN, peer_speaks, s);
 	if (s->over) {
 		struct shim_request nobody = {.verb = SHIM_ENDED};
-		answer(s, &nobody, 0);
+		shim_answer(s, &nobody, 0);
 	}
 }
 

@@ -28,14 +28,15 @@ struct cloud {
 	struct http_server *http; /* so that cells' listeners can be served */
 	struct http_tls *tls;     /* the cloud's own certificate; NULL: it has none */
 	struct identity_source identity;
-	const char *data_dir;    /* absolute */
-	bool ephemeral;          /* data_dir is thrown away: nothing needs to be durable */
-	const char *endpoint;    /* "http://127.0.0.1:4566": how clients on this machine reach us */
-	const char *runtime_dir; /* our runtime clients: .../runtimes */
-	const char *resolver;    /* the name server that instances ask through us; NULL: this machine's */
-	const char *instances;   /* "auto", "vm", "container": how EC2 instances run; NULL: auto */
-	bool kvm;                /* instances' guests may run under it, where one was seen to boot */
-	void **service_state;    /* by position in cloud_services */
+	const char *data_dir;          /* absolute */
+	bool ephemeral;                /* data_dir is thrown away: nothing needs to be durable */
+	const char *endpoint;          /* "http://127.0.0.1:4566": how clients on this machine reach us */
+	const char *runtime_dir;       /* our runtime clients: .../runtimes */
+	const char *resolver;          /* the name server that instances ask through us; NULL: this machine's */
+	const char *instances;         /* "auto", "vm", "container": how EC2 instances run; NULL: auto */
+	const char *container_runtime; /* the OCI runtime of tasks; NULL: crun */
+	bool kvm;                      /* instances' guests may run under it, where one was seen to boot */
+	void **service_state;          /* by position in cloud_services */
 };
 
 /* The state that a service's start() returned. NULL: not started. */

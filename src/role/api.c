@@ -252,6 +252,7 @@ int role_api(const struct role_config *config)
 	c->resolver = config->resolver;
 	c->instances = config->instances;
 	c->kvm = strcmp(config->kvm, "no") != 0;
+	c->container_runtime = config->container_runtime;
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	open_state(r);
 	sweep_blobs(r);

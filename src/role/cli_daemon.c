@@ -5,6 +5,7 @@
 #include "role/role.h"
 
 #include "base/clock.h"
+#include "engine/oci/runtime.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -211,6 +212,12 @@ int cli_up(struct cli *cli)
 		return cli_fail(cli, CLI_USAGE, "--instances wants vm, container or auto, not \"%s\"", c.instances);
 	if (strcmp(c.kvm, "auto") != 0 && strcmp(c.kvm, "no") != 0)
 		return cli_fail(cli, CLI_USAGE, "--kvm wants auto or no, not \"%s\"", c.kvm);
+	struct str runtime = config_get(&file, "containers", "runtime");
+	unsigned number;
+	const char *advice;
+	c.container_runtime = str_set(runtime) ? arena_dupz(&cli->arena, runtime) : NULL;
+	if (oci_runtime_find(c.container_runtime, &number, &advice) < 0)
+		return cli_fail(cli, CLI_USAGE, "%s: [containers] runtime: \"%s\" %s", c.config_file, c.container_runtime, advice);
 	uint64_t tls = c.port == 65535 ? 0 : c.port + 1u;
 	if (tls_port && (!str_to_u64(str_from(tls_port), &tls) || tls > 65535))
 		return cli_fail(cli, CLI_USAGE, "--tls-port wants a port number, not \"%s\"", tls_port);

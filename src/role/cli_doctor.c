@@ -5,6 +5,7 @@
 #include "aws/lambda/runtime.h"
 #include "base/json.h"
 #include "engine/cell/lockdown.h"
+#include "engine/oci/runtime.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -114,6 +115,24 @@ static void instances(void)
 	line(image, "image", image ? "Debian 12" : "none", "tools/make-image");
 }
 
+/* As the steward says it when a task is wanted. */
+static void tasks(void)
+{
+	char advice[64];
+	puts("tasks");
+	for (unsigned i = 0; i < STEWARD_RUNTIMES; i++) {
+		const struct oci_runtime *r = oci_runtime(i);
+		bool there = access(r->program, X_OK) == 0;
+		snprintf(advice, sizeof(advice), "apt-get install %s%s", r->package,
+		         i == STEWARD_CRUN ? "" : ", and runtime = in [containers]");
+		line(there, i == STEWARD_CRUN ? "crun (the default)" : r->name, there ? r->program : "not installed", advice);
+	}
+	bool storage = exists("/usr/sbin/mke2fs") && exists("/dev/loop-control");
+	line(storage, "storage", storage ? "yes" : "no", "apt-get install e2fsprogs, and load the module loop");
+	bool init = exists("/usr/bin/tini-static");
+	line(init, "init process", init ? "/usr/bin/tini-static" : "none", "apt-get install tini, for initProcessEnabled");
+}
+
 int cli_doctor(struct cli *cli)
 {
 	const char *dir = cli_data_dir(cli);
@@ -123,6 +142,7 @@ int cli_doctor(struct cli *cli)
 	kernel();
 	runtimes(cli);
 	instances();
+	tasks();
 	puts("cloud");
 	struct cli_cloud cloud;
 	struct str body;

@@ -226,6 +226,7 @@ static char **role_argv(struct keeper *k, const char *name)
 	        c->resolver ? c->resolver : "",
 	        c->instances ? c->instances : "auto",
 	        c->kvm ? c->kvm : "auto",
+	        c->container_runtime ? c->container_runtime : "",
 	        NULL,
 	};
 	size_t n = sizeof(argv) / sizeof(*argv);
@@ -237,7 +238,7 @@ static char **role_argv(struct keeper *k, const char *name)
 
 int role_enter(int argc, char **argv)
 {
-	if (argc != 15)
+	if (argc != 16)
 		return 2;
 	struct role_config c = {
 	        .data_dir = argv[3],
@@ -252,6 +253,7 @@ int role_enter(int argc, char **argv)
 	        .resolver = *argv[12] ? argv[12] : NULL,
 	        .instances = argv[13],
 	        .kvm = argv[14],
+	        .container_runtime = *argv[15] ? argv[15] : NULL,
 	};
 	log_open(argv[2], LOG_INFO);
 	if (strcmp(argv[2], "api") == 0)

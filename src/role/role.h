@@ -24,7 +24,8 @@ struct role_config {
 	uint32_t cell_uid_base; /* first host uid for cells; 0: 200000 */
 	const char *instances;  /* "auto", "vm", "container": how EC2 instances run where neither request nor image says it */
 	const char *kvm;        /* "auto": where a guest was seen to boot under it; "no" */
-	const char *resolver;   /* nameserver address for cells; NULL: the machine's */
+	const char *container_runtime; /* the OCI runtime of tasks; NULL: crun */
+	const char *resolver;          /* nameserver address for cells; NULL: the machine's */
 };
 
 /* Runs in the foreground until SIGTERM or SIGINT; the exit status of the program. */

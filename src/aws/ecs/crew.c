@@ -200,7 +200,8 @@ struct crew *crew_new(struct cloud *cloud)
 	ec2_watch_ports(cloud, port, d);
 	if (cloud->cells) {
 		d->images = images_new(cloud->loop, cloud->cells, cloud->data_dir, NULL);
-		d->tasks = tasks_new(cloud->loop, cloud->cells, cloud->data_dir, NULL, &duty_events, duty_found, d);
+		d->tasks = tasks_new(cloud->loop, cloud->cells, cloud->data_dir, cloud->container_runtime, &duty_events, duty_found,
+		                     d);
 	}
 	d->schedules = schedules_new(d);
 	return d;

@@ -2,7 +2,7 @@
  * hears from it (shim.c): fixed structs, one a message, at most with bytes behind them that are only copied.
  *
  * To the steward, on PRIV_CHANNEL_TASK, and the last two on PRIV_CHANNEL_LAYER:
- *   FACTS   what works here
+ *   FACTS   what works here, with the OCI runtime of that number
  *   START   a task's sandbox with the root file systems of its containers, none of which runs. Descriptors: those of enum task_fd,
  *           then one plan a container, then the port, if it has one. The answer says its slot; api speaks with the shim afterwards
  *   KILL    everything in a slot
@@ -54,7 +54,7 @@ struct steward_container {
 
 struct steward_request {
 	uint32_t verb;
-	uint32_t number; /* chosen by api, comes back with the answer. KILL: the slot */
+	uint32_t number; /* chosen by api, comes back with the answer. KILL: the slot; FACTS: enum steward_runtime */
 	/* START */
 	uint32_t runtime; /* enum steward_runtime */
 	uint32_t container_count, layer_count, volume_count;

@@ -1,4 +1,4 @@
-#include "engine/oci/child.h"
+#include "engine/oci/runtime.h"
 #include "engine/oci/shim_state.h"
 
 #include <errno.h>
@@ -11,19 +11,6 @@
 #include <unistd.h>
 
 enum { WORDS_MAX = RUNTIME_WORDS_MAX + 16 };
-
-struct runtime {
-	const char *program;
-	const char *const *general; /* behind the program, before the verb */
-};
-
-/* Control groups are the steward's work. */
-static const char *const crun_general[] = {"--root", SHIM_STATE, "--cgroup-manager=disabled", "--log-format=text", NULL};
-static const char *const runc_general[] = {"--root", SHIM_STATE, "--rootless=true", "--log-format=text", NULL};
-static const struct runtime runtimes[STEWARD_RUNTIMES] = {
-        [STEWARD_CRUN] = {"/usr/bin/crun", crun_general},
-        [STEWARD_RUNC] = {"/usr/sbin/runc", runc_general},
-};
 
 static _Noreturn void become_runtime(struct held_container *c, bool in_group, const char *const *argv, const int *stdio)
 {
@@ -46,7 +33,7 @@ static _Noreturn void become_runtime(struct held_container *c, bool in_group, co
 
 pid_t runtime_run(struct held_container *c, bool in_group, const char *const *words, const char *log, const int *stdio)
 {
-	const struct runtime *r = &runtimes[c->shim->plan->runtime];
+	const struct oci_runtime *r = oci_runtime(c->shim->plan->runtime);
 	const char *argv[WORDS_MAX] = {r->program};
 	int n = 1;
 	for (const char *const *w = r->general; *w; w++)

@@ -3,6 +3,7 @@
  * no list. The slot's user ids and its file in DATA/scratch have the same number. */
 #include "engine/oci/steward.h"
 #include "engine/oci/child.h"
+#include "engine/oci/runtime.h"
 #include "engine/oci/scratch.h"
 #include "engine/oci/unpack.h"
 
@@ -29,8 +30,6 @@
 #include <unistd.h>
 
 enum { REMOVE_AGAIN_US = 20 * 1000, REMOVE_TRIES = 500, END_PATIENCE_US = 5 * 1000000, SHIM_PIDS = 128 };
-
-static const char *const runtimes[STEWARD_RUNTIMES] = {"/usr/bin/crun", "/usr/sbin/runc"};
 
 struct held_task {
 	struct steward *steward;
@@ -300,25 +299,29 @@ static int spawn(struct steward *s, const struct steward_request *r, const int *
 	return 0;
 }
 
-static const char *why_not(const struct steward *s, unsigned runtime)
+/* 0; -ENOTSUP: ret says what to do about it. */
+static int look_around(const struct steward *s, unsigned runtime, char *ret, size_t cap)
 {
-	return access(runtimes[runtime], X_OK) < 0                            ? "the OCI runtime (crun) is not installed"
-	       : s->world->template_fd < 0 || !s->cgroups->has[CGROUP_MEMORY] ? "sandboxes do not work on this machine"
-	       : access("/usr/sbin/mke2fs", X_OK) < 0                         ? "mke2fs (e2fsprogs) is not installed"
-	       : access("/dev/loop-control", F_OK) < 0             ? "this machine has no /dev/loop-control (module loop)"
-	       : s->layers < 0 || s->scratch < 0 || !s->filter.len ? "the data directory cannot be used"
-	                                                           : NULL;
+	const struct oci_runtime *r = oci_runtime(runtime);
+	if (access(r->program, X_OK) < 0) {
+		snprintf(ret, cap, "the container runtime %s is not installed: apt-get install %s", r->name, r->package);
+		return -ENOTSUP;
+	}
+	const char *why = s->world->template_fd < 0 || !s->cgroups->has[CGROUP_MEMORY] ? "sandboxes do not work on this machine"
+	                  : access("/usr/sbin/mke2fs", X_OK) < 0                       ? "mke2fs (e2fsprogs) is not installed"
+	                  : access("/dev/loop-control", F_OK) < 0 ? "this machine has no /dev/loop-control (module loop)"
+	                  : s->layers < 0 || s->scratch < 0 || !s->filter.len ? "the data directory cannot be used"
+	                                                                      : NULL;
+	if (why)
+		snprintf(ret, cap, "%s", why);
+	return why ? -ENOTSUP : 0;
 }
 
 static void start(struct steward *s, const struct steward_request *r, const int *fds)
 {
 	struct steward_answer a = {.verb = STEWARD_START, .number = r->number};
-	const char *why = why_not(s, r->runtime);
 	char group[CGROUP_NAME_MAX];
-	if (why) {
-		snprintf(a.why, sizeof(a.why), "%s", why);
-		a.error = -ENOTSUP;
-	}
+	a.error = look_around(s, r->runtime, a.why, sizeof(a.why));
 	if (!a.error)
 		a.error = take_slot(s, &a.slot);
 	if (!a.error) {
@@ -422,9 +425,7 @@ static void stop_serving(struct served *v)
 static void answer_facts(struct steward *s, uint32_t number)
 {
 	struct steward_answer a = {.verb = STEWARD_FACTS, .number = number};
-	const char *why = why_not(s, STEWARD_CRUN);
-	a.works = !why;
-	snprintf(a.why, sizeof(a.why), "%s", why ? why : "");
+	a.works = look_around(s, number, a.why, sizeof(a.why)) == 0;
 	answer(s, &a);
 }
 
@@ -477,9 +478,17 @@ static int open_dir(const char *data_dir, const char *name, mode_t mode)
 {
 	char path[4200];
 	snprintf(path, sizeof(path), "%s/%s", data_dir, name);
+	struct stat st;
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return -1;
-	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	/* api owns the directory above, and may have put one of its own there */
+	if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_uid != geteuid())) {
+		log_error("%s does not belong to root: tasks cannot be made", path);
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 /* Files of slots that nobody is in. */

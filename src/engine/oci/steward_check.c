@@ -34,7 +34,10 @@ int steward_check(const void *p, unsigned long n, unsigned long nfds)
 	switch (r.h.verb) {
 	case STEWARD_FACTS:
 	case STEWARD_KILL:
-		return n == sizeof(r.h) && nfds == 0 && (r.h.verb == STEWARD_FACTS || r.h.number < STEWARD_SLOTS) ? 0 : -EINVAL;
+		return n == sizeof(r.h) && nfds == 0 &&
+		                       r.h.number < (r.h.verb == STEWARD_FACTS ? (uint32_t)STEWARD_RUNTIMES : STEWARD_SLOTS)
+		               ? 0
+		               : -EINVAL;
 	case STEWARD_START:
 		return n == sizeof(r.start) ? check_start(&r.start, nfds) : -EINVAL;
 	case STEWARD_UNPACK:

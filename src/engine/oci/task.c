@@ -2,6 +2,7 @@
  * the shim and in the caller's records. */
 #include "engine/oci/bundle.h"
 #include "engine/oci/image_state.h"
+#include "engine/oci/runtime.h"
 #include "engine/oci/task_state.h"
 
 #include "base/log.h"
@@ -56,7 +57,9 @@ struct tasks *tasks_new(struct loop *l, struct cells *cells, const char *data_di
 	if (!s)
 		die("out of memory");
 	*s = (struct tasks){.loop = l, .cells = cells, .events = events, .found = found, .ctx = ctx, .channel = -1};
-	s->runtime = runtime && strcmp(runtime, "runc") == 0 ? STEWARD_RUNC : STEWARD_CRUN;
+	const char *why;
+	if (oci_runtime_find(runtime, &s->runtime, &why) < 0)
+		die("the container runtime \"%s\" %s", runtime, why);
 	list_init(&s->all);
 	snprintf(path, sizeof(path), "%s/tasks", data_dir);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -286,7 +289,12 @@ static int order(struct task *t, unsigned index, enum task_verb verb)
 
 int task_start(struct task *t, unsigned index)
 {
-	return order(t, index, TASK_START);
+	if (index < t->count && t->runs[index])
+		return -EBUSY;
+	int error = order(t, index, TASK_START);
+	if (!error)
+		t->runs[index] = true;
+	return error;
 }
 
 int task_stop(struct task *t, unsigned index)

@@ -139,8 +139,8 @@ struct tasks_facts {
 
 /* `events` must live as long as the tasks. found() comes for each task of an earlier run that is still there, before facts are
  * known: take it with the ctx that its events shall get, or return NULL and it is ended. After it come ready(), and started() or
- * exited() for each of its containers that was started, and health() where it is known, as if they had just happened. runtime: the
- * OCI runtime's name ("crun", "runc"), found in /usr/bin or /usr/sbin; NULL: crun. */
+ * exited() for each of its containers that was started, and health() where it is known, as if they had just happened. runtime: one
+ * that oci_runtime_find() knows; NULL: crun. Tasks that were started by another one go on with theirs. */
 typedef void *task_found_fn(void *ctx, struct task *t, const char *id);
 struct tasks *tasks_new(struct loop *l, struct cells *cells, const char *data_dir, const char *runtime,
                         const struct task_events *events, task_found_fn *found, void *ctx);

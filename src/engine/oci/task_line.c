@@ -173,6 +173,7 @@ static int64_t wall_us(const struct task_word *w)
 
 static void exited(struct task *t, const struct task_word *w, const char *text)
 {
+	t->runs[w->container] = false;
 	const struct task_exit e = {.code = (int)(w->code & 255),
 	                            .oom = w->flags & TASK_WAS_OOM,
 	                            .not_started = w->flags & TASK_NEVER_RAN,
@@ -205,6 +206,7 @@ static void hear(struct task *t, const struct task_word *w, const char *text, in
 		return;
 	switch (w->verb) {
 	case TASK_STARTED:
+		t->runs[w->container] = true;
 		events->started(t->ctx, t, w->container, wall_us(w));
 		break;
 	case TASK_EXITED:
@@ -400,7 +402,7 @@ void tasks_open_channel(void *ctx)
 	struct tasks *s = ctx;
 	const struct {
 		uint32_t verb, number;
-	} r = {STEWARD_FACTS, 0};
+	} r = {STEWARD_FACTS, s->runtime};
 	s->again = NULL;
 	int fd = s->cells ? cells_open_channel(s->cells, PRIV_CHANNEL_TASK) : -EPIPE;
 	if (fd < 0) {

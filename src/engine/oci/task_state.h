@@ -50,7 +50,8 @@ struct task {
 	char why[STEWARD_WHY_MAX];
 	unsigned count;
 	char names[STEWARD_CONTAINERS_MAX][TASK_NAME_MAX];
-	int listener; /* -1: not there */
+	bool runs[STEWARD_CONTAINERS_MAX]; /* or was told to */
+	int listener;                      /* -1: not there */
 	struct list execs;
 	uint32_t next_exec;
 	struct task_usage usage[STEWARD_CONTAINERS_MAX];

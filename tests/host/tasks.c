@@ -306,9 +306,73 @@ static void has_its_interface(void **state)
 	close(port.fd);
 }
 
+/* ---- what a container may ask for ---- */
+
+static void has_an_init(void **state)
+{
+	(void)state;
+	struct task_container c = container(NULL);
+	if (access("/usr/bin/tini-static", X_OK) < 0)
+		skip();
+	c.init_process = true;
+	/* it is process 1, reaps who has lost its parent, and hands signals and the exit code on */
+	assert_int_equal(run_as(c, "cat /proc/1/comm; (sleep 0.1 & exec true); sleep 0.5; "
+	                           "grep -l '^State:.Z' /proc/[0-9]*/status && echo ZOMBIE; exit 9"),
+	                 9);
+	assert_null(strstr(heard.text, "ZOMBIE"));
+	assert_non_null(strstr(heard.text, "0: init\n"));
+	c = container((const char *const[]){"/bin/sh", "-c", "trap 'exit 6' TERM; echo up; while :; do sleep 0.1; done", NULL});
+	c.init_process = true;
+	struct task *t = make(&c, 1);
+	task_start(t, 0);
+	wait_to_hear("up");
+	task_stop(t, 0);
+	wait_for(&heard.exited[0]);
+	assert_int_equal(heard.code[0], 6);
+	task_free(t);
+}
+
+static void has_a_terminal(void **state)
+{
+	(void)state;
+	struct task_container c = container(NULL);
+	c.tty = true;
+	assert_int_equal(
+	        run_as(c,
+	               "test -t 0 && test -t 1 && test -t 2 && echo terminal; echo $TERM; echo err >&2; ls -l /dev/console; exit 3"),
+	        3);
+	expect("terminal");
+	expect("xterm");
+	expect("err"); /* there is one stream */
+}
+
+static void has_sysctls(void **state)
+{
+	(void)state;
+	const struct task_pair sysctls[] = {
+	        {"net.core.somaxconn", "777"}, {"net.ipv4.ip_local_port_range", "2000\t3000"}, {"kernel.shm_rmid_forced", "1"}};
+	struct task_container c = container(NULL);
+	c.sysctls = sysctls;
+	c.sysctl_count = 3;
+	assert_int_equal(
+	        run_as(c,
+	               "cat /proc/sys/net/core/somaxconn; cat /proc/sys/net/ipv4/ip_local_port_range; cat /proc/sys/kernel/shm_rmid_forced"),
+	        0);
+	expect("777");
+	expect("2000\t3000");
+	expect("1");
+	/* one that is the machine's */
+	const struct task_pair wrong = {"kernel.panic", "1"};
+	c.sysctls = &wrong;
+	c.sysctl_count = 1;
+	assert_int_equal(run_as(c, "true"), -1);
+	assert_non_null(strstr(heard.why, "kernel.panic"));
+}
+
 /* ---- layers ---- */
 
 static const char *bad_layer;
+static char bad_id[65];
 
 static int open_bad_layer(void *ctx, size_t index)
 {
@@ -339,6 +403,7 @@ static int try_layer(const char *python, const char *flavour, bool wrong_id)
 	if (wrong_id)
 		two[0] = two[0] == '0' ? '1' : '0';
 	bad_layer = path;
+	memcpy(bad_id, two, sizeof(bad_id));
 	struct images *own = images_new(world.loop, world.cells, world.dir, &limits);
 	const struct image_layer layer = {one, two, 0};
 	heard.image_ready = false;
@@ -387,6 +452,43 @@ static void refuses_hostile_layers(void **state)
 	                "cat", false),
 	        0);
 	assert_int_not_equal(access("/etc/x", F_OK), 0);
+}
+
+static bool has_layer(const char *id)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/layers/%s", world.dir, id);
+	return access(path, F_OK) == 0;
+}
+
+/* What no image, no task and no list names goes; the layer of a running task stays, whoever trims. */
+static void trims_layers(void **state)
+{
+	(void)state;
+	char gone[65], kept[65];
+	assert_int_equal(try_layer("add('trim', content=b'gone')", "cat", false), 0);
+	memcpy(gone, bad_id, sizeof(gone));
+	assert_int_equal(try_layer("add('trim', content=b'kept')", "cat", false), 0);
+	memcpy(kept, bad_id, sizeof(kept));
+	struct task_container c = container((const char *const[]){"/bin/sh", "-c", "echo up; read x; sleep 1000", NULL});
+	struct task *t = make(&c, 1);
+	struct images *stranger = images_new(world.loop, world.cells, world.dir, NULL);
+	images_trim(stranger, (const char *const[]){kept}, 1);
+	for (int i = 0; i < 1000 * world_patience() && has_layer(gone); i++)
+		world_wait(&world, &heard.never, 10000);
+	assert_false(has_layer(gone));
+	assert_true(has_layer(kept));
+	task_start(t, 0); /* from layers that the stranger did not name */
+	wait_for(&heard.started[0]);
+	wait_to_hear("up");
+	task_free(t);
+	images_free(stranger);
+	leaves_nothing(NULL);
+	images_trim(images, NULL, 0);
+	for (int i = 0; i < 1000 * world_patience() && has_layer(kept); i++)
+		world_wait(&world, &heard.never, 10000);
+	assert_false(has_layer(kept));
+	assert_int_equal(run("echo still here"), 0); /* `images` holds it */
 }
 
 /* ---- faults ---- */
@@ -461,6 +563,8 @@ int main(void)
 	        cmocka_unit_test(keeps_to_its_size),    cmocka_unit_test(shares_volumes),
 	        cmocka_unit_test(is_watched),           cmocka_unit_test(opens_a_shell),
 	        cmocka_unit_test(has_its_interface),    cmocka_unit_test(refuses_hostile_layers),
+	        cmocka_unit_test(has_an_init),          cmocka_unit_test(has_a_terminal),
+	        cmocka_unit_test(has_sysctls),          cmocka_unit_test(trims_layers),
 	        cmocka_unit_test(leaves_nothing),       cmocka_unit_test(outlives_priv_and_api),
 	        cmocka_unit_test(dies_with_its_shim),
 	};

@@ -251,6 +251,11 @@ static int put_mounts(struct json_out *o, const struct task_spec *spec, const st
 
 /* ---- the whole ---- */
 
+static bool is_network(const struct task_pair *sysctl)
+{
+	return strncmp(sysctl->name, "net.", 4) == 0;
+}
+
 static int put_linux(struct json_out *o, const struct task_container *c, const char *const *capabilities, size_t count)
 {
 	static const char *const namespaces[] = {"pid", "ipc", "uts", "mount"};
@@ -264,13 +269,12 @@ static int put_linux(struct json_out *o, const struct task_container *c, const c
 		json_close(o, '}');
 	}
 	json_close(o, ']');
-	if (c->sysctl_count) {
-		json_key(o, S("sysctl"));
-		json_open(o, '{');
-		for (size_t i = 0; i < c->sysctl_count; i++)
+	json_key(o, S("sysctl"));
+	json_open(o, '{');
+	for (size_t i = 0; i < c->sysctl_count; i++)
+		if (!is_network(&c->sysctls[i]))
 			put_text(o, c->sysctls[i].name, c->sysctls[i].value);
-		json_close(o, '}');
-	}
+	json_close(o, '}');
 	put_list(o, "maskedPaths", masked, sizeof(masked) / sizeof(masked[0]));
 	put_list(o, "readonlyPaths", read_only, sizeof(read_only) / sizeof(read_only[0]));
 	json_key(o, S("seccomp"));
@@ -343,7 +347,12 @@ int bundle_plan(struct buf *b, const struct task_spec *spec, unsigned index)
 	size_t health = b->n;
 	bundle_words(b, c->health.argv);
 	head.health_bytes = (uint32_t)(b->n - health);
-	if (b->overflow)
+	size_t sysctls = b->n;
+	for (size_t i = 0; i < c->sysctl_count; i++)
+		if (is_network(&c->sysctls[i]))
+			bundle_words(b, (const char *const[]){c->sysctls[i].name, c->sysctls[i].value, NULL});
+	head.sysctl_bytes = (uint32_t)(b->n - sysctls);
+	if (b->overflow || head.sysctl_bytes > TASK_TEXT_MAX)
 		return -E2BIG;
 	memcpy(b->p + start, &head, sizeof(head));
 	return 0;

@@ -104,10 +104,12 @@ int steward_check(const void *p, unsigned long n, unsigned long nfds);
 /* ---- the shim ---- */
 
 /* The head of a plan: what the shim itself must know of a container. Then come the configuration of the OCI runtime, into which the
- * shim inserts the user at the offset given, and the words of the health check, each with its NUL. */
+ * shim inserts the user at the offset given, the words of the health check,
+ * and names and values of the network's sysctls, each with its NUL. */
 struct task_plan {
 	uint32_t config_bytes, config_user_at;
 	uint32_t health_bytes; /* 0: no check */
+	uint32_t sysctl_bytes; /* at most TASK_TEXT_MAX */
 	int64_t health_interval_us, health_timeout_us, health_start_us;
 	uint32_t health_retries;
 	uint32_t stop_signal;

@@ -314,7 +314,9 @@ int container_start(struct held_container *c)
 	c->started_ms = 0;
 	c->health = c->failures = 0;
 	c->oom_before = c->plan->oom < 0 ? 0 : cgroup_get_oom_kills(c->shim->plan->cgroup_version, c->plan->oom);
-	int error = make_bundle(c, why, sizeof(why));
+	int error = sysctl_turn_all(c, why, sizeof(why));
+	if (!error)
+		error = make_bundle(c, why, sizeof(why));
 	if (!error && (error = run(c)) < 0)
 		snprintf(why, sizeof(why), "the OCI runtime cannot be started: %s", strerror(-error));
 	if (error)

@@ -121,6 +121,10 @@ void runtime_said(const char *log, char *ret, size_t cap);
 /* What it has written there; 0: nothing. */
 pid_t runtime_read_pid(const char *path);
 
+/* shim_sysctl.c */
+/* Sets those of the network that the container's plan has. ret_why: a sentence for the user. */
+int sysctl_turn_all(const struct held_container *c, char *ret_why, size_t cap);
+
 /* shim_user.c */
 /* The JSON of the OCI process's user, from "", "uid", "uid:gid" or names of the files in `root`. -ENOENT: no such user. */
 int user_json(int root, const char *user, char *ret, size_t cap);

@@ -5,6 +5,7 @@
 #include "engine/cell/proto.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 static struct priv_dress_request good_dress(void)
@@ -12,6 +13,12 @@ static struct priv_dress_request good_dress(void)
 	struct priv_dress_request r = {.h = {PRIV_DRESS, 7}, .memory_mb = 128, .tmp_mb = 512};
 	strcpy(r.code, "abc/1");
 	return r;
+}
+
+/* Only the layers that there are are sent. */
+static int check_dress(const struct priv_dress_request *r)
+{
+	return keeper_check_request(r, offsetof(struct priv_dress_request, layers) + r->layer_count * sizeof(r->layers[0]));
 }
 
 static void good_requests_pass(void **state)
@@ -23,7 +30,7 @@ static void good_requests_pass(void **state)
 	struct priv_destroy_request destroy = {.h = {PRIV_DESTROY, 7}};
 	assert_int_equal(keeper_check_request(&facts, sizeof(facts)), 0);
 	assert_int_equal(keeper_check_request(&make, sizeof(make)), 0);
-	assert_int_equal(keeper_check_request(&dress, sizeof(dress)), 0);
+	assert_int_equal(check_dress(&dress), 0);
 	assert_int_equal(keeper_check_request(&destroy, sizeof(destroy)), 0);
 	for (uint32_t channel = 0; channel <= PRIV_CHANNELS; channel++) {
 		struct priv_channel_request r = {.h = {PRIV_CHANNEL, 0}, .channel = channel};
@@ -38,8 +45,33 @@ static void wrong_sizes_are_refused(void **state)
 	struct priv_dress_request dress = good_dress();
 	memcpy(room, &dress, sizeof(dress));
 	for (size_t n = 0; n <= sizeof(room); n++)
-		if (n != sizeof(dress))
+		if (n != offsetof(struct priv_dress_request, layers))
 			assert_int_equal(keeper_check_request(room, n), -EINVAL);
+}
+
+static void layers_are_the_whole_root(void **state)
+{
+	(void)state;
+	struct priv_dress_request r = good_dress();
+	r.code[0] = 0;
+	for (r.layer_count = 0; r.layer_count <= PRIV_LAYERS_MAX; r.layer_count++) {
+		size_t n = offsetof(struct priv_dress_request, layers) + r.layer_count * sizeof(r.layers[0]);
+		assert_int_equal(keeper_check_request(&r, n), 0);
+		assert_int_equal(keeper_check_request(&r, n - 1), -EINVAL);
+		if (n < sizeof(r))
+			assert_int_equal(keeper_check_request(&r, n + 1), -EINVAL);
+	}
+	/* one layer too many, and a number whose bytes would wrap around */
+	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	r.layer_count = 0x08000000;
+	assert_int_equal(keeper_check_request(&r, offsetof(struct priv_dress_request, layers)), -EINVAL);
+	/* an image is all that is to be seen */
+	r.layer_count = 1;
+	strcpy(r.code, "abc/1");
+	assert_int_equal(check_dress(&r), -EINVAL);
+	r.code[0] = 0;
+	strcpy(r.opt, "abc/2");
+	assert_int_equal(check_dress(&r), -EINVAL);
 }
 
 static void bad_contents_are_refused(void **state)
@@ -47,27 +79,27 @@ static void bad_contents_are_refused(void **state)
 	(void)state;
 	struct priv_dress_request r = good_dress();
 	memset(r.code, 'a', sizeof(r.code));
-	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	assert_int_equal(check_dress(&r), -EINVAL);
 	r = good_dress();
 	memset(r.opt, 'a', sizeof(r.opt));
-	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	assert_int_equal(check_dress(&r), -EINVAL);
 	r = good_dress();
 	r.memory_mb = CELL_MEMORY_MB_MIN - 1;
-	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	assert_int_equal(check_dress(&r), -EINVAL);
 	r = good_dress();
 	r.memory_mb = CELL_MEMORY_MB_MAX + 1;
-	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	assert_int_equal(check_dress(&r), -EINVAL);
 	r = good_dress();
 	r.tmp_mb = 0;
-	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	assert_int_equal(check_dress(&r), -EINVAL);
 	r = good_dress();
 	r.h.number = 0;
-	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	assert_int_equal(check_dress(&r), -EINVAL);
 	r = good_dress();
 	r.h.verb = PRIV_GONE; /* an answer, not a request */
-	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	assert_int_equal(check_dress(&r), -EINVAL);
 	r.h.verb = 0xffffffff;
-	assert_int_equal(keeper_check_request(&r, sizeof(r)), -EINVAL);
+	assert_int_equal(check_dress(&r), -EINVAL);
 	struct priv_make_request make = {.h = {PRIV_MAKE, 7}, .background = 2};
 	assert_int_equal(keeper_check_request(&make, sizeof(make)), -EINVAL);
 	make = (struct priv_make_request){.h = {PRIV_MAKE, 7}, .image = CELL_IMAGES};
@@ -95,9 +127,8 @@ static void instances_are_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(good_requests_pass),
-	        cmocka_unit_test(wrong_sizes_are_refused),
-	        cmocka_unit_test(bad_contents_are_refused),
+	        cmocka_unit_test(good_requests_pass),        cmocka_unit_test(wrong_sizes_are_refused),
+	        cmocka_unit_test(layers_are_the_whole_root), cmocka_unit_test(bad_contents_are_refused),
 	        cmocka_unit_test(instances_are_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,12 +44,15 @@ static void init_speaks(void *ctx, uint32_t events)
 	ssize_t n = msg_recv(cell->fds[CELL_FD_CONTROL], &m, sizeof(m), NULL, 0, NULL);
 	if (n == -EAGAIN || n == -EMSGSIZE)
 		return;
-	if (n <= 0)
+	if (n <= 0) {
 		cells_fail(cell, -EIO);
-	else if (n == sizeof(m) && m.verb == INIT_EXITED)
-		ended(cell, m.process, m.value);
-	else if (n == sizeof(m) && m.verb == INIT_EMPTY && cell->state == CELL_LIVE && cell->events->emptied)
+	} else if (n == sizeof(m) && m.verb == INIT_EXITED) {
+		cell->failed_start = m.flags;
+		cell->start_error = m.value;
+		ended(cell, m.process, m.flags == INIT_RAN ? m.value : 127 << 8);
+	} else if (n == sizeof(m) && m.verb == INIT_EMPTY && cell->state == CELL_LIVE && cell->events->emptied) {
 		cell->events->emptied(cell->ctx, cell);
+	}
 }
 
 int cell_watch(struct cell *cell)
@@ -116,13 +119,22 @@ int cell_start(struct cell *cell, const struct cell_process *process)
 	if (cell->state != CELL_LIVE)
 		return -ESRCH;
 	size_t n;
-	struct init_message *m = cell_pack_start(process, 0, false, &n);
+	struct init_message *m = cell_pack_start(process, process->exact ? INIT_EXACT : 0, false, &n);
 	if (!m)
 		return -E2BIG;
 	uint32_t number = ++cell->next_process;
 	int error = cell_send_start(cell, m, n, number, &cell->log_write, 1);
 	free(m);
 	return error ? error : (int)number;
+}
+
+bool cell_never_ran(const struct cell *cell, int *ret_error, bool *ret_directory)
+{
+	if (cell->failed_start == INIT_RAN)
+		return false;
+	*ret_error = cell->start_error;
+	*ret_directory = cell->failed_start == INIT_NO_DIRECTORY;
+	return true;
 }
 
 static int tell_init(struct cell *cell, uint32_t verb, uint32_t process, int value)
@@ -275,7 +287,7 @@ int64_t cell_memory_peak_bytes(struct cell *cell)
 {
 	int64_t n = cell->fds[CELL_FD_PEAK] < 0 ? 0 : cgroup_get_memory_peak(version(cell), cell->fds[CELL_FD_PEAK]);
 	/* what lies in /tmp is charged too and lifts the limit; as memory the function never has more than its size */
-	int64_t most = (int64_t)cell->dress.memory_mb << 20;
+	int64_t most = (int64_t)cell->dress->memory_mb << 20;
 	return n < 0 ? 0 : n < most ? n : most;
 }
 

@@ -25,6 +25,8 @@ struct cell_process {
 	const char *const *argv;
 	const char *const *env;
 	const char *cwd; /* NULL: /var/task */
+	/* As images say it: argv[0] may be without a slash, then it is looked for in the PATH of env, and cwd has to be there. */
+	bool exact;
 };
 enum { CELL_MAX_START_BYTES = 60 * 1024 };
 
@@ -67,8 +69,12 @@ struct cell_spec {
 	               */
 	struct str code_dir; /* relative to DATA/code, no symlinks on the way; mounted read-only at /var/task. May be absent */
 	struct str opt_dir;  /* relative to DATA/code; the layers merged; mounted read-only at /opt. May be absent */
-	unsigned memory_mb;  /* hard limit; also the CPU quota: memory / 1769 of one CPU, see cell_set_cpu() */
-	unsigned tmp_mb;     /* size of /tmp */
+	/* Instead of both: diff ids (hexadecimal, the lowest first) of unpacked layers below DATA/layers. They are the cell's root,
+	 * in place of the machine's files; somebody keeps them there (engine/oci/image.h) as long as the cell lives. */
+	const char *const *layers;
+	size_t layer_count;
+	unsigned memory_mb; /* hard limit; also the CPU quota: memory / 1769 of one CPU, see cell_set_cpu() */
+	unsigned tmp_mb;    /* size of /tmp */
 };
 
 struct cell_events {
@@ -97,6 +103,8 @@ int cell_stem_message(struct cell *cell, struct str json);
 /* Starts a process: its stdin is /dev/null, its stdout and stderr are the log. Returns its number (> CELL_STEM_PROCESS) or negative
  * errno. A failing exec shows as exited() with status 127 << 8. Several may run at once (extensions). */
 int cell_start(struct cell *cell, const struct cell_process *process);
+/* Within exited(), of a process that never ran: the error (positive) of its directory or its program. False: it ran. */
+bool cell_never_ran(const struct cell *cell, int *ret_error, bool *ret_directory);
 /* Sends a signal to a process's group. After it has ended this does nothing. */
 void cell_signal(struct cell *cell, int process, int signo);
 /* Kills every process in the cell but keeps it and /tmp: Lambda's reset after a timeout or crash. exited() follows for each that

@@ -32,9 +32,9 @@ void cells_send(struct cells *c, const void *request, size_t n)
 	int error = list_empty(&c->unsent) ? msg_send(c->fd, request, n, NULL, 0) : -EAGAIN;
 	if (error != -EAGAIN)
 		return; /* a dead priv shows as a closed socket */
-	struct pending *p = allocate(sizeof(*p));
+	struct pending *p = allocate(sizeof(*p) + n);
 	p->n = n;
-	memcpy(&p->request, request, n);
+	memcpy(p->request, request, n);
 	list_push(&c->unsent, &p->at);
 	loop_set_fd(c->loop, c->watch, EPOLLIN | EPOLLOUT);
 }
@@ -42,7 +42,7 @@ void cells_send(struct cells *c, const void *request, size_t n)
 static void send_unsent(struct cells *c)
 {
 	list_each (&c->unsent, struct pending, at, p) {
-		if (msg_send(c->fd, &p->request, p->n, NULL, 0) == -EAGAIN)
+		if (msg_send(c->fd, p->request, p->n, NULL, 0) == -EAGAIN)
 			return;
 		list_remove(&p->at);
 		free(p);
@@ -119,6 +119,7 @@ void cells_drop(struct cell *cell)
 		cells_send(c, &r, sizeof(r));
 	list_remove(&cell->at);
 	c->count--;
+	free(cell->dress);
 	free(cell);
 }
 

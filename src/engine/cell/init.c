@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -29,13 +30,19 @@ static struct {
 	uint32_t process;
 } table[INIT_PROCESSES_MAX];
 
+/* What a child could not do before it ran. Shared with it; NULL until the first is started. */
+static struct {
+	uint32_t what; /* enum init_failure */
+	int32_t error;
+} * failures;
+
 static int control;
 static bool image; /* we are a zygote's copy */
 
 /* What api cannot be told at once (a full socket) waits; statuses must not be lost. */
-static void tell(uint32_t verb, uint32_t process, int status)
+static void tell(uint32_t verb, uint32_t process, int value, uint32_t flags)
 {
-	struct init_message m = {.verb = verb, .process = process, .value = status};
+	struct init_message m = {.verb = verb, .process = process, .value = value, .flags = flags};
 	while (msg_send(control, &m, sizeof(m), NULL, 0) == -EAGAIN) {
 		struct pollfd p = {.fd = control, .events = POLLOUT};
 		poll(&p, 1, -1);
@@ -49,8 +56,9 @@ static void reap(int options)
 	while ((pid = waitpid(-1, &status, options)) > 0)
 		for (int i = 0; i < INIT_PROCESSES_MAX; i++)
 			if (table[i].pid == pid) {
+				uint32_t what = failures[i].what;
 				table[i].pid = 0;
-				tell(INIT_EXITED, table[i].process, status);
+				tell(INIT_EXITED, table[i].process, what == INIT_RAN ? status : failures[i].error, what);
 			}
 }
 
@@ -72,8 +80,16 @@ static bool take_strings(char **at, const char *end, char **list, uint32_t n, ui
 
 enum { ARG_MAX_COUNT = 256, ENV_MAX_COUNT = 512 };
 
+/* In the child, which ends here. */
+static void give_up(int slot, enum init_failure what)
+{
+	failures[slot].error = errno;
+	failures[slot].what = what;
+	_exit(127);
+}
+
 /* In the child: its descriptors and its directory. Every failure is exit status 127. */
-static void settle(const char *cwd, uint32_t flags, int out, int extra)
+static void settle(int slot, const char *cwd, uint32_t flags, int out, int extra)
 {
 	sigset_t none;
 	sigemptyset(&none);
@@ -92,8 +108,39 @@ static void settle(const char *cwd, uint32_t flags, int out, int extra)
 		_exit(127);
 	if (close_range(extra >= 0 ? INIT_EXTRA_FD + 1 : INIT_EXTRA_FD, ~0u, 0) < 0)
 		_exit(127);
-	if (chdir(cwd) < 0 && chdir("/") < 0)
-		_exit(127);
+	if (chdir(cwd) < 0 && (flags & INIT_EXACT || chdir("/") < 0))
+		give_up(slot, INIT_NO_DIRECTORY);
+}
+
+static const char *find_path(char *const *env)
+{
+	for (; *env; env++)
+		if (strncmp(*env, "PATH=", 5) == 0)
+			return *env + 5;
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+/* As execvpe() does it, with the PATH of the new environment. Comes back with errno of the program that came nearest. */
+static void execute_found(char *const *argv, char *const *env)
+{
+	static char path[4096];
+	int nearest = ENOENT;
+	size_t name = strlen(argv[0]) + 1;
+	for (const char *p = find_path(env); name > 1; p++) {
+		size_t n = strcspn(p, ":");
+		if (n + 1 + name <= sizeof(path)) {
+			memcpy(path, p, n);
+			path[n] = '/';
+			memcpy(path + n + (n > 0), argv[0], name);
+			execve(path, argv, env);
+			if (errno != ENOENT && errno != ENOTDIR)
+				nearest = errno;
+		}
+		p += n;
+		if (!*p)
+			break;
+	}
+	errno = nearest;
 }
 
 /* A copy of a zygote's image goes on as if it had been executed: it has its program's name, and its own /proc/self. */
@@ -114,22 +161,33 @@ static bool start(size_t length, const int *fds, size_t nfds)
 		if (!table[i].pid)
 			slot = i;
 	pid_t pid = -1;
+	if (!failures) {
+		failures = mmap(NULL, INIT_PROCESSES_MAX * sizeof(*failures), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		                -1, 0);
+		if (failures == MAP_FAILED)
+			_exit(1);
+	}
 	if (slot >= 0 && nfds >= 1 && message.head.argc >= 1 && take_strings(&at, end, cwd, 1, 2) &&
 	    take_strings(&at, end, argv, message.head.argc, ARG_MAX_COUNT) &&
 	    take_strings(&at, end, env, message.head.envc, ENV_MAX_COUNT)) {
+		failures[slot].what = INIT_RAN;
 		pid = fork();
 		if (pid == 0) {
-			settle(cwd[0], message.head.flags, fds[0], nfds > 1 ? fds[1] : -1);
+			settle(slot, cwd[0], message.head.flags, fds[0], nfds > 1 ? fds[1] : -1);
 			if (image && message.head.flags & INIT_IMAGE) {
+				munmap(failures, INIT_PROCESSES_MAX * sizeof(*failures));
 				resemble(argv[0]);
 				return true;
 			}
-			execve(argv[0], argv, env);
-			_exit(127);
+			if (message.head.flags & INIT_EXACT && !strchr(argv[0], '/'))
+				execute_found(argv, env);
+			else
+				execve(argv[0], argv, env);
+			give_up(slot, INIT_NO_PROGRAM);
 		}
 	}
 	if (pid < 0) {
-		tell(INIT_EXITED, message.head.process, 127 << 8);
+		tell(INIT_EXITED, message.head.process, 127 << 8, INIT_RAN);
 		return false;
 	}
 	table[slot].pid = pid;
@@ -151,7 +209,7 @@ static bool obey(size_t length, const int *fds, size_t nfds)
 		kill(-1, SIGKILL);
 		/* until the last is gone: what is started next shall find neither their processes nor their share of the limit */
 		reap(0);
-		tell(INIT_EMPTY, 0, 0);
+		tell(INIT_EMPTY, 0, 0, 0);
 		break;
 	default:
 		break;

@@ -64,7 +64,11 @@ static void open_template(struct keeper *k, const struct keeper_config *c)
 		k->works = false;
 		if (!k->why_not[0])
 			memcpy(k->why_not, why, sizeof(why));
+		return;
 	}
+	k->stage = root_open_stage(&root);
+	if (k->stage < 0)
+		log_warn("no functions from images: %s: %s", stage, strerror(-k->stage));
 }
 
 static int open_path(const char *path, int flags)
@@ -82,6 +86,7 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *c)
 	                     .works = true,
 	                     .own_mount_ns = -1,
 	                     .data_dir = -1,
+	                     .stage = -1,
 	                     .uid_base = c->uid_base,
 	                     .zygote_library = c->zygote_library,
 	                     .channel = c->channel,
@@ -145,6 +150,8 @@ void keeper_free(struct keeper *k)
 		outbound_close(&k->world.outbound);
 	if (k->has_cgroups)
 		cgroups_close(&k->cgroups, true);
+	if (k->stage >= 0)
+		root_close_stage(k->data_dir, k->stage);
 	unlinkat(k->data_dir, "stage", AT_REMOVEDIR);
 	free(k->world.filter.filter);
 	keeper_close_fd(&k->world.template_fd);

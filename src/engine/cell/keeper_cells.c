@@ -302,6 +302,13 @@ static int open_optional(struct keeper *k, const char *path)
 	return tree;
 }
 
+static int open_image(struct keeper *k, const struct priv_dress_request *r)
+{
+	if (!r->layer_count)
+		return -1;
+	return k->stage < 0 ? -ENOTSUP : root_open_image(k->stage, r->layers, r->layer_count);
+}
+
 int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int *ret_tmp_fd)
 {
 	struct held *h = keeper_find(k, r->h.number);
@@ -310,18 +317,23 @@ int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int *ret_
 	if (h->dressed)
 		return -EALREADY;
 	h->dressed = true;
-	int code = open_optional(k, r->code), opt = open_optional(k, r->opt);
-	int error = r->code[0] && code < 0 ? code : r->opt[0] && opt < 0 ? opt : 0;
+	struct root_clothes clothes = {.code_fd = open_optional(k, r->code),
+	                               .opt_fd = open_optional(k, r->opt),
+	                               .image_fd = open_image(k, r),
+	                               .tmp_bytes = (uint64_t)r->tmp_mb << 20};
+	int error = r->code[0] && clothes.code_fd < 0        ? clothes.code_fd
+	            : r->opt[0] && clothes.opt_fd < 0        ? clothes.opt_fd
+	            : r->layer_count && clothes.image_fd < 0 ? clothes.image_fd
+	                                                     : 0;
 	if (!error) {
 		struct cgroup_limits limits = {.memory_bytes = guard_first_limit((uint64_t)r->memory_mb << 20),
 		                               .cpu_weight = h->background ? 100 : 0};
 		error = cgroup_limit(&k->cgroups, h->group, &limits);
 	}
 	if (!error)
-		error = root_dress(h->mount_ns, k->own_mount_ns, code, opt, (uint64_t)r->tmp_mb << 20, ret_tmp_fd);
-	if (code >= 0)
-		close(code);
-	if (opt >= 0)
-		close(opt);
+		error = root_dress(h->mount_ns, k->own_mount_ns, &clothes, ret_tmp_fd);
+	keeper_close_fd(&clothes.code_fd);
+	keeper_close_fd(&clothes.opt_fd);
+	keeper_close_fd(&clothes.image_fd);
 	return error;
 }

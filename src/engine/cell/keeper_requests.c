@@ -6,6 +6,7 @@
 #include "io/msg.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -65,8 +66,10 @@ int keeper_check_request(const void *p, size_t n)
 	case PRIV_MAKE:
 		return n == sizeof(r.make) && r.make.background <= 1 && r.make.image < CELL_IMAGES ? 0 : -EINVAL;
 	case PRIV_DRESS:
-		if (n != sizeof(r.dress) || !terminated(r.dress.code, sizeof(r.dress.code)) ||
-		    !terminated(r.dress.opt, sizeof(r.dress.opt)))
+		if (n < offsetof(struct priv_dress_request, layers) || r.dress.layer_count > PRIV_LAYERS_MAX ||
+		    n != offsetof(struct priv_dress_request, layers) + r.dress.layer_count * sizeof(r.dress.layers[0]) ||
+		    !terminated(r.dress.code, sizeof(r.dress.code)) || !terminated(r.dress.opt, sizeof(r.dress.opt)) ||
+		    (r.dress.layer_count && (r.dress.code[0] || r.dress.opt[0])))
 			return -EINVAL;
 		return r.dress.memory_mb >= CELL_MEMORY_MB_MIN && r.dress.memory_mb <= CELL_MEMORY_MB_MAX &&
 		                       r.dress.tmp_mb >= CELL_TMP_MB_MIN && r.dress.tmp_mb <= CELL_TMP_MB_MAX

@@ -45,6 +45,7 @@ struct keeper {
 	bool has_cgroups, has_filter;
 	struct child_world world;
 	int own_mount_ns, data_dir;
+	int stage; /* where roots of images are made; -1: none can be */
 	const char *zygote_library;
 	struct zygote *zygotes[CELL_IMAGES];
 	unsigned zygote_starts[CELL_IMAGES];

@@ -6,12 +6,16 @@
  * do not feel it. A stem whose process ends before it is claimed is a broken runtime: its kind rests. */
 #include "engine/cell/pool.h"
 
+#include "base/hash.h"
+#include "base/log.h"
 #include "engine/cgroup/cgroup.h"
 #include "io/msg.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -70,8 +74,9 @@ static struct cell *choose(struct cells *c, int kind, bool stem_ok)
 static void dress(struct cell *cell)
 {
 	cell->state = CELL_DRESSING;
-	cell->dress.h = (struct priv_header){PRIV_DRESS, cell->number};
-	cells_send(cell->cells, &cell->dress, sizeof(cell->dress));
+	cell->dress->h = (struct priv_header){PRIV_DRESS, cell->number};
+	cells_send(cell->cells, cell->dress,
+	           offsetof(struct priv_dress_request, layers) + cell->dress->layer_count * sizeof(cell->dress->layers[0]));
 }
 
 static int copy_path(struct str from, char to[PRIV_PATH_MAX])
@@ -95,6 +100,26 @@ static int check_spec(const struct cell_spec *s, struct priv_dress_request *ret)
 	return error ? error : copy_path(s->opt_dir, ret->opt);
 }
 
+/* NULL with *ret_error set where no cell can be like that. */
+static struct priv_dress_request *read_spec(const struct cell_spec *s, int *ret_error)
+{
+	struct priv_dress_request *r;
+	*ret_error = -EINVAL;
+	if (s->layer_count > PRIV_LAYERS_MAX || (s->layer_count && (s->code_dir.n || s->opt_dir.n)))
+		return NULL;
+	r = calloc(1, offsetof(struct priv_dress_request, layers) + s->layer_count * sizeof(r->layers[0]));
+	if (!r)
+		die("out of memory");
+	*ret_error = check_spec(s, r);
+	for (size_t i = 0; i < s->layer_count && !*ret_error; i++)
+		*ret_error = hex_decode(str_from(s->layers[i]), r->layers[i], sizeof(r->layers[i])) ? 0 : -EINVAL;
+	r->layer_count = (uint32_t)s->layer_count;
+	if (!*ret_error)
+		return r;
+	free(r);
+	return NULL;
+}
+
 /* A handle for a claim that fails at once. */
 static struct cell *refuse(struct cells *c, int error, const struct cell_events *events, void *ctx)
 {
@@ -108,8 +133,8 @@ static struct cell *refuse(struct cells *c, int error, const struct cell_events 
 
 struct cell *cell_claim(struct cells *c, const struct cell_spec *spec, const struct cell_events *events, void *ctx)
 {
-	struct priv_dress_request r = {0};
-	int error = check_spec(spec, &r);
+	int error;
+	struct priv_dress_request *r = read_spec(spec, &error);
 	if (!error && c->fd < 0)
 		error = -EPIPE;
 	if (!error && c->facts.known && !c->facts.works)
@@ -126,8 +151,10 @@ struct cell *cell_claim(struct cells *c, const struct cell_spec *spec, const str
 		else
 			error = -EAGAIN;
 	}
-	if (error)
+	if (error) {
+		free(r);
 		return refuse(c, error, events, ctx);
+	}
 	bool copies = spec->stem_ok && has_image(c, kind);
 	if (!cell)
 		cell = cells_make(c, copies ? kind : -1, false);

@@ -22,7 +22,7 @@ struct cell {
 	unsigned tries;
 	int64_t warming_since_us;
 
-	struct priv_dress_request dress;
+	struct priv_dress_request *dress; /* once it is claimed */
 	uint32_t quota_us;
 	const struct cell_events *events;
 	void *ctx;
@@ -33,6 +33,8 @@ struct cell {
 	struct loop_timer *failing; /* a failed claim on its way to ready() */
 	int failure;
 	uint32_t next_process, next_shell;
+	uint32_t failed_start; /* enum init_failure, of the process whose end is being told */
+	int start_error;
 	int64_t oom_base;
 };
 
@@ -49,7 +51,7 @@ struct stem {
 struct pending {
 	struct list at;
 	size_t n;
-	union priv_request request;
+	unsigned char request[];
 };
 
 struct cells {

@@ -3,7 +3,7 @@
  * To `priv` (answers carry the cell's number and come in any order):
  *   FACTS    what works here
  *   MAKE     a finished, empty cell; the answer brings the descriptors of enum cell_fd
- *   DRESS    limits and code, once
+ *   DRESS    limits and code, or the layers of an image, once
  *   DESTROY  kill and remove; GONE follows, as it does when a cell ends by itself
  *   CHANNEL  carries a socket on which another part of `priv` is spoken to (enum priv_channel); no answer
  * To a cell's pid 1, on the socket that MAKE brought: START, SIGNAL, KILL_ALL; it says EXITED of each that ends, and EMPTY when
@@ -14,6 +14,7 @@
 enum priv_verb { PRIV_FACTS = 1, PRIV_MAKE, PRIV_DRESS, PRIV_DESTROY, PRIV_GONE, PRIV_CHANNEL };
 enum priv_channel { PRIV_CHANNEL_NETWORK, PRIV_CHANNEL_MACHINE, PRIV_CHANNEL_TASK, PRIV_CHANNEL_LAYER, PRIV_CHANNELS };
 enum { PRIV_PATH_MAX = 256, CELL_PIDS_MAX = 1024 };
+enum { PRIV_LAYERS_MAX = 127, PRIV_LAYER_BYTES = 32 };
 enum { CELL_MEMORY_MB_MIN = 16, CELL_MEMORY_MB_MAX = 1 << 20, CELL_TMP_MB_MIN = 1, CELL_TMP_MB_MAX = 1 << 20 };
 
 struct priv_header {
@@ -36,6 +37,8 @@ struct priv_dress_request {
 	uint32_t memory_mb, tmp_mb;
 	char code[PRIV_PATH_MAX]; /* relative to the code directory, NUL-terminated; "": none */
 	char opt[PRIV_PATH_MAX];
+	uint32_t layer_count; /* above 0: these layers are the root instead of the machine's files; then code and opt are "" */
+	uint8_t layers[PRIV_LAYERS_MAX][PRIV_LAYER_BYTES]; /* diff ids, the lowest first; so many as there are are sent */
 };
 
 struct priv_destroy_request {
@@ -91,12 +94,15 @@ enum { INIT_PROCESSES_MAX = 32, INIT_MESSAGE_MAX = 64 * 1024 };
 enum init_flag {
 	INIT_TERMINAL = 1, /* the descriptor is a terminal: all three of the process's, and its controlling one */
 	INIT_IMAGE = 2,    /* in a cell made from a zygote: the runtime that is loaded already goes on, argv is not executed */
+	INIT_EXACT = 4,    /* the directory has to be there; a program without a slash is looked for in PATH */
 };
+/* In the flags of EXITED: it never ran, and why. */
+enum init_failure { INIT_RAN, INIT_NO_DIRECTORY, INIT_NO_PROGRAM };
 
 struct init_message {
 	uint32_t verb;
 	uint32_t process; /* chosen by api, > 0 */
-	int32_t value;    /* SIGNAL: the signal; EXITED: the wait status */
+	int32_t value;    /* SIGNAL: the signal; EXITED: the wait status, or the error (positive) of what never ran */
 	uint32_t flags;
 	uint32_t argc, envc; /* START: cwd, then so many strings of argv and of env follow, each with its NUL */
 	                     /* START carries one descriptor (output), or two: the second becomes number INIT_EXTRA_FD */

@@ -120,15 +120,40 @@ static int resize_tmp(uint64_t bytes)
 	return error;
 }
 
-int root_dress(int cell_ns_fd, int own_ns_fd, int code_fd, int opt_fd, uint64_t tmp_bytes, int *ret_tmp_fd)
+/* Moves what is mounted at /name over to the same place in the new root. */
+static int carry(int root, const char *name)
+{
+	int tree = open_tree(AT_FDCWD, name, OPEN_TREE_CLOEXEC);
+	if (tree < 0)
+		return -errno;
+	int error = move_mount(tree, "", root, name + 1, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+	close(tree);
+	return error;
+}
+
+/* Process 1, whose root and directory are the old root, is taken along by the kernel. */
+static int change_root(int image)
+{
+	static const char *const carried[] = {"/proc", "/dev", "/tmp"};
+	int error = attach(image, "/mnt");
+	for (size_t i = 0; i < sizeof(carried) / sizeof(carried[0]) && !error; i++)
+		error = carry(image, carried[i]);
+	if (!error && (fchdir(image) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0))
+		error = -errno;
+	return error;
+}
+
+int root_dress(int cell_ns_fd, int own_ns_fd, const struct root_clothes *c, int *ret_tmp_fd)
 {
 	if (setns(cell_ns_fd, CLONE_NEWNS) < 0)
 		return -errno;
-	int error = code_fd < 0 ? 0 : attach(code_fd, "/var/task");
-	if (!error && opt_fd >= 0)
-		error = attach(opt_fd, "/opt");
+	int error = c->image_fd < 0 ? 0 : change_root(c->image_fd);
+	if (!error && c->code_fd >= 0)
+		error = attach(c->code_fd, "/var/task");
+	if (!error && c->opt_fd >= 0)
+		error = attach(c->opt_fd, "/opt");
 	if (!error)
-		error = resize_tmp(tmp_bytes);
+		error = resize_tmp(c->tmp_bytes);
 	int tmp = error ? -1 : open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!error && tmp < 0)
 		error = -errno;

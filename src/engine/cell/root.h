@@ -28,6 +28,24 @@ int root_enter(int template_fd, uid_t uid, uint64_t tmp_bytes);
  * A descriptor or negative errno. */
 int root_open_tree(int dir_fd, const char *path);
 
-/* From `priv`: mounts code_fd at /var/task and opt_fd at /opt (-1: not) in a running cell and resizes its /tmp, then comes back to
- * own_ns_fd. Failing to come back is fatal to the process. *ret_tmp_fd is a descriptor in that /tmp, the caller's. */
-int root_dress(int cell_ns_fd, int own_ns_fd, int code_fd, int opt_fd, uint64_t tmp_bytes, int *ret_tmp_fd);
+/* From `priv`: what is to be seen in a running cell. Detached mounts, or -1. */
+struct root_clothes {
+	int code_fd;  /* at /var/task */
+	int opt_fd;   /* at /opt */
+	int image_fd; /* becomes the root; the machine's files go */
+	uint64_t tmp_bytes;
+};
+/* Mounts them and resizes /tmp, then comes back to own_ns_fd. Failing to come back is fatal to the process. *ret_tmp_fd is a
+ * descriptor in that /tmp, the caller's. */
+int root_dress(int cell_ns_fd, int own_ns_fd, const struct root_clothes *clothes, int *ret_tmp_fd);
+
+/* root_image.c: roots made of the unpacked layers of images. They are put together on the stage: a small file system at
+ * config->stage_dir in the namespace of `priv`, which has what every such root gets on top of its layers. A descriptor of it, to be
+ * taken away with root_close_stage(), or negative errno. `stage_dir` lies beside the directory `layers`. */
+int root_open_stage(const struct root_config *config);
+void root_close_stage(int data_dir, int stage_fd);
+/* A detached, read-only root of so many layers, the lowest first, each 32 bytes (a diff id). A descriptor or negative errno. */
+int root_open_image(int stage_fd, const uint8_t layers[][32], size_t count);
+
+/* template.c: hosts and resolv.conf of a cell, in the directory etc below `root`. 0, or -1 with errno. */
+int root_write_network(int root, const struct root_config *config);

@@ -123,11 +123,15 @@ static int write_resolver(int root, const char *resolver)
 	return write_file(root, "etc/resolv.conf", text, strlen(text));
 }
 
+int root_write_network(int root, const struct root_config *config)
+{
+	return write_file(root, "etc/hosts", hosts, sizeof(hosts) - 1) || write_resolver(root, config->resolver) ? -1 : 0;
+}
+
 static int fill_etc(int root, const struct root_config *config, struct outcome *o)
 {
 	if (write_file(root, "etc/passwd", passwd, sizeof(passwd) - 1) || write_file(root, "etc/group", group, sizeof(group) - 1) ||
-	    write_file(root, "etc/nsswitch.conf", nsswitch, sizeof(nsswitch) - 1) ||
-	    write_file(root, "etc/hosts", hosts, sizeof(hosts) - 1) || write_resolver(root, config->resolver) ||
+	    write_file(root, "etc/nsswitch.conf", nsswitch, sizeof(nsswitch) - 1) || root_write_network(root, config) ||
 	    symlinkat("../usr/lib/os-release", root, "etc/os-release") || symlinkat("/proc/mounts", root, "etc/mtab") ||
 	    /* ECMAScript modules do not look at NODE_PATH, but in every folder above /var/task */
 	    symlinkat("runtime/node_modules", root, "var/node_modules"))

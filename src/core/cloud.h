@@ -11,6 +11,7 @@ struct api;
 struct gate;
 struct blobs;
 struct cells;
+struct images;
 struct http_server;
 struct meter;
 struct metrics;
@@ -25,6 +26,7 @@ struct cloud {
 	struct meter *meter;      /* what is used; NULL: nothing is counted */
 	struct metrics *metrics;  /* numbers over time (engine/metrics); NULL: none are kept */
 	struct cells *cells;      /* sandboxes; NULL where the machine cannot */
+	struct images *images;    /* unpacked layers of images (engine/oci); NULL where there are no cells */
 	struct http_server *http; /* so that cells' listeners can be served */
 	struct http_tls *tls;     /* the cloud's own certificate; NULL: it has none */
 	struct identity_source identity;

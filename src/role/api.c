@@ -15,6 +15,7 @@
 #include "core/meter.h"
 #include "engine/cell/cell.h"
 #include "engine/cell/lockdown.h"
+#include "engine/oci/image.h"
 #include "http/http.h"
 #include "http/tls.h"
 #include "io/msg.h"
@@ -267,6 +268,7 @@ int role_api(const struct role_config *config)
 		runtime_set_clients(config->runtime_dir);
 		cells.stem_count = runtime_stems(STEMS, &cells.stems);
 		c->cells = cells_new(c->loop, ROLE_FD_PRIV, &cells);
+		c->images = images_new(c->loop, c->cells, c->data_dir, NULL);
 	}
 	r->admin = admin_new(c, config);
 	start_services(r);
@@ -284,6 +286,7 @@ int role_api(const struct role_config *config)
 	loop_remove_fd(c->loop, main_watch);
 	stop_services(r);
 	iam_close(c);
+	images_free(c->images);
 	if (c->cells)
 		cells_free(c->cells);
 	http_server_free(c->http);

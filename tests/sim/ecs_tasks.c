@@ -157,20 +157,6 @@ static void image_over(void *ctx)
 	i->ready(i->ctx, i, 0, "");
 }
 
-struct images *images_new(struct loop *l, struct cells *cells, const char *data_dir, const struct image_limits *limits)
-{
-	(void)l;
-	(void)cells;
-	(void)data_dir;
-	(void)limits;
-	return (struct images *)&w;
-}
-
-void images_free(struct images *s)
-{
-	(void)s;
-}
-
 struct image *image_prepare(struct images *s, const struct image_layer *layers, size_t count, image_open_fn *open,
                             image_ready_fn *ready, void *ctx)
 {
@@ -339,7 +325,11 @@ static void open_cloud(void)
 {
 	struct cloud *c = &w.cloud;
 	char why[200];
-	*c = (struct cloud){.data_dir = w.dir, .ephemeral = true, .endpoint = "http://127.0.0.1:1", .cells = (struct cells *)&w};
+	*c = (struct cloud){.data_dir = w.dir,
+	                    .ephemeral = true,
+	                    .endpoint = "http://127.0.0.1:1",
+	                    .cells = (struct cells *)&w,
+	                    .images = (struct images *)&w};
 	c->loop = loop_new();
 	c->work = work_new(c->loop, 2);
 	assert_int_equal(store_open(&c->store, c->loop,

@@ -199,7 +199,7 @@ struct crew *crew_new(struct cloud *cloud)
 	store_abort(t);
 	ec2_watch_ports(cloud, port, d);
 	if (cloud->cells) {
-		d->images = images_new(cloud->loop, cloud->cells, cloud->data_dir, NULL);
+		d->images = cloud->images;
 		d->tasks = tasks_new(cloud->loop, cloud->cells, cloud->data_dir, cloud->container_runtime, &duty_events, duty_found,
 		                     d);
 	}
@@ -228,8 +228,6 @@ void crew_free(struct crew *d)
 		arena_done(&i->arena);
 		free(i);
 	}
-	if (d->images)
-		images_free(d->images);
 	map_done(&d->duties);
 	map_done(&d->by_id);
 	map_done(&d->by_port);

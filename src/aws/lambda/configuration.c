@@ -1,6 +1,6 @@
 /* What makes a function: the checks of CreateFunction and UpdateFunctionConfiguration, in Lambda's words. */
 #include "aws/lambda/credentials.h"
-#include "aws/lambda/lambda.h"
+#include "aws/lambda/image.h"
 #include "aws/lambda/runtime.h"
 #include "base/json.h"
 
@@ -90,8 +90,6 @@ int lambda_check_unreal(struct call *c, const struct lambda_update_function_conf
 		return unreal(c, "TracingConfig mode Active");
 	if (in->snap_start && str_eq(in->snap_start->apply_on, S("PublishedVersions")))
 		return unreal(c, "SnapStart");
-	if (in->image_config)
-		return unreal(c, "ImageConfig");
 	if (in->capacity_provider_config)
 		return unreal(c, "CapacityProviderConfig");
 	if (in->durable_config)
@@ -173,6 +171,13 @@ int lambda_apply_settings(struct call *c, const struct lambda_update_function_co
 	struct lambda_function_configuration *f = row->config;
 	if (lambda_check_unreal(c, in) != CALL_OK)
 		return CALL_FAIL;
+	bool image = str_eq(f->package_type, S("Image"));
+	if (image && (str_set(in->runtime) || str_set(in->handler) || in->layers.n))
+		return lambda_invalid(c, IMAGE_HAS_NONE);
+	if (in->image_config && !image)
+		return lambda_invalid(c, "Please don't provide ImageConfig when the intended function PackageType is Zip.");
+	if (in->image_config && image_check_config(c, in->image_config) != CALL_OK)
+		return CALL_FAIL;
 	/* Larger sizes are in the model, for functions on managed instances. */
 	if (in->memory_size.set && in->memory_size.v > 10240)
 		return lambda_invalid(
@@ -205,6 +210,13 @@ int lambda_apply_settings(struct call *c, const struct lambda_update_function_co
 		f->memory_size = in->memory_size;
 	if (in->environment && set_environment(c, in->environment, f) != CALL_OK)
 		return CALL_FAIL;
+	if (in->image_config) {
+		const struct lambda_image_config *i = in->image_config;
+		bool empty = !i->entry_point.n && !i->command.n && (!str_set(i->working_directory) || !i->working_directory.n);
+		f->image_config_response = empty ? NULL : arena_new(c->arena, struct lambda_image_config_response);
+		if (!empty)
+			f->image_config_response->image_config = in->image_config;
+	}
 	if (in->ephemeral_storage)
 		f->ephemeral_storage = in->ephemeral_storage;
 	if (in->tracing_config) {

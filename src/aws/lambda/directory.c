@@ -1,6 +1,7 @@
 #include "aws/lambda/directory.h"
 
 #include "aws/lambda/code.h"
+#include "aws/lambda/image.h"
 #include "aws/lambda/pool.h"
 #include "base/log.h"
 #include "base/rand.h"
@@ -90,9 +91,17 @@ void fn_version_unref(struct fn_version *v)
 	code_unhold(l->code, v->code);
 	for (uint32_t i = 0; i < v->layer_code.n; i++)
 		code_unhold(l->code, v->layer_code.v[i]);
+	image_unref(v->image);
 	pool_unref(v->pool);
 	arena_done(&v->arena);
 	free(v);
+}
+
+static void is_ready(void *ctx, int error, const char *why)
+{
+	(void)ctx;
+	(void)error;
+	(void)why;
 }
 
 static struct str essence_of(struct arena *a, const struct fn_version *v)
@@ -142,6 +151,8 @@ static void set_version(struct directory *d, struct fn *fn, struct str version, 
 	code_hold(d->lambda->code, v->code);
 	for (uint32_t i = 0; i < v->layer_code.n; i++)
 		code_hold(d->lambda->code, v->layer_code.v[i]);
+	const struct state_lambda_image_record *image = row->serving ? row->serving_image : row->image;
+	v->image = image ? image_ref(d->lambda, v->code, image) : NULL;
 	bool same = before && str_eq(before->essence, v->essence);
 	v->pool = same ? pool_ref(before->pool) : pool_new(d->lambda);
 	map_put(&fn->versions, version, v);
@@ -153,6 +164,8 @@ static void set_version(struct directory *d, struct fn *fn, struct str version, 
 	bool pending = str_eq(v->shown->state, S("Pending")) || str_eq(v->shown->last_update_status, S("InProgress"));
 	if (pending)
 		lambda_settle(d->lambda, key);
+	else if (v->image)
+		image_make_ready(v->image, is_ready, NULL); /* so that its layers are held after a restart too */
 }
 
 /* --- the other records */

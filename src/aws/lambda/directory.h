@@ -21,6 +21,7 @@ struct fn_version {
 	        *config; /* what invocations use: the one before, while an update is in progress */
 	struct str code;
 	struct str_list layer_code;
+	struct function_image *image; /* NULL: a package */
 	struct str account, region, name, version;
 	struct str essence; /* equal: environments of the one serve the other */
 	struct pool *pool;  /* environments; pools.c */

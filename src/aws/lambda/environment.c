@@ -142,17 +142,18 @@ static void start_runtime(struct environment *e, bool in_invoke)
 		cell_set_cpu(e->cell, false);
 	} else {
 		set_limit(e, INIT_LIMIT_US);
-		report_write_init_start(e->output, f, e->version->region);
+		if (str_set(f->runtime)) /* an image has no version of ours to name */
+			report_write_init_start(e->output, f, e->version->region);
 	}
 	if (launch_has_extensions(e)) {
-		start_failed(e, "Extension.LaunchError",
-		             "external extensions (/opt/extensions of a layer) are not supported by this cloud");
+		start_failed(e, "Extension.LaunchError", "external extensions (/opt/extensions) are not supported by this cloud");
 		return;
 	}
 	int process = launch_runtime(e);
 	if (process == -ENOENT) {
 		start_failed(e, "Runtime.InvalidEntrypoint",
-		             "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+		             e->version->image ? "the image has neither an entry point nor a command"
+		                               : "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
 		return;
 	}
 	if (process < 0) {
@@ -247,6 +248,20 @@ static void go_cold(struct environment *e)
 		environment_run(e, queued);
 }
 
+/* The image's program did not even begin, or its directory is not there. */
+static bool exec_failed(struct environment *e)
+{
+	char text[128];
+	int error;
+	bool directory;
+	if (!e->version->image || !cell_never_ran(e->cell, &error, &directory))
+		return false;
+	const char *why = strerror(error);
+	snprintf(text, sizeof(text), "%s: %c%s", directory ? "chdir" : "fork/exec", ascii_lower(why[0]), why + 1);
+	start_failed(e, directory ? "Runtime.InvalidWorkingDir" : "Runtime.InvalidEntrypoint", text);
+	return true;
+}
+
 void environment_process_exited(struct environment *e, int process, int status)
 {
 	char text[64];
@@ -263,7 +278,8 @@ void environment_process_exited(struct environment *e, int process, int status)
 	}
 	switch (e->state) {
 	case ENVIRONMENT_STARTING:
-		start_failed(e, "Runtime.ExitError", text);
+		if (!exec_failed(e))
+			start_failed(e, "Runtime.ExitError", text);
 		return;
 	case ENVIRONMENT_BUSY:
 		output_drain(e->output, cell_log_fd(e->cell));

@@ -1,6 +1,7 @@
 /* Functions: making, showing, listing, changing and deleting them. A new or changed function is Pending or InProgress when the
  * reply goes out; settle.c takes it from there. */
 #include "aws/lambda/code.h"
+#include "aws/lambda/image.h"
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -17,6 +18,7 @@ static void begin_update(struct call *c, struct state_lambda_version_record *row
 	row->serving = before->config;
 	row->serving_code = before->code;
 	row->serving_layer_code = before->layer_code;
+	row->serving_image = before->image;
 	f->last_update_status = S("InProgress");
 	f->last_update_status_reason = S("The function is being created.");
 	f->last_update_status_reason_code = S("Creating");
@@ -67,8 +69,7 @@ static struct lambda_update_function_configuration_request settings_of(const str
 
 static int check_create(struct call *c, const struct lambda_create_function_request *in)
 {
-	if (str_eq(in->package_type, S("Image")) || (in->code && str_set(in->code->image_uri)))
-		return lambda_invalid(c, "Functions from container images (PackageType Image) are not supported by this cloud.");
+	bool image = str_eq(in->package_type, S("Image"));
 	if (str_set(in->code_signing_config_arn))
 		return lambda_invalid(c, "CodeSigningConfigArn is not supported by this cloud.");
 	if (in->tenancy_config)
@@ -77,7 +78,18 @@ static int check_create(struct call *c, const struct lambda_create_function_requ
 		return lambda_invalid(c, "PublishTo is not supported by this cloud.");
 	if (in->code && str_set(in->code->source_kms_key_arn))
 		return lambda_invalid(c, "SourceKMSKeyArn is not supported by this cloud.");
-	if (!str_set(in->runtime) || !str_set(in->handler))
+	if (image) {
+		const struct lambda_function_code *code = in->code;
+		if (str_set(in->runtime) || str_set(in->handler) || in->layers.n)
+			return lambda_invalid(c, IMAGE_HAS_NONE);
+		if (!str_set(code->image_uri))
+			return lambda_invalid(c, "Please provide ImageUri when the intended function PackageType is Image.");
+		if (str_set(code->zip_file) || str_set(code->s3_bucket) || str_set(code->s3_key) ||
+		    str_set(code->s3_object_version))
+			return lambda_invalid(c, "Please do not provide other FunctionCode parameters when providing an ImageUri.");
+	} else if (str_set(in->code->image_uri)) {
+		return lambda_invalid(c, "Please don't provide ImageUri when the intended function PackageType is Zip.");
+	} else if (!str_set(in->runtime) || !str_set(in->handler))
 		return lambda_invalid(
 		        c, "Runtime and Handler are mandatory parameters for functions created with deployment packages.");
 	if (lambda_check_architectures(c, &in->architectures) != CALL_OK)
@@ -85,16 +97,40 @@ static int check_create(struct call *c, const struct lambda_create_function_requ
 	return lambda_check_tags(c, &in->tags);
 }
 
+/* Takes in the package or the image and sets what the version's record says of it. */
+static int take_code(struct call *c, struct state_lambda_version_record *row, const struct code_source *source,
+                     struct str image_uri, call_resume_fn *again)
+{
+	struct lambda_work *w = lambda_work(c);
+	struct lambda_function_configuration *f = row->config;
+	if (str_eq(f->package_type, S("Image"))) {
+		if (!w->image_taken)
+			return image_take_in(c, image_uri, again);
+		if (image_intake_check(c, f->architectures.v[0]) != CALL_OK)
+			return CALL_FAIL;
+		f->code_size = OPT_INT(0);
+		f->code_sha256 = row->code = w->image.code;
+		row->image = w->image.record;
+		return CALL_OK;
+	}
+	if (!w->code_taken)
+		return code_take_in(c, source, again);
+	if (code_intake_check(c, &w->intake) != CALL_OK || check_storage(c, w->intake.bytes) != CALL_OK)
+		return CALL_FAIL;
+	f->code_size = OPT_INT(w->intake.bytes);
+	f->code_sha256 = w->intake.sha256_base64;
+	row->code = w->intake.code;
+	return CALL_OK;
+}
+
 static struct lambda_function_configuration *new_configuration(struct call *c, const struct lambda_create_function_request *in,
-                                                               const struct lambda_name *n, const struct code_intake *code)
+                                                               const struct lambda_name *n)
 {
 	struct lambda_function_configuration *f = arena_new(c->arena, struct lambda_function_configuration);
 	f->function_name = n->name;
 	f->function_arn = lambda_function_arn(c->arena, n->region, n->account, n->name, STR_NONE);
 	f->version = S(LAMBDA_LATEST);
-	f->package_type = S("Zip");
-	f->code_size = OPT_INT(code->bytes);
-	f->code_sha256 = code->sha256_base64;
+	f->package_type = str_eq(in->package_type, S("Image")) ? S("Image") : S("Zip");
 	f->last_modified = now_text(c);
 	f->revision_id = id_uuid(c->arena);
 	f->state = S("Pending");
@@ -137,21 +173,16 @@ int lambda_create_function(struct call *c, const struct lambda_create_function_r
 	}
 	/* Everything that needs no bytes is checked before the package is taken in. */
 	struct lambda_update_function_configuration_request settings = settings_of(in);
-	struct state_lambda_version_record row = {.config = new_configuration(c, in, &n, &w->intake)};
+	struct state_lambda_version_record row = {.config = new_configuration(c, in, &n)};
 	if (lambda_apply_settings(c, &settings, w->intake.unzipped_bytes, &row) != CALL_OK)
 		return CALL_FAIL;
 	int step = lambda_check_role(c, in->role, n.name, create_again);
 	if (step != CALL_OK)
 		return step;
-	if (!w->code_taken) {
-		struct code_source source = {in->code->zip_file, in->code->s3_bucket, in->code->s3_key,
-		                             in->code->s3_object_version};
-		return code_take_in(c, &source, create_again);
-	}
-	if (code_intake_check(c, &w->intake) != CALL_OK || check_storage(c, w->intake.bytes) != CALL_OK)
-		return CALL_FAIL;
-
-	row.code = w->intake.code;
+	struct code_source source = {in->code->zip_file, in->code->s3_bucket, in->code->s3_key, in->code->s3_object_version};
+	step = take_code(c, &row, &source, in->code->image_uri, create_again);
+	if (step != CALL_OK)
+		return step;
 	function = (struct state_lambda_function_record){.name = n.name, .tags = in->tags, .last_version = OPT_INT(0)};
 	lambda_code_reference(c, row.code, w->intake.bytes, w->intake.unzipped_bytes);
 	for (uint32_t i = 0; i < row.layer_code.n; i++)
@@ -188,8 +219,14 @@ int lambda_get_function(struct call *c, const struct lambda_get_function_request
 	out->configuration = row.config;
 	row.config->function_arn = lambda_function_arn(c->arena, n.region, n.account, n.name, n.qualifier);
 	out->code = arena_new(c->arena, struct lambda_function_code_location);
-	out->code->repository_type = S("S3");
-	out->code->location = code_link(c, row.code);
+	if (row.image) {
+		out->code->repository_type = S("ECR");
+		out->code->image_uri = row.image->uri;
+		out->code->resolved_image_uri = row.image->resolved_uri;
+	} else {
+		out->code->repository_type = S("S3");
+		out->code->location = code_link(c, row.code);
+	}
 	if (lambda_get_function_row(c, &n, &function)) {
 		if (function.tags.n)
 			out->tags = function.tags;
@@ -256,14 +293,23 @@ int lambda_update_function_code(struct call *c, const struct lambda_update_funct
 	if (lambda_load_changeable(c, in->function_name, in->revision_id, &n, &function, &row) != CALL_OK ||
 	    lambda_check_architectures(c, &in->architectures) != CALL_OK)
 		return CALL_FAIL;
-	if (str_set(in->image_uri))
+	bool image = row.image != NULL;
+	if (image && !str_set(in->image_uri))
+		return lambda_invalid(c, "Please provide ImageUri when updating a function with packageType Image.");
+	if (image && (str_set(in->zip_file) || str_set(in->s3_bucket) || str_set(in->s3_key) || str_set(in->s3_object_version)))
+		return lambda_invalid(c, "Please do not provide other FunctionCode parameters when providing an ImageUri.");
+	if (!image && str_set(in->image_uri))
 		return lambda_invalid(c, "Please don't provide ImageUri when updating a function with packageType Zip.");
-	if (!w->code_taken) {
-		struct code_source source = {in->zip_file, in->s3_bucket, in->s3_key, in->s3_object_version};
-		return code_take_in(c, &source, update_code_again);
-	}
-	if (code_intake_check(c, &w->intake) != CALL_OK || check_storage(c, w->intake.bytes) != CALL_OK)
-		return CALL_FAIL;
+	struct state_lambda_version_record before = row;
+	struct lambda_function_configuration *f = arena_new(c->arena, struct lambda_function_configuration);
+	*f = *row.config;
+	row.config = f;
+	if (in->architectures.n)
+		f->architectures = in->architectures;
+	struct code_source source = {in->zip_file, in->s3_bucket, in->s3_key, in->s3_object_version};
+	int step = take_code(c, &row, &source, in->image_uri, update_code_again);
+	if (step != CALL_OK)
+		return step;
 	int64_t unzipped = w->intake.unzipped_bytes;
 	for (uint32_t i = 0; i < row.layer_code.n; i++)
 		unzipped += lambda_code_unzipped_bytes(c, row.layer_code.v[i]);
@@ -273,15 +319,6 @@ int lambda_update_function_code(struct call *c, const struct lambda_update_funct
 		        "Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is %lld bytes.",
 		        (long long)unzipped);
 	}
-	struct state_lambda_version_record before = row;
-	struct lambda_function_configuration *f = arena_new(c->arena, struct lambda_function_configuration);
-	*f = *row.config;
-	row.config = f;
-	f->code_size = OPT_INT(w->intake.bytes);
-	f->code_sha256 = w->intake.sha256_base64;
-	if (in->architectures.n)
-		f->architectures = in->architectures;
-	row.code = w->intake.code;
 	begin_update(c, &row, &before);
 	*out = *f;
 	if (in->dry_run.set && in->dry_run.v)

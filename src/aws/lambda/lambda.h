@@ -31,6 +31,7 @@ struct code_store;
 struct async_queue;
 struct pools;
 struct credential_cache;
+struct function_image;
 
 struct lambda {
 	struct cloud *cloud;
@@ -40,6 +41,7 @@ struct lambda {
 	struct async_queue *async;
 	struct credential_cache *credentials;
 	const struct principal *self; /* lambda.amazonaws.com */
+	struct map images;            /* manifest's digest -> struct function_image */
 	unsigned unsent_outputs;      /* that hold lines for the log */
 	unsigned char url_key[32];    /* signs code download links */
 };
@@ -126,9 +128,21 @@ struct code_intake {
 	const char *error_code; /* NULL: it is fine */
 	struct str error_text;
 };
+struct image_intake {
+	struct state_lambda_image_record *record;
+	struct str code;         /* hexadecimal digest of the manifest */
+	struct str architecture; /* as images spell it */
+	struct function_image *held;
+	const char *error_code; /* NULL: it is fine */
+	struct str error_text;
+};
 struct intake_job;
+struct image_job;
 struct lambda_work {
 	struct code_intake intake;
+	struct image_intake image;
+	bool image_taken;
+	struct image_job *image_job;
 	bool code_taken, code_held;
 	struct intake_job *job;
 	bool role_tried, role_good;
@@ -138,6 +152,7 @@ struct lambda_work *lambda_work(struct call *c);
 
 /* --- configuration.c: checks and defaults that CreateFunction and UpdateFunctionConfiguration share */
 
+#define IMAGE_HAS_NONE "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
 /* What is not real here, refused. */
 int lambda_check_unreal(struct call *c, const struct lambda_update_function_configuration_request *in);
 /* What an update of configuration sets goes into row->config; absent members stay. Layers are resolved and the total size is

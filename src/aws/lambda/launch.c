@@ -1,6 +1,7 @@
 #include "aws/lambda/launch.h"
 
 #include "aws/lambda/code.h"
+#include "aws/lambda/image.h"
 #include "aws/lambda/pool.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -42,6 +43,13 @@ static void have_credentials(void *ctx, const struct credentials *credentials)
 	launch_claim(e);
 }
 
+static void get_credentials(struct environment *e)
+{
+	struct fn_version *v = e->version;
+	e->credential_wait = credentials_get(e->lambda, v->account, v->region, v->config->role, v->name,
+	                                     launch_credentials_life_ms(v->config), have_credentials, e);
+}
+
 static void code_is_ready(void *ctx, int error, struct str code_dir, struct str opt_dir)
 {
 	struct environment *e = ctx;
@@ -54,9 +62,20 @@ static void code_is_ready(void *ctx, int error, struct str code_dir, struct str 
 	}
 	e->code_dir = arena_dup(&e->arena, code_dir);
 	e->opt_dir = arena_dup(&e->arena, opt_dir);
-	struct fn_version *v = e->version;
-	e->credential_wait = credentials_get(e->lambda, v->account, v->region, v->config->role, v->name,
-	                                     launch_credentials_life_ms(v->config), have_credentials, e);
+	get_credentials(e);
+}
+
+static void image_is_ready(void *ctx, int error, const char *why)
+{
+	struct environment *e = ctx;
+	if (!environment_step_done(e))
+		return;
+	if (!error) {
+		get_credentials(e);
+		return;
+	}
+	log_error("lambda: image of %.*s: %s", STR_ARG(e->version->name), *why ? why : strerror(-error));
+	environment_end(e);
 }
 
 int64_t launch_credentials_life_ms(const struct lambda_function_configuration *f)
@@ -76,7 +95,8 @@ void launch_prepare(struct environment *e)
 	                           ? f->logging_config->log_group
 	                           : ARENA_CAT(&e->arena, S("/aws/lambda/"), v->name);
 	e->output = output_new(e->lambda, v->region, group, stream);
-	if (!runtime_choose(f->runtime, &e->runtime) || !e->lambda->cloud->cells) {
+	bool good = v->image ? runtime_of_image(&e->runtime) : runtime_choose(f->runtime, &e->runtime);
+	if (!good || !e->lambda->cloud->cells) {
 		struct invocation *inv = e->current;
 		e->current = NULL;
 		struct str why =
@@ -92,7 +112,10 @@ void launch_prepare(struct environment *e)
 		return;
 	}
 	e->preparing = true;
-	code_prepare(e->lambda->code, v->code, &v->layer_code, code_is_ready, e);
+	if (v->image)
+		image_make_ready(v->image, image_is_ready, e);
+	else
+		code_prepare(e->lambda->code, v->code, &v->layer_code, code_is_ready, e);
 }
 
 /* --- the cell */
@@ -181,6 +204,8 @@ void launch_claim(struct environment *e)
 	        .memory_mb = (unsigned)f->memory_size.v,
 	        .tmp_mb = f->ephemeral_storage ? (unsigned)f->ephemeral_storage->size.v : 512,
 	};
+	if (e->version->image)
+		spec.layers = image_layers(e->version->image, &spec.layer_count);
 	e->cell = cell_claim(e->lambda->cloud->cells, &spec, &events, e);
 }
 
@@ -197,18 +222,34 @@ static void set(struct arena *a, struct str_map *env, struct str name, struct st
 	*LIST_ADD(a, env) = (struct str_map_entry){name, value};
 }
 
+/* An image brings its own; where it says nothing, a container's usual PATH. */
+static void add_image_environment(struct arena *a, const struct function_image *image, struct str_map *env)
+{
+	const struct str_list *list = &image_record(image)->environment;
+	set(a, env, S("PATH"), S("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+	for (uint32_t i = 0; i < list->n; i++) {
+		struct str value = list->v[i], name = str_cut(&value, '=');
+		if (name.n)
+			set(a, env, name, str_set(value) ? value : S(""));
+	}
+}
+
 static void build_environment(struct environment *e, struct arena *a, struct str_map *env)
 {
 	const struct fn_version *v = e->version;
 	const struct lambda_function_configuration *f = v->config;
 	const struct lambda_logging_config *logging = f->logging_config;
-	runtime_default_environment(a, &e->runtime, f->runtime, env);
+	if (v->image)
+		add_image_environment(a, v->image, env);
+	else
+		runtime_default_environment(a, &e->runtime, f->runtime, env);
 	set(a, env, S("AWS_XRAY_CONTEXT_MISSING"), S("LOG_ERROR"));
 	set(a, env, S("AWS_XRAY_DAEMON_ADDRESS"), S("169.254.79.129:2000"));
 	set(a, env, S("AWS_ENDPOINT_URL"), S("http://127.0.0.1:4566"));
 	for (uint32_t i = 0; f->environment && i < f->environment->variables.n; i++)
 		set(a, env, f->environment->variables.v[i].key, f->environment->variables.v[i].value);
-	set(a, env, S("_HANDLER"), str_set(f->handler) ? f->handler : S(""));
+	if (!v->image)
+		set(a, env, S("_HANDLER"), str_set(f->handler) ? f->handler : S(""));
 	set(a, env, S("AWS_REGION"), v->region);
 	set(a, env, S("AWS_DEFAULT_REGION"), v->region);
 	/* AWS's clients in packages put their messages into frames where they find this; ours do it anyway. */
@@ -267,10 +308,30 @@ static const char *place(struct environment *e, struct arena *a, struct str rela
 
 bool launch_has_extensions(struct environment *e)
 {
+	if (e->version->image)
+		return image_has_extensions(e->version->image);
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
 	const char *opt = place(e, &a, e->opt_dir);
 	return opt && access(ARENA_CAT(&a, str_from(opt), S("/extensions")).p, F_OK) == 0;
+}
+
+/* The image's entry point and command, unless the function has its own; NULL: there is neither. */
+static const char *const *image_command(struct arena *a, const struct fn_version *v, struct str *ret_directory)
+{
+	const struct state_lambda_image_record *r = image_record(v->image);
+	const struct lambda_image_config_response *config = v->config->image_config_response;
+	const struct lambda_image_config *own = config ? config->image_config : NULL;
+	const struct str_list *parts[2] = {own && own->entry_point.n ? &own->entry_point : &r->entry_point,
+	                                   own && own->command.n ? &own->command : &r->command};
+	const char **argv = arena_array(a, parts[0]->n + parts[1]->n + 1u, sizeof(*argv));
+	size_t n = 0;
+	for (int p = 0; p < 2; p++)
+		for (uint32_t i = 0; i < parts[p]->n; i++)
+			argv[n++] = arena_dupz(a, parts[p]->v[i]);
+	bool directory = own && str_set(own->working_directory) && own->working_directory.n;
+	*ret_directory = directory ? own->working_directory : image_default_directory(v->image);
+	return n && *argv[0] ? argv : NULL;
 }
 
 int launch_runtime(struct environment *e)
@@ -281,14 +342,16 @@ int launch_runtime(struct environment *e)
 	build_environment(e, &a, &env);
 	if (e->init_attempts == 1 && cell_is_stem(e->cell))
 		return wake_stem(e, &a, &env);
-	struct str wrapper = str_map_get(&env, S("AWS_LAMBDA_EXEC_WRAPPER"));
-	const char *const *argv = runtime_command(&a, &e->runtime, place(e, &a, e->code_dir), place(e, &a, e->opt_dir), wrapper,
-	                                          e->version->config->memory_size.v);
+	struct str wrapper = str_map_get(&env, S("AWS_LAMBDA_EXEC_WRAPPER")), directory = S("/var/task");
+	bool image = e->version->image != NULL;
+	const char *const *argv = image ? image_command(&a, e->version, &directory)
+	                                : runtime_command(&a, &e->runtime, place(e, &a, e->code_dir), place(e, &a, e->opt_dir),
+	                                                  wrapper, e->version->config->memory_size.v);
 	if (!argv)
 		return -ENOENT;
 	const char **list = arena_array(&a, env.n + 1, sizeof(*list));
 	for (uint32_t i = 0; i < env.n; i++)
 		list[i] = ARENA_CAT(&a, env.v[i].key, S("="), env.v[i].value).p;
-	struct cell_process process = {.argv = argv, .env = list, .cwd = "/var/task"};
+	struct cell_process process = {.argv = argv, .env = list, .cwd = arena_dupz(&a, directory), .exact = image};
 	return cell_start(e->cell, &process);
 }

@@ -95,6 +95,12 @@ bool runtime_is_retired(struct str runtime)
 	return false;
 }
 
+bool runtime_of_image(struct runtime_choice *ret)
+{
+	*ret = (struct runtime_choice){.family = RUNTIME_PROVIDED, .kind = ""};
+	return true;
+}
+
 bool runtime_choose(struct str runtime, struct runtime_choice *ret)
 {
 	memset(ret, 0, sizeof(*ret));

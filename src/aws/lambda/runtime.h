@@ -16,6 +16,8 @@ struct runtime_choice {
 void runtime_set_clients(const char *dir);
 /* False: this machine cannot run it, ret->why_not says why. */
 bool runtime_choose(struct str runtime, struct runtime_choice *ret);
+/* What an image brings: no interpreter of this machine. True. */
+bool runtime_of_image(struct runtime_choice *ret);
 bool runtime_is_retired(struct str runtime);
 struct str runtime_version_arn(struct arena *a, struct str region, struct str runtime);
 /* "python:3.11.v1": the name in INIT_START lines. */

@@ -242,6 +242,7 @@ static void lambda_stop(void *state)
 	pools_free(l->pools);
 	credential_cache_free(l->credentials);
 	code_store_close(l->code);
+	map_done(&l->images);
 	principal_unref(l->self);
 	free(l);
 }

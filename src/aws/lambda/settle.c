@@ -3,6 +3,7 @@
  * attempt is idempotent. */
 #include "aws/lambda/code.h"
 #include "aws/lambda/credentials.h"
+#include "aws/lambda/image.h"
 #include "aws/lambda/launch.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -14,12 +15,15 @@ struct settling {
 	struct lambda *lambda;
 	struct arena arena;
 	struct str key, code;
+	struct function_image *image; /* NULL: a package */
 	int error;
+	struct str why;
 	unsigned tries;
 };
 
 static void done(struct settling *s)
 {
+	image_unref(s->image);
 	arena_done(&s->arena);
 	free(s);
 }
@@ -59,14 +63,15 @@ static void write_result(void *ctx)
 	}
 	f->state_reason = f->state_reason_code = f->last_update_status_reason = f->last_update_status_reason_code = STR_NONE;
 	if (s->error) {
-		struct str reason = S("The code could not be unpacked.");
+		struct str reason = str_set(s->why) ? s->why : S("The code could not be unpacked.");
+		struct str code = s->image ? S("InvalidImage") : S("InternalError");
 		f->last_update_status = S("Failed");
 		f->last_update_status_reason = reason;
-		f->last_update_status_reason_code = S("InternalError");
+		f->last_update_status_reason_code = code;
 		if (creating) {
 			f->state = S("Failed");
 			f->state_reason = reason;
-			f->state_reason_code = S("InternalError");
+			f->state_reason_code = code;
 		}
 	} else {
 		f->state = S("Active");
@@ -74,6 +79,7 @@ static void write_result(void *ctx)
 		row.serving = NULL;
 		row.serving_code = STR_NONE;
 		row.serving_layer_code = (struct str_list){0};
+		row.serving_image = NULL;
 	}
 	f->revision_id = id_uuid(a);
 	record_put(t, a, s->key, ROW("Version"), &row);
@@ -86,14 +92,9 @@ static void have_credentials(void *ctx, const struct credentials *credentials)
 	loop_post(((struct settling *)ctx)->lambda->cloud->loop, write_result, ctx);
 }
 
-static void prepared(void *ctx, int error, struct str code_dir, struct str opt_dir)
+static void prepared(struct settling *s, int error)
 {
-	(void)code_dir;
-	(void)opt_dir;
-	struct settling *s = ctx;
 	s->error = error;
-	if (error)
-		log_error("lambda: unpacking code: %s", strerror(-error));
 	struct state_lambda_version_record row = {0};
 	struct store_txn *t = store_begin(s->lambda->cloud->store, &s->arena);
 	bool there = record_get(t, &s->arena, s->key, ROW("Version"), &row);
@@ -105,6 +106,23 @@ static void prepared(void *ctx, int error, struct str code_dir, struct str opt_d
 	}
 	credentials_get(s->lambda, parts.v[2], parts.v[3], row.config->role, parts.v[4], launch_credentials_life_ms(row.config),
 	                have_credentials, s);
+}
+
+static void code_prepared(void *ctx, int error, struct str code_dir, struct str opt_dir)
+{
+	(void)code_dir;
+	(void)opt_dir;
+	if (error)
+		log_error("lambda: unpacking code: %s", strerror(-error));
+	prepared(ctx, error);
+}
+
+static void image_prepared(void *ctx, int error, const char *why)
+{
+	struct settling *s = ctx;
+	if (error)
+		s->why = arena_dup(&s->arena, str_from(*why ? why : strerror(-error)));
+	prepared(s, error);
 }
 
 static void begin(void *ctx)
@@ -119,7 +137,12 @@ static void begin(void *ctx)
 		return;
 	}
 	s->code = row.code;
-	code_prepare(s->lambda->code, row.code, &row.layer_code, prepared, s);
+	if (row.image) {
+		s->image = image_ref(s->lambda, row.code, row.image);
+		image_make_ready(s->image, image_prepared, s);
+		return;
+	}
+	code_prepare(s->lambda->code, row.code, &row.layer_code, code_prepared, s);
 }
 
 void lambda_settle(struct lambda *l, struct str version_key)

@@ -67,7 +67,8 @@ int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lam
 	f->state_reason = S("The function is being created.");
 	f->state_reason_code = S("Creating");
 	f->last_update_status = f->last_update_status_reason = f->last_update_status_reason_code = STR_NONE;
-	struct state_lambda_version_record version = {.config = f, .code = row->code, .layer_code = row->layer_code};
+	struct state_lambda_version_record version = {
+	        .config = f, .code = row->code, .layer_code = row->layer_code, .image = row->image};
 	lambda_version_hold_code(c, &version);
 	lambda_put_version_row(c, n, f->version, &version);
 	*out = *f;

@@ -1,31 +1,29 @@
-"""Images for functions: a busybox whose shell speaks the Runtime API, layers of any files, and how they are pushed."""
-import base64
+"""Images for functions: a busybox and a program that speaks the Runtime API, layers of any files, and how they are pushed."""
 import gzip
 import io
 import json
 import pathlib
 import tarfile
+import time
 
+from cloud import program
 from registry import CONFIG, LAYER, OCI, digest
 
-# Runs the command (base64) of an event {"sh": ...} and answers {"out": ...} (base64 too). Every line is a process or two: it is slow and
-# needs nothing but busybox.
-RUNTIME = """#!/bin/sh
-echo "the runtime starts"
-api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime"
-while wget -q -S -O /tmp/.event "$api/invocation/next" 2>/tmp/.head; do
+# Answers every event with what it was given. Every line is a process or two: it is slow and needs nothing but busybox.
+SHELL_RUNTIME = """#!/bin/sh
+api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"
+while wget -q -S -O /tmp/.event "$api/next" 2>/tmp/.head; do
 	id=$(sed -n 's/.*Lambda-Runtime-Aws-Request-Id: *//Ip' /tmp/.head | tr -d '\\r')
-	command=$(sed 's/.*"sh": *"\\([^"]*\\)".*/\\1/' /tmp/.event | base64 -d)
-	out=$(sh -c "$command" sh "$@" 2>&1 | base64 | tr -d '\\n')
-	wget -q -O /dev/null --post-data="{\\"out\\":\\"$out\\"}" "$api/invocation/$id/response"
+	wget -q -O /dev/null --post-file=/tmp/.event "$api/$id/response"
 done
 """
 BUSYBOX = "/usr/bin/busybox"
-COMMANDS = ("sh", "wget", "sed", "tr", "base64", "cat", "id", "ls", "mount", "env", "touch", "pwd", "sleep", "mkdir", "mknod", "stat", "ps", "readlink", "find", "nc", "true", "dd")
+COMMANDS = ("sh", "wget", "sed", "tr", "cat", "id", "ls", "mount", "env", "touch", "pwd", "sleep", "mkdir", "mknod", "stat", "ps", "readlink", "find", "nc", "true", "dd")
 
 
 def available():
-    return pathlib.Path(BUSYBOX).exists() and b"libc.so" not in pathlib.Path(BUSYBOX).read_bytes()
+    """A busybox that needs no library: no dynamic linker is named at its beginning."""
+    return pathlib.Path(BUSYBOX).exists() and b"ld-linux" not in pathlib.Path(BUSYBOX).read_bytes()[:4096]
 
 
 def layer(files):
@@ -47,8 +45,9 @@ def layer(files):
 
 
 def base(**more):
-    """The files of an image that can run RUNTIME as /runtime."""
-    files = {"bin": None, "bin/busybox": pathlib.Path(BUSYBOX).read_bytes(), "runtime": RUNTIME.encode(), "etc": None, "etc/who": b"lower"}
+    """The files of an image whose /runtime runs the commands that events bring, see event()."""
+    runtime = pathlib.Path(program()).parent / "tests" / "tools" / "function-runtime"
+    files = {"bin": None, "bin/busybox": pathlib.Path(BUSYBOX).read_bytes(), "runtime": runtime.read_bytes(), "etc": None, "etc/who": b"lower"}
     files.update({"bin/" + name: "busybox" for name in COMMANDS})
     files.update(more)
     return files
@@ -64,9 +63,19 @@ def push(registry, layers, tag, architecture="amd64", os="linux", **run):
     return made
 
 
+def active(aws, name, seconds=90):
+    """Waits until a function is what it is to be; returns its configuration."""
+    until = time.monotonic() + seconds
+    while True:
+        found = aws.get_function_configuration(FunctionName=name)
+        if (found["State"] != "Pending" and found.get("LastUpdateStatus") != "InProgress") or time.monotonic() > until:
+            return found
+        time.sleep(0.05)
+
+
 def event(command):
-    return json.dumps({"sh": base64.b64encode(command.encode()).decode()}).encode()
+    return json.dumps({"sh": command.encode().hex()}).encode()
 
 
 def answer(payload):
-    return base64.b64decode(json.loads(payload)["out"]).decode()
+    return bytes.fromhex(json.loads(payload)["out"]).decode()

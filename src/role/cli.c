@@ -39,11 +39,13 @@ const struct cli_command cli_commands[] = {
          "FUNCTION must have been invoked and may have a version or an alias: NAME:QUALIFIER. Without COMMAND: /bin/sh. The sandbox is\n"
          "not frozen any more afterwards.\n",
          cli_exec},
-        {"image", "import [--data DIR] --name NAME [--description TEXT] FILE | list [--data DIR]",
-         "Make an image for instances of a disk image or a root file system, or list what there is",
+        {"image",
+         "import [--data DIR] --name NAME [--description TEXT] FILE | import [--data DIR] --repository NAME[:TAG] FILE | list [--data DIR]",
+         "Make an image for instances, put a container image into a repository of ECR, or list the images of instances",
          "FILE is a disk image (raw or qcow2) with its own boot loader, a raw ext4 file system, a tarball of a root file system, or a\n"
          "container image (a folder or archive in the OCI layout, or what `docker save` writes). File systems start with the kernel of\n"
-         "the machine image and need a /sbin/init of their own. The image's id is printed.\n",
+         "the machine image and need a /sbin/init of their own. The image's id is printed. With --repository, a container image goes\n"
+         "to ECR as it is; the repository is made if it is not there. What tasks and functions call it is printed.\n",
          cli_image},
         {"why", "[--data DIR] REQUEST-ID", "Say which policy statement allowed or denied a request",
          "The id is in the header x-amzn-RequestId (S3: x-amz-request-id) of every reply. Kept are the last 4096 decisions, without\n"

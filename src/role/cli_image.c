@@ -1,7 +1,7 @@
 /* `quartet image`: a disk image, a root file system or a container image on this machine becomes an image of instances, on the road
  * that every client may take: its bytes go to a bucket of their own in S3, ImportSnapshot takes them from there, RegisterImage
  * makes the image. The bucket goes afterwards, whatever came of it. */
-#include "role/cli.h"
+#include "role/cli_image.h"
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -349,11 +349,15 @@ static int run_import(struct cli *cli)
 	struct import_run r = {.cli = cli, .cloud = &cloud, .fd = -1};
 	r.name = cli_option(cli, "--name", NULL);
 	r.description = cli_option(cli, "--description", NULL);
+	const char *repository = cli_option(cli, "--repository", NULL);
 	int status = cli_open(cli, 1, &cloud);
 	if (status != CLI_OK)
 		return status;
-	if (cli->argc != 1 || !r.name)
-		return cli_fail(cli, CLI_USAGE, "which file, and under which --name? see: quartet image --help");
+	if (cli->argc != 1 || !r.name == !repository)
+		return cli_fail(cli, CLI_USAGE,
+		                "which file, and under which --name or in which --repository? see: quartet image --help");
+	if (repository)
+		return cli_image_push(cli, &cloud, repository, cli->argv[0]);
 	r.path = cli->argv[0];
 	struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old_int, old_term;
 	sigaction(SIGINT, &act, &old_int);

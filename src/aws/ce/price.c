@@ -30,11 +30,19 @@ static const struct price *exactly(struct str usage)
 	return NULL;
 }
 
+/* Without what keeps the types of two services apart. */
+static struct str shown(struct str usage)
+{
+	return str_from_at(usage, (size_t)(str_find_char(usage, '/') + 1));
+}
+
 const struct price *price_find(struct str usage)
 {
 	const struct price *p = exactly(usage);
 	for (unsigned i = 0; i < price_count && !p; i++) {
 		struct str name = str_from(prices[i].usage);
+		if (str_eq(shown(name), usage))
+			p = &prices[i];
 		if (str_ends(name, S("*")) && str_starts(usage, str_sub(name, 0, name.n - 1)))
 			p = &prices[i];
 	}
@@ -43,6 +51,7 @@ const struct price *price_find(struct str usage)
 
 struct str price_usage_type(struct arena *a, struct str region, struct str usage)
 {
+	usage = shown(usage);
 	if (str_is(region, HOME))
 		return usage;
 	for (size_t i = 0; i < sizeof(regions) / sizeof(*regions); i++)

@@ -9,7 +9,7 @@ enum price_per { PER_HOUR, PER_MONTH, PER_COUNT };
 enum { PRICE_TIERS_MAX = 3 };
 
 struct price {
-	const char *usage, *service, *unit;
+	const char *usage, *service, *unit; /* usage: "SERVICE/..." where another service has a type of that name */
 	enum price_per per;
 	double scale; /* units in one of what the meter counts */
 	struct {
@@ -21,7 +21,7 @@ struct price {
 extern const struct price prices[]; /* by usage */
 extern const unsigned price_count;
 
-/* Of a usage type without its region's prefix; NULL: there is none such. */
+/* Of a usage type as the meter has it or as it is shown, without its region's prefix; NULL: there is none such. */
 const struct price *price_find(struct str usage);
 /* "BoxUsage:t3.micro" in eu-west-1: "EU-BoxUsage:t3.micro". A region that is not AWS's has its name in front. */
 struct str price_usage_type(struct arena *a, struct str region, struct str usage);

@@ -112,7 +112,7 @@ void ecr_count(struct store_txn *t, struct arena *a, const struct ecr_place *p, 
 	if (!bytes)
 		return;
 	/* In KiB: bytes times milliseconds of a month would pass 64 bits at three gigabytes. */
-	const struct meter_use use = {.usage = S("TimedStorage-ByteHrs"), .rate = (u.bytes.v + KIB - 1) / KIB};
+	const struct meter_use use = {.usage = S("ECR/TimedStorage-ByteHrs"), .rate = (u.bytes.v + KIB - 1) / KIB};
 	meter_set(t, a, p->account, p->region, ecr_arn(a, p), &use, u.bytes.v > 0, now_ms);
 }
 

@@ -1,5 +1,6 @@
 /* ip-10-0-0-5.ec2.internal and ec2-127-64-0-5.compute-1.amazonaws.com, as AWS spells them, for addresses that interfaces have. A
- * VPC without enableDnsSupport has no resolver; one without enableDnsHostnames has no such names. */
+ * VPC without enableDnsSupport has no resolver; one without enableDnsHostnames has no such names. Names of its private namespaces
+ * are Cloud Map's. */
 #include "aws/ec2/dns.h"
 
 #include "aws/ec2/block.h"
@@ -7,6 +8,7 @@
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
+#include "aws/servicediscovery/servicediscovery.h"
 #include "engine/net/network.h"
 
 #include <stdlib.h>
@@ -232,7 +234,9 @@ static enum dns_said answer(const struct asked *q)
 		return reverse_name(q, label, S("in-addr.arpa"), region);
 	if (is_s3(q, name))
 		return s3_name(q);
-	return DNS_NOT_MINE;
+	const struct discovery_scope scope = {
+	        .txn = q->scope.txn, .arena = a, .account = q->scope.account, .region = q->scope.region};
+	return discovery_answer(&scope, str_from(q->vpc_id), q->query, q->answer);
 }
 
 enum dns_said ec2_names_ask(void *ctx, const char *vpc, uint32_t peer, const struct dns_query *query, struct dns_writer *w)

@@ -12,6 +12,9 @@ bool ec2_find_default_image(struct call *c, struct ec2_default_image *ret);
 /* Is this the id of an image that the call's account may launch in its region? */
 bool ec2_image_there(struct call *c, struct str id);
 
+/* Is this the id of a VPC of the call's account and region? */
+bool ec2_vpc_there(struct call *c, struct str id);
+
 /* A network interface that a service of ours has for something that it runs (a task of ECS). Its user sees it, and cannot change
  * it: it is managed by its requester. It exists in the kernel from the commit on that makes it to the one that gives it back. */
 struct ec2_lend {

@@ -8,6 +8,13 @@ static struct ec2_scope scope(struct store_txn *t, struct arena *a, struct str a
 	return (struct ec2_scope){.txn = t, .arena = a, .account = account, .region = region};
 }
 
+bool ec2_vpc_there(struct call *c, struct str id)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_vpc_record r;
+	return str_set(id) && ec2_find(&s, &ec2_kind_vpc, id, &r);
+}
+
 /* The first addresses of a subnet's block are the router's and the resolver's. */
 static bool fill(const struct ec2_scope *s, const struct state_vpc_interface_record *r, struct ec2_lent *ret)
 {

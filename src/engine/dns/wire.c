@@ -192,6 +192,22 @@ void dns_put_name(struct dns_writer *w, enum dns_section section, const char *ow
 		w->overflow = true;
 }
 
+void dns_put_service(struct dns_writer *w, enum dns_section section, const char *owner, uint32_t ttl, uint16_t priority,
+                     uint16_t weight, uint16_t port, const char *target)
+{
+	const uint16_t head[] = {priority, weight, port};
+	uint8_t data[sizeof(head) + DNS_NAME_MAX];
+	size_t n = dns_name_write(target, data + sizeof(head));
+	for (size_t i = 0; i < sizeof(head) / sizeof(*head); i++) {
+		data[2 * i] = (uint8_t)(head[i] >> 8);
+		data[2 * i + 1] = (uint8_t)head[i];
+	}
+	if (n)
+		dns_put(w, section, owner, DNS_SRV, ttl, data, sizeof(head) + n);
+	else
+		w->overflow = true;
+}
+
 void dns_put_soa(struct dns_writer *w, const char *zone, const char *server, uint32_t ttl)
 {
 	static const uint32_t serial_refresh_retry_expire[] = {1, 7200, 900, 1209600};

@@ -22,6 +22,7 @@ enum dns_type {
 	DNS_MX = 15,
 	DNS_TXT = 16,
 	DNS_AAAA = 28,
+	DNS_SRV = 33,
 	DNS_OPT = 41,
 	DNS_ANY = 255
 };
@@ -66,6 +67,9 @@ void dns_put_address(struct dns_writer *w, enum dns_section section, const char 
 /* PTR, CNAME, NS. */
 void dns_put_name(struct dns_writer *w, enum dns_section section, const char *owner, enum dns_type type, uint32_t ttl,
                   const char *name);
+/* SRV. */
+void dns_put_service(struct dns_writer *w, enum dns_section section, const char *owner, uint32_t ttl, uint16_t priority,
+                     uint16_t weight, uint16_t port, const char *target);
 /* The start of authority that says how long a "no" may be kept. */
 void dns_put_soa(struct dns_writer *w, const char *zone, const char *server, uint32_t ttl);
 /* The size of the whole. */

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "crew.h"
+#include "scheduled.h"
 
 enum { COUNT_MAX = 10, SUBNETS_MAX = 16, GROUPS_MAX = 5, STARTED_BY_MAX = 128, TOKEN_MAX = 64, STORAGE_GIB = 20 };
 #define PLATFORM "1.4.0"
@@ -19,6 +20,7 @@ struct run {
 	struct ecs_task_definition effective; /* with the overrides */
 	struct ecs_capacity_provider_strategy strategy;
 	struct ecs_tags tags;
+	struct ecs_service_registries registries; /* of the service's deployment */
 	int64_t count;
 	struct str group;
 };
@@ -93,7 +95,8 @@ static int get_definition(struct call *c, struct run *r)
 	struct ecs_definition_name name;
 	if (!ecs_definition_name(c, r->in->task_definition, &name) || !ecs_definition_find(c, &name, &r->definition))
 		return ecs_client_error(c, "TaskDefinition not found.");
-	if (!str_is(r->definition.definition->status, "ACTIVE"))
+	bool service = !c->http && str_starts(r->in->group, S("service:")); /* goes on with what it was made of */
+	if (!str_is(r->definition.definition->status, "ACTIVE") && !service)
 		return ecs_client_error(c, "TaskDefinition is inactive");
 	if (str_set(ecs_fargate_refuses(c, r->definition.definition)))
 		return ecs_invalid(c, "Task definition does not support launch_type FARGATE.");
@@ -213,7 +216,22 @@ static void gather_tags(struct call *c, struct run *r)
 		add_tags(c, &r->tags, &r->definition.tags);
 	if (r->in->enable_ecs_managed_tags.v)
 		*LIST_ADD(c->arena, &r->tags) = (struct ecs_tag){S("aws:ecs:clusterName"), r->cluster.cluster_name};
+	if (r->in->enable_ecs_managed_tags.v && str_starts(r->group, S("service:")))
+		*LIST_ADD(c->arena, &r->tags) =
+		        (struct ecs_tag){S("aws:ecs:serviceName"), str_from_at(r->group, sizeof("service:") - 1)};
 	r->tags.set = true;
+}
+
+static void find_registries(struct call *c, struct run *r)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_service_record service;
+	if (!str_starts(r->group, S("service:")) ||
+	    !ecs_service_find(&s, r->cluster.cluster_name, str_from_at(r->group, sizeof("service:") - 1), &service))
+		return;
+	for (uint32_t i = 0; i < service.runs.n; i++)
+		if (str_eq(service.runs.v[i].id, r->in->started_by))
+			r->registries = service.runs.v[i].registries;
 }
 
 /* --- one task */
@@ -349,6 +367,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	        .interface = eni.id,
 	        .task_role = d->task_role_arn,
 	        .execution_role = d->execution_role_arn,
+	        .registries = r->registries,
 	        .spot = OPT_BOOL(str_is(ret->capacity_provider_name, "FARGATE_SPOT")),
 	};
 	ecs_task_put(&s, &record);
@@ -420,6 +439,7 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in, struct e
 	    apply_overrides(c, r) != CALL_OK)
 		return CALL_FAIL;
 	gather_tags(c, r);
+	find_registries(c, r);
 	for (int64_t i = 0; i < r->count; i++) {
 		if (!crew_has_room(c, ecs_memory_mib(r->effective.memory) * (i + 1))) {
 			ecs_failure(c, &out->failures, r->cluster.cluster_arn, NO_CAPACITY);

@@ -12,9 +12,20 @@ static int unsupported(struct call *c, const char *what)
 	return call_fail(c, "UnsupportedFeatureException", 400, "%s not supported by this cloud.", what);
 }
 
+/* There are no load balancers yet, so there is no target group either. */
+static int no_target_group(struct call *c, const struct ecs_load_balancer *b)
+{
+	if (str_set(b->target_group_arn))
+		return ecs_invalid(c,
+		                   "Unable to assume role and validate the specified targetGroupArn. The target group %.*s does "
+		                   "not exist.",
+		                   STR_ARG(b->target_group_arn));
+	return ecs_invalid(c, "Load balancer %.*s does not exist.", STR_ARG(b->load_balancer_name));
+}
+
 #define REFUSE_COMMON(c, in) \
-	((in)->load_balancers.n       ? unsupported(c, "Load balancers of services are") \
-	 : (in)->service_registries.n ? unsupported(c, "Service registries are") \
+	((in)->load_balancers.n                                          ? no_target_group(c, (in)->load_balancers.v) \
+	 : ecs_registries_check(c, &(in)->service_registries) != CALL_OK ? CALL_FAIL \
 	 : (in)->service_connect_configuration && (in)->service_connect_configuration->enabled.v \
 	         ? unsupported(c, "Service Connect is") \
 	 : (in)->volume_configurations.n      ? unsupported(c, "Volumes configured at launch are") \
@@ -157,6 +168,7 @@ static int fill(struct call *c, const struct ecs_create_service_request *in, con
 	v->created_by = c->caller->arn;
 	v->network_configuration = in->network_configuration;
 	v->scheduling_strategy = S("REPLICA");
+	v->service_registries = in->service_registries;
 	v->tags = in->tags;
 	v->enable_ecs_managed_tags = OPT_BOOL(in->enable_ecs_managed_tags.v);
 	v->propagate_tags = in->propagate_tags.n ? in->propagate_tags : S("NONE");
@@ -249,6 +261,10 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 			return CALL_FAIL;
 		anew = anew || differs(c, v->network_configuration, in->network_configuration);
 		v->network_configuration = in->network_configuration;
+	}
+	if (in->service_registries.set) {
+		anew = true;
+		v->service_registries = in->service_registries;
 	}
 	if (take_platform(c, in->platform_version, &v->platform_version) != CALL_OK ||
 	    take_configuration(c, in->deployment_configuration, v->deployment_configuration) != CALL_OK)

@@ -102,7 +102,7 @@ struct ecs_deployment *ecs_service_deploy(struct arena *a, struct state_ecs_serv
 		old->desired_count = OPT_INT(0);
 	}
 	v->deployments = all;
-	*LIST_ADD(a, &r->runs) = (struct state_ecs_run){.id = id};
+	*LIST_ADD(a, &r->runs) = (struct state_ecs_run){.id = id, .registries = v->service_registries};
 	r->steady = r->stuck = r->inconsistent = OPT_BOOL(false);
 	return &all.v[0];
 }

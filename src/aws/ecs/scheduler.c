@@ -51,6 +51,8 @@ struct view {
 	struct seen *v;
 	uint32_t n;
 	int64_t running[32], pending[32];
+	int64_t newest_healthy_ms; /* when the newest healthy task of the primary deployment began to run */
+	bool unproven;             /* a task of the primary deployment has a check that was not passed yet */
 };
 
 static uint32_t deployment_of(const struct ecs_service *v, struct str id)
@@ -80,14 +82,6 @@ static void failed(struct state_ecs_service_record *r, uint32_t deployment, int6
 	run->last_failed = OPT_TIME(now_ms);
 }
 
-static bool has_check(const struct ecs_task_definition *d)
-{
-	for (uint32_t i = 0; i < d->container_definitions.n; i++)
-		if (d->container_definitions.v[i].health_check && d->container_definitions.v[i].essential.v)
-			return true;
-	return false;
-}
-
 static void classify(struct schedule *i, struct seen *t, int64_t now_ms)
 {
 	const struct ecs_task *task = t->record.task;
@@ -95,7 +89,7 @@ static void classify(struct schedule *i, struct seen *t, int64_t now_ms)
 	t->protected = t->record.protected_until.set && t->record.protected_until.ms > now_ms;
 	if (ecs_task_status(task) != ECS_RUNNING) {
 		t->as = SEEN_PENDING;
-	} else if (has_check(t->record.definition)) {
+	} else if (ecs_definition_checks_health(t->record.definition)) {
 		t->as = str_is(task->health_status, "HEALTHY")     ? SEEN_HEALTHY
 		        : str_is(task->health_status, "UNHEALTHY") ? SEEN_UNHEALTHY
 		                                                   : SEEN_SETTLING;
@@ -106,15 +100,28 @@ static void classify(struct schedule *i, struct seen *t, int64_t now_ms)
 	}
 }
 
-/* Counts a task that has ended without ever running, once. */
+/* It ended by itself before it could be called healthy: a start that failed, whatever it showed for a moment. */
+static bool never_settled(const struct state_ecs_task_record *t)
+{
+	const struct ecs_task *task = t->task;
+	if (str_is(task->stop_code, "TaskFailedToStart"))
+		return true;
+	if (!str_is(task->stop_code, "EssentialContainerExited"))
+		return false;
+	if (!task->started_at.set)
+		return true;
+	return ecs_definition_checks_health(t->definition) ? !str_is(task->health_status, "HEALTHY")
+	                                                   : task->stopping_at.ms - task->started_at.ms < SETTLE_MS;
+}
+
+/* Counts a failed start once. */
 static void count_end(const struct ecs_scope *s, struct state_ecs_service_record *r, struct state_ecs_task_record *t,
                       uint32_t deployment, int64_t now_ms)
 {
 	if (t->counted.v || ecs_task_status(t->task) != ECS_STOPPED)
 		return;
 	t->counted = OPT_BOOL(true);
-	if (str_is(t->task->stop_code, "TaskFailedToStart") ||
-	    (!t->task->started_at.set && str_is(t->task->stop_code, "EssentialContainerExited")))
+	if (never_settled(t))
 		failed(r, deployment, now_ms);
 	ecs_task_put(s, t);
 }
@@ -138,6 +145,9 @@ static struct view gather(struct schedule *i, const struct ecs_scope *s, struct 
 		struct seen *to = &view.v[view.n++];
 		*to = (struct seen){.record = t, .deployment = d};
 		classify(i, to, now_ms);
+		if (d == 0 && to->as == SEEN_HEALTHY && t.task->started_at.ms > view.newest_healthy_ms)
+			view.newest_healthy_ms = t.task->started_at.ms;
+		view.unproven = view.unproven || (d == 0 && to->as == SEEN_SETTLING && ecs_definition_checks_health(t.definition));
 		view.pending[d] += to->as == SEEN_PENDING;
 		view.running[d] += to->as != SEEN_PENDING;
 	}
@@ -245,6 +255,7 @@ static void completed(const struct ecs_scope *s, struct state_ecs_service_record
 		d->rollout_state_reason = arena_printf(s->arena, "ECS deployment %.*s completed.", STR_ARG(d->id));
 		d->updated_at = OPT_TIME(now_ms);
 		r->good = d;
+		r->good_registries = r->service->service_registries;
 		ecs_service_event(s->arena, r, now_ms, "(deployment %.*s) deployment completed.", STR_ARG(d->id));
 	}
 	if (!r->steady.v)
@@ -267,6 +278,7 @@ static void roll_back(const struct ecs_scope *s, struct state_ecs_service_record
 	v->platform_version = good->platform_version;
 	v->network_configuration = good->network_configuration;
 	v->capacity_provider_strategy = good->capacity_provider_strategy;
+	v->service_registries = r->good_registries;
 	struct str to = good->id;
 	struct ecs_deployment *d = ecs_service_deploy(s->arena, r, now_ms);
 	d->rollout_state_reason =
@@ -346,7 +358,7 @@ static void advance(struct schedule *i, const struct ecs_scope *s, struct state_
 	                            .others = count(&view, false)};
 	tell_news(i, s, r, now_ms);
 	struct state_ecs_run *run = run_of(r, v->deployments.v[0].id);
-	if (run && roll.primary.healthy)
+	if (run && view.newest_healthy_ms > run->last_failed.ms)
 		run->failed_in_row = OPT_INT(0);
 	if (break_circuit(s, r, now_ms)) {
 		i->wake_ms = now_ms; /* what was counted has another place in the list now */
@@ -363,7 +375,7 @@ static void advance(struct schedule *i, const struct ecs_scope *s, struct state_
 		ecs_service_event(s->arena, r, now_ms, "has stopped %lld running tasks: %.*s.", (long long)stopped.running,
 		                  STR_ARG(stopped.text));
 	show_counts(s, r, &view, now_ms);
-	if (step.complete && !is_failed(r))
+	if (step.complete && !view.unproven && !is_failed(r))
 		completed(s, r, now_ms);
 	else
 		r->steady = OPT_BOOL(false);

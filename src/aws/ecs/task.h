@@ -38,6 +38,15 @@ struct ecs_task_counts {
 };
 struct ecs_task_counts ecs_task_count(struct call *c, struct str cluster);
 
+/* --- announce.c: whoever sends clients to a task hears of every change of it, in the transaction that makes it: a task that is to
+ * stop has left before its containers are told. Called by ecs_task_put() alone. Load balancers belong here too. */
+void ecs_task_announce(const struct ecs_scope *s, struct state_ecs_task_record *r);
+/* Are these registries of Cloud Map such as a service's tasks can be registered in? */
+int ecs_registries_check(struct call *c, const struct ecs_service_registries *given);
+
+/* Has an essential container of it a health check? */
+bool ecs_definition_checks_health(const struct ecs_task_definition *d);
+
 /* --- lifecycle.c: the table of states */
 enum ecs_status ecs_task_status(const struct ecs_task *t);
 struct str ecs_status_name(enum ecs_status status);

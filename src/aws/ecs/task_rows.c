@@ -30,6 +30,7 @@ bool ecs_task_find(const struct ecs_scope *s, struct str cluster, struct str id,
 void ecs_task_put(const struct ecs_scope *s, struct state_ecs_task_record *r)
 {
 	r->task->version = OPT_INT(r->task->version.v + 1);
+	ecs_task_announce(s, r);
 	record_put(s->txn, s->arena, ecs_task_key(s, r->cluster, r->id), &task_row, r);
 }
 

@@ -1,0 +1,106 @@
+#include "task.h"
+
+#include "aws/servicediscovery/servicediscovery.h"
+
+enum { REGISTRIES_MAX = 1, PORT_MAX = 65535 };
+
+static struct discovery_scope discovery(const struct ecs_scope *s)
+{
+	return (struct discovery_scope){.txn = s->txn, .arena = s->arena, .account = s->account, .region = s->region};
+}
+
+/* --- what a service may ask for */
+
+static int check(struct call *c, const struct ecs_service_registry *r)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct discovery_scope d = discovery(&s);
+	struct discovery_service found;
+	if (!discovery_find(&d, r->registry_arn, &found))
+		return ecs_invalid(c, "Service registry %.*s does not exist.", STR_ARG(r->registry_arn));
+	if (r->port.set && (r->container_port.set || r->container_name.n))
+		return ecs_invalid(c, "A service registry has a port or a container's name and port, not both.");
+	if (r->container_port.set != (r->container_name.n > 0))
+		return ecs_invalid(c, "containerName and containerPort of a service registry go together.");
+	if (found.target && !r->port.set && !r->container_port.set)
+		return ecs_invalid(c, "A service registry with records of the type SRV needs a port.");
+	int64_t port = r->port.set ? r->port.v : r->container_port.v;
+	if ((r->port.set || r->container_port.set) && (port < 1 || port > PORT_MAX))
+		return ecs_invalid(c, "The port of a service registry must be between 1 and %d.", PORT_MAX);
+	return CALL_OK;
+}
+
+int ecs_registries_check(struct call *c, const struct ecs_service_registries *given)
+{
+	if (given->n > REGISTRIES_MAX)
+		return ecs_invalid(c, "serviceRegistries can have at most %d items.", REGISTRIES_MAX);
+	for (uint32_t i = 0; i < given->n; i++)
+		if (check(c, &given->v[i]) != CALL_OK)
+			return CALL_FAIL;
+	return CALL_OK;
+}
+
+/* --- one task */
+
+bool ecs_definition_checks_health(const struct ecs_task_definition *d)
+{
+	for (uint32_t i = 0; i < d->container_definitions.n; i++)
+		if (d->container_definitions.v[i].health_check && d->container_definitions.v[i].essential.v)
+			return true;
+	return false;
+}
+
+static struct str address(const struct ecs_task *t)
+{
+	for (uint32_t i = 0; i < t->attachments.n; i++)
+		for (uint32_t k = 0; k < t->attachments.v[i].details.n; k++)
+			if (str_is(t->attachments.v[i].details.v[k].name, "privateIPv4Address"))
+				return t->attachments.v[i].details.v[k].value;
+	return STR_NONE;
+}
+
+static struct str_map attributes(const struct ecs_scope *s, const struct state_ecs_task_record *r,
+                                 const struct ecs_service_registry *registry)
+{
+	struct str_map map = {.set = true};
+	int64_t port = registry->port.set ? registry->port.v : registry->container_port.v;
+#define ADD(name, value) (*LIST_ADD(s->arena, &map) = (struct str_map_entry){S(name), value})
+	ADD("AWS_INSTANCE_IPV4", address(r->task));
+	if (port)
+		ADD("AWS_INSTANCE_PORT", arena_printf(s->arena, "%lld", (long long)port));
+	ADD("AVAILABILITY_ZONE", r->task->availability_zone);
+	ADD("ECS_CLUSTER_NAME", r->cluster);
+	ADD("ECS_SERVICE_NAME", str_from_at(r->task->group, sizeof("service:") - 1));
+	ADD("ECS_TASK_DEFINITION_FAMILY", r->definition->family);
+	ADD("REGION", s->region);
+#undef ADD
+	return map;
+}
+
+/* Whether clients may come: "": not at all. A task whose containers have checks must have passed them. */
+static const char *presence(const struct ecs_task *t, bool checked)
+{
+	if (ecs_task_status(t) != ECS_RUNNING || !str_is(t->desired_status, "RUNNING"))
+		return "";
+	return !checked || str_is(t->health_status, "HEALTHY") ? "HEALTHY" : "UNHEALTHY";
+}
+
+void ecs_task_announce(const struct ecs_scope *s, struct state_ecs_task_record *r)
+{
+	struct discovery_scope d = discovery(s);
+	const char *now;
+	if (!r->registries.n)
+		return;
+	now = presence(r->task, ecs_definition_checks_health(r->definition));
+	if (str_is(r->announced, now))
+		return;
+	r->announced = str_from(now);
+	for (uint32_t i = 0; i < r->registries.n; i++) {
+		struct str arn = r->registries.v[i].registry_arn, service = str_from_at(arn, (size_t)str_rfind_char(arn, '/') + 1);
+		struct str_map map = attributes(s, r, &r->registries.v[i]);
+		if (*now)
+			discovery_put(&d, service, r->id, &map, strcmp(now, "HEALTHY") == 0);
+		else
+			discovery_drop(&d, service, r->id);
+	}
+}

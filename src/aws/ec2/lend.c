@@ -15,14 +15,16 @@ bool ec2_vpc_there(struct call *c, struct str id)
 	return str_set(id) && ec2_find(&s, &ec2_kind_vpc, id, &r);
 }
 
-/* The first addresses of a subnet's block are the router's and the resolver's. */
+/* The first address of a subnet's block is the router's; the resolver has the second of the whole VPC. */
 static bool fill(const struct ec2_scope *s, const struct state_vpc_interface_record *r, struct ec2_lent *ret)
 {
 	const struct ec2_network_interface *n = r->interface;
 	struct ec2_subnet subnet;
-	struct ec2_block block;
+	struct state_vpc_vpc_record vpc;
+	struct ec2_block block, whole;
 	uint32_t ip;
 	if (!ec2_find(s, &ec2_kind_subnet, n->subnet_id, &subnet) || !ec2_block_parse(subnet.cidr_block, &block) ||
+	    !ec2_find(s, &ec2_kind_vpc, n->vpc_id, &vpc) || !ec2_block_parse(vpc.vpc->cidr_block, &whole) ||
 	    !ec2_address_parse(n->private_ip_address, &ip))
 		return false;
 	*ret = (struct ec2_lent){
@@ -35,7 +37,7 @@ static bool fill(const struct ec2_scope *s, const struct state_vpc_interface_rec
 	        .zone = n->availability_zone,
 	        .ip = ip,
 	        .gateway = block.base + 1,
-	        .resolver = block.base + 2,
+	        .resolver = whole.base + 2,
 	        .prefix = block.bits,
 	};
 	return true;

@@ -3,7 +3,9 @@ import base64
 import io
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 import time
 import zipfile
 
@@ -12,6 +14,7 @@ from parts.tools import Skip, children, median, percentile, pss_mib
 PYTHON = "def handler(event, context):\n    return {}\n"
 NODE = "exports.handler = async () => ({});\n"
 DEFAULT_MB, PROCESSOR_MB = 128, 1769  # the latter is one processor; what is less gets its share of one, but not before the first event
+MAKE_IMAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "make-oci-image")
 ROLE = "arn:aws:iam::000000000000:role/bench"
 
 
@@ -36,12 +39,25 @@ def kinds(bench):
     }
 
 
+def image_of(bench, cloud):
+    """Pushes an image of the native program alone; returns its name."""
+    work = tempfile.mkdtemp(prefix="quartet-bench-")
+    try:
+        made = os.path.join(work, "layout")
+        subprocess.run([MAKE_IMAGE, "--entrypoint", '["/bootstrap"]', "--add", bench.program("bootstrap") + ":/bootstrap",
+                        made, "base-files"], stdout=subprocess.DEVNULL, check=True)
+        done = subprocess.run([os.environ["QUARTET"], "image", "import", "--data", cloud.data, "--repository", "bench:1", made], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def create(cloud, name, runtimes, handler, code, memory=DEFAULT_MB, variables=None):
-    """Creates a function under the first of the runtimes that is served; waits until it is active."""
+    """Creates a function under the first of the runtimes that is served, or of an image (no runtime, and code is its name); waits until it is active."""
     said = b""
-    for runtime in runtimes:
-        body = json.dumps({"FunctionName": name, "Runtime": runtime, "Role": ROLE, "Handler": handler, "MemorySize": memory, "Timeout": 10,
-                           "Environment": {"Variables": variables or {}}, "Code": {"ZipFile": code}}).encode()
+    for runtime in runtimes or ["container image"]:
+        what = {"Runtime": runtime, "Handler": handler, "Code": {"ZipFile": code}} if runtimes else {"PackageType": "Image", "Code": {"ImageUri": code}}
+        body = json.dumps({"FunctionName": name, "Role": ROLE, "MemorySize": memory, "Timeout": 10, "Environment": {"Variables": variables or {}}, **what}).encode()
         status, said = cloud.call("lambda", "POST", "/2015-03-31/functions", body, {"content-type": "application/json"}, check=False)
         if status == 201:
             break
@@ -95,12 +111,12 @@ def fork_exec():
 
 def cold(bench):
     """cold start, caller to response, per runtime: with prepared environments waiting, and from nothing"""
-    goals = {"python": 5, "node": 5, "native": 3}
+    goals = {"python": 5, "node": 5, "native": 3, "image": 3}
     count = 10 * bench.rounds
     with cloud_of(bench) as cloud:
         need_role(cloud)
         floor = [fork_exec() for _ in range(30)]
-        for kind, (runtimes, handler, code) in kinds(bench).items():
+        for kind, (runtimes, handler, code) in {**kinds(bench), "image": ([], "", image_of(bench, cloud))}.items():
             first, later, bare = [], [], []
             for n in range(count):
                 bench.say(f"cold: {kind} {n + 1} of {count}")
@@ -108,7 +124,7 @@ def cold(bench):
                 rest(cloud)
                 first.append(invoke_ms(bench, cloud, f"cold-{kind}-{n}"))
                 later.append(invoke_ms(bench, cloud, f"cold-{kind}-{n}"))
-                if kind != "native" and n % 3 == 0:
+                if kind not in ("native", "image") and n % 3 == 0:
                     # an interpreter must start with such a variable set, so none that waits already may be taken
                     create(cloud, f"bare-{kind}-{n}", runtimes, handler, code, memory=PROCESSOR_MB, variables={"LANG": "C.UTF-8"})
                     rest(cloud)

@@ -183,7 +183,11 @@ void ecr_lifecycle_apply(const struct lifecycle_rules *rules, struct lifecycle_i
 			if (image->held || !means(rule, image))
 				continue;
 			seen++;
-			bool over = rule->by_count ? seen > rule->number : now_ms - image->pushed_ms > rule->number * DAY_MS;
+			/* in whole days and what is beyond them: a policy may name more days than milliseconds can be counted for
+			 */
+			int64_t age_ms = now_ms - image->pushed_ms, days = age_ms / DAY_MS;
+			bool older = days > rule->number || (days == rule->number && age_ms % DAY_MS > 0);
+			bool over = rule->by_count ? seen > rule->number : older;
 			bool taken = false;
 			for (unsigned k = 0; k < r && !taken; k++)
 				taken = means(&rules->v[k], image);

@@ -64,7 +64,7 @@ class Functions(LambdaCase):
             ("InvalidParameterValueException", "Reserved keys used in this request: AWS_REGION", {"Environment": {"Variables": {"AWS_REGION": "x"}}}),
             ("InvalidParameterValueException", "exceeded the 4KB limit", {"Environment": {"Variables": many}}),
             ("InvalidParameterValueException", "no longer supported", {"Runtime": "python2.7"}),
-            ("InvalidParameterValueException", "container images", {"PackageType": "Image"}),
+            ("InvalidParameterValueException", "intended function PackageType is Image", {"PackageType": "Image"}),
             ("ValidationException", "'timeout'", {"Timeout": 901}),
             ("InvalidParameterValueException", "VpcConfig", {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}),
         ]:

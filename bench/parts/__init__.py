@@ -15,6 +15,7 @@ PARTS = {
     "cells": functions.cells,
     "networks": networks.networks,
     "instances": machines.instances,
+    "containers": machines.crowd,
     "disks": machines.disks,
     "describe": machines.describe,
 }

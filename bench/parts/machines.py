@@ -119,10 +119,10 @@ def until_heard(cloud, instance):
     return until(cloud, "DescribeInstanceStatus", instance, "<instanceStatus>(?:(?!</instanceStatus>).)*<status>ok</status>", 300)
 
 
-def run(cloud, image, driver, count=1, **more):
+def run(cloud, image, driver, count=1, least=None, **more):
     """(ids, milliseconds that the call took)"""
     tag = "TagSpecification_1_"
-    ms, reply = timed(cloud, "RunInstances", ImageId=image, InstanceType="t2.nano", MinCount=count, MaxCount=count,
+    ms, reply = timed(cloud, "RunInstances", ImageId=image, InstanceType="t2.nano", MinCount=least or count, MaxCount=count,
                       **more, **{tag + "ResourceType": "instance", tag + "Tag_1_Key": "quartet:driver", tag + "Tag_1_Value": driver})
     return re.findall("<instanceId>([^<]*)<", reply), ms
 
@@ -158,6 +158,45 @@ def by_hand():
                 time.sleep(0.02)
         finally:
             end_process(qemu)
+
+
+CROWD = 100
+
+
+def all_in_state(cloud, ids, state, seconds=600):
+    """Milliseconds until the last of them shows it, asked for together."""
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        reply = ec2(cloud, "DescribeInstances", **{f"InstanceId_{k + 1}": i for k, i in enumerate(ids)})
+        if len(re.findall(f"<instanceState>.{{0,60}}<name>{state}</name>", reply, re.S)) == len(ids):
+            return (time.perf_counter() - begin) * 1000
+        time.sleep(0.02)
+    raise RuntimeError(f"of {len(ids)} instances not all were {state} after {seconds} s")
+
+
+def crowd(bench):
+    """A hundred containers at once, or as many as this machine has memory for, until the last runs, and until the last is terminated"""
+    cloud = BenchCloud().start()
+    try:
+        image = default_image(cloud)
+        if not image:
+            raise Skip("there is no machine image")
+        first, _ = run(cloud, image, "container")
+        until_state(cloud, first[0], "running")
+        end(cloud, first)
+        time.sleep(2)  # as many prepared ones as otherwise
+        ids, ms = run(cloud, image, "container", CROWD, least=1)
+        count = len(ids)
+        started = ms + all_in_state(cloud, ids, "running")
+        begin = time.perf_counter()
+        ec2(cloud, "TerminateInstances", **{f"InstanceId_{k + 1}": i for k, i in enumerate(ids)})
+        all_in_state(cloud, ids, "terminated")
+        ended = (time.perf_counter() - begin) * 1000
+    finally:
+        cloud.stop()
+    bounded = "" if count == CROWD else f"; of {CROWD} that were asked for, which is what this machine has room for"
+    bench.add(f"RunInstances of up to {CROWD} containers, until the last runs", started, "ms", note=f"{started / count:.0f} ms each{bounded}")
+    bench.add("TerminateInstances of all of these while they boot, until the last is terminated", ended, "ms", note=f"{ended / count:.0f} ms each")
 
 
 def instances(bench):

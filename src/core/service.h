@@ -39,6 +39,9 @@ struct service {
 	const struct service_op *ops;
 	unsigned op_count;
 	size_t body_limit_bytes; /* largest request that is not streamed; 0: 1 MiB */
+	/* Before a first start, on a thread of its own: makes files that start() finds then, because bringing them to the disk one
+	 * after the other would be most of its time. What does not succeed, start() tries again. NULL: nothing. */
+	void (*prepare)(const char *data_dir, bool ephemeral);
 	/* Starts the service: restores what was recorded, then catches up. 0 or negative errno. state: found again by
 	 * cloud_state(). */
 	int (*start)(struct cloud *cloud, void **ret_state);

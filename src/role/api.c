@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -171,6 +172,43 @@ static void sweep_blobs(struct api_role *r)
 		log_info("%lld content files that nothing refers to removed", (long long)n);
 }
 
+enum { PREPARATIONS_MAX = 8 };
+
+struct preparations {
+	struct preparation {
+		const struct service *service;
+		const struct role_config *config;
+		pthread_t thread;
+	} v[PREPARATIONS_MAX];
+	unsigned n;
+};
+
+static void *prepare_run(void *ctx)
+{
+	const struct preparation *p = ctx;
+	p->service->prepare(p->config->data_dir, p->config->ephemeral);
+	return NULL;
+}
+
+/* Where nothing is recorded yet. Beside open_state(), until prepare_end(). */
+static void prepare_services(struct api_role *r, struct preparations *ret)
+{
+	ret->n = 0;
+	if (access(below(r, "state"), F_OK) == 0)
+		return;
+	for (unsigned i = 0; cloud_services[i] && ret->n < PREPARATIONS_MAX; i++) {
+		struct preparation *p = &ret->v[ret->n];
+		*p = (struct preparation){.service = cloud_services[i], .config = r->config};
+		ret->n += cloud_services[i]->prepare && pthread_create(&p->thread, NULL, prepare_run, p) == 0;
+	}
+}
+
+static void prepare_end(struct preparations *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		pthread_join(p->v[i].thread, NULL);
+}
+
 static void start_services(struct api_role *r)
 {
 	unsigned n = 0;
@@ -255,6 +293,8 @@ int role_api(const struct role_config *config)
 	c->kvm = strcmp(config->kvm, "no") != 0;
 	c->container_runtime = config->container_runtime;
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
+	struct preparations preparations;
+	prepare_services(r, &preparations);
 	open_state(r);
 	sweep_blobs(r);
 	c->meter = meter_new(c->loop, c->store);
@@ -271,6 +311,7 @@ int role_api(const struct role_config *config)
 		c->images = images_new(c->loop, c->cells, c->data_dir, NULL);
 	}
 	r->admin = admin_new(c, config);
+	prepare_end(&preparations);
 	start_services(r);
 	serve(r);
 

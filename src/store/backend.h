@@ -73,6 +73,7 @@ typedef void store_lease_fn(void *ctx, int64_t lease, int64_t ttl_ms, int64_t de
 struct store_ops {
 	/* Sets s->backend and s->revision. Negative errno with ret_why filled. */
 	int (*open)(struct store *s, const struct store_config *config, char ret_why[static 200]);
+	void (*make)(const struct store_config *config);
 	/* Applies what is queued (results still go to store_finish()) and frees the backend. */
 	void (*close)(struct store_backend *b);
 

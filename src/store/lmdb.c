@@ -321,6 +321,18 @@ static int lmdb_open(struct store *s, const struct store_config *config, char re
 	return 0;
 }
 
+static void lmdb_make(const struct store_config *config)
+{
+	char why[200];
+	struct store_backend *b = calloc(1, sizeof(*b));
+	if (!b)
+		die("out of memory (store)");
+	b->lock_fd = -1;
+	if (lmdb_lock(b, config->path, why) == 0)
+		lmdb_env_open(b, config);
+	lmdb_free(b);
+}
+
 static void lmdb_close(struct store_backend *b)
 {
 	lmdb_commit_stop(b);
@@ -329,6 +341,7 @@ static void lmdb_close(struct store_backend *b)
 
 const struct store_ops store_lmdb = {
         .open = lmdb_open,
+        .make = lmdb_make,
         .close = lmdb_close,
         .read_begin = lmdb_read_begin,
         .read_end = lmdb_read_end,

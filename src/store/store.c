@@ -108,6 +108,11 @@ int store_open(struct store **ret, struct loop *l, const struct store_config *co
 	return 0;
 }
 
+void store_make(const struct store_config *config)
+{
+	store_lmdb.make(config);
+}
+
 void store_close(struct store *s)
 {
 	if (!s)

@@ -26,6 +26,8 @@ struct store_config {
 /* Opens or makes a store. Negative errno, with the reason in ret_why (static or arena of the caller's choosing: at most 200 bytes).
  */
 int store_open(struct store **ret, struct loop *l, const struct store_config *config, char ret_why[static 200]);
+/* Any thread, while nobody has it open: makes an empty store where there is none, for store_open() to find. */
+void store_make(const struct store_config *config);
 /* Waits for commits under way (their callbacks do not come any more) and closes; watches end with it. Not from a callback of the
  * store. */
 void store_close(struct store *s);

@@ -9,6 +9,13 @@ static const struct service_op ops[] = {
         OP(cloudwatch, list_metrics, ListMetrics, .flags = OP_READ, .missing = "metrics of linked accounts"),
 };
 
+static void prepare(const char *data_dir, bool ephemeral)
+{
+	char dir[4096];
+	snprintf(dir, sizeof(dir), "%s/metrics", data_dir);
+	metrics_make(dir, ephemeral);
+}
+
 /* Started before the services that record: cloud->metrics is theirs too. */
 static int start(struct cloud *cloud, void **ret_state)
 {
@@ -35,6 +42,7 @@ const struct service cloudwatch_service = {
         .iam_prefix = "cloudwatch",
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(*ops),
+        .prepare = prepare,
         .start = start,
         .stop = stop,
 };

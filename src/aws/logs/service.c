@@ -150,6 +150,13 @@ static const struct service_op ops[] = {
         OP(logs, untag_resource, UntagResource, .resource = about_untag_resource),
 };
 
+static void logs_prepare(const char *data_dir, bool ephemeral)
+{
+	char dir[4096];
+	snprintf(dir, sizeof(dir), "%s/logs", data_dir);
+	logs_make(dir, ephemeral);
+}
+
 static int logs_start(struct cloud *cloud, void **ret_state)
 {
 	struct logs_state *s = calloc(1, sizeof(*s));
@@ -191,6 +198,7 @@ const struct service logs_service = {
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(ops[0]),
         .body_limit_bytes = 8 * 1024 * 1024, /* a batch of 1 MiB with every character escaped, and 10,000 times its framing */
+        .prepare = logs_prepare,
         .start = logs_start,
         .stop = logs_stop,
 };

@@ -134,6 +134,15 @@ static const struct service_op ops[] = {
         OP(ssm, unlabel_parameter_version, UnlabelParameterVersion, .resource = about_unlabel_parameter_version),
 };
 
+/* The state that start() makes reads the key again. */
+static void ssm_prepare(const char *data_dir, bool ephemeral)
+{
+	(void)ephemeral;
+	struct ssm_state s = {0};
+	ssm_key_open(&s, data_dir);
+	explicit_bzero(&s, sizeof(s));
+}
+
 static int ssm_start(struct cloud *cloud, void **ret_state)
 {
 	struct ssm_state *s = calloc(1, sizeof(*s));
@@ -163,6 +172,7 @@ const struct service ssm_service = {
         .iam_prefix = "ssm",
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(ops[0]),
+        .prepare = ssm_prepare,
         .start = ssm_start,
         .stop = ssm_stop,
 };

@@ -290,6 +290,11 @@ void logs_unlisten(struct logs_ear *ear)
 
 /* --- opening */
 
+void logs_make(const char *dir, bool ephemeral)
+{
+	store_make(&(struct store_config){.path = dir, .ephemeral = ephemeral, .history = STORE_NO_HISTORY});
+}
+
 int logs_open(struct logs **ret, struct loop *loop, const char *dir, bool ephemeral, char ret_why[static 200])
 {
 	struct logs *l = calloc(1, sizeof(*l));

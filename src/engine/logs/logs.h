@@ -12,6 +12,8 @@
 struct logs;
 
 /* Negative errno, with the reason in ret_why. */
+/* Any thread, before logs_open(): makes the files that it finds then. */
+void logs_make(const char *dir, bool ephemeral);
 int logs_open(struct logs **ret, struct loop *l, const char *dir, bool ephemeral, char ret_why[static 200]);
 /* Waits for appends under way; their done does not come any more. NULL is harmless. */
 void logs_close(struct logs *l);

@@ -293,6 +293,11 @@ void metrics_put(struct metrics *m, const struct metric *metric, int64_t time_ms
 		m->put_timer = loop_add_timer(m->loop, PUT_US, put_due, m);
 }
 
+void metrics_make(const char *dir, bool ephemeral)
+{
+	store_make(&(struct store_config){.path = dir, .ephemeral = ephemeral, .history = STORE_NO_HISTORY});
+}
+
 int metrics_open(struct metrics **ret, struct loop *l, const char *dir, bool ephemeral, char ret_why[static 200])
 {
 	struct metrics *m = calloc(1, sizeof(*m));

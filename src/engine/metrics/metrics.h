@@ -13,6 +13,8 @@
 struct metrics;
 
 /* Negative errno, with the reason in ret_why. */
+/* Any thread, before metrics_open(): makes the files that it finds then. */
+void metrics_make(const char *dir, bool ephemeral);
 int metrics_open(struct metrics **ret, struct loop *l, const char *dir, bool ephemeral, char ret_why[static 200]);
 /* Writes what was put. NULL is harmless. */
 void metrics_close(struct metrics *m);

@@ -94,6 +94,7 @@ ec2_terminate_instances_handler ec2_terminate_instances;
 ec2_describe_instances_handler ec2_describe_instances;
 ec2_describe_instance_status_handler ec2_describe_instance_status;
 ec2_get_console_output_handler ec2_get_console_output;
+ec2_get_console_screenshot_handler ec2_get_console_screenshot;
 ec2_modify_instance_attribute_handler ec2_modify_instance_attribute;
 ec2_describe_instance_attribute_handler ec2_describe_instance_attribute;
 /* Running, and nothing was heard of its guest when it should have been. */

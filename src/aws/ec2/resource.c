@@ -139,6 +139,7 @@ static const struct {
         {"EnableImageDeprecation", &ec2_kind_image, "ImageId"},
         {"EnableImageDeregistrationProtection", &ec2_kind_image, "ImageId"},
         {"GetConsoleOutput", &ec2_kind_instance, "InstanceId"},
+        {"GetConsoleScreenshot", &ec2_kind_instance, "InstanceId"},
         {"ImportImage", &ec2_kind_import_image, NULL},
         {"ImportImage", &ec2_kind_image, NULL},
         {"ImportImage", &ec2_kind_snapshot, NULL},

@@ -153,6 +153,7 @@ static const struct service_op ops[] = {
         ROW(enable_image_deprecation, EnableImageDeprecation),
         ROW(enable_image_deregistration_protection, EnableImageDeregistrationProtection, .missing = "a cooldown"),
         ROW(get_console_output, GetConsoleOutput, READ),
+        ROW(get_console_screenshot, GetConsoleScreenshot, READ),
         ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
         ROW(get_instance_metadata_defaults, GetInstanceMetadataDefaults, READ),
         ROW(modify_instance_metadata_defaults, ModifyInstanceMetadataDefaults, .missing = "enforcing tokens"),

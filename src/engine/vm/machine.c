@@ -113,6 +113,7 @@ static void forget(struct machine *m)
 	machine_session_orphan(m);
 	list_each (&m->asked, struct asked, at, a) {
 		list_remove(&a->at);
+		machine_screen_answered(a, -1, -ESRCH);
 		free(a);
 	}
 	m->plug = NULL;

@@ -137,6 +137,11 @@ typedef void machine_session_fn(void *ctx, int stream, int error);
 struct machine_session *machine_session(struct machine *m, machine_session_fn *begun, void *ctx);
 void machine_session_close(struct machine_session *s);
 
+/* machine_screen.c: what its screen shows, as a pixmap for screen_jpeg() (engine/vm/screen.h). done(ctx, fd, error) comes once,
+ * later; fd is the callee's. -ENOTSUP: it has no screen. wake: a key is pressed first. Negative errno: done() does not come. */
+typedef void machine_screen_fn(void *ctx, int fd, int error);
+int machine_screen(struct machine *m, bool wake, machine_screen_fn *done, void *ctx);
+
 /* The last MACHINE_CONSOLE_BYTES that came from its serial console, also after it has ended and until machine_free(). Valid until
  * the loop goes on. */
 struct str machine_console(struct machine *m);

@@ -35,6 +35,7 @@ void machine_report_end(struct machine *m, enum machine_end how, int error)
 		list_remove(&a->at);
 		if (a->r.verb >= SHIM_DISK && a->r.verb <= SHIM_RESIZE)
 			m->owner->events->disk(m->ctx, m, a->r.disk, -ESRCH);
+		machine_screen_answered(a, -1, -ESRCH);
 		free(a);
 	}
 	machine_session_orphan(m);
@@ -205,6 +206,9 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 		break;
 	case SHIM_SESSION:
 		machine_session_answered(q->session, a->error, nfds == 1 ? fds[0] : -1);
+		break;
+	case SHIM_SCREEN:
+		machine_screen_answered(q, nfds == 1 ? fds[0] : -1, a->error);
 		break;
 	case SHIM_PORT:
 	case SHIM_UNPORT:

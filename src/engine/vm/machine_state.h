@@ -52,7 +52,9 @@ struct asked {
 	struct list at;
 	struct shim_request r;
 	struct machine_session *session; /* SESSION: who waits for it */
-	int failed;                      /* UNPLUG: it takes back what could not be attached, for this reason */
+	machine_screen_fn *screen;       /* SCREEN: the same */
+	void *screen_ctx;
+	int failed; /* UNPLUG: it takes back what could not be attached, for this reason */
 };
 
 /* What the warden was asked for a container and has not answered. */
@@ -144,6 +146,9 @@ void machine_session_orphan(struct machine *m);
 void machines_kvm_begin(struct machines *s); /* facts and files may be known now */
 void machines_kvm_started(struct machine *probe);
 void machines_kvm_ended(struct machine *probe, enum machine_end how);
+
+/* machine_screen.c: the shim has answered, or will not any more. */
+void machine_screen_answered(const struct asked *q, int fd, int error);
 
 /* machine_disk.c */
 /* The shim has gone over to the new file, or not. */

@@ -9,9 +9,9 @@
  *   BLOCK  what a container's shim cannot: a block device of a file that it offers, mounted (the root) or as a node in its /dev.
  *          Descriptors: those of enum block_fd; the answer carries the mount, or the device
  *   LINK   moves a network link from the namespace that a port came as into the container's. Descriptors: the two
- * To a shim, on connections to its listening socket: DISK, GIVE, UNPLUG, OVERLAY, RESIZE, HANDLES, RUN, SESSION, POWER, RESET,
- * QUIT, STATUS. Each is answered in order, with its own verb; ENDED comes on every connection when the machine is over, and the
- * shim stays for as long as somebody is connected, so that the end is heard. */
+ * To a shim, on connections to its listening socket: DISK, GIVE, UNPLUG, OVERLAY, RESIZE, HANDLES, RUN, SESSION, SCREEN, POWER,
+ * RESET, QUIT, STATUS. Each is answered in order, with its own verb; ENDED comes on every connection when the machine is over, and
+ * the shim stays for as long as somebody is connected, so that the end is heard. */
 #pragma once
 #include <stdint.h>
 
@@ -105,6 +105,9 @@ enum shim_verb {
 	SHIM_UNPORT, /* answered as UNPLUG */
 	/* Begins a session (engine/session) inside; the answer carries its stream. `files`: a virtual machine's port for it. */
 	SHIM_SESSION,
+	/* What a virtual machine's screen shows, as a file of the portable pixmap format; -ENOTSUP: it has none. files 1: a key is
+	 * pressed first. */
+	SHIM_SCREEN,
 };
 enum handle_fd { HANDLE_DEVICES, HANDLE_USERS, HANDLE_NET, HANDLES };
 enum shim_end { SHIM_END_NONE, SHIM_END_GUEST, SHIM_END_QUIT, SHIM_END_CRASH };

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -69,6 +70,9 @@ static void command_line(struct args *a, const struct shim_plan *p)
 	ADD(a, "-chardev", "socket,id=console,fd=%d", CONSOLE_FD);
 	ADD(a, "-serial", "chardev:console");
 	ADD(a, "-device", "virtio-rng-pci");
+	/* A kernel of ours speaks on the serial line; what a boot loader of the disk's own starts may want a screen. */
+	if (!r->has_kernel)
+		ADD(a, "-device", "VGA,vgamem_mb=8");
 	unsigned tap = FILES_FD;
 	if (r->has_kernel) {
 		ADD(a, "-kernel", "/proc/self/fd/%u", tap++);
@@ -442,6 +446,35 @@ int qemu_resize_disk(struct qemu *q, const char *name, uint64_t size)
 	struct qemu_disk *d = find(q, name);
 	return d ? ASK(q, &a, "block_resize", -1, "{\"node-name\":\"n%u\",\"size\":%llu}", top(d), (unsigned long long)size)
 	         : -ENOENT;
+}
+
+/* ---- the screen ---- */
+
+int qemu_screen(struct qemu *q, bool wake)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 1 << 20);
+	char path[40];
+	int fd = memfd_create("screen", MFD_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int to = fd < 0 ? -1 : open(path, O_WRONLY | O_CLOEXEC); /* as QEMU opens what it shall write to */
+	int error = to < 0 ? -errno : 0;
+	unsigned set = q->next++;
+	if (!error && wake)
+		error = ASK(q, &a, "send-key", -1, "{\"keys\":[{\"type\":\"qcode\",\"data\":\"shift\"}]}");
+	if (!error)
+		error = ASK(q, &a, "add-fd", to, "{\"fdset-id\":%u}", set);
+	if (!error) {
+		error = ASK(q, &a, "screendump", -1, "{\"filename\":\"/dev/fdset/%u\"}", set);
+		ASK(q, &a, "remove-fd", -1, "{\"fdset-id\":%u}", set);
+	}
+	if (to >= 0)
+		close(to);
+	if (!error)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return error;
 }
 
 /* ---- counting ---- */

@@ -58,5 +58,7 @@ int qemu_forget_port(struct qemu *q, const char *mac);
 void qemu_port_deleted(struct qemu *q, struct str device);
 /* A connection to the port of sessions: what is at the other end is the guest's affair. A descriptor, or negative errno. */
 int qemu_session(struct qemu *q, unsigned port);
+/* A file of what the screen shows (see SHIM_SCREEN), or negative errno. wake: the shift key is pressed first. */
+int qemu_screen(struct qemu *q, bool wake);
 /* Fills the counters of a. */
 void qemu_usage(struct qemu *q, struct shim_answer *a);

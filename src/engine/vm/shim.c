@@ -269,6 +269,17 @@ static int begin_session(struct shim *s, const struct shim_request *r)
 	return 1;
 }
 
+static int show_screen(struct shim *s, const struct shim_request *r)
+{
+	const struct warden_request *plan = s->plan->request;
+	int fd = plan->is_box || plan->has_kernel ? -ENOTSUP : qemu_screen(&s->qemu, r->files == 1);
+	if (fd < 0)
+		return fd;
+	shim_answer_with(s, r, 0, &fd, 1);
+	close(fd);
+	return 1;
+}
+
 static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 {
 	int error;
@@ -285,6 +296,8 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 		return -ESRCH;
 	if (r->verb == SHIM_SESSION)
 		return begin_session(s, r);
+	if (r->verb == SHIM_SCREEN)
+		return show_screen(s, r);
 	if (s->plan->request->is_box && (error = shim_obey_box(s, r, fds)) != 2)
 		return error;
 	switch (r->verb) {
@@ -372,6 +385,8 @@ int shim_check(const void *p, unsigned long n, unsigned long nfds)
 				return -EINVAL;
 	if (r.verb == SHIM_SESSION)
 		return r.files < MACHINE_SESSIONS && nfds == 0 ? 0 : -EINVAL;
+	if (r.verb == SHIM_SCREEN)
+		return r.files < 2 && nfds == 0 ? 0 : -EINVAL;
 	if (r.verb == SHIM_PORT || r.verb == SHIM_UNPORT)
 		return r.disk[0] && strlen(r.serial) == 12 && nfds == (r.verb == SHIM_PORT) ? 0 : -EINVAL;
 	bool about_disk = (r.verb >= SHIM_DISK && r.verb <= SHIM_RESIZE) || r.verb == SHIM_GIVE;

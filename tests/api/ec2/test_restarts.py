@@ -1,4 +1,5 @@
 """Reboots and images for which a guest ends in order, and disks that one does not let go of."""
+import base64
 import os
 import subprocess
 import time
@@ -51,6 +52,7 @@ class Restarts(TestCase):
         self.ec2.reboot_instances(InstanceIds=[instance])
         self.until_booted_anew(instance)
         self.assertEqual(self.inside(instance, "cat /root/ends"), "end")
+        self.assertAwsError("UnsupportedOperation", self.ec2.get_console_screenshot, InstanceId=instance, message="has no screen")
         self.inside(instance, "touch /run/mark; systemctl start last; echo unsaved > /root/text")
         made = self.ec2.create_image(InstanceId=instance, Name="in order " + uuid.uuid4().hex[:8])["ImageId"]
         self.addCleanup(self.ec2.deregister_image, ImageId=made)
@@ -78,6 +80,21 @@ class Restarts(TestCase):
         self.ec2.detach_volume(VolumeId=volume, Force=True)
         self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 90})
         wait_for(self, self.ec2, instance["InstanceId"], "running", 1)
+        self.look_at_the_screen(instance["InstanceId"])
+
+    def look_at_the_screen(self, instance):
+        """That its firmware has written on."""
+        shown = self.ec2.get_console_screenshot(InstanceId=instance, WakeUp=True)
+        self.assertEqual(shown["InstanceId"], instance)
+        picture = base64.b64decode(shown["ImageData"])
+        self.assertEqual((picture[:3], picture[-2:]), (b"\xff\xd8\xff", b"\xff\xd9"))
+        frame = picture.index(b"\xff\xc0")
+        height, width = int.from_bytes(picture[frame + 5:frame + 7], "big"), int.from_bytes(picture[frame + 7:frame + 9], "big")
+        self.assertGreater((width, height), (600, 300))
+        self.assertAwsError("InvalidInstanceID.NotFound", self.ec2.get_console_screenshot, InstanceId="i-0123456789abcdef0")
+        self.ec2.stop_instances(InstanceIds=[instance], Force=True)
+        wait_for(self, self.ec2, instance, "stopped", 90)
+        self.assertAwsError("IncorrectInstanceState", self.ec2.get_console_screenshot, InstanceId=instance)
 
     def attachment(self, volume, state):
         for _ in range(600):

@@ -62,6 +62,7 @@ static int resolve(struct asked *a, const char *word, struct end *ret)
 {
 	struct str s = str_from(word);
 	struct in_addr address;
+	struct in6_addr address6;
 	bool found = false;
 	int status;
 	if (str_starts(s, S("i-")) || str_starts(s, S("eni-"))) {
@@ -71,6 +72,8 @@ static int resolve(struct asked *a, const char *word, struct end *ret)
 			return cli_fail(a->cli, CLI_FAILED, "%s does not exist, or has no interface", word);
 		return status;
 	}
+	if (inet_pton(AF_INET6, word, &address6) == 1)
+		return cli_fail(a->cli, CLI_USAGE, "%s: connections are analysed over IPv4 alone", word);
 	if (inet_pton(AF_INET, word, &address) != 1)
 		return cli_fail(a->cli, CLI_USAGE, "\"%s\" is no instance, interface or address, nor \"internet\" or \"host\"",
 		                word);

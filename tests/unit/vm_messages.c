@@ -119,6 +119,11 @@ static void requests_to_a_shim_are_checked(void **state)
 		assert_int_equal(shim_check(&r, sizeof(r), 0), 0);
 		assert_int_equal(shim_check(&r, sizeof(r), 1), -EINVAL);
 	}
+	r = (struct shim_request){.verb = SHIM_SCREEN, .files = 1};
+	assert_int_equal(shim_check(&r, sizeof(r), 0), 0);
+	assert_int_equal(shim_check(&r, sizeof(r), 1), -EINVAL);
+	r.files++;
+	assert_int_equal(shim_check(&r, sizeof(r), 0), -EINVAL);
 	r = (struct shim_request){.verb = SHIM_SESSION, .files = MACHINE_SESSIONS - 1};
 	assert_int_equal(shim_check(&r, sizeof(r), 0), 0);
 	assert_int_equal(shim_check(&r, sizeof(r), 1), -EINVAL);

@@ -225,8 +225,11 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 		m->owner->events->down(m->ctx, m, a->error);
 		break;
 	case SHIM_RUN:
-		if (m->state == MACHINE_RUNNING)
-			break; /* machine_up() */
+		if (m->state == MACHINE_RUNNING) { /* machine_up() */
+			if (a->error)
+				machine_ask_simple(m, SHIM_QUIT);
+			break;
+		}
 		if (a->error) {
 			machine_report_end(m, MACHINE_NOT_STARTED, a->error);
 			break;

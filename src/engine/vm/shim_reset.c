@@ -76,10 +76,10 @@ int shim_begin_reset(struct shim *s, const struct shim_request *r)
 void shim_end_reset(struct shim *s)
 {
 	bool box = s->plan->request->is_box, down = s->down;
-	if (!box && (s->going || s->coming || down))
+	if (!box && (s->going || down)) /* one that is coming up does so, and hears the button then */
 		qemu_stand_still(&s->qemu, false);
 	shim_forget_reset(s, -ESRCH);
-	s->down = s->coming = false;
+	s->down = false;
 	if (!down)
 		return;
 	s->end = SHIM_END_GUEST;

@@ -97,7 +97,7 @@ def _modules(tree, names):
     return list(order.items())
 
 
-def initial_files(tree, first, command, names):
+def initial_files(tree, first, command, names=MODULES):
     """An archive in cpio's format, as the kernel unpacks it before anything else."""
     out = bytearray()
 

@@ -89,6 +89,7 @@ class WhyNot(Ec2Case):
                                 f"{self.a['PrivateIpAddress']} [ENI_SG_RULES_MISMATCH]")
         self.assertEqual(second, f"stopped: {a} is not in use [BAD_STATE]")
         self.assertIn("no internet gateway is attached", why_not("internet", a, "80").stdout)
+        self.assertEqual(why_not("fd00::1", b, "80").returncode, 2)
         self.assertEqual(why_not(a, b, "70000").returncode, 2)
         self.assertEqual(why_not(a, b).returncode, 2)
         self.assertIn("no interface has the address 10.0.9.9", why_not("10.0.9.9", a, "80").stderr)

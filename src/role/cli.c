@@ -33,9 +33,12 @@ const struct cli_command cli_commands[] = {
          "  --follow            go on showing what comes\n"
          "GROUP may be the name of a function. Without it: the log that `quartet up --background` writes.\n",
          cli_logs},
-        {"exec", "[--data DIR] FUNCTION|INSTANCE [COMMAND...]", "Open a shell in an instance, or in a sandbox of a function",
+        {"exec", "[--data DIR] FUNCTION|INSTANCE|TASK [--container NAME] [COMMAND...]",
+         "Open a shell in an instance, in a container of a task or in a sandbox of a function",
          "INSTANCE is an id (i-...): the shell or command is root's, without keys, with a terminal where standard input and output are\n"
          "one; else bytes pass as they are. The exit status is the command's; 1 when there is no way in, 255 when the way broke.\n"
+         "TASK is an id or ARN of a task of ECS that was run with --enable-execute-command; the command is root's, with the container's\n"
+         "environment, and its standard error comes with its standard output. The permission is ecs:ExecuteCommand.\n"
          "FUNCTION must have been invoked and may have a version or an alias: NAME:QUALIFIER. Without COMMAND: /bin/sh. The sandbox is\n"
          "not frozen any more afterwards.\n",
          cli_exec},

@@ -105,6 +105,8 @@ static void instances(void)
 	     !daemon    ? "apt-get install qemu-system-common"
 	     : !devices ? "load the modules fuse and loop"
 	                : "control groups of version 2 have to be mounted, at /sys/fs/cgroup or its `unified`");
+	bool crun = exists("/usr/bin/crun") || exists("/usr/sbin/crun");
+	line(crun, "tasks of ECS", crun ? "yes, by crun" : "no", "apt-get install crun");
 	bool qemu = exists("/usr/bin/qemu-system-x86_64");
 	line(qemu, "virtual machines",
 	     !qemu                ? "no"

@@ -1,8 +1,9 @@
-/* `quartet exec`: this terminal, carried into a sandbox of a function or into an instance. */
+/* `quartet exec`: this terminal, carried into a sandbox of a function, an instance or a container of a task. */
 #include "role/cli_exec.h"
 #include "role/cli.h"
 #include "role/exec_way.h"
 
+#include "aws/ecs/enter.h"
 #include "base/buf.h"
 #include "base/uri.h"
 
@@ -104,7 +105,8 @@ static void carry(int sock)
 	}
 }
 
-static struct str request(struct cli *cli, const struct cli_cloud *cloud, bool session, bool terminal, struct buf *b)
+static struct str request(struct cli *cli, const struct cli_cloud *cloud, bool session, bool terminal, const char *container,
+                          struct buf *b)
 {
 	struct winsize size = {.ws_row = 24, .ws_col = 80};
 	const char *term = getenv("TERM");
@@ -114,6 +116,10 @@ static struct str request(struct cli *cli, const struct cli_cloud *cloud, bool s
 	for (int i = 1; i < cli->argc; i++) {
 		buf_printf(b, "%carg=", i == 1 ? '?' : '&');
 		uri_put(b, str_from(cli->argv[i]), false);
+	}
+	if (container) {
+		buf_printf(b, "%ccontainer=", cli->argc > 1 ? '&' : '?');
+		uri_put(b, str_from(container), false);
 	}
 	buf_printf(
 	        b,
@@ -150,14 +156,23 @@ int cli_exec(struct cli *cli)
 	cli->argv += options;
 	cli->argc = words;
 	if (cli->argc < 1)
-		return cli_fail(cli, CLI_USAGE, "which function or instance? see: quartet exec --help");
-	bool session = exec_names_instance(str_from(cli->argv[0])), terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+		return cli_fail(cli, CLI_USAGE, "which function, instance or task? see: quartet exec --help");
+	bool task = ecs_names_task(str_from(cli->argv[0]));
+	const char *container = NULL;
+	if (task && words > 2 && strcmp(cli->argv[1], "--container") == 0) {
+		container = cli->argv[2];
+		cli->argv[2] = cli->argv[0];
+		cli->argv += 2;
+		cli->argc -= 2;
+	}
+	bool session = task || exec_names_instance(str_from(cli->argv[0])),
+	     terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	signal(SIGPIPE, SIG_IGN); /* a program that ends leaves input unread; what it said is read all the same */
 	int sock = connect_to(&cloud);
 	if (sock < 0)
 		return cli_fail(cli, CLI_FAILED, "%s: %s", cloud.endpoint, strerror(-sock));
 	buf_init(&b, 65536);
-	struct str asked = request(cli, &cloud, session, terminal, &b);
+	struct str asked = request(cli, &cloud, session, terminal, container, &b);
 	if (b.overflow || !write_all(sock, asked.p, asked.n))
 		return cli_fail(cli, CLI_FAILED, "the command is too long, or the connection broke");
 	char *end = NULL;
@@ -191,7 +206,7 @@ int cli_exec(struct cli *cli)
 		int error = cli_session_carry(sock, terminal, early, &status);
 		close(sock);
 		if (error)
-			return cli_fail(cli, 255, "the connection to the instance broke: %s", strerror(-error));
+			return cli_fail(cli, 255, "the connection broke: %s", strerror(-error));
 		return status;
 	}
 	terminal_raw();

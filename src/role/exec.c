@@ -1,6 +1,7 @@
 #include "role/exec.h"
 #include "role/exec_way.h"
 
+#include "aws/ecs/enter.h"
 #include "aws/lambda/enter.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -123,6 +124,8 @@ void exec_take(struct cloud *cloud, struct http_request *r)
 	const struct principal *who = exec_who_asks(cloud, r);
 	if (who && exec_names_instance(name))
 		exec_instance(cloud, r, who, name);
+	else if (who && ecs_names_task(name))
+		exec_task(cloud, r, who, name);
 	else if (who && who->kind == PRINCIPAL_ROOT)
 		take_function(cloud, r, name);
 	else

@@ -20,5 +20,7 @@ static inline bool exec_names_instance(struct str name)
 	return true;
 }
 
+/* exec_task.c: a session in a container of a task. */
+void exec_task(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id);
 /* exec_instance.c: a session in an instance, for `who`. */
 void exec_instance(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id);

@@ -264,6 +264,13 @@ int task_stop(struct task *t, unsigned index)
 	return 0;
 }
 
+void task_usage(struct task *t, unsigned index, struct task_usage *ret)
+{
+	(void)t;
+	(void)index;
+	*ret = (struct task_usage){0};
+}
+
 void task_end(struct task *t)
 {
 	t->ending = true;
@@ -616,7 +623,7 @@ static void variables_and_logs(void **state)
 	struct ecs_scope s = {.arena = &a, .account = S("000000000000"), .region = S("us-east-1")};
 	s.txn = store_begin(w.cloud.store, &a);
 	assert_true(ecs_task_find(&s, S("default"), str_from(t->id), &r));
-	const struct json_value *whole = json_parse(&a, metadata_task(&a, t->ctx, &r, true), NULL);
+	const struct json_value *whole = json_parse(&a, metadata_task(&(struct metadata_facts){&a, t->ctx, &r, NULL}, true), NULL);
 	store_abort(s.txn);
 	assert_str(json_get_str(whole, S("TaskARN")), arena_dupz(&a, arn));
 	assert_str(json_get_str(whole, S("KnownStatus")), "RUNNING");
@@ -682,7 +689,7 @@ static void restarts(void **state)
 	settle();
 	assert_str(look(arn)->last_status, "RUNNING");
 	assert_str(look(lost)->last_status, "STOPPED");
-	assert_str(look(lost)->stop_code, "EssentialContainerExited");
+	assert_str(look(lost)->stop_code, "TerminationNotice");
 	assert_str(look(early)->last_status, "STOPPED");
 	assert_int_equal(look(early)->containers.v[0].exit_code.v, 5);
 	stop(arn);

@@ -22,6 +22,7 @@ struct ec2_lend {
 	const struct str_list *groups; /* ids; none: the VPC's default group */
 	bool public;
 	struct str requester, description;
+	const struct str_map *tags; /* NULL: none */
 };
 struct ec2_lent {
 	struct str id, mac, address, private_name; /* private_name absent: the VPC has no names */

@@ -47,13 +47,15 @@ int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_l
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct state_vpc_interface_record r;
-	const struct ec2_interface_new made = {
+	struct ec2_interface_new made = {
 	        .subnet = what->subnet,
 	        .groups = what->groups,
 	        .description = what->description,
 	        .requester = what->requester,
 	        .public = what->public,
 	};
+	for (uint32_t i = 0; what->tags && i < what->tags->n; i++)
+		*LIST_ADD(c->arena, &made.tags) = (struct ec2_tag){.key = what->tags->v[i].key, .value = what->tags->v[i].value};
 	if (ec2_interface_create(c, &made, &r) != CALL_OK)
 		return CALL_FAIL;
 	r.interface->status = S("in-use");

@@ -131,6 +131,7 @@ static struct duty *duty_make(struct crew *d, struct str key, const struct str_l
 	if (!i)
 		abort();
 	i->crew = d;
+	list_init(&i->entered);
 	i->port_fd = -1;
 	i->key = arena_dup(&i->arena, key);
 	i->account = arena_dup(&i->arena, parts->v[2]);
@@ -204,6 +205,7 @@ struct crew *crew_new(struct cloud *cloud)
 		                     d);
 	}
 	d->schedules = schedules_new(d);
+	usage_sample_begin(d);
 	return d;
 }
 
@@ -216,12 +218,14 @@ void crew_free(struct crew *d)
 	ec2_watch_ports(d->cloud, NULL, NULL);
 	store_unwatch(d->watch);
 	loop_remove_timer(d->cloud->loop, d->soon);
+	loop_remove_timer(d->cloud->loop, d->sampler);
 	/* The tasks go on: whoever comes next finds them. */
 	if (d->tasks)
 		tasks_free(d->tasks);
 	while (map_next(&d->duties, &at, &key, &value)) {
 		struct duty *i = value;
 		i->task = NULL;
+		entered_all_end(i);
 		journal_drop(i->journal);
 		i->journal = NULL;
 		duty_clear(i);

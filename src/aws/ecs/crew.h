@@ -5,6 +5,7 @@
  * crew.c finds what has changed and writes what has come of it, duty.c is the step of a task, launch.c makes a task ready to be
  * started. All of it runs on the loop. Private to aws/ecs. */
 #pragma once
+#include "base/list.h"
 #include "base/map.h"
 #include "engine/oci/task.h"
 #include "order.h"
@@ -30,6 +31,7 @@ struct crew {
 	int64_t memory_mib;           /* of this machine; 0: not known */
 	int64_t token_lease, token_lease_until_ms;
 	struct schedules *schedules; /* of services */
+	struct loop_timer *sampler;
 };
 
 /* One task that is looked after; lives as long as its record does. */
@@ -54,12 +56,15 @@ struct duty {
 		struct str digest;         /* of the image */
 		struct ecr_pulled *pulled; /* its files, which stay while it is used; NULL: none, or adopted */
 		struct image *image;
+		struct task_usage usage, usage_before; /* the last two answers; at_us 0: none yet */
+		struct task_usage sampled;             /* as the last minute's metrics had it */
 	} more[TASK_CONTAINERS_MAX];
 	uint32_t count;
 	int64_t pulled_ms;       /* every image is there */
 	const char *failed_code; /* it could not be launched, or was lost: the stop code; NULL: neither */
 	struct str failed_reason;
 	struct loop_timer *timer;
+	struct list entered; /* enter.c: whose commands run in it */
 };
 
 struct crew *crew_new(struct cloud *cloud);
@@ -75,6 +80,8 @@ bool duty_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_ta
 extern const struct task_events duty_events;
 void *duty_found(void *ctx, struct task *t, const char *id);
 void duty_clear(struct duty *i);
+/* As AWS calls containers on Fargate. */
+struct str duty_runtime_id(struct arena *a, const struct duty *i, unsigned index);
 
 /* launch.c: credentials of the execution role, secrets, environment files, log streams, images; then the engine's task. done comes
  * once, from the loop: launched (i->task is set) or i->failed_code says why not. */
@@ -99,6 +106,13 @@ bool launch_containers(struct arena *a, const struct launch_facts *f, struct dut
                        struct str *ret_why);
 /* The volumes' names, ending with NULL. */
 const char *const *launch_volumes(struct arena *a, const struct ecs_task_definition *d);
+
+/* enter.c: the engine's task is gone, and with it all commands in it. */
+void entered_all_end(struct duty *i);
+
+/* usage.c: asks what the containers use; what is known is in `more`. And once a minute, for AWS/ECS's metrics of services. */
+void usage_look(struct duty *i);
+void usage_sample_begin(struct crew *d);
 
 /* For RunTask: is there memory for so much more; the lease under which its tokens lie for a day. */
 bool crew_has_room(struct call *c, int64_t mib);

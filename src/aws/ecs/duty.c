@@ -49,6 +49,7 @@ static void started(void *ctx, struct task *t, unsigned index, int64_t at_us)
 	k->started_ms = at_us / 1000;
 	k->asked_ms = k->asked_ms ? k->asked_ms : k->started_ms;
 	k->health = ORDER_HEALTH_UNKNOWN;
+	usage_look(ctx); /* the answer takes a moment, and whoever asks for it soon shall have it */
 	crew_mark(ctx);
 }
 
@@ -124,6 +125,7 @@ static void ended(void *ctx, struct task *t, int error, const char *why)
 	i->metadata = NULL;
 	i->task = NULL;
 	task_free(t);
+	entered_all_end(i);
 	launch_drop_images(i);
 	crew_mark(i);
 }
@@ -167,6 +169,7 @@ void duty_clear(struct duty *i)
 	if (i->task)
 		task_free(i->task);
 	i->task = NULL;
+	entered_all_end(i);
 	launch_drop_images(i);
 	journal_close(i->journal);
 	metadata_close(i->metadata);
@@ -212,6 +215,24 @@ static const char *health_name(enum order_health h)
 	return h == ORDER_HEALTHY ? "HEALTHY" : h == ORDER_UNHEALTHY ? "UNHEALTHY" : "UNKNOWN";
 }
 
+struct str duty_runtime_id(struct arena *a, const struct duty *i, unsigned index)
+{
+	return arena_printf(a, "%.*s-%010u", STR_ARG(i->id), index);
+}
+
+/* What `quartet exec` enters by is there as long as the container runs. */
+static void write_agents(struct ecs_container *to, const struct order_container *k)
+{
+	for (uint32_t n = 0; n < to->managed_agents.n; n++) {
+		struct ecs_managed_agent *agent = &to->managed_agents.v[n];
+		agent->last_status = k->state == ORDER_RUNNING ? S("RUNNING")
+		                     : k->state == ORDER_ENDED ? S("STOPPED")
+		                                               : S("PENDING");
+		if (k->state == ORDER_RUNNING)
+			agent->last_started_at = OPT_TIME(k->started_ms);
+	}
+}
+
 static bool write_containers(struct duty *i, struct arena *a, struct ecs_task *t)
 {
 	bool changed = false;
@@ -222,7 +243,12 @@ static bool write_containers(struct duty *i, struct arena *a, struct ecs_task *t
 		if (k->state == ORDER_NEW)
 			continue;
 		const char *status = k->state == ORDER_RUNNING ? "RUNNING" : over ? "STOPPED" : "PENDING";
-		changed |= change(&to->last_status, str_from(status));
+		if (change(&to->last_status, str_from(status))) {
+			write_agents(to, k);
+			changed = true;
+		}
+		if (k->started)
+			changed |= change(&to->runtime_id, duty_runtime_id(a, i, n));
 		changed |= change(&to->health_status, str_from(health_name(k->health)));
 		changed |= change(&to->reason, over ? container_reason(a, k, &i->more[n]) : STR_NONE);
 		struct opt_int code = over && k->started && !k->not_started ? OPT_INT(k->exit_code) : (struct opt_int){0};
@@ -297,8 +323,8 @@ static void notice_loss(struct duty *i, const struct state_ecs_task_record *r)
 	bool should = status == ECS_ACTIVATING || status == ECS_RUNNING;
 	if (!should || i->task || i->failed_code || !i->crew->tasks || !tasks_facts(i->crew->tasks)->known)
 		return;
-	i->failed_code = "EssentialContainerExited";
-	i->failed_reason = S("Essential container in task exited");
+	i->failed_code = "TerminationNotice";
+	i->failed_reason = S("The machine that the task ran on was stopped, or the cloud on it.");
 }
 
 bool duty_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_task_record *r, int64_t now_ms)

@@ -254,6 +254,31 @@ static void file_read(void *ctx, struct call *sub)
 	go_on(l);
 }
 
+static struct str file_key(struct launch *l)
+{
+	return str_from_at(current(l)->environment_files.v[l->item].value, sizeof("arn:aws:s3:::") - 1);
+}
+
+/* A bucket is asked where it lies. */
+static void bucket_found(void *ctx, struct call *sub)
+{
+	struct launch *l = ctx;
+	const struct s3_get_bucket_location_output *out = sub->out;
+	if (gone(l))
+		return;
+	if (str_set(sub->error.code)) {
+		fail(l, "ResourceInitializationError: failed to download env files: %.*s: %.*s", STR_ARG(sub->error.code),
+		     STR_ARG(sub->error.message));
+		go_on(l);
+		return;
+	}
+	struct str key = file_key(l);
+	struct s3_get_object_request in = {.bucket = str_cut(&key, '/')};
+	in.key = key;
+	ask(l, l->role, out->location_constraint.n ? out->location_constraint : S("us-east-1"), &s3_api, "GetObject", &in,
+	    file_read);
+}
+
 static bool step_files(struct launch *l)
 {
 	while (current(l) && l->item >= current(l)->environment_files.n)
@@ -261,10 +286,9 @@ static bool step_files(struct launch *l)
 			return true;
 	if (!current(l))
 		return true;
-	struct str key = str_from_at(current(l)->environment_files.v[l->item].value, sizeof("arn:aws:s3:::") - 1);
-	struct str bucket = str_cut(&key, '/');
-	struct s3_get_object_request in = {.bucket = bucket, .key = key};
-	ask(l, l->role, l->duty->region, &s3_api, "GetObject", &in, file_read);
+	struct str key = file_key(l);
+	struct s3_get_bucket_location_request in = {.bucket = str_cut(&key, '/')};
+	ask(l, l->role, l->duty->region, &s3_api, "GetBucketLocation", &in, bucket_found);
 	return false;
 }
 

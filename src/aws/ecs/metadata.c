@@ -2,6 +2,7 @@
  * nothing else has to be proved. Credentials are kept while they live and renewed five minutes before they end. */
 #include "metadata.h"
 
+#include "aws/ec2/ec2.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/list.h"
@@ -129,10 +130,20 @@ static void metadata_of(struct metadata *m, struct http_request *r, struct str r
 	             ecs_task_find(&s, m->duty->cluster, m->duty->id, &record) &&
 	             index < record.definition->container_definitions.n && index < record.task->containers.n;
 	struct str text = STR_NONE;
+	struct ec2_lent lent;
+	if (str_ends(rest, S("stats")))
+		usage_look(m->duty);
+	struct metadata_facts f = {a, m->duty, &record, NULL};
+	if (there && ec2_find_lent(s.txn, a, s.account, s.region, record.interface, &lent))
+		f.lent = &lent;
 	if (there && !rest.n)
-		text = metadata_container(a, m->duty, &record, (uint32_t)index);
+		text = metadata_container(&f, (uint32_t)index);
 	else if (there && (str_is(rest, "task") || str_is(rest, "taskWithTags")))
-		text = metadata_task(a, m->duty, &record, str_is(rest, "taskWithTags"));
+		text = metadata_task(&f, str_is(rest, "taskWithTags"));
+	else if (there && str_is(rest, "stats"))
+		text = metadata_stats(&f, (uint32_t)index);
+	else if (there && str_is(rest, "task/stats"))
+		text = metadata_all_stats(&f);
 	store_abort(s.txn);
 	if (str_set(text))
 		reply(r, 200, text);

@@ -9,5 +9,14 @@ struct metadata *metadata_open(struct duty *i, int listener_fd);
 void metadata_close(struct metadata *m); /* NULL is harmless */
 
 /* metadata_text.c: the JSON of a container, of the task. tags: the task's too. */
-struct str metadata_container(struct arena *a, const struct duty *i, const struct state_ecs_task_record *r, uint32_t index);
-struct str metadata_task(struct arena *a, const struct duty *i, const struct state_ecs_task_record *r, bool tags);
+struct metadata_facts {
+	struct arena *arena;
+	const struct duty *duty;
+	const struct state_ecs_task_record *record;
+	const struct ec2_lent *lent; /* NULL: its interface is gone */
+};
+struct str metadata_container(const struct metadata_facts *f, uint32_t index);
+struct str metadata_task(const struct metadata_facts *f, bool tags);
+/* metadata_stats.c: what a container uses, as Docker says it; null until that is known. All: by their ids. */
+struct str metadata_stats(const struct metadata_facts *f, uint32_t index);
+struct str metadata_all_stats(const struct metadata_facts *f);

@@ -1,5 +1,6 @@
 #include "metadata.h"
 
+#include "aws/ec2/ec2.h"
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -27,7 +28,30 @@ static struct str of_attachment(const struct ecs_task *t, const char *name)
 	return STR_NONE;
 }
 
-static void networks(struct json_out *o, const struct ecs_task *t)
+static struct str dotted(struct arena *a, uint32_t ip)
+{
+	return arena_printf(a, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+}
+
+static void network_of(struct json_out *o, struct arena *a, const struct ec2_lent *n)
+{
+	uint32_t mask = n->prefix ? ~UINT32_C(0) << (32 - n->prefix) : 0;
+	struct str name = n->private_name;
+	field(o, "IPv4SubnetCIDRBlock", arena_printf(a, "%s/%u", dotted(a, n->ip & mask).p, (unsigned)n->prefix));
+	json_key(o, S("DomainNameServers"));
+	json_open(o, '[');
+	json_string(o, dotted(a, n->resolver));
+	json_close(o, ']');
+	if (str_set(name) && str_find_char(name, '.') > 0) {
+		json_key(o, S("DomainNameSearchList"));
+		json_open(o, '[');
+		json_string(o, str_from_at(name, (size_t)str_find_char(name, '.') + 1));
+		json_close(o, ']');
+	}
+	field(o, "SubnetGatewayIpv4Address", arena_printf(a, "%s/%u", dotted(a, n->gateway).p, (unsigned)n->prefix));
+}
+
+static void networks(struct json_out *o, struct arena *a, const struct ecs_task *t, const struct ec2_lent *lent)
 {
 	json_key(o, S("Networks"));
 	json_open(o, '[');
@@ -40,6 +64,8 @@ static void networks(struct json_out *o, const struct ecs_task *t)
 	json_key(o, S("AttachmentIndex"));
 	json_int(o, 0);
 	field(o, "MACAddress", of_attachment(t, "macAddress"));
+	if (lent)
+		network_of(o, a, lent);
 	field(o, "PrivateDNSName", of_attachment(t, "privateDnsName"));
 	json_close(o, '}');
 	json_close(o, ']');
@@ -78,18 +104,50 @@ static void log_options(struct json_out *o, const struct state_ecs_task_record *
 	json_close(o, '}');
 }
 
-static void put_container(struct json_out *o, struct arena *a, const struct duty *i, const struct state_ecs_task_record *r,
-                          uint32_t index)
+static void ports(struct json_out *o, const struct ecs_container_definition *k)
 {
+	if (!k->port_mappings.n)
+		return;
+	json_key(o, S("Ports"));
+	json_open(o, '[');
+	for (uint32_t i = 0; i < k->port_mappings.n; i++) {
+		json_open(o, '{');
+		json_key(o, S("ContainerPort"));
+		json_int(o, k->port_mappings.v[i].container_port.v);
+		field(o, "Protocol", k->port_mappings.v[i].protocol);
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+}
+
+static void health(struct json_out *o, const struct order_container *c, const struct ecs_container_definition *k)
+{
+	if (!k->health_check)
+		return;
+	json_key(o, S("Health"));
+	json_open(o, '{');
+	field(o, "status",
+	      c->health == ORDER_HEALTHY     ? S("HEALTHY")
+	      : c->health == ORDER_UNHEALTHY ? S("UNHEALTHY")
+	                                     : S("UNKNOWN"));
+	json_close(o, '}');
+}
+
+static void put_container(struct json_out *o, const struct metadata_facts *f, uint32_t index)
+{
+	struct arena *a = f->arena;
+	const struct duty *i = f->duty;
+	const struct state_ecs_task_record *r = f->record;
 	const struct ecs_container_definition *k = &r->definition->container_definitions.v[index];
 	const struct order_container *c = &i->containers[index];
 	const char *status = c->state == ORDER_RUNNING ? "RUNNING" : c->state == ORDER_ENDED ? "STOPPED" : "PENDING";
 	json_open(o, '{');
-	field(o, "DockerId", arena_printf(a, "%.*s-%010u", STR_ARG(r->id), (unsigned)index));
+	field(o, "DockerId", duty_runtime_id(a, i, index));
 	field(o, "Name", k->name);
 	field(o, "DockerName", k->name);
 	field(o, "Image", k->image);
 	field(o, "ImageID", r->task->containers.v[index].image_digest);
+	ports(o, k);
 	labels(o, r, k, a);
 	field(o, "DesiredStatus", r->task->desired_status);
 	field(o, "KnownStatus", str_from(status));
@@ -110,10 +168,11 @@ static void put_container(struct json_out *o, struct arena *a, const struct duty
 	when(o, a, "StartedAt", c->started ? OPT_TIME(c->started_ms) : (struct opt_time){0});
 	when(o, a, "FinishedAt", c->state == ORDER_ENDED ? OPT_TIME(c->ended_ms) : (struct opt_time){0});
 	field(o, "Type", S("NORMAL"));
+	health(o, c, k);
 	log_options(o, r, k, a);
 	field(o, "ContainerARN", r->task->containers.v[index].container_arn);
 	field(o, "Snapshotter", S("overlayfs"));
-	networks(o, r->task);
+	networks(o, a, r->task, f->lent);
 	json_close(o, '}');
 }
 
@@ -122,17 +181,31 @@ static struct str text(struct arena *a, struct buf *b)
 	return b->overflow ? STR_NONE : arena_dup(a, buf_str(b));
 }
 
-struct str metadata_container(struct arena *a, const struct duty *i, const struct state_ecs_task_record *r, uint32_t index)
+struct str metadata_container(const struct metadata_facts *f, uint32_t index)
 {
 	struct buf CLEAN_BUF b = {0};
 	buf_init(&b, TEXT_MAX);
 	struct json_out o = json_out(&b);
-	put_container(&o, a, i, r, index);
-	return text(a, &b);
+	put_container(&o, f, index);
+	return text(f->arena, &b);
 }
 
-struct str metadata_task(struct arena *a, const struct duty *i, const struct state_ecs_task_record *r, bool tags)
+/* In MiB, as Fargate counts its storage. What is used of it nobody asks the kernel for. */
+static void storage(struct json_out *o, const struct ecs_task *t)
 {
+	if (!t->ephemeral_storage)
+		return;
+	json_key(o, S("EphemeralStorageMetrics"));
+	json_open(o, '{');
+	json_key(o, S("Reserved"));
+	json_int(o, t->ephemeral_storage->size_in_gib.v * 1024);
+	json_close(o, '}');
+}
+
+struct str metadata_task(const struct metadata_facts *f, bool tags)
+{
+	struct arena *a = f->arena;
+	const struct state_ecs_task_record *r = f->record;
 	struct buf CLEAN_BUF b = {0};
 	buf_init(&b, TEXT_MAX);
 	struct json_out o = json_out(&b);
@@ -157,10 +230,13 @@ struct str metadata_task(struct arena *a, const struct duty *i, const struct sta
 	when(&o, a, "PullStoppedAt", t->pull_stopped_at);
 	field(&o, "AvailabilityZone", t->availability_zone);
 	field(&o, "LaunchType", t->launch_type);
+	if (f->lent)
+		field(&o, "VPCID", f->lent->vpc);
+	storage(&o, t);
 	json_key(&o, S("Containers"));
 	json_open(&o, '[');
 	for (uint32_t k = 0; k < r->definition->container_definitions.n && k < t->containers.n; k++)
-		put_container(&o, a, i, r, k);
+		put_container(&o, f, k);
 	json_close(&o, ']');
 	if (tags && t->tags.n) {
 		json_key(&o, S("TaskTags"));

@@ -21,6 +21,7 @@ struct run {
 	struct ecs_capacity_provider_strategy strategy;
 	struct ecs_tags tags;
 	struct ecs_service_registries registries; /* of the service's deployment */
+	struct str_map managed; /* tags that ECS gives itself, to the task and to its interface */
 	int64_t count;
 	struct str group;
 };
@@ -49,8 +50,6 @@ static int check_launch(struct call *c, struct run *r)
 		return ecs_invalid(c, "Placement strategies are not supported with FARGATE launch type.");
 	if (in->platform_version.n && !str_is(in->platform_version, "LATEST") && !str_is(in->platform_version, PLATFORM))
 		return call_fail(c, "PlatformUnknownException", 400, "The specified platform version does not exist.");
-	if (in->enable_execute_command.v)
-		return call_fail(c, "UnsupportedFeatureException", 400, "ECS Exec is not supported.");
 	if (in->volume_configurations.n)
 		return call_fail(c, "UnsupportedFeatureException", 400, "Volumes that are configured at launch are not supported.");
 	return CALL_OK;
@@ -173,6 +172,11 @@ static int apply_overrides(struct call *c, struct run *r)
 			return CALL_FAIL;
 	if (r->in->overrides && ecs_definition_check(c, d) != CALL_OK)
 		return CALL_FAIL;
+	if (r->in->enable_execute_command.v && !d->task_role_arn.n)
+		return ecs_invalid(
+		        c,
+		        "The task couldn't be run because a valid taskRoleArn is not being used. Specify a valid task role in your "
+		        "task definition and try again.");
 	struct str why = ecs_fargate_refuses(c, d);
 	return str_set(why) ? ecs_client_error(c, "%.*s", STR_ARG(why)) : CALL_OK;
 }
@@ -214,11 +218,14 @@ static void gather_tags(struct call *c, struct run *r)
 	add_tags(c, &r->tags, &r->in->tags);
 	if (str_is(r->in->propagate_tags, "TASK_DEFINITION"))
 		add_tags(c, &r->tags, &r->definition.tags);
-	if (r->in->enable_ecs_managed_tags.v)
-		*LIST_ADD(c->arena, &r->tags) = (struct ecs_tag){S("aws:ecs:clusterName"), r->cluster.cluster_name};
-	if (r->in->enable_ecs_managed_tags.v && str_starts(r->group, S("service:")))
-		*LIST_ADD(c->arena, &r->tags) =
-		        (struct ecs_tag){S("aws:ecs:serviceName"), str_from_at(r->group, sizeof("service:") - 1)};
+	if (r->in->enable_ecs_managed_tags.v) {
+		*LIST_ADD(c->arena, &r->managed) = (struct str_map_entry){S("aws:ecs:clusterName"), r->cluster.cluster_name};
+		if (str_starts(r->group, S("service:")))
+			*LIST_ADD(c->arena, &r->managed) =
+			        (struct str_map_entry){S("aws:ecs:serviceName"), str_from_at(r->group, sizeof("service:") - 1)};
+	}
+	for (uint32_t i = 0; i < r->managed.n; i++)
+		*LIST_ADD(c->arena, &r->tags) = (struct ecs_tag){r->managed.v[i].key, r->managed.v[i].value};
 	r->tags.set = true;
 }
 
@@ -267,7 +274,7 @@ static void detail(struct call *c, struct ecs_attachment *a, const char *name, s
 static void add_attachment(struct call *c, struct ecs_task *t, const struct ec2_lent *eni)
 {
 	struct ecs_attachment *a = LIST_ADD(c->arena, &t->attachments);
-	*a = (struct ecs_attachment){.id = id_uuid(c->arena), .type = S("ElasticNetworkInterface"), .status = S("ATTACHING")};
+	*a = (struct ecs_attachment){.id = id_uuid(c->arena), .type = S("ElasticNetworkInterface"), .status = S("PRECREATED")};
 	detail(c, a, "subnetId", eni->subnet);
 	detail(c, a, "networkInterfaceId", eni->id);
 	detail(c, a, "macAddress", eni->mac);
@@ -298,6 +305,10 @@ static void add_containers(struct call *c, const struct run *r, const struct ec2
 		        .memory = number(c, k->memory),
 		        .memory_reservation = number(c, k->memory_reservation),
 		};
+		to->network_bindings.set = true;
+		if (r->in->enable_execute_command.v)
+			*LIST_ADD(c->arena, &to->managed_agents) =
+			        (struct ecs_managed_agent){.name = S("ExecuteCommandAgent"), .last_status = S("PENDING")};
 		*LIST_ADD(c->arena, &to->network_interfaces) = (struct ecs_network_interface){
 		        .attachment_id = t->attachments.v[0].id, .private_ipv4_address = eni->address};
 	}
@@ -312,6 +323,7 @@ static int lend(struct call *c, const struct run *r, int64_t index, struct str a
 	        .public = str_is(v->assign_public_ip, "ENABLED"),
 	        .requester = c->account,
 	        .description = arn,
+	        .tags = &r->managed,
 	};
 	if (ec2_lend_interface(c, &what, ret) == CALL_OK)
 		return CALL_OK;
@@ -339,7 +351,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	        .cpu = d->cpu,
 	        .created_at = OPT_TIME(c->now_ms),
 	        .desired_status = S("RUNNING"),
-	        .enable_execute_command = OPT_BOOL(false),
+	        .enable_execute_command = OPT_BOOL(r->in->enable_execute_command.v),
 	        .group = r->group,
 	        .health_status = S("UNKNOWN"),
 	        .last_status = ecs_status_name(ECS_PROVISIONING),

@@ -228,7 +228,7 @@ static const struct service_op ops[] = {
         OP(ecs, register_task_definition, RegisterTaskDefinition, .resource = about_register_task_definition,
            .missing = "FireLens and log drivers other than awslogs on Fargate, Secrets Manager, EFS and EBS volumes, private "
                       "registries, proxies, ranges of ports, Windows, EXTERNAL"),
-        OP(ecs, run_task, RunTask, .resource = about_run_task, .missing = "launch types other than FARGATE, ECS Exec, volumes"),
+        OP(ecs, run_task, RunTask, .resource = about_run_task, .missing = "launch types other than FARGATE, volumes"),
         OP(ecs, stop_task, StopTask, .resource = about_stop_task),
         OP(ecs, tag_resource, TagResource, .resource = about_tag_resource),
         OP(ecs, untag_resource, UntagResource, .resource = about_untag_resource),

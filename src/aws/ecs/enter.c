@@ -1,0 +1,137 @@
+/* The engine forgets a task's commands with the task, and does not say so: a duty keeps who has entered, and tells them itself. */
+#include "enter.h"
+#include "crew.h"
+
+#include "base/list.h"
+#include "core/gate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { ID_CHARS = 32, KILLED = 137 };
+
+struct ecs_entered {
+	struct list node;                      /* of the duty */
+	const struct ecs_enter_events *events; /* NULL: forgotten */
+	void *ctx;
+};
+
+bool ecs_names_task(struct str name)
+{
+	if (str_starts(name, S("arn:aws:ecs:")))
+		return str_find(name, S(":task/")) >= 0;
+	if (name.n != ID_CHARS)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if (!ascii_is_digit(name.p[i]) && (name.p[i] < 'a' || name.p[i] > 'f'))
+			return false;
+	return true;
+}
+
+static void entered_end(struct ecs_entered *e)
+{
+	list_remove(&e->node);
+	free(e);
+}
+
+static void opened(void *ctx, int fd, int error, const char *why)
+{
+	struct ecs_entered *e = ctx;
+	if (e->events)
+		e->events->opened(e->ctx, error ? -1 : fd, why && *why ? why : error ? strerror(-error) : "");
+	else if (!error)
+		close(fd); /* its command is hung up */
+	if (error)
+		entered_end(e);
+}
+
+static void closed(void *ctx, int code)
+{
+	struct ecs_entered *e = ctx;
+	if (e->events)
+		e->events->closed(e->ctx, code);
+	entered_end(e);
+}
+
+static const struct task_exec_events engine_events = {.opened = opened, .closed = closed};
+
+void entered_all_end(struct duty *i)
+{
+	list_each (&i->entered, struct ecs_entered, node, e)
+		closed(e, KILLED);
+}
+
+void ecs_enter_forget(struct ecs_entered *e)
+{
+	e->events = NULL;
+}
+
+/* Which container: the one that is named, or the only one. */
+static int which_container(struct arena *a, const struct ecs_task *t, struct str name, struct str *ret_why)
+{
+	for (uint32_t i = 0; i < t->containers.n; i++)
+		if (str_set(name) ? str_eq(t->containers.v[i].name, name) : t->containers.n == 1)
+			return (int)i;
+	*ret_why = str_set(name) ? arena_printf(a, "The task has no container '%.*s'", STR_ARG(name))
+	                         : S("The task has several containers: name one with --container");
+	return -1;
+}
+
+struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
+                              const struct ecs_enter *what, const struct ecs_enter_events *events, void *ctx, unsigned *ret_status,
+                              struct str *ret_why)
+{
+	struct crew *d = cloud_state(cloud, &ecs_service);
+	struct str id = str_from_at(what->task, (size_t)(str_rfind_char(what->task, '/') + 1)), region = what->region;
+	struct state_ecs_task_record record = {0};
+	struct str_map tags = {0};
+	struct authz az = {.action = S("ecs:ExecuteCommand"), .resource = what->task};
+	if (str_starts(what->task, S("arn:"))) {
+		struct str rest = what->task;
+		for (int i = 0; i < 4; i++)
+			region = str_cut(&rest, ':');
+	}
+	struct duty *i = d ? map_get(&d->by_id, id) : NULL;
+	struct ecs_scope s = {.txn = store_begin(cloud->store, a), .arena = a, .account = who->account, .region = region};
+	bool known =
+	        i && str_eq(i->account, who->account) && str_eq(i->region, region) && ecs_task_find(&s, i->cluster, id, &record);
+	store_abort(s.txn);
+	for (uint32_t k = 0; known && k < record.task->tags.n; k++)
+		*LIST_ADD(a, &tags) =
+		        (struct str_map_entry){.key = record.task->tags.v[k].key, .value = record.task->tags.v[k].value};
+	az.resource = known ? record.task->task_arn : what->task;
+	*ret_status = 403;
+	/* who may not enter is not told either whether it is there */
+	if (!gate_may(cloud->gate, r, who, region, &az, &tags, ret_why))
+		return NULL;
+	int index = known ? which_container(a, record.task, what->container, ret_why) : -1;
+	*ret_status = known ? 409 : 404;
+	if (!known)
+		*ret_why = arena_printf(a, "The task '%.*s' was not found", STR_ARG(id));
+	else if (index < 0)
+		*ret_status = 400;
+	else if (!record.task->enable_execute_command.v)
+		*ret_why = S(
+		        "The execute command failed because execute command was not enabled when the task was run or the execute command "
+		        "agent isn't running. Run a new task with execute command enabled (--enable-execute-command) and try again.");
+	else if (!i->task || i->containers[index].state != ORDER_RUNNING)
+		*ret_why = arena_printf(a, "The container '%.*s' of the task does not run (the task is %.*s)",
+		                        STR_ARG(record.task->containers.v[index].name), STR_ARG(record.task->last_status));
+	else {
+		const char *term = what->term ? arena_printf(a, "TERM=%s", what->term).p : NULL;
+		struct ecs_entered *e = calloc(1, sizeof(*e));
+		if (!e)
+			abort();
+		*e = (struct ecs_entered){.events = events, .ctx = ctx};
+		int error = task_exec(i->task, (unsigned)index, what->argv, (const char *const[]){term, NULL}, &engine_events, e);
+		if (!error) {
+			list_push(&i->entered, &e->node);
+			return e;
+		}
+		free(e);
+		*ret_status = 500;
+		*ret_why = arena_printf(a, "The command cannot be started: %s", strerror(-error));
+	}
+	return NULL;
+}

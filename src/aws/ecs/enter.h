@@ -1,0 +1,29 @@
+/* A way into a container that runs: `quartet exec`. The permission is ecs:ExecuteCommand on the task, which is what AWS asks for
+ * the same, and the task must have been run with it enabled. */
+#pragma once
+#include "core/cloud.h"
+
+struct gate;
+struct http_request;
+struct ecs_entered;
+
+struct ecs_enter_events {
+	/* The command's terminal, ctx's own from now on; -1: it could not be started, and nothing follows. Never from inside. */
+	void (*opened)(void *ctx, int fd, const char *why);
+	void (*closed)(void *ctx, int code); /* it has ended */
+};
+struct ecs_enter {
+	struct str region, task; /* an id or an ARN */
+	struct str container;    /* absent: the task's only one */
+	const char *const *argv;
+	const char *term; /* NULL: none */
+};
+
+/* For `who`, who came with request r. NULL: *ret_status (of HTTP) and *ret_why say why not, in a. */
+struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
+                              const struct ecs_enter *what, const struct ecs_enter_events *events, void *ctx, unsigned *ret_status,
+                              struct str *ret_why);
+/* Nothing is called any more. Not after closed(), or opened() with -1. */
+void ecs_enter_forget(struct ecs_entered *e);
+/* 32 hexadecimal digits, or an ARN of a task. */
+bool ecs_names_task(struct str name);

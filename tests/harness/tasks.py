@@ -1,0 +1,205 @@
+"""What tests of ECS's tasks share: an image of busybox in the registry, roles, a cluster, and a region of the class's own."""
+import gzip
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+import time
+import unittest
+import uuid
+
+from aws import ENDPOINT, TestCase, client
+from images import no_containers
+from registry import CONFIG, LAYER, OCI, Registry
+
+ACCOUNT = "000000000000"
+
+
+def why_not():
+    """Why containers cannot run here; empty: they can."""
+    missing = [path for path in ("/usr/bin/crun", "/usr/bin/busybox") if not os.path.exists(path)]
+    return f"there is no {', no '.join(missing)}" if missing else no_containers()
+
+
+def busybox(files=()):
+    """A layer with busybox and its commands: what a container needs to have a shell. files: (name, bytes) besides."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as t:
+        def add(name, data=b"", **about):
+            entry = tarfile.TarInfo(name)
+            entry.mode = 0o755
+            for key, value in about.items():
+                setattr(entry, key, value)
+            entry.size = len(data)
+            t.addfile(entry, io.BytesIO(data))
+        for d, mode in (("bin", 0o755), ("tmp", 0o1777), ("etc", 0o755), ("root", 0o700), ("proc", 0o755), ("sys", 0o755), ("dev", 0o755)):
+            add(d, type=tarfile.DIRTYPE, mode=mode)
+        with open("/usr/bin/busybox", "rb") as f:
+            add("bin/busybox", f.read())
+        for command in subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split():
+            if command != "busybox":
+                add("bin/" + command, type=tarfile.SYMTYPE, linkname="busybox")
+        add("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nweb:x:1001:1002:web:/tmp:/bin/sh\n", mode=0o644)
+        add("etc/group", b"root:x:0:\nweb:x:1002:\n", mode=0o644)
+        for name, data in files:
+            add(name, data)
+    return tar.getvalue()
+
+
+def push(registry, layer, tag="latest", **config):
+    """The image's digest. config: members of the configuration's `config`."""
+    config.setdefault("Env", ["PATH=/bin", "FROM_IMAGE=yes"])
+    config.setdefault("Cmd", ["/bin/sh", "-c", "echo no command"])
+    text = json.dumps({"architecture": "amd64", "os": "linux", "config": config,
+                       "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]}})
+    manifest = {"schemaVersion": 2, "mediaType": OCI, "config": registry.descriptor(text.encode(), CONFIG),
+                "layers": [registry.descriptor(gzip.compress(layer, 1, mtime=0), LAYER)]}
+    reply, digest, _ = registry.push_manifest(manifest, tag)
+    assert reply.status == 201, reply.body
+    return digest
+
+
+def repository_of(region, name, endpoint=None):
+    """(Registry, image name without tag) of a new repository."""
+    ecr = client("ecr", region=region, endpoint=endpoint)
+    uri = ecr.create_repository(repositoryName=name)["repository"]["repositoryUri"]
+    return Registry(ecr, endpoint or ENDPOINT, name, host=uri.split("/")[0]), uri
+
+
+def role(name, trusted, *statements):
+    iam = client("iam")
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}]}))["Role"]["Arn"]
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+    return made
+
+
+def allow(*actions, resource="*"):
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+EXECUTION = allow("ecr:*", "logs:*", "ssm:GetParameters", "s3:GetObject", "s3:GetBucketLocation", "s3:ListBucket")
+
+
+@unittest.skipIf(why_not(), why_not())
+class TaskCase(TestCase):
+    """A class has a region, a default VPC, an image, a cluster and an execution role; each test its own definitions."""
+    @classmethod
+    def setUpClass(cls):
+        word = uuid.uuid4().hex[:8]
+        cls.region = f"test-{word}-1"
+        cls.ecs, cls.ec2, cls.logs = (client(s, region=cls.region) for s in ("ecs", "ec2", "logs"))
+        cls.registry, cls.image = repository_of(cls.region, "app")
+        cls.digest = push(cls.registry, busybox())
+        cls.execution = role("exec-" + word, "ecs-tasks.amazonaws.com", EXECUTION)
+        cls.cluster = cls.ecs.create_cluster(clusterName="c-" + word)["cluster"]["clusterName"]
+        cls.subnet = cls.ec2.describe_subnets()["Subnets"][0]
+        cls.vpc = cls.subnet["VpcId"]
+        cls.logs.create_log_group(logGroupName="/t")
+        cls.word = word
+
+    @classmethod
+    def tearDownClass(cls):
+        """Nothing of a class goes on behind it: the cloud is shared."""
+        tasks = cls.ecs.list_tasks(cluster=cls.cluster)["taskArns"]
+        for task in tasks:
+            cls.ecs.stop_task(cluster=cls.cluster, task=task)
+        until = time.monotonic() + 120
+        while tasks and time.monotonic() < until:
+            tasks = [t["taskArn"] for t in cls.ecs.describe_tasks(cluster=cls.cluster, tasks=tasks)["tasks"] if t["lastStatus"] != "STOPPED"]
+            time.sleep(0.1)
+
+    def register(self, *containers, **more):
+        """A definition of these containers; a text is what a shell runs."""
+        made = []
+        for i, c in enumerate(containers):
+            c = {"command": ["/bin/sh", "-c", c]} if isinstance(c, str) else dict(c)
+            if isinstance(c.get("command"), str):
+                c["command"] = ["/bin/sh", "-c", c["command"]]
+            c.setdefault("name", "c" if i == 0 else f"c{i}")
+            c.setdefault("image", self.image)
+            made.append(c)
+        more = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+                "executionRoleArn": self.execution, **more}
+        return self.ecs.register_task_definition(family="f" + uuid.uuid4().hex[:12], containerDefinitions=made, **more)["taskDefinition"][
+            "taskDefinitionArn"]
+
+    def run_tasks(self, definition, groups=(), public=False, **more):
+        network = {"subnets": [self.subnet["SubnetId"]], "assignPublicIp": "ENABLED" if public else "DISABLED"}
+        if groups:
+            network["securityGroups"] = list(groups)
+        if "capacityProviderStrategy" not in more:
+            more.setdefault("launchType", "FARGATE")
+        reply = self.ecs.run_task(cluster=self.cluster, taskDefinition=definition, networkConfiguration={"awsvpcConfiguration": network}, **more)
+        self.assertEqual(reply["failures"], [])
+        for t in reply["tasks"]:
+            self.addCleanup(self.end, t["taskArn"])
+        return reply["tasks"]
+
+    def run_task(self, *containers, groups=(), public=False, run=None, **more):
+        """The ARN of a task of a new definition."""
+        (task,) = self.run_tasks(self.register(*containers, **more), groups, public, **(run or {}))
+        return task["taskArn"]
+
+    def end(self, task):
+        if self.task(task)["desiredStatus"] != "STOPPED":
+            self.ecs.stop_task(cluster=self.cluster, task=task)
+
+    def task(self, arn, **more):
+        (found,) = self.ecs.describe_tasks(cluster=self.cluster, tasks=[arn], **more)["tasks"]
+        return found
+
+    def wait(self, what, seconds=120):
+        """Until what() is true: its value."""
+        until = time.monotonic() + seconds
+        while True:
+            value = what()
+            if value:
+                return value
+            if time.monotonic() > until:
+                return self.fail(f"waited {seconds} s in vain")
+            time.sleep(0.05)
+
+    def until(self, arn, status, seconds=120):
+        """The task, when it has come to that status; one that ended instead fails the test."""
+        until = time.monotonic() + seconds
+        while True:
+            task = self.task(arn)
+            if task["lastStatus"] == status:
+                return task
+            if task["lastStatus"] == "STOPPED" or time.monotonic() > until:
+                return self.fail(f"{task['lastStatus']} instead of {status}: {task.get('stoppedReason')} {task['containers']}")
+            time.sleep(0.05)
+
+    def log(self, name, group="/t", **more):
+        """An awslogs configuration; name: the prefix of its streams."""
+        return {"logDriver": "awslogs", "options": {"awslogs-group": group, "awslogs-region": self.region, "awslogs-stream-prefix": name, **more}}
+
+    def lines(self, name, task, container="c", group="/t"):
+        stream = f"{name}/{container}/{task.rsplit('/', 1)[1]}"
+        try:
+            return [e["message"] for e in self.logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)["events"]]
+        except self.logs.exceptions.ResourceNotFoundException:
+            return []
+
+    def wait_for_lines(self, count, name, task, container="c", group="/t"):
+        return self.wait(lambda: (found := self.lines(name, task, container, group)) and len(found) >= count and found)
+
+    def says(self, *containers, run=None, **more):
+        """What the first container of a task that ends by itself has written, and the task."""
+        name = "s" + uuid.uuid4().hex[:8]
+        first = {"command": containers[0]} if isinstance(containers[0], str) else dict(containers[0])
+        first["logConfiguration"] = self.log(name)
+        first["command"] = first["command"] + "; echo end-of-output" if isinstance(first["command"], str) else first["command"]
+        arn = self.run_task(first, *containers[1:], run=run, **more)
+        task = self.until(arn, "STOPPED")
+        self.assertIn("startedAt", task, task.get("stoppedReason"))
+        lines = self.wait(lambda: (found := self.lines(name, arn)) and found[-1] == "end-of-output" and found)
+        return lines[:-1], task
+
+    def interface(self, arn):
+        details = {d["name"]: d["value"] for d in self.task(arn)["attachments"][0]["details"]}
+        return self.ec2.describe_network_interfaces(NetworkInterfaceIds=[details["networkInterfaceId"]])["NetworkInterfaces"][0]

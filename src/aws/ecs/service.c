@@ -30,11 +30,6 @@ static int about_definition(struct call *c, struct authz *az, struct str text)
 	return CALL_OK;
 }
 
-static int about_arn(struct call *c, struct authz *az, struct str arn)
-{
-	return str_starts(arn, ecs_arn(c, S("cluster/"))) ? about_cluster(c, az, arn) : about_definition(c, az, arn);
-}
-
 #define ABOUT(type, answer) \
 	static int about_##type(struct call *c, const void *input, struct authz *az) \
 	{ \
@@ -45,8 +40,6 @@ ABOUT(update_cluster, about_cluster(c, az, in->cluster))
 ABOUT(update_cluster_settings, about_cluster(c, az, in->cluster))
 ABOUT(delete_cluster, about_cluster(c, az, in->cluster))
 ABOUT(put_cluster_capacity_providers, about_cluster(c, az, in->cluster))
-ABOUT(untag_resource, about_arn(c, az, in->resource_arn))
-ABOUT(list_tags_for_resource, about_arn(c, az, in->resource_arn))
 
 /* A task is below its cluster; what it is called may be an ARN. */
 static int about_task(struct call *c, struct authz *az, struct str cluster_text, struct str text)
@@ -104,6 +97,18 @@ static int about_service(struct call *c, struct authz *az, struct str cluster_te
 }
 ABOUT(update_service, about_service(c, az, in->cluster, in->service))
 ABOUT(delete_service, about_service(c, az, in->cluster, in->service))
+
+static int about_arn(struct call *c, struct authz *az, struct str arn)
+{
+	struct str task = ecs_of_arn(c, "task", arn), service = ecs_of_arn(c, "service", arn);
+	if (str_set(task))
+		return about_task(c, az, str_cut(&task, '/'), arn);
+	if (str_set(service))
+		return about_service(c, az, str_cut(&service, '/'), arn);
+	return str_starts(arn, ecs_arn(c, S("cluster/"))) ? about_cluster(c, az, arn) : about_definition(c, az, arn);
+}
+ABOUT(untag_resource, about_arn(c, az, in->resource_arn))
+ABOUT(list_tags_for_resource, about_arn(c, az, in->resource_arn))
 
 static int about_create_service(struct call *c, const void *input, struct authz *az)
 {

@@ -1,12 +1,15 @@
 /* Tags: TagResource, UntagResource, ListTagsForResource; and those given when something is made. */
-#include "rows.h"
+#include "scheduled.h"
+#include "task.h"
 
 enum { TAGS_MAX = 50 };
+#define TOO_MANY "The maximum number of tags that can be applied to a resource is %d."
+#define NOT_FOUND "The specified resource was not found. Specify a valid resource ARN and try again."
 
 int ecs_tags_check(struct call *c, const struct ecs_tags *tags)
 {
 	if (tags->n > TAGS_MAX)
-		return ecs_invalid(c, "The maximum number of tags that can be applied to a resource is %d.", TAGS_MAX);
+		return ecs_invalid(c, TOO_MANY, TAGS_MAX);
 	for (uint32_t i = 0; i < tags->n; i++) {
 		if (!tags->v[i].key.n)
 			return ecs_invalid(c, "Tag key cannot be empty.");
@@ -48,9 +51,34 @@ int ecs_tags_authorize(struct call *c, struct authz *az, const struct ecs_tags *
 struct tagged {
 	struct ecs_cluster cluster;
 	struct state_ecs_definition_record definition;
+	struct state_ecs_task_record task;
+	struct state_ecs_service_record service;
 	struct ecs_tags *tags;
-	bool is_cluster;
+	enum { OF_CLUSTER, OF_DEFINITION, OF_TASK, OF_SERVICE } of;
 };
+
+/* "CLUSTER/NAME", behind the type in an ARN. A task that has stopped has no tags to change. */
+static bool get_below_cluster(struct call *c, struct str arn, struct tagged *ret)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct str task = ecs_of_arn(c, "task", arn), service = ecs_of_arn(c, "service", arn),
+	           name = str_set(task) ? task : service;
+	struct str cluster = str_cut(&name, '/');
+	if (!ecs_name_good(cluster) || !ecs_name_good(name))
+		return false;
+	if (str_set(task)) {
+		ret->of = OF_TASK;
+		if (!ecs_task_find(&s, cluster, name, &ret->task) || ecs_task_status(ret->task.task) == ECS_STOPPED)
+			return false;
+		ret->tags = &ret->task.task->tags;
+		return true;
+	}
+	ret->of = OF_SERVICE;
+	if (!ecs_service_find(&s, cluster, name, &ret->service) || str_is(ret->service.service->status, "INACTIVE"))
+		return false;
+	ret->tags = &ret->service.service->tags;
+	return true;
+}
 
 static int get_tagged(struct call *c, struct str arn, struct tagged *ret)
 {
@@ -62,22 +90,30 @@ static int get_tagged(struct call *c, struct str arn, struct tagged *ret)
 	if (str_set(cluster)) {
 		if (ecs_cluster_get(c, cluster, &ret->cluster) != CALL_OK)
 			return CALL_FAIL;
-		ret->is_cluster = true;
+		ret->of = OF_CLUSTER;
 		ret->tags = &ret->cluster.tags;
 		return CALL_OK;
 	}
+	if (str_starts(arn, ecs_arn(c, S("task/"))) || str_starts(arn, ecs_arn(c, S("service/"))))
+		return get_below_cluster(c, arn, ret) ? CALL_OK : ecs_invalid(c, NOT_FOUND);
 	if (!ecs_definition_name(c, arn, &name) || !name.revision || !ecs_definition_find(c, &name, &ret->definition))
-		return ecs_invalid(c, "The specified resource was not found. Specify a valid resource ARN and try again.");
+		return ecs_invalid(c, NOT_FOUND);
+	ret->of = OF_DEFINITION;
 	ret->tags = &ret->definition.tags;
 	return CALL_OK;
 }
 
-static void put_tagged(struct call *c, const struct tagged *t)
+static void put_tagged(struct call *c, struct tagged *t)
 {
-	if (t->is_cluster)
+	struct ecs_scope s = ecs_scope(c);
+	if (t->of == OF_CLUSTER)
 		ecs_cluster_put(c, &t->cluster);
-	else
+	else if (t->of == OF_DEFINITION)
 		ecs_definition_put(c, &t->definition);
+	else if (t->of == OF_TASK)
+		ecs_task_put(&s, &t->task);
+	else
+		ecs_service_put(&s, &t->service);
 }
 
 int ecs_tag_resource(struct call *c, const struct ecs_tag_resource_request *in, struct ecs_tag_resource_response *out)
@@ -93,8 +129,8 @@ int ecs_tag_resource(struct call *c, const struct ecs_tag_resource_request *in, 
 		struct ecs_tag *to = at < t.tags->n ? &t.tags->v[at] : LIST_ADD(c->arena, t.tags);
 		*to = in->tags.v[i];
 	}
-	if (ecs_tags_check(c, t.tags) != CALL_OK)
-		return CALL_FAIL;
+	if (t.tags->n > TAGS_MAX)
+		return ecs_invalid(c, TOO_MANY, TAGS_MAX);
 	put_tagged(c, &t);
 	return CALL_OK;
 }
@@ -104,6 +140,9 @@ int ecs_untag_resource(struct call *c, const struct ecs_untag_resource_request *
 	struct tagged t;
 	struct ecs_tags left = {.set = true};
 	(void)out;
+	for (uint32_t k = 0; k < in->tag_keys.n; k++)
+		if (str_istarts(in->tag_keys.v[k], S("aws:")))
+			return ecs_invalid(c, "Tag keys beginning with aws: are reserved for system use.");
 	if (get_tagged(c, in->resource_arn, &t) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < t.tags->n; i++) {

@@ -1,5 +1,7 @@
 """A task's life as clients see it: real containers from the registry, their network, logs, ends, and what goes wrong."""
+import datetime
 import json
+import math
 import re
 import subprocess
 import time
@@ -110,6 +112,67 @@ class Life(TaskCase):
             volumes=[{"name": "v"}])
         self.assertEqual(lines[:2], ["hello", "from-c1"])
         self.assertIn(lines[2], {d["value"] for d in task["attachments"][0]["details"]})
+
+
+class Tags(TaskCase):
+    def test_tags(self):
+        """Those of a task are its own, the definition's where asked, and ECS's, which its interface has too."""
+        definition = self.register(STAY, tags=[{"key": "d", "value": "definition"}, {"key": "k", "value": "definition"}])
+        (task,) = self.run_tasks(definition, tags=[{"key": "k", "value": "task"}], propagateTags="TASK_DEFINITION", enableECSManagedTags=True)
+        arn = task["taskArn"]
+        tags = lambda: {t["key"]: t["value"] for t in self.ecs.list_tags_for_resource(resourceArn=arn)["tags"]}
+        mine = {"aws:ecs:clusterName": self.cluster}
+        self.assertEqual(tags(), {"k": "task", "d": "definition", **mine})
+        self.assertEqual({t["Key"]: t["Value"] for t in self.interface(arn)["TagSet"]}, mine)
+        self.ecs.tag_resource(resourceArn=arn, tags=[{"key": "k", "value": "new"}, {"key": "n", "value": ""}])
+        self.ecs.untag_resource(resourceArn=arn, tagKeys=["d", "absent"])
+        self.assertEqual(tags(), {"k": "new", "n": "", **mine})
+        self.assertEqual({t["key"]: t["value"] for t in self.task(arn, include=["TAGS"])["tags"]}, tags())
+        bad = "InvalidParameterException"
+        self.assertAwsError(bad, self.ecs.untag_resource, resourceArn=arn, tagKeys=["aws:ecs:clusterName"])
+        self.assertAwsError(bad, self.ecs.tag_resource, resourceArn=arn, tags=[{"key": str(i), "value": ""} for i in range(49)])
+        self.assertAwsError(bad, self.ecs.list_tags_for_resource, resourceArn=arn[:-32] + "0" * 32)
+        self.assertEqual(tags(), {"k": "new", "n": "", **mine})
+
+
+class Bills(TaskCase):
+    def setUp(self):
+        self.ecs.put_cluster_capacity_providers(cluster=self.cluster, capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=[])
+
+    def used(self):
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+        ce = client("ce", region="us-east-1")
+        (day,) = ce.get_cost_and_usage(TimePeriod={"Start": str(today), "End": str(today + datetime.timedelta(1))}, Granularity="DAILY",
+                                       Metrics=["UsageQuantity"], GroupBy=[{"Type": "DIMENSION", "Key": "USAGE_TYPE"}],
+                                       Filter={"Dimensions": {"Key": "REGION", "Values": [self.region]}})["ResultsByTime"]
+        return {g["Keys"][0].replace(self.region + "-", "", 1): float(g["Metrics"]["UsageQuantity"]["Amount"]) for g in day["Groups"]}
+
+    def test_a_minute_at_least(self):
+        """A task that lives for a moment costs a minute of its size, and of the storage beyond 20 GiB; a spot task has types of its own."""
+        strategy = [{"capacityProvider": "FARGATE", "base": 1, "weight": 0}, {"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+        definition = self.register("exit 0", cpu="512", memory="1024", ephemeralStorage={"sizeInGiB": 25})
+        tasks = self.run_tasks(definition, count=2, capacityProviderStrategy=strategy)
+        self.assertEqual(sorted(t["capacityProviderName"] for t in tasks), ["FARGATE", "FARGATE_SPOT"])
+        hours = {}
+        for t in tasks:
+            ended = self.until(t["taskArn"], "STOPPED")
+            lasted = (ended["stoppedAt"] - ended["pullStartedAt"]).total_seconds()
+            hours[t["capacityProviderName"]] = max(60, math.ceil(lasted)) / 3600
+        used, usual, spot = self.used(), hours["FARGATE"], hours["FARGATE_SPOT"]
+        for kind, amount in {"Fargate-vCPU-Hours:perCPU": usual / 2, "Fargate-GB-Hours": usual, "SpotUsage-Fargate-vCPU-Hours:perCPU": spot / 2,
+                             "SpotUsage-Fargate-GB-Hours": spot, "Fargate-EphemeralStorage-GB-Hours": 5 * (usual + spot)}.items():
+            self.assertAlmostEqual(used[kind], amount, 4, kind)
+
+
+class Strategies(TaskCase):
+    def test_strategy(self):
+        """The base first, then by weight."""
+        self.ecs.put_cluster_capacity_providers(cluster=self.cluster, capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=[])
+        strategy = [{"capacityProvider": "FARGATE", "base": 1, "weight": 1}, {"capacityProvider": "FARGATE_SPOT", "weight": 3}]
+        tasks = self.run_tasks(self.register("exit 0"), count=5, capacityProviderStrategy=strategy)
+        self.assertEqual(sorted(t["capacityProviderName"] for t in tasks), ["FARGATE"] * 2 + ["FARGATE_SPOT"] * 3)
+        for t in tasks:
+            self.until(t["taskArn"], "STOPPED")
 
 
 class Ends(TaskCase):

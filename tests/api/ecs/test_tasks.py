@@ -3,15 +3,12 @@ import datetime
 import json
 import math
 import re
-import subprocess
-import time
 import unittest
-import urllib.error
 import urllib.request
 import uuid
 
-from aws import TestCase, client
-from tasks import ACCOUNT, TaskCase, allow, busybox, push, repository_of, role
+from aws import client
+from tasks import ACCOUNT, TaskCase, allow, role
 
 SERVE = "mkdir -p /tmp/www && echo hello > /tmp/www/index.html && httpd -p 80 -h /tmp/www; trap 'exit 143' TERM; while true; do sleep 0.1; done"
 STAY = "trap 'exit 0' TERM; while true; do sleep 0.1; done"

@@ -378,12 +378,30 @@ static void give_ports(unsigned from)
 	}
 }
 
+static void fenced(void *ctx, int result, uint64_t revision)
+{
+	(void)result;
+	(void)revision;
+	*(bool *)ctx = true;
+}
+
+/* Until nothing is written any more: a write of our own is answered after all that were asked for before it. */
 static void turn(void)
 {
-	for (int i = 0; i < 60; i++) {
-		loop_turn(w.cloud.loop, 500);
-		while (work_pending(w.cloud.work))
+	enum { CALM = 3, TURNS = 20, MOST = 500 };
+	for (int calm = 0, rounds = 0; calm < CALM; rounds++) {
+		struct arena CLEAN_ARENA a = {0};
+		bool done = false;
+		uint64_t before = store_revision(w.cloud.store);
+		struct store_txn *t = store_begin(w.cloud.store, &a);
+		store_put(t, KEY(&a, S("sim"), S("fence")), arena_printf(&a, "%d", rounds));
+		store_commit(t, fenced, &done);
+		while (!done || work_pending(w.cloud.work))
 			loop_turn(w.cloud.loop, 1000);
+		for (int i = 0; i < TURNS; i++)
+			loop_turn(w.cloud.loop, 0);
+		calm = store_revision(w.cloud.store) == before + 1 && !work_pending(w.cloud.work) ? calm + 1 : 0;
+		assert_true(rounds < MOST);
 	}
 }
 

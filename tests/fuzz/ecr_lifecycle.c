@@ -14,7 +14,7 @@ static void fill(struct lifecycle_image *images)
 	                            S_INIT("a"),      S_INIT("v1.0"),   S_INIT("v2.0")};
 	static struct str digests[IMAGES];
 	for (int i = 0; i < IMAGES; i++) {
-		digests[i] = str_of("0123456789ab" + i, 1);
+		digests[i] = str_of(&"0123456789ab"[i], 1);
 		images[i] =
 		        (struct lifecycle_image){.digest = digests[i], .pushed_ms = (i * 7 % IMAGES) * 10 * DAY_MS, .held = i == 5};
 		images[i].tags =

@@ -13,7 +13,7 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 URI = "000000000000.dkr.ecr.us-east-1.amazonaws.com/images:"
 
 
-@unittest.skipUnless(images.available(), "needs a static busybox")
+@unittest.skipIf(images.why_not(), images.why_not())
 class KilledImages(Killing):
     def setUp(self):
         super().setUp()

@@ -16,7 +16,7 @@ def uri(repository, tag, host=f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"):
     return f"{host}/{repository}{'@' if tag.startswith('sha256:') else ':'}{tag}"
 
 
-@unittest.skipUnless(images.available(), "needs a static busybox")
+@unittest.skipIf(images.why_not(), images.why_not())
 class ImageCase(LambdaCase):
     @classmethod
     def setUpClass(cls):

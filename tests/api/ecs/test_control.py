@@ -220,7 +220,7 @@ class Definitions(EcsCase):
         log = {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": REGION, "awslogs-stream-prefix": "p"}}
         self.assertRefused("execution role ARN to support log driver awslogs", self.fargate, {"logConfiguration": log})
         self.assertRefused("execution role ARN to support ECR images", self.fargate,
-                           {"image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/x:1"})
+                           {"image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/app:1"})
         self.assertRefused("executionRoleArn", self.fargate, {"secrets": [{"name": "A", "valueFrom": "p"}]})
         self.assertRefused("executionRoleArn", self.fargate, {"environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/x.env"}]})
         self.assertRefused("awslogs-stream-prefix", self.fargate, {"logConfiguration": {
@@ -239,7 +239,7 @@ class Definitions(EcsCase):
         self.assertRefused("between 21 and 200", self.fargate, ephemeralStorage={"sizeInGiB": 20})
         self.assertRefused("LINUX", self.fargate, runtimePlatform={"operatingSystemFamily": "WINDOWS_SERVER_2019_CORE"})
         self.assertRefused("awslogs alone", self.fargate, {"logConfiguration": {"logDriver": "splunk"}}, executionRoleArn=ROLE)
-        full = self.fargate({"logConfiguration": log, "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/x:1",
+        full = self.fargate({"logConfiguration": log, "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/app:1",
                              "secrets": [{"name": "A", "valueFrom": "p"}], "ulimits": [{"name": "nofile", "softLimit": 10, "hardLimit": 20}],
                              "mountPoints": [{"sourceVolume": "v", "containerPath": "/v"}]},
                             executionRoleArn="exec", taskRoleArn=ROLE, volumes=[{"name": "v"}], ephemeralStorage={"sizeInGiB": 21})

@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -156,6 +158,11 @@ static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int co
 		if (dup2(p->offers + i, (int)n + MONITOR_FD + i) < 0)
 			_exit(126);
 	close_range(MONITOR_FD + n + (p->request->is_box ? BOX_OFFERS : 0), ~0u, 0);
+	/* A storage daemon that were the last in the mount namespace with the root would, as it is killed, write that root out to
+	 * itself and never end, and whoever calls sync() on the machine with it. */
+	if (p->request->is_box &&
+	    (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || chdir("/") < 0))
+		_exit(126);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigset_t none;
 	sigemptyset(&none);

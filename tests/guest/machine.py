@@ -97,7 +97,7 @@ def _modules(tree, names):
     return list(order.items())
 
 
-def initial_files(tree, first, command, names=MODULES):
+def initial_files(tree, first, command, names=None):
     """An archive in cpio's format, as the kernel unpacks it before anything else."""
     out = bytearray()
 
@@ -107,7 +107,7 @@ def initial_files(tree, first, command, names=MODULES):
         head = b"070701" + b"".join(b"%08X" % n for n in numbers) + path
         for piece in (head, content):
             out.extend(piece + b"\0" * (-len(piece) % 4))
-    modules = _modules(tree, names)
+    modules = _modules(tree, MODULES if names is None else names)
     add("dev", 0o40755)
     add("dev/console", 0o20600, b"", 5, 1)
     add("modules", 0o40755)

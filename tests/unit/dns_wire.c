@@ -122,6 +122,23 @@ static void answers_are_written(void **state)
 	assert_memory_equal(out, "\x12\x34\x81\x84\x00\x00\x00\x00\x00\x00\x00\x00", 12);
 }
 
+static void targets_are_written(void **state)
+{
+	(void)state;
+	struct dns_query q;
+	struct dns_writer w;
+	uint8_t out[DNS_PLAIN_MAX];
+	dns_query_read(plain, PLAIN_N, &q);
+	dns_begin(&w, out, sizeof(out), plain, &q);
+	dns_put_service(&w, DNS_ANSWER, NULL, 5, 1, 2, 8080, "a.b");
+	assert_int_equal(dns_end(&w, DNS_OK, true), PLAIN_N + 23);
+	assert_memory_equal(out + PLAIN_N,
+	                    "\xc0\x0c\x00\x21\x00\x01\x00\x00\x00\x05\x00\x0b\x00\x01\x00\x02\x1f\x90\x01"
+	                    "a\x01"
+	                    "b\x00",
+	                    23);
+}
+
 static void names_are_written(void **state)
 {
 	(void)state;
@@ -146,6 +163,7 @@ static void names_are_written(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(queries_are_read), cmocka_unit_test(others_are_refused),
-	                                   cmocka_unit_test(answers_are_written), cmocka_unit_test(names_are_written)};
+	                                   cmocka_unit_test(answers_are_written), cmocka_unit_test(names_are_written),
+	                                   cmocka_unit_test(targets_are_written)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

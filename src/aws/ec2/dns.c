@@ -5,7 +5,6 @@
 
 #include "aws/ec2/block.h"
 #include "aws/ec2/endpoint.h"
-#include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
 #include "aws/servicediscovery/servicediscovery.h"
@@ -71,18 +70,38 @@ void ec2_names_free(struct ec2_names *n)
 	free(n);
 }
 
+/* Looked for once for each VPC: who asks may be a task as well as an instance. */
+static bool find_home(struct ec2_names *n, struct arena *a, struct str vpc, struct str *ret_account, struct str *ret_region)
+{
+	struct str under = KEY_UNDER(a, S("ec2")), key;
+	struct store_txn *t = store_begin(n->desk->cloud->store, a);
+	struct store_iter *iter = store_scan(t, under, store_prefix_end(a, under), false);
+	struct store_value v;
+	bool found = false;
+	while (!found && store_next(iter, &key, &v)) {
+		struct str_list parts = record_key_parts(a, key);
+		if (parts.n != 5 || !str_is(parts.v[3], ec2_kind_vpc.prefix) || !str_eq(parts.v[4], vpc))
+			continue;
+		*ret_account = parts.v[1];
+		*ret_region = parts.v[2];
+		found = true;
+	}
+	store_abort(t);
+	return found;
+}
+
 static const struct home *home_of(struct ec2_names *n, const char *vpc, uint32_t peer)
 {
+	struct arena CLEAN_ARENA a = {0};
+	struct str account, region;
 	struct home *home = map_get(&n->homes, str_from(vpc));
-	const char *port = home ? NULL : network_port_at(n->desk->ec2->networks, vpc, peer);
-	struct desk_item *i = port ? fleet_item_with_port(n->desk, str_from(port), NULL) : NULL;
-	if (!i)
+	if (home || !network_port_at(n->desk->ec2->networks, vpc, peer) || !find_home(n, &a, str_from(vpc), &account, &region))
 		return home;
 	home = calloc(1, sizeof(*home));
 	if (!home)
 		abort();
-	home->account = arena_dup(&home->arena, i->account);
-	home->region = arena_dup(&home->arena, i->region);
+	home->account = arena_dup(&home->arena, account);
+	home->region = arena_dup(&home->arena, region);
 	map_put(&n->homes, str_from(vpc), home);
 	return home;
 }

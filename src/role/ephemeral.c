@@ -56,8 +56,8 @@ static void let_priv_clear_up(const char *dir)
 {
 	int pid = fork(), to_main[2], to_api[2];
 	if (pid == 0) {
-		const char *const argv[] = {"quartet", "role", "priv", dir, "127.0.0.1", "0",    "0", "",
-		                            "",        "1",    "",     "0", "",          "auto", "",  NULL};
+		const char *const argv[] = {"quartet", "role", "priv", dir, "127.0.0.1", "0",  "0", "",  "",
+		                            "1",       "",     "0",    "",  "auto",      "no", "",  NULL};
 		if (msg_pair(to_main) < 0 || msg_pair(to_api) < 0)
 			_exit(1);
 		/* Out of the way of the places that they are to have. */

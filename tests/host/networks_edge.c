@@ -502,7 +502,7 @@ static int start_role(const char *dir, bool ephemeral, pid_t *ret_pid, int *ret_
 			_exit(1);
 		close_range(5, ~0u, 0);
 		execl(program, "quartet", "role", "priv", dir, "127.0.0.1", "0", "0", "", "", ephemeral ? "1" : "0", "", "0", "",
-		      "auto", (char *)NULL);
+		      "auto", "no", "", (char *)NULL);
 		_exit(1);
 	}
 	close(to_main[1]);

@@ -5,6 +5,7 @@
  * something is refused - an absolute path, "..", a link out of the root, a device node, more entries or bytes than allowed - leaves
  * nothing behind.
  *
+ * One for the whole role: there is one way to `priv` for this, and a second `struct images` takes it from the first.
  * Held by whoever starts tasks; the handle must live until task_free(). All runs on the loop of the role that made it. */
 #pragma once
 #include "io/loop.h"

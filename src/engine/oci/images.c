@@ -92,7 +92,8 @@ static void readable(void *ctx, uint32_t events)
 	close_channel(s);
 	s->asked = 0;
 	s->asking = NULL;
-	try_again(s);
+	if (wanting(s))
+		try_again(s);
 }
 
 static void open_channel(void *ctx)

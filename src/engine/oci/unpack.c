@@ -174,7 +174,7 @@ static _Noreturn void be_tar(const struct steward_unpack *r, int fs, int from, i
 	if (answer.error)
 		snprintf(answer.why, sizeof(answer.why), "the unpacker cannot be confined: %s", strerror(-answer.error));
 	else
-		unpack_tar(0, r, &answer);
+		unpack_tar(0, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), r, &answer);
 	report(1, &answer);
 	_exit(1);
 }

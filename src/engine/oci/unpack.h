@@ -32,5 +32,5 @@ struct unpack_report {
 int unpack_load(void);
 /* Reads the file, takes gzip or zstd off it, writes the archive to `to` and reckons both digests. Without rights. */
 void unpack_flow(int file, int to, const struct steward_unpack *r, struct unpack_report *ret);
-/* Makes the archive's entries in the root directory of the process, which is the layer's. */
-void unpack_tar(int from, const struct steward_unpack *r, struct unpack_report *ret);
+/* Makes the archive's entries in the directory `root`, the layer's, and nowhere else. */
+void unpack_tar(int from, int root, const struct steward_unpack *r, struct unpack_report *ret);

@@ -65,6 +65,22 @@ static int open_inside(struct unpack *u, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Makes the directory `part` of the layer; the one around it is there. */
+static int make_missing(struct unpack *u, char *part)
+{
+	char *slash = strrchr(part, '/');
+	if (slash)
+		*slash = 0;
+	int above = open_inside(u, slash ? part : ".", O_RDONLY | O_DIRECTORY);
+	if (above < 0)
+		return above;
+	int error = mkdirat(above, slash ? slash + 1 : part, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	close(above);
+	if (slash)
+		*slash = '/';
+	return error;
+}
+
 /* The directory that holds `path`, made where it is missing; *ret_last is the name in it. */
 static int open_parent(struct unpack *u, const char *path, const char **ret_last)
 {
@@ -75,15 +91,22 @@ static int open_parent(struct unpack *u, const char *path, const char **ret_last
 		return open_inside(u, ".", O_RDONLY | O_DIRECTORY);
 	snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
 	int fd = open_inside(u, part, O_RDONLY | O_DIRECTORY);
-	if (fd != -ENOENT)
-		return fd;
-	const char *last;
-	int above = open_parent(u, part, &last);
-	if (above < 0)
-		return above;
-	int error = mkdirat(above, last, 0755) < 0 && errno != EEXIST ? -errno : 0;
-	close(above);
-	return error ? error : open_inside(u, part, O_RDONLY | O_DIRECTORY);
+	for (const char *end = path; fd == -ENOENT && (end = strchr(end, '/')); end++) {
+		snprintf(part, sizeof(part), "%.*s", (int)(end - path), path);
+		fd = open_inside(u, part, O_RDONLY | O_DIRECTORY);
+		int error = fd == -ENOENT ? make_missing(u, part) : 0;
+		if (error)
+			return error;
+		if (fd == -ENOENT)
+			fd = open_inside(u, part, O_RDONLY | O_DIRECTORY);
+		if (fd < 0)
+			return fd;
+		if (end == slash)
+			return fd;
+		close(fd);
+		fd = -ENOENT;
+	}
+	return fd;
 }
 
 static int write_content(struct unpack *u, int fd, int64_t size)
@@ -333,9 +356,9 @@ static void set_times(struct unpack *u)
 	u->times = NULL;
 }
 
-void unpack_tar(int from, const struct steward_unpack *r, struct unpack_report *ret)
+void unpack_tar(int from, int root, const struct steward_unpack *r, struct unpack_report *ret)
 {
-	struct unpack u = {.request = r, .report = ret, .from = from, .root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	struct unpack u = {.request = r, .report = ret, .from = from, .root = root};
 	struct archive_entry *e;
 	const void *rest;
 	int error = 0, step = ARCHIVE_OK;

@@ -155,7 +155,7 @@ static void other_requests_are_checked(void **state)
 	assert_int_equal(steward_check(&r, sizeof(r.h), 0), -EINVAL);
 	r.h.verb = STEWARD_FACTS;
 	assert_int_equal(steward_check(&r, sizeof(r.h), 0), -EINVAL);
-	r.h.number = STEWARD_RUNC;
+	r.h.number = STEWARD_CRUN;
 	assert_int_equal(steward_check(&r, sizeof(r.h), 0), 0);
 	r.unpack = (struct steward_unpack){.verb = STEWARD_UNPACK, .max_bytes = 1, .max_entries = 1};
 	assert_int_equal(steward_check(&r, sizeof(r.unpack), 1), 0);
@@ -197,12 +197,14 @@ static void runtimes_have_names(void **state)
 	const char *why = NULL;
 	assert_int_equal(oci_runtime_find(NULL, &number, &why), 0);
 	assert_int_equal(number, STEWARD_CRUN);
-	assert_int_equal(oci_runtime_find("runc", &number, &why), 0);
-	assert_int_equal(number, STEWARD_RUNC);
+	number = 9;
+	assert_int_equal(oci_runtime_find("crun", &number, &why), 0);
+	assert_int_equal(number, STEWARD_CRUN);
+	assert_int_equal(oci_runtime_find("runc", &number, &why), -ENOTSUP);
 	assert_int_equal(oci_runtime_find("kata", &number, &why), -ENOTSUP);
 	assert_non_null(strstr(why, "crun"));
 	assert_int_equal(oci_runtime_find("Crun", &number, &why), -EINVAL);
-	assert_int_equal(number, STEWARD_RUNC);
+	assert_int_equal(number, STEWARD_CRUN);
 }
 
 /* ---- deep trees ---- */

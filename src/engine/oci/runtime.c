@@ -6,19 +6,18 @@
 
 /* Control groups are the steward's work. */
 static const char *const crun_general[] = {"--root", SHIM_STATE, "--cgroup-manager=disabled", "--log-format=text", NULL};
-static const char *const runc_general[] = {"--root", SHIM_STATE, "--rootless=true", "--log-format=text", NULL};
 
 static const struct oci_runtime runtimes[STEWARD_RUNTIMES] = {
         [STEWARD_CRUN] = {"crun", "/usr/bin/crun", crun_general, "crun"},
-        [STEWARD_RUNC] = {"runc", "/usr/sbin/runc", runc_general, "runc"},
 };
 
-/* Both bring a kernel of their own, and with it needs that the sandbox around a task does not meet. */
+/* Each needs what the sandbox around a task does not give. */
 static const struct {
 	const char *name, *why;
 } unusable[] = {
-        {"kata", "is a virtual machine around a container, which tasks cannot have yet: take crun or runc"},
-        {"runsc", "wants rights that a task's sandbox does not give: take crun or runc"},
+        {"runc", "wants to make control groups itself, which the cloud does for tasks: take crun"},
+        {"kata", "is a virtual machine around a container, which tasks cannot have yet: take crun"},
+        {"runsc", "wants rights that a task's sandbox does not give: take crun"},
 };
 
 const struct oci_runtime *oci_runtime(unsigned number)
@@ -42,6 +41,6 @@ int oci_runtime_find(const char *name, unsigned *ret_number, const char **ret_wh
 			*ret_why = unusable[i].why;
 			return -ENOTSUP;
 		}
-	*ret_why = "is no container runtime that is known here: take crun or runc";
+	*ret_why = "is no container runtime that is known here: take crun";
 	return -EINVAL;
 }

@@ -21,7 +21,7 @@ struct run {
 	struct ecs_capacity_provider_strategy strategy;
 	struct ecs_tags tags;
 	struct ecs_service_registries registries; /* of the service's deployment */
-	struct str_map managed; /* tags that ECS gives itself, to the task and to its interface */
+	struct str_map managed;                   /* tags that ECS gives itself, to the task and to its interface */
 	int64_t count;
 	struct str group;
 };

@@ -25,7 +25,7 @@ class Exec(TaskCase):
         definition = case.register({"command": STAY, "environment": [{"name": "A", "value": "b c"}]}, {"name": "other", "command": STAY},
                                    taskRoleArn=cls.role)
         (task,) = case.run_tasks(definition, enableExecuteCommand=True)
-        cls.arn, cls.id = task["taskArn"], task["taskArn"].rsplit("/", 1)[1]
+        cls.arn, cls.task_id = task["taskArn"], task["taskArn"].rsplit("/", 1)[1]
         case.until(cls.arn, "RUNNING")
 
     def exec(self, *words, task=None, stdin="", env=None):
@@ -36,7 +36,7 @@ class Exec(TaskCase):
         done = self.exec("--container", "c", "/bin/sh", "-c", "echo $A; echo two words; exit 5")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (5, b"b c\ntwo words\n", b""))
         by_id = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        self.assertEqual(self.exec("--container", "other", "/bin/sh", "-c", "echo ${A:-other}", task=self.id, env=by_id).stdout, b"other\n")
+        self.assertEqual(self.exec("--container", "other", "/bin/sh", "-c", "echo ${A:-other}", task=self.task_id, env=by_id).stdout, b"other\n")
         self.assertEqual(self.task(self.arn)["containers"][0]["managedAgents"][0]["lastStatus"], "RUNNING")
 
     def test_bytes(self):

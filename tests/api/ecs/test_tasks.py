@@ -10,7 +10,7 @@ import uuid
 from aws import client
 from tasks import ACCOUNT, TaskCase, allow, role
 
-SERVE = "mkdir -p /tmp/www && echo hello > /tmp/www/index.html && httpd -p 80 -h /tmp/www; trap 'exit 143' TERM; while true; do sleep 0.1; done"
+SERVE = "trap 'exit 143' TERM; mkdir -p /tmp/www && echo hello > /tmp/www/index.html && httpd -p 80 -h /tmp/www; while true; do sleep 0.1; done"
 STAY = "trap 'exit 0' TERM; while true; do sleep 0.1; done"
 STUBBORN = "trap '' TERM; while true; do sleep 0.1; done"
 

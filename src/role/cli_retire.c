@@ -25,7 +25,7 @@ int cli_retire(struct cli *cli)
 {
 	struct cli_cloud cloud;
 	struct str said;
-	struct buf CLEAN_BUF path;
+	struct buf CLEAN_BUF path = {0};
 	int64_t in_ms;
 	bool cancel = cli_flag(cli, "--cancel");
 	const char *in = cli_option(cli, "--in", NULL), *code = cli_option(cli, "--code", NULL);

@@ -204,7 +204,7 @@ static const struct service_op ops[] = {
            .missing = "Container Insights, configuration of ECS Exec and managed storage, Service Connect"),
         OP(ecs, create_service, CreateService, .resource = about_create_service,
            .missing = "launch types other than FARGATE, load balancers, Service Connect, deployment strategies "
-                      "other than ROLLING, alarms, rebalancing of availability zones"),
+                      "other than ROLLING, ECS Exec, alarms, rebalancing of availability zones"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
         OP(ecs, delete_service, DeleteService, .resource = about_delete_service),
@@ -242,7 +242,7 @@ static const struct service_op ops[] = {
         OP(ecs, update_cluster_settings, UpdateClusterSettings, .resource = about_update_cluster_settings,
            .missing = "Container Insights"),
         OP(ecs, update_service, UpdateService, .resource = about_update_service,
-           .missing = "load balancers, Service Connect, capacity provider strategies"),
+           .missing = "load balancers, Service Connect, ECS Exec, capacity provider strategies"),
         OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),
 };
 

@@ -27,8 +27,8 @@ class ImageCase(LambdaCase):
         cls.registry = Registry(cls.ecr, ENDPOINT, cls.repository)
         cls.base = images.layer(images.base(**{"etc/gone": b"x", "srv/a": b"a", "srv/b": b"b", "secret": (b"s", 0o600)}))
         top = images.layer({"etc/who": b"upper", "etc/.wh.gone": b"", "etc/resolv.conf": b"nameserver 1.2.3.4\n", "srv": None, "srv/.wh..wh..opq": b"",
-                            "srv/c": b"c", "tmp": "/etc", "proc": b"", "work": None, "suid": (b"", 0o6755)})
-        cls.digest = images.push(cls.registry, [cls.base, top], "full", MACHINE[1], Entrypoint=["/runtime"], Cmd=["one", "two words"], WorkingDir="/work",
+                            "srv/c": b"c", "tmp": "/etc", "proc": b"", "job": None, "suid": (b"", 0o6755)})
+        cls.digest = images.push(cls.registry, [cls.base, top], "full", MACHINE[1], Entrypoint=["/runtime"], Cmd=["one", "two words"], WorkingDir="/job",
                                  Env=["COLOR=green", "SHAPE=round", "PATH=/bin:/nowhere"])
 
     @classmethod
@@ -78,7 +78,7 @@ class Made(ImageCase):
         self.aws.update_function_configuration(FunctionName=name, ImageConfig={})
         self.settle(name)
         self.assertNotIn("ImageConfigResponse", self.aws.get_function_configuration(FunctionName=name))
-        self.assertEqual(self.ask(name, "pwd; for a; do echo \"<$a>\"; done").split("\n")[:3], ["/work", "<one>", "<two words>"])
+        self.assertEqual(self.ask(name, "pwd; for a; do echo \"<$a>\"; done").split("\n")[:3], ["/job", "<one>", "<two words>"])
 
     def test_tag_moves_and_function_stays(self):
         for who in ("first", "second"):
@@ -200,7 +200,7 @@ class Inside(ImageCase):
                          "/bin/busybox\n/proc/self\nls: /usr: No such file or directory\nls: /var: No such file or directory\n")
 
     def test_nothing_can_be_written(self):
-        for place in ("/x", "/etc/who", "/work/x", "/dev/x", "/sys/x", "/proc/sys/kernel/hostname", "/etc/resolv.conf"):
+        for place in ("/x", "/etc/who", "/job/x", "/dev/x", "/sys/x", "/proc/sys/kernel/hostname", "/etc/resolv.conf"):
             self.assertRegex(self.inside(f"echo x >{place} && echo done"), "Read-only file system|Permission denied", place)
         self.assertEqual(self.inside("echo x >/tmp/x && cat /tmp/x; mount -o remount,rw / 2>&1 | sed 's/.*: //'"), "x\npermission denied (are you root?)\n")
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The guided demonstration of ./run: one piece of work - read a file of orders from S3, add it up, write a report back - as three functions, in Python,
-Node.js and C, each cold and warm, and on an instance, with what AWS would bill for it.
+Node.js and C, each cold and warm, as a container's task and on an instance, with what AWS would bill for it.
 
 It speaks to the cloud that AWS_ENDPOINT_URL names, as any program would, and leaves everything there to look at.
 """
@@ -20,6 +20,7 @@ import boto3
 import botocore.auth
 import botocore.awsrequest
 import demo_instance
+import demo_task
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENDPOINT, REGION = os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_REGION"]
@@ -118,12 +119,14 @@ def put_function(awslambda, name, runtime, handler, code, role):
         settle(awslambda, name)
 
 
-def show_instance(i):
-    p50, p99, usd = percentile(i["warm"], 50), percentile(i["warm"], 99), sum(i["bill"].values())
-    print(f"\n   {'instance':14} {'start':>9} {'first call':>10} {'warm p50':>9} {'warm p99':>9} {'lived':>8} {'its bill':>25}")
-    print(f"   {demo_instance.TYPE:14} {i['start']:7.1f} s {i['first']:7.0f} ms {p50:6.0f} ms {p99:6.0f} ms {i['ran']:6.0f} s {'$' + format(usd, '.6f'):>25}")
-    print(f"   The instance was {i['kind']}; start is from RunInstances to the end of the first call. It is gone.")
-    print("   Its bill: " + ", ".join(f"{usage} ${cost:.6f}" for usage, cost in sorted(i["bill"].items())) + " (a minute at least, then by the second; `quartet bill`)")
+def show_servers(servers):
+    print(f"\n   {'server':14} {'start':>9} {'first call':>10} {'warm p50':>9} {'warm p99':>9} {'lived':>8} {'its bill':>25}")
+    for i in servers:
+        p50, p99, usd = percentile(i["warm"], 50), percentile(i["warm"], 99), sum(i["bill"].values())
+        print(f"   {i['what']:14} {i['start']:7.1f} s {i['first']:7.0f} ms {p50:6.0f} ms {p99:6.0f} ms {i['ran']:6.0f} s {'$' + format(usd, '.6f'):>25}")
+    for i in servers:
+        print(f"   {i['kind']}. Its bill: " + ", ".join(f"{usage} ${cost:.6f}" for usage, cost in sorted(i["bill"].items())))
+    print("   Start is from the request to the end of the first call. Each bill is for a minute at least, then by the second (`quartet bill`). They are gone.")
 
 
 def main():
@@ -157,17 +160,20 @@ def main():
                      max(facts["Max Memory Used"] for _, _, facts in warm), (REQUEST + billed / 1000 * MEMORY_MB / 1024 * GB_SECOND) * 1e6))
     if any(report != reports[0] for report in reports):
         sys.exit("the three functions do not agree on the report")
-    instance = demo_instance.run(client, say, {**event, "report": "reports/instance.json"})
-    if instance and json.load(s3.get_object(Bucket=BUCKET, Key="reports/instance.json")["Body"]) != reports[0]:
-        sys.exit("the instance does not agree with the functions on the report")
+    servers = []
+    for name, part in (("task", demo_task), ("instance", demo_instance)):
+        measures = part.run(client, say, {**event, "report": f"reports/{name}.json"})
+        if measures and json.load(s3.get_object(Bucket=BUCKET, Key=f"reports/{name}.json")["Body"]) != reports[0]:
+            sys.exit(f"the {name} does not agree with the functions on the report")
+        servers += [measures] if measures else []
     best = reports[0]["top_products"][0]
-    say(f"all {'four' if instance else 'three'} wrote the same report: {reports[0]['orders']:,} orders, {reports[0]['revenue_cents'] / 100:,.2f} in all, most of it {best['product']}s")
+    say(f"all {len(reports) + len(servers)} wrote the same report: {reports[0]['orders']:,} orders, {reports[0]['revenue_cents'] / 100:,.2f} in all, most of it {best['product']}s")
     print()
     print(f"   {'function':14} {'init':>9} {'cold call':>10} {'warm p50':>9} {'warm p99':>9} {'billed':>8} {'memory':>8} {'a million calls':>16}")
     for name, init, cold, p50, p99, billed, memory, dollars in rows:
         print(f"   {name:14} {init:6.1f} ms {cold:7.1f} ms {p50:6.1f} ms {p99:6.1f} ms {billed:5.0f} ms {memory:5.0f} MB {'$' + format(dollars, '.2f'):>16}")
-    if instance:
-        show_instance(instance)
+    if servers:
+        show_servers(servers)
     print(f"\n   Each call read {len(data) / 1e6:.1f} MB; functions have {MEMORY_MB} MB. Prices: AWS, us-east-1, x86, without the free tier.")
     print(f"   Look around: aws s3 ls s3://{BUCKET}/reports/ ; aws logs tail /aws/lambda/report-python ; quartet invoke report-node '{json.dumps(event)}'")
 

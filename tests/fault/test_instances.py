@@ -176,8 +176,18 @@ class Containers(Machines):
     def until(self, what, seconds=90):
         end = time.monotonic() + seconds
         while not what():
-            self.assertLess(time.monotonic(), end, [self.shims(), self.processes(), self.left()])
+            alive = self.cloud.process.poll() is None
+            self.assertLess(time.monotonic(), end, [list(map(self.told, self.shims())), self.processes(), self.left() if alive else "no cloud"])
             time.sleep(0.1)
+
+    def told(self, pid):
+        """What the kernel says of a process that should not be there."""
+        def read(name):
+            try:
+                return pathlib.Path(f"/proc/{pid}/{name}").read_text().strip()
+            except OSError as e:
+                return str(e)
+        return pid, read("wchan"), read("stack"), read("task/" + str(pid) + "/children"), read("stat")
 
     def again(self):
         """Another instance comes and goes, whatever waits or has been killed."""

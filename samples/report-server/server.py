@@ -1,16 +1,20 @@
-"""The same report as a web server on an instance: POST / with the event of the functions. Python's own library alone: the instance has no SDK, so
-requests to S3 are signed here (AWS signature version 4) with the credentials that the metadata service gives to the instance's role."""
+"""The same report as a web server, on an instance or in a task: POST / with the event of the functions. Python's own library alone: neither has an SDK, so
+requests to S3 are signed here (AWS signature version 4) with the credentials that the metadata service gives to the instance's or the task's role."""
 import datetime
 import hashlib
 import hmac
 import http.client
 import http.server
 import json
+import os
+import signal
 import subprocess
+import sys
 
 from orders import add_up
 
-METADATA, ENDPOINT = "169.254.169.254", "169.254.169.254:4566"
+METADATA, TASK_METADATA, ENDPOINT = "169.254.169.254", "169.254.170.2", "169.254.169.254:4566"
+TASK = os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")  # on an instance there is none
 
 
 def metadata(path):
@@ -22,6 +26,10 @@ def metadata(path):
 
 
 def credentials():
+    if TASK:
+        connection = http.client.HTTPConnection(TASK_METADATA, timeout=10)
+        connection.request("GET", TASK)
+        return json.loads(connection.getresponse().read())
     role = metadata("iam/security-credentials/")
     return json.loads(metadata(f"iam/security-credentials/{role}"))
 
@@ -71,6 +79,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    REGION = metadata("placement/region")
-    KIND = subprocess.run(["systemd-detect-virt"], capture_output=True, text=True, check=False).stdout.strip()
+    REGION = os.environ["AWS_REGION"] if TASK else metadata("placement/region")
+    KIND = "task" if TASK else subprocess.run(["systemd-detect-virt"], capture_output=True, text=True, check=False).stdout.strip()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as a task's first process it would not hear it otherwise
     http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()

@@ -244,6 +244,38 @@ class Containers(Machines):
         self.cloud.stop()
         self.assertEqual(leftovers(self.data, 10), [])
 
+    def test_a_priv_that_dies_before_it_has_mapped_ids(self):
+        """The child that waits for them goes too, though it has a copy of the socket's other end."""
+        def waiting(priv):
+            for child in pathlib.Path(f"/proc/{priv}/task/{priv}/children").read_text().split():
+                try:
+                    if self.group() + "/m" in pathlib.Path(f"/proc/{child}/cgroup").read_text() and pathlib.Path(f"/proc/{child}/comm").read_text() != "quartet-shim\n":
+                        return int(child)
+                except OSError:
+                    continue
+            return None
+        self.launch()
+        own, priv, child = self.shims()[0], self.cloud.role_pid("priv"), None
+        while not child:  # a few milliseconds of each that is prepared
+            self.until(lambda: len(self.shims("qemu-storage-daemon")) == 4)
+            os.kill(max(set(self.shims()) - {own}), signal.SIGKILL)
+            end = time.monotonic() + 3
+            while not child and time.monotonic() < end:
+                child = waiting(priv)
+        os.kill(priv, signal.SIGSTOP)
+        self.cloud.process.kill()
+        self.cloud.process.wait()
+        os.kill(priv, signal.SIGKILL)
+        self.until(lambda: not os.path.exists(f"/proc/{child}"))
+        self.cloud = Cloud(data=self.data).start()
+        self.ec2 = self.cloud.client("ec2")
+        self.wait("running")
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        self.gone()
+        self.cloud.stop()
+        self.assertEqual(leftovers(self.data, 10), [])
+
     def groups_of_one(self):
         """Places in which a machine's control group lies: one, or as many as there are controllers of version 1."""
         return len({str(path.parent) for path in pathlib.Path("/sys/fs/cgroup").glob(f"**{self.group()}/m[0-9]*")})

@@ -236,8 +236,10 @@ int warden_clone(struct warden *w, const struct warden_request *r, const int *fd
 		args.cgroup = (uint64_t)join[0];
 	}
 	long pid = error ? -1 : syscall(SYS_clone3, &args, sizeof(args));
-	if (pid == 0)
+	if (pid == 0) {
+		close(report[0]);
 		child(w, r, slot, fds, w->cgroups->version == 2 ? nothing : join, delegated, report[1]);
+	}
 	if (!error && pid < 0)
 		error = -errno;
 	msg_close_fds(join, CGROUP_CONTROLLERS);

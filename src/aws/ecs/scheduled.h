@@ -22,6 +22,8 @@ void ecs_service_event(struct arena *a, struct state_ecs_service_record *r, int6
         __attribute__((format(printf, 4, 5)));
 /* A new primary deployment, with what the service says now; the one before goes on as ACTIVE. */
 struct ecs_deployment *ecs_service_deploy(struct arena *a, struct state_ecs_service_record *r, int64_t now_ms);
+/* What is known of a deployment beside AWS's own structure; NULL: nothing. */
+struct state_ecs_run *ecs_service_run(struct state_ecs_service_record *r, struct str id);
 
 /* --- scheduler.c */
 struct schedules *schedules_new(struct crew *crew);

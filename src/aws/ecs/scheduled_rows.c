@@ -106,3 +106,11 @@ struct ecs_deployment *ecs_service_deploy(struct arena *a, struct state_ecs_serv
 	r->steady = r->stuck = r->inconsistent = OPT_BOOL(false);
 	return &all.v[0];
 }
+
+struct state_ecs_run *ecs_service_run(struct state_ecs_service_record *r, struct str id)
+{
+	for (uint32_t i = 0; i < r->runs.n; i++)
+		if (str_eq(r->runs.v[i].id, id))
+			return &r->runs.v[i];
+	return NULL;
+}

@@ -1,0 +1,200 @@
+#include "service_look.h"
+
+#include "rollout.h"
+
+enum { START_MOST = 10, CONSISTENT_LEAST = 3 };
+
+void service_look_at(struct service_look *l, int64_t at_ms)
+{
+	if (!l->wake_ms || at_ms < l->wake_ms)
+		l->wake_ms = at_ms;
+}
+
+/* --- stopping */
+
+static struct str short_id(const struct state_ecs_task_record *t)
+{
+	return t->id;
+}
+
+struct stopped {
+	int64_t running;
+	struct str text;
+};
+
+static void stop_some(const struct ecs_scope *s, struct state_ecs_service_record *r, struct service_view *view, bool primary,
+                      int as, int64_t n, int64_t now_ms, struct stopped *ret)
+{
+	for (uint32_t k = 0; k < view->n && n > 0; k++) {
+		struct service_seen *t = &view->v[k];
+		if ((t->deployment == 0) != primary || (int)t->as != as || t->protected ||
+		    !str_is(t->record.task->desired_status, "RUNNING"))
+			continue;
+		const struct ecs_deployment *d = &r->service->deployments.v[0];
+		bool sick = as == SEEN_UNHEALTHY;
+		struct str why = sick ? S("Task failed container health checks")
+		                      : arena_printf(s->arena, "Scaling activity initiated by (deployment %.*s)", STR_ARG(d->id));
+		if (sick)
+			service_start_failed(r, t->deployment, now_ms);
+		ecs_task_stop(s, &t->record, "ServiceSchedulerInitiated", why, now_ms);
+		ecs_task_put(s, &t->record);
+		view->running[t->deployment] -= as != SEEN_PENDING;
+		view->pending[t->deployment] -= as == SEEN_PENDING;
+		ret->running += as != SEEN_PENDING;
+		if (as != SEEN_PENDING)
+			ret->text = arena_printf(s->arena, "%.*s%s(task %.*s)", STR_ARG(ret->text), ret->text.n ? " " : "",
+			                         STR_ARG(short_id(&t->record)));
+		n--;
+	}
+}
+
+static void stop_all(const struct ecs_scope *s, struct state_ecs_service_record *r, struct service_view *view, bool primary,
+                     const struct rollout_count *n, int64_t now_ms, struct stopped *ret)
+{
+	stop_some(s, r, view, primary, SEEN_PENDING, n->pending, now_ms, ret);
+	stop_some(s, r, view, primary, SEEN_UNHEALTHY, n->unhealthy, now_ms, ret);
+	stop_some(s, r, view, primary, SEEN_SETTLING, n->settling, now_ms, ret);
+	stop_some(s, r, view, primary, SEEN_HEALTHY, n->healthy, now_ms, ret);
+}
+
+/* --- what the service shows */
+
+static void show_counts(const struct ecs_scope *s, struct state_ecs_service_record *r, const struct service_view *view,
+                        int64_t now_ms)
+{
+	struct ecs_service *v = r->service;
+	struct ecs_deployments left = {0};
+	struct state_ecs_runs runs = {0};
+	v->running_count = v->pending_count = OPT_INT(0);
+	for (uint32_t i = 0; i < v->deployments.n && i < VIEW_DEPLOYMENTS; i++) {
+		struct ecs_deployment *d = &v->deployments.v[i];
+		int64_t running = view->running[i], pending = view->pending[i];
+		v->running_count.v += running;
+		v->pending_count.v += pending;
+		if (i == 0 && d->desired_count.v != v->desired_count.v) {
+			d->desired_count = v->desired_count;
+			d->updated_at = OPT_TIME(now_ms);
+		}
+		if (d->running_count.v != running || d->pending_count.v != pending)
+			d->updated_at = OPT_TIME(now_ms);
+		d->running_count = OPT_INT(running);
+		d->pending_count = OPT_INT(pending);
+		if (i && !running && !pending)
+			continue;
+		*LIST_ADD(s->arena, &left) = *d;
+		struct state_ecs_run *run = ecs_service_run(r, d->id);
+		if (run)
+			*LIST_ADD(s->arena, &runs) = *run;
+	}
+	v->deployments = left;
+	r->runs = runs;
+}
+
+static void completed(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
+{
+	struct ecs_deployment *d = &r->service->deployments.v[0];
+	if (str_is(d->rollout_state, "IN_PROGRESS")) {
+		d->rollout_state = S("COMPLETED");
+		d->rollout_state_reason = arena_printf(s->arena, "ECS deployment %.*s completed.", STR_ARG(d->id));
+		d->updated_at = OPT_TIME(now_ms);
+		r->good = d;
+		r->good_registries = r->service->service_registries;
+		ecs_service_event(s->arena, r, now_ms, "(deployment %.*s) deployment completed.", STR_ARG(d->id));
+	}
+	if (!r->steady.v)
+		ecs_service_event(s->arena, r, now_ms, "has reached a steady state.");
+	r->steady = OPT_BOOL(true);
+}
+
+static void tell_news(struct service_look *l, const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
+{
+	if (l->started_count)
+		ecs_service_event(s->arena, r, now_ms, "has started %lld tasks: %.*s.", (long long)l->started_count,
+		                  STR_ARG(l->started));
+	if (l->trouble.n)
+		ecs_service_event(s->arena, r, now_ms, "was unable to place a task. Reason: %.*s.", STR_ARG(l->trouble));
+}
+
+static void plan(struct service_look *l, const struct ecs_scope *s, const struct state_ecs_service_record *r, int64_t n,
+                 int64_t now_ms)
+{
+	const struct ecs_deployment *d = &r->service->deployments.v[0];
+	const struct state_ecs_run *run = ecs_service_run((struct state_ecs_service_record *)r, d->id);
+	int64_t at = run && run->failed_in_row.v ? run->last_failed.ms + rollout_backoff_ms(run->failed_in_row.v) : 0;
+	at = at < l->not_before_ms ? l->not_before_ms : at;
+	if (at > now_ms) {
+		if (n)
+			service_look_at(l, at);
+		return;
+	}
+	l->start = n > START_MOST ? START_MOST : n;
+	bool strategy = d->capacity_provider_strategy.n;
+	l->request = (struct ecs_run_task_request){
+	        .cluster = l->cluster,
+	        .task_definition = d->task_definition,
+	        .count = OPT_INT(l->start),
+	        .launch_type = strategy ? STR_NONE : S("FARGATE"),
+	        .capacity_provider_strategy = d->capacity_provider_strategy,
+	        .network_configuration = d->network_configuration,
+	        .platform_version = d->platform_version,
+	        .group = ARENA_CAT(s->arena, S("service:"), l->name),
+	        .started_by = d->id,
+	        .enable_ecs_managed_tags = r->service->enable_ecs_managed_tags,
+	};
+	if (str_is(r->service->propagate_tags, "TASK_DEFINITION"))
+		l->request.propagate_tags = r->service->propagate_tags;
+	else if (str_is(r->service->propagate_tags, "SERVICE"))
+		l->request.tags = r->service->tags;
+}
+
+void service_look(struct service_look *l, const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
+{
+	struct ecs_service *v = r->service;
+	struct service_view view = service_view(l, s, r, now_ms);
+	struct rollout_view roll = {.desired = v->desired_count.v,
+	                            .minimum_percent = v->deployment_configuration->minimum_healthy_percent.v,
+	                            .maximum_percent = v->deployment_configuration->maximum_percent.v,
+	                            .primary = service_view_count(&view, true),
+	                            .others = service_view_count(&view, false)};
+	tell_news(l, s, r, now_ms);
+	struct state_ecs_run *run = ecs_service_run(r, v->deployments.v[0].id);
+	if (run && view.newest_healthy_ms > run->last_failed.ms)
+		run->failed_in_row = OPT_INT(0);
+	if (service_break_circuit(s, r, now_ms)) {
+		l->wake_ms = now_ms; /* what was counted has another place in the list now */
+		return;
+	}
+	if (service_gave_up(r))
+		roll.desired =
+		        roll.primary.healthy + roll.primary.settling + roll.primary.pending; /* nothing of it is started any more */
+	struct rollout_step step = rollout_next(&roll);
+	struct stopped stopped = {0};
+	stop_all(s, r, &view, false, &step.stop, now_ms, &stopped);
+	stop_all(s, r, &view, true, &step.stop_primary, now_ms, &stopped);
+	if (stopped.running)
+		ecs_service_event(s->arena, r, now_ms, "has stopped %lld running tasks: %.*s.", (long long)stopped.running,
+		                  STR_ARG(stopped.text));
+	show_counts(s, r, &view, now_ms);
+	if (step.complete && !view.unproven && !service_gave_up(r))
+		completed(s, r, now_ms);
+	else
+		r->steady = OPT_BOOL(false);
+	if (step.stuck && !r->stuck.v && !service_gave_up(r))
+		ecs_service_event(
+		        s->arena, r, now_ms,
+		        "was unable to stop or start tasks during a deployment because of the service deployment configuration. "
+		        "Update the minimumHealthyPercent or maximumPercent value and try again.");
+	r->stuck = OPT_BOOL(step.stuck);
+	run = ecs_service_run(r, v->deployments.v[0].id);
+	if (run && run->failed_in_row.v >= CONSISTENT_LEAST && !r->inconsistent.v) {
+		r->inconsistent = OPT_BOOL(true);
+		ecs_service_event(
+		        s->arena, r, now_ms,
+		        "is unable to consistently start tasks successfully. For more information, see the Troubleshooting "
+		        "section of the Amazon ECS Developer Guide.");
+	}
+	if (step.start)
+		plan(l, s, r, step.start, now_ms);
+	if (str_is(v->status, "DRAINING") && !view.n)
+		v->status = S("INACTIVE");
+}

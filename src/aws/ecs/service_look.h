@@ -1,0 +1,45 @@
+/* One look at a service: counts what there is of it, decides (rollout.h), stops tasks and writes what is shown, all in one
+ * transaction; what is to be started is left to the scheduler, which calls RunTask after it. Private to aws/ecs. */
+#pragma once
+#include "scheduled.h"
+
+/* From look to look: what the scheduler knows of a service, and what the look tells it. */
+struct service_look {
+	struct str cluster, name;
+	/* What came of the last start: told in an event. */
+	struct str started, trouble;
+	int64_t started_count, not_before_ms; /* no start before */
+	/* Of this look: what is to be started, by what, and when to look again; 0: nothing, not by itself. */
+	int64_t start;
+	struct ecs_run_task_request request;
+	int64_t wake_ms;
+};
+void service_look(struct service_look *l, const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms);
+/* Looks again at that time, unless it is done earlier anyway. */
+void service_look_at(struct service_look *l, int64_t at_ms);
+
+/* --- service_view.c: what there is of each deployment; the primary is 0 */
+enum { VIEW_DEPLOYMENTS = 32 };
+struct service_seen {
+	struct state_ecs_task_record record;
+	uint32_t deployment;
+	enum { SEEN_PENDING, SEEN_SETTLING, SEEN_HEALTHY, SEEN_UNHEALTHY } as;
+	bool protected;
+};
+struct service_view {
+	struct service_seen *v;
+	uint32_t n;
+	int64_t running[VIEW_DEPLOYMENTS], pending[VIEW_DEPLOYMENTS];
+	int64_t newest_healthy_ms; /* when the newest healthy task of the primary deployment began to run */
+	bool unproven;             /* a task of the primary deployment has a check that was not passed yet */
+};
+/* Counts failed starts too, each once. */
+struct service_view service_view(struct service_look *l, const struct ecs_scope *s, struct state_ecs_service_record *r,
+                                 int64_t now_ms);
+struct rollout_count service_view_count(const struct service_view *view, bool primary);
+
+/* --- service_breaker.c */
+void service_start_failed(struct state_ecs_service_record *r, uint32_t deployment, int64_t now_ms);
+bool service_gave_up(const struct state_ecs_service_record *r);
+/* True: the deployment has been given up. */
+bool service_break_circuit(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms);

@@ -1,10 +1,17 @@
 """What tests of ECS's services share: a server that drains its clients, services that are made, watched and taken away."""
 import concurrent.futures
+import json
 import threading
 import time
+import urllib.error
 import urllib.request
 import uuid
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+
+from aws import ENDPOINT
 from tasks import TaskCase
 
 # It answers for a while after it was told to end, as a server that drains its clients does.
@@ -39,6 +46,18 @@ class ServiceCase(TaskCase):
                                        deploymentConfiguration=configuration, **more)["service"]
         self.addCleanup(self.delete, called)
         return made
+
+    def newer(self, operation, **values):
+        """Calls what the SDK at hand does not know, or knows less of: the answer, or (code, message)."""
+        request = botocore.awsrequest.AWSRequest("POST", ENDPOINT + "/", data=json.dumps(values), headers={
+            "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"AmazonEC2ContainerServiceV20141113.{operation}"})
+        botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "ecs", self.region).add_auth(request)
+        try:
+            with urllib.request.urlopen(urllib.request.Request(ENDPOINT + "/", request.body, dict(request.headers)), timeout=30) as reply:
+                return json.load(reply)
+        except urllib.error.HTTPError as e:
+            said = json.load(e)
+            return said["__type"].rsplit("#")[-1], said.get("message", "")
 
     def delete(self, called):
         if self.service(called)["status"] == "ACTIVE":

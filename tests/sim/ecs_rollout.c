@@ -200,9 +200,13 @@ static void an_unhealthy_task_is_replaced(void **state)
 static void thresholds(void **state)
 {
 	(void)state;
-	assert_int_equal(rollout_breaker_threshold(0), 3);
-	assert_int_equal(rollout_breaker_threshold(7), 4);
-	assert_int_equal(rollout_breaker_threshold(1000), 200);
+	assert_int_equal(rollout_breaker_threshold(ROLLOUT_BOUNDED_PERCENT, 50, 0), 3);
+	assert_int_equal(rollout_breaker_threshold(ROLLOUT_BOUNDED_PERCENT, 50, 7), 4);
+	assert_int_equal(rollout_breaker_threshold(ROLLOUT_BOUNDED_PERCENT, 50, 1000), 200);
+	assert_int_equal(rollout_breaker_threshold(ROLLOUT_UNBOUNDED_PERCENT, 50, 1000), 500);
+	assert_int_equal(rollout_breaker_threshold(ROLLOUT_UNBOUNDED_PERCENT, 50, 1), 1);
+	assert_int_equal(rollout_breaker_threshold(ROLLOUT_UNBOUNDED_PERCENT, 50, 0), 1);
+	assert_int_equal(rollout_breaker_threshold(ROLLOUT_COUNT, 7, 1000), 7);
 	assert_int_equal(rollout_backoff_ms(2), 0);
 	assert_true(rollout_backoff_ms(3) > 0 && rollout_backoff_ms(4) == 2 * rollout_backoff_ms(3));
 	assert_int_equal(rollout_backoff_ms(1000), 15 * 60 * 1000);

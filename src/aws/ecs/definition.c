@@ -1,7 +1,7 @@
 /* Task definitions: RegisterTaskDefinition, DescribeTaskDefinition, DeregisterTaskDefinition, DeleteTaskDefinitions.
  *
  * A family's record counts its revisions and remembers the last number, which is never given again, even when all are deleted. */
-#include "rows.h"
+#include "task.h"
 
 enum { REVISIONS_MAX = 1000000, DELETED_MAX = 10 };
 
@@ -60,6 +60,17 @@ bool ecs_definition_find(struct call *c, const struct ecs_definition_name *name,
 		if (read_row(c, w.value, ret) && str_is(ret->definition->status, "ACTIVE"))
 			return true;
 	return false;
+}
+
+bool ecs_definition_in(const struct ecs_scope *s, struct str arn, struct state_ecs_definition_record *ret)
+{
+	struct str name = str_from_at(arn, (size_t)str_rfind_char(arn, '/') + 1), family = str_cut(&name, ':');
+	int64_t revision;
+	if (!str_to_i64(name, &revision))
+		return false;
+	struct str key = KEY(s->arena, S("ecs"), S("definition"), s->account, s->region, family,
+	                     arena_printf(s->arena, "%08lld", (long long)revision));
+	return record_get(s->txn, s->arena, key, &ecs_definition_row, ret);
 }
 
 void ecs_definition_put(struct call *c, const struct state_ecs_definition_record *r)

@@ -77,10 +77,12 @@ struct rollout_step rollout_next(const struct rollout_view *v)
 	return step;
 }
 
-int64_t rollout_breaker_threshold(int64_t desired)
+int64_t rollout_breaker_threshold(enum rollout_threshold type, int64_t value, int64_t desired)
 {
-	int64_t half = (desired + 1) / 2;
-	return half < BREAKER_LEAST ? BREAKER_LEAST : least(half, BREAKER_MOST);
+	int64_t part = type == ROLLOUT_COUNT ? value : (desired * value + 99) / 100;
+	if (type == ROLLOUT_BOUNDED_PERCENT)
+		return part < BREAKER_LEAST ? BREAKER_LEAST : least(part, BREAKER_MOST);
+	return part < 1 ? 1 : part; /* a breaker that opens before anything has failed is none */
 }
 
 int64_t rollout_backoff_ms(int64_t failed_in_a_row)

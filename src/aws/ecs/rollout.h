@@ -24,8 +24,10 @@ struct rollout_step {
 };
 struct rollout_step rollout_next(const struct rollout_view *v);
 
-/* How many tasks may fail before a deployment's circuit breaker opens. */
-int64_t rollout_breaker_threshold(int64_t desired);
+/* How many tasks may fail before a deployment's circuit breaker opens: so many, or so many percent of the desired count; bounded:
+ * between 3 and 200. */
+enum rollout_threshold { ROLLOUT_BOUNDED_PERCENT, ROLLOUT_UNBOUNDED_PERCENT, ROLLOUT_COUNT };
+int64_t rollout_breaker_threshold(enum rollout_threshold type, int64_t value, int64_t desired);
 /* How long the next start waits after so many failed ones in a row: nothing for a few, then twice as long each time, up to 15
  * minutes. */
 int64_t rollout_backoff_ms(int64_t failed_in_a_row);

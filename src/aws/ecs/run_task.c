@@ -20,8 +20,8 @@ struct run {
 	struct ecs_task_definition effective; /* with the overrides */
 	struct ecs_capacity_provider_strategy strategy;
 	struct ecs_tags tags;
-	struct ecs_service_registries registries; /* of the service's deployment */
-	struct str_map managed;                   /* tags that ECS gives itself, to the task and to its interface */
+	struct state_ecs_run service; /* its deployment that asks; id absent: none does */
+	struct str_map managed;       /* tags that ECS gives itself, to the task and to its interface */
 	int64_t count;
 	struct str group;
 };
@@ -229,16 +229,34 @@ static void gather_tags(struct call *c, struct run *r)
 	r->tags.set = true;
 }
 
-static void find_registries(struct call *c, struct run *r)
+/* All tasks of a deployment run the same images, whatever becomes of their tags. */
+static void fix_images(struct call *c, struct run *r)
+{
+	struct ecs_container_definitions own = {0};
+	for (uint32_t i = 0; i < r->effective.container_definitions.n; i++)
+		*LIST_ADD(c->arena, &own) = r->effective.container_definitions.v[i];
+	r->effective.container_definitions = own;
+	for (uint32_t i = 0; i < r->service.images.n; i++) {
+		const struct ecs_container_image *image = &r->service.images.v[i];
+		struct ecs_container_definition *k = container(&r->effective, image->container_name);
+		if (!k || !image->image_digest.n || str_is(k->version_consistency, "disabled") || str_find_char(k->image, '@') >= 0)
+			continue;
+		ptrdiff_t tag = str_rfind_char(k->image, ':');
+		struct str name = tag > str_rfind_char(k->image, '/') ? str_sub(k->image, 0, (size_t)tag) : k->image;
+		k->image = ARENA_CAT(c->arena, name, S("@"), image->image_digest);
+	}
+}
+
+static void find_service(struct call *c, struct run *r)
 {
 	struct ecs_scope s = ecs_scope(c);
-	struct state_ecs_service_record service;
+	struct state_ecs_service_record service = {0};
 	if (!str_starts(r->group, S("service:")) ||
 	    !ecs_service_find(&s, r->cluster.cluster_name, str_from_at(r->group, sizeof("service:") - 1), &service))
 		return;
 	for (uint32_t i = 0; i < service.runs.n; i++)
 		if (str_eq(service.runs.v[i].id, r->in->started_by))
-			r->registries = service.runs.v[i].registries;
+			r->service = service.runs.v[i];
 }
 
 /* --- one task */
@@ -298,7 +316,7 @@ static void add_containers(struct call *c, const struct run *r, const struct ec2
 		                                        STR_ARG(id), STR_ARG(id_uuid(c->arena)))),
 		        .task_arn = t->task_arn,
 		        .name = k->name,
-		        .image = k->image,
+		        .image = r->definition.definition->container_definitions.v[i].image,
 		        .last_status = S("PENDING"),
 		        .health_status = S("UNKNOWN"),
 		        .cpu = number(c, k->cpu),
@@ -379,7 +397,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	        .interface = eni.id,
 	        .task_role = d->task_role_arn,
 	        .execution_role = d->execution_role_arn,
-	        .registries = r->registries,
+	        .registries = r->service.registries,
 	        .spot = OPT_BOOL(str_is(ret->capacity_provider_name, "FARGATE_SPOT")),
 	};
 	ecs_task_put(&s, &record);
@@ -451,7 +469,8 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in, struct e
 	    apply_overrides(c, r) != CALL_OK)
 		return CALL_FAIL;
 	gather_tags(c, r);
-	find_registries(c, r);
+	find_service(c, r);
+	fix_images(c, r);
 	for (int64_t i = 0; i < r->count; i++) {
 		if (!crew_has_room(c, ecs_memory_mib(r->effective.memory) * (i + 1))) {
 			ecs_failure(c, &out->failures, r->cluster.cluster_arn, NO_CAPACITY);

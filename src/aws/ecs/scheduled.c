@@ -2,6 +2,7 @@
 #include "scheduled.h"
 
 #include "crew.h"
+#include "deployment.h"
 
 enum { DESCRIBED_MAX = 10, LISTED_MAX = 100, PERCENT_MAX = 20000, LIST_STANDARD = 10 };
 
@@ -52,7 +53,13 @@ static int take_configuration(struct call *c, const struct ecs_deployment_config
 		return unsupported(c, "Deployment strategies other than ROLLING are");
 	if (in->lifecycle_hooks.n || in->bake_time_in_minutes.v)
 		return unsupported(c, "Lifecycle hooks and bake times are");
-	if (in->deployment_circuit_breaker)
+	const struct ecs_deployment_circuit_breaker *b = in->deployment_circuit_breaker;
+	const struct ecs_threshold_configuration *t = b ? b->threshold_configuration : NULL;
+	if (t && (!t->value.set || t->value.v < 1))
+		return ecs_invalid(c, "The value of thresholdConfiguration must be at least 1.");
+	if (t && str_is(t->type, "BOUNDED_PERCENT") && t->value.v > 100)
+		return ecs_invalid(c, "The value of thresholdConfiguration must be at most 100 percent.");
+	if (b)
 		to->deployment_circuit_breaker = in->deployment_circuit_breaker;
 	if (in->maximum_percent.set)
 		to->maximum_percent = in->maximum_percent;
@@ -210,7 +217,8 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 	if (fill(c, in, &cluster, v) != CALL_OK)
 		return CALL_FAIL;
 	r = (struct state_ecs_service_record){.name = in->service_name, .cluster = cluster.cluster_name, .service = v};
-	ecs_service_deploy(c->arena, &r, c->now_ms);
+	ecs_service_deploy(&s, &r, NULL, c->now_ms);
+	ecs_deployment_begin(&s, &r, c->now_ms);
 	ecs_service_put(&s, &r);
 	out->service = show(c, v, true);
 	return CALL_OK;
@@ -275,8 +283,10 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 		v->enable_ecs_managed_tags = in->enable_ecs_managed_tags;
 	if (in->propagate_tags.n)
 		v->propagate_tags = in->propagate_tags;
-	if (anew)
-		ecs_service_deploy(c->arena, &r, c->now_ms);
+	if (anew) {
+		ecs_service_deploy(&s, &r, NULL, c->now_ms);
+		ecs_deployment_begin(&s, &r, c->now_ms);
+	}
 	ecs_service_put(&s, &r);
 	out->service = show(c, v, true);
 	return CALL_OK;

@@ -20,10 +20,15 @@ struct str ecs_service_name(struct call *c, struct str cluster, struct str text)
 int64_t ecs_service_count(struct call *c, struct str cluster); /* active and draining ones */
 void ecs_service_event(struct arena *a, struct state_ecs_service_record *r, int64_t now_ms, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
-/* A new primary deployment, with what the service says now; the one before goes on as ACTIVE. */
-struct ecs_deployment *ecs_service_deploy(struct arena *a, struct state_ecs_service_record *r, int64_t now_ms);
+/* A new primary deployment, with what the service says now; the one before goes on as ACTIVE. again: with the revision of that run;
+ * NULL: it is a new revision. */
+struct ecs_deployment *ecs_service_deploy(const struct ecs_scope *s, struct state_ecs_service_record *r,
+                                          const struct state_ecs_run *again, int64_t now_ms);
 /* What is known of a deployment beside AWS's own structure; NULL: nothing. */
 struct state_ecs_run *ecs_service_run(struct state_ecs_service_record *r, struct str id);
+
+/* --- service_breaker.c */
+int64_t ecs_breaker_threshold(const struct ecs_deployment_circuit_breaker *b, int64_t desired);
 
 /* --- scheduler.c */
 struct schedules *schedules_new(struct crew *crew);

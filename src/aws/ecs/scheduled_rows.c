@@ -1,4 +1,4 @@
-#include "scheduled.h"
+#include "deployment.h"
 
 #include "base/id.h"
 #include "base/rand.h"
@@ -71,8 +71,10 @@ void ecs_service_event(struct arena *a, struct state_ecs_service_record *r, int6
 	r->service->events = all;
 }
 
-struct ecs_deployment *ecs_service_deploy(struct arena *a, struct state_ecs_service_record *r, int64_t now_ms)
+struct ecs_deployment *ecs_service_deploy(const struct ecs_scope *s, struct state_ecs_service_record *r,
+                                          const struct state_ecs_run *again, int64_t now_ms)
 {
+	struct arena *a = s->arena;
 	struct ecs_service *v = r->service;
 	struct ecs_deployments all = {0};
 	struct str id = arena_printf(
@@ -102,7 +104,13 @@ struct ecs_deployment *ecs_service_deploy(struct arena *a, struct state_ecs_serv
 		old->desired_count = OPT_INT(0);
 	}
 	v->deployments = all;
-	*LIST_ADD(a, &r->runs) = (struct state_ecs_run){.id = id, .registries = v->service_registries};
+	struct state_ecs_run *run = LIST_ADD(a, &r->runs);
+	*run = again ? *again : (struct state_ecs_run){.registries = v->service_registries};
+	run->id = id;
+	run->failed_in_row = (struct opt_int){0};
+	run->last_failed = (struct opt_time){0};
+	if (!again)
+		run->revision = ecs_revision_make(s, r, now_ms);
 	r->steady = r->stuck = r->inconsistent = OPT_BOOL(false);
 	return &all.v[0];
 }

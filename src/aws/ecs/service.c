@@ -1,4 +1,5 @@
 #include "crew.h"
+#include "deployment.h"
 #include "scheduled.h"
 
 /* --- what permissions are about */
@@ -97,6 +98,33 @@ static int about_service(struct call *c, struct authz *az, struct str cluster_te
 }
 ABOUT(update_service, about_service(c, az, in->cluster, in->service))
 ABOUT(delete_service, about_service(c, az, in->cluster, in->service))
+
+/* Deployments and revisions have ARNs of their own, and the tags of nobody. */
+static int about_history(struct call *c, struct authz *az, const char *type, struct str arn)
+{
+	struct str rest = ecs_of_arn(c, type, arn), cluster = str_set(rest) ? str_cut(&rest, '/') : STR_NONE;
+	az->resource = arn;
+	if (ecs_name_good(cluster))
+		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
+	return CALL_OK;
+}
+
+static int about_histories(struct call *c, struct authz *az, const char *type, const struct str_list *arns)
+{
+	az->resource = S("*");
+	for (uint32_t i = 0; i < arns->n; i++) {
+		if (i && !call_authorize(c, az))
+			return CALL_FAIL;
+		az->keys = NULL;
+		az->key_count = 0;
+		about_history(c, az, type, arns->v[i]);
+	}
+	return CALL_OK;
+}
+ABOUT(list_service_deployments, about_service(c, az, in->cluster, in->service))
+ABOUT(describe_service_deployments, about_histories(c, az, "service-deployment", &in->service_deployment_arns))
+ABOUT(describe_service_revisions, about_histories(c, az, "service-revision", &in->service_revision_arns))
+ABOUT(stop_service_deployment, about_history(c, az, "service-deployment", in->service_deployment_arn))
 
 static int about_arn(struct call *c, struct authz *az, struct str arn)
 {
@@ -213,6 +241,10 @@ static const struct service_op ops[] = {
         OP(ecs, describe_capacity_providers, DescribeCapacityProviders, .flags = OP_READ,
            .missing = "providers other than FARGATE and FARGATE_SPOT"),
         OP(ecs, describe_clusters, DescribeClusters, .resource = about_describe_clusters, .flags = OP_READ),
+        OP(ecs, describe_service_deployments, DescribeServiceDeployments, .resource = about_describe_service_deployments,
+           .flags = OP_READ),
+        OP(ecs, describe_service_revisions, DescribeServiceRevisions, .resource = about_describe_service_revisions,
+           .flags = OP_READ),
         OP(ecs, describe_services, DescribeServices, .resource = about_describe_services, .flags = OP_READ),
         OP(ecs, describe_task_definition, DescribeTaskDefinition, .flags = OP_READ),
         OP(ecs, describe_tasks, DescribeTasks, .resource = about_describe_tasks, .flags = OP_READ),
@@ -220,6 +252,7 @@ static const struct service_op ops[] = {
         OP(ecs, list_account_settings, ListAccountSettings, .flags = OP_READ,
            .missing = "guardDutyActivate, defaultLogDriverMode, fargateTaskRetirementWaitPeriod, fargateEventWindows"),
         OP(ecs, list_clusters, ListClusters, .flags = OP_READ),
+        OP(ecs, list_service_deployments, ListServiceDeployments, .resource = about_list_service_deployments, .flags = OP_READ),
         OP(ecs, list_services, ListServices, .flags = OP_READ),
         OP(ecs, list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
         OP(ecs, list_task_definition_families, ListTaskDefinitionFamilies, .flags = OP_READ),
@@ -234,6 +267,7 @@ static const struct service_op ops[] = {
            .missing = "FireLens and log drivers other than awslogs on Fargate, Secrets Manager, EFS and EBS volumes, private "
                       "registries, proxies, ranges of ports, Windows, EXTERNAL"),
         OP(ecs, run_task, RunTask, .resource = about_run_task, .missing = "launch types other than FARGATE, volumes"),
+        OP(ecs, stop_service_deployment, StopServiceDeployment, .resource = about_stop_service_deployment),
         OP(ecs, stop_task, StopTask, .resource = about_stop_task),
         OP(ecs, tag_resource, TagResource, .resource = about_tag_resource),
         OP(ecs, untag_resource, UntagResource, .resource = about_untag_resource),

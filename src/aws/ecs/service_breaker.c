@@ -1,4 +1,5 @@
 /* Failed starts, and what a deployment's circuit breaker makes of them. */
+#include "deployment.h"
 #include "rollout.h"
 #include "service_look.h"
 
@@ -18,7 +19,22 @@ bool service_gave_up(const struct state_ecs_service_record *r)
 	return str_is(r->service->deployments.v[0].rollout_state, "FAILED");
 }
 
-static void roll_back(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
+int64_t ecs_breaker_threshold(const struct ecs_deployment_circuit_breaker *b, int64_t desired)
+{
+	enum { STANDARD = 50 };
+	const struct ecs_threshold_configuration *t = b ? b->threshold_configuration : NULL;
+	enum rollout_threshold type = t && str_is(t->type, "COUNT")               ? ROLLOUT_COUNT
+	                              : t && str_is(t->type, "UNBOUNDED_PERCENT") ? ROLLOUT_UNBOUNDED_PERCENT
+	                                                                          : ROLLOUT_BOUNDED_PERCENT;
+	return rollout_breaker_threshold(type, t ? t->value.v : STANDARD, desired);
+}
+
+bool service_can_roll_back(const struct state_ecs_service_record *r)
+{
+	return r->good && r->good_run && !str_eq(r->good->id, r->service->deployments.v[0].id);
+}
+
+void service_roll_back(const struct ecs_scope *s, struct state_ecs_service_record *r, struct str why, int64_t now_ms)
 {
 	struct ecs_service *v = r->service;
 	const struct ecs_deployment *good = r->good;
@@ -26,12 +42,20 @@ static void roll_back(const struct ecs_scope *s, struct state_ecs_service_record
 	v->platform_version = good->platform_version;
 	v->network_configuration = good->network_configuration;
 	v->capacity_provider_strategy = good->capacity_provider_strategy;
-	v->service_registries = r->good_registries;
+	v->service_registries = r->good_run->registries;
 	struct str to = good->id;
-	struct ecs_deployment *d = ecs_service_deploy(s->arena, r, now_ms);
-	d->rollout_state_reason =
-	        arena_printf(s->arena, "ECS deployment circuit breaker: rolling back to deploymentId %.*s.", STR_ARG(to));
+	struct ecs_deployment *d = ecs_service_deploy(s, r, r->good_run, now_ms);
+	d->rollout_state_reason = arena_printf(s->arena, "%.*s rolling back to deploymentId %.*s.", STR_ARG(why), STR_ARG(to));
 	ecs_service_event(s->arena, r, now_ms, "rolling back to deployment %.*s.", STR_ARG(to));
+	ecs_deployment_turn_back(s, r, d->rollout_state_reason, now_ms);
+}
+
+void service_give_up(struct state_ecs_service_record *r, struct str why, int64_t now_ms)
+{
+	struct ecs_deployment *d = &r->service->deployments.v[0];
+	d->rollout_state = S("FAILED");
+	d->rollout_state_reason = why;
+	d->updated_at = OPT_TIME(now_ms);
 }
 
 bool service_break_circuit(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
@@ -41,13 +65,18 @@ bool service_break_circuit(const struct ecs_scope *s, struct state_ecs_service_r
 	struct ecs_deployment *d = &r->service->deployments.v[0];
 	struct state_ecs_run *run = ecs_service_run(r, d->id);
 	if (!b || !b->enable.v || !str_is(d->rollout_state, "IN_PROGRESS") || !run ||
-	    run->failed_in_row.v < rollout_breaker_threshold(r->service->desired_count.v))
+	    run->failed_in_row.v < ecs_breaker_threshold(b, r->service->desired_count.v))
 		return false;
-	d->rollout_state = S("FAILED");
-	d->rollout_state_reason = S("ECS deployment circuit breaker: tasks failed to start.");
-	d->updated_at = OPT_TIME(now_ms);
+	struct str why = S("ECS deployment circuit breaker: tasks failed to start.");
+	service_give_up(r, why, now_ms);
+	ecs_deployment_trip(s, r, now_ms);
 	ecs_service_event(s->arena, r, now_ms, "(deployment %.*s) deployment failed: tasks failed to start.", STR_ARG(d->id));
-	if (b->rollback.v && r->good && !str_eq(r->good->id, d->id))
-		roll_back(s, r, now_ms);
+	/* A way back that fails is not turned back once more. */
+	if (ecs_deployment_turned_back(s, r))
+		ecs_deployment_end(s, r, "ROLLBACK_FAILED", why, now_ms);
+	else if (b->rollback.v && service_can_roll_back(r))
+		service_roll_back(s, r, S("ECS deployment circuit breaker:"), now_ms);
+	else
+		ecs_deployment_end(s, r, "STOPPED", why, now_ms);
 	return true;
 }

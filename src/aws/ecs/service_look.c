@@ -1,5 +1,6 @@
 #include "service_look.h"
 
+#include "deployment.h"
 #include "rollout.h"
 
 enum { START_MOST = 10, CONSISTENT_LEAST = 3 };
@@ -88,6 +89,7 @@ static void show_counts(const struct ecs_scope *s, struct state_ecs_service_reco
 	}
 	v->deployments = left;
 	r->runs = runs;
+	ecs_revisions_show(s->arena, r);
 }
 
 static void completed(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
@@ -98,7 +100,8 @@ static void completed(const struct ecs_scope *s, struct state_ecs_service_record
 		d->rollout_state_reason = arena_printf(s->arena, "ECS deployment %.*s completed.", STR_ARG(d->id));
 		d->updated_at = OPT_TIME(now_ms);
 		r->good = d;
-		r->good_registries = r->service->service_registries;
+		r->good_run = ecs_service_run(r, d->id);
+		ecs_deployment_end(s, r, ecs_deployment_turned_back(s, r) ? "ROLLBACK_SUCCESSFUL" : "SUCCESSFUL", STR_NONE, now_ms);
 		ecs_service_event(s->arena, r, now_ms, "(deployment %.*s) deployment completed.", STR_ARG(d->id));
 	}
 	if (!r->steady.v)
@@ -147,6 +150,12 @@ static void plan(struct service_look *l, const struct ecs_scope *s, const struct
 		l->request.tags = r->service->tags;
 }
 
+static bool resets(const struct ecs_service *v)
+{
+	const struct ecs_deployment_circuit_breaker *b = v->deployment_configuration->deployment_circuit_breaker;
+	return !b || !b->reset_on_healthy_task.set || b->reset_on_healthy_task.v;
+}
+
 void service_look(struct service_look *l, const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
 {
 	struct ecs_service *v = r->service;
@@ -158,16 +167,20 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 	                            .others = service_view_count(&view, false)};
 	tell_news(l, s, r, now_ms);
 	struct state_ecs_run *run = ecs_service_run(r, v->deployments.v[0].id);
-	if (run && view.newest_healthy_ms > run->last_failed.ms)
+	ecs_deployment_take_up(s, r, now_ms);
+	if (run && resets(v) && view.newest_healthy_ms > run->last_failed.ms)
 		run->failed_in_row = OPT_INT(0);
 	if (service_break_circuit(s, r, now_ms)) {
 		l->wake_ms = now_ms; /* what was counted has another place in the list now */
 		return;
 	}
-	if (service_gave_up(r))
-		roll.desired =
-		        roll.primary.healthy + roll.primary.settling + roll.primary.pending; /* nothing of it is started any more */
 	struct rollout_step step = rollout_next(&roll);
+	if (service_gave_up(r)) { /* nothing of it is started any more, and what there was before goes on */
+		int64_t lower = (roll.desired * roll.minimum_percent + 99) / 100;
+		step.start = 0;
+		if (roll.desired && roll.primary.healthy < lower)
+			step.stop = (struct rollout_count){.pending = step.stop.pending, .unhealthy = step.stop.unhealthy};
+	}
 	struct stopped stopped = {0};
 	stop_all(s, r, &view, false, &step.stop, now_ms, &stopped);
 	stop_all(s, r, &view, true, &step.stop_primary, now_ms, &stopped);
@@ -195,6 +208,8 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 	}
 	if (step.start)
 		plan(l, s, r, step.start, now_ms);
+	if (str_is(v->status, "DRAINING"))
+		ecs_deployment_end(s, r, "STOPPED", S("The service was deleted."), now_ms);
 	if (str_is(v->status, "DRAINING") && !view.n)
 		v->status = S("INACTIVE");
 }

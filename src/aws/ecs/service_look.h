@@ -41,5 +41,9 @@ struct rollout_count service_view_count(const struct service_view *view, bool pr
 /* --- service_breaker.c */
 void service_start_failed(struct state_ecs_service_record *r, uint32_t deployment, int64_t now_ms);
 bool service_gave_up(const struct state_ecs_service_record *r);
+void service_give_up(struct state_ecs_service_record *r, struct str why, int64_t now_ms);
+/* Is there a deployment that was completed before this one? Then to that one. */
+bool service_can_roll_back(const struct state_ecs_service_record *r);
+void service_roll_back(const struct ecs_scope *s, struct state_ecs_service_record *r, struct str why, int64_t now_ms);
 /* True: the deployment has been given up. */
 bool service_break_circuit(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms);

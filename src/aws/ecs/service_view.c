@@ -1,5 +1,6 @@
 /* What there is of a service: its tasks, by deployment and by what they are good for. */
 #include "crew.h"
+#include "deployment.h"
 #include "rollout.h"
 #include "service_look.h"
 
@@ -74,6 +75,8 @@ struct service_view service_view(struct service_look *l, const struct ecs_scope 
 		if (d == r->service->deployments.n || d >= VIEW_DEPLOYMENTS)
 			continue;
 		count_end(s, r, &t, d, now_ms);
+		if (d == 0)
+			ecs_deployment_images(s, r, t.task);
 		if (!str_is(t.task->desired_status, "RUNNING"))
 			continue;
 		struct service_seen *to = &view.v[view.n++];

@@ -44,6 +44,8 @@ void ecs_task_announce(const struct ecs_scope *s, struct state_ecs_task_record *
 /* Are these registries of Cloud Map such as a service's tasks can be registered in? */
 int ecs_registries_check(struct call *c, const struct ecs_service_registries *given);
 
+/* definition.c: by ARN, for reconcilers. */
+bool ecs_definition_in(const struct ecs_scope *s, struct str arn, struct state_ecs_definition_record *ret);
 /* Has an essential container of it a health check? */
 bool ecs_definition_checks_health(const struct ecs_task_definition *d);
 

@@ -2,6 +2,7 @@
  * that every client may take: its bytes go to a bucket of their own in S3, ImportSnapshot takes them from there, RegisterImage
  * makes the image. The bucket goes afterwards, whatever came of it. */
 #include "role/cli_image.h"
+#include "role/cli_temporary.h"
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -34,7 +35,8 @@ static void on_signal(int number)
 struct import_run {
 	struct cli *cli;
 	const struct cli_cloud *cloud;
-	const char *path, *name, *description, *temporary;
+	const char *path, *name, *description;
+	struct cli_temporary temporary; /* the disk that was made */
 	struct str bucket, upload, kernel, ramdisk;
 	enum image_kind kind;
 	int fd;
@@ -125,13 +127,13 @@ static int make_disk(struct import_run *r)
 		return cli_fail(r->cli, CLI_FAILED, "make-disk is not installed beside this program");
 	char *temporary = (char *)(uintptr_t)arena_printf(&r->cli->arena, "%s/quartet-disk-XXXXXX", dir ? dir : "/var/tmp").p;
 	int fd = mkstemp(temporary);
-	if (fd < 0 || pipe2(report, O_CLOEXEC) < 0)
+	if (fd < 0 || cli_temporary_guard(&r->temporary, temporary) < 0 || pipe2(report, O_CLOEXEC) < 0)
 		return cli_fail(r->cli, CLI_FAILED, "%s: %s", temporary, strerror(errno));
 	close(fd);
-	r->temporary = temporary;
 	say("making a disk of it");
 	pid_t pid = fork();
 	if (pid == 0) {
+		cli_temporary_follow();
 		dup2(report[1], STDERR_FILENO);
 		execl(maker, maker, r->path, temporary, (char *)NULL);
 		_exit(127);
@@ -367,8 +369,7 @@ static int run_import(struct cli *cli)
 	sigaction(SIGTERM, &old_term, NULL);
 	if (r.fd >= 0)
 		close(r.fd);
-	if (r.temporary)
-		unlink(r.temporary);
+	cli_temporary_end(&r.temporary);
 	return status;
 }
 

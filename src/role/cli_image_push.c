@@ -2,12 +2,12 @@
  * the manifest. The registry checks every digest. An archive is unpacked into a folder of its own first, by tar, which knows how
  * archives are packed and takes nothing that leads out of the folder. */
 #include "role/cli_image.h"
+#include "role/cli_temporary.h"
 
 #include "aws/ecr/manifest.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "gen/ecr.h"
-#include "io/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -256,6 +256,7 @@ static int unpack(struct push *p, const char *into)
 	int status;
 	pid_t pid = fork();
 	if (pid == 0) {
+		cli_temporary_follow();
 		execlp("tar", "tar", "--extract", "--no-same-owner", "--no-same-permissions", "--file", p->path, "--directory",
 		       into, (char *)NULL);
 		_exit(127);
@@ -316,10 +317,11 @@ int cli_image_push(struct cli *cli, const struct cli_cloud *cloud, const char *t
 		return cli_fail(cli, CLI_FAILED, "%s: %s", path, strerror(errno));
 	const char *dir = getenv("TMPDIR");
 	char *temporary = NULL;
+	struct cli_temporary guard = {0};
 	int status = CLI_OK;
 	if (!S_ISDIR(st.st_mode)) {
 		temporary = (char *)(uintptr_t)arena_printf(&cli->arena, "%s/quartet-image-XXXXXX", dir ? dir : "/var/tmp").p;
-		if (!mkdtemp(temporary))
+		if (!mkdtemp(temporary) || cli_temporary_guard(&guard, temporary) < 0)
 			return cli_fail(cli, CLI_FAILED, "%s: %s", temporary, strerror(errno));
 		status = unpack(&p, temporary);
 	}
@@ -328,7 +330,6 @@ int cli_image_push(struct cli *cli, const struct cli_cloud *cloud, const char *t
 		status = p.dir < 0 ? cli_fail(cli, CLI_FAILED, "%s: %s", path, strerror(errno)) : push_image(&p);
 	if (p.dir >= 0)
 		close(p.dir);
-	if (temporary)
-		tree_remove(AT_FDCWD, temporary);
+	cli_temporary_end(&guard);
 	return status;
 }

@@ -3,9 +3,11 @@ import io
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import tarfile
 import tempfile
+import time
 import unittest
 import uuid
 
@@ -85,6 +87,27 @@ class ImageCommand(TestCase):
             with tarfile.open(path, mode) as tar:
                 tar.add(self.work / "l", ".")
             self.assertEqual(self.imported(path, ":" + (mode[2:] or "plain"))["imageId"]["imageDigest"], made)
+
+    def test_interrupted(self):
+        """However it ends, what it has unpacked goes with it."""
+        unpacked, fifo = self.work / "unpacked", self.work / "fifo"
+        unpacked.mkdir()
+        os.mkfifo(fifo)
+        archive = self.archive({"first": b"x" * 100000, "second": bytes(100000)}).read_bytes()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            with subprocess.Popen([os.environ["QUARTET"], "image", "import", "--repository", self.name, str(fifo)], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(unpacked)}) as command, open(fifo, "wb", 0) as pipe:
+                pipe.write(archive[:60000])
+                self.until(lambda: list(unpacked.glob("*/first")))
+                command.send_signal(number)
+                self.assertEqual(command.wait(60), -number)
+                self.until(lambda: not list(unpacked.iterdir()))
+
+    def until(self, what):
+        end = time.monotonic() + 60
+        while not what():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
 
     def docker(self, layer, said=None):
         config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/a"]},

@@ -1,15 +1,12 @@
 #include "base/arena.h"
 
 #include "base/log.h"
+#include "base/sanitized.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_SEPARATE 1 /* every piece is its own malloc, so that the sanitizer sees overruns */
-#else
-#define ARENA_SEPARATE 0
-#endif
+#define ARENA_SEPARATE SANITIZED /* every piece is its own malloc, so that the sanitizer sees overruns */
 
 enum { CHUNK_MIN = 4096 - 64, CHUNK_MAX = 256 * 1024, ALIGN = 16 };
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import tarfile
 
-from cloud import program
 from images import no_containers
 from registry import CONFIG, LAYER, OCI
 
@@ -17,9 +16,7 @@ def why_not():
     missing = [path for path in ("/usr/bin/crun", "/usr/bin/busybox") if not os.path.exists(path)]
     if missing:
         return f"there is no {', no '.join(missing)}"
-    with open(program(), "rb") as f:
-        sanitized = b"__asan_init" in f.read()
-    return "layers are unpacked behind walls that a sanitizer does not get over" if sanitized else no_containers()
+    return no_containers()
 
 
 def busybox(files=()):

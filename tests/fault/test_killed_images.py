@@ -64,6 +64,23 @@ class KilledImages(Killing):
         self.assertEqual([name for name in os.listdir(os.path.join(self.data, "layers")) if name.startswith(".")], [])
         self.end()
 
+    def test_deleted_images(self):
+        """Functions keep the layers that they need, whoever has forgotten what: those of deleted functions go from the disk."""
+        for name, tag in (("kept", "0"), ("gone", "1")):
+            self.functions.aws.create_function(**self.description(name, tag))
+            self.assertEqual(images.active(self.functions.aws, name)["State"], "Active")
+        layers = os.path.join(self.data, "layers")
+        self.assertEqual(len(os.listdir(layers)), 3)
+        self.functions.aws.delete_function(FunctionName="gone")
+        self.cloud.client("ecr").delete_repository(repositoryName="images", force=True)
+        self.kill(("api",))
+        until = time.monotonic() + 60
+        while len(os.listdir(layers)) != 2:
+            self.assertLess(time.monotonic(), until, os.listdir(layers))
+            time.sleep(0.05)
+        self.assertEqual(self.who("kept"), "0")
+        self.end()
+
 
 if __name__ == "__main__":
     unittest.main()

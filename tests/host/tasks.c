@@ -372,7 +372,7 @@ static void has_sysctls(void **state)
 /* ---- layers ---- */
 
 static const char *bad_layer;
-static char bad_id[65];
+static char bad_id[65], bad_digest[65];
 
 static int open_bad_layer(void *ctx, size_t index)
 {
@@ -385,7 +385,8 @@ static int open_bad_layer(void *ctx, size_t index)
 /* `python` adds to the archive `t` by add(name, type, link, content). flavour: what compresses it. */
 static int try_layer(const char *python, const char *flavour, bool wrong_id)
 {
-	char command[4096], path[128], one[65], two[65];
+	static char path[128];
+	char command[4096], one[65], two[65];
 	struct image_limits limits = {.layer_bytes = 1 << 20, .layer_entries = 64};
 	snprintf(path, sizeof(path), "%s/bad.tar", world.dir);
 	snprintf(
@@ -404,6 +405,7 @@ static int try_layer(const char *python, const char *flavour, bool wrong_id)
 		two[0] = two[0] == '0' ? '1' : '0';
 	bad_layer = path;
 	memcpy(bad_id, two, sizeof(bad_id));
+	memcpy(bad_digest, one, sizeof(bad_digest));
 	struct images *own = images_new(world.loop, world.cells, world.dir, &limits);
 	const struct image_layer layer = {one, two, 0};
 	heard.image_ready = false;
@@ -465,29 +467,38 @@ static bool has_layer(const char *id)
 static void trims_layers(void **state)
 {
 	(void)state;
-	char gone[65], kept[65];
+	char gone[65], kept[65], filed[65];
 	assert_int_equal(try_layer("add('trim', content=b'gone')", "cat", false), 0);
 	memcpy(gone, bad_id, sizeof(gone));
 	assert_int_equal(try_layer("add('trim', content=b'kept')", "cat", false), 0);
 	memcpy(kept, bad_id, sizeof(kept));
+	assert_int_equal(try_layer("add('trim', content=b'file')", "gzip", false), 0);
+	memcpy(filed, bad_id, sizeof(filed));
 	struct task_container c = container((const char *const[]){"/bin/sh", "-c", "echo up; read x; sleep 1000", NULL});
 	struct task *t = make(&c, 1);
 	struct images *stranger = images_new(world.loop, world.cells, world.dir, NULL);
-	images_trim(stranger, (const char *const[]){kept}, 1);
+	images_trim(stranger, (const char *const[]){kept, bad_digest}, 2);
 	for (int i = 0; i < 1000 * world_patience() && has_layer(gone); i++)
 		world_wait(&world, &heard.never, 10000);
 	assert_false(has_layer(gone));
 	assert_true(has_layer(kept));
-	task_start(t, 0); /* from layers that the stranger did not name */
+	assert_true(has_layer(filed)); /* by its file */
+	task_start(t, 0);              /* from layers that the stranger did not name */
 	wait_for(&heard.started[0]);
 	wait_to_hear("up");
 	task_free(t);
 	images_free(stranger);
 	leaves_nothing(NULL);
+	/* one of them is wanted while it goes: it comes again */
+	const struct image_layer layer = {bad_digest, filed, 0};
 	images_trim(images, NULL, 0);
-	for (int i = 0; i < 1000 * world_patience() && has_layer(kept); i++)
-		world_wait(&world, &heard.never, 10000);
+	heard.image_ready = false;
+	struct image *i = image_prepare(images, &layer, 1, open_bad_layer, crew_image, NULL);
+	wait_for(&heard.image_ready);
+	assert_int_equal(heard.image_error, 0);
 	assert_false(has_layer(kept));
+	assert_true(has_layer(filed));
+	image_release(i);
 	assert_int_equal(run("echo still here"), 0); /* `images` holds it */
 }
 

@@ -24,6 +24,7 @@ struct ecr_state {
 	struct map pins;                  /* blob id -> struct pin: files that somebody still reads */
 	struct store_watch *file_watch;   /* says which content files have lost their last reference */
 	struct janitor *janitor;
+	struct unpacked *unpacked;
 };
 extern const struct service ecr_service;
 struct ecr_state *ecr_state(const struct call *c);
@@ -131,6 +132,10 @@ struct janitor *ecr_janitor_start(struct ecr_state *s);
 void ecr_janitor_stop(struct janitor *j);
 /* A lifecycle policy has changed or begun: look now. */
 void ecr_janitor_soon(struct janitor *j);
+
+/* --- unpacked.c */
+struct unpacked *ecr_unpacked_start(struct ecr_state *s); /* NULL: nothing is unpacked on this machine */
+void ecr_unpacked_stop(struct unpacked *u);
 
 ecr_batch_check_layer_availability_handler ecr_batch_check_layer_availability;
 ecr_batch_delete_image_handler ecr_batch_delete_image;

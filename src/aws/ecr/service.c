@@ -166,6 +166,7 @@ static int ecr_start(struct cloud *cloud, void **ret_state)
 	}
 	ecr_layers_start(s);
 	s->janitor = ecr_janitor_start(s);
+	s->unpacked = ecr_unpacked_start(s);
 	*ret_state = s;
 	return 0;
 }
@@ -176,6 +177,7 @@ static void ecr_stop(void *state)
 	if (!s)
 		return;
 	ecr_janitor_stop(s->janitor);
+	ecr_unpacked_stop(s->unpacked);
 	ecr_uploads_stop(s);
 	ecr_layers_stop(s);
 	free(s);

@@ -216,6 +216,26 @@ void image_make_ready(struct function_image *i, image_ready_for_fn *done, void *
 	unpack(i);
 }
 
+/* Versions that nobody has called since this process was started hold nothing else. */
+static void keep_layers(void *ctx, struct images *images)
+{
+	const struct lambda *l = ctx;
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&l->images, &at, &key, &value)) {
+		const struct function_image *i = value;
+		for (uint32_t k = 0; k < i->record->layers.n; k++)
+			images_keep(images, i->record->layers.v[k].diff_id);
+	}
+}
+
+void images_keep_for_functions(struct lambda *l)
+{
+	if (l->cloud->images)
+		images_keep_by(l->cloud->images, keep_layers, l);
+}
+
 /* --- what is in it */
 
 /* The highest layer that has the name says what it is. */

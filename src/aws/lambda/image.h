@@ -8,6 +8,8 @@ struct function_image;
 
 /* code: the manifest's digest, hexadecimal. The record is copied. */
 struct function_image *image_ref(struct lambda *l, struct str code, const struct state_lambda_image_record *record);
+/* From now on no layer that a function needs is removed from the disk. */
+void images_keep_for_functions(struct lambda *l);
 /* The same, with the files that the layers come from (the callee's from now on). */
 struct ecr_pulled;
 struct function_image *image_take(struct lambda *l, struct str code, const struct state_lambda_image_record *record,

@@ -2,6 +2,7 @@
 #include "aws/lambda/code.h"
 #include "aws/lambda/credentials.h"
 #include "aws/lambda/directory.h"
+#include "aws/lambda/image.h"
 #include "aws/lambda/pool.h"
 #include "base/log.h"
 #include "base/rand.h"
@@ -269,6 +270,7 @@ static int lambda_start(struct cloud *cloud, void **ret_state)
 	l->credentials = credential_cache_new();
 	l->pools = pools_new(l);
 	directory_open(l);
+	images_keep_for_functions(l);
 	l->async = async_open(l);
 	*ret_state = l;
 	return 0;

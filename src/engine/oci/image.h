@@ -8,8 +8,10 @@
  * One for the whole role: there is one way to `priv` for this, and a second `struct images` takes it from the first.
  * Held by whoever starts tasks; the handle must live until task_free(). All runs on the loop of the role that made it. */
 #pragma once
+#include "base/str.h"
 #include "io/loop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,5 +53,13 @@ struct image *image_prepare(struct images *s, const struct image_layer *layers, 
 /* Lets go; before it was ready: nothing is called any more. Its layers stay on disk until images_trim(). */
 void image_release(struct image *i);
 
-/* Removes unpacked layers that no image handle and no running task holds, and that are not among the `count` diff ids to keep. */
+/* Removes unpacked layers that no image handle and no running task holds, and that are not among the `count` to keep: hexadecimal
+ * digests, of what was unpacked or of the file that it came from. Images that are prepared meanwhile wait for its end. */
 void images_trim(struct images *s, const char *const *keep, size_t count);
+
+/* Whoever counts on layers without a handle says which at each images_trim_all(), by images_keep(). Once each, while services
+ * start. */
+typedef void images_keeper_fn(void *ctx, struct images *s);
+void images_keep_by(struct images *s, images_keeper_fn *keeper, void *ctx);
+void images_keep(struct images *s, struct str digest);
+bool images_trim_all(struct images *s); /* false: not now */

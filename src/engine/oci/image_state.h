@@ -36,4 +36,23 @@ struct images {
 	struct list all;
 	struct image *asking; /* for whom; NULL with `asked`: it was released meanwhile */
 	uint32_t asked, last_number;
+	struct image_trim {
+		uint8_t (*keep)[STEWARD_DIGEST_BYTES];
+		size_t count, room, sent;
+		bool sending;    /* the names are on their way; what becomes of it comes with `number` */
+		uint32_t number; /* 0: none is under way */
+		struct loop_timer *again;
+	} trim;
+	struct image_keeper {
+		images_keeper_fn *keeps;
+		void *ctx;
+	} keepers[4];
+	size_t keeper_count;
 };
+
+/* images_trim.c */
+void trim_answered(struct images *s, uint32_t number);
+void trim_forget(struct images *s); /* priv has forgotten it too */
+/* images.c */
+void images_go_on(struct images *s);
+bool images_reach_priv(struct images *s);

@@ -21,8 +21,6 @@ enum { CHANNEL_AGAIN_US = 200 * 1000 };
 #define DEFAULT_BYTES (20ull << 30)
 enum { DEFAULT_ENTRIES = 1000000 };
 
-static void go_on(struct images *s);
-
 static struct image *wanting(struct images *s)
 {
 	list_each (&s->all, struct image, at, i)
@@ -62,6 +60,8 @@ static void try_again(struct images *s)
 static void answered(struct images *s, const struct steward_answer *a)
 {
 	struct image *i = s->asking;
+	if (a->verb == STEWARD_TRIM)
+		trim_answered(s, a->number);
 	if (a->verb != STEWARD_UNPACK || a->number != s->asked)
 		return;
 	s->asked = 0;
@@ -72,7 +72,7 @@ static void answered(struct images *s, const struct steward_answer *a)
 		close(i->layers[i->next].file);
 		i->layers[i->next++].file = -1;
 	}
-	go_on(s);
+	images_go_on(s);
 }
 
 static void readable(void *ctx, uint32_t events)
@@ -92,6 +92,7 @@ static void readable(void *ctx, uint32_t events)
 	close_channel(s);
 	s->asked = 0;
 	s->asking = NULL;
+	trim_forget(s);
 	if (wanting(s))
 		try_again(s);
 }
@@ -107,7 +108,7 @@ static void open_channel(void *ctx)
 			s->watch = loop_add_fd(s->loop, fd, EPOLLIN, readable, s);
 		}
 	}
-	go_on(s);
+	images_go_on(s);
 }
 
 static bool is_here(struct images *s, const uint8_t *diff_id)
@@ -139,16 +140,18 @@ static void ask(struct images *s, struct image *i)
 }
 
 /* The next thing that can be done. */
-static void go_on(struct images *s)
+void images_go_on(struct images *s)
 {
-	for (struct image *i; !s->asked && (i = wanting(s));) {
+	for (struct image *i; !s->asked && !s->trim.number && (i = wanting(s));) {
 		if (i->error) {
 			finish(i, i->error, i->why);
 		} else if (i->next == i->count) {
 			finish(i, 0, "");
-		} else if (i->layers[i->next].file < 0 || is_here(s, i->layers[i->next].diff_id)) {
+		} else if (is_here(s, i->layers[i->next].diff_id)) {
 			/* it was here when the image was prepared, or has come meanwhile */
 			i->next++;
+		} else if (i->layers[i->next].file < 0) {
+			finish(i, -ENOENT, "a layer of the image was removed from the disk");
 		} else if (!s->cells) {
 			finish(i, -ENOTSUP, "sandboxes do not work on this machine");
 		} else if (s->channel < 0) {
@@ -161,6 +164,13 @@ static void go_on(struct images *s)
 	}
 }
 
+bool images_reach_priv(struct images *s)
+{
+	if (s->channel < 0 && s->cells)
+		open_channel(s);
+	return s->channel >= 0;
+}
+
 static void begin(void *ctx)
 {
 	struct images *s = ctx;
@@ -168,7 +178,7 @@ static void begin(void *ctx)
 	if (s->channel < 0 && s->cells)
 		open_channel(s);
 	else
-		go_on(s);
+		images_go_on(s);
 }
 
 struct images *images_new(struct loop *l, struct cells *cells, const char *data_dir, const struct image_limits *limits)
@@ -207,6 +217,7 @@ void images_free(struct images *s)
 		forget(i);
 	loop_remove_timer(s->loop, s->again);
 	loop_remove_timer(s->loop, s->start);
+	trim_forget(s);
 	close_channel(s);
 	if (s->dir >= 0)
 		close(s->dir);
@@ -224,14 +235,14 @@ static int fill(struct image *i, const struct image_layer *layers, size_t count,
 		if (!hex_decode(str_from(layers[k].digest), l->digest, sizeof(l->digest)) ||
 		    !hex_decode(str_from(layers[k].diff_id), l->diff_id, sizeof(l->diff_id)))
 			return -EINVAL;
-		if (is_here(i->owner, l->diff_id))
+		/* while layers are removed, one that is here may not be any more when its turn comes */
+		bool here = is_here(i->owner, l->diff_id);
+		if (here && !i->owner->trim.number)
 			continue;
-		l->file = open_file(ctx, k);
-		if (l->file < 0) {
-			int error = l->file;
-			l->file = -1;
-			return error;
-		}
+		int file = open_file(ctx, k);
+		if (file < 0 && !here)
+			return file;
+		l->file = file < 0 ? -1 : file;
 	}
 	return 0;
 }
@@ -256,35 +267,4 @@ void image_release(struct image *i)
 {
 	if (i)
 		forget(i);
-}
-
-/* ---- trimming ---- */
-
-static void add(struct images *s, struct steward_trim *r, const uint8_t *digest)
-{
-	memcpy(r->keep[r->count++], digest, STEWARD_DIGEST_BYTES);
-	if (r->count < STEWARD_TRIM_MAX)
-		return;
-	r->more = 1;
-	msg_send(s->channel, r, sizeof(*r), NULL, 0);
-	r->count = 0;
-}
-
-void images_trim(struct images *s, const char *const *keep, size_t count)
-{
-	static struct steward_trim r;
-	uint8_t digest[STEWARD_DIGEST_BYTES];
-	r = (struct steward_trim){.verb = STEWARD_TRIM};
-	if (s->channel < 0 && s->cells)
-		open_channel(s);
-	if (s->channel < 0)
-		return;
-	for (size_t i = 0; i < count; i++)
-		if (hex_decode(str_from(keep[i]), digest, sizeof(digest)))
-			add(s, &r, digest);
-	list_each (&s->all, struct image, at, i)
-		for (size_t k = 0; k < i->count; k++)
-			add(s, &r, i->layers[k].diff_id);
-	r.more = 0;
-	msg_send(s->channel, &r, sizeof(r), NULL, 0);
 }

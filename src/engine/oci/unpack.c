@@ -3,6 +3,7 @@
  * never sees the file. So nobody who takes the unpacker over can vouch for what it has unpacked. */
 #include "engine/oci/unpack.h"
 
+#include "base/hash.h"
 #include "base/sanitized.h"
 #include "io/tree.h"
 
@@ -253,7 +254,8 @@ static int run(const struct steward_unpack *r, int file, int fs, struct unpack_r
 
 /* ---- the layer ---- */
 
-static int make_place(int layers, const char *name, int *ret_fs)
+/* The lock says in the file that is locked which file the layer came from: that name is kept too when layers are trimmed. */
+static int make_place(int layers, const char *name, const struct steward_unpack *r, int *ret_fs)
 {
 	char path[80];
 	tree_remove(layers, name);
@@ -266,10 +268,11 @@ static int make_place(int layers, const char *name, int *ret_fs)
 	if (*ret_fs < 0)
 		return -errno;
 	snprintf(path, sizeof(path), "%s/lock", name);
-	int lock = openat(layers, path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int lock = openat(layers, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int error = lock < 0 || write(lock, r->digest, sizeof(r->digest)) != sizeof(r->digest) ? -errno : 0;
 	if (lock >= 0)
 		close(lock);
-	return lock < 0 ? -errno : 0;
+	return error;
 }
 
 static int judge(const struct steward_unpack *r, const struct unpack_report done[2], char *ret_why, size_t cap)
@@ -314,7 +317,7 @@ int unpack_layer(int layers, unsigned number, int file, const struct steward_unp
 	}
 	if (lseek(file, 0, SEEK_SET) < 0)
 		return -errno;
-	error = make_place(layers, fresh, &fs);
+	error = make_place(layers, fresh, r, &fs);
 	if (!error)
 		error = run(r, file, fs, done);
 	if (!error)
@@ -351,24 +354,25 @@ void layer_keep_clear(struct layer_keep *k)
 	*k = (struct layer_keep){0};
 }
 
-static bool is_kept(const struct layer_keep *k, const char *name)
+static bool is_kept(const struct layer_keep *k, const uint8_t *digest)
 {
-	char one[NAME_CHARS];
-	for (size_t i = 0; i < k->count; i++) {
-		name_of(k->digests[i], one);
-		if (strcmp(one, name) == 0)
+	for (size_t i = 0; i < k->count; i++)
+		if (memcmp(k->digests[i], digest, STEWARD_DIGEST_BYTES) == 0)
 			return true;
-	}
 	return false;
 }
 
-static void remove_layer(int layers, const char *name)
+static void trim_one(int layers, const char *name, const void *ctx)
 {
+	uint8_t id[STEWARD_DIGEST_BYTES], file[STEWARD_DIGEST_BYTES] = {0};
 	char path[NAME_CHARS + 16];
+	if (strlen(name) != NAME_CHARS - 1 || !hex_decode(str_from(name), id, sizeof(id)) || is_kept(ctx, id))
+		return;
 	snprintf(path, sizeof(path), "%s/lock", name);
 	int lock = openat(layers, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool kept = lock < 0 || (read(lock, file, sizeof(file)) == sizeof(file) && is_kept(ctx, file));
 	snprintf(path, sizeof(path), GONE "%s", name);
-	if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && renameat(layers, name, layers, path) == 0)
+	if (!kept && flock(lock, LOCK_EX | LOCK_NB) == 0 && renameat(layers, name, layers, path) == 0)
 		tree_remove(layers, path);
 	if (lock >= 0)
 		close(lock);
@@ -384,12 +388,6 @@ static int each_name(int layers, void (*fn)(int layers, const char *name, const 
 		fn(layers, e->d_name, ctx);
 	closedir(d);
 	return 0;
-}
-
-static void trim_one(int layers, const char *name, const void *ctx)
-{
-	if (strlen(name) == NAME_CHARS - 1 && name[0] != '.' && !is_kept(ctx, name))
-		remove_layer(layers, name);
 }
 
 int layers_trim(int layers, const struct layer_keep *k)

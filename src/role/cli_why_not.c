@@ -22,10 +22,10 @@ struct asked {
 };
 /* One end as EC2 knows it. */
 struct end {
-	struct str id;      /* i-, eni- or igw-; absent: an address alone */
-	struct str address; /* that was named; absent: none */
-	struct str vpc;     /* of an interface */
-	struct str public_address;
+	struct str id;             /* i-, eni- or igw-; absent: an address alone */
+	struct str address;        /* that was named; absent: none */
+	struct str vpc;            /* of an interface */
+	struct str public_address; /* over IPv6: the address itself */
 };
 
 static int call(struct asked *a, const char *op, const void *in, void *out)
@@ -72,8 +72,11 @@ static int resolve(struct asked *a, const char *word, struct end *ret)
 			return cli_fail(a->cli, CLI_FAILED, "%s does not exist, or has no interface", word);
 		return status;
 	}
-	if (inet_pton(AF_INET6, word, &address6) == 1)
-		return cli_fail(a->cli, CLI_USAGE, "%s: connections are analysed over IPv4 alone", word);
+	if (inet_pton(AF_INET6, word, &address6) == 1) {
+		status = one_interface(a, "ipv6-addresses.ipv6-address", s, ret, &found);
+		ret->address = ret->public_address = s;
+		return status;
+	}
 	if (inet_pton(AF_INET, word, &address) != 1)
 		return cli_fail(a->cli, CLI_USAGE, "\"%s\" is no instance, interface or address, nor \"internet\" or \"host\"",
 		                word);
@@ -178,6 +181,14 @@ static void print_explanation(const struct ec2_explanation *e)
 		print_id("", e->network_interface);
 		printf(" has no public address, and the way %s the internet",
 		       str_ends(code, S("EGRESS")) ? "leads to" : "comes from");
+	} else if (str_is(code, "EGRESS_ONLY_GATEWAY")) {
+		print_route(e);
+		print_id(" ", e->route_table);
+		print_id(", the table of ", e->subnet);
+		printf(", leads to a gateway that lets nobody ask from outside");
+	} else if (str_is(code, "NO_IPV6_ADDRESS")) {
+		print_id("", e->network_interface);
+		printf(" has no IPv6 address");
 	} else if (str_is(code, "ENI_SOURCE_DEST_CHECK_RESTRICTION")) {
 		print_id("", e->network_interface);
 		printf(" gets only what is for its own addresses (source/destination check), not %.*s", STR_ARG(e->address));
@@ -200,15 +211,18 @@ static void print_explanation(const struct ec2_explanation *e)
 /* What this machine can find out itself: does a connection to the public address come about? */
 static void try_connection(const struct asked *a, struct str public_address)
 {
-	char text[INET_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN];
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(a->port)};
+	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
 	snprintf(text, sizeof(text), "%.*s", STR_ARG(public_address));
-	int fd = a->udp || inet_pton(AF_INET, text, &to.sin_addr) != 1
+	bool ipv6 = inet_pton(AF_INET6, text, &to6.sin6_addr) == 1;
+	int fd = a->udp || (!ipv6 && inet_pton(AF_INET, text, &to.sin_addr) != 1)
 	                 ? -1
-	                 : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	                 : socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	int error = connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? errno : 0;
+	const void *peer = ipv6 ? (const void *)&to6 : &to;
+	int error = connect(fd, peer, ipv6 ? sizeof(to6) : sizeof(to)) < 0 ? errno : 0;
 	if (error == EINPROGRESS) {
 		struct pollfd p = {.fd = fd, .events = POLLOUT};
 		socklen_t n = sizeof(error);
@@ -219,11 +233,11 @@ static void try_connection(const struct asked *a, struct str public_address)
 	}
 	close(fd);
 	if (!error)
-		printf("tried from this machine: %s:%u accepts connections\n", text, a->port);
+		printf("tried from this machine: %s port %u accepts connections\n", text, a->port);
 	else if (error == ECONNREFUSED)
-		printf("tried from this machine: nothing listens at %s:%u\n", text, a->port);
+		printf("tried from this machine: nothing listens at %s port %u\n", text, a->port);
 	else
-		printf("tried from this machine: %s:%u: %s\n", text, a->port, strerror(error));
+		printf("tried from this machine: %s port %u: %s\n", text, a->port, strerror(error));
 }
 
 /* An address of this machine's, for "host" as the far end: the one it would speak to the internet with. */

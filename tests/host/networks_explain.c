@@ -96,9 +96,9 @@ static struct network_verdict explain(struct cloud *c, const struct ask *a)
 	                             .to = a->to,
 	                             .protocol = 6,
 	                             .to_port = (uint16_t)a->port,
-	                             .to_address = a->to ? 0 : ip(a->address)};
+	                             .to_address = a->to ? (struct network_ip){{0}} : network_ip4(ip(a->address))};
 	if (!a->from)
-		q.from_address = network_outside_address(c->networks, "vpc-1");
+		q.from_address = network_ip4(network_outside_address(c->networks, "vpc-1"));
 	return network_explain(c->networks, &q);
 }
 

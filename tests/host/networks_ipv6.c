@@ -2,6 +2,7 @@
  * internet gateway and not by an egress-only one, and what an instance says on its link is heard by its router alone. */
 #include "cloud.h"
 
+#include "engine/net/explain.h"
 #include "engine/net/network_proto.h"
 
 #include <arpa/inet.h>
@@ -95,6 +96,7 @@ static void put_port6(struct cloud *c, const char *id, const char *vpc, const ch
 	                         .groups = &group,
 	                         .group_count = 1,
 	                         .source_check = source_check,
+	                         .flows = c->count_flows,
 	                         .host_name = "ip-10-0-0-1",
 	                         .domain = "ec2.internal"};
 	assert_int_equal(network_put_port(c->networks, &p), 0);
@@ -434,6 +436,138 @@ static void nobody_hears_what_an_instance_advertises(void **state)
 	close_scene(&s);
 }
 
+/* ---- what is seen and said of it ---- */
+
+static const struct network_flow *told(const struct cloud *c, const char *port, bool accepted, uint8_t protocol, uint16_t to_port)
+{
+	for (size_t i = 0; i < c->flow_count; i++) {
+		const struct network_flow *f = &c->flows[i].flow;
+		if (strcmp(c->flows[i].port, port) == 0 && f->accepted == accepted && f->protocol == protocol &&
+		    f->to_port == to_port && !network_ip_is4(f->from))
+			return f;
+	}
+	return NULL;
+}
+
+static void collect(struct cloud *c, const char *port)
+{
+	unsigned before = c->flows_times;
+	network_collect_flows(c->networks, port);
+	assert_true(eventually(c, c->flows_times > before));
+}
+
+static void flows_are_counted(void **state)
+{
+	struct scene s;
+	(void)state;
+	s.c.count_flows = false;
+	open_scene(&s);
+	struct cloud *c = &s.c;
+	struct network_group_rule in = rule6(false, 6, 80, A6, 128);
+	struct network_acl_rule no_udp[3] = {
+	        {50, true, false, {17, 9, 9, ANY, .ipv6 = true, .peer6 = prefix6("::", 0)}}, open_acl()[0], open_acl()[1]};
+	put_rules(&s, &in);
+	put_acl(c, "acl-a", "vpc-a", no_udp, 3);
+	c->count_flows = true;
+	put_port6(c, "eni-a", "vpc-a", "subnet-a", "10.0.0.10", A6, "sg-a", true);
+	put_port6(c, "eni-b", "vpc-a", "subnet-b", "10.0.1.11", B6, "sg-b", true);
+	assert_true(eventually(c, connects6(c, s.a, NULL, B6, 80)));
+	assert_false(connects6(c, s.a, NULL, B6, 81));
+	int sender = open6(c, s.a, SOCK_DGRAM, A6, 7000);
+	send_to(sender, B6, 9);
+	close(sender);
+	collect(c, "eni-a");
+	collect(c, "eni-b");
+	struct in6_addr a = ip6(A6), b = ip6(B6);
+	const struct network_flow *f = told(c, "eni-b", true, 6, 80);
+	assert_non_null(f);
+	assert_memory_equal(f->from.b, &a, 16);
+	assert_memory_equal(f->to.b, &b, 16);
+	assert_true(f->from_port >= 1024 && f->packets >= 2 && f->bytes >= f->packets * 60);
+	assert_non_null(told(c, "eni-a", true, 6, f->from_port));
+	/* the group of b refuses, and the ACL of a's subnet */
+	assert_non_null(told(c, "eni-b", false, 6, 81));
+	assert_non_null(told(c, "eni-a", true, 6, 81));
+	f = told(c, "eni-a", false, 17, 9);
+	assert_non_null(f);
+	assert_int_equal(f->from_port, 7000);
+	assert_int_equal(f->bytes, 49);
+	assert_true(f->out);
+	/* an address less: what was counted is told, and IPv4 goes on */
+	c->flow_count = 0;
+	assert_true(connects6(c, s.a, NULL, B6, 80));
+	put_port(c, NETWORK_VETH, "eni-a", "vpc-a", "subnet-a", "10.0.0.10", NULL, "sg-a", true);
+	assert_true(eventually(c, told(c, "eni-a", true, 6, 80)));
+	close_scene(&s);
+}
+
+static struct network_verdict explain(struct cloud *c, const char *from, const char *to, const char *address, uint16_t port)
+{
+	struct network_question q = {.from = from, .to = to, .protocol = 6, .to_port = port};
+	struct in6_addr a = ip6(address);
+	memcpy(q.to_address.b, &a, 16);
+	if (!from)
+		network_outside6(network_outside_address(c->networks, "vpc-a"), q.from_address.b);
+	return network_explain(c->networks, &q);
+}
+
+static void says(struct scene *s, int line, const char *from, const char *to, const char *address, uint16_t port,
+                 enum network_stop stop)
+{
+	struct cloud *c = &s->c;
+	struct network_verdict v = explain(c, from, to, address, port);
+	bool passes = connects6(c, from ? s->a : -1, NULL, address, port);
+	if (v.stop != stop || passes != (stop == NETWORK_STOP_NONE))
+		fail_msg("line %d: said %d, expected %d; it %s", line, v.stop, stop, passes ? "passes" : "does not pass");
+}
+
+static void explanations_are_true(void **state)
+{
+	struct scene s;
+	(void)state;
+	open_scene(&s);
+	struct cloud *c = &s.c;
+#define SAYS(from, to, address, port, stop) (cloud_turn(c, 100), says(&s, __LINE__, from, to, address, port, NETWORK_STOP_##stop))
+	struct network_group_rule in = {.match = {6, 80, 80, ANY}};
+	put_rules(&s, &in);
+	SAYS("eni-a", "eni-b", B6, 80, GROUPS);
+	in = rule6(false, 6, 80, "fd9a:1:2:300::", 64);
+	put_rules(&s, &in);
+	SAYS("eni-a", "eni-b", B6, 80, NONE);
+	assert_int_equal(explain(c, "eni-a", NULL, B6, 80).stop, NETWORK_STOP_NONE);
+	in = (struct network_group_rule){.match = {6, 80, 80, ANY}, .peer_group = "sg-a"};
+	put_rules(&s, &in);
+	SAYS("eni-a", "eni-b", B6, 80, NONE);
+	SAYS("eni-a", "eni-b", B6, 443, GROUPS);
+	SAYS("eni-a", NULL, "fd9a:1:2:300::dead", 80, NOBODY);
+	SAYS("eni-a", NULL, "2001:db8::2", 80, NO_ROUTE);
+	SAYS("eni-a", NULL, "fd00:ec2::254", 80, NONE);
+	SAYS("eni-a", NULL, "fd00:ec2::254", 4566, LISTENER);
+	struct network_acl_rule closed[3] = {
+	        {50, false, false, {6, 80, 80, ANY, .ipv6 = true, .peer6 = prefix6(A6, 128)}}, open_acl()[0], open_acl()[1]};
+	put_acl(c, "acl-a", "vpc-a", closed, 3);
+	SAYS("eni-a", "eni-b", B6, 80, ACL);
+	assert_int_equal(explain(c, "eni-a", "eni-b", B6, 80).rule, 50);
+	put_acl(c, "acl-a", "vpc-a", open_acl(), 2);
+	/* the machine asks */
+	struct network_route open = route6("::", 0, NETWORK_INTERNET, NULL), leave = route6("::", 0, NETWORK_EGRESS_ONLY, NULL);
+	in = rule6(false, 6, 80, "fd71:7561:7274::", 48);
+	put_rules(&s, &in);
+	SAYS(NULL, "eni-b", B6, 80, NO_ROUTE);
+	put_scene(&s, &open, 1);
+	SAYS(NULL, "eni-b", B6, 80, NONE);
+	put_scene(&s, &leave, 1);
+	SAYS(NULL, "eni-b", B6, 80, EGRESS_ONLY);
+	/* an end without an address of the family */
+	put_port(c, NETWORK_VETH, "eni-b", "vpc-a", "subnet-b", "10.0.1.11", NULL, "sg-b", true);
+	struct network_question q = {.from = "eni-a", .to = "eni-b", .protocol = 6, .to_port = 80};
+	struct in6_addr a = ip6(A6);
+	memcpy(q.from_address.b, &a, 16);
+	assert_int_equal(network_explain(c->networks, &q).stop, NETWORK_STOP_NO_ADDRESS);
+#undef SAYS
+	close_scene(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,6 +577,8 @@ int main(void)
 	        cmocka_unit_test(peers_reach_each_other),
 	        cmocka_unit_test(links_give_routes_and_addresses),
 	        cmocka_unit_test(nobody_hears_what_an_instance_advertises),
+	        cmocka_unit_test(flows_are_counted),
+	        cmocka_unit_test(explanations_are_true),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

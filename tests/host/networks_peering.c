@@ -56,7 +56,7 @@ static void put_peering(struct cloud *c, const char *id, const char *a, const ch
 
 static enum network_stop explained(struct cloud *c, const char *from, const char *to, const char *address)
 {
-	struct network_question q = {.from = from, .to = to, .to_address = ip(address), .protocol = 6, .to_port = 80};
+	struct network_question q = {.from = from, .to = to, .to_address = network_ip4(ip(address)), .protocol = 6, .to_port = 80};
 	return network_explain(c->networks, &q).stop;
 }
 

@@ -3,16 +3,24 @@
 
 #include "aws/ec2/flow_format.h"
 
-static const struct flow_place place = {.account = S_INIT("123456789012"),
-                                        .region = S_INIT("us-east-1"),
-                                        .vpc = S_INIT("vpc-1"),
-                                        .subnet = S_INIT("subnet-1"),
-                                        .zone_id = S_INIT("use1-az1"),
-                                        .interface = S_INIT("eni-1"),
-                                        .addresses = {0x0a000105, 0x0a000106},
-                                        .address_count = 2};
-static const struct network_flow flow = {.from = 0x0a000106,
-                                         .to = 0xc6336409,
+#define IP4(a, b, c, d) \
+	{ \
+		{ \
+			[10] = 0xff, 0xff, a, b, c, d \
+		} \
+	}
+
+static const struct flow_place place = {
+        .account = S_INIT("123456789012"),
+        .region = S_INIT("us-east-1"),
+        .vpc = S_INIT("vpc-1"),
+        .subnet = S_INIT("subnet-1"),
+        .zone_id = S_INIT("use1-az1"),
+        .interface = S_INIT("eni-1"),
+        .addresses = {IP4(10, 0, 1, 5), IP4(10, 0, 1, 6), {{0xfd, 1, [15] = 5}}, {{0xfd, 1, [15] = 6}}},
+        .address_count = 4};
+static const struct network_flow flow = {.from = IP4(10, 0, 1, 6),
+                                         .to = IP4(198, 51, 100, 9),
                                          .from_port = 40000,
                                          .to_port = 443,
                                          .protocol = 6,
@@ -38,11 +46,17 @@ static void lines(void **state)
 	says("${vpc-id}  ${version}", &flow, "OK", "vpc-1 3");
 	/* of what an interface forwards its own end has its own address */
 	struct network_flow forwarded = flow;
-	forwarded.from = 0x0a000299;
+	forwarded.from = network_ip4(0x0a000299);
 	says("${srcaddr} ${pkt-srcaddr} ${dstaddr}", &forwarded, "OK", "10.0.1.5 10.0.2.153 198.51.100.9");
 	forwarded.out = 0;
 	says("${srcaddr} ${dstaddr} ${pkt-dstaddr} ${flow-direction}", &forwarded, "OK",
 	     "10.0.2.153 10.0.1.5 198.51.100.9 ingress");
+	struct network_flow six = flow;
+	six.from = (struct network_ip){{0xfd, 1, [15] = 6}};
+	six.to = (struct network_ip){{0x20, 1, 0x0d, 0xb8, [15] = 9}};
+	says("${srcaddr} ${dstaddr} ${type}", &six, "OK", "fd01::6 2001:db8::9 IPv6");
+	six.from.b[14] = 1;
+	says("${srcaddr} ${pkt-srcaddr}", &six, "OK", "fd01::5 fd01::106");
 }
 
 static void formats(void **state)

@@ -1,4 +1,5 @@
 #include "aws/ec2/block6.h"
+#include "aws/ec2/block.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -66,4 +67,29 @@ bool ec2_block6_within(const struct ec2_block6 *inner, const struct ec2_block6 *
 bool ec2_block6_overlap(const struct ec2_block6 *a, const struct ec2_block6 *b)
 {
 	return ec2_block6_within(a, b) || ec2_block6_within(b, a);
+}
+
+bool ec2_ip_parse(struct str s, struct network_ip *ret)
+{
+	uint32_t v4;
+	uint8_t v6[16];
+	/* what IPv6 spells as mapped is no address of it that anybody could have */
+	if (ec2_is_ipv6(s) && ec2_address6_parse(s, v6) && !network_ip_is4(network_ip6(v6)))
+		*ret = network_ip6(v6);
+	else if (!ec2_is_ipv6(s) && ec2_address_parse(s, &v4))
+		*ret = network_ip4(v4);
+	else
+		return false;
+	return true;
+}
+
+struct str ec2_ip_text(struct arena *a, struct network_ip ip)
+{
+	return network_ip_is4(ip) ? ec2_address_text(a, network_ip_to4(ip)) : ec2_address6_text(a, ip.b);
+}
+
+struct str ec2_ip_block_text(struct arena *a, struct network_block b)
+{
+	return ARENA_CAT(a, ec2_ip_text(a, b.base),
+	                 arena_printf(a, "/%u", b.bits - (network_ip_is4(b.base) ? NETWORK_IP4_BITS : 0u)));
 }

@@ -1,5 +1,6 @@
 #include "aws/ec2/flow_format.h"
 
+#include "aws/ec2/block6.h"
 #include "base/buf.h"
 
 enum { LINE_MAX_BYTES = 8192 };
@@ -13,25 +14,20 @@ struct record {
 	unsigned version;
 };
 
-static struct str address(struct arena *a, uint32_t v)
-{
-	return arena_printf(a, "%u.%u.%u.%u", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
-}
-
-static bool is_own(const struct flow_place *p, uint32_t v)
-{
-	for (size_t i = 0; i < p->address_count; i++)
-		if (p->addresses[i] == v)
-			return true;
-	return false;
-}
-
-/* What an interface forwards for others has its own address at this end; the packet's is in pkt-srcaddr and pkt-dstaddr. */
+/* What an interface forwards for others has its own address of that family at this end; the packet's is in pkt-srcaddr and
+ * pkt-dstaddr. */
 static struct str end_address(const struct record *r, bool source)
 {
-	uint32_t v = source ? r->flow->from : r->flow->to;
-	bool own_end = (bool)r->flow->out == source;
-	return address(r->arena, own_end && r->place->address_count && !is_own(r->place, v) ? r->place->addresses[0] : v);
+	const struct flow_place *p = r->place;
+	struct network_ip of = source ? r->flow->from : r->flow->to;
+	const struct network_ip *primary = NULL;
+	bool own = (bool)r->flow->out != source;
+	for (size_t i = 0; i < p->address_count && !own; i++) {
+		own = network_ip_equal(p->addresses[i], of);
+		if (!primary && network_ip_is4(p->addresses[i]) == network_ip_is4(of))
+			primary = &p->addresses[i];
+	}
+	return ec2_ip_text(r->arena, own || !primary ? of : *primary);
 }
 
 static struct str number(const struct record *r, uint64_t v)
@@ -61,9 +57,9 @@ FIELD(log_status, false, r->status)
 FIELD(vpc_id, false, r->place->vpc)
 FIELD(subnet_id, false, r->place->subnet)
 FIELD(instance_id, false, r->place->instance)
-FIELD(type, true, S("IPv4"))
-FIELD(pkt_srcaddr, true, address(r->arena, r->flow->from))
-FIELD(pkt_dstaddr, true, address(r->arena, r->flow->to))
+FIELD(type, true, network_ip_is4(r->flow->from) ? S("IPv4") : S("IPv6"))
+FIELD(pkt_srcaddr, true, ec2_ip_text(r->arena, r->flow->from))
+FIELD(pkt_dstaddr, true, ec2_ip_text(r->arena, r->flow->to))
 FIELD(region, false, r->place->region)
 FIELD(az_id, false, r->place->zone_id)
 FIELD(flow_direction, true, r->flow->out ? S("egress") : S("ingress"))

@@ -6,7 +6,8 @@
 /* Whose record it is. */
 struct flow_place {
 	struct str account, region, vpc, subnet, zone_id, instance, interface;
-	uint32_t addresses[NETWORK_ADDRESSES_MAX]; /* the interface's own; the first is the primary one */
+	/* the interface's own, first those of IPv4; the first of each family is the primary one */
+	struct network_ip addresses[2 * NETWORK_ADDRESSES_MAX];
 	size_t address_count;
 };
 

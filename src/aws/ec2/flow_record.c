@@ -7,6 +7,7 @@
  * those of one minute come together: for a bucket they are one file. */
 #include "aws/ec2/flow_log.h"
 
+#include "aws/ec2/block6.h"
 #include "aws/ec2/vpc.h"
 #include "base/clock.h"
 #include "base/list.h"
@@ -236,7 +237,9 @@ static struct flow_port *port_of(struct flow_recorder *r, const struct ec2_scope
 		p->place.instance = arena_dup(&p->arena, instance);
 	p->place.address_count = 0;
 	for (uint32_t i = 0; i < eni->private_ip_addresses.n && i < NETWORK_ADDRESSES_MAX; i++)
-		ec2_address_parse(eni->private_ip_addresses.v[i].private_ip_address, &p->place.addresses[p->place.address_count++]);
+		ec2_ip_parse(eni->private_ip_addresses.v[i].private_ip_address, &p->place.addresses[p->place.address_count++]);
+	for (uint32_t i = 0; i < eni->ipv6_addresses.n && i < NETWORK_ADDRESSES_MAX; i++)
+		ec2_ip_parse(eni->ipv6_addresses.v[i].ipv6_address, &p->place.addresses[p->place.address_count++]);
 	return p;
 }
 

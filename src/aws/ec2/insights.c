@@ -1,8 +1,10 @@
 /* Network insights analyses: which rule, route or state stops a connection. The VPC's records are carried into networks that only
  * hold them, by the same code that carries them to the kernel, and network_explain() is asked there. */
+#include "aws/ec2/block6.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/vpc.h"
 #include "engine/net/explain.h"
+#include "engine/net/network_proto.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -57,11 +59,6 @@ static struct str keep(struct answer *a, const char *id)
 	return arena_dup(a->c->arena, str_from(id));
 }
 
-static struct str block_text(struct answer *a, struct network_prefix p)
-{
-	return ec2_block_text(a->c->arena, (struct ec2_block){p.base, p.bits});
-}
-
 /* The route that was found, as its table has it. */
 static void add_route(struct answer *a, struct ec2_explanation *e, const struct network_verdict *v, bool with_route)
 {
@@ -72,10 +69,11 @@ static void add_route(struct answer *a, struct ec2_explanation *e, const struct 
 	e->subnet = component(a, subnet.subnet_id);
 	e->vpc = component(a, subnet.vpc_id);
 	e->route_table = component(a, table.route_table_id);
-	struct str to = block_text(a, v->route);
+	struct str to = ec2_ip_block_text(a->c->arena, v->route);
 	for (uint32_t i = 0; with_route && i < table.routes.n; i++) {
 		const struct ec2_route *r = &table.routes.v[i];
-		if (!str_eq(r->destination_cidr_block, to) && !str_set(r->destination_prefix_list_id))
+		bool same = str_eq(r->destination_cidr_block, to) || str_eq(r->destination_ipv6_cidr_block, to);
+		if (!same && !str_set(r->destination_prefix_list_id))
 			continue;
 		e->route_table_route = arena_new(a->c->arena, struct ec2_analysis_route_table_route);
 		*e->route_table_route = (struct ec2_analysis_route_table_route){
@@ -87,7 +85,7 @@ static void add_route(struct answer *a, struct ec2_explanation *e, const struct 
 		        .vpc_peering_connection_id = r->vpc_peering_connection_id,
 		        .origin = r->origin,
 		        .state = ec2_route_works(&a->s, r, table.vpc_id) ? S("active") : S("blackhole")};
-		if (str_eq(r->destination_cidr_block, to))
+		if (same)
 			return;
 	}
 }
@@ -121,7 +119,8 @@ static void add_acl(struct answer *a, struct ec2_explanation *e, const struct ne
 		if (entry->rule_number.v != number || entry->egress.v != v->egress)
 			continue;
 		e->acl_rule = arena_new(a->c->arena, struct ec2_analysis_acl_rule);
-		*e->acl_rule = (struct ec2_analysis_acl_rule){.cidr = entry->cidr_block,
+		*e->acl_rule = (struct ec2_analysis_acl_rule){.cidr = str_set(entry->cidr_block) ? entry->cidr_block
+		                                                                                 : entry->ipv6_cidr_block,
 		                                              .egress = entry->egress,
 		                                              .port_range = entry->port_range,
 		                                              .protocol = entry->protocol,
@@ -156,6 +155,12 @@ static void add_verdict(struct answer *a, const struct network_question *q, cons
 		e = explain(a, q->from ? "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS" : "IGW_PUBLIC_IP_ASSOCIATION_FOR_INGRESS");
 		e->network_interface = component(a, keep(a, v->port));
 		break;
+	case NETWORK_STOP_EGRESS_ONLY:
+		add_route(a, explain(a, "EGRESS_ONLY_GATEWAY"), v, true);
+		return;
+	case NETWORK_STOP_NO_ADDRESS:
+		explain(a, "NO_IPV6_ADDRESS")->network_interface = component(a, keep(a, v->port));
+		return;
 	case NETWORK_STOP_SOURCE_CHECK:
 		e = explain(a, "ENI_SOURCE_DEST_CHECK_RESTRICTION");
 		e->network_interface = component(a, keep(a, v->port));
@@ -169,7 +174,7 @@ static void add_verdict(struct answer *a, const struct network_question *q, cons
 	}
 	/* whom the packet that is stopped is for, or, where rules for what comes in say so, from */
 	bool comes_in = (v->stop == NETWORK_STOP_GROUPS || v->stop == NETWORK_STOP_ACL) && !v->egress;
-	e->address = ec2_address_text(arena, comes_in != v->reply ? q->from_address : q->to_address);
+	e->address = ec2_ip_text(arena, comes_in != v->reply ? q->from_address : q->to_address);
 }
 
 static void add_machine_state(struct answer *a, const struct state_vpc_interface_record *r, bool has)
@@ -195,20 +200,41 @@ static struct str drops_text(struct call *c, struct str interface, struct str be
 	return str_set(before) ? ARENA_CAT(c->arena, before, S(" "), one) : one;
 }
 
-/* `primary` where the path does not name an address. */
-static uint32_t address_or(struct str given, struct str primary)
+/* The address of an end of the path: the one that is named, or its interface's first of the family. None: outside, or it has none.
+ */
+static struct network_ip end_address(struct str given, const struct ec2_network_interface *eni, bool ipv6)
 {
-	uint32_t ret = 0;
-	ec2_address_parse(str_set(given) ? given : primary, &ret);
+	struct network_ip ret = {{0}};
+	if (str_set(given))
+		ec2_ip_parse(given, &ret);
+	else if (eni && !ipv6)
+		ec2_ip_parse(eni->private_ip_address, &ret);
+	else if (eni && eni->ipv6_addresses.n)
+		ec2_ip_parse(eni->ipv6_addresses.v[0].ipv6_address, &ret);
 	return ret;
 }
 
-/* Only an address of one's own can be bound to. The machine lets nothing in that comes out of a VPC. */
-static bool is_this_machine(uint32_t address)
+/* Any address of the internet, for a way out; for a way in what packets from there have. */
+static struct network_ip somewhere(struct networks *real, const char *vpc, bool ipv6, bool out)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(address)}};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool own = fd >= 0 && bind(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+	static const struct network_ip somewhere6 = {{0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
+	uint32_t link = network_outside_address(real, vpc);
+	struct network_ip from = network_ip4(link);
+	if (ipv6)
+		network_outside6(link, from.b);
+	return !out ? from : ipv6 ? somewhere6 : network_ip4(SOMEWHERE);
+}
+
+/* Only an address of one's own can be bound to. The machine lets nothing in that comes out of a VPC. */
+static bool is_this_machine(struct network_ip address)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(network_ip_to4(address))}};
+	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6};
+	bool ipv6 = !network_ip_is4(address);
+	memcpy(&to6.sin6_addr, address.b, sizeof(address.b));
+	const void *p = ipv6 ? (const void *)&to6 : &to;
+	int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own = fd >= 0 && bind(fd, p, ipv6 ? sizeof(to6) : sizeof(to)) == 0;
 	if (fd >= 0)
 		close(fd);
 	return own;
@@ -229,17 +255,17 @@ static void analyse(struct answer *a)
 	if (a->has_to && !str_eq(a->to.interface->vpc_id, one->vpc_id))
 		*LIST_ADD(arena, &vpcs) = a->to.interface->vpc_id;
 	const char *vpc = arena_dupz(arena, one->vpc_id);
-	struct network_question q = {
-	        .from = a->has_from ? arena_dupz(arena, a->from.interface->network_interface_id) : NULL,
-	        .to = a->has_to ? arena_dupz(arena, a->to.interface->network_interface_id) : NULL,
-	        .from_address = address_or(p->source_ip, a->has_from ? a->from.interface->private_ip_address : STR_NONE),
-	        .to_address = address_or(p->destination_ip, a->has_to ? a->to.interface->private_ip_address : STR_NONE),
-	        .protocol = str_is(p->protocol, "udp") ? 17 : 6,
-	        .to_port = (uint16_t)p->destination_port.v};
-	if (!a->has_from && !q.from_address)
-		q.from_address = network_outside_address(real, vpc);
-	if (!a->has_to && !q.to_address)
-		q.to_address = SOMEWHERE;
+	bool ipv6 = ec2_is_ipv6(p->source_ip) || ec2_is_ipv6(p->destination_ip);
+	struct network_question q = {.from = a->has_from ? arena_dupz(arena, a->from.interface->network_interface_id) : NULL,
+	                             .to = a->has_to ? arena_dupz(arena, a->to.interface->network_interface_id) : NULL,
+	                             .from_address = end_address(p->source_ip, a->has_from ? a->from.interface : NULL, ipv6),
+	                             .to_address = end_address(p->destination_ip, a->has_to ? a->to.interface : NULL, ipv6),
+	                             .protocol = str_is(p->protocol, "udp") ? 17 : 6,
+	                             .to_port = (uint16_t)p->destination_port.v};
+	if (!a->has_from && !str_set(p->source_ip))
+		q.from_address = somewhere(real, vpc, ipv6, false);
+	if (!a->has_to && !str_set(p->destination_ip))
+		q.to_address = somewhere(real, vpc, ipv6, true);
 	struct networks *copy = networks_new(a->c->cloud->loop, NULL, "", NULL, NULL);
 	ec2_sync_copy(&a->s, &vpcs, copy);
 	struct network_verdict v = network_explain(copy, &q);

@@ -1,4 +1,5 @@
 /* Network insights paths: what is asked. insights.c answers. */
+#include "aws/ec2/block6.h"
 #include "aws/ec2/vpc.h"
 
 enum { PATHS_MAX = 100 };
@@ -34,10 +35,10 @@ static struct str arn(struct call *c, struct str id)
 
 static int check_address(struct call *c, struct str address, const char *name)
 {
-	uint32_t parsed;
-	if (!str_set(address) || ec2_address_parse(address, &parsed))
+	struct network_ip parsed;
+	if (!str_set(address) || ec2_ip_parse(address, &parsed))
 		return CALL_OK;
-	return ec2_invalid(c, "Value (%.*s) for parameter %s is invalid. Invalid IPv4 address.", STR_ARG(address), name);
+	return ec2_invalid(c, "Value (%.*s) for parameter %s is invalid. Invalid IP address.", STR_ARG(address), name);
 }
 
 static uint32_t count(const struct ec2_scope *s)
@@ -72,6 +73,8 @@ int ec2_create_network_insights_path(struct call *c, const struct ec2_create_net
 	    check_address(c, in->destination_ip, "destinationIp") != CALL_OK ||
 	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_path, &tags) != CALL_OK)
 		return CALL_FAIL;
+	if (str_set(in->source_ip) && str_set(in->destination_ip) && ec2_is_ipv6(in->source_ip) != ec2_is_ipv6(in->destination_ip))
+		return ec2_combination(c, "The source and the destination have to be of the same IP address family");
 	if (from_internet && (to_internet || !str_set(in->destination)))
 		return ec2_combination(c, "A path from an internet gateway leads to an instance or a network interface");
 	if (count(&s) >= PATHS_MAX)

@@ -7,20 +7,28 @@
 
 enum { EPHEMERAL_FIRST = 32768, EPHEMERAL_LAST = 60999, METADATA = 0xa9fea9fe, RESOLVER = 0xa9fea9fd };
 
+static const struct network_ip metadata6 = {{0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}};
+
 struct walk {
 	const struct networks *n;
 	struct network_verdict v;
 	const struct net_port *from, *to;
 	const char *vpc;  /* in which this is asked */
 	const char *peer; /* the VPC at the other end of the peering that the way leads over; "": none */
-	uint32_t source, destination;
+	struct network_ip source, destination;
+	bool ipv6;
 	int16_t protocol;
 	uint16_t port;
 };
 
-static bool holds(const struct net_prefix *p, uint32_t address)
+static struct network_block peer_of(const struct net_rule *r)
 {
-	return !((address ^ p->base) & (p->bits ? ~0u << (32 - p->bits) : 0));
+	return r->ipv6 ? network_block6(r->peer6.base, r->peer6.bits) : network_block4(r->peer.base, r->peer.bits);
+}
+
+static struct network_block to_of(const struct net_route *r)
+{
+	return r->ipv6 ? network_block6(r->to6.base, r->to6.bits) : network_block4(r->to.base, r->to.bits);
 }
 
 static const union net_message *find(const struct networks *n, uint32_t verb, const char *id)
@@ -35,20 +43,24 @@ static const struct net_port *port(const struct networks *n, const char *id)
 	return m ? &m->port : NULL;
 }
 
-static bool has(const struct net_port *p, uint32_t address)
+static bool has(const struct net_port *p, struct network_ip address)
 {
 	for (size_t i = 0; i < p->address_count; i++)
-		if (p->addresses[i].private == address)
+		if (network_ip_equal(network_ip4(p->addresses[i].private), address))
+			return true;
+	for (size_t i = 0; i < p->address6_count; i++)
+		if (network_ip_equal(network_ip6(p->addresses6[i]), address))
 			return true;
 	return false;
 }
 
-static bool has_public(const struct net_port *p, uint32_t address)
+/* Can the world speak to it? An address of IPv6 is the same inside and outside. */
+static bool has_public(const struct net_port *p, struct network_ip address)
 {
 	for (size_t i = 0; i < p->address_count; i++)
-		if (p->addresses[i].private == address)
+		if (network_ip_equal(network_ip4(p->addresses[i].private), address))
 			return p->addresses[i].public != 0;
-	return false;
+	return !network_ip_is4(address) && has(p, address);
 }
 
 static bool stop(struct walk *w, enum network_stop why, const struct net_port *p)
@@ -59,7 +71,7 @@ static bool stop(struct walk *w, enum network_stop why, const struct net_port *p
 	return false;
 }
 
-static const struct net_port *holder_in(const struct walk *w, const char *vpc, uint32_t address)
+static const struct net_port *holder_in(const struct walk *w, const char *vpc, struct network_ip address)
 {
 	list_each (&w->n->order, struct want, at, o)
 		if (o->verb == NET_PORT && strcmp(o->message->port.vpc, vpc) == 0 && has(&o->message->port, address))
@@ -68,33 +80,42 @@ static const struct net_port *holder_in(const struct walk *w, const char *vpc, u
 }
 
 /* Blocks of peers do not overlap, so an address is somebody's in one of the two at most. */
-static const struct net_port *holder(const struct walk *w, uint32_t address)
+static const struct net_port *holder(const struct walk *w, struct network_ip address)
 {
 	const struct net_port *p = holder_in(w, w->vpc, address);
 	return p || !w->peer[0] ? p : holder_in(w, w->peer, address);
 }
 
-static bool in_vpc(const struct walk *w, uint32_t address)
+static bool in_vpc(const struct walk *w, struct network_ip address)
 {
 	const union net_message *m = find(w->n, NET_VPC, w->vpc);
 	for (size_t i = 0; m && i < m->h.value; i++)
-		if (holds(&m->vpc.prefixes[i], address))
+		if (network_block_has(network_block4(m->vpc.prefixes[i].base, m->vpc.prefixes[i].bits), address))
+			return true;
+	for (size_t i = 0; m && i < m->vpc.prefix6_count; i++)
+		if (network_block_has(network_block6(m->vpc.prefixes6[i].base, m->vpc.prefixes6[i].bits), address))
 			return true;
 	return false;
 }
 
-static bool is_resolver(const struct walk *w, uint32_t address)
+/* It is asked over IPv4 alone. */
+static bool is_resolver(const struct walk *w, struct network_ip address)
 {
 	const union net_message *m = find(w->n, NET_VPC, w->vpc);
 	for (size_t i = 0; m && i < m->h.value; i++)
-		if (m->vpc.prefixes[i].base + 2 == address)
+		if (network_ip_equal(network_ip4(m->vpc.prefixes[i].base + 2), address))
 			return true;
-	return address == RESOLVER;
+	return network_ip_equal(network_ip4(RESOLVER), address);
+}
+
+static bool is_router(const struct walk *w, struct network_ip address)
+{
+	return network_ip_equal(address, w->ipv6 ? metadata6 : network_ip4(METADATA)) || is_resolver(w, address);
 }
 
 /* ---- rules ---- */
 
-static bool in_group(const struct walk *w, const char *group, uint32_t address)
+static bool in_group(const struct walk *w, const char *group, struct network_ip address)
 {
 	const struct net_port *p = holder(w, address);
 	for (size_t i = 0; p && i < p->group_count; i++)
@@ -103,16 +124,16 @@ static bool in_group(const struct walk *w, const char *group, uint32_t address)
 	return false;
 }
 
-static bool matches(const struct walk *w, const struct net_rule *r, bool egress, uint16_t to_port, uint32_t peer)
+static bool matches(const struct walk *w, const struct net_rule *r, bool egress, uint16_t to_port, struct network_ip peer)
 {
-	if (r->ipv6 || r->egress != egress || (r->protocol >= 0 && r->protocol != w->protocol))
+	if (r->egress != egress || (r->protocol >= 0 && r->protocol != w->protocol))
 		return false;
 	if (r->protocol >= 0 && r->from >= 0 && (to_port < r->from || to_port > r->to))
 		return false;
-	return r->peer_group[0] ? in_group(w, r->peer_group, peer) : holds(&r->peer, peer);
+	return r->peer_group[0] ? in_group(w, r->peer_group, peer) : network_block_has(peer_of(r), peer);
 }
 
-static bool groups_let(struct walk *w, const struct net_port *p, bool egress, uint32_t peer)
+static bool groups_let(struct walk *w, const struct net_port *p, bool egress, struct network_ip peer)
 {
 	for (size_t i = 0; i < p->group_count; i++) {
 		const union net_message *m = find(w->n, NET_GROUP, p->groups[i]);
@@ -124,7 +145,7 @@ static bool groups_let(struct walk *w, const struct net_port *p, bool egress, ui
 	return stop(w, NETWORK_STOP_GROUPS, p);
 }
 
-static bool acl_lets_port(struct walk *w, const struct net_rules *acl, bool egress, uint16_t to_port, uint32_t peer)
+static bool acl_lets_port(struct walk *w, const struct net_rules *acl, bool egress, uint16_t to_port, struct network_ip peer)
 {
 	w->v.rule = 0;
 	for (size_t i = 0; acl && i < acl->h.value; i++)
@@ -136,7 +157,7 @@ static bool acl_lets_port(struct walk *w, const struct net_rules *acl, bool egre
 }
 
 /* Answers go to whatever port the client has taken: every one of those is asked for at which the rules may change their mind. */
-static bool acl_lets_answers(struct walk *w, const struct net_rules *acl, bool egress, uint32_t peer, uint16_t *ret_port)
+static bool acl_lets_answers(struct walk *w, const struct net_rules *acl, bool egress, struct network_ip peer, uint16_t *ret_port)
 {
 	*ret_port = EPHEMERAL_FIRST;
 	if (!acl_lets_port(w, acl, egress, EPHEMERAL_FIRST, peer))
@@ -153,7 +174,7 @@ static bool acl_lets_answers(struct walk *w, const struct net_rules *acl, bool e
 	return true;
 }
 
-static bool acl_lets(struct walk *w, const char *subnet, bool egress, uint32_t peer)
+static bool acl_lets(struct walk *w, const char *subnet, bool egress, struct network_ip peer)
 {
 	const union net_message *s = find(w->n, NET_SUBNET, subnet);
 	const union net_message *acl = s ? find(w->n, NET_ACL, s->subnet.acl) : NULL;
@@ -171,12 +192,12 @@ static bool acl_lets(struct walk *w, const char *subnet, bool egress, uint32_t p
 
 /* ---- routes ---- */
 
-static const struct net_route *best_route(const union net_message *subnet, uint32_t address)
+static const struct net_route *best_route(const union net_message *subnet, struct network_ip address)
 {
 	const struct net_route *best = NULL;
 	for (size_t i = 0; i < subnet->h.value; i++) {
 		const struct net_route *o = &subnet->subnet.routes[i];
-		if (!o->ipv6 && holds(&o->to, address) && (!best || o->to.bits > best->to.bits))
+		if (network_block_has(to_of(o), address) && (!best || to_of(o).bits > to_of(best).bits))
 			best = o;
 	}
 	return best;
@@ -186,12 +207,12 @@ static bool nat_works(const struct walk *w, const struct net_route *route)
 {
 	const struct net_port *gate = port(w->n, route->target);
 	const union net_message *subnet = gate ? find(w->n, NET_SUBNET, gate->subnet) : NULL;
-	const struct net_route *out = subnet ? best_route(subnet, route->to.base) : NULL;
+	const struct net_route *out = subnet ? best_route(subnet, network_ip4(route->to.base)) : NULL;
 	return gate && gate->addresses[0].public && out && out->kind == NETWORK_INTERNET;
 }
 
 /* Who has the address at the other end. */
-static const struct net_port *over_peering(struct walk *w, const char *vpc, const char *id, uint32_t address)
+static const struct net_port *over_peering(struct walk *w, const char *vpc, const char *id, struct network_ip address)
 {
 	const union net_message *m = find(w->n, NET_PEERING, id);
 	for (int i = 0; m && i < 2; i++)
@@ -205,7 +226,8 @@ static const struct net_port *over_peering(struct walk *w, const char *vpc, cons
 }
 
 /* Where packets of a port go: *ret is the port that gets them, or NULL for the outside. */
-static bool routed(struct walk *w, const struct net_port *p, uint32_t source, uint32_t address, const struct net_port **ret)
+static bool routed(struct walk *w, const struct net_port *p, struct network_ip source, struct network_ip address,
+                   const struct net_port **ret)
 {
 	const union net_message *subnet = find(w->n, NET_SUBNET, p->subnet);
 	*ret = NULL;
@@ -215,13 +237,15 @@ static bool routed(struct walk *w, const struct net_port *p, uint32_t source, ui
 	const struct net_route *r = best_route(subnet, address);
 	if (!r)
 		return stop(w, NETWORK_STOP_NO_ROUTE, p);
-	w->v.route = (struct network_prefix){r->to.base, (uint8_t)r->to.bits};
+	w->v.route = to_of(r);
 	switch ((enum network_target)r->kind) {
 	case NETWORK_LOCAL:
 		*ret = holder_in(w, p->vpc, address);
 		return (*ret && (*ret)->kind != NETWORK_GATEWAY) || stop(w, NETWORK_STOP_NOBODY, p);
 	case NETWORK_INTERNET:
 		return has_public(p, source) || stop(w, NETWORK_STOP_NO_PUBLIC, p);
+	case NETWORK_EGRESS_ONLY:
+		return true;
 	case NETWORK_NAT:
 		return nat_works(w, r) || stop(w, NETWORK_STOP_ROUTE, p);
 	case NETWORK_PORT:
@@ -239,7 +263,8 @@ static bool routed(struct walk *w, const struct net_port *p, uint32_t source, ui
 /* ---- the walk ---- */
 
 /* From the sender's router to the receiver's interface; `to` NULL: to the outside. */
-static bool delivered(struct walk *w, const struct net_port *from, const struct net_port *to, uint32_t source, uint32_t destination)
+static bool delivered(struct walk *w, const struct net_port *from, const struct net_port *to, struct network_ip source,
+                      struct network_ip destination)
 {
 	bool same_subnet = from && to && strcmp(from->subnet, to->subnet) == 0;
 	if (to && !has(to, destination)) {
@@ -260,20 +285,40 @@ static bool delivered(struct walk *w, const struct net_port *from, const struct 
 static bool to_router(struct walk *w)
 {
 	bool resolver = is_resolver(w, w->destination);
-	bool served = resolver ? w->port == 53 : w->protocol == 6 && (w->port == 80 || w->port == 4566);
-	return served || stop(w, NETWORK_STOP_LISTENER, NULL);
+	bool metadata = w->protocol == 6 && (w->port == 80 || (w->port == 4566 && !w->ipv6));
+	return (resolver ? w->port == 53 : metadata) || stop(w, NETWORK_STOP_LISTENER, NULL);
 }
 
-static bool leaves_the_machine(uint32_t address)
+static bool leaves_the_machine(struct network_ip address)
 {
-	unsigned first = address >> 24;
-	return first != 0 && first != 127 && first < 224 && address >> 16 != 0xa9fe;
+	const uint8_t *b = address.b;
+	if (network_ip_is4(address))
+		return b[12] != 0 && b[12] != 127 && b[12] < 224 && !(b[12] == 0xa9 && b[13] == 0xfe);
+	/* addresses of networks' own (fc00::/7) are this machine's and its VPCs' */
+	return b[0] != 0 && b[0] != 0xff && (b[0] & 0xfe) != 0xfc && !(b[0] == 0xfe && (b[1] & 0x80));
+}
+
+/* Over IPv6 who asks from outside is let in by the route that leads back to him, if that is an internet gateway's. */
+static bool may_ask(struct walk *w)
+{
+	const union net_message *subnet = find(w->n, NET_SUBNET, w->to->subnet);
+	const struct net_route *r = subnet ? best_route(subnet, w->source) : NULL;
+	if (!w->ipv6 || (r && r->kind == NETWORK_INTERNET))
+		return true;
+	memcpy(w->v.subnet, w->to->subnet, sizeof(w->v.subnet));
+	if (r)
+		w->v.route = to_of(r);
+	return stop(w,
+	            !r                               ? NETWORK_STOP_NO_ROUTE
+	            : r->kind == NETWORK_EGRESS_ONLY ? NETWORK_STOP_EGRESS_ONLY
+	                                             : NETWORK_STOP_ROUTE,
+	            w->to);
 }
 
 static bool there(struct walk *w)
 {
 	const struct net_port *next = w->to;
-	if (w->from && (w->destination == METADATA || is_resolver(w, w->destination)))
+	if (w->from && is_router(w, w->destination))
 		return to_router(w);
 	if (w->from && !routed(w, w->from, w->source, w->destination, &next))
 		return false;
@@ -281,6 +326,8 @@ static bool there(struct walk *w)
 		return stop(w, NETWORK_STOP_ROUTE, w->from); /* out there nobody leads it back */
 	if (!w->from && !has_public(w->to, w->destination))
 		return stop(w, NETWORK_STOP_NO_PUBLIC, w->to);
+	if (!w->from && !may_ask(w))
+		return false;
 	if (!delivered(w, w->from, next, w->source, w->destination))
 		return false;
 	if (!next && !leaves_the_machine(w->destination))
@@ -291,7 +338,7 @@ static bool there(struct walk *w)
 static bool and_back(struct walk *w)
 {
 	const struct net_port *next = NULL, *to = holder(w, w->destination);
-	bool by_router = w->from && (w->destination == METADATA || is_resolver(w, w->destination));
+	bool by_router = w->from && is_router(w, w->destination);
 	if (by_router || w->v.through[0])
 		return true;
 	w->v.reply = true;
@@ -304,6 +351,22 @@ static bool and_back(struct walk *w)
 	return delivered(w, to, to ? next : w->from, w->destination, w->source);
 }
 
+static bool is_ipv6(struct network_ip address)
+{
+	return !network_ip_none(address) && !network_ip_is4(address);
+}
+
+/* The address that an end is asked about: the one that is named, or the port's first of that family. */
+static bool end_of(struct walk *w, const struct net_port *p, struct network_ip named, struct network_ip *ret)
+{
+	if (p && network_ip_none(named) && w->ipv6 && !p->address6_count)
+		return stop(w, NETWORK_STOP_NO_ADDRESS, p);
+	*ret = named;
+	if (p && network_ip_none(named))
+		*ret = w->ipv6 ? network_ip6(p->addresses6[0]) : network_ip4(p->addresses[0].private);
+	return true;
+}
+
 struct network_verdict network_explain(const struct networks *n, const struct network_question *q)
 {
 	struct walk w = {.n = n,
@@ -314,13 +377,14 @@ struct network_verdict network_explain(const struct networks *n, const struct ne
 	                 .port = q->to_port};
 	const char *missing = q->from && !w.from ? q->from : q->to && !w.to ? q->to : NULL;
 	w.vpc = w.from ? w.from->vpc : w.to ? w.to->vpc : "";
-	w.source = q->from_address || !w.from ? q->from_address : w.from->addresses[0].private;
-	w.destination = q->to_address || !w.to ? q->to_address : w.to->addresses[0].private;
+	w.ipv6 = is_ipv6(q->from_address) || is_ipv6(q->to_address);
 	if (missing || (!w.from && !w.to)) {
 		w.v.stop = NETWORK_STOP_UNKNOWN;
 		memcpy(w.v.port, missing ? missing : "", missing ? strnlen(missing, NETWORK_ID_MAX - 1) : 0);
 		return w.v;
 	}
+	if (!end_of(&w, w.from, q->from_address, &w.source) || !end_of(&w, w.to, q->to_address, &w.destination))
+		return w.v;
 	/* packets for another VPC's private address know nothing of whom they are meant for */
 	if (w.from && w.to && strcmp(w.from->vpc, w.to->vpc) != 0)
 		w.to = NULL;

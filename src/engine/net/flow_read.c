@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROOM = 65536, KEY_MAX = 20, ASK_ROOM = 256 };
+enum { ROOM = 65536, KEY_MAX = 4 + 2 * (16 + 4), ASK_ROOM = 256 };
 
 /* One element, whichever of the two sets it is of. */
 struct element {
@@ -132,14 +132,14 @@ static int receive(int sock, char *room, struct elements *all)
 	}
 }
 
-static int read_set(int sock, char *room, const char *name, struct elements *all)
+static int read_set(int sock, char *room, bool ipv6, const char *name, struct elements *all)
 {
 	char ask[ASK_ROOM];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(ask);
 	h->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
-	g->nfgen_family = NFPROTO_IPV4;
+	g->nfgen_family = ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
 	g->version = NFNETLINK_V0;
 	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, "q");
 	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, name);
@@ -151,22 +151,30 @@ static int by_key(const void *a, const void *b)
 	return memcmp(((const struct element *)a)->key, ((const struct element *)b)->key, KEY_MAX);
 }
 
-static uint32_t address(const unsigned char *p)
+static struct network_ip address(const unsigned char *p, bool ipv6)
 {
 	uint32_t v;
+	if (ipv6)
+		return network_ip6(p);
 	memcpy(&v, p, sizeof(v));
-	return ntohl(v);
+	return network_ip4(ntohl(v));
 }
 
 /* Every part of a key begins at a multiple of four bytes. */
-static struct network_flow flow_of(const struct element *e, bool ports)
+static struct network_flow flow_of(const struct element *e, struct flow_kind kind)
 {
-	const unsigned char *k = e->key;
-	struct network_flow f = {.protocol = k[0], .from = address(k + 4), .packets = e->packets, .bytes = e->bytes};
-	f.to = address(k + (ports ? 12 : 8));
-	if (ports) {
-		f.from_port = (uint16_t)(k[8] << 8 | k[9]);
-		f.to_port = (uint16_t)(k[16] << 8 | k[17]);
+	const unsigned char *from = e->key + 4, *from_port = from + (kind.ipv6 ? 16 : 4);
+	const unsigned char *to = from_port + (kind.ports ? 4 : 0), *to_port = to + (kind.ipv6 ? 16 : 4);
+	struct network_flow f = {.protocol = e->key[0],
+	                         .out = kind.out,
+	                         .accepted = kind.accepted,
+	                         .from = address(from, kind.ipv6),
+	                         .to = address(to, kind.ipv6),
+	                         .packets = e->packets,
+	                         .bytes = e->bytes};
+	if (kind.ports) {
+		f.from_port = (uint16_t)(from_port[0] << 8 | from_port[1]);
+		f.to_port = (uint16_t)(to_port[0] << 8 | to_port[1]);
 	}
 	return f;
 }
@@ -184,24 +192,22 @@ static void append(struct flow_table *t, const struct network_flow *f)
 	t->flows[t->n++] = *f;
 }
 
-int flow_read(const char *counted, const char *last, bool ports, bool out, bool accepted, struct flow_table *t)
+int flow_read(const char *counted, const char *last, struct flow_kind kind, struct flow_table *t)
 {
-	size_t key_bytes = ports ? 20 : 12;
+	size_t key_bytes = 4 + 2 * ((kind.ipv6 ? 16 : 4) + (kind.ports ? 4 : 0));
 	struct elements first = {.key_bytes = key_bytes}, latest = {.key_bytes = key_bytes};
 	char *room = malloc(ROOM);
 	int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	int error = sock < 0 || !room ? -ENOMEM : read_set(sock, room, counted, &first);
+	int error = sock < 0 || !room ? -ENOMEM : read_set(sock, room, kind.ipv6, counted, &first);
 	int64_t now = clock_wall_ms();
 	if (!error && first.n)
-		error = read_set(sock, room, last, &latest);
+		error = read_set(sock, room, kind.ipv6, last, &latest);
 	if (latest.n)
 		qsort(latest.v, latest.n, sizeof(*latest.v), by_key);
 	for (size_t i = 0; i < first.n && !error; i++) {
 		const struct element *e = &first.v[i];
 		const struct element *l = latest.n ? bsearch(e, latest.v, latest.n, sizeof(*e), by_key) : NULL;
-		struct network_flow f = flow_of(e, ports);
-		f.out = out;
-		f.accepted = accepted;
+		struct network_flow f = flow_of(e, kind);
 		f.first_ms = now - (int64_t)e->age_ms;
 		f.last_ms = l ? now - (int64_t)l->age_ms : now;
 		if (f.last_ms < f.first_ms)

@@ -14,4 +14,7 @@ struct flow_table {
 /* Appends what the set `counted` holds, with the time of each flow's last packet from `last`, a set of the same keys whose elements
  * are renewed by every packet. Keys are protocol, sender, receiver - with ports behind the two addresses when `ports`. Of the
  * calling thread's network namespace. 0 or negative errno. */
-int flow_read(const char *counted, const char *last, bool ports, bool out, bool accepted, struct flow_table *t);
+struct flow_kind {
+	bool ipv6, ports, out, accepted;
+};
+int flow_read(const char *counted, const char *last, struct flow_kind kind, struct flow_table *t);

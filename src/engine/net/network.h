@@ -20,6 +20,7 @@
  *
  * Calls return at once; strings and arrays are copied. All runs on the loop of the role that made it. */
 #pragma once
+#include "engine/net/ip.h"
 #include "io/loop.h"
 
 #include <stdbool.h>
@@ -175,7 +176,7 @@ enum network_listener {
  * port's owner sees. What is dropped before groups are asked (false senders) or beyond a rate is in no flow, nor is what goes to
  * the VPC's own services and what no route takes. */
 struct network_flow {
-	uint32_t from, to;
+	struct network_ip from, to;
 	uint16_t from_port, to_port; /* 0 where the protocol has none */
 	uint8_t protocol, out, accepted, spare;
 	uint64_t packets, bytes;

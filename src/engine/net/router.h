@@ -39,6 +39,7 @@ struct thing {
 
 	/* ports whose flows are counted: which sets it is done in, and those that are about to be read (0: none) */
 	uint32_t flow_round, flow_old;
+	unsigned flow_families; /* a bit each: IPv4, IPv6 */
 	struct loop_timer *flow_timer;
 };
 
@@ -64,7 +65,7 @@ struct router {
 	struct buf batch;
 	uint32_t uplink; /* the machine's end of the link; 0: none. Over IPv6: see outside6() */
 	unsigned uplink_ifindex;
-	unsigned flow_ports; /* how many count flows */
+	unsigned flow_ports[2]; /* how many count flows of IPv4, of IPv6 */
 };
 
 /* router.c. Network namespaces belong to the process for the time between enter and leave. */

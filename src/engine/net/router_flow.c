@@ -2,9 +2,9 @@
  * What has passed all groups and ACLs runs through a chain of its own behind them, what was refused through reject_out and
  * reject_in. Both are there only while some port of the router counts flows, so others cost nothing.
  *
- * A port has eight pairs of sets, by direction, verdict and whether the protocol has ports: one counts, and its elements' age says
- * when the first packet came; in the other every packet renews its element, whose age says when the last one did. Reading begins a
- * new round of sets in one atomic change and takes the old ones once no packet can be in their rules any more. */
+ * A port has eight pairs of sets a family, by direction, verdict and whether the protocol has ports: one counts, and its elements'
+ * age says when the first packet came; in the other every packet renews its element, whose age says when the last one did. Reading
+ * begins a new round of sets in one atomic change and takes the old ones once no packet can be in their rules any more. */
 #include "engine/net/flow_read.h"
 #include "engine/net/router.h"
 
@@ -16,9 +16,13 @@
 
 enum { SET_SIZE = 8192, KINDS = 4, TEXT_MAX = 1 << 16, READ_AFTER_US = 20000 };
 
-#define WITH_PORTS "meta l4proto . ip saddr . th sport . ip daddr . th dport"
-#define WITHOUT_PORTS "meta l4proto . ip saddr . ip daddr"
 #define HAVE_PORTS "{ tcp, udp, sctp }"
+
+/* Each family has a table of its own. Bits of thing.flow_families say in which of them a port counts. */
+static const struct family {
+	const char *table, *address, *source, *destination;
+} families[] = {{"ip q", "ipv4_addr", "ip saddr", "ip daddr"}, {"ip6 q", "ipv6_addr", "ip6 saddr", "ip6 daddr"}};
+enum { FAMILIES = sizeof(families) / sizeof(families[0]), IPV6 = 1 };
 
 /* Kinds: of direction and verdict. */
 static bool kind_out(unsigned kind)
@@ -42,99 +46,132 @@ static void run(struct router *r, struct buf *b)
 	buf_clear(b);
 }
 
-static void add_hooks(struct buf *b)
+static void add_hooks(struct buf *b, unsigned family)
 {
+	const char *t = families[family].table;
 	for (unsigned k = 0; k < KINDS; k++)
-		buf_printf(b, "add map ip q %s { type ifname : verdict; }\n", hooks[k]);
-	buf_printf(b, "add chain ip q flows_out { type filter hook forward priority -7; policy accept; }\n"
-	              "add rule ip q flows_out iifname vmap @flows_out\n"
-	              "add chain ip q flows_in { type filter hook forward priority 10; policy accept; }\n"
-	              "add rule ip q flows_in oifname vmap @flows_in\n"
-	              "add chain ip q flows_to_service { type filter hook input priority 10; policy accept; }\n"
-	              "add rule ip q flows_to_service ip daddr 192.0.0.65 iifname vmap @flows_out\n"
-	              "add chain ip q flows_of_service { type filter hook output priority 10; policy accept; }\n"
-	              "add rule ip q flows_of_service ip saddr 192.0.0.65 oifname vmap @flows_in\n"
-	              "insert rule ip q reject_out iifname vmap @rejects_out\n"
-	              "insert rule ip q reject_in oifname vmap @rejects_in\n");
+		buf_printf(b, "add map %s %s { type ifname : verdict; }\n", t, hooks[k]);
+	buf_printf(b,
+	           "add chain %s flows_out { type filter hook forward priority -7; policy accept; }\n"
+	           "add rule %s flows_out iifname vmap @flows_out\n"
+	           "add chain %s flows_in { type filter hook forward priority 10; policy accept; }\n"
+	           "add rule %s flows_in oifname vmap @flows_in\n"
+	           "insert rule %s reject_out iifname vmap @rejects_out\n"
+	           "insert rule %s reject_in oifname vmap @rejects_in\n",
+	           t, t, t, t, t, t);
+	if (family != IPV6)
+		buf_printf(b, "add chain ip q flows_to_service { type filter hook input priority 10; policy accept; }\n"
+		              "add rule ip q flows_to_service ip daddr 192.0.0.65 iifname vmap @flows_out\n"
+		              "add chain ip q flows_of_service { type filter hook output priority 10; policy accept; }\n"
+		              "add rule ip q flows_of_service ip saddr 192.0.0.65 oifname vmap @flows_in\n");
 }
 
-static void remove_hooks(struct buf *b)
+static void remove_hooks(struct buf *b, unsigned family)
 {
-	buf_printf(b, "flush chain ip q flows_out\nflush chain ip q flows_in\n"
-	              "delete chain ip q flows_out\ndelete chain ip q flows_in\n"
-	              "flush chain ip q flows_to_service\nflush chain ip q flows_of_service\n"
-	              "delete chain ip q flows_to_service\ndelete chain ip q flows_of_service\n"
-	              "flush chain ip q reject_out\nadd rule ip q reject_out drop\n"
-	              "flush chain ip q reject_in\nadd rule ip q reject_in drop\n");
+	const char *t = families[family].table;
+	buf_printf(b,
+	           "flush chain %s flows_out\nflush chain %s flows_in\n"
+	           "delete chain %s flows_out\ndelete chain %s flows_in\n"
+	           "flush chain %s reject_out\nadd rule %s reject_out drop\n"
+	           "flush chain %s reject_in\nadd rule %s reject_in drop\n",
+	           t, t, t, t, t, t, t, t);
+	if (family != IPV6)
+		buf_printf(b, "flush chain ip q flows_to_service\nflush chain ip q flows_of_service\n"
+		              "delete chain ip q flows_to_service\ndelete chain ip q flows_of_service\n");
 	for (unsigned k = 0; k < KINDS; k++)
-		buf_printf(b, "delete map ip q %s\n", hooks[k]);
+		buf_printf(b, "delete map %s %s\n", t, hooks[k]);
+}
+
+/* The sets of a kind: what counts and what is renewed, of protocols with ports and without. */
+static void fill_kind(struct buf *b, const struct family *f, uint32_t port, uint32_t round, unsigned k)
+{
+	const char *t = f->table, *verdict = kind_accepted(k) ? "accept" : "drop";
+	char with[96], without[64];
+	snprintf(with, sizeof(with), "meta l4proto . %s . th sport . %s . th dport", f->source, f->destination);
+	snprintf(without, sizeof(without), "meta l4proto . %s . %s", f->source, f->destination);
+	for (unsigned i = 0; i < 4; i++) {
+		const char *service = i < 2 ? " . inet_service" : "";
+		buf_printf(b,
+		           "add set %s w%u_%u_%u%s { type inet_proto . %s%s . %s%s; size %d; flags dynamic,timeout; "
+		           "timeout %ds; }\n",
+		           t, port, round, k, (const char *[]){"p", "pl", "n", "nl"}[i], f->address, service, f->address, service,
+		           SET_SIZE, FLOW_SET_LIFE_S);
+	}
+	buf_printf(b, "add chain %s w%u_%u\nflush chain %s w%u_%u\n", t, port, k, t, port, k);
+	buf_printf(b,
+	           "add rule %s w%u_%u meta l4proto " HAVE_PORTS " add @w%u_%u_%up { %s counter } update @w%u_%u_%upl { %s } %s\n",
+	           t, port, k, port, round, k, with, port, round, k, with, verdict);
+	buf_printf(b,
+	           "add rule %s w%u_%u meta l4proto != " HAVE_PORTS
+	           " add @w%u_%u_%un { %s counter } update @w%u_%u_%unl { %s } %s\n",
+	           t, port, k, port, round, k, without, port, round, k, without, verdict);
+	/* for what the sets have no room any more */
+	buf_printf(b, "add rule %s w%u_%u counter name w%u_%u %s\n", t, port, k, port, round, verdict);
 }
 
 /* The sets of a round, and the port's chains filled with rules that use them. */
-static void fill(struct buf *b, uint32_t port, uint32_t round)
+static void fill(struct buf *b, const struct thing *t, uint32_t round)
 {
-	buf_printf(b, "add counter ip q w%u_%u\n", port, round);
-	for (unsigned k = 0; k < KINDS; k++) {
-		const char *verdict = kind_accepted(k) ? "accept" : "drop";
-		for (unsigned i = 0; i < 4; i++)
-			buf_printf(b,
-			           "add set ip q w%u_%u_%u%s { type inet_proto . ipv4_addr%s . ipv4_addr%s; size %d; "
-			           "flags dynamic,timeout; timeout %ds; }\n",
-			           port, round, k, (const char *[]){"p", "pl", "n", "nl"}[i], i < 2 ? " . inet_service" : "",
-			           i < 2 ? " . inet_service" : "", SET_SIZE, FLOW_SET_LIFE_S);
-		buf_printf(b, "add chain ip q w%u_%u\nflush chain ip q w%u_%u\n", port, k, port, k);
-		buf_printf(b,
-		           "add rule ip q w%u_%u meta l4proto " HAVE_PORTS " add @w%u_%u_%up { " WITH_PORTS " counter } "
-		           "update @w%u_%u_%upl { " WITH_PORTS " } %s\n",
-		           port, k, port, round, k, port, round, k, verdict);
-		buf_printf(b,
-		           "add rule ip q w%u_%u meta l4proto != " HAVE_PORTS " add @w%u_%u_%un { " WITHOUT_PORTS " counter } "
-		           "update @w%u_%u_%unl { " WITHOUT_PORTS " } %s\n",
-		           port, k, port, round, k, port, round, k, verdict);
-		/* for what the sets have no room any more */
-		buf_printf(b, "add rule ip q w%u_%u counter name w%u_%u %s\n", port, k, port, round, verdict);
+	for (unsigned f = 0; f < FAMILIES; f++) {
+		if (!(t->flow_families & 1u << f))
+			continue;
+		buf_printf(b, "add counter %s w%u_%u\n", families[f].table, t->number, round);
+		for (unsigned k = 0; k < KINDS; k++)
+			fill_kind(b, &families[f], t->number, round, k);
 	}
 }
 
-static void begin(struct thing *t)
+static void begin(struct thing *t, unsigned in)
 {
 	struct router *r = t->router;
 	struct buf b;
 	buf_init(&b, TEXT_MAX);
-	if (r->flow_ports++ == 0)
-		add_hooks(&b);
 	t->flow_round = 1;
-	fill(&b, t->number, t->flow_round);
-	for (unsigned k = 0; k < KINDS; k++)
-		buf_printf(&b, "add element ip q %s { \"p%u\" : goto w%u_%u }\n", hooks[k], t->number, t->number, k);
+	t->flow_families = in;
+	for (unsigned f = 0; f < FAMILIES; f++)
+		if ((in & 1u << f) && r->flow_ports[f]++ == 0)
+			add_hooks(&b, f);
+	fill(&b, t, t->flow_round);
+	for (unsigned f = 0; f < FAMILIES; f++)
+		for (unsigned k = 0; (in & 1u << f) && k < KINDS; k++)
+			buf_printf(&b, "add element %s %s { \"p%u\" : goto w%u_%u }\n", families[f].table, hooks[k], t->number,
+			           t->number, k);
 	run(r, &b);
 	buf_done(&b);
+}
+
+static void take_kind(struct thing *t, unsigned f, uint32_t round, unsigned i, struct buf *b, struct flow_table *table)
+{
+	char counted[40], last[48];
+	struct flow_kind kind = {.ipv6 = f == IPV6, .ports = i % 2 == 0, .out = kind_out(i / 2), .accepted = kind_accepted(i / 2)};
+	snprintf(counted, sizeof(counted), "w%u_%u_%u%s", t->number, round, i / 2, kind.ports ? "p" : "n");
+	snprintf(last, sizeof(last), "%sl", counted);
+	int error = router_enter(t->router);
+	if (!error) {
+		error = flow_read(counted, last, kind, table);
+		router_leave(t->router);
+	}
+	if (error)
+		log_error("%s: %s: %s", t->id, counted, strerror(-error));
+	buf_printf(b, "delete set %s %s\ndelete set %s %s\n", families[f].table, counted, families[f].table, last);
 }
 
 /* Takes the sets of a round, which no rule names any more. */
 static void take(struct thing *t, uint32_t round, struct flow_table *table, uint64_t *missed)
 {
-	struct router *r = t->router;
 	struct buf b;
-	char counted[40], last[48];
+	char counter[40];
 	buf_init(&b, TEXT_MAX);
-	for (unsigned i = 0; i < 2 * KINDS; i++) {
-		bool ports = i % 2 == 0;
-		snprintf(counted, sizeof(counted), "w%u_%u_%u%s", t->number, round, i / 2, ports ? "p" : "n");
-		snprintf(last, sizeof(last), "%sl", counted);
-		int error = router_enter(r);
-		if (!error) {
-			error = flow_read(counted, last, ports, kind_out(i / 2), kind_accepted(i / 2), table);
-			router_leave(r);
-		}
-		if (error)
-			log_error("%s: %s: %s", t->id, counted, strerror(-error));
-		buf_printf(&b, "delete set ip q %s\ndelete set ip q %s\n", counted, last);
+	snprintf(counter, sizeof(counter), "w%u_%u", t->number, round);
+	for (unsigned f = 0; f < FAMILIES; f++) {
+		if (!(t->flow_families & 1u << f))
+			continue;
+		for (unsigned i = 0; i < 2 * KINDS; i++)
+			take_kind(t, f, round, i, &b, table);
+		*missed += nft_counter(t->router->nft, families[f].table, counter);
+		buf_printf(&b, "delete counter %s %s\n", families[f].table, counter);
 	}
-	snprintf(counted, sizeof(counted), "w%u_%u", t->number, round);
-	*missed += nft_counter(r->nft, "ip q", counted);
-	buf_printf(&b, "delete counter ip q %s\n", counted);
-	run(r, &b);
+	run(t->router, &b);
 	buf_done(&b);
 }
 
@@ -162,7 +199,7 @@ void flow_collect(struct thing *t)
 		return; /* the answer to the last time comes */
 	t->flow_old = t->flow_round++;
 	buf_init(&b, TEXT_MAX);
-	fill(&b, t->number, t->flow_round);
+	fill(&b, t, t->flow_round);
 	run(t->router, &b);
 	buf_done(&b);
 	t->flow_timer = loop_add_timer(net_loop(t->router->net), READ_AFTER_US, take_old, t);
@@ -177,11 +214,16 @@ void flow_end(struct thing *t)
 	if (!t->flow_round)
 		return;
 	buf_init(&b, TEXT_MAX);
-	for (unsigned k = 0; k < KINDS; k++)
-		buf_printf(&b, "delete element ip q %s { \"p%u\" }\nflush chain ip q w%u_%u\ndelete chain ip q w%u_%u\n", hooks[k],
-		           t->number, t->number, k, t->number, k);
-	if (--r->flow_ports == 0)
-		remove_hooks(&b);
+	for (unsigned f = 0; f < FAMILIES; f++) {
+		const char *table_of = families[f].table;
+		if (!(t->flow_families & 1u << f))
+			continue;
+		for (unsigned k = 0; k < KINDS; k++)
+			buf_printf(&b, "delete element %s %s { \"p%u\" }\nflush chain %s w%u_%u\ndelete chain %s w%u_%u\n",
+			           table_of, hooks[k], t->number, table_of, t->number, k, table_of, t->number, k);
+		if (--r->flow_ports[f] == 0)
+			remove_hooks(&b, f);
+	}
 	run(r, &b);
 	buf_done(&b);
 	loop_remove_timer(net_loop(r->net), t->flow_timer);
@@ -195,22 +237,24 @@ void flow_end(struct thing *t)
 
 void flow_update(struct thing *t)
 {
-	bool wanted = t->message->port.flows && t->message->port.kind != NETWORK_GATEWAY;
-	if (wanted && !t->flow_round)
-		begin(t);
-	if (!wanted)
+	const struct net_port *m = &t->message->port;
+	bool wanted = m->flows && m->kind != NETWORK_GATEWAY;
+	unsigned in = 1u | (t->router->has_ipv6 && m->address6_count ? 1u << IPV6 : 0);
+	if (!wanted || (t->flow_round && t->flow_families != in))
 		flow_end(t);
+	if (wanted && !t->flow_round)
+		begin(t, in);
 }
 
 void flow_again(struct router *r)
 {
-	r->flow_ports = 0;
+	memset(r->flow_ports, 0, sizeof(r->flow_ports));
 	list_each (&r->things, struct thing, at, t) {
 		bool counted = t->flow_round;
 		loop_remove_timer(net_loop(r->net), t->flow_timer);
 		t->flow_timer = NULL;
 		t->flow_old = t->flow_round = 0;
 		if (counted && t->live)
-			begin(t);
+			begin(t, t->flow_families);
 	}
 }

@@ -1,5 +1,6 @@
 #include "engine/net/rules.h"
 #include "engine/net/rules6.h"
+#include "engine/net/rules_both.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,8 +122,6 @@ static const char base[] =
 
 #define IP4 "%u.%u.%u.%u"
 #define IP4_ARG(a) (a) >> 24, (a) >> 16 & 255, (a) >> 8 & 255, (a)&255
-#define MAC "%02x:%02x:%02x:%02x:%02x:%02x"
-#define MAC_ARG(m) (m)[0], (m)[1], (m)[2], (m)[3], (m)[4], (m)[5]
 
 void rules_base(struct buf *b)
 {
@@ -138,32 +137,6 @@ void rules_dns(struct buf *b, const struct net_prefix *prefixes, size_t n)
 }
 
 /* ---- what a rule matches ---- */
-
-static void add_match(struct buf *b, const struct net_rule *r)
-{
-	if (r->protocol == 6 || r->protocol == 17) {
-		const char *name = r->protocol == 6 ? "tcp" : "udp";
-		if (r->from < 0)
-			buf_printf(b, "meta l4proto %s ", name);
-		else if (r->from == r->to)
-			buf_printf(b, "%s dport %d ", name, r->from);
-		else
-			buf_printf(b, "%s dport %d-%d ", name, r->from, r->to);
-	} else if (r->protocol == 1) {
-		buf_printf(b, "meta l4proto icmp ");
-		if (r->from >= 0)
-			buf_printf(b, "icmp type %d ", r->from);
-		if (r->from >= 0 && r->to >= 0)
-			buf_printf(b, "icmp code %d ", r->to);
-	} else if (r->protocol >= 0) {
-		buf_printf(b, "meta l4proto %d ", r->protocol);
-	}
-}
-
-static const char *peer_side(bool egress)
-{
-	return egress ? "ip daddr" : "ip saddr";
-}
 
 static bool same_packets(const struct net_rule *a, const struct net_rule *b)
 {
@@ -198,7 +171,7 @@ static bool is_listed(const struct net_rules *m, size_t first, size_t i)
 
 void rules_declare_group(struct buf *b, uint32_t number)
 {
-	buf_printf(b, "add chain ip q g%uo\nadd chain ip q g%ui\nadd set ip q m%u { type ipv4_addr; }\n", number, number, number);
+	rules_both_declare_group(&rules_ip4, b, number);
 	rules6_declare_group(b, number);
 }
 
@@ -215,13 +188,13 @@ static void add_prefixes(struct buf *b, uint32_t number, const struct net_rules 
 		return;
 	const struct net_rule *r = &m->rules[first];
 	buf_printf(b, "add rule ip q g%u%c ", number, r->egress ? 'o' : 'i');
-	add_match(b, r);
+	rules_match(&rules_ip4, b, r);
 	size_t count = 0;
 	for (size_t i = first; i < m->h.value && !all; i++)
 		count += is_listed(m, first, i);
 	/* a set of one costs more room in a batch than it is worth */
 	if (count)
-		buf_printf(b, "%s %s", peer_side(r->egress), count > 1 ? "{ " : "");
+		buf_printf(b, "%s %s", rules_ip4.side[r->egress], count > 1 ? "{ " : "");
 	for (size_t i = first, left = count; i < m->h.value && left; i++)
 		if (is_listed(m, first, i))
 			buf_printf(b, IP4 "/%u%s", IP4_ARG(m->rules[i].peer.base), m->rules[i].peer.bits, --left ? ", " : " ");
@@ -247,22 +220,22 @@ void rules_group(struct buf *b, uint32_t number, const struct net_rules *m, rule
 		if (!r->peer_group[0])
 			continue; /* IPv6: rules6.c */
 		buf_printf(b, "add rule ip q g%u%c ", number, r->egress ? 'o' : 'i');
-		add_match(b, r);
-		buf_printf(b, "%s @m%u accept\n", peer_side(r->egress), find(ctx, r->peer_group));
+		rules_match(&rules_ip4, b, r);
+		buf_printf(b, "%s @m%u accept\n", rules_ip4.side[r->egress], find(ctx, r->peer_group));
 	}
 }
 
 void rules_remove_group(struct buf *b, uint32_t number)
 {
 	rules6_remove_group(b, number);
-	buf_printf(b, "delete chain ip q g%uo\ndelete chain ip q g%ui\ndelete set ip q m%u\n", number, number, number);
+	rules_both_remove_group(&rules_ip4, b, number);
 }
 
 /* ---- ACLs and subnets ---- */
 
 void rules_declare_acl(struct buf *b, uint32_t number)
 {
-	buf_printf(b, "add chain ip q a%uo\nadd chain ip q a%ui\n", number, number);
+	rules_both_declare_acl(&rules_ip4, b, number);
 }
 
 void rules_acl(struct buf *b, uint32_t number, const struct net_rules *m)
@@ -275,18 +248,18 @@ void rules_acl(struct buf *b, uint32_t number, const struct net_rules *m)
 		if (r->ipv6)
 			continue;
 		buf_printf(b, "add rule ip q a%u%c ", number, r->egress ? 'o' : 'i');
-		add_match(b, r);
+		rules_match(&rules_ip4, b, r);
 		if (r->peer.bits)
-			buf_printf(b, "%s " IP4 "/%u ", peer_side(r->egress), IP4_ARG(r->peer.base), r->peer.bits);
-		buf_printf(b, "%s\n", r->allow ? "accept" : r->egress ? "counter goto reject_out" : "counter goto reject_in");
+			buf_printf(b, "%s " IP4 "/%u ", rules_ip4.side[r->egress], IP4_ARG(r->peer.base), r->peer.bits);
+		rules_acl_verdict(b, r);
 	}
-	buf_printf(b, "add rule ip q a%uo counter goto reject_out\nadd rule ip q a%ui counter goto reject_in\n", number, number);
+	rules_acl_last(&rules_ip4, b, number);
 }
 
 void rules_remove_acl(struct buf *b, uint32_t number)
 {
 	rules6_remove_acl(b, number);
-	buf_printf(b, "delete chain ip q a%uo\ndelete chain ip q a%ui\n", number, number);
+	rules_both_remove_acl(&rules_ip4, b, number);
 }
 
 static void unserve(struct buf *b, uint32_t mark)
@@ -302,10 +275,7 @@ void rules_subnet(struct buf *b, uint32_t number, uint32_t acl, uint32_t mark, b
 		buf_printf(b, "add element ip q served { %u, %u }\n", mark, mark + 1);
 	else
 		unserve(b, mark);
-	buf_printf(b, "add set ip q t%u { type ifname; }\nadd chain ip q s%uo\nadd chain ip q s%ui\n", number, number, number);
-	buf_printf(b, "flush chain ip q s%uo\nflush chain ip q s%ui\n", number, number);
-	buf_printf(b, "add rule ip q s%uo oifname @t%u accept\nadd rule ip q s%uo goto a%uo\n", number, number, number, acl);
-	buf_printf(b, "add rule ip q s%ui iifname @t%u accept\nadd rule ip q s%ui goto a%ui\n", number, number, number, acl);
+	rules_subnet_chains(&rules_ip4, b, number, acl);
 }
 
 void rules_remove_subnet(struct buf *b, uint32_t number, uint32_t mark)
@@ -341,92 +311,36 @@ void rules_members(struct buf *b, uint32_t number, const uint32_t *addresses, si
 
 /* ---- ports ---- */
 
-struct elements {
-	struct buf *b;
-	bool add;
-	uint32_t port;
-};
-
-/* One element of a set, or of a map when there is a value; `key` follows the link's name. */
-__attribute__((format(printf, 4, 5))) static void element(const struct elements *e, const char *set, const char *key,
-                                                          const char *value, ...)
-{
-	buf_printf(e->b, "%s element %s { \"p%u\"%s", e->add ? "add" : "delete", set, e->port, key);
-	if (value && e->add) {
-		char text[48];
-		va_list ap;
-		va_start(ap, value);
-		vsnprintf(text, sizeof(text), value, ap);
-		va_end(ap);
-		buf_printf(e->b, " : %s", text);
-	}
-	buf_printf(e->b, " }\n");
-}
-
 static void add_elements(struct buf *b, const struct rules_port *p, bool add)
 {
 	const struct net_port *m = p->port;
-	struct elements e = {b, add, p->number};
 	char key[64];
-	snprintf(key, sizeof(key), " . " MAC, MAC_ARG(m->mac));
-	element(&e, "ip q macs", key, NULL);
-	element(&e, "arp q macs", key, NULL);
-	if (!m->source_check)
-		element(&e, "ip q loose", "", NULL);
-	element(&e, "ip q marks", "", "%u", p->mark);
-	element(&e, "ip q drops", "", "\"d%u\"", p->number);
-	element(&e, "ip q leaving", "", "goto o%u", p->number);
-	element(&e, "ip q entering", "", "goto i%u", p->number);
-	element(&e, "ip q subnet_leaving", "", "goto s%uo", p->subnet);
-	element(&e, "ip q subnet_entering", "", "goto s%ui", p->subnet);
-	if (m->bits_per_s) {
-		element(&e, "ip q fast_leaving", "", "jump f%uo", p->number);
-		element(&e, "ip q fast_entering", "", "jump f%ui", p->number);
-	}
-	buf_printf(b, "%s element ip q t%u { \"p%u\" }\n", add ? "add" : "delete", p->subnet, p->number);
+	rules_port_elements(&rules_ip4, b, p, add);
+	snprintf(key, sizeof(key), " . " RULES_MAC, RULES_MAC_ARG(m->mac));
+	rules_element(b, add, p->number, "arp q macs", key, NULL);
 	for (size_t i = 0; i < m->address_count; i++) {
 		const struct net_address *a = &m->addresses[i];
 		snprintf(key, sizeof(key), " . " IP4, IP4_ARG(a->private));
-		element(&e, "ip q bound", key, NULL);
+		rules_element(b, add, p->number, "ip q bound", key, NULL);
 		if (a->public)
-			element(&e, "ip q known", key, NULL);
+			rules_element(b, add, p->number, "ip q known", key, NULL);
 		if (a->public)
 			buf_printf(b,
 			           add ? "add element ip q inward { " IP4 " : " IP4 " }\n"
 			               : "delete element ip q inward { " IP4 " }\n",
 			           IP4_ARG(a->public), IP4_ARG(a->private));
-		snprintf(key, sizeof(key), " . " MAC " . " IP4, MAC_ARG(m->mac), IP4_ARG(a->private));
-		element(&e, "arp q bound", key, NULL);
+		snprintf(key, sizeof(key), " . " RULES_MAC " . " IP4, RULES_MAC_ARG(m->mac), IP4_ARG(a->private));
+		rules_element(b, add, p->number, "arp q bound", key, NULL);
 		for (size_t k = 0; k < m->group_count; k++)
 			buf_printf(b, "%s element ip q m%u { " IP4 " }\n", add ? "add" : "delete", p->groups[k],
 			           IP4_ARG(a->private));
 	}
 }
 
-/* The kernel's bucket for bytes holds a second's worth: so much may come at once after a pause. */
-static void add_limit(struct buf *b, uint32_t number, char direction, uint64_t bits_per_s)
-{
-	unsigned long long bytes = bits_per_s / 8 ? bits_per_s / 8 : 1;
-	buf_printf(b, "add rule ip q f%u%c limit rate over %llu bytes/second counter name d%u drop\n", number, direction, bytes,
-	           number);
-}
-
 void rules_port(struct buf *b, const struct rules_port *p)
 {
 	rules6_port(b, p);
-	uint32_t n = p->number;
-	buf_printf(b, "add counter ip q d%u\nadd chain ip q o%u\nadd chain ip q i%u\nflush chain ip q o%u\nflush chain ip q i%u\n",
-	           n, n, n, n, n);
-	for (size_t i = 0; i < p->port->group_count; i++)
-		buf_printf(b, "add rule ip q o%u jump g%uo\nadd rule ip q i%u jump g%ui\n", n, p->groups[i], n, p->groups[i]);
-	buf_printf(b, "add rule ip q o%u counter name d%u goto reject_out\nadd rule ip q i%u counter name d%u goto reject_in\n", n,
-	           n, n, n);
-	if (p->port->bits_per_s) {
-		buf_printf(b, "add chain ip q f%uo\nadd chain ip q f%ui\nflush chain ip q f%uo\nflush chain ip q f%ui\n", n, n, n,
-		           n);
-		add_limit(b, n, 'o', p->port->bits_per_s);
-		add_limit(b, n, 'i', p->port->bits_per_s);
-	}
+	rules_port_chains(&rules_ip4, b, p);
 	add_elements(b, p, true);
 }
 
@@ -434,12 +348,8 @@ void rules_port(struct buf *b, const struct rules_port *p)
 void rules_remove_port(struct buf *b, const struct rules_port *p)
 {
 	rules6_remove_port(b, p);
-	uint32_t n = p->number;
 	add_elements(b, p, false);
-	buf_printf(b, "flush chain ip q o%u\nflush chain ip q i%u\ndelete chain ip q o%u\ndelete chain ip q i%u\n", n, n, n, n);
-	if (p->port->bits_per_s)
-		buf_printf(b, "flush chain ip q f%uo\nflush chain ip q f%ui\ndelete chain ip q f%uo\ndelete chain ip q f%ui\n", n,
-		           n, n, n);
+	rules_remove_port_chains(&rules_ip4, b, p);
 }
 
 void rules_forget_port(struct buf *b, uint32_t number)

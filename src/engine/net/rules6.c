@@ -1,4 +1,5 @@
 #include "engine/net/rules6.h"
+#include "engine/net/rules_both.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -62,6 +63,9 @@ static const char base[] =
         "}\n"
         "chain acl_out { type filter hook forward priority -8; policy accept; iifname vmap @subnet_leaving\n}\n"
         "chain acl_in { type filter hook forward priority -6; policy accept; oifname vmap @subnet_entering\n}\n"
+        /* as IPv4's: where flow logs count */
+        "chain reject_out { drop; }\n"
+        "chain reject_in { drop; }\n"
         "chain ingress { type filter hook forward priority 0; policy drop;\n"
         "oifname \"" RULES_UPLINK "\" accept\n"
         "oifname \"" RULES_PEERS "\" accept\n"
@@ -90,9 +94,6 @@ static const char base[] =
         "}\n"
         "}\n";
 
-#define MAC "%02x:%02x:%02x:%02x:%02x:%02x"
-#define MAC_ARG(m) (m)[0], (m)[1], (m)[2], (m)[3], (m)[4], (m)[5]
-
 struct text {
 	char p[INET6_ADDRSTRLEN];
 };
@@ -115,46 +116,17 @@ void rules6_own(struct buf *b, const struct net_vpc *vpc)
 		buf_printf(b, "add element ip6 q own { %s/%u }\n", text_of(vpc->prefixes6[i].base).p, vpc->prefixes6[i].bits);
 }
 
-/* ---- what a rule matches ---- */
-
-static void add_match(struct buf *b, const struct net_rule *r)
-{
-	if (r->protocol == 6 || r->protocol == 17) {
-		const char *name = r->protocol == 6 ? "tcp" : "udp";
-		if (r->from < 0)
-			buf_printf(b, "meta l4proto %s ", name);
-		else if (r->from == r->to)
-			buf_printf(b, "%s dport %d ", name, r->from);
-		else
-			buf_printf(b, "%s dport %d-%d ", name, r->from, r->to);
-	} else if (r->protocol == 58) {
-		buf_printf(b, "meta l4proto ipv6-icmp ");
-		if (r->from >= 0)
-			buf_printf(b, "icmpv6 type %d ", r->from);
-		if (r->from >= 0 && r->to >= 0)
-			buf_printf(b, "icmpv6 code %d ", r->to);
-	} else if (r->protocol >= 0) {
-		buf_printf(b, "meta l4proto %d ", r->protocol);
-	}
-}
-
-static const char *peer_side(bool egress)
-{
-	return egress ? "ip6 daddr" : "ip6 saddr";
-}
-
 static void add_peer(struct buf *b, const struct net_rule *r)
 {
 	if (r->peer6.bits)
-		buf_printf(b, "%s %s/%u ", peer_side(r->egress), text_of(r->peer6.base).p, r->peer6.bits);
+		buf_printf(b, "%s %s/%u ", rules_ip6.side[r->egress], text_of(r->peer6.base).p, r->peer6.bits);
 }
 
 /* ---- groups ---- */
 
 void rules6_declare_group(struct buf *b, uint32_t number)
 {
-	buf_printf(b, "add chain ip6 q g%uo\nadd chain ip6 q g%ui\nadd set ip6 q m%u { type ipv6_addr; }\n", number, number,
-	           number);
+	rules_both_declare_group(&rules_ip6, b, number);
 }
 
 void rules6_group(struct buf *b, uint32_t number, const struct net_rules *m, rules_number_fn *find, void *ctx)
@@ -166,9 +138,9 @@ void rules6_group(struct buf *b, uint32_t number, const struct net_rules *m, rul
 		if (!r->ipv6 && !r->peer_group[0])
 			continue;
 		buf_printf(b, "add rule ip6 q g%u%c ", number, r->egress ? 'o' : 'i');
-		add_match(b, r);
+		rules_match(&rules_ip6, b, r);
 		if (r->peer_group[0])
-			buf_printf(b, "%s @m%u ", peer_side(r->egress), find(ctx, r->peer_group));
+			buf_printf(b, "%s @m%u ", rules_ip6.side[r->egress], find(ctx, r->peer_group));
 		else
 			add_peer(b, r);
 		buf_printf(b, "accept\n");
@@ -177,14 +149,14 @@ void rules6_group(struct buf *b, uint32_t number, const struct net_rules *m, rul
 
 void rules6_remove_group(struct buf *b, uint32_t number)
 {
-	buf_printf(b, "delete chain ip6 q g%uo\ndelete chain ip6 q g%ui\ndelete set ip6 q m%u\n", number, number, number);
+	rules_both_remove_group(&rules_ip6, b, number);
 }
 
 /* ---- ACLs and subnets ---- */
 
 void rules6_declare_acl(struct buf *b, uint32_t number)
 {
-	buf_printf(b, "add chain ip6 q a%uo\nadd chain ip6 q a%ui\n", number, number);
+	rules_both_declare_acl(&rules_ip6, b, number);
 }
 
 void rules6_acl(struct buf *b, uint32_t number, const struct net_rules *m)
@@ -196,16 +168,16 @@ void rules6_acl(struct buf *b, uint32_t number, const struct net_rules *m)
 		if (!r->ipv6)
 			continue;
 		buf_printf(b, "add rule ip6 q a%u%c ", number, r->egress ? 'o' : 'i');
-		add_match(b, r);
+		rules_match(&rules_ip6, b, r);
 		add_peer(b, r);
-		buf_printf(b, "%s\n", r->allow ? "accept" : "counter drop");
+		rules_acl_verdict(b, r);
 	}
-	buf_printf(b, "add rule ip6 q a%uo counter drop\nadd rule ip6 q a%ui counter drop\n", number, number);
+	rules_acl_last(&rules_ip6, b, number);
 }
 
 void rules6_remove_acl(struct buf *b, uint32_t number)
 {
-	buf_printf(b, "delete chain ip6 q a%uo\ndelete chain ip6 q a%ui\n", number, number);
+	rules_both_remove_acl(&rules_ip6, b, number);
 }
 
 /* Who asks from outside is answered by the route that leads back to him: only an internet gateway lets him ask. */
@@ -227,10 +199,7 @@ static void add_outside(struct buf *b, uint32_t number, const struct net_subnet 
 
 void rules6_subnet(struct buf *b, uint32_t number, uint32_t acl, const struct net_subnet *m)
 {
-	buf_printf(b, "add set ip6 q t%u { type ifname; }\nadd chain ip6 q s%uo\nadd chain ip6 q s%ui\n", number, number, number);
-	buf_printf(b, "flush chain ip6 q s%uo\nflush chain ip6 q s%ui\n", number, number);
-	buf_printf(b, "add rule ip6 q s%uo oifname @t%u accept\nadd rule ip6 q s%uo goto a%uo\n", number, number, number, acl);
-	buf_printf(b, "add rule ip6 q s%ui iifname @t%u accept\nadd rule ip6 q s%ui goto a%ui\n", number, number, number, acl);
+	rules_subnet_chains(&rules_ip6, b, number, acl);
 	add_outside(b, number, m);
 }
 
@@ -265,78 +234,31 @@ void rules6_members(struct buf *b, uint32_t number, const uint8_t (*addresses)[1
 
 /* ---- ports ---- */
 
-/* One element of a set, or of a map when there is a value; `key` follows the link's name. */
-static void element(struct buf *b, const char *verb, uint32_t port, const char *set, const char *key, const char *value)
-{
-	bool valued = value && verb[0] == 'a';
-	buf_printf(b, "%s element ip6 q %s { \"p%u\"%s%s%s }\n", verb, set, port, key, valued ? " : " : "", valued ? value : "");
-}
-
-static void add_elements(struct buf *b, const struct rules_port *p, const char *verb)
+static void add_elements(struct buf *b, const struct rules_port *p, bool add)
 {
 	const struct net_port *m = p->port;
-	uint32_t n = p->number;
-	char key[INET6_ADDRSTRLEN + 4], value[32];
-#define VALUE(...) (snprintf(value, sizeof(value), __VA_ARGS__), value)
-	snprintf(key, sizeof(key), " . " MAC, MAC_ARG(m->mac));
-	element(b, verb, n, "macs", key, NULL);
-	if (!m->source_check)
-		element(b, verb, n, "loose", "", NULL);
-	element(b, verb, n, "marks", "", VALUE("%u", p->mark));
-	element(b, verb, n, "drops", "", VALUE("\"d%u\"", n));
-	element(b, verb, n, "leaving", "", VALUE("goto o%u", n));
-	element(b, verb, n, "entering", "", VALUE("goto i%u", n));
-	element(b, verb, n, "subnet_leaving", "", VALUE("goto s%uo", p->subnet));
-	element(b, verb, n, "subnet_entering", "", VALUE("goto s%ui", p->subnet));
-	element(b, verb, n, "opened", "", VALUE("jump w%u", p->subnet));
-	if (m->bits_per_s) {
-		element(b, verb, n, "fast_leaving", "", VALUE("jump f%uo", n));
-		element(b, verb, n, "fast_entering", "", VALUE("jump f%ui", n));
-	}
-	buf_printf(b, "%s element ip6 q t%u { \"p%u\" }\n", verb, p->subnet, n);
+	char key[INET6_ADDRSTRLEN + 4];
+	rules_port_elements(&rules_ip6, b, p, add);
+	rules_element(b, add, p->number, "ip6 q opened", "", "jump w%u", p->subnet);
 	for (size_t i = 0; i < m->address6_count; i++) {
 		snprintf(key, sizeof(key), " . %s", text_of(m->addresses6[i]).p);
-		element(b, verb, n, "bound", key, NULL);
+		rules_element(b, add, p->number, "ip6 q bound", key, NULL);
 		for (size_t k = 0; k < m->group_count; k++)
-			buf_printf(b, "%s element ip6 q m%u { %s }\n", verb, p->groups[k], text_of(m->addresses6[i]).p);
+			buf_printf(b, "%s element ip6 q m%u { %s }\n", add ? "add" : "delete", p->groups[k],
+			           text_of(m->addresses6[i]).p);
 	}
-#undef VALUE
-}
-
-static void add_limit(struct buf *b, uint32_t number, char direction, uint64_t bits_per_s)
-{
-	unsigned long long bytes = bits_per_s / 8 ? bits_per_s / 8 : 1;
-	buf_printf(b, "add rule ip6 q f%u%c limit rate over %llu bytes/second counter name d%u drop\n", number, direction, bytes,
-	           number);
 }
 
 void rules6_port(struct buf *b, const struct rules_port *p)
 {
-	uint32_t n = p->number;
-	buf_printf(
-	        b,
-	        "add counter ip6 q d%u\nadd chain ip6 q o%u\nadd chain ip6 q i%u\nflush chain ip6 q o%u\nflush chain ip6 q i%u\n",
-	        n, n, n, n, n);
-	for (size_t i = 0; i < p->port->group_count; i++)
-		buf_printf(b, "add rule ip6 q o%u jump g%uo\nadd rule ip6 q i%u jump g%ui\n", n, p->groups[i], n, p->groups[i]);
-	buf_printf(b, "add rule ip6 q o%u counter name d%u drop\nadd rule ip6 q i%u counter name d%u drop\n", n, n, n, n);
-	if (p->port->bits_per_s) {
-		buf_printf(b, "add chain ip6 q f%uo\nadd chain ip6 q f%ui\nflush chain ip6 q f%uo\nflush chain ip6 q f%ui\n", n, n,
-		           n, n);
-		add_limit(b, n, 'o', p->port->bits_per_s);
-		add_limit(b, n, 'i', p->port->bits_per_s);
-	}
-	add_elements(b, p, "add");
+	rules_port_chains(&rules_ip6, b, p);
+	add_elements(b, p, true);
 }
 
 void rules6_remove_port(struct buf *b, const struct rules_port *p)
 {
-	uint32_t n = p->number;
-	add_elements(b, p, "delete");
-	buf_printf(b, "flush chain ip6 q o%u\nflush chain ip6 q i%u\ndelete chain ip6 q o%u\ndelete chain ip6 q i%u\n", n, n, n, n);
-	if (p->port->bits_per_s)
-		buf_printf(b, "flush chain ip6 q f%uo\nflush chain ip6 q f%ui\ndelete chain ip6 q f%uo\ndelete chain ip6 q f%ui\n",
-		           n, n, n, n);
+	add_elements(b, p, false);
+	rules_remove_port_chains(&rules_ip6, b, p);
 }
 
 void rules6_forget_port(struct buf *b, uint32_t number)

@@ -78,6 +78,38 @@ class WhyNot(Ec2Case):
         self.assertEqual((why["ExplanationCode"], why["RouteTableRoute"]["State"]), ("BAD_STATE_ROUTE", "blackhole"))
         self.assertEqual(why["RouteTableRoute"]["NetworkInterfaceId"], self.b["NetworkInterfaceId"])
 
+    def test_ipv6(self):
+        self.ec2.associate_vpc_cidr_block(VpcId=self.net, AmazonProvidedIpv6CidrBlock=True)
+        (vpc,) = self.ec2.describe_vpcs(VpcIds=[self.net])["Vpcs"]
+        block = vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"].replace("/56", "/64")
+        self.ec2.associate_subnet_cidr_block(SubnetId=self.far, Ipv6CidrBlock=block)
+        second = block[:-len("00::/64")] + "01::/64"
+        self.ec2.associate_subnet_cidr_block(SubnetId=self.near, Ipv6CidrBlock=second)
+        a, b = (x["NetworkInterfaceId"] for x in (self.a, self.b))
+        (b6,) = self.ec2.assign_ipv6_addresses(NetworkInterfaceId=b, Ipv6AddressCount=1)["AssignedIpv6Addresses"]
+        (why,) = self.between(DestinationIp=b6)
+        self.assertEqual((why["ExplanationCode"], why["NetworkInterface"]["Id"]), ("NO_IPV6_ADDRESS", a))
+        (a6,) = self.ec2.assign_ipv6_addresses(NetworkInterfaceId=a, Ipv6AddressCount=1)["AssignedIpv6Addresses"]
+        (why,) = self.between(DestinationIp=b6)
+        self.assertEqual((why["ExplanationCode"], why["Address"]), ("ENI_SG_RULES_MISMATCH", a6))
+        self.ec2.authorize_security_group_ingress(GroupId=self.sg, IpPermissions=[
+            dict(IpProtocol="tcp", FromPort=80, ToPort=80, Ipv6Ranges=[dict(CidrIpv6=second)])])
+        self.assertEqual(self.between(DestinationIp=b6), [])
+        self.assertEqual(self.between()[0]["Address"], self.a["PrivateIpAddress"])  # IPv4 is another question
+        (why,) = self.ask(a, DestinationIp="2001:db8::9")
+        self.assertEqual((why["ExplanationCode"], why["Address"]), ("NO_ROUTE_TO_DESTINATION", "2001:db8::9"))
+        only_out = self.ec2.create_egress_only_internet_gateway(VpcId=self.net)["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"]
+        self.ec2.create_route(RouteTableId=why["RouteTable"]["Id"], DestinationIpv6CidrBlock="::/0", EgressOnlyInternetGatewayId=only_out)
+        self.assertEqual(self.ask(a, DestinationIp="2001:db8::9"), [])
+        igw = self.gateway(self.net)
+        (why,) = self.ask(igw, b, DestinationIp=b6)
+        self.assertEqual(why["ExplanationCode"], "EGRESS_ONLY_GATEWAY")
+        self.fails("InvalidParameterCombination", self.ec2.create_network_insights_path, Source=a, SourceIp="10.0.1.1", DestinationIp=b6,
+                   Protocol="tcp", DestinationPort=80)
+        self.fails("InvalidParameterValue", self.ec2.create_network_insights_path, Source=a, DestinationIp="fd00::1::2", Protocol="tcp", DestinationPort=80)
+        words = run(os.environ["QUARTET"], "why-not", "--region", self.region, a, b6, "81", check=False).stdout
+        self.assertIn(f"allows tcp port 81 from {a6} [ENI_SG_RULES_MISMATCH]", words)
+
     def test_command(self):
         def why_not(*words):
             return run(os.environ["QUARTET"], "why-not", "--region", self.region, *words, check=False)
@@ -89,7 +121,7 @@ class WhyNot(Ec2Case):
                                 f"{self.a['PrivateIpAddress']} [ENI_SG_RULES_MISMATCH]")
         self.assertEqual(second, f"stopped: {a} is not in use [BAD_STATE]")
         self.assertIn("no internet gateway is attached", why_not("internet", a, "80").stdout)
-        self.assertEqual(why_not("fd00::1", b, "80").returncode, 2)
+        self.assertIn("no interface has the address fd00::1", why_not("fd00::1", b, "80").stderr)
         self.assertEqual(why_not(a, b, "70000").returncode, 2)
         self.assertEqual(why_not(a, b).returncode, 2)
         self.assertIn("no interface has the address 10.0.9.9", why_not("10.0.9.9", a, "80").stderr)

@@ -37,6 +37,7 @@ struct cloud {
 	const char *resolver;          /* the name server that instances ask through us; NULL: this machine's */
 	const char *instances;         /* "auto", "vm", "container": how EC2 instances run; NULL: auto */
 	const char *container_runtime; /* the OCI runtime of tasks; NULL: crun */
+	const char *upstreams;         /* URLs of registries that pull-through caches may ask; NULL: none */
 	bool kvm;                      /* instances' guests may run under it, where one was seen to boot */
 	void **service_state;          /* by position in cloud_services */
 };

@@ -275,6 +275,17 @@ static void lock_down(const struct role_config *config)
 		log_warn("this kernel has no Landlock: api is confined by its user and its system calls alone");
 }
 
+/* As the configuration has them; the command line has read it before. */
+static const char *upstreams(struct api_role *r)
+{
+	struct config file;
+	struct str why;
+	if (!r->config->config_file || !config_read(&r->arena, r->config->config_file, &file, &why))
+		return NULL;
+	struct str urls = config_get(&file, "containers", "upstreams");
+	return str_set(urls) ? arena_dupz(&r->arena, urls) : NULL;
+}
+
 int role_api(const struct role_config *config)
 {
 	/* Asked first: where there is no priv, the number is free and the next descriptor takes it. */
@@ -292,6 +303,7 @@ int role_api(const struct role_config *config)
 	c->instances = config->instances;
 	c->kvm = strcmp(config->kvm, "no") != 0;
 	c->container_runtime = config->container_runtime;
+	c->upstreams = upstreams(r);
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	struct preparations preparations;
 	prepare_services(r, &preparations);

@@ -64,12 +64,23 @@ static void fail_one(struct call *c, struct ecr_image_failure_list *to, const st
 	f->failure_reason = str_from(reason);
 }
 
+static int imported(struct call *c)
+{
+	return ecr_batch_get_image(c, c->in, c->out);
+}
+
 int ecr_batch_get_image(struct call *c, const struct ecr_batch_get_image_request *in, struct ecr_batch_get_image_response *out)
 {
-	struct ecr_place p;
+	struct ecr_place p = {str_set(in->registry_id) ? in->registry_id : c->account, c->region, in->repository_name};
+	const struct ecr_image_identifier *one = in->image_ids.n == 1 ? in->image_ids.v : NULL;
+	struct str reference = !one ? STR_NONE : str_set(one->image_digest) ? one->image_digest : one->image_tag;
+	bool good = str_set(reference) && (ecr_digest_good(reference) || ecr_tag_good(reference));
 	struct state_ecr_repository_record r;
 	struct state_ecr_image_record image;
 	const char *code, *reason;
+	int said = good ? ecr_import(c, &p, reference, imported) : CALL_OK;
+	if (said != CALL_OK)
+		return said;
 	out->images.set = out->failures.set = true;
 	if (ecr_get(c, in->registry_id, in->repository_name, &p, &r) != CALL_OK)
 		return CALL_FAIL;

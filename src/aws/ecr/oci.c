@@ -50,6 +50,7 @@ void ecr_spell_error(struct call *c)
 	        {"InvalidParameterException", "MANIFEST_INVALID", 400},
 	        {"LimitExceededException", "DENIED", 403},
 	        {"AccessDeniedException", "DENIED", 403},
+	        {"UnableToGetUpstreamImageException", "UNKNOWN", 502},
 	        {"ServiceUnavailable", "UNKNOWN", 503},
 	        {"InternalFailure", "UNKNOWN", 500},
 	};
@@ -240,7 +241,10 @@ static int serve(struct call *c)
 		return oci_fail(c, "NAME_INVALID", 400, "This is no name of a repository: %.*s", STR_ARG(r->place.name));
 	if (linked)
 		c->state = r;
-	if (!ecr_find_repository(call_txn(c), c->arena, &r->place, &r->record)) {
+	struct state_ecr_rule_record rule;
+	bool reads = str_is(r->method, "GET") || str_is(r->method, "HEAD");
+	bool elsewhere = reads && route->serve == oci_serve_manifest && ecr_find_rule(call_txn(c), c->arena, &r->place, &rule);
+	if (!ecr_find_repository(call_txn(c), c->arena, &r->place, &r->record) && !elsewhere) {
 		/* Who may not know what there is does not learn it here. */
 		if (!ecr_allowed(c, "ecr:DescribeRepositories", &r->place))
 			return CALL_FAIL;

@@ -6,12 +6,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static int imported(struct call *c);
+
 static int get_manifest(struct call *c, const struct oci_request *r, bool head)
 {
 	struct state_ecr_image_record image;
 	bool by_digest = str_find_char(r->id, ':') >= 0;
+	struct state_ecr_repository_record repository;
 	if (!ecr_allowed(c, "ecr:BatchGetImage", &r->place))
 		return CALL_FAIL;
+	int said = ecr_import(c, &r->place, r->id, imported);
+	if (said != CALL_OK)
+		return said;
+	if (!ecr_find_repository(call_txn(c), c->arena, &r->place, &repository))
+		return ecr_fail_repository(c, &r->place);
 	struct str digest = by_digest ? r->id : ecr_find_tag(call_txn(c), c->arena, &r->place, r->id);
 	if (!str_set(digest) || !ecr_find_image(call_txn(c), c->arena, &r->place, digest, &image))
 		return oci_fail(c, "MANIFEST_UNKNOWN", 404, "Requested image not found");
@@ -21,6 +29,12 @@ static int get_manifest(struct call *c, const struct oci_request *r, bool head)
 	call_reply_header(c, S("ETag"), ARENA_CAT(c->arena, S("\""), digest, S("\"")));
 	return oci_reply(c, 200, arena_dupz(c->arena, image.media_type),
 	                 ecr_manifest_text(call_txn(c), c->arena, &r->place, digest));
+}
+
+static int imported(struct call *c)
+{
+	const struct oci_request *r = oci_request(c);
+	return get_manifest(c, r, str_is(r->method, "HEAD"));
 }
 
 static int delete_manifest(struct call *c, const struct oci_request *r)

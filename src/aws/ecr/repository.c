@@ -187,6 +187,7 @@ int ecr_delete_repository(struct call *c, const struct ecr_delete_repository_req
 	delete_under(c, "tag", &p);
 	delete_under(c, "manifest", &p);
 	delete_under(c, "referrer", &p);
+	delete_under(c, "upstream", &p);
 	store_delete(call_txn(c), KEY(c->arena, S("ecr"), S("preview"), p.account, p.region, p.name));
 	store_delete(call_txn(c), ecr_repository_key(c->arena, &p));
 	out->repository = arena_new(c->arena, struct ecr_repository);

@@ -15,6 +15,8 @@
 #include "gen/ecr.h"
 #include "gen/state_ecr.h"
 
+#include <stdatomic.h>
+
 enum { ECR_KEY_BYTES = 32, ECR_TAGS_PER_IMAGE = 1000, ECR_TOKEN_S = 12 * 3600 };
 
 struct ecr_state {
@@ -25,6 +27,8 @@ struct ecr_state {
 	struct store_watch *file_watch;   /* says which content files have lost their last reference */
 	struct janitor *janitor;
 	struct unpacked *unpacked;
+	struct work *imports; /* threads that fetch from other registries; NULL: none has been needed */
+	atomic_bool stopping; /* they end what they do */
 };
 extern const struct service ecr_service;
 struct ecr_state *ecr_state(const struct call *c);
@@ -127,6 +131,22 @@ call_resume_fn *ecr_intercept(struct call *c);
 struct str ecr_address(struct arena *a, struct str host, struct str path);
 void ecr_spell_error(struct call *c);
 
+/* --- rule.c: pull-through caches */
+/* The rule whose prefix a repository's name begins with: the longest. False: none. */
+bool ecr_find_rule(struct store_txn *t, struct arena *a, const struct ecr_place *p, struct state_ecr_rule_record *ret);
+/* The registry that a rule's URL names, as the configuration has it: "https://HOST". Absent: it is none of those. */
+struct str ecr_upstream(const struct cloud *cloud, struct str url);
+/* What the repository is called there. */
+struct str ecr_upstream_name(struct arena *a, const struct state_ecr_rule_record *rule, struct str name);
+
+/* --- import.c */
+/* Sees to it that an image is here that a rule says comes from elsewhere: by tag, asked for there once a day, or by digest.
+ * CALL_OK: go on with what is here, if anything; the image's records are written in this step's transaction where it was fetched.
+ * CALL_WAIT: again() runs when it has been, and calls this again. CALL_FAIL: the caller may not. Keeps c->state. */
+int ecr_import(struct call *c, const struct ecr_place *p, struct str reference, call_resume_fn *again);
+void ecr_imports_stop(struct ecr_state *s);
+struct work *ecr_import_threads(struct ecr_state *s);
+
 /* --- janitor.c, lifecycle.c */
 struct janitor *ecr_janitor_start(struct ecr_state *s);
 void ecr_janitor_stop(struct janitor *j);
@@ -141,12 +161,15 @@ ecr_batch_check_layer_availability_handler ecr_batch_check_layer_availability;
 ecr_batch_delete_image_handler ecr_batch_delete_image;
 ecr_batch_get_image_handler ecr_batch_get_image;
 ecr_complete_layer_upload_handler ecr_complete_layer_upload;
+ecr_create_pull_through_cache_rule_handler ecr_create_pull_through_cache_rule;
 ecr_create_repository_handler ecr_create_repository;
 ecr_delete_lifecycle_policy_handler ecr_delete_lifecycle_policy;
+ecr_delete_pull_through_cache_rule_handler ecr_delete_pull_through_cache_rule;
 ecr_delete_registry_policy_handler ecr_delete_registry_policy;
 ecr_delete_repository_handler ecr_delete_repository;
 ecr_delete_repository_policy_handler ecr_delete_repository_policy;
 ecr_describe_images_handler ecr_describe_images;
+ecr_describe_pull_through_cache_rules_handler ecr_describe_pull_through_cache_rules;
 ecr_describe_registry_handler ecr_describe_registry;
 ecr_describe_repositories_handler ecr_describe_repositories;
 ecr_get_authorization_token_handler ecr_get_authorization_token;
@@ -168,3 +191,4 @@ ecr_start_lifecycle_policy_preview_handler ecr_start_lifecycle_policy_preview;
 ecr_tag_resource_handler ecr_tag_resource;
 ecr_untag_resource_handler ecr_untag_resource;
 ecr_upload_layer_part_handler ecr_upload_layer_part;
+ecr_validate_pull_through_cache_rule_handler ecr_validate_pull_through_cache_rule;

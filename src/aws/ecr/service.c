@@ -119,14 +119,18 @@ static const struct service_op ops[] = {
         OP(ecr, batch_get_image, BatchGetImage, .resource = about_batch_get_image,
            .missing = "acceptedMediaTypes: an image comes as it was put"),
         OP(ecr, complete_layer_upload, CompleteLayerUpload, .resource = about_complete_layer_upload),
+        OP(ecr, create_pull_through_cache_rule, CreatePullThroughCacheRule,
+           .missing = "upstream registries that want a password or a role"),
         OP(ecr, create_repository, CreateRepository, .resource = about_create_repository,
            .missing = "encryption with keys of KMS, image scanning"),
         OP(ecr, delete_lifecycle_policy, DeleteLifecyclePolicy, .resource = about_delete_lifecycle_policy),
+        OP(ecr, delete_pull_through_cache_rule, DeletePullThroughCacheRule),
         OP(ecr, delete_registry_policy, DeleteRegistryPolicy),
         OP(ecr, delete_repository, DeleteRepository, .resource = about_delete_repository),
         OP(ecr, delete_repository_policy, DeleteRepositoryPolicy, .resource = about_delete_repository_policy),
         OP(ecr, describe_images, DescribeImages, .resource = about_describe_images, .flags = OP_READ,
            .missing = "findings of scans, archived images, the size of an index's images"),
+        OP(ecr, describe_pull_through_cache_rules, DescribePullThroughCacheRules, .flags = OP_READ),
         OP(ecr, describe_registry, DescribeRegistry, .flags = OP_READ),
         OP(ecr, describe_repositories, DescribeRepositories, .resource = about_describe_repositories, .flags = OP_READ),
         OP(ecr, get_authorization_token, GetAuthorizationToken, .flags = OP_READ),
@@ -150,6 +154,7 @@ static const struct service_op ops[] = {
         OP(ecr, tag_resource, TagResource, .resource = about_tag_resource),
         OP(ecr, untag_resource, UntagResource, .resource = about_untag_resource),
         OP(ecr, upload_layer_part, UploadLayerPart, .resource = about_upload_layer_part),
+        OP(ecr, validate_pull_through_cache_rule, ValidatePullThroughCacheRule),
 };
 
 static int ecr_start(struct cloud *cloud, void **ret_state)
@@ -176,6 +181,7 @@ static void ecr_stop(void *state)
 	struct ecr_state *s = state;
 	if (!s)
 		return;
+	ecr_imports_stop(s);
 	ecr_janitor_stop(s->janitor);
 	ecr_unpacked_stop(s->unpacked);
 	ecr_uploads_stop(s);

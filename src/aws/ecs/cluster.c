@@ -1,4 +1,5 @@
 /* Clusters: CreateCluster, UpdateCluster, UpdateClusterSettings, DeleteCluster, DescribeClusters, ListClusters. */
+#include "aws/servicediscovery/servicediscovery.h"
 #include "scheduled.h"
 
 enum { DESCRIBED_MAX = 100, LISTED_MAX = 100 };
@@ -60,13 +61,37 @@ static int settings_check(struct call *c, const struct ecs_cluster_settings *set
 	return CALL_OK;
 }
 
-static int refuse(struct call *c, const struct ecs_cluster_configuration *configuration, bool connect)
+static int refuse(struct call *c, const struct ecs_cluster_configuration *configuration)
 {
-	if (connect)
-		return call_fail(c, "UnsupportedFeatureException", 400, "Service Connect is not supported.");
 	if (configuration)
 		return call_fail(c, "UnsupportedFeatureException", 400,
 		                 "Cluster configuration is not supported: neither ECS Exec's nor managed storage's.");
+	return CALL_OK;
+}
+
+/* A namespace that is not there yet is made; "" takes the default away. */
+static int take_defaults(struct call *c, const struct ecs_cluster_service_connect_defaults_request *in,
+                         struct ecs_cluster_service_connect_defaults **to)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct discovery_scope d = {.txn = s.txn, .arena = s.arena, .account = s.account, .region = s.region};
+	struct discovery_namespace namespace;
+	if (!in)
+		return CALL_OK;
+	*to = NULL;
+	if (!in->namespace.n)
+		return CALL_OK;
+	if (!discovery_find_namespace(&d, in->namespace, &namespace)) {
+		if (str_starts(in->namespace, S("arn:")))
+			return call_fail(c, "NamespaceNotFoundException", 400, "The namespace %.*s does not exist.",
+			                 STR_ARG(in->namespace));
+		if (discovery_make_namespace(c, in->namespace, &namespace) != CALL_OK) {
+			struct str why = c->error.message;
+			return c->error.receiver ? CALL_FAIL : ecs_invalid(c, "%.*s", STR_ARG(why));
+		}
+	}
+	*to = arena_new(c->arena, struct ecs_cluster_service_connect_defaults);
+	(*to)->namespace = namespace.arn;
 	return CALL_OK;
 }
 
@@ -109,7 +134,7 @@ int ecs_create_cluster(struct call *c, const struct ecs_create_cluster_request *
 	if (!ecs_name_good(name))
 		return ecs_invalid(c, "Cluster name contains invalid characters.");
 	if (settings_check(c, &in->settings) != CALL_OK || ecs_tags_check(c, &in->tags) != CALL_OK ||
-	    refuse(c, in->configuration, in->service_connect_defaults) != CALL_OK ||
+	    refuse(c, in->configuration) != CALL_OK ||
 	    ecs_strategy_check(c, &in->default_capacity_provider_strategy, &in->capacity_providers) != CALL_OK)
 		return CALL_FAIL;
 	out->cluster = arena_new(c->arena, struct ecs_cluster);
@@ -126,18 +151,23 @@ int ecs_create_cluster(struct call *c, const struct ecs_create_cluster_request *
 	        .capacity_providers = in->capacity_providers,
 	        .default_capacity_provider_strategy = in->default_capacity_provider_strategy,
 	};
+	if (take_defaults(c, in->service_connect_defaults, &cluster.service_connect_defaults) != CALL_OK)
+		return CALL_FAIL;
 	ecs_cluster_put(c, &cluster);
 	show(c, &cluster, NULL, out->cluster);
 	return CALL_OK;
 }
 
-static int update(struct call *c, struct str text, const struct ecs_cluster_settings *settings, struct ecs_cluster **ret)
+static int update(struct call *c, struct str text, const struct ecs_cluster_settings *settings,
+                  const struct ecs_cluster_service_connect_defaults_request *defaults, struct ecs_cluster **ret)
 {
 	struct ecs_cluster cluster = {0};
 	if (settings_check(c, settings) != CALL_OK || ecs_cluster_get(c, text, &cluster) != CALL_OK)
 		return CALL_FAIL;
 	if (settings->n)
 		cluster.settings = settings_of(c, settings);
+	if (take_defaults(c, defaults, &cluster.service_connect_defaults) != CALL_OK)
+		return CALL_FAIL;
 	ecs_cluster_put(c, &cluster);
 	*ret = arena_new(c->arena, struct ecs_cluster);
 	show(c, &cluster, NULL, *ret);
@@ -146,15 +176,15 @@ static int update(struct call *c, struct str text, const struct ecs_cluster_sett
 
 int ecs_update_cluster(struct call *c, const struct ecs_update_cluster_request *in, struct ecs_update_cluster_response *out)
 {
-	if (refuse(c, in->configuration, in->service_connect_defaults) != CALL_OK)
+	if (refuse(c, in->configuration) != CALL_OK)
 		return CALL_FAIL;
-	return update(c, in->cluster, &in->settings, &out->cluster);
+	return update(c, in->cluster, &in->settings, in->service_connect_defaults, &out->cluster);
 }
 
 int ecs_update_cluster_settings(struct call *c, const struct ecs_update_cluster_settings_request *in,
                                 struct ecs_update_cluster_settings_response *out)
 {
-	return update(c, in->cluster, &in->settings, &out->cluster);
+	return update(c, in->cluster, &in->settings, NULL, &out->cluster);
 }
 
 int ecs_delete_cluster(struct call *c, const struct ecs_delete_cluster_request *in, struct ecs_delete_cluster_response *out)

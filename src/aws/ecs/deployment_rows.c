@@ -185,6 +185,7 @@ struct str ecs_revision_make(const struct ecs_scope *s, const struct state_ecs_s
 	        .load_balancers = v->load_balancers,
 	        .service_registries = v->service_registries,
 	        .network_configuration = v->network_configuration,
+	        .service_connect_configuration = r->connect,
 	        .guard_duty_enabled = OPT_BOOL(false),
 	        .created_at = OPT_TIME(now_ms),
 	};
@@ -201,7 +202,7 @@ void ecs_deployment_images(const struct ecs_scope *s, struct state_ecs_service_r
 	if (!run || run->images.n || !str_set(run->revision))
 		return;
 	for (uint32_t i = 0; i < t->containers.n; i++)
-		if (!t->containers.v[i].image_digest.n)
+		if (t->containers.v[i].image.n && !t->containers.v[i].image_digest.n)
 			return;
 	if (!ecs_revision_find(s, r->cluster, r->name, last_part(run->revision), &revision))
 		return;

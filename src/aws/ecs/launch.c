@@ -7,7 +7,7 @@
  *	the engine's task                  with its interface and size
  *
  * Nothing of this is recorded: after a restart of the role it is done again. Each step ends in step_done() or fail(). */
-#include "crew.h"
+#include "connect.h"
 
 #include "aws/ec2/ec2.h"
 #include "aws/ecr/ecr.h"
@@ -450,6 +450,10 @@ static bool step_images(struct launch *l)
 	struct ecr_reference ref;
 	if (!current(l))
 		return true;
+	if (connect_is_proxy(&l->record, l->container)) { /* the last: it has no image of the registry */
+		l->duty->pulled_ms = clock_wall_ms();
+		return true;
+	}
 	struct str name = current(l)->image;
 	if (!ecr_reference_read(name, &ref))
 		return fail(l,
@@ -495,7 +499,12 @@ static bool step_task(struct launch *l)
 	snprintf(resolver, sizeof(resolver), "%u.%u.%u.%u", l->lent.resolver >> 24, l->lent.resolver >> 16 & 255,
 	         l->lent.resolver >> 8 & 255, l->lent.resolver & 255);
 	const char *name = arena_dupz(&l->arena, str_set(l->lent.private_name) ? l->lent.private_name : l->lent.address);
-	const struct task_pair host = {name, arena_dupz(&l->arena, l->lent.address)};
+	struct task_pair *hosts = arena_array(&l->arena, CONNECT_NAMES_MAX + 1, sizeof(*hosts));
+	size_t host_count = 1;
+	hosts[0] = (struct task_pair){name, arena_dupz(&l->arena, l->lent.address)};
+	for (uint32_t k = 0; l->record.connect && k < l->record.connect->names.n && k < CONNECT_NAMES_MAX; k++)
+		hosts[host_count++] = (struct task_pair){arena_dupz(&l->arena, l->record.connect->names.v[k].name),
+		                                         arena_dupz(&l->arena, l->record.connect->names.v[k].address)};
 	const struct task_spec spec = {
 	        .id = arena_dupz(&l->arena, l->record.id),
 	        .port = &port,
@@ -504,8 +513,8 @@ static bool step_task(struct launch *l)
 	        .scratch_bytes = d->ephemeral_storage ? (uint64_t)d->ephemeral_storage->size_in_gib.v << 30 : 0,
 	        .host_name = name,
 	        .dns_servers = (const char *const[]){resolver, NULL},
-	        .hosts = &host,
-	        .host_count = 1,
+	        .hosts = hosts,
+	        .host_count = host_count,
 	        .volumes = launch_volumes(&l->arena, d),
 	        .containers = containers,
 	        .container_count = d->container_definitions.n,

@@ -1,5 +1,5 @@
 /* From a definition, its image's configuration and what was fetched for it, to the containers of an engine's task. */
-#include "crew.h"
+#include "connect.h"
 
 #include "base/json.h"
 
@@ -201,6 +201,10 @@ bool launch_containers(struct arena *a, const struct launch_facts *f, struct dut
 	const struct ecs_task_definition *d = f->record->definition;
 	for (uint32_t i = 0; i < d->container_definitions.n; i++) {
 		const struct ecs_container_definition *k = &d->container_definitions.v[i];
+		if (connect_is_proxy(f->record, i)) {
+			connect_container(a, f->record, &ret[i]);
+			continue;
+		}
 		struct json_value *whole = json_parse(a, f->configs[i], NULL);
 		const struct json_value *config = json_get(whole, S("config"));
 		struct str user = k->user.n ? k->user : json_get_str(config, S("User"));

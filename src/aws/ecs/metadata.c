@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/list.h"
+#include "connect.h"
 #include "core/listen.h"
 #include "session.h"
 
@@ -20,6 +21,7 @@ struct metadata {
 	struct session *session;
 	struct session_wait *wait;
 	struct list asking; /* who waits for credentials */
+	struct connect_desk *connect;
 };
 struct asking {
 	struct list node;
@@ -151,6 +153,13 @@ static void metadata_of(struct metadata *m, struct http_request *r, struct str r
 		not_found(r);
 }
 
+static void connect_ask(struct metadata *m, struct http_request *r)
+{
+	if (!m->connect)
+		m->connect = connect_desk_new(m->duty);
+	connect_answer(m->connect, r);
+}
+
 static void on_request(void *ctx, struct http_request *r)
 {
 	struct metadata *m = ctx;
@@ -161,6 +170,8 @@ static void on_request(void *ctx, struct http_request *r)
 		metadata_of(m, r, str_from_at(path, 4));
 	else if (str_starts(path, S("/v2/credentials/")) && str_eq(str_from_at(path, 16), m->duty->id))
 		credentials(m, r);
+	else if (str_is(path, "/connect"))
+		connect_ask(m, r);
 	else
 		not_found(r);
 }
@@ -187,6 +198,7 @@ void metadata_close(struct metadata *m)
 	if (!m)
 		return;
 	listener_close(m->listener);
+	connect_desk_free(m->connect);
 	session_forget(m->wait);
 	session_free(m->session);
 	free(m);

@@ -5,7 +5,7 @@
 #include "aws/ec2/ec2.h"
 #include "base/hash.h"
 #include "base/id.h"
-#include "crew.h"
+#include "connect.h"
 #include "scheduled.h"
 
 enum { COUNT_MAX = 10, SUBNETS_MAX = 16, GROUPS_MAX = 5, STARTED_BY_MAX = 128, TOKEN_MAX = 64, STORAGE_GIB = 20 };
@@ -316,7 +316,9 @@ static void add_containers(struct call *c, const struct run *r, const struct ec2
 		                                        STR_ARG(id), STR_ARG(id_uuid(c->arena)))),
 		        .task_arn = t->task_arn,
 		        .name = k->name,
-		        .image = r->definition.definition->container_definitions.v[i].image,
+		        .image = i < r->definition.definition->container_definitions.n
+		                         ? r->definition.definition->container_definitions.v[i].image
+		                         : STR_NONE,
 		        .last_status = S("PENDING"),
 		        .health_status = S("UNKNOWN"),
 		        .cpu = number(c, k->cpu),
@@ -356,8 +358,10 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	struct str id = id_hex(c->arena, 32), arn = ecs_task_arn(c->arena, &s, r->cluster.cluster_name, id);
 	struct ecs_task_definition *d = &r->effective;
 	struct ec2_lent eni;
+	struct state_ecs_connect_record *connect = NULL;
 	if (lend(c, r, index, arn, &eni) != CALL_OK)
 		return CALL_FAIL;
+	connect_join(&s, &r->service, id, d, &connect);
 	int64_t storage = d->ephemeral_storage ? d->ephemeral_storage->size_in_gib.v : STORAGE_GIB;
 	struct ecs_ephemeral_storage *gib = arena_new(c->arena, struct ecs_ephemeral_storage);
 	struct ecs_task_ephemeral_storage *fargate = arena_new(c->arena, struct ecs_task_ephemeral_storage);
@@ -398,6 +402,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	        .task_role = d->task_role_arn,
 	        .execution_role = d->execution_role_arn,
 	        .registries = r->service.registries,
+	        .connect = connect,
 	        .spot = OPT_BOOL(str_is(ret->capacity_provider_name, "FARGATE_SPOT")),
 	};
 	ecs_task_put(&s, &record);
@@ -471,11 +476,13 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in, struct e
 	gather_tags(c, r);
 	find_service(c, r);
 	fix_images(c, r);
+	struct ecs_task_definition plain = r->effective;
 	for (int64_t i = 0; i < r->count; i++) {
 		if (!crew_has_room(c, ecs_memory_mib(r->effective.memory) * (i + 1))) {
 			ecs_failure(c, &out->failures, r->cluster.cluster_arn, NO_CAPACITY);
 			continue;
 		}
+		r->effective = plain;
 		if (make(c, r, i, LIST_ADD(c->arena, &out->tasks)) != CALL_OK)
 			return CALL_FAIL;
 	}

@@ -1,7 +1,7 @@
 /* Services: CreateService, UpdateService, DeleteService, DescribeServices, ListServices. */
 #include "scheduled.h"
 
-#include "crew.h"
+#include "connect.h"
 #include "deployment.h"
 
 enum { DESCRIBED_MAX = 10, LISTED_MAX = 100, PERCENT_MAX = 20000, LIST_STANDARD = 10 };
@@ -27,11 +27,9 @@ static int no_target_group(struct call *c, const struct ecs_load_balancer *b)
 #define REFUSE_COMMON(c, in) \
 	((in)->load_balancers.n                                          ? no_target_group(c, (in)->load_balancers.v) \
 	 : ecs_registries_check(c, &(in)->service_registries) != CALL_OK ? CALL_FAIL \
-	 : (in)->service_connect_configuration && (in)->service_connect_configuration->enabled.v \
-	         ? unsupported(c, "Service Connect is") \
-	 : (in)->volume_configurations.n      ? unsupported(c, "Volumes configured at launch are") \
-	 : (in)->vpc_lattice_configurations.n ? unsupported(c, "VPC Lattice is") \
-	 : (in)->enable_execute_command.v     ? unsupported(c, "ECS Exec is") \
+	 : (in)->volume_configurations.n                                 ? unsupported(c, "Volumes configured at launch are") \
+	 : (in)->vpc_lattice_configurations.n                            ? unsupported(c, "VPC Lattice is") \
+	 : (in)->enable_execute_command.v                                ? unsupported(c, "ECS Exec is") \
 	 : (in)->deployment_controller && !str_is((in)->deployment_controller->type, "ECS") \
 	         ? unsupported(c, "Deployment controllers other than ECS are") \
 	 : str_is((in)->availability_zone_rebalancing, "ENABLED") ? unsupported(c, "Rebalancing of availability zones is") \
@@ -216,7 +214,16 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 	}
 	if (fill(c, in, &cluster, v) != CALL_OK)
 		return CALL_FAIL;
-	r = (struct state_ecs_service_record){.name = in->service_name, .cluster = cluster.cluster_name, .service = v};
+	struct ecs_service_connect_configuration *connect = NULL;
+	struct ecs_service_connect_service_resource_list resources = {0};
+	if (connect_take(c, &cluster, in->service_name, v->task_definition, in->service_connect_configuration, &connect,
+	                 &resources) != CALL_OK)
+		return CALL_FAIL;
+	r = (struct state_ecs_service_record){.name = in->service_name,
+	                                      .cluster = cluster.cluster_name,
+	                                      .service = v,
+	                                      .connect = connect,
+	                                      .connect_resources = resources};
 	ecs_service_deploy(&s, &r, NULL, c->now_ms);
 	ecs_deployment_begin(&s, &r, c->now_ms);
 	ecs_service_put(&s, &r);
@@ -283,7 +290,13 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 		v->enable_ecs_managed_tags = in->enable_ecs_managed_tags;
 	if (in->propagate_tags.n)
 		v->propagate_tags = in->propagate_tags;
+	anew = anew || in->service_connect_configuration;
 	if (anew) {
+		struct ecs_cluster cluster = {0};
+		if (ecs_cluster_get(c, r.service->cluster_arn, &cluster) != CALL_OK ||
+		    connect_take(c, &cluster, r.name, v->task_definition, in->service_connect_configuration, &r.connect,
+		                 &r.connect_resources) != CALL_OK)
+			return CALL_FAIL;
 		ecs_service_deploy(&s, &r, NULL, c->now_ms);
 		ecs_deployment_begin(&s, &r, c->now_ms);
 	}

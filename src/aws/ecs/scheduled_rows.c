@@ -1,3 +1,4 @@
+#include "connect.h"
 #include "deployment.h"
 
 #include "base/id.h"
@@ -105,7 +106,21 @@ struct ecs_deployment *ecs_service_deploy(const struct ecs_scope *s, struct stat
 	}
 	v->deployments = all;
 	struct state_ecs_run *run = LIST_ADD(a, &r->runs);
-	*run = again ? *again : (struct state_ecs_run){.registries = v->service_registries};
+	*run = again ? *again
+	             : (struct state_ecs_run){.registries = v->service_registries,
+	                                      .connect = r->connect,
+	                                      .connect_resources = r->connect_resources};
+	if (!again)
+		connect_registries(s, r->connect, &r->connect_resources, v->task_definition, &run->registries);
+	for (uint32_t i = 0; i < run->connect_resources.n; i++) {
+		bool there = false;
+		for (uint32_t k = 0; k < r->connect_made.n; k++)
+			there = there || str_eq(r->connect_made.v[k], run->connect_resources.v[i].discovery_arn);
+		if (!there)
+			*LIST_ADD(a, &r->connect_made) = run->connect_resources.v[i].discovery_arn;
+	}
+	all.v[0].service_connect_configuration = run->connect;
+	all.v[0].service_connect_resources = run->connect_resources;
 	run->id = id;
 	run->failed_in_row = (struct opt_int){0};
 	run->last_failed = (struct opt_time){0};

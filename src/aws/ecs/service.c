@@ -1,3 +1,4 @@
+#include "connect.h"
 #include "crew.h"
 #include "deployment.h"
 #include "scheduled.h"
@@ -229,10 +230,11 @@ static int about_delete_task_definitions(struct call *c, const void *input, stru
 
 static const struct service_op ops[] = {
         OP(ecs, create_cluster, CreateCluster, .resource = about_create_cluster,
-           .missing = "Container Insights, configuration of ECS Exec and managed storage, Service Connect"),
+           .missing = "Container Insights, configuration of ECS Exec and managed storage"),
         OP(ecs, create_service, CreateService, .resource = about_create_service,
-           .missing = "launch types other than FARGATE, load balancers, Service Connect, deployment strategies "
-                      "other than ROLLING, ECS Exec, alarms, rebalancing of availability zones"),
+           .missing =
+                   "launch types other than FARGATE, load balancers, TLS and access logs of Service Connect, deployment strategies "
+                   "other than ROLLING, ECS Exec, alarms, rebalancing of availability zones"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
         OP(ecs, delete_service, DeleteService, .resource = about_delete_service),
@@ -254,6 +256,7 @@ static const struct service_op ops[] = {
         OP(ecs, list_clusters, ListClusters, .flags = OP_READ),
         OP(ecs, list_service_deployments, ListServiceDeployments, .resource = about_list_service_deployments, .flags = OP_READ),
         OP(ecs, list_services, ListServices, .flags = OP_READ),
+        OP(ecs, list_services_by_namespace, ListServicesByNamespace, .flags = OP_READ),
         OP(ecs, list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
         OP(ecs, list_task_definition_families, ListTaskDefinitionFamilies, .flags = OP_READ),
         OP(ecs, list_task_definitions, ListTaskDefinitions, .flags = OP_READ),
@@ -272,11 +275,11 @@ static const struct service_op ops[] = {
         OP(ecs, tag_resource, TagResource, .resource = about_tag_resource),
         OP(ecs, untag_resource, UntagResource, .resource = about_untag_resource),
         OP(ecs, update_cluster, UpdateCluster, .resource = about_update_cluster,
-           .missing = "Container Insights, configuration of ECS Exec and managed storage, Service Connect"),
+           .missing = "Container Insights, configuration of ECS Exec and managed storage"),
         OP(ecs, update_cluster_settings, UpdateClusterSettings, .resource = about_update_cluster_settings,
            .missing = "Container Insights"),
         OP(ecs, update_service, UpdateService, .resource = about_update_service,
-           .missing = "load balancers, Service Connect, ECS Exec, capacity provider strategies"),
+           .missing = "load balancers, TLS and access logs of Service Connect, ECS Exec, capacity provider strategies"),
         OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),
 };
 

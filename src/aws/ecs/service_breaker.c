@@ -43,6 +43,8 @@ void service_roll_back(const struct ecs_scope *s, struct state_ecs_service_recor
 	v->network_configuration = good->network_configuration;
 	v->capacity_provider_strategy = good->capacity_provider_strategy;
 	v->service_registries = r->good_run->registries;
+	r->connect = r->good_run->connect;
+	r->connect_resources = r->good_run->connect_resources;
 	struct str to = good->id;
 	struct ecs_deployment *d = ecs_service_deploy(s, r, r->good_run, now_ms);
 	d->rollout_state_reason = arena_printf(s->arena, "%.*s rolling back to deploymentId %.*s.", STR_ARG(why), STR_ARG(to));

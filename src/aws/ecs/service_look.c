@@ -1,5 +1,6 @@
 #include "service_look.h"
 
+#include "connect.h"
 #include "deployment.h"
 #include "rollout.h"
 
@@ -101,6 +102,7 @@ static void completed(const struct ecs_scope *s, struct state_ecs_service_record
 		d->updated_at = OPT_TIME(now_ms);
 		r->good = d;
 		r->good_run = ecs_service_run(r, d->id);
+		connect_clean(s, r, false);
 		ecs_deployment_end(s, r, ecs_deployment_turned_back(s, r) ? "ROLLBACK_SUCCESSFUL" : "SUCCESSFUL", STR_NONE, now_ms);
 		ecs_service_event(s->arena, r, now_ms, "(deployment %.*s) deployment completed.", STR_ARG(d->id));
 	}
@@ -210,6 +212,8 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 		plan(l, s, r, step.start, now_ms);
 	if (str_is(v->status, "DRAINING"))
 		ecs_deployment_end(s, r, "STOPPED", S("The service was deleted."), now_ms);
-	if (str_is(v->status, "DRAINING") && !view.n)
+	if (str_is(v->status, "DRAINING") && !view.n) {
 		v->status = S("INACTIVE");
+		connect_clean(s, r, true);
+	}
 }

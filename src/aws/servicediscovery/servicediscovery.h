@@ -26,5 +26,22 @@ bool discovery_put(const struct discovery_scope *s, struct str service, struct s
 /* Harmless when it is gone. */
 void discovery_drop(const struct discovery_scope *s, struct str service, struct str instance);
 
+/* --- connect.c: Service Connect's names */
+struct discovery_namespace {
+	struct str id, name, arn;
+};
+/* By name, id or ARN. False: there is none. */
+bool discovery_find_namespace(const struct discovery_scope *s, struct str text, struct discovery_namespace *ret);
+/* Makes an HTTP namespace of this name, unless there is one with it. */
+int discovery_make_namespace(struct call *c, struct str name, struct discovery_namespace *ret);
+/* The ARN of the service of this name in it, which is told whether instances are well; made when it is missing. */
+struct str discovery_make_service(const struct discovery_scope *s, struct str namespace, struct str name, int64_t now_ms);
+/* With all its instances. Harmless when it is gone. */
+void discovery_retire_service(const struct discovery_scope *s, struct str arn);
+/* Where the healthy instances of a service are: "ADDRESS:PORT". */
+struct str_list discovery_endpoints(const struct discovery_scope *s, struct str arn);
+/* Below it lies what changes when instances do. */
+struct str discovery_changes_under(const struct discovery_scope *s);
+
 /* What a resolver of a VPC says of a name in one of its namespaces. DNS_NOT_MINE: it is in none of them. */
 enum dns_said discovery_answer(const struct discovery_scope *s, struct str vpc, const struct dns_query *q, struct dns_writer *w);

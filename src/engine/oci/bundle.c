@@ -240,6 +240,8 @@ static int put_mounts(struct json_out *o, const struct task_spec *spec, const st
 	MOUNT(o, "/etc/hosts", "bind", SHIM_FILES "/hosts", "rbind", "rprivate");
 	MOUNT(o, "/etc/resolv.conf", "bind", SHIM_FILES "/resolv.conf", "rbind", "rprivate");
 	MOUNT(o, "/etc/hostname", "bind", SHIM_FILES "/hostname", "rbind", "rprivate");
+	if (!c->image)
+		MOUNT(o, "/usr", "bind", "/usr", "rbind", "rprivate", "ro", "nodev", "nosuid");
 	if (c->init_process)
 		MOUNT(o, "/dev/init", "bind", "/usr/bin/tini-static", "rbind", "rprivate", "ro", "nodev", "nosuid");
 	int error = 0;

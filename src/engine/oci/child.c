@@ -319,7 +319,7 @@ static int become_root_of_nothing(const struct task_child *c, struct made *m, st
 /* ---- as root of that ---- */
 
 /* An overlay wants its directories to be opened in one go, so that the chain is written with names as short as can be. */
-static int mount_root(const struct steward_request *r, unsigned index)
+static int mount_layers(const struct steward_request *r, unsigned index)
 {
 	char options[4000], path[64], work[64];
 	const struct steward_container *k = &r->containers[index];
@@ -338,6 +338,29 @@ static int mount_root(const struct steward_request *r, unsigned index)
 	if (mkdir(path, 0755) < 0 || mount("overlay", path, "overlay", MS_NODEV, options) < 0)
 		return -errno;
 	return 0;
+}
+
+/* Without layers: a root in which the programs of this machine can be put (bundle.c) and run. */
+static int make_empty_root(unsigned index)
+{
+	static const char *const links[][2] = {
+	        {"usr/bin", "bin"}, {"usr/sbin", "sbin"}, {"usr/lib", "lib"}, {"usr/lib64", "lib64"}};
+	char from[64], path[64], link[80];
+	snprintf(from, sizeof(from), SHIM_SCRATCH "/u%u", index);
+	snprintf(path, sizeof(path), SHIM_ROOTS "/%u", index);
+	if (mkdir(from, 0755) < 0 || mkdir(path, 0755) < 0 || mount(from, path, NULL, MS_BIND, NULL) < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		snprintf(link, sizeof(link), "%s/%s", path, links[i][1]);
+		if (symlink(links[i][0], link) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int mount_root(const struct steward_request *r, unsigned index)
+{
+	return r->containers[index].layer_count ? mount_layers(r, index) : make_empty_root(index);
 }
 
 static int make_roots(const struct task_child *c, struct steward_answer *a)

@@ -44,7 +44,7 @@ enum task_fd {
 };
 
 struct steward_container {
-	uint32_t layer_count;
+	uint32_t layer_count;               /* 0: an empty root, for a helper of the cloud's own */
 	uint16_t layers[STEWARD_CHAIN_MAX]; /* into `digests`, the lowest first */
 	uint16_t reserved;
 	uint64_t memory_bytes, memory_soft_bytes; /* 0: no limit of its own */

@@ -16,7 +16,7 @@ static int check_start(const struct steward_request *r, unsigned long nfds)
 		return -EINVAL;
 	for (unsigned i = 0; i < r->container_count; i++) {
 		const struct steward_container *k = &r->containers[i];
-		if (k->layer_count < 1 || k->layer_count > STEWARD_CHAIN_MAX || k->cpu_units > 1 << 20)
+		if (k->layer_count > STEWARD_CHAIN_MAX || k->cpu_units > 1 << 20)
 			return -EINVAL;
 		for (unsigned j = 0; j < k->layer_count; j++)
 			if (k->layers[j] >= r->layer_count)

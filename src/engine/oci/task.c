@@ -190,7 +190,9 @@ static int make_texts(struct task *t, const struct task_spec *spec)
 
 static int add_layers(struct steward_request *r, struct steward_container *to, const struct image *image)
 {
-	if (!image || !image->done || image->error || image->count > STEWARD_CHAIN_MAX)
+	if (!image)
+		return 0;
+	if (!image->done || image->error || image->count > STEWARD_CHAIN_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < image->count; i++) {
 		uint32_t k = 0;

@@ -63,7 +63,7 @@ struct task_health {
 
 struct task_container {
 	const char *name;                             /* unique in the task */
-	struct image *image;                          /* ready */
+	struct image *image;                          /* ready; NULL: this machine's programs (/usr), read-only, in an empty root */
 	const char *const *argv, *const *environment; /* "NAME=value" */
 	const char *user;                             /* "", "uid", "uid:gid" or names of the image's /etc/passwd and /etc/group */
 	const char *workdir;                          /* NULL: "/"; made if it is missing */

@@ -101,7 +101,7 @@ class Refusals(ServiceCase):
                 ("target group", {"loadBalancers": lb}, "InvalidParameterException"),
                 ("registry", {"serviceRegistries": [{"registryArn": "arn:aws:servicediscovery:x:1:service/srv-1"}]}, "InvalidParameterException"),
                 ("controllers", {"deploymentController": {"type": "EXTERNAL"}}, "UnsupportedFeatureException"),
-                ("Service Connect", {"serviceConnectConfiguration": {"enabled": True}}, "UnsupportedFeatureException"),
+                ("namespace", {"serviceConnectConfiguration": {"enabled": True}}, "InvalidParameterException"),
                 ("greater", {"configuration": {"minimumHealthyPercent": 50, "maximumPercent": 50}}, "InvalidParameterException"),
                 ("at least 100", {"configuration": {"minimumHealthyPercent": 50, "maximumPercent": 90}}, "InvalidParameterException"),
                 ("Placement", {"placementStrategy": [{"type": "random"}]}, "InvalidParameterException"),

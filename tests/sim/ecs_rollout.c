@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "aws/ecs/rollout.h"
+#include "aws/ecs/zones.h"
 #include "base/rand.h"
 
 #include <stdio.h>
@@ -212,6 +213,28 @@ static void thresholds(void **state)
 	assert_int_equal(rollout_backoff_ms(1000), 15 * 60 * 1000);
 }
 
+/* Wherever tasks are at first, moving one at a time makes them even and then stops; new ones keep them even. */
+static void zones_become_even(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 1000; round++) {
+		int64_t tasks[ZONES_MAX] = {0}, all = 0, moves = 0;
+		uint32_t n = 1 + (uint32_t)rand_below(ZONES_MAX);
+		for (uint32_t i = 0; i < n; i++)
+			all += tasks[i] = (int64_t)rand_below(20);
+		while (zones_uneven(tasks, n)) {
+			tasks[zones_least(tasks, n)]++;
+			tasks[zones_most(tasks, n)]--;
+			assert_true(moves++ < all);
+		}
+		for (int64_t i = rand_below(50); i > 0; i--) {
+			tasks[zones_least(tasks, n)]++;
+			assert_false(zones_uneven(tasks, n));
+		}
+	}
+	assert_false(zones_uneven(NULL, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +242,7 @@ int main(void)
 	        cmocka_unit_test(percentages_say_which_comes_first),
 	        cmocka_unit_test(an_unhealthy_task_is_replaced),
 	        cmocka_unit_test(thresholds),
+	        cmocka_unit_test(zones_become_even),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

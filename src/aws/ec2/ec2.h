@@ -15,6 +15,9 @@ bool ec2_image_there(struct call *c, struct str id);
 /* Is this the id of a VPC of the call's account and region? */
 bool ec2_vpc_there(struct call *c, struct str id);
 
+/* The zone of a subnet; absent: there is none such. */
+struct str ec2_subnet_zone(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
+
 /* A network interface that a service of ours has for something that it runs (a task of ECS). Its user sees it, and cannot change
  * it: it is managed by its requester. It exists in the kernel from the commit on that makes it to the one that gives it back. */
 struct ec2_lend {

@@ -43,6 +43,13 @@ static bool fill(const struct ec2_scope *s, const struct state_vpc_interface_rec
 	return true;
 }
 
+struct str ec2_subnet_zone(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id)
+{
+	struct ec2_scope s = scope(t, a, account, region);
+	struct ec2_subnet r = {0};
+	return str_set(id) && ec2_find(&s, &ec2_kind_subnet, id, &r) ? r.availability_zone : STR_NONE;
+}
+
 int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_lent *ret)
 {
 	struct ec2_scope s = ec2_scope(c);

@@ -32,7 +32,6 @@ static int no_target_group(struct call *c, const struct ecs_load_balancer *b)
 	 : (in)->enable_execute_command.v                                ? unsupported(c, "ECS Exec is") \
 	 : (in)->deployment_controller && !str_is((in)->deployment_controller->type, "ECS") \
 	         ? unsupported(c, "Deployment controllers other than ECS are") \
-	 : str_is((in)->availability_zone_rebalancing, "ENABLED") ? unsupported(c, "Rebalancing of availability zones is") \
 	 : (in)->health_check_grace_period_seconds.v \
 	         ? ecs_invalid(c, "Health check grace period is only valid for services configured to use load balancers") \
 	 : (in)->placement_constraints.n ? ecs_invalid(c, "Placement constraints are not supported with FARGATE launch type.") \
@@ -149,6 +148,16 @@ static int take_launch(struct call *c, const struct ecs_create_service_request *
 	return CALL_OK;
 }
 
+/* One task more than desired is needed for it. */
+static int take_rebalancing(struct call *c, struct str given, struct ecs_service *v)
+{
+	if (given.n)
+		v->availability_zone_rebalancing = given;
+	if (str_is(v->availability_zone_rebalancing, "ENABLED") && v->deployment_configuration->maximum_percent.v <= 100)
+		return ecs_invalid(c, "Availability Zone rebalancing does not support maximumPercent values of 100 or less.");
+	return CALL_OK;
+}
+
 static int fill(struct call *c, const struct ecs_create_service_request *in, const struct ecs_cluster *cluster,
                 struct ecs_service *v)
 {
@@ -178,10 +187,11 @@ static int fill(struct call *c, const struct ecs_create_service_request *in, con
 	v->enable_ecs_managed_tags = OPT_BOOL(in->enable_ecs_managed_tags.v);
 	v->propagate_tags = in->propagate_tags.n ? in->propagate_tags : S("NONE");
 	v->enable_execute_command = OPT_BOOL(false);
-	v->availability_zone_rebalancing = S("DISABLED");
-	if (take_launch(c, in, cluster, v) != CALL_OK || take_platform(c, in->platform_version, &v->platform_version) != CALL_OK)
+	if (take_launch(c, in, cluster, v) != CALL_OK || take_platform(c, in->platform_version, &v->platform_version) != CALL_OK ||
+	    take_configuration(c, in->deployment_configuration, conf) != CALL_OK)
 		return CALL_FAIL;
-	return take_configuration(c, in->deployment_configuration, conf);
+	v->availability_zone_rebalancing = conf->maximum_percent.v > 100 ? S("ENABLED") : S("DISABLED");
+	return take_rebalancing(c, in->availability_zone_rebalancing, v);
 }
 
 int ecs_create_service(struct call *c, const struct ecs_create_service_request *in, struct ecs_create_service_response *out)
@@ -282,7 +292,8 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 		v->service_registries = in->service_registries;
 	}
 	if (take_platform(c, in->platform_version, &v->platform_version) != CALL_OK ||
-	    take_configuration(c, in->deployment_configuration, v->deployment_configuration) != CALL_OK)
+	    take_configuration(c, in->deployment_configuration, v->deployment_configuration) != CALL_OK ||
+	    take_rebalancing(c, in->availability_zone_rebalancing, v) != CALL_OK)
 		return CALL_FAIL;
 	if (in->desired_count.set)
 		v->desired_count = in->desired_count;

@@ -234,7 +234,7 @@ static const struct service_op ops[] = {
         OP(ecs, create_service, CreateService, .resource = about_create_service,
            .missing =
                    "launch types other than FARGATE, load balancers, TLS and access logs of Service Connect, deployment strategies "
-                   "other than ROLLING, ECS Exec, alarms, rebalancing of availability zones"),
+                   "other than ROLLING, ECS Exec, alarms"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
         OP(ecs, delete_service, DeleteService, .resource = about_delete_service),

@@ -21,17 +21,48 @@ static struct str short_id(const struct state_ecs_task_record *t)
 
 struct stopped {
 	int64_t running;
-	struct str text;
+	struct str text, zone; /* zone: of the last */
 };
+
+static bool may_stop(const struct service_seen *t, bool primary, int as)
+{
+	return (t->deployment == 0) == primary && (int)t->as == as && !t->protected &&
+	       str_is(t->record.task->desired_status, "RUNNING");
+}
+
+/* The next one to go; of the primary's, one of the fullest zone. */
+static struct service_seen *choose(const struct service_view *view, bool primary, int as)
+{
+	struct str zones[ZONES_MAX];
+	int64_t tasks[ZONES_MAX] = {0};
+	uint32_t n = 0;
+	struct service_seen *best[ZONES_MAX] = {0};
+	for (uint32_t k = 0; k < view->n; k++) {
+		struct service_seen *t = &view->v[k];
+		if ((t->deployment == 0) != primary || !str_is(t->record.task->desired_status, "RUNNING"))
+			continue;
+		uint32_t at = 0;
+		while (primary && at < n && !str_eq(zones[at], t->record.task->availability_zone))
+			at++;
+		if (at == n && n < ZONES_MAX)
+			zones[n++] = t->record.task->availability_zone;
+		if (at == ZONES_MAX)
+			at = 0;
+		tasks[at]++;
+		if (!best[at] && may_stop(t, primary, as))
+			best[at] = t;
+	}
+	for (uint32_t k = 0; k < n; k++)
+		if (!best[k])
+			tasks[k] = -1; /* nothing to take there */
+	return n ? best[zones_most(tasks, n)] : NULL;
+}
 
 static void stop_some(const struct ecs_scope *s, struct state_ecs_service_record *r, struct service_view *view, bool primary,
                       int as, int64_t n, int64_t now_ms, struct stopped *ret)
 {
-	for (uint32_t k = 0; k < view->n && n > 0; k++) {
-		struct service_seen *t = &view->v[k];
-		if ((t->deployment == 0) != primary || (int)t->as != as || t->protected ||
-		    !str_is(t->record.task->desired_status, "RUNNING"))
-			continue;
+	struct service_seen *t;
+	for (; n > 0 && (t = choose(view, primary, as)) != NULL; n--) {
 		const struct ecs_deployment *d = &r->service->deployments.v[0];
 		bool sick = as == SEEN_UNHEALTHY;
 		struct str why = sick ? S("Task failed container health checks")
@@ -43,10 +74,10 @@ static void stop_some(const struct ecs_scope *s, struct state_ecs_service_record
 		view->running[t->deployment] -= as != SEEN_PENDING;
 		view->pending[t->deployment] -= as == SEEN_PENDING;
 		ret->running += as != SEEN_PENDING;
+		ret->zone = t->record.task->availability_zone;
 		if (as != SEEN_PENDING)
 			ret->text = arena_printf(s->arena, "%.*s%s(task %.*s)", STR_ARG(ret->text), ret->text.n ? " " : "",
 			                         STR_ARG(short_id(&t->record)));
-		n--;
 	}
 }
 
@@ -113,15 +144,18 @@ static void completed(const struct ecs_scope *s, struct state_ecs_service_record
 
 static void tell_news(struct service_look *l, const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
 {
-	if (l->started_count)
+	if (l->started_count && str_set(r->rebalancing))
+		ecs_service_event(s->arena, r, now_ms, "has started %lld tasks in %.*s to AZ Rebalance: %.*s.",
+		                  (long long)l->started_count, STR_ARG(r->rebalancing), STR_ARG(l->started));
+	else if (l->started_count)
 		ecs_service_event(s->arena, r, now_ms, "has started %lld tasks: %.*s.", (long long)l->started_count,
 		                  STR_ARG(l->started));
 	if (l->trouble.n)
 		ecs_service_event(s->arena, r, now_ms, "was unable to place a task. Reason: %.*s.", STR_ARG(l->trouble));
 }
 
-static void plan(struct service_look *l, const struct ecs_scope *s, const struct state_ecs_service_record *r, int64_t n,
-                 int64_t now_ms)
+static void plan(struct service_look *l, const struct ecs_scope *s, const struct state_ecs_service_record *r,
+                 const struct service_view *view, int64_t n, int64_t now_ms)
 {
 	const struct ecs_deployment *d = &r->service->deployments.v[0];
 	const struct state_ecs_run *run = ecs_service_run((struct state_ecs_service_record *)r, d->id);
@@ -146,6 +180,9 @@ static void plan(struct service_look *l, const struct ecs_scope *s, const struct
 	        .started_by = d->id,
 	        .enable_ecs_managed_tags = r->service->enable_ecs_managed_tags,
 	};
+	struct service_zones zones = service_zones(s, d->network_configuration, view);
+	if (zones.n > 1)
+		l->request.network_configuration = service_place(s->arena, d->network_configuration, zones, l->start);
 	if (str_is(r->service->propagate_tags, "TASK_DEFINITION"))
 		l->request.propagate_tags = r->service->propagate_tags;
 	else if (str_is(r->service->propagate_tags, "SERVICE"))
@@ -176,6 +213,9 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 		l->wake_ms = now_ms; /* what was counted has another place in the list now */
 		return;
 	}
+	bool moving = str_set(r->rebalancing);
+	service_rebalance(s, r, &view, &roll, now_ms);
+	moving = moving && !str_set(r->rebalancing) && r->unbalanced.v;
 	struct rollout_step step = rollout_next(&roll);
 	if (service_gave_up(r)) { /* nothing of it is started any more, and what there was before goes on */
 		int64_t lower = (roll.desired * roll.minimum_percent + 99) / 100;
@@ -186,7 +226,10 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 	struct stopped stopped = {0};
 	stop_all(s, r, &view, false, &step.stop, now_ms, &stopped);
 	stop_all(s, r, &view, true, &step.stop_primary, now_ms, &stopped);
-	if (stopped.running)
+	if (stopped.running && moving)
+		ecs_service_event(s->arena, r, now_ms, "has stopped %lld running tasks in %.*s to AZ Rebalance: %.*s.",
+		                  (long long)stopped.running, STR_ARG(stopped.zone), STR_ARG(stopped.text));
+	else if (stopped.running)
 		ecs_service_event(s->arena, r, now_ms, "has stopped %lld running tasks: %.*s.", (long long)stopped.running,
 		                  STR_ARG(stopped.text));
 	show_counts(s, r, &view, now_ms);
@@ -209,7 +252,7 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 		        "section of the Amazon ECS Developer Guide.");
 	}
 	if (step.start)
-		plan(l, s, r, step.start, now_ms);
+		plan(l, s, r, &view, step.start, now_ms);
 	if (str_is(v->status, "DRAINING"))
 		ecs_deployment_end(s, r, "STOPPED", S("The service was deleted."), now_ms);
 	if (str_is(v->status, "DRAINING") && !view.n) {

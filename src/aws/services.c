@@ -5,6 +5,7 @@ extern const struct service ce_service;
 extern const struct service cloudwatch_service;
 extern const struct service ec2_service;
 extern const struct service ecr_service;
+extern const struct service ecs_agent_service;
 extern const struct service ecs_service;
 extern const struct service iam_service;
 extern const struct service lambda_service;
@@ -15,7 +16,18 @@ extern const struct service ssm_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-        &ce_service,  &cloudwatch_service, &ec2_service,  &ecr_service, &ecs_service,
-        &iam_service, &lambda_service,     &logs_service, &s3_service,  &servicediscovery_service,
-        &ssm_service, &sts_service,        NULL,
+        &ce_service,
+        &cloudwatch_service,
+        &ec2_service,
+        &ecr_service,
+        &ecs_agent_service,
+        &ecs_service,
+        &iam_service,
+        &lambda_service,
+        &logs_service,
+        &s3_service,
+        &servicediscovery_service,
+        &ssm_service,
+        &sts_service,
+        NULL,
 };

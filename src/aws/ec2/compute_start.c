@@ -51,6 +51,11 @@ static bool open_metadata(struct ec2_state *s)
 	return true;
 }
 
+const struct identity *ec2_compute_identity(const struct ec2_state *s)
+{
+	return s->compute ? s->compute->identity : NULL;
+}
+
 static struct dns *resolver(struct ec2_state *s)
 {
 	struct ec2_compute *c = s->compute;

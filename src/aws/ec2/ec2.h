@@ -46,3 +46,14 @@ void ec2_return_interface(struct store_txn *t, struct arena *a, struct str accou
  */
 typedef bool ec2_port_fn(void *ctx, struct str interface, int fd);
 void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);
+
+/* --- identify.c: which instance it is that shows a signed identity document */
+struct ec2_identified {
+	struct str id, type, zone, image, subnet, vpc;
+	int64_t vcpus, memory_mib; /* of its type */
+};
+/* False: the document is not of this cloud, or not of an instance of the call's account and region that runs. */
+bool ec2_identify(struct call *c, struct str document, struct str signature, struct ec2_identified *ret);
+enum ec2_life { EC2_LIFE_UP, EC2_LIFE_DOWN, EC2_LIFE_GONE };
+/* Pending and running ones are up, terminated ones are gone; all others are down. */
+enum ec2_life ec2_instance_life(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);

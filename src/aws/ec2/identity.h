@@ -7,6 +7,9 @@ struct identity;
 /* Reads the key and the certificate, or makes them: a tenth of a second, once. NULL: the reason is in *ret_error (negative errno).
  */
 struct identity *identity_open(const char *dir, int *ret_error);
+/* The one that the metadata service signs with; NULL: there is none, or nobody has asked for it yet. */
+struct ec2_state;
+const struct identity *ec2_compute_identity(const struct ec2_state *s);
 void identity_close(struct identity *i);
 /* Base64, in lines of 64 characters: the bare signature over SHA-256, and the document in a signed PKCS#7 envelope. Absent: OpenSSL
  * could not. */

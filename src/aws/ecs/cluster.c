@@ -1,5 +1,6 @@
 /* Clusters: CreateCluster, UpdateCluster, UpdateClusterSettings, DeleteCluster, DescribeClusters, ListClusters. */
 #include "aws/servicediscovery/servicediscovery.h"
+#include "container_instance.h"
 #include "scheduled.h"
 
 enum { DESCRIBED_MAX = 100, LISTED_MAX = 100 };
@@ -109,7 +110,7 @@ static void show(struct call *c, const struct ecs_cluster *cluster, const struct
 	*ret = *cluster;
 	ret->statistics.set = ret->tags.set = ret->settings.set = true;
 	ret->capacity_providers.set = ret->default_capacity_provider_strategy.set = true;
-	ret->registered_container_instances_count = OPT_INT(0);
+	ret->registered_container_instances_count = OPT_INT(ecs_instance_count(c, cluster->cluster_name));
 	struct ecs_task_counts tasks = ecs_task_count(c, cluster->cluster_name);
 	ret->running_tasks_count = OPT_INT(tasks.running);
 	ret->pending_tasks_count = OPT_INT(tasks.pending);
@@ -196,6 +197,9 @@ int ecs_delete_cluster(struct call *c, const struct ecs_delete_cluster_request *
 	if (ecs_service_count(c, cluster.cluster_name))
 		return call_fail(c, "ClusterContainsServicesException", 400,
 		                 "The Cluster cannot be deleted while Services are active.");
+	if (ecs_instance_count(c, cluster.cluster_name))
+		return call_fail(c, "ClusterContainsContainerInstancesException", 400,
+		                 "The Cluster cannot be deleted while Container Instances are active or draining.");
 	if (tasks.running || tasks.pending)
 		return call_fail(c, "ClusterContainsTasksException", 400, "The Cluster cannot be deleted while Tasks are active.");
 	cluster.status = S("INACTIVE");

@@ -1,5 +1,6 @@
 #include "crew.h"
 
+#include "container_instance.h"
 #include "journal.h"
 #include "scheduled.h"
 
@@ -205,6 +206,7 @@ struct crew *crew_new(struct cloud *cloud)
 		                     d);
 	}
 	d->schedules = schedules_new(d);
+	d->roster = roster_new(d);
 	usage_sample_begin(d);
 	return d;
 }
@@ -214,6 +216,7 @@ void crew_free(struct crew *d)
 	size_t at = 0;
 	struct str key;
 	void *value;
+	roster_free(d->roster);
 	schedules_free(d->schedules);
 	ec2_watch_ports(d->cloud, NULL, NULL);
 	store_unwatch(d->watch);

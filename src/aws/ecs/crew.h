@@ -16,6 +16,9 @@ struct journal;
 struct metadata;
 struct ecr_pulled;
 struct schedules;
+struct roster;
+struct session;
+struct session_wait;
 
 struct crew {
 	struct cloud *cloud;
@@ -31,6 +34,7 @@ struct crew {
 	int64_t memory_mib;           /* of this machine; 0: not known */
 	int64_t token_lease, token_lease_until_ms;
 	struct schedules *schedules; /* of services */
+	struct roster *roster;       /* of container instances' agents */
 	struct loop_timer *sampler;
 };
 
@@ -64,6 +68,8 @@ struct duty {
 	const char *failed_code; /* it could not be launched, or was lost: the stop code; NULL: neither */
 	struct str failed_reason;
 	struct loop_timer *timer;
+	struct session *remote_sessions[2]; /* remote.c: of the roles of a task that an agent runs; NULL: none */
+	struct session_wait *remote_waits[2];
 	struct list entered; /* enter.c: whose commands run in it */
 };
 
@@ -80,6 +86,8 @@ bool duty_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_ta
 extern const struct task_events duty_events;
 void *duty_found(void *ctx, struct task *t, const char *id);
 void duty_clear(struct duty *i);
+/* Looks at it again then. */
+void duty_wake_at(struct duty *i, int64_t when_ms, int64_t now_ms);
 /* As AWS calls containers on Fargate. */
 struct str duty_runtime_id(struct arena *a, const struct duty *i, unsigned index);
 

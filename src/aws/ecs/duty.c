@@ -8,6 +8,7 @@
  *	STOPPING        the containers stop in their order, then the engine's task goes
  *	DEPROVISIONING  the interface goes
  *	STOPPED         an hour later the record goes */
+#include "container_instance.h"
 #include "crew.h"
 
 #include "aws/ec2/ec2.h"
@@ -166,6 +167,7 @@ void duty_clear(struct duty *i)
 {
 	launch_cancel(i->launch);
 	i->launch = NULL;
+	remote_clear(i);
 	if (i->task)
 		task_free(i->task);
 	i->task = NULL;
@@ -333,6 +335,8 @@ bool duty_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_ta
 	struct order_next next;
 	struct str reason = STR_NONE;
 	bool changed = false;
+	if (ecs_task_is_remote(r->task))
+		return remote_advance(i, s, r, now_ms);
 	if (ecs_task_status(r->task) == ECS_STOPPED) {
 		bool over = r->task->stopped_at.ms + STOPPED_MS <= now_ms;
 		if (over)
@@ -367,7 +371,7 @@ static void timer_over(void *ctx)
 	crew_mark(i);
 }
 
-static void wake_at(struct duty *i, int64_t when_ms, int64_t now_ms)
+void duty_wake_at(struct duty *i, int64_t when_ms, int64_t now_ms)
 {
 	loop_remove_timer(i->crew->cloud->loop, i->timer);
 	i->timer = when_ms ? loop_add_timer(i->crew->cloud->loop, (when_ms > now_ms ? when_ms - now_ms : 0) * 1000, timer_over, i)
@@ -423,7 +427,7 @@ static void work(struct duty *i, const struct ecs_scope *s, const struct state_e
 	for (uint32_t k = 0; k < i->count; k++)
 		if (verbs[k] != ORDER_NOTHING)
 			act(i, k, verbs[k], now_ms);
-	wake_at(i, next.again_ms, now_ms);
+	duty_wake_at(i, next.again_ms, now_ms);
 }
 
 void duty_step(struct duty *i, const struct ecs_scope *s)
@@ -435,6 +439,10 @@ void duty_step(struct duty *i, const struct ecs_scope *s)
 		duty_clear(i);
 		return;
 	}
+	if (ecs_task_is_remote(r.task)) {
+		remote_step(i, s, &r, now_ms);
+		return;
+	}
 	enum ecs_status status = ecs_task_status(r.task);
 	if (status == ECS_STOPPED)
 		duty_clear(i);
@@ -443,12 +451,12 @@ void duty_step(struct duty *i, const struct ecs_scope *s)
 	if (status >= ECS_PENDING && status <= ECS_STOPPING)
 		work(i, s, &r, now_ms);
 	else if (status == ECS_STOPPED && r.task->stopped_at.ms + STOPPED_MS > now_ms)
-		wake_at(i, r.task->stopped_at.ms + STOPPED_MS, now_ms);
+		duty_wake_at(i, r.task->stopped_at.ms + STOPPED_MS, now_ms);
 	if (status == ECS_PROVISIONING && !i->failed_code && r.task->created_at.ms + INTERFACE_MS <= now_ms) {
 		i->failed_code = "TaskFailedToStart";
 		i->failed_reason = S("Timeout waiting for network interface provisioning to complete.");
 	} else if (status == ECS_PROVISIONING) {
-		wake_at(i, r.task->created_at.ms + INTERFACE_MS, now_ms);
+		duty_wake_at(i, r.task->created_at.ms + INTERFACE_MS, now_ms);
 	}
 	/* Tried on the snapshot: what would not change is not written. */
 	if (duty_advance(i, s, &r, now_ms))

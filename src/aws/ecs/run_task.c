@@ -6,25 +6,14 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "connect.h"
+#include "container_instance.h"
+#include "crew.h"
+#include "run.h"
 #include "scheduled.h"
 
 enum { COUNT_MAX = 10, SUBNETS_MAX = 16, GROUPS_MAX = 5, STARTED_BY_MAX = 128, TOKEN_MAX = 64, STORAGE_GIB = 20 };
 #define PLATFORM "1.4.0"
 #define NO_CAPACITY "Capacity is unavailable at this time. Please try again later or in a different availability zone"
-
-/* What a request comes to. */
-struct run {
-	const struct ecs_run_task_request *in;
-	struct ecs_cluster cluster;
-	struct state_ecs_definition_record definition;
-	struct ecs_task_definition effective; /* with the overrides */
-	struct ecs_capacity_provider_strategy strategy;
-	struct ecs_tags tags;
-	struct state_ecs_run service; /* its deployment that asks; id absent: none does */
-	struct str_map managed;       /* tags that ECS gives itself, to the task and to its interface */
-	int64_t count;
-	struct str group;
-};
 
 /* --- checks */
 
@@ -42,8 +31,11 @@ static int check_launch(struct call *c, struct run *r)
 	} else if (!in->launch_type.n) {
 		r->strategy = r->cluster.default_capacity_provider_strategy;
 	}
-	if (!r->strategy.n && !str_is(in->launch_type, "FARGATE"))
+	if (str_is(in->launch_type, "EXTERNAL"))
 		return ecs_invalid(c, "No Container Instances were found in your cluster.");
+	r->instances = !r->strategy.n && !str_is(in->launch_type, "FARGATE");
+	if (r->instances)
+		return run_check_instances(c, r);
 	if (in->placement_constraints.n)
 		return ecs_invalid(c, "Placement constraints are not supported with FARGATE launch type.");
 	if (in->placement_strategy.n)
@@ -55,7 +47,7 @@ static int check_launch(struct call *c, struct run *r)
 	return CALL_OK;
 }
 
-static int check_words(struct call *c, struct run *r)
+int run_check_words(struct call *c, struct run *r)
 {
 	const struct ecs_run_task_request *in = r->in;
 	bool ours = !c->http; /* the scheduler alone speaks of services */
@@ -78,6 +70,9 @@ static int check_network(struct call *c, const struct run *r)
 {
 	const struct ecs_network_configuration *n = r->in->network_configuration;
 	const struct ecs_aws_vpc_configuration *v = n ? n->awsvpc_configuration : NULL;
+	if (r->instances)
+		return n ? ecs_invalid(c, "Network Configuration is not valid for the given networkMode of this task definition.")
+		         : CALL_OK;
 	if (!v)
 		return ecs_invalid(c, "Network Configuration must be provided when networkMode 'awsvpc' is specified.");
 	if (!v->subnets.n)
@@ -89,7 +84,7 @@ static int check_network(struct call *c, const struct run *r)
 	return CALL_OK;
 }
 
-static int get_definition(struct call *c, struct run *r)
+int run_get_definition(struct call *c, struct run *r)
 {
 	struct ecs_definition_name name;
 	if (!ecs_definition_name(c, r->in->task_definition, &name) || !ecs_definition_find(c, &name, &r->definition))
@@ -97,7 +92,7 @@ static int get_definition(struct call *c, struct run *r)
 	bool service = !c->http && str_starts(r->in->group, S("service:")); /* goes on with what it was made of */
 	if (!str_is(r->definition.definition->status, "ACTIVE") && !service)
 		return ecs_client_error(c, "TaskDefinition is inactive");
-	if (str_set(ecs_fargate_refuses(c, r->definition.definition)))
+	if (!r->instances && str_set(ecs_fargate_refuses(c, r->definition.definition)))
 		return ecs_invalid(c, "Task definition does not support launch_type FARGATE.");
 	r->group = r->in->group.n ? r->in->group : ARENA_CAT(c->arena, S("family:"), r->definition.definition->family);
 	return CALL_OK;
@@ -153,7 +148,7 @@ static int override_role(struct call *c, struct str given, struct str *role)
 }
 
 /* The definition as it will run; it must hold as a definition too. */
-static int apply_overrides(struct call *c, struct run *r)
+int run_apply_overrides(struct call *c, struct run *r)
 {
 	static const struct ecs_task_override nothing;
 	const struct ecs_task_override *o = r->in->overrides ? r->in->overrides : &nothing;
@@ -177,12 +172,12 @@ static int apply_overrides(struct call *c, struct run *r)
 		        c,
 		        "The task couldn't be run because a valid taskRoleArn is not being used. Specify a valid task role in your "
 		        "task definition and try again.");
-	struct str why = ecs_fargate_refuses(c, d);
+	struct str why = r->instances ? ecs_instance_refuses(c, d) : ecs_fargate_refuses(c, d);
 	return str_set(why) ? ecs_client_error(c, "%.*s", STR_ARG(why)) : CALL_OK;
 }
 
 /* AWS shows an override for every container. */
-static struct ecs_task_override *shown_overrides(struct call *c, const struct run *r)
+struct ecs_task_override *run_shown_overrides(struct call *c, const struct run *r)
 {
 	struct ecs_task_override *o = arena_new(c->arena, struct ecs_task_override);
 	if (r->in->overrides)
@@ -259,6 +254,13 @@ static void find_service(struct call *c, struct run *r)
 			r->service = service.runs.v[i];
 }
 
+void run_gather(struct call *c, struct run *r)
+{
+	gather_tags(c, r);
+	find_service(c, r);
+	fix_images(c, r);
+}
+
 /* --- one task */
 
 /* Bases first, then whoever is furthest behind its share. */
@@ -305,7 +307,7 @@ static struct str number(struct call *c, struct opt_int n)
 	return n.set ? arena_printf(c->arena, "%lld", (long long)n.v) : STR_NONE;
 }
 
-static void add_containers(struct call *c, const struct run *r, const struct ec2_lent *eni, struct ecs_task *t, struct str id)
+void run_add_containers(struct call *c, const struct run *r, const struct ec2_lent *eni, struct ecs_task *t, struct str id)
 {
 	for (uint32_t i = 0; i < r->effective.container_definitions.n; i++) {
 		const struct ecs_container_definition *k = &r->effective.container_definitions.v[i];
@@ -329,8 +331,9 @@ static void add_containers(struct call *c, const struct run *r, const struct ec2
 		if (r->in->enable_execute_command.v)
 			*LIST_ADD(c->arena, &to->managed_agents) =
 			        (struct ecs_managed_agent){.name = S("ExecuteCommandAgent"), .last_status = S("PENDING")};
-		*LIST_ADD(c->arena, &to->network_interfaces) = (struct ecs_network_interface){
-		        .attachment_id = t->attachments.v[0].id, .private_ipv4_address = eni->address};
+		if (eni)
+			*LIST_ADD(c->arena, &to->network_interfaces) = (struct ecs_network_interface){
+			        .attachment_id = t->attachments.v[0].id, .private_ipv4_address = eni->address};
 	}
 }
 
@@ -379,7 +382,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	        .last_status = ecs_status_name(ECS_PROVISIONING),
 	        .launch_type = S("FARGATE"),
 	        .memory = d->memory,
-	        .overrides = shown_overrides(c, r),
+	        .overrides = run_shown_overrides(c, r),
 	        .platform_version = S(PLATFORM),
 	        .platform_family = S("Linux"),
 	        .started_by = r->in->started_by.n ? r->in->started_by : STR_NONE,
@@ -392,7 +395,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	ret->inference_accelerators.set = true;
 	*LIST_ADD(c->arena, &ret->attributes) = (struct ecs_attribute){.name = S("ecs.cpu-architecture"), .value = S("x86_64")};
 	add_attachment(c, ret, &eni);
-	add_containers(c, r, &eni, ret, id);
+	run_add_containers(c, r, &eni, ret, id);
 	struct state_ecs_task_record record = {
 	        .id = id,
 	        .cluster = r->cluster.cluster_name,
@@ -466,18 +469,18 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in, struct e
 	out->tasks.set = out->failures.set = true;
 	if (in->client_token.n > TOKEN_MAX)
 		return ecs_invalid(c, "clientToken can have at most %d characters.", TOKEN_MAX);
-	if (check_words(c, r) != CALL_OK || ecs_cluster_get(c, in->cluster, &r->cluster) != CALL_OK)
+	if (run_check_words(c, r) != CALL_OK || ecs_cluster_get(c, in->cluster, &r->cluster) != CALL_OK)
 		return CALL_FAIL;
 	if (again(c, r, out, &said))
 		return said;
-	if (check_launch(c, r) != CALL_OK || get_definition(c, r) != CALL_OK || check_network(c, r) != CALL_OK ||
-	    apply_overrides(c, r) != CALL_OK)
+	if (check_launch(c, r) != CALL_OK || run_get_definition(c, r) != CALL_OK || check_network(c, r) != CALL_OK ||
+	    run_apply_overrides(c, r) != CALL_OK)
 		return CALL_FAIL;
-	gather_tags(c, r);
-	find_service(c, r);
-	fix_images(c, r);
+	run_gather(c, r);
 	struct ecs_task_definition plain = r->effective;
-	for (int64_t i = 0; i < r->count; i++) {
+	if (r->instances && run_on_instances(c, r, &out->tasks, &out->failures) != CALL_OK)
+		return CALL_FAIL;
+	for (int64_t i = 0; !r->instances && i < r->count; i++) {
 		if (!crew_has_room(c, ecs_memory_mib(r->effective.memory) * (i + 1))) {
 			ecs_failure(c, &out->failures, r->cluster.cluster_arn, NO_CAPACITY);
 			continue;

@@ -33,6 +33,8 @@ int64_t ecs_breaker_threshold(const struct ecs_deployment_circuit_breaker *b, in
 /* --- scheduler.c */
 struct schedules *schedules_new(struct crew *crew);
 void schedules_free(struct schedules *s);
+/* Container instances of the cluster have come or gone. */
+void schedules_mark_cluster(struct schedules *s, struct str account, struct str region, struct str cluster);
 
 ecs_create_service_handler ecs_create_service;
 ecs_update_service_handler ecs_update_service;

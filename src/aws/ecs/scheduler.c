@@ -25,7 +25,7 @@ struct schedule {
 struct schedules {
 	struct crew *crew;
 	struct map services; /* by key: struct schedule */
-	struct store_watch *watch, *watch_tasks;
+	struct store_watch *watch, *watch_tasks, *watch_instances;
 	struct loop_timer *soon;
 };
 
@@ -185,6 +185,28 @@ static void task_changed(void *ctx, const struct store_event *e)
 		mark(i);
 }
 
+void schedules_mark_cluster(struct schedules *all, struct str account, struct str region, struct str cluster)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&all->services, &at, &key, &value)) {
+		struct schedule *i = value;
+		if (!str_eq(i->account, account) || !str_eq(i->region, region) || !str_eq(i->look.cluster, cluster))
+			continue;
+		i->look.not_before_ms = 0; /* what had no place may have one */
+		mark(i);
+	}
+}
+
+static void instance_changed(void *ctx, const struct store_event *e)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct str_list parts = record_key_parts(&a, e->key);
+	if (parts.n == 6)
+		schedules_mark_cluster(ctx, parts.v[2], parts.v[3], parts.v[4]);
+}
+
 struct schedules *schedules_new(struct crew *crew)
 {
 	struct arena CLEAN_ARENA a = {0};
@@ -194,9 +216,11 @@ struct schedules *schedules_new(struct crew *crew)
 	all->crew = crew;
 	struct store *store = crew->cloud->store;
 	struct str under = KEY_UNDER(&a, S("ecs"), S("service")), end = store_prefix_end(&a, under), key;
-	struct str tasks = KEY_UNDER(&a, S("ecs"), S("task"));
+	struct str tasks = KEY_UNDER(&a, S("ecs"), S("task")), instances = KEY_UNDER(&a, S("ecs"), S("instance"));
 	all->watch = store_watch(store, under, end, store_revision(store), service_changed, all);
 	all->watch_tasks = store_watch(store, tasks, store_prefix_end(&a, tasks), store_revision(store), task_changed, all);
+	all->watch_instances =
+	        store_watch(store, instances, store_prefix_end(&a, instances), store_revision(store), instance_changed, all);
 	struct store_txn *t = store_begin(store, &a);
 	struct store_iter *iter = store_scan(t, under, end, false);
 	struct store_value v;
@@ -215,6 +239,7 @@ void schedules_free(struct schedules *all)
 		return;
 	store_unwatch(all->watch);
 	store_unwatch(all->watch_tasks);
+	store_unwatch(all->watch_instances);
 	loop_remove_timer(all->crew->cloud->loop, all->soon);
 	while (map_next(&all->services, &at, &key, &value)) {
 		struct schedule *i = value;

@@ -1,4 +1,5 @@
 #include "connect.h"
+#include "container_instance.h"
 #include "crew.h"
 #include "deployment.h"
 #include "scheduled.h"
@@ -82,6 +83,51 @@ static int about_list_tasks(struct call *c, const void *input, struct authz *az)
 		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
 	return CALL_OK;
 }
+
+static int about_instance(struct call *c, struct authz *az, struct str cluster_text, struct str text)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_instance_record r = {0};
+	struct str cluster = ecs_cluster_name(c, cluster_text),
+	           id = str_set(cluster) ? ecs_instance_id(c, cluster, text) : STR_NONE;
+	az->resource = str_set(id) ? ecs_instance_arn(c->arena, &s, cluster, id) : text;
+	if (str_set(cluster))
+		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
+	if (str_set(id) && ecs_name_good(cluster) && ecs_instance_find(&s, cluster, id, &r))
+		ecs_authz_tags(c, az, &r.instance->tags);
+	return CALL_OK;
+}
+ABOUT(deregister_container_instance, about_cluster(c, az, in->cluster))
+ABOUT(register_container_instance, about_cluster(c, az, in->cluster))
+ABOUT(list_container_instances, about_cluster(c, az, in->cluster))
+ABOUT(list_attributes, about_cluster(c, az, in->cluster))
+ABOUT(submit_task_state_change, about_cluster(c, az, in->cluster))
+ABOUT(submit_container_state_change, about_cluster(c, az, in->cluster))
+
+static int about_instances(struct call *c, struct authz *az, struct str cluster, const struct str_list *texts)
+{
+	az->resource = S("*");
+	for (uint32_t i = 0; i < texts->n; i++) {
+		if (i && !call_authorize(c, az))
+			return CALL_FAIL;
+		az->keys = NULL;
+		az->key_count = 0;
+		about_instance(c, az, cluster, texts->v[i]);
+	}
+	return CALL_OK;
+}
+ABOUT(describe_container_instances, about_instances(c, az, in->cluster, &in->container_instances))
+ABOUT(update_container_instances_state, about_instances(c, az, in->cluster, &in->container_instances))
+
+static int about_attributes(struct call *c, struct authz *az, struct str cluster, const struct ecs_attributes *l)
+{
+	struct str_list targets = {0};
+	for (uint32_t i = 0; i < l->n; i++)
+		*LIST_ADD(c->arena, &targets) = l->v[i].target_id.n ? l->v[i].target_id : S("*");
+	return about_instances(c, az, cluster, &targets);
+}
+ABOUT(put_attributes, about_attributes(c, az, in->cluster, &in->attributes))
+ABOUT(delete_attributes, about_attributes(c, az, in->cluster, &in->attributes))
 
 static int about_service(struct call *c, struct authz *az, struct str cluster_text, struct str text)
 {
@@ -171,6 +217,16 @@ static int about_run_task(struct call *c, const void *input, struct authz *az)
 	return ecs_tags_authorize(c, az, &in->tags);
 }
 
+static int about_start_task(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_start_task_request *in = input;
+	struct str cluster = ecs_cluster_name(c, in->cluster);
+	about_definition(c, az, in->task_definition);
+	if (str_set(cluster))
+		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
+	return ecs_tags_authorize(c, az, &in->tags);
+}
+
 static int about_create_cluster(struct call *c, const void *input, struct authz *az)
 {
 	const struct ecs_create_cluster_request *in = input;
@@ -236,13 +292,17 @@ static const struct service_op ops[] = {
                    "launch types other than FARGATE, load balancers, TLS and access logs of Service Connect, deployment strategies "
                    "other than ROLLING, ECS Exec, alarms"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
+        OP(ecs, delete_attributes, DeleteAttributes, .resource = about_delete_attributes),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
         OP(ecs, delete_service, DeleteService, .resource = about_delete_service),
         OP(ecs, delete_task_definitions, DeleteTaskDefinitions, .resource = about_delete_task_definitions),
+        OP(ecs, deregister_container_instance, DeregisterContainerInstance, .resource = about_deregister_container_instance),
         OP(ecs, deregister_task_definition, DeregisterTaskDefinition),
         OP(ecs, describe_capacity_providers, DescribeCapacityProviders, .flags = OP_READ,
            .missing = "providers other than FARGATE and FARGATE_SPOT"),
         OP(ecs, describe_clusters, DescribeClusters, .resource = about_describe_clusters, .flags = OP_READ),
+        OP(ecs, describe_container_instances, DescribeContainerInstances, .resource = about_describe_container_instances,
+           .flags = OP_READ, .missing = "health of container instances"),
         OP(ecs, describe_service_deployments, DescribeServiceDeployments, .resource = about_describe_service_deployments,
            .flags = OP_READ),
         OP(ecs, describe_service_revisions, DescribeServiceRevisions, .resource = about_describe_service_revisions,
@@ -250,10 +310,13 @@ static const struct service_op ops[] = {
         OP(ecs, describe_services, DescribeServices, .resource = about_describe_services, .flags = OP_READ),
         OP(ecs, describe_task_definition, DescribeTaskDefinition, .flags = OP_READ),
         OP(ecs, describe_tasks, DescribeTasks, .resource = about_describe_tasks, .flags = OP_READ),
+        OP(ecs, discover_poll_endpoint, DiscoverPollEndpoint, .flags = OP_READ),
         OP(ecs, get_task_protection, GetTaskProtection, .resource = about_get_task_protection, .flags = OP_READ),
         OP(ecs, list_account_settings, ListAccountSettings, .flags = OP_READ,
            .missing = "guardDutyActivate, defaultLogDriverMode, fargateTaskRetirementWaitPeriod, fargateEventWindows"),
+        OP(ecs, list_attributes, ListAttributes, .resource = about_list_attributes, .flags = OP_READ),
         OP(ecs, list_clusters, ListClusters, .flags = OP_READ),
+        OP(ecs, list_container_instances, ListContainerInstances, .resource = about_list_container_instances, .flags = OP_READ),
         OP(ecs, list_service_deployments, ListServiceDeployments, .resource = about_list_service_deployments, .flags = OP_READ),
         OP(ecs, list_services, ListServices, .flags = OP_READ),
         OP(ecs, list_services_by_namespace, ListServicesByNamespace, .flags = OP_READ),
@@ -261,23 +324,33 @@ static const struct service_op ops[] = {
         OP(ecs, list_task_definition_families, ListTaskDefinitionFamilies, .flags = OP_READ),
         OP(ecs, list_task_definitions, ListTaskDefinitions, .flags = OP_READ),
         OP(ecs, list_tasks, ListTasks, .resource = about_list_tasks, .flags = OP_READ),
+        OP(ecs, put_attributes, PutAttributes, .resource = about_put_attributes),
         OP(ecs, put_account_setting, PutAccountSetting, .missing = "values that would change something this cloud does not have"),
         OP(ecs, put_account_setting_default, PutAccountSettingDefault,
            .missing = "values that would change something this cloud does not have"),
         OP(ecs, put_cluster_capacity_providers, PutClusterCapacityProviders, .resource = about_put_cluster_capacity_providers,
            .missing = "providers other than FARGATE and FARGATE_SPOT"),
+        OP(ecs, register_container_instance, RegisterContainerInstance, .resource = about_register_container_instance,
+           .missing = "devices"),
         OP(ecs, register_task_definition, RegisterTaskDefinition, .resource = about_register_task_definition,
            .missing = "FireLens and log drivers other than awslogs on Fargate, Secrets Manager, EFS and EBS volumes, private "
                       "registries, proxies, ranges of ports, Windows, EXTERNAL"),
-        OP(ecs, run_task, RunTask, .resource = about_run_task, .missing = "launch types other than FARGATE, volumes"),
+        OP(ecs, run_task, RunTask, .resource = about_run_task,
+           .missing = "the launch type EXTERNAL, awsvpc and ECS Exec on container instances, volumes"),
+        OP(ecs, start_task, StartTask, .resource = about_start_task, .missing = "awsvpc, ECS Exec, volumes"),
         OP(ecs, stop_service_deployment, StopServiceDeployment, .resource = about_stop_service_deployment),
         OP(ecs, stop_task, StopTask, .resource = about_stop_task),
+        OP(ecs, submit_container_state_change, SubmitContainerStateChange, .resource = about_submit_container_state_change),
+        OP(ecs, submit_task_state_change, SubmitTaskStateChange, .resource = about_submit_task_state_change,
+           .missing = "attachments, managed agents"),
         OP(ecs, tag_resource, TagResource, .resource = about_tag_resource),
         OP(ecs, untag_resource, UntagResource, .resource = about_untag_resource),
         OP(ecs, update_cluster, UpdateCluster, .resource = about_update_cluster,
            .missing = "Container Insights, configuration of ECS Exec and managed storage"),
         OP(ecs, update_cluster_settings, UpdateClusterSettings, .resource = about_update_cluster_settings,
            .missing = "Container Insights"),
+        OP(ecs, update_container_instances_state, UpdateContainerInstancesState,
+           .resource = about_update_container_instances_state),
         OP(ecs, update_service, UpdateService, .resource = about_update_service,
            .missing = "load balancers, TLS and access logs of Service Connect, ECS Exec, capacity provider strategies"),
         OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),

@@ -1,5 +1,5 @@
 /* Tasks that are there: StopTask, DescribeTasks, ListTasks, GetTaskProtection, UpdateTaskProtection. */
-#include "task.h"
+#include "container_instance.h"
 
 enum {
 	DESCRIBED_MAX = 100,
@@ -61,13 +61,14 @@ int ecs_describe_tasks(struct call *c, const struct ecs_describe_tasks_request *
 	return CALL_OK;
 }
 
-static bool wanted(struct call *c, const struct ecs_list_tasks_request *in, const struct ecs_task *t)
+static bool wanted(struct call *c, const struct ecs_list_tasks_request *in, struct str instance, const struct ecs_task *t)
 {
 	struct str family = str_from_at(t->task_definition_arn, (size_t)str_rfind_char(t->task_definition_arn, '/') + 1);
 	struct str service = ecs_of_arn(c, "service", in->service_name);
 	if (str_starts(in->service_name, S("arn:")) && str_find_char(service, '/') >= 0)
 		service = str_from_at(service, (size_t)str_rfind_char(service, '/') + 1);
 	return str_eq(t->desired_status, in->desired_status.n ? in->desired_status : S("RUNNING")) &&
+	       (!str_set(instance) || (ecs_task_is_remote(t) && str_eq(ecs_task_instance(t), instance))) &&
 	       (!in->family.n || str_eq(str_cut(&family, ':'), in->family)) &&
 	       (!in->started_by.n || str_eq(t->started_by, in->started_by)) &&
 	       (!in->launch_type.n || str_eq(t->launch_type, in->launch_type)) &&
@@ -84,7 +85,10 @@ int ecs_list_tasks(struct call *c, const struct ecs_list_tasks_request *in, stru
 	out->task_arns.set = true;
 	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK)
 		return CALL_FAIL;
-	if (in->container_instance.n)
+	struct state_ecs_instance_record at = {0};
+	struct str instance =
+	        in->container_instance.n ? ecs_instance_id(c, cluster.cluster_name, in->container_instance) : STR_NONE;
+	if (in->container_instance.n && (!str_set(instance) || !ecs_instance_find(&s, cluster.cluster_name, instance, &at)))
 		return ecs_invalid(c, "The referenced container instance was not found.");
 	if (str_is(in->desired_status, "PENDING"))
 		return CALL_OK; /* no task has that for its desired status */
@@ -93,7 +97,7 @@ int ecs_list_tasks(struct call *c, const struct ecs_list_tasks_request *in, stru
 		return CALL_FAIL;
 	while (ecs_walk_next(&w)) {
 		struct state_ecs_task_record r = {0};
-		if (!ecs_task_read(c->arena, w.value, &r) || !wanted(c, in, r.task))
+		if (!ecs_task_read(c->arena, w.value, &r) || !wanted(c, in, instance, r.task))
 			continue;
 		if (out->task_arns.n == limit) {
 			out->next_token = ecs_page_token(c, last);

@@ -1,0 +1,32 @@
+/* What a request to run tasks comes to; shared by run_task.c and run_instance.c. Private to aws/ecs. */
+#pragma once
+#include "task.h"
+
+struct run {
+	const struct ecs_run_task_request *in;
+	struct ecs_cluster cluster;
+	struct state_ecs_definition_record definition;
+	struct ecs_task_definition effective; /* with the overrides */
+	struct ecs_capacity_provider_strategy strategy;
+	struct ecs_tags tags;
+	struct state_ecs_run service; /* its deployment that asks; id absent: none does */
+	struct str_map managed;       /* tags that ECS gives itself, to the task and to its interface */
+	int64_t count;
+	struct str group;
+	bool instances; /* on container instances, not on Fargate */
+};
+struct ec2_lent;
+
+/* --- run_task.c */
+int run_check_words(struct call *c, struct run *r);
+int run_get_definition(struct call *c, struct run *r);
+int run_apply_overrides(struct call *c, struct run *r);
+void run_gather(struct call *c, struct run *r); /* tags, the service, and its images */
+struct ecs_task_override *run_shown_overrides(struct call *c, const struct run *r);
+/* eni NULL: the containers have no interface of their own. */
+void run_add_containers(struct call *c, const struct run *r, const struct ec2_lent *eni, struct ecs_task *t, struct str id);
+
+/* --- run_instance.c */
+int run_check_instances(struct call *c, const struct run *r);
+/* Places and makes r->count tasks; what has no place becomes failures. */
+int run_on_instances(struct call *c, struct run *r, struct ecs_tasks *tasks, struct ecs_failures *failures);

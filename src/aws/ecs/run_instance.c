@@ -1,0 +1,215 @@
+/* Tasks on container instances: RunTask where it places, StartTask where it is told. */
+#include "container_instance.h"
+#include "run.h"
+
+#include "base/id.h"
+#include "base/rand.h"
+
+enum { STARTED_MAX = 10 };
+
+int run_check_instances(struct call *c, const struct run *r)
+{
+	const struct ecs_run_task_request *in = r->in;
+	if (in->platform_version.n)
+		return ecs_invalid(c, "The platform version must be null when specifying an EC2 launch type.");
+	if (in->volume_configurations.n)
+		return call_fail(c, "UnsupportedFeatureException", 400, "Volumes that are configured at launch are not supported.");
+	if (in->enable_execute_command.v)
+		return call_fail(c, "UnsupportedFeatureException", 400, "ECS Exec is not supported on container instances.");
+	return ecs_constraints_check(c, &in->placement_constraints) != CALL_OK ||
+	                       ecs_strategies_check(c, &in->placement_strategy) != CALL_OK
+	               ? CALL_FAIL
+	               : CALL_OK;
+}
+
+/* --- what one of them asks of an instance */
+
+static int add_query(struct call *c, struct placement_need *need, struct str expression)
+{
+	if (need->query_count == PLACEMENT_QUERIES)
+		return ecs_invalid(c, "There can be at most %d placement constraints.", PLACEMENT_QUERIES);
+	return ecs_expression(c, expression, &need->queries[need->query_count++]);
+}
+
+static int take_constraints(struct call *c, const struct run *r, struct placement_need *need)
+{
+	const struct ecs_task_definition_placement_constraints *own = &r->effective.placement_constraints;
+	for (uint32_t i = 0; i < own->n; i++)
+		if (add_query(c, need, own->v[i].expression) != CALL_OK)
+			return CALL_FAIL;
+	for (uint32_t i = 0; i < r->in->placement_constraints.n; i++) {
+		const struct ecs_placement_constraint *p = &r->in->placement_constraints.v[i];
+		if (str_is(p->type, "distinctInstance"))
+			need->distinct = true;
+		else if (add_query(c, need, p->expression) != CALL_OK)
+			return CALL_FAIL;
+	}
+	return CALL_OK;
+}
+
+static void take_strategies(const struct run *r, struct placement_need *need)
+{
+	for (uint32_t i = 0; i < r->in->placement_strategy.n && i < PLACEMENT_STRATEGIES; i++) {
+		struct str type = r->in->placement_strategy.v[i].type, field = r->in->placement_strategy.v[i].field;
+		struct placement_strategy *to = &need->strategies[need->strategy_count++];
+		*to = (struct placement_strategy){.by = PLACE_RANDOM};
+		if (str_is(type, "binpack"))
+			to->by = str_ieq(field, S("cpu")) ? PLACE_BINPACK_CPU : PLACE_BINPACK_MEMORY;
+		else if (str_is(type, "spread"))
+			to->by = PLACE_SPREAD;
+		if (to->by == PLACE_SPREAD && str_starts(field, S("attribute:")))
+			to->field = str_from_at(field, sizeof("attribute:") - 1);
+	}
+	/* As AWS has it: a service without a strategy is spread over the zones. */
+	if (!need->strategy_count && str_starts(r->group, S("service:")))
+		need->strategies[need->strategy_count++] = (struct placement_strategy){PLACE_SPREAD, S("ecs.availability-zone")};
+}
+
+/* --- one task */
+
+static const struct ecs_container_instance *instance_of(const struct ecs_nodes *all, const struct placement_node *n)
+{
+	return all->records[n - all->v].instance;
+}
+
+static struct str attribute(const struct placement_node *n, const char *name)
+{
+	bool there;
+	return placement_attribute(n, str_from(name), &there);
+}
+
+static void make(struct call *c, struct run *r, const struct ecs_nodes *all, struct placement_node *n, struct ecs_task *ret)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct str id = id_hex(c->arena, 32);
+	struct ecs_task_definition *d = &r->effective;
+	struct placement_need size = ecs_need(c, d, r->group);
+	*ret = (struct ecs_task){
+	        .availability_zone = attribute(n, "ecs.availability-zone"),
+	        .cluster_arn = r->cluster.cluster_arn,
+	        .container_instance_arn = instance_of(all, n)->container_instance_arn,
+	        .cpu = d->cpu.n ? d->cpu : arena_printf(c->arena, "%lld", (long long)size.cpu),
+	        .created_at = OPT_TIME(c->now_ms),
+	        .desired_status = S("RUNNING"),
+	        .enable_execute_command = OPT_BOOL(false),
+	        .group = r->group,
+	        .health_status = S("UNKNOWN"),
+	        .last_status = ecs_status_name(ECS_PENDING),
+	        .launch_type = S("EC2"),
+	        .memory = d->memory.n ? d->memory : arena_printf(c->arena, "%lld", (long long)size.memory),
+	        .overrides = run_shown_overrides(c, r),
+	        .started_by = r->in->started_by.n ? r->in->started_by : STR_NONE,
+	        .tags = r->tags,
+	        .task_arn = ecs_task_arn(c->arena, &s, r->cluster.cluster_name, id),
+	        .task_definition_arn = d->task_definition_arn,
+	        .connectivity = S("CONNECTED"),
+	        .connectivity_at = OPT_TIME(c->now_ms),
+	};
+	ret->inference_accelerators.set = ret->attachments.set = true;
+	*LIST_ADD(c->arena, &ret->attributes) = (struct ecs_attribute){.name = S("ecs.cpu-architecture"), .value = S("x86_64")};
+	run_add_containers(c, r, NULL, ret, id);
+	struct state_ecs_task_record record = {
+	        .id = id,
+	        .cluster = r->cluster.cluster_name,
+	        .task = ret,
+	        .definition = d,
+	        .task_role = d->task_role_arn,
+	        .execution_role = d->execution_role_arn,
+	        .registries = r->service.registries,
+	};
+	ecs_task_put(&s, &record);
+	ecs_node_take(c->arena, n, ret, d);
+}
+
+/* Why each of them has no place for it. */
+static void refuse(struct call *c, const struct ecs_nodes *all, const struct placement_need *need, struct ecs_failures *failures)
+{
+	for (uint32_t i = 0; i < all->n; i++) {
+		const char *why = placement_refuses(c->arena, &all->v[i], need);
+		if (why)
+			ecs_failure(c, failures, all->v[i].arn, why);
+	}
+}
+
+int run_on_instances(struct call *c, struct run *r, struct ecs_tasks *tasks, struct ecs_failures *failures)
+{
+	struct ecs_nodes all = ecs_nodes(c, r->cluster.cluster_name);
+	struct placement_need need = ecs_need(c, &r->effective, r->group);
+	if (take_constraints(c, r, &need) != CALL_OK)
+		return CALL_FAIL;
+	take_strategies(r, &need);
+	if (!all.n)
+		return ecs_invalid(c, "No Container Instances were found in your cluster.");
+	for (int64_t i = 0; i < r->count; i++) {
+		struct placement_node *n = placement_choose(c->arena, all.v, all.n, &need, rand_below(UINT64_C(1) << 32));
+		if (!n) {
+			refuse(c, &all, &need, failures);
+			break;
+		}
+		make(c, r, &all, n, LIST_ADD(c->arena, tasks));
+	}
+	return CALL_OK;
+}
+
+/* --- StartTask */
+
+static struct placement_node *node_named(struct call *c, const struct run *r, const struct ecs_nodes *all, struct str text)
+{
+	struct str id = ecs_instance_id(c, r->cluster.cluster_name, text);
+	for (uint32_t i = 0; i < all->n; i++)
+		if (str_set(id) && str_eq(all->v[i].id, id))
+			return &all->v[i];
+	return NULL;
+}
+
+int ecs_start_task(struct call *c, const struct ecs_start_task_request *in, struct ecs_start_task_response *out)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct run *r = arena_new(c->arena, struct run);
+	struct ecs_run_task_request *as = arena_new(c->arena, struct ecs_run_task_request);
+	*as = (struct ecs_run_task_request){
+	        .cluster = in->cluster,
+	        .enable_ecs_managed_tags = in->enable_ecs_managed_tags,
+	        .enable_execute_command = in->enable_execute_command,
+	        .group = in->group,
+	        .network_configuration = in->network_configuration,
+	        .overrides = in->overrides,
+	        .propagate_tags = in->propagate_tags,
+	        .reference_id = in->reference_id,
+	        .started_by = in->started_by,
+	        .tags = in->tags,
+	        .task_definition = in->task_definition,
+	        .volume_configurations = in->volume_configurations,
+	};
+	r->in = as;
+	r->instances = true;
+	out->tasks.set = out->failures.set = true;
+	if (!in->container_instances.n || in->container_instances.n > STARTED_MAX)
+		return ecs_invalid(c, "containerInstances must have from 1 to %d items.", STARTED_MAX);
+	if (run_check_words(c, r) != CALL_OK || ecs_cluster_get(c, in->cluster, &r->cluster) != CALL_OK ||
+	    run_check_instances(c, r) != CALL_OK || run_get_definition(c, r) != CALL_OK)
+		return CALL_FAIL;
+	if (in->network_configuration)
+		return ecs_invalid(c, "Network Configuration is not valid for the given networkMode of this task definition.");
+	if (run_apply_overrides(c, r) != CALL_OK)
+		return CALL_FAIL;
+	run_gather(c, r);
+	struct ecs_nodes all = ecs_nodes(c, r->cluster.cluster_name);
+	struct placement_need need = ecs_need(c, &r->effective, r->group);
+	if (take_constraints(c, r, &need) != CALL_OK)
+		return CALL_FAIL;
+	for (uint32_t i = 0; i < in->container_instances.n; i++) {
+		struct str text = in->container_instances.v[i], id = ecs_instance_id(c, r->cluster.cluster_name, text);
+		struct placement_node *n = node_named(c, r, &all, text);
+		const char *why = n ? placement_refuses(c->arena, n, &need) : "MISSING";
+		if (why)
+			ecs_failure(c, &out->failures,
+			            n             ? n->arn
+			            : str_set(id) ? ecs_instance_arn(c->arena, &s, r->cluster.cluster_name, id)
+			                          : text,
+			            why);
+		else
+			make(c, r, &all, n, LIST_ADD(c->arena, &out->tasks));
+	}
+	return CALL_OK;
+}

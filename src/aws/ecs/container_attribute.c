@@ -109,6 +109,7 @@ int ecs_delete_attributes(struct call *c, const struct ecs_delete_attributes_req
 /* The token is how many have been listed: they come in the order of instances, and of attributes in each. */
 int ecs_list_attributes(struct call *c, const struct ecs_list_attributes_request *in, struct ecs_list_attributes_response *out)
 {
+	struct ecs_scope s = ecs_scope(c);
 	struct ecs_cluster cluster = {0};
 	uint32_t limit, at = 0;
 	int64_t from = 0;
@@ -123,7 +124,7 @@ int ecs_list_attributes(struct call *c, const struct ecs_list_attributes_request
 	struct str token = in->next_token.n ? base64url_decode(c->arena, in->next_token) : STR_NONE;
 	if (in->next_token.n && (!str_set(token) || !str_to_i64(token, &from) || from < 0))
 		return ecs_invalid(c, "Invalid token in ListRequest");
-	struct ecs_nodes all = ecs_nodes(c, cluster.cluster_name);
+	struct ecs_nodes all = ecs_nodes(&s, roster_of(c), cluster.cluster_name);
 	for (uint32_t i = 0; i < all.n; i++)
 		for (uint32_t k = 0; k < all.records[i].instance->attributes.n; k++) {
 			const struct ecs_attribute *a = &all.records[i].instance->attributes.v[k];

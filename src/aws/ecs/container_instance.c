@@ -44,7 +44,7 @@ static void show_remaining(struct call *c, const struct placement_node *n, struc
 static void show(struct call *c, const struct state_ecs_instance_record *r, bool tags, struct ecs_container_instance *to)
 {
 	struct ecs_scope s = ecs_scope(c);
-	struct placement_node n = ecs_node(c, r);
+	struct placement_node n = ecs_node(&s, roster_of(c), r);
 	struct ecs_walk w;
 	*to = *r->instance;
 	show_remaining(c, &n, to);
@@ -96,6 +96,7 @@ int ecs_describe_container_instances(struct call *c, const struct ecs_describe_c
 int ecs_list_container_instances(struct call *c, const struct ecs_list_container_instances_request *in,
                                  struct ecs_list_container_instances_response *out)
 {
+	struct ecs_scope s = ecs_scope(c);
 	struct ecs_cluster cluster = {0};
 	const struct placement_query *query = NULL;
 	uint32_t limit;
@@ -107,7 +108,7 @@ int ecs_list_container_instances(struct call *c, const struct ecs_list_container
 	struct str after = in->next_token.n ? base64url_decode(c->arena, in->next_token) : STR_NONE;
 	if (in->next_token.n && !str_set(after))
 		return ecs_invalid(c, "Invalid token in ListRequest");
-	struct ecs_nodes all = ecs_nodes(c, cluster.cluster_name);
+	struct ecs_nodes all = ecs_nodes(&s, roster_of(c), cluster.cluster_name);
 	struct str last = STR_NONE;
 	for (uint32_t i = 0; i < all.n; i++) {
 		struct placement_node *n = &all.v[i];
@@ -170,7 +171,7 @@ int ecs_deregister_container_instance(struct call *c, const struct ecs_deregiste
 	struct str id = ecs_instance_id(c, cluster.cluster_name, in->container_instance);
 	if (!str_set(id) || !ecs_instance_find(&s, cluster.cluster_name, id, &r) || str_is(r.instance->status, "INACTIVE"))
 		return ecs_invalid(c, "The referenced container instance was not found.");
-	struct placement_node n = ecs_node(c, &r);
+	struct placement_node n = ecs_node(&s, roster_of(c), &r);
 	if (n.task_count && !in->force.v)
 		return ecs_invalid(c, "Found running tasks on the instance.");
 	out->container_instance = arena_new(c->arena, struct ecs_container_instance);

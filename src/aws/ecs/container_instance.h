@@ -33,12 +33,12 @@ struct ecs_nodes {
 	uint32_t n;
 };
 /* Every container instance of the cluster that is not INACTIVE, with what is left of it. */
-struct ecs_nodes ecs_nodes(struct call *c, struct str cluster);
+struct ecs_nodes ecs_nodes(const struct ecs_scope *s, struct roster *roster, struct str cluster);
 /* What one task of this definition takes; group: of the task. */
-struct placement_need ecs_need(struct call *c, const struct ecs_task_definition *d, struct str group);
+struct placement_need ecs_need(struct arena *a, const struct ecs_task_definition *d, struct str group);
 /* The task is one of the node's from now on. */
 void ecs_node_take(struct arena *a, struct placement_node *n, const struct ecs_task *t, const struct ecs_task_definition *d);
-struct placement_node ecs_node(struct call *c, const struct state_ecs_instance_record *r);
+struct placement_node ecs_node(const struct ecs_scope *s, struct roster *roster, const struct state_ecs_instance_record *r);
 /* A filter or constraint: checked, in the call's arena. CALL_FAIL: the error is set. */
 int ecs_expression(struct call *c, struct str text, const struct placement_query **ret);
 int ecs_constraints_check(struct call *c, const struct ecs_placement_constraints *in);
@@ -50,7 +50,8 @@ struct str ecs_instance_refuses(struct call *c, const struct ecs_task_definition
 /* --- roster.c: the agents */
 struct roster *roster_new(struct crew *crew);
 void roster_free(struct roster *r);
-bool roster_connected(struct call *c, struct str id);
+struct roster *roster_of(struct call *c);
+bool roster_connected(struct roster *r, struct str id);
 /* Its agent has just been heard of. */
 void roster_heard(struct call *c, struct str id);
 /* Something has changed that the agent wants to know. */

@@ -205,8 +205,8 @@ struct crew *crew_new(struct cloud *cloud)
 		d->tasks = tasks_new(cloud->loop, cloud->cells, cloud->data_dir, cloud->container_runtime, &duty_events, duty_found,
 		                     d);
 	}
-	d->schedules = schedules_new(d);
 	d->roster = roster_new(d);
+	d->schedules = schedules_new(d);
 	usage_sample_begin(d);
 	return d;
 }

@@ -73,7 +73,7 @@ void ecs_node_take(struct arena *a, struct placement_node *n, const struct ecs_t
 	n->running += ecs_task_status(t) >= ECS_RUNNING;
 }
 
-static struct placement_node registered(struct call *c, const struct state_ecs_instance_record *r)
+static struct placement_node registered(const struct ecs_scope *s, struct roster *roster, const struct state_ecs_instance_record *r)
 {
 	const struct ecs_container_instance *i = r->instance;
 	struct placement_node n = {
@@ -82,75 +82,83 @@ static struct placement_node registered(struct call *c, const struct state_ecs_i
 	        .ec2_id = i->ec2_instance_id,
 	        .status = i->status,
 	        .agent_version = i->version_info ? i->version_info->agent_version : STR_NONE,
-	        .connected = roster_connected(c, r->id),
+	        .connected = roster_connected(roster, r->id),
 	        .registered_ms = i->registered_at.ms,
 	        .cpu = resource(&i->registered_resources, "CPU"),
 	        .memory = resource(&i->registered_resources, "MEMORY"),
-	        .attributes = arena_array(c->arena, i->attributes.n + 1, sizeof(struct placement_pair)),
+	        .attributes = arena_array(s->arena, i->attributes.n + 1, sizeof(struct placement_pair)),
 	};
 	for (uint32_t k = 0; k < i->attributes.n; k++)
 		n.attributes[n.attribute_count++] = (struct placement_pair){i->attributes.v[k].name, i->attributes.v[k].value};
-	add_reserved(c->arena, &n, &i->registered_resources, "PORTS", false);
-	add_reserved(c->arena, &n, &i->registered_resources, "PORTS_UDP", true);
+	add_reserved(s->arena, &n, &i->registered_resources, "PORTS", false);
+	add_reserved(s->arena, &n, &i->registered_resources, "PORTS_UDP", true);
 	return n;
 }
 
 /* Tasks take what they have until they have stopped. */
-static void fill(struct call *c, struct str cluster, struct placement_node *v, uint32_t count)
+static void fill(const struct ecs_scope *s, struct str cluster, struct placement_node *v, uint32_t count)
 {
-	struct ecs_scope s = ecs_scope(c);
-	struct ecs_walk w;
-	if (ecs_walk_begin(c, &w, ecs_tasks_under(&s, cluster), STR_NONE, false) != CALL_OK)
-		return;
-	while (ecs_walk_next(&w)) {
+	struct str under = ecs_tasks_under(s, cluster), key;
+	struct store_iter *iter = store_scan(s->txn, under, store_prefix_end(s->arena, under), false);
+	struct store_value value;
+	while (count && store_next(iter, &key, &value)) {
 		struct state_ecs_task_record t = {0};
-		if (!ecs_task_read(c->arena, w.value, &t) || !ecs_task_is_remote(t.task) || ecs_task_status(t.task) == ECS_STOPPED)
+		if (!ecs_task_read(s->arena, value.value, &t) || !ecs_task_is_remote(t.task) ||
+		    ecs_task_status(t.task) == ECS_STOPPED)
 			continue;
 		for (uint32_t i = 0; i < count; i++)
 			if (str_eq(v[i].id, ecs_task_instance(t.task)))
-				ecs_node_take(c->arena, &v[i], t.task, t.definition);
+				ecs_node_take(s->arena, &v[i], t.task, t.definition);
 	}
 }
 
-struct placement_node ecs_node(struct call *c, const struct state_ecs_instance_record *r)
+struct placement_node ecs_node(const struct ecs_scope *s, struct roster *roster, const struct state_ecs_instance_record *r)
 {
-	struct placement_node n = registered(c, r);
-	fill(c, r->cluster, &n, 1);
+	struct placement_node n = registered(s, roster, r);
+	fill(s, r->cluster, &n, 1);
 	return n;
 }
 
-struct ecs_nodes ecs_nodes(struct call *c, struct str cluster)
+struct ecs_nodes ecs_nodes(const struct ecs_scope *s, struct roster *roster, struct str cluster)
 {
-	struct ecs_scope s = ecs_scope(c);
 	struct ecs_nodes all = {0};
-	struct ecs_walk w;
-	uint32_t most = (uint32_t)ecs_instance_count(c, cluster);
-	all.records = arena_array(c->arena, most + 1, sizeof(*all.records));
-	all.v = arena_array(c->arena, most + 1, sizeof(*all.v));
-	if (!most || ecs_walk_begin(c, &w, ecs_instances_under(&s, cluster), STR_NONE, false) != CALL_OK)
-		return all;
-	while (ecs_walk_next(&w) && all.n < most) {
+	struct str under = ecs_instances_under(s, cluster), key;
+	struct store_iter *iter = store_scan(s->txn, under, store_prefix_end(s->arena, under), false);
+	struct store_value value;
+	uint32_t room = 0;
+	while (store_next(iter, &key, &value)) {
 		struct state_ecs_instance_record r = {0};
-		if (!ecs_instance_read(c->arena, w.value, &r) || str_is(r.instance->status, "INACTIVE"))
+		if (!ecs_instance_read(s->arena, value.value, &r) || str_is(r.instance->status, "INACTIVE"))
 			continue;
+		if (all.n == room) {
+			room = room ? 2 * room : 8;
+			struct state_ecs_instance_record *records = arena_array(s->arena, room, sizeof(*records));
+			struct placement_node *v = arena_array(s->arena, room, sizeof(*v));
+			if (all.n) {
+				memcpy(records, all.records, all.n * sizeof(*records));
+				memcpy(v, all.v, all.n * sizeof(*v));
+			}
+			all.records = records;
+			all.v = v;
+		}
 		all.records[all.n] = r;
-		all.v[all.n++] = registered(c, &r);
+		all.v[all.n++] = registered(s, roster, &r);
 	}
-	fill(c, cluster, all.v, all.n);
+	fill(s, cluster, all.v, all.n);
 	return all;
 }
 
-struct placement_need ecs_need(struct call *c, const struct ecs_task_definition *d, struct str group)
+struct placement_need ecs_need(struct arena *a, const struct ecs_task_definition *d, struct str group)
 {
 	struct placement_need need = {.group = group};
 	size_of(d, &need.cpu, &need.memory);
-	need.attributes = arena_array(c->arena, d->requires_attributes.n + 1, sizeof(*need.attributes));
+	need.attributes = arena_array(a, d->requires_attributes.n + 1, sizeof(*need.attributes));
 	for (uint32_t i = 0; i < d->requires_attributes.n; i++)
 		need.attributes[need.attribute_count++] = d->requires_attributes.v[i].name;
 	for (uint32_t i = 0; i < d->container_definitions.n; i++)
 		for (uint32_t k = 0; k < d->container_definitions.v[i].port_mappings.n; k++) {
 			const struct ecs_port_mapping *p = &d->container_definitions.v[i].port_mappings.v[k];
-			struct placement_port *v = arena_array(c->arena, need.port_count + 1, sizeof(*v));
+			struct placement_port *v = arena_array(a, need.port_count + 1, sizeof(*v));
 			if (!p->host_port.v)
 				continue;
 			if (need.port_count)

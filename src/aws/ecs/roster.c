@@ -20,7 +20,7 @@ struct roster {
 	bool busy;
 };
 
-static struct roster *roster_of(struct call *c)
+struct roster *roster_of(struct call *c)
 {
 	return ((struct crew *)cloud_state(c->cloud, &ecs_service))->roster;
 }
@@ -48,9 +48,9 @@ static bool is_connected(const struct agent_link *m, int64_t now_ms)
 	return m->waiting || (m->seen_ms && m->seen_ms + SILENT_MS > now_ms);
 }
 
-bool roster_connected(struct call *c, struct str id)
+bool roster_connected(struct roster *r, struct str id)
 {
-	struct agent_link *m = map_get(&roster_of(c)->members, id);
+	struct agent_link *m = map_get(&r->members, id);
 	return m && is_connected(m, clock_wall_ms());
 }
 

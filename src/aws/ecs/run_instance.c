@@ -83,7 +83,7 @@ static void make(struct call *c, struct run *r, const struct ecs_nodes *all, str
 	struct ecs_scope s = ecs_scope(c);
 	struct str id = id_hex(c->arena, 32);
 	struct ecs_task_definition *d = &r->effective;
-	struct placement_need size = ecs_need(c, d, r->group);
+	struct placement_need size = ecs_need(c->arena, d, r->group);
 	*ret = (struct ecs_task){
 	        .availability_zone = attribute(n, "ecs.availability-zone"),
 	        .cluster_arn = r->cluster.cluster_arn,
@@ -133,8 +133,9 @@ static void refuse(struct call *c, const struct ecs_nodes *all, const struct pla
 
 int run_on_instances(struct call *c, struct run *r, struct ecs_tasks *tasks, struct ecs_failures *failures)
 {
-	struct ecs_nodes all = ecs_nodes(c, r->cluster.cluster_name);
-	struct placement_need need = ecs_need(c, &r->effective, r->group);
+	struct ecs_scope s = ecs_scope(c);
+	struct ecs_nodes all = ecs_nodes(&s, roster_of(c), r->cluster.cluster_name);
+	struct placement_need need = ecs_need(c->arena, &r->effective, r->group);
 	if (take_constraints(c, r, &need) != CALL_OK)
 		return CALL_FAIL;
 	take_strategies(r, &need);
@@ -194,8 +195,8 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in, stru
 	if (run_apply_overrides(c, r) != CALL_OK)
 		return CALL_FAIL;
 	run_gather(c, r);
-	struct ecs_nodes all = ecs_nodes(c, r->cluster.cluster_name);
-	struct placement_need need = ecs_need(c, &r->effective, r->group);
+	struct ecs_nodes all = ecs_nodes(&s, roster_of(c), r->cluster.cluster_name);
+	struct placement_need need = ecs_need(c->arena, &r->effective, r->group);
 	if (take_constraints(c, r, &need) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->container_instances.n; i++) {

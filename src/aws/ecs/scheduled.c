@@ -3,6 +3,7 @@
 
 #include "connect.h"
 #include "deployment.h"
+#include "service_instance.h"
 
 enum { DESCRIBED_MAX = 10, LISTED_MAX = 100, PERCENT_MAX = 20000, LIST_STANDARD = 10 };
 
@@ -34,9 +35,7 @@ static int no_target_group(struct call *c, const struct ecs_load_balancer *b)
 	         ? unsupported(c, "Deployment controllers other than ECS are") \
 	 : (in)->health_check_grace_period_seconds.v \
 	         ? ecs_invalid(c, "Health check grace period is only valid for services configured to use load balancers") \
-	 : (in)->placement_constraints.n ? ecs_invalid(c, "Placement constraints are not supported with FARGATE launch type.") \
-	 : (in)->placement_strategy.n    ? ecs_invalid(c, "Placement strategies are not supported with FARGATE launch type.") \
-	                                 : CALL_OK)
+	         : CALL_OK)
 
 /* The percentages with AWS's defaults; what is given takes the place of what was. */
 static int take_configuration(struct call *c, const struct ecs_deployment_configuration *in,
@@ -72,7 +71,7 @@ static int take_configuration(struct call *c, const struct ecs_deployment_config
 	return CALL_OK;
 }
 
-static int take_definition(struct call *c, struct str text, struct str *ret_arn)
+static int take_definition(struct call *c, struct str text, const struct ecs_service *v, struct str *ret_arn)
 {
 	struct ecs_definition_name name;
 	struct state_ecs_definition_record r;
@@ -80,15 +79,19 @@ static int take_definition(struct call *c, struct str text, struct str *ret_arn)
 		return ecs_client_error(c, "TaskDefinition not found.");
 	if (!str_is(r.definition->status, "ACTIVE"))
 		return ecs_client_error(c, "TaskDefinition is inactive");
-	if (str_set(ecs_fargate_refuses(c, r.definition)))
-		return ecs_invalid(c, "Task definition does not support launch_type FARGATE.");
+	struct str why = service_refuses(c, v, r.definition);
+	if (str_set(why))
+		return ecs_invalid(c, "%.*s", STR_ARG(why));
 	*ret_arn = r.definition->task_definition_arn;
 	return CALL_OK;
 }
 
-static int check_network(struct call *c, const struct ecs_network_configuration *n)
+static int check_network(struct call *c, const struct ecs_service *service, const struct ecs_network_configuration *n)
 {
 	const struct ecs_aws_vpc_configuration *v = n ? n->awsvpc_configuration : NULL;
+	if (service_on_instances(service))
+		return n ? ecs_invalid(c, "Network Configuration is not valid for the given networkMode of this task definition.")
+		         : CALL_OK;
 	if (!v)
 		return ecs_invalid(c, "Network Configuration must be provided when networkMode 'awsvpc' is specified.");
 	if (!v->subnets.n)
@@ -98,8 +101,10 @@ static int check_network(struct call *c, const struct ecs_network_configuration 
 	return v->security_groups.n > 5 ? ecs_invalid(c, "securityGroups can have at most 5 items.") : CALL_OK;
 }
 
-static int take_platform(struct call *c, struct str given, struct str *ret)
+static int take_platform(struct call *c, const struct ecs_service *v, struct str given, struct str *ret)
 {
+	if (service_on_instances(v))
+		return given.n ? ecs_invalid(c, "The platform version must be null when specifying an EC2 launch type.") : CALL_OK;
 	if (given.n && !str_is(given, "LATEST") && !str_is(given, "1.4.0"))
 		return call_fail(c, "PlatformUnknownException", 400, "The specified platform version does not exist.");
 	if (given.n || !str_set(*ret))
@@ -123,7 +128,7 @@ static struct ecs_service *show(struct call *c, const struct ecs_service *v, boo
 static bool same(struct call *c, const struct ecs_create_service_request *in, const struct ecs_service *v, struct str definition)
 {
 	struct record_type row = {&ecs_api, "NetworkConfiguration"};
-	return v->desired_count.v == in->desired_count.v && str_eq(v->task_definition, definition) &&
+	return (service_is_daemon(v) || v->desired_count.v == in->desired_count.v) && str_eq(v->task_definition, definition) &&
 	       str_eq(record_write(c->arena, &row, v->network_configuration),
 	              record_write(c->arena, &row, in->network_configuration));
 }
@@ -142,9 +147,9 @@ static int take_launch(struct call *c, const struct ecs_create_service_request *
 		v->capacity_provider_strategy = cluster->default_capacity_provider_strategy;
 	if (v->capacity_provider_strategy.n)
 		return CALL_OK;
-	if (!str_is(in->launch_type, "FARGATE"))
-		return unsupported(c, "Services of launch types other than FARGATE are");
-	v->launch_type = S("FARGATE");
+	if (str_is(in->launch_type, "EXTERNAL"))
+		return unsupported(c, "Services of the launch type EXTERNAL are");
+	v->launch_type = in->launch_type.n ? in->launch_type : S("EC2");
 	return CALL_OK;
 }
 
@@ -153,6 +158,8 @@ static int take_rebalancing(struct call *c, struct str given, struct ecs_service
 {
 	if (given.n)
 		v->availability_zone_rebalancing = given;
+	if (str_is(v->availability_zone_rebalancing, "ENABLED") && service_on_instances(v))
+		return unsupported(c, "Rebalancing of availability zones over container instances is");
 	if (str_is(v->availability_zone_rebalancing, "ENABLED") && v->deployment_configuration->maximum_percent.v <= 100)
 		return ecs_invalid(c, "Availability Zone rebalancing does not support maximumPercent values of 100 or less.");
 	return CALL_OK;
@@ -175,7 +182,7 @@ static int fill(struct call *c, const struct ecs_create_service_request *in, con
 	v->status = S("ACTIVE");
 	v->desired_count = OPT_INT(in->desired_count.v);
 	v->running_count = v->pending_count = OPT_INT(0);
-	v->platform_family = S("Linux");
+	v->platform_family = service_on_instances(v) ? STR_NONE : S("Linux");
 	v->deployment_configuration = conf;
 	v->deployment_controller = controller;
 	v->created_at = OPT_TIME(c->now_ms);
@@ -187,10 +194,13 @@ static int fill(struct call *c, const struct ecs_create_service_request *in, con
 	v->enable_ecs_managed_tags = OPT_BOOL(in->enable_ecs_managed_tags.v);
 	v->propagate_tags = in->propagate_tags.n ? in->propagate_tags : S("NONE");
 	v->enable_execute_command = OPT_BOOL(false);
-	if (take_launch(c, in, cluster, v) != CALL_OK || take_platform(c, in->platform_version, &v->platform_version) != CALL_OK ||
+	if (str_is(in->scheduling_strategy, "DAEMON") && service_take_daemon(c, in, v) != CALL_OK)
+		return CALL_FAIL;
+	if (service_take_placement(c, &in->placement_constraints, &in->placement_strategy, v) != CALL_OK ||
+	    take_platform(c, v, in->platform_version, &v->platform_version) != CALL_OK ||
 	    take_configuration(c, in->deployment_configuration, conf) != CALL_OK)
 		return CALL_FAIL;
-	v->availability_zone_rebalancing = conf->maximum_percent.v > 100 ? S("ENABLED") : S("DISABLED");
+	v->availability_zone_rebalancing = conf->maximum_percent.v > 100 && !service_on_instances(v) ? S("ENABLED") : S("DISABLED");
 	return take_rebalancing(c, in->availability_zone_rebalancing, v);
 }
 
@@ -202,16 +212,14 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 	struct ecs_service *v = arena_new(c->arena, struct ecs_service);
 	if (!ecs_name_good(in->service_name))
 		return ecs_invalid(c, "Service name contains invalid characters.");
-	if (str_is(in->scheduling_strategy, "DAEMON"))
-		return ecs_invalid(
-		        c, "The daemon scheduling strategy is not supported for services that use the FARGATE launch type.");
 	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK || REFUSE_COMMON(c, in) != CALL_OK ||
 	    ecs_tags_check(c, &in->tags) != CALL_OK)
 		return CALL_FAIL;
-	if (!in->desired_count.set || in->desired_count.v < 0)
+	if (!str_is(in->scheduling_strategy, "DAEMON") && (!in->desired_count.set || in->desired_count.v < 0))
 		return ecs_invalid(c, "desiredCount must be given and not be negative.");
-	if (take_definition(c, in->task_definition, &v->task_definition) != CALL_OK ||
-	    check_network(c, in->network_configuration) != CALL_OK)
+	if (take_launch(c, in, &cluster, v) != CALL_OK ||
+	    take_definition(c, in->task_definition, v, &v->task_definition) != CALL_OK ||
+	    check_network(c, v, in->network_configuration) != CALL_OK)
 		return CALL_FAIL;
 	bool there = ecs_service_find(&s, cluster.cluster_name, in->service_name, &r);
 	if (there && str_is(r.service->status, "DRAINING"))
@@ -277,12 +285,12 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 		return ecs_invalid(c, "desiredCount must not be negative.");
 	if (in->task_definition.n) {
 		struct str before = v->task_definition;
-		if (take_definition(c, in->task_definition, &v->task_definition) != CALL_OK)
+		if (take_definition(c, in->task_definition, v, &v->task_definition) != CALL_OK)
 			return CALL_FAIL;
 		anew = anew || !str_eq(before, v->task_definition);
 	}
 	if (in->network_configuration) {
-		if (check_network(c, in->network_configuration) != CALL_OK)
+		if (check_network(c, v, in->network_configuration) != CALL_OK)
 			return CALL_FAIL;
 		anew = anew || differs(c, v->network_configuration, in->network_configuration);
 		v->network_configuration = in->network_configuration;
@@ -291,7 +299,11 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 		anew = true;
 		v->service_registries = in->service_registries;
 	}
-	if (take_platform(c, in->platform_version, &v->platform_version) != CALL_OK ||
+	if (service_is_daemon(v) && in->desired_count.set)
+		return ecs_invalid(c, "The daemon scheduling strategy does not support a desired count for services. Remove the "
+		                      "desired count value and try again.");
+	if (service_take_placement(c, &in->placement_constraints, &in->placement_strategy, v) != CALL_OK ||
+	    take_platform(c, v, in->platform_version, &v->platform_version) != CALL_OK ||
 	    take_configuration(c, in->deployment_configuration, v->deployment_configuration) != CALL_OK ||
 	    take_rebalancing(c, in->availability_zone_rebalancing, v) != CALL_OK)
 		return CALL_FAIL;
@@ -324,7 +336,7 @@ int ecs_delete_service(struct call *c, const struct ecs_delete_service_request *
 		return CALL_FAIL;
 	if (str_is(r.service->status, "INACTIVE"))
 		return call_fail(c, "ServiceNotFoundException", 400, "Service not found.");
-	if (r.service->desired_count.v && !in->force.v)
+	if (r.service->desired_count.v && !in->force.v && !service_is_daemon(r.service))
 		return ecs_invalid(c, "The service cannot be stopped while it is scaled above 0.");
 	r.service->desired_count = OPT_INT(0);
 	r.service->status = S("DRAINING");

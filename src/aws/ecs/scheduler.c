@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "crew.h"
+#include "service_instance.h"
 #include "service_look.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ static void run_done(void *ctx, struct call *sub)
 	const struct ecs_run_task_response *out = sub->out;
 	i->busy = false;
 	if (str_set(sub->error.code)) {
-		i->look.trouble = arena_dup(&i->news, sub->error.message);
+		i->look.trouble = arena_printf(&i->news, ". Reason: %.*s", STR_ARG(sub->error.message));
 	} else {
 		for (uint32_t k = 0; k < out->tasks.n; k++) {
 			struct str arn = out->tasks.v[k].task_arn, id = str_from_at(arn, (size_t)str_rfind_char(arn, '/') + 1);
@@ -48,7 +49,7 @@ static void run_done(void *ctx, struct call *sub)
 		}
 		i->look.started_count += out->tasks.n;
 		if (out->failures.n)
-			i->look.trouble = arena_dup(&i->news, out->failures.v[0].reason);
+			i->look.trouble = service_trouble(&i->news, &out->failures.v[0]);
 	}
 	if (i->look.trouble.n)
 		i->look.not_before_ms = clock_wall_ms() + PLACE_AGAIN_MS;
@@ -158,6 +159,7 @@ static void look_at(struct schedules *all, struct arena *a, struct str key)
 		i->region = arena_dup(&i->arena, parts.v[3]);
 		i->look.cluster = arena_dup(&i->arena, parts.v[4]);
 		i->look.name = arena_dup(&i->arena, parts.v[5]);
+		i->look.roster = all->crew->roster;
 		/* The role that AWS makes for ECS in every account may do what a service needs. */
 		i->owner = principal_new(PRINCIPAL_ROOT, i->account);
 		map_put(&all->services, i->key, i);

@@ -3,6 +3,7 @@
 #include "connect.h"
 #include "deployment.h"
 #include "rollout.h"
+#include "service_instance.h"
 
 enum { START_MOST = 10, CONSISTENT_LEAST = 3 };
 
@@ -26,7 +27,7 @@ struct stopped {
 
 static bool may_stop(const struct service_seen *t, bool primary, int as)
 {
-	return (t->deployment == 0) == primary && (int)t->as == as && !t->protected &&
+	return (t->deployment == 0 && !t->leaving) == primary && (int)t->as == as && !t->protected &&
 	       str_is(t->record.task->desired_status, "RUNNING");
 }
 
@@ -39,7 +40,7 @@ static struct service_seen *choose(const struct service_view *view, bool primary
 	struct service_seen *best[ZONES_MAX] = {0};
 	for (uint32_t k = 0; k < view->n; k++) {
 		struct service_seen *t = &view->v[k];
-		if ((t->deployment == 0) != primary || !str_is(t->record.task->desired_status, "RUNNING"))
+		if ((t->deployment == 0 && !t->leaving) != primary || !str_is(t->record.task->desired_status, "RUNNING"))
 			continue;
 		uint32_t at = 0;
 		while (primary && at < n && !str_eq(zones[at], t->record.task->availability_zone))
@@ -151,7 +152,7 @@ static void tell_news(struct service_look *l, const struct ecs_scope *s, struct 
 		ecs_service_event(s->arena, r, now_ms, "has started %lld tasks: %.*s.", (long long)l->started_count,
 		                  STR_ARG(l->started));
 	if (l->trouble.n)
-		ecs_service_event(s->arena, r, now_ms, "was unable to place a task. Reason: %.*s.", STR_ARG(l->trouble));
+		ecs_service_event(s->arena, r, now_ms, "was unable to place a task%.*s.", STR_ARG(l->trouble));
 }
 
 static void plan(struct service_look *l, const struct ecs_scope *s, const struct state_ecs_service_record *r,
@@ -172,7 +173,7 @@ static void plan(struct service_look *l, const struct ecs_scope *s, const struct
 	        .cluster = l->cluster,
 	        .task_definition = d->task_definition,
 	        .count = OPT_INT(l->start),
-	        .launch_type = strategy ? STR_NONE : S("FARGATE"),
+	        .launch_type = strategy ? STR_NONE : d->launch_type,
 	        .capacity_provider_strategy = d->capacity_provider_strategy,
 	        .network_configuration = d->network_configuration,
 	        .platform_version = d->platform_version,
@@ -182,7 +183,8 @@ static void plan(struct service_look *l, const struct ecs_scope *s, const struct
 	};
 	struct service_zones zones = service_zones(s, d->network_configuration, view);
 	if (zones.n > 1)
-		l->request.network_configuration = service_place(s->arena, d->network_configuration, zones, l->start);
+		l->request.network_configuration = service_zone_subnets(s->arena, d->network_configuration, zones, l->start);
+	service_place(s->arena, r->service, &l->request);
 	if (str_is(r->service->propagate_tags, "TASK_DEFINITION"))
 		l->request.propagate_tags = r->service->propagate_tags;
 	else if (str_is(r->service->propagate_tags, "SERVICE"))
@@ -199,6 +201,12 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 {
 	struct ecs_service *v = r->service;
 	struct service_view view = service_view(l, s, r, now_ms);
+	struct service_places places = {0};
+	service_mark_leaving(s, l->cluster, &view);
+	if (service_is_daemon(v)) {
+		places = service_places(l, s, r);
+		v->desired_count = OPT_INT(places.all);
+	}
 	struct rollout_view roll = {.desired = v->desired_count.v,
 	                            .minimum_percent = v->deployment_configuration->minimum_healthy_percent.v,
 	                            .maximum_percent = v->deployment_configuration->maximum_percent.v,
@@ -217,7 +225,9 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 	service_rebalance(s, r, &view, &roll, now_ms);
 	moving = moving && !str_set(r->rebalancing) && r->unbalanced.v;
 	struct rollout_step step = rollout_next(&roll);
-	if (service_gave_up(r)) { /* nothing of it is started any more, and what there was before goes on */
+	if (service_is_daemon(v) && step.start > places.free)
+		step.start = places.free; /* the rest when what is stopping there has stopped */
+	if (service_gave_up(r)) {         /* nothing of it is started any more, and what there was before goes on */
 		int64_t lower = (roll.desired * roll.minimum_percent + 99) / 100;
 		step.start = 0;
 		if (roll.desired && roll.primary.healthy < lower)

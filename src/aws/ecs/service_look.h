@@ -5,8 +5,10 @@
 #include "zones.h"
 
 /* From look to look: what the scheduler knows of a service, and what the look tells it. */
+struct roster;
 struct service_look {
 	struct str cluster, name;
+	struct roster *roster; /* of agents */
 	/* What came of the last start: told in an event. */
 	struct str started, trouble;
 	int64_t started_count, not_before_ms; /* no start before */
@@ -25,7 +27,7 @@ struct service_seen {
 	struct state_ecs_task_record record;
 	uint32_t deployment;
 	enum { SEEN_PENDING, SEEN_SETTLING, SEEN_HEALTHY, SEEN_UNHEALTHY } as;
-	bool protected;
+	bool protected, leaving; /* leaving: its container instance is drained */
 };
 struct service_view {
 	struct service_seen *v;
@@ -48,8 +50,8 @@ struct service_zones {
 struct service_zones service_zones(const struct ecs_scope *s, const struct ecs_network_configuration *network,
                                    const struct service_view *view);
 /* The network with a subnet for each of `count` tasks. There is a zone at least. */
-struct ecs_network_configuration *service_place(struct arena *a, const struct ecs_network_configuration *network,
-                                                struct service_zones zones, int64_t count);
+struct ecs_network_configuration *service_zone_subnets(struct arena *a, const struct ecs_network_configuration *network,
+                                                       struct service_zones zones, int64_t count);
 /* While tasks are moved, one more than desired is wanted. */
 struct rollout_view;
 void service_rebalance(const struct ecs_scope *s, struct state_ecs_service_record *r, const struct service_view *view,

@@ -95,7 +95,7 @@ struct rollout_count service_view_count(const struct service_view *view, bool pr
 {
 	struct rollout_count n = {0};
 	for (uint32_t k = 0; k < view->n; k++) {
-		if ((view->v[k].deployment == 0) != primary)
+		if ((view->v[k].deployment == 0 && !view->v[k].leaving) != primary)
 			continue;
 		n.pending += view->v[k].as == SEEN_PENDING;
 		n.settling += view->v[k].as == SEEN_SETTLING;

@@ -28,8 +28,8 @@ struct service_zones service_zones(const struct ecs_scope *s, const struct ecs_n
 	return all;
 }
 
-struct ecs_network_configuration *service_place(struct arena *a, const struct ecs_network_configuration *network,
-                                                struct service_zones zones, int64_t count)
+struct ecs_network_configuration *service_zone_subnets(struct arena *a, const struct ecs_network_configuration *network,
+                                                       struct service_zones zones, int64_t count)
 {
 	struct ecs_network_configuration *n = arena_new(a, struct ecs_network_configuration);
 	struct ecs_aws_vpc_configuration *v = arena_new(a, struct ecs_aws_vpc_configuration);

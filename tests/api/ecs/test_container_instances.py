@@ -173,6 +173,73 @@ class ContainerInstances(TaskCase):
         self.assertEqual((task["stopCode"], task["stoppedReason"], task["containers"][0]["exitCode"]),
                          ("EssentialContainerExited", "Essential container in task exited", 3))
 
+    def tasks_of(self, service, desired="RUNNING"):
+        arns = self.ecs.list_tasks(cluster=self.cluster, serviceName=service, desiredStatus=desired)["taskArns"]
+        return self.ecs.describe_tasks(cluster=self.cluster, tasks=arns)["tasks"] if arns else []
+
+    def service(self, name, definition, **more):
+        made = self.ecs.create_service(cluster=self.cluster, serviceName=name, taskDefinition=definition, launchType="EC2", **more)["service"]
+        self.addCleanup(self.ecs.delete_service, cluster=self.cluster, service=name, force=True)
+        return made
+
+    def running(self, service):
+        """Its only task, once it runs."""
+        self.wait(lambda: [t["lastStatus"] for t in self.tasks_of(service)] == ["RUNNING"])
+        return self.tasks_of(service)[0]["taskArn"]
+
+    def test_services(self):
+        """One of replicas and one of daemons: placed, replaced, drained from the instance and back again."""
+        definition = self.define(STAY)
+        quick = {"minimumHealthyPercent": 0, "maximumPercent": 100}
+        made = self.service("replicas", definition, desiredCount=1, deploymentConfiguration=quick, placementStrategy=[{"type": "binpack", "field": "MEMORY"}],
+                            placementConstraints=[{"type": "distinctInstance"}, {"type": "memberOf", "expression": "attribute:ecs.os-type == linux"}])
+        self.assertEqual((made["launchType"], made["schedulingStrategy"], made["placementStrategy"][0]["type"], len(made["placementConstraints"])),
+                         ("EC2", "REPLICA", "binpack", 2))
+        self.assertNotIn("platformVersion", made)
+        daemon = self.service("daemons", definition, schedulingStrategy="DAEMON")
+        self.assertEqual((daemon["schedulingStrategy"], daemon["deploymentConfiguration"]["maximumPercent"]), ("DAEMON", 100))
+        before = [self.running(name) for name in ("replicas", "daemons")]
+        self.wait(lambda: self.ecs.describe_services(cluster=self.cluster, services=["daemons"])["services"][0]["desiredCount"] == 1)
+        self.ecs.stop_task(cluster=self.cluster, task=before[0])
+        self.wait(lambda: self.running("replicas") != before[0])
+        # nothing of them stays on an instance that is drained
+        changed = self.ecs.update_container_instances_state(cluster=self.cluster, containerInstances=[self.arn], status="DRAINING")
+        self.assertEqual([i["status"] for i in changed["containerInstances"]], ["DRAINING"])
+        self.wait(lambda: not self.tasks_of("replicas") and not self.tasks_of("daemons"))
+        self.wait(lambda: any("has begun draining" in e["message"] or "unable to place" in e["message"]
+                              for e in self.ecs.describe_services(cluster=self.cluster, services=["replicas"])["services"][0]["events"]))
+        self.assertEqual(self.ecs.list_container_instances(cluster=self.cluster, status="DRAINING")["containerInstanceArns"], [self.arn])
+        self.ecs.update_container_instances_state(cluster=self.cluster, containerInstances=[self.arn], status="ACTIVE")
+        for name, arn in zip(("replicas", "daemons"), before):
+            self.assertNotEqual(self.running(name), arn)
+        self.assertEqual(self.ecs.list_services(cluster=self.cluster, launchType="EC2", schedulingStrategy="DAEMON")["serviceArns"], [daemon["serviceArn"]])
+
+    def test_service_refusals(self):
+        definition, bad = self.define(STAY), "InvalidParameterException"
+        more = {"cluster": self.cluster, "serviceName": "none", "taskDefinition": definition, "launchType": "EC2"}
+        self.assertAwsError(bad, self.ecs.create_service, schedulingStrategy="DAEMON", desiredCount=1, **more)
+        self.assertAwsError(bad, self.ecs.create_service, schedulingStrategy="DAEMON", placementStrategy=[{"type": "random"}], **more)
+        self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, placementStrategy=[{"type": "binpack", "field": "disk"}], **more)
+        self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, placementConstraints=[{"type": "memberOf", "expression": "attribute:x =="}], **more)
+        self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, platformVersion="1.4.0", **more)
+        self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, networkConfiguration={"awsvpcConfiguration": {"subnets": [self.subnet["SubnetId"]]}}, **more)
+
+    def test_attributes(self):
+        target = {"targetType": "container-instance", "targetId": self.arn}
+        self.ecs.put_attributes(cluster=self.cluster, attributes=[{"name": "stack", "value": "blue green", **target}, {"name": "empty", **target}])
+        listed = self.ecs.list_attributes(cluster=self.cluster, targetType="container-instance", attributeName="stack")["attributes"]
+        self.assertEqual(listed, [{"name": "stack", "value": "blue green", **target}])
+        fits = lambda text: self.ecs.list_container_instances(cluster=self.cluster, filter=text)["containerInstanceArns"] == [self.arn]
+        self.assertTrue(fits("attribute:stack == 'blue green' and attribute:empty exists"))
+        self.assertTrue(fits(f"ec2InstanceId in [{self.machine}, i-0] && agentConnected == true"))
+        self.assertTrue(fits("not(attribute:stack =~ red.*) and registeredAt < 2999-01-01"))
+        self.assertFalse(fits("attribute:stack != 'blue green' or task:group == service:none"))
+        self.assertAwsError("InvalidParameterException", self.ecs.list_container_instances, cluster=self.cluster, filter="attribute:stack ==")
+        self.assertAwsError("TargetNotFoundException", self.ecs.put_attributes, cluster=self.cluster, attributes=[{"name": "n", **target, "targetId": self.arn[:-32] + "0" * 32}])
+        self.assertAwsError("InvalidParameterException", self.ecs.put_attributes, cluster=self.cluster, attributes=[{"name": "ecs.ami-id", "value": "ami-0", **target}])
+        self.assertEqual(len(self.ecs.delete_attributes(cluster=self.cluster, attributes=[{"name": "stack", **target}, {"name": "empty", **target}])["attributes"]), 2)
+        self.assertEqual(self.ecs.list_attributes(cluster=self.cluster, targetType="container-instance", attributeName="stack")["attributes"], [])
+
 
 if __name__ == "__main__":
     unittest.main()

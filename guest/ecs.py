@@ -393,6 +393,16 @@ class Agent:
                 task.gone, task.wanted = True, "STOPPED"  # ECS does not wait for it any more
                 task.events.put(None)
 
+    def leave(self):
+        """The instance has been deregistered: its tasks end, and it is no container instance before it is started again."""
+        os.unlink(f"{STATE}/instance.json")
+        log(f"{self.arn} is not registered any more")
+        for task in self.all():
+            task.gone, task.wanted = True, "STOPPED"
+            task.events.put(None)
+        while self.all():
+            time.sleep(0.2)
+
     def run(self):
         os.makedirs(f"{STATE}/tasks", exist_ok=True)
         self.register()
@@ -405,9 +415,8 @@ class Agent:
                 self.poll()
             except Refused as e:
                 log(f"poll: {e}")
-                if e.code in ("InvalidParameterException", "ClientException"):
-                    os.unlink(f"{STATE}/instance.json")
-                    self.register()
+                if e.code in ("InvalidParameterException", "ClusterNotFoundException"):
+                    return self.leave()
                 time.sleep(2)
             except (OSError, ValueError) as e:
                 log(f"poll: {e}")

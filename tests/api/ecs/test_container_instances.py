@@ -1,15 +1,15 @@
 """The launch type EC2: an instance of the default image joins a cluster by its user data, and its agent runs tasks."""
 import json
 import os
+import subprocess
 import time
 import unittest
-import urllib.error
 import urllib.request
 import uuid
 
 from aws import client
 from images import image, no_containers
-from tasks import EXECUTION, TaskCase, allow, role
+from tasks import TaskCase, allow, role
 
 FACTS = "/var/cache/quartet/images/debian-12-amd64/image.json"
 SERVE = "mkdir -p /www; echo from-$WORD > /www/index.html; echo serving; exec httpd -f -p 80 -h /www"
@@ -239,6 +239,37 @@ class ContainerInstances(TaskCase):
         self.assertAwsError("InvalidParameterException", self.ecs.put_attributes, cluster=self.cluster, attributes=[{"name": "ecs.ami-id", "value": "ami-0", **target}])
         self.assertEqual(len(self.ecs.delete_attributes(cluster=self.cluster, attributes=[{"name": "stack", **target}, {"name": "empty", **target}])["attributes"]), 2)
         self.assertEqual(self.ecs.list_attributes(cluster=self.cluster, targetType="container-instance", attributeName="stack")["attributes"], [])
+
+    def inside(self, line):
+        done = subprocess.run([os.environ["QUARTET"], "exec", self.machine, "sh", "-c", line], capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, "AWS_REGION": self.region})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_the_end(self):
+        """A task with a role goes on when the agent is started again, and ends when its instance is deregistered; nothing comes after that."""
+        task_role = role("task-" + self.word, "ecs-tasks.amazonaws.com", allow("s3:ListAllMyBuckets"))
+        arn = self.launch({"command": "wget -q -O - http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI; echo; wget -q -O - $ECS_CONTAINER_METADATA_URI_V4/task; echo; " + STAY,
+                           "logConfiguration": {"logDriver": "json-file", "options": {"max-size": "1m"}},
+                           "healthCheck": {"command": ["CMD-SHELL", "exit 0"], "interval": 5}}, taskRoleArn=task_role)
+        self.until(arn, "RUNNING")
+        log = f"/var/lib/ecs/tasks/{arn.rsplit('/', 1)[1]}/0/*-json.log"
+        self.wait(lambda: "LaunchType" in self.inside(f"cat {log} 2>/dev/null || true"))
+        lines = [json.loads(line) for line in self.inside(f"cat {log}").splitlines()]
+        self.assertEqual((json.loads(lines[0]["log"])["RoleArn"], lines[0]["stream"]), (task_role, "stdout"))
+        self.assertEqual(json.loads(lines[1]["log"])["TaskARN"], arn)
+        self.wait(lambda: self.task(arn)["healthStatus"] == "HEALTHY")
+        self.inside("systemctl restart ecs")
+        self.wait(lambda: json.loads(self.inside("curl -s http://localhost:51678/v1/tasks || echo '{}'")).get("Tasks"))
+        self.assertEqual((self.task(arn)["lastStatus"], self.container_instance()["containerInstanceArn"]), ("RUNNING", self.arn))
+        self.assertAwsError("InvalidParameterException", self.ecs.deregister_container_instance, cluster=self.cluster, containerInstance=self.arn)
+        gone = self.ecs.deregister_container_instance(cluster=self.cluster, containerInstance=self.arn, force=True)["containerInstance"]
+        self.assertEqual(gone["status"], "INACTIVE")
+        self.assertEqual(self.until(arn, "STOPPED")["desiredStatus"], "STOPPED")
+        self.assertEqual(self.ecs.list_container_instances(cluster=self.cluster)["containerInstanceArns"], [])
+        self.assertEqual(self.container_instance()["status"], "INACTIVE")
+        self.wait(lambda: self.inside("systemctl is-active ecs || true").strip() == "inactive")
+        self.assertEqual(self.inside("crun --root /run/ecs/crun list -q").strip(), "")
 
 
 if __name__ == "__main__":

@@ -98,7 +98,6 @@ static int about_instance(struct call *c, struct authz *az, struct str cluster_t
 	return CALL_OK;
 }
 ABOUT(deregister_container_instance, about_cluster(c, az, in->cluster))
-ABOUT(register_container_instance, about_cluster(c, az, in->cluster))
 ABOUT(list_container_instances, about_cluster(c, az, in->cluster))
 ABOUT(list_attributes, about_cluster(c, az, in->cluster))
 ABOUT(submit_task_state_change, about_cluster(c, az, in->cluster))
@@ -175,11 +174,14 @@ ABOUT(stop_service_deployment, about_history(c, az, "service-deployment", in->se
 
 static int about_arn(struct call *c, struct authz *az, struct str arn)
 {
-	struct str task = ecs_of_arn(c, "task", arn), service = ecs_of_arn(c, "service", arn);
+	struct str task = ecs_of_arn(c, "task", arn), service = ecs_of_arn(c, "service", arn),
+	           instance = ecs_of_arn(c, "container-instance", arn);
 	if (str_set(task))
 		return about_task(c, az, str_cut(&task, '/'), arn);
 	if (str_set(service))
 		return about_service(c, az, str_cut(&service, '/'), arn);
+	if (str_set(instance))
+		return about_instance(c, az, str_cut(&instance, '/'), arn);
 	return str_starts(arn, ecs_arn(c, S("cluster/"))) ? about_cluster(c, az, arn) : about_definition(c, az, arn);
 }
 ABOUT(untag_resource, about_arn(c, az, in->resource_arn))
@@ -214,6 +216,13 @@ static int about_run_task(struct call *c, const void *input, struct authz *az)
 	about_definition(c, az, in->task_definition);
 	if (str_set(cluster))
 		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
+	return ecs_tags_authorize(c, az, &in->tags);
+}
+
+static int about_register_container_instance(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_register_container_instance_request *in = input;
+	about_cluster(c, az, in->cluster);
 	return ecs_tags_authorize(c, az, &in->tags);
 }
 

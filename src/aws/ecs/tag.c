@@ -1,6 +1,6 @@
 /* Tags: TagResource, UntagResource, ListTagsForResource; and those given when something is made. */
+#include "container_instance.h"
 #include "scheduled.h"
-#include "task.h"
 
 enum { TAGS_MAX = 50 };
 #define TOO_MANY "The maximum number of tags that can be applied to a resource is %d."
@@ -53,8 +53,9 @@ struct tagged {
 	struct state_ecs_definition_record definition;
 	struct state_ecs_task_record task;
 	struct state_ecs_service_record service;
+	struct state_ecs_instance_record instance;
 	struct ecs_tags *tags;
-	enum { OF_CLUSTER, OF_DEFINITION, OF_TASK, OF_SERVICE } of;
+	enum { OF_CLUSTER, OF_DEFINITION, OF_TASK, OF_SERVICE, OF_INSTANCE } of;
 };
 
 /* "CLUSTER/NAME", behind the type in an ARN. A task that has stopped has no tags to change. */
@@ -62,7 +63,10 @@ static bool get_below_cluster(struct call *c, struct str arn, struct tagged *ret
 {
 	struct ecs_scope s = ecs_scope(c);
 	struct str task = ecs_of_arn(c, "task", arn), service = ecs_of_arn(c, "service", arn),
-	           name = str_set(task) ? task : service;
+	           instance = ecs_of_arn(c, "container-instance", arn),
+	           name = str_set(task)      ? task
+	                  : str_set(service) ? service
+	                                     : instance;
 	struct str cluster = str_cut(&name, '/');
 	if (!ecs_name_good(cluster) || !ecs_name_good(name))
 		return false;
@@ -71,6 +75,13 @@ static bool get_below_cluster(struct call *c, struct str arn, struct tagged *ret
 		if (!ecs_task_find(&s, cluster, name, &ret->task) || ecs_task_status(ret->task.task) == ECS_STOPPED)
 			return false;
 		ret->tags = &ret->task.task->tags;
+		return true;
+	}
+	if (str_set(instance)) {
+		ret->of = OF_INSTANCE;
+		if (!ecs_instance_find(&s, cluster, name, &ret->instance) || str_is(ret->instance.instance->status, "INACTIVE"))
+			return false;
+		ret->tags = &ret->instance.instance->tags;
 		return true;
 	}
 	ret->of = OF_SERVICE;
@@ -94,7 +105,8 @@ static int get_tagged(struct call *c, struct str arn, struct tagged *ret)
 		ret->tags = &ret->cluster.tags;
 		return CALL_OK;
 	}
-	if (str_starts(arn, ecs_arn(c, S("task/"))) || str_starts(arn, ecs_arn(c, S("service/"))))
+	if (str_starts(arn, ecs_arn(c, S("task/"))) || str_starts(arn, ecs_arn(c, S("service/"))) ||
+	    str_starts(arn, ecs_arn(c, S("container-instance/"))))
 		return get_below_cluster(c, arn, ret) ? CALL_OK : ecs_invalid(c, NOT_FOUND);
 	if (!ecs_definition_name(c, arn, &name) || !name.revision || !ecs_definition_find(c, &name, &ret->definition))
 		return ecs_invalid(c, NOT_FOUND);
@@ -112,6 +124,8 @@ static void put_tagged(struct call *c, struct tagged *t)
 		ecs_definition_put(c, &t->definition);
 	else if (t->of == OF_TASK)
 		ecs_task_put(&s, &t->task);
+	else if (t->of == OF_INSTANCE)
+		ecs_instance_put(&s, &t->instance);
 	else
 		ecs_service_put(&s, &t->service);
 }

@@ -14,8 +14,6 @@ from tasks import TaskCase, allow, role
 FACTS = "/var/cache/quartet/images/debian-12-amd64/image.json"
 SERVE = "mkdir -p /www; echo from-$WORD > /www/index.html; echo serving; exec httpd -f -p 80 -h /www"
 STAY = "trap 'exit 0' TERM; while true; do sleep 0.1; done"
-AGENT = allow("ecs:RegisterContainerInstance", "ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:Submit*", "ecr:GetAuthorizationToken", "ecr:BatchGetImage",
-              "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability", "logs:CreateLogStream", "logs:PutLogEvents")
 
 
 def why_no_agent():
@@ -41,7 +39,8 @@ class ContainerInstances(TaskCase):
     def setUpClass(cls):
         super().setUpClass()
         iam = client("iam")
-        role("agent-" + cls.word, "ec2.amazonaws.com", AGENT)
+        role("agent-" + cls.word, "ec2.amazonaws.com")
+        iam.attach_role_policy(RoleName="agent-" + cls.word, PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role")
         iam.create_instance_profile(InstanceProfileName="agent-" + cls.word)
         iam.add_role_to_instance_profile(InstanceProfileName="agent-" + cls.word, RoleName="agent-" + cls.word)
         group = cls.ec2.create_security_group(GroupName="g" + cls.word, Description="d", VpcId=cls.vpc)["GroupId"]
@@ -97,7 +96,8 @@ class ContainerInstances(TaskCase):
         self.assertEqual((found["status"], found["agentConnected"], found["ec2InstanceId"]), ("ACTIVE", True, self.machine))
         self.assertRegex(self.arn, f"container-instance/{self.cluster}/[0-9a-f]{{32}}$")
         registered = {r["name"]: r for r in found["registeredResources"]}
-        self.assertEqual((registered["CPU"]["integerValue"], registered["MEMORY"]["integerValue"]), (2048, 2048))
+        self.assertEqual(registered["CPU"]["integerValue"], 2048)
+        self.assertTrue(1800 <= registered["MEMORY"]["integerValue"] <= 2048, registered["MEMORY"])  # a guest has a little less than its type says
         self.assertEqual(registered["PORTS"]["stringSetValue"], ["22", "2375", "2376", "51678", "51679"])
         attributes = {a["name"]: a.get("value") for a in found["attributes"]}
         self.assertEqual((attributes["ecs.instance-type"], attributes["ecs.availability-zone"], attributes["ecs.os-type"], attributes["ecs.cpu-architecture"]),
@@ -237,6 +237,10 @@ class ContainerInstances(TaskCase):
         self.assertAwsError("InvalidParameterException", self.ecs.list_container_instances, cluster=self.cluster, filter="attribute:stack ==")
         self.assertAwsError("TargetNotFoundException", self.ecs.put_attributes, cluster=self.cluster, attributes=[{"name": "n", **target, "targetId": self.arn[:-32] + "0" * 32}])
         self.assertAwsError("InvalidParameterException", self.ecs.put_attributes, cluster=self.cluster, attributes=[{"name": "ecs.ami-id", "value": "ami-0", **target}])
+        self.ecs.tag_resource(resourceArn=self.arn, tags=[{"key": "k", "value": "v"}])
+        self.assertEqual(self.ecs.list_tags_for_resource(resourceArn=self.arn)["tags"], [{"key": "k", "value": "v"}])
+        self.ecs.untag_resource(resourceArn=self.arn, tagKeys=["k"])
+        self.assertEqual(self.container_instance()["tags"], [])
         self.assertEqual(len(self.ecs.delete_attributes(cluster=self.cluster, attributes=[{"name": "stack", **target}, {"name": "empty", **target}])["attributes"]), 2)
         self.assertEqual(self.ecs.list_attributes(cluster=self.cluster, targetType="container-instance", attributeName="stack")["attributes"], [])
 

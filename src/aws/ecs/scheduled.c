@@ -218,6 +218,7 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 	if (!str_is(in->scheduling_strategy, "DAEMON") && (!in->desired_count.set || in->desired_count.v < 0))
 		return ecs_invalid(c, "desiredCount must be given and not be negative.");
 	if (take_launch(c, in, &cluster, v) != CALL_OK ||
+	    service_check_names(c, v, &in->service_registries, in->service_connect_configuration) != CALL_OK ||
 	    take_definition(c, in->task_definition, v, &v->task_definition) != CALL_OK ||
 	    check_network(c, v, in->network_configuration) != CALL_OK)
 		return CALL_FAIL;
@@ -299,6 +300,8 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 		anew = true;
 		v->service_registries = in->service_registries;
 	}
+	if (service_check_names(c, v, &in->service_registries, in->service_connect_configuration) != CALL_OK)
+		return CALL_FAIL;
 	if (service_is_daemon(v) && in->desired_count.set)
 		return ecs_invalid(c, "The daemon scheduling strategy does not support a desired count for services. Remove the "
 		                      "desired count value and try again.");

@@ -298,8 +298,8 @@ static const struct service_op ops[] = {
            .missing = "Container Insights, configuration of ECS Exec and managed storage"),
         OP(ecs, create_service, CreateService, .resource = about_create_service,
            .missing =
-                   "launch types other than FARGATE, load balancers, TLS and access logs of Service Connect, deployment strategies "
-                   "other than ROLLING, ECS Exec, alarms"),
+                   "the launch type EXTERNAL, service registries, Service Connect and rebalancing of zones on container instances, "
+                   "load balancers, TLS and access logs of Service Connect, deployment strategies other than ROLLING, ECS Exec, alarms"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_attributes, DeleteAttributes, .resource = about_delete_attributes),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),

@@ -19,6 +19,15 @@ struct str service_refuses(struct call *c, const struct ecs_service *v, const st
 	return str_set(ecs_fargate_refuses(c, d)) ? S("Task definition does not support launch_type FARGATE.") : STR_NONE;
 }
 
+int service_check_names(struct call *c, const struct ecs_service *v, const struct ecs_service_registries *registries,
+                        const struct ecs_service_connect_configuration *connect)
+{
+	const char *what = registries->n ? "Service registries" : connect && connect->enabled.v ? "Service Connect" : NULL;
+	if (!service_on_instances(v) || !what)
+		return CALL_OK;
+	return call_fail(c, "UnsupportedFeatureException", 400, "%s on container instances is not supported by this cloud.", what);
+}
+
 int service_take_placement(struct call *c, const struct ecs_placement_constraints *constraints,
                            const struct ecs_placement_strategies *strategies, struct ecs_service *v)
 {

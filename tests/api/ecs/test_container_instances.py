@@ -222,6 +222,8 @@ class ContainerInstances(TaskCase):
         self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, placementStrategy=[{"type": "binpack", "field": "disk"}], **more)
         self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, placementConstraints=[{"type": "memberOf", "expression": "attribute:x =="}], **more)
         self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, platformVersion="1.4.0", **more)
+        self.assertAwsError("UnsupportedFeatureException", self.ecs.create_service, desiredCount=1,
+                            serviceConnectConfiguration={"enabled": True, "namespace": "none"}, **more)
         self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, networkConfiguration={"awsvpcConfiguration": {"subnets": [self.subnet["SubnetId"]]}}, **more)
 
     def test_attributes(self):

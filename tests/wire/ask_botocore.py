@@ -32,7 +32,10 @@ models = {}
 def model_of(api, protocol):
     if (api, protocol) in models:
         return models[api, protocol]
-    model = json.loads((MODELS / f"{api.replace('_', '-')}.json").read_text(encoding="utf-8"))
+    path, own = MODELS / f"{api.replace('_', '-')}.json", MODELS / "own" / f"{api}.json"
+    model = json.loads((own if own.exists() else path).read_text(encoding="utf-8"))
+    for other in model["metadata"].pop("imports", {}):
+        model["shapes"].update(json.loads((MODELS / f"{other}.json").read_text(encoding="utf-8"))["shapes"])
     several = len(model["metadata"].pop("protocols")) > 1
     model["metadata"]["protocol"] = PROTOCOLS[protocol][0]
     if protocol.startswith("json"):

@@ -237,6 +237,9 @@ static void upgrade_finish(struct http_conn *c)
 	c->watch = NULL;
 	c->fd = -1;
 	c->dead = true;
+	if (c->tls)
+		fd = tunnel_open(c->server, c->tls, fd);
+	c->tls = NULL;
 	fn(r->upgraded_ctx, fd, str_of(c->in_n ? c->in + c->in_at : "", c->in_n));
 }
 

@@ -114,7 +114,7 @@ struct http_server {
 	struct http_limits limits;
 	http_request_fn *on_request;
 	void *ctx;
-	struct list listeners, later, timed[DEADLINES];
+	struct list listeners, later, tunnels, timed[DEADLINES];
 	size_t conns;
 	struct loop_timer *later_timer, *deadline_timer, *accept_timer, *drain_timer, *drained_timer;
 	int64_t deadline_due_us;
@@ -159,6 +159,13 @@ bool body_skip(struct http_request *r);
 /* reply.c: queues the server's own refusal; the connection closes after it. */
 void reply_refuse(struct http_conn *c, unsigned status, const char *why);
 const char *reply_reason(unsigned status);
+
+/* tunnel.c: the descriptor by which an upgraded TLS connection is spoken with; negative errno: there is none. Owns both. */
+struct http_tunnel;
+int tunnel_open(struct http_server *s, struct tls_conn *tls, int client);
+void tunnel_free(struct http_tunnel *t);
+/* The first of those that are open; NULL: none is. */
+struct http_tunnel *tunnel_first(struct http_server *s);
 
 /* out.c */
 size_t out_waiting(const struct out *o);

@@ -126,8 +126,8 @@ void http_reply_start(struct http_request *r, unsigned status, const struct http
 bool http_reply_write(struct http_request *r, struct str piece);
 void http_reply_end(struct http_request *r, const struct http_header *trailers, unsigned count);
 void http_reply_abort(struct http_request *r);
-/* 101 Switching Protocols, then the connection's socket, non-blocking, is the caller's: fn(ctx, fd, bytes that came early). When
- * the client is lost before that, gone() comes instead. -ENOTSUP on TLS connections, -EPROTO for HTTP/1.0 and while a body is
- * unread: the request is then still to be answered. */
+/* 101 Switching Protocols, then a socket of the connection, non-blocking, is the caller's: fn(ctx, fd, bytes that came early); with
+ * TLS it is one that the server puts into TLS, and fd is negative where there was none left for that. When the client is lost
+ * before that, gone() comes instead. -EPROTO for HTTP/1.0 and while a body is unread: the request is then still to be answered. */
 typedef void http_upgraded_fn(void *ctx, int fd, struct str early);
 int http_upgrade(struct http_request *r, const struct http_header *headers, unsigned header_count, http_upgraded_fn *fn, void *ctx);

@@ -326,8 +326,6 @@ void http_reply_abort(struct http_request *r)
 int http_upgrade(struct http_request *r, const struct http_header *headers, unsigned header_count, http_upgraded_fn *fn, void *ctx)
 {
 	struct http_conn *c = r->conn;
-	if (c->tls)
-		return -ENOTSUP;
 	if (!r->body_ended || r->facts.http10)
 		return -EPROTO;
 	char *head = arena_alloc(&r->arena, headers_bytes(headers, header_count) + HEAD_ROOM), *to = head;

@@ -254,6 +254,7 @@ struct http_server *http_server_new(struct loop *l, const struct http_limits *li
 	m->idle_us = m->idle_us ? m->idle_us : 75000000;
 	m->stall_us = m->stall_us ? m->stall_us : 60000000;
 	list_init(&s->listeners);
+	list_init(&s->tunnels);
 	list_init(&s->later);
 	for (enum deadline d = 0; d < DEADLINES; d++)
 		list_init(&s->timed[d]);
@@ -348,6 +349,9 @@ void http_server_free(struct http_server *s)
 	struct http_listener *l;
 	while ((l = list_first(&s->listeners, struct http_listener, in_server)))
 		http_listener_close(l);
+	struct http_tunnel *t;
+	while ((t = tunnel_first(s)))
+		tunnel_free(t);
 	struct loop_timer *timers[] = {s->later_timer, s->deadline_timer, s->accept_timer, s->drain_timer, s->drained_timer};
 	for (unsigned i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		loop_remove_timer(s->loop, timers[i]);

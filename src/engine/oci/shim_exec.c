@@ -3,6 +3,7 @@
 #include "engine/oci/shim_state.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,10 +49,31 @@ static void give(struct running_exec *e)
 	e->used = false;
 }
 
+/* The runtime gives a command the container's variables, or those that it is told: both come from telling it all. */
+static int add_environment(const struct held_container *c, struct arena *a, const char **words, int n, int most)
+{
+	uint32_t bytes = c->head.config_bytes, user = c->head.config_user_at;
+	char *text = arena_alloc(a, bytes);
+	if (pread(c->plan->plan, text, bytes, sizeof(c->head)) != (ssize_t)bytes || user > bytes)
+		return n;
+	/* The user's place is open in the plan. */
+	struct str whole = ARENA_CAT(a, str_of(text, user), S("null"), str_of(text + user, bytes - user));
+	const struct json_value *config = json_parse(a, whole, NULL);
+	json_each(json_get(json_get(config, S("process")), S("env")), v)
+	{
+		if (n >= most - 4)
+			break;
+		words[n++] = "--env";
+		words[n++] = arena_dupz(a, v->text);
+	}
+	return n;
+}
+
 /* The command gets what the container's own process got: user, directory, environment, capabilities. `bytes` of `from` at `offset`
  * are words, the first `environment` of them variables. */
 static int run(struct running_exec *e, int from, off_t offset, size_t bytes, unsigned environment)
 {
+	struct arena CLEAN_ARENA a = {0};
 	char id[32], pid_file[96], log[96], console[96], *text = malloc(bytes + 1);
 	const char *words[RUNTIME_WORDS_MAX] = {"exec", "--detach", "--pid-file", pid_file};
 	int n = 4, most = RUNTIME_WORDS_MAX - 2;
@@ -69,6 +91,8 @@ static int run(struct running_exec *e, int from, off_t offset, size_t bytes, uns
 		words[n++] = "--console-socket";
 		words[n++] = console;
 	}
+	if (environment)
+		n = add_environment(e->container, &a, words, n, most);
 	char *p = text, *end = text + bytes;
 	for (; environment && p < end && n < most - 4; environment--, p += strlen(p) + 1) {
 		words[n++] = "--env";

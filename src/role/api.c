@@ -5,6 +5,7 @@
  * aside, the process ends, and main starts another one on an empty directory, by the way that every crash takes too. */
 #include "role/admin.h"
 #include "role/config.h"
+#include "role/data_channel.h"
 #include "role/role.h"
 
 #include "aws/iam/iam.h"
@@ -79,6 +80,8 @@ static void on_request(void *ctx, struct http_request *req)
 		return;
 	bool inside = listener_is_inside(req);
 	if (!inside && admin_take(r->admin, req))
+		return;
+	if (data_channel_take(&r->cloud, req))
 		return;
 	gate_take(r->cloud.gate, req, inside);
 }

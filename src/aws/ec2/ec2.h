@@ -17,6 +17,10 @@ bool ec2_vpc_there(struct call *c, struct str id);
 
 /* The zone of a subnet; absent: there is none such. */
 struct str ec2_subnet_zone(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
+/* Does this instance of the call's account and region run, so that a session can be begun in it? */
+bool ec2_instance_runs(struct call *c, struct str id);
+/* Its tags; none where there is no such instance. */
+void ec2_instance_tags(struct call *c, struct str id, struct str_map *ret);
 
 /* A network interface that a service of ours has for something that it runs (a task of ECS). Its user sees it, and cannot change
  * it: it is managed by its requester. It exists in the kernel from the commit on that makes it to the one that gives it back. */

@@ -11,3 +11,5 @@ struct machine;
  * loop. NULL: *ret_status (of HTTP) and *ret_why say why not, in r's arena. */
 struct machine *ec2_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
                           struct str region, struct str id, unsigned *ret_status, struct str *ret_why);
+/* The same without a question of permission, for a session that was allowed before. NULL: it does not run. */
+struct machine *ec2_enter_machine(struct cloud *cloud, struct str id);

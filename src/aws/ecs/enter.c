@@ -67,22 +67,71 @@ void ecs_enter_forget(struct ecs_entered *e)
 	e->events = NULL;
 }
 
-/* Which container: the one that is named, or the only one. */
-static int which_container(struct arena *a, const struct ecs_task *t, struct str name, struct str *ret_why)
+int ecs_enter_container(struct arena *a, const struct ecs_task *t, struct str name, struct str *ret_why)
 {
 	for (uint32_t i = 0; i < t->containers.n; i++)
-		if (str_set(name) ? str_eq(t->containers.v[i].name, name) : t->containers.n == 1)
+		if (str_set(name) && name.n ? str_eq(t->containers.v[i].name, name) : t->containers.n == 1)
 			return (int)i;
-	*ret_why = str_set(name) ? arena_printf(a, "The task has no container '%.*s'", STR_ARG(name))
-	                         : S("The task has several containers: name one with --container");
+	*ret_why = str_set(name) && name.n ? arena_printf(a, "The task has no container '%.*s'", STR_ARG(name))
+	                                   : S("The task has several containers: one of them has to be named");
 	return -1;
+}
+
+static struct duty *find_duty(struct cloud *cloud, struct str id)
+{
+	struct crew *d = cloud_state(cloud, &ecs_service);
+	return d ? map_get(&d->by_id, id) : NULL;
+}
+
+static bool runs(const struct duty *i, unsigned container)
+{
+	return i && i->task && container < i->count && i->containers[container].state == ORDER_RUNNING;
+}
+
+bool ecs_enter_can(struct cloud *cloud, struct str task, unsigned container)
+{
+	return runs(find_duty(cloud, task), container);
+}
+
+static struct ecs_entered *begin(struct duty *i, unsigned container, const struct ecs_enter *what,
+                                 const struct ecs_enter_events *enter_events, void *ctx, int *ret_error)
+{
+	struct arena CLEAN_ARENA a = {0};
+	const char *term = what->term ? arena_printf(&a, "TERM=%s", what->term).p : NULL;
+	struct ecs_entered *e = calloc(1, sizeof(*e));
+	if (!e)
+		abort();
+	*e = (struct ecs_entered){.events = enter_events, .ctx = ctx};
+	*ret_error = task_exec(i->task, container, what->argv, (const char *const[]){term, NULL}, &engine_events, e);
+	if (!*ret_error) {
+		list_push(&i->entered, &e->node);
+		return e;
+	}
+	free(e);
+	return NULL;
+}
+
+struct ecs_entered *ecs_enter_begin(struct cloud *cloud, const struct ecs_enter *what, const struct ecs_enter_events *enter_events,
+                                    void *ctx, int *ret_error)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct duty *i = find_duty(cloud, what->task);
+	struct state_ecs_task_record r = {0};
+	struct str why;
+	*ret_error = -ESRCH;
+	if (!i)
+		return NULL;
+	struct ecs_scope s = {.txn = store_begin(cloud->store, &a), .arena = &a, .account = i->account, .region = i->region};
+	bool known = ecs_task_find(&s, i->cluster, what->task, &r);
+	store_abort(s.txn);
+	int index = known ? ecs_enter_container(&a, r.task, what->container, &why) : -1;
+	return index >= 0 && runs(i, (unsigned)index) ? begin(i, (unsigned)index, what, enter_events, ctx, ret_error) : NULL;
 }
 
 struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
                               const struct ecs_enter *what, const struct ecs_enter_events *events, void *ctx, unsigned *ret_status,
                               struct str *ret_why)
 {
-	struct crew *d = cloud_state(cloud, &ecs_service);
 	struct str id = str_from_at(what->task, (size_t)(str_rfind_char(what->task, '/') + 1)), region = what->region;
 	struct state_ecs_task_record record = {0};
 	struct str_map tags = {0};
@@ -92,7 +141,7 @@ struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struc
 		for (int i = 0; i < 4; i++)
 			region = str_cut(&rest, ':');
 	}
-	struct duty *i = d ? map_get(&d->by_id, id) : NULL;
+	struct duty *i = find_duty(cloud, id);
 	struct ecs_scope s = {.txn = store_begin(cloud->store, a), .arena = a, .account = who->account, .region = region};
 	bool known =
 	        i && str_eq(i->account, who->account) && str_eq(i->region, region) && ecs_task_find(&s, i->cluster, id, &record);
@@ -105,7 +154,7 @@ struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struc
 	/* who may not enter is not told either whether it is there */
 	if (!gate_may(cloud->gate, r, who, region, &az, &tags, ret_why))
 		return NULL;
-	int index = known ? which_container(a, record.task, what->container, ret_why) : -1;
+	int index = known ? ecs_enter_container(a, record.task, what->container, ret_why) : -1;
 	*ret_status = known ? 409 : 404;
 	if (!known)
 		*ret_why = arena_printf(a, "The task '%.*s' was not found", STR_ARG(id));
@@ -115,21 +164,14 @@ struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struc
 		*ret_why = S(
 		        "The execute command failed because execute command was not enabled when the task was run or the execute command "
 		        "agent isn't running. Run a new task with execute command enabled (--enable-execute-command) and try again.");
-	else if (!i->task || i->containers[index].state != ORDER_RUNNING)
+	else if (!runs(i, (unsigned)index))
 		*ret_why = arena_printf(a, "The container '%.*s' of the task does not run (the task is %.*s)",
 		                        STR_ARG(record.task->containers.v[index].name), STR_ARG(record.task->last_status));
 	else {
-		const char *term = what->term ? arena_printf(a, "TERM=%s", what->term).p : NULL;
-		struct ecs_entered *e = calloc(1, sizeof(*e));
-		if (!e)
-			abort();
-		*e = (struct ecs_entered){.events = events, .ctx = ctx};
-		int error = task_exec(i->task, (unsigned)index, what->argv, (const char *const[]){term, NULL}, &engine_events, e);
-		if (!error) {
-			list_push(&i->entered, &e->node);
+		int error;
+		struct ecs_entered *e = begin(i, (unsigned)index, what, events, ctx, &error);
+		if (e)
 			return e;
-		}
-		free(e);
 		*ret_status = 500;
 		*ret_why = arena_printf(a, "The command cannot be started: %s", strerror(-error));
 	}

@@ -27,3 +27,12 @@ struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struc
 void ecs_enter_forget(struct ecs_entered *e);
 /* 32 hexadecimal digits, or an ARN of a task. */
 bool ecs_names_task(struct str name);
+
+/* Which container a name means, or none where there is but one; -1: *ret_why says why not, in a. */
+struct ecs_task;
+int ecs_enter_container(struct arena *a, const struct ecs_task *t, struct str name, struct str *ret_why);
+/* Does the container run, so that a command can be started in it? */
+bool ecs_enter_can(struct cloud *cloud, struct str task, unsigned container);
+/* A command that was allowed before, in a container by its name. NULL: the container does not run, or errno of *ret_error. */
+struct ecs_entered *ecs_enter_begin(struct cloud *cloud, const struct ecs_enter *what, const struct ecs_enter_events *events,
+                                    void *ctx, int *ret_error);

@@ -75,6 +75,22 @@ ABOUT(describe_tasks, about_tasks(c, az, in->cluster, &in->tasks))
 ABOUT(get_task_protection, about_tasks(c, az, in->cluster, &in->tasks))
 ABOUT(update_task_protection, about_tasks(c, az, in->cluster, &in->tasks))
 
+/* Permission is wanted for the cluster and for the task in it. */
+static int about_execute_command(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_execute_command_request *in = input;
+	struct authz of_cluster = *az;
+	about_cluster(c, &of_cluster, in->cluster);
+	if (in->container.n)
+		authz_add(c, &of_cluster, "ecs:container-name", in->container);
+	if (!call_authorize(c, &of_cluster))
+		return CALL_FAIL;
+	about_task(c, az, in->cluster, in->task);
+	if (in->container.n)
+		authz_add(c, az, "ecs:container-name", in->container);
+	return CALL_OK;
+}
+
 static int about_list_tasks(struct call *c, const void *input, struct authz *az)
 {
 	const struct ecs_list_tasks_request *in = input;
@@ -320,6 +336,7 @@ static const struct service_op ops[] = {
         OP(ecs, describe_task_definition, DescribeTaskDefinition, .flags = OP_READ),
         OP(ecs, describe_tasks, DescribeTasks, .resource = about_describe_tasks, .flags = OP_READ),
         OP(ecs, discover_poll_endpoint, DiscoverPollEndpoint, .flags = OP_READ),
+        OP(ecs, execute_command, ExecuteCommand, .resource = about_execute_command),
         OP(ecs, get_task_protection, GetTaskProtection, .resource = about_get_task_protection, .flags = OP_READ),
         OP(ecs, list_account_settings, ListAccountSettings, .flags = OP_READ,
            .missing = "guardDutyActivate, defaultLogDriverMode, fargateTaskRetirementWaitPeriod, fargateEventWindows"),

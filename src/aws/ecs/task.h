@@ -58,6 +58,7 @@ void ecs_task_move(const struct ecs_scope *s, struct state_ecs_task_record *r, e
 void ecs_task_stop(const struct ecs_scope *s, struct state_ecs_task_record *r, const char *code, struct str reason, int64_t now_ms);
 struct str ecs_task_arn(struct arena *a, const struct ecs_scope *s, struct str cluster, struct str id);
 
+ecs_execute_command_handler ecs_execute_command;
 ecs_run_task_handler ecs_run_task;
 ecs_stop_task_handler ecs_stop_task;
 ecs_describe_tasks_handler ecs_describe_tasks;

@@ -117,13 +117,19 @@ bool ssm_value(struct call *c, struct str name, const struct state_ssm_version_r
 
 /* --- walks and pages: the token is the key that was listed last */
 
+struct str ssm_page_key(struct call *c, struct str token, struct str under)
+{
+	struct str last = base64url_decode(c->arena, token);
+	return str_set(last) && str_starts(last, under) ? last : STR_NONE;
+}
+
 int ssm_walk_begin(struct call *c, struct ssm_walk *w, struct str prefix, struct str token)
 {
 	struct str from = ssm_names_under(c, prefix), end = store_prefix_end(c->arena, from);
 	w->prefix = prefix;
 	if (str_set(token) && token.n) {
-		struct str last = base64url_decode(c->arena, token);
-		if (!str_set(last) || !str_starts(last, ssm_under(c)))
+		struct str last = ssm_page_key(c, token, ssm_under(c));
+		if (!str_set(last))
 			return call_fail(c, "InvalidNextToken", 0, "The specified token is not valid.");
 		if (str_cmp(last, from) >= 0)
 			from = ARENA_CAT(c->arena, last, str_of("", 1));

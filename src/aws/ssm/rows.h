@@ -9,9 +9,12 @@
 enum { SSM_KEY_BYTES = 32, SSM_VERSIONS_MAX = 100, SSM_LABELS_MAX = 10, SSM_LEVELS_MAX = 15 };
 #define SSM_KEY_ALIAS "alias/aws/ssm"
 
+struct sessions;
+
 /* The service's running state. */
 struct ssm_state {
 	struct cloud *cloud;
+	struct sessions *sessions;
 	bool has_key;
 	unsigned char key[SSM_KEY_BYTES];
 };
@@ -54,6 +57,8 @@ struct ssm_walk {
 int ssm_walk_begin(struct call *c, struct ssm_walk *w, struct str prefix, struct str token);
 bool ssm_walk_next(struct call *c, struct ssm_walk *w);
 struct str ssm_page_token(struct call *c, struct str last);
+/* The key that a token holds, if it is one below `under`; STR_NONE: it is not. */
+struct str ssm_page_key(struct call *c, struct str token, struct str under);
 int ssm_invalid(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- name.c */

@@ -1,5 +1,7 @@
 #include "rows.h"
+#include "sessions.h"
 
+#include "aws/ec2/ec2.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -110,6 +112,51 @@ static int about_add_tags_to_resource(struct call *c, const void *input, struct 
 	return CALL_OK;
 }
 
+/* --- sessions */
+
+/* The instance, and the document too where one is named. */
+static int about_start_session(struct call *c, const void *input, struct authz *az)
+{
+	const struct ssm_start_session_request *in = input;
+	struct str name = in->document_name;
+	struct str_map tags = {0};
+	if (name.n) {
+		bool aws = str_starts(name, S("AWS-"));
+		struct authz document = {.action = S("ssm:StartSession")};
+		document.resource = str_starts(name, S("arn:"))
+		                            ? name
+		                            : arena_printf(c->arena, "arn:aws:ssm:%.*s:%.*s:document/%.*s", STR_ARG(c->region),
+		                                           STR_ARG(aws ? S("") : c->account), STR_ARG(name));
+		if (!call_authorize(c, &document))
+			return CALL_FAIL;
+	}
+	az->resource = arena_printf(c->arena, "arn:aws:ec2:%.*s:%.*s:instance/%.*s", STR_ARG(c->region), STR_ARG(c->account),
+	                            STR_ARG(in->target));
+	ec2_instance_tags(c, in->target, &tags);
+	authz_add_tags(c, az, "aws:ResourceTag", &tags);
+	authz_add_tags(c, az, "ssm:resourceTag", &tags);
+	authz_add(c, az, "ssm:SessionDocumentAccessCheck", name.n ? S("true") : S("false"));
+	return CALL_OK;
+}
+
+/* AWS tags a session with whose and where it is; policies ask for that. */
+static int about_session(struct call *c, struct authz *az, struct str id)
+{
+	struct state_ssm_session_record r = {0};
+	az->resource =
+	        arena_printf(c->arena, "arn:aws:ssm:%.*s:%.*s:session/%.*s", STR_ARG(c->region), STR_ARG(c->account), STR_ARG(id));
+	if (!ssm_session_find(c, id, &r))
+		return CALL_OK;
+	struct str_map tags = {0};
+	*LIST_ADD(c->arena, &tags) = (struct str_map_entry){S("aws:ssmmessages:session-id"), r.owner_id};
+	*LIST_ADD(c->arena, &tags) = (struct str_map_entry){S("aws:ssmmessages:target-id"), r.target};
+	authz_add_tags(c, az, "aws:ResourceTag", &tags);
+	authz_add_tags(c, az, "ssm:resourceTag", &tags);
+	return CALL_OK;
+}
+ABOUT(resume_session, about_session(c, az, in->session_id))
+ABOUT(terminate_session, about_session(c, az, in->session_id))
+
 /* --- the table */
 
 static const struct service_op ops[] = {
@@ -118,6 +165,8 @@ static const struct service_op ops[] = {
         OP(ssm, delete_parameter, DeleteParameter, .resource = about_delete_parameter),
         OP(ssm, delete_parameters, DeleteParameters, .resource = about_delete_parameters),
         OP(ssm, describe_parameters, DescribeParameters, .resource = about_describe_parameters, .flags = OP_READ),
+        OP(ssm, describe_sessions, DescribeSessions, .flags = OP_READ),
+        OP(ssm, get_connection_status, GetConnectionStatus, .flags = OP_READ),
         OP(ssm, get_parameter, GetParameter, .resource = about_get_parameter, .flags = OP_READ,
            .missing = "parameters of other accounts, references to secrets"),
         OP(ssm, get_parameter_history, GetParameterHistory, .resource = about_get_parameter_history, .flags = OP_READ),
@@ -131,6 +180,11 @@ static const struct service_op ops[] = {
            .missing = "KMS keys other than alias/aws/ssm, parameter policies, the data type aws:ssm:integration"),
         OP(ssm, remove_tags_from_resource, RemoveTagsFromResource, .resource = about_remove_tags_from_resource,
            .missing = "resources other than parameters"),
+        OP(ssm, resume_session, ResumeSession, .resource = about_resume_session),
+        OP(ssm, start_session, StartSession, .resource = about_start_session,
+           .missing = "documents other than SSM-SessionManagerRunShell and AWS-StartInteractiveCommand, targets other than "
+                      "instances"),
+        OP(ssm, terminate_session, TerminateSession, .resource = about_terminate_session),
         OP(ssm, unlabel_parameter_version, UnlabelParameterVersion, .resource = about_unlabel_parameter_version),
 };
 
@@ -153,13 +207,29 @@ static int ssm_start(struct cloud *cloud, void **ret_state)
 	if (r < 0)
 		log_error("ssm: %s/ssm.key cannot be read or made, so there are no SecureStrings: %s", cloud->data_dir,
 		          strerror(-r));
+	s->sessions = sessions_new(cloud);
 	*ret_state = s;
 	return 0;
 }
 
 static void ssm_stop(void *state)
 {
-	free(state);
+	struct ssm_state *s = state;
+	if (s)
+		sessions_free(s->sessions);
+	free(s);
+}
+
+static bool ssm_busy(void *state)
+{
+	const struct ssm_state *s = state;
+	return s && sessions_busy(s->sessions);
+}
+
+struct sessions *ssm_sessions(struct cloud *cloud)
+{
+	struct ssm_state *s = cloud_state(cloud, &ssm_service);
+	return s->sessions;
 }
 
 struct ssm_state *ssm_state(const struct call *c)
@@ -175,4 +245,5 @@ const struct service ssm_service = {
         .prepare = ssm_prepare,
         .start = ssm_start,
         .stop = ssm_stop,
+        .busy = ssm_busy,
 };

@@ -30,7 +30,6 @@ static int no_target_group(struct call *c, const struct ecs_load_balancer *b)
 	 : ecs_registries_check(c, &(in)->service_registries) != CALL_OK ? CALL_FAIL \
 	 : (in)->volume_configurations.n                                 ? unsupported(c, "Volumes configured at launch are") \
 	 : (in)->vpc_lattice_configurations.n                            ? unsupported(c, "VPC Lattice is") \
-	 : (in)->enable_execute_command.v                                ? unsupported(c, "ECS Exec is") \
 	 : (in)->deployment_controller && !str_is((in)->deployment_controller->type, "ECS") \
 	         ? unsupported(c, "Deployment controllers other than ECS are") \
 	 : (in)->health_check_grace_period_seconds.v \
@@ -193,7 +192,7 @@ static int fill(struct call *c, const struct ecs_create_service_request *in, con
 	v->tags = in->tags;
 	v->enable_ecs_managed_tags = OPT_BOOL(in->enable_ecs_managed_tags.v);
 	v->propagate_tags = in->propagate_tags.n ? in->propagate_tags : S("NONE");
-	v->enable_execute_command = OPT_BOOL(false);
+	v->enable_execute_command = OPT_BOOL(in->enable_execute_command.v);
 	if (str_is(in->scheduling_strategy, "DAEMON") && service_take_daemon(c, in, v) != CALL_OK)
 		return CALL_FAIL;
 	if (service_take_placement(c, &in->placement_constraints, &in->placement_strategy, v) != CALL_OK ||
@@ -202,6 +201,22 @@ static int fill(struct call *c, const struct ecs_create_service_request *in, con
 		return CALL_FAIL;
 	v->availability_zone_rebalancing = conf->maximum_percent.v > 100 && !service_on_instances(v) ? S("ENABLED") : S("DISABLED");
 	return take_rebalancing(c, in->availability_zone_rebalancing, v);
+}
+
+/* Commands in containers need a task's role. */
+static int check_execute(struct call *c, const struct ecs_service *v, const char *done)
+{
+	struct ecs_definition_name name;
+	struct state_ecs_definition_record d;
+	if (v->enable_execute_command.v && service_on_instances(v))
+		return unsupported(c, "ECS Exec on container instances is");
+	if (!v->enable_execute_command.v || !ecs_definition_name(c, v->task_definition, &name) ||
+	    !ecs_definition_find(c, &name, &d) || d.definition->task_role_arn.n)
+		return CALL_OK;
+	return ecs_invalid(c,
+	                   "The service couldn't be %s because a valid taskRoleArn is not being used. Specify a valid task role in "
+	                   "your task definition and try again.",
+	                   done);
 }
 
 int ecs_create_service(struct call *c, const struct ecs_create_service_request *in, struct ecs_create_service_response *out)
@@ -231,7 +246,7 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 		out->service = show(c, r.service, true);
 		return CALL_OK;
 	}
-	if (fill(c, in, &cluster, v) != CALL_OK)
+	if (fill(c, in, &cluster, v) != CALL_OK || check_execute(c, v, "created") != CALL_OK)
 		return CALL_FAIL;
 	struct ecs_service_connect_configuration *connect = NULL;
 	struct ecs_service_connect_service_resource_list resources = {0};
@@ -317,6 +332,10 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 	if (in->propagate_tags.n)
 		v->propagate_tags = in->propagate_tags;
 	anew = anew || in->service_connect_configuration;
+	if (in->enable_execute_command.set) /* for tasks from now on: no reason for a deployment */
+		v->enable_execute_command = in->enable_execute_command;
+	if (check_execute(c, v, "updated") != CALL_OK)
+		return CALL_FAIL;
 	if (anew) {
 		struct ecs_cluster cluster = {0};
 		if (ecs_cluster_get(c, r.service->cluster_arn, &cluster) != CALL_OK ||

@@ -158,7 +158,19 @@ static int about_service(struct call *c, struct authz *az, struct str cluster_te
 		ecs_authz_tags(c, az, &r.service->tags);
 	return CALL_OK;
 }
-ABOUT(update_service, about_service(c, az, in->cluster, in->service))
+
+static void add_execute(struct call *c, struct authz *az, struct opt_bool enabled)
+{
+	if (enabled.set)
+		authz_add(c, az, "ecs:enable-execute-command", enabled.v ? S("true") : S("false"));
+}
+
+static int about_update_service(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_update_service_request *in = input;
+	add_execute(c, az, in->enable_execute_command);
+	return about_service(c, az, in->cluster, in->service);
+}
 ABOUT(delete_service, about_service(c, az, in->cluster, in->service))
 
 /* Deployments and revisions have ARNs of their own, and the tags of nobody. */
@@ -207,6 +219,7 @@ static int about_create_service(struct call *c, const void *input, struct authz 
 {
 	const struct ecs_create_service_request *in = input;
 	about_service(c, az, in->cluster, in->service_name);
+	add_execute(c, az, in->enable_execute_command);
 	return ecs_tags_authorize(c, az, &in->tags);
 }
 
@@ -230,6 +243,7 @@ static int about_run_task(struct call *c, const void *input, struct authz *az)
 	const struct ecs_run_task_request *in = input;
 	struct str cluster = ecs_cluster_name(c, in->cluster);
 	about_definition(c, az, in->task_definition);
+	add_execute(c, az, in->enable_execute_command);
 	if (str_set(cluster))
 		authz_add(c, az, "ecs:cluster", ecs_cluster_arn(c, cluster));
 	return ecs_tags_authorize(c, az, &in->tags);
@@ -314,8 +328,8 @@ static const struct service_op ops[] = {
            .missing = "Container Insights, configuration of ECS Exec and managed storage"),
         OP(ecs, create_service, CreateService, .resource = about_create_service,
            .missing =
-                   "the launch type EXTERNAL, service registries, Service Connect and rebalancing of zones on container instances, "
-                   "load balancers, TLS and access logs of Service Connect, deployment strategies other than ROLLING, ECS Exec, alarms"),
+                   "the launch type EXTERNAL, service registries, Service Connect, ECS Exec and rebalancing of zones on container "
+                   "instances, load balancers, TLS and access logs of Service Connect, deployment strategies other than ROLLING, alarms"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_attributes, DeleteAttributes, .resource = about_delete_attributes),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
@@ -378,7 +392,7 @@ static const struct service_op ops[] = {
         OP(ecs, update_container_instances_state, UpdateContainerInstancesState,
            .resource = about_update_container_instances_state),
         OP(ecs, update_service, UpdateService, .resource = about_update_service,
-           .missing = "load balancers, TLS and access logs of Service Connect, ECS Exec, capacity provider strategies"),
+           .missing = "load balancers, TLS and access logs of Service Connect, capacity provider strategies"),
         OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),
 };
 

@@ -180,6 +180,7 @@ static void plan(struct service_look *l, const struct ecs_scope *s, const struct
 	        .group = ARENA_CAT(s->arena, S("service:"), l->name),
 	        .started_by = d->id,
 	        .enable_ecs_managed_tags = r->service->enable_ecs_managed_tags,
+	        .enable_execute_command = r->service->enable_execute_command,
 	};
 	struct service_zones zones = service_zones(s, d->network_configuration, view);
 	if (zones.n > 1)

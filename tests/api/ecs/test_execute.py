@@ -2,9 +2,11 @@
 messages that are lost, late, doubled or broken, and how a session ends."""
 import hashlib
 import json
+import os
 import struct
 import time
 import unittest
+import unittest.mock
 import urllib.parse
 
 from aws import ENDPOINT, client
@@ -254,6 +256,22 @@ class Execute(TaskCase):
         self.assertEqual(channel.web.read_frame()[0] in (2, 10), True)
         channel.until_said(b"in pieces\r\nin pieces\r\n")
 
+    def test_tls(self):
+        """Who came by TLS is sent to a channel over TLS."""
+        ca = os.path.join(os.environ["QUARTET_DATA"], "tls", "ca.pem")
+        with unittest.mock.patch.dict(os.environ, AWS_CA_BUNDLE=ca):
+            ecs = client("ecs", region=self.region, endpoint=os.environ["QUARTET_TLS_ENDPOINT"])
+            session = self.execute("/bin/sh -c 'stty raw -echo; echo go; head -c 200000 | md5sum'", ecs=ecs)["session"]
+        self.assertTrue(session["streamUrl"].startswith("wss://localhost:"))
+        channel = Channel(session["streamUrl"], session["tokenValue"], ca)
+        channel.until_said(b"go\n")
+        for _ in range(200):
+            channel.send(b"x" * 1000)
+        self.assertEqual(channel.until_closed(), "")
+        self.assertEqual(channel.said, b"go\n" + hashlib.md5(b"x" * 200000).hexdigest().encode() + b"  -\n")
+        with self.assertRaises(Closed):
+            channel.step()
+
     def test_handshake(self):
         url = self.execute()["session"]["streamUrl"]
         self.assertEqual(WebSocket(url, version="8").status, 426)
@@ -301,6 +319,36 @@ class Execute(TaskCase):
         self.execute(container="other", ecs=ecs)
         allow([cluster, self.arn])
         self.execute(ecs=ecs)
+
+    def test_services(self):
+        """A service's tasks have it as the service says when they start; changing that is no deployment."""
+        network = {"awsvpcConfiguration": {"subnets": [self.subnet["SubnetId"]]}}
+        make = lambda name, definition, **more: self.ecs.create_service(cluster=self.cluster, serviceName=name, taskDefinition=definition, desiredCount=1,
+                                                                        launchType="FARGATE", networkConfiguration=network, **more)["service"]
+        without = self.register(STAY)
+        self.assertAwsError("InvalidParameterException", make, "none", without, enableExecuteCommand=True,
+                            message="The service couldn't be created because a valid taskRoleArn is not being used.")
+        service = make("exec", self.register(STAY, taskRoleArn=self.role), enableExecuteCommand=True)
+        self.addCleanup(lambda: self.ecs.delete_service(cluster=self.cluster, service="exec", force=True))
+        self.assertIs(service["enableExecuteCommand"], True)
+
+        def task():
+            tasks = self.ecs.list_tasks(cluster=self.cluster, serviceName="exec")["taskArns"]
+            return tasks and tasks[0]
+        arn = self.wait(task)
+        self.until(arn, "RUNNING")
+        session = self.execute("/bin/echo in", task=arn)["session"]
+        channel = Channel(session["streamUrl"], session["tokenValue"])
+        channel.until_closed()
+        self.assertEqual(channel.said, b"in\r\n")
+        update = lambda **what: self.ecs.update_service(cluster=self.cluster, service="exec", **what)["service"]
+        self.assertAwsError("InvalidParameterException", update, taskDefinition=without, message="couldn't be updated because a valid taskRoleArn")
+        service = update(enableExecuteCommand=False)
+        self.assertIs(service["enableExecuteCommand"], False)
+        self.assertEqual(len(service["deployments"]), 1)
+        self.assertIs(self.task(arn)["enableExecuteCommand"], True)
+        self.ecs.stop_task(cluster=self.cluster, task=arn)
+        self.assertIs(self.task(self.wait(lambda: task() not in (arn, []) and task()))["enableExecuteCommand"], False)
 
 
 if __name__ == "__main__":

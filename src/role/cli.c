@@ -60,14 +60,16 @@ const struct cli_command cli_commands[] = {
          "internet gateway). Asked of the records that are enforced; the way back is looked at too. Whether something listens is known\n"
          "only where this machine can try it: from `internet` or `host` to a public address. The exit status is 1 when it is stopped.\n",
          cli_why_not},
-        {"retire", "[--data DIR] [--region REGION] [--in DURATION] [--code CODE] INSTANCE | --cancel INSTANCE",
-         "Schedule an event of an instance's host, as AWS does",
+        {"retire", "[--data DIR] [--region REGION] [--in DURATION] [--code CODE] INSTANCE | --cancel INSTANCE | TASK",
+         "Schedule an event of an instance's host, or interrupt a spot task, as AWS does",
          "  --in DURATION       when: a number of s, m, h or d from now (default: 5m)\n"
          "  --code CODE         instance-retirement (the default) or instance-stop: it is stopped and can be started again;\n"
          "                      instance-reboot or system-reboot: it is rebooted\n"
          "  --cancel            call off what is scheduled\n"
          "The event's id is printed. DescribeInstanceStatus and the instance's metadata show it, and reboots may be put off\n"
-         "(ModifyInstanceEventStartTime). The permission is quartet:RetireInstance on the instance.\n",
+         "(ModifyInstanceEventStartTime). The permission is quartet:RetireInstance on the instance.\n"
+         "TASK, by id or ARN, has to be one of FARGATE_SPOT: it gets SIGTERM now, and its service starts another one\n"
+         "(quartet:InterruptTask on the task).\n",
          cli_retire},
         {"bill", "[--data DIR] [--month YYYY-MM] [--region REGION] [--json] [--project-month]",
          "Say what it would have cost on AWS",

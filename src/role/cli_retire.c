@@ -1,6 +1,7 @@
-/* `quartet retire`: events of the hosts that instances run on, which AWS schedules itself. */
+/* `quartet retire`: events of the hosts that instances run on, and interruptions of spot tasks, which AWS makes itself. */
 #include "role/cli.h"
 
+#include "aws/ecs/enter.h"
 #include "base/buf.h"
 #include "base/uri.h"
 
@@ -35,6 +36,9 @@ int cli_retire(struct cli *cli)
 		return status;
 	if (cli->argc < 1)
 		return cli_fail(cli, CLI_USAGE, "which instance? see: quartet retire --help");
+	bool task = ecs_names_task(str_from(cli->argv[0]));
+	if (task && (in || code || cancel))
+		return cli_fail(cli, CLI_USAGE, "a task is interrupted now: it goes without --in, --code and --cancel");
 	if (cancel && (in || code))
 		return cli_fail(cli, CLI_USAGE, "--cancel calls off what is scheduled: it goes without --in and --code");
 	if (!parse_duration(str_from(in ? in : "5m"), &in_ms))
@@ -46,7 +50,7 @@ int cli_retire(struct cli *cli)
 	uri_put(&path, str_from(cli->argv[0]), false);
 	if (cancel) {
 		buf_add_lit(&path, "?cancel=1");
-	} else {
+	} else if (!task) {
 		buf_printf(&path, "?in=%lld&code=", (long long)in_ms);
 		uri_put(&path, str_from(code ? code : "instance-retirement"), false);
 	}

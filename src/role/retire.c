@@ -2,6 +2,8 @@
 #include "role/exec.h"
 
 #include "aws/ec2/retire.h"
+#include "aws/ecs/enter.h"
+#include "aws/ecs/interrupt.h"
 #include "base/log.h"
 #include "base/uri.h"
 #include "http/http.h"
@@ -31,6 +33,11 @@ static void done(void *ctx, const char *error, struct str said)
 		reply(w->request, error ? 409 : 200, error ? str_from(error) : said);
 	}
 	free(w);
+}
+
+static void interrupted(void *ctx, const char *error)
+{
+	done(ctx, error, S("interrupted"));
 }
 
 static bool read_query(struct http_request *r, struct retire_ask *ask)
@@ -67,7 +74,17 @@ void retire_take(struct cloud *cloud, struct http_request *r)
 	if (!w)
 		die("out of memory (retire)");
 	w->request = r;
-	if (!read_query(r, &ask)) {
+	bool task = ecs_names_task(ask.instance);
+	if (task && str_set(http_head(r)->query)) {
+		status = 400;
+		why = S("a task is interrupted now: there is nothing to choose");
+	} else if (task && ecs_interrupt(cloud, r, http_arena(r), who, ask.region, ask.instance, interrupted, w, &status, &why)) {
+		http_on_gone(r, client_left, w);
+		principal_unref(who);
+		return;
+	} else if (task) {
+		/* refused below */
+	} else if (!read_query(r, &ask)) {
 		status = 400;
 		why = S("the time has to be within a year from now");
 	} else if (retire_instance(cloud, r, http_arena(r), who, &ask, done, w, &status, &why)) {

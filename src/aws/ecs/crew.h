@@ -45,6 +45,8 @@ struct duty {
 	struct arena arena;
 	bool dirty, busy;
 	int64_t memory_mib; /* that it takes of this machine */
+	bool stops;         /* the task is to end */
+	bool waits;         /* for memory of one that ends */
 	int port_fd;        /* its interface in the kernel; -1: not there yet */
 	struct launch *launch;
 	struct journal *journal; /* NULL: nothing was written yet, or nobody wants it */
@@ -124,4 +126,10 @@ void usage_sample_begin(struct crew *d);
 
 /* For RunTask: is there memory for so much more; the lease under which its tokens lie for a day. */
 bool crew_has_room(struct call *c, int64_t mib);
+
+/* interrupt.c: makes room for so much by interrupting tasks on FARGATE_SPOT, the oldest first. False: there is none to be had. */
+bool ecs_spot_reclaim(struct call *c, int64_t mib);
+/* Is what it needs still with tasks that end? It is looked at again when one of them has ended: duty_left_room(). */
+bool duty_must_wait(struct duty *i);
+void duty_left_room(struct duty *i);
 int64_t crew_token_lease(struct call *c);

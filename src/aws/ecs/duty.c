@@ -415,7 +415,8 @@ static void work(struct duty *i, const struct ecs_scope *s, const struct state_e
 	}
 	if (!i->task) {
 		bool may = i->crew->tasks && tasks_facts(i->crew->tasks)->known;
-		if (may && !stops && !i->launch && !i->failed_code && i->port_fd >= 0 && ecs_task_status(r->task) == ECS_PENDING)
+		if (may && !stops && !i->launch && !i->failed_code && i->port_fd >= 0 && ecs_task_status(r->task) == ECS_PENDING &&
+		    !duty_must_wait(i))
 			i->launch = launch_begin(i, r, s, launched);
 		return;
 	}
@@ -433,7 +434,7 @@ static void work(struct duty *i, const struct ecs_scope *s, const struct state_e
 void duty_step(struct duty *i, const struct ecs_scope *s)
 {
 	struct state_ecs_task_record r = {0};
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = clock_wall_ms(), had_mib = i->memory_mib;
 	i->memory_mib = 0;
 	if (!ecs_task_find(s, i->cluster, i->id, &r)) {
 		duty_clear(i);
@@ -444,10 +445,13 @@ void duty_step(struct duty *i, const struct ecs_scope *s)
 		return;
 	}
 	enum ecs_status status = ecs_task_status(r.task);
+	i->stops = str_is(r.task->desired_status, "STOPPED");
 	if (status == ECS_STOPPED)
 		duty_clear(i);
 	else
 		i->memory_mib = ecs_memory_mib(r.task->memory);
+	if (had_mib && !i->memory_mib)
+		duty_left_room(i);
 	if (status >= ECS_PENDING && status <= ECS_STOPPING)
 		work(i, s, &r, now_ms);
 	else if (status == ECS_STOPPED && r.task->stopped_at.ms + STOPPED_MS > now_ms)

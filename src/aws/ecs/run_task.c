@@ -481,7 +481,9 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in, struct e
 	if (r->instances && run_on_instances(c, r, &out->tasks, &out->failures) != CALL_OK)
 		return CALL_FAIL;
 	for (int64_t i = 0; !r->instances && i < r->count; i++) {
-		if (!crew_has_room(c, ecs_memory_mib(r->effective.memory) * (i + 1))) {
+		int64_t mib = ecs_memory_mib(r->effective.memory) * (i + 1);
+		bool spot = r->strategy.n && str_is(provider(r, i), "FARGATE_SPOT");
+		if (!crew_has_room(c, mib) && (spot || !ecs_spot_reclaim(c, mib))) {
 			ecs_failure(c, &out->failures, r->cluster.cluster_arn, NO_CAPACITY);
 			continue;
 		}

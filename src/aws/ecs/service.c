@@ -350,7 +350,7 @@ static const struct service_op ops[] = {
         OP(ecs, describe_task_definition, DescribeTaskDefinition, .flags = OP_READ),
         OP(ecs, describe_tasks, DescribeTasks, .resource = about_describe_tasks, .flags = OP_READ),
         OP(ecs, discover_poll_endpoint, DiscoverPollEndpoint, .flags = OP_READ),
-        OP(ecs, execute_command, ExecuteCommand, .resource = about_execute_command),
+        OP(ecs, execute_command, ExecuteCommand, .resource = about_execute_command, .missing = "tasks on container instances"),
         OP(ecs, get_task_protection, GetTaskProtection, .resource = about_get_task_protection, .flags = OP_READ),
         OP(ecs, list_account_settings, ListAccountSettings, .flags = OP_READ,
            .missing = "guardDutyActivate, defaultLogDriverMode, fargateTaskRetirementWaitPeriod, fargateEventWindows"),

@@ -909,6 +909,33 @@ static void protection(void **state)
 	assert_int_equal(alive(), 1); /* until it is not protected any more */
 }
 
+static uint32_t sessions(const char *of)
+{
+	struct ssm_describe_sessions_request in = {.state = str_from(of)};
+	return ((const struct ssm_describe_sessions_response *)ask(&ssm_api, "DescribeSessions", &in, ""))->sessions.n;
+}
+
+/* A session in which nobody says anything for twenty minutes. */
+static void sessions_idle(void **state)
+{
+	(void)state;
+	struct ecs_container_definition k = container("app");
+	struct ecs_task_override role = {.task_role_arn = S("exec")};
+	define("app", &k, 1);
+	struct ecs_run_task_request in = request("app");
+	in.enable_execute_command = OPT_BOOL(true);
+	in.overrides = &role;
+	struct str arn = ((const struct ecs_run_task_response *)ask(&ecs_api, "RunTask", &in, ""))->tasks.v[0].task_arn;
+	settle();
+	struct ecs_execute_command_request command = {.task = arn, .command = S("sh"), .interactive = OPT_BOOL(true)};
+	ask(&ecs_api, "ExecuteCommand", &command, "");
+	pass(19 * 60 * 1000);
+	assert_int_equal(sessions("Active"), 1);
+	pass(2 * 60 * 1000);
+	assert_int_equal(sessions("Active"), 0);
+	assert_int_equal(sessions("History"), 1);
+}
+
 /* --- */
 
 static int set_up(void **state)
@@ -967,6 +994,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_deployment_rolls, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(a_bad_deployment_is_rolled_back, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(protection, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(sessions_idle, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ecs tasks", tests, NULL, NULL);
 }

@@ -1,87 +1,157 @@
-"""Containers of tasks when roles are killed, and when the cloud is stopped and started again."""
-import json
+"""Containers of tasks when roles and what is around them are killed, and when the cloud is stopped and started again."""
 import os
 import signal
 import time
 import unittest
 
-from botocore.exceptions import BotoCoreError, ClientError
-from busybox import busybox, push, why_not
-from cloud import Cloud
-from registry import Registry
-
-AWAY = (BotoCoreError, ClientError, OSError)  # the role that answers is being started again
-STAY = "trap 'exit 6' TERM; while true; do sleep 0.1; done"
+from busybox import why_not
+from tasked import AWAY, STAY, Tasked, words
 
 
 @unittest.skipIf(why_not(), why_not())
-class KilledTasks(unittest.TestCase):
-    def setUp(self):
-        self.cloud = Cloud()
-        self.addCleanup(self.cloud.stop)
-        self.cloud.start()
-        ecr, iam = self.cloud.client("ecr"), self.cloud.client("iam")
-        uri = ecr.create_repository(repositoryName="app")["repository"]["repositoryUri"]
-        push(Registry(ecr, self.cloud.endpoint, "app", host=uri.split("/")[0]), busybox())
-        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
-        role = iam.create_role(RoleName="exec", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-        iam.put_role_policy(RoleName="exec", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Action": "ecr:*", "Resource": "*"}]}))
-        self.ecs = self.cloud.client("ecs")
-        self.ecs.create_cluster()
-        self.network = {"awsvpcConfiguration": {"subnets": [self.cloud.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]]}}
-        self.ecs.register_task_definition(family="t", requiresCompatibilities=["FARGATE"], networkMode="awsvpc", cpu="256", memory="512", executionRoleArn=role,
-                                          containerDefinitions=[{"name": "c", "image": uri, "command": ["/bin/sh", "-c", STAY]}])
-
-    def run_task(self):
-        return self.ecs.run_task(taskDefinition="t", launchType="FARGATE", networkConfiguration=self.network)["tasks"][0]["taskArn"]
-
-    def until(self, arn, status, seconds=120):
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                (task,) = self.ecs.describe_tasks(tasks=[arn])["tasks"]
-            except AWAY as e:
-                task = {"lastStatus": str(e)}
-            if task["lastStatus"] == status:
-                return task
-            self.assertNotEqual(task["lastStatus"], "STOPPED", task)
-            self.assertLess(time.monotonic(), until, task)
-            time.sleep(0.1)
-
-    def running(self, service):
+class KilledTasks(Tasked):
+    def running(self, service, count=1):
+        """The ARNs of a service's tasks, if they are so many and all run."""
         try:
             (found,) = self.ecs.describe_services(services=[service])["services"]
             arns = self.ecs.list_tasks(serviceName=service)["taskArns"]
-            return found["runningCount"] == 1 and arns
+            return found["runningCount"] == count and found["desiredCount"] == count and len(arns) == count and arns
         except AWAY:
             return None
 
-    def wait(self, what, seconds=120):
-        until = time.monotonic() + seconds
-        while not (value := what()):
-            self.assertLess(time.monotonic(), until)
-            time.sleep(0.1)
-        return value
+    def settled(self, before):
+        """Nothing is there any more that was not there before."""
+        self.wait(lambda: self.left() == before)
+
+    def first(self):
+        """What is there when one task has come and gone."""
+        arn = self.run_task()
+        self.until(arn, "RUNNING")
+        self.stop_task(arn)
+        self.until(arn, "STOPPED")
+        self.wait(lambda: not self.left()["groups"])
+        return self.left()
 
     def test_roles_killed(self):
         """A task goes on while the role that serves is killed, and is that role's again: it stops as any other."""
         arn = self.run_task()
         before = self.until(arn, "RUNNING")
-        for role in ("api", "priv"):
-            pid = self.cloud.kill(role)
-            self.cloud.wait_for_role(role, other_than=pid, seconds=30)
+        (init,) = self.inits()
+        for role in ("api", "priv", "net"):
+            self.kill(role)
+            self.assertEqual(self.inits(), [init], role)
         after = self.until(arn, "RUNNING")
         self.assertEqual((after["startedAt"], after["containers"][0]["runtimeId"]), (before["startedAt"], before["containers"][0]["runtimeId"]))
         self.wait(lambda: self.stop_task(arn))
         ended = self.until(arn, "STOPPED")
         self.assertEqual((ended["stopCode"], ended["containers"][0]["exitCode"]), ("UserInitiated", 6))
 
-    def stop_task(self, arn):
-        try:
-            return self.ecs.stop_task(task=arn)
-        except AWAY:
-            return None
+    def test_killed_in_mid_start(self):
+        """It runs all the same, once, and stops as any other."""
+        before = self.first()
+        for role in ("api", "priv", "net"):
+            for delay in (0.05, 0.25):
+                arn = self.run_task()
+                time.sleep(delay)
+                self.kill(role)
+                self.until(arn, "RUNNING")
+                self.assertEqual(len(self.inits()), 1, (role, delay))
+                self.wait(lambda one=arn: self.stop_task(one))
+                self.assertEqual(self.until(arn, "STOPPED")["containers"][0]["exitCode"], 6, (role, delay))
+        self.settled(before)
+
+    def test_killed_in_mid_stop(self):
+        """It stops, with the code that it ended with."""
+        self.define("slow", "trap 'sleep 1; exit 7' TERM; echo up; while true; do sleep 0.1; done")
+        before = self.first()
+        for role in ("api", "priv", "net"):
+            arn = self.run_task("slow")
+            self.until(arn, "RUNNING")
+            time.sleep(0.5)  # until it has set its trap
+            self.stop_task(arn)
+            self.kill(role)
+            ended = self.until(arn, "STOPPED")
+            self.assertEqual((ended["stopCode"], ended["containers"][0].get("exitCode")), ("UserInitiated", 7), role)
+        self.settled(before)
+
+    def test_its_processes_killed(self):
+        """The first process of a container, the shim, and the runtime while it makes the container: the task ends, and nothing stays."""
+        before = self.first()
+        arn = self.run_task()
+        self.until(arn, "RUNNING")
+        os.kill(self.inits()[0], signal.SIGKILL)
+        ended = self.until(arn, "STOPPED")
+        self.assertEqual((ended["stopCode"], ended["containers"][0]["exitCode"]), ("EssentialContainerExited", 137))
+        arn = self.run_task()
+        self.until(arn, "RUNNING")
+        (shim,) = [pid for pid in self.shims() if len(words(f"/proc/{pid}/status").split("NSpid:")[1].splitlines()[0].split()) > 1]
+        os.kill(shim, signal.SIGKILL)
+        ended = self.until(arn, "STOPPED")
+        self.assertEqual((ended["stopCode"], ended["containers"][0]["exitCode"]), ("EssentialContainerExited", 137))
+        self.assertEqual(self.inits(), [])
+        killed = 0
+        for _ in range(20):
+            arn = self.run_task()
+            while self.show(arn)["lastStatus"] in ("PROVISIONING", "PENDING") and not killed:
+                for pid in self.members("crun"):
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                        killed += 1
+                    except ProcessLookupError:
+                        pass
+            if killed:
+                ended = self.until(arn, "STOPPED")
+                self.assertEqual(ended["stopCode"], "TaskFailedToStart", ended)
+                self.assertIn("CannotStartContainerError", ended["containers"][0]["reason"])
+                break
+            self.stop_task(arn)
+            self.until(arn, "STOPPED")
+        self.assertTrue(killed)
+        self.settled(before)
+
+    def test_all_killed_at_once(self):
+        """The next cloud finds what ran, goes on with what was on its way, and cannot be told from the one before."""
+        before = self.first()
+        arn, late = self.run_task(), None
+        started = self.until(arn, "RUNNING")["startedAt"]
+        (init,) = self.inits()
+        late = self.run_task()
+        self.kill("api", "priv", "main")
+        self.assertEqual(self.until(arn, "RUNNING")["startedAt"], started)
+        self.assertIn(init, self.inits())
+        self.until(late, "RUNNING")
+        for one in (arn, late):
+            self.wait(lambda t=one: self.stop_task(t))
+            self.assertEqual(self.until(one, "STOPPED")["containers"][0]["exitCode"], 6)
+        self.settled(before)
+        self.cloud.stop()
+        self.assertEqual(self.cloud.leftovers(), [])
+
+    def test_killed_in_mid_deployment(self):
+        """A service has as many tasks as it should, of the revision that it should have, whoever dies on the way."""
+        before = self.first()
+        self.ecs.create_service(serviceName="s", taskDefinition="t", desiredCount=2, launchType="FARGATE", networkConfiguration=self.network)
+        self.wait(lambda: self.running("s", 2))
+        self.define("t", STAY.replace("6", "8"))
+        self.ecs.update_service(service="s", taskDefinition="t")
+        for role in ("api", "priv", "net", "init", "shim"):
+            if role == "init":
+                os.kill(self.wait(self.inits)[0], signal.SIGKILL)
+            elif role == "shim":
+                os.kill(max(self.wait(self.shims)), signal.SIGKILL)
+            else:
+                self.kill(role)
+            time.sleep(0.3)
+
+        def done():
+            arns = self.running("s", 2)
+            tasks = arns and self.ecs.describe_tasks(tasks=arns)["tasks"]
+            return tasks and {t["taskDefinitionArn"].rsplit(":", 1)[1] for t in tasks} == {"2"} and arns
+        self.wait(done)
+        self.assertEqual(len(self.inits()), 2)
+        self.wait(lambda: len(self.ecs.describe_services(services=["s"])["services"][0]["deployments"]) == 1)
+        self.ecs.delete_service(service="s", force=True)
+        self.settled(before)
 
     def test_stopped_and_started(self):
         """What ran has ended with the cloud and says so; a service has its tasks again."""

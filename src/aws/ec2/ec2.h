@@ -50,6 +50,8 @@ void ec2_return_interface(struct store_txn *t, struct arena *a, struct str accou
  */
 typedef bool ec2_port_fn(void *ctx, struct str interface, int fd);
 void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);
+/* The link that was given is gone with the namespace it was moved to: it comes again, new. */
+void ec2_renew_port(struct cloud *cloud, struct str interface);
 
 /* --- identify.c: which instance it is that shows a signed identity document */
 struct ec2_identified {

@@ -93,3 +93,11 @@ void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx)
 	s->lent_port = fn;
 	s->lent_ctx = ctx;
 }
+
+void ec2_renew_port(struct cloud *cloud, struct str interface)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct ec2_state *s = cloud_state(cloud, &ec2_service);
+	if (s && s->networks)
+		network_renew_port(s->networks, arena_dupz(&a, interface));
+}

@@ -110,8 +110,14 @@ static void health(void *ctx, struct task *t, unsigned index, enum task_health_s
 static void ended(void *ctx, struct task *t, int error, const char *why)
 {
 	struct duty *i = ctx;
-	(void)error;
-	if (!i->ending && !i->failed_code) {
+	/* who was making it died, perhaps with the interface: it is made again, with a new one */
+	bool again = error == -EAGAIN && !i->ready && i->port_fd >= 0;
+	if (again) {
+		close(i->port_fd);
+		i->port_fd = -1;
+		ec2_renew_port(i->crew->cloud, i->port);
+	}
+	if (!i->ending && !i->failed_code && !again) {
 		i->failed_code = i->ready ? "EssentialContainerExited" : "TaskFailedToStart";
 		i->failed_reason = i->ready ? S("Essential container in task exited")
 		                            : arena_printf(&i->arena, "CannotCreateContainerError: %s", why ? why : "");

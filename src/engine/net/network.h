@@ -225,6 +225,8 @@ int network_put_subnet(struct networks *n, const struct network_subnet *s);
 int network_put_port(struct networks *n, const struct network_port *p);
 /* It works while both VPCs are there. */
 int network_put_peering(struct networks *n, const struct network_peering *p);
+/* Makes a port's link anew, because whoever had it has taken it to the grave; port() gives the new one. */
+void network_renew_port(struct networks *n, const char *id);
 /* By id of any kind. Removing a VPC removes what is in it. */
 void network_remove(struct networks *n, const char *id);
 

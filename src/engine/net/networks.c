@@ -181,12 +181,20 @@ static bool open_priv(struct networks *n)
 
 /* ---- net ---- */
 
+static void put(struct networks *n, struct want *w)
+{
+	if (w->anew && n->greeted)
+		to_net_about(n, NET_REMOVE, w->id, 0);
+	w->anew = w->anew && !n->greeted;
+	to_net(n, w->message, w->bytes);
+}
+
 static void say_everything(struct networks *n)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		list_each (&n->order, struct want, at, w)
 			if (w->verb == kinds[i])
-				to_net(n, w->message, w->bytes);
+				put(n, w);
 	if (n->settled)
 		to_net_about(n, NET_SETTLED, "", 0);
 }
@@ -462,6 +470,15 @@ void network_remove(struct networks *n, const char *id)
 				networks_forget(n, o);
 	}
 	networks_forget(n, w);
+}
+
+void network_renew_port(struct networks *n, const char *id)
+{
+	struct want *w = find(n, id);
+	if (!w || w->verb != NET_PORT)
+		return;
+	w->anew = true;
+	put(n, w);
 }
 
 uint32_t network_outside_address(const struct networks *n, const char *vpc_id)

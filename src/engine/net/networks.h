@@ -23,6 +23,7 @@ struct want {
 	int ns_fd;       /* VPCs: once net has made it */
 	bool linked;     /* VPCs: priv has linked it */
 	uint32_t uplink; /* VPCs: and the machine's end has this address */
+	bool anew;       /* a port that net shall make again when it is there */
 	bool has_stats;
 	int64_t stats_asked_us;
 	struct network_port_stats stats;

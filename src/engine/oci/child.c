@@ -494,6 +494,8 @@ static void keep_all(const struct task_child *c, const struct made *m, struct ta
 
 static int set_up(const struct task_child *c, struct made *m, struct steward_answer *a)
 {
+	/* nobody would hear of it */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int error = cgroup_join(c->groups->join);
 	if (error)
 		return fail(a, error, "control groups");
@@ -504,6 +506,7 @@ static int set_up(const struct task_child *c, struct made *m, struct steward_ans
 		fail(a, error, "limits");
 	if (!error)
 		error = become_root_of_nothing(c, m, a);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of identity takes it away */
 	if (!error)
 		error = make_roots(c, a);
 	if (!error && (error = make_network(c->request, &m->beside)) < 0)

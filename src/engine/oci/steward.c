@@ -29,7 +29,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REMOVE_AGAIN_US = 20 * 1000, REMOVE_TRIES = 500, END_PATIENCE_US = 5 * 1000000, SHIM_PIDS = 128 };
+enum {
+	REMOVE_AGAIN_US = 20 * 1000,
+	REMOVE_TRIES = 500,
+	END_PATIENCE_US = 5 * 1000000,
+	SHIM_PIDS = 128,
+	SWEEPS = 5,
+	SWEEP_US = 2 * 1000000
+};
 
 struct held_task {
 	struct steward *steward;
@@ -67,6 +74,8 @@ struct steward {
 	struct list tasks, jobs;
 	unsigned next_slot, next_job;
 	struct layer_keep keep; /* gathered from TRIMs */
+	struct loop_timer *sweeper;
+	unsigned sweeps;
 };
 
 static void group_name(unsigned slot, const char *below, char ret[CGROUP_NAME_MAX])
@@ -491,16 +500,18 @@ static int open_dir(const char *data_dir, const char *name, mode_t mode)
 	return fd;
 }
 
-/* Files of slots that nobody is in. */
-static void sweep_scratch(struct steward *s)
+/* Files of slots that nobody is in. What an earlier steward was making may still be dying, so that this is done some times. */
+static void sweep_scratch(void *ctx)
 {
+	struct steward *s = ctx;
 	char group[CGROUP_NAME_MAX];
 	int fd = s->scratch < 0 ? -1 : openat(s->scratch, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	for (struct dirent *e; d && (e = readdir(d));) {
 		unsigned slot, end = 0;
 		if (strncmp(e->d_name, "new-", 4) == 0) {
-			unlinkat(s->scratch, e->d_name, 0);
+			if (!s->sweeps)
+				unlinkat(s->scratch, e->d_name, 0);
 			continue;
 		}
 		if (sscanf(e->d_name, "t%u.ext4%n", &slot, (int *)&end) != 1 || !end || slot >= STEWARD_SLOTS)
@@ -513,6 +524,7 @@ static void sweep_scratch(struct steward *s)
 	}
 	if (d)
 		closedir(d);
+	s->sweeper = s->sweeps++ < SWEEPS ? loop_add_timer(s->loop, SWEEP_US, sweep_scratch, s) : NULL;
 }
 
 struct steward *steward_new(struct loop *l, const struct child_world *world, struct cgroups *cgroups, const char *data_dir)
@@ -555,6 +567,7 @@ void steward_free(struct steward *s, bool keep)
 		stop_serving(&s->served[i]);
 	if (!keep)
 		end_all(s);
+	loop_remove_timer(s->loop, s->sweeper);
 	list_each (&s->jobs, struct job, at, j) {
 		kill(j->pid, SIGKILL); /* what is half unpacked is swept by the next */
 		job_over(j);

@@ -126,7 +126,8 @@ struct task_events {
 	void (*output)(void *ctx, struct task *t, unsigned index, bool is_error, int64_t at_us, struct str line);
 	/* When it changes. */
 	void (*health)(void *ctx, struct task *t, unsigned index, enum task_health_state state);
-	/* Nothing of it is left: it could not be made (`why` says what failed), its shim was killed, or task_end() is done. */
+	/* Nothing of it is left: it could not be made (`why` says what failed; -EAGAIN: only because priv died meanwhile), its shim
+	 * was killed, or task_end() is done. */
 	void (*ended)(void *ctx, struct task *t, int error, const char *why);
 	/* Once: every task of an earlier run has been found(). Until then none may be made. */
 	void (*settled)(void *ctx);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 enum { CHANNEL_AGAIN_US = 200 * 1000 };
+#define INTERRUPTED "the task's making was interrupted"
 
 /* ---- ends ---- */
 
@@ -121,6 +122,8 @@ static void hello(struct task *t, const struct task_word *w, const char *text, i
 	t->has_slot = w->slot < STEWARD_SLOTS;
 	t->listener = fd;
 	t->stage = TASK_STANDING;
+	free(t->start);
+	t->start = NULL;
 	if (t->adopted && !is_adopted(t))
 		return;
 	t->owner->events->ready(t->ctx, t);
@@ -255,7 +258,10 @@ static void shim_speaks(void *ctx, uint32_t events)
 	/* the shim is gone, and everything with it; its group is cleared too */
 	if (t->adopted && !is_adopted(t))
 		return;
-	task_report_end(t, t->ending ? 0 : -EIO, t->ending ? "" : "the task was killed");
+	if (t->start && !t->ending)
+		task_report_end(t, -EAGAIN, INTERRUPTED);
+	else
+		task_report_end(t, t->ending ? 0 : -EIO, t->ending ? "" : "the task was killed");
 }
 
 static int connect_shim(struct task *t)
@@ -361,10 +367,10 @@ static void lose_channel(struct tasks *s)
 	s->watch = NULL;
 	close(s->channel);
 	s->channel = -1;
-	/* whether it was made is not known; the next steward clears what nobody speaks with */
+	/* whether it was made is not known: then its shim says so */
 	list_each (&s->all, struct task, at, t)
-		if (t->stage == TASK_WAITING && !t->fd_count && !t->later)
-			task_report_end(t, -EAGAIN, "the task's making was interrupted");
+		if (t->stage == TASK_WAITING && !t->fd_count && !t->later && connect_shim(t) < 0)
+			task_report_end(t, -EAGAIN, INTERRUPTED);
 	if (!s->again)
 		s->again = loop_add_timer(s->loop, CHANNEL_AGAIN_US, tasks_open_channel, s);
 }

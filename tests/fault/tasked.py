@@ -134,6 +134,15 @@ class Tasked(unittest.TestCase):
         filters = subprocess.run([*inside, "nft", "list", "ruleset"], capture_output=True, text=True, check=False).stdout.count("\n")
         return links, filters
 
+    def groups(self):
+        """Control groups of tasks, in all hierarchies."""
+        found = 0
+        for place, folders, _ in os.walk("/sys/fs/cgroup"):
+            if place.endswith("/" + self.group()):
+                found += sum(name[0] == "t" and name[1:].isdigit() for name in folders)
+                folders.clear()
+        return found
+
     def left(self):
         """What tasks use of this machine, counted."""
         data = self.cloud.data
@@ -148,7 +157,7 @@ class Tasked(unittest.TestCase):
         return {
             "processes": len(processes(data)),
             "namespaces": {kind: len(found) for kind, found in kinds.items()},
-            "groups": len(list(pathlib.Path("/sys/fs/cgroup").glob(f"**/{self.group()}/t[0-9]*"))),
+            "groups": self.groups(),
             "loops": len(loops),
             "files": [name for place in ("scratch", "tasks") for name in os.listdir(os.path.join(data, place)) if not name.startswith("empty-")],
             "net": self.namespace(),

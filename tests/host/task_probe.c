@@ -1,11 +1,14 @@
 /* Runs in a container and tries what a container may not. A line an attempt: "NAME refused: WHY" or "NAME GRANTED". Linked
  * statically, because the container has no libraries. With the argument
- * "machine" only what no capability of a container may open. */
+ * "machine" only what no capability of a container may open; "crowd" starts processes until it may not, "forge FROM TO TEXT" sends
+ * a datagram to port 9000 of TO as if FROM had, and "hear" says who sends what to that port. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -168,9 +171,76 @@ static void of_capabilities(void)
 		write_file(read_only[i]);
 }
 
+/* ---- more than an attempt ---- */
+
+static int stand_still(void *nothing)
+{
+	(void)nothing;
+	for (;;)
+		syscall(SYS_pause);
+	return 0;
+}
+
+/* Children that share our memory cost next to nothing but their number. */
+static int crowd(void)
+{
+	static char stacks[4096] __attribute__((aligned(16)));
+	int n = 0;
+	while (n < 100000 && clone(stand_still, stacks + sizeof(stacks), CLONE_VM | SIGCHLD, NULL) > 0)
+		n++;
+	printf("%d processes, then %s\n", n, strerrorname_np(errno));
+	return 0;
+}
+
+static int forge(const char *from, const char *to, const char *text)
+{
+	unsigned char packet[256] = {0x45};
+	size_t n = 28 + strlen(text);
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {inet_addr(to)}};
+	in_addr_t source = inet_addr(from);
+	int sock = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+	packet[2] = (unsigned char)(n >> 8);
+	packet[3] = (unsigned char)n;
+	packet[8] = 64;
+	packet[9] = IPPROTO_UDP;
+	memcpy(packet + 12, &source, 4);
+	memcpy(packet + 16, &at.sin_addr, 4);
+	packet[20] = packet[22] = 9000 >> 8;
+	packet[21] = packet[23] = 9000 & 255;
+	packet[25] = (unsigned char)(n - 20); /* without a checksum, which IPv4 allows */
+	memcpy(packet + 28, text, n - 28);
+	if (sock < 0 || sendto(sock, packet, n, 0, (struct sockaddr *)&at, sizeof(at)) != (ssize_t)n)
+		printf("%s not sent: %s\n", text, strerrorname_np(errno));
+	else
+		printf("%s sent\n", text);
+	return 0;
+}
+
+static int hear(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(9000)}, from;
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+	if (bind(sock, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return 1;
+	puts("hears");
+	for (;;) {
+		char text[256];
+		socklen_t size = sizeof(from);
+		ssize_t n = recvfrom(sock, text, sizeof(text) - 1, 0, (struct sockaddr *)&from, &size);
+		text[n > 0 ? n : 0] = 0;
+		printf("%s from %s\n", text, inet_ntoa(from.sin_addr));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 2 && strcmp(argv[1], "crowd") == 0)
+		return crowd();
+	if (argc == 2 && strcmp(argv[1], "hear") == 0)
+		return hear();
+	if (argc == 5 && strcmp(argv[1], "forge") == 0)
+		return forge(argv[2], argv[3], argv[4]);
 	of_the_machine();
 	if (argc < 2 || strcmp(argv[1], "machine") != 0)
 		of_capabilities();

@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import calls, functions, images, machines, networks, objects, rest
+from parts import calls, functions, images, machines, networks, objects, rest, tasks
 
 PARTS = {
     "start": rest.start,
@@ -17,5 +17,9 @@ PARTS = {
     "instances": machines.instances,
     "containers": machines.crowd,
     "disks": machines.disks,
+    "tasks": tasks.start,
+    "tasks-crowd": tasks.crowd,
+    "services": tasks.convergence,
+    "deployment": tasks.deployment,
     "describe": machines.describe,
 }

@@ -61,8 +61,9 @@ void audit_add(struct audit *a, const struct call *c, const struct principal *wh
 	if (d->by.n)
 		buf_printf(&text, " (%.*s)", STR_ARG(d->by));
 	buf_add_char(&text, '\0');
-	size_t n;
-	e->text = buf_take(&text, &n);
+	/* only as long as it is: there are thousands */
+	e->text = strndup(text.p, text.n);
+	buf_done(&text);
 }
 
 struct str audit_why(const struct audit *a, struct arena *arena, struct str request_id)

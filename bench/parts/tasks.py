@@ -97,8 +97,9 @@ def tasks_of(bench):
         raise Skip(f"there is no {', no '.join(missing)}")
     with bench.cloud() as cloud:
         tasks = Tasks(cloud)
-        tasks.end(first := tasks.run())  # the layer is unpacked, the VPC is in the kernel
-        tasks.first = first
+        first = tasks.run()
+        tasks.until(first, "RUNNING")  # the layer is unpacked, the VPC is in the kernel
+        tasks.end(first)
         yield tasks
 
 

@@ -280,9 +280,10 @@ static void analyse(struct answer *a)
 		        arena, "The way leads through %s, which has to pass packets on; what is behind it was not looked at.",
 		        v.through);
 	if (!a->analysis->explanations.n && (!a->has_from || (!a->has_to && v.stop == NETWORK_STOP_NONE)) &&
-	    networks_facts(real)->known && !networks_facts(real)->outside)
+	    networks_facts(real)->known && !(ipv6 && a->has_from ? networks_facts(real)->outside6 : networks_facts(real)->outside))
 		a->analysis->warning_message =
-		        arena_printf(arena, "This machine gives VPCs no way out: %s", networks_facts(real)->why_not);
+		        arena_printf(arena, "This machine gives VPCs no way out%s: %s", ipv6 ? " over IPv6" : "",
+		                     ipv6 ? networks_facts(real)->why_not6 : networks_facts(real)->why_not);
 }
 
 int ec2_start_network_insights_analysis(struct call *c, const struct ec2_start_network_insights_analysis_request *in,

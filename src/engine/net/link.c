@@ -235,12 +235,12 @@ static void one_route(void *ctx, const struct nlmsghdr *r)
 	}
 }
 
-int link_each_uplink(int sock, link_fn *fn, void *ctx)
+int link_each_uplink(int sock, bool ipv6, link_fn *fn, void *ctx)
 {
 	char room[NETLINK_ROOM];
 	struct nlmsghdr *h = netlink_start(room, RTM_GETROUTE, 0);
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
-	m->rtm_family = AF_INET;
+	m->rtm_family = ipv6 ? AF_INET6 : AF_INET;
 	struct each_link e = {.fn = fn, .ctx = ctx};
 	return dump(sock, h, RTM_NEWROUTE, one_route, &e);
 }

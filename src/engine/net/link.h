@@ -28,5 +28,5 @@ typedef void link_fn(void *ctx, unsigned ifindex, const char *name);
 int link_each(int sock, const char *prefix, link_fn *fn, void *ctx);
 /* Does any local address of the socket's namespace lie in base/prefix? 1, 0 or negative errno. */
 int link_range_in_use(int sock, uint32_t base, unsigned prefix);
-/* Calls fn (with NULL for the name) for every link that an IPv4 default route of the main table leaves by. */
-int link_each_uplink(int sock, link_fn *fn, void *ctx);
+/* Calls fn (with NULL for the name) for every link that a default route of the main table leaves by. */
+int link_each_uplink(int sock, bool ipv6, link_fn *fn, void *ctx);

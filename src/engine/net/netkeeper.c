@@ -239,6 +239,8 @@ static int make_link(struct netkeeper *n, struct uplink *u, int ns)
 		error = link_add_address(inside, inside_index, outbound_cell_address(o, u->slot), 31);
 	if (!error)
 		u->has_ipv6 = link_ipv6(o, u, host, inside, inside_index) == 0;
+	if (!error && u->has_ipv6 && o->works6)
+		error = outbound_forward6(name);
 	if (host >= 0)
 		close(host);
 	if (inside >= 0)
@@ -372,8 +374,10 @@ static void answer(struct netkeeper *n, const struct link_answer *a)
 static void answer_facts(struct netkeeper *n, uint32_t verb, int error, const char *why_not)
 {
 	const struct outbound *o = keeper_outbound(n->keeper);
-	struct link_answer a = {.r.verb = verb, .error = error, .outside = o->works, .share = {o->base, o->prefix_bits}};
+	struct link_answer a = {
+	        .r.verb = verb, .error = error, .outside = o->works, .outside6 = o->works6, .share = {o->base, o->prefix_bits}};
 	snprintf(a.why_not, sizeof(a.why_not), "%s", error ? why_not : o->why_not);
+	snprintf(a.why_not6, sizeof(a.why_not6), "%s", o->works ? o->why_not6 : a.why_not);
 	answer(n, &a);
 }
 

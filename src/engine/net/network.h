@@ -16,7 +16,8 @@
  *
  * IPv6 has the same rules in a table of its own, where the kernel has IPv6. A port's link has one neighbour, the router (fe80::1),
  * which advertises itself and gives addresses by DHCPv6 (/128 each); what instances advertise is not heard by anybody. Addresses
- * are the same inside and outside: this machine reaches them over the VPC's link, with an address of NETWORK_OUTSIDE6.
+ * are the same inside and outside: this machine reaches them over the VPC's link, with an address of NETWORK_OUTSIDE6. What leaves
+ * for the internet has the machine's own.
  *
  * Calls return at once; strings and arrays are copied. All runs on the loop of the role that made it. */
 #pragma once
@@ -202,6 +203,8 @@ struct network_facts {
 	bool known, works;
 	bool outside; /* there is a way out: NAT and internet gateways lead somewhere */
 	char why_not[160];
+	bool outside6; /* and one over IPv6 */
+	char why_not6[160];
 };
 
 /* `events` and data_dir must live as long as the networks; cells may be NULL: then nothing works. Starts `net` through priv at the

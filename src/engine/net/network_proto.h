@@ -193,9 +193,10 @@ struct link_request {
 struct link_answer {
 	struct link_request r; /* UPLINK: address is the machine's end */
 	int32_t error;
-	uint32_t outside;        /* FACTS, START: 1: there is a way out */
+	/* FACTS, START: 1: there is a way out, and one over IPv6 */
+	uint32_t outside, outside6;
 	struct net_prefix share; /* FACTS, START: the addresses of our links */
-	char why_not[160];
+	char why_not[160], why_not6[160];
 };
 
 int link_check(const void *p, size_t n);

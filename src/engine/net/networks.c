@@ -124,6 +124,8 @@ static void take_facts(struct networks *n, const struct link_answer *a)
 {
 	n->share = a->share;
 	n->facts.outside = a->outside;
+	n->facts.outside6 = a->outside6;
+	snprintf(n->facts.why_not6, sizeof(n->facts.why_not6), "%.*s", (int)sizeof(a->why_not6) - 1, a->why_not6);
 	if (a->r.verb == LINK_START) {
 		n->facts.known = true;
 		n->facts.works = !a->error;

@@ -1,7 +1,8 @@
 /* Forwarding. A packet from a sandbox comes in by our link, whose own forwarding switch we set; its answer comes in by the uplink,
  * whose switch must be on too. Where it was off we turn on that one switch (not the machine-wide one), drop what it would newly let
  * through, and remember it in /run/quartet/uplink-<name>, so that the last cloud that goes, or the next one after a crash, turns it
- * off again. */
+ * off again. IPv6 has had such switches only since Linux 6.17 (force_forwarding; /run/quartet/uplink6-<name>). Before that the one
+ * for the whole machine has to be on already: to turn it on would make the machine deaf to its own router's advertisements. */
 #include "engine/net/outbound.h"
 #include "engine/net/link.h"
 #include "engine/net/network_proto.h"
@@ -123,10 +124,20 @@ static int run_nft(const char *text)
 	return written && status == 0 ? 0 : -EPERM;
 }
 
-static int sysctl_read(const char *ifname, bool *ret_on)
+static const struct family {
+	bool ipv6;
+	const char *conf, *setting; /* the switch of a link */
+	const char *mark;
+} families[] = {{false, "ipv4", "forwarding", "uplink"}, {true, "ipv6", "force_forwarding", "uplink6"}};
+
+static void switch_path(char out[96], const struct family *f, const char *ifname)
 {
-	char path[96], c = 0;
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", ifname);
+	snprintf(out, 96, "/proc/sys/net/%s/conf/%s/%s", f->conf, ifname, f->setting);
+}
+
+static int path_read(const char *path, bool *ret_on)
+{
+	char c = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -138,10 +149,17 @@ static int sysctl_read(const char *ifname, bool *ret_on)
 	return 0;
 }
 
-static int sysctl_write(const char *ifname, bool on)
+static int sysctl_read(const struct family *f, const char *ifname, bool *ret_on)
 {
 	char path[96];
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", ifname);
+	switch_path(path, f, ifname);
+	return path_read(path, ret_on);
+}
+
+static int sysctl_write(const struct family *f, const char *ifname, bool on)
+{
+	char path[96];
+	switch_path(path, f, ifname);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -168,18 +186,18 @@ static void note_uplink(void *ctx, unsigned ifindex, const char *name)
 	memcpy(u->names[u->count++], text, sizeof(text));
 }
 
-static void mark_path(char *out, size_t cap, const char *ifname)
+static void mark_path(char *out, size_t cap, const struct family *f, const char *ifname)
 {
-	snprintf(out, cap, "%s/uplink-%s", mark_dir, ifname);
+	snprintf(out, cap, "%s/%s-%s", mark_dir, f->mark, ifname);
 }
 
 /* Turns the uplink's switch on; true when it is ours (turned on by this or another cloud). */
-static int open_uplink(const char *name, bool *ret_ours)
+static int open_uplink(const struct family *f, const char *name, bool *ret_ours)
 {
 	bool on = false;
 	char path[64];
-	mark_path(path, sizeof(path), name);
-	int error = sysctl_read(name, &on);
+	mark_path(path, sizeof(path), f, name);
+	int error = sysctl_read(f, name, &on);
 	if (error)
 		return error;
 	if (on) {
@@ -193,7 +211,7 @@ static int open_uplink(const char *name, bool *ret_ours)
 		return -errno;
 	close(fd);
 	*ret_ours = true;
-	return sysctl_write(name, true);
+	return sysctl_write(f, name, true);
 }
 
 static void restore_uplinks(void)
@@ -203,9 +221,15 @@ static void restore_uplinks(void)
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
 		char path[320];
-		if (strncmp(e->d_name, "uplink-", 7) != 0)
+		const struct family *f = NULL;
+		for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+			size_t n = strlen(families[i].mark);
+			if (strncmp(e->d_name, families[i].mark, n) == 0 && e->d_name[n] == '-')
+				f = &families[i];
+		}
+		if (!f)
 			continue;
-		sysctl_write(e->d_name + 7, false);
+		sysctl_write(f, e->d_name + strlen(f->mark) + 1, false);
 		snprintf(path, sizeof(path), "%s/%s", mark_dir, e->d_name);
 		unlink(path);
 	}
@@ -228,7 +252,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *t, const char
 		t->n += (size_t)n;
 }
 
-static int install_table(struct outbound *o, const struct uplinks *ours)
+static int install_table(struct outbound *o, const struct uplinks ours[2])
 {
 	struct in_addr a = {htonl(o->base)};
 	char range[INET_ADDRSTRLEN];
@@ -239,17 +263,27 @@ static int install_table(struct outbound *o, const struct uplinks *ours)
 	add(&t, "define ours = { \"%s*\", \"%s*\" }\n", o->prefix, o->vpc_prefix);
 	add(&t, "chain forward { type filter hook forward priority filter; policy accept;\n");
 	add(&t, "iifname $ours oifname $ours drop\n");
+	if (o->works6) {
+		/* not to addresses that are good on a link or in a private network alone, this machine's and other VPCs' among them
+		 */
+		add(&t,
+		    "iifname \"%s*\" ip6 saddr fd00::/8 ip6 daddr != { ::/96, ::ffff:0:0/96, fc00::/7, fe80::/9, ff00::/8 } "
+		    "goto leave\n",
+		    o->vpc_prefix);
+	}
 	add(&t, "iifname $ours meta nfproto != ipv4 drop\n");
 	add(&t, "iifname $ours ip saddr != %s/%u drop\n", range, o->prefix_bits);
 	add(&t, "iifname $ours ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } drop\n");
-	/* the uplink's packets may be smaller than our links': say so to both ends of a connection */
-	add(&t, "iifname $ours tcp flags syn tcp option maxseg size set rt mtu\n");
-	add(&t, "iifname $ours accept\n");
+	add(&t, "iifname $ours goto leave\n");
 	add(&t, "oifname $ours ct state established,related accept\noifname $ours drop\n");
 	/* what the uplink's switch, which was off, would newly let in */
-	for (unsigned i = 0; i < ours->count; i++)
-		add(&t, "iifname \"%s\" ct state new ct status & dnat == 0 drop\n", ours->names[i]);
-	add(&t, "}\nchain input { type filter hook input priority filter; policy accept;\n");
+	for (int f = 0; f < 2; f++)
+		for (unsigned i = 0; i < ours[f].count; i++)
+			add(&t, "iifname \"%s\" meta nfproto %s ct state new ct status & dnat == 0 drop\n", ours[f].names[i],
+			    families[f].conf);
+	/* the uplink's packets may be smaller than our links': say so to both ends of a connection */
+	add(&t, "}\nchain leave {\ntcp flags syn tcp option maxseg size set rt mtu\naccept\n}\n");
+	add(&t, "chain input { type filter hook input priority filter; policy accept;\n");
 	/* answers to programs that have asked a public address */
 	add(&t, "iifname \"%s*\" ct state established,related accept\niifname $ours drop\n}\n", o->vpc_prefix);
 	add(&t, "chain output { type filter hook output priority filter; policy accept;\n");
@@ -260,6 +294,8 @@ static int install_table(struct outbound *o, const struct uplinks *ours)
 	/* a program that has bound itself to a loopback address asks under the link's */
 	add(&t, "oifname \"%s*\" ip saddr != %s/%u masquerade\n", o->vpc_prefix, range, o->prefix_bits);
 	add(&t, "oifname \"%s*\" ip6 saddr != " NETWORK_OUTSIDE6 " masquerade\n", o->vpc_prefix);
+	if (o->works6)
+		add(&t, "iifname \"%s*\" ip6 saddr fd00::/8 oifname != $ours masquerade\n", o->vpc_prefix);
 	add(&t, "ip saddr %s/%u oifname != $ours masquerade\n}\n}\n", range, o->prefix_bits);
 	return run_nft(t.p);
 }
@@ -311,6 +347,46 @@ static int take_share(struct outbound *o, const char *instance, uint32_t base, u
 	return error;
 }
 
+/* Can this machine pass on what the links of its default routes bring? */
+static bool open_uplinks(const struct family *f, struct uplinks *ours, char *why_not, size_t cap)
+{
+	struct uplinks all = {.count = 0};
+	bool everywhere = false;
+	int sock = link_socket();
+	if (sock >= 0) {
+		link_each_uplink(sock, f->ipv6, note_uplink, &all);
+		close(sock);
+	}
+	if (!all.count) {
+		snprintf(why_not, cap, "this machine has no default route%s", f->ipv6 ? " of IPv6" : "");
+		return false;
+	}
+	if (f->ipv6 && path_read("/proc/sys/net/ipv6/conf/all/forwarding", &everywhere) == 0 && everywhere)
+		return true;
+	for (unsigned i = 0; i < all.count; i++) {
+		bool mine = false;
+		int error = open_uplink(f, all.names[i], &mine);
+		if (error == -ENOENT && f->ipv6) {
+			snprintf(why_not, cap,
+			         "net.ipv6.conf.all.forwarding is off, and this kernel has no switch for a single link");
+			return false;
+		}
+		if (error) {
+			snprintf(why_not, cap, "forwarding on %s cannot be switched on: %s", all.names[i], strerror(-error));
+			return false;
+		}
+		if (mine)
+			memcpy(ours->names[ours->count++], all.names[i], IF_NAMESIZE);
+	}
+	return true;
+}
+
+int outbound_forward6(const char *ifname)
+{
+	int error = sysctl_write(&families[1], ifname, true);
+	return error == -ENOENT ? 0 : error; /* the machine's own switch is on, or there is no way out */
+}
+
 int outbound_open(struct outbound *o, const char *instance, const char *range)
 {
 	*o = (struct outbound){.lock_fd = -1};
@@ -326,33 +402,17 @@ int outbound_open(struct outbound *o, const char *instance, const char *range)
 	if (error)
 		return error;
 
-	struct uplinks all = {.count = 0}, ours = {.count = 0};
-	int sock = link_socket();
-	if (sock >= 0) {
-		link_each_uplink(sock, note_uplink, &all);
-		close(sock);
-	}
-	if (!all.count) {
-		snprintf(o->why_not, sizeof(o->why_not), "this machine has no default route");
+	struct uplinks ours[2] = {{.count = 0}, {.count = 0}};
+	if (!open_uplinks(&families[0], &ours[0], o->why_not, sizeof(o->why_not)))
 		return 0;
-	}
-	for (unsigned i = 0; i < all.count; i++) {
-		bool mine = false;
-		error = open_uplink(all.names[i], &mine);
-		if (error) {
-			snprintf(o->why_not, sizeof(o->why_not), "forwarding on %s cannot be switched on: %s", all.names[i],
-			         strerror(-error));
-			return 0;
-		}
-		if (mine)
-			memcpy(ours.names[ours.count++], all.names[i], IF_NAMESIZE);
-	}
-	error = install_table(o, &ours);
+	o->works6 = open_uplinks(&families[1], &ours[1], o->why_not6, sizeof(o->why_not6));
+	error = install_table(o, ours);
 	if (error == -ENOENT)
 		snprintf(o->why_not, sizeof(o->why_not), "/usr/sbin/nft is not there (package nftables)");
 	else if (error)
 		snprintf(o->why_not, sizeof(o->why_not), "nftables refused our table: %s", strerror(-error));
 	o->works = !error;
+	o->works6 = o->works && o->works6;
 	if (error && !another_cloud_lives(o))
 		restore_uplinks();
 	return 0;

@@ -2,7 +2,8 @@
  *
  * A sandbox may open connections to the outside, masqueraded; it reaches no address of this machine, no other sandbox and no
  * link-local service, and nothing reaches it. The same holds for the routers of VPCs, except that programs of this machine may open
- * connections to public addresses (127/8) that lead there. The rules name links by prefix, so that no link needs one of its own.
+ * connections to public addresses (127/8) that lead there. Over IPv6 there are the routers alone: addresses are theirs up to the way
+ * out of the machine, where they become the machine's. The rules name links by prefix, so that no link needs one of its own.
  * `priv` owns one `struct outbound` from its start to its end. Several clouds on one machine take different shares of the address
  * and uid ranges; a share is held by an abstract socket name, which the kernel takes back when its holder dies. */
 #pragma once
@@ -21,6 +22,8 @@ struct outbound {
 	unsigned slots;       /* /31 pairs in it */
 	bool works;
 	char why_not[160];
+	bool works6; /* VPCs get out over IPv6 too */
+	char why_not6[160];
 	int lock_fd;
 };
 
@@ -28,6 +31,8 @@ struct outbound {
  * nftables or without an uplink `works` is false and why_not says so; that is no error. -EINVAL: range; -EBUSY: no share is free.
  */
 int outbound_open(struct outbound *o, const char *instance, const char *range);
+/* A link of ours that is to pass packets of IPv6 on. */
+int outbound_forward6(const char *ifname);
 /* Removes table and links and restores what was switched on. */
 void outbound_close(struct outbound *o);
 

@@ -70,6 +70,14 @@ void meter_set(struct store_txn *t, struct arena *a, struct str account, struct 
 		store_delete(t, key);
 }
 
+/* A fact of a single millisecond. */
+void meter_lump(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str usage, int64_t amount,
+                int64_t now_ms)
+{
+	struct state_meter_use use = {.usage = usage, .rate = OPT_INT(amount), .minimum_ms = OPT_INT(1), .since = OPT_TIME(now_ms)};
+	put_fact(t, a, account, region, &use, now_ms);
+}
+
 /* --- gathering */
 
 static bool same_tally(const struct meter_tally *x, struct str account, struct str region, struct str usage, int64_t day)

@@ -27,6 +27,10 @@ struct meter_use {
 void meter_set(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str resource,
                const struct meter_use *uses, size_t n, int64_t now_ms);
 
+/* So much of it at once, in the transaction that it comes of; below 2^63 in all. */
+void meter_lump(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str usage, int64_t amount,
+                int64_t now_ms);
+
 struct meter *meter_new(struct loop *l, struct store *s);
 void meter_free(struct meter *m); /* forgets what was counted and not written */
 /* Adds to the day of now. m NULL: nothing is counted. */

@@ -1,9 +1,11 @@
 /* Instances' metrics over minutes without a machine: counters that the test sets become CloudWatch's numbers. */
 #include "unit.h"
 
+#include "aws/ec2/credit.h"
 #include "aws/ec2/sample.h"
 #include "aws/ec2/state.h"
 #include "base/clock.h"
+#include "core/meter.h"
 #include "engine/metrics/metrics.h"
 #include "engine/net/network.h"
 #include "engine/vm/machine.h"
@@ -15,6 +17,7 @@
 #define ID "i-00000000000000001"
 
 static struct machine_usage usage;
+static unsigned limited;
 static struct network_port_stats stats;
 static bool stats_known;
 
@@ -22,6 +25,13 @@ void machine_usage(const struct machine *m, struct machine_usage *ret)
 {
 	(void)m;
 	*ret = usage;
+}
+
+void machine_limit_cpu(struct machine *m, unsigned vcpus, unsigned percent)
+{
+	(void)m;
+	assert_int_equal(vcpus, 2);
+	limited = percent;
 }
 
 bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret)
@@ -67,7 +77,7 @@ static void put(const struct ec2_kind *kind, const char *id, const void *record)
 
 static void put_instance(enum instance_state state, int64_t reached_ms)
 {
-	struct ec2_instance i = {.instance_id = S(ID), .instance_type = S("t3.micro")};
+	struct ec2_instance i = {.instance_id = S(ID), .instance_type = S("t3.micro"), .launch_time = OPT_TIME(START)};
 	i.state = ec2_instance_state_shape(&w.arena, state);
 	struct state_ec2_instance_record r = {.instance = &i, .changed = OPT_TIME(START)};
 	if (reached_ms)
@@ -227,10 +237,96 @@ static void checks(void **state)
 	assert_sum("StatusCheckFailed_Instance", 3, 2);
 }
 
+static void with_instance(bool stopped, struct str mode)
+{
+	struct ec2_scope s = {.txn = store_begin(w.cloud.store, &w.arena),
+	                      .arena = &w.arena,
+	                      .account = S("000000000000"),
+	                      .region = S("us-east-1")};
+	struct state_ec2_instance_record r;
+	assert_true(ec2_find(&s, &ec2_kind_instance, S(ID), &r));
+	if (stopped)
+		credit_end(&s, r.instance, false);
+	else
+		credit_open(&s, r.instance, instance_type_find(S("t3.micro")), mode);
+	w.done = false;
+	store_commit(s.txn, committed, NULL);
+	while (!w.done)
+		loop_turn(w.cloud.loop, 1000);
+}
+
+static double last_of(const char *name)
+{
+	struct metric_points p = read_metric(name, 300);
+	assert_true(p.n > 0);
+	return p.v[p.n - 1].set.max;
+}
+
+static int64_t charged(void)
+{
+	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
+	struct meter_lines lines =
+	        meter_read(t, &w.arena, S("000000000000"), START / METER_DAY_MS, START / METER_DAY_MS + 2, w.wall_ms);
+	int64_t sum = 0;
+	for (uint32_t i = 0; i < lines.n; i++)
+		if (str_is(lines.v[i].usage, "CPUCredits:t3"))
+			sum += lines.v[i].amount;
+	store_abort(t);
+	return sum;
+}
+
+static void credits(void **state)
+{
+	(void)state;
+	with_instance(false, S("standard"));
+	/* what an idle minute earns may be spent in the next */
+	minute(0, 0);
+	assert_in_range(limited, 40, 41);
+	for (int i = 0; i < 9; i++)
+		minute(0, 0);
+	assert_int_equal(limited, 200);
+	assert_true(last_of("CPUCreditBalance") > 1.9 && last_of("CPUCreditBalance") < 2.1);
+	minute(120000000, 0);
+	assert_true(limited < 50);
+	for (int i = 0; i < 5; i++)
+		minute(24000000, 0);
+	assert_in_range(limited, 20, 25);
+	/* the role begins anew: what was used meanwhile is known by the machine */
+	sampler_stop(w.sampler);
+	for (int i = 0; i < 20; i++) {
+		w.wall_ms += 60000;
+		w.mono_us += 60000000;
+	}
+	clock_fake(w.wall_ms, w.mono_us);
+	usage.cpu_us += 120000000;
+	w.sampler = sampler_start(&w.desk);
+	minute(0, 0);
+	assert_int_equal(limited, 200); /* four earned, two used */
+	assert_true(last_of("CPUCreditBalance") > 1.9 && last_of("CPUCreditBalance") < 2.6);
+	assert_true(last_of("CPUSurplusCreditBalance") == 0);
+	assert_int_equal(charged(), 0);
+}
+
+static void surplus_is_paid_at_the_end(void **state)
+{
+	(void)state;
+	with_instance(false, S("unlimited"));
+	for (int i = 0; i < 10; i++)
+		minute(120000000, 0);
+	assert_int_equal(limited, 200);
+	assert_true(last_of("CPUCreditUsage") == 2);
+	assert_true(last_of("CPUSurplusCreditBalance") > 17.5 && last_of("CPUSurplusCreditBalance") < 18.1);
+	assert_int_equal(charged(), 0);
+	with_instance(true, STR_NONE);
+	assert_in_range(charged(), 175 * CREDIT / 10, 181 * CREDIT / 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(counters, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(credits, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(surplus_is_paid_at_the_end, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(checks, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ec2 metrics", tests, NULL, NULL);

@@ -50,6 +50,16 @@ static void starts_are_checked(void **state)
 	r.number--;
 	assert_int_equal(warden_check(&r, sizeof(r), 0), 0);
 	assert_int_equal(warden_check(&r, sizeof(r), 1), -EINVAL);
+	r = (struct warden_request){.verb = WARDEN_CPU, .number = 7, .vcpus = 2, .cpu_percent = 10};
+	assert_int_equal(warden_check(&r, sizeof(r), 0), 0);
+	assert_int_equal(warden_check(&r, sizeof(r), 1), -EINVAL);
+	r.cpu_percent = 201;
+	assert_int_equal(warden_check(&r, sizeof(r), 0), -EINVAL);
+	r.cpu_percent = 0;
+	assert_int_equal(warden_check(&r, sizeof(r), 0), -EINVAL);
+	r.cpu_percent = 10;
+	r.number = MACHINE_SLOTS;
+	assert_int_equal(warden_check(&r, sizeof(r), 0), -EINVAL);
 }
 
 static void what_containers_need_is_checked(void **state)

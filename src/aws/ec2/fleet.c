@@ -9,6 +9,7 @@
  * Events of machines change records and nothing else; the change brings the next step. */
 #include "aws/ec2/fleet.h"
 
+#include "aws/ec2/credit.h"
 #include "aws/ec2/event.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/spot.h"
@@ -332,8 +333,7 @@ static void start(struct desk_item *i, const struct ec2_scope *s, const struct s
 	st.spec.kind = r->container.v ? MACHINE_CONTAINER : MACHINE_VM;
 	st.spec.vcpus = type->vcpus;
 	st.spec.memory_mb = type->memory_mib;
-	/* Burstable types have unlimited credits, as T3 and T4g have on AWS unless asked otherwise. */
-	st.spec.cpu_percent = type->vcpus * 100u;
+	st.spec.cpu_percent = credit_percent_at_start(s, r->instance, type);
 	set_boot(s->arena, r->boot, &st.spec);
 	i->resets = r->reboots.v;
 	i->held = st.spec.hold;
@@ -406,6 +406,7 @@ static void run(struct desk_item *i, const struct ec2_scope *s, const struct sta
 		i->resets = r->reboots.v;
 		machine_reset(i->machine);
 	} else if (i->running) {
+		credit_apply(i, s, r->instance);
 		fleet_step_ports(i, s);
 	}
 }

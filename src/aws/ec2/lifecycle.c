@@ -1,6 +1,7 @@
 /* The life of instances: the table of states, what leaving each entails, and the operations that ask for it. Machines follow the
  * records (fleet.c). */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/credit.h"
 #include "aws/ec2/event.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
@@ -125,6 +126,7 @@ void ec2_instance_stopped(const struct ec2_scope *s, struct state_ec2_instance_r
 	ec2_instance_move(s->arena, r, INSTANCE_STOPPED, now_ms, reason, message);
 	reservation_leave(s, r->instance);
 	spot_instance_stopped(s, r, now_ms);
+	credit_end(s, r->instance, false);
 	r->quiet = (struct opt_bool){0};
 	r->reached = (struct opt_time){0};
 	ec2_put(s, &ec2_kind_instance, r->instance->instance_id, r);
@@ -139,6 +141,7 @@ void ec2_instance_terminated(const struct ec2_scope *s, struct state_ec2_instanc
 	ec2_instance_move(s->arena, r, INSTANCE_TERMINATED, now_ms, reason, message);
 	reservation_leave(s, i);
 	spot_instance_ended(s, r, now_ms);
+	credit_end(s, i, true);
 	r->quiet = (struct opt_bool){0};
 	i->block_device_mappings.n = 0;
 	i->security_groups.n = 0;

@@ -1,6 +1,7 @@
 /* RunInstances: everything is checked before the first record is written; machines follow the records (fleet.c). */
 #include "aws/ec2/run.h"
 #include "aws/ec2/compute.h"
+#include "aws/ec2/credit.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
@@ -25,10 +26,10 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 		return unsupported(c, "Hibernation is");
 	if (in->license_specifications.n || in->enclave_options || in->elastic_gpu_specification.n ||
 	    in->elastic_inference_accelerators.n || in->cpu_options || in->maintenance_options || in->network_performance_options ||
-	    in->operator|| in->secondary_interfaces.n || in->private_dns_name_options || in->credit_specification)
+	    in->operator|| in->secondary_interfaces.n || in->private_dns_name_options)
 		return unsupported(
 		        c,
-		        "Licences, enclaves, accelerators, CPU and credit options, and options of maintenance, names and network performance are");
+		        "Licences, enclaves, accelerators, CPU options, and options of maintenance, names and network performance are");
 	return CALL_OK;
 }
 
@@ -322,6 +323,7 @@ static int launch_one(struct call *c, struct launch *l, struct ec2_reservation *
 	if (make_disks(c, l, i) != CALL_OK || ec2_run_make_ports(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
 	reservation_enter(&s, &l->reserved, i);
+	credit_open(&s, i, l->type, l->in->credit_specification ? l->in->credit_specification->cpu_credits : STR_NONE);
 	spot_launched(c, &l->spot, l->in, &l->template_tags, &r);
 	ec2_put(&s, &ec2_kind_instance, i->instance_id, &r);
 	*LIST_ADD(c->arena, &out->instances) = *i;
@@ -346,7 +348,8 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 	if (said != CALL_OK)
 		return said;
 	if (ec2_image_usable(c, image_id, &l.image) != CALL_OK || ec2_run_take_ports(c, &l) != CALL_OK ||
-	    take_type(c, &l) != CALL_OK || ec2_run_check_ports(c, &l) != CALL_OK ||
+	    take_type(c, &l) != CALL_OK || credit_check_launch(c, in->credit_specification, l.type) != CALL_OK ||
+	    ec2_run_check_ports(c, &l) != CALL_OK ||
 	    placement_of_launch(c, in->placement, l.subnet.availability_zone, l.type, &l.place) != CALL_OK ||
 	    spot_take(c, in, l.type, &l.spot, &l.template_tags) != CALL_OK ||
 	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || ec2_run_take_profile(c, &l) != CALL_OK ||

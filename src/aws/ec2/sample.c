@@ -2,6 +2,7 @@
  * started, or this role has) is a beginning and no sample. Basic monitoring has periods of five minutes, status checks of one. */
 #include "aws/ec2/sample.h"
 
+#include "aws/ec2/credit.h"
 #include "aws/ec2/interface.h"
 #include "base/clock.h"
 #include "engine/metrics/metrics.h"
@@ -10,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, CHECK_S = 60 };
+enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, CHECK_S = 60, CREDITS_S = 300 };
 
 struct last {
 	struct machine_usage usage;
@@ -62,6 +63,19 @@ static void put_usage(struct record *r, struct last *last, const struct machine_
 	}
 	last->usage = *now;
 	last->has_usage = true;
+}
+
+/* Of periods of five minutes, whatever the monitoring. */
+static void put_credits(struct record *r, const struct last *last, struct desk_item *i, const struct ec2_scope *s,
+                        const struct ec2_instance *instance, const struct machine_usage *now)
+{
+	struct credit_look look;
+	if ((last->has_usage && now->at_us <= last->usage.at_us) || !credit_look(i, s, instance, now, &look))
+		return;
+	put(r, "CPUCreditUsage", "Count", CREDITS_S, (double)look.used / CREDIT);
+	put(r, "CPUCreditBalance", "Count", CREDITS_S, (double)(look.account.balance + look.account.launch) / CREDIT);
+	put(r, "CPUSurplusCreditBalance", "Count", CREDITS_S, (double)look.account.surplus / CREDIT);
+	put(r, "CPUSurplusCreditsCharged", "Count", CREDITS_S, (double)look.charged / CREDIT);
 }
 
 static void put_network(struct record *r, struct last *last, struct ec2_state *ec2, const struct ec2_scope *s, struct str instance)
@@ -123,6 +137,7 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 	                   .every_s = ec2_metrics_every_s(record.instance)};
 	r.metric.dimensions = &r.instance;
 	machine_usage(i->machine, &usage);
+	put_credits(&r, last, i, &scope, record.instance, &usage);
 	put_usage(&r, last, &usage, type ? type->vcpus : 1);
 	put_network(&r, last, s->desk->ec2, &scope, i->id);
 	put_checks(&r, &record);

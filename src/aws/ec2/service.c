@@ -1,5 +1,6 @@
 /* EC2's table of operations, its beginning and its end. */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/credit.h"
 #include "aws/ec2/endpoint.h"
 #include "aws/ec2/event.h"
 #include "aws/ec2/fleet.h"
@@ -156,6 +157,10 @@ static const struct service_op ops[] = {
         ROW(get_console_screenshot, GetConsoleScreenshot, READ,
             .missing = "containers, and machines that start with a kernel of the cloud: they have no screen"),
         ROW(modify_image_attribute, ModifyImageAttribute, .missing = "organizations, product codes"),
+        ROW(describe_instance_credit_specifications, DescribeInstanceCreditSpecifications, READ),
+        ROW(get_default_credit_specification, GetDefaultCreditSpecification, READ),
+        ROW(modify_default_credit_specification, ModifyDefaultCreditSpecification),
+        ROW(modify_instance_credit_specification, ModifyInstanceCreditSpecification),
         ROW(get_instance_metadata_defaults, GetInstanceMetadataDefaults, READ),
         ROW(modify_instance_metadata_defaults, ModifyInstanceMetadataDefaults, .missing = "enforcing tokens"),
         ROW(modify_instance_event_start_time, ModifyInstanceEventStartTime),

@@ -364,6 +364,14 @@ struct str machine_console(struct machine *m)
 	return str_of(m->console, n > 0 ? (size_t)n : 0);
 }
 
+void machine_limit_cpu(struct machine *m, unsigned vcpus, unsigned percent)
+{
+	if (m->has_slot && (m->start.vcpus != vcpus || m->start.cpu_percent != percent))
+		machines_limit_cpu(m->owner, m->slot, vcpus, percent);
+	m->start.vcpus = vcpus;
+	m->start.cpu_percent = percent;
+}
+
 void machine_usage(const struct machine *m, struct machine_usage *ret)
 {
 	*ret = m->usage;

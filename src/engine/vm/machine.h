@@ -151,5 +151,7 @@ struct machine_usage {
 	uint64_t disk_read_bytes, disk_write_bytes, disk_read_ops, disk_write_ops;
 	int64_t at_us; /* when that was so, by the loop's clock; 0: not known yet */
 };
+/* So much of one vCPU may all of its vCPUs together use from now on. Acts at once on one that runs. */
+void machine_limit_cpu(struct machine *m, unsigned vcpus, unsigned percent);
 /* Refreshed about once a minute. */
 void machine_usage(const struct machine *m, struct machine_usage *ret_usage);

@@ -346,6 +346,13 @@ void machines_kill_slot(struct machines *s, uint32_t slot)
 		msg_send(s->warden, &r, sizeof(r), NULL, 0);
 }
 
+void machines_limit_cpu(struct machines *s, uint32_t slot, unsigned vcpus, unsigned percent)
+{
+	struct warden_request r = {.verb = WARDEN_CPU, .number = slot, .vcpus = vcpus, .cpu_percent = percent};
+	if (s->warden >= 0)
+		msg_send(s->warden, &r, sizeof(r), NULL, 0);
+}
+
 static void was_started(struct machines *s, const struct warden_answer *a)
 {
 	list_each (&s->all, struct machine, at, m) {

@@ -116,6 +116,7 @@ int machine_ask_disk(struct machine *m, const struct machine_plug *d);
 void machine_go_on(struct machine *m);
 void machine_report_end(struct machine *m, enum machine_end how, int error);
 void machines_kill_slot(struct machines *s, uint32_t slot);
+void machines_limit_cpu(struct machines *s, uint32_t slot, unsigned vcpus, unsigned percent);
 void machine_drop_fds(struct machine *m);
 
 /* machine.c */

@@ -6,6 +6,7 @@
  *   START  a machine without disks, its processors not yet running. Descriptors: those of enum warden_fd, then one tap a port.
  *          The answer says its slot; afterwards api speaks with the shim on the socket that it gave.
  *   KILL   everything in a slot's control group, whoever started it
+ *   CPU    how much of its vCPUs a machine may use from now on; not answered
  *   BLOCK  what a container's shim cannot: a block device of a file that it offers, mounted (the root) or as a node in its /dev.
  *          Descriptors: those of enum block_fd; the answer carries the mount, or the device
  *   LINK   moves a network link from the namespace that a port came as into the container's. Descriptors: the two
@@ -35,7 +36,7 @@ enum {
 	BOX_OFFER_MOUNT = BOX_OFFERS,
 };
 
-enum warden_verb { WARDEN_FACTS = 1, WARDEN_START, WARDEN_KILL, WARDEN_BLOCK, WARDEN_LINK };
+enum warden_verb { WARDEN_FACTS = 1, WARDEN_START, WARDEN_KILL, WARDEN_BLOCK, WARDEN_LINK, WARDEN_CPU };
 enum warden_fd {
 	WARDEN_FD_LISTEN,  /* a listening SOCK_SEQPACKET socket, for the shim */
 	WARDEN_FD_CONSOLE, /* a file, to which what the serial console says is appended */
@@ -53,7 +54,7 @@ enum block_fd {
 
 struct warden_request {
 	uint32_t verb;
-	uint32_t number;     /* chosen by api, comes back with the answer. KILL: the slot */
+	uint32_t number;     /* chosen by api, comes back with the answer. KILL, CPU: the slot */
 	uint32_t is_box;     /* START: a system container; only LISTEN and CONSOLE come, and no port */
 	uint32_t slot;       /* BLOCK */
 	uint32_t is_root;    /* BLOCK: mount it; else `name` is the node's */

@@ -46,6 +46,11 @@ void warden_group_name(unsigned slot, char ret[CGROUP_NAME_MAX])
 	snprintf(ret, CGROUP_NAME_MAX, "m%u", slot);
 }
 
+static bool has_processors(const struct warden_request *r)
+{
+	return r->vcpus >= 1 && r->vcpus <= MACHINE_VCPUS_MAX && r->cpu_percent >= 1 && r->cpu_percent <= r->vcpus * 100;
+}
+
 int warden_check(const void *p, unsigned long n, unsigned long nfds)
 {
 	struct warden_request r;
@@ -54,14 +59,15 @@ int warden_check(const void *p, unsigned long n, unsigned long nfds)
 	memcpy(&r, p, n);
 	if (r.verb == WARDEN_FACTS || r.verb == WARDEN_KILL)
 		return nfds == 0 && r.number < MACHINE_SLOTS ? 0 : -EINVAL;
+	if (r.verb == WARDEN_CPU)
+		return nfds == 0 && r.number < MACHINE_SLOTS && has_processors(&r) ? 0 : -EINVAL;
 	if (r.verb == WARDEN_BLOCK || r.verb == WARDEN_LINK)
 		return warden_box_check(&r, nfds);
 	if (r.verb != WARDEN_START || r.has_kernel > 1 || r.is_box > 1 || r.kvm > 1 || r.port_count > 8 ||
 	    (r.is_box && (r.has_kernel || r.port_count || r.kvm)) ||
 	    nfds != (r.has_kernel ? WARDEN_FDS : WARDEN_FD_KERNEL) + r.port_count)
 		return -EINVAL;
-	if (r.vcpus < 1 || r.vcpus > MACHINE_VCPUS_MAX || r.memory_mb < MACHINE_MEMORY_MB_MIN ||
-	    r.memory_mb > MACHINE_MEMORY_MB_MAX || r.cpu_percent < 1 || r.cpu_percent > r.vcpus * 100)
+	if (!has_processors(&r) || r.memory_mb < MACHINE_MEMORY_MB_MIN || r.memory_mb > MACHINE_MEMORY_MB_MAX)
 		return -EINVAL;
 	if (!memchr(r.name, 0, sizeof(r.name)) || !memchr(r.cmdline, 0, sizeof(r.cmdline)) || !r.name[0])
 		return -EINVAL;
@@ -196,18 +202,31 @@ int warden_take_slot(struct warden *w, unsigned *ret_slot)
 	return -EAGAIN;
 }
 
+static uint32_t cpu_quota(const struct warden_request *r)
+{
+	uint32_t us = (uint32_t)((uint64_t)CGROUP_CPU_PERIOD_US * r->cpu_percent / 100);
+	return us < CGROUP_CPU_MIN_US ? CGROUP_CPU_MIN_US : us;
+}
+
+static void limit_cpu(struct warden *w, const struct warden_request *r)
+{
+	char group[CGROUP_NAME_MAX];
+	warden_group_name(r->number, group);
+	int error = cgroup_limit(w->cgroups, group, &(struct cgroup_limits){.cpu_quota_us = cpu_quota(r)});
+	/* one that has ended is limited enough */
+	if (error && error != -ENOENT)
+		log_warn("a machine's processor time cannot be limited: %s", strerror(-error));
+}
+
 int warden_limit(struct warden *w, const struct warden_request *r, unsigned slot)
 {
 	char group[CGROUP_NAME_MAX];
-	bool whole = r->cpu_percent >= r->vcpus * 100;
 	struct cgroup_limits limits = {
 	        .memory_bytes = (uint64_t)(r->memory_mb + (r->is_box ? BOX_OVERHEAD_MB : MACHINE_OVERHEAD_MB)) << 20,
 	        .pids = r->is_box ? BOX_PIDS : PIDS,
 	        .cpu_weight = 100,
-	        .cpu_quota_us = (uint32_t)((uint64_t)CGROUP_CPU_PERIOD_US * (whole ? r->vcpus * 100 : r->cpu_percent) / 100),
+	        .cpu_quota_us = cpu_quota(r),
 	};
-	if (limits.cpu_quota_us < CGROUP_CPU_MIN_US)
-		limits.cpu_quota_us = CGROUP_CPU_MIN_US;
 	warden_group_name(slot, group);
 	return cgroup_limit(w->cgroups, group, &limits);
 }
@@ -388,6 +407,8 @@ static void readable(void *ctx, uint32_t events)
 		start(w, &r, fds);
 	else if (r.verb == WARDEN_KILL)
 		kill_slot(w, r.number);
+	else if (r.verb == WARDEN_CPU)
+		limit_cpu(w, &r);
 	else if (r.verb == WARDEN_FACTS)
 		answer_facts(w);
 	else

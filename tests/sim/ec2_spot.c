@@ -113,6 +113,41 @@ static void it_comes_back(void **state)
 	pass(HOUR_MS);
 	assert_request(sir, "cancelled", "instance-terminated-by-user");
 	cancel(sir, "cancelled");
+	/* it is listed for two days */
+	pass(46 * HOUR_MS);
+	assert_request(sir, "cancelled", "instance-terminated-by-user");
+	pass(2 * HOUR_MS);
+	struct ec2_describe_spot_instance_requests_request in_vain = {.spot_instance_request_ids = one(&sir)};
+	ask("DescribeSpotInstanceRequests", &in_vain, "InvalidSpotInstanceRequestID.NotFound");
+}
+
+/* It is not tried every few seconds for ever. */
+static void what_cannot_be_made_waits_longer_and_longer(void **state)
+{
+	(void)state;
+	struct ec2_run_instances_request in = persistent();
+	struct str id = run(&in), sir = instance(id)->spot_instance_request_id;
+	terminate(id);
+	pass(6000);
+	id = spot_request(sir)->instance_id;
+	static const int waits_s[] = {30, 60, 120, 240};
+	for (size_t i = 0; i < sizeof(waits_s) / sizeof(*waits_s); i++) {
+		give_tap(id);
+		assert_non_null(machine_of(id));
+		end(id, MACHINE_NOT_STARTED);
+		assert_state(id, "terminated");
+		assert_request(sir, "open", "system-error");
+		pass(waits_s[i] * 1000 - 3000);
+		assert_request(sir, "open", "system-error");
+		pass(5000);
+		assert_request(sir, "active", "fulfilled");
+		id = spot_request(sir)->instance_id;
+	}
+	/* one that runs and is ended by its user counts for no failure */
+	starts(id);
+	terminate(id);
+	pass(6000);
+	assert_request(sir, "active", "fulfilled");
 }
 
 /* What is taken back is given again when there is room, over a restart of the cloud too; until its time is over. */
@@ -222,6 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(it_comes_back, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(what_cannot_be_made_waits_longer_and_longer, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(interruptions, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(times_and_prices, set_up, tear_down),
 	};

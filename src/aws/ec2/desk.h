@@ -37,6 +37,7 @@ struct desk_item {
 	uint64_t memory_mib; /* what an instance that is to run, or a reservation's free places take of this machine */
 	uint32_t vcpus;
 	int64_t tried_ms;                       /* spot requests: when their launch was asked for last; 0: not yet */
+	int64_t broken_ms, again_ms;            /* and when what it gave could not be made, and how long to wait then */
 	int64_t resets;                         /* how many of the record's reboots have been done; -1: not known yet */
 	struct loop_timer *timer, *event_timer; /* event_timer: event.c */
 	struct fleet_tap {

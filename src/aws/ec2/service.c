@@ -45,7 +45,7 @@ static const struct service_op ops[] = {
         ROW(create_egress_only_internet_gateway, CreateEgressOnlyInternetGateway),
         ROW(create_flow_logs, CreateFlowLogs,
             .missing =
-                    "Firehose, Parquet, transit gateways, NAT gateways, IPv6, fields that are not seen here (tcp-flags, traffic-path)"),
+                    "Firehose, Parquet, transit gateways, NAT gateways, fields that are not seen here (tcp-flags, traffic-path)"),
         ROW(create_internet_gateway, CreateInternetGateway),
         ROW(create_key_pair, CreateKeyPair, .missing = "PuTTY's format"),
         ROW(create_launch_template, CreateLaunchTemplate),

@@ -79,6 +79,12 @@ bool spot_is_one_time(const struct ec2_scope *s, const struct ec2_instance *i)
 	return request_of(s, i, &request) && !str_is(request.type, "persistent");
 }
 
+/* This machine's disk is full, or the like: the next one would fare no better at once. */
+static bool cannot_be_made(const struct ec2_state_reason *why)
+{
+	return why && (str_is(why->code, "Client.VolumeLimitExceeded") || str_is(why->code, "Server.InternalError"));
+}
+
 void spot_instance_ended(const struct ec2_scope *s, const struct state_ec2_instance_record *r, int64_t now_ms)
 {
 	struct ec2_spot_instance_request request;
@@ -97,6 +103,9 @@ void spot_instance_ended(const struct ec2_scope *s, const struct state_ec2_insta
 	if (taken)
 		spot_status(s, &request, now_ms, "instance-terminated-no-capacity",
 		            "Your instance was terminated because there is no Spot capacity available.");
+	else if (again && cannot_be_made(why))
+		spot_status(s, &request, now_ms, "system-error",
+		            "There was an unexpected system error: the instance could not be made.");
 	else if (again)
 		spot_status(s, &request, now_ms, "pending-evaluation",
 		            "Your Spot request has been submitted for review, and is pending evaluation.");

@@ -12,8 +12,10 @@
 #define SPOT_NAME "spot.amazonaws.com"
 
 enum {
-	AGAIN_MS = 5000,     /* from the end of an instance to the next */
-	CROWDED_MS = 30000,  /* between two tries while there is no capacity */
+	AGAIN_MS = 5000,                 /* from the end of an instance to the next */
+	CROWDED_MS = 30000,              /* between two tries while there is no capacity */
+	BROKEN_MOST_MS = 30 * 60 * 1000, /* the most between two tries when instances cannot be made, one after the other */
+	LISTED_MS = 48 * 3600 * 1000,
 	LOOK_MS = 60 * 1000, /* the wall clock may be moved while a timer runs */
 };
 
@@ -194,11 +196,50 @@ static int64_t next_try(struct desk_item *i, const struct ec2_spot_instance_requ
 	if (str_is(code, "not-scheduled-yet"))
 		return r->valid_from.ms;
 	int64_t after = i->tried_ms ? i->tried_ms + AGAIN_MS : 0;
+	int64_t since = r->status->update_time.ms;
+	if (str_is(code, "system-error")) {
+		if (i->broken_ms != since)
+			i->again_ms = !i->again_ms                       ? CROWDED_MS
+			              : i->again_ms * 2 < BROKEN_MOST_MS ? i->again_ms * 2
+			                                                 : BROKEN_MOST_MS;
+		i->broken_ms = since;
+		return since + i->again_ms;
+	}
+	i->again_ms = 0;
 	if (!str_is(code, "capacity-not-available"))
-		return r->status->update_time.ms + AGAIN_MS > after ? r->status->update_time.ms + AGAIN_MS : after;
+		return since + AGAIN_MS > after ? since + AGAIN_MS : after;
 	/* The end of any job may have made room. */
 	i->waiting = true;
 	return fits(i, r->launch_specification->instance_type) ? after : now + CROWDED_MS;
+}
+
+static void edit_forget(const struct ec2_scope *s, void *ctx)
+{
+	const struct desk_item *i = ctx;
+	spot_drop_launch(s, i->id);
+	ec2_drop(s, &ec2_kind_spot_request, i->id);
+}
+
+static void forgotten(void *ctx)
+{
+	desk_done(ctx);
+}
+
+/* What is over is listed for two days. */
+static void step_over(struct desk_item *i, const struct ec2_spot_instance_request *r, int64_t now)
+{
+	int64_t left = r->status->update_time.ms + LISTED_MS - now;
+	if (left > 0) {
+		i->timer = loop_add_timer(i->desk->cloud->loop, (left < LOOK_MS ? left : LOOK_MS) * 1000, look, i);
+		return;
+	}
+	i->busy++;
+	desk_edit(i->desk, i->account, i->region, edit_forget, forgotten, i);
+}
+
+static bool is_over(const struct ec2_spot_instance_request *r)
+{
+	return str_is(r->state, "closed") || str_is(r->state, "cancelled") || str_is(r->state, "failed");
 }
 
 void spot_step_request(struct desk_item *i, const struct ec2_scope *s)
@@ -207,8 +248,15 @@ void spot_step_request(struct desk_item *i, const struct ec2_scope *s)
 	int64_t now = clock_wall_ms();
 	loop_remove_timer(i->desk->cloud->loop, i->timer);
 	i->timer = NULL;
-	if (!ec2_find(s, &ec2_kind_spot_request, i->id, &r) || !str_is(r.state, "open"))
+	if (!ec2_find(s, &ec2_kind_spot_request, i->id, &r))
 		return;
+	if (is_over(&r))
+		step_over(i, &r, now);
+	if (!str_is(r.state, "open")) {
+		/* how long it has waited is not forgotten while what it got is being made */
+		i->waiting = str_is(r.state, "active") && i->again_ms;
+		return;
+	}
 	if (r.valid_until.set && r.valid_until.ms <= now) {
 		expired(i);
 		return;

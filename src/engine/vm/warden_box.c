@@ -224,8 +224,8 @@ int warden_box_enter(const struct child_world *w, uid_t uid_base, unsigned slot,
 	if (!error && (chown("/tmp", self, self) < 0 || setgroups(0, NULL) < 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
 	               setresgid(self, self, self) < 0 || setresuid(self, self, self) < 0 || unshare(CLONE_NEWUSER) < 0))
 		error = -errno;
-	/* While it waits it ends with the warden: others that wait, and itself, hold copies of the warden's ends of their sockets, which
-	 * would never be closed. (A change of identity takes the signal away; the shim goes on without.) */
+	/* While it waits it ends with the warden: others that wait, and itself, hold copies of the warden's ends of their sockets,
+	 * which would never be closed. (A change of identity takes the signal away; the shim goes on without.) */
 	if (!error && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		error = -errno;
 	if (error)

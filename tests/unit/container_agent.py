@@ -29,7 +29,7 @@ class Images(unittest.TestCase):
                 ("localhost/app:v@" + DIGEST, None, None, "app", "v", DIGEST)):
             found = ecs_image.NAME.fullmatch(name)
             self.assertEqual([found[k] for k in ("account", "region", "repository", "tag", "digest")], [account, region, repository, tag, digest])
-        for name in ("nginx", "docker.io/nginx:1", "public.ecr.aws/x/y", "localhost/App", "localhost/app@sha256:00", "localhost/a b"):
+        for name in ("nginx", "registry.example/nginx:1", "public.example/x/y", "localhost/App", "localhost/app@sha256:00", "localhost/a b"):
             self.assertIsNone(ecs_image.NAME.fullmatch(name), name)
         with tempfile.TemporaryDirectory() as place, self.assertRaisesRegex(ecs_image.Failed, "^CannotPullContainerError: .*nginx"):
             ecs_image.Images(place, ("127.0.0.1", 1)).get(None, "nginx")

@@ -193,6 +193,7 @@ class Containers(Machines):
         """Another instance comes and goes, whatever waits or has been killed."""
         kept = self.instance
         self.ec2 = self.cloud.client("ec2")
+        self.until(lambda: self.ec2.describe_images(Owners=["amazon"])["Images"])  # a cloud that has just started still reads it
         image = self.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
         self.instance = self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=1, MaxCount=1, TagSpecifications=[
             {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])["Instances"][0]["InstanceId"]

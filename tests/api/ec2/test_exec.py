@@ -203,13 +203,6 @@ class Exec(TestCase):
         done = self.inside(*["x" * 1000] * 40)
         self.assertEqual((done.returncode, done.stderr), (1, b"quartet exec: the command is too long\n"))
 
-    def test_session_manager_is_refused(self):
-        ssm = client("ssm")
-        with self.assertRaises(ssm.exceptions.ClientError) as e:
-            ssm.start_session(Target=self.instance)
-        self.assertIn("StartSession", str(e.exception))
-        self.assertEqual(e.exception.response["ResponseMetadata"]["HTTPStatusCode"], 501)
-
 
 if __name__ == "__main__":
     unittest.main()

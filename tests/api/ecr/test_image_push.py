@@ -96,7 +96,8 @@ class ImageCommand(TestCase):
         archive = self.archive({"first": b"x" * 100000, "second": bytes(100000)}).read_bytes()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
             with subprocess.Popen([os.environ["QUARTET"], "image", "import", "--repository", self.name, str(fifo)], stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(unpacked)}) as command, open(fifo, "wb", 0) as pipe:
+                                  stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(unpacked)},
+                                  preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)) as command, open(fifo, "wb", 0) as pipe:
                 pipe.write(archive[:60000])
                 self.until(lambda: list(unpacked.glob("*/first")))
                 command.send_signal(number)

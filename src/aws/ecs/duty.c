@@ -335,6 +335,15 @@ static void notice_loss(struct duty *i, const struct state_ecs_task_record *r)
 	i->failed_reason = S("The machine that the task ran on was stopped, or the cloud on it.");
 }
 
+/* All its containers have started, whatever became of them since: what was short was up nevertheless. */
+static bool came_up(const struct duty *i, const struct order_next *next)
+{
+	bool all = i->ready && !i->failed_code && next->end != ORDER_FAILED_TO_START;
+	for (uint32_t n = 0; n < i->count; n++)
+		all = all && i->containers[n].started && !i->containers[n].not_started;
+	return all;
+}
+
 bool duty_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_task_record *r, int64_t now_ms)
 {
 	enum order_verb verbs[TASK_CONTAINERS_MAX];
@@ -357,6 +366,10 @@ bool duty_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_ta
 		changed = true;
 	}
 	const char *code = str_is(r->task->desired_status, "STOPPED") ? NULL : stop_code(i, s->arena, &next, &reason);
+	if (code && ecs_task_status(r->task) == ECS_PENDING && came_up(i, &next)) {
+		ecs_task_move(s, r, ECS_ACTIVATING, now_ms);
+		ecs_task_move(s, r, ECS_RUNNING, now_ms);
+	}
 	if (code) {
 		ecs_task_stop(s, r, code, reason, now_ms);
 		changed = true;

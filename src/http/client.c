@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { BODY_MAX = 64 << 20, HEADERS_MAX = 256 };
@@ -32,7 +33,7 @@ struct http_client {
 
 static struct curl_calls calls;
 
-static bool calls_load(void)
+static bool find_calls(void)
 {
 	if (calls.library)
 		return true;
@@ -60,6 +61,15 @@ static bool calls_load(void)
 	calls.library = library;
 	calls.global_init(CURL_GLOBAL_DEFAULT);
 	return true;
+}
+
+static bool calls_load(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* threads of io/work begin side by side */
+	pthread_mutex_lock(&lock);
+	bool there = find_calls();
+	pthread_mutex_unlock(&lock);
+	return there;
 }
 
 struct http_client *http_client_new(const char *unix_path, const char *ca_pem, const char **ret_why)
@@ -126,6 +136,13 @@ static size_t body_take(char *p, size_t size, size_t count, void *ctx)
 	return x->body.overflow ? 0 : piece.n;
 }
 
+/* Called at least once a second, whatever is waited for. */
+static int look_up(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	(void)a, (void)b, (void)c, (void)d;
+	return atomic_load(((const struct http_client_request *)ctx)->cancel);
+}
+
 static int error_from(CURLcode code, const struct exchange *x)
 {
 	switch (code) {
@@ -136,6 +153,8 @@ static int error_from(CURLcode code, const struct exchange *x)
 		return -ECONNREFUSED;
 	case CURLE_OPERATION_TIMEDOUT:
 		return -ETIMEDOUT;
+	case CURLE_ABORTED_BY_CALLBACK:
+		return -ECANCELED;
 	case CURLE_WRITE_ERROR:
 		return x->stopped ? -ECANCELED : -EMSGSIZE;
 	case CURLE_URL_MALFORMAT:
@@ -171,6 +190,11 @@ static void options_set(struct http_client *c, struct exchange *x, struct curl_s
 		calls.easy_setopt(curl, CURLOPT_NOBODY, 1L);
 	else
 		calls.easy_setopt(curl, CURLOPT_CUSTOMREQUEST, q->method);
+	if (q->cancel) {
+		calls.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+		calls.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_up);
+		calls.easy_setopt(curl, CURLOPT_XFERINFODATA, q);
+	}
 	if (q->timeout_us > 0)
 		calls.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(q->timeout_us / 1000));
 	if (c->unix_path)

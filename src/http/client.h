@@ -1,9 +1,11 @@
-/* A small HTTP client for the command line: one request at a time, blocking, over TCP, TLS or a Unix socket.
+/* A small HTTP client for the command line and for threads: one request at a time, blocking, over TCP, TLS or a Unix socket.
  *
  * libcurl does the work and is loaded at the first request, so that a daemon linked with this pays nothing for it. Results live in
  * the caller's arena; errors are messages, because a command prints them. Not for the loop's thread of a role. */
 #pragma once
 #include "http/http.h"
+
+#include <stdatomic.h>
 
 struct http_client;
 
@@ -24,6 +26,7 @@ struct http_client_request {
 	size_t max_body;
 	http_client_body_fn *on_body;
 	void *ctx;
+	const atomic_bool *cancel; /* ends the exchange, within about a second, when another thread sets it; NULL: nobody will */
 };
 struct http_client_reply {
 	unsigned status;
@@ -31,7 +34,7 @@ struct http_client_reply {
 	unsigned header_count;
 	struct str body;
 };
-/* 0; -ECONNREFUSED, -ETIMEDOUT, -EMSGSIZE, -ECANCELED (on_body said so), -EINVAL (URL), -EPROTO (TLS, anything else); *ret_why is
- * one line in the arena. */
+/* 0; -ECONNREFUSED, -ETIMEDOUT, -EMSGSIZE, -ECANCELED (on_body or cancel said so), -EINVAL (URL), -EPROTO (TLS, anything else);
+ * *ret_why is one line in the arena. */
 int http_client_send(struct http_client *c, struct arena *a, const struct http_client_request *q,
                      struct http_client_reply *ret_reply, struct str *ret_why);

@@ -32,8 +32,7 @@ struct work *ecr_import_threads(struct ecr_state *s)
 void ecr_imports_stop(struct ecr_state *s)
 {
 	atomic_store(&s->stopping, true);
-	/* Threads that wait for another registry are left to the end of the process, which is near. */
-	if (s->imports && work_pending(s->imports) == 0)
+	if (s->imports)
 		work_free(s->imports);
 	s->imports = NULL;
 }

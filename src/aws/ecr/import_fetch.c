@@ -29,7 +29,7 @@ static void fetch_one(struct fetch *f, struct registry *r, struct str reference,
 		fail(f, -EPROTO, why);
 	else if (m.manifest.index && inner)
 		fail(f, -EPROTO, S("an index of the upstream registry is of indexes"));
-	for (unsigned i = 0; m.manifest.index && i < m.manifest.count && !f->error && !atomic_load(f->stopping); i++)
+	for (unsigned i = 0; m.manifest.index && i < m.manifest.count && !f->error; i++)
 		fetch_one(f, r, m.manifest.parts[i].digest, true);
 	if (!f->error && f->manifest_count == FETCH_MANIFESTS_MAX)
 		fail(f, -EMSGSIZE, S("an index of the upstream registry is of too many images"));
@@ -65,7 +65,7 @@ static void list_parts(struct fetch *f)
 void fetch_manifests(struct fetch *f)
 {
 	struct registry r;
-	int error = registry_open(&r, &f->arena, f->base, f->name);
+	int error = registry_open(&r, &f->arena, f->base, f->name, f->stopping);
 	if (error)
 		fail(f, error, r.why);
 	else
@@ -105,7 +105,7 @@ static bool take(void *ctx, struct str piece)
 		hash_add(&k->hash, piece.p, piece.n);
 		k->error = blob_write(k->blob, piece.p, piece.n);
 	}
-	return !k->error && k->left >= -(int64_t)MANIFEST_BYTES_MAX && !atomic_load(k->fetch->stopping);
+	return !k->error && k->left >= -(int64_t)MANIFEST_BYTES_MAX;
 }
 
 static void fetch_blob(struct fetch *f, struct registry *r, struct fetched_blob *b)
@@ -137,7 +137,7 @@ static void fetch_blob(struct fetch *f, struct registry *r, struct fetched_blob 
 void fetch_blobs(struct fetch *f)
 {
 	struct registry r;
-	int error = registry_open(&r, &f->arena, f->base, f->name);
+	int error = registry_open(&r, &f->arena, f->base, f->name, f->stopping);
 	if (error)
 		fail(f, error, r.why);
 	for (unsigned i = 0; i < f->part_count && !f->error; i++)

@@ -179,6 +179,7 @@ int ecr_describe_pull_through_cache_rules(struct call *c, const struct ecr_descr
 struct check {
 	struct call *call; /* NULL: nobody waits any more */
 	struct arena arena;
+	const atomic_bool *stopping;
 	struct str base;
 	int error;
 	struct str why;
@@ -189,7 +190,7 @@ static void check_run(void *job)
 {
 	struct check *k = job;
 	struct registry r;
-	k->error = registry_open(&r, &k->arena, k->base, S(""));
+	k->error = registry_open(&r, &k->arena, k->base, S(""), k->stopping);
 	if (!k->error)
 		k->error = registry_ping(&r);
 	k->why = r.why;
@@ -257,6 +258,7 @@ int ecr_validate_pull_through_cache_rule(struct call *c, const struct ecr_valida
 	if (!k)
 		die("out of memory (ecr)");
 	k->call = c;
+	k->stopping = &ecr_state(c)->stopping;
 	k->base = arena_dup(&k->arena, base);
 	c->state = k;
 	call_on_free(c, check_let_go);

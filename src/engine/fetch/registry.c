@@ -12,10 +12,10 @@ enum { STEPS_MAX = 8, SHORT_US = 30 * 1000 * 1000, BLOB_US = 15 * 60 * 1000 * 10
 	"application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " \
 	"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 
-int registry_open(struct registry *r, struct arena *a, struct str base, struct str name)
+int registry_open(struct registry *r, struct arena *a, struct str base, struct str name, const atomic_bool *cancel)
 {
 	const char *why = NULL;
-	*r = (struct registry){.arena = a, .base = base, .name = name};
+	*r = (struct registry){.arena = a, .base = base, .name = name, .cancel = cancel};
 	r->client = http_client_new(NULL, NULL, &why);
 	if (!r->client)
 		r->why = str_from(why);
@@ -106,8 +106,11 @@ static int take_token(struct registry *r, const struct http_client_reply *refusa
 	                              str_find_char(c.realm, '?') >= 0 ? "&" : "?",
 	                              STR_ARG(uri_encode(r->arena, str_set(c.service) ? c.service : S(""), false)),
 	                              STR_ARG(uri_encode(r->arena, scope, false)));
-	const struct http_client_request q = {
-	        .method = "GET", .url = arena_dupz(r->arena, url), .timeout_us = SHORT_US, .max_body = TOKEN_BYTES_MAX};
+	const struct http_client_request q = {.method = "GET",
+	                                      .url = arena_dupz(r->arena, url),
+	                                      .timeout_us = SHORT_US,
+	                                      .max_body = TOKEN_BYTES_MAX,
+	                                      .cancel = r->cancel};
 	int error = http_client_send(r->client, r->arena, &q, &reply, &r->why);
 	if (error)
 		return error;
@@ -158,6 +161,7 @@ static int ask(struct registry *r, struct str path, struct http_client_request q
 		if (str_set(r->authorization) && is_own(r, url))
 			headers[n++] = (struct http_header){S("Authorization"), r->authorization};
 		q.method = "GET";
+		q.cancel = r->cancel;
 		q.url = arena_dupz(r->arena, url);
 		q.headers = headers;
 		q.header_count = n;

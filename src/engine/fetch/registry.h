@@ -6,21 +6,24 @@
 #pragma once
 #include "base/arena.h"
 
+#include <stdatomic.h>
+
 struct http_client;
 
 struct registry {
 	struct arena *arena;
 	struct http_client *client;
-	struct str base;          /* "https://HOST[:PORT]" */
-	struct str name;          /* the repository there */
-	struct str authorization; /* absent: none was asked for yet */
-	struct str why;           /* what the last call came to, in a line */
+	struct str base;           /* "https://HOST[:PORT]" */
+	struct str name;           /* the repository there */
+	struct str authorization;  /* absent: none was asked for yet */
+	const atomic_bool *cancel; /* set by another thread, ends what goes on within about a second */
+	struct str why;            /* what the last call came to, in a line */
 };
 
 enum { REGISTRY_MANIFEST_MAX = 4 << 20 };
 
 /* base: "http://..." or "https://..." without a path. -ENOSYS: libcurl is not installed. Close it in any case. */
-int registry_open(struct registry *r, struct arena *a, struct str base, struct str name);
+int registry_open(struct registry *r, struct arena *a, struct str base, struct str name, const atomic_bool *cancel);
 void registry_close(struct registry *r);
 
 /* 0, or -ENOENT (it has none such), -EACCES (not without a password), -ECONNREFUSED, -ETIMEDOUT, -EMSGSIZE, -EPROTO (it makes no

@@ -1,8 +1,10 @@
 """Pull-through caches: another registry, which wants tokens and redirects, stands on this machine."""
 import hashlib
+import http.client
 import http.server
 import json
 import os
+import socket
 import tempfile
 import threading
 import unittest
@@ -180,6 +182,34 @@ class PullThrough(unittest.TestCase):
                 self.assertEqual((reply.status, code(reply)), (502, "UNKNOWN"))
                 self.assertNotIn("out/" + name, self.names())
         self.assertEqual(self.blobs(), before)
+
+    def ask_in_vain(self, registry):
+        with self.assertRaises((OSError, http.client.HTTPException)):
+            registry("GET", "manifests/1")
+
+    def test_a_registry_that_never_answers(self):
+        """It holds nobody up: neither others, nor the end of the cloud."""
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        with tempfile.NamedTemporaryFile("w", prefix="quartet-upstream-") as config:
+            os.chmod(config.name, 0o644)
+            config.write(f"[containers]\nupstreams = http://127.0.0.1:{silent.getsockname()[1]}\n")
+            config.flush()
+            cloud = Cloud(options=["--config", config.name]).start()
+            try:
+                ecr = cloud.client("ecr")
+                ecr.create_pull_through_cache_rule(ecrRepositoryPrefix="out", upstreamRegistryUrl=f"127.0.0.1:{silent.getsockname()[1]}")
+                registry = Registry(ecr, cloud.endpoint, "out/app")
+                asking = threading.Thread(target=self.ask_in_vain, args=(registry,))
+                asking.start()
+                silent.settimeout(60)
+                connection, _ = silent.accept()
+                self.addCleanup(connection.close)
+                self.assertEqual(ecr.describe_repositories()["repositories"], [])
+            finally:
+                cloud.stop()
+            asking.join(60)
+            self.assertEqual((cloud.process.returncode, asking.is_alive()), (0, False))
 
     def test_permission(self):
         up, iam = self.upstream, self.cloud.client("iam")

@@ -3,6 +3,9 @@
 
 Two builds: plain by gcc, and by clang with the address and undefined-behaviour sanitizers. Unit, wire, fuzz-corpus and simulation tests run in
 both; black-box tests run against a daemon of each. A skip says why. The last line is `N passed, N failed, N skipped`.
+
+A black-box test that failed beside the others is run once more with the machine for itself. If it passes then, both are said: it counts as passed,
+and what it said at first is printed and named at the end, for it found either a race or its own haste.
 """
 import argparse
 import json
@@ -24,8 +27,9 @@ class Tally:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.second_tries = []
 
-    def add(self, name, state, why=""):
+    def add(self, name, state, why="", job=None):
         if state == "pass":
             self.passed += 1
         elif state == "skip":
@@ -95,12 +99,37 @@ def progress(test):
         print(f"\r\033[K  {test}", end="", flush=True)
 
 
-def quiet_add(tally):
-    def add(*what):
+def quiet_add(tally, failed):
+    """Counts what lanes say; a failure that a job can repeat goes to failed, with its job."""
+    def add(name, state, why="", job=None):
         if TERMINAL:
             print("\r\033[K", end="", flush=True)
-        tally.add(*what)
+        if state == "fail" and job:
+            print(f"  failed beside others: {name}\n{indent(why)}", flush=True)
+            failed.append((name, why, job))
+        else:
+            tally.add(name, state, why)
     return add
+
+
+MANY = 12  # so many failures are not the machine's
+
+
+def run_lanes(tally, beside, again):
+    """again(job): a lane that runs the job alone."""
+    failed = []
+    lanes.run(beside, quiet_add(tally, failed), progress)
+    jobs = list(dict.fromkeys(job for _, _, job in failed))
+    if len(jobs) > MANY:
+        for name, why, _ in failed:
+            tally.add(name, "fail", why)
+        return
+    for job in jobs:
+        heading(f"once more, alone: {job.rpartition('/')[2]}")
+        before = tally.failed
+        lanes.run([again(job)], tally.add, progress)
+        if tally.failed == before:
+            tally.second_tries += [name for name, _, its in failed if its == job]
 
 
 def api_lanes(tally, directory, prefix, args):
@@ -112,9 +141,11 @@ def api_lanes(tally, directory, prefix, args):
     if args.pattern == ALL:
         jobs.insert(len(lanes.FIRST), JS)
 
-    def work(take, report):
-        api_lane(take, report, directory, prefix, args.pattern == ALL)
-    return [(work, jobs)] * min(LANES, len(jobs))
+    return [(api_work(directory, prefix, args.pattern == ALL), jobs)] * min(LANES, len(jobs))
+
+
+def api_work(directory, prefix, whole):
+    return lambda take, report: api_lane(take, report, directory, prefix, whole)
 
 
 def api_lane(take, report, directory, prefix, whole):
@@ -150,13 +181,17 @@ def api_lane(take, report, directory, prefix, whole):
     os.remove(record)
 
 
-def fault_lanes(directory, args):
-    """One: they measure what a cloud takes."""
+def fault_work(directory):
     def work(take, report):
         os.environ["QUARTET"] = os.path.join(ROOT, directory, "quartet")
         while (job := take()):
             lanes.run_module(job, report, "fault")
-    return [(work, lanes.modules(os.path.join(ROOT, "tests", "fault"), args.pattern))]
+    return work
+
+
+def fault_lanes(directory, args):
+    """One: they measure what a cloud takes."""
+    return [(fault_work(directory), lanes.modules(os.path.join(ROOT, "tests", "fault"), args.pattern))]
 
 
 GUEST_S = 900  # many times what it needs; a guest that hangs ends here
@@ -273,7 +308,13 @@ def main():
             beside += fault_lanes(directory, args)
         if beside:
             heading(f"black-box tests with real clients{', faults' if 'fault' in kinds and directory == 'build' else ''}, {directory}")
-            lanes.run(beside, quiet_add(tally), progress)
+
+            def again(job, directory=directory):
+                fault = job.startswith(os.path.join(ROOT, "tests", "fault"))
+                return (fault_work(directory) if fault else api_work(directory, directory, False)), [job]
+            run_lanes(tally, beside, again)
+    for name in tally.second_tries:
+        print(f"passed at the second try only: {name}")
     for name in tally.failures:
         print(f"failed: {name}")
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")

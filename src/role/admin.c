@@ -9,11 +9,13 @@
 #include "http/http.h"
 #include "io/tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,11 +27,18 @@ struct admin {
 };
 
 /* What a reset moves out of the way; the rest of the data directory (keys, TLS, the run file) belongs to the installation. */
-static const char *const resettable[] = {"state", "blobs", "logs", "lambda"};
+static const char *const resettable[] = {"state", "blobs", "logs", "lambda", "metrics"};
 
+/* What lies in it, and not the directory: the next reset may be about to put something there. */
 static void trash_remove(void *arg)
 {
-	tree_remove(AT_FDCWD, arg);
+	DIR *d = opendir(arg);
+	struct dirent *e;
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			tree_remove(dirfd(d), e->d_name);
+	if (d)
+		closedir(d);
 }
 
 static void trash_removed(void *arg)

@@ -177,7 +177,7 @@ class KilledFunctions(Killing):
         self.assertEqual(self.call_until_answered({"number": 3}), (None, 3))
         self.end()
 
-    def call_until_answered(self, event, seconds=5):
+    def call_until_answered(self, event, seconds=30):
         """A sandbox whose death has not been noticed yet takes an event along: its caller is told and asks again, as an SDK would."""
         until = time.monotonic() + seconds
         while True:

@@ -102,7 +102,7 @@ class Cloud:
                     continue
         return None
 
-    def wait_for_role(self, role, other_than=None, seconds=5):
+    def wait_for_role(self, role, other_than=None, seconds=30):
         """The pid of a role that is not `other_than`, and the seconds that it took to be there."""
         began = time.monotonic()
         while time.monotonic() < began + seconds:
@@ -131,7 +131,7 @@ class Cloud:
         if self.own_data:
             shutil.rmtree(self.data, ignore_errors=True)
 
-    def leftovers(self, seconds=5):
+    def leftovers(self, seconds=30):
         """What the ended cloud has left on the machine; call it before stop() has removed the data, or afterwards."""
         return leftovers.leftovers(self.data, seconds)
 

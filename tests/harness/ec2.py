@@ -5,6 +5,8 @@ import time
 import urllib.parse
 import uuid
 
+import botocore.exceptions
+
 import raw
 from aws import ENDPOINT, TestCase, client
 
@@ -93,6 +95,18 @@ def wait_for(test, ec2, instance, state, seconds=60):
             return found
         time.sleep(0.1)
     return test.fail(f"{found['State']} is not {state}: {found.get('StateReason')}")
+
+
+def when_there_is_room(call, **params):
+    """What the call answers once the places of instances that ended before are free again."""
+    for _ in range(300):
+        try:
+            return call(**params)
+        except botocore.exceptions.ClientError as e:
+            if e.response["Error"]["Code"] != "InsufficientInstanceCapacity":
+                raise
+            time.sleep(0.2)
+    return call(**params)
 
 
 def end_instances(test, ec2, *instances):

@@ -1,7 +1,7 @@
 """Test modules run side by side: many of them wait for guests and clocks, and need little of the machine meanwhile.
 
 A lane is a process that runs one module after the other, as they are handed out; its first words and its last ones are its own (a cloud to start
-and to stop). What it finds comes back line by line and is counted by the runner.
+and to stop). What it finds comes back line by line and is counted by the runner. A job is a module's path, or `PATH::TEST` for one test of it.
 """
 import json
 import os
@@ -13,11 +13,11 @@ FIRST = ["test_spot_interruption.py", "test_spot.py", "test_instances.py"]  # ta
 
 
 class Result(unittest.TestResult):
-    """Says what became of each test by report(kind, name, state, why)."""
+    """Says what became of each test by report(kind, name, state, why, job); the job is what runs a test that failed once more."""
 
-    def __init__(self, report, prefix):
+    def __init__(self, report, prefix, path):
         super().__init__()
-        self.report, self.prefix = report, prefix
+        self.report, self.prefix, self.path = report, prefix, path
 
     def name(self, test):
         return f"{self.prefix}: {test.id()}"
@@ -33,7 +33,9 @@ class Result(unittest.TestResult):
         self.report("add", self.name(test), "skip", reason)
 
     def addFailure(self, test, err):
-        self.report("add", self.name(test), "fail", self._exc_info_to_string(err, test))
+        whole = getattr(test, "test_case", test)  # of a subtest
+        single = isinstance(whole, unittest.TestCase)  # and not what a class or a module sets up
+        self.report("add", self.name(test), "fail", self._exc_info_to_string(err, test), f"{self.path}::{whole.id()}" if single else self.path)
 
     addError = addFailure
 
@@ -61,12 +63,14 @@ def _matches(name, pattern):
     return name.startswith("test_") and fnmatch.fnmatch(name, pattern)
 
 
-def run_module(path, report, prefix):
+def run_module(job, report, prefix):
     import sys
+    path, _, single = job.partition("::")
     place = os.path.dirname(path)
     sys.path.insert(0, place)
-    suite = unittest.TestLoader().discover(place, pattern=os.path.basename(path), top_level_dir=place)
-    suite.run(Result(report, prefix))
+    loader = unittest.TestLoader()
+    suite = loader.loadTestsFromName(single) if single else loader.discover(place, pattern=os.path.basename(path), top_level_dir=place)
+    suite.run(Result(report, prefix, path))
     sys.path.remove(place)
     # Modules of one name lie in several folders, and bring helpers of one name.
     for name in [n for n, m in sys.modules.items() if os.path.dirname(getattr(m, "__file__", None) or "") == place]:
@@ -111,7 +115,7 @@ class Lane:
 
 
 def run(lanes, add, progress):
-    """lanes: a list of (work, list of paths); lanes that share a list take turns with it. add(name, state, why) counts, progress(id) shows."""
+    """lanes: a list of (work, list of jobs); lanes that share a list take turns with it. add(name, state, why, job) counts, progress(id) shows."""
     started = [Lane(*lane) for lane in lanes]
     with selectors.DefaultSelector() as selector:
         for lane in started:

@@ -97,7 +97,7 @@ class Reply:
         return found.group(1).rpartition("#")[2] if found else self.headers.get("x-amzn-errortype", "").partition(":")[0]
 
 
-def connect(port, timeout=10):
+def connect(port, timeout=30):
     s = socket.create_connection(("127.0.0.1", port), timeout)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
@@ -136,7 +136,7 @@ def read_reply(s):
     return Reply(head + b"\r\n\r\n" + (body if want is None else body[:want]))
 
 
-def ask(port, data, timeout=10):
+def ask(port, data, timeout=30):
     """Sends bytes, reads one reply."""
     with connect(port, timeout) as s:
         try:

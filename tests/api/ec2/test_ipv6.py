@@ -103,7 +103,7 @@ class Addresses(Ipv6Case):
         one = eni["NetworkInterfaceId"]
         create = self.ec2.create_network_interface
         self.fails("InvalidIPAddress.InUse", create, SubnetId=sub, Ipv6Addresses=[{"Ipv6Address": own}])
-        for address, message in ((base + "3", "reserved"), (base[:-1] + "ffff:ffff:ffff:ffff", "reserved"), ("fd00::1", "does not fall within"), ("x", "Invalid IPv6")):
+        for address, message in ((base + "3", "reserved"), (str(ipaddress.ip_network(self.subnets[0])[-1]), "reserved"), ("fd00::1", "does not fall within"), ("x", "Invalid IPv6")):
             self.fails("InvalidParameterValue", create, message, SubnetId=sub, Ipv6Addresses=[{"Ipv6Address": address}])
         self.fails("InvalidParameterCombination", create, SubnetId=sub, Ipv6Addresses=[{"Ipv6Address": base + "9"}], Ipv6AddressCount=1)
         self.fails("PrivateIpAddressLimitExceeded", create, SubnetId=sub, Ipv6AddressCount=16)

@@ -4,7 +4,7 @@ import time
 import unittest
 
 from aws import client
-from ec2 import Ec2Case, end_instances, halting_image, wait_for
+from ec2 import Ec2Case, end_instances, halting_image, wait_for, when_there_is_room
 from spot import type_that_fits_once
 
 UTC = datetime.timezone.utc
@@ -64,7 +64,7 @@ class Reservations(Ec2Case):
         if not kind:
             self.skipTest("no instance type fits this machine exactly once")
         self.image = halting_image(self)
-        made = self.make(kind, InstanceMatchCriteria="targeted")
+        made = when_there_is_room(self.make, kind=kind, InstanceMatchCriteria="targeted")
         cr = made["CapacityReservationId"]
         self.assertEqual((made["State"], made["AvailableInstanceCount"], made["EndDateType"]), ("active", 1, "unlimited"))
         self.wait(lambda: self.full(kind))

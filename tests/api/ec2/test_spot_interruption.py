@@ -1,7 +1,7 @@
 """The end that a launch on demand brings a spot instance."""
 import time
 
-from ec2 import halting_image, wait_for
+from ec2 import halting_image, wait_for, when_there_is_room
 from spot import SpotCase, type_that_fits_once
 
 
@@ -12,7 +12,7 @@ class Interruption(SpotCase):
         if not kind:
             self.skipTest("no instance type fits this machine once")
         self.image = halting_image(self)
-        spot = self.run_one(kind, InstanceMarketOptions=self.market())
+        spot = when_there_is_room(self.run_one, kind=kind, InstanceMarketOptions=self.market())
         self.fails("InsufficientInstanceCapacity", self.run_one, status=500, kind=kind, InstanceMarketOptions=self.market())
         wait_for(self, self.ec2, spot["InstanceId"], "running")
         begun = time.monotonic()

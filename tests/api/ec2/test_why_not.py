@@ -1,4 +1,5 @@
 """Reachability analyses, and `quartet why-not`, which asks for them."""
+import ipaddress
 import os
 import unittest
 
@@ -81,9 +82,9 @@ class WhyNot(Ec2Case):
     def test_ipv6(self):
         self.ec2.associate_vpc_cidr_block(VpcId=self.net, AmazonProvidedIpv6CidrBlock=True)
         (vpc,) = self.ec2.describe_vpcs(VpcIds=[self.net])["Vpcs"]
-        block = vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"].replace("/56", "/64")
-        self.ec2.associate_subnet_cidr_block(SubnetId=self.far, Ipv6CidrBlock=block)
-        second = block[:-len("00::/64")] + "01::/64"
+        subnets = ipaddress.ip_network(vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]).subnets(new_prefix=64)
+        first, second = str(next(subnets)), str(next(subnets))
+        self.ec2.associate_subnet_cidr_block(SubnetId=self.far, Ipv6CidrBlock=first)
         self.ec2.associate_subnet_cidr_block(SubnetId=self.near, Ipv6CidrBlock=second)
         a, b = (x["NetworkInterfaceId"] for x in (self.a, self.b))
         (b6,) = self.ec2.assign_ipv6_addresses(NetworkInterfaceId=b, Ipv6AddressCount=1)["AssignedIpv6Addresses"]

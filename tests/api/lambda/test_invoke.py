@@ -170,11 +170,22 @@ class Invoke(LambdaCase):
     def test_reserved_concurrency_limits(self):
         name = self.make(PYTHON, Timeout=20)
         self.aws.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
-        sleeper = threading.Thread(target=lambda: client("lambda", read_timeout=60).invoke(FunctionName=name, Payload='{"kind": "sleep", "s": 2}'))
+
+        def sleep():
+            lambda_ = client("lambda", read_timeout=60)
+            for _ in range(200):
+                try:
+                    return lambda_.invoke(FunctionName=name, Payload='{"kind": "sleep", "s": 5}')
+                except lambda_.exceptions.TooManyRequestsException:  # the other call was in
+                    time.sleep(0.1)
+        sleeper = threading.Thread(target=sleep)
         sleeper.start()
-        time.sleep(0.8)
-        error = self.assertAwsError("TooManyRequestsException", self.aws.invoke, FunctionName=name, status=429)
-        self.assertEqual(error["Reason"], "ReservedFunctionConcurrentInvocationLimitExceeded")
+        with self.assertRaises(self.aws.exceptions.TooManyRequestsException) as e:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                self.aws.invoke(FunctionName=name, Payload='{"kind": "event"}')
+        self.assertEqual(e.exception.response["ResponseMetadata"]["HTTPStatusCode"], 429)
+        self.assertEqual(e.exception.response["Reason"], "ReservedFunctionConcurrentInvocationLimitExceeded")
         sleeper.join()
         self.assertIn("event", self.result(name))
 

@@ -13,7 +13,7 @@ from raw import Signer
 
 VICTIMS = (("api",), ("priv",), ("main",), ("api", "priv", "main"), ("api", "priv"))
 ANSWER_S = 15  # a client that waits longer than this hangs
-BACK_S = 10.0  # on a machine that does much else; how long it takes is measured in bench/
+BACK_S = 30.0  # on a machine that does much else; how long it takes is measured in bench/
 
 
 class Writers:
@@ -103,7 +103,10 @@ class Killing(unittest.TestCase):
         """Kills each of the victims while the writers write."""
         with Writers(self, self.cloud, steps) as writers:
             for number, who in enumerate(victims):
+                heard, until = writers.answers, time.monotonic() + 60
                 time.sleep(before_s + 0.03 * number)
+                while writers.answers < heard + 4 and time.monotonic() < until:
+                    time.sleep(0.01)
                 self.assertLess(self.kill(who), BACK_S, f"{who} came back too late")
             time.sleep(before_s)
         self.assertEqual(writers.hung, [])
@@ -114,12 +117,12 @@ class Killing(unittest.TestCase):
     def end(self, expected_blobs=None):
         """Ends the cloud and looks at what it leaves on the machine and in its data."""
         if expected_blobs is not None:
-            until = time.monotonic() + 5
+            until = time.monotonic() + 60
             while len(blobs(self.data)) != expected_blobs and time.monotonic() < until:
                 time.sleep(0.02)
             self.assertEqual(len(blobs(self.data)), expected_blobs)
         self.cloud.stop()
         self.assertEqual(self.cloud.process.returncode, 0)
-        self.assertEqual(leftovers(self.data, 5), [])
+        self.assertEqual(leftovers(self.data, 30), [])
         self.assertEqual(unfinished_files(self.data), [])
         self.assertNotIn("fatal", self.cloud.log_text())

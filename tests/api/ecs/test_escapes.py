@@ -2,12 +2,14 @@
 import contextlib
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import unittest
 
 from busybox import busybox, push
 from cloud import program
+from leftovers import instance_of
 from tasks import TaskCase
 
 PROBE = pathlib.Path(program()).parent / "tests" / "host" / "task_probe"
@@ -69,7 +71,10 @@ class Escapes(TaskCase):
         theirs = self.interface(other)["PrivateIpAddress"]
         gateway = theirs.rsplit(".", 1)[0] + ".1"
         own = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=True).stdout.splitlines()
-        machine = sorted({line.split()[3].split("/")[0] for line in own})[:12]
+        # links of other clouds and of sandboxes come and go, and their addresses are then somebody's outside
+        ours = "qv" + instance_of(os.environ["QUARTET_DATA"])
+        stays = [line.split() for line in own if line.split()[1].startswith(ours) or not re.match("q[tv][0-9a-f]{8}-", line.split()[1])]
+        machine = sorted({words[3].split("/")[0] for words in stays})[:12]
         with contextlib.closing(socket.create_server(("0.0.0.0", 0), backlog=16)) as listener:
             listener.setblocking(False)
             ports = [listener.getsockname()[1], int(os.environ["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]), 22]

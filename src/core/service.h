@@ -32,6 +32,8 @@ struct service_op {
 		##__VA_ARGS__ \
 	}
 
+struct alarm_action_kind;
+
 struct service {
 	const struct api *api;
 	const char *iam_prefix; /* "logs" in logs:PutLogEvents */
@@ -76,6 +78,9 @@ struct service {
 	/* Does a record of this service name this content file (store/blob.h)? Asked at start-up for every file; what no service
 	 * wants is deleted. NULL: it keeps none. */
 	bool (*wants_blob)(struct store_txn *t, struct arena *a, struct str id);
+	/* What alarms can do through this service (core/alarm.h). */
+	const struct alarm_action_kind *alarm_actions;
+	unsigned alarm_action_count;
 };
 
 extern const struct service *const cloud_services[]; /* ends with NULL; src/aws/services.c */

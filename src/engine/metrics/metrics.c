@@ -293,6 +293,13 @@ void metrics_put(struct metrics *m, const struct metric *metric, int64_t time_ms
 		m->put_timer = loop_add_timer(m->loop, PUT_US, put_due, m);
 }
 
+void metrics_add(struct metrics *m, const struct metric *metric, double value)
+{
+	struct metric_set set = metric_sample(value);
+	if (m)
+		metrics_put(m, metric, clock_wall_ms(), 60, &set);
+}
+
 void metrics_make(const char *dir, bool ephemeral)
 {
 	store_make(&(struct store_config){.path = dir, .ephemeral = ephemeral, .history = STORE_NO_HISTORY});

@@ -39,6 +39,13 @@ static inline struct metric_set metric_sample(double x)
 /* Adds a set to the period that the time is in. resolution_s: 60, or 300. */
 void metrics_put(struct metrics *m, const struct metric *metric, int64_t time_ms, unsigned resolution_s,
                  const struct metric_set *set);
+/* How a service publishes what it counts: one value, now, of a metric by the minute. Cheap enough for every request: it is added up
+ * in memory. m NULL: nothing is kept.
+ *
+ *	const struct metric_dimension by[] = {{S("LoadBalancer"), name}};
+ *	metrics_add(cloud->metrics, &(struct metric){account, region, S("AWS/ApplicationELB"), S("RequestCount"), S("Count"), by,
+ *1}, 1); */
+void metrics_add(struct metrics *m, const struct metric *metric, double value);
 
 struct metric_point {
 	int64_t time_ms; /* when the period began */

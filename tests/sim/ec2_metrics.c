@@ -166,11 +166,10 @@ static struct metric_points read_metric(const char *name, int64_t period_s)
 	                   .region = S("us-east-1"),
 	                   .space = S("AWS/EC2"),
 	                   .name = str_from(name),
-	                   .unit = S(""),
 	                   .dimensions = &instance,
 	                   .dimension_count = 1};
-	struct str unit;
-	return metrics_read(w.cloud.metrics, &w.arena, &m, START, START + 3600000, period_s, &unit);
+	return metrics_read(w.cloud.metrics, &w.arena,
+	                    &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 3600000, .period_s = period_s});
 }
 
 static void assert_sum(const char *name, double count, double sum)

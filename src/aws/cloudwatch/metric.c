@@ -1,10 +1,11 @@
 #include "aws/cloudwatch/metric.h"
 
-#include "engine/metrics/metrics.h"
+#include "aws/cloudwatch/statistic.h"
 
 #include <string.h>
 
 enum { PAGE = 500, POINTS_MAX = 1440, MINUTE_S = 60 };
+#define SHOWN_MS (INT64_C(14) * 86400 * 1000)
 #define RECENT_MS (INT64_C(3) * 3600 * 1000)
 
 /* --- ListMetrics */
@@ -30,6 +31,9 @@ static bool wanted(const struct walk *w, const struct metric *m, int64_t last_ms
 	if ((str_set(in->namespace) && !str_eq(in->namespace, m->space)) ||
 	    (str_set(in->metric_name) && !str_eq(in->metric_name, m->name)) ||
 	    (str_set(in->recently_active) && last_ms < w->c->now_ms - RECENT_MS))
+		return false;
+	/* Nothing for two weeks: it is not shown, and can still be asked for. */
+	if (last_ms < w->c->now_ms - SHOWN_MS)
 		return false;
 	for (uint32_t i = 0; i < in->dimensions.n; i++)
 		if (!has_dimension(m, &in->dimensions.v[i]))
@@ -74,18 +78,49 @@ int cloudwatch_list_metrics(struct call *c, const struct cloudwatch_list_metrics
 
 /* --- GetMetricStatistics */
 
+struct metric cloudwatch_metric_of(struct call *c, struct str space, struct str name,
+                                   const struct cloudwatch_dimensions *dimensions, struct str unit)
+{
+	struct metric_dimension *made = arena_array(c->arena, dimensions->n + 1, sizeof(*made));
+	for (uint32_t i = 0; i < dimensions->n; i++)
+		made[i] = (struct metric_dimension){dimensions->v[i].name, dimensions->v[i].value};
+	return (struct metric){.account = c->account,
+	                       .region = c->region,
+	                       .space = space,
+	                       .name = name,
+	                       .unit = unit,
+	                       .dimensions = made,
+	                       .dimension_count = dimensions->n};
+}
+
+static int check_period(struct call *c, int64_t period_s)
+{
+	static const int64_t fine[] = {1, 5, 10, 20, 30};
+	for (unsigned i = 0; i < sizeof(fine) / sizeof(*fine); i++)
+		if (period_s == fine[i])
+			return CALL_OK;
+	if (period_s <= 0 || period_s % MINUTE_S)
+		return call_fail(c, "InvalidParameterValueException", 0,
+		                 "The parameter Period must be 1, 5, 10, 20, 30 or a multiple of 60.");
+	return CALL_OK;
+}
+
 static int check(struct call *c, const struct cloudwatch_get_metric_statistics_input *in)
 {
-	if (in->extended_statistics.n)
-		return call_fail(c, "InvalidParameterValueException", 0,
-		                 "Percentiles are not supported: the samples are not kept.");
-	if (!in->statistics.n)
-		return call_fail(c, "MissingRequiredParameterException", 0, "The parameter Statistics is required.");
+	struct statistic s;
+	if (!in->statistics.n && !in->extended_statistics.n)
+		return call_fail(c, "MissingRequiredParameterException", 0,
+		                 "At least one of the parameters must be specified: Statistics, ExtendedStatistics.");
+	for (uint32_t i = 0; i < in->extended_statistics.n; i++)
+		if (!statistic_parse(in->extended_statistics.v[i], &s) || !statistic_spread(&s))
+			return call_fail(c, "InvalidParameterValueException", 0,
+			                 "The value %.*s for parameter ExtendedStatistics is not supported.",
+			                 STR_ARG(in->extended_statistics.v[i]));
 	if (in->start_time.ms >= in->end_time.ms)
 		return call_fail(c, "InvalidParameterValueException", 0,
 		                 "The parameter StartTime must be less than the parameter EndTime.");
-	if (in->period.v <= 0 || in->period.v % MINUTE_S)
-		return call_fail(c, "InvalidParameterValueException", 0, "The parameter Period must be a multiple of 60.");
+	if (check_period(c, in->period.v) != CALL_OK)
+		return CALL_FAIL;
 	int64_t points = (in->end_time.ms - in->start_time.ms) / 1000 / in->period.v;
 	if (points > POINTS_MAX)
 		return call_fail(
@@ -103,37 +138,46 @@ static bool asked(const struct str_list *statistics, const char *name)
 	return false;
 }
 
+static void add_extended(struct call *c, const struct str_list *names, const struct metric_point *from,
+                         struct cloudwatch_datapoint *p)
+{
+	for (uint32_t i = 0; i < names->n; i++) {
+		struct statistic s;
+		double x;
+		if (!statistic_parse(names->v[i], &s) || !statistic_of(&s, from, &x))
+			continue;
+		p->extended_statistics.set = true;
+		struct cloudwatch_datapoint_value_map_entry *e = LIST_ADD(c->arena, &p->extended_statistics);
+		e->key = names->v[i];
+		e->value = OPT_DOUBLE(x);
+	}
+}
+
 int cloudwatch_get_metric_statistics(struct call *c, const struct cloudwatch_get_metric_statistics_input *in,
                                      struct cloudwatch_get_metric_statistics_output *out)
 {
 	if (check(c, in) != CALL_OK)
 		return CALL_FAIL;
-	struct metric_dimension *dimensions = arena_array(c->arena, in->dimensions.n + 1, sizeof(*dimensions));
-	for (uint32_t i = 0; i < in->dimensions.n; i++)
-		dimensions[i] = (struct metric_dimension){in->dimensions.v[i].name, in->dimensions.v[i].value};
-	struct metric m = {.account = c->account,
-	                   .region = c->region,
-	                   .space = in->namespace,
-	                   .name = in->metric_name,
-	                   .unit = S(""),
-	                   .dimensions = dimensions,
-	                   .dimension_count = in->dimensions.n};
-	struct str unit = STR_NONE;
+	struct metric m = cloudwatch_metric_of(c, in->namespace, in->metric_name, &in->dimensions, in->unit);
 	/* What is long ago is kept more coarsely: the beginning is that of such a period. */
-	int64_t kept_ms = metrics_kept_s(in->start_time.ms, c->now_ms) * 1000,
-	        from = in->start_time.ms - in->start_time.ms % kept_ms;
+	int64_t kept_s = metrics_kept_s(in->start_time.ms, c->now_ms), step_s = in->period.v < MINUTE_S ? in->period.v : MINUTE_S;
+	step_s = kept_s > step_s ? kept_s : step_s;
+	int64_t from = in->start_time.ms - in->start_time.ms % (step_s * 1000);
 	struct metric_points points = {0};
-	if (in->period.v * 1000 % kept_ms == 0)
-		points = metrics_read(c->cloud->metrics, c->arena, &m, from, in->end_time.ms, in->period.v, &unit);
+	if (in->period.v % step_s == 0)
+		points = metrics_read(c->cloud->metrics, c->arena,
+		                      &(struct metric_query){.metric = &m,
+		                                             .from_ms = from,
+		                                             .to_ms = in->end_time.ms,
+		                                             .period_s = in->period.v,
+		                                             .spread = in->extended_statistics.n > 0});
 	out->label = in->metric_name;
 	out->datapoints.set = true;
 	for (uint32_t i = 0; i < points.n; i++) {
 		const struct metric_set *s = &points.v[i].set;
-		if (str_set(in->unit) && !str_eq(in->unit, unit))
-			continue;
 		struct cloudwatch_datapoint *p = LIST_ADD(c->arena, &out->datapoints);
 		p->timestamp = OPT_TIME(points.v[i].time_ms);
-		p->unit = unit;
+		p->unit = points.v[i].unit;
 		if (asked(&in->statistics, "SampleCount"))
 			p->sample_count = OPT_DOUBLE(s->count);
 		if (asked(&in->statistics, "Average"))
@@ -144,6 +188,7 @@ int cloudwatch_get_metric_statistics(struct call *c, const struct cloudwatch_get
 			p->minimum = OPT_DOUBLE(s->min);
 		if (asked(&in->statistics, "Maximum"))
 			p->maximum = OPT_DOUBLE(s->max);
+		add_extended(c, &in->extended_statistics, &points.v[i], p);
 	}
 	return CALL_OK;
 }

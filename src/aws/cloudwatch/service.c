@@ -5,8 +5,9 @@
 #include <stdio.h>
 
 static const struct service_op ops[] = {
-        OP(cloudwatch, get_metric_statistics, GetMetricStatistics, .flags = OP_READ, .missing = "percentiles"),
+        OP(cloudwatch, get_metric_statistics, GetMetricStatistics, .flags = OP_READ),
         OP(cloudwatch, list_metrics, ListMetrics, .flags = OP_READ, .missing = "metrics of linked accounts"),
+        OP(cloudwatch, put_metric_data, PutMetricData, .missing = "entities"),
 };
 
 static void prepare(const char *data_dir, bool ephemeral)
@@ -42,6 +43,7 @@ const struct service cloudwatch_service = {
         .iam_prefix = "cloudwatch",
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(*ops),
+        .body_limit_bytes = 8 * 1024 * 1024, /* 1 MB as AWS counts it, and twice that with names around it */
         .prepare = prepare,
         .start = start,
         .stop = stop,

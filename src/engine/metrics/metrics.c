@@ -1,149 +1,170 @@
-/* Keys: "s" account NUL region NUL digest -> a metric's number, its newest time and its names; "d" number tier time -> a block of
- * statistic sets, one after the other from the block's beginning; "n" -> the next number. A set goes into one block of each tier at
- * once, so nothing has to be rolled up later. */
-#include "engine/metrics/metrics.h"
+/* What comes is added up in the gathering batch. A batch is written in parts of some hundreds of periods, one transaction after the
+ * other, so that ten thousand metrics at once hold up nobody; meanwhile the next one gathers. */
+#include "engine/metrics/series.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
-#include "model/model.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define DAY_MS INT64_C(86400000)
 #define SWEEP_US INT64_C(3600000000)
-enum { TIERS = 3, PUT_US = 1000000, PENDING_MAX = 100000, SWEEP_MAX = 2000, BLOCK_MAX = 96 };
+#define DAY_S INT64_C(86400)
+enum { PUT_US = 1000000, GATHERED_MAX = 50000, PART = 400, SERIES_MAX = 50000, SWEEP_MAX = 2000, ROW_MS = 300000, MINUTE_S = 60 };
 
-static const struct {
-	int64_t step_s;
-	unsigned sets; /* in a block */
-	int64_t days;
-} tiers[TIERS] = {{60, 60, 15}, {300, 72, 63}, {3600, 96, 455}};
+const struct tier metrics_tiers[TIERS] = {
+        {1, 300, 3 * 3600, 1}, {60, 240, 15 * DAY_S, 1}, {300, 144, 63 * DAY_S, 4}, {3600, 96, 455 * DAY_S, 4}};
 
-struct pending {
-	struct metric metric;
-	int64_t time_ms;
-	unsigned resolution_s;
-	struct metric_set set;
-};
-struct pendings {
-	struct pending *v;
-	uint32_t n;
-	bool set;
-};
+/* --- series in memory */
 
-struct metrics {
-	struct loop *loop;
-	struct store *store;
-	struct arena gather_arena, write_arena;
-	struct pendings gathered;
-	struct loop_timer *put_timer, *sweep_timer;
-	bool writing, sweep_next, more;
-	struct str sweep_after; /* in sweep_text */
-	char sweep_text[512];
-};
-
-/* --- keys */
-
-static void add_number(struct buf *b, uint64_t x)
+static struct str map_name(struct metrics *m, const struct metric *metric)
 {
-	x = __builtin_bswap64(x);
-	buf_add(b, &x, sizeof(x));
-}
-
-static struct str block_key(struct arena *a, uint64_t id, unsigned tier, int64_t block)
-{
-	struct buf CLEAN_BUF b;
-	buf_init(&b, 64);
-	buf_add_lit(&b, "d");
-	add_number(&b, id);
-	add_number(&b, tier);
-	add_number(&b, (uint64_t)block);
-	return arena_dup(a, buf_str(&b));
-}
-
-static int by_name(const void *x, const void *y)
-{
-	return str_cmp(((const struct metric_dimension *)x)->name, ((const struct metric_dimension *)y)->name);
-}
-
-/* unit, namespace, name, then dimensions in order of their names, each ended by a NUL. */
-static struct str names_of(struct arena *a, const struct metric *m)
-{
-	struct buf CLEAN_BUF b;
-	struct metric_dimension sorted[METRIC_DIMENSIONS_MAX];
 	struct str zero = str_of("", 1);
-	buf_init(&b, 1 << 20);
-	memcpy(sorted, m->dimensions, m->dimension_count * sizeof(*sorted));
-	qsort(sorted, m->dimension_count, sizeof(*sorted), by_name);
-	struct str head[] = {m->unit, zero, m->space, zero, m->name, zero};
-	for (size_t i = 0; i < sizeof(head) / sizeof(*head); i++)
-		buf_add_str(&b, head[i]);
-	for (size_t i = 0; i < m->dimension_count; i++) {
-		buf_add_str(&b, sorted[i].name);
-		buf_add_str(&b, zero);
-		buf_add_str(&b, sorted[i].value);
-		buf_add_str(&b, zero);
-	}
-	return arena_dup(a, buf_str(&b));
+	buf_clear(&m->name);
+	buf_add_str(&m->name, metric->account);
+	buf_add_str(&m->name, zero);
+	buf_add_str(&m->name, metric->region);
+	buf_add_str(&m->name, zero);
+	metrics_names(&m->name, metric);
+	return m->name.overflow ? STR_NONE : buf_str(&m->name);
 }
 
-static struct str series_key(struct arena *a, const struct metric *m, struct str names)
+struct series *metrics_find(struct metrics *m, const struct metric *metric)
 {
-	struct str zero = str_of("", 1), unitless = str_from_at(names, m->unit.n + 1);
-	return ARENA_CAT(a, S("s"), m->account, zero, m->region, zero, hash_hex(a, HASH_SHA256, unitless));
+	struct str name = map_name(m, metric);
+	return str_set(name) ? map_get(&m->series, name) : NULL;
 }
 
-struct series {
-	uint64_t id;
-	int64_t last_ms;
-};
-
-static bool get_series(struct store_txn *t, struct str key, struct series *ret, struct str *ret_names)
+static struct series *series_new(struct str name, const struct metric *metric, char unit)
 {
-	struct store_value v;
-	if (!store_get(t, key, &v) || v.value.n < sizeof(*ret))
-		return false;
-	memcpy(ret, v.value.p, sizeof(*ret));
-	*ret_names = str_from_at(v.value, sizeof(*ret));
-	return true;
+	struct series *s = calloc(1, sizeof(*s) + name.n);
+	if (!s)
+		die("out of memory (metrics)");
+	char *p = memcpy(s + 1, name.p, name.n);
+	size_t a = metric->account.n + 1, r = metric->region.n + 1;
+	*s = (struct series){.unit = unit,
+	                     .account = str_of(p, a - 1),
+	                     .region = str_of(p + a, r - 1),
+	                     .names = str_of(p + a + r, name.n - a - r)};
+	return s;
+}
+
+static struct series *series_get(struct metrics *m, const struct metric *metric)
+{
+	struct str name = map_name(m, metric);
+	char unit = metrics_unit_code(metric->unit);
+	if (!str_set(name))
+		return NULL;
+	struct series *first = map_get(&m->series, name), *s = first;
+	while (s && s->unit != unit)
+		s = s->next_unit;
+	if (s)
+		return s;
+	s = series_new(name, metric, unit);
+	if (first) {
+		s->next_unit = first->next_unit;
+		first->next_unit = s;
+	} else
+		map_put(&m->series, name, s);
+	return s;
+}
+
+static void forget_series(struct metrics *m)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&m->series, &at, &key, &value))
+		for (struct series *s = value, *next; s; s = next) {
+			next = s->next_unit;
+			free(s);
+		}
+	map_done(&m->series);
+	m->series = (struct map){0};
+}
+
+/* --- gathering */
+
+static void put_due(void *ctx);
+
+static struct gathered *gathered_get(struct metrics *m, struct series *s, int64_t time_ms, unsigned tier)
+{
+	struct arena *a = &m->gather.arena;
+	time_ms -= time_ms % (metrics_tiers[tier].step_s * 1000);
+	for (struct gathered *g = s->gathered; g; g = g->next)
+		if (g->time_ms == time_ms && g->tier == tier)
+			return g;
+	struct gathered *g = arena_new(a, struct gathered);
+	*g = (struct gathered){.series = s, .next = s->gathered, .at = m->gather.all.n, .time_ms = time_ms, .tier = tier};
+	s->gathered = g;
+	*LIST_ADD(a, &m->gather.all) = g;
+	if (time_ms > s->last_ms)
+		s->last_ms = time_ms;
+	if (!m->put_timer)
+		m->put_timer = loop_add_timer(m->loop, PUT_US, put_due, m);
+	return g;
+}
+
+static struct gathered *gather(struct metrics *m, const struct metric *metric, int64_t time_ms, unsigned resolution_s)
+{
+	if (metrics_full(m) || metric->dimension_count > METRIC_DIMENSIONS_MAX || time_ms < 0)
+		return NULL;
+	struct series *s = series_get(m, metric);
+	return s ? gathered_get(m, s, time_ms, resolution_s >= 300 ? 2 : resolution_s >= MINUTE_S ? 1 : 0) : NULL;
+}
+
+bool metrics_full(const struct metrics *m)
+{
+	return m->gather.all.n >= GATHERED_MAX;
+}
+
+void metrics_put(struct metrics *m, const struct metric *metric, int64_t time_ms, unsigned resolution_s,
+                 const struct metric_set *set)
+{
+	struct gathered *g = gather(m, metric, time_ms, resolution_s);
+	struct slot one = slot_of_set(set);
+	if (g && set->count > 0)
+		slot_merge(&m->gather.arena, &g->slot, &one);
+}
+
+void metrics_put_values(struct metrics *m, const struct metric *metric, int64_t time_ms, unsigned resolution_s,
+                        const struct metric_value *values, size_t n)
+{
+	struct gathered *g = gather(m, metric, time_ms, resolution_s);
+	for (size_t i = 0; g && i < n; i++)
+		if (values[i].count > 0 && isfinite(values[i].value))
+			slot_add(&m->gather.arena, &g->slot, values[i].value, values[i].count);
+}
+
+void metrics_add(struct metrics *m, const struct metric *metric, double value)
+{
+	if (m)
+		metrics_put_values(m, metric, clock_wall_ms(), MINUTE_S, &(struct metric_value){value, 1}, 1);
 }
 
 /* --- writing */
 
-static void merge(struct metric_set *into, const struct metric_set *s)
+static void add_to_block(struct store_txn *t, struct arena *a, uint64_t id, unsigned tier, const struct gathered *g)
 {
-	if (into->count <= 0) {
-		*into = *s;
-		return;
-	}
-	into->count += s->count;
-	into->sum += s->sum;
-	into->min = s->min < into->min ? s->min : into->min;
-	into->max = s->max > into->max ? s->max : into->max;
-}
-
-static int64_t block_ms(unsigned tier)
-{
-	return tiers[tier].step_s * 1000 * tiers[tier].sets;
-}
-
-static void add_to_block(struct store_txn *t, struct arena *a, uint64_t id, unsigned tier, const struct pending *p)
-{
-	struct metric_set sets[BLOCK_MAX] = {0};
+	const struct tier *k = &metrics_tiers[tier];
+	struct slot slots[SLOTS_MAX] = {0};
 	struct store_value v;
-	int64_t block = p->time_ms / block_ms(tier);
-	size_t slot = (size_t)((p->time_ms - block * block_ms(tier)) / (tiers[tier].step_s * 1000)), n = 0;
-	struct str key = block_key(a, id, tier, block);
-	if (store_get(t, key, &v) && v.value.n <= sizeof(sets)) {
-		memcpy(sets, v.value.p, v.value.n);
-		n = v.value.n / sizeof(*sets);
+	uint32_t n = 0;
+	int64_t block = g->time_ms / tier_block_ms(k);
+	uint32_t at = (uint32_t)((g->time_ms - block * tier_block_ms(k)) / (k->step_s * 1000));
+	struct str key = metrics_block_key(a, id, tier, block);
+	if (store_get(t, key, &v) && !block_read(a, v.value, slots, k->slots, &n, k->steps)) {
+		memset(slots, 0, sizeof(slots));
+		n = 0;
+		log_warn("metrics: a block that does not read is begun anew");
 	}
-	merge(&sets[slot], &p->set);
-	store_put(t, key, str_of(sets, (slot + 1 > n ? slot + 1 : n) * sizeof(*sets)));
+	slot_merge(a, &slots[at], &g->slot);
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 4 << 20);
+	block_write(&b, slots, at + 1 > n ? at + 1 : n, k->steps);
+	if (!b.overflow)
+		store_put(t, key, buf_str(&b));
 }
 
 static uint64_t next_id(struct store_txn *t)
@@ -157,27 +178,41 @@ static uint64_t next_id(struct store_txn *t)
 	return id;
 }
 
-static void write_one(struct store_txn *t, struct arena *a, const struct pending *p)
+static void write_row(struct store_txn *t, struct arena *a, struct series *s)
 {
-	struct str names = names_of(a, &p->metric), key = series_key(a, &p->metric, names), old;
-	struct series s = {0};
-	if (!get_series(t, key, &s, &old))
-		s.id = next_id(t);
-	if (p->time_ms > s.last_ms)
-		s.last_ms = p->time_ms;
-	store_put(t, key, ARENA_CAT(a, str_of(&s, sizeof(s)), names));
-	for (unsigned tier = p->resolution_s >= 300; tier < TIERS; tier++)
-		add_to_block(t, a, s.id, tier, p);
+	struct store_value v;
+	struct series_row row = {0};
+	if (s->id && s->last_ms < s->written_ms + ROW_MS)
+		return;
+	struct str key = ARENA_CAT(a, metrics_key(a, s->account, s->region, s->names), str_of(&s->unit, 1));
+	if (!s->id && store_get(t, key, &v) && v.value.n >= sizeof(row))
+		memcpy(&row, v.value.p, sizeof(row));
+	s->id = s->id ? s->id : row.id ? row.id : next_id(t);
+	s->last_ms = row.last_ms > s->last_ms ? row.last_ms : s->last_ms;
+	row = (struct series_row){.id = s->id, .last_ms = s->last_ms};
+	store_put(t, key, ARENA_CAT(a, str_of(&row, sizeof(row)), s->names));
+	s->written_ms = s->last_ms;
+}
+
+static void write_one(struct store_txn *t, struct arena *a, const struct gathered *g)
+{
+	if (g->slot.set.count <= 0)
+		return;
+	write_row(t, a, g->series);
+	for (unsigned tier = g->tier; tier < TIERS; tier++)
+		add_to_block(t, a, g->series->id, tier, g);
 }
 
 /* --- forgetting */
 
 static void drop_blocks(struct metrics *m, struct store_txn *t, uint64_t id, int64_t now_ms, unsigned *left)
 {
-	struct arena *a = &m->write_arena;
+	struct arena *a = &m->job;
 	for (unsigned tier = 0; tier < TIERS; tier++) {
-		int64_t end = (now_ms - tiers[tier].days * DAY_MS) / block_ms(tier);
-		struct store_iter *i = store_scan(t, block_key(a, id, tier, 0), block_key(a, id, tier, end < 0 ? 0 : end), false);
+		const struct tier *k = &metrics_tiers[tier];
+		int64_t end = (now_ms - k->kept_s * 1000) / tier_block_ms(k);
+		struct store_iter *i =
+		        store_scan(t, metrics_block_key(a, id, tier, 0), metrics_block_key(a, id, tier, end < 0 ? 0 : end), false);
 		struct store_value v;
 		struct str key;
 		while (*left && store_next(i, &key, &v)) {
@@ -190,7 +225,7 @@ static void drop_blocks(struct metrics *m, struct store_txn *t, uint64_t id, int
 /* A part of all metrics, from where the last part ended. */
 static void sweep(struct metrics *m, struct store_txn *t)
 {
-	struct arena *a = &m->write_arena;
+	struct arena *a = &m->job;
 	int64_t now = clock_wall_ms();
 	unsigned left = SWEEP_MAX, seen = 0;
 	struct str key = STR_NONE, from = m->sweep_after.n ? m->sweep_after : S("s");
@@ -198,16 +233,16 @@ static void sweep(struct metrics *m, struct store_txn *t)
 	struct store_value v;
 	m->more = true;
 	while (left && seen++ < SWEEP_MAX) {
-		struct series s;
+		struct series_row row;
 		if (!store_next(i, &key, &v)) {
 			m->more = false;
 			break;
 		}
-		if (v.value.n < sizeof(s))
+		if (v.value.n < sizeof(row))
 			continue;
-		memcpy(&s, v.value.p, sizeof(s));
-		drop_blocks(m, t, s.id, now, &left);
-		if (left && s.last_ms < now - tiers[TIERS - 1].days * DAY_MS)
+		memcpy(&row, v.value.p, sizeof(row));
+		drop_blocks(m, t, row.id, now, &left);
+		if (left && row.last_ms < now - metrics_tiers[TIERS - 1].kept_s * 1000)
 			store_delete(t, arena_dup(a, key));
 	}
 	m->sweep_after = m->more && key.n <= sizeof(m->sweep_text) ? str_of(memcpy(m->sweep_text, key.p, key.n), key.n) : STR_NONE;
@@ -217,46 +252,95 @@ static void sweep(struct metrics *m, struct store_txn *t)
 
 static void write_next(struct metrics *m);
 
-static void written(void *ctx, int result, uint64_t revision)
+static void tell(struct metrics *m, int result)
+{
+	struct waiters all = m->told;
+	m->told = (struct waiters){0};
+	for (uint32_t i = 0; i < all.n; i++)
+		all.v[i].fn(all.v[i].ctx, result);
+	free(all.v);
+}
+
+static void batch_done(struct metrics *m)
+{
+	for (uint32_t i = 0; i < m->write.all.n; i++)
+		m->write.all.v[i]->series->writing = NULL;
+	m->write.all = (struct gathered_list){0};
+	arena_reset(&m->write.arena);
+	if (m->series.count > SERIES_MAX && !m->gather.all.n)
+		forget_series(m);
+}
+
+static void part_done(void *ctx, int result, uint64_t revision)
 {
 	struct metrics *m = ctx;
 	(void)revision;
 	if (result < 0)
 		log_warn("metrics of a second are lost: %s", strerror(-result));
-	arena_reset(&m->write_arena);
+	for (uint32_t i = m->part_from; result < 0 && i < m->part_to; i++)
+		m->write.all.v[i]->series->id = 0;
+	arena_reset(&m->job);
 	m->writing = false;
-	m->sweep_next |= m->more && result == 0;
-	if (m->sweep_next || m->gathered.n)
-		write_next(m);
+	m->part_from = m->part_to;
+	if (m->part_to == m->write.all.n && m->part_to) {
+		m->part_from = m->part_to = 0;
+		batch_done(m);
+		tell(m, result < 0 ? result : 0);
+	} else if (!m->part_to)
+		m->sweep_next |= m->more && result == 0;
+	write_next(m);
+}
+
+static void batch_begin(struct metrics *m)
+{
+	struct batch empty = m->write;
+	m->write = m->gather;
+	m->gather = empty;
+	m->told = m->waiting;
+	m->waiting = (struct waiters){0};
+	for (uint32_t i = 0; i < m->write.all.n; i++) {
+		struct series *s = m->write.all.v[i]->series;
+		if (s->gathered) {
+			s->writing = s->gathered;
+			s->gathered = NULL;
+		}
+	}
 }
 
 static void write_next(struct metrics *m)
 {
-	if (m->writing || (!m->gathered.n && !m->sweep_next))
+	if (m->writing)
+		return;
+	if (!m->write.all.n && m->gather.all.n && !m->put_timer)
+		batch_begin(m);
+	if (!m->write.all.n && !m->sweep_next)
 		return;
 	m->writing = true;
-	m->more = false;
-	if (m->gathered.n) {
-		struct pendings all = m->gathered;
-		struct arena empty = m->write_arena;
-		m->write_arena = m->gather_arena;
-		m->gather_arena = empty;
-		m->gathered = (struct pendings){0};
-		struct store_txn *t = store_begin(m->store, &m->write_arena);
-		for (uint32_t i = 0; i < all.n; i++)
-			write_one(t, &m->write_arena, &all.v[i]);
-		store_commit(t, written, m);
-		return;
+	struct store_txn *t = store_begin(m->store, &m->job);
+	if (m->write.all.n) {
+		uint32_t rest = m->write.all.n - m->part_from;
+		m->part_to = m->part_from + (rest < PART ? rest : PART);
+		for (uint32_t i = m->part_from; i < m->part_to; i++)
+			write_one(t, &m->job, m->write.all.v[i]);
+		m->part++;
+		store_put(t, S("b"), str_of(&m->part, sizeof(m->part)));
+	} else {
+		m->sweep_next = m->more = false;
+		sweep(m, t);
 	}
-	m->sweep_next = false;
-	struct store_txn *t = store_begin(m->store, &m->write_arena);
-	sweep(m, t);
-	store_commit(t, written, m);
+	store_commit(t, part_done, m);
 }
 
 static void put_due(void *ctx)
 {
 	struct metrics *m = ctx;
+	m->put_timer = NULL;
+	write_next(m);
+}
+
+static void put_now(struct metrics *m)
+{
+	loop_remove_timer(m->loop, m->put_timer);
 	m->put_timer = NULL;
 	write_next(m);
 }
@@ -269,40 +353,54 @@ static void sweep_due(void *ctx)
 	write_next(m);
 }
 
-void metrics_put(struct metrics *m, const struct metric *metric, int64_t time_ms, unsigned resolution_s,
-                 const struct metric_set *set)
+void metrics_when_written(struct metrics *m, metrics_written_fn *fn, void *ctx)
 {
-	struct arena *a = &m->gather_arena;
-	if (m->gathered.n >= PENDING_MAX || metric->dimension_count > METRIC_DIMENSIONS_MAX || time_ms < 0)
+	struct waiters *l = &m->waiting;
+	if (!m->gather.all.n && m->write.all.n)
+		l = &m->told;
+	if (!m->gather.all.n && !m->write.all.n) {
+		fn(ctx, 0);
 		return;
-	struct metric_dimension *dimensions = arena_array(a, metric->dimension_count + 1, sizeof(*dimensions));
-	for (size_t i = 0; i < metric->dimension_count; i++)
-		dimensions[i] = (struct metric_dimension){arena_dup(a, metric->dimensions[i].name),
-		                                          arena_dup(a, metric->dimensions[i].value)};
-	*LIST_ADD(a, &m->gathered) = (struct pending){.metric = {.account = arena_dup(a, metric->account),
-	                                                         .region = arena_dup(a, metric->region),
-	                                                         .space = arena_dup(a, metric->space),
-	                                                         .name = arena_dup(a, metric->name),
-	                                                         .unit = arena_dup(a, metric->unit),
-	                                                         .dimensions = dimensions,
-	                                                         .dimension_count = metric->dimension_count},
-	                                              .time_ms = time_ms,
-	                                              .resolution_s = resolution_s,
-	                                              .set = *set};
-	if (!m->put_timer)
-		m->put_timer = loop_add_timer(m->loop, PUT_US, put_due, m);
+	}
+	struct waiter *v = realloc(l->v, (l->n + 1) * sizeof(*v));
+	if (!v)
+		die("out of memory (metrics)");
+	l->v = v;
+	l->v[l->n++] = (struct waiter){fn, ctx};
+	put_now(m);
 }
 
-void metrics_add(struct metrics *m, const struct metric *metric, double value)
+static void not_waiting(struct waiters *l, void *ctx)
 {
-	struct metric_set set = metric_sample(value);
-	if (m)
-		metrics_put(m, metric, clock_wall_ms(), 60, &set);
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < l->n; i++)
+		if (l->v[i].ctx != ctx)
+			l->v[n++] = l->v[i];
+	l->n = n;
 }
+
+void metrics_not_waiting(struct metrics *m, void *ctx)
+{
+	not_waiting(&m->waiting, ctx);
+	not_waiting(&m->told, ctx);
+}
+
+/* --- the beginning and the end */
 
 void metrics_make(const char *dir, bool ephemeral)
 {
 	store_make(&(struct store_config){.path = dir, .ephemeral = ephemeral, .history = STORE_NO_HISTORY});
+}
+
+/* So that a number of a part is not one that is there from before. */
+static void find_part(struct metrics *m)
+{
+	struct store_txn *t = store_begin(m->store, &m->job);
+	struct store_value v;
+	if (store_get(t, S("b"), &v) && v.value.n == sizeof(m->part))
+		memcpy(&m->part, v.value.p, sizeof(m->part));
+	store_abort(t);
+	arena_reset(&m->job);
 }
 
 int metrics_open(struct metrics **ret, struct loop *l, const char *dir, bool ephemeral, char ret_why[static 200])
@@ -311,14 +409,14 @@ int metrics_open(struct metrics **ret, struct loop *l, const char *dir, bool eph
 	if (!m)
 		die("out of memory (metrics)");
 	m->loop = l;
-	arena_init(&m->gather_arena, 0);
-	arena_init(&m->write_arena, 0);
+	buf_init(&m->name, NAMES_MAX);
 	int e = store_open(&m->store, l, &(struct store_config){.path = dir, .ephemeral = ephemeral, .history = STORE_NO_HISTORY},
 	                   ret_why);
 	if (e < 0) {
 		free(m);
 		return e;
 	}
+	find_part(m);
 	m->sweep_timer = loop_add_timer(l, SWEEP_US, sweep_due, m);
 	*ret = m;
 	return 0;
@@ -328,124 +426,21 @@ void metrics_close(struct metrics *m)
 {
 	if (!m)
 		return;
-	loop_remove_timer(m->loop, m->put_timer);
 	loop_remove_timer(m->loop, m->sweep_timer);
+	free(m->waiting.v);
+	free(m->told.v);
+	m->waiting = m->told = (struct waiters){0};
 	m->sweep_next = false;
-	while (m->writing)
-		loop_turn(m->loop, 1000);
-	write_next(m);
+	do {
+		put_now(m);
+		while (m->writing)
+			loop_turn(m->loop, 1000);
+	} while (m->gather.all.n || m->write.all.n);
 	store_close(m->store);
-	arena_done(&m->gather_arena);
-	arena_done(&m->write_arena);
+	forget_series(m);
+	buf_done(&m->name);
+	arena_done(&m->gather.arena);
+	arena_done(&m->write.arena);
+	arena_done(&m->job);
 	free(m);
-}
-
-/* --- reading */
-
-int64_t metrics_kept_s(int64_t from_ms, int64_t now_ms)
-{
-	for (unsigned tier = 0; tier + 1 < TIERS; tier++)
-		if (from_ms >= now_ms - tiers[tier].days * DAY_MS)
-			return tiers[tier].step_s;
-	return tiers[TIERS - 1].step_s;
-}
-
-static void add_point(struct arena *a, struct metric_points *points, int64_t time_ms, const struct metric_set *s)
-{
-	if (!points->n || points->v[points->n - 1].time_ms != time_ms)
-		*LIST_ADD(a, points) = (struct metric_point){.time_ms = time_ms};
-	merge(&points->v[points->n - 1].set, s);
-}
-
-static void read_tier(struct store_txn *t, struct arena *a, uint64_t id, unsigned tier, int64_t from_ms, int64_t to_ms,
-                      int64_t period_s, struct metric_points *points)
-{
-	int64_t step_ms = tiers[tier].step_s * 1000;
-	struct store_iter *i = store_scan(t, block_key(a, id, tier, from_ms / block_ms(tier)),
-	                                  block_key(a, id, tier, to_ms / block_ms(tier) + 1), false);
-	struct store_value v;
-	struct str key;
-	while (store_next(i, &key, &v)) {
-		uint64_t block;
-		memcpy(&block, key.p + key.n - sizeof(block), sizeof(block));
-		int64_t begin = (int64_t)__builtin_bswap64(block) * block_ms(tier);
-		for (size_t k = 0; k < v.value.n / sizeof(struct metric_set); k++) {
-			struct metric_set set;
-			int64_t at = begin + (int64_t)k * step_ms;
-			memcpy(&set, v.value.p + k * sizeof(set), sizeof(set));
-			if (set.count > 0 && at >= from_ms && at < to_ms)
-				add_point(a, points, from_ms + (at - from_ms) / (period_s * 1000) * period_s * 1000, &set);
-		}
-	}
-}
-
-struct metric_points metrics_read(struct metrics *m, struct arena *a, const struct metric *metric, int64_t from_ms, int64_t to_ms,
-                                  int64_t period_s, struct str *ret_unit)
-{
-	struct metric_points points = {0};
-	struct series s;
-	struct str names;
-	if (metric->dimension_count > METRIC_DIMENSIONS_MAX || from_ms < 0 || period_s <= 0)
-		return points;
-	struct store_txn *t = store_begin(m->store, a);
-	/* The coarsest tier that the periods are made of; when it has nothing, one that is coarser than where they begin. */
-	unsigned tier = TIERS - 1;
-	while (tier > 0 && (period_s % tiers[tier].step_s || from_ms / 1000 % tiers[tier].step_s))
-		tier--;
-	if (get_series(t, series_key(a, metric, names_of(a, metric)), &s, &names)) {
-		*ret_unit = arena_dup(a, str_cut(&names, '\0'));
-		for (; !points.n && tier < TIERS && tiers[tier].step_s <= period_s; tier++)
-			read_tier(t, a, s.id, tier, from_ms, to_ms, period_s, &points);
-	}
-	store_abort(t);
-	return points;
-}
-
-static struct metric read_names(struct arena *a, struct str key, struct str value)
-{
-	struct metric made = {0};
-	struct metric_dimension dimensions[METRIC_DIMENSIONS_MAX];
-	struct str rest = arena_dup(a, str_from_at(value, sizeof(struct series))), where = arena_dup(a, str_from_at(key, 1));
-	made.account = str_cut(&where, '\0');
-	made.region = str_cut(&where, '\0');
-	made.unit = str_cut(&rest, '\0');
-	made.space = str_cut(&rest, '\0');
-	made.name = str_cut(&rest, '\0');
-	while (rest.n && made.dimension_count < METRIC_DIMENSIONS_MAX) {
-		struct metric_dimension *d = &dimensions[made.dimension_count++];
-		d->name = str_cut(&rest, '\0');
-		d->value = str_cut(&rest, '\0');
-	}
-	size_t bytes = made.dimension_count * sizeof(*dimensions);
-	made.dimensions = bytes ? memcpy(arena_alloc(a, bytes), dimensions, bytes) : NULL;
-	return made;
-}
-
-static void list(struct metrics *m, struct arena *a, struct str under, metrics_list_fn *fn, void *ctx)
-{
-	struct store_txn *t = store_begin(m->store, a);
-	struct store_iter *i = store_scan(t, under, store_prefix_end(a, under), false);
-	struct store_value v;
-	struct str key;
-	while (store_next(i, &key, &v)) {
-		struct series s;
-		if (v.value.n < sizeof(s))
-			continue;
-		memcpy(&s, v.value.p, sizeof(s));
-		struct metric metric = read_names(a, key, v.value);
-		if (!fn(ctx, &metric, s.last_ms))
-			break;
-	}
-	store_abort(t);
-}
-
-void metrics_list(struct metrics *m, struct arena *a, struct str account, struct str region, metrics_list_fn *fn, void *ctx)
-{
-	struct str zero = str_of("", 1);
-	list(m, a, ARENA_CAT(a, S("s"), account, zero, region, zero), fn, ctx);
-}
-
-void metrics_list_all(struct metrics *m, struct arena *a, metrics_list_fn *fn, void *ctx)
-{
-	list(m, a, S("s"), fn, ctx);
 }

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "aws/iam/iam.h"
+#include "aws/iam/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,12 +196,45 @@ static void sessions_are_sealed(void **state)
 	close_iam(w);
 }
 
+/* Known sessions are a cache: expired ones leave it, and what leaves it is known again by its token. */
+static void sessions_leave_when_they_expire(void **state)
+{
+	enum { MANY = 600, LEFT = 300 };
+	struct world *w = *state;
+	struct arena CLEAN_ARENA a = {0};
+	struct iam_credentials made[MANY];
+	struct credential c;
+	struct state_iam_session_record r = {.kind = OPT_INT(PRINCIPAL_FEDERATED),
+	                                     .account = S("111111111111"),
+	                                     .name = S("bob"),
+	                                     .issued = OPT_TIME(1000),
+	                                     .expires = OPT_TIME(2000)};
+	open_iam(w, true);
+	size_t most = 0;
+	for (int i = 0; i < MANY; i++) {
+		/* each lives as long as 50 others take to come */
+		r.issued = OPT_TIME(1000 + i);
+		r.expires = OPT_TIME(1050 + i);
+		iam_session_make(&w->cloud, &a, &r, &made[i]);
+		assert_int_equal(find(w, made[i].access_key_id, made[i].token, 1000 + i, &c), KEY_GOOD);
+		principal_unref(c.principal);
+		if (iam_of(&w->cloud)->sessions.count > most)
+			most = iam_of(&w->cloud)->sessions.count;
+	}
+	assert_true(most < LEFT);
+	assert_int_equal(find(w, made[0].access_key_id, made[0].token, 1049, &c), KEY_GOOD);
+	principal_unref(c.principal);
+	assert_int_equal(find(w, made[0].access_key_id, made[0].token, 1050, &c), KEY_EXPIRED);
+	close_iam(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(keys_of_roots, begin, end),
 	        cmocka_unit_test_setup_teardown(first_start_makes_a_key, begin, end),
 	        cmocka_unit_test_setup_teardown(sessions_are_sealed, begin, end),
+	        cmocka_unit_test_setup_teardown(sessions_leave_when_they_expire, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  * is deleted, or another one takes its name, the credentials are dead. */
 #include "aws/iam/source.h"
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -14,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { NONCE = 12, TAG = 16, FORMAT = 1, SESSIONS_MAX = 20000 };
+enum { NONCE = 12, TAG = 16, FORMAT = 1, SESSIONS_MAX = 4096, SWEEP_FROM = 256 };
 static const struct record_type session_type = {&state_iam_api, "SessionRecord"}, seal_type = {&state_iam_api, "SealRecord"};
 
 struct iam_session {
@@ -201,7 +202,8 @@ static void session_free(struct iam_session *s)
 	free(s);
 }
 
-void iam_sessions_drop(struct iam *iam, struct str account)
+/* Keeps those of other accounts (absent: of none) that live longer than this. */
+static void sessions_keep_only(struct iam *iam, struct str not_account, int64_t longer_than_ms)
 {
 	struct map kept = {0};
 	size_t at = 0;
@@ -209,7 +211,7 @@ void iam_sessions_drop(struct iam *iam, struct str account)
 	void *v;
 	while (map_next(&iam->sessions, &at, &key, &v)) {
 		struct iam_session *s = v;
-		if (str_set(account) && !str_eq(s->principal->account, account))
+		if (s->principal->expires_ms > longer_than_ms && !str_eq(s->principal->account, not_account))
 			map_put(&kept, key, s);
 		else
 			session_free(s);
@@ -218,7 +220,26 @@ void iam_sessions_drop(struct iam *iam, struct str account)
 	iam->sessions = kept;
 }
 
-static struct iam_session *session_keep(struct iam *iam, const struct principal *p, struct str token)
+void iam_sessions_drop(struct iam *iam, struct str account)
+{
+	sessions_keep_only(iam, account, str_set(account) ? INT64_MIN : INT64_MAX);
+}
+
+/* What has expired goes whenever twice as many are kept as were left the last time. All of them can be made again from their
+ * tokens. */
+static void sessions_make_room(struct iam *iam, int64_t now_ms)
+{
+	if (iam->sessions.count < iam->sessions_sweep_at || iam->sessions.count < SWEEP_FROM)
+		return;
+	sessions_keep_only(iam, STR_NONE, now_ms);
+	if (iam->sessions.count >= SESSIONS_MAX)
+		iam_sessions_drop(iam, STR_NONE);
+	iam->sessions_sweep_at = iam->sessions.count * 2;
+	if (iam->sessions_sweep_at > SESSIONS_MAX)
+		iam->sessions_sweep_at = SESSIONS_MAX;
+}
+
+static struct iam_session *session_keep(struct iam *iam, const struct principal *p, struct str token, int64_t now_ms)
 {
 	struct iam_session *s = calloc(1, sizeof(*s));
 	if (!s)
@@ -232,8 +253,7 @@ static struct iam_session *session_keep(struct iam *iam, const struct principal 
 		s->token_n = token.n;
 		iam_session_secret(iam, p->access_key_id, s->secret);
 	}
-	if (iam->sessions.count >= SESSIONS_MAX)
-		iam_sessions_drop(iam, STR_NONE);
+	sessions_make_room(iam, now_ms);
 	struct iam_session *old = map_put(&iam->sessions, p->access_key_id, s);
 	if (old)
 		session_free(old);
@@ -256,7 +276,7 @@ enum key_state iam_session_find(struct iam *iam, struct str key_id, struct str t
 			return KEY_EXPIRED;
 		if (!issuer_alive(iam, &r, &issuer))
 			return KEY_UNKNOWN;
-		s = session_keep(iam, session_principal(&r, issuer), token);
+		s = session_keep(iam, session_principal(&r, issuer), token, now_ms);
 	}
 	if (s->principal->expires_ms <= now_ms)
 		return KEY_EXPIRED;
@@ -271,7 +291,7 @@ void iam_session_policies(struct iam *iam, const struct principal *p, struct pri
 		return;
 	struct iam_session *s = map_get(&iam->sessions, p->access_key_id);
 	if (!s)
-		s = session_keep(iam, principal_ref(p), STR_NONE);
+		s = session_keep(iam, principal_ref(p), STR_NONE, clock_wall_ms());
 	if (!s->compiled) {
 		struct arena CLEAN_ARENA a = {0};
 		struct str message;

@@ -25,6 +25,7 @@ struct iam {
 	struct map known;    /* root users of the well-known pair: account -> struct principal */
 	struct map keys;     /* access keys of users: id -> struct iam_key */
 	struct map sessions; /* temporary credentials: id -> struct iam_session */
+	size_t sessions_sweep_at;
 	struct map accounts; /* account -> struct iam_account */
 	struct map uses;     /* key or role id -> struct iam_use */
 	bool uses_dirty;

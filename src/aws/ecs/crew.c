@@ -144,7 +144,8 @@ static struct duty *duty_make(struct crew *d, struct str key, const struct str_l
 	return i;
 }
 
-/* The interface is known before the commit that makes it is heard of by the network. */
+/* The interface is known before the commit that makes it is heard of by the network, and the memory is taken before whoever asked
+ * for the task can ask for the next one. */
 static void look_at(struct crew *d, struct arena *a, struct str key, struct str value)
 {
 	struct state_ecs_task_record r = {0};
@@ -152,9 +153,14 @@ static void look_at(struct crew *d, struct arena *a, struct str key, struct str 
 	if (parts.n != 6)
 		return;
 	struct duty *i = duty_make(d, key, &parts);
-	if (!i->port.n && str_set(value) && ecs_task_read(a, value, &r) && str_set(r.interface)) {
-		i->port = arena_dup(&i->arena, r.interface);
-		map_put(&d->by_port, i->port, i);
+	bool known = i->port.n && i->memory_mib;
+	if (!known && str_set(value) && ecs_task_read(a, value, &r)) {
+		if (!i->port.n && str_set(r.interface)) {
+			i->port = arena_dup(&i->arena, r.interface);
+			map_put(&d->by_port, i->port, i);
+		}
+		if (!i->memory_mib)
+			i->memory_mib = duty_memory_mib(r.task);
 	}
 	crew_mark(i);
 }
@@ -185,6 +191,7 @@ struct crew *crew_new(struct cloud *cloud)
 	if (!d)
 		abort();
 	d->cloud = cloud;
+	list_init(&d->rooms);
 	struct principal *self = principal_new(PRINCIPAL_SERVICE, S("000000000000"));
 	self->name = self->arn = self->user_id = S("ecs-tasks.amazonaws.com");
 	d->self = self;
@@ -243,29 +250,10 @@ void crew_free(struct crew *d)
 	free(d);
 }
 
-/* --- what RunTask asks */
-
-static struct crew *crew_of(struct call *c)
-{
-	return cloud_state(c->cloud, &ecs_service);
-}
-
-bool crew_has_room(struct call *c, int64_t mib)
-{
-	struct crew *d = crew_of(c);
-	size_t at = 0;
-	struct str key;
-	void *value;
-	int64_t used = 0;
-	while (map_next(&d->duties, &at, &key, &value))
-		used += ((struct duty *)value)->memory_mib;
-	return !d->memory_mib || used + mib <= d->memory_mib;
-}
-
 /* One lease serves the tokens of an hour. */
 int64_t crew_token_lease(struct call *c)
 {
-	struct crew *d = crew_of(c);
+	struct crew *d = cloud_state(c->cloud, &ecs_service);
 	if (!d->token_lease || c->now_ms >= d->token_lease_until_ms) {
 		d->token_lease = store_lease_grant(c->cloud->store, TOKEN_LIFE_MS + HOUR_MS);
 		d->token_lease_until_ms = c->now_ms + HOUR_MS;

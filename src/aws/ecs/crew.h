@@ -32,6 +32,7 @@ struct crew {
 	struct arena arena;
 	const struct principal *self; /* ecs-tasks.amazonaws.com: who assumes tasks' roles */
 	int64_t memory_mib;           /* of this machine; 0: not known */
+	struct list rooms;            /* what calls under way have taken of it: struct room in room.c */
 	int64_t token_lease, token_lease_until_ms;
 	struct schedules *schedules; /* of services */
 	struct roster *roster;       /* of container instances' agents */
@@ -44,7 +45,7 @@ struct duty {
 	struct str account, region, cluster, id, key, port;
 	struct arena arena;
 	bool dirty, busy;
-	int64_t memory_mib; /* that it takes of this machine */
+	int64_t memory_mib; /* that it takes of this machine, from the commit that made it on */
 	bool stops;         /* the task is to end */
 	bool waits;         /* for memory of one that ends */
 	int port_fd;        /* its interface in the kernel; -1: not there yet */
@@ -120,16 +121,24 @@ const char *const *launch_volumes(struct arena *a, const struct ecs_task_definit
 /* enter.c: the engine's task is gone, and with it all commands in it. */
 void entered_all_end(struct duty *i);
 
+/* duty.c: what a task takes of this machine. */
+int64_t duty_memory_mib(const struct ecs_task *t);
+
 /* usage.c: asks what the containers use; what is known is in `more`. And once a minute, for AWS/ECS's metrics of services. */
 void usage_look(struct duty *i);
 void usage_sample_begin(struct crew *d);
 
-/* For RunTask: is there memory for so much more; the lease under which its tokens lie for a day. */
+/* room.c, for RunTask: how much is taken by others than this call; is there so much more; and so much is taken by the call from now
+ * on, until its tasks count themselves or it has ended in vain. */
+int64_t crew_used_mib(struct call *c);
 bool crew_has_room(struct call *c, int64_t mib);
+void crew_take_room(struct call *c, int64_t mib);
 
 /* interrupt.c: makes room for so much by interrupting tasks on FARGATE_SPOT, the oldest first. False: there is none to be had. */
 bool ecs_spot_reclaim(struct call *c, int64_t mib);
 /* Is what it needs still with tasks that end? It is looked at again when one of them has ended: duty_left_room(). */
 bool duty_must_wait(struct duty *i);
 void duty_left_room(struct duty *i);
+
+/* The lease under which RunTask's tokens lie for a day. */
 int64_t crew_token_lease(struct call *c);

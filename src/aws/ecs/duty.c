@@ -450,6 +450,11 @@ static void work(struct duty *i, const struct ecs_scope *s, const struct state_e
 	duty_wake_at(i, next.again_ms, now_ms);
 }
 
+int64_t duty_memory_mib(const struct ecs_task *t)
+{
+	return ecs_task_is_remote(t) || ecs_task_status(t) == ECS_STOPPED ? 0 : ecs_memory_mib(t->memory);
+}
+
 void duty_step(struct duty *i, const struct ecs_scope *s)
 {
 	struct state_ecs_task_record r = {0};
@@ -467,8 +472,7 @@ void duty_step(struct duty *i, const struct ecs_scope *s)
 	i->stops = str_is(r.task->desired_status, "STOPPED");
 	if (status == ECS_STOPPED)
 		duty_clear(i);
-	else
-		i->memory_mib = ecs_memory_mib(r.task->memory);
+	i->memory_mib = duty_memory_mib(r.task);
 	if (had_mib && !i->memory_mib)
 		duty_left_room(i);
 	if (status >= ECS_PENDING && status <= ECS_STOPPING)

@@ -29,17 +29,15 @@ struct candidate {
 	bool told;
 };
 
-static uint32_t find_candidates(struct call *c, struct crew *d, struct candidate *all, int64_t *ret_used)
+static uint32_t find_candidates(struct call *c, struct crew *d, struct candidate *all)
 {
 	size_t at = 0;
 	struct str key;
 	void *value;
 	uint32_t n = 0;
-	*ret_used = 0;
 	while (map_next(&d->duties, &at, &key, &value)) {
 		const struct duty *i = value;
 		struct candidate *k = &all[n];
-		*ret_used += i->memory_mib;
 		*k = (struct candidate){.mib = i->memory_mib};
 		k->scope = (struct ecs_scope){.txn = call_txn(c), .arena = c->arena, .account = i->account, .region = i->region};
 		if (!i->memory_mib || !ecs_task_find(&k->scope, i->cluster, i->id, &k->record) || !is_spot(k->record.task))
@@ -64,8 +62,8 @@ bool ecs_spot_reclaim(struct call *c, int64_t mib)
 	struct crew *d = cloud_state(c->cloud, &ecs_service);
 	struct candidate *all = arena_array(c->arena, d->duties.count + 1, sizeof(*all)),
 	                 **list = arena_array(c->arena, d->duties.count + 1, sizeof(*list));
-	int64_t used;
-	uint32_t n = find_candidates(c, d, all, &used), told = 0;
+	int64_t used = crew_used_mib(c);
+	uint32_t n = find_candidates(c, d, all), told = 0;
 	/* Who has been told goes anyway; who waits for that place is among what is used. */
 	for (uint32_t k = 0; k < n; k++)
 		used -= all[k].told ? all[k].mib : 0;

@@ -480,17 +480,21 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in, struct e
 	struct ecs_task_definition plain = r->effective;
 	if (r->instances && run_on_instances(c, r, &out->tasks, &out->failures) != CALL_OK)
 		return CALL_FAIL;
+	int64_t each_mib = ecs_memory_mib(plain.memory), taken_mib = 0;
 	for (int64_t i = 0; !r->instances && i < r->count; i++) {
-		int64_t mib = ecs_memory_mib(r->effective.memory) * (i + 1);
+		int64_t mib = taken_mib + each_mib;
 		bool spot = r->strategy.n && str_is(provider(r, i), "FARGATE_SPOT");
 		if (!crew_has_room(c, mib) && (spot || !ecs_spot_reclaim(c, mib))) {
 			ecs_failure(c, &out->failures, r->cluster.cluster_arn, NO_CAPACITY);
 			continue;
 		}
+		taken_mib = mib;
 		r->effective = plain;
 		if (make(c, r, i, LIST_ADD(c->arena, &out->tasks)) != CALL_OK)
 			return CALL_FAIL;
 	}
+	if (taken_mib)
+		crew_take_room(c, taken_mib);
 	remember(c, r, out);
 	return CALL_OK;
 }

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How often one step is run again because another commit got in between. Each round somebody else has made progress, so this is
- * reached only when a record is fought over by more clients than that at once. */
-enum { RACES_MAX = 100 };
+/* How often one step is run again because another commit got in between. Those who lose take turns (gate_race.c), so this is
+ * reached only by a step that gets into its own way. */
+enum { RACES_MAX = 1000 };
 
 unsigned gate_api_position(const struct api *api)
 {
@@ -48,6 +48,7 @@ struct gate *gate_new(struct cloud *cloud, const struct gate_config *config)
 	g->cloud = cloud;
 	g->config = *config;
 	list_init(&g->calls);
+	list_init(&g->racers);
 	g->audit = audit_new();
 	buf_init(&g->scratch, 64u << 20);
 	while (model_apis[g->api_count])
@@ -74,6 +75,7 @@ void gate_free(struct gate *g)
 {
 	if (!g)
 		return;
+	loop_remove_timer(g->cloud->loop, g->race_timer);
 	for (unsigned i = 0; i < g->api_count; i++)
 		free(g->counters[i]);
 	for (unsigned i = 0; i < g->api_count; i++)
@@ -124,6 +126,7 @@ static void call_start(struct gate *gate, struct gate_call *g, struct arena *a)
 	g->call.now_ms = clock_wall_ms();
 	g->call.reply.fd = -1;
 	g->started_us = clock_mono_us();
+	list_init(&g->racer);
 	list_push(&gate->calls, &g->link);
 	gate->under_way++;
 }
@@ -132,6 +135,7 @@ void gate_call_free(struct gate_call *g)
 {
 	if (g->txn)
 		store_abort(g->txn);
+	gate_race_over(g);
 	gate_count(g);
 	for (unsigned i = 0; i < g->on_free.n; i++)
 		g->on_free.fn[i](&g->call);
@@ -343,6 +347,7 @@ static enum gate_next step_handle(struct gate_call *g)
 	                                : c->row->handle(c, c->in, c->out);
 	if (said == CALL_OK)
 		return GATE_NEXT;
+	gate_race_over(g);
 	if (g->txn) {
 		store_abort(g->txn);
 		g->txn = NULL;
@@ -355,7 +360,9 @@ static void committed(void *ctx, int result, uint64_t revision)
 	(void)revision;
 	struct gate_call *g = ctx;
 	struct call *c = &g->call;
-	if (result == -EAGAIN && !g->gone && ++g->races < RACES_MAX) {
+	if (result != -EAGAIN)
+		gate_race_over(g);
+	if (result == -EAGAIN && !g->gone && g->races < RACES_MAX) {
 		/* Somebody else's commit got in between: the same step again, on what is there now. */
 		const struct shape *out = c->op ? operation_output(g->api, c->op) : NULL;
 		if (c->out)
@@ -366,6 +373,8 @@ static void committed(void *ctx, int result, uint64_t revision)
 		g->reply_header_count = 0;
 		g->reply_status = 0;
 		g->step = STEP_HANDLE;
+		if (!gate_race_lost(g))
+			return;
 	} else if (result == -ENOSPC) {
 		call_fail(c, "ServiceUnavailable", 503, "The disk that holds this cloud's state is full.");
 		g->step = STEP_ENCODE;
@@ -389,6 +398,7 @@ static void committed(void *ctx, int result, uint64_t revision)
 static enum gate_next step_commit(struct gate_call *g)
 {
 	if (!g->txn || !store_dirty(g->txn)) {
+		gate_race_over(g);
 		if (g->txn)
 			store_abort(g->txn);
 		g->txn = NULL;

@@ -56,7 +56,9 @@ struct gate_call {
 	call_gone_fn *gone_fn;
 	bool waiting;       /* a handler said CALL_WAIT */
 	void *state_before; /* call.state as of the start of this step: restored when the step runs again */
-	unsigned races;
+	unsigned races;     /* how often another commit got in between */
+	struct list racer;  /* gate->racers */
+	bool race_waits;    /* for its turn among them */
 	int64_t started_us;
 	struct gate_hooks after_commit, on_free;
 	bool events_begun;      /* the reply is an event stream whose first frame has been written */
@@ -76,6 +78,8 @@ struct gate {
 	struct gate_config config;
 	struct list calls;
 	size_t under_way;
+	struct list racers; /* gate_race.c */
+	struct loop_timer *race_timer;
 	struct audit *audit;
 	struct buf scratch;
 	unsigned api_count;
@@ -109,6 +113,10 @@ bool gate_streams_in(const struct gate_call *g);
 unsigned gate_api_position(const struct api *api); /* in model_apis */
 void gate_count(struct gate_call *g);              /* the call has ended */
 struct buf *gate_scratch(struct gate *g);          /* for one reply's body at a time */
+/* gate_race.c: the call's commit came too late, and it is to be handled again. False: later, by gate_go(), when it is its turn. */
+bool gate_race_lost(struct gate_call *g);
+/* It has won, or does not try any more. */
+void gate_race_over(struct gate_call *g);
 /* digest.c: are the digests that the client sent with a whole body right? False: the error is set. */
 bool gate_check_digests(struct gate_call *g);
 /* body.c: the streamed body of this request, verified by the call's signature as it passes. */

@@ -261,6 +261,34 @@ static void room_is_given_once(void **state)
 	assert_true(list_empty(&((struct crew *)cloud_state(&w.cloud, &ecs_service))->rooms));
 }
 
+static void registered(void *ctx, struct call *sub)
+{
+	const struct ecs_register_task_definition_response *out = sub->out;
+	bool *revisions = ctx;
+	assert_false(str_set(sub->error.code));
+	assert_false(revisions[out->task_definition->revision.v]);
+	revisions[out->task_definition->revision.v] = true;
+}
+
+/* However many calls want the next of something at once, each gets one. */
+static void calls_take_turns(void **state)
+{
+	(void)state;
+	enum { CALLS = 240 };
+	bool revisions[CALLS + 1] = {false};
+	struct ecs_container_definition k = container("app");
+	k.memory = OPT_INT(64);
+	struct ecs_register_task_definition_request in = {.family = S("web")};
+	in.container_definitions.v = &k;
+	in.container_definitions.n = 1;
+	in.container_definitions.set = true;
+	for (int i = 0; i < CALLS; i++)
+		call_op(&w.cloud, w.root, S("us-east-1"), &ecs_api, "RegisterTaskDefinition", &in, registered, revisions);
+	for (int i = 1; i <= CALLS; i++)
+		while (!revisions[i])
+			loop_turn(w.cloud.loop, 1000);
+}
+
 static uint32_t sessions(const char *of)
 {
 	struct ssm_describe_sessions_request in = {.state = str_from(of)};
@@ -299,6 +327,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(restarts, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(tokens_and_room, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(room_is_given_once, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(calls_take_turns, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(sessions_idle, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ecs tasks", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Every service of the cloud. A folder beside this file has each. */
 #include "core/service.h"
 
+extern const struct service autoscaling_service;
 extern const struct service ce_service;
 extern const struct service cloudwatch_service;
 extern const struct service ec2_service;
@@ -16,6 +17,7 @@ extern const struct service ssm_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
+        &autoscaling_service,
         &ce_service,
         &cloudwatch_service,
         &ec2_service,

@@ -98,6 +98,7 @@ ec2_get_console_screenshot_handler ec2_get_console_screenshot;
 ec2_modify_instance_attribute_handler ec2_modify_instance_attribute;
 ec2_describe_instance_attribute_handler ec2_describe_instance_attribute;
 /* Running, and nothing was heard of its guest when it should have been. */
+enum { EC2_CHECK_LATE_MS = 10 * 60 * 1000 };
 bool ec2_instance_impaired(const struct state_ec2_instance_record *r, int64_t now_ms);
 enum { EC2_USER_DATA_MAX = 16384 };
 /* describe_instances.c: adds to EC2's structure what other records say: addresses, groups, disks. */

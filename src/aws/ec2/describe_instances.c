@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 
-enum { CHECK_LATE_MS = 10 * 60 * 1000 };
-
 static struct ec2_instance_network_interface_association *association(struct call *c,
                                                                       const struct ec2_network_interface_association *from)
 {
@@ -362,7 +360,7 @@ static void summary(struct call *c, struct ec2_instance_status_summary **ret, co
 
 bool ec2_instance_impaired(const struct state_ec2_instance_record *r, int64_t now_ms)
 {
-	return !r->reached.set && now_ms - r->changed.ms >= CHECK_LATE_MS;
+	return !r->reached.set && now_ms - r->changed.ms >= EC2_CHECK_LATE_MS;
 }
 
 static void add_status(struct call *c, const struct state_ec2_instance_record *r, struct ec2_instance_status *ret)

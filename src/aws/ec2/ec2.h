@@ -63,3 +63,38 @@ bool ec2_identify(struct call *c, struct str document, struct str signature, str
 enum ec2_life { EC2_LIFE_UP, EC2_LIFE_DOWN, EC2_LIFE_GONE };
 /* Pending and running ones are up, terminated ones are gone; all others are down. */
 enum ec2_life ec2_instance_life(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
+
+/* --- grouped.c: for services that keep groups of instances */
+struct ec2_run_instances_request;
+struct ec2_seen {
+	bool there;        /* false: terminated so long ago that nothing is known of it any more */
+	struct str state;  /* "pending", "running", ... */
+	struct str reason; /* why it was terminated or stopped, as its state reason says it */
+	struct str type, zone, zone_id, subnet, image;
+	int64_t launched_ms, impaired_ms; /* impaired_ms: since when its status checks fail, or from when on they will; 0: never */
+	bool spot, noticed;               /* a spot instance; it has its notice of interruption */
+	struct str_map tags;
+};
+void ec2_see_instance(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id,
+                      struct ec2_seen *ret);
+/* fn is called for every change of an instance's record. */
+typedef void ec2_instance_changed_fn(void *ctx, struct str account, struct str region, struct str id);
+struct ec2_instances_watch;
+struct ec2_instances_watch *ec2_watch_instances(struct cloud *cloud, ec2_instance_changed_fn *fn, void *ctx);
+void ec2_unwatch_instances(struct ec2_instances_watch *w); /* NULL is harmless */
+
+/* A version of a launch template: a number, $Latest, $Default or nothing. `data` is what RunInstances makes of it. False: *ret_why
+ * says why not, in EC2's words. */
+struct ec2_template_seen {
+	struct str id, name;
+	int64_t version;
+	struct ec2_run_instances_request *data;
+};
+bool ec2_see_template(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id, struct str name,
+                      struct str version, struct ec2_template_seen *ret, struct str *ret_why);
+/* A subnet and its VPC; a zone's name (of one or of an id), absent: none of the region. */
+struct str ec2_subnet_vpc(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
+struct str ec2_zone_named(struct arena *a, struct str region, struct str name_or_id);
+struct str ec2_zone_id_of(struct arena *a, struct str region, struct str name);
+/* Does this machine offer the type? False also where there is none such. */
+bool ec2_type_offered(struct str type);

@@ -13,7 +13,8 @@ static int check_tag(struct call *c, const struct ec2_tag *tag)
 		return ec2_invalid(c, "Tag key exceeds the maximum length of %d characters", KEY_MAX);
 	if (str_set(tag->value) && str_utf8_len(tag->value) > VALUE_MAX)
 		return ec2_invalid(c, "Tag value exceeds the maximum length of %d characters", VALUE_MAX);
-	if (str_istarts(tag->key, S("aws:")))
+	/* services of ours mark what is theirs; they have checked what their clients give */
+	if (c->http && str_istarts(tag->key, S("aws:")))
 		return ec2_invalid(c, "Tag keys starting with 'aws:' are reserved for internal use");
 	return CALL_OK;
 }

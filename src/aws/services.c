@@ -17,19 +17,9 @@ extern const struct service ssm_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-        &autoscaling_service,
-        &ce_service,
-        &cloudwatch_service,
-        &ec2_service,
-        &ecr_service,
-        &ecs_agent_service,
-        &ecs_service,
-        &iam_service,
-        &lambda_service,
-        &logs_service,
-        &s3_service,
-        &servicediscovery_service,
-        &ssm_service,
-        &sts_service,
-        NULL,
+        &autoscaling_service, &ce_service,  &cloudwatch_service,
+        &ec2_service,         &ecr_service, &ecs_agent_service,
+        &ecs_service,         &iam_service, &lambda_service,
+        &logs_service,        &s3_service,  &servicediscovery_service,
+        &ssm_service,         &sts_service, NULL,
 };

@@ -24,7 +24,7 @@ class Metrics(TestCase):
 
     def test_refusals(self):
         for code, more in (("InvalidParameterValue", {"Period": 61}), ("InvalidParameterValue", {"EndTime": NOW}),
-                           ("MissingParameter", {"Statistics": None}), ("InvalidParameterValue", {"Statistics": None, "ExtendedStatistics": ["p99"]}),
+                           ("MissingParameter", {"Statistics": None}), ("InvalidParameterValue", {"Statistics": None, "ExtendedStatistics": ["p101"]}),
                            ("InvalidParameterCombination", {"Period": 60, "EndTime": NOW + datetime.timedelta(hours=25)})):
             with self.subTest(code=code, **more):
                 self.assertAwsError(code, self.cloudwatch.get_metric_statistics, **self.ask(**more))

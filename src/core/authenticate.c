@@ -111,8 +111,9 @@ enum gate_next gate_verify(struct gate_call *g)
 		return GATE_NEXT;
 	}
 	struct str body_hash = STR_NONE;
+	struct str body = str_set(g->compressed) ? g->compressed : g->wire.body;
 	if (!gate_streams_in(g))
-		body_hash = g->wire.body.n ? hash_hex(c->arena, HASH_SHA256, g->wire.body) : SIGV4_EMPTY_HASH;
+		body_hash = body.n ? hash_hex(c->arena, HASH_SHA256, body) : SIGV4_EMPTY_HASH;
 	enum sigv4_fault fault =
 	        sigv4_check(c->arena, &g->signature, g->credential.secret, &g->signed_request, body_hash, clock_machine_ms());
 	if (fault != SIGV4_GOOD)

@@ -219,7 +219,7 @@ static enum gate_next step_receive(struct gate_call *g)
 		http_body_collect(g->call.http, limit, received, g);
 		return GATE_WAIT;
 	}
-	return str_set(g->call.error.code) ? GATE_REPLY : gate_identify_body(g);
+	return str_set(g->call.error.code) || !gate_inflate(g) ? GATE_REPLY : gate_identify_body(g);
 }
 
 /* Constraints of the model, in the words of the service: most say ValidationException or ValidationError, some have a name of

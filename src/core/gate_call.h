@@ -42,6 +42,7 @@ struct gate_call {
 	bool sent;    /* the reply has been handed over */
 	const struct api *api;
 	struct wire_request wire;  /* the request as the codecs see it */
+	struct str compressed;     /* the body as it came and was signed, where wire.body is what was in it; absent: that is it */
 	struct wire_target target; /* operation and labels */
 	bool named_in_body;        /* an unsigned form: `api` is a guess until the body is there */
 	call_resume_fn *taken;     /* a service's intercept() took the call */
@@ -117,6 +118,8 @@ struct buf *gate_scratch(struct gate *g);          /* for one reply's body at a 
 bool gate_race_lost(struct gate_call *g);
 /* It has won, or does not try any more. */
 void gate_race_over(struct gate_call *g);
+/* inflate.c: takes a body that came compressed out of its wrapping. False: the error is set. */
+bool gate_inflate(struct gate_call *g);
 /* digest.c: are the digests that the client sent with a whole body right? False: the error is set. */
 bool gate_check_digests(struct gate_call *g);
 /* body.c: the streamed body of this request, verified by the call's signature as it passes. */

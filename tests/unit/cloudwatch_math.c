@@ -102,7 +102,7 @@ static void refused(void **state)
 	                                  "FILL(m, 'a')",
 	                                  "SORT(m)",
 	                                  "1..2",
-	                                  "SUM",
+	                                  "SUM + 1",
 	                                  "[m",
 	                                  "m,m",
 	                                  "LAST([])",

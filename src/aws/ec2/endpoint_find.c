@@ -13,6 +13,7 @@ struct door {
 	struct arena arena;
 	struct str key;
 	const char *vpc;
+	struct str account, region; /* of the VPC; absent: not looked for yet */
 };
 struct ec2_doors {
 	struct desk *desk;
@@ -34,18 +35,38 @@ bool ec2_endpoint_of(const struct ec2_scope *s, struct str interface, struct ec2
 	return false;
 }
 
+/* The key of a record says whose it is; a VPC's never changes. */
+static bool find_owner(struct door *door)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct store_txn *t = store_begin(door->doors->desk->cloud->store, &a);
+	struct str under = KEY_UNDER(&a, S("ec2")), key;
+	struct store_iter *i = store_scan(t, under, store_prefix_end(&a, under), false);
+	struct store_value v;
+	while (!str_set(door->account) && store_next(i, &key, &v)) {
+		struct str_list parts = {0};
+		if (str_find(key, str_from(door->vpc)) >= 0)
+			parts = record_key_parts(&a, key);
+		if (parts.n != 5 || !str_is(parts.v[3], ec2_kind_vpc.prefix) || !str_is(parts.v[4], door->vpc))
+			continue;
+		door->account = arena_dup(&door->arena, parts.v[1]);
+		door->region = arena_dup(&door->arena, parts.v[2]);
+	}
+	store_abort(t);
+	return str_set(door->account);
+}
+
 /* Whose interface has this address, and where that one's routes lead: as the records say now, whatever held when the connection was
  * made. */
 static bool find(void *ctx, struct arena *a, uint32_t peer, struct call_endpoint *ret)
 {
-	const struct door *door = ctx;
+	struct door *door = ctx;
 	struct desk *d = door->doors->desk;
 	const char *port = network_port_at(d->ec2->networks, door->vpc, peer);
-	struct desk_item *i = port ? fleet_item_with_port(d, str_from(port), NULL) : NULL;
 	struct ec2_vpc_endpoint e;
-	if (!i)
+	if (!port || (!str_set(door->account) && !find_owner(door)))
 		return false;
-	struct ec2_scope s = {.txn = store_begin(d->cloud->store, a), .arena = a, .account = i->account, .region = i->region};
+	struct ec2_scope s = {.txn = store_begin(d->cloud->store, a), .arena = a, .account = door->account, .region = door->region};
 	bool there = ec2_endpoint_of(&s, str_from(port), &e);
 	store_abort(s.txn);
 	if (there)

@@ -1,4 +1,5 @@
 /* Network interfaces for what other services of ours run. */
+#include "aws/ec2/block6.h"
 #include "aws/ec2/ec2.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
@@ -40,6 +41,10 @@ static bool fill(const struct ec2_scope *s, const struct state_vpc_interface_rec
 	        .resolver = whole.base + 2,
 	        .prefix = block.bits,
 	};
+	if (n->ipv6_addresses.n && ec2_address6_parse(n->ipv6_addresses.v[0].ipv6_address, ret->ip6))
+		ret->address6 = n->ipv6_addresses.v[0].ipv6_address;
+	for (uint32_t i = 0; i < subnet.ipv6_cidr_block_association_set.n && n->ipv6_addresses.n; i++)
+		ret->block6 = subnet.ipv6_cidr_block_association_set.v[i].ipv6_cidr_block;
 	return true;
 }
 

@@ -493,8 +493,12 @@ static bool step_task(struct launch *l)
 	l->facts.region = i->region;
 	if (!launch_containers(&l->arena, &l->facts, i->more, containers, &why))
 		return fail(l, "%.*s", STR_ARG(why));
-	const struct task_port port = {
-	        .fd = i->port_fd, .address = l->lent.ip, .gateway = l->lent.gateway, .prefix = l->lent.prefix};
+	struct task_port port = {.fd = i->port_fd,
+	                         .address = l->lent.ip,
+	                         .gateway = l->lent.gateway,
+	                         .prefix = l->lent.prefix,
+	                         .has_address6 = str_set(l->lent.address6)};
+	memcpy(port.address6, l->lent.ip6, sizeof(port.address6));
 	char resolver[16];
 	snprintf(resolver, sizeof(resolver), "%u.%u.%u.%u", l->lent.resolver >> 24, l->lent.resolver >> 16 & 255,
 	         l->lent.resolver >> 8 & 255, l->lent.resolver & 255);

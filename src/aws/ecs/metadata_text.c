@@ -38,6 +38,8 @@ static void network_of(struct json_out *o, struct arena *a, const struct ec2_len
 	uint32_t mask = n->prefix ? ~UINT32_C(0) << (32 - n->prefix) : 0;
 	struct str name = n->private_name;
 	field(o, "IPv4SubnetCIDRBlock", arena_printf(a, "%s/%u", dotted(a, n->ip & mask).p, (unsigned)n->prefix));
+	if (str_set(n->block6))
+		field(o, "IPv6SubnetCIDRBlock", n->block6);
 	json_key(o, S("DomainNameServers"));
 	json_open(o, '[');
 	json_string(o, dotted(a, n->resolver));
@@ -61,6 +63,12 @@ static void networks(struct json_out *o, struct arena *a, const struct ecs_task 
 	json_open(o, '[');
 	json_string(o, of_attachment(t, "privateIPv4Address"));
 	json_close(o, ']');
+	if (str_set(of_attachment(t, "ipv6Address"))) {
+		json_key(o, S("IPv6Addresses"));
+		json_open(o, '[');
+		json_string(o, of_attachment(t, "ipv6Address"));
+		json_close(o, ']');
+	}
 	json_key(o, S("AttachmentIndex"));
 	json_int(o, 0);
 	field(o, "MACAddress", of_attachment(t, "macAddress"));

@@ -300,6 +300,7 @@ static void add_attachment(struct call *c, struct ecs_task *t, const struct ec2_
 	detail(c, a, "macAddress", eni->mac);
 	detail(c, a, "privateDnsName", eni->private_name);
 	detail(c, a, "privateIPv4Address", eni->address);
+	detail(c, a, "ipv6Address", eni->address6);
 }
 
 static struct str number(struct call *c, struct opt_int n)
@@ -333,7 +334,9 @@ void run_add_containers(struct call *c, const struct run *r, const struct ec2_le
 			        (struct ecs_managed_agent){.name = S("ExecuteCommandAgent"), .last_status = S("PENDING")};
 		if (eni)
 			*LIST_ADD(c->arena, &to->network_interfaces) = (struct ecs_network_interface){
-			        .attachment_id = t->attachments.v[0].id, .private_ipv4_address = eni->address};
+			        .attachment_id = t->attachments.v[0].id,
+			        .private_ipv4_address = eni->address,
+			        .ipv6_address = eni->address6};
 	}
 }
 

@@ -14,7 +14,7 @@
 enum { DISCOVERY, DHCP };
 enum { LIFETIME_S = 1800, AGAIN_US = 300 * 1000000, LINK_MTU = 1500, HOPS = 255, BACKLOG = 128 };
 
-static const struct in6_addr router_address = {.s6_addr = {0xfe, 0x80, [15] = 1}};
+static const struct in6_addr router_address = {.s6_addr = ROUTER6_ADDRESS};
 
 static struct thing *find_link(struct router *r, unsigned ifindex)
 {

@@ -4,6 +4,12 @@
 #pragma once
 #include "engine/net/route.h"
 
+/* The router's own, on every port's link. */
+#define ROUTER6_ADDRESS \
+	{ \
+		0xfe, 0x80, [15] = 1 \
+	}
+
 struct route6 {
 	uint32_t table;
 	uint8_t base[16];

@@ -10,6 +10,7 @@
 #include "engine/oci/shim.h"
 
 #include "engine/net/link.h"
+#include "engine/net/route6.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,6 +35,7 @@
 #include <unistd.h>
 
 enum {
+	MAIN_TABLE = 254,              /* of routes */
 	HIGH_FD = 4096,                /* above all that the child has open while it works */
 	METADATA_ADDRESS = 0xa9feaa02, /* 169.254.170.2 */
 	METADATA_PEER = 0xa9feab02,    /* 169.254.171.2 */
@@ -407,6 +409,14 @@ static int connect_beside(const struct beside *b, int sock)
 	return error;
 }
 
+/* The link lost what it had when it was moved in here. */
+static int make_network6(const struct steward_request *r, int sock, unsigned index)
+{
+	struct route6 out = {.table = MAIN_TABLE, .kind = ROUTE_VIA, .ifindex = index, .gateway = ROUTER6_ADDRESS};
+	int error = address6_add(sock, index, r->address6, 128);
+	return error ? error : route6_set(sock, &out);
+}
+
 static int make_network(const struct steward_request *r, const struct beside *b)
 {
 	unsigned index = 0;
@@ -421,6 +431,8 @@ static int make_network(const struct steward_request *r, const struct beside *b)
 		error = link_up(sock, index);
 	if (!error && r->has_port)
 		error = link_add_default_route(sock, index, r->gateway);
+	if (!error && r->has_address6)
+		error = make_network6(r, sock, index);
 	if (sock >= 0)
 		close(sock);
 	return error;

@@ -60,6 +60,8 @@ struct steward_request {
 	uint32_t container_count, layer_count, volume_count;
 	uint32_t cpu_units; /* 0: no limit */
 	uint32_t has_port, address, gateway, prefix;
+	uint32_t has_address6, reserved;
+	uint8_t address6[16];
 	uint64_t memory_bytes, scratch_bytes;
 	char name[STEWARD_NAME_MAX]; /* of the task; also the host name's fallback */
 	struct steward_container containers[STEWARD_CONTAINERS_MAX];

@@ -270,6 +270,8 @@ struct task *task_new(struct tasks *s, const struct task_spec *spec, void *ctx)
 		t->start->address = spec->port->address;
 		t->start->gateway = spec->port->gateway;
 		t->start->prefix = spec->port->prefix;
+		t->start->has_address6 = spec->port->has_address6;
+		memcpy(t->start->address6, spec->port->address6, sizeof(t->start->address6));
 	}
 	int error = gather(t, spec);
 	if (error) {

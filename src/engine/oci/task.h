@@ -88,6 +88,8 @@ struct task_port {
 	int fd; /* copied: a network namespace whose eth0 is the port (network_events.port() with NETWORK_VETH) */
 	uint32_t address, gateway; /* IPv4, host byte order */
 	uint8_t prefix;
+	bool has_address6;
+	uint8_t address6[16];
 };
 
 struct task_spec {

@@ -24,8 +24,11 @@ def words(path):
 
 
 class Tasked(unittest.TestCase):
+    def new_cloud(self):
+        return Cloud()
+
     def setUp(self):
-        self.cloud = Cloud()
+        self.cloud = self.new_cloud()
         self.addCleanup(self.cloud.stop)
         self.cloud.start()
         ecr, iam = self.cloud.client("ecr"), self.cloud.client("iam")

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from cloud import Cloud
 from functions import Functions, package
 from leftovers import blobs, leftovers, unfinished_files
+from tasked import Tasked
 
 SIZE_MIB = 24
 BUCKET = "full"
@@ -192,6 +193,44 @@ class FullDisk(unittest.TestCase):
         self.make_room()
         self.s3.put_object(Bucket=BUCKET, Key="after", Body=b"x" * 100000)
         self.end()
+
+
+class Layers(Tasked):
+    """Unpacked layers that nobody stands on are what a disk that is nearly full can do without."""
+
+    def new_cloud(self):
+        data = tempfile.mkdtemp(prefix="quartet-fault-")
+        self.addCleanup(shutil.rmtree, data, True)
+        mount = f'mount -t tmpfs -o size=256m,mode=755 quartet-fault "{data}" && exec "$@"'
+        return Cloud(data=data, inside=["unshare", "-m", "--propagation", "private", "sh", "-c", mount, "sh"])
+
+    def until(self, arn, status):
+        deadline = time.monotonic() + 120
+        while (task := self.ecs.describe_tasks(tasks=[arn])["tasks"][0])["lastStatus"] != status:
+            self.assertLess(time.monotonic(), deadline, task)
+            self.assertTrue(task["lastStatus"] != "STOPPED", task)
+            time.sleep(0.1)
+        return task
+
+    def test_room(self):
+        inside = f"/proc/{self.cloud.process.pid}/root{self.cloud.data}"
+        layers = os.path.join(inside, "layers")
+        self.define("short", "exit 3")
+        self.assertEqual(self.until(self.run_task("short"), "STOPPED")["containers"][0]["exitCode"], 3)
+        self.assertEqual(len(os.listdir(layers)), 1)
+        room = os.statvfs(inside)
+        filler = os.open(os.path.join(inside, "filler"), os.O_CREAT | os.O_RDWR, 0o600)
+        os.posix_fallocate(filler, 0, room.f_bavail * room.f_bsize - (8 << 20))
+        deadline = time.monotonic() + 120
+        while os.listdir(layers):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+        os.ftruncate(filler, 0)
+        os.close(filler)
+        # it comes back when it is wanted
+        task = self.run_task()
+        self.until(task, "RUNNING")
+        self.assertEqual(len(os.listdir(layers)), 1)
 
 
 if __name__ == "__main__":

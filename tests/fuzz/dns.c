@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < size % 64; i++)
 		dns_put_address(&w, DNS_ANSWER, NULL, 60, i);
 	dns_put_soa(&w, q.plain ? q.name : "", "ns.test", 60);
-	n = dns_end(&w, DNS_OK, true);
+	w.authoritative = true;
+	n = dns_end(&w, DNS_OK);
 	assert(n <= q.limit && dns_answers(data, &q, q.id, answer, n));
 	/* as if it came from a name server */
 	dns_answers(answer, &q, q.id, data, size);

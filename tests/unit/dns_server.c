@@ -142,7 +142,7 @@ static size_t answer_to(uint8_t *out, const uint8_t *query, size_t n, uint32_t a
 	assert_int_equal(dns_query_read(query, n, &q), DNS_OK);
 	dns_begin(&w, out, DNS_PLAIN_MAX, query, &q);
 	dns_put_address(&w, DNS_ANSWER, NULL, 60, address);
-	return dns_end(&w, DNS_OK, false);
+	return dns_end(&w, DNS_OK);
 }
 
 static void own_names(void **state)

@@ -95,7 +95,7 @@ static void answers_are_written(void **state)
 	dns_query_read(query, with_opt(query, 512), &q);
 	dns_begin(&w, out, sizeof(out), query, &q);
 	dns_put_address(&w, DNS_ANSWER, NULL, 60, 0x0a000005);
-	size_t n = dns_end(&w, DNS_OK, false);
+	size_t n = dns_end(&w, DNS_OK);
 	assert_memory_equal(out, "\x12\x34\x81\x80\x00\x01\x00\x01\x00\x00\x00\x01", 12);
 	assert_memory_equal(out + PLAIN_N, "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x05", 16);
 	assert_memory_equal(out + PLAIN_N + 16, opt, OPT_N);
@@ -111,7 +111,7 @@ static void answers_are_written(void **state)
 	dns_begin(&w, out, sizeof(out), query, &q);
 	for (int i = 0; i < 100; i++)
 		dns_put_address(&w, DNS_ANSWER, NULL, 60, 0x0a000005);
-	n = dns_end(&w, DNS_OK, false);
+	n = dns_end(&w, DNS_OK);
 	assert_int_equal(n, PLAIN_N + OPT_N);
 	assert_int_equal(out[2] & 0x02, 0x02);
 	assert_int_equal(out[7], 0);
@@ -131,7 +131,8 @@ static void targets_are_written(void **state)
 	dns_query_read(plain, PLAIN_N, &q);
 	dns_begin(&w, out, sizeof(out), plain, &q);
 	dns_put_service(&w, DNS_ANSWER, NULL, 5, 1, 2, 8080, "a.b");
-	assert_int_equal(dns_end(&w, DNS_OK, true), PLAIN_N + 23);
+	w.authoritative = true;
+	assert_int_equal(dns_end(&w, DNS_OK), PLAIN_N + 23);
 	assert_memory_equal(out + PLAIN_N,
 	                    "\xc0\x0c\x00\x21\x00\x01\x00\x00\x00\x05\x00\x0b\x00\x01\x00\x02\x1f\x90\x01"
 	                    "a\x01"

@@ -38,10 +38,10 @@ void dns_take(const struct dns_asker *asker, const uint8_t *query, size_t n)
 	dns_begin(&w, answer, limit, query, &q);
 	switch (ask_all(asker, &q, &w)) {
 	case DNS_ANSWERED:
-		dns_tell(asker, answer, dns_end(&w, DNS_OK, false));
+		dns_tell(asker, answer, dns_end(&w, DNS_OK));
 		break;
 	case DNS_ABSENT:
-		dns_tell(asker, answer, dns_end(&w, DNS_NO_NAME, false));
+		dns_tell(asker, answer, dns_end(&w, DNS_NO_NAME));
 		break;
 	case DNS_SILENT:
 		break;

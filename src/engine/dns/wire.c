@@ -3,7 +3,8 @@
 #include <string.h>
 
 enum { OPCODE = 0x7800, RESPONSE = 0x8000, AUTHORITATIVE = 0x0400, TRUNCATED = 0x0200, DESIRED = 0x0100, AVAILABLE = 0x0080 };
-enum { POINTER = 0xc0, OPT_BYTES = 11, RECORD_HEAD = 10 };
+enum { POINTER = 0xc0, OPT_BYTES = 11, SUBNET_BYTES = 12, RECORD_HEAD = 10 };
+enum { OPTION_SUBNET = 8, FAMILY_IPV4 = 1 };
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -45,13 +46,16 @@ static size_t read_name(const uint8_t *p, size_t n, struct dns_query *q)
 			return 0;
 		if (text)
 			q->name[text++] = '.';
+		q->wire[at - 1] = (uint8_t)label;
 		for (; label; label--, at++) {
 			uint8_t c = lower(p[at]);
+			q->wire[at] = c;
 			q->plain = q->plain && ordinary(c);
 			q->name[text++] = (char)(ordinary(c) ? c : '?');
 		}
 	}
 	q->name[text] = '\0';
+	q->wire[at < DNS_NAME_MAX ? at : DNS_NAME_MAX - 1] = 0;
 	return at < n ? at + 1 : 0;
 }
 
@@ -67,6 +71,30 @@ static size_t skip_name(const uint8_t *p, size_t n)
 		at += 1u + p[at];
 	}
 	return at < n ? at + 1 : 0;
+}
+
+/* Of the options of an OPT record the client's subnet matters. False: they are none. */
+static bool read_options(const uint8_t *p, size_t n, struct dns_query *q)
+{
+	while (n) {
+		if (n < 4 || n - 4 < get16(p + 2))
+			return false;
+		size_t size = get16(p + 2);
+		const uint8_t *v = p + 4;
+		if (get16(p) == OPTION_SUBNET && size >= 4 && get16(v) == FAMILY_IPV4) {
+			if (v[2] > 32 || v[3] || size != 4u + (v[2] + 7u) / 8)
+				return false;
+			q->has_subnet = true;
+			q->subnet_bits = v[2];
+			q->subnet = 0;
+			for (size_t i = 4; i < size; i++)
+				q->subnet |= (uint32_t)v[i] << (24 - 8 * (i - 4));
+			q->subnet &= v[2] ? UINT32_MAX << (32 - v[2]) : 0;
+		}
+		p += 4 + size;
+		n -= 4 + size;
+	}
+	return true;
 }
 
 /* The records behind the question, of which only one OPT matters. */
@@ -85,6 +113,8 @@ static int read_additional(const uint8_t *p, size_t n, unsigned count, struct dn
 				return DNS_FORMAT_ERROR;
 			q->extended = true;
 			size_t limit = get16(r + 2);
+			if (!read_options(r + RECORD_HEAD, whole - name - RECORD_HEAD, q))
+				return DNS_FORMAT_ERROR;
 			q->limit = limit < DNS_PLAIN_MAX ? DNS_PLAIN_MAX : limit > DNS_LARGE_MAX ? DNS_LARGE_MAX : limit;
 		}
 		p += whole;
@@ -147,10 +177,30 @@ size_t dns_name_write(const char *text, uint8_t out[static DNS_NAME_MAX])
 
 void dns_begin(struct dns_writer *w, uint8_t *p, size_t limit, const uint8_t *query, const struct dns_query *q)
 {
-	*w = (struct dns_writer){.p = p, .max = limit - (q->extended ? OPT_BYTES : 0), .query = q};
+	size_t opt = q->has_subnet ? OPT_BYTES + SUBNET_BYTES : q->extended ? OPT_BYTES : 0;
+	*w = (struct dns_writer){.p = p, .max = limit - opt, .query = q};
 	memset(p, 0, DNS_HEAD);
 	memcpy(p + DNS_HEAD, query + DNS_HEAD, q->question_n);
 	w->n = w->end_of_question = DNS_HEAD + q->question_n;
+}
+
+void dns_put_record(struct dns_writer *w, enum dns_section section, const uint8_t *owner, size_t owner_n, uint16_t type,
+                    uint32_t ttl, const void *data, size_t n)
+{
+	if (w->overflow || !owner_n || n > UINT16_MAX || owner_n + RECORD_HEAD + n > w->max - w->n) {
+		w->overflow = true;
+		return;
+	}
+	uint8_t *p = w->p + w->n;
+	memcpy(p, owner, owner_n);
+	p += owner_n;
+	set16(p, type);
+	set16(p + 2, DNS_IN);
+	set32(p + 4, ttl);
+	set16(p + 8, (uint16_t)n);
+	memcpy(p + RECORD_HEAD, data, n);
+	w->n += owner_n + RECORD_HEAD + n;
+	w->counts[section]++;
 }
 
 void dns_put(struct dns_writer *w, enum dns_section section, const char *owner, enum dns_type type, uint32_t ttl, const void *data,
@@ -158,20 +208,7 @@ void dns_put(struct dns_writer *w, enum dns_section section, const char *owner, 
 {
 	uint8_t name[DNS_NAME_MAX] = {POINTER, DNS_HEAD};
 	size_t name_n = owner ? dns_name_write(owner, name) : 2;
-	if (w->overflow || !name_n || n > UINT16_MAX || name_n + RECORD_HEAD + n > w->max - w->n) {
-		w->overflow = true;
-		return;
-	}
-	uint8_t *p = w->p + w->n;
-	memcpy(p, name, name_n);
-	p += name_n;
-	set16(p, type);
-	set16(p + 2, DNS_IN);
-	set32(p + 4, ttl);
-	set16(p + 8, (uint16_t)n);
-	memcpy(p + RECORD_HEAD, data, n);
-	w->n += name_n + RECORD_HEAD + n;
-	w->counts[section]++;
+	dns_put_record(w, section, name, name_n, (uint16_t)type, ttl, data, n);
 }
 
 void dns_put_address(struct dns_writer *w, enum dns_section section, const char *owner, uint32_t ttl, uint32_t address)
@@ -223,6 +260,25 @@ void dns_put_soa(struct dns_writer *w, const char *zone, const char *server, uin
 	dns_put(w, DNS_AUTHORITY, zone, DNS_SOA, ttl, data, n + m + 20);
 }
 
+/* What was said comes back, with the part of it that the answer holds for. */
+static void put_subnet(struct dns_writer *w, uint8_t *opt)
+{
+	const struct dns_query *q = w->query;
+	size_t address = (q->subnet_bits + 7u) / 8;
+	uint8_t *p = opt + OPT_BYTES;
+	if (!q->has_subnet)
+		return;
+	set16(opt + 9, (uint16_t)(8 + address));
+	set16(p, OPTION_SUBNET);
+	set16(p + 2, (uint16_t)(4 + address));
+	set16(p + 4, FAMILY_IPV4);
+	p[6] = q->subnet_bits;
+	p[7] = w->scope_bits;
+	for (size_t i = 0; i < address; i++)
+		p[8 + i] = (uint8_t)(q->subnet >> (24 - 8 * i));
+	w->n += 8 + address;
+}
+
 static void put_opt(struct dns_writer *w)
 {
 	uint8_t *p = w->p + w->n;
@@ -230,10 +286,11 @@ static void put_opt(struct dns_writer *w)
 	set16(p + 1, DNS_OPT);
 	set16(p + 3, DNS_LARGE_MAX);
 	w->n += OPT_BYTES;
+	put_subnet(w, p);
 	w->counts[DNS_ADDITIONAL]++;
 }
 
-size_t dns_end(struct dns_writer *w, enum dns_code code, bool authoritative)
+size_t dns_end(struct dns_writer *w, enum dns_code code)
 {
 	const struct dns_query *q = w->query;
 	if (w->overflow) { /* half an answer is none: the asker comes again over TCP */
@@ -243,7 +300,7 @@ size_t dns_end(struct dns_writer *w, enum dns_code code, bool authoritative)
 	if (q->extended)
 		put_opt(w);
 	set16(w->p, q->id);
-	set16(w->p + 2, (uint16_t)(RESPONSE | (authoritative ? AUTHORITATIVE : 0) | (w->overflow ? TRUNCATED : 0) |
+	set16(w->p + 2, (uint16_t)(RESPONSE | (w->authoritative ? AUTHORITATIVE : 0) | (w->overflow ? TRUNCATED : 0) |
 	                           (q->recursion ? DESIRED : 0) | AVAILABLE | code));
 	set16(w->p + 4, q->question_n ? 1 : 0);
 	for (size_t i = 0; i < DNS_SECTIONS; i++)
@@ -255,5 +312,5 @@ size_t dns_refuse(uint8_t *p, size_t max, const uint8_t *query, const struct dns
 {
 	struct dns_writer w;
 	dns_begin(&w, p, max, query, q);
-	return dns_end(&w, code, false);
+	return dns_end(&w, code);
 }

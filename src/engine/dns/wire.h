@@ -23,8 +23,16 @@ enum dns_type {
 	DNS_TXT = 16,
 	DNS_AAAA = 28,
 	DNS_SRV = 33,
+	DNS_NAPTR = 35,
 	DNS_OPT = 41,
-	DNS_ANY = 255
+	DNS_DS = 43,
+	DNS_SSHFP = 44,
+	DNS_TLSA = 52,
+	DNS_SVCB = 64,
+	DNS_HTTPS = 65,
+	DNS_SPF = 99,
+	DNS_ANY = 255,
+	DNS_CAA = 257
 };
 enum { DNS_IN = 1 };
 enum dns_code { DNS_OK, DNS_FORMAT_ERROR, DNS_SERVER_FAILED, DNS_NO_NAME, DNS_NOT_IMPLEMENTED, DNS_REFUSED };
@@ -38,6 +46,12 @@ struct dns_query {
 	bool plain;        /* its labels have nothing but letters, digits, '-', '_' and '*': else `name` stands for no name */
 	size_t question_n; /* bytes of the question behind the head */
 	size_t limit;      /* of an answer in a datagram */
+	/* The name as it lies on the wire, in lower case: question_n - 4 bytes. */
+	uint8_t wire[DNS_NAME_MAX];
+	/* Whom a resolver asks for (RFC 7871), IPv4 in host byte order. */
+	bool has_subnet;
+	uint8_t subnet_bits;
+	uint32_t subnet;
 };
 /* Reads a query. DNS_OK; another code to refuse it with, with id, recursion and question_n (0: not understood) set; -1: nothing is
  * to be answered (an answer, or shorter than a head). */
@@ -55,6 +69,8 @@ struct dns_writer {
 	uint8_t *p;
 	size_t n, max, end_of_question;
 	bool overflow;
+	bool authoritative; /* whoever answers says so */
+	uint8_t scope_bits; /* of the asker's subnet: for how much of it the answer holds */
 	uint16_t counts[DNS_SECTIONS];
 	const struct dns_query *query;
 };
@@ -63,6 +79,9 @@ void dns_begin(struct dns_writer *w, uint8_t *p, size_t limit, const uint8_t *qu
 /* owner NULL: the question's name. A record that does not fit makes the answer a truncated one. */
 void dns_put(struct dns_writer *w, enum dns_section section, const char *owner, enum dns_type type, uint32_t ttl, const void *data,
              size_t n);
+/* The same with an owner as it lies on the wire. */
+void dns_put_record(struct dns_writer *w, enum dns_section section, const uint8_t *owner, size_t owner_n, uint16_t type,
+                    uint32_t ttl, const void *data, size_t n);
 void dns_put_address(struct dns_writer *w, enum dns_section section, const char *owner, uint32_t ttl, uint32_t address);
 /* PTR, CNAME, NS. */
 void dns_put_name(struct dns_writer *w, enum dns_section section, const char *owner, enum dns_type type, uint32_t ttl,
@@ -73,6 +92,6 @@ void dns_put_service(struct dns_writer *w, enum dns_section section, const char 
 /* The start of authority that says how long a "no" may be kept. */
 void dns_put_soa(struct dns_writer *w, const char *zone, const char *server, uint32_t ttl);
 /* The size of the whole. */
-size_t dns_end(struct dns_writer *w, enum dns_code code, bool authoritative);
+size_t dns_end(struct dns_writer *w, enum dns_code code);
 /* A query that is refused without being understood further. */
 size_t dns_refuse(uint8_t *p, size_t max, const uint8_t *query, const struct dns_query *q, enum dns_code code);

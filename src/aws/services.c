@@ -11,15 +11,27 @@ extern const struct service ecs_service;
 extern const struct service iam_service;
 extern const struct service lambda_service;
 extern const struct service logs_service;
+extern const struct service route53_service;
 extern const struct service s3_service;
 extern const struct service servicediscovery_service;
 extern const struct service ssm_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
-        &autoscaling_service, &ce_service,  &cloudwatch_service,
-        &ec2_service,         &ecr_service, &ecs_agent_service,
-        &ecs_service,         &iam_service, &lambda_service,
-        &logs_service,        &s3_service,  &servicediscovery_service,
-        &ssm_service,         &sts_service, NULL,
+        &autoscaling_service,
+        &ce_service,
+        &cloudwatch_service,
+        &ec2_service,
+        &ecr_service,
+        &ecs_agent_service,
+        &ecs_service,
+        &iam_service,
+        &lambda_service,
+        &logs_service,
+        &route53_service,
+        &s3_service,
+        &servicediscovery_service,
+        &ssm_service,
+        &sts_service,
+        NULL,
 };

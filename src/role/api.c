@@ -32,6 +32,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DNS_LISTEN "127.0.0.1:4553" /* where names are answered unless the configuration says another place */
+
 enum { WORKERS = 4, BLANKS = 2, STEMS = 3, DRAIN_US = 10 * 1000000, SETTLE_US = 10 * 1000, SETTLE_TRIES = 150 };
 
 struct api_role {
@@ -278,15 +280,15 @@ static void lock_down(const struct role_config *config)
 		log_warn("this kernel has no Landlock: api is confined by its user and its system calls alone");
 }
 
-/* As the configuration has them; the command line has read it before. */
-static const char *upstreams(struct api_role *r)
+/* A key of the configuration, which the command line has read before; `otherwise`: it has none. */
+static const char *configured(struct api_role *r, const char *section, const char *key, const char *otherwise)
 {
 	struct config file;
 	struct str why;
 	if (!r->config->config_file || !config_read(&r->arena, r->config->config_file, &file, &why))
-		return NULL;
-	struct str urls = config_get(&file, "containers", "upstreams");
-	return str_set(urls) ? arena_dupz(&r->arena, urls) : NULL;
+		return otherwise;
+	struct str value = config_get(&file, section, key);
+	return str_set(value) ? arena_dupz(&r->arena, value) : otherwise;
 }
 
 int role_api(const struct role_config *config)
@@ -306,7 +308,8 @@ int role_api(const struct role_config *config)
 	c->instances = config->instances;
 	c->kvm = strcmp(config->kvm, "no") != 0;
 	c->container_runtime = config->container_runtime;
-	c->upstreams = upstreams(r);
+	c->upstreams = configured(r, "containers", "upstreams", NULL);
+	c->dns_listen = configured(r, "dns", "listen", DNS_LISTEN);
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	struct preparations preparations;
 	prepare_services(r, &preparations);

@@ -1,12 +1,13 @@
 /* ip-10-0-0-5.ec2.internal and ec2-127-64-0-5.compute-1.amazonaws.com, as AWS spells them, for addresses that interfaces have. A
  * VPC without enableDnsSupport has no resolver; one without enableDnsHostnames has no such names. Names of its private namespaces
- * are Cloud Map's. */
+ * are Cloud Map's, those of hosted zones Route 53's. */
 #include "aws/ec2/dns.h"
 
 #include "aws/ec2/block.h"
 #include "aws/ec2/endpoint.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
+#include "aws/route53/route53.h"
 #include "aws/servicediscovery/servicediscovery.h"
 #include "engine/net/network.h"
 
@@ -234,6 +235,11 @@ static enum dns_said s3_name(const struct asked *q)
 	return address_is(q, S("s3.amazonaws.com"), NETWORK_SERVICE_ADDRESS);
 }
 
+static enum dns_said hosted(const struct asked *q)
+{
+	return route53_answer(q->names->desk->cloud, str_from(q->vpc_id), q->scope.region, q->peer, q->query, q->answer);
+}
+
 static enum dns_said answer(const struct asked *q)
 {
 	struct arena *a = q->scope.arena;
@@ -243,8 +249,13 @@ static enum dns_said answer(const struct asked *q)
 	struct str public = first ? S("compute-1.amazonaws.com") : ARENA_CAT(a, region, S(".compute.amazonaws.com"));
 	if (!q->vpc.dns_support.v)
 		return DNS_SILENT;
-	if (!q->query->plain || q->query->class != DNS_IN)
+	if (q->query->class != DNS_IN)
 		return DNS_NOT_MINE;
+	/* A private zone hides what else there is of its names. */
+	if (route53_private_zone(q->names->desk->cloud, str_from(q->vpc_id), q->query) >= 0)
+		return hosted(q);
+	if (!q->query->plain)
+		return hosted(q);
 	if (str_set(label = below(a, name, internal)))
 		return private_name(q, label, internal);
 	if (str_set(label = below(a, name, public)))
@@ -255,7 +266,8 @@ static enum dns_said answer(const struct asked *q)
 		return s3_name(q);
 	const struct discovery_scope scope = {
 	        .txn = q->scope.txn, .arena = a, .account = q->scope.account, .region = q->scope.region};
-	return discovery_answer(&scope, str_from(q->vpc_id), q->query, q->answer);
+	enum dns_said said = discovery_answer(&scope, str_from(q->vpc_id), q->query, q->answer);
+	return said == DNS_NOT_MINE ? hosted(q) : said;
 }
 
 enum dns_said ec2_names_ask(void *ctx, const char *vpc, uint32_t peer, const struct dns_query *query, struct dns_writer *w)

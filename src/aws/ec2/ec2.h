@@ -14,6 +14,8 @@ bool ec2_image_there(struct call *c, struct str id);
 
 /* Is this the id of a VPC of the call's account and region? */
 bool ec2_vpc_there(struct call *c, struct str id);
+/* The same of another region. */
+bool ec2_vpc_of(struct call *c, struct str region, struct str id);
 
 /* The zone of a subnet; absent: there is none such. */
 struct str ec2_subnet_zone(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);

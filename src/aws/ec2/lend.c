@@ -9,11 +9,17 @@ static struct ec2_scope scope(struct store_txn *t, struct arena *a, struct str a
 	return (struct ec2_scope){.txn = t, .arena = a, .account = account, .region = region};
 }
 
-bool ec2_vpc_there(struct call *c, struct str id)
+bool ec2_vpc_of(struct call *c, struct str region, struct str id)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct state_vpc_vpc_record r;
+	s.region = region;
 	return str_set(id) && ec2_find(&s, &ec2_kind_vpc, id, &r);
+}
+
+bool ec2_vpc_there(struct call *c, struct str id)
+{
+	return ec2_vpc_of(c, c->region, id);
 }
 
 /* The first address of a subnet's block is the router's; the resolver has the second of the whole VPC. */

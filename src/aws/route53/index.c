@@ -1,0 +1,242 @@
+/* The responders' copy of all hosted zones, kept true by a watch, and the responder for this machine. A query reads no store. */
+#include "rows.h"
+
+#include "base/log.h"
+#include "engine/dns/name.h"
+#include "engine/dns/rdata.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PARTS_ZONE = 4, PARTS_SET = 6, BACKLOG = 64 };
+#define HOST "host" /* the responder's place, which is no VPC's id */
+
+/* --- what is put */
+
+static void put_zone(struct route53_state *s, struct arena *a, struct str id, struct str value)
+{
+	struct state_route53_zone_record r;
+	uint8_t name[DNS_NAME_MAX];
+	const char *why;
+	if (!str_set(value)) {
+		dns_zone_drop(s->zones, id);
+		return;
+	}
+	if (!route53_zone_read(a, value, &r) || !dns_name_parse(r.zone->name, true, name, &why))
+		return;
+	struct str *vpcs = arena_array(a, r.vpcs.n + 1, sizeof(*vpcs));
+	for (uint32_t i = 0; i < r.vpcs.n; i++)
+		vpcs[i] = r.vpcs.v[i].vpc_id;
+	dns_zone_put(s->zones, id,
+	             &(struct dns_zone_about){.name = name,
+	                                      .private = r.zone->config->private_zone.v,
+	                                      .vpcs = vpcs,
+	                                      .vpc_count = r.vpcs.n,
+	                                      .order = (uint64_t)r.created.ms});
+}
+
+static struct str *wire_values(struct arena *a, const struct route53_resource_record_set *set, uint32_t *ret_n)
+{
+	uint8_t wire[DNS_RDATA_MAX];
+	size_t n;
+	struct str *values = arena_array(a, set->resource_records.n + 1, sizeof(*values));
+	*ret_n = 0;
+	for (uint32_t i = 0; i < set->resource_records.n; i++)
+		if (!dns_rdata_parse(dns_type_named(set->type), set->resource_records.v[i].value, wire, &n))
+			values[(*ret_n)++] = arena_dup(a, str_of(wire, n));
+	return values;
+}
+
+static void put_place(struct dns_set_about *about, const struct route53_geo_proximity_location *p)
+{
+	about->bias = (int)p->bias.v;
+	about->region = p->aws_region;
+	about->located = p->coordinates && str_to_double(p->coordinates->latitude, &about->latitude) &&
+	                 str_to_double(p->coordinates->longitude, &about->longitude);
+}
+
+static void put_set(struct route53_state *s, struct arena *a, const struct str_list *parts, struct str value)
+{
+	struct route53_resource_record_set set;
+	uint8_t name[DNS_NAME_MAX], alias[DNS_NAME_MAX];
+	const char *why;
+	struct str zone = parts->v[2], key = parts->v[5];
+	uint16_t type = dns_type_named(parts->v[4]);
+	if (!dns_name_unreversed(parts->v[3], name))
+		return;
+	if (!str_set(value)) {
+		dns_set_drop(s->zones, zone, name, type, key);
+		return;
+	}
+	if (!route53_set_read(a, value, &set))
+		return;
+	struct dns_set_about about = {.type = type,
+	                              .key = key,
+	                              .ttl = (uint32_t)set.ttl.v,
+	                              .policy = route53_policy(&set),
+	                              .weight = (uint32_t)set.weight.v,
+	                              .region = set.region,
+	                              .secondary = str_is(set.failover, "SECONDARY"),
+	                              .health_check = set.health_check_id};
+	about.values = wire_values(a, &set, &about.value_count);
+	if (set.geo_location) {
+		about.continent = set.geo_location->continent_code;
+		about.country = set.geo_location->country_code;
+		about.subdivision = set.geo_location->subdivision_code;
+	}
+	if (set.geo_proximity_location)
+		put_place(&about, set.geo_proximity_location);
+	if (set.cidr_routing_config) {
+		about.collection = set.cidr_routing_config->collection_id;
+		about.location = set.cidr_routing_config->location_name;
+	}
+	if (set.alias_target && dns_name_parse(set.alias_target->dns_name, true, alias, &why)) {
+		about.alias = alias;
+		about.alias_zone = set.alias_target->hosted_zone_id;
+		about.evaluate = set.alias_target->evaluate_target_health.v;
+	}
+	dns_set_put(s->zones, zone, name, &about);
+}
+
+static void take(struct route53_state *s, struct str key, struct str value)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct str_list parts = record_key_parts(&a, key);
+	if (parts.n == PARTS_ZONE && str_is(parts.v[1], "zone"))
+		put_zone(s, &a, parts.v[3], value);
+	else if (parts.n == PARTS_SET && str_is(parts.v[1], "set"))
+		put_set(s, &a, &parts, value);
+}
+
+static void changed(void *ctx, const struct store_event *e)
+{
+	struct route53_state *s = ctx;
+	take(s, e->key, e->value);
+	s->applied = e->revision;
+}
+
+/* --- answers */
+
+static bool ask_zones(const struct route53_state *s, const struct dns_asking *who, const struct dns_query *q, struct dns_writer *w,
+                      enum dns_said *ret)
+{
+	struct dns_found found;
+	*ret = dns_zones_answer(s->zones, who, q, w, &found);
+	return *ret != DNS_NOT_MINE;
+}
+
+enum dns_said route53_answer(const struct cloud *cloud, struct str vpc, struct str region, uint32_t peer, const struct dns_query *q,
+                             struct dns_writer *w)
+{
+	const struct route53_state *s = route53_state(cloud);
+	const struct dns_asking who = {.vpc = vpc, .region = region, .address = peer, .bits = 32};
+	enum dns_said said = DNS_NOT_MINE;
+	if (!s)
+		return said;
+	ask_zones(s, &who, q, w, &said);
+	/* To whoever asks there, a resolver has the answer, and no authority. */
+	w->authoritative = false;
+	return said;
+}
+
+int route53_private_zone(const struct cloud *cloud, struct str vpc, const struct dns_query *q)
+{
+	const struct route53_state *s = route53_state(cloud);
+	return s ? dns_zones_private(s->zones, vpc, q->wire) : -1;
+}
+
+static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, const struct dns_query *q, struct dns_writer *w)
+{
+	const struct route53_state *s = ctx;
+	const struct dns_asking who = {.address = q->has_subnet ? q->subnet : peer, .bits = q->has_subnet ? q->subnet_bits : 32};
+	enum dns_said said;
+	(void)place;
+	ask_zones(s, &who, q, w, &said);
+	return said;
+}
+
+/* --- the responder for this machine */
+
+static int open_socket(int type, const struct sockaddr_in *at)
+{
+	int one = 1, fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), e;
+	if (fd < 0)
+		return -errno;
+	if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 || (type == SOCK_STREAM && listen(fd, BACKLOG) < 0)) {
+		e = -errno;
+		close(fd);
+		return e;
+	}
+	return fd;
+}
+
+static bool read_place(struct str text, struct sockaddr_in *ret)
+{
+	char address[INET_ADDRSTRLEN];
+	uint64_t port;
+	ptrdiff_t colon = str_rfind_char(text, ':');
+	*ret = (struct sockaddr_in){.sin_family = AF_INET};
+	if (colon < 0 || colon >= (ptrdiff_t)sizeof(address) || !str_to_u64(str_from_at(text, (size_t)colon + 1), &port) || !port ||
+	    port > UINT16_MAX)
+		return false;
+	memcpy(address, text.p, (size_t)colon);
+	address[colon] = '\0';
+	ret->sin_port = htons((uint16_t)port);
+	return inet_pton(AF_INET, address, &ret->sin_addr) == 1;
+}
+
+static void open_host(struct route53_state *s)
+{
+	const struct dns_answerer table[] = {{.ask = host_asks, .ctx = s}};
+	struct sockaddr_in at;
+	const char *listen_at = s->cloud->dns_listen;
+	if (!listen_at || strcmp(listen_at, "none") == 0)
+		return;
+	if (!read_place(str_from(listen_at), &at)) {
+		log_warn("[dns] listen wants ADDRESS:PORT or none, not \"%s\": no names are answered to this machine", listen_at);
+		return;
+	}
+	int datagrams = open_socket(SOCK_DGRAM, &at), connections = datagrams < 0 ? datagrams : open_socket(SOCK_STREAM, &at);
+	if (connections < 0) {
+		log_info("no names are answered to this machine: %s: %s", listen_at, strerror(-connections));
+		if (datagrams >= 0)
+			close(datagrams);
+		return;
+	}
+	s->host = dns_new(s->cloud->loop, table, 1, s->cloud->resolver, "/etc/resolv.conf");
+	dns_serve_datagrams(s->host, HOST, datagrams);
+	dns_serve_connections(s->host, HOST, connections);
+	log_info("answering names of hosted zones at %s", listen_at);
+}
+
+int route53_index_open(struct route53_state *s)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct str under = KEY_UNDER(&a, S("route53")), key;
+	struct store_value v;
+	s->zones = dns_zones_new(NULL);
+	struct store_txn *t = store_begin(s->cloud->store, &a);
+	struct store_iter *iter = store_scan(t, under, store_prefix_end(&a, under), false);
+	while (store_next(iter, &key, &v))
+		take(s, key, v.value);
+	store_abort(t);
+	s->applied = store_revision(s->cloud->store);
+	s->watch = store_watch(s->cloud->store, under, store_prefix_end(&a, under), s->applied, changed, s);
+	if (!s->watch)
+		return -EIO;
+	open_host(s);
+	return 0;
+}
+
+void route53_index_close(struct route53_state *s)
+{
+	store_unwatch(s->watch);
+	dns_free(s->host);
+	dns_zones_free(s->zones);
+}

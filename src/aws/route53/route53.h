@@ -1,0 +1,10 @@
+/* Route 53's face for other services: what VPCs' resolvers answer from hosted zones. */
+#pragma once
+#include "core/call.h"
+#include "engine/dns/dns.h"
+
+/* The length in labels of the private zone of this VPC that has the name; -1: none has. */
+int route53_private_zone(const struct cloud *cloud, struct str vpc, const struct dns_query *q);
+/* What the hosted zones say: private ones of the VPC, then public ones. DNS_NOT_MINE: the name is in none of them. */
+enum dns_said route53_answer(const struct cloud *cloud, struct str vpc, struct str region, uint32_t peer, const struct dns_query *q,
+                             struct dns_writer *w);

@@ -1,0 +1,116 @@
+#include "rows.h"
+
+#include <stdlib.h>
+
+/* --- what permissions are about */
+
+static int about_zone(struct call *c, struct authz *az, struct str id)
+{
+	struct state_route53_zone_record r;
+	struct str_map tags = {0};
+	az->resource = ARENA_CAT(c->arena, S("arn:aws:route53:::hostedzone/"), route53_id(id));
+	if (!route53_zone_find(c, id, &r))
+		return CALL_OK;
+	for (uint32_t i = 0; i < r.tags.n; i++)
+		*LIST_ADD(c->arena, &tags) = (struct str_map_entry){r.tags.v[i].key, r.tags.v[i].value};
+	authz_add_tags(c, az, "aws:ResourceTag", &tags);
+	return CALL_OK;
+}
+
+static int about_change(struct call *c, struct authz *az, struct str id)
+{
+	az->resource = ARENA_CAT(c->arena, S("arn:aws:route53:::change/"), route53_id(id));
+	return CALL_OK;
+}
+
+static int about_tagged(struct call *c, struct authz *az, struct str type, struct str id)
+{
+	if (!str_is(type, "healthcheck"))
+		return about_zone(c, az, id);
+	az->resource = ARENA_CAT(c->arena, S("arn:aws:route53:::healthcheck/"), route53_id(id));
+	return CALL_OK;
+}
+
+#define ABOUT(type, answer) \
+	static int about_##type(struct call *c, const void *input, struct authz *az) \
+	{ \
+		const struct route53_##type##_request *in = input; \
+		return answer; \
+	}
+ABOUT(associate_vpc_with_hosted_zone, about_zone(c, az, in->hosted_zone_id))
+ABOUT(change_tags_for_resource, about_tagged(c, az, in->resource_type, in->resource_id))
+ABOUT(delete_hosted_zone, about_zone(c, az, in->id))
+ABOUT(disassociate_vpc_from_hosted_zone, about_zone(c, az, in->hosted_zone_id))
+ABOUT(get_change, about_change(c, az, in->id))
+ABOUT(get_hosted_zone, about_zone(c, az, in->id))
+ABOUT(get_hosted_zone_limit, about_zone(c, az, in->hosted_zone_id))
+ABOUT(list_resource_record_sets, about_zone(c, az, in->hosted_zone_id))
+ABOUT(list_tags_for_resource, about_tagged(c, az, in->resource_type, in->resource_id))
+ABOUT(update_hosted_zone_comment, about_zone(c, az, in->id))
+
+static int about_change_resource_record_sets(struct call *c, const void *input, struct authz *az)
+{
+	const struct route53_change_resource_record_sets_request *in = input;
+	const struct route53_changes *changes = &in->change_batch->changes;
+	for (uint32_t i = 0; i < changes->n; i++) {
+		authz_add(c, az, "route53:ChangeResourceRecordSetsNormalizedRecordNames",
+		          route53_normal_name(c->arena, changes->v[i].resource_record_set->name));
+		authz_add(c, az, "route53:ChangeResourceRecordSetsRecordTypes", changes->v[i].resource_record_set->type);
+		authz_add(c, az, "route53:ChangeResourceRecordSetsActions", changes->v[i].action);
+	}
+	return about_zone(c, az, in->hosted_zone_id);
+}
+
+/* --- the table */
+
+#define ROW(c_name, name, ...) OP(route53, c_name, name, ##__VA_ARGS__)
+static const struct service_op ops[] = {
+        ROW(associate_vpc_with_hosted_zone, AssociateVPCWithHostedZone, .resource = about_associate_vpc_with_hosted_zone,
+            .missing = "VPCs of other accounts"),
+        ROW(change_resource_record_sets, ChangeResourceRecordSets, .resource = about_change_resource_record_sets,
+            .missing = "aliases of what is no record of the zone, traffic policies"),
+        ROW(change_tags_for_resource, ChangeTagsForResource, .resource = about_change_tags_for_resource),
+        ROW(create_hosted_zone, CreateHostedZone, .missing = "reusable delegation sets, VPCs of other accounts"),
+        ROW(delete_hosted_zone, DeleteHostedZone, .resource = about_delete_hosted_zone),
+        ROW(disassociate_vpc_from_hosted_zone, DisassociateVPCFromHostedZone, .resource = about_disassociate_vpc_from_hosted_zone),
+        ROW(get_account_limit, GetAccountLimit, .flags = OP_READ),
+        ROW(get_change, GetChange, .resource = about_get_change, .flags = OP_READ),
+        ROW(get_hosted_zone, GetHostedZone, .resource = about_get_hosted_zone, .flags = OP_READ),
+        ROW(get_hosted_zone_count, GetHostedZoneCount, .flags = OP_READ),
+        ROW(get_hosted_zone_limit, GetHostedZoneLimit, .resource = about_get_hosted_zone_limit, .flags = OP_READ),
+        ROW(list_hosted_zones, ListHostedZones, .flags = OP_READ),
+        ROW(list_hosted_zones_by_name, ListHostedZonesByName, .flags = OP_READ),
+        ROW(list_hosted_zones_by_vpc, ListHostedZonesByVPC, .flags = OP_READ),
+        ROW(list_resource_record_sets, ListResourceRecordSets, .resource = about_list_resource_record_sets, .flags = OP_READ),
+        ROW(list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
+        ROW(list_tags_for_resources, ListTagsForResources, .flags = OP_READ),
+        ROW(test_dns_answer, TestDNSAnswer, .flags = OP_READ),
+        ROW(update_hosted_zone_comment, UpdateHostedZoneComment, .resource = about_update_hosted_zone_comment),
+};
+
+static int route53_start(struct cloud *cloud, void **ret_state)
+{
+	struct route53_state *s = calloc(1, sizeof(*s));
+	if (!s)
+		abort();
+	s->cloud = cloud;
+	*ret_state = s;
+	return route53_index_open(s);
+}
+
+static void route53_stop(void *state)
+{
+	if (state)
+		route53_index_close(state);
+	free(state);
+}
+
+const struct service route53_service = {
+        .api = &route53_api,
+        .iam_prefix = "route53",
+        .region = "us-east-1",
+        .ops = ops,
+        .op_count = sizeof(ops) / sizeof(ops[0]),
+        .start = route53_start,
+        .stop = route53_stop,
+};

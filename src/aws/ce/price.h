@@ -6,7 +6,7 @@
 #include "base/arena.h"
 
 enum price_per { PER_HOUR, PER_MONTH, PER_COUNT };
-enum { PRICE_TIERS_MAX = 3 };
+enum { PRICE_TIERS_MAX = 4 };
 
 struct price {
 	const char *usage, *service, *unit; /* usage: "SERVICE/..." where another service has a type of that name */

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define HOUR_MS INT64_C(3600000)
 enum { METRICS_MAX = 1000, VALUES_MAX = 150, MINUTE_S = 60 };
 #define OLDEST_MS (INT64_C(14) * 86400 * 1000)
 #define NEWEST_MS (INT64_C(2) * 3600 * 1000)
@@ -153,15 +154,17 @@ static void put_datum(struct call *c, struct str space, const struct cloudwatch_
 	int64_t at = d->timestamp.set ? d->timestamp.ms : c->now_ms;
 	unsigned resolution = d->storage_resolution.v == 1 ? 1 : MINUTE_S;
 	struct metric_value values[VALUES_MAX] = {{d->value.v, 1}};
-	if (d->statistic_values) {
-		const struct cloudwatch_statistic_set *s = d->statistic_values;
-		struct metric_set set = {s->sample_count.v, s->sum.v, s->minimum.v, s->maximum.v};
-		metrics_put(c->cloud->metrics, &m, at, resolution, &set);
-		return;
-	}
+	const struct cloudwatch_statistic_set *s = d->statistic_values;
 	for (uint32_t i = 0; i < d->values.n; i++)
 		values[i] = (struct metric_value){d->values.v[i].v, d->counts.n ? d->counts.v[i].v : 1};
-	metrics_put_values(c->cloud->metrics, &m, at, resolution, values, d->values.n ? d->values.n : 1);
+	if (s)
+		metrics_put(c->cloud->metrics, &m, at, resolution,
+		            &(struct metric_set){s->sample_count.v, s->sum.v, s->minimum.v, s->maximum.v});
+	else
+		metrics_put_values(c->cloud->metrics, &m, at, resolution, values, d->values.n ? d->values.n : 1);
+	/* A metric costs for the hours that something came in. */
+	if (metrics_begins_hour(c->cloud->metrics, &m, c->now_ms))
+		meter_count(c->cloud->meter, c->account, c->region, S("CW:MetricMonitorUsage"), HOUR_MS);
 }
 
 /* Lives until it was written, whether or not the client still waits. */

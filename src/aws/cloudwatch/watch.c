@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 10000, AFTER_MS = 300, MINUTE_MS = 60000, AT_ONCE = 50, LAST_TURNS = 200 };
+enum { TICK_MS = 10000, AFTER_MS = 300, MINUTE_MS = 60000, AT_ONCE = 50 };
 #define HISTORY_MS (INT64_C(30) * 86400 * 1000)
 
 struct watched {
@@ -407,12 +407,9 @@ void alarm_watch_stop(struct alarm_watch *w)
 	w->stopped = true;
 	loop_remove_timer(w->cloud->loop, w->timer);
 	store_unwatch(w->watch);
-	while (w->busy)
-		loop_turn(w->cloud->loop, 1000);
-	for (unsigned i = 0; w->acting && i < LAST_TURNS; i++)
-		loop_turn(w->cloud->loop, 1000);
-	/* The process ends: who still acts finds what it holds. It is due again at the next start. */
-	if (w->acting)
+	/* The process ends: a decision that is being written, and who still acts, find what they hold. What was not done is due
+	 * again at the next start. */
+	if (w->busy || w->acting)
 		return;
 	while (map_next(&w->all, &at, &key, &value))
 		free_watched(value);

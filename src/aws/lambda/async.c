@@ -2,6 +2,7 @@
 
 #include "aws/lambda/destination.h"
 #include "aws/lambda/pool.h"
+#include "aws/lambda/publish.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -268,6 +269,7 @@ static bool try_event(struct event *v)
 		return true;
 	}
 	if (invocation_throttled(fn)) {
+		publish_throttle(l->publish, fn);
 		back_off(v);
 		return true;
 	}

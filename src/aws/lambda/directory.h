@@ -51,6 +51,7 @@ struct fn_event_config {
 /* An account in a region: what concurrency is counted against. */
 struct account {
 	int64_t reserved;           /* sum of reservations */
+	int64_t running;            /* invocations under way */
 	int64_t running_unreserved; /* invocations of functions without one */
 };
 

@@ -57,6 +57,7 @@ struct environment {
 	bool init_in_invoke;            /* this start counts against the function's own timeout */
 	int64_t init_begin_us, init_us; /* init_us: to be reported with the next REPORT; 0: reported */
 	int64_t dispatch_us, done_us;
+	int64_t reported_us; /* how long the invocation took whose REPORT was written last */
 	int64_t idle_since_us;
 	int64_t peak_bytes, peak_read_us;
 	unsigned oom_kills;

@@ -2,6 +2,7 @@
  * measures in them. */
 #include "aws/lambda/environment.h"
 
+#include "aws/lambda/publish.h"
 #include "aws/lambda/report.h"
 #include "core/meter.h"
 
@@ -65,6 +66,7 @@ void environment_report_end(struct environment *e, int64_t end_us, const char *s
 	e->init_us = 0;
 	report_write_end(e->output, &r);
 	count_usage(e, &r);
+	e->reported_us = r.duration_us;
 }
 
 void environment_finish(struct environment *e, const struct outcome *o)
@@ -72,6 +74,9 @@ void environment_finish(struct environment *e, const struct outcome *o)
 	struct invocation *inv = e->current;
 	e->current = NULL;
 	struct outcome out = *o;
+	if (!o->code)
+		publish_invocation(e->lambda->publish, inv->fn, inv->arn, o->function_error, (double)e->reported_us / 1000);
+	e->reported_us = 0;
 	if (inv->tail)
 		out.log_tail = output_tail(e->output);
 	invocation_end(inv, &out);

@@ -2,6 +2,7 @@
 
 #include "aws/lambda/environment.h"
 #include "aws/lambda/pool.h"
+#include "aws/lambda/publish.h"
 #include "base/buf.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -26,8 +27,10 @@ struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_ver
 	inv->version = fn_version_ref(version);
 	arena_init(&inv->arena, 0);
 	fn->running++;
+	fn->owner->running++;
 	if (!fn->reserved.set)
 		fn->owner->running_unreserved++;
+	publish_running(l->publish, fn);
 	return inv;
 }
 
@@ -41,6 +44,7 @@ void invocation_end(struct invocation *inv, const struct outcome *o)
 {
 	struct fn *fn = inv->fn;
 	fn->running--;
+	fn->owner->running--;
 	if (!fn->reserved.set)
 		fn->owner->running_unreserved--;
 	inv->environment = NULL;

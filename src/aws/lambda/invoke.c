@@ -3,6 +3,7 @@
  * A waiting call touches no store: the directory has all it needs. The call waits while the invocation runs; when its client
  * leaves, the invocation goes on for itself, as it does on AWS. */
 #include "aws/lambda/async.h"
+#include "aws/lambda/publish.h"
 
 #include "base/base64.h"
 #include "base/buf.h"
@@ -69,8 +70,9 @@ struct waiting {
 	struct buf early;
 };
 
-static int throttled(struct call *c, const char *reason)
+static int throttled(struct call *c, const struct fn *fn, const char *reason)
 {
+	publish_throttle(lambda_of(c->cloud)->publish, fn);
 	call_fail(c, "TooManyRequestsException", 429, "Rate Exceeded.");
 	return call_field(c, "Reason", str_from(reason));
 }
@@ -178,7 +180,7 @@ static int invoke_now(struct call *c, const struct target *t, struct str payload
 {
 	const char *reason = invocation_throttled(t->fn);
 	if (reason)
-		return throttled(c, reason);
+		return throttled(c, t->fn, reason);
 	out->executed_version = arena_dup(c->arena, t->version->version);
 	struct invocation *inv = new_invocation(c, t, payload, client_context);
 	inv->tail = tail;
@@ -335,7 +337,7 @@ int lambda_invoke_with_response_stream(struct call *c, const struct lambda_invok
 	}
 	const char *reason = invocation_throttled(t.fn);
 	if (reason)
-		return throttled(c, reason);
+		return throttled(c, t.fn, reason);
 	out->executed_version = arena_dup(c->arena, t.version->version);
 	struct invocation *inv = new_invocation(c, &t, payload, client_context);
 	inv->tail = tail;

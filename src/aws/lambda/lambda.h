@@ -40,6 +40,7 @@ struct lambda {
 	struct pools *pools;
 	struct async_queue *async;
 	struct credential_cache *credentials;
+	struct publish *publish;      /* metrics; NULL: none */
 	const struct principal *self; /* lambda.amazonaws.com */
 	struct map images;            /* manifest's digest -> struct function_image */
 	unsigned unsent_outputs;      /* that hold lines for the log */

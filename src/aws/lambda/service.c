@@ -4,6 +4,7 @@
 #include "aws/lambda/directory.h"
 #include "aws/lambda/image.h"
 #include "aws/lambda/pool.h"
+#include "aws/lambda/publish.h"
 #include "base/log.h"
 #include "base/rand.h"
 
@@ -239,6 +240,8 @@ static void lambda_stop(void *state)
 {
 	struct lambda *l = state;
 	async_close(l->async);
+	publish_free(l->publish);
+	l->publish = NULL;
 	directory_close(l->directory);
 	pools_free(l->pools);
 	credential_cache_free(l->credentials);
@@ -272,6 +275,7 @@ static int lambda_start(struct cloud *cloud, void **ret_state)
 	directory_open(l);
 	images_keep_for_functions(l);
 	l->async = async_open(l);
+	l->publish = publish_new(l);
 	*ret_state = l;
 	return 0;
 }

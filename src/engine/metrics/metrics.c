@@ -8,10 +8,21 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define SWEEP_US INT64_C(3600000000)
+#define HOUR_MS INT64_C(3600000)
 #define DAY_S INT64_C(86400)
-enum { PUT_US = 1000000, GATHERED_MAX = 50000, PART = 400, SERIES_MAX = 50000, SWEEP_MAX = 2000, ROW_MS = 300000, MINUTE_S = 60 };
+enum {
+	PUT_US = 1000000,
+	GATHERED_MAX = 50000,
+	PART = 400,
+	SERIES_MAX = 50000,
+	SWEEP_MAX = 2000,
+	CLOSE_TRIES = 2000,
+	ROW_MS = 300000,
+	MINUTE_S = 60
+};
 
 const struct tier metrics_tiers[TIERS] = {
         {1, 300, 3 * 3600, 1}, {60, 240, 15 * DAY_S, 1}, {300, 144, 63 * DAY_S, 4}, {3600, 96, 455 * DAY_S, 4}};
@@ -112,6 +123,15 @@ static struct gathered *gather(struct metrics *m, const struct metric *metric, i
 		return NULL;
 	struct series *s = series_get(m, metric);
 	return s ? gathered_get(m, s, time_ms, resolution_s >= 300 ? 2 : resolution_s >= MINUTE_S ? 1 : 0) : NULL;
+}
+
+bool metrics_begins_hour(struct metrics *m, const struct metric *metric, int64_t now_ms)
+{
+	struct series *s = metrics_find(m, metric);
+	bool first = s && s->hour != now_ms / HOUR_MS;
+	if (s)
+		s->hour = now_ms / HOUR_MS;
+	return first;
 }
 
 bool metrics_full(const struct metrics *m)
@@ -422,20 +442,51 @@ int metrics_open(struct metrics **ret, struct loop *l, const char *dir, bool eph
 	return 0;
 }
 
+static void no_one(void *ctx, int result, uint64_t revision)
+{
+	(void)ctx;
+	(void)revision;
+	if (result < 0)
+		log_warn("metrics of a second are lost: %s", strerror(-result));
+}
+
+/* The part that is under way is waited for where it is written, because the loop has others' callbacks, who are closed by now. */
+static void wait_for_part(struct metrics *m)
+{
+	bool there = !m->writing || !m->part_to;
+	for (unsigned i = 0; i < CLOSE_TRIES && !there; i++) {
+		struct arena CLEAN_ARENA a = {0};
+		struct store_txn *t = store_begin(m->store, &a);
+		struct store_value v;
+		there = store_get(t, S("b"), &v) && v.value.n == sizeof(m->part) && memcmp(v.value.p, &m->part, v.value.n) == 0;
+		store_abort(t);
+		if (!there)
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+}
+
+/* All that is left in one transaction. */
+static void write_rest(struct metrics *m, struct arena *a)
+{
+	struct store_txn *t = store_begin(m->store, a);
+	for (uint32_t i = m->writing ? m->part_to : m->part_from; i < m->write.all.n; i++)
+		write_one(t, a, m->write.all.v[i]);
+	for (uint32_t i = 0; i < m->gather.all.n; i++)
+		write_one(t, a, m->gather.all.v[i]);
+	store_commit(t, no_one, NULL);
+}
+
 void metrics_close(struct metrics *m)
 {
+	struct arena CLEAN_ARENA rest = {0};
 	if (!m)
 		return;
+	loop_remove_timer(m->loop, m->put_timer);
 	loop_remove_timer(m->loop, m->sweep_timer);
 	free(m->waiting.v);
 	free(m->told.v);
-	m->waiting = m->told = (struct waiters){0};
-	m->sweep_next = false;
-	do {
-		put_now(m);
-		while (m->writing)
-			loop_turn(m->loop, 1000);
-	} while (m->gather.all.n || m->write.all.n);
+	wait_for_part(m);
+	write_rest(m, &rest);
 	store_close(m->store);
 	forget_series(m);
 	buf_done(&m->name);

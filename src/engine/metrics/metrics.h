@@ -56,6 +56,9 @@ void metrics_put_values(struct metrics *m, const struct metric *metric, int64_t 
 /* Adds a set of samples that are not known one by one: there are no percentiles of that period then, unless all are equal. */
 void metrics_put(struct metrics *m, const struct metric *metric, int64_t time_ms, unsigned resolution_s,
                  const struct metric_set *set);
+/* Is this the first time in the hour of now_ms that somebody asks, of a metric that something was put to? A start of the cloud
+ * begins the hour anew. */
+bool metrics_begins_hour(struct metrics *m, const struct metric *metric, int64_t now_ms);
 /* Is so much waiting to be written that what is put now would be dropped? */
 bool metrics_full(const struct metrics *m);
 /* fn(ctx, result) comes when all that was put before is durable, or -errno if it is lost; it is written at once then. */

@@ -30,6 +30,7 @@ struct series {
 	struct series *next_unit;
 	char unit;
 	uint64_t id;                         /* 0: not looked up */
+	int64_t hour;                        /* metrics_begins_hour() was asked for */
 	int64_t last_ms, written_ms;         /* newest data; as its row has it */
 	struct gathered *gathered, *writing; /* of this series, in the two batches */
 	struct str account, region, names;   /* lie behind this struct */

@@ -1,0 +1,190 @@
+#include "aws/lambda/publish.h"
+
+#include "aws/lambda/directory.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "engine/metrics/metrics.h"
+
+#include <stdlib.h>
+
+enum { EVERY_US = 1000000, DURATIONS = 128, MINUTE_S = 60 };
+
+/* What one function counted, as it was invoked; or by no name what all of an account and region did. */
+struct counts {
+	struct str account, region, name, resource; /* views of the key */
+	double invocations, errors, throttles, running;
+	bool ran; /* running is set */
+	struct metric_value durations[DURATIONS];
+	unsigned duration_count;
+};
+
+struct publish {
+	struct lambda *lambda;
+	struct map all; /* account, region, name, resource -> struct counts */
+	struct loop_timer *timer;
+};
+
+static void put(struct publish *p, const struct counts *k, const struct metric_dimension *dimensions, size_t n, const char *name,
+                const char *unit, const struct metric_value *values, size_t count)
+{
+	struct metric m = {k->account, k->region, S("AWS/Lambda"), str_from(name), str_from(unit), dimensions, n};
+	metrics_put_values(p->lambda->cloud->metrics, &m, clock_wall_ms(), MINUTE_S, values, count);
+}
+
+/* So often one and so often nothing, as many samples as there were invocations. */
+static void put_share(struct publish *p, const struct counts *k, const struct metric_dimension *dimensions, size_t n,
+                      const char *name, double ones, double of)
+{
+	const struct metric_value values[] = {{0, of - ones}, {1, ones}};
+	put(p, k, dimensions, n, name, "Count", values, 2);
+}
+
+static void give_by(struct publish *p, const struct counts *k, const struct metric_dimension *dimensions, size_t n)
+{
+	if (k->invocations > 0) {
+		put_share(p, k, dimensions, n, "Invocations", k->invocations, k->invocations);
+		put_share(p, k, dimensions, n, "Errors", k->errors, k->invocations);
+	}
+	if (k->invocations + k->throttles > 0)
+		put_share(p, k, dimensions, n, "Throttles", k->throttles, k->invocations + k->throttles);
+	if (k->duration_count)
+		put(p, k, dimensions, n, "Duration", "Milliseconds", k->durations, k->duration_count);
+}
+
+static void give(struct publish *p, struct counts *k)
+{
+	const struct metric_dimension d[] = {{S("FunctionName"), k->name}, {S("Resource"), k->resource}};
+	const struct metric_value running = {k->running, 1};
+	if (k->resource.n)
+		give_by(p, k, d, 2);
+	else
+		give_by(p, k, d, k->name.n ? 1 : 0);
+	if (k->ran)
+		put(p, k, d, k->name.n ? 1 : 0, "ConcurrentExecutions", "Count", &running, 1);
+	k->invocations = k->errors = k->throttles = 0;
+	k->duration_count = 0;
+	k->ran = false;
+}
+
+static void give_all(struct publish *p)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&p->all, &at, &key, &value)) {
+		if (p->lambda->cloud->metrics)
+			give(p, value);
+		free(value);
+	}
+	map_done(&p->all);
+	p->all = (struct map){0};
+}
+
+static void due(void *ctx)
+{
+	struct publish *p = ctx;
+	p->timer = NULL;
+	give_all(p);
+}
+
+static struct counts *counts_of(struct publish *p, const struct fn *fn, struct str name, struct str resource)
+{
+	char key[640];
+	const struct str parts[] = {fn->account, fn->region, name, resource};
+	size_t n = 0;
+	if (fn->account.n + fn->region.n + name.n + resource.n + 4 > sizeof(key))
+		return NULL;
+	for (unsigned i = 0; i < 4; i++) {
+		memcpy(key + n, parts[i].p, parts[i].n);
+		n += parts[i].n;
+		key[n++] = 0;
+	}
+	struct counts *k = map_get(&p->all, str_of(key, n));
+	if (k)
+		return k;
+	k = calloc(1, sizeof(*k) + n);
+	if (!k)
+		abort();
+	struct str rest = str_of(memcpy(k + 1, key, n), n);
+	k->account = str_cut(&rest, '\0');
+	k->region = str_cut(&rest, '\0');
+	k->name = str_cut(&rest, '\0');
+	k->resource = str_cut(&rest, '\0');
+	map_put(&p->all, str_of(key, n), k);
+	if (!p->timer)
+		p->timer = loop_add_timer(p->lambda->cloud->loop, EVERY_US, due, p);
+	return k;
+}
+
+static void count(struct publish *p, struct counts *k, bool error, double duration_ms)
+{
+	if (!k)
+		return;
+	if (k->duration_count == DURATIONS && p->lambda->cloud->metrics)
+		give(p, k);
+	k->invocations++;
+	k->errors += error;
+	if (k->duration_count < DURATIONS)
+		k->durations[k->duration_count++] = (struct metric_value){duration_ms, 1};
+}
+
+void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, bool error, double duration_ms)
+{
+	struct lambda_name name;
+	if (!p)
+		return;
+	struct str resource = fn->name;
+	if (lambda_name_split(arn, &name) && str_set(name.qualifier) && name.qualifier.n && !str_is(name.qualifier, "$LATEST") &&
+	    name.qualifier.p > name.name.p)
+		resource = str_of(name.name.p, (size_t)(name.qualifier.p - name.name.p) + name.qualifier.n);
+	count(p, counts_of(p, fn, fn->name, S("")), error, duration_ms);
+	count(p, counts_of(p, fn, fn->name, resource), error, duration_ms);
+	count(p, counts_of(p, fn, S(""), S("")), error, duration_ms);
+}
+
+static void ran(struct counts *k, double running)
+{
+	if (!k || (k->ran && k->running >= running))
+		return;
+	k->running = running;
+	k->ran = true;
+}
+
+void publish_running(struct publish *p, const struct fn *fn)
+{
+	if (!p)
+		return;
+	ran(counts_of(p, fn, fn->name, S("")), (double)fn->running);
+	ran(counts_of(p, fn, S(""), S("")), (double)fn->owner->running);
+}
+
+void publish_throttle(struct publish *p, const struct fn *fn)
+{
+	struct counts *by[3];
+	if (!p)
+		return;
+	by[0] = counts_of(p, fn, fn->name, S(""));
+	by[1] = counts_of(p, fn, fn->name, fn->name);
+	by[2] = counts_of(p, fn, S(""), S(""));
+	for (unsigned i = 0; i < 3; i++)
+		if (by[i])
+			by[i]->throttles++;
+}
+
+struct publish *publish_new(struct lambda *l)
+{
+	struct publish *p = calloc(1, sizeof(*p));
+	if (!p)
+		abort();
+	p->lambda = l;
+	return p;
+}
+
+void publish_free(struct publish *p)
+{
+	if (!p)
+		return;
+	loop_remove_timer(p->lambda->cloud->loop, p->timer);
+	give_all(p);
+	free(p);
+}

@@ -1,0 +1,14 @@
+/* Functions' metrics in AWS/Lambda. What invocations count is added up in memory, and given to the cloud's metrics once a second,
+ * because there may be tens of thousands of them in it. */
+#pragma once
+#include "aws/lambda/lambda.h"
+
+struct publish;
+struct fn;
+struct publish *publish_new(struct lambda *l);
+void publish_free(struct publish *p); /* gives what is there. NULL is harmless */
+
+/* arn: as it was invoked. running: how many of the function and of the account's were under way when it began. */
+void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, bool error, double duration_ms);
+void publish_running(struct publish *p, const struct fn *fn);
+void publish_throttle(struct publish *p, const struct fn *fn);

@@ -1,0 +1,82 @@
+"""What functions publish of themselves, and functions that alarms invoke."""
+import datetime
+import json
+import os
+import sys
+import time
+import unittest
+import uuid
+
+from aws import client
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lambda"))
+from lambdacase import LambdaCase  # noqa: E402
+
+CODE = """
+def lambda_handler(event, context):
+    if event.get("fail"):
+        raise ValueError("no")
+    print("ALARMED", event.get("alarmData", {}).get("alarmName"), event.get("source"))
+"""
+
+
+class Functions(LambdaCase):
+    def eventually(self, condition, what, seconds=120):
+        end = time.monotonic() + seconds
+        while True:
+            got = condition()
+            if got:
+                return got
+            if time.monotonic() > end:
+                self.fail("not within %d s: %s" % (seconds, what))
+            time.sleep(0.3)
+
+    def statistics(self, name, function, *statistics):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        out = client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda", MetricName=name, Dimensions=[{"Name": "FunctionName", "Value": function}], StartTime=now - datetime.timedelta(hours=1),
+            EndTime=now + datetime.timedelta(hours=1), Period=86400, Statistics=list(statistics))["Datapoints"]
+        return tuple(sum(p[s] for p in out) for s in statistics)
+
+    def test_numbers(self):
+        function = self.make(CODE)
+        for body in ("{}", "{}", '{"fail": 1}'):
+            self.aws.invoke(FunctionName=function, Payload=body)
+        # The harness may have invoked it to see that it runs.
+        self.eventually(lambda: self.statistics("Errors", function, "Sum") == (1,), "the failure is counted")
+        invocations, = self.statistics("Invocations", function, "Sum")
+        self.assertGreaterEqual(invocations, 3)
+        self.assertEqual(self.statistics("Duration", function, "SampleCount"), (invocations,))
+        self.assertEqual(self.statistics("Throttles", function, "Sum"), (0,))
+        self.assertGreaterEqual(self.statistics("ConcurrentExecutions", function, "Maximum")[0], 1)
+
+    def test_alarm_invokes(self):
+        cloudwatch, logs = client("cloudwatch"), client("logs")
+        function, alarm = self.make(CODE), "alarm-" + uuid.uuid4().hex
+        arn = self.aws.get_function(FunctionName=function)["Configuration"]["FunctionArn"]
+        cloudwatch.put_metric_alarm(AlarmName=alarm, Namespace="mine", MetricName=alarm, Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1, TreatMissingData="ignore",
+                                    ComparisonOperator="GreaterThanThreshold", AlarmActions=[arn], OKActions=[arn])
+        self.addCleanup(cloudwatch.delete_alarms, AlarmNames=[alarm])
+
+        def action():
+            return cloudwatch.describe_alarm_history(AlarmName=alarm, HistoryItemType="Action")["AlarmHistoryItems"]
+
+        # Without the function's leave it does not run, and history says so.
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a try")
+        self.assertIn("Failed to execute action", self.eventually(action, "the refusal is in history")[0]["HistorySummary"])
+        self.aws.add_permission(FunctionName=function, StatementId="alarms", Action="lambda:InvokeFunction", Principal="lambda.alarms.cloudwatch.amazonaws.com")
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="another")
+        self.eventually(lambda: len(action()) == 2, "the second action is in history")
+        self.assertIn("Successfully executed action " + arn, action()[0]["HistorySummary"])
+
+        def line():
+            try:
+                return any("ALARMED %s aws.cloudwatch" % alarm in e["message"] for e in logs.filter_log_events(logGroupName="/aws/lambda/" + function)["events"])
+            except logs.exceptions.ResourceNotFoundException:
+                return False
+
+        self.eventually(line, "the function has run")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -188,7 +188,7 @@ static void get_values(struct reader *r, struct values *v, bool single, struct m
 	}
 	if (single)
 		s->sum = s->min * s->count;
-	r->bad |= s->max < s->min;
+	r->bad |= s->max < s->min || !isfinite(s->sum);
 }
 
 /* --- spreads */

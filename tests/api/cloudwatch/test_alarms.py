@@ -121,6 +121,14 @@ class Alarms(TestCase):
         self.eventually(lambda: self.history(HistoryItemType="Action"), "the second one is acted on")
         self.assertTrue(self.alarm()["ActionsEnabled"])
 
+    def test_instance_action(self):
+        """It is EC2 that is asked, and its answer is what history says."""
+        self.put(AlarmActions=[STOP], Dimensions=[{"Name": "InstanceId", "Value": "i-00000000000000000"}], TreatMissingData="ignore")
+        self.cloudwatch.set_alarm_state(AlarmName=self.name, StateValue="ALARM", StateReason="x")
+        self.eventually(lambda: self.history(HistoryItemType="Action"), "the action is in history")
+        summary = self.history(HistoryItemType="Action")[0]["HistorySummary"]
+        self.assertIn("Failed to execute action %s: InvalidInstanceID.NotFound" % STOP, summary)
+
     def test_composite(self):
         for k in ("-a", "-b"):
             self.put(k, TreatMissingData="ignore")

@@ -2,7 +2,7 @@
 
 #include "scheduled.h"
 
-enum { SERVICES_MAX = 20, NAME_MAX_CHARS = 64, ALIAS_MAX_CHARS = 127, PORT_MAX = 65535, LISTED_MAX = 100, LIST_STANDARD = 10 };
+enum { SERVICES_MAX = 20, NAME_MAX_CHARS = 64, ALIAS_MAX_CHARS = 127, PORT_MAX = 65535 };
 enum { IDLE_HTTP_S = 300, IDLE_TCP_S = 3600, REQUEST_S = 15 };
 
 static struct discovery_scope discovery(const struct ecs_scope *s)
@@ -296,35 +296,20 @@ void connect_clean(const struct ecs_scope *s, struct state_ecs_service_record *r
 
 /* --- ListServicesByNamespace: in every cluster */
 
+static bool is_of_namespace(const struct state_ecs_service_record *r, const void *ctx)
+{
+	return in_namespace(r, *(const struct str *)ctx);
+}
+
 int ecs_list_services_by_namespace(struct call *c, const struct ecs_list_services_by_namespace_request *in,
                                    struct ecs_list_services_by_namespace_response *out)
 {
 	struct ecs_scope s = ecs_scope(c);
 	struct discovery_scope d = discovery(&s);
 	struct discovery_namespace namespace;
-	struct ecs_walk w;
-	struct str last = STR_NONE;
-	uint32_t limit;
-	out->service_arns.set = true;
-	if (ecs_page_size(c, in->max_results, LISTED_MAX, &limit) != CALL_OK)
-		return CALL_FAIL;
 	if (!discovery_find_namespace(&d, in->namespace, &namespace))
 		return call_fail(c, "NamespaceNotFoundException", 400, "The namespace %.*s does not exist.",
 		                 STR_ARG(in->namespace));
-	struct str under = KEY_UNDER(c->arena, S("ecs"), S("service"), c->account, c->region);
-	if (ecs_walk_begin(c, &w, under, in->next_token, false) != CALL_OK)
-		return CALL_FAIL;
-	limit = in->max_results.set ? limit : LIST_STANDARD;
-	while (ecs_walk_next(&w)) {
-		struct state_ecs_service_record r = {0};
-		if (!ecs_service_read(c->arena, w.value, &r) || !in_namespace(&r, namespace.arn))
-			continue;
-		if (out->service_arns.n == limit) {
-			out->next_token = ecs_page_token(c, last);
-			break;
-		}
-		*LIST_ADD(c->arena, &out->service_arns) = r.service->service_arn;
-		last = w.key;
-	}
-	return CALL_OK;
+	return ecs_services_page(c, KEY_UNDER(c->arena, S("ecs"), S("service"), c->account, c->region), in->max_results,
+	                         in->next_token, is_of_namespace, &namespace.arn, &out->service_arns, &out->next_token);
 }

@@ -118,6 +118,20 @@ bool launch_containers(struct arena *a, const struct launch_facts *f, struct dut
 /* The volumes' names, ending with NULL. */
 const char *const *launch_volumes(struct arena *a, const struct ecs_task_definition *d);
 
+/* named.c: a task as who is no client of the API names it, by its id or ARN, and whether he may do that to it. region: of the
+ * request, and then of the ARN. Who may not is not told whether it is there. False: *ret_status (of HTTP) and *ret_why say why not,
+ * in a. */
+struct named_task {
+	const struct principal *who;
+	struct str name, region;
+	const char *action;
+	struct state_ecs_task_record record; /* found; its duty too */
+	struct duty *duty;
+};
+struct http_request;
+bool ecs_task_named(struct cloud *cloud, struct http_request *r, struct arena *a, struct named_task *t, unsigned *ret_status,
+                    struct str *ret_why);
+
 /* enter.c: the engine's task is gone, and with it all commands in it. */
 void entered_all_end(struct duty *i);
 

@@ -3,7 +3,6 @@
 #include "crew.h"
 
 #include "base/list.h"
-#include "core/gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -132,44 +131,24 @@ struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struc
                               const struct ecs_enter *what, const struct ecs_enter_events *events, void *ctx, unsigned *ret_status,
                               struct str *ret_why)
 {
-	struct str id = str_from_at(what->task, (size_t)(str_rfind_char(what->task, '/') + 1)), region = what->region;
-	struct state_ecs_task_record record = {0};
-	struct str_map tags = {0};
-	struct authz az = {.action = S("ecs:ExecuteCommand"), .resource = what->task};
-	if (str_starts(what->task, S("arn:"))) {
-		struct str rest = what->task;
-		for (int i = 0; i < 4; i++)
-			region = str_cut(&rest, ':');
-	}
-	struct duty *i = find_duty(cloud, id);
-	struct ecs_scope s = {.txn = store_begin(cloud->store, a), .arena = a, .account = who->account, .region = region};
-	bool known =
-	        i && str_eq(i->account, who->account) && str_eq(i->region, region) && ecs_task_find(&s, i->cluster, id, &record);
-	store_abort(s.txn);
-	for (uint32_t k = 0; known && k < record.task->tags.n; k++)
-		*LIST_ADD(a, &tags) =
-		        (struct str_map_entry){.key = record.task->tags.v[k].key, .value = record.task->tags.v[k].value};
-	az.resource = known ? record.task->task_arn : what->task;
-	*ret_status = 403;
-	/* who may not enter is not told either whether it is there */
-	if (!gate_may(cloud->gate, r, who, region, &az, &tags, ret_why))
+	struct named_task t = {.who = who, .name = what->task, .region = what->region, .action = "ecs:ExecuteCommand"};
+	if (!ecs_task_named(cloud, r, a, &t, ret_status, ret_why))
 		return NULL;
-	int index = known ? ecs_enter_container(a, record.task, what->container, ret_why) : -1;
-	*ret_status = known ? 409 : 404;
-	if (!known)
-		*ret_why = arena_printf(a, "The task '%.*s' was not found", STR_ARG(id));
-	else if (index < 0)
+	const struct ecs_task *task = t.record.task;
+	int index = ecs_enter_container(a, task, what->container, ret_why);
+	*ret_status = 409;
+	if (index < 0)
 		*ret_status = 400;
-	else if (!record.task->enable_execute_command.v)
+	else if (!task->enable_execute_command.v)
 		*ret_why = S(
 		        "The execute command failed because execute command was not enabled when the task was run or the execute command "
 		        "agent isn't running. Run a new task with execute command enabled (--enable-execute-command) and try again.");
-	else if (!runs(i, (unsigned)index))
+	else if (!runs(t.duty, (unsigned)index))
 		*ret_why = arena_printf(a, "The container '%.*s' of the task does not run (the task is %.*s)",
-		                        STR_ARG(record.task->containers.v[index].name), STR_ARG(record.task->last_status));
+		                        STR_ARG(task->containers.v[index].name), STR_ARG(task->last_status));
 	else {
 		int error;
-		struct ecs_entered *e = begin(i, (unsigned)index, what, events, ctx, &error);
+		struct ecs_entered *e = begin(t.duty, (unsigned)index, what, events, ctx, &error);
 		if (e)
 			return e;
 		*ret_status = 500;

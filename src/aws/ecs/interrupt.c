@@ -4,7 +4,6 @@
 #include "crew.h"
 
 #include "base/clock.h"
-#include "core/gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -156,46 +155,23 @@ static void asked_run(struct asked *k)
 bool ecs_interrupt(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who, struct str region,
                    struct str task, ecs_interrupt_done_fn *done, void *ctx, unsigned *ret_status, struct str *ret_why)
 {
-	struct crew *d = cloud_state(cloud, &ecs_service);
-	struct str id = str_from_at(task, (size_t)(str_rfind_char(task, '/') + 1));
-	struct str_map tags = {0};
-	struct state_ecs_task_record record = {0};
-	if (str_starts(task, S("arn:"))) {
-		struct str rest = task;
-		for (int i = 0; i < 4; i++)
-			region = str_cut(&rest, ':');
-	}
-	struct duty *i = d ? map_get(&d->by_id, id) : NULL;
-	struct ecs_scope s = {.txn = store_begin(cloud->store, a), .arena = a, .account = who->account, .region = region};
-	bool known =
-	        i && str_eq(i->account, who->account) && str_eq(i->region, region) && ecs_task_find(&s, i->cluster, id, &record);
-	store_abort(s.txn);
-	for (uint32_t k = 0; known && k < record.task->tags.n; k++)
-		*LIST_ADD(a, &tags) =
-		        (struct str_map_entry){.key = record.task->tags.v[k].key, .value = record.task->tags.v[k].value};
-	struct authz az = {.action = S("quartet:InterruptTask"), .resource = known ? record.task->task_arn : task};
-	*ret_status = 403;
-	/* who may not is not told either whether it is there */
-	if (!gate_may(cloud->gate, r, who, region, &az, &tags, ret_why))
+	struct named_task t = {.who = who, .name = task, .region = region, .action = "quartet:InterruptTask"};
+	if (!ecs_task_named(cloud, r, a, &t, ret_status, ret_why))
 		return false;
-	*ret_status = known ? 409 : 404;
-	if (!known) {
-		*ret_why = arena_printf(a, "The task '%.*s' was not found", STR_ARG(id));
-		return false;
-	}
-	if (!is_spot(record.task)) {
+	*ret_status = 409;
+	if (!is_spot(t.record.task)) {
 		*ret_why = arena_printf(a, "The task '%.*s' is not one of FARGATE_SPOT: it has its place for as long as it runs",
-		                        STR_ARG(id));
+		                        STR_ARG(t.duty->id));
 		return false;
 	}
 	struct asked *k = calloc(1, sizeof(*k));
 	if (!k)
 		abort();
 	*k = (struct asked){.cloud = cloud, .done = done, .ctx = ctx};
-	k->account = arena_dup(&k->arena, i->account);
-	k->region = arena_dup(&k->arena, i->region);
-	k->cluster = arena_dup(&k->arena, i->cluster);
-	k->id = arena_dup(&k->arena, i->id);
+	k->account = arena_dup(&k->arena, t.duty->account);
+	k->region = arena_dup(&k->arena, t.duty->region);
+	k->cluster = arena_dup(&k->arena, t.duty->cluster);
+	k->id = arena_dup(&k->arena, t.duty->id);
 	asked_run(k);
 	return true;
 }

@@ -54,6 +54,17 @@ struct str ecs_of_arn(struct call *c, const char *type, struct str text)
 	return str_starts(text, head) ? str_from_at(text, head.n) : STR_NONE;
 }
 
+struct str ecs_id_in_cluster(struct call *c, const char *type, struct str cluster, struct str text)
+{
+	struct str rest = ecs_of_arn(c, type, text);
+	if (str_starts(text, S("arn:")) && (!str_set(rest) || !str_eq(str_cut(&rest, '/'), cluster)))
+		return STR_NONE;
+	for (size_t i = 0; i < rest.n; i++)
+		if (!ascii_is_alnum(rest.p[i]) && rest.p[i] != '-')
+			return STR_NONE;
+	return rest.n && rest.n <= 64 ? rest : STR_NONE;
+}
+
 /* --- walks and pages */
 
 int ecs_walk_begin(struct call *c, struct ecs_walk *w, struct str prefix, struct str token, bool descending)

@@ -22,6 +22,8 @@ bool ecs_name_good(struct str name);
 struct str ecs_arn(struct call *c, struct str rest);
 /* What is behind "<type>/" in an ARN of this service, account and region; a text that is no ARN itself; absent: another ARN. */
 struct str ecs_of_arn(struct call *c, const char *type, struct str text);
+/* The id of what an id or an ARN of this type names in the cluster; absent: nothing there. */
+struct str ecs_id_in_cluster(struct call *c, const char *type, struct str cluster, struct str text);
 
 /* --- pages: the token is the name that was listed last */
 struct ecs_walk {

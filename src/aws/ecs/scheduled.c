@@ -5,7 +5,7 @@
 #include "deployment.h"
 #include "service_instance.h"
 
-enum { DESCRIBED_MAX = 10, LISTED_MAX = 100, PERCENT_MAX = 20000, LIST_STANDARD = 10 };
+enum { DESCRIBED_MAX = 10, PERCENT_MAX = 20000 };
 
 /* --- what services may be like */
 
@@ -398,31 +398,20 @@ int ecs_describe_services(struct call *c, const struct ecs_describe_services_req
 	return CALL_OK;
 }
 
+static bool is_listed(const struct state_ecs_service_record *r, const void *ctx)
+{
+	const struct ecs_list_services_request *in = ctx;
+	return !str_is(r->service->status, "INACTIVE") &&
+	       (!in->launch_type.n || str_eq(in->launch_type, r->service->launch_type)) &&
+	       (!in->scheduling_strategy.n || str_eq(in->scheduling_strategy, r->service->scheduling_strategy));
+}
+
 int ecs_list_services(struct call *c, const struct ecs_list_services_request *in, struct ecs_list_services_response *out)
 {
 	struct ecs_scope s = ecs_scope(c);
 	struct ecs_cluster cluster = {0};
-	struct ecs_walk w;
-	struct str last = STR_NONE;
-	uint32_t limit;
-	out->service_arns.set = true;
-	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK ||
-	    ecs_page_size(c, in->max_results, LISTED_MAX, &limit) != CALL_OK ||
-	    ecs_walk_begin(c, &w, ecs_services_under(&s, cluster.cluster_name), in->next_token, false) != CALL_OK)
+	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK)
 		return CALL_FAIL;
-	limit = in->max_results.set ? limit : LIST_STANDARD;
-	while (ecs_walk_next(&w)) {
-		struct state_ecs_service_record r = {0};
-		if (!ecs_service_read(c->arena, w.value, &r) || str_is(r.service->status, "INACTIVE") ||
-		    (in->launch_type.n && !str_eq(in->launch_type, r.service->launch_type)) ||
-		    (in->scheduling_strategy.n && !str_eq(in->scheduling_strategy, r.service->scheduling_strategy)))
-			continue;
-		if (out->service_arns.n == limit) {
-			out->next_token = ecs_page_token(c, last);
-			break;
-		}
-		*LIST_ADD(c->arena, &out->service_arns) = r.service->service_arn;
-		last = w.key;
-	}
-	return CALL_OK;
+	return ecs_services_page(c, ecs_services_under(&s, cluster.cluster_name), in->max_results, in->next_token, is_listed, in,
+	                         &out->service_arns, &out->next_token);
 }

@@ -27,6 +27,11 @@ struct ecs_deployment *ecs_service_deploy(const struct ecs_scope *s, struct stat
 /* What is known of a deployment beside AWS's own structure; NULL: nothing. */
 struct state_ecs_run *ecs_service_run(struct state_ecs_service_record *r, struct str id);
 
+/* A page of the ARNs of those services below `under` that `wanted` takes. */
+typedef bool ecs_service_wanted_fn(const struct state_ecs_service_record *r, const void *ctx);
+int ecs_services_page(struct call *c, struct str under, struct opt_int max_results, struct str token, ecs_service_wanted_fn *wanted,
+                      const void *ctx, struct str_list *ret_arns, struct str *ret_token);
+
 /* --- service_breaker.c */
 int64_t ecs_breaker_threshold(const struct ecs_deployment_circuit_breaker *b, int64_t desired);
 

@@ -4,7 +4,7 @@
 #include "base/id.h"
 #include "base/rand.h"
 
-enum { EVENTS_MAX = 100 };
+enum { EVENTS_MAX = 100, LISTED_MAX = 100, LIST_STANDARD = 10 };
 
 static const struct record_type service_row = {&state_ecs_api, "ServiceRecord"};
 
@@ -136,4 +136,28 @@ struct state_ecs_run *ecs_service_run(struct state_ecs_service_record *r, struct
 		if (str_eq(r->runs.v[i].id, id))
 			return &r->runs.v[i];
 	return NULL;
+}
+
+int ecs_services_page(struct call *c, struct str under, struct opt_int max_results, struct str token, ecs_service_wanted_fn *wanted,
+                      const void *ctx, struct str_list *ret_arns, struct str *ret_token)
+{
+	struct ecs_walk w;
+	struct str last = STR_NONE;
+	uint32_t limit;
+	if (ecs_page_size(c, max_results, LISTED_MAX, &limit) != CALL_OK || ecs_walk_begin(c, &w, under, token, false) != CALL_OK)
+		return CALL_FAIL;
+	limit = max_results.set ? limit : LIST_STANDARD;
+	ret_arns->set = true;
+	while (ecs_walk_next(&w)) {
+		struct state_ecs_service_record r = {0};
+		if (!ecs_service_read(c->arena, w.value, &r) || !wanted(&r, ctx))
+			continue;
+		if (ret_arns->n == limit) {
+			*ret_token = ecs_page_token(c, last);
+			break;
+		}
+		*LIST_ADD(c->arena, ret_arns) = r.service->service_arn;
+		last = w.key;
+	}
+	return CALL_OK;
 }

@@ -47,13 +47,7 @@ struct str ecs_task_arn(struct arena *a, const struct ecs_scope *s, struct str c
 
 struct str ecs_task_id(struct call *c, struct str cluster, struct str text)
 {
-	struct str rest = ecs_of_arn(c, "task", text);
-	if (str_starts(text, S("arn:")) && (!str_set(rest) || !str_eq(str_cut(&rest, '/'), cluster)))
-		return STR_NONE;
-	for (size_t i = 0; i < rest.n; i++)
-		if (!ascii_is_alnum(rest.p[i]) && rest.p[i] != '-')
-			return STR_NONE;
-	return rest.n && rest.n <= 64 ? rest : STR_NONE;
+	return ecs_id_in_cluster(c, "task", cluster, text);
 }
 
 struct ecs_task_counts ecs_task_count(struct call *c, struct str cluster)

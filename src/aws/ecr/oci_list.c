@@ -2,8 +2,9 @@
 #include "aws/ecr/oci.h"
 
 #include "base/json.h"
+#include "base/uri.h"
 
-enum { LIST_MAX = 1000 };
+enum { LIST_MAX = 1000, PAGE_BYTES = 4 << 20 /* of referrers, whose annotations may be as long as a manifest */ };
 
 static int not_get(struct call *c)
 {
@@ -102,9 +103,17 @@ static void put_descriptor(struct json_out *o, const struct state_ecr_image_reco
 	json_close(o, '}');
 }
 
+static void referrers_link(struct call *c, const struct oci_request *r, struct str type, struct str last)
+{
+	struct str filter = str_set(type) ? ARENA_CAT(c->arena, S("&artifactType="), uri_encode(c->arena, type, false)) : S("");
+	call_reply_header(
+	        c, S("Link"),
+	        ARENA_CAT(c->arena, S("<"), oci_path(c, "referrers", r->id), S("?last="), last, filter, S(">; rel=\"next\"")));
+}
+
 int oci_serve_referrers(struct call *c, const struct oci_request *r)
 {
-	struct str type = call_query(c, S("artifactType")), key;
+	struct str type = call_query(c, S("artifactType")), after = call_query(c, S("last")), last = STR_NONE, key;
 	if (!str_is(r->method, "GET") && !str_is(r->method, "HEAD"))
 		return not_get(c);
 	if (!ecr_digest_good(r->id))
@@ -121,13 +130,21 @@ int oci_serve_referrers(struct call *c, const struct oci_request *r)
 	json_key(&o, S("manifests"));
 	json_open(&o, '[');
 	struct str under = ARENA_CAT(c->arena, ecr_under(c->arena, "referrer", &r->place), r->id, str_of("", 1));
-	struct store_iter *i = store_scan(call_txn(c), under, store_prefix_end(c->arena, under), false);
+	struct str from = str_set(after) && after.n ? ARENA_CAT(c->arena, under, after, str_of("", 1)) : under;
+	struct store_iter *i = store_scan(call_txn(c), from, store_prefix_end(c->arena, under), false);
 	struct store_value v;
-	while (store_next(i, &key, &v)) {
+	for (unsigned n = 0; store_next(i, &key, &v);) {
 		struct state_ecr_image_record image;
-		if (ecr_find_image(call_txn(c), c->arena, &r->place, str_from_at(key, under.n), &image) &&
-		    (!str_set(type) || (str_set(image.artifact_type) && str_eq(type, image.artifact_type))))
-			put_descriptor(&o, &image);
+		if (!ecr_find_image(call_txn(c), c->arena, &r->place, str_from_at(key, under.n), &image) ||
+		    (str_set(type) && !(str_set(image.artifact_type) && str_eq(type, image.artifact_type))))
+			continue;
+		if (n == LIST_MAX || (n && buf_str(&b).n + (size_t)image.manifest_size.v > PAGE_BYTES)) {
+			referrers_link(c, r, type, last);
+			break;
+		}
+		put_descriptor(&o, &image);
+		last = arena_dup(c->arena, image.digest);
+		n++;
 	}
 	json_close(&o, ']');
 	json_close(&o, '}');

@@ -1,11 +1,13 @@
 """The registry as OCI's distribution specification has it: pull, push, discovery, management, case by case."""
 import json
 import os
+import socket
 import unittest
+import urllib.parse
 import uuid
 
 from aws import ENDPOINT, TestCase, client
-from registry import INDEX, OCI, Registry, code, digest
+from registry import CONFIG, INDEX, OCI, Registry, code, digest
 
 ACCOUNT = "000000000000"
 
@@ -262,6 +264,78 @@ class Manifests(RegistryCase):
         self.assertEqual(len(json.loads(self.r("GET", "referrers/" + later["digest"]).body)["manifests"]), 1)
 
 
+    def test_many_referrers(self):
+        """Their annotations may be long: what does not fit into one answer comes with the next ones, none left out and none cut off."""
+        subject, raw = self.push("app")
+        about = {"mediaType": OCI, "digest": subject, "size": len(raw)}
+        empty = self.r.descriptor(b"{}", "application/vnd.oci.empty.v1+json")
+        made = {"application/x.a": set(), "application/x.b+c": set()}
+        for n in range(6):
+            for kind, digests in made.items():
+                reply, one, _ = self.r.push_manifest({"schemaVersion": 2, "mediaType": OCI, "artifactType": kind, "config": empty, "layers": [empty],
+                                                      "subject": about, "annotations": {"n": str(n), "long": "x" * 1000000}})
+                self.assertReply(reply, 201)
+                digests.add(one)
+        for kind in (None, *made):
+            reply, seen, pages = self.r("GET", "referrers/" + subject, **({"artifactType": kind} if kind else {})), [], 1
+            while True:
+                self.assertReply(reply, 200)
+                self.assertEqual(reply.headers["OCI-Filters-Applied"], "artifactType" if kind else None)
+                seen += [d["digest"] for d in json.loads(reply.body)["manifests"]]
+                if not reply.headers["Link"]:
+                    break
+                reply, pages = self.r("GET", reply.headers["Link"].split(">; ")[0][1:]), pages + 1
+            self.assertEqual(len(seen), len(set(seen)))
+            self.assertEqual(set(seen), made[kind] if kind else set.union(*made.values()))
+            self.assertGreater(pages, 1)
+
+    def test_subject_of_an_index_and_of_an_image(self):
+        """An image without an artifact type is shown by the type of its configuration; an index may refer too, and what it is about stays when it goes."""
+        subject, raw = self.push("app")
+        about = {"mediaType": OCI, "digest": subject, "size": len(raw)}
+        image, _ = self.push(subject=about)
+        reply, index, _ = self.r.push_manifest({"schemaVersion": 2, "mediaType": INDEX, "manifests": [], "artifactType": "x/index", "subject": about}, kind=INDEX)
+        self.assertReply(reply, 201)
+        self.assertEqual(reply.headers["OCI-Subject"], subject)
+        found = {d["digest"]: (d["mediaType"], d["artifactType"]) for d in json.loads(self.r("GET", "referrers/" + subject).body)["manifests"]}
+        self.assertEqual(found, {image: (OCI, CONFIG), index: (INDEX, "x/index")})
+        self.assertReply(self.r("DELETE", "manifests/" + index), 202)
+        self.assertReply(self.r("GET", "manifests/" + subject), 200)
+
+    def test_pushed_by_digest_alone(self):
+        """It has no tag, can be pulled and be given tags later; a tag of the same image again is nothing new."""
+        made, raw = self.push()
+        self.assertEqual(json.loads(self.r("GET", "tags/list").body)["tags"], [])
+        for tag in ("a", "a", "b"):
+            reply = self.assertReply(self.r("PUT", "manifests/" + tag, body=raw, headers={"Content-Type": OCI}), 201)
+            self.assertEqual((reply.headers["Docker-Content-Digest"], reply.headers["Location"]), (made, f"/v2/{self.name}/manifests/{made}"))
+        self.assertEqual(json.loads(self.r("GET", "tags/list").body)["tags"], ["a", "b"])
+        self.assertReply(self.r("DELETE", "manifests/never"), 404, "MANIFEST_UNKNOWN")
+        self.assertReply(self.r("DELETE", "manifests/b"), 202)
+        self.assertReply(self.r("GET", "manifests/a"), 200)
+
+    def test_immutable(self):
+        name = self.name + "-immutable"
+        self.ecr.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
+        self.addCleanup(self.ecr.delete_repository, repositoryName=name, force=True)
+        self.r = Registry(self.ecr, ENDPOINT, name)
+        made, raw = self.push("v1")
+        reply, _, _ = self.r.push_manifest(self.r.manifest("another"), "v1")
+        self.assertReply(reply, 400, "TAG_INVALID")
+        self.assertEqual(self.r("GET", "manifests/v1").headers["Docker-Content-Digest"], made)
+        self.assertReply(self.r("PUT", "manifests/v2", body=raw, headers={"Content-Type": OCI}), 201)
+
+    def test_body_cut_short(self):
+        """What did not arrive whole is not there, and the upload goes on where it stood."""
+        at = self.r("POST", "blobs/uploads/").headers["Location"]
+        with socket.create_connection(urllib.parse.urlsplit(ENDPOINT).netloc.split(":"), timeout=60) as s:
+            s.sendall((f"PUT /v2/{self.name}/manifests/cut HTTP/1.1\r\nHost: h\r\nAuthorization: {self.r.authorization}\r\n"
+                       f"Content-Type: {OCI}\r\nContent-Length: 1000\r\n\r\n{{").encode())
+        self.assertReply(self.r("GET", "manifests/cut"), 404, "MANIFEST_UNKNOWN")
+        self.assertReply(self.r("PATCH", at, body=b"whole"), 202)
+        self.assertReply(self.r("PUT", at, digest=digest(b"whole")), 201)
+
+
 class Lists(RegistryCase):
     def test_tags(self):
         self.assertEqual(json.loads(self.r("GET", "tags/list").body), {"name": self.name, "tags": []})
@@ -282,6 +356,9 @@ class Lists(RegistryCase):
         self.assertEqual(json.loads(self.r("GET", "tags/list", last="c").body)["tags"], ["d", "e"])
         self.assertEqual(json.loads(self.r("GET", "tags/list", n=0).body)["tags"], [])
         self.assertReply(self.r("GET", "tags/list", n="many"), 400)
+        self.assertEqual(json.loads(self.r("GET", "tags/list", last="bb").body)["tags"], ["c", "d", "e"])  # need not be there
+        self.assertEqual(json.loads(self.r("GET", "tags/list", last="e", n=2).body)["tags"], [])
+        self.assertIsNone(self.r("GET", "tags/list", n=5).headers["Link"])
 
     def test_catalogue(self):
         first = self.name + "/a"

@@ -1,4 +1,5 @@
-/* DescribeContainerInstances, ListContainerInstances, UpdateContainerInstancesState, DeregisterContainerInstance. */
+/* DescribeContainerInstances, ListContainerInstances, UpdateContainerInstancesState, UpdateContainerAgent,
+ * DeregisterContainerInstance. */
 #include "container_instance.h"
 
 #include "base/base64.h"
@@ -156,6 +157,24 @@ int ecs_update_container_instances_state(struct call *c, const struct ecs_update
 		show(c, &r, false, LIST_ADD(c->arena, &out->container_instances));
 	}
 	return CALL_OK;
+}
+
+/* --- the agent */
+
+/* It comes with the machine's image, and nobody has a newer one. */
+int ecs_update_container_agent(struct call *c, const struct ecs_update_container_agent_request *in,
+                               struct ecs_update_container_agent_response *out)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct ecs_cluster cluster = {0};
+	struct state_ecs_instance_record r = {0};
+	(void)out;
+	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK)
+		return CALL_FAIL;
+	struct str id = ecs_instance_id(c, cluster.cluster_name, in->container_instance);
+	if (!str_set(id) || !ecs_instance_find(&s, cluster.cluster_name, id, &r) || str_is(r.instance->status, "INACTIVE"))
+		return ecs_invalid(c, "The referenced container instance was not found.");
+	return call_fail(c, "NoUpdateAvailableException", 400, "There is no update available for your container agent.");
 }
 
 /* --- leaving */

@@ -119,6 +119,13 @@ ABOUT(list_attributes, about_cluster(c, az, in->cluster))
 ABOUT(submit_task_state_change, about_cluster(c, az, in->cluster))
 ABOUT(submit_container_state_change, about_cluster(c, az, in->cluster))
 
+static int about_agent(struct call *c, struct authz *az, const struct ecs_update_container_agent_request *in)
+{
+	about_instance(c, az, in->cluster, in->container_instance);
+	return CALL_OK;
+}
+ABOUT(update_container_agent, about_agent(c, az, in))
+
 static int about_instances(struct call *c, struct authz *az, struct str cluster, const struct str_list *texts)
 {
 	az->resource = S("*");
@@ -389,6 +396,7 @@ static const struct service_op ops[] = {
            .missing = "Container Insights, configuration of ECS Exec and managed storage"),
         OP(ecs, update_cluster_settings, UpdateClusterSettings, .resource = about_update_cluster_settings,
            .missing = "Container Insights"),
+        OP(ecs, update_container_agent, UpdateContainerAgent, .resource = about_update_container_agent),
         OP(ecs, update_container_instances_state, UpdateContainerInstancesState,
            .resource = about_update_container_instances_state),
         OP(ecs, update_service, UpdateService, .resource = about_update_service,

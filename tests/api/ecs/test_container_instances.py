@@ -107,6 +107,12 @@ class ContainerInstances(TaskCase):
         self.assertEqual(self.ecs.describe_clusters(clusters=[self.cluster])["clusters"][0]["registeredContainerInstancesCount"], 1)
         self.assertAwsError("ClusterContainsContainerInstancesException", self.ecs.delete_cluster, cluster=self.cluster)
 
+    def test_update_of_the_agent(self):
+        """There is never one: the agent comes with the machine's image."""
+        self.assertAwsError("NoUpdateAvailableException", self.ecs.update_container_agent, cluster=self.cluster, containerInstance=self.arn, status=400)
+        self.assertAwsError("InvalidParameterException", self.ecs.update_container_agent, cluster=self.cluster, containerInstance="0" * 32, status=400)
+        self.assertAwsError("ClusterNotFoundException", self.ecs.update_container_agent, cluster="none", containerInstance=self.arn, status=400)
+
     def test_bridge(self):
         """A port of the instance leads to the task; its output is in its log; it ends as it is told."""
         log = {"logDriver": "awslogs", "options": {"awslogs-group": "/t", "awslogs-region": self.region, "awslogs-stream-prefix": "p"}}

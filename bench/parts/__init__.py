@@ -9,6 +9,7 @@ PARTS = {
     "s3-small": objects.small,
     "s3-large": objects.large,
     "layers": images.layers,
+    "skopeo": images.skopeo,
     "cold": functions.cold,
     "crowd": functions.crowd,
     "warm": functions.warm,

@@ -36,7 +36,7 @@ struct ec2_lend {
 struct ec2_lent {
 	struct str id, mac, address, private_name; /* private_name absent: the VPC has no names */
 	struct str subnet, vpc, zone;
-	struct str address6, block6;    /* absent: it has none of IPv6; the block is the subnet's */
+	struct str address6, block6; /* absent: it has none of IPv6; the block is the subnet's */
 	uint8_t ip6[16];
 	uint32_t ip, gateway, resolver; /* host byte order */
 	uint8_t prefix;

@@ -333,10 +333,10 @@ void run_add_containers(struct call *c, const struct run *r, const struct ec2_le
 			*LIST_ADD(c->arena, &to->managed_agents) =
 			        (struct ecs_managed_agent){.name = S("ExecuteCommandAgent"), .last_status = S("PENDING")};
 		if (eni)
-			*LIST_ADD(c->arena, &to->network_interfaces) = (struct ecs_network_interface){
-			        .attachment_id = t->attachments.v[0].id,
-			        .private_ipv4_address = eni->address,
-			        .ipv6_address = eni->address6};
+			*LIST_ADD(c->arena, &to->network_interfaces) =
+			        (struct ecs_network_interface){.attachment_id = t->attachments.v[0].id,
+			                                       .private_ipv4_address = eni->address,
+			                                       .ipv6_address = eni->address6};
 	}
 }
 

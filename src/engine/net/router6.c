@@ -9,7 +9,7 @@
 enum { TABLE_BASE = 1000, MAIN_TABLE = 254, LOOPBACK = 1 };
 
 static const uint8_t router_address[16] = ROUTER6_ADDRESS;
-static const uint8_t peer_address[16] = {0xfe, 0x80, [15] = 2};   /* the other end of every peering's */
+static const uint8_t peer_address[16] = {0xfe, 0x80, [15] = 2}; /* the other end of every peering's */
 static const uint8_t metadata_address[16] = {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54};
 
 int router6_set_up(struct router *r)

@@ -182,7 +182,11 @@ static int one_change(struct changing *g)
 		return CALL_OK;
 	}
 	g->key = route53_set_key(c->arena, route53_zone_id(g->checking.zone), g->name, g->set->type, g->set->set_identifier);
-	if (str_is(g->change->action, "DELETE"))
+	struct state_route53_check_record check;
+	bool removes = str_is(g->change->action, "DELETE");
+	if (!removes && str_set(g->set->health_check_id) && route53_check_get(c, g->set->health_check_id, &check) != CALL_OK)
+		return CALL_FAIL;
+	if (removes)
 		remove_set(g);
 	else
 		put_set(g, str_is(g->change->action, "UPSERT"));

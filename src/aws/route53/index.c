@@ -1,5 +1,5 @@
 /* The responders' copy of all hosted zones, kept true by a watch, and the responder for this machine. A query reads no store. */
-#include "rows.h"
+#include "check.h"
 
 #include "base/log.h"
 #include "engine/dns/name.h"
@@ -110,6 +110,8 @@ static void take(struct route53_state *s, struct str key, struct str value)
 		put_zone(s, &a, parts.v[3], value);
 	else if (parts.n == PARTS_SET && str_is(parts.v[1], "set"))
 		put_set(s, &a, &parts, value);
+	else if (parts.n == PARTS_ZONE && str_is(parts.v[1], "check"))
+		route53_check_take(s->checks, parts.v[3], value);
 }
 
 static void changed(void *ctx, const struct store_event *e)
@@ -117,6 +119,12 @@ static void changed(void *ctx, const struct store_event *e)
 	struct route53_state *s = ctx;
 	take(s, e->key, e->value);
 	s->applied = e->revision;
+}
+
+static bool is_healthy(void *ctx, struct str check)
+{
+	const struct route53_state *s = ctx;
+	return route53_check_healthy(s->checks, check);
 }
 
 /* --- answers */
@@ -157,6 +165,35 @@ static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, cons
 	(void)place;
 	ask_zones(s, &who, q, w, &said);
 	return said;
+}
+
+bool route53_public_address(const struct route53_state *s, struct str name, uint32_t *ret)
+{
+	static uint8_t answer[DNS_LARGE_MAX];
+	uint8_t query[DNS_HEAD + DNS_NAME_MAX + 4] = {0};
+	struct dns_query q = {.type = DNS_A, .class = DNS_IN};
+	const struct dns_asking who = {.bits = 0};
+	struct dns_writer w;
+	enum dns_said said;
+	const char *why;
+	size_t n = dns_name_parse(name, true, q.wire, &why), at;
+	if (!n)
+		return false;
+	memcpy(query + DNS_HEAD, q.wire, n);
+	q.question_n = n + 4;
+	dns_begin(&w, answer, sizeof(answer), query, &q);
+	ask_zones(s, &who, &q, &w, &said);
+	at = DNS_HEAD + q.question_n;
+	for (unsigned i = 0; said == DNS_ANSWERED && !w.overflow && i < w.counts[DNS_ANSWER]; i++) {
+		at += (answer[at] & 0xc0) ? 2 : dns_name_size(answer + at);
+		const uint8_t *r = answer + at;
+		if (r[1] == DNS_A && r[9] == 4) {
+			*ret = (uint32_t)r[10] << 24 | (uint32_t)r[11] << 16 | (uint32_t)r[12] << 8 | r[13];
+			return true;
+		}
+		at += 10u + (unsigned)(r[8] << 8 | r[9]);
+	}
+	return false;
 }
 
 /* --- the responder for this machine */
@@ -220,7 +257,8 @@ int route53_index_open(struct route53_state *s)
 	struct arena CLEAN_ARENA a = {0};
 	struct str under = KEY_UNDER(&a, S("route53")), key;
 	struct store_value v;
-	s->zones = dns_zones_new(NULL);
+	s->checks = route53_checks_new(s);
+	s->zones = dns_zones_new(&(struct dns_zones_hooks){.ctx = s, .healthy = is_healthy});
 	struct store_txn *t = store_begin(s->cloud->store, &a);
 	struct store_iter *iter = store_scan(t, under, store_prefix_end(&a, under), false);
 	while (store_next(iter, &key, &v))
@@ -239,4 +277,5 @@ void route53_index_close(struct route53_state *s)
 	store_unwatch(s->watch);
 	dns_free(s->host);
 	dns_zones_free(s->zones);
+	route53_checks_free(s->checks);
 }

@@ -19,6 +19,7 @@ struct route53_state {
 	struct dns_zones *zones;
 	struct dns *host; /* the responder for this machine; NULL: none */
 	struct store_watch *watch;
+	struct route53_checks *checks;
 	uint64_t applied; /* the revision up to which the responders have everything */
 	int64_t lease, lease_until_ms;
 };
@@ -59,6 +60,14 @@ struct str route53_identifier_part(struct arena *a, struct str identifier);
 /* --- change.c */
 struct route53_change_info *route53_changed(struct call *c, struct str comment);
 
+/* --- check.c */
+bool route53_check_read(struct arena *a, struct str value, struct route53_health_check *ret);
+bool route53_check_find(struct call *c, struct str id, struct state_route53_check_record *ret);
+/* By id, or NoSuchHealthCheck. */
+int route53_check_get(struct call *c, struct str id, struct state_route53_check_record *ret);
+void route53_check_put(struct call *c, const struct state_route53_check_record *r);
+int64_t route53_check_count(struct call *c);
+
 /* A page's size: `most` unless fewer are asked for. False: InvalidInput. */
 bool route53_page(struct call *c, struct str max_items, uint32_t most, uint32_t *ret);
 int route53_invalid(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -82,24 +91,35 @@ struct str route53_normal_name(struct arena *a, struct str name);
 /* --- index.c */
 int route53_index_open(struct route53_state *s);
 void route53_index_close(struct route53_state *s);
+/* The address that public hosted zones have for a name. False: none. */
+bool route53_public_address(const struct route53_state *s, struct str name, uint32_t *ret);
 
 /* Handlers; each file says which. */
 route53_associate_vpc_with_hosted_zone_handler route53_associate_vpc_with_hosted_zone;
 route53_change_resource_record_sets_handler route53_change_resource_record_sets;
 route53_change_tags_for_resource_handler route53_change_tags_for_resource;
+route53_create_health_check_handler route53_create_health_check;
 route53_create_hosted_zone_handler route53_create_hosted_zone;
+route53_delete_health_check_handler route53_delete_health_check;
 route53_delete_hosted_zone_handler route53_delete_hosted_zone;
 route53_disassociate_vpc_from_hosted_zone_handler route53_disassociate_vpc_from_hosted_zone;
 route53_get_account_limit_handler route53_get_account_limit;
 route53_get_change_handler route53_get_change;
-route53_get_hosted_zone_handler route53_get_hosted_zone;
+route53_get_checker_ip_ranges_handler route53_get_checker_ip_ranges;
+route53_get_health_check_count_handler route53_get_health_check_count;
+route53_get_health_check_handler route53_get_health_check;
+route53_get_health_check_last_failure_reason_handler route53_get_health_check_last_failure_reason;
+route53_get_health_check_status_handler route53_get_health_check_status;
 route53_get_hosted_zone_count_handler route53_get_hosted_zone_count;
+route53_get_hosted_zone_handler route53_get_hosted_zone;
 route53_get_hosted_zone_limit_handler route53_get_hosted_zone_limit;
-route53_list_hosted_zones_handler route53_list_hosted_zones;
+route53_list_health_checks_handler route53_list_health_checks;
 route53_list_hosted_zones_by_name_handler route53_list_hosted_zones_by_name;
 route53_list_hosted_zones_by_vpc_handler route53_list_hosted_zones_by_vpc;
+route53_list_hosted_zones_handler route53_list_hosted_zones;
 route53_list_resource_record_sets_handler route53_list_resource_record_sets;
 route53_list_tags_for_resource_handler route53_list_tags_for_resource;
 route53_list_tags_for_resources_handler route53_list_tags_for_resources;
 route53_test_dns_answer_handler route53_test_dns_answer;
+route53_update_health_check_handler route53_update_health_check;
 route53_update_hosted_zone_comment_handler route53_update_hosted_zone_comment;

@@ -25,10 +25,22 @@ static int about_change(struct call *c, struct authz *az, struct str id)
 
 static int about_tagged(struct call *c, struct authz *az, struct str type, struct str id)
 {
+	struct state_route53_check_record r;
+	struct str_map tags = {0};
 	if (!str_is(type, "healthcheck"))
 		return about_zone(c, az, id);
-	az->resource = ARENA_CAT(c->arena, S("arn:aws:route53:::healthcheck/"), route53_id(id));
+	az->resource = ARENA_CAT(c->arena, S("arn:aws:route53:::healthcheck/"), id);
+	if (!route53_check_find(c, id, &r))
+		return CALL_OK;
+	for (uint32_t i = 0; i < r.tags.n; i++)
+		*LIST_ADD(c->arena, &tags) = (struct str_map_entry){r.tags.v[i].key, r.tags.v[i].value};
+	authz_add_tags(c, az, "aws:ResourceTag", &tags);
 	return CALL_OK;
+}
+
+static int about_check(struct call *c, struct authz *az, struct str id)
+{
+	return about_tagged(c, az, S("healthcheck"), id);
 }
 
 #define ABOUT(type, answer) \
@@ -41,6 +53,11 @@ ABOUT(associate_vpc_with_hosted_zone, about_zone(c, az, in->hosted_zone_id))
 ABOUT(change_tags_for_resource, about_tagged(c, az, in->resource_type, in->resource_id))
 ABOUT(delete_hosted_zone, about_zone(c, az, in->id))
 ABOUT(disassociate_vpc_from_hosted_zone, about_zone(c, az, in->hosted_zone_id))
+ABOUT(delete_health_check, about_check(c, az, in->health_check_id))
+ABOUT(get_health_check, about_check(c, az, in->health_check_id))
+ABOUT(get_health_check_last_failure_reason, about_check(c, az, in->health_check_id))
+ABOUT(get_health_check_status, about_check(c, az, in->health_check_id))
+ABOUT(update_health_check, about_check(c, az, in->health_check_id))
 ABOUT(get_change, about_change(c, az, in->id))
 ABOUT(get_hosted_zone, about_zone(c, az, in->id))
 ABOUT(get_hosted_zone_limit, about_zone(c, az, in->hosted_zone_id))
@@ -68,16 +85,25 @@ static const struct service_op ops[] = {
         ROW(associate_vpc_with_hosted_zone, AssociateVPCWithHostedZone, .resource = about_associate_vpc_with_hosted_zone,
             .missing = "VPCs of other accounts"),
         ROW(change_resource_record_sets, ChangeResourceRecordSets, .resource = about_change_resource_record_sets,
-            .missing = "aliases of what is no record of the zone, traffic policies"),
+            .missing = "aliases of what is no record of the zone, collections of blocks, traffic policies"),
         ROW(change_tags_for_resource, ChangeTagsForResource, .resource = about_change_tags_for_resource),
+        ROW(create_health_check, CreateHealthCheck, .missing = "alarms, measuring of latency, IPv6, several checkers"),
         ROW(create_hosted_zone, CreateHostedZone, .missing = "reusable delegation sets, VPCs of other accounts"),
+        ROW(delete_health_check, DeleteHealthCheck, .resource = about_delete_health_check),
         ROW(delete_hosted_zone, DeleteHostedZone, .resource = about_delete_hosted_zone),
         ROW(disassociate_vpc_from_hosted_zone, DisassociateVPCFromHostedZone, .resource = about_disassociate_vpc_from_hosted_zone),
         ROW(get_account_limit, GetAccountLimit, .flags = OP_READ),
         ROW(get_change, GetChange, .resource = about_get_change, .flags = OP_READ),
+        ROW(get_checker_ip_ranges, GetCheckerIpRanges, .flags = OP_READ),
+        ROW(get_health_check, GetHealthCheck, .resource = about_get_health_check, .flags = OP_READ),
+        ROW(get_health_check_count, GetHealthCheckCount, .flags = OP_READ),
+        ROW(get_health_check_last_failure_reason, GetHealthCheckLastFailureReason,
+            .resource = about_get_health_check_last_failure_reason, .flags = OP_READ),
+        ROW(get_health_check_status, GetHealthCheckStatus, .resource = about_get_health_check_status, .flags = OP_READ),
         ROW(get_hosted_zone, GetHostedZone, .resource = about_get_hosted_zone, .flags = OP_READ),
         ROW(get_hosted_zone_count, GetHostedZoneCount, .flags = OP_READ),
         ROW(get_hosted_zone_limit, GetHostedZoneLimit, .resource = about_get_hosted_zone_limit, .flags = OP_READ),
+        ROW(list_health_checks, ListHealthChecks, .flags = OP_READ),
         ROW(list_hosted_zones, ListHostedZones, .flags = OP_READ),
         ROW(list_hosted_zones_by_name, ListHostedZonesByName, .flags = OP_READ),
         ROW(list_hosted_zones_by_vpc, ListHostedZonesByVPC, .flags = OP_READ),
@@ -85,6 +111,7 @@ static const struct service_op ops[] = {
         ROW(list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
         ROW(list_tags_for_resources, ListTagsForResources, .flags = OP_READ),
         ROW(test_dns_answer, TestDNSAnswer, .flags = OP_READ),
+        ROW(update_health_check, UpdateHealthCheck, .resource = about_update_health_check),
         ROW(update_hosted_zone_comment, UpdateHostedZoneComment, .resource = about_update_hosted_zone_comment),
 };
 

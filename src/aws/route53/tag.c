@@ -3,10 +3,19 @@
 
 enum { TAGS_MAX = 50 };
 
-static int get_tagged(struct call *c, struct str type, struct str id, struct state_route53_zone_record *ret)
+/* A zone or a health check, by the type that says which. */
+struct tagged {
+	bool is_check;
+	struct state_route53_zone_record zone;
+	struct state_route53_check_record check;
+	struct route53_tag_list *tags;
+};
+
+static int get_tagged(struct call *c, struct str type, struct str id, struct tagged *ret)
 {
-	(void)type;
-	return route53_zone_get(c, id, ret);
+	ret->is_check = str_is(type, "healthcheck");
+	ret->tags = ret->is_check ? &ret->check.tags : &ret->zone.tags;
+	return ret->is_check ? route53_check_get(c, id, &ret->check) : route53_zone_get(c, id, &ret->zone);
 }
 
 static void put_tag(struct call *c, struct route53_tag_list *tags, const struct route53_tag *tag)
@@ -32,7 +41,7 @@ static void drop_tag(struct route53_tag_list *tags, struct str key)
 int route53_change_tags_for_resource(struct call *c, const struct route53_change_tags_for_resource_request *in,
                                      struct route53_change_tags_for_resource_response *out)
 {
-	struct state_route53_zone_record r;
+	struct tagged r;
 	(void)out;
 	if (!in->add_tags.n && !in->remove_tag_keys.n)
 		return route53_invalid(c, "Either AddTags or RemoveTagKeys must be specified");
@@ -42,21 +51,24 @@ int route53_change_tags_for_resource(struct call *c, const struct route53_change
 		if (!in->add_tags.v[i].key.n || str_istarts(in->add_tags.v[i].key, S("aws:")))
 			return route53_invalid(c, "Tag keys must not be empty and must not begin with aws:");
 	for (uint32_t i = 0; i < in->remove_tag_keys.n; i++)
-		drop_tag(&r.tags, in->remove_tag_keys.v[i]);
+		drop_tag(r.tags, in->remove_tag_keys.v[i]);
 	for (uint32_t i = 0; i < in->add_tags.n; i++)
-		put_tag(c, &r.tags, &in->add_tags.v[i]);
-	if (r.tags.n > TAGS_MAX)
+		put_tag(c, r.tags, &in->add_tags.v[i]);
+	if (r.tags->n > TAGS_MAX)
 		return route53_invalid(c, "A resource can have at most %d tags", TAGS_MAX);
-	route53_zone_put(c, &r);
+	if (r.is_check)
+		route53_check_put(c, &r.check);
+	else
+		route53_zone_put(c, &r.zone);
 	return CALL_OK;
 }
 
 static int tags_of(struct call *c, struct str type, struct str id, struct route53_resource_tag_set *ret)
 {
-	struct state_route53_zone_record r;
+	struct tagged r;
 	if (get_tagged(c, type, id, &r) != CALL_OK)
 		return CALL_FAIL;
-	*ret = (struct route53_resource_tag_set){type, route53_id(id), r.tags};
+	*ret = (struct route53_resource_tag_set){type, route53_id(id), *r.tags};
 	ret->tags.set = true;
 	return CALL_OK;
 }

@@ -43,6 +43,13 @@ static enum dns_said ask(void *ctx, const char *place, uint32_t peer, const stru
 		dns_put_address(w, DNS_ANSWER, NULL, 60, 0x0a000005);
 		return DNS_ANSWERED;
 	}
+	if (strcmp(q->name, "leads.test") == 0 || strcmp(q->name, "home.test") == 0) {
+		const char *to = *q->name == 'l' ? "far.test" : "mine.test";
+		dns_put_name(w, DNS_ANSWER, NULL, DNS_CNAME, 60, to);
+		w->leads_out = true;
+		dns_name_write(to, w->out);
+		return DNS_ANSWERED;
+	}
 	return strcmp(q->name, "absent.test") == 0 ? DNS_ABSENT : strcmp(q->name, "silent.test") == 0 ? DNS_SILENT : DNS_NOT_MINE;
 }
 
@@ -184,6 +191,29 @@ static void others_are_asked_for(void **state)
 	assert_true(n > 4);
 	assert_memory_equal(s->got, "\x42\x42", 2);
 	assert_memory_equal(s->got + n - 4, "\3\3\3\3", 4);
+}
+
+/* Behind a CNAME lies what others know; whoever asked gets both. */
+static void names_that_lead_on(void **state)
+{
+	struct scene *s = *state;
+	uint8_t query[512], reply[512];
+	send_query(s, 0x11, "home.test"); /* to a name of the table */
+	ssize_t n = answer(s, 400);
+	assert_true(n > 4);
+	assert_memory_equal(s->got, "\0\x11\x81\x80\0\1\0\2", 8);
+	assert_memory_equal(s->got + n - 4, "\x0a\0\0\5", 4);
+	send_query(s, 0x12, "leads.test"); /* to a name of the outside, whose answer is compressed */
+	n = asked(s, query, 400);
+	assert_true(n > DNS_HEAD);
+	assert_memory_equal(query + DNS_HEAD, "\3far\4test\0\0\1\0\1", 14);
+	size_t m = answer_to(reply, query, (size_t)n, 0x03030303);
+	sendto(s->upstream, reply, m, 0, (struct sockaddr *)&s->from, sizeof(s->from));
+	n = answer(s, 400);
+	assert_true(n > 30);
+	assert_memory_equal(s->got, "\0\x12\x81\x80\0\1\0\2", 8);
+	assert_memory_equal(s->got + DNS_HEAD, "\5leads\4test", 11);
+	assert_memory_equal(s->got + n - 24, "\3far\4test\0\0\1\0\1\0\0\0\x3c\0\4\3\3\3\3", 24);
 }
 
 static void ids_and_ports_differ(void **state)
@@ -329,6 +359,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(own_names, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(others_are_asked_for, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(names_that_lead_on, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(ids_and_ports_differ, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(silence_is_a_failure, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(floods_are_refused, set_up, tear_down),

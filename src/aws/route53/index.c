@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "base/log.h"
+#include "core/meter.h"
 #include "engine/dns/name.h"
 #include "engine/dns/rdata.h"
 
@@ -17,7 +18,7 @@ enum { PARTS_ZONE = 4, PARTS_SET = 6, BACKLOG = 64 };
 
 /* --- what is put */
 
-static void put_zone(struct route53_state *s, struct arena *a, struct str id, struct str value)
+static void put_zone(struct route53_state *s, struct arena *a, struct str account, struct str id, struct str value)
 {
 	struct state_route53_zone_record r;
 	uint8_t name[DNS_NAME_MAX];
@@ -34,6 +35,7 @@ static void put_zone(struct route53_state *s, struct arena *a, struct str id, st
 	dns_zone_put(s->zones, id,
 	             &(struct dns_zone_about){.name = name,
 	                                      .private = r.zone->config->private_zone.v,
+	                                      .owner = account,
 	                                      .vpcs = vpcs,
 	                                      .vpc_count = r.vpcs.n,
 	                                      .order = (uint64_t)r.created.ms});
@@ -107,7 +109,7 @@ static void take(struct route53_state *s, struct str key, struct str value)
 	struct arena CLEAN_ARENA a = {0};
 	struct str_list parts = record_key_parts(&a, key);
 	if (parts.n == PARTS_ZONE && str_is(parts.v[1], "zone"))
-		put_zone(s, &a, parts.v[3], value);
+		put_zone(s, &a, parts.v[2], parts.v[3], value);
 	else if (parts.n == PARTS_SET && str_is(parts.v[1], "set"))
 		put_set(s, &a, &parts, value);
 	else if (parts.n == PARTS_ZONE && str_is(parts.v[1], "check"))
@@ -134,6 +136,12 @@ static bool ask_zones(const struct route53_state *s, const struct dns_asking *wh
 {
 	struct dns_found found;
 	*ret = dns_zones_answer(s->zones, who, q, w, &found);
+	w->leads_out = found.leads_out;
+	if (found.leads_out)
+		memcpy(w->out, found.out, sizeof(w->out));
+	/* Queries for aliases of what AWS charges for anyway are free. */
+	if (*ret != DNS_NOT_MINE && !found.alias)
+		meter_count(s->cloud->meter, str_from(found.owner), S(ROUTE53_REGION), S("DNS-Queries"), 1);
 	return *ret != DNS_NOT_MINE;
 }
 
@@ -174,6 +182,7 @@ bool route53_public_address(const struct route53_state *s, struct str name, uint
 	struct dns_query q = {.type = DNS_A, .class = DNS_IN};
 	const struct dns_asking who = {.bits = 0};
 	struct dns_writer w;
+	struct dns_found found;
 	enum dns_said said;
 	const char *why;
 	size_t n = dns_name_parse(name, true, q.wire, &why), at;
@@ -182,7 +191,7 @@ bool route53_public_address(const struct route53_state *s, struct str name, uint
 	memcpy(query + DNS_HEAD, q.wire, n);
 	q.question_n = n + 4;
 	dns_begin(&w, answer, sizeof(answer), query, &q);
-	ask_zones(s, &who, &q, &w, &said);
+	said = dns_zones_answer(s->zones, &who, &q, &w, &found);
 	at = DNS_HEAD + q.question_n;
 	for (unsigned i = 0; said == DNS_ANSWERED && !w.overflow && i < w.counts[DNS_ANSWER]; i++) {
 		at += (answer[at] & 0xc0) ? 2 : dns_name_size(answer + at);

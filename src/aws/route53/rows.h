@@ -12,6 +12,8 @@
 
 extern const struct service route53_service;
 
+#define ROUTE53_REGION "us-east-1" /* whatever is used of a service that is everywhere */
+
 enum { ROUTE53_SETS_MAX = 10000, ROUTE53_ZONES_MAX = 500, ROUTE53_VPCS_MAX = 300, ROUTE53_CHECKS_MAX = 200 };
 
 struct route53_state {

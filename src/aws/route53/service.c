@@ -135,7 +135,7 @@ static void route53_stop(void *state)
 const struct service route53_service = {
         .api = &route53_api,
         .iam_prefix = "route53",
-        .region = "us-east-1",
+        .region = ROUTE53_REGION,
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(ops[0]),
         .start = route53_start,

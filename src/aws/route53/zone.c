@@ -3,6 +3,7 @@
 
 #include "aws/ec2/ec2.h"
 #include "base/rand.h"
+#include "core/meter.h"
 #include "engine/dns/name.h"
 
 enum { SERVERS = 4, SERVERS_OF_A_KIND = 512, STRIPES = 64, NS_TTL_S = 172800, SOA_TTL_S = 900 };
@@ -48,6 +49,13 @@ static void put_first_sets(struct call *c, struct str zone, const uint8_t *name,
 	        ARENA_CAT(c->arena, servers.v[0], S(" awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"));
 	put_apex(c, zone, name, "NS", NS_TTL_S, &servers);
 	put_apex(c, zone, name, "SOA", SOA_TTL_S, &authority);
+}
+
+/* A zone costs from its making to its end. */
+static void meter_zone(struct call *c, struct str id, bool there)
+{
+	const struct meter_use use = {.usage = S("HostedZone"), .rate = 1};
+	meter_set(call_txn(c), c->arena, c->account, S(ROUTE53_REGION), id, &use, there ? 1 : 0, c->now_ms);
 }
 
 static int check_new(struct call *c, const struct route53_create_hosted_zone_request *in, struct str name)
@@ -99,6 +107,7 @@ int route53_create_hosted_zone(struct call *c, const struct route53_create_hoste
 	record_put(call_txn(c), c->arena, reference_key(c, in->caller_reference), &name_row,
 	           &(struct state_route53_name_record){id});
 	put_first_sets(c, id, name, r.delegation_set);
+	meter_zone(c, id, true);
 	out->hosted_zone = zone;
 	out->change_info = route53_changed(c, STR_NONE);
 	if (in->vpc)
@@ -163,6 +172,7 @@ int route53_delete_hosted_zone(struct call *c, const struct route53_delete_hoste
 		store_delete(call_txn(c), gone.v[i]);
 	store_delete(call_txn(c), reference_key(c, r.zone->caller_reference));
 	route53_zone_remove(c, &r);
+	meter_zone(c, route53_zone_id(&r), false);
 	out->change_info = route53_changed(c, STR_NONE);
 	return CALL_OK;
 }

@@ -23,7 +23,8 @@ struct question {
 	struct loop_timer *timer;
 	size_t sent, got; /* over TCP: of the framed question, of the framed answer */
 	size_t n;         /* of the question; two bytes of length lie in front */
-	uint8_t *answer;  /* over TCP */
+	struct dns_half *half;
+	uint8_t *answer; /* over TCP */
 	uint8_t bytes[];
 };
 
@@ -51,6 +52,7 @@ static void drop(struct question *q)
 	list_remove(&q->link);
 	q->asker.place->question_count--;
 	q->asker.place->dns->under_way--;
+	free(q->half);
 	free(q->answer);
 	free(q);
 }
@@ -59,7 +61,9 @@ static void fail(struct question *q)
 {
 	uint8_t answer[DNS_PLAIN_MAX];
 	struct dns_asker asker = q->asker;
-	size_t n = dns_refuse(answer, sizeof(answer), q->bytes + 2, &q->query, DNS_SERVER_FAILED);
+	const struct dns_half *half = q->half;
+	size_t n = dns_refuse(answer, sizeof(answer), half ? half->bytes : q->bytes + 2, half ? &half->query : &q->query,
+	                      DNS_SERVER_FAILED);
 	drop(q);
 	dns_tell(&asker, answer, n);
 }
@@ -73,9 +77,15 @@ static void finish(struct question *q, uint8_t *answer, size_t n)
 	if (d->server_count)
 		d->first_server = (d->first_server + q->tries - 1) % d->server_count;
 	uint8_t *held = q->answer;
+	struct dns_half *half = q->half;
 	q->answer = NULL;
+	q->half = NULL;
 	drop(q);
-	dns_tell(&asker, answer, n);
+	if (half)
+		dns_tell_whole(&asker, half, answer, n);
+	else
+		dns_tell(&asker, answer, n);
+	free(half);
 	free(held);
 }
 
@@ -178,12 +188,16 @@ static void try_next(struct question *q)
 	}
 }
 
-void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_query *query_read)
+void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_query *query_read,
+                 struct dns_half *half)
 {
 	struct dns_place *p = asker->place;
 	if (p->question_count == DNS_PLACE_UNDER_WAY_MAX || p->dns->under_way == DNS_UNDER_WAY_MAX) {
 		uint8_t answer[DNS_PLAIN_MAX];
-		dns_tell(asker, answer, dns_refuse(answer, sizeof(answer), query, query_read, DNS_REFUSED));
+		dns_tell(asker, answer,
+		         dns_refuse(answer, sizeof(answer), half ? half->bytes : query, half ? &half->query : query_read,
+		                    DNS_REFUSED));
+		free(half);
 		return;
 	}
 	struct question *q = calloc(1, sizeof(*q) + 2 + n);
@@ -191,6 +205,7 @@ void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, 
 		abort();
 	q->asker = *asker;
 	q->query = *query_read;
+	q->half = half;
 	q->fd = -1;
 	q->n = n;
 	q->id = (uint16_t)rand_u64();

@@ -48,8 +48,24 @@ struct dns_asker {
 /* server.c: sends an answer. */
 void dns_tell(const struct dns_asker *asker, const uint8_t *answer, size_t n);
 
-/* forward.c: asks this machine's name servers; what comes is told, or SERVFAIL. */
-void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_query *q);
+/* An answer whose other half is asked for under another name. */
+struct dns_half {
+	struct dns_query query;
+	size_t query_n, answer_n;
+	bool authoritative;
+	uint16_t count;  /* of answers */
+	uint8_t bytes[]; /* the query, then the answers */
+};
+/* forward.c: asks this machine's name servers; what comes is told, or SERVFAIL. half: what it is the rest of, which is freed then;
+ * NULL: nothing. */
+void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_query *q, struct dns_half *half);
+
+/* follow.c: an answer that leads to another name is asked for on, by the table of answerers and by name servers. */
+void dns_follow(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_writer *w);
+/* Tells both halves as one. */
+void dns_tell_whole(const struct dns_asker *asker, const struct dns_half *half, const uint8_t *answer, size_t n);
+/* server.c: what the table says. */
+enum dns_said dns_ask_table(const struct dns_asker *asker, const struct dns_query *q, struct dns_writer *w);
 /* Forgets what was asked for a connection that ends, or for a place (NULL: all of it). */
 void dns_forget(struct dns_place *place, const struct dns_connection *connection);
 

@@ -10,7 +10,7 @@ enum { ROUND_MAX = 64 }; /* datagrams before others have their turn */
 
 /* --- one query */
 
-static enum dns_said ask_all(const struct dns_asker *asker, const struct dns_query *q, struct dns_writer *w)
+enum dns_said dns_ask_table(const struct dns_asker *asker, const struct dns_query *q, struct dns_writer *w)
 {
 	struct dns *d = asker->place->dns;
 	for (size_t i = 0; i < d->answerer_count; i++) {
@@ -36,9 +36,12 @@ void dns_take(const struct dns_asker *asker, const uint8_t *query, size_t n)
 		return;
 	}
 	dns_begin(&w, answer, limit, query, &q);
-	switch (ask_all(asker, &q, &w)) {
+	switch (dns_ask_table(asker, &q, &w)) {
 	case DNS_ANSWERED:
-		dns_tell(asker, answer, dns_end(&w, DNS_OK));
+		if (w.leads_out && q.recursion && !w.overflow)
+			dns_follow(asker, query, n, &w);
+		else
+			dns_tell(asker, answer, dns_end(&w, DNS_OK));
 		break;
 	case DNS_ABSENT:
 		dns_tell(asker, answer, dns_end(&w, DNS_NO_NAME));
@@ -47,7 +50,7 @@ void dns_take(const struct dns_asker *asker, const uint8_t *query, size_t n)
 		break;
 	case DNS_NOT_MINE:
 		if (q.recursion)
-			dns_forward(asker, query, n, &q);
+			dns_forward(asker, query, n, &q, NULL);
 		else
 			dns_tell(asker, answer, dns_refuse(answer, limit, query, &q, DNS_REFUSED));
 	}

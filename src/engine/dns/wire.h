@@ -71,6 +71,10 @@ struct dns_writer {
 	bool overflow;
 	bool authoritative; /* whoever answers says so */
 	uint8_t scope_bits; /* of the asker's subnet: for how much of it the answer holds */
+	/* The answer ends with a CNAME to this name, which another one has to be asked for: whoever asked for recursion gets both.
+	 */
+	bool leads_out;
+	uint8_t out[DNS_NAME_MAX];
 	uint16_t counts[DNS_SECTIONS];
 	const struct dns_query *query;
 };
@@ -93,5 +97,7 @@ void dns_put_service(struct dns_writer *w, enum dns_section section, const char 
 void dns_put_soa(struct dns_writer *w, const char *zone, const char *server, uint32_t ttl);
 /* The size of the whole. */
 size_t dns_end(struct dns_writer *w, enum dns_code code);
+/* Adds the answers of another message, whose names may be compressed. Its code; -1: it makes no sense. merge.c. */
+int dns_merge(struct dns_writer *w, const uint8_t *message, size_t n);
 /* A query that is refused without being understood further. */
 size_t dns_refuse(uint8_t *p, size_t max, const uint8_t *query, const struct dns_query *q, enum dns_code code);

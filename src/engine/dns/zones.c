@@ -152,6 +152,9 @@ void dns_zone_put(struct dns_zones *z, struct str id, const struct dns_zone_abou
 	zone->name_n = dns_name_size(about->name);
 	memcpy(zone->name, about->name, zone->name_n);
 	zone->private = about->private;
+	free(zone->owner);
+	if (!(zone->owner = strndup(str_set(about->owner) ? about->owner.p : "", about->owner.n)))
+		abort();
 	zone->order = about->order;
 	zone->vpcs = calloc(about->vpc_count + 1, sizeof(*zone->vpcs));
 	for (; zone->vpcs && zone->vpc_count < about->vpc_count; zone->vpc_count++)
@@ -182,6 +185,7 @@ static void zone_free(struct dns_zone *zone)
 	}
 	map_done(&zone->nodes);
 	drop_vpcs(zone);
+	free(zone->owner);
 	free(zone->id);
 	free(zone);
 }

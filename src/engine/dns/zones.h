@@ -65,7 +65,8 @@ struct dns_zone_about {
 	bool private;
 	const struct str *vpcs;
 	uint32_t vpc_count;
-	uint64_t order; /* of two public zones with one name the lower one answers */
+	struct str owner; /* comes back with what is found */
+	uint64_t order;   /* of two public zones with one name the lower one answers */
 };
 /* Makes a zone or changes it; its record sets may come before. */
 void dns_zone_put(struct dns_zones *z, struct str id, const struct dns_zone_about *about);
@@ -84,8 +85,8 @@ struct dns_asking {
 };
 /* What the answer came from, for logs. */
 struct dns_found {
-	const char *zone; /* id; lives until the zone is dropped */
-	bool alias;       /* of something that is no record */
+	const char *zone, *owner; /* NULL: none; they live until the zone is dropped */
+	bool alias;               /* of something that is no record */
 	/* A CNAME leads to a name that no zone here has: it is to be asked for elsewhere. */
 	bool leads_out;
 	uint8_t out[DNS_NAME_MAX];

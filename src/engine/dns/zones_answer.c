@@ -263,6 +263,7 @@ enum dns_said dns_zones_answer(struct dns_zones *zones, const struct dns_asking 
 	if (!z)
 		return DNS_NOT_MINE;
 	ret->zone = z->id;
+	ret->owner = z->owner;
 	w->authoritative = true;
 	for (unsigned step = 0;; step++) {
 		const uint8_t *cut = cut_above(z, name, q->type);

@@ -11,7 +11,7 @@ struct dns_node {
 };
 struct dns_zone {
 	struct dns_zone *next; /* of the same name */
-	char *id;
+	char *id, *owner;
 	bool known; /* its name is */
 	uint8_t name[DNS_NAME_MAX];
 	size_t name_n;

@@ -1,7 +1,9 @@
 """The responder for this machine, asked by dig: answers, refusals, truncation, delegation, two clouds beside each other, a restart."""
+import datetime
 import os
 import shutil
 import subprocess
+import time
 import unittest
 import uuid
 
@@ -134,6 +136,24 @@ class Answers(unittest.TestCase):
         self.assertEqual(self.cloud.dig("gone.example.org")[0], "NXDOMAIN")
         self.dns.delete_hosted_zone(Id=zone)
         self.assertEqual(self.cloud.dig("+norecurse", "gone.example.org")[0], "REFUSED")
+
+    def test_bill(self):
+        zone = self.dns.create_hosted_zone(Name="billed.test", CallerReference=uuid.uuid4().hex)["HostedZone"]["Id"]
+        for _ in range(5):
+            self.cloud.dig("billed.test", "SOA")
+        now = datetime.datetime.now(datetime.timezone.utc).date()
+        period = {"Start": str(now - datetime.timedelta(days=1)), "End": str(now + datetime.timedelta(days=2))}
+
+        def used():
+            out = self.cloud.client("ce").get_cost_and_usage(TimePeriod=period, Granularity="DAILY", Metrics=["UnblendedCost", "UsageQuantity"],
+                                                             GroupBy=[{"Type": "DIMENSION", "Key": "USAGE_TYPE"}])["ResultsByTime"]
+            return {g["Keys"][0]: float(g["Metrics"]["UsageQuantity"]["Amount"]) for day in out for g in day["Groups"]}
+        end = time.monotonic() + 60
+        while (got := used()).get("DNS-Queries", 0) < 5 and time.monotonic() < end:  # counted queries are written once a second
+            time.sleep(0.2)
+        self.assertGreaterEqual(got["DNS-Queries"], 5)
+        self.assertGreater(got["HostedZone"], 0)
+        self.dns.delete_hosted_zone(Id=zone)
 
     def test_restart(self):
         self.put(self.set("kept.example.test", "A", "192.0.2.77"))

@@ -90,6 +90,16 @@ static bool same_place(const struct route53_geo_location *a, const struct route5
 	                      str_eq(a->subdivision_code, b->subdivision_code));
 }
 
+static bool same_degrees(const struct route53_geo_proximity_location *a, const struct route53_geo_proximity_location *b)
+{
+	if (!a || !b)
+		return !a && !b;
+	if (!str_eq(a->aws_region, b->aws_region) || a->bias.v != b->bias.v || !a->coordinates != !b->coordinates)
+		return false;
+	return !a->coordinates || (str_eq(a->coordinates->latitude, b->coordinates->latitude) &&
+	                           str_eq(a->coordinates->longitude, b->coordinates->longitude));
+}
+
 /* What is deleted has to be said as it is. */
 static bool same(struct call *c, const struct route53_resource_record_set *a, const struct route53_resource_record_set *b)
 {
@@ -101,7 +111,7 @@ static bool same(struct call *c, const struct route53_resource_record_set *a, co
 	return a->ttl.set == b->ttl.set && a->ttl.v == b->ttl.v && same_values(a, b) && a->weight.set == b->weight.set &&
 	       a->weight.v == b->weight.v && str_eq(a->region, b->region) && str_eq(a->failover, b->failover) &&
 	       a->multi_value_answer.v == b->multi_value_answer.v && str_eq(a->health_check_id, b->health_check_id) &&
-	       same_place(a->geo_location, b->geo_location);
+	       same_place(a->geo_location, b->geo_location) && same_degrees(a->geo_proximity_location, b->geo_proximity_location);
 }
 
 static void remove_set(struct changing *g)

@@ -2,6 +2,7 @@
 #include "rows.h"
 
 #include "engine/dns/name.h"
+#include "engine/dns/places.h"
 #include "engine/dns/rdata.h"
 
 #include <string.h>
@@ -48,6 +49,17 @@ static struct str change_text(struct call *c, const struct route53_change *chang
 	                    STR_ARG(str_set(s->set_identifier) ? s->set_identifier : S("null")));
 }
 
+/* One region, or degrees. */
+static bool is_place(const struct route53_geo_proximity_location *p)
+{
+	struct dns_place_at at;
+	if (p->local_zone_group.n || !!p->aws_region.n == (p->coordinates != NULL))
+		return false;
+	if (p->aws_region.n)
+		return dns_region_at(p->aws_region, &at);
+	return str_to_double(p->coordinates->latitude, &at.latitude) && str_to_double(p->coordinates->longitude, &at.longitude);
+}
+
 int route53_set_check_form(struct call *c, const struct route53_change *change)
 {
 	const struct route53_resource_record_set *s = change->resource_record_set;
@@ -82,6 +94,15 @@ int route53_set_check_form(struct call *c, const struct route53_change *change)
 	    (s->alias_target || !s->multi_value_answer.v || str_is(s->type, "CNAME") || str_is(s->type, "NS")))
 		return route53_invalid(c, "Invalid request: MultiValueAnswer is not possible with these members in %.*s",
 		                       STR_ARG(text));
+	if (s->cidr_routing_config)
+		return route53_invalid(c, "Invalid request: The CIDR collection %.*s does not exist, in %.*s",
+		                       STR_ARG(s->cidr_routing_config->collection_id), STR_ARG(text));
+	if (s->geo_proximity_location && !is_place(s->geo_proximity_location))
+		return route53_invalid(
+		        c,
+		        "Invalid request: GeoProximityLocation is not exactly one of [AWSRegion, or Coordinates] that Quartet "
+		        "knows, in %.*s",
+		        STR_ARG(text));
 	if (s->geo_location) {
 		const struct route53_geo_location *g = s->geo_location;
 		if (!!str_set(g->continent_code) == !!str_set(g->country_code) ||

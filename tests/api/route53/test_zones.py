@@ -217,6 +217,8 @@ class Changes(ZoneCase):
                 ({"Name": "w." + self.name, "Type": "A"}, "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none " + change),
                 ({**self.set("w." + self.name, "A", "192.0.2.1"), "Weight": 1}, "Missing field 'SetIdentifier' " + change)):
             self.assertAwsError("InvalidInput", self.change, self.id, ("CREATE", wrong), status=400, message="Invalid request: " + message)
+        self.assertAwsError("InvalidInput", self.change, self.id, ("CREATE", {**self.set("w." + self.name, "A", "192.0.2.1"), "SetIdentifier": "c",
+                            "CidrRoutingConfig": {"CollectionId": str(uuid.uuid4()), "LocationName": "*"}}), status=400, message="does not exist")
         one = self.set("w." + self.name, "A", "192.0.2.1")
         self.assertBatch(self.id, f"[The request contains an invalid set of changes for a resource record set 'A w.{self.name}.']", ("CREATE", one), ("UPSERT", one))
         many = [self.set(f"m{i}.{self.name}", "A", "192.0.2.1") for i in range(501)]

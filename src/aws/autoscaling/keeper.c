@@ -1,6 +1,7 @@
 #include "keeper.h"
 #include "hooks.h"
 #include "measure.h"
+#include "policy.h"
 #include "step.h"
 
 #include "base/clock.h"
@@ -33,7 +34,8 @@ struct keeper {
 struct keepers {
 	struct cloud *cloud;
 	struct map groups;
-	struct store_watch *watch;
+	struct store_watch *watch, *schedules;
+	struct alarms *alarms;
 	struct ec2_instances_watch *instances;
 	struct loop_timer *soon;
 	struct loop_timer *minute; /* NULL: no group is measured */
@@ -283,9 +285,8 @@ static void stepped(void *ctx, int result, uint64_t revision)
 
 static void drop_group(const struct scope *s, struct str name)
 {
-	static const char *const kinds[] = {"policy", "schedule", NULL};
-	for (const char *const *kind = kinds; *kind; kind++)
-		scaling_drop_all(s, *kind, name);
+	policies_drop(s, name);
+	scaling_drop_all(s, "schedule", name);
 	scaling_drop(s, name);
 }
 
@@ -412,6 +413,19 @@ static void group_changed(void *ctx, const struct store_event *e)
 		mark(k);
 }
 
+static void schedule_changed(void *ctx, const struct store_event *e)
+{
+	struct keepers *all = ctx;
+	struct arena CLEAN_ARENA a = {0};
+	struct str_list parts = record_key_parts(&a, e->key);
+	if (parts.n != 6)
+		return;
+	struct scope s = {.arena = &a, .account = parts.v[2], .region = parts.v[3]};
+	struct keeper *k = map_get(&all->groups, scaling_group_key(&s, parts.v[4]));
+	if (k)
+		mark(k);
+}
+
 static void instance_changed(void *ctx, struct str account, struct str region, struct str id)
 {
 	struct keepers *all = ctx;
@@ -436,6 +450,11 @@ int64_t keepers_activity_lease(struct cloud *cloud, int64_t now_ms)
 	return all->lease;
 }
 
+struct alarms *keepers_alarms(struct cloud *cloud)
+{
+	return ((struct keepers *)cloud_state(cloud, &autoscaling_service))->alarms;
+}
+
 struct keepers *keepers_new(struct cloud *cloud)
 {
 	struct arena CLEAN_ARENA a = {0};
@@ -445,6 +464,10 @@ struct keepers *keepers_new(struct cloud *cloud)
 	all->cloud = cloud;
 	struct str under = KEY_UNDER(&a, S("autoscaling"), S("group")), end = store_prefix_end(&a, under), key;
 	all->watch = store_watch(cloud->store, under, end, store_revision(cloud->store), group_changed, all);
+	struct str schedules = KEY_UNDER(&a, S("autoscaling"), S("schedule"));
+	all->schedules = store_watch(cloud->store, schedules, store_prefix_end(&a, schedules), store_revision(cloud->store),
+	                             schedule_changed, all);
+	all->alarms = alarms_new(cloud);
 	all->instances = ec2_watch_instances(cloud, instance_changed, all);
 	struct store_txn *t = store_begin(cloud->store, &a);
 	struct store_iter *iter = store_scan(t, under, end, false);
@@ -466,6 +489,8 @@ void keepers_free(struct keepers *all)
 	if (!all)
 		return;
 	store_unwatch(all->watch);
+	store_unwatch(all->schedules);
+	alarms_free(all->alarms);
 	ec2_unwatch_instances(all->instances);
 	loop_remove_timer(all->cloud->loop, all->soon);
 	loop_remove_timer(all->cloud->loop, all->minute);

@@ -1,5 +1,8 @@
 #include "keeper.h"
+#include "policy.h"
 #include "rows.h"
+
+#include "core/alarm.h"
 
 /* --- what permissions are about */
 
@@ -30,6 +33,13 @@ static int about_instance(struct call *c, struct authz *az, struct str id)
 {
 	struct scope s = scaling_scope(c);
 	return about_group(c, az, scaling_group_of(&s, id));
+}
+
+static int about_policy(struct call *c, struct authz *az, struct str group, struct str policy)
+{
+	struct str of = group, name = policy;
+	policy_of_arn(policy, &of, &name);
+	return about_group(c, az, of);
 }
 
 static int about_configuration(struct call *c, struct authz *az, struct str name)
@@ -80,6 +90,13 @@ ABOUT_GROUP(put_hook, put_lifecycle_hook_type)
 ABOUT_GROUP(delete_hook, delete_lifecycle_hook_type)
 ABOUT_GROUP(complete, complete_lifecycle_action_type)
 ABOUT_GROUP(heartbeat, record_lifecycle_action_heartbeat_type)
+ABOUT_GROUP(put_schedule, put_scheduled_update_group_action_type)
+ABOUT_GROUP(put_schedules, batch_put_scheduled_update_group_action_type)
+ABOUT_GROUP(delete_schedule, delete_scheduled_action_type)
+ABOUT_GROUP(delete_schedules, batch_delete_scheduled_action_type)
+ABOUT_GROUP(put_policy, put_scaling_policy_type)
+ABOUT(delete_policy, delete_policy_type, about_policy(c, az, in->auto_scaling_group_name, in->policy_name))
+ABOUT(execute, execute_policy_type, about_policy(c, az, in->auto_scaling_group_name, in->policy_name))
 ABOUT(create_configuration, create_launch_configuration_type, about_configuration(c, az, in->launch_configuration_name))
 ABOUT(delete_configuration, launch_configuration_name_type, about_configuration(c, az, in->launch_configuration_name))
 ABOUT(create_tags, create_or_update_tags_type, about_tags(c, az, &in->tags, STR_NONE))
@@ -91,6 +108,9 @@ ABOUT(delete_tags, delete_tags_type, about_tags(c, az, &in->tags, STR_NONE))
 #define READ .flags = OP_READ
 static const struct service_op ops[] = {
         ROW(attach_instances, AttachInstances, .resource = about_attach),
+        ROW(batch_delete_scheduled_action, BatchDeleteScheduledAction, .resource = about_delete_schedules),
+        ROW(batch_put_scheduled_update_group_action, BatchPutScheduledUpdateGroupAction, .resource = about_put_schedules,
+            .missing = "time zones"),
         ROW(complete_lifecycle_action, CompleteLifecycleAction, .resource = about_complete),
         ROW(create_auto_scaling_group, CreateAutoScalingGroup, .resource = about_create,
             .missing = "InstanceId, load balancers, MaxInstanceLifetime, CapacityRebalance, instance maintenance and lifecycle "
@@ -101,6 +121,8 @@ static const struct service_op ops[] = {
         ROW(delete_auto_scaling_group, DeleteAutoScalingGroup, .resource = about_delete),
         ROW(delete_launch_configuration, DeleteLaunchConfiguration, .resource = about_delete_configuration),
         ROW(delete_lifecycle_hook, DeleteLifecycleHook, .resource = about_delete_hook),
+        ROW(delete_policy, DeletePolicy, .resource = about_delete_policy),
+        ROW(delete_scheduled_action, DeleteScheduledAction, .resource = about_delete_schedule),
         ROW(delete_tags, DeleteTags, .resource = about_delete_tags),
         ROW(describe_account_limits, DescribeAccountLimits, READ),
         ROW(describe_adjustment_types, DescribeAdjustmentTypes, READ),
@@ -110,16 +132,23 @@ static const struct service_op ops[] = {
         ROW(describe_lifecycle_hook_types, DescribeLifecycleHookTypes, READ),
         ROW(describe_lifecycle_hooks, DescribeLifecycleHooks, READ),
         ROW(describe_metric_collection_types, DescribeMetricCollectionTypes, READ),
+        ROW(describe_policies, DescribePolicies, READ),
         ROW(describe_scaling_activities, DescribeScalingActivities, READ),
         ROW(describe_scaling_process_types, DescribeScalingProcessTypes, READ),
+        ROW(describe_scheduled_actions, DescribeScheduledActions, READ),
         ROW(describe_tags, DescribeTags, READ),
         ROW(describe_termination_policy_types, DescribeTerminationPolicyTypes, READ),
         ROW(detach_instances, DetachInstances, .resource = about_detach),
         ROW(disable_metrics_collection, DisableMetricsCollection, .resource = about_disable_metrics),
         ROW(enable_metrics_collection, EnableMetricsCollection, .resource = about_enable_metrics),
         ROW(enter_standby, EnterStandby, .resource = about_enter),
+        ROW(execute_policy, ExecutePolicy, .resource = about_execute),
         ROW(exit_standby, ExitStandby, .resource = about_exit),
         ROW(put_lifecycle_hook, PutLifecycleHook, .resource = about_put_hook, .missing = "notification targets"),
+        ROW(put_scaling_policy, PutScalingPolicy, .resource = about_put_policy,
+            .missing = "predictive scaling, metric math, requests per target, other aggregations than Average"),
+        ROW(put_scheduled_update_group_action, PutScheduledUpdateGroupAction, .resource = about_put_schedule,
+            .missing = "time zones"),
         ROW(record_lifecycle_action_heartbeat, RecordLifecycleActionHeartbeat, .resource = about_heartbeat),
         ROW(resume_processes, ResumeProcesses, .resource = about_process),
         ROW(set_desired_capacity, SetDesiredCapacity, .resource = about_set_desired),
@@ -146,6 +175,8 @@ const struct service autoscaling_service = {
         .iam_prefix = "autoscaling",
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(*ops),
+        .alarm_actions = &policy_alarm_action,
+        .alarm_action_count = 1,
         .start = start,
         .stop = stop,
 };

@@ -2,6 +2,7 @@
 
 #include "base/id.h"
 #include "hooks.h"
+#include "schedule.h"
 
 enum { LAUNCHES_MAX = 20, RETRY_MS = 15 * 1000, RETRY_MOST_MS = 15 * 60 * 1000, ZONE_BAD_MS = 5 * 60 * 1000 };
 
@@ -381,6 +382,7 @@ void step_run(struct step *t)
 		bad->v[left++] = bad->v[i];
 	}
 	bad->n = left;
+	schedule_step(t);
 	for (uint32_t i = 0; i < t->r->members.n;) {
 		struct ec2_seen e = {0};
 		struct state_autoscaling_member *m = &t->r->members.v[i];

@@ -31,6 +31,7 @@ struct record {
 	struct metrics *metrics;
 	struct metric metric;
 	struct metric_dimension instance;
+	struct metric_dimension group; /* of Auto Scaling; no value: none */
 	int64_t now_ms;
 	unsigned every_s; /* basic or detailed monitoring */
 };
@@ -41,6 +42,12 @@ static void put(struct record *r, const char *name, const char *unit, unsigned r
 	r->metric.name = str_from(name);
 	r->metric.unit = str_from(unit);
 	metrics_put(r->metrics, &r->metric, r->now_ms, resolution_s, &set);
+	if (!str_set(r->group.value))
+		return;
+	/* what a group scales by is there by the minute, whatever the monitoring of its instances */
+	struct metric of_group = r->metric;
+	of_group.dimensions = &r->group;
+	metrics_put(r->metrics, &of_group, r->now_ms, resolution_s < CHECK_S ? resolution_s : CHECK_S, &set);
 }
 
 /* A counter that has become less has begun anew. */
@@ -136,6 +143,9 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 	                   .now_ms = clock_wall_ms(),
 	                   .every_s = ec2_metrics_every_s(record.instance)};
 	r.metric.dimensions = &r.instance;
+	for (uint32_t k = 0; k < record.instance->tags.n; k++)
+		if (str_is(record.instance->tags.v[k].key, "aws:autoscaling:groupName"))
+			r.group = (struct metric_dimension){S("AutoScalingGroupName"), record.instance->tags.v[k].value};
 	machine_usage(i->machine, &usage);
 	put_credits(&r, last, i, &scope, record.instance, &usage);
 	put_usage(&r, last, &usage, type ? type->vcpus : 1);

@@ -1,0 +1,94 @@
+"""Policies and scheduled actions change what is wanted."""
+import datetime
+import unittest
+
+from groups import GroupCase, wait
+
+
+class Policies(GroupCase):
+    def empty_group(self, **more):
+        """Nothing is launched: what is looked at is what is wanted."""
+        self.template()
+        self.group(**{"MaxSize": 10, **more})
+        self.scaling.suspend_processes(AutoScalingGroupName="g", ScalingProcesses=["Launch"])
+
+    def wanted(self):
+        return self.shown()["DesiredCapacity"]
+
+    def test_simple(self):
+        self.empty_group(MinSize=0)
+        arn = self.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="more", AdjustmentType="ChangeInCapacity", ScalingAdjustment=4)["PolicyARN"]
+        self.assertRegex(arn, r"^arn:aws:autoscaling:\S+:scalingPolicy:[0-9a-f-]{36}:autoScalingGroupName/g:policyName/more$")
+        self.scaling.execute_policy(AutoScalingGroupName="g", PolicyName="more")
+        self.assertEqual(self.wanted(), 4)
+        self.fails("ScalingActivityInProgress", None, self.scaling.execute_policy, PolicyName=arn, HonorCooldown=True)
+        self.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="less", AdjustmentType="PercentChangeInCapacity", ScalingAdjustment=-30)
+        self.scaling.execute_policy(AutoScalingGroupName="g", PolicyName="less")
+        self.assertEqual(self.wanted(), 3)
+        self.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="all", AdjustmentType="ExactCapacity", ScalingAdjustment=99)
+        self.scaling.execute_policy(AutoScalingGroupName="g", PolicyName="all")
+        self.assertEqual(self.wanted(), 10)
+        shown = self.scaling.describe_policies(AutoScalingGroupName="g")["ScalingPolicies"]
+        self.assertEqual([(p["PolicyName"], p["PolicyType"], p["Enabled"]) for p in shown],
+                         [("all", "SimpleScaling", True), ("less", "SimpleScaling", True), ("more", "SimpleScaling", True)])
+        self.scaling.delete_policy(PolicyName=arn)
+        self.fails("ValidationError", None, self.scaling.execute_policy, AutoScalingGroupName="g", PolicyName="more")
+        said = self.scaling.put_scaling_policy
+        self.fails("ValidationError", None, said, AutoScalingGroupName="g", PolicyName="p", PolicyType="PredictiveScaling")
+        self.fails("ValidationError", None, said, AutoScalingGroupName="g", PolicyName="p", PolicyType="Other")
+        self.fails("ValidationError", "ScalingAdjustment must be specified for policy type SimpleScaling",
+                   said, AutoScalingGroupName="g", PolicyName="p", AdjustmentType="ChangeInCapacity")
+
+    def test_steps(self):
+        self.empty_group()
+        put = self.scaling.put_scaling_policy
+        steps = [{"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 10, "ScalingAdjustment": 1},
+                 {"MetricIntervalLowerBound": 10, "ScalingAdjustment": 3}]
+        given = {"AutoScalingGroupName": "g", "PolicyName": "s", "PolicyType": "StepScaling", "AdjustmentType": "ChangeInCapacity"}
+        put(**given, StepAdjustments=steps)
+        for value, wanted in ((55, 1), (60, 4)):
+            self.scaling.execute_policy(AutoScalingGroupName="g", PolicyName="s", MetricValue=value, BreachThreshold=50)
+            self.assertEqual(self.wanted(), wanted)
+        self.fails("ValidationError", None, self.scaling.execute_policy, AutoScalingGroupName="g", PolicyName="s", MetricValue=40, BreachThreshold=50)
+        self.fails("ValidationError", None, self.scaling.execute_policy, AutoScalingGroupName="g", PolicyName="s")
+        steps[1]["MetricIntervalLowerBound"] = 5
+        self.fails("ValidationError", "Step adjustment intervals cannot overlap", put, **given, StepAdjustments=steps)
+        steps[1]["MetricIntervalLowerBound"] = 15
+        self.fails("ValidationError", "Step adjustment intervals can't have a gap between them", put, **given, StepAdjustments=steps)
+
+    def test_target_tracking_says_which_alarms(self):
+        self.empty_group()
+        tracking = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}, "TargetValue": 50.0}
+        put = self.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="cpu", PolicyType="TargetTrackingScaling", TargetTrackingConfiguration=tracking)
+        names = [a["AlarmName"] for a in put["Alarms"]]
+        self.assertRegex(names[0], r"^TargetTracking-g-AlarmHigh-[0-9a-f-]{36}$")
+        self.assertRegex(names[1], r"^TargetTracking-g-AlarmLow-[0-9a-f-]{36}$")
+        shown = self.scaling.describe_policies(PolicyNames=["cpu"], AutoScalingGroupName="g")["ScalingPolicies"][0]
+        self.assertEqual(shown["TargetTrackingConfiguration"], {**tracking, "DisableScaleIn": False})
+        self.assertEqual([a["AlarmName"] for a in shown["Alarms"]], names)
+        tracking["DisableScaleIn"] = True
+        put = self.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="cpu", PolicyType="TargetTrackingScaling", TargetTrackingConfiguration=tracking)
+        self.assertEqual(len(put["Alarms"]), 1)
+
+    def test_scheduled_actions(self):
+        self.empty_group()
+        put = self.scaling.put_scheduled_update_group_action
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+        put(AutoScalingGroupName="g", ScheduledActionName="once", StartTime=soon, MinSize=2, DesiredCapacity=3)
+        put(AutoScalingGroupName="g", ScheduledActionName="nightly", Recurrence="30 2 * * MON-FRI", DesiredCapacity=1)
+        shown = {a["ScheduledActionName"]: a for a in self.scaling.describe_scheduled_actions(AutoScalingGroupName="g")["ScheduledUpdateGroupActions"]}
+        self.assertEqual((shown["nightly"]["Recurrence"], shown["nightly"]["StartTime"].strftime("%H:%M")), ("30 2 * * MON-FRI", "02:30"))
+        wait(self, lambda: self.wanted() == 3)
+        self.assertEqual(self.shown()["MinSize"], 2)
+        left = self.scaling.describe_scheduled_actions(AutoScalingGroupName="g")["ScheduledUpdateGroupActions"]
+        self.assertEqual([a["ScheduledActionName"] for a in left], ["nightly"])
+        self.fails("ValidationError", "Given recurrence string is invalid", put, AutoScalingGroupName="g", ScheduledActionName="x",
+                   Recurrence="61 * * * *", DesiredCapacity=1)
+        self.fails("ValidationError", None, put, AutoScalingGroupName="g", ScheduledActionName="x", Recurrence="0 2 * * *", DesiredCapacity=1,
+                   TimeZone="Europe/Berlin")
+        self.scaling.delete_scheduled_action(AutoScalingGroupName="g", ScheduledActionName="nightly")
+        self.fails("ValidationError", None, self.scaling.delete_scheduled_action, AutoScalingGroupName="g", ScheduledActionName="nightly")
+
+
+if __name__ == "__main__":
+    unittest.main()

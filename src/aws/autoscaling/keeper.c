@@ -99,7 +99,8 @@ static void told(struct asked *a, struct call *sub)
 	struct keeper *k = a->keeper;
 	const struct ec2_reservation *out = sub->out;
 	bool failed = str_set(sub->error.code);
-	if (failed && (sub->error.receiver || str_is(sub->error.code, "RequestLimitExceeded"))) {
+	bool full = str_starts(sub->error.code, S("Insufficient")); /* EC2's own fault, and yet an answer */
+	if (failed && !full && (sub->error.receiver || str_is(sub->error.code, "RequestLimitExceeded"))) {
 		log_warn("autoscaling: %.*s: %.*s", STR_ARG(sub->error.code), STR_ARG(sub->error.message));
 		wait_a_while(a); /* it may have been done: the same token again */
 		return;

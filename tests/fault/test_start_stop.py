@@ -331,6 +331,9 @@ class StartStop(unittest.TestCase):
     def test_reset(self):
         with Cloud(data=self.data) as cloud:
             s3, replied, took = cloud.client("s3"), [], []
+            cloudwatch = cloud.client("cloudwatch")
+            cloudwatch.put_metric_data(Namespace="Mine", MetricData=[{"MetricName": "m", "Value": 1}])
+            self.assertEqual(len(cloudwatch.list_metrics(Namespace="Mine")["Metrics"]), 1)
             for i in range(8):
                 s3.create_bucket(Bucket=f"bucket{i}")
                 for k in range(20):
@@ -342,6 +345,7 @@ class StartStop(unittest.TestCase):
                 # on the connection that was there before: a client does not notice
                 self.assertEqual(s3.list_buckets()["Buckets"], [])
                 took.append(time.monotonic() - began)
+            self.assertEqual(cloudwatch.list_metrics(Namespace="Mine")["Metrics"], [])
             replied, took = sorted(replied)[4] * 1000, sorted(took)[4] * 1000
             print(f"    reset: done after {replied:.0f} ms, next answer after {took:.0f} ms (medians)", flush=True)
             self.assertLess(replied, 500)

@@ -225,22 +225,45 @@ const struct service *const cloud_services[] = {&autoscaling_service, &fake_ec2,
 
 /* --- the world */
 
-static void start_role(void)
+static void open_cloud(void)
 {
-	assert_int_equal(autoscaling_service.start(&w.cloud, &w.cloud.service_state[0]), 0);
+	char why[200];
+	struct cloud *c = &w.cloud;
+	*c = (struct cloud){.data_dir = w.dir, .ephemeral = true, .endpoint = "http://127.0.0.1:1"};
+	c->loop = loop_new();
+	c->work = work_new(c->loop, 1);
+	struct store_config config = {.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true};
+	assert_int_equal(store_open(&c->store, c->loop, &config, why), 0);
+	assert_int_equal(blobs_open(&c->blobs, arena_printf(&w.arena, "%s/blobs", w.dir).p, true), 0);
+	iam_open(c, &(struct iam_config){.well_known = true});
+	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
+	c->service_state = calloc(4, sizeof(void *));
+	assert_int_equal(autoscaling_service.start(c, &c->service_state[0]), 0);
 }
 
+static void close_cloud(void)
+{
+	struct cloud *c = &w.cloud;
+	autoscaling_service.stop(c->service_state[0]);
+	free(c->service_state);
+	iam_close(c);
+	gate_free(c->gate);
+	work_free(c->work);
+	blobs_close(c->blobs);
+	store_close(c->store);
+	loop_free(c->loop);
+}
+
+/* In the middle of whatever is under way: no answer and no commit is heard of any more. */
 static void restart_role(void)
 {
-	autoscaling_service.stop(w.cloud.service_state[0]);
-	start_role();
+	close_cloud();
+	open_cloud();
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	char why[200];
-	struct cloud *c = &w.cloud;
 	memset(&w, 0, sizeof(w));
 	rand_seed(20261);
 	w.all = calloc(INSTANCES_MAX, sizeof(*w.all));
@@ -251,16 +274,7 @@ static int set_up(void **state)
 	w.mono_us = 1000000000;
 	clock_fake(w.wall_ms, w.mono_us);
 	w.root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
-	*c = (struct cloud){.data_dir = w.dir, .ephemeral = true, .endpoint = "http://127.0.0.1:1"};
-	c->loop = loop_new();
-	c->work = work_new(c->loop, 1);
-	struct store_config config = {.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true};
-	assert_int_equal(store_open(&c->store, c->loop, &config, why), 0);
-	assert_int_equal(blobs_open(&c->blobs, arena_printf(&w.arena, "%s/blobs", w.dir).p, true), 0);
-	iam_open(c, &(struct iam_config){.well_known = true});
-	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
-	c->service_state = calloc(4, sizeof(void *));
-	start_role();
+	open_cloud();
 	return 0;
 }
 
@@ -268,15 +282,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	char command[128];
-	struct cloud *c = &w.cloud;
-	autoscaling_service.stop(c->service_state[0]);
-	free(c->service_state);
-	iam_close(c);
-	gate_free(c->gate);
-	work_free(c->work);
-	blobs_close(c->blobs);
-	store_close(c->store);
-	loop_free(c->loop);
+	close_cloud();
 	principal_unref(w.root);
 	arena_done(&w.arena);
 	arena_done(&w.last);

@@ -87,7 +87,10 @@ void scaling_activity_say(const struct scope *s, const struct state_autoscaling_
 		a.status_message = str_sub(message, 0, MESSAGE_MAX);
 	a.status_code = str_from(status);
 	a.progress = OPT_INT(progress);
-	a.details = details_of(s, r, m);
+	/* in a zone's default subnet it is known only now which one */
+	if (m->subnet.n && str_find(a.details, S("\"Subnet ID\"")) < 0)
+		a.details = arena_printf(s->arena, "{\"Subnet ID\":\"%.*s\",%.*s", STR_ARG(m->subnet),
+		                         STR_ARG(str_from_at(a.details, 1)));
 	if (progress == 100)
 		a.end_time = OPT_TIME(s->now_ms);
 	put(s, &a);

@@ -230,8 +230,10 @@ void alarms_free(struct alarms *all)
 		struct todo *t = value;
 		loop_remove_timer(all->cloud->loop, t->again);
 		principal_unref(t->owner);
-		arena_done(&t->scratch);
-		arena_done(&t->arena);
+		if (!t->busy) { /* else the store's thread may still read from them, and the process ends */
+			arena_done(&t->scratch);
+			arena_done(&t->arena);
+		}
 		free(t);
 	}
 	map_done(&all->todos);

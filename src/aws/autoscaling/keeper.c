@@ -51,11 +51,10 @@ struct news {
 /* One call to EC2, or the pause after one that failed. */
 struct asked {
 	struct list node;
-	struct keeper *keeper; /* NULL: nobody waits for the answer any more */
+	struct keeper *keeper;
 	enum act_kind kind;
 	struct arena arena;
 	struct str slot, id;
-	bool under_way;
 	struct loop_timer *pause;
 };
 
@@ -72,8 +71,7 @@ static void free_news(struct news *n)
 
 static void drop_asked(struct asked *a)
 {
-	if (a->keeper)
-		map_remove(&a->keeper->asked, a->slot);
+	map_remove(&a->keeper->asked, a->slot);
 	list_remove(&a->node);
 	arena_done(&a->arena);
 	free(a);
@@ -90,7 +88,6 @@ static void pause_over(void *ctx)
 
 static void wait_a_while(struct asked *a)
 {
-	a->under_way = false;
 	a->pause = loop_add_timer(a->keeper->all->cloud->loop, (int64_t)ASK_AGAIN_MS * 1000, pause_over, a);
 }
 
@@ -125,10 +122,6 @@ static void unprotected(void *ctx, struct call *sub)
 {
 	struct asked *a = ctx;
 	(void)sub;
-	if (!a->keeper) {
-		drop_asked(a);
-		return;
-	}
 	struct keeper *k = a->keeper;
 	drop_asked(a);
 	mark(k);
@@ -147,10 +140,6 @@ static void unprotect(struct asked *a)
 static void answered(void *ctx, struct call *sub)
 {
 	struct asked *a = ctx;
-	if (!a->keeper) {
-		drop_asked(a);
-		return;
-	}
 	if (a->kind == ACT_LAUNCH) {
 		told(a, sub);
 	} else if (!str_set(sub->error.code)) {
@@ -166,13 +155,22 @@ static void answered(void *ctx, struct call *sub)
 	}
 }
 
+/* A step that was under way when its launch was answered asks for what is over: that would be another launch. */
+static bool answered_meanwhile(const struct keeper *k, struct str slot)
+{
+	list_each (&k->news, struct news, node, n)
+		if (str_eq(n->slot, slot))
+			return true;
+	return false;
+}
+
 static void ask(struct keeper *k, const struct act *act)
 {
 	struct cloud *cloud = k->all->cloud;
 	struct arena CLEAN_ARENA scratch = {0};
 	struct asked *a = map_get(&k->asked, act->slot);
-	if (a)
-		return; /* it has not answered, or waits */
+	if (a || answered_meanwhile(k, act->slot))
+		return; /* it has not answered, or waits; or has, and the record does not know yet */
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		abort();
@@ -181,7 +179,6 @@ static void ask(struct keeper *k, const struct act *act)
 	a->kind = act->kind;
 	a->slot = arena_dup(&a->arena, act->slot);
 	a->id = arena_dup(&a->arena, act->id);
-	a->under_way = true;
 	map_put(&k->asked, a->slot, a);
 	list_push(&k->asks, &a->node);
 	struct str_list ids = {.v = &a->id, .n = 1, .set = true};
@@ -270,6 +267,7 @@ static void stepped(void *ctx, int result, uint64_t revision)
 	k->timer = NULL;
 	if (k->step.over && !k->dirty && list_empty(&k->asks)) {
 		map_remove(&k->all->groups, scaling_group_key(&k->scope, k->name));
+		k->busy = false;
 		keeper_free(k);
 		return;
 	}
@@ -392,16 +390,12 @@ static void keeper_free(struct keeper *k)
 		free_news(n);
 	list_each (&k->asks, struct asked, node, a) {
 		loop_remove_timer(k->all->cloud->loop, a->pause);
-		if (a->under_way) {
-			list_remove(&a->node);
-			a->keeper = NULL;
-		} else {
-			drop_asked(a);
-		}
+		drop_asked(a); /* under way only at the end of the role, after which no answer comes */
 	}
 	map_done(&k->asked);
 	principal_unref(k->owner);
-	arena_done(&k->scratch);
+	if (!k->busy) /* else the store's thread still reads what is to be written, and the process ends */
+		arena_done(&k->scratch);
 	arena_done(&k->arena);
 	free(k);
 }
@@ -480,6 +474,17 @@ struct keepers *keepers_new(struct cloud *cloud)
 	}
 	store_abort(t);
 	return all;
+}
+
+bool keepers_busy(struct keepers *all)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&all->groups, &at, &key, &value))
+		if (((struct keeper *)value)->busy)
+			return true;
+	return false;
 }
 
 void keepers_free(struct keepers *all)

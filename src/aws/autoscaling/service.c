@@ -170,6 +170,11 @@ static void stop(void *state)
 	keepers_free(state);
 }
 
+static bool busy(void *state)
+{
+	return keepers_busy(state);
+}
+
 const struct service autoscaling_service = {
         .api = &autoscaling_api,
         .iam_prefix = "autoscaling",
@@ -179,4 +184,5 @@ const struct service autoscaling_service = {
         .alarm_action_count = 1,
         .start = start,
         .stop = stop,
+        .busy = busy,
 };

@@ -2,6 +2,7 @@
 import datetime
 import unittest
 
+from aws import client
 from groups import GroupCase, wait
 
 
@@ -66,9 +67,35 @@ class Policies(GroupCase):
         shown = self.scaling.describe_policies(PolicyNames=["cpu"], AutoScalingGroupName="g")["ScalingPolicies"][0]
         self.assertEqual(shown["TargetTrackingConfiguration"], {**tracking, "DisableScaleIn": False})
         self.assertEqual([a["AlarmName"] for a in shown["Alarms"]], names)
+        cloudwatch = client("cloudwatch", region=self.region)
+        alarms = wait(self, lambda: len(found := cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]) == 2 and found)
+        self.assertEqual([(a["ComparisonOperator"], a["Threshold"], a["EvaluationPeriods"], a["Period"], a["Statistic"]) for a in alarms],
+                         [("GreaterThanThreshold", 50.0, 3, 60, "Average"), ("LessThanThreshold", 45.0, 15, 60, "Average")])
+        for a in alarms:
+            self.assertEqual(a["AlarmActions"], [put["PolicyARN"]])
+            self.assertEqual(a["AlarmDescription"], f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {put['PolicyARN']}.")
+            self.assertEqual(a["Dimensions"], [{"Name": "AutoScalingGroupName", "Value": "g"}])
         tracking["DisableScaleIn"] = True
         put = self.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="cpu", PolicyType="TargetTrackingScaling", TargetTrackingConfiguration=tracking)
         self.assertEqual(len(put["Alarms"]), 1)
+        self.scaling.delete_policy(AutoScalingGroupName="g", PolicyName="cpu")
+        wait(self, lambda: not cloudwatch.describe_alarms(AlarmNamePrefix="TargetTracking-g-")["MetricAlarms"])
+
+    def test_an_alarm_runs_a_policy(self):
+        self.template()
+        self.group(MaxSize=2)
+        arn = self.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="more", AdjustmentType="ChangeInCapacity", ScalingAdjustment=1)["PolicyARN"]
+        cloudwatch = client("cloudwatch", region=self.region)
+        alarm = {"AlarmName": "hot", "Namespace": "mine", "MetricName": "m", "Statistic": "Average", "Period": 60, "EvaluationPeriods": 1,
+                 "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"}
+        self.fails("ValidationError", None, cloudwatch.put_metric_alarm, **alarm, AlarmActions=[arn + "x"])
+        cloudwatch.put_metric_alarm(**alarm, AlarmActions=[arn])
+        cloudwatch.set_alarm_state(AlarmName="hot", StateValue="ALARM", StateReason="a test")
+        self.settled(1)
+        self.assertRegex(self.activities()[0]["Cause"], r"^At \S+Z a monitor alarm hot in state ALARM triggered policy more changing the desired capacity "
+                         r"from 0 to 1\.  At \S+Z an instance was started in response to")
+        self.assertIn('"InvokingAlarms":[{', self.activities()[0]["Details"])
+        cloudwatch.delete_alarms(AlarmNames=["hot"])
 
     def test_scheduled_actions(self):
         self.empty_group()

@@ -1,5 +1,4 @@
 """Services of ECS with real containers: their life, healing, waiters, what is refused."""
-import socket
 import unittest
 
 from aws import ENDPOINT, aws_programs, run
@@ -55,29 +54,6 @@ class Life(ServiceCase):
         self.assertTrue(any("has stopped 3 running tasks: (task " in m for m in self.messages(called)), self.messages(called))
         self.ecs.get_waiter("tasks_stopped").wait(cluster=self.cluster, tasks=[t["taskArn"] for t in stopped],
                                                   WaiterConfig={"Delay": 1, "MaxAttempts": 120})
-
-    def test_draining(self):
-        """Its task ends when somebody has called it once more, and not before: so long the service is what it was."""
-        called = name()
-        task = {"command": "touch /tmp/up; trap 'nc -l -p 80 </dev/null >/dev/null; exit 0' TERM; while true; do sleep 0.1; done", "stopTimeout": 120}
-        self.create(self.register(task), 1, called)
-        (running,) = self.stable(called) and self.tasks_of(called)
-        ending = self.ecs.delete_service(cluster=self.cluster, service=called, force=True)["service"]
-        self.assertEqual((ending["status"], ending["desiredCount"]), ("DRAINING", 0))
-        self.assertRefused("still Draining", self.create_again, called, self.server("two"), 1)
-        self.assertRefused("not ACTIVE", self.update, called, desiredCount=1, code="ServiceNotActiveException")
-        address = self.public_address(running)
-        self.wait(lambda: self.calls(address) or self.service(called)["status"] == "INACTIVE")
-        self.wait(lambda: self.service(called)["status"] == "INACTIVE")
-        (container,) = self.task(running["taskArn"])["containers"]
-        self.assertEqual(container["exitCode"], 0)
-
-    def calls(self, address):
-        try:
-            socket.create_connection((address, 80), timeout=5).close()
-            return True
-        except OSError:
-            return False
 
     def end_of(self, called):
         self.assertRefused("scaled above 0", self.ecs.delete_service, cluster=self.cluster, service=called)

@@ -154,40 +154,40 @@ class Zones(ZoneCase):
 class Changes(ZoneCase):
     def setUp(self):
         self.name = name()
-        self.id = self.zone(self.name)["HostedZone"]["Id"].split("/")[-1]
+        self.zone_id = self.zone(self.name)["HostedZone"]["Id"].split("/")[-1]
 
     def test_batch(self):
         a, b = self.set("a." + self.name, "A", "192.0.2.1", "192.0.2.2"), self.set("b." + self.name, "TXT", '"x y" "z\\"\\303"')
-        info = self.change(self.id, ("CREATE", a), ("UPSERT", b))
+        info = self.change(self.zone_id, ("CREATE", a), ("UPSERT", b))
         self.assertEqual(info["Status"], "PENDING")
         self.assertEqual(self.dns.get_change(Id=info["Id"].split("/")[-1])["ChangeInfo"]["Status"], "INSYNC")
-        self.assertEqual(self.dns.get_hosted_zone(Id=self.id)["HostedZone"]["ResourceRecordSetCount"], 4)
-        found = {s["Name"]: s for s in self.sets(self.id)}
+        self.assertEqual(self.dns.get_hosted_zone(Id=self.zone_id)["HostedZone"]["ResourceRecordSetCount"], 4)
+        found = {s["Name"]: s for s in self.sets(self.zone_id)}
         self.assertEqual(found[a["Name"] + "."], {**a, "Name": a["Name"] + "."})
         self.assertEqual(found[b["Name"] + "."]["ResourceRecords"], b["ResourceRecords"])
         what = f"[name='a.{self.name}.', type='A']"
-        self.assertBatch(self.id, f"[Tried to create resource record set {what} but it already exists]", ("UPSERT", self.set("n." + self.name, "A", "192.0.2.9")), ("CREATE", a))
-        self.assertBatch(self.id, f"[Tried to delete resource record set {what} but the values provided do not match the current values]",
+        self.assertBatch(self.zone_id, f"[Tried to create resource record set {what} but it already exists]", ("UPSERT", self.set("n." + self.name, "A", "192.0.2.9")), ("CREATE", a))
+        self.assertBatch(self.zone_id, f"[Tried to delete resource record set {what} but the values provided do not match the current values]",
                          ("DELETE", self.set("a." + self.name, "A", "192.0.2.1")))
-        self.assertBatch(self.id, f"[Tried to delete resource record set [name='c.{self.name}.', type='A'] but it was not found]",
+        self.assertBatch(self.zone_id, f"[Tried to delete resource record set [name='c.{self.name}.', type='A'] but it was not found]",
                          ("DELETE", self.set("c." + self.name, "A", "192.0.2.1")))
-        self.assertAwsError("HostedZoneNotEmpty", self.dns.delete_hosted_zone, Id=self.id, status=400)
+        self.assertAwsError("HostedZoneNotEmpty", self.dns.delete_hosted_zone, Id=self.zone_id, status=400)
         # what is deleted may be made anew in one batch
-        self.change(self.id, ("DELETE", a), ("CREATE", self.set("a." + self.name, "CNAME", "b." + self.name)))
-        self.assertBatch(self.id, f"[RRSet of type A with DNS name a.{self.name}. is not permitted because a conflicting RRSet of type CNAME with "
+        self.change(self.zone_id, ("DELETE", a), ("CREATE", self.set("a." + self.name, "CNAME", "b." + self.name)))
+        self.assertBatch(self.zone_id, f"[RRSet of type A with DNS name a.{self.name}. is not permitted because a conflicting RRSet of type CNAME with "
                          f"the same DNS name already exists in zone {self.name}.]", ("CREATE", a))
-        self.assertBatch(self.id, f"[RRSet of type CNAME with DNS name b.{self.name}. is not permitted as it conflicts with other records with "
+        self.assertBatch(self.zone_id, f"[RRSet of type CNAME with DNS name b.{self.name}. is not permitted as it conflicts with other records with "
                          f"the same DNS name in zone {self.name}.]", ("CREATE", self.set("b." + self.name, "CNAME", "x.example.com")))
 
     def test_apex(self):
-        ns, soa = self.sets(self.id)
-        self.assertBatch(self.id, "[A HostedZone must contain at least one NS record for the zone itself.]", ("DELETE", ns))
-        self.assertBatch(self.id, "[A HostedZone must contain exactly one SOA record.]", ("DELETE", soa))
-        self.assertBatch(self.id, f"[RRSet of type CNAME with DNS name {self.name}. is not permitted at apex in zone {self.name}., RRSet of type CNAME with "
+        ns, soa = self.sets(self.zone_id)
+        self.assertBatch(self.zone_id, "[A HostedZone must contain at least one NS record for the zone itself.]", ("DELETE", ns))
+        self.assertBatch(self.zone_id, "[A HostedZone must contain exactly one SOA record.]", ("DELETE", soa))
+        self.assertBatch(self.zone_id, f"[RRSet of type CNAME with DNS name {self.name}. is not permitted at apex in zone {self.name}., RRSet of type CNAME with "
                          f"DNS name {self.name}. is not permitted as it conflicts with other records with the same DNS name in zone {self.name}.]",
                          ("CREATE", self.set(self.name, "CNAME", "x.example.com")))
-        self.change(self.id, ("UPSERT", {**soa, "TTL": 300}))
-        self.assertBatch(self.id, f"[RRSet with DNS name example.org. is not permitted in zone {self.name}.]", ("CREATE", self.set("example.org", "A", "192.0.2.1")))
+        self.change(self.zone_id, ("UPSERT", {**soa, "TTL": 300}))
+        self.assertBatch(self.zone_id, f"[RRSet with DNS name example.org. is not permitted in zone {self.name}.]", ("CREATE", self.set("example.org", "A", "192.0.2.1")))
 
     def test_values(self):
         good = {"A": ["192.0.2.1"], "AAAA": ["2001:db8::1"], "CAA": ['0 issue "ca.example.com"'], "DS": ["123 4 5 0123456789ABCDEF0123456789ABCDEF01234567"],
@@ -195,74 +195,74 @@ class Changes(ZoneCase):
                 "NAPTR": ['100 50 "u" "E2U+sip" "!^(.*)$!sip:\\\\1@example.com!" .'], "NS": ["ns.example.com"], "PTR": ["host.example.com"],
                 "SPF": ['"v=spf1 -all"'], "SRV": ["1 2 443 h.example.com"], "SSHFP": ["4 2 " + "0123456789abcdef" * 4],
                 "SVCB": ["0 target.example.com"], "TLSA": ["3 1 1 0d6fce3ba1a5a6c7b8e9f00112233445566778899aabbccddeeff00112233445"], "TXT": ['"' + "x" * 255 + '" "y"']}
-        self.change(self.id, *[("CREATE", self.set(f"{kind.lower()}.{self.name}", kind, *values)) for kind, values in good.items()])
-        self.assertEqual({s["Type"] for s in self.sets(self.id)}, {*good, "SOA"})
+        self.change(self.zone_id, *[("CREATE", self.set(f"{kind.lower()}.{self.name}", kind, *values)) for kind, values in good.items()])
+        self.assertEqual({s["Type"] for s in self.sets(self.zone_id)}, {*good, "SOA"})
         bad = [("A", "1.2.3.256", "ARRDATAIllegalIPv4Address (Value is not a valid IPv4 address)"), ("A", "01.2.3.4", "ARRDATAIllegalIPv4Address (Value is not a valid IPv4 address)"),
                ("AAAA", "192.0.2.1", "AAAARRDATAIllegalIPv6Address (Value is not a valid IPv6 address)"),
                ("TXT", "bare", "InvalidCharacterString (Value should be enclosed in quotation marks)"), ("TXT", '"' + "x" * 256 + '"', "CharacterStringTooLong (Value is too long)"),
                ("CNAME", "a..b", "DomainLabelEmpty (Domain label is empty)"), ("CNAME", "", "DomainNameEmpty (Domain name is empty)")]
         for kind, value, why in bad:
             with self.subTest(kind=kind, value=value):
-                self.assertBatch(self.id, f"[Invalid Resource Record: 'FATAL problem: {why} encountered with '{value}'']", ("CREATE", self.set("bad." + self.name, kind, value)))
+                self.assertBatch(self.zone_id, f"[Invalid Resource Record: 'FATAL problem: {why} encountered with '{value}'']", ("CREATE", self.set("bad." + self.name, kind, value)))
         for kind, value in (("MX", "mail.example.com"), ("SRV", "1 2 3"), ("SRV", "1 2 70000 h.example.com"), ("CAA", "0 issue x"), ("DS", "1 2 3 abc"), ("SVCB", "0 t.example.com port=1"),
                             ("HTTPS", "1 . port=x"), ("HTTPS", "1 . port=1 port=2"), ("NAPTR", "1 2 u s r ."), ("TLSA", "3 1 1 zz"), ("A", "192.0.2.1 192.0.2.2")):
             with self.subTest(kind=kind, value=value):
-                error = self.assertAwsError("InvalidChangeBatch", self.change, self.id, ("CREATE", self.set("bad." + self.name, kind, value)))
+                error = self.assertAwsError("InvalidChangeBatch", self.change, self.zone_id, ("CREATE", self.set("bad." + self.name, kind, value)))
                 self.assertTrue(error["Error"]["Message"].startswith("[Invalid Resource Record: 'FATAL problem: "), error["Error"]["Message"])
-        self.assertBatch(self.id, "[Duplicate Resource Record: '192.0.2.1']", ("CREATE", self.set("bad." + self.name, "A", "192.0.2.1", "192.0.2.1")))
+        self.assertBatch(self.zone_id, "[Duplicate Resource Record: '192.0.2.1']", ("CREATE", self.set("bad." + self.name, "A", "192.0.2.1", "192.0.2.1")))
 
     def test_form(self):
         change = f"in Change with [Action=CREATE, Name=w.{self.name}., Type=A, SetIdentifier=null]"
         for wrong, message in (
                 ({"Name": "w." + self.name, "Type": "A"}, "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none " + change),
                 ({**self.set("w." + self.name, "A", "192.0.2.1"), "Weight": 1}, "Missing field 'SetIdentifier' " + change)):
-            self.assertAwsError("InvalidInput", self.change, self.id, ("CREATE", wrong), status=400, message="Invalid request: " + message)
-        self.assertAwsError("InvalidInput", self.change, self.id, ("CREATE", {**self.set("w." + self.name, "A", "192.0.2.1"), "SetIdentifier": "c",
+            self.assertAwsError("InvalidInput", self.change, self.zone_id, ("CREATE", wrong), status=400, message="Invalid request: " + message)
+        self.assertAwsError("InvalidInput", self.change, self.zone_id, ("CREATE", {**self.set("w." + self.name, "A", "192.0.2.1"), "SetIdentifier": "c",
                             "CidrRoutingConfig": {"CollectionId": str(uuid.uuid4()), "LocationName": "*"}}), status=400, message="does not exist")
         one = self.set("w." + self.name, "A", "192.0.2.1")
-        self.assertBatch(self.id, f"[The request contains an invalid set of changes for a resource record set 'A w.{self.name}.']", ("CREATE", one), ("UPSERT", one))
+        self.assertBatch(self.zone_id, f"[The request contains an invalid set of changes for a resource record set 'A w.{self.name}.']", ("CREATE", one), ("UPSERT", one))
         many = [self.set(f"m{i}.{self.name}", "A", "192.0.2.1") for i in range(501)]
-        self.assertBatch(self.id, "[Number of records limit of 1000 exceeded.]", *[("UPSERT", s) for s in many])
+        self.assertBatch(self.zone_id, "[Number of records limit of 1000 exceeded.]", *[("UPSERT", s) for s in many])
 
     def test_policies(self):
         at = "p." + self.name
         one = {**self.set(at, "A", "192.0.2.1"), "SetIdentifier": "one", "Weight": 10}
-        self.change(self.id, ("CREATE", one), ("CREATE", {**self.set(at, "A", "192.0.2.2"), "SetIdentifier": "two", "Weight": 0}))
+        self.change(self.zone_id, ("CREATE", one), ("CREATE", {**self.set(at, "A", "192.0.2.2"), "SetIdentifier": "two", "Weight": 0}))
         refused = "cannot be created as other RRSets exist with the same name and type.]"
-        self.assertBatch(self.id, f"[RRSet with DNS name {at}., type A {refused}", ("CREATE", self.set(at, "A", "192.0.2.3")))
-        self.assertBatch(self.id, f"[RRSet with DNS name {at}., type A, SetIdentifier l {refused}",
+        self.assertBatch(self.zone_id, f"[RRSet with DNS name {at}., type A {refused}", ("CREATE", self.set(at, "A", "192.0.2.3")))
+        self.assertBatch(self.zone_id, f"[RRSet with DNS name {at}., type A, SetIdentifier l {refused}",
                          ("CREATE", {**self.set(at, "A", "192.0.2.3"), "SetIdentifier": "l", "Region": "us-east-1"}))
-        self.assertBatch(self.id, f"[Tried to create resource record set [name='{at}.', type='A', set-identifier='one'] but it already exists]", ("CREATE", one))
-        self.change(self.id, ("CREATE", {**self.set("f." + self.name, "A", "192.0.2.1"), "SetIdentifier": "1", "Failover": "PRIMARY"}))
-        self.assertBatch(self.id, f"[RRSet with DNS name f.{self.name}., type A, SetIdentifier 2 {refused}",
+        self.assertBatch(self.zone_id, f"[Tried to create resource record set [name='{at}.', type='A', set-identifier='one'] but it already exists]", ("CREATE", one))
+        self.change(self.zone_id, ("CREATE", {**self.set("f." + self.name, "A", "192.0.2.1"), "SetIdentifier": "1", "Failover": "PRIMARY"}))
+        self.assertBatch(self.zone_id, f"[RRSet with DNS name f.{self.name}., type A, SetIdentifier 2 {refused}",
                          ("CREATE", {**self.set("f." + self.name, "A", "192.0.2.1"), "SetIdentifier": "2", "Failover": "PRIMARY"}))
 
     def test_aliases(self):
-        target, why = "t." + self.name, f"Tried to create an alias that targets t.{self.name}., type A in zone {self.id}, but that target was not found"
-        self.assertBatch(self.id, f"[{why}]", ("CREATE", self.alias(self.name, "A", self.id, target)))
-        self.change(self.id, ("CREATE", self.set(target, "A", "192.0.2.1")), ("CREATE", self.alias(self.name, "A", "/hostedzone/" + self.id, target)))
-        self.assertEqual(self.sets(self.id)[0]["AliasTarget"], {"HostedZoneId": self.id, "DNSName": target + ".", "EvaluateTargetHealth": False})
-        self.assertBatch(self.id, f"[Tried to create an alias that targets x.example.org., type A in zone {self.id}, but the alias target name does not lie "
-                         "within the target zone]", ("CREATE", self.alias("o." + self.name, "A", self.id, "x.example.org")))
+        target, why = "t." + self.name, f"Tried to create an alias that targets t.{self.name}., type A in zone {self.zone_id}, but that target was not found"
+        self.assertBatch(self.zone_id, f"[{why}]", ("CREATE", self.alias(self.name, "A", self.zone_id, target)))
+        self.change(self.zone_id, ("CREATE", self.set(target, "A", "192.0.2.1")), ("CREATE", self.alias(self.name, "A", "/hostedzone/" + self.zone_id, target)))
+        self.assertEqual(self.sets(self.zone_id)[0]["AliasTarget"], {"HostedZoneId": self.zone_id, "DNSName": target + ".", "EvaluateTargetHealth": False})
+        self.assertBatch(self.zone_id, f"[Tried to create an alias that targets x.example.org., type A in zone {self.zone_id}, but the alias target name does not lie "
+                         "within the target zone]", ("CREATE", self.alias("o." + self.name, "A", self.zone_id, "x.example.org")))
 
     def test_list(self):
         names = ["*.b", "b", "a.b", "z", "a", "-", "x\\057y"]
-        self.change(self.id, *[("CREATE", self.set(f"{n}.{self.name}", "A", "192.0.2.1")) for n in names], ("CREATE", self.set("b." + self.name, "TXT", '"t"')))
-        texts = [(s["Name"].replace(f"{self.name}.", ""), s["Type"]) for s in self.sets(self.id)]
+        self.change(self.zone_id, *[("CREATE", self.set(f"{n}.{self.name}", "A", "192.0.2.1")) for n in names], ("CREATE", self.set("b." + self.name, "TXT", '"t"')))
+        texts = [(s["Name"].replace(f"{self.name}.", ""), s["Type"]) for s in self.sets(self.zone_id)]
         self.assertEqual(texts, [("", "NS"), ("", "SOA"), ("-.", "A"), ("a.", "A"), ("b.", "A"), ("b.", "TXT"), ("\\052.b.", "A"), ("a.b.", "A"), ("x\\057y.", "A"), ("z.", "A")])
-        page = self.dns.list_resource_record_sets(HostedZoneId=self.id, StartRecordName="b." + self.name, StartRecordType="TXT", MaxItems="2")
+        page = self.dns.list_resource_record_sets(HostedZoneId=self.zone_id, StartRecordName="b." + self.name, StartRecordType="TXT", MaxItems="2")
         self.assertEqual([s["Name"] for s in page["ResourceRecordSets"]], [f"b.{self.name}.", f"\\052.b.{self.name}."])
         self.assertEqual((page["IsTruncated"], page["NextRecordName"], page["NextRecordType"], page["MaxItems"]), (True, f"a.b.{self.name}.", "A", "2"))
-        self.assertAwsError("InvalidInput", self.dns.list_resource_record_sets, HostedZoneId=self.id, StartRecordType="A", status=400)
+        self.assertAwsError("InvalidInput", self.dns.list_resource_record_sets, HostedZoneId=self.zone_id, StartRecordType="A", status=400)
 
     def test_command_lines(self):
         batch = json.dumps({"Changes": [{"Action": "UPSERT", "ResourceRecordSet": self.set("cli." + self.name, "A", "192.0.2.7")}]})
         for aws in aws_programs():
-            done = json.loads(run(aws, "--endpoint-url", ENDPOINT, "route53", "change-resource-record-sets", "--hosted-zone-id", "/hostedzone/" + self.id, "--change-batch", batch).stdout)
+            done = json.loads(run(aws, "--endpoint-url", ENDPOINT, "route53", "change-resource-record-sets", "--hosted-zone-id", "/hostedzone/" + self.zone_id, "--change-batch", batch).stdout)
             run(aws, "--endpoint-url", ENDPOINT, "route53", "wait", "resource-record-sets-changed", "--id", done["ChangeInfo"]["Id"])
-            found = json.loads(run(aws, "--endpoint-url", ENDPOINT, "route53", "list-resource-record-sets", "--hosted-zone-id", self.id, "--query", "ResourceRecordSets[?Type=='A'].Name").stdout)
+            found = json.loads(run(aws, "--endpoint-url", ENDPOINT, "route53", "list-resource-record-sets", "--hosted-zone-id", self.zone_id, "--query", "ResourceRecordSets[?Type=='A'].Name").stdout)
             self.assertEqual(found, [f"cli.{self.name}."])
-            answer = json.loads(run(aws, "--endpoint-url", ENDPOINT, "route53", "test-dns-answer", "--hosted-zone-id", self.id, "--record-name", "cli." + self.name, "--record-type", "A").stdout)
+            answer = json.loads(run(aws, "--endpoint-url", ENDPOINT, "route53", "test-dns-answer", "--hosted-zone-id", self.zone_id, "--record-name", "cli." + self.name, "--record-type", "A").stdout)
             self.assertEqual((answer["RecordData"], answer["ResponseCode"], answer["Protocol"]), (["192.0.2.7"], "NOERROR", "UDP"))
 
 

@@ -343,6 +343,7 @@ int role_api(const struct role_config *config)
 	loop_run(c->loop);
 
 	loop_remove_fd(c->loop, main_watch);
+	store_settle(c->store); /* what services have begun to write lies in memory that goes with them */
 	stop_services(r);
 	iam_close(c);
 	images_free(c->images);

@@ -74,7 +74,9 @@ struct store_ops {
 	/* Sets s->backend and s->revision. Negative errno with ret_why filled. */
 	int (*open)(struct store *s, const struct store_config *config, char ret_why[static 200]);
 	void (*make)(const struct store_config *config);
-	/* Applies what is queued (results still go to store_finish()) and frees the backend. */
+	/* Waits until what is queued was applied and went to store_finish(). */
+	void (*settle)(struct store_backend *b);
+	/* The same, and frees the backend. */
 	void (*close)(struct store_backend *b);
 
 	/* Loop thread. The snapshot is the newest durable one; reads from it stay valid until read_end(). */

@@ -342,6 +342,7 @@ static void lmdb_close(struct store_backend *b)
 const struct store_ops store_lmdb = {
         .open = lmdb_open,
         .make = lmdb_make,
+        .settle = lmdb_settle,
         .close = lmdb_close,
         .read_begin = lmdb_read_begin,
         .read_end = lmdb_read_end,

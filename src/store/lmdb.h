@@ -74,8 +74,9 @@ struct store_backend {
 
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t more;
+	pthread_cond_t more, idle;
 	struct store_txn *queue, **queue_last;
+	bool applying; /* what was taken off the queue */
 	bool stop;
 };
 
@@ -102,4 +103,5 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "lmdb_order");
 
 int lmdb_commit_start(struct store_backend *b);
 void lmdb_commit_stop(struct store_backend *b);
+void lmdb_settle(struct store_backend *b); /* waits until the queue is empty and applied */
 void lmdb_submit(struct store_backend *b, struct store_txn *first, struct store_txn *last);

@@ -418,10 +418,14 @@ static void *commit_thread(void *arg)
 		if (!b->queue)
 			break;
 		struct store_txn *last, *first = queue_take(b, &last);
+		b->applying = true;
 		pthread_mutex_unlock(&b->lock);
 		batch_commit(b, first);
 		store_finish(b->store, first, last);
 		pthread_mutex_lock(&b->lock);
+		b->applying = false;
+		if (!b->queue)
+			pthread_cond_signal(&b->idle);
 	}
 	pthread_mutex_unlock(&b->lock);
 	return NULL;
@@ -431,6 +435,7 @@ int lmdb_commit_start(struct store_backend *b)
 {
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->more, NULL);
+	pthread_cond_init(&b->idle, NULL);
 	b->queue_last = &b->queue;
 	/* Signals belong to the loop's thread. */
 	sigset_t all, was;
@@ -444,6 +449,14 @@ int lmdb_commit_start(struct store_backend *b)
 	return 0;
 }
 
+void lmdb_settle(struct store_backend *b)
+{
+	pthread_mutex_lock(&b->lock);
+	while (b->queue || b->applying)
+		pthread_cond_wait(&b->idle, &b->lock);
+	pthread_mutex_unlock(&b->lock);
+}
+
 void lmdb_commit_stop(struct store_backend *b)
 {
 	pthread_mutex_lock(&b->lock);
@@ -452,6 +465,7 @@ void lmdb_commit_stop(struct store_backend *b)
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->thread, NULL);
 	pthread_cond_destroy(&b->more);
+	pthread_cond_destroy(&b->idle);
 	pthread_mutex_destroy(&b->lock);
 }
 

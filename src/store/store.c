@@ -113,6 +113,22 @@ void store_make(const struct store_config *config)
 	store_lmdb.make(config);
 }
 
+static void drop_finished(struct store *s)
+{
+	for (struct store_txn *t = store_take_finished(s), *next; t; t = next) {
+		next = t->next;
+		if (t->kind != TXN_WRITES)
+			lease_txn_free(t->ctx);
+	}
+}
+
+void store_settle(struct store *s)
+{
+	store_hand_over(s);
+	s->ops->settle(s->backend);
+	drop_finished(s);
+}
+
 void store_close(struct store *s)
 {
 	if (!s)
@@ -120,11 +136,7 @@ void store_close(struct store *s)
 	lease_close(s);
 	store_hand_over(s);
 	s->ops->close(s->backend);
-	for (struct store_txn *t = store_take_finished(s), *next; t; t = next) {
-		next = t->next;
-		if (t->kind != TXN_WRITES)
-			lease_txn_free(t->ctx);
-	}
+	drop_finished(s);
 	watch_close(s);
 	store_free(s);
 }

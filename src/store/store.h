@@ -28,6 +28,9 @@ struct store_config {
 int store_open(struct store **ret, struct loop *l, const struct store_config *config, char ret_why[static 200]);
 /* Any thread, while nobody has it open: makes an empty store where there is none, for store_open() to find. */
 void store_make(const struct store_config *config);
+/* Before the owners of transactions under way go, and their arenas with them: waits until what was committed is written. The
+ * callbacks and watches of that do not come any more. Not from a callback of the store; store_close() follows soon. */
+void store_settle(struct store *s);
 /* Waits for commits under way (their callbacks do not come any more) and closes; watches end with it. Not from a callback of the
  * store. */
 void store_close(struct store *s);

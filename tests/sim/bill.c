@@ -69,6 +69,7 @@ static void open_cloud(void)
 static void close_cloud(void)
 {
 	struct cloud *c = &w.cloud;
+	store_settle(c->store);
 	for (int i = 0; cloud_services[i]; i++)
 		if (cloud_services[i]->stop)
 			cloud_services[i]->stop(c->service_state[i]);

@@ -406,6 +406,7 @@ void open_cloud(void)
 void close_cloud(void)
 {
 	struct cloud *c = &w.cloud;
+	store_settle(c->store);
 	for (unsigned i = 0; cloud_services[i]; i++)
 		if (cloud_services[i]->stop)
 			cloud_services[i]->stop(c->service_state[i]);

@@ -87,6 +87,7 @@ static int tear_down(void **state)
 	(void)state;
 	char command[128];
 	struct cloud *c = &w.cloud;
+	store_settle(c->store);
 	for (int i = 0; cloud_services[i]; i++)
 		if (cloud_services[i]->stop)
 			cloud_services[i]->stop(c->service_state[i]);

@@ -405,6 +405,7 @@ static void stop(struct world *w)
 	unsigned n = 0;
 	while (cloud_services[n])
 		n++;
+	store_settle(c->store);
 	while (n-- > 0)
 		if (cloud_services[n]->stop)
 			cloud_services[n]->stop(c->service_state[n]);

@@ -244,6 +244,7 @@ static void open_cloud(void)
 static void close_cloud(void)
 {
 	struct cloud *c = &w.cloud;
+	store_settle(c->store);
 	autoscaling_service.stop(c->service_state[0]);
 	free(c->service_state);
 	iam_close(c);

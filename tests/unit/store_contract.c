@@ -598,6 +598,44 @@ static void closing_finishes_what_was_committed(void **state)
 	assert_str(get(f, "k99"), "v");
 }
 
+static void never(void *ctx, int result, uint64_t revision)
+{
+	(void)ctx;
+	(void)result;
+	(void)revision;
+	fail_msg("a callback after store_settle()");
+}
+
+static void what_is_begun_outlives_its_owner(void **state)
+{
+	struct fixture *f = *state;
+	char name[16], value[4096];
+	for (unsigned i = 0; i < 50; i++) {
+		struct arena *a = calloc(50, sizeof(*a));
+		for (unsigned k = 0; k < 50; k++) {
+			struct store_txn *t = store_begin(f->store, &a[k]);
+			snprintf(name, sizeof(name), "k%02u", k);
+			memset(value, 'a' + (int)(i + k) % 26, sizeof(value));
+			store_put(t, str_from(name), str_of(value, sizeof(value)));
+			store_commit(t, never, NULL);
+		}
+		store_settle(f->store);
+		for (unsigned k = 0; k < 50; k++)
+			arena_done(&a[k]);
+		free(a);
+		loop_turn(f->loop, 0); /* nobody is called */
+		fixture_restart(f);
+		struct store_txn *t = store_begin(f->store, &f->arena);
+		for (unsigned k = 0; k < 50; k++) {
+			struct store_value v;
+			snprintf(name, sizeof(name), "k%02u", k);
+			memset(value, 'a' + (int)(i + k) % 26, sizeof(value));
+			assert_true(store_get(t, str_from(name), &v) && str_eq(v.value, str_of(value, sizeof(value))));
+		}
+		store_abort(t);
+	}
+}
+
 static void one_owner_at_a_time(void **state)
 {
 	struct fixture *f = *state;
@@ -838,6 +876,7 @@ int main(void)
 	        T(many_at_once),
 	        T(everything_survives_a_restart),
 	        T(closing_finishes_what_was_committed),
+	        T(what_is_begun_outlives_its_owner),
 	        T(one_owner_at_a_time),
 	        T(watches_see_changes_before_done),
 	        T(watches_resume),

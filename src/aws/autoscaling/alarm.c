@@ -230,10 +230,8 @@ void alarms_free(struct alarms *all)
 		struct todo *t = value;
 		loop_remove_timer(all->cloud->loop, t->again);
 		principal_unref(t->owner);
-		if (!t->busy) { /* else the store's thread may still read from them, and the process ends */
-			arena_done(&t->scratch);
-			arena_done(&t->arena);
-		}
+		arena_done(&t->scratch);
+		arena_done(&t->arena);
 		free(t);
 	}
 	map_done(&all->todos);

@@ -267,7 +267,6 @@ static void stepped(void *ctx, int result, uint64_t revision)
 	k->timer = NULL;
 	if (k->step.over && !k->dirty && list_empty(&k->asks)) {
 		map_remove(&k->all->groups, scaling_group_key(&k->scope, k->name));
-		k->busy = false;
 		keeper_free(k);
 		return;
 	}
@@ -394,8 +393,7 @@ static void keeper_free(struct keeper *k)
 	}
 	map_done(&k->asked);
 	principal_unref(k->owner);
-	if (!k->busy) /* else the store's thread still reads what is to be written, and the process ends */
-		arena_done(&k->scratch);
+	arena_done(&k->scratch);
 	arena_done(&k->arena);
 	free(k);
 }
@@ -474,17 +472,6 @@ struct keepers *keepers_new(struct cloud *cloud)
 	}
 	store_abort(t);
 	return all;
-}
-
-bool keepers_busy(struct keepers *all)
-{
-	size_t at = 0;
-	struct str key;
-	void *value;
-	while (map_next(&all->groups, &at, &key, &value))
-		if (((struct keeper *)value)->busy)
-			return true;
-	return false;
 }
 
 void keepers_free(struct keepers *all)

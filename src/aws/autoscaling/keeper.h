@@ -7,7 +7,6 @@
 struct keepers;
 struct keepers *keepers_new(struct cloud *cloud);
 void keepers_free(struct keepers *k);
-bool keepers_busy(struct keepers *k); /* is something being written? */
 /* Activities of one day lie under one lease, which ends six weeks after it. */
 int64_t keepers_activity_lease(struct cloud *cloud, int64_t now_ms);
 struct alarms;

@@ -170,11 +170,6 @@ static void stop(void *state)
 	keepers_free(state);
 }
 
-static bool busy(void *state)
-{
-	return keepers_busy(state);
-}
-
 const struct service autoscaling_service = {
         .api = &autoscaling_api,
         .iam_prefix = "autoscaling",
@@ -184,5 +179,4 @@ const struct service autoscaling_service = {
         .alarm_action_count = 1,
         .start = start,
         .stop = stop,
-        .busy = busy,
 };

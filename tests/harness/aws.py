@@ -9,6 +9,7 @@ import subprocess
 import threading
 import unittest
 import urllib.parse
+import uuid
 
 import boto3
 import botocore.config
@@ -74,6 +75,21 @@ def aws_programs():
         if path and os.path.exists(path):
             found.append(path)
     return found
+
+
+def limited_key(test, *statements):
+    """Keyword arguments of client() for a user who may do what the statements say, as long as the test runs."""
+    iam, name = client("iam"), "limited-" + uuid.uuid4().hex[:10]
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+
+    def drop():
+        iam.delete_user_policy(UserName=name, PolicyName="p")
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+        iam.delete_user(UserName=name)
+    test.addCleanup(drop)
+    return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
 
 
 class TestCase(unittest.TestCase):

@@ -1,5 +1,4 @@
 """What tests of EC2's networks share."""
-import json
 import os
 import time
 import urllib.parse
@@ -8,7 +7,7 @@ import uuid
 import botocore.exceptions
 
 import raw
-from aws import ENDPOINT, TestCase, client
+from aws import ENDPOINT, TestCase, client, limited_key
 
 
 def names(items, key):
@@ -54,17 +53,8 @@ class Ec2Case(TestCase):
 
     def user(self, *statements):
         """A client of a user who may do what the statements say."""
-        iam, name = client("iam"), "ec2-" + uuid.uuid4().hex[:10]
-        iam.create_user(UserName=name)
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
-        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return client("ec2", region=self.region, **limited_key(self, *statements))
 
-        def drop():
-            iam.delete_user_policy(UserName=name, PolicyName="p")
-            iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-            iam.delete_user(UserName=name)
-        self.addCleanup(drop)
-        return client("ec2", key=key["AccessKeyId"], secret=key["SecretAccessKey"], region=self.region)
 
 def halting_image(test):
     """An image whose disk starts and does nothing at all, so that instances of it are cheap. Gone after the test."""

@@ -25,23 +25,47 @@ static bool will_fail(struct str arn)
 	return false;
 }
 
+static struct str last_part(struct str arn)
+{
+	return str_from_at(arn, (size_t)(str_rfind_char(arn, ':') + 1));
+}
+
+/* The cloud will do it in the account's name, so whoever puts the alarm must be allowed to do it himself. Recovery takes nothing.
+ */
+static bool may_ec2(struct call *c, struct str arn, struct str instance)
+{
+	static const struct {
+		const char *what, *action;
+	} needs[] = {{"stop", "ec2:StopInstances"}, {"terminate", "ec2:TerminateInstances"}, {"reboot", "ec2:RebootInstances"}};
+	struct str of = arena_printf(c->arena, "arn:aws:ec2:%.*s:%.*s:instance/%.*s", STR_ARG(c->region), STR_ARG(c->account),
+	                             STR_ARG(instance));
+	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
+		if (str_is(last_part(arn), needs[i].what))
+			return call_allowed(c, needs[i].action, of);
+	return true;
+}
+
 int alarm_check_actions(struct call *c, const struct str_list *actions, const struct cloudwatch_dimensions *dimensions, bool metric)
 {
 	for (uint32_t i = 0; i < actions->n; i++) {
 		struct str arn = actions->v[i];
 		const struct alarm_action_kind *kind = alarm_action_find(arn);
-		bool instance = false;
+		bool ec2 = alarm_action_matches("arn:aws:automate:*:ec2:", arn);
+		struct str instance = STR_NONE;
 		for (uint32_t k = 0; k < dimensions->n; k++)
-			instance |= str_is(dimensions->v[k].name, "InstanceId");
+			if (str_is(dimensions->v[k].name, "InstanceId"))
+				instance = dimensions->v[k].value;
 		if (!str_starts(arn, S("arn:")))
 			return call_fail(c, "InvalidParameterValueException", 0, "Invalid arn syntax: %.*s", STR_ARG(arn));
 		if (!kind && !will_fail(arn))
 			return call_fail(c, "InvalidParameterValueException", 0, "Unsupported alarm action: %.*s", STR_ARG(arn));
-		if (alarm_action_matches("arn:aws:automate:*:ec2:", arn) && (!metric || !instance))
+		if (ec2 && (!metric || !str_set(instance)))
 			return call_fail(c, "InvalidParameterValueException", 0,
 			                 "EC2 actions are for alarms on one metric with the dimension InstanceId: %.*s",
 			                 STR_ARG(arn));
 		if (kind && kind->check && kind->check(c, arn) != CALL_OK)
+			return CALL_FAIL;
+		if (ec2 && !may_ec2(c, arn, instance))
 			return CALL_FAIL;
 	}
 	return CALL_OK;
@@ -231,11 +255,6 @@ static struct ran *ran_new(alarm_ran_fn *fn, void *ctx)
 	r->fn = fn;
 	r->ctx = ctx;
 	return r;
-}
-
-static struct str last_part(struct str arn)
-{
-	return str_from_at(arn, (size_t)(str_rfind_char(arn, ':') + 1));
 }
 
 static int check_ec2(struct call *c, struct str arn)

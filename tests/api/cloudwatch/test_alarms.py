@@ -4,7 +4,7 @@ import json
 import unittest
 import uuid
 
-from aws import ENDPOINT, TestCase, aws_programs, client, run
+from aws import ENDPOINT, TestCase, aws_programs, client, limited_key, run
 
 UTC = datetime.timezone.utc
 STOP = "arn:aws:automate:us-east-1:ec2:stop"
@@ -128,6 +128,23 @@ class Alarms(TestCase):
         self.eventually(lambda: self.history(HistoryItemType="Action"), "the action is in history")
         summary = self.history(HistoryItemType="Action")[0]["HistorySummary"]
         self.assertIn("Failed to execute action %s: InvalidInstanceID.NotFound" % STOP, summary)
+
+    def test_who_may_have_an_action(self):
+        """What the cloud does in the account's name is what its maker may do himself."""
+        put = {"Effect": "Allow", "Action": "cloudwatch:*", "Resource": "*"}
+        stop = {"Effect": "Allow", "Action": "ec2:StopInstances", "Resource": "arn:aws:ec2:us-east-1:000000000000:instance/i-00000000000000000"}
+        kind = "arn:aws:automate:us-east-1:ec2:"
+        for statements, actions, good in (([put], ["stop"], False), ([put, stop], ["stop"], True), ([put, stop], ["stop", "terminate"], False),
+                                          ([put, stop], ["reboot"], False), ([put], ["recover"], True)):
+            with self.subTest(actions=actions, good=good):
+                ask = client("cloudwatch", **limited_key(self, *statements)).put_metric_alarm
+                given = dict(AlarmName=self.name, Namespace=self.space, MetricName="m", Statistic="Average", Period=60, EvaluationPeriods=1, Threshold=5,
+                             ComparisonOperator="GreaterThanThreshold", AlarmActions=[kind + a for a in actions],
+                             Dimensions=[{"Name": "InstanceId", "Value": "i-00000000000000000"}])
+                if good:
+                    ask(**given)
+                else:
+                    self.assertAwsError("AccessDenied", ask, **given)
 
     def test_composite(self):
         for k in ("-a", "-b"):

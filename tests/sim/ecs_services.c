@@ -20,7 +20,7 @@ static bool told(const char *text)
 	return false;
 }
 
-static void create_service(const char *family, int64_t desired, struct ecs_deployment_configuration *conf)
+static void ask_for_service(const char *family, int64_t desired, struct ecs_deployment_configuration *conf, const char *error)
 {
 	struct ecs_run_task_request like = request(family);
 	struct ecs_create_service_request in = {.service_name = S("web"),
@@ -29,7 +29,12 @@ static void create_service(const char *family, int64_t desired, struct ecs_deplo
 	                                        .launch_type = S("FARGATE"),
 	                                        .network_configuration = like.network_configuration,
 	                                        .deployment_configuration = conf};
-	ask(&ecs_api, "CreateService", &in, "");
+	ask(&ecs_api, "CreateService", &in, error);
+}
+
+static void create_service(const char *family, int64_t desired, struct ecs_deployment_configuration *conf)
+{
+	ask_for_service(family, desired, conf, "");
 }
 
 static void update_service(struct str definition, int64_t desired)
@@ -83,6 +88,8 @@ static void a_service_heals(void **state)
 	ask(&ecs_api, "DeleteService", &gone, "InvalidParameterException");
 	gone.force = OPT_BOOL(true);
 	ask(&ecs_api, "DeleteService", &gone, "");
+	/* it drains until its tasks are told to stop, and its name is taken that long */
+	ask_for_service("app", 1, NULL, "InvalidParameterException");
 	settle();
 	settle();
 	assert_int_equal(alive(), 0);

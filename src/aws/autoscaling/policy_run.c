@@ -6,6 +6,7 @@
 #include "policy.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "core/alarm.h"
 
 #include <errno.h>
@@ -196,11 +197,28 @@ static void committed(void *ctx, int result, uint64_t revision)
 
 static struct str invoking(struct arena *a, const struct alarm_event *e)
 {
-	return arena_printf(a,
-	                    "[{\"Region\":\"%.*s\",\"AlarmArn\":\"%.*s\",\"AlarmName\":\"%.*s\",\"NewStateValue\":\"%.*s\","
-	                    "\"OldStateValue\":\"%.*s\",\"StateChangeTime\":%lld}]",
-	                    STR_ARG(e->region), STR_ARG(e->alarm_arn), STR_ARG(e->alarm_name), STR_ARG(e->new_state),
-	                    STR_ARG(e->old_state), (long long)e->changed_ms);
+	const struct {
+		const char *name;
+		struct str value;
+	} texts[] = {{"Region", e->region},
+	             {"AlarmArn", e->alarm_arn},
+	             {"AlarmName", e->alarm_name},
+	             {"NewStateValue", e->new_state},
+	             {"OldStateValue", e->old_state}};
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 1 << 16);
+	struct json_out o = json_out(&b);
+	json_open(&o, '[');
+	json_open(&o, '{');
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		json_key(&o, str_from(texts[i].name));
+		json_string(&o, texts[i].value);
+	}
+	json_key(&o, S("StateChangeTime"));
+	json_int(&o, e->changed_ms);
+	json_close(&o, '}');
+	json_close(&o, ']');
+	return arena_dup(a, buf_str(&b));
 }
 
 static void run_once(struct run *run)

@@ -122,6 +122,7 @@ const struct shape *wire_error_shape(const struct api *api, const struct operati
 /* ---- What services do differently (quirk.c) ---- */
 struct str quirk_root_name(const struct api *api, const struct operation *op, const struct shape *output);
 bool quirk_beside_enumeration(const struct api *api, struct str shape, struct str value);
+bool quirk_left_out(const struct api *api, struct str shape, struct str member);
 bool quirk_never_routed(const struct api *api, struct str op_name);
 bool quirk_is_s3(const struct api *api);
 /* Is an operation whose required headers and parameters are not all there another one's request, or nobody's? */

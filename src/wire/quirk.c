@@ -69,6 +69,12 @@ bool quirk_beside_enumeration(const struct api *api, struct str shape, struct st
 	return false;
 }
 
+/* What a service leaves out although its own model requires it. */
+bool quirk_left_out(const struct api *api, struct str shape, struct str member)
+{
+	return api_is(api, "route53") && str_is(shape, "CreateHostedZoneResponse") && str_is(member, "DelegationSet"); /* private */
+}
+
 /* Operations whose requests look exactly like those of their successors. */
 bool quirk_never_routed(const struct api *api, struct str op_name)
 {

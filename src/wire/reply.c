@@ -275,7 +275,8 @@ static struct str forbidden(struct arena *a, const struct api *api, const struct
 	for (uint32_t i = 0; s->kind == SHAPE_STRUCTURE && i < s->members && !str_set(found); i++) {
 		const struct member *m = shape_member(api, s, i);
 		const void *p = member_value(api, m, value);
-		if (!p && (m->flags & MEMBER_REQUIRED) && !member_streams(api, m))
+		if (!p && (m->flags & MEMBER_REQUIRED) && !member_streams(api, m) &&
+		    !quirk_left_out(api, api_text(api, s->name), api_text(api, m->name)))
 			return ARENA_CAT(a, S("required member "), api_text(api, m->name), S(" of "), api_text(api, s->name),
 			                 S(" is missing"));
 		if (p)

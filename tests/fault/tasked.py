@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import time
 import unittest
@@ -21,6 +22,12 @@ def words(path):
         return pathlib.Path(path).read_text()
     except OSError:
         return ""
+
+
+def hears(pid):
+    """Has the process a handler for SIGTERM, which a first process does not notice otherwise?"""
+    caught = words(f"/proc/{pid}/status").partition("SigCgt:")[2].split()
+    return bool(caught) and bool(int(caught[0], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 class Tasked(unittest.TestCase):

@@ -5,7 +5,7 @@ import time
 import unittest
 
 from busybox import why_not
-from tasked import AWAY, STAY, Tasked, words
+from tasked import AWAY, STAY, Tasked, hears, words
 
 
 @unittest.skipIf(why_not(), why_not())
@@ -67,7 +67,7 @@ class KilledTasks(Tasked):
         for role in ("api", "priv", "net"):
             arn = self.run_task("slow")
             self.until(arn, "RUNNING")
-            time.sleep(0.5)  # until it has set its trap
+            self.wait(lambda: self.inits() and all(map(hears, self.inits())))
             self.stop_task(arn)
             self.kill(role)
             ended = self.until(arn, "STOPPED")

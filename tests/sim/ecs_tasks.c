@@ -175,6 +175,33 @@ static void stops_on_the_way_up(void **state)
 	}
 }
 
+/* Its container has a while to end in, also when the role began again and has not heard yet that it runs. */
+static void a_stop_outlives_the_role(void **state)
+{
+	(void)state;
+	struct ecs_container_definition k = container("app");
+	define("web", &k, 1);
+	struct str arn = run("web");
+	settle();
+	engine_is_slow = true;
+	stop(arn);
+	settle();
+	close_cloud();
+	struct task *t = engine_task(arn);
+	open_cloud();
+	calls->ready(t->ctx, t);
+	settle();
+	assert_false(t->ending);
+	calls->started(t->ctx, t, 0, w.wall_ms * 1000);
+	settle();
+	assert_false(t->ending);
+	exits(t, 0, 7, false);
+	engine_is_slow = false;
+	settle();
+	assert_str(look(arn)->last_status, "STOPPED");
+	assert_int_equal(look(arn)->containers.v[0].exit_code.v, 7);
+}
+
 /* The role ends and begins again: what runs is adopted, what ended meanwhile is found to have. */
 static void restarts(void **state)
 {
@@ -324,6 +351,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(starts_that_fail, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(variables_and_logs, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(stops_on_the_way_up, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(a_stop_outlives_the_role, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(restarts, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(tokens_and_room, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(room_is_given_once, set_up, tear_down),

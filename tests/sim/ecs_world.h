@@ -40,7 +40,8 @@ struct task {
 };
 extern struct task task_list[TASKS];
 extern const struct task_events *calls;
-extern bool engine_holds; /* does not say that a new task is ready */
+extern bool engine_holds;   /* does not say that a new task is ready */
+extern bool engine_is_slow; /* its containers do not end when they are told to */
 
 void exits(struct task *t, unsigned index, int code, bool oom);
 void obey(void); /* what was asked of it and is done at once: a start, a stop, an end */

@@ -33,6 +33,11 @@ static void ready(void *ctx, struct task *t)
 {
 	struct duty *i = ctx;
 	i->ready = true;
+	/* In a task that was found: what is heard of it next must not be taken for new meanwhile, and given up when the task stops.
+	 */
+	for (unsigned k = 0; k < i->count; k++)
+		if (i->containers[k].state == ORDER_NEW && task_has_begun(t, k))
+			i->containers[k].state = ORDER_STARTING;
 	if (!i->metadata)
 		i->metadata = metadata_open(i, task_metadata_listener(t));
 	crew_mark(i);

@@ -40,7 +40,7 @@ int route53_list_hosted_zones(struct call *c, const struct route53_list_hosted_z
 	out->hosted_zones.set = true;
 	out->is_truncated = OPT_BOOL(false);
 	out->max_items = arena_printf(c->arena, "%u", most);
-	out->marker = in->marker.n ? in->marker : STR_NONE;
+	out->marker = in->marker.n ? in->marker : S("");
 	for (uint32_t i = 0; i < all.n; i++) {
 		struct str id = route53_zone_id(&all.v[i]);
 		seen = seen || str_eq(id, from);

@@ -150,8 +150,10 @@ struct task_word {
 	uint32_t verb, number, container;
 	int32_t error;
 	uint32_t code;
-	uint32_t flags; /* EXITED: TASK_WAS_OOM, TASK_NEVER_RAN; LINE: TASK_IS_ERROR; HEALTH: enum task_health_state */
-	int64_t at_ms;  /* the machine's clock */
+	/* EXITED: TASK_WAS_OOM, TASK_NEVER_RAN; LINE: TASK_IS_ERROR; HEALTH: enum task_health_state; HELLO: a bit for each
+	 * container that has begun to start, of which STARTED or EXITED tell more */
+	uint32_t flags;
+	int64_t at_ms;                                    /* the machine's clock */
 	uint64_t cpu_us, memory_bytes, memory_peak_bytes; /* STATS */
 	uint32_t bytes; /* of text behind this struct: LINE, EXITED, OPENED; HELLO: names, NUL-ended */
 	uint32_t slot;  /* HELLO */

@@ -118,12 +118,14 @@ static void say_hello(struct shim *s)
 {
 	char names[STEWARD_CONTAINERS_MAX * 256];
 	size_t n = 0;
+	uint32_t begun = 0;
 	for (unsigned i = 0; i < s->plan->container_count; i++) {
+		begun |= (uint32_t)(s->containers[i].state != CONTAINER_NEW) << i;
 		size_t length = strlen(s->containers[i].head.name) + 1;
 		memcpy(names + n, s->containers[i].head.name, length);
 		n += length;
 	}
-	struct task_word w = {.verb = TASK_HELLO, .number = s->plan->container_count, .slot = s->plan->slot};
+	struct task_word w = {.verb = TASK_HELLO, .number = s->plan->container_count, .slot = s->plan->slot, .flags = begun};
 	shim_say_fd(s, &w, names, n, s->plan->metadata);
 }
 

@@ -118,6 +118,11 @@ unsigned task_container_count(const struct task *t)
 	return t->count;
 }
 
+bool task_has_begun(const struct task *t, unsigned index)
+{
+	return index < t->count && t->runs[index];
+}
+
 const char *task_container_name(const struct task *t, unsigned index)
 {
 	return index < t->count ? t->names[index] : NULL;

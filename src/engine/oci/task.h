@@ -156,6 +156,8 @@ const char *task_id(const struct task *t);
 /* How many containers it has; for one that was found too. The name is the specification's. */
 unsigned task_container_count(const struct task *t);
 const char *task_container_name(const struct task *t, unsigned index);
+/* Was it told to start, and is its end not known yet? At ready() of a task that was found: started() or exited() says more soon. */
+bool task_has_begun(const struct task *t, unsigned index);
 
 /* After ready(); started() or exited() follows. One that has ended may be started again: its files are as it left them. -EBUSY: it
  * runs; -ESRCH: the task is not there. */

@@ -115,6 +115,7 @@ static void hello(struct task *t, const struct task_word *w, const char *text, i
 	}
 	for (const char *p = text; n < w->number && p < text + w->bytes; n++) {
 		snprintf(t->names[n], sizeof(t->names[n]), "%.255s", p);
+		t->runs[n] = w->flags >> n & 1;
 		p += strlen(p) + 1;
 	}
 	t->count = w->number;

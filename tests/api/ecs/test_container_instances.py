@@ -107,7 +107,7 @@ class ContainerInstances(TaskCase):
         self.assertEqual(self.ecs.describe_clusters(clusters=[self.cluster])["clusters"][0]["registeredContainerInstancesCount"], 1)
         self.assertAwsError("ClusterContainsContainerInstancesException", self.ecs.delete_cluster, cluster=self.cluster)
 
-    def test_update_of_the_agent(self):
+    def test_agent_is_the_newest(self):
         """There is never one: the agent comes with the machine's image."""
         self.assertAwsError("NoUpdateAvailableException", self.ecs.update_container_agent, cluster=self.cluster, containerInstance=self.arn, status=400)
         self.assertAwsError("InvalidParameterException", self.ecs.update_container_agent, cluster=self.cluster, containerInstance="0" * 32, status=400)

@@ -126,10 +126,14 @@ def run_lanes(tally, beside, again):
         return
     for job in jobs:
         heading(f"once more, alone: {job.rpartition('/')[2]}")
-        before = tally.failed
-        lanes.run([again(job)], tally.add, progress)
-        if tally.failed == before:
-            tally.second_tries += [name for name, _, its in failed if its == job]
+        said = []
+        lanes.run([again(job)], lambda *what: said.append(what[1]) or tally.add(*what), progress)
+        first = [(name, why) for name, why, its in failed if its == job]
+        if "skip" in said:
+            for name, why in first:
+                tally.add(name, "fail", why)
+        elif "fail" not in said:
+            tally.second_tries += [name for name, _ in first]
 
 
 def api_lanes(tally, directory, prefix, args):

@@ -4,6 +4,7 @@ import unittest
 
 import botocore.exceptions
 from cloud import Cloud
+from images import image
 
 AWAY = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError)
 PATIENCE_S = 180  # for a machine that does much else
@@ -56,12 +57,12 @@ class KilledGroups(unittest.TestCase):
             self.clients()
 
     def test_killed_in_mid_scaling(self):
-        images = self.ec2.describe_images(Owners=["amazon"])["Images"]
-        if not images:
+        found = image(self.ec2)
+        if not found:
             self.skipTest("there is no machine image")
         tags = [{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}]
         self.ec2.create_launch_template(LaunchTemplateName="tmpl", LaunchTemplateData={
-            "ImageId": images[0]["ImageId"], "InstanceType": "t3.nano", "TagSpecifications": tags})
+            "ImageId": found, "InstanceType": "t3.nano", "TagSpecifications": tags})
         self.scaling.create_auto_scaling_group(AutoScalingGroupName="g", MinSize=0, MaxSize=5, DesiredCapacity=1, VPCZoneIdentifier=self.subnet,
                                                LaunchTemplate={"LaunchTemplateName": "tmpl"})
         self.wait(lambda: self.whole(1))

@@ -88,14 +88,15 @@ def wait_for(test, ec2, instance, state, seconds=60):
 
 
 def when_there_is_room(call, **params):
-    """What the call answers once the places of instances that ended before are free again."""
-    for _ in range(300):
+    """What the call answers once the places of instances that ended before are free again: each has a minute for its end."""
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
         try:
             return call(**params)
         except botocore.exceptions.ClientError as e:
             if e.response["Error"]["Code"] != "InsufficientInstanceCapacity":
                 raise
-            time.sleep(0.2)
+            time.sleep(0.5)
     return call(**params)
 
 

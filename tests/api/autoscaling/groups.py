@@ -2,6 +2,7 @@
 import time
 import uuid
 
+import images
 from aws import TestCase, client
 
 
@@ -34,10 +35,10 @@ class GroupCase(TestCase):
         return self.ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)["LaunchTemplate"]["LaunchTemplateId"]
 
     def image(self):
-        images = self.ec2.describe_images(Owners=["amazon"])["Images"] or self.ec2.describe_images()["Images"]
-        if not images:
+        found = images.image(self.ec2)
+        if not found:
             self.skipTest("there is no machine image")
-        return images[0]["ImageId"]
+        return found
 
     def group(self, name="g", zones=1, **more):
         given = {"AutoScalingGroupName": name, "MinSize": 0, "MaxSize": 4,

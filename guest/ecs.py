@@ -48,6 +48,8 @@ class Task:
         self.place = f"{STATE}/tasks/{self.id}"
         self.wanted, self.credentials, self.mark, self.gone = order["DesiredStatus"], {}, None, False
         self.key = (state or {}).get("key") or hashlib.sha256(os.urandom(32)).hexdigest()[:32]
+        self.interface = order.get("Interface")
+        self.inner, self.attached = None, False  # of a task with an interface of its own
         self.containers = [ecs_container.Container(self, i, d) for i, d in enumerate(self.definition["containerDefinitions"])]
         self.events = queue.Queue()
         self.told, self.reason, self.pull = None, None, {}
@@ -69,8 +71,8 @@ class Task:
 
     def save(self):
         os.makedirs(self.place, exist_ok=True)
-        state = {"order": {"TaskArn": self.arn, "Definition": self.definition, "DesiredStatus": self.wanted, "Group": self.group}, "key": self.key, "told": self.told,
-                 "pull": self.pull, "containers": [c.saved() for c in self.containers]}
+        state = {"order": {"TaskArn": self.arn, "Definition": self.definition, "DesiredStatus": self.wanted, "Group": self.group, "Interface": self.interface},
+                 "key": self.key, "told": self.told, "inner": self.inner, "attached": self.attached, "pull": self.pull, "containers": [c.saved() for c in self.containers]}
         with open(f"{self.place}/state.new", "w") as f:
             json.dump(state, f)
         os.rename(f"{self.place}/state.new", f"{self.place}/state.json")
@@ -107,10 +109,12 @@ class Task:
     def _run(self, state):
         try:
             if state:
-                self.told, self.pull = state["told"], state["pull"]
+                self.told, self.pull, self.inner, self.attached = state["told"], state["pull"], state["inner"], state["attached"]
+                if self.inner:
+                    self.agent.network.address(self.inner)
                 for container, saved in zip(self.containers, state["containers"]):
                     container.adopt(saved)
-            elif self.wanted == "RUNNING":
+            if self.wanted == "RUNNING" and not any(c.status for c in self.containers):
                 self._prepare()
             self._follow()
         except (Failed, ecs_image.Failed, ecs_network.Failed, Refused, OSError, KeyError, ValueError, subprocess.SubprocessError) as e:
@@ -124,10 +128,28 @@ class Task:
         self.tell("STOPPED", executionStoppedAt=time.time(), **({"reason": self.reason} if self.reason else {}))
         for container in self.containers:
             container.clear()
+        self.agent.network.leave(self)
         shutil.rmtree(self.place, ignore_errors=True)
         self.agent.ended(self)
 
+    def _attach(self):
+        """A task with an interface of its own is PENDING once that is in its namespace."""
+        if not self.interface:
+            return
+        self.agent.network.take(self)
+        self.save()
+        while not self.attached:
+            try:
+                self.agent.client.ecs("SubmitAttachmentStateChanges", cluster=self.agent.cluster,
+                                      attachments=[{"attachmentArn": self.interface["AttachmentArn"], "status": "ATTACHED"}])
+                self.attached = True
+            except Refused as e:
+                raise Failed(f"CannotStartContainerError: {e}") from e
+            except OSError:
+                time.sleep(1)
+
     def _prepare(self):
+        self._attach()
         self.pull["pullStartedAt"] = time.time()
         self.save()
         client = self.client()
@@ -326,7 +348,7 @@ class Agent:
         capabilities = ("logging-driver.awslogs", "logging-driver.json-file", "ecr-auth", "task-iam-role", "privileged-container", "docker-remote-api.1.17",
                         "docker-remote-api.1.18", "docker-remote-api.1.19", "docker-remote-api.1.21", "docker-remote-api.1.24", "docker-remote-api.1.29")
         more = ("execution-role-ecr-pull", "execution-role-awslogs", "task-iam-role-network-host", "container-ordering", "container-health-check",
-                "secrets.ssm.environment-variables", "secrets.ssm.bootstrap.log-driver", "env-files.s3", "task-cpu-mem-limit")
+                "secrets.ssm.environment-variables", "secrets.ssm.bootstrap.log-driver", "env-files.s3", "task-cpu-mem-limit", "task-eni")
         arguments = {
             "cluster": self.cluster,
             "instanceIdentityDocument": METADATA_SERVICE.get("dynamic/instance-identity/document"),

@@ -156,8 +156,11 @@ class Container:
             name, _, alias = link.partition(":")
             other = next(c for c in self.task.containers if c.name == name)
             hosts += f"{other.address} {alias or name} {name}\n"
-        with open("/etc/resolv.conf") as f:
-            resolver = f.read()
+        if self.mode == "awsvpc":
+            resolver = f"nameserver {self.task.interface['Resolver']}\n"
+        else:
+            with open("/etc/resolv.conf") as f:
+                resolver = f.read()
         if self.definition.get("dnsServers"):
             resolver = "".join(f"nameserver {s}\n" for s in self.definition["dnsServers"])
         if self.definition.get("dnsSearchDomains"):
@@ -238,6 +241,8 @@ class Container:
         os.makedirs(self.place, exist_ok=True)
         if self.mode == "bridge":
             self.address = network.address()
+        elif self.mode == "awsvpc":
+            self.address = self.task.interface["Address"].split("/")[0]
         namespace = network.join(self) if self.mode != "host" else None
         for p in self.definition.get("portMappings") or []:
             protocol, inner = p.get("protocol") or "tcp", p["containerPort"]
@@ -281,7 +286,7 @@ class Container:
         if not self.status:
             return
         network = self.task.agent.network
-        if self.address:
+        if self.address and self.mode == "bridge":
             network.address(self.address)
         if self.mode == "bridge":
             for b in self.bindings:

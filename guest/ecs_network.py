@@ -5,6 +5,9 @@ import os
 import socket
 import subprocess
 import threading
+import time
+
+LINK_S = 120  # so long an interface may take to come
 
 
 class Failed(Exception):
@@ -77,8 +80,58 @@ class Network:
                     return str(host)
         raise Failed("CannotStartContainerError: no address is left for the container")
 
+    def take(self, task):
+        """The task's interface, which has been plugged into this instance for it, goes into a namespace of the task's. A second one, on the bridge, leads to
+        what the agent answers and nowhere else."""
+        asked = task.interface
+        if task.inner and os.path.exists(f"/run/netns/{task.id}"):
+            return  # it has been, before this program was started again
+        os.makedirs("/run/systemd/network", exist_ok=True)
+        with open(f"/run/systemd/network/05-ecs-{task.id}.network", "w") as f:
+            f.write(f"[Match]\nMACAddress={asked['Mac']}\n\n[Link]\nUnmanaged=yes\n")
+        subprocess.run(["networkctl", "reload"], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", task.id], capture_output=True, check=False)
+        run("ip", "netns", "add", task.id)
+        inside = ("nsenter", f"--net=/run/netns/{task.id}", "ip")
+        run(*inside, "link", "set", "lo", "up")
+        until = time.monotonic() + LINK_S
+        while not (link := link_of(asked["Mac"])):
+            if time.monotonic() > until or task.wanted == "STOPPED":
+                raise Failed("ResourceInitializationError: the network interface of the task did not come")
+            time.sleep(0.05)
+        run("ip", "link", "set", link, "down")
+        run("ip", "link", "set", link, "netns", task.id, "name", "eth0")
+        run(*inside, "addr", "add", asked["Address"], "dev", "eth0")
+        run(*inside, "link", "set", "eth0", "up")
+        run(*inside, "route", "add", "default", "via", asked["Gateway"])
+        if asked.get("Address6"):
+            run(*inside, "-6", "addr", "add", f"{asked['Address6']}/128", "dev", "eth0", "nodad")
+        task.inner = task.inner or self.address()
+        outer = f"e{task.id[:12]}"
+        subprocess.run(["ip", "link", "del", outer], capture_output=True, check=False)
+        run("ip", "link", "add", outer, "type", "veth", "peer", "name", "ecs-eth0", "netns", task.id)
+        run("ip", "link", "set", outer, "master", self.NAME, "up")
+        run(*inside, "addr", "add", f"{task.inner}/32", "dev", "ecs-eth0")
+        run(*inside, "link", "set", "ecs-eth0", "up")
+        run(*inside, "route", "add", f"{self.range[1]}/32", "dev", "ecs-eth0", "src", task.inner)
+        run(*inside, "route", "add", "169.254.170.2/32", "via", str(self.range[1]), "dev", "ecs-eth0", "src", task.inner)
+
+    def leave(self, task):
+        """Its interface goes back to the instance, which is asked to let it go."""
+        if not task.interface:
+            return
+        subprocess.run(["ip", "netns", "del", task.id], capture_output=True, check=False)
+        try:
+            os.unlink(f"/run/systemd/network/05-ecs-{task.id}.network")
+        except FileNotFoundError:
+            pass
+        if task.inner:
+            self.taken.discard(task.inner)
+
     def join(self, container):
-        """A namespace with an interface on the bridge."""
+        """A namespace with an interface on the bridge; containers of a task with an interface of its own share that."""
+        if container.mode == "awsvpc":
+            return f"/run/netns/{container.task.id}"
         name = container.id
         subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
         run("ip", "netns", "add", name)
@@ -130,7 +183,19 @@ class Network:
                     pass
                 held.close()
         subprocess.run(["ip", "netns", "del", container.id], capture_output=True, check=False)
-        self.taken.discard(container.address)
+        if container.mode == "bridge":
+            self.taken.discard(container.address)
+
+
+def link_of(mac):
+    for name in os.listdir("/sys/class/net"):
+        try:
+            with open(f"/sys/class/net/{name}/address") as f:
+                if f.read().strip() == mac.lower():
+                    return name
+        except OSError:
+            pass
+    return None
 
 
 def relay(listener, inner, at):

@@ -66,6 +66,8 @@ static void refusals_in_their_order(void **state)
 	assert_string_equal(placement_refuses(&a, &n, &need), "MemberOf placement constraint unsatisfied.");
 	need.ports = &taken;
 	assert_string_equal(placement_refuses(&a, &n, &need), "RESOURCE:PORTS");
+	need.interfaces = 1;
+	assert_string_equal(placement_refuses(&a, &n, &need), "RESOURCE:ENI");
 	need.memory = 101;
 	assert_string_equal(placement_refuses(&a, &n, &need), "RESOURCE:MEMORY");
 	need.cpu = 101;
@@ -77,6 +79,35 @@ static void refusals_in_their_order(void **state)
 	assert_string_equal(placement_refuses(&a, &n, &need), "AGENT");
 	n.status = S("DRAINING");
 	assert_string_equal(placement_refuses(&a, &n, &need), "INACTIVE");
+}
+
+static void give_attribute(struct placement_node *n, const char *name, const char *value)
+{
+	struct placement_pair *v = arena_array(&a, n->attribute_count + 1, sizeof(*v));
+	memcpy(v, n->attributes, n->attribute_count * sizeof(*v));
+	v[n->attribute_count++] = (struct placement_pair){str_from(name), str_from(value)};
+	n->attributes = v;
+}
+
+static void sites_in_turn(void **state)
+{
+	(void)state;
+	struct placement_node n = node("a", "x", 100, 100);
+	struct placement_site sites[] = {
+	        {S("s1"), S("v1"), S("z1")}, {S("s2"), S("v1"), S("z2")}, {S("s3"), S("v2"), S("z1")}, {S("s4"), S("v1"), S("z1")}};
+	struct placement_need need = {.cpu = 1, .memory = 1, .sites = sites, .site_count = 4};
+	assert_string_equal(placement_refuses(&a, &n, &need), "ATTRIBUTE");
+	give_attribute(&n, "ecs.vpc-id", "v1");
+	give_attribute(&n, "ecs.availability-zone", "z1");
+	assert_null(placement_refuses(&a, &n, &need));
+	assert_true(placement_site(&n, &need, 0) == &sites[0]);
+	assert_true(placement_site(&n, &need, 1) == &sites[3]);
+	assert_true(placement_site(&n, &need, 4) == &sites[0]);
+	need.site_count = 3;
+	need.sites = sites + 1;
+	assert_true(placement_site(&n, &need, 0) == &sites[3]);
+	need.site_count = 2;
+	assert_null(placement_site(&n, &need, 0));
 }
 
 /* --- strategies */
@@ -212,9 +243,8 @@ static void queries_that_are_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(refusals_in_their_order),
-	        cmocka_unit_test(strategies_choose),
-	        cmocka_unit_test(queries_that_hold),
+	        cmocka_unit_test(refusals_in_their_order), cmocka_unit_test(sites_in_turn),
+	        cmocka_unit_test(strategies_choose),       cmocka_unit_test(queries_that_hold),
 	        cmocka_unit_test(queries_that_are_none),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

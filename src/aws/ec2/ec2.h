@@ -32,6 +32,7 @@ struct ec2_lend {
 	bool public;
 	struct str requester, description;
 	const struct str_map *tags; /* NULL: none */
+	struct str instance;        /* that runs, and is given it as one more device; absent: it is given as a namespace */
 };
 struct ec2_lent {
 	struct str id, mac, address, private_name; /* private_name absent: the VPC has no names */
@@ -47,7 +48,9 @@ int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_l
 /* False: there is none such. */
 bool ec2_find_lent(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id,
                    struct ec2_lent *ret);
-/* Removes it with its addresses; harmless when it is gone. */
+/* How many more interfaces the instance could be given; 0 where there is none such. */
+int64_t ec2_interface_room(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str instance);
+/* Removes it with its addresses, as soon as an instance that has it let go; harmless when it is gone. */
 void ec2_return_interface(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
 /* fn is called when the interface is in the kernel, with a network namespace whose eth0 it is; also after a restart of the role,
  * for each that is there. It says if the interface is its own: then the descriptor is too. One watcher; ctx must outlive the cloud.

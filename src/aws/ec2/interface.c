@@ -263,6 +263,10 @@ void ec2_interface_attach(const struct ec2_scope *s, struct state_vpc_interface_
 
 void ec2_interface_detach(const struct ec2_scope *s, struct state_vpc_interface_record *record)
 {
+	if (record->returned.v) {
+		ec2_interface_remove(s, record);
+		return;
+	}
 	record->interface->attachment = NULL;
 	record->interface->status = S("available");
 	record->up = record->force = OPT_BOOL(false);

@@ -26,7 +26,8 @@ int ec2_interface_create(struct call *c, const struct ec2_interface_new *what, s
 /* Exclusive to an instance from now on: state in-use, attachment attached. Changes *record and puts it. */
 void ec2_interface_attach(const struct ec2_scope *s, struct state_vpc_interface_record *record, struct str instance,
                           int64_t device_index, bool delete_on_termination, int64_t now_ms);
-/* Free again: available, no attachment, not up. A public address that is no elastic one is released. */
+/* Free again: available, no attachment, not up. A public address that is no elastic one is released. One that was lent and has been
+ * returned goes altogether. */
 void ec2_interface_detach(const struct ec2_scope *s, struct state_vpc_interface_record *record);
 /* Removes the interface with its addresses; an elastic address is disassociated and stays the account's. */
 void ec2_interface_remove(const struct ec2_scope *s, struct state_vpc_interface_record *record);

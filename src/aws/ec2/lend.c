@@ -2,6 +2,7 @@
 #include "aws/ec2/block6.h"
 #include "aws/ec2/ec2.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/run.h"
 #include "aws/ec2/vpc.h"
 
 static struct ec2_scope scope(struct store_txn *t, struct arena *a, struct str account, struct str region)
@@ -61,6 +62,59 @@ struct str ec2_subnet_zone(struct store_txn *t, struct arena *a, struct str acco
 	return str_set(id) && ec2_find(&s, &ec2_kind_subnet, id, &r) ? r.availability_zone : STR_NONE;
 }
 
+/* The lowest number that no interface of the instance has. */
+static int64_t free_index(const struct ec2_interfaces *all)
+{
+	int64_t index = 1;
+	for (uint32_t k = 0; k < all->n; k++) /* they are in order */
+		index += all->v[k].interface->attachment->device_index.v == index;
+	return index;
+}
+
+static int64_t room_for(const struct ec2_instance *i, const struct ec2_interfaces *all)
+{
+	const struct instance_type *type = instance_type_find(i->instance_type);
+	int64_t most = type ? ec2_type_interfaces(type) : 1;
+	return most > all->n ? most - all->n : 0;
+}
+
+int64_t ec2_interface_room(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str instance)
+{
+	struct ec2_scope s = scope(t, a, account, region);
+	struct state_ec2_instance_record r;
+	struct ec2_interfaces all;
+	if (!str_set(instance) || !ec2_find(&s, &ec2_kind_instance, instance, &r))
+		return 0;
+	ec2_interfaces_of(&s, instance, &all);
+	return room_for(r.instance, &all);
+}
+
+/* It goes with the instance when that is terminated. */
+static int give_to_instance(struct call *c, struct str instance, struct state_vpc_interface_record *r)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_ec2_instance_record i;
+	struct ec2_interfaces all;
+	if (ec2_get(c, &ec2_kind_instance, instance, &i) != CALL_OK)
+		return CALL_FAIL;
+	if (ec2_instance_state(i.instance) != INSTANCE_RUNNING)
+		return call_fail(c, "IncorrectState", 400, "Instance '%.*s' is not 'running'.", STR_ARG(instance));
+	if (!str_eq(r->interface->vpc_id, i.instance->vpc_id) ||
+	    !str_eq(r->interface->availability_zone, i.instance->placement->availability_zone))
+		return ec2_invalid(c, "The subnet '%.*s' is not in the VPC and zone of the instance",
+		                   STR_ARG(r->interface->subnet_id));
+	ec2_interfaces_of(&s, instance, &all);
+	if (!room_for(i.instance, &all))
+		return call_fail(c, "AttachmentLimitExceeded", 400, "Interface count %u exceeds the limit for %.*s", all.n + 1,
+		                 STR_ARG(i.instance->instance_type));
+	ec2_interface_attach(&s, r, instance, free_index(&all), true, c->now_ms);
+	r->interface->attachment->status = S("attaching");
+	ec2_interface_set_up(&s, r, true, i.container.v);
+	/* The instance's step looks at its interfaces. */
+	ec2_put(&s, &ec2_kind_instance, instance, &i);
+	return CALL_OK;
+}
+
 int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_lent *ret)
 {
 	struct ec2_scope s = ec2_scope(c);
@@ -76,8 +130,13 @@ int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_l
 		*LIST_ADD(c->arena, &made.tags) = (struct ec2_tag){.key = what->tags->v[i].key, .value = what->tags->v[i].value};
 	if (ec2_interface_create(c, &made, &r) != CALL_OK)
 		return CALL_FAIL;
-	r.interface->status = S("in-use");
-	ec2_interface_set_up(&s, &r, true, true);
+	if (str_set(what->instance)) {
+		if (give_to_instance(c, what->instance, &r) != CALL_OK)
+			return CALL_FAIL;
+	} else {
+		r.interface->status = S("in-use");
+		ec2_interface_set_up(&s, &r, true, true);
+	}
 	return fill(&s, &r, ret) ? CALL_OK : call_broken(c, "the subnet of a new interface does not read");
 }
 
@@ -92,8 +151,18 @@ void ec2_return_interface(struct store_txn *t, struct arena *a, struct str accou
 {
 	struct ec2_scope s = scope(t, a, account, region);
 	struct state_vpc_interface_record r;
-	if (str_set(id) && ec2_find(&s, &ec2_kind_interface, id, &r))
+	struct state_ec2_instance_record i;
+	if (!str_set(id) || !ec2_find(&s, &ec2_kind_interface, id, &r))
+		return;
+	struct ec2_network_interface_attachment *at = r.interface->attachment;
+	if (!at || !ec2_find(&s, &ec2_kind_instance, at->instance_id, &i) || ec2_instance_state(i.instance) != INSTANCE_RUNNING) {
 		ec2_interface_remove(&s, &r);
+		return;
+	}
+	at->status = S("detaching");
+	r.returned = OPT_BOOL(true);
+	ec2_interface_put(&s, &r);
+	ec2_put(&s, &ec2_kind_instance, at->instance_id, &i);
 }
 
 void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx)

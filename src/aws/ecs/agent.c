@@ -4,6 +4,7 @@
  * wants to wait. The answer is all that should be on the instance, so nothing is lost with a message. Only the instance itself
  * gets it: it holds credentials of the tasks' roles. */
 #include "agent.h"
+#include "aws/ec2/ec2.h"
 #include "session.h"
 
 enum { WAIT_MOST_S = 30 };
@@ -44,6 +45,28 @@ static struct ecs_agent_role_credentials *credentials(struct call *c, struct str
 	return k;
 }
 
+static struct str dotted(struct arena *a, uint32_t ip)
+{
+	return arena_printf(a, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+}
+
+static struct ecs_agent_task_interface *interface(struct call *c, const struct state_ecs_task_record *t)
+{
+	struct ec2_lent of;
+	if (!ec2_find_lent(call_txn(c), c->arena, c->account, c->region, t->interface, &of))
+		return NULL;
+	struct ecs_agent_task_interface *to = arena_new(c->arena, struct ecs_agent_task_interface);
+	*to = (struct ecs_agent_task_interface){
+	        .attachment_arn = ecs_arn(c, ARENA_CAT(c->arena, S("attachment/"), t->task->attachments.v[0].id)),
+	        .mac = of.mac,
+	        .address = arena_printf(c->arena, "%.*s/%u", STR_ARG(of.address), of.prefix),
+	        .gateway = dotted(c->arena, of.gateway),
+	        .resolver = dotted(c->arena, of.resolver),
+	        .address6 = of.address6,
+	};
+	return to;
+}
+
 static void order(struct call *c, const struct duty *i, const struct state_ecs_task_record *t, struct ecs_agent_task_order *to)
 {
 	const struct session *task = remote_session(i, REMOTE_TASK), *execution = remote_session(i, REMOTE_EXECUTION);
@@ -53,6 +76,8 @@ static void order(struct call *c, const struct duty *i, const struct state_ecs_t
 	                                    .definition = t->definition};
 	to->mark = arena_printf(c->arena, "%.*s %lld %lld", STR_ARG(to->desired_status), (long long)(task ? task->expires_ms : 0),
 	                        (long long)(execution ? execution->expires_ms : 0));
+	if (str_set(t->interface))
+		to->interface = interface(c, t);
 	if (task)
 		to->task_credentials = credentials(c, t->task_role, task);
 	if (execution)
@@ -182,6 +207,41 @@ static int find_task(struct call *c, struct str cluster_text, struct str text, s
 	if (c->caller->kind == PRINCIPAL_ROLE && ecs_instance_find(&s, cluster.cluster_name, ecs_task_instance(ret->task), &at) &&
 	    !str_eq(c->caller->name, at.instance->ec2_instance_id))
 		return call_fail(c, "AccessDeniedException", 400, "The task is on another container instance.");
+	return CALL_OK;
+}
+
+static bool find_attachment(struct call *c, struct str cluster_text, struct str arn, struct state_ecs_task_record *ret)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct ecs_cluster cluster = {0};
+	struct ecs_walk w;
+	struct str id = str_from_at(arn, (size_t)(str_rfind_char(arn, '/') + 1));
+	if (ecs_cluster_get(c, cluster_text, &cluster) != CALL_OK ||
+	    ecs_walk_begin(c, &w, ecs_tasks_under(&s, cluster.cluster_name), STR_NONE, false) != CALL_OK)
+		return false;
+	while (ecs_walk_next(&w))
+		if (ecs_task_read(c->arena, w.value, ret) && ecs_task_is_remote(ret->task) && ret->task->attachments.n &&
+		    str_eq(ret->task->attachments.v[0].id, id))
+			return true;
+	return false;
+}
+
+int ecs_submit_attachment_state_changes(struct call *c, const struct ecs_submit_attachment_state_changes_request *in,
+                                        struct ecs_submit_attachment_state_changes_response *out)
+{
+	struct ecs_scope s = ecs_scope(c);
+	for (uint32_t i = 0; i < in->attachments.n; i++) {
+		struct state_ecs_task_record r = {0};
+		if (!find_attachment(c, in->cluster, in->attachments.v[i].attachment_arn, &r))
+			return str_set(c->error.code) ? CALL_FAIL : ecs_invalid(c, "The referenced attachment was not found.");
+		if (find_task(c, in->cluster, r.task->task_arn, &r) != CALL_OK)
+			return CALL_FAIL;
+		if (!str_is(in->attachments.v[i].status, "ATTACHED") || ecs_task_status(r.task) != ECS_PROVISIONING)
+			continue;
+		ecs_task_move(&s, &r, ECS_PENDING, c->now_ms);
+		ecs_task_put(&s, &r);
+	}
+	out->acknowledgment = S("ACK");
 	return CALL_OK;
 }
 

@@ -1,3 +1,4 @@
+#include "aws/ec2/ec2.h"
 #include "container_instance.h"
 
 static const struct record_type instance_row = {&state_ecs_api, "InstanceRecord"};
@@ -85,6 +86,7 @@ void ecs_task_end(const struct ecs_scope *s, struct state_ecs_task_record *r, in
 			ecs_task_move(s, r, ECS_DEPROVISIONING, now_ms);
 			break;
 		case ECS_DEPROVISIONING:
+			ec2_return_interface(s->txn, s->arena, s->account, s->region, r->interface);
 			ecs_task_move(s, r, ECS_STOPPED, now_ms);
 			break;
 		case ECS_STOPPED:

@@ -155,7 +155,7 @@ static void look_at(struct crew *d, struct arena *a, struct str key, struct str 
 	struct duty *i = duty_make(d, key, &parts);
 	bool known = i->port.n && i->memory_mib;
 	if (!known && str_set(value) && ecs_task_read(a, value, &r)) {
-		if (!i->port.n && str_set(r.interface)) {
+		if (!i->port.n && str_set(r.interface) && !ecs_task_is_remote(r.task)) {
 			i->port = arena_dup(&i->arena, r.interface);
 			map_put(&d->by_port, i->port, i);
 		}

@@ -65,8 +65,6 @@ struct str ecs_instance_refuses(struct call *c, const struct ecs_task_definition
 {
 	const struct ecs_runtime_platform *p = d->runtime_platform;
 	struct str why;
-	if (str_is(d->network_mode, "awsvpc"))
-		return no(c, "The network mode awsvpc on container instances is");
 	if (p && p->operating_system_family.n && !str_is(p->operating_system_family, "LINUX"))
 		return S("Operating systems other than LINUX are not supported by this cloud.");
 	if (p && p->cpu_architecture.n && !str_is(p->cpu_architecture, "X86_64"))

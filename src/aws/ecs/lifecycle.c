@@ -88,6 +88,9 @@ void ecs_task_move(const struct ecs_scope *s, struct state_ecs_task_record *r, e
 		attachment(t, "ATTACHED");
 		t->connectivity = S("CONNECTED");
 		t->connectivity_at = OPT_TIME(now_ms);
+		/* On a container instance the agent says when it pulls, and the instance is what is paid for. */
+		if (str_is(t->launch_type, "EC2"))
+			break;
 		t->pull_started_at = OPT_TIME(now_ms);
 		meter(s, r, now_ms, true);
 		break;

@@ -27,6 +27,19 @@ static bool has_of_group(const struct placement_node *n, struct str group)
 	return false;
 }
 
+const struct placement_site *placement_site(const struct placement_node *n, const struct placement_need *need, uint32_t from)
+{
+	bool there;
+	struct str vpc = placement_attribute(n, S("ecs.vpc-id"), &there),
+	           zone = placement_attribute(n, S("ecs.availability-zone"), &there);
+	for (uint32_t i = 0; i < need->site_count; i++) {
+		const struct placement_site *s = &need->sites[(from + i) % need->site_count];
+		if (str_eq(s->vpc, vpc) && str_eq(s->zone, zone))
+			return s;
+	}
+	return NULL;
+}
+
 const char *placement_refuses(struct arena *scratch, const struct placement_node *n, const struct placement_need *need)
 {
 	bool there;
@@ -39,10 +52,14 @@ const char *placement_refuses(struct arena *scratch, const struct placement_node
 		if (!there)
 			return "ATTRIBUTE";
 	}
+	if (need->site_count && !placement_site(n, need, 0))
+		return "ATTRIBUTE";
 	if (need->cpu > n->cpu)
 		return "RESOURCE:CPU";
 	if (need->memory > n->memory)
 		return "RESOURCE:MEMORY";
+	if (need->interfaces > n->interfaces)
+		return "RESOURCE:ENI";
 	for (uint32_t i = 0; i < need->port_count; i++)
 		if (port_taken(n, &need->ports[i]))
 			return "RESOURCE:PORTS";

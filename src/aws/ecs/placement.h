@@ -11,6 +11,10 @@ struct placement_port {
 	int64_t port;
 	bool udp;
 };
+/* Where a subnet is. */
+struct placement_site {
+	struct str subnet, vpc, zone;
+};
 /* A task that is on a node. */
 struct placement_task {
 	struct str group;
@@ -20,6 +24,7 @@ struct placement_node {
 	struct str id, arn, ec2_id, status, agent_version;
 	bool connected;
 	int64_t registered_ms, cpu, memory, running; /* cpu and memory: what is left */
+	int64_t interfaces;                          /* that it could still be given */
 	struct placement_pair *attributes;
 	uint32_t attribute_count;
 	struct placement_port *ports; /* that are taken */
@@ -35,7 +40,9 @@ struct placement_strategy {
 	struct str field; /* of PLACE_SPREAD: an attribute; absent: each instance for itself */
 };
 struct placement_need {
-	int64_t cpu, memory;
+	int64_t cpu, memory, interfaces;
+	struct placement_site *sites; /* of the subnets that it may be in; none: anywhere */
+	uint32_t site_count;
 	struct placement_port *ports;
 	uint32_t port_count;
 	struct str *attributes; /* that the agent must have */
@@ -53,6 +60,8 @@ const char *placement_refuses(struct arena *scratch, const struct placement_node
 /* The node that the strategies choose; NULL: none can take it. random: decides among equals. */
 struct placement_node *placement_choose(struct arena *scratch, struct placement_node *nodes, uint32_t n,
                                         const struct placement_need *need, uint64_t random);
+/* The first site that is the node's, from one on, round about; NULL: none is. */
+const struct placement_site *placement_site(const struct placement_node *n, const struct placement_need *need, uint32_t from);
 struct str placement_attribute(const struct placement_node *n, struct str name, bool *ret_there);
 
 /* --- placement_query.c: the cluster query language */

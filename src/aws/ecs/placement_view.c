@@ -1,4 +1,5 @@
 /* From records to what placement decides over, and back into what is shown of a container instance. */
+#include "aws/ec2/ec2.h"
 #include "container_instance.h"
 
 enum { EXPRESSION_MAX = 2000 };
@@ -43,13 +44,19 @@ static void size_of(const struct ecs_task_definition *d, int64_t *ret_cpu, int64
 	*ret_memory = d->memory.n ? ecs_memory_mib(d->memory) : memory;
 }
 
+/* Those of a task with an interface of its own are not the instance's. */
+static bool takes_ports(const struct ecs_task_definition *d)
+{
+	return !str_is(d->network_mode, "awsvpc");
+}
+
 void ecs_node_take(struct arena *a, struct placement_node *n, const struct ecs_task *t, const struct ecs_task_definition *d)
 {
 	int64_t cpu, memory;
 	size_of(d, &cpu, &memory);
 	n->cpu -= cpu;
 	n->memory -= memory;
-	for (uint32_t i = 0; i < d->container_definitions.n; i++)
+	for (uint32_t i = 0; i < d->container_definitions.n && takes_ports(d); i++)
 		for (uint32_t k = 0; k < d->container_definitions.v[i].port_mappings.n; k++) {
 			const struct ecs_port_mapping *p = &d->container_definitions.v[i].port_mappings.v[k];
 			if (p->host_port.v)
@@ -86,6 +93,7 @@ static struct placement_node registered(const struct ecs_scope *s, struct roster
 	        .registered_ms = i->registered_at.ms,
 	        .cpu = resource(&i->registered_resources, "CPU"),
 	        .memory = resource(&i->registered_resources, "MEMORY"),
+	        .interfaces = ec2_interface_room(s->txn, s->arena, s->account, s->region, i->ec2_instance_id),
 	        .attributes = arena_array(s->arena, i->attributes.n + 1, sizeof(struct placement_pair)),
 	};
 	for (uint32_t k = 0; k < i->attributes.n; k++)
@@ -155,7 +163,7 @@ struct placement_need ecs_need(struct arena *a, const struct ecs_task_definition
 	need.attributes = arena_array(a, d->requires_attributes.n + 1, sizeof(*need.attributes));
 	for (uint32_t i = 0; i < d->requires_attributes.n; i++)
 		need.attributes[need.attribute_count++] = d->requires_attributes.v[i].name;
-	for (uint32_t i = 0; i < d->container_definitions.n; i++)
+	for (uint32_t i = 0; i < d->container_definitions.n && takes_ports(d); i++)
 		for (uint32_t k = 0; k < d->container_definitions.v[i].port_mappings.n; k++) {
 			const struct ecs_port_mapping *p = &d->container_definitions.v[i].port_mappings.v[k];
 			struct placement_port *v = arena_array(a, need.port_count + 1, sizeof(*v));

@@ -70,7 +70,7 @@ bool remote_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_
 		return over;
 	}
 	/* The agent has not heard of it: without its roles it is no order. */
-	if (i->failed_code && ecs_task_status(r->task) == ECS_PENDING) {
+	if (i->failed_code && ecs_task_status(r->task) <= ECS_PENDING) {
 		ecs_task_stop(s, r, i->failed_code, i->failed_reason, now_ms);
 		ecs_task_end(s, r, now_ms);
 		changed = true;

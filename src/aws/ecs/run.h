@@ -19,10 +19,15 @@ struct ec2_lent;
 
 /* --- run_task.c */
 int run_check_words(struct call *c, struct run *r);
+/* The network configuration against the definition's network mode; after run_get_definition(). */
+int run_check_network(struct call *c, const struct run *r);
 int run_get_definition(struct call *c, struct run *r);
 int run_apply_overrides(struct call *c, struct run *r);
 void run_gather(struct call *c, struct run *r); /* tags, the service, and its images */
 struct ecs_task_override *run_shown_overrides(struct call *c, const struct run *r);
+/* A network interface in that subnet; instance: the EC2 instance that is given it, absent: none. */
+int run_lend(struct call *c, const struct run *r, struct str subnet, struct str instance, struct str arn, struct ec2_lent *ret);
+void run_add_attachment(struct call *c, struct ecs_task *t, const struct ec2_lent *eni);
 /* eni NULL: the containers have no interface of their own. */
 void run_add_containers(struct call *c, const struct run *r, const struct ec2_lent *eni, struct ecs_task *t, struct str id);
 

@@ -1,4 +1,5 @@
 /* Tasks on container instances: RunTask where it places, StartTask where it is told. */
+#include "aws/ec2/ec2.h"
 #include "container_instance.h"
 #include "run.h"
 
@@ -47,6 +48,24 @@ static int take_constraints(struct call *c, const struct run *r, struct placemen
 	return CALL_OK;
 }
 
+/* A task with an interface of its own goes where one of the subnets is, and where one more can be plugged in. */
+static int take_sites(struct call *c, const struct run *r, struct placement_need *need)
+{
+	if (!str_is(r->effective.network_mode, "awsvpc"))
+		return CALL_OK;
+	const struct str_list *subnets = &r->in->network_configuration->awsvpc_configuration->subnets;
+	need->interfaces = 1;
+	need->sites = arena_array(c->arena, subnets->n, sizeof(*need->sites));
+	for (uint32_t i = 0; i < subnets->n; i++) {
+		struct str vpc = ec2_subnet_vpc(call_txn(c), c->arena, c->account, c->region, subnets->v[i]),
+		           zone = ec2_subnet_zone(call_txn(c), c->arena, c->account, c->region, subnets->v[i]);
+		if (!str_set(vpc))
+			return ecs_invalid(c, "The subnet ID '%.*s' does not exist", STR_ARG(subnets->v[i]));
+		need->sites[need->site_count++] = (struct placement_site){subnets->v[i], vpc, zone};
+	}
+	return CALL_OK;
+}
+
 static void take_strategies(const struct run *r, struct placement_need *need)
 {
 	for (uint32_t i = 0; i < r->in->placement_strategy.n && i < PLACEMENT_STRATEGIES; i++) {
@@ -78,47 +97,57 @@ static struct str attribute(const struct placement_node *n, const char *name)
 	return placement_attribute(n, str_from(name), &there);
 }
 
-static void make(struct call *c, struct run *r, const struct ecs_nodes *all, struct placement_node *n, struct ecs_task *ret)
+static int make(struct call *c, struct run *r, const struct ecs_nodes *all, struct placement_node *n,
+                const struct placement_need *need, uint32_t index, struct ecs_task *ret)
 {
 	struct ecs_scope s = ecs_scope(c);
-	struct str id = id_hex(c->arena, 32);
+	struct str id = id_hex(c->arena, 32), arn = ecs_task_arn(c->arena, &s, r->cluster.cluster_name, id);
 	struct ecs_task_definition *d = &r->effective;
-	struct placement_need size = ecs_need(c->arena, d, r->group);
+	struct ec2_lent eni = {0};
+	if (need->interfaces) {
+		if (run_lend(c, r, placement_site(n, need, index)->subnet, n->ec2_id, arn, &eni) != CALL_OK)
+			return CALL_FAIL;
+		n->interfaces--;
+	}
 	*ret = (struct ecs_task){
 	        .availability_zone = attribute(n, "ecs.availability-zone"),
 	        .cluster_arn = r->cluster.cluster_arn,
 	        .container_instance_arn = instance_of(all, n)->container_instance_arn,
-	        .cpu = d->cpu.n ? d->cpu : arena_printf(c->arena, "%lld", (long long)size.cpu),
+	        .cpu = d->cpu.n ? d->cpu : arena_printf(c->arena, "%lld", (long long)need->cpu),
 	        .created_at = OPT_TIME(c->now_ms),
 	        .desired_status = S("RUNNING"),
 	        .enable_execute_command = OPT_BOOL(false),
 	        .group = r->group,
 	        .health_status = S("UNKNOWN"),
-	        .last_status = ecs_status_name(ECS_PENDING),
+	        .last_status = ecs_status_name(need->interfaces ? ECS_PROVISIONING : ECS_PENDING),
 	        .launch_type = S("EC2"),
-	        .memory = d->memory.n ? d->memory : arena_printf(c->arena, "%lld", (long long)size.memory),
+	        .memory = d->memory.n ? d->memory : arena_printf(c->arena, "%lld", (long long)need->memory),
 	        .overrides = run_shown_overrides(c, r),
 	        .started_by = r->in->started_by.n ? r->in->started_by : STR_NONE,
 	        .tags = r->tags,
-	        .task_arn = ecs_task_arn(c->arena, &s, r->cluster.cluster_name, id),
+	        .task_arn = arn,
 	        .task_definition_arn = d->task_definition_arn,
 	        .connectivity = S("CONNECTED"),
 	        .connectivity_at = OPT_TIME(c->now_ms),
 	};
 	ret->inference_accelerators.set = ret->attachments.set = true;
 	*LIST_ADD(c->arena, &ret->attributes) = (struct ecs_attribute){.name = S("ecs.cpu-architecture"), .value = S("x86_64")};
-	run_add_containers(c, r, NULL, ret, id);
+	if (need->interfaces)
+		run_add_attachment(c, ret, &eni);
+	run_add_containers(c, r, need->interfaces ? &eni : NULL, ret, id);
 	struct state_ecs_task_record record = {
 	        .id = id,
 	        .cluster = r->cluster.cluster_name,
 	        .task = ret,
 	        .definition = d,
+	        .interface = eni.id,
 	        .task_role = d->task_role_arn,
 	        .execution_role = d->execution_role_arn,
 	        .registries = r->service.registries,
 	};
 	ecs_task_put(&s, &record);
 	ecs_node_take(c->arena, n, ret, d);
+	return CALL_OK;
 }
 
 /* Why each of them has no place for it. */
@@ -136,7 +165,7 @@ int run_on_instances(struct call *c, struct run *r, struct ecs_tasks *tasks, str
 	struct ecs_scope s = ecs_scope(c);
 	struct ecs_nodes all = ecs_nodes(&s, roster_of(c), r->cluster.cluster_name);
 	struct placement_need need = ecs_need(c->arena, &r->effective, r->group);
-	if (take_constraints(c, r, &need) != CALL_OK)
+	if (take_constraints(c, r, &need) != CALL_OK || take_sites(c, r, &need) != CALL_OK)
 		return CALL_FAIL;
 	take_strategies(r, &need);
 	if (!all.n)
@@ -147,7 +176,8 @@ int run_on_instances(struct call *c, struct run *r, struct ecs_tasks *tasks, str
 			refuse(c, &all, &need, failures);
 			break;
 		}
-		make(c, r, &all, n, LIST_ADD(c->arena, tasks));
+		if (make(c, r, &all, n, &need, (uint32_t)i, LIST_ADD(c->arena, tasks)) != CALL_OK)
+			return CALL_FAIL;
 	}
 	return CALL_OK;
 }
@@ -190,14 +220,12 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in, stru
 	if (run_check_words(c, r) != CALL_OK || ecs_cluster_get(c, in->cluster, &r->cluster) != CALL_OK ||
 	    run_check_instances(c, r) != CALL_OK || run_get_definition(c, r) != CALL_OK)
 		return CALL_FAIL;
-	if (in->network_configuration)
-		return ecs_invalid(c, "Network Configuration is not valid for the given networkMode of this task definition.");
-	if (run_apply_overrides(c, r) != CALL_OK)
+	if (run_check_network(c, r) != CALL_OK || run_apply_overrides(c, r) != CALL_OK)
 		return CALL_FAIL;
 	run_gather(c, r);
 	struct ecs_nodes all = ecs_nodes(&s, roster_of(c), r->cluster.cluster_name);
 	struct placement_need need = ecs_need(c->arena, &r->effective, r->group);
-	if (take_constraints(c, r, &need) != CALL_OK)
+	if (take_constraints(c, r, &need) != CALL_OK || take_sites(c, r, &need) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->container_instances.n; i++) {
 		struct str text = in->container_instances.v[i], id = ecs_instance_id(c, r->cluster.cluster_name, text);
@@ -209,8 +237,8 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in, stru
 			            : str_set(id) ? ecs_instance_arn(c->arena, &s, r->cluster.cluster_name, id)
 			                          : text,
 			            why);
-		else
-			make(c, r, &all, n, LIST_ADD(c->arena, &out->tasks));
+		else if (make(c, r, &all, n, &need, i, LIST_ADD(c->arena, &out->tasks)) != CALL_OK)
+			return CALL_FAIL;
 	}
 	return CALL_OK;
 }

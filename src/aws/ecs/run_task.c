@@ -66,11 +66,11 @@ int run_check_words(struct call *c, struct run *r)
 	return ecs_tags_check(c, &in->tags);
 }
 
-static int check_network(struct call *c, const struct run *r)
+int run_check_network(struct call *c, const struct run *r)
 {
 	const struct ecs_network_configuration *n = r->in->network_configuration;
 	const struct ecs_aws_vpc_configuration *v = n ? n->awsvpc_configuration : NULL;
-	if (r->instances)
+	if (r->instances && !str_is(r->definition.definition->network_mode, "awsvpc"))
 		return n ? ecs_invalid(c, "Network Configuration is not valid for the given networkMode of this task definition.")
 		         : CALL_OK;
 	if (!v)
@@ -81,6 +81,8 @@ static int check_network(struct call *c, const struct run *r)
 		return ecs_invalid(c, "subnets can have at most %d items.", SUBNETS_MAX);
 	if (v->security_groups.n > GROUPS_MAX)
 		return ecs_invalid(c, "securityGroups can have at most %d items.", GROUPS_MAX);
+	if (r->instances && str_is(v->assign_public_ip, "ENABLED"))
+		return ecs_invalid(c, "Assign public IP is not supported for this launch type.");
 	return CALL_OK;
 }
 
@@ -291,7 +293,7 @@ static void detail(struct call *c, struct ecs_attachment *a, const char *name, s
 		*LIST_ADD(c->arena, &a->details) = (struct ecs_key_value_pair){str_from(name), value};
 }
 
-static void add_attachment(struct call *c, struct ecs_task *t, const struct ec2_lent *eni)
+void run_add_attachment(struct call *c, struct ecs_task *t, const struct ec2_lent *eni)
 {
 	struct ecs_attachment *a = LIST_ADD(c->arena, &t->attachments);
 	*a = (struct ecs_attachment){.id = id_uuid(c->arena), .type = S("ElasticNetworkInterface"), .status = S("PRECREATED")};
@@ -340,11 +342,12 @@ void run_add_containers(struct call *c, const struct run *r, const struct ec2_le
 	}
 }
 
-static int lend(struct call *c, const struct run *r, int64_t index, struct str arn, struct ec2_lent *ret)
+int run_lend(struct call *c, const struct run *r, struct str subnet, struct str instance, struct str arn, struct ec2_lent *ret)
 {
 	const struct ecs_aws_vpc_configuration *v = r->in->network_configuration->awsvpc_configuration;
 	struct ec2_lend what = {
-	        .subnet = v->subnets.v[(uint32_t)index % v->subnets.n],
+	        .subnet = subnet,
+	        .instance = instance,
 	        .groups = &v->security_groups,
 	        .public = str_is(v->assign_public_ip, "ENABLED"),
 	        .requester = c->account,
@@ -365,7 +368,8 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	struct ecs_task_definition *d = &r->effective;
 	struct ec2_lent eni;
 	struct state_ecs_connect_record *connect = NULL;
-	if (lend(c, r, index, arn, &eni) != CALL_OK)
+	const struct str_list *subnets = &r->in->network_configuration->awsvpc_configuration->subnets;
+	if (run_lend(c, r, subnets->v[(uint32_t)index % subnets->n], STR_NONE, arn, &eni) != CALL_OK)
 		return CALL_FAIL;
 	connect_join(&s, &r->service, id, d, &connect);
 	int64_t storage = d->ephemeral_storage ? d->ephemeral_storage->size_in_gib.v : STORAGE_GIB;
@@ -397,7 +401,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	};
 	ret->inference_accelerators.set = true;
 	*LIST_ADD(c->arena, &ret->attributes) = (struct ecs_attribute){.name = S("ecs.cpu-architecture"), .value = S("x86_64")};
-	add_attachment(c, ret, &eni);
+	run_add_attachment(c, ret, &eni);
 	run_add_containers(c, r, &eni, ret, id);
 	struct state_ecs_task_record record = {
 	        .id = id,
@@ -476,7 +480,7 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in, struct e
 		return CALL_FAIL;
 	if (again(c, r, out, &said))
 		return said;
-	if (check_launch(c, r) != CALL_OK || run_get_definition(c, r) != CALL_OK || check_network(c, r) != CALL_OK ||
+	if (check_launch(c, r) != CALL_OK || run_get_definition(c, r) != CALL_OK || run_check_network(c, r) != CALL_OK ||
 	    run_apply_overrides(c, r) != CALL_OK)
 		return CALL_FAIL;
 	run_gather(c, r);

@@ -88,7 +88,7 @@ static int take_definition(struct call *c, struct str text, const struct ecs_ser
 static int check_network(struct call *c, const struct ecs_service *service, const struct ecs_network_configuration *n)
 {
 	const struct ecs_aws_vpc_configuration *v = n ? n->awsvpc_configuration : NULL;
-	if (service_on_instances(service))
+	if (!service_has_interfaces(c, service))
 		return n ? ecs_invalid(c, "Network Configuration is not valid for the given networkMode of this task definition.")
 		         : CALL_OK;
 	if (!v)
@@ -97,6 +97,8 @@ static int check_network(struct call *c, const struct ecs_service *service, cons
 		return ecs_invalid(c, "subnets can not be empty.");
 	if (v->subnets.n > 16)
 		return ecs_invalid(c, "subnets can have at most 16 items.");
+	if (service_on_instances(service) && str_is(v->assign_public_ip, "ENABLED"))
+		return ecs_invalid(c, "Assign public IP is not supported for this launch type.");
 	return v->security_groups.n > 5 ? ecs_invalid(c, "securityGroups can have at most 5 items.") : CALL_OK;
 }
 
@@ -233,8 +235,8 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 	if (!str_is(in->scheduling_strategy, "DAEMON") && (!in->desired_count.set || in->desired_count.v < 0))
 		return ecs_invalid(c, "desiredCount must be given and not be negative.");
 	if (take_launch(c, in, &cluster, v) != CALL_OK ||
-	    service_check_names(c, v, &in->service_registries, in->service_connect_configuration) != CALL_OK ||
 	    take_definition(c, in->task_definition, v, &v->task_definition) != CALL_OK ||
+	    service_check_names(c, v, &in->service_registries, in->service_connect_configuration) != CALL_OK ||
 	    check_network(c, v, in->network_configuration) != CALL_OK)
 		return CALL_FAIL;
 	bool there = ecs_service_find(&s, cluster.cluster_name, in->service_name, &r);

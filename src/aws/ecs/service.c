@@ -116,6 +116,7 @@ static int about_instance(struct call *c, struct authz *az, struct str cluster_t
 ABOUT(deregister_container_instance, about_cluster(c, az, in->cluster))
 ABOUT(list_container_instances, about_cluster(c, az, in->cluster))
 ABOUT(list_attributes, about_cluster(c, az, in->cluster))
+ABOUT(submit_attachment_state_changes, about_cluster(c, az, in->cluster))
 ABOUT(submit_task_state_change, about_cluster(c, az, in->cluster))
 ABOUT(submit_container_state_change, about_cluster(c, az, in->cluster))
 
@@ -383,13 +384,14 @@ static const struct service_op ops[] = {
            .missing = "FireLens and log drivers other than awslogs on Fargate, Secrets Manager, EFS and EBS volumes, private "
                       "registries, proxies, ranges of ports, Windows, EXTERNAL"),
         OP(ecs, run_task, RunTask, .resource = about_run_task,
-           .missing = "the launch type EXTERNAL, awsvpc and ECS Exec on container instances, volumes"),
-        OP(ecs, start_task, StartTask, .resource = about_start_task, .missing = "awsvpc, ECS Exec, volumes"),
+           .missing = "the launch type EXTERNAL, ECS Exec on container instances, volumes"),
+        OP(ecs, start_task, StartTask, .resource = about_start_task, .missing = "ECS Exec, volumes"),
         OP(ecs, stop_service_deployment, StopServiceDeployment, .resource = about_stop_service_deployment),
         OP(ecs, stop_task, StopTask, .resource = about_stop_task),
+        OP(ecs, submit_attachment_state_changes, SubmitAttachmentStateChanges, .resource = about_submit_attachment_state_changes),
         OP(ecs, submit_container_state_change, SubmitContainerStateChange, .resource = about_submit_container_state_change),
         OP(ecs, submit_task_state_change, SubmitTaskStateChange, .resource = about_submit_task_state_change,
-           .missing = "attachments, managed agents"),
+           .missing = "managed agents"),
         OP(ecs, tag_resource, TagResource, .resource = about_tag_resource),
         OP(ecs, untag_resource, UntagResource, .resource = about_untag_resource),
         OP(ecs, update_cluster, UpdateCluster, .resource = about_update_cluster,

@@ -19,13 +19,27 @@ struct str service_refuses(struct call *c, const struct ecs_service *v, const st
 	return str_set(ecs_fargate_refuses(c, d)) ? S("Task definition does not support launch_type FARGATE.") : STR_NONE;
 }
 
+/* The definition is looked at when it has been taken. */
+bool service_has_interfaces(struct call *c, const struct ecs_service *v)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_definition_record d = {0};
+	return !service_on_instances(v) ||
+	       (ecs_definition_in(&s, v->task_definition, &d) && str_is(d.definition->network_mode, "awsvpc"));
+}
+
 int service_check_names(struct call *c, const struct ecs_service *v, const struct ecs_service_registries *registries,
                         const struct ecs_service_connect_configuration *connect)
 {
-	const char *what = registries->n ? "Service registries" : connect && connect->enabled.v ? "Service Connect" : NULL;
-	if (!service_on_instances(v) || !what)
+	if (!service_on_instances(v))
 		return CALL_OK;
-	return call_fail(c, "UnsupportedFeatureException", 400, "%s on container instances is not supported by this cloud.", what);
+	if (connect && connect->enabled.v)
+		return call_fail(c, "UnsupportedFeatureException", 400,
+		                 "Service Connect on container instances is not supported by this cloud.");
+	if (registries->n && !service_has_interfaces(c, v))
+		return call_fail(c, "UnsupportedFeatureException", 400,
+		                 "Service registries on container instances are supported with the network mode awsvpc alone.");
+	return CALL_OK;
 }
 
 int service_take_placement(struct call *c, const struct ecs_placement_constraints *constraints,

@@ -8,7 +8,9 @@ bool service_on_instances(const struct ecs_service *v);
 bool service_is_daemon(const struct ecs_service *v);
 /* A definition's reason not to run where the service's tasks run; absent: none. */
 struct str service_refuses(struct call *c, const struct ecs_service *v, const struct ecs_task_definition *d);
-/* What needs a network interface of each task, and so is not there on container instances. */
+/* Has each of its tasks a network interface of its own? */
+bool service_has_interfaces(struct call *c, const struct ecs_service *v);
+/* What container instances cannot do, or only for tasks with interfaces of their own. */
 int service_check_names(struct call *c, const struct ecs_service *v, const struct ecs_service_registries *registries,
                         const struct ecs_service_connect_configuration *connect);
 /* What is given takes the place of what was. CALL_FAIL: the error is set. */

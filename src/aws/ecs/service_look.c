@@ -183,7 +183,7 @@ static void plan(struct service_look *l, const struct ecs_scope *s, const struct
 	        .enable_execute_command = r->service->enable_execute_command,
 	};
 	struct service_zones zones = service_zones(s, d->network_configuration, view);
-	if (zones.n > 1)
+	if (zones.n > 1 && !service_on_instances(r->service))
 		l->request.network_configuration = service_zone_subnets(s->arena, d->network_configuration, zones, l->start);
 	service_place(s->arena, r->service, &l->request);
 	if (str_is(r->service->propagate_tags, "TASK_DEFINITION"))

@@ -34,7 +34,10 @@ def get(address, port):
 
 
 @unittest.skipIf(why_no_agent() or no_containers(), why_no_agent() or no_containers())
-class ContainerInstances(TaskCase):
+class Joined(TaskCase):
+    """One instance that has joined the class's cluster."""
+    driver = "container"
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -48,7 +51,7 @@ class ContainerInstances(TaskCase):
         cls.machine = cls.ec2.run_instances(
             ImageId=image(cls.ec2), InstanceType="t3.small", MinCount=1, MaxCount=1, SubnetId=cls.subnet["SubnetId"], SecurityGroupIds=[group],
             IamInstanceProfile={"Name": "agent-" + cls.word}, UserData=f"#!/bin/bash\necho ECS_CLUSTER={cls.cluster} >> /etc/ecs/ecs.config\n",
-            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}])["Instances"][0]["InstanceId"]
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": cls.driver}]}])["Instances"][0]["InstanceId"]
         cls.arn = None
         until = time.monotonic() + 180
         while time.monotonic() < until and not cls.arn:
@@ -91,6 +94,81 @@ class ContainerInstances(TaskCase):
             self.addCleanup(self.end, t["taskArn"])
         return reply["tasks"][0]["taskArn"]
 
+    def inside(self, line):
+        done = subprocess.run([os.environ["QUARTET"], "exec", self.machine, "sh", "-c", line], capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, "AWS_REGION": self.region})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+
+class Interfaces:
+    """Of either driver."""
+    def eni(self, arn):
+        """The task's interface as EC2 has it; None: there is none any more."""
+        details = {d["name"]: d["value"] for d in self.task(arn)["attachments"][0]["details"]}
+        found = self.ec2.describe_network_interfaces(Filters=[{"Name": "network-interface-id", "Values": [details["networkInterfaceId"]]}])["NetworkInterfaces"]
+        return found[0] if found else None
+
+    def answer(self, address):
+        return self.inside(f"curl -s -m 2 http://{address}/ || true").strip()
+
+    def test_awsvpc(self):
+        """Each task has an interface of its own in the instance, with its own group; a t3.small has room for two, until one has gone."""
+        group = self.ec2.create_security_group(GroupName="v" + self.word, Description="d", VpcId=self.vpc)["GroupId"]
+        door = [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": self.subnet["CidrBlock"]}]}]
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=door)
+        vpc = {"subnets": [self.subnet["SubnetId"]], "securityGroups": [group]}
+        serve = "ip -o link show dev eth0; wget -q -O - $ECS_CONTAINER_METADATA_URI_V4; echo; hostname; cat /etc/resolv.conf; " + SERVE
+        log = {"logDriver": "awslogs", "options": {"awslogs-group": "/t", "awslogs-region": self.region, "awslogs-stream-prefix": "v"}}
+        definition = self.define({"command": serve, "environment": [{"name": "WORD", "value": "vpc"}], "portMappings": [{"containerPort": 80}], "logConfiguration": log},
+                                 networkMode="awsvpc")
+        run = {"cluster": self.cluster, "taskDefinition": definition, "launchType": "EC2"}
+        for bad in (None, {**vpc, "assignPublicIp": "ENABLED"}, {**vpc, "subnets": ["subnet-00000000000000000"]}):
+            self.assertAwsError("InvalidParameterException", self.ecs.run_task, **run, **({"networkConfiguration": {"awsvpcConfiguration": bad}} if bad else {}))
+        elsewhere = next(s["SubnetId"] for s in self.ec2.describe_subnets()["Subnets"] if s["AvailabilityZone"] != self.subnet["AvailabilityZone"])
+        reply = self.ecs.run_task(**run, networkConfiguration={"awsvpcConfiguration": {**vpc, "subnets": [elsewhere]}})
+        self.assertEqual((reply["tasks"], reply["failures"]), ([], [{"arn": self.arn, "reason": "ATTRIBUTE"}]))
+
+        run["networkConfiguration"] = {"awsvpcConfiguration": vpc}
+        reply = self.ecs.run_task(**run, count=3)
+        arns = [t["taskArn"] for t in reply["tasks"]]
+        for arn in arns:
+            self.addCleanup(self.end, arn)
+        self.assertEqual((len(arns), reply["failures"]), (2, [{"arn": self.arn, "reason": "RESOURCE:ENI"}]))
+        self.assertEqual([t["lastStatus"] for t in reply["tasks"]], ["PROVISIONING"] * 2)
+        for arn in arns:
+            task = self.until(arn, "RUNNING")
+            interface = self.eni(arn)
+            self.assertEqual(([a["status"] for a in task["attachments"]], task["containers"][0]["networkBindings"]), (["ATTACHED"], []))
+            self.assertEqual(task["containers"][0]["networkInterfaces"][0]["privateIpv4Address"], interface["PrivateIpAddress"])
+            self.assertEqual((interface["Attachment"]["InstanceId"], interface["RequesterManaged"], [g["GroupId"] for g in interface["Groups"]]), (self.machine, True, [group]))
+            lines = self.wait_for_lines(5, "v", arn)
+            self.assertIn(interface["MacAddress"], lines[0])
+            self.assertEqual(json.loads(lines[1])["Networks"], [{"NetworkMode": "awsvpc", "IPv4Addresses": [interface["PrivateIpAddress"]]}])
+            self.wait(lambda: self.answer(interface["PrivateIpAddress"]) == "from-vpc")
+        self.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=door)
+        self.assertEqual([self.answer(self.eni(arn)["PrivateIpAddress"]) for arn in arns], ["", ""])
+        self.ecs.stop_task(cluster=self.cluster, task=arns[0])
+        task = self.until(arns[0], "STOPPED")
+        self.assertEqual([a["status"] for a in task["attachments"]], ["DELETED"])
+        self.wait(lambda: self.eni(arns[0]) is None)
+        (again,) = self.ecs.run_task(**run)["tasks"]
+        self.addCleanup(self.end, again["taskArn"])
+        self.until(again["taskArn"], "RUNNING")
+        self.inside("systemctl restart ecs")
+        self.wait(lambda: len(json.loads(self.inside("curl -s http://localhost:51678/v1/tasks || echo '{}'")).get("Tasks", [])) >= 2)
+        for arn in (arns[1], again["taskArn"]):
+            self.ecs.stop_task(cluster=self.cluster, task=arn)
+            self.until(arn, "STOPPED")
+            self.wait(lambda: self.eni(arn) is None)
+        self.ec2.delete_security_group(GroupId=group)
+
+
+class InVirtualMachine(Interfaces, Joined):
+    driver = "vm"
+
+
+class ContainerInstances(Interfaces, Joined):
     def test_described(self):
         found = self.container_instance()
         self.assertEqual((found["status"], found["agentConnected"], found["ec2InstanceId"]), ("ACTIVE", True, self.machine))
@@ -220,6 +298,21 @@ class ContainerInstances(TaskCase):
             self.assertNotEqual(self.running(name), arn)
         self.assertEqual(self.ecs.list_services(cluster=self.cluster, launchType="EC2", schedulingStrategy="DAEMON")["serviceArns"], [daemon["serviceArn"]])
 
+    def test_registries(self):
+        """A task with an interface of its own is found by a name of its VPC as long as it runs."""
+        names = client("servicediscovery", region=self.region, inject_host_prefix=False)
+        made = names.create_private_dns_namespace(Name=f"n{self.word}.local", Vpc=self.vpc)
+        namespace = names.get_operation(OperationId=made["OperationId"])["Operation"]["Targets"]["NAMESPACE"]
+        registry = names.create_service(Name="web", NamespaceId=namespace, DnsConfig={"DnsRecords": [{"Type": "A", "TTL": 0}]})["Service"]
+        ask = {"desiredCount": 1, "serviceRegistries": [{"registryArn": registry["Arn"]}]}
+        self.assertAwsError("UnsupportedFeatureException", self.ecs.create_service, cluster=self.cluster, serviceName="none", taskDefinition=self.define(STAY),
+                            launchType="EC2", **ask)
+        self.service("named", self.define(STAY, networkMode="awsvpc"), networkConfiguration={"awsvpcConfiguration": {"subnets": [self.subnet["SubnetId"]]}}, **ask)
+        address = self.eni(self.running("named"))["PrivateIpAddress"]
+        self.wait(lambda: address in self.inside(f"getent hosts web.n{self.word}.local || true"))
+        self.ecs.update_service(cluster=self.cluster, service="named", desiredCount=0)
+        self.wait(lambda: not names.list_instances(ServiceId=registry["Id"])["Instances"])
+
     def test_service_refusals(self):
         definition, bad = self.define(STAY), "InvalidParameterException"
         more = {"cluster": self.cluster, "serviceName": "none", "taskDefinition": definition, "launchType": "EC2"}
@@ -251,12 +344,6 @@ class ContainerInstances(TaskCase):
         self.assertEqual(self.container_instance()["tags"], [])
         self.assertEqual(len(self.ecs.delete_attributes(cluster=self.cluster, attributes=[{"name": "stack", **target}, {"name": "empty", **target}])["attributes"]), 2)
         self.assertEqual(self.ecs.list_attributes(cluster=self.cluster, targetType="container-instance", attributeName="stack")["attributes"], [])
-
-    def inside(self, line):
-        done = subprocess.run([os.environ["QUARTET"], "exec", self.machine, "sh", "-c", line], capture_output=True, text=True, timeout=60, check=False,
-                              env={**os.environ, "AWS_REGION": self.region})
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
 
     def test_the_end(self):
         """A task with a role goes on when the agent is started again, and ends when its instance is deregistered; nothing comes after that."""

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 
+import ecs_exec
 from ecs_client import Refused, open_journal
 from ecs_image import Image
 from ecs_network import Failed, run
@@ -396,11 +397,14 @@ class Container:
             return
         begun, failed = time.monotonic(), 0
         while not self.ended.wait(check.get("interval", 30)):
+            words, process = ecs_exec.words(self.id, argv)
             try:
-                good = subprocess.run([*RUNTIME, "exec", self.id, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                good = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(process,),
                                       timeout=check.get("timeout", 5), check=False).returncode == 0
             except subprocess.TimeoutExpired:
                 good = False
+            finally:
+                os.close(process)
             before = self.health
             if good:
                 failed, self.health = 0, "HEALTHY"

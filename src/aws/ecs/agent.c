@@ -245,7 +245,7 @@ int ecs_submit_attachment_state_changes(struct call *c, const struct ecs_submit_
 	return CALL_OK;
 }
 
-static void take_container(struct ecs_task *t, const struct ecs_container_state_change *in)
+static void take_container(struct ecs_task *t, const struct ecs_container_state_change *in, int64_t now_ms)
 {
 	for (uint32_t i = 0; i < t->containers.n; i++) {
 		struct ecs_container *to = &t->containers.v[i];
@@ -254,6 +254,12 @@ static void take_container(struct ecs_task *t, const struct ecs_container_state_
 		bool known = str_is(in->status, "PENDING") || str_is(in->status, "RUNNING") || str_is(in->status, "STOPPED");
 		if (known && !str_is(to->last_status, "STOPPED"))
 			to->last_status = in->status;
+		for (uint32_t n = 0; n < to->managed_agents.n && known; n++) {
+			struct ecs_managed_agent *agent = &to->managed_agents.v[n];
+			if (str_is(in->status, "RUNNING") && !agent->last_started_at.set)
+				agent->last_started_at = OPT_TIME(now_ms);
+			agent->last_status = in->status;
+		}
 		if (in->runtime_id.n)
 			to->runtime_id = in->runtime_id;
 		if (in->image_digest.n)
@@ -288,7 +294,7 @@ int ecs_submit_task_state_change(struct call *c, const struct ecs_submit_task_st
 	if (ecs_task_status(r.task) == ECS_STOPPED)
 		return CALL_OK;
 	for (uint32_t i = 0; i < in->containers.n; i++)
-		take_container(r.task, &in->containers.v[i]);
+		take_container(r.task, &in->containers.v[i], c->now_ms);
 	if (in->pull_started_at.set)
 		r.task->pull_started_at = in->pull_started_at;
 	if (in->pull_stopped_at.set)
@@ -324,7 +330,7 @@ int ecs_submit_container_state_change(struct call *c, const struct ecs_submit_co
 	                                            .network_bindings = in->network_bindings,
 	                                            .reason = in->reason,
 	                                            .status = in->status};
-	take_container(r.task, &change);
+	take_container(r.task, &change, c->now_ms);
 	ecs_task_put(&s, &r);
 	return CALL_OK;
 }

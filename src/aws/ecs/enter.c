@@ -1,5 +1,6 @@
 /* The engine forgets a task's commands with the task, and does not say so: a duty keeps who has entered, and tells them itself. */
 #include "enter.h"
+#include "container_instance.h"
 #include "crew.h"
 
 #include "base/list.h"
@@ -143,6 +144,8 @@ struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struc
 		*ret_why = S(
 		        "The execute command failed because execute command was not enabled when the task was run or the execute command "
 		        "agent isn't running. Run a new task with execute command enabled (--enable-execute-command) and try again.");
+	else if (ecs_task_is_remote(task))
+		*ret_why = S("The task is on a container instance: `aws ecs execute-command` leads there");
 	else if (!runs(t.duty, (unsigned)index))
 		*ret_why = arena_printf(a, "The container '%.*s' of the task does not run (the task is %.*s)",
 		                        STR_ARG(task->containers.v[index].name), STR_ARG(task->last_status));

@@ -1,8 +1,10 @@
 /* ExecuteCommand: a session of Session Manager in a container. The command starts when a client opens the session's channel. */
+#include "container_instance.h"
 #include "crew.h"
 #include "enter.h"
 #include "task.h"
 
+#include "aws/ec2/ec2.h"
 #include "aws/ssm/ssm.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -29,6 +31,30 @@ static struct str properties(struct call *c, struct str command)
 	return text;
 }
 
+/* On a container instance the session is one of the instance's, in which the agent's guest/ecs_exec.py starts the command. The
+ * session's own terminal is the command's: crun 1.8 would not pass on that its size changes. */
+static bool through_instance(struct call *c, const struct state_ecs_task_record *r, const struct ecs_container *k,
+                             struct ssm_session_spec *spec)
+{
+	static const char *const runtime[] = {"/usr/bin/python3", "/usr/lib/quartet/ecs_exec.py"};
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_instance_record at = {0};
+	struct str_list words = {0};
+	struct str id = ecs_task_instance(r->task);
+	if (!str_is(k->last_status, "RUNNING") || !ecs_instance_find(&s, r->cluster, id, &at) ||
+	    !roster_connected(roster_of(c), id) || !ec2_instance_runs(c, at.instance->ec2_instance_id))
+		return false;
+	for (size_t i = 0; i < sizeof(runtime) / sizeof(*runtime); i++)
+		*LIST_ADD(c->arena, &words) = str_from(runtime[i]);
+	*LIST_ADD(c->arena, &words) = k->runtime_id;
+	for (uint32_t i = 0; i < spec->words.n; i++)
+		*LIST_ADD(c->arena, &words) = spec->words.v[i];
+	spec->words = words;
+	spec->place = at.instance->ec2_instance_id;
+	spec->where = SSM_IN_INSTANCE;
+	return true;
+}
+
 int ecs_execute_command(struct call *c, const struct ecs_execute_command_request *in, struct ecs_execute_command_response *out)
 {
 	struct ecs_scope s = ecs_scope(c);
@@ -52,18 +78,18 @@ int ecs_execute_command(struct call *c, const struct ecs_execute_command_request
 		return ecs_invalid(c, "%.*s.", STR_ARG(why));
 	if (!r.task->enable_execute_command.v)
 		return ecs_invalid(c, NOT_ENABLED);
-	if (!ecs_enter_can(c->cloud, id, (unsigned)index))
+	const struct ecs_container *k = &r.task->containers.v[index];
+	spec->place = id;
+	spec->where = SSM_IN_TASK;
+	if (ecs_task_is_remote(r.task) ? !through_instance(c, &r, k, spec) : !ecs_enter_can(c->cloud, id, (unsigned)index))
 		return call_fail(c, "TargetNotConnectedException", 0,
 		                 "The execute command failed due to an internal error. Try again later.");
-	const struct ecs_container *k = &r.task->containers.v[index];
 	spec->target =
 	        arena_printf(c->arena, "ecs:%.*s_%.*s_%.*s", STR_ARG(cluster.cluster_name), STR_ARG(id), STR_ARG(k->runtime_id));
 	spec->document = S("AmazonECS-ExecuteInteractiveCommand");
 	spec->type = S("InteractiveCommands");
 	spec->properties = properties(c, in->command);
-	spec->place = id;
 	spec->container = k->name;
-	spec->where = SSM_IN_TASK;
 	if (ssm_session_begin(c, S("ecs-execute-command"), spec, &keys) != CALL_OK)
 		return CALL_FAIL;
 	struct ecs_session *session = arena_new(c->arena, struct ecs_session);

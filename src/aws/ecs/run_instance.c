@@ -15,8 +15,6 @@ int run_check_instances(struct call *c, const struct run *r)
 		return ecs_invalid(c, "The platform version must be null when specifying an EC2 launch type.");
 	if (in->volume_configurations.n)
 		return call_fail(c, "UnsupportedFeatureException", 400, "Volumes that are configured at launch are not supported.");
-	if (in->enable_execute_command.v)
-		return call_fail(c, "UnsupportedFeatureException", 400, "ECS Exec is not supported on container instances.");
 	return ecs_constraints_check(c, &in->placement_constraints) != CALL_OK ||
 	                       ecs_strategies_check(c, &in->placement_strategy) != CALL_OK
 	               ? CALL_FAIL
@@ -116,7 +114,7 @@ static int make(struct call *c, struct run *r, const struct ecs_nodes *all, stru
 	        .cpu = d->cpu.n ? d->cpu : arena_printf(c->arena, "%lld", (long long)need->cpu),
 	        .created_at = OPT_TIME(c->now_ms),
 	        .desired_status = S("RUNNING"),
-	        .enable_execute_command = OPT_BOOL(false),
+	        .enable_execute_command = OPT_BOOL(r->in->enable_execute_command.v),
 	        .group = r->group,
 	        .health_status = S("UNKNOWN"),
 	        .last_status = ecs_status_name(need->interfaces ? ECS_PROVISIONING : ECS_PENDING),

@@ -210,8 +210,6 @@ static int check_execute(struct call *c, const struct ecs_service *v, const char
 {
 	struct ecs_definition_name name;
 	struct state_ecs_definition_record d;
-	if (v->enable_execute_command.v && service_on_instances(v))
-		return unsupported(c, "ECS Exec on container instances is");
 	if (!v->enable_execute_command.v || !ecs_definition_name(c, v->task_definition, &name) ||
 	    !ecs_definition_find(c, &name, &d) || d.definition->task_role_arn.n)
 		return CALL_OK;

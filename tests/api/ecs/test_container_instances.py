@@ -8,6 +8,7 @@ import urllib.request
 import uuid
 
 from aws import client
+from channel import Channel
 from images import image, no_containers
 from tasks import TaskCase, allow, role
 
@@ -216,6 +217,25 @@ class ContainerInstances(Interfaces, Joined):
         self.assertEqual((task["stopCode"], task["stoppedReason"]), ("UserInitiated", "enough"))
         self.assertIn(task["containers"][0]["exitCode"], (0, 143, 137))
         self.assertIsNone(get(self.address, binding["hostPort"]))
+
+    def test_execute_command(self):
+        """A shell on a terminal in a container of the instance."""
+        arn = self.launch({"command": STAY, "environment": [{"name": "A", "value": "b c"}]}, run={"enableExecuteCommand": True},
+                          taskRoleArn=role("exec-task-" + self.word, "ecs-tasks.amazonaws.com"))
+        self.until(arn, "RUNNING")
+        agent = self.task(arn)["containers"][0]["managedAgents"][0]
+        self.assertEqual((agent["name"], agent["lastStatus"]), ("ExecuteCommandAgent", "RUNNING"))
+        ask = {"cluster": self.cluster, "task": arn, "interactive": True}
+        session = self.ecs.execute_command(**ask, command="/bin/sh")["session"]
+        shell = Channel(session["streamUrl"], session["tokenValue"])
+        shell.send(b"echo A=$A; id -u; cat /proc/1/comm\r")
+        shell.until_said(b"A=b c\r\n0\r\nsh\r\n")
+        shell.window(31, 97)
+        shell.send(b"for i in 1 2 3 4 5 6 7 8 9; do stty size | grep '31 97' || sleep 0.3; done; exit\r")
+        shell.until_said(b"\r\n31 97\r\n")
+        self.ecs.stop_task(cluster=self.cluster, task=arn)
+        self.until(arn, "STOPPED")
+        self.assertAwsError("TargetNotConnectedException", self.ecs.execute_command, **ask, command="/bin/sh")
 
     def test_host(self):
         """In host mode the instance's ports are the task's, and nobody else's meanwhile."""

@@ -3,9 +3,9 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/event.h"
 #include "aws/ec2/fleet.h"
+#include "aws/ec2/instance_filter.h"
 #include "aws/ec2/interface.h"
 #include "base/base64.h"
-#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -107,141 +107,6 @@ void ec2_instance_show(struct call *c, const struct state_ec2_instance_record *r
 	}
 }
 
-/* --- filters: they see what is shown */
-
-struct shown {
-	struct ec2_instance *instance; /* first, as the kind's records have it */
-	const struct state_ec2_instance_record *record;
-};
-
-#define ASK(name, body) \
-	static void ask_##name(struct call *c, void *record, struct str_list *ret) \
-	{ \
-		const struct shown *s = record; \
-		const struct ec2_instance *i = s->instance; \
-		(void)s; \
-		(void)i; \
-		body \
-	}
-#define YIELD(text) *LIST_ADD(c->arena, ret) = (text)
-#define EACH_PORT(text) \
-	for (uint32_t k = 0; k < i->network_interfaces.n; k++) { \
-		const struct ec2_instance_network_interface *n = &i->network_interfaces.v[k]; \
-		YIELD(text); \
-	}
-#define EACH_DISK(text) \
-	for (uint32_t k = 0; k < i->block_device_mappings.n; k++) { \
-		const struct ec2_instance_block_device_mapping *d = &i->block_device_mappings.v[k]; \
-		YIELD(text); \
-	}
-#define YES_NO(flag) ((flag).v ? S("true") : S("false"))
-
-ASK(state_name, YIELD(i->state->name);)
-ASK(state_code, YIELD(arena_printf(c->arena, "%lld", (long long)i->state->code.v));)
-ASK(zone, YIELD(i->placement->availability_zone);)
-ASK(tenancy, YIELD(i->placement->tenancy);)
-ASK(group, if (i->placement->group_name.n) YIELD(i->placement->group_name);)
-ASK(partition,
-    if (i->placement->partition_number.set) YIELD(arena_printf(c->arena, "%lld", (long long)i->placement->partition_number.v));)
-ASK(reservation, YIELD(s->record->reservation);)
-ASK(owner, YIELD(s->record->owner);)
-ASK(launch_time, YIELD(time_format(c->arena, i->launch_time.ms, TIME_ISO8601_MS));)
-ASK(monitoring, YIELD(i->monitoring->state);)
-ASK(profile, if (i->iam_instance_profile) YIELD(i->iam_instance_profile->arn);)
-ASK(profile_id, if (i->iam_instance_profile) YIELD(i->iam_instance_profile->id);)
-ASK(reason_code, if (i->state_reason) YIELD(i->state_reason->code);)
-ASK(metadata_tokens, YIELD(i->metadata_options->http_tokens);)
-ASK(metadata_endpoint, YIELD(i->metadata_options->http_endpoint);)
-ASK(disk_volume, EACH_DISK(d->ebs->volume_id))
-ASK(disk_device, EACH_DISK(d->device_name))
-ASK(disk_status, EACH_DISK(d->ebs->status))
-ASK(disk_deletes, EACH_DISK(YES_NO(d->ebs->delete_on_termination)))
-ASK(port_id, EACH_PORT(n->network_interface_id))
-ASK(port_subnet, EACH_PORT(n->subnet_id))
-ASK(port_vpc, EACH_PORT(n->vpc_id))
-ASK(port_mac, EACH_PORT(n->mac_address))
-ASK(port_status, EACH_PORT(n->status))
-ASK(port_description, EACH_PORT(n->description))
-ASK(port_name, EACH_PORT(n->private_dns_name))
-ASK(port_check, EACH_PORT(YES_NO(n->source_dest_check)))
-ASK(port_public, EACH_PORT(n->association ? n->association->public_ip : STR_NONE))
-ASK(port_attachment, EACH_PORT(n->attachment ? n->attachment->attachment_id : STR_NONE))
-ASK(port_group,
-    for (uint32_t k = 0; k < i->network_interfaces.n; k++) for (uint32_t g = 0; g < i->network_interfaces.v[k].groups.n; g++)
-            YIELD(i->network_interfaces.v[k].groups.v[g].group_id);)
-ASK(port_address, for (uint32_t k = 0; k < i->network_interfaces.n;
-                       k++) for (uint32_t a = 0; a < i->network_interfaces.v[k].private_ip_addresses.n; a++)
-                          YIELD(i->network_interfaces.v[k].private_ip_addresses.v[a].private_ip_address);)
-
-ASK(port_address6, for (uint32_t k = 0; k < i->network_interfaces.n; k++) for (uint32_t a = 0;
-                                                                               a < i->network_interfaces.v[k].ipv6_addresses.n; a++)
-                           YIELD(i->network_interfaces.v[k].ipv6_addresses.v[a].ipv6_address);)
-
-#define TEXT(name, member) FIELD_TEXT(name, ec2_instance, member)
-static const struct ec2_field fields[] = {
-        TEXT("architecture", architecture),
-        FIELD_ASK("availability-zone", ask_zone),
-        FIELD_ASK("block-device-mapping.delete-on-termination", ask_disk_deletes),
-        FIELD_ASK("block-device-mapping.device-name", ask_disk_device),
-        FIELD_ASK("block-device-mapping.status", ask_disk_status),
-        FIELD_ASK("block-device-mapping.volume-id", ask_disk_volume),
-        TEXT("client-token", client_token),
-        TEXT("dns-name", public_dns_name),
-        FIELD_EACH("group-id", ec2_instance, security_groups, ec2_group_identifier, group_id),
-        FIELD_EACH("group-name", ec2_instance, security_groups, ec2_group_identifier, group_name),
-        TEXT("hypervisor", hypervisor),
-        FIELD_ASK("iam-instance-profile.arn", ask_profile),
-        FIELD_ASK("iam-instance-profile.id", ask_profile_id),
-        TEXT("image-id", image_id),
-        TEXT("instance-id", instance_id),
-        TEXT("instance-lifecycle", instance_lifecycle),
-        FIELD_ASK("instance-state-code", ask_state_code),
-        FIELD_ASK("instance-state-name", ask_state_name),
-        TEXT("instance-type", instance_type),
-        FIELD_EACH("instance.group-id", ec2_instance, security_groups, ec2_group_identifier, group_id),
-        FIELD_EACH("instance.group-name", ec2_instance, security_groups, ec2_group_identifier, group_name),
-        TEXT("ip-address", public_ip_address),
-        TEXT("ipv6-address", ipv6_address),
-        TEXT("key-name", key_name),
-        FIELD_NUMBER("launch-index", ec2_instance, ami_launch_index),
-        FIELD_ASK("launch-time", ask_launch_time),
-        FIELD_ASK("metadata-options.http-endpoint", ask_metadata_endpoint),
-        FIELD_ASK("metadata-options.http-tokens", ask_metadata_tokens),
-        FIELD_ASK("monitoring-state", ask_monitoring),
-        FIELD_ASK("network-interface.addresses.private-ip-address", ask_port_address),
-        FIELD_ASK("network-interface.association.public-ip", ask_port_public),
-        FIELD_ASK("network-interface.attachment.attachment-id", ask_port_attachment),
-        FIELD_ASK("network-interface.description", ask_port_description),
-        FIELD_ASK("network-interface.group-id", ask_port_group),
-        FIELD_ASK("network-interface.ipv6-addresses.ipv6-address", ask_port_address6),
-        FIELD_ASK("network-interface.mac-address", ask_port_mac),
-        FIELD_ASK("network-interface.network-interface-id", ask_port_id),
-        FIELD_ASK("network-interface.private-dns-name", ask_port_name),
-        FIELD_ASK("network-interface.source-dest-check", ask_port_check),
-        FIELD_ASK("network-interface.status", ask_port_status),
-        FIELD_ASK("network-interface.subnet-id", ask_port_subnet),
-        FIELD_ASK("network-interface.vpc-id", ask_port_vpc),
-        FIELD_ASK("owner-id", ask_owner),
-        FIELD_ASK("placement-group-name", ask_group),
-        FIELD_ASK("placement-partition-number", ask_partition),
-        TEXT("platform-details", platform_details),
-        TEXT("private-dns-name", private_dns_name),
-        TEXT("private-ip-address", private_ip_address),
-        TEXT("reason", state_transition_reason),
-        FIELD_ASK("reservation-id", ask_reservation),
-        TEXT("root-device-name", root_device_name),
-        TEXT("root-device-type", root_device_type),
-        FIELD_FLAG("source-dest-check", ec2_instance, source_dest_check),
-        TEXT("spot-instance-request-id", spot_instance_request_id),
-        FIELD_ASK("state-reason-code", ask_reason_code),
-        TEXT("subnet-id", subnet_id),
-        FIELD_ASK("tenancy", ask_tenancy),
-        TEXT("usage-operation", usage_operation),
-        TEXT("virtualization-type", virtualization_type),
-        TEXT("vpc-id", vpc_id),
-        {0},
-};
-
 /* --- DescribeInstances: pages are of reservations */
 
 static struct ec2_reservation *reservation_of(struct call *c, struct ec2_describe_instances_result *out,
@@ -264,8 +129,8 @@ static bool find_shown(struct call *c, const struct ec2_describe_instances_reque
 	if (!ec2_find(&s, &ec2_kind_instance, id, ret_record))
 		return false;
 	ec2_instance_show(c, ret_record, ret_show);
-	struct shown shown = {.instance = ret_show, .record = ret_record};
-	return ec2_filters_pass(c, &ec2_kind_instance, &shown, fields, &in->filters);
+	struct ec2_shown shown = {.instance = ret_show, .record = ret_record};
+	return ec2_filters_pass(c, &ec2_kind_instance, &shown, ec2_instance_fields, &in->filters);
 }
 
 static int by_reservation(const void *a, const void *b)
@@ -333,7 +198,7 @@ int ec2_describe_instances(struct call *c, const struct ec2_describe_instances_r
                            struct ec2_describe_instances_result *out)
 {
 	struct str after;
-	if (ec2_filters_check(c, fields, &in->filters) != CALL_OK ||
+	if (ec2_filters_check(c, ec2_instance_fields, &in->filters) != CALL_OK ||
 	    ec2_page_begin(c, &in->max_results, 5, 1000, in->next_token, &after) != CALL_OK ||
 	    check_ids(c, &in->instance_ids) != CALL_OK)
 		return CALL_FAIL;
@@ -385,52 +250,31 @@ static void add_status(struct call *c, const struct state_ec2_instance_record *r
 		summary(c, &ret->instance_status, "impaired", "failed");
 }
 
-#define ASK_STATUS(name, body) \
-	static void ask_##name(struct call *c, void *record, struct str_list *ret) \
-	{ \
-		const struct ec2_instance_status *s = record; \
-		body \
-	}
-#define EACH_EVENT(text) \
-	for (uint32_t k = 0; k < s->events.n; k++) { \
-		const struct ec2_instance_status_event *e = &s->events.v[k]; \
-		YIELD(text); \
-	}
-#define TIME_TEXT(time) ((time).set ? time_format(c->arena, (time).ms, TIME_ISO8601_MS) : STR_NONE)
-
-ASK_STATUS(system, YIELD(s->system_status->status);)
-ASK_STATUS(system_reach, if (s->system_status->details.n) YIELD(s->system_status->details.v[0].status);)
-ASK_STATUS(instance, YIELD(s->instance_status->status);)
-ASK_STATUS(instance_reach, if (s->instance_status->details.n) YIELD(s->instance_status->details.v[0].status);)
-ASK_STATUS(status_state, YIELD(s->instance_state->name);)
-ASK_STATUS(status_state_code, YIELD(arena_printf(c->arena, "%lld", (long long)s->instance_state->code.v));)
-ASK_STATUS(event_code, EACH_EVENT(e->code))
-ASK_STATUS(event_description, EACH_EVENT(e->description))
-ASK_STATUS(event_id, EACH_EVENT(e->instance_event_id))
-ASK_STATUS(event_not_after, EACH_EVENT(TIME_TEXT(e->not_after)))
-ASK_STATUS(event_not_before, EACH_EVENT(TIME_TEXT(e->not_before)))
-ASK_STATUS(event_deadline, EACH_EVENT(TIME_TEXT(e->not_before_deadline)))
+#define AT(name, path) FIELD_PATH(name, "InstanceStatus", path)
+static const struct ec2_field status_fields[] = {
+        AT("attached-ebs-status.status", "AttachedEbsStatus.Status"),
+        AT("availability-zone", "AvailabilityZone"),
+        AT("availability-zone-id", "AvailabilityZoneId"),
+        AT("event.code", "Events.Code"),
+        AT("event.description", "Events.Description"),
+        AT("event.instance-event-id", "Events.InstanceEventId"),
+        AT("event.not-after", "Events.NotAfter"),
+        AT("event.not-before", "Events.NotBefore"),
+        AT("event.not-before-deadline", "Events.NotBeforeDeadline"),
+        AT("instance-state-code", "InstanceState.Code"),
+        AT("instance-state-name", "InstanceState.Name"),
+        AT("instance-status.reachability", "InstanceStatus.Details.Status"),
+        AT("instance-status.status", "InstanceStatus.Status"),
+        AT("operator.managed", "Operator.Managed"),
+        AT("operator.principal", "Operator.Principal"),
+        AT("system-status.reachability", "SystemStatus.Details.Status"),
+        AT("system-status.status", "SystemStatus.Status"),
+        {0},
+};
 
 int ec2_describe_instance_status(struct call *c, const struct ec2_describe_instance_status_request *in,
                                  struct ec2_describe_instance_status_result *out)
 {
-	static const struct ec2_field status_fields[] = {
-	        FIELD_TEXT("availability-zone", ec2_instance_status, availability_zone),
-	        FIELD_TEXT("availability-zone-id", ec2_instance_status, availability_zone_id),
-	        FIELD_ASK("event.code", ask_event_code),
-	        FIELD_ASK("event.description", ask_event_description),
-	        FIELD_ASK("event.instance-event-id", ask_event_id),
-	        FIELD_ASK("event.not-after", ask_event_not_after),
-	        FIELD_ASK("event.not-before", ask_event_not_before),
-	        FIELD_ASK("event.not-before-deadline", ask_event_deadline),
-	        FIELD_ASK("instance-state-code", ask_status_state_code),
-	        FIELD_ASK("instance-state-name", ask_status_state),
-	        FIELD_ASK("instance-status.reachability", ask_instance_reach),
-	        FIELD_ASK("instance-status.status", ask_instance),
-	        FIELD_ASK("system-status.reachability", ask_system_reach),
-	        FIELD_ASK("system-status.status", ask_system),
-	        {0},
-	};
 	struct ec2_scope s = ec2_scope(c);
 	struct str after;
 	if (ec2_filters_check(c, status_fields, &in->filters) != CALL_OK ||

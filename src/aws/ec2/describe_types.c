@@ -16,16 +16,32 @@ static struct str_list *text(struct call *c, struct str_list *list, struct str s
 	return list;
 }
 
+/* Amazon's names of families that it calls previous ones, and of those that its Xen hypervisor runs. */
+static bool family_in(const char *type, const char *const *families)
+{
+	size_t n = strcspn(type, ".");
+	for (; *families; families++)
+		if (strlen(*families) == n && !memcmp(*families, type, n))
+			return true;
+	return false;
+}
+
+static const char *const previous[] = {"c1", "c3", "cc2", "cr1", "g2", "hs1", "i2", "m1", "m2", "m3", "r3", "t1", NULL};
+static const char *const xen[] = {"c1", "c3", "c4", "cc2", "cr1", "d2", "f1", "g2", "g3", "h1", "hs1", "i2",  "i3",
+                                  "m1", "m2", "m3", "m4",  "p2",  "p3", "r3", "r4", "t1", "t2", "x1",  "x1e", NULL};
+
 static struct ec2_instance_type_info info_of(struct call *c, const struct instance_type *t)
 {
 	struct arena *a = c->arena;
 	struct ec2_instance_type_info info = {.instance_type = str_from(t->name),
 	                                      .bare_metal = OPT_BOOL(false),
+	                                      .current_generation = OPT_BOOL(!family_in(t->name, previous)),
+	                                      .hypervisor = family_in(t->name, xen) ? S("xen") : S("nitro"),
 	                                      .hibernation_supported = OPT_BOOL(false),
 	                                      .dedicated_hosts_supported = OPT_BOOL(false),
 	                                      .burstable_performance_supported = OPT_BOOL(t->credits_tenths_h != 0),
 	                                      .instance_storage_supported = OPT_BOOL(false)};
-	text(c, &info.supported_usage_classes, S("on-demand"));
+	text(c, text(c, &info.supported_usage_classes, S("on-demand")), S("spot"));
 	text(c, &info.supported_root_device_types, S("ebs"));
 	text(c, &info.supported_virtualization_types, S("hvm"));
 	info.processor_info = arena_new(a, struct ec2_processor_info);
@@ -35,6 +51,10 @@ static struct ec2_instance_type_info info_of(struct call *c, const struct instan
 	info.v_cpu_info = arena_new(a, struct ec2_v_cpu_info);
 	info.v_cpu_info->default_v_cpus = info.v_cpu_info->default_cores = OPT_INT(t->vcpus);
 	info.v_cpu_info->default_threads_per_core = OPT_INT(1);
+	info.placement_group_info = arena_new(a, struct ec2_placement_group_info);
+	if (!t->credits_tenths_h)
+		text(c, &info.placement_group_info->supported_strategies, S("cluster"));
+	text(c, text(c, &info.placement_group_info->supported_strategies, S("partition")), S("spread"));
 	info.memory_info = arena_new(a, struct ec2_memory_info);
 	info.memory_info->size_in_mib = OPT_INT(t->memory_mib);
 	if (t->interfaces) {
@@ -47,68 +67,64 @@ static struct ec2_instance_type_info info_of(struct call *c, const struct instan
 	return info;
 }
 
-static void ask_architectures(struct call *c, void *record, struct str_list *ret)
-{
-	(void)c;
-	*ret = ((const struct ec2_instance_type_info *)record)->processor_info->supported_architectures;
-}
-
-static void number(struct call *c, struct opt_int n, struct str_list *ret)
-{
-	if (n.set)
-		text(c, ret, arena_printf(c->arena, "%lld", (long long)n.v));
-}
-
-static void ask_vcpus(struct call *c, void *record, struct str_list *ret)
-{
-	number(c, ((const struct ec2_instance_type_info *)record)->v_cpu_info->default_v_cpus, ret);
-}
-
-static void ask_memory(struct call *c, void *record, struct str_list *ret)
-{
-	number(c, ((const struct ec2_instance_type_info *)record)->memory_info->size_in_mib, ret);
-}
-
-static void ask_interfaces(struct call *c, void *record, struct str_list *ret)
-{
-	const struct ec2_network_info *n = ((const struct ec2_instance_type_info *)record)->network_info;
-	if (n)
-		number(c, n->maximum_network_interfaces, ret);
-}
-
-static void ask_addresses(struct call *c, void *record, struct str_list *ret)
-{
-	const struct ec2_network_info *n = ((const struct ec2_instance_type_info *)record)->network_info;
-	if (n)
-		number(c, n->ipv4_addresses_per_interface, ret);
-}
-
-static void ask_usage(struct call *c, void *record, struct str_list *ret)
-{
-	(void)c;
-	*ret = ((const struct ec2_instance_type_info *)record)->supported_usage_classes;
-}
-
-static void ask_root(struct call *c, void *record, struct str_list *ret)
-{
-	(void)c;
-	*ret = ((const struct ec2_instance_type_info *)record)->supported_root_device_types;
-}
-
+#define AT(name, path) FIELD_PATH(name, "InstanceTypeInfo", path)
 static const struct ec2_field type_fields[] = {
-        FIELD_TEXT("instance-type", ec2_instance_type_info, instance_type),
-        FIELD_FLAG("bare-metal", ec2_instance_type_info, bare_metal),
-        FIELD_FLAG("burstable-performance-supported", ec2_instance_type_info, burstable_performance_supported),
-        FIELD_FLAG("hibernation-supported", ec2_instance_type_info, hibernation_supported),
-        FIELD_FLAG("dedicated-hosts-supported", ec2_instance_type_info, dedicated_hosts_supported),
-        FIELD_FLAG("instance-storage-supported", ec2_instance_type_info, instance_storage_supported),
-        FIELD_ASK("processor-info.supported-architecture", ask_architectures),
-        FIELD_ASK("vcpu-info.default-vcpus", ask_vcpus),
-        FIELD_ASK("memory-info.size-in-mib", ask_memory),
-        FIELD_ASK("network-info.maximum-network-interfaces", ask_interfaces),
-        FIELD_ASK("network-info.ipv4-addresses-per-interface", ask_addresses),
-        FIELD_ASK("supported-usage-class", ask_usage),
-        FIELD_ASK("supported-root-device-type", ask_root),
+        AT("auto-recovery-supported", "AutoRecoverySupported"),
+        AT("bare-metal", "BareMetal"),
+        AT("burstable-performance-supported", "BurstablePerformanceSupported"),
+        AT("current-generation", "CurrentGeneration"),
+        AT("dedicated-hosts-supported", "DedicatedHostsSupported"),
+        AT("ebs-info.attachment-limit-type", "EbsInfo.AttachmentLimitType"),
+        AT("ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps", "EbsInfo.EbsOptimizedInfo.BaselineBandwidthInMbps"),
+        AT("ebs-info.ebs-optimized-info.baseline-iops", "EbsInfo.EbsOptimizedInfo.BaselineIops"),
+        AT("ebs-info.ebs-optimized-info.baseline-throughput-in-mbps", "EbsInfo.EbsOptimizedInfo.BaselineThroughputInMBps"),
+        AT("ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps", "EbsInfo.EbsOptimizedInfo.MaximumBandwidthInMbps"),
+        AT("ebs-info.ebs-optimized-info.maximum-iops", "EbsInfo.EbsOptimizedInfo.MaximumIops"),
+        AT("ebs-info.ebs-optimized-info.maximum-throughput-in-mbps", "EbsInfo.EbsOptimizedInfo.MaximumThroughputInMBps"),
+        AT("ebs-info.ebs-optimized-support", "EbsInfo.EbsOptimizedSupport"),
+        AT("ebs-info.encryption-support", "EbsInfo.EncryptionSupport"),
+        AT("ebs-info.maximum-ebs-attachments", "EbsInfo.MaximumEbsAttachments"),
+        AT("ebs-info.nvme-support", "EbsInfo.NvmeSupport"),
+        AT("free-tier-eligible", "FreeTierEligible"),
+        AT("hibernation-supported", "HibernationSupported"),
+        AT("hypervisor", "Hypervisor"),
+        AT("instance-storage-info.disk.count", "InstanceStorageInfo.Disks.Count"),
+        AT("instance-storage-info.disk.size-in-gb", "InstanceStorageInfo.Disks.SizeInGB"),
+        AT("instance-storage-info.disk.type", "InstanceStorageInfo.Disks.Type"),
+        AT("instance-storage-info.encryption-support", "InstanceStorageInfo.EncryptionSupport"),
+        AT("instance-storage-info.nvme-support", "InstanceStorageInfo.NvmeSupport"),
+        AT("instance-storage-info.total-size-in-gb", "InstanceStorageInfo.TotalSizeInGB"),
+        AT("instance-storage-supported", "InstanceStorageSupported"),
+        AT("instance-type", "InstanceType"),
+        AT("memory-info.size-in-mib", "MemoryInfo.SizeInMiB"),
+        AT("network-info.bandwidth-weightings", "NetworkInfo.BandwidthWeightings"),
+        AT("network-info.efa-info.maximum-efa-interfaces", "NetworkInfo.EfaInfo.MaximumEfaInterfaces"),
+        AT("network-info.efa-supported", "NetworkInfo.EfaSupported"),
+        AT("network-info.ena-support", "NetworkInfo.EnaSupport"),
+        AT("network-info.encryption-in-transit-supported", "NetworkInfo.EncryptionInTransitSupported"),
+        AT("network-info.flexible-ena-queues-support", "NetworkInfo.FlexibleEnaQueuesSupport"),
+        AT("network-info.ipv4-addresses-per-interface", "NetworkInfo.Ipv4AddressesPerInterface"),
+        AT("network-info.ipv6-addresses-per-interface", "NetworkInfo.Ipv6AddressesPerInterface"),
+        AT("network-info.ipv6-supported", "NetworkInfo.Ipv6Supported"),
+        AT("network-info.maximum-network-cards", "NetworkInfo.MaximumNetworkCards"),
+        AT("network-info.maximum-network-interfaces", "NetworkInfo.MaximumNetworkInterfaces"),
+        AT("network-info.network-performance", "NetworkInfo.NetworkPerformance"),
+        AT("nitro-enclaves-support", "NitroEnclavesSupport"),
+        AT("nitro-tpm-info.supported-versions", "NitroTpmInfo.SupportedVersions"),
+        AT("nitro-tpm-support", "NitroTpmSupport"),
+        AT("processor-info.supported-architecture", "ProcessorInfo.SupportedArchitectures"),
+        AT("processor-info.supported-features", "ProcessorInfo.SupportedFeatures"),
+        AT("processor-info.sustained-clock-speed-in-ghz", "ProcessorInfo.SustainedClockSpeedInGhz"),
+        AT("reboot-migration-support", "RebootMigrationSupport"),
+        AT("supported-boot-mode", "SupportedBootModes"),
+        AT("supported-root-device-type", "SupportedRootDeviceTypes"),
+        AT("supported-usage-class", "SupportedUsageClasses"),
+        AT("supported-virtualization-type", "SupportedVirtualizationTypes"),
+        AT("vcpu-info.default-cores", "VCpuInfo.DefaultCores"),
+        AT("vcpu-info.default-threads-per-core", "VCpuInfo.DefaultThreadsPerCore"),
+        AT("vcpu-info.default-vcpus", "VCpuInfo.DefaultVCpus"),
+        AT("vcpu-info.valid-cores", "VCpuInfo.ValidCores"),
+        AT("vcpu-info.valid-threads-per-core", "VCpuInfo.ValidThreadsPerCore"),
         {0},
 };
 

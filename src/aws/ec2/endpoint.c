@@ -236,8 +236,17 @@ int ec2_delete_vpc_endpoints(struct call *c, const struct ec2_delete_vpc_endpoin
 
 /* --- describe */
 
+/* The service's region is the endpoint's. */
+static void regions(struct call *c, void *record, struct str_list *ret)
+{
+	(void)record;
+	*LIST_ADD(c->arena, ret) = c->region;
+}
+
 static const struct ec2_field fields[] = {
+        FIELD_TEXT("ip-address-type", ec2_vpc_endpoint, ip_address_type),
         FIELD_TEXT("service-name", ec2_vpc_endpoint, service_name),
+        FIELD_ASK("service-region", regions),
         FIELD_TEXT("vpc-endpoint-id", ec2_vpc_endpoint, vpc_endpoint_id),
         FIELD_TEXT("vpc-endpoint-state", ec2_vpc_endpoint, state),
         FIELD_TEXT("vpc-endpoint-type", ec2_vpc_endpoint, vpc_endpoint_type),
@@ -285,10 +294,18 @@ static void types(struct call *c, void *record, struct str_list *ret)
 	*LIST_ADD(c->arena, ret) = S("Gateway");
 }
 
+static void families(struct call *c, void *record, struct str_list *ret)
+{
+	(void)record;
+	*LIST_ADD(c->arena, ret) = S("ipv4");
+}
+
 static const struct ec2_field service_fields[] = {
         FIELD_ASK("owner", owners),
         FIELD_TEXT("service-name", ec2_service_detail, service_name),
+        FIELD_ASK("service-region", regions),
         FIELD_ASK("service-type", types),
+        FIELD_ASK("supported-ip-address-types", families),
         {0},
 };
 

@@ -1,5 +1,9 @@
 #include "aws/ec2/filter.h"
 
+#include "base/clock.h"
+
+#include <assert.h>
+
 enum { FILTERS_MAX = 50, VALUES_MAX = 200 };
 
 /* Linear but for the way back to the last star; a backslash takes the meaning from what follows it. */
@@ -79,6 +83,76 @@ static bool tags_pass(const struct ec2_tag_list *tags, const struct ec2_filter *
 	return false;
 }
 
+/* --- values */
+
+static void leaf(struct arena *a, const struct shape *shape, const void *at, struct str_list *ret)
+{
+	if (!model_is_set(shape, at))
+		return;
+	struct str text = STR_NONE;
+	switch ((enum shape_kind)shape->kind) {
+	case SHAPE_STRING:
+		text = *(const struct str *)at;
+		break;
+	case SHAPE_BOOLEAN:
+		text = ((const struct opt_bool *)at)->v ? S("true") : S("false");
+		break;
+	case SHAPE_INTEGER:
+	case SHAPE_LONG:
+		text = arena_printf(a, "%ld", ((const struct opt_int *)at)->v);
+		break;
+	case SHAPE_FLOAT:
+	case SHAPE_DOUBLE:
+		text = arena_printf(a, "%g", ((const struct opt_double *)at)->v);
+		break;
+	case SHAPE_TIMESTAMP:
+		text = time_format(a, ((const struct opt_time *)at)->ms, TIME_ISO8601_MS);
+		break;
+	case SHAPE_STRUCTURE:
+	case SHAPE_LIST:
+	case SHAPE_MAP:
+	case SHAPE_BLOB:
+	case SHAPE_DOCUMENT:
+		assert(false);
+	}
+	*LIST_ADD(a, ret) = text;
+}
+
+/* A structure is at `at`; what is none lies in the slot there. A path that leads nowhere is a bug of the row. */
+static void walk(struct arena *a, const struct shape *shape, const char *at, struct str path, struct str_list *ret)
+{
+	if (shape->kind == SHAPE_LIST) {
+		const struct any_list *list = (const struct any_list *)(const void *)at;
+		const struct shape *item = api_shape(&ec2_api, ec2_api.members[shape->first_member].shape);
+		for (uint32_t i = 0; i < list->n; i++)
+			walk(a, item, (const char *)list->v + (size_t)i * shape->size, path, ret);
+		return;
+	}
+	if (shape->kind != SHAPE_STRUCTURE) {
+		assert(!path.n);
+		leaf(a, shape, at, ret);
+		return;
+	}
+	size_t n = 0;
+	while (n < path.n && path.p[n] != '.')
+		n++;
+	const struct member *m = &ec2_api.members[shape->first_member], *end = m + shape->members;
+	while (m < end && !str_eq(api_text(&ec2_api, m->name), str_sub(path, 0, n)))
+		m++;
+	assert(m < end);
+	const struct shape *target = api_shape(&ec2_api, m->shape);
+	const char *slot = at + m->offset;
+	if (target->kind == SHAPE_STRUCTURE)
+		slot = *(char *const *)(const void *)slot;
+	if (slot)
+		walk(a, target, slot, str_from_at(path, n < path.n ? n + 1 : n), ret);
+}
+
+void ec2_path_values(struct arena *a, const char *shape, const void *at, const char *path, struct str_list *ret)
+{
+	walk(a, api_shape_named(&ec2_api, str_from(shape)), at, str_from(path), ret);
+}
+
 static void values_of(struct call *c, const struct ec2_kind *kind, void *record, const struct ec2_field *field,
                       struct str_list *ret)
 {
@@ -101,8 +175,13 @@ static void values_of(struct call *c, const struct ec2_kind *kind, void *record,
 			        *(const struct str *)(const void *)((const char *)list->v + i * field->size + field->in);
 		break;
 	}
+	case EC2_PATH:
+		ec2_path_values(c->arena, field->shape, at, field->path, ret);
+		break;
 	case EC2_ASK:
 		field->ask(c, record, ret);
+		break;
+	case EC2_NEVER:
 		break;
 	}
 }

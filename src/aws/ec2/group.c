@@ -267,6 +267,19 @@ static struct str rule_group(struct call *c, const struct ec2_security_group_rul
 	(void)c;
 	return rule->referenced_group_info ? rule->referenced_group_info->group_id : STR_NONE;
 }
+static struct str rule_group_name(struct call *c, const struct ec2_security_group_rule *rule)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_group_record other;
+	bool found = rule->referenced_group_info && ec2_find(&s, &ec2_kind_group, rule->referenced_group_info->group_id, &other);
+	return found ? other.group->group_name : STR_NONE;
+}
+static struct str rule_user(struct call *c, const struct ec2_security_group_rule *rule)
+{
+	if (!rule->referenced_group_info)
+		return STR_NONE;
+	return str_set(rule->referenced_group_info->user_id) ? rule->referenced_group_info->user_id : c->account;
+}
 static struct str rule_list(struct call *c, const struct ec2_security_group_rule *rule)
 {
 	(void)c;
@@ -288,6 +301,8 @@ OF_RULES(protocol)
 OF_RULES(from)
 OF_RULES(to)
 OF_RULES(group)
+OF_RULES(group_name)
+OF_RULES(user)
 OF_RULES(list)
 
 static const struct ec2_field fields[] = {
@@ -302,6 +317,8 @@ static const struct ec2_field fields[] = {
         FIELD_ASK("ip-permission.from-port", in_from),
         FIELD_ASK("ip-permission.to-port", in_to),
         FIELD_ASK("ip-permission.group-id", in_group),
+        FIELD_ASK("ip-permission.group-name", in_group_name),
+        FIELD_ASK("ip-permission.user-id", in_user),
         FIELD_ASK("ip-permission.prefix-list-id", in_list),
         FIELD_ASK("egress.ip-permission.cidr", out_cidr),
         FIELD_ASK("egress.ip-permission.ipv6-cidr", out_cidr6),
@@ -309,6 +326,8 @@ static const struct ec2_field fields[] = {
         FIELD_ASK("egress.ip-permission.from-port", out_from),
         FIELD_ASK("egress.ip-permission.to-port", out_to),
         FIELD_ASK("egress.ip-permission.group-id", out_group),
+        FIELD_ASK("egress.ip-permission.group-name", out_group_name),
+        FIELD_ASK("egress.ip-permission.user-id", out_user),
         FIELD_ASK("egress.ip-permission.prefix-list-id", out_list),
         {0},
 };

@@ -134,6 +134,8 @@ static const struct ec2_field fields[] = {
                    ipv6_address),
         ENI("mac-address", mac_address),
         ENI("network-interface-id", network_interface_id),
+        FIELD_PATH("operator.managed", "NetworkInterface", "Operator.Managed"),
+        FIELD_PATH("operator.principal", "NetworkInterface", "Operator.Principal"),
         ENI("owner-id", owner_id),
         ENI("private-dns-name", private_dns_name),
         ENI("private-ip-address", private_ip_address),

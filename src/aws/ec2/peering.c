@@ -252,10 +252,20 @@ ASK(requester_vpc, requester_vpc_info->vpc_id)
 ASK(status_code, status->code)
 ASK(status_message, status->message)
 
+/* Shown, and so found, while somebody may accept it. */
+static void expiration(struct call *c, void *record, struct str_list *ret)
+{
+	struct ec2_vpc_peering_connection *p = record;
+	see_time(c, p);
+	if (str_is(p->status->code, "pending-acceptance"))
+		ec2_path_values(c->arena, "VpcPeeringConnection", p, "ExpirationTime", ret);
+}
+
 static const struct ec2_field fields[] = {
         FIELD_ASK("accepter-vpc-info.cidr-block", accepter_block),
         FIELD_ASK("accepter-vpc-info.owner-id", accepter_owner),
         FIELD_ASK("accepter-vpc-info.vpc-id", accepter_vpc),
+        FIELD_ASK("expiration-time", expiration),
         FIELD_ASK("requester-vpc-info.cidr-block", requester_block),
         FIELD_ASK("requester-vpc-info.owner-id", requester_owner),
         FIELD_ASK("requester-vpc-info.vpc-id", requester_vpc),

@@ -236,6 +236,25 @@ static void states(struct call *c, void *record, struct str_list *ret)
 		*LIST_ADD(c->arena, ret) = ec2_route_works(&s, &table->routes.v[i], table->vpc_id) ? S("active") : S("blackhole");
 }
 
+/* The instance that has the interface now: no route names one. */
+static const struct ec2_network_interface_attachment *attachment_of(const struct ec2_scope *s, const struct ec2_route *r)
+{
+	struct state_vpc_interface_record eni;
+	bool found = str_set(r->network_interface_id) && ec2_find(s, &ec2_kind_interface, r->network_interface_id, &eni);
+	return found ? eni.interface->attachment : NULL;
+}
+
+static void instances(struct call *c, void *record, struct str_list *ret)
+{
+	struct ec2_scope s = ec2_scope(c);
+	const struct ec2_route_table *table = record;
+	for (uint32_t i = 0; i < table->routes.n; i++) {
+		const struct ec2_network_interface_attachment *a = attachment_of(&s, &table->routes.v[i]);
+		if (a)
+			*LIST_ADD(c->arena, ret) = a->instance_id;
+	}
+}
+
 #define ASSOCIATION(name, member) FIELD_EACH(name, ec2_route_table, associations, ec2_route_table_association, member)
 #define ROUTE(name, member) FIELD_EACH(name, ec2_route_table, routes, ec2_route, member)
 static const struct ec2_field fields[] = {
@@ -251,10 +270,12 @@ static const struct ec2_field fields[] = {
         ROUTE("route.destination-prefix-list-id", destination_prefix_list_id),
         ROUTE("route.egress-only-internet-gateway-id", egress_only_internet_gateway_id),
         ROUTE("route.gateway-id", gateway_id),
-        ROUTE("route.instance-id", instance_id),
+        FIELD_ASK("route.instance-id", instances),
         ROUTE("route.nat-gateway-id", nat_gateway_id),
         ROUTE("route.origin", origin),
         FIELD_ASK("route.state", states),
+        ROUTE("route.transit-gateway-id", transit_gateway_id),
+        ROUTE("route.vpc-peering-connection-id", vpc_peering_connection_id),
         FIELD_TEXT("vpc-id", ec2_route_table, vpc_id),
         {0},
 };
@@ -265,12 +286,11 @@ static void show(struct call *c, void *record, void *out)
 	struct ec2_route_table *table = record;
 	for (uint32_t i = 0; i < table->routes.n; i++) {
 		struct ec2_route *r = &table->routes.v[i];
-		struct state_vpc_interface_record eni;
+		const struct ec2_network_interface_attachment *a = attachment_of(&s, r);
 		r->state = ec2_route_works(&s, r, table->vpc_id) ? S("active") : S("blackhole");
-		if (str_set(r->network_interface_id) && ec2_find(&s, &ec2_kind_interface, r->network_interface_id, &eni) &&
-		    eni.interface->attachment) {
-			r->instance_id = eni.interface->attachment->instance_id;
-			r->instance_owner_id = eni.interface->attachment->instance_owner_id;
+		if (a) {
+			r->instance_id = a->instance_id;
+			r->instance_owner_id = a->instance_owner_id;
 		}
 	}
 	*LIST_ADD(c->arena, &((struct ec2_describe_route_tables_result *)out)->route_tables) = *table;

@@ -143,6 +143,7 @@ static const struct ec2_field fields[] = {
         FIELD_ASK("start-time", ask_start),
         FIELD_TEXT("status", ec2_snapshot, state),
         FIELD_TEXT("storage-tier", ec2_snapshot, storage_tier),
+        FIELD_TEXT("transfer-type", ec2_snapshot, transfer_type),
         FIELD_TEXT("volume-id", ec2_snapshot, volume_id),
         FIELD_NUMBER("volume-size", ec2_snapshot, volume_size),
         {0},

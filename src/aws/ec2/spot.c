@@ -3,6 +3,7 @@
 #include "aws/ec2/spot.h"
 
 #include "aws/ec2/fleet.h"
+#include "aws/ec2/launch_data.h"
 #include "aws/ec2/run.h"
 #include "base/clock.h"
 
@@ -128,6 +129,31 @@ static struct ec2_spot_instance_request *request_new(struct call *c, const struc
 	return r;
 }
 
+/* What the instance was launched with, as requests show it. */
+static struct ec2_launch_specification *specification_of(struct call *c, const struct ec2_run_instances_request *in,
+                                                         const struct ec2_instance *i)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_launch_specification *spec = arena_new(c->arena, struct ec2_launch_specification);
+	ec2_carry(c->arena, "RunInstancesRequest", in, "LaunchSpecification", spec);
+	spec->user_data = STR_NONE;
+	spec->image_id = i->image_id;
+	spec->instance_type = i->instance_type;
+	spec->key_name = i->key_name;
+	spec->subnet_id = i->subnet_id;
+	spec->placement = arena_new(c->arena, struct ec2_spot_placement);
+	spec->placement->availability_zone = i->placement->availability_zone;
+	spec->monitoring = arena_new(c->arena, struct ec2_run_instances_monitoring_enabled);
+	spec->monitoring->enabled = OPT_BOOL(!str_is(i->monitoring->state, "disabled"));
+	for (uint32_t k = 0; k < in->security_group_ids.n; k++) {
+		struct state_vpc_group_record g;
+		if (ec2_find(&s, &ec2_kind_group, in->security_group_ids.v[k], &g))
+			*LIST_ADD(c->arena, &spec->security_groups) =
+			        (struct ec2_group_identifier){.group_id = g.group->group_id, .group_name = g.group->group_name};
+	}
+	return spec;
+}
+
 void spot_launched(struct call *c, const struct spot_ask *ask, const struct ec2_run_instances_request *in,
                    const struct ec2_tag_list *template_tags, struct state_ec2_instance_record *r)
 {
@@ -138,12 +164,7 @@ void spot_launched(struct call *c, const struct spot_ask *ask, const struct ec2_
 		return;
 	bool waits = str_set(ask->request) && ec2_find(&s, &ec2_kind_spot_request, ask->request, &waited);
 	struct ec2_spot_instance_request *made = waits ? &waited : request_new(c, ask);
-	struct ec2_launch_specification *spec = arena_new(c->arena, struct ec2_launch_specification);
-	*spec = (struct ec2_launch_specification){
-	        .image_id = i->image_id, .instance_type = i->instance_type, .key_name = i->key_name, .subnet_id = i->subnet_id};
-	spec->placement = arena_new(c->arena, struct ec2_spot_placement);
-	spec->placement->availability_zone = i->placement->availability_zone;
-	made->launch_specification = spec;
+	made->launch_specification = specification_of(c, in, i);
 	made->state = S("active");
 	made->instance_id = i->instance_id;
 	made->launched_availability_zone = i->placement->availability_zone;
@@ -453,61 +474,19 @@ int ec2_cancel_spot_instance_requests(struct call *c, const struct ec2_cancel_sp
 	return CALL_OK;
 }
 
-static void ask_status(struct call *c, void *record, struct str_list *ret)
-{
-	*LIST_ADD(c->arena, ret) = ((struct ec2_spot_instance_request *)record)->status->code;
-}
+/* --- prices */
 
-static void ask_type(struct call *c, void *record, struct str_list *ret)
-{
-	*LIST_ADD(c->arena, ret) = ((struct ec2_spot_instance_request *)record)->launch_specification->instance_type;
-}
-
-static void ask_image(struct call *c, void *record, struct str_list *ret)
-{
-	*LIST_ADD(c->arena, ret) = ((struct ec2_spot_instance_request *)record)->launch_specification->image_id;
-}
-
-static const struct ec2_field fields[] = {
-        FIELD_TEXT("instance-id", ec2_spot_instance_request, instance_id),
-        FIELD_ASK("launch.image-id", ask_image),
-        FIELD_ASK("launch.instance-type", ask_type),
-        FIELD_TEXT("launched-availability-zone", ec2_spot_instance_request, launched_availability_zone),
-        FIELD_TEXT("product-description", ec2_spot_instance_request, product_description),
-        FIELD_TEXT("spot-instance-request-id", ec2_spot_instance_request, spot_instance_request_id),
-        FIELD_TEXT("spot-price", ec2_spot_instance_request, spot_price),
-        FIELD_TEXT("state", ec2_spot_instance_request, state),
-        FIELD_ASK("status-code", ask_status),
-        FIELD_TEXT("type", ec2_spot_instance_request, type),
+static const struct ec2_field price_fields[] = {
+        FIELD_TEXT("availability-zone", ec2_spot_price, availability_zone),
+        FIELD_TEXT("availability-zone-id", ec2_spot_price, availability_zone_id),
+        FIELD_TEXT("instance-type", ec2_spot_price, instance_type),
+        FIELD_TEXT("product-description", ec2_spot_price, product_description),
+        FIELD_TEXT("spot-price", ec2_spot_price, spot_price),
+        FIELD_PATH("timestamp", "SpotPrice", "Timestamp"),
         {0},
 };
 
-static void show(struct call *c, void *record, void *output)
-{
-	struct ec2_describe_spot_instance_requests_result *out = output;
-	struct ec2_spot_instance_request *r = record;
-	struct ec2_scope s = ec2_scope(c);
-	spot_expire(&s, r, c->now_ms);
-	*LIST_ADD(c->arena, &out->spot_instance_requests) = *r;
-}
-
-int ec2_describe_spot_instance_requests(struct call *c, const struct ec2_describe_spot_instance_requests_request *in,
-                                        struct ec2_describe_spot_instance_requests_result *out)
-{
-	const struct ec2_walk walk = {.kind = &ec2_kind_spot_request,
-	                              .fields = fields,
-	                              .filters = &in->filters,
-	                              .ids = &in->spot_instance_request_ids,
-	                              .max_results = &in->max_results,
-	                              .next_token = in->next_token,
-	                              .show = show};
-	out->spot_instance_requests.set = true;
-	return ec2_describe(c, &walk, out, &out->next_token);
-}
-
-/* --- prices */
-
-static bool wanted(struct call *c, const struct ec2_describe_spot_price_history_request *in, const struct ec2_spot_price *p)
+static bool wanted(struct call *c, const struct ec2_describe_spot_price_history_request *in, struct ec2_spot_price *p)
 {
 	bool type = !in->instance_types.n, product = !in->product_descriptions.n;
 	for (uint32_t k = 0; k < in->instance_types.n; k++)
@@ -518,31 +497,15 @@ static bool wanted(struct call *c, const struct ec2_describe_spot_price_history_
 	if (!type || !product || (in->availability_zone.n && !str_eq(in->availability_zone, p->availability_zone)) ||
 	    (in->availability_zone_id.n && !str_eq(in->availability_zone_id, p->availability_zone_id)))
 		return false;
-	for (uint32_t k = 0; k < in->filters.n; k++) {
-		const struct ec2_filter *f = &in->filters.v[k];
-		struct str text = str_is(f->name, "availability-zone")     ? p->availability_zone
-		                  : str_is(f->name, "instance-type")       ? p->instance_type
-		                  : str_is(f->name, "product-description") ? p->product_description
-		                  : str_is(f->name, "spot-price")          ? p->spot_price
-		                                                  : time_format(c->arena, p->timestamp.ms, TIME_ISO8601_MS);
-		if (!ec2_filter_matches(f, text))
-			return false;
-	}
-	return true;
+	return ec2_filters_pass(c, &(const struct ec2_kind){0}, p, price_fields, &in->filters);
 }
 
 int ec2_describe_spot_price_history(struct call *c, const struct ec2_describe_spot_price_history_request *in,
                                     struct ec2_describe_spot_price_history_result *out)
 {
-	static const struct ec2_field names[] = {FIELD_TEXT("availability-zone", ec2_spot_price, availability_zone),
-	                                         FIELD_TEXT("instance-type", ec2_spot_price, instance_type),
-	                                         FIELD_TEXT("product-description", ec2_spot_price, product_description),
-	                                         FIELD_TEXT("spot-price", ec2_spot_price, spot_price),
-	                                         FIELD_TEXT("timestamp", ec2_spot_price, timestamp),
-	                                         {0}};
 	struct str after;
 	out->spot_price_history.set = true;
-	if (ec2_filters_check(c, names, &in->filters) != CALL_OK ||
+	if (ec2_filters_check(c, price_fields, &in->filters) != CALL_OK ||
 	    ec2_page_begin(c, &in->max_results, 1, 1000, in->next_token, &after) != CALL_OK)
 		return CALL_FAIL;
 	uint32_t most = in->max_results.set ? (uint32_t)in->max_results.v : 1000;

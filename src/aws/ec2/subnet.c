@@ -231,6 +231,7 @@ static void block6_states(struct call *c, void *record, struct str_list *ret)
 		*LIST_ADD(c->arena, ret) = subnet->ipv6_cidr_block_association_set.v[i].ipv6_cidr_block_state->state;
 }
 
+#define NAMES(name, path) FIELD_PATH("private-dns-name-options-on-launch." name, "Subnet", "PrivateDnsNameOptionsOnLaunch." path)
 #define BLOCK6(name, member) \
 	FIELD_EACH("ipv6-cidr-block-association." name, ec2_subnet, ipv6_cidr_block_association_set, \
 	           ec2_subnet_ipv6_cidr_block_association, member)
@@ -243,14 +244,22 @@ static const struct ec2_field fields[] = {
         FIELD_TEXT("cidr", ec2_subnet, cidr_block),
         FIELD_TEXT("cidr-block", ec2_subnet, cidr_block),
         FIELD_TEXT("cidrBlock", ec2_subnet, cidr_block),
+        FIELD_TEXT("customer-owned-ipv4-pool", ec2_subnet, customer_owned_ipv4_pool),
         FIELD_FLAG("default-for-az", ec2_subnet, default_for_az),
         FIELD_FLAG("defaultForAz", ec2_subnet, default_for_az),
+        FIELD_FLAG("enable-dns64", ec2_subnet, enable_dns64),
+        FIELD_NUMBER("enable-lni-at-device-index", ec2_subnet, enable_lni_at_device_index),
         BLOCK6("association-id", association_id),
         BLOCK6("ipv6-cidr-block", ipv6_cidr_block),
         FIELD_ASK("ipv6-cidr-block-association.state", block6_states),
         FIELD_FLAG("ipv6-native", ec2_subnet, ipv6_native),
+        FIELD_FLAG("map-customer-owned-ip-on-launch", ec2_subnet, map_customer_owned_ip_on_launch),
         FIELD_FLAG("map-public-ip-on-launch", ec2_subnet, map_public_ip_on_launch),
         FIELD_TEXT("owner-id", ec2_subnet, owner_id),
+        FIELD_TEXT("outpost-arn", ec2_subnet, outpost_arn),
+        NAMES("hostname-type", "HostnameType"),
+        NAMES("enable-resource-name-dns-a-record", "EnableResourceNameDnsARecord"),
+        NAMES("enable-resource-name-dns-aaaa-record", "EnableResourceNameDnsAAAARecord"),
         FIELD_TEXT("state", ec2_subnet, state),
         FIELD_TEXT("subnet-arn", ec2_subnet, subnet_arn),
         FIELD_TEXT("subnet-id", ec2_subnet, subnet_id),

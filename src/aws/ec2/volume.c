@@ -153,38 +153,20 @@ int ec2_delete_volume(struct call *c, const struct ec2_delete_volume_request *in
 
 #define ATTACHMENT(name, member) FIELD_EACH(name, ec2_volume, attachments, ec2_volume_attachment, member)
 
-static void ask_attach_time(struct call *c, void *record, struct str_list *ret)
-{
-	const struct ec2_volume *v = ec2_shape(&ec2_kind_volume, record);
-	for (uint32_t i = 0; i < v->attachments.n; i++)
-		*LIST_ADD(c->arena, ret) = time_format(c->arena, v->attachments.v[i].attach_time.ms, TIME_ISO8601_MS);
-}
-
-static void ask_deletes(struct call *c, void *record, struct str_list *ret)
-{
-	const struct ec2_volume *v = ec2_shape(&ec2_kind_volume, record);
-	for (uint32_t i = 0; i < v->attachments.n; i++)
-		*LIST_ADD(c->arena, ret) = v->attachments.v[i].delete_on_termination.v ? S("true") : S("false");
-}
-
-static void ask_create_time(struct call *c, void *record, struct str_list *ret)
-{
-	const struct ec2_volume *v = ec2_shape(&ec2_kind_volume, record);
-	*LIST_ADD(c->arena, ret) = time_format(c->arena, v->create_time.ms, TIME_ISO8601_MS);
-}
-
 static const struct ec2_field volume_fields[] = {
         ATTACHMENT("attachment.device", device),
         ATTACHMENT("attachment.instance-id", instance_id),
         ATTACHMENT("attachment.status", state),
-        FIELD_ASK("attachment.attach-time", ask_attach_time),
-        FIELD_ASK("attachment.delete-on-termination", ask_deletes),
-        FIELD_ASK("create-time", ask_create_time),
+        FIELD_PATH("attachment.attach-time", "Volume", "Attachments.AttachTime"),
+        FIELD_PATH("attachment.delete-on-termination", "Volume", "Attachments.DeleteOnTermination"),
+        FIELD_PATH("create-time", "Volume", "CreateTime"),
         FIELD_TEXT("availability-zone", ec2_volume, availability_zone),
         FIELD_TEXT("availability-zone-id", ec2_volume, availability_zone_id),
         FIELD_FLAG("encrypted", ec2_volume, encrypted),
         FIELD_FLAG("fast-restored", ec2_volume, fast_restored),
         FIELD_FLAG("multi-attach-enabled", ec2_volume, multi_attach_enabled),
+        FIELD_PATH("operator.managed", "Volume", "Operator.Managed"),
+        FIELD_PATH("operator.principal", "Volume", "Operator.Principal"),
         FIELD_NUMBER("size", ec2_volume, size),
         FIELD_TEXT("snapshot-id", ec2_volume, snapshot_id),
         FIELD_TEXT("status", ec2_volume, state),
@@ -213,11 +195,9 @@ int ec2_describe_volumes(struct call *c, const struct ec2_describe_volumes_reque
 }
 
 /* A volume is what its file is: one that could not be made is impaired. */
-static void show_status(struct call *c, void *record, void *output)
+static void fill_status(struct call *c, void *record, struct ec2_volume_status_item *item)
 {
 	const struct ec2_volume *v = ec2_shape(&ec2_kind_volume, record);
-	struct ec2_describe_volume_status_result *out = output;
-	struct ec2_volume_status_item *item = LIST_ADD(c->arena, &out->volume_statuses);
 	bool broken = str_is(v->state, "error"), early = str_is(v->state, "creating");
 	*item = (struct ec2_volume_status_item){.volume_id = v->volume_id,
 	                                        .availability_zone = v->availability_zone,
@@ -232,10 +212,42 @@ static void show_status(struct call *c, void *record, void *output)
 	                                                             : S("passed")};
 }
 
+static void show_status(struct call *c, void *record, void *output)
+{
+	struct ec2_describe_volume_status_result *out = output;
+	fill_status(c, record, LIST_ADD(c->arena, &out->volume_statuses));
+}
+
+#define ASK_STATUS(name, path) \
+	static void ask_##name(struct call *c, void *record, struct str_list *ret) \
+	{ \
+		struct ec2_volume_status_item item; \
+		fill_status(c, record, &item); \
+		ec2_path_values(c->arena, "VolumeStatusItem", &item, "VolumeStatus." path, ret); \
+	}
+ASK_STATUS(status, "Status")
+ASK_STATUS(details_name, "Details.Name")
+ASK_STATUS(details_status, "Details.Status")
+
 int ec2_describe_volume_status(struct call *c, const struct ec2_describe_volume_status_request *in,
                                struct ec2_describe_volume_status_result *out)
 {
-	static const struct ec2_field fields[] = {FIELD_TEXT("availability-zone", ec2_volume, availability_zone), {0}};
+	static const struct ec2_field fields[] = {
+	        FIELD_NEVER("action.code"),
+	        FIELD_NEVER("action.description"),
+	        FIELD_NEVER("action.event-id"),
+	        FIELD_TEXT("availability-zone", ec2_volume, availability_zone),
+	        FIELD_TEXT("availability-zone-id", ec2_volume, availability_zone_id),
+	        FIELD_NEVER("event.description"),
+	        FIELD_NEVER("event.event-id"),
+	        FIELD_NEVER("event.event-type"),
+	        FIELD_NEVER("event.not-after"),
+	        FIELD_NEVER("event.not-before"),
+	        FIELD_ASK("volume-status.details-name", ask_details_name),
+	        FIELD_ASK("volume-status.details-status", ask_details_status),
+	        FIELD_ASK("volume-status.status", ask_status),
+	        {0},
+	};
 	const struct ec2_walk walk = {.kind = &ec2_kind_volume,
 	                              .fields = fields,
 	                              .filters = &in->filters,
@@ -305,12 +317,21 @@ static bool never_modified(struct call *c, void *record)
 	return !((const struct state_ec2_volume_record *)record)->modification;
 }
 
-static void ask_modification(struct call *c, void *record, struct str_list *ret)
-{
-	const struct state_ec2_volume_record *r = record;
-	if (r->modification)
-		*LIST_ADD(c->arena, ret) = r->modification->modification_state;
-}
+#define ASK_MODIFICATION(name, path) \
+	static void ask_##name(struct call *c, void *record, struct str_list *ret) \
+	{ \
+		const struct state_ec2_volume_record *r = record; \
+		if (r->modification) \
+			ec2_path_values(c->arena, "VolumeModification", r->modification, path, ret); \
+	}
+ASK_MODIFICATION(modification_state, "ModificationState")
+ASK_MODIFICATION(original_iops, "OriginalIops")
+ASK_MODIFICATION(original_size, "OriginalSize")
+ASK_MODIFICATION(original_type, "OriginalVolumeType")
+ASK_MODIFICATION(start_time, "StartTime")
+ASK_MODIFICATION(target_iops, "TargetIops")
+ASK_MODIFICATION(target_size, "TargetSize")
+ASK_MODIFICATION(target_type, "TargetVolumeType")
 
 static void show_modification(struct call *c, void *record, void *output)
 {
@@ -324,7 +345,19 @@ int ec2_describe_volumes_modifications(struct call *c, const struct ec2_describe
                                        struct ec2_describe_volumes_modifications_result *out)
 {
 	static const struct ec2_field fields[] = {
-	        FIELD_TEXT("volume-id", ec2_volume, volume_id), FIELD_ASK("modification-state", ask_modification), {0}};
+	        FIELD_ASK("modification-state", ask_modification_state),
+	        FIELD_ASK("original-iops", ask_original_iops),
+	        FIELD_ASK("original-size", ask_original_size),
+	        FIELD_ASK("original-volume-type", ask_original_type),
+	        FIELD_NEVER("originalMultiAttachEnabled"),
+	        FIELD_ASK("start-time", ask_start_time),
+	        FIELD_ASK("target-iops", ask_target_iops),
+	        FIELD_ASK("target-size", ask_target_size),
+	        FIELD_ASK("target-volume-type", ask_target_type),
+	        FIELD_NEVER("targetMultiAttachEnabled"),
+	        FIELD_TEXT("volume-id", ec2_volume, volume_id),
+	        {0},
+	};
 	const struct ec2_walk walk = {.kind = &ec2_kind_volume,
 	                              .fields = fields,
 	                              .filters = &in->filters,

@@ -112,6 +112,10 @@ static const struct ec2_field zone_fields[] = {
         FIELD_TEXT("state", ec2_availability_zone, state),
         FIELD_TEXT("group-name", ec2_availability_zone, group_name),
         FIELD_TEXT("opt-in-status", ec2_availability_zone, opt_in_status),
+        FIELD_TEXT("group-long-name", ec2_availability_zone, group_long_name),
+        FIELD_PATH("message", "AvailabilityZone", "Messages.Message"),
+        FIELD_TEXT("parent-zone-id", ec2_availability_zone, parent_zone_id),
+        FIELD_TEXT("parent-zone-name", ec2_availability_zone, parent_zone_name),
         {0},
 };
 

@@ -177,6 +177,88 @@ static void images_of_what_stands_still(void **state)
 	assert_state(id, "stopped");
 }
 
+/* What one call takes is not promised to the next, however close they come, and is free again when it was not taken. */
+static void room_is_given_once(void **state)
+{
+	(void)state;
+	enum { CALLS = 6 };
+	struct str image = new_image(), zones[] = {S("us-east-1a"), S("us-east-1b"), S("us-east-1c")};
+	const struct instance_type *type = instance_type_find(S("t3.micro"));
+	uint64_t memory;
+	unsigned vcpus;
+	capacity_of_host(&memory, &vcpus);
+	int64_t fits = capacity_fit((int64_t)memory, vcpus, type), each = fits / 3 + 1;
+	struct ec2_run_instances_request in[CALLS];
+	struct ec2_placement places[CALLS] = {0};
+	const void *all[CALLS];
+	char codes[CALLS][128];
+	for (int i = 0; i < CALLS; i++) {
+		in[i] = request(image);
+		places[i].availability_zone = zones[i % 3];
+		in[i].placement = &places[i];
+		in[i].min_count = in[i].max_count = OPT_INT(each);
+		all[i] = &in[i];
+	}
+	/* What fails holds nothing. */
+	struct ec2_run_instances_request bad = in[0];
+	bad.min_count = bad.max_count = OPT_INT(fits);
+	bad.key_name = S("no-such-key");
+	ask("RunInstances", &bad, "InvalidKeyPair.NotFound");
+	ask_at_once("RunInstances", all, CALLS, codes);
+	int made = 0;
+	for (int i = 0; i < CALLS; i++) {
+		if (!codes[i][0])
+			made++;
+		else
+			assert_string_equal(codes[i], "InsufficientInstanceCapacity");
+	}
+	assert_int_equal(made, 2);
+	settle();
+	uint64_t used;
+	unsigned used_vcpus;
+	fleet_usage(desk(), &used, &used_vcpus);
+	assert_int_equal(used_vcpus, 2 * each * type->vcpus);
+	/* The rest can still be had, to the last place. */
+	in[0].min_count = in[0].max_count = OPT_INT(fits - 2 * each + 1);
+	ask("RunInstances", &in[0], "InsufficientInstanceCapacity");
+	in[0].min_count = in[0].max_count = OPT_INT(fits - 2 * each);
+	ask("RunInstances", &in[0], "");
+	in[0].min_count = in[0].max_count = OPT_INT(1);
+	ask("RunInstances", &in[0], "InsufficientInstanceCapacity");
+}
+
+/* Reservations and starts take their places in the same way. */
+static void places_are_kept_once(void **state)
+{
+	(void)state;
+	enum { CALLS = 3 };
+	struct ec2_run_instances_request launch = request(new_image());
+	struct str stopped = run(&launch);
+	struct ec2_stop_instances_request stop = {.instance_ids = one(&stopped)};
+	ask("StopInstances", &stop, "");
+	settle();
+	end(stopped, MACHINE_STOPPED);
+	const struct instance_type *type = instance_type_find(S("t3.micro"));
+	uint64_t memory;
+	unsigned vcpus;
+	capacity_of_host(&memory, &vcpus);
+	int64_t fits = capacity_fit((int64_t)memory, vcpus, type);
+	struct ec2_create_capacity_reservation_request in = {.instance_type = S("t3.micro"),
+	                                                     .instance_platform = S("Linux/UNIX"),
+	                                                     .availability_zone = S("us-east-1a"),
+	                                                     .instance_match_criteria = S("targeted"),
+	                                                     .instance_count = OPT_INT(fits)};
+	const void *all[CALLS] = {&in, &in, &in};
+	char codes[CALLS][128];
+	ask_at_once("CreateCapacityReservation", all, CALLS, codes);
+	int made = 0;
+	for (int i = 0; i < CALLS; i++)
+		made += !codes[i][0];
+	assert_int_equal(made, 1);
+	struct ec2_start_instances_request start = {.instance_ids = one(&stopped)};
+	ask("StartInstances", &start, "InsufficientInstanceCapacity");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +266,8 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_disk_that_breaks_late, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(a_guest_that_holds_on, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(images_of_what_stands_still, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(room_is_given_once, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(places_are_kept_once, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ec2 faults", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include "aws/ec2/event.h"
 #include "aws/ec2/metadata_find.h"
+#include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "aws/iam/iam.h"
 #include "base/clock.h"
@@ -333,6 +334,7 @@ static const struct service_op ops[] = {
         ROW(cancel_spot_instance_requests, CancelSpotInstanceRequests),
         ROW(copy_image, CopyImage),
         ROW(copy_snapshot, CopySnapshot),
+        ROW(create_capacity_reservation, CreateCapacityReservation),
         ROW(create_image, CreateImage),
         ROW(create_snapshot, CreateSnapshot),
         ROW(create_volume, CreateVolume),
@@ -469,6 +471,26 @@ const void *ask_api(const struct api *api, const char *operation, const void *in
 const void *ask(const char *operation, const void *in, const char *code)
 {
 	return ask_api(&ec2_api, operation, in, code);
+}
+
+static void one_done(void *ctx, struct call *sub)
+{
+	snprintf(ctx, 128, "%.*s", STR_ARG(str_set(sub->error.code) ? sub->error.code : S("")));
+}
+
+void ask_at_once(const char *operation, const void *const *in, unsigned n, char (*ret_codes)[128])
+{
+	unsigned left = n;
+	for (unsigned i = 0; i < n; i++)
+		strcpy(ret_codes[i], "?");
+	for (unsigned i = 0; i < n; i++)
+		call_op(&w.cloud, w.root, S("us-east-1"), &ec2_api, operation, in[i], one_done, ret_codes[i]);
+	while (left) {
+		loop_turn(w.cloud.loop, 1000);
+		left = 0;
+		for (unsigned i = 0; i < n; i++)
+			left += !strcmp(ret_codes[i], "?");
+	}
 }
 
 /* --- what tests ask */

@@ -3,7 +3,7 @@
 #pragma once
 #include "unit.h"
 
-#include "aws/ec2/compute.h"
+#include "aws/ec2/capacity.h"
 #include "aws/ec2/fleet.h"
 #include "core/gate.h"
 #include "engine/vm/machine.h"
@@ -47,6 +47,8 @@ void settle(void);
 void pass(int64_t ms);
 const void *ask_api(const struct api *api, const char *operation, const void *in, const char *code);
 const void *ask(const char *operation, const void *in, const char *code);
+/* All at the same time; the codes that they ended with. */
+void ask_at_once(const char *operation, const void *const *in, unsigned n, char (*ret_codes)[128]);
 struct str_list one(struct str *id);
 const struct ec2_instance *instance(struct str id);
 void assert_state(struct str id, const char *state);

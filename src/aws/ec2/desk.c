@@ -1,5 +1,6 @@
 #include "aws/ec2/desk.h"
 
+#include "aws/ec2/capacity.h"
 #include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "base/log.h"
@@ -60,6 +61,7 @@ static void round_of_steps(void *ctx)
 		step(due[k]);
 	store_abort(d->txn);
 	d->txn = NULL;
+	capacity_counted(d);
 	for (size_t k = 0; k < n; k++)
 		if (!due[k]->busy && !due[k]->dirty && !due[k]->waiting && !due[k]->machine && !due[k]->timer &&
 		    !due[k]->event_timer && !due[k]->memory_mib)
@@ -67,7 +69,7 @@ static void round_of_steps(void *ctx)
 	arena_reset(&d->arena);
 }
 
-static void soon(struct desk *d)
+void desk_soon(struct desk *d)
 {
 	if (!d->soon)
 		d->soon = loop_add_timer(d->cloud->loop, 0, round_of_steps, d);
@@ -76,7 +78,7 @@ static void soon(struct desk *d)
 void desk_mark(struct desk_item *i)
 {
 	i->dirty = true;
-	soon(i->desk);
+	desk_soon(i->desk);
 }
 
 void desk_done(struct desk_item *i)
@@ -174,6 +176,7 @@ struct desk *desk_new(struct ec2_state *ec2)
 		abort();
 	d->cloud = ec2->cloud;
 	d->ec2 = ec2;
+	list_init(&d->holds);
 	struct str under = KEY_UNDER(&a, S("ec2"));
 	d->watch = store_watch(d->cloud->store, under, store_prefix_end(&a, under), store_revision(d->cloud->store), changed, d);
 	look_at_all(d);
@@ -196,6 +199,7 @@ void desk_free(struct desk *d)
 		arena_done(&i->arena);
 		free(i);
 	}
+	capacity_forget(d);
 	map_done(&d->items);
 	arena_done(&d->arena);
 	free(d);

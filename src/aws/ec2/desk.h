@@ -6,6 +6,7 @@
  * instances. Made by ec2_start(). All of it runs on the loop; files are touched on worker threads. Private to aws/ec2. */
 #pragma once
 #include "aws/ec2/compute.h"
+#include "base/list.h"
 #include "base/map.h"
 
 struct machines;
@@ -54,6 +55,7 @@ struct desk {
 	struct ec2_state *ec2;
 	struct machines *machines; /* NULL: this machine has no sandboxes */
 	struct map items;          /* id -> struct desk_item */
+	struct list holds;         /* what calls under way have taken of this machine: capacity.c */
 	struct store_watch *watch;
 	struct loop_timer *soon;
 	struct store_txn *txn; /* of the round of steps under way */
@@ -65,6 +67,8 @@ void desk_free(struct desk *d);
 /* The item of an id; NULL: nothing is looked after under it. */
 struct desk_item *desk_item(struct desk *d, struct str id);
 void desk_mark(struct desk_item *i);
+/* A round of steps soon, whatever is due. */
+void desk_soon(struct desk *d);
 /* A job of an item has ended: it and all that wait get a step. */
 void desk_done(struct desk_item *i);
 

@@ -1,6 +1,6 @@
 /* The life of instances: the table of states, what leaving each entails, and the operations that ask for it. Machines follow the
  * records (fleet.c). */
-#include "aws/ec2/compute.h"
+#include "aws/ec2/capacity.h"
 #include "aws/ec2/credit.h"
 #include "aws/ec2/event.h"
 #include "aws/ec2/fleet.h"
@@ -254,12 +254,9 @@ static int open_ports(struct call *c, struct str instance, bool container)
 static int take_places(struct call *c, struct picked *all)
 {
 	struct ec2_scope s = ec2_scope(c);
-	uint64_t memory, used_memory = 0;
-	unsigned vcpus, used_vcpus = 0;
-	capacity_of_host(&memory, &vcpus);
-	if (ec2_state(c)->desk)
-		fleet_usage(ec2_state(c)->desk, &used_memory, &used_vcpus);
-	int64_t left_memory = (int64_t)memory - (int64_t)used_memory, left_vcpus = (int64_t)vcpus - used_vcpus;
+	int64_t left_memory, left_vcpus, memory, vcpus;
+	capacity_left(c, &memory, &vcpus);
+	left_memory = memory, left_vcpus = vcpus;
 	for (uint32_t k = 0; k < all->n; k++) {
 		struct ec2_instance *i = all->v[k].instance;
 		const struct instance_type *type = instance_type_find(i->instance_type);
@@ -279,6 +276,8 @@ static int take_places(struct call *c, struct picked *all)
 		left_memory -= type->memory_mib;
 		left_vcpus -= type->vcpus;
 	}
+	if (left_memory < memory)
+		capacity_take(c, memory - left_memory, vcpus - left_vcpus);
 	return CALL_OK;
 }
 

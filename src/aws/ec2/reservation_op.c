@@ -1,4 +1,5 @@
 /* Operations of capacity reservations. */
+#include "aws/ec2/capacity.h"
 #include "aws/ec2/compute.h"
 #include "aws/ec2/page.h"
 #include "aws/ec2/reservation.h"
@@ -131,6 +132,7 @@ int ec2_create_capacity_reservation(struct call *c, const struct ec2_create_capa
 		absorb(c, r);
 	if (capacity_room(c, type) < r->available_instance_count.v)
 		return no_room(c, type, r->availability_zone);
+	capacity_take(c, r->available_instance_count.v * type->memory_mib, r->available_instance_count.v * type->vcpus);
 	ec2_put(&s, &ec2_kind_reservation, id, r);
 	out->capacity_reservation = r;
 	return CALL_OK;
@@ -171,6 +173,8 @@ int ec2_modify_capacity_reservation(struct call *c, const struct ec2_modify_capa
 			                   (long long)in->instance_count.v, (long long)used);
 		if (more > 0 && capacity_room(c, type) < more)
 			return no_room(c, type, r.availability_zone);
+		if (more > 0)
+			capacity_take(c, more * type->memory_mib, more * type->vcpus);
 		r.total_instance_count = in->instance_count;
 		r.available_instance_count.v += more;
 	}

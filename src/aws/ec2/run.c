@@ -1,6 +1,6 @@
 /* RunInstances: everything is checked before the first record is written; machines follow the records (fleet.c). */
 #include "aws/ec2/run.h"
-#include "aws/ec2/compute.h"
+#include "aws/ec2/capacity.h"
 #include "aws/ec2/credit.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/launch_data.h"
@@ -375,6 +375,9 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 		return call_fail(c, "InsufficientInstanceCapacity", 500,
 		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",
 		                 l.type->name, STR_ARG(l.subnet.availability_zone));
+	int64_t outside = count > l.reserved.places ? count - l.reserved.places : 0;
+	if (outside)
+		capacity_take(c, outside * l.type->memory_mib, outside * l.type->vcpus);
 	*out = (struct ec2_reservation){.reservation_id = ec2_new_id(c->arena, "r"), .owner_id = c->account};
 	out->groups.set = true;
 	for (int64_t k = 0; k < count; k++)

@@ -2,6 +2,7 @@
  * open until somebody cancels it or its time is over. spot_open.c has what becomes of requests that are open. */
 #include "aws/ec2/spot.h"
 
+#include "aws/ec2/capacity.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/run.h"
@@ -252,16 +253,13 @@ static void tell(struct call *c, struct candidate *k)
 int64_t spot_reclaim(struct call *c, const struct instance_type *type, int64_t room, int64_t count, bool *ret_waits)
 {
 	struct desk *d = ec2_state(c)->desk;
-	uint64_t host_memory, used_memory;
-	unsigned host_vcpus, used_vcpus;
+	int64_t memory, vcpus;
 	uint32_t n, told = 0;
 	*ret_waits = false;
 	if (room >= count || !d)
 		return room;
 	struct candidate *all = candidates(c, d, &n), **list = arena_array(c->arena, n + 1, sizeof(*list));
-	capacity_of_host(&host_memory, &host_vcpus);
-	fleet_usage(d, &used_memory, &used_vcpus);
-	int64_t memory = (int64_t)host_memory - (int64_t)used_memory, vcpus = (int64_t)host_vcpus - used_vcpus;
+	capacity_left(c, &memory, &vcpus);
 	/* Who has been told goes anyway; the place may be promised already, which the count of what runs says. */
 	for (uint32_t k = 0; k < n; k++)
 		if (all[k].told) {

@@ -54,11 +54,6 @@ void spot_instance_starts(const struct ec2_scope *s, const struct ec2_instance *
 void spot_status(const struct ec2_scope *s, struct ec2_spot_instance_request *r, int64_t now_ms, const char *code,
                  const char *message);
 
-/* capacity.c: MiB and vCPUs that instances may have altogether, and how many of a type fit beside what there is. */
-void capacity_of_host(uint64_t *ret_memory_mib, unsigned *ret_vcpus);
-int64_t capacity_fit(int64_t memory_mib, int64_t vcpus, const struct instance_type *type);
-int64_t capacity_room(struct call *c, const struct instance_type *type);
-
 ec2_request_spot_instances_handler ec2_request_spot_instances;
 ec2_describe_spot_instance_requests_handler ec2_describe_spot_instance_requests;
 ec2_cancel_spot_instance_requests_handler ec2_cancel_spot_instance_requests;

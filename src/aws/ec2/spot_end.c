@@ -1,6 +1,7 @@
 /* The end of spot instances: after the notice's two minutes an instance is shut down, whatever it does. */
 #include "aws/ec2/spot.h"
 
+#include "aws/ec2/capacity.h"
 #include "aws/ec2/fleet.h"
 #include "base/clock.h"
 

@@ -3,6 +3,7 @@
  * for at first, and the answer says whether the request is fulfilled, waits on or has failed. */
 #include "aws/ec2/spot.h"
 
+#include "aws/ec2/capacity.h"
 #include "aws/ec2/fleet.h"
 #include "base/clock.h"
 

@@ -5,6 +5,14 @@ enum { TAGS_MAX = 50, KEY_MAX = 128, VALUE_MAX = 256, RESOURCES_MAX = 1000 };
 
 /* --- what a tag may be */
 
+/* Services of ours mark what is theirs; they have checked what their clients give. */
+static int check_owner(struct call *c, struct str key)
+{
+	if (c->http && str_istarts(key, S("aws:")))
+		return ec2_invalid(c, "Tag keys starting with 'aws:' are reserved for internal use");
+	return CALL_OK;
+}
+
 static int check_tag(struct call *c, const struct ec2_tag *tag)
 {
 	if (!str_set(tag->key) || !tag->key.n)
@@ -13,10 +21,7 @@ static int check_tag(struct call *c, const struct ec2_tag *tag)
 		return ec2_invalid(c, "Tag key exceeds the maximum length of %d characters", KEY_MAX);
 	if (str_set(tag->value) && str_utf8_len(tag->value) > VALUE_MAX)
 		return ec2_invalid(c, "Tag value exceeds the maximum length of %d characters", VALUE_MAX);
-	/* services of ours mark what is theirs; they have checked what their clients give */
-	if (c->http && str_istarts(tag->key, S("aws:")))
-		return ec2_invalid(c, "Tag keys starting with 'aws:' are reserved for internal use");
-	return CALL_OK;
+	return check_owner(c, tag->key);
 }
 
 static int check_tags(struct call *c, const struct ec2_tag_list *tags)
@@ -192,6 +197,9 @@ int ec2_delete_tags(struct call *c, const struct ec2_delete_tags_request *in, st
 	(void)out;
 	struct tagged *all;
 	struct ec2_scope s = ec2_scope(c);
+	for (uint32_t i = 0; i < in->tags.n; i++)
+		if (check_owner(c, in->tags.v[i].key) != CALL_OK)
+			return CALL_FAIL;
 	if (take_ids(c, &in->resources, &all) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->resources.n; i++) {

@@ -75,6 +75,8 @@ class Common(Ec2Case):
         vpc = self.vpc()
         tag = [{"Key": "k", "Value": "v"}]
         self.fails("InvalidParameterValue", self.ec2.create_tags, "reserved for internal use", Resources=[vpc], Tags=[{"Key": "aws:x", "Value": ""}])
+        for tags in ([{"Key": "aws:x"}], [{"Key": "k"}, {"Key": "AWS:x", "Value": "v"}]):
+            self.fails("InvalidParameterValue", self.ec2.delete_tags, "reserved for internal use", Resources=[vpc], Tags=tags)
         self.fails("InvalidParameterValue", self.ec2.create_tags, "Duplicate tag key 'k' specified.", Resources=[vpc], Tags=tag + tag)
         self.fails("InvalidID", self.ec2.create_tags, "The ID 'zzz-1' is not valid", Resources=["zzz-1"], Tags=tag)
         self.fails("InvalidVpcID.NotFound", self.ec2.create_tags, Resources=[vpc, "vpc-00000000000000000"], Tags=tag)

@@ -78,6 +78,34 @@ void meter_lump(struct store_txn *t, struct arena *a, struct str account, struct
 	put_fact(t, a, account, region, &use, now_ms);
 }
 
+int64_t meter_measured(struct store_txn *t, struct arena *a, struct str what)
+{
+	struct state_meter_measured_record r;
+	return record_get(t, a, KEY(a, S("meter"), S("measured"), what), METER_ROW("Measured"), &r) ? r.at.ms : 0;
+}
+
+void meter_measure(struct store_txn *t, struct arena *a, struct str what, int64_t now_ms)
+{
+	const struct state_meter_measured_record r = {.at = OPT_TIME(now_ms)};
+	record_put(t, a, KEY(a, S("meter"), S("measured"), what), METER_ROW("Measured"), &r);
+}
+
+void meter_spread(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str usage, int64_t amount,
+                  int64_t from_ms, int64_t to_ms)
+{
+	int64_t left = amount, from = from_ms;
+	while (from < to_ms && left > 0) {
+		int64_t end = (from / METER_DAY_MS + 1) * METER_DAY_MS;
+		int64_t part = end < to_ms ? (int64_t)((double)amount * (double)(end - from) / (double)(to_ms - from_ms)) : left;
+		if (part > left)
+			part = left;
+		if (part > 0)
+			meter_lump(t, a, account, region, usage, part, from);
+		left -= part;
+		from = end;
+	}
+}
+
 /* --- gathering */
 
 static bool same_tally(const struct meter_tally *x, struct str account, struct str region, struct str usage, int64_t day)

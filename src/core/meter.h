@@ -31,6 +31,13 @@ void meter_set(struct store_txn *t, struct arena *a, struct str account, struct 
 void meter_lump(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str usage, int64_t amount,
                 int64_t now_ms);
 
+/* For what is measured now and then, as what is stored: the time of the last measurement of this kind (a name), 0: there was none;
+ * writing one, in the transaction that has its amounts; and an amount that came together in between, shared out among its days. */
+int64_t meter_measured(struct store_txn *t, struct arena *a, struct str what);
+void meter_measure(struct store_txn *t, struct arena *a, struct str what, int64_t now_ms);
+void meter_spread(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str usage, int64_t amount,
+                  int64_t from_ms, int64_t to_ms);
+
 struct meter *meter_new(struct loop *l, struct store *s);
 void meter_free(struct meter *m); /* forgets what was counted and not written */
 /* Adds to the day of now. m NULL: nothing is counted. */

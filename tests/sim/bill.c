@@ -3,10 +3,12 @@
 
 #include "aws/ec2/compute.h"
 #include "aws/iam/iam.h"
+#include "aws/s3/rows.h"
 #include "base/clock.h"
 #include "core/gate.h"
 #include "core/meter.h"
 #include "gen/ce.h"
+#include "gen/logs.h"
 #include "http/http.h"
 #include "store/blob.h"
 
@@ -20,8 +22,8 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0";
 }
 
-extern const struct service ce_service, iam_service, sts_service;
-const struct service *const cloud_services[] = {&ce_service, &iam_service, &sts_service, NULL};
+extern const struct service ce_service, iam_service, logs_service, sts_service;
+const struct service *const cloud_services[] = {&ce_service, &iam_service, &logs_service, &s3_service, &sts_service, NULL};
 
 #define START INT64_C(1767225600000) /* 2026-01-01: a month of 31 days */
 #define HOUR INT64_C(3600000)
@@ -60,7 +62,7 @@ static void open_cloud(void)
 	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
 	c->meter = meter_new(c->loop, c->store);
 	c->http = http_server_new(c->loop, NULL, on_request, &w);
-	c->service_state = calloc(4, sizeof(void *));
+	c->service_state = calloc(6, sizeof(void *));
 	for (int i = 0; cloud_services[i]; i++)
 		if (cloud_services[i]->start)
 			assert_int_equal(cloud_services[i]->start(c, &c->service_state[i]), 0);
@@ -177,21 +179,26 @@ static void op_done(void *ctx, struct call *sub)
 	(void)ctx;
 	snprintf(w.code, sizeof(w.code), "%.*s", STR_ARG(str_set(sub->error.code) ? sub->error.code : S("")));
 	const struct shape *shape = operation_output(sub->service->api, sub->op);
-	void *copy = arena_zalloc(&w.arena, shape->size);
-	if (!w.code[0])
+	void *copy = arena_zalloc(&w.arena, shape ? shape->size : 1);
+	if (shape && !w.code[0])
 		model_copy(&w.arena, sub->service->api, shape, sub->out, copy);
 	w.out = copy;
 	w.done = true;
 }
 
-static const void *ask(const char *operation, const void *in, const char *code)
+static const void *ask_api(const struct api *api, const char *operation, const void *in, const char *code)
 {
 	w.done = false;
-	call_op(&w.cloud, w.root, S("us-east-1"), &ce_api, operation, in, op_done, NULL);
+	call_op(&w.cloud, w.root, S("us-east-1"), api, operation, in, op_done, NULL);
 	while (!w.done)
 		loop_turn(w.cloud.loop, 1000);
 	assert_string_equal(w.code, code);
 	return w.out;
+}
+
+static const void *ask(const char *operation, const void *in, const char *code)
+{
+	return ask_api(&ce_api, operation, in, code);
 }
 
 static const struct ce_get_cost_and_usage_response *usage(const char *start, const char *end, const char *granularity,
@@ -306,6 +313,120 @@ static void other_prices(void **state)
 	assert_group(&out->results_by_time.v[0], "Lambda-GB-Second", "31666.7", "2000000000", "Lambda-GB-Second");
 }
 
+static void commit(struct store_txn *t)
+{
+	w.done = false;
+	store_commit(t, committed, NULL);
+	while (!w.done)
+		loop_turn(w.cloud.loop, 1000);
+}
+
+static void put_object(const char *bucket, const char *key, int64_t bytes, const char *class)
+{
+	static const struct record_type type = {&state_s3_api, "Bucket"};
+	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
+	const struct state_s3_bucket b = {
+	        .account = S("000000000000"), .region = S("us-east-1"), .created = OPT_TIME(w.wall_ms), .versioning = S("Enabled")};
+	struct state_s3_object o = {.size = OPT_INT(bytes), .last_modified = OPT_TIME(w.wall_ms), .storage_class = str_from(class)};
+	record_put(t, &w.arena, KEY(&w.arena, S("s3"), S("bucket"), str_from(bucket)), &type, &b);
+	object_install(t, &w.arena, VERSIONING_ENABLED, str_from(bucket), str_from(key), &o, w.wall_ms);
+	commit(t);
+}
+
+#define GIB (INT64_C(1) << 30)
+
+/* Objects are measured every hour, with all their versions, from when they came; over a restart and over days off too. */
+static void objects(void **state)
+{
+	(void)state;
+	pass_to(START + 10 * 60000); /* the first measurement finds nothing, and is where counting begins */
+	for (int i = 0; i < 1200; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "k%d", i);
+		put_object("many-buckets", key, GIB / 100, "STANDARD");
+	}
+	put_object("more", "cold", 744 * GIB, "STANDARD_IA");
+	pass_to(START + HOUR + 10 * 60000);
+	pass_to(START + HOUR + 10 * 60000 + 11000);
+	struct ce_get_cost_and_usage_response before = *usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
+	/* 12 GB and 744 GB of one hour of 744, and eleven seconds */
+	assert_int_equal(before.results_by_time.v[0].groups.n, 2);
+	put_object("more", "cold", 744 * GIB, "STANDARD_IA"); /* and the version before it is still there */
+	close_cloud();
+	open_cloud();
+	pass_to(START + 10 * HOUR + 10 * 60000 + 11000);
+	pass_to(START + 2 * DAY);
+	pass_to(START + 2 * DAY + 11000);
+	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
+	double cold = 0, warm = 0;
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct ce_group *g = &out->results_by_time.v[0].groups.v[i];
+		double n = strtod(g->metrics.v[1].value.amount.p, NULL);
+		assert_str(g->metrics.v[1].value.unit, "GB-Mo");
+		*(str_is(g->keys.v[0], "TimedStorage-SIA-ByteHrs") ? &cold : &warm) = n;
+	}
+	double hours = 48 - 10 / 60.0;
+	assert_true(warm > 12 * hours / 744 * 0.9999 && warm < 12 * (hours + 0.01) / 744);
+	assert_true(cold > hours + hours - 1 - 0.01 && cold < hours + hours - 1 + 0.01);
+	/* each day has its own */
+	out = usage("2026-01-01", "2026-01-02", "DAILY", "USAGE_TYPE", "");
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct ce_group *g = &out->results_by_time.v[0].groups.v[i];
+		if (str_is(g->keys.v[0], "TimedStorage-ByteHrs"))
+			assert_true(strtod(g->metrics.v[1].value.amount.p, NULL) < 12 * 24 / 744.0);
+	}
+}
+
+static void logs(void **state)
+{
+	(void)state;
+	struct str text = arena_printf(&w.arena, "%0999974d", 1);
+	pass_to(START + 60000);
+	struct logs_create_log_group_request group = {.log_group_name = S("g")};
+	struct logs_create_log_stream_request stream = {.log_group_name = S("g"), .log_stream_name = S("s")};
+	ask_api(&logs_api, "CreateLogGroup", &group, "");
+	ask_api(&logs_api, "CreateLogStream", &stream, "");
+	for (int i = 0; i < 10; i++) {
+		struct logs_input_log_event event = {.timestamp = OPT_INT(w.wall_ms), .message = text};
+		struct logs_put_log_events_request put = {.log_group_name = S("g"), .log_stream_name = S("s")};
+		*LIST_ADD(&w.arena, &put.log_events) = event;
+		ask_api(&logs_api, "PutLogEvents", &put, "");
+	}
+	/* A tick comes every ten seconds, and is a measurement once an hour. */
+	for (int i = 1; i <= 24; i++)
+		pass_to(START + i * HOUR + 120000);
+	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
+	assert_int_equal(out->results_by_time.v[0].groups.n, 2);
+	/* 10,000,000 bytes, at half a dollar the GB */
+	assert_group(&out->results_by_time.v[0], "DataProcessing-Bytes", "0.0046566129", "0.0093132257", "GB");
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct ce_group *g = &out->results_by_time.v[0].groups.v[i];
+		double n = strtod(g->metrics.v[1].value.amount.p, NULL), day = 10e6 / (double)GIB / 31;
+		if (str_is(g->keys.v[0], "TimedStorage-ByteHrs"))
+			assert_true(n > day * 0.95 && n < day * 1.01);
+	}
+}
+
+/* A snapshot costs what its own layer takes. */
+static void snapshots(void **state)
+{
+	(void)state;
+	struct ec2_snapshot snapshot = {.snapshot_id = S("snap-00000000000000001"), .state = S("pending"), .volume_id = S("vol-1")};
+	struct state_ec2_snapshot_record r = {.snapshot = &snapshot};
+	put_in("us-east-1", &ec2_kind_snapshot, "snap-00000000000000001", &r);
+	pass_to(START + HOUR);
+	snapshot.state = S("completed");
+	r.bytes = OPT_INT(3 * GIB + 1);
+	put_in("us-east-1", &ec2_kind_snapshot, "snap-00000000000000001", &r);
+	pass_to(START + 32 * HOUR);
+	put_in("us-east-1", &ec2_kind_snapshot, "snap-00000000000000001", NULL);
+	pass_to(START + 40 * HOUR);
+	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
+	assert_int_equal(out->results_by_time.v[0].groups.n, 1);
+	assert_group(&out->results_by_time.v[0], "EBS:SnapshotUsage", "0.0062520345", "0.1250406901",
+	             "GB-Mo"); /* 3073 MiB, 31 of 744 h */
+}
+
 static void forecasts(void **state)
 {
 	(void)state;
@@ -345,6 +466,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(by_hand, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(other_prices, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(objects, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(logs, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(snapshots, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(forecasts, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
 	};

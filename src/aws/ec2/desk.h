@@ -30,6 +30,7 @@ struct desk_item {
 	bool there;               /* volumes: its file is, though perhaps not on the disk yet */
 	struct machine *machine;  /* instances: NULL: none */
 	bool running, stopping, unplugged, reached;
+	uint64_t bytes;      /* snapshots: what STORAGE_MEASURE found of its layer on the disk */
 	bool forced;         /* volumes: the machine was asked to give it up without the guest's consent */
 	bool downing, down;  /* instances: the guest was asked to end (and has), so that its disks stand still for an image */
 	int launch_error;    /* instances: why what was prepared does not run; volumes: why there is no file; 0: nothing */
@@ -93,7 +94,7 @@ bool fleet_is_starting_with(struct desk *d, const struct ec2_volume *volume);
 bool fleet_is_going_down_with(const struct ec2_scope *s, struct desk *d, const struct ec2_volume *volume);
 
 /* A file operation of a volume or layer, on a worker thread. The names are copied. */
-enum storage_verb { STORAGE_CREATE, STORAGE_SETTLE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE };
+enum storage_verb { STORAGE_CREATE, STORAGE_SETTLE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE, STORAGE_MEASURE };
 void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, struct str layer, uint64_t size,
                 storage_done_fn *done);
 

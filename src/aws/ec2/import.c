@@ -33,7 +33,7 @@ struct import {
 	struct import_plan plan;
 	struct str account, region, e_tag;
 	int64_t part, parts;
-	uint64_t done, total, size;
+	uint64_t done, total, size, disk_bytes;
 	bool cancelled;
 	/* of the job under way */
 	int volumes_dir, to, from, error;
@@ -136,7 +136,8 @@ static void edit_end(const struct ec2_scope *s, void *ctx)
 		                              .volume_size = OPT_INT((int64_t)((i->size + GIB - 1) / GIB)),
 		                              .encrypted = OPT_BOOL(false),
 		                              .storage_tier = S("standard")};
-		struct state_ec2_snapshot_record r = {.snapshot = made, .layer = i->plan.layer};
+		struct state_ec2_snapshot_record r = {
+		        .snapshot = made, .layer = i->plan.layer, .bytes = OPT_INT((int64_t)i->disk_bytes)};
 		struct state_ec2_layer_record layer = {.size = made->volume_size};
 		ec2_put(s, &ec2_kind_snapshot, made->snapshot_id, &r);
 		record_put(s->txn, s->arena, KEY(s->arena, S("ec2"), s->account, s->region, S("layer"), i->plan.layer),
@@ -261,6 +262,8 @@ static void end_run(void *job)
 	i->error = check_kind(i);
 	if (!i->error)
 		i->error = volume_import_end(i->volumes_dir, i->plan.layer.p, i->to, &i->size);
+	if (!i->error && volume_stat(i->volumes_dir, i->plan.layer.p, &i->size, &i->disk_bytes) < 0)
+		i->disk_bytes = 0;
 }
 
 static void end_done(void *job)

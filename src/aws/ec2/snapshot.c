@@ -93,6 +93,33 @@ static struct str image_with(const struct ec2_scope *s, struct str snapshot)
 	return STR_NONE;
 }
 
+/* What a snapshot held is held on by a copy of it, or by one that stands on its layer: that one costs so much more from now on. */
+static void hand_on_bytes(const struct ec2_scope *s, const struct state_ec2_snapshot_record *gone)
+{
+	static const struct record_type row = {&state_ec2_api, "LayerRecord"};
+	struct ec2_all all = ec2_all(s, &ec2_kind_snapshot);
+	struct state_ec2_snapshot_record r, heir = {0};
+	struct str id = STR_NONE;
+	bool copy = false;
+	if (!str_set(gone->layer) || !gone->bytes.v)
+		return;
+	while (!copy && ec2_next(&all, &r)) {
+		struct state_ec2_layer_record layer;
+		if (str_eq(all.id, gone->snapshot->snapshot_id) || !str_set(r.layer))
+			continue;
+		copy = str_eq(r.layer, gone->layer);
+		struct str key = KEY(s->arena, S("ec2"), s->account, s->region, S("layer"), r.layer);
+		if (!copy && (str_set(id) || !record_get(s->txn, s->arena, key, &row, &layer) || !str_eq(layer.under, gone->layer)))
+			continue;
+		heir = r;
+		id = all.id;
+	}
+	if (!str_set(id))
+		return;
+	heir.bytes = OPT_INT(heir.bytes.v + gone->bytes.v);
+	ec2_put(s, &ec2_kind_snapshot, id, &heir);
+}
+
 bool ec2_snapshot_remove(const struct ec2_scope *s, const struct state_ec2_snapshot_record *r, struct str *ret_image)
 {
 	struct state_ec2_layer_record layer;
@@ -100,6 +127,7 @@ bool ec2_snapshot_remove(const struct ec2_scope *s, const struct state_ec2_snaps
 	*ret_image = image_with(s, id);
 	if (str_set(*ret_image) || str_is(r->snapshot->state, "pending"))
 		return false;
+	hand_on_bytes(s, r);
 	ec2_drop(s, &ec2_kind_snapshot, id);
 	/* Written anew, so that it is looked at: nothing may mean it any more. */
 	struct str key = KEY(s->arena, S("ec2"), s->account, s->region, S("layer"), str_set(r->layer) ? r->layer : S(""));

@@ -29,7 +29,7 @@ struct storage_job {
 	struct desk_item *item;
 	enum storage_verb verb;
 	int dir_fd, error;
-	uint64_t size;
+	uint64_t size, bytes;
 	char name[VOLUME_NAME_MAX], layer[VOLUME_NAME_MAX];
 	storage_done_fn *done;
 };
@@ -60,6 +60,9 @@ static void run_job(void *job)
 	case STORAGE_RESIZE:
 		j->error = volume_resize(j->dir_fd, j->name, j->size);
 		break;
+	case STORAGE_MEASURE:
+		j->error = volume_stat(j->dir_fd, j->name, &j->size, &j->bytes);
+		break;
 	}
 }
 
@@ -68,6 +71,8 @@ static void job_done(void *job)
 	struct storage_job *j = job;
 	if (j->error < 0)
 		log_warn("ec2: %s: %s", j->name, strerror(-j->error));
+	if (j->verb == STORAGE_MEASURE)
+		j->item->bytes = j->error ? 0 : j->bytes;
 	j->done(j->item, j->error);
 	free(j);
 }
@@ -370,6 +375,7 @@ static void edit_frozen(const struct ec2_scope *s, void *ctx)
 	r.snapshot->progress = S("100%");
 	r.snapshot->completion_time = OPT_TIME(clock_wall_ms());
 	r.layer = i->id;
+	r.bytes = OPT_INT((int64_t)i->bytes);
 	ec2_put(s, &ec2_kind_snapshot, i->id, &r);
 	settle_images(s, i->id, true);
 	if (!ec2_find(s, &ec2_kind_volume, r.snapshot->volume_id, &v))
@@ -401,9 +407,21 @@ static void snapshot_ended(void *ctx)
 	desk_done(i);
 }
 
+/* What its file takes is known, or for the bill it takes nothing. */
+static void measured(struct desk_item *i, int error)
+{
+	(void)error;
+	desk_edit(i->desk, i->account, i->region, edit_frozen, snapshot_ended, i);
+}
+
 static void frozen(struct desk_item *i, int error)
 {
-	desk_edit(i->desk, i->account, i->region, error < 0 ? edit_not_frozen : edit_frozen, snapshot_ended, i);
+	if (error < 0) {
+		desk_edit(i->desk, i->account, i->region, edit_not_frozen, snapshot_ended, i);
+		return;
+	}
+	storage_do(i, STORAGE_MEASURE, i->id, STR_NONE, 0, measured);
+	i->busy--; /* one job goes on in the other */
 }
 
 /* A machine that ended meanwhile may have gone over to the volume's new file already: what it began is completed without it, and

@@ -5,7 +5,15 @@
 #include "base/clock.h"
 #include "core/meter.h"
 
-enum { USES_MAX = 4, MINUTE_MS = 60 * 1000, HOUR_MS = 3600 * 1000, GP3_IOPS = 3000, GP3_MIB_PER_S = 125, IO2_TIER = 32000 };
+enum {
+	USES_MAX = 4,
+	MINUTE_MS = 60 * 1000,
+	HOUR_MS = 3600 * 1000,
+	MIB = 1 << 20,
+	GP3_IOPS = 3000,
+	GP3_MIB_PER_S = 125,
+	IO2_TIER = 32000
+};
 
 struct uses {
 	struct arena *arena;
@@ -80,6 +88,14 @@ static void of_address(struct uses *u, const void *record)
 	add(u, str_set(address->association_id) ? S("PublicIPv4:InUseAddress") : S("PublicIPv4:IdleAddress"), 1);
 }
 
+/* In MiB of its own layer: what lies below belongs to the snapshots before it. */
+static void of_snapshot(struct uses *u, const void *record)
+{
+	const struct state_ec2_snapshot_record *r = record;
+	if (str_is(r->snapshot->state, "completed"))
+		add(u, S("EBS:SnapshotUsage"), (r->bytes.v + MIB - 1) / MIB);
+}
+
 /* By the hour that has begun. */
 static void of_nat(struct uses *u, const void *record)
 {
@@ -95,6 +111,7 @@ static const struct {
 } metered[] = {
         {&ec2_kind_instance, of_instance}, {&ec2_kind_volume, of_volume}, {&ec2_kind_interface, of_interface},
         {&ec2_kind_address, of_address},   {&ec2_kind_nat, of_nat},       {&ec2_kind_reservation, of_reservation},
+        {&ec2_kind_snapshot, of_snapshot},
 };
 
 void ec2_meter(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id, const void *record)

@@ -2,6 +2,7 @@
 #include "rows.h"
 
 #include "base/log.h"
+#include "core/meter.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum {
 struct put {
 	struct call *call;
 	int result;
+	int64_t bytes; /* as AWS counts what comes in */
 };
 
 static void put_done(void *ctx, int result)
@@ -39,11 +41,15 @@ static int put_resume(struct call *c)
 {
 	struct put *p = c->state;
 	int result = p->result;
+	int64_t bytes = p->bytes;
 	free(p);
 	c->state = NULL;
 	if (result == -ENOSPC)
 		return call_fail(c, "ServiceUnavailableException", 503, "There is no room left for log events.");
-	return result < 0 ? call_broken(c, "log events: %s", strerror(-result)) : CALL_OK;
+	if (result < 0)
+		return call_broken(c, "log events: %s", strerror(-result));
+	meter_count(c->cloud->meter, c->account, c->region, S("DataProcessing-Bytes"), bytes);
+	return CALL_OK;
 }
 
 static int check_batch(struct call *c, const struct logs_put_log_events_request *in)
@@ -110,6 +116,8 @@ int logs_put_log_events(struct call *c, const struct logs_put_log_events_request
 	if (!p)
 		die("out of memory (PutLogEvents)");
 	p->call = c;
+	for (uint32_t i = first; i < end; i++)
+		p->bytes += (int64_t)in->log_events.v[i].message.n + LOG_EVENT_OVERHEAD_BYTES;
 	c->state = p;
 	logs_append(logs_events(c), group.id, stream.id, events, end - first, c->now_ms, put_done, p);
 	return call_wait(c, put_resume, put_gone);

@@ -15,7 +15,8 @@
 struct logs_state {
 	struct cloud *cloud;
 	struct logs *events;
-	struct loop_timer *expiry;
+	struct loop_timer *expiry, *usage;
+	struct arena usage_arena; /* of the measurement under way */
 	bool purging;
 	struct loop_timer *purge_retry;
 	struct buf expire_after; /* key of the group that was looked at last */
@@ -87,6 +88,8 @@ struct str logs_page_token(struct call *c, struct str last);
 /* expire.c: works off what is to be removed, in the background. */
 void logs_purge_pending(struct logs_state *s);
 void logs_expire_start(struct logs_state *s);
+/* usage.c: measures what is stored, for the bill. */
+void logs_usage_start(struct logs_state *s);
 void logs_put_purge(struct call *c, uint64_t group, uint64_t stream);
 
 /* live.c: ends the sessions that are left. */

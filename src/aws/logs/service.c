@@ -175,6 +175,7 @@ static int logs_start(struct cloud *cloud, void **ret_state)
 	}
 	logs_purge_pending(s);
 	logs_expire_start(s);
+	logs_usage_start(s);
 	*ret_state = s;
 	return 0;
 }
@@ -186,6 +187,8 @@ static void logs_stop(void *state)
 		return;
 	logs_live_stop(s);
 	loop_remove_timer(s->cloud->loop, s->expiry);
+	loop_remove_timer(s->cloud->loop, s->usage);
+	arena_done(&s->usage_arena);
 	loop_remove_timer(s->cloud->loop, s->purge_retry);
 	logs_close(s->events);
 	buf_done(&s->expire_after);

@@ -78,6 +78,15 @@ void bucket_delete(struct call *c, struct str name, const struct state_s3_bucket
 	store_delete(call_txn(c), KEY(c->arena, S("s3"), S("owned"), b->account, name));
 }
 
+void bucket_owner(const struct s3_state *s, struct str name, struct str *ret_account, struct str *ret_region)
+{
+	const struct bucket_cached *b = map_get(&s->buckets, name);
+	if (!b)
+		return;
+	*ret_account = b->bucket.account;
+	*ret_region = b->bucket.region;
+}
+
 void bucket_cache_done(struct s3_state *s)
 {
 	struct str name;

@@ -21,6 +21,8 @@ const struct state_s3_bucket *bucket_get(struct call *c, struct str name);
 bool bucket_load(struct store_txn *t, struct arena *a, struct str name, struct state_s3_bucket *ret);
 void bucket_put(struct call *c, struct str name, const struct state_s3_bucket *b);
 void bucket_delete(struct call *c, struct str name, const struct state_s3_bucket *b);
+/* Whose bucket it is and where, without a look into the store: what was decoded last. Untouched: not known. */
+void bucket_owner(const struct s3_state *s, struct str name, struct str *ret_account, struct str *ret_region);
 /* Frees the decoded buckets. */
 void bucket_cache_done(struct s3_state *s);
 

@@ -6,6 +6,7 @@
 #include "aws/s3/lifecycle.h"
 #include "aws/s3/object.h"
 #include "aws/s3/tags.h"
+#include "aws/s3/usage.h"
 #include "core/listen.h"
 
 #include "base/id.h"
@@ -144,6 +145,7 @@ static int s3_start(struct cloud *cloud, void **ret_state)
 	access_init();
 	content_start(s);
 	s->lifecycle = lifecycle_start(s);
+	s->usage = usage_start(s);
 	*ret_state = s;
 	return 0;
 }
@@ -152,6 +154,7 @@ static void s3_stop(void *state)
 {
 	struct s3_state *s = state;
 	lifecycle_stop(s->lifecycle);
+	usage_stop(s->usage);
 	content_stop(s);
 	bucket_cache_done(s);
 	free(s);
@@ -187,6 +190,12 @@ static void s3_dress_error(struct call *c)
 		call_field(c, "Resource", listen_path(c->http));
 }
 
+static void s3_dress_reply(struct call *c)
+{
+	usage_count_request(c);
+	cors_dress(c);
+}
+
 const struct service s3_service = {
         .api = &s3_api,
         .iam_prefix = "s3",
@@ -201,6 +210,6 @@ const struct service s3_service = {
         .check = s3_check_input,
         .address = s3_address,
         .dress_error = s3_dress_error,
-        .dress_reply = cors_dress,
+        .dress_reply = s3_dress_reply,
         .wants_blob = content_wanted,
 };

@@ -116,6 +116,43 @@ class Bill(unittest.TestCase):
         self.cloud.start()
         self.assertEqual(self.usage()["Request"][1], 6)
 
+    def test_requests_and_snapshots(self):
+        """What buckets and log groups are asked for and brought, and what a snapshot really holds."""
+        s3, logs, ec2 = self.cloud.client("s3"), self.cloud.client("logs"), self.cloud.client("ec2")
+        s3.create_bucket(Bucket="billed")
+        for i in range(3):
+            s3.put_object(Bucket="billed", Key=f"k{i}", Body=b"x" * 1000)
+        s3.list_objects_v2(Bucket="billed")
+        for _ in range(2):
+            s3.get_object(Bucket="billed", Key="k0")["Body"].read()
+        s3.head_object(Bucket="billed", Key="k1")
+        with self.assertRaises(ClientError):
+            s3.get_object(Bucket="billed", Key="none")
+        s3.delete_object(Bucket="billed", Key="k2")
+        iam = self.cloud.client("iam")
+        iam.create_user(UserName="nobody")
+        key = iam.create_access_key(UserName="nobody")["AccessKey"]
+        with self.assertRaises(ClientError):
+            self.cloud.client("s3", key=key["AccessKeyId"], secret=key["SecretAccessKey"]).get_object(Bucket="billed", Key="k0")
+        logs.create_log_group(logGroupName="g")
+        logs.create_log_stream(logGroupName="g", logStreamName="s")
+        logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=[{"timestamp": int(time.time() * 1000), "message": "m" * 974} for _ in range(3)])
+        volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=8)["VolumeId"]
+        ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
+        snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+        ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
+        time.sleep(2)  # what is counted is on disk within seconds
+        self.kill()
+        found = self.usage()
+        self.assertEqual(found["Requests-Tier1"], (5 * 0.000005, 5))
+        self.assertEqual(found["Requests-Tier2"], (4 * 0.0000004, 4))
+        self.assertAlmostEqual(found["DataProcessing-Bytes"][1], 3000 / 2**30, places=9)
+        # an empty volume of 8 GiB: the layer's own tables, and not the whole of it
+        month = 24 * days_of(this_month())
+        self.assertAlmostEqual(found["EBS:SnapshotUsage"][1], MINUTE / month / 1024, places=9)
+        ec2.delete_snapshot(SnapshotId=snapshot)
+        ec2.delete_volume(VolumeId=volume)
+
     def test_permissions(self):
         iam = self.cloud.client("iam")
         iam.create_user(UserName="u")

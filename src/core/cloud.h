@@ -16,6 +16,7 @@ struct http_server;
 struct meter;
 struct metrics;
 struct http_tls;
+struct seal;
 
 struct cloud {
 	struct loop *loop;
@@ -29,6 +30,8 @@ struct cloud {
 	struct images *images;    /* unpacked layers of images (engine/oci); NULL where there are no cells */
 	struct http_server *http; /* so that cells' listeners can be served */
 	struct http_tls *tls;     /* the cloud's own certificate; NULL: it has none */
+	const struct seal
+	        *seal; /* what secrets are kept with (seal.h); set by aws/ssm when it starts, and open where there is a key */
 	struct identity_source identity;
 	const char *data_dir;          /* absolute */
 	bool ephemeral;                /* data_dir is thrown away: nothing needs to be durable */

@@ -23,7 +23,7 @@ static void values_open_where_they_belong(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(ssm_key_open(&again, dir), 0);
-	assert_memory_equal(s.key, again.key, SSM_KEY_BYTES);
+	assert_memory_equal(s.seal.key, again.seal.key, SEAL_KEY_BYTES);
 	struct str arn = S("arn:aws:ssm:us-east-1:000000000000:parameter/a"), secret = S("hidden");
 	struct str sealed = ssm_seal(&s, &a, secret, arn, 3);
 	assert_true(str_set(sealed) && str_find(sealed, secret) < 0);
@@ -32,7 +32,7 @@ static void values_open_where_they_belong(void **state)
 	/* another version, another parameter, another key, a changed byte, a cut one */
 	assert_false(str_set(ssm_unseal(&s, &a, sealed, arn, 2)));
 	assert_false(str_set(ssm_unseal(&s, &a, sealed, S("arn:aws:ssm:us-east-1:000000000000:parameter/b"), 3)));
-	other.has_key = true;
+	other.seal.open = true;
 	assert_false(str_set(ssm_unseal(&other, &a, sealed, arn, 3)));
 	for (size_t i = 0; i < sealed.n; i++) {
 		char *changed = arena_dupz(&a, sealed);
@@ -43,7 +43,7 @@ static void values_open_where_they_belong(void **state)
 	/* a file that is no key is not taken for one, nor replaced */
 	assert_int_equal(truncate(path, 31), 0);
 	assert_int_equal(ssm_key_open(&again, dir), -EINVAL);
-	assert_false(again.has_key);
+	assert_false(again.seal.open);
 	assert_false(str_set(ssm_seal(&again, &a, secret, arn, 3)));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 31);

@@ -107,8 +107,8 @@ int iam_get_account_summary(struct call *c, const struct model_none *in, struct 
 	        {"MFADevices", 0},
 	        {"MFADevicesInUse", 0},
 	        {"Providers", 0},
-	        {"ServerCertificates", 0},
-	        {"ServerCertificatesQuota", 0},
+	        {"ServerCertificates", iam_count(c, S("server-certificate"))},
+	        {"ServerCertificatesQuota", IAM_CERTIFICATES_MAX},
 	        {"SigningCertificatesPerUserQuota", 0},
 	};
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -4,6 +4,7 @@
  * store; everything that a request needs of them is kept in memory and dropped when they change, so a signed call of a known
  * key reads nothing. What the functions below return lives until the loop's next round unless they say otherwise. */
 #pragma once
+#include "base/cert.h"
 #include "core/cloud.h"
 #include "core/policy.h"
 #include "gen/state_iam.h"
@@ -48,5 +49,19 @@ enum { IAM_SESSION_BYTES_MAX = 6144 }; /* of a session before it is sealed */
 size_t iam_session_bytes(struct arena *a, const struct state_iam_session_record *r);
 /* The session behind temporary credentials of the caller; false: long-term ones. For what STS passes on (transitive tags). */
 bool iam_session_of(struct cloud *cloud, struct arena *a, const struct principal *p, struct state_iam_session_record *ret);
+/* --- server certificates (certificate.c), for who serves TLS with them */
+struct iam_certificate {
+	struct str id;          /* stays when the certificate is renamed or moved, which changes its ARN */
+	struct cert_bundle pem; /* the key too; it is absent where this cloud has lost what it is sealed with */
+	int64_t expires_ms;
+};
+/* By ARN, of any account. False: there is none. */
+bool iam_certificate_find(const struct cloud *cloud, struct store_txn *t, struct arena *a, struct str arn,
+                          struct iam_certificate *ret);
+/* While `by`, an ARN, uses a certificate, it cannot be deleted. In the transaction that begins or ends the use; twice is as once.
+ * The account is the certificate's. */
+void iam_certificate_use(struct store_txn *t, struct arena *a, struct str account, struct str id, struct str by);
+void iam_certificate_unuse(struct store_txn *t, struct arena *a, struct str account, struct str id, struct str by);
+
 /* The account that an access key id belongs to; absent: unknown. */
 struct str iam_key_account(struct cloud *cloud, struct arena *a, struct str access_key_id);

@@ -20,6 +20,10 @@ struct iam_uses {
 };
 struct iam_uses iam_policy_uses(struct call *c, struct str arn);
 
+/* certificate.c. What a permission about a server certificate is about: its ARN and tags. */
+enum { IAM_CERTIFICATES_MAX = 20 };
+struct str iam_certificate_resource(struct call *c, struct str name, struct str_map *ret_tags);
+
 /* user.c, list.c, attach.c */
 iam_create_user_handler iam_create_user;
 iam_get_user_handler iam_get_user;
@@ -134,3 +138,13 @@ iam_simulate_principal_policy_handler iam_simulate_principal_policy;
 iam_simulate_custom_policy_handler iam_simulate_custom_policy;
 iam_get_context_keys_for_custom_policy_handler iam_get_context_keys_for_custom_policy;
 iam_get_context_keys_for_principal_policy_handler iam_get_context_keys_for_principal_policy;
+
+/* certificate.c */
+iam_upload_server_certificate_handler iam_upload_server_certificate;
+iam_get_server_certificate_handler iam_get_server_certificate;
+iam_list_server_certificates_handler iam_list_server_certificates;
+iam_update_server_certificate_handler iam_update_server_certificate;
+iam_delete_server_certificate_handler iam_delete_server_certificate;
+iam_tag_server_certificate_handler iam_tag_server_certificate;
+iam_untag_server_certificate_handler iam_untag_server_certificate;
+iam_list_server_certificate_tags_handler iam_list_server_certificate_tags;

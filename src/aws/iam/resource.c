@@ -70,6 +70,17 @@ static void managed(struct call *c, struct str policy, struct authz *az)
 	}
 }
 
+/* As it is; one that is yet to be made, by what the input says. */
+static void certificate(struct call *c, const void *in, struct str name, struct authz *az)
+{
+	struct str_map tags = {0};
+	az->resource = iam_certificate_resource(c, name, &tags);
+	if (!str_set(az->resource))
+		az->resource = arn(c, S("server-certificate"), text_of(c, in, "Path"), name);
+	authz_add_tags(c, az, "aws:ResourceTag", &tags);
+	authz_add_tags(c, az, "iam:ResourceTag", &tags);
+}
+
 static void new_policy(struct call *c, const void *in, struct authz *az)
 {
 	struct str name = text_of(c, in, "PolicyName");
@@ -112,7 +123,8 @@ int iam_resource(struct call *c, const void *in, struct authz *az)
 {
 	struct str op = api_text(c->service->api, c->op->name);
 	struct str profile = text_of(c, in, "InstanceProfileName"), group = text_of(c, in, "GroupName"),
-	           role = text_of(c, in, "RoleName"), user = text_of(c, in, "UserName"), policy = text_of(c, in, "PolicyArn");
+	           role = text_of(c, in, "RoleName"), server = text_of(c, in, "ServerCertificateName"),
+	           user = text_of(c, in, "UserName"), policy = text_of(c, in, "PolicyArn");
 	az->resource_account = c->account;
 	/* GetSessionToken's credentials need a second factor for IAM, which nobody has here; GetFederationToken's are never for
 	 * IAM. */
@@ -128,6 +140,8 @@ int iam_resource(struct call *c, const void *in, struct authz *az)
 		entity(c, in, IAM_USER, user, az);
 	else if (has(c, "UserName") && c->caller->kind == PRINCIPAL_USER)
 		entity(c, in, IAM_USER, c->caller->name, az);
+	else if (str_set(server))
+		certificate(c, in, server, az);
 	else if (str_set(policy))
 		managed(c, policy, az);
 	else if (str_is(op, "CreatePolicy"))
@@ -146,6 +160,8 @@ int iam_resource(struct call *c, const void *in, struct authz *az)
 		az->resource = arn(c, S("role"), text_of(c, in, "PathPrefix"), STR_NONE);
 	else if (str_is(op, "ListInstanceProfiles"))
 		az->resource = arn(c, S("instance-profile"), text_of(c, in, "PathPrefix"), STR_NONE);
+	else if (str_is(op, "ListServerCertificates"))
+		az->resource = arn(c, S("server-certificate"), text_of(c, in, "PathPrefix"), STR_NONE);
 	else if (str_is(op, "ListPolicies"))
 		az->called = ARENA_CAT(c->arena, S("policy path "),
 		                       str_set(text_of(c, in, "PathPrefix")) ? text_of(c, in, "PathPrefix") : S("/"));

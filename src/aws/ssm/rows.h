@@ -2,11 +2,12 @@
 #pragma once
 #include "core/call.h"
 #include "core/record.h"
+#include "core/seal.h"
 #include "core/service.h"
 #include "gen/ssm.h"
 #include "gen/state_ssm.h"
 
-enum { SSM_KEY_BYTES = 32, SSM_VERSIONS_MAX = 100, SSM_LABELS_MAX = 10, SSM_LEVELS_MAX = 15 };
+enum { SSM_VERSIONS_MAX = 100, SSM_LABELS_MAX = 10, SSM_LEVELS_MAX = 15 };
 #define SSM_KEY_ALIAS "alias/aws/ssm"
 
 struct sessions;
@@ -15,13 +16,12 @@ struct sessions;
 struct ssm_state {
 	struct cloud *cloud;
 	struct sessions *sessions;
-	bool has_key;
-	unsigned char key[SSM_KEY_BYTES];
+	struct seal seal;
 };
 extern const struct service ssm_service;
 struct ssm_state *ssm_state(const struct call *c);
 
-/* --- key.c: the key of SecureStrings lies in DATA/ssm.key, apart from the store that holds what it seals */
+/* --- key.c: SecureStrings, sealed with the key of core/seal.h */
 
 /* Reads the key or makes it. Negative errno: SecureStrings cannot be written or read. */
 int ssm_key_open(struct ssm_state *s, const char *data_dir);

@@ -207,6 +207,7 @@ static int ssm_start(struct cloud *cloud, void **ret_state)
 	if (r < 0)
 		log_error("ssm: %s/ssm.key cannot be read or made, so there are no SecureStrings: %s", cloud->data_dir,
 		          strerror(-r));
+	cloud->seal = &s->seal;
 	s->sessions = sessions_new(cloud);
 	*ret_state = s;
 	return 0;
@@ -215,8 +216,11 @@ static int ssm_start(struct cloud *cloud, void **ret_state)
 static void ssm_stop(void *state)
 {
 	struct ssm_state *s = state;
-	if (s)
+	if (s) {
+		s->cloud->seal = NULL;
 		sessions_free(s->sessions);
+		explicit_bzero(&s->seal, sizeof(s->seal));
+	}
 	free(s);
 }
 

@@ -1,6 +1,7 @@
 /* Every service of the cloud. A folder beside this file has each. */
 #include "core/service.h"
 
+extern const struct service acm_service;
 extern const struct service autoscaling_service;
 extern const struct service ce_service;
 extern const struct service cloudwatch_service;
@@ -18,6 +19,7 @@ extern const struct service ssm_service;
 extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
+        &acm_service,
         &autoscaling_service,
         &ce_service,
         &cloudwatch_service,

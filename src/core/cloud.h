@@ -42,6 +42,7 @@ struct cloud {
 	const char *container_runtime; /* the OCI runtime of tasks; NULL: crun */
 	const char *upstreams;         /* URLs of registries that pull-through caches may ask; NULL: none */
 	const char *dns_listen;        /* where names of hosted zones are answered to this machine; NULL, "none": nowhere */
+	const char *issue_at_once;     /* names that ACM issues without validation, with spaces between; NULL: its own */
 	bool kvm;                      /* instances' guests may run under it, where one was seen to boot */
 	void **service_state;          /* by position in cloud_services */
 };

@@ -309,6 +309,7 @@ int role_api(const struct role_config *config)
 	c->kvm = strcmp(config->kvm, "no") != 0;
 	c->container_runtime = config->container_runtime;
 	c->upstreams = configured(r, "containers", "upstreams", NULL);
+	c->issue_at_once = configured(r, "acm", "issue_at_once", NULL);
 	c->dns_listen = configured(r, "dns", "listen", DNS_LISTEN);
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	struct preparations preparations;

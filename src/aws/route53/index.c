@@ -175,11 +175,12 @@ static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, cons
 	return said;
 }
 
-bool route53_public_address(const struct route53_state *s, struct str name, uint32_t *ret)
+/* The first record of a type that the public zones have for a name: where it lies in *ret_answer. NULL: there is none. */
+static const uint8_t *public_record(const struct route53_state *s, struct str name, uint16_t type, size_t *ret_n)
 {
 	static uint8_t answer[DNS_LARGE_MAX];
 	uint8_t query[DNS_HEAD + DNS_NAME_MAX + 4] = {0};
-	struct dns_query q = {.type = DNS_A, .class = DNS_IN};
+	struct dns_query q = {.type = type, .class = DNS_IN};
 	const struct dns_asking who = {.bits = 0};
 	struct dns_writer w;
 	struct dns_found found;
@@ -187,7 +188,7 @@ bool route53_public_address(const struct route53_state *s, struct str name, uint
 	const char *why;
 	size_t n = dns_name_parse(name, true, q.wire, &why), at;
 	if (!n)
-		return false;
+		return NULL;
 	memcpy(query + DNS_HEAD, q.wire, n);
 	q.question_n = n + 4;
 	dns_begin(&w, answer, sizeof(answer), query, &q);
@@ -196,13 +197,34 @@ bool route53_public_address(const struct route53_state *s, struct str name, uint
 	for (unsigned i = 0; said == DNS_ANSWERED && !w.overflow && i < w.counts[DNS_ANSWER]; i++) {
 		at += (answer[at] & 0xc0) ? 2 : dns_name_size(answer + at);
 		const uint8_t *r = answer + at;
-		if (r[1] == DNS_A && r[9] == 4) {
-			*ret = (uint32_t)r[10] << 24 | (uint32_t)r[11] << 16 | (uint32_t)r[12] << 8 | r[13];
-			return true;
+		if (r[1] == type) {
+			*ret_n = (size_t)(r[8] << 8 | r[9]);
+			return r + 10;
 		}
 		at += 10u + (unsigned)(r[8] << 8 | r[9]);
 	}
-	return false;
+	return NULL;
+}
+
+bool route53_public_address(const struct route53_state *s, struct str name, uint32_t *ret)
+{
+	size_t n;
+	const uint8_t *r = public_record(s, name, DNS_A, &n);
+	if (!r || n != 4)
+		return false;
+	*ret = (uint32_t)r[0] << 24 | (uint32_t)r[1] << 16 | (uint32_t)r[2] << 8 | r[3];
+	return true;
+}
+
+bool route53_public_cname(const struct cloud *cloud, struct arena *a, struct str name, struct str *ret)
+{
+	const struct route53_state *s = route53_state(cloud);
+	size_t n;
+	const uint8_t *r = s ? public_record(s, name, DNS_CNAME, &n) : NULL;
+	if (!r)
+		return false;
+	*ret = dns_name_text(a, r);
+	return true;
 }
 
 /* --- the responder for this machine */

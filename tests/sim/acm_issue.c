@@ -1,0 +1,387 @@
+/* ACM on a clock that the test moves: who shows nothing for three days gets nothing, what is used cannot be deleted and is renewed
+ * before it ends, what is not used ends; and the way of other services to a certificate, IAM's too. */
+#include "unit.h"
+
+#include "aws/acm/rows.h"
+#include "aws/iam/iam.h"
+#include "base/clock.h"
+#include "core/gate.h"
+#include "core/seal.h"
+#include "gen/iam.h"
+#include "gen/route53.h"
+#include "http/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* A cloud is never taken apart in the program; this one is, and what its identities held goes with the test. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+extern const struct service iam_service, route53_service, sts_service;
+const struct service *const cloud_services[] = {&acm_service, &iam_service, &route53_service, &sts_service, NULL};
+
+#define START INT64_C(1767225600000) /* 2026-01-01 */
+#define HOUR INT64_C(3600000)
+#define DAY INT64_C(86400000)
+#define LISTENER "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/web/1/2"
+
+static struct {
+	struct cloud cloud;
+	struct arena arena;
+	struct seal seal;
+	const struct principal *root;
+	char dir[64], code[128];
+	int64_t wall_ms, mono_us;
+	bool done;
+	const void *out;
+	struct acm_watch *watch;
+	unsigned changes;
+	struct str changed;
+} w;
+
+static void on_request(void *ctx, struct http_request *r)
+{
+	(void)ctx;
+	(void)r;
+	fail_msg("a request from outside");
+}
+
+static void on_change(void *ctx, struct str arn)
+{
+	(void)ctx;
+	w.changes++;
+	w.changed = arena_dup(&w.arena, arn);
+}
+
+static void start_services(void)
+{
+	w.cloud.service_state = calloc(5, sizeof(void *));
+	for (int i = 0; cloud_services[i]; i++)
+		if (cloud_services[i]->start)
+			assert_int_equal(cloud_services[i]->start(&w.cloud, &w.cloud.service_state[i]), 0);
+	w.watch = acm_watch(&w.cloud, on_change, NULL);
+}
+
+static void stop_services(void)
+{
+	store_settle(w.cloud.store);
+	acm_unwatch(w.watch);
+	for (int i = 0; cloud_services[i]; i++)
+		if (cloud_services[i]->stop)
+			cloud_services[i]->stop(w.cloud.service_state[i]);
+	free(w.cloud.service_state);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	struct cloud *c = &w.cloud;
+	char why[200];
+	memset(&w, 0, sizeof(w));
+	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-acm-XXXXXX");
+	if (!mkdtemp(w.dir))
+		return -1;
+	w.wall_ms = START;
+	w.mono_us = 1000000000;
+	clock_fake(w.wall_ms, w.mono_us);
+	w.root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
+	*c = (struct cloud){.data_dir = w.dir, .ephemeral = true, .endpoint = "http://127.0.0.1:1"};
+	c->loop = loop_new();
+	c->work = work_new(c->loop, 1);
+	struct store_config config = {.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true};
+	assert_int_equal(store_open(&c->store, c->loop, &config, why), 0);
+	assert_int_equal(seal_open(&w.seal, w.dir), 0);
+	c->seal = &w.seal;
+	iam_open(c, &(struct iam_config){.well_known = true});
+	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
+	c->http = http_server_new(c->loop, NULL, on_request, &w);
+	start_services();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	char command[128];
+	struct cloud *c = &w.cloud;
+	stop_services();
+	iam_close(c);
+	http_server_free(c->http);
+	gate_free(c->gate);
+	work_free(c->work);
+	store_close(c->store);
+	loop_free(c->loop);
+	principal_unref(w.root);
+	arena_done(&w.arena);
+	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
+	return system(command);
+}
+
+/* In steps that no timer is left out by. */
+static void settle(void)
+{
+	for (int i = 0; i < 20; i++) {
+		w.mono_us += 20000;
+		clock_fake(w.wall_ms, w.mono_us);
+		loop_turn(w.cloud.loop, 1000);
+		while (work_pending(w.cloud.work))
+			loop_turn(w.cloud.loop, 1000);
+	}
+}
+
+static void pass(int64_t ms)
+{
+	for (int64_t step = ms; step; step = step == 61000 ? 0 : 61000) {
+		w.mono_us += step * 1000;
+		w.wall_ms += step;
+		clock_fake(w.wall_ms, w.mono_us);
+		settle();
+	}
+}
+
+static void op_done(void *ctx, struct call *sub)
+{
+	(void)ctx;
+	snprintf(w.code, sizeof(w.code), "%.*s", STR_ARG(str_set(sub->error.code) ? sub->error.code : S("")));
+	const struct shape *shape = operation_output(sub->service->api, sub->op);
+	void *copy = shape ? arena_zalloc(&w.arena, shape->size) : NULL;
+	if (!w.code[0] && shape)
+		model_copy(&w.arena, sub->service->api, shape, sub->out, copy);
+	w.out = copy;
+	w.done = true;
+}
+
+static const void *ask(const struct api *api, const char *operation, const void *in, const char *code)
+{
+	w.done = false;
+	call_op(&w.cloud, w.root, S("us-east-1"), api, operation, in, op_done, NULL);
+	while (!w.done)
+		loop_turn(w.cloud.loop, 1000);
+	assert_string_equal(w.code, code);
+	return w.out;
+}
+
+static struct str request(const char *name, const char *method)
+{
+	const struct acm_request_certificate_request in = {
+	        .domain_name = str_from(name), .validation_method = str_from(method), .key_algorithm = S("EC_prime256v1")};
+	const struct acm_request_certificate_response *out = ask(&acm_api, "RequestCertificate", &in, "");
+	return out->certificate_arn;
+}
+
+static const struct acm_certificate_detail *describe(struct str arn)
+{
+	const struct acm_describe_certificate_request in = {.certificate_arn = arn};
+	return ((const struct acm_describe_certificate_response *)ask(&acm_api, "DescribeCertificate", &in, ""))->certificate;
+}
+
+static void drop(struct str arn, const char *code)
+{
+	const struct acm_delete_certificate_request in = {.certificate_arn = arn};
+	ask(&acm_api, "DeleteCertificate", &in, code);
+}
+
+static void committed(void *ctx, int result, uint64_t revision)
+{
+	(void)revision;
+	*(int *)ctx = result;
+}
+
+static void commit(struct store_txn *t)
+{
+	int result = 1;
+	store_commit(t, committed, &result);
+	while (result == 1)
+		loop_turn(w.cloud.loop, 1000);
+	assert_int_equal(result, 0);
+}
+
+static void use(struct str arn, bool on)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct store_txn *t = store_begin(w.cloud.store, &a);
+	struct acm_certificate found;
+	assert_true(acm_find(&w.cloud, t, &a, arn, &found));
+	(on ? acm_use : acm_unuse)(t, &a, arn, S(LISTENER));
+	commit(t);
+}
+
+static bool find(struct str arn, struct acm_certificate *ret)
+{
+	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
+	bool found = acm_find(&w.cloud, t, &w.arena, arn, ret);
+	store_abort(t);
+	return found;
+}
+
+static void change_record(struct str zone, const char *action, const struct acm_resource_record *r)
+{
+	struct route53_resource_record value = {.value = r->value};
+	struct route53_resource_record_set set = {
+	        .name = r->name, .type = S("CNAME"), .ttl = OPT_INT(60), .resource_records = {.v = &value, .n = 1, .set = true}};
+	struct route53_change change = {.action = str_from(action), .resource_record_set = &set};
+	struct route53_change_batch batch = {.changes = {.v = &change, .n = 1, .set = true}};
+	const struct route53_change_resource_record_sets_request in = {.hosted_zone_id = zone, .change_batch = &batch};
+	ask(&route53_api, "ChangeResourceRecordSets", &in, "");
+}
+
+static struct str make_zone(const char *name)
+{
+	const struct route53_create_hosted_zone_request in = {.name = str_from(name), .caller_reference = S("once")};
+	const struct route53_create_hosted_zone_response *out = ask(&route53_api, "CreateHostedZone", &in, "");
+	return str_from_at(out->hosted_zone->id, strlen("/hostedzone/"));
+}
+
+/* --- the tests */
+
+static void who_shows_nothing_gets_nothing(void **state)
+{
+	(void)state;
+	struct str dns = request("www.example.com", "DNS"), mail = request("mail.example.com", "EMAIL");
+	struct acm_certificate none;
+	pass(71 * HOUR);
+	assert_str(describe(dns)->status, "PENDING_VALIDATION");
+	assert_str(describe(mail)->status, "PENDING_VALIDATION");
+	pass(HOUR);
+	assert_str(describe(dns)->status, "VALIDATION_TIMED_OUT");
+	assert_str(describe(mail)->status, "VALIDATION_TIMED_OUT");
+	assert_false(find(dns, &none));
+	/* The record comes too late. */
+	struct str zone = make_zone("example.com");
+	change_record(zone, "CREATE", describe(dns)->domain_validation_options.v[0].resource_record);
+	pass(HOUR);
+	assert_str(describe(dns)->status, "VALIDATION_TIMED_OUT");
+	drop(dns, "");
+	/* It is there for the next one. */
+	dns = request("www.example.com", "DNS");
+	settle();
+	assert_str(describe(dns)->status, "ISSUED");
+}
+
+static void others_find_it_with_its_key_and_keep_it(void **state)
+{
+	(void)state;
+	struct str arn = request("a.localhost", "DNS");
+	struct acm_certificate found;
+	settle();
+	assert_true(find(arn, &found));
+	int at;
+	assert_int_equal(cert_check(&found.pem, &at), CERT_GOOD);
+	assert_true(str_starts(found.pem.key, S("-----BEGIN PRIVATE KEY-----")));
+	assert_str(found.names.v[0], "a.localhost");
+	assert_str(found.key_algorithm, "EC_prime256v1");
+	assert_false(find(S("arn:aws:acm:us-east-1:000000000000:certificate/x"), &found));
+	assert_false(find(S("arn:aws:iam::000000000000:server-certificate/x"), &found));
+	w.changes = 0;
+	use(arn, true);
+	use(arn, true);
+	const struct acm_certificate_detail *d = describe(arn);
+	assert_int_equal(d->in_use_by.n, 1);
+	assert_str(d->in_use_by.v[0], LISTENER);
+	assert_str(d->renewal_eligibility, "ELIGIBLE");
+	assert_true(w.changes >= 1 && str_eq(w.changed, arn));
+	drop(arn, "ResourceInUseException");
+	use(arn, false);
+	assert_int_equal(describe(arn)->in_use_by.n, 0);
+	drop(arn, "");
+	assert_false(find(arn, &found));
+}
+
+static void what_is_used_is_renewed_before_it_ends(void **state)
+{
+	(void)state;
+	struct str used = request("used.localhost", "DNS"), idle = request("idle.localhost", "DNS");
+	struct str zone = make_zone("example.com");
+	struct str shown = request("shown.example.com", "DNS");
+	const struct acm_resource_record *record = describe(shown)->domain_validation_options.v[0].resource_record;
+	change_record(zone, "CREATE", record);
+	settle();
+	use(used, true);
+	use(shown, true);
+	change_record(zone, "DELETE", record);
+	int64_t end = describe(used)->not_after.ms;
+	struct str serial = describe(used)->serial;
+	pass(152 * DAY);
+	assert_int_equal(describe(used)->not_after.ms, end);
+	pass(2 * DAY);
+	const struct acm_certificate_detail *d = describe(used);
+	assert_true(d->not_after.ms > end + 150 * DAY);
+	assert_false(str_eq(d->serial, serial));
+	assert_str(d->renewal_summary->renewal_status, "SUCCESS");
+	assert_str(d->status, "ISSUED");
+	assert_int_equal(d->in_use_by.n, 1);
+	/* Its owner does not show the name any more, until he does. */
+	d = describe(shown);
+	assert_str(d->renewal_summary->renewal_status, "PENDING_VALIDATION");
+	assert_true(d->not_after.ms <= end + HOUR);
+	change_record(zone, "CREATE", record);
+	settle();
+	d = describe(shown);
+	assert_str(d->renewal_summary->renewal_status, "SUCCESS");
+	assert_true(d->not_after.ms > end + 150 * DAY);
+	pass(45 * DAY);
+	assert_str(describe(idle)->status, "EXPIRED");
+	assert_str(describe(used)->status, "ISSUED");
+}
+
+static void a_start_goes_on_where_it_was(void **state)
+{
+	(void)state;
+	struct str arn = request("b.localhost", "DNS");
+	/* Stopped before anything was made of it; what a thread is at comes to nothing. */
+	stop_services();
+	start_services();
+	settle();
+	assert_str(describe(arn)->status, "ISSUED");
+	struct str serial = describe(arn)->serial;
+	stop_services();
+	start_services();
+	settle();
+	assert_str(describe(arn)->serial, serial.p ? arena_dupz(&w.arena, serial) : "");
+}
+
+static void a_certificate_of_iam_is_kept_while_it_is_used(void **state)
+{
+	(void)state;
+	struct str arn = request("c.localhost", "DNS");
+	struct acm_certificate source;
+	settle();
+	assert_true(find(arn, &source));
+	const struct iam_upload_server_certificate_request up = {.server_certificate_name = S("Web"),
+	                                                         .path = S("/x/"),
+	                                                         .certificate_body = source.pem.body,
+	                                                         .certificate_chain = source.pem.chain,
+	                                                         .private_key = source.pem.key};
+	ask(&iam_api, "UploadServerCertificate", &up, "");
+	const char *name = "arn:aws:iam::000000000000:server-certificate/x/Web";
+	struct iam_certificate found;
+	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
+	assert_false(iam_certificate_find(&w.cloud, t, &w.arena, S("arn:aws:iam::000000000000:server-certificate/Web"), &found));
+	assert_true(iam_certificate_find(&w.cloud, t, &w.arena, str_from(name), &found));
+	assert_true(str_eq(found.pem.key, source.pem.key));
+	iam_certificate_use(t, &w.arena, S("000000000000"), found.id, S(LISTENER));
+	commit(t);
+	const struct iam_delete_server_certificate_request drop_it = {.server_certificate_name = S("Web")};
+	ask(&iam_api, "DeleteServerCertificate", &drop_it, "DeleteConflict");
+	t = store_begin(w.cloud.store, &w.arena);
+	iam_certificate_unuse(t, &w.arena, S("000000000000"), found.id, S(LISTENER));
+	commit(t);
+	ask(&iam_api, "DeleteServerCertificate", &drop_it, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(who_shows_nothing_gets_nothing, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(others_find_it_with_its_key_and_keep_it, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(what_is_used_is_renewed_before_it_ends, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(a_start_goes_on_where_it_was, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(a_certificate_of_iam_is_kept_while_it_is_used, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

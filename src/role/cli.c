@@ -79,6 +79,12 @@ const struct cli_command cli_commands[] = {
          "  --project-month     also what the month will have cost if everything that goes on now goes on\n"
          "The present account's, by service and usage type, as Cost Explorer (aws ce get-cost-and-usage) says it.\n",
          cli_bill},
+        {"top", "[--data DIR] [--region REGION] [--once]", "Show what runs in the cloud, and how busy it is",
+         "  --region REGION     another region than that of `quartet env`\n"
+         "  --once              print it once, as it is done where the output is no terminal\n"
+         "Instances, tasks, functions, groups and alarms of the root user's account, asked anew every second; loads are CloudWatch's newest\n"
+         "numbers, tasks' those of their service. Keys: q ends it, up and down scroll, left and right show one kind.\n",
+         cli_top},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent",
          "Without SERVICE: how many of each, a line a service.\n", cli_coverage},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",

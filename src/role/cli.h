@@ -80,3 +80,4 @@ int cli_exec(struct cli *cli);
 int cli_bill(struct cli *cli);
 int cli_image(struct cli *cli);
 int cli_retire(struct cli *cli);
+int cli_top(struct cli *cli);

@@ -3,12 +3,15 @@
 #include "cloud.h"
 
 #include "engine/cell/cell.h"
+#include "engine/net/plug.h"
 #include "io/msg.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -606,6 +609,87 @@ static void rates_are_limited(void **state)
 	close(from[1]);
 }
 
+/* As a child of priv makes a link; its result. */
+static int plug_in_child(int plug, int ns)
+{
+	int status = -1;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(-plug_link(plug, ns, "eth0"));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+static int new_namespace(const struct cloud *c)
+{
+	assert_return_code(unshare(CLONE_NEWNET), errno);
+	int ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_return_code(setns(c->home, CLONE_NEWNET), errno);
+	assert_true(ns >= 0);
+	return ns;
+}
+
+static void put_plugged(struct cloud *c)
+{
+	open_vpc(c, "vpc-1", "acl-1", "subnet-1", "sg-all");
+	put_port(c, NETWORK_PLUG, "eni-a", "vpc-1", "subnet-1", "10.0.1.10", NULL, "sg-all", true);
+	put_port(c, NETWORK_VETH, "eni-b", "vpc-1", "subnet-1", "10.0.1.11", NULL, "sg-all", true);
+}
+
+static void links_are_made_by_who_has_the_namespace(void **state)
+{
+	struct cloud *c = *state;
+	uint8_t mac_a[6];
+	mac_of("10.0.1.10", mac_a);
+	put_plugged(c);
+	int a = new_namespace(c), b = cloud_port(c, "eni-b", 1), plug = cloud_port(c, "eni-a", 1);
+	int listener = open_in(c, b, SOCK_STREAM, "10.0.1.11", 80), sink = open_in(c, b, SOCK_DGRAM, "10.0.1.11", 9);
+	assert_int_equal(plug_in_child(plug, a), 0);
+	assert_return_code(setns(a, CLONE_NEWNET), errno);
+	int made = system(
+	        "ip link set lo up && ip link set eth0 up && ip addr add 10.0.1.10/24 dev eth0 && ip route add default via 10.0.1.1");
+	assert_return_code(setns(c->home, CLONE_NEWNET), errno);
+	assert_int_equal(made, 0);
+	assert_true(connects(c, a, "10.0.1.11", 80, NULL));
+	/* its rules hold as any other's */
+	int raw = packet_socket(c, a);
+	send_udp(raw, mac_a, "10.0.1.99", "10.0.1.11", '1');
+	send_udp(raw, mac_a, "10.0.1.10", "10.0.1.11", '2');
+	assert_int_equal(next_mark(sink), '2');
+	/* one link a port */
+	assert_int_equal(plug_in_child(plug, a), -EEXIST);
+	/* a new api has the plug too, and the link is where it was */
+	cloud_restart_api(c);
+	put_plugged(c);
+	assert_int_equal(plug_in_child(cloud_port(c, "eni-a", 1), a), -EEXIST);
+	assert_true(connects(c, a, "10.0.1.11", 80, NULL));
+	/* it goes with its port, and the plug is dead then */
+	plug = dup(cloud_port(c, "eni-a", 1));
+	network_remove(c->networks, "eni-a");
+	assert_true(eventually(c, plug_in_child(plug, a) == -EPIPE));
+	assert_false(connects(c, a, "10.0.1.11", 80, NULL));
+	for (const int *fd = (const int[]){listener, sink, raw, plug, a, -1}; *fd >= 0; fd++)
+		close(*fd);
+}
+
+/* Whoever speaks for `net` does not get a link into a namespace that is not net's. */
+static void plugs_lead_to_routers_alone(void **state)
+{
+	struct cloud *c = *state;
+	int pair[2], ns = new_namespace(c), foreign[] = {c->home, new_namespace(c)};
+	assert_int_equal(msg_pair(pair), 0);
+	for (int i = 0; i < 2; i++) {
+		struct plug_word w = {.verb = PLUG_ASK, .name = "qtplug"};
+		assert_int_equal(msg_send(pair[0], &w, sizeof(w), &foreign[i], 1), 0);
+		assert_int_equal(plug_in_child(pair[1], ns), -EPERM);
+	}
+	assert_return_code(setns(ns, CLONE_NEWNET), errno);
+	assert_int_equal(if_nametoindex("eth0"), 0);
+	assert_return_code(setns(c->home, CLONE_NEWNET), errno);
+	for (const int *fd = (const int[]){pair[0], pair[1], ns, foreign[1], -1}; *fd >= 0; fd++)
+		close(*fd);
+}
+
 static int open_cloud(void **state)
 {
 	static struct cloud c;
@@ -626,6 +710,8 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(senders_are_checked, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(clouds_of_one_machine_are_apart, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(services_know_who_asks, open_cloud, close_cloud),
+	        cmocka_unit_test_setup_teardown(links_are_made_by_who_has_the_namespace, open_cloud, close_cloud),
+	        cmocka_unit_test_setup_teardown(plugs_lead_to_routers_alone, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(taps_get_their_address, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(net_is_made_again, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(others_die_and_connections_live, open_cloud, close_cloud),

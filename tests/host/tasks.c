@@ -5,6 +5,8 @@
 #include "../unit/unit.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "engine/net/plug.h"
+#include "io/msg.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -251,28 +253,42 @@ static void opens_a_shell(void **state)
 
 /* ---- its network ---- */
 
-/* A network namespace with a link eth0, as a port comes. */
+/* A router as `net` has them, of a user namespace of its own, and the plug of its one port. */
+static _Noreturn void be_router(int plug)
+{
+	struct plug_word w;
+	int own = unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 ? -1 : open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	fcntl(plug, F_SETFL, 0);
+	while (own >= 0 && msg_recv(plug, &w, sizeof(w), NULL, 0, NULL) == sizeof(w)) {
+		struct plug_word a = {.verb = w.verb, .name = "p1", .mac = {0x0a, 1, 2, 3, 4, 5}};
+		msg_send(plug, &a, sizeof(a), &own, w.verb == PLUG_ASK);
+	}
+	_exit(0);
+}
+
 static int make_port(void)
 {
-	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	assert_true(own >= 0 && unshare(CLONE_NEWNET) == 0);
-	int made = system("ip link add eth0 type veth peer name peer"), fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(setns(own, CLONE_NEWNET), 0);
-	close(own);
-	assert_int_equal(made, 0);
-	assert_true(fd >= 0);
-	return fd;
+	int pair[2];
+	assert_int_equal(msg_pair(pair), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(pair[1]);
+		be_router(pair[0]);
+	}
+	assert_true(pid > 0);
+	close(pair[0]);
+	return pair[1];
 }
 
 static void has_its_interface(void **state)
 {
 	(void)state;
 	struct task_port port = {.fd = make_port(), .address = 0x0a000105, .gateway = 0x0a000101, .prefix = 24};
-	struct task_container c =
-	        container((const char *const[]){"/bin/sh", "-c",
-	                                        "ip -4 addr show eth0; ip route; cat /etc/hosts /etc/resolv.conf; "
-	                                        "nc 169.254.170.2 80 </dev/null; nc -l -p 80 & sleep 0.2; kill $! && echo listened",
-	                                        NULL});
+	struct task_container c = container(
+	        (const char *const[]){"/bin/sh", "-c",
+	                              "ip -4 addr show eth0; ip link show eth0; ip route; cat /etc/hosts /etc/resolv.conf; "
+	                              "nc 169.254.170.2 80 </dev/null; nc -l -p 80 & sleep 0.2; kill $! && echo listened",
+	                              NULL});
 	struct task_spec spec = {.id = "task-1",
 	                         .port = &port,
 	                         .memory_bytes = 128 << 20,
@@ -282,7 +298,7 @@ static void has_its_interface(void **state)
 	                         .containers = &c,
 	                         .container_count = 1};
 	memset(&heard, 0, sizeof(heard));
-	struct task *t = task_new(tasks, &spec, &heard); /* the port's namespace holds the other end of the link */
+	struct task *t = task_new(tasks, &spec, &heard);
 	for (int i = 0; i < 6000 && !heard.ready && !heard.ended; i++)
 		world_wait(&world, &heard.never, 10000);
 	if (!heard.ready)
@@ -298,6 +314,7 @@ static void has_its_interface(void **state)
 	wait_for(&heard.exited[0]);
 	if (!strstr(heard.text, "inet 10.0.1.5/24"))
 		fail_msg("no address:\n%s", heard.text);
+	assert_non_null(strstr(heard.text, "link/ether 0a:01:02:03:04:05"));
 	expect("default via 10.0.1.1 dev eth0 ");
 	expect("10.0.1.5 ip-10-0-1-5");
 	expect("nameserver 10.0.0.2");

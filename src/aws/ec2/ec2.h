@@ -52,12 +52,12 @@ bool ec2_find_lent(struct store_txn *t, struct arena *a, struct str account, str
 int64_t ec2_interface_room(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str instance);
 /* Removes it with its addresses, as soon as an instance that has it let go; harmless when it is gone. */
 void ec2_return_interface(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
-/* fn is called when the interface is in the kernel, with a network namespace whose eth0 it is; also after a restart of the role,
- * for each that is there. It says if the interface is its own: then the descriptor is too. One watcher; ctx must outlive the cloud.
+/* fn is called when the interface is in the kernel, with its plug (NETWORK_PLUG); also after a restart of the role, for each that
+ * is there. It says if the interface is its own: then the descriptor is too. One watcher; ctx must outlive the cloud.
  */
 typedef bool ec2_port_fn(void *ctx, struct str interface, int fd);
 void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);
-/* The link that was given is gone with the namespace it was moved to: it comes again, new. */
+/* The link that was made is gone with the namespace that it led to: a new plug comes. */
 void ec2_renew_port(struct cloud *cloud, struct str interface);
 
 /* --- identify.c: which instance it is that shows a signed identity document */

@@ -31,7 +31,7 @@ void ec2_interface_attach(const struct ec2_scope *s, struct state_vpc_interface_
 void ec2_interface_detach(const struct ec2_scope *s, struct state_vpc_interface_record *record);
 /* Removes the interface with its addresses; an elastic address is disassociated and stays the account's. */
 void ec2_interface_remove(const struct ec2_scope *s, struct state_vpc_interface_record *record);
-/* The instance runs or ends: its port is there or not, as a network namespace (containers) or a tap device. A public address of
+/* The instance runs or ends: its port is there or not, as a plug (containers) or a tap device. A public address of
  * Amazon's pool that the interface had is given back with `release_public` (stop) and taken anew with `take_public` (start).
  * Negative errno: the pool is empty. */
 int ec2_interface_set_up(const struct ec2_scope *s, struct state_vpc_interface_record *record, bool up, bool as_namespace);

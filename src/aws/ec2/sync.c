@@ -360,7 +360,7 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	                            .vpc = text(p, eni->vpc_id),
 	                            .subnet = text(p, eni->subnet_id),
 	                            .kind = str_is(eni->interface_type, "nat_gateway") ? NETWORK_GATEWAY
-	                                    : r->namespace.v                           ? NETWORK_VETH
+	                                    : r->namespace.v                           ? NETWORK_PLUG
 	                                                                               : NETWORK_TAP,
 	                            .addresses = addresses,
 	                            .address_count = n,

@@ -125,18 +125,6 @@ int link_set_forwarding(int sock, unsigned ifindex, bool on)
 	return error;
 }
 
-int link_move(int sock, unsigned ifindex, int to_ns_fd, const char *name)
-{
-	char room[NETLINK_ROOM];
-	struct nlmsghdr *h = netlink_start(room, RTM_NEWLINK, 0);
-	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
-	m->ifi_index = (int)ifindex;
-	m->ifi_change = IFF_UP;
-	mnl_attr_put_u32(h, IFLA_NET_NS_FD, (uint32_t)to_ns_fd);
-	mnl_attr_put_strz(h, IFLA_IFNAME, name);
-	return netlink_ask(sock, h, NULL, NULL);
-}
-
 int link_remove(int sock, unsigned ifindex)
 {
 	char room[NETLINK_ROOM];

@@ -19,8 +19,6 @@ int link_add_address(int sock, unsigned ifindex, uint32_t address, unsigned pref
 int link_add_default_route(int sock, unsigned ifindex, uint32_t gateway);
 /* Lets IPv4 packets that come in by this link be forwarded, and gives it no IPv6 address. */
 int link_set_forwarding(int sock, unsigned ifindex, bool on);
-/* Moves it, down and without addresses, into another network namespace under another name. The caller has power over both. */
-int link_move(int sock, unsigned ifindex, int to_ns_fd, const char *name);
 int link_remove(int sock, unsigned ifindex);
 
 /* Calls fn for every link whose name starts with prefix. */

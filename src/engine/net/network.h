@@ -127,7 +127,12 @@ struct network_subnet {
 	struct network_prefix6 prefix6;
 };
 
-enum network_port_kind { NETWORK_TAP, NETWORK_VETH, NETWORK_GATEWAY /* no link: a NAT gateway's own interface */ };
+enum network_port_kind {
+	NETWORK_TAP,
+	NETWORK_VETH,
+	NETWORK_GATEWAY, /* no link: a NAT gateway's own interface */
+	NETWORK_PLUG     /* the link is made later, into a namespace that is there already */
+};
 struct network_address {
 	uint32_t private;
 	/* 0: none. In 127.0.0.0/8 but not in 127.0/16, and not ending in 255: packets that this machine's programs send there come
@@ -187,8 +192,8 @@ struct network_flow {
 struct network_events {
 	/* A port that was put is in place, its rules too. TAP: fd is a tap device with virtio headers off (another descriptor of
 	 * the same device whenever it is given), VETH: a network namespace with the interface eth0, addressed and routed; the
-	 * receiver's from now on. GATEWAY: -1. It comes once after networks_new(), and again only when there is another device:
-	 * after `net` was lost, or when kind, MAC or subnet have changed. */
+	 * receiver's from now on. PLUG: a plug, for plug_link(). GATEWAY: -1. It comes once after networks_new(), and again only
+	 * when there is another device: after `net` was lost, or when kind, MAC or subnet have changed. */
 	void (*port)(void *ctx, const char *port_id, int fd);
 	/* A socket in a VPC, non-blocking, the receiver's from now on; one of before, if any, is of a VPC that is gone: close it.
 	 * Peers are ports' private addresses that have been checked; network_port_at() says whose. */

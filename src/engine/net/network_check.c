@@ -121,7 +121,7 @@ static int check_subnet(const struct net_subnet *m, size_t n)
 static int check_port(const struct net_port *m, size_t n)
 {
 	if (n != sizeof(*m) || m->h.value || m->flows > 1 || !is_id(m->h.id) || !is_id(m->vpc) || !is_id(m->subnet) ||
-	    m->kind > NETWORK_GATEWAY || m->address_count == 0 || m->address_count > NETWORK_ADDRESSES_MAX ||
+	    m->kind > NETWORK_PLUG || m->address_count == 0 || m->address_count > NETWORK_ADDRESSES_MAX ||
 	    m->address6_count > NETWORK_ADDRESSES_MAX || m->group_count > NETWORK_GROUPS_MAX || m->source_check > 1 ||
 	    (m->mac[0] & 1) || !is_name(m->host_name) || !is_name(m->domain))
 		return -EINVAL;

@@ -17,7 +17,7 @@
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 5, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 6, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,

@@ -35,6 +35,8 @@ struct thing {
 	/* ports: link, descriptor for the owner, and the numbers that its rules were made with */
 	unsigned ifindex;
 	int fd;
+	int plug; /* the other end of fd, if plug_watch */
+	struct loop_fd *plug_watch;
 	uint32_t subnet_number, groups[NETWORK_GROUPS_MAX];
 
 	/* ports whose flows are counted: which sets it is done in, and those that are about to be read (0: none) */
@@ -105,8 +107,15 @@ bool port_change(struct thing *t, const struct net_port *next);
 void port_drop(struct thing *t);
 struct rules_port port_rules(const struct thing *t);
 int port_stats(const struct thing *t, struct network_port_stats *ret_stats);
+void port_link_name(const struct thing *t, char ret[16]);
+/* The link of a plug has been made: now packets pass. 0 or negative errno. */
+int port_link_came(struct thing *t);
 /* One DHCP request is there. */
 void port_serve_dhcp(struct router *r);
+
+/* router_plug.c: a port whose link is made by somebody else. */
+int plug_open(struct thing *t);
+void plug_close(struct thing *t);
 
 /* router6.c: IPv6 of routers, subnets and ports; nothing happens where the kernel has none. */
 int router6_set_up(struct router *r);

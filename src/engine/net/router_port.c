@@ -126,11 +126,27 @@ static int make_veth(struct thing *t, const char *name)
 	return error ? error : fd;
 }
 
+void port_link_name(const struct thing *t, char ret[IF_NAMESIZE])
+{
+	snprintf(ret, IF_NAMESIZE, "p%u", t->number);
+}
+
+static int set_up_link(struct thing *t, const char *name)
+{
+	struct router *r = t->router;
+	int error = link_index(r->netlink, name, &t->ifindex);
+	if (!error)
+		error = device_set_mac(r->netlink, t->ifindex, port_router_mac);
+	if (!error)
+		error = device_be_router_port(r->netlink, t->ifindex);
+	return error ? error : link_up(r->netlink, t->ifindex);
+}
+
 static int make_link(struct thing *t)
 {
 	struct router *r = t->router;
 	char name[IF_NAMESIZE];
-	snprintf(name, sizeof(name), "p%u", t->number);
+	port_link_name(t, name);
 	if (t->message->port.kind == NETWORK_TAP) {
 		int error = router_enter(r);
 		if (error)
@@ -140,24 +156,43 @@ static int make_link(struct thing *t)
 	} else {
 		t->fd = make_veth(t, name);
 	}
-	if (t->fd < 0)
-		return t->fd;
-	int error = link_index(r->netlink, name, &t->ifindex);
-	if (!error)
-		error = device_set_mac(r->netlink, t->ifindex, port_router_mac);
-	if (!error)
-		error = device_be_router_port(r->netlink, t->ifindex);
-	return error ? error : link_up(r->netlink, t->ifindex);
+	return t->fd < 0 ? t->fd : set_up_link(t, name);
 }
 
 static void remove_link(struct thing *t)
 {
 	if (t->ifindex)
 		link_remove(t->router->netlink, t->ifindex);
+	plug_close(t);
 	if (t->fd >= 0)
 		close(t->fd);
 	t->ifindex = 0;
 	t->fd = -1;
+}
+
+static int lead_all(struct thing *t)
+{
+	const struct net_port *m = &t->message->port;
+	int error = 0;
+	for (size_t i = 0; i < m->address_count && !error; i++)
+		error = lead(t, m->mac, m->addresses[i].private, true);
+	return error ? error : port6_lead(t, NULL, m);
+}
+
+int port_link_came(struct thing *t)
+{
+	char name[IF_NAMESIZE];
+	port_link_name(t, name);
+	int error = t->live ? set_up_link(t, name) : -ENOENT;
+	if (!error)
+		error = lead_all(t);
+	if (error) {
+		t->ifindex = 0;
+		return error;
+	}
+	subnet_update_routes(t->router, true);
+	link6_advertise(t, &t->message->port);
+	return 0;
 }
 
 int port_apply(struct thing *t)
@@ -172,11 +207,9 @@ int port_apply(struct thing *t)
 		t->live = t->announce = true;
 		return 0;
 	}
-	int error = make_link(t);
-	for (size_t i = 0; i < m->address_count && !error; i++)
-		error = lead(t, m->mac, m->addresses[i].private, true);
-	if (!error)
-		error = port6_lead(t, NULL, m);
+	int error = m->kind == NETWORK_PLUG ? plug_open(t) : make_link(t);
+	if (!error && t->ifindex)
+		error = lead_all(t);
 	if (!error && m->kind == NETWORK_VETH)
 		error = address_inside(t, subnet, NULL, m);
 	if (error) {
@@ -199,13 +232,14 @@ bool port_change(struct thing *t, const struct net_port *next)
 	    strcmp(m->subnet, next->subnet) != 0 || !subnet)
 		return false;
 	int error = 0;
-	for (size_t i = 0; i < next->address_count && !error; i++)
+	bool has_link = t->ifindex; /* of a plug it may be to come */
+	for (size_t i = 0; has_link && i < next->address_count && !error; i++)
 		if (!has_address(m, next->addresses[i].private))
 			error = lead(t, m->mac, next->addresses[i].private, true);
-	for (size_t i = 0; i < m->address_count && !error; i++)
+	for (size_t i = 0; has_link && i < m->address_count && !error; i++)
 		if (!has_address(next, m->addresses[i].private))
 			lead(t, m->mac, m->addresses[i].private, false);
-	if (!error)
+	if (!error && has_link)
 		error = port6_lead(t, m, next);
 	if (!error && m->kind == NETWORK_VETH)
 		error = address_inside(t, subnet, m, next);

@@ -3,13 +3,14 @@
  * and put in their places. Then as root of a user namespace of its own, which is nobody on the machine: the containers' root file
  * systems, the network.
  *
- * What needs a right on the machine after that - writing the maps of ids, moving the network link - a helper does, which was born
+ * What needs a right on the machine after that - writing the maps of ids, making the network link - a helper does, which was born
  * before and is gone before anything of a client's is started. */
 #include "engine/oci/child.h"
 #include "engine/oci/scratch.h"
 #include "engine/oci/shim.h"
 
 #include "engine/net/link.h"
+#include "engine/net/plug.h"
 #include "engine/net/route6.h"
 
 #include <arpa/inet.h>
@@ -251,14 +252,10 @@ static int make_files(const struct task_child *c, struct made *m, struct steward
 
 /* ---- the helper ---- */
 
-static int move_link_in(int port)
+static int make_link(int plug)
 {
-	unsigned index = 0;
-	int to = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC), error = to < 0 || setns(port, CLONE_NEWNET) < 0 ? -errno : 0;
-	int sock = error ? -1 : link_socket();
-	if (!error)
-		error = sock < 0 ? sock : link_index(sock, "eth0", &index);
-	return error ? error : link_move(sock, index, to, "eth0");
+	int to = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC);
+	return to < 0 ? -errno : plug_link(plug, to, "eth0");
 }
 
 static _Noreturn void help(const struct task_child *c, int sock)
@@ -269,7 +266,7 @@ static _Noreturn void help(const struct task_child *c, int sock)
 	word = write_maps(1, 0, TASK_UID_BASE + c->slot * TASK_UIDS);
 	if (write(sock, &word, sizeof(word)) != sizeof(word) || word || read(sock, &word, sizeof(word)) != sizeof(word))
 		_exit(1);
-	word = c->request->has_port ? move_link_in(c->fds[TASK_FDS + c->request->container_count]) : 0;
+	word = c->request->has_port ? make_link(c->fds[TASK_FDS + c->request->container_count]) : 0;
 	_exit(write(sock, &word, sizeof(word)) != sizeof(word));
 }
 
@@ -311,7 +308,7 @@ static int become_root_of_nothing(const struct task_child *c, struct made *m, st
 	if (error)
 		fail(a, error, "making the user namespace");
 	else if ((error = ask_helper(pair[0])) < 0)
-		fail(a, error, "moving the network interface in");
+		fail(a, error, "making the network interface");
 	close(pair[0]);
 	while (helper > 0 && waitpid(helper, NULL, 0) < 0 && errno == EINTR)
 		;

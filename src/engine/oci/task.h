@@ -85,7 +85,7 @@ struct task_container {
 
 /* The network interface. */
 struct task_port {
-	int fd; /* copied: a network namespace whose eth0 is the port (network_events.port() with NETWORK_VETH) */
+	int fd;                    /* copied: the port's plug (network_events.port() with NETWORK_PLUG) */
 	uint32_t address, gateway; /* IPv4, host byte order */
 	uint8_t prefix;
 	bool has_address6;

@@ -30,7 +30,7 @@ struct machine_disk {
 
 struct machine_port {
 	const char *id; /* "eni-..." */
-	int fd;         /* copied. VM: a tap device; container: a network namespace whose eth0 is the port */
+	int fd;         /* copied. VM: a tap device; container: the port's plug (engine/net/plug.h) */
 	uint8_t mac[6];
 };
 

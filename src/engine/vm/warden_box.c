@@ -3,7 +3,7 @@
  * there. */
 #include "engine/vm/warden_box.h"
 #include "engine/cell/root.h"
-#include "engine/net/link.h"
+#include "engine/net/plug.h"
 
 #include "base/log.h"
 #include "io/loopdev.h"
@@ -410,21 +410,12 @@ static bool same_file(int a, int b)
 int warden_box_link(const struct child_world *w, const struct warden_request *r, const int *fds)
 {
 	char name[16];
-	unsigned index = 0;
-	for (int i = 0; i < 2; i++)
-		if (ioctl(fds[i], NS_GET_NSTYPE) != CLONE_NEWNET || same_file(fds[i], w->host_net_ns_fd))
-			return -EINVAL;
-	if (setns(fds[0], CLONE_NEWNET) < 0)
-		return -errno;
-	int sock = link_socket(), error = sock < 0 ? sock : link_index(sock, "eth0", &index);
-	for (unsigned i = r->index; !error; i++) {
+	int error = -EEXIST;
+	if (ioctl(fds[1], NS_GET_NSTYPE) != CLONE_NEWNET || same_file(fds[1], w->host_net_ns_fd))
+		return -EINVAL;
+	for (unsigned i = r->index; error == -EEXIST && i <= LINKS_MAX; i++) {
 		snprintf(name, sizeof(name), "eth%u", i);
-		error = link_move(sock, index, fds[1], name);
-		if (error != -EEXIST || i >= LINKS_MAX)
-			break;
-		error = 0;
+		error = plug_link(fds[0], fds[1], name);
 	}
-	if (sock >= 0)
-		close(sock);
 	return error;
 }

@@ -1,6 +1,7 @@
 #include "engine/oci/bundle.h"
 #include "engine/oci/child.h"
 
+#include "base/base64.h"
 #include "base/json.h"
 
 #include <errno.h>
@@ -286,6 +287,22 @@ static int put_linux(struct json_out *o, const struct task_container *c, const c
 	return 0;
 }
 
+/* crun takes the ready instructions instead of linux.seccomp; a runtime that does not know them makes its own. */
+static int put_filter(struct json_out *o, const char *const *capabilities, size_t count)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct str code;
+	int error = profile_compile(capabilities, count, &code);
+	if (error)
+		return error;
+	json_key(o, S("annotations"));
+	json_open(o, '{');
+	json_key(o, S("run.oci.seccomp_bpf_data"));
+	json_string(o, base64_encode(&a, code));
+	json_close(o, '}');
+	return 0;
+}
+
 static int put_config(struct buf *b, const struct task_spec *spec, unsigned index, size_t *ret_user_at)
 {
 	const struct task_container *c = &spec->containers[index];
@@ -317,6 +334,8 @@ static int put_config(struct buf *b, const struct task_spec *spec, unsigned inde
 	if (!error)
 		error = put_mounts(o, spec, c);
 	put_linux(o, c, capabilities, count);
+	if (!error)
+		error = put_filter(o, capabilities, count);
 	json_close(o, '}');
 	return error;
 }

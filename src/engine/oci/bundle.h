@@ -15,3 +15,6 @@ unsigned bundle_words(struct buf *b, const char *const *words);
 
 /* profile.c: appends the value of linux.seccomp. */
 void profile_put(struct buf *b, const char *const *capabilities, size_t count);
+/* The same as the kernel's own instructions (struct sock_filter), which lives as long as the process: made once for each kind of
+ * container, because that takes longer than all else that the OCI runtime does. */
+int profile_compile(const char *const *capabilities, size_t count, struct str *ret);

@@ -4,7 +4,15 @@
 
 #include "base/json.h"
 
+#include <errno.h>
+#include <seccomp.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HYPERVISOR_SOCKETS = 40 /* AF_VSOCK */, NEW_NAMESPACES = 2114060288, NO_SUCH_CALL = 38, REFUSED = 1 };
 
 #define WORDS(...) \
 	(const char *const[]) \
@@ -149,4 +157,71 @@ void profile_put(struct buf *b, const char *const *capabilities, size_t count)
 		close_rule(o, "SCMP_ACT_ERRNO", 38, NULL);
 	}
 	buf_add_lit(b, "]}"); /* what was opened in the raw text */
+}
+
+/* ---- the same as a program of the kernel's ---- */
+
+static int allow(scmp_filter_ctx f, const char *const *names)
+{
+	int error = 0;
+	for (; *names && !error; names++) {
+		int number = seccomp_syscall_resolve_name(*names);
+		if (number != __NR_SCMP_ERROR)
+			error = seccomp_rule_add(f, SCMP_ACT_ALLOW, number, 0);
+	}
+	return error;
+}
+
+static int add_rules(scmp_filter_ctx f, const char *const *capabilities, size_t count)
+{
+	int error = seccomp_arch_add(f, SCMP_ARCH_X86);
+	if (!error)
+		error = seccomp_arch_add(f, SCMP_ARCH_X32);
+	for (const char *const *const *group = always; *group && !error; group++)
+		error = allow(f, *group);
+	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]) && !error; i++)
+		if (has(capabilities, count, with[i].capability))
+			error = allow(f, with[i].names);
+	if (!error)
+		error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, HYPERVISOR_SOCKETS));
+	if (!error && !has(capabilities, count, "CAP_SYS_ADMIN"))
+		error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0));
+	if (!error && !has(capabilities, count, "CAP_SYS_ADMIN"))
+		error = seccomp_rule_add(f, SCMP_ACT_ERRNO(NO_SUCH_CALL), SCMP_SYS(clone3), 0);
+	return error;
+}
+
+static int compile(const char *const *capabilities, size_t count, struct str *ret)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(REFUSED));
+	struct stat st = {0};
+	char *code = NULL;
+	int error = f ? add_rules(f, capabilities, count) : -ENOMEM, fd = error ? -1 : memfd_create("seccomp", MFD_CLOEXEC);
+	if (!error)
+		error = fd < 0 ? -errno : seccomp_export_bpf(f, fd);
+	if (f)
+		seccomp_release(f);
+	if (!error && (fstat(fd, &st) < 0 || st.st_size <= 0 || !(code = malloc((size_t)st.st_size)) ||
+	               pread(fd, code, (size_t)st.st_size, 0) != st.st_size))
+		error = -EIO;
+	if (fd >= 0)
+		close(fd);
+	if (error)
+		free(code);
+	else
+		*ret = str_of(code, (size_t)st.st_size);
+	return error;
+}
+
+int profile_compile(const char *const *capabilities, size_t count, struct str *ret)
+{
+	enum { KINDS = 1 << (sizeof(with) / sizeof(with[0])) };
+	static struct str made[KINDS];
+	unsigned kind = 0;
+	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++)
+		kind |= (unsigned)has(capabilities, count, with[i].capability) << i;
+	int error = made[kind].n ? 0 : compile(capabilities, count, &made[kind]);
+	if (!error)
+		*ret = made[kind];
+	return error;
 }

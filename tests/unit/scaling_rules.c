@@ -1,9 +1,9 @@
 /* What policies make of a capacity, and when scheduled actions are due. */
 #include "unit.h"
 
-#include "aws/autoscaling/adjust.h"
-#include "aws/autoscaling/cron.h"
 #include "base/clock.h"
+#include "engine/scaling/adjust.h"
+#include "engine/scaling/cron.h"
 
 #include <math.h>
 
@@ -57,7 +57,7 @@ static void next(const char *text, const char *after, const char *want)
 	int64_t ms;
 	assert_true(cron_parse(str_from(text), &c));
 	assert_true(time_parse(str_from(after), &ms));
-	assert_str(time_format(&a, cron_next(&c, ms), TIME_ISO8601), want);
+	assert_str(time_format(&a, cron_next(&c, NULL, ms), TIME_ISO8601), want);
 }
 
 static void crons(void **state)
@@ -77,11 +77,75 @@ static void crons(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		assert_false(cron_parse(str_from(bad[i]), &c));
 	assert_true(cron_parse(S("0 0 31 2 *"), &c));
-	assert_int_equal(cron_next(&c, 0), 0);
+	assert_int_equal(cron_next(&c, NULL, 0), 0);
+}
+
+static void due(const char *text, const char *zone, const char *after, const char *want)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct when w;
+	int64_t ms;
+	assert_true(when_parse(str_from(text), zone ? zone_find(str_from(zone)) : NULL, &w));
+	assert_true(time_parse(str_from(after), &ms));
+	int64_t at = when_next(&w, INT64_C(1767225600000), ms); /* 2026-01-01 */
+	if (want)
+		assert_str(time_format(&a, at, TIME_ISO8601), want);
+	else
+		assert_int_equal(at, 0);
+}
+
+static void whens(void **state)
+{
+	(void)state;
+	due("cron(0 12 * * ? *)", NULL, "2026-01-01T12:00:00Z", "2026-01-02T12:00:00Z");
+	due("cron(15 10 ? * 6L 2026-2027)", NULL, "2026-01-01T00:00:00Z", "2026-01-30T10:15:00Z"); /* the last Friday */
+	due("cron(0 8 1W * ? *)", NULL, "2026-02-02T08:00:00Z", "2026-03-02T08:00:00Z");           /* the 1st is a Sunday */
+	due("cron(0 0 L 2 ? *)", NULL, "2027-03-01T00:00:00Z", "2028-02-29T00:00:00Z");
+	due("cron(0 0 LW * ? *)", NULL, "2026-01-01T00:00:00Z", "2026-01-30T00:00:00Z"); /* the 31st is a Saturday */
+	due("cron(0 9 ? * MON#2 *)", NULL, "2026-01-01T00:00:00Z", "2026-01-12T09:00:00Z");
+	due("cron(0/20 1 ? * SUN,2 *)", NULL, "2026-01-03T00:00:00Z", "2026-01-04T01:00:00Z");
+	due("cron(0 0 1 1 ? 2100)", NULL, "2026-01-03T00:00:00Z", "2100-01-01T00:00:00Z");
+	due("cron(0 0 1 1 ? 2026)", NULL, "2026-01-03T00:00:00Z", NULL);
+	due("rate(1 minute)", NULL, "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z");
+	due("rate(6 hours)", NULL, "2026-01-01T07:00:00Z", "2026-01-01T12:00:00Z");
+	due("rate(2 days)", NULL, "2025-12-01T07:00:00Z", "2026-01-01T00:00:00Z"); /* not before it begins */
+	due("at(2026-05-01T12:00:00)", NULL, "2026-01-01T00:00:00Z", "2026-05-01T12:00:00Z");
+	due("at(2026-05-01T12:00:00)", "America/New_York", "2026-01-01T00:00:00Z", "2026-05-01T16:00:00Z");
+	due("at(2026-05-01T12:00:00)", NULL, "2026-05-01T12:00:00Z", NULL);
+	/* clocks are put forward on the 29th of March 2026 at two, and back on the 25th of October at three */
+	due("cron(0 9 * * ? *)", "Europe/Berlin", "2026-03-28T09:00:00Z", "2026-03-29T07:00:00Z");
+	due("cron(30 2 * * ? *)", "Europe/Berlin", "2026-03-28T09:00:00Z", "2026-03-29T01:30:00Z");
+	due("cron(30 2 * * ? *)", "Europe/Berlin", "2026-10-24T09:00:00Z", "2026-10-25T00:30:00Z");
+	due("cron(30 2 * * ? *)", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z");
+	due("cron(0 9 * * ? *)", "Asia/Kolkata", "2026-03-28T09:00:00Z", "2026-03-29T03:30:00Z");
+	due("cron(0 0 1 7 ? *)", "Europe/Dublin", "2060-03-28T09:00:00Z", "2060-06-30T23:00:00Z"); /* by the rule */
+	due("cron(0 0 1 1 ? *)", "Australia/Sydney", "2060-03-28T09:00:00Z", "2060-12-31T13:00:00Z");
+	static const char *const bad[] = {"",
+	                                  "cron(0 12 * * * *)",
+	                                  "cron(0 12 ? * ? *)",
+	                                  "cron(0 12 * * ?)",
+	                                  "cron(0 12 * * ? 1969)",
+	                                  "cron(0 12 ? * 8 *)",
+	                                  "cron(0 12 32W * ? *)",
+	                                  "rate(5 minute)",
+	                                  "rate(1 minutes)",
+	                                  "rate(0 hours)",
+	                                  "rate(5 weeks)",
+	                                  "at(2026-05-01)",
+	                                  "at(2026-13-01T12:00:00)",
+	                                  "every day"};
+	struct when w;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(when_parse(str_from(bad[i]), NULL, &w));
+	assert_null(zone_find(S("Europe/Nowhere")));
+	assert_null(zone_find(S("../../../etc/passwd")));
+	assert_null(zone_find(S("Europe")));
+	assert_non_null(zone_find(S("Etc/UTC")));
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(adjustments), cmocka_unit_test(steps), cmocka_unit_test(crons)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(adjustments), cmocka_unit_test(steps), cmocka_unit_test(crons),
+	                                   cmocka_unit_test(whens)};
 	return cmocka_run_group_tests_name("scaling_rules", tests, NULL, NULL);
 }

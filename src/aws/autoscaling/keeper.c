@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "core/alarm_wish.h"
 #include "gen/ec2.h"
 
 #include <errno.h>
@@ -35,7 +36,7 @@ struct keepers {
 	struct cloud *cloud;
 	struct map groups;
 	struct store_watch *watch, *schedules;
-	struct alarms *alarms;
+	struct alarm_wishes *alarms;
 	struct ec2_instances_watch *instances;
 	struct loop_timer *soon;
 	struct loop_timer *minute; /* NULL: no group is measured */
@@ -443,7 +444,7 @@ int64_t keepers_activity_lease(struct cloud *cloud, int64_t now_ms)
 	return all->lease;
 }
 
-struct alarms *keepers_alarms(struct cloud *cloud)
+struct alarm_wishes *keepers_alarms(struct cloud *cloud)
 {
 	return ((struct keepers *)cloud_state(cloud, &autoscaling_service))->alarms;
 }
@@ -460,7 +461,7 @@ struct keepers *keepers_new(struct cloud *cloud)
 	struct str schedules = KEY_UNDER(&a, S("autoscaling"), S("schedule"));
 	all->schedules = store_watch(cloud->store, schedules, store_prefix_end(&a, schedules), store_revision(cloud->store),
 	                             schedule_changed, all);
-	all->alarms = alarms_new(cloud);
+	all->alarms = alarm_wishes_new(cloud, "autoscaling");
 	all->instances = ec2_watch_instances(cloud, instance_changed, all);
 	struct store_txn *t = store_begin(cloud->store, &a);
 	struct store_iter *iter = store_scan(t, under, end, false);
@@ -483,7 +484,7 @@ void keepers_free(struct keepers *all)
 		return;
 	store_unwatch(all->watch);
 	store_unwatch(all->schedules);
-	alarms_free(all->alarms);
+	alarm_wishes_free(all->alarms);
 	ec2_unwatch_instances(all->instances);
 	loop_remove_timer(all->cloud->loop, all->soon);
 	loop_remove_timer(all->cloud->loop, all->minute);

@@ -9,5 +9,5 @@ struct keepers *keepers_new(struct cloud *cloud);
 void keepers_free(struct keepers *k);
 /* Activities of one day lie under one lease, which ends six weeks after it. */
 int64_t keepers_activity_lease(struct cloud *cloud, int64_t now_ms);
-struct alarms;
-struct alarms *keepers_alarms(struct cloud *cloud);
+struct alarm_wishes;
+struct alarm_wishes *keepers_alarms(struct cloud *cloud);

@@ -1,11 +1,12 @@
 #include "policy.h"
-#include "adjust.h"
 
 #include "base/id.h"
+#include "core/alarm_wish.h"
+#include "engine/scaling/adjust.h"
 
 #include <math.h>
 
-enum { POLICIES_MAX = 50, STEPS_MAX = 20, USUAL = 50, MOST = 100, HIGH_PERIODS = 3, LOW_PERIODS = 15, PERIOD_S = 60 };
+enum { POLICIES_MAX = 50, STEPS_MAX = 20, USUAL = 50, MOST = 100, PERIOD_S = 60 };
 
 const struct record_type policy_row = {&state_autoscaling_api, "PolicyRecord"};
 
@@ -25,10 +26,16 @@ bool policy_of_arn(struct str arn, struct str *ret_group, struct str *ret_name)
 	return true;
 }
 
+static struct alarm_wisher wisher(const struct scope *s, struct str group)
+{
+	return (struct alarm_wisher){s->txn, s->arena, "autoscaling", s->account, s->region, group};
+}
+
 static void drop_alarms(const struct scope *s, const struct autoscaling_scaling_policy *p)
 {
+	struct alarm_wisher w = wisher(s, p->auto_scaling_group_name);
 	for (uint32_t i = 0; i < p->alarms.n; i++)
-		alarms_unwant(s, p->auto_scaling_group_name, p->alarms.v[i].alarm_name);
+		alarm_unwant(&w, p->alarms.v[i].alarm_name);
 }
 
 struct policies {
@@ -119,6 +126,24 @@ static int check_steps(struct call *c, const struct autoscaling_put_scaling_poli
 	return wrong ? scaling_invalid(c, "%s", wrong) : CALL_OK;
 }
 
+/* What an expression must be beyond this CloudWatch says, when it is asked for the alarms. */
+static int check_math(struct call *c, const struct autoscaling_customized_metric_specification *m)
+{
+	unsigned returned = 0;
+	if (m->metric_name.n || m->namespace.n || m->statistic.n || m->unit.n || m->dimensions.n || m->period.set)
+		return scaling_invalid(c,
+		                       "With Metrics, none of MetricName, Namespace, Dimensions, Statistic, Unit and Period can be "
+		                       "given in a CustomizedMetricSpecification.");
+	for (uint32_t i = 0; i < m->metrics.n; i++) {
+		const struct autoscaling_target_tracking_metric_data_query *q = &m->metrics.v[i];
+		if ((q->metric_stat != NULL) == (q->expression.n > 0))
+			return scaling_invalid(c, "Exactly one of Expression and MetricStat is required for the metric '%.*s'.",
+			                       STR_ARG(q->id));
+		returned += !q->return_data.set || q->return_data.v;
+	}
+	return returned == 1 ? CALL_OK : scaling_invalid(c, "Exactly one element of the metrics list should return data.");
+}
+
 static int check_tracking(struct call *c, const struct autoscaling_put_scaling_policy_type *in)
 {
 	const struct autoscaling_target_tracking_configuration *t = in->target_tracking_configuration;
@@ -146,7 +171,7 @@ static int check_tracking(struct call *c, const struct autoscaling_put_scaling_p
 	}
 	const struct autoscaling_customized_metric_specification *m = t->customized_metric_specification;
 	if (m->metrics.n)
-		return scaling_invalid(c, "Metric math in target tracking is not supported.");
+		return check_math(c, m);
 	if (!m->metric_name.n || !m->namespace.n || !m->statistic.n)
 		return scaling_invalid(c, "MetricName, Namespace and Statistic are required in a CustomizedMetricSpecification.");
 	if (m->period.set && m->period.v != 10 && m->period.v != 30 && m->period.v != 60)
@@ -155,6 +180,32 @@ static int check_tracking(struct call *c, const struct autoscaling_put_scaling_p
 }
 
 /* --- the alarms */
+
+static void math_of(struct call *c, const struct autoscaling_customized_metric_specification *m,
+                    struct cloudwatch_put_metric_alarm_input *a)
+{
+	for (uint32_t i = 0; i < m->metrics.n; i++) {
+		const struct autoscaling_target_tracking_metric_data_query *q = &m->metrics.v[i];
+		const struct autoscaling_target_tracking_metric_stat *stat = q->metric_stat;
+		struct cloudwatch_metric_data_query *to = LIST_ADD(c->arena, &a->metrics);
+		*to = (struct cloudwatch_metric_data_query){
+		        .id = q->id, .expression = q->expression, .label = q->label, .return_data = q->return_data};
+		if (!stat) {
+			to->period = q->period;
+			continue;
+		}
+		to->metric_stat = arena_new(c->arena, struct cloudwatch_metric_stat);
+		*to->metric_stat = (struct cloudwatch_metric_stat){.metric = arena_new(c->arena, struct cloudwatch_metric),
+		                                                   .period = stat->period.set ? stat->period : OPT_INT(PERIOD_S),
+		                                                   .stat = stat->stat,
+		                                                   .unit = stat->unit};
+		to->metric_stat->metric->namespace = stat->metric->namespace;
+		to->metric_stat->metric->metric_name = stat->metric->metric_name;
+		for (uint32_t k = 0; k < stat->metric->dimensions.n; k++)
+			*LIST_ADD(c->arena, &to->metric_stat->metric->dimensions) = (struct cloudwatch_dimension){
+			        stat->metric->dimensions.v[k].name, stat->metric->dimensions.v[k].value};
+	}
+}
 
 static void metric_of(struct call *c, const struct autoscaling_scaling_policy *p, struct cloudwatch_put_metric_alarm_input *a)
 {
@@ -174,6 +225,12 @@ static void metric_of(struct call *c, const struct autoscaling_scaling_policy *p
 		return;
 	}
 	const struct autoscaling_customized_metric_specification *m = t->customized_metric_specification;
+	if (m->metrics.n) {
+		a->period = (struct opt_int){0};
+		a->statistic = STR_NONE;
+		math_of(c, m, a);
+		return;
+	}
 	a->namespace = m->namespace;
 	a->metric_name = m->metric_name;
 	a->statistic = m->statistic;
@@ -185,26 +242,17 @@ static void metric_of(struct call *c, const struct autoscaling_scaling_policy *p
 		        (struct cloudwatch_dimension){m->dimensions.v[i].name, m->dimensions.v[i].value};
 }
 
-static void want_alarm(struct call *c, struct autoscaling_scaling_policy *p, bool high, struct str uuid)
+static void want_alarm(struct call *c, struct autoscaling_scaling_policy *p, bool high)
 {
 	struct scope s = scaling_scope(c);
-	double target = p->target_tracking_configuration->target_value.v;
-	struct cloudwatch_put_metric_alarm_input a = {
-	        .alarm_name = arena_printf(c->arena, "TargetTracking-%.*s-Alarm%s-%.*s", STR_ARG(p->auto_scaling_group_name),
-	                                   high ? "High" : "Low", STR_ARG(uuid)),
-	        .alarm_description = arena_printf(c->arena, "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy %.*s.",
-	                                          STR_ARG(p->policy_arn)),
-	        .actions_enabled = OPT_BOOL(p->enabled.v),
-	        .evaluation_periods = OPT_INT(high ? HIGH_PERIODS : LOW_PERIODS),
-	        .threshold = OPT_DOUBLE(high ? target : target * 0.9),
-	        .comparison_operator = high ? S("GreaterThanThreshold") : S("LessThanThreshold")};
-	*LIST_ADD(c->arena, &a.alarm_actions) = p->policy_arn;
+	struct alarm_wisher w = wisher(&s, p->auto_scaling_group_name);
+	struct cloudwatch_put_metric_alarm_input a = {0};
+	alarm_track(c->arena, p->auto_scaling_group_name, p->policy_arn, p->target_tracking_configuration->target_value.v,
+	            p->enabled.v, high, &a);
 	metric_of(c, p, &a);
-	alarms_want(&s, p->auto_scaling_group_name, &a);
+	alarm_want(&w, &a);
 	*LIST_ADD(c->arena, &p->alarms) = (struct autoscaling_alarm){
-	        .alarm_name = a.alarm_name,
-	        .alarm_arn = arena_printf(c->arena, "arn:aws:cloudwatch:%.*s:%.*s:alarm:%.*s", STR_ARG(c->region),
-	                                  STR_ARG(c->account), STR_ARG(a.alarm_name))};
+	        .alarm_name = a.alarm_name, .alarm_arn = alarm_arn_of(c->arena, c->region, c->account, a.alarm_name)};
 }
 
 int autoscaling_put_scaling_policy(struct call *c, const struct autoscaling_put_scaling_policy_type *in,
@@ -259,9 +307,9 @@ int autoscaling_put_scaling_policy(struct call *c, const struct autoscaling_put_
 			p.target_tracking_configuration->disable_scale_in = OPT_BOOL(false);
 		if (there)
 			drop_alarms(&s, old.policy);
-		want_alarm(c, &p, true, id_uuid(c->arena));
+		want_alarm(c, &p, true);
 		if (!p.target_tracking_configuration->disable_scale_in.v)
-			want_alarm(c, &p, false, id_uuid(c->arena));
+			want_alarm(c, &p, false);
 	}
 	struct state_autoscaling_policy_record r = {.policy = &p};
 	record_put(s.txn, c->arena, scaling_key(&s, "policy", group, in->policy_name), &policy_row, &r);

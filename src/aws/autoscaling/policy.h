@@ -1,6 +1,5 @@
 /* Scaling policies. Private to aws/autoscaling. */
 #pragma once
-#include "gen/cloudwatch.h"
 #include "rows.h"
 
 extern const struct record_type policy_row;
@@ -21,16 +20,5 @@ struct policy_event {
 /* Changes the group's desired capacity, or says why not: a code and its message. True: it has changed. */
 bool policy_run(const struct scope *s, struct state_autoscaling_group_record *r, const struct autoscaling_scaling_policy *p,
                 const struct policy_event *e, const char **ret_code, struct str *ret_why);
-/* Both happen on the loop: when a policy's low alarm was seen last, by ARN. Kept in memory alone. */
-enum { POLICY_LOW_MS = 150 * 1000 }; /* alarms that last say so every minute */
-int64_t policies_low_at(struct cloud *cloud, struct str arn);
-void policies_saw_low(struct cloud *cloud, struct str arn, int64_t now_ms);
 struct alarm_action_kind;
 extern const struct alarm_action_kind policy_alarm_action;
-
-/* alarm.c: alarms of target tracking are made and deleted by CloudWatch's operations, after the record that says so. */
-struct alarms;
-struct alarms *alarms_new(struct cloud *cloud);
-void alarms_free(struct alarms *a);
-void alarms_want(const struct scope *s, struct str group, const struct cloudwatch_put_metric_alarm_input *alarm);
-void alarms_unwant(const struct scope *s, struct str group, struct str name);

@@ -2,12 +2,14 @@
  *
  * Instances that are on their way in or warm up count as if their work were already felt: a policy that fires again meanwhile adds
  * only what is wanted beyond them, and nothing shrinks. */
-#include "adjust.h"
+#include "keeper.h"
 #include "policy.h"
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "core/alarm.h"
+#include "core/alarm_wish.h"
+#include "engine/scaling/adjust.h"
 
 #include <errno.h>
 #include <math.h>
@@ -111,7 +113,7 @@ static bool all_agree(const struct scope *s, const struct state_autoscaling_grou
 		const struct autoscaling_target_tracking_configuration *t = other->target_tracking_configuration;
 		if (str_eq(other->policy_arn, p->policy_arn) || !t || !other->enabled.v || t->disable_scale_in.v)
 			continue;
-		if (s->now_ms - policies_low_at(s->cloud, other->policy_arn) > POLICY_LOW_MS)
+		if (s->now_ms - alarm_low_at(keepers_alarms(s->cloud), other->policy_arn) > ALARM_LOW_MS)
 			return false;
 	}
 	return true;
@@ -251,7 +253,7 @@ static void run_once(struct run *run)
 		                                                    STR_ARG(e->alarm_name), STR_ARG(e->new_state), STR_ARG(name)),
 		                             .alarms = invoking(s.arena, e)};
 		if (!event.high)
-			policies_saw_low(run->cloud, e->action, s.now_ms);
+			alarm_saw_low(keepers_alarms(run->cloud), e->action, s.now_ms);
 		if (policy_run(&s, &r, p.policy, &event, &code, &run->what)) {
 			scaling_put(&s, &r);
 			run->what = STR_NONE;

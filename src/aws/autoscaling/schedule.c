@@ -1,7 +1,7 @@
 #include "schedule.h"
-#include "cron.h"
 
 #include "base/id.h"
+#include "engine/scaling/cron.h"
 
 enum { ACTIONS_MAX = 125, BATCH_MAX = 50, USUAL = 50, MOST = 100 };
 
@@ -75,7 +75,7 @@ static int64_t next_of(const struct autoscaling_scheduled_update_group_action *a
 	if (!a->recurrence.n)
 		return a->start_time.ms > now_ms ? a->start_time.ms : 0;
 	int64_t after = a->start_time.set && a->start_time.ms - 1 > now_ms ? a->start_time.ms - 1 : now_ms;
-	int64_t next = cron_parse(a->recurrence, &cron) ? cron_next(&cron, after) : 0;
+	int64_t next = cron_parse(a->recurrence, &cron) ? cron_next(&cron, zone_find(a->time_zone), after) : 0;
 	return a->end_time.set && next > a->end_time.ms ? 0 : next;
 }
 
@@ -128,8 +128,8 @@ static bool take(struct call *c, struct str group, const struct autoscaling_sche
 	        .desired_capacity = in->desired_capacity,
 	        .time_zone = in->time_zone};
 	*ret_why = STR_NONE;
-	if (in->time_zone.n && !str_is(in->time_zone, "Etc/UTC") && !str_is(in->time_zone, "UTC"))
-		*ret_why = S("Other time zones than UTC are not supported.");
+	if (in->time_zone.n && !zone_find(in->time_zone))
+		*ret_why = arena_printf(c->arena, "Time zone '%.*s' is not valid.", STR_ARG(in->time_zone));
 	else if (!a.min_size.set && !a.max_size.set && !a.desired_capacity.set)
 		*ret_why = S("At least one of MinSize, MaxSize and DesiredCapacity is required.");
 	else if (a.min_size.v < 0 || a.max_size.v < 0 || a.desired_capacity.v < 0)

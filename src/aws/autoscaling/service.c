@@ -109,8 +109,7 @@ ABOUT(delete_tags, delete_tags_type, about_tags(c, az, &in->tags, STR_NONE))
 static const struct service_op ops[] = {
         ROW(attach_instances, AttachInstances, .resource = about_attach),
         ROW(batch_delete_scheduled_action, BatchDeleteScheduledAction, .resource = about_delete_schedules),
-        ROW(batch_put_scheduled_update_group_action, BatchPutScheduledUpdateGroupAction, .resource = about_put_schedules,
-            .missing = "time zones"),
+        ROW(batch_put_scheduled_update_group_action, BatchPutScheduledUpdateGroupAction, .resource = about_put_schedules),
         ROW(complete_lifecycle_action, CompleteLifecycleAction, .resource = about_complete),
         ROW(create_auto_scaling_group, CreateAutoScalingGroup, .resource = about_create,
             .missing = "InstanceId, load balancers, MaxInstanceLifetime, CapacityRebalance, instance maintenance and lifecycle "
@@ -146,9 +145,8 @@ static const struct service_op ops[] = {
         ROW(exit_standby, ExitStandby, .resource = about_exit),
         ROW(put_lifecycle_hook, PutLifecycleHook, .resource = about_put_hook, .missing = "notification targets"),
         ROW(put_scaling_policy, PutScalingPolicy, .resource = about_put_policy,
-            .missing = "predictive scaling, metric math, requests per target, other aggregations than Average"),
-        ROW(put_scheduled_update_group_action, PutScheduledUpdateGroupAction, .resource = about_put_schedule,
-            .missing = "time zones"),
+            .missing = "predictive scaling, requests per target, other aggregations than Average"),
+        ROW(put_scheduled_update_group_action, PutScheduledUpdateGroupAction, .resource = about_put_schedule),
         ROW(record_lifecycle_action_heartbeat, RecordLifecycleActionHeartbeat, .resource = about_heartbeat),
         ROW(resume_processes, ResumeProcesses, .resource = about_process),
         ROW(set_desired_capacity, SetDesiredCapacity, .resource = about_set_desired),

@@ -111,8 +111,11 @@ class Policies(GroupCase):
         self.assertEqual([a["ScheduledActionName"] for a in left], ["nightly"])
         self.fails("ValidationError", "Given recurrence string is invalid", put, AutoScalingGroupName="g", ScheduledActionName="x",
                    Recurrence="61 * * * *", DesiredCapacity=1)
-        self.fails("ValidationError", None, put, AutoScalingGroupName="g", ScheduledActionName="x", Recurrence="0 2 * * *", DesiredCapacity=1,
-                   TimeZone="Europe/Berlin")
+        self.fails("ValidationError", "Time zone 'Europe/Nowhere' is not valid.", put, AutoScalingGroupName="g", ScheduledActionName="x",
+                   Recurrence="0 2 * * *", DesiredCapacity=1, TimeZone="Europe/Nowhere")
+        put(AutoScalingGroupName="g", ScheduledActionName="far", Recurrence="30 2 * * *", DesiredCapacity=1, TimeZone="Asia/Kolkata")
+        shown = {a["ScheduledActionName"]: a for a in self.scaling.describe_scheduled_actions(AutoScalingGroupName="g")["ScheduledUpdateGroupActions"]}
+        self.assertEqual((shown["far"]["TimeZone"], shown["far"]["StartTime"].strftime("%H:%M")), ("Asia/Kolkata", "21:00"))
         self.scaling.delete_scheduled_action(AutoScalingGroupName="g", ScheduledActionName="nightly")
         self.fails("ValidationError", None, self.scaling.delete_scheduled_action, AutoScalingGroupName="g", ScheduledActionName="nightly")
 

@@ -1,4 +1,5 @@
-/* How policies change a capacity: arithmetic, without effects. */
+/* How policies change a capacity: arithmetic, without effects. For the services that scale: EC2 Auto Scaling, Application Auto
+ * Scaling. */
 #pragma once
 #include "base/str.h"
 

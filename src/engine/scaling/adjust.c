@@ -1,4 +1,4 @@
-#include "adjust.h"
+#include "engine/scaling/adjust.h"
 
 #include <math.h>
 

@@ -1,22 +1,21 @@
-/* Alarms of target tracking. What CloudWatch is to be asked for lies as a record of its own, written together with the policy that
- * wants it, and goes when it has been done; so a crash between both is made up for. */
-#include "keeper.h"
-#include "policy.h"
+#include "core/alarm_wish.h"
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "core/record.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { AGAIN_US = 10 * 1000000 };
+enum { AGAIN_US = 10 * 1000000, HIGH_PERIODS = 3, LOW_PERIODS = 15 };
 
 static const struct record_type alarm_row = {&cloudwatch_api, "PutMetricAlarmInput"};
 
 /* One alarm that CloudWatch is asked about. */
 struct todo {
-	struct alarms *all;
+	struct alarm_wishes *all;
 	struct arena arena, scratch;
 	struct str key, account, region, name, value; /* value empty: it is to be deleted */
 	const struct principal *owner;
@@ -28,25 +27,45 @@ struct low {
 	int64_t at_ms;
 };
 
-struct alarms {
+struct alarm_wishes {
 	struct cloud *cloud;
+	const char *service;
 	struct store_watch *watch;
 	struct map todos, lows;
 };
 
-static struct str todo_key(const struct scope *s, struct str group, struct str name)
+static struct str todo_key(const struct alarm_wisher *w, struct str name)
 {
-	return scaling_key(s, "alarm", group, name);
+	return KEY(w->arena, str_from(w->service), S("alarm"), w->account, w->region, w->of, name);
 }
 
-void alarms_want(const struct scope *s, struct str group, const struct cloudwatch_put_metric_alarm_input *alarm)
+void alarm_want(const struct alarm_wisher *w, const struct cloudwatch_put_metric_alarm_input *alarm)
 {
-	store_put(s->txn, todo_key(s, group, alarm->alarm_name), record_write(s->arena, &alarm_row, alarm));
+	store_put(w->txn, todo_key(w, alarm->alarm_name), record_write(w->arena, &alarm_row, alarm));
 }
 
-void alarms_unwant(const struct scope *s, struct str group, struct str name)
+void alarm_unwant(const struct alarm_wisher *w, struct str name)
 {
-	store_put(s->txn, todo_key(s, group, name), S(""));
+	store_put(w->txn, todo_key(w, name), S(""));
+}
+
+void alarm_track(struct arena *arena, struct str of, struct str policy_arn, double target, bool enabled, bool high,
+                 struct cloudwatch_put_metric_alarm_input *a)
+{
+	a->alarm_name = arena_printf(arena, "TargetTracking-%.*s-Alarm%s-%.*s", STR_ARG(of), high ? "High" : "Low",
+	                             STR_ARG(id_uuid(arena)));
+	a->alarm_description =
+	        arena_printf(arena, "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy %.*s.", STR_ARG(policy_arn));
+	a->actions_enabled = OPT_BOOL(enabled);
+	a->evaluation_periods = OPT_INT(high ? HIGH_PERIODS : LOW_PERIODS);
+	a->threshold = OPT_DOUBLE(high ? target : target * 0.9);
+	a->comparison_operator = high ? S("GreaterThanThreshold") : S("LessThanThreshold");
+	*LIST_ADD(arena, &a->alarm_actions) = policy_arn;
+}
+
+struct str alarm_arn_of(struct arena *arena, struct str region, struct str account, struct str name)
+{
+	return arena_printf(arena, "arn:aws:cloudwatch:%.*s:%.*s:alarm:%.*s", STR_ARG(region), STR_ARG(account), STR_ARG(name));
 }
 
 /* --- doing it */
@@ -93,7 +112,7 @@ static void asked(void *ctx, struct call *sub)
 	struct todo *t = ctx;
 	struct store_value v;
 	if (str_set(sub->error.code) && !(str_empty(t->value) && str_is(sub->error.code, "ResourceNotFound"))) {
-		log_warn("autoscaling: alarm %.*s: %.*s", STR_ARG(t->name), STR_ARG(sub->error.message));
+		log_warn("%s: alarm %.*s: %.*s", t->all->service, STR_ARG(t->name), STR_ARG(sub->error.message));
 		t->busy = false;
 		later(t);
 		return;
@@ -136,7 +155,7 @@ static void begin(struct todo *t)
 	call_op(cloud, t->owner, t->region, &cloudwatch_api, "PutMetricAlarm", &in, asked, t);
 }
 
-static void look_at(struct alarms *all, struct str key)
+static void look_at(struct alarm_wishes *all, struct str key)
 {
 	struct todo *t = map_get(&all->todos, key);
 	if (!t) {
@@ -167,40 +186,35 @@ static void changed(void *ctx, const struct store_event *e)
 
 /* --- what is remembered of low alarms */
 
-static struct low *low_of(struct cloud *cloud, struct str arn, bool make)
+int64_t alarm_low_at(const struct alarm_wishes *all, struct str policy_arn)
 {
-	struct alarms *all = keepers_alarms(cloud);
-	struct low *l = map_get(&all->lows, arn);
-	if (l || !make)
-		return l;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		abort();
-	map_put(&all->lows, arn, l);
-	return l;
-}
-
-int64_t policies_low_at(struct cloud *cloud, struct str arn)
-{
-	const struct low *l = low_of(cloud, arn, false);
+	const struct low *l = map_get(&all->lows, policy_arn);
 	return l ? l->at_ms : 0;
 }
 
-void policies_saw_low(struct cloud *cloud, struct str arn, int64_t now_ms)
+void alarm_saw_low(struct alarm_wishes *all, struct str policy_arn, int64_t now_ms)
 {
-	low_of(cloud, arn, true)->at_ms = now_ms;
+	struct low *l = map_get(&all->lows, policy_arn);
+	if (!l) {
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			abort();
+		map_put(&all->lows, policy_arn, l);
+	}
+	l->at_ms = now_ms;
 }
 
 /* --- */
 
-struct alarms *alarms_new(struct cloud *cloud)
+struct alarm_wishes *alarm_wishes_new(struct cloud *cloud, const char *service)
 {
 	struct arena CLEAN_ARENA a = {0};
-	struct alarms *all = calloc(1, sizeof(*all));
+	struct alarm_wishes *all = calloc(1, sizeof(*all));
 	if (!all)
 		abort();
 	all->cloud = cloud;
-	struct str under = KEY_UNDER(&a, S("autoscaling"), S("alarm")), end_key = store_prefix_end(&a, under), key;
+	all->service = service;
+	struct str under = KEY_UNDER(&a, str_from(service), S("alarm")), end_key = store_prefix_end(&a, under), key;
 	all->watch = store_watch(cloud->store, under, end_key, store_revision(cloud->store), changed, all);
 	struct store_txn *t = store_begin(cloud->store, &a);
 	struct store_iter *iter = store_scan(t, under, end_key, false);
@@ -214,7 +228,7 @@ struct alarms *alarms_new(struct cloud *cloud)
 	return all;
 }
 
-void alarms_free(struct alarms *all)
+void alarm_wishes_free(struct alarm_wishes *all)
 {
 	size_t at = 0;
 	struct str key;

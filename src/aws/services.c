@@ -2,6 +2,7 @@
 #include "core/service.h"
 
 extern const struct service acm_service;
+extern const struct service application_autoscaling_service;
 extern const struct service autoscaling_service;
 extern const struct service ce_service;
 extern const struct service cloudwatch_service;
@@ -20,6 +21,7 @@ extern const struct service sts_service;
 
 const struct service *const cloud_services[] = {
         &acm_service,
+        &application_autoscaling_service,
         &autoscaling_service,
         &ce_service,
         &cloudwatch_service,

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { AGAIN_US = 10 * 1000000, HIGH_PERIODS = 3, LOW_PERIODS = 15 };
+enum { AGAIN_US = 10 * 1000000, HIGH_PERIODS = 3, LOW_PERIODS = 15, LOW_MS = 150 * 1000 };
 
 static const struct record_type alarm_row = {&cloudwatch_api, "PutMetricAlarmInput"};
 
@@ -24,7 +24,7 @@ struct todo {
 };
 
 struct low {
-	int64_t at_ms;
+	int64_t at_ms, wanted;
 };
 
 struct alarm_wishes {
@@ -186,13 +186,16 @@ static void changed(void *ctx, const struct store_event *e)
 
 /* --- what is remembered of low alarms */
 
-int64_t alarm_low_at(const struct alarm_wishes *all, struct str policy_arn)
+bool alarm_is_low(const struct alarm_wishes *all, struct str policy_arn, int64_t now_ms, int64_t *ret_wanted)
 {
 	const struct low *l = map_get(&all->lows, policy_arn);
-	return l ? l->at_ms : 0;
+	if (!l || now_ms - l->at_ms > LOW_MS)
+		return false;
+	*ret_wanted = l->wanted;
+	return true;
 }
 
-void alarm_saw_low(struct alarm_wishes *all, struct str policy_arn, int64_t now_ms)
+void alarm_saw_low(struct alarm_wishes *all, struct str policy_arn, int64_t now_ms, int64_t wanted)
 {
 	struct low *l = map_get(&all->lows, policy_arn);
 	if (!l) {
@@ -201,7 +204,7 @@ void alarm_saw_low(struct alarm_wishes *all, struct str policy_arn, int64_t now_
 			abort();
 		map_put(&all->lows, policy_arn, l);
 	}
-	l->at_ms = now_ms;
+	*l = (struct low){now_ms, wanted};
 }
 
 /* --- */

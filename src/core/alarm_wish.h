@@ -26,8 +26,8 @@ void alarm_track(struct arena *arena, struct str of, struct str policy_arn, doub
                  struct cloudwatch_put_metric_alarm_input *a);
 struct str alarm_arn_of(struct arena *arena, struct str region, struct str account, struct str name);
 
-/* When a policy's low alarm was seen last, by the policy's ARN; 0: never. Kept in memory alone: alarms that last say so every
- * minute. */
-enum { ALARM_LOW_MS = 150 * 1000 };
-int64_t alarm_low_at(const struct alarm_wishes *all, struct str policy_arn);
-void alarm_saw_low(struct alarm_wishes *all, struct str policy_arn, int64_t now_ms);
+/* That a policy's low alarm says so, and with how much its metric would be at its target, by the policy's ARN: several policies
+ * shrink to what the one asks for that needs the most. Kept in memory alone: alarms that last say so every minute. */
+void alarm_saw_low(struct alarm_wishes *all, struct str policy_arn, int64_t now_ms, int64_t wanted);
+/* False: it has not been said for two and a half minutes. */
+bool alarm_is_low(const struct alarm_wishes *all, struct str policy_arn, int64_t now_ms, int64_t *ret_wanted);

@@ -94,16 +94,19 @@ static void scale_in(struct decision *d, int64_t want, int64_t cooldown_s, const
 		scale(d, count, to, cooldown_s);
 }
 
-/* Out when any policy wants it, in when all do. */
-static bool all_agree(const struct decision *d)
+/* Out when any policy wants it, in when all do, and to what the one asks for that needs the most. */
+static bool all_agree(const struct decision *d, int64_t *want)
 {
 	struct policies all = appscale_policies_of(d->s, d->of);
 	for (uint32_t i = 0; i < all.n; i++) {
 		const struct application_autoscaling_scaling_policy *p = all.v[i].policy;
-		if (p->target_tracking_scaling_policy_configuration && !str_eq(p->policy_arn, d->p->policy_arn) &&
-		    !p->target_tracking_scaling_policy_configuration->disable_scale_in.v &&
-		    d->s->now_ms - alarm_low_at(appscale_keepers_alarms(d->s->cloud), p->policy_arn) > ALARM_LOW_MS)
+		int64_t other;
+		if (!p->target_tracking_scaling_policy_configuration || str_eq(p->policy_arn, d->p->policy_arn) ||
+		    p->target_tracking_scaling_policy_configuration->disable_scale_in.v)
+			continue;
+		if (!alarm_is_low(appscale_keepers_alarms(d->s->cloud), p->policy_arn, d->s->now_ms, &other))
 			return false;
+		*want = other > *want ? other : *want;
 	}
 	return true;
 }
@@ -116,17 +119,19 @@ static void track(struct decision *d)
 	if (!d->e->metric || isnan(d->e->value)) {
 		d->what = S("The metric has no value.");
 	} else if (str_starts(d->e->operator, S("Greater"))) {
-		int64_t from = out_from(d, count), want = adjust_to_target(from, d->e->value, t->target_value.v);
-		scale_out(d, want > from ? want : from + 1, t->scale_out_cooldown.v);
+		/* the metric is that of those who run */
+		int64_t from = out_from(d, count), felt = d->seen.running > 0 && d->seen.running < from ? d->seen.running : from;
+		int64_t want = adjust_to_target(felt, d->e->value, t->target_value.v);
+		scale_out(d, want > felt ? want : felt + 1, t->scale_out_cooldown.v);
 	} else {
-		alarm_saw_low(appscale_keepers_alarms(d->s->cloud), d->p->policy_arn, d->s->now_ms);
+		int64_t want = adjust_to_target(count, d->e->value, t->target_value.v);
+		alarm_saw_low(appscale_keepers_alarms(d->s->cloud), d->p->policy_arn, d->s->now_ms, want);
 		if (t->disable_scale_in.v)
 			d->what = S("The policy does not scale in.");
-		else if (!all_agree(d))
+		else if (!all_agree(d, &want))
 			d->what = S("Another policy wants the capacity of now.");
 		else
-			scale_in(d, adjust_to_target(count, d->e->value, t->target_value.v), t->scale_in_cooldown.v,
-			         "AutoScalingAnticipatedFlapping");
+			scale_in(d, want, t->scale_in_cooldown.v, "AutoScalingAnticipatedFlapping");
 	}
 }
 

@@ -93,7 +93,7 @@ static bool stepped(const struct scope *s, struct state_autoscaling_group_record
 	return true;
 }
 
-/* --- target tracking: out when any policy wants it, in when all do */
+/* --- target tracking: out when any policy wants it, in when all do, and to what the one asks for that needs the most */
 
 static struct autoscaling_scaling_policy *next_policy(const struct scope *s, struct store_iter *iter)
 {
@@ -104,7 +104,7 @@ static struct autoscaling_scaling_policy *next_policy(const struct scope *s, str
 }
 
 static bool all_agree(const struct scope *s, const struct state_autoscaling_group_record *r,
-                      const struct autoscaling_scaling_policy *p)
+                      const struct autoscaling_scaling_policy *p, int64_t *want)
 {
 	struct str under = scaling_under(s, "policy", r->group->auto_scaling_group_name);
 	struct store_iter *iter = store_scan(s->txn, under, store_prefix_end(s->arena, under), false);
@@ -113,8 +113,10 @@ static bool all_agree(const struct scope *s, const struct state_autoscaling_grou
 		const struct autoscaling_target_tracking_configuration *t = other->target_tracking_configuration;
 		if (str_eq(other->policy_arn, p->policy_arn) || !t || !other->enabled.v || t->disable_scale_in.v)
 			continue;
-		if (s->now_ms - alarm_low_at(keepers_alarms(s->cloud), other->policy_arn) > ALARM_LOW_MS)
+		int64_t wanted;
+		if (!alarm_is_low(keepers_alarms(s->cloud), other->policy_arn, s->now_ms, &wanted))
 			return false;
+		*want = wanted > *want ? wanted : *want;
 	}
 	return true;
 }
@@ -138,13 +140,13 @@ static bool tracked(const struct scope *s, struct state_autoscaling_group_record
 			*ret = desired;
 		return true;
 	}
-	if (cold || t->disable_scale_in.v || !all_agree(s, r, p)) {
+	int64_t want = adjust_to_target(desired, e->value, t->target_value.v);
+	alarm_saw_low(keepers_alarms(s->cloud), p->policy_arn, s->now_ms, want);
+	if (cold || t->disable_scale_in.v || !all_agree(s, r, p, &want)) {
 		*ret_why = cold ? S("Nothing shrinks while instances warm up.") : S("Another policy wants the capacity of now.");
 		return false;
 	}
-	*ret = adjust_to_target(desired, e->value, t->target_value.v);
-	if (*ret > desired)
-		*ret = desired;
+	*ret = want > desired ? desired : want;
 	return true;
 }
 
@@ -252,8 +254,6 @@ static void run_once(struct run *run)
 		                                                    "a monitor alarm %.*s in state %.*s triggered policy %.*s",
 		                                                    STR_ARG(e->alarm_name), STR_ARG(e->new_state), STR_ARG(name)),
 		                             .alarms = invoking(s.arena, e)};
-		if (!event.high)
-			alarm_saw_low(keepers_alarms(run->cloud), e->action, s.now_ms);
 		if (policy_run(&s, &r, p.policy, &event, &code, &run->what)) {
 			scaling_put(&s, &r);
 			run->what = STR_NONE;

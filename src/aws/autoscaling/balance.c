@@ -150,9 +150,12 @@ struct state_autoscaling_member *balance_victim(const struct step *t)
 	struct places all = scaling_places(t->s, t->r->group);
 	struct candidates of = {0};
 	struct str zone = STR_NONE;
+	bool old = false; /* those that are to be replaced anyway go first */
+	for (uint32_t i = 0; i < t->r->members.n; i++)
+		old |= may_go(&t->r->members.v[i]) && t->r->members.v[i].old.v;
 	for (uint32_t i = 0; i < t->r->members.n; i++) {
 		struct state_autoscaling_member *m = &t->r->members.v[i];
-		if (!may_go(m))
+		if (!may_go(m) || (old && !m->old.v))
 			continue;
 		/* a zone that the group has no more, else the one with the most */
 		bool out = !zone_among(&all, m->zone), worst_out = str_set(zone) && !zone_among(&all, zone);
@@ -161,7 +164,7 @@ struct state_autoscaling_member *balance_victim(const struct step *t)
 			zone = m->zone;
 	}
 	for (uint32_t i = 0; i < t->r->members.n; i++)
-		if (may_go(&t->r->members.v[i]) && str_eq(t->r->members.v[i].zone, zone))
+		if (may_go(&t->r->members.v[i]) && str_eq(t->r->members.v[i].zone, zone) && (!old || t->r->members.v[i].old.v))
 			*LIST_ADD(t->s->arena, &of) = (struct candidate){&t->r->members.v[i]};
 	if (!of.n)
 		return NULL;

@@ -1,6 +1,7 @@
 /* Groups: what is wanted. What there is follows (keeper.c). */
 #include "group_check.h"
 #include "hooks.h"
+#include "warm.h"
 
 #include "aws/ec2/ec2.h"
 #include "base/id.h"
@@ -228,6 +229,8 @@ void scaling_group_show(struct call *c, const struct state_autoscaling_group_rec
 	for (uint32_t i = 0; i < ret->availability_zones.n; i++)
 		*LIST_ADD(c->arena, &ret->availability_zone_ids) =
 		        ec2_zone_id_of(c->arena, c->region, ret->availability_zones.v[i]);
+	if (ret->warm_pool_configuration)
+		ret->warm_pool_size = OPT_INT(warm_count(r, true));
 	for (uint32_t i = 0; instances && i < r->members.n; i++)
 		if (str_set(r->members.v[i].id) && !member_warm(&r->members.v[i]))
 			scaling_member_show(&s, &r->members.v[i], LIST_ADD(c->arena, &ret->instances));

@@ -151,6 +151,14 @@ static int take_mixed(struct call *c, const struct autoscaling_mixed_instances_p
 	return CALL_OK;
 }
 
+int group_check_source(struct call *c, const struct autoscaling_launch_template_specification *template,
+                       const struct autoscaling_mixed_instances_policy *mixed,
+                       struct autoscaling_launch_template_specification **ret_template,
+                       struct autoscaling_mixed_instances_policy **ret_mixed)
+{
+	return template ? take_template(c, template, false, ret_template) : take_mixed(c, mixed, ret_mixed);
+}
+
 static int take_source(struct call *c, const struct group_wish *w, bool new, struct autoscaling_auto_scaling_group *g)
 {
 	struct scope s = scaling_scope(c);

@@ -19,4 +19,9 @@ struct group_wish {
 };
 /* Writes the wish into the group, with its defaults where it is new. CALL_FAIL: it cannot be. */
 int group_apply(struct call *c, const struct group_wish *w, bool new, struct autoscaling_auto_scaling_group *g);
+/* Of a desired configuration: one of both is given. Looked up, and as the group would keep it. */
+int group_check_source(struct call *c, const struct autoscaling_launch_template_specification *template,
+                       const struct autoscaling_mixed_instances_policy *mixed,
+                       struct autoscaling_launch_template_specification **ret_template,
+                       struct autoscaling_mixed_instances_policy **ret_mixed);
 int group_tags_check(struct call *c, const struct autoscaling_tags *tags);

@@ -15,9 +15,25 @@ static struct autoscaling_lifecycle_hook *hook_named(const struct state_autoscal
 	return NULL;
 }
 
+static bool begins(const struct state_autoscaling_member *m)
+{
+	return member_begins(m) || str_starts(m->state, S("Warmed:Pending"));
+}
+
+/* Of the group, or of its warm pool. */
+static struct str state_of(const struct state_autoscaling_member *m, const char *state)
+{
+	static const char *const warmed[] = {"Warmed:Pending:Wait", "Warmed:Pending:Proceed", "Warmed:Terminating",
+	                                     "Warmed:Terminating:Wait", "Warmed:Terminating:Proceed"};
+	for (size_t i = 0; member_warm(m) && i < sizeof(warmed) / sizeof(*warmed); i++)
+		if (strcmp(warmed[i] + sizeof("Warmed:") - 1, state) == 0)
+			return str_from(warmed[i]);
+	return str_from(state);
+}
+
 void hooks_begin(const struct scope *s, struct state_autoscaling_group_record *r, struct state_autoscaling_member *m)
 {
-	bool in = member_begins(m);
+	bool in = begins(m);
 	m->waits.n = 0;
 	for (uint32_t i = 0; i < r->hooks.n; i++) {
 		const struct autoscaling_lifecycle_hook *h = &r->hooks.v[i];
@@ -31,13 +47,13 @@ void hooks_begin(const struct scope *s, struct state_autoscaling_group_record *r
 	}
 	if (!m->waits.n)
 		return;
-	m->state = in ? S("Pending:Wait") : S("Terminating:Wait");
+	m->state = state_of(m, in ? "Pending:Wait" : "Terminating:Wait");
 	scaling_activity_say(s, r, m, STR_NONE, "MidLifecycleAction", 60, STR_NONE);
 }
 
 bool hooks_passed(struct step *t, struct state_autoscaling_member *m)
 {
-	bool in = member_begins(m), abandoned = false, waits = false;
+	bool in = begins(m), abandoned = false, waits = false;
 	if (!str_ends(m->state, S(":Wait")))
 		return true;
 	for (uint32_t i = 0; i < m->waits.n; i++) {
@@ -59,11 +75,11 @@ bool hooks_passed(struct step *t, struct state_autoscaling_member *m)
 	if (in && abandoned) {
 		scaling_activity_say(t->s, t->r, m, STR_NONE, "Failed", 100,
 		                     S("Instance failed to complete user's Lifecycle Action: it was abandoned"));
-		m->state = S("Terminating");
+		m->state = state_of(m, "Terminating");
 		step_abandoned(t, m);
 		return false;
 	}
-	m->state = in ? S("Pending:Proceed") : S("Terminating:Proceed");
+	m->state = state_of(m, in ? "Pending:Proceed" : "Terminating:Proceed");
 	scaling_activity_say(t->s, t->r, m, STR_NONE, in ? "PreInService" : "InProgress", in ? 80 : 65, STR_NONE);
 	return true;
 }

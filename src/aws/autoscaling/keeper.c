@@ -4,6 +4,7 @@
 #include "policy.h"
 #include "step.h"
 
+#include "aws/cloudwatch/cloudwatch.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -22,7 +23,8 @@ struct keeper {
 	struct arena arena, scratch; /* scratch: of the step under way */
 	const struct principal *owner;
 	bool dirty, busy;
-	bool measured; /* its metrics are collected */
+	bool measured;  /* its metrics are collected */
+	bool refreshed; /* a refresh is under way */
 	struct loop_timer *timer;
 	struct step step;
 	struct scope scope;
@@ -38,6 +40,7 @@ struct keepers {
 	struct store_watch *watch, *schedules;
 	struct alarm_wishes *alarms;
 	struct ec2_instances_watch *instances;
+	struct cloudwatch_alarms_watch *alarmed;
 	struct loop_timer *soon;
 	struct loop_timer *minute; /* NULL: no group is measured */
 	int64_t lease, lease_until_ms;
@@ -198,6 +201,16 @@ static void ask(struct keeper *k, const struct act *act)
 		call_op(cloud, k->owner, k->region, &ec2_api, "TerminateInstances", &in, answered, a);
 		break;
 	}
+	case ACT_START: {
+		struct ec2_start_instances_request in = {.instance_ids = ids};
+		call_op(cloud, k->owner, k->region, &ec2_api, "StartInstances", &in, answered, a);
+		break;
+	}
+	case ACT_STOP: {
+		struct ec2_stop_instances_request in = {.instance_ids = ids};
+		call_op(cloud, k->owner, k->region, &ec2_api, "StopInstances", &in, answered, a);
+		break;
+	}
 	case ACT_TAG: {
 		struct ec2_create_tags_request in = {.resources = ids, .tags = tags};
 		call_op(cloud, k->owner, k->region, &ec2_api, "CreateTags", &in, answered, a);
@@ -286,6 +299,7 @@ static void drop_group(const struct scope *s, struct str name)
 {
 	policies_drop(s, name);
 	scaling_drop_all(s, "schedule", name);
+	scaling_drop_all(s, "refresh", name);
 	scaling_drop(s, name);
 }
 
@@ -315,6 +329,7 @@ static void run_step(struct keeper *k)
 		}
 		step_run(&k->step);
 		k->measured = r.group->enabled_metrics.n > 0;
+		k->refreshed = r.refresh != NULL;
 		if (k->step.over)
 			drop_group(&k->scope, k->name);
 		else if (!str_eq(before, record_write(&k->scratch, &row, &r)))
@@ -434,6 +449,20 @@ static void instance_changed(void *ctx, struct str account, struct str region, s
 		mark(k);
 }
 
+/* A refresh may be waiting for that one. */
+static void alarm_changed(void *ctx, struct str account, struct str region)
+{
+	struct keepers *all = ctx;
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&all->groups, &at, &key, &value)) {
+		struct keeper *k = value;
+		if (k->refreshed && str_eq(k->account, account) && str_eq(k->region, region))
+			mark(k);
+	}
+}
+
 int64_t keepers_activity_lease(struct cloud *cloud, int64_t now_ms)
 {
 	struct keepers *all = cloud_state(cloud, &autoscaling_service);
@@ -463,6 +492,7 @@ struct keepers *keepers_new(struct cloud *cloud)
 	                             schedule_changed, all);
 	all->alarms = alarm_wishes_new(cloud, "autoscaling");
 	all->instances = ec2_watch_instances(cloud, instance_changed, all);
+	all->alarmed = cloudwatch_watch_alarms(cloud, alarm_changed, all);
 	struct store_txn *t = store_begin(cloud->store, &a);
 	struct store_iter *iter = store_scan(t, under, end, false);
 	struct store_value v;
@@ -486,6 +516,7 @@ void keepers_free(struct keepers *all)
 	store_unwatch(all->schedules);
 	alarm_wishes_free(all->alarms);
 	ec2_unwatch_instances(all->instances);
+	cloudwatch_unwatch_alarms(all->alarmed);
 	loop_remove_timer(all->cloud->loop, all->soon);
 	loop_remove_timer(all->cloud->loop, all->minute);
 	while (map_next(&all->groups, &at, &key, &value))

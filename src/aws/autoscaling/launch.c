@@ -1,17 +1,21 @@
 #include "launch.h"
+#include "refresh.h"
 
 #include "aws/ec2/ec2.h"
 #include "gen/ec2.h"
 
 const struct record_type scaling_request_row = {&ec2_api, "RunInstancesRequest"};
 
-struct launch_source scaling_source(const struct autoscaling_auto_scaling_group *g)
+struct launch_source scaling_source(const struct state_autoscaling_group_record *r)
 {
-	struct launch_source from = {.template = g->launch_template, .configuration = g->launch_configuration_name};
-	if (g->mixed_instances_policy) {
-		from.mixed = g->mixed_instances_policy;
+	const struct autoscaling_auto_scaling_group *g = r->group;
+	struct launch_source from = {
+	        .template = g->launch_template, .mixed = g->mixed_instances_policy, .configuration = g->launch_configuration_name};
+	if (refresh_leads(r))
+		from = (struct launch_source){.template = r->refresh->desired_configuration->launch_template,
+		                              .mixed = r->refresh->desired_configuration->mixed_instances_policy};
+	if (from.mixed)
 		from.template = from.mixed->launch_template->launch_template_specification;
-	}
 	return from;
 }
 
@@ -215,7 +219,7 @@ static bool by_template(const struct scope *s, const struct state_autoscaling_gr
 bool scaling_prepare(const struct scope *s, const struct state_autoscaling_group_record *r, const struct place *where,
                      struct state_autoscaling_member *m, struct str *ret_why)
 {
-	struct launch_source from = scaling_source(r->group);
+	struct launch_source from = scaling_source(r);
 	struct ec2_run_instances_request in = {.min_count = OPT_INT(1), .max_count = OPT_INT(1), .client_token = m->slot};
 	m->zone = where->zone;
 	m->subnet = where->subnet;
@@ -248,7 +252,7 @@ bool scaling_prepare(const struct scope *s, const struct state_autoscaling_group
 bool scaling_current(const struct scope *s, const struct state_autoscaling_group_record *r,
                      const struct state_autoscaling_member *m)
 {
-	struct launch_source from = scaling_source(r->group);
+	struct launch_source from = scaling_source(r);
 	struct ec2_template_seen seen;
 	struct str why;
 	if (!from.template)
@@ -268,7 +272,7 @@ bool scaling_current(const struct scope *s, const struct state_autoscaling_group
 
 int64_t scaling_age(const struct scope *s, const struct state_autoscaling_group_record *r, const struct state_autoscaling_member *m)
 {
-	struct launch_source from = scaling_source(r->group);
+	struct launch_source from = scaling_source(r);
 	struct state_autoscaling_configuration_record k = {0};
 	int64_t version = 0;
 	if (str_set(m->configuration))

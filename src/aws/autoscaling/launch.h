@@ -2,13 +2,14 @@
 #pragma once
 #include "rows.h"
 
-/* What a group launches by: its template (or the one of its mixed instances policy), or its launch configuration. */
+/* What a group launches by: the desired configuration of a refresh, or its template (or the one of its mixed instances policy), or
+ * its launch configuration. */
 struct launch_source {
 	struct autoscaling_launch_template_specification *template; /* NULL: a launch configuration */
 	const struct autoscaling_mixed_instances_policy *mixed;     /* NULL: none */
 	struct str configuration;
 };
-struct launch_source scaling_source(const struct autoscaling_auto_scaling_group *g);
+struct launch_source scaling_source(const struct state_autoscaling_group_record *r);
 
 /* Where members can be: a subnet, or (subnet absent) a zone's default one. */
 struct place {

@@ -1,4 +1,5 @@
 #include "measure.h"
+#include "warm.h"
 
 #include "engine/metrics/metrics.h"
 
@@ -31,6 +32,29 @@ static void put(const struct scope *s, const struct state_autoscaling_group_reco
 			metrics_add(s->cloud->metrics, &m, (double)value);
 }
 
+static void measure_pool(const struct scope *s, const struct state_autoscaling_group_record *r, int64_t group)
+{
+	int64_t pending = 0, ends = 0, warmed = 0;
+	for (uint32_t i = 0; i < r->members.n; i++) {
+		const struct state_autoscaling_member *m = &r->members.v[i];
+		if (!member_warm(m))
+			continue;
+		if (member_ends(m))
+			ends++;
+		else if (str_starts(m->state, S("Warmed:Pending")))
+			pending++;
+		else
+			warmed++;
+	}
+	put(s, r, "WarmPoolDesiredCapacity", warm_wanted(r));
+	put(s, r, "WarmPoolWarmedCapacity", warmed);
+	put(s, r, "WarmPoolPendingCapacity", pending);
+	put(s, r, "WarmPoolTerminatingCapacity", ends);
+	put(s, r, "WarmPoolTotalCapacity", warmed + pending + ends);
+	put(s, r, "GroupAndWarmPoolDesiredCapacity", r->group->desired_capacity.v + warm_wanted(r));
+	put(s, r, "GroupAndWarmPoolTotalCapacity", group + warmed + pending + ends);
+}
+
 void measure_group(const struct scope *s, const struct state_autoscaling_group_record *r)
 {
 	struct counts n = {0}, weight = {0};
@@ -53,5 +77,8 @@ void measure_group(const struct scope *s, const struct state_autoscaling_group_r
 	put(s, r, "GroupPendingCapacity", weight.pending);
 	put(s, r, "GroupStandbyCapacity", weight.standby);
 	put(s, r, "GroupTerminatingCapacity", weight.terminating);
-	put(s, r, "GroupTotalCapacity", weight.in_service + weight.pending + weight.standby + weight.terminating);
+	int64_t total = weight.in_service + weight.pending + weight.standby + weight.terminating;
+	put(s, r, "GroupTotalCapacity", total);
+	if (r->group->warm_pool_configuration)
+		measure_pool(s, r, total);
 }

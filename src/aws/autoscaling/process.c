@@ -18,6 +18,13 @@ static const char *const metrics[] = {"GroupMinSize",
                                       "GroupTerminatingCapacity",
                                       "GroupStandbyCapacity",
                                       "GroupTotalCapacity",
+                                      "WarmPoolDesiredCapacity",
+                                      "WarmPoolWarmedCapacity",
+                                      "WarmPoolPendingCapacity",
+                                      "WarmPoolTerminatingCapacity",
+                                      "WarmPoolTotalCapacity",
+                                      "GroupAndWarmPoolDesiredCapacity",
+                                      "GroupAndWarmPoolTotalCapacity",
                                       NULL};
 
 static bool known(const char *const *all, struct str name)

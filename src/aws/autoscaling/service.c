@@ -96,6 +96,11 @@ ABOUT_GROUP(delete_schedule, delete_scheduled_action_type)
 ABOUT_GROUP(delete_schedules, batch_delete_scheduled_action_type)
 ABOUT_GROUP(put_policy, put_scaling_policy_type)
 ABOUT(delete_policy, delete_policy_type, about_policy(c, az, in->auto_scaling_group_name, in->policy_name))
+ABOUT_GROUP(start_refresh, start_instance_refresh_type)
+ABOUT_GROUP(cancel_refresh, cancel_instance_refresh_type)
+ABOUT_GROUP(rollback_refresh, rollback_instance_refresh_type)
+ABOUT_GROUP(put_warm, put_warm_pool_type)
+ABOUT_GROUP(delete_warm, delete_warm_pool_type)
 ABOUT(execute, execute_policy_type, about_policy(c, az, in->auto_scaling_group_name, in->policy_name))
 ABOUT(create_configuration, create_launch_configuration_type, about_configuration(c, az, in->launch_configuration_name))
 ABOUT(delete_configuration, launch_configuration_name_type, about_configuration(c, az, in->launch_configuration_name))
@@ -110,6 +115,7 @@ static const struct service_op ops[] = {
         ROW(attach_instances, AttachInstances, .resource = about_attach),
         ROW(batch_delete_scheduled_action, BatchDeleteScheduledAction, .resource = about_delete_schedules),
         ROW(batch_put_scheduled_update_group_action, BatchPutScheduledUpdateGroupAction, .resource = about_put_schedules),
+        ROW(cancel_instance_refresh, CancelInstanceRefresh, .resource = about_cancel_refresh),
         ROW(complete_lifecycle_action, CompleteLifecycleAction, .resource = about_complete),
         ROW(create_auto_scaling_group, CreateAutoScalingGroup, .resource = about_create,
             .missing = "InstanceId, load balancers, MaxInstanceLifetime, CapacityRebalance, instance maintenance and lifecycle "
@@ -123,10 +129,12 @@ static const struct service_op ops[] = {
         ROW(delete_policy, DeletePolicy, .resource = about_delete_policy),
         ROW(delete_scheduled_action, DeleteScheduledAction, .resource = about_delete_schedule),
         ROW(delete_tags, DeleteTags, .resource = about_delete_tags),
+        ROW(delete_warm_pool, DeleteWarmPool, .resource = about_delete_warm),
         ROW(describe_account_limits, DescribeAccountLimits, READ),
         ROW(describe_adjustment_types, DescribeAdjustmentTypes, READ),
         ROW(describe_auto_scaling_groups, DescribeAutoScalingGroups, READ),
         ROW(describe_auto_scaling_instances, DescribeAutoScalingInstances, READ),
+        ROW(describe_instance_refreshes, DescribeInstanceRefreshes, READ),
         ROW(describe_launch_configurations, DescribeLaunchConfigurations, READ),
         ROW(describe_lifecycle_hook_types, DescribeLifecycleHookTypes, READ),
         ROW(describe_lifecycle_hooks, DescribeLifecycleHooks, READ),
@@ -137,6 +145,7 @@ static const struct service_op ops[] = {
         ROW(describe_scheduled_actions, DescribeScheduledActions, READ),
         ROW(describe_tags, DescribeTags, READ),
         ROW(describe_termination_policy_types, DescribeTerminationPolicyTypes, READ),
+        ROW(describe_warm_pool, DescribeWarmPool, READ),
         ROW(detach_instances, DetachInstances, .resource = about_detach),
         ROW(disable_metrics_collection, DisableMetricsCollection, .resource = about_disable_metrics),
         ROW(enable_metrics_collection, EnableMetricsCollection, .resource = about_enable_metrics),
@@ -147,11 +156,15 @@ static const struct service_op ops[] = {
         ROW(put_scaling_policy, PutScalingPolicy, .resource = about_put_policy,
             .missing = "predictive scaling, requests per target, other aggregations than Average"),
         ROW(put_scheduled_update_group_action, PutScheduledUpdateGroupAction, .resource = about_put_schedule),
+        ROW(put_warm_pool, PutWarmPool, .resource = about_put_warm, .missing = "hibernation"),
         ROW(record_lifecycle_action_heartbeat, RecordLifecycleActionHeartbeat, .resource = about_heartbeat),
         ROW(resume_processes, ResumeProcesses, .resource = about_process),
+        ROW(rollback_instance_refresh, RollbackInstanceRefresh, .resource = about_rollback_refresh),
         ROW(set_desired_capacity, SetDesiredCapacity, .resource = about_set_desired),
         ROW(set_instance_health, SetInstanceHealth, .resource = about_health),
         ROW(set_instance_protection, SetInstanceProtection, .resource = about_protection),
+        ROW(start_instance_refresh, StartInstanceRefresh, .resource = about_start_refresh,
+            .missing = "the strategy ReplaceRootVolume"),
         ROW(suspend_processes, SuspendProcesses, .resource = about_process),
         ROW(terminate_instance_in_auto_scaling_group, TerminateInstanceInAutoScalingGroup, .resource = about_terminate),
         ROW(update_auto_scaling_group, UpdateAutoScalingGroup, .resource = about_update, .missing = "as CreateAutoScalingGroup"),

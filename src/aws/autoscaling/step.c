@@ -2,7 +2,9 @@
 
 #include "base/id.h"
 #include "hooks.h"
+#include "refresh.h"
 #include "schedule.h"
+#include "warm.h"
 
 enum { LAUNCHES_MAX = 20, RETRY_MS = 15 * 1000, RETRY_MOST_MS = 15 * 60 * 1000, ZONE_BAD_MS = 5 * 60 * 1000 };
 
@@ -17,7 +19,7 @@ static struct str now_text(const struct scope *s)
 	return scaling_time(s->arena, s->now_ms);
 }
 
-static void act(struct step *t, enum act_kind kind, const struct state_autoscaling_member *m)
+void step_act(struct step *t, enum act_kind kind, const struct state_autoscaling_member *m)
 {
 	*LIST_ADD(t->s->arena, &t->acts) = (struct act){.kind = kind, .slot = m->slot, .id = m->id, .request = m->request};
 }
@@ -107,11 +109,11 @@ void step_launch_failed(const struct scope *s, struct state_autoscaling_group_re
 	remove_member(r, (uint32_t)(m - r->members.v));
 }
 
-static bool launch(struct step *t, const struct places *all, int at, struct str cause, bool extra)
+bool step_launch_as(struct step *t, const struct places *all, int at, struct str cause, bool extra, const char *state)
 {
 	struct state_autoscaling_group_record *r = t->r;
 	struct state_autoscaling_member m = {.slot = id_uuid(t->s->arena),
-	                                     .state = S("Pending"),
+	                                     .state = str_from(state),
 	                                     .extra = OPT_BOOL(extra),
 	                                     .protected = OPT_BOOL(r->group->new_instances_protected_from_scale_in.v)};
 	struct str why;
@@ -125,7 +127,7 @@ static bool launch(struct step *t, const struct places *all, int at, struct str 
 	scaling_activity_begin(t->s, r, &m, S("Launching a new EC2 instance"), cause,
 	                       m.spot.v ? "PendingSpotBidPlacement" : "WaitingForInstanceId");
 	*LIST_ADD(t->s->arena, &r->members) = m;
-	act(t, ACT_LAUNCH, &m);
+	step_act(t, ACT_LAUNCH, &m);
 	return true;
 }
 
@@ -134,10 +136,10 @@ static bool launch(struct step *t, const struct places *all, int at, struct str 
 void step_terminate(const struct scope *s, struct state_autoscaling_group_record *r, struct state_autoscaling_member *m,
                     struct str cause)
 {
-	if (member_begins(m)) /* its launch ends with it */
+	if (member_begins(m) || str_starts(m->state, S("Warmed:Pending"))) /* its launch ends with it */
 		scaling_activity_say(s, r, m, STR_NONE, "Cancelled", 100, STR_NONE);
-	m->state = S("Terminating");
-	m->extra = (struct opt_bool){0};
+	m->state = member_warm(m) ? S("Warmed:Terminating") : S("Terminating");
+	m->extra = m->starting = m->returning = (struct opt_bool){0};
 	scaling_activity_begin(s, r, m, ARENA_CAT(s->arena, S("Terminating EC2 instance: "), m->id), cause, "InProgress");
 	hooks_begin(s, r, m);
 }
@@ -169,7 +171,7 @@ static void in_service(struct step *t, struct state_autoscaling_member *m)
 	m->state = S("InService");
 	m->in_service = OPT_TIME(t->s->now_ms);
 	m->extra = (struct opt_bool){0};
-	m->attached = (struct opt_bool){0};
+	m->attached = m->starting = (struct opt_bool){0};
 	t->r->failures = (struct opt_int){0};
 	scaling_activity_say(t->s, t->r, m, STR_NONE, "Successful", 100, STR_NONE);
 }
@@ -182,7 +184,11 @@ static bool tagged(const struct step *t, const struct ec2_seen *e)
 
 static void begins(struct step *t, struct state_autoscaling_member *m, const struct ec2_seen *e)
 {
-	if (!e->there || down(e)) {
+	if (m->starting.v && str_is(e->state, "stopped")) { /* out of the warm pool */
+		step_act(t, ACT_START, m);
+		return;
+	}
+	if (!e->there || (down(e) && !(m->starting.v && str_is(e->state, "stopping")))) {
 		struct str why = arena_printf(t->s->arena,
 		                              "Instance became unhealthy while waiting for instance to be in InService state. "
 		                              "Termination Reason: %.*s",
@@ -201,7 +207,7 @@ static void begins(struct step *t, struct state_autoscaling_member *m, const str
 		return;
 	}
 	if (m->attached.v && !tagged(t, e))
-		act(t, ACT_TAG, m);
+		step_act(t, ACT_TAG, m);
 	else if (str_is(e->state, "running") && hooks_passed(t, m))
 		in_service(t, m);
 }
@@ -229,18 +235,24 @@ static bool ends(struct step *t, struct state_autoscaling_member *m, const struc
 		scaling_forget_member(t->s, m->id);
 		return false;
 	}
-	if (!str_is(e->state, "shutting-down") && hooks_passed(t, m))
-		act(t, ACT_TERMINATE, m);
+	if (str_is(e->state, "shutting-down") || !hooks_passed(t, m))
+		return true;
+	if (m->returning.v)
+		warm_returned(t, m);
+	else
+		step_act(t, ACT_TERMINATE, m);
 	return true;
 }
 
 static bool member_step(struct step *t, struct state_autoscaling_member *m, const struct ec2_seen *e)
 {
 	if (!str_set(m->id)) {
-		act(t, ACT_LAUNCH, m);
+		step_act(t, ACT_LAUNCH, m);
 		return true;
 	}
-	if (member_begins(m))
+	if (member_warm(m) && !member_ends(m))
+		warm_member_step(t, m, e);
+	else if (member_begins(m))
 		begins(t, m, e);
 	else if (member_in(m, "InService"))
 		serves(t, m, e);
@@ -249,7 +261,7 @@ static bool member_step(struct step *t, struct state_autoscaling_member *m, cons
 	if (!member_in(m, "Detaching"))
 		return true;
 	if (!gone(e) && tagged(t, e)) {
-		act(t, ACT_UNTAG, m);
+		step_act(t, ACT_UNTAG, m);
 		return true;
 	}
 	scaling_activity_say(t->s, t->r, m, STR_NONE, "Successful", 100, STR_NONE);
@@ -278,11 +290,20 @@ static void grow(struct step *t, const struct places *all, int64_t have, int64_t
 	                                   "At %.*s an instance was launched in response to an unhealthy instance needing to be "
 	                                   "replaced.",
 	                                   STR_ARG(now_text(t->s)));
+	struct str refreshes = arena_printf(t->s->arena, "At %.*s an instance was launched in response to an instance refresh.",
+	                                    STR_ARG(now_text(t->s)));
 	while (have < desired && begun(t->r, false) < LAUNCHES_MAX) {
+		if (warm_take(t, cause)) {
+			have++;
+			continue;
+		}
 		int at = balance_place(t, all);
 		bool replacement = t->r->replacing.v > 0;
-		if (at < 0 || !launch(t, all, at, replacement ? replaces : cause, false))
+		bool refreshed = !replacement && t->r->refreshing.v > 0;
+		if (at < 0 || !step_launch(t, all, at, replacement ? replaces : refreshed ? refreshes : cause, false))
 			return;
+		if (refreshed)
+			t->r->refreshing = OPT_INT(t->r->refreshing.v - 1);
 		if (replacement)
 			t->r->replacing = OPT_INT(t->r->replacing.v - 1);
 		have += member_weight(&t->r->members.v[t->r->members.n - 1]);
@@ -299,16 +320,18 @@ static void shrink(struct step *t, int64_t have, int64_t desired)
 		if (!m || have - member_weight(m) < desired)
 			return;
 		have -= member_weight(m);
-		step_terminate(
-		        t->s, t->r, m,
+		struct str cause =
 		        arena_printf(t->s->arena,
 		                     "%.*sAt %.*s an instance was taken out of service in response to a difference between desired "
 		                     "and actual capacity, shrinking the capacity from %lld to %lld.  At %.*s instance %.*s was "
 		                     "selected for termination.",
 		                     STR_ARG(t->r->reason), STR_ARG(now_text(t->s)), (long long)from, (long long)desired,
-		                     STR_ARG(now_text(t->s)), STR_ARG(m->id)));
+		                     STR_ARG(now_text(t->s)), STR_ARG(m->id));
+		if (warm_give(t, m, cause))
+			continue;
+		step_terminate(t->s, t->r, m, cause);
 		if (hooks_passed(t, m))
-			act(t, ACT_TERMINATE, m);
+			step_act(t, ACT_TERMINATE, m);
 	}
 	t->r->reason = STR_NONE;
 }
@@ -325,13 +348,14 @@ static void rebalance(struct step *t, const struct places *all, int64_t have)
 			return;
 	int at = balance_wanted(t, all, &zones);
 	if (at >= 0)
-		launch(t, all, at,
-		       arena_printf(
-		               t->s->arena,
-		               "At %.*s instances were launched to balance instances in zones %.*s with other zones resulting in more "
-		               "than desired number of instances in the group.",
-		               STR_ARG(now_text(t->s)), STR_ARG(zones)),
-		       true);
+		step_launch(
+		        t, all, at,
+		        arena_printf(
+		                t->s->arena,
+		                "At %.*s instances were launched to balance instances in zones %.*s with other zones resulting in more "
+		                "than desired number of instances in the group.",
+		                STR_ARG(now_text(t->s)), STR_ARG(zones)),
+		        true);
 }
 
 static void capacity(struct step *t)
@@ -348,14 +372,15 @@ static void capacity(struct step *t)
 			grow(t, &all, have - extra, desired);
 		return;
 	}
-	t->r->replacing = (struct opt_int){0};
-	if (have - extra > desired) {
+	t->r->replacing = t->r->refreshing = (struct opt_int){0};
+	int64_t kept = have - extra > desired ? refresh_cold(t) : 0; /* old ones go when these are warm */
+	if (have - extra > desired + kept) {
 		if (!scaling_suspended(t->r, "Terminate"))
-			shrink(t, have - extra, desired);
+			shrink(t, have - extra, desired + kept);
 	} else {
 		t->r->reason = STR_NONE;
 		t->r->alarms = STR_NONE;
-		if (!extra)
+		if (!extra && !kept && !refresh_replaces(t->r))
 			rebalance(t, &all, have);
 	}
 }
@@ -393,7 +418,9 @@ void step_run(struct step *t)
 		else
 			remove_member(t->r, i);
 	}
+	refresh_step(t);
 	capacity(t);
+	warm_pool_step(t);
 	cooling(t);
 	t->over = t->r->deleting.v && !t->r->members.n;
 }

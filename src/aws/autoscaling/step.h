@@ -6,7 +6,7 @@
 
 #include "aws/ec2/ec2.h"
 
-enum act_kind { ACT_LAUNCH, ACT_TERMINATE, ACT_TAG, ACT_UNTAG };
+enum act_kind { ACT_LAUNCH, ACT_TERMINATE, ACT_START, ACT_STOP, ACT_TAG, ACT_UNTAG };
 struct act {
 	enum act_kind kind;
 	struct str slot, id, request;
@@ -26,6 +26,15 @@ struct step {
 };
 void step_run(struct step *t);
 void step_wake(struct step *t, int64_t at_ms);
+
+/* EC2 is to be asked. */
+void step_act(struct step *t, enum act_kind kind, const struct state_autoscaling_member *m);
+/* A new member, in that state; extra: it does not count until it serves. False: it cannot be made, which is told. */
+bool step_launch_as(struct step *t, const struct places *all, int at, struct str cause, bool extra, const char *state);
+static inline bool step_launch(struct step *t, const struct places *all, int at, struct str cause, bool extra)
+{
+	return step_launch_as(t, all, at, cause, extra, "Pending");
+}
 
 /* What came of a launch; the slot may be gone. */
 void step_launched(const struct scope *s, struct state_autoscaling_group_record *r, struct str slot, struct str id);

@@ -1,9 +1,13 @@
 """What tests of Auto Scaling share: a region and a launch template of their own, and instances that cost little."""
+import os
+import re
 import time
+import urllib.parse
 import uuid
 
 import images
-from aws import TestCase, client
+import raw
+from aws import ENDPOINT, TestCase, client
 
 
 def wait(test, condition, seconds=120):
@@ -75,6 +79,14 @@ class GroupCase(TestCase):
 
     def fails(self, code, message, call, **given):
         self.assertAwsError(code, call, message=message, **given)
+
+    def newer(self, operation, **given):
+        """What the oldest SDK does not know, or knows less of: the elements of the answer by name, or those of its error."""
+        port = int(ENDPOINT.rsplit(":", 1)[1])
+        signer = raw.Signer(port, "autoscaling", os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], self.region)
+        body = urllib.parse.urlencode({"Action": operation, "Version": "2011-01-01", **{k.replace("__", "."): v for k, v in given.items()}})
+        reply = raw.ask(port, signer.request("POST", "/", body.encode(), headers={"content-type": "application/x-www-form-urlencoded"}))
+        return dict(re.findall(r"<(\w+)>([^<]*)</\1>", reply.body.decode()))
 
     def end_all(self):
         for g in self.scaling.describe_auto_scaling_groups()["AutoScalingGroups"]:

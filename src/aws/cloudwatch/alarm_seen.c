@@ -1,0 +1,48 @@
+/* What other services see of alarms. They change nothing here: that is what operations are for. */
+#include "aws/cloudwatch/alarm.h"
+#include "aws/cloudwatch/cloudwatch.h"
+
+#include <stdlib.h>
+
+struct str cloudwatch_alarm_state(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name)
+{
+	struct alarm_scope s = {t, a, account, region};
+	struct state_cloudwatch_alarm_record r = {0};
+	struct str plain = alarm_name_of(&s, name);
+	return plain.n && alarm_find(&s, plain, &r) ? *alarm_face(&r).state : STR_NONE;
+}
+
+struct cloudwatch_alarms_watch {
+	struct store_watch *watch;
+	cloudwatch_alarms_changed_fn *fn;
+	void *ctx;
+};
+
+static void changed(void *ctx, const struct store_event *e)
+{
+	struct cloudwatch_alarms_watch *w = ctx;
+	struct arena CLEAN_ARENA a = {0};
+	struct str_list parts = record_key_parts(&a, e->key);
+	if (parts.n == 5)
+		w->fn(w->ctx, parts.v[2], parts.v[3]);
+}
+
+struct cloudwatch_alarms_watch *cloudwatch_watch_alarms(struct cloud *cloud, cloudwatch_alarms_changed_fn *fn, void *ctx)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct cloudwatch_alarms_watch *w = calloc(1, sizeof(*w));
+	if (!w)
+		abort();
+	*w = (struct cloudwatch_alarms_watch){.fn = fn, .ctx = ctx};
+	struct str under = KEY_UNDER(&a, S("cloudwatch"), S("alarm"));
+	w->watch = store_watch(cloud->store, under, store_prefix_end(&a, under), store_revision(cloud->store), changed, w);
+	return w;
+}
+
+void cloudwatch_unwatch_alarms(struct cloudwatch_alarms_watch *w)
+{
+	if (!w)
+		return;
+	store_unwatch(w->watch);
+	free(w);
+}

@@ -59,12 +59,12 @@ def to_python(value):
         return [to_python(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if list(value) == ["time"] and isinstance(value["time"], int):
-        return datetime.datetime.fromtimestamp(value["time"] / 1000, datetime.timezone.utc)
-    if list(value) == ["blob"] and isinstance(value["blob"], str):
-        return base64.b64decode(value["blob"])
-    if list(value) == ["json"] and isinstance(value["json"], str):
-        return value["json"]
+    if list(value) == ["$time"] and isinstance(value["$time"], int):
+        return datetime.datetime.fromtimestamp(value["$time"] / 1000, datetime.timezone.utc)
+    if list(value) == ["$blob"] and isinstance(value["$blob"], str):
+        return base64.b64decode(value["$blob"])
+    if list(value) == ["$json"] and isinstance(value["$json"], str):
+        return value["$json"]
     return {key: to_python(item) for key, item in value.items()}
 
 

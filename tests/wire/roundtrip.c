@@ -112,6 +112,12 @@ static bool superseded(const struct api *api, const struct operation *op)
 	return false;
 }
 
+/* Event and Events of a queue have one element name. */
+static bool ambiguous(const struct api *api, const struct operation *op)
+{
+	return strcmp(api->id, "s3") == 0 && str_is(api_text(api, op->name), "GetBucketNotification");
+}
+
 int main(void)
 {
 	rand_seed(20240501);
@@ -123,7 +129,8 @@ int main(void)
 				tried++;
 				if (!superseded(*api, op))
 					check_request(&a, *api, op, (enum protocol)p);
-				check_reply(&a, *api, op, (enum protocol)p);
+				if (!ambiguous(*api, op))
+					check_reply(&a, *api, op, (enum protocol)p);
 			}
 		}
 	}

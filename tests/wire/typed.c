@@ -259,7 +259,7 @@ static void structure_json(struct arena *a, struct json_out *o, const struct api
 			continue;
 		json_key(o, api_text(api, m->name));
 		if ((m->flags & MEMBER_JSON_VALUE) || (inner->flags & SHAPE_JSON_VALUE))
-			wrapped(o, S("json"), *(const struct str *)slot);
+			wrapped(o, S("$json"), *(const struct str *)slot);
 		else
 			typed_json(a, o, api, inner, slot);
 	}
@@ -302,12 +302,12 @@ void typed_json(struct arena *a, struct json_out *o, const struct api *api, cons
 		return;
 	case SHAPE_TIMESTAMP:
 		json_open(o, '{');
-		json_key(o, S("time"));
+		json_key(o, S("$time"));
 		json_int(o, ((const struct opt_time *)p)->ms);
 		json_close(o, '}');
 		return;
 	case SHAPE_BLOB:
-		wrapped(o, S("blob"), base64_encode(a, *(const struct str *)p));
+		wrapped(o, S("$blob"), base64_encode(a, *(const struct str *)p));
 		return;
 	case SHAPE_DOCUMENT:
 		json_raw(o, *(const struct str *)p);

@@ -10,7 +10,7 @@ bool typed_from_json(struct arena *a, const struct api *api, const struct shape 
 /* One line that is the same for equal values and no others. Maps come sorted. */
 void typed_dump(struct buf *b, const struct api *api, const struct shape *s, const void *p);
 struct str typed_text(struct arena *a, const struct api *api, const struct shape *s, const void *p);
-/* As JSON for other programs: times are {"time": milliseconds}, blobs {"blob": Base64}, JSON in headers {"json": text}. */
+/* As JSON for other programs: times are {"$time": milliseconds}, blobs {"$blob": Base64}, JSON in headers {"$json": text}. */
 void typed_json(struct arena *a, struct json_out *o, const struct api *api, const struct shape *s, const void *p);
 /* Takes out what holds nothing - lists, maps and structures - at any depth: parameters and headers cannot carry it. True: p holds
  * nothing itself. */

@@ -29,7 +29,7 @@ enum { INSTANCES_MAX = 8192, MINUTE_MS = 60000, MAX = 9 };
 struct instance {
 	char id[24], token[40], zone[16];
 	const char *state;
-	int64_t launched_ms;
+	int64_t launched_ms, version;
 	bool grouped;
 };
 
@@ -104,10 +104,11 @@ bool ec2_see_template(struct store_txn *t, struct arena *a, struct str account, 
 	(void)region;
 	(void)id;
 	(void)name;
-	(void)version;
 	(void)ret_why;
+	int64_t number = 1;
+	str_to_i64(version, &number);
 	*ret = (struct ec2_template_seen){
-	        .id = S("lt-1"), .name = S("tmpl"), .version = 1, .data = arena_new(a, struct ec2_run_instances_request)};
+	        .id = S("lt-1"), .name = S("tmpl"), .version = number, .data = arena_new(a, struct ec2_run_instances_request)};
 	ret->data->image_id = S("ami-1");
 	ret->data->instance_type = S("t3.nano");
 	return true;
@@ -168,6 +169,7 @@ static int fake_run(struct call *c, const struct ec2_run_instances_request *in, 
 		snprintf(i->zone, sizeof(i->zone), "%.*s", STR_ARG(zone));
 		i->state = "pending";
 		i->grouped = true;
+		assert_true(str_to_i64(in->launch_template->version, &i->version));
 		i->launched_ms = c->now_ms;
 	}
 	if (chance(15))
@@ -186,6 +188,31 @@ static int fake_terminate(struct call *c, const struct ec2_terminate_instances_r
 		return lost(c);
 	if (strcmp(i->state, "terminated") != 0)
 		i->state = "shutting-down";
+	return CALL_OK;
+}
+
+static int fake_start(struct call *c, const struct ec2_start_instances_request *in, struct ec2_start_instances_result *out)
+{
+	(void)out;
+	struct instance *i = instance_of(in->instance_ids.v[0]);
+	assert_non_null(i);
+	if (chance(15))
+		return lost(c);
+	if (strcmp(i->state, "stopped") != 0)
+		return call_fail(c, "IncorrectInstanceState", 400, "The instance is not in a state from which it can be started.");
+	i->state = "pending";
+	return CALL_OK;
+}
+
+static int fake_stop(struct call *c, const struct ec2_stop_instances_request *in, struct ec2_stop_instances_result *out)
+{
+	(void)out;
+	struct instance *i = instance_of(in->instance_ids.v[0]);
+	assert_non_null(i);
+	if (chance(15))
+		return lost(c);
+	if (strcmp(i->state, "running") == 0)
+		i->state = "stopping";
 	return CALL_OK;
 }
 
@@ -213,10 +240,11 @@ static int fake_delete_alarms(struct call *c, const struct cloudwatch_delete_ala
 	{ \
 		.name = op_name, .handle = (call_handler *)(void (*)(void))fn \
 	}
-static const struct service_op ec2_ops[] = {FAKE(fake_run, "RunInstances"), FAKE(fake_terminate, "TerminateInstances")};
+static const struct service_op ec2_ops[] = {FAKE(fake_run, "RunInstances"), FAKE(fake_start, "StartInstances"),
+                                            FAKE(fake_stop, "StopInstances"), FAKE(fake_terminate, "TerminateInstances")};
 static const struct service_op cloudwatch_ops[] = {FAKE(fake_delete_alarms, "DeleteAlarms"),
                                                    FAKE(fake_put_alarm, "PutMetricAlarm")};
-static const struct service fake_ec2 = {.api = &ec2_api, .iam_prefix = "ec2", .ops = ec2_ops, .op_count = 2};
+static const struct service fake_ec2 = {.api = &ec2_api, .iam_prefix = "ec2", .ops = ec2_ops, .op_count = 4};
 static const struct service fake_cloudwatch = {
         .api = &cloudwatch_api, .iam_prefix = "cloudwatch", .ops = cloudwatch_ops, .op_count = 2};
 
@@ -351,6 +379,8 @@ static void live(void)
 		const char *before = x->state;
 		if (strcmp(x->state, "pending") == 0 && rand_below(100) < 70)
 			x->state = "running";
+		else if (strcmp(x->state, "stopping") == 0 && rand_below(100) < 70)
+			x->state = "stopped";
 		else if (strcmp(x->state, "shutting-down") == 0 && rand_below(100) < 70)
 			x->state = "terminated";
 		else if (strcmp(x->state, "running") == 0 && w.faults && rand_below(2000) < 3)
@@ -457,6 +487,200 @@ static void days_of_faults(void **state)
 	assert_int_equal(alive(NULL), 0);
 }
 
+/* --- refreshes */
+
+static const struct autoscaling_instance_refresh *refresh(void)
+{
+	struct autoscaling_describe_instance_refreshes_type in = {.auto_scaling_group_name = S("g")};
+	const struct autoscaling_describe_instance_refreshes_answer *out = ask("DescribeInstanceRefreshes", &in);
+	return &out->instance_refreshes.v[0];
+}
+
+static bool over(void)
+{
+	struct str status = refresh()->status;
+	return str_is(status, "Successful") || str_is(status, "Failed") || str_is(status, "Cancelled") ||
+	       str_is(status, "RollbackSuccessful") || str_is(status, "RollbackFailed");
+}
+
+static unsigned serving(int64_t version)
+{
+	const struct autoscaling_auto_scaling_group *g = group();
+	unsigned n = 0;
+	for (uint32_t i = 0; i < g->instances.n; i++)
+		n += str_is(g->instances.v[i].lifecycle_state, "InService") &&
+		     (!version || instance_of(g->instances.v[i].instance_id)->version == version);
+	return n;
+}
+
+static void start_refresh(int64_t version, int64_t min, int64_t max, int64_t warmup_s, bool back)
+{
+	struct autoscaling_refresh_preferences p = {.min_healthy_percentage = OPT_INT(min),
+	                                            .max_healthy_percentage = OPT_INT(max),
+	                                            .instance_warmup = OPT_INT(warmup_s),
+	                                            .auto_rollback = OPT_BOOL(back)};
+	struct autoscaling_launch_template_specification t = {.launch_template_name = S("tmpl"),
+	                                                      .version = arena_printf(&w.arena, "%lld", (long long)version)};
+	struct autoscaling_desired_configuration desired = {.launch_template = &t};
+	struct autoscaling_start_instance_refresh_type in = {
+	        .auto_scaling_group_name = S("g"), .preferences = &p, .desired_configuration = &desired};
+	ask("StartInstanceRefresh", &in);
+	assert_string_equal(w.code, "");
+}
+
+/* Within its percentages all the time, and in the end everybody is new. */
+static void refreshes_keep_their_bounds(void **state)
+{
+	static const struct {
+		int64_t desired, min, max;
+	} of[] = {{6, 90, 100}, {6, 50, 100}, {6, 100, 150}, {6, 100, 110}, {1, 90, 100}, {1, 100, 200}, {6, 0, 100}, {5, 80, 120}};
+	int64_t version = 1;
+	(void)state;
+	create(0, 6);
+	heal();
+	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
+		struct autoscaling_set_desired_capacity_type set = {.auto_scaling_group_name = S("g"),
+		                                                    .desired_capacity = OPT_INT(of[i].desired)};
+		ask("SetDesiredCapacity", &set);
+		heal();
+		unsigned desired = (unsigned)of[i].desired;
+		unsigned least = (desired * (unsigned)of[i].min + 99) / 100, most = desired * (unsigned)of[i].max / 100;
+		if (of[i].max > 100 && most == desired)
+			most++;
+		if (of[i].max == 100 && least == desired)
+			least--; /* one can always go */
+		start_refresh(++version, of[i].min, of[i].max, 120, false);
+		int minutes = 0;
+		while (!over()) {
+			pass(MINUTE_MS / 2);
+			assert_true(++minutes < 1000);
+			const struct autoscaling_auto_scaling_group *g = group();
+			unsigned counted = 0;
+			for (uint32_t k = 0; k < g->instances.n; k++)
+				counted += !str_starts(g->instances.v[k].lifecycle_state, S("Terminat"));
+			assert_true(counted <= most);
+			assert_true(serving(0) >= least);
+		}
+		assert_str(refresh()->status, "Successful");
+		assert_int_equal(refresh()->percentage_complete.v, 100);
+		assert_int_equal(serving(version), desired);
+		assert_str(group()->launch_template->version,
+		           arena_dupz(&w.arena, arena_printf(&w.arena, "%lld", (long long)version)));
+		heal();
+		check_whole();
+	}
+}
+
+/* With faults: it ends, and what is left is a group as it should be, all of one version. */
+static void refreshes_among_faults(void **state)
+{
+	int64_t version = 1;
+	unsigned ended[2] = {0};
+	(void)state;
+	create(1, 5);
+	for (int round = 0; round < 12; round++) {
+		struct autoscaling_update_auto_scaling_group_type pin = {.auto_scaling_group_name = S("g")};
+		struct autoscaling_launch_template_specification t = {
+		        .launch_template_name = S("tmpl"), .version = arena_printf(&w.arena, "%lld", (long long)version)};
+		pin.launch_template = &t;
+		ask("UpdateAutoScalingGroup", &pin);
+		heal();
+		w.faults = true;
+		start_refresh(version + 1, 50 + 10 * (int64_t)rand_below(5), 100 + 10 * (int64_t)rand_below(5), 60, true);
+		for (int i = 0; i < 3000 && !over(); i++) {
+			pass(MINUTE_MS);
+			check_bounds();
+			if (rand_below(40) == 0)
+				restart_role();
+			if (round % 3 == 2 && i == 4) {
+				struct autoscaling_rollback_instance_refresh_type back = {.auto_scaling_group_name = S("g")};
+				ask("RollbackInstanceRefresh", &back);
+			}
+		}
+		assert_true(over());
+		heal();
+		check_whole();
+		bool done = str_is(refresh()->status, "Successful");
+		ended[done]++;
+		version += done;
+		if (done || str_is(refresh()->status, "RollbackSuccessful"))
+			assert_int_equal(serving(version), group()->desired_capacity.v);
+	}
+	assert_true(ended[0] && ended[1]);
+}
+
+/* --- warm pools */
+
+static unsigned of_pool(const char *state)
+{
+	struct autoscaling_describe_warm_pool_type in = {.auto_scaling_group_name = S("g")};
+	const struct autoscaling_describe_warm_pool_answer *out = ask("DescribeWarmPool", &in);
+	unsigned n = 0;
+	for (uint32_t i = 0; i < out->instances.n; i++)
+		n += str_is(out->instances.v[i].lifecycle_state, state);
+	return n;
+}
+
+static void pools_over_days(void **state)
+{
+	(void)state;
+	create(1, 2);
+	struct autoscaling_instance_reuse_policy reuse = {OPT_BOOL(true)};
+	struct autoscaling_put_warm_pool_type put = {.auto_scaling_group_name = S("g"), .instance_reuse_policy = &reuse};
+	ask("PutWarmPool", &put);
+	assert_string_equal(w.code, "");
+	for (int day = 0; day < 2; day++) {
+		w.faults = true;
+		for (int64_t t = 0; t < 20 * 60; t++) {
+			pass(MINUTE_MS);
+			if (rand_below(40) == 0) {
+				struct autoscaling_set_desired_capacity_type in = {.auto_scaling_group_name = S("g"),
+				                                                   .desired_capacity =
+				                                                           OPT_INT(1 + (int64_t)rand_below(MAX))};
+				ask("SetDesiredCapacity", &in);
+			}
+			if (rand_below(50) == 0)
+				restart_role();
+			if (t % 10 == 0)
+				check_bounds();
+		}
+		heal();
+		const struct autoscaling_auto_scaling_group *g = group();
+		int64_t desired = g->desired_capacity.v;
+		assert_int_equal(g->instances.n, desired);
+		assert_int_equal(serving(0), desired);
+		assert_int_equal(of_pool("Warmed:Stopped"), MAX - desired);
+		unsigned stopped = 0; /* all that is there is of the group or of the pool */
+		for (unsigned i = 0; i < w.count; i++)
+			stopped += strcmp(w.all[i].state, "stopped") == 0;
+		assert_int_equal(alive(NULL), desired);
+		assert_int_equal(stopped, MAX - desired);
+	}
+	/* who is needed comes from the pool, and goes back to it: nothing is launched */
+	unsigned launched = w.count;
+	for (int i = 0; i < 20; i++) {
+		struct autoscaling_set_desired_capacity_type in = {.auto_scaling_group_name = S("g"),
+		                                                   .desired_capacity = OPT_INT(1 + i * 5 % MAX)};
+		ask("SetDesiredCapacity", &in);
+		for (int k = 0; k < 30; k++)
+			pass(MINUTE_MS);
+		assert_int_equal(serving(0), 1 + i * 5 % MAX);
+	}
+	/* zones are balanced by launches, as ever */
+	assert_true(w.count - launched <= 12);
+	uint64_t revision = store_revision(w.cloud.store);
+	for (int i = 0; i < 24; i++)
+		pass(10 * MINUTE_MS);
+	assert_int_equal(store_revision(w.cloud.store), revision);
+	struct autoscaling_delete_auto_scaling_group_type end = {.auto_scaling_group_name = S("g"), .force_delete = OPT_BOOL(true)};
+	ask("DeleteAutoScalingGroup", &end);
+	for (int i = 0; i < 60; i++)
+		pass(MINUTE_MS);
+	assert_null(group());
+	for (unsigned i = 0; i < w.count; i++)
+		assert_string_equal(w.all[i].state, "terminated");
+}
+
 /* --- target tracking */
 
 static unsigned ran;
@@ -547,6 +771,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(days_of_faults, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(refreshes_keep_their_bounds, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(refreshes_among_faults, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(pools_over_days, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(tracking_comes_to_rest, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("scaling_groups", tests, NULL, NULL);

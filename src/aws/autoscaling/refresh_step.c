@@ -44,7 +44,8 @@ void refresh_mark(const struct scope *s, struct state_autoscaling_group_record *
 	for (uint32_t i = 0; i < r->members.n; i++) {
 		struct state_autoscaling_member *m = &r->members.v[i];
 		bool standby = member_in(m, "Standby");
-		bool goes = (member_counts(m) || standby || member_warm(m)) && !member_ends(m) && str_set(m->id);
+		/* launches that are under way too: what they are of was decided before */
+		bool goes = (member_counts(m) || standby || member_warm(m)) && !member_ends(m);
 		if ((p->skip_matching.v || back) && scaling_current(s, r, m))
 			goes = false;
 		if ((m->protected.v && str_is(p->scale_in_protected_instances, "Ignore")) ||
@@ -216,7 +217,7 @@ static void end_warm(struct step *t)
 {
 	for (uint32_t i = 0; i < t->r->members.n; i++) {
 		struct state_autoscaling_member *m = &t->r->members.v[i];
-		if (m->old.v && member_warm(m) && !member_ends(m))
+		if (m->old.v && member_warm(m) && !member_ends(m) && str_set(m->id))
 			step_terminate(
 			        t->s, t->r, m,
 			        arena_printf(

@@ -57,7 +57,7 @@ void step_launched(const struct scope *s, struct state_autoscaling_group_record 
 	if (!m || str_set(m->id))
 		return;
 	ec2_see_instance(s->txn, s->arena, s->account, s->region, id, &e);
-	m->id = id;
+	m->id = arena_dup(s->arena, id); /* the news goes before EC2 is asked */
 	m->request = STR_NONE;
 	m->launched = OPT_TIME(e.there ? e.launched_ms : s->now_ms);
 	if (e.there) {

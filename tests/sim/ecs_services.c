@@ -1,6 +1,7 @@
 /* Services over hours: healing, rolling deployments, their rollback, protection. */
 #include "ecs_world.h"
 
+#include "aws/cloudwatch/cloudwatch.h"
 #include "base/clock.h"
 
 static const struct ecs_service *service(void)
@@ -150,6 +151,106 @@ static void a_bad_deployment_is_rolled_back(void **state)
 	assert_int_equal(alive(), 2);
 }
 
+/* --- alarms, which the test sets off */
+
+static bool alarm_on;
+static cloudwatch_alarms_changed_fn *alarm_changed;
+static void *alarm_ctx;
+
+void cloudwatch_see_alarm(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name,
+                          struct cloudwatch_alarm_seen *ret)
+{
+	(void)t;
+	(void)a;
+	(void)account;
+	(void)region;
+	*ret = (struct cloudwatch_alarm_seen){.there = str_is(name, "bad"), .window_s = 300};
+	ret->alarm = ret->there && alarm_on;
+}
+
+struct cloudwatch_alarms_watch *cloudwatch_watch_alarms(struct cloud *cloud, cloudwatch_alarms_changed_fn *fn, void *ctx)
+{
+	(void)cloud;
+	alarm_changed = fn;
+	alarm_ctx = ctx;
+	return NULL;
+}
+
+void cloudwatch_unwatch_alarms(struct cloudwatch_alarms_watch *watch)
+{
+	(void)watch;
+}
+
+static void set_alarm(bool on)
+{
+	alarm_on = on;
+	alarm_changed(alarm_ctx, S("000000000000"), S("us-east-1"));
+}
+
+static const struct ecs_service_deployment *last_deployment(void)
+{
+	struct ecs_list_service_deployments_request list = {.service = S("web")};
+	const struct ecs_list_service_deployments_response *all = ask(&ecs_api, "ListServiceDeployments", &list, "");
+	struct str arn = arena_dup(&w.arena, all->service_deployments.v[0].service_deployment_arn);
+	struct ecs_describe_service_deployments_request in = {.service_deployment_arns = {.v = &arn, .n = 1, .set = true}};
+	const struct ecs_describe_service_deployments_response *out = ask(&ecs_api, "DescribeServiceDeployments", &in, "");
+	return &out->service_deployments.v[0];
+}
+
+static void an_alarm_turns_a_deployment_back(void **state)
+{
+	(void)state;
+	struct str names[] = {S("bad"), S("nobody")};
+	struct ecs_deployment_alarms alarms = {
+	        .alarm_names = {.v = names, .n = 2, .set = true}, .rollback = OPT_BOOL(true), .enable = OPT_BOOL(true)};
+	struct ecs_deployment_configuration conf = {.alarms = &alarms};
+	struct ecs_container_definition k = container("app");
+	alarm_on = true; /* from before: it says nothing about this deployment */
+	define("app", &k, 1);
+	create_service("app", 2, &conf);
+	settle();
+	settle();
+	pass(41 * 1000);
+	assert_str(service()->deployments.v[0].rollout_state, "COMPLETED");
+	assert_str(last_deployment()->alarms->status, "DISABLED");
+	set_alarm(false);
+	define("app", &k, 1);
+	update_service(S("app"), 2);
+	for (int i = 0; i < 6; i++)
+		pass(20 * 1000);
+	/* all is replaced, and is watched for as long as the alarm looks back */
+	assert_int_equal(service()->deployments.n, 1);
+	assert_str(service()->deployments.v[0].rollout_state, "IN_PROGRESS");
+	assert_str(last_deployment()->alarms->status, "MONITORING");
+	for (int i = 0; i < 6; i++)
+		pass(60 * 1000);
+	assert_str(service()->deployments.v[0].rollout_state, "COMPLETED");
+	assert_str(last_deployment()->status, "SUCCESSFUL");
+	assert_str(last_deployment()->alarms->status, "MONITORING_COMPLETE");
+	set_alarm(true); /* too late */
+	settle();
+	assert_str(service()->deployments.v[0].rollout_state, "COMPLETED");
+	set_alarm(false);
+	define("app", &k, 1);
+	update_service(S("app"), 2);
+	for (int i = 0; i < 6; i++)
+		pass(20 * 1000);
+	set_alarm(true);
+	for (int i = 0; i < 12; i++) {
+		pass(20 * 1000);
+		assert_true(alive() >= 2 && alive() <= 4);
+	}
+	assert_true(told("deployment failed: alarm detected."));
+	assert_true(told("rolling back to deployment ecs-svc/"));
+	assert_true(str_ends(service()->task_definition, S("app:2")));
+	assert_str(service()->deployments.v[0].rollout_state, "COMPLETED");
+	const struct ecs_service_deployment *d = last_deployment();
+	assert_str(d->status, "ROLLBACK_SUCCESSFUL");
+	assert_str(d->alarms->status, "TRIGGERED");
+	assert_int_equal(d->alarms->triggered_alarm_names.n, 1);
+	assert_str(d->alarms->triggered_alarm_names.v[0], "bad");
+}
+
 static void protection(void **state)
 {
 	(void)state;
@@ -181,6 +282,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_service_heals, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(a_deployment_rolls, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(a_bad_deployment_is_rolled_back, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(an_alarm_turns_a_deployment_back, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(protection, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ecs services", tests, NULL, NULL);

@@ -116,8 +116,9 @@ static bool alarmed(struct step *t)
 {
 	const struct autoscaling_alarm_specification *a = t->r->refresh->preferences->alarm_specification;
 	for (uint32_t i = 0; a && !str_is(t->r->refresh->status, "RollbackInProgress") && i < a->alarms.n; i++) {
-		struct str state = cloudwatch_alarm_state(t->s->txn, t->s->arena, t->s->account, t->s->region, a->alarms.v[i]);
-		if (str_is(state, "ALARM")) {
+		struct cloudwatch_alarm_seen seen;
+		cloudwatch_see_alarm(t->s->txn, t->s->arena, t->s->account, t->s->region, a->alarms.v[i], &seen);
+		if (seen.alarm) {
 			fail(t, arena_printf(t->s->arena, "The CloudWatch alarm %.*s is in the ALARM state.",
 			                     STR_ARG(a->alarms.v[i])));
 			return true;

@@ -4,12 +4,17 @@
 
 #include <stdlib.h>
 
-struct str cloudwatch_alarm_state(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name)
+void cloudwatch_see_alarm(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name,
+                          struct cloudwatch_alarm_seen *ret)
 {
 	struct alarm_scope s = {t, a, account, region};
 	struct state_cloudwatch_alarm_record r = {0};
 	struct str plain = alarm_name_of(&s, name);
-	return plain.n && alarm_find(&s, plain, &r) ? *alarm_face(&r).state : STR_NONE;
+	*ret = (struct cloudwatch_alarm_seen){.there = plain.n && alarm_find(&s, plain, &r)};
+	if (!ret->there)
+		return;
+	ret->alarm = str_is(*alarm_face(&r).state, "ALARM");
+	ret->window_s = r.metric ? alarm_period_s(r.metric) * r.metric->evaluation_periods.v : 0;
 }
 
 struct cloudwatch_alarms_watch {

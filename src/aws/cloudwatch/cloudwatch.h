@@ -2,8 +2,13 @@
 #pragma once
 #include "core/call.h"
 
-/* "OK", "ALARM" or "INSUFFICIENT_DATA"; absent: there is no such alarm. */
-struct str cloudwatch_alarm_state(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name);
+struct cloudwatch_alarm_seen {
+	bool there, alarm; /* alarm: its state is ALARM */
+	int64_t window_s;  /* how long ago the oldest period is that it looks at; 0: a composite one */
+};
+/* By name or ARN. */
+void cloudwatch_see_alarm(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name,
+                          struct cloudwatch_alarm_seen *ret);
 /* fn is called for every change of an alarm of that account and region. */
 typedef void cloudwatch_alarms_changed_fn(void *ctx, struct str account, struct str region);
 struct cloudwatch_alarms_watch;

@@ -20,6 +20,9 @@ void ecs_deployment_end(const struct ecs_scope *s, struct state_ecs_service_reco
                         int64_t now_ms);
 /* Its circuit breaker has opened. */
 void ecs_deployment_trip(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms);
+/* Alarms have gone off. */
+void ecs_deployment_alarm(const struct ecs_scope *s, struct state_ecs_service_record *r, const struct str_list *triggered,
+                          int64_t now_ms);
 /* Is what is under way a way back already? */
 bool ecs_deployment_turned_back(const struct ecs_scope *s, const struct state_ecs_service_record *r);
 /* A task of the primary has found its images: that is what they are for the whole deployment. */

@@ -106,6 +106,17 @@ void ecs_revisions_show(struct arena *a, struct state_ecs_service_record *r)
 	r->service->current_service_revisions = all;
 }
 
+static void count_alarms(struct arena *a, const struct state_ecs_run *run, const struct ecs_deployment_alarms *conf,
+                         struct ecs_service_deployment *d)
+{
+	if (!conf || (d->alarms && str_is(d->alarms->status, "TRIGGERED")))
+		return;
+	d->alarms = arena_new(a, struct ecs_service_deployment_alarms);
+	d->alarms->alarm_names = conf->alarm_names;
+	d->alarms->triggered_alarm_names.set = true;
+	d->alarms->status = !conf->enable.v || (run && run->watching.v && !run->watched.n) ? S("DISABLED") : S("MONITORING");
+}
+
 static void count(struct arena *a, struct state_ecs_service_record *r, struct ecs_service_deployment *d)
 {
 	const struct ecs_deployment_configuration *conf = r->service->deployment_configuration;
@@ -118,6 +129,7 @@ static void count(struct arena *a, struct state_ecs_service_record *r, struct ec
 	shown->status = b && b->enable.v ? S("MONITORING") : S("DISABLED");
 	shown->failure_count = OPT_INT(run ? run->failed_in_row.v : 0);
 	shown->threshold = OPT_INT(ecs_breaker_threshold(b, r->service->desired_count.v));
+	count_alarms(a, run, conf ? conf->alarms : NULL, d);
 	/* What made it turn back, or stop, stays in sight. */
 	bool open = d->deployment_circuit_breaker && str_is(d->deployment_circuit_breaker->status, "TRIGGERED");
 	if (!d->rollback && !open)
@@ -346,6 +358,22 @@ void ecs_deployment_trip(const struct ecs_scope *s, struct state_ecs_service_rec
 	put_deployment(s, r, &d);
 }
 
+void ecs_deployment_alarm(const struct ecs_scope *s, struct state_ecs_service_record *r, const struct str_list *triggered,
+                          int64_t now_ms)
+{
+	struct ecs_service_deployment d;
+	if (!under_way(s, r, &d))
+		return;
+	if (!d.rollback)
+		count(s->arena, r, &d);
+	if (!d.alarms)
+		return;
+	d.alarms->status = S("TRIGGERED");
+	d.alarms->triggered_alarm_names = *triggered;
+	d.updated_at = OPT_TIME(now_ms);
+	put_deployment(s, r, &d);
+}
+
 bool ecs_deployment_turned_back(const struct ecs_scope *s, const struct state_ecs_service_record *r)
 {
 	struct ecs_service_deployment d;
@@ -366,6 +394,8 @@ void ecs_deployment_end(const struct ecs_scope *s, struct state_ecs_service_reco
 		d.stopped_at = OPT_TIME(now_ms);
 	if (str_is(d.deployment_circuit_breaker->status, "MONITORING"))
 		d.deployment_circuit_breaker->status = S("MONITORING_COMPLETE");
+	if (d.alarms && str_is(d.alarms->status, "MONITORING"))
+		d.alarms->status = S("MONITORING_COMPLETE");
 	put_deployment(s, r, &d);
 	r->deploying = OPT_BOOL(false);
 }

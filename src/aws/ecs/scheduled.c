@@ -42,8 +42,8 @@ static int take_configuration(struct call *c, const struct ecs_deployment_config
 {
 	if (!in)
 		return CALL_OK;
-	if (in->alarms && in->alarms->enable.v)
-		return unsupported(c, "Alarms of deployments are");
+	if (in->alarms && in->alarms->enable.v && !in->alarms->alarm_names.n)
+		return ecs_invalid(c, "alarmNames cannot be empty when deployment alarms are enabled.");
 	if (str_set(in->strategy) && !str_is(in->strategy, "ROLLING"))
 		return unsupported(c, "Deployment strategies other than ROLLING are");
 	if (in->lifecycle_hooks.n || in->bake_time_in_minutes.v)
@@ -56,6 +56,8 @@ static int take_configuration(struct call *c, const struct ecs_deployment_config
 		return ecs_invalid(c, "The value of thresholdConfiguration must be at most 100 percent.");
 	if (b)
 		to->deployment_circuit_breaker = in->deployment_circuit_breaker;
+	if (in->alarms)
+		to->alarms = in->alarms;
 	if (in->maximum_percent.set)
 		to->maximum_percent = in->maximum_percent;
 	if (in->minimum_healthy_percent.set)

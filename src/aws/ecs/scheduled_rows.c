@@ -123,7 +123,9 @@ struct ecs_deployment *ecs_service_deploy(const struct ecs_scope *s, struct stat
 	all.v[0].service_connect_resources = run->connect_resources;
 	run->id = id;
 	run->failed_in_row = (struct opt_int){0};
-	run->last_failed = (struct opt_time){0};
+	run->last_failed = run->bake_until = (struct opt_time){0};
+	run->watching = (struct opt_bool){0};
+	run->watched = (struct str_list){0};
 	if (!again)
 		run->revision = ecs_revision_make(s, r, now_ms);
 	r->steady = r->stuck = r->inconsistent = OPT_BOOL(false);

@@ -1,5 +1,6 @@
 #include "scheduled.h"
 
+#include "aws/cloudwatch/cloudwatch.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "crew.h"
@@ -19,6 +20,7 @@ struct schedule {
 	struct arena news; /* of what the next look tells */
 	const struct principal *owner;
 	bool dirty, busy;
+	bool alarmed; /* alarms can stop its deployment */
 	struct loop_timer *timer;
 	struct service_look look;
 };
@@ -27,6 +29,7 @@ struct schedules {
 	struct crew *crew;
 	struct map services; /* by key: struct schedule */
 	struct store_watch *watch, *watch_tasks, *watch_instances;
+	struct cloudwatch_alarms_watch *watch_alarms;
 	struct loop_timer *soon;
 };
 
@@ -110,6 +113,8 @@ static void edit_run(struct schedule *i)
 	s.txn = store_begin(i->all->crew->cloud->store, &i->step);
 	if (ecs_service_find(&s, i->look.cluster, i->look.name, &r) && !str_is(r.service->status, "INACTIVE")) {
 		struct str before = record_write(s.arena, &row, &r);
+		const struct ecs_deployment_configuration *conf = r.service->deployment_configuration;
+		i->alarmed = conf && conf->alarms && conf->alarms->enable.v;
 		service_look(&i->look, &s, &r, clock_wall_ms());
 		if (!str_eq(before, record_write(s.arena, &row, &r)))
 			ecs_service_put(&s, &r);
@@ -209,6 +214,19 @@ static void instance_changed(void *ctx, const struct store_event *e)
 		schedules_mark_cluster(ctx, parts.v[2], parts.v[3], parts.v[4]);
 }
 
+static void alarm_changed(void *ctx, struct str account, struct str region)
+{
+	struct schedules *all = ctx;
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&all->services, &at, &key, &value)) {
+		struct schedule *i = value;
+		if (i->alarmed && str_eq(i->account, account) && str_eq(i->region, region))
+			mark(i);
+	}
+}
+
 struct schedules *schedules_new(struct crew *crew)
 {
 	struct arena CLEAN_ARENA a = {0};
@@ -223,6 +241,7 @@ struct schedules *schedules_new(struct crew *crew)
 	all->watch_tasks = store_watch(store, tasks, store_prefix_end(&a, tasks), store_revision(store), task_changed, all);
 	all->watch_instances =
 	        store_watch(store, instances, store_prefix_end(&a, instances), store_revision(store), instance_changed, all);
+	all->watch_alarms = cloudwatch_watch_alarms(crew->cloud, alarm_changed, all);
 	struct store_txn *t = store_begin(store, &a);
 	struct store_iter *iter = store_scan(t, under, end, false);
 	struct store_value v;
@@ -242,6 +261,7 @@ void schedules_free(struct schedules *all)
 	store_unwatch(all->watch);
 	store_unwatch(all->watch_tasks);
 	store_unwatch(all->watch_instances);
+	cloudwatch_unwatch_alarms(all->watch_alarms);
 	loop_remove_timer(all->crew->cloud->loop, all->soon);
 	while (map_next(&all->services, &at, &key, &value)) {
 		struct schedule *i = value;

@@ -60,6 +60,18 @@ void service_give_up(struct state_ecs_service_record *r, struct str why, int64_t
 	d->updated_at = OPT_TIME(now_ms);
 }
 
+void service_fail_deployment(const struct ecs_scope *s, struct state_ecs_service_record *r, struct str why, struct str back,
+                             bool rollback, int64_t now_ms)
+{
+	/* A way back that fails is not turned back once more. */
+	if (ecs_deployment_turned_back(s, r))
+		ecs_deployment_end(s, r, "ROLLBACK_FAILED", why, now_ms);
+	else if (rollback && service_can_roll_back(r))
+		service_roll_back(s, r, back, now_ms);
+	else
+		ecs_deployment_end(s, r, "STOPPED", why, now_ms);
+}
+
 bool service_break_circuit(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms)
 {
 	const struct ecs_deployment_configuration *conf = r->service->deployment_configuration;
@@ -73,12 +85,6 @@ bool service_break_circuit(const struct ecs_scope *s, struct state_ecs_service_r
 	service_give_up(r, why, now_ms);
 	ecs_deployment_trip(s, r, now_ms);
 	ecs_service_event(s->arena, r, now_ms, "(deployment %.*s) deployment failed: tasks failed to start.", STR_ARG(d->id));
-	/* A way back that fails is not turned back once more. */
-	if (ecs_deployment_turned_back(s, r))
-		ecs_deployment_end(s, r, "ROLLBACK_FAILED", why, now_ms);
-	else if (b->rollback.v && service_can_roll_back(r))
-		service_roll_back(s, r, S("ECS deployment circuit breaker:"), now_ms);
-	else
-		ecs_deployment_end(s, r, "STOPPED", why, now_ms);
+	service_fail_deployment(s, r, why, S("ECS deployment circuit breaker:"), b->rollback.v, now_ms);
 	return true;
 }

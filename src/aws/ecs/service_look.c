@@ -218,7 +218,7 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 	ecs_deployment_take_up(s, r, now_ms);
 	if (run && resets(v) && view.newest_healthy_ms > run->last_failed.ms)
 		run->failed_in_row = OPT_INT(0);
-	if (service_break_circuit(s, r, now_ms)) {
+	if (service_break_circuit(s, r, now_ms) || service_alarmed(s, r, now_ms)) {
 		l->wake_ms = now_ms; /* what was counted has another place in the list now */
 		return;
 	}
@@ -244,7 +244,11 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 		ecs_service_event(s->arena, r, now_ms, "has stopped %lld running tasks: %.*s.", (long long)stopped.running,
 		                  STR_ARG(stopped.text));
 	show_counts(s, r, &view, now_ms);
-	if (step.complete && !view.unproven && !service_gave_up(r))
+	bool complete = step.complete && !view.unproven && !service_gave_up(r);
+	int64_t baked_ms = complete ? service_bake_until(s, r, now_ms) : 0;
+	if (baked_ms)
+		service_look_at(l, baked_ms);
+	else if (complete)
 		completed(s, r, now_ms);
 	else
 		r->steady = OPT_BOOL(false);

@@ -66,3 +66,11 @@ bool service_can_roll_back(const struct state_ecs_service_record *r);
 void service_roll_back(const struct ecs_scope *s, struct state_ecs_service_record *r, struct str why, int64_t now_ms);
 /* True: the deployment has been given up. */
 bool service_break_circuit(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms);
+/* Gives the deployment up, and turns it back where that is wanted. */
+void service_fail_deployment(const struct ecs_scope *s, struct state_ecs_service_record *r, struct str why, struct str back,
+                             bool rollback, int64_t now_ms);
+
+/* --- service_alarms.c: alarms that stop a deployment. True: one has, and the deployment has been given up. */
+bool service_alarmed(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms);
+/* All tasks are as they should be: for how long alarms are still watched. 0: not any more. */
+int64_t service_bake_until(const struct ecs_scope *s, struct state_ecs_service_record *r, int64_t now_ms);

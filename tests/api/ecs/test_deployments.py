@@ -1,4 +1,5 @@
 """Rolling deployments of ECS's services under load, and what becomes of bad ones."""
+from aws import client
 from services import Load, ServiceCase, name, side_by_side
 
 
@@ -72,6 +73,26 @@ class Deployments(ServiceCase):
 
     def breaker(self, **more):
         return {"deploymentCircuitBreaker": {"enable": True, "rollback": True}, **more}
+
+    def test_an_alarm_turns_it_back(self):
+        cloudwatch = client("cloudwatch", region=self.region)
+        alarm, called = "bad-" + name(), name()
+        cloudwatch.put_metric_alarm(AlarmName=alarm, Namespace="mine", MetricName=alarm, Statistic="Average", Period=10, EvaluationPeriods=1, Threshold=1,
+                                    ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore")
+        self.addCleanup(cloudwatch.delete_alarms, AlarmNames=[alarm])
+        conf = {"minimumHealthyPercent": 100, "maximumPercent": 200, "alarms": {"alarmNames": [alarm], "enable": True, "rollback": True}}
+        self.assertEqual(self.newer("CreateService", cluster=self.cluster, serviceName="x", taskDefinition=self.server("one"), desiredCount=0, launchType="FARGATE",
+                                    networkConfiguration=self.network(), deploymentConfiguration={"alarms": {"alarmNames": [], "enable": True, "rollback": True}})[0],
+                         "InvalidParameterException")
+        one, two = self.server("one", check=False), self.server("two", check=False)
+        self.create(one, 1, called)
+        good = self.stable(called)["deployments"][0]
+        failing = self.newer("UpdateService", cluster=self.cluster, service=called, taskDefinition=two, deploymentConfiguration=conf)["service"]["deployments"][0]
+        self.wait(lambda: self.service(called)["deployments"][0]["runningCount"] == 1)
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
+        self.wait(lambda: f"(service {called}) (deployment {failing['id']}) deployment failed: alarm detected." in self.messages(called))
+        self.assertIn(f"(service {called}) rolling back to deployment {good['id']}.", self.messages(called))
+        self.assertEqual(self.stable(called)["taskDefinition"], one)
 
     def test_bad_deployments(self):
         side_by_side(self, self.missing_tag, self.exits_at_once, self.failing_check, self.without_breaker, self.no_room)

@@ -1,0 +1,437 @@
+-- What runs inside a node's HAProxy: it hears what is wanted, puts targets into the backends' places, checks them, and says what it
+-- has seen. The other end is node.c; it is reached at the address below, one connection for what is wanted and one for each report.
+--
+-- All that it knows lies in files too, so that a HAProxy that was killed begins where it stood, without asking anybody. New
+-- configurations are taken by new processes (a reload); this one is then over: it looks after its last connections alone.
+
+local HOME, PORT = '169.254.170.2', 80
+local config, state = '-', '-' -- versions of what is in force
+local groups = {}              -- by backend
+local over = false
+local refused                  -- a configuration that HAProxy would not have
+local seconds = 1000
+
+local function now()
+  local t = core.now()
+  return t.sec + t.usec / 1000000
+end
+
+---- files ----
+
+local function read(name)
+  local f = io.open(name, 'rb')
+  local text = f and f:read('*a')
+  if f then f:close() end
+  return text
+end
+
+local function write(name, text)
+  local f = io.open(name .. '.new', 'wb')
+  if not f then return end
+  f:write(text)
+  f:close()
+  os.rename(name .. '.new', name)
+end
+
+---- words to whoever looks after this node ----
+
+local function say(text)
+  if over or text == '' then return end
+  local s = core.tcp()
+  s:settimeout(5)
+  if s:connect(HOME, PORT) then s:send('report\n' .. text) end
+  s:close()
+end
+
+local function health_line(g, t)
+  return string.format('health %s %s %s %s %s\n', g.name, t.token, t.health, t.reason, t.code)
+end
+
+local function keep_health()
+  local lines = {}
+  for _, g in pairs(groups) do
+    for _, t in pairs(g.targets) do
+      lines[#lines + 1] = table.concat({t.token, t.health, t.reason, t.code}, ' ') .. '\n'
+    end
+  end
+  write('health', table.concat(lines))
+end
+
+local function say_all()
+  local lines = {'serves ' .. config .. ' ' .. state .. '\n'}
+  for _, g in pairs(groups) do
+    for _, t in pairs(g.targets) do lines[#lines + 1] = health_line(g, t) end
+  end
+  say(table.concat(lines))
+end
+
+---- who gets requests ----
+
+-- A target that became healthy beside others takes its share slowly.
+local function warm(g, t)
+  if g.slow_start == 0 then return end
+  t.warm_since = now()
+  t.server:set_weight('1%')
+  core.register_task(function()
+    local since = t.warm_since
+    while t.warm_since == since and not t.gone do
+      local part = (now() - since) / g.slow_start
+      if part >= 1 then
+        t.warm_since = nil
+        t.server:set_weight('100%')
+        return
+      end
+      t.server:set_weight(math.max(1, math.floor(part * 100)) .. '%')
+      core.msleep(seconds)
+    end
+  end)
+end
+
+local function spread(g)
+  local all, healthy = 0, 0
+  for _, t in pairs(g.targets) do
+    if not t.drain then
+      all = all + 1
+      if t.health == 'healthy' then healthy = healthy + 1 end
+    end
+  end
+  local open = healthy < g.minimum or healthy * 100 < all * g.percent
+  for _, t in pairs(g.targets) do
+    local serves = not t.drain and (open or t.health == 'healthy')
+    if serves ~= t.serves then
+      t.serves = serves
+      if serves then t.server:set_ready() else t.server:set_maint() end
+    end
+  end
+  return healthy
+end
+
+---- checks ----
+
+local function matches(matcher, code)
+  for part in matcher:gmatch('[^,]+') do
+    local low, high = part:match('^(%d+)-(%d+)$')
+    low, high = tonumber(low or part), tonumber(high or part)
+    if low and code >= low and code <= high then return true end
+  end
+  return false
+end
+
+local function look_tcp(g, ip, port)
+  local begun, s = now(), core.tcp()
+  s:settimeout(g.timeout)
+  local good = s:connect(ip, port)
+  s:close()
+  if good then return true, '-', 0 end
+  return false, now() - begun >= g.timeout * 0.95 and 'timeout' or 'failed', 0
+end
+
+local ways = {http = 'http', https = 'https', h2 = 'h2', h2s = 'h2s', grpc = 'h2', grpcs = 'h2s'}
+
+local function look_http(g, ip, port)
+  local begun, grpc = now(), g.check:sub(1, 4) == 'grpc'
+  local ask = {
+    url = 'http://' .. ip .. ':' .. port .. g.path,
+    dst = 'unix@check-' .. ways[g.check] .. '.sock',
+    timeout = g.timeout * 1000,
+    headers = {['user-agent'] = {'ELB-HealthChecker/2.0'}, ['x-lb-ip'] = {ip}, ['x-lb-port'] = {tostring(port)}},
+  }
+  local r
+  if grpc then
+    ask.headers['content-type'] = {'application/grpc'}
+    ask.headers.te = {'trailers'}
+    ask.body = '\0\0\0\0\0'
+    r = core.httpclient():post(ask)
+  else
+    r = core.httpclient():get(ask)
+  end
+  if not r or not r.headers or not r.headers['x-lb-answered'] then
+    return false, now() - begun >= g.timeout * 0.95 and 'timeout' or 'failed', 0
+  end
+  local code = r.status
+  if grpc then
+    local said = r.headers['grpc-status']
+    code = said and tonumber(said[0]) or 0
+  end
+  if matches(g.matcher, code) then return true, '-', 0 end
+  return false, 'code', code
+end
+
+-- The first success makes a new target healthy; later it takes as many as the group says.
+local function judge(g, t, good, reason, code)
+  local before = t.health .. t.reason .. t.code
+  if good then
+    t.good, t.bad = t.good + 1, 0
+    if t.health == 'initial' or (t.health == 'unhealthy' and t.good >= g.healthy) then
+      t.health, t.reason, t.code = 'healthy', '-', 0
+    end
+  else
+    t.good, t.bad = 0, t.bad + 1
+    if t.health == 'unhealthy' or t.bad >= g.unhealthy then t.health, t.reason, t.code = 'unhealthy', reason, code end
+  end
+  if before == t.health .. t.reason .. t.code then return end
+  if spread(g) > 1 and t.health == 'healthy' then warm(g, t) end
+  keep_health()
+  say(health_line(g, t))
+end
+
+local function look_after(g, t)
+  core.register_task(function()
+    while not t.gone and not over do
+      local good, reason, code = true, '-', 0
+      if g.check == 'tcp' then
+        good, reason, code = look_tcp(g, t.ip, g.port > 0 and g.port or t.port)
+      elseif g.check ~= 'none' then
+        good, reason, code = look_http(g, t.ip, g.port > 0 and g.port or t.port)
+      end
+      if t.gone or over then return end
+      judge(g, t, good, reason, code)
+      -- it is looked at again when its interval is over, or at once when the group is checked in another way
+      local until_s, version = now() + g.interval, g.version
+      while now() < until_s and not t.gone and g.version == version do
+        core.msleep(math.floor(math.max(10, math.min(seconds, (until_s - now()) * 1000))))
+      end
+    end
+  end)
+end
+
+---- what is wanted ----
+
+local function parse(text)
+  local list, g = {}, nil
+  for line in text:gmatch('[^\n]+') do
+    local w = {}
+    for word in line:gmatch('%S+') do w[#w + 1] = word end
+    if w[1] == 'group' then
+      g = {name = w[2], check = w[3], port = tonumber(w[4]), interval = tonumber(w[5]), timeout = tonumber(w[6]),
+           healthy = tonumber(w[7]), unhealthy = tonumber(w[8]), slow_start = tonumber(w[9]), minimum = tonumber(w[10]),
+           percent = tonumber(w[11]), matcher = w[12], path = w[13], version = line, list = {}}
+      list[#list + 1] = g
+    elseif w[1] == 'target' and g then
+      g.list[#g.list + 1] = {token = w[2], ip = w[3], port = tonumber(w[4]), drain = w[5] == 'drain'}
+    end
+  end
+  return list
+end
+
+local function map_name(kind, g)
+  return kind .. g.name:sub(2) .. '.map'
+end
+
+local function leave(g, t)
+  t.gone = true
+  t.server:set_maint()
+  t.server:shut_sess()
+  g.places[t.place] = nil
+  g.targets[t.token] = nil
+  if g.sticky then
+    core.del_map(map_name('places', g), t.token)
+    core.del_map(map_name('tokens', g), t.place)
+  end
+end
+
+local function enter(g, t, known)
+  local i = 1
+  while g.places['s' .. i] do i = i + 1 end
+  t.place = 's' .. i
+  t.server = g.servers[t.place]
+  if not t.server then return end -- the next configuration has more places
+  local was = known[t.token]
+  t.health, t.reason, t.code = 'initial', '-', 0
+  if was then t.health, t.reason, t.code = was[1], was[2], was[3] end
+  t.good, t.bad, t.serves = 0, 0, false
+  g.places[t.place] = t
+  g.targets[t.token] = t
+  t.server:set_addr(t.ip, t.port)
+  t.server:set_weight('100%')
+  if g.sticky then
+    core.set_map(map_name('places', g), t.token, t.place)
+    core.set_map(map_name('tokens', g), t.place, t.token)
+  end
+  return true
+end
+
+local function apply(text, known)
+  for _, wanted in ipairs(parse(text)) do
+    local backend = core.backends[wanted.name]
+    local g = groups[wanted.name]
+    if backend and not g then
+      g = {name = wanted.name, servers = backend.servers, places = {}, targets = {}}
+      g.sticky = pcall(core.set_map, map_name('places', g), '-', '-')
+      groups[wanted.name] = g
+    end
+    if g then
+      for _, k in ipairs{'check', 'port', 'interval', 'timeout', 'healthy', 'unhealthy', 'slow_start', 'minimum', 'percent',
+                         'matcher', 'path', 'version'} do
+        g[k] = wanted[k]
+      end
+      local stay = {}
+      for _, t in ipairs(wanted.list) do stay[t.token] = t end
+      for token, t in pairs(g.targets) do
+        local as = stay[token]
+        if not as or as.ip ~= t.ip or as.port ~= t.port then leave(g, t) end
+      end
+      for _, t in ipairs(wanted.list) do
+        local there = g.targets[t.token]
+        if there then
+          there.drain = t.drain
+        elseif enter(g, t, known) then
+          look_after(g, t)
+        end
+      end
+      spread(g)
+    end
+  end
+end
+
+-- What is wanted of the next processes: who is not among them any more is cut here too.
+local function fade(text)
+  local stay = {}
+  for _, g in ipairs(parse(text)) do
+    for _, t in ipairs(g.list) do stay[t.token] = true end
+  end
+  for _, g in pairs(groups) do
+    for token, t in pairs(g.targets) do
+      if not stay[token] then leave(g, t) end
+    end
+  end
+end
+
+local function known_health()
+  local known = {}
+  for token, health, reason, code in (read('health') or ''):gmatch('(%S+) (%S+) (%S+) (%d+)\n') do
+    known[token] = {health, reason, tonumber(code)}
+  end
+  return known
+end
+
+---- new configurations ----
+
+local function unpack_bundle(bundle)
+  local at = 1
+  while at <= #bundle do
+    local from, to, name, bytes = bundle:find('^file ([%w%.%-]+) (%d+)\n', at)
+    if not from then return false end
+    write(name, bundle:sub(to + 1, to + tonumber(bytes)))
+    at = to + 1 + tonumber(bytes)
+  end
+  return true
+end
+
+local function reload(version)
+  local s = core.tcp()
+  keep_health()
+  say('') -- nothing more comes from here
+  over = true
+  s:settimeout(5)
+  if s:connect('unix@master.sock') then
+    s:send('reload\n')
+    s:receive('*a')
+  end
+  s:close()
+  -- the next processes have it, or HAProxy did not like it and this one has to go on
+  for _ = 1, 50 do
+    core.msleep(100)
+    local info = core.get_info()
+    if info and tostring(info.Stopping) == '1' then return end
+  end
+  over, refused = false, version
+  os.rename('good.cfg', 'haproxy.cfg')
+  write('versions', config .. ' ' .. state)
+  say('refused ' .. version .. '\n')
+  for _, g in pairs(groups) do
+    for _, t in pairs(g.targets) do look_after(g, t) end
+  end
+end
+
+local function take(version, bundle, next_state, wanted)
+  if not over and version ~= config and version ~= refused and #bundle > 0 then
+    local good = read('haproxy.cfg')
+    if good then write('good.cfg', good) end
+    if unpack_bundle(bundle) then
+      write('wanted', wanted)
+      write('versions', version .. ' ' .. next_state)
+      reload(version)
+      return
+    end
+  end
+  if over then
+    fade(wanted)
+    return
+  end
+  if version ~= config and version ~= refused then return end
+  state = next_state
+  write('wanted', wanted)
+  write('versions', config .. ' ' .. state)
+  apply(wanted, {})
+  say('serves ' .. config .. ' ' .. state .. '\n')
+end
+
+---- counting ----
+
+local function sum(list, names, add)
+  for _, one in pairs(list) do
+    local s = one:get_stats()
+    for _, name in ipairs(names) do add[name] = (add[name] or 0) + (tonumber(s[name]) or 0) end
+  end
+  return add
+end
+
+local function count()
+  local served, lines = {}, {}
+  local classes = {'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}
+  for name, g in pairs(groups) do
+    local s = sum(g.servers, {'stot', 'econ', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
+    for _, class in ipairs(classes) do served[class] = (served[class] or 0) + s[class] end
+    local time = tonumber(core.backends[name]:get_stats().rtime) or 0
+    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx, s.hrsp_4xx,
+                                      s.hrsp_5xx, s.econ, time)
+  end
+  local front = {}
+  for name, f in pairs(core.frontends) do
+    if name:match('^f%d+$') then front[name] = f end
+  end
+  local f = sum(front, {'req_tot', 'stot', 'bin', 'bout', 'scur', 'dcon', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
+  local own = {}
+  for _, class in ipairs(classes) do own[class] = math.max(0, (f[class] or 0) - (served[class] or 0)) end
+  lines[#lines + 1] = string.format('node %d %d %d %d %d %d %d %d %d %d\n', f.req_tot or 0, f.stot or 0, f.bin or 0, f.bout or 0,
+                                    f.scur or 0, f.dcon or 0, own.hrsp_2xx, own.hrsp_3xx, own.hrsp_4xx, own.hrsp_5xx)
+  return table.concat(lines)
+end
+
+---- it begins ----
+
+core.register_init(function()
+  local versions = read('versions')
+  if versions then config, state = versions:match('^(%S+) (%S+)') end
+  apply(read('wanted') or '', known_health())
+end)
+
+core.register_task(function()
+  while true do
+    local s = core.tcp()
+    s:settimeout(86400)
+    if s:connect(HOME, PORT) and s:send('wants ' .. config .. '\n') then
+      say_all()
+      while true do
+        local head = s:receive('*l')
+        if not head then break end
+        local version, bundle_bytes, next_state, wanted_bytes = head:match('^(%S+) (%d+) (%S+) (%d+)$')
+        if not version then break end
+        local bundle = tonumber(bundle_bytes) > 0 and s:receive(tonumber(bundle_bytes)) or ''
+        local wanted = tonumber(wanted_bytes) > 0 and s:receive(tonumber(wanted_bytes)) or ''
+        if not bundle or not wanted then break end
+        take(version, bundle, next_state, wanted)
+      end
+    end
+    s:close()
+    core.msleep(200)
+  end
+end)
+
+core.register_task(function()
+  while not over do
+    core.msleep(10 * seconds)
+    say(count())
+  end
+end)

@@ -1,0 +1,487 @@
+/* The configuration of a balancer's nodes. One thing differs between nodes, their address, and comes from the environment. */
+#include "config.h"
+
+#include "base/hash.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	HEADERS_BYTES = 64 * 1024,
+	LINE_BYTES = 16 * 1024,
+	REWRITE_BYTES = 4096, /* what rules may add to a request that is as large as allowed */
+	FORWARDED_MAX = 30,
+	PLACES_MIN = 8,
+	CONNECT_S = 10,
+	WORKER_END_S = 3600, /* how long workers of before may go on with their connections */
+};
+#define REFUSE(status) "  http-request return status " #status " content-type text/html file " #status ".html " LB_OWN
+
+/* HTTP/1.1's names as people write them; HAProxy keeps them in lower case. */
+static const char *const header_names[] = {"Accept",
+                                           "Accept-Encoding",
+                                           "Accept-Language",
+                                           "Accept-Ranges",
+                                           "Access-Control-Allow-Credentials",
+                                           "Age",
+                                           "Allow",
+                                           "Authorization",
+                                           "Cache-Control",
+                                           "Access-Control-Allow-Headers",
+                                           "Connection",
+                                           "Content-Range",
+                                           "Content-Encoding",
+                                           "Content-Language",
+                                           "Access-Control-Allow-Methods",
+                                           "Content-Type",
+                                           "Content-Length",
+                                           "Content-Location",
+                                           "Content-Security-Policy",
+                                           "Access-Control-Allow-Origin",
+                                           "Cookie",
+                                           "Date",
+                                           "ETag",
+                                           "Expect",
+                                           "Content-Disposition",
+                                           "Expires",
+                                           "Host",
+                                           "If-Match",
+                                           "If-Modified-Since",
+                                           "If-None-Match",
+                                           "If-Range",
+                                           "Keep-Alive",
+                                           "Last-Modified",
+                                           "Link",
+                                           "Location",
+                                           "Origin",
+                                           "Pragma",
+                                           "Range",
+                                           "Referer",
+                                           "Retry-After",
+                                           "Server",
+                                           "Set-Cookie",
+                                           "TE",
+                                           "Trailer",
+                                           "Transfer-Encoding",
+                                           "Upgrade",
+                                           "User-Agent",
+                                           "Vary",
+                                           "Via",
+                                           "WWW-Authenticate",
+                                           "X-Amzn-Trace-Id",
+                                           "X-Forwarded-For",
+                                           "X-Forwarded-Port",
+                                           "X-Forwarded-Proto",
+                                           "Strict-Transport-Security",
+                                           "X-Powered-By",
+                                           "X-Requested-With",
+                                           "X-Amzn-Tls-Version",
+                                           "X-Amzn-Tls-Cipher-Suite"};
+
+size_t lb_config_group(const struct lb_balancer *b, const char *name)
+{
+	size_t i = 0;
+	while (i < b->group_count && strcmp(b->groups[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+void lb_config_token(const struct lb_balancer *b, const struct lb_group *g, const char *target, char ret[LB_TOKEN_CHARS + 1])
+{
+	unsigned char sum[32];
+	CLEAN_BUF struct buf text = {0};
+	buf_init(&text, 4096);
+	buf_printf(&text, "%s\n%s", g->name, target);
+	hmac_sha256(str_from(b->secret), buf_str(&text), sum);
+	hex_encode(sum, sizeof(sum), ret);
+	ret[LB_TOKEN_CHARS] = 0;
+}
+
+void lb_config_file(struct buf *bundle, const char *name, struct str bytes)
+{
+	buf_printf(bundle, "file %s %zu\n", name, bytes.n);
+	buf_add_str(bundle, bytes);
+}
+
+/* ---- is it valid ---- */
+
+/* What goes into the text as it is. */
+static bool is_plain(const char *s)
+{
+	for (; s && *s; s++)
+		if ((unsigned char)*s <= ' ' || *s == '"' || *s == '\'' || *s == '\\' || *s == '#' || (unsigned char)*s > '~')
+			return false;
+	return true;
+}
+
+static bool is_condition(const struct lb_condition *c)
+{
+	if (!c->value_count ||
+	    (c->field == LB_FIELD_HEADER && (!c->header || !c->header[0] || !is_plain(c->header) || strpbrk(c->header, "(),"))))
+		return false;
+	for (size_t i = 0; i < c->value_count; i++)
+		if (!c->values[i].value ||
+		    ((c->field == LB_FIELD_METHOD || c->field == LB_FIELD_SOURCE_IP) && !is_plain(c->values[i].value)))
+			return false;
+	return true;
+}
+
+static bool is_action(const struct lb_balancer *b, const struct lb_action *a)
+{
+	if (a->kind == LB_REDIRECT)
+		return a->status == 301 || a->status == 302;
+	if (a->kind == LB_FIXED_RESPONSE)
+		return a->status >= 200 && a->status < 600 && is_plain(a->content_type);
+	for (size_t i = 0; i < a->share_count; i++)
+		if (!a->shares[i].group || lb_config_group(b, a->shares[i].group) == b->group_count)
+			return false;
+	return a->share_count > 0;
+}
+
+static bool is_listener(const struct lb_balancer *b, const struct lb_listener *l)
+{
+	bool tls = l->protocol == LB_HTTPS || l->protocol == LB_TLS;
+	bool kind = b->network ? l->protocol == LB_TCP || l->protocol == LB_TLS : l->protocol == LB_HTTP || l->protocol == LB_HTTPS;
+	if (!kind || !l->port || !l->rule_count || tls != (l->certificate_count > 0) || !is_plain(l->ciphers) ||
+	    !is_plain(l->ciphersuites) || !is_plain(l->alpn) || l->rules[l->rule_count - 1].condition_count)
+		return false;
+	for (size_t i = 0; i < l->certificate_count; i++)
+		if (!l->certificates[i].pem || strlen(l->certificates[i].pem) > LB_PEM_BYTES_MAX)
+			return false;
+	for (size_t i = 0; i < l->rule_count; i++) {
+		const struct lb_rule *r = &l->rules[i];
+		if (!is_action(b, &r->action) || (b->network && (r->action.kind != LB_FORWARD || r->condition_count)))
+			return false;
+		for (size_t k = 0; k < r->condition_count; k++)
+			if (!is_condition(&r->conditions[k]))
+				return false;
+	}
+	return true;
+}
+
+bool lb_config_check(const struct lb_balancer *b)
+{
+	if (!b->id || !b->id[0] || strlen(b->id) >= LB_ID_MAX || !b->secret || strlen(b->secret) < 16 ||
+	    b->node_count > LB_NODES_MAX)
+		return false;
+	for (size_t i = 0; i < b->node_count; i++)
+		if (!b->nodes[i].id || !b->nodes[i].id[0] || strlen(b->nodes[i].id) >= LB_ID_MAX)
+			return false;
+	for (size_t i = 0; i < b->group_count; i++) {
+		const struct lb_group *g = &b->groups[i];
+		if (!g->name || strlen(g->name) >= LB_NAME_MAX || g->target_count > LB_TARGETS_MAX || !is_plain(g->check.path) ||
+		    !is_plain(g->check.matcher) || !is_plain(g->app_cookie))
+			return false;
+		for (size_t k = 0; k < g->target_count; k++)
+			if (!g->targets[k].id)
+				return false;
+	}
+	for (size_t i = 0; i < b->listener_count; i++)
+		if (!is_listener(b, &b->listeners[i]))
+			return false;
+	return true;
+}
+
+/* ---- the parts ---- */
+
+/* Checks go through HAProxy too, because the program's own client knows neither HTTP/2 nor who refused: a header says where to. */
+static void put_common(struct buf *out)
+{
+	static const struct {
+		const char *name, *server;
+	} ways[] = {{"http", ""},
+	            {"https", " ssl verify none alpn http/1.1"},
+	            {"h2", " proto h2"},
+	            {"h2s", " ssl verify none alpn h2"}};
+	buf_printf(out,
+	           "global\n  stats socket unix@admin.sock mode 600 level admin expose-fd listeners\n  lua-load agent.lua\n"
+	           "  log stdout format raw local0\n  hard-stop-after %ds\n  tune.bufsize %d\n  tune.maxrewrite %d\n"
+	           "  tune.http.maxhdr 1000\n  tune.ssl.default-dh-param 2048\n  ssl-default-server-options no-tls-tickets\n",
+	           WORKER_END_S, HEADERS_BYTES + REWRITE_BYTES, REWRITE_BYTES);
+	for (size_t i = 0; i < sizeof(header_names) / sizeof(header_names[0]); i++) {
+		buf_add_lit(out, "  h1-case-adjust ");
+		for (const char *p = header_names[i]; *p; p++)
+			buf_add_char(out, ascii_lower(*p));
+		buf_printf(out, " %s\n", header_names[i]);
+	}
+	buf_add_lit(
+	        out,
+	        "defaults checks\n  mode http\n  timeout connect 120s\n  timeout client 130s\n  timeout server 120s\n  retries 0\n"
+	        "  option httpclose\n  http-reuse never\n");
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		buf_printf(out,
+		           "listen check-%s from checks\n  bind unix@check-%s.sock mode 600\n"
+		           "  http-request set-dst req.hdr(x-lb-ip)\n  http-request set-dst-port req.hdr(x-lb-port)\n"
+		           "  http-request del-header x-lb-ip\n  http-request del-header x-lb-port\n"
+		           "  http-response set-header x-lb-answered 1\n  server target 0.0.0.0:0%s\n",
+		           ways[i].name, ways[i].name, ways[i].server);
+}
+
+static uint32_t or_default(uint32_t v, uint32_t d)
+{
+	return v ? v : d;
+}
+
+static void put_defaults(struct buf *out, const struct lb_balancer *b)
+{
+	uint32_t idle = or_default(b->idle_timeout_s, 60);
+	buf_printf(
+	        out,
+	        "defaults app\n  mode http\n  log global\n  option dontlognull\n  timeout connect %ds\n  timeout client %us\n"
+	        "  timeout server %us\n  timeout http-keep-alive %us\n  timeout http-request %us\n  timeout tunnel %us\n  retries 0\n"
+	        "  option h1-case-adjust-bogus-client\n  option h1-case-adjust-bogus-server\n"
+	        "  option http-restrict-req-hdr-names %s\n",
+	        CONNECT_S, idle, idle, idle, idle, idle, b->drop_invalid_headers ? "delete" : "preserve");
+	lb_pages_put(out);
+}
+
+/* Who asked, and under which number it is found again. */
+static void put_headers(struct buf *out, const struct lb_balancer *b, bool tls)
+{
+	const char *client = b->xff_client_port ? "%[src]:%[src_port]" : "%[src]";
+	if (b->xff == LB_XFF_APPEND)
+		buf_printf(
+		        out,
+		        "  http-request set-var-fmt(txn.via) \"%%[req.fhdr(x-forwarded-for)], \" if { req.hdr(x-forwarded-for) -m found }\n"
+		        "  http-request set-header X-Forwarded-For \"%%[var(txn.via)]%s\"\n",
+		        client);
+	else if (b->xff == LB_XFF_REMOVE)
+		buf_add_lit(out, "  http-request del-header X-Forwarded-For\n");
+	buf_printf(out,
+	           "  http-request set-header X-Forwarded-Proto %s\n  http-request set-header X-Forwarded-Port %%[dst_port]\n"
+	           "  http-request set-var(txn.at) date,hex,lower,bytes(8,8)\n"
+	           "  http-request set-var(txn.number) uuid(),regsub(-,,g),bytes(0,24)\n"
+	           "  http-request set-var(txn.trace) req.fhdr(x-amzn-trace-id)\n"
+	           "  http-request set-var(txn.rest) var(txn.trace),regsub(Self=[^;]*;?,),regsub(;$,)\n"
+	           "  http-request set-header X-Amzn-Trace-Id \"Root=1-%%[var(txn.at)]-%%[var(txn.number)]\" "
+	           "if !{ var(txn.trace) -m sub Root= }\n"
+	           "  http-request set-header X-Amzn-Trace-Id \"Self=1-%%[var(txn.at)]-%%[var(txn.number)];%%[var(txn.rest)]\" "
+	           "if { var(txn.trace) -m sub Root= }\n",
+	           tls ? "https" : "http");
+	if (tls && b->tls_headers)
+		buf_add_lit(out, "  http-request set-header X-Amzn-Tls-Version %[ssl_fc_protocol]\n"
+		                 "  http-request set-header X-Amzn-Tls-Cipher-Suite %[ssl_fc_cipher]\n");
+}
+
+static void put_bind(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, size_t i)
+{
+	static const char *const versions[] = {"TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
+	buf_printf(out, "  bind \"${ADDRESS}:%u\"", l->port);
+	if (l->certificate_count) {
+		buf_printf(out, " ssl crt-list listener%zu.list ssl-min-ver %s ssl-max-ver %s", i, versions[l->tls_min],
+		           versions[l->tls_max]);
+		if (l->ciphers && l->ciphers[0])
+			buf_printf(out, " ciphers %s", l->ciphers);
+		if (l->ciphersuites && l->ciphersuites[0])
+			buf_printf(out, " ciphersuites %s", l->ciphersuites);
+		if (!b->network)
+			buf_printf(out, " alpn %s", b->http2 ? "h2,http/1.1" : "http/1.1");
+		else if (l->alpn && l->alpn[0])
+			buf_printf(out, " alpn %s", l->alpn);
+	}
+	buf_add_char(out, '\n');
+}
+
+static void put_frontend(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, size_t i)
+{
+	bool tls = l->protocol == LB_HTTPS;
+	buf_printf(out, "frontend f%zu from app\n", i);
+	put_bind(out, b, l, i);
+	if (b->access_log)
+		buf_add_lit(
+		        out,
+		        "  log-format \"access %ci:%cp %si:%sp %TR %Tw %Tr %Ta %ST %B %U %ft %b %s %{+Q}r %{+Q}[var(txn.trace)]\"\n");
+	else
+		buf_add_lit(out, "  no log\n");
+	buf_printf(out,
+	           "  http-request set-var(txn.begun) date(0,ms)\n  http-request set-var(txn.scheme) str(%s)\n"
+	           "  http-request set-var-fmt(txn.asked) \"?%%[query]\" if { query -m len gt 0 }\n" REFUSE(
+	                   405) " if { method TRACE }\n" REFUSE(463) " if { req.hdr_cnt(x-forwarded-for) gt %d }\n"
+	                                                             "  http-request return status 414 " LB_OWN
+	                                                             " if { capture.req.uri -m len gt %d }\n",
+	           tls ? "https" : "http", FORWARDED_MAX, LINE_BYTES);
+	lb_rules_put(out, b, l);
+	put_headers(out, b, tls);
+	buf_add_lit(out, "  use_backend %[var(txn.group)]\n");
+}
+
+static unsigned places(const struct lb_group *g)
+{
+	unsigned n = PLACES_MIN;
+	while (n < g->target_count + g->target_count / 4)
+		n *= 2;
+	return n;
+}
+
+static void put_cookie(struct buf *out, const struct lb_group *g, size_t i)
+{
+	static const char *const names[2][2] = {{"AWSALB", "AWSALBCORS"}, {"AWSALBAPP-0", "AWSALBAPP-1"}};
+	bool app = g->stickiness == LB_STICKY_APP_COOKIE;
+	for (int k = 0; k < 2 - app; k++)
+		buf_printf(out, "  http-request set-var(txn.want) req.cook(%s),map(places%zu.map) if !{ var(txn.want) -m found }\n",
+		           names[app][k], i);
+	buf_add_lit(out, "  use-server %[var(txn.want)] if { var(txn.want) -m found }\n");
+	for (int k = 0; k < 2 - app; k++) {
+		buf_printf(out,
+		           "  http-response add-header Set-Cookie \"%s=%%[srv_name,map(tokens%zu.map)]; "
+		           "Expires=%%[date(%u),http_date]; Path=/%s\"",
+		           names[app][k], i, or_default(g->stickiness_s, 86400), k ? "; SameSite=None; Secure" : "");
+		if (app)
+			buf_printf(out, " if { res.cook(%s) -m found } || { var(txn.want) -m found }", g->app_cookie);
+		buf_add_char(out, '\n');
+	}
+}
+
+static void put_backend(struct buf *out, const struct lb_balancer *b, const struct lb_group *g, size_t i)
+{
+	static const char *const algorithms[] = {"roundrobin", "leastconn", "random"};
+	bool h2 = g->version != LB_HTTP1, tls = g->protocol == LB_HTTPS || g->protocol == LB_TLS;
+	buf_printf(out, "backend g%zu from %s\n  balance %s\n", i, b->network ? "net" : "app",
+	           g->stickiness == LB_STICKY_SOURCE_IP ? "source\n  hash-type consistent" : algorithms[g->algorithm]);
+	if (!b->network) {
+		lb_pages_put_backend(out);
+		if (g->stickiness == LB_STICKY_COOKIE || (g->stickiness == LB_STICKY_APP_COOKIE && g->app_cookie))
+			put_cookie(out, g, i);
+	}
+	buf_printf(out, "  server-template s 1-%u 127.0.0.1:1 weight 100 disabled%s%s%s\n", places(g),
+	           tls ? " ssl verify none" : "",
+	           b->network ? ""
+	           : tls      ? (h2 ? " alpn h2" : " alpn http/1.1")
+	           : h2       ? " proto h2"
+	                      : "",
+	           g->proxy_protocol_v2 ? " send-proxy-v2" : "");
+}
+
+static void put_network(struct buf *out, const struct lb_balancer *b)
+{
+	buf_printf(out,
+	           "defaults net\n  mode tcp\n  timeout connect %ds\n  timeout client 350s\n  timeout server 350s\n  retries 1\n"
+	           "  option redispatch 1\n",
+	           CONNECT_S);
+	for (size_t i = 0; i < b->listener_count; i++) {
+		const struct lb_listener *l = &b->listeners[i];
+		const struct lb_action *a = &l->rules[0].action;
+		uint32_t idle = or_default(l->idle_timeout_s, 350), sum = 0, below = 0;
+		buf_printf(out, "frontend f%zu from net\n", i);
+		put_bind(out, b, l, i);
+		buf_printf(out, "  timeout client %us\n", idle);
+		for (size_t k = 0; k < a->share_count; k++)
+			sum += a->shares[k].weight;
+		if (a->share_count > 1 && sum)
+			buf_printf(out, "  tcp-request content set-var(sess.dice) rand(%u)\n", sum);
+		for (size_t k = 0; k < a->share_count; k++) {
+			below += a->shares[k].weight;
+			if (a->share_count == 1)
+				buf_printf(out, "  default_backend g%zu\n", lb_config_group(b, a->shares[k].group));
+			else if (a->shares[k].weight)
+				buf_printf(out, "  use_backend g%zu if { var(sess.dice) -m int lt %u }\n",
+				           lb_config_group(b, a->shares[k].group), below);
+		}
+	}
+}
+
+static void put_config(struct buf *out, const struct lb_balancer *b)
+{
+	put_common(out);
+	if (b->network) {
+		put_network(out, b);
+	} else {
+		put_defaults(out, b);
+		for (size_t i = 0; i < b->listener_count; i++)
+			put_frontend(out, b, &b->listeners[i], i);
+	}
+	for (size_t i = 0; i < b->group_count; i++)
+		put_backend(out, b, &b->groups[i], i);
+}
+
+/* ---- the whole ---- */
+
+static void put_certificates(struct buf *bundle, const struct lb_listener *l, size_t i)
+{
+	CLEAN_BUF struct buf list = {0};
+	char name[64];
+	buf_init(&list, 65536);
+	for (size_t k = 0; k < l->certificate_count; k++) {
+		snprintf(name, sizeof(name), "listener%zu-%zu.pem", i, k);
+		lb_config_file(bundle, name, str_from(l->certificates[k].pem));
+		buf_printf(&list, "%s\n", name);
+	}
+	snprintf(name, sizeof(name), "listener%zu.list", i);
+	if (l->certificate_count)
+		lb_config_file(bundle, name, buf_str(&list));
+}
+
+void lb_config_bundle(struct buf *bundle, const struct lb_balancer *b)
+{
+	CLEAN_BUF struct buf text = {0};
+	char name[32];
+	buf_init(&text, LB_BUNDLE_BYTES_MAX);
+	put_config(&text, b);
+	bundle->overflow |= text.overflow;
+	lb_pages_files(bundle);
+	lb_rules_files(bundle, b);
+	for (size_t i = 0; i < b->listener_count; i++)
+		put_certificates(bundle, &b->listeners[i], i);
+	for (size_t i = 0; i < b->group_count; i++) {
+		snprintf(name, sizeof(name), "places%zu.map", i);
+		lb_config_file(bundle, name, S(""));
+		snprintf(name, sizeof(name), "tokens%zu.map", i);
+		lb_config_file(bundle, name, S(""));
+	}
+	lb_config_file(bundle, "haproxy.cfg", buf_str(&text));
+}
+
+void lb_config_boot(struct buf *out)
+{
+	put_common(out);
+}
+
+/* ---- who is wanted ---- */
+
+static const char *check_kind(const struct lb_group *g)
+{
+	bool tls = g->check.protocol == LB_HTTPS;
+	if (g->check.disabled)
+		return "none";
+	if (g->check.protocol != LB_HTTP && !tls)
+		return "tcp";
+	if (g->version == LB_GRPC)
+		return tls ? "grpcs" : "grpc";
+	if (g->version == LB_HTTP2)
+		return tls ? "h2s" : "h2";
+	return tls ? "https" : "http";
+}
+
+static bool is_for(const struct lb_group *g, const struct lb_target *t, const struct lb_node *n)
+{
+	bool anywhere = !t->zone || !t->zone[0] || strcmp(t->zone, "all") == 0;
+	return g->cross_zone || anywhere || strcmp(t->zone, n->zone ? n->zone : "") == 0;
+}
+
+void lb_config_wanted(struct buf *out, const struct lb_balancer *b, const struct lb_node *n)
+{
+	char token[LB_TOKEN_CHARS + 1];
+	for (size_t i = 0; i < b->group_count; i++) {
+		const struct lb_group *g = &b->groups[i];
+		const struct lb_health_check *c = &g->check;
+		bool grpc = g->version == LB_GRPC;
+		buf_printf(out, "group g%zu %s %u %u %u %u %u %u %u %u %s %s\n", i, check_kind(g), c->port,
+		           or_default(c->interval_s, 30), or_default(c->timeout_s, 5), or_default(c->healthy, 5),
+		           or_default(c->unhealthy, 2), g->slow_start_s, or_default(g->healthy_min_count, 1),
+		           g->healthy_min_percent,
+		           c->matcher && c->matcher[0] ? c->matcher
+		           : grpc                      ? "12"
+		                                       : "200",
+		           c->path && c->path[0] ? c->path
+		           : grpc                ? "/AWS.ALB/healthcheck"
+		                                 : "/");
+		for (size_t k = 0; k < g->target_count; k++) {
+			const struct lb_target *t = &g->targets[k];
+			if (!is_for(g, t, n))
+				continue;
+			lb_config_token(b, g, t->id, token);
+			buf_printf(out, "target %s %u.%u.%u.%u %u %s\n", token, t->address >> 24, t->address >> 16 & 255,
+			           t->address >> 8 & 255, t->address & 255, t->port, t->draining ? "drain" : "on");
+		}
+	}
+}

@@ -1,0 +1,270 @@
+/* Rules: the first whose conditions all match sets txn.rule, and its action follows. Patterns become regular expressions in which
+ * every byte but letters and digits is written as a number, so that nothing in them means anything to HAProxy's own parser. */
+#include "config.h"
+
+#include <stdio.h>
+
+/* ---- conditions ---- */
+
+static void put_glob(struct buf *out, struct str s, const char *any, const char *one)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '*')
+			buf_printf(out, "%s", any);
+		else if (s.p[i] == '?')
+			buf_printf(out, "%s", one);
+		else if (ascii_is_alnum(s.p[i]))
+			buf_add_char(out, s.p[i]);
+		else
+			buf_printf(out, "[\\x%02x]", (unsigned char)s.p[i]);
+	}
+}
+
+static void put_text(struct buf *out, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\'')
+			buf_add_lit(out, "[\\x27]");
+		else if ((unsigned char)s.p[i] >= ' ')
+			buf_add_char(out, s.p[i]);
+}
+
+static void put_pattern(struct buf *out, const struct lb_condition *c, const char *value)
+{
+	buf_add_char(out, '\'');
+	if (c->regex) {
+		put_text(out, str_from(value));
+	} else {
+		buf_add_char(out, '^');
+		put_glob(out, str_from(value), ".*", ".");
+		buf_add_char(out, '$');
+	}
+	buf_add_char(out, '\'');
+}
+
+/* A parameter of the query: KEY=VALUE, or VALUE with any key or none. */
+static void put_parameter(struct buf *out, const struct lb_value *v)
+{
+	buf_add_lit(out, "'(^|&)");
+	if (v->key && v->key[0]) {
+		put_glob(out, str_from(v->key), "[^&=]*", "[^&=]");
+		buf_add_char(out, '=');
+	} else {
+		buf_add_lit(out, "([^&=]*=)?");
+	}
+	put_glob(out, str_from(v->value), "[^&]*", "[^&]");
+	buf_add_lit(out, "(&|$)'");
+}
+
+static void put_condition(struct buf *out, const char *name, const struct lb_condition *c)
+{
+	for (size_t i = 0; i < c->value_count; i++) {
+		const struct lb_value *v = &c->values[i];
+		buf_printf(out, "  acl %s ", name);
+		switch (c->field) {
+		case LB_FIELD_HOST:
+			buf_add_lit(out, "req.hdr(host),host_only -i -m reg -- ");
+			put_pattern(out, c, v->value);
+			break;
+		case LB_FIELD_PATH:
+			buf_add_lit(out, "path -m reg -- ");
+			put_pattern(out, c, v->value);
+			break;
+		case LB_FIELD_HEADER:
+			buf_printf(out, "req.fhdr(%s) -i -m reg -- ", c->header);
+			put_pattern(out, c, v->value);
+			break;
+		case LB_FIELD_QUERY:
+			buf_add_lit(out, "query -i -m reg -- ");
+			put_parameter(out, v);
+			break;
+		case LB_FIELD_METHOD:
+			buf_printf(out, "method -m str -- %s", v->value);
+			break;
+		case LB_FIELD_SOURCE_IP:
+			buf_printf(out, "src %s", v->value);
+			break;
+		}
+		buf_add_char(out, '\n');
+	}
+}
+
+/* ---- actions ---- */
+
+/* Text that stands in a format of HAProxy's, within double quotes. */
+static void put_format(struct buf *out, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '%')
+			buf_add_lit(out, "%%");
+		else if (s.p[i] == '"' || s.p[i] == '\\' || s.p[i] == '$')
+			buf_printf(out, "\\%c", s.p[i]);
+		else if ((unsigned char)s.p[i] >= ' ')
+			buf_add_char(out, s.p[i]);
+}
+
+/* #{host} and the like. */
+static void put_template(struct buf *out, const char *template)
+{
+	static const struct {
+		struct str word;
+		const char *value;
+	} words[] = {{S_INIT("#{protocol}"), "%[var(txn.scheme)]"},
+	             {S_INIT("#{host}"), "%[req.hdr(host),host_only]"},
+	             {S_INIT("#{port}"), "%[dst_port]"},
+	             {S_INIT("#{path}"), "%[path,regsub(^/,)]"},
+	             {S_INIT("#{query}"), "%[query]"}};
+	enum { WORDS = sizeof(words) / sizeof(words[0]) };
+	struct str rest = str_from(template);
+	while (rest.n) {
+		size_t i = 0;
+		while (i < WORDS && !str_starts(rest, words[i].word))
+			i++;
+		if (i < WORDS) {
+			buf_printf(out, "%s", words[i].value);
+			rest = str_from_at(rest, words[i].word.n);
+		} else {
+			put_format(out, str_sub(rest, 0, 1));
+			rest = str_from_at(rest, 1);
+		}
+	}
+}
+
+static void put_lower(struct buf *out, const char *protocol)
+{
+	if (!protocol || str_is(str_from(protocol), "#{protocol}"))
+		buf_add_lit(out, "%[var(txn.scheme)]");
+	else
+		buf_printf(out, "%s", str_ieq(str_from(protocol), S("HTTPS")) ? "https" : "http");
+}
+
+static void put_redirect(struct buf *out, const struct lb_action *a, size_t rule)
+{
+	const char *title = a->status == 302 ? "302 Found" : "301 Moved Permanently";
+	buf_printf(out,
+	           "  http-request return status %u content-type text/html string \"<html>\\r\\n<head><title>%s</title></head>"
+	           "\\r\\n<body>\\r\\n<center><h1>%s</h1></center>\\r\\n</body>\\r\\n</html>\\r\\n\" " LB_OWN " hdr Location \"",
+	           a->status, title, title);
+	put_lower(out, a->protocol);
+	buf_add_lit(out, "://");
+	put_template(out, a->host ? a->host : "#{host}");
+	buf_add_char(out, ':');
+	put_template(out, a->port ? a->port : "#{port}");
+	put_template(out, a->path ? a->path : "/#{path}");
+	if (!a->query || str_is(str_from(a->query), "#{query}")) {
+		buf_add_lit(out, "%[var(txn.asked)]");
+	} else if (a->query[0]) {
+		buf_add_char(out, '?');
+		put_template(out, a->query);
+	}
+	buf_printf(out, "\" if { var(txn.rule) -m int %zu }\n", rule);
+}
+
+static void body_name(const struct lb_balancer *b, const struct lb_action *a, char *ret, size_t cap)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < b->listener_count; i++)
+		for (size_t k = 0; k < b->listeners[i].rule_count; k++, n++)
+			if (&b->listeners[i].rules[k].action == a) {
+				snprintf(ret, cap, "body%zu", n);
+				return;
+			}
+}
+
+static void put_fixed(struct buf *out, const struct lb_balancer *b, const struct lb_action *a, size_t rule)
+{
+	char name[32] = "";
+	body_name(b, a, name, sizeof(name));
+	buf_printf(out, "  http-request return status %u ", a->status);
+	if (a->body && a->body[0])
+		buf_printf(out, "content-type \"%s\" file %s ",
+		           a->content_type && a->content_type[0] ? a->content_type : "text/plain", name);
+	buf_printf(out, LB_OWN " if { var(txn.rule) -m int %zu }\n", rule);
+}
+
+static void put_group_cookie(struct buf *out, const struct lb_action *a, size_t rule, size_t group, const char *token)
+{
+	for (int cors = 0; cors < 2; cors++)
+		buf_printf(out,
+		           "  http-response add-header Set-Cookie \"AWSALBTG%s=%s; Expires=%%[date(%u),http_date]; Path=/%s\" "
+		           "if { var(txn.rule) -m int %zu } { var(txn.group) -m str g%zu }\n",
+		           cors ? "CORS" : "", token, a->group_stickiness_s, cors ? "; SameSite=None; Secure" : "", rule, group);
+}
+
+static void put_forward(struct buf *out, const struct lb_balancer *b, const struct lb_action *a, size_t rule)
+{
+	uint32_t sum = 0, below = 0;
+	char token[LB_TOKEN_CHARS + 1];
+	for (size_t i = 0; i < a->share_count; i++)
+		sum += a->shares[i].weight;
+	if (!sum) {
+		buf_printf(out,
+		           "  http-request return status 503 content-type text/html file 503.html " LB_OWN
+		           " if { var(txn.rule) -m int %zu }\n",
+		           rule);
+		return;
+	}
+	if (a->group_stickiness_s && a->share_count > 1)
+		for (size_t i = 0; i < a->share_count; i++) {
+			size_t group = lb_config_group(b, a->shares[i].group);
+			lb_config_token(b, &b->groups[group], "", token);
+			buf_printf(
+			        out,
+			        "  http-request set-var(txn.group) str(g%zu) if { var(txn.rule) -m int %zu } "
+			        "{ req.cook(AWSALBTG) -m str %s } || { var(txn.rule) -m int %zu } { req.cook(AWSALBTGCORS) -m str %s }\n",
+			        group, rule, token, rule, token);
+			put_group_cookie(out, a, rule, group, token);
+		}
+	if (a->share_count > 1)
+		buf_printf(out, "  http-request set-var(txn.dice) rand(%u) if { var(txn.rule) -m int %zu }\n", sum, rule);
+	for (size_t i = 0; i < a->share_count; i++) {
+		if (!a->shares[i].weight)
+			continue;
+		below += a->shares[i].weight;
+		buf_printf(
+		        out,
+		        "  http-request set-var(txn.group) str(g%zu) if { var(txn.rule) -m int %zu } !{ var(txn.group) -m found }",
+		        lb_config_group(b, a->shares[i].group), rule);
+		if (below < sum)
+			buf_printf(out, " { var(txn.dice) -m int lt %u }", below);
+		buf_add_char(out, '\n');
+	}
+}
+
+void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
+{
+	char name[48];
+	for (size_t i = 0; i < l->rule_count; i++)
+		for (size_t k = 0; k < l->rules[i].condition_count; k++) {
+			snprintf(name, sizeof(name), "r%zu_%zu", i, k);
+			put_condition(out, name, &l->rules[i].conditions[k]);
+		}
+	for (size_t i = 0; i < l->rule_count; i++) {
+		buf_printf(out, "  http-request set-var(txn.rule) int(%zu) if !{ var(txn.rule) -m found }", i);
+		for (size_t k = 0; k < l->rules[i].condition_count; k++)
+			buf_printf(out, " r%zu_%zu", i, k);
+		buf_add_char(out, '\n');
+	}
+	for (size_t i = 0; i < l->rule_count; i++) {
+		const struct lb_action *a = &l->rules[i].action;
+		if (a->kind == LB_FORWARD)
+			put_forward(out, b, a, i);
+		else if (a->kind == LB_REDIRECT)
+			put_redirect(out, a, i);
+		else
+			put_fixed(out, b, a, i);
+	}
+}
+
+void lb_rules_files(struct buf *bundle, const struct lb_balancer *b)
+{
+	char name[32];
+	for (size_t i = 0; i < b->listener_count; i++)
+		for (size_t k = 0; k < b->listeners[i].rule_count; k++) {
+			const struct lb_action *a = &b->listeners[i].rules[k].action;
+			if (a->kind != LB_FIXED_RESPONSE || !a->body || !a->body[0])
+				continue;
+			body_name(b, a, name, sizeof(name));
+			lb_config_file(bundle, name, str_from(a->body));
+		}
+}

@@ -292,7 +292,7 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 		        out,
 		        "  log-format \"access %ci:%cp %si:%sp %TR %Tw %Tr %Ta %ST %B %U %ft %b %s %{+Q}r %{+Q}[var(txn.trace)]\"\n");
 	else
-		buf_add_lit(out, "  no log\n");
+		buf_add_lit(out, "  log-format \"own %ST\"\n  http-response set-log-level silent\n");
 	buf_printf(out,
 	           "  http-request set-var(txn.begun) date(0,ms)\n  http-request set-var(txn.scheme) str(%s)\n"
 	           "  http-request set-var-fmt(txn.asked) \"?%%[query]\" if { query -m len gt 0 }\n" REFUSE(

@@ -247,6 +247,8 @@ void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_
 	}
 	for (size_t i = 0; i < l->rule_count; i++) {
 		const struct lb_action *a = &l->rules[i].action;
+		if (a->kind != LB_FORWARD && !b->access_log)
+			buf_printf(out, "  http-request set-log-level silent if { var(txn.rule) -m int %zu }\n", i);
 		if (a->kind == LB_FORWARD)
 			put_forward(out, b, a, i);
 		else if (a->kind == LB_REDIRECT)

@@ -6,7 +6,7 @@
 static int check_start(const struct steward_request *r, unsigned long nfds)
 {
 	if (r->runtime >= STEWARD_RUNTIMES || r->container_count < 1 || r->container_count > STEWARD_CONTAINERS_MAX ||
-	    r->layer_count < 1 || r->layer_count > STEWARD_LAYERS_MAX || r->volume_count > STEWARD_VOLUMES_MAX || r->has_port > 1 ||
+	    r->layer_count > STEWARD_LAYERS_MAX || r->volume_count > STEWARD_VOLUMES_MAX || r->has_port > 1 ||
 	    r->has_address6 > r->has_port || r->prefix > 32 || nfds != TASK_FDS + r->container_count + r->has_port)
 		return -EINVAL;
 	if (r->cpu_units > 1 << 20 || r->memory_bytes < 1 << 20 || r->memory_bytes > (uint64_t)STEWARD_MEMORY_MAX_MB << 20 ||

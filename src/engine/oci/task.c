@@ -36,7 +36,10 @@ struct task *task_make(struct tasks *s, const char *id)
 	struct task *t = calloc(1, sizeof(*t));
 	if (!t)
 		die("out of memory");
-	*t = (struct task){.owner = s, .sock = -1, .listener = -1};
+	*t = (struct task){.owner = s, .user = &s->users[0], .sock = -1, .listener = -1};
+	for (unsigned i = 1; i < s->user_count; i++)
+		if (strncmp(id, s->users[i].prefix, strlen(s->users[i].prefix)) == 0)
+			t->user = &s->users[i];
 	snprintf(t->id, sizeof(t->id), "%s", id);
 	list_init(&t->execs);
 	list_push(&s->all, &t->at);
@@ -56,7 +59,7 @@ struct tasks *tasks_new(struct loop *l, struct cells *cells, const char *data_di
 	char path[4200];
 	if (!s)
 		die("out of memory");
-	*s = (struct tasks){.loop = l, .cells = cells, .events = events, .found = found, .ctx = ctx, .channel = -1};
+	*s = (struct tasks){.loop = l, .cells = cells, .users = {{"", events, found, ctx}}, .user_count = 1, .channel = -1};
 	const char *why;
 	if (oci_runtime_find(runtime, &s->runtime, &why) < 0)
 		die("the container runtime \"%s\" %s", runtime, why);
@@ -69,6 +72,13 @@ struct tasks *tasks_new(struct loop *l, struct cells *cells, const char *data_di
 		die("%s: %s", path, strerror(errno));
 	s->again = loop_add_timer(l, 0, tasks_open_channel, s);
 	return s;
+}
+
+void tasks_share(struct tasks *s, const char *prefix, const struct task_events *events, task_found_fn *found, void *ctx)
+{
+	if (s->user_count == TASK_USERS_MAX || s->answered)
+		die("tasks cannot be shared with \"%s\"", prefix);
+	s->users[s->user_count++] = (struct task_user){prefix, events, found, ctx};
 }
 
 static void forget(struct task *t)

@@ -148,6 +148,9 @@ typedef void *task_found_fn(void *ctx, struct task *t, const char *id);
 struct tasks *tasks_new(struct loop *l, struct cells *cells, const char *data_dir, const char *runtime,
                         const struct task_events *events, task_found_fn *found, void *ctx);
 void tasks_free(struct tasks *s); /* forgets them; they go on */
+/* Tasks whose ids begin with `prefix` (a constant) are another user's, with events of its own. While services start: before any
+ * task was found(). */
+void tasks_share(struct tasks *s, const char *prefix, const struct task_events *events, task_found_fn *found, void *ctx);
 const struct tasks_facts *tasks_facts(const struct tasks *s);
 
 /* Never NULL; ready() or ended() follows. The handle lives until task_free(). What the specification points to is copied. */

@@ -53,7 +53,7 @@ void task_report_end(struct task *t, int error, const char *why)
 	loop_remove_timer(t->owner->loop, t->later);
 	t->later = NULL;
 	end_execs(t);
-	t->owner->events->ended(t->ctx, t, error, why);
+	t->user->events->ended(t->ctx, t, error, why);
 }
 
 static void fail_now(void *ctx)
@@ -89,7 +89,8 @@ static void check_settled(struct tasks *s)
 		if (t->adopted)
 			return;
 	s->facts.known = true;
-	s->events->settled(s->ctx);
+	for (unsigned i = 0; i < s->user_count; i++)
+		s->users[i].events->settled(s->users[i].ctx);
 }
 
 /* False: it is gone. */
@@ -97,7 +98,7 @@ static bool is_adopted(struct task *t)
 {
 	struct tasks *s = t->owner;
 	t->adopted = false;
-	t->ctx = s->found(s->ctx, t, t->id);
+	t->ctx = t->user->found(t->user->ctx, t, t->id);
 	bool wanted = t->ctx;
 	if (!wanted)
 		task_free(t);
@@ -127,7 +128,7 @@ static void hello(struct task *t, const struct task_word *w, const char *text, i
 	t->start = NULL;
 	if (t->adopted && !is_adopted(t))
 		return;
-	t->owner->events->ready(t->ctx, t);
+	t->user->events->ready(t->ctx, t);
 }
 
 static struct asked_exec *find_exec(struct task *t, uint32_t number)
@@ -183,19 +184,19 @@ static void exited(struct task *t, const struct task_word *w, const char *text)
 	                            .not_started = w->flags & TASK_NEVER_RAN,
 	                            .why = text,
 	                            .at_us = wall_us(w)};
-	t->owner->events->exited(t->ctx, t, w->container, &e);
+	t->user->events->exited(t->ctx, t, w->container, &e);
 }
 
 static void line(struct task *t, const struct task_word *w, const char *text)
 {
 	struct task_order taken = {.verb = TASK_TAKEN, .number = w->number};
 	task_order(t, &taken, -1);
-	t->owner->events->output(t->ctx, t, w->container, w->flags & TASK_IS_ERROR, wall_us(w), str_of(text, w->bytes));
+	t->user->events->output(t->ctx, t, w->container, w->flags & TASK_IS_ERROR, wall_us(w), str_of(text, w->bytes));
 }
 
 static void hear(struct task *t, const struct task_word *w, const char *text, int fd)
 {
-	const struct task_events *events = t->owner->events;
+	const struct task_events *events = t->user->events;
 	if (w->verb == TASK_HELLO) {
 		hello(t, w, text, fd);
 		return;

@@ -7,12 +7,20 @@
 
 enum task_stage { TASK_WAITING, TASK_CONNECTING, TASK_STANDING, TASK_OVER };
 
-struct tasks {
-	struct loop *loop;
-	struct cells *cells;
+/* Whose tasks they are: by the beginning of their ids. */
+struct task_user {
+	const char *prefix;
 	const struct task_events *events;
 	task_found_fn *found;
 	void *ctx;
+};
+enum { TASK_USERS_MAX = 4 };
+
+struct tasks {
+	struct loop *loop;
+	struct cells *cells;
+	struct task_user users[TASK_USERS_MAX]; /* the first has all that are nobody else's */
+	unsigned user_count;
 	int dir; /* DATA/tasks */
 	uint32_t runtime;
 	int channel; /* -1: none */
@@ -34,6 +42,7 @@ struct asked_exec {
 
 struct task {
 	struct tasks *owner;
+	const struct task_user *user;
 	struct list at;
 	void *ctx;
 	char id[TASK_ID_MAX];

@@ -1,0 +1,161 @@
+/* What a node says: whom it serves, how targets are, how much it has done. */
+#include "lb_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORDS = 12 };
+
+struct words {
+	struct str v[WORDS];
+	size_t n;
+};
+
+static struct words split(struct str line)
+{
+	struct words w = {0};
+	while (str_set(line) && w.n < WORDS)
+		w.v[w.n++] = str_cut(&line, ' ');
+	return w;
+}
+
+static uint64_t number(const struct words *w, size_t i)
+{
+	uint64_t n = 0;
+	if (i < w->n)
+		str_to_u64(w->v[i], &n);
+	return n;
+}
+
+void lb_report_describe(const struct lb_seen *s, char *room, size_t cap, struct lb_target_health *ret)
+{
+	*ret = (struct lb_target_health){s->health, "", ""};
+	if (s->health == LB_INITIAL) {
+		ret->reason = "Elb.InitialHealthChecking";
+		ret->description = "Initial health checks in progress";
+	} else if (s->health == LB_UNHEALTHY && strcmp(s->reason, "code") == 0) {
+		snprintf(room, cap, "Health checks failed with these codes: [%u]", s->code);
+		ret->reason = "Target.ResponseCodeMismatch";
+		ret->description = room;
+	} else if (s->health == LB_UNHEALTHY && strcmp(s->reason, "timeout") == 0) {
+		ret->reason = "Target.Timeout";
+		ret->description = "Request timed out";
+	} else if (s->health == LB_UNHEALTHY) {
+		ret->reason = "Target.FailedHealthChecks";
+		ret->description = "Health checks failed";
+	}
+}
+
+/* "health BACKEND TOKEN STATE REASON CODE" */
+static void take_health(struct lb_node_state *n, const struct words *w)
+{
+	char room[80];
+	struct lb_target_health h;
+	const struct lb_named *named = w->n == 6 ? map_get(&n->of->wanted->named, w->v[2]) : NULL;
+	if (!named)
+		return;
+	struct lb_seen *s = map_get(&n->seen, w->v[2]);
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			abort();
+		map_put(&n->seen, w->v[2], s);
+	}
+	s->health = str_is(w->v[3], "healthy") ? LB_HEALTHY : str_is(w->v[3], "unhealthy") ? LB_UNHEALTHY : LB_INITIAL;
+	snprintf(s->reason, sizeof(s->reason), "%.*s", (int)(w->v[4].n < 11 ? w->v[4].n : 11), w->v[4].p);
+	s->code = (unsigned)number(w, 5) % 1000;
+	lb_report_describe(s, room, sizeof(room), &h);
+	n->lb->events->health(n->lb->ctx, n->balancer, n->id, named->group, named->target, &h);
+}
+
+/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS" */
+static void take_group(struct lb_node_state *n, const struct words *w)
+{
+	uint64_t i = 0;
+	if (w->n != 9 || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) || i >= n->of->wanted->group_count)
+		return;
+	struct lb_group_counters c = {.requests = number(w, 2),
+	                              .target_2xx = number(w, 3),
+	                              .target_3xx = number(w, 4),
+	                              .target_4xx = number(w, 5),
+	                              .target_5xx = number(w, 6),
+	                              .connection_errors = number(w, 7)};
+	c.responses = c.target_2xx + c.target_3xx + c.target_4xx + c.target_5xx;
+	c.response_time_us = number(w, 8) * 1000 * c.responses;
+	n->lb->events->counters(n->lb->ctx, n->balancer, n->id, n->of->wanted->groups[i], NULL, &c);
+}
+
+static uint64_t answered(const struct lb_node_state *n, unsigned from, unsigned to)
+{
+	uint64_t sum = 0;
+	for (unsigned i = from; i < to; i++)
+		sum += n->answered[i];
+	return sum;
+}
+
+/* "node REQUESTS CONNECTIONS IN OUT NOW REJECTED", then what the balancer answered itself, by class. */
+static void take_node(struct lb_node_state *n, const struct words *w)
+{
+	if (w->n != 11)
+		return;
+	struct lb_counters c = {.requests = number(w, 1),
+	                        .connections = number(w, 2),
+	                        .bytes_in = number(w, 3),
+	                        .bytes_out = number(w, 4),
+	                        .active_connections = number(w, 5),
+	                        .rejected_connections = number(w, 6),
+	                        .elb_3xx = number(w, 8),
+	                        .redirects = number(w, 8),
+	                        .elb_4xx = answered(n, 400, 500),
+	                        .elb_5xx = answered(n, 500, 600),
+	                        .elb_500 = n->answered[500],
+	                        .elb_502 = n->answered[502],
+	                        .elb_503 = n->answered[503],
+	                        .elb_504 = n->answered[504]};
+	uint64_t own = number(w, 7) + number(w, 9) + number(w, 10);
+	c.fixed_responses = own > c.elb_4xx + c.elb_5xx ? own - c.elb_4xx - c.elb_5xx : 0;
+	n->lb->events->counters(n->lb->ctx, n->balancer, n->id, NULL, &c, NULL);
+}
+
+void lb_report_take(struct lb_node_state *n, struct str text)
+{
+	while (str_set(text) && n->of && !n->ending) {
+		struct words w = split(str_cut(&text, '\n'));
+		if (str_is(w.v[0], "health"))
+			take_health(n, &w);
+		else if (str_is(w.v[0], "serves") && w.n == 3 && str_is(w.v[1], n->of->wanted->version))
+			lb_node_say(n, true, "");
+		else if (str_is(w.v[0], "refused") && w.n == 2 && str_is(w.v[1], n->of->wanted->version))
+			lb_node_say(n, false, "the configuration was refused");
+		else if (str_is(w.v[0], "group"))
+			take_group(n, &w);
+		else if (str_is(w.v[0], "node"))
+			take_node(n, &w);
+	}
+}
+
+void lb_report_line(struct lb_node_state *n, struct str line)
+{
+	uint64_t status = 0;
+	struct str rest = line, word = str_cut(&rest, ' ');
+	if (str_is(word, "own") && str_to_u64(str_trim(rest), &status) && status < sizeof(n->answered) / sizeof(n->answered[0]))
+		n->answered[status]++;
+	else if (str_is(word, "access") && n->lb->events->access && n->of)
+		n->lb->events->access(n->lb->ctx, n->balancer, n->id, rest);
+}
+
+void lb_report_forget(struct lb_node_state *n)
+{
+	struct str key;
+	void *value;
+	for (bool again = true; again;) {
+		size_t at = 0;
+		again = false;
+		while (!again && map_next(&n->seen, &at, &key, &value))
+			if (!map_get(&n->of->wanted->named, key)) {
+				free(map_remove(&n->seen, key));
+				again = true;
+			}
+	}
+}

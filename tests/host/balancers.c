@@ -1,0 +1,499 @@
+/* Load balancers for real: a node's HAProxy in a sandbox, two targets beside it, curl in front. */
+#include "crew.h"
+
+#include "../unit/unit.h"
+#include "engine/lb/lb.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SCENE "qtlb"
+enum { TEXT = 65536 };
+
+static struct lb *lb;
+static struct {
+	bool serves, known;
+	char why[256];
+	struct {
+		char target[64], reason[64], description[64];
+		enum lb_health health;
+	} targets[8];
+	unsigned count;
+	struct lb_counters counters;
+	struct lb_group_counters group;
+	bool counted;
+} seen;
+static pid_t servers[3];
+static int port_fd = -1;
+
+/* ---- what is heard ---- */
+
+static void on_node(void *ctx, const char *balancer, const char *node, bool serves, const char *why)
+{
+	(void)ctx;
+	assert_string_equal(balancer, "app-1");
+	assert_string_equal(node, "eni-1");
+	seen.known = true;
+	seen.serves = serves;
+	snprintf(seen.why, sizeof(seen.why), "%s", why);
+}
+
+static void on_target(void *ctx, const char *balancer, const char *node, const char *group, const char *target,
+                      const struct lb_target_health *h)
+{
+	unsigned i = 0;
+	(void)ctx;
+	(void)balancer;
+	(void)node;
+	(void)group;
+	while (i < seen.count && strcmp(seen.targets[i].target, target) != 0)
+		i++;
+	assert_true(i < 8);
+	seen.count = i == seen.count ? i + 1 : seen.count;
+	snprintf(seen.targets[i].target, 64, "%s", target);
+	snprintf(seen.targets[i].reason, 64, "%s", h->reason);
+	snprintf(seen.targets[i].description, 64, "%s", h->description);
+	seen.targets[i].health = h->health;
+}
+
+static void on_counters(void *ctx, const char *balancer, const char *node, const char *group, const struct lb_counters *c,
+                        const struct lb_group_counters *g)
+{
+	(void)ctx;
+	(void)balancer;
+	(void)node;
+	(void)group;
+	if (c) {
+		seen.counters = *c;
+		seen.counted = true;
+	} else {
+		seen.group = *g;
+	}
+}
+
+static const struct lb_events lb_events = {.node = on_node, .health = on_target, .counters = on_counters};
+
+/* ---- the scene: a network namespace for each target, one for the node, all on a bridge in one for clients ---- */
+
+__attribute__((format(printf, 1, 2))) static int shell(const char *format, ...)
+{
+	char line[4096];
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	return system(line);
+}
+
+static void drop_scene(void)
+{
+	for (int i = 0; i < 3; i++)
+		if (servers[i] > 0) {
+			kill(servers[i], SIGKILL);
+			waitpid(servers[i], NULL, 0);
+			servers[i] = 0;
+		}
+	shell("for i in clients t1 t2 node; do ip netns del " SCENE "-$i 2>/dev/null; done");
+}
+
+static void make_scene(void)
+{
+	drop_scene();
+	assert_int_equal(
+	        shell("set -e; for i in clients t1 t2 node; do ip netns add " SCENE "-$i; ip -n " SCENE "-$i link set lo up; done; "
+	              "C='ip -n " SCENE "-clients'; $C link add name lan type bridge; $C link set lan up; $C addr add 10.0.1.9/24 dev lan; "
+	              "n=1; for i in t1 t2 node; do $C link add v$n type veth peer name eth0 netns " SCENE "-$i; "
+	              "$C link set v$n master lan up; n=$((n+1)); done; "
+	              "for n in 1 2; do ip -n " SCENE "-t$n addr add 10.0.1.1$n/24 dev eth0; ip -n " SCENE
+	              "-t$n link set eth0 up; done; "
+	              "ip -n " SCENE "-node addr add 10.0.1.5/24 dev eth0; ip -n " SCENE "-node link set eth0 up"),
+	        0);
+	port_fd = open("/run/netns/" SCENE "-node", O_RDONLY | O_CLOEXEC);
+	assert_true(port_fd >= 0);
+}
+
+/* It says its name, the headers that it got when asked for /headers, and the status that /tmp/.../status says when asked for
+ * /health. */
+static const char server[] =
+        "import http.server, os, sys, time\n"
+        "class H(http.server.BaseHTTPRequestHandler):\n"
+        "  protocol_version = 'HTTP/1.1'\n"
+        "  def do_GET(self):\n"
+        "    status, text = 200, sys.argv[1]\n"
+        "    if self.path == '/headers': text = ''.join('%s: %s\\n' % h for h in self.headers.items())\n"
+        "    if self.path == '/health' and os.path.exists(sys.argv[2]): status = int(open(sys.argv[2]).read())\n"
+        "    if self.path == '/slow': time.sleep(2)\n"
+        "    self.send_response(status)\n"
+        "    if self.path == '/close': self.close_connection = True; self.connection.close(); return\n"
+        "    self.send_header('Content-Length', str(len(text)))\n"
+        "    self.end_headers()\n"
+        "    self.wfile.write(text.encode())\n"
+        "  def log_message(self, *a): pass\n"
+        "class S(http.server.ThreadingHTTPServer):\n"
+        "  request_queue_size = 128\n"
+        "  def handle_error(self, *a): pass\n"
+        "S(('', 80), H).serve_forever()\n";
+
+static void serve(int n)
+{
+	char name[8], space[32], status[128];
+	snprintf(name, sizeof(name), "t%d", n);
+	snprintf(space, sizeof(space), SCENE "-t%d", n);
+	snprintf(status, sizeof(status), "%s/status%d", world.dir, n);
+	pid_t pid = fork();
+	if (pid == 0) {
+		execlp("ip", "ip", "netns", "exec", space, "python3", "-c", server, name, status, NULL);
+		_exit(127);
+	}
+	servers[n] = pid;
+}
+
+static void end_server(int n)
+{
+	kill(servers[n], SIGKILL);
+	waitpid(servers[n], NULL, 0);
+	servers[n] = 0;
+}
+
+/* A status that /health answers with from now on; 0: 200 again. */
+static void set_health(int n, int status)
+{
+	if (status)
+		shell("echo %d > %s/status%d", status, world.dir, n);
+	else
+		shell("rm -f %s/status%d", world.dir, n);
+}
+
+/* What the command prints that is run among the clients, while the loop turns. */
+__attribute__((format(printf, 1, 2))) static const char *ask(const char *format, ...)
+{
+	static char text[TEXT];
+	char line[2048], whole[2304];
+	va_list ap;
+	bool never = false;
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	snprintf(whole, sizeof(whole), "exec ip netns exec " SCENE "-clients %s", line);
+	FILE *f = popen(whole, "r");
+	assert_non_null(f);
+	fcntl(fileno(f), F_SETFL, O_NONBLOCK);
+	size_t n = 0;
+	for (int i = 0; i < 6000 * world_patience(); i++) {
+		ssize_t r = read(fileno(f), text + n, sizeof(text) - 1 - n);
+		if (r == 0)
+			break;
+		n += r > 0 ? (size_t)r : 0;
+		world_wait(&world, &never, 10000);
+	}
+	text[n] = 0;
+	pclose(f);
+	return text;
+}
+
+/* ---- the balancer ---- */
+
+static struct lb_target both[] = {{.id = "one", .address = 0x0a00010b, .port = 80, .zone = "a"},
+                                  {.id = "two", .address = 0x0a00010c, .port = 80, .zone = "b"}};
+static struct lb_group group;
+static struct lb_share share = {"arn:web", 1};
+static const struct lb_value api_path = {NULL, "/api/*"};
+static const struct lb_condition api = {.field = LB_FIELD_PATH, .values = &api_path, .value_count = 1};
+static struct lb_rule rules[2];
+static struct lb_listener listener;
+static struct lb_node node = {"eni-1", "a"};
+static struct lb_balancer balancer;
+
+static void describe(void)
+{
+	group = (struct lb_group){.name = "arn:web",
+	                          .cross_zone = true,
+	                          .targets = both,
+	                          .target_count = 2,
+	                          .check = {.path = "/health", .interval_s = 1, .timeout_s = 1, .healthy = 2, .unhealthy = 2}};
+	rules[0] = (struct lb_rule){
+	        .conditions = &api,
+	        .condition_count = 1,
+	        .action = {.kind = LB_FIXED_RESPONSE, .status = 418, .content_type = "text/plain", .body = "teapot"}};
+	rules[1] = (struct lb_rule){.action = {.shares = &share, .share_count = 1}};
+	listener = (struct lb_listener){.protocol = LB_HTTP, .port = 80, .rules = rules, .rule_count = 2};
+	balancer = (struct lb_balancer){.id = "app-1",
+	                                .secret = "0123456789abcdef",
+	                                .nodes = &node,
+	                                .node_count = 1,
+	                                .listeners = &listener,
+	                                .listener_count = 1,
+	                                .groups = &group,
+	                                .group_count = 1};
+}
+
+static void put(void)
+{
+	assert_int_equal(lb_put(lb, &balancer), 0);
+}
+
+static bool is_health(const char *target, enum lb_health health, const char *reason)
+{
+	for (unsigned i = 0; i < seen.count; i++)
+		if (strcmp(seen.targets[i].target, target) == 0)
+			return seen.targets[i].health == health && strcmp(seen.targets[i].reason, reason) == 0;
+	return false;
+}
+
+#define UNTIL(condition) \
+	do { \
+		bool never_ = false; \
+		for (int i_ = 0; i_ < 3000 * world_patience() && !(condition); i_++) \
+			world_wait(&world, &never_, 10000); \
+		if (!(condition)) \
+			fail_msg("never came: %s (%s)", #condition, seen.why); \
+	} while (0)
+
+static unsigned count(const char *text, const char *word)
+{
+	unsigned n = 0;
+	for (const char *p = text; (p = strstr(p, word)); p += strlen(word))
+		n++;
+	return n;
+}
+
+/* ---- tests ---- */
+
+static void comes_up_and_spreads(void **state)
+{
+	(void)state;
+	const struct task_port port = {.fd = port_fd, .address = 0x0a000105, .gateway = 0x0a000109, .prefix = 24};
+	describe();
+	put();
+	assert_int_equal(lb_port(lb, "eni-1", &port), 0);
+	lb_settle(lb);
+	UNTIL(seen.serves);
+	UNTIL(is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
+	const char *text = ask("curl -s http://10.0.1.5/?[1-20]");
+	assert_int_equal(count(text, "t1"), 10);
+	assert_int_equal(count(text, "t2"), 10);
+	struct lb_target_health h;
+	assert_true(lb_health_of(lb, "app-1", "eni-1", "arn:web", "one", &h) && h.health == LB_HEALTHY);
+	assert_false(lb_health_of(lb, "app-1", "eni-1", "arn:web", "three", &h));
+}
+
+static void says_who_asked(void **state)
+{
+	(void)state;
+	const char *text = ask("curl -s http://10.0.1.5/headers -H 'X-Forwarded-For: 1.2.3.4' -H 'Host: Web.example'");
+	assert_non_null(strstr(text, "X-Forwarded-For: 1.2.3.4, 10.0.1.9\n"));
+	assert_non_null(strstr(text, "X-Forwarded-Proto: http\n"));
+	assert_non_null(strstr(text, "X-Forwarded-Port: 80\n"));
+	assert_non_null(strstr(text, "X-Amzn-Trace-Id: Root=1-"));
+	assert_non_null(strstr(text, "Host: Web.example\n"));
+	text = ask(
+	        "curl -s http://10.0.1.5/headers -H 'X-Amzn-Trace-Id: Self=1-2-3;Root=1-67891233-abcdef012345678912345678;CalledFrom=app'");
+	assert_null(strstr(text, "Self=1-2-3"));
+	assert_non_null(strstr(text, "X-Amzn-Trace-Id: Self=1-"));
+	assert_non_null(strstr(text, ";Root=1-67891233-abcdef012345678912345678;CalledFrom=app\n"));
+	text = ask("curl -si http://10.0.1.5/api/x");
+	assert_non_null(strstr(text, "HTTP/1.1 418 "));
+	assert_non_null(strstr(text, "\r\nServer: awselb/2.0\r\n"));
+	assert_non_null(strstr(text, "\r\n\r\nteapot"));
+	text = ask("curl -si http://10.0.1.5/close");
+	assert_non_null(strstr(text, "HTTP/1.1 502 "));
+	assert_non_null(strstr(text, "\r\n\r\n<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+	                             "<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"));
+}
+
+static void leaves_the_unhealthy_out(void **state)
+{
+	(void)state;
+	set_health(1, 500);
+	UNTIL(is_health("one", LB_UNHEALTHY, "Target.ResponseCodeMismatch"));
+	assert_string_equal(seen.targets[0].target[0] == 'o' ? seen.targets[0].description : seen.targets[1].description,
+	                    "Health checks failed with these codes: [500]");
+	assert_int_equal(count(ask("curl -s http://10.0.1.5/?[1-10]"), "t2"), 10);
+	end_server(2);
+	UNTIL(is_health("two", LB_UNHEALTHY, "Target.FailedHealthChecks"));
+	/* none is healthy: all are asked, and who refuses the connection is a 502 */
+	const char *text = ask("curl -si http://10.0.1.5/?[1-10]");
+	assert_int_equal(count(text, "HTTP/1.1 200"), 5);
+	assert_int_equal(count(text, "HTTP/1.1 502"), 5);
+	assert_int_equal(count(text, "<h1>502 Bad Gateway</h1>"), 5);
+	set_health(1, 0);
+	serve(2);
+	UNTIL(is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
+}
+
+static void keeps_to_a_target(void **state)
+{
+	(void)state;
+	group.stickiness = LB_STICKY_COOKIE;
+	group.stickiness_s = 60;
+	put();
+	UNTIL(strstr(ask("curl -si http://10.0.1.5/"), "Set-Cookie: AWSALB="));
+	const char *text =
+	        ask("sh -c 'curl -s -c %s/jar -b %s/jar http://10.0.1.5/?[1-10]; cat %s/jar'", world.dir, world.dir, world.dir);
+	assert_true(count(text, "t1") == 10 || count(text, "t2") == 10);
+	assert_non_null(strstr(text, "AWSALBCORS"));
+	bool one = count(text, "t1") == 10;
+	both[!one].draining = true;
+	put();
+	UNTIL(count(ask("curl -s -b %s/jar http://10.0.1.5/", world.dir), one ? "t2" : "t1") == 1);
+	both[!one].draining = false;
+	group.stickiness = LB_NOT_STICKY;
+	put();
+}
+
+/* Runs a crowd of clients while things change; none may be failed. */
+static void changes_under_load(void **state)
+{
+	(void)state;
+	bool never = false;
+	int wait = 0;
+	struct lb_value host = {NULL, "never.example"};
+	struct lb_condition one_more = {.field = LB_FIELD_HOST, .values = &host, .value_count = 1};
+	shell("(ip netns exec " SCENE "-clients sh -c 'for i in 1 2 3 4; do curl -s -o /dev/null -w \"%%{http_code}\\n\" --retry 0 "
+	      "http://10.0.1.5/?[1-1500] & done; wait' > %s/codes; echo done >> %s/codes) &",
+	      world.dir, world.dir);
+	for (int i = 0; i < 12; i++) {
+		world_wait(&world, &never, 200000);
+		both[0].draining = i % 2;
+		if (i % 3 == 0) {
+			rules[0].conditions = i % 2 ? &one_more : &api;
+			put();
+		} else {
+			group.target_count = i % 4 == 2 ? 1 : 2;
+			put();
+		}
+	}
+	both[0].draining = false;
+	group.target_count = 2;
+	rules[0].conditions = &api;
+	put();
+	while (shell("grep -q done %s/codes", world.dir) != 0 && wait++ < 6000)
+		world_wait(&world, &never, 50000);
+	assert_int_equal(
+	        shell("test $(grep -c ^200$ %s/codes) = 6000 || { sort %s/codes | uniq -c; false; }", world.dir, world.dir), 0);
+}
+
+static pid_t find(const char *words)
+{
+	char line[256];
+	int pid = 0;
+	snprintf(line, sizeof(line), "ps -eo pid,args | grep '%s' | grep -v grep | head -1", words);
+	FILE *f = popen(line, "r");
+	assert_non_null(f);
+	if (fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	pclose(f);
+	return pid;
+}
+
+static void comes_back_when_killed(void **state)
+{
+	(void)state;
+	bool never = false;
+	UNTIL(is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
+	set_health(2, 404);
+	UNTIL(is_health("two", LB_UNHEALTHY, "Target.ResponseCodeMismatch"));
+	pid_t master = find("[h]aproxy -W -db -S unix@master.sock");
+	assert_true(master > 0);
+	assert_int_equal(shell("kill -9 $(pgrep -P %d)", (int)master), 0);
+	/* nobody is here to be asked meanwhile: it knows by itself what there was */
+	world_sleep(1000000);
+	FILE *f = popen("ip netns exec " SCENE "-clients curl -s 'http://10.0.1.5/?[1-10]'", "r");
+	char text[256] = "";
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
+	pclose(f);
+	assert_int_equal(count(text, "t1"), 10);
+	set_health(2, 0);
+	UNTIL(is_health("two", LB_HEALTHY, ""));
+	world_wait(&world, &never, 1000);
+}
+
+static void counts(void **state)
+{
+	(void)state;
+	seen.counted = false;
+	UNTIL(seen.counted);
+	unsigned long long before = seen.counters.requests, two = seen.group.target_2xx, fixed = seen.counters.fixed_responses;
+	ask("curl -s -o /dev/null http://10.0.1.5/?[1-7] http://10.0.1.5/api/[1-3]");
+	seen.counted = false;
+	UNTIL(seen.counted);
+	assert_int_equal(seen.counters.requests - before, 10);
+	assert_int_equal(seen.group.target_2xx - two, 7);
+	assert_int_equal(seen.counters.fixed_responses - fixed, 3);
+}
+
+static void is_adopted(void **state)
+{
+	(void)state;
+	pid_t master = find("[h]aproxy -W -db -S unix@master.sock");
+	lb_free(lb);
+	tasks_free(tasks);
+	memset(&seen, 0, sizeof(seen));
+	memset(&heard, 0, sizeof(heard));
+	tasks = tasks_new(world.loop, world.cells, world.dir, getenv("QUARTET_CONTAINER_RUNTIME"), &crew_events, crew_found,
+	                  &heard);
+	lb = lb_new(world.loop, tasks, &lb_events, NULL);
+	put();
+	const struct task_port port = {.fd = port_fd, .address = 0x0a000105, .gateway = 0x0a000109, .prefix = 24};
+	assert_int_equal(lb_port(lb, "eni-1", &port), 0);
+	lb_settle(lb);
+	UNTIL(seen.serves && is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
+	assert_int_equal(find("[h]aproxy -W -db -S unix@master.sock"), master);
+}
+
+static void goes_without_a_trace(void **state)
+{
+	seen.known = false;
+	lb_remove(lb, "app-1");
+	UNTIL(seen.known && !seen.serves);
+	assert_int_equal(find("[h]aproxy -W -db -S unix@master.sock"), 0);
+	leaves_nothing(state);
+}
+
+static int set_up(void **state)
+{
+	int result;
+	if (access("/usr/sbin/haproxy", X_OK) != 0) {
+		print_message("skipped: haproxy is not installed\n");
+		exit(77);
+	}
+	result = crew_set_up(state);
+	make_scene();
+	serve(1);
+	serve(2);
+	lb = NULL;
+	tasks_free(tasks);
+	tasks = tasks_new(world.loop, world.cells, world.dir, getenv("QUARTET_CONTAINER_RUNTIME"), &crew_events, crew_found,
+	                  &heard);
+	lb = lb_new(world.loop, tasks, &lb_events, NULL);
+	return result;
+}
+
+static int tear_down(void **state)
+{
+	lb_free(lb);
+	drop_scene();
+	close(port_fd);
+	return crew_tear_down(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(comes_up_and_spreads),
+	                                   cmocka_unit_test(says_who_asked),
+	                                   cmocka_unit_test(leaves_the_unhealthy_out),
+	                                   cmocka_unit_test(keeps_to_a_target),
+	                                   cmocka_unit_test(changes_under_load),
+	                                   cmocka_unit_test(comes_back_when_killed),
+	                                   cmocka_unit_test(counts),
+	                                   cmocka_unit_test(is_adopted),
+	                                   cmocka_unit_test(goes_without_a_trace)};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -44,11 +44,11 @@ class Ec2Case(TestCase):
     def of_vpc(self, vpc):
         return [{"Name": "vpc-id", "Values": [vpc]}]
 
-    def query(self, action, **parameters):
+    def query(self, action, service="ec2", version="2016-11-15", **parameters):
         """The reply to an operation that the oldest boto3 does not know."""
         port = urllib.parse.urlsplit(ENDPOINT).port
-        signer = raw.Signer(port, "ec2", os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], self.region)
-        body = urllib.parse.urlencode({"Action": action, "Version": "2016-11-15", **parameters}).encode()
+        signer = raw.Signer(port, service, os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], self.region)
+        body = urllib.parse.urlencode({"Action": action, "Version": version, **parameters}).encode()
         return raw.ask(port, signer.request("POST", "/", body, headers={"content-type": "application/x-www-form-urlencoded"}))
 
     def user(self, *statements):

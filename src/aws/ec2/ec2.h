@@ -33,11 +33,16 @@ struct ec2_lend {
 	struct str requester, description;
 	const struct str_map *tags; /* NULL: none */
 	struct str instance;        /* that runs, and is given it as one more device; absent: it is given as a namespace */
+	struct str type;            /* absent: "interface" */
+	bool unfiltered;            /* it has no groups, and everything passes (network load balancers) */
+	struct str address;         /* its private address; absent: a free one */
+	struct str allocation;      /* of the elastic address that it gets; absent: none */
 };
 struct ec2_lent {
 	struct str id, mac, address, private_name; /* private_name absent: the VPC has no names */
 	struct str subnet, vpc, zone;
 	struct str address6, block6; /* absent: it has none of IPv6; the block is the subnet's */
+	struct str public;           /* absent: it has no public address */
 	uint8_t ip6[16];
 	uint32_t ip, gateway, resolver; /* host byte order */
 	uint8_t prefix;
@@ -50,13 +55,25 @@ bool ec2_find_lent(struct store_txn *t, struct arena *a, struct str account, str
                    struct ec2_lent *ret);
 /* How many more interfaces the instance could be given; 0 where there is none such. */
 int64_t ec2_interface_room(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str instance);
+/* Other groups; CALL_FAIL with EC2's error. */
+int ec2_lent_set_groups(struct call *c, struct str id, const struct str_list *groups);
+/* Is this an elastic address of the account that nothing has yet? */
+bool ec2_allocation_free(struct call *c, struct str allocation);
+/* The VPC of a security group; absent: there is none such. The default group of a VPC. */
+struct str ec2_group_vpc(struct call *c, struct str id);
+struct str ec2_default_group(struct call *c, struct str vpc);
+/* Is an internet gateway attached to the VPC? */
+bool ec2_vpc_reaches_internet(struct call *c, struct str vpc);
+/* Does this address (host byte order) lie in the VPC's blocks? *ret_zone: of its subnet; absent: it is in none. */
+bool ec2_vpc_spans(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str vpc, uint32_t address,
+                   struct str *ret_zone);
 /* Removes it with its addresses, as soon as an instance that has it let go; harmless when it is gone. */
 void ec2_return_interface(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
 /* fn is called when the interface is in the kernel, with its plug (NETWORK_PLUG); also after a restart of the role, for each that
- * is there. It says if the interface is its own: then the descriptor is too. One watcher; ctx must outlive the cloud.
- */
+ * is there. It says if the interface is its own: then the descriptor is too. A few watchers. */
 typedef bool ec2_port_fn(void *ctx, struct str interface, int fd);
 void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);
+void ec2_unwatch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);
 /* The link that was made is gone with the namespace that it led to: a new plug comes. */
 void ec2_renew_port(struct cloud *cloud, struct str interface);
 
@@ -78,6 +95,7 @@ struct ec2_seen {
 	struct str state;  /* "pending", "running", ... */
 	struct str reason; /* why it was terminated or stopped, as its state reason says it */
 	struct str type, zone, zone_id, subnet, image;
+	struct str vpc, address;          /* the primary private address; absent: it has none any more */
 	int64_t launched_ms, impaired_ms; /* impaired_ms: since when its status checks fail, or from when on they will; 0: never */
 	bool spot, noticed;               /* a spot instance; it has its notice of interruption */
 	struct str_map tags;

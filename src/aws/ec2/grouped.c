@@ -27,10 +27,15 @@ void ec2_see_instance(struct store_txn *t, struct arena *a, struct str account, 
 	                         .zone = i->placement->availability_zone,
 	                         .zone_id = i->placement->availability_zone_id,
 	                         .subnet = i->subnet_id,
+	                         .vpc = i->vpc_id,
 	                         .image = i->image_id,
 	                         .launched_ms = i->launch_time.ms,
 	                         .spot = str_is(i->instance_lifecycle, "spot"),
 	                         .noticed = r.interrupt.set};
+	struct ec2_interfaces ports;
+	ec2_interfaces_of(&s, id, &ports);
+	if (ports.n)
+		ret->address = ports.v[0].interface->private_ip_address;
 	if (ec2_instance_state(i) == INSTANCE_RUNNING && !r.reached.set)
 		ret->impaired_ms = r.changed.ms + EC2_CHECK_LATE_MS;
 	for (uint32_t k = 0; k < i->tags.n; k++)

@@ -188,7 +188,7 @@ int ec2_interface_create(struct call *c, const struct ec2_interface_new *what, s
 	};
 	eni->tag_set.set = eni->ipv6_addresses.set = true;
 	*ret = (struct state_vpc_interface_record){.interface = eni, .up = OPT_BOOL(false), .no_public = OPT_BOOL(!what->public)};
-	if (str_is(what->type, "nat_gateway"))
+	if (str_is(what->type, "nat_gateway") || what->unfiltered)
 		eni->groups.set = true;
 	else if (ec2_interface_set_groups(c, ret, what->groups ? what->groups : &none) != CALL_OK)
 		return CALL_FAIL;

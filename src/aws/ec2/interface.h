@@ -19,6 +19,7 @@ struct ec2_interface_new {
 	struct str type;      /* "interface", "nat_gateway" */
 	struct str requester; /* requester-managed by this id; absent: the account's own */
 	bool public;          /* with a public address of Amazon's pool, released with the interface */
+	bool unfiltered;      /* without groups: everything passes */
 };
 /* CALL_OK and the record, which has been put; or CALL_FAIL with EC2's error (InvalidIPAddress.InUse,
  * InsufficientFreeAddressesInSubnet, InvalidGroup.NotFound, SecurityGroupsPerInterfaceLimitExceeded, ...). */

@@ -5,6 +5,8 @@
 #include "aws/ec2/run.h"
 #include "aws/ec2/vpc.h"
 
+#include <assert.h>
+
 static struct ec2_scope scope(struct store_txn *t, struct arena *a, struct str account, struct str region)
 {
 	return (struct ec2_scope){.txn = t, .arena = a, .account = account, .region = region};
@@ -47,6 +49,7 @@ static bool fill(const struct ec2_scope *s, const struct state_vpc_interface_rec
 	        .gateway = block.base + 1,
 	        .resolver = whole.base + 2,
 	        .prefix = block.bits,
+	        .public = n->association ? n->association->public_ip : STR_NONE,
 	};
 	if (n->ipv6_addresses.n && ec2_address6_parse(n->ipv6_addresses.v[0].ipv6_address, ret->ip6))
 		ret->address6 = n->ipv6_addresses.v[0].ipv6_address;
@@ -125,7 +128,11 @@ int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_l
 	        .description = what->description,
 	        .requester = what->requester,
 	        .public = what->public,
+	        .type = what->type,
+	        .unfiltered = what->unfiltered,
+	        .address = what->address,
 	};
+	struct ec2_address elastic;
 	for (uint32_t i = 0; what->tags && i < what->tags->n; i++)
 		*LIST_ADD(c->arena, &made.tags) = (struct ec2_tag){.key = what->tags->v[i].key, .value = what->tags->v[i].value};
 	if (ec2_interface_create(c, &made, &r) != CALL_OK)
@@ -137,6 +144,11 @@ int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_l
 		r.interface->status = S("in-use");
 		ec2_interface_set_up(&s, &r, true, true);
 	}
+	if (str_set(what->allocation)) {
+		if (ec2_get(c, &ec2_kind_address, what->allocation, &elastic) != CALL_OK)
+			return CALL_FAIL;
+		ec2_address_bind(c, &elastic, &r, 0);
+	}
 	return fill(&s, &r, ret) ? CALL_OK : call_broken(c, "the subnet of a new interface does not read");
 }
 
@@ -145,6 +157,58 @@ bool ec2_find_lent(struct store_txn *t, struct arena *a, struct str account, str
 	struct ec2_scope s = scope(t, a, account, region);
 	struct state_vpc_interface_record r;
 	return str_set(id) && ec2_find(&s, &ec2_kind_interface, id, &r) && fill(&s, &r, ret);
+}
+
+int ec2_lent_set_groups(struct call *c, struct str id, const struct str_list *groups)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_interface_record r;
+	if (ec2_get(c, &ec2_kind_interface, id, &r) != CALL_OK || ec2_interface_set_groups(c, &r, groups) != CALL_OK)
+		return CALL_FAIL;
+	ec2_interface_put(&s, &r);
+	return CALL_OK;
+}
+
+bool ec2_allocation_free(struct call *c, struct str allocation)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_address r = {0};
+	return ec2_find(&s, &ec2_kind_address, allocation, &r) && !str_set(r.association_id);
+}
+
+struct str ec2_group_vpc(struct call *c, struct str id)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_group_record r;
+	return str_set(id) && ec2_find(&s, &ec2_kind_group, id, &r) ? r.group->vpc_id : STR_NONE;
+}
+
+struct str ec2_default_group(struct call *c, struct str vpc)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_group_record r;
+	return ec2_group_named(&s, vpc, S("default"), &r) ? r.group->group_id : STR_NONE;
+}
+
+bool ec2_vpc_reaches_internet(struct call *c, struct str vpc)
+{
+	return ec2_vpc_has_gateway(c, vpc);
+}
+
+bool ec2_vpc_spans(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str vpc, uint32_t address,
+                   struct str *ret_zone)
+{
+	struct ec2_scope s = scope(t, a, account, region);
+	struct state_vpc_vpc_record r;
+	struct ec2_subnet subnet;
+	*ret_zone = STR_NONE;
+	if (!ec2_find(&s, &ec2_kind_vpc, vpc, &r) || !ec2_vpc_has_block(&r, (struct ec2_block){address, 32}))
+		return false;
+	struct ec2_all all = ec2_all(&s, &ec2_kind_subnet);
+	while (ec2_next(&all, &subnet))
+		if (str_eq(subnet.vpc_id, vpc) && ec2_block_has(ec2_subnet_block(&subnet), address))
+			*ret_zone = subnet.availability_zone;
+	return true;
 }
 
 void ec2_return_interface(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id)
@@ -165,13 +229,34 @@ void ec2_return_interface(struct store_txn *t, struct arena *a, struct str accou
 	ec2_put(&s, &ec2_kind_instance, at->instance_id, &i);
 }
 
+enum { WATCHERS_MAX = sizeof(((struct ec2_state *)0)->lent_ports) / sizeof(*((struct ec2_state *)0)->lent_ports) };
+
 void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx)
 {
 	struct ec2_state *s = cloud_state(cloud, &ec2_service);
-	if (!s)
-		return;
-	s->lent_port = fn;
-	s->lent_ctx = ctx;
+	for (unsigned i = 0; s && i < WATCHERS_MAX; i++)
+		if (!s->lent_ports[i].fn) {
+			s->lent_ports[i].fn = fn;
+			s->lent_ports[i].ctx = ctx;
+			return;
+		}
+	assert(!s);
+}
+
+void ec2_unwatch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx)
+{
+	struct ec2_state *s = cloud_state(cloud, &ec2_service);
+	for (unsigned i = 0; s && i < WATCHERS_MAX; i++)
+		if (s->lent_ports[i].fn == fn && s->lent_ports[i].ctx == ctx)
+			s->lent_ports[i].fn = NULL;
+}
+
+bool ec2_port_is_lent(struct ec2_state *s, const char *interface, int fd)
+{
+	for (unsigned i = 0; i < WATCHERS_MAX; i++)
+		if (s->lent_ports[i].fn && s->lent_ports[i].fn(s->lent_ports[i].ctx, str_from(interface), fd))
+			return true;
+	return false;
 }
 
 void ec2_renew_port(struct cloud *cloud, struct str interface)

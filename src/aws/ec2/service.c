@@ -233,7 +233,7 @@ static void on_port(void *ctx, const char *interface, int fd)
 	struct ec2_state *s = ctx;
 	if (fd < 0)
 		ec2_nat_in_place(s, interface);
-	else if (s->lent_port && s->lent_port(s->lent_ctx, str_from(interface), fd))
+	else if (ec2_port_is_lent(s, interface, fd))
 		return;
 	else if (s->on_port)
 		s->on_port(s, interface, fd);

@@ -25,12 +25,17 @@ struct ec2_state {
 	/* The instances' share of what comes from the networks; NULL: descriptors are closed. */
 	void (*on_port)(struct ec2_state *s, const char *interface, int fd);
 	void (*on_listener)(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd);
-	bool (*lent_port)(void *ctx, struct str interface, int fd); /* lend.c; NULL: nobody has any */
-	void *lent_ctx;
+	struct {
+		bool (*fn)(void *ctx, struct str interface, int fd);
+		void *ctx;
+	} lent_ports[4]; /* lend.c: who has interfaces */
 	int64_t token_lease, token_lease_until_ms;
 };
 extern const struct service ec2_service;
 struct ec2_state *ec2_state(const struct call *c);
+
+/* lend.c: the interface has its link; true: it is another service's, and the descriptor too. */
+bool ec2_port_is_lent(struct ec2_state *s, const char *interface, int fd);
 
 /* nat.c: the network has the gateway's interface in place. */
 void ec2_nat_in_place(struct ec2_state *s, const char *interface);

@@ -225,7 +225,7 @@ void crew_free(struct crew *d)
 	void *value;
 	roster_free(d->roster);
 	schedules_free(d->schedules);
-	ec2_watch_ports(d->cloud, NULL, NULL);
+	ec2_unwatch_ports(d->cloud, port, d);
 	store_unwatch(d->watch);
 	loop_remove_timer(d->cloud->loop, d->soon);
 	loop_remove_timer(d->cloud->loop, d->sampler);

@@ -135,6 +135,8 @@ static bool matches(const struct walk *w, const struct net_rule *r, bool egress,
 
 static bool groups_let(struct walk *w, const struct net_port *p, bool egress, struct network_ip peer)
 {
+	if (!p->group_count && p->kind != NETWORK_GATEWAY)
+		return true;
 	for (size_t i = 0; i < p->group_count; i++) {
 		const union net_message *m = find(w->n, NET_GROUP, p->groups[i]);
 		for (size_t k = 0; m && k < m->h.value; k++)

@@ -150,7 +150,7 @@ struct network_port {
 	const uint8_t (*addresses6)[16]; /* of its subnet's prefix6; DHCPv6 gives them all */
 	size_t address6_count;
 	const char *const *groups;
-	size_t group_count;
+	size_t group_count;    /* 0: everything passes; of a gateway: nothing that comes for itself */
 	bool source_check;     /* drop what is not from or to its own addresses */
 	const char *host_name; /* for DHCP: "ip-172-31-0-5" */
 	const char *domain;    /* "ec2.internal" */

@@ -132,6 +132,8 @@ void rules_port_chains(const struct rules_family *f, struct buf *b, const struct
 	           n, t, n, t, n, t, n);
 	for (size_t i = 0; i < p->port->group_count; i++)
 		buf_printf(b, "add rule %s o%u jump g%uo\nadd rule %s i%u jump g%ui\n", t, n, p->groups[i], t, n, p->groups[i]);
+	if (!p->port->group_count && p->port->kind != NETWORK_GATEWAY)
+		buf_printf(b, "add rule %s o%u accept\nadd rule %s i%u accept\n", t, n, t, n);
 	buf_printf(b, "add rule %s o%u counter name d%u goto reject_out\nadd rule %s i%u counter name d%u goto reject_in\n", t, n,
 	           n, t, n, n);
 	if (!p->port->bits_per_s)

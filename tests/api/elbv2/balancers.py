@@ -1,0 +1,61 @@
+"""What tests of load balancers share."""
+import time
+
+from aws import client
+from ec2 import Ec2Case
+
+
+def wait(test, ask, seconds=60, what=""):
+    """Until ask() gives something true."""
+    end = time.monotonic() + seconds
+    while True:
+        got = ask()
+        if got:
+            return got
+        if time.monotonic() > end:
+            test.fail(f"not within {seconds} s: {what or ask}")
+        time.sleep(0.2)
+
+
+class BalancerCase(Ec2Case):
+    """Every test in a region of its own, with its default VPC."""
+    def setUp(self):
+        super().setUp()
+        self.elb = client("elbv2", region=self.region)
+        subnets = sorted(self.ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])
+        self.subnets = [s["SubnetId"] for s in subnets]
+        self.zones = [s["AvailabilityZone"] for s in subnets]
+        self.vpc_id = subnets[0]["VpcId"]
+
+    def tearDown(self):
+        """Nodes take memory: none is left to the next test."""
+        for b in self.elb.describe_load_balancers()["LoadBalancers"]:
+            self.elb.modify_load_balancer_attributes(LoadBalancerArn=b["LoadBalancerArn"], Attributes=[
+                {"Key": "deletion_protection.enabled", "Value": "false"}])
+            self.elb.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
+
+    def balancer(self, name="web", **more):
+        more.setdefault("Subnets", self.subnets[:2])
+        if "SubnetMappings" in more:
+            del more["Subnets"]
+        return self.elb.create_load_balancer(Name=name, **more)["LoadBalancers"][0]
+
+    def group_of(self, name="blue", **more):
+        more = {"Protocol": "HTTP", "Port": 80, "VpcId": self.vpc_id, "TargetType": "ip", **more}
+        return self.elb.create_target_group(Name=name, **more)["TargetGroups"][0]
+
+    def listener(self, balancer, actions=None, **more):
+        more = {"Protocol": "HTTP", "Port": 80, **more}
+        actions = actions or [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}]
+        return self.elb.create_listener(LoadBalancerArn=balancer["LoadBalancerArn"], DefaultActions=actions, **more)["Listeners"][0]
+
+    def interfaces(self, balancer):
+        words = "/".join(balancer["LoadBalancerArn"].split("/")[-3:])
+        return self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]
+
+
+def forward(*groups, **more):
+    if len(groups) == 1 and not more:
+        return [{"Type": "forward", "TargetGroupArn": groups[0]["TargetGroupArn"]}]
+    return [{"Type": "forward", "ForwardConfig": {"TargetGroups": [
+        {"TargetGroupArn": g["TargetGroupArn"], "Weight": w} for g, w in groups], **more}}]

@@ -7,6 +7,7 @@
 #include "aws/ec2/endpoint.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
+#include "aws/elbv2/elbv2.h"
 #include "aws/route53/route53.h"
 #include "aws/servicediscovery/servicediscovery.h"
 #include "engine/net/network.h"
@@ -264,6 +265,9 @@ static enum dns_said answer(const struct asked *q)
 		return reverse_name(q, label, S("in-addr.arpa"), region);
 	if (is_s3(q, name))
 		return s3_name(q);
+	enum dns_said balancer = elbv2_answer(q->names->desk->cloud, str_from(q->vpc_id), q->query, q->answer);
+	if (balancer != DNS_NOT_MINE)
+		return balancer;
 	const struct discovery_scope scope = {
 	        .txn = q->scope.txn, .arena = a, .account = q->scope.account, .region = q->scope.region};
 	enum dns_said said = discovery_answer(&scope, str_from(q->vpc_id), q->query, q->answer);

@@ -5,6 +5,7 @@
 #include "scheduled.h"
 
 #include "aws/ec2/ec2.h"
+#include "aws/ecs/ecs.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -259,4 +260,10 @@ int64_t crew_token_lease(struct call *c)
 		d->token_lease_until_ms = c->now_ms + HOUR_MS;
 	}
 	return d->token_lease;
+}
+
+struct tasks *ecs_tasks(const struct cloud *cloud)
+{
+	const struct crew *d = cloud_state(cloud, &ecs_service);
+	return d ? d->tasks : NULL;
 }

@@ -1,4 +1,5 @@
-/* ECS's face for other services: services as those see them that scale them. What is given lives in the arena. */
+/* ECS's face for other services: services as those see them that scale them, and the engine of tasks, which others run tasks of their
+ * own by. What is given lives in the arena. */
 #pragma once
 #include "core/call.h"
 
@@ -14,3 +15,7 @@ typedef void ecs_service_changed_fn(void *ctx, struct str account, struct str re
 struct ecs_services_watch;
 struct ecs_services_watch *ecs_watch_services(struct cloud *cloud, ecs_service_changed_fn *fn, void *ctx);
 void ecs_unwatch_services(struct ecs_services_watch *w); /* NULL is harmless */
+
+struct tasks;
+/* NULL: this machine has no sandboxes. Valid from ECS's start to its stop, which is after those of services that start later. */
+struct tasks *ecs_tasks(const struct cloud *cloud);

@@ -23,13 +23,7 @@ static bool compatible(const struct elbv2_listener *l, const struct elbv2_target
 	struct str p = g->protocol;
 	if (elb_protocol_http(l->protocol))
 		return elb_group_is_http(g);
-	if (str_is(l->protocol, "TCP"))
-		return str_is(p, "TCP") || str_is(p, "TCP_UDP");
-	if (str_is(l->protocol, "TLS"))
-		return str_is(p, "TCP") || str_is(p, "TLS");
-	if (str_is(l->protocol, "UDP"))
-		return str_is(p, "UDP") || str_is(p, "TCP_UDP");
-	return str_is(p, "TCP_UDP");
+	return str_is(p, "TCP") || (str_is(p, "TLS") && str_is(l->protocol, "TLS"));
 }
 
 static int check_group(struct call *c, const struct state_elbv2_balancer_record *b, const struct elbv2_listener *l, struct str arn)

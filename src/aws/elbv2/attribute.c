@@ -11,7 +11,7 @@ enum {
 	WEB = 1 << 5, /* listeners */
 	STREAM = 1 << 6,
 };
-enum kind { FLAG, NUMBER, CHOICE, TEXT };
+enum kind { FLAG, NUMBER, CHOICE, TEXT, SHARE /* "off", or percent */ };
 
 struct attribute {
 	unsigned of;
@@ -66,10 +66,8 @@ static const struct attribute table[] = {
         {FLOW, "stickiness.type", "source_ip", CHOICE, .choices = "source_ip"},
         {HTTP | FLOW, "target_group_health.dns_failover.minimum_healthy_targets.count", "1", TEXT, .max = 8, .fixed = true},
         {HTTP | FLOW, "target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", TEXT, .max = 3, .fixed = true},
-        {HTTP | FLOW, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", TEXT, .max = 8,
-         .fixed = true},
-        {HTTP | FLOW, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", TEXT, .max = 3,
-         .fixed = true},
+        {HTTP | FLOW, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", NUMBER, 1, ELB_TARGETS_MAX},
+        {HTTP | FLOW, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", SHARE, 1, 100},
         {FLOW, "target_health_state.unhealthy.connection_termination.enabled", "true", FLAG, .fixed = true},
         {FLOW, "target_health_state.unhealthy.draining_interval_seconds", "0", TEXT, .max = 8, .fixed = true},
 
@@ -132,6 +130,11 @@ static int check_value(struct call *c, const char *noun, const struct attribute 
 	case NUMBER:
 		if (!str_to_i64(value, &n) || ((n < t->min || n > t->max) && !str_is(value, t->usual)))
 			return elb_invalid(c, "'%s' value '%.*s' must be between '%lld' and '%lld' inclusive", t->key,
+			                   STR_ARG(value), (long long)t->min, (long long)t->max);
+		break;
+	case SHARE:
+		if (!str_is(value, "off") && (!str_to_i64(value, &n) || n < t->min || n > t->max))
+			return elb_invalid(c, "'%s' value '%.*s' must be 'off' or between '%lld' and '%lld' inclusive", t->key,
 			                   STR_ARG(value), (long long)t->min, (long long)t->max);
 		break;
 	case CHOICE:

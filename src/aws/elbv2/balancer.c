@@ -118,6 +118,7 @@ int elbv2_create_load_balancer(struct call *c, const struct elbv2_create_load_ba
 	b->security_groups = groups;
 	b->ip_address_type = S("ipv4");
 	r.tags = in->tags;
+	r.secret = id_hex(c->arena, 32);
 	if (elb_places_take(c, &r, &places) != CALL_OK)
 		return CALL_FAIL;
 	elb_balancer_put(&s, &r);
@@ -142,11 +143,14 @@ int elbv2_delete_load_balancer(struct call *c, const struct elbv2_delete_load_ba
 		                 "Load balancer '%.*s' cannot be deleted because deletion protection is enabled",
 		                 STR_ARG(in->load_balancer_arn));
 	struct elb_listeners listeners = elb_listeners_of(&s, r.balancer->load_balancer_name);
+	struct str_list certificates = elb_certificates_of(&s, r.balancer->load_balancer_name);
+	struct elb_name at;
 	for (uint32_t i = 0; i < listeners.n; i++) {
-		struct elb_name at;
 		if (elb_name_parse(&s, listeners.v[i].listener->listener_arn, &at))
 			elb_listener_drop(&s, &at);
 	}
+	if (elb_name_parse(&s, in->load_balancer_arn, &at))
+		elb_certificates_note(&s, &at, &certificates);
 	for (uint32_t i = 0; i < r.nodes.n; i++)
 		ec2_return_interface(s.txn, c->arena, c->account, c->region, r.nodes.v[i].interface);
 	elb_balancer_drop(&s, r.balancer->load_balancer_name);

@@ -1,23 +1,95 @@
 /* From records to what really runs. Every change of a record is watched, and one idempotent step looks at the records of a balancer
- * (or of a target group) and does the next thing. After a start of the role each is looked at once.
+ * (or of a target group) and does the next thing. After a start of the role each is looked at once; nodes that the engine still has
+ * are adopted.
  *
- * desk.c finds what has changed, desk_group.c is the step of a target group: draining targets whose time is over go, and instances
- * that are gone. All of it runs on the loop. Private to aws/elbv2. */
+ * desk.c finds what has changed and hears what the nodes say; desk_balancer.c is the step of a balancer, with plan.c, which makes
+ * the engine's description out of records; desk_group.c is the step of a target group: draining targets whose time is over go, and
+ * instances that are gone. All of it runs on the loop. Private to aws/elbv2. */
 #pragma once
 #include "base/map.h"
+#include "engine/lb/lb.h"
 #include "rows.h"
 
+struct acm_watch;
 struct ec2_instances_watch;
 
 struct elb_desk {
 	struct cloud *cloud;
+	struct lb *lb;
 	struct store_watch *watch;
 	struct ec2_instances_watch *instances;
+	struct acm_watch *certificates;
 	struct loop_timer *soon;
-	struct map groups;  /* by key: struct elb_group_item */
-	struct map targets; /* ids of instances that are targets of any group */
+	bool settled;                       /* the first round is over */
+	struct map groups;                  /* by key: struct elb_group_item */
+	struct map targets;                 /* ids of instances that are targets of any group */
+	struct map balancers;               /* by key: struct elb_item */
+	struct map by_id, by_port, by_name; /* the engine's id; interface; DNS name in lower case: struct elb_item */
 };
 
+struct elb_item_node {
+	char interface[LB_ID_MAX], zone[64];
+	int fd;                   /* its link, until the engine has it; -1: none */
+	bool serves;              /* as the engine said last */
+	uint32_t private, public; /* host byte order; 0: none, or not known yet */
+};
+
+/* What was put last, as health and names are asked about it. */
+struct elb_seen_target {
+	const char *id, *zone;
+};
+struct elb_seen_group {
+	const char *arn;
+	bool cross_zone;
+	struct elb_seen_target *targets;
+	size_t target_count;
+};
+
+/* One balancer that is looked after; lives as long as its record does. */
+struct elb_item {
+	struct elb_desk *desk;
+	struct str account, region, name, key;
+	struct arena arena;
+	bool dirty, busy;
+	char id[LB_ID_MAX];                /* the engine's: "app-50dc6c495c0c9188"; "": nothing was put yet */
+	struct str dns_name, zone_id, vpc; /* dns_name: in lower case */
+	bool internal, tls;                /* tls: a listener has a certificate */
+	struct elb_item_node nodes[LB_NODES_MAX];
+	unsigned node_count;
+	struct arena seen; /* of the next two */
+	struct elb_seen_group *groups;
+	size_t group_count;
+};
+
+struct elb_desk *elb_desk_new(struct cloud *cloud);
+void elb_desk_free(struct elb_desk *d);
+struct elb_desk *elb_desk(const struct cloud *cloud);
+void elb_desk_soon(struct elb_desk *d);
+/* What the nodes say of a target that is in use. */
+void elb_desk_health(const struct elb_scope *s, const struct state_elbv2_group_record *r, const struct state_elbv2_target *t,
+                     struct elbv2_target_health *ret);
+
+/* --- desk_balancer.c */
+void elb_item_mark(struct elb_item *i);
+/* A balancer's record has changed (value absent: it is gone), or something below it (key: the balancer's all the same). */
+void elb_item_look(struct elb_desk *d, struct arena *a, struct str account, struct str region, struct str name,
+                   const struct str *value);
+void elb_item_step(struct elb_item *i, const struct elb_scope *s);
+void elb_item_free(struct elb_item *i);
+struct elb_item *elb_item_named(const struct elb_desk *d, struct arena *a, struct str account, struct str region, struct str name);
+struct elb_item_node *elb_item_node(struct elb_item *i, const char *interface);
+/* Is a target (of a group that was put) healthy, as all nodes see it that ask it? LB_INITIAL also: nobody knows yet. */
+enum lb_health elb_item_health(const struct elb_item *i, const struct elb_seen_group *g, const struct elb_seen_target *t,
+                               struct lb_target_health *ret_why);
+
+/* --- plan.c */
+struct str elb_engine_id(struct arena *a, const struct elb_name *n);
+/* "i-...:80" */
+const char *elb_target_id(struct arena *a, const struct state_elbv2_target *t);
+/* All of a balancer as the engine wants it, in the scope's arena. */
+void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret);
+
+/* --- desk_group.c */
 /* One target group that is looked after; lives as long as its record does. */
 struct elb_group_item {
 	struct elb_desk *desk;
@@ -25,20 +97,11 @@ struct elb_group_item {
 	struct arena arena, step;
 	bool dirty, busy;
 	struct loop_timer *timer;
-	int64_t wake_ms; /* when the next one of its targets has drained; 0: none drains */
+	int64_t wake_ms;       /* when the next one of its targets has drained; 0: none drains */
+	struct str_list users; /* in step */
 	bool gone;
 };
-
-struct elb_desk *elb_desk_new(struct cloud *cloud);
-void elb_desk_free(struct elb_desk *d);
-struct elb_desk *elb_desk(const struct cloud *cloud);
-/* What the nodes say of a target that is in use. */
-void elb_desk_health(const struct elb_scope *s, const struct state_elbv2_group_record *r, const struct state_elbv2_target *t,
-                     struct elbv2_target_health *ret);
-
-/* --- desk_group.c */
 void elb_group_mark(struct elb_group_item *i);
 void elb_group_step(struct elb_group_item *i);
 void elb_group_look(struct elb_desk *d, struct str key, struct str value);
 void elb_group_item_free(struct elb_group_item *i);
-void elb_desk_soon(struct elb_desk *d);

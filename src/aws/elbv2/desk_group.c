@@ -52,6 +52,11 @@ static void done(void *ctx, int result, uint64_t revision)
 		return;
 	}
 	i->busy = false;
+	for (uint32_t k = 0; k < i->users.n; k++) {
+		struct elb_item *user = elb_item_named(i->desk, &i->step, i->account, i->region, i->users.v[k]);
+		if (user)
+			elb_item_mark(user);
+	}
 	loop_remove_timer(l, i->timer);
 	i->timer = NULL;
 	if (i->gone && !i->dirty) {
@@ -86,6 +91,7 @@ static void run(struct elb_group_item *i)
 	        .arena = &i->step, .cloud = i->desk->cloud, .account = i->account, .region = i->region, .now_ms = clock_wall_ms()};
 	s.txn = store_begin(s.cloud->store, &i->step);
 	i->wake_ms = 0;
+	i->users = elb_group_users(&s, i->name);
 	i->gone = !elb_group_find(&s, i->name, &r);
 	if (!i->gone) {
 		uint32_t left = 0, had = r.targets.n;

@@ -30,16 +30,16 @@ static void show(const struct elb_scope *s, const struct state_elbv2_listener_re
 
 static int check_protocol(struct call *c, const struct state_elbv2_balancer_record *b, struct str protocol)
 {
-	bool good = elb_is_network(b) ? str_is(protocol, "TCP") || str_is(protocol, "TLS") || str_is(protocol, "UDP") ||
-	                                        str_is(protocol, "TCP_UDP")
-	                              : elb_protocol_http(protocol);
+	bool network = elb_is_network(b);
 	if (!str_set(protocol))
 		return elb_invalid(c, "A listener protocol must be specified");
-	if (elb_is_network(b) && (str_is(protocol, "QUIC") || str_is(protocol, "TCP_QUIC")))
-		return elb_absent(c, "The protocols QUIC and TCP_QUIC are");
-	return good ? CALL_OK
-	            : elb_invalid(c, "Listener protocol '%.*s' must be one of '%s'", STR_ARG(protocol),
-	                          elb_is_network(b) ? "UDP, TCP, TCP_UDP, TLS" : "HTTPS, HTTP");
+	if (network &&
+	    (str_is(protocol, "QUIC") || str_is(protocol, "TCP_QUIC") || str_is(protocol, "UDP") || str_is(protocol, "TCP_UDP")))
+		return elb_absent(c, "The protocols UDP, TCP_UDP, QUIC and TCP_QUIC are");
+	if (network ? str_is(protocol, "TCP") || str_is(protocol, "TLS") : elb_protocol_http(protocol))
+		return CALL_OK;
+	return elb_invalid(c, "Listener protocol '%.*s' must be one of '%s'", STR_ARG(protocol),
+	                   network ? "UDP, TCP, TCP_UDP, TLS" : "HTTPS, HTTP");
 }
 
 /* Certificate, policy and ALPN are of TLS alone. */
@@ -121,9 +121,11 @@ int elbv2_create_listener(struct call *c, const struct elbv2_create_listener_inp
 	at.kind = ELB_LISTENER;
 	at.listener = id_hex(c->arena, 16);
 	at.rule = id_hex(c->arena, 16);
+	struct str_list before = elb_certificates_of(&s, at.name);
 	l->listener_arn = elb_arn(&s, &at);
 	struct state_elbv2_listener_record r = {.listener = l, .tags = in->tags, .default_rule = at.rule};
 	elb_listener_put(&s, &at, &r);
+	elb_certificates_note(&s, &at, &before);
 	at.kind = ELB_RULE;
 	rule.rule->rule_arn = elb_arn(&s, &at);
 	rule.rule->priority = S("default");
@@ -157,6 +159,7 @@ int elbv2_modify_listener(struct call *c, const struct elbv2_modify_listener_inp
 	if (elb_listener_get(c, in->listener_arn, &at, &r) != CALL_OK)
 		return CALL_FAIL;
 	struct elbv2_listener *l = r.listener;
+	struct str_list before = elb_certificates_of(&s, at.name);
 	at.rule = r.default_rule;
 	if (!elb_balancer_find(&s, at.name, &b) || !elb_rule_find(&s, &at, &rule))
 		return call_broken(c, "a listener lacks its load balancer or its default rule");
@@ -191,6 +194,7 @@ int elbv2_modify_listener(struct call *c, const struct elbv2_modify_listener_inp
 	if (check_rules(c, &s, &b, &at, l) != CALL_OK)
 		return CALL_FAIL;
 	elb_listener_put(&s, &at, &r);
+	elb_certificates_note(&s, &at, &before);
 	out->listeners.set = true;
 	show(&s, &r, LIST_ADD(c->arena, &out->listeners));
 	return CALL_OK;
@@ -204,7 +208,9 @@ int elbv2_delete_listener(struct call *c, const struct elbv2_delete_listener_inp
 	(void)out;
 	if (elb_listener_get(c, in->listener_arn, &at, &r) != CALL_OK)
 		return CALL_FAIL;
+	struct str_list before = elb_certificates_of(&s, at.name);
 	elb_listener_drop(&s, &at);
+	elb_certificates_note(&s, &at, &before);
 	return CALL_OK;
 }
 

@@ -5,6 +5,7 @@
  * rules below their listener. A listener's default actions are those of its default rule. Which rules use a target group lies
  * beside them under ("elbv2", "use", ..., group, balancer, listener, rule), written by elb_rule_put() and elb_rule_drop() alone. */
 #pragma once
+#include "base/cert.h"
 #include "core/call.h"
 #include "core/record.h"
 #include "core/service.h"
@@ -170,6 +171,10 @@ int elb_conditions_check(struct call *c, const struct elbv2_rule_condition_list 
 /* --- certificate.c */
 /* Is this a certificate that the account may use here? CALL_FAIL: CertificateNotFound. */
 int elb_certificate_check(struct call *c, struct str arn);
+bool elb_certificate_find(const struct elb_scope *s, struct str arn, struct cert_bundle *ret);
+/* All that a balancer's listeners have; after a change of those, what is used from now on or not any more is noted. */
+struct str_list elb_certificates_of(const struct elb_scope *s, struct str balancer);
+void elb_certificates_note(const struct elb_scope *s, const struct elb_name *at, const struct str_list *before);
 
 /* --- balancer.c, balancer_place.c */
 void elb_balancer_show(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct elbv2_load_balancer *ret);

@@ -1,6 +1,7 @@
 /* The responders' copy of all hosted zones, kept true by a watch, and the responder for this machine. A query reads no store. */
 #include "check.h"
 
+#include "aws/elbv2/elbv2.h"
 #include "base/log.h"
 #include "core/meter.h"
 #include "engine/dns/name.h"
@@ -129,6 +130,13 @@ static bool is_healthy(void *ctx, struct str check)
 	return route53_check_healthy(s->checks, check);
 }
 
+/* What an alias may lead to beside records of its zone: load balancers. */
+static int addresses(void *ctx, struct str vpc, const uint8_t *name, uint16_t type, uint8_t (*out)[16], int max, bool *ret_healthy)
+{
+	const struct route53_state *s = ctx;
+	return elbv2_addresses(s->cloud, vpc, name, type, out, max, ret_healthy);
+}
+
 /* --- answers */
 
 static bool ask_zones(const struct route53_state *s, const struct dns_asking *who, const struct dns_query *q, struct dns_writer *w,
@@ -171,8 +179,9 @@ static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, cons
 	const struct dns_asking who = {.address = q->has_subnet ? q->subnet : peer, .bits = q->has_subnet ? q->subnet_bits : 32};
 	enum dns_said said;
 	(void)place;
-	ask_zones(s, &who, q, w, &said);
-	return said;
+	if (ask_zones(s, &who, q, w, &said))
+		return said;
+	return elbv2_answer(s->cloud, STR_NONE, q, w);
 }
 
 /* The first record of a type that the public zones have for a name: where it lies in *ret_answer. NULL: there is none. */
@@ -289,7 +298,7 @@ int route53_index_open(struct route53_state *s)
 	struct str under = KEY_UNDER(&a, S("route53")), key;
 	struct store_value v;
 	s->checks = route53_checks_new(s);
-	s->zones = dns_zones_new(&(struct dns_zones_hooks){.ctx = s, .healthy = is_healthy});
+	s->zones = dns_zones_new(&(struct dns_zones_hooks){.ctx = s, .healthy = is_healthy, .addresses = addresses});
 	struct store_txn *t = store_begin(s->cloud->store, &a);
 	struct store_iter *iter = store_scan(t, under, store_prefix_end(&a, under), false);
 	while (store_next(iter, &key, &v))

@@ -1,6 +1,7 @@
 /* Whether a record set may be: its members together, its values, and what else lies at its name. */
 #include "rows.h"
 
+#include "aws/elbv2/elbv2.h"
 #include "engine/dns/name.h"
 #include "engine/dns/places.h"
 #include "engine/dns/rdata.h"
@@ -203,6 +204,14 @@ static void check_alias(struct call *c, struct route53_checking *k, const struct
 	}
 	if (str_is(s->type, "NS") || str_is(s->type, "SOA")) {
 		route53_wrong(c, k, "Alias records of type %.*s are not possible", STR_ARG(s->type));
+		return;
+	}
+	if (elbv2_is_alias(c->cloud, t->hosted_zone_id, target)) {
+		if (!str_is(s->type, "A") && !str_is(s->type, "AAAA"))
+			route53_wrong(
+			        c, k,
+			        "Tried to create an alias that targets %.*s, type %.*s in zone %.*s, but that target was not found",
+			        STR_ARG(t->dns_name), STR_ARG(s->type), STR_ARG(t->hosted_zone_id));
 		return;
 	}
 	if (!str_eq(t->hosted_zone_id, zone)) {

@@ -50,8 +50,9 @@ struct dns_zones_hooks {
 	/* Is this health check's last word that all is well? Unknown ones are healthy. */
 	bool (*healthy)(void *ctx, struct str check);
 	/* Addresses of what an alias leads to that is no record of its zone (a load balancer), 4 or 16 bytes each in the order of
-	 * the wire; how many, at most `max`; -1: there is no such thing. */
-	int (*addresses)(void *ctx, const uint8_t *name, uint16_t type, uint8_t (*out)[16], int max, bool *ret_healthy);
+	 * the wire; how many, at most `max`; -1: there is no such thing. vpc: whose resolver asks, or absent. */
+	int (*addresses)(void *ctx, struct str vpc, const uint8_t *name, uint16_t type, uint8_t (*out)[16], int max,
+	                 bool *ret_healthy);
 	/* The location of a block that an address is in, and its length in bits; absent: none. */
 	struct str (*block)(void *ctx, struct str collection, uint32_t address, unsigned *ret_bits);
 };

@@ -195,8 +195,8 @@ static unsigned put_elsewhere(struct looking *l, const uint8_t *owner, const str
 	bool healthy;
 	int n = -1;
 	if (l->zones->hooks.addresses)
-		n = l->zones->hooks.addresses(l->zones->hooks.ctx, s->about.alias, s->about.type, addresses, ADDRESSES_MAX,
-		                              &healthy);
+		n = l->zones->hooks.addresses(l->zones->hooks.ctx, l->who->vpc, s->about.alias, s->about.type, addresses,
+		                              ADDRESSES_MAX, &healthy);
 	l->found->alias = l->found->alias || n >= 0;
 	for (int i = 0; i < n; i++)
 		put_owned(l, DNS_ANSWER, owner, s->about.type, ALIAS_TTL_S, str_of(addresses[i], s->about.type == DNS_A ? 4 : 16));

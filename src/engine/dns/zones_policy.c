@@ -29,7 +29,7 @@ static bool is_healthy(struct dns_zones *z, const struct dns_zone *zone, const s
 		uint8_t addresses[1][16];
 		bool well = true;
 		return !z->hooks.addresses ||
-		       (z->hooks.addresses(z->hooks.ctx, a->alias, a->type, addresses, 1, &well) >= 0 && well);
+		       (z->hooks.addresses(z->hooks.ctx, STR_NONE, a->alias, a->type, addresses, 1, &well) >= 0 && well);
 	}
 	/* A group of records is as healthy as the best of it. */
 	const struct dns_node *n = dns_node_at(zone, a->alias);

@@ -16,7 +16,7 @@ class Groups(BalancerCase):
                              "IpAddressType": "ipv4"})
         n = self.group_of("flow", Protocol="TCP", Port=9)
         self.assertEqual((n["HealthCheckProtocol"], n["HealthCheckTimeoutSeconds"], n.get("Matcher"), n.get("ProtocolVersion")), ("TCP", 10, None, None))
-        n = self.group_of("flow2", Protocol="UDP", Port=53, HealthCheckProtocol="HTTP", HealthCheckPort="80")
+        n = self.group_of("flow2", Protocol="TCP", Port=53, HealthCheckProtocol="HTTP", HealthCheckPort="80")
         self.assertEqual((n["HealthCheckTimeoutSeconds"], n["Matcher"], n["HealthCheckPort"]), (6, {"HttpCode": "200-399"}, "80"))
         n = self.group_of("grpc", ProtocolVersion="GRPC")
         self.assertEqual((n["HealthCheckPath"], n["Matcher"]), ("/AWS.ALB/healthcheck", {"GrpcCode": "12"}))
@@ -29,7 +29,7 @@ class Groups(BalancerCase):
         self.fails("ValidationError", make, **without("Port"), message="A port must be specified")
         self.fails("ValidationError", make, **without("VpcId"), message="A VPC ID must be specified")
         self.fails("ValidationError", make, **{**good, "VpcId": "vpc-0123456789abcdef0"}, message="The VPC ID 'vpc-0123456789abcdef0' is not found")
-        for more in ({"Name": "y" * 33}, {"Name": "a_b"}, {"TargetType": "lambda"}, {"TargetType": "alb"}, {"Protocol": "GENEVE"},
+        for more in ({"Name": "y" * 33}, {"Name": "a_b"}, {"TargetType": "lambda"}, {"TargetType": "alb"}, {"Protocol": "GENEVE"}, {"Protocol": "UDP"},
                      {"ProtocolVersion": "HTTP3"}, {"Protocol": "TCP", "ProtocolVersion": "HTTP1"}, {"HealthCheckEnabled": False},
                      {"HealthCheckProtocol": "TCP"}, {"HealthCheckPort": "99999"}, {"HealthCheckPath": "x"}, {"HealthCheckTimeoutSeconds": 30},
                      {"HealthCheckIntervalSeconds": 301}, {"HealthyThresholdCount": 11}, {"Matcher": {"HttpCode": "500"}},

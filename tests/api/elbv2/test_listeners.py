@@ -1,7 +1,8 @@
 """Listeners and their rules."""
 import unittest
 
-from balancers import BalancerCase, forward
+from aws import client
+from balancers import BalancerCase, forward, wait
 
 FIXED = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "no"}}
 PATH = {"Field": "path-pattern", "Values": ["/img/*"]}
@@ -43,16 +44,17 @@ class Listeners(BalancerCase):
         self.fails("CertificateNotFound", make, Protocol="HTTPS", Certificates=[{"CertificateArn": "arn:aws:acm:x:0:certificate/y"}])
         self.fails("SSLPolicyNotFound", make, Protocol="HTTPS", SslPolicy="none", Certificates=[{"CertificateArn": "arn:aws:acm:x:0:certificate/y"}])
         self.fails("LoadBalancerNotFound", make, balancer={"LoadBalancerArn": self.arn[:-16] + "0" * 16})
-        flow, udp, both = (self.group_of("g" + p.lower().replace("_", ""), Protocol=p) for p in ("TCP", "UDP", "TCP_UDP"))
+        flow, sealed = (self.group_of("g" + p.lower(), Protocol=p) for p in ("TCP", "TLS"))
         self.fails("IncompatibleProtocols", make, DefaultActions=forward(flow))
         net = self.balancer("net", Scheme="internal", Type="network")
         self.fails("ValidationError", make, balancer=net, message="Listener protocol 'HTTP' must be one of 'UDP, TCP, TCP_UDP, TLS'")
         self.fails("ValidationError", make, balancer=net, Protocol="TCP")
-        self.fails("IncompatibleProtocols", make, balancer=net, Protocol="TCP", DefaultActions=forward(udp))
+        self.fails("IncompatibleProtocols", make, balancer=net, Protocol="TCP", DefaultActions=forward(sealed))
         made = make(balancer=net, Protocol="TCP", DefaultActions=forward(flow))["Listeners"][0]
-        make(balancer=net, Protocol="UDP", Port=53, DefaultActions=forward(both))
+        self.fails("ValidationError", make, balancer=net, Protocol="UDP", Port=53, DefaultActions=forward(flow))
         self.fails("UnsupportedProtocol", self.elb.create_rule, ListenerArn=made["ListenerArn"], Priority=1, Conditions=[PATH], Actions=forward(flow))
-        self.fails("IncompatibleProtocols", self.elb.modify_listener, ListenerArn=made["ListenerArn"], Protocol="UDP")
+        self.fails("ValidationError", self.elb.modify_listener, ListenerArn=made["ListenerArn"], Protocol="TLS",
+                   message="A certificate must be specified for TLS listeners")
 
     def test_actions(self):
         one, two = self.group_of("one"), self.group_of("two")
@@ -124,6 +126,29 @@ class Listeners(BalancerCase):
                     [{"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "v"}]}}]):
             self.assertAwsError("ValidationError", make, *[{"Field": b} if isinstance(b, str) else b for b in bad])
         self.assertEqual(len(self.elb.describe_rules(ListenerArn=l)["Rules"]), 1)
+
+    def test_certificates(self):
+        acm = client("acm", region=self.region)
+        one, two = (acm.request_certificate(DomainName=f"{n}.localhost")["CertificateArn"] for n in ("one", "two"))
+        for arn in (one, two):
+            wait(self, lambda: acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "ISSUED")
+        users = lambda arn: acm.describe_certificate(CertificateArn=arn)["Certificate"].get("InUseBy", [])
+        made = self.listener(self.lb, Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": one}])
+        l = made["ListenerArn"]
+        self.assertEqual((made["SslPolicy"], made["Certificates"]), ("ELBSecurityPolicy-2016-08", [{"CertificateArn": one}]))
+        self.assertEqual((users(one), users(two)), ([self.arn], []))
+        self.elb.add_listener_certificates(ListenerArn=l, Certificates=[{"CertificateArn": two}])
+        shown = lambda: [(c["CertificateArn"], c["IsDefault"]) for c in self.elb.describe_listener_certificates(ListenerArn=l)["Certificates"]]
+        self.assertEqual(shown(), [(one, True), (two, False)])
+        self.assertEqual(users(two), [self.arn])
+        self.fails("OperationNotPermitted", self.elb.remove_listener_certificates, ListenerArn=l, Certificates=[{"CertificateArn": one}])
+        self.elb.remove_listener_certificates(ListenerArn=l, Certificates=[{"CertificateArn": two}])
+        self.assertEqual((shown(), users(two)), ([(one, True)], []))
+        self.elb.modify_listener(ListenerArn=l, Certificates=[{"CertificateArn": two}])
+        self.assertEqual((users(one), users(two)), ([], [self.arn]))
+        self.fails("ValidationError", self.elb.modify_listener, ListenerArn=l, Protocol="HTTP", SslPolicy="ELBSecurityPolicy-2016-08")
+        self.elb.delete_load_balancer(LoadBalancerArn=self.arn)
+        self.assertEqual(users(two), [])
 
     def test_what_old_clients_do_not_know(self):
         net = self.balancer("net", Scheme="internal", Type="network")

@@ -1,0 +1,128 @@
+#include "elbv2.h"
+
+#include "base/rand.h"
+#include "desk.h"
+
+#include <arpa/inet.h>
+
+enum { TTL_S = 60 };
+
+/* --- whose name it is */
+
+/* "zone.NAME" means the node of that zone alone, "dualstack.NAME" all of them. */
+static const struct elb_item *find(const struct elb_desk *d, struct str name, struct str *ret_zone)
+{
+	const struct elb_item *i = map_get(&d->by_name, name);
+	*ret_zone = STR_NONE;
+	if (i)
+		return i;
+	struct str rest = name, first = str_cut(&rest, '.');
+	i = str_set(rest) ? map_get(&d->by_name, rest) : NULL;
+	if (!i || str_is(first, "dualstack"))
+		return i;
+	for (unsigned k = 0; k < i->node_count; k++)
+		if (str_is(first, i->nodes[k].zone)) {
+			*ret_zone = str_from(i->nodes[k].zone);
+			return i;
+		}
+	return NULL;
+}
+
+/* A name on the wire as text; STR_NONE: it has bytes that no balancer's name has. */
+static struct str text_of(const uint8_t *wire, char out[static DNS_NAME_MAX])
+{
+	size_t n = 0;
+	for (; *wire; wire += 1 + *wire) {
+		if (n)
+			out[n++] = '.';
+		for (unsigned k = 1; k <= *wire; k++) {
+			if (wire[k] == '.')
+				return STR_NONE;
+			out[n++] = (char)wire[k];
+		}
+	}
+	return str_of(out, n);
+}
+
+/* Nodes that serve; all of them where none does. In any order. */
+static unsigned addresses_of(const struct elb_item *i, struct str vpc, struct str zone, uint32_t out[static LB_NODES_MAX])
+{
+	bool inside = i->internal || str_eq(vpc, i->vpc), any = false;
+	unsigned n = 0;
+	for (unsigned k = 0; k < i->node_count; k++)
+		any |= i->nodes[k].serves && (!str_set(zone) || str_is(zone, i->nodes[k].zone));
+	for (unsigned k = 0; k < i->node_count; k++) {
+		const struct elb_item_node *node = &i->nodes[k];
+		uint32_t address = inside ? node->private : node->public;
+		if (!address || (any && !node->serves) || (str_set(zone) && !str_is(zone, node->zone)))
+			continue;
+		unsigned at = (unsigned)rand_below(n + 1);
+		out[n++] = out[at];
+		out[at] = address;
+	}
+	return n;
+}
+
+/* --- answers */
+
+enum dns_said elbv2_answer(const struct cloud *cloud, struct str vpc, const struct dns_query *q, struct dns_writer *w)
+{
+	const struct elb_desk *d = elb_desk(cloud);
+	struct str zone;
+	uint32_t addresses[LB_NODES_MAX];
+	const struct elb_item *i = d && q->plain && q->class == DNS_IN ? find(d, str_from(q->name), &zone) : NULL;
+	if (!i)
+		return DNS_NOT_MINE;
+	unsigned n = q->type == DNS_A || q->type == DNS_ANY ? addresses_of(i, vpc, zone, addresses) : 0;
+	for (unsigned k = 0; k < n; k++)
+		dns_put_address(w, DNS_ANSWER, NULL, TTL_S, addresses[k]);
+	if (!n) {
+		/* the name without its first label is the domain of the region's balancers */
+		const char *domain = strchr(q->name, '.');
+		dns_put_soa(w, domain ? domain + 1 : q->name, "ns0.amazonaws.com", TTL_S);
+	}
+	return DNS_ANSWERED;
+}
+
+static bool is_healthy(const struct elb_item *i)
+{
+	for (size_t k = 0; k < i->group_count; k++) {
+		const struct elb_seen_group *g = &i->groups[k];
+		struct lb_target_health why;
+		bool well = false;
+		for (size_t t = 0; t < g->target_count && !well; t++)
+			well = elb_item_health(i, g, &g->targets[t], &why) == LB_HEALTHY;
+		if (!well)
+			return false;
+	}
+	return true;
+}
+
+int elbv2_addresses(const struct cloud *cloud, struct str vpc, const uint8_t *name, uint16_t type, uint8_t (*out)[16], int max,
+                    bool *ret_healthy)
+{
+	const struct elb_desk *d = elb_desk(cloud);
+	char text[DNS_NAME_MAX];
+	uint32_t addresses[LB_NODES_MAX];
+	struct str zone;
+	const struct elb_item *i = d ? find(d, text_of(name, text), &zone) : NULL;
+	if (!i)
+		return -1;
+	*ret_healthy = is_healthy(i);
+	int n = type == DNS_A ? (int)addresses_of(i, vpc, zone, addresses) : 0;
+	n = n < max ? n : max;
+	for (int k = 0; k < n; k++) {
+		uint32_t wire = htonl(addresses[k]);
+		memcpy(out[k], &wire, sizeof(wire));
+	}
+	return n;
+}
+
+bool elbv2_is_alias(const struct cloud *cloud, struct str zone_id, const uint8_t *name)
+{
+	const struct elb_desk *d = elb_desk(cloud);
+	char text[DNS_NAME_MAX];
+	struct str zone;
+	const struct elb_item *i = d ? find(d, text_of(name, text), &zone) : NULL;
+	return i && str_eq(i->zone_id, zone_id);
+}

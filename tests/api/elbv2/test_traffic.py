@@ -1,0 +1,219 @@
+"""A whole balancer: its nodes, requests through it to tasks and instances, its names, and what is left when it is gone."""
+import http.client
+import socket
+import ssl
+import unittest
+
+from aws import client
+from balancers import forward, wait
+from tasks import TaskCase
+
+SERVE = "mkdir -p /w/img; echo {name} > /w/index.html; echo {name} > /w/up; echo {name} picture > /w/img/a; exec httpd -f -p 80 -h /w"
+
+
+class Traffic(TaskCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.elb = client("elbv2", region=cls.region)
+        cls.subnets = [s["SubnetId"] for s in sorted(cls.ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])]
+        cls.subnet = {"SubnetId": cls.subnets[0]}
+        cls.group = cls.ec2.create_security_group(GroupName="lb", Description="d", VpcId=cls.vpc)["GroupId"]
+        cls.inner = cls.ec2.create_security_group(GroupName="tasks", Description="d", VpcId=cls.vpc)["GroupId"]
+        for group, source in ((cls.group, {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}), (cls.inner, {"UserIdGroupPairs": [{"GroupId": cls.group}]})):
+            cls.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 8443, **source}])
+
+    def setUp(self):
+        self.addCleanup(self.clear)
+
+    def clear(self):
+        for b in self.elb.describe_load_balancers()["LoadBalancers"]:
+            self.elb.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
+        for g in self.elb.describe_target_groups()["TargetGroups"]:
+            self.elb.delete_target_group(TargetGroupArn=g["TargetGroupArn"])
+
+    def balancer(self, name, **more):
+        more = {"Subnets": self.subnets[:2], **more}
+        if more.get("Type") != "network":
+            more.setdefault("SecurityGroups", [self.group])
+        made = self.elb.create_load_balancer(Name=name, **more)["LoadBalancers"][0]
+        self.active(made)
+        return made
+
+    def active(self, made):
+        wait(self, lambda: self.elb.describe_load_balancers(LoadBalancerArns=[made["LoadBalancerArn"]])["LoadBalancers"][0]["State"]["Code"] == "active",
+             what="active")
+
+    def serve(self, name):
+        """The private address of a task that serves its name."""
+        task = self.run_task(SERVE.format(name=name), groups=[self.inner])
+        details = self.until(task, "RUNNING")["attachments"][0]["details"]
+        return next(d["value"] for d in details if d["name"] == "privateIPv4Address")
+
+    def targets(self, name, *addresses, **more):
+        more = {"Protocol": "HTTP", "Port": 80, "VpcId": self.vpc, "TargetType": "ip", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2,
+                "HealthyThresholdCount": 2, **more}
+        made = self.elb.create_target_group(Name=name, **more)["TargetGroups"][0]
+        self.elb.modify_target_group_attributes(TargetGroupArn=made["TargetGroupArn"], Attributes=[
+            {"Key": "deregistration_delay.timeout_seconds", "Value": "2"}])
+        if addresses:
+            self.elb.register_targets(TargetGroupArn=made["TargetGroupArn"], Targets=[{"Id": a} for a in addresses])
+        return made
+
+    def listen(self, balancer, actions, **more):
+        return self.elb.create_listener(LoadBalancerArn=balancer["LoadBalancerArn"], DefaultActions=actions, **{"Protocol": "HTTP", "Port": 80, **more})[
+            "Listeners"][0]["ListenerArn"]
+
+    def health(self, group):
+        return {d["Target"]["Id"]: (d["TargetHealth"]["State"], d["TargetHealth"].get("Reason"))
+                for d in self.elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]}
+
+    def all_healthy(self, group):
+        def ask():
+            states = self.health(group)
+            return states and all(s == ("healthy", None) for s in states.values())
+        wait(self, ask, 60, "healthy")
+
+    def public(self, balancer):
+        words = "/".join(balancer["LoadBalancerArn"].split("/")[-3:])
+        found = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]
+        return sorted(i["Association"]["PublicIp"] for i in found)
+
+    def ask(self, address, path="/", port=80, method="GET", **headers):
+        c = http.client.HTTPConnection(address, port, timeout=10)
+        c.request(method, path, headers=headers)
+        r = c.getresponse()
+        body = r.read().decode()
+        c.close()
+        return r.status, body.strip(), r
+
+    def test_requests_reach_targets(self):
+        one, two = self.serve("one"), self.serve("two")
+        made = self.balancer("web")
+        blue = self.targets("blue", one, two, HealthCheckPath="/up")
+        listener = self.listen(made, forward(blue))
+        self.all_healthy(blue)
+        for address in self.public(made):
+            seen = [self.ask(address) for _ in range(8)]
+            self.assertEqual({s for s, _, _ in seen}, {200})
+            self.assertEqual({b for _, b, _ in seen}, {"one", "two"})
+
+        # rules: fixed answers, redirects, other groups
+        address = self.public(made)[0]
+        green = self.targets("green", two)
+        rule = lambda priority, condition, *actions: self.elb.create_rule(
+            ListenerArn=listener, Priority=priority, Conditions=[condition], Actions=list(actions))["Rules"][0]["RuleArn"]
+        rule(1, {"Field": "path-pattern", "Values": ["/no*"]},
+             {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "418", "ContentType": "text/plain", "MessageBody": "tea"}})
+        rule(2, {"Field": "host-header", "Values": ["old.example.com"]},
+             {"Type": "redirect", "RedirectConfig": {"Host": "new.example.com", "Port": "8080", "StatusCode": "HTTP_301"}})
+        rule(3, {"Field": "path-pattern", "Values": ["/img/*"]}, *forward(green))
+        self.all_healthy(green)
+        wait(self, lambda: self.ask(address, "/nothing")[:2] == (418, "tea"), 20)
+        status, _, reply = self.ask(address, "/a?b=c", Host="old.example.com")
+        self.assertEqual((status, reply.getheader("Location")), (301, "http://new.example.com:8080/a?b=c"))
+        self.assertEqual({self.ask(address, "/img/a")[1] for _ in range(4)}, {"two picture"})
+
+        # who drains gets nothing new, and is gone when its time is over
+        self.elb.deregister_targets(TargetGroupArn=blue["TargetGroupArn"], Targets=[{"Id": one}])
+        self.assertEqual(self.health(blue)[one][0], "draining")
+        wait(self, lambda: one not in self.health(blue), 20)
+        wait(self, lambda: {self.ask(address)[1] for _ in range(6)} == {"two"}, 20)
+        # a target that fails its checks
+        self.elb.modify_target_group(TargetGroupArn=blue["TargetGroupArn"], HealthCheckPath="/absent")
+        wait(self, lambda: self.health(blue)[two] == ("unhealthy", "Target.ResponseCodeMismatch"), 60)
+        self.elb.deregister_targets(TargetGroupArn=blue["TargetGroupArn"], Targets=[{"Id": two}])
+        wait(self, lambda: self.ask(address)[0] == 503, 30)
+
+        self.elb.delete_load_balancer(LoadBalancerArn=made["LoadBalancerArn"])
+        wait(self, lambda: self.refuses(address), 30)
+        self.assertEqual(self.public(made), [])
+
+    def refuses(self, address, port=80):
+        try:
+            socket.create_connection((address, port), 1).close()
+            return False
+        except OSError:
+            return True
+
+    def test_names(self):
+        dns = client("route53")
+        made = self.balancer("names")
+        self.listen(made, [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "MessageBody": "here"}}])
+        expected = self.public(made)
+        # an alias, answered in its own name
+        name = f"www.{self.word}.example."
+        zone = dns.create_hosted_zone(Name=f"{self.word}.example", CallerReference=self.word)["HostedZone"]["Id"]
+        record = {"Name": name, "Type": "A", "AliasTarget": {
+            "HostedZoneId": made["CanonicalHostedZoneId"], "DNSName": made["DNSName"], "EvaluateTargetHealth": False}}
+        change = lambda action, **more: dns.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [
+            {"Action": action, "ResourceRecordSet": {**record, **more}}]})
+        self.addCleanup(lambda: (change("DELETE"), dns.delete_hosted_zone(Id=zone)))
+        self.assertAwsError("InvalidChangeBatch", change, "CREATE", AliasTarget={**record["AliasTarget"], "DNSName": "none." + made["DNSName"][6:]})
+        change("CREATE")
+        self.assertEqual(sorted(dns.test_dns_answer(HostedZoneId=zone, RecordName=name, RecordType="A")["RecordData"]), expected)
+        # inside the VPC the name leads to the private addresses
+        task = self.run_task({"command": f"nslookup {made['DNSName']} | grep ^Address; echo; wget -q -O - http://{made['DNSName']}/; echo; "
+                                         f"wget -q -O - http://{name}/; echo; echo end; sleep 60", "logConfiguration": self.log("names")})
+        lines = self.wait(lambda: (found := self.lines("names", task)) and "end" in found and found)
+        self.assertEqual(lines.count("here"), 2, lines)
+        private = [line.split()[-1] for line in lines if line.startswith("Address") and "172.31." in line and ":53" not in line]
+        self.assertGreaterEqual(len(set(private)), 2, lines)
+
+    def test_a_network_balancer(self):
+        one = self.serve("flow")
+        self.ec2.authorize_security_group_ingress(GroupId=self.inner, IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "172.31.0.0/16"}]}])
+        made = self.balancer("net", Type="network")
+        flow = self.targets("flow", one, Protocol="TCP")
+        self.listen(made, forward(flow), Protocol="TCP", Port=8080)
+        self.all_healthy(flow)
+        by_zone = {z["ZoneName"]: z["SubnetId"] for z in made["AvailabilityZones"]}
+        self.assertEqual(len(by_zone), 2)
+        answers = set()
+        for address in self.public(made):
+            try:
+                answers.add(self.ask(address, port=8080)[1])
+            except OSError:
+                answers.add("reset")  # cross-zone is off: the node without a target in its zone
+        self.assertEqual(answers, {"flow", "reset"})
+        self.elb.modify_load_balancer_attributes(LoadBalancerArn=made["LoadBalancerArn"], Attributes=[
+            {"Key": "load_balancing.cross_zone.enabled", "Value": "true"}])
+
+        def everywhere():
+            try:
+                return all(self.ask(a, port=8080)[1] == "flow" for a in self.public(made))
+            except OSError:
+                return False
+        wait(self, everywhere, 30)
+
+    def test_https(self):
+        acm = client("acm", region=self.region)
+        name = f"{self.word}.localhost"
+        arn = acm.request_certificate(DomainName=name)["CertificateArn"]
+        wait(self, lambda: acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "ISSUED", 20)
+        made = self.balancer("tls")
+        listener = self.listen(made, [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "MessageBody": "sealed"}}],
+                               Protocol="HTTPS", Port=8443, Certificates=[{"CertificateArn": arn}], SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")
+        self.assertEqual(acm.describe_certificate(CertificateArn=arn)["Certificate"]["InUseBy"], [made["LoadBalancerArn"]])
+        self.assertAwsError("ResourceInUseException", acm.delete_certificate, CertificateArn=arn)
+        address = self.public(made)[0]
+        trust = ssl.create_default_context(cadata=acm.get_certificate(CertificateArn=arn)["CertificateChain"])
+
+        def sealed():
+            try:
+                with trust.wrap_socket(socket.create_connection((address, 8443), 5), server_hostname=name) as s:
+                    s.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+                    return b"".join(iter(lambda: s.recv(4096), b"")), s.version()
+            except OSError:
+                return None
+        reply, version = wait(self, sealed, 30)
+        self.assertTrue(reply.startswith(b"HTTP/1.1 200"), reply)
+        self.assertTrue(reply.endswith(b"sealed"), reply)
+        self.assertEqual(version, "TLSv1.3")
+        self.elb.delete_listener(ListenerArn=listener)
+        acm.delete_certificate(CertificateArn=arn)
+
+
+if __name__ == "__main__":
+    unittest.main()

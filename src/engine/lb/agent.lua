@@ -318,22 +318,33 @@ local function unpack_bundle(bundle)
   return true
 end
 
-local function reload(version)
+-- True once other processes have taken over.
+local function is_replaced()
+  local info = core.get_info()
+  return info ~= nil and tostring(info.Stopping) == '1'
+end
+
+local function ask_master(what)
   local s = core.tcp()
-  keep_health()
-  say('') -- nothing more comes from here
-  over = true
   s:settimeout(5)
-  if s:connect('unix@master.sock') then
-    s:send('reload\n')
+  local there = s:connect('unix@master.sock')
+  if there then
+    s:send(what .. '\n')
     s:receive('*a')
   end
   s:close()
+  return there
+end
+
+local function reload(version)
+  keep_health()
+  over = true
+  local asked = false
   -- the next processes have it, or HAProxy did not like it and this one has to go on
   for _ = 1, 50 do
+    asked = asked or ask_master('reload')
     core.msleep(100)
-    local info = core.get_info()
-    if info and tostring(info.Stopping) == '1' then return end
+    if is_replaced() then return end
   end
   over, refused = false, version
   os.rename('good.cfg', 'haproxy.cfg')

@@ -195,7 +195,7 @@ static void put_common(struct buf *out)
 	            {"h2s", " ssl verify none alpn h2"}};
 	buf_printf(out,
 	           "global\n  stats socket unix@admin.sock mode 600 level admin expose-fd listeners\n  lua-load agent.lua\n"
-	           "  log stdout format raw local0\n  hard-stop-after %ds\n  tune.bufsize %d\n  tune.maxrewrite %d\n"
+	           "  hard-stop-after %ds\n  tune.bufsize %d\n  tune.maxrewrite %d\n"
 	           "  tune.http.maxhdr 1000\n  tune.ssl.default-dh-param 2048\n  ssl-default-server-options no-tls-tickets\n",
 	           WORKER_END_S, HEADERS_BYTES + REWRITE_BYTES, REWRITE_BYTES);
 	for (size_t i = 0; i < sizeof(header_names) / sizeof(header_names[0]); i++) {
@@ -227,7 +227,7 @@ static void put_defaults(struct buf *out, const struct lb_balancer *b)
 	uint32_t idle = or_default(b->idle_timeout_s, 60);
 	buf_printf(
 	        out,
-	        "defaults app\n  mode http\n  log global\n  option dontlognull\n  timeout connect %ds\n  timeout client %us\n"
+	        "defaults app\n  mode http\n  log stdout format raw local0\n  option dontlognull\n  timeout connect %ds\n  timeout client %us\n"
 	        "  timeout server %us\n  timeout http-keep-alive %us\n  timeout http-request %us\n  timeout tunnel %us\n  retries 0\n"
 	        "  option h1-case-adjust-bogus-client\n  option h1-case-adjust-bogus-server\n"
 	        "  option http-restrict-req-hdr-names %s\n",

@@ -105,15 +105,16 @@ static void drop_scene(void)
 static void make_scene(void)
 {
 	drop_scene();
-	assert_int_equal(
-	        shell("set -e; for i in clients t1 t2 node; do ip netns add " SCENE "-$i; ip -n " SCENE "-$i link set lo up; done; "
-	              "C='ip -n " SCENE "-clients'; $C link add name lan type bridge; $C link set lan up; $C addr add 10.0.1.9/24 dev lan; "
-	              "n=1; for i in t1 t2 node; do $C link add v$n type veth peer name eth0 netns " SCENE "-$i; "
-	              "$C link set v$n master lan up; n=$((n+1)); done; "
-	              "for n in 1 2; do ip -n " SCENE "-t$n addr add 10.0.1.1$n/24 dev eth0; ip -n " SCENE
-	              "-t$n link set eth0 up; done; "
-	              "ip -n " SCENE "-node addr add 10.0.1.5/24 dev eth0; ip -n " SCENE "-node link set eth0 up"),
-	        0);
+	assert_int_equal(shell("set -e; for i in clients t1 t2 node; do ip netns add " SCENE "-$i; ip -n " SCENE
+	                       "-$i link set lo up; done; "
+	                       "C='ip -n " SCENE
+	                       "-clients'; $C link add name lan type bridge; $C link set lan up; $C addr add 10.0.1.9/24 dev lan; "
+	                       "n=1; for i in t1 t2 node; do $C link add v$n type veth peer name eth0 netns " SCENE "-$i; "
+	                       "$C link set v$n master lan up; n=$((n+1)); done; "
+	                       "for n in 1 2; do ip -n " SCENE "-t$n addr add 10.0.1.1$n/24 dev eth0; ip -n " SCENE
+	                       "-t$n link set eth0 up; done; "
+	                       "ip -n " SCENE "-node addr add 10.0.1.5/24 dev eth0; ip -n " SCENE "-node link set eth0 up"),
+	                 0);
 	port_fd = open("/run/netns/" SCENE "-node", O_RDONLY | O_CLOEXEC);
 	assert_true(port_fd >= 0);
 }

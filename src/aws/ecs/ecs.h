@@ -1,5 +1,5 @@
-/* ECS's face for other services: services as those see them that scale them, and the engine of tasks, which others run tasks of their
- * own by. What is given lives in the arena. */
+/* ECS's face for other services: services as those see them that scale them, and the engine of tasks, which others run tasks of
+ * their own by. What is given lives in the arena. */
 #pragma once
 #include "core/call.h"
 

@@ -207,12 +207,13 @@ static void on_health(void *ctx, const char *balancer, const char *node, const c
 static void on_counters(void *ctx, const char *balancer, const char *node, const char *group, const struct lb_counters *of_node,
                         const struct lb_group_counters *of_group)
 {
-	(void)ctx;
-	(void)balancer;
-	(void)node;
-	(void)group;
-	(void)of_node;
-	(void)of_group;
+	struct elb_desk *d = ctx;
+	struct elb_item *i = map_get(&d->by_id, str_from(balancer));
+	struct elb_item_node *n = i ? elb_item_node(i, node) : NULL;
+	if (n && of_node)
+		elb_metrics_node(i, n, of_node);
+	else if (n && of_group)
+		elb_metrics_group(i, n, group, of_group);
 }
 
 static const struct lb_events events = {.node = on_node, .health = on_health, .counters = on_counters};
@@ -254,6 +255,7 @@ void elb_desk_free(struct elb_desk *d)
 	acm_unwatch(d->certificates);
 	ec2_unwatch_ports(d->cloud, port, d);
 	loop_remove_timer(d->cloud->loop, d->soon);
+	loop_remove_timer(d->cloud->loop, d->minute);
 	/* The nodes go on: whoever comes next finds them. */
 	lb_free(d->lb);
 	while (map_next(&d->groups, &at, &key, &value))

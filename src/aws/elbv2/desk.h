@@ -19,7 +19,7 @@ struct elb_desk {
 	struct store_watch *watch;
 	struct ec2_instances_watch *instances;
 	struct acm_watch *certificates;
-	struct loop_timer *soon;
+	struct loop_timer *soon, *minute;   /* minute: of metrics; NULL: there is no balancer */
 	bool settled;                       /* the first round is over */
 	struct map groups;                  /* by key: struct elb_group_item */
 	struct map targets;                 /* ids of instances that are targets of any group */
@@ -29,9 +29,11 @@ struct elb_desk {
 
 struct elb_item_node {
 	char interface[LB_ID_MAX], zone[64];
-	int fd;                   /* its link, until the engine has it; -1: none */
-	bool serves;              /* as the engine said last */
-	uint32_t private, public; /* host byte order; 0: none, or not known yet */
+	int fd;                     /* its link, until the engine has it; -1: none */
+	bool serves;                /* as the engine said last */
+	uint32_t private, public;   /* host byte order; 0: none, or not known yet */
+	struct lb_counters counted; /* as it said last, if `counts` */
+	bool counts, fresh;         /* fresh: it began in this life of ours, so all that it counts is new */
 };
 
 /* What was put last, as health and names are asked about it. */
@@ -52,8 +54,10 @@ struct elb_item {
 	struct arena arena;
 	bool dirty, busy;
 	char id[LB_ID_MAX];                /* the engine's: "app-50dc6c495c0c9188"; "": nothing was put yet */
+	struct str path;                   /* "app/web/50dc6c495c0c9188" */
+	struct map counted;                /* by node and group: struct lb_group_counters, as they said last */
 	struct str dns_name, zone_id, vpc; /* dns_name: in lower case */
-	bool internal, tls;                /* tls: a listener has a certificate */
+	bool network, internal, tls;       /* tls: a listener has a certificate */
 	struct elb_item_node nodes[LB_NODES_MAX];
 	unsigned node_count;
 	struct arena seen; /* of the next two */
@@ -88,6 +92,12 @@ struct str elb_engine_id(struct arena *a, const struct elb_name *n);
 const char *elb_target_id(struct arena *a, const struct state_elbv2_target *t);
 /* All of a balancer as the engine wants it, in the scope's arena. */
 void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret);
+
+/* --- desk_metrics.c */
+void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct lb_counters *now);
+void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *group, const struct lb_group_counters *now);
+void elb_metrics_begin(struct elb_desk *d);
+void elb_metrics_forget(struct elb_item *i);
 
 /* --- desk_group.c */
 /* One target group that is looked after; lives as long as its record does. */

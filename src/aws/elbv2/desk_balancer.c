@@ -74,7 +74,7 @@ static void take_nodes(struct elb_item *i, const struct state_elbv2_balancer_rec
 		snprintf(interface, sizeof(interface), "%.*s", STR_ARG(r->nodes.v[k].interface));
 		if (elb_item_node(i, interface))
 			continue;
-		*n = (struct elb_item_node){.fd = -1};
+		*n = (struct elb_item_node){.fd = -1, .fresh = str_is(r->balancer->state->code, "provisioning")};
 		memcpy(n->interface, interface, sizeof(interface));
 		snprintf(n->zone, sizeof(n->zone), "%.*s", STR_ARG(r->nodes.v[k].zone));
 		i->node_count++;
@@ -95,6 +95,7 @@ static void forget(struct elb_item *i)
 	}
 	i->id[0] = '\0';
 	i->dns_name = STR_NONE;
+	elb_metrics_forget(i);
 	arena_reset(&i->seen);
 	i->groups = NULL;
 	i->group_count = 0;
@@ -116,6 +117,8 @@ static void take_record(struct elb_item *i, struct arena *a, const struct state_
 		i->zone_id = arena_dup(&i->arena, r->balancer->canonical_hosted_zone_id);
 		i->vpc = arena_dup(&i->arena, r->balancer->vpc_id);
 		i->internal = str_is(r->balancer->scheme, "internal");
+		i->network = name.network;
+		i->path = ARENA_CAT(&i->arena, name.network ? S("net/") : S("app/"), name.name, S("/"), name.id);
 	}
 	take_nodes(i, r);
 }
@@ -148,6 +151,7 @@ void elb_item_free(struct elb_item *i)
 	for (unsigned k = 0; k < i->node_count; k++)
 		if (i->nodes[k].fd >= 0)
 			close(i->nodes[k].fd);
+	elb_metrics_forget(i);
 	arena_done(&i->seen);
 	arena_done(&i->arena);
 	free(i);
@@ -276,6 +280,7 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s)
 	struct state_elbv2_balancer_record r = {0};
 	struct lb_balancer b;
 	i->dirty = false;
+	elb_metrics_begin(i->desk);
 	if (!elb_balancer_find(s, i->name, &r)) {
 		forget(i);
 		map_remove(&i->desk->balancers, i->key);

@@ -1,11 +1,14 @@
 """A whole balancer: its nodes, requests through it to tasks and instances, its names, and what is left when it is gone."""
+import datetime
 import http.client
 import socket
 import ssl
 import unittest
 
+import images
 from aws import client
 from balancers import forward, wait
+from ec2 import end_instances, wait_for, when_there_is_room
 from tasks import TaskCase
 
 SERVE = "mkdir -p /w/img; echo {name} > /w/index.html; echo {name} > /w/up; echo {name} picture > /w/img/a; exec httpd -f -p 80 -h /w"
@@ -98,6 +101,20 @@ class Traffic(TaskCase):
             self.assertEqual({s for s, _, _ in seen}, {200})
             self.assertEqual({b for _, b, _ in seen}, {"one", "two"})
 
+        # counted within seconds
+        cloudwatch, path = client("cloudwatch", region=self.region), "/".join(made["LoadBalancerArn"].split("/")[-3:])
+        now = datetime.datetime.now(datetime.timezone.utc)
+
+        def total(name, **more):
+            by = [{"Name": k, "Value": v} for k, v in {"LoadBalancer": path, **more}.items()]
+            return sum(p["Sum"] for p in cloudwatch.get_metric_statistics(
+                Namespace="AWS/ApplicationELB", MetricName=name, Dimensions=by, Period=60, Statistics=["Sum"],
+                StartTime=now - datetime.timedelta(minutes=2), EndTime=now + datetime.timedelta(minutes=5))["Datapoints"])
+        wait(self, lambda: total("RequestCount") == 16, 40, "16 requests counted")
+        target_group = blue["TargetGroupArn"].split(":")[-1]
+        self.assertEqual(total("HTTPCode_Target_2XX_Count", TargetGroup=target_group), 16)
+        self.assertEqual(total("RequestCountPerTarget", TargetGroup=target_group), 8)
+
         # rules: fixed answers, redirects, other groups
         address = self.public(made)[0]
         green = self.targets("green", two)
@@ -186,6 +203,33 @@ class Traffic(TaskCase):
             except OSError:
                 return False
         wait(self, everywhere, 30)
+
+    def test_instances_are_followed(self):
+        image = images.image(self.ec2)
+        if not image:
+            self.skipTest("there is no machine image")
+        serve = "#!/bin/sh\nmkdir -p /srv/w; echo instance >/srv/w/index.html\nnohup python3 -m http.server -d /srv/w 80 >/dev/null 2>&1 &\n"
+        (made,) = when_there_is_room(self.ec2.run_instances, ImageId=image, InstanceType="t3.nano", MinCount=1, MaxCount=1, UserData=serve,
+                                     SubnetId=self.subnets[0], SecurityGroupIds=[self.inner],
+                                     TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}])["Instances"]
+        instance = made["InstanceId"]
+        end_instances(self, self.ec2, instance)
+        group = self.targets("instances", TargetType="instance")
+        register = lambda: self.elb.register_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": instance}])
+        wait_for(self, self.ec2, instance, "running", 120)
+        register()
+        balancer = self.balancer("instances")
+        self.listen(balancer, forward(group))
+        self.all_healthy(group)
+        address = self.public(balancer)[0]
+        self.assertEqual(self.ask(address)[:2], (200, "instance"))
+        self.ec2.stop_instances(InstanceIds=[instance], Force=True)
+        wait_for(self, self.ec2, instance, "stopped", 120)
+        wait(self, lambda: self.health(group) == {instance: ("unused", "Target.InvalidState")}, 20)
+        wait(self, lambda: self.ask(address)[0] == 503, 20)
+        self.assertAwsError("InvalidTarget", register, message="are not in a running state and cannot be registered")
+        self.ec2.terminate_instances(InstanceIds=[instance])
+        wait(self, lambda: self.health(group) == {}, 60)
 
     def test_https(self):
         acm = client("acm", region=self.region)

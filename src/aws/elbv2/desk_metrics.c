@@ -1,0 +1,179 @@
+/* Metrics in AWS/ApplicationELB and AWS/NetworkELB, out of what nodes have counted since their programs began. */
+#include "desk.h"
+
+#include "base/clock.h"
+#include "engine/metrics/metrics.h"
+
+#include <stdlib.h>
+
+enum { MINUTE_US = 60 * 1000000 };
+
+/* A name with the zone, and without; of a group's, beside the balancer's own. */
+struct place {
+	const struct elb_item *item;
+	const char *zone;
+	struct str group; /* "targetgroup/blue/..."; absent: none */
+};
+
+static void put(const struct place *p, const char *name, const char *unit, const struct metric_set *set)
+{
+	const struct elb_item *i = p->item;
+	struct metric_dimension by[3] = {{S("LoadBalancer"), i->path}};
+	struct metric m = {.account = i->account,
+	                   .region = i->region,
+	                   .space = i->network ? S("AWS/NetworkELB") : S("AWS/ApplicationELB"),
+	                   .name = str_from(name),
+	                   .unit = str_from(unit),
+	                   .dimensions = by};
+	size_t n = 1;
+	if (str_set(p->group))
+		by[n++] = (struct metric_dimension){S("TargetGroup"), p->group};
+	m.dimension_count = n;
+	metrics_put(i->desk->cloud->metrics, &m, clock_wall_ms(), 60, set);
+	if (!p->zone)
+		return;
+	by[n++] = (struct metric_dimension){S("AvailabilityZone"), str_from(p->zone)};
+	m.dimension_count = n;
+	metrics_put(i->desk->cloud->metrics, &m, clock_wall_ms(), 60, set);
+}
+
+/* Nothing is said of what did not happen. */
+static void count(const struct place *p, const char *name, const char *unit, uint64_t now, uint64_t before)
+{
+	const struct metric_set set = metric_sample((double)(now - before));
+	if (now > before)
+		put(p, name, unit, &set);
+}
+
+/* --- nodes */
+
+void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct lb_counters *now)
+{
+	static const struct lb_counters zero;
+	const struct lb_counters *was = &n->counted;
+	const struct place p = {.item = i, .zone = n->zone};
+	bool known = n->counts || n->fresh;
+	if (now->connections < was->connections || now->bytes_in < was->bytes_in)
+		was = &zero; /* its program began anew */
+	if (known && i->desk->cloud->metrics) {
+		const struct metric_set active = metric_sample((double)now->active_connections);
+		count(&p, i->network ? "NewFlowCount" : "NewConnectionCount", "Count", now->connections, was->connections);
+		count(&p, "ProcessedBytes", "Bytes", now->bytes_in + now->bytes_out, was->bytes_in + was->bytes_out);
+		if (now->active_connections)
+			put(&p, i->network ? "ActiveFlowCount" : "ActiveConnectionCount", "Count", &active);
+		if (!i->network) {
+			count(&p, "RejectedConnectionCount", "Count", now->rejected_connections, was->rejected_connections);
+			count(&p, "HTTPCode_ELB_3XX_Count", "Count", now->elb_3xx, was->elb_3xx);
+			count(&p, "HTTPCode_ELB_4XX_Count", "Count", now->elb_4xx, was->elb_4xx);
+			count(&p, "HTTPCode_ELB_5XX_Count", "Count", now->elb_5xx, was->elb_5xx);
+			count(&p, "HTTPCode_ELB_500_Count", "Count", now->elb_500, was->elb_500);
+			count(&p, "HTTPCode_ELB_502_Count", "Count", now->elb_502, was->elb_502);
+			count(&p, "HTTPCode_ELB_503_Count", "Count", now->elb_503, was->elb_503);
+			count(&p, "HTTPCode_ELB_504_Count", "Count", now->elb_504, was->elb_504);
+			count(&p, "HTTP_Redirect_Count", "Count", now->redirects, was->redirects);
+			count(&p, "HTTP_Fixed_Response_Count", "Count", now->fixed_responses, was->fixed_responses);
+		}
+	}
+	n->counted = *now;
+	n->counts = true;
+}
+
+/* --- groups */
+
+static struct str group_path(struct str arn)
+{
+	ptrdiff_t at = str_find(arn, S("targetgroup/"));
+	return at < 0 ? arn : str_from_at(arn, (size_t)at);
+}
+
+void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *group, const struct lb_group_counters *now)
+{
+	static const struct lb_group_counters zero;
+	struct arena CLEAN_ARENA a = {0};
+	struct str key = ARENA_CAT(&a, str_from(n->interface), S(" "), str_from(group));
+	struct lb_group_counters *kept = map_get(&i->counted, key);
+	const struct lb_group_counters *was = kept ? kept : &zero;
+	bool known = kept || n->fresh;
+	if (!kept) {
+		kept = calloc(1, sizeof(*kept));
+		if (!kept)
+			abort();
+		map_put(&i->counted, key, kept);
+	}
+	if (now->requests < was->requests)
+		was = &zero;
+	struct place places[2] = {{.item = i, .zone = n->zone}, {.item = i, .zone = n->zone, .group = group_path(str_from(group))}};
+	uint64_t responses = now->responses - was->responses;
+	double mean_s = responses ? (double)(now->response_time_us - was->response_time_us) / 1e6 / (double)responses : 0;
+	const struct metric_set times = {
+	        .count = (double)responses, .sum = mean_s * (double)responses, .min = mean_s, .max = mean_s};
+	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < 2; k++) {
+		const struct place *p = &places[k];
+		count(p, "RequestCount", "Count", now->requests, was->requests);
+		count(p, "HTTPCode_Target_2XX_Count", "Count", now->target_2xx, was->target_2xx);
+		count(p, "HTTPCode_Target_3XX_Count", "Count", now->target_3xx, was->target_3xx);
+		count(p, "HTTPCode_Target_4XX_Count", "Count", now->target_4xx, was->target_4xx);
+		count(p, "HTTPCode_Target_5XX_Count", "Count", now->target_5xx, was->target_5xx);
+		count(p, "TargetConnectionErrorCount", "Count", now->connection_errors, was->connection_errors);
+		if (responses)
+			put(p, "TargetResponseTime", "Seconds", &times);
+	}
+	/* shared among all that take requests */
+	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < i->group_count; k++) {
+		const struct elb_seen_group *g = &i->groups[k];
+		if (strcmp(g->arn, group) != 0 || !g->target_count || now->requests == was->requests)
+			continue;
+		const struct metric_set share = metric_sample((double)(now->requests - was->requests) / (double)g->target_count);
+		put(&places[1], "RequestCountPerTarget", "Count", &share);
+	}
+	*kept = *now;
+}
+
+/* --- health, once a minute */
+
+static void minute(void *ctx)
+{
+	struct elb_desk *d = ctx;
+	size_t at = 0;
+	struct str key;
+	void *value;
+	bool any = false;
+	while (map_next(&d->balancers, &at, &key, &value)) {
+		struct elb_item *i = value;
+		any = true;
+		for (size_t k = 0; k < i->group_count; k++) {
+			const struct elb_seen_group *g = &i->groups[k];
+			unsigned healthy = 0, unhealthy = 0;
+			for (size_t t = 0; t < g->target_count; t++) {
+				struct lb_target_health why;
+				enum lb_health h = elb_item_health(i, g, &g->targets[t], &why);
+				healthy += h == LB_HEALTHY;
+				unhealthy += h == LB_UNHEALTHY;
+			}
+			const struct place p = {.item = i, .group = group_path(str_from(g->arn))};
+			const struct metric_set well = metric_sample(healthy), ill = metric_sample(unhealthy);
+			if (!g->target_count)
+				continue;
+			put(&p, "HealthyHostCount", "Count", &well);
+			put(&p, "UnHealthyHostCount", "Count", &ill);
+		}
+	}
+	d->minute = any ? loop_add_timer(d->cloud->loop, MINUTE_US, minute, d) : NULL;
+}
+
+void elb_metrics_begin(struct elb_desk *d)
+{
+	if (!d->minute && d->cloud->metrics)
+		d->minute = loop_add_timer(d->cloud->loop, MINUTE_US, minute, d);
+}
+
+void elb_metrics_forget(struct elb_item *i)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&i->counted, &at, &key, &value))
+		free(value);
+	map_done(&i->counted);
+	i->counted = (struct map){0};
+}

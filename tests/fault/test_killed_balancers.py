@@ -1,0 +1,98 @@
+"""Load balancers while roles die: nodes go on serving, are adopted, take changes, and leave nothing."""
+import http.client
+import os
+import pathlib
+import signal
+import time
+import unittest
+
+from busybox import why_not
+from cloud import Cloud
+from tasked import words
+
+
+@unittest.skipIf(why_not(), why_not())
+class Balancers(unittest.TestCase):
+    def setUp(self):
+        self.cloud = Cloud()
+        self.addCleanup(self.cloud.stop)
+        self.cloud.start()
+        self.elb, ec2 = self.cloud.client("elbv2"), self.cloud.client("ec2")
+        subnets = sorted(ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])
+        group = ec2.create_security_group(GroupName="lb", Description="d", VpcId=subnets[0]["VpcId"])["GroupId"]
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+        self.arn = self.elb.create_load_balancer(Name="web", Subnets=[s["SubnetId"] for s in subnets[:2]], SecurityGroups=[group])["LoadBalancers"][0][
+            "LoadBalancerArn"]
+        self.listener = self.elb.create_listener(LoadBalancerArn=self.arn, Protocol="HTTP", Port=80, DefaultActions=self.says("first"))["Listeners"][0][
+            "ListenerArn"]
+        self.addresses = [i["Association"]["PublicIp"] for i in ec2.describe_network_interfaces()["NetworkInterfaces"]]
+        self.assertEqual(len(self.addresses), 2)
+        self.until(lambda: self.answers() == {"first"})
+
+    def says(self, text):
+        return [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "ContentType": "text/plain", "MessageBody": text}}]
+
+    def answers(self):
+        """What both nodes say; "": nothing."""
+        found = set()
+        for address in self.addresses:
+            try:
+                c = http.client.HTTPConnection(address, 80, timeout=5)
+                c.request("GET", "/")
+                found.add(c.getresponse().read().decode())
+                c.close()
+            except OSError:
+                found.add("")
+        return found
+
+    def until(self, what, seconds=60):
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                if what():
+                    return
+            except Exception:
+                if time.monotonic() > end:
+                    raise
+            if time.monotonic() > end:
+                self.fail(f"not within {seconds} s")
+            time.sleep(0.1)
+
+    def change(self, text):
+        self.elb.modify_listener(ListenerArn=self.listener, DefaultActions=self.says(text))
+        self.until(lambda: self.answers() == {text})
+
+    def test_roles_die(self):
+        for n, role in enumerate(("api", "priv", "api", "main")):
+            if role == "main":
+                self.cloud.process.kill()
+                self.cloud.process.wait()
+                self.cloud.start()
+                self.until(lambda: self.answers() == {f"after {n - 1}"})
+            else:
+                self.cloud.kill(role)
+                # whoever asks a balancer does not notice
+                self.assertEqual(self.answers(), {f"after {n - 1}" if n else "first"})
+            self.until(lambda: self.elb.describe_load_balancers()["LoadBalancers"])
+            self.change(f"after {n}")
+        self.until(lambda: self.elb.delete_load_balancer(LoadBalancerArn=self.arn))
+        self.until(lambda: self.answers() == {""})
+
+    def test_net_dies(self):
+        net = next(c for c in pathlib.Path("/proc").glob("[0-9]*/comm")
+                   if words(c).strip() == "quartet-net" and self.cloud.data in words(c.with_name("cmdline")))
+        os.kill(int(net.parent.name), signal.SIGKILL)
+        self.until(lambda: self.answers() == {"first"}, 90)
+        self.change("second")
+
+    def test_nothing_is_left(self):
+        self.cloud.kill("api")
+        self.until(lambda: self.elb.delete_load_balancer(LoadBalancerArn=self.arn))
+        self.until(lambda: self.answers() == {""})
+        self.cloud.stop()
+        self.assertEqual(self.cloud.leftovers(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

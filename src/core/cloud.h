@@ -15,6 +15,7 @@ struct images;
 struct http_server;
 struct meter;
 struct metrics;
+struct chaos;
 struct http_tls;
 struct seal;
 
@@ -29,6 +30,7 @@ struct cloud {
 	struct cells *cells;      /* sandboxes; NULL where the machine cannot */
 	struct images *images;    /* unpacked layers of images (engine/oci); NULL where there are no cells */
 	struct http_server *http; /* so that cells' listeners can be served */
+	struct chaos *chaos;      /* faults in force (chaos.h); NULL: there can be none */
 	struct http_tls *tls;     /* the cloud's own certificate; NULL: it has none */
 	const struct seal
 	        *seal; /* what secrets are kept with (seal.h); set by aws/ssm when it starts, and open where there is a key */

@@ -320,6 +320,8 @@ static enum gate_next step_authorize(struct gate_call *g)
 		call_fail(c, "AccessDenied", 403, "This VPC endpoint does not lead to the service %s.", g->api->id);
 		return GATE_REPLY;
 	}
+	if (!g->taken && gate_throttles(g))
+		return GATE_REPLY;
 	if (g->taken || (c->row->flags & OP_OPEN))
 		return GATE_NEXT;
 	struct authz az = {.resource = S("*")};

@@ -107,6 +107,8 @@ void gate_call_free(struct gate_call *g);
 /* The row of an operation in its service's table; NULL: the operation is not real. */
 const struct service_op *gate_row(const struct gate *g, const struct api *api, const struct operation *op);
 /* The code for an operation or a service that is not real, as a protocol's services would call it. */
+/* Is this call one of those that are throttled (gate_throttle.c)? The error is set. */
+bool gate_throttles(struct gate_call *g);
 const char *gate_unsupported(enum protocol p);
 /* Does the body pass to a handler as it comes? Else it is received whole first: where there is nobody to take it, and what is
  * signed is the body itself, it has to be there for the signature to be checked. */

@@ -1,4 +1,5 @@
 #include "role/admin.h"
+#include "role/chaos.h"
 #include "role/exec.h"
 #include "role/retire.h"
 
@@ -215,6 +216,8 @@ bool admin_take(struct admin *a, struct http_request *r)
 		reset(a, r);
 	else if (post && str_starts(path, S("/_quartet/exec/")))
 		exec_take(a->cloud, r);
+	else if ((get && str_is(path, "/_quartet/chaos")) || (post && str_starts(path, S("/_quartet/chaos/"))))
+		chaos_take(a->cloud, r);
 	else if (post && str_starts(path, S("/_quartet/retire/")))
 		retire_take(a->cloud, r);
 	else if (get && str_starts(path, S("/_quartet/why/")))

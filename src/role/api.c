@@ -11,6 +11,7 @@
 #include "aws/iam/iam.h"
 #include "aws/lambda/runtime.h"
 #include "base/log.h"
+#include "core/chaos.h"
 #include "core/gate.h"
 #include "core/listen.h"
 #include "core/meter.h"
@@ -320,6 +321,7 @@ int role_api(const struct role_config *config)
 	bool local = loopback(config->listen_addr);
 	iam_open(c, &(struct iam_config){
 	                    .well_known = local, .config_file = config->config_file, .credentials_file = below(r, "credentials")});
+	c->chaos = chaos_new(c->loop);
 	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = local});
 	c->http = http_server_new(c->loop, NULL, on_request, r);
 	if (has_priv) {
@@ -352,6 +354,7 @@ int role_api(const struct role_config *config)
 		cells_free(c->cells);
 	http_server_free(c->http);
 	gate_free(c->gate);
+	chaos_free(c->chaos);
 	meter_free(c->meter);
 	work_free(c->work);
 	blobs_close(c->blobs);

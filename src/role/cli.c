@@ -71,6 +71,16 @@ const struct cli_command cli_commands[] = {
          "TASK, by id or ARN, has to be one of FARGATE_SPOT: it gets SIGTERM now, and its service starts another one\n"
          "(quartet:InterruptTask on the task).\n",
          cli_retire},
+        {"chaos", "[--data DIR] [--region REGION] FAULT TARGET [--for SECONDS] | list | stop [NUMBER]",
+         "Cause a real fault for a time, to see what comes of it",
+         "  api-throttle SERVICE|all  calls of clients are answered with the service's own error for too many calls\n"
+         "    --percent N             so many of a hundred (default: 100)\n"
+         "  spot-interrupt INSTANCE   a spot instance gets its notice, and is ended --for SECONDS later (default: 120)\n"
+         "  kill-instance INSTANCE    its processes are killed, as when its host fails; it is not started again by this\n"
+         "  --for SECONDS             how long, at most a day (default: 60)\n"
+         "A fault ends by itself, and with the cloud's process. Its number is printed; `list` shows those in force, `stop` ends one or\n"
+         "all before their time. The permission is quartet:InjectFault, on the instance where there is one.\n",
+         cli_chaos},
         {"bill", "[--data DIR] [--month YYYY-MM] [--region REGION] [--json] [--project-month]",
          "Say what it would have cost on AWS",
          "  --month YYYY-MM     another month than the present one; the last 14 are kept\n"

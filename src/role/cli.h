@@ -80,4 +80,5 @@ int cli_exec(struct cli *cli);
 int cli_bill(struct cli *cli);
 int cli_image(struct cli *cli);
 int cli_retire(struct cli *cli);
+int cli_chaos(struct cli *cli);
 int cli_top(struct cli *cli);

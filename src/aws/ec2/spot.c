@@ -238,16 +238,16 @@ static struct candidate *oldest(struct candidate *all, uint32_t n)
 	return found;
 }
 
-static void tell(struct call *c, struct candidate *k)
+void spot_tell(const struct ec2_scope *s, struct state_ec2_instance_record *r, int64_t now_ms, int64_t end_ms)
 {
 	struct ec2_spot_instance_request request;
-	struct str id = k->record.instance->spot_instance_request_id;
-	k->record.interrupt = OPT_TIME(c->now_ms + NOTICE_MS);
-	ec2_put(&k->scope, &ec2_kind_instance, k->record.instance->instance_id, &k->record);
-	if (!ec2_find(&k->scope, &ec2_kind_spot_request, id, &request))
+	struct str id = r->instance->spot_instance_request_id;
+	r->interrupt = OPT_TIME(end_ms);
+	ec2_put(s, &ec2_kind_instance, r->instance->instance_id, r);
+	if (!ec2_find(s, &ec2_kind_spot_request, id, &request))
 		return;
-	spot_status(&k->scope, &request, c->now_ms, "marked-for-termination", "Your Spot instance is marked for termination.");
-	ec2_put(&k->scope, &ec2_kind_spot_request, id, &request);
+	spot_status(s, &request, now_ms, "marked-for-termination", "Your Spot instance is marked for termination.");
+	ec2_put(s, &ec2_kind_spot_request, id, &request);
 }
 
 int64_t spot_reclaim(struct call *c, const struct instance_type *type, int64_t room, int64_t count, bool *ret_waits)
@@ -276,7 +276,7 @@ int64_t spot_reclaim(struct call *c, const struct instance_type *type, int64_t r
 		vcpus += k->type->vcpus;
 	}
 	for (uint32_t k = 0; k < told; k++)
-		tell(c, list[k]);
+		spot_tell(&list[k]->scope, &list[k]->record, c->now_ms, c->now_ms + NOTICE_MS);
 	*ret_waits = true;
 	return count;
 }

@@ -309,6 +309,14 @@ void machine_stop(struct machine *m, int64_t grace_us)
 	m->plug = loop_add_timer(m->owner->loop, grace_us, pull_plug, m);
 }
 
+int machine_kill(struct machine *m)
+{
+	if (m->state != MACHINE_RUNNING || !m->has_slot)
+		return -ESRCH;
+	machines_kill_slot(m->owner, m->slot);
+	return 0;
+}
+
 void machine_reset(struct machine *m)
 {
 	machine_ask_simple(m, SHIM_RESET);

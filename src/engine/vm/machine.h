@@ -114,6 +114,8 @@ void machine_reset(struct machine *m);
 int machine_down(struct machine *m);
 void machine_up(struct machine *m);
 bool machine_is_down(const struct machine *m);
+/* Its processes are killed, as they are when what they run on fails; ended() follows. -ESRCH: it does not run. */
+int machine_kill(struct machine *m);
 /* Forgets the handle, and ends the machine if it still runs. Nothing of it is left then: process, socket, group. */
 void machine_free(struct machine *m);
 

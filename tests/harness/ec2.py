@@ -56,12 +56,12 @@ class Ec2Case(TestCase):
         return client("ec2", region=self.region, **limited_key(self, *statements))
 
 
-def halting_image(test):
-    """An image whose disk starts and does nothing at all, so that instances of it are cheap. Gone after the test."""
+def halting_image(test, code=b"\xfa\xf4\xeb\xfc"):
+    """An image whose disk starts and does nothing at all, so that instances of it are cheap (cli; hlt; jump back), or what the code says.
+    Gone after the test."""
     ec2, s3, name = client("ec2"), client("s3"), "halting-" + uuid.uuid4().hex[:12]
     s3.create_bucket(Bucket=name)
-    # cli; hlt; jmp back
-    s3.put_object(Bucket=name, Key="disk", Body=b"\xfa\xf4\xeb\xfc" + bytes(506) + b"\x55\xaa" + bytes(1 << 20))
+    s3.put_object(Bucket=name, Key="disk", Body=code + bytes(510 - len(code)) + b"\x55\xaa" + bytes(1 << 20))
     task = ec2.import_image(DiskContainers=[{"Format": "raw", "UserBucket": {"S3Bucket": name, "S3Key": "disk"}}])["ImportTaskId"]
     made = {"Status": "active"}
     for _ in range(200):

@@ -27,6 +27,16 @@ void machine_usage(const struct machine *m, struct machine_usage *ret)
 	*ret = usage;
 }
 
+static struct machine_disk_use disks[2];
+static size_t disk_count;
+
+const struct machine_disk_use *machine_disk_uses(const struct machine *m, size_t *ret_count)
+{
+	(void)m;
+	*ret_count = disk_count;
+	return disks;
+}
+
 void machine_limit_cpu(struct machine *m, unsigned vcpus, unsigned percent)
 {
 	(void)m;
@@ -93,6 +103,8 @@ static int set_up(void **state)
 	memset(&usage, 0, sizeof(usage));
 	memset(&stats, 0, sizeof(stats));
 	stats_known = false;
+	memset(disks, 0, sizeof(disks));
+	disk_count = 0;
 	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-metrics-XXXXXX");
 	assert_non_null(mkdtemp(w.dir));
 	w.wall_ms = START;
@@ -172,6 +184,34 @@ static struct metric_points read_metric(const char *name, int64_t period_s)
 	                    &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 3600000, .period_s = period_s});
 }
 
+static double of_volume(const char *volume, const char *name, double *ret_count)
+{
+	const struct metric_dimension dimension = {S("VolumeId"), str_from(volume)};
+	struct metric m = {.account = S("000000000000"),
+	                   .region = S("us-east-1"),
+	                   .space = S("AWS/EBS"),
+	                   .name = str_from(name),
+	                   .dimensions = &dimension,
+	                   .dimension_count = 1};
+	struct metric_points p =
+	        metrics_read(w.cloud.metrics, &w.arena,
+	                     &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 3600000, .period_s = 60});
+	double sum = 0;
+	*ret_count = 0;
+	for (uint32_t i = 0; i < p.n; i++) {
+		sum += p.v[i].set.sum;
+		*ret_count += p.v[i].set.count;
+	}
+	return sum;
+}
+
+static void assert_volume(const char *volume, const char *name, double count, double sum)
+{
+	double n, found = of_volume(volume, name, &n);
+	assert_true(n == count);
+	assert_true(found > sum - 0.001 && found < sum + 0.001);
+}
+
 static void assert_sum(const char *name, double count, double sum)
 {
 	struct metric_points p = read_metric(name, 3600);
@@ -215,6 +255,45 @@ static void counters(void **state)
 	assert_sum("CPUUtilization", 4, 145);
 	minute(60000000, 0);
 	assert_sum("CPUUtilization", 5, 195);
+}
+
+/* Each disk by itself and by the minute, whatever the monitoring; one that is plugged in later begins then. */
+static void volumes(void **state)
+{
+	(void)state;
+	strcpy(disks[1].volume, "vol-2");
+	disks[0] = (struct machine_disk_use){
+	        .volume = "vol-1", .read_bytes = 700, .write_bytes = 70, .read_ops = 7, .write_ops = 7, .read_ns = 5000000000};
+	disk_count = 1;
+	minute(0, 0); /* a beginning */
+	assert_volume("vol-1", "VolumeReadBytes", 0, 0);
+	disks[0].read_bytes += 4096;
+	disks[0].read_ops += 2;
+	disks[0].read_ns += 6000000000;
+	disks[0].write_bytes += 512;
+	disks[0].write_ops += 1;
+	disks[0].write_ns += 9000000000;
+	disk_count = 2;
+	minute(0, 0);
+	assert_volume("vol-1", "VolumeReadBytes", 1, 4096);
+	assert_volume("vol-1", "VolumeWriteBytes", 1, 512);
+	assert_volume("vol-1", "VolumeReadOps", 1, 2);
+	assert_volume("vol-1", "VolumeWriteOps", 1, 1);
+	assert_volume("vol-1", "VolumeTotalReadTime", 1, 6);
+	assert_volume("vol-1", "VolumeTotalWriteTime", 1, 9);
+	assert_volume("vol-1", "VolumeQueueLength", 1, 0.25); /* 15 of 60 seconds */
+	assert_volume("vol-1", "VolumeIdleTime", 1, 45);
+	assert_volume("vol-2", "VolumeReadBytes", 0, 0);
+	disks[1].read_bytes += 100;
+	disks[0].write_ns += 120000000000; /* two at a time, all the time */
+	minute(0, 0);
+	assert_volume("vol-1", "VolumeQueueLength", 2, 2.25);
+	assert_volume("vol-1", "VolumeIdleTime", 2, 45);
+	assert_volume("vol-2", "VolumeReadBytes", 1, 100);
+	/* It was plugged out and in again: its counters have begun anew. */
+	disks[0] = (struct machine_disk_use){.volume = "vol-1", .read_bytes = 10};
+	minute(0, 0);
+	assert_volume("vol-1", "VolumeReadBytes", 3, 4096 + 10);
 }
 
 static void checks(void **state)
@@ -326,6 +405,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(counters, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(credits, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(surplus_is_paid_at_the_end, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(volumes, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(checks, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ec2 metrics", tests, NULL, NULL);

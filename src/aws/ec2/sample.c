@@ -10,6 +10,7 @@
 #include "engine/vm/machine.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, CHECK_S = 60, CREDITS_S = 300 };
 
@@ -17,6 +18,8 @@ struct last {
 	struct machine_usage usage;
 	struct network_port_stats net;
 	bool has_usage, has_net;
+	struct machine_disk_use *disks;
+	size_t disk_count;
 	unsigned round;
 };
 
@@ -70,6 +73,55 @@ static void put_usage(struct record *r, struct last *last, const struct machine_
 	}
 	last->usage = *now;
 	last->has_usage = true;
+}
+
+static const struct machine_disk_use *disk_before(const struct last *last, const char *volume)
+{
+	for (size_t i = 0; i < last->disk_count; i++)
+		if (!strcmp(last->disks[i].volume, volume))
+			return &last->disks[i];
+	return NULL;
+}
+
+/* What the operations took together, over the time that went by, is how many were under way on average; while there was one at a
+ * time, the rest of the time was idle. */
+static void put_disk(struct record *r, const struct machine_disk_use *now, const struct machine_disk_use *before, double passed_s)
+{
+	double read_s = grown(now->read_ns, before->read_ns) / 1e9, write_s = grown(now->write_ns, before->write_ns) / 1e9;
+	double busy_s = read_s + write_s;
+	put(r, "VolumeReadBytes", "Bytes", CHECK_S, grown(now->read_bytes, before->read_bytes));
+	put(r, "VolumeWriteBytes", "Bytes", CHECK_S, grown(now->write_bytes, before->write_bytes));
+	put(r, "VolumeReadOps", "Count", CHECK_S, grown(now->read_ops, before->read_ops));
+	put(r, "VolumeWriteOps", "Count", CHECK_S, grown(now->write_ops, before->write_ops));
+	put(r, "VolumeTotalReadTime", "Seconds", CHECK_S, read_s);
+	put(r, "VolumeTotalWriteTime", "Seconds", CHECK_S, write_s);
+	put(r, "VolumeQueueLength", "Count", CHECK_S, busy_s / passed_s);
+	put(r, "VolumeIdleTime", "Seconds", CHECK_S, busy_s < passed_s ? passed_s - busy_s : 0);
+}
+
+/* Before put_usage(), which notes when the last look was. Of volumes by the minute, whatever the monitoring. */
+static void put_disks(const struct record *of, struct last *last, const struct machine *m, const struct machine_usage *usage)
+{
+	size_t n;
+	const struct machine_disk_use *now = machine_disk_uses(m, &n);
+	if (!usage->at_us || (last->has_usage && usage->at_us <= last->usage.at_us))
+		return;
+	for (size_t i = 0; last->has_usage && i < n; i++) {
+		const struct machine_disk_use *before = disk_before(last, now[i].volume);
+		struct record r = *of;
+		r.instance = (struct metric_dimension){S("VolumeId"), str_from(now[i].volume)};
+		r.metric.space = S("AWS/EBS");
+		r.metric.dimensions = &r.instance;
+		r.group.value = STR_NONE;
+		if (before)
+			put_disk(&r, &now[i], before, (double)(usage->at_us - last->usage.at_us) / 1e6);
+	}
+	free(last->disks);
+	last->disks = calloc(n + 1, sizeof(*last->disks));
+	if (!last->disks)
+		abort();
+	memcpy(last->disks, now, n * sizeof(*now));
+	last->disk_count = n;
 }
 
 /* Of periods of five minutes, whatever the monitoring. */
@@ -148,6 +200,7 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 			r.group = (struct metric_dimension){S("AutoScalingGroupName"), record.instance->tags.v[k].value};
 	machine_usage(i->machine, &usage);
 	put_credits(&r, last, i, &scope, record.instance, &usage);
+	put_disks(&r, last, i->machine, &usage);
 	put_usage(&r, last, &usage, type ? type->vcpus : 1);
 	put_network(&r, last, s->desk->ec2, &scope, i->id);
 	put_checks(&r, &record);
@@ -160,10 +213,13 @@ static void forget(struct sampler *s, bool all)
 	struct str key;
 	void *value;
 	while (map_next(&s->lasts, &at, &key, &value)) {
-		if (all || ((struct last *)value)->round != s->round)
-			free(value);
-		else
-			map_put(&kept, key, value);
+		struct last *last = value;
+		if (all || last->round != s->round) {
+			free(last->disks);
+			free(last);
+		} else {
+			map_put(&kept, key, last);
+		}
 	}
 	map_done(&s->lasts);
 	s->lasts = kept;

@@ -384,3 +384,9 @@ void machine_usage(const struct machine *m, struct machine_usage *ret)
 {
 	*ret = m->usage;
 }
+
+const struct machine_disk_use *machine_disk_uses(const struct machine *m, size_t *ret_count)
+{
+	*ret_count = m->disk_use_count;
+	return m->disk_uses;
+}

@@ -153,6 +153,14 @@ struct machine_usage {
 	uint64_t disk_read_bytes, disk_write_bytes, disk_read_ops, disk_write_ops;
 	int64_t at_us; /* when that was so, by the loop's clock; 0: not known yet */
 };
+/* What each disk of a virtual machine has been asked for since it was plugged in, as of at_us; of containers nothing is known.
+ * Valid until the loop goes on. */
+struct machine_disk_use {
+	char volume[MACHINE_ID_MAX];
+	uint64_t read_bytes, write_bytes, read_ops, write_ops;
+	uint64_t read_ns, write_ns; /* all of its operations together took */
+};
+const struct machine_disk_use *machine_disk_uses(const struct machine *m, size_t *ret_count);
 /* So much of one vCPU may all of its vCPUs together use from now on. Acts at once on one that runs. */
 void machine_limit_cpu(struct machine *m, unsigned vcpus, unsigned percent);
 /* Refreshed about once a minute. */

@@ -112,6 +112,24 @@ void machine_go_on(struct machine *m)
 		machine_report_end(m, MACHINE_NOT_STARTED, error);
 }
 
+/* A shim of an earlier build sends no file. */
+static void take_disk_uses(struct machine *m, int fd)
+{
+	struct shim_disk_use all[MACHINE_DISK_USES];
+	ssize_t n = fd < 0 ? -1 : pread(fd, all, sizeof(all), 0);
+	m->disk_use_count = 0;
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*all); i++) {
+		struct machine_disk_use *u = &m->disk_uses[m->disk_use_count++];
+		*u = (struct machine_disk_use){.read_bytes = all[i].read_bytes,
+		                               .write_bytes = all[i].write_bytes,
+		                               .read_ops = all[i].read_ops,
+		                               .write_ops = all[i].write_ops,
+		                               .read_ns = all[i].read_ns,
+		                               .write_ns = all[i].write_ns};
+		snprintf(u->volume, sizeof(u->volume), "%.*s", (int)sizeof(all[i].disk) - 1, all[i].disk);
+	}
+}
+
 static void take_usage(struct machine *m, const struct shim_answer *a)
 {
 	m->usage = (struct machine_usage){.cpu_us = a->cpu_us,
@@ -179,6 +197,7 @@ static void answered(struct machine *m, const struct asked *q, const struct shim
 		machine_box_handles(m, a->error, fds, nfds);
 		break;
 	case SHIM_STATUS:
+		take_disk_uses(m, nfds == 1 ? fds[0] : -1);
 		if (m->adopted)
 			is_adopted(m, a);
 		else

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <sys/un.h>
 
-enum { MACHINE_FILE_MAX = MACHINE_ID_MAX + 16 };
+enum { MACHINE_FILE_MAX = MACHINE_ID_MAX + 16, MACHINE_DISK_USES = 27 };
 
 enum machine_state {
 	MACHINE_WAITING,  /* for the warden to answer */
@@ -96,6 +96,8 @@ struct machine {
 	unsigned jobs; /* on worker threads */
 	bool freed;
 	struct machine_usage usage;
+	struct machine_disk_use disk_uses[MACHINE_DISK_USES];
+	size_t disk_use_count;
 	char *console;
 	struct machine_session *sessions[MACHINE_SESSIONS]; /* by port */
 	unsigned next_session;

@@ -136,6 +136,12 @@ struct shim_answer {
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;
 };
 
+/* Beside the answer to a virtual machine's STATUS: a file with one of these for each of its disks. */
+struct shim_disk_use {
+	char disk[MACHINE_NAME_MAX];
+	uint64_t read_bytes, write_bytes, read_ops, write_ops, read_ns, write_ns; /* since it was plugged in */
+};
+
 /* Pure checks, for tests and fuzzing: is this message, with so many descriptors, one that may be obeyed? 0 or -EINVAL. */
 int warden_check(const void *p, unsigned long n, unsigned long nfds);
 int shim_check(const void *p, unsigned long n, unsigned long nfds);

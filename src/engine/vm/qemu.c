@@ -511,20 +511,50 @@ static uint64_t counter(const struct json_value *stats, struct str name)
 	return json_is(v, JSON_NUMBER) && json_to_int(v->text, &n) && n > 0 ? (uint64_t)n : 0;
 }
 
-void qemu_usage(struct qemu *q, struct shim_answer *a)
+/* The disk of a device's path, as plug_device() named it; absent: it is none of ours. */
+static struct str disk_of_path(struct str path)
+{
+	static const char before[] = "/machine/peripheral/d-";
+	if (!str_starts(path, str_from(before)))
+		return STR_NONE;
+	struct str name = str_from_at(path, sizeof(before) - 1);
+	int64_t end = str_find_char(name, '/');
+	return end > 0 && end < MACHINE_NAME_MAX ? str_sub(name, 0, (size_t)end) : STR_NONE;
+}
+
+int qemu_usage(struct qemu *q, struct shim_answer *a)
 {
 	struct arena CLEAN_ARENA arena;
 	arena_init(&arena, 4 << 20);
 	const struct json_value *devices;
+	struct shim_disk_use uses[QEMU_DISKS];
+	size_t count = 0;
 	a->cpu_us = cpu_us(q->pid);
 	if (qmp_ask(&q->qmp, &arena, "query-blockstats", STR_NONE, -1, &devices) < 0)
-		return;
+		return -1;
 	json_each(devices, device)
 	{
 		const struct json_value *stats = json_get(device, S("stats"));
-		a->read_bytes += counter(stats, S("rd_bytes"));
-		a->write_bytes += counter(stats, S("wr_bytes"));
-		a->read_ops += counter(stats, S("rd_operations"));
-		a->write_ops += counter(stats, S("wr_operations"));
+		struct str disk = disk_of_path(json_get_str(device, S("qdev")));
+		struct shim_disk_use use = {.read_bytes = counter(stats, S("rd_bytes")),
+		                            .write_bytes = counter(stats, S("wr_bytes")),
+		                            .read_ops = counter(stats, S("rd_operations")),
+		                            .write_ops = counter(stats, S("wr_operations")),
+		                            .read_ns = counter(stats, S("rd_total_time_ns")),
+		                            .write_ns = counter(stats, S("wr_total_time_ns"))};
+		a->read_bytes += use.read_bytes;
+		a->write_bytes += use.write_bytes;
+		a->read_ops += use.read_ops;
+		a->write_ops += use.write_ops;
+		if (!str_set(disk) || count == QEMU_DISKS)
+			continue;
+		memcpy(use.disk, disk.p, disk.n);
+		uses[count++] = use;
 	}
+	int fd = count ? memfd_create("disks", MFD_CLOEXEC) : -1;
+	if (fd >= 0 && write(fd, uses, count * sizeof(*uses)) != (ssize_t)(count * sizeof(*uses))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }

@@ -60,5 +60,5 @@ void qemu_port_deleted(struct qemu *q, struct str device);
 int qemu_session(struct qemu *q, unsigned port);
 /* A file of what the screen shows (see SHIM_SCREEN), or negative errno. wake: the shift key is pressed first. */
 int qemu_screen(struct qemu *q, bool wake);
-/* Fills the counters of a. */
-void qemu_usage(struct qemu *q, struct shim_answer *a);
+/* Fills the counters of a; a file of struct shim_disk_use, or -1: there are no disks, or no counters of them. */
+int qemu_usage(struct qemu *q, struct shim_answer *a);

@@ -38,13 +38,20 @@ void shim_answer_with(struct shim *s, const struct shim_request *r, int error, c
 	                        .running = s->running ? s->down ? 2 : 1 : 0,
 	                        .end = s->end,
 	                        .is_box = s->plan->request->is_box};
+	int uses = -1;
 	if (r->verb == SHIM_STATUS && !s->over) {
-		qemu_usage(&s->qemu, &a);
+		uses = qemu_usage(&s->qemu, &a);
 		if (s->plan->request->is_box)
 			a.cpu_us = box_cpu_us(&s->box);
+		if (uses >= 0) {
+			fds = &uses;
+			nfds = 1;
+		}
 	}
 	if (s->peer >= 0 && msg_send(s->peer, &a, sizeof(a), fds, nfds) < 0)
 		shutdown(s->peer, SHUT_RDWR);
+	if (uses >= 0)
+		close(uses);
 }
 
 void shim_answer(struct shim *s, const struct shim_request *r, int error)

@@ -16,27 +16,13 @@ static struct str_list *text(struct call *c, struct str_list *list, struct str s
 	return list;
 }
 
-/* Amazon's names of families that it calls previous ones, and of those that its Xen hypervisor runs. */
-static bool family_in(const char *type, const char *const *families)
-{
-	size_t n = strcspn(type, ".");
-	for (; *families; families++)
-		if (strlen(*families) == n && !memcmp(*families, type, n))
-			return true;
-	return false;
-}
-
-static const char *const previous[] = {"c1", "c3", "cc2", "cr1", "g2", "hs1", "i2", "m1", "m2", "m3", "r3", "t1", NULL};
-static const char *const xen[] = {"c1", "c3", "c4", "cc2", "cr1", "d2", "f1", "g2", "g3", "h1", "hs1", "i2",  "i3",
-                                  "m1", "m2", "m3", "m4",  "p2",  "p3", "r3", "r4", "t1", "t2", "x1",  "x1e", NULL};
-
 static struct ec2_instance_type_info info_of(struct call *c, const struct instance_type *t)
 {
 	struct arena *a = c->arena;
 	struct ec2_instance_type_info info = {.instance_type = str_from(t->name),
 	                                      .bare_metal = OPT_BOOL(false),
-	                                      .current_generation = OPT_BOOL(!family_in(t->name, previous)),
-	                                      .hypervisor = family_in(t->name, xen) ? S("xen") : S("nitro"),
+	                                      .current_generation = OPT_BOOL(instance_type_current(t)),
+	                                      .hypervisor = instance_type_xen(t) ? S("xen") : S("nitro"),
 	                                      .hibernation_supported = OPT_BOOL(false),
 	                                      .dedicated_hosts_supported = OPT_BOOL(false),
 	                                      .burstable_performance_supported = OPT_BOOL(t->credits_tenths_h != 0),

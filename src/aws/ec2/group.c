@@ -363,6 +363,50 @@ int ec2_describe_security_groups(struct call *c, const struct ec2_describe_secur
 	                    out, &out->next_token);
 }
 
+/* --- GetSecurityGroupsForVpc: those that interfaces of the VPC may have, which are its own */
+
+static const struct ec2_field vpc_fields[] = {
+        FIELD_TEXT("description", ec2_security_group, description), FIELD_TEXT("group-id", ec2_security_group, group_id),
+        FIELD_TEXT("group-name", ec2_security_group, group_name),   FIELD_TEXT("owner-id", ec2_security_group, owner_id),
+        FIELD_TEXT("primary-vpc-id", ec2_security_group, vpc_id),   {0},
+};
+
+static bool of_other_vpc(struct call *c, void *record)
+{
+	const struct ec2_get_security_groups_for_vpc_request *in = c->in;
+	return !str_eq(((const struct state_vpc_group_record *)record)->group->vpc_id, in->vpc_id);
+}
+
+static void show_of_vpc(struct call *c, void *record, void *output)
+{
+	struct ec2_get_security_groups_for_vpc_result *out = output;
+	const struct ec2_security_group *g = ((const struct state_vpc_group_record *)record)->group;
+	*LIST_ADD(c->arena, &out->security_group_for_vpcs) = (struct ec2_security_group_for_vpc){.description = g->description,
+	                                                                                         .group_name = g->group_name,
+	                                                                                         .owner_id = g->owner_id,
+	                                                                                         .group_id = g->group_id,
+	                                                                                         .tags = g->tags,
+	                                                                                         .primary_vpc_id = g->vpc_id};
+}
+
+int ec2_get_security_groups_for_vpc(struct call *c, const struct ec2_get_security_groups_for_vpc_request *in,
+                                    struct ec2_get_security_groups_for_vpc_result *out)
+{
+	struct state_vpc_vpc_record vpc;
+	if (ec2_get(c, &ec2_kind_vpc, in->vpc_id, &vpc) != CALL_OK)
+		return CALL_FAIL;
+	out->security_group_for_vpcs.set = true;
+	return ec2_describe(c,
+	                    &(struct ec2_walk){.kind = &ec2_kind_group,
+	                                       .fields = vpc_fields,
+	                                       .filters = &in->filters,
+	                                       .max_results = &in->max_results,
+	                                       .next_token = in->next_token,
+	                                       .show = show_of_vpc,
+	                                       .hidden = of_other_vpc},
+	                    out, &out->next_token);
+}
+
 /* Groups of VPCs beyond a peering connection that name these groups. There are no peering connections here, so there are none;
  * the groups have to be there all the same. */
 int ec2_describe_security_group_references(struct call *c, const struct ec2_describe_security_group_references_request *in,

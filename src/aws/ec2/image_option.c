@@ -94,3 +94,62 @@ int ec2_disable_image_deregistration_protection(struct call *c,
 	out->return_ = r.image->deregistration_protection = S("disabled");
 	return put(c, &r, &done);
 }
+
+/* --- attributes, one a call */
+
+static struct ec2_attribute_value *text(struct call *c, struct str value)
+{
+	struct ec2_attribute_value *v = arena_new(c->arena, struct ec2_attribute_value);
+	v->value = value;
+	return v;
+}
+
+int ec2_describe_image_attribute(struct call *c, const struct ec2_describe_image_attribute_request *in,
+                                 struct ec2_image_attribute *out)
+{
+	struct state_ec2_image_record r;
+	/* Only the owner is told who else may launch it, and the rest is in DescribeImages. */
+	if (ec2_get(c, &ec2_kind_image, in->image_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	out->image_id = in->image_id;
+	if (str_is(in->attribute, "launchPermission")) {
+		out->launch_permissions.set = true;
+		if (r.image->public.v)
+			LIST_ADD(c->arena, &out->launch_permissions)->group = S("all");
+		for (uint32_t i = 0; i < r.shared.n; i++)
+			LIST_ADD(c->arena, &out->launch_permissions)->user_id = r.shared.v[i];
+	} else if (str_is(in->attribute, "description")) {
+		out->description = text(c, str_set(r.image->description) ? r.image->description : S(""));
+	} else if (str_is(in->attribute, "blockDeviceMapping")) {
+		out->block_device_mappings = r.image->block_device_mappings;
+	} else if (str_is(in->attribute, "kernel")) {
+		out->kernel_id = text(c, r.image->kernel_id);
+	} else if (str_is(in->attribute, "ramdisk")) {
+		out->ramdisk_id = text(c, r.image->ramdisk_id);
+	} else if (str_is(in->attribute, "bootMode")) {
+		out->boot_mode = text(c, r.image->boot_mode);
+	} else if (str_is(in->attribute, "imdsSupport")) {
+		out->imds_support = text(c, r.image->imds_support);
+	} else if (str_is(in->attribute, "deregistrationProtection")) {
+		struct str protection = r.image->deregistration_protection;
+		out->deregistration_protection = text(c, str_set(protection) ? protection : S("disabled"));
+	} else {
+		return ec2_unsupported(c, "This attribute of an image");
+	}
+	return CALL_OK;
+}
+
+int ec2_reset_image_attribute(struct call *c, const struct ec2_reset_image_attribute_request *in, struct model_none *out)
+{
+	(void)out;
+	struct ec2_scope s = ec2_scope(c);
+	struct state_ec2_image_record r;
+	if (ec2_get(c, &ec2_kind_image, in->image_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	if (!str_is(in->attribute, "launchPermission"))
+		return ec2_invalid(c, "Value (%.*s) for parameter attribute is invalid. Unknown value.", STR_ARG(in->attribute));
+	r.image->public = OPT_BOOL(false);
+	r.shared.n = 0;
+	ec2_image_put(&s, &r);
+	return CALL_OK;
+}

@@ -5,6 +5,7 @@
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/profile.h"
 #include "aws/ec2/spot.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
@@ -322,6 +323,7 @@ static int launch_one(struct call *c, struct launch *l, struct ec2_reservation *
 	};
 	if (make_disks(c, l, i) != CALL_OK || ec2_run_make_ports(c, l, i->instance_id) != CALL_OK)
 		return CALL_FAIL;
+	profile_given(c, &r);
 	reservation_enter(&s, &l->reserved, i);
 	credit_open(&s, i, l->type, l->in->credit_specification ? l->in->credit_specification->cpu_credits : STR_NONE);
 	spot_launched(c, &l->spot, l->in, &l->template_tags, &r);

@@ -8,6 +8,8 @@
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
+#include "aws/ec2/profile.h"
+#include "aws/ec2/requirements.h"
 #include "aws/ec2/run.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"
@@ -28,6 +30,7 @@ static const struct service_op ops[] = {
         ROW(assign_private_ip_addresses, AssignPrivateIpAddresses, .missing = "delegated prefixes"),
         ROW(associate_address, AssociateAddress),
         ROW(associate_dhcp_options, AssociateDhcpOptions),
+        ROW(associate_iam_instance_profile, AssociateIamInstanceProfile),
         ROW(associate_route_table, AssociateRouteTable, .missing = "associations with gateways"),
         ROW(associate_subnet_cidr_block, AssociateSubnetCidrBlock, .missing = "IPAM pools"),
         ROW(associate_vpc_cidr_block, AssociateVpcCidrBlock, .missing = "IPv6 blocks of one's own, IPAM pools"),
@@ -100,6 +103,9 @@ static const struct service_op ops[] = {
         ROW(describe_addresses, DescribeAddresses, READ),
         ROW(describe_addresses_attribute, DescribeAddressesAttribute, READ),
         ROW(describe_availability_zones, DescribeAvailabilityZones, READ, .missing = "local and wavelength zones"),
+        ROW(describe_iam_instance_profile_associations, DescribeIamInstanceProfileAssociations, READ),
+        ROW(describe_image_attribute, DescribeImageAttribute, READ,
+            .missing = "product codes, when it was launched last, UEFI data"),
         ROW(describe_images, DescribeImages, READ),
         ROW(describe_instance_attribute, DescribeInstanceAttribute, READ, .missing = "enclaves, kernels, product codes"),
         ROW(describe_instance_status, DescribeInstanceStatus, READ, .missing = "the status of attached volumes"),
@@ -147,6 +153,7 @@ static const struct service_op ops[] = {
         ROW(disable_image_deprecation, DisableImageDeprecation),
         ROW(disable_image_deregistration_protection, DisableImageDeregistrationProtection),
         ROW(disassociate_address, DisassociateAddress),
+        ROW(disassociate_iam_instance_profile, DisassociateIamInstanceProfile),
         ROW(disassociate_route_table, DisassociateRouteTable),
         ROW(disassociate_subnet_cidr_block, DisassociateSubnetCidrBlock),
         ROW(disassociate_vpc_cidr_block, DisassociateVpcCidrBlock),
@@ -164,7 +171,11 @@ static const struct service_op ops[] = {
         ROW(get_instance_metadata_defaults, GetInstanceMetadataDefaults, READ),
         ROW(modify_instance_metadata_defaults, ModifyInstanceMetadataDefaults, .missing = "enforcing tokens"),
         ROW(modify_instance_event_start_time, ModifyInstanceEventStartTime),
+        ROW(get_instance_types_from_instance_requirements, GetInstanceTypesFromInstanceRequirements, READ,
+            .missing = "bandwidths, performance factors, price protection"),
         ROW(get_launch_template_data, GetLaunchTemplateData, READ),
+        ROW(get_security_groups_for_vpc, GetSecurityGroupsForVpc, READ, .missing = "groups that are shared or associated"),
+        ROW(get_spot_placement_scores, GetSpotPlacementScores, READ),
         ROW(get_managed_prefix_list_entries, GetManagedPrefixListEntries, READ),
         ROW(cancel_capacity_reservation, CancelCapacityReservation),
         ROW(create_capacity_reservation, CreateCapacityReservation,
@@ -202,10 +213,12 @@ static const struct service_op ops[] = {
         ROW(modify_vpc_endpoint, ModifyVpcEndpoint, .missing = "interface endpoints"),
         ROW(modify_vpc_attribute, ModifyVpcAttribute, .missing = "network address usage metrics"),
         ROW(release_address, ReleaseAddress),
+        ROW(replace_iam_instance_profile_association, ReplaceIamInstanceProfileAssociation),
         ROW(replace_network_acl_association, ReplaceNetworkAclAssociation),
         ROW(replace_network_acl_entry, ReplaceNetworkAclEntry),
         ROW(replace_route, ReplaceRoute, .missing = "as CreateRoute"),
         ROW(replace_route_table_association, ReplaceRouteTableAssociation),
+        ROW(reset_image_attribute, ResetImageAttribute),
         ROW(reset_network_interface_attribute, ResetNetworkInterfaceAttribute),
         ROW(revoke_security_group_egress, RevokeSecurityGroupEgress),
         ROW(revoke_security_group_ingress, RevokeSecurityGroupIngress),

@@ -148,6 +148,7 @@ HANDLER(delete_security_group);
 HANDLER(describe_security_group_references);
 HANDLER(describe_security_group_rules);
 HANDLER(describe_security_groups);
+HANDLER(get_security_groups_for_vpc);
 HANDLER(describe_stale_security_groups);
 HANDLER(modify_security_group_rules);
 HANDLER(revoke_security_group_egress);

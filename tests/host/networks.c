@@ -163,6 +163,16 @@ static void way_out_follows_routes(void **state)
 	assert_false(connects(c, p, "198.51.100.2", 80, NULL)); /* no NAT gateway yet */
 	put_port(c, NETWORK_GATEWAY, "eni-nat", "vpc-1", "subnet-1", "10.0.1.200", "127.77.0.6", "sg-out", false);
 	assert_true(eventually(c, connects(c, p, "198.51.100.2", 80, NULL)));
+	/* what it carries is counted, both ways: at least the packets that make and end a connection; others' are not in it */
+	struct network_port_stats carried = {0}, later = {0};
+	assert_true(eventually(c, network_port_stats(c->networks, "eni-nat", &carried) && carried.tx_packets >= 3));
+	assert_true(carried.tx_bytes >= 3 * 40 && carried.tx_bytes < 100000);
+	assert_true(eventually(c, connects(c, a, "198.51.100.2", 80, NULL)));
+	for (int k = 0; k < 4; k++)
+		assert_true(connects(c, p, "198.51.100.2", 80, NULL));
+	assert_true(
+	        eventually(c, network_port_stats(c->networks, "eni-nat", &later) && later.tx_packets >= carried.tx_packets + 12));
+	assert_true(later.tx_bytes >= carried.tx_bytes + 4 * 3 * 40);
 	/* its own subnet must lead out */
 	put_subnet(c, "subnet-1", "vpc-1", "10.0.1.0/24", "acl-1", local16, 1);
 	assert_true(eventually(c, !connects(c, p, "198.51.100.2", 80, NULL)));

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "aws/ec2/credit.h"
+#include "aws/ec2/nat_usage.h"
 #include "aws/ec2/sample.h"
 #include "aws/ec2/state.h"
 #include "base/clock.h"
@@ -20,6 +21,7 @@ static struct machine_usage usage;
 static unsigned limited;
 static struct network_port_stats stats;
 static bool stats_known;
+static struct network_port_stats gate; /* of a NAT gateway */
 
 void machine_usage(const struct machine *m, struct machine_usage *ret)
 {
@@ -47,6 +49,10 @@ void machine_limit_cpu(struct machine *m, unsigned vcpus, unsigned percent)
 bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret)
 {
 	(void)n;
+	if (!strcmp(port_id, "eni-00000000000000009")) {
+		*ret = gate;
+		return true;
+	}
 	assert_string_equal(port_id, "eni-00000000000000001");
 	*ret = stats;
 	return stats_known;
@@ -105,6 +111,7 @@ static int set_up(void **state)
 	stats_known = false;
 	memset(disks, 0, sizeof(disks));
 	disk_count = 0;
+	memset(&gate, 0, sizeof(gate));
 	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-metrics-XXXXXX");
 	assert_non_null(mkdtemp(w.dir));
 	w.wall_ms = START;
@@ -118,6 +125,7 @@ static int set_up(void **state)
 	assert_int_equal(metrics_open(&w.cloud.metrics, w.cloud.loop, arena_printf(&w.arena, "%s/metrics", w.dir).p, true, why), 0);
 	w.ec2 = (struct ec2_state){.cloud = &w.cloud, .desk = &w.desk, .networks = (struct networks *)&w};
 	w.desk = (struct desk){.cloud = &w.cloud, .ec2 = &w.ec2};
+	list_init(&w.desk.gates);
 	w.item = (struct desk_item){.desk = &w.desk,
 	                            .kind = &ec2_kind_instance,
 	                            .account = S("000000000000"),
@@ -143,6 +151,7 @@ static int tear_down(void **state)
 	(void)state;
 	char command[128];
 	sampler_stop(w.sampler);
+	nat_usage_forget(&w.desk);
 	metrics_close(w.cloud.metrics);
 	store_close(w.cloud.store);
 	loop_free(w.cloud.loop);
@@ -340,17 +349,61 @@ static double last_of(const char *name)
 	return p.v[p.n - 1].set.max;
 }
 
-static int64_t charged(void)
+static int64_t used(const char *usage_type)
 {
 	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
 	struct meter_lines lines =
 	        meter_read(t, &w.arena, S("000000000000"), START / METER_DAY_MS, START / METER_DAY_MS + 2, w.wall_ms);
 	int64_t sum = 0;
 	for (uint32_t i = 0; i < lines.n; i++)
-		if (str_is(lines.v[i].usage, "CPUCredits:t3"))
+		if (str_is(lines.v[i].usage, usage_type))
 			sum += lines.v[i].amount;
 	store_abort(t);
 	return sum;
+}
+
+static int64_t charged(void)
+{
+	return used("CPUCredits:t3");
+}
+
+/* What a NAT gateway carries is the meter's within a minute; what it had carried when the role began is not. */
+static void gateways(void **state)
+{
+	(void)state;
+	struct ec2_nat_gateway_address address = {.network_interface_id = S("eni-00000000000000009")};
+	struct ec2_nat_gateway nat = {.nat_gateway_id = S("nat-00000000000000001"),
+	                              .state = S("pending"),
+	                              .nat_gateway_addresses = {.v = &address, .n = 1, .set = true}};
+	w.cloud.meter = meter_new(w.cloud.loop, w.cloud.store);
+	put(&ec2_kind_nat, "nat-00000000000000001", &nat);
+	minute(0, 0);
+	assert_int_equal(used("NatGateway-Bytes"), 0);
+	gate.tx_bytes = 1000;
+	ec2_nat_in_place(&w.ec2, "eni-00000000000000009");
+	minute(0, 0);
+	assert_int_equal(used("NatGateway-Bytes"), 1000);
+	gate.tx_bytes += 5000;
+	ec2_nat_in_place(&w.ec2, "eni-00000000000000009"); /* the router was made anew */
+	minute(0, 0);
+	gate.tx_bytes = 300; /* and has begun to count anew */
+	minute(0, 0);
+	assert_int_equal(used("NatGateway-Bytes"), 6300);
+	nat_usage_forget(&w.desk);
+	gate.tx_bytes = 900;
+	ec2_nat_in_place(&w.ec2, "eni-00000000000000009"); /* the role was */
+	minute(0, 0);
+	gate.tx_bytes = 1000;
+	minute(0, 0);
+	assert_int_equal(used("NatGateway-Bytes"), 6400);
+	nat.state = S("deleted");
+	put(&ec2_kind_nat, "nat-00000000000000001", &nat);
+	gate.tx_bytes = 2000;
+	minute(0, 0);
+	assert_int_equal(used("NatGateway-Bytes"), 6400);
+	assert_true(list_empty(&w.desk.gates));
+	meter_free(w.cloud.meter);
+	w.cloud.meter = NULL;
 }
 
 static void credits(void **state)
@@ -406,6 +459,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(credits, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(surplus_is_paid_at_the_end, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(volumes, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(gateways, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(checks, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ec2 metrics", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "aws/ec2/desk.h"
 
 #include "aws/ec2/capacity.h"
+#include "aws/ec2/nat_usage.h"
 #include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "base/log.h"
@@ -176,6 +177,7 @@ struct desk *desk_new(struct ec2_state *ec2)
 		abort();
 	d->cloud = ec2->cloud;
 	d->ec2 = ec2;
+	list_init(&d->gates);
 	list_init(&d->holds);
 	struct str under = KEY_UNDER(&a, S("ec2"));
 	d->watch = store_watch(d->cloud->store, under, store_prefix_end(&a, under), store_revision(d->cloud->store), changed, d);
@@ -199,6 +201,7 @@ void desk_free(struct desk *d)
 		arena_done(&i->arena);
 		free(i);
 	}
+	nat_usage_forget(d);
 	capacity_forget(d);
 	map_done(&d->items);
 	arena_done(&d->arena);

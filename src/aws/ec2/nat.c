@@ -1,5 +1,7 @@
 /* NAT gateways. One is pending until the network has its interface in place; then the record says available. A deleted one stays
  * listed for an hour. */
+#include "aws/ec2/desk.h"
+#include "aws/ec2/nat_usage.h"
 #include "aws/ec2/vpc.h"
 #include "base/log.h"
 
@@ -157,13 +159,18 @@ static void try_ready(struct ready *r)
 			*LIST_ADD(a, &found) = arena_dup(a, key);
 	for (uint32_t k = 0; k < found.n; k++) {
 		struct ec2_nat_gateway nat;
-		if (!record_get(t, a, found.v[k], &ec2_kind_nat.row, &nat) || !str_is(nat.state, "pending") ||
+		if (!record_get(t, a, found.v[k], &ec2_kind_nat.row, &nat) || str_is(nat.state, "deleted") ||
 		    !nat.nat_gateway_addresses.n || !str_is(nat.nat_gateway_addresses.v[0].network_interface_id, r->interface))
+			continue;
+		bool pending = str_is(nat.state, "pending");
+		struct str_list parts = record_key_parts(a, found.v[k]);
+		struct ec2_scope s = {.txn = t, .arena = a, .account = parts.v[1], .region = parts.v[2]};
+		if (r->state->desk)
+			nat_usage_note(r->state->desk, &s, &nat, pending);
+		if (!pending)
 			continue;
 		nat.state = S("available");
 		nat.nat_gateway_addresses.v[0].status = S("succeeded");
-		struct str_list parts = record_key_parts(a, found.v[k]);
-		struct ec2_scope s = {.txn = t, .arena = a, .account = parts.v[1], .region = parts.v[2]};
 		ec2_put(&s, &ec2_kind_nat, nat.nat_gateway_id, &nat);
 	}
 	store_commit(t, ready_done, r);

@@ -4,6 +4,7 @@
 
 #include "aws/ec2/credit.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/nat_usage.h"
 #include "base/clock.h"
 #include "engine/metrics/metrics.h"
 #include "engine/net/network.h"
@@ -239,6 +240,7 @@ static void look_at_all(void *ctx)
 		if (i->kind == &ec2_kind_instance && i->machine && i->running)
 			look_at(s, t, &a, i);
 	}
+	nat_usage_count(s->desk, t, &a);
 	store_abort(t);
 	forget(s, false);
 	s->timer = loop_add_timer(s->desk->cloud->loop, EVERY_US, look_at_all, s);

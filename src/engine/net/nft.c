@@ -68,14 +68,24 @@ int nft_run(struct nft *n, const char *text, char *ret_why, size_t why_bytes)
 	return error ? -EINVAL : 0;
 }
 
-uint64_t nft_counter(struct nft *n, const char *family_and_table, const char *name)
+static uint64_t read_counter(struct nft *n, const char *family_and_table, const char *name, const char *before)
 {
 	struct nft_ctx *c = (struct nft_ctx *)n;
 	char command[96];
 	snprintf(command, sizeof(command), "list counter %s %s", family_and_table, name);
 	int error = lib.run(c, command);
 	const char *said = lib.get_output(c);
-	const char *at = !error && said ? strstr(said, "packets ") : NULL;
+	const char *at = !error && said ? strstr(said, before) : NULL;
 	lib.get_error(c);
-	return at ? strtoull(at + strlen("packets "), NULL, 10) : 0;
+	return at ? strtoull(at + strlen(before), NULL, 10) : 0;
+}
+
+uint64_t nft_counter(struct nft *n, const char *family_and_table, const char *name)
+{
+	return read_counter(n, family_and_table, name, "packets ");
+}
+
+uint64_t nft_counter_bytes(struct nft *n, const char *family_and_table, const char *name)
+{
+	return read_counter(n, family_and_table, name, "bytes ");
 }

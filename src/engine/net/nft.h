@@ -15,3 +15,4 @@ void nft_free(struct nft *n);
 int nft_run(struct nft *n, const char *text, char *ret_why, size_t why_bytes);
 /* Packets that the counter has seen; 0 when it is not there. */
 uint64_t nft_counter(struct nft *n, const char *family_and_table, const char *name);
+uint64_t nft_counter_bytes(struct nft *n, const char *family_and_table, const char *name);

@@ -223,7 +223,11 @@ static void gather_all(struct router *r)
 		if (t->verb == NET_SUBNET && t->live) {
 			rules_subnet(&r->batch, t->number, subnet_acl(t), subnet_mark(t->number), subnet_is_served(t));
 			rules6_subnet(&r->batch, t->number, subnet_acl(t), &t->message->subnet);
+			subnet_count_nats(t);
 		}
+	list_each (&r->things, struct thing, at, t)
+		if (t->verb == NET_PORT && t->live && t->message->port.kind == NETWORK_GATEWAY)
+			rules_gate(&r->batch, t->number);
 	list_each (&r->things, struct thing, at, t)
 		if (t->verb == NET_PORT && t->live && t->message->port.kind != NETWORK_GATEWAY) {
 			struct rules_port p = port_rules(t);

@@ -29,6 +29,7 @@ struct thing {
 	uint32_t gateway;
 	struct route *routes[2];
 	size_t route_counts[2];
+	bool has_nats;          /* rules say which NAT gateway carries what */
 	struct route6 *routes6; /* IPv6: one table for all addresses */
 	size_t route6_count;
 
@@ -93,6 +94,8 @@ int subnet_apply(struct thing *t);
 void subnet_drop(struct thing *t);
 /* Tables again, after targets (ports) or all that routes depend on have changed. */
 void subnet_update_routes(struct router *r, bool targets_alone);
+/* Adds the rules that count what NAT gateways carry, where there are any. */
+void subnet_count_nats(struct thing *t);
 uint32_t subnet_acl(const struct thing *t);
 bool subnet_is_served(const struct thing *t); /* has it a route to a gateway endpoint? */
 /* Marks of packets: of addresses without a public one; those with one have the next number. */

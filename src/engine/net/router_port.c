@@ -205,6 +205,7 @@ int port_apply(struct thing *t)
 	t->subnet_number = subnet->number;
 	if (m->kind == NETWORK_GATEWAY) {
 		t->live = t->announce = true;
+		rules_gate(&t->router->batch, t->number);
 		return 0;
 	}
 	int error = m->kind == NETWORK_PLUG ? plug_open(t) : make_link(t);
@@ -256,9 +257,13 @@ bool port_change(struct thing *t, const struct net_port *next)
 
 void port_drop(struct thing *t)
 {
+	bool live = t->live;
 	t->live = t->announce = false;
-	if (t->message->port.kind == NETWORK_GATEWAY)
+	if (t->message->port.kind == NETWORK_GATEWAY) {
+		if (live)
+			rules_remove_gate(&t->router->batch, t->number);
 		return;
+	}
 	flow_end(t);
 	struct rules_port p = port_rules(t);
 	rules_remove_port(&t->router->batch, &p);
@@ -270,6 +275,12 @@ int port_stats(const struct thing *t, struct network_port_stats *ret_stats)
 {
 	struct device_counters c;
 	char name[16];
+	if (t->live && t->message->port.kind == NETWORK_GATEWAY) {
+		snprintf(name, sizeof(name), "n%u", t->number);
+		*ret_stats = (struct network_port_stats){.tx_packets = nft_counter(t->router->nft, "ip q", name),
+		                                         .tx_bytes = nft_counter_bytes(t->router->nft, "ip q", name)};
+		return 0;
+	}
 	if (!t->live || !t->ifindex)
 		return -ENOENT;
 	int error = device_counters(t->router->netlink, t->ifindex, &c);

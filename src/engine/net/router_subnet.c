@@ -130,9 +130,29 @@ static bool has_targets(const struct thing *t)
 	return false;
 }
 
+void subnet_count_nats(struct thing *t)
+{
+	const struct net_subnet *m = &t->message->subnet;
+	struct rules_nat routes[NETWORK_ROUTES_MAX];
+	size_t n = 0;
+	bool any = false;
+	for (size_t i = 0; i < m->h.value && n < NETWORK_ROUTES_MAX; i++) {
+		const struct net_route *r = &m->routes[i];
+		const struct thing *gate = r->kind == NETWORK_NAT ? thing_find(t->router, r->target) : NULL;
+		if (r->ipv6)
+			continue;
+		any |= gate != NULL;
+		routes[n++] = (struct rules_nat){r->to, gate ? gate->number : 0};
+	}
+	if (any || t->has_nats)
+		rules_nats(&t->router->batch, t->number, subnet_mark(t->number), routes, n);
+	t->has_nats |= any;
+}
+
 static int update_tables(struct thing *t)
 {
 	int error = 0;
+	subnet_count_nats(t);
 	for (int i = 0; i < 2 && !error; i++)
 		error = update_table(t, i);
 	return error ? error : subnet6_update(t);
@@ -183,6 +203,9 @@ void subnet_drop(struct thing *t)
 	}
 	device_remove_address(r->netlink, LOOPBACK, t->gateway, 32);
 	subnet6_drop(t);
+	if (t->has_nats)
+		rules_remove_nats(&r->batch, t->number, mark);
+	t->has_nats = false;
 	rules_remove_subnet(&r->batch, t->number, mark);
 	t->live = false;
 }

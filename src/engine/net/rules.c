@@ -20,6 +20,8 @@ static const char base[] =
         "set asking { type ifname; size 65535; flags dynamic, timeout; timeout 10s; }\n"
         "map inward { type ipv4_addr : ipv4_addr; }\n"
         "map drops { type ifname : counter; }\n"
+        "map nats { type mark : verdict; }\n"
+        "map gates { type mark : counter; }\n"
         "map leaving { type ifname : verdict; }\n"
         "map entering { type ifname : verdict; }\n"
         "map subnet_leaving { type ifname : verdict; }\n"
@@ -82,6 +84,11 @@ static const char base[] =
         "ct state related accept\n"
         "ct state established ct direction reply accept\n"
         "oifname vmap @entering\n"
+        "}\n"
+        /* what NAT gateways carry, both ways: the first packet of a connection says by its subnet's routes which one it is */
+        "chain carried { type filter hook forward priority 5; policy accept;\n"
+        "oifname \"" RULES_UPLINK "\" ct mark 0x0 meta mark vmap @nats\n"
+        "counter name ct mark map @gates\n"
         "}\n"
         /* what the router itself serves: DHCP, metadata, the cloud's endpoint, DNS; nothing else of it answers */
         "chain input { type filter hook input priority filter; policy drop;\n"
@@ -283,6 +290,41 @@ void rules_remove_subnet(struct buf *b, uint32_t number, uint32_t mark)
 	rules6_remove_subnet(b, number);
 	unserve(b, mark);
 	buf_printf(b, "delete chain ip q s%uo\ndelete chain ip q s%ui\ndelete set ip q t%u\n", number, number, number);
+}
+
+/* ---- NAT gateways ---- */
+
+void rules_nats(struct buf *b, uint32_t number, uint32_t mark, const struct rules_nat *routes, size_t n)
+{
+	buf_printf(b, "add chain ip q n%u\nflush chain ip q n%u\n", number, number);
+	for (int bits = 32; bits >= 0; bits--)
+		for (size_t i = 0; i < n; i++) {
+			const struct rules_nat *r = &routes[i];
+			if ((int)r->to.bits != bits)
+				continue;
+			buf_printf(b, "add rule ip q n%u ", number);
+			if (bits)
+				buf_printf(b, "ip daddr " IP4 "/%u ", IP4_ARG(r->to.base), r->to.bits);
+			if (r->gate)
+				buf_printf(b, "ct mark set %u ", r->gate);
+			buf_printf(b, "return\n");
+		}
+	buf_printf(b, "add element ip q nats { %u : jump n%u, %u : jump n%u }\n", mark, number, mark + 1, number);
+}
+
+void rules_remove_nats(struct buf *b, uint32_t number, uint32_t mark)
+{
+	buf_printf(b, "delete element ip q nats { %u, %u }\ndelete chain ip q n%u\n", mark, mark + 1, number);
+}
+
+void rules_gate(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "add counter ip q n%u\nadd element ip q gates { %u : \"n%u\" }\n", number, number, number);
+}
+
+void rules_remove_gate(struct buf *b, uint32_t number)
+{
+	buf_printf(b, "delete element ip q gates { %u }\ndelete counter ip q n%u\n", number, number);
 }
 
 /* ---- peerings ---- */

@@ -40,6 +40,17 @@ void rules_remove_acl(struct buf *b, uint32_t number);
 void rules_subnet(struct buf *b, uint32_t number, uint32_t acl, uint32_t mark, bool served);
 void rules_remove_subnet(struct buf *b, uint32_t number, uint32_t mark);
 
+/* Of a subnet with routes to NAT gateways: which one's a new connection is, by the longest prefix; gate: its port's number, 0:
+ * none's. Chain n2 is the subnet's, counter n5 the gateway's. */
+struct rules_nat {
+	struct net_prefix to;
+	uint32_t gate;
+};
+void rules_nats(struct buf *b, uint32_t number, uint32_t mark, const struct rules_nat *routes, size_t n);
+void rules_remove_nats(struct buf *b, uint32_t number, uint32_t mark);
+void rules_gate(struct buf *b, uint32_t number);
+void rules_remove_gate(struct buf *b, uint32_t number);
+
 /* What comes by link x5 has to come from the peer's own blocks. */
 void rules_peering(struct buf *b, uint32_t number, const struct net_prefix *prefixes, size_t n);
 void rules_remove_peering(struct buf *b, uint32_t number);

@@ -203,6 +203,22 @@ class Containers(Machines):
         self.wait("terminated")
         self.instance = kept
 
+    def test_the_end_comes_before_the_start(self):
+        """Told to end while its sandbox is being made; whoever has the first slot is not mistaken for it."""
+        pid, first = self.launch(), self.instance
+        image = self.show()["ImageId"]
+        for _ in range(2):
+            # more at once than are prepared, so that some are being made when the end comes
+            made = self.ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=8, TagSpecifications=[
+                {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])
+            ids = [i["InstanceId"] for i in made["Instances"]]
+            self.ec2.terminate_instances(InstanceIds=ids)
+            for self.instance in ids:
+                self.wait("terminated", 40)
+        self.instance = first
+        self.assertEqual(self.show()["State"]["Name"], "running")
+        self.assertIn(pid, self.processes())
+
     def test_deaths_while_others_wait_prepared(self):
         """Of each role and of each process of a prepared container: it is used, or it goes."""
         self.launch()

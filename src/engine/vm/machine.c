@@ -294,8 +294,15 @@ static void pull_plug(void *ctx)
 {
 	struct machine *m = ctx;
 	m->plug = NULL;
-	if (machine_ask_simple(m, SHIM_QUIT) < 0)
+	if (machine_ask_simple(m, SHIM_QUIT) == 0)
+		return;
+	if (m->has_slot) {
 		machines_kill_slot(m->owner, m->slot);
+		return;
+	}
+	/* the warden is still at it: what comes of that has no owner then, and is killed (was_started()) */
+	machine_drop_fds(m);
+	machine_report_end(m, MACHINE_NOT_STARTED, -ECANCELED);
 }
 
 void machine_stop(struct machine *m, int64_t grace_us)

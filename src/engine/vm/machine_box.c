@@ -1,6 +1,6 @@
-/* A container's way to running: its shim says which namespaces it has made; its links are moved in, one by one; meanwhile each disk
+/* A container's way to running: its shim says which namespaces it has made; its links are made, one by one; meanwhile each disk
  * goes from the files to the shim's storage daemon, as what it offers to the warden, and as a mount or a device back to the shim.
- * Moving a link waits for the kernel's readers of it to end, tens of milliseconds, so nothing else waits for that. */
+ * Nothing else waits for a link. */
 #include "engine/vm/machine_state.h"
 
 #include "base/log.h"

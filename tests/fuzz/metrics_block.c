@@ -1,5 +1,6 @@
-/* Input: a block of slots. Whatever reads can be written, and reads again as the same. */
+/* Input: a block of slots, or a pack of them. Whatever reads can be written, and reads again as the same. */
 #include "base/buf.h"
+#include "engine/metrics/pack.h"
 #include "engine/metrics/slot.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -11,6 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct slot slots[MAX], again[MAX];
 	uint32_t n = 0, m = 0;
 	arena_init(&a, 0);
+	for (unsigned i = 0; i < PACK_SERIES; i++) {
+		struct str block = pack_get(str_of(data, size), i);
+		if (str_set(block))
+			block_read(&a, block, slots, MAX, &n, 8);
+	}
 	if (!block_read(&a, str_of(data, size), slots, MAX, &n, 1) || n > MAX)
 		return 0;
 	struct buf CLEAN_BUF b;

@@ -223,6 +223,60 @@ static void retention(void **state)
 	assert_int_equal(metrics_kept_s(T0, T0 + 63 * DAY + 1), 3600);
 }
 
+/* What comes late, of a day that is packed, of one that is rolled up, is added to what is there. */
+static void late(void **state)
+{
+	(void)state;
+	put(T0, 60, 1);
+	put(T0 + MINUTE, 60, 5);
+	pass(2 * DAY);
+	pass(HOUR);
+	put(T0, 60, 3);
+	assert_int_equal(points(T0, T0 + HOUR, 60).n, 2);
+	pass(1001);
+	struct metric_points p = points(T0, T0 + HOUR, 60);
+	assert_set(&p, 0, T0, 2, 4, 1, 3);
+	pass(HOUR);
+	p = points(T0, T0 + HOUR, 60);
+	assert_set(&p, 0, T0, 2, 4, 1, 3);
+	assert_set(&p, 1, T0 + MINUTE, 1, 5, 5, 5);
+	pass(14 * DAY);
+	pass(HOUR);
+	put(T0 + 2 * MINUTE, 60, 7);
+	pass(1001);
+	pass(HOUR);
+	assert_int_equal(points(T0, T0 + HOUR, 60).n, 0);
+	p = points(T0, T0 + HOUR, 300);
+	assert_int_equal(p.n, 1);
+	assert_set(&p, 0, T0, 4, 16, 1, 7);
+	/* A range over all tiers has each sample once. */
+	put(T0 + 17 * DAY, 60, 2);
+	pass(1001);
+	p = points(T0, T0 + 18 * DAY, 18 * 86400);
+	assert_int_equal(p.n, 1);
+	assert_set(&p, 0, T0, 5, 18, 1, 7);
+	close_all();
+	open_all();
+	p = points(T0, T0 + 18 * DAY, 18 * 86400);
+	assert_set(&p, 0, T0, 5, 18, 1, 7);
+}
+
+static void seconds(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 120; i++)
+		put(T0 + i * 1000, 1, i);
+	pass(1001);
+	assert_int_equal(points(T0, T0 + HOUR, 1).n, 120);
+	struct metric_points p = points(T0, T0 + HOUR, 60);
+	assert_int_equal(p.n, 2);
+	assert_set(&p, 0, T0, 60, 1770, 0, 59);
+	pass(5 * HOUR);
+	p = points(T0, T0 + HOUR, 60);
+	assert_int_equal(points(T0, T0 + HOUR, 10).n, 0);
+	assert_int_equal(p.n, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +284,8 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(five_minutes, setup, teardown),
 	        cmocka_unit_test_setup_teardown(names, setup, teardown),
 	        cmocka_unit_test_setup_teardown(retention, setup, teardown),
+	        cmocka_unit_test_setup_teardown(late, setup, teardown),
+	        cmocka_unit_test_setup_teardown(seconds, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("engine metrics", tests, NULL, NULL);
 }

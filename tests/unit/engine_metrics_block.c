@@ -2,6 +2,8 @@
 #include "unit.h"
 
 #include "base/buf.h"
+#include "engine/metrics/coder.h"
+#include "engine/metrics/pack.h"
 #include "engine/metrics/slot.h"
 
 #include <math.h>
@@ -127,9 +129,64 @@ static void size(void **state)
 	assert_true(all < 1440 * 2);
 }
 
+static void numbers(void **state)
+{
+	(void)state;
+	static const int64_t some[] = {0, 1, -1, 2, 77, -78, 255, 256, 65535, -65536, INT64_MAX, -INT64_MAX, INT64_C(1) << 53};
+	static struct coder_kind k;
+	struct coder c;
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 1 << 20);
+	coder_kind_begin(&k);
+	coder_write(&c, &b);
+	for (unsigned i = 0; i < 3000; i++)
+		coder_signed(&c, &k, some[i * i % 13]);
+	coder_number(&c, &k, UINT64_MAX);
+	coder_end(&c);
+	coder_kind_begin(&k);
+	coder_read(&c, buf_str(&b));
+	for (unsigned i = 0; i < 3000; i++)
+		assert_true(coder_signed(&c, &k, 0) == some[i * i % 13]);
+	assert_true(coder_number(&c, &k, 0) == UINT64_MAX);
+	assert_false(coder_bad(&c));
+	for (unsigned i = 0; i < 100 && !coder_bad(&c); i++)
+		coder_number(&c, &k, 0);
+	assert_true(coder_bad(&c)); /* behind the end */
+}
+
+static void packs(void **state)
+{
+	(void)state;
+	struct str blocks[PACK_SERIES];
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 4096);
+	for (unsigned i = 0; i < PACK_SERIES; i++)
+		blocks[i] = i % 3 ? str_of("abcdefghijklmnop", i) : STR_NONE;
+	pack_write(&b, blocks);
+	for (unsigned i = 0; i < PACK_SERIES; i++)
+		assert_true(i % 3 ? str_eq(pack_get(buf_str(&b), i), blocks[i]) : !str_set(pack_get(buf_str(&b), i)));
+	assert_false(str_set(pack_get(str_sub(buf_str(&b), 0, b.n - 1), 14)));
+	assert_false(str_set(pack_get(S("short"), 0)));
+}
+
+/* What hardly changes costs next to nothing. */
+static void runs(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct slot slots[300] = {0}, got[MAX];
+	size_t bytes;
+	for (int i = 0; i < 300; i++)
+		slot_add(&a, &slots[i], i < 200 ? 0 : 3, 1);
+	back(slots, 300, 1, got, &a, &bytes);
+	assert_true(bytes < 30);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(round_trips), cmocka_unit_test(sums_of_their_own),
-	                                   cmocka_unit_test(spreads), cmocka_unit_test(size)};
+	                                   cmocka_unit_test(spreads),     cmocka_unit_test(size),
+	                                   cmocka_unit_test(numbers),     cmocka_unit_test(packs),
+	                                   cmocka_unit_test(runs)};
 	return cmocka_run_group_tests_name("engine metrics block", tests, NULL, NULL);
 }

@@ -1,96 +1,79 @@
-/* A block is columns, because what lies beside each other is alike then: which slots are there and of what kind (in runs), counts
- * that are not the last one's, values, spreads. Most metrics are decimal numbers of few digits, so values are integers of a power
- * of ten where that is exact, as differences; otherwise the bits of doubles that differ from the last one's. Numbers have seven
- * bits a byte. */
+/* A block says one slot after the other, in numbers that the coder makes short: is there one, has it as many samples as the last,
+ * is it one value, and how far is that from the last one's. Most metrics are decimal numbers of few digits, so values are integers
+ * of a power of ten where that is exact; otherwise the bits of doubles that differ from the last one's. Writing and reading are the
+ * same walk (coder.h). */
+#include "engine/metrics/coder.h"
 #include "engine/metrics/slot.h"
 
 #include <math.h>
 
-enum { VERSION = 1, RAW = 15, EXPONENT_MAX = 6, RUN_MAX = 4096 };
-enum { THERE = 1, SAME_COUNT = 2, SINGLE = 4, SPREAD = 8, UNKNOWN = 16, FLAGS = 31 };
+enum { VERSION = 2, RAW = 7, EXPONENT_MAX = 6, ROLLED_BITS = 20 };
 #define EXACT_MAX 4503599627370496.0 /* 2^52 */
 
 static const double powers[EXPONENT_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
 
-/* --- numbers */
+enum { AMOUNTS = 6 };
+enum { HEAD, COUNT, LEAST, RANGE, SUM, ZEROS, BITS, BUCKETS, GAP, AMOUNT, KINDS = AMOUNT + AMOUNTS };
+struct block {
+	struct coder c;
+	struct coder_kind kinds[KINDS];
+	struct odds there[2], same_count, plain[2], spread[2], unknown[2], regular, whole[2];
+	unsigned begun; /* which kinds are */
+	unsigned e;     /* values are integers of 10^-e; RAW: doubles */
+	unsigned steps; /* of buckets in one */
+	/* Of the slot before. */
+	bool was_there, was_plain;
+	double count, value;
+	int64_t least;
+};
 
-static void put_number(struct buf *b, uint64_t x)
+static bool writes(const struct block *b)
 {
-	for (; x >= 0x80; x >>= 7)
-		buf_add_char(b, (char)(x | 0x80));
-	buf_add_char(b, (char)x);
+	return b->c.out != NULL;
 }
 
-static uint64_t zigzag(int64_t x)
+/* Most blocks need few of them. */
+static struct coder_kind *kind_of(struct block *b, unsigned kind)
 {
-	return (uint64_t)x << 1 ^ (uint64_t)(x >> 63);
+	if (!(b->begun >> kind & 1))
+		coder_kind_begin(&b->kinds[kind]);
+	b->begun |= 1u << kind;
+	return &b->kinds[kind];
 }
 
-static int64_t unzigzag(uint64_t x)
+static uint64_t number(struct block *b, unsigned kind, uint64_t x)
 {
-	return (int64_t)(x >> 1) ^ -(int64_t)(x & 1);
+	return coder_number(&b->c, kind_of(b, kind), x);
 }
 
-static void put_double(struct buf *b, double x, double before)
+/* A double as its bits that differ from another's, without the zeros at their end. */
+static double bits(struct block *b, double x, double like)
 {
 	uint64_t u, v;
 	memcpy(&u, &x, sizeof(u));
-	memcpy(&v, &before, sizeof(v));
-	/* Doubles of few digits end in zeros, which cost nothing this way round. */
-	put_number(b, __builtin_bswap64(u ^ v));
-}
-
-static void put_count(struct buf *b, double x)
-{
-	bool whole = x >= 0 && x < EXACT_MAX && x == floor(x);
-	put_number(b, whole ? (uint64_t)x << 1 : 1);
-	if (!whole)
-		put_double(b, x, 0);
-}
-
-struct reader {
-	struct str rest;
-	bool bad;
-};
-
-static uint64_t get_number(struct reader *r)
-{
-	uint64_t x = 0;
-	for (size_t i = 0; i < r->rest.n && i < 10; i++) {
-		uint8_t c = (uint8_t)r->rest.p[i];
-		x |= (uint64_t)(c & 0x7f) << (7 * i);
-		if (!(c & 0x80)) {
-			r->rest = str_from_at(r->rest, i + 1);
-			return x;
-		}
-	}
-	r->bad = true;
-	return 0;
-}
-
-static double get_double(struct reader *r, double before)
-{
-	uint64_t u, v;
-	double x;
-	memcpy(&v, &before, sizeof(v));
-	u = __builtin_bswap64(get_number(r)) ^ v;
+	memcpy(&v, &like, sizeof(v));
+	uint64_t other = u ^ v, zeros = number(b, ZEROS, other ? (uint64_t)__builtin_ctzll(other) : 64);
+	b->c.bad |= zeros > 64;
+	other = zeros < 64 ? number(b, BITS, other >> zeros) << zeros : 0;
+	u = other ^ v;
 	memcpy(&x, &u, sizeof(x));
-	r->bad |= !isfinite(x);
+	b->c.bad |= !isfinite(x);
 	return isfinite(x) ? x : 0;
 }
 
-static double get_count(struct reader *r)
+static double amount(struct block *b, unsigned kind, double x)
 {
-	uint64_t x = get_number(r);
-	double made = x & 1 ? get_double(r, 0) : (double)(x >> 1);
-	r->bad |= made <= 0;
+	bool whole = x >= 0 && x < EXACT_MAX && x == floor(x);
+	whole = coder_bit(&b->c, &b->whole[0], whole);
+	double made = whole ? (double)number(b, kind, (uint64_t)x) : bits(b, x, 1);
+	b->c.bad |= made <= 0;
 	return made;
 }
 
 /* --- values */
 
 /* One value says all: a set that somebody put may have a sum of its own. */
-static bool plain(const struct metric_set *s)
+static bool is_plain(const struct metric_set *s)
 {
 	return slot_single(s) && fabs(s->sum - s->min * s->count) <= fabs(s->sum) * 1e-9;
 }
@@ -108,18 +91,20 @@ static bool nearly_decimal(double x, unsigned e)
 	return fabs(scaled) < EXACT_MAX && fabs(scaled - round(scaled)) <= 1e-7 + fabs(scaled) * 1e-14;
 }
 
+static bool suits(const struct metric_set *s, unsigned e)
+{
+	return s->count <= 0 ||
+	       (decimal(s->min, e) && (s->max == s->min || decimal(s->max, e)) && (is_plain(s) || nearly_decimal(s->sum, e)));
+}
+
 static unsigned exponent_of(const struct slot *slots, uint32_t n)
 {
 	unsigned e = 0;
-	for (uint32_t i = 0; i < n && e <= EXPONENT_MAX; i++) {
-		const struct metric_set *s = &slots[i].set;
-		while (s->count > 0 && e <= EXPONENT_MAX &&
-		       !(decimal(s->min, e) && decimal(s->max, e) && (plain(s) || nearly_decimal(s->sum, e)))) {
+	for (uint32_t i = 0; i < n && e <= EXPONENT_MAX; i++)
+		if (!suits(&slots[i].set, e)) {
 			e++;
-			i = 0;
-			s = &slots[0].set;
+			i = (uint32_t)-1;
 		}
-	}
 	return e > EXPONENT_MAX ? RAW : e;
 }
 
@@ -128,67 +113,68 @@ static int64_t scaled(double x, unsigned e)
 	return (int64_t)round(x * powers[e]);
 }
 
-static double middle(double count, int64_t min, int64_t max)
+static double middle(double count, double min, double max)
 {
-	return round(count * ((double)min + (double)max) / 2);
+	return count * (min + max) / 2;
 }
 
-struct values {
-	unsigned e;
-	int64_t min;
-	double raw;
-};
-
-static void put_values(struct buf *b, struct values *v, const struct metric_set *s)
+/* Of roll-ups only so many bits of a sum are kept that it is within a billionth. */
+static double shortened(const struct block *b, double sum)
 {
-	bool single = plain(s);
-	if (v->e == RAW) {
-		put_double(b, s->min, v->raw);
-		v->raw = s->min;
-		if (single)
-			return;
-		put_double(b, s->max, s->min);
-		put_double(b, s->sum, 0);
-		return;
-	}
-	int64_t min = scaled(s->min, v->e), max = scaled(s->max, v->e);
-	put_number(b, zigzag(min - v->min));
-	v->min = min;
-	if (single)
-		return;
-	put_number(b, (uint64_t)(max - min));
-	double off = (double)scaled(s->sum, v->e) - middle(s->count, min, max);
-	bool whole = fabs(off) < EXACT_MAX;
-	put_number(b, whole ? zigzag((int64_t)off) << 1 : 1);
-	if (!whole)
-		put_double(b, s->sum, 0);
+	uint64_t u;
+	if (b->steps == 1)
+		return sum;
+	memcpy(&u, &sum, sizeof(u));
+	u &= ~((UINT64_C(1) << ROLLED_BITS) - 1);
+	memcpy(&sum, &u, sizeof(u));
+	return sum;
 }
 
-static void get_values(struct reader *r, struct values *v, bool single, struct metric_set *s)
+static void raw_values(struct block *b, bool plain, struct metric_set *s)
 {
-	if (v->e == RAW) {
-		s->min = s->max = v->raw = get_double(r, v->raw);
-		if (!single) {
-			s->max = get_double(r, s->min);
-			s->sum = get_double(r, 0);
-		}
-	} else {
-		int64_t min = v->min += unzigzag(get_number(r)) % (INT64_C(1) << 54), max = min;
-		r->bad |= min > INT64_C(1) << 53 || min < -(INT64_C(1) << 53);
-		if (r->bad)
-			return;
-		s->min = s->max = (double)min / powers[v->e];
-		if (!single) {
-			max += (int64_t)(get_number(r) & ((UINT64_C(1) << 54) - 1));
-			s->max = (double)max / powers[v->e];
-			uint64_t off = get_number(r);
-			s->sum = off & 1 ? get_double(r, 0)
-			                 : ((double)unzigzag(off >> 1) + middle(s->count, min, max)) / powers[v->e];
-		}
+	s->min = b->value = bits(b, s->min, b->value);
+	s->max = plain ? s->min : bits(b, s->max, s->min);
+	s->sum = plain ? s->min * s->count : bits(b, shortened(b, s->sum), shortened(b, middle(s->count, s->min, s->max)));
+}
+
+static void decimal_values(struct block *b, bool plain, struct metric_set *s)
+{
+	int64_t min = 0, max = 0;
+	double off = 0;
+	if (writes(b)) {
+		min = scaled(s->min, b->e);
+		max = scaled(s->max, b->e);
 	}
-	if (single)
+	min = b->least + coder_signed(&b->c, kind_of(b, LEAST), min - b->least) % (INT64_C(1) << 54);
+	max = min + (plain ? 0 : (int64_t)(number(b, RANGE, (uint64_t)(max - min)) & ((UINT64_C(1) << 54) - 1)));
+	b->c.bad |= min > INT64_C(1) << 53 || min < -(INT64_C(1) << 53);
+	if (b->c.bad)
+		return;
+	b->least = min;
+	double between = round(middle(s->count, (double)min, (double)max));
+	if (writes(b) && !plain)
+		off = (double)scaled(s->sum, b->e) - between;
+	s->min = (double)min / powers[b->e];
+	s->max = (double)max / powers[b->e];
+	if (plain) {
 		s->sum = s->min * s->count;
-	r->bad |= s->max < s->min || !isfinite(s->sum);
+		return;
+	}
+	if (coder_bit(&b->c, &b->whole[1], fabs(off) < EXACT_MAX))
+		s->sum = ((double)coder_signed(&b->c, kind_of(b, SUM), (int64_t)off) + between) / powers[b->e];
+	else
+		s->sum = bits(b, s->sum, 0);
+}
+
+static void values(struct block *b, struct metric_set *s)
+{
+	bool plain = coder_bit(&b->c, &b->plain[b->was_plain], is_plain(s));
+	b->was_plain = plain;
+	if (b->e == RAW)
+		raw_values(b, plain, s);
+	else
+		decimal_values(b, plain, s);
+	b->c.bad |= s->max < s->min || !isfinite(s->sum);
 }
 
 /* --- spreads */
@@ -203,9 +189,8 @@ static int32_t fine(int32_t at, unsigned steps)
 	return at == SLOT_ZERO || steps == 1 ? at : at * (int32_t)steps - (int32_t)steps / 2;
 }
 
-static void put_spread(struct buf *b, const struct slot *s, unsigned steps)
+static uint32_t coarsened(const struct slot *s, unsigned steps, struct slot_bucket *made)
 {
-	struct slot_bucket made[SLOT_BUCKETS_MAX];
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < s->spread.n; i++) {
 		int32_t at = coarse(s->spread.v[i].at, steps);
@@ -214,123 +199,136 @@ static void put_spread(struct buf *b, const struct slot *s, unsigned steps)
 		else
 			made[n++] = (struct slot_bucket){at, s->spread.v[i].count};
 	}
-	int32_t before = coarse(slot_bucket_of(s->set.min), steps);
-	put_number(b, n);
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t step = zigzag(made[i].at - before) << 1;
-		put_number(b, step | (made[i].count == 1));
-		if (made[i].count != 1)
-			put_count(b, made[i].count);
-		before = made[i].at == SLOT_ZERO ? SLOT_ZERO : made[i].at;
-	}
+	return n;
 }
 
-static void get_spread(struct reader *r, struct arena *a, struct slot *s, unsigned steps)
+static bool is_regular(const struct slot *s, const struct slot_bucket *v, uint32_t n, int32_t first, int32_t last)
 {
-	uint64_t n = get_number(r);
-	int64_t at = coarse(slot_bucket_of(s->set.min), steps);
-	if (n > SLOT_BUCKETS_MAX || n > r->rest.n) {
-		r->bad = true;
+	double rest = s->set.count;
+	for (uint32_t i = 0; i + 1 < n; i++)
+		rest -= v[i].count;
+	return n && v[0].at == first && v[n - 1].at == last && rest == v[n - 1].count && (n == 1) == (first == last);
+}
+
+/* By about how many are to be expected. */
+static unsigned amount_kind(double rest, uint32_t n)
+{
+	unsigned kind = 0;
+	for (double each = rest / n; each >= 1.5 && kind + 1 < AMOUNTS; each /= 2)
+		kind++;
+	return AMOUNT + kind;
+}
+
+/* The buckets of the least and the greatest value need not be said, nor the last one's count, where all samples are counted. */
+static uint32_t buckets(struct block *b, const struct slot *s, struct slot_bucket *v, uint32_t n)
+{
+	int32_t first = coarse(slot_bucket_of(s->set.min), b->steps), last = coarse(slot_bucket_of(s->set.max), b->steps);
+	int64_t most = -SLOT_ZERO / (int32_t)b->steps;
+	double rest = s->set.count;
+	bool regular = coder_bit(&b->c, &b->regular, is_regular(s, v, n, first, last));
+	n = (uint32_t)number(b, BUCKETS, n);
+	if (n > SLOT_BUCKETS_MAX) {
+		b->c.bad = true;
+		return 0;
+	}
+	int64_t at = first;
+	for (uint32_t i = 0; i < n && !coder_bad(&b->c); i++) {
+		bool end = regular && i + 1 == n;
+		if (end)
+			v[i].at = i || first == last ? last : SLOT_ZERO;
+		else if (!(regular && !i)) {
+			int64_t gap = coder_signed(&b->c, kind_of(b, GAP), v[i].at - at);
+			b->c.bad |= gap > 1 << 20 || gap < -(1 << 20);
+			at += b->c.bad ? 0 : gap;
+			b->c.bad |= at != SLOT_ZERO && (at < -most || at > most);
+			v[i].at = (int32_t)at;
+		} else
+			v[i].at = first;
+		v[i].count = end ? rest : amount(b, amount_kind(rest, n - i), v[i].count);
+		rest -= v[i].count;
+		b->c.bad |= v[i].count <= 0 || (i && v[i].at <= v[i - 1].at);
+		at = v[i].at;
+	}
+	return coder_bad(&b->c) ? 0 : n;
+}
+
+static void spread(struct block *b, struct arena *a, struct slot *s)
+{
+	struct slot_bucket v[SLOT_BUCKETS_MAX];
+	uint32_t n = buckets(b, s, v, writes(b) ? coarsened(s, b->steps, v) : 0);
+	if (writes(b))
 		return;
-	}
-	s->spread = (struct slot_buckets){.v = arena_array(a, n + 1, sizeof(struct slot_bucket)), .set = true};
-	for (uint64_t i = 0; i < n && !r->bad; i++) {
-		uint64_t step = get_number(r);
-		int64_t moved = unzigzag(step >> 1);
-		r->bad |= moved > 1 << 20 || moved < -(1 << 20) || (i && moved <= 0);
-		if (r->bad)
-			return;
-		at += moved;
-		r->bad |= at < SLOT_ZERO || at > -SLOT_ZERO;
-		double count = step & 1 ? 1 : get_count(r);
-		s->spread.v[s->spread.n++] = (struct slot_bucket){r->bad ? 0 : fine((int32_t)at, steps), count};
-	}
+	s->spread = (struct slot_buckets){.v = arena_array(a, n + 1, sizeof(*v)), .n = n, .set = true};
+	for (uint32_t i = 0; i < n; i++)
+		s->spread.v[i] = (struct slot_bucket){fine(v[i].at, b->steps), v[i].count};
 }
 
 /* --- blocks */
 
-static uint8_t flags_of(const struct slot *s, double *count)
+static void block_begin(struct block *b, unsigned steps)
 {
-	if (s->set.count <= 0)
-		return 0;
-	unsigned f = THERE;
-	f |= s->set.count == *count ? SAME_COUNT : 0;
-	f |= plain(&s->set) ? SINGLE : 0;
-	f |= s->spread.n ? SPREAD : 0;
-	f |= s->unknown ? UNKNOWN : 0;
-	*count = s->set.count;
-	return (uint8_t)f;
+	b->steps = steps;
+	b->was_there = b->was_plain = true;
+	b->count = 1;
+	b->value = 0;
+	b->least = 0;
+	b->begun = 0;
+	struct odds *all[] = {b->there, &b->same_count, b->plain, b->spread, b->unknown, &b->regular, b->whole};
+	const unsigned n[] = {2, 1, 2, 2, 2, 1, 2};
+	for (unsigned i = 0; i < sizeof(n) / sizeof(*n); i++)
+		odds_begin(all[i], n[i]);
 }
 
-static void put_flags(struct buf *b, const struct slot *slots, uint32_t n)
+static void one_slot(struct block *b, struct arena *a, struct slot *s)
 {
-	double count = 1;
-	for (uint32_t i = 0; i < n;) {
-		uint8_t f = flags_of(&slots[i], &count);
-		uint32_t run = 1;
-		double next = count;
-		while (i + run < n && flags_of(&slots[i + run], &next) == f) {
-			run++;
-			count = next;
-		}
-		put_number(b, (uint64_t)run << 5 | f);
-		i += run;
+	b->was_there = coder_bit(&b->c, &b->there[b->was_there], s->set.count > 0);
+	if (!b->was_there) {
+		s->set.count = 0;
+		return;
 	}
-	put_number(b, 0);
+	if (coder_bit(&b->c, &b->same_count, s->set.count == b->count))
+		s->set.count = b->count;
+	else
+		s->set.count = b->count = amount(b, COUNT, s->set.count);
+	values(b, &s->set);
+	bool known = coder_bit(&b->c, &b->spread[b->was_plain], s->spread.n > 0);
+	s->unknown = coder_bit(&b->c, &b->unknown[known], s->unknown);
+	if (known && !coder_bad(&b->c))
+		spread(b, a, s);
 }
 
-void block_write(struct buf *b, const struct slot *slots, uint32_t n, unsigned steps)
+void block_write(struct buf *out, const struct slot *slots, uint32_t n, unsigned steps)
 {
-	double count = 1;
-	struct values v = {.e = exponent_of(slots, n)};
-	buf_add_char(b, (char)(VERSION << 4 | v.e));
-	put_flags(b, slots, n);
-	for (uint32_t i = 0; i < n; i++)
-		if (slots[i].set.count > 0 && slots[i].set.count != count)
-			put_count(b, count = slots[i].set.count);
-	for (uint32_t i = 0; i < n; i++)
-		if (slots[i].set.count > 0)
-			put_values(b, &v, &slots[i].set);
-	for (uint32_t i = 0; i < n; i++)
-		if (slots[i].set.count > 0 && slots[i].spread.n)
-			put_spread(b, &slots[i], steps);
-}
-
-static uint32_t get_flags(struct reader *r, uint8_t *flags, uint32_t max)
-{
-	uint32_t n = 0;
-	uint64_t run;
-	while (!r->bad && (run = get_number(r))) {
-		uint64_t times = run >> 5;
-		r->bad |= !times || times > max - n;
-		for (uint64_t k = 0; k < times && !r->bad; k++)
-			flags[n++] = run & FLAGS;
+	struct block b;
+	block_begin(&b, steps);
+	b.e = exponent_of(slots, n);
+	buf_add_char(out, (char)(VERSION << 4 | b.e));
+	coder_write(&b.c, out);
+	number(&b, HEAD, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct slot s = slots[i];
+		one_slot(&b, NULL, &s);
 	}
-	return n;
+	coder_end(&b.c);
 }
 
 bool block_read(struct arena *a, struct str bytes, struct slot *slots, uint32_t max, uint32_t *ret_n, unsigned steps)
 {
-	uint8_t flags[RUN_MAX];
-	struct reader r = {.rest = str_from_at(bytes, 1)};
-	struct values v = {0};
-	if (!bytes.n || (uint8_t)bytes.p[0] >> 4 != VERSION || max > RUN_MAX)
+	struct block b;
+	if (!bytes.n || (uint8_t)bytes.p[0] >> 4 != VERSION)
 		return false;
-	v.e = (uint8_t)bytes.p[0] & 15;
-	uint32_t n = v.e == RAW || v.e <= EXPONENT_MAX ? get_flags(&r, flags, max) : (r.bad = true, 0);
-	double count = 1;
-	for (uint32_t i = 0; i < n && !r.bad; i++) {
-		slots[i] = (struct slot){.unknown = flags[i] & UNKNOWN};
-		if ((flags[i] & THERE) && !(flags[i] & SAME_COUNT))
-			count = get_count(&r);
-		slots[i].set.count = flags[i] & THERE ? count : 0;
+	b.e = (uint8_t)bytes.p[0] & 15;
+	if (b.e != RAW && b.e > EXPONENT_MAX)
+		return false;
+	block_begin(&b, steps);
+	coder_read(&b.c, str_from_at(bytes, 1));
+	uint64_t n = number(&b, HEAD, 0);
+	if (n > max)
+		return false;
+	for (uint32_t i = 0; i < n && !coder_bad(&b.c); i++) {
+		slots[i] = (struct slot){0};
+		one_slot(&b, a, &slots[i]);
 	}
-	for (uint32_t i = 0; i < n && !r.bad; i++)
-		if (flags[i] & THERE)
-			get_values(&r, &v, flags[i] & SINGLE, &slots[i].set);
-	for (uint32_t i = 0; i < n && !r.bad; i++)
-		if ((flags[i] & THERE) && (flags[i] & SPREAD))
-			get_spread(&r, a, &slots[i], steps);
-	*ret_n = n;
-	return !r.bad;
+	*ret_n = (uint32_t)n;
+	return !coder_bad(&b.c);
 }

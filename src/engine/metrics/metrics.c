@@ -13,19 +13,12 @@
 #define SWEEP_US INT64_C(3600000000)
 #define HOUR_MS INT64_C(3600000)
 #define DAY_S INT64_C(86400)
-enum {
-	PUT_US = 1000000,
-	GATHERED_MAX = 50000,
-	PART = 400,
-	SERIES_MAX = 50000,
-	SWEEP_MAX = 2000,
-	CLOSE_TRIES = 2000,
-	ROW_MS = 300000,
-	MINUTE_S = 60
-};
+enum { PUT_US = 1000000, GATHERED_MAX = 50000, PART = 400, SERIES_MAX = 50000, CLOSE_TRIES = 2000, ROW_MS = 300000, MINUTE_S = 60 };
 
-const struct tier metrics_tiers[TIERS] = {
-        {1, 300, 3 * 3600, 1}, {60, 240, 15 * DAY_S, 1}, {300, 144, 63 * DAY_S, 4}, {3600, 96, 455 * DAY_S, 4}};
+const struct tier metrics_tiers[TIERS] = {{.step_s = 1, .slots = 300, .kept_s = 3 * 3600, .steps = 1},
+                                          {.step_s = 60, .slots = 60, .pack_slots = 1440, .kept_s = 15 * DAY_S, .steps = 1},
+                                          {.step_s = 300, .slots = 144, .pack_slots = 1152, .kept_s = 63 * DAY_S, .steps = 4},
+                                          {.step_s = 3600, .pack_slots = 768, .kept_s = 455 * DAY_S, .steps = 8}};
 
 /* --- series in memory */
 
@@ -165,26 +158,59 @@ void metrics_add(struct metrics *m, const struct metric *metric, double value)
 
 /* --- writing */
 
-static void add_to_block(struct store_txn *t, struct arena *a, uint64_t id, unsigned tier, const struct gathered *g)
+/* The block that was changed last, because what comes together often lies in the same. */
+struct open_block {
+	struct store_txn *txn;
+	struct arena *arena;
+	uint64_t id;
+	unsigned tier;
+	int64_t block;
+	uint32_t n;
+	bool open;
+	struct slot slots[SLOTS_MAX];
+};
+
+static void block_close(struct open_block *o)
+{
+	struct buf CLEAN_BUF b;
+	if (!o->open)
+		return;
+	buf_init(&b, 4 << 20);
+	block_write(&b, o->slots, o->n, metrics_tiers[o->tier].steps);
+	if (!b.overflow)
+		store_put(o->txn, metrics_block_key(o->arena, o->id, o->tier, o->block), buf_str(&b));
+	o->open = false;
+}
+
+static void block_open(struct open_block *o, uint64_t id, unsigned tier, int64_t block)
 {
 	const struct tier *k = &metrics_tiers[tier];
-	struct slot slots[SLOTS_MAX] = {0};
 	struct store_value v;
-	uint32_t n = 0;
+	if (o->open && o->id == id && o->tier == tier && o->block == block)
+		return;
+	block_close(o);
+	memset(o->slots, 0, sizeof(o->slots));
+	o->id = id;
+	o->tier = tier;
+	o->block = block;
+	o->n = 0;
+	o->open = true;
+	if (!store_get(o->txn, metrics_block_key(o->arena, id, tier, block), &v) ||
+	    block_read(o->arena, v.value, o->slots, k->slots, &o->n, k->steps))
+		return;
+	log_warn("metrics: a block that does not read is begun anew");
+	memset(o->slots, 0, sizeof(o->slots));
+	o->n = 0;
+}
+
+static void add_to_block(struct open_block *o, uint64_t id, unsigned tier, const struct gathered *g)
+{
+	const struct tier *k = &metrics_tiers[tier];
 	int64_t block = g->time_ms / tier_block_ms(k);
 	uint32_t at = (uint32_t)((g->time_ms - block * tier_block_ms(k)) / (k->step_s * 1000));
-	struct str key = metrics_block_key(a, id, tier, block);
-	if (store_get(t, key, &v) && !block_read(a, v.value, slots, k->slots, &n, k->steps)) {
-		memset(slots, 0, sizeof(slots));
-		n = 0;
-		log_warn("metrics: a block that does not read is begun anew");
-	}
-	slot_merge(a, &slots[at], &g->slot);
-	struct buf CLEAN_BUF b;
-	buf_init(&b, 4 << 20);
-	block_write(&b, slots, at + 1 > n ? at + 1 : n, k->steps);
-	if (!b.overflow)
-		store_put(t, key, buf_str(&b));
+	block_open(o, id, tier, block);
+	slot_merge(o->arena, &o->slots[at], &g->slot);
+	o->n = at + 1 > o->n ? at + 1 : o->n;
 }
 
 static uint64_t next_id(struct store_txn *t)
@@ -214,58 +240,20 @@ static void write_row(struct store_txn *t, struct arena *a, struct series *s)
 	s->written_ms = s->last_ms;
 }
 
-static void write_one(struct store_txn *t, struct arena *a, const struct gathered *g)
+/* Seconds are minutes too. */
+static void write_some(struct store_txn *t, struct arena *a, struct gathered *const *all, uint32_t n)
 {
-	if (g->slot.set.count <= 0)
-		return;
-	write_row(t, a, g->series);
-	for (unsigned tier = g->tier; tier < TIERS; tier++)
-		add_to_block(t, a, g->series->id, tier, g);
-}
-
-/* --- forgetting */
-
-static void drop_blocks(struct metrics *m, struct store_txn *t, uint64_t id, int64_t now_ms, unsigned *left)
-{
-	struct arena *a = &m->job;
-	for (unsigned tier = 0; tier < TIERS; tier++) {
-		const struct tier *k = &metrics_tiers[tier];
-		int64_t end = (now_ms - k->kept_s * 1000) / tier_block_ms(k);
-		struct store_iter *i =
-		        store_scan(t, metrics_block_key(a, id, tier, 0), metrics_block_key(a, id, tier, end < 0 ? 0 : end), false);
-		struct store_value v;
-		struct str key;
-		while (*left && store_next(i, &key, &v)) {
-			store_delete(t, arena_dup(a, key));
-			(*left)--;
-		}
-	}
-}
-
-/* A part of all metrics, from where the last part ended. */
-static void sweep(struct metrics *m, struct store_txn *t)
-{
-	struct arena *a = &m->job;
-	int64_t now = clock_wall_ms();
-	unsigned left = SWEEP_MAX, seen = 0;
-	struct str key = STR_NONE, from = m->sweep_after.n ? m->sweep_after : S("s");
-	struct store_iter *i = store_scan(t, from, store_prefix_end(a, S("s")), false);
-	struct store_value v;
-	m->more = true;
-	while (left && seen++ < SWEEP_MAX) {
-		struct series_row row;
-		if (!store_next(i, &key, &v)) {
-			m->more = false;
-			break;
-		}
-		if (v.value.n < sizeof(row))
+	struct open_block o = {.txn = t, .arena = a};
+	for (uint32_t i = 0; i < n; i++) {
+		const struct gathered *g = all[i];
+		if (g->slot.set.count <= 0)
 			continue;
-		memcpy(&row, v.value.p, sizeof(row));
-		drop_blocks(m, t, row.id, now, &left);
-		if (left && row.last_ms < now - metrics_tiers[TIERS - 1].kept_s * 1000)
-			store_delete(t, arena_dup(a, key));
+		write_row(t, a, g->series);
+		add_to_block(&o, g->series->id, g->tier ? g->tier : 1, g);
+		if (!g->tier)
+			add_to_block(&o, g->series->id, 0, g);
 	}
-	m->sweep_after = m->more && key.n <= sizeof(m->sweep_text) ? str_of(memcpy(m->sweep_text, key.p, key.n), key.n) : STR_NONE;
+	block_close(&o);
 }
 
 /* --- one transaction after the other */
@@ -340,13 +328,12 @@ static void write_next(struct metrics *m)
 	if (m->write.all.n) {
 		uint32_t rest = m->write.all.n - m->part_from;
 		m->part_to = m->part_from + (rest < PART ? rest : PART);
-		for (uint32_t i = m->part_from; i < m->part_to; i++)
-			write_one(t, &m->job, m->write.all.v[i]);
+		write_some(t, &m->job, m->write.all.v + m->part_from, m->part_to - m->part_from);
 		m->part++;
 		store_put(t, S("b"), str_of(&m->part, sizeof(m->part)));
 	} else {
-		m->sweep_next = m->more = false;
-		sweep(m, t);
+		m->sweep_next = false;
+		m->more = metrics_sweep(m, t);
 	}
 	store_commit(t, part_done, m);
 }
@@ -388,6 +375,11 @@ void metrics_when_written(struct metrics *m, metrics_written_fn *fn, void *ctx)
 	l->v = v;
 	l->v[l->n++] = (struct waiter){fn, ctx};
 	put_now(m);
+}
+
+bool metrics_busy(const struct metrics *m)
+{
+	return m->writing || m->write.all.n || m->sweep_next || m->more;
 }
 
 static void not_waiting(struct waiters *l, void *ctx)
@@ -469,10 +461,9 @@ static void wait_for_part(struct metrics *m)
 static void write_rest(struct metrics *m, struct arena *a)
 {
 	struct store_txn *t = store_begin(m->store, a);
-	for (uint32_t i = m->writing ? m->part_to : m->part_from; i < m->write.all.n; i++)
-		write_one(t, a, m->write.all.v[i]);
-	for (uint32_t i = 0; i < m->gather.all.n; i++)
-		write_one(t, a, m->gather.all.v[i]);
+	uint32_t from = m->writing ? m->part_to : m->part_from;
+	write_some(t, a, m->write.all.v + from, m->write.all.n - from);
+	write_some(t, a, m->gather.all.v, m->gather.all.n);
 	store_commit(t, no_one, NULL);
 }
 

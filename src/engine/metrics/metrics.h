@@ -7,8 +7,9 @@
  * that nothing was added to for 455 days is forgotten.
  *
  * What is put is added up in memory by period and written in batches within a second; a crash loses that second, except what
- * somebody waited for (metrics_when_written). It can be read at once. A sample goes into every tier as it comes, so that nothing
- * has to be rolled up later and late samples are like others. Everything happens on the loop's thread. */
+ * somebody waited for (metrics_when_written). It can be read at once. Once an hour what has become old is packed and rolled up
+ * (roll.c): each sample lies in one tier, so a metric by the minute takes less than 100 KiB a year. Everything happens on the
+ * loop's thread. */
 #pragma once
 #include "store/store.h"
 
@@ -64,6 +65,8 @@ bool metrics_full(const struct metrics *m);
 /* fn(ctx, result) comes when all that was put before is durable, or -errno if it is lost; it is written at once then. */
 typedef void metrics_written_fn(void *ctx, int result);
 void metrics_when_written(struct metrics *m, metrics_written_fn *fn, void *ctx);
+/* Is something being written, packed or forgotten? For who wants to see it done. */
+bool metrics_busy(const struct metrics *m);
 void metrics_not_waiting(struct metrics *m, void *ctx); /* forgets who waits with this ctx */
 
 /* --- reading; what comes lives in the arena */
@@ -72,8 +75,8 @@ struct metric_point {
 	int64_t time_ms; /* when the period began */
 	struct metric_set set;
 	struct str unit;
-	/* How the samples are spread, in order of their values, each to within 1 % (5 % where only roll-ups are left) and exact
-	 * where a period had one value. None: not known, or not asked for. */
+	/* How the samples are spread, in order of their values, each to within 1 % (5 % where only five minutes are left, 9 % where
+	 * only hours are) and exact where a period had one value. None: not known, or not asked for. */
 	struct metric_value *values;
 	uint32_t value_count;
 };

@@ -88,15 +88,45 @@ static void add_number(struct buf *b, uint64_t x, size_t bytes)
 	buf_add(b, (const char *)&x + sizeof(x) - bytes, bytes);
 }
 
-struct str metrics_block_key(struct arena *a, uint64_t id, unsigned tier, int64_t block)
+enum { NUMBER_BYTES = 5, TIER_BYTES = 1, BLOCK_BYTES = 4 };
+
+static struct str place_key(struct arena *a, char kind, uint64_t number, unsigned tier, int64_t block)
 {
 	struct buf CLEAN_BUF b;
 	buf_init(&b, 64);
-	buf_add_lit(&b, "d");
-	add_number(&b, id, 5);
-	add_number(&b, tier, 1);
-	add_number(&b, (uint64_t)block, 4);
+	buf_add_char(&b, kind);
+	add_number(&b, number, NUMBER_BYTES);
+	add_number(&b, tier, TIER_BYTES);
+	add_number(&b, (uint64_t)block, BLOCK_BYTES);
 	return arena_dup(a, buf_str(&b));
+}
+
+struct str metrics_block_key(struct arena *a, uint64_t id, unsigned tier, int64_t block)
+{
+	return place_key(a, 'h', id, tier, block);
+}
+
+struct str metrics_pack_key(struct arena *a, uint64_t group, unsigned tier, int64_t span)
+{
+	return place_key(a, 'p', group, tier, span);
+}
+
+static uint64_t number_at(struct str key, size_t from, size_t bytes)
+{
+	uint64_t x = 0;
+	for (size_t i = from; i < from + bytes && i < key.n; i++)
+		x = x << 8 | (uint8_t)key.p[i];
+	return x;
+}
+
+uint64_t metrics_key_number(struct str key)
+{
+	return number_at(key, 1, NUMBER_BYTES);
+}
+
+int64_t metrics_key_block(struct str key)
+{
+	return (int64_t)number_at(key, 1 + NUMBER_BYTES + TIER_BYTES, BLOCK_BYTES);
 }
 
 bool metrics_row_read(struct arena *a, struct str key, struct str value, struct metric *ret, struct series_row *ret_row)

@@ -1,3 +1,4 @@
+#include "engine/metrics/pack.h"
 #include "engine/metrics/series.h"
 
 #include "base/clock.h"
@@ -11,6 +12,8 @@ int64_t metrics_kept_s(int64_t from_ms, int64_t now_ms)
 			return metrics_tiers[tier].step_s;
 	return metrics_tiers[TIERS - 1].step_s;
 }
+
+enum { MINUTE_S = 60 };
 
 struct value_list {
 	struct metric_value *v;
@@ -82,28 +85,49 @@ static void take(struct reading *r, int64_t at_ms, const struct slot *s)
 		add_values(r->arena, &p->values, s);
 }
 
+static void take_block(struct reading *r, struct str bytes, int64_t begin_ms, struct slot *slots, uint32_t max)
+{
+	const struct tier *k = &metrics_tiers[r->tier];
+	uint32_t n;
+	if (!block_read(r->arena, bytes, slots, max, &n, k->steps))
+		return;
+	for (uint32_t s = 0; s < n; s++)
+		take(r, begin_ms + s * k->step_s * 1000, &slots[s]);
+}
+
 static void read_blocks(struct reading *r, uint64_t id)
 {
 	const struct tier *k = &metrics_tiers[r->tier];
-	struct slot *slots = arena_array(r->arena, SLOTS_MAX, sizeof(*slots));
-	struct store_iter *i = store_scan(r->txn, metrics_block_key(r->arena, id, r->tier, r->q->from_ms / tier_block_ms(k)),
-	                                  metrics_block_key(r->arena, id, r->tier, r->q->to_ms / tier_block_ms(k) + 1), false);
+	struct slot slots[SLOTS_MAX];
+	int64_t block_ms = tier_block_ms(k);
+	struct store_iter *i = store_scan(r->txn, metrics_block_key(r->arena, id, r->tier, r->q->from_ms / block_ms),
+	                                  metrics_block_key(r->arena, id, r->tier, r->q->to_ms / block_ms + 1), false);
+	struct store_value v;
+	struct str key;
+	while (store_next(i, &key, &v))
+		take_block(r, v.value, metrics_key_block(key) * block_ms, slots, k->slots);
+}
+
+static void read_packs(struct reading *r, uint64_t id)
+{
+	const struct tier *k = &metrics_tiers[r->tier];
+	struct slot *slots = arena_array(r->arena, k->pack_slots, sizeof(*slots));
+	int64_t span_ms = k->step_s * 1000 * k->pack_slots;
+	uint64_t group = id / PACK_SERIES;
+	struct store_iter *i = store_scan(r->txn, metrics_pack_key(r->arena, group, r->tier, r->q->from_ms / span_ms),
+	                                  metrics_pack_key(r->arena, group, r->tier, r->q->to_ms / span_ms + 1), false);
 	struct store_value v;
 	struct str key;
 	while (store_next(i, &key, &v)) {
-		uint32_t block, n;
-		memcpy(&block, key.p + key.n - sizeof(block), sizeof(block));
-		int64_t begin = (int64_t)__builtin_bswap32(block) * tier_block_ms(k);
-		if (!block_read(r->arena, v.value, slots, k->slots, &n, k->steps))
-			continue;
-		for (uint32_t s = 0; s < n; s++)
-			take(r, begin + s * k->step_s * 1000, &slots[s]);
+		struct str block = pack_get(v.value, id % PACK_SERIES);
+		if (str_set(block))
+			take_block(r, block, metrics_key_block(key) * span_ms, slots, k->pack_slots);
 	}
 }
 
 static void read_gathered(struct reading *r, const struct gathered *g)
 {
-	if (g->tier <= r->tier)
+	if (g->tier == r->tier || (!g->tier && r->tier == 1))
 		take(r, g->time_ms - g->time_ms % (metrics_tiers[r->tier].step_s * 1000), &g->slot);
 }
 
@@ -140,29 +164,28 @@ static void finish(struct reading *r, struct str unit, struct metric_points *poi
 	}
 }
 
-/* The coarsest tier that the periods are made of; for spreads the finest that is kept of so long ago. */
-static unsigned first_tier(const struct metric_query *q)
+static void read_tier(struct reading *r, uint64_t id, const struct series *s)
 {
-	int64_t now_ms = clock_wall_ms();
-	unsigned tier = TIERS - 1;
-	while (tier > 0 && (q->period_s % metrics_tiers[tier].step_s || q->from_ms / 1000 % metrics_tiers[tier].step_s))
-		tier--;
-	while (q->spread && tier > 1 && q->from_ms >= now_ms - metrics_tiers[tier - 1].kept_s * 1000)
-		tier--;
-	return tier;
+	if (id && metrics_tiers[r->tier].slots)
+		read_blocks(r, id);
+	if (id && metrics_tiers[r->tier].pack_slots)
+		read_packs(r, id);
+	if (s)
+		read_memory(r, s);
 }
 
-static void read_unit(struct reading *r, char unit, uint64_t id, const struct series *s, unsigned tier,
-                      struct metric_points *points)
+/* Seconds are needed where minutes would not do; the other tiers have each what the others have not. */
+static void read_unit(struct reading *r, char unit, uint64_t id, const struct series *s, struct metric_points *points)
 {
-	/* When it has nothing, one that is coarser than where the periods begin. */
+	const struct metric_query *q = r->q;
 	r->made = (struct made_list){0};
-	for (r->tier = tier; !r->made.n && r->tier < TIERS && metrics_tiers[r->tier].step_s <= r->q->period_s; r->tier++) {
-		if (id)
-			read_blocks(r, id);
-		if (s)
-			read_memory(r, s);
-	}
+	r->tier = 0;
+	if (q->period_s % MINUTE_S || q->from_ms / 1000 % MINUTE_S)
+		read_tier(r, id, s);
+	if (!r->made.n)
+		for (r->tier = 1; r->tier < TIERS; r->tier++)
+			if (metrics_tiers[r->tier].step_s <= q->period_s)
+				read_tier(r, id, s);
 	finish(r, metrics_unit(unit), points);
 }
 
@@ -180,7 +203,7 @@ struct metric_points metrics_read(struct metrics *m, struct arena *a, const stru
 		return points;
 	struct reading r = {.m = m, .txn = store_begin(m->store, a), .arena = a, .q = q};
 	struct series *first = metrics_find(m, metric);
-	unsigned tier = first_tier(q), units = 0;
+	unsigned units = 0;
 	char wanted = str_set(metric->unit) ? metrics_unit_code(metric->unit) : 0;
 	struct buf CLEAN_BUF b;
 	buf_init(&b, NAMES_MAX);
@@ -197,13 +220,13 @@ struct metric_points metrics_read(struct metrics *m, struct arena *a, const stru
 		struct series *s = first;
 		while (s && s->unit != unit)
 			s = s->next_unit;
-		read_unit(&r, unit, row.id, s, tier, &points);
+		read_unit(&r, unit, row.id, s, &points);
 		seen |= UINT64_C(1) << ((unsigned)unit & 63);
 		units++;
 	}
 	for (struct series *s = first; s; s = s->next_unit)
 		if (!(seen >> ((unsigned)s->unit & 63) & 1) && (!wanted || s->unit == wanted)) {
-			read_unit(&r, s->unit, 0, s, tier, &points);
+			read_unit(&r, s->unit, 0, s, &points);
 			units++;
 		}
 	store_abort(r.txn);

@@ -2,8 +2,9 @@
  *
  * Keys of the store:
  *	"s" account NUL region NUL digest unit -> a series' number, its newest time and its names; a metric has a series for each
- *unit "d" number (5 bytes) tier (1) block (4) -> slots of a stretch of time (block.c) "n" -> the next number "b" -> which batch was
- *written last: readers add what is not written yet to what they find
+ *unit "h" number (5 bytes) tier (1) block (4) -> slots of a stretch of time that may still grow (block.c) "p" group (5 bytes) tier
+ *(1) span (4)   -> slots of a longer stretch, of all series of the group (pack.h, roll.c) "n" -> the next number "b" -> which batch
+ *was written last: readers add what is not written yet to what they find
  */
 #pragma once
 #include "base/buf.h"
@@ -15,7 +16,8 @@
 enum { TIERS = 4, SLOTS_MAX = 300 };
 struct tier {
 	int64_t step_s;
-	unsigned slots; /* in a block */
+	unsigned slots;      /* in a block that may still grow; divides a day but for seconds */
+	unsigned pack_slots; /* in a pack; whole days, and a divisor of the next tier's time */
 	int64_t kept_s;
 	unsigned steps; /* of buckets in one (slot.h) */
 };
@@ -64,6 +66,14 @@ struct waiters {
 	bool set;
 };
 
+/* How far roll.c has come. */
+struct sweep {
+	unsigned stage;
+	struct str after; /* in text */
+	char text[512];
+	uint64_t group;
+};
+
 struct metrics {
 	struct loop *loop;
 	struct store *store;
@@ -76,8 +86,7 @@ struct metrics {
 	struct waiters waiting, told; /* for gather; for write */
 	struct loop_timer *put_timer, *sweep_timer;
 	bool writing, sweep_next, more;
-	struct str sweep_after; /* in sweep_text */
-	char sweep_text[512];
+	struct sweep sweep;
 };
 
 /* NULL: nothing of it in memory. */
@@ -96,5 +105,11 @@ struct str metrics_key(struct arena *a, struct str account, struct str region, s
 struct str metrics_unit(char code); /* "None" for what nobody knows */
 char metrics_unit_code(struct str unit);
 struct str metrics_block_key(struct arena *a, uint64_t id, unsigned tier, int64_t block);
+struct str metrics_pack_key(struct arena *a, uint64_t group, unsigned tier, int64_t span);
+uint64_t metrics_key_number(struct str key); /* the series or group of such a key */
+int64_t metrics_key_block(struct str key);   /* its block or span */
 /* A row of the store as a metric. */
 bool metrics_row_read(struct arena *a, struct str key, struct str value, struct metric *ret, struct series_row *ret_row);
+
+/* --- roll.c: a part of the sweep, which an hour begins. False: that was the last part. */
+bool metrics_sweep(struct metrics *m, struct store_txn *t);

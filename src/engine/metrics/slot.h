@@ -1,9 +1,10 @@
 /* One period of one metric: a statistic set, and how its samples are spread, for percentiles. Private to engine/metrics.
  *
  * The spread is a list of counted buckets whose bounds grow by 2 %: bucket i holds (1.02^(i-1), 1.02^i], and a bucket of its own
- * holds zero. A sample is known to within 1 % then, and two spreads are merged by adding up. The roll-ups to five minutes and to
- * hours keep four buckets as one, which is within 5 %, as many as AWS's own agents send. Where all samples were equal there are no
- * buckets, and the value is exact. Negative values and sets that came without their samples have no spread. */
+ * holds zero. A sample is known to within 1 % then, and two spreads are merged by adding up. The roll-ups to five minutes
+ * keep four buckets as one, which is within 5 %, as many as AWS's own agents send; those to hours eight, within 9 %. Where all
+ * samples were equal there are no buckets, and the value is exact. Negative values and sets that came without their samples have no
+ * spread. */
 #pragma once
 #include "base/buf.h"
 #include "engine/metrics/metrics.h"

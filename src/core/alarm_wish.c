@@ -57,8 +57,9 @@ void alarm_track(struct arena *arena, struct str of, struct str policy_arn, doub
 	a->alarm_description =
 	        arena_printf(arena, "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy %.*s.", STR_ARG(policy_arn));
 	a->actions_enabled = OPT_BOOL(enabled);
-	a->evaluation_periods = OPT_INT(high ? HIGH_PERIODS : LOW_PERIODS);
-	a->threshold = OPT_DOUBLE(high ? target : target * 0.9);
+	bool managed = str_is(a->namespace, "AWS/ECS/ManagedScaling");
+	a->evaluation_periods = OPT_INT(!high ? LOW_PERIODS : managed ? 1 : HIGH_PERIODS);
+	a->threshold = OPT_DOUBLE(high || managed ? target : target * 0.9);
 	a->comparison_operator = high ? S("GreaterThanThreshold") : S("LessThanThreshold");
 	*LIST_ADD(arena, &a->alarm_actions) = policy_arn;
 }

@@ -21,7 +21,7 @@ void alarm_want(const struct alarm_wisher *w, const struct cloudwatch_put_metric
 void alarm_unwant(const struct alarm_wisher *w, struct str name);
 
 /* The two alarms of target tracking, as AWS names and sets them: high is 3 of 3 periods above the target, low 15 of 15 below nine
- * tenths of it. The metric is in `a`. */
+ * tenths of it; of ECS's managed scaling high is one period, and low whatever is below the target. The metric is in `a`. */
 void alarm_track(struct arena *arena, struct str of, struct str policy_arn, double target, bool enabled, bool high,
                  struct cloudwatch_put_metric_alarm_input *a);
 struct str alarm_arn_of(struct arena *arena, struct str region, struct str account, struct str name);

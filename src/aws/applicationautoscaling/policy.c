@@ -232,8 +232,8 @@ static void want_alarm(struct call *c, const struct resource *of, struct applica
 	struct alarm_wisher w = wisher(&s, of);
 	const tracking *t = p->target_tracking_scaling_policy_configuration;
 	struct cloudwatch_put_metric_alarm_input a = {0};
-	alarm_track(c->arena, of->id, action, t->target_value.v, true, high, &a);
 	metric_of(c, of, t, &a);
+	alarm_track(c->arena, of->id, action, t->target_value.v, true, high, &a);
 	alarm_want(&w, &a);
 	*LIST_ADD(c->arena, &p->alarms) = (struct application_autoscaling_alarm){
 	        .alarm_name = a.alarm_name, .alarm_arn = alarm_arn_of(c->arena, c->region, c->account, a.alarm_name)};

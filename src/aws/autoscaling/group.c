@@ -188,6 +188,8 @@ int autoscaling_delete_auto_scaling_group(struct call *c, const struct autoscali
 		        "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) "
 		        "still in the group.");
 	r.deleting = OPT_BOOL(true);
+	if (in->force_delete.v)
+		r.hooks.n = 0; /* nobody is waited for */
 	r.group->status = S("Delete in progress");
 	r.group->min_size = r.group->max_size = OPT_INT(0);
 	if (r.group->desired_capacity.v)

@@ -247,9 +247,9 @@ static void want_alarm(struct call *c, struct autoscaling_scaling_policy *p, boo
 	struct scope s = scaling_scope(c);
 	struct alarm_wisher w = wisher(&s, p->auto_scaling_group_name);
 	struct cloudwatch_put_metric_alarm_input a = {0};
+	metric_of(c, p, &a);
 	alarm_track(c->arena, p->auto_scaling_group_name, p->policy_arn, p->target_tracking_configuration->target_value.v,
 	            p->enabled.v, high, &a);
-	metric_of(c, p, &a);
 	alarm_want(&w, &a);
 	*LIST_ADD(c->arena, &p->alarms) = (struct autoscaling_alarm){
 	        .alarm_name = a.alarm_name, .alarm_arn = alarm_arn_of(c->arena, c->region, c->account, a.alarm_name)};

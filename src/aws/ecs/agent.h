@@ -27,3 +27,4 @@ bool remote_ready(const struct duty *i, const struct state_ecs_task_record *r);
 
 #include "gen/ecs_agent.h"
 ecs_agent_poll_handler ecs_agent_poll;
+ecs_agent_place_task_handler ecs_agent_place_task;

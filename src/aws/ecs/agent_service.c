@@ -13,7 +13,7 @@ static int about_poll(struct call *c, const void *input, struct authz *az)
 	return CALL_OK;
 }
 
-static const struct service_op ops[] = {OP(ecs_agent, poll, Poll, .resource = about_poll)};
+static const struct service_op ops[] = {OP(ecs_agent, place_task, PlaceTask), OP(ecs_agent, poll, Poll, .resource = about_poll)};
 
 const struct service ecs_agent_service = {
         .api = &ecs_agent_api,

@@ -1,6 +1,7 @@
 /* Clusters: CreateCluster, UpdateCluster, UpdateClusterSettings, DeleteCluster, DescribeClusters, ListClusters. */
 #include "aws/servicediscovery/servicediscovery.h"
 #include "container_instance.h"
+#include "provider.h"
 #include "scheduled.h"
 
 enum { DESCRIBED_MAX = 100, LISTED_MAX = 100 };
@@ -152,7 +153,9 @@ int ecs_create_cluster(struct call *c, const struct ecs_create_cluster_request *
 	        .capacity_providers = in->capacity_providers,
 	        .default_capacity_provider_strategy = in->default_capacity_provider_strategy,
 	};
-	if (take_defaults(c, in->service_connect_defaults, &cluster.service_connect_defaults) != CALL_OK)
+	static const struct str_list none;
+	if (take_defaults(c, in->service_connect_defaults, &cluster.service_connect_defaults) != CALL_OK ||
+	    ecs_providers_associate(c, name, &none, &cluster.capacity_providers) != CALL_OK)
 		return CALL_FAIL;
 	ecs_cluster_put(c, &cluster);
 	show(c, &cluster, NULL, out->cluster);
@@ -202,6 +205,11 @@ int ecs_delete_cluster(struct call *c, const struct ecs_delete_cluster_request *
 		                 "The Cluster cannot be deleted while Container Instances are active or draining.");
 	if (tasks.running || tasks.pending)
 		return call_fail(c, "ClusterContainsTasksException", 400, "The Cluster cannot be deleted while Tasks are active.");
+	static const struct str_list none;
+	if (ecs_providers_associate(c, cluster.cluster_name, &cluster.capacity_providers, &none) != CALL_OK)
+		return CALL_FAIL;
+	cluster.capacity_providers = none;
+	cluster.default_capacity_provider_strategy.n = 0;
 	cluster.status = S("INACTIVE");
 	ecs_cluster_put(c, &cluster);
 	out->cluster = arena_new(c->arena, struct ecs_cluster);

@@ -1,5 +1,6 @@
 /* RegisterContainerInstance: an instance says what it has, and by its signed identity document which one it is. */
 #include "container_instance.h"
+#include "provider.h"
 
 #include "aws/ec2/ec2.h"
 #include "base/id.h"
@@ -142,6 +143,7 @@ int ecs_register_container_instance(struct call *c, const struct ecs_register_co
 				*LIST_ADD(c->arena, &attributes) = r.instance->attributes.v[i];
 		}
 	}
+	r.instance->capacity_provider_name = ecs_provider_of(&s, &cluster, of.id);
 	r.instance->attributes = attributes;
 	r.instance->registered_resources = resources;
 	r.instance->version_info = in->version_info;

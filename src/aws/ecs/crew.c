@@ -2,6 +2,7 @@
 
 #include "container_instance.h"
 #include "journal.h"
+#include "provider.h"
 #include "scheduled.h"
 
 #include "aws/ec2/ec2.h"
@@ -215,6 +216,7 @@ struct crew *crew_new(struct cloud *cloud)
 	}
 	d->roster = roster_new(d);
 	d->schedules = schedules_new(d);
+	d->managers = managers_new(d);
 	usage_sample_begin(d);
 	return d;
 }
@@ -225,6 +227,7 @@ void crew_free(struct crew *d)
 	struct str key;
 	void *value;
 	roster_free(d->roster);
+	managers_free(d->managers);
 	schedules_free(d->schedules);
 	ec2_unwatch_ports(d->cloud, port, d);
 	store_unwatch(d->watch);

@@ -17,6 +17,7 @@ struct metadata;
 struct ecr_pulled;
 struct schedules;
 struct roster;
+struct managers;
 struct session;
 struct session_wait;
 
@@ -36,6 +37,7 @@ struct crew {
 	int64_t token_lease, token_lease_until_ms;
 	struct schedules *schedules; /* of services */
 	struct roster *roster;       /* of container instances' agents */
+	struct managers *managers;   /* of capacity providers */
 	struct loop_timer *sampler;
 };
 

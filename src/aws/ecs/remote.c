@@ -1,6 +1,7 @@
 /* A task that a container instance's agent runs: here are its roles' sessions, and the record's edges that need no agent. What
  * the agent says comes in by agent.c. */
 #include "agent.h"
+#include "provider.h"
 #include "session.h"
 
 enum { RENEW_MS = 15 * 60 * 1000, LOOK_MS = 5 * 60 * 1000, STOPPED_MS = 3600 * 1000 };
@@ -72,6 +73,10 @@ bool remote_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_
 	/* The agent has not heard of it: without its roles it is no order. */
 	if (i->failed_code && ecs_task_status(r->task) <= ECS_PENDING) {
 		ecs_task_stop(s, r, i->failed_code, i->failed_reason, now_ms);
+		ecs_task_end(s, r, now_ms);
+		changed = true;
+	}
+	if (ecs_task_waits(r->task) && str_is(r->task->desired_status, "STOPPED")) { /* no agent has heard of it */
 		ecs_task_end(s, r, now_ms);
 		changed = true;
 	}

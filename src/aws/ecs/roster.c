@@ -6,6 +6,7 @@
 
 #include "aws/ec2/ec2.h"
 #include "base/clock.h"
+#include "provider.h"
 #include "scheduled.h"
 
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static void tell(struct agent_link *m, bool connected)
 		return;
 	m->connected = connected;
 	schedules_mark_cluster(m->all->crew->schedules, m->account, m->region, m->cluster);
+	managers_mark(m->all->crew->managers, m->account, m->region);
 }
 
 void roster_heard(struct call *c, struct str id)

@@ -2,6 +2,7 @@
 #pragma once
 #include "task.h"
 
+enum { RUN_PROVIDERS = 20 };
 struct run {
 	const struct ecs_run_task_request *in;
 	struct ecs_cluster cluster;
@@ -13,7 +14,8 @@ struct run {
 	struct str_map managed;       /* tags that ECS gives itself, to the task and to its interface */
 	int64_t count;
 	struct str group;
-	bool instances; /* on container instances, not on Fargate */
+	bool instances;               /* on container instances, not on Fargate */
+	int64_t given[RUN_PROVIDERS]; /* tasks of each provider of the strategy: of the service's deployment, and of this call */
 };
 struct ec2_lent;
 
@@ -28,8 +30,12 @@ struct ecs_task_override *run_shown_overrides(struct call *c, const struct run *
 /* A network interface in that subnet; instance: the EC2 instance that is given it, absent: none. */
 int run_lend(struct call *c, const struct run *r, struct str subnet, struct str instance, struct str arn, struct ec2_lent *ret);
 void run_add_attachment(struct call *c, struct ecs_task *t, const struct ec2_lent *eni);
+void run_add_interface(struct call *c, const struct ecs_task *t, const struct ec2_lent *eni, struct ecs_container *to);
 /* eni NULL: the containers have no interface of their own. */
 void run_add_containers(struct call *c, const struct run *r, const struct ec2_lent *eni, struct ecs_task *t, struct str id);
+
+/* The provider of the next task: bases first, then whoever is furthest behind its share. Absent: there is no strategy. */
+struct str run_next_provider(struct run *r);
 
 /* --- run_instance.c */
 int run_check_instances(struct call *c, const struct run *r);

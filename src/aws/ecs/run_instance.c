@@ -1,12 +1,14 @@
 /* Tasks on container instances: RunTask where it places, StartTask where it is told. */
+#include "agent.h"
 #include "aws/ec2/ec2.h"
 #include "container_instance.h"
+#include "provider.h"
 #include "run.h"
 
 #include "base/id.h"
 #include "base/rand.h"
 
-enum { STARTED_MAX = 10 };
+enum { STARTED_MAX = 10, WAITING_MAX = 500 };
 
 int run_check_instances(struct call *c, const struct run *r)
 {
@@ -95,29 +97,49 @@ static struct str attribute(const struct placement_node *n, const char *name)
 	return placement_attribute(n, str_from(name), &there);
 }
 
-static int make(struct call *c, struct run *r, const struct ecs_nodes *all, struct placement_node *n,
+/* On the node, with an interface there where it has one of its own. */
+static int settle(struct call *c, const struct run *r, const struct ecs_nodes *all, struct placement_node *n,
+                  const struct placement_need *need, uint32_t index, struct state_ecs_task_record *record)
+{
+	struct ecs_task *t = record->task;
+	struct ec2_lent eni = {0};
+	if (need->interfaces) {
+		if (run_lend(c, r, placement_site(n, need, index)->subnet, n->ec2_id, t->task_arn, &eni) != CALL_OK)
+			return CALL_FAIL;
+		n->interfaces--;
+		run_add_attachment(c, t, &eni);
+		record->interface = eni.id;
+		for (uint32_t i = 0; i < t->containers.n; i++)
+			run_add_interface(c, t, &eni, &t->containers.v[i]);
+	}
+	t->availability_zone = attribute(n, "ecs.availability-zone");
+	t->container_instance_arn = instance_of(all, n)->container_instance_arn;
+	t->capacity_provider_name = instance_of(all, n)->capacity_provider_name;
+	t->connectivity = S("CONNECTED");
+	t->connectivity_at = OPT_TIME(c->now_ms);
+	if (!need->interfaces)
+		t->last_status = ecs_status_name(ECS_PENDING);
+	ecs_node_take(c->arena, n, t, record->definition);
+	return CALL_OK;
+}
+
+/* n NULL: it waits for an instance of its provider. */
+static int make(struct call *c, struct run *r, const struct ecs_nodes *all, struct placement_node *n, struct str provider,
                 const struct placement_need *need, uint32_t index, struct ecs_task *ret)
 {
 	struct ecs_scope s = ecs_scope(c);
 	struct str id = id_hex(c->arena, 32), arn = ecs_task_arn(c->arena, &s, r->cluster.cluster_name, id);
 	struct ecs_task_definition *d = &r->effective;
-	struct ec2_lent eni = {0};
-	if (need->interfaces) {
-		if (run_lend(c, r, placement_site(n, need, index)->subnet, n->ec2_id, arn, &eni) != CALL_OK)
-			return CALL_FAIL;
-		n->interfaces--;
-	}
 	*ret = (struct ecs_task){
-	        .availability_zone = attribute(n, "ecs.availability-zone"),
+	        .capacity_provider_name = provider,
 	        .cluster_arn = r->cluster.cluster_arn,
-	        .container_instance_arn = instance_of(all, n)->container_instance_arn,
 	        .cpu = d->cpu.n ? d->cpu : arena_printf(c->arena, "%lld", (long long)need->cpu),
 	        .created_at = OPT_TIME(c->now_ms),
 	        .desired_status = S("RUNNING"),
 	        .enable_execute_command = OPT_BOOL(r->in->enable_execute_command.v),
 	        .group = r->group,
 	        .health_status = S("UNKNOWN"),
-	        .last_status = ecs_status_name(need->interfaces ? ECS_PROVISIONING : ECS_PENDING),
+	        .last_status = ecs_status_name(ECS_PROVISIONING),
 	        .launch_type = S("EC2"),
 	        .memory = d->memory.n ? d->memory : arena_printf(c->arena, "%lld", (long long)need->memory),
 	        .overrides = run_shown_overrides(c, r),
@@ -125,26 +147,24 @@ static int make(struct call *c, struct run *r, const struct ecs_nodes *all, stru
 	        .tags = r->tags,
 	        .task_arn = arn,
 	        .task_definition_arn = d->task_definition_arn,
-	        .connectivity = S("CONNECTED"),
-	        .connectivity_at = OPT_TIME(c->now_ms),
 	};
 	ret->inference_accelerators.set = ret->attachments.set = true;
 	*LIST_ADD(c->arena, &ret->attributes) = (struct ecs_attribute){.name = S("ecs.cpu-architecture"), .value = S("x86_64")};
-	if (need->interfaces)
-		run_add_attachment(c, ret, &eni);
-	run_add_containers(c, r, need->interfaces ? &eni : NULL, ret, id);
+	run_add_containers(c, r, NULL, ret, id);
 	struct state_ecs_task_record record = {
 	        .id = id,
 	        .cluster = r->cluster.cluster_name,
 	        .task = ret,
 	        .definition = d,
-	        .interface = eni.id,
 	        .task_role = d->task_role_arn,
 	        .execution_role = d->execution_role_arn,
 	        .registries = r->service.registries,
 	};
+	if (!n)
+		record.request = (struct ecs_run_task_request *)r->in;
+	else if (settle(c, r, all, n, need, index, &record) != CALL_OK)
+		return CALL_FAIL;
 	ecs_task_put(&s, &record);
-	ecs_node_take(c->arena, n, ret, d);
 	return CALL_OK;
 }
 
@@ -158,6 +178,66 @@ static void refuse(struct call *c, const struct ecs_nodes *all, const struct pla
 	}
 }
 
+/* Those of one provider. */
+static struct ecs_nodes nodes_of(struct arena *a, const struct ecs_nodes *all, struct str provider)
+{
+	struct ecs_nodes own = {.records = arena_array(a, all->n + 1, sizeof(*own.records)),
+	                        .v = arena_array(a, all->n + 1, sizeof(*own.v))};
+	for (uint32_t i = 0; i < all->n; i++) {
+		if (!str_eq(all->records[i].instance->capacity_provider_name, provider))
+			continue;
+		own.records[own.n] = all->records[i];
+		own.v[own.n++] = all->v[i];
+	}
+	return own;
+}
+
+/* How many tasks of the cluster wait for instances. */
+static uint32_t count_waiting(const struct ecs_scope *s, struct str cluster)
+{
+	struct str under = ecs_tasks_under(s, cluster), key;
+	struct store_iter *iter = store_scan(s->txn, under, store_prefix_end(s->arena, under), false);
+	struct store_value v;
+	uint32_t n = 0;
+	while (store_next(iter, &key, &v)) {
+		struct state_ecs_task_record t = {0};
+		n += ecs_task_read(s->arena, v.value, &t) && ecs_task_waits(t.task) && ecs_task_status(t.task) != ECS_STOPPED;
+	}
+	return n;
+}
+
+/* By a strategy: what has no room waits for more instances, where the provider brings them. */
+static int run_by_strategy(struct call *c, struct run *r, const struct ecs_nodes *all, const struct placement_need *need,
+                           struct ecs_tasks *tasks, struct ecs_failures *failures)
+{
+	struct ecs_scope s = ecs_scope(c);
+	uint32_t waiting = count_waiting(&s, r->cluster.cluster_name);
+	struct ecs_nodes own[RUN_PROVIDERS] = {0};
+	for (uint32_t i = 0; i < r->strategy.n; i++)
+		own[i] = nodes_of(c->arena, all, r->strategy.v[i].capacity_provider);
+	for (int64_t i = 0; i < r->count; i++) {
+		struct str provider = run_next_provider(r);
+		struct state_ecs_provider_record p;
+		uint32_t at = 0;
+		while (at + 1 < r->strategy.n && !str_eq(r->strategy.v[at].capacity_provider, provider))
+			at++;
+		struct placement_node *n = placement_choose(c->arena, own[at].v, own[at].n, need, rand_below(UINT64_C(1) << 32));
+		if (!n && (!ecs_provider_find(&s, provider, &p) || !ecs_provider_scales(&p))) {
+			if (!own[at].n)
+				ecs_failure(c, failures, r->cluster.cluster_arn, "EMPTY CAPACITY PROVIDER");
+			refuse(c, &own[at], need, failures);
+			break;
+		}
+		if (!n && waiting++ >= WAITING_MAX) {
+			ecs_failure(c, failures, r->cluster.cluster_arn, "CAPACITY");
+			break;
+		}
+		if (make(c, r, &own[at], n, provider, need, (uint32_t)i, LIST_ADD(c->arena, tasks)) != CALL_OK)
+			return CALL_FAIL;
+	}
+	return CALL_OK;
+}
+
 int run_on_instances(struct call *c, struct run *r, struct ecs_tasks *tasks, struct ecs_failures *failures)
 {
 	struct ecs_scope s = ecs_scope(c);
@@ -166,6 +246,8 @@ int run_on_instances(struct call *c, struct run *r, struct ecs_tasks *tasks, str
 	if (take_constraints(c, r, &need) != CALL_OK || take_sites(c, r, &need) != CALL_OK)
 		return CALL_FAIL;
 	take_strategies(r, &need);
+	if (r->strategy.n)
+		return run_by_strategy(c, r, &all, &need, tasks, failures);
 	if (!all.n)
 		return ecs_invalid(c, "No Container Instances were found in your cluster.");
 	for (int64_t i = 0; i < r->count; i++) {
@@ -174,9 +256,45 @@ int run_on_instances(struct call *c, struct run *r, struct ecs_tasks *tasks, str
 			refuse(c, &all, &need, failures);
 			break;
 		}
-		if (make(c, r, &all, n, &need, (uint32_t)i, LIST_ADD(c->arena, tasks)) != CALL_OK)
+		if (make(c, r, &all, n, STR_NONE, &need, (uint32_t)i, LIST_ADD(c->arena, tasks)) != CALL_OK)
 			return CALL_FAIL;
 	}
+	return CALL_OK;
+}
+
+/* --- a task that waits, when there may be room for it: our own operation, which no client can call */
+
+int ecs_agent_place_task(struct call *c, const struct ecs_agent_place_task_request *in, struct ecs_agent_place_task_response *out)
+{
+	(void)out;
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_task_record record = {0};
+	struct run *r = arena_new(c->arena, struct run);
+	if (c->http)
+		return call_fail(c, "AccessDeniedException", 400, "This operation is for the cloud itself.");
+	if (ecs_cluster_get(c, in->cluster, &r->cluster) != CALL_OK)
+		return CALL_FAIL;
+	if (!ecs_task_find(&s, r->cluster.cluster_name, in->task, &record) || !ecs_task_waits(record.task) || !record.request ||
+	    !str_is(record.task->desired_status, "RUNNING") || ecs_task_status(record.task) != ECS_PROVISIONING)
+		return CALL_OK;
+	r->in = record.request;
+	r->instances = true;
+	r->effective = *record.definition;
+	r->group = record.task->group;
+	run_gather(c, r);
+	struct ecs_nodes all = ecs_nodes(&s, roster_of(c), r->cluster.cluster_name);
+	struct ecs_nodes own = nodes_of(c->arena, &all, record.task->capacity_provider_name);
+	struct placement_need need = ecs_need(c->arena, &r->effective, r->group);
+	if (take_constraints(c, r, &need) != CALL_OK || take_sites(c, r, &need) != CALL_OK)
+		return CALL_FAIL;
+	take_strategies(r, &need);
+	struct placement_node *n = placement_choose(c->arena, own.v, own.n, &need, rand_below(UINT64_C(1) << 32));
+	if (!n)
+		return CALL_OK;
+	if (settle(c, r, &own, n, &need, 0, &record) != CALL_OK)
+		return CALL_FAIL;
+	record.request = NULL;
+	ecs_task_put(&s, &record);
 	return CALL_OK;
 }
 
@@ -235,7 +353,7 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in, stru
 			            : str_set(id) ? ecs_instance_arn(c->arena, &s, r->cluster.cluster_name, id)
 			                          : text,
 			            why);
-		else if (make(c, r, &all, n, &need, i, LIST_ADD(c->arena, &out->tasks)) != CALL_OK)
+		else if (make(c, r, &all, n, STR_NONE, &need, i, LIST_ADD(c->arena, &out->tasks)) != CALL_OK)
 			return CALL_FAIL;
 	}
 	return CALL_OK;

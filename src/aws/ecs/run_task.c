@@ -8,6 +8,7 @@
 #include "connect.h"
 #include "container_instance.h"
 #include "crew.h"
+#include "provider.h"
 #include "run.h"
 #include "scheduled.h"
 
@@ -33,7 +34,7 @@ static int check_launch(struct call *c, struct run *r)
 	}
 	if (str_is(in->launch_type, "EXTERNAL"))
 		return ecs_invalid(c, "No Container Instances were found in your cluster.");
-	r->instances = !r->strategy.n && !str_is(in->launch_type, "FARGATE");
+	r->instances = r->strategy.n ? ecs_strategy_on_instances(&r->strategy) : !str_is(in->launch_type, "FARGATE");
 	if (r->instances)
 		return run_check_instances(c, r);
 	if (in->placement_constraints.n)
@@ -265,26 +266,47 @@ void run_gather(struct call *c, struct run *r)
 
 /* --- one task */
 
-/* Bases first, then whoever is furthest behind its share. */
-static struct str provider(const struct run *r, int64_t index)
+struct str run_next_provider(struct run *r)
 {
-	int64_t given[2] = {0}, all = 0;
-	uint32_t best = 0;
-	for (uint32_t i = 0; i < r->strategy.n; i++) {
-		if (index < all + r->strategy.v[i].base.v)
+	uint32_t best = r->strategy.n;
+	if (!r->strategy.n)
+		return STR_NONE;
+	for (uint32_t i = 0; i < r->strategy.n; i++)
+		if (r->given[i] < r->strategy.v[i].base.v) {
+			r->given[i]++;
 			return r->strategy.v[i].capacity_provider;
-		all += r->strategy.v[i].base.v;
-	}
-	for (; all <= index; all++) {
-		best = r->strategy.n;
-		for (uint32_t i = 0; i < r->strategy.n && i < 2; i++) {
-			int64_t w = r->strategy.n == 1 ? 1 : r->strategy.v[i].weight.v;
-			if (w && (best == r->strategy.n || given[i] * r->strategy.v[best].weight.v < given[best] * w))
-				best = i;
 		}
-		given[best]++;
+	for (uint32_t i = 0; i < r->strategy.n; i++) {
+		int64_t w = r->strategy.n == 1 ? 1 : r->strategy.v[i].weight.v;
+		if (!w)
+			continue;
+		int64_t mine = r->given[i] - r->strategy.v[i].base.v;
+		if (best == r->strategy.n ||
+		    mine * r->strategy.v[best].weight.v < (r->given[best] - r->strategy.v[best].base.v) * w)
+			best = i;
 	}
+	best = best < r->strategy.n ? best : 0;
+	r->given[best]++;
 	return r->strategy.v[best].capacity_provider;
+}
+
+/* A service's strategy holds for all tasks of its deployment. */
+static void count_given(struct call *c, struct run *r)
+{
+	struct ecs_scope s = ecs_scope(c);
+	if (!r->strategy.n || !str_starts(r->group, S("service:")))
+		return;
+	struct str under = ecs_tasks_under(&s, r->cluster.cluster_name), key;
+	struct store_iter *iter = store_scan(s.txn, under, store_prefix_end(c->arena, under), false);
+	struct store_value v;
+	while (store_next(iter, &key, &v)) {
+		struct state_ecs_task_record t = {0};
+		if (!ecs_task_read(c->arena, v.value, &t) || !str_is(t.task->desired_status, "RUNNING") ||
+		    !str_eq(t.task->started_by, r->in->started_by))
+			continue;
+		for (uint32_t i = 0; i < r->strategy.n; i++)
+			r->given[i] += str_eq(t.task->capacity_provider_name, r->strategy.v[i].capacity_provider);
+	}
 }
 
 static void detail(struct call *c, struct ecs_attachment *a, const char *name, struct str value)
@@ -308,6 +330,12 @@ void run_add_attachment(struct call *c, struct ecs_task *t, const struct ec2_len
 static struct str number(struct call *c, struct opt_int n)
 {
 	return n.set ? arena_printf(c->arena, "%lld", (long long)n.v) : STR_NONE;
+}
+
+void run_add_interface(struct call *c, const struct ecs_task *t, const struct ec2_lent *eni, struct ecs_container *to)
+{
+	*LIST_ADD(c->arena, &to->network_interfaces) = (struct ecs_network_interface){
+	        .attachment_id = t->attachments.v[0].id, .private_ipv4_address = eni->address, .ipv6_address = eni->address6};
 }
 
 void run_add_containers(struct call *c, const struct run *r, const struct ec2_lent *eni, struct ecs_task *t, struct str id)
@@ -335,10 +363,7 @@ void run_add_containers(struct call *c, const struct run *r, const struct ec2_le
 			*LIST_ADD(c->arena, &to->managed_agents) =
 			        (struct ecs_managed_agent){.name = S("ExecuteCommandAgent"), .last_status = S("PENDING")};
 		if (eni)
-			*LIST_ADD(c->arena, &to->network_interfaces) =
-			        (struct ecs_network_interface){.attachment_id = t->attachments.v[0].id,
-			                                       .private_ipv4_address = eni->address,
-			                                       .ipv6_address = eni->address6};
+			run_add_interface(c, t, eni, to);
 	}
 }
 
@@ -361,7 +386,7 @@ int run_lend(struct call *c, const struct run *r, struct str subnet, struct str 
 	return c->error.receiver ? CALL_FAIL : ecs_invalid(c, "%.*s", STR_ARG(message));
 }
 
-static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *ret)
+static int make(struct call *c, struct run *r, int64_t index, struct str provider, struct ecs_task *ret)
 {
 	struct ecs_scope s = ecs_scope(c);
 	struct str id = id_hex(c->arena, 32), arn = ecs_task_arn(c->arena, &s, r->cluster.cluster_name, id);
@@ -378,7 +403,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct ecs_task *r
 	gib->size_in_gib = fargate->size_in_gib = OPT_INT(storage);
 	*ret = (struct ecs_task){
 	        .availability_zone = eni.zone,
-	        .capacity_provider_name = r->strategy.n ? provider(r, index) : STR_NONE,
+	        .capacity_provider_name = provider,
 	        .cluster_arn = r->cluster.cluster_arn,
 	        .cpu = d->cpu,
 	        .created_at = OPT_TIME(c->now_ms),
@@ -484,20 +509,22 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in, struct e
 	    run_apply_overrides(c, r) != CALL_OK)
 		return CALL_FAIL;
 	run_gather(c, r);
+	count_given(c, r);
 	struct ecs_task_definition plain = r->effective;
 	if (r->instances && run_on_instances(c, r, &out->tasks, &out->failures) != CALL_OK)
 		return CALL_FAIL;
 	int64_t each_mib = ecs_memory_mib(plain.memory), taken_mib = 0;
 	for (int64_t i = 0; !r->instances && i < r->count; i++) {
 		int64_t mib = taken_mib + each_mib;
-		bool spot = r->strategy.n && str_is(provider(r, i), "FARGATE_SPOT");
+		struct str provider = run_next_provider(r);
+		bool spot = str_is(provider, "FARGATE_SPOT");
 		if (!crew_has_room(c, mib) && (spot || !ecs_spot_reclaim(c, mib))) {
 			ecs_failure(c, &out->failures, r->cluster.cluster_arn, NO_CAPACITY);
 			continue;
 		}
 		taken_mib = mib;
 		r->effective = plain;
-		if (make(c, r, i, LIST_ADD(c->arena, &out->tasks)) != CALL_OK)
+		if (make(c, r, i, provider, LIST_ADD(c->arena, &out->tasks)) != CALL_OK)
 			return CALL_FAIL;
 	}
 	if (taken_mib)

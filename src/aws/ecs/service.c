@@ -2,6 +2,7 @@
 #include "container_instance.h"
 #include "crew.h"
 #include "deployment.h"
+#include "provider.h"
 #include "scheduled.h"
 
 /* --- what permissions are about */
@@ -274,6 +275,26 @@ static int about_start_task(struct call *c, const void *input, struct authz *az)
 	return ecs_tags_authorize(c, az, &in->tags);
 }
 
+static int about_provider(struct call *c, struct authz *az, struct str text)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_provider_record r;
+	struct str name = ecs_of_arn(c, "capacity-provider", text);
+	az->resource = str_set(name) ? ecs_arn(c, ARENA_CAT(c->arena, S("capacity-provider/"), name)) : text;
+	if (ecs_provider_find(&s, name, &r))
+		ecs_authz_tags(c, az, &r.provider->tags);
+	return CALL_OK;
+}
+ABOUT(update_capacity_provider, about_provider(c, az, in->name))
+ABOUT(delete_capacity_provider, about_provider(c, az, in->capacity_provider))
+
+static int about_create_capacity_provider(struct call *c, const void *input, struct authz *az)
+{
+	const struct ecs_create_capacity_provider_request *in = input;
+	about_provider(c, az, in->name);
+	return ecs_tags_authorize(c, az, &in->tags);
+}
+
 static int about_create_cluster(struct call *c, const void *input, struct authz *az)
 {
 	const struct ecs_create_cluster_request *in = input;
@@ -332,21 +353,23 @@ static int about_delete_task_definitions(struct call *c, const void *input, stru
 /* --- the table */
 
 static const struct service_op ops[] = {
+        OP(ecs, create_capacity_provider, CreateCapacityProvider, .resource = about_create_capacity_provider,
+           .missing = "managed instances"),
         OP(ecs, create_cluster, CreateCluster, .resource = about_create_cluster,
            .missing = "Container Insights, configuration of ECS Exec and managed storage"),
         OP(ecs, create_service, CreateService, .resource = about_create_service,
            .missing =
                    "the launch type EXTERNAL, service registries, Service Connect, ECS Exec and rebalancing of zones on container "
-                   "instances, load balancers, TLS and access logs of Service Connect, deployment strategies other than ROLLING, alarms"),
+                   "instances, load balancers, TLS and access logs of Service Connect, deployment strategies other than ROLLING"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_attributes, DeleteAttributes, .resource = about_delete_attributes),
+        OP(ecs, delete_capacity_provider, DeleteCapacityProvider, .resource = about_delete_capacity_provider),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
         OP(ecs, delete_service, DeleteService, .resource = about_delete_service),
         OP(ecs, delete_task_definitions, DeleteTaskDefinitions, .resource = about_delete_task_definitions),
         OP(ecs, deregister_container_instance, DeregisterContainerInstance, .resource = about_deregister_container_instance),
         OP(ecs, deregister_task_definition, DeregisterTaskDefinition),
-        OP(ecs, describe_capacity_providers, DescribeCapacityProviders, .flags = OP_READ,
-           .missing = "providers other than FARGATE and FARGATE_SPOT"),
+        OP(ecs, describe_capacity_providers, DescribeCapacityProviders, .flags = OP_READ, .missing = "managed instances"),
         OP(ecs, describe_clusters, DescribeClusters, .resource = about_describe_clusters, .flags = OP_READ),
         OP(ecs, describe_container_instances, DescribeContainerInstances, .resource = about_describe_container_instances,
            .flags = OP_READ, .missing = "health of container instances"),
@@ -377,7 +400,7 @@ static const struct service_op ops[] = {
         OP(ecs, put_account_setting_default, PutAccountSettingDefault,
            .missing = "values that would change something this cloud does not have"),
         OP(ecs, put_cluster_capacity_providers, PutClusterCapacityProviders, .resource = about_put_cluster_capacity_providers,
-           .missing = "providers other than FARGATE and FARGATE_SPOT"),
+           .missing = "managed instances"),
         OP(ecs, register_container_instance, RegisterContainerInstance, .resource = about_register_container_instance,
            .missing = "devices"),
         OP(ecs, register_task_definition, RegisterTaskDefinition, .resource = about_register_task_definition,
@@ -393,6 +416,8 @@ static const struct service_op ops[] = {
            .missing = "managed agents"),
         OP(ecs, tag_resource, TagResource, .resource = about_tag_resource),
         OP(ecs, untag_resource, UntagResource, .resource = about_untag_resource),
+        OP(ecs, update_capacity_provider, UpdateCapacityProvider, .resource = about_update_capacity_provider,
+           .missing = "managed instances"),
         OP(ecs, update_cluster, UpdateCluster, .resource = about_update_cluster,
            .missing = "Container Insights, configuration of ECS Exec and managed storage"),
         OP(ecs, update_cluster_settings, UpdateClusterSettings, .resource = about_update_cluster_settings,

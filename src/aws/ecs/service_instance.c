@@ -1,10 +1,12 @@
 #include "service_instance.h"
 
+#include "provider.h"
+
 enum { WHOLE = 100 };
 
 bool service_on_instances(const struct ecs_service *v)
 {
-	return str_is(v->launch_type, "EC2");
+	return str_is(v->launch_type, "EC2") || ecs_strategy_on_instances(&v->capacity_provider_strategy);
 }
 
 bool service_is_daemon(const struct ecs_service *v)

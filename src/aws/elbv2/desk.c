@@ -36,7 +36,7 @@ void elb_desk_health(const struct elb_scope *s, const struct state_elbv2_group_r
 	                                    .reason = S("Elb.RegistrationInProgress"),
 	                                    .description = S("Target registration is in progress")};
 	for (uint32_t u = 0; u < users.n; u++) {
-		const struct elb_item *i = elb_item_named(d, s->arena, s->account, s->region, users.v[u]);
+		const struct elb_item *i = !d ? NULL : elb_item_named(d, s->arena, s->account, s->region, users.v[u]);
 		const struct elb_seen_group *g = i ? seen_group(i, r->group->target_group_arn) : NULL;
 		for (size_t k = 0; g && k < g->target_count; k++) {
 			struct lb_target_health h;

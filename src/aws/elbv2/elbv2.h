@@ -1,4 +1,5 @@
-/* Load balancers for other services: the names that they have in DNS. Answers come from memory; nothing is read. */
+/* Load balancers for other services: the names that they have in DNS, answered from memory, and target groups for those who
+ * register what they run (registered.c). */
 #pragma once
 #include "core/cloud.h"
 #include "engine/dns/dns.h"
@@ -12,3 +13,32 @@ int elbv2_addresses(const struct cloud *cloud, struct str vpc, const uint8_t *na
                     bool *ret_healthy);
 /* Is there a balancer with this name in this hosted zone? */
 bool elbv2_is_alias(const struct cloud *cloud, struct str zone_id, const uint8_t *name);
+
+/* --- registered.c: reads and writes with the scope's transaction, in its arena */
+struct elbv2_scope {
+	struct store_txn *txn;
+	struct arena *arena;
+	struct cloud *cloud;
+	struct str account, region;
+	int64_t now_ms;
+};
+struct elbv2_group_seen {
+	struct str vpc, type; /* "ip", "instance" */
+	bool used;            /* a rule of a balancer leads to it */
+};
+/* False: there is no such target group. */
+bool elbv2_see_group(const struct elbv2_scope *s, struct str arn, struct elbv2_group_seen *ret);
+
+struct elbv2_target {
+	struct str id;   /* of an instance, or an address */
+	struct str zone; /* of an address */
+	int64_t port;    /* 0: the group's */
+};
+/* Does nothing to a target that is there and does not drain. False: the group is gone, or full. */
+bool elbv2_register(const struct elbv2_scope *s, struct str arn, const struct elbv2_target *t);
+/* Until when it drains, and what is there should stay; 0: nobody uses it. Harmless where it is not registered. */
+int64_t elbv2_deregister(const struct elbv2_scope *s, struct str arn, const struct elbv2_target *t);
+enum elbv2_health { ELBV2_ABSENT, ELBV2_UNUSED, ELBV2_INITIAL, ELBV2_HEALTHY, ELBV2_UNHEALTHY };
+/* ABSENT: it is not registered, or drains. UNUSED: no balancer asks it. *ret_why: as DescribeTargetHealth describes it. */
+enum elbv2_health elbv2_target_health(const struct elbv2_scope *s, struct str arn, const struct elbv2_target *t,
+                                      struct str *ret_why);

@@ -25,8 +25,8 @@ static bool zone_enabled(const struct elb_scope *s, const struct str_list *users
 	return false;
 }
 
-static void find(const struct elb_scope *s, const struct state_elbv2_group_record *r, const struct str_list *users,
-                 const struct state_elbv2_target *t, struct elbv2_target_health *h)
+void elb_health_find(const struct elb_scope *s, const struct state_elbv2_group_record *r, const struct str_list *users,
+                     const struct state_elbv2_target *t, struct elbv2_target_health *h)
 {
 	struct str zone = t->zone;
 	if (t->drained.set) {
@@ -62,7 +62,7 @@ static void show(const struct elb_scope *s, const struct state_elbv2_group_recor
 	ret->health_check_port = str_is(r->group->health_check_port, "traffic-port")
 	                                 ? arena_printf(s->arena, "%lld", (long long)t->port.v)
 	                                 : r->group->health_check_port;
-	find(s, r, users, t, ret->target_health);
+	elb_health_find(s, r, users, t, ret->target_health);
 }
 
 int elbv2_describe_target_health(struct call *c, const struct elbv2_describe_target_health_input *in,

@@ -195,6 +195,12 @@ int elb_security_groups_check(struct call *c, const struct str_list *in, struct 
 /* --- target.c */
 /* A target of a group; NULL: it is not registered. port 0: any. */
 struct state_elbv2_target *elb_target_of(const struct state_elbv2_group_record *r, struct str id, int64_t port);
+/* --- registered.c */
+/* Deregisters it (with no port: at every port) in the record, which the caller puts. Until when it drains; 0: it is gone. */
+int64_t elb_target_drain(const struct elb_scope *s, struct state_elbv2_group_record *r, struct str id, struct opt_int port);
+/* --- health.c */
+void elb_health_find(const struct elb_scope *s, const struct state_elbv2_group_record *r, const struct str_list *users,
+                     const struct state_elbv2_target *t, struct elbv2_target_health *ret);
 
 /* Handlers; each file says which. */
 #define HANDLER(name) elbv2_##name##_handler elbv2_##name

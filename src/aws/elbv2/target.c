@@ -141,21 +141,8 @@ int elbv2_deregister_targets(struct call *c, const struct elbv2_deregister_targe
 		return CALL_FAIL;
 	if (!in->targets.n)
 		return elb_invalid(c, "At least one target must be specified");
-	int64_t delay_ms = elb_number(elb_group_attribute(&r, "deregistration_delay.timeout_seconds")) * 1000;
-	bool used = elb_group_users(&s, r.group->target_group_name).n > 0;
-	uint32_t left = 0;
-	for (uint32_t i = 0; i < r.targets.n; i++) {
-		struct state_elbv2_target t = r.targets.v[i];
-		bool named = false;
-		for (uint32_t k = 0; k < in->targets.n; k++)
-			named |= str_eq(in->targets.v[k].id, t.id) &&
-			         (!in->targets.v[k].port.set || in->targets.v[k].port.v == t.port.v);
-		if (named && !t.drained.set)
-			t.drained = OPT_TIME(c->now_ms + delay_ms);
-		if (!named || (used && delay_ms))
-			r.targets.v[left++] = t;
-	}
-	r.targets.n = left;
+	for (uint32_t k = 0; k < in->targets.n; k++)
+		elb_target_drain(&s, &r, in->targets.v[k].id, in->targets.v[k].port);
 	elb_group_put(&s, &r);
 	return CALL_OK;
 }

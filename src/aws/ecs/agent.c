@@ -71,7 +71,8 @@ static void order(struct call *c, const struct duty *i, const struct state_ecs_t
 {
 	const struct session *task = remote_session(i, REMOTE_TASK), *execution = remote_session(i, REMOTE_EXECUTION);
 	*to = (struct ecs_agent_task_order){.task_arn = t->task->task_arn,
-	                                    .desired_status = t->task->desired_status,
+	                                    .desired_status =
+	                                            ecs_task_drains(t, c->now_ms) ? S("RUNNING") : t->task->desired_status,
 	                                    .group = t->task->group,
 	                                    .definition = t->definition};
 	to->mark = arena_printf(c->arena, "%.*s %lld %lld", STR_ARG(to->desired_status), (long long)(task ? task->expires_ms : 0),

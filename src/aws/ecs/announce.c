@@ -50,7 +50,7 @@ bool ecs_definition_checks_health(const struct ecs_task_definition *d)
 	return false;
 }
 
-static struct str address(const struct ecs_task *t)
+struct str ecs_task_address(const struct ecs_task *t)
 {
 	for (uint32_t i = 0; i < t->attachments.n; i++)
 		for (uint32_t k = 0; k < t->attachments.v[i].details.n; k++)
@@ -65,7 +65,7 @@ static struct str_map attributes(const struct ecs_scope *s, const struct state_e
 	struct str_map map = {.set = true};
 	int64_t port = registry->port.set ? registry->port.v : registry->container_port.v;
 #define ADD(name, value) (*LIST_ADD(s->arena, &map) = (struct str_map_entry){S(name), value})
-	ADD("AWS_INSTANCE_IPV4", address(r->task));
+	ADD("AWS_INSTANCE_IPV4", ecs_task_address(r->task));
 	if (port)
 		ADD("AWS_INSTANCE_PORT", arena_printf(s->arena, "%lld", (long long)port));
 	ADD("AVAILABILITY_ZONE", r->task->availability_zone);
@@ -89,6 +89,7 @@ void ecs_task_announce(const struct ecs_scope *s, struct state_ecs_task_record *
 {
 	struct discovery_scope d = discovery(s);
 	const char *now;
+	ecs_targets_join(s, r);
 	if (!r->registries.n)
 		return;
 	now = presence(r->task, ecs_definition_checks_health(r->definition));

@@ -197,13 +197,21 @@ void duty_clear(struct duty *i)
 
 /* --- the order, with the record's definition under it */
 
+/* Are its containers to end? Not while it still serves who came through a load balancer. */
+static bool stops(const struct state_ecs_task_record *r, int64_t now_ms)
+{
+	return str_is(r->task->desired_status, "STOPPED") && !ecs_task_drains(r, now_ms);
+}
+
 static void look(struct duty *i, const struct state_ecs_task_record *r, int64_t now_ms, enum order_verb *verbs,
                  struct order_next *next)
 {
 	i->count = r->definition->container_definitions.n;
 	for (uint32_t k = 0; k < i->count; k++)
 		i->containers[k].definition = &r->definition->container_definitions.v[k];
-	order_next(i->containers, i->count, str_is(r->task->desired_status, "STOPPED"), now_ms, verbs, next);
+	order_next(i->containers, i->count, stops(r, now_ms), now_ms, verbs, next);
+	if (ecs_task_drains(r, now_ms) && (!next->again_ms || r->drain_until.ms < next->again_ms))
+		next->again_ms = r->drain_until.ms;
 }
 
 /* --- the record follows */
@@ -302,22 +310,22 @@ static bool move(const struct ecs_scope *s, struct state_ecs_task_record *r, enu
 static bool follow(struct duty *i, const struct ecs_scope *s, struct state_ecs_task_record *r, const struct order_next *next,
                    int64_t now_ms)
 {
-	bool stops = str_is(r->task->desired_status, "STOPPED"), settled = !i->crew->tasks || tasks_facts(i->crew->tasks)->known;
+	bool ends = str_is(r->task->desired_status, "STOPPED"), settled = !i->crew->tasks || tasks_facts(i->crew->tasks)->known;
 	switch (ecs_task_status(r->task)) {
 	case ECS_PROVISIONING:
-		if (stops)
+		if (ends)
 			return move(s, r, ECS_DEPROVISIONING, now_ms);
 		return i->port_fd >= 0 && move(s, r, ECS_PENDING, now_ms);
 	case ECS_PENDING:
-		if (stops)
+		if (ends)
 			return settled && move(s, r, i->task ? ECS_STOPPING : ECS_DEPROVISIONING, now_ms);
 		return i->task && i->ready && next->up && move(s, r, ECS_ACTIVATING, now_ms);
-	case ECS_ACTIVATING: /* with load balancers: once the targets are registered */
-		return !stops && move(s, r, ECS_RUNNING, now_ms);
+	case ECS_ACTIVATING:
+		return !ends && move(s, r, ECS_RUNNING, now_ms);
 	case ECS_RUNNING:
 		return false;
-	case ECS_DEACTIVATING: /* with load balancers: once the targets have been drained */
-		return move(s, r, ECS_STOPPING, now_ms);
+	case ECS_DEACTIVATING:
+		return (next->down || !ecs_task_drains(r, now_ms)) && move(s, r, ECS_STOPPING, now_ms);
 	case ECS_STOPPING:
 		return settled && !i->task && move(s, r, ECS_DEPROVISIONING, now_ms);
 	case ECS_DEPROVISIONING:
@@ -431,20 +439,20 @@ static void work(struct duty *i, const struct ecs_scope *s, const struct state_e
 {
 	enum order_verb verbs[TASK_CONTAINERS_MAX];
 	struct order_next next;
-	bool stops = str_is(r->task->desired_status, "STOPPED");
+	bool ends = stops(r, now_ms);
 	look(i, r, now_ms, verbs, &next);
-	if (stops && i->launch) {
+	if (ends && i->launch) {
 		launch_cancel(i->launch);
 		i->launch = NULL;
 	}
 	if (!i->task) {
 		bool may = i->crew->tasks && tasks_facts(i->crew->tasks)->known;
-		if (may && !stops && !i->launch && !i->failed_code && i->port_fd >= 0 && ecs_task_status(r->task) == ECS_PENDING &&
+		if (may && !ends && !i->launch && !i->failed_code && i->port_fd >= 0 && ecs_task_status(r->task) == ECS_PENDING &&
 		    !duty_must_wait(i))
 			i->launch = launch_begin(i, r, s, launched);
 		return;
 	}
-	if (stops && next.down && !i->ending) {
+	if (ends && next.down && !i->ending) {
 		i->ending = true;
 		task_end(i->task);
 		return;

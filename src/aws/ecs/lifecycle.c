@@ -97,6 +97,9 @@ void ecs_task_move(const struct ecs_scope *s, struct state_ecs_task_record *r, e
 	case ECS_RUNNING:
 		t->started_at = OPT_TIME(now_ms);
 		break;
+	case ECS_DEACTIVATING:
+		ecs_targets_leave(s, r, now_ms);
+		break;
 	case ECS_DEPROVISIONING:
 		t->execution_stopped_at = OPT_TIME(now_ms);
 		containers_stopped(t);

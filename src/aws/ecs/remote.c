@@ -80,7 +80,7 @@ bool remote_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_
 		ecs_task_end(s, r, now_ms);
 		changed = true;
 	}
-	if (ecs_task_status(r->task) == ECS_DEACTIVATING) {
+	if (ecs_task_status(r->task) == ECS_DEACTIVATING && !ecs_task_drains(r, now_ms)) {
 		ecs_task_move(s, r, ECS_STOPPING, now_ms);
 		changed = true;
 	}
@@ -103,7 +103,8 @@ void remote_step(struct duty *i, const struct ecs_scope *s, struct state_ecs_tas
 			    (!have || have->expires_ms < now_ms + RENEW_MS))
 				i->remote_waits[k] = session_get(i->crew, i->region, role_of(r, k), i->id, fns[k], i);
 		}
-		duty_wake_at(i, now_ms + LOOK_MS, now_ms);
+		bool soon = ecs_task_drains(r, now_ms) && r->drain_until.ms < now_ms + LOOK_MS;
+		duty_wake_at(i, soon ? r->drain_until.ms : now_ms + LOOK_MS, now_ms);
 	}
 	if (remote_advance(i, s, r, now_ms))
 		crew_edit(i);

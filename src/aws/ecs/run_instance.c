@@ -159,6 +159,7 @@ static int make(struct call *c, struct run *r, const struct ecs_nodes *all, stru
 	        .task_role = d->task_role_arn,
 	        .execution_role = d->execution_role_arn,
 	        .registries = r->service.registries,
+	        .balancers = r->service.balancers,
 	};
 	if (!n)
 		record.request = (struct ecs_run_task_request *)r->in;

@@ -437,6 +437,7 @@ static int make(struct call *c, struct run *r, int64_t index, struct str provide
 	        .task_role = d->task_role_arn,
 	        .execution_role = d->execution_role_arn,
 	        .registries = r->service.registries,
+	        .balancers = r->service.balancers,
 	        .connect = connect,
 	        .spot = OPT_BOOL(str_is(ret->capacity_provider_name, "FARGATE_SPOT")),
 	};

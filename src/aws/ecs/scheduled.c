@@ -4,6 +4,7 @@
 #include "connect.h"
 #include "deployment.h"
 #include "service_instance.h"
+#include "service_targets.h"
 
 enum { DESCRIBED_MAX = 10, PERCENT_MAX = 20000 };
 
@@ -14,26 +15,12 @@ static int unsupported(struct call *c, const char *what)
 	return call_fail(c, "UnsupportedFeatureException", 400, "%s not supported by this cloud.", what);
 }
 
-/* There are no load balancers yet, so there is no target group either. */
-static int no_target_group(struct call *c, const struct ecs_load_balancer *b)
-{
-	if (str_set(b->target_group_arn))
-		return ecs_invalid(c,
-		                   "Unable to assume role and validate the specified targetGroupArn. The target group %.*s does "
-		                   "not exist.",
-		                   STR_ARG(b->target_group_arn));
-	return ecs_invalid(c, "Load balancer %.*s does not exist.", STR_ARG(b->load_balancer_name));
-}
-
 #define REFUSE_COMMON(c, in) \
-	((in)->load_balancers.n                                          ? no_target_group(c, (in)->load_balancers.v) \
-	 : ecs_registries_check(c, &(in)->service_registries) != CALL_OK ? CALL_FAIL \
-	 : (in)->volume_configurations.n                                 ? unsupported(c, "Volumes configured at launch are") \
-	 : (in)->vpc_lattice_configurations.n                            ? unsupported(c, "VPC Lattice is") \
+	(ecs_registries_check(c, &(in)->service_registries) != CALL_OK ? CALL_FAIL \
+	 : (in)->volume_configurations.n                               ? unsupported(c, "Volumes configured at launch are") \
+	 : (in)->vpc_lattice_configurations.n                          ? unsupported(c, "VPC Lattice is") \
 	 : (in)->deployment_controller && !str_is((in)->deployment_controller->type, "ECS") \
 	         ? unsupported(c, "Deployment controllers other than ECS are") \
-	 : (in)->health_check_grace_period_seconds.v \
-	         ? ecs_invalid(c, "Health check grace period is only valid for services configured to use load balancers") \
 	         : CALL_OK)
 
 /* The percentages with AWS's defaults; what is given takes the place of what was. */
@@ -193,6 +180,8 @@ static int fill(struct call *c, const struct ecs_create_service_request *in, con
 	v->network_configuration = in->network_configuration;
 	v->scheduling_strategy = S("REPLICA");
 	v->service_registries = in->service_registries;
+	v->load_balancers = in->load_balancers;
+	v->health_check_grace_period_seconds = in->health_check_grace_period_seconds;
 	v->tags = in->tags;
 	v->enable_ecs_managed_tags = OPT_BOOL(in->enable_ecs_managed_tags.v);
 	v->propagate_tags = in->propagate_tags.n ? in->propagate_tags : S("NONE");
@@ -248,7 +237,8 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 		out->service = show(c, r.service, true);
 		return CALL_OK;
 	}
-	if (fill(c, in, &cluster, v) != CALL_OK || check_execute(c, v, "created") != CALL_OK)
+	if (fill(c, in, &cluster, v) != CALL_OK || service_targets_check(c, v) != CALL_OK ||
+	    check_execute(c, v, "created") != CALL_OK)
 		return CALL_FAIL;
 	struct ecs_service_connect_configuration *connect = NULL;
 	struct ecs_service_connect_service_resource_list resources = {0};
@@ -313,6 +303,14 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 		anew = anew || differs(c, v->network_configuration, in->network_configuration);
 		v->network_configuration = in->network_configuration;
 	}
+	if (in->load_balancers.set) {
+		anew = true;
+		v->load_balancers = in->load_balancers;
+	}
+	if (in->health_check_grace_period_seconds.set)
+		v->health_check_grace_period_seconds = in->health_check_grace_period_seconds;
+	if (service_targets_check(c, v) != CALL_OK)
+		return CALL_FAIL;
 	if (in->service_registries.set) {
 		anew = true;
 		v->service_registries = in->service_registries;

@@ -108,6 +108,7 @@ struct ecs_deployment *ecs_service_deploy(const struct ecs_scope *s, struct stat
 	struct state_ecs_run *run = LIST_ADD(a, &r->runs);
 	*run = again ? *again
 	             : (struct state_ecs_run){.registries = v->service_registries,
+	                                      .balancers = v->load_balancers,
 	                                      .connect = r->connect,
 	                                      .connect_resources = r->connect_resources};
 	if (!again)

@@ -165,6 +165,7 @@ static void look_at(struct schedules *all, struct arena *a, struct str key)
 		i->look.cluster = arena_dup(&i->arena, parts.v[4]);
 		i->look.name = arena_dup(&i->arena, parts.v[5]);
 		i->look.roster = all->crew->roster;
+		i->look.cloud = all->crew->cloud;
 		/* The role that AWS makes for ECS in every account may do what a service needs. */
 		i->owner = principal_new(PRINCIPAL_ROOT, i->account);
 		map_put(&all->services, i->key, i);

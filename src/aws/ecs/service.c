@@ -360,7 +360,7 @@ static const struct service_op ops[] = {
         OP(ecs, create_service, CreateService, .resource = about_create_service,
            .missing =
                    "the launch type EXTERNAL, service registries, Service Connect, ECS Exec and rebalancing of zones on container "
-                   "instances, load balancers, TLS and access logs of Service Connect, deployment strategies other than ROLLING"),
+                   "instances, TLS and access logs of Service Connect, deployment strategies other than ROLLING"),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_attributes, DeleteAttributes, .resource = about_delete_attributes),
         OP(ecs, delete_capacity_provider, DeleteCapacityProvider, .resource = about_delete_capacity_provider),
@@ -426,7 +426,7 @@ static const struct service_op ops[] = {
         OP(ecs, update_container_instances_state, UpdateContainerInstancesState,
            .resource = about_update_container_instances_state),
         OP(ecs, update_service, UpdateService, .resource = about_update_service,
-           .missing = "load balancers, TLS and access logs of Service Connect, capacity provider strategies"),
+           .missing = "TLS and access logs of Service Connect, capacity provider strategies"),
         OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),
 };
 

@@ -43,6 +43,7 @@ void service_roll_back(const struct ecs_scope *s, struct state_ecs_service_recor
 	v->network_configuration = good->network_configuration;
 	v->capacity_provider_strategy = good->capacity_provider_strategy;
 	v->service_registries = r->good_run->registries;
+	v->load_balancers = r->good_run->balancers;
 	r->connect = r->good_run->connect;
 	r->connect_resources = r->good_run->connect_resources;
 	struct str to = good->id;

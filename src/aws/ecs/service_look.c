@@ -4,6 +4,7 @@
 #include "deployment.h"
 #include "rollout.h"
 #include "service_instance.h"
+#include "service_targets.h"
 
 enum { START_MOST = 10, CONSISTENT_LEAST = 3 };
 
@@ -66,8 +67,15 @@ static void stop_some(const struct ecs_scope *s, struct state_ecs_service_record
 	for (; n > 0 && (t = choose(view, primary, as)) != NULL; n--) {
 		const struct ecs_deployment *d = &r->service->deployments.v[0];
 		bool sick = as == SEEN_UNHEALTHY;
-		struct str why = sick ? S("Task failed container health checks")
-		                      : arena_printf(s->arena, "Scaling activity initiated by (deployment %.*s)", STR_ARG(d->id));
+		struct str why = sick && str_set(t->sick_group)
+		                         ? arena_printf(s->arena, "Task failed ELB health checks in (target-group %.*s)",
+		                                        STR_ARG(t->sick_group))
+		                 : sick ? S("Task failed container health checks")
+		                        : arena_printf(s->arena, "Scaling activity initiated by (deployment %.*s)", STR_ARG(d->id));
+		if (sick && str_set(t->sick_group))
+			ecs_service_event(s->arena, r, now_ms,
+			                  "(port %lld) is unhealthy in (target-group %.*s) due to (reason %.*s).",
+			                  (long long)t->sick_port, STR_ARG(t->sick_group), STR_ARG(t->sick_why));
 		if (sick)
 			service_start_failed(r, t->deployment, now_ms);
 		ecs_task_stop(s, &t->record, "ServiceSchedulerInitiated", why, now_ms);
@@ -214,6 +222,7 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 	                            .primary = service_view_count(&view, true),
 	                            .others = service_view_count(&view, false)};
 	tell_news(l, s, r, now_ms);
+	service_targets_events(s, r, &view, now_ms);
 	struct state_ecs_run *run = ecs_service_run(r, v->deployments.v[0].id);
 	ecs_deployment_take_up(s, r, now_ms);
 	if (run && resets(v) && view.newest_healthy_ms > run->last_failed.ms)

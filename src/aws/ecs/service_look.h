@@ -9,6 +9,7 @@ struct roster;
 struct service_look {
 	struct str cluster, name;
 	struct roster *roster; /* of agents */
+	struct cloud *cloud;
 	/* What came of the last start: told in an event. */
 	struct str started, trouble;
 	int64_t started_count, not_before_ms; /* no start before */
@@ -28,12 +29,16 @@ struct service_seen {
 	uint32_t deployment;
 	enum { SEEN_PENDING, SEEN_SETTLING, SEEN_HEALTHY, SEEN_UNHEALTHY } as;
 	bool protected, leaving; /* leaving: its container instance is drained */
+	/* SEEN_UNHEALTHY as a target: of which group, at which port, and why. */
+	struct str sick_group, sick_why;
+	int64_t sick_port;
 };
 struct service_view {
 	struct service_seen *v;
 	uint32_t n;
 	int64_t running[VIEW_DEPLOYMENTS], pending[VIEW_DEPLOYMENTS];
 	int64_t newest_healthy_ms; /* when the newest healthy task of the primary deployment began to run */
+	int64_t joined, left;      /* tasks that were registered with load balancers, and deregistered, since the last look */
 	bool unproven;             /* a task of the primary deployment has a check that was not passed yet */
 };
 /* Counts failed starts too, each once. */

@@ -3,6 +3,7 @@
 #include "deployment.h"
 #include "rollout.h"
 #include "service_look.h"
+#include "service_targets.h"
 
 enum { SEEN_MAX = 5000 };
 /* A task without a health check counts as healthy when it has run for so long. */
@@ -75,6 +76,8 @@ struct service_view service_view(struct service_look *l, const struct ecs_scope 
 		if (d == r->service->deployments.n || d >= VIEW_DEPLOYMENTS)
 			continue;
 		count_end(s, r, &t, d, now_ms);
+		if (service_targets_tell(&view, &t))
+			ecs_task_put(s, &t);
 		if (d == 0)
 			ecs_deployment_images(s, r, t.task);
 		if (!str_is(t.task->desired_status, "RUNNING"))
@@ -82,9 +85,11 @@ struct service_view service_view(struct service_look *l, const struct ecs_scope 
 		struct service_seen *to = &view.v[view.n++];
 		*to = (struct service_seen){.record = t, .deployment = d};
 		classify(l, to, now_ms);
+		service_targets_classify(l, s, r->service, to, now_ms);
 		if (d == 0 && to->as == SEEN_HEALTHY && t.task->started_at.ms > view.newest_healthy_ms)
 			view.newest_healthy_ms = t.task->started_at.ms;
-		view.unproven = view.unproven || (d == 0 && to->as == SEEN_SETTLING && ecs_definition_checks_health(t.definition));
+		view.unproven = view.unproven || (d == 0 && to->as == SEEN_SETTLING &&
+		                                  (t.balancers.n || ecs_definition_checks_health(t.definition)));
 		view.pending[d] += to->as == SEEN_PENDING;
 		view.running[d] += to->as != SEEN_PENDING;
 	}

@@ -39,8 +39,21 @@ struct ecs_task_counts {
 struct ecs_task_counts ecs_task_count(struct call *c, struct str cluster);
 
 /* --- announce.c: whoever sends clients to a task hears of every change of it, in the transaction that makes it: a task that is to
- * stop has left before its containers are told. Called by ecs_task_put() alone. Load balancers belong here too. */
+ * stop has left before its containers are told. Called by ecs_task_put() alone. */
 void ecs_task_announce(const struct ecs_scope *s, struct state_ecs_task_record *r);
+/* The address of its own interface; absent: it has none. */
+struct str ecs_task_address(const struct ecs_task *t);
+
+/* --- targets.c: load balancers. Called by ecs_task_announce() and ecs_task_move() alone. */
+void ecs_targets_join(const struct ecs_scope *s, struct state_ecs_task_record *r);
+void ecs_targets_leave(const struct ecs_scope *s, struct state_ecs_task_record *r, int64_t now_ms);
+/* Its targets have been deregistered and still serve who is connected: its containers go on until r->drain_until. */
+bool ecs_task_drains(const struct state_ecs_task_record *r, int64_t now_ms);
+struct elbv2_target;
+/* What it is as a target. False: it is none yet. */
+bool ecs_task_target(const struct ecs_scope *s, const struct state_ecs_task_record *r, const struct ecs_load_balancer *b,
+                     struct elbv2_target *ret);
+
 /* Are these registries of Cloud Map such as a service's tasks can be registered in? */
 int ecs_registries_check(struct call *c, const struct ecs_service_registries *given);
 

@@ -333,6 +333,33 @@ class ContainerInstances(Interfaces, Joined):
         self.ecs.update_service(cluster=self.cluster, service="named", desiredCount=0)
         self.wait(lambda: not names.list_instances(ServiceId=registry["Id"])["Instances"])
 
+    def test_balanced(self):
+        """Two tasks at ports of one instance, behind a load balancer."""
+        elb = client("elbv2", region=self.region)
+        other = next(s["SubnetId"] for s in self.ec2.describe_subnets()["Subnets"] if s["AvailabilityZone"] != self.subnet["AvailabilityZone"])
+        subnets = [self.subnet["SubnetId"], other]
+        door = self.ec2.create_security_group(GroupName="d" + self.word, Description="d", VpcId=self.vpc)["GroupId"]
+        self.ec2.authorize_security_group_ingress(GroupId=door, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0")
+        group = elb.create_target_group(Name="g" + self.word, Protocol="HTTP", Port=80, VpcId=self.vpc, HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2,
+                                        HealthyThresholdCount=2)["TargetGroups"][0]["TargetGroupArn"]
+        self.addCleanup(elb.delete_target_group, TargetGroupArn=group)
+        elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "2"}])
+        balancer = elb.create_load_balancer(Name="b" + self.word, Subnets=subnets, SecurityGroups=[door])["LoadBalancers"][0]["LoadBalancerArn"]
+        self.addCleanup(elb.delete_load_balancer, LoadBalancerArn=balancer)
+        elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}])
+        definition = self.define({"command": "mkdir -p /www; cat /proc/sys/kernel/random/uuid > /www/index.html; exec httpd -f -p 80 -h /www",
+                                  "portMappings": [{"containerPort": 80}]})
+        self.service("balanced", definition, desiredCount=2, loadBalancers=[{"targetGroupArn": group, "containerName": "c", "containerPort": 80}])
+        health = lambda: [d["TargetHealth"]["State"] for d in elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]]
+        self.wait(lambda: health() == ["healthy"] * 2)
+        words = "/".join(balancer.split("/")[-3:])
+        front = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"][0]["Association"]["PublicIp"]
+        self.assertEqual(len({get(front, 80) for _ in range(8)} - {None}), 2)
+        events = [e["message"] for e in self.ecs.describe_services(cluster=self.cluster, services=["balanced"])["services"][0]["events"]]
+        self.assertTrue(any("registered" in e and group in e for e in events), events)
+        self.ecs.update_service(cluster=self.cluster, service="balanced", desiredCount=0)
+        self.wait(lambda: health() == [])
+
     def test_service_refusals(self):
         definition, bad = self.define(STAY), "InvalidParameterException"
         more = {"cluster": self.cluster, "serviceName": "none", "taskDefinition": definition, "launchType": "EC2"}

@@ -13,11 +13,16 @@
 
 enum { LIST_BYTES_MAX = 16384 };
 
+enum { DELAY_MAX_MS = 60000 };
+
 static const struct kind {
 	const char *name;
 	int kind;                   /* enum chaos_kind; -1: it is done to one instance, once */
 	bool percent, milliseconds; /* what amount is */
 } kinds[] = {
+        {"zone-down", CHAOS_ZONE_DOWN},
+        {"slow", CHAOS_SLOW, .milliseconds = true},
+        {"lossy", CHAOS_LOSSY, .percent = true},
         {"api-throttle", CHAOS_THROTTLE, .percent = true},
         {"spot-interrupt", -1},
         {"kill-instance", -1},
@@ -145,12 +150,20 @@ static void begin(struct cloud *cloud, struct http_request *r, const struct wish
 	const char *error = NULL;
 	if (w->kind->percent && (w->amount < 1 || w->amount > 100))
 		error = "the share has to be 1 to 100 percent";
+	else if (w->kind->milliseconds && (w->amount < 1 || w->amount > DELAY_MAX_MS))
+		error = "the delay has to be 1 to 60000 milliseconds";
 	else if (w->kind->kind == CHAOS_THROTTLE && !is_service(w->target))
 		error = "there is no such service: see `quartet coverage`";
 	else if (w->for_ms < 1000)
 		error = "it has to last for a second at least";
 	if (error) {
 		reply(r, 400, str_from(error));
+		return;
+	}
+	if (w->kind->kind != CHAOS_THROTTLE)
+		error = fault_zone(cloud, http_arena(r), w->target, w->kind->kind == CHAOS_SLOW);
+	if (error) {
+		reply(r, 409, str_from(error));
 		return;
 	}
 	unsigned number =

@@ -73,6 +73,11 @@ const struct cli_command cli_commands[] = {
          cli_retire},
         {"chaos", "[--data DIR] [--region REGION] FAULT TARGET [--for SECONDS] | list | stop [NUMBER]",
          "Cause a real fault for a time, to see what comes of it",
+         "  zone-down ZONE            the links of all interfaces in an availability zone are down\n"
+         "  slow ZONE                 packets to them wait; it needs a kernel with netem\n"
+         "    --delay MS              so many milliseconds (default: 100)\n"
+         "  lossy ZONE                packets from and to them get lost\n"
+         "    --percent N             so many of a hundred (default: 10)\n"
          "  api-throttle SERVICE|all  calls of clients are answered with the service's own error for too many calls\n"
          "    --percent N             so many of a hundred (default: 100)\n"
          "  spot-interrupt INSTANCE   a spot instance gets its notice, and is ended --for SECONDS later (default: 120)\n"

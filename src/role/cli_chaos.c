@@ -11,9 +11,9 @@ static const struct fault {
 	const char *amount;                       /* its option; NULL: it has none */
 	const char *amount_default, *for_default; /* seconds; NULL: it does not last */
 } faults[] = {
-        {"api-throttle", "--percent", "100", "60"},
-        {"spot-interrupt", NULL, NULL, "120"},
-        {"kill-instance", NULL, NULL, NULL},
+        {"zone-down", NULL, NULL, "60"},       {"slow", "--delay", "100", "60"},
+        {"lossy", "--percent", "10", "60"},    {"api-throttle", "--percent", "100", "60"},
+        {"spot-interrupt", NULL, NULL, "120"}, {"kill-instance", NULL, NULL, NULL},
 };
 
 static int show(struct cli *cli, struct cli_cloud *cloud)
@@ -69,9 +69,7 @@ int cli_chaos(struct cli *cli)
 	struct cli_cloud cloud;
 	const char *region = cli_option(cli, "--region", NULL), *seconds = cli_option(cli, "--for", NULL);
 	const struct fault *f = NULL;
-	const char *amounts[sizeof(faults) / sizeof(faults[0])];
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		amounts[i] = faults[i].amount ? cli_option(cli, faults[i].amount, NULL) : NULL;
+	const char *delay = cli_option(cli, "--delay", NULL), *percent = cli_option(cli, "--percent", NULL);
 	int status = cli_open(cli, 2, &cloud);
 	if (status != CLI_OK)
 		return status;
@@ -79,14 +77,14 @@ int cli_chaos(struct cli *cli)
 		cloud.region = region;
 	if (cli->argc < 1)
 		return cli_fail(cli, CLI_USAGE, "which fault? see: quartet chaos --help");
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		if (strcmp(cli->argv[0], faults[i].name) == 0)
 			f = &faults[i];
-		else if (amounts[i])
-			return cli_fail(cli, CLI_USAGE, "%s is of %s", faults[i].amount, faults[i].name);
-	}
+	bool delays = f && f->amount && strcmp(f->amount, "--delay") == 0, shares = f && f->amount && !delays;
+	if ((delay && !delays) || (percent && !shares))
+		return cli_fail(cli, CLI_USAGE, "%s is not of %s", delay && !delays ? "--delay" : "--percent", cli->argv[0]);
 	if (f)
-		return begin(cli, &cloud, f, seconds, amounts[f - faults]);
+		return begin(cli, &cloud, f, seconds, delays ? delay : percent);
 	if (seconds)
 		return cli_fail(cli, CLI_USAGE, "--for is of a fault");
 	if (strcmp(cli->argv[0], "list") == 0)

@@ -1,5 +1,9 @@
 """Faults that are asked for with `quartet chaos`: that they are real, bounded, and leave nothing."""
 import os
+import re
+import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -12,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from botocore.exceptions import ClientError  # noqa: E402
 
 from cloud import Cloud, program  # noqa: E402
+from images import no_containers  # noqa: E402
 
 
 class ChaosCase(unittest.TestCase):
@@ -189,6 +194,108 @@ class Instances(ChaosCase):
         self.reach(instance, "stopped")
         self.ec2.terminate_instances(InstanceIds=[instance])
         self.reach(instance, "terminated")
+
+
+class Zones(ChaosCase):
+    """Two containers in two zones, reached from this machine by their public addresses."""
+
+    def setUp(self):
+        if os.geteuid() != 0 or not os.path.exists("/var/cache/quartet/images/debian-12-amd64/image.json"):
+            self.skipTest("needs root and the machine image: tools/make-image")
+        missing = no_containers()
+        if missing:
+            self.skipTest(missing)
+        super().setUp()
+        self.ec2 = self.cloud.client("ec2")
+        image = self.wait(lambda: self.ec2.describe_images(Owners=["amazon"])["Images"])[0]["ImageId"]
+        group = self.ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0")
+        self.address = {}
+        for zone in ("us-east-1a", "us-east-1b"):
+            made = self.ec2.run_instances(ImageId=image, InstanceType="t3.nano", MinCount=1, MaxCount=1, Placement={"AvailabilityZone": zone},
+                                          TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}])
+            instance = made["Instances"][0]["InstanceId"]
+            self.address[zone] = self.wait(lambda: self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0].get(
+                "PublicIpAddress"), 60)
+        for zone in self.address:
+            self.wait(lambda: self.answers(zone), 60)
+
+    def answers(self, zone, seconds=1.0):
+        """Does sshd say who it is?"""
+        try:
+            with socket.create_connection((self.address[zone], 22), timeout=seconds) as s:
+                return s.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+    def links(self):
+        """States of the ports' links in all routers, as the kernel says them."""
+        states = []
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.connect(os.path.join(self.cloud.data, "run", "net.sock"))
+            net = struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        for fd in os.listdir(f"/proc/{net}/fd"):
+            path = f"/proc/{net}/fd/{fd}"
+            if os.path.exists(path) and os.readlink(path).startswith("net:"):
+                text = subprocess.run(["nsenter", f"--net={path}", "ip", "-br", "link"], capture_output=True, text=True, check=False).stdout
+                states += [line.split()[1] for line in text.splitlines() if re.match(r"p\d+[@ ]", line)]
+        return sorted(states)
+
+    def test_a_zone_is_down_for_a_time(self):
+        self.assertEqual(self.links(), ["UP", "UP"])
+        self.chaos("zone-down", "us-east-1a", "--for", "6")
+        began = time.monotonic()
+        self.wait(lambda: not self.answers("us-east-1a"), 5)
+        self.assertTrue(self.answers("us-east-1b"))
+        self.assertEqual(self.links(), ["DOWN", "UP"])
+        self.wait(lambda: self.answers("us-east-1a"), 20)
+        self.assertGreater(time.monotonic() - began, 4)
+        self.assertEqual(self.links(), ["UP", "UP"])
+        # before its time, and by the death of a role
+        self.chaos("zone-down", "us-east-1a", "--for", "600")
+        self.wait(lambda: not self.answers("us-east-1a"), 5)
+        self.chaos("stop")
+        self.wait(lambda: self.answers("us-east-1a"), 20)
+        self.chaos("zone-down", "all", "--for", "600")
+        self.wait(lambda: not self.answers("us-east-1a") and not self.answers("us-east-1b"), 5)
+        before = self.cloud.kill("api")
+        self.cloud.wait_for_role("api", before)
+        self.wait(lambda: self.answers("us-east-1a") and self.answers("us-east-1b"), 20)
+        # a down in the middle of one leaves nothing
+        self.chaos("lossy", "us-east-1b", "--percent", "100", "--for", "600")
+        self.wait(lambda: not self.answers("us-east-1b"), 5)
+        self.assertTrue(self.answers("us-east-1a"))
+        self.chaos("zone-down", "us-east-1a", "--for", "600")
+        self.wait(lambda: not self.answers("us-east-1a"), 5)
+        self.cloud.stop()
+        self.assertEqual(self.cloud.leftovers(), [])
+
+    def test_all_is_dead_and_it_ends(self):
+        """The router's process is all that is left."""
+        self.chaos("zone-down", "us-east-1a", "--for", "8")
+        self.wait(lambda: self.links() == ["DOWN", "UP"], 5)
+        pids = [self.cloud.process.pid] + [self.cloud.role_pid(role) for role in ("api", "priv")]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.cloud.process.wait()
+        self.wait(lambda: self.links() == ["UP", "UP"], 20)
+        self.cloud.start()
+        self.wait(lambda: self.answers("us-east-1a"), 30)
+
+    def test_what_is_refused(self):
+        self.assertIn("there is no such zone", self.chaos("zone-down", "nowhere", status=1))
+        self.chaos("zone-down", "us-east-1a", "--percent", "3", status=2)
+        self.chaos("lossy", "us-east-1a", "--delay", "3", status=2)
+        self.assertIn("1 to 100", self.chaos("lossy", "us-east-1a", "--percent", "101", status=1))
+        slow = subprocess.run([program(), "chaos", "slow", "us-east-1a", "--delay", "300", "--for", "30"], capture_output=True, text=True, check=False,
+                              env=self.cloud.environment())
+        if slow.returncode:
+            self.assertIn("no netem", slow.stderr)
+            self.assertEqual(self.chaos("list"), "no faults")
+        else:
+            began = time.monotonic()
+            self.assertTrue(self.answers("us-east-1a", 5))
+            self.assertGreater(time.monotonic() - began, 0.5)
 
 
 if __name__ == "__main__":

@@ -272,6 +272,7 @@ void put_port(struct cloud *c, enum network_port_kind kind, const char *id, cons
 	                         .group_count = 1,
 	                         .source_check = source_check,
 	                         .flows = c->count_flows,
+	                         .fault = c->fault,
 	                         .host_name = "ip-10-0-0-1",
 	                         .domain = "ec2.internal"};
 	assert_int_equal(network_put_port(c->networks, &p), 0);

@@ -20,8 +20,9 @@ struct cloud {
 		char vpc[NETWORK_ID_MAX];
 		int fds[NETWORK_LISTENERS];
 	} vpcs[4];
-	bool count_flows;     /* of ports that are put from now on */
-	unsigned flows_times; /* told, of any port */
+	struct network_fault fault; /* of ports that are put from now on */
+	bool count_flows;           /* of ports that are put from now on */
+	unsigned flows_times;       /* told, of any port */
 	struct cloud_flow {
 		char port[NETWORK_ID_MAX];
 		struct network_flow flow;

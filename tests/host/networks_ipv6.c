@@ -2,6 +2,8 @@
  * internet gateway and not by an egress-only one, and what an instance says on its link is heard by its router alone. */
 #include "scene6.h"
 
+#include "base/clock.h"
+
 #include "engine/net/network_proto.h"
 
 #include <arpa/inet.h>
@@ -224,6 +226,36 @@ static void nobody_hears_what_an_instance_advertises(void **state)
 	close_scene(&s);
 }
 
+static void put_fault(struct scene *s, struct network_fault fault)
+{
+	s->c.fault = fault;
+	put_port6(&s->c, "eni-b", "vpc-a", "subnet-b", "10.0.1.11", B6, "sg-b", true);
+	s->c.fault = (struct network_fault){0};
+}
+
+/* The kernel forgets more of IPv6 than of IPv4 when a link goes down. */
+static void a_link_that_was_down_is_as_before(void **state)
+{
+	(void)state;
+	static struct scene s;
+	struct cloud *c = &s.c;
+	open_scene(&s);
+	struct network_group_rule web = rule6(false, 6, 80, "::", 0);
+	put_rules(&s, &web);
+	assert_true(eventually(c, connects6(c, s.a, NULL, B6, 80)));
+	int64_t until_us = clock_mono_us() + 2000000 * world_patience();
+	put_fault(&s, (struct network_fault){.until_us = until_us, .down = true, .loss_percent = 10});
+	assert_true(eventually(c, !connects6(c, s.a, NULL, B6, 80)));
+	while (clock_mono_us() < until_us)
+		cloud_turn(c, 50);
+	assert_true(eventually(c, connects6(c, s.a, NULL, B6, 80)));
+	put_fault(&s, (struct network_fault){.until_us = clock_mono_us() + 60000000, .loss_percent = 100});
+	assert_true(eventually(c, !connects6(c, s.a, NULL, B6, 80)));
+	put_fault(&s, (struct network_fault){0});
+	assert_true(eventually(c, connects6(c, s.a, NULL, B6, 80)));
+	close_scene(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +265,7 @@ int main(void)
 	        cmocka_unit_test(peers_reach_each_other),
 	        cmocka_unit_test(links_give_routes_and_addresses),
 	        cmocka_unit_test(nobody_hears_what_an_instance_advertises),
+	        cmocka_unit_test(a_link_that_was_down_is_as_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,7 @@ void put_port6(struct cloud *c, const char *id, const char *vpc, const char *sub
 	                         .group_count = 1,
 	                         .source_check = source_check,
 	                         .flows = c->count_flows,
+	                         .fault = c->fault,
 	                         .host_name = "ip-10-0-0-1",
 	                         .domain = "ec2.internal"};
 	assert_int_equal(network_put_port(c->networks, &p), 0);

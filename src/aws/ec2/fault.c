@@ -3,6 +3,7 @@
 #include "aws/ec2/spot.h"
 #include "aws/ec2/state.h"
 #include "base/clock.h"
+#include "engine/net/network.h"
 #include "engine/vm/machine.h"
 
 /* --- spot */
@@ -60,4 +61,20 @@ bool fault_instance_tags(struct cloud *cloud, struct arena *a, struct str accoun
 	for (uint32_t k = 0; known && k < r.instance->tags.n; k++)
 		*LIST_ADD(a, ret) = (struct str_map_entry){.key = r.instance->tags.v[k].key, .value = r.instance->tags.v[k].value};
 	return known;
+}
+
+/* --- zones */
+
+const char *fault_zone(struct cloud *cloud, struct arena *a, struct str zone, bool delay)
+{
+	const struct ec2_state *ec2 = cloud_state(cloud, &ec2_service);
+	const struct network_facts *f = networks_facts(ec2->networks);
+	if (!str_is(zone, "all") && (zone.n < 2 || ec2_zone_find(a, str_sub(zone, 0, zone.n - 1), zone) < 0))
+		return "there is no such zone";
+	if (!f->known)
+		return "nothing is connected to a VPC yet";
+	if (!f->works)
+		return "networks do not work on this machine: see `quartet doctor`";
+	return delay && !f->delays ? "this machine's kernel has no netem (CONFIG_NET_SCH_NETEM), so that packets cannot be held up"
+	                           : NULL;
 }

@@ -17,6 +17,8 @@ void fault_interrupt(struct cloud *cloud, struct fault_on_instance *f);
 /* NULL: its processes are being killed; else why not. */
 const char *fault_kill(struct cloud *cloud, struct str account, struct str region, struct str instance);
 
+/* Can links of this zone be made bad here, and with `delay` slow? NULL, or why not. */
+const char *fault_zone(struct cloud *cloud, struct arena *a, struct str zone, bool delay);
 /* Tags of an instance, for permissions. False: there is none. */
 bool fault_instance_tags(struct cloud *cloud, struct arena *a, struct str account, struct str region, struct str instance,
                          struct str_map *ret);

@@ -285,6 +285,8 @@ static int ec2_start(struct cloud *cloud, void **ret_state)
 	}
 	s->networks = networks_new(cloud->loop, cloud->cells, cloud->data_dir, &network_events, s);
 	s->sync = ec2_sync_new(cloud->store, cloud->loop, s->networks);
+	if (cloud->chaos)
+		ec2_sync_chaos(s->sync, cloud->chaos);
 	s->flows = flow_recorder_new(s);
 	*ret_state = s;
 	return compute_start(s);

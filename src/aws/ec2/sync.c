@@ -1,6 +1,5 @@
 #include "aws/ec2/sync.h"
 
-#include "aws/ec2/endpoint.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/ipv6.h"
 #include "aws/ec2/vpc.h"
@@ -27,6 +26,7 @@ struct ec2_sync {
 	struct store *store;
 	struct loop *loop;
 	struct networks *networks;
+	struct chaos *chaos; /* NULL: no faults */
 	struct store_watch *watch;
 	struct loop_timer *timer, *later;
 	struct map places; /* by account and region: struct place */
@@ -35,6 +35,7 @@ struct ec2_sync {
 /* One pass over one place. */
 struct pass {
 	struct networks *networks;
+	const struct chaos *chaos;
 	struct place *place; /* NULL: everything is news, and interfaces that are not up count */
 	struct ec2_scope scope;
 	struct buf buf;  /* what the next put consists of */
@@ -90,32 +91,6 @@ static bool wanted(struct pass *p, struct str vpc)
 	return map_get(&p->vpcs, vpc) != NULL;
 }
 
-/* --- blocks and what stands for several */
-
-static struct network_prefix prefix(struct str s)
-{
-	struct ec2_block b = {0};
-	ec2_block_parse(s, &b);
-	return (struct network_prefix){b.base, b.bits};
-}
-
-/* A block, or every block of a prefix list's newest version. */
-static struct str_list blocks(struct pass *p, struct str block, struct str list)
-{
-	struct str_list ret = {0};
-	struct state_vpc_prefix_list_record record;
-	if (str_set(block))
-		*LIST_ADD(p->scope.arena, &ret) = block;
-	if (str_set(list) && ec2_is_service_list(list))
-		*LIST_ADD(p->scope.arena, &ret) = S(EC2_SERVICE_BLOCK);
-	if (!str_set(list) || !ec2_find(&p->scope, &ec2_kind_prefix_list, list, &record) || !record.versions.n)
-		return ret;
-	const struct state_vpc_prefix_list_version *newest = &record.versions.v[record.versions.n - 1];
-	for (uint32_t i = 0; i < newest->entries.n; i++)
-		*LIST_ADD(p->scope.arena, &ret) = newest->entries.v[i].cidr;
-	return ret;
-}
-
 /* --- VPCs */
 
 static void find_vpcs(struct pass *p)
@@ -137,7 +112,7 @@ static void put_vpcs(struct pass *p)
 		if (!wanted(p, r.vpc->vpc_id))
 			continue;
 		for (uint32_t i = 0; i < r.vpc->cidr_block_association_set.n && n < NETWORK_PREFIXES_MAX; i++)
-			prefixes[n++] = prefix(r.vpc->cidr_block_association_set.v[i].cidr_block);
+			prefixes[n++] = ec2_sync_prefix4(r.vpc->cidr_block_association_set.v[i].cidr_block);
 		struct network_prefix6 prefixes6[NETWORK_PREFIXES_MAX] = {0};
 		size_t n6 = 0;
 		for (uint32_t i = 0; i < r.vpc->ipv6_cidr_block_association_set.n && n6 < NETWORK_PREFIXES_MAX; i++)
@@ -228,7 +203,7 @@ static void add_rule(struct pass *p, const struct ec2_security_group_rule *r, st
 	                  .to = (int32_t)r->to_port.v},
 	        .peer_group = r->referenced_group_info ? text(p, r->referenced_group_info->group_id) : NULL,
 	};
-	struct str_list peers = blocks(p, str_set(r->cidr_ipv4) ? r->cidr_ipv4 : r->cidr_ipv6, r->prefix_list_id);
+	struct str_list peers = ec2_sync_blocks(&p->scope, str_set(r->cidr_ipv4) ? r->cidr_ipv4 : r->cidr_ipv6, r->prefix_list_id);
 	size_t count = base.peer_group ? 1 : peers.n;
 	for (size_t i = 0; i < count && *n < NETWORK_GROUP_RULES_MAX; i++) {
 		rules[*n] = base;
@@ -303,7 +278,7 @@ static void put_subnets(struct pass *p)
 			const struct ec2_route *route = &table.routes.v[i];
 			struct str own = str_set(route->destination_cidr_block) ? route->destination_cidr_block
 			                                                        : route->destination_ipv6_cidr_block;
-			struct str_list to = blocks(p, own, route->destination_prefix_list_id);
+			struct str_list to = ec2_sync_blocks(&p->scope, own, route->destination_prefix_list_id);
 			for (uint32_t k = 0; k < to.n && n < NETWORK_ROUTES_MAX; k++) {
 				struct network_route *one = &routes[n++];
 				*one = (struct network_route){.ipv6 = false};
@@ -319,7 +294,7 @@ static void put_subnets(struct pass *p)
 		struct network_subnet s = {.id = text(p, r.subnet_id),
 		                           .vpc = text(p, r.vpc_id),
 		                           .acl = text(p, acl),
-		                           .prefix = prefix(r.cidr_block),
+		                           .prefix = ec2_sync_prefix4(r.cidr_block),
 		                           .routes = routes,
 		                           .route_count = n};
 		s.has_prefix6 = r.ipv6_cidr_block_association_set.n &&
@@ -382,6 +357,8 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	note(p, port.source_check ? "c" : "-", 1);
 	note(p, port.flows ? "f" : "-", 1);
 	note(p, &port.bits_per_s, sizeof(port.bits_per_s));
+	port.fault = ec2_sync_fault(p->chaos, eni->availability_zone);
+	note(p, &port.fault, sizeof(port.fault));
 	note_text(p, port.domain);
 	if (news(p, port.id))
 		said("network interface", port.id, network_put_port(p->networks, &port));
@@ -458,6 +435,7 @@ static void sync_place(struct ec2_sync *s, struct place *place)
 {
 	struct arena CLEAN_ARENA a = {0};
 	struct pass p = {.networks = s->networks,
+	                 .chaos = s->chaos,
 	                 .place = place,
 	                 .scope = {.arena = &a, .account = place->account, .region = place->region}};
 	buf_init(&p.buf, 1u << 20);
@@ -486,16 +464,36 @@ static void sync_dirty(void *ctx)
 			sync_place(s, value);
 }
 
-static void look_again(void *ctx)
+/* Places with something that lingers, or all. */
+static void mark(struct ec2_sync *s, bool all)
 {
-	struct ec2_sync *s = ctx;
 	struct str key;
 	void *value;
 	size_t at = 0;
-	s->later = NULL;
 	while (map_next(&s->places, &at, &key, &value))
-		((struct place *)value)->dirty |= ((struct place *)value)->seen.count > 0;
+		((struct place *)value)->dirty |= all || ((struct place *)value)->seen.count > 0;
+}
+
+static void look_again(void *ctx)
+{
+	struct ec2_sync *s = ctx;
+	s->later = NULL;
+	mark(s, false);
 	sync_dirty(s);
+}
+
+static void faults_changed(void *ctx)
+{
+	struct ec2_sync *s = ctx;
+	mark(s, true);
+	if (!s->timer)
+		s->timer = loop_add_timer(s->loop, 0, sync_dirty, s);
+}
+
+void ec2_sync_chaos(struct ec2_sync *s, struct chaos *chaos)
+{
+	s->chaos = chaos;
+	chaos_listen(chaos, faults_changed, s);
 }
 
 static struct place *place_of(struct ec2_sync *s, struct str account, struct str region)
@@ -582,6 +580,8 @@ void ec2_sync_free(struct ec2_sync *s)
 	if (!s)
 		return;
 	store_unwatch(s->watch);
+	if (s->chaos)
+		chaos_listen(s->chaos, NULL, NULL);
 	loop_remove_timer(s->loop, s->timer);
 	loop_remove_timer(s->loop, s->later);
 	while (map_next(&s->places, &at, &key, &value)) {

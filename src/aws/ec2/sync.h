@@ -4,12 +4,15 @@
 #pragma once
 #include "aws/ec2/kind.h"
 #include "base/map.h"
+#include "core/chaos.h"
 #include "engine/net/network.h"
 #include "store/store.h"
 
 struct ec2_sync;
 /* Puts what is recorded, says networks_settled(), and follows changes from then on. */
 struct ec2_sync *ec2_sync_new(struct store *store, struct loop *loop, struct networks *networks);
+/* From now on the faults of zones hit their interfaces. */
+void ec2_sync_chaos(struct ec2_sync *s, struct chaos *chaos);
 void ec2_sync_free(struct ec2_sync *s); /* NULL is harmless */
 /* What these VPCs come to, put into networks that only hold it (for network_explain()): interfaces that are not up too. */
 void ec2_sync_copy(const struct ec2_scope *scope, const struct str_list *vpcs, struct networks *to);
@@ -21,7 +24,12 @@ enum { EC2_SYNC_LINGER_US = 5 * 60 * 1000 * 1000 };
  * been added? */
 bool ec2_sync_linger(struct map *seen, struct map *wanted, int64_t now_us);
 /* A block of either family, into the one or the other; is it of IPv6? */
+struct network_prefix ec2_sync_prefix4(struct str text);
 bool ec2_sync_prefix(struct str text, struct network_prefix *ret, struct network_prefix6 *ret6);
+/* A block, or every block of a prefix list's newest version. */
+struct str_list ec2_sync_blocks(const struct ec2_scope *s, struct str block, struct str list);
+/* What is wrong now with the links of a zone. */
+struct network_fault ec2_sync_fault(const struct chaos *chaos, struct str zone);
 struct str ec2_sync_acl_of(const struct ec2_scope *s, struct str subnet);
 /* The route table of a subnet: its own, else the VPC's main one. */
 bool ec2_sync_table_of(const struct ec2_scope *s, const struct ec2_subnet *subnet, struct ec2_route_table *ret);

@@ -1,5 +1,6 @@
 /* Which records matter, which VPCs stay for a while, what a subnet is associated with, and blocks as the network has them. */
 #include "aws/ec2/block6.h"
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/ipv6.h"
 #include "aws/ec2/sync.h"
@@ -40,6 +41,13 @@ struct str ec2_sync_acl_of(const struct ec2_scope *s, struct str subnet)
 	return STR_NONE;
 }
 
+struct network_prefix ec2_sync_prefix4(struct str text)
+{
+	struct ec2_block b = {0};
+	ec2_block_parse(text, &b);
+	return (struct network_prefix){b.base, b.bits};
+}
+
 bool ec2_sync_prefix(struct str text, struct network_prefix *ret, struct network_prefix6 *ret6)
 {
 	struct ec2_block b = {0};
@@ -52,6 +60,40 @@ bool ec2_sync_prefix(struct str text, struct network_prefix *ret, struct network
 	ec2_block_parse(text, &b);
 	*ret = (struct network_prefix){b.base, b.bits};
 	return false;
+}
+
+struct str_list ec2_sync_blocks(const struct ec2_scope *s, struct str block, struct str list)
+{
+	struct str_list ret = {0};
+	struct state_vpc_prefix_list_record record;
+	if (str_set(block))
+		*LIST_ADD(s->arena, &ret) = block;
+	if (str_set(list) && ec2_is_service_list(list))
+		*LIST_ADD(s->arena, &ret) = S(EC2_SERVICE_BLOCK);
+	if (!str_set(list) || !ec2_find(s, &ec2_kind_prefix_list, list, &record) || !record.versions.n)
+		return ret;
+	const struct state_vpc_prefix_list_version *newest = &record.versions.v[record.versions.n - 1];
+	for (uint32_t i = 0; i < newest->entries.n; i++)
+		*LIST_ADD(s->arena, &ret) = newest->entries.v[i].cidr;
+	return ret;
+}
+
+/* Holes and padding are noted too, so all of it is set. */
+struct network_fault ec2_sync_fault(const struct chaos *chaos, struct str zone)
+{
+	const struct chaos_fault *down = chaos_find(chaos, CHAOS_ZONE_DOWN, zone), *slow = chaos_find(chaos, CHAOS_SLOW, zone),
+	                         *lossy = chaos_find(chaos, CHAOS_LOSSY, zone);
+	const struct chaos_fault *all[] = {down, slow, lossy};
+	struct network_fault f;
+	memset(&f, 0, sizeof(f));
+	/* of several, until the first is over: then the others are said anew */
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i] && (!f.until_us || all[i]->until_us < f.until_us))
+			f.until_us = all[i]->until_us;
+	f.down = down != NULL;
+	f.delay_ms = slow ? (uint16_t)slow->amount : 0;
+	f.loss_percent = lossy ? (uint8_t)lossy->amount : 0;
+	return f;
 }
 
 bool ec2_sync_is_about(struct str kind)

@@ -48,14 +48,25 @@ int link_add_veth(int sock, const char *inside, const char *outside, int host_ns
 	return netlink_ask(sock, h, NULL, NULL);
 }
 
-int link_up(int sock, unsigned ifindex)
+static int set_up(int sock, unsigned ifindex, bool up)
 {
 	char room[NETLINK_ROOM];
 	struct nlmsghdr *h = netlink_start(room, RTM_NEWLINK, 0);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_index = (int)ifindex;
-	m->ifi_flags = m->ifi_change = IFF_UP;
+	m->ifi_flags = up ? IFF_UP : 0;
+	m->ifi_change = IFF_UP;
 	return netlink_ask(sock, h, NULL, NULL);
+}
+
+int link_up(int sock, unsigned ifindex)
+{
+	return set_up(sock, ifindex, true);
+}
+
+int link_down(int sock, unsigned ifindex)
+{
+	return set_up(sock, ifindex, false);
 }
 
 int link_index(int sock, const char *name, unsigned *ret_ifindex)

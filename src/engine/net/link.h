@@ -12,6 +12,8 @@ int link_socket(void);
  * -EEXIST: the name outside is taken. */
 int link_add_veth(int sock, const char *inside, const char *outside, int host_ns_fd);
 int link_up(int sock, unsigned ifindex);
+/* The kernel forgets its routes, neighbours and addresses of IPv6. */
+int link_down(int sock, unsigned ifindex);
 /* Index of a link in the socket's namespace. */
 int link_index(int sock, const char *name, unsigned *ret_ifindex);
 /* IPv4, host byte order. */

@@ -1,6 +1,8 @@
 /* Sessions and dispatch. Messages are read a bounded number a round; when the round ends, every router runs the batch that has
  * gathered, and only then are descriptors of new ports told, so that whoever gets one finds the rules in force. */
 #include "engine/net/net.h"
+#include "engine/net/link.h"
+#include "engine/net/netem.h"
 #include "engine/net/router.h"
 
 #include "base/log.h"
@@ -18,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SESSIONS_MAX = 8, MESSAGES_A_ROUND = 64, SEND_TRIES = 200, SEND_AGAIN_US = 5000 };
+enum { SESSIONS_MAX = 8, MESSAGES_A_ROUND = 64, SEND_TRIES = 200, SEND_AGAIN_US = 5000, LOOPBACK = 1 };
 
 struct session {
 	struct list at;
@@ -34,6 +36,7 @@ struct net {
 	struct list routers, sessions;
 	struct peerings *peerings;
 	unsigned session_count;
+	bool delays;               /* the kernel has netem */
 	struct session *api;       /* the one that has said HELLO last */
 	union net_message message; /* the one that is being read */
 };
@@ -263,7 +266,7 @@ static void answer_stats(struct net *net, const char *id)
 static void obey(struct session *s, const union net_message *m, size_t n)
 {
 	struct net *net = s->net;
-	struct net_hello hello = {.h = {.verb = NET_HELLO, .value = NETWORK_VERSION}};
+	struct net_hello hello = {.h = {.verb = NET_HELLO, .value = NETWORK_VERSION}, .delays = s->net->delays};
 	if (m->h.verb == NET_END)
 		exit(0);
 	if (m->h.verb == NET_HELLO) {
@@ -378,5 +381,9 @@ void net_serve(int listener, int home_ns_fd)
 	if (!net->watch)
 		die("cannot listen");
 	loop_on_round(net->loop, end_of_round, net);
+	int sock = link_socket();
+	net->delays = sock >= 0 && netem_works(sock, LOOPBACK);
+	if (sock >= 0)
+		close(sock);
 	loop_run(net->loop);
 }

@@ -127,6 +127,15 @@ struct network_subnet {
 	struct network_prefix6 prefix6;
 };
 
+/* What is wrong with a port's link, for a time: asked for, to see what comes of it. It ends by itself at until_us of the monotonic
+ * clock, even if nobody is there any more who could say so. */
+struct network_fault {
+	int64_t until_us;     /* 0: nothing is wrong */
+	bool down;            /* its link is down in the router */
+	uint16_t delay_ms;    /* what the router sends over it waits so long (network_facts.delays) */
+	uint8_t loss_percent; /* so many of a hundred packets get lost, in each direction */
+};
+
 enum network_port_kind {
 	NETWORK_TAP,
 	NETWORK_VETH,
@@ -155,7 +164,8 @@ struct network_port {
 	const char *host_name; /* for DHCP: "ip-172-31-0-5" */
 	const char *domain;    /* "ec2.internal" */
 	uint64_t bits_per_s; /* 0: unlimited; holds in each direction; what is beyond is dropped, after a second's worth at once */
-	bool flows;          /* count packets by flow, for events->flows(); without it no packet is looked at for that */
+	struct network_fault fault;
+	bool flows; /* count packets by flow, for events->flows(); without it no packet is looked at for that */
 };
 
 /* Two VPCs whose subnets may have routes into each other. Rules of groups in one may name groups of the other. What comes from a
@@ -208,6 +218,7 @@ struct network_facts {
 	bool known, works;
 	bool outside; /* there is a way out: NAT and internet gateways lead somewhere */
 	char why_not[160];
+	bool delays;   /* packets can be held up: the kernel has netem */
 	bool outside6; /* and one over IPv6 */
 	char why_not6[160];
 };

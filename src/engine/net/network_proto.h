@@ -17,7 +17,7 @@
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 6, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 7, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,
@@ -102,6 +102,9 @@ struct net_port {
 	uint32_t address_count, group_count, address6_count;
 	uint8_t mac[6], source_check, flows;
 	uint64_t bits_per_s;
+	int64_t fault_until_us; /* 0: no fault; of the monotonic clock */
+	uint16_t delay_ms;
+	uint8_t down, loss_percent, spare[4];
 	char host_name[NETWORK_NAME_MAX], domain[NETWORK_NAME_MAX];
 	struct net_address addresses[NETWORK_ADDRESSES_MAX];
 	uint8_t addresses6[NETWORK_ADDRESSES_MAX][16];
@@ -115,7 +118,8 @@ struct net_peering {
 
 struct net_hello {
 	struct net_header h;
-	int32_t error; /* back from net: 0, or why it cannot work */
+	int32_t error;   /* back from net: 0, or why it cannot work */
+	uint32_t delays; /* back from net: 1: the kernel has netem */
 	char why_not[160];
 };
 

@@ -156,7 +156,11 @@ int network_put_port(struct networks *n, const struct network_port *p)
 	                     .address6_count = (uint32_t)p->address6_count,
 	                     .source_check = p->source_check,
 	                     .flows = p->flows,
-	                     .bits_per_s = p->bits_per_s};
+	                     .bits_per_s = p->bits_per_s,
+	                     .fault_until_us = p->fault.until_us,
+	                     .delay_ms = p->fault.delay_ms,
+	                     .down = p->fault.down,
+	                     .loss_percent = p->fault.loss_percent};
 	if (p->address_count > NETWORK_ADDRESSES_MAX || p->address6_count > NETWORK_ADDRESSES_MAX ||
 	    p->group_count > NETWORK_GROUPS_MAX || !PUT(m.h.id, p->id) || !PUT(m.vpc, p->vpc) || !PUT(m.subnet, p->subnet) ||
 	    !PUT(m.host_name, p->host_name) || !PUT(m.domain, p->domain))

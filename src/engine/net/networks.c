@@ -225,6 +225,7 @@ static void take_answer(struct networks *n, const union net_answer *m, size_t si
 			return;
 		}
 		n->greeted = n->facts.known = n->facts.works = true;
+		n->facts.delays = m->hello.delays;
 		n->again_us = AGAIN_FIRST_US;
 		say_everything(n);
 	} else if (m->h.verb == NET_FLOWS && size == sizeof(m->flows) && *fd >= 0) {

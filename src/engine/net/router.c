@@ -156,6 +156,8 @@ void thing_put(struct thing *t, const void *message, size_t n)
 		thing_apply(t);
 	else
 		subnet_update_routes(t->router, true);
+	if (port && t->live && changed)
+		fault_update(t);
 	if (port && t->live)
 		flow_update(t);
 	if (t->router->batch.n > BATCH_ENOUGH)
@@ -259,7 +261,10 @@ void router_flush(struct router *r)
 	if (!r->live || !r->batch.n || run_batch(r) == 0)
 		return;
 	gather_all(r);
-	run_batch(r);
+	if (run_batch(r) < 0 && fault_forget_losses(r)) {
+		gather_all(r);
+		run_batch(r);
+	}
 	flow_again(r);
 }
 

@@ -40,6 +40,12 @@ struct thing {
 	struct loop_fd *plug_watch;
 	uint32_t subnet_number, groups[NETWORK_GROUPS_MAX];
 
+	/* ports with a fault (router_fault.c): what of it the kernel has */
+	struct loop_timer *fault_timer;
+	bool is_down;
+	uint8_t loss_percent;
+	uint16_t delay_ms;
+
 	/* ports whose flows are counted: which sets it is done in, and those that are about to be read (0: none) */
 	uint32_t flow_round, flow_old;
 	unsigned flow_families; /* a bit each: IPv4, IPv6 */
@@ -137,6 +143,22 @@ void link6_close(struct router *r);
 /* The port has addresses, or others than before. */
 void link6_advertise(const struct thing *t, const struct net_port *m);
 int link6_join(const struct thing *t);
+
+/* Leads its addresses to the link again, which has been down. */
+int port_lead_again(struct thing *t);
+/* Its rules, by what its message says now. */
+void port_rules_again(struct thing *t);
+/* The same of IPv6. */
+int port6_lead_again(const struct thing *t, const struct net_port *m);
+
+/* router_fault.c. Makes the link as bad as its message says, and at the end good again; after the port has been put, or its link
+ * has come. fault_forget(): the link goes. */
+void fault_update(struct thing *t);
+void fault_forget(struct thing *t);
+/* Rules were refused: without losses, which not every kernel can draw (nft_numgen), they may not be. Were there any? */
+bool fault_forget_losses(struct router *r);
+/* How many of a hundred packets the message wants lost now. */
+uint8_t fault_loss(const struct net_port *m);
 
 /* router_flow.c. Begins or ends to count a port's flows as its message says; after the port has been put. */
 void flow_update(struct thing *t);

@@ -38,7 +38,8 @@ static struct route6 one_route(const struct thing *t, const struct net_route *m)
 		route.kind = ROUTE_VIA;
 		route.ifindex = r->uplink_ifindex;
 		network_outside6(r->uplink, route.gateway);
-	} else if (target && target->verb == NET_PORT && target->live && target->ifindex && target->message->port.address6_count) {
+	} else if (target && target->verb == NET_PORT && target->live && target->ifindex && !target->is_down &&
+	           target->message->port.address6_count) {
 		route.kind = ROUTE_VIA;
 		route.ifindex = target->ifindex;
 		memcpy(route.gateway, target->message->port.addresses6[0], sizeof(route.gateway));
@@ -126,6 +127,8 @@ static int lead(const struct thing *t, const uint8_t mac[6], const uint8_t addre
 	int sock = t->router->netlink;
 	struct route6 route = {.table = MAIN_TABLE, .bits = 128, .kind = ROUTE_LINK, .ifindex = t->ifindex};
 	memcpy(route.base, address, sizeof(route.base));
+	if (t->is_down)
+		return 0; /* the kernel has forgotten all, and is told all when the link comes up */
 	if (!add) {
 		neighbour6_remove(sock, t->ifindex, address);
 		return route6_remove(sock, &route);
@@ -151,6 +154,16 @@ int port6_lead(const struct thing *t, const struct net_port *had, const struct n
 		if (!has_address(m, had->addresses6[i]))
 			lead(t, m->mac, had->addresses6[i], false);
 	return error;
+}
+
+int port6_lead_again(const struct thing *t, const struct net_port *m)
+{
+	if (!t->router->has_ipv6)
+		return 0;
+	int error = address6_add(t->router->netlink, t->ifindex, router_address, 64);
+	for (size_t i = 0; i < m->address6_count && (!error || error == -EEXIST); i++)
+		error = lead(t, m->mac, m->addresses6[i], true);
+	return error == -EEXIST ? 0 : error;
 }
 
 int port6_inside(const struct net_port *had, const struct net_port *m, int sock, unsigned eth0)

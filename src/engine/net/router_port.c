@@ -27,7 +27,8 @@ struct rules_port port_rules(const struct thing *t)
 	                           .subnet = t->subnet_number,
 	                           .mark = subnet_mark(t->subnet_number),
 	                           .groups = t->groups,
-	                           .port = &t->message->port};
+	                           .port = &t->message->port,
+	                           .loss_percent = t->loss_percent};
 }
 
 static void number_groups(struct thing *t, const struct net_port *m)
@@ -53,6 +54,8 @@ static int lead(const struct thing *t, const uint8_t mac[6], uint32_t address, b
 {
 	int sock = t->router->netlink;
 	struct route route = {.table = MAIN_TABLE, .base = address, .bits = 32, .kind = ROUTE_LINK, .ifindex = t->ifindex};
+	if (t->is_down)
+		return 0; /* the kernel has forgotten all, and is told all when the link comes up */
 	if (!add) {
 		neighbour_remove(sock, t->ifindex, address);
 		return route_remove(sock, &route);
@@ -192,6 +195,7 @@ int port_link_came(struct thing *t)
 	}
 	subnet_update_routes(t->router, true);
 	link6_advertise(t, &t->message->port);
+	fault_update(t);
 	return 0;
 }
 
@@ -219,10 +223,32 @@ int port_apply(struct thing *t)
 	}
 	number_groups(t, m);
 	t->live = t->announce = true;
+	t->loss_percent = fault_loss(m);
 	struct rules_port p = port_rules(t);
 	rules_port(&r->batch, &p);
 	link6_advertise(t, m);
+	fault_update(t);
 	return 0;
+}
+
+int port_lead_again(struct thing *t)
+{
+	const struct net_port *m = &t->message->port;
+	int error = 0;
+	for (size_t i = 0; i < m->address_count && !error; i++)
+		error = lead(t, m->mac, m->addresses[i].private, true);
+	return error ? error : port6_lead_again(t, m);
+}
+
+void port_rules_again(struct thing *t)
+{
+	uint8_t loss = fault_loss(&t->message->port);
+	if (!t->live || loss == t->loss_percent)
+		return;
+	struct rules_port p = port_rules(t);
+	rules_remove_port(&t->router->batch, &p);
+	p.loss_percent = t->loss_percent = loss;
+	rules_port(&t->router->batch, &p);
 }
 
 bool port_change(struct thing *t, const struct net_port *next)
@@ -250,6 +276,7 @@ bool port_change(struct thing *t, const struct net_port *next)
 	rules_remove_port(&t->router->batch, &p);
 	number_groups(t, next);
 	p.port = next;
+	p.loss_percent = t->loss_percent = fault_loss(next);
 	rules_port(&t->router->batch, &p);
 	link6_advertise(t, next);
 	return true;
@@ -268,6 +295,7 @@ void port_drop(struct thing *t)
 	struct rules_port p = port_rules(t);
 	rules_remove_port(&t->router->batch, &p);
 	rules_forget_port(&t->router->batch, t->number);
+	fault_forget(t);
 	remove_link(t);
 }
 

@@ -69,7 +69,7 @@ static struct route one_route(const struct thing *t, const struct net_route *m, 
 		route.kind = ROUTE_VIA;
 		route.ifindex = r->uplink_ifindex;
 		route.gateway = r->uplink;
-	} else if (target && target->verb == NET_PORT && target->live && target->ifindex) {
+	} else if (target && target->verb == NET_PORT && target->live && target->ifindex && !target->is_down) {
 		route.kind = ROUTE_VIA;
 		route.ifindex = target->ifindex;
 		route.gateway = target->message->port.addresses[0].private;

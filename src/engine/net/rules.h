@@ -21,6 +21,7 @@ struct rules_port {
 	uint32_t mark;          /* of the subnet's table for addresses without a public one; mark + 1: with */
 	const uint32_t *groups; /* as many as port->group_count */
 	const struct net_port *port;
+	uint8_t loss_percent; /* of its packets, in each direction */
 };
 
 /* An empty router: nothing passes. */

@@ -93,6 +93,12 @@ void rules_element(struct buf *b, bool add, uint32_t port, const char *set, cons
 	buf_printf(b, " }\n");
 }
 
+/* Does it have chains in which packets may be lost? */
+static bool is_limited(const struct rules_port *p)
+{
+	return p->port->bits_per_s || p->loss_percent;
+}
+
 void rules_port_elements(const struct rules_family *f, struct buf *b, const struct rules_port *p, bool add)
 {
 	char set[32], key[64];
@@ -108,7 +114,7 @@ void rules_port_elements(const struct rules_family *f, struct buf *b, const stru
 	rules_element(b, add, n, IN("entering"), "", "goto i%u", n);
 	rules_element(b, add, n, IN("subnet_leaving"), "", "goto s%uo", p->subnet);
 	rules_element(b, add, n, IN("subnet_entering"), "", "goto s%ui", p->subnet);
-	if (p->port->bits_per_s) {
+	if (is_limited(p)) {
 		rules_element(b, add, n, IN("fast_leaving"), "", "jump f%uo", n);
 		rules_element(b, add, n, IN("fast_entering"), "", "jump f%ui", n);
 	}
@@ -120,8 +126,22 @@ void rules_port_elements(const struct rules_family *f, struct buf *b, const stru
 static void add_limit(const struct rules_family *f, struct buf *b, uint32_t number, char direction, uint64_t bits_per_s)
 {
 	unsigned long long bytes = bits_per_s / 8 ? bits_per_s / 8 : 1;
+	if (!bits_per_s)
+		return;
 	buf_printf(b, "add rule %s f%u%c limit rate over %llu bytes/second counter name d%u drop\n", f->table, number, direction,
 	           bytes, number);
+}
+
+/* Which packets are lost is drawn anew for each. A number below 100 is always below 100, and nft does not take that for a question.
+ */
+static void add_loss(const struct rules_family *f, struct buf *b, const struct rules_port *p)
+{
+	for (const char *direction = "oi"; *direction && p->loss_percent; direction++) {
+		buf_printf(b, "add rule %s f%u%c ", f->table, p->number, *direction);
+		if (p->loss_percent < 100)
+			buf_printf(b, "numgen random mod 100 < %u ", p->loss_percent);
+		buf_printf(b, "drop\n");
+	}
 }
 
 void rules_port_chains(const struct rules_family *f, struct buf *b, const struct rules_port *p)
@@ -136,10 +156,11 @@ void rules_port_chains(const struct rules_family *f, struct buf *b, const struct
 		buf_printf(b, "add rule %s o%u accept\nadd rule %s i%u accept\n", t, n, t, n);
 	buf_printf(b, "add rule %s o%u counter name d%u goto reject_out\nadd rule %s i%u counter name d%u goto reject_in\n", t, n,
 	           n, t, n, n);
-	if (!p->port->bits_per_s)
+	if (!is_limited(p))
 		return;
 	two_chains(f, b, "add", 'f', n);
 	two_chains(f, b, "flush", 'f', n);
+	add_loss(f, b, p);
 	add_limit(f, b, n, 'o', p->port->bits_per_s);
 	add_limit(f, b, n, 'i', p->port->bits_per_s);
 }
@@ -149,7 +170,7 @@ void rules_remove_port_chains(const struct rules_family *f, struct buf *b, const
 	const char *t = f->table;
 	uint32_t n = p->number;
 	buf_printf(b, "flush chain %s o%u\nflush chain %s i%u\ndelete chain %s o%u\ndelete chain %s i%u\n", t, n, t, n, t, n, t, n);
-	if (!p->port->bits_per_s)
+	if (!is_limited(p))
 		return;
 	two_chains(f, b, "flush", 'f', n);
 	two_chains(f, b, "delete", 'f', n);

@@ -73,6 +73,7 @@ static bool is_aws_own(struct str wrong)
 {
 	return str_find(wrong, S("'Creating' is not a value of LastUpdateStatusReasonCode")) >= 0 ||
 	       str_find(wrong, S("'available' is not a value of State")) >= 0 || /* of VPC endpoints: capital in the model alone */
+	       str_find(wrong, S("is not a value of KeyAlgorithm")) >= 0 ||      /* of ACM: RSA-2048, and RSA_2048 in the model */
 	       str_find(wrong, S("is not a value of ObjectVersionStorageClass")) >= 0;
 }
 

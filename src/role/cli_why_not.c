@@ -303,6 +303,20 @@ static int analyse(struct asked *a, const struct end *from, const struct end *to
 	return status == CLI_OK ? gone : status;
 }
 
+/* The analysis is of records; what `quartet chaos` does to links is in none. */
+static int say_faults(struct asked *a)
+{
+	struct str all;
+	int status = cli_admin_as(a->cli, &a->cloud, "GET", "/_quartet/chaos", &all);
+	while (status == CLI_OK && str_set(all)) {
+		struct str line = str_cut(&all, '\n'), rest = line;
+		str_cut(&rest, ' ');
+		if (str_starts(rest, S("zone-down ")) || str_starts(rest, S("lossy ")) || str_starts(rest, S("slow ")))
+			printf("and whatever that says, a fault is in force: %.*s (quartet chaos list)\n", STR_ARG(rest));
+	}
+	return status;
+}
+
 static bool parse_port(const char *text, uint16_t *ret, bool *ret_udp)
 {
 	struct str number = str_from(text);
@@ -352,6 +366,8 @@ int cli_why_not(struct cli *cli)
 		to.address = own_address(cli);
 	if (status == CLI_OK)
 		status = analyse(&a, &from, &to, &found);
+	if (status == CLI_OK)
+		status = say_faults(&a);
 	if (status != CLI_OK)
 		return status;
 	if (found && from_out && str_set(to.public_address))

@@ -210,11 +210,11 @@ class Zones(ChaosCase):
         image = self.wait(lambda: self.ec2.describe_images(Owners=["amazon"])["Images"])[0]["ImageId"]
         group = self.ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
         self.ec2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0")
-        self.address = {}
+        self.address, self.instance = {}, {}
         for zone in ("us-east-1a", "us-east-1b"):
             made = self.ec2.run_instances(ImageId=image, InstanceType="t3.nano", MinCount=1, MaxCount=1, Placement={"AvailabilityZone": zone},
                                           TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}])
-            instance = made["Instances"][0]["InstanceId"]
+            instance = self.instance[zone] = made["Instances"][0]["InstanceId"]
             self.address[zone] = self.wait(lambda: self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0].get(
                 "PublicIpAddress"), 60)
         for zone in self.address:
@@ -248,6 +248,9 @@ class Zones(ChaosCase):
         self.wait(lambda: not self.answers("us-east-1a"), 5)
         self.assertTrue(self.answers("us-east-1b"))
         self.assertEqual(self.links(), ["DOWN", "UP"])
+        said = subprocess.run([program(), "why-not", "host", self.instance["us-east-1a"], "22"], capture_output=True, text=True, check=True,
+                              env=self.cloud.environment()).stdout
+        self.assertIn("a fault is in force: zone-down us-east-1a, ", said)
         self.wait(lambda: self.answers("us-east-1a"), 20)
         self.assertGreater(time.monotonic() - began, 4)
         self.assertEqual(self.links(), ["UP", "UP"])

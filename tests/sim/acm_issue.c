@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "core/gate.h"
 #include "core/seal.h"
+#include "engine/metrics/metrics.h"
 #include "gen/iam.h"
 #include "gen/route53.h"
 #include "http/http.h"
@@ -95,6 +96,7 @@ static int set_up(void **state)
 	c->work = work_new(c->loop, 1);
 	struct store_config config = {.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true};
 	assert_int_equal(store_open(&c->store, c->loop, &config, why), 0);
+	assert_int_equal(metrics_open(&c->metrics, c->loop, arena_printf(&w.arena, "%s/metrics", w.dir).p, true, why), 0);
 	assert_int_equal(seal_open(&w.seal, w.dir), 0);
 	c->seal = &w.seal;
 	iam_open(c, &(struct iam_config){.well_known = true});
@@ -113,6 +115,7 @@ static int tear_down(void **state)
 	iam_close(c);
 	http_server_free(c->http);
 	gate_free(c->gate);
+	metrics_close(c->metrics);
 	work_free(c->work);
 	store_close(c->store);
 	loop_free(c->loop);
@@ -329,6 +332,32 @@ static void what_is_used_is_renewed_before_it_ends(void **state)
 	assert_str(describe(used)->status, "ISSUED");
 }
 
+static struct metric_points days_left(struct str arn)
+{
+	const struct metric_dimension by[] = {{S("CertificateArn"), arn}};
+	const struct metric m = {.account = S("000000000000"),
+	                         .region = S("us-east-1"),
+	                         .space = S("AWS/CertificateManager"),
+	                         .name = S("DaysToExpiry"),
+	                         .dimensions = by,
+	                         .dimension_count = 1};
+	return metrics_read(w.cloud.metrics, &w.arena,
+	                    &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 4 * DAY, .period_s = 3600});
+}
+
+static void days_are_counted(void **state)
+{
+	(void)state;
+	struct str arn = request("a.localhost", "DNS"), pending = request("www.example.com", "DNS");
+	for (int i = 0; i < 4; i++)
+		pass(12 * HOUR);
+	struct metric_points p = days_left(arn);
+	assert_in_range(p.n, 3, 5);
+	assert_true(p.v[0].set.min >= 197 && p.v[0].set.max <= 198);
+	assert_true(p.v[p.n - 1].set.min == 196 || p.v[p.n - 1].set.min == 195);
+	assert_int_equal(days_left(pending).n, 0);
+}
+
 static void a_start_goes_on_where_it_was(void **state)
 {
 	(void)state;
@@ -380,6 +409,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(who_shows_nothing_gets_nothing, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(others_find_it_with_its_key_and_keep_it, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(what_is_used_is_renewed_before_it_ends, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(days_are_counted, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(a_start_goes_on_where_it_was, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(a_certificate_of_iam_is_kept_while_it_is_used, set_up, tear_down),
 	};

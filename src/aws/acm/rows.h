@@ -59,6 +59,11 @@ struct acm_issuer;
 struct acm_issuer *acm_issuer_new(struct cloud *cloud);
 void acm_issuer_free(struct acm_issuer *i);
 
+/* --- expiry.c: the metric DaysToExpiry */
+struct acm_expiry;
+struct acm_expiry *acm_expiry_new(struct cloud *cloud);
+void acm_expiry_free(struct acm_expiry *e);
+
 /* Handlers; each file says which. */
 acm_add_tags_to_certificate_handler acm_add_tags_to_certificate;
 acm_delete_certificate_handler acm_delete_certificate;

@@ -1,5 +1,7 @@
 #include "rows.h"
 
+#include <stdlib.h>
+
 /* --- what permissions are about */
 
 static int about(struct call *c, struct authz *az, struct str arn)
@@ -86,15 +88,30 @@ static const struct service_op ops[] = {
                        "transparency logs"),
 };
 
+struct acm_state {
+	struct acm_issuer *issuer;
+	struct acm_expiry *expiry;
+};
+
 static int acm_start(struct cloud *cloud, void **ret_state)
 {
-	*ret_state = acm_issuer_new(cloud);
+	struct acm_state *s = calloc(1, sizeof(*s));
+	if (!s)
+		abort();
+	s->issuer = acm_issuer_new(cloud);
+	s->expiry = acm_expiry_new(cloud);
+	*ret_state = s;
 	return 0;
 }
 
 static void acm_stop(void *state)
 {
-	acm_issuer_free(state);
+	struct acm_state *s = state;
+	if (!s)
+		return;
+	acm_issuer_free(s->issuer);
+	acm_expiry_free(s->expiry);
+	free(s);
 }
 
 const struct service acm_service = {

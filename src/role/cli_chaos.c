@@ -44,7 +44,7 @@ static int stop(struct cli *cli, struct cli_cloud *cloud)
 
 static int begin(struct cli *cli, struct cli_cloud *cloud, const struct fault *f, const char *seconds, const char *amount)
 {
-	struct buf CLEAN_BUF path;
+	struct buf CLEAN_BUF path = {0};
 	struct str said;
 	int64_t s = 0, n = 0;
 	if (cli->argc != 2)

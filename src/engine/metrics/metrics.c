@@ -172,7 +172,7 @@ struct open_block {
 
 static void block_close(struct open_block *o)
 {
-	struct buf CLEAN_BUF b;
+	struct buf CLEAN_BUF b = {0};
 	if (!o->open)
 		return;
 	buf_init(&b, 4 << 20);
@@ -462,7 +462,8 @@ static void write_rest(struct metrics *m, struct arena *a)
 {
 	struct store_txn *t = store_begin(m->store, a);
 	uint32_t from = m->writing ? m->part_to : m->part_from;
-	write_some(t, a, m->write.all.v + from, m->write.all.n - from);
+	if (m->write.all.n > from)
+		write_some(t, a, m->write.all.v + from, m->write.all.n - from);
 	write_some(t, a, m->gather.all.v, m->gather.all.n);
 	store_commit(t, no_one, NULL);
 }

@@ -2,6 +2,7 @@
 #include "ec2_world.h"
 
 #include "aws/ec2/event.h"
+#include "aws/ec2/event_window.h"
 #include "aws/ec2/retire.h"
 #include "base/clock.h"
 
@@ -171,12 +172,118 @@ static void calling_off(void **state)
 	assert_int_equal(status, 404);
 }
 
+/* --- windows */
+
+static struct ec2_instance_event_window_time_range_request range(const char *from_day, int from, const char *to_day, int to)
+{
+	return (struct ec2_instance_event_window_time_range_request){.start_week_day = str_from(from_day),
+	                                                             .start_hour = OPT_INT(from),
+	                                                             .end_week_day = str_from(to_day),
+	                                                             .end_hour = OPT_INT(to)};
+}
+
+static int64_t at(int day_of_january, int hour, int minute)
+{
+	return INT64_C(1767225600000) + (int64_t)(day_of_january - 1) * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS;
+}
+
+/* The first of January 2026 is a Thursday. */
+static void hours_of_the_week(void **state)
+{
+	(void)state;
+	bool open[WINDOW_HOURS];
+	struct ec2_instance_event_window window = {.cron_expression = S("* 0-4,20-23 * * 1,FRI")};
+	assert_null(window_hours(&window, open));
+	assert_true(window_next(open, at(1, 12, 0)) == at(2, 0, 0));
+	assert_true(window_next(open, at(2, 3, 59)) == at(2, 3, 59));
+	assert_true(window_next(open, at(2, 4, 0)) == at(2, 20, 0));
+	assert_true(window_next(open, at(2, 23, 0)) == at(5, 0, 0));
+	assert_true(window_next(open, at(5, 22, 59)) == at(5, 22, 59));
+	assert_true(window_next(open, at(6, 1, 0)) == at(9, 0, 0));
+	static const char *const wrong[] = {"* 0-1 * * 1",   "0 0-4 * * 1", "* 0-4 1 * 1",   "* 0-4 * 1 1",
+	                                    "* 0-4 * * 7",   "* 0-4 * *",   "* 22-26 * * 1", "* 4-0 * * MON",
+	                                    "* 0-4 * * XYZ", "* 0-3 * * 1", "* 0-4,",        "*"};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		window.cron_expression = str_from(wrong[i]);
+		assert_non_null(window_hours(&window, open));
+	}
+	window.cron_expression = S("* * * * *");
+	assert_null(window_hours(&window, open));
+	assert_true(window_next(open, at(1, 12, 34)) == at(1, 12, 34));
+	window.cron_expression = STR_NONE;
+	*LIST_ADD(&w.arena, &window.time_ranges) = (struct ec2_instance_event_window_time_range){
+	        .start_week_day = S("saturday"), .start_hour = OPT_INT(22), .end_week_day = S("sunday"), .end_hour = OPT_INT(2)};
+	assert_null(window_hours(&window, open));
+	assert_true(window_next(open, at(1, 0, 0)) == at(3, 22, 0));
+	assert_true(window_next(open, at(4, 1, 30)) == at(4, 1, 30));
+	assert_true(window_next(open, at(4, 2, 0)) == at(10, 22, 0));
+}
+
+static const struct ec2_instance_status_event *event_of(struct str id)
+{
+	const struct ec2_instance_status *s = status_of(id);
+	return &s->events.v[s->events.n - 1];
+}
+
+/* What is scheduled for an instance with a window comes when it is open, and what cannot wait comes at once. */
+static void windows_are_kept(void **state)
+{
+	(void)state;
+	struct ec2_run_instances_request launch = request(new_image());
+	struct str id = run(&launch), other = run(&launch);
+	struct ec2_instance_event_window_time_range_request saturday = range("saturday", 2, "saturday", 6);
+	struct ec2_create_instance_event_window_request create = {.name = S("nights")};
+	*LIST_ADD(&w.arena, &create.time_ranges) = saturday;
+	const struct ec2_create_instance_event_window_result *made = ask("CreateInstanceEventWindow", &create, "");
+	struct str window = arena_dup(&w.arena, made->instance_event_window->instance_event_window_id);
+	assert_true(str_starts(window, S("iew-")));
+	assert_str(made->instance_event_window->state, "creating");
+	struct ec2_tag tag = {S("kept"), S("yes")};
+	struct ec2_instance_event_window_association_request target = {0};
+	*LIST_ADD(&w.arena, &target.instance_tags) = tag;
+	struct ec2_associate_instance_event_window_request associate = {.instance_event_window_id = window,
+	                                                                .association_target = &target};
+	ask("AssociateInstanceEventWindow", &associate, "");
+	struct ec2_create_tags_request tags = {.resources = one(&id)};
+	*LIST_ADD(&w.arena, &tags.tags) = tag;
+	ask("CreateTags", &tags, "");
+	/* from Thursday to Saturday */
+	retire(id, "system-reboot", 10 * MINUTE_MS);
+	retire(other, "system-reboot", 10 * MINUTE_MS);
+	assert_true(event_of(other)->not_before.ms < clock_wall_ms() + 11 * MINUTE_MS);
+	assert_true(event_of(id)->not_before.ms == at(3, 2, 0));
+	assert_true(event_of(id)->not_before_deadline.ms == at(10, 2, 0));
+	/* a change of the window is for what is scheduled later */
+	struct ec2_modify_instance_event_window_request modify = {.instance_event_window_id = window,
+	                                                          .cron_expression = S("* 0-4 * * SUN")};
+	ask("ModifyInstanceEventWindow", &modify, "");
+	assert_true(event_of(id)->not_before.ms == at(3, 2, 0));
+	pass(at(3, 2, 0) - clock_wall_ms() - MINUTE_MS);
+	assert_int_equal(machine_of(other)->resets, 1);
+	assert_int_equal(machine_of(id)->resets, 0);
+	pass(2 * MINUTE_MS);
+	assert_int_equal(machine_of(id)->resets, 1);
+	retire(id, "instance-stop", HOUR_MS);
+	assert_true(event_of(id)->not_before.ms == at(4, 0, 0));
+	/* inside of it the time stays what it is */
+	retire(id, NULL, 0);
+	pass(at(4, 1, 0) - clock_wall_ms());
+	retire(id, "instance-stop", HOUR_MS);
+	assert_true(event_of(id)->not_before.ms <= at(4, 2, 1));
+	retire(id, NULL, 0);
+	retire(id, "instance-stop", 0);
+	pass(1000);
+	assert_state(id, "stopping");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(a_retirement, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(reboots, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(calling_off, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(hours_of_the_week, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(windows_are_kept, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ec2 events", tests, NULL, NULL);
 }

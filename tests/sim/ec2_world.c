@@ -1,9 +1,11 @@
 #include "ec2_world.h"
 
 #include "aws/ec2/event.h"
+#include "aws/ec2/event_window.h"
 #include "aws/ec2/metadata_find.h"
 #include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
+#include "aws/ec2/tag.h"
 #include "aws/iam/iam.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -330,12 +332,16 @@ static void service_stop(void *state)
 
 #define ROW(c_name, name) OP(ec2, c_name, name)
 static const struct service_op ops[] = {
+        ROW(associate_instance_event_window, AssociateInstanceEventWindow),
         ROW(attach_volume, AttachVolume),
         ROW(cancel_spot_instance_requests, CancelSpotInstanceRequests),
         ROW(copy_image, CopyImage),
         ROW(copy_snapshot, CopySnapshot),
         ROW(create_capacity_reservation, CreateCapacityReservation),
         ROW(create_image, CreateImage),
+        ROW(create_instance_event_window, CreateInstanceEventWindow),
+        ROW(create_tags, CreateTags),
+        ROW(modify_instance_event_window, ModifyInstanceEventWindow),
         ROW(create_snapshot, CreateSnapshot),
         ROW(create_volume, CreateVolume),
         ROW(delete_snapshot, DeleteSnapshot),

@@ -1,5 +1,6 @@
 #include "aws/ec2/event.h"
 
+#include "aws/ec2/event_window.h"
 #include "aws/ec2/retire.h"
 #include "aws/ec2/spot.h"
 #include "base/clock.h"
@@ -262,6 +263,9 @@ static void add_event(const struct ec2_scope *s, struct state_ec2_instance_recor
 	*e = (struct state_ec2_event_record){.state = S("active"), .event = arena_new(s->arena, struct ec2_instance_status_event)};
 	int64_t at = now + m->ask.in_ms;
 	at -= at % 1000;
+	/* What cannot wait does not; a window that is changed later changes nothing of what is scheduled. */
+	if (m->ask.in_ms > 0)
+		at = window_of_instance(s, r->instance, at);
 	*e->event = (struct ec2_instance_status_event){.instance_event_id =
 	                                                       ARENA_CAT(s->arena, S("instance-event-0"), id_hex(s->arena, 16)),
 	                                               .code = str_from(kinds[kind].code),

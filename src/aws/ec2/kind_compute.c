@@ -1,5 +1,6 @@
 /* The kinds of things that compute: how their ids look and what is said when one is not there. */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/event_window.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/reservation.h"
@@ -106,6 +107,16 @@ const struct ec2_kind ec2_kind_placement_group = {
         .malformed = "InvalidPlacementGroupId.Malformed",
         .tags_at = offsetof(struct ec2_placement_group, tags),
         ROW_OF(ec2, "PlacementGroup", ec2_placement_group),
+};
+const struct ec2_kind ec2_kind_event_window = {
+        .prefix = "iew",
+        .type = "instance-event-window",
+        .noun = "instance event window ID",
+        .ids = "instanceEventWindowIds",
+        .not_found = "InvalidInstanceEventWindowID.NotFound",
+        .malformed = "InvalidInstanceEventWindowID.Malformed",
+        .tags_at = offsetof(struct ec2_instance_event_window, tags),
+        ROW_OF(ec2, "InstanceEventWindow", ec2_instance_event_window),
 };
 const struct ec2_kind ec2_kind_reservation = {
         .prefix = "cr",

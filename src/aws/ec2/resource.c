@@ -2,6 +2,7 @@
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/endpoint.h"
+#include "aws/ec2/event_window.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
@@ -24,6 +25,7 @@ static const struct {
         {"AssociateDhcpOptions", &ec2_kind_dhcp, "DhcpOptionsId"},
         {"AssociateDhcpOptions", &ec2_kind_vpc, "VpcId"},
         {"AssociateIamInstanceProfile", &ec2_kind_instance, "InstanceId"},
+        {"AssociateInstanceEventWindow", &ec2_kind_event_window, "InstanceEventWindowId"},
         {"AssociateRouteTable", &ec2_kind_route_table, "RouteTableId"},
         {"AssociateRouteTable", &ec2_kind_subnet, "SubnetId"},
         {"AssociateSubnetCidrBlock", &ec2_kind_subnet, "SubnetId"},
@@ -39,6 +41,10 @@ static const struct {
         {"CreateEgressOnlyInternetGateway", &ec2_kind_vpc, "VpcId"},
         {"CreateFlowLogs", &ec2_kind_flow_log, NULL},
         {"CreateFlowLogs", NULL, "ResourceIds"},
+        {"CreateInstanceEventWindow", &ec2_kind_event_window, NULL},
+        {"DeleteInstanceEventWindow", &ec2_kind_event_window, "InstanceEventWindowId"},
+        {"DisassociateInstanceEventWindow", &ec2_kind_event_window, "InstanceEventWindowId"},
+        {"ModifyInstanceEventWindow", &ec2_kind_event_window, "InstanceEventWindowId"},
         {"CreateInternetGateway", &ec2_kind_gateway, NULL},
         {"CreateManagedPrefixList", &ec2_kind_prefix_list, NULL},
         {"CreateNatGateway", &ec2_kind_nat, NULL},

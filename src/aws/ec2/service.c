@@ -3,6 +3,7 @@
 #include "aws/ec2/credit.h"
 #include "aws/ec2/endpoint.h"
 #include "aws/ec2/event.h"
+#include "aws/ec2/event_window.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
@@ -31,6 +32,7 @@ static const struct service_op ops[] = {
         ROW(associate_address, AssociateAddress),
         ROW(associate_dhcp_options, AssociateDhcpOptions),
         ROW(associate_iam_instance_profile, AssociateIamInstanceProfile),
+        ROW(associate_instance_event_window, AssociateInstanceEventWindow, .missing = "dedicated hosts"),
         ROW(associate_route_table, AssociateRouteTable, .missing = "associations with gateways"),
         ROW(associate_subnet_cidr_block, AssociateSubnetCidrBlock, .missing = "IPAM pools"),
         ROW(associate_vpc_cidr_block, AssociateVpcCidrBlock, .missing = "IPv6 blocks of one's own, IPAM pools"),
@@ -49,6 +51,7 @@ static const struct service_op ops[] = {
         ROW(create_flow_logs, CreateFlowLogs,
             .missing =
                     "Firehose, Parquet, transit gateways, NAT gateways, fields that are not seen here (tcp-flags, traffic-path)"),
+        ROW(create_instance_event_window, CreateInstanceEventWindow),
         ROW(create_internet_gateway, CreateInternetGateway),
         ROW(create_key_pair, CreateKeyPair, .missing = "PuTTY's format"),
         ROW(create_launch_template, CreateLaunchTemplate),
@@ -76,6 +79,7 @@ static const struct service_op ops[] = {
         ROW(delete_dhcp_options, DeleteDhcpOptions),
         ROW(delete_egress_only_internet_gateway, DeleteEgressOnlyInternetGateway),
         ROW(delete_flow_logs, DeleteFlowLogs),
+        ROW(delete_instance_event_window, DeleteInstanceEventWindow),
         ROW(delete_internet_gateway, DeleteInternetGateway),
         ROW(delete_key_pair, DeleteKeyPair),
         ROW(delete_launch_template, DeleteLaunchTemplate),
@@ -108,6 +112,7 @@ static const struct service_op ops[] = {
             .missing = "product codes, when it was launched last, UEFI data"),
         ROW(describe_images, DescribeImages, READ),
         ROW(describe_instance_attribute, DescribeInstanceAttribute, READ, .missing = "enclaves, kernels, product codes"),
+        ROW(describe_instance_event_windows, DescribeInstanceEventWindows, READ),
         ROW(describe_instance_status, DescribeInstanceStatus, READ, .missing = "the status of attached volumes"),
         ROW(describe_dhcp_options, DescribeDhcpOptions, READ),
         ROW(describe_flow_logs, DescribeFlowLogs, READ),
@@ -154,6 +159,7 @@ static const struct service_op ops[] = {
         ROW(disable_image_deregistration_protection, DisableImageDeregistrationProtection),
         ROW(disassociate_address, DisassociateAddress),
         ROW(disassociate_iam_instance_profile, DisassociateIamInstanceProfile),
+        ROW(disassociate_instance_event_window, DisassociateInstanceEventWindow),
         ROW(disassociate_route_table, DisassociateRouteTable),
         ROW(disassociate_subnet_cidr_block, DisassociateSubnetCidrBlock),
         ROW(disassociate_vpc_cidr_block, DisassociateVpcCidrBlock),
@@ -170,6 +176,7 @@ static const struct service_op ops[] = {
         ROW(modify_instance_credit_specification, ModifyInstanceCreditSpecification),
         ROW(get_instance_metadata_defaults, GetInstanceMetadataDefaults, READ),
         ROW(modify_instance_metadata_defaults, ModifyInstanceMetadataDefaults, .missing = "enforcing tokens"),
+        ROW(modify_instance_event_window, ModifyInstanceEventWindow),
         ROW(modify_instance_event_start_time, ModifyInstanceEventStartTime),
         ROW(get_instance_types_from_instance_requirements, GetInstanceTypesFromInstanceRequirements, READ,
             .missing = "bandwidths, performance factors, price protection"),

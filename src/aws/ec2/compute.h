@@ -41,6 +41,8 @@ int ec2_snapshot_usable(struct call *c, struct str id, struct state_ec2_snapshot
 ec2_create_volume_handler ec2_create_volume;
 ec2_delete_volume_handler ec2_delete_volume;
 ec2_describe_volumes_handler ec2_describe_volumes;
+ec2_describe_volume_attribute_handler ec2_describe_volume_attribute;
+ec2_get_ebs_encryption_by_default_handler ec2_get_ebs_encryption_by_default;
 ec2_describe_volume_status_handler ec2_describe_volume_status;
 ec2_describe_volumes_modifications_handler ec2_describe_volumes_modifications;
 ec2_modify_volume_handler ec2_modify_volume;
@@ -97,6 +99,8 @@ ec2_get_console_output_handler ec2_get_console_output;
 ec2_get_console_screenshot_handler ec2_get_console_screenshot;
 ec2_modify_instance_attribute_handler ec2_modify_instance_attribute;
 ec2_describe_instance_attribute_handler ec2_describe_instance_attribute;
+ec2_reset_instance_attribute_handler ec2_reset_instance_attribute;
+ec2_get_password_data_handler ec2_get_password_data;
 /* Running, and nothing was heard of its guest when it should have been. */
 enum { EC2_CHECK_LATE_MS = 10 * 60 * 1000 };
 bool ec2_instance_impaired(const struct state_ec2_instance_record *r, int64_t now_ms);

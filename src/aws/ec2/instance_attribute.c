@@ -205,3 +205,29 @@ int ec2_describe_instance_attribute(struct call *c, const struct ec2_describe_in
 		return ec2_unsupported(c, "This attribute of an instance");
 	return CALL_OK;
 }
+
+/* Only a check for what is not the interface's own has something that it goes back to. */
+int ec2_reset_instance_attribute(struct call *c, const struct ec2_reset_instance_attribute_request *in, struct model_none *out)
+{
+	(void)out;
+	static const struct ec2_modify_instance_attribute_request none;
+	const struct given on = {.name = S("sourceDestCheck"), .flag = true, .is_flag = true};
+	struct state_ec2_instance_record r;
+	if (ec2_get(c, &ec2_kind_instance, in->instance_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	if (!str_is(in->attribute, "sourceDestCheck"))
+		return ec2_unsupported(c, "Resetting this attribute of an instance");
+	return change_interface(c, in->instance_id, &none, &on);
+}
+
+/* Of Windows alone: what runs here has no password that Amazon made. */
+int ec2_get_password_data(struct call *c, const struct ec2_get_password_data_request *in, struct ec2_get_password_data_result *out)
+{
+	struct state_ec2_instance_record r;
+	if (ec2_get(c, &ec2_kind_instance, in->instance_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	out->instance_id = in->instance_id;
+	out->timestamp = OPT_TIME(c->now_ms);
+	out->password_data = S("");
+	return CALL_OK;
+}

@@ -259,6 +259,36 @@ int ec2_describe_volume_status(struct call *c, const struct ec2_describe_volume_
 	return ec2_describe(c, &walk, out, &out->next_token);
 }
 
+/* --- attributes */
+
+int ec2_describe_volume_attribute(struct call *c, const struct ec2_describe_volume_attribute_request *in,
+                                  struct ec2_describe_volume_attribute_result *out)
+{
+	struct state_ec2_volume_record r;
+	if (ec2_get(c, &ec2_kind_volume, in->volume_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	out->volume_id = in->volume_id;
+	if (str_is(in->attribute, "autoEnableIO")) {
+		out->auto_enable_io = arena_new(c->arena, struct ec2_attribute_boolean_value);
+		out->auto_enable_io->value = OPT_BOOL(false);
+	} else if (str_is(in->attribute, "productCodes")) {
+		out->product_codes.set = true;
+	} else {
+		return ec2_invalid(c, "Value (%.*s) for parameter attribute is invalid. Unknown value.", STR_ARG(in->attribute));
+	}
+	return CALL_OK;
+}
+
+/* No volume is encrypted, and none can be made so. */
+int ec2_get_ebs_encryption_by_default(struct call *c, const struct ec2_get_ebs_encryption_by_default_request *in,
+                                      struct ec2_get_ebs_encryption_by_default_result *out)
+{
+	(void)c;
+	(void)in;
+	out->ebs_encryption_by_default = OPT_BOOL(false);
+	return CALL_OK;
+}
+
 /* --- growing */
 
 int ec2_modify_volume(struct call *c, const struct ec2_modify_volume_request *in, struct ec2_modify_volume_result *out)

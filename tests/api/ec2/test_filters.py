@@ -148,6 +148,11 @@ class Found(Looking):
         self.check(self.ec2.describe_volume_status, "VolumeId", volume, [
             ("volume-status.status", "ok"), ("volume-status.details-name", "io-enabled"), ("volume-status.details-status", "passed"),
             ("availability-zone-id", zone_id)])
+        attribute = lambda name: self.ec2.describe_volume_attribute(VolumeId=volume, Attribute=name)  # noqa: E731
+        self.assertEqual(attribute("autoEnableIO")["AutoEnableIO"], {"Value": False})
+        self.assertEqual(attribute("productCodes")["ProductCodes"], [])
+        self.assertFalse(self.ec2.get_ebs_encryption_by_default()["EbsEncryptionByDefault"])
+        self.fails("InvalidVolume.NotFound", self.ec2.describe_volume_attribute, VolumeId="vol-00000000000000000", Attribute="autoEnableIO")
         self.ec2.modify_volume(VolumeId=volume, Size=9, VolumeType="gp3", Iops=4000)
         made = self.ec2.describe_volumes_modifications(VolumeIds=[volume])["VolumesModifications"][0]
         self.check(self.ec2.describe_volumes_modifications, "VolumeId", volume, [

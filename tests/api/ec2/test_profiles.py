@@ -58,6 +58,11 @@ class Profiles(Ec2Case):
         self.assertIsNone(self.shown(first))
         self.fails("InvalidAssociationID.NotFound", self.ec2.disassociate_iam_instance_profile, "An invalid association-id of", AssociationId=replaced["AssociationId"])
         self.fails("InvalidParameterValue", self.ec2.associate_iam_instance_profile, IamInstanceProfile={"Name": "none-such"}, InstanceId=second)
+        self.ec2.modify_instance_attribute(InstanceId=first, SourceDestCheck={"Value": False})
+        self.ec2.reset_instance_attribute(InstanceId=first, Attribute="sourceDestCheck")
+        self.assertTrue(self.ec2.describe_instance_attribute(InstanceId=first, Attribute="sourceDestCheck")["SourceDestCheck"]["Value"])
+        self.fails("UnsupportedOperation", self.ec2.reset_instance_attribute, InstanceId=first, Attribute="kernel")
+        self.assertEqual(self.ec2.get_password_data(InstanceId=first)["PasswordData"], "")
         # who may not pass the role may not give it
         mine = self.user({"Effect": "Allow", "Action": "ec2:*", "Resource": "*"})
         self.fails("UnauthorizedOperation", mine.associate_iam_instance_profile, status=403, IamInstanceProfile={"Arn": one["Arn"]}, InstanceId=second)

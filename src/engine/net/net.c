@@ -185,10 +185,12 @@ static void end_of_round(void *ctx)
 	peerings_update(net->peerings);
 	list_each (&net->routers, struct router, at, r)
 		router_flush(r);
-	if (!net->api)
-		return;
+	if (net->api)
+		list_each (&net->routers, struct router, at, r)
+			announce(r);
+	/* last: who waits for what has been made goes on meanwhile */
 	list_each (&net->routers, struct router, at, r)
-		announce(r);
+		router_remove_doomed(r);
 }
 
 /* ---- what is said ---- */

@@ -134,6 +134,24 @@ int device_set_mac(int sock, unsigned ifindex, const uint8_t mac[6])
 	return netlink_ask(sock, h, NULL, NULL);
 }
 
+int device_set_group(int sock, unsigned ifindex, uint32_t group)
+{
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_NEWLINK, 0);
+	start_link(h, ifindex);
+	mnl_attr_put_u32(h, IFLA_GROUP, group);
+	return netlink_ask(sock, h, NULL, NULL);
+}
+
+int device_remove_group(int sock, uint32_t group)
+{
+	char room[NETLINK_ROOM];
+	struct nlmsghdr *h = netlink_start(room, RTM_DELLINK, 0);
+	start_link(h, 0);
+	mnl_attr_put_u32(h, IFLA_GROUP, group);
+	return netlink_ask(sock, h, NULL, NULL);
+}
+
 struct setting {
 	uint16_t key;
 	uint32_t value;

@@ -29,6 +29,9 @@ int neighbour_remove(int sock, unsigned ifindex, uint32_t address);
 /* A veth pair, both ends down: `ours` here, `theirs` with its address in another namespace. */
 int device_add_veth(int sock, const char *ours, const char *theirs, int their_ns_fd, const uint8_t their_mac[6]);
 int device_set_mac(int sock, unsigned ifindex, const uint8_t mac[6]);
+/* A number that links have in common; new ones have 0. Removing many by it takes the kernel as long as removing one. */
+int device_set_group(int sock, unsigned ifindex, uint32_t group);
+int device_remove_group(int sock, uint32_t group);
 /* Answers for neighbours at once (proxy ARP, also for those behind the same link), forwards, and gets no IPv6 address. */
 int device_be_router_port(int sock, unsigned ifindex);
 /* Packets from and to 127.0.0.0/8 may pass this link. */

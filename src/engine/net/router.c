@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BATCH_MAX = 32 << 20, BATCH_ENOUGH = 16 << 10, BACKLOG = 128, LOOPBACK = 1 };
+enum { BATCH_MAX = 32 << 20, BATCH_ENOUGH = 16 << 10, BACKLOG = 128, LOOPBACK = 1, DOOMED = 1 };
 enum { LINK_LOCAL_METADATA = 0xa9fea9fe, LINK_LOCAL_DNS = 0xa9fea9fd };
 
 /* ---- things ---- */
@@ -268,6 +268,21 @@ void router_flush(struct router *r)
 	flow_again(r);
 }
 
+void router_doom(struct router *r, unsigned ifindex)
+{
+	if (device_set_group(r->netlink, ifindex, DOOMED) == 0)
+		r->doomed = true;
+	else
+		link_remove(r->netlink, ifindex);
+}
+
+void router_remove_doomed(struct router *r)
+{
+	if (r->doomed && r->live)
+		device_remove_group(r->netlink, DOOMED);
+	r->doomed = false;
+}
+
 /* ---- the namespace ---- */
 
 int router_enter(const struct router *r)
@@ -453,6 +468,7 @@ void router_free(struct router *r)
 			port_drop(t);
 		thing_free(t);
 	}
+	router_remove_doomed(r); /* others may hold its namespace */
 	close_all(r);
 	map_done(&r->by_id);
 	buf_done(&r->batch);

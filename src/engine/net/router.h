@@ -58,6 +58,7 @@ struct router {
 	char id[NETWORK_ID_MAX];
 	bool seen, live;
 	bool announce;      /* its namespace and sockets are to be told */
+	bool doomed;        /* it has links of the group of those that go when the round ends */
 	struct net_vpc vpc; /* h.value 0: only named by others */
 	struct list things;
 	struct map by_id;
@@ -85,6 +86,9 @@ int router_put(struct router *r, const struct net_vpc *m);
 void router_set_uplink(struct router *r, uint32_t address);
 /* Runs what has been gathered. */
 void router_flush(struct router *r);
+/* A link is to go; router_remove_doomed() removes all such together, since the kernel waits for every processor each time. */
+void router_doom(struct router *r, unsigned ifindex);
+void router_remove_doomed(struct router *r);
 int router_enter(const struct router *r);
 void router_leave(const struct router *r);
 

@@ -165,7 +165,7 @@ static int make_link(struct thing *t)
 static void remove_link(struct thing *t)
 {
 	if (t->ifindex)
-		link_remove(t->router->netlink, t->ifindex);
+		router_doom(t->router, t->ifindex);
 	plug_close(t);
 	if (t->fd >= 0)
 		close(t->fd);
@@ -212,6 +212,12 @@ int port_apply(struct thing *t)
 		rules_gate(&t->router->batch, t->number);
 		return 0;
 	}
+	char name[IF_NAMESIZE];
+	unsigned before;
+	port_link_name(t, name);
+	/* its own of before this round */
+	if (r->doomed && link_index(r->netlink, name, &before) == 0)
+		router_remove_doomed(r);
 	int error = m->kind == NETWORK_PLUG ? plug_open(t) : make_link(t);
 	if (!error && t->ifindex)
 		error = lead_all(t);

@@ -3,8 +3,11 @@
 
 #include "../unit/unit.h"
 #include "engine/lb/lb.h"
+#include "engine/net/plug.h"
+#include "io/msg.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,7 +32,7 @@ static struct {
 	struct lb_group_counters group;
 	bool counted;
 } seen;
-static pid_t servers[3];
+static pid_t servers[3], clients, answerer;
 static int port_fd = -1;
 
 /* ---- what is heard ---- */
@@ -91,32 +94,79 @@ __attribute__((format(printf, 1, 2))) static int shell(const char *format, ...)
 	return system(line);
 }
 
+static void end_process(pid_t *pid)
+{
+	if (*pid > 0) {
+		kill(*pid, SIGKILL);
+		waitpid(*pid, NULL, 0);
+	}
+	*pid = 0;
+}
+
 static void drop_scene(void)
 {
 	for (int i = 0; i < 3; i++)
-		if (servers[i] > 0) {
-			kill(servers[i], SIGKILL);
-			waitpid(servers[i], NULL, 0);
-			servers[i] = 0;
-		}
-	shell("for i in clients t1 t2 node; do ip netns del " SCENE "-$i 2>/dev/null; done");
+		end_process(&servers[i]);
+	end_process(&answerer);
+	end_process(&clients);
+	shell("for i in t1 t2; do ip netns del " SCENE "-$i 2>/dev/null; done");
+}
+
+/* The clients' namespace is the router too: it belongs to a user namespace of its own, as net's do. */
+static void make_clients(void)
+{
+	int told[2];
+	char word;
+	assert_int_equal(pipe(told), 0);
+	clients = fork();
+	if (clients == 0) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && write(told[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(told[1]);
+	assert_int_equal(read(told[0], &word, 1), 1);
+	close(told[0]);
+}
+
+/* net's part of a plug. */
+static _Noreturn void answer_plug(int plug)
+{
+	struct plug_word w;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)clients);
+	int space = open(path, O_RDONLY | O_CLOEXEC);
+	fcntl(plug, F_SETFL, 0);
+	while (msg_recv(plug, &w, sizeof(w), NULL, 0, NULL) == sizeof(w)) {
+		struct plug_word a = {.verb = w.verb, .name = "node", .mac = {0x0a, 1, 2, 3, 4, 5}};
+		if (w.verb == PLUG_MADE)
+			a.error = -shell("nsenter -t %d -n ip link set node master lan up", (int)clients);
+		msg_send(plug, &a, sizeof(a), &space, w.verb == PLUG_ASK);
+	}
+	_exit(0);
 }
 
 static void make_scene(void)
 {
+	int pair[2];
 	drop_scene();
-	assert_int_equal(shell("set -e; for i in clients t1 t2 node; do ip netns add " SCENE "-$i; ip -n " SCENE
-	                       "-$i link set lo up; done; "
-	                       "C='ip -n " SCENE
-	                       "-clients'; $C link add name lan type bridge; $C link set lan up; $C addr add 10.0.1.9/24 dev lan; "
-	                       "n=1; for i in t1 t2 node; do $C link add v$n type veth peer name eth0 netns " SCENE "-$i; "
-	                       "$C link set v$n master lan up; n=$((n+1)); done; "
-	                       "for n in 1 2; do ip -n " SCENE "-t$n addr add 10.0.1.1$n/24 dev eth0; ip -n " SCENE
-	                       "-t$n link set eth0 up; done; "
-	                       "ip -n " SCENE "-node addr add 10.0.1.5/24 dev eth0; ip -n " SCENE "-node link set eth0 up"),
-	                 0);
-	port_fd = open("/run/netns/" SCENE "-node", O_RDONLY | O_CLOEXEC);
-	assert_true(port_fd >= 0);
+	make_clients();
+	assert_int_equal(
+	        shell("set -e; C='nsenter -t %d -n ip'; $C link set lo up; $C link add name lan type bridge; $C link set lan up; "
+	              "$C addr add 10.0.1.9/24 dev lan; for n in 1 2; do ip netns add " SCENE "-t$n; "
+	              "$C link add name v$n type veth peer name eth0; $C link set eth0 netns " SCENE
+	              "-t$n; $C link set v$n master lan up; "
+	              "ip -n " SCENE "-t$n addr add 10.0.1.1$n/24 dev eth0; ip -n " SCENE "-t$n link set eth0 up; done",
+	              (int)clients),
+	        0);
+	assert_int_equal(msg_pair(pair), 0);
+	answerer = fork();
+	if (answerer == 0) {
+		close(pair[1]);
+		answer_plug(pair[0]);
+	}
+	close(pair[0]);
+	port_fd = pair[1];
 }
 
 /* It says its name, the headers that it got when asked for /headers, and the status that /tmp/.../status says when asked for
@@ -181,7 +231,7 @@ __attribute__((format(printf, 1, 2))) static const char *ask(const char *format,
 	va_start(ap, format);
 	vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
-	snprintf(whole, sizeof(whole), "exec ip netns exec " SCENE "-clients %s", line);
+	snprintf(whole, sizeof(whole), "exec nsenter -t %d -n %s", (int)clients, line);
 	FILE *f = popen(whole, "r");
 	assert_non_null(f);
 	fcntl(fileno(f), F_SETFL, O_NONBLOCK);
@@ -335,10 +385,11 @@ static void keeps_to_a_target(void **state)
 	group.stickiness_s = 60;
 	put();
 	UNTIL(strstr(ask("curl -si http://10.0.1.5/"), "Set-Cookie: AWSALB="));
-	const char *text =
-	        ask("sh -c 'curl -s -c %s/jar -b %s/jar http://10.0.1.5/?[1-10]; cat %s/jar'", world.dir, world.dir, world.dir);
+	const char *text = ask("curl -si http://10.0.1.5/");
+	assert_non_null(strstr(text, "Set-Cookie: AWSALBCORS="));
+	assert_non_null(strstr(text, "; Path=/; SameSite=None; Secure\r\n"));
+	text = ask("curl -s -c %s/jar -b %s/jar http://10.0.1.5/?[1-10]", world.dir, world.dir);
 	assert_true(count(text, "t1") == 10 || count(text, "t2") == 10);
-	assert_non_null(strstr(text, "AWSALBCORS"));
 	bool one = count(text, "t1") == 10;
 	both[!one].draining = true;
 	put();
@@ -356,19 +407,16 @@ static void changes_under_load(void **state)
 	int wait = 0;
 	struct lb_value host = {NULL, "never.example"};
 	struct lb_condition one_more = {.field = LB_FIELD_HOST, .values = &host, .value_count = 1};
-	shell("(ip netns exec " SCENE "-clients sh -c 'for i in 1 2 3 4; do curl -s -o /dev/null -w \"%%{http_code}\\n\" --retry 0 "
+	shell("(nsenter -t %d -n sh -c 'for i in 1 2 3 4; do curl -s -o /dev/null -w \"%%{http_code}\\n\" --retry 0 "
 	      "http://10.0.1.5/?[1-1500] & done; wait' > %s/codes; echo done >> %s/codes) &",
-	      world.dir, world.dir);
+	      (int)clients, world.dir, world.dir);
 	for (int i = 0; i < 12; i++) {
 		world_wait(&world, &never, 200000);
 		both[0].draining = i % 2;
-		if (i % 3 == 0) {
+		group.target_count = i % 4 == 2 ? 1 : 2;
+		if (i % 3 == 0)
 			rules[0].conditions = i % 2 ? &one_more : &api;
-			put();
-		} else {
-			group.target_count = i % 4 == 2 ? 1 : 2;
-			put();
-		}
+		put();
 	}
 	both[0].draining = false;
 	group.target_count = 2;
@@ -380,12 +428,14 @@ static void changes_under_load(void **state)
 	        shell("test $(grep -c ^200$ %s/codes) = 6000 || { sort %s/codes | uniq -c; false; }", world.dir, world.dir), 0);
 }
 
-static pid_t find(const char *words)
+/* The HAProxy below this program (other clouds have theirs) that looks after the others; 0: there is none. */
+static pid_t find_master(void)
 {
-	char line[256];
 	int pid = 0;
-	snprintf(line, sizeof(line), "ps -eo pid,args | grep '%s' | grep -v grep | head -1", words);
-	FILE *f = popen(line, "r");
+	FILE *f = popen("up() { sed -n 's/^PPid:\t//p' /proc/$1/status; }; for p in $(pgrep -x haproxy); do q=$(up $p); "
+	                "test \"$(cat /proc/$q/comm)\" = haproxy && continue; while [ ${q:-0} -gt 1 ]; do "
+	                "if grep -qa host_balancers /proc/$q/cmdline; then echo $p; exit; fi; q=$(up $q); done; done",
+	                "r");
 	assert_non_null(f);
 	if (fscanf(f, "%d", &pid) != 1)
 		pid = 0;
@@ -400,12 +450,14 @@ static void comes_back_when_killed(void **state)
 	UNTIL(is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
 	set_health(2, 404);
 	UNTIL(is_health("two", LB_UNHEALTHY, "Target.ResponseCodeMismatch"));
-	pid_t master = find("[h]aproxy -W -db -S unix@master.sock");
+	pid_t master = find_master();
 	assert_true(master > 0);
 	assert_int_equal(shell("kill -9 $(pgrep -P %d)", (int)master), 0);
 	/* nobody is here to be asked meanwhile: it knows by itself what there was */
+	char line[128];
+	snprintf(line, sizeof(line), "nsenter -t %d -n curl -s 'http://10.0.1.5/?[1-10]'", (int)clients);
 	world_sleep(1000000);
-	FILE *f = popen("ip netns exec " SCENE "-clients curl -s 'http://10.0.1.5/?[1-10]'", "r");
+	FILE *f = popen(line, "r");
 	char text[256] = "";
 	assert_non_null(f);
 	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
@@ -427,13 +479,14 @@ static void counts(void **state)
 	UNTIL(seen.counted);
 	assert_int_equal(seen.counters.requests - before, 10);
 	assert_int_equal(seen.group.target_2xx - two, 7);
+	print_message("%llu %llu %llu\n", (unsigned long long)seen.counters.elb_4xx, (unsigned long long)seen.counters.fixed_responses, fixed);
 	assert_int_equal(seen.counters.fixed_responses - fixed, 3);
 }
 
 static void is_adopted(void **state)
 {
 	(void)state;
-	pid_t master = find("[h]aproxy -W -db -S unix@master.sock");
+	pid_t master = find_master();
 	lb_free(lb);
 	tasks_free(tasks);
 	memset(&seen, 0, sizeof(seen));
@@ -446,7 +499,7 @@ static void is_adopted(void **state)
 	assert_int_equal(lb_port(lb, "eni-1", &port), 0);
 	lb_settle(lb);
 	UNTIL(seen.serves && is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
-	assert_int_equal(find("[h]aproxy -W -db -S unix@master.sock"), master);
+	assert_int_equal(find_master(), master);
 }
 
 static void goes_without_a_trace(void **state)
@@ -454,7 +507,7 @@ static void goes_without_a_trace(void **state)
 	seen.known = false;
 	lb_remove(lb, "app-1");
 	UNTIL(seen.known && !seen.serves);
-	assert_int_equal(find("[h]aproxy -W -db -S unix@master.sock"), 0);
+	assert_int_equal(find_master(), 0);
 	leaves_nothing(state);
 }
 
@@ -496,5 +549,6 @@ int main(void)
 	                                   cmocka_unit_test(counts),
 	                                   cmocka_unit_test(is_adopted),
 	                                   cmocka_unit_test(goes_without_a_trace)};
+	cmocka_set_test_filter(getenv("ONLY"));
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

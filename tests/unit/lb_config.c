@@ -233,9 +233,9 @@ static void who_is_wanted(void **state)
 	lb_config_token(&one, &groups[0], "i-2:80", token[0]);
 	lb_config_token(&one, &groups[1], "i-2:80", token[1]);
 	assert_string_not_equal(token[0], token[1]);
-	assert_non_null(strstr(b.p, "group g0 http 0 30 5 5 2 0 1 0 200 /\ntarget "));
-	assert_non_null(strstr(b.p, "group g1 grpcs 81 5 5 3 4 30 1 0 0-12 /ok\ntarget "));
-	assert_non_null(strstr(b.p, "group g2 none "));
+	assert_non_null(strstr(b.p, " http 0 30 5 5 2 0 1 0 200 /\ntarget "));
+	assert_non_null(strstr(b.p, " grpcs 81 5 5 3 4 30 1 0 0-12 /ok\ntarget "));
+	assert_non_null(strstr(b.p, " none "));
 	assert_non_null(strstr(b.p, token[0]));
 	assert_non_null(strstr(b.p, " 10.0.2.5 8080 drain\n"));
 	assert_null(strstr(b.p, token[1])); /* in another zone, and the group keeps to its own */

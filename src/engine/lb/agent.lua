@@ -6,7 +6,7 @@
 
 local HOME, PORT = '169.254.170.2', 80
 local config, state = '-', '-' -- versions of what is in force
-local groups = {}              -- by backend
+local groups = {}              -- by their tokens
 local over = false
 local refused                  -- a configuration that HAProxy would not have
 local seconds = 1000
@@ -48,6 +48,7 @@ local function health_line(g, t)
 end
 
 local function keep_health()
+  if over then return end
   local lines = {}
   for _, g in pairs(groups) do
     for _, t in pairs(g.targets) do
@@ -96,12 +97,15 @@ local function spread(g)
     end
   end
   local open = healthy < g.minimum or healthy * 100 < all * g.percent
+  -- who comes is there before who goes has gone
   for _, t in pairs(g.targets) do
     local serves = not t.drain and (open or t.health == 'healthy')
-    if serves ~= t.serves then
-      t.serves = serves
-      if serves then t.server:set_ready() else t.server:set_maint() end
-    end
+    if serves and not t.serves then t.server:set_ready() end
+    t.leaves = t.serves and not serves
+    t.serves = serves
+  end
+  for _, t in pairs(g.targets) do
+    if t.leaves then t.server:set_maint() end
   end
   return healthy
 end
@@ -177,14 +181,14 @@ end
 
 local function look_after(g, t)
   core.register_task(function()
-    while not t.gone and not over do
+    while not t.gone do
       local good, reason, code = true, '-', 0
       if g.check == 'tcp' then
         good, reason, code = look_tcp(g, t.ip, g.port > 0 and g.port or t.port)
       elseif g.check ~= 'none' then
         good, reason, code = look_http(g, t.ip, g.port > 0 and g.port or t.port)
       end
-      if t.gone or over then return end
+      if t.gone then return end
       judge(g, t, good, reason, code)
       -- it is looked at again when its interval is over, or at once when the group is checked in another way
       local until_s, version = now() + g.interval, g.version
@@ -203,9 +207,9 @@ local function parse(text)
     local w = {}
     for word in line:gmatch('%S+') do w[#w + 1] = word end
     if w[1] == 'group' then
-      g = {name = w[2], check = w[3], port = tonumber(w[4]), interval = tonumber(w[5]), timeout = tonumber(w[6]),
-           healthy = tonumber(w[7]), unhealthy = tonumber(w[8]), slow_start = tonumber(w[9]), minimum = tonumber(w[10]),
-           percent = tonumber(w[11]), matcher = w[12], path = w[13], version = line, list = {}}
+      g = {name = w[2], token = w[3], check = w[4], port = tonumber(w[5]), interval = tonumber(w[6]), timeout = tonumber(w[7]),
+           healthy = tonumber(w[8]), unhealthy = tonumber(w[9]), slow_start = tonumber(w[10]), minimum = tonumber(w[11]),
+           percent = tonumber(w[12]), matcher = w[13], path = w[14], version = line, list = {}}
       list[#list + 1] = g
     elseif w[1] == 'target' and g then
       g.list[#g.list + 1] = {token = w[2], ip = w[3], port = tonumber(w[4]), drain = w[5] == 'drain'}
@@ -251,48 +255,39 @@ local function enter(g, t, known)
   return true
 end
 
+-- A process that is over has other backends, perhaps, but goes on with what is wanted of its groups.
 local function apply(text, known)
   for _, wanted in ipairs(parse(text)) do
+    local g = groups[wanted.token]
     local backend = core.backends[wanted.name]
-    local g = groups[wanted.name]
-    if backend and not g then
+    if not g and backend and not over then
       g = {name = wanted.name, servers = backend.servers, places = {}, targets = {}}
       g.sticky = pcall(core.set_map, map_name('places', g), '-', '-')
-      groups[wanted.name] = g
+      groups[wanted.token] = g
     end
     if g then
       for _, k in ipairs{'check', 'port', 'interval', 'timeout', 'healthy', 'unhealthy', 'slow_start', 'minimum', 'percent',
                          'matcher', 'path', 'version'} do
         g[k] = wanted[k]
       end
-      local stay = {}
+      local stay, gone = {}, {}
       for _, t in ipairs(wanted.list) do stay[t.token] = t end
       for token, t in pairs(g.targets) do
         local as = stay[token]
-        if not as or as.ip ~= t.ip or as.port ~= t.port then leave(g, t) end
-      end
-      for _, t in ipairs(wanted.list) do
-        local there = g.targets[t.token]
-        if there then
-          there.drain = t.drain
-        elseif enter(g, t, known) then
-          look_after(g, t)
+        if as and (as.ip ~= t.ip or as.port ~= t.port) then
+          leave(g, t)
+        elseif as then
+          t.drain = as.drain
+        else
+          t.drain = true
+          gone[#gone + 1] = t
         end
       end
+      for _, t in ipairs(wanted.list) do
+        if not g.targets[t.token] and enter(g, t, known) then look_after(g, t) end
+      end
       spread(g)
-    end
-  end
-end
-
--- What is wanted of the next processes: who is not among them any more is cut here too.
-local function fade(text)
-  local stay = {}
-  for _, g in ipairs(parse(text)) do
-    for _, t in ipairs(g.list) do stay[t.token] = true end
-  end
-  for _, g in pairs(groups) do
-    for token, t in pairs(g.targets) do
-      if not stay[token] then leave(g, t) end
+      for _, t in ipairs(gone) do leave(g, t) end
     end
   end
 end
@@ -350,9 +345,6 @@ local function reload(version)
   os.rename('good.cfg', 'haproxy.cfg')
   write('versions', config .. ' ' .. state)
   say('refused ' .. version .. '\n')
-  for _, g in pairs(groups) do
-    for _, t in pairs(g.targets) do look_after(g, t) end
-  end
 end
 
 local function take(version, bundle, next_state, wanted)
@@ -367,7 +359,7 @@ local function take(version, bundle, next_state, wanted)
     end
   end
   if over then
-    fade(wanted)
+    apply(wanted, {})
     return
   end
   if version ~= config and version ~= refused then return end
@@ -391,7 +383,8 @@ end
 local function count()
   local served, lines = {}, {}
   local classes = {'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}
-  for name, g in pairs(groups) do
+  for _, g in pairs(groups) do
+    local name = g.name
     local s = sum(g.servers, {'stot', 'econ', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
     for _, class in ipairs(classes) do served[class] = (served[class] or 0) + s[class] end
     local time = tonumber(core.backends[name]:get_stats().rtime) or 0

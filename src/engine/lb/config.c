@@ -227,7 +227,7 @@ static void put_defaults(struct buf *out, const struct lb_balancer *b)
 	uint32_t idle = or_default(b->idle_timeout_s, 60);
 	buf_printf(
 	        out,
-	        "defaults app\n  mode http\n  log stdout format raw local0\n  option dontlognull\n  timeout connect %ds\n  timeout client %us\n"
+	        "defaults app\n  mode http\n  log stdout format raw local0\n  option dontlognull\n  option idle-close-on-response\n  timeout connect %ds\n  timeout client %us\n"
 	        "  timeout server %us\n  timeout http-keep-alive %us\n  timeout http-request %us\n  timeout tunnel %us\n  retries 0\n"
 	        "  option h1-case-adjust-bogus-client\n  option h1-case-adjust-bogus-server\n"
 	        "  option http-restrict-req-hdr-names %s\n",
@@ -465,7 +465,8 @@ void lb_config_wanted(struct buf *out, const struct lb_balancer *b, const struct
 		const struct lb_group *g = &b->groups[i];
 		const struct lb_health_check *c = &g->check;
 		bool grpc = g->version == LB_GRPC;
-		buf_printf(out, "group g%zu %s %u %u %u %u %u %u %u %u %s %s\n", i, check_kind(g), c->port,
+		lb_config_token(b, g, "", token);
+		buf_printf(out, "group g%zu %s %s %u %u %u %u %u %u %u %u %s %s\n", i, token, check_kind(g), c->port,
 		           or_default(c->interval_s, 30), or_default(c->timeout_s, 5), or_default(c->healthy, 5),
 		           or_default(c->unhealthy, 2), g->slow_start_s, or_default(g->healthy_min_count, 1),
 		           g->healthy_min_percent,

@@ -5,7 +5,7 @@
  * groups, with a number of empty places "s1", "s2". The wanted list says who shall be in them, and how they are checked; agent.lua
  * reads it:
  *
- *   group BACKEND CHECK PORT INTERVAL TIMEOUT HEALTHY UNHEALTHY SLOW-START MINIMUM PERCENT MATCHER PATH
+ *   group BACKEND TOKEN CHECK PORT INTERVAL TIMEOUT HEALTHY UNHEALTHY SLOW-START MINIMUM PERCENT MATCHER PATH
  *   target TOKEN ADDRESS PORT STATE
  *
  * CHECK is none, tcp, http, https, h2, h2s, grpc or grpcs; STATE is on or drain. */

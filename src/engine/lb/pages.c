@@ -59,7 +59,7 @@ void lb_pages_put(struct buf *out)
 
 void lb_pages_put_backend(struct buf *out)
 {
-	buf_printf(out, "  http-request return status 503 content-type text/html file 503.html " LB_OWN " if { nbsrv eq 0 }\n"
+	buf_printf(out, "  http-request return status 503 content-type text/html file 503.html " LB_OWN " if { connslots eq 0 }\n"
 	                "  http-error status 503 content-type text/html lf-file connect.html " LB_OWN "\n"
 	                "  http-response set-var(txn.answered) bool(1)\n"
 	                "  http-after-response set-status 504 if { status 503 } !{ var(txn.answered) -m found } "

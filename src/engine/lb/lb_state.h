@@ -59,6 +59,7 @@ struct lb_node_state {
 	struct loop_timer *later;
 	struct map seen;        /* by token: struct lb_seen */
 	uint64_t answered[600]; /* by the balancer itself, by status */
+	uint64_t requests;      /* that were counted when it last spoke */
 };
 
 /* A connection of the node's agent. */

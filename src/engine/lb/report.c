@@ -99,6 +99,9 @@ static void take_node(struct lb_node_state *n, const struct words *w)
 {
 	if (w->n != 11)
 		return;
+	if (number(w, 1) < n->requests) /* another process counts */
+		memset(n->answered, 0, sizeof(n->answered));
+	n->requests = number(w, 1);
 	struct lb_counters c = {.requests = number(w, 1),
 	                        .connections = number(w, 2),
 	                        .bytes_in = number(w, 3),

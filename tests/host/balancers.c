@@ -501,6 +501,112 @@ static void is_adopted(void **state)
 	assert_int_equal(find_master(), master);
 }
 
+/* A certificate for the name, with its key. */
+static char *certificate(const char *name)
+{
+	static char pem[2][16384];
+	static int n;
+	char *to = pem[n++ % 2], line[512];
+	snprintf(line, sizeof(line),
+	         "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=%s "
+	         "-addext subjectAltName=DNS:%s -keyout key -out crt 2>/dev/null && cat crt key",
+	         world.dir, name, name);
+	FILE *f = popen(line, "r");
+	assert_non_null(f);
+	to[fread(to, 1, sizeof(pem[0]) - 1, f)] = 0;
+	assert_int_equal(pclose(f), 0);
+	return to;
+}
+
+#define HTTPS "curl -sik --resolve '*:443:10.0.1.5' "
+
+static void speaks_tls(void **state)
+{
+	(void)state;
+	struct lb_certificate certificates[] = {{"arn:one", certificate("one.example")}, {"arn:two", certificate("two.example")}};
+	struct lb_listener listeners[2] = {listener,
+	                                   {.protocol = LB_HTTPS,
+	                                    .port = 443,
+	                                    .certificates = certificates,
+	                                    .certificate_count = 2,
+	                                    .tls_min = LB_TLS_1_2,
+	                                    .tls_max = LB_TLS_1_3,
+	                                    .rules = rules,
+	                                    .rule_count = 2}};
+	balancer.listeners = listeners;
+	balancer.listener_count = 2;
+	balancer.http2 = true;
+	balancer.tls_headers = true;
+	put();
+	UNTIL(strstr(ask(HTTPS "https://one.example/headers"), "HTTP/2 200"));
+	const char *text = ask(HTTPS "https://one.example/headers");
+	assert_non_null(strstr(text, "X-Forwarded-Proto: https\n"));
+	assert_non_null(strstr(text, "X-Forwarded-Port: 443\n"));
+	assert_non_null(strstr(text, "X-Amzn-Tls-Version: TLSv1.3\n"));
+	assert_non_null(strstr(text, "Host: one.example\n"));
+	assert_non_null(strstr(ask(HTTPS "--http1.1 https://two.example/"), "HTTP/1.1 200"));
+	text = ask(
+	        "curl -sv --cacert %s/crt --resolve two.example:443:10.0.1.5 -o /dev/null -w '%%{ssl_verify_result}' https://two.example/",
+	        world.dir);
+	assert_string_equal(text, "0"); /* the second certificate, by its name */
+	assert_string_equal(ask(HTTPS "--tls-max 1.1 -o /dev/null -w '%%{http_code}' https://one.example/"), "000");
+	assert_non_null(strstr(ask(HTTPS "https://one.example/api/x"), "HTTP/2 418"));
+	balancer.listeners = &listener;
+	balancer.listener_count = 1;
+	balancer.tls_headers = false;
+	put();
+	UNTIL(strcmp(ask(HTTPS "-o /dev/null -w '%%{http_code}' https://one.example/"), "000") == 0);
+}
+
+static void keeps_to_limits(void **state)
+{
+	(void)state;
+	struct lb_target none = both[0];
+#define STATUS(...) ask("sh -c 'curl -s -o /dev/null -w %%{http_code} " __VA_ARGS__)
+	assert_string_equal(STATUS("http://10.0.1.5/$(head -c 16000 /dev/zero | tr \\\\0 a)'"), "200");
+	assert_string_equal(STATUS("http://10.0.1.5/$(head -c 17000 /dev/zero | tr \\\\0 a)'"), "414");
+	assert_string_equal(STATUS("-H X-Big:$(head -c 15000 /dev/zero | tr \\\\0 a) http://10.0.1.5/'"), "200");
+	assert_string_equal(STATUS("-X TRACE http://10.0.1.5/'"), "405");
+	assert_string_equal(STATUS("-H X-Forwarded-For:$(seq -s, 1 31) http://10.0.1.5/'"), "463");
+	/* nobody is there: that is another answer than nobody's who answers */
+	group.target_count = 0;
+	put();
+	UNTIL(strstr(ask("curl -si http://10.0.1.5/"), "<title>503 Service Temporarily Unavailable</title>"));
+	group.target_count = 2;
+	both[0].address = 0x0a0001c8; /* which nobody has */
+	both[0].id = "nobody";
+	both[1].draining = true;
+	put();
+	UNTIL(strstr(ask("curl -si -m 30 http://10.0.1.5/"), "HTTP/1.1 50"));
+	assert_non_null(strstr(ask("curl -si -m 30 http://10.0.1.5/"), "HTTP/1.1 50"));
+	both[0] = none;
+	both[1].draining = false;
+	put();
+	UNTIL(is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
+}
+
+static void passes_tcp(void **state)
+{
+	(void)state;
+	group.protocol = LB_TCP;
+	group.check.protocol = LB_TCP;
+	listener.protocol = LB_TCP;
+	listener.rules = &rules[1];
+	listener.rule_count = 1;
+	balancer.network = true;
+	put();
+	UNTIL(strcmp(ask("curl -s -o /dev/null -w '%%{http_code}' http://10.0.1.5/api/x"), "200") == 0);
+	const char *text = ask("curl -s http://10.0.1.5/headers");
+	assert_non_null(strstr(text, "Host: 10.0.1.5\n"));
+	assert_null(strstr(text, "X-Forwarded-For"));
+	UNTIL(is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
+	end_server(2);
+	UNTIL(is_health("two", LB_UNHEALTHY, "Target.FailedHealthChecks"));
+	assert_int_equal(count(ask("sh -c 'for i in 1 2 3 4; do curl -s http://10.0.1.5/; done'"), "t1"), 4);
+	serve(2);
+	UNTIL(is_health("two", LB_HEALTHY, ""));
+}
+
 static void goes_without_a_trace(void **state)
 {
 	seen.known = false;
@@ -547,6 +653,9 @@ int main(void)
 	                                   cmocka_unit_test(comes_back_when_killed),
 	                                   cmocka_unit_test(counts),
 	                                   cmocka_unit_test(is_adopted),
+	                                   cmocka_unit_test(speaks_tls),
+	                                   cmocka_unit_test(keeps_to_limits),
+	                                   cmocka_unit_test(passes_tcp),
 	                                   cmocka_unit_test(goes_without_a_trace)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

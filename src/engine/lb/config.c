@@ -298,7 +298,7 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 	           "  http-request set-var-fmt(txn.asked) \"?%%[query]\" if { query -m len gt 0 }\n" REFUSE(
 	                   405) " if { method TRACE }\n" REFUSE(463) " if { req.hdr_cnt(x-forwarded-for) gt %d }\n"
 	                                                             "  http-request return status 414 " LB_OWN
-	                                                             " if { capture.req.uri -m len gt %d }\n",
+	                                                             " if { url -m len gt %d }\n",
 	           tls ? "https" : "http", FORWARDED_MAX, LINE_BYTES);
 	lb_rules_put(out, b, l);
 	put_headers(out, b, tls);

@@ -153,7 +153,7 @@ int elbv2_delete_load_balancer(struct call *c, const struct elbv2_delete_load_ba
 		elb_certificates_note(&s, &at, &certificates);
 	for (uint32_t i = 0; i < r.nodes.n; i++)
 		ec2_return_interface(s.txn, c->arena, c->account, c->region, r.nodes.v[i].interface);
-	elb_balancer_drop(&s, r.balancer->load_balancer_name);
+	elb_balancer_drop(&s, &r);
 	return CALL_OK;
 }
 

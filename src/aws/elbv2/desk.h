@@ -53,11 +53,12 @@ struct elb_item {
 	struct str account, region, name, key;
 	struct arena arena;
 	bool dirty, busy;
-	char id[LB_ID_MAX];                /* the engine's: "app-50dc6c495c0c9188"; "": nothing was put yet */
-	struct str path;                   /* "app/web/50dc6c495c0c9188" */
-	struct map counted;                /* by node and group: struct lb_group_counters, as they said last */
-	struct str dns_name, zone_id, vpc; /* dns_name: in lower case */
-	bool network, internal, tls;       /* tls: a listener has a certificate */
+	char id[LB_ID_MAX];                    /* the engine's: "app-50dc6c495c0c9188"; "": nothing was put yet */
+	struct str path;                       /* "app/web/50dc6c495c0c9188" */
+	uint64_t used_connections, used_bytes; /* of the minute under way */
+	struct map counted;                    /* by node and group: struct lb_group_counters, as they said last */
+	struct str dns_name, zone_id, vpc;     /* dns_name: in lower case */
+	bool network, internal, tls;           /* tls: a listener has a certificate */
 	struct elb_item_node nodes[LB_NODES_MAX];
 	unsigned node_count;
 	struct arena seen; /* of the next two */

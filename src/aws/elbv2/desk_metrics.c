@@ -2,6 +2,7 @@
 #include "desk.h"
 
 #include "base/clock.h"
+#include "core/meter.h"
 #include "engine/metrics/metrics.h"
 
 #include <stdlib.h>
@@ -26,6 +27,8 @@ static void put(const struct place *p, const char *name, const char *unit, const
 	                   .unit = str_from(unit),
 	                   .dimensions = by};
 	size_t n = 1;
+	if (!i->desk->cloud->metrics)
+		return;
 	if (str_set(p->group))
 		by[n++] = (struct metric_dimension){S("TargetGroup"), p->group};
 	m.dimension_count = n;
@@ -74,8 +77,33 @@ void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct 
 			count(&p, "HTTP_Fixed_Response_Count", "Count", now->fixed_responses, was->fixed_responses);
 		}
 	}
+	if (known) {
+		i->used_connections += now->connections - was->connections;
+		i->used_bytes += now->bytes_in + now->bytes_out - was->bytes_in - was->bytes_out;
+	}
 	n->counted = *now;
 	n->counts = true;
+}
+
+/* Capacity units of the last minute, as AWS counts them but for rule evaluations: of what is used most. */
+static void count_units(struct elb_item *i)
+{
+	uint64_t active = 0;
+	for (unsigned k = 0; k < i->node_count; k++)
+		active += i->nodes[k].counted.active_connections;
+	double unit_connections = i->network ? 800 : 25, unit_active = i->network ? 100000 : 3000;
+	double units = (double)i->used_connections / 60 / unit_connections, open = (double)active / unit_active,
+	       carried = (double)i->used_bytes * 60 / 1e9;
+	units = open > units ? open : units;
+	units = carried > units ? carried : units;
+	i->used_connections = i->used_bytes = 0;
+	if (units <= 0)
+		return;
+	const struct metric_set set = metric_sample(units);
+	const struct place p = {.item = i};
+	put(&p, "ConsumedLCUs", "Count", &set);
+	meter_count(i->desk->cloud->meter, i->account, i->region, i->network ? S("net/LCUUsage") : S("LCUUsage"),
+	            (int64_t)(units / 60 * 1000000));
 }
 
 /* --- groups */
@@ -141,6 +169,7 @@ static void minute(void *ctx)
 	while (map_next(&d->balancers, &at, &key, &value)) {
 		struct elb_item *i = value;
 		any = true;
+		count_units(i);
 		for (size_t k = 0; k < i->group_count; k++) {
 			const struct elb_seen_group *g = &i->groups[k];
 			unsigned healthy = 0, unhealthy = 0;
@@ -163,7 +192,7 @@ static void minute(void *ctx)
 
 void elb_metrics_begin(struct elb_desk *d)
 {
-	if (!d->minute && d->cloud->metrics)
+	if (!d->minute)
 		d->minute = loop_add_timer(d->cloud->loop, MINUTE_US, minute, d);
 }
 

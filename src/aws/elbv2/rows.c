@@ -1,6 +1,10 @@
 #include "rows.h"
 
 #include "base/base64.h"
+#include "base/clock.h"
+#include "core/meter.h"
+
+enum { HOUR_MS = 3600 * 1000 };
 
 static const struct record_type balancer_row = {&state_elbv2_api, "BalancerRecord"};
 static const struct record_type group_row = {&state_elbv2_api, "GroupRecord"};
@@ -71,14 +75,23 @@ bool elb_balancer_find(const struct elb_scope *s, struct str name, struct state_
 	return record_get(s->txn, s->arena, key_of(s, "balancer", name), &balancer_row, ret);
 }
 
+/* By the hour, from the call that makes it to the one that deletes it. */
+static void meter(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, size_t uses)
+{
+	const struct meter_use hours = {.usage = S("LoadBalancerUsage"), .rate = 1, .minimum_ms = HOUR_MS, .step_ms = HOUR_MS};
+	meter_set(s->txn, s->arena, s->account, s->region, r->balancer->load_balancer_arn, &hours, uses, clock_wall_ms());
+}
+
 void elb_balancer_put(const struct elb_scope *s, const struct state_elbv2_balancer_record *r)
 {
 	record_put(s->txn, s->arena, key_of(s, "balancer", r->balancer->load_balancer_name), &balancer_row, r);
+	meter(s, r, 1);
 }
 
-void elb_balancer_drop(const struct elb_scope *s, struct str name)
+void elb_balancer_drop(const struct elb_scope *s, const struct state_elbv2_balancer_record *r)
 {
-	store_delete(s->txn, key_of(s, "balancer", name));
+	store_delete(s->txn, key_of(s, "balancer", r->balancer->load_balancer_name));
+	meter(s, r, 0);
 }
 
 int elb_balancer_get(struct call *c, struct str arn, struct state_elbv2_balancer_record *ret)

@@ -67,7 +67,7 @@ int elb_name_check(struct call *c, const char *noun, struct str name);
 /* --- balancers */
 bool elb_balancer_find(const struct elb_scope *s, struct str name, struct state_elbv2_balancer_record *ret);
 void elb_balancer_put(const struct elb_scope *s, const struct state_elbv2_balancer_record *r);
-void elb_balancer_drop(const struct elb_scope *s, struct str name);
+void elb_balancer_drop(const struct elb_scope *s, const struct state_elbv2_balancer_record *r);
 /* By ARN: ValidationError, LoadBalancerNotFound. */
 int elb_balancer_get(struct call *c, struct str arn, struct state_elbv2_balancer_record *ret);
 static inline bool elb_is_network(const struct state_elbv2_balancer_record *r)

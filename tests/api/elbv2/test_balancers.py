@@ -1,4 +1,5 @@
 """Load balancers: what they may be, what they have of EC2, and what is said of them."""
+import datetime
 import json
 import unittest
 
@@ -162,6 +163,18 @@ class Balancers(BalancerCase):
         self.assertEqual(policy["SslProtocols"], ["TLSv1.2", "TLSv1.3"])
         self.assertEqual(policy["Ciphers"][0], {"Name": "TLS_AES_128_GCM_SHA256", "Priority": 1})
         self.fails("SSLPolicyNotFound", self.elb.describe_ssl_policies, Names=["none"], message="SSL policy 'none' not found")
+
+    def test_what_it_costs(self):
+        before = self.hours()
+        self.balancer(Scheme="internal")
+        self.assertEqual(self.hours(), before + 1)  # an hour that is begun counts
+
+    def hours(self):
+        start = datetime.datetime.now(datetime.timezone.utc).date().replace(day=1)
+        period = {"Start": str(start), "End": str((start + datetime.timedelta(days=32)).replace(day=1))}
+        out = client("ce").get_cost_and_usage(TimePeriod=period, Granularity="MONTHLY", Metrics=["UsageQuantity", "UnblendedCost"], Filter={"Dimensions": {
+            "Key": "REGION", "Values": [self.region]}}, GroupBy=[{"Type": "DIMENSION", "Key": "USAGE_TYPE"}])["ResultsByTime"][0]["Groups"]
+        return sum(float(g["Metrics"]["UsageQuantity"]["Amount"]) for g in out if g["Keys"][0].endswith("LoadBalancerUsage"))
 
     def test_permissions(self):
         arn = self.balancer()["LoadBalancerArn"]

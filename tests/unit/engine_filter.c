@@ -249,12 +249,43 @@ static void errors_are_told(void **state)
 	assert_str(error, "Invalid filter pattern");
 }
 
+static struct str taken(struct arena *a, const char *pattern, const char *selector, const char *message)
+{
+	struct str error;
+	const struct log_filter *f = log_filter_compile(a, str_from(pattern), &error);
+	assert_non_null(f);
+	const struct log_selector *s = log_selector_compile(a, f, str_from(selector));
+	assert_non_null(s);
+	return log_selector_take(a, f, s, str_from(message));
+}
+
+static void selectors(void **state)
+{
+	(void)state;
+	CLEAN_ARENA struct arena a;
+	arena_init(&a, 0);
+	static const char *const none[][2] = {{"{ $.x = 1 }", "$x"},     {"{ $.x = 1 }", "$.x y"}, {"{ $.x = 1 }", "x"},
+	                                      {"[ip, size]", "$user"},   {"[ip, size]", "$.ip"},   {"[ip, size]", "$2"},
+	                                      {"[ip, ..., size]", "$2"}, {"ERROR", "$.x"},         {"", "$x"}};
+	assert_str(taken(&a, "{ $.x = 1 }", "$.a.b[1]", "{\"x\":1,\"a\":{\"b\":[1,2.50]}}"), "2.50");
+	assert_str(taken(&a, "{ $.x = 1 }", "$.a", "{\"x\":1,\"a\":\"text\"}"), "text");
+	assert_str(taken(&a, "{ $.x = 1 }", "$.a", "{\"x\":1,\"a\":true}"), "true");
+	assert_false(str_set(taken(&a, "{ $.x = 1 }", "$.a", "{\"x\":1,\"a\":{}}")));
+	assert_false(str_set(taken(&a, "{ $.x = 1 }", "$.b", "{\"x\":1}")));
+	assert_str(taken(&a, "[ip, ..., size]", "$size", "10.0.0.1 a b 17"), "17");
+	assert_str(taken(&a, "[ip, , size]", "$2", "10.0.0.1 alice 3"), "alice");
+	for (unsigned i = 0; i < sizeof(none) / sizeof(*none); i++) {
+		struct str error;
+		assert_null(log_selector_compile(&a, log_filter_compile(&a, str_from(none[i][0]), &error), str_from(none[i][1])));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(words),           cmocka_unit_test(json),
 	        cmocka_unit_test(fields),          cmocka_unit_test(fields_are_extracted),
-	        cmocka_unit_test(errors_are_told),
+	        cmocka_unit_test(errors_are_told), cmocka_unit_test(selectors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,3 +14,16 @@ typedef void cloudwatch_alarms_changed_fn(void *ctx, struct str account, struct 
 struct cloudwatch_alarms_watch;
 struct cloudwatch_alarms_watch *cloudwatch_watch_alarms(struct cloud *cloud, cloudwatch_alarms_changed_fn *fn, void *ctx);
 void cloudwatch_unwatch_alarms(struct cloudwatch_alarms_watch *w); /* NULL is harmless */
+
+/* --- metrics of an account's own that other services publish for it, such as metric filters of log groups: kept as PutMetricData
+ * keeps them, and as that paid for by the hours in which something came. What the cloud says of itself (AWS/...) costs nothing and
+ * goes to engine/metrics directly. */
+struct metric;
+struct metric_value;
+/* resolution_s: 1 or 60. Nothing happens where the cloud keeps no metrics. */
+void cloudwatch_publish(struct cloud *cloud, const struct metric *metric, int64_t time_ms, unsigned resolution_s,
+                        const struct metric_value *values, size_t n);
+/* CloudWatch's name for a unit that a client gave; "None" for an absent one, absent for one that it does not know. */
+struct str cloudwatch_unit(struct str unit);
+/* Can CloudWatch keep this number? */
+bool cloudwatch_number(double x);

@@ -1,6 +1,8 @@
 /* PutMetricData. A batch is checked as a whole before anything of it counts; the answer goes out when it is on the disk. */
+#include "aws/cloudwatch/cloudwatch.h"
 #include "aws/cloudwatch/metric.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/meter.h"
 #include "engine/metrics/metrics.h"
@@ -14,7 +16,7 @@ enum { METRICS_MAX = 1000, VALUES_MAX = 150, MINUTE_S = 60 };
 #define NEWEST_MS (INT64_C(2) * 3600 * 1000)
 #define GREATEST 2.3485425827738332e108 /* 2^360 */
 
-static bool in_range(double x)
+bool cloudwatch_number(double x)
 {
 	return isfinite(x) && fabs(x) <= GREATEST;
 }
@@ -62,7 +64,7 @@ static int check_set(struct call *c, const struct cloudwatch_statistic_set *s, u
 	const double all[] = {s->sample_count.v, s->sum.v, s->minimum.v, s->maximum.v};
 	const char *const names[] = {"SampleCount", "Sum", "Minimum", "Maximum"};
 	for (unsigned i = 0; i < 4; i++)
-		if (!in_range(all[i]) || (!i && all[i] < 0))
+		if (!cloudwatch_number(all[i]) || (!i && all[i] < 0))
 			return bad_value(c, at, arena_printf(c->arena, "StatisticValues.%s", names[i]).p, all[i]);
 	if (s->minimum.v > s->maximum.v)
 		return call_fail(
@@ -84,9 +86,9 @@ static int check_values(struct call *c, const struct cloudwatch_metric_datum *d,
 		        "The parameters MetricData.member.%u.Values and MetricData.member.%u.Counts must be of the same size.",
 		        at + 1, at + 1);
 	for (uint32_t i = 0; i < d->values.n; i++) {
-		if (!in_range(d->values.v[i].v))
+		if (!cloudwatch_number(d->values.v[i].v))
 			return bad_value(c, at, "Values", d->values.v[i].v);
-		if (d->counts.n && (!in_range(d->counts.v[i].v) || d->counts.v[i].v < 0))
+		if (d->counts.n && (!cloudwatch_number(d->counts.v[i].v) || d->counts.v[i].v < 0))
 			return bad_value(c, at, "Counts", d->counts.v[i].v);
 	}
 	return CALL_OK;
@@ -119,7 +121,7 @@ static int check_datum(struct call *c, const struct cloudwatch_metric_datum *d, 
 		return call_fail(c, "InvalidParameterValueException", 0,
 		                 "The parameter MetricData.member.%u.Timestamp must specify a time within two hours of now.",
 		                 at + 1);
-	if (d->value.set && !in_range(d->value.v))
+	if (d->value.set && !cloudwatch_number(d->value.v))
 		return bad_value(c, at, "Value", d->value.v);
 	if (d->statistic_values && check_set(c, d->statistic_values, at) != CALL_OK)
 		return CALL_FAIL;
@@ -148,6 +150,27 @@ static int check(struct call *c, const struct cloudwatch_put_metric_data_input *
 	return CALL_OK;
 }
 
+struct str cloudwatch_unit(struct str unit)
+{
+	return !str_set(unit) ? S("None") : metrics_unit_known(unit) ? unit : STR_NONE;
+}
+
+/* A metric costs for the hours that something came in. */
+static void bill(struct cloud *cloud, const struct metric *m, int64_t now_ms)
+{
+	if (metrics_begins_hour(cloud->metrics, m, now_ms))
+		meter_count(cloud->meter, m->account, m->region, S("CW:MetricMonitorUsage"), HOUR_MS);
+}
+
+void cloudwatch_publish(struct cloud *cloud, const struct metric *metric, int64_t time_ms, unsigned resolution_s,
+                        const struct metric_value *values, size_t n)
+{
+	if (!cloud->metrics)
+		return;
+	metrics_put_values(cloud->metrics, metric, time_ms, resolution_s, values, n);
+	bill(cloud, metric, clock_wall_ms());
+}
+
 static void put_datum(struct call *c, struct str space, const struct cloudwatch_metric_datum *d)
 {
 	struct metric m = cloudwatch_metric_of(c, space, d->metric_name, &d->dimensions, str_set(d->unit) ? d->unit : S("None"));
@@ -162,9 +185,7 @@ static void put_datum(struct call *c, struct str space, const struct cloudwatch_
 		            &(struct metric_set){s->sample_count.v, s->sum.v, s->minimum.v, s->maximum.v});
 	else
 		metrics_put_values(c->cloud->metrics, &m, at, resolution, values, d->values.n ? d->values.n : 1);
-	/* A metric costs for the hours that something came in. */
-	if (metrics_begins_hour(c->cloud->metrics, &m, c->now_ms))
-		meter_count(c->cloud->meter, c->account, c->region, S("CW:MetricMonitorUsage"), HOUR_MS);
+	bill(c->cloud, &m, c->now_ms);
 }
 
 /* Lives until it was written, whether or not the client still waits. */

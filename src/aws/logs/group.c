@@ -1,5 +1,5 @@
 /* Log groups: CreateLogGroup, DeleteLogGroup, DescribeLogGroups, ListLogGroups, retention, deletion protection. */
-#include "rows.h"
+#include "measure.h"
 
 int logs_create_log_group(struct call *c, const struct logs_create_log_group_request *in, struct model_none *out)
 {
@@ -39,6 +39,7 @@ int logs_delete_log_group(struct call *c, const struct logs_delete_log_group_req
 	if (group.record.protected.v)
 		return call_fail(c, "ValidationException", 0,
 		                 "The log group has deletion protection enabled and cannot be deleted.");
+	metric_filters_drop(c, group.id);
 	store_delete(call_txn(c), group.key);
 	logs_put_purge(c, group.id, 0);
 	call_after_commit(c, purge_soon);
@@ -60,7 +61,7 @@ static void describe(struct call *c, const struct logs_group *group, struct logs
 	ret->creation_time = group->record.created;
 	if (group->record.retention_in_days.v)
 		ret->retention_in_days = group->record.retention_in_days;
-	ret->metric_filter_count = OPT_INT(0);
+	ret->metric_filter_count = OPT_INT(metric_filters_count(c, group->id));
 	ret->log_group_arn = logs_group_arn(c, group->record.name);
 	ret->arn = ARENA_CAT(c->arena, ret->log_group_arn, S(":*"));
 	ret->stored_bytes = OPT_INT(stats.bytes);

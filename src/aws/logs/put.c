@@ -1,5 +1,5 @@
 /* PutLogEvents. What is too old, expired or too new is left out and reported; the rest is durable when the reply goes out. */
-#include "rows.h"
+#include "measure.h"
 
 #include "base/log.h"
 #include "core/meter.h"
@@ -119,6 +119,7 @@ int logs_put_log_events(struct call *c, const struct logs_put_log_events_request
 	for (uint32_t i = first; i < end; i++)
 		p->bytes += (int64_t)in->log_events.v[i].message.n + LOG_EVENT_OVERHEAD_BYTES;
 	c->state = p;
+	measure_events(c, &group, events, end - first);
 	logs_append(logs_events(c), group.id, stream.id, events, end - first, c->now_ms, put_done, p);
 	return call_wait(c, put_resume, put_gone);
 }

@@ -30,7 +30,7 @@ static struct str name_head(struct str name)
 	return str_sub(name, 0, n);
 }
 
-static struct str name_part(struct arena *a, struct str name)
+struct str logs_name_part(struct arena *a, struct str name)
 {
 	if (name_bytes(name) <= NAME_BYTES_MAX - 40)
 		return name;
@@ -44,7 +44,7 @@ static struct str id_part(struct arena *a, uint64_t id)
 
 struct str logs_group_key(struct call *c, struct str name)
 {
-	return KEY(c->arena, S("logs"), S("group"), c->account, c->region, name_part(c->arena, name));
+	return KEY(c->arena, S("logs"), S("group"), c->account, c->region, logs_name_part(c->arena, name));
 }
 
 struct str logs_groups_under(struct call *c)
@@ -54,7 +54,7 @@ struct str logs_groups_under(struct call *c)
 
 struct str logs_stream_key(struct arena *a, uint64_t group, struct str name)
 {
-	return KEY(a, S("logs"), S("stream"), id_part(a, group), name_part(a, name));
+	return KEY(a, S("logs"), S("stream"), id_part(a, group), logs_name_part(a, name));
 }
 
 struct str logs_streams_under(struct arena *a, uint64_t group)

@@ -21,6 +21,7 @@ struct logs_state {
 	struct loop_timer *purge_retry;
 	struct buf expire_after; /* key of the group that was looked at last */
 	struct list live;        /* sessions of StartLiveTail */
+	struct measure *measure; /* metrics out of events */
 };
 extern const struct service logs_service;
 struct logs_state *logs_state(const struct call *c);
@@ -42,6 +43,8 @@ struct logs_stream {
 
 /* Keys hold names up to a length that the store takes; longer ones their beginning and a digest, so they sort by their beginning.
  */
+/* A name as a part of a key. */
+struct str logs_name_part(struct arena *a, struct str name);
 struct str logs_group_key(struct call *c, struct str name);
 struct str logs_stream_key(struct arena *a, uint64_t group, struct str name);
 struct str logs_purge_key(struct arena *a, uint64_t group, uint64_t stream);
@@ -116,4 +119,7 @@ logs_put_log_events_handler logs_put_log_events;
 logs_get_log_events_handler logs_get_log_events;
 logs_filter_log_events_handler logs_filter_log_events;
 logs_test_metric_filter_handler logs_test_metric_filter;
+logs_put_metric_filter_handler logs_put_metric_filter;
+logs_describe_metric_filters_handler logs_describe_metric_filters;
+logs_delete_metric_filter_handler logs_delete_metric_filter;
 logs_start_live_tail_handler logs_start_live_tail;

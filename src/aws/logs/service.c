@@ -1,4 +1,4 @@
-#include "rows.h"
+#include "measure.h"
 
 #include "base/log.h"
 
@@ -45,6 +45,9 @@ static int about_arn(struct call *c, struct authz *az, struct str arn)
 		return answer; \
 	}
 ABOUT(delete_log_group, about_group(c, az, in->log_group_name))
+ABOUT(put_metric_filter, about_group(c, az, in->log_group_name))
+ABOUT(delete_metric_filter, about_group(c, az, in->log_group_name))
+ABOUT(describe_metric_filters, about_group(c, az, str_set(in->log_group_name) ? in->log_group_name : S("")))
 ABOUT(put_retention_policy, about_group(c, az, in->log_group_name))
 ABOUT(delete_retention_policy, about_group(c, az, in->log_group_name))
 ABOUT(put_log_group_deletion_protection, about_identified(c, az, STR_NONE, in->log_group_identifier))
@@ -128,10 +131,12 @@ static const struct service_op ops[] = {
         OP(logs, create_log_stream, CreateLogStream, .resource = about_create_log_stream),
         OP(logs, delete_log_group, DeleteLogGroup, .resource = about_delete_log_group),
         OP(logs, delete_log_stream, DeleteLogStream, .resource = about_delete_log_stream),
+        OP(logs, delete_metric_filter, DeleteMetricFilter, .resource = about_delete_metric_filter),
         OP(logs, delete_retention_policy, DeleteRetentionPolicy, .resource = about_delete_retention_policy),
         OP(logs, describe_log_groups, DescribeLogGroups, .resource = about_all_groups, .flags = OP_READ,
            .missing = "groups of linked accounts"),
         OP(logs, describe_log_streams, DescribeLogStreams, .resource = about_describe_log_streams, .flags = OP_READ),
+        OP(logs, describe_metric_filters, DescribeMetricFilters, .resource = about_describe_metric_filters, .flags = OP_READ),
         OP(logs, filter_log_events, FilterLogEvents, .resource = about_filter_log_events, .flags = OP_READ),
         OP(logs, get_log_events, GetLogEvents, .resource = about_get_log_events, .flags = OP_READ),
         OP(logs, list_log_groups, ListLogGroups, .resource = about_all_groups, .flags = OP_READ,
@@ -141,6 +146,8 @@ static const struct service_op ops[] = {
         OP(logs, put_log_events, PutLogEvents, .resource = about_put_log_events, .missing = "entities"),
         OP(logs, put_log_group_deletion_protection, PutLogGroupDeletionProtection,
            .resource = about_put_log_group_deletion_protection),
+        OP(logs, put_metric_filter, PutMetricFilter, .resource = about_put_metric_filter,
+           .missing = "transformed logs, system fields"),
         OP(logs, put_retention_policy, PutRetentionPolicy, .resource = about_put_retention_policy),
         OP(logs, start_live_tail, StartLiveTail, .resource = about_start_live_tail, .flags = OP_READ),
         OP(logs, tag_log_group, TagLogGroup, .resource = about_tag_log_group),
@@ -173,6 +180,7 @@ static int logs_start(struct cloud *cloud, void **ret_state)
 		free(s);
 		return r;
 	}
+	s->measure = measure_new(cloud);
 	logs_purge_pending(s);
 	logs_expire_start(s);
 	logs_usage_start(s);
@@ -186,6 +194,7 @@ static void logs_stop(void *state)
 	if (!s)
 		return;
 	logs_live_stop(s);
+	measure_free(s->measure);
 	loop_remove_timer(s->cloud->loop, s->expiry);
 	loop_remove_timer(s->cloud->loop, s->usage);
 	arena_done(&s->usage_arena);

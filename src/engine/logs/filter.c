@@ -226,3 +226,18 @@ bool log_filter_match(struct arena *scratch, const struct log_filter *f, struct 
 		return true;
 	}
 }
+
+struct str log_selector_take(struct arena *scratch, const struct log_filter *f, const struct log_selector *s, struct str message)
+{
+	if (f->kind == FILTER_JSON) {
+		const struct json_value *v = json_find(json_parse(scratch, str_trim(message), NULL), &s->at);
+		if (json_is(v, JSON_TRUE) || json_is(v, JSON_FALSE))
+			return v->kind == JSON_TRUE ? S("true") : S("false");
+		return json_is(v, JSON_STRING) || json_is(v, JSON_NUMBER) ? v->text : STR_NONE;
+	}
+	struct str_map fields = log_filter_fields(scratch, f, message);
+	for (uint32_t i = 0; i < fields.n; i++)
+		if (str_eq(fields.v[i].key, s->name))
+			return fields.v[i].value;
+	return STR_NONE;
+}

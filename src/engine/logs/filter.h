@@ -20,3 +20,10 @@ bool log_filter_match(struct arena *scratch, const struct log_filter *f, struct 
 /* The fields of a message that a pattern in square brackets selects, as $name or, without a name, $position; views of the message.
  * None for other patterns. */
 struct str_map log_filter_fields(struct arena *a, const struct log_filter *f, struct str message);
+
+/* Where in a message a value is: $.a.b[0] with a pattern in braces, $name with one in square brackets. NULL: it is no such thing,
+ * or the pattern has no field of that name. Lives as long as its arena, and no longer than the filter. */
+struct log_selector;
+const struct log_selector *log_selector_compile(struct arena *a, const struct log_filter *f, struct str text);
+/* What is there in a message that the filter selects; STR_NONE: nothing, or no single value. */
+struct str log_selector_take(struct arena *scratch, const struct log_filter *f, const struct log_selector *s, struct str message);

@@ -403,3 +403,20 @@ const struct log_filter *log_filter_compile(struct arena *a, struct str pattern,
 	*ret_error = p.error;
 	return NULL;
 }
+
+const struct log_selector *log_selector_compile(struct arena *a, const struct log_filter *f, struct str text)
+{
+	struct log_selector *s = arena_new(a, struct log_selector);
+	struct parser p = {.arena = a, .rest = arena_dup(a, text), .json = true};
+	s->name = p.rest;
+	if (f->kind == FILTER_JSON)
+		return take_selector(&p, &s->at) && !p.rest.n ? s : NULL;
+	if (f->kind != FILTER_FIELDS || !str_starts(s->name, S("$")))
+		return NULL;
+	uint64_t position;
+	bool found = f->ellipsis < 0 && str_to_u64(str_from_at(s->name, 1), &position) && position && position <= f->field_count &&
+	             !str_set(f->fields[position - 1].name);
+	for (uint32_t i = 0; i < f->field_count; i++)
+		found |= str_eq(f->fields[i].name, str_from_at(s->name, 1));
+	return found ? s : NULL;
+}

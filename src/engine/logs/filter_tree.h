@@ -52,3 +52,8 @@ struct log_filter {
 	uint32_t field_count;
 	int32_t ellipsis; /* fields before it; -1: there is none */
 };
+
+struct log_selector {
+	struct filter_cond at; /* JSON: its steps */
+	struct str name;       /* of a field, with the $ */
+};

@@ -36,6 +36,8 @@ struct metric {
 struct metric_set {
 	double count, sum, min, max;
 };
+/* Is it a unit of CloudWatch's? */
+bool metrics_unit_known(struct str unit);
 static inline struct metric_set metric_sample(double x)
 {
 	return (struct metric_set){.count = 1, .sum = x, .min = x, .max = x};

@@ -40,6 +40,11 @@ struct str metrics_unit(char code)
 	return str_from(units[at < UNITS ? at : 0]);
 }
 
+bool metrics_unit_known(struct str unit)
+{
+	return metrics_unit_code(unit) != UNIT_BASE || str_is(unit, units[0]);
+}
+
 char metrics_unit_code(struct str unit)
 {
 	for (unsigned i = 1; i < UNITS; i++)

@@ -17,6 +17,7 @@ struct meter;
 struct metrics;
 struct chaos;
 struct http_tls;
+struct call;
 struct seal;
 
 struct cloud {
@@ -46,7 +47,9 @@ struct cloud {
 	const char *dns_listen;        /* where names of hosted zones are answered to this machine; NULL, "none": nowhere */
 	const char *issue_at_once;     /* names that ACM issues without validation, with spaces between; NULL: its own */
 	bool kvm;                      /* instances' guests may run under it, where one was seen to boot */
-	void **service_state;          /* by position in cloud_services */
+	void (*counted)(void *ctx, const struct call *c); /* of every call that ends; NULL: nobody counts */
+	void *counted_ctx;
+	void **service_state; /* by position in cloud_services */
 };
 
 /* The state that a service's start() returned. NULL: not started. */

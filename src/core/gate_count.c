@@ -23,6 +23,8 @@ void gate_count(struct gate_call *g)
 	else
 		n->client_errors++;
 	n->total_us += (uint64_t)(clock_mono_us() - g->started_us);
+	if (g->gate->cloud->counted)
+		g->gate->cloud->counted(g->gate->cloud->counted_ctx, &g->call);
 }
 
 void gate_metrics(const struct gate *g, struct buf *out)

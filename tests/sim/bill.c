@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "core/gate.h"
 #include "core/meter.h"
+#include "engine/metrics/metrics.h"
 #include "gen/ce.h"
 #include "gen/logs.h"
 #include "http/http.h"
@@ -62,6 +63,7 @@ static void open_cloud(void)
 	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
 	c->meter = meter_new(c->loop, c->store);
 	c->http = http_server_new(c->loop, NULL, on_request, &w);
+	assert_int_equal(metrics_open(&c->metrics, c->loop, arena_printf(&w.arena, "%s/metrics", w.dir).p, true, why), 0);
 	c->service_state = calloc(6, sizeof(void *));
 	for (int i = 0; cloud_services[i]; i++)
 		if (cloud_services[i]->start)
@@ -75,6 +77,7 @@ static void close_cloud(void)
 	for (int i = 0; cloud_services[i]; i++)
 		if (cloud_services[i]->stop)
 			cloud_services[i]->stop(c->service_state[i]);
+	metrics_close(c->metrics);
 	iam_close(c);
 	http_server_free(c->http);
 	gate_free(c->gate);
@@ -335,6 +338,18 @@ static void put_object(const char *bucket, const char *key, int64_t bytes, const
 
 #define GIB (INT64_C(1) << 30)
 
+/* What CloudWatch has of a bucket, by the day. */
+static void assert_stored(const char *bucket, const char *name, const char *storage, int64_t day_ms, double wanted)
+{
+	const struct metric_dimension by[] = {{S("BucketName"), str_from(bucket)}, {S("StorageType"), str_from(storage)}};
+	const struct metric metric = {S("000000000000"), S("us-east-1"), S("AWS/S3"), str_from(name), STR_NONE, by, 2};
+	struct metric_points p = metrics_read(
+	        w.cloud.metrics, &w.arena,
+	        &(struct metric_query){.metric = &metric, .from_ms = day_ms, .to_ms = day_ms + DAY, .period_s = 86400});
+	assert_int_equal(p.n, 1);
+	assert_true(p.v[0].set.count == 1 && p.v[0].set.sum == wanted);
+}
+
 /* Objects are measured every hour, with all their versions, from when they came; over a restart and over days off too. */
 static void objects(void **state)
 {
@@ -368,6 +383,10 @@ static void objects(void **state)
 	double hours = 48 - 10 / 60.0;
 	assert_true(warm > 12 * hours / 744 * 0.9999 && warm < 12 * (hours + 0.01) / 744);
 	assert_true(cold > hours + hours - 1 - 0.01 && cold < hours + hours - 1 + 0.01);
+	assert_stored("many-buckets", "NumberOfObjects", "AllStorageTypes", START, 1200);
+	assert_stored("many-buckets", "BucketSizeBytes", "StandardStorage", START, 1200.0 * (double)(GIB / 100));
+	assert_stored("more", "BucketSizeBytes", "StandardIAStorage", START, 744.0 * (double)GIB);
+	assert_stored("more", "NumberOfObjects", "AllStorageTypes", START + 2 * DAY, 2); /* both versions, days later */
 	/* each day has its own */
 	out = usage("2026-01-01", "2026-01-02", "DAILY", "USAGE_TYPE", "");
 	for (uint32_t i = 0; i < 2; i++) {

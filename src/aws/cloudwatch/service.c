@@ -1,6 +1,7 @@
 #include "aws/cloudwatch/alarm_op.h"
 #include "aws/cloudwatch/dashboard.h"
 #include "aws/cloudwatch/metric.h"
+#include "aws/cloudwatch/usage.h"
 #include "base/log.h"
 #include "engine/metrics/metrics.h"
 
@@ -117,6 +118,7 @@ static const struct service_op ops[] = {
 struct state {
 	struct cloud *cloud;
 	struct alarm_watch *watch;
+	struct usage *usage;
 };
 
 static void prepare(const char *data_dir, bool ephemeral)
@@ -139,7 +141,7 @@ static int start(struct cloud *cloud, void **ret_state)
 	struct state *s = calloc(1, sizeof(*s));
 	if (!s)
 		die("out of memory (cloudwatch)");
-	*s = (struct state){.cloud = cloud, .watch = alarm_watch_start(cloud)};
+	*s = (struct state){.cloud = cloud, .watch = alarm_watch_start(cloud), .usage = usage_new(cloud)};
 	*ret_state = s;
 	return 0;
 }
@@ -150,6 +152,7 @@ static void stop(void *state)
 	if (!s)
 		return;
 	alarm_watch_stop(s->watch);
+	usage_free(s->usage);
 	metrics_close(s->cloud->metrics);
 	s->cloud->metrics = NULL;
 	free(s);

@@ -6,7 +6,7 @@ struct route53_checks;
 struct route53_checks *route53_checks_new(struct route53_state *s);
 void route53_checks_free(struct route53_checks *k);
 /* A record has come, has changed, or (value absent) is gone. */
-void route53_check_take(struct route53_checks *k, struct str id, struct str value);
+void route53_check_take(struct route53_checks *k, struct str account, struct str id, struct str value);
 /* Is it well, by its own settings? Unknown ones are. */
 bool route53_check_healthy(struct route53_checks *k, struct str id);
 

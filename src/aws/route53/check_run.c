@@ -1,11 +1,12 @@
 /* Every health check of an endpoint is looked at by one checker, this machine: a probe each RequestInterval, and FailureThreshold
- * equal ones in a row change what it says. What was seen lives in memory alone: after a start of the role a check is well until it
- * has failed anew. */
+ * equal ones in a row change what it says, to CloudWatch too (HealthCheckStatus). What was seen lives in memory alone: after a
+ * start of the role a check is well until it has failed anew. */
 #include "check.h"
 
 #include "base/clock.h"
 #include "base/map.h"
 #include "engine/dns/name.h"
+#include "engine/metrics/metrics.h"
 #include "engine/probe/probe.h"
 #include "io/work.h"
 
@@ -16,13 +17,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { DEPTH_MAX = 8, FIRST_US = 100 * 1000, STATUS_MAX = 256 };
+enum { DEPTH_MAX = 8, FIRST_US = 100 * 1000, STATUS_MAX = 256, SAY_US = 60 * 1000 * 1000 };
 
 struct check {
 	struct route53_checks *all;
 	struct arena arena; /* the record's */
 	struct route53_health_check check;
-	struct str id;
+	struct str account, id;
 	struct probe *probe;
 	struct loop_timer *timer;
 	struct resolving *resolving;
@@ -84,6 +85,31 @@ void route53_checks_free(struct route53_checks *k)
 	free(k);
 }
 
+/* --- what CloudWatch hears of it */
+
+static void put(const struct check *c, const char *name, const char *unit, double x)
+{
+	const struct metric_dimension by = {S("HealthCheckId"), c->id};
+	const struct metric metric = {c->account, S(ROUTE53_REGION), S("AWS/Route53"), str_from(name), str_from(unit), &by, 1};
+	metrics_add(c->all->state->cloud->metrics, &metric, x);
+}
+
+static bool is_type(const struct check *c, const char *type);
+
+static void publish(const struct check *c)
+{
+	const struct route53_health_check_config *f = c->check.health_check_config;
+	put(c, "HealthCheckStatus", "None", route53_check_healthy(c->all, c->id));
+	if (!is_type(c, "CALCULATED")) {
+		put(c, "HealthCheckPercentageHealthy", "Percent", c->well ? 100 : 0);
+		return;
+	}
+	unsigned n = 0;
+	for (uint32_t i = 0; i < f->child_health_checks.n; i++)
+		n += route53_check_healthy(c->all, f->child_health_checks.v[i]);
+	put(c, "ChildHealthCheckHealthyCount", "None", n);
+}
+
 /* --- one look */
 
 static void look(void *ctx);
@@ -110,6 +136,7 @@ static void looked(void *ctx, bool good, const char *why)
 		c->well = good;
 		c->streak = 0;
 	}
+	publish(c);
 }
 
 static bool is_type(const struct check *c, const char *type)
@@ -209,6 +236,11 @@ static void look(void *ctx)
 	const struct route53_health_check_config *f = c->check.health_check_config;
 	uint32_t address;
 	c->timer = NULL;
+	if (is_type(c, "CALCULATED")) {
+		publish(c);
+		look_later(c, SAY_US);
+		return;
+	}
 	look_later(c, f->request_interval.v * 1000000);
 	if (c->probe || c->resolving) /* the one before has not ended */
 		return;
@@ -222,10 +254,10 @@ static void look(void *ctx)
 
 static bool looks(const struct check *c)
 {
-	return !is_type(c, "CALCULATED") && !c->check.health_check_config->disabled.v;
+	return !c->check.health_check_config->disabled.v;
 }
 
-void route53_check_take(struct route53_checks *k, struct str id, struct str value)
+void route53_check_take(struct route53_checks *k, struct str account, struct str id, struct str value)
 {
 	struct check *c = map_get(&k->by_id, id);
 	if (!str_set(value)) {
@@ -248,6 +280,7 @@ void route53_check_take(struct route53_checks *k, struct str id, struct str valu
 		check_free(c);
 		return;
 	}
+	c->account = arena_dup(&c->arena, account);
 	c->id = arena_dup(&c->arena, id);
 	c->streak = 0;
 	if (looks(c))

@@ -6,6 +6,7 @@
 #include "core/meter.h"
 #include "engine/dns/name.h"
 #include "engine/dns/rdata.h"
+#include "engine/metrics/metrics.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -114,7 +115,7 @@ static void take(struct route53_state *s, struct str key, struct str value)
 	else if (parts.n == PARTS_SET && str_is(parts.v[1], "set"))
 		put_set(s, &a, &parts, value);
 	else if (parts.n == PARTS_ZONE && str_is(parts.v[1], "check"))
-		route53_check_take(s->checks, parts.v[3], value);
+		route53_check_take(s->checks, parts.v[2], parts.v[3], value);
 }
 
 static void changed(void *ctx, const struct store_event *e)
@@ -139,6 +140,17 @@ static int addresses(void *ctx, struct str vpc, const uint8_t *name, uint16_t ty
 
 /* --- answers */
 
+static void count_query(const struct route53_state *s, const struct dns_found *found)
+{
+	const struct metric_dimension by = {S("HostedZoneId"), str_from(found->zone)};
+	const struct metric metric = {
+	        str_from(found->owner), S(ROUTE53_REGION), S("AWS/Route53"), S("DNSQueries"), S("None"), &by, 1};
+	metrics_add(s->cloud->metrics, &metric, 1);
+	/* Queries for aliases of what AWS charges for anyway are free. */
+	if (!found->alias)
+		meter_count(s->cloud->meter, str_from(found->owner), S(ROUTE53_REGION), S("DNS-Queries"), 1);
+}
+
 static bool ask_zones(const struct route53_state *s, const struct dns_asking *who, const struct dns_query *q, struct dns_writer *w,
                       enum dns_said *ret)
 {
@@ -147,9 +159,8 @@ static bool ask_zones(const struct route53_state *s, const struct dns_asking *wh
 	w->leads_out = found.leads_out;
 	if (found.leads_out)
 		memcpy(w->out, found.out, sizeof(w->out));
-	/* Queries for aliases of what AWS charges for anyway are free. */
-	if (*ret != DNS_NOT_MINE && !found.alias)
-		meter_count(s->cloud->meter, str_from(found.owner), S(ROUTE53_REGION), S("DNS-Queries"), 1);
+	if (*ret != DNS_NOT_MINE)
+		count_query(s, &found);
 	return *ret != DNS_NOT_MINE;
 }
 

@@ -7,10 +7,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/meter.h"
+#include "engine/metrics/metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+enum { CLASSES = 6 };
+#define DAY_MS INT64_C(86400000)
 enum { TICK_US = 10 * 1000 * 1000, EVERY_MS = 3600 * 1000, SLICE_RECORDS = 500, KIB = 1024 };
 #define WHAT S("s3")
 
@@ -27,7 +30,8 @@ struct s3_usage {
 	struct sum *sums;
 	uint32_t count;
 	int64_t from, to;
-	size_t bucket_n, key_n; /* how far it is */
+	uint64_t bytes[CLASSES], objects; /* of the bucket that it is at */
+	size_t bucket_n, key_n;           /* how far it is */
 	char bucket[64], key[S3_KEY_MAX_BYTES + 1];
 };
 
@@ -41,27 +45,66 @@ static void wait_for_next(struct s3_usage *u)
 	u->timer = loop_add_timer(u->s3->cloud->loop, TICK_US, tick, u);
 }
 
-/* --- what is stored */
+/* --- what a bucket has, for CloudWatch: once a day, as the first measurement of it found it */
 
-static const char *usage_of(struct str class)
+static const struct {
+	const char *class, *usage, *storage;
+} classes[] = {
+        {"STANDARD_IA", "S3/TimedStorage-SIA-ByteHrs", "StandardIAStorage"},
+        {"ONEZONE_IA", "S3/TimedStorage-ZIA-ByteHrs", "OneZoneIAStorage"},
+        {"GLACIER_IR", "S3/TimedStorage-GIR-ByteHrs", "GlacierInstantRetrievalStorage"},
+        {"INTELLIGENT_TIERING", "S3/TimedStorage-INT-FA-ByteHrs", "IntelligentTieringFAStorage"},
+        {"REDUCED_REDUNDANCY", "S3/TimedStorage-RRS-ByteHrs", "ReducedRedundancyStorage"},
+        {"", "S3/TimedStorage-ByteHrs", "StandardStorage"}, /* all others */
+};
+
+static unsigned class_of(struct str class)
 {
-	static const struct {
-		const char *class, *usage;
-	} classes[] = {
-	        {"STANDARD_IA", "S3/TimedStorage-SIA-ByteHrs"},        {"ONEZONE_IA", "S3/TimedStorage-ZIA-ByteHrs"},
-	        {"GLACIER_IR", "S3/TimedStorage-GIR-ByteHrs"},         {"INTELLIGENT_TIERING", "S3/TimedStorage-INT-FA-ByteHrs"},
-	        {"REDUCED_REDUNDANCY", "S3/TimedStorage-RRS-ByteHrs"},
-	};
-	for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++)
-		if (str_is(class, classes[i].class))
-			return classes[i].usage;
-	return "S3/TimedStorage-ByteHrs";
+	unsigned i = 0;
+	while (i + 1 < CLASSES && !str_is(class, classes[i].class))
+		i++;
+	return i;
 }
+
+static void put_metric(struct s3_usage *u, struct metric *m, const char *name, const char *unit, double x)
+{
+	struct metrics *to = u->s3->cloud->metrics;
+	int64_t day_ms = u->to / DAY_MS * DAY_MS;
+	struct metric_query q = {.metric = m, .from_ms = day_ms, .to_ms = day_ms + 1, .period_s = 300};
+	m->name = str_from(name);
+	m->unit = str_from(unit);
+	/* A start of the cloud does not know whether it was said. */
+	if (!metrics_read(to, &u->slice, &q).n)
+		metrics_put_values(to, m, day_ms, 300, &(struct metric_value){x, 1}, 1);
+}
+
+static void publish(struct s3_usage *u, const struct state_s3_bucket *b)
+{
+	struct metric_dimension by[] = {{S("BucketName"), str_of(u->bucket, u->bucket_n)},
+	                                {S("StorageType"), S("AllStorageTypes")}};
+	struct metric m = {
+	        .account = b->account, .region = b->region, .space = S("AWS/S3"), .dimensions = by, .dimension_count = 2};
+	if (!u->s3->cloud->metrics)
+		return;
+	put_metric(u, &m, "NumberOfObjects", "Count", (double)u->objects);
+	for (unsigned i = 0; i < CLASSES; i++)
+		if (u->bytes[i]) {
+			by[1].value = str_from(classes[i].storage);
+			put_metric(u, &m, "BucketSizeBytes", "Bytes", (double)u->bytes[i]);
+		}
+}
+
+/* --- what is stored */
 
 static void add(struct s3_usage *u, const struct state_s3_bucket *b, const struct state_s3_object *o)
 {
 	int64_t from = o->last_modified.ms > u->from ? o->last_modified.ms : u->from;
-	const char *usage = usage_of(o->storage_class);
+	unsigned class = class_of(o->storage_class);
+	const char *usage = classes[class].usage;
+	if (!o->delete_marker.v) {
+		u->bytes[class] += (uint64_t)o->size.v;
+		u->objects++;
+	}
 	uint32_t i = 0;
 	if (o->delete_marker.v || from >= u->to)
 		return;
@@ -137,6 +180,10 @@ static void turn(void *ctx)
 	struct tree_walk w;
 	struct store_value value;
 	unsigned seen = 0;
+	if (!u->key_n) {
+		memset(u->bytes, 0, sizeof(u->bytes));
+		u->objects = 0;
+	}
 	tree_walk(&w, t, a, tree_root(a, "object", bucket), u->key_n ? tree_after(a, str_of(u->key, u->key_n)) : STR_NONE);
 	bool ended = true;
 	while (tree_next(&w, &name, &tail, &value)) {
@@ -150,6 +197,7 @@ static void turn(void *ctx)
 		add(u, &b, &o);
 	}
 	if (ended) {
+		publish(u, &b);
 		u->bucket[u->bucket_n++] = '!'; /* the least name behind this bucket's */
 		u->key_n = 0;
 	} else {

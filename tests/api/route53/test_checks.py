@@ -1,4 +1,5 @@
 """Health checks that check, and record sets that follow them."""
+import datetime
 import http.server
 import os
 import random
@@ -83,6 +84,28 @@ class Checks(unittest.TestCase):
         self.put({"Name": called, "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": "192.0.2.1"}], "SetIdentifier": "1", "Failover": "PRIMARY", "HealthCheckId": check},
                  {"Name": called, "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": "192.0.2.2"}], "SetIdentifier": "2", "Failover": "SECONDARY"})
         return lambda: self.answers(called)
+
+    def metric(self, name, **by):
+        """The values that CloudWatch has of it, newest last: (minimum, maximum) by the minute."""
+        moment = datetime.datetime.now(datetime.timezone.utc)
+        points = self.cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Route53", MetricName=name, Dimensions=[{"Name": k, "Value": v} for k, v in by.items()], Period=60,
+            StartTime=moment - datetime.timedelta(minutes=10), EndTime=moment + datetime.timedelta(minutes=1), Statistics=["Minimum", "Maximum", "Sum"])["Datapoints"]
+        return [(p["Minimum"], p["Maximum"]) for p in sorted(points, key=lambda p: p["Timestamp"])]
+
+    def test_metrics(self):
+        address, port, handler = serve(self)
+        check = self.check("HTTP", address, port)
+        self.until(lambda: self.metric("HealthCheckStatus", HealthCheckId=check), lambda p: p and p[-1][1] == 1)
+        self.assertEqual(self.metric("HealthCheckPercentageHealthy", HealthCheckId=check)[-1], (100.0, 100.0))
+        handler.status = 503
+        self.dns.update_health_check(HealthCheckId=check, FailureThreshold=1)  # looked at anew
+        self.until(lambda: self.metric("HealthCheckStatus", HealthCheckId=check), lambda p: p[-1][0] == 0)
+        parent = self.check("CALCULATED", ChildHealthChecks=[check], HealthThreshold=1)
+        self.until(lambda: self.metric("ChildHealthCheckHealthyCount", HealthCheckId=parent), lambda p: p and p[-1] == (0.0, 0.0))
+        self.assertEqual(self.metric("HealthCheckStatus", HealthCheckId=parent)[-1], (0.0, 0.0))
+        self.answers("nothing.checked.test")
+        self.assertTrue(self.metric("DNSQueries", HostedZoneId=self.zone.rpartition("/")[2]))
 
     def test_failover(self):
         address, port, handler = serve(self)

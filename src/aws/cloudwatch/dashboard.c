@@ -2,6 +2,7 @@
 #include "aws/cloudwatch/alarm_op.h"
 
 #include "aws/cloudwatch/dashboard.h"
+#include "core/meter.h"
 
 enum { BODY_MAX = 1 << 20, WIDGETS_MAX = 500, NAME_MAX_CHARS = 255, PAGE = 500 };
 
@@ -10,17 +11,24 @@ static struct str dashboard_key(struct call *c, struct str name)
 	return KEY(c->arena, S("cloudwatch"), S("dashboard"), c->account, name);
 }
 
+static struct str dashboard_arn(struct call *c, struct str name)
+{
+	return ARENA_CAT(c->arena, S("arn:aws:cloudwatch::"), c->account, S(":dashboard/"), name);
+}
+
+/* It costs for as long as it is there; it has no region. */
+static void meter_dashboard(struct call *c, struct str name, bool there)
+{
+	const struct meter_use use = {.usage = S("DashboardsUsageHour"), .rate = 1};
+	meter_set(call_txn(c), c->arena, c->account, S("us-east-1"), dashboard_arn(c, name), &use, there ? 1 : 0, c->now_ms);
+}
+
 static bool name_good(struct str name)
 {
 	for (size_t i = 0; i < name.n; i++)
 		if (!ascii_is_alnum(name.p[i]) && name.p[i] != '-' && name.p[i] != '_')
 			return false;
 	return name.n > 0 && name.n <= NAME_MAX_CHARS;
-}
-
-static struct str dashboard_arn(struct call *c, struct str name)
-{
-	return ARENA_CAT(c->arena, S("arn:aws:cloudwatch::"), c->account, S(":dashboard/"), name);
 }
 
 static void complain(struct call *c, struct cloudwatch_dashboard_validation_messages *l, const char *path, const char *what)
@@ -122,6 +130,7 @@ int cloudwatch_put_dashboard(struct call *c, const struct cloudwatch_put_dashboa
 	r.body = in->dashboard_body;
 	r.modified = OPT_TIME(c->now_ms);
 	record_put(call_txn(c), c->arena, key, CLOUDWATCH_ROW("Dashboard"), &r);
+	meter_dashboard(c, r.name, true);
 	out->dashboard_validation_messages.set = true;
 	return CALL_OK;
 }
@@ -154,6 +163,7 @@ int cloudwatch_delete_dashboards(struct call *c, const struct cloudwatch_delete_
 		if (!name_good(name) || !store_get(call_txn(c), dashboard_key(c, name), &v))
 			return not_found(c, name);
 		store_delete(call_txn(c), dashboard_key(c, name));
+		meter_dashboard(c, name, false);
 	}
 	return CALL_OK;
 }

@@ -3,8 +3,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "core/meter.h"
 #include "core/service.h"
 #include "engine/metrics/metrics.h"
+#include "gen/cloudwatch.h"
 
 #include <stdlib.h>
 
@@ -59,6 +61,27 @@ static void due(void *ctx)
 	give_all(u);
 }
 
+/* What is asked of GetMetricData costs by the metric, other calls by the call; what has to do with alarms is free. */
+static void bill(struct usage *u, const struct call *c)
+{
+	static const char *const paid[] = {"GetMetricStatistics", "ListMetrics",  "GetDashboard",
+	                                   "ListDashboards",      "PutDashboard", "DeleteDashboards"};
+	struct str name = api_text(&cloudwatch_api, c->op->name);
+	if (str_set(c->error.code))
+		return;
+	if (str_is(name, "GetMetricData") && c->in) {
+		const struct cloudwatch_get_metric_data_input *in = c->in;
+		int64_t n = 0;
+		for (uint32_t i = 0; i < in->metric_data_queries.n; i++)
+			n += in->metric_data_queries.v[i].metric_stat != NULL;
+		if (n)
+			meter_count(u->cloud->meter, c->account, c->region, S("CW:GMD-Metrics"), n);
+	}
+	for (unsigned i = 0; i < sizeof(paid) / sizeof(*paid); i++)
+		if (str_is(name, paid[i]))
+			meter_count(u->cloud->meter, c->account, c->region, S("CW:Requests"), 1);
+}
+
 /* Clients' calls alone, and those that got as far as to be somebody's. */
 static void count(void *ctx, const struct call *c)
 {
@@ -66,6 +89,8 @@ static void count(void *ctx, const struct call *c)
 	char key[KEY_MAX];
 	if (!c->http || !c->service || !c->account.n || sizeof(c->op) + c->account.n + c->region.n > sizeof(key))
 		return;
+	if (c->service->api == &cloudwatch_api)
+		bill(u, c);
 	size_t n = sizeof(c->op);
 	memcpy(key, &c->op, n);
 	memcpy(key + n, c->account.p, c->account.n);

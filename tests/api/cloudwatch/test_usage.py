@@ -29,5 +29,33 @@ class Usage(TestCase):
         self.assertEqual(count, samples)
 
 
+class Bill(TestCase):
+    def used(self):
+        day = datetime.datetime.now(datetime.timezone.utc).date()
+        out = client("ce").get_cost_and_usage(
+            TimePeriod={"Start": str(day), "End": str(day + datetime.timedelta(days=1))}, Granularity="DAILY", Metrics=["UsageQuantity"],
+            GroupBy=[{"Type": "DIMENSION", "Key": "USAGE_TYPE"}])["ResultsByTime"][0]["Groups"]
+        return {g["Keys"][0]: float(g["Metrics"]["UsageQuantity"]["Amount"]) for g in out}
+
+    def until(self, usage, least):
+        until = time.time() + 20
+        while self.used().get(usage, 0) < least and time.time() < until:
+            time.sleep(0.3)
+        return self.used().get(usage, 0)
+
+    def test_calls_and_dashboards(self):
+        watch, before = client("cloudwatch"), self.used()
+        moment = datetime.datetime.now(datetime.timezone.utc)
+        metric = {"Metric": {"Namespace": "Bill", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}
+        watch.get_metric_data(StartTime=moment - datetime.timedelta(hours=1), EndTime=moment, MetricDataQueries=[
+            {"Id": "a", "MetricStat": metric}, {"Id": "b", "MetricStat": metric}, {"Id": "c", "Expression": "a + b"}])
+        watch.list_metrics(Namespace="Bill")
+        watch.put_dashboard(DashboardName="bill", DashboardBody='{"widgets": []}')
+        self.addCleanup(watch.delete_dashboards, DashboardNames=["bill"])
+        self.assertGreaterEqual(self.until("CW:GMD-Metrics", before.get("CW:GMD-Metrics", 0) + 2), before.get("CW:GMD-Metrics", 0) + 2)
+        self.assertGreaterEqual(self.until("CW:Requests", before.get("CW:Requests", 0) + 2), before.get("CW:Requests", 0) + 2)
+        self.assertGreater(self.until("DashboardsUsageHour", before.get("DashboardsUsageHour", 0) + 1e-9), before.get("DashboardsUsageHour", 0))
+
+
 if __name__ == "__main__":
     unittest.main()

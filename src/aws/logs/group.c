@@ -1,4 +1,5 @@
 /* Log groups: CreateLogGroup, DeleteLogGroup, DescribeLogGroups, ListLogGroups, retention, deletion protection. */
+#include "forward.h"
 #include "measure.h"
 
 int logs_create_log_group(struct call *c, const struct logs_create_log_group_request *in, struct model_none *out)
@@ -40,6 +41,7 @@ int logs_delete_log_group(struct call *c, const struct logs_delete_log_group_req
 		return call_fail(c, "ValidationException", 0,
 		                 "The log group has deletion protection enabled and cannot be deleted.");
 	metric_filters_drop(c, group.id);
+	subscriptions_drop(c, group.id);
 	store_delete(call_txn(c), group.key);
 	logs_put_purge(c, group.id, 0);
 	call_after_commit(c, purge_soon);

@@ -1,4 +1,5 @@
 /* PutLogEvents. What is too old, expired or too new is left out and reported; the rest is durable when the reply goes out. */
+#include "forward.h"
 #include "measure.h"
 
 #include "base/log.h"
@@ -120,6 +121,7 @@ int logs_put_log_events(struct call *c, const struct logs_put_log_events_request
 		p->bytes += (int64_t)in->log_events.v[i].message.n + LOG_EVENT_OVERHEAD_BYTES;
 	c->state = p;
 	measure_events(c, &group, events, end - first);
+	forward_events(c, &group, in->log_stream_name, events, end - first);
 	logs_append(logs_events(c), group.id, stream.id, events, end - first, c->now_ms, put_done, p);
 	return call_wait(c, put_resume, put_gone);
 }

@@ -22,6 +22,7 @@ struct logs_state {
 	struct buf expire_after; /* key of the group that was looked at last */
 	struct list live;        /* sessions of StartLiveTail */
 	struct measure *measure; /* metrics out of events */
+	struct forward *forward; /* events to functions */
 };
 extern const struct service logs_service;
 struct logs_state *logs_state(const struct call *c);
@@ -122,4 +123,7 @@ logs_test_metric_filter_handler logs_test_metric_filter;
 logs_put_metric_filter_handler logs_put_metric_filter;
 logs_describe_metric_filters_handler logs_describe_metric_filters;
 logs_delete_metric_filter_handler logs_delete_metric_filter;
+logs_put_subscription_filter_handler logs_put_subscription_filter;
+logs_describe_subscription_filters_handler logs_describe_subscription_filters;
+logs_delete_subscription_filter_handler logs_delete_subscription_filter;
 logs_start_live_tail_handler logs_start_live_tail;

@@ -1,3 +1,4 @@
+#include "forward.h"
 #include "measure.h"
 
 #include "base/log.h"
@@ -45,6 +46,9 @@ static int about_arn(struct call *c, struct authz *az, struct str arn)
 		return answer; \
 	}
 ABOUT(delete_log_group, about_group(c, az, in->log_group_name))
+ABOUT(put_subscription_filter, about_group(c, az, in->log_group_name))
+ABOUT(delete_subscription_filter, about_group(c, az, in->log_group_name))
+ABOUT(describe_subscription_filters, about_group(c, az, in->log_group_name))
 ABOUT(put_metric_filter, about_group(c, az, in->log_group_name))
 ABOUT(delete_metric_filter, about_group(c, az, in->log_group_name))
 ABOUT(describe_metric_filters, about_group(c, az, str_set(in->log_group_name) ? in->log_group_name : S("")))
@@ -133,10 +137,13 @@ static const struct service_op ops[] = {
         OP(logs, delete_log_stream, DeleteLogStream, .resource = about_delete_log_stream),
         OP(logs, delete_metric_filter, DeleteMetricFilter, .resource = about_delete_metric_filter),
         OP(logs, delete_retention_policy, DeleteRetentionPolicy, .resource = about_delete_retention_policy),
+        OP(logs, delete_subscription_filter, DeleteSubscriptionFilter, .resource = about_delete_subscription_filter),
         OP(logs, describe_log_groups, DescribeLogGroups, .resource = about_all_groups, .flags = OP_READ,
            .missing = "groups of linked accounts"),
         OP(logs, describe_log_streams, DescribeLogStreams, .resource = about_describe_log_streams, .flags = OP_READ),
         OP(logs, describe_metric_filters, DescribeMetricFilters, .resource = about_describe_metric_filters, .flags = OP_READ),
+        OP(logs, describe_subscription_filters, DescribeSubscriptionFilters, .resource = about_describe_subscription_filters,
+           .flags = OP_READ),
         OP(logs, filter_log_events, FilterLogEvents, .resource = about_filter_log_events, .flags = OP_READ),
         OP(logs, get_log_events, GetLogEvents, .resource = about_get_log_events, .flags = OP_READ),
         OP(logs, list_log_groups, ListLogGroups, .resource = about_all_groups, .flags = OP_READ,
@@ -149,6 +156,8 @@ static const struct service_op ops[] = {
         OP(logs, put_metric_filter, PutMetricFilter, .resource = about_put_metric_filter,
            .missing = "transformed logs, system fields"),
         OP(logs, put_retention_policy, PutRetentionPolicy, .resource = about_put_retention_policy),
+        OP(logs, put_subscription_filter, PutSubscriptionFilter, .resource = about_put_subscription_filter,
+           .missing = "destinations that are no functions, transformed logs, system fields"),
         OP(logs, start_live_tail, StartLiveTail, .resource = about_start_live_tail, .flags = OP_READ),
         OP(logs, tag_log_group, TagLogGroup, .resource = about_tag_log_group),
         OP(logs, tag_resource, TagResource, .resource = about_tag_resource),
@@ -181,6 +190,7 @@ static int logs_start(struct cloud *cloud, void **ret_state)
 		return r;
 	}
 	s->measure = measure_new(cloud);
+	s->forward = forward_new(cloud);
 	logs_purge_pending(s);
 	logs_expire_start(s);
 	logs_usage_start(s);
@@ -195,6 +205,7 @@ static void logs_stop(void *state)
 		return;
 	logs_live_stop(s);
 	measure_free(s->measure);
+	forward_free(s->forward);
 	loop_remove_timer(s->cloud->loop, s->expiry);
 	loop_remove_timer(s->cloud->loop, s->usage);
 	arena_done(&s->usage_arena);

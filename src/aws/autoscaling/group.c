@@ -1,6 +1,7 @@
 /* Groups: what is wanted. What there is follows (keeper.c). */
 #include "group_check.h"
 #include "hooks.h"
+#include "traffic.h"
 #include "warm.h"
 
 #include "aws/ec2/ec2.h"
@@ -92,10 +93,9 @@ int autoscaling_create_auto_scaling_group(struct call *c, const struct autoscali
 		return scaling_invalid(c, "A group made of an instance is not supported.");
 	if (in->load_balancer_names.n)
 		return scaling_invalid(c, "Classic Load Balancers are not supported.");
-	if (in->target_group_arns.n || in->traffic_sources.n)
-		return scaling_invalid(c, "Groups of targets and other traffic sources are not supported.");
 	struct group_wish w = WISH_OF(in);
-	if (group_apply(c, &w, true, &g) != CALL_OK || group_tags_check(c, &in->tags) != CALL_OK)
+	if (group_apply(c, &w, true, &g) != CALL_OK || group_tags_check(c, &in->tags) != CALL_OK ||
+	    traffic_take(c, &in->target_group_arns, &in->traffic_sources, &g) != CALL_OK)
 		return CALL_FAIL;
 	add_tags(c, &g, &in->tags);
 	g.auto_scaling_group_arn =

@@ -144,7 +144,32 @@ static int check_math(struct call *c, const struct autoscaling_customized_metric
 	return returned == 1 ? CALL_OK : scaling_invalid(c, "Exactly one element of the metrics list should return data.");
 }
 
-static int check_tracking(struct call *c, const struct autoscaling_put_scaling_policy_type *in)
+/* app/<balancer>/<id>/targetgroup/<group>/<id>: the parts behind the words. */
+static bool label_parts(struct str label, struct str *ret_balancer, struct str *ret_group)
+{
+	ptrdiff_t at = str_find(label, S("/targetgroup/"));
+	if (!str_starts(label, S("app/")) || at < 0)
+		return false;
+	*ret_balancer = str_sub(label, 0, (size_t)at);
+	*ret_group = str_from_at(label, (size_t)at + 1);
+	return true;
+}
+
+static int check_label(struct call *c, const struct autoscaling_auto_scaling_group *g, struct str label)
+{
+	struct str balancer, group;
+	for (uint32_t i = 0; label_parts(label, &balancer, &group) && i < g->target_group_arns.n; i++)
+		if (str_ends(g->target_group_arns.v[i], ARENA_CAT(c->arena, S(":"), group)))
+			return CALL_OK;
+	return scaling_invalid(
+	        c,
+	        "The resource label '%.*s' is not valid: it names a load balancer and a target group that is attached to "
+	        "the Auto Scaling group.",
+	        STR_ARG(label));
+}
+
+static int check_tracking(struct call *c, const struct autoscaling_auto_scaling_group *g,
+                          const struct autoscaling_put_scaling_policy_type *in)
 {
 	const struct autoscaling_target_tracking_configuration *t = in->target_tracking_configuration;
 	if (!t)
@@ -162,9 +187,7 @@ static int check_tracking(struct call *c, const struct autoscaling_put_scaling_p
 	if (t->predefined_metric_specification) {
 		struct str type = t->predefined_metric_specification->predefined_metric_type;
 		if (str_is(type, "ALBRequestCountPerTarget"))
-			return scaling_invalid(
-			        c, "The metric ALBRequestCountPerTarget needs a target group that is attached to the Auto "
-			           "Scaling group.");
+			return check_label(c, g, t->predefined_metric_specification->resource_label);
 		if (str_set(t->predefined_metric_specification->resource_label))
 			return scaling_invalid(c, "Resource label should not be specified with the %.*s metric", STR_ARG(type));
 		return CALL_OK;
@@ -216,6 +239,14 @@ static void metric_of(struct call *c, const struct autoscaling_scaling_policy *p
 	a->period = OPT_INT(PERIOD_S);
 	a->statistic = S("Average");
 	if (t->predefined_metric_specification) {
+		struct str balancer, group;
+		if (label_parts(t->predefined_metric_specification->resource_label, &balancer, &group)) {
+			a->namespace = S("AWS/ApplicationELB");
+			a->metric_name = S("RequestCountPerTarget");
+			a->statistic = S("Sum");
+			*LIST_ADD(c->arena, &a->dimensions) = (struct cloudwatch_dimension){S("TargetGroup"), group};
+			return;
+		}
 		a->namespace = S("AWS/EC2");
 		for (size_t i = 0; i < sizeof(predefined) / sizeof(*predefined); i++)
 			if (str_is(t->predefined_metric_specification->predefined_metric_type, predefined[i][0]))
@@ -269,7 +300,7 @@ int autoscaling_put_scaling_policy(struct call *c, const struct autoscaling_put_
 	int said = str_is(type, "SimpleScaling") ? check_simple(c, in)
 	           : str_is(type, "StepScaling") ? check_steps(c, in)
 	           : str_is(type, "TargetTrackingScaling")
-	                   ? check_tracking(c, in)
+	                   ? check_tracking(c, g.group, in)
 	                   : scaling_invalid(c, "Policy type must be one of [StepScaling, SimpleScaling, "
 	                                        "TargetTrackingScaling, PredictiveScaling]");
 	if (said != CALL_OK)

@@ -5,6 +5,7 @@
  * are warm. A member is new until its warm-up is over. Checkpoints, and the bake time at the end, are waits. */
 #include "hooks.h"
 #include "refresh.h"
+#include "traffic.h"
 
 #include "aws/cloudwatch/cloudwatch.h"
 
@@ -207,7 +208,7 @@ static void end_old(struct step *t, int64_t most)
 		               arena_printf(t->s->arena,
 		                            "At %.*s an instance was taken out of service in response to an instance refresh.",
 		                            STR_ARG(scaling_time(t->s->arena, t->s->now_ms))));
-		if (hooks_passed(t, m))
+		if (traffic_left(t, m) && hooks_passed(t, m))
 			step_act(t, ACT_TERMINATE, m);
 		if (counts)
 			t->r->refreshing = OPT_INT(t->r->refreshing.v + 1);

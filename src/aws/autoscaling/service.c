@@ -81,6 +81,10 @@ ABOUT(health, set_instance_health_query, about_instance(c, az, in->instance_id))
 ABOUT_GROUP(protection, set_instance_protection_query)
 ABOUT_GROUP(attach, attach_instances_query)
 ABOUT_GROUP(detach, detach_instances_query)
+ABOUT_GROUP(attach_targets, attach_load_balancer_target_groups_type)
+ABOUT_GROUP(detach_targets, detach_load_balancer_target_groups_type)
+ABOUT_GROUP(attach_sources, attach_traffic_sources_type)
+ABOUT_GROUP(detach_sources, detach_traffic_sources_type)
 ABOUT_GROUP(enter, enter_standby_query)
 ABOUT_GROUP(exit, exit_standby_query)
 ABOUT_GROUP(process, scaling_process_query)
@@ -113,13 +117,17 @@ ABOUT(delete_tags, delete_tags_type, about_tags(c, az, &in->tags, STR_NONE))
 #define READ .flags = OP_READ
 static const struct service_op ops[] = {
         ROW(attach_instances, AttachInstances, .resource = about_attach),
+        ROW(attach_load_balancer_target_groups, AttachLoadBalancerTargetGroups, .resource = about_attach_targets),
+        ROW(attach_traffic_sources, AttachTrafficSources, .resource = about_attach_sources,
+            .missing = "Classic Load Balancers, VPC Lattice"),
         ROW(batch_delete_scheduled_action, BatchDeleteScheduledAction, .resource = about_delete_schedules),
         ROW(batch_put_scheduled_update_group_action, BatchPutScheduledUpdateGroupAction, .resource = about_put_schedules),
         ROW(cancel_instance_refresh, CancelInstanceRefresh, .resource = about_cancel_refresh),
         ROW(complete_lifecycle_action, CompleteLifecycleAction, .resource = about_complete),
         ROW(create_auto_scaling_group, CreateAutoScalingGroup, .resource = about_create,
-            .missing = "InstanceId, load balancers, MaxInstanceLifetime, CapacityRebalance, instance maintenance and lifecycle "
-                       "policies, instance requirements, price-based allocation strategies"),
+            .missing =
+                    "InstanceId, Classic Load Balancers, MaxInstanceLifetime, CapacityRebalance, instance maintenance and lifecycle "
+                    "policies, instance requirements, price-based allocation strategies"),
         ROW(create_launch_configuration, CreateLaunchConfiguration, .resource = about_create_configuration,
             .missing = "InstanceId, kernels, dedicated tenancy"),
         ROW(create_or_update_tags, CreateOrUpdateTags, .resource = about_create_tags),
@@ -138,6 +146,7 @@ static const struct service_op ops[] = {
         ROW(describe_launch_configurations, DescribeLaunchConfigurations, READ),
         ROW(describe_lifecycle_hook_types, DescribeLifecycleHookTypes, READ),
         ROW(describe_lifecycle_hooks, DescribeLifecycleHooks, READ),
+        ROW(describe_load_balancer_target_groups, DescribeLoadBalancerTargetGroups, READ),
         ROW(describe_metric_collection_types, DescribeMetricCollectionTypes, READ),
         ROW(describe_policies, DescribePolicies, READ),
         ROW(describe_scaling_activities, DescribeScalingActivities, READ),
@@ -145,8 +154,11 @@ static const struct service_op ops[] = {
         ROW(describe_scheduled_actions, DescribeScheduledActions, READ),
         ROW(describe_tags, DescribeTags, READ),
         ROW(describe_termination_policy_types, DescribeTerminationPolicyTypes, READ),
+        ROW(describe_traffic_sources, DescribeTrafficSources, READ),
         ROW(describe_warm_pool, DescribeWarmPool, READ),
         ROW(detach_instances, DetachInstances, .resource = about_detach),
+        ROW(detach_load_balancer_target_groups, DetachLoadBalancerTargetGroups, .resource = about_detach_targets),
+        ROW(detach_traffic_sources, DetachTrafficSources, .resource = about_detach_sources),
         ROW(disable_metrics_collection, DisableMetricsCollection, .resource = about_disable_metrics),
         ROW(enable_metrics_collection, EnableMetricsCollection, .resource = about_enable_metrics),
         ROW(enter_standby, EnterStandby, .resource = about_enter),
@@ -154,7 +166,7 @@ static const struct service_op ops[] = {
         ROW(exit_standby, ExitStandby, .resource = about_exit),
         ROW(put_lifecycle_hook, PutLifecycleHook, .resource = about_put_hook, .missing = "notification targets"),
         ROW(put_scaling_policy, PutScalingPolicy, .resource = about_put_policy,
-            .missing = "predictive scaling, requests per target, other aggregations than Average"),
+            .missing = "predictive scaling, other aggregations than Average"),
         ROW(put_scheduled_update_group_action, PutScheduledUpdateGroupAction, .resource = about_put_schedule),
         ROW(put_warm_pool, PutWarmPool, .resource = about_put_warm, .missing = "hibernation"),
         ROW(record_lifecycle_action_heartbeat, RecordLifecycleActionHeartbeat, .resource = about_heartbeat),

@@ -4,6 +4,7 @@
 #include "hooks.h"
 #include "refresh.h"
 #include "schedule.h"
+#include "traffic.h"
 #include "warm.h"
 
 enum { LAUNCHES_MAX = 20, RETRY_MS = 15 * 1000, RETRY_MOST_MS = 15 * 60 * 1000, ZONE_BAD_MS = 5 * 60 * 1000 };
@@ -224,6 +225,12 @@ static void serves(struct step *t, struct state_autoscaling_member *m, const str
 		else if (e->impaired_ms)
 			step_wake(t, late);
 	}
+	if (traffic_serves(t, m) && !str_set(m->unhealthy) && !scaling_suspended(t->r, "HealthCheck")) {
+		if (t->s->now_ms >= grace)
+			m->unhealthy = S("an ELB system health check failure");
+		else
+			step_wake(t, grace);
+	}
 	if (str_set(m->unhealthy))
 		is_unhealthy(t, m);
 }
@@ -235,8 +242,13 @@ static bool ends(struct step *t, struct state_autoscaling_member *m, const struc
 		scaling_forget_member(t->s, m->id);
 		return false;
 	}
+	bool left = down(e) || traffic_left(t, m);
 	if (str_is(e->state, "shutting-down") || !hooks_passed(t, m))
 		return true;
+	if (!left) {
+		scaling_activity_say(t->s, t->r, m, STR_NONE, "WaitingForELBConnectionDraining", 50, STR_NONE);
+		return true;
+	}
 	if (m->returning.v)
 		warm_returned(t, m);
 	else
@@ -258,7 +270,11 @@ static bool member_step(struct step *t, struct state_autoscaling_member *m, cons
 		serves(t, m, e);
 	if (member_ends(m))
 		return ends(t, m, e);
+	if (member_in(m, "Standby") && !down(e))
+		traffic_left(t, m);
 	if (!member_in(m, "Detaching"))
+		return true;
+	if (!gone(e) && !traffic_left(t, m))
 		return true;
 	if (!gone(e) && tagged(t, e)) {
 		step_act(t, ACT_UNTAG, m);
@@ -330,7 +346,7 @@ static void shrink(struct step *t, int64_t have, int64_t desired)
 		if (warm_give(t, m, cause))
 			continue;
 		step_terminate(t->s, t->r, m, cause);
-		if (hooks_passed(t, m))
+		if (traffic_left(t, m) && hooks_passed(t, m))
 			step_act(t, ACT_TERMINATE, m);
 	}
 	t->r->reason = STR_NONE;
@@ -418,6 +434,7 @@ void step_run(struct step *t)
 		else
 			remove_member(t->r, i);
 	}
+	traffic_step(t);
 	refresh_step(t);
 	capacity(t);
 	warm_pool_step(t);

@@ -2,6 +2,7 @@
 #include "warm.h"
 
 #include "hooks.h"
+#include "traffic.h"
 
 #include "gen/ec2.h"
 
@@ -109,7 +110,7 @@ bool warm_give(struct step *t, struct state_autoscaling_member *m, struct str ca
 		return false;
 	step_terminate(t->s, t->r, m, cause);
 	m->returning = OPT_BOOL(true);
-	if (hooks_passed(t, m))
+	if (traffic_left(t, m) && hooks_passed(t, m))
 		warm_returned(t, m);
 	return true;
 }

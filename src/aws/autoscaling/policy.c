@@ -245,6 +245,7 @@ static void metric_of(struct call *c, const struct autoscaling_scaling_policy *p
 			a->metric_name = S("RequestCountPerTarget");
 			a->statistic = S("Sum");
 			*LIST_ADD(c->arena, &a->dimensions) = (struct cloudwatch_dimension){S("TargetGroup"), group};
+			*LIST_ADD(c->arena, &a->dimensions) = (struct cloudwatch_dimension){S("LoadBalancer"), balancer};
 			return;
 		}
 		a->namespace = S("AWS/EC2");

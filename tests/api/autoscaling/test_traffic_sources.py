@@ -87,8 +87,9 @@ class Targets(GroupCase):
         names = [a["AlarmName"] for a in put["Alarms"]]
         cloudwatch = client("cloudwatch", region=self.region)
         alarms = wait(self, lambda: len(f := cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]) == 2 and f)
-        self.assertEqual((alarms[0]["Namespace"], alarms[0]["MetricName"], alarms[0]["Statistic"], alarms[0]["Dimensions"]),
-                         ("AWS/ApplicationELB", "RequestCountPerTarget", "Sum", [{"Name": "TargetGroup", "Value": blue.split(":")[-1]}]))
+        self.assertEqual((alarms[0]["Namespace"], alarms[0]["MetricName"], alarms[0]["Statistic"]), ("AWS/ApplicationELB", "RequestCountPerTarget", "Sum"))
+        self.assertEqual({d["Name"]: d["Value"] for d in alarms[0]["Dimensions"]},
+                         {"TargetGroup": blue.split(":")[-1], "LoadBalancer": balancer.split(":loadbalancer/")[1]})
         self.fails("ValidationError", "is not valid", self.scaling.put_scaling_policy, **given, TargetTrackingConfiguration=tracking(label[:-2] + "00"))
         self.scaling.delete_policy(AutoScalingGroupName="g", PolicyName="p")
 

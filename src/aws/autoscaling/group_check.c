@@ -4,7 +4,15 @@
 #include "aws/iam/iam.h"
 #include "gen/ec2.h"
 
-enum { CAPACITY_MAX = 10000, COOLDOWN_DEFAULT = 300, TAGS_MAX = 50, OVERRIDES_MAX = 40, WEIGHT_MAX = 999 };
+enum {
+	CAPACITY_MAX = 10000,
+	COOLDOWN_DEFAULT = 300,
+	TAGS_MAX = 50,
+	OVERRIDES_MAX = 40,
+	WEIGHT_MAX = 999,
+	POOLS_STANDARD = 2,
+	POOLS_MAX = 20
+};
 
 static int refuse(struct call *c, const char *what)
 {
@@ -94,11 +102,20 @@ static int check_distribution(struct call *c, const struct autoscaling_instances
 		return scaling_invalid(c, "OnDemandBaseCapacity must be a non-negative integer");
 	if (d->on_demand_percentage_above_base_capacity.v < 0 || d->on_demand_percentage_above_base_capacity.v > 100)
 		return scaling_invalid(c, "OnDemandPercentageAboveBaseCapacity must be between 0 and 100");
-	if (d->on_demand_allocation_strategy.n && !str_is(d->on_demand_allocation_strategy, "prioritized"))
-		return refuse(c, "Another on-demand allocation strategy than prioritized is");
+	if (d->on_demand_allocation_strategy.n && !str_is(d->on_demand_allocation_strategy, "prioritized") &&
+	    !str_is(d->on_demand_allocation_strategy, "lowest-price"))
+		return scaling_invalid(
+		        c, "Invalid on-demand allocation strategy: %.*s. Valid values are prioritized and lowest-price.",
+		        STR_ARG(d->on_demand_allocation_strategy));
 	if (d->spot_allocation_strategy.n && !str_is(d->spot_allocation_strategy, "capacity-optimized") &&
-	    !str_is(d->spot_allocation_strategy, "capacity-optimized-prioritized"))
-		return refuse(c, "Another spot allocation strategy than capacity-optimized is");
+	    !str_is(d->spot_allocation_strategy, "capacity-optimized-prioritized") &&
+	    !str_is(d->spot_allocation_strategy, "price-capacity-optimized") &&
+	    !str_is(d->spot_allocation_strategy, "lowest-price"))
+		return scaling_invalid(c, "Invalid spot allocation strategy: %.*s", STR_ARG(d->spot_allocation_strategy));
+	if (d->spot_instance_pools.set && d->spot_allocation_strategy.n && !str_is(d->spot_allocation_strategy, "lowest-price"))
+		return scaling_invalid(c, "SpotInstancePools option is only available with the lowest-price allocation strategy.");
+	if (d->spot_instance_pools.set && (d->spot_instance_pools.v < 1 || d->spot_instance_pools.v > POOLS_MAX))
+		return scaling_invalid(c, "SpotInstancePools must be between 1 and %d", POOLS_MAX);
 	return CALL_OK;
 }
 
@@ -146,7 +163,9 @@ static int take_mixed(struct call *c, const struct autoscaling_mixed_instances_p
 	if (!d->on_demand_percentage_above_base_capacity.set)
 		d->on_demand_percentage_above_base_capacity = OPT_INT(100);
 	if (!d->spot_allocation_strategy.n)
-		d->spot_allocation_strategy = S("capacity-optimized");
+		d->spot_allocation_strategy = S("lowest-price");
+	if (!d->spot_instance_pools.set && str_is(d->spot_allocation_strategy, "lowest-price"))
+		d->spot_instance_pools = OPT_INT(POOLS_STANDARD);
 	*ret = made;
 	return CALL_OK;
 }

@@ -167,13 +167,57 @@ static bool next_on_demand(const struct state_autoscaling_group_record *r, const
 	return have < want;
 }
 
-/* All pools of this machine are of the same capacity, so what is first in the list is as good as any. */
-static const struct autoscaling_launch_template_overrides *pick_override(const struct autoscaling_overrides *all)
+/* What a unit of capacity costs with it. */
+static double price_of(const struct autoscaling_launch_template_overrides *o)
 {
-	for (uint32_t i = 0; i < all->n; i++)
-		if (!all->v[i].instance_type.n || ec2_type_offered(all->v[i].instance_type))
-			return &all->v[i];
-	return all->n ? &all->v[0] : NULL;
+	int64_t weight = 1;
+	str_to_i64(o->weighted_capacity, &weight);
+	return (double)ec2_type_price(o->instance_type) / (double)weight;
+}
+
+static unsigned spots_of(const struct state_autoscaling_group_record *r, struct str type)
+{
+	unsigned n = 0;
+	for (uint32_t i = 0; i < r->members.n; i++)
+		n += member_counts(&r->members.v[i]) && r->members.v[i].spot.v && str_eq(r->members.v[i].type, type);
+	return n;
+}
+
+static bool usable(const struct autoscaling_launch_template_overrides *o)
+{
+	return !o->instance_type.n || ec2_type_offered(o->instance_type);
+}
+
+/* Is it among the so many cheapest? Of equal ones those that are first in the list are. */
+static bool cheap(const struct autoscaling_overrides *all, uint32_t at, int64_t pools)
+{
+	int64_t before = 0;
+	for (uint32_t i = 0; i < all->n; i++) {
+		double mine = price_of(&all->v[at]), other = price_of(&all->v[i]);
+		before += usable(&all->v[i]) && (other < mine || (other <= mine && i < at));
+	}
+	return before < pools;
+}
+
+/* All pools of this machine are of the same capacity: where capacity decides, the first in the list is as good as any, and where
+ * the price decides too, the cheapest is. Lowest price spreads spot instances over the cheapest pools. */
+static const struct autoscaling_launch_template_overrides *
+pick_override(const struct state_autoscaling_group_record *r, const struct autoscaling_mixed_instances_policy *p, bool spot)
+{
+	const struct autoscaling_overrides *all = &p->launch_template->overrides;
+	const struct autoscaling_instances_distribution *d = p->instances_distribution;
+	struct str strategy = !d ? STR_NONE : spot ? d->spot_allocation_strategy : d->on_demand_allocation_strategy;
+	bool lowest = str_is(strategy, "lowest-price"), priced = lowest || str_is(strategy, "price-capacity-optimized");
+	int64_t pools = !priced ? INT64_MAX : lowest && spot && d->spot_instance_pools.set ? d->spot_instance_pools.v : 1;
+	const struct autoscaling_launch_template_overrides *best = NULL;
+	for (uint32_t i = 0; i < all->n; i++) {
+		const struct autoscaling_launch_template_overrides *o = &all->v[i];
+		if (!usable(o) || !cheap(all, i, pools))
+			continue;
+		if (!best || (pools > 1 && priced && spots_of(r, o->instance_type) < spots_of(r, best->instance_type)))
+			best = o;
+	}
+	return best ? best : all->n ? &all->v[0] : NULL;
 }
 
 static bool by_template(const struct scope *s, const struct state_autoscaling_group_record *r, const struct launch_source *from,
@@ -182,8 +226,9 @@ static bool by_template(const struct scope *s, const struct state_autoscaling_gr
 {
 	const struct autoscaling_launch_template_specification *t = from->template;
 	struct ec2_template_seen seen;
-	const struct autoscaling_launch_template_overrides *over =
-	        from->mixed ? pick_override(&from->mixed->launch_template->overrides) : NULL;
+	const struct autoscaling_instances_distribution *d = from->mixed ? from->mixed->instances_distribution : NULL;
+	bool spot = from->mixed && !next_on_demand(r, d);
+	const struct autoscaling_launch_template_overrides *over = from->mixed ? pick_override(r, from->mixed, spot) : NULL;
 	if (over && over->launch_template_specification)
 		t = over->launch_template_specification;
 	if (!ec2_see_template(s->txn, s->arena, s->account, s->region, t->launch_template_id, t->launch_template_name, t->version,
@@ -203,11 +248,8 @@ static bool by_template(const struct scope *s, const struct state_autoscaling_gr
 		if (over->weighted_capacity.n && str_to_i64(over->weighted_capacity, &weight))
 			m->weight = OPT_INT(weight);
 	}
-	if (from->mixed) {
-		const struct autoscaling_instances_distribution *d = from->mixed->instances_distribution;
-		if (!next_on_demand(r, d))
-			set_spot(s, d ? d->spot_max_price : STR_NONE, in);
-	}
+	if (spot)
+		set_spot(s, d ? d->spot_max_price : STR_NONE, in);
 	const struct ec2_instance_market_options_request *market =
 	        in->instance_market_options ? in->instance_market_options : seen.data->instance_market_options;
 	m->spot = OPT_BOOL(market && str_is(market->market_type, "spot"));

@@ -127,7 +127,7 @@ static const struct service_op ops[] = {
         ROW(create_auto_scaling_group, CreateAutoScalingGroup, .resource = about_create,
             .missing =
                     "InstanceId, Classic Load Balancers, MaxInstanceLifetime, CapacityRebalance, instance maintenance and lifecycle "
-                    "policies, instance requirements, price-based allocation strategies"),
+                    "policies, instance requirements"),
         ROW(create_launch_configuration, CreateLaunchConfiguration, .resource = about_create_configuration,
             .missing = "InstanceId, kernels, dedicated tenancy"),
         ROW(create_or_update_tags, CreateOrUpdateTags, .resource = about_create_tags),

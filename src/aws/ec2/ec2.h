@@ -123,3 +123,5 @@ struct str ec2_zone_named(struct arena *a, struct str region, struct str name_or
 struct str ec2_zone_id_of(struct arena *a, struct str region, struct str name);
 /* Does this machine offer the type? False also where there is none such. */
 bool ec2_type_offered(struct str type);
+/* What an instance of it costs an hour on demand, in millionths of a dollar; 0: not known. Spot is a fixed part of that. */
+uint64_t ec2_type_price(struct str type);

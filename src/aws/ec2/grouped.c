@@ -149,3 +149,9 @@ bool ec2_type_offered(struct str type)
 	const struct instance_type *found = instance_type_find(type);
 	return found && instance_type_offered(found);
 }
+
+uint64_t ec2_type_price(struct str type)
+{
+	const struct instance_type *found = instance_type_find(type);
+	return found ? found->micro_usd_h : 0;
+}

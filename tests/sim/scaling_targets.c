@@ -30,7 +30,7 @@ static struct {
 	struct cloud cloud;
 	struct arena arena, last;
 	const struct principal *root;
-	char dir[64], code[128];
+	char dir[64], code[128], metric[256]; /* metric: of the last alarm */
 	int64_t wall_ms, mono_us;
 	int64_t desired, running;
 	bool there, deploying, faults;
@@ -50,12 +50,13 @@ bool ecs_see_service(struct store_txn *t, struct arena *a, struct str account, s
                      struct str name, struct ecs_service_seen *ret)
 {
 	(void)t;
-	(void)a;
 	(void)account;
 	(void)region;
 	(void)cluster;
 	(void)name;
 	*ret = (struct ecs_service_seen){.desired = w.desired, .running = w.running, .deploying = w.deploying};
+	*LIST_ADD(a, &ret->target_groups) =
+	        S("arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/blue/0123456789abcdef");
 	return w.there;
 }
 
@@ -107,6 +108,11 @@ static int fake_put_alarm(struct call *c, const struct cloudwatch_put_metric_ala
 		return lost(c);
 	assert_true(str_starts(in->alarm_name, S("TargetTracking-service/c/web-Alarm")));
 	w.alarms++;
+	snprintf(w.metric, sizeof(w.metric), "%.*s %.*s %.*s", STR_ARG(in->namespace), STR_ARG(in->metric_name),
+	         STR_ARG(in->statistic));
+	for (uint32_t i = 0; i < in->dimensions.n; i++)
+		snprintf(w.metric + strlen(w.metric), sizeof(w.metric) - strlen(w.metric), " %.*s %.*s",
+		         STR_ARG(in->dimensions.v[i].name), STR_ARG(in->dimensions.v[i].value));
 	return CALL_OK;
 }
 
@@ -568,6 +574,34 @@ static void by_the_clock(void **state)
 	assert_int_equal(w.desired, 2);
 }
 
+static void put_requests(const char *label, const char *code)
+{
+	struct application_autoscaling_predefined_metric_specification metric = {
+	        .predefined_metric_type = S("ALBRequestCountPerTarget"), .resource_label = str_from(label)};
+	struct application_autoscaling_target_tracking_scaling_policy_configuration t = {.predefined_metric_specification = &metric,
+	                                                                                 .target_value = OPT_DOUBLE(100)};
+	struct application_autoscaling_put_scaling_policy_request in = {ABOUT, .policy_name = S("r"),
+	                                                                .policy_type = S("TargetTrackingScaling"),
+	                                                                .target_tracking_scaling_policy_configuration = &t};
+	ask("PutScalingPolicy", &in);
+	assert_string_equal(w.code, code);
+}
+
+static void requests_per_target(void **state)
+{
+	(void)state;
+	w.desired = w.running = 1;
+	register_target(1, 4);
+	put_requests("app/web/0123456789abcdef/targetgroup/green/0123456789abcdef", "ValidationException");
+	put_requests("app/web/0123456789abcdef", "ValidationException");
+	put_requests("app/web/0123456789abcdef/targetgroup/blue/0123456789abcdef", "");
+	for (int i = 0; i < 10 && w.alarms < 2; i++)
+		pass(MINUTE_MS);
+	assert_int_equal(w.alarms, 2);
+	assert_string_equal(w.metric, "AWS/ApplicationELB RequestCountPerTarget Sum TargetGroup targetgroup/blue/0123456789abcdef "
+	                              "LoadBalancer app/web/0123456789abcdef");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -575,6 +609,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(tracking_comes_to_rest, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(days_of_faults, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(by_the_clock, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(requests_per_target, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("scaling_targets", tests, NULL, NULL);
 }

@@ -109,6 +109,29 @@ static int check_custom(struct call *c, const struct application_autoscaling_cus
 	return returned == 1 ? CALL_OK : appscale_invalid(c, "Exactly one element of the metrics list should return data.");
 }
 
+/* app/<balancer>/<id>/targetgroup/<group>/<id> */
+static bool label_parts(struct str label, struct str *ret_balancer, struct str *ret_group)
+{
+	ptrdiff_t at = str_find(label, S("/targetgroup/"));
+	if (!str_starts(label, S("app/")) || at < 0)
+		return false;
+	*ret_balancer = str_sub(label, 0, (size_t)at);
+	*ret_group = str_from_at(label, (size_t)at + 1);
+	return true;
+}
+
+static bool label_good(struct call *c, const struct resource *of, struct str label)
+{
+	struct appscale s = appscale_of_call(c);
+	struct resource_seen seen;
+	struct str balancer, group;
+	resource_see(&s, of, &seen);
+	for (uint32_t i = 0; label_parts(label, &balancer, &group) && i < seen.target_groups.n; i++)
+		if (str_ends(seen.target_groups.v[i], ARENA_CAT(c->arena, S(":"), group)))
+			return true;
+	return false;
+}
+
 static int check_tracking(struct call *c, const struct resource *of, const tracking *t)
 {
 	if (!t)
@@ -125,6 +148,8 @@ static int check_tracking(struct call *c, const struct resource *of, const track
 		return check_custom(c, t->customized_metric_specification);
 	struct str type = t->predefined_metric_specification->predefined_metric_type;
 	struct str label = t->predefined_metric_specification->resource_label;
+	if (str_is(of->namespace, "ecs") && str_is(type, "ALBRequestCountPerTarget") && label_good(c, of, label))
+		return CALL_OK;
 	if (str_is(of->namespace, "ecs") && str_is(type, "ALBRequestCountPerTarget"))
 		return appscale_invalid(
 		        c,
@@ -208,6 +233,15 @@ static void metric_of(struct call *c, const struct resource *of, const tracking 
 	}
 	a->period = OPT_INT(PERIOD_S);
 	a->statistic = S("Average");
+	struct str balancer, group;
+	if (!m && label_parts(t->predefined_metric_specification->resource_label, &balancer, &group)) {
+		a->namespace = S("AWS/ApplicationELB");
+		a->metric_name = S("RequestCountPerTarget");
+		a->statistic = S("Sum");
+		*LIST_ADD(c->arena, &a->dimensions) = (struct cloudwatch_dimension){S("TargetGroup"), group};
+		*LIST_ADD(c->arena, &a->dimensions) = (struct cloudwatch_dimension){S("LoadBalancer"), balancer};
+		return;
+	}
 	if (!m) {
 		const struct resource_metric *p = predefined(of, t->predefined_metric_specification->predefined_metric_type);
 		a->namespace = str_from(p->space);

@@ -23,6 +23,7 @@ static void ecs_see(const struct appscale *s, struct str id, struct resource_see
 	if (!ecs_parts(id, &cluster, &name) || !ecs_see_service(s->txn, s->arena, s->account, s->region, cluster, name, &seen))
 		return;
 	*ret = (struct resource_seen){.there = true, .wanted = seen.desired, .running = seen.running, .moves = seen.deploying};
+	ret->target_groups = seen.target_groups;
 	if (seen.daemon)
 		ret->refused = S("The desired count of a service with the scheduling strategy DAEMON cannot be scaled.");
 }

@@ -16,8 +16,9 @@ struct appscale {
 struct resource_seen {
 	bool there;
 	int64_t wanted, running;
-	bool moves;         /* it is being changed otherwise: nothing shrinks meanwhile */
-	struct str refused; /* why it cannot be scaled at all; absent: it can */
+	bool moves;                    /* it is being changed otherwise: nothing shrinks meanwhile */
+	struct str_list target_groups; /* ARNs: requests per target of these can be tracked */
+	struct str refused;            /* why it cannot be scaled at all; absent: it can */
 };
 struct resource_metric {
 	const char *type, *space, *name, *unit;

@@ -5,7 +5,8 @@
 
 struct ecs_service_seen {
 	int64_t desired, running;
-	bool daemon, deploying; /* deploying: a deployment is under way */
+	bool daemon, deploying;        /* deploying: a deployment is under way */
+	struct str_list target_groups; /* ARNs of those that its tasks are targets in */
 };
 /* False: there is none such that is active. */
 bool ecs_see_service(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str cluster,

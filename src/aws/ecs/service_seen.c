@@ -17,6 +17,9 @@ bool ecs_see_service(struct store_txn *t, struct arena *a, struct str account, s
 	                                 .daemon = service_is_daemon(r.service),
 	                                 .deploying = r.service->deployments.n &&
 	                                              str_is(r.service->deployments.v[0].rollout_state, "IN_PROGRESS")};
+	for (uint32_t i = 0; i < r.service->load_balancers.n; i++)
+		if (str_set(r.service->load_balancers.v[i].target_group_arn))
+			*LIST_ADD(a, &ret->target_groups) = r.service->load_balancers.v[i].target_group_arn;
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include "aws/ec2/spot.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
+#include "core/chaos.h"
 
 enum { COUNT_MAX = 1000 };
 
@@ -373,7 +374,8 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 	if (!l.spot.set && !l.reserved.places && !l.reserved.only && placement_room(&l.place, in->min_count.v) == in->min_count.v)
 		room = spot_reclaim(c, l.type, room, in->min_count.v, &l.after_spot);
 	int64_t count = room < in->max_count.v ? room : in->max_count.v;
-	if (count < in->min_count.v)
+	bool down = c->cloud->chaos && chaos_find(c->cloud->chaos, CHAOS_ZONE_DOWN, l.subnet.availability_zone);
+	if (count < in->min_count.v || down)
 		return call_fail(c, "InsufficientInstanceCapacity", 500,
 		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",
 		                 l.type->name, STR_ARG(l.subnet.availability_zone));

@@ -83,7 +83,10 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s);
 void elb_item_free(struct elb_item *i);
 struct elb_item *elb_item_named(const struct elb_desk *d, struct arena *a, struct str account, struct str region, struct str name);
 struct elb_item_node *elb_item_node(struct elb_item *i, const char *interface);
-/* Is a target (of a group that was put) healthy, as all nodes see it that ask it? LB_INITIAL also: nobody knows yet. */
+/* Does it see no healthy target of any group, while another node does? Then it is the node (its zone) that is ill. */
+bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *n);
+/* Is a target (of a group that was put) healthy, as all nodes see it that ask it and are not cut off? LB_INITIAL also: nobody knows
+ * yet. */
 enum lb_health elb_item_health(const struct elb_item *i, const struct elb_seen_group *g, const struct elb_seen_target *t,
                                struct lb_target_health *ret_why);
 

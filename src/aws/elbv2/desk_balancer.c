@@ -303,6 +303,27 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s)
 
 /* --- health */
 
+static bool sees_any(const struct elb_item *i, const struct elb_item_node *n)
+{
+	struct lb_target_health h;
+	for (size_t g = 0; g < i->group_count && n->serves; g++)
+		for (size_t t = 0; t < i->groups[g].target_count; t++)
+			if (lb_health_of(i->desk->lb, i->id, n->interface, i->groups[g].arn, i->groups[g].targets[t].id, &h) &&
+			    h.health == LB_HEALTHY)
+				return true;
+	return false;
+}
+
+bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *n)
+{
+	bool others = false;
+	if (sees_any(i, n))
+		return false;
+	for (unsigned k = 0; k < i->node_count && !others; k++)
+		others = &i->nodes[k] != n && sees_any(i, &i->nodes[k]);
+	return others;
+}
+
 enum lb_health elb_item_health(const struct elb_item *i, const struct elb_seen_group *g, const struct elb_seen_target *t,
                                struct lb_target_health *ret_why)
 {
@@ -320,6 +341,8 @@ enum lb_health elb_item_health(const struct elb_item *i, const struct elb_seen_g
 			continue;
 		}
 		if (h.health == LB_UNHEALTHY) {
+			if (elb_node_is_cut_off(i, n))
+				continue;
 			*ret_why = h;
 			return LB_UNHEALTHY;
 		}

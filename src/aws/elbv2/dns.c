@@ -44,17 +44,22 @@ static struct str text_of(const uint8_t *wire, char out[static DNS_NAME_MAX])
 	return str_of(out, n);
 }
 
-/* Nodes that serve; all of them where none does. In any order. */
+static bool is_good(const struct elb_item *i, const struct elb_item_node *n)
+{
+	return n->serves && !elb_node_is_cut_off(i, n);
+}
+
+/* Nodes that serve and reach targets; all of them where none does. In any order. */
 static unsigned addresses_of(const struct elb_item *i, struct str vpc, struct str zone, uint32_t out[static LB_NODES_MAX])
 {
 	bool inside = i->internal || str_eq(vpc, i->vpc), any = false;
 	unsigned n = 0;
 	for (unsigned k = 0; k < i->node_count; k++)
-		any |= i->nodes[k].serves && (!str_set(zone) || str_is(zone, i->nodes[k].zone));
+		any |= is_good(i, &i->nodes[k]) && (!str_set(zone) || str_is(zone, i->nodes[k].zone));
 	for (unsigned k = 0; k < i->node_count; k++) {
 		const struct elb_item_node *node = &i->nodes[k];
 		uint32_t address = inside ? node->private : node->public;
-		if (!address || (any && !node->serves) || (str_set(zone) && !str_is(zone, node->zone)))
+		if (!address || (any && !is_good(i, node)) || (str_set(zone) && !str_is(zone, node->zone)))
 			continue;
 		unsigned at = (unsigned)rand_below(n + 1);
 		out[n++] = out[at];

@@ -15,6 +15,8 @@ enum {
 	CONNECT_S = 10,
 	WORKER_END_S = 3600, /* how long workers of before may go on with their connections */
 };
+/* Eight digits; a range of 2^32 is what rand has without one. */
+#define RANDOM "%%[rand,hex,lower,bytes(8,8)]"
 #define REFUSE(status) "  http-request return status " #status " content-type text/html file " #status ".html " LB_OWN
 
 /* HTTP/1.1's names as people write them; HAProxy keeps them in lower case. */
@@ -247,17 +249,16 @@ static void put_headers(struct buf *out, const struct lb_balancer *b, bool tls)
 		        client);
 	else if (b->xff == LB_XFF_REMOVE)
 		buf_add_lit(out, "  http-request del-header X-Forwarded-For\n");
-	buf_printf(out,
-	           "  http-request set-header X-Forwarded-Proto %s\n  http-request set-header X-Forwarded-Port %%[dst_port]\n"
-	           "  http-request set-var(txn.at) date,hex,lower,bytes(8,8)\n"
-	           "  http-request set-var(txn.number) uuid(),regsub(-,,g),bytes(0,24)\n"
-	           "  http-request set-var(txn.trace) req.fhdr(x-amzn-trace-id)\n"
-	           "  http-request set-var(txn.rest) var(txn.trace),regsub(Self=[^;]*;?,),regsub(;$,)\n"
-	           "  http-request set-header X-Amzn-Trace-Id \"Root=1-%%[var(txn.at)]-%%[var(txn.number)]\" "
-	           "if !{ var(txn.trace) -m sub Root= }\n"
-	           "  http-request set-header X-Amzn-Trace-Id \"Self=1-%%[var(txn.at)]-%%[var(txn.number)];%%[var(txn.rest)]\" "
-	           "if { var(txn.trace) -m sub Root= }\n",
-	           tls ? "https" : "http");
+	buf_printf(
+	        out,
+	        "  http-request set-header X-Forwarded-Proto %s\n  http-request set-header X-Forwarded-Port %%[dst_port]\n"
+	        "  http-request set-var-fmt(txn.number) \"1-%%[date,hex,lower,bytes(8,8)]-" RANDOM RANDOM RANDOM "\"\n"
+	        "  http-request set-var(txn.trace) req.fhdr(x-amzn-trace-id)\n"
+	        "  http-request set-header X-Amzn-Trace-Id \"Root=%%[var(txn.number)]\" if !{ var(txn.trace) -m sub Root= }\n"
+	        "  http-request set-var(txn.rest) var(txn.trace),regsub(Self=[^;]*;?,),regsub(;$,) if { var(txn.trace) -m found }\n"
+	        "  http-request set-header X-Amzn-Trace-Id \"Self=%%[var(txn.number)];%%[var(txn.rest)]\" "
+	        "if { var(txn.trace) -m sub Root= }\n",
+	        tls ? "https" : "http");
 	if (tls && b->tls_headers)
 		buf_add_lit(out, "  http-request set-header X-Amzn-Tls-Version %[ssl_fc_protocol]\n"
 		                 "  http-request set-header X-Amzn-Tls-Cipher-Suite %[ssl_fc_cipher]\n");
@@ -294,12 +295,10 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 	else
 		buf_add_lit(out, "  log-format \"own %ST\"\n  http-response set-log-level silent\n");
 	buf_printf(out,
-	           "  http-request set-var(txn.begun) date(0,ms)\n  http-request set-var(txn.scheme) str(%s)\n"
-	           "  http-request set-var-fmt(txn.asked) \"?%%[query]\" if { query -m len gt 0 }\n" REFUSE(
-	                   405) " if { method TRACE }\n" REFUSE(463) " if { req.hdr_cnt(x-forwarded-for) gt %d }\n"
-	                                                             "  http-request return status 414 " LB_OWN
-	                                                             " if { url -m len gt %d }\n",
-	           tls ? "https" : "http", FORWARDED_MAX, LINE_BYTES);
+	           "  http-request set-var(txn.begun) date(0,ms)\n" REFUSE(405) " if { method TRACE }\n" REFUSE(
+	                   463) " if { req.hdr_cnt(x-forwarded-for) gt %d }\n  http-request return status 414 " LB_OWN
+	                        " if { url -m len gt %d }\n",
+	           FORWARDED_MAX, LINE_BYTES);
 	lb_rules_put(out, b, l);
 	put_headers(out, b, tls);
 	buf_add_lit(out, "  use_backend %[var(txn.group)]\n");

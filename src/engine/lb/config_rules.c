@@ -104,12 +104,12 @@ static void put_format(struct buf *out, struct str s)
 }
 
 /* #{host} and the like. */
-static void put_template(struct buf *out, const char *template)
+static void put_template(struct buf *out, const char *template, const char *scheme)
 {
 	static const struct {
 		struct str word;
 		const char *value;
-	} words[] = {{S_INIT("#{protocol}"), "%[var(txn.scheme)]"},
+	} words[] = {{S_INIT("#{protocol}"), NULL},
 	             {S_INIT("#{host}"), "%[req.hdr(host),host_only]"},
 	             {S_INIT("#{port}"), "%[dst_port]"},
 	             {S_INIT("#{path}"), "%[path,regsub(^/,)]"},
@@ -121,7 +121,7 @@ static void put_template(struct buf *out, const char *template)
 		while (i < WORDS && !str_starts(rest, words[i].word))
 			i++;
 		if (i < WORDS) {
-			buf_printf(out, "%s", words[i].value);
+			buf_printf(out, "%s", words[i].value ? words[i].value : scheme);
 			rest = str_from_at(rest, words[i].word.n);
 		} else {
 			put_format(out, str_sub(rest, 0, 1));
@@ -130,32 +130,29 @@ static void put_template(struct buf *out, const char *template)
 	}
 }
 
-static void put_lower(struct buf *out, const char *protocol)
-{
-	if (!protocol || str_is(str_from(protocol), "#{protocol}"))
-		buf_add_lit(out, "%[var(txn.scheme)]");
-	else
-		buf_printf(out, "%s", str_ieq(str_from(protocol), S("HTTPS")) ? "https" : "http");
-}
-
-static void put_redirect(struct buf *out, const struct lb_action *a, size_t rule)
+static void put_redirect(struct buf *out, const struct lb_action *a, size_t rule, const char *scheme)
 {
 	const char *title = a->status == 302 ? "302 Found" : "301 Moved Permanently";
+	struct str protocol = str_from(a->protocol ? a->protocol : "#{protocol}");
 	buf_printf(out,
+	           "  http-request set-var-fmt(txn.asked) \"?%%[query]\" if { var(txn.rule) -m int %zu } { query -m len gt 0 }\n"
 	           "  http-request return status %u content-type text/html string \"<html>\\r\\n<head><title>%s</title></head>"
 	           "\\r\\n<body>\\r\\n<center><h1>%s</h1></center>\\r\\n</body>\\r\\n</html>\\r\\n\" " LB_OWN " hdr Location \"",
-	           a->status, title, title);
-	put_lower(out, a->protocol);
+	           rule, a->status, title, title);
+	if (str_is(protocol, "#{protocol}"))
+		buf_printf(out, "%s", scheme);
+	else
+		buf_printf(out, "%s", str_ieq(protocol, S("HTTPS")) ? "https" : "http");
 	buf_add_lit(out, "://");
-	put_template(out, a->host ? a->host : "#{host}");
+	put_template(out, a->host ? a->host : "#{host}", scheme);
 	buf_add_char(out, ':');
-	put_template(out, a->port ? a->port : "#{port}");
-	put_template(out, a->path ? a->path : "/#{path}");
+	put_template(out, a->port ? a->port : "#{port}", scheme);
+	put_template(out, a->path ? a->path : "/#{path}", scheme);
 	if (!a->query || str_is(str_from(a->query), "#{query}")) {
 		buf_add_lit(out, "%[var(txn.asked)]");
 	} else if (a->query[0]) {
 		buf_add_char(out, '?');
-		put_template(out, a->query);
+		put_template(out, a->query, scheme);
 	}
 	buf_printf(out, "\" if { var(txn.rule) -m int %zu }\n", rule);
 }
@@ -252,7 +249,7 @@ void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_
 		if (a->kind == LB_FORWARD)
 			put_forward(out, b, a, i);
 		else if (a->kind == LB_REDIRECT)
-			put_redirect(out, a, i);
+			put_redirect(out, a, i, l->protocol == LB_HTTPS ? "https" : "http");
 		else
 			put_fixed(out, b, a, i);
 	}

@@ -194,6 +194,11 @@ int lb_port(struct lb *lb, const char *node, const struct task_port *port)
 		close(n->port.fd);
 	n->port = *port;
 	n->port.fd = fd;
+	if (!n->task && n->of) {
+		loop_remove_timer(lb->loop, n->later);
+		n->later = NULL;
+		n->lost = 0;
+	}
 	if (another && !n->ending) {
 		n->ending = true;
 		task_end(n->task);

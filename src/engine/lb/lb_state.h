@@ -57,6 +57,7 @@ struct lb_node_state {
 	struct loop_fd *listener;
 	struct list links;
 	struct loop_timer *later;
+	unsigned lost;          /* times in a row that its task did not come to serve */
 	struct map seen;        /* by token: struct lb_seen */
 	uint64_t answered[600]; /* by the balancer itself, by status */
 	uint64_t requests;      /* that were counted when it last spoke */

@@ -14,7 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { AGAIN_US = 200000, LOST_AGAIN_US = 1000000, ENVIRONMENT = 4, NOBODY = 65534 };
+enum { AGAIN_US = 200000, LOST_AGAIN_US = 1000000, LOST_TIMES_MAX = 5, ENVIRONMENT = 4, NOBODY = 65534 };
 #define MIB (1ull << 20)
 
 struct lb_node_state *lb_node_make(struct lb *lb, const char *id)
@@ -38,6 +38,8 @@ void lb_node_say(struct lb_node_state *n, bool serves, const char *why)
 	if (n->serves == serves && serves)
 		return;
 	n->serves = serves;
+	if (serves)
+		n->lost = 0;
 	n->lb->events->node(n->lb->ctx, n->balancer, n->id, serves, why);
 }
 
@@ -195,7 +197,7 @@ static void on_output(void *ctx, struct task *t, unsigned index, bool is_error, 
 	struct lb_node_state *n = ctx;
 	if (!is_error)
 		lb_report_line(n, line);
-	else if (str_find(line, S("[ALERT]")) >= 0)
+	else if (str_find(line, S("[ALERT]")) >= 0 && str_find(line, S("has no server available")) < 0)
 		log_warn("load balancer node %s: %.*s", n->id, STR_ARG(line));
 }
 
@@ -225,7 +227,13 @@ static void on_ended(void *ctx, struct task *t, int error, const char *why)
 	if (n->of) {
 		lb_node_say(n, false, why);
 		n->ending = false;
-		step_later(n, wanted && error != -EAGAIN ? LOST_AGAIN_US : 0);
+		if (!wanted || error == -EAGAIN) {
+			step_later(n, 0);
+			return;
+		}
+		/* what fails again and again is not asked for all the time */
+		step_later(n, (int64_t)LOST_AGAIN_US << n->lost);
+		n->lost += n->lost < LOST_TIMES_MAX;
 		return;
 	}
 	if (n->balancer[0])

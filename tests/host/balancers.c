@@ -172,14 +172,18 @@ static void make_scene(void)
 /* It says its name, the headers that it got when asked for /headers, and the status that /tmp/.../status says when asked for
  * /health. */
 static const char server[] =
-        "import http.server, os, sys, time\n"
+        "import base64, hashlib, http.server, os, sys\n"
         "class H(http.server.BaseHTTPRequestHandler):\n"
         "  protocol_version = 'HTTP/1.1'\n"
         "  def do_GET(self):\n"
         "    status, text = 200, sys.argv[1]\n"
         "    if self.path == '/headers': text = ''.join('%s: %s\\n' % h for h in self.headers.items())\n"
         "    if self.path == '/health' and os.path.exists(sys.argv[2]): status = int(open(sys.argv[2]).read())\n"
-        "    if self.path == '/slow': time.sleep(2)\n"
+        "    if self.headers.get('Upgrade') == 'websocket':\n"
+        "      self.send_response(101); self.send_header('Upgrade', 'websocket'); self.send_header('Connection', 'Upgrade')\n"
+        "      key = self.headers['Sec-WebSocket-Key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'\n"
+        "      self.send_header('Sec-WebSocket-Accept', base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())\n"
+        "      self.end_headers(); self.wfile.write(b'echo ' + self.rfile.read(5)); self.close_connection = True; return\n"
         "    self.send_response(status)\n"
         "    if self.path == '/close': self.close_connection = True; self.connection.close(); return\n"
         "    self.send_header('Content-Length', str(len(text)))\n"
@@ -585,6 +589,79 @@ static void keeps_to_limits(void **state)
 	UNTIL(is_health("one", LB_HEALTHY, "") && is_health("two", LB_HEALTHY, ""));
 }
 
+static void passes_websockets(void **state)
+{
+	(void)state;
+	const char *text = ask(
+	        "python3 -c \"import socket; s = socket.create_connection(('10.0.1.5', 80)); s.sendall(b'GET /ws HTTP/1.1\\r\\nHost: x\\r\\n"
+	        "Upgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\n"
+	        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n\\r\\n'); f = s.makefile('rb'); print(f.readline()); "
+	        "[None for l in iter(f.readline, b'\\r\\n')]; s.sendall(b'hello'); print(f.read(10))\"");
+	assert_non_null(strstr(text, "HTTP/1.1 101 "));
+	assert_non_null(strstr(text, "b'echo hello'"));
+}
+
+/* The target is another HAProxy, which speaks nothing but HTTP/2. */
+static void speaks_http2_with_targets(void **state)
+{
+	(void)state;
+	struct lb_target target = {.id = "h2", .address = 0x0a00010b, .port = 81};
+	const struct lb_group before = group;
+	shell("printf '%%s\\n' 'defaults' '  mode http' '  timeout client 60s' 'frontend f' '  bind :81 proto h2' "
+	      "'  http-request return status 200 content-type application/grpc hdr grpc-status 12 string \"%%[req.ver]\"' > %s/h2.cfg",
+	      world.dir);
+	pid_t pid = fork();
+	if (pid == 0) {
+		char path[128];
+		snprintf(path, sizeof(path), "%s/h2.cfg", world.dir);
+		execlp("ip", "ip", "netns", "exec", SCENE "-t1", "haproxy", "-db", "-f", path, NULL);
+		_exit(127);
+	}
+	group.version = LB_HTTP2;
+	group.targets = &target;
+	group.target_count = 1;
+	put();
+	UNTIL(is_health("h2", LB_HEALTHY, ""));
+	UNTIL(strcmp(ask("curl -s -o /dev/null -w '%%{http_code}' http://10.0.1.5/"), "200") == 0);
+	group.version = LB_GRPC;
+	group.check.matcher = "0";
+	put();
+	UNTIL(is_health("h2", LB_UNHEALTHY, "Target.ResponseCodeMismatch"));
+	group.check.matcher = "12";
+	put();
+	UNTIL(is_health("h2", LB_HEALTHY, ""));
+	group = before;
+	put();
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	UNTIL(count(ask("curl -s http://10.0.1.5/"), "t") == 1);
+}
+
+static void has_no_power(void **state)
+{
+	(void)state;
+	pid_t master = find_master();
+	assert_true(master > 0);
+	assert_int_equal(
+	        shell("for p in %d $(pgrep -P %d); do grep -q 'CapEff:.0*$' /proc/$p/status && grep -q 'CapBnd:.0*$' /proc/$p/status && "
+	              "grep -q 'NoNewPrivs:.1' /proc/$p/status && grep -q 'Seccomp:.2' /proc/$p/status || exit 1; done",
+	              (int)master, (int)master),
+	        0);
+}
+
+/* The network gives another link: the node is made anew on it. */
+static void moves_to_another_link(void **state)
+{
+	(void)state;
+	const struct task_port port = {.fd = port_fd, .address = 0x0a000105, .gateway = 0x0a000109, .prefix = 24};
+	pid_t master = find_master();
+	seen.known = false;
+	assert_int_equal(lb_port(lb, "eni-1", &port), 0);
+	UNTIL(seen.known && seen.serves);
+	assert_int_not_equal(find_master(), master);
+	UNTIL(count(ask("curl -s -m 1 http://10.0.1.5/"), "t") == 1);
+}
+
 static void passes_tcp(void **state)
 {
 	(void)state;
@@ -655,6 +732,10 @@ int main(void)
 	                                   cmocka_unit_test(is_adopted),
 	                                   cmocka_unit_test(speaks_tls),
 	                                   cmocka_unit_test(keeps_to_limits),
+	                                   cmocka_unit_test(passes_websockets),
+	                                   cmocka_unit_test(speaks_http2_with_targets),
+	                                   cmocka_unit_test(has_no_power),
+	                                   cmocka_unit_test(moves_to_another_link),
 	                                   cmocka_unit_test(passes_tcp),
 	                                   cmocka_unit_test(goes_without_a_trace)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,6 +1,8 @@
 /* Which requests a rule is about. */
 #include "rows.h"
 
+#include "model/pattern.h"
+
 #include <arpa/inet.h>
 
 enum { VALUE_MAX = 128, METHOD_MAX = 40, HEADER_NAME_MAX = 40, CONDITION_VALUES_MAX = 3 };
@@ -36,28 +38,43 @@ static int bad_value(struct call *c, struct str field, struct str value)
 	return elb_invalid(c, "Condition value '%.*s' is not valid for field '%.*s'", STR_ARG(value), STR_ARG(field));
 }
 
-/* The values of a condition, in its config or, of the two oldest kinds, beside it. */
-static int values_of(struct call *c, struct str field, const struct str_list *plain, const struct str_list *config,
-                     const struct str_list *regex, struct str_list *ret)
+/* What the nodes' library reads as well: no properties of Unicode, which both spell differently. */
+static bool is_regex(struct call *c, struct str text)
 {
-	if (regex && regex->n)
-		return elb_absent(c, "Regular expressions in conditions are");
-	if (plain->n && config && config->n)
-		return elb_invalid(c, "Values and a config cannot be specified at the same time for condition field '%.*s'",
-		                   STR_ARG(field));
-	*ret = plain->n || !config ? *plain : *config;
-	ret->set = true;
-	if (!ret->n)
+	return text.n && text.n <= VALUE_MAX && printable(text) && str_find(text, S("\\p")) < 0 && str_find(text, S("\\P")) < 0 &&
+	       pattern_compile(c->arena, text, NULL);
+}
+
+/* The values of a condition, in its config or, of the two oldest kinds, beside it: patterns, or regular expressions. */
+struct given {
+	const struct str_list *plain, *config, *plain_regex, *config_regex; /* config: NULL: it has none */
+};
+
+static int values_of(struct call *c, struct str field, const struct given *in, struct str_list *ret, struct str_list *ret_regex)
+{
+	static const struct str_list none;
+	const struct str_list *config = in->config ? in->config : &none,
+	                      *config_regex = in->config_regex ? in->config_regex : &none;
+	if ((in->plain->n > 0) + (config->n > 0) + (in->plain_regex->n > 0) + (config_regex->n > 0) > 1)
+		return elb_invalid(c, "Values can be specified only once for condition field '%.*s'", STR_ARG(field));
+	*ret = in->plain->n ? *in->plain : *config;
+	*ret_regex = in->plain_regex->n ? *in->plain_regex : *config_regex;
+	ret->set = !ret_regex->n;
+	if (!ret->n && !ret_regex->n)
 		return elb_invalid(c, "A condition value must be specified");
+	for (uint32_t i = 0; i < ret_regex->n; i++)
+		if (!is_regex(c, ret_regex->v[i]))
+			return elb_invalid(c, "Condition value '%.*s' is not a valid regular expression for field '%.*s'",
+			                   STR_ARG(ret_regex->v[i]), STR_ARG(field));
 	return CALL_OK;
 }
 
 static int take_host(struct call *c, struct counts *n, const struct elbv2_rule_condition *in, struct elbv2_rule_condition *ret)
 {
 	const struct elbv2_host_header_condition_config *k = in->host_header_config;
-	struct str_list values;
-	if (values_of(c, in->field, &in->values, k ? &k->values : NULL,
-	              k && k->regex_values.n ? &k->regex_values : &in->regex_values, &values) != CALL_OK)
+	const struct given given = {&in->values, k ? &k->values : NULL, &in->regex_values, k ? &k->regex_values : NULL};
+	struct str_list values, regex;
+	if (values_of(c, in->field, &given, &values, &regex) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < values.n; i++) {
 		if (!values.v[i].n || values.v[i].n > VALUE_MAX || !of_characters(values.v[i], "-.*?") ||
@@ -68,16 +85,17 @@ static int take_host(struct call *c, struct counts *n, const struct elbv2_rule_c
 	ret->values = values;
 	ret->host_header_config = arena_new(c->arena, struct elbv2_host_header_condition_config);
 	ret->host_header_config->values = values;
-	n->values += values.n;
+	ret->host_header_config->regex_values = regex;
+	n->values += values.n + regex.n;
 	return CALL_OK;
 }
 
 static int take_path(struct call *c, struct counts *n, const struct elbv2_rule_condition *in, struct elbv2_rule_condition *ret)
 {
 	const struct elbv2_path_pattern_condition_config *k = in->path_pattern_config;
-	struct str_list values;
-	if (values_of(c, in->field, &in->values, k ? &k->values : NULL,
-	              k && k->regex_values.n ? &k->regex_values : &in->regex_values, &values) != CALL_OK)
+	const struct given given = {&in->values, k ? &k->values : NULL, &in->regex_values, k ? &k->regex_values : NULL};
+	struct str_list values, regex;
+	if (values_of(c, in->field, &given, &values, &regex) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < values.n; i++) {
 		if (!values.v[i].n || values.v[i].n > VALUE_MAX || !of_characters(values.v[i], "_-.$/~\"'@:+&*?%=,;!()"))
@@ -87,20 +105,22 @@ static int take_path(struct call *c, struct counts *n, const struct elbv2_rule_c
 	ret->values = values;
 	ret->path_pattern_config = arena_new(c->arena, struct elbv2_path_pattern_condition_config);
 	ret->path_pattern_config->values = values;
-	n->values += values.n;
+	ret->path_pattern_config->regex_values = regex;
+	n->values += values.n + regex.n;
 	return CALL_OK;
 }
 
 static int take_header(struct call *c, struct counts *n, const struct elbv2_rule_condition *in, struct elbv2_rule_condition *ret)
 {
 	const struct elbv2_http_header_condition_config *k = in->http_header_config;
-	struct str_list values;
-	if (!k || !k->http_header_name.n || in->values.n)
+	struct str_list values, regex;
+	if (!k || !k->http_header_name.n || in->values.n || in->regex_values.n)
 		return elb_invalid(c, "An HTTP header config with a header name must be specified for field 'http-header'");
 	if (k->http_header_name.n > HEADER_NAME_MAX || !of_characters(k->http_header_name, "!#$%&'*+-.^_`|~") ||
 	    str_ieq(k->http_header_name, S("Host")))
 		return elb_invalid(c, "HTTP header name '%.*s' is not valid", STR_ARG(k->http_header_name));
-	if (values_of(c, in->field, &in->values, &k->values, &k->regex_values, &values) != CALL_OK)
+	const struct given given = {&in->values, &k->values, &in->regex_values, &k->regex_values};
+	if (values_of(c, in->field, &given, &values, &regex) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < values.n; i++) {
 		if (values.v[i].n > VALUE_MAX || !printable(values.v[i]))
@@ -108,7 +128,7 @@ static int take_header(struct call *c, struct counts *n, const struct elbv2_rule
 		count(n, values.v[i], true);
 	}
 	ret->http_header_config = in->http_header_config;
-	n->values += values.n;
+	n->values += values.n + regex.n;
 	return CALL_OK;
 }
 

@@ -159,13 +159,16 @@ static void plan_groups(const struct elb_scope *s, const struct state_elbv2_bala
 
 /* --- rules */
 
-static void plan_values(const struct elb_scope *s, const struct str_list *l, struct lb_condition *ret)
+static void plan_values(const struct elb_scope *s, const struct str_list *plain, const struct str_list *regex,
+                        struct lb_condition *ret)
 {
+	const struct str_list *l = regex && regex->n ? regex : plain;
 	struct lb_value *values = arena_array(s->arena, l->n + 1, sizeof(*values));
 	for (uint32_t i = 0; i < l->n; i++)
 		values[i].value = Z(l->v[i]);
 	ret->values = values;
 	ret->value_count = l->n;
+	ret->regex = l == regex;
 }
 
 static void plan_condition(const struct elb_scope *s, const struct elbv2_rule_condition *c, struct lb_condition *ret)
@@ -173,20 +176,20 @@ static void plan_condition(const struct elb_scope *s, const struct elbv2_rule_co
 	*ret = (struct lb_condition){0};
 	if (c->host_header_config) {
 		ret->field = LB_FIELD_HOST;
-		plan_values(s, &c->host_header_config->values, ret);
+		plan_values(s, &c->host_header_config->values, &c->host_header_config->regex_values, ret);
 	} else if (c->path_pattern_config) {
 		ret->field = LB_FIELD_PATH;
-		plan_values(s, &c->path_pattern_config->values, ret);
+		plan_values(s, &c->path_pattern_config->values, &c->path_pattern_config->regex_values, ret);
 	} else if (c->http_header_config) {
 		ret->field = LB_FIELD_HEADER;
 		ret->header = Z(c->http_header_config->http_header_name);
-		plan_values(s, &c->http_header_config->values, ret);
+		plan_values(s, &c->http_header_config->values, &c->http_header_config->regex_values, ret);
 	} else if (c->http_request_method_config) {
 		ret->field = LB_FIELD_METHOD;
-		plan_values(s, &c->http_request_method_config->values, ret);
+		plan_values(s, &c->http_request_method_config->values, NULL, ret);
 	} else if (c->source_ip_config) {
 		ret->field = LB_FIELD_SOURCE_IP;
-		plan_values(s, &c->source_ip_config->values, ret);
+		plan_values(s, &c->source_ip_config->values, NULL, ret);
 	} else if (c->query_string_config) {
 		const struct elbv2_query_string_key_value_pair_list *l = &c->query_string_config->values;
 		struct lb_value *values = arena_array(s->arena, l->n + 1, sizeof(*values));

@@ -1,7 +1,10 @@
 """What tests of load balancers share."""
+import os
 import time
+import urllib.parse
 
-from aws import client
+import raw
+from aws import ENDPOINT, client
 from ec2 import Ec2Case
 
 
@@ -15,6 +18,14 @@ def wait(test, ask, seconds=60, what=""):
         if time.monotonic() > end:
             test.fail(f"not within {seconds} s: {what or ask}")
         time.sleep(0.2)
+
+
+def query(region, action, **parameters):
+    """The reply to an operation that the oldest boto3 knows less of."""
+    port = urllib.parse.urlsplit(ENDPOINT).port
+    signer = raw.Signer(port, "elasticloadbalancing", os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], region)
+    body = urllib.parse.urlencode({"Action": action, "Version": "2015-12-01", **parameters}).encode()
+    return raw.ask(port, signer.request("POST", "/", body, headers={"content-type": "application/x-www-form-urlencoded"}))
 
 
 class BalancerCase(Ec2Case):

@@ -151,6 +151,18 @@ class Listeners(BalancerCase):
         self.assertEqual(users(two), [])
 
     def test_what_old_clients_do_not_know(self):
+        web = self.listener(self.lb)["ListenerArn"]
+        rule = {"ListenerArn": web, "Priority": "1", "Actions.member.1.Type": "fixed-response", "Actions.member.1.FixedResponseConfig.StatusCode": "200",
+                "Conditions.member.1.Field": "path-pattern"}
+        path = "Conditions.member.1.PathPatternConfig.RegexValues.member.1"
+        make = lambda **more: self.query("CreateRule", service="elasticloadbalancing", version="2015-12-01", **{**rule, **more})
+        for bad in ("(", "[a", "a{2", "\\p{L}", "x" * 129):
+            self.assertEqual(make(**{path: bad}).status, 400, bad)
+        self.assertEqual(make(**{path: "^/x", "Conditions.member.1.Values.member.1": "/y"}).status, 400)
+        made = make(**{path: "^/[a-c]+/\\d{2}$"})
+        self.assertEqual(made.status, 200, made.body)
+        self.assertIn(b"<RegexValues><member>^/[a-c]+/\\d{2}$</member></RegexValues>", made.body)
+
         net = self.balancer("net", Scheme="internal", Type="network")
         l = self.listener(net, forward(self.group_of(Protocol="TCP")), Protocol="TCP")["ListenerArn"]
         ask = lambda action, **more: self.query(action, service="elasticloadbalancing", version="2015-12-01", ListenerArn=l, **more)

@@ -7,7 +7,7 @@ import unittest
 
 import images
 from aws import client
-from balancers import forward, wait
+from balancers import forward, query, wait
 from ec2 import end_instances, wait_for, when_there_is_room
 from tasks import TaskCase
 
@@ -130,6 +130,14 @@ class Traffic(TaskCase):
         status, _, reply = self.ask(address, "/a?b=c", Host="old.example.com")
         self.assertEqual((status, reply.getheader("Location")), (301, "http://new.example.com:8080/a?b=c"))
         self.assertEqual({self.ask(address, "/img/a")[1] for _ in range(4)}, {"two picture"})
+
+        # by a regular expression, which the oldest boto3 does not know
+        said = query(self.region, "CreateRule", **{
+            "ListenerArn": listener, "Priority": "4", "Actions.member.1.Type": "fixed-response", "Actions.member.1.FixedResponseConfig.StatusCode": "299",
+            "Conditions.member.1.Field": "path-pattern", "Conditions.member.1.PathPatternConfig.RegexValues.member.1": "^/[a-c]+/\\d{2}$"})
+        self.assertEqual(said.status, 200, said.body)
+        wait(self, lambda: self.ask(address, "/abc/42")[0] == 299, 20)
+        self.assertNotEqual(self.ask(address, "/abc/423")[0], 299)
 
         # who drains gets nothing new, and is gone when its time is over
         self.elb.deregister_targets(TargetGroupArn=blue["TargetGroupArn"], Targets=[{"Id": one}])

@@ -33,6 +33,9 @@ static const struct attribute table[] = {
         {APP | NET, "deletion_protection.enabled", "false", FLAG},
         {NET, "dns_record.client_routing_policy", "any_availability_zone", CHOICE,
          .choices = "any_availability_zone|partial_availability_zone_affinity|availability_zone_affinity", .fixed = true},
+        {APP, "health_check_logs.s3.bucket", "", TEXT, .max = 63, .fixed = true},
+        {APP, "health_check_logs.s3.enabled", "false", FLAG, .fixed = true},
+        {APP, "health_check_logs.s3.prefix", "", TEXT, .max = 1024, .fixed = true},
         {APP, "idle_timeout.timeout_seconds", "60", NUMBER, 1, 4000},
         {APP | NET, "ipv6.deny_all_igw_traffic", "false", FLAG, .fixed = true},
         {APP, "load_balancing.cross_zone.enabled", "true", FLAG, .fixed = true},
@@ -44,6 +47,7 @@ static const struct attribute table[] = {
         {APP, "routing.http.xff_client_port.enabled", "false", FLAG},
         {APP, "routing.http.xff_header_processing.mode", "append", CHOICE, .choices = "append|preserve|remove"},
         {APP, "routing.http2.enabled", "true", FLAG},
+        {NET, "secondary_ips.auto_assigned.per_subnet", "0", NUMBER, 0, 7, .fixed = true},
         {APP, "waf.fail_open.enabled", "false", FLAG, .fixed = true},
         {APP | NET, "zonal_shift.config.enabled", "false", FLAG, .fixed = true},
 

@@ -157,6 +157,15 @@ int elbv2_delete_load_balancer(struct call *c, const struct elbv2_delete_load_ba
 	return CALL_OK;
 }
 
+/* Nothing is reserved: ModifyCapacityReservation is refused, since this machine is all the capacity that there is. */
+int elbv2_describe_capacity_reservation(struct call *c, const struct elbv2_describe_capacity_reservation_input *in,
+                                        struct elbv2_describe_capacity_reservation_output *out)
+{
+	struct state_elbv2_balancer_record r;
+	out->capacity_reservation_state.set = true;
+	return elb_balancer_get(c, in->load_balancer_arn, &r);
+}
+
 /* --- lists */
 
 static int by_names(struct call *c, const struct elbv2_describe_load_balancers_input *in,

@@ -216,6 +216,7 @@ HANDLER(delete_rule);
 HANDLER(delete_target_group);
 HANDLER(deregister_targets);
 HANDLER(describe_account_limits);
+HANDLER(describe_capacity_reservation);
 HANDLER(describe_listener_attributes);
 HANDLER(describe_listener_certificates);
 HANDLER(describe_listeners);

@@ -139,6 +139,7 @@ static const struct service_op ops[] = {
         ROW(delete_target_group, DeleteTargetGroup, .resource = about_delete_target_group),
         ROW(deregister_targets, DeregisterTargets, .resource = about_deregister_targets),
         ROW(describe_account_limits, DescribeAccountLimits, READ),
+        ROW(describe_capacity_reservation, DescribeCapacityReservation, READ),
         ROW(describe_listener_attributes, DescribeListenerAttributes, READ),
         ROW(describe_listener_certificates, DescribeListenerCertificates, READ),
         ROW(describe_listeners, DescribeListeners, READ),
@@ -158,7 +159,8 @@ static const struct service_op ops[] = {
         ROW(modify_rule, ModifyRule, .resource = about_modify_rule, .missing = "as CreateRule"),
         ROW(modify_target_group, ModifyTargetGroup, .resource = about_modify_target_group),
         ROW(modify_target_group_attributes, ModifyTargetGroupAttributes, .resource = about_modify_target_group_attributes,
-            .missing = "anomaly mitigation, DNS failover by health, what becomes of connections to unhealthy targets"),
+            .missing =
+                    "anomaly mitigation, clients' addresses, DNS failover by health, what becomes of connections to unhealthy targets"),
         ROW(register_targets, RegisterTargets, .resource = about_register_targets),
         ROW(remove_listener_certificates, RemoveListenerCertificates, .resource = about_remove_listener_certificates),
         ROW(remove_tags, RemoveTags, .resource = about_remove_tags, .missing = "trust stores"),

@@ -193,6 +193,12 @@ class Balancers(BalancerCase):
                               "--name", "cli", "--subnets", *self.subnets[:2], "--scheme", "internal").stdout)
         self.assertEqual(made["LoadBalancers"][0]["LoadBalancerName"], "cli")
 
+    def test_nothing_is_reserved(self):
+        arn = self.balancer(Scheme="internal")["LoadBalancerArn"]
+        ask = lambda name: self.query("DescribeCapacityReservation", service="elasticloadbalancing", version="2015-12-01", LoadBalancerArn=name)
+        self.assertIn(b"<CapacityReservationState/>", ask(arn).body.replace(b"<CapacityReservationState></CapacityReservationState>", b"<CapacityReservationState/>"))
+        self.assertIn(b"<Code>LoadBalancerNotFound</Code>", ask(arn[:-16] + "0" * 16).body)
+
     def test_what_is_absent(self):
         for action in ("DescribeTrustStores", "ModifyCapacityReservation"):
             reply = self.query(action, service="elasticloadbalancing", version="2015-12-01", LoadBalancerArn="x")

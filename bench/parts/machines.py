@@ -195,7 +195,7 @@ def crowd(bench):
     finally:
         cloud.stop()
     bounded = "" if count == CROWD else f"; of {CROWD} that were asked for, which is what this machine has room for"
-    bench.add(f"RunInstances of up to {CROWD} containers, until the last runs", started, "ms", note=f"{started / count:.0f} ms each{bounded}")
+    bench.add(f"RunInstances of up to {CROWD} containers, until the last runs", started, "ms", note=f"{started / count:.0f} ms each, while those that run boot beside them{bounded}")
     bench.add("TerminateInstances of all of these while they boot, until the last is terminated", ended, "ms", note=f"{ended / count:.0f} ms each")
 
 

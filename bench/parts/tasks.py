@@ -180,7 +180,7 @@ def start(bench):
                     podman.append(peers.podman_run())
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    bound = "crun itself, which is most of it; then the child that makes the sandbox (namespaces, overlay, links) and four commits of the record"
+    bound = "page faults and mounts of the processes that come after the call: the child that makes the sandbox (control groups, an ext4 of its own, namespaces, overlay, links), and crun; then three commits of the record"
     what = "ECS: RunTask to RUNNING, image unpacked, network interface included"
     bench.add(what, median(ours), "ms", 60, peer="crun run --detach of the same root file system, no network", peer_value=median(runtime), bound=bound)
     if podman:

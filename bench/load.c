@@ -4,6 +4,7 @@
  * minutes), so that the generator's core is not what bounds a rate; those that differ (distinct keys) are signed one by one.
  * A reply that is not 2xx is an error; with --check the whole run then fails. */
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -18,14 +19,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 1 << 20, HEAD_MAX = 8192, IN_BYTES = 1 << 16, HEADERS_MAX = 8 };
+enum { BLOCK_BYTES = 1 << 20, HEAD_MAX = 8192, IN_BYTES = 1 << 16, HEADERS_MAX = 8, METRICS = 20 };
 
-enum op { OP_STS, OP_LOGS, OP_PUT, OP_GET, OP_INVOKE, OP_PLAIN, OPS };
+enum op { OP_STS, OP_LOGS, OP_PUT_METRICS, OP_GET_METRICS, OP_PUT, OP_GET, OP_INVOKE, OP_PLAIN, OPS };
 static const struct {
 	const char *name, *service, *what;
 } ops[OPS] = {
         [OP_STS] = {"sts", "sts", "sts:GetCallerIdentity"},
         [OP_LOGS] = {"logs", "logs", "logs:DescribeLogGroups"},
+        [OP_PUT_METRICS] = {"metrics-put", "monitoring", "cloudwatch:PutMetricData, 20 metrics a call"},
+        [OP_GET_METRICS] = {"metrics-get", "monitoring",
+                            "cloudwatch:GetMetricData, the last three hours of those 20 by the minute"},
         [OP_PUT] = {"s3-put", "s3", "s3:PutObject of --bytes, each request another key"},
         [OP_GET] = {"s3-get", "s3", "s3:GetObject of the keys that s3-put wrote"},
         [OP_INVOKE] = {"invoke", "lambda", "lambda:InvokeFunction of --name; '#' in it becomes the request's number"},
@@ -87,6 +91,34 @@ static struct str numbered(struct arena *a, const char *name, uint64_t n)
 	return str_set(rest) ? arena_printf(a, "%.*s%llu%.*s", STR_ARG(before), (unsigned long long)n, STR_ARG(rest)) : before;
 }
 
+/* The same metrics, as data or as queries. */
+static struct str metrics_body(struct arena *a, bool put)
+{
+	struct buf b;
+	int64_t now_s = clock_wall_ms() / 1000;
+	buf_init(&b, HEAD_MAX);
+	if (put)
+		buf_printf(&b, "{\"Namespace\":\"Bench\",\"MetricData\":[");
+	else
+		buf_printf(&b, "{\"StartTime\":%lld,\"EndTime\":%lld,\"MetricDataQueries\":[", (long long)now_s - 3 * 3600,
+		           (long long)now_s + 60);
+	for (int i = 0; i < METRICS; i++)
+		if (put)
+			buf_printf(
+			        &b,
+			        "%s{\"MetricName\":\"Load\",\"Dimensions\":[{\"Name\":\"Host\",\"Value\":\"h-%d\"}],\"Value\":%d.25}",
+			        i ? "," : "", i, i);
+		else
+			buf_printf(&b,
+			           "%s{\"Id\":\"m%d\",\"MetricStat\":{\"Metric\":{\"Namespace\":\"Bench\",\"MetricName\":\"Load\","
+			           "\"Dimensions\":[{\"Name\":\"Host\",\"Value\":\"h-%d\"}]},\"Period\":60,\"Stat\":\"Average\"}}",
+			           i ? "," : "", i, i);
+	buf_printf(&b, "]}");
+	struct str body = arena_dup(a, buf_str(&b));
+	buf_done(&b);
+	return body;
+}
+
 static void describe(struct load *l, struct request *r, uint64_t n, struct str *ret_hash)
 {
 	struct arena *a = &l->arena;
@@ -101,6 +133,14 @@ static void describe(struct load *l, struct request *r, uint64_t n, struct str *
 		add(r, S("content-type"), S("application/x-amz-json-1.1"));
 		add(r, S("x-amz-target"), S("Logs_20140328.DescribeLogGroups"));
 		r->body = S("{}");
+		break;
+	case OP_PUT_METRICS:
+	case OP_GET_METRICS:
+		add(r, S("content-type"), S("application/x-amz-json-1.0"));
+		add(r, S("x-amz-target"),
+		    l->op == OP_PUT_METRICS ? S("GraniteServiceVersion20100801.PutMetricData")
+		                            : S("GraniteServiceVersion20100801.GetMetricData"));
+		r->body = metrics_body(a, l->op == OP_PUT_METRICS);
 		break;
 	case OP_PUT:
 	case OP_GET:
@@ -157,7 +197,7 @@ static size_t request_make(struct load *l, uint64_t n, int64_t now_ms, char *out
 
 static bool all_alike(const struct load *l)
 {
-	return l->op == OP_STS || l->op == OP_LOGS || l->op == OP_PLAIN ||
+	return l->op == OP_STS || l->op == OP_LOGS || l->op == OP_PUT_METRICS || l->op == OP_GET_METRICS || l->op == OP_PLAIN ||
 	       (l->op == OP_INVOKE && str_find_char(str_from(l->name), '#') < 0);
 }
 

@@ -1,11 +1,12 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import calls, functions, images, machines, networks, objects, rest, tasks
+from parts import calls, functions, images, machines, metrics, networks, objects, rest, tasks
 
 PARTS = {
     "start": rest.start,
     "idle": rest.idle,
     "calls": calls.calls,
     "writes": calls.writes,
+    "metrics": metrics.rates,
     "s3-small": objects.small,
     "s3-large": objects.large,
     "layers": images.layers,

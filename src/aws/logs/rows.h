@@ -23,6 +23,7 @@ struct logs_state {
 	struct list live;        /* sessions of StartLiveTail */
 	struct measure *measure; /* metrics out of events */
 	struct forward *forward; /* events to functions */
+	struct queries *queries; /* of Logs Insights */
 };
 extern const struct service logs_service;
 struct logs_state *logs_state(const struct call *c);
@@ -123,6 +124,10 @@ logs_test_metric_filter_handler logs_test_metric_filter;
 logs_put_metric_filter_handler logs_put_metric_filter;
 logs_describe_metric_filters_handler logs_describe_metric_filters;
 logs_delete_metric_filter_handler logs_delete_metric_filter;
+logs_start_query_handler logs_start_query;
+logs_get_query_results_handler logs_get_query_results;
+logs_stop_query_handler logs_stop_query;
+logs_describe_queries_handler logs_describe_queries;
 logs_put_subscription_filter_handler logs_put_subscription_filter;
 logs_describe_subscription_filters_handler logs_describe_subscription_filters;
 logs_delete_subscription_filter_handler logs_delete_subscription_filter;

@@ -1,5 +1,6 @@
 #include "forward.h"
 #include "measure.h"
+#include "query.h"
 
 #include "base/log.h"
 
@@ -127,6 +128,29 @@ static int about_start_live_tail(struct call *c, const void *input, struct authz
 	return CALL_OK;
 }
 
+/* Every group of a query must be allowed, as those of a live tail. */
+static int about_start_query(struct call *c, const void *input, struct authz *az)
+{
+	const struct logs_start_query_request *in = input;
+	struct str_list all = {0};
+	if (str_set(in->log_group_name))
+		*LIST_ADD(c->arena, &all) = in->log_group_name;
+	for (uint32_t i = 0; i < in->log_group_names.n; i++)
+		*LIST_ADD(c->arena, &all) = in->log_group_names.v[i];
+	for (uint32_t i = 0; i < in->log_group_identifiers.n; i++)
+		*LIST_ADD(c->arena, &all) = in->log_group_identifiers.v[i];
+	for (uint32_t i = 0; i < all.n; i++) {
+		if (i && !call_allowed(c, "logs:StartQuery", az->resource))
+			return CALL_FAIL;
+		struct str name = logs_group_name(c, STR_NONE, all.v[i]);
+		if (!str_set(name) || about_group(c, az, name) != CALL_OK)
+			return CALL_FAIL;
+	}
+	if (!all.n)
+		az->resource = stream_arn(c, S(""), S(""));
+	return CALL_OK;
+}
+
 /* --- the table */
 
 static const struct service_op ops[] = {
@@ -142,10 +166,12 @@ static const struct service_op ops[] = {
            .missing = "groups of linked accounts"),
         OP(logs, describe_log_streams, DescribeLogStreams, .resource = about_describe_log_streams, .flags = OP_READ),
         OP(logs, describe_metric_filters, DescribeMetricFilters, .resource = about_describe_metric_filters, .flags = OP_READ),
+        OP(logs, describe_queries, DescribeQueries, .flags = OP_READ),
         OP(logs, describe_subscription_filters, DescribeSubscriptionFilters, .resource = about_describe_subscription_filters,
            .flags = OP_READ),
         OP(logs, filter_log_events, FilterLogEvents, .resource = about_filter_log_events, .flags = OP_READ),
         OP(logs, get_log_events, GetLogEvents, .resource = about_get_log_events, .flags = OP_READ),
+        OP(logs, get_query_results, GetQueryResults, .flags = OP_READ),
         OP(logs, list_log_groups, ListLogGroups, .resource = about_all_groups, .flags = OP_READ,
            .missing = "data sources, field indexes, tags and linked accounts as filters"),
         OP(logs, list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
@@ -159,6 +185,9 @@ static const struct service_op ops[] = {
         OP(logs, put_subscription_filter, PutSubscriptionFilter, .resource = about_put_subscription_filter,
            .missing = "destinations that are no functions, transformed logs, system fields"),
         OP(logs, start_live_tail, StartLiveTail, .resource = about_start_live_tail, .flags = OP_READ),
+        OP(logs, start_query, StartQuery, .resource = about_start_query, .flags = OP_READ,
+           .missing = "SQL and PPL, regular expressions in parse, commands and functions that are seldom used"),
+        OP(logs, stop_query, StopQuery, .flags = OP_READ),
         OP(logs, tag_log_group, TagLogGroup, .resource = about_tag_log_group),
         OP(logs, tag_resource, TagResource, .resource = about_tag_resource),
         OP(logs, test_metric_filter, TestMetricFilter, .flags = OP_READ),
@@ -191,6 +220,7 @@ static int logs_start(struct cloud *cloud, void **ret_state)
 	}
 	s->measure = measure_new(cloud);
 	s->forward = forward_new(cloud);
+	s->queries = queries_new(cloud, s->events);
 	logs_purge_pending(s);
 	logs_expire_start(s);
 	logs_usage_start(s);
@@ -204,6 +234,7 @@ static void logs_stop(void *state)
 	if (!s)
 		return;
 	logs_live_stop(s);
+	queries_free(s->queries);
 	measure_free(s->measure);
 	forward_free(s->forward);
 	loop_remove_timer(s->cloud->loop, s->expiry);

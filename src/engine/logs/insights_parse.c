@@ -212,7 +212,11 @@ static struct expr *parse_primary(struct parser *p)
 		return literal(p, (struct value){.kind = VALUE_TEXT, .text = take_quoted(p)});
 	if (accept(p, "-")) {
 		struct expr *zero = literal(p, (struct value){.kind = VALUE_NUMBER});
-		return node(p, EXPR_ARITHMETIC, '-', zero, parse_primary(p));
+		if (++p->depth > DEPTH_MAX)
+			return fail(p, "too deep an expression");
+		struct expr *e = node(p, EXPR_ARITHMETIC, '-', zero, parse_primary(p));
+		p->depth--;
+		return e;
 	}
 	if (p->rest.n && ascii_is_digit(p->rest.p[0]) && take_number(p, &x))
 		return literal(p, (struct value){.kind = VALUE_NUMBER, .number = x});

@@ -1,12 +1,14 @@
 // The same SDK against the services beside functions: what one call sends and what its reply becomes, by each service's own protocol.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ACMClient, DeleteCertificateCommand, DescribeCertificateCommand, ListCertificatesCommand, RequestCertificateCommand } from "@aws-sdk/client-acm";
 import { AutoScalingClient, CreateAutoScalingGroupCommand, DescribeAutoScalingGroupsCommand } from "@aws-sdk/client-auto-scaling";
 import { CloudWatchClient, DeleteAlarmsCommand, DescribeAlarmsCommand, GetMetricDataCommand, GetMetricStatisticsCommand, PutMetricAlarmCommand, PutMetricDataCommand, SetAlarmStateCommand } from "@aws-sdk/client-cloudwatch";
 import { CostExplorerClient, GetCostAndUsageCommand } from "@aws-sdk/client-cost-explorer";
-import { AuthorizeSecurityGroupIngressCommand, CreateSecurityGroupCommand, CreateVpcCommand, DeleteSecurityGroupCommand, DeleteVpcCommand, DescribeInstanceTypesCommand, DescribeSecurityGroupRulesCommand, DescribeVpcsCommand, EC2Client, paginateDescribeInstanceTypes, RunInstancesCommand, waitUntilVpcAvailable } from "@aws-sdk/client-ec2";
+import { AuthorizeSecurityGroupIngressCommand, CreateSecurityGroupCommand, CreateVpcCommand, DeleteSecurityGroupCommand, DeleteVpcCommand, DescribeInstanceTypesCommand, DescribeSecurityGroupRulesCommand, DescribeSubnetsCommand, DescribeVpcsCommand, EC2Client, paginateDescribeInstanceTypes, RunInstancesCommand, waitUntilVpcAvailable } from "@aws-sdk/client-ec2";
 import { CreateRepositoryCommand, DeleteRepositoryCommand, DescribeRepositoriesCommand, ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { CreateClusterCommand, DeleteClusterCommand, DeregisterTaskDefinitionCommand, DescribeTaskDefinitionCommand, ECSClient, RegisterTaskDefinitionCommand, RunTaskCommand } from "@aws-sdk/client-ecs";
+import { CreateListenerCommand, CreateLoadBalancerCommand, CreateRuleCommand, CreateTargetGroupCommand, DeleteLoadBalancerCommand, DeleteTargetGroupCommand, DescribeRulesCommand, DescribeTargetHealthCommand, ElasticLoadBalancingV2Client, RegisterTargetsCommand, waitUntilLoadBalancerAvailable } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { ChangeResourceRecordSetsCommand, CreateHostedZoneCommand, DeleteHostedZoneCommand, ListResourceRecordSetsCommand, Route53Client, waitUntilResourceRecordSetsChanged } from "@aws-sdk/client-route-53";
 import { DeleteParameterCommand, GetParameterCommand, GetParametersByPathCommand, PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 
@@ -128,4 +130,43 @@ test("cost explorer: today", async () => {
   const { ResultsByTime } = await bill.send(new GetCostAndUsageCommand({ TimePeriod: { Start: day(0), End: day(1) }, Granularity: "DAILY", Metrics: ["UnblendedCost"] }));
   assert.equal(ResultsByTime.length, 1);
   assert.equal(ResultsByTime[0].Total.UnblendedCost.Unit, "USD");
+});
+
+test("acm: a request and its record", async () => {
+  const acm = new ACMClient(config), DomainName = `${name("cert")}.example.com`;
+  const { CertificateArn } = await acm.send(new RequestCertificateCommand({ DomainName, ValidationMethod: "DNS", KeyAlgorithm: "EC_prime256v1" }));
+  const { Certificate } = await acm.send(new DescribeCertificateCommand({ CertificateArn }));
+  assert.equal(Certificate.Status, "PENDING_VALIDATION");
+  assert.ok(Certificate.CreatedAt instanceof Date);
+  assert.equal(Certificate.DomainValidationOptions[0].ResourceRecord.Type, "CNAME");
+  const { CertificateSummaryList } = await acm.send(new ListCertificatesCommand({ CertificateStatuses: ["PENDING_VALIDATION"], Includes: { keyTypes: ["EC_prime256v1"] } }));
+  assert.ok(CertificateSummaryList.some((c) => c.CertificateArn === CertificateArn));
+  await acm.send(new DeleteCertificateCommand({ CertificateArn }));
+  await assert.rejects(acm.send(new DescribeCertificateCommand({ CertificateArn })), { name: "ResourceNotFoundException" });
+});
+
+test("elastic load balancing: a balancer and its rules", async () => {
+  const elb = new ElasticLoadBalancingV2Client(config), ec2 = new EC2Client(config), Name = `js${process.pid}`;
+  const { Vpcs } = await ec2.send(new DescribeVpcsCommand({ Filters: [{ Name: "is-default", Values: ["true"] }] }));
+  const { Subnets } = await ec2.send(new DescribeSubnetsCommand({ Filters: [{ Name: "vpc-id", Values: [Vpcs[0].VpcId] }] }));
+  const { LoadBalancers } = await elb.send(new CreateLoadBalancerCommand({ Name, Subnets: Subnets.slice(0, 2).map((s) => s.SubnetId), Tags: [{ Key: "a", Value: "b" }] }));
+  const { LoadBalancerArn } = LoadBalancers[0];
+  assert.ok(LoadBalancers[0].CreatedTime instanceof Date);
+  const { TargetGroups } = await elb.send(new CreateTargetGroupCommand({ Name, Protocol: "HTTP", Port: 80, VpcId: Vpcs[0].VpcId, TargetType: "ip" }));
+  const { TargetGroupArn } = TargetGroups[0];
+  const { Listeners } = await elb.send(new CreateListenerCommand({ LoadBalancerArn, Protocol: "HTTP", Port: 80, DefaultActions: [{ Type: "forward", TargetGroupArn }] }));
+  const { ListenerArn } = Listeners[0];
+  const fixed = { Type: "fixed-response", FixedResponseConfig: { StatusCode: "200", ContentType: "text/plain", MessageBody: "ok" } };
+  const rule = { ListenerArn, Priority: 5, Conditions: [{ Field: "path-pattern", PathPatternConfig: { Values: ["/ok"] } }], Actions: [fixed] };
+  await elb.send(new CreateRuleCommand(rule));
+  await assert.rejects(elb.send(new CreateRuleCommand(rule)), { name: "PriorityInUseException" });
+  const { Rules } = await elb.send(new DescribeRulesCommand({ ListenerArn }));
+  assert.deepEqual(Rules.map((r) => [r.Priority, r.IsDefault]), [["5", false], ["default", true]]);
+  await elb.send(new RegisterTargetsCommand({ TargetGroupArn, Targets: [{ Id: "10.255.0.1", AvailabilityZone: "all" }] }));
+  const { TargetHealthDescriptions } = await elb.send(new DescribeTargetHealthCommand({ TargetGroupArn }));
+  assert.equal(TargetHealthDescriptions[0].TargetHealth.State, "initial");
+  await waitUntilLoadBalancerAvailable({ client: elb, maxWaitTime: 60, minDelay: 1 }, { LoadBalancerArns: [LoadBalancerArn] });
+  await elb.send(new DeleteLoadBalancerCommand({ LoadBalancerArn }));
+  await elb.send(new DeleteTargetGroupCommand({ TargetGroupArn }));
+  await assert.rejects(elb.send(new DescribeTargetHealthCommand({ TargetGroupArn })), { name: "TargetGroupNotFoundException" });
 });

@@ -53,7 +53,8 @@ data=$(printf '#!/bin/sh\nmkdir -p /srv/web; hostname > /srv/web/index.html\nsys
 aws ec2 create-launch-template --launch-template-name "$name" --launch-template-data \
 	"{\"ImageId\":\"$image\",\"InstanceType\":\"t3.micro\",\"SecurityGroupIds\":[\"$web\"],\"UserData\":\"$data\"}" > /dev/null
 aws autoscaling create-auto-scaling-group --auto-scaling-group-name "$name" --launch-template "LaunchTemplateName=$name,Version=\$Latest" \
-	--min-size 2 --max-size 6 --vpc-zone-identifier "$one,$two" --target-group-arns "$targets" --health-check-type ELB --health-check-grace-period 30
+	--min-size 2 --max-size 6 --vpc-zone-identifier "$one,$two" --target-group-arns "$targets" --health-check-type ELB --health-check-grace-period 30 \
+	--default-instance-warmup 60
 
 # So many requests a minute for each of them, and so busy.
 label=$(echo "$balancer" | sed 's/.*:loadbalancer\///')/$(echo "$targets" | sed 's/.*:targetgroup/targetgroup/')

@@ -132,7 +132,7 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 		was = &zero;
 	struct place places[2] = {{.item = i, .zone = n->zone}, {.item = i, .zone = n->zone, .group = group_path(str_from(group))}};
 	uint64_t responses = now->responses - was->responses;
-	double mean_s = responses ? (double)(now->response_time_us - was->response_time_us) / 1e6 / (double)responses : 0;
+	double mean_s = (double)now->response_time_us / 1e6;
 	const struct metric_set times = {
 	        .count = (double)responses, .sum = mean_s * (double)responses, .min = mean_s, .max = mean_s};
 	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < 2; k++) {

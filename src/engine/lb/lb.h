@@ -178,7 +178,8 @@ struct lb_counters {
 };
 struct lb_group_counters {
 	uint64_t requests, target_2xx, target_3xx, target_4xx, target_5xx, connection_errors;
-	uint64_t response_time_us, responses; /* the sum of all responses' times, and of how many */
+	uint64_t responses;
+	uint64_t response_time_us; /* the mean of the newest responses (HAProxy's, of 1,024) */
 };
 
 struct lb_events {

@@ -82,7 +82,7 @@ static void take_group(struct lb_node_state *n, const struct words *w)
 	                              .target_5xx = number(w, 6),
 	                              .connection_errors = number(w, 7)};
 	c.responses = c.target_2xx + c.target_3xx + c.target_4xx + c.target_5xx;
-	c.response_time_us = number(w, 8) * 1000 * c.responses;
+	c.response_time_us = number(w, 8) * 1000;
 	n->lb->events->counters(n->lb->ctx, n->balancer, n->id, n->of->wanted->groups[i], NULL, &c);
 }
 

@@ -113,6 +113,11 @@ class Traffic(TaskCase):
         wait(self, lambda: total("RequestCount") == 16, 40, "16 requests counted")
         target_group = blue["TargetGroupArn"].split(":")[-1]
         self.assertEqual(total("HTTPCode_Target_2XX_Count", TargetGroup=target_group), 16)
+        times = cloudwatch.get_metric_statistics(
+            Namespace="AWS/ApplicationELB", MetricName="TargetResponseTime", Dimensions=[{"Name": "LoadBalancer", "Value": path}], Period=300,
+            Statistics=["Minimum", "Maximum", "SampleCount"], StartTime=now - datetime.timedelta(minutes=5), EndTime=now + datetime.timedelta(minutes=5))["Datapoints"]
+        self.assertEqual(sum(p["SampleCount"] for p in times), 16)
+        self.assertTrue(all(0 <= p["Minimum"] <= p["Maximum"] < 10 for p in times), times)
         self.assertEqual(total("RequestCountPerTarget", TargetGroup=target_group), 8)
 
         # rules: fixed answers, redirects, other groups

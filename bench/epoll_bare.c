@@ -1,5 +1,5 @@
 /* The peer of the HTTP server's figures: the least that answers GETs on one epoll loop. It looks for the empty line and
- * writes a constant; it parses nothing and has no limits, no time-outs and no streams. Usage: epoll_bare PORT */
+ * writes a constant; it parses nothing and has no limits, no time-outs and no streams. Usage: epoll_bare PORT [ADDRESS] */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -31,6 +31,8 @@ int main(int argc, char **argv)
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	struct sockaddr_in to = {
 	        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	if (argc > 2)
+		inet_pton(AF_INET, argv[2], &to.sin_addr);
 	if (bind(listener, (struct sockaddr *)&to, sizeof(to)) < 0 || listen(listener, 4096) < 0) {
 		perror("bind");
 		return 1;

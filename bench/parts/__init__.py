@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import calls, functions, images, machines, metrics, networks, objects, rest, tasks
+from parts import balancers, calls, functions, images, machines, metrics, networks, objects, rest, tasks
 
 PARTS = {
     "start": rest.start,
@@ -16,6 +16,7 @@ PARTS = {
     "warm": functions.warm,
     "cells": functions.cells,
     "networks": networks.networks,
+    "balancers": balancers.rates,
     "instances": machines.instances,
     "containers": machines.crowd,
     "disks": machines.disks,

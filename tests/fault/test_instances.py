@@ -161,6 +161,16 @@ class Containers(Machines):
         files = [sorted(os.listdir(f"{self.data}/{place}")) for place in ("machines", "volumes")]
         return roles, loops, groups, fuse, files, len(self.processes())
 
+    def steady(self):
+        """The same once the prepared ones stand, which are made when the first instance has started."""
+        said, same = self.left(), 0
+        while same < 20:
+            time.sleep(0.1)
+            now = self.left()
+            same = same + 1 if (now[0], now[2:]) == (said[0], said[2:]) else 0
+            said = now
+        return said
+
     def shims(self, name="quartet-shim"):
         """Processes of this name in this cloud's groups, the first of their namespace: shims, and the storage daemons beside them."""
         found = []
@@ -353,7 +363,7 @@ class Containers(Machines):
         self.ec2.terminate_instances(InstanceIds=[self.instance])
         self.wait("terminated")
         image = self.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-        before, after = self.left(), None
+        before, after = self.steady(), None
         for _ in range(int(os.environ.get("CYCLES", "30")) // 10):
             made = self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=10, MaxCount=10, TagSpecifications=[
                 {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])

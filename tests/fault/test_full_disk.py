@@ -116,6 +116,12 @@ class FullDisk(unittest.TestCase):
                 if refused == 3:
                     break
         self.assertEqual(refused, 3)
+        for i in range(300):  # smaller records, until these do not fit either
+            try:
+                iam.create_role(RoleName=f"r{i}", AssumeRolePolicyDocument=trust)
+                revision = self.cloud.health()["revision"]
+            except ClientError:
+                break
         self.refused(iam.create_role, RoleName="r", AssumeRolePolicyDocument=trust)
         self.refused(logs.create_log_group, logGroupName="g")
         self.refused(self.s3.create_bucket, Bucket="another")

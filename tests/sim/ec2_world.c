@@ -414,6 +414,9 @@ void open_cloud(void)
 void close_cloud(void)
 {
 	struct cloud *c = &w.cloud;
+	/* what was begun comes to its end: a thread's work, a commit */
+	for (int i = 0; i < 20; i++)
+		loop_turn(c->loop, 5000);
 	store_settle(c->store);
 	for (unsigned i = 0; cloud_services[i]; i++)
 		if (cloud_services[i]->stop)

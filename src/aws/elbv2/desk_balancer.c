@@ -303,24 +303,31 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s)
 
 /* --- health */
 
-static bool sees_any(const struct elb_item *i, const struct elb_item_node *n)
+enum sight { SEES_NOTHING_YET, SEES_NONE, SEES_SOME }; /* healthy targets, of any group */
+
+static enum sight sight_of(const struct elb_item *i, const struct elb_item_node *n)
 {
 	struct lb_target_health h;
+	bool unhealthy = false, initial = false;
 	for (size_t g = 0; g < i->group_count && n->serves; g++)
-		for (size_t t = 0; t < i->groups[g].target_count; t++)
-			if (lb_health_of(i->desk->lb, i->id, n->interface, i->groups[g].arn, i->groups[g].targets[t].id, &h) &&
-			    h.health == LB_HEALTHY)
-				return true;
-	return false;
+		for (size_t t = 0; t < i->groups[g].target_count; t++) {
+			bool said =
+			        lb_health_of(i->desk->lb, i->id, n->interface, i->groups[g].arn, i->groups[g].targets[t].id, &h);
+			if (said && h.health == LB_HEALTHY)
+				return SEES_SOME;
+			unhealthy |= said && h.health == LB_UNHEALTHY;
+			initial |= said && h.health == LB_INITIAL;
+		}
+	return unhealthy && !initial ? SEES_NONE : SEES_NOTHING_YET;
 }
 
 bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *n)
 {
 	bool others = false;
-	if (sees_any(i, n))
+	if (sight_of(i, n) != SEES_NONE)
 		return false;
 	for (unsigned k = 0; k < i->node_count && !others; k++)
-		others = &i->nodes[k] != n && sees_any(i, &i->nodes[k]);
+		others = &i->nodes[k] != n && sight_of(i, &i->nodes[k]) == SEES_SOME;
 	return others;
 }
 

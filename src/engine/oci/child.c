@@ -307,8 +307,12 @@ static int become_root_of_nothing(const struct task_child *c, struct made *m, st
 		error = -errno;
 	if (error)
 		fail(a, error, "making the user namespace");
-	else if ((error = ask_helper(pair[0])) < 0)
+	else if ((error = ask_helper(pair[0])) < 0) {
 		fail(a, error, "making the network interface");
+		/* The plug is one of before, or was used by a maker that died: with a new one it goes. */
+		if (error == -EPIPE || error == -EEXIST)
+			error = -EAGAIN;
+	}
 	close(pair[0]);
 	while (helper > 0 && waitpid(helper, NULL, 0) < 0 && errno == EINTR)
 		;

@@ -500,6 +500,14 @@ static int open_dir(const char *data_dir, const char *name, mode_t mode)
 	return fd;
 }
 
+static bool is_held(const struct steward *s, unsigned slot)
+{
+	list_each (&s->tasks, struct held_task, at, t)
+		if (t->slot == slot)
+			return true;
+	return false;
+}
+
 /* Files of slots that nobody is in. What an earlier steward was making may still be dying, so that this is done some times. */
 static void sweep_scratch(void *ctx)
 {
@@ -517,10 +525,12 @@ static void sweep_scratch(void *ctx)
 		if (sscanf(e->d_name, "t%u.ext4%n", &slot, (int *)&end) != 1 || !end || slot >= STEWARD_SLOTS)
 			continue;
 		group_name(slot, "", group);
-		if (cgroup_make(s->cgroups, group) == 0) {
-			scratch_remove(s->scratch, slot);
-			cgroup_remove(s->cgroups, group);
-		}
+		/* a group that is there and empty is what died in the making */
+		bool made = cgroup_make(s->cgroups, group) == 0;
+		if (!made && (is_held(s, slot) || cgroup_remove(s->cgroups, group) != 0))
+			continue;
+		scratch_remove(s->scratch, slot);
+		cgroup_remove(s->cgroups, group);
 	}
 	if (d)
 		closedir(d);

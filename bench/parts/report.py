@@ -2,7 +2,6 @@
 import datetime
 import os
 import subprocess
-import sys
 
 from parts.tools import ROOT, machine, page_fault_us
 
@@ -40,7 +39,7 @@ def write(bench, path):
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     before = bench.load_before
     out = ["# Figures", "",
-           f"{datetime.date.today()}, {machine()}; `{' '.join(['bench/run', *sys.argv[1:]])}` at {commit or 'no commit'}; "
+           f"{datetime.date.today()}, {machine()}; `bench/run` at {commit or 'no commit'}; "
            f"load average before it {before:.1f}.", "",
            "Medians over rounds in which Quartet and its peer take turns. The ratio is figure / peer: above 1 is better for rates, below 1 for",
            "times. Load generator and server share the machine's processors.", "",

@@ -55,7 +55,7 @@ def balancer(cloud, tasks, target):
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     subnets = [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]][:2]
     made = elb.create_load_balancer(Name="bench", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
-    group = elb.create_target_group(Name="bench", Protocol="HTTP", Port=80, VpcId=tasks.vpc, TargetType="ip", HealthCheckIntervalSeconds=5,
+    group = elb.create_target_group(Name="bench", Protocol="HTTP", Port=80, VpcId=tasks.vpc, TargetType="ip", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2,
                                     HealthyThresholdCount=2)["TargetGroups"][0]["TargetGroupArn"]
     elb.create_listener(LoadBalancerArn=made, Protocol="HTTP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}])
     begin = time.perf_counter()

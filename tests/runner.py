@@ -276,6 +276,7 @@ def main():
     parser.add_argument("--plain", action="store_true", help="only the plain build, without sanitizers: quicker")
     parser.add_argument("--only", choices=["unit", "host", "guest", "api", "fault"], action="append", help="only these kinds; guest, a virtual machine under emulation, runs when it is named")
     parser.add_argument("--pattern", default=ALL, help="only black-box files of this name")
+    parser.add_argument("--slowest", type=int, default=0, metavar="N", help="say which N black-box files took longest")
     args = parser.parse_args()
     kinds = args.only or ["unit", "host", "api", "fault"]
     tally = Tally()
@@ -297,7 +298,7 @@ def main():
             heading("guest: the machine image")
             guest = lanes.modules(os.path.join(ROOT, "tests", "guest"), "test_*.py")
             while guest:
-                lanes.run_module(guest.pop(0), lambda kind, *what: tally.add(*what) if kind == "add" else progress(*what), "guest")
+                lanes.run_module(guest.pop(0), lambda kind, *what: tally.add(*what) if kind == "add" else progress(what[0]), "guest")
         if "api" not in kinds and "fault" not in kinds:
             continue
         status, output = command("tools/prepare-runtimes")
@@ -317,6 +318,8 @@ def main():
                 fault = job.startswith(os.path.join(ROOT, "tests", "fault"))
                 return (fault_work(directory) if fault else api_work(directory, directory, False)), [job]
             run_lanes(tally, beside, again)
+    for seconds, name in sorted(lanes.took, reverse=True)[:args.slowest]:
+        print(f"{seconds:6.1f} s  {name}")
     for name in tally.second_tries:
         print(f"passed at the second try only: {name}")
     for name in tally.failures:

@@ -6,9 +6,11 @@ and to stop). What it finds comes back line by line and is counted by the runner
 import json
 import os
 import selectors
+import time
 import traceback
 import unittest
 
+took = []  # (seconds, name) of every module that lanes ran
 FIRST = ["test_spot_interruption.py", "test_spot.py", "test_instances.py"]  # take minutes, so nobody waits for them at the end
 
 
@@ -70,7 +72,9 @@ def run_module(job, report, prefix):
     sys.path.insert(0, place)
     loader = unittest.TestLoader()
     suite = loader.loadTestsFromName(single) if single else loader.discover(place, pattern=os.path.basename(path), top_level_dir=place)
+    began = time.monotonic()
     suite.run(Result(report, prefix, path))
+    report("took", f"{prefix}: {os.path.relpath(path, os.path.dirname(place))}", time.monotonic() - began)
     sys.path.remove(place)
     # Modules of one name lie in several folders, and bring helpers of one name.
     for name in [n for n, m in sys.modules.items() if os.path.dirname(getattr(m, "__file__", None) or "") == place]:
@@ -145,5 +149,7 @@ def _hear(lane, said, add, progress):
         progress(said[1])
     elif said[0] == "add":
         add(*said[1:])
+    elif said[0] == "took":
+        took.append((said[2], said[1]))
     else:
         lane.finished = True

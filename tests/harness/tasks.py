@@ -46,7 +46,7 @@ class TaskCase(TestCase):
         cls.digest = push(cls.registry, busybox())
         cls.execution = role("exec-" + word, "ecs-tasks.amazonaws.com", EXECUTION)
         cls.cluster = cls.ecs.create_cluster(clusterName="c-" + word)["cluster"]["clusterName"]
-        cls.subnet = cls.ec2.describe_subnets()["Subnets"][0]
+        cls.subnet = min(cls.ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])
         cls.vpc = cls.subnet["VpcId"]
         cls.logs.create_log_group(logGroupName="/t")
         cls.word = word

@@ -23,8 +23,9 @@
 
 enum {
 	INIT_LIMIT_US = 10 * 1000 * 1000,
-	FREEZE_US = 20 * 1000, /* idle this long, an environment is frozen; quicker calls pay no freezing */
-	QUEUED_US = 20 * 1000, /* what a queued invocation waits for /next before it gets an environment of its own */
+	EMPTY_LIMIT_US = 2 * 1000 * 1000, /* what an invocation waits for processes to die before it gets another environment */
+	FREEZE_US = 20 * 1000,            /* idle this long, an environment is frozen; quicker calls pay no freezing */
+	QUEUED_US = 20 * 1000,            /* what a queued invocation waits for /next before it gets an environment of its own */
 };
 
 static int64_t now_us(const struct environment *e)
@@ -168,8 +169,10 @@ static void start_runtime(struct environment *e, bool in_invoke)
 static void kill_runtime(struct environment *e)
 {
 	e->process = 0;
-	if (!e->emptying)
+	if (!e->emptying) {
 		cell_kill_runtime(e->cell);
+		cell_set_cpu(e->cell, false); /* many processes with little of a processor would take long to die */
+	}
 	e->emptying = true;
 }
 
@@ -322,7 +325,13 @@ void environment_runtime_is_gone(struct environment *e)
 	listener_close(e->runtime_listener);
 	listener_refuse_waiting(cell_runtime_listener(e->cell));
 	open_runtime_listener(e);
-	if (e->state == ENVIRONMENT_COLD && e->current)
+	if (e->state != ENVIRONMENT_COLD)
+		return;
+	if (!e->current) {
+		e->current = e->queued;
+		e->queued = NULL;
+	}
+	if (e->current)
 		start_runtime(e, true);
 }
 
@@ -355,7 +364,7 @@ static void limit_fired(void *ctx)
 		return;
 	}
 	if (e->state == ENVIRONMENT_COLD) {
-		log_error("lambda: processes of %.*s cannot be killed", STR_ARG(e->version->name));
+		log_warn("lambda: processes of %.*s are slow to die", STR_ARG(e->version->name));
 		environment_end(e);
 		return;
 	}
@@ -433,11 +442,15 @@ void environment_run(struct environment *e, struct invocation *inv)
 		return;
 	}
 	pool_set_idle(e->pool, e, false);
+	if (e->state == ENVIRONMENT_COLD && e->emptying) {
+		/* nothing of it has begun here: when this environment does not come clean, another one takes it */
+		e->queued = inv;
+		set_limit(e, EMPTY_LIMIT_US);
+		return;
+	}
 	e->current = inv;
 	if (e->state != ENVIRONMENT_COLD)
 		dispatch(e);
-	else if (e->emptying)
-		set_limit(e, INIT_LIMIT_US);
 	else
 		start_runtime(e, true);
 }

@@ -48,7 +48,7 @@ struct environment {
 	bool preparing, doomed; /* an asynchronous step still holds it; freed when that comes back */
 
 	struct invocation *current;    /* being run, or waiting for the start */
-	struct invocation *queued;     /* comes next, as soon as /next is called again */
+	struct invocation *queued;     /* comes next, when /next is called again or what was killed is gone */
 	struct http_request *next;     /* the parked GET /next */
 	struct http_request *response; /* the POST whose body is being read */
 	char request_id[37];           /* of the invocation given last */

@@ -325,6 +325,8 @@ int cgroup_kill(struct cgroups *g, const char *name)
 	int error = open_dirs(g, name, dirs);
 	if (!error)
 		error = ops_of(g)->kill(g, dirs);
+	if (!error)
+		ops_of(g)->limit(g, dirs, &(struct cgroup_limits){.cpu_quota_us = UINT32_MAX});
 	close_dirs(dirs);
 	return error;
 }

@@ -80,7 +80,8 @@ int cgroup_open_file(struct cgroups *g, const char *name, enum cgroup_file file)
  * a limit. ret_fds: one to write "0" to - whoever writes joins it, without right of his own to -, and its cpu.stat. -ENOTSUP: there
  * is no tree. cgroup_remove() takes it away with all that was made in it. */
 int cgroup_delegate(struct cgroups *g, const char *name, unsigned owner, int ret_fds[2]);
-/* Thaws and kills all inside, and in the groups in it. */
+/* Thaws and kills all inside, and in the groups in it, and lifts its limit of CPU: a process does the work of its death itself, and
+ * a thousand of them with a tenth of a processor take a minute for it. */
 int cgroup_kill(struct cgroups *g, const char *name);
 /* Removes it, a machine's or a task's with the groups in it; -EBUSY while a process is still dying inside, 0 when it is gone or
  * never was. */

@@ -35,7 +35,7 @@ class Top(TestCase):
         cls.watch, cls.functions = client("cloudwatch", region=cls.region), client("lambda", region=cls.region)
         cls.scaling, cls.iam = client("autoscaling", region=cls.region), client("iam")
         cls.watch.put_metric_alarm(AlarmName=cls.alarm, Namespace="Top", MetricName="m", Period=60, EvaluationPeriods=1, Threshold=1,
-                                   Statistic="Sum", ComparisonOperator="GreaterThanThreshold")
+                                   Statistic="Sum", ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore")
         cls.addClassCleanup(cls.watch.delete_alarms, AlarmNames=[cls.alarm])
         cls.watch.set_alarm_state(AlarmName=cls.alarm, StateValue="ALARM", StateReason="test")
         role = cls.iam.create_role(RoleName=cls.role, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [

@@ -92,6 +92,8 @@ class Life(ServiceCase):
 class Refusals(ServiceCase):
     def test_what_is_refused(self):
         good = {"definition": self.server("x"), "count": 1}
+        services = lambda: set(self.ecs.list_services(cluster=self.cluster)["serviceArns"])  # of other tests, and some on their way out
+        before = services()
         lb = [{"targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/x/1", "containerName": "c", "containerPort": 80}]
         for message, more, code in (
                 ("daemon", {"schedulingStrategy": "DAEMON"}, "InvalidParameterException"),
@@ -109,7 +111,7 @@ class Refusals(ServiceCase):
             with self.subTest(message):
                 given = {**good, **more}
                 self.assertAwsError(code, self.create_only, given.pop("definition"), given.pop("count"), status=400, message=message, **given)
-        self.assertEqual(self.ecs.list_services(cluster=self.cluster)["serviceArns"], [])
+        self.assertLessEqual(services(), before)
 
     def create_only(self, definition, count, configuration=None, **more):
         if configuration:

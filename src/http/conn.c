@@ -227,26 +227,50 @@ static bool linger_read(struct http_conn *c)
 	return true;
 }
 
-static void upgrade_finish(struct http_conn *c)
+/* The connection ends here, its socket goes on: the caller's. */
+static int give_away(struct http_conn *c)
 {
-	struct http_request *r = c->req;
-	http_upgraded_fn *fn = r->upgraded;
 	int fd = c->fd;
-	r->upgraded = NULL;
 	loop_remove_fd(c->server->loop, c->watch);
 	c->watch = NULL;
 	c->fd = -1;
 	c->dead = true;
+	return fd;
+}
+
+static struct str unread(const struct http_conn *c)
+{
+	return str_of(c->in_n ? c->in + c->in_at : "", c->in_n);
+}
+
+static void upgrade_finish(struct http_conn *c)
+{
+	struct http_request *r = c->req;
+	http_upgraded_fn *fn = r->upgraded;
+	int fd = give_away(c);
+	r->upgraded = NULL;
 	if (c->tls)
 		fd = tunnel_open(c->server, c->tls, fd);
 	c->tls = NULL;
-	fn(r->upgraded_ctx, fd, str_of(c->in_n ? c->in + c->in_at : "", c->in_n));
+	fn(r->upgraded_ctx, fd, unread(c));
+}
+
+static void pass_finish(struct http_conn *c)
+{
+	int fd = give_away(c);
+	tunnel_join(c->server, c->tls, fd, c->req->passed_to, (const struct str[]){c->req->text, unread(c)});
+	c->req->passed = false;
+	c->tls = NULL;
 }
 
 /* The reply is out: on to the next request, or the end. */
 static void request_finish(struct http_conn *c)
 {
 	struct http_request *r = c->req;
+	if (r->passed) {
+		pass_finish(c);
+		return;
+	}
 	bool whole = body_skip(r), end = r->close || !whole;
 	if (r->upgraded) {
 		upgrade_finish(c);
@@ -295,6 +319,7 @@ static bool head_step(struct http_conn *c)
 		return true;
 	}
 	request_note_names(r);
+	r->text = text;
 	r->head.tls = c->tls != NULL;
 	r->head.listener_ctx = c->listener->ctx;
 	memcpy(&r->head.peer, &c->peer, sizeof(c->peer));
@@ -365,6 +390,8 @@ static void conn_end(struct http_conn *c)
 		body_fail(c, -ECONNRESET);
 	if (r && (!r->replied || r->upgraded) && r->gone)
 		r->gone(r->gone_ctx);
+	if (r && r->passed)
+		close(r->passed_to);
 	conn_request_free(c);
 	input_free(c);
 	out_done(&c->out);

@@ -72,6 +72,9 @@ struct http_request {
 	uint64_t owed;
 	http_upgraded_fn *upgraded;
 	void *upgraded_ctx;
+	struct str text; /* the head as it came */
+	bool passed;     /* http_pass_on() */
+	int passed_to;
 };
 
 struct http_conn {
@@ -163,6 +166,9 @@ const char *reply_reason(unsigned status);
 /* tunnel.c: the descriptor by which an upgraded TLS connection is spoken with; negative errno: there is none. Owns both. */
 struct http_tunnel;
 int tunnel_open(struct http_server *s, struct tls_conn *tls, int client);
+/* A tunnel (tls NULL: without TLS) to a socket that is there already; `early` is what the client has sent so far. Owns all three.
+ */
+void tunnel_join(struct http_server *s, struct tls_conn *tls, int client, int to, const struct str early[2]);
 void tunnel_free(struct http_tunnel *t);
 /* The first of those that are open; NULL: none is. */
 struct http_tunnel *tunnel_first(struct http_server *s);

@@ -131,3 +131,6 @@ void http_reply_abort(struct http_request *r);
  * before that, gone() comes instead. -EPROTO for HTTP/1.0 and while a body is unread: the request is then still to be answered. */
 typedef void http_upgraded_fn(void *ctx, int fd, struct str early);
 int http_upgrade(struct http_request *r, const struct http_header *headers, unsigned header_count, http_upgraded_fn *fn, void *ctx);
+/* The request and all that comes after it on its connection goes to the stream socket `to`, non-blocking, as it came, and what
+ * comes from there to the client, until one of them ends. Owns `to`. For whoever has neither asked for the body nor replied. */
+void http_pass_on(struct http_request *r, int to);

@@ -341,6 +341,15 @@ int http_upgrade(struct http_request *r, const struct http_header *headers, unsi
 	return 0;
 }
 
+void http_pass_on(struct http_request *r, int to)
+{
+	r->started = true;
+	r->conn->out.held = false;
+	r->passed = true;
+	r->passed_to = to;
+	reply_done(r);
+}
+
 /* --- refusals by the server itself */
 
 void reply_refuse(struct http_conn *c, unsigned status, const char *why)

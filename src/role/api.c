@@ -4,6 +4,7 @@
  * It starts by restoring what is recorded (the store, each service), then serves. A reset does not unpick state: the data is moved
  * aside, the process ends, and main starts another one on an empty directory, by the way that every crash takes too. */
 #include "role/admin.h"
+#include "role/balancer_door.h"
 #include "role/config.h"
 #include "role/data_channel.h"
 #include "role/role.h"
@@ -82,7 +83,7 @@ static void on_request(void *ctx, struct http_request *req)
 	if (listener_take(req))
 		return;
 	bool inside = listener_is_inside(req);
-	if (!inside && admin_take(r->admin, req))
+	if (!inside && (admin_take(r->admin, req) || balancer_door_take(&r->cloud, req)))
 		return;
 	if (data_channel_take(&r->cloud, req))
 		return;

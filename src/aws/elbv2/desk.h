@@ -90,6 +90,12 @@ bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *n
 enum lb_health elb_item_health(const struct elb_item *i, const struct elb_seen_group *g, const struct elb_seen_target *t,
                                struct lb_target_health *ret_why);
 
+/* --- dns.c */
+/* By a name in lower case: "zone.NAME" means the node of that zone alone (*ret_zone), "dualstack.NAME" all of them. */
+const struct elb_item *elb_desk_named(const struct elb_desk *d, struct str name, struct str *ret_zone);
+/* Nodes that serve and reach targets; all of them where none does. In any order; how many. vpc: who asks, absent: this machine. */
+unsigned elb_item_addresses(const struct elb_item *i, struct str vpc, struct str zone, uint32_t out[static LB_NODES_MAX]);
+
 /* --- plan.c */
 struct str elb_engine_id(struct arena *a, const struct elb_name *n);
 /* "i-...:80" */

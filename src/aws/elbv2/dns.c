@@ -9,8 +9,7 @@ enum { TTL_S = 60 };
 
 /* --- whose name it is */
 
-/* "zone.NAME" means the node of that zone alone, "dualstack.NAME" all of them. */
-static const struct elb_item *find(const struct elb_desk *d, struct str name, struct str *ret_zone)
+const struct elb_item *elb_desk_named(const struct elb_desk *d, struct str name, struct str *ret_zone)
 {
 	const struct elb_item *i = map_get(&d->by_name, name);
 	*ret_zone = STR_NONE;
@@ -49,8 +48,7 @@ static bool is_good(const struct elb_item *i, const struct elb_item_node *n)
 	return n->serves && !elb_node_is_cut_off(i, n);
 }
 
-/* Nodes that serve and reach targets; all of them where none does. In any order. */
-static unsigned addresses_of(const struct elb_item *i, struct str vpc, struct str zone, uint32_t out[static LB_NODES_MAX])
+unsigned elb_item_addresses(const struct elb_item *i, struct str vpc, struct str zone, uint32_t out[static LB_NODES_MAX])
 {
 	bool inside = i->internal || str_eq(vpc, i->vpc), any = false;
 	unsigned n = 0;
@@ -75,10 +73,10 @@ enum dns_said elbv2_answer(const struct cloud *cloud, struct str vpc, const stru
 	const struct elb_desk *d = elb_desk(cloud);
 	struct str zone;
 	uint32_t addresses[LB_NODES_MAX];
-	const struct elb_item *i = d && q->plain && q->class == DNS_IN ? find(d, str_from(q->name), &zone) : NULL;
+	const struct elb_item *i = d && q->plain && q->class == DNS_IN ? elb_desk_named(d, str_from(q->name), &zone) : NULL;
 	if (!i)
 		return DNS_NOT_MINE;
-	unsigned n = q->type == DNS_A || q->type == DNS_ANY ? addresses_of(i, vpc, zone, addresses) : 0;
+	unsigned n = q->type == DNS_A || q->type == DNS_ANY ? elb_item_addresses(i, vpc, zone, addresses) : 0;
 	for (unsigned k = 0; k < n; k++)
 		dns_put_address(w, DNS_ANSWER, NULL, TTL_S, addresses[k]);
 	if (!n) {
@@ -110,11 +108,11 @@ int elbv2_addresses(const struct cloud *cloud, struct str vpc, const uint8_t *na
 	char text[DNS_NAME_MAX];
 	uint32_t addresses[LB_NODES_MAX];
 	struct str zone;
-	const struct elb_item *i = d ? find(d, text_of(name, text), &zone) : NULL;
+	const struct elb_item *i = d ? elb_desk_named(d, text_of(name, text), &zone) : NULL;
 	if (!i)
 		return -1;
 	*ret_healthy = is_healthy(i);
-	int n = type == DNS_A ? (int)addresses_of(i, vpc, zone, addresses) : 0;
+	int n = type == DNS_A ? (int)elb_item_addresses(i, vpc, zone, addresses) : 0;
 	n = n < max ? n : max;
 	for (int k = 0; k < n; k++) {
 		uint32_t wire = htonl(addresses[k]);
@@ -128,6 +126,6 @@ bool elbv2_is_alias(const struct cloud *cloud, struct str zone_id, const uint8_t
 	const struct elb_desk *d = elb_desk(cloud);
 	char text[DNS_NAME_MAX];
 	struct str zone;
-	const struct elb_item *i = d ? find(d, text_of(name, text), &zone) : NULL;
+	const struct elb_item *i = d ? elb_desk_named(d, text_of(name, text), &zone) : NULL;
 	return i && str_eq(i->zone_id, zone_id);
 }

@@ -5,6 +5,7 @@
 -- configurations are taken by new processes (a reload); this one is then over: it looks after its last connections alone.
 
 local HOME, PORT = '169.254.170.2', 80
+local TAKE_OVER = 60           -- seconds; a busy machine starts the next processes late
 local config, state = '-', '-' -- versions of what is in force
 local groups = {}              -- by their tokens
 local over = false
@@ -334,9 +335,9 @@ end
 local function reload(version)
   keep_health()
   over = true
-  local asked = false
+  local asked, until_s = false, now() + TAKE_OVER
   -- the next processes have it, or HAProxy did not like it and this one has to go on
-  for _ = 1, 50 do
+  while now() < until_s do
     asked = asked or ask_master('reload')
     core.msleep(100)
     if is_replaced() then return end

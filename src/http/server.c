@@ -223,7 +223,7 @@ void http_listener_close(struct http_listener *l)
 
 struct str server_date(struct http_server *s)
 {
-	int64_t ms = clock_wall_ms(), now_s = ms / 1000;
+	int64_t ms = clock_machine_ms(), now_s = ms / 1000; /* clients correct their clocks by it */
 	if (now_s != s->date_s) {
 		char text[40];
 		size_t n = time_format_to(text, ms, TIME_RFC822);

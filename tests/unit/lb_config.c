@@ -201,6 +201,25 @@ static void network_balancer(void **state)
 	haproxy_takes_it();
 	one.network = false;
 	assert_false(lb_config_check(&one));
+	/* what the router leads has no frontend; of the rest each is drawn by what is left of the weights */
+	one.network = true;
+	tcp[0] = (struct lb_group){.name = "arn:tcp", .protocol = LB_TCP, .preserve_client_ip = true};
+	tcp[1] = (struct lb_group){.name = "arn:tls", .protocol = LB_TCP_UDP};
+	l[1] = (struct lb_listener){.protocol = LB_TCP_UDP, .port = 53, .rules = rule, .rule_count = 1};
+	assert_true(lb_config_check(&one));
+	buf_clear(&b);
+	lb_config_bundle(&b, &one);
+	assert_true(str_find(buf_str(&b), S("frontend f")) < 0);
+	assert_true(str_find(buf_str(&b), S("backend g1")) > 0);
+	write_bundle(&b);
+	haproxy_takes_it();
+	tcp[0].preserve_client_ip = false;
+	buf_clear(&b);
+	lb_config_bundle(&b, &one);
+	assert_true(str_find(buf_str(&b), S("use_backend g0 if { var(sess.dice) -m int lt 1 }")) > 0);
+	assert_true(str_find(buf_str(&b), S("use_backend g1")) < 0);
+	write_bundle(&b);
+	haproxy_takes_it();
 }
 
 static void nothing_yet(void **state)
@@ -233,8 +252,8 @@ static void who_is_wanted(void **state)
 	lb_config_token(&one, &groups[0], "i-2:80", token[0]);
 	lb_config_token(&one, &groups[1], "i-2:80", token[1]);
 	assert_string_not_equal(token[0], token[1]);
-	assert_non_null(strstr(b.p, " http 0 30 5 5 2 0 1 0 200 /\ntarget "));
-	assert_non_null(strstr(b.p, " grpcs 81 5 5 3 4 30 1 0 0-12 /ok\ntarget "));
+	assert_non_null(strstr(b.p, " http 0 30 5 5 2 0 1 0 200 / -g\ntarget "));
+	assert_non_null(strstr(b.p, " grpcs 81 5 5 3 4 30 1 0 0-12 /ok -g\ntarget "));
 	assert_non_null(strstr(b.p, " none "));
 	assert_non_null(strstr(b.p, token[0]));
 	assert_non_null(strstr(b.p, " 10.0.2.5 8080 drain\n"));

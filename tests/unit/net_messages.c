@@ -192,6 +192,44 @@ static void peerings_are_checked(void **state)
 	assert_int_equal(network_check(&p, sizeof(p)), -EINVAL);
 }
 
+static void balances_are_checked(void **state)
+{
+	(void)state;
+	enum { BYTES = offsetof(struct net_balance, targets) + 2 * sizeof(struct net_balance_target) };
+	struct net_balance *m = calloc(1, sizeof(*m));
+#define BALANCE(change, result) \
+	do { \
+		*m = (struct net_balance){ \
+		        .h = {.verb = NET_BALANCE, .value = 2, .id = "eni-1-17-53"}, \
+		        .vpc = "vpc-1", \
+		        .port = "eni-1", \
+		        .protocol = 17, \
+		        .listens = 53, \
+		        .idle_s = 120, \
+		        .targets = {{0x0a000004, 1, 53, NETWORK_SERVES, 0}, {0x0a000005, 9, 53, NETWORK_CUT, 0}}}; \
+		change; \
+		assert_int_equal(network_check(m, BYTES), result); \
+	} while (0)
+	BALANCE((void)0, 0);
+	BALANCE(m->protocol = 1, -EINVAL);
+	BALANCE(m->listens = 0, -EINVAL);
+	BALANCE(m->idle_s = 0, -EINVAL);
+	BALANCE(m->others = 10001, -EINVAL);
+	BALANCE(m->h.value = 3, -EINVAL);
+	BALANCE(strcpy(m->port, "eni 1"), -EINVAL);
+	BALANCE(m->targets[1].weight = 0, -EINVAL);
+	BALANCE(m->targets[1].state = NETWORK_CUT + 1, -EINVAL);
+	BALANCE(m->targets[0].address = 0xa9fea9fe, -EINVAL); /* the metadata service's */
+	BALANCE(m->targets[0].port = 0, -EINVAL);
+	free(m);
+	struct net_header settled = {.verb = NET_SETTLED};
+	assert_int_equal(network_check(&settled, sizeof(settled)), 0);
+	strcpy(settled.id, "eni-1");
+	assert_int_equal(network_check(&settled, sizeof(settled)), 0);
+	strcpy(settled.id, "eni;1");
+	assert_int_equal(network_check(&settled, sizeof(settled)), -EINVAL);
+}
+
 static void requests_for_links_are_checked(void **state)
 {
 	(void)state;
@@ -224,6 +262,7 @@ int main(void)
 	        cmocka_unit_test(rules_are_checked),
 	        cmocka_unit_test(subnets_and_vpcs_are_checked),
 	        cmocka_unit_test(peerings_are_checked),
+	        cmocka_unit_test(balances_are_checked),
 	        cmocka_unit_test(requests_for_links_are_checked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

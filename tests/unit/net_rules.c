@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "engine/net/rules.h"
+#include "engine/net/rules_balance.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,7 @@ static void ports_leave_nothing(void **state)
 	assert_int_equal(count(a, "add element "), count(t, "delete element "));
 	assert_int_equal(count(a, "add chain "), count(t, "delete chain "));
 	assert_int_equal(count(a, "add counter "), count(t, "delete counter "));
-	assert_int_equal(count(a, "add element ip q m11 "), 2);
+	assert_int_equal(count(a, "add element ip q m11 "), 3); /* two private addresses, a public one */
 	assert_int_equal(count(a, "ip q loose"), 1);
 	assert_non_null(strstr(a, "add element ip q marks { \"p5\" : 4 }\n"));
 	assert_non_null(strstr(a, "add element ip q inward { 127.64.0.1 : 10.0.0.4 }\n"));
@@ -118,12 +119,92 @@ static void ports_leave_nothing(void **state)
 	assert_null(strstr(text(&add), "limit"));
 }
 
+static struct net_balance *balance_of(size_t targets)
+{
+	struct net_balance *m = calloc(1, sizeof(*m));
+	m->h.value = (uint32_t)targets;
+	m->protocol = 17;
+	m->listens = 53;
+	m->idle_s = 120;
+	for (size_t i = 0; i < targets; i++)
+		m->targets[i] = (struct net_balance_target){.address = 0x0a000004 + (uint32_t)i, .weight = 5, .port = 5300};
+	return m;
+}
+
+static void balances_leave_nothing(void **state)
+{
+	(void)state;
+	struct buf CLEAN_BUF add, CLEAN_BUF take;
+	buf_init(&add, 1 << 20);
+	buf_init(&take, 1 << 20);
+	struct net_balance *m = balance_of(2);
+	struct rules_balance p = {
+	        .number = 7, .port = 5, .private = 0x0a000009, .public = 0x7f400001, .mark = 9, .listens = 53, .protocol = 17};
+	rules_balances_begin(&add);
+	rules_balance(&add, &p, m);
+	rules_balance_door(&add, &p, true);
+	rules_balance_door(&take, &p, false);
+	rules_remove_balance(&take, &p);
+	rules_balances_end(&take);
+	const char *a = text(&add), *t = text(&take);
+	assert_int_equal(count(a, "add element "), count(t, "delete element "));
+	assert_int_equal(count(a, "add chain "), count(t, "delete chain "));
+	assert_int_equal(count(a, "add counter "), count(t, "delete counter "));
+	assert_int_equal(count(a, "add map "), count(t, "delete map "));
+	assert_non_null(strstr(a, "add element ip q balanced { 10.0.0.9 . 17 . 53 : jump b7 }\n"));
+	assert_non_null(strstr(a, "add element ip q balanced_coming { 127.64.0.1 . 17 . 53 : jump b7 }\n"));
+	assert_non_null(strstr(a, "add element ip q balance_entering { 10.0.0.9 . 17 . 53 : goto i5 }\n"));
+	assert_non_null(strstr(a, "ct mark set 0x80000007 meta mark set 9 "));
+	assert_non_null(strstr(a, "jhash ip saddr . udp sport mod 64 "));
+	/* nobody serves */
+	m->targets[0].state = NETWORK_KEEPS;
+	m->targets[1].state = NETWORK_CUT;
+	buf_clear(&add);
+	rules_balance_targets(&add, &p, m);
+	assert_null(strstr(text(&add), "dnat"));
+	free(m);
+}
+
+/* Each has its part, and one that goes takes no more than its own with it. */
+static void parts_are_even_and_stay(void **state)
+{
+	(void)state;
+	struct net_balance *m = balance_of(5);
+	uint16_t before[RULES_BALANCE_PARTS_MAX], after[RULES_BALANCE_PARTS_MAX];
+	unsigned has[5] = {0}, moved = 0;
+	size_t n = rules_balance_parts(m, before);
+	assert_int_equal(n, 64);
+	for (size_t i = 0; i < n; i++)
+		has[before[i]]++;
+	for (size_t i = 0; i < 5; i++)
+		assert_in_range(has[i], 64 / 5 - 4, 64 / 5 + 1);
+	m->targets[2].state = NETWORK_KEEPS;
+	assert_int_equal(rules_balance_parts(m, after), n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_not_equal(after[i], 2);
+		moved += before[i] != 2 && before[i] != after[i];
+	}
+	assert_in_range(moved, 0, 24);
+	/* by weights */
+	m->targets[0].weight = 50;
+	m->targets[1].state = m->targets[3].state = NETWORK_KEEPS;
+	memset(has, 0, sizeof(has));
+	n = rules_balance_parts(m, before);
+	for (size_t i = 0; i < n; i++)
+		has[before[i]]++;
+	assert_in_range(has[0], 54, 60);
+	free(m);
+	m = balance_of(NETWORK_BALANCE_TARGETS_MAX);
+	assert_int_equal(rules_balance_parts(m, before), RULES_BALANCE_PARTS_MAX);
+	free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(prefixes_do_not_overlap),
-	        cmocka_unit_test(all_is_said_of_a_match),
-	        cmocka_unit_test(ports_leave_nothing),
+	        cmocka_unit_test(prefixes_do_not_overlap), cmocka_unit_test(all_is_said_of_a_match),
+	        cmocka_unit_test(ports_leave_nothing),     cmocka_unit_test(balances_leave_nothing),
+	        cmocka_unit_test(parts_are_even_and_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

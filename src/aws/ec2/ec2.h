@@ -77,6 +77,18 @@ void ec2_unwatch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);
 /* The link that was made is gone with the namespace that it led to: a new plug comes. */
 void ec2_renew_port(struct cloud *cloud, struct str interface);
 
+/* --- lend_balance.c: what a lent interface of a network load balancer has its VPC's router do (engine/net/network.h). It goes with
+ * the interface. */
+struct network_balance;
+struct network_balance_stats;
+void ec2_lent_balance(const struct cloud *cloud, const struct network_balance *b);
+void ec2_lent_unbalance(const struct cloud *cloud, const char *interface, uint8_t protocol, uint16_t listens);
+/* All that it has was said: what is left of before this start goes. */
+void ec2_lent_balances_settled(const struct cloud *cloud, const char *interface);
+/* False: nothing is known yet; a moment later perhaps. */
+bool ec2_lent_balance_stats(const struct cloud *cloud, const char *interface, uint8_t protocol, uint16_t listens,
+                            struct network_balance_stats *ret);
+
 /* --- identify.c: which instance it is that shows a signed identity document */
 struct ec2_identified {
 	struct str id, type, zone, image, subnet, vpc;

@@ -23,7 +23,10 @@ static bool compatible(const struct elbv2_listener *l, const struct elbv2_target
 	struct str p = g->protocol;
 	if (elb_protocol_http(l->protocol))
 		return elb_group_is_http(g);
-	return str_is(p, "TCP") || (str_is(p, "TLS") && str_is(l->protocol, "TLS"));
+	if (str_is(l->protocol, "UDP") || str_is(l->protocol, "TCP_UDP"))
+		return str_is(p, "TCP_UDP") || str_eq(p, l->protocol);
+	return str_is(p, "TCP") || (str_is(p, "TLS") && str_is(l->protocol, "TLS")) ||
+	       (str_is(p, "TCP_UDP") && str_is(l->protocol, "TCP"));
 }
 
 static int check_group(struct call *c, const struct state_elbv2_balancer_record *b, const struct elbv2_listener *l, struct str arn)

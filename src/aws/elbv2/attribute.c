@@ -10,6 +10,9 @@ enum {
 	LAMBDA = 1 << 4,
 	WEB = 1 << 5, /* listeners */
 	STREAM = 1 << 6,
+	KEPT = 1 << 7,    /* target groups of TCP that keep the client's address unless told otherwise */
+	PACKETS = 1 << 8, /* and those of UDP, which always do */
+	FLOWS = FLOW | KEPT | PACKETS,
 };
 enum kind { FLAG, NUMBER, CHOICE, TEXT, SHARE /* "off", or percent */ };
 
@@ -51,29 +54,34 @@ static const struct attribute table[] = {
         {APP, "waf.fail_open.enabled", "false", FLAG, .fixed = true},
         {APP | NET, "zonal_shift.config.enabled", "false", FLAG, .fixed = true},
 
-        {HTTP | FLOW, "deregistration_delay.timeout_seconds", "300", NUMBER, 0, 3600},
-        {FLOW, "deregistration_delay.connection_termination.enabled", "false", FLAG, .fixed = true},
+        {HTTP | FLOWS, "deregistration_delay.timeout_seconds", "300", NUMBER, 0, 3600},
+        {FLOW | KEPT, "deregistration_delay.connection_termination.enabled", "false", FLAG},
+        {PACKETS, "deregistration_delay.connection_termination.enabled", "true", FLAG},
         {LAMBDA, "lambda.multi_value_headers.enabled", "false", FLAG},
         {HTTP, "load_balancing.algorithm.anomaly_mitigation", "off", CHOICE, .choices = "on|off", .fixed = true},
         {HTTP, "load_balancing.algorithm.type", "round_robin", CHOICE,
          .choices = "round_robin|least_outstanding_requests|weighted_random"},
-        {HTTP | FLOW, "load_balancing.cross_zone.enabled", "use_load_balancer_configuration", CHOICE,
+        {HTTP | FLOWS, "load_balancing.cross_zone.enabled", "use_load_balancer_configuration", CHOICE,
          .choices = "true|false|use_load_balancer_configuration"},
-        {FLOW, "preserve_client_ip.enabled", "false", FLAG, .fixed = true},
-        {FLOW, "proxy_protocol_v2.enabled", "false", FLAG},
+        {FLOW, "preserve_client_ip.enabled", "false", FLAG},
+        {KEPT, "preserve_client_ip.enabled", "true", FLAG},
+        {PACKETS, "preserve_client_ip.enabled", "true", FLAG, .fixed = true},
+        {PACKETS, "proxy_protocol_v2.enabled", "false", FLAG, .fixed = true},
+        {FLOW | KEPT, "proxy_protocol_v2.enabled", "false", FLAG},
         {HTTP, "slow_start.duration_seconds", "0", NUMBER, 30, 900},
         {HTTP, "stickiness.app_cookie.cookie_name", "", TEXT, .max = 255},
         {HTTP, "stickiness.app_cookie.duration_seconds", "86400", NUMBER, 1, 604800},
-        {HTTP | FLOW, "stickiness.enabled", "false", FLAG},
+        {HTTP | FLOWS, "stickiness.enabled", "false", FLAG},
         {HTTP, "stickiness.lb_cookie.duration_seconds", "86400", NUMBER, 1, 604800},
         {HTTP, "stickiness.type", "lb_cookie", CHOICE, .choices = "lb_cookie|app_cookie"},
-        {FLOW, "stickiness.type", "source_ip", CHOICE, .choices = "source_ip"},
-        {HTTP | FLOW, "target_group_health.dns_failover.minimum_healthy_targets.count", "1", TEXT, .max = 8, .fixed = true},
-        {HTTP | FLOW, "target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", TEXT, .max = 3, .fixed = true},
-        {HTTP | FLOW, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", NUMBER, 1, ELB_TARGETS_MAX},
-        {HTTP | FLOW, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", SHARE, 1, 100},
-        {FLOW, "target_health_state.unhealthy.connection_termination.enabled", "true", FLAG, .fixed = true},
-        {FLOW, "target_health_state.unhealthy.draining_interval_seconds", "0", TEXT, .max = 8, .fixed = true},
+        {FLOWS, "stickiness.type", "source_ip", CHOICE, .choices = "source_ip"},
+        {HTTP | FLOWS, "target_group_health.dns_failover.minimum_healthy_targets.count", "1", TEXT, .max = 8, .fixed = true},
+        {HTTP | FLOWS, "target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", TEXT, .max = 3, .fixed = true},
+        {HTTP | FLOWS, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", NUMBER, 1,
+         ELB_TARGETS_MAX},
+        {HTTP | FLOWS, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", SHARE, 1, 100},
+        {FLOWS, "target_health_state.unhealthy.connection_termination.enabled", "true", FLAG},
+        {FLOWS, "target_health_state.unhealthy.draining_interval_seconds", "0", TEXT, .max = 8, .fixed = true},
 
         {WEB, "routing.http.response.server.enabled", "true", FLAG, .fixed = true},
         {STREAM, "tcp.idle_timeout.seconds", "350", NUMBER, 60, 6000},
@@ -216,7 +224,14 @@ int elbv2_modify_load_balancer_attributes(struct call *c, const struct elbv2_mod
 
 static unsigned of_group(const struct state_elbv2_group_record *r)
 {
-	return str_is(r->group->target_type, "lambda") ? LAMBDA : elb_group_is_http(r->group) ? HTTP : FLOW;
+	const struct elbv2_target_group *g = r->group;
+	if (str_is(g->target_type, "lambda"))
+		return LAMBDA;
+	if (elb_group_is_http(g))
+		return HTTP;
+	if (str_is(g->protocol, "UDP") || str_is(g->protocol, "TCP_UDP"))
+		return PACKETS;
+	return str_is(g->protocol, "TCP") && !str_is(g->target_type, "ip") ? KEPT : FLOW;
 }
 
 struct str elb_group_attribute(const struct state_elbv2_group_record *r, const char *key)

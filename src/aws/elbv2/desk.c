@@ -216,7 +216,16 @@ static void on_counters(void *ctx, const char *balancer, const char *node, const
 		elb_metrics_group(i, n, group, of_group);
 }
 
-static const struct lb_events events = {.node = on_node, .health = on_health, .counters = on_counters};
+static void on_flows(void *ctx, const char *balancer, const char *node, const struct lb_flow *flows, size_t count)
+{
+	struct elb_desk *d = ctx;
+	struct elb_item *i = map_get(&d->by_id, str_from(balancer));
+	struct elb_item_node *n = i ? elb_item_node(i, node) : NULL;
+	if (n)
+		elb_flows_lead(i, n, flows, count);
+}
+
+static const struct lb_events events = {.node = on_node, .health = on_health, .counters = on_counters, .flows = on_flows};
 
 /* --- life */
 

@@ -8,6 +8,7 @@
 #pragma once
 #include "base/map.h"
 #include "engine/lb/lb.h"
+#include "engine/net/network.h"
 #include "rows.h"
 
 struct acm_watch;
@@ -27,13 +28,30 @@ struct elb_desk {
 	struct map by_id, by_port, by_name; /* the engine's id; interface; DNS name in lower case: struct elb_item */
 };
 
+/* What network balancers count by protocol. */
+enum elb_flow_kind { ELB_FLOWS_TCP, ELB_FLOWS_TLS, ELB_FLOWS_UDP, ELB_FLOW_KINDS };
+struct elb_carried {
+	uint64_t active, flows, bytes;
+};
+/* A port of a node whose flows the VPC's router leads. */
+enum { ELB_LED_MAX = 2 * 50 };
+struct elb_led {
+	uint8_t protocol;
+	uint16_t port;
+	bool counts;
+	struct network_balance_stats counted; /* as the router said last, if `counts` */
+};
+
 struct elb_item_node {
 	char interface[LB_ID_MAX], zone[64];
 	int fd;                     /* its link, until the engine has it; -1: none */
 	bool serves;                /* as the engine said last */
 	uint32_t private, public;   /* host byte order; 0: none, or not known yet */
 	struct lb_counters counted; /* as it said last, if `counts` */
-	bool counts, fresh;         /* fresh: it began in this life of ours, so all that it counts is new */
+	struct elb_led led[ELB_LED_MAX];
+	unsigned led_count;
+	uint64_t active[ELB_FLOW_KINDS]; /* now, of network balancers */
+	bool counts, fresh;              /* fresh: it began in this life of ours, so all that it counts is new */
 };
 
 /* What was put last, as health and names are asked about it. */
@@ -53,12 +71,13 @@ struct elb_item {
 	struct str account, region, name, key;
 	struct arena arena;
 	bool dirty, busy;
-	char id[LB_ID_MAX];                    /* the engine's: "app-50dc6c495c0c9188"; "": nothing was put yet */
-	struct str path;                       /* "app/web/50dc6c495c0c9188" */
-	uint64_t used_connections, used_bytes; /* of the minute under way */
-	struct map counted;                    /* by node and group: struct lb_group_counters, as they said last */
-	struct str dns_name, zone_id, vpc;     /* dns_name: in lower case */
-	bool network, internal, tls;           /* tls: a listener has a certificate */
+	char id[LB_ID_MAX];                      /* the engine's: "app-50dc6c495c0c9188"; "": nothing was put yet */
+	struct str path;                         /* "app/web/50dc6c495c0c9188" */
+	uint64_t used_connections, used_bytes;   /* of the minute under way */
+	struct elb_carried used[ELB_FLOW_KINDS]; /* the same of network balancers */
+	struct map counted;                      /* by node and group: struct lb_group_counters, as they said last */
+	struct str dns_name, zone_id, vpc;       /* dns_name: in lower case */
+	bool network, internal, tls;             /* tls: a listener has a certificate */
 	struct elb_item_node nodes[LB_NODES_MAX];
 	unsigned node_count;
 	struct arena seen; /* of the next two */
@@ -103,7 +122,20 @@ const char *elb_target_id(struct arena *a, const struct state_elbv2_target *t);
 /* All of a balancer as the engine wants it, in the scope's arena. */
 void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret);
 
+/* --- desk_flows.c: network balancers */
+void elb_flows_lead(struct elb_item *i, struct elb_item_node *n, const struct lb_flow *flows, size_t count);
+void elb_flows_count(struct elb_item *i, struct elb_item_node *n, const struct lb_counters *now);
+double elb_flows_units(struct elb_item *i); /* of the last minute */
+
 /* --- desk_metrics.c */
+struct metric_set;
+/* A name with the zone, and without; of a group's, beside the balancer's own. */
+struct elb_place {
+	const struct elb_item *item;
+	const char *zone;
+	struct str group; /* "targetgroup/blue/..."; absent: none */
+};
+void elb_metric_put(const struct elb_place *p, const char *name, const char *unit, const struct metric_set *set);
 void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct lb_counters *now);
 void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *group, const struct lb_group_counters *now);
 void elb_metrics_begin(struct elb_desk *d);

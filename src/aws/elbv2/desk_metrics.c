@@ -9,14 +9,7 @@
 
 enum { MINUTE_US = 60 * 1000000 };
 
-/* A name with the zone, and without; of a group's, beside the balancer's own. */
-struct place {
-	const struct elb_item *item;
-	const char *zone;
-	struct str group; /* "targetgroup/blue/..."; absent: none */
-};
-
-static void put(const struct place *p, const char *name, const char *unit, const struct metric_set *set)
+void elb_metric_put(const struct elb_place *p, const char *name, const char *unit, const struct metric_set *set)
 {
 	const struct elb_item *i = p->item;
 	struct metric_dimension by[3] = {{S("LoadBalancer"), i->path}};
@@ -41,11 +34,11 @@ static void put(const struct place *p, const char *name, const char *unit, const
 }
 
 /* Nothing is said of what did not happen. */
-static void count(const struct place *p, const char *name, const char *unit, uint64_t now, uint64_t before)
+static void count(const struct elb_place *p, const char *name, const char *unit, uint64_t now, uint64_t before)
 {
 	const struct metric_set set = metric_sample((double)(now - before));
 	if (now > before)
-		put(p, name, unit, &set);
+		elb_metric_put(p, name, unit, &set);
 }
 
 /* --- nodes */
@@ -54,28 +47,30 @@ void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct 
 {
 	static const struct lb_counters zero;
 	const struct lb_counters *was = &n->counted;
-	const struct place p = {.item = i, .zone = n->zone};
+	const struct elb_place p = {.item = i, .zone = n->zone};
 	bool known = n->counts || n->fresh;
+	if (i->network) {
+		elb_flows_count(i, n, now);
+		return;
+	}
 	if (now->connections < was->connections || now->bytes_in < was->bytes_in)
 		was = &zero; /* its program began anew */
 	if (known && i->desk->cloud->metrics) {
 		const struct metric_set active = metric_sample((double)now->active_connections);
-		count(&p, i->network ? "NewFlowCount" : "NewConnectionCount", "Count", now->connections, was->connections);
+		count(&p, "NewConnectionCount", "Count", now->connections, was->connections);
 		count(&p, "ProcessedBytes", "Bytes", now->bytes_in + now->bytes_out, was->bytes_in + was->bytes_out);
 		if (now->active_connections)
-			put(&p, i->network ? "ActiveFlowCount" : "ActiveConnectionCount", "Count", &active);
-		if (!i->network) {
-			count(&p, "RejectedConnectionCount", "Count", now->rejected_connections, was->rejected_connections);
-			count(&p, "HTTPCode_ELB_3XX_Count", "Count", now->elb_3xx, was->elb_3xx);
-			count(&p, "HTTPCode_ELB_4XX_Count", "Count", now->elb_4xx, was->elb_4xx);
-			count(&p, "HTTPCode_ELB_5XX_Count", "Count", now->elb_5xx, was->elb_5xx);
-			count(&p, "HTTPCode_ELB_500_Count", "Count", now->elb_500, was->elb_500);
-			count(&p, "HTTPCode_ELB_502_Count", "Count", now->elb_502, was->elb_502);
-			count(&p, "HTTPCode_ELB_503_Count", "Count", now->elb_503, was->elb_503);
-			count(&p, "HTTPCode_ELB_504_Count", "Count", now->elb_504, was->elb_504);
-			count(&p, "HTTP_Redirect_Count", "Count", now->redirects, was->redirects);
-			count(&p, "HTTP_Fixed_Response_Count", "Count", now->fixed_responses, was->fixed_responses);
-		}
+			elb_metric_put(&p, "ActiveConnectionCount", "Count", &active);
+		count(&p, "RejectedConnectionCount", "Count", now->rejected_connections, was->rejected_connections);
+		count(&p, "HTTPCode_ELB_3XX_Count", "Count", now->elb_3xx, was->elb_3xx);
+		count(&p, "HTTPCode_ELB_4XX_Count", "Count", now->elb_4xx, was->elb_4xx);
+		count(&p, "HTTPCode_ELB_5XX_Count", "Count", now->elb_5xx, was->elb_5xx);
+		count(&p, "HTTPCode_ELB_500_Count", "Count", now->elb_500, was->elb_500);
+		count(&p, "HTTPCode_ELB_502_Count", "Count", now->elb_502, was->elb_502);
+		count(&p, "HTTPCode_ELB_503_Count", "Count", now->elb_503, was->elb_503);
+		count(&p, "HTTPCode_ELB_504_Count", "Count", now->elb_504, was->elb_504);
+		count(&p, "HTTP_Redirect_Count", "Count", now->redirects, was->redirects);
+		count(&p, "HTTP_Fixed_Response_Count", "Count", now->fixed_responses, was->fixed_responses);
 	}
 	if (known) {
 		i->used_connections += now->connections - was->connections;
@@ -91,17 +86,17 @@ static void count_units(struct elb_item *i)
 	uint64_t active = 0;
 	for (unsigned k = 0; k < i->node_count; k++)
 		active += i->nodes[k].counted.active_connections;
-	double unit_connections = i->network ? 800 : 25, unit_active = i->network ? 100000 : 3000;
-	double units = (double)i->used_connections / 60 / unit_connections, open = (double)active / unit_active,
+	double units = (double)i->used_connections / 60 / 25, open = (double)active / 3000,
 	       carried = (double)i->used_bytes * 60 / 1e9;
 	units = open > units ? open : units;
 	units = carried > units ? carried : units;
+	units = i->network ? elb_flows_units(i) : units;
 	i->used_connections = i->used_bytes = 0;
 	if (units <= 0)
 		return;
 	const struct metric_set set = metric_sample(units);
-	const struct place p = {.item = i};
-	put(&p, "ConsumedLCUs", "Count", &set);
+	const struct elb_place p = {.item = i};
+	elb_metric_put(&p, "ConsumedLCUs", "Count", &set);
 	meter_count(i->desk->cloud->meter, i->account, i->region, i->network ? S("net/LCUUsage") : S("LCUUsage"),
 	            (int64_t)(units / 60 * 1000000));
 }
@@ -130,13 +125,14 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 	}
 	if (now->requests < was->requests)
 		was = &zero;
-	struct place places[2] = {{.item = i, .zone = n->zone}, {.item = i, .zone = n->zone, .group = group_path(str_from(group))}};
+	struct elb_place places[2] = {{.item = i, .zone = n->zone},
+	                              {.item = i, .zone = n->zone, .group = group_path(str_from(group))}};
 	uint64_t responses = now->responses - was->responses;
 	double mean_s = (double)now->response_time_us / 1e6;
 	const struct metric_set times = {
 	        .count = (double)responses, .sum = mean_s * (double)responses, .min = mean_s, .max = mean_s};
 	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < 2; k++) {
-		const struct place *p = &places[k];
+		const struct elb_place *p = &places[k];
 		count(p, "RequestCount", "Count", now->requests, was->requests);
 		count(p, "HTTPCode_Target_2XX_Count", "Count", now->target_2xx, was->target_2xx);
 		count(p, "HTTPCode_Target_3XX_Count", "Count", now->target_3xx, was->target_3xx);
@@ -144,7 +140,7 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 		count(p, "HTTPCode_Target_5XX_Count", "Count", now->target_5xx, was->target_5xx);
 		count(p, "TargetConnectionErrorCount", "Count", now->connection_errors, was->connection_errors);
 		if (responses)
-			put(p, "TargetResponseTime", "Seconds", &times);
+			elb_metric_put(p, "TargetResponseTime", "Seconds", &times);
 	}
 	/* shared among all that take requests */
 	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < i->group_count; k++) {
@@ -152,7 +148,7 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 		if (strcmp(g->arn, group) != 0 || !g->target_count || now->requests == was->requests)
 			continue;
 		const struct metric_set share = metric_sample((double)(now->requests - was->requests) / (double)g->target_count);
-		put(&places[1], "RequestCountPerTarget", "Count", &share);
+		elb_metric_put(&places[1], "RequestCountPerTarget", "Count", &share);
 	}
 	*kept = *now;
 }
@@ -179,12 +175,12 @@ static void minute(void *ctx)
 				healthy += h == LB_HEALTHY;
 				unhealthy += h == LB_UNHEALTHY;
 			}
-			const struct place p = {.item = i, .group = group_path(str_from(g->arn))};
+			const struct elb_place p = {.item = i, .group = group_path(str_from(g->arn))};
 			const struct metric_set well = metric_sample(healthy), ill = metric_sample(unhealthy);
 			if (!g->target_count)
 				continue;
-			put(&p, "HealthyHostCount", "Count", &well);
-			put(&p, "UnHealthyHostCount", "Count", &ill);
+			elb_metric_put(&p, "HealthyHostCount", "Count", &well);
+			elb_metric_put(&p, "UnHealthyHostCount", "Count", &ill);
 		}
 	}
 	d->minute = any ? loop_add_timer(d->cloud->loop, MINUTE_US, minute, d) : NULL;

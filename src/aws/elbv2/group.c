@@ -20,8 +20,6 @@ static int check_words(struct call *c, const struct elbv2_create_target_group_in
 		return elb_invalid(c, "A protocol must be specified");
 	if (str_is(in->protocol, "GENEVE") || str_is(in->protocol, "QUIC") || str_is(in->protocol, "TCP_QUIC"))
 		return elb_absent(c, "The protocols GENEVE, QUIC and TCP_QUIC are");
-	if (str_is(in->protocol, "UDP") || str_is(in->protocol, "TCP_UDP"))
-		return elb_absent(c, "The protocols UDP and TCP_UDP are");
 	if (!in->port.set)
 		return elb_invalid(c, "A port must be specified");
 	if (!str_set(in->vpc_id))

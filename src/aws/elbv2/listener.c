@@ -33,10 +33,10 @@ static int check_protocol(struct call *c, const struct state_elbv2_balancer_reco
 	bool network = elb_is_network(b);
 	if (!str_set(protocol))
 		return elb_invalid(c, "A listener protocol must be specified");
-	if (network &&
-	    (str_is(protocol, "QUIC") || str_is(protocol, "TCP_QUIC") || str_is(protocol, "UDP") || str_is(protocol, "TCP_UDP")))
-		return elb_absent(c, "The protocols UDP, TCP_UDP, QUIC and TCP_QUIC are");
-	if (network ? str_is(protocol, "TCP") || str_is(protocol, "TLS") : elb_protocol_http(protocol))
+	if (network && (str_is(protocol, "QUIC") || str_is(protocol, "TCP_QUIC")))
+		return elb_absent(c, "The protocols QUIC and TCP_QUIC are");
+	if (network ? str_is(protocol, "TCP") || str_is(protocol, "TLS") || str_is(protocol, "UDP") || str_is(protocol, "TCP_UDP")
+	            : elb_protocol_http(protocol))
 		return CALL_OK;
 	return elb_invalid(c, "Listener protocol '%.*s' must be one of '%s'", STR_ARG(protocol),
 	                   network ? "UDP, TCP, TCP_UDP, TLS" : "HTTPS, HTTP");

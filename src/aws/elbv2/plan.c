@@ -20,7 +20,12 @@ const char *elb_target_id(struct arena *a, const struct state_elbv2_target *t)
 
 static enum lb_protocol protocol_of(struct str p)
 {
-	return str_is(p, "HTTP") ? LB_HTTP : str_is(p, "HTTPS") ? LB_HTTPS : str_is(p, "TLS") ? LB_TLS : LB_TCP;
+	return str_is(p, "HTTP")      ? LB_HTTP
+	       : str_is(p, "HTTPS")   ? LB_HTTPS
+	       : str_is(p, "TLS")     ? LB_TLS
+	       : str_is(p, "UDP")     ? LB_UDP
+	       : str_is(p, "TCP_UDP") ? LB_TCP_UDP
+	                              : LB_TCP;
 }
 
 /* Where a target is, and in which zone. False: it takes no requests. */
@@ -133,6 +138,9 @@ static void plan_group(const struct elb_scope *s, const struct state_elbv2_balan
 	                elb_group_attribute(g, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage")),
 	        .preserve_client_ip = elb_on(elb_group_attribute(g, "preserve_client_ip.enabled")),
 	        .proxy_protocol_v2 = elb_on(elb_group_attribute(g, "proxy_protocol_v2.enabled")),
+	        .keep_drained =
+	                elb_is_network(r) && !elb_on(elb_group_attribute(g, "deregistration_delay.connection_termination.enabled")),
+	        .cut_unhealthy = elb_on(elb_group_attribute(g, "target_health_state.unhealthy.connection_termination.enabled")),
 	};
 	plan_stickiness(s, g, ret);
 	plan_check(s, g->group, &ret->check);

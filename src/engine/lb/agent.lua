@@ -106,7 +106,10 @@ local function spread(g)
     t.serves = serves
   end
   for _, t in pairs(g.targets) do
-    if t.leaves then t.server:set_maint() end
+    if t.leaves then
+      t.server:set_maint()
+      if g.cuts:find('u') and not t.drain and t.health == 'unhealthy' then t.server:shut_sess() end
+    end
   end
   return healthy
 end
@@ -210,7 +213,7 @@ local function parse(text)
     if w[1] == 'group' then
       g = {name = w[2], token = w[3], check = w[4], port = tonumber(w[5]), interval = tonumber(w[6]), timeout = tonumber(w[7]),
            healthy = tonumber(w[8]), unhealthy = tonumber(w[9]), slow_start = tonumber(w[10]), minimum = tonumber(w[11]),
-           percent = tonumber(w[12]), matcher = w[13], path = w[14], version = line, list = {}}
+           percent = tonumber(w[12]), matcher = w[13], path = w[14], cuts = w[15] or '-g', version = line, list = {}}
       list[#list + 1] = g
     elseif w[1] == 'target' and g then
       g.list[#g.list + 1] = {token = w[2], ip = w[3], port = tonumber(w[4]), drain = w[5] == 'drain'}
@@ -226,7 +229,7 @@ end
 local function leave(g, t)
   t.gone = true
   t.server:set_maint()
-  t.server:shut_sess()
+  if g.cuts:find('g') then t.server:shut_sess() end
   g.places[t.place] = nil
   g.targets[t.token] = nil
   if g.sticky then
@@ -268,7 +271,7 @@ local function apply(text, known)
     end
     if g then
       for _, k in ipairs{'check', 'port', 'interval', 'timeout', 'healthy', 'unhealthy', 'slow_start', 'minimum', 'percent',
-                         'matcher', 'path', 'version'} do
+                         'matcher', 'path', 'cuts', 'version'} do
         g[k] = wanted[k]
       end
       local stay, gone = {}, {}
@@ -392,15 +395,18 @@ local function count()
     lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx, s.hrsp_4xx,
                                       s.hrsp_5xx, s.econ, time)
   end
-  local front = {}
+  local front, sealed = {}, {}
   for name, f in pairs(core.frontends) do
-    if name:match('^f%d+$') then front[name] = f end
+    if name:match('^f%d+t?$') then front[name] = f end
+    if name:match('^f%d+t$') then sealed[name] = f end
   end
   local f = sum(front, {'req_tot', 'stot', 'bin', 'bout', 'scur', 'dcon', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
   local own = {}
   for _, class in ipairs(classes) do own[class] = math.max(0, (f[class] or 0) - (served[class] or 0)) end
-  lines[#lines + 1] = string.format('node %d %d %d %d %d %d %d %d %d %d\n', f.req_tot or 0, f.stot or 0, f.bin or 0, f.bout or 0,
-                                    f.scur or 0, f.dcon or 0, own.hrsp_2xx, own.hrsp_3xx, own.hrsp_4xx, own.hrsp_5xx)
+  local tls = sum(sealed, {'stot', 'bin', 'bout', 'scur'}, {})
+  lines[#lines + 1] = string.format('node %d %d %d %d %d %d %d %d %d %d %d %d %d\n', f.req_tot or 0, f.stot or 0, f.bin or 0, f.bout or 0,
+                                    f.scur or 0, f.dcon or 0, own.hrsp_2xx, own.hrsp_3xx, own.hrsp_4xx, own.hrsp_5xx,
+                                    tls.stot or 0, (tls.bin or 0) + (tls.bout or 0), tls.scur or 0)
   return table.concat(lines)
 end
 

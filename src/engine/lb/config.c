@@ -143,7 +143,8 @@ static bool is_action(const struct lb_balancer *b, const struct lb_action *a)
 static bool is_listener(const struct lb_balancer *b, const struct lb_listener *l)
 {
 	bool tls = l->protocol == LB_HTTPS || l->protocol == LB_TLS;
-	bool kind = b->network ? l->protocol == LB_TCP || l->protocol == LB_TLS : l->protocol == LB_HTTP || l->protocol == LB_HTTPS;
+	bool kind =
+	        b->network ? l->protocol >= LB_TCP && l->protocol <= LB_TCP_UDP : l->protocol == LB_HTTP || l->protocol == LB_HTTPS;
 	if (!kind || !l->port || !l->rule_count || tls != (l->certificate_count > 0) || !is_plain(l->ciphers) ||
 	    !is_plain(l->ciphersuites) || !is_plain(l->alpn) || l->rules[l->rule_count - 1].condition_count)
 		return false;
@@ -351,6 +352,44 @@ static void put_backend(struct buf *out, const struct lb_balancer *b, const stru
 	           g->proxy_protocol_v2 ? " send-proxy-v2" : "");
 }
 
+bool lb_config_is_led(const struct lb_listener *l, const struct lb_group *g)
+{
+	return l->protocol != LB_TLS && (g->protocol == LB_TCP_UDP || g->preserve_client_ip) && !g->proxy_protocol_v2;
+}
+
+/* Which group by share a connection goes to, among those whose flows the router does not lead. */
+static void put_shares(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
+{
+	const struct lb_action *a = &l->rules[0].action;
+	uint32_t sum = 0, below = 0;
+	bool sole = a->share_count == 1;
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t k = 0; k < a->share_count; k++) {
+			size_t group = lb_config_group(b, a->shares[k].group);
+			if (lb_config_is_led(l, &b->groups[group]))
+				continue;
+			sum += pass ? 0 : a->shares[k].weight;
+			below += pass ? a->shares[k].weight : 0;
+			if (pass && sole)
+				buf_printf(out, "  default_backend g%zu\n", group);
+			else if (pass && a->shares[k].weight)
+				buf_printf(out, "  use_backend g%zu if { var(sess.dice) -m int lt %u }\n", group, below);
+		}
+		if (!pass && !sole && sum)
+			buf_printf(out, "  tcp-request content set-var(sess.dice) rand(%u)\n", sum);
+	}
+}
+
+/* Is there anything in it for HAProxy? Else nobody listens, and who comes when no target serves is answered by a reset. */
+static bool has_frontend(const struct lb_balancer *b, const struct lb_listener *l)
+{
+	const struct lb_action *a = &l->rules[0].action;
+	for (size_t k = 0; k < a->share_count && l->protocol != LB_UDP; k++)
+		if (!lb_config_is_led(l, &b->groups[lb_config_group(b, a->shares[k].group)]))
+			return true;
+	return false;
+}
+
 static void put_network(struct buf *out, const struct lb_balancer *b)
 {
 	buf_printf(out,
@@ -359,23 +398,12 @@ static void put_network(struct buf *out, const struct lb_balancer *b)
 	           CONNECT_S);
 	for (size_t i = 0; i < b->listener_count; i++) {
 		const struct lb_listener *l = &b->listeners[i];
-		const struct lb_action *a = &l->rules[0].action;
-		uint32_t idle = or_default(l->idle_timeout_s, 350), sum = 0, below = 0;
-		buf_printf(out, "frontend f%zu from net\n", i);
+		if (!has_frontend(b, l))
+			continue;
+		buf_printf(out, "frontend f%zu%s from net\n", i, l->protocol == LB_TLS ? "t" : "");
 		put_bind(out, b, l, i);
-		buf_printf(out, "  timeout client %us\n", idle);
-		for (size_t k = 0; k < a->share_count; k++)
-			sum += a->shares[k].weight;
-		if (a->share_count > 1 && sum)
-			buf_printf(out, "  tcp-request content set-var(sess.dice) rand(%u)\n", sum);
-		for (size_t k = 0; k < a->share_count; k++) {
-			below += a->shares[k].weight;
-			if (a->share_count == 1)
-				buf_printf(out, "  default_backend g%zu\n", lb_config_group(b, a->shares[k].group));
-			else if (a->shares[k].weight)
-				buf_printf(out, "  use_backend g%zu if { var(sess.dice) -m int lt %u }\n",
-				           lb_config_group(b, a->shares[k].group), below);
-		}
+		buf_printf(out, "  timeout client %us\n", or_default(l->idle_timeout_s, 350));
+		put_shares(out, b, l);
 	}
 }
 
@@ -451,10 +479,10 @@ static const char *check_kind(const struct lb_group *g)
 	return tls ? "https" : "http";
 }
 
-static bool is_for(const struct lb_group *g, const struct lb_target *t, const struct lb_node *n)
+bool lb_config_is_near(const struct lb_group *g, const char *zone, const char *here)
 {
-	bool anywhere = !t->zone || !t->zone[0] || strcmp(t->zone, "all") == 0;
-	return g->cross_zone || anywhere || strcmp(t->zone, n->zone ? n->zone : "") == 0;
+	bool anywhere = !zone || !zone[0] || strcmp(zone, "all") == 0;
+	return g->cross_zone || anywhere || strcmp(zone, here ? here : "") == 0;
 }
 
 void lb_config_wanted(struct buf *out, const struct lb_balancer *b, const struct lb_node *n)
@@ -465,7 +493,7 @@ void lb_config_wanted(struct buf *out, const struct lb_balancer *b, const struct
 		const struct lb_health_check *c = &g->check;
 		bool grpc = g->version == LB_GRPC;
 		lb_config_token(b, g, "", token);
-		buf_printf(out, "group g%zu %s %s %u %u %u %u %u %u %u %u %s %s\n", i, token, check_kind(g), c->port,
+		buf_printf(out, "group g%zu %s %s %u %u %u %u %u %u %u %u %s %s -%s%s\n", i, token, check_kind(g), c->port,
 		           or_default(c->interval_s, 30), or_default(c->timeout_s, 5), or_default(c->healthy, 5),
 		           or_default(c->unhealthy, 2), g->slow_start_s, or_default(g->healthy_min_count, 1),
 		           g->healthy_min_percent,
@@ -474,10 +502,11 @@ void lb_config_wanted(struct buf *out, const struct lb_balancer *b, const struct
 		                                       : "200",
 		           c->path && c->path[0] ? c->path
 		           : grpc                ? "/AWS.ALB/healthcheck"
-		                                 : "/");
+		                                 : "/",
+		           g->keep_drained ? "" : "g", g->cut_unhealthy ? "u" : "");
 		for (size_t k = 0; k < g->target_count; k++) {
 			const struct lb_target *t = &g->targets[k];
-			if (!is_for(g, t, n))
+			if (!lb_config_is_near(g, t->zone, n->zone))
 				continue;
 			lb_config_token(b, g, t->id, token);
 			buf_printf(out, "target %s %u.%u.%u.%u %u %s\n", token, t->address >> 24, t->address >> 16 & 255,

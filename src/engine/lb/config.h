@@ -5,10 +5,11 @@
  * groups, with a number of empty places "s1", "s2". The wanted list says who shall be in them, and how they are checked; agent.lua
  * reads it:
  *
- *   group BACKEND TOKEN CHECK PORT INTERVAL TIMEOUT HEALTHY UNHEALTHY SLOW-START MINIMUM PERCENT MATCHER PATH
+ *   group BACKEND TOKEN CHECK PORT INTERVAL TIMEOUT HEALTHY UNHEALTHY SLOW-START MINIMUM PERCENT MATCHER PATH CUTS
  *   target TOKEN ADDRESS PORT STATE
  *
- * CHECK is none, tcp, http, https, h2, h2s, grpc or grpcs; STATE is on or drain. */
+ * CHECK is none, tcp, http, https, h2, h2s, grpc or grpcs; STATE is on or drain.
+ * CUTS: "g" if connections of targets that go are cut, "u" if of those that become unhealthy, "-" in any case. */
 #pragma once
 #include "engine/lb/lb.h"
 
@@ -36,6 +37,10 @@ void lb_config_token(const struct lb_balancer *b, const struct lb_group *g, cons
 void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l);
 /* Files that they need. */
 void lb_rules_files(struct buf *bundle, const struct lb_balancer *b);
+/* Are flows of TCP that come by this listener led to this group's targets by the router? (See flows.c; all of UDP are.) */
+bool lb_config_is_led(const struct lb_listener *l, const struct lb_group *g);
+/* Does a node in zone `here` send to a target of that zone? */
+bool lb_config_is_near(const struct lb_group *g, const char *zone, const char *here);
 size_t lb_config_group(const struct lb_balancer *b, const char *name); /* its number; group_count: there is none */
 void lb_config_file(struct buf *bundle, const char *name, struct str bytes);
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ void lb_node_drop(struct lb_node_state *n)
 	lb_links_close(n);
 	loop_remove_fd(n->lb->loop, n->listener);
 	loop_remove_timer(n->lb->loop, n->later);
+	loop_remove_timer(n->lb->loop, n->flows_soon);
 	if (n->port.fd >= 0)
 		close(n->port.fd);
 	while (map_next(&n->seen, &at, &key, &value))
@@ -110,6 +112,7 @@ static struct lb_wanted *make_wanted(const struct lb_balancer *b)
 	w->bundle = arena_dup(&w->arena, buf_str(&bundle));
 	version_of(w->bundle, w->version);
 	name_all(w, b);
+	lb_flows_plan(w, b);
 	return w;
 }
 
@@ -173,8 +176,10 @@ int lb_put(struct lb *lb, const struct lb_balancer *b)
 		if (n) {
 			n->of = k;
 			strcpy(n->balancer, k->id);
+			snprintf(n->zone, sizeof(n->zone), "%s", b->nodes[i].zone ? b->nodes[i].zone : "");
 			take_list(n, &lists[i]);
 			lb_report_forget(n);
+			lb_flows_soon(n);
 			lb_node_step(n);
 		}
 		buf_done(&lists[i]);

@@ -67,8 +67,11 @@ struct lb_group {
 	bool cross_zone;            /* false: a node sends to targets of its own zone alone */
 	uint32_t healthy_min_count; /* with fewer healthy ones (or percent) requests go to all (unhealthy_state_routing); 0: 1 */
 	uint32_t healthy_min_percent;
-	bool preserve_client_ip; /* of network balancers */
+	/* of network balancers */
+	bool preserve_client_ip; /* of TCP; always of UDP */
 	bool proxy_protocol_v2;
+	bool keep_drained;  /* connections of a target that is not there any more go on; else they are cut */
+	bool cut_unhealthy; /* those of one that becomes unhealthy are cut */
 	struct lb_health_check check;
 	const struct lb_target *targets; /* registered ones in a usable state (running), and draining ones */
 	size_t target_count;
@@ -169,12 +172,30 @@ struct lb_target_health {
 	const char *description; /* "Health checks failed with these codes: [502]" */
 };
 
+/* What a network balancer's node does not do itself, because its targets see the client's own address: the caller has the VPC's
+ * router do it (network_put_balance() in engine/net/network.h, whose words these are). */
+enum lb_flow_state { LB_FLOW_SERVES, LB_FLOW_KEEPS, LB_FLOW_CUT };
+struct lb_flow_target {
+	uint32_t address, weight;
+	uint16_t port;
+	enum lb_flow_state state;
+};
+struct lb_flow {
+	uint8_t protocol; /* 6, 17 */
+	uint16_t port;
+	uint32_t idle_s, others;
+	bool cut_gone, by_source;
+	const struct lb_flow_target *targets;
+	size_t target_count;
+};
+
 /* Since the node's program began; a smaller number than before means that it began anew. */
 struct lb_counters {
 	uint64_t requests, connections, bytes_in, bytes_out;                    /* of all listeners */
 	uint64_t active_connections;                                            /* now */
 	uint64_t elb_3xx, elb_4xx, elb_5xx, elb_500, elb_502, elb_503, elb_504; /* answered by the balancer itself */
 	uint64_t redirects, fixed_responses, rejected_connections;
+	uint64_t tls_connections, tls_bytes, tls_active; /* of network balancers: how much of it listeners of TLS have */
 };
 struct lb_group_counters {
 	uint64_t requests, target_2xx, target_3xx, target_4xx, target_5xx, connection_errors;
@@ -191,6 +212,9 @@ struct lb_events {
 	/* About every 10 s from each node that serves, and group = NULL: the node's own. Exactly one of the two is given. */
 	void (*counters)(void *ctx, const char *balancer, const char *node, const char *group, const struct lb_counters *of_node,
 	                 const struct lb_group_counters *of_group);
+	/* All flows that the router shall lead for a node, whenever targets' health or the balancer changes; not before the node
+	 * has said how its targets are, so what is in force goes on over a start of this side. NULL: nobody leads any. */
+	void (*flows)(void *ctx, const char *balancer, const char *node, const struct lb_flow *flows, size_t count);
 	/* A line of HAProxy's access log (lb_log.h takes it apart); valid during the call. NULL: nobody wants it. */
 	void (*access)(void *ctx, const char *balancer, const char *node, struct str line);
 };

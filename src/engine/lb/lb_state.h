@@ -7,7 +7,7 @@
 #include "base/map.h"
 #include "engine/oci/task.h"
 
-enum { LB_VERSION_CHARS = 16, LB_REPORT_BYTES_MAX = 1 << 20 };
+enum { LB_ZONE_MAX = 64, LB_VERSION_CHARS = 16, LB_REPORT_BYTES_MAX = 1 << 20 };
 
 struct lb {
 	struct loop *loop;
@@ -31,6 +31,8 @@ struct lb_wanted {
 	const char **groups; /* names */
 	size_t group_count;
 	struct map named; /* by token */
+	struct lb_flow_plan *flows;
+	size_t flow_count;
 };
 
 struct lb_kept {
@@ -47,7 +49,7 @@ struct lb_seen {
 
 struct lb_node_state {
 	struct lb *lb;
-	char id[LB_ID_MAX], balancer[LB_ID_MAX];
+	char id[LB_ID_MAX], balancer[LB_ID_MAX], zone[LB_ZONE_MAX];
 	struct lb_kept *of; /* NULL: not put yet, or not wanted any more */
 	struct str list;    /* who is wanted; owned */
 	char list_version[LB_VERSION_CHARS + 1];
@@ -61,6 +63,8 @@ struct lb_node_state {
 	struct map seen;        /* by token: struct lb_seen */
 	uint64_t answered[600]; /* by the balancer itself, by status */
 	uint64_t requests;      /* that were counted when it last spoke */
+	bool heard;             /* its agent has said how targets are */
+	struct loop_timer *flows_soon;
 };
 
 /* A connection of the node's agent. */
@@ -89,6 +93,10 @@ void lb_node_say(struct lb_node_state *n, bool serves, const char *why);
 void lb_links_accept(void *ctx, uint32_t events);
 void lb_links_push(struct lb_node_state *n); /* tells all that wait what is wanted now */
 void lb_links_close(struct lb_node_state *n);
+
+/* flows.c */
+void lb_flows_plan(struct lb_wanted *w, const struct lb_balancer *b);
+void lb_flows_soon(struct lb_node_state *n); /* something has changed */
 
 /* report.c */
 void lb_report_take(struct lb_node_state *n, struct str text);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS = 12 };
+enum { WORDS = 16 };
 
 struct words {
 	struct str v[WORDS];
@@ -66,6 +66,7 @@ static void take_health(struct lb_node_state *n, const struct words *w)
 	snprintf(s->reason, sizeof(s->reason), "%.*s", (int)(w->v[4].n < 11 ? w->v[4].n : 11), w->v[4].p);
 	s->code = (unsigned)number(w, 5) % 1000;
 	lb_report_describe(s, room, sizeof(room), &h);
+	lb_flows_soon(n);
 	n->lb->events->health(n->lb->ctx, n->balancer, n->id, named->group, named->target, &h);
 }
 
@@ -94,10 +95,11 @@ static uint64_t answered(const struct lb_node_state *n, unsigned from, unsigned 
 	return sum;
 }
 
-/* "node REQUESTS CONNECTIONS IN OUT NOW REJECTED", then what the balancer answered itself, by class. */
+/* "node REQUESTS CONNECTIONS IN OUT NOW REJECTED", then what the balancer answered itself, by class, and of all this what listeners
+ * of TLS of network balancers have: connections, bytes, now. */
 static void take_node(struct lb_node_state *n, const struct words *w)
 {
-	if (w->n != 11)
+	if (w->n != 14)
 		return;
 	if (number(w, 1) < n->requests) /* another process counts */
 		memset(n->answered, 0, sizeof(n->answered));
@@ -116,6 +118,9 @@ static void take_node(struct lb_node_state *n, const struct words *w)
 	                        .elb_502 = n->answered[502],
 	                        .elb_503 = n->answered[503],
 	                        .elb_504 = n->answered[504]};
+	c.tls_connections = number(w, 11);
+	c.tls_bytes = number(w, 12);
+	c.tls_active = number(w, 13);
 	uint64_t own = number(w, 7) + number(w, 9) + number(w, 10);
 	c.fixed_responses = own > c.elb_4xx + c.elb_5xx ? own - c.elb_4xx - c.elb_5xx : 0;
 	n->lb->events->counters(n->lb->ctx, n->balancer, n->id, NULL, &c, NULL);
@@ -123,6 +128,10 @@ static void take_node(struct lb_node_state *n, const struct words *w)
 
 void lb_report_take(struct lb_node_state *n, struct str text)
 {
+	if (!n->heard && n->of && str_starts(text, S("serves "))) { /* and how all targets are: agent.lua's say_all() */
+		n->heard = true;
+		lb_flows_soon(n);
+	}
 	while (str_set(text) && n->of && !n->ending) {
 		struct words w = split(str_cut(&text, '\n'));
 		if (str_is(w.v[0], "health"))

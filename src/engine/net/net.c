@@ -213,10 +213,25 @@ static void settle(struct net *net)
 			drop_router(r);
 			continue;
 		}
+		/* a balance goes with its port, and before it: this walk bears that only what it is at is removed */
+		list_each (&r->things, struct thing, at, t) {
+			const struct thing *port =
+			        t->verb == NET_BALANCE && t->message ? thing_find(r, t->message->balance.port) : NULL;
+			if (t->verb == NET_BALANCE && (!port || !port->seen))
+				thing_remove(t);
+		}
 		list_each (&r->things, struct thing, at, t)
-			if (!t->seen && t->message)
+			if (!t->seen && t->message && t->verb != NET_BALANCE)
 				thing_remove(t);
 	}
+}
+
+/* Balances go on over a start of api until it says what it wants: who serves is known only when nodes have spoken. */
+static void settle_balances(struct net *net, const char *port)
+{
+	const struct thing *t = find_anywhere(net, port);
+	if (t && t->verb == NET_PORT)
+		balances_settle(t->router, port, false);
 }
 
 static void remove_id(struct net *net, const char *id)
@@ -260,9 +275,13 @@ static void answer_stats(struct net *net, const char *id)
 {
 	const struct thing *t = find_anywhere(net, id);
 	struct net_stats m = {.h = {.verb = NET_STATS}};
+	struct net_balance_stats balance = {.h = {.verb = NET_STATS}};
 	memcpy(m.h.id, id, strlen(id));
+	memcpy(balance.h.id, id, strlen(id));
 	if (t && t->verb == NET_PORT && port_stats(t, &m.stats) == 0)
 		answer(net, &m, sizeof(m), -1);
+	if (t && t->verb == NET_BALANCE && balance_stats(t, &balance.stats) == 0)
+		answer(net, &balance, sizeof(balance), -1);
 }
 
 static void obey(struct session *s, const union net_message *m, size_t n)
@@ -299,6 +318,9 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 	case NET_PORT:
 		put_thing(net, m->port.vpc, m, n);
 		break;
+	case NET_BALANCE:
+		put_thing(net, m->balance.vpc, m, n);
+		break;
 	case NET_PEERING:
 		peering_put(net->peerings, &m->peering);
 		break;
@@ -311,7 +333,10 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 			router_set_uplink(r, m->h.value);
 		break;
 	case NET_SETTLED:
-		settle(net);
+		if (m->h.id[0])
+			settle_balances(net, m->h.id);
+		else
+			settle(net);
 		break;
 	case NET_STATS:
 		answer_stats(net, m->h.id);

@@ -40,6 +40,7 @@ enum {
 	NETWORK_GROUP_RULES_MAX = 400, /* of one group: what fits into one atomic change */
 	NETWORK_ACL_RULES_MAX = 80,
 	NETWORK_ROUTES_MAX = 200, /* of one subnet */
+	NETWORK_BALANCE_TARGETS_MAX = 1000,
 };
 
 /* IPv4 in host byte order; host bits are zero. */
@@ -175,6 +176,40 @@ struct network_peering {
 	const char *vpcs[2];
 };
 
+/* What a port of a load balancer does with flows that come for one of its ports: the router gives each to a target, which sees the
+ * client's own address, and undoes that for answers. Nothing passes the balancer itself. A flow stays with its target whatever is
+ * put later, unless it is cut. Groups of the client are asked about the balancer's address; the balancer's own about the client;
+ * the target's about the client, and those of their rules that name a group about the balancer too. ACLs are asked as if client and
+ * target spoke with each other. Where no target serves, packets come to the port itself, as do those of TCP flows that are not
+ * known. A put stays in force over a start of this side, until network_settle_balances() or the port's end. */
+enum network_balance_state {
+	NETWORK_SERVES, /* gets new flows */
+	NETWORK_KEEPS,  /* those that it has go on */
+	NETWORK_CUT     /* those that it has are ended now */
+};
+struct network_balance_target {
+	uint32_t address, weight; /* weight: among those that serve; 1 to 1,000,000 */
+	uint16_t port;
+	enum network_balance_state state;
+};
+struct network_balance {
+	const char *vpc, *port;
+	uint8_t protocol; /* 6, 17 */
+	uint16_t listens;
+	bool by_source;  /* all flows of a client's address go to one target, as long as targets stay the same */
+	bool cut_gone;   /* flows of targets that the last put had and this one has not are ended */
+	uint32_t idle_s; /* then a flow is forgotten */
+	uint32_t others; /* of 10,000 new flows of TCP so many are left to the port itself */
+	const struct network_balance_target *targets;
+	size_t target_count;
+};
+/* Since it was put first in this life of `net`: active now, all others counted up. Bytes and packets of both directions. */
+struct network_balance_stats {
+	uint64_t active, flows, packets, bytes;
+	uint64_t refused;                      /* flows that no target was there for */
+	uint64_t client_resets, target_resets; /* packets */
+};
+
 /* Sockets that lie inside a VPC and are served by this side. */
 enum network_listener {
 	NETWORK_METADATA,  /* TCP, listening at 169.254.169.254:80 */
@@ -244,6 +279,13 @@ int network_put_subnet(struct networks *n, const struct network_subnet *s);
 int network_put_port(struct networks *n, const struct network_port *p);
 /* It works while both VPCs are there. */
 int network_put_peering(struct networks *n, const struct network_peering *p);
+int network_put_balance(struct networks *n, const struct network_balance *b);
+void network_remove_balance(struct networks *n, const char *port, uint8_t protocol, uint16_t listens);
+/* All of a port's have been put: what `net` has of before goes. */
+void network_settle_balances(struct networks *n, const char *port);
+/* As network_port_stats(). */
+bool network_balance_stats(struct networks *n, const char *port, uint8_t protocol, uint16_t listens,
+                           struct network_balance_stats *ret_stats);
 /* Makes a port's link anew, because whoever had it has taken it to the grave; port() gives the new one. */
 void network_renew_port(struct networks *n, const char *id);
 /* By id of any kind. Removing a VPC removes what is in it. */

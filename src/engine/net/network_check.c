@@ -147,6 +147,21 @@ static int check_port(const struct net_port *m, size_t n)
 	return 0;
 }
 
+static int check_balance(const struct net_balance *m, size_t n)
+{
+	if (m->h.value > NETWORK_BALANCE_TARGETS_MAX ||
+	    n != offsetof(struct net_balance, targets) + m->h.value * sizeof(m->targets[0]) || !is_id(m->h.id) || !is_id(m->vpc) ||
+	    !is_id(m->port) || (m->protocol != 6 && m->protocol != 17) || !m->listens || m->by_source > 1 || m->cut_gone > 1 ||
+	    m->others > 10000 || m->idle_s < 1 || m->idle_s > 86400)
+		return -EINVAL;
+	for (size_t i = 0; i < m->h.value; i++) {
+		const struct net_balance_target *t = &m->targets[i];
+		if (!is_inside(t->address) || !t->port || t->state > NETWORK_CUT || t->weight < 1 || t->weight > 1000000)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int check_vpc(const struct net_vpc *m, size_t n)
 {
 	if (m->h.value == 0 || m->h.value > NETWORK_PREFIXES_MAX || m->prefix6_count > NETWORK_PREFIXES_MAX ||
@@ -169,9 +184,10 @@ int network_check(const void *p, size_t n)
 		return -EINVAL;
 	switch (m->h.verb) {
 	case NET_HELLO:
-	case NET_SETTLED:
 	case NET_END:
 		return n == sizeof(m->h) ? 0 : -EINVAL;
+	case NET_SETTLED:
+		return n == sizeof(m->h) && (!m->h.id[0] || is_id(m->h.id)) ? 0 : -EINVAL;
 	case NET_VPC:
 		return n >= offsetof(struct net_vpc, prefixes) ? check_vpc(&m->vpc, n) : -EINVAL;
 	case NET_GROUP:
@@ -181,6 +197,8 @@ int network_check(const void *p, size_t n)
 		return n >= offsetof(struct net_subnet, routes) ? check_subnet(&m->subnet, n) : -EINVAL;
 	case NET_PORT:
 		return check_port(&m->port, n);
+	case NET_BALANCE:
+		return n >= offsetof(struct net_balance, targets) ? check_balance(&m->balance, n) : -EINVAL;
 	case NET_PEERING:
 		return n == sizeof(m->peering) && !m->h.value && is_id(m->h.id) && is_id(m->peering.vpcs[0]) &&
 		                       is_id(m->peering.vpcs[1]) && strcmp(m->peering.vpcs[0], m->peering.vpcs[1]) != 0

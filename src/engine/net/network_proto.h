@@ -3,21 +3,21 @@
  *
  * `api` to `net`, on DATA/run/net.sock (SOCK_SEQPACKET):
  *   HELLO                            a session begins, any other one ends; everything wanted is put anew
- *   VPC GROUP ACL SUBNET PORT PEERING a put; the message itself is the desired state
+ *   VPC GROUP ACL SUBNET PORT PEERING BALANCE a put; the message itself is the desired state
  *   REMOVE                           by id
  *   UPLINK                           priv has linked the VPC to the machine; address: the machine's end
- *   SETTLED                          what was not put since HELLO goes
- *   STATS                            of a port; answered by STATS
- *   FLOWS                            of a port; answered by FLOWS (descriptor: a file of struct network_flow), which also comes
- * when a port goes or counts no longer END                              everything goes, the process too (`priv` says this as well)
- * and back: HELLO (with what works), VPC (descriptor: its namespace, for priv), LISTENER (kind; descriptor), PORT (descriptor).
+ *   SETTLED                          what was not put since HELLO goes, but for balances of ports that stay; with a port's id: its
+ * balances STATS                            of a port or a balance; answered by STATS FLOWS                            of a port;
+ * answered by FLOWS (descriptor: a file of struct network_flow), which also comes when a port goes or counts no longer END
+ * everything goes, the process too (`priv` says this as well) and back: HELLO (with what works), VPC (descriptor: its namespace,
+ * for priv), LISTENER (kind; descriptor), PORT (descriptor).
  *
  * `api` to `priv`, on its channel: FACTS, START, UPLINK (descriptor: the namespace), UNLINK, PUBLIC, PRIVATE, END; each is answered
  * by the same struct. START ends a net that is there. No message holds a text that is interpreted. */
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 7, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 8, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,
@@ -34,6 +34,7 @@ enum net_verb {
 	NET_LISTENER,
 	NET_PEERING,
 	NET_FLOWS,
+	NET_BALANCE,
 };
 
 struct net_header {
@@ -116,6 +117,21 @@ struct net_peering {
 	char vpcs[2][NETWORK_ID_MAX];
 };
 
+struct net_balance_target {
+	uint32_t address, weight;
+	uint16_t port;
+	uint8_t state, spare;
+};
+
+struct net_balance {
+	struct net_header h; /* value: targets */
+	char vpc[NETWORK_ID_MAX], port[NETWORK_ID_MAX];
+	uint32_t idle_s, others;
+	uint16_t listens;
+	uint8_t protocol, by_source, cut_gone, spare[3];
+	struct net_balance_target targets[NETWORK_BALANCE_TARGETS_MAX];
+};
+
 struct net_hello {
 	struct net_header h;
 	int32_t error;   /* back from net: 0, or why it cannot work */
@@ -126,6 +142,11 @@ struct net_hello {
 struct net_stats {
 	struct net_header h;
 	struct network_port_stats stats;
+};
+
+struct net_balance_stats {
+	struct net_header h;
+	struct network_balance_stats stats;
 };
 
 struct net_flows {
@@ -140,6 +161,7 @@ union net_message {
 	struct net_subnet subnet;
 	struct net_port port;
 	struct net_peering peering;
+	struct net_balance balance;
 	struct net_hello hello;
 	struct net_stats stats;
 };
@@ -148,6 +170,7 @@ union net_answer {
 	struct net_header h;
 	struct net_hello hello;
 	struct net_stats stats;
+	struct net_balance_stats balance;
 	struct net_flows flows;
 };
 

@@ -18,7 +18,7 @@
 enum { AGAIN_FIRST_US = 50 * 1000, AGAIN_MAX_US = 5 * 1000000, STATS_US = 1000000 };
 
 /* In the order in which they are said again: what others name comes first, and less has to wait. */
-static const uint32_t kinds[] = {NET_VPC, NET_GROUP, NET_ACL, NET_SUBNET, NET_PORT, NET_PEERING};
+static const uint32_t kinds[] = {NET_VPC, NET_GROUP, NET_ACL, NET_SUBNET, NET_PORT, NET_BALANCE, NET_PEERING};
 
 static void run(void *ctx);
 
@@ -199,6 +199,9 @@ static void say_everything(struct networks *n)
 				put(n, w);
 	if (n->settled)
 		to_net_about(n, NET_SETTLED, "", 0);
+	list_each (&n->order, struct want, at, w)
+		if (w->balanced)
+			to_net_about(n, NET_SETTLED, w->id, 0);
 }
 
 static void lose_net(struct networks *n)
@@ -247,6 +250,9 @@ static void take_answer(struct networks *n, const union net_answer *m, size_t si
 		n->events->port(n->ctx, w->id, given);
 	} else if (w && m->h.verb == NET_STATS && w->verb == NET_PORT && size == sizeof(m->stats)) {
 		w->stats = m->stats.stats;
+		w->has_stats = true;
+	} else if (w && m->h.verb == NET_STATS && w->verb == NET_BALANCE && size == sizeof(m->balance)) {
+		w->balance = m->balance.stats;
 		w->has_stats = true;
 	}
 }
@@ -390,6 +396,11 @@ void networks_settled(struct networks *n)
 	to_net_about(n, NET_SETTLED, "", 0);
 }
 
+struct want *networks_find(const struct networks *n, const char *id)
+{
+	return find(n, id);
+}
+
 void networks_tell(struct networks *n, uint32_t verb, const char *id)
 {
 	if (find(n, id))
@@ -452,6 +463,8 @@ static const char *vpc_of(const struct want *w)
 		return w->message->subnet.vpc;
 	case NET_PORT:
 		return w->message->port.vpc;
+	case NET_BALANCE:
+		return w->message->balance.vpc;
 	default:
 		return "";
 	}
@@ -462,8 +475,12 @@ void network_remove(struct networks *n, const char *id)
 	struct want *w = find(n, id);
 	if (!w)
 		return;
-	if (w->verb == NET_PORT)
+	if (w->verb == NET_PORT) {
 		change_publics(n, LINK_PRIVATE, &w->message->port, NULL);
+		list_each (&n->order, struct want, at, o)
+			if (o->verb == NET_BALANCE && strcmp(o->message->balance.port, w->id) == 0)
+				networks_forget(n, o);
+	}
 	to_net_about(n, NET_REMOVE, w->id, 0);
 	if (w->verb == NET_VPC) {
 		if (n->priv.fd >= 0)
@@ -510,16 +527,21 @@ const char *network_port_at6(const struct networks *n, const char *vpc_id, const
 	return NULL;
 }
 
+void networks_ask_stats(struct networks *n, struct want *w)
+{
+	int64_t now = loop_now_us(n->loop);
+	if (!n->greeted || (w->stats_asked_us && now - w->stats_asked_us <= STATS_US))
+		return;
+	w->stats_asked_us = now;
+	to_net_about(n, NET_STATS, w->id, 0);
+}
+
 bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret_stats)
 {
 	struct want *w = find(n, port_id);
 	if (!w || w->verb != NET_PORT)
 		return false;
-	int64_t now = loop_now_us(n->loop);
-	if (n->greeted && (!w->stats_asked_us || now - w->stats_asked_us > STATS_US)) {
-		w->stats_asked_us = now;
-		to_net_about(n, NET_STATS, w->id, 0);
-	}
+	networks_ask_stats(n, w);
 	if (w->has_stats)
 		*ret_stats = w->stats;
 	return w->has_stats;

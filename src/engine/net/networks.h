@@ -27,6 +27,8 @@ struct want {
 	bool has_stats;
 	int64_t stats_asked_us;
 	struct network_port_stats stats;
+	struct network_balance_stats balance; /* of balances */
+	bool balanced;                        /* ports: all of their balances have been put */
 };
 
 struct networks {
@@ -49,6 +51,9 @@ struct networks {
 /* networks.c */
 void networks_tell(struct networks *n, uint32_t verb, const char *id);
 int networks_want(struct networks *n, const void *message, size_t bytes);
+struct want *networks_find(const struct networks *n, const char *id);
+/* Asks for what is to be known of a port or a balance, about once a second while somebody wants to know. */
+void networks_ask_stats(struct networks *n, struct want *w);
 void networks_forget(struct networks *n, struct want *w);
 
 /* network_flows.c */

@@ -125,6 +125,10 @@ static void thing_apply(struct thing *t)
 		error = port_apply(t);
 		if (t->live)
 			subnet_update_routes(r, true);
+		balances_follow(r, t->id);
+		break;
+	case NET_BALANCE:
+		balance_apply(t);
 		break;
 	default:
 		break;
@@ -149,13 +153,18 @@ void thing_put(struct thing *t, const void *message, size_t n)
 	bool changed = port && t->live && port_change(t, message);
 	if (port && t->live && !changed)
 		port_drop(t);
-	free(t->message);
+	union net_message *had = t->message;
 	t->message = copy;
 	t->message_bytes = n;
 	if (!changed)
 		thing_apply(t);
 	else
 		subnet_update_routes(t->router, true);
+	if (port && changed)
+		balances_follow(t->router, t->id);
+	if (t->verb == NET_BALANCE)
+		balance_cut(t, had ? &had->balance : NULL);
+	free(had);
 	if (port && t->live && changed)
 		fault_update(t);
 	if (port && t->live)
@@ -167,6 +176,10 @@ void thing_put(struct thing *t, const void *message, size_t n)
 void thing_remove(struct thing *t)
 {
 	struct router *r = t->router;
+	if (t->verb == NET_BALANCE)
+		balance_end(t);
+	if (t->verb == NET_PORT)
+		balances_settle(r, t->id, true);
 	if (t->verb == NET_PORT && t->live)
 		port_drop(t);
 	if (t->verb == NET_SUBNET && t->live) {
@@ -236,6 +249,7 @@ static void gather_all(struct router *r)
 			rules_port(&r->batch, &p);
 			run_if_enough(r);
 		}
+	balances_gather(r);
 	peerings_gather(net_peerings(r->net), r);
 }
 

@@ -9,6 +9,7 @@
 #include "engine/net/nft.h"
 #include "engine/net/route6.h"
 #include "engine/net/rules6.h"
+#include "engine/net/rules_balance.h"
 
 struct net;
 struct router;
@@ -17,7 +18,7 @@ struct thing {
 	struct list at;
 	struct router *router;
 	char id[NETWORK_ID_MAX];
-	uint32_t verb; /* NET_GROUP, NET_ACL, NET_SUBNET or NET_PORT */
+	uint32_t verb; /* NET_GROUP, NET_ACL, NET_SUBNET, NET_PORT or NET_BALANCE */
 	uint32_t number;
 	bool seen;                  /* since HELLO */
 	bool live;                  /* the kernel has it */
@@ -50,6 +51,10 @@ struct thing {
 	uint32_t flow_round, flow_old;
 	unsigned flow_families; /* a bit each: IPv4, IPv6 */
 	struct loop_timer *flow_timer;
+
+	/* balances: what their rules were made with */
+	struct rules_balance balance;
+	bool shut; /* its rules do not name the port's chains, which are made anew */
 };
 
 struct router {
@@ -75,6 +80,7 @@ struct router {
 	struct buf batch;
 	uint32_t uplink; /* the machine's end of the link; 0: none. Over IPv6: see outside6() */
 	unsigned uplink_ifindex;
+	unsigned balances;      /* that have rules */
 	unsigned flow_ports[2]; /* how many count flows of IPv4, of IPv6 */
 };
 
@@ -172,6 +178,21 @@ void flow_end(struct thing *t);
 void flow_collect(struct thing *t);
 /* All rules of the router have been made anew. */
 void flow_again(struct router *r);
+
+/* router_balance.c. Makes its rules, as its message and its port are now; _drop() takes them away; _end() its flows too. */
+void balance_apply(struct thing *t);
+void balance_drop(struct thing *t);
+void balance_end(struct thing *t);
+/* After a put that was not the first: cuts what is to be cut. `had`: the message before, or NULL. */
+void balance_cut(struct thing *t, const struct net_balance *had);
+/* The port has come, or has other addresses, or is no longer live. */
+void balances_follow(struct router *r, const char *port);
+/* Before the port's chains are made anew in the same batch; balances_follow() comes after. */
+void balances_shut(struct router *r, const char *port);
+/* Balances of a port that were not put since HELLO, or all, go. */
+void balances_settle(struct router *r, const char *port, bool all);
+void balances_gather(struct router *r);
+int balance_stats(const struct thing *t, struct network_balance_stats *ret);
 
 /* peering.c. Links between routers; made and removed by peerings_update() when a round ends. */
 struct peerings;

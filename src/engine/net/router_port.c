@@ -252,9 +252,11 @@ void port_rules_again(struct thing *t)
 	if (!t->live || loss == t->loss_percent)
 		return;
 	struct rules_port p = port_rules(t);
+	balances_shut(t->router, t->id);
 	rules_remove_port(&t->router->batch, &p);
 	p.loss_percent = t->loss_percent = loss;
 	rules_port(&t->router->batch, &p);
+	balances_follow(t->router, t->id);
 }
 
 bool port_change(struct thing *t, const struct net_port *next)
@@ -279,6 +281,7 @@ bool port_change(struct thing *t, const struct net_port *next)
 	if (error)
 		return false;
 	struct rules_port p = port_rules(t);
+	balances_shut(t->router, t->id);
 	rules_remove_port(&t->router->batch, &p);
 	number_groups(t, next);
 	p.port = next;
@@ -298,6 +301,7 @@ void port_drop(struct thing *t)
 		return;
 	}
 	flow_end(t);
+	balances_follow(t->router, t->id);
 	struct rules_port p = port_rules(t);
 	rules_remove_port(&t->router->batch, &p);
 	rules_forget_port(&t->router->batch, t->number);

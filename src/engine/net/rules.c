@@ -19,6 +19,9 @@ static const char base[] =
         "map marks { type ifname : mark; }\n"
         "set asking { type ifname; size 65535; flags dynamic, timeout; timeout 10s; }\n"
         "map inward { type ipv4_addr : ipv4_addr; }\n"
+        /* new flows that load balancers' ports give to their targets (rules_balance.c) */
+        "map balanced { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
+        "map balanced_coming { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
         "map drops { type ifname : counter; }\n"
         "map nats { type mark : verdict; }\n"
         "map gates { type mark : counter; }\n"
@@ -44,6 +47,8 @@ static const char base[] =
         "counter name iifname map @drops drop\n"
         "}\n"
         "chain translate { type nat hook prerouting priority dstnat; policy accept;\n"
+        "iifname \"" RULES_UPLINK "\" ip daddr . meta l4proto . th dport vmap @balanced_coming\n"
+        "iifname != \"" RULES_UPLINK "\" ip daddr . meta l4proto . th dport vmap @balanced\n"
         "iifname \"" RULES_UPLINK "\" dnat to ip daddr map @inward\n"
         "iifname != \"" RULES_UPLINK "\" ip daddr @dns udp dport 53 dnat to 169.254.169.253\n"
         "iifname != \"" RULES_UPLINK "\" ip daddr @dns tcp dport 53 dnat to 169.254.169.253\n"
@@ -71,6 +76,8 @@ static const char base[] =
         "iifname \"" RULES_PEERS "\" accept\n"
         "ct state related accept\n"
         "ct state established ct direction reply accept\n"
+        /* its groups were asked about the balancer's address */
+        "ct mark & 0x80000000 == 0x80000000 accept\n"
         "iifname vmap @leaving\n"
         "}\n"
         "chain acl_out { type filter hook forward priority -8; policy accept; iifname vmap @subnet_leaving\n}\n"
@@ -229,6 +236,12 @@ void rules_group(struct buf *b, uint32_t number, const struct net_rules *m, rule
 		buf_printf(b, "add rule ip q g%u%c ", number, r->egress ? 'o' : 'i');
 		rules_match(&rules_ip4, b, r);
 		buf_printf(b, "%s @m%u accept\n", rules_ip4.side[r->egress], find(ctx, r->peer_group));
+		if (r->egress)
+			continue;
+		/* what a balancer of that group has led here */
+		buf_printf(b, "add rule ip q g%ui ", number);
+		rules_match(&rules_ip4, b, r);
+		buf_printf(b, "ct mark & 0x80000000 == 0x80000000 ct original ip daddr @m%u accept\n", find(ctx, r->peer_group));
 	}
 }
 
@@ -376,6 +389,10 @@ static void add_elements(struct buf *b, const struct rules_port *p, bool add)
 		for (size_t k = 0; k < m->group_count; k++)
 			buf_printf(b, "%s element ip q m%u { " IP4 " }\n", add ? "add" : "delete", p->groups[k],
 			           IP4_ARG(a->private));
+		/* nobody sends from there: only what comes through a balancer from outside was first for such an address */
+		for (size_t k = 0; k < m->group_count && a->public; k++)
+			buf_printf(b, "%s element ip q m%u { " IP4 " }\n", add ? "add" : "delete", p->groups[k],
+			           IP4_ARG(a->public));
 	}
 }
 

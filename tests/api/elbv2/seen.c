@@ -1,0 +1,74 @@
+/* A server that says whom it sees: "NAME ADDRESS PORT\n" to each connection of TCP and to each packet of UDP at its port. Over TCP
+ * it gives every line back then, until the client ends. As `seen -t ADDRESS PORT` or `seen -u ADDRESS PORT` it is a client that
+ * prints what it is told first. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int open_port(int type, int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, type, 0), one = 1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
+		exit(1);
+	return fd;
+}
+
+static int say(char *room, size_t cap, const char *name, const struct sockaddr_in *from)
+{
+	return snprintf(room, cap, "%s %s %d\n", name, inet_ntoa(from->sin_addr), ntohs(from->sin_port));
+}
+
+static void serve(int fd, const char *name, const struct sockaddr_in *from)
+{
+	char room[4096];
+	ssize_t n = say(room, sizeof(room), name, from);
+	while (n > 0 && write(fd, room, (size_t)n) == n)
+		n = read(fd, room, sizeof(room));
+	exit(0);
+}
+
+static int ask(int type, const char *address, int port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct timeval wait = {.tv_sec = 3};
+	char room[4096];
+	int fd = socket(AF_INET, type, 0);
+	inet_pton(AF_INET, address, &to.sin_addr);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 || (type == SOCK_DGRAM && write(fd, "?", 1) < 1))
+		return puts("none"), 1;
+	ssize_t n = read(fd, room, sizeof(room));
+	return n > 0 ? !fwrite(room, (size_t)n, 1, stdout) : (puts("none"), 1);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 4)
+		return ask(strcmp(argv[1], "-u") ? SOCK_STREAM : SOCK_DGRAM, argv[2], atoi(argv[3]));
+	if (argc != 3)
+		return 2;
+	int port = atoi(argv[2]), stream = open_port(SOCK_STREAM, port), packets = open_port(SOCK_DGRAM, port);
+	pid_t other = fork();
+	for (;;) {
+		struct sockaddr_in from;
+		socklen_t size = sizeof(from);
+		char room[4096];
+		if (other) {
+			recvfrom(packets, room, sizeof(room), 0, (struct sockaddr *)&from, &size);
+			int n = say(room, sizeof(room), argv[1], &from);
+			sendto(packets, room, (size_t)n, 0, (struct sockaddr *)&from, size);
+			continue;
+		}
+		int fd = accept(stream, (struct sockaddr *)&from, &size);
+		if (fd >= 0 && fork() == 0)
+			serve(fd, argv[1], &from);
+		if (fd >= 0)
+			close(fd);
+	}
+}

@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import balancers, calls, functions, images, machines, metrics, networks, objects, rest, tasks
+from parts import balancers, calls, flows, functions, images, machines, metrics, networks, objects, rest, tasks
 
 PARTS = {
     "start": rest.start,
@@ -17,6 +17,7 @@ PARTS = {
     "cells": functions.cells,
     "networks": networks.networks,
     "balancers": balancers.rates,
+    "flows": flows.flows,
     "instances": machines.instances,
     "containers": machines.crowd,
     "disks": machines.disks,

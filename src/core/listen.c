@@ -38,6 +38,11 @@ struct listener *listener_open(struct cloud *cloud, int fd, listener_fn *fn, voi
 	return open_with(cloud, fd, fn, NULL, ctx);
 }
 
+void listener_serve(struct listener *l, int fd)
+{
+	http_serve(l->http, fd);
+}
+
 struct listener *listener_open_gate(struct cloud *cloud, int fd)
 {
 	return open_with(cloud, fd, NULL, NULL, NULL);
@@ -115,6 +120,15 @@ struct str listen_query(const struct http_request *r)
 struct str listen_header(const struct http_request *r, struct str name)
 {
 	return http_header(r, name);
+}
+
+bool listen_header_at(const struct http_request *r, unsigned at, struct listen_header *ret)
+{
+	const struct http_head *h = http_head(r);
+	if (at >= h->header_count)
+		return false;
+	*ret = (struct listen_header){h->headers[at].name, h->headers[at].value};
+	return true;
 }
 
 const struct sockaddr_storage *listen_peer(const struct http_request *r)

@@ -19,6 +19,9 @@ struct listen_header {
 /* Serves fd with fn(ctx, request) a request. The fd is the listener's from now on, even on failure (NULL). */
 typedef void listener_fn(void *ctx, struct http_request *r);
 struct listener *listener_open(struct cloud *cloud, int fd, listener_fn *fn, void *ctx);
+/* Serves one connected, non-blocking socket more, as if it had been accepted; owns it. listener_open() with -1 serves these alone.
+ */
+void listener_serve(struct listener *l, int fd);
 /* Serves fd with the cloud's own API, through the same gate as every client. Owns fd too. */
 struct listener *listener_open_gate(struct cloud *cloud, int fd);
 /* The same as a VPC endpoint: find() says at each request through which one it came, from the peer's address (host byte order);
@@ -42,6 +45,8 @@ struct str listen_method(const struct http_request *r);
 struct str listen_path(const struct http_request *r);                    /* still percent-encoded, without the query */
 struct str listen_query(const struct http_request *r);                   /* raw, without '?'; absent when there was none */
 struct str listen_header(const struct http_request *r, struct str name); /* any case; absent when there is none */
+/* All of its headers, one by one. False: there are no more. */
+bool listen_header_at(const struct http_request *r, unsigned at, struct listen_header *ret);
 /* The peer's address, as long as the request. */
 const struct sockaddr_storage *listen_peer(const struct http_request *r);
 /* How many routers what is sent on the connection from now on may pass, its acknowledgements too; 0: as the system has it. */

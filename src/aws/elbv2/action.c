@@ -22,7 +22,7 @@ static bool compatible(const struct elbv2_listener *l, const struct elbv2_target
 {
 	struct str p = g->protocol;
 	if (elb_protocol_http(l->protocol))
-		return elb_group_is_http(g);
+		return elb_group_is_http(g) || str_is(g->target_type, "lambda");
 	if (str_is(l->protocol, "UDP") || str_is(l->protocol, "TCP_UDP"))
 		return str_is(p, "TCP_UDP") || str_eq(p, l->protocol);
 	return str_is(p, "TCP") || (str_is(p, "TLS") && str_is(l->protocol, "TLS")) ||
@@ -42,7 +42,7 @@ static int check_group(struct call *c, const struct state_elbv2_balancer_record 
 		return elb_configuration(
 		        c, "Listener protocol '%.*s' is not supported with a target group with the protocol-version 'GRPC'",
 		        STR_ARG(l->protocol));
-	if (!str_eq(g.group->vpc_id, b->balancer->vpc_id))
+	if (!str_is(g.group->target_type, "lambda") && !str_eq(g.group->vpc_id, b->balancer->vpc_id))
 		return elb_configuration(c, "The target group '%.*s' is not in the VPC of the load balancer, '%.*s'", STR_ARG(arn),
 		                         STR_ARG(b->balancer->vpc_id));
 	struct str_list users = elb_group_users(&s, g.group->target_group_name);

@@ -5,6 +5,7 @@
 #include "aws/ecs/ecs.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "function.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -225,7 +226,19 @@ static void on_flows(void *ctx, const char *balancer, const char *node, const st
 		elb_flows_lead(i, n, flows, count);
 }
 
-static const struct lb_events events = {.node = on_node, .health = on_health, .counters = on_counters, .flows = on_flows};
+static void on_connection(void *ctx, const char *balancer, const char *node, int fd)
+{
+	struct elb_desk *d = ctx;
+	struct elb_item *i = map_get(&d->by_id, str_from(balancer));
+	struct elb_item_node *n = i ? elb_item_node(i, node) : NULL;
+	if (n)
+		elb_door_take(i, n, fd);
+	else
+		close(fd);
+}
+
+static const struct lb_events events = {
+        .node = on_node, .health = on_health, .counters = on_counters, .flows = on_flows, .connection = on_connection};
 
 /* --- life */
 

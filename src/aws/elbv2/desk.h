@@ -12,6 +12,7 @@
 #include "rows.h"
 
 struct acm_watch;
+struct elb_door;
 struct ec2_instances_watch;
 
 struct elb_desk {
@@ -51,6 +52,7 @@ struct elb_item_node {
 	struct elb_led led[ELB_LED_MAX];
 	unsigned led_count;
 	uint64_t active[ELB_FLOW_KINDS]; /* now, of network balancers */
+	struct elb_door *door;           /* to functions; NULL: none was asked yet */
 	bool counts, fresh;              /* fresh: it began in this life of ours, so all that it counts is new */
 };
 
@@ -60,7 +62,7 @@ struct elb_seen_target {
 };
 struct elb_seen_group {
 	const char *arn;
-	bool cross_zone;
+	bool cross_zone, function, multi; /* multi: of functions, which hear all values of a header */
 	struct elb_seen_target *targets;
 	size_t target_count;
 };
@@ -138,6 +140,13 @@ struct elb_place {
 void elb_metric_put(const struct elb_place *p, const char *name, const char *unit, const struct metric_set *set);
 void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct lb_counters *now);
 void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *group, const struct lb_group_counters *now);
+/* What became of a request to a function. status 502 and an error: the balancer answered itself. */
+struct elb_function_count {
+	unsigned status;
+	bool user_error, internal_error;
+	uint64_t bytes;
+};
+void elb_metrics_function(struct elb_item *i, const struct elb_item_node *n, const char *group, const struct elb_function_count *c);
 void elb_metrics_begin(struct elb_desk *d);
 void elb_metrics_forget(struct elb_item *i);
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/oci/task.h"
+#include "function.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -52,6 +53,7 @@ static void drop_node(struct elb_item *i, unsigned at)
 	if (i->nodes[at].fd >= 0)
 		close(i->nodes[at].fd);
 	map_remove(&i->desk->by_port, str_from(i->nodes[at].interface));
+	elb_door_close(i->nodes[at].door);
 	i->nodes[at] = i->nodes[--i->node_count];
 }
 
@@ -148,9 +150,11 @@ void elb_item_look(struct elb_desk *d, struct arena *a, struct str account, stru
 
 void elb_item_free(struct elb_item *i)
 {
-	for (unsigned k = 0; k < i->node_count; k++)
+	for (unsigned k = 0; k < i->node_count; k++) {
 		if (i->nodes[k].fd >= 0)
 			close(i->nodes[k].fd);
+		elb_door_close(i->nodes[k].door);
+	}
 	elb_metrics_forget(i);
 	arena_done(&i->seen);
 	arena_done(&i->arena);
@@ -259,6 +263,8 @@ static void remember(struct elb_item *i, const struct lb_balancer *b)
 		struct elb_seen_group *to = &i->groups[k];
 		to->arn = arena_dupz(a, str_from(g->name));
 		to->cross_zone = g->cross_zone;
+		to->function = g->function;
+		to->multi = g->function && g->multi_values;
 		to->targets = arena_array(a, g->target_count + 1, sizeof(*to->targets));
 		for (size_t t = 0; t < g->target_count; t++)
 			if (!g->targets[t].draining)

@@ -5,6 +5,7 @@
 #include "core/meter.h"
 #include "engine/metrics/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MINUTE_US = 60 * 1000000 };
@@ -128,12 +129,17 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 	struct elb_place places[2] = {{.item = i, .zone = n->zone},
 	                              {.item = i, .zone = n->zone, .group = group_path(str_from(group))}};
 	uint64_t responses = now->responses - was->responses;
+	bool function = false;
+	for (size_t k = 0; k < i->group_count; k++)
+		function |= strcmp(i->groups[k].arn, group) == 0 && i->groups[k].function;
 	double mean_s = (double)now->response_time_us / 1e6;
 	const struct metric_set times = {
 	        .count = (double)responses, .sum = mean_s * (double)responses, .min = mean_s, .max = mean_s};
 	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < 2; k++) {
 		const struct elb_place *p = &places[k];
 		count(p, "RequestCount", "Count", now->requests, was->requests);
+		if (function) /* counted where it is asked (elb_metrics_function()) */
+			continue;
 		count(p, "HTTPCode_Target_2XX_Count", "Count", now->target_2xx, was->target_2xx);
 		count(p, "HTTPCode_Target_3XX_Count", "Count", now->target_3xx, was->target_3xx);
 		count(p, "HTTPCode_Target_4XX_Count", "Count", now->target_4xx, was->target_4xx);
@@ -151,6 +157,23 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 		elb_metric_put(&places[1], "RequestCountPerTarget", "Count", &share);
 	}
 	*kept = *now;
+}
+
+void elb_metrics_function(struct elb_item *i, const struct elb_item_node *n, const char *group, const struct elb_function_count *c)
+{
+	const struct elb_place own = {.item = i, .zone = n->zone},
+	                       both = {.item = i, .zone = n->zone, .group = group_path(str_from(group))};
+	char name[40];
+	if (i->desk->cloud->metrics) {
+		count(&own, "LambdaTargetProcessedBytes", "Bytes", c->bytes, 0);
+		count(&both, "LambdaUserError", "Count", c->user_error, 0);
+		count(&both, "LambdaInternalError", "Count", c->internal_error, 0);
+	}
+	if (!i->desk->cloud->metrics || c->user_error || c->internal_error)
+		return;
+	snprintf(name, sizeof(name), "HTTPCode_Target_%uXX_Count", c->status / 100);
+	count(&own, name, "Count", 1, 0);
+	count(&both, name, "Count", 1, 0);
 }
 
 /* --- health, once a minute */

@@ -4,12 +4,26 @@
 #include "aws/ec2/ec2.h"
 #include "base/id.h"
 
+static int check_function(struct call *c, const struct elbv2_create_target_group_input *in)
+{
+	const char *what = str_set(in->protocol)                ? "Protocol"
+	                   : str_set(in->protocol_version)      ? "Protocol version"
+	                   : in->port.set                       ? "Port"
+	                   : str_set(in->vpc_id)                ? "VPC ID"
+	                   : str_set(in->health_check_protocol) ? "Health check protocol"
+	                   : str_set(in->health_check_port)     ? "Health check port"
+	                                                        : NULL;
+	if (what)
+		return elb_invalid(c, "%s cannot be specified for target groups with target type 'lambda'", what);
+	return elb_tags_check(c, &in->tags);
+}
+
 static int check_words(struct call *c, const struct elbv2_create_target_group_input *in)
 {
 	if (elb_name_check(c, "Target group", in->name) != CALL_OK)
 		return CALL_FAIL;
 	if (str_is(in->target_type, "lambda"))
-		return elb_absent(c, "Targets of type 'lambda' are");
+		return check_function(c, in);
 	if (str_is(in->target_type, "alb"))
 		return elb_absent(c, "Targets of type 'alb' are");
 	if (str_is(in->ip_address_type, "ipv6"))

@@ -44,6 +44,12 @@ void elb_health_find(const struct elb_scope *s, const struct state_elbv2_group_r
 			return;
 		}
 	}
+	if (users->n && !r->group->health_check_enabled.v) {
+		say(h, "unavailable", "Target.HealthCheckDisabled", S("Health checks are not enabled for this target"));
+		return;
+	}
+	if (str_is(r->group->target_type, "lambda"))
+		zone = S("all");
 	if (!users->n)
 		say(h, "unused", "Target.NotInUse", S("Target group is not configured to receive traffic from the load balancer"));
 	else if (!zone_enabled(s, users, zone))
@@ -59,9 +65,10 @@ static void show(const struct elb_scope *s, const struct state_elbv2_group_recor
 	*ret = (struct elbv2_target_health_description){.target = arena_new(s->arena, struct elbv2_target_description),
 	                                                .target_health = arena_new(s->arena, struct elbv2_target_health)};
 	*ret->target = (struct elbv2_target_description){.id = t->id, .port = t->port, .availability_zone = t->zone};
-	ret->health_check_port = str_is(r->group->health_check_port, "traffic-port")
-	                                 ? arena_printf(s->arena, "%lld", (long long)t->port.v)
-	                                 : r->group->health_check_port;
+	if (str_set(r->group->health_check_port))
+		ret->health_check_port = str_is(r->group->health_check_port, "traffic-port")
+		                                 ? arena_printf(s->arena, "%lld", (long long)t->port.v)
+		                                 : r->group->health_check_port;
 	elb_health_find(s, r, users, t, ret->target_health);
 }
 

@@ -13,7 +13,7 @@ struct str elb_engine_id(struct arena *a, const struct elb_name *n)
 
 const char *elb_target_id(struct arena *a, const struct state_elbv2_target *t)
 {
-	return arena_printf(a, "%.*s:%lld", STR_ARG(t->id), (long long)t->port.v).p;
+	return t->port.set ? arena_printf(a, "%.*s:%lld", STR_ARG(t->id), (long long)t->port.v).p : arena_dupz(a, t->id);
 }
 
 /* --- target groups */
@@ -37,6 +37,11 @@ static bool locate(const struct elb_scope *s, const struct state_elbv2_group_rec
 	*ret_zone = t->zone;
 	if (t->drained.set && t->drained.ms <= s->now_ms)
 		return false;
+	if (str_is(g->group->target_type, "lambda")) {
+		*ret_zone = S("all");
+		*ret_address = 0;
+		return true;
+	}
 	if (str_is(g->group->target_type, "instance")) {
 		struct ec2_seen seen;
 		ec2_see_instance(s->txn, s->arena, s->account, s->region, t->id, &seen);
@@ -131,7 +136,9 @@ static void plan_group(const struct elb_scope *s, const struct state_elbv2_balan
 	                     : str_is(algorithm, "weighted_random")          ? LB_WEIGHTED_RANDOM
 	                                                                     : LB_ROUND_ROBIN,
 	        .slow_start_s = (uint32_t)elb_number(elb_group_attribute(g, "slow_start.duration_seconds")),
-	        .cross_zone = elb_on(cross),
+	        .function = str_is(g->group->target_type, "lambda"),
+	        .multi_values = elb_on(elb_group_attribute(g, "lambda.multi_value_headers.enabled")),
+	        .cross_zone = elb_on(cross) || str_is(g->group->target_type, "lambda"),
 	        .healthy_min_count = (uint32_t)elb_number(
 	                elb_group_attribute(g, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count")),
 	        .healthy_min_percent = (uint32_t)elb_number(

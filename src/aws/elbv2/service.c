@@ -132,7 +132,7 @@ static const struct service_op ops[] = {
             .missing = "gateway load balancers, IPv6, IPAM and customer-owned pools"),
         ROW(create_rule, CreateRule, .resource = about_create_rule, .missing = "actions that authenticate, transforms"),
         ROW(create_target_group, CreateTargetGroup, .resource = about_create_target_group,
-            .missing = "targets of type lambda and alb, IPv6, GENEVE, QUIC, target control ports"),
+            .missing = "targets of type alb, IPv6, GENEVE, QUIC, target control ports"),
         ROW(delete_listener, DeleteListener, .resource = about_delete_listener),
         ROW(delete_load_balancer, DeleteLoadBalancer, .resource = about_delete_load_balancer),
         ROW(delete_rule, DeleteRule, .resource = about_delete_rule),

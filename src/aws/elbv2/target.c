@@ -3,7 +3,7 @@
 #include "rows.h"
 
 #include "aws/ec2/ec2.h"
-#include "desk.h"
+#include "function.h"
 
 #include <arpa/inet.h>
 
@@ -91,6 +91,30 @@ static int check_address(struct call *c, const struct state_elbv2_group_record *
 	return CALL_OK;
 }
 
+/* --- functions */
+
+/* A group has one at most; the other one has to go first. */
+static int register_function(struct call *c, const struct elb_scope *s, struct state_elbv2_group_record *r,
+                             const struct elbv2_target_descriptions *in)
+{
+	struct str id = in->v[0].id;
+	if (in->n > 1 || (r->targets.n && !str_eq(r->targets.v[0].id, id)))
+		return call_fail(c, "TooManyTargets", 0,
+		                 "The maximum number of targets of a target group of type 'lambda', '1', has been reached");
+	if (in->v[0].port.set)
+		return elb_invalid(c, "A port cannot be specified for targets of type 'lambda'");
+	if (in->v[0].availability_zone.n && !str_is(in->v[0].availability_zone, "all"))
+		return elb_invalid(c, "The Availability Zone of targets of type 'lambda' can only be 'all'");
+	if (!str_starts(id, S("arn:aws:lambda:")))
+		return elb_invalid(c, "'%.*s' is not a valid Lambda function ARN", STR_ARG(id));
+	int said = elb_function_check(c, r->group->target_group_arn, id);
+	if (said != CALL_OK || r->targets.n)
+		return said;
+	*LIST_ADD(c->arena, &r->targets) = (struct state_elbv2_target){.id = id, .registered = OPT_TIME(c->now_ms)};
+	elb_group_put(s, r);
+	return CALL_OK;
+}
+
 /* --- operations */
 
 int elbv2_register_targets(struct call *c, const struct elbv2_register_targets_input *in, struct elbv2_register_targets_output *out)
@@ -103,6 +127,8 @@ int elbv2_register_targets(struct call *c, const struct elbv2_register_targets_i
 	bool ip = str_is(r.group->target_type, "ip");
 	if (!in->targets.n)
 		return elb_invalid(c, "At least one target must be specified");
+	if (str_is(r.group->target_type, "lambda"))
+		return register_function(c, &s, &r, &in->targets);
 	if (!ip && check_instances(c, &r, &in->targets) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->targets.n; i++) {

@@ -134,9 +134,9 @@ local function look_tcp(g, ip, port)
   return false, now() - begun >= g.timeout * 0.95 and 'timeout' or 'failed', 0
 end
 
-local ways = {http = 'http', https = 'https', h2 = 'h2', h2s = 'h2s', grpc = 'h2', grpcs = 'h2s'}
+local ways = {['function'] = 'http', http = 'http', https = 'https', h2 = 'h2', h2s = 'h2s', grpc = 'h2', grpcs = 'h2s'}
 
-local function look_http(g, ip, port)
+local function look_http(g, ip, port, token)
   local begun, grpc = now(), g.check:sub(1, 4) == 'grpc'
   local ask = {
     url = 'http://' .. ip .. ':' .. port .. g.path,
@@ -149,6 +149,10 @@ local function look_http(g, ip, port)
     ask.headers['content-type'] = {'application/grpc'}
     ask.headers.te = {'trailers'}
     ask.body = '\0\0\0\0\0'
+    r = core.httpclient():post(ask)
+  elseif g.check == 'function' then
+    ask.headers['x-lb-function'] = {token}
+    ask.body = ''
     r = core.httpclient():post(ask)
   else
     r = core.httpclient():get(ask)
@@ -190,7 +194,7 @@ local function look_after(g, t)
       if g.check == 'tcp' then
         good, reason, code = look_tcp(g, t.ip, g.port > 0 and g.port or t.port)
       elseif g.check ~= 'none' then
-        good, reason, code = look_http(g, t.ip, g.port > 0 and g.port or t.port)
+        good, reason, code = look_http(g, t.ip, g.port > 0 and g.port or t.port, t.token)
       end
       if t.gone then return end
       judge(g, t, good, reason, code)

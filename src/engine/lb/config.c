@@ -6,7 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Where the node's own program is asked, and functions too: the other end is link.c. */
+#define HOME "169.254.170.2"
 enum {
+	HOME_PORT = 80,
+	FUNCTION_BODY_BYTES = 1024 * 1024,
+	FUNCTION_CONNECTIONS = 512, /* of one node at a time; the rest waits */
 	HEADERS_BYTES = 64 * 1024,
 	LINE_BYTES = 16 * 1024,
 	REWRITE_BYTES = 4096, /* what rules may add to a request that is as large as allowed */
@@ -332,10 +337,31 @@ static void put_cookie(struct buf *out, const struct lb_group *g, size_t i)
 	}
 }
 
+/* A function is asked through whoever looks after this node, who knows it by its group's token. The method is hidden from the
+ * connection's beginning, which tells requests from what the agent says. */
+static void put_function(struct buf *out, const struct lb_balancer *b, const struct lb_group *g)
+{
+	char token[LB_TOKEN_CHARS + 1];
+	lb_config_token(b, g, "", token);
+	buf_printf(out,
+	           REFUSE(400) " if { req.hdr(upgrade) -m found }\n" REFUSE(
+	                   413) " if { req.body_size gt %d }\n"
+	                        "  http-request del-header x-lb- -m beg\n  http-request set-header X-Lb-Function %s\n"
+	                        "  http-request set-header X-Lb-Method %%[method]\n  http-request set-method POST\n"
+	                        "  http-response set-var(txn.fault) res.hdr(x-lb-fault)\n"
+	                        "  http-response return status 413 content-type text/html file 413.html " LB_OWN
+	                        " if { var(txn.fault) -m found } { status 413 }\n"
+	                        "  http-response return status 502 content-type text/html file 502.html " LB_OWN
+	                        " if { var(txn.fault) -m found }\n",
+	           FUNCTION_BODY_BYTES, token);
+}
+
 static void put_backend(struct buf *out, const struct lb_balancer *b, const struct lb_group *g, size_t i)
 {
 	static const char *const algorithms[] = {"roundrobin", "leastconn", "random"};
 	bool h2 = g->version != LB_HTTP1, tls = g->protocol == LB_HTTPS || g->protocol == LB_TLS;
+	char limit[32];
+	snprintf(limit, sizeof(limit), " maxconn %d", FUNCTION_CONNECTIONS);
 	buf_printf(out, "backend g%zu from %s\n  balance %s\n", i, b->network ? "net" : "app",
 	           g->stickiness == LB_STICKY_SOURCE_IP ? "source\n  hash-type consistent" : algorithms[g->algorithm]);
 	if (!b->network) {
@@ -343,13 +369,15 @@ static void put_backend(struct buf *out, const struct lb_balancer *b, const stru
 		if (g->stickiness == LB_STICKY_COOKIE || (g->stickiness == LB_STICKY_APP_COOKIE && g->app_cookie))
 			put_cookie(out, g, i);
 	}
-	buf_printf(out, "  server-template s 1-%u 127.0.0.1:1 weight 100 disabled%s%s%s\n", places(g),
+	if (g->function)
+		put_function(out, b, g);
+	buf_printf(out, "  server-template s 1-%u 127.0.0.1:1 weight 100 disabled%s%s%s%s\n", places(g),
 	           tls ? " ssl verify none" : "",
 	           b->network ? ""
 	           : tls      ? (h2 ? " alpn h2" : " alpn http/1.1")
 	           : h2       ? " proto h2"
 	                      : "",
-	           g->proxy_protocol_v2 ? " send-proxy-v2" : "");
+	           g->proxy_protocol_v2 ? " send-proxy-v2" : "", g->function ? limit : "");
 }
 
 bool lb_config_is_led(const struct lb_listener *l, const struct lb_group *g)
@@ -470,6 +498,8 @@ static const char *check_kind(const struct lb_group *g)
 	bool tls = g->check.protocol == LB_HTTPS;
 	if (g->check.disabled)
 		return "none";
+	if (g->function)
+		return "function";
 	if (g->check.protocol != LB_HTTP && !tls)
 		return "tcp";
 	if (g->version == LB_GRPC)
@@ -509,8 +539,11 @@ void lb_config_wanted(struct buf *out, const struct lb_balancer *b, const struct
 			if (!lb_config_is_near(g, t->zone, n->zone))
 				continue;
 			lb_config_token(b, g, t->id, token);
-			buf_printf(out, "target %s %u.%u.%u.%u %u %s\n", token, t->address >> 24, t->address >> 16 & 255,
-			           t->address >> 8 & 255, t->address & 255, t->port, t->draining ? "drain" : "on");
+			if (g->function)
+				buf_printf(out, "target %s " HOME " %d %s\n", token, HOME_PORT, t->draining ? "drain" : "on");
+			else
+				buf_printf(out, "target %s %u.%u.%u.%u %u %s\n", token, t->address >> 24, t->address >> 16 & 255,
+				           t->address >> 8 & 255, t->address & 255, t->port, t->draining ? "drain" : "on");
 		}
 	}
 }

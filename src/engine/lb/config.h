@@ -8,7 +8,7 @@
  *   group BACKEND TOKEN CHECK PORT INTERVAL TIMEOUT HEALTHY UNHEALTHY SLOW-START MINIMUM PERCENT MATCHER PATH CUTS
  *   target TOKEN ADDRESS PORT STATE
  *
- * CHECK is none, tcp, http, https, h2, h2s, grpc or grpcs; STATE is on or drain.
+ * CHECK is none, tcp, function, http, https, h2, h2s, grpc or grpcs; STATE is on or drain.
  * CUTS: "g" if connections of targets that go are cut, "u" if of those that become unhealthy, "-" in any case. */
 #pragma once
 #include "engine/lb/lb.h"

@@ -96,6 +96,10 @@ static void name_all(struct lb_wanted *w, const struct lb_balancer *b)
 			*named = (struct lb_named){w->groups[i], arena_dupz(&w->arena, str_from(g->targets[k].id))};
 			lb_config_token(b, g, named->target, token);
 			map_put(&w->named, str_from(token), named);
+			/* requests name the group alone, so that another function needs no other configuration */
+			lb_config_token(b, g, "", token);
+			if (g->function)
+				map_put(&w->named, str_from(token), named);
 		}
 	}
 }
@@ -230,6 +234,17 @@ void lb_settle(struct lb *lb)
 	lb->settled = true;
 	while (map_next(&lb->nodes, &at, &key, &value))
 		lb_node_step(value);
+}
+
+bool lb_function_of(const struct lb *lb, const char *node, struct str token, const char **ret_group, const char **ret_target)
+{
+	const struct lb_node_state *n = map_get(&lb->nodes, str_from(node));
+	const struct lb_named *named = n && n->of ? map_get(&n->of->wanted->named, token) : NULL;
+	if (!named)
+		return false;
+	*ret_group = named->group;
+	*ret_target = named->target;
+	return true;
 }
 
 bool lb_health_of(const struct lb *lb, const char *balancer, const char *node, const char *group, const char *target,

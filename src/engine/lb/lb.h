@@ -72,6 +72,8 @@ struct lb_group {
 	bool proxy_protocol_v2;
 	bool keep_drained;  /* connections of a target that is not there any more go on; else they are cut */
 	bool cut_unhealthy; /* those of one that becomes unhealthy are cut */
+	bool function; /* its one target is no machine: requests come to events->connection(), and address and port mean nothing */
+	bool multi_values; /* of functions: kept for the caller, nothing here acts on it */
 	struct lb_health_check check;
 	const struct lb_target *targets; /* registered ones in a usable state (running), and draining ones */
 	size_t target_count;
@@ -215,6 +217,10 @@ struct lb_events {
 	/* All flows that the router shall lead for a node, whenever targets' health or the balancer changes; not before the node
 	 * has said how its targets are, so what is in force goes on over a start of this side. NULL: nobody leads any. */
 	void (*flows)(void *ctx, const char *balancer, const char *node, const struct lb_flow *flows, size_t count);
+	/* The node's program wants to ask functions on this connection, which is the callee's to serve and to close: HTTP/1.1, POST
+	 * whatever the method was. X-Lb-Function has a token of the function (lb_function_of()), X-Lb-Method the client's method;
+	 * without that it is a health check. NULL: closed at once. */
+	void (*connection)(void *ctx, const char *balancer, const char *node, int fd);
 	/* A line of HAProxy's access log (lb_log.h takes it apart); valid during the call. NULL: nobody wants it. */
 	void (*access)(void *ctx, const char *balancer, const char *node, struct str line);
 };
@@ -233,6 +239,9 @@ int lb_put(struct lb *lb, const struct lb_balancer *b);
 int lb_port(struct lb *lb, const char *node, const struct task_port *port);
 /* Ends all of its nodes; node() says when each is gone. Nothing of it is known afterwards. */
 void lb_remove(struct lb *lb, const char *balancer);
+
+/* What a token of connection() stands for; as long as the balancer is not put again. False: for nothing of this node's. */
+bool lb_function_of(const struct lb *lb, const char *node, struct str token, const char **ret_group, const char **ret_target);
 
 /* What a node last said of a target. False: nothing. The strings live until the loop goes on. */
 bool lb_health_of(const struct lb *lb, const char *balancer, const char *node, const char *group, const char *target,

@@ -3,10 +3,12 @@
  *
  * "wants VERSION\n" opens a connection on which it hears, now and at each change, a line
  * "VERSION BYTES LIST-VERSION BYTES\n" with the bundle (nothing, if it has that version) and the list behind it.
- * "report\n" opens one with what it has to say until its end. */
+ * "report\n" opens one with what it has to say until its end. What begins with a capital letter is HTTP, by which HAProxy asks
+ * functions: such a connection is handed on as it came. */
 #include "lb_state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,9 +90,32 @@ static bool begins(struct lb_link *k)
 	return push(k);
 }
 
+/* The first byte tells. The agent's own words are in small letters, and HAProxy's requests are all POST (config.c). */
+static bool is_http(const struct lb_link *k)
+{
+	char first;
+	return !k->wants && !k->in.n && recv(k->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && first >= 'A' && first <= 'Z';
+}
+
+static void hand_on(struct lb_link *k)
+{
+	const struct lb_node_state *n = k->node;
+	int fd = fcntl(k->fd, F_DUPFD_CLOEXEC, 3);
+	bool taken = fd >= 0 && n->of && !n->ending && n->lb->events->connection;
+	close_link(k);
+	if (taken)
+		n->lb->events->connection(n->lb->ctx, n->balancer, n->id, fd);
+	else if (fd >= 0)
+		close(fd);
+}
+
 static void speaks(void *ctx, uint32_t events)
 {
 	struct lb_link *k = ctx;
+	if (is_http(k)) {
+		hand_on(k);
+		return;
+	}
 	char *room = buf_room(&k->in, 65536);
 	ssize_t n = room ? recv(k->fd, room, 65536, MSG_DONTWAIT) : -1;
 	if ((events & EPOLLOUT) && !flush(k))

@@ -606,7 +606,18 @@ static void speaks_http2_with_targets(void **state)
 {
 	(void)state;
 	struct lb_target target = {.id = "h2", .address = 0x0a00010b, .port = 81};
+	struct lb_certificate one = {"arn:one", certificate("one.example")};
+	struct lb_listener sealed = {.protocol = LB_HTTPS,
+	                             .port = 443,
+	                             .certificates = &one,
+	                             .certificate_count = 1,
+	                             .tls_min = LB_TLS_1_2,
+	                             .tls_max = LB_TLS_1_3,
+	                             .rules = rules,
+	                             .rule_count = 2};
 	const struct lb_group before = group;
+	balancer.listeners = &sealed;
+	balancer.http2 = true;
 	shell("printf '%%s\\n' 'defaults' '  mode http' '  timeout client 60s' 'frontend f' '  bind :81 proto h2' "
 	      "'  http-request return status 200 content-type application/grpc hdr grpc-status 12 string \"%%[req.ver]\"' > %s/h2.cfg",
 	      world.dir);
@@ -622,7 +633,9 @@ static void speaks_http2_with_targets(void **state)
 	group.target_count = 1;
 	put();
 	UNTIL(is_health("h2", LB_HEALTHY, ""));
-	UNTIL(strcmp(ask("curl -s -o /dev/null -w '%%{http_code}' http://10.0.1.5/"), "200") == 0);
+	UNTIL(strcmp(ask(HTTPS "-o /dev/null -w '%%{http_code}' https://one.example/"), "200") == 0);
+	/* clients have to speak it too */
+	assert_string_equal(ask(HTTPS "--http1.1 -o /dev/null -w '%%{http_code}' https://one.example/"), "464");
 	group.version = LB_GRPC;
 	group.check.matcher = "0";
 	put();
@@ -630,6 +643,9 @@ static void speaks_http2_with_targets(void **state)
 	group.check.matcher = "12";
 	put();
 	UNTIL(is_health("h2", LB_HEALTHY, ""));
+	UNTIL(strcmp(ask(HTTPS "-o /dev/null -w '%%{http_code}' https://one.example/"), "464") == 0);
+	assert_non_null(strstr(ask(HTTPS "-X POST -H 'Content-Type: application/grpc' https://one.example/"), "grpc-status: 12"));
+	balancer.listeners = &listener;
 	group = before;
 	put();
 	kill(pid, SIGKILL);

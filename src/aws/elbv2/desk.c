@@ -188,6 +188,7 @@ static void on_node(void *ctx, const char *balancer, const char *node, bool serv
 	if (!n)
 		return;
 	n->serves = serves;
+	elb_item_heard(i);
 	if (!serves && why[0])
 		log_warn("elbv2: %s: the node %s does not serve: %s", balancer, node, why);
 	elb_item_mark(i);
@@ -197,8 +198,10 @@ static void on_health(void *ctx, const char *balancer, const char *node, const c
                       const struct lb_target_health *h)
 {
 	/* asked for when somebody wants to know: lb_health_of() */
-	(void)ctx;
-	(void)balancer;
+	struct elb_desk *d = ctx;
+	struct elb_item *i = map_get(&d->by_id, str_from(balancer));
+	if (i)
+		elb_item_heard(i);
 	(void)node;
 	(void)group;
 	(void)target;

@@ -53,7 +53,9 @@ struct elb_item_node {
 	unsigned led_count;
 	uint64_t active[ELB_FLOW_KINDS]; /* now, of network balancers */
 	struct elb_door *door;           /* to functions; NULL: none was asked yet */
-	bool counts, fresh;              /* fresh: it began in this life of ours, so all that it counts is new */
+	unsigned cut_off_at;             /* when `cut_off` was found, in the item's `heard` */
+	bool cut_off;
+	bool counts, fresh; /* fresh: it began in this life of ours, so all that it counts is new */
 };
 
 /* What was put last, as health and names are asked about it. */
@@ -82,6 +84,7 @@ struct elb_item {
 	bool network, internal, tls;             /* tls: a listener has a certificate */
 	struct elb_item_node nodes[LB_NODES_MAX];
 	unsigned node_count;
+	unsigned heard;    /* counts what changes what is known of health; never 0 */
 	struct arena seen; /* of the next two */
 	struct elb_seen_group *groups;
 	size_t group_count;
@@ -106,6 +109,7 @@ struct elb_item *elb_item_named(const struct elb_desk *d, struct arena *a, struc
 struct elb_item_node *elb_item_node(struct elb_item *i, const char *interface);
 /* Does it see no healthy target of any group, while another node does? Then it is the node (its zone) that is ill. */
 bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *n);
+void elb_item_heard(struct elb_item *i);
 /* Is a target (of a group that was put) healthy, as all nodes see it that ask it and are not cut off? LB_INITIAL also: nobody knows
  * yet. */
 enum lb_health elb_item_health(const struct elb_item *i, const struct elb_seen_group *g, const struct elb_seen_target *t,

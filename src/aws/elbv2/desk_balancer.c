@@ -302,6 +302,7 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s)
 	int e = lb_put(i->desk->lb, &b);
 	if (e < 0)
 		log_error("elbv2: %s cannot be as it is wanted: %s", i->id, strerror(-e));
+	elb_item_heard(i);
 	give_ports(i, s);
 	if (str_is(r.balancer->state->code, "provisioning") && all_serve(i))
 		make_active(i);
@@ -327,7 +328,7 @@ static enum sight sight_of(const struct elb_item *i, const struct elb_item_node 
 	return unhealthy && !initial ? SEES_NONE : SEES_NOTHING_YET;
 }
 
-bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *n)
+static bool is_cut_off(const struct elb_item *i, const struct elb_item_node *n)
 {
 	bool others = false;
 	if (sight_of(i, n) != SEES_NONE)
@@ -335,6 +336,22 @@ bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *n
 	for (unsigned k = 0; k < i->node_count && !others; k++)
 		others = &i->nodes[k] != n && sight_of(i, &i->nodes[k]) == SEES_SOME;
 	return others;
+}
+
+void elb_item_heard(struct elb_item *i)
+{
+	i->heard += i->heard + 1 ? 1 : 2;
+}
+
+/* Every ill target asks this: it is found out once for all of them, until something else is heard. */
+bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *node)
+{
+	struct elb_item_node *n = (struct elb_item_node *)(uintptr_t)node;
+	if (!i->heard || n->cut_off_at != i->heard) {
+		n->cut_off = is_cut_off(i, n);
+		n->cut_off_at = i->heard;
+	}
+	return n->cut_off;
 }
 
 enum lb_health elb_item_health(const struct elb_item *i, const struct elb_seen_group *g, const struct elb_seen_target *t,

@@ -115,6 +115,9 @@ static void collected(void *ctx, struct str body, int status)
 		return;
 	}
 	if (status < 0 || !i || !q->request) {
+		/* answered even if nobody is there: gone() would follow otherwise */
+		if (q->request)
+			fail(q->request, 400, "LambdaBadRequest");
 		asking_free(q);
 		return;
 	}

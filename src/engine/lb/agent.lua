@@ -5,7 +5,6 @@
 -- configurations are taken by new processes (a reload); this one is then over: it looks after its last connections alone.
 
 local HOME, PORT = '169.254.170.2', 80
-local TAKE_OVER = 60           -- seconds; a busy machine starts the next processes late
 local config, state = '-', '-' -- versions of what is in force
 local groups = {}              -- by their tokens
 local over = false
@@ -136,35 +135,41 @@ end
 
 local ways = {['function'] = 'http', http = 'http', https = 'https', h2 = 'h2', h2s = 'h2s', grpc = 'h2', grpcs = 'h2s'}
 
+-- By hand, because the program's own client loses some of its requests when many are silent at once.
+local function exchange(g, text)
+  local s = core.tcp()
+  local status, headers = nil, {}
+  s:settimeout(g.timeout)
+  if s:connect('unix@check-' .. ways[g.check] .. '.sock') and s:send(text) then
+    local line = s:receive('*l')
+    status = line and tonumber(line:match('^HTTP/%S+ (%d+)'))
+    while status do
+      line = s:receive('*l')
+      if not line or line == '' or line == '\r' then break end
+      local name, value = line:match('^([^:]+):%s*(.-)\r?$')
+      if name then headers[name:lower()] = value end
+    end
+  end
+  s:close()
+  return status, headers
+end
+
 local function look_http(g, ip, port, token)
   local begun, grpc = now(), g.check:sub(1, 4) == 'grpc'
-  local ask = {
-    url = 'http://' .. ip .. ':' .. port .. g.path,
-    dst = 'unix@check-' .. ways[g.check] .. '.sock',
-    timeout = g.timeout * 1000,
-    headers = {['user-agent'] = {'ELB-HealthChecker/2.0'}, ['x-lb-ip'] = {ip}, ['x-lb-port'] = {tostring(port)}},
-  }
-  local r
+  local lines = {(grpc or g.check == 'function') and 'POST ' or 'GET ', g.path, ' HTTP/1.1\r\nHost: ', ip, ':', port,
+                 '\r\nUser-Agent: ELB-HealthChecker/2.0\r\nConnection: close\r\nX-Lb-Ip: ', ip, '\r\nX-Lb-Port: ', port}
   if grpc then
-    ask.headers['content-type'] = {'application/grpc'}
-    ask.headers.te = {'trailers'}
-    ask.body = '\0\0\0\0\0'
-    r = core.httpclient():post(ask)
+    lines[#lines + 1] = '\r\nContent-Type: application/grpc\r\nTE: trailers\r\nContent-Length: 5\r\n\r\n\0\0\0\0\0'
   elseif g.check == 'function' then
-    ask.headers['x-lb-function'] = {token}
-    ask.body = ''
-    r = core.httpclient():post(ask)
+    lines[#lines + 1] = '\r\nX-Lb-Function: ' .. token .. '\r\nContent-Length: 0\r\n\r\n'
   else
-    r = core.httpclient():get(ask)
+    lines[#lines + 1] = '\r\n\r\n'
   end
-  if not r or not r.headers or not r.headers['x-lb-answered'] then
+  local code, headers = exchange(g, table.concat(lines))
+  if not code or not headers['x-lb-answered'] then
     return false, now() - begun >= g.timeout * 0.95 and 'timeout' or 'failed', 0
   end
-  local code = r.status
-  if grpc then
-    local said = r.headers['grpc-status']
-    code = said and tonumber(said[0]) or 0
-  end
+  if grpc then code = tonumber(headers['grpc-status'] or '') or 0 end
   if matches(g.matcher, code) then return true, '-', 0 end
   return false, 'code', code
 end
@@ -342,12 +347,15 @@ end
 local function reload(version)
   keep_health()
   over = true
-  local asked, until_s = false, now() + TAKE_OVER
-  -- the next processes have it, or HAProxy did not like it and this one has to go on
-  while now() < until_s do
-    asked = asked or ask_master('reload')
-    core.msleep(100)
-    if is_replaced() then return end
+  -- The next processes have it, or HAProxy did not like it and this one has to go on. The two look alike, so a busy machine is
+  -- given time, and a reload that got lost is asked for again.
+  for _ = 1, 3 do
+    local asked = false
+    for _ = 1, 150 do
+      asked = asked or ask_master('reload')
+      core.msleep(100)
+      if is_replaced() then return end
+    end
   end
   over, refused = false, version
   os.rename('good.cfg', 'haproxy.cfg')

@@ -13,16 +13,13 @@ enum {
 	FUNCTION_BODY_BYTES = 1024 * 1024,
 	FUNCTION_CONNECTIONS = 512, /* of one node at a time; the rest waits */
 	HEADERS_BYTES = 64 * 1024,
-	LINE_BYTES = 16 * 1024,
 	REWRITE_BYTES = 4096, /* what rules may add to a request that is as large as allowed */
-	FORWARDED_MAX = 30,
 	PLACES_MIN = 8,
 	CONNECT_S = 10,
 	WORKER_END_S = 3600, /* how long workers of before may go on with their connections */
 };
 /* Eight digits; a range of 2^32 is what rand has without one. */
 #define RANDOM "%%[rand,hex,lower,bytes(8,8)]"
-#define REFUSE(status) "  http-request return status " #status " content-type text/html file " #status ".html " LB_OWN
 
 /* HTTP/1.1's names as people write them; HAProxy keeps them in lower case. */
 static const char *const header_names[] = {"Accept",
@@ -215,7 +212,7 @@ static void put_common(struct buf *out)
 	buf_add_lit(
 	        out,
 	        "defaults checks\n  mode http\n  timeout connect 120s\n  timeout client 130s\n  timeout server 120s\n  retries 0\n"
-	        "  option httpclose\n  http-reuse never\n");
+	        "  option httpclose\n  option abortonclose\n  http-reuse never\n");
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		buf_printf(out,
 		           "listen check-%s from checks\n  bind unix@check-%s.sock mode 600\n"
@@ -285,6 +282,8 @@ static void put_bind(struct buf *out, const struct lb_balancer *b, const struct 
 			buf_printf(out, " alpn %s", b->http2 ? "h2,http/1.1" : "http/1.1");
 		else if (l->alpn && l->alpn[0])
 			buf_printf(out, " alpn %s", l->alpn);
+	} else if (!b->network) {
+		buf_add_lit(out, " proto h1"); /* HTTP/2 is for HTTPS alone */
 	}
 	buf_add_char(out, '\n');
 }
@@ -300,13 +299,10 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 		        "  log-format \"access %ci:%cp %si:%sp %TR %Tw %Tr %Ta %ST %B %U %ft %b %s %{+Q}r %{+Q}[var(txn.trace)]\"\n");
 	else
 		buf_add_lit(out, "  log-format \"own %ST\"\n  http-response set-log-level silent\n");
-	buf_printf(out,
-	           "  http-request set-var(txn.begun) date(0,ms)\n" REFUSE(405) " if { method TRACE }\n" REFUSE(
-	                   463) " if { req.hdr_cnt(x-forwarded-for) gt %d }\n  http-request return status 414 " LB_OWN
-	                        " if { url -m len gt %d }\n",
-	           FORWARDED_MAX, LINE_BYTES);
+	lb_guard_put(out, b);
 	lb_rules_put(out, b, l);
 	put_headers(out, b, tls);
+	lb_guard_put_host(out, b, l);
 	buf_add_lit(out, "  use_backend %[var(txn.group)]\n");
 }
 
@@ -344,7 +340,7 @@ static void put_function(struct buf *out, const struct lb_balancer *b, const str
 	char token[LB_TOKEN_CHARS + 1];
 	lb_config_token(b, g, "", token);
 	buf_printf(out,
-	           REFUSE(400) " if { req.hdr(upgrade) -m found }\n" REFUSE(
+	           LB_REFUSE(400) " if { req.hdr(upgrade) -m found }\n" LB_REFUSE(
 	                   413) " if { req.body_size gt %d }\n"
 	                        "  http-request del-header x-lb- -m beg\n  http-request set-header X-Lb-Function %s\n"
 	                        "  http-request set-header X-Lb-Method %%[method]\n  http-request set-method POST\n"
@@ -366,6 +362,7 @@ static void put_backend(struct buf *out, const struct lb_balancer *b, const stru
 	           g->stickiness == LB_STICKY_SOURCE_IP ? "source\n  hash-type consistent" : algorithms[g->algorithm]);
 	if (!b->network) {
 		lb_pages_put_backend(out);
+		lb_guard_put_version(out, g);
 		if (g->stickiness == LB_STICKY_COOKIE || (g->stickiness == LB_STICKY_APP_COOKIE && g->app_cookie))
 			put_cookie(out, g, i);
 	}

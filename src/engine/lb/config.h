@@ -24,6 +24,8 @@ enum {
 /* What every answer of the balancer itself has: in a format of buf_printf(). */
 #define LB_OWN "hdr Server awselb/2.0 hdr Date \"%%[date,http_date]\""
 
+#define LB_REFUSE(status) "  http-request return status " #status " content-type text/html file " #status ".html " LB_OWN
+
 /* Is it all there, and does it name only what there is? */
 bool lb_config_check(const struct lb_balancer *b);
 void lb_config_bundle(struct buf *out, const struct lb_balancer *b);
@@ -43,6 +45,11 @@ bool lb_config_is_led(const struct lb_listener *l, const struct lb_group *g);
 bool lb_config_is_near(const struct lb_group *g, const char *zone, const char *here);
 size_t lb_config_group(const struct lb_balancer *b, const char *name); /* its number; group_count: there is none */
 void lb_config_file(struct buf *bundle, const char *name, struct str bytes);
+
+/* config_guard.c */
+void lb_guard_put(struct buf *out, const struct lb_balancer *b); /* in a frontend, before its rules */
+void lb_guard_put_host(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l);
+void lb_guard_put_version(struct buf *out, const struct lb_group *g); /* in a backend */
 
 /* pages.c: the answers of the balancer itself: files, and the lines that name them. */
 void lb_pages_files(struct buf *bundle);

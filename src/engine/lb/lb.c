@@ -31,6 +31,7 @@ static void drop_wanted(struct lb_wanted *w)
 	if (!w)
 		return;
 	map_done(&w->named);
+	map_done(&w->tokens);
 	arena_done(&w->arena);
 	free(w);
 }
@@ -96,6 +97,8 @@ static void name_all(struct lb_wanted *w, const struct lb_balancer *b)
 			*named = (struct lb_named){w->groups[i], arena_dupz(&w->arena, str_from(g->targets[k].id))};
 			lb_config_token(b, g, named->target, token);
 			map_put(&w->named, str_from(token), named);
+			map_put(&w->tokens, ARENA_CAT(&w->arena, str_from(g->name), S(" "), str_from(named->target)),
+			        (void *)(uintptr_t)arena_dupz(&w->arena, str_from(token)));
 			/* requests name the group alone, so that another function needs no other configuration */
 			lb_config_token(b, g, "", token);
 			if (g->function)
@@ -251,18 +254,15 @@ bool lb_health_of(const struct lb *lb, const char *balancer, const char *node, c
                   struct lb_target_health *ret)
 {
 	static char room[80];
-	size_t at = 0;
-	struct str key;
-	void *value;
+	char key[2 * LB_NAME_MAX];
 	const struct lb_node_state *n = map_get(&lb->nodes, str_from(node));
-	if (!n || !n->of || strcmp(n->balancer, balancer) != 0)
+	int bytes = snprintf(key, sizeof(key), "%s %s", group, target);
+	if (!n || !n->of || strcmp(n->balancer, balancer) != 0 || bytes >= (int)sizeof(key))
 		return false;
-	while (map_next(&n->seen, &at, &key, &value)) {
-		const struct lb_named *named = map_get(&n->of->wanted->named, key);
-		if (!named || strcmp(named->target, target) != 0 || strcmp(named->group, group) != 0)
-			continue;
-		lb_report_describe(value, room, sizeof(room), ret);
-		return true;
-	}
-	return false;
+	const char *token = map_get(&n->of->wanted->tokens, str_of(key, (size_t)bytes));
+	const struct lb_seen *seen = token ? map_get(&n->seen, str_from(token)) : NULL;
+	if (!seen)
+		return false;
+	lb_report_describe(seen, room, sizeof(room), ret);
+	return true;
 }

@@ -30,7 +30,8 @@ struct lb_wanted {
 	char version[LB_VERSION_CHARS + 1];
 	const char **groups; /* names */
 	size_t group_count;
-	struct map named; /* by token */
+	struct map named;  /* by token */
+	struct map tokens; /* by group, a blank, and target: its token, with a NUL */
 	struct lb_flow_plan *flows;
 	size_t flow_count;
 };

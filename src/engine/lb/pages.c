@@ -47,7 +47,10 @@ void lb_pages_files(struct buf *bundle)
 		file(bundle, name, pages[i].title);
 	}
 	file(bundle, "connect.html", CONNECT_TITLE);
+	file(bundle, "414.html", "414 Request-URI Too Large");
 	file(bundle, "463.html", "463 ");
+	file(bundle, "505.html", "505 HTTP Version Not Supported");
+	file(bundle, "464.html", "464 ");
 }
 
 void lb_pages_put(struct buf *out)

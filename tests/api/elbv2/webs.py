@@ -131,23 +131,28 @@ class WebCase(TestCase):
 
     def raw(self, address, request, port=80, tls=None, name=None, seconds=30):
         """Everything that comes back until the other side closes (or `seconds` are over)."""
-        end, got = time.monotonic() + seconds, b""
         with socket.create_connection((address, port), 10) as s:
-            if tls:
-                s = tls.wrap_socket(s, server_hostname=name)
+            if not tls:
+                return self.exchange(s, request, seconds)
+            with tls.wrap_socket(s, server_hostname=name) as sealed:
+                return self.exchange(sealed, request, seconds)
+
+    @staticmethod
+    def exchange(s, request, seconds):
+        end, got = time.monotonic() + seconds, b""
+        try:
+            s.sendall(request)
+        except OSError:
+            pass
+        while time.monotonic() < end:
+            s.settimeout(max(0.1, end - time.monotonic()))
             try:
-                s.sendall(request)
+                piece = s.recv(65536)
             except OSError:
-                pass
-            while time.monotonic() < end:
-                s.settimeout(max(0.1, end - time.monotonic()))
-                try:
-                    piece = s.recv(65536)
-                except OSError:
-                    break
-                if not piece:
-                    break
-                got += piece
+                break
+            if not piece:
+                break
+            got += piece
         return got
 
     def ask(self, address, path="/", method="GET", headers=(), body=b"", host="web.example", port=80, **more):

@@ -1,0 +1,230 @@
+"""What application load balancers do with requests: rules, shares, headers, attributes, answers of their own. Functions stand behind them and say
+what they heard."""
+import collections
+import socket
+import ssl
+import time
+import unittest
+
+from webs import Reply, WebCase, forward, wait
+
+
+class Web(WebCase):
+    def test_conditions(self):
+        made = self.balancer("conditions")
+        listener = self.listen(made, self.fixed("none"))
+        rules = [
+            ({"Field": "host-header", "Values": ["*.One.example", "a?.two.example"]}, "host"),
+            ({"Field": "path-pattern", "Values": ["/img/*", "/a?c", "/x.y"]}, "path"),
+            ({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Kind", "Values": ["*Cat*", "d?g"]}}, "header"),
+            ({"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["PUT", "CUSTOM"]}}, "method"),
+            ({"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "k", "Value": "v*"}, {"Value": "alone"}]}}, "query"),
+            ({"Field": "source-ip", "SourceIpConfig": {"Values": ["127.0.0.0/8", "10.0.0.0/8"]}}, "source"),
+        ]
+        for i, (condition, text) in enumerate(rules):
+            self.rule(listener, 10 * i + 10, [condition, {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Not", "Values": ["?"]}}], self.fixed(text))
+        address = self.addresses(made)[0]
+        on = ("X-Not", "1")
+        wait(self, lambda: self.ask(address, "/img/x", headers=[on]).body == b"path", 60)
+        asked = lambda *a, **k: self.ask(address, *a, **{**k, "headers": [on] + k.get("headers", [])}).body.decode()
+        self.ask(address, "/", headers=[("X-Not", "12")])
+        source = asked("/")  # whether the source rule matches depends on how the host reaches public addresses
+        self.assertIn(source, ("none", "source"))
+        for wanted, path, more in (
+                ("host", "/", {"host": "x.ONE.example"}), ("host", "/", {"host": "ab.two.example:80"}), (source, "/", {"host": "one.example"}),
+                (source, "/", {"host": "a.two.example"}),
+                ("path", "/img/a/b", {}), ("path", "/abc?x=/", {}), (source, "/img", {}), (source, "/IMG/a", {}), (source, "/xay", {}), (source, "/q?/img/a", {}),
+                ("header", "/", {"headers": [("x-kind", "a cat sat")]}), ("header", "/", {"headers": [("X-KIND", "DOG")]}),
+                (source, "/", {"headers": [("X-Kind", "ca")]}), (source, "/", {"headers": [("X-Kind", "dg")]}),
+                ("method", "/", {"method": "PUT"}), ("method", "/", {"method": "CUSTOM"}), (source, "/", {"method": "put"}), (source, "/", {"method": "POST"}),
+                ("query", "/?a=b&k=vx", {}), ("query", "/?K=V", {}), ("query", "/?z=alone", {}), ("query", "/?alone", {}), (source, "/?k=w", {}),
+                (source, "/?xk=v", {}), (source, "/?alones", {})):
+            with self.subTest(path=path, more=more):
+                self.assertEqual(asked(path, **more), wanted)
+        self.assertEqual(self.ask(address, "/img/x").body, b"none")  # all conditions have to match
+
+    def test_redirects(self):
+        made = self.balancer("redirects")
+        listener = self.listen(made, self.fixed("none"), Port=8080)
+        say = lambda priority, path, **config: self.rule(listener, priority, [{"Field": "path-pattern", "Values": [path]}], [
+            {"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301", **config}}])
+        say(1, "/all*", Protocol="HTTPS", Port="443", Host="#{host}", Path="/#{path}", Query="#{query}")
+        say(2, "/mixed*", StatusCode="HTTP_302", Host="www.#{host}", Path="/to/#{port}/#{protocol}/#{path}", Query="old=#{query}&p=#{port}", Port="#{port}")
+        say(3, "/plain", Host="else.example", Path="/fixed%20text", Query="")
+        address = self.addresses(made)[0]
+        wait(self, lambda: self.ask(address, "/plain", port=8080).status == 301, 60)
+        for path, status, location in (
+                ("/all/a%20b?x=1&y=%2F", 301, "https://web.example:443/all/a%20b?x=1&y=%2F"), ("/all", 301, "https://web.example:443/all"),
+                ("/mixed/a?b=c", 302, "http://www.web.example:8080/to/8080/http/mixed/a?old=b=c&p=8080"),
+                ("/plain?gone=1", 301, "http://else.example:8080/fixed%20text")):
+            reply = self.ask(address, path, port=8080, host="web.example:8080")
+            self.assertEqual((reply.status, reply.get("Location"), reply.get("Server")), (status, location, "awselb/2.0"))
+            self.assertIn(b"301 Moved Permanently" if status == 301 else b"302 Found", reply.body)
+        # what comes in cannot break out of the header
+        reply = self.ask(address, '/all/"%0d%0aX-Evil:1', port=8080)
+        self.assertEqual((reply.status, reply.all("X-Evil")), (301, []))
+
+    def test_shares(self):
+        groups = [self.function_group(name, self.function(name)) for name in ("red", "green", "blue")]
+        made = self.balancer("shares")
+        listener = self.listen(made, forward((groups[0], 80), (groups[1], 20), (groups[2], 0)))
+        address = self.addresses(made)[0]
+        for path in ("/1", "/2", "/3"):
+            self.until(address, path, 200)
+        n, count = 600, collections.Counter()
+        with socket.create_connection((address, 80), 10) as s:
+            s.settimeout(60)
+            stream = s.makefile("rb")
+            for _ in range(n):
+                s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                head = {}
+                while (line := stream.readline().strip()):
+                    name, _, value = line.partition(b": ")
+                    head[name.lower()] = value
+                stream.read(int(head[b"content-length"]))
+                count[head[b"x-who"].decode()] += 1
+        # 120 expected; six standard deviations of 9.8
+        self.assertEqual(count["red"] + count["green"], n)
+        self.assertTrue(60 <= count["green"] <= 180, count)
+
+        # a client stays with its group
+        self.elb.modify_listener(ListenerArn=listener, DefaultActions=forward(
+            (groups[0], 1), (groups[1], 1), TargetGroupStickinessConfig={"Enabled": True, "DurationSeconds": 100}))
+        first = wait(self, lambda: (r := self.ask(address)) and r.all("Set-Cookie") and r, 30)
+        cookies = dict(c.split(";")[0].split("=", 1) for c in first.all("Set-Cookie"))
+        self.assertEqual(sorted(cookies), ["AWSALBTG", "AWSALBTGCORS"])
+        self.assertIn("SameSite=None; Secure", [c for c in first.all("Set-Cookie") if c.startswith("AWSALBTGCORS")][0])
+        for name, value in cookies.items():
+            self.assertEqual({self.ask(address, headers=[("Cookie", f"{name}={value}")]).get("X-Who") for _ in range(12)}, {first.get("X-Who")})
+        self.assertEqual(len({self.ask(address, headers=[("Cookie", "AWSALBTG=forged")]).get("X-Who") for _ in range(40)}), 2)
+        # a group whose weight is gone keeps those that have its cookie
+        self.elb.modify_listener(ListenerArn=listener, DefaultActions=forward((groups[0], 0), (groups[1], 0)))
+        self.until(address, "/", 503)
+
+    def test_headers(self):
+        group = self.function_group("headers", self.function("headers"))
+        made = self.balancer("headers")
+        self.listen(made, forward(group))
+        self.listen(made, forward(group), Port=8081)
+        address = self.addresses(made)[0]
+        self.until(address, "/", 200)
+        self.until(address, "/", 200, port=8081)
+        heard = lambda *headers, **more: self.ask(address, headers=headers, **more).json()["headers"]
+        via = ("X-Forwarded-For", "1.2.3.4")
+        own = heard()["x-forwarded-for"]
+        self.assertEqual(heard(via)["x-forwarded-for"], "1.2.3.4, " + own)
+        # Host: the listener's port where it is another one than everybody assumes
+        self.assertEqual([heard(host=h)["host"] for h in ("a.example", "a.example:80", "a.example:81")], ["a.example", "a.example", "a.example:81"])
+        self.assertEqual([heard(host=h, port=8081)["host"] for h in ("a.example", "a.example:8081", "a.example:9")], ["a.example:8081", "a.example:8081", "a.example:9"])
+        # names with other than letters, digits and dashes
+        self.assertEqual(heard(("X_Under.Score", "1"))["x_under.score"], "1")
+        self.attributes(made, routing__http__preserve_host_header__enabled="true", routing__http__drop_invalid_header_fields__enabled="true",
+                        routing__http__xff_client_port__enabled="true")
+        wait(self, lambda: heard(host="a.example:80")["host"] == "a.example:80", 30)
+        self.assertNotIn("x_under.score", heard(("X_Under.Score", "1"), ("X-Good", "1")))
+        self.assertEqual(heard(("X_Under.Score", "1"), ("X-Good", "1"))["x-good"], "1")
+        self.assertRegex(heard(via)["x-forwarded-for"], rf"^1\.2\.3\.4, {own}:\d+$")
+        self.assertEqual(heard(host="a.example", port=8081)["host"], "a.example")
+        self.attributes(made, routing__http__xff_header_processing__mode="preserve")
+        wait(self, lambda: heard(via)["x-forwarded-for"] == "1.2.3.4", 30)
+        self.assertNotIn("x-forwarded-for", heard())
+        self.attributes(made, routing__http__xff_header_processing__mode="remove")
+        wait(self, lambda: "x-forwarded-for" not in heard(via), 30)
+
+    def test_tls_headers_and_http2(self):
+        name = f"{self.word}.localhost"
+        arn, trust = self.certificate(name)
+        group = self.function_group("sealed", self.function("sealed"))
+        made = self.balancer("sealed")
+        self.listen(made, forward(group), Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": arn}], SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")
+        address = self.addresses(made)[0]
+        ask = lambda headers=(), tls=trust: self.ask(address, port=443, tls=tls, name=name, host=name, headers=headers)
+
+        def there():
+            try:
+                return ask().status == 200
+            except OSError:
+                return False
+        wait(self, there, 60)
+        forged = [("X-Amzn-Tls-Version", "forged"), ("X-Amzn-Tls-Cipher-Suite", "forged")]
+        self.attributes(made, routing__http__x_amzn_tls_version_and_cipher_suite__enabled="true")
+        heard = wait(self, lambda: (h := ask(forged).json()["headers"]) and h["x-amzn-tls-version"] != "forged" and h, 30)
+        self.assertEqual(heard["x-amzn-tls-version"], "TLSv1.3")
+        self.assertRegex(heard["x-amzn-tls-cipher-suite"], "^TLS_")
+        self.assertEqual((heard["x-forwarded-proto"], heard["x-forwarded-port"]), ("https", "443"))
+
+        def chosen():
+            both = ssl.create_default_context(cadata=self.acm.get_certificate(CertificateArn=arn)["CertificateChain"])
+            both.set_alpn_protocols(["h2", "http/1.1"])
+            with both.wrap_socket(socket.create_connection((address, 443), 10), server_hostname=name) as s:
+                return s.selected_alpn_protocol()
+        self.assertEqual(chosen(), "h2")
+        self.attributes(made, routing__http2__enabled="false")
+        wait(self, lambda: chosen() == "http/1.1", 30)
+
+    def test_answers_of_its_own(self):
+        group = self.function_group("own", self.function("own"))
+        made = self.balancer("own")
+        listener = self.listen(made, forward(group))
+        address = self.addresses(made)[0]
+        self.until(address, "/", 200)
+        self.attributes(made, idle_timeout__timeout_seconds="3")
+        begun = time.monotonic()
+        # asked nothing, or half of it
+        wait(self, lambda: Reply(self.raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n", seconds=8)).status == 408, 60)
+        begun = time.monotonic()
+        late = self.raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n")
+        self.assertEqual(Reply(late).status, 408)
+        self.assertGreater(time.monotonic() - begun, 2)
+        for status, request in (
+                (400, b"GET / HTTP/1.1\r\nHost : x\r\n\r\n"), (400, b"G@T / HTTP/1.1\r\nHost: x\r\n\r\n"), (400, b"GET / HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n"),
+                (400, b"GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n"), (400, b"garbage\r\n\r\n"),
+                (400, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+                (400, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"), (400, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\n"),
+                (405, b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n"), (414, b"GET /" + b"a" * 17000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+                (400, b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 16500 + b"\r\n\r\n"),
+                (400, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (i, b"a" * 8000) for i in range(12)) + b"\r\n"),
+                (463, b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: " + b",".join(b"%d.1.1.1" % i for i in range(1, 33)) + b"\r\n\r\n"),
+                (464, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n")):
+            with self.subTest(request=request[:60]):
+                reply = Reply(self.raw(address, request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1) if status >= 405 else request))
+                if status == 464:
+                    self.assertEqual(reply.status, 200)  # a function is no target that speaks a version
+                    continue
+                self.assertEqual(reply.status, status)
+                if status > 400 or b"X-Long" in request:  # what is no request at all gets a page of HAProxy's
+                    self.assertEqual((reply.get("Server"), reply.get("Content-Type")), ("awselb/2.0", "text/html"), reply.headers)
+        # HTTP/2 without TLS is not spoken
+        self.assertNotIn(b"\0\0\x12\4", self.raw(address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", seconds=5))
+        # a group without a target
+        empty = self.elb.create_target_group(Name="empty", Protocol="HTTP", Port=80, VpcId=self.vpc, TargetType="ip")["TargetGroups"][0]
+        self.elb.modify_listener(ListenerArn=listener, DefaultActions=forward(empty))
+        reply = self.until(address, "/", 503)
+        self.assertIn(b"<title>503 Service Temporarily Unavailable</title>", reply.body)
+
+    def test_long_connections_end(self):
+        made = self.balancer("keep")
+        self.listen(made, self.fixed("x"))
+        address = self.addresses(made)[0]
+        self.until(address, "/", 200)
+        self.assertAwsError("ValidationError", self.attributes, made, client_keep_alive__seconds="59")
+        self.attributes(made, client_keep_alive__seconds="60")
+        time.sleep(3)
+        with socket.create_connection((address, 80), 10) as s:
+            begun, closes = time.monotonic(), False
+            while not closes and time.monotonic() - begun < 100:
+                s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = b""
+                while not answer.endswith(b"\r\n\r\nx"):
+                    piece = s.recv(4096)
+                    self.assertTrue(piece)
+                    answer += piece
+                closes = b"connection: close" in answer.lower()
+                time.sleep(1)
+            self.assertTrue(closes)
+            self.assertGreaterEqual(time.monotonic() - begun, 58)
+            self.assertEqual(s.recv(10), b"")
+
+
+if __name__ == "__main__":
+    unittest.main()

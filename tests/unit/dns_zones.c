@@ -1,6 +1,7 @@
 /* The table of zones: wildcards, delegations, CNAMEs, aliases, private zones, and each routing policy. */
 #include "unit.h"
 
+#include "engine/dns/blocks.h"
 #include "engine/dns/name.h"
 #include "engine/dns/rdata.h"
 #include "engine/dns/zones.h"
@@ -25,12 +26,12 @@ static bool healthy(void *ctx, struct str check)
 	return !s->ill[check.p[0] - '0'];
 }
 
-static struct str block(void *ctx, struct str collection, uint32_t address, unsigned *ret_bits)
+static struct str block(void *ctx, struct str collection, const struct dns_asking *who, unsigned *ret_bits)
 {
 	(void)ctx;
 	assert_true(str_is(collection, "c"));
 	*ret_bits = 8;
-	return address >> 24 == 10 ? S("ten") : STR_NONE;
+	return who->address >> 24 == 10 ? S("ten") : STR_NONE;
 }
 
 static const uint8_t *wire(const char *text)
@@ -370,6 +371,35 @@ static void the_narrowest_place_answers(void **state)
 	assert_int_equal(answer_to(s, &chile), 4);
 }
 
+static void the_longest_block_has_an_address(void **state)
+{
+	static const char *const texts[] = {"10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "2001:db8::/32", "192.0.2.0/24"};
+	static const char *const wrong[] = {"10.0.0.1/8",     "10.0.0.0/33", "10.0.0.0", "2001:db8::/129",
+	                                    "2001:db8::1/64", "/8",          "x/8"};
+	struct dns_block blocks[5], none;
+	uint8_t at[16];
+	unsigned bits = 0;
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		assert_true(dns_block_parse(str_from(texts[i]), &blocks[i]));
+		blocks[i].location = str_from(texts[i]);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_false(dns_block_parse(str_from(wrong[i]), &none));
+	struct dns_blocks *b = dns_blocks_new(blocks, 5);
+	dns_block_of4(0x0a010203, at);
+	assert_true(str_is(dns_blocks_find(b, at, 128, &bits), "10.1.2.0/24"));
+	assert_int_equal(bits, 96 + 24);
+	assert_true(str_is(dns_blocks_find(b, at, 96 + 20, &bits), "10.1.0.0/16")); /* only so much of it is known */
+	assert_false(str_set(dns_blocks_find(b, at, 96 + 7, &bits)));
+	dns_block_of4(0x0b010203, at);
+	assert_false(str_set(dns_blocks_find(b, at, 128, &bits)));
+	memcpy(at, "\x20\x01\x0d\xb8\xff", 5);
+	assert_true(str_is(dns_blocks_find(b, at, 56, &bits), "2001:db8::/32"));
+	assert_int_equal(bits, 32);
+	dns_blocks_free(b);
+}
+
 static void blocks_of_addresses_answer(void **state)
 {
 	struct scene *s = *state;
@@ -420,6 +450,7 @@ int main(void)
 	        ONE(the_nearest_region_answers),
 	        ONE(a_bias_moves_borders),
 	        ONE(the_narrowest_place_answers),
+	        ONE(the_longest_block_has_an_address),
 	        ONE(blocks_of_addresses_answer),
 	        ONE(several_values_are_healthy_ones),
 	};

@@ -100,6 +100,11 @@ static bool same_degrees(const struct route53_geo_proximity_location *a, const s
 	                           str_eq(a->coordinates->longitude, b->coordinates->longitude));
 }
 
+static bool same_blocks(const struct route53_cidr_routing_config *a, const struct route53_cidr_routing_config *b)
+{
+	return (!a && !b) || (a && b && str_eq(a->collection_id, b->collection_id) && str_eq(a->location_name, b->location_name));
+}
+
 /* What is deleted has to be said as it is. */
 static bool same(struct call *c, const struct route53_resource_record_set *a, const struct route53_resource_record_set *b)
 {
@@ -111,7 +116,8 @@ static bool same(struct call *c, const struct route53_resource_record_set *a, co
 	return a->ttl.set == b->ttl.set && a->ttl.v == b->ttl.v && same_values(a, b) && a->weight.set == b->weight.set &&
 	       a->weight.v == b->weight.v && str_eq(a->region, b->region) && str_eq(a->failover, b->failover) &&
 	       a->multi_value_answer.v == b->multi_value_answer.v && str_eq(a->health_check_id, b->health_check_id) &&
-	       same_place(a->geo_location, b->geo_location) && same_degrees(a->geo_proximity_location, b->geo_proximity_location);
+	       same_place(a->geo_location, b->geo_location) && same_degrees(a->geo_proximity_location, b->geo_proximity_location) &&
+	       same_blocks(a->cidr_routing_config, b->cidr_routing_config);
 }
 
 static void remove_set(struct changing *g)

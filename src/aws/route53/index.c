@@ -4,7 +4,9 @@
 #include "aws/elbv2/elbv2.h"
 #include "base/log.h"
 #include "core/meter.h"
+#include "engine/dns/blocks.h"
 #include "engine/dns/name.h"
+#include "engine/dns/places.h"
 #include "engine/dns/rdata.h"
 #include "engine/metrics/metrics.h"
 
@@ -106,6 +108,20 @@ static void put_set(struct route53_state *s, struct arena *a, const struct str_l
 	dns_set_put(s->zones, zone, name, &about);
 }
 
+static void put_blocks(struct route53_state *s, struct arena *a, struct str id, struct str value)
+{
+	struct state_route53_cidr_record r;
+	dns_blocks_free(map_remove(&s->blocks, id));
+	if (!str_set(value) || !route53_cidr_read(a, value, &r))
+		return;
+	struct dns_block *blocks = arena_array(a, r.blocks.n + 1, sizeof(*blocks));
+	size_t n = 0;
+	for (uint32_t i = 0; i < r.blocks.n; i++)
+		if (dns_block_parse(r.blocks.v[i].cidr_block, &blocks[n]))
+			blocks[n++].location = r.blocks.v[i].location_name;
+	map_put(&s->blocks, id, dns_blocks_new(blocks, n));
+}
+
 static void take(struct route53_state *s, struct str key, struct str value)
 {
 	struct arena CLEAN_ARENA a = {0};
@@ -116,6 +132,8 @@ static void take(struct route53_state *s, struct str key, struct str value)
 		put_set(s, &a, &parts, value);
 	else if (parts.n == PARTS_ZONE && str_is(parts.v[1], "check"))
 		route53_check_take(s->checks, parts.v[2], parts.v[3], value);
+	else if (parts.n == PARTS_ZONE && str_is(parts.v[1], "cidr"))
+		put_blocks(s, &a, parts.v[3], value);
 }
 
 static void changed(void *ctx, const struct store_event *e)
@@ -129,6 +147,21 @@ static bool is_healthy(void *ctx, struct str check)
 {
 	const struct route53_state *s = ctx;
 	return route53_check_healthy(s->checks, check);
+}
+
+/* The location of the block that has the asker's network. */
+static struct str block(void *ctx, struct str collection, const struct dns_asking *who, unsigned *ret_bits)
+{
+	const struct route53_state *s = ctx;
+	const struct dns_blocks *b = map_get(&s->blocks, collection);
+	const unsigned mapped = who->address6 ? 0 : 96;
+	uint8_t four[16];
+	if (!b || !who->bits)
+		return STR_NONE;
+	dns_block_of4(who->address, four);
+	struct str found = dns_blocks_find(b, who->address6 ? who->address6 : four, who->bits + mapped, ret_bits);
+	*ret_bits -= str_set(found) ? mapped : 0;
+	return found;
 }
 
 /* What an alias may lead to beside records of its zone: load balancers. */
@@ -168,10 +201,11 @@ enum dns_said route53_answer(const struct cloud *cloud, struct str vpc, struct s
                              struct dns_writer *w)
 {
 	const struct route53_state *s = route53_state(cloud);
-	const struct dns_asking who = {.vpc = vpc, .region = region, .address = peer, .bits = 32};
+	struct dns_asking who = {.vpc = vpc, .region = region, .address = peer, .bits = 32};
 	enum dns_said said = DNS_NOT_MINE;
 	if (!s)
 		return said;
+	dns_region_land(region, &who.continent, &who.country, &who.subdivision);
 	ask_zones(s, &who, q, w, &said);
 	/* To whoever asks there, a resolver has the answer, and no authority. */
 	w->authoritative = false;
@@ -187,7 +221,9 @@ int route53_private_zone(const struct cloud *cloud, struct str vpc, const struct
 static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, const struct dns_query *q, struct dns_writer *w)
 {
 	const struct route53_state *s = ctx;
-	const struct dns_asking who = {.address = q->has_subnet ? q->subnet : peer, .bits = q->has_subnet ? q->subnet_bits : 32};
+	const struct dns_asking who = {.address = q->has_subnet ? q->subnet : peer,
+	                               .address6 = q->subnet_is_6 ? q->subnet6 : NULL,
+	                               .bits = q->has_subnet ? q->subnet_bits : 32};
 	enum dns_said said;
 	(void)place;
 	if (ask_zones(s, &who, q, w, &said))
@@ -309,7 +345,8 @@ int route53_index_open(struct route53_state *s)
 	struct str under = KEY_UNDER(&a, S("route53")), key;
 	struct store_value v;
 	s->checks = route53_checks_new(s);
-	s->zones = dns_zones_new(&(struct dns_zones_hooks){.ctx = s, .healthy = is_healthy, .addresses = addresses});
+	s->zones =
+	        dns_zones_new(&(struct dns_zones_hooks){.ctx = s, .healthy = is_healthy, .addresses = addresses, .block = block});
 	struct store_txn *t = store_begin(s->cloud->store, &a);
 	struct store_iter *iter = store_scan(t, under, store_prefix_end(&a, under), false);
 	while (store_next(iter, &key, &v))
@@ -328,5 +365,11 @@ void route53_index_close(struct route53_state *s)
 	store_unwatch(s->watch);
 	dns_free(s->host);
 	dns_zones_free(s->zones);
+	size_t at = 0;
+	struct str id;
+	void *blocks;
+	while (map_next(&s->blocks, &at, &id, &blocks))
+		dns_blocks_free(blocks);
+	map_done(&s->blocks);
 	route53_checks_free(s->checks);
 }

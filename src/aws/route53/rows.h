@@ -3,6 +3,7 @@
  * A zone lies under ("route53", "zone", account, id), its record sets under ("route53", "set", zone, name backwards, type,
  * identifier), so that a walk over keys is a listing in AWS's order. index.c keeps all of it in memory for the responders. */
 #pragma once
+#include "base/map.h"
 #include "core/record.h"
 #include "core/service.h"
 #include "engine/dns/zones.h"
@@ -22,7 +23,8 @@ struct route53_state {
 	struct dns *host; /* the responder for this machine; NULL: none */
 	struct store_watch *watch;
 	struct route53_checks *checks;
-	uint64_t applied; /* the revision up to which the responders have everything */
+	struct map blocks; /* collection -> struct dns_blocks */
+	uint64_t applied;  /* the revision up to which the responders have everything */
 	int64_t lease, lease_until_ms;
 };
 struct route53_state *route53_state(const struct cloud *cloud);
@@ -62,6 +64,11 @@ struct str route53_identifier_part(struct arena *a, struct str identifier);
 /* --- change.c */
 struct route53_change_info *route53_changed(struct call *c, struct str comment);
 
+/* --- cidr.c */
+bool route53_cidr_read(struct arena *a, struct str value, struct state_route53_cidr_record *ret);
+/* Are the collection and its location there? */
+bool route53_cidr_there(struct call *c, const struct route53_cidr_routing_config *config);
+
 /* --- check.c */
 bool route53_check_read(struct arena *a, struct str value, struct route53_health_check *ret);
 bool route53_check_find(struct call *c, struct str id, struct state_route53_check_record *ret);
@@ -98,10 +105,13 @@ bool route53_public_address(const struct route53_state *s, struct str name, uint
 
 /* Handlers; each file says which. */
 route53_associate_vpc_with_hosted_zone_handler route53_associate_vpc_with_hosted_zone;
+route53_change_cidr_collection_handler route53_change_cidr_collection;
 route53_change_resource_record_sets_handler route53_change_resource_record_sets;
 route53_change_tags_for_resource_handler route53_change_tags_for_resource;
+route53_create_cidr_collection_handler route53_create_cidr_collection;
 route53_create_health_check_handler route53_create_health_check;
 route53_create_hosted_zone_handler route53_create_hosted_zone;
+route53_delete_cidr_collection_handler route53_delete_cidr_collection;
 route53_delete_health_check_handler route53_delete_health_check;
 route53_delete_hosted_zone_handler route53_delete_hosted_zone;
 route53_disassociate_vpc_from_hosted_zone_handler route53_disassociate_vpc_from_hosted_zone;
@@ -115,6 +125,9 @@ route53_get_health_check_status_handler route53_get_health_check_status;
 route53_get_hosted_zone_count_handler route53_get_hosted_zone_count;
 route53_get_hosted_zone_handler route53_get_hosted_zone;
 route53_get_hosted_zone_limit_handler route53_get_hosted_zone_limit;
+route53_list_cidr_blocks_handler route53_list_cidr_blocks;
+route53_list_cidr_collections_handler route53_list_cidr_collections;
+route53_list_cidr_locations_handler route53_list_cidr_locations;
 route53_list_health_checks_handler route53_list_health_checks;
 route53_list_hosted_zones_by_name_handler route53_list_hosted_zones_by_name;
 route53_list_hosted_zones_by_vpc_handler route53_list_hosted_zones_by_vpc;

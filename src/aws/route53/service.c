@@ -43,6 +43,12 @@ static int about_check(struct call *c, struct authz *az, struct str id)
 	return about_tagged(c, az, S("healthcheck"), id);
 }
 
+static int about_collection(struct call *c, struct authz *az, struct str id)
+{
+	az->resource = ARENA_CAT(c->arena, S("arn:aws:route53:::cidrcollection/"), id);
+	return CALL_OK;
+}
+
 #define ABOUT(type, answer) \
 	static int about_##type(struct call *c, const void *input, struct authz *az) \
 	{ \
@@ -53,6 +59,10 @@ ABOUT(associate_vpc_with_hosted_zone, about_zone(c, az, in->hosted_zone_id))
 ABOUT(change_tags_for_resource, about_tagged(c, az, in->resource_type, in->resource_id))
 ABOUT(delete_hosted_zone, about_zone(c, az, in->id))
 ABOUT(disassociate_vpc_from_hosted_zone, about_zone(c, az, in->hosted_zone_id))
+ABOUT(change_cidr_collection, about_collection(c, az, in->id))
+ABOUT(delete_cidr_collection, about_collection(c, az, in->id))
+ABOUT(list_cidr_blocks, about_collection(c, az, in->collection_id))
+ABOUT(list_cidr_locations, about_collection(c, az, in->collection_id))
 ABOUT(delete_health_check, about_check(c, az, in->health_check_id))
 ABOUT(get_health_check, about_check(c, az, in->health_check_id))
 ABOUT(get_health_check_last_failure_reason, about_check(c, az, in->health_check_id))
@@ -84,11 +94,14 @@ static int about_change_resource_record_sets(struct call *c, const void *input, 
 static const struct service_op ops[] = {
         ROW(associate_vpc_with_hosted_zone, AssociateVPCWithHostedZone, .resource = about_associate_vpc_with_hosted_zone,
             .missing = "VPCs of other accounts"),
+        ROW(change_cidr_collection, ChangeCidrCollection, .resource = about_change_cidr_collection),
         ROW(change_resource_record_sets, ChangeResourceRecordSets, .resource = about_change_resource_record_sets,
-            .missing = "aliases of what is no record of the zone, collections of blocks, traffic policies"),
+            .missing = "aliases of what is no record of the zone but load balancers, traffic policies"),
         ROW(change_tags_for_resource, ChangeTagsForResource, .resource = about_change_tags_for_resource),
+        ROW(create_cidr_collection, CreateCidrCollection),
         ROW(create_health_check, CreateHealthCheck, .missing = "alarms, measuring of latency, IPv6, several checkers"),
         ROW(create_hosted_zone, CreateHostedZone, .missing = "reusable delegation sets, VPCs of other accounts"),
+        ROW(delete_cidr_collection, DeleteCidrCollection, .resource = about_delete_cidr_collection),
         ROW(delete_health_check, DeleteHealthCheck, .resource = about_delete_health_check),
         ROW(delete_hosted_zone, DeleteHostedZone, .resource = about_delete_hosted_zone),
         ROW(disassociate_vpc_from_hosted_zone, DisassociateVPCFromHostedZone, .resource = about_disassociate_vpc_from_hosted_zone),
@@ -103,6 +116,9 @@ static const struct service_op ops[] = {
         ROW(get_hosted_zone, GetHostedZone, .resource = about_get_hosted_zone, .flags = OP_READ),
         ROW(get_hosted_zone_count, GetHostedZoneCount, .flags = OP_READ),
         ROW(get_hosted_zone_limit, GetHostedZoneLimit, .resource = about_get_hosted_zone_limit, .flags = OP_READ),
+        ROW(list_cidr_blocks, ListCidrBlocks, .resource = about_list_cidr_blocks, .flags = OP_READ),
+        ROW(list_cidr_collections, ListCidrCollections, .flags = OP_READ),
+        ROW(list_cidr_locations, ListCidrLocations, .resource = about_list_cidr_locations, .flags = OP_READ),
         ROW(list_health_checks, ListHealthChecks, .flags = OP_READ),
         ROW(list_hosted_zones, ListHostedZones, .flags = OP_READ),
         ROW(list_hosted_zones_by_name, ListHostedZonesByName, .flags = OP_READ),

@@ -95,9 +95,11 @@ int route53_set_check_form(struct call *c, const struct route53_change *change)
 	    (s->alias_target || !s->multi_value_answer.v || str_is(s->type, "CNAME") || str_is(s->type, "NS")))
 		return route53_invalid(c, "Invalid request: MultiValueAnswer is not possible with these members in %.*s",
 		                       STR_ARG(text));
-	if (s->cidr_routing_config)
-		return route53_invalid(c, "Invalid request: The CIDR collection %.*s does not exist, in %.*s",
-		                       STR_ARG(s->cidr_routing_config->collection_id), STR_ARG(text));
+	if (s->cidr_routing_config && !str_is(change->action, "DELETE") && !route53_cidr_there(c, s->cidr_routing_config))
+		return route53_invalid(c,
+		                       "Invalid request: The CIDR collection %.*s with the location %.*s does not exist, in %.*s",
+		                       STR_ARG(s->cidr_routing_config->collection_id),
+		                       STR_ARG(s->cidr_routing_config->location_name), STR_ARG(text));
 	if (s->geo_proximity_location && !is_place(s->geo_proximity_location))
 		return route53_invalid(
 		        c,
@@ -134,7 +136,9 @@ static bool same_role(const struct route53_resource_record_set *a, const struct 
 		return str_eq(x->continent_code, y->continent_code) && str_eq(x->country_code, y->country_code) &&
 		       str_eq(x->subdivision_code, y->subdivision_code);
 	case DNS_BLOCKS:
-		return str_eq(a->cidr_routing_config->location_name, b->cidr_routing_config->location_name);
+		/* all of a name go by one collection */
+		return str_eq(a->cidr_routing_config->location_name, b->cidr_routing_config->location_name) ||
+		       !str_eq(a->cidr_routing_config->collection_id, b->cidr_routing_config->collection_id);
 	default:
 		return false;
 	}

@@ -7,4 +7,6 @@ struct dns_place_at {
 };
 /* False: it is no region that is known. */
 bool dns_region_at(struct str region, struct dns_place_at *ret);
+/* In which continent, country and (of the United States) state it lies; a subdivision may be absent. */
+bool dns_region_land(struct str region, struct str *ret_continent, struct str *ret_country, struct str *ret_subdivision);
 double dns_distance_km(struct dns_place_at a, struct dns_place_at b);

@@ -3,8 +3,8 @@
 #include <string.h>
 
 enum { OPCODE = 0x7800, RESPONSE = 0x8000, AUTHORITATIVE = 0x0400, TRUNCATED = 0x0200, DESIRED = 0x0100, AVAILABLE = 0x0080 };
-enum { POINTER = 0xc0, OPT_BYTES = 11, SUBNET_BYTES = 12, RECORD_HEAD = 10 };
-enum { OPTION_SUBNET = 8, FAMILY_IPV4 = 1 };
+enum { POINTER = 0xc0, OPT_BYTES = 11, SUBNET_BYTES = 24, RECORD_HEAD = 10 };
+enum { OPTION_SUBNET = 8, FAMILY_IPV4 = 1, FAMILY_IPV6 = 2 };
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -73,6 +73,27 @@ static size_t skip_name(const uint8_t *p, size_t n)
 	return at < n ? at + 1 : 0;
 }
 
+/* False: it is none. One of a family that nobody knows is as if it were not there. */
+static bool read_subnet(const uint8_t *v, size_t size, struct dns_query *q)
+{
+	uint16_t family = size < 4 ? 0 : get16(v);
+	size_t bytes = size < 4 ? 0 : (v[2] + 7u) / 8;
+	uint8_t address[16] = {0};
+	if (family != FAMILY_IPV4 && family != FAMILY_IPV6)
+		return true;
+	if (v[2] > (family == FAMILY_IPV4 ? 32 : 128) || v[3] || size != 4 + bytes)
+		return false;
+	memcpy(address, v + 4, bytes);
+	if (v[2] % 8)
+		address[bytes - 1] &= (uint8_t)(0xff << (8 - v[2] % 8));
+	q->has_subnet = true;
+	q->subnet_is_6 = family == FAMILY_IPV6;
+	q->subnet_bits = v[2];
+	q->subnet = q->subnet_is_6 ? 0 : (uint32_t)get16(address) << 16 | get16(address + 2);
+	memcpy(q->subnet6, address, sizeof(address));
+	return true;
+}
+
 /* Of the options of an OPT record the client's subnet matters. False: they are none. */
 static bool read_options(const uint8_t *p, size_t n, struct dns_query *q)
 {
@@ -81,16 +102,8 @@ static bool read_options(const uint8_t *p, size_t n, struct dns_query *q)
 			return false;
 		size_t size = get16(p + 2);
 		const uint8_t *v = p + 4;
-		if (get16(p) == OPTION_SUBNET && size >= 4 && get16(v) == FAMILY_IPV4) {
-			if (v[2] > 32 || v[3] || size != 4u + (v[2] + 7u) / 8)
-				return false;
-			q->has_subnet = true;
-			q->subnet_bits = v[2];
-			q->subnet = 0;
-			for (size_t i = 4; i < size; i++)
-				q->subnet |= (uint32_t)v[i] << (24 - 8 * (i - 4));
-			q->subnet &= v[2] ? UINT32_MAX << (32 - v[2]) : 0;
-		}
+		if (get16(p) == OPTION_SUBNET && !read_subnet(v, size, q))
+			return false;
 		p += 4 + size;
 		n -= 4 + size;
 	}
@@ -271,11 +284,10 @@ static void put_subnet(struct dns_writer *w, uint8_t *opt)
 	set16(opt + 9, (uint16_t)(8 + address));
 	set16(p, OPTION_SUBNET);
 	set16(p + 2, (uint16_t)(4 + address));
-	set16(p + 4, FAMILY_IPV4);
+	set16(p + 4, q->subnet_is_6 ? FAMILY_IPV6 : FAMILY_IPV4);
 	p[6] = q->subnet_bits;
 	p[7] = w->scope_bits;
-	for (size_t i = 0; i < address; i++)
-		p[8 + i] = (uint8_t)(q->subnet >> (24 - 8 * i));
+	memcpy(p + 8, q->subnet6, address);
 	w->n += 8 + address;
 }
 

@@ -48,10 +48,11 @@ struct dns_query {
 	size_t limit;      /* of an answer in a datagram */
 	/* The name as it lies on the wire, in lower case: question_n - 4 bytes. */
 	uint8_t wire[DNS_NAME_MAX];
-	/* Whom a resolver asks for (RFC 7871), IPv4 in host byte order. */
-	bool has_subnet;
+	/* Whom a resolver asks for (RFC 7871): IPv4 in host byte order, IPv6 as it lies on the wire. */
+	bool has_subnet, subnet_is_6;
 	uint8_t subnet_bits;
 	uint32_t subnet;
+	uint8_t subnet6[16];
 };
 /* Reads a query. DNS_OK; another code to refuse it with, with id, recursion and question_n (0: not understood) set; -1: nothing is
  * to be answered (an answer, or shorter than a head). */

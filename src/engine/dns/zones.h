@@ -44,6 +44,17 @@ struct dns_set {
 	struct dns_set_about about;
 };
 
+/* Who asks, as far as it is known. */
+struct dns_asking {
+	struct str vpc;          /* absent: no resolver of a VPC */
+	struct str zone;         /* this zone and no other (TestDNSAnswer); absent: the innermost that the asker sees */
+	uint32_t address;        /* of the client's network, or of the resolver */
+	const uint8_t *address6; /* its 16 bytes where it is one of IPv6; NULL: it is not */
+	uint8_t bits;            /* of it that are known */
+	struct str region;
+	struct str continent, country, subdivision; /* absent: unknown */
+};
+
 /* What only others know. All may be NULL. */
 struct dns_zones_hooks {
 	void *ctx;
@@ -54,7 +65,7 @@ struct dns_zones_hooks {
 	int (*addresses)(void *ctx, struct str vpc, const uint8_t *name, uint16_t type, uint8_t (*out)[16], int max,
 	                 bool *ret_healthy);
 	/* The location of a block that an address is in, and its length in bits; absent: none. */
-	struct str (*block)(void *ctx, struct str collection, uint32_t address, unsigned *ret_bits);
+	struct str (*block)(void *ctx, struct str collection, const struct dns_asking *who, unsigned *ret_bits);
 };
 
 struct dns_zones;
@@ -75,15 +86,6 @@ void dns_zone_drop(struct dns_zones *z, struct str id);
 void dns_set_put(struct dns_zones *z, struct str zone, const uint8_t *name, const struct dns_set_about *about);
 void dns_set_drop(struct dns_zones *z, struct str zone, const uint8_t *name, uint16_t type, struct str key);
 
-/* Who asks, as far as it is known. */
-struct dns_asking {
-	struct str vpc;   /* absent: no resolver of a VPC */
-	struct str zone;  /* this zone and no other (TestDNSAnswer); absent: the innermost that the asker sees */
-	uint32_t address; /* of the client's network, or of the resolver */
-	uint8_t bits;     /* of it that are known */
-	struct str region;
-	struct str continent, country, subdivision; /* absent: unknown */
-};
 /* What the answer came from, for logs. */
 struct dns_found {
 	const char *zone, *owner; /* NULL: none; they live until the zone is dropped */

@@ -149,7 +149,7 @@ static const struct dns_set *by_block(const struct group *g, struct dns_picks *r
 			rest = g->v[i];
 			rest_well = g->healthy[i];
 		} else if (g->zones->hooks.block &&
-		           str_eq(a->location, g->zones->hooks.block(g->zones->hooks.ctx, a->collection, g->who->address, &bits))) {
+		           str_eq(a->location, g->zones->hooks.block(g->zones->hooks.ctx, a->collection, g->who, &bits))) {
 			mine = g->v[i];
 			mine_well = g->healthy[i];
 			ret->scope_bits = (uint8_t)(bits < g->who->bits ? bits : g->who->bits);

@@ -25,6 +25,7 @@ static const struct kind {
         {"lossy", CHAOS_LOSSY, .percent = true},
         {"api-throttle", CHAOS_THROTTLE, .percent = true},
         {"spot-interrupt", -1},
+        {"spot-rebalance", -1},
         {"kill-instance", -1},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -124,7 +125,7 @@ static void interrupt(struct cloud *cloud, struct http_request *r, const struct 
 	a->fault = (struct fault_on_instance){.account = arena_dup(&a->arena, who->account),
 	                                      .region = arena_dup(&a->arena, region),
 	                                      .instance = arena_dup(&a->arena, w->target),
-	                                      .in_ms = w->for_ms,
+	                                      .in_ms = str_is(str_from(w->kind->name), "spot-interrupt") ? w->for_ms : 0,
 	                                      .done = interrupted,
 	                                      .ctx = a};
 	http_on_gone(r, client_left, a);
@@ -135,7 +136,7 @@ static void on_instance(struct cloud *cloud, struct http_request *r, const struc
                         const struct wish *w)
 {
 	const char *error = NULL;
-	if (str_is(str_from(w->kind->name), "spot-interrupt")) {
+	if (str_starts(str_from(w->kind->name), S("spot-"))) {
 		interrupt(cloud, r, who, region, w);
 		return;
 	}

@@ -81,6 +81,7 @@ const struct cli_command cli_commands[] = {
          "  api-throttle SERVICE|all  calls of clients are answered with the service's own error for too many calls\n"
          "    --percent N             so many of a hundred (default: 100)\n"
          "  spot-interrupt INSTANCE   a spot instance gets its notice, and is ended --for SECONDS later (default: 120)\n"
+         "  spot-rebalance INSTANCE   a spot instance is recommended to be replaced, as before an interruption\n"
          "  kill-instance INSTANCE    its processes are killed, as when its host fails; it is not started again by this\n"
          "  --for SECONDS             how long, at most a day (default: 60)\n"
          "A fault ends by itself, and with the cloud's process. Its number is printed; `list` shows those in force, `stop` ends one or\n"

@@ -13,7 +13,8 @@ static const struct fault {
 } faults[] = {
         {"zone-down", NULL, NULL, "60"},       {"slow", "--delay", "100", "60"},
         {"lossy", "--percent", "10", "60"},    {"api-throttle", "--percent", "100", "60"},
-        {"spot-interrupt", NULL, NULL, "120"}, {"kill-instance", NULL, NULL, NULL},
+        {"spot-interrupt", NULL, NULL, "120"}, {"spot-rebalance", NULL, NULL, NULL},
+        {"kill-instance", NULL, NULL, NULL},
 };
 
 static int show(struct cli *cli, struct cli_cloud *cloud)

@@ -12,12 +12,14 @@ static bool zone_bad(const struct step *t, struct str zone)
 	return false;
 }
 
+/* Of those who stay. */
 static unsigned count_in(const struct step *t, struct str zone, struct str subnet)
 {
 	unsigned n = 0;
 	for (uint32_t i = 0; i < t->r->members.n; i++) {
 		const struct state_autoscaling_member *m = &t->r->members.v[i];
-		n += member_counts(m) && str_eq(m->zone, zone) && (!str_set(subnet) || str_eq(m->subnet, subnet));
+		n += member_counts(m) && !str_set(m->leaving) && str_eq(m->zone, zone) &&
+		     (!str_set(subnet) || str_eq(m->subnet, subnet));
 	}
 	return n;
 }
@@ -142,7 +144,13 @@ static void apply(const struct step *t, struct candidates *all, struct str polic
 
 static bool may_go(const struct state_autoscaling_member *m)
 {
-	return member_counts(m) && str_set(m->id) && !m->protected.v;
+	return member_counts(m) && str_set(m->id) && (!m->protected.v || str_set(m->leaving));
+}
+
+/* Those that are to be replaced anyway go first. */
+static bool goes_first(const struct state_autoscaling_member *m)
+{
+	return m->old.v || str_set(m->leaving);
 }
 
 struct state_autoscaling_member *balance_victim(const struct step *t)
@@ -150,12 +158,12 @@ struct state_autoscaling_member *balance_victim(const struct step *t)
 	struct places all = scaling_places(t->s, t->r->group);
 	struct candidates of = {0};
 	struct str zone = STR_NONE;
-	bool old = false; /* those that are to be replaced anyway go first */
+	bool old = false;
 	for (uint32_t i = 0; i < t->r->members.n; i++)
-		old |= may_go(&t->r->members.v[i]) && t->r->members.v[i].old.v;
+		old |= may_go(&t->r->members.v[i]) && goes_first(&t->r->members.v[i]);
 	for (uint32_t i = 0; i < t->r->members.n; i++) {
 		struct state_autoscaling_member *m = &t->r->members.v[i];
-		if (!may_go(m) || (old && !m->old.v))
+		if (!may_go(m) || (old && !goes_first(m)))
 			continue;
 		/* a zone that the group has no more, else the one with the most */
 		bool out = !zone_among(&all, m->zone), worst_out = str_set(zone) && !zone_among(&all, zone);
@@ -164,7 +172,8 @@ struct state_autoscaling_member *balance_victim(const struct step *t)
 			zone = m->zone;
 	}
 	for (uint32_t i = 0; i < t->r->members.n; i++)
-		if (may_go(&t->r->members.v[i]) && str_eq(t->r->members.v[i].zone, zone) && (!old || t->r->members.v[i].old.v))
+		if (may_go(&t->r->members.v[i]) && str_eq(t->r->members.v[i].zone, zone) &&
+		    (!old || goes_first(&t->r->members.v[i])))
 			*LIST_ADD(t->s->arena, &of) = (struct candidate){&t->r->members.v[i]};
 	if (!of.n)
 		return NULL;

@@ -11,7 +11,9 @@ enum {
 	OVERRIDES_MAX = 40,
 	WEIGHT_MAX = 999,
 	POOLS_STANDARD = 2,
-	POOLS_MAX = 20
+	POOLS_MAX = 20,
+	LIFETIME_MIN_S = 86400,
+	LIFETIME_MAX_S = 31536000
 };
 
 static int refuse(struct call *c, const char *what)
@@ -21,16 +23,10 @@ static int refuse(struct call *c, const char *what)
 
 static int check_unsupported(struct call *c, const struct group_wish *w)
 {
-	if (w->lifetime.v)
-		return refuse(c, "A maximum instance lifetime is");
 	if (w->desired_type.n && !str_is(w->desired_type, "units"))
 		return refuse(c, "A desired capacity in vCPUs or memory is");
 	if (w->context.n)
 		return refuse(c, "A context is");
-	if (w->rebalance.v)
-		return refuse(c, "Capacity rebalancing is");
-	if (w->maintenance && (w->maintenance->min_healthy_percentage.v > 0 || w->maintenance->max_healthy_percentage.v > 0))
-		return refuse(c, "An instance maintenance policy is");
 	if (w->impairment && w->impairment->zonal_shift_enabled.v)
 		return refuse(c, "Zonal shift is");
 	if (w->reservation && w->reservation->capacity_reservation_preference.n &&
@@ -320,6 +316,34 @@ static int take_health(struct call *c, const struct group_wish *w, struct autosc
 	return CALL_OK;
 }
 
+static int take_replacing(struct call *c, const struct group_wish *w, struct autoscaling_auto_scaling_group *g)
+{
+	const struct autoscaling_instance_maintenance_policy *p = w->maintenance;
+	if (w->lifetime.v && (w->lifetime.v < LIFETIME_MIN_S || w->lifetime.v > LIFETIME_MAX_S))
+		return scaling_invalid(c, "MaxInstanceLifetime must be 0 or between %d and %d seconds.", LIFETIME_MIN_S,
+		                       LIFETIME_MAX_S);
+	if (w->lifetime.set)
+		g->max_instance_lifetime = w->lifetime.v ? w->lifetime : (struct opt_int){0};
+	if (w->rebalance.set)
+		g->capacity_rebalance = w->rebalance;
+	if (!p)
+		return CALL_OK;
+	int64_t min = p->min_healthy_percentage.v, max = p->max_healthy_percentage.v;
+	if (!p->min_healthy_percentage.set || !p->max_healthy_percentage.set || (min == -1) != (max == -1))
+		return scaling_invalid(c, "MinHealthyPercentage and MaxHealthyPercentage must be specified together.");
+	if (min == -1) {
+		g->instance_maintenance_policy = NULL;
+		return CALL_OK;
+	}
+	if (min < 0 || min > 100 || max < 100 || max > 200 || max - min > 100)
+		return scaling_invalid(c,
+		                       "MinHealthyPercentage must be between 0 and 100, MaxHealthyPercentage between 100 and 200, "
+		                       "and the difference between them cannot be greater than 100.");
+	g->instance_maintenance_policy = arena_new(c->arena, struct autoscaling_instance_maintenance_policy);
+	*g->instance_maintenance_policy = *p;
+	return CALL_OK;
+}
+
 static void defaults(struct call *c, struct autoscaling_auto_scaling_group *g)
 {
 	*LIST_ADD(c->arena, &g->termination_policies) = S("Default");
@@ -340,7 +364,7 @@ int group_apply(struct call *c, const struct group_wish *w, bool new, struct aut
 		defaults(c, g);
 	if (check_unsupported(c, w) != CALL_OK || take_sizes(c, w, new, g) != CALL_OK || take_source(c, w, new, g) != CALL_OK ||
 	    take_places(c, w, new, g) != CALL_OK || take_termination(c, w->termination, g) != CALL_OK ||
-	    take_health(c, w, g) != CALL_OK)
+	    take_health(c, w, g) != CALL_OK || take_replacing(c, w, g) != CALL_OK)
 		return CALL_FAIL;
 	if (w->cooldown.v < 0 || w->warmup.v < -1)
 		return scaling_invalid(c, "Cooldowns and warm-ups are non-negative numbers of seconds.");

@@ -3,6 +3,7 @@
 
 #include "base/id.h"
 #include "group_check.h"
+#include "replace.h"
 
 enum {
 	HEALTHY_STANDARD = 90,
@@ -89,15 +90,17 @@ static int check_preferences(struct call *c, const struct state_autoscaling_grou
 	return check_checkpoints(c, p);
 }
 
-static struct autoscaling_refresh_preferences *preferences_of(struct call *c, const struct autoscaling_refresh_preferences *given)
+static struct autoscaling_refresh_preferences *preferences_of(struct call *c, const struct state_autoscaling_group_record *r,
+                                                              const struct autoscaling_refresh_preferences *given)
 {
+	struct replace_share share = replace_share_of(r, HEALTHY_STANDARD, 100);
 	struct autoscaling_refresh_preferences *p = arena_new(c->arena, struct autoscaling_refresh_preferences);
 	if (given)
 		*p = *given;
 	if (!p->min_healthy_percentage.set)
-		p->min_healthy_percentage = OPT_INT(HEALTHY_STANDARD);
+		p->min_healthy_percentage = OPT_INT(share.min);
 	if (!p->max_healthy_percentage.set)
-		p->max_healthy_percentage = OPT_INT(100);
+		p->max_healthy_percentage = OPT_INT(share.max);
 	if (p->checkpoint_percentages.n && !p->checkpoint_delay.set)
 		p->checkpoint_delay = OPT_INT(CHECKPOINT_DELAY_S);
 	if (!p->skip_matching.set)
@@ -132,7 +135,7 @@ int autoscaling_start_instance_refresh(struct call *c, const struct autoscaling_
 	if (r.refresh)
 		return call_fail(c, "InstanceRefreshInProgress", 400,
 		                 "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.");
-	struct autoscaling_refresh_preferences *p = preferences_of(c, in->preferences);
+	struct autoscaling_refresh_preferences *p = preferences_of(c, &r, in->preferences);
 	if (in->desired_configuration) {
 		desired = arena_new(c->arena, struct autoscaling_desired_configuration);
 		if ((in->desired_configuration->launch_template != NULL) ==

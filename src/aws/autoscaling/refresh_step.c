@@ -5,6 +5,7 @@
  * are warm. A member is new until its warm-up is over. Checkpoints, and the bake time at the end, are waits. */
 #include "hooks.h"
 #include "refresh.h"
+#include "replace.h"
 #include "traffic.h"
 
 #include "aws/cloudwatch/cloudwatch.h"
@@ -233,10 +234,8 @@ static void replace(struct step *t, const struct view *v)
 {
 	const struct autoscaling_refresh_preferences *p = t->r->refresh->preferences;
 	int64_t desired = t->r->group->desired_capacity.v;
-	int64_t least = (desired * p->min_healthy_percentage.v + 99) / 100, most = desired * p->max_healthy_percentage.v / 100;
-	int64_t have = scaling_capacity(t->r), spare = v->healthy - least;
-	if (p->max_healthy_percentage.v > 100 && most == desired)
-		most++;
+	const struct replace_share share = {p->min_healthy_percentage.v, p->max_healthy_percentage.v};
+	int64_t have = scaling_capacity(t->r), most = replace_most(t->r, share), spare = v->healthy - replace_least(t->r, share);
 	if (most <= desired) {
 		if (spare < 1 && !v->moving)
 			spare = 1; /* one at a time can always go */

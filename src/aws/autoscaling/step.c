@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "hooks.h"
 #include "refresh.h"
+#include "replace.h"
 #include "schedule.h"
 #include "traffic.h"
 #include "warm.h"
@@ -140,7 +141,8 @@ void step_terminate(const struct scope *s, struct state_autoscaling_group_record
 	if (member_begins(m) || str_starts(m->state, S("Warmed:Pending"))) /* its launch ends with it */
 		scaling_activity_say(s, r, m, STR_NONE, "Cancelled", 100, STR_NONE);
 	m->state = member_warm(m) ? S("Warmed:Terminating") : S("Terminating");
-	m->extra = m->starting = m->returning = (struct opt_bool){0};
+	m->extra = m->starting = m->returning = m->leads = (struct opt_bool){0};
+	m->leaving = STR_NONE;
 	scaling_activity_begin(s, r, m, ARENA_CAT(s->arena, S("Terminating EC2 instance: "), m->id), cause, "InProgress");
 	hooks_begin(s, r, m);
 }
@@ -155,14 +157,15 @@ void step_abandoned(struct step *t, struct state_autoscaling_member *m)
 	                       "InProgress");
 }
 
-static void is_unhealthy(struct step *t, struct state_autoscaling_member *m)
+static void is_unhealthy(struct step *t, struct state_autoscaling_member *m, bool lost)
 {
 	struct str cause = arena_printf(t->s->arena, "At %.*s an instance was taken out of service in response to %.*s.",
 	                                STR_ARG(now_text(t->s)), STR_ARG(m->unhealthy));
-	if (scaling_suspended(t->r, "ReplaceUnhealthy") || scaling_suspended(t->r, "Terminate"))
+	if (scaling_suspended(t->r, "ReplaceUnhealthy") || scaling_suspended(t->r, "Terminate") || (!lost && replace_later(t, m)))
 		return;
+	if (!replace_lost(t, m))
+		t->r->replacing = OPT_INT(t->r->replacing.v + 1);
 	step_terminate(t->s, t->r, m, cause);
-	t->r->replacing = OPT_INT(t->r->replacing.v + 1);
 }
 
 /* --- one member. False: it is gone. */
@@ -232,7 +235,7 @@ static void serves(struct step *t, struct state_autoscaling_member *m, const str
 			step_wake(t, grace);
 	}
 	if (str_set(m->unhealthy))
-		is_unhealthy(t, m);
+		is_unhealthy(t, m, !e->there || down(e));
 }
 
 static bool ends(struct step *t, struct state_autoscaling_member *m, const struct ec2_seen *e)
@@ -306,6 +309,9 @@ static void grow(struct step *t, const struct places *all, int64_t have, int64_t
 	                                   "At %.*s an instance was launched in response to an unhealthy instance needing to be "
 	                                   "replaced.",
 	                                   STR_ARG(now_text(t->s)));
+	struct str renews =
+	        arena_printf(t->s->arena, "At %.*s an instance was launched in response to an instance needing to be replaced.",
+	                     STR_ARG(now_text(t->s)));
 	struct str refreshes = arena_printf(t->s->arena, "At %.*s an instance was launched in response to an instance refresh.",
 	                                    STR_ARG(now_text(t->s)));
 	while (have < desired && begun(t->r, false) < LAUNCHES_MAX) {
@@ -315,9 +321,13 @@ static void grow(struct step *t, const struct places *all, int64_t have, int64_t
 		}
 		int at = balance_place(t, all);
 		bool replacement = t->r->replacing.v > 0;
-		bool refreshed = !replacement && t->r->refreshing.v > 0;
-		if (at < 0 || !step_launch(t, all, at, replacement ? replaces : refreshed ? refreshes : cause, false))
+		bool refreshed = !replacement && t->r->refreshing.v > 0,
+		     renewed = !replacement && !refreshed && t->r->renewing.v > 0;
+		struct str why = replacement ? replaces : refreshed ? refreshes : renewed ? renews : cause;
+		if (at < 0 || !step_launch(t, all, at, why, false))
 			return;
+		if (renewed)
+			t->r->renewing = OPT_INT(t->r->renewing.v - 1);
 		if (refreshed)
 			t->r->refreshing = OPT_INT(t->r->refreshing.v - 1);
 		if (replacement)
@@ -337,13 +347,16 @@ static void shrink(struct step *t, int64_t have, int64_t desired)
 			return;
 		have -= member_weight(m);
 		struct str cause =
-		        arena_printf(t->s->arena,
-		                     "%.*sAt %.*s an instance was taken out of service in response to a difference between desired "
-		                     "and actual capacity, shrinking the capacity from %lld to %lld.  At %.*s instance %.*s was "
-		                     "selected for termination.",
-		                     STR_ARG(t->r->reason), STR_ARG(now_text(t->s)), (long long)from, (long long)desired,
-		                     STR_ARG(now_text(t->s)), STR_ARG(m->id));
-		if (warm_give(t, m, cause))
+		        str_set(m->leaving)
+		                ? replace_cause(t->s, m)
+		                : arena_printf(
+		                          t->s->arena,
+		                          "%.*sAt %.*s an instance was taken out of service in response to a difference between desired "
+		                          "and actual capacity, shrinking the capacity from %lld to %lld.  At %.*s instance %.*s was "
+		                          "selected for termination.",
+		                          STR_ARG(t->r->reason), STR_ARG(now_text(t->s)), (long long)from, (long long)desired,
+		                          STR_ARG(now_text(t->s)), STR_ARG(m->id));
+		if (!str_set(m->leaving) && warm_give(t, m, cause))
 			continue;
 		step_terminate(t->s, t->r, m, cause);
 		if (traffic_left(t, m) && hooks_passed(t, m))
@@ -352,18 +365,30 @@ static void shrink(struct step *t, int64_t have, int64_t desired)
 	t->r->reason = STR_NONE;
 }
 
+/* Beyond the greatest size by a tenth, or as the maintenance policy says: where that allows no more than wanted, one goes first. */
 static void rebalance(struct step *t, const struct places *all, int64_t have)
 {
+	const struct autoscaling_instance_maintenance_policy *p = t->r->group->instance_maintenance_policy;
 	int64_t max = t->r->group->max_size.v, more = max / 10 > 1 ? max / 10 : 1;
+	struct replace_share share = replace_share_of(t->r, 100, 110);
+	int64_t most = p ? replace_most(t->r, share) : max + more;
+	bool first = have + 1 <= most;
 	struct str zones;
 	if (scaling_suspended(t->r, "AZRebalance") || scaling_suspended(t->r, "Launch") || scaling_suspended(t->r, "Terminate") ||
-	    have + 1 > max + more || t->r->not_before.ms > t->s->now_ms)
+	    (!first && !p) || t->r->not_before.ms > t->s->now_ms)
 		return;
 	for (uint32_t i = 0; i < t->r->members.n; i++)
 		if (member_ends(&t->r->members.v[i]))
 			return;
 	int at = balance_wanted(t, all, &zones);
-	if (at >= 0)
+	struct state_autoscaling_member *m = at >= 0 && !first ? balance_victim(t) : NULL;
+	if (m)
+		step_terminate(t->s, t->r, m,
+		               arena_printf(t->s->arena,
+		                            "At %.*s an instance was taken out of service to balance instances in zones %.*s with "
+		                            "other zones resulting in more than desired number of instances in the group.",
+		                            STR_ARG(now_text(t->s)), STR_ARG(zones)));
+	else if (at >= 0 && first)
 		step_launch(
 		        t, all, at,
 		        arena_printf(
@@ -388,15 +413,15 @@ static void capacity(struct step *t)
 			grow(t, &all, have - extra, desired);
 		return;
 	}
-	t->r->replacing = t->r->refreshing = (struct opt_int){0};
-	int64_t kept = have - extra > desired ? refresh_cold(t) : 0; /* old ones go when these are warm */
+	t->r->replacing = t->r->refreshing = t->r->renewing = (struct opt_int){0};
+	int64_t kept = have - extra > desired ? refresh_cold(t) + replace_cold(t) : 0; /* others go when these are warm */
 	if (have - extra > desired + kept) {
 		if (!scaling_suspended(t->r, "Terminate"))
 			shrink(t, have - extra, desired + kept);
 	} else {
 		t->r->reason = STR_NONE;
 		t->r->alarms = STR_NONE;
-		if (!extra && !kept && !refresh_replaces(t->r))
+		if (!extra && !kept && !refresh_replaces(t->r) && !replace_waits(t->r))
 			rebalance(t, &all, have);
 	}
 }
@@ -435,6 +460,7 @@ void step_run(struct step *t)
 			remove_member(t->r, i);
 	}
 	traffic_step(t);
+	replace_step(t);
 	refresh_step(t);
 	capacity(t);
 	warm_pool_step(t);

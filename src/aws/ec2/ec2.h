@@ -109,7 +109,7 @@ struct ec2_seen {
 	struct str type, zone, zone_id, subnet, image;
 	struct str vpc, address;          /* the primary private address; absent: it has none any more */
 	int64_t launched_ms, impaired_ms; /* impaired_ms: since when its status checks fail, or from when on they will; 0: never */
-	bool spot, noticed;               /* a spot instance; it has its notice of interruption */
+	bool spot, noticed, recommended;  /* a spot instance; it has its notice of interruption; it is recommended to be replaced */
 	struct str_map tags;
 };
 void ec2_see_instance(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id,

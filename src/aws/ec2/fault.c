@@ -21,10 +21,16 @@ static void edit_interrupt(const struct ec2_scope *s, void *ctx)
 		f->error = "it is no spot instance";
 	else if ((state = ec2_instance_state(r.instance)) != INSTANCE_PENDING && state != INSTANCE_RUNNING)
 		f->error = "it does not run";
-	else if (r.interrupt.set && r.interrupt.ms <= now_ms + f->in_ms)
+	else if (f->in_ms && r.interrupt.set && r.interrupt.ms <= now_ms + f->in_ms)
 		f->error = "it has its notice already";
-	else
+	else if (f->in_ms)
 		spot_tell(s, &r, now_ms, now_ms + f->in_ms);
+	else if (r.recommended.set)
+		f->error = "it is recommended to be replaced already";
+	else {
+		r.recommended = OPT_TIME(now_ms);
+		ec2_put(s, &ec2_kind_instance, f->instance, &r);
+	}
 }
 
 static void interrupted(void *ctx)

@@ -1,5 +1,5 @@
 /* What whoever runs the cloud may do to instances to see what comes of it (`quartet chaos`): give a spot instance the notice that
- * it would get when its capacity is wanted, or kill a machine as a failure of its host does. */
+ * it would get when its capacity is wanted or the recommendation that comes before, or kill a machine as a failure of its host does. */
 #pragma once
 #include "core/cloud.h"
 
@@ -8,7 +8,7 @@ typedef void fault_done_fn(void *ctx, const char *error);
 /* In memory of the caller's that ends with done(). */
 struct fault_on_instance {
 	struct str account, region, instance;
-	int64_t in_ms; /* from now, for the interruption */
+	int64_t in_ms; /* from now, for the interruption; 0: it is recommended to be replaced, and nothing more */
 	fault_done_fn *done;
 	void *ctx;
 	const char *error; /* ours */

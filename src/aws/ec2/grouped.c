@@ -31,7 +31,8 @@ void ec2_see_instance(struct store_txn *t, struct arena *a, struct str account, 
 	                         .image = i->image_id,
 	                         .launched_ms = i->launch_time.ms,
 	                         .spot = str_is(i->instance_lifecycle, "spot"),
-	                         .noticed = r.interrupt.set};
+	                         .noticed = r.interrupt.set,
+	                         .recommended = r.recommended.set};
 	struct ec2_interfaces ports;
 	ec2_interfaces_of(&s, id, &ports);
 	if (ports.n)

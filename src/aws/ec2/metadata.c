@@ -155,6 +155,9 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 		add(l, ARENA_CAT(a, S("meta-data/block-device-mapping/"), v->devices[i].name), v->devices[i].device);
 	add(l, S("meta-data/events/maintenance/history"), str_set(v->events_history) ? v->events_history : S("[]"));
 	add(l, S("meta-data/events/maintenance/scheduled"), str_set(v->events_scheduled) ? v->events_scheduled : S("[]"));
+	if (v->recommended_ms)
+		add(l, S("meta-data/events/recommendations/rebalance"),
+		    ARENA_CAT(a, S("{\"noticeTime\":\""), time_text(a, v->recommended_ms), S("\"}")));
 	add(l, S("meta-data/hostname"), v->host_name);
 	add_role(l, v);
 	add(l, S("meta-data/instance-action"), S("none"));

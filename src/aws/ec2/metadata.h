@@ -33,6 +33,7 @@ struct metadata_view {
 	bool spot;
 	struct str events_scheduled, events_history; /* event.h; absent: none */
 	int64_t interrupt_ms;                        /* when a spot instance that has its notice is terminated; 0: it has none */
+	int64_t recommended_ms;                      /* since when it is recommended to be replaced; 0: it is not */
 	struct str host_name;                        /* "ip-172-31-0-5.ec2.internal" */
 	struct str key_name, public_key;
 	struct str user_data; /* raw */

@@ -122,6 +122,7 @@ bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct
 	                                   .events_scheduled = event_metadata(s->arena, &r, true),
 	                                   .events_history = event_metadata(s->arena, &r, false),
 	                                   .interrupt_ms = r.interrupt.set ? r.interrupt.ms : 0,
+	                                   .recommended_ms = r.recommended.set ? r.recommended.ms : 0,
 	                                   .host_name = ports.n ? ports.v[0].interface->private_dns_name : STR_NONE,
 	                                   .key_name = i->key_name,
 	                                   .public_key = r.public_key,

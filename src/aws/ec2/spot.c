@@ -243,6 +243,8 @@ void spot_tell(const struct ec2_scope *s, struct state_ec2_instance_record *r, i
 	struct ec2_spot_instance_request request;
 	struct str id = r->instance->spot_instance_request_id;
 	r->interrupt = OPT_TIME(end_ms);
+	if (!r->recommended.set)
+		r->recommended = OPT_TIME(now_ms);
 	ec2_put(s, &ec2_kind_instance, r->instance->instance_id, r);
 	if (!ec2_find(s, &ec2_kind_spot_request, id, &request))
 		return;

@@ -23,7 +23,7 @@ void spot_launched(struct call *c, const struct spot_ask *ask, const struct ec2_
 /* Gives the oldest spot instances their notice until `count` instances of the type fit. How many fit then; *ret_waits: whether they
  * have to wait for others to end. Fewer than count: nobody was told. */
 int64_t spot_reclaim(struct call *c, const struct instance_type *type, int64_t room, int64_t count, bool *ret_waits);
-/* Gives an instance its notice: at that time it is ended. Puts r. */
+/* Gives an instance its notice: at that time it is ended. It is recommended to be replaced from now on at the latest. Puts r. */
 void spot_tell(const struct ec2_scope *s, struct state_ec2_instance_record *r, int64_t now_ms, int64_t end_ms);
 /* One that cannot be stopped (started again): CALL_FAIL with the reason. */
 int spot_check_stop(struct call *c, const struct ec2_instance *i);

@@ -130,8 +130,12 @@ static bool look(struct keeper *k, const struct appscale *s, struct state_applic
 		activity_say(s, &k->of, r, "Successful",
 		             arena_printf(s->arena, "Successfully set %s to %lld. Change successfully fulfilled by %.*s.",
 		                          k->of.kind->what, (long long)r->want.v, STR_ARG(k->of.namespace)));
-	else
+	else {
+		int64_t again_ms = s->now_ms + k->of.kind->poll_ms;
+		if (k->of.kind->poll_ms && (!k->wake_ms || again_ms < k->wake_ms))
+			k->wake_ms = again_ms;
 		return false;
+	}
 	r->want = (struct opt_int){0};
 	r->told = (struct opt_bool){0};
 	return true;

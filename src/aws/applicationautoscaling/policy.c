@@ -246,7 +246,7 @@ static void metric_of(struct call *c, const struct resource *of, const tracking 
 		const struct resource_metric *p = predefined(of, t->predefined_metric_specification->predefined_metric_type);
 		a->namespace = str_from(p->space);
 		a->metric_name = str_from(p->name);
-		a->unit = str_from(p->unit);
+		a->unit = p->unit ? str_from(p->unit) : STR_NONE;
 		of->kind->add_dimensions(c->arena, of->id, &a->dimensions);
 		return;
 	}

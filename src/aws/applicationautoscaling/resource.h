@@ -21,7 +21,7 @@ struct resource_seen {
 	struct str refused;            /* why it cannot be scaled at all; absent: it can */
 };
 struct resource_metric {
-	const char *type, *space, *name, *unit;
+	const char *type, *space, *name, *unit; /* unit NULL: of any */
 };
 struct resource_kind {
 	const char *namespace, *dimension;
@@ -30,6 +30,7 @@ struct resource_kind {
 	const char *head;          /* of targets' ids */
 	const char *linked, *role; /* the service-linked role that does it: whose, and what it is called */
 	int64_t most, cooldown_s;
+	int64_t poll_ms;                       /* how often to look whether a change has come about; 0: the other service tells */
 	const struct resource_metric *metrics; /* predefined ones; ends with an empty row */
 	void (*see)(const struct appscale *s, struct str id, struct resource_seen *ret);
 	void (*add_dimensions)(struct arena *a, struct str id, struct cloudwatch_dimensions *ret);

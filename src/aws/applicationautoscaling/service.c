@@ -90,7 +90,7 @@ static const struct service_op ops[] = {
         ROW(put_scaling_policy, PutScalingPolicy, .resource = about_put_scaling_policy, .missing = "predictive scaling"),
         ROW(put_scheduled_action, PutScheduledAction, .resource = about_put_scheduled_action),
         ROW(register_scalable_target, RegisterScalableTarget, .resource = about_register,
-            .missing = "other resources than services of ECS"),
+            .missing = "other resources than services of ECS and provisioned concurrency of Lambda"),
         ROW(tag_resource, TagResource, .resource = about_tag),
         ROW(untag_resource, UntagResource, .resource = about_untag_resource),
 };

@@ -125,8 +125,7 @@ static const struct service_op ops[] = {
         ROW(cancel_instance_refresh, CancelInstanceRefresh, .resource = about_cancel_refresh),
         ROW(complete_lifecycle_action, CompleteLifecycleAction, .resource = about_complete),
         ROW(create_auto_scaling_group, CreateAutoScalingGroup, .resource = about_create,
-            .missing =
-                    "InstanceId, Classic Load Balancers, instance lifecycle policies, zonal shift, instance requirements"),
+            .missing = "InstanceId, Classic Load Balancers, instance lifecycle policies, zonal shift, instance requirements"),
         ROW(create_launch_configuration, CreateLaunchConfiguration, .resource = about_create_configuration,
             .missing = "InstanceId, kernels, dedicated tenancy"),
         ROW(create_or_update_tags, CreateOrUpdateTags, .resource = about_create_tags),

@@ -1,5 +1,6 @@
 /* What whoever runs the cloud may do to instances to see what comes of it (`quartet chaos`): give a spot instance the notice that
- * it would get when its capacity is wanted or the recommendation that comes before, or kill a machine as a failure of its host does. */
+ * it would get when its capacity is wanted or the recommendation that comes before, or kill a machine as a failure of its host
+ * does. */
 #pragma once
 #include "core/cloud.h"
 

@@ -121,7 +121,7 @@ int lambda_update_alias(struct call *c, const struct lambda_update_alias_request
 	if (in->routing_config)
 		out->routing_config = routing_of(in->routing_config);
 	out->revision_id = id_uuid(c->arena);
-	if (check_versions(c, &n, out) != CALL_OK)
+	if (check_versions(c, &n, out) != CALL_OK || lambda_provisioned_follow(c, &n, out) != CALL_OK)
 		return CALL_FAIL;
 	row.config = out;
 	lambda_put_alias_row(c, &n, &row);
@@ -137,6 +137,7 @@ int lambda_delete_alias(struct call *c, const struct lambda_delete_alias_request
 	store_delete(call_txn(c), lambda_alias_key(c->arena, n.account, n.region, n.name, in->name));
 	store_delete(call_txn(c), lambda_policy_key(c->arena, n.account, n.region, n.name, in->name));
 	store_delete(call_txn(c), lambda_event_config_key(c->arena, n.account, n.region, n.name, in->name));
+	lambda_provisioned_drop(c, &n, in->name);
 	return CALL_OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include "aws/lambda/destination.h"
 #include "aws/lambda/pool.h"
+#include "aws/lambda/provision.h"
 #include "aws/lambda/publish.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -112,7 +113,8 @@ static bool must_wait(struct event *v, struct fn_version *version)
 	struct async_queue *q = v->queue;
 	struct pools_stats now;
 	pools_stats(q->lambda->pools, &now);
-	if (now.starting < q->starting_max || pool_is_warm(version->pool))
+	if (now.starting < q->starting_max || pool_is_warm(version->pool) ||
+	    provision_has_room(pool_provision(version->pool), v->row.qualifier))
 		return false;
 	list_push(&q->ready, &v->link);
 	if (!q->room_timer)
@@ -268,7 +270,7 @@ static bool try_event(struct event *v)
 		try_later(v, PENDING_MS);
 		return true;
 	}
-	if (invocation_throttled(fn)) {
+	if (invocation_throttled(fn, version, v->row.qualifier)) {
 		publish_throttle(l->publish, fn);
 		back_off(v);
 		return true;
@@ -277,7 +279,7 @@ static bool try_event(struct event *v)
 		v->busy = false;
 		return false;
 	}
-	struct invocation *inv = invocation_new(l, fn, version);
+	struct invocation *inv = invocation_new(l, fn, version, v->row.qualifier);
 	memcpy(inv->request_id, v->row.request_id.p, v->row.request_id.n < 36 ? v->row.request_id.n : 36);
 	inv->arn = lambda_function_arn(&inv->arena, v->region, v->account, v->row.function_name, v->row.qualifier);
 	inv->payload = arena_dup(&inv->arena, v->row.payload);

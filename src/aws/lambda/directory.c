@@ -3,6 +3,7 @@
 #include "aws/lambda/code.h"
 #include "aws/lambda/image.h"
 #include "aws/lambda/pool.h"
+#include "aws/lambda/provision.h"
 #include "base/log.h"
 #include "base/rand.h"
 
@@ -170,11 +171,18 @@ static void set_version(struct directory *d, struct fn *fn, struct str version, 
 
 /* --- the other records */
 
+static void count_unreserved(struct fn *fn, int sign)
+{
+	if (fn->reserved.set)
+		return;
+	fn->owner->running_unreserved += sign * fn->running_on_demand;
+	fn->owner->provisioned += sign * fn->provisioned_sum;
+}
+
 static void set_function(struct fn *fn, struct str value)
 {
 	fn->owner->reserved -= fn->reserved.v;
-	if (!fn->reserved.set)
-		fn->owner->running_unreserved -= fn->running;
+	count_unreserved(fn, -1);
 	arena_reset(&fn->tags_arena);
 	fn->tags = (struct str_map){0};
 	fn->reserved = (struct opt_int){0};
@@ -185,13 +193,12 @@ static void set_function(struct fn *fn, struct str value)
 		fn->tags = row.tags;
 	}
 	fn->owner->reserved += fn->reserved.v;
-	if (!fn->reserved.set)
-		fn->owner->running_unreserved += fn->running;
+	count_unreserved(fn, 1);
 }
 
 /* Aliases, policies and configurations of events begin with the arena that holds the rest of them. */
 _Static_assert(offsetof(struct fn_alias, arena) == 0 && offsetof(struct fn_policy, arena) == 0 &&
-                       offsetof(struct fn_event_config, arena) == 0,
+                       offsetof(struct fn_event_config, arena) == 0 && offsetof(struct fn_provisioned, arena) == 0,
                "the arena is the first member");
 
 static void free_entry(void *entry)
@@ -237,8 +244,77 @@ static void set_event_config(struct fn *fn, struct str qualifier, struct str val
 		e->config = *row.config;
 }
 
+static void set_provisioned(struct fn *fn, struct str qualifier, struct str value)
+{
+	const struct fn_provisioned *before = map_get(&fn->provisioned, qualifier);
+	struct state_lambda_provisioned_record row = {0};
+	count_unreserved(fn, -1);
+	fn->provisioned_sum -= before ? before->requested : 0;
+	struct fn_provisioned *p = renew_entry(&fn->provisioned, qualifier, value, sizeof(*p));
+	if (p && record_read(&p->arena, value, ROW("Provisioned"), &row)) {
+		p->requested = row.requested.v;
+		p->since_ms = row.last_modified.ms;
+		fn->provisioned_sum += p->requested;
+	}
+	count_unreserved(fn, 1);
+}
+
+/* What a version's own number has, or else the alias that leads to it: by the alias's weights, where it leads to two. */
+static int64_t share_of(const struct lambda_alias_configuration *a, struct str version, int64_t requested)
+{
+	const struct lambda_alias_routing_configuration *r = a->routing_config;
+	const struct lambda_additional_version_weights_entry *other =
+	        r && r->additional_version_weights.n ? &r->additional_version_weights.v[0] : NULL;
+	int64_t second = other ? (int64_t)((double)requested * other->value.v + 0.5) : 0;
+	if (other && str_eq(other->key, version))
+		return second;
+	return str_eq(a->function_version, version) ? requested - second : 0;
+}
+
+static void provide(struct fn *fn)
+{
+	size_t at = 0;
+	struct str version, name;
+	void *value;
+	while (map_next(&fn->versions, &at, &version, &value)) {
+		struct fn_version *v = value;
+		const struct fn_provisioned *p = map_get(&fn->provisioned, version);
+		struct str qualifier = version;
+		int64_t wanted = p ? p->requested : 0;
+		size_t k = 0;
+		void *alias;
+		while (!p && fn->provisioned.count && map_next(&fn->aliases, &k, &name, &alias)) {
+			const struct fn_provisioned *of = map_get(&fn->provisioned, name);
+			wanted = of ? share_of(&((const struct fn_alias *)alias)->config, version, of->requested) : 0;
+			if (!wanted)
+				continue;
+			p = of;
+			qualifier = name;
+		}
+		provision_set(pool_provision(v->pool), v, qualifier, wanted, p ? p->since_ms : 0);
+	}
+}
+
+int64_t fn_provisioned_ready(struct fn *fn, struct str qualifier, bool *ret_failed)
+{
+	int64_t ready = 0;
+	size_t at = 0;
+	struct str version;
+	void *value;
+	*ret_failed = false;
+	while (map_next(&fn->versions, &at, &version, &value)) {
+		const struct provision *p = pool_provision(((struct fn_version *)value)->pool);
+		if (!provision_is_for(p, qualifier))
+			continue;
+		ready += p->ready < p->wanted ? p->ready : p->wanted;
+		*ret_failed |= p->failed;
+	}
+	return ready;
+}
+
 static void fn_free(struct fn *fn)
 {
+	map_done(&fn->provisioned);
 	map_done(&fn->versions);
 	map_done(&fn->aliases);
 	map_done(&fn->policies);
@@ -251,7 +327,8 @@ static void fn_free(struct fn *fn)
 /* Forgets a function that has no records and no calls any more. */
 static void drop_if_empty(struct directory *d, struct fn *fn)
 {
-	if (fn->there || fn->running || fn->versions.count || fn->aliases.count || fn->policies.count || fn->event_configs.count)
+	if (fn->there || fn->running || fn->versions.count || fn->aliases.count || fn->policies.count || fn->event_configs.count ||
+	    fn->provisioned.count)
 		return;
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
@@ -274,8 +351,9 @@ static void take_record(struct directory *d, struct str key, struct str value)
 		return;
 	struct str kind = parts.v[1], last = parts.n > 5 ? parts.v[5] : STR_NONE;
 	bool function = str_eq(kind, S("function"));
-	if (!function && (!str_set(last) || (!str_eq(kind, S("version")) && !str_eq(kind, S("alias")) &&
-	                                     !str_eq(kind, S("policy")) && !str_eq(kind, S("event_config")))))
+	if (!function &&
+	    (!str_set(last) || (!str_eq(kind, S("version")) && !str_eq(kind, S("alias")) && !str_eq(kind, S("policy")) &&
+	                        !str_eq(kind, S("event_config")) && !str_eq(kind, S("provisioned")))))
 		return;
 	struct fn *fn = find_or_make(d, parts.v[2], parts.v[3], parts.v[4]);
 	if (function) {
@@ -289,11 +367,15 @@ static void take_record(struct directory *d, struct str key, struct str value)
 		set_version(d, fn, version, value, key);
 	} else if (str_eq(kind, S("alias"))) {
 		set_alias(fn, last, value);
+	} else if (str_eq(kind, S("provisioned"))) {
+		set_provisioned(fn, last, value);
 	} else if (str_eq(kind, S("policy"))) {
 		set_policy(fn, last, value);
 	} else {
 		set_event_config(fn, last, value);
 	}
+	if (fn->provisioned.count || str_eq(kind, S("provisioned")))
+		provide(fn);
 	drop_if_empty(d, fn);
 }
 
@@ -336,6 +418,8 @@ void directory_close(struct directory *d)
 		for (i = 0; map_next(&fn->policies, &i, &name, &entry); free_entry(entry))
 			;
 		for (i = 0; map_next(&fn->event_configs, &i, &name, &entry); free_entry(entry))
+			;
+		for (i = 0; map_next(&fn->provisioned, &i, &name, &entry); free_entry(entry))
 			;
 		fn_free(fn);
 	}

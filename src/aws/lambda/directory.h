@@ -38,7 +38,14 @@ struct fn {
 	struct map aliases;  /* struct fn_alias */
 	struct map policies; /* qualifier or "-" -> struct fn_policy */
 	struct map event_configs;
-	int64_t running; /* invocations under way */
+	struct map provisioned;    /* qualifier -> struct fn_provisioned */
+	int64_t provisioned_sum;   /* of what these request */
+	int64_t running;           /* invocations under way */
+	int64_t running_on_demand; /* of them, those without a provisioned environment */
+};
+struct fn_provisioned {
+	struct arena arena;
+	int64_t requested, since_ms;
 };
 struct fn_policy {
 	struct arena arena;
@@ -52,7 +59,8 @@ struct fn_event_config {
 struct account {
 	int64_t reserved;           /* sum of reservations */
 	int64_t running;            /* invocations under way */
-	int64_t running_unreserved; /* invocations of functions without one */
+	int64_t running_unreserved; /* invocations of functions without one, in environments that are not provisioned */
+	int64_t provisioned;        /* what functions without a reservation have provisioned */
 };
 
 struct directory *directory_open(struct lambda *l);
@@ -63,6 +71,9 @@ struct fn_version *fn_choose_version(struct fn *fn, struct str qualifier);
 /* The policy document of the function (absent) or of a qualifier; absent: none. */
 struct str fn_policy_document(const struct fn *fn, struct str qualifier);
 const struct lambda_function_event_invoke_config *fn_event_config(const struct fn *fn, struct str qualifier);
+
+/* Of what is provisioned for a qualifier: how many are ready, and whether more cannot be. */
+int64_t fn_provisioned_ready(struct fn *fn, struct str qualifier, bool *ret_failed);
 
 /* An invocation of it has ended: a function that is deleted is forgotten with its last one. */
 void directory_release(struct directory *d, struct fn *fn);

@@ -9,6 +9,7 @@
 #include "aws/lambda/code.h"
 #include "aws/lambda/launch.h"
 #include "aws/lambda/pool.h"
+#include "aws/lambda/provision.h"
 #include "aws/lambda/report.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -26,6 +27,7 @@ enum {
 	EMPTY_LIMIT_US = 2 * 1000 * 1000, /* what an invocation waits for processes to die before it gets another environment */
 	FREEZE_US = 20 * 1000,            /* idle this long, an environment is frozen; quicker calls pay no freezing */
 	QUEUED_US = 20 * 1000,            /* what a queued invocation waits for /next before it gets an environment of its own */
+	AHEAD_LIMIT_S = 130,              /* initialisation of a provisioned one; longer, if the function's own time limit is */
 };
 
 static int64_t now_us(const struct environment *e)
@@ -142,9 +144,10 @@ static void start_runtime(struct environment *e, bool in_invoke)
 		set_limit(e, f->timeout.v * 1000000);
 		cell_set_cpu(e->cell, false);
 	} else {
-		set_limit(e, INIT_LIMIT_US);
+		int64_t ahead_s = f->timeout.v > AHEAD_LIMIT_S ? f->timeout.v : AHEAD_LIMIT_S;
+		set_limit(e, e->provisioned ? ahead_s * 1000000 : INIT_LIMIT_US);
 		if (str_set(f->runtime)) /* an image has no version of ours to name */
-			report_write_init_start(e->output, f, e->version->region);
+			report_write_init_start(e->output, f, e->version->region, e->provisioned);
 	}
 	if (launch_has_extensions(e)) {
 		start_failed(e, "Extension.LaunchError", "external extensions (/opt/extensions) are not supported by this cloud");
@@ -182,7 +185,7 @@ static void report_init(struct environment *e, const char *status, const char *e
 	output_drain(e->output, cell_log_fd(e->cell));
 	output_end_line(e->output);
 	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, e->init_in_invoke ? "invoke" : "init",
-	                  status, error_type);
+	                  status, error_type, e->provisioned);
 }
 
 /* The runtime ended, or could not begin, before its first /next. */
@@ -195,10 +198,13 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 	if (!e->init_in_invoke) {
 		/* Tried once more, on the invocation's own account. */
 		e->state = ENVIRONMENT_COLD;
-		if (e->current)
+		if (e->current) {
 			set_limit(e, INIT_LIMIT_US);
-		else
-			environment_end(e);
+			return;
+		}
+		if (e->provisioned)
+			provision_init_failed(pool_provision(e->pool));
+		environment_end(e);
 		return;
 	}
 	struct invocation *inv = e->current;
@@ -240,7 +246,7 @@ static void go_cold(struct environment *e)
 	pool_set_starting(e->pool, e, false);
 	set_limit(e, 0);
 	kill_runtime(e);
-	if (pool_is_retired(e->pool) || environment_is_stale(e)) {
+	if (pool_lets_go(e->pool, e) || environment_is_stale(e)) {
 		environment_end(e);
 		return;
 	}
@@ -409,10 +415,15 @@ static void idle_fired(void *ctx)
 
 /* --- invocations */
 
+bool environment_is_stale_in(const struct environment *e, int64_t ms)
+{
+	int64_t need_ms = e->version->config->timeout.v * 1000 + CREDENTIALS_LEFT_MS + ms;
+	return e->credentials && e->credentials->expires_ms - clock_wall_ms() < need_ms;
+}
+
 bool environment_is_stale(const struct environment *e)
 {
-	int64_t need_ms = e->version->config->timeout.v * 1000 + CREDENTIALS_LEFT_MS;
-	return e->credentials && e->credentials->expires_ms - clock_wall_ms() < need_ms;
+	return environment_is_stale_in(e, 0);
 }
 
 static void dispatch(struct environment *e)
@@ -467,6 +478,11 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 			e->init_us = took > 0 ? took : 1;
 			set_limit(e, 0);
 		}
+		if (e->provisioned && !e->provisioned_ready) {
+			e->init_us = 0; /* no invocation pays for it */
+			e->provisioned_ready = true;
+			provision_is_ready(pool_provision(e->pool));
+		}
 		output_drain(e->output, cell_log_fd(e->cell));
 	} else if (e->state == ENVIRONMENT_DONE) {
 		if (e->current) {
@@ -485,7 +501,7 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 		dispatch(e);
 		return;
 	}
-	if (pool_is_retired(e->pool) || environment_is_stale(e)) {
+	if (pool_lets_go(e->pool, e) || environment_is_stale(e)) {
 		environment_end(e); /* the one that is queued gets another */
 		return;
 	}
@@ -540,7 +556,7 @@ void environment_runtime_init_error(struct environment *e, struct str type, stru
 
 /* --- start of an environment */
 
-void environment_start(struct pool *p, struct invocation *inv)
+static struct environment *begin(struct pool *p, struct fn_version *v)
 {
 	struct environment *e = calloc(1, sizeof(*e));
 	if (!e)
@@ -549,15 +565,28 @@ void environment_start(struct pool *p, struct invocation *inv)
 	list_init(&e->idle_link);
 	list_init(&e->lru_link);
 	e->pool = pool_ref(p);
-	e->lambda = inv->lambda;
-	e->version = fn_version_ref(inv->version);
+	e->lambda = pool_lambda(p);
+	e->version = fn_version_ref(v);
 	e->state = ENVIRONMENT_CLAIMING;
 	arena_init(&e->arena, 0);
 	arena_init(&e->init_arena, 0);
-	e->current = inv;
-	inv->environment = e;
 	pool_add(p, e);
 	pool_set_starting(p, e, true);
+	return e;
+}
+
+void environment_start(struct pool *p, struct invocation *inv)
+{
+	struct environment *e = begin(p, inv->version);
+	e->current = inv;
+	inv->environment = e;
+	launch_prepare(e);
+}
+
+void environment_start_ahead(struct pool *p, struct fn_version *v)
+{
+	struct environment *e = begin(p, v);
+	e->provisioned = true;
 	launch_prepare(e);
 }
 

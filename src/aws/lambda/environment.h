@@ -44,6 +44,8 @@ struct environment {
 	int process;            /* number of the runtime's process in the cell */
 	bool entered;           /* somebody opened a shell in it: it is not frozen any more */
 	bool starting;          /* counted by the pools: no /next yet */
+	bool provisioned;       /* begun ahead, and kept for calls by one qualifier: provision.h */
+	bool provisioned_ready; /* its first initialisation is over */
 	bool emptying;          /* what ran in it was killed and is not gone yet */
 	bool preparing, doomed; /* an asynchronous step still holds it; freed when that comes back */
 
@@ -73,10 +75,13 @@ struct environment {
 
 /* Makes one for inv and starts it. */
 void environment_start(struct pool *p, struct invocation *inv);
+/* Makes a provisioned one, for nobody yet. */
+void environment_start_ahead(struct pool *p, struct fn_version *v);
 /* Gives an idle (READY or COLD) one its next invocation. */
 void environment_run(struct environment *e, struct invocation *inv);
 /* Its credentials may end before another invocation does: it takes none any more. */
 bool environment_is_stale(const struct environment *e);
+bool environment_is_stale_in(const struct environment *e, int64_t ms);
 /* Kills and frees; an invocation in it ends with an error. */
 void environment_end(struct environment *e);
 

@@ -44,9 +44,11 @@ static void count_usage(const struct environment *e, const struct report *r)
 	const struct fn_version *v = e->version;
 	bool arm = v->config->architectures.n && str_is(v->config->architectures.v[0], "arm64");
 	struct meter *m = e->lambda->cloud->meter;
+	struct str gb_seconds = e->provisioned ? S("Lambda-Provisioned-GB-Second") : S("Lambda-GB-Second");
+	if (arm)
+		gb_seconds = e->provisioned ? S("Lambda-Provisioned-GB-Second-ARM") : S("Lambda-GB-Second-ARM");
 	meter_count(m, v->account, v->region, arm ? S("Request-ARM") : S("Request"), 1);
-	meter_count(m, v->account, v->region, arm ? S("Lambda-GB-Second-ARM") : S("Lambda-GB-Second"),
-	            report_billed_ms(r->init_us, r->duration_us) * v->config->memory_size.v);
+	meter_count(m, v->account, v->region, gb_seconds, report_billed_ms(r->init_us, r->duration_us) * v->config->memory_size.v);
 }
 
 void environment_report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type)
@@ -76,6 +78,8 @@ void environment_finish(struct environment *e, const struct outcome *o)
 	struct outcome out = *o;
 	if (!o->code)
 		publish_invocation(e->lambda->publish, inv->fn, inv->arn, o->function_error, (double)e->reported_us / 1000);
+	if (!o->code && (inv->provisioned || inv->spilled))
+		publish_provisioned(e->lambda->publish, inv->fn, inv->arn, inv->provisioned);
 	e->reported_us = 0;
 	if (inv->tail)
 		out.log_tail = output_tail(e->output);

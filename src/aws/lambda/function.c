@@ -406,6 +406,7 @@ static int delete_version(struct call *c, const struct lambda_name *n)
 	store_delete(call_txn(c), lambda_version_key(c->arena, n->account, n->region, n->name, n->qualifier));
 	store_delete(call_txn(c), lambda_policy_key(c->arena, n->account, n->region, n->name, n->qualifier));
 	store_delete(call_txn(c), lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier));
+	lambda_provisioned_drop(c, n, n->qualifier);
 	return CALL_OK;
 }
 
@@ -433,6 +434,7 @@ int lambda_delete_function(struct call *c, const struct lambda_delete_function_r
 	delete_under(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n.account, n.region, n.name));
 	delete_under(c, KEY_UNDER(c->arena, S("lambda"), S("policy"), n.account, n.region, n.name));
 	delete_under(c, KEY_UNDER(c->arena, S("lambda"), S("event_config"), n.account, n.region, n.name));
+	lambda_provisioned_drop_all(c, &n);
 	store_delete(call_txn(c), lambda_function_key(c->arena, n.account, n.region, n.name));
 	return CALL_OK;
 }

@@ -2,6 +2,7 @@
 
 #include "aws/lambda/environment.h"
 #include "aws/lambda/pool.h"
+#include "aws/lambda/provision.h"
 #include "aws/lambda/publish.h"
 #include "base/buf.h"
 #include "base/id.h"
@@ -9,27 +10,40 @@
 
 #include <stdlib.h>
 
-const char *invocation_throttled(const struct fn *fn)
+/* What is provisioned counts as used, whether it is or not: others run beside it. */
+const char *invocation_throttled(const struct fn *fn, struct fn_version *version, struct str qualifier)
 {
+	if (fn->reserved.set && (!fn->reserved.v || fn->running >= fn->reserved.v))
+		return "ReservedFunctionConcurrentInvocationLimitExceeded";
+	if (provision_has_room(pool_provision(version->pool), qualifier))
+		return NULL;
 	if (fn->reserved.set)
-		return fn->running >= fn->reserved.v ? "ReservedFunctionConcurrentInvocationLimitExceeded" : NULL;
-	return fn->owner->running_unreserved >= LAMBDA_CONCURRENCY - fn->owner->reserved ? "ConcurrentInvocationLimitExceeded"
-	                                                                                 : NULL;
+		return fn->running_on_demand >= fn->reserved.v - fn->provisioned_sum
+		               ? "ReservedFunctionConcurrentInvocationLimitExceeded"
+		               : NULL;
+	const struct account *all = fn->owner;
+	return all->running_unreserved >= LAMBDA_CONCURRENCY - all->reserved - all->provisioned
+	               ? "ConcurrentInvocationLimitExceeded"
+	               : NULL;
 }
 
-struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_version *version)
+struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_version *version, struct str qualifier)
 {
 	struct invocation *inv = calloc(1, sizeof(*inv));
+	struct provision *ahead = pool_provision(version->pool);
 	if (!inv)
 		abort();
 	inv->lambda = l;
 	inv->fn = fn;
 	inv->version = fn_version_ref(version);
+	inv->provisioned = provision_take(ahead, qualifier);
+	inv->spilled = !inv->provisioned && provision_is_for(ahead, qualifier);
 	arena_init(&inv->arena, 0);
 	fn->running++;
 	fn->owner->running++;
+	fn->running_on_demand += !inv->provisioned;
 	if (!fn->reserved.set)
-		fn->owner->running_unreserved++;
+		fn->owner->running_unreserved += !inv->provisioned;
 	publish_running(l->publish, fn);
 	return inv;
 }
@@ -45,8 +59,11 @@ void invocation_end(struct invocation *inv, const struct outcome *o)
 	struct fn *fn = inv->fn;
 	fn->running--;
 	fn->owner->running--;
+	fn->running_on_demand -= !inv->provisioned;
 	if (!fn->reserved.set)
-		fn->owner->running_unreserved--;
+		fn->owner->running_unreserved -= !inv->provisioned;
+	if (inv->provisioned)
+		provision_give(pool_provision(inv->version->pool));
 	inv->environment = NULL;
 	inv->done(inv->ctx, inv, o);
 	directory_release(inv->lambda->directory, fn);

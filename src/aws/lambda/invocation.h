@@ -26,7 +26,8 @@ struct invocation {
 	struct str arn; /* as it was invoked */
 	struct str payload, client_context, trace_id;
 	bool tail;
-	bool counted_unreserved;
+	bool provisioned; /* it has one of the environments that are kept ahead for its qualifier */
+	bool spilled;     /* it should have had one */
 	void (*done)(void *ctx, struct invocation *inv, const struct outcome *o);
 	/* Streamed responses; NULL: gathered. begin comes before the first piece; piece returns false when the reader is behind:
 	 * then invocation_drained() says go on. done() ends it. */
@@ -44,10 +45,11 @@ int payload_check(struct call *c, struct str *payload, size_t limit, const char 
 /* Base64 of a JSON object -> that object on one line; absent: none was given. */
 int payload_client_context(struct call *c, struct str given, struct str *ret);
 
-/* An invocation of fn's version, counted against the limits; its arena is ready to be filled. */
-struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_version *version);
+/* An invocation of fn's version, called by that qualifier (absent: none), counted against the limits; its arena is ready to be
+ * filled. */
+struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_version *version, struct str qualifier);
 /* May one more run now? Else the throttle's Reason. */
-const char *invocation_throttled(const struct fn *fn);
+const char *invocation_throttled(const struct fn *fn, struct fn_version *version, struct str qualifier);
 /* Starts it; done() may come from inside the call. */
 void invocation_start(struct invocation *inv);
 /* Ends it: calls done(), gives back counts and memory. */

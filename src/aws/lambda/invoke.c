@@ -79,7 +79,7 @@ static int throttled(struct call *c, const struct fn *fn, const char *reason)
 
 static struct invocation *new_invocation(struct call *c, const struct target *t, struct str payload, struct str client_context)
 {
-	struct invocation *inv = invocation_new(lambda_of(c->cloud), t->fn, t->version);
+	struct invocation *inv = invocation_new(lambda_of(c->cloud), t->fn, t->version, t->name.qualifier);
 	memcpy(inv->request_id, c->request_id.p, c->request_id.n < 36 ? c->request_id.n : 36);
 	inv->arn = lambda_function_arn(&inv->arena, t->name.region, t->name.account, t->name.name, t->name.qualifier);
 	inv->payload = arena_dup(&inv->arena, payload);
@@ -178,7 +178,7 @@ static struct waiting *begin_wait(struct call *c, struct invocation *inv)
 static int invoke_now(struct call *c, const struct target *t, struct str payload, struct str client_context, bool tail,
                       struct lambda_invocation_response *out)
 {
-	const char *reason = invocation_throttled(t->fn);
+	const char *reason = invocation_throttled(t->fn, t->version, t->name.qualifier);
 	if (reason)
 		return throttled(c, t->fn, reason);
 	out->executed_version = arena_dup(c->arena, t->version->version);
@@ -335,7 +335,7 @@ int lambda_invoke_with_response_stream(struct call *c, const struct lambda_invok
 		out->status_code = OPT_INT(204);
 		return CALL_OK;
 	}
-	const char *reason = invocation_throttled(t.fn);
+	const char *reason = invocation_throttled(t.fn, t.version, t.name.qualifier);
 	if (reason)
 		return throttled(c, t.fn, reason);
 	out->executed_version = arena_dup(c->arena, t.version->version);

@@ -86,6 +86,7 @@ struct str lambda_version_key(struct arena *a, struct str account, struct str re
 struct str lambda_alias_key(struct arena *a, struct str account, struct str region, struct str name, struct str alias);
 struct str lambda_policy_key(struct arena *a, struct str account, struct str region, struct str name, struct str qualifier);
 struct str lambda_event_config_key(struct arena *a, struct str account, struct str region, struct str name, struct str qualifier);
+struct str lambda_provisioned_key(struct arena *a, struct str account, struct str region, struct str name, struct str qualifier);
 struct str lambda_event_key(struct arena *a, struct str account, struct str region, struct str request_id);
 struct str lambda_layer_key(struct arena *a, struct str account, struct str region, struct str layer);
 struct str lambda_layer_version_key(struct arena *a, struct str account, struct str region, struct str layer, int64_t version);
@@ -208,6 +209,27 @@ bool lambda_alias_uses(const struct lambda_alias_configuration *a, struct str ve
 /* --- permission.c */
 struct str lambda_policy_document(struct arena *a, const struct state_lambda_policy_record *policy);
 
+/* --- concurrency.c: what functions of the account other than this one (absent: all) reserve, or have provisioned without a
+ * reservation. */
+int64_t lambda_reserved_by_others(struct call *c, struct str except);
+
+/* --- provisioned.c */
+/* All that the function has provisioned, but for one qualifier (absent: all). */
+int64_t lambda_provisioned_sum(struct call *c, const struct lambda_name *n, struct str except);
+/* With its version, alias or function it ends. */
+void lambda_provisioned_drop(struct call *c, const struct lambda_name *n, struct str qualifier);
+void lambda_provisioned_drop_all(struct call *c, const struct lambda_name *n);
+/* The alias leads elsewhere now: what is used changes with the versions' sizes. CALL_FAIL: it cannot be provisioned there. */
+int lambda_provisioned_follow(struct call *c, const struct lambda_name *n, const struct lambda_alias_configuration *alias);
+
+/* For Application Auto Scaling. */
+struct lambda_provisioned_seen {
+	bool there;            /* the version or alias */
+	int64_t wanted, ready; /* environments; 0: none are provisioned */
+};
+void lambda_see_provisioned(struct store_txn *t, struct arena *a, struct cloud *cloud, struct str account, struct str region,
+                            struct str name, struct str qualifier, struct lambda_provisioned_seen *ret);
+
 /* --- settle.c: brings versions from Pending to Active and updates from InProgress to Successful, once their code lies ready. */
 void lambda_settle(struct lambda *l, struct str version_key);
 
@@ -263,6 +285,10 @@ LAMBDA_HANDLER(put_function_concurrency);
 LAMBDA_HANDLER(get_function_concurrency);
 LAMBDA_HANDLER(delete_function_concurrency);
 LAMBDA_HANDLER(get_account_settings);
+LAMBDA_HANDLER(put_provisioned_concurrency_config);
+LAMBDA_HANDLER(get_provisioned_concurrency_config);
+LAMBDA_HANDLER(list_provisioned_concurrency_configs);
+LAMBDA_HANDLER(delete_provisioned_concurrency_config);
 LAMBDA_HANDLER(put_function_event_invoke_config);
 LAMBDA_HANDLER(update_function_event_invoke_config);
 LAMBDA_HANDLER(get_function_event_invoke_config);

@@ -3,6 +3,7 @@
 #include "aws/lambda/code.h"
 #include "aws/lambda/image.h"
 #include "aws/lambda/pool.h"
+#include "aws/lambda/provision.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -34,6 +35,8 @@ static void have_credentials(void *ctx, const struct credentials *credentials)
 		                    .message = S("The role defined for the function cannot be assumed by Lambda.")};
 		if (inv)
 			invocation_end(inv, &o);
+		else if (e->provisioned)
+			provision_init_failed(pool_provision(e->pool));
 		environment_end(e);
 		return;
 	}
@@ -107,7 +110,10 @@ void launch_prepare(struct environment *e)
 		        .message = arena_printf(&e->arena, "The runtime %.*s cannot run here: %.*s.", STR_ARG(f->runtime),
 		                                STR_ARG(why)),
 		};
-		invocation_end(inv, &o);
+		if (inv)
+			invocation_end(inv, &o);
+		else
+			provision_init_failed(pool_provision(e->pool));
 		environment_end(e);
 		return;
 	}
@@ -260,7 +266,7 @@ static void build_environment(struct environment *e, struct arena *a, struct str
 	set(a, env, S("AWS_LAMBDA_FUNCTION_NAME"), v->name);
 	set(a, env, S("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), arena_printf(a, "%lld", (long long)f->memory_size.v));
 	set(a, env, S("AWS_LAMBDA_FUNCTION_VERSION"), f->version);
-	set(a, env, S("AWS_LAMBDA_INITIALIZATION_TYPE"), S("on-demand"));
+	set(a, env, S("AWS_LAMBDA_INITIALIZATION_TYPE"), e->provisioned ? S("provisioned-concurrency") : S("on-demand"));
 	set(a, env, S("AWS_LAMBDA_LOG_GROUP_NAME"),
 	    logging && str_set(logging->log_group) ? logging->log_group : ARENA_CAT(a, S("/aws/lambda/"), v->name));
 	set(a, env, S("AWS_LAMBDA_LOG_STREAM_NAME"), output_stream(e->output));

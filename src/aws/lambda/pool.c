@@ -1,17 +1,22 @@
 #include "aws/lambda/pool.h"
 
 #include "aws/lambda/environment.h"
+#include "aws/lambda/provision.h"
 #include <stdlib.h>
 
 enum {
 	SWEEP_US = 15 * 1000 * 1000,
+	SWEEPS_A_MINUTE = 4,
+	RENEW_EARLY_MS = 5 * 60 * 1000,       /* provisioned ones are made anew before they are stale */
+	RENEW_PART = 8,                       /* an eighth of them at a time */
 	IDLE_LIFE_US = 10 * 60 * 1000 * 1000, /* an idle environment is recycled after */
 };
 
 struct pools {
 	struct lambda *lambda;
 	struct list lru; /* idle environments, the longest idle first */
-	unsigned environments, idle, starting;
+	unsigned environments, idle, starting, sweeps;
+	struct list provisions; /* that want environments */
 	struct loop_timer *timer;
 };
 struct pool {
@@ -19,15 +24,33 @@ struct pool {
 	struct lambda *lambda;
 	bool retired;
 	struct list all, idle;
+	struct provision provision;
 };
+
+/* Some at a time, so that there are always others. */
+static void renew_provisioned(struct provision *v)
+{
+	int64_t left = v->kept == v->ready ? (v->ready + RENEW_PART - 1) / RENEW_PART : 0;
+	list_each (&v->pool->idle, struct environment, idle_link, e)
+		if (e->provisioned && left > 0 && environment_is_stale_in(e, RENEW_EARLY_MS)) {
+			left--;
+			environment_end(e);
+		}
+}
 
 static void sweep(void *ctx)
 {
 	struct pools *p = ctx;
 	int64_t now = loop_now_us(p->lambda->cloud->loop);
 	list_each (&p->lru, struct environment, lru_link, e)
-		if (now - e->idle_since_us > IDLE_LIFE_US || environment_is_stale(e))
+		if ((now - e->idle_since_us > IDLE_LIFE_US && !e->provisioned) || environment_is_stale(e))
 			environment_end(e);
+	p->sweeps++;
+	list_each (&p->provisions, struct provision, link, v) {
+		renew_provisioned(v);
+		if (p->sweeps % SWEEPS_A_MINUTE == 0)
+			provision_publish(v);
+	}
 	credential_cache_sweep(p->lambda->credentials);
 	p->timer = loop_add_timer(p->lambda->cloud->loop, SWEEP_US, sweep, p);
 }
@@ -39,6 +62,7 @@ struct pools *pools_new(struct lambda *l)
 		abort();
 	p->lambda = l;
 	list_init(&p->lru);
+	list_init(&p->provisions);
 	p->timer = loop_add_timer(l->cloud->loop, SWEEP_US, sweep, p);
 	return p;
 }
@@ -53,11 +77,13 @@ void pools_free(struct pools *p)
 
 bool pools_evict_idle(struct pools *p)
 {
-	struct environment *oldest = list_first(&p->lru, struct environment, lru_link);
-	if (!oldest)
-		return false;
-	environment_end(oldest);
-	return true;
+	list_each (&p->lru, struct environment, lru_link, e) {
+		if (e->provisioned)
+			continue;
+		environment_end(e);
+		return true;
+	}
+	return false;
 }
 
 void pools_stats(const struct pools *p, struct pools_stats *ret)
@@ -75,6 +101,7 @@ struct pool *pool_new(struct lambda *l)
 	p->lambda = l;
 	list_init(&p->all);
 	list_init(&p->idle);
+	provision_init(&p->provision, p);
 	return p;
 }
 
@@ -95,15 +122,35 @@ struct lambda *pool_lambda(const struct pool *p)
 	return p->lambda;
 }
 
-bool pool_is_retired(const struct pool *p)
+bool pool_lets_go(const struct pool *p, const struct environment *e)
 {
-	return p->retired;
+	return p->retired || (e->provisioned && provision_lets_go(&p->provision));
+}
+
+struct provision *pool_provision(struct pool *p)
+{
+	return &p->provision;
+}
+
+void pool_note_provision(struct pool *p, bool wants)
+{
+	list_remove(&p->provision.link);
+	if (wants)
+		list_push(&p->lambda->pools->provisions, &p->provision.link);
+}
+
+void pool_end_surplus(struct pool *p)
+{
+	list_each (&p->idle, struct environment, idle_link, e)
+		if (e->provisioned && provision_lets_go(&p->provision))
+			environment_end(e);
 }
 
 void pool_retire(struct pool *p)
 {
 	p->retired = true;
 	pool_ref(p);
+	provision_set(&p->provision, NULL, STR_NONE, 0, 0);
 	list_each (&p->idle, struct environment, idle_link, e)
 		environment_end(e);
 	pool_unref(p);
@@ -160,28 +207,32 @@ void pool_remove(struct pool *p, struct environment *e)
 	pool_set_idle(p, e, false);
 	list_remove(&e->link);
 	p->lambda->pools->environments--;
+	if (e->provisioned)
+		provision_is_gone(&p->provision, e->provisioned_ready);
 }
 
 /* An idle environment, or one that has answered and is on its way back to /next: that is quicker than a new one. */
-static struct environment *warm(struct pool *p)
+static struct environment *warm(struct pool *p, bool provisioned)
 {
 	list_each (&p->idle, struct environment, idle_link, e)
-		if (!environment_is_stale(e)) /* the sweep ends such */
+		if (e->provisioned == provisioned && !environment_is_stale(e)) /* the sweep ends such */
 			return e;
 	list_each (&p->all, struct environment, link, e)
-		if (e->state == ENVIRONMENT_DONE && !e->queued && !environment_is_stale(e))
+		if (e->provisioned == provisioned && e->state == ENVIRONMENT_DONE && !e->queued && !environment_is_stale(e))
 			return e;
 	return NULL;
 }
 
 bool pool_is_warm(struct pool *p)
 {
-	return warm(p) != NULL;
+	return warm(p, false) != NULL;
 }
 
 void pool_run(struct pool *p, struct invocation *inv)
 {
-	struct environment *e = warm(p);
+	struct environment *e = warm(p, inv->provisioned);
+	if (!e && inv->provisioned)
+		e = warm(p, false); /* one has been lost just now */
 	if (e)
 		environment_run(e, inv);
 	else

@@ -18,6 +18,11 @@ void pool_retire(struct pool *p);
 void pool_run(struct pool *p, struct invocation *inv);
 /* Would it need no new one now? */
 bool pool_is_warm(struct pool *p);
+/* Its provisioned concurrency (provision.h); lives as long as the pool. */
+struct provision *pool_provision(struct pool *p);
+/* It wants some, or none any more. Those that idle and are more than wanted end. */
+void pool_note_provision(struct pool *p, bool wants);
+void pool_end_surplus(struct pool *p);
 
 struct cell;
 /* For lambda_enter(): the cell of some environment that runs, thawed for good; NULL: none. */
@@ -28,7 +33,8 @@ void pool_add(struct pool *p, struct environment *e);
 void pool_set_idle(struct pool *p, struct environment *e, bool idle);
 void pool_set_starting(struct pool *p, struct environment *e, bool starting);
 void pool_remove(struct pool *p, struct environment *e);
-bool pool_is_retired(const struct pool *p);
+/* One that has nothing to do is to end: its version is gone, or it is one provisioned too many. */
+bool pool_lets_go(const struct pool *p, const struct environment *e);
 /* No cell could be had: ends the environment that has idled longest, anywhere. False: none idles. */
 bool pools_evict_idle(struct pools *p);
 struct pools_stats {

@@ -12,7 +12,7 @@ enum { EVERY_US = 1000000, DURATIONS = 128, MINUTE_S = 60 };
 /* What one function counted, as it was invoked; or by no name what all of an account and region did. */
 struct counts {
 	struct str account, region, name, resource; /* views of the key */
-	double invocations, errors, throttles, running;
+	double invocations, errors, throttles, running, provisioned, spilled;
 	bool ran; /* running is set */
 	struct metric_value durations[DURATIONS];
 	unsigned duration_count;
@@ -47,6 +47,10 @@ static void give_by(struct publish *p, const struct counts *k, const struct metr
 	}
 	if (k->invocations + k->throttles > 0)
 		put_share(p, k, dimensions, n, "Throttles", k->throttles, k->invocations + k->throttles);
+	if (k->provisioned > 0)
+		put_share(p, k, dimensions, n, "ProvisionedConcurrencyInvocations", k->provisioned, k->provisioned);
+	if (k->spilled > 0)
+		put_share(p, k, dimensions, n, "ProvisionedConcurrencySpilloverInvocations", k->spilled, k->spilled);
 	if (k->duration_count)
 		put(p, k, dimensions, n, "Duration", "Milliseconds", k->durations, k->duration_count);
 }
@@ -61,7 +65,7 @@ static void give(struct publish *p, struct counts *k)
 		give_by(p, k, d, k->name.n ? 1 : 0);
 	if (k->ran)
 		put(p, k, d, k->name.n ? 1 : 0, "ConcurrentExecutions", "Count", &running, 1);
-	k->invocations = k->errors = k->throttles = 0;
+	k->invocations = k->errors = k->throttles = k->provisioned = k->spilled = 0;
 	k->duration_count = 0;
 	k->ran = false;
 }
@@ -128,15 +132,33 @@ static void count(struct publish *p, struct counts *k, bool error, double durati
 		k->durations[k->duration_count++] = (struct metric_value){duration_ms, 1};
 }
 
-void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, bool error, double duration_ms)
+/* name:qualifier, a part of the ARN; without a qualifier the name. */
+static struct str resource_of(const struct fn *fn, struct str arn)
 {
 	struct lambda_name name;
-	if (!p)
-		return;
-	struct str resource = fn->name;
 	if (lambda_name_split(arn, &name) && str_set(name.qualifier) && name.qualifier.n && !str_is(name.qualifier, "$LATEST") &&
 	    name.qualifier.p > name.name.p)
-		resource = str_of(name.name.p, (size_t)(name.qualifier.p - name.name.p) + name.qualifier.n);
+		return str_of(name.name.p, (size_t)(name.qualifier.p - name.name.p) + name.qualifier.n);
+	return fn->name;
+}
+
+void publish_provisioned(struct publish *p, const struct fn *fn, struct str arn, bool provisioned)
+{
+	struct counts *by[2];
+	if (!p)
+		return;
+	by[0] = counts_of(p, fn, fn->name, S(""));
+	by[1] = counts_of(p, fn, fn->name, resource_of(fn, arn));
+	for (unsigned i = 0; i < 2; i++)
+		if (by[i])
+			*(provisioned ? &by[i]->provisioned : &by[i]->spilled) += 1;
+}
+
+void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, bool error, double duration_ms)
+{
+	if (!p)
+		return;
+	struct str resource = resource_of(fn, arn);
 	count(p, counts_of(p, fn, fn->name, S("")), error, duration_ms);
 	count(p, counts_of(p, fn, fn->name, resource), error, duration_ms);
 	count(p, counts_of(p, fn, S(""), S("")), error, duration_ms);

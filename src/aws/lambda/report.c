@@ -28,7 +28,7 @@ int64_t report_billed_ms(int64_t init_us, int64_t duration_us)
 	return sum <= 0 ? 0 : (sum + 999) / 1000;
 }
 
-void report_write_init_start(struct output *o, const struct lambda_function_configuration *f, struct str region)
+void report_write_init_start(struct output *o, const struct lambda_function_configuration *f, struct str region, bool provisioned)
 {
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
@@ -40,13 +40,13 @@ void report_write_init_start(struct output *o, const struct lambda_function_conf
 	} else if (wants_info(f)) {
 		output_line(
 		        o,
-		        "{\"time\":\"%s\",\"type\":\"platform.initStart\",\"record\":{\"initializationType\":\"on-demand\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\",\"runtimeVersionArn\":\"%.*s\"}}\n",
-		        when, STR_ARG(name), STR_ARG(arn));
+		        "{\"time\":\"%s\",\"type\":\"platform.initStart\",\"record\":{\"initializationType\":\"%s\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\",\"runtimeVersionArn\":\"%.*s\"}}\n",
+		        when, provisioned ? "provisioned-concurrency" : "on-demand", STR_ARG(name), STR_ARG(arn));
 	}
 }
 
 void report_write_init(struct output *o, const struct lambda_function_configuration *f, int64_t init_us, const char *phase,
-                       const char *status, const char *error_type)
+                       const char *status, const char *error_type, bool provisioned)
 {
 	char when[40];
 	now_text(when);
@@ -57,8 +57,8 @@ void report_write_init(struct output *o, const struct lambda_function_configurat
 	} else {
 		output_line(
 		        o,
-		        "{\"time\":\"%s\",\"type\":\"platform.initReport\",\"record\":{\"initializationType\":\"on-demand\",\"phase\":\"%s\",\"status\":\"%s\",\"metrics\":{\"durationMs\":%.3f}}}\n",
-		        when, phase, status, (double)init_us / 1000);
+		        "{\"time\":\"%s\",\"type\":\"platform.initReport\",\"record\":{\"initializationType\":\"%s\",\"phase\":\"%s\",\"status\":\"%s\",\"metrics\":{\"durationMs\":%.3f}}}\n",
+		        when, provisioned ? "provisioned-concurrency" : "on-demand", phase, status, (double)init_us / 1000);
 	}
 }
 

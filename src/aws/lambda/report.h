@@ -10,9 +10,10 @@ struct report {
 	const char *status; /* NULL, "timeout", "error" */
 	const char *error_type;
 };
-void report_write_init_start(struct output *o, const struct lambda_function_configuration *config, struct str region);
+void report_write_init_start(struct output *o, const struct lambda_function_configuration *config, struct str region,
+                             bool provisioned);
 void report_write_init(struct output *o, const struct lambda_function_configuration *config, int64_t init_us, const char *phase,
-                       const char *status, const char *error_type);
+                       const char *status, const char *error_type, bool provisioned);
 void report_write_start(struct output *o, const struct lambda_function_configuration *config, const char *request_id);
 /* What the platform says about an invocation that the runtime did not end: its error and the error's type, a line each. */
 void report_write_error(struct output *o, const char *request_id, const char *type, const char *what);

@@ -33,6 +33,11 @@ struct str lambda_event_config_key(struct arena *a, struct str account, struct s
 	return KEY(a, S("lambda"), S("event_config"), account, region, name, str_set(qualifier) ? qualifier : S(LAMBDA_LATEST));
 }
 
+struct str lambda_provisioned_key(struct arena *a, struct str account, struct str region, struct str name, struct str qualifier)
+{
+	return KEY(a, S("lambda"), S("provisioned"), account, region, name, qualifier);
+}
+
 struct str lambda_event_key(struct arena *a, struct str account, struct str region, struct str request_id)
 {
 	return KEY(a, S("lambda"), S("event"), account, region, request_id);

@@ -167,7 +167,7 @@ static void fold(struct meter *m, struct store_txn *t)
 static void fold_due(void *ctx)
 {
 	struct meter *m = ctx;
-	m->fold_timer = loop_add_timer(m->loop, FOLD_US, fold_due, m);
+	m->fold_timer = loop_add_clock_timer(m->loop, FOLD_US, fold_due, m);
 	m->fold_next = true;
 	write_next(m);
 }
@@ -219,7 +219,7 @@ struct meter *meter_new(struct loop *l, struct store *s)
 	m->loop = l;
 	m->store = s;
 	arena_init(&m->arena, 0);
-	m->fold_timer = loop_add_timer(l, FOLD_US, fold_due, m);
+	m->fold_timer = loop_add_clock_timer(l, FOLD_US, fold_due, m);
 	return m;
 }
 

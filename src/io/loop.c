@@ -29,6 +29,7 @@ struct loop_timer {
 	int64_t due_us;
 	uint64_t seq; /* equal times fire in the order they were made */
 	size_t at;    /* place in the heap */
+	bool by_clock;
 	loop_fn *fn;
 	void *ctx;
 };
@@ -152,6 +153,23 @@ struct loop_timer *loop_add_timer(struct loop *l, int64_t delay_us, loop_fn *fn,
 	heap_set(l, l->timers++, t);
 	heap_settle(l, t->at);
 	return t;
+}
+
+struct loop_timer *loop_add_clock_timer(struct loop *l, int64_t delay_us, loop_fn *fn, void *ctx)
+{
+	struct loop_timer *t = loop_add_timer(l, delay_us, fn, ctx);
+	t->by_clock = true;
+	return t;
+}
+
+void loop_skip(struct loop *l, int64_t us)
+{
+	size_t count = l->timers;
+	for (l->timers = 0; l->timers < count;) {
+		struct loop_timer *t = l->heap[l->timers++];
+		t->due_us -= t->by_clock ? us : 0;
+		heap_settle(l, l->timers - 1);
+	}
 }
 
 void loop_remove_timer(struct loop *l, struct loop_timer *t)

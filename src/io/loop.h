@@ -31,6 +31,10 @@ void loop_remove_fd(struct loop *l, struct loop_fd *f);
 /* Calls fn once, delay_us from now (or at once with 0, but never from inside this call). */
 typedef void loop_fn(void *ctx);
 struct loop_timer *loop_add_timer(struct loop *l, int64_t delay_us, loop_fn *fn, void *ctx);
+/* The same for what waits by the cloud's clock: when that is moved (`quartet clock`), what is left of the delay moves with it. */
+struct loop_timer *loop_add_clock_timer(struct loop *l, int64_t delay_us, loop_fn *fn, void *ctx);
+/* The clock was moved forward by so much. */
+void loop_skip(struct loop *l, int64_t us);
 /* Before it has fired: forgets it. NULL is harmless. A timer frees itself when it fires; its owner forgets the pointer then. */
 void loop_remove_timer(struct loop *l, struct loop_timer *t);
 

@@ -1,5 +1,6 @@
 #include "role/admin.h"
 #include "role/chaos.h"
+#include "role/clock.h"
 #include "role/exec.h"
 #include "role/retire.h"
 
@@ -218,6 +219,8 @@ bool admin_take(struct admin *a, struct http_request *r)
 		exec_take(a->cloud, r);
 	else if ((get && str_is(path, "/_quartet/chaos")) || (post && str_starts(path, S("/_quartet/chaos/"))))
 		chaos_take(a->cloud, r);
+	else if ((get || post) && str_is(path, "/_quartet/clock"))
+		clock_take(a->cloud, r);
 	else if (post && str_starts(path, S("/_quartet/retire/")))
 		retire_take(a->cloud, r);
 	else if (get && str_starts(path, S("/_quartet/why/")))

@@ -5,6 +5,7 @@
  * aside, the process ends, and main starts another one on an empty directory, by the way that every crash takes too. */
 #include "role/admin.h"
 #include "role/balancer_door.h"
+#include "role/clock.h"
 #include "role/config.h"
 #include "role/data_channel.h"
 #include "role/role.h"
@@ -317,6 +318,7 @@ int role_api(const struct role_config *config)
 	struct preparations preparations;
 	prepare_services(r, &preparations);
 	open_state(r);
+	clock_open(c);
 	sweep_blobs(r);
 	c->meter = meter_new(c->loop, c->store);
 	bool local = loopback(config->listen_addr);

@@ -87,6 +87,13 @@ const struct cli_command cli_commands[] = {
          "A fault ends by itself, and with the cloud's process. Its number is printed; `list` shows those in force, `stop` ends one or\n"
          "all before their time. The permission is quartet:InjectFault, on the instance where there is one.\n",
          cli_chaos},
+        {"clock", "[--data DIR] [forward DURATION]", "Say what time it is in the cloud, or move its clock forward",
+         "  forward DURATION    a number of s, m, h or d: schedules, cooldowns, expiries and all that waits by the clock comes that much\n"
+         "                      sooner\n"
+         "The clock stays ahead of the machine's until `quartet reset`, and never goes back. What takes real time goes on taking it: starts,\n"
+         "time limits of functions, health checks. Clients' signatures are held against the machine's clock. The permission is\n"
+         "quartet:MoveClock.\n",
+         cli_clock},
         {"bill", "[--data DIR] [--month YYYY-MM] [--region REGION] [--json] [--project-month]",
          "Say what it would have cost on AWS",
          "  --month YYYY-MM     another month than the present one; the last 14 are kept\n"

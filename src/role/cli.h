@@ -62,6 +62,8 @@ int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
               struct str *ret_body);
 
+/* "90", "90s", "10m", "2h", "3d" in milliseconds; at most a year. */
+bool cli_duration(struct str s, int64_t *ret_ms);
 /* The same as the user whose key the cloud's is used with, in its region. */
 int cli_admin_as(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, struct str *ret_body);
 
@@ -81,4 +83,5 @@ int cli_bill(struct cli *cli);
 int cli_image(struct cli *cli);
 int cli_retire(struct cli *cli);
 int cli_chaos(struct cli *cli);
+int cli_clock(struct cli *cli);
 int cli_top(struct cli *cli);

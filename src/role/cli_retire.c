@@ -7,8 +7,7 @@
 
 #include <stdio.h>
 
-/* "90", "90s", "10m", "2h", "3d" in milliseconds. */
-static bool parse_duration(struct str s, int64_t *ret_ms)
+bool cli_duration(struct str s, int64_t *ret_ms)
 {
 	int64_t unit = 1000, n;
 	char last = s.n ? s.p[s.n - 1] : 's';
@@ -41,7 +40,7 @@ int cli_retire(struct cli *cli)
 		return cli_fail(cli, CLI_USAGE, "a task is interrupted now: it goes without --in, --code and --cancel");
 	if (cancel && (in || code))
 		return cli_fail(cli, CLI_USAGE, "--cancel calls off what is scheduled: it goes without --in and --code");
-	if (!parse_duration(str_from(in ? in : "5m"), &in_ms))
+	if (!cli_duration(str_from(in ? in : "5m"), &in_ms))
 		return cli_fail(cli, CLI_USAGE, "--in wants a number of s, m, h or d (at most a year), not \"%s\"", in);
 	if (region)
 		cloud.region = region;

@@ -47,6 +47,26 @@ static void timers_fire_in_order_and_cancel(void **state)
 	loop_free(t.loop);
 }
 
+/* Those by the clock come so much sooner, in their own order; the others when they would have. */
+static void a_moved_clock_brings_timers(void **state)
+{
+	(void)state;
+	struct note t = {.loop = loop_new()};
+	loop_add_timer(t.loop, 3600000000, stop, &t);
+	for (int i = 0; i < 40; i++) /* of a full heap, none is left out */
+		loop_add_clock_timer(t.loop, INT64_C(7200000000) + i, note_a, &t);
+	loop_add_clock_timer(t.loop, INT64_C(1800000000), note_b_and_cancel, &t);
+	loop_turn(t.loop, 0);
+	assert_int_equal(t.n, 0);
+	loop_skip(t.loop, INT64_C(1800000000));
+	loop_turn(t.loop, 0);
+	assert_string_equal(t.order, "b");
+	loop_skip(t.loop, INT64_C(5399000000));
+	loop_turn(t.loop, 0);
+	assert_int_equal(t.n, 1);
+	loop_free(t.loop);
+}
+
 static void work_run(void *ctx)
 {
 	usleep(1000);
@@ -132,9 +152,8 @@ static void removed_descriptors_are_silent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(timers_fire_in_order_and_cancel),
-	        cmocka_unit_test(work_comes_back_to_the_loop),
-	        cmocka_unit_test(children_are_reaped),
+	        cmocka_unit_test(timers_fire_in_order_and_cancel), cmocka_unit_test(a_moved_clock_brings_timers),
+	        cmocka_unit_test(work_comes_back_to_the_loop),     cmocka_unit_test(children_are_reaped),
 	        cmocka_unit_test(removed_descriptors_are_silent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

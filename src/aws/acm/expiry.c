@@ -44,7 +44,7 @@ static void look(void *ctx)
 			publish(e->cloud, &parts, r.detail, now_ms);
 	}
 	store_abort(t);
-	e->timer = loop_add_timer(e->cloud->loop, half_day_us, look, e);
+	e->timer = loop_add_clock_timer(e->cloud->loop, half_day_us, look, e);
 }
 
 struct acm_expiry *acm_expiry_new(struct cloud *cloud)
@@ -53,7 +53,7 @@ struct acm_expiry *acm_expiry_new(struct cloud *cloud)
 	if (!e)
 		abort();
 	e->cloud = cloud;
-	e->timer = loop_add_timer(cloud->loop, FIRST_US, look, e);
+	e->timer = loop_add_clock_timer(cloud->loop, FIRST_US, look, e);
 	return e;
 }
 

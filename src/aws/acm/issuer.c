@@ -228,7 +228,7 @@ static void round_ends(void *ctx, int result, uint64_t revision)
 	loop_remove_timer(i->cloud->loop, i->later);
 	i->later = NULL;
 	if (r->count || result < 0)
-		i->later = loop_add_timer(i->cloud->loop, r->waiting || result < 0 ? MINUTE_US : half_day_us, later_comes, i);
+		i->later = loop_add_clock_timer(i->cloud->loop, r->waiting || result < 0 ? MINUTE_US : half_day_us, later_comes, i);
 	if (i->dirty || result == -EAGAIN)
 		mark(i);
 	arena_done(&r->arena);

@@ -192,7 +192,7 @@ static void stepped(void *ctx, int result, uint64_t revision)
 	}
 	int64_t now_ms = clock_wall_ms();
 	if (k->wake_ms)
-		k->timer = loop_add_timer(l, (k->wake_ms > now_ms ? k->wake_ms - now_ms : 0) * 1000, woken, k);
+		k->timer = loop_add_clock_timer(l, (k->wake_ms > now_ms ? k->wake_ms - now_ms : 0) * 1000, woken, k);
 	if (k->count >= 0)
 		ask(k);
 	if (k->dirty)

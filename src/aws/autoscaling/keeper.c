@@ -244,7 +244,7 @@ static void minute(void *ctx)
 			measure_group(&s, &r);
 	}
 	store_abort(t);
-	all->minute = any ? loop_add_timer(all->cloud->loop, MINUTE_US, minute, all) : NULL;
+	all->minute = any ? loop_add_clock_timer(all->cloud->loop, MINUTE_US, minute, all) : NULL;
 }
 
 /* --- steps */
@@ -285,10 +285,10 @@ static void stepped(void *ctx, int result, uint64_t revision)
 		return;
 	}
 	if (k->step.wake_ms)
-		k->timer = loop_add_timer(l, (k->step.wake_ms > now_ms ? k->step.wake_ms - now_ms : 0) * 1000, woken, k);
+		k->timer = loop_add_clock_timer(l, (k->step.wake_ms > now_ms ? k->step.wake_ms - now_ms : 0) * 1000, woken, k);
 	k->busy = false;
 	if (k->measured && !k->all->minute)
-		k->all->minute = loop_add_timer(l, MINUTE_US, minute, k->all);
+		k->all->minute = loop_add_clock_timer(l, MINUTE_US, minute, k->all);
 	for (uint32_t i = 0; i < k->step.acts.n; i++)
 		ask(k, &k->step.acts.v[i]);
 	if (k->dirty)

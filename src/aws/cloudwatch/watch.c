@@ -323,7 +323,7 @@ static bool sweep(struct alarm_watch *w)
 
 static void arm(struct alarm_watch *w, int64_t delay_ms)
 {
-	w->timer = loop_add_timer(w->cloud->loop, delay_ms * 1000, tick, w);
+	w->timer = loop_add_clock_timer(w->cloud->loop, delay_ms * 1000, tick, w);
 }
 
 static void look_next(void *ctx)

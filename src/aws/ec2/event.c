@@ -169,7 +169,7 @@ void event_step(struct desk_item *i, const struct state_ec2_instance_record *r)
 	/* On its way somewhere: when it has arrived. */
 	enum instance_state state = ec2_instance_state(r->instance);
 	if (left > 0) {
-		i->event_timer = loop_add_timer(i->desk->cloud->loop, left * 1000 < LOOK_US ? left * 1000 : LOOK_US, due, i);
+		i->event_timer = loop_add_clock_timer(i->desk->cloud->loop, left * 1000 < LOOK_US ? left * 1000 : LOOK_US, due, i);
 	} else if (state == INSTANCE_RUNNING || state == INSTANCE_STOPPED) {
 		i->busy++;
 		desk_edit(i->desk, i->account, i->region, edit_due, edited, i);

@@ -445,7 +445,7 @@ static void forget(struct desk_item *i, const struct state_ec2_instance_record *
 	int64_t left = r->changed.ms + TERMINATED_MS - clock_wall_ms();
 	if (left > 0) {
 		if (!i->timer)
-			i->timer = loop_add_timer(i->desk->cloud->loop, left * 1000, hour_over, i);
+			i->timer = loop_add_clock_timer(i->desk->cloud->loop, left * 1000, hour_over, i);
 		return;
 	}
 	i->busy++;

@@ -377,7 +377,7 @@ static void tick(void *ctx)
 	void *value;
 	struct arena CLEAN_ARENA a = {0};
 	struct str_list lost = {0};
-	r->tick = loop_add_timer(r->ec2->cloud->loop, until_next_us(), tick, r);
+	r->tick = loop_add_clock_timer(r->ec2->cloud->loop, until_next_us(), tick, r);
 	for (size_t at = 0; map_next(&r->ports, &at, &key, &value);) {
 		struct flow_port *p = value;
 		/* one that is gone and was asked a minute ago has nobody left to answer for it */
@@ -411,7 +411,7 @@ struct flow_recorder *flow_recorder_new(struct ec2_state *ec2)
 	store_abort(t);
 	look_at_all(r);
 	r->watch = store_watch(store, under, store_prefix_end(&a, under), store_revision(store), on_change, r);
-	r->tick = loop_add_timer(ec2->cloud->loop, until_next_us(), tick, r);
+	r->tick = loop_add_clock_timer(ec2->cloud->loop, until_next_us(), tick, r);
 	return r;
 }
 

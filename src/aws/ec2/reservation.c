@@ -183,7 +183,7 @@ void reservation_step(struct desk_item *i, const struct ec2_scope *s)
 	if (active && !r.end_date.set)
 		return;
 	if (left > 0) {
-		i->timer = loop_add_timer(i->desk->cloud->loop, left * 1000, due, i);
+		i->timer = loop_add_clock_timer(i->desk->cloud->loop, left * 1000, due, i);
 		return;
 	}
 	i->busy++;

@@ -243,7 +243,7 @@ static void look_at_all(void *ctx)
 	nat_usage_count(s->desk, t, &a);
 	store_abort(t);
 	forget(s, false);
-	s->timer = loop_add_timer(s->desk->cloud->loop, EVERY_US, look_at_all, s);
+	s->timer = loop_add_clock_timer(s->desk->cloud->loop, EVERY_US, look_at_all, s);
 }
 
 struct sampler *sampler_start(struct desk *d)
@@ -255,7 +255,7 @@ struct sampler *sampler_start(struct desk *d)
 		abort();
 	s->desk = d;
 	/* A little after machines were asked, so that the answers are there. */
-	s->timer = loop_add_timer(d->cloud->loop, EVERY_US + BEHIND_US, look_at_all, s);
+	s->timer = loop_add_clock_timer(d->cloud->loop, EVERY_US + BEHIND_US, look_at_all, s);
 	return s;
 }
 

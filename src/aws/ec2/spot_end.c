@@ -48,7 +48,7 @@ void spot_step(struct desk_item *i, const struct state_ec2_instance_record *r)
 	int64_t left = r->interrupt.ms - clock_wall_ms();
 	if (left > 0) {
 		if (!i->timer)
-			i->timer = loop_add_timer(i->desk->cloud->loop, left * 1000, due, i);
+			i->timer = loop_add_clock_timer(i->desk->cloud->loop, left * 1000, due, i);
 		return;
 	}
 	i->busy++;

@@ -231,7 +231,7 @@ static void step_over(struct desk_item *i, const struct ec2_spot_instance_reques
 {
 	int64_t left = r->status->update_time.ms + LISTED_MS - now;
 	if (left > 0) {
-		i->timer = loop_add_timer(i->desk->cloud->loop, (left < LOOK_MS ? left : LOOK_MS) * 1000, look, i);
+		i->timer = loop_add_clock_timer(i->desk->cloud->loop, (left < LOOK_MS ? left : LOOK_MS) * 1000, look, i);
 		return;
 	}
 	i->busy++;
@@ -274,5 +274,5 @@ void spot_step_request(struct desk_item *i, const struct ec2_scope *s)
 		left = r.valid_until.ms - now;
 	if (left > LOOK_MS)
 		left = LOOK_MS;
-	i->timer = loop_add_timer(i->desk->cloud->loop, left * 1000, look, i);
+	i->timer = loop_add_clock_timer(i->desk->cloud->loop, left * 1000, look, i);
 }

@@ -33,7 +33,7 @@ static void tick(void *ctx)
 	int64_t now_ms = clock_wall_ms(), hour = now_ms / HOUR_MS;
 	ecr_uploads_sweep(j->s, now_ms - IDLE_MS);
 	if (hour == j->hour && !j->changed) {
-		j->timer = loop_add_timer(j->s->cloud->loop, TICK_US, tick, j);
+		j->timer = loop_add_clock_timer(j->s->cloud->loop, TICK_US, tick, j);
 		return;
 	}
 	j->hour = hour;
@@ -162,7 +162,7 @@ static void look_at_next(void *ctx)
 	if (!found) {
 		store_abort(t);
 		arena_done(a);
-		j->timer = loop_add_timer(j->s->cloud->loop, TICK_US, tick, j);
+		j->timer = loop_add_clock_timer(j->s->cloud->loop, TICK_US, tick, j);
 		return;
 	}
 	buf_clear(&j->at);
@@ -186,7 +186,7 @@ struct janitor *ecr_janitor_start(struct ecr_state *s)
 	j->hour = -1;
 	buf_init(&j->at, 1024);
 	buf_init(&j->done, 1024);
-	j->timer = loop_add_timer(s->cloud->loop, TICK_US, tick, j);
+	j->timer = loop_add_clock_timer(s->cloud->loop, TICK_US, tick, j);
 	return j;
 }
 

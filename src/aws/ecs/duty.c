@@ -406,7 +406,8 @@ static void timer_over(void *ctx)
 void duty_wake_at(struct duty *i, int64_t when_ms, int64_t now_ms)
 {
 	loop_remove_timer(i->crew->cloud->loop, i->timer);
-	i->timer = when_ms ? loop_add_timer(i->crew->cloud->loop, (when_ms > now_ms ? when_ms - now_ms : 0) * 1000, timer_over, i)
+	i->timer = when_ms ? loop_add_clock_timer(i->crew->cloud->loop, (when_ms > now_ms ? when_ms - now_ms : 0) * 1000,
+	                                          timer_over, i)
 	                   : NULL;
 }
 

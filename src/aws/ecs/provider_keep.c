@@ -391,7 +391,7 @@ static void minute(void *ctx)
 		m->measured = true;
 		mark(m);
 	}
-	all->minute = all->providers.count ? loop_add_timer(all->crew->cloud->loop, MINUTE_US, minute, all) : NULL;
+	all->minute = all->providers.count ? loop_add_clock_timer(all->crew->cloud->loop, MINUTE_US, minute, all) : NULL;
 }
 
 /* --- finding what there is */
@@ -418,7 +418,7 @@ static void found(struct managers *all, struct str key)
 	}
 	mark(m);
 	if (!all->minute)
-		all->minute = loop_add_timer(all->crew->cloud->loop, MINUTE_US, minute, all);
+		all->minute = loop_add_clock_timer(all->crew->cloud->loop, MINUTE_US, minute, all);
 }
 
 static void manager_free(struct manager *m)

@@ -92,8 +92,9 @@ static void edit_done(void *ctx, int result, uint64_t revision)
 	i->look.started_count = 0;
 	int64_t now_ms = clock_wall_ms();
 	loop_remove_timer(l, i->timer);
-	i->timer = i->look.wake_ms ? loop_add_timer(l, (i->look.wake_ms > now_ms ? i->look.wake_ms - now_ms : 0) * 1000, woken, i)
-	                           : NULL;
+	i->timer = i->look.wake_ms
+	                   ? loop_add_clock_timer(l, (i->look.wake_ms > now_ms ? i->look.wake_ms - now_ms : 0) * 1000, woken, i)
+	                   : NULL;
 	if (i->look.start) {
 		call_op(i->all->crew->cloud, i->owner, i->region, &ecs_api, "RunTask", &i->look.request, run_done, i);
 		return;

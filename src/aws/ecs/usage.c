@@ -108,7 +108,7 @@ static void take_all(void *ctx)
 {
 	struct crew *d = ctx;
 	each_running(d, take);
-	d->sampler = loop_add_timer(d->cloud->loop, EVERY_US - BEFORE_US, ask_all, d);
+	d->sampler = loop_add_clock_timer(d->cloud->loop, EVERY_US - BEFORE_US, ask_all, d);
 }
 
 static void ask_all(void *ctx)
@@ -121,5 +121,5 @@ static void ask_all(void *ctx)
 void usage_sample_begin(struct crew *d)
 {
 	if (d->cloud->metrics && d->tasks)
-		d->sampler = loop_add_timer(d->cloud->loop, EVERY_US - BEFORE_US, ask_all, d);
+		d->sampler = loop_add_clock_timer(d->cloud->loop, EVERY_US - BEFORE_US, ask_all, d);
 }

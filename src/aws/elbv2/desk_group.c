@@ -66,7 +66,7 @@ static void done(void *ctx, int result, uint64_t revision)
 	}
 	int64_t now_ms = clock_wall_ms();
 	if (i->wake_ms)
-		i->timer = loop_add_timer(l, (i->wake_ms > now_ms ? i->wake_ms - now_ms : 0) * 1000, woken, i);
+		i->timer = loop_add_clock_timer(l, (i->wake_ms > now_ms ? i->wake_ms - now_ms : 0) * 1000, woken, i);
 	if (i->dirty)
 		elb_desk_soon(i->desk);
 }

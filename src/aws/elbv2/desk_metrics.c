@@ -206,13 +206,13 @@ static void minute(void *ctx)
 			elb_metric_put(&p, "UnHealthyHostCount", "Count", &ill);
 		}
 	}
-	d->minute = any ? loop_add_timer(d->cloud->loop, MINUTE_US, minute, d) : NULL;
+	d->minute = any ? loop_add_clock_timer(d->cloud->loop, MINUTE_US, minute, d) : NULL;
 }
 
 void elb_metrics_begin(struct elb_desk *d)
 {
 	if (!d->minute)
-		d->minute = loop_add_timer(d->cloud->loop, MINUTE_US, minute, d);
+		d->minute = loop_add_clock_timer(d->cloud->loop, MINUTE_US, minute, d);
 }
 
 void elb_metrics_forget(struct elb_item *i)

@@ -308,7 +308,7 @@ static void schedule(struct event *v, int64_t due_ms)
 	struct loop *loop = v->queue->lambda->cloud->loop;
 	int64_t delay_ms = due_ms - clock_wall_ms();
 	loop_remove_timer(loop, v->timer);
-	v->timer = loop_add_timer(loop, delay_ms > 0 ? delay_ms * 1000 : 0, due, v);
+	v->timer = loop_add_clock_timer(loop, delay_ms > 0 ? delay_ms * 1000 : 0, due, v);
 }
 
 /* --- the queue */

@@ -52,7 +52,7 @@ static void sweep(void *ctx)
 			provision_publish(v);
 	}
 	credential_cache_sweep(p->lambda->credentials);
-	p->timer = loop_add_timer(p->lambda->cloud->loop, SWEEP_US, sweep, p);
+	p->timer = loop_add_clock_timer(p->lambda->cloud->loop, SWEEP_US, sweep, p);
 }
 
 struct pools *pools_new(struct lambda *l)
@@ -63,7 +63,7 @@ struct pools *pools_new(struct lambda *l)
 	p->lambda = l;
 	list_init(&p->lru);
 	list_init(&p->provisions);
-	p->timer = loop_add_timer(l->cloud->loop, SWEEP_US, sweep, p);
+	p->timer = loop_add_clock_timer(l->cloud->loop, SWEEP_US, sweep, p);
 	return p;
 }
 

@@ -192,7 +192,7 @@ static void expire_next(struct logs_state *s)
 	if (group)
 		logs_purge(s->events, group, 0, cutoff, expire_done, s);
 	else
-		s->expiry = loop_add_timer(s->cloud->loop, EXPIRE_EVERY_US, expire_round, s);
+		s->expiry = loop_add_clock_timer(s->cloud->loop, EXPIRE_EVERY_US, expire_round, s);
 }
 
 void logs_expire_start(struct logs_state *s)

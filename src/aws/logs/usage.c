@@ -15,7 +15,7 @@ static void tick(void *ctx);
 
 static void again(struct logs_state *s)
 {
-	s->usage = loop_add_timer(s->cloud->loop, TICK_US, tick, s);
+	s->usage = loop_add_clock_timer(s->cloud->loop, TICK_US, tick, s);
 }
 
 static void measured(void *ctx, int result, uint64_t revision)

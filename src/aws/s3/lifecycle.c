@@ -39,7 +39,7 @@ static void tick(void *ctx)
 	struct lifecycle *l = ctx;
 	int64_t day = clock_wall_ms() / DAY_MS;
 	if (day == l->day && !l->changed) {
-		l->timer = loop_add_timer(l->s3->cloud->loop, TICK_US, tick, l);
+		l->timer = loop_add_clock_timer(l->s3->cloud->loop, TICK_US, tick, l);
 		return;
 	}
 	l->day = day;
@@ -57,7 +57,7 @@ struct lifecycle *lifecycle_start(struct s3_state *s)
 		abort();
 	l->s3 = s;
 	l->day = -1;
-	l->timer = loop_add_timer(s->cloud->loop, TICK_US, tick, l);
+	l->timer = loop_add_clock_timer(s->cloud->loop, TICK_US, tick, l);
 	return l;
 }
 
@@ -218,7 +218,7 @@ static void slice_done(void *ctx, int result, uint64_t revision)
 		log_warn("s3: lifecycle run stopped: error %d", -result);
 		l->running = false;
 	}
-	l->timer = loop_add_timer(l->s3->cloud->loop, l->running ? 0 : TICK_US, l->running ? run_slice : tick, l);
+	l->timer = loop_add_clock_timer(l->s3->cloud->loop, l->running ? 0 : TICK_US, l->running ? run_slice : tick, l);
 }
 
 /* The next bucket with rules; false: none is left. */
@@ -259,7 +259,7 @@ static void run_slice(void *ctx)
 		store_abort(t);
 		arena_done(&l->arena);
 		l->running = false;
-		l->timer = loop_add_timer(l->s3->cloud->loop, TICK_US, tick, l);
+		l->timer = loop_add_clock_timer(l->s3->cloud->loop, TICK_US, tick, l);
 		return;
 	}
 	struct str bucket = arena_dup(&l->arena, str_of(l->bucket, l->bucket_n));

@@ -42,7 +42,7 @@ static void wait_for_next(struct s3_usage *u)
 {
 	arena_reset(&u->arena);
 	arena_reset(&u->slice);
-	u->timer = loop_add_timer(u->s3->cloud->loop, TICK_US, tick, u);
+	u->timer = loop_add_clock_timer(u->s3->cloud->loop, TICK_US, tick, u);
 }
 
 /* --- what a bucket has, for CloudWatch: once a day, as the first measurement of it found it */
@@ -234,7 +234,7 @@ struct s3_usage *usage_start(struct s3_state *s)
 	if (!u)
 		abort();
 	u->s3 = s;
-	u->timer = loop_add_timer(s->cloud->loop, 0, tick, u);
+	u->timer = loop_add_clock_timer(s->cloud->loop, 0, tick, u);
 	return u;
 }
 

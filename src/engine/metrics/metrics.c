@@ -355,7 +355,7 @@ static void put_now(struct metrics *m)
 static void sweep_due(void *ctx)
 {
 	struct metrics *m = ctx;
-	m->sweep_timer = loop_add_timer(m->loop, SWEEP_US, sweep_due, m);
+	m->sweep_timer = loop_add_clock_timer(m->loop, SWEEP_US, sweep_due, m);
 	m->sweep_next = true;
 	write_next(m);
 }
@@ -429,7 +429,7 @@ int metrics_open(struct metrics **ret, struct loop *l, const char *dir, bool eph
 		return e;
 	}
 	find_part(m);
-	m->sweep_timer = loop_add_timer(l, SWEEP_US, sweep_due, m);
+	m->sweep_timer = loop_add_clock_timer(l, SWEEP_US, sweep_due, m);
 	*ret = m;
 	return 0;
 }

@@ -252,7 +252,8 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *t, const char
 		t->n += (size_t)n;
 }
 
-static int install_table(struct outbound *o, const struct uplinks ours[2])
+/* whole: the range of which all clouds take their shares */
+static int install_table(struct outbound *o, const char *whole, const struct uplinks ours[2])
 {
 	struct in_addr a = {htonl(o->base)};
 	char range[INET_ADDRSTRLEN];
@@ -274,6 +275,8 @@ static int install_table(struct outbound *o, const struct uplinks ours[2])
 	add(&t, "iifname $ours meta nfproto != ipv4 drop\n");
 	add(&t, "iifname $ours ip saddr != %s/%u drop\n", range, o->prefix_bits);
 	add(&t, "iifname $ours ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } drop\n");
+	/* links come and go: what is asked of one that is not there must not be asked of whoever has its address outside */
+	add(&t, "iifname $ours ip daddr %s drop\n", whole);
 	add(&t, "iifname $ours goto leave\n");
 	add(&t, "oifname $ours ct state established,related accept\noifname $ours drop\n");
 	/* what the uplink's switch, which was off, would newly let in */
@@ -406,7 +409,7 @@ int outbound_open(struct outbound *o, const char *instance, const char *range)
 	if (!open_uplinks(&families[0], &ours[0], o->why_not, sizeof(o->why_not)))
 		return 0;
 	o->works6 = open_uplinks(&families[1], &ours[1], o->why_not6, sizeof(o->why_not6));
-	error = install_table(o, ours);
+	error = install_table(o, range, ours);
 	if (error == -ENOENT)
 		snprintf(o->why_not, sizeof(o->why_not), "/usr/sbin/nft is not there (package nftables)");
 	else if (error)

@@ -1,9 +1,10 @@
 /* The way out of the sandboxes: one nftables table, the addresses that our links use, and the machine's forwarding switch.
  *
- * A sandbox may open connections to the outside, masqueraded; it reaches no address of this machine, no other sandbox and no
- * link-local service, and nothing reaches it. The same holds for the routers of VPCs, except that programs of this machine may open
- * connections to public addresses (127/8) that lead there. Over IPv6 there are the routers alone: addresses are theirs up to the
- * way out of the machine, where they become the machine's. The rules name links by prefix, so that no link needs one of its own.
+ * A sandbox may open connections to the outside, masqueraded; it reaches no address of this machine, no other sandbox, no
+ * link-local service and no address of the range that links take theirs from, and nothing reaches it. The same holds for the
+ * routers of VPCs, except that programs of this machine may open connections to public addresses (127/8) that lead there. Over IPv6
+ * there are the routers alone: addresses are theirs up to the way out of the machine, where they become the machine's. The rules
+ * name links by prefix, so that no link needs one of its own.
  * `priv` owns one `struct outbound` from its start to its end. Several clouds on one machine take different shares of the address
  * and uid ranges; a share is held by an abstract socket name, which the kernel takes back when its holder dies. */
 #pragma once

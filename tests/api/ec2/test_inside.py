@@ -459,9 +459,9 @@ class Attacks:
             for instance in (self.attacker, self.private):
                 said = json.loads(self.out(instance, "python3 -c 'from lib import *; print(json.dumps(tcps(json.load(open(\"t\")))))'"
                                            if self.give(instance, targets) else ""))
-                # addresses of others' sandboxes come and go, and what is gone may be somebody's on another network
+                # tests of tasks make links of their own, and what is gone may be somebody's on another network; clouds' links are never that
                 still = addresses()
-                self.assertEqual([t for t, s in zip(targets, said) if s == "open" and t[0] in still], [])
+                self.assertEqual([t for t, s in zip(targets, said) if s == "open" and (t[0] in still or t[0].startswith("100.88."))], [])
             self.assertEqual(came, [])
             with socket.create_connection(("127.0.0.1", port)):
                 self.assertTrue(self.eventually(lambda: came))

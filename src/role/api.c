@@ -294,6 +294,14 @@ static const char *configured(struct api_role *r, const char *section, const cha
 	return str_set(value) ? arena_dupz(&r->arena, value) : otherwise;
 }
 
+/* A number that the command line has found good; 0: there is none. */
+static unsigned configured_number(struct api_role *r, const char *section, const char *key)
+{
+	const char *text = configured(r, section, key, NULL);
+	uint64_t n = 0;
+	return text && str_to_u64(str_from(text), &n) ? (unsigned)n : 0;
+}
+
 int role_api(const struct role_config *config)
 {
 	/* Asked first: where there is no priv, the number is free and the next descriptor takes it. */
@@ -313,6 +321,8 @@ int role_api(const struct role_config *config)
 	c->container_runtime = config->container_runtime;
 	c->upstreams = configured(r, "containers", "upstreams", NULL);
 	c->issue_at_once = configured(r, "acm", "issue_at_once", NULL);
+	c->vcpus = configured_number(r, "ec2", "vcpus");
+	c->spot_vcpus = configured_number(r, "ec2", "spot_vcpus");
 	c->dns_listen = configured(r, "dns", "listen", DNS_LISTEN);
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	struct preparations preparations;

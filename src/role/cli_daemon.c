@@ -218,6 +218,14 @@ int cli_up(struct cli *cli)
 	c.container_runtime = str_set(runtime) ? arena_dupz(&cli->arena, runtime) : NULL;
 	if (oci_runtime_find(c.container_runtime, &number, &advice) < 0)
 		return cli_fail(cli, CLI_USAGE, "%s: [containers] runtime: \"%s\" %s", c.config_file, c.container_runtime, advice);
+	static const char *const quotas[] = {"vcpus", "spot_vcpus"};
+	for (size_t i = 0; i < sizeof(quotas) / sizeof(*quotas); i++) {
+		struct str text = config_get(&file, "ec2", quotas[i]);
+		uint64_t n;
+		if (str_set(text) && (!str_to_u64(text, &n) || !n || n > 1000000))
+			return cli_fail(cli, CLI_USAGE, "%s: [ec2] %s: \"%.*s\" is no number of vCPUs", c.config_file, quotas[i],
+			                STR_ARG(text));
+	}
 	uint64_t tls = c.port == 65535 ? 0 : c.port + 1u;
 	if (tls_port && (!str_to_u64(str_from(tls_port), &tls) || tls > 65535))
 		return cli_fail(cli, CLI_USAGE, "--tls-port wants a port number, not \"%s\"", tls_port);

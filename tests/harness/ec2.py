@@ -56,9 +56,9 @@ class Ec2Case(TestCase):
         return client("ec2", region=self.region, **limited_key(self, *statements))
 
 
-def halting_image(test, code=b"\xfa\xf4\xeb\xfc"):
+def halting_image(test, code=b"\xfa\xf4\xeb\xfc", client=client):
     """An image whose disk starts and does nothing at all, so that instances of it are cheap (cli; hlt; jump back), or what the code says.
-    Gone after the test."""
+    Gone after the test. client: of a cloud other than the environment's."""
     ec2, s3, name = client("ec2"), client("s3"), "halting-" + uuid.uuid4().hex[:12]
     s3.create_bucket(Bucket=name)
     s3.put_object(Bucket=name, Key="disk", Body=code + bytes(510 - len(code)) + b"\x55\xaa" + bytes(1 << 20))

@@ -5,6 +5,7 @@
 #include "aws/ec2/event.h"
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/quota.h"
 #include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "base/clock.h"
@@ -250,6 +251,21 @@ static int open_ports(struct call *c, struct str instance, bool container)
 	return CALL_OK;
 }
 
+/* vCPUs that those before this one in the list take of the same quota; they are not counted as running yet. */
+static int64_t others_vcpus(const struct picked *all, uint32_t before)
+{
+	const struct ec2_instance *own = all->v[before].instance;
+	int64_t sum = 0;
+	for (uint32_t k = 0; k < before; k++) {
+		const struct ec2_instance *i = all->v[k].instance;
+		const struct instance_type *type = instance_type_find(i->instance_type);
+		if (type && ec2_instance_state(i) == INSTANCE_STOPPED && quota_same_bucket(i->instance_type, own->instance_type) &&
+		    str_is(i->instance_lifecycle, "spot") == str_is(own->instance_lifecycle, "spot"))
+			sum += type->vcpus;
+	}
+	return sum;
+}
+
 /* A place for each that is to start: in a reservation, or what this machine has left. */
 static int take_places(struct call *c, struct picked *all)
 {
@@ -268,6 +284,9 @@ static int take_places(struct call *c, struct picked *all)
 		reservation_enter(&s, &reserved, i);
 		if (i->capacity_reservation_id.n)
 			continue;
+		bool spot = str_is(i->instance_lifecycle, "spot");
+		if (quota_vcpus(c, type, spot) - others_vcpus(all, k) < type->vcpus)
+			return quota_fail(c, spot);
 		if (reserved.only || capacity_fit(left_memory, left_vcpus, type) < 1)
 			return call_fail(
 			        c, "InsufficientInstanceCapacity", 500,

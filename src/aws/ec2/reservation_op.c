@@ -2,6 +2,7 @@
 #include "aws/ec2/capacity.h"
 #include "aws/ec2/compute.h"
 #include "aws/ec2/page.h"
+#include "aws/ec2/quota.h"
 #include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/tag.h"
@@ -130,6 +131,8 @@ int ec2_create_capacity_reservation(struct call *c, const struct ec2_create_capa
 	r->available_instance_count = r->total_instance_count;
 	if (str_is(r->instance_match_criteria, "open"))
 		absorb(c, r);
+	if (quota_room(c, type, false) < r->available_instance_count.v)
+		return quota_fail(c, false);
 	if (capacity_room(c, type) < r->available_instance_count.v)
 		return no_room(c, type, r->availability_zone);
 	capacity_take(c, r->available_instance_count.v * type->memory_mib, r->available_instance_count.v * type->vcpus);
@@ -171,6 +174,8 @@ int ec2_modify_capacity_reservation(struct call *c, const struct ec2_modify_capa
 		if (in->instance_count.v < 1 || in->instance_count.v > COUNT_MAX || in->instance_count.v < used)
 			return ec2_invalid(c, "Value (%lld) for parameter instanceCount is invalid: %lld instances run in it.",
 			                   (long long)in->instance_count.v, (long long)used);
+		if (more > 0 && quota_room(c, type, false) < more)
+			return quota_fail(c, false);
 		if (more > 0 && capacity_room(c, type) < more)
 			return no_room(c, type, r.availability_zone);
 		if (more > 0)

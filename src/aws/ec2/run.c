@@ -6,6 +6,7 @@
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/profile.h"
+#include "aws/ec2/quota.h"
 #include "aws/ec2/spot.h"
 #include "aws/iam/iam.h"
 #include "base/base64.h"
@@ -369,11 +370,17 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 		return CALL_FAIL;
 	if (l.spot.set)
 		l.reserved.n = 0, l.reserved.places = 0;
+	/* places that are reserved were counted when they were */
+	int64_t within = l.reserved.only ? 0 : quota_room(c, l.type, l.spot.set);
+	within = within < INT64_MAX ? within + l.reserved.places : within;
+	if (within < in->min_count.v && !l.reserved.only)
+		return quota_fail(c, l.spot.set);
 	int64_t room = l.reserved.only ? l.reserved.places : l.reserved.places + capacity_room(c, l.type);
 	room = placement_room(&l.place, room);
 	if (!l.spot.set && !l.reserved.places && !l.reserved.only && placement_room(&l.place, in->min_count.v) == in->min_count.v)
 		room = spot_reclaim(c, l.type, room, in->min_count.v, &l.after_spot);
 	int64_t count = room < in->max_count.v ? room : in->max_count.v;
+	count = within < count ? within : count;
 	bool down = c->cloud->chaos && chaos_find(c->cloud->chaos, CHAOS_ZONE_DOWN, l.subnet.availability_zone);
 	if (count < in->min_count.v || down)
 		return call_fail(c, "InsufficientInstanceCapacity", 500,

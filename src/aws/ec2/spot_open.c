@@ -85,8 +85,12 @@ static void attempt_free(struct attempt *t)
 
 static bool no_capacity(const char *code)
 {
-	static const char *const codes[] = {"InsufficientInstanceCapacity", "InsufficientFreeAddressesInSubnet",
-	                                    "InsufficientAddressCapacity", "InternalFailure", "InternalError"};
+	static const char *const codes[] = {"InsufficientInstanceCapacity",
+	                                    "InsufficientFreeAddressesInSubnet",
+	                                    "InsufficientAddressCapacity",
+	                                    "MaxSpotInstanceCountExceeded",
+	                                    "InternalFailure",
+	                                    "InternalError"};
 	for (size_t k = 0; k < sizeof(codes) / sizeof(*codes); k++)
 		if (str_is(str_from(code), codes[k]))
 			return true;

@@ -2,6 +2,7 @@
  * ids; in the inner one the container's root is root, and this process's user does not exist. So nothing in the container, root or
  * not, is the owner of what keeps its disks. */
 #include "engine/vm/box.h"
+#include "engine/vm/disk_use.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,6 +110,11 @@ int box_give(struct box *b, const char *disk, const char *node, int fd, int file
 		int error = -errno;
 		close(made.file);
 		return error;
+	}
+	struct stat st;
+	if ((node[0] ? fstat(made.device, &st) : stat(BOX_ROOT, &st)) == 0) {
+		made.number = node[0] ? st.st_rdev : st.st_dev;
+		disk_use_read(BOX_SYSFS, made.number, &made.before);
 	}
 	snprintf(made.name, sizeof(made.name), "%s", disk);
 	snprintf(made.node, sizeof(made.node), "%s", node);
@@ -230,11 +236,29 @@ bool box_is_off(int status)
 	return (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-uint64_t box_cpu_us(const struct box *b)
+static uint64_t cpu_us(const struct box *b)
 {
 	char text[256];
 	unsigned long long us = 0;
 	ssize_t n = pread(b->plan->cpu_stat, text, sizeof(text) - 1, 0);
 	text[n > 0 ? n : 0] = 0;
 	return sscanf(text, "usage_usec %llu", &us) == 1 ? us : 0;
+}
+
+int box_usage(const struct box *b, struct shim_answer *a)
+{
+	struct shim_disk_use uses[BOX_DISKS];
+	size_t count = 0;
+	a->cpu_us = cpu_us(b);
+	for (int i = 0; i < BOX_DISKS; i++) {
+		const struct box_disk *d = &b->disks[i];
+		struct shim_disk_use use = {0};
+		if (!d->name[0] || disk_use_read(BOX_SYSFS, d->number, &use) < 0)
+			continue;
+		disk_use_since(&use, &d->before);
+		disk_use_sum(a, &use);
+		memcpy(use.disk, d->name, sizeof(use.disk));
+		uses[count++] = use;
+	}
+	return disk_use_file(uses, count);
 }

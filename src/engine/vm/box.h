@@ -11,12 +11,15 @@
 enum { BOX_DISKS = 27 };
 #define BOX_ROOT "/mnt"        /* where the shim has the root file system */
 #define BOX_DEVICES "/tmp/dev" /* what the container has as /dev (warden_box.c) */
+#define BOX_SYSFS "/tmp/sys"
 
 struct box_disk {
 	char name[MACHINE_NAME_MAX]; /* of the volume; "": free */
 	char node[MACHINE_NAME_MAX]; /* in /dev */
 	int device;                  /* keeps it; -1: the root */
 	int file;                    /* as the storage daemon offers it */
+	dev_t number;                /* of its block device */
+	struct shim_disk_use before; /* what the device had done for others */
 };
 
 struct box {
@@ -61,5 +64,5 @@ int box_session(struct box *b, pid_t *ret_pid);
 /* What the wait status of init says: it wants to boot anew; it has switched itself off. */
 bool box_reboots(int status);
 bool box_is_off(int status);
-/* Processor time of everything inside. */
-uint64_t box_cpu_us(const struct box *b);
+/* As qemu_usage(): processor time of everything inside, and what its disks have been asked for since it has them. */
+int box_usage(const struct box *b, struct shim_answer *a);

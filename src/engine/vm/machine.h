@@ -153,8 +153,7 @@ struct machine_usage {
 	uint64_t disk_read_bytes, disk_write_bytes, disk_read_ops, disk_write_ops;
 	int64_t at_us; /* when that was so, by the loop's clock; 0: not known yet */
 };
-/* What each disk of a virtual machine has been asked for since it was plugged in, as of at_us; of containers nothing is known.
- * Valid until the loop goes on. */
+/* What each disk has been asked for since it was plugged in, as of at_us. Valid until the loop goes on. */
 struct machine_disk_use {
 	char volume[MACHINE_ID_MAX];
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;

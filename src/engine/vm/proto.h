@@ -136,7 +136,7 @@ struct shim_answer {
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;
 };
 
-/* Beside the answer to a virtual machine's STATUS: a file with one of these for each of its disks. */
+/* Beside the answer to STATUS: a file with one of these for each of the machine's disks. */
 struct shim_disk_use {
 	char disk[MACHINE_NAME_MAX];
 	uint64_t read_bytes, write_bytes, read_ops, write_ops, read_ns, write_ns; /* since it was plugged in */

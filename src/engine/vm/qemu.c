@@ -1,6 +1,7 @@
 /* Why "pc" and not a newer machine: disks are plugged into its one PCI bus by ACPI, which every guest's kernel has built in, and
  * its firmware starts a kernel in tenths of a second even where every instruction is emulated. */
 #include "engine/vm/qemu.h"
+#include "engine/vm/disk_use.h"
 #include "engine/vm/warden_box.h"
 
 #include "base/arena.h"
@@ -542,19 +543,11 @@ int qemu_usage(struct qemu *q, struct shim_answer *a)
 		                            .write_ops = counter(stats, S("wr_operations")),
 		                            .read_ns = counter(stats, S("rd_total_time_ns")),
 		                            .write_ns = counter(stats, S("wr_total_time_ns"))};
-		a->read_bytes += use.read_bytes;
-		a->write_bytes += use.write_bytes;
-		a->read_ops += use.read_ops;
-		a->write_ops += use.write_ops;
+		disk_use_sum(a, &use);
 		if (!str_set(disk) || count == QEMU_DISKS)
 			continue;
 		memcpy(use.disk, disk.p, disk.n);
 		uses[count++] = use;
 	}
-	int fd = count ? memfd_create("disks", MFD_CLOEXEC) : -1;
-	if (fd >= 0 && write(fd, uses, count * sizeof(*uses)) != (ssize_t)(count * sizeof(*uses))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
+	return disk_use_file(uses, count);
 }

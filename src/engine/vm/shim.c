@@ -40,9 +40,7 @@ void shim_answer_with(struct shim *s, const struct shim_request *r, int error, c
 	                        .is_box = s->plan->request->is_box};
 	int uses = -1;
 	if (r->verb == SHIM_STATUS && !s->over) {
-		uses = qemu_usage(&s->qemu, &a);
-		if (s->plan->request->is_box)
-			a.cpu_us = box_cpu_us(&s->box);
+		uses = a.is_box ? box_usage(&s->box, &a) : qemu_usage(&s->qemu, &a);
 		if (uses >= 0) {
 			fds = &uses;
 			nfds = 1;

@@ -87,6 +87,7 @@ static int change_type(struct call *c, struct ec2_instance *i, struct str name)
 		return CALL_FAIL;
 	i->instance_type = name;
 	i->cpu_options->core_count = OPT_INT(type->vcpus);
+	i->cpu_options->threads_per_core = OPT_INT(1);
 	return CALL_OK;
 }
 
@@ -104,9 +105,10 @@ static int change_interface(struct call *c, struct str instance, const struct ec
 		        c, "InvalidInstanceID", 400,
 		        "There are multiple interfaces attached to instance '%.*s'. Please specify an interface ID for the operation instead.",
 		        STR_ARG(instance));
-	if (in->groups.n)
-		return ec2_interface_set_groups(c, &all.v[0], &in->groups);
-	all.v[0].interface->source_dest_check = OPT_BOOL(g->flag);
+	if (!in->groups.n)
+		all.v[0].interface->source_dest_check = OPT_BOOL(g->flag);
+	else if (ec2_interface_set_groups(c, &all.v[0], &in->groups) != CALL_OK)
+		return CALL_FAIL;
 	ec2_interface_put(&s, &all.v[0]);
 	return CALL_OK;
 }

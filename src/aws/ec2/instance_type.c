@@ -27,11 +27,6 @@ const struct instance_type *instance_type_find(struct str name)
 	return NULL;
 }
 
-bool instance_type_offered(const struct instance_type *t)
-{
-	return (t->architectures & machine_architectures) && !t->gpus && str_find(str_from(t->name), S(".metal")) < 0;
-}
-
 unsigned instance_type_cpu_percent(const struct instance_type *t)
 {
 	return t->credits_tenths_h ? (unsigned)(t->credits_tenths_h * 100 / 600) : t->vcpus * 100u;
@@ -44,6 +39,18 @@ static bool family_in(const char *type, const char *const *families)
 		if (strlen(*families) == n && !memcmp(*families, type, n))
 			return true;
 	return false;
+}
+
+bool instance_type_accelerated(const struct instance_type *t)
+{
+	static const char *const families[] = {"dl1", "f1", "f2", "inf1", "inf2", "trn1", "trn1n", "vt1", NULL};
+	return t->gpus || family_in(t->name, families);
+}
+
+bool instance_type_offered(const struct instance_type *t)
+{
+	return (t->architectures & machine_architectures) && !instance_type_accelerated(t) &&
+	       str_find(str_from(t->name), S(".metal")) < 0;
 }
 
 bool instance_type_current(const struct instance_type *t)

@@ -22,6 +22,8 @@ extern const unsigned instance_type_count;
 const struct instance_type *instance_type_find(struct str name);
 /* Can this machine run it? It has neither accelerators nor bare metal to give, and only processors of its own kind. */
 bool instance_type_offered(const struct instance_type *t);
+/* Has it GPUs, FPGAs or chips for inference, training or video? */
+bool instance_type_accelerated(const struct instance_type *t);
 /* What Amazon says of its family: is it of the current generation, and run by its Xen hypervisor? */
 bool instance_type_current(const struct instance_type *t);
 bool instance_type_xen(const struct instance_type *t);

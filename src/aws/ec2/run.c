@@ -27,12 +27,18 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 		return unsupported(c, "Kernels of one's own are");
 	if (in->hibernation_options && in->hibernation_options->configured.v)
 		return unsupported(c, "Hibernation is");
-	if (in->license_specifications.n || in->enclave_options || in->elastic_gpu_specification.n ||
-	    in->elastic_inference_accelerators.n || in->cpu_options || in->maintenance_options || in->network_performance_options ||
-	    in->operator|| in->secondary_interfaces.n || in->private_dns_name_options)
-		return unsupported(
-		        c,
-		        "Licences, enclaves, accelerators, CPU options, and options of maintenance, names and network performance are");
+	const struct ec2_instance_maintenance_options_request *kept = in->maintenance_options;
+	const struct ec2_private_dns_name_options_request *names = in->private_dns_name_options;
+	if (in->enclave_options && in->enclave_options->enabled.v)
+		return unsupported(c, "Enclaves are");
+	if (kept && kept->auto_recovery.n && !str_is(kept->auto_recovery, "disabled"))
+		return unsupported(c, "Automatic recovery is");
+	if (names && ((names->hostname_type.n && !str_is(names->hostname_type, "ip-name")) ||
+	              names->enable_resource_name_dns_a_record.v || names->enable_resource_name_dns_aaaa_record.v))
+		return unsupported(c, "Names after instances' ids are");
+	if (in->license_specifications.n || in->elastic_gpu_specification.n || in->elastic_inference_accelerators.n ||
+	    in->network_performance_options || in->operator|| in->secondary_interfaces.n)
+		return unsupported(c, "Licences, accelerators and options of network performance are");
 	return CALL_OK;
 }
 
@@ -48,21 +54,52 @@ static int take_counts(struct call *c, const struct ec2_run_instances_request *i
 	return CALL_OK;
 }
 
+static int no_capacity(struct call *c, const struct launch *l)
+{
+	return call_fail(c, "InsufficientInstanceCapacity", 500,
+	                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",
+	                 l->type->name, STR_ARG(l->subnet.availability_zone));
+}
+
+/* Cores and threads are named freely, but all of the type's vCPUs are used. */
+static int take_cpu_options(struct call *c, const struct launch *l)
+{
+	const struct ec2_cpu_options_request *o = l->in->cpu_options;
+	if (!o)
+		return CALL_OK;
+	if (o->amd_sev_snp.n || o->nested_virtualization.n)
+		return unsupported(c, "Options of processors other than counts are");
+	if (!o->core_count.set || !o->threads_per_core.set)
+		return ec2_missing(c, o->core_count.set ? "ThreadsPerCore" : "CoreCount");
+	if (o->threads_per_core.v < 1 || o->threads_per_core.v > 2 || o->core_count.v < 1 ||
+	    o->core_count.v * o->threads_per_core.v > l->type->vcpus)
+		return ec2_invalid(
+		        c, "CpuOptions: Core count of %lld and threads per core of %lld are not valid for instance type %s.",
+		        (long long)o->core_count.v, (long long)o->threads_per_core.v, l->type->name);
+	if (o->core_count.v * o->threads_per_core.v != l->type->vcpus)
+		return unsupported(c, "Fewer processors than the type has are");
+	return CALL_OK;
+}
+
 static int take_type(struct call *c, struct launch *l)
 {
 	struct str name = str_set(l->in->instance_type) ? l->in->instance_type : S("m1.small");
 	l->type = instance_type_find(name);
 	if (!l->type)
 		return ec2_invalid(c, "Invalid value '%.*s' for InstanceType.", STR_ARG(name));
+	if (!str_is(l->image.image->architecture, "x86_64") || !(l->type->architectures & ARCH_X86_64))
+		return ec2_invalid(
+		        c,
+		        "The architecture '%s' of the specified instance type does not match the architecture '%.*s' of the specified AMI. "
+		        "Specify an instance type and an AMI that have matching architectures, and try again. You can use "
+		        "'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
+		        l->type->architectures & ARCH_X86_64 ? "x86_64" : "arm64", STR_ARG(l->image.image->architecture));
+	if (instance_type_accelerated(l->type))
+		return no_capacity(c, l);
 	if (!instance_type_offered(l->type))
 		return call_fail(c, "Unsupported", 400,
 		                 "Your requested instance type (%.*s) is not supported in your requested Availability Zone (%.*s).",
 		                 STR_ARG(name), STR_ARG(l->subnet.availability_zone));
-	if (!str_is(l->image.image->architecture, "x86_64") || !(l->type->architectures & ARCH_X86_64))
-		return ec2_invalid(
-		        c,
-		        "The architecture '%.*s' of the specified instance type does not match the architecture of the specified AMI.",
-		        STR_ARG(name));
 	return CALL_OK;
 }
 
@@ -253,6 +290,21 @@ static struct ec2_instance_metadata_options_response *metadata_options(struct ca
 	return made;
 }
 
+/* What clients look at before they change it, or compare with what they have asked for. */
+static void show_what_is_off(struct arena *a, struct ec2_instance *i)
+{
+	i->enclave_options = arena_new(a, struct ec2_enclave_options);
+	i->enclave_options->enabled = OPT_BOOL(false);
+	i->hibernation_options = arena_new(a, struct ec2_hibernation_options);
+	i->hibernation_options->configured = OPT_BOOL(false);
+	i->maintenance_options = arena_new(a, struct ec2_instance_maintenance_options);
+	i->maintenance_options->auto_recovery = S("disabled");
+	i->private_dns_name_options = arena_new(a, struct ec2_private_dns_name_options_response);
+	i->private_dns_name_options->hostname_type = S("ip-name");
+	i->private_dns_name_options->enable_resource_name_dns_a_record = OPT_BOOL(false);
+	i->private_dns_name_options->enable_resource_name_dns_aaaa_record = OPT_BOOL(false);
+}
+
 static struct ec2_instance *make_instance(struct call *c, struct launch *l, int64_t index)
 {
 	const struct ec2_run_instances_request *in = l->in;
@@ -293,8 +345,9 @@ static struct ec2_instance *make_instance(struct call *c, struct launch *l, int6
 	i->monitoring = arena_new(c->arena, struct ec2_monitoring);
 	i->monitoring->state = in->monitoring && in->monitoring->enabled.v ? S("enabled") : S("disabled");
 	i->cpu_options = arena_new(c->arena, struct ec2_cpu_options);
-	i->cpu_options->core_count = OPT_INT(l->type->vcpus);
-	i->cpu_options->threads_per_core = OPT_INT(1);
+	i->cpu_options->core_count = in->cpu_options ? in->cpu_options->core_count : OPT_INT(l->type->vcpus);
+	i->cpu_options->threads_per_core = in->cpu_options ? in->cpu_options->threads_per_core : OPT_INT(1);
+	show_what_is_off(c->arena, i);
 	i->metadata_options = metadata_options(c, l);
 	i->capacity_reservation_specification = l->reserved.shown;
 	if (l->profile.arn.n) {
@@ -352,8 +405,8 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 	if (said != CALL_OK)
 		return said;
 	if (ec2_image_usable(c, image_id, &l.image) != CALL_OK || ec2_run_take_ports(c, &l) != CALL_OK ||
-	    take_type(c, &l) != CALL_OK || credit_check_launch(c, in->credit_specification, l.type) != CALL_OK ||
-	    ec2_run_check_ports(c, &l) != CALL_OK ||
+	    take_type(c, &l) != CALL_OK || take_cpu_options(c, &l) != CALL_OK ||
+	    credit_check_launch(c, in->credit_specification, l.type) != CALL_OK || ec2_run_check_ports(c, &l) != CALL_OK ||
 	    placement_of_launch(c, in->placement, l.subnet.availability_zone, l.type, &l.place) != CALL_OK ||
 	    spot_take(c, in, l.type, &l.spot, &l.template_tags) != CALL_OK ||
 	    (in->key_name.n && ec2_key_pair_named(c, in->key_name, &l.key) != CALL_OK) || ec2_run_take_profile(c, &l) != CALL_OK ||
@@ -383,9 +436,7 @@ int ec2_run_instances(struct call *c, const struct ec2_run_instances_request *gi
 	count = within < count ? within : count;
 	bool down = c->cloud->chaos && chaos_find(c->cloud->chaos, CHAOS_ZONE_DOWN, l.subnet.availability_zone);
 	if (count < in->min_count.v || down)
-		return call_fail(c, "InsufficientInstanceCapacity", 500,
-		                 "We currently do not have sufficient %s capacity in the Availability Zone you requested (%.*s).",
-		                 l.type->name, STR_ARG(l.subnet.availability_zone));
+		return no_capacity(c, &l);
 	int64_t outside = count > l.reserved.places ? count - l.reserved.places : 0;
 	if (outside)
 		capacity_take(c, outside * l.type->memory_mib, outside * l.type->vcpus);

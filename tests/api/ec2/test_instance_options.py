@@ -51,6 +51,46 @@ class Options(Ec2Case):
         self.assertAwsError("InvalidInstanceAttributeValue", attribute, {"DeviceName": "/dev/sdz", "Ebs": {"DeleteOnTermination": True}})
         self.snapshots(disks())
 
+    def test_groups(self):
+        vpc = self.instance()["VpcId"]
+        group = self.ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]
+        own = [g["GroupId"] for g in self.instance()["SecurityGroups"]]
+        self.assertIsNone(self.ec2.modify_instance_attribute(InstanceId=self.instance_id, Groups=[group]).get("Return"))
+        shown = self.instance()
+        self.assertEqual([g["GroupId"] for g in shown["SecurityGroups"]], [group])
+        self.assertEqual([g["GroupId"] for g in shown["NetworkInterfaces"][0]["Groups"]], [group])
+        self.fails("DependencyViolation", self.ec2.delete_security_group, GroupId=group)
+        self.fails("InvalidGroup.NotFound", self.ec2.modify_instance_attribute, InstanceId=self.instance_id, Groups=["sg-0123456789abcdef0"])
+        self.assertEqual([g["GroupId"] for g in self.instance()["SecurityGroups"]], [group])
+        self.ec2.modify_instance_attribute(InstanceId=self.instance_id, Groups=own)
+        self.ec2.delete_security_group(GroupId=group)
+
+    def test_what_a_launch_may_say(self):
+        """What is off, or so anyway, may be said; the rest is refused."""
+        launch = dict(ImageId=self.made["ImageId"], MinCount=1, MaxCount=1)
+        made = self.query("RunInstances", ImageId=self.made["ImageId"], MinCount=1, MaxCount=1, InstanceType="t3.nano", **{
+            "EnclaveOptions.Enabled": "false", "HibernationOptions.Configured": "false", "MaintenanceOptions.AutoRecovery": "disabled",
+            "CpuOptions.CoreCount": 1, "CpuOptions.ThreadsPerCore": 2, "PrivateDnsNameOptions.HostnameType": "ip-name",
+            "PrivateDnsNameOptions.EnableResourceNameDnsARecord": "false"})
+        text = made.body.decode()
+        self.assertEqual(made.status, 200, text)
+        self.addCleanup(self.ec2.terminate_instances, InstanceIds=re.findall("<instanceId>(i-[0-9a-f]+)", text)[:1])
+        for part in ("<cpuOptions><coreCount>1</coreCount><threadsPerCore>2</threadsPerCore></cpuOptions>", "<enclaveOptions><enabled>false<",
+                     "<hibernationOptions><configured>false<", "<maintenanceOptions><autoRecovery>disabled<", "<privateDnsNameOptions><hostnameType>ip-name<"):
+            self.assertIn(part, re.sub(r">\s+<", "><", text))
+        run = lambda kind="t3.nano", **more: self.ec2.run_instances(**launch, InstanceType=kind, **more)  # noqa: E731
+        self.fails("UnsupportedOperation", run, EnclaveOptions={"Enabled": True})
+        self.fails("UnsupportedOperation", run, HibernationOptions={"Configured": True})
+        self.fails("UnsupportedOperation", run, CpuOptions={"CoreCount": 1, "ThreadsPerCore": 1})
+        self.fails("InvalidParameterValue", run, CpuOptions={"CoreCount": 4, "ThreadsPerCore": 2})
+        # another processor than the image's; and what this machine has none of, however few are asked for
+        self.fails("InvalidParameterValue", run, "The architecture 'arm64' of the specified instance type does not match the architecture 'x86_64' of the "
+                   "specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use "
+                   "'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.", kind="t4g.nano")
+        for kind in ("g4dn.xlarge", "p4d.24xlarge", "inf1.xlarge"):
+            self.fails("InsufficientInstanceCapacity", run, status=500, kind=kind)
+        self.fails("Unsupported", run, kind="m5.metal")
+
     def snapshots(self, disks):
         self.wait("running")
         create = lambda **more: self.ec2.create_snapshots(InstanceSpecification={"InstanceId": self.instance_id, **more}, Description="d", CopyTagsFromSource="volume",  # noqa: E731

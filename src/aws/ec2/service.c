@@ -234,7 +234,8 @@ static const struct service_op ops[] = {
         ROW(revoke_security_group_egress, RevokeSecurityGroupEgress),
         ROW(revoke_security_group_ingress, RevokeSecurityGroupIngress),
         ROW(run_instances, RunInstances,
-            .missing = "stopping spot instances at an interruption, fewer processors than the type has, primary IPv6 addresses, hibernation"),
+            .missing =
+                    "stopping spot instances at an interruption, fewer processors than the type has, primary IPv6 addresses, hibernation"),
         ROW(start_instances, StartInstances),
         ROW(start_network_insights_analysis, StartNetworkInsightsAnalysis, .missing = "other accounts, filters of components"),
         ROW(stop_instances, StopInstances, .missing = "hibernation"),

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 import unittest
@@ -161,12 +162,52 @@ class Containers(Machines):
         files = [sorted(os.listdir(f"{self.data}/{place}")) for place in ("machines", "volumes")]
         return roles, loops, groups, fuse, files, len(self.processes())
 
+    def all_left(self):
+        return *self.left(), self.network(), self.namespaces()
+
+    def network(self):
+        """What the networks use: links of ours on the machine, namespaces of routers, and in these links and lines of packet rules."""
+        def lines(*words):
+            return subprocess.run(words, capture_output=True, text=True, check=False).stdout.count("\n")
+        shown = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+        ours = sum(f": q{kind}{instance_of(self.data)[:8]}-" in line for line in shown.splitlines() for kind in "tv")
+        net, inside = self.net(), []
+        for fd in pathlib.Path(f"/proc/{net}/fd").iterdir():
+            try:
+                place = os.readlink(fd)
+            except OSError:
+                continue
+            if place.startswith("net:"):
+                enter = ["nsenter", f"--net={fd}"]
+                inside.append((lines(*enter, "ip", "-o", "link"), lines(*enter, "nft", "list", "ruleset"), lines(*enter, "ip", "rule")))
+        return ours, sorted(inside), lines("nft", "list", "table", "inet", "quartet_" + instance_of(self.data)[:8])
+
+    def namespaces(self):
+        """How many the cloud's processes are in, by kind."""
+        parents, found = {}, {}
+        for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parents[int(path.parent.name)] = int(path.read_text().rpartition(") ")[2].split()[1])
+            except OSError:
+                continue
+        pids, more = set(), {self.cloud.process.pid}
+        while more:
+            pids |= more
+            more = {pid for pid, parent in parents.items() if parent in pids} - pids
+        for pid in pids:
+            for kind in ("mnt", "net", "pid", "user", "ipc", "uts", "cgroup"):
+                try:
+                    found.setdefault(kind, set()).add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+                except OSError:
+                    continue
+        return {kind: len(them) for kind, them in found.items()}
+
     def steady(self):
         """The same once the prepared ones stand, which are made when the first instance has started."""
-        said, same = self.left(), 0
+        said, same = self.all_left(), 0
         while same < 20:
             time.sleep(0.1)
-            now = self.left()
+            now = self.all_left()
             same = same + 1 if (now[0], now[2:]) == (said[0], said[2:]) else 0
             said = now
         return said
@@ -375,7 +416,7 @@ class Containers(Machines):
             for self.instance in ids:
                 self.wait("terminated")
         for _ in range(1000):
-            after = self.left()
+            after = self.all_left()
             # what the first life needed may have gone since; loop devices are everybody's, and other tests run instances too
             if after[2:] == before[2:] and after[1] <= before[1] and all(after[0][role] <= before[0][role] for role in after[0]):
                 return

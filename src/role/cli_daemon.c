@@ -214,10 +214,13 @@ int cli_up(struct cli *cli)
 		return cli_fail(cli, CLI_USAGE, "--kvm wants auto or no, not \"%s\"", c.kvm);
 	struct str runtime = config_get(&file, "containers", "runtime");
 	unsigned number;
-	const char *advice;
 	c.container_runtime = str_set(runtime) ? arena_dupz(&cli->arena, runtime) : NULL;
-	if (oci_runtime_find(c.container_runtime, &number, &advice) < 0)
-		return cli_fail(cli, CLI_USAGE, "%s: [containers] runtime: \"%s\" %s", c.config_file, c.container_runtime, advice);
+	if (oci_runtime_find(c.container_runtime, &number) < 0)
+		return cli_fail(cli, CLI_USAGE, "%s: [containers] runtime: \"%s\" is none of crun, runc, kata and runsc",
+		                c.config_file, c.container_runtime);
+	if (c.container_runtime && access(oci_runtime(number)->program, X_OK) < 0)
+		return cli_fail(cli, CLI_FAILED, "%s: [containers] runtime: %s is not installed (%s): %s", c.config_file,
+		                c.container_runtime, oci_runtime(number)->program, oci_runtime(number)->advice);
 	static const char *const quotas[] = {"vcpus", "spot_vcpus"};
 	for (size_t i = 0; i < sizeof(quotas) / sizeof(*quotas); i++) {
 		struct str text = config_get(&file, "ec2", quotas[i]);

@@ -120,13 +120,12 @@ static void instances(void)
 /* As the steward says it when a task is wanted. */
 static void tasks(void)
 {
-	char advice[64];
+	char advice[128];
 	puts("tasks");
 	for (unsigned i = 0; i < STEWARD_RUNTIMES; i++) {
 		const struct oci_runtime *r = oci_runtime(i);
 		bool there = access(r->program, X_OK) == 0;
-		snprintf(advice, sizeof(advice), "apt-get install %s%s", r->package,
-		         i == STEWARD_CRUN ? "" : ", and runtime = in [containers]");
+		snprintf(advice, sizeof(advice), "%s%s", r->advice, i == STEWARD_CRUN ? "" : ", and runtime = in [containers]");
 		line(there, i == STEWARD_CRUN ? "crun (the default)" : r->name, there ? r->program : "not installed", advice);
 	}
 	bool storage = exists("/usr/sbin/mke2fs") && exists("/dev/loop-control");

@@ -220,6 +220,24 @@ static int fill(const char *name, int from)
 	return error;
 }
 
+/* crun looks what kind of control groups there are, even when it has nothing to do with them. Others want to see where devices are
+ * kept, and are content when they may not write there. */
+static int mount_groups(const struct task_child *c)
+{
+	const unsigned plain = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	bool shown = c->request->runtime != STEWARD_CRUN;
+	if (shown && c->cgroup_version == 2)
+		return mount_new("cgroup2", "/sys/fs/cgroup", NULL, plain | MOUNT_ATTR_RDONLY);
+	int error = mount_new("tmpfs", "/sys/fs/cgroup", "0755", plain);
+	if (error)
+		return error;
+	if (shown && (mkdir("/sys/fs/cgroup/devices", 0555) < 0 ||
+	              mount("cgroup", "/sys/fs/cgroup/devices", "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "devices") < 0))
+		return -errno;
+	return mount_setattr(AT_FDCWD, "/sys/fs/cgroup", AT_RECURSIVE, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
 static int make_files(const struct task_child *c, struct made *m, struct steward_answer *a)
 {
 	static const char *const directories[] = {SHIM_LAYERS, SHIM_ROOTS, SHIM_SCRATCH, SHIM_FILES, SHIM_STATE, SHIM_BUNDLES};
@@ -236,9 +254,8 @@ static int make_files(const struct task_child *c, struct made *m, struct steward
 			error = -errno;
 	if (!error)
 		error = mount_new("sysfs", "/sys", NULL, plain);
-	/* crun looks what kind of control groups there are, even when it has nothing to do with them */
 	if (!error)
-		error = mount_new("tmpfs", "/sys/fs/cgroup", "0755", plain | MOUNT_ATTR_RDONLY);
+		error = mount_groups(c);
 	if (error)
 		return fail(a, error, "making the sandbox's file system");
 	error = attach_layers(c, m);

@@ -34,7 +34,7 @@ enum {
 };
 
 enum steward_verb { STEWARD_FACTS = 1, STEWARD_START, STEWARD_KILL, STEWARD_UNPACK, STEWARD_TRIM };
-enum steward_runtime { STEWARD_CRUN, STEWARD_RUNTIMES };
+enum steward_runtime { STEWARD_CRUN, STEWARD_RUNC, STEWARD_KATA, STEWARD_RUNSC, STEWARD_RUNTIMES };
 enum task_fd {
 	TASK_FD_LISTEN, /* a listening SOCK_SEQPACKET socket, for the shim */
 	TASK_FD_HOSTS,  /* contents of /etc/hosts, /etc/resolv.conf, /etc/hostname */

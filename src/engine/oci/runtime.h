@@ -3,14 +3,16 @@
 #pragma once
 #include "engine/oci/proto.h"
 
+#include <stdbool.h>
+
 struct oci_runtime {
 	const char *name, *program;
 	const char *const *general; /* words before the verb */
-	const char *package;        /* of Debian's */
+	bool knows_keyrings;        /* --no-new-keyring */
+	const char *advice;         /* how it is installed */
 };
 
 /* number: enum steward_runtime. */
 const struct oci_runtime *oci_runtime(unsigned number);
-/* By its name; NULL or "" is crun. 0; -ENOTSUP: we know it and cannot use it; -EINVAL: nobody has heard of it. *ret_why, with an
- * error: half a sentence that says what to do, for behind the name. */
-int oci_runtime_find(const char *name, unsigned *ret_number, const char **ret_why);
+/* By its name; NULL or "" is crun. -EINVAL: nobody has heard of it. Whether it works here says a trial (trial.h). */
+int oci_runtime_find(const char *name, unsigned *ret_number);

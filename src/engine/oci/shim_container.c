@@ -1,6 +1,7 @@
 /* A container's life: the runtime is started, makes it and goes; it is this process's child then, because this is process 1 of the
  * namespace around it. Its end may be seen before the runtime's is: the kernel hands both over at the same moment. */
 #include "engine/oci/child.h"
+#include "engine/oci/runtime.h"
 #include "engine/oci/shim_state.h"
 
 #include "base/clock.h"
@@ -270,8 +271,10 @@ static int run(struct held_container *c)
 	path_of(c, "log", log);
 	path_of(c, "console", console);
 	unlink(pid_file);
-	const char *words[12] = {"run", "--detach", "--no-new-keyring", "--pid-file", pid_file, "--bundle", bundle};
-	int n = 7;
+	const char *words[12] = {"run", "--detach", "--pid-file", pid_file, "--bundle", bundle};
+	int n = 6;
+	if (oci_runtime(c->shim->plan->runtime)->knows_keyrings)
+		words[n++] = "--no-new-keyring";
 	if (c->head.has_terminal) {
 		words[n++] = "--console-socket";
 		words[n++] = console;

@@ -63,12 +63,16 @@ void runtime_said(const char *log, char *ret, size_t cap)
 	line = line ? line + 1 : text;
 	/* without the runtime's own date */
 	const char *error = strstr(line, " error: "), *msg = strstr(line, "msg=\"");
-	if (msg)
+	if (msg) {
 		line = msg + 5;
-	else if (error)
+		size_t length = strlen(line);
+		if (length && line[length - 1] == '"')
+			text[(size_t)(line - text) + length - 1] = 0;
+	} else if (error) {
 		line = error + 8;
-	else if (line[0] >= '0' && line[0] <= '9' && strstr(line, "Z: "))
+	} else if (line[0] >= '0' && line[0] <= '9' && strstr(line, "Z: ")) {
 		line = strstr(line, "Z: ") + 3;
+	}
 	snprintf(ret, cap, "%s", line);
 }
 

@@ -313,7 +313,7 @@ static int look_around(const struct steward *s, unsigned runtime, char *ret, siz
 {
 	const struct oci_runtime *r = oci_runtime(runtime);
 	if (access(r->program, X_OK) < 0) {
-		snprintf(ret, cap, "the container runtime %s is not installed: apt-get install %s", r->name, r->package);
+		snprintf(ret, cap, "the container runtime %s is not installed (%s): %s", r->name, r->program, r->advice);
 		return -ENOTSUP;
 	}
 	const char *why = s->world->template_fd < 0 || !s->cgroups->has[CGROUP_MEMORY] ? "sandboxes do not work on this machine"

@@ -60,9 +60,8 @@ struct tasks *tasks_new(struct loop *l, struct cells *cells, const char *data_di
 	if (!s)
 		die("out of memory");
 	*s = (struct tasks){.loop = l, .cells = cells, .users = {{"", events, found, ctx}}, .user_count = 1, .channel = -1};
-	const char *why;
-	if (oci_runtime_find(runtime, &s->runtime, &why) < 0)
-		die("the container runtime \"%s\" %s", runtime, why);
+	if (oci_runtime_find(runtime, &s->runtime) < 0)
+		die("the container runtime \"%s\" is not known", runtime);
 	list_init(&s->all);
 	snprintf(path, sizeof(path), "%s/tasks", data_dir);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -105,6 +104,7 @@ void tasks_free(struct tasks *s)
 		return;
 	list_each (&s->all, struct task, at, t)
 		forget(t);
+	trial_free(s);
 	loop_remove_timer(s->loop, s->again);
 	loop_remove_fd(s->loop, s->watch);
 	if (s->channel >= 0)
@@ -288,8 +288,10 @@ struct task *task_new(struct tasks *s, const struct task_spec *spec, void *ctx)
 		t->start->has_address6 = spec->port->has_address6;
 		memcpy(t->start->address6, spec->port->address6, sizeof(t->start->address6));
 	}
-	int error = gather(t, spec);
-	if (error) {
+	int error = s->facts.known && s->trial_failed ? -ENOTSUP : gather(t, spec);
+	if (error == -ENOTSUP && s->trial_failed) {
+		task_fail_later(t, error, s->facts.why_not);
+	} else if (error) {
 		task_drop_fds(t);
 		task_fail_later(t, error, error == -EINVAL ? "the task's specification is not valid" : strerror(-error));
 	} else {

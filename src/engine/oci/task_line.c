@@ -80,10 +80,10 @@ int task_order(struct task *t, const struct task_order *o, int fd)
 	return msg_send(t->sock, o, sizeof(*o), &fd, fd >= 0);
 }
 
-/* The steward has answered and every task of before has said whose it is. */
-static void check_settled(struct tasks *s)
+/* The steward has answered, the runtime was tried, and every task of before has said whose it is. */
+void tasks_check_settled(struct tasks *s)
 {
-	if (s->facts.known || !s->answered)
+	if (s->facts.known || !s->answered || s->trial)
 		return;
 	list_each (&s->all, struct task, at, t)
 		if (t->adopted)
@@ -102,7 +102,7 @@ static bool is_adopted(struct task *t)
 	bool wanted = t->ctx;
 	if (!wanted)
 		task_free(t);
-	check_settled(s);
+	tasks_check_settled(s);
 	return wanted;
 }
 
@@ -398,7 +398,9 @@ static void steward_speaks(void *ctx, uint32_t events)
 		s->answered = true;
 		s->facts.works = a.works;
 		snprintf(s->facts.why_not, sizeof(s->facts.why_not), "%.150s", a.why);
-		check_settled(s);
+		if (a.works && s->runtime != STEWARD_CRUN && !s->tried)
+			trial_begin(s);
+		tasks_check_settled(s);
 	} else if (a.verb == STEWARD_START) {
 		was_started(s, &a);
 	}

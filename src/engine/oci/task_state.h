@@ -30,6 +30,8 @@ struct tasks {
 	struct list all;
 	uint32_t next_number;
 	bool scanned, answered;
+	struct trial *trial; /* NULL: none goes on */
+	bool tried, trial_failed;
 };
 
 struct asked_exec {
@@ -76,6 +78,12 @@ int task_order(struct task *t, const struct task_order *o, int fd);
 void task_report_end(struct task *t, int error, const char *why);
 /* From outside a callback. */
 void task_fail_later(struct task *t, int error, const char *why);
+/* Facts are complete: says so when every task of before has said whose it is. */
+void tasks_check_settled(struct tasks *s);
+/* trial.c */
+/* Has a runtime that is not the usual one start a container of this machine's programs; tasks_check_settled() follows. */
+void trial_begin(struct tasks *s);
+void trial_free(struct tasks *s);
 /* task.c */
 struct task *task_make(struct tasks *s, const char *id);
 void task_drop_fds(struct task *t);

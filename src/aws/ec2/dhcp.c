@@ -1,5 +1,9 @@
-/* DHCP options. What the network gives to instances from them is the domain name; the name servers of a VPC are Amazon's. */
+/* DHCP options: what the network tells instances when they ask for their address. */
 #include "aws/ec2/vpc.h"
+
+#include "engine/net/network.h"
+
+static const char own_resolver[] = "AmazonProvidedDNS";
 
 static bool is_word(struct str s)
 {
@@ -9,19 +13,42 @@ static bool is_word(struct str s)
 	return s.n > 0 && s.n < 64;
 }
 
+static unsigned node_type(struct str s)
+{
+	return s.n == 1 && (s.p[0] == '1' || s.p[0] == '2' || s.p[0] == '4' || s.p[0] == '8') ? (unsigned)(s.p[0] - '0') : 0;
+}
+
+static int check_servers(struct call *c, const struct ec2_new_dhcp_configuration *in)
+{
+	bool names = str_is(in->key, "domain-name-servers");
+	uint32_t server;
+	if (!in->values.n || in->values.n > NETWORK_DHCP_SERVERS)
+		return ec2_invalid(c, "The option %.*s has from 1 to %d values.", STR_ARG(in->key), NETWORK_DHCP_SERVERS);
+	for (uint32_t i = 0; i < in->values.n; i++) {
+		struct str one = in->values.v[i];
+		if (names && str_find_char(one, ':') >= 0)
+			return ec2_unsupported(c, "A name server's address of IPv6");
+		if (!(names && str_is(one, own_resolver)) && (!ec2_address_parse(one, &server) || server >> 24 == 0))
+			return ec2_invalid(c, "Value (%.*s) for parameter %.*s is invalid.", STR_ARG(one), STR_ARG(in->key));
+	}
+	return CALL_OK;
+}
+
 static int add_configuration(struct call *c, const struct ec2_new_dhcp_configuration *in, struct ec2_dhcp_options *options)
 {
 	for (uint32_t i = 0; i < options->dhcp_configurations.n; i++)
 		if (str_eq(options->dhcp_configurations.v[i].key, in->key))
 			return ec2_invalid(c, "Value (%.*s) for parameter key is invalid. Duplicate option key.", STR_ARG(in->key));
-	if (str_is(in->key, "domain-name-servers")) {
-		if (in->values.n != 1 || !str_is(in->values.v[0], "AmazonProvidedDNS"))
-			return ec2_unsupported(c, "A name server other than AmazonProvidedDNS");
+	if (str_is(in->key, "domain-name-servers") || str_is(in->key, "ntp-servers") || str_is(in->key, "netbios-name-servers")) {
+		if (check_servers(c, in) != CALL_OK)
+			return CALL_FAIL;
 	} else if (str_is(in->key, "domain-name")) {
 		if (in->values.n != 1 || !is_word(in->values.v[0]))
 			return ec2_invalid(c, "Value for parameter domain-name is invalid.");
-	} else if (str_is(in->key, "ntp-servers") || str_is(in->key, "netbios-name-servers") ||
-	           str_is(in->key, "netbios-node-type") || str_is(in->key, "ipv6-address-preferred-lease-time")) {
+	} else if (str_is(in->key, "netbios-node-type")) {
+		if (in->values.n != 1 || !node_type(in->values.v[0]))
+			return ec2_invalid(c, "Value for parameter netbios-node-type is invalid: it has to be 1, 2, 4 or 8.");
+	} else if (str_is(in->key, "ipv6-address-preferred-lease-time")) {
 		return ec2_unsupported(c, "This DHCP option");
 	} else {
 		return ec2_invalid(c, "Value (%.*s) for parameter key is invalid. Unknown DHCP option", STR_ARG(in->key));
@@ -130,13 +157,39 @@ int ec2_describe_dhcp_options(struct call *c, const struct ec2_describe_dhcp_opt
 	                    out, &out->next_token);
 }
 
-struct str ec2_domain_name(const struct ec2_scope *s, struct str vpc)
+static const struct ec2_dhcp_options *options_of(const struct ec2_scope *s, struct str vpc, struct ec2_dhcp_options *room)
 {
 	struct state_vpc_vpc_record record;
-	struct ec2_dhcp_options dhcp;
-	if (ec2_find(s, &ec2_kind_vpc, vpc, &record) && ec2_find(s, &ec2_kind_dhcp, record.vpc->dhcp_options_id, &dhcp))
-		for (uint32_t i = 0; i < dhcp.dhcp_configurations.n; i++)
-			if (str_is(dhcp.dhcp_configurations.v[i].key, "domain-name") && dhcp.dhcp_configurations.v[i].values.n)
-				return dhcp.dhcp_configurations.v[i].values.v[0].value;
+	return ec2_find(s, &ec2_kind_vpc, vpc, &record) && ec2_find(s, &ec2_kind_dhcp, record.vpc->dhcp_options_id, room) ? room
+	                                                                                                                  : NULL;
+}
+
+struct str ec2_domain_name(const struct ec2_scope *s, struct str vpc)
+{
+	struct ec2_dhcp_options room;
+	const struct ec2_dhcp_options *dhcp = options_of(s, vpc, &room);
+	for (uint32_t i = 0; dhcp && i < dhcp->dhcp_configurations.n; i++)
+		if (str_is(dhcp->dhcp_configurations.v[i].key, "domain-name") && dhcp->dhcp_configurations.v[i].values.n)
+			return dhcp->dhcp_configurations.v[i].values.v[0].value;
 	return str_is(s->region, "us-east-1") ? S("ec2.internal") : ARENA_CAT(s->arena, s->region, S(".compute.internal"));
+}
+
+struct network_dhcp ec2_dhcp_servers(const struct ec2_scope *s, struct str vpc)
+{
+	struct ec2_dhcp_options room;
+	struct network_dhcp all = {0};
+	const struct ec2_dhcp_options *dhcp = options_of(s, vpc, &room);
+	for (uint32_t i = 0; dhcp && i < dhcp->dhcp_configurations.n; i++) {
+		const struct ec2_dhcp_configuration *o = &dhcp->dhcp_configurations.v[i];
+		uint32_t *list = str_is(o->key, "domain-name-servers")    ? all.dns
+		                 : str_is(o->key, "ntp-servers")          ? all.ntp
+		                 : str_is(o->key, "netbios-name-servers") ? all.netbios
+		                                                          : NULL;
+		if (str_is(o->key, "netbios-node-type") && o->values.n)
+			all.netbios_node = node_type(o->values.v[0].value);
+		for (uint32_t k = 0; list && k < o->values.n && k < NETWORK_DHCP_SERVERS; k++)
+			if (!ec2_address_parse(o->values.v[k].value, &list[k]))
+				list[k] = NETWORK_DHCP_OWN;
+	}
+	return all;
 }

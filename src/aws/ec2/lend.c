@@ -51,6 +51,9 @@ static bool fill(const struct ec2_scope *s, const struct state_vpc_interface_rec
 	        .prefix = block.bits,
 	        .public = n->association ? n->association->public_ip : STR_NONE,
 	};
+	struct network_dhcp servers = ec2_dhcp_servers(s, n->vpc_id);
+	if (servers.dns[0] && servers.dns[0] != NETWORK_DHCP_OWN)
+		ret->resolver = servers.dns[0];
 	if (n->ipv6_addresses.n && ec2_address6_parse(n->ipv6_addresses.v[0].ipv6_address, ret->ip6))
 		ret->address6 = n->ipv6_addresses.v[0].ipv6_address;
 	for (uint32_t i = 0; i < subnet.ipv6_cidr_block_association_set.n && n->ipv6_addresses.n; i++)

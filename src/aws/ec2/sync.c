@@ -346,6 +346,7 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	                            .source_check = eni->source_dest_check.v,
 	                            .host_name = text(p, str_cut(&name, '.')),
 	                            .domain = text(p, ec2_domain_name(&p->scope, eni->vpc_id)),
+	                            .dhcp = ec2_dhcp_servers(&p->scope, eni->vpc_id),
 	                            .bits_per_s = (uint64_t)r->bits_per_second.v,
 	                            .flows = r->up.v && ec2_flows_wanted(&p->scope, eni)};
 	unsigned mac[6] = {0};
@@ -360,6 +361,7 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	port.fault = ec2_sync_fault(p->chaos, eni->availability_zone);
 	note(p, &port.fault, sizeof(port.fault));
 	note_text(p, port.domain);
+	note(p, &port.dhcp, sizeof(port.dhcp));
 	if (news(p, port.id))
 		said("network interface", port.id, network_put_port(p->networks, &port));
 }

@@ -43,6 +43,8 @@ bool ec2_vpc_has_block(const struct state_vpc_vpc_record *vpc, struct ec2_block 
 struct str ec2_default_dhcp(const struct ec2_scope *s);
 /* dhcp.c: the domain that the machines of a VPC are told. */
 struct str ec2_domain_name(const struct ec2_scope *s, struct str vpc);
+/* The servers that they are told. */
+struct network_dhcp ec2_dhcp_servers(const struct ec2_scope *s, struct str vpc);
 
 /* --- subnet.c */
 struct ec2_block ec2_subnet_block(const struct ec2_subnet *subnet);

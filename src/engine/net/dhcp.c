@@ -12,6 +12,9 @@ enum {
 	OPTION_HOST_NAME = 12,
 	OPTION_DOMAIN = 15,
 	OPTION_MTU = 26,
+	OPTION_NTP = 42,
+	OPTION_NETBIOS = 44,
+	OPTION_NETBIOS_NODE = 46,
 	OPTION_ADDRESS = 50,
 	OPTION_LEASE = 51,
 	OPTION_TYPE = 53,
@@ -82,6 +85,15 @@ static void option32(struct writer *w, uint8_t code, uint32_t v)
 	option(w, code, bytes, sizeof(bytes));
 }
 
+static void option_servers(struct writer *w, uint8_t code, const uint32_t servers[NETWORK_DHCP_SERVERS], uint32_t own)
+{
+	uint8_t bytes[4 * NETWORK_DHCP_SERVERS];
+	size_t n = 0;
+	for (; n < NETWORK_DHCP_SERVERS && servers[n]; n++)
+		set32(bytes + 4 * n, servers[n] == NETWORK_DHCP_OWN ? own : servers[n]);
+	option(w, code, bytes, 4 * n);
+}
+
 size_t dhcp_answer(const void *request, size_t n, const struct dhcp_lease *lease, uint8_t answer[DHCP_ANSWER_MAX], uint32_t *ret_to)
 {
 	const uint8_t *q = request;
@@ -123,7 +135,12 @@ size_t dhcp_answer(const void *request, size_t n, const struct dhcp_lease *lease
 		}
 		option32(&w, OPTION_MASK, ~0u << (32 - lease->mask_bits));
 		option32(&w, OPTION_ROUTER, lease->router);
-		option32(&w, OPTION_DNS, lease->dns);
+		static const uint32_t own[NETWORK_DHCP_SERVERS] = {NETWORK_DHCP_OWN};
+		option_servers(&w, OPTION_DNS, lease->servers.dns[0] ? lease->servers.dns : own, lease->dns);
+		option_servers(&w, OPTION_NTP, lease->servers.ntp, 0);
+		option_servers(&w, OPTION_NETBIOS, lease->servers.netbios, 0);
+		uint8_t node = (uint8_t)lease->servers.netbios_node;
+		option(&w, OPTION_NETBIOS_NODE, &node, node ? 1 : 0);
 		option(&w, OPTION_MTU, mtu, sizeof(mtu));
 		option(&w, OPTION_HOST_NAME, lease->host_name, strlen(lease->host_name));
 		option(&w, OPTION_DOMAIN, lease->domain, strlen(lease->domain));

@@ -151,6 +151,13 @@ struct network_address {
 	 * this one. */
 	uint32_t public;
 };
+/* Servers that DHCP names besides addresses, in host byte order; 0 ends a list. */
+enum { NETWORK_DHCP_SERVERS = 4, NETWORK_DHCP_OWN = 1 /* as a name server: the VPC's resolver */ };
+struct network_dhcp {
+	uint32_t dns[NETWORK_DHCP_SERVERS]; /* none: the VPC's resolver */
+	uint32_t ntp[NETWORK_DHCP_SERVERS], netbios[NETWORK_DHCP_SERVERS];
+	uint32_t netbios_node; /* 1, 2, 4 or 8; 0: not said */
+};
 struct network_port {
 	const char *id, *vpc, *subnet; /* "eni-..." */
 	enum network_port_kind kind;
@@ -164,6 +171,7 @@ struct network_port {
 	bool source_check;     /* drop what is not from or to its own addresses */
 	const char *host_name; /* for DHCP: "ip-172-31-0-5" */
 	const char *domain;    /* "ec2.internal" */
+	struct network_dhcp dhcp;
 	uint64_t bits_per_s; /* 0: unlimited; holds in each direction; what is beyond is dropped, after a second's worth at once */
 	struct network_fault fault;
 	bool flows; /* count packets by flow, for events->flows(); without it no packet is looked at for that */

@@ -107,6 +107,7 @@ struct net_port {
 	uint16_t delay_ms;
 	uint8_t down, loss_percent, spare[4];
 	char host_name[NETWORK_NAME_MAX], domain[NETWORK_NAME_MAX];
+	struct network_dhcp dhcp;
 	struct net_address addresses[NETWORK_ADDRESSES_MAX];
 	uint8_t addresses6[NETWORK_ADDRESSES_MAX][16];
 	char groups[NETWORK_GROUPS_MAX][NETWORK_ID_MAX];

@@ -157,6 +157,7 @@ int network_put_port(struct networks *n, const struct network_port *p)
 	                     .source_check = p->source_check,
 	                     .flows = p->flows,
 	                     .bits_per_s = p->bits_per_s,
+	                     .dhcp = p->dhcp,
 	                     .fault_until_us = p->fault.until_us,
 	                     .delay_ms = p->fault.delay_ms,
 	                     .down = p->fault.down,

@@ -353,6 +353,7 @@ static void answer(struct router *r, const struct thing *t, const uint8_t *reque
 	struct dhcp_lease lease = {.address = m->addresses[0].private,
 	                           .router = prefix->base + 1,
 	                           .dns = r->vpc.prefixes[0].base + 2,
+	                           .servers = m->dhcp,
 	                           .mask_bits = (uint8_t)prefix->bits,
 	                           .mtu = LINK_MTU,
 	                           .host_name = m->host_name,

@@ -189,7 +189,10 @@ class Options(Ec2Case):
         self.ec2.delete_dhcp_options(DhcpOptionsId=made)
         self.fails("InvalidDhcpOptionID.NotFound", self.ec2.associate_dhcp_options, f"The dhcpOption ID '{made}' does not exist", DhcpOptionsId=made,
                    VpcId=vpc)
-        self.fails("UnsupportedOperation", self.ec2.create_dhcp_options, DhcpConfigurations=[{"Key": "ntp-servers", "Values": ["10.0.0.1"]}])
+        for key, values in (("ntp-servers", ["10.0.0.1", "x"]), ("ntp-servers", []), ("domain-name-servers", [f"10.0.0.{i}" for i in range(1, 6)]),
+                            ("netbios-name-servers", ["AmazonProvidedDNS"]), ("netbios-node-type", ["3"]), ("domain-name-servers", ["0.0.0.0"])):
+            self.fails("InvalidParameterValue", self.ec2.create_dhcp_options, DhcpConfigurations=[{"Key": key, "Values": values}])
+        self.fails("UnsupportedOperation", self.ec2.create_dhcp_options, DhcpConfigurations=[{"Key": "domain-name-servers", "Values": ["fd00::1"]}])
         self.fails("InvalidParameterValue", self.ec2.create_dhcp_options, "Unknown DHCP option", DhcpConfigurations=[{"Key": "x", "Values": ["y"]}])
 
 

@@ -274,11 +274,9 @@ void router_flush(struct router *r)
 {
 	if (!r->live || !r->batch.n || run_batch(r) == 0)
 		return;
-	gather_all(r);
-	if (run_batch(r) < 0 && fault_forget_losses(r)) {
+	do
 		gather_all(r);
-		run_batch(r);
-	}
+	while (run_batch(r) < 0 && (fault_forget_losses(r) || balances_forget(r)));
 	flow_again(r);
 }
 

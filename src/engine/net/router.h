@@ -192,6 +192,9 @@ void balances_shut(struct router *r, const char *port);
 /* Balances of a port that were not put since HELLO, or all, go. */
 void balances_settle(struct router *r, const char *port, bool all);
 void balances_gather(struct router *r);
+/* Rules were refused: without balances, which not every kernel can have (nft_hash, timeouts of flows), they may not be. Were there
+ * any? */
+bool balances_forget(struct router *r);
 int balance_stats(const struct thing *t, struct network_balance_stats *ret);
 
 /* peering.c. Links between routers; made and removed by peerings_update() when a round ends. */

@@ -150,6 +150,19 @@ void balances_gather(struct router *r)
 		}
 }
 
+bool balances_forget(struct router *r)
+{
+	bool any = false;
+	list_each (&r->things, struct thing, at, t)
+		if (t->verb == NET_BALANCE && t->live) {
+			log_error("%s: this kernel cannot balance flows", t->id);
+			t->live = t->shut = false;
+			any = true;
+		}
+	r->balances = 0;
+	return any;
+}
+
 static uint64_t counter(const struct thing *t, char letter, bool bytes)
 {
 	char name[16];

@@ -1,26 +1,17 @@
 """Network balancers whose targets see the client: UDP, TCP with the client's address kept, health, stickiness, what is cut and what is not."""
 import datetime
-import os
 import socket
-import subprocess
-import tempfile
-import time
 import unittest
 
+import images
 from aws import client
 from balancers import forward, wait
 from busybox import busybox, push
+from ec2 import end_instances, wait_for, when_there_is_room
+from seen import echoes, packet, program, stream, told
 from tasks import TaskCase
 
 PORT = 9000
-
-
-def program():
-    here = os.path.dirname(os.path.abspath(__file__))
-    with tempfile.TemporaryDirectory() as work:
-        subprocess.run(["cc", "-O1", "-static", "-D_GNU_SOURCE", "-o", work + "/seen", here + "/seen.c"], check=True)
-        with open(work + "/seen", "rb") as f:
-            return f.read()
 
 
 class FlowCase(TaskCase):
@@ -109,54 +100,6 @@ class FlowCase(TaskCase):
             states = [d["TargetHealth"]["State"] for d in self.elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]]
             return states.count("healthy") == count and len(states) == count
         wait(self, ask, 90, f"{count} healthy")
-
-
-def packet(address, port=9001, sock=None, seconds=1):
-    """The words that come back for one packet; none: nothing came."""
-    s = sock or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.settimeout(seconds)
-    try:
-        s.sendto(b"?", (address, port))
-        return s.recv(4096).decode().split()
-    except OSError:
-        return []
-    finally:
-        if not sock:
-            s.close()
-
-
-def stream(address, port=9001, seconds=5):
-    """An open connection and the words that it began with."""
-    s = socket.create_connection((address, port), seconds)
-    s.settimeout(seconds)
-    words = s.recv(4096).decode().split()
-    if not words:
-        s.close()
-        raise ConnectionResetError
-    return s, words
-
-
-def told(address, port=9001):
-    try:
-        s, words = stream(address, port)
-    except OSError:
-        return []
-    s.close()
-    return words
-
-
-def echoes(s, text=b"still there\n"):
-    try:
-        s.sendall(text)
-        got = b""
-        while len(got) < len(text):
-            more = s.recv(4096)
-            if not more:
-                return False
-            got += more
-        return got == text
-    except OSError:
-        return False
 
 
 class Flows(FlowCase):
@@ -335,6 +278,38 @@ class Flows(FlowCase):
         wait(self, lambda: {(packet(public) or [""])[0] for _ in range(16)} == {"one"}, 90)
         self.assertEqual({told(public)[0] for _ in range(8)}, {"one"})
         wait(self, lambda: not echoes(s), 60)
+
+    def test_instances_see_clients(self):
+        image = images.image(self.ec2)
+        if not image:
+            self.skipTest("there is no machine image")
+        serve = ("#!/bin/sh\ncat >/srv/seen.py <<'END'\n"
+                 "import socketserver as s\n"
+                 "class One(s.BaseRequestHandler):\n"
+                 "    def handle(self):\n"
+                 "        self.request.sendall(f'machine {self.client_address[0]}'.encode())\n"
+                 f"s.ThreadingTCPServer(('', {PORT}), One).serve_forever()\n"
+                 "END\nnohup python3 /srv/seen.py >/dev/null 2>&1 &\n")
+        (made,) = when_there_is_room(self.ec2.run_instances, ImageId=image, InstanceType="t3.nano", MinCount=1, MaxCount=1, UserData=serve,
+                                     SubnetId=self.subnets[0], SecurityGroupIds=[self.open],
+                                     TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}])["Instances"]
+        instance = made["InstanceId"]
+        end_instances(self, self.ec2, instance)
+        wait_for(self, self.ec2, instance, "running", 120)
+        balancer = self.balancer("machine")
+        # by AWS's defaults the client's address is kept
+        group = self.group_of("machine", instance, Protocol="TCP", TargetType="instance")
+        self.listen(balancer, forward(group), Protocol="TCP")
+        self.healthy(group, 1)
+        ((_, private, public),) = self.nodes(balancer)
+        wait(self, lambda: told(public)[:1] == ["machine"], 30)
+        lines, me = self.ask_inside(f"-t {private} 9001")
+        self.assertEqual(lines, [["machine", me]])
+        self.attributes(group, ("preserve_client_ip.enabled", "false"))
+        wait(self, lambda: told(public) == ["machine", private], 60)
+        # a machine that ends is one that serves no more
+        self.ec2.terminate_instances(InstanceIds=[instance])
+        wait(self, lambda: not told(public), 60)
 
     def test_refusals(self):
         make = lambda **more: self.elb.create_target_group(**{"Name": "no", "Protocol": "UDP", "Port": 53, "VpcId": self.vpc, "TargetType": "ip", **more})

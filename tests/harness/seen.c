@@ -1,6 +1,7 @@
 /* A server that says whom it sees: "NAME ADDRESS PORT\n" to each connection of TCP and to each packet of UDP at its port. Over TCP
  * it gives every line back then, until the client ends. As `seen -t ADDRESS PORT` or `seen -u ADDRESS PORT` it is a client that
- * prints what it is told first. */
+ * prints what it is told first; with -k it goes on asking over one connection until it is not answered within ten seconds, and
+ * fails. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,8 +48,28 @@ static int ask(int type, const char *address, int port)
 	return n > 0 ? !fwrite(room, (size_t)n, 1, stdout) : (puts("none"), 1);
 }
 
+static int keep_asking(const char *address, int port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct timeval wait = {.tv_sec = 10};
+	char room[4096];
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	inet_pton(AF_INET, address, &to.sin_addr);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return 1;
+	for (;;) {
+		ssize_t n = read(fd, room, sizeof(room));
+		if (n <= 0 || write(fd, room, (size_t)n) != n)
+			return 1;
+		usleep(50000);
+	}
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 4 && strcmp(argv[1], "-k") == 0)
+		return keep_asking(argv[2], atoi(argv[3]));
 	if (argc == 4)
 		return ask(strcmp(argv[1], "-u") ? SOCK_STREAM : SOCK_DGRAM, argv[2], atoi(argv[3]));
 	if (argc != 3)

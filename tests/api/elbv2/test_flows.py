@@ -287,7 +287,7 @@ class Flows(FlowCase):
                  "import socketserver as s\n"
                  "class One(s.BaseRequestHandler):\n"
                  "    def handle(self):\n"
-                 "        self.request.sendall(f'machine {self.client_address[0]}'.encode())\n"
+                 "        self.request.sendall((f'machine {self.client_address[0]}' + chr(10)).encode())\n"
                  f"s.ThreadingTCPServer(('', {PORT}), One).serve_forever()\n"
                  "END\nnohup python3 /srv/seen.py >/dev/null 2>&1 &\n")
         (made,) = when_there_is_room(self.ec2.run_instances, ImageId=image, InstanceType="t3.nano", MinCount=1, MaxCount=1, UserData=serve,

@@ -2,8 +2,7 @@
  *
  * The start goes through steps that may each wait - code unpacked, credentials assumed, a cell claimed - while the invocation that
  * asked for it hangs on e->current. environment_end() may come at any point; when a step is still out that cannot be called back,
- * the structure stays, doomed, until the step returns. Timers are lazy: one that fires early finds a later due time and arms itself
- * again, so that a warm invocation touches no timer. */
+ * the structure stays, doomed, until the step returns. Its timers are lazy (lazy.h): a warm invocation touches none. */
 #include "aws/lambda/environment.h"
 
 #include "aws/lambda/code.h"
@@ -40,29 +39,14 @@ static int64_t now_us(const struct environment *e)
 static void limit_fired(void *ctx);
 static void idle_fired(void *ctx);
 
-static void arm(struct environment *e, struct loop_timer **timer, int64_t *armed_us, int64_t due_us, loop_fn *fn)
-{
-	struct loop *loop = e->lambda->cloud->loop;
-	if (*timer && *armed_us <= due_us)
-		return; /* fires before, looks, and goes on waiting */
-	loop_remove_timer(loop, *timer);
-	int64_t delay = due_us - loop_now_us(loop);
-	*armed_us = due_us;
-	*timer = loop_add_timer(loop, delay > 0 ? delay : 0, fn, e);
-}
-
 static void set_limit(struct environment *e, int64_t delay_us)
 {
-	e->limit_us = delay_us ? now_us(e) + delay_us : 0;
-	if (e->limit_us)
-		arm(e, &e->limit_timer, &e->limit_armed_us, e->limit_us, limit_fired);
+	lazy_set(&e->limit, e->lambda->cloud->loop, delay_us, limit_fired, e);
 }
 
 static void set_idle_due(struct environment *e, int64_t delay_us)
 {
-	e->idle_us = delay_us ? now_us(e) + delay_us : 0;
-	if (e->idle_us)
-		arm(e, &e->idle_timer, &e->idle_armed_us, e->idle_us, idle_fired);
+	lazy_set(&e->idle, e->lambda->cloud->loop, delay_us, idle_fired, e);
 }
 
 /* --- end */
@@ -92,9 +76,10 @@ void environment_end(struct environment *e)
 	pool_set_starting(e->pool, e, false);
 	pool_remove(e->pool, e);
 	struct loop *loop = e->lambda->cloud->loop;
-	loop_remove_timer(loop, e->limit_timer);
-	loop_remove_timer(loop, e->idle_timer);
-	e->limit_timer = e->idle_timer = NULL;
+	lazy_stop(&e->limit, loop);
+	lazy_stop(&e->idle, loop);
+	loop_remove_timer(loop, e->claim_timer);
+	e->claim_timer = NULL;
 	credentials_forget(e->credential_wait);
 	e->credential_wait = NULL;
 	/* A request whose callback is running now outlives its listener by a moment: it shall not come back here. */
@@ -343,24 +328,10 @@ void environment_runtime_is_gone(struct environment *e)
 
 /* --- time */
 
-/* Did a timer that fired mean it? One whose time has moved on goes on waiting. */
-static bool is_due(struct environment *e, struct loop_timer **timer, int64_t *armed_us, int64_t *due_us, loop_fn *fn)
-{
-	*timer = NULL;
-	if (!*due_us)
-		return false;
-	if (*due_us > now_us(e)) {
-		arm(e, timer, armed_us, *due_us, fn);
-		return false;
-	}
-	*due_us = 0;
-	return true;
-}
-
 static void limit_fired(void *ctx)
 {
 	struct environment *e = ctx;
-	if (!is_due(e, &e->limit_timer, &e->limit_armed_us, &e->limit_us, limit_fired))
+	if (!lazy_is_due(&e->limit, e->lambda->cloud->loop, limit_fired, e))
 		return;
 	double seconds = (double)e->version->config->timeout.v;
 	char text[64];
@@ -398,7 +369,7 @@ static void limit_fired(void *ctx)
 static void idle_fired(void *ctx)
 {
 	struct environment *e = ctx;
-	if (!is_due(e, &e->idle_timer, &e->idle_armed_us, &e->idle_us, idle_fired))
+	if (!lazy_is_due(&e->idle, e->lambda->cloud->loop, idle_fired, e))
 		return;
 	if (e->queued) {
 		/* /next did not come: the one that waited gets another environment. */

@@ -8,6 +8,7 @@
 #pragma once
 #include "aws/lambda/credentials.h"
 #include "aws/lambda/invocation.h"
+#include "aws/lambda/lazy.h"
 #include "aws/lambda/output.h"
 #include "aws/lambda/runtime.h"
 
@@ -68,9 +69,8 @@ struct environment {
 	struct arena init_arena;
 	struct str error_type; /* of the invocation that ended in error; a constant */
 
-	struct loop_timer *limit_timer, *idle_timer;
-	int64_t limit_us, idle_us; /* when they are due; 0: not */
-	int64_t limit_armed_us, idle_armed_us;
+	struct lazy_timer limit, idle;
+	struct loop_timer *claim_timer; /* until a cell is asked for again */
 };
 
 /* Makes one for inv and starts it. */

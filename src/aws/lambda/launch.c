@@ -129,7 +129,7 @@ void launch_prepare(struct environment *e)
 static void claim_again(void *ctx)
 {
 	struct environment *e = ctx;
-	e->idle_timer = NULL;
+	e->claim_timer = NULL;
 	launch_claim(e);
 }
 
@@ -159,8 +159,7 @@ static void claimed(void *ctx, struct cell *cell, int error)
 		/* The cell died while it was made, or priv is being started again: it will be back in a moment. */
 		cell_destroy(cell);
 		e->cell = NULL;
-		e->idle_timer = loop_add_timer(e->lambda->cloud->loop, CLAIM_AGAIN_US, claim_again, e);
-		e->idle_armed_us = 0;
+		e->claim_timer = loop_add_timer(e->lambda->cloud->loop, CLAIM_AGAIN_US, claim_again, e);
 		return;
 	}
 	if (error) {

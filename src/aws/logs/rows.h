@@ -97,6 +97,9 @@ void logs_expire_start(struct logs_state *s);
 void logs_usage_start(struct logs_state *s);
 void logs_put_purge(struct call *c, uint64_t group, uint64_t stream);
 
+/* resource_policy.c: what the account's resource policies say, as one document. Absent: there are none. */
+struct str logs_resource_policy(struct call *c);
+
 /* live.c: ends the sessions that are left. */
 void logs_live_stop(struct logs_state *s);
 
@@ -128,6 +131,9 @@ logs_start_query_handler logs_start_query;
 logs_get_query_results_handler logs_get_query_results;
 logs_stop_query_handler logs_stop_query;
 logs_describe_queries_handler logs_describe_queries;
+logs_put_resource_policy_handler logs_put_resource_policy;
+logs_describe_resource_policies_handler logs_describe_resource_policies;
+logs_delete_resource_policy_handler logs_delete_resource_policy;
 logs_put_subscription_filter_handler logs_put_subscription_filter;
 logs_describe_subscription_filters_handler logs_describe_subscription_filters;
 logs_delete_subscription_filter_handler logs_delete_subscription_filter;

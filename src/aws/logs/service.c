@@ -19,6 +19,7 @@ static int about_group(struct call *c, struct authz *az, struct str name)
 {
 	struct logs_group group;
 	az->resource = stream_arn(c, name, S(""));
+	az->resource_policy = logs_resource_policy(c);
 	if (str_set(name) && logs_find_group(c, name, &group))
 		authz_add_tags(c, az, "aws:ResourceTag", &group.record.tags);
 	return CALL_OK;
@@ -160,6 +161,7 @@ static const struct service_op ops[] = {
         OP(logs, delete_log_group, DeleteLogGroup, .resource = about_delete_log_group),
         OP(logs, delete_log_stream, DeleteLogStream, .resource = about_delete_log_stream),
         OP(logs, delete_metric_filter, DeleteMetricFilter, .resource = about_delete_metric_filter),
+        OP(logs, delete_resource_policy, DeleteResourcePolicy, .missing = "policies of single resources"),
         OP(logs, delete_retention_policy, DeleteRetentionPolicy, .resource = about_delete_retention_policy),
         OP(logs, delete_subscription_filter, DeleteSubscriptionFilter, .resource = about_delete_subscription_filter),
         OP(logs, describe_log_groups, DescribeLogGroups, .resource = about_all_groups, .flags = OP_READ,
@@ -167,6 +169,7 @@ static const struct service_op ops[] = {
         OP(logs, describe_log_streams, DescribeLogStreams, .resource = about_describe_log_streams, .flags = OP_READ),
         OP(logs, describe_metric_filters, DescribeMetricFilters, .resource = about_describe_metric_filters, .flags = OP_READ),
         OP(logs, describe_queries, DescribeQueries, .flags = OP_READ),
+        OP(logs, describe_resource_policies, DescribeResourcePolicies, .flags = OP_READ, .missing = "policies of single resources"),
         OP(logs, describe_subscription_filters, DescribeSubscriptionFilters, .resource = about_describe_subscription_filters,
            .flags = OP_READ),
         OP(logs, filter_log_events, FilterLogEvents, .resource = about_filter_log_events, .flags = OP_READ),
@@ -181,6 +184,7 @@ static const struct service_op ops[] = {
            .resource = about_put_log_group_deletion_protection),
         OP(logs, put_metric_filter, PutMetricFilter, .resource = about_put_metric_filter,
            .missing = "transformed logs, system fields"),
+        OP(logs, put_resource_policy, PutResourcePolicy, .missing = "policies of single resources"),
         OP(logs, put_retention_policy, PutRetentionPolicy, .resource = about_put_retention_policy),
         OP(logs, put_subscription_filter, PutSubscriptionFilter, .resource = about_put_subscription_filter,
            .missing = "destinations that are no functions, transformed logs, system fields"),

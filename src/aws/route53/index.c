@@ -1,5 +1,6 @@
 /* The responders' copy of all hosted zones, kept true by a watch, and the responder for this machine. A query reads no store. */
 #include "check.h"
+#include "query_log.h"
 
 #include "aws/elbv2/elbv2.h"
 #include "base/log.h"
@@ -134,6 +135,8 @@ static void take(struct route53_state *s, struct str key, struct str value)
 		route53_check_take(s->checks, parts.v[2], parts.v[3], value);
 	else if (parts.n == PARTS_ZONE && str_is(parts.v[1], "cidr"))
 		put_blocks(s, &a, parts.v[3], value);
+	else if (parts.n == PARTS_ZONE && str_is(parts.v[1], "logging"))
+		query_logs_take(s->logs, parts.v[2], parts.v[3], value);
 }
 
 static void changed(void *ctx, const struct store_event *e)
@@ -184,17 +187,20 @@ static void count_query(const struct route53_state *s, const struct dns_found *f
 		meter_count(s->cloud->meter, str_from(found->owner), S(ROUTE53_REGION), S("DNS-Queries"), 1);
 }
 
-static bool ask_zones(const struct route53_state *s, const struct dns_asking *who, const struct dns_query *q, struct dns_writer *w,
-                      enum dns_said *ret)
+static bool ask_zones(const struct route53_state *s, const struct dns_asking *who, uint32_t peer, const struct dns_query *q,
+                      struct dns_writer *w, enum dns_said *ret)
 {
 	struct dns_found found;
 	*ret = dns_zones_answer(s->zones, who, q, w, &found);
 	w->leads_out = found.leads_out;
 	if (found.leads_out)
 		memcpy(w->out, found.out, sizeof(w->out));
-	if (*ret != DNS_NOT_MINE)
-		count_query(s, &found);
-	return *ret != DNS_NOT_MINE;
+	if (*ret == DNS_NOT_MINE)
+		return false;
+	count_query(s, &found);
+	if (query_logs_any(s->logs))
+		query_logs_add(s->logs, &found, peer, q, *ret);
+	return true;
 }
 
 enum dns_said route53_answer(const struct cloud *cloud, struct str vpc, struct str region, uint32_t peer, const struct dns_query *q,
@@ -206,7 +212,7 @@ enum dns_said route53_answer(const struct cloud *cloud, struct str vpc, struct s
 	if (!s)
 		return said;
 	dns_region_land(region, &who.continent, &who.country, &who.subdivision);
-	ask_zones(s, &who, q, w, &said);
+	ask_zones(s, &who, peer, q, w, &said);
 	/* To whoever asks there, a resolver has the answer, and no authority. */
 	w->authoritative = false;
 	return said;
@@ -226,7 +232,7 @@ static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, cons
 	                               .bits = q->has_subnet ? q->subnet_bits : 32};
 	enum dns_said said;
 	(void)place;
-	if (ask_zones(s, &who, q, w, &said))
+	if (ask_zones(s, &who, peer, q, w, &said))
 		return said;
 	return elbv2_answer(s->cloud, STR_NONE, q, w);
 }
@@ -345,6 +351,7 @@ int route53_index_open(struct route53_state *s)
 	struct str under = KEY_UNDER(&a, S("route53")), key;
 	struct store_value v;
 	s->checks = route53_checks_new(s);
+	s->logs = query_logs_new(s->cloud);
 	s->zones =
 	        dns_zones_new(&(struct dns_zones_hooks){.ctx = s, .healthy = is_healthy, .addresses = addresses, .block = block});
 	struct store_txn *t = store_begin(s->cloud->store, &a);
@@ -364,6 +371,7 @@ void route53_index_close(struct route53_state *s)
 {
 	store_unwatch(s->watch);
 	dns_free(s->host);
+	query_logs_free(s->logs);
 	dns_zones_free(s->zones);
 	size_t at = 0;
 	struct str id;

@@ -23,6 +23,7 @@ struct route53_state {
 	struct dns *host; /* the responder for this machine; NULL: none */
 	struct store_watch *watch;
 	struct route53_checks *checks;
+	struct query_logs *logs;
 	struct map blocks; /* collection -> struct dns_blocks */
 	uint64_t applied;  /* the revision up to which the responders have everything */
 	int64_t lease, lease_until_ms;
@@ -69,6 +70,11 @@ bool route53_cidr_read(struct arena *a, struct str value, struct state_route53_c
 /* Are the collection and its location there? */
 bool route53_cidr_there(struct call *c, const struct route53_cidr_routing_config *config);
 
+/* --- logging.c */
+bool route53_logging_read(struct arena *a, struct str value, struct route53_query_logging_config *ret);
+/* Those of a zone that goes. */
+void route53_logging_drop(struct call *c, struct str zone);
+
 /* --- check.c */
 bool route53_check_read(struct arena *a, struct str value, struct route53_health_check *ret);
 bool route53_check_find(struct call *c, struct str id, struct state_route53_check_record *ret);
@@ -111,9 +117,11 @@ route53_change_tags_for_resource_handler route53_change_tags_for_resource;
 route53_create_cidr_collection_handler route53_create_cidr_collection;
 route53_create_health_check_handler route53_create_health_check;
 route53_create_hosted_zone_handler route53_create_hosted_zone;
+route53_create_query_logging_config_handler route53_create_query_logging_config;
 route53_delete_cidr_collection_handler route53_delete_cidr_collection;
 route53_delete_health_check_handler route53_delete_health_check;
 route53_delete_hosted_zone_handler route53_delete_hosted_zone;
+route53_delete_query_logging_config_handler route53_delete_query_logging_config;
 route53_disassociate_vpc_from_hosted_zone_handler route53_disassociate_vpc_from_hosted_zone;
 route53_get_account_limit_handler route53_get_account_limit;
 route53_get_change_handler route53_get_change;
@@ -125,6 +133,7 @@ route53_get_health_check_status_handler route53_get_health_check_status;
 route53_get_hosted_zone_count_handler route53_get_hosted_zone_count;
 route53_get_hosted_zone_handler route53_get_hosted_zone;
 route53_get_hosted_zone_limit_handler route53_get_hosted_zone_limit;
+route53_get_query_logging_config_handler route53_get_query_logging_config;
 route53_list_cidr_blocks_handler route53_list_cidr_blocks;
 route53_list_cidr_collections_handler route53_list_cidr_collections;
 route53_list_cidr_locations_handler route53_list_cidr_locations;
@@ -132,6 +141,7 @@ route53_list_health_checks_handler route53_list_health_checks;
 route53_list_hosted_zones_by_name_handler route53_list_hosted_zones_by_name;
 route53_list_hosted_zones_by_vpc_handler route53_list_hosted_zones_by_vpc;
 route53_list_hosted_zones_handler route53_list_hosted_zones;
+route53_list_query_logging_configs_handler route53_list_query_logging_configs;
 route53_list_resource_record_sets_handler route53_list_resource_record_sets;
 route53_list_tags_for_resource_handler route53_list_tags_for_resource;
 route53_list_tags_for_resources_handler route53_list_tags_for_resources;

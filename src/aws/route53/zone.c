@@ -172,6 +172,7 @@ int route53_delete_hosted_zone(struct call *c, const struct route53_delete_hoste
 		store_delete(call_txn(c), gone.v[i]);
 	store_delete(call_txn(c), reference_key(c, r.zone->caller_reference));
 	route53_zone_remove(c, &r);
+	route53_logging_drop(c, route53_zone_id(&r));
 	meter_zone(c, route53_zone_id(&r), false);
 	out->change_info = route53_changed(c, STR_NONE);
 	return CALL_OK;

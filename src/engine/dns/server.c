@@ -30,6 +30,7 @@ void dns_take(const struct dns_asker *asker, const uint8_t *query, size_t n)
 	int code = dns_query_read(query, n, &q);
 	if (code < 0)
 		return;
+	q.over_tcp = asker->connection != NULL;
 	size_t limit = asker->connection ? sizeof(answer) : q.limit;
 	if (code != DNS_OK) {
 		dns_tell(asker, answer, dns_refuse(answer, limit, query, &q, (enum dns_code)code));

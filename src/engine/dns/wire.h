@@ -41,6 +41,7 @@ struct dns_query {
 	uint16_t id, type, class;
 	bool recursion; /* desired */
 	bool extended;  /* it has an OPT record */
+	bool over_tcp;  /* whoever read it says so */
 	/* Lower case, without the dot at its end: "example.com"; the root is "". */
 	char name[DNS_NAME_MAX + 1];
 	bool plain;        /* its labels have nothing but letters, digits, '-', '_' and '*': else `name` stands for no name */

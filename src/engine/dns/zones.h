@@ -89,6 +89,7 @@ void dns_set_drop(struct dns_zones *z, struct str zone, const uint8_t *name, uin
 /* What the answer came from, for logs. */
 struct dns_found {
 	const char *zone, *owner; /* NULL: none; they live until the zone is dropped */
+	bool private;             /* the zone is */
 	bool alias;               /* of something that is no record */
 	/* A CNAME leads to a name that no zone here has: it is to be asked for elsewhere. */
 	bool leads_out;

@@ -264,6 +264,7 @@ enum dns_said dns_zones_answer(struct dns_zones *zones, const struct dns_asking 
 		return DNS_NOT_MINE;
 	ret->zone = z->id;
 	ret->owner = z->owner;
+	ret->private = z->private;
 	w->authoritative = true;
 	for (unsigned step = 0;; step++) {
 		const uint8_t *cut = cut_above(z, name, q->type);

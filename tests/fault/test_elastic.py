@@ -118,6 +118,74 @@ class Elastic(unittest.TestCase):
         self.assertEqual(self.elb.describe_load_balancers()["LoadBalancers"], [])
         self.wait(lambda: all(i["State"]["Name"] == "terminated" for r in self.ec2.describe_instances()["Reservations"] for i in r["Instances"]))
 
+    # --- with the load
+
+    def pass_a_minute(self):
+        """Of the cloud's: two seconds are real ones."""
+        time.sleep(2)
+        subprocess.run([program(), "clock", "forward", "58s"], check=True, capture_output=True, env=self.cloud.environment())
+
+    def group(self):
+        (group,) = self.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["elastic"])["AutoScalingGroups"]
+        return group
+
+    def minutes_until(self, what, most):
+        for _ in range(most):
+            if what():
+                return
+            self.pass_a_minute()
+        self.fail(f"not within {most} minutes: {self.group()['DesiredCapacity']} are wanted; " + "; ".join(
+            f"{a['AlarmName']} {a['StateValue']}: {a['StateReason']}" for a in self.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]))
+
+    def clients(self, addresses, count, pause, seen, over):
+        """So many that ask one after the other, until it is over."""
+        def one(at):
+            while not over.is_set():
+                seen.append(self.ask(addresses[at % len(addresses)]))
+                time.sleep(pause)
+        all_of_them = [threading.Thread(target=one, args=(i,)) for i in range(count)]
+        for t in all_of_them:
+            t.start()
+        return all_of_them
+
+    def test_it_grows_and_shrinks_with_the_load(self):
+        balancer, _ = self.script()
+        self.targets = self.elb.describe_target_groups(Names=["elastic"])["TargetGroups"][0]["TargetGroupArn"]
+        self.wait(lambda: len(self.healthy()) == 2)
+        addresses = sorted(self.nodes(balancer).values())
+        # what this machine can send in the real part of a minute is enough
+        self.scaling.update_auto_scaling_group(AutoScalingGroupName="elastic", MaxSize=4)
+        (policy,) = self.scaling.describe_policies(AutoScalingGroupName="elastic", PolicyNames=["requests"])["ScalingPolicies"]
+        wanted = {**policy["TargetTrackingConfiguration"], "TargetValue": 20}
+        self.scaling.put_scaling_policy(AutoScalingGroupName="elastic", PolicyName="requests", PolicyType="TargetTrackingScaling",
+                                        TargetTrackingConfiguration=wanted)
+        seen, over = [], threading.Event()
+        load = self.clients(addresses, 6, 0.02, seen, over)
+        try:
+            self.minutes_until(lambda: self.group()["DesiredCapacity"] == 4, 20)
+            self.wait(lambda: len(self.healthy()) == 4)
+        finally:
+            over.set()
+            for t in load:
+                t.join()
+        self.assertEqual(set(seen), {200})
+        # the load is gone, but for a few: two of four leave, and nobody of those few notices
+        seen, over = [], threading.Event()
+        load = self.clients(addresses, 1, 0.2, seen, over)
+        try:
+            self.minutes_until(lambda: self.group()["DesiredCapacity"] == 2, 60)
+            self.wait(lambda: len(self.members()) == 2 == len(self.healthy()))
+            self.wait(lambda: len(self.group()["Instances"]) == 2)
+            time.sleep(2)
+        finally:
+            over.set()
+            for t in load:
+                t.join()
+        self.assertEqual(set(seen), {200})
+        causes = [a["Cause"] for a in self.scaling.describe_scaling_activities(AutoScalingGroupName="elastic")["Activities"]]
+        self.assertTrue([c for c in causes if "AlarmLow" in c and "changing the desired capacity from 4 to 2" in c], causes)
+        self.script("--delete")
+
 
 if __name__ == "__main__":
     unittest.main()

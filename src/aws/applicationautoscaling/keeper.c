@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "core/alarm_wish.h"
+#include "core/rounds.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,12 +13,13 @@
 enum { WRITE_AGAIN_US = 1000000, ASK_AGAIN_US = 5 * 1000000, DAY_MS = 24 * 3600 * 1000, KEPT_DAYS = 42 };
 
 struct keeper {
+	struct round_item round; /* first: rounds.h */
 	struct keepers *all;
 	struct arena arena, scratch, answer; /* scratch: of the step under way */
 	struct str key, account, region;
 	struct resource of;
 	const struct principal *owner;
-	bool dirty, busy, over;
+	bool over;
 	bool asked;               /* the other service has not answered */
 	int64_t asked_count;      /* what it is asked for */
 	bool answered, applied;   /* applied: the answer is in the step under way */
@@ -33,12 +35,12 @@ struct keepers {
 	struct store_watch *watch, *schedules;
 	struct alarm_wishes *alarms;
 	struct ecs_services_watch *services;
-	struct loop_timer *soon;
+	struct rounds rounds;
 	int64_t lease, lease_until_ms;
 };
 
 static void mark(struct keeper *k);
-static void run_step(struct keeper *k);
+static void run_step(void *item);
 
 /* --- asking the other service */
 
@@ -160,11 +162,6 @@ static void woken(void *ctx)
 	mark(k);
 }
 
-static void step_again(void *ctx)
-{
-	run_step(ctx);
-}
-
 static void stepped(void *ctx, int result, uint64_t revision)
 {
 	struct keeper *k = ctx;
@@ -177,15 +174,15 @@ static void stepped(void *ctx, int result, uint64_t revision)
 	if (result < 0) {
 		log_error("application-autoscaling: a target's state could not be written, and is tried again: %s",
 		          strerror(-result));
-		loop_add_timer(l, WRITE_AGAIN_US, step_again, k);
+		loop_add_timer(l, WRITE_AGAIN_US, run_step, k);
 		return;
 	}
 	if (k->applied)
 		k->answered = false;
 	loop_remove_timer(l, k->timer);
 	k->timer = NULL;
-	k->busy = false;
-	if (k->over && !k->dirty && !k->asked) {
+	k->round.busy = false;
+	if (k->over && !k->round.dirty && !k->asked) {
 		map_remove(&k->all->targets, k->key);
 		keeper_free(k);
 		return;
@@ -195,12 +192,13 @@ static void stepped(void *ctx, int result, uint64_t revision)
 		k->timer = loop_add_clock_timer(l, (k->wake_ms > now_ms ? k->wake_ms - now_ms : 0) * 1000, woken, k);
 	if (k->count >= 0)
 		ask(k);
-	if (k->dirty)
+	if (k->round.dirty)
 		mark(k);
 }
 
-static void run_step(struct keeper *k)
+static void run_step(void *item)
 {
+	struct keeper *k = item;
 	struct state_applicationautoscaling_target_record r;
 	arena_reset(&k->scratch);
 	struct appscale s = {.txn = store_begin(k->all->cloud->store, &k->scratch),
@@ -224,35 +222,9 @@ static void run_step(struct keeper *k)
 	store_commit(s.txn, stepped, k);
 }
 
-static void round_of_steps(void *ctx)
-{
-	struct keepers *all = ctx;
-	size_t at = 0;
-	struct str key;
-	void *value;
-	struct keeper *due[64];
-	unsigned n = 0;
-	all->soon = NULL;
-	/* a step without writes ends at once, and may take its keeper out of the map */
-	while (n < 64 && map_next(&all->targets, &at, &key, &value)) {
-		struct keeper *k = value;
-		if (k->dirty && !k->busy)
-			due[n++] = k;
-	}
-	if (n == 64)
-		all->soon = loop_add_timer(all->cloud->loop, 0, round_of_steps, all);
-	for (unsigned i = 0; i < n; i++) {
-		due[i]->dirty = false;
-		due[i]->busy = true;
-		run_step(due[i]);
-	}
-}
-
 static void mark(struct keeper *k)
 {
-	k->dirty = true;
-	if (!k->all->soon)
-		k->all->soon = loop_add_timer(k->all->cloud->loop, 0, round_of_steps, k->all);
+	rounds_mark(&k->all->rounds, &k->round);
 }
 
 /* --- finding what there is */
@@ -337,6 +309,7 @@ struct keepers *appscale_keepers_new(struct cloud *cloud)
 	if (!all)
 		abort();
 	all->cloud = cloud;
+	all->rounds = (struct rounds){.loop = cloud->loop, .items = &all->targets, .step = run_step};
 	struct str under = KEY_UNDER(&a, S(APPSCALE), S("target")), end = store_prefix_end(&a, under), key;
 	struct str schedules = KEY_UNDER(&a, S(APPSCALE), S("schedule"));
 	all->watch = store_watch(cloud->store, under, end, store_revision(cloud->store), target_changed, all);
@@ -367,7 +340,7 @@ void appscale_keepers_free(struct keepers *all)
 	store_unwatch(all->schedules);
 	alarm_wishes_free(all->alarms);
 	ecs_unwatch_services(all->services);
-	loop_remove_timer(all->cloud->loop, all->soon);
+	rounds_end(&all->rounds);
 	while (map_next(&all->targets, &at, &key, &value))
 		keeper_free(value);
 	map_done(&all->targets);

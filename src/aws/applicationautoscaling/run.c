@@ -6,14 +6,12 @@
 #include "policy.h"
 
 #include "base/clock.h"
-#include "core/alarm.h"
+#include "core/alarm_turn.h"
 #include "core/alarm_wish.h"
 #include "engine/metrics/metrics.h"
 #include "engine/scaling/adjust.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 
 struct decision {
 	const struct appscale *s;
@@ -187,38 +185,12 @@ static void step(struct decision *d)
 
 /* --- by an alarm */
 
-struct run {
-	const struct alarm_event *e;
-	struct cloud *cloud;
-	alarm_ran_fn *ran;
-	void *ctx;
-	struct arena arena;
-	struct str error, what;
-};
-
-static void run_once(struct run *run);
-
-static void committed(void *ctx, int result, uint64_t revision)
-{
-	struct run *run = ctx;
-	(void)revision;
-	if (result == -EAGAIN) {
-		run_once(run);
-		return;
-	}
-	if (result < 0)
-		run->error = S("The target's state could not be written.");
-	run->ran(run->ctx, run->error, run->what);
-	arena_done(&run->arena);
-	free(run);
-}
-
-static void decide(struct run *run, const struct appscale *s, const struct application_autoscaling_scaling_policy *p)
+static void decide(struct alarm_turn *run, const struct appscale *s, const struct application_autoscaling_scaling_policy *p)
 {
 	struct resource of = {resource_kind_of(p->service_namespace, p->scalable_dimension), p->service_namespace, p->resource_id,
 	                      p->scalable_dimension};
 	struct state_applicationautoscaling_target_record r;
-	struct decision d = {.s = s, .of = &of, .r = &r, .p = p, .e = run->e};
+	struct decision d = {.s = s, .of = &of, .r = &r, .p = p, .e = run->event};
 	if (!target_find(s, &of, &r)) {
 		run->error = S("The scalable target does not exist.");
 		return;
@@ -228,8 +200,8 @@ static void decide(struct run *run, const struct appscale *s, const struct appli
 		run->error = ARENA_CAT(s->arena, str_from(of.kind->missing), of.id);
 		return;
 	}
-	d.cause = arena_printf(s->arena, "monitor alarm %.*s in state %.*s triggered policy %.*s", STR_ARG(run->e->alarm_name),
-	                       STR_ARG(run->e->new_state), STR_ARG(p->policy_name));
+	d.cause = arena_printf(s->arena, "monitor alarm %.*s in state %.*s triggered policy %.*s", STR_ARG(run->event->alarm_name),
+	                       STR_ARG(run->event->new_state), STR_ARG(p->policy_name));
 	if (p->target_tracking_scaling_policy_configuration)
 		track(&d);
 	else
@@ -239,35 +211,25 @@ static void decide(struct run *run, const struct appscale *s, const struct appli
 	run->what = d.what;
 }
 
-static void run_once(struct run *run)
+static void act(struct alarm_turn *run)
 {
-	const struct alarm_event *e = run->e;
+	const struct alarm_event *e = run->event;
 	struct state_applicationautoscaling_policy_record p;
-	arena_reset(&run->arena);
-	run->error = run->what = STR_NONE;
-	struct appscale s = {.txn = store_begin(run->cloud->store, &run->arena),
-	                     .arena = &run->arena,
+	struct appscale s = {.txn = run->txn,
+	                     .arena = run->arena,
 	                     .cloud = run->cloud,
 	                     .account = e->account,
 	                     .region = e->region,
-	                     .now_ms = clock_wall_ms()};
+	                     .now_ms = run->now_ms};
 	if (appscale_policy_of_arn(&s, e->action, &p))
 		decide(run, &s, p.policy);
 	else
 		run->error = arena_printf(s.arena, "The policy %.*s does not exist.", STR_ARG(e->action));
-	store_commit(s.txn, committed, run);
 }
 
 static void alarm_run(struct cloud *cloud, const struct alarm_event *e, alarm_ran_fn *ran, void *ctx)
 {
-	struct run *run = calloc(1, sizeof(*run));
-	if (!run)
-		abort();
-	run->e = e;
-	run->cloud = cloud;
-	run->ran = ran;
-	run->ctx = ctx;
-	run_once(run);
+	alarm_turn_begin(cloud, e, act, "The target's state could not be written.", ran, ctx);
 }
 
 /* One that is deleted later makes the action fail; one that never was is refused. */

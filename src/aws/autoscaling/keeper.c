@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "core/alarm_wish.h"
+#include "core/rounds.h"
 #include "gen/ec2.h"
 
 #include <errno.h>
@@ -18,11 +19,11 @@
 enum { EDIT_AGAIN_US = 1000000, MINUTE_US = 60 * 1000000, ASK_AGAIN_MS = 5000, DAY_MS = 24 * 3600 * 1000, KEPT_DAYS = 42 };
 
 struct keeper {
+	struct round_item round; /* first: rounds.h */
 	struct keepers *all;
 	struct str account, region, name;
 	struct arena arena, scratch; /* scratch: of the step under way */
 	const struct principal *owner;
-	bool dirty, busy;
 	bool measured;  /* its metrics are collected */
 	bool refreshed; /* a refresh is under way */
 	struct loop_timer *timer;
@@ -41,7 +42,7 @@ struct keepers {
 	struct alarm_wishes *alarms;
 	struct ec2_instances_watch *instances;
 	struct cloudwatch_alarms_watch *alarmed;
-	struct loop_timer *soon;
+	struct rounds rounds;
 	struct loop_timer *minute; /* NULL: no group is measured */
 	int64_t lease, lease_until_ms;
 };
@@ -249,8 +250,7 @@ static void minute(void *ctx)
 
 /* --- steps */
 
-static void step_again(void *ctx);
-static void run_step(struct keeper *k);
+static void run_step(void *item);
 static void keeper_free(struct keeper *k);
 
 static void woken(void *ctx)
@@ -271,7 +271,7 @@ static void stepped(void *ctx, int result, uint64_t revision)
 	}
 	if (result < 0) {
 		log_error("autoscaling: a group's state could not be written, and is tried again: %s", strerror(-result));
-		loop_add_timer(l, EDIT_AGAIN_US, step_again, k);
+		loop_add_timer(l, EDIT_AGAIN_US, run_step, k);
 		return;
 	}
 	for (; k->applied; k->applied--)
@@ -279,19 +279,19 @@ static void stepped(void *ctx, int result, uint64_t revision)
 	int64_t now_ms = clock_wall_ms();
 	loop_remove_timer(l, k->timer);
 	k->timer = NULL;
-	if (k->step.over && !k->dirty && list_empty(&k->asks)) {
+	if (k->step.over && !k->round.dirty && list_empty(&k->asks)) {
 		map_remove(&k->all->groups, scaling_group_key(&k->scope, k->name));
 		keeper_free(k);
 		return;
 	}
 	if (k->step.wake_ms)
 		k->timer = loop_add_clock_timer(l, (k->step.wake_ms > now_ms ? k->step.wake_ms - now_ms : 0) * 1000, woken, k);
-	k->busy = false;
+	k->round.busy = false;
 	if (k->measured && !k->all->minute)
 		k->all->minute = loop_add_clock_timer(l, MINUTE_US, minute, k->all);
 	for (uint32_t i = 0; i < k->step.acts.n; i++)
 		ask(k, &k->step.acts.v[i]);
-	if (k->dirty)
+	if (k->round.dirty)
 		mark(k);
 }
 
@@ -303,8 +303,9 @@ static void drop_group(const struct scope *s, struct str name)
 	scaling_drop(s, name);
 }
 
-static void run_step(struct keeper *k)
+static void run_step(void *item)
 {
+	struct keeper *k = item;
 	static const struct record_type row = {&state_autoscaling_api, "GroupRecord"};
 	struct state_autoscaling_group_record r = {0};
 	arena_reset(&k->scratch);
@@ -339,40 +340,9 @@ static void run_step(struct keeper *k)
 	store_commit(k->scope.txn, stepped, k);
 }
 
-static void step_again(void *ctx)
-{
-	run_step(ctx);
-}
-
-static void round_of_steps(void *ctx)
-{
-	struct keepers *all = ctx;
-	size_t at = 0;
-	struct str key;
-	void *value;
-	struct keeper *due[64];
-	unsigned n = 0;
-	all->soon = NULL;
-	/* a step without writes ends at once, and may take its keeper out of the map */
-	while (n < 64 && map_next(&all->groups, &at, &key, &value)) {
-		struct keeper *k = value;
-		if (k->dirty && !k->busy)
-			due[n++] = k;
-	}
-	if (n == 64)
-		all->soon = loop_add_timer(all->cloud->loop, 0, round_of_steps, all);
-	for (unsigned i = 0; i < n; i++) {
-		due[i]->dirty = false;
-		due[i]->busy = true;
-		run_step(due[i]);
-	}
-}
-
 static void mark(struct keeper *k)
 {
-	k->dirty = true;
-	if (!k->all->soon)
-		k->all->soon = loop_add_timer(k->all->cloud->loop, 0, round_of_steps, k->all);
+	rounds_mark(&k->all->rounds, &k->round);
 }
 
 /* --- finding what there is */
@@ -485,6 +455,7 @@ struct keepers *keepers_new(struct cloud *cloud)
 	if (!all)
 		abort();
 	all->cloud = cloud;
+	all->rounds = (struct rounds){.loop = cloud->loop, .items = &all->groups, .step = run_step};
 	struct str under = KEY_UNDER(&a, S("autoscaling"), S("group")), end = store_prefix_end(&a, under), key;
 	all->watch = store_watch(cloud->store, under, end, store_revision(cloud->store), group_changed, all);
 	struct str schedules = KEY_UNDER(&a, S("autoscaling"), S("schedule"));
@@ -517,7 +488,7 @@ void keepers_free(struct keepers *all)
 	alarm_wishes_free(all->alarms);
 	ec2_unwatch_instances(all->instances);
 	cloudwatch_unwatch_alarms(all->alarmed);
-	loop_remove_timer(all->cloud->loop, all->soon);
+	rounds_end(&all->rounds);
 	loop_remove_timer(all->cloud->loop, all->minute);
 	while (map_next(&all->groups, &at, &key, &value))
 		keeper_free(value);

@@ -7,13 +7,11 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "core/alarm.h"
+#include "core/alarm_turn.h"
 #include "core/alarm_wish.h"
 #include "engine/scaling/adjust.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 
 static int64_t warmup_s(const struct state_autoscaling_group_record *r, const struct autoscaling_scaling_policy *p)
 {
@@ -173,32 +171,6 @@ bool policy_run(const struct scope *s, struct state_autoscaling_group_record *r,
 
 /* --- by an alarm */
 
-struct run {
-	const struct alarm_event *e;
-	struct cloud *cloud;
-	alarm_ran_fn *ran;
-	void *ctx;
-	struct arena arena;
-	struct str error, what;
-};
-
-static void run_once(struct run *run);
-
-static void committed(void *ctx, int result, uint64_t revision)
-{
-	struct run *run = ctx;
-	(void)revision;
-	if (result == -EAGAIN) {
-		run_once(run);
-		return;
-	}
-	if (result < 0)
-		run->error = S("The group's state could not be written.");
-	run->ran(run->ctx, run->error, run->what);
-	arena_done(&run->arena);
-	free(run);
-}
-
 static struct str invoking(struct arena *a, const struct alarm_event *e)
 {
 	const struct {
@@ -225,20 +197,18 @@ static struct str invoking(struct arena *a, const struct alarm_event *e)
 	return arena_dup(a, buf_str(&b));
 }
 
-static void run_once(struct run *run)
+static void decide(struct alarm_turn *run)
 {
-	const struct alarm_event *e = run->e;
+	const struct alarm_event *e = run->event;
 	struct str group, name;
 	struct state_autoscaling_group_record r = {0};
 	struct state_autoscaling_policy_record p = {0};
-	arena_reset(&run->arena);
-	run->error = run->what = STR_NONE;
-	struct scope s = {.txn = store_begin(run->cloud->store, &run->arena),
-	                  .arena = &run->arena,
+	struct scope s = {.txn = run->txn,
+	                  .arena = run->arena,
 	                  .cloud = run->cloud,
 	                  .account = e->account,
 	                  .region = e->region,
-	                  .now_ms = clock_wall_ms()};
+	                  .now_ms = run->now_ms};
 	if (!policy_of_arn(e->action, &group, &name) || !policy_find(&s, group, name, &p) ||
 	    !str_eq(p.policy->policy_arn, e->action) || !scaling_find(&s, group, &r) || r.deleting.v) {
 		run->error = arena_printf(s.arena, "The policy %.*s does not exist.", STR_ARG(e->action));
@@ -259,19 +229,11 @@ static void run_once(struct run *run)
 			run->what = STR_NONE;
 		}
 	}
-	store_commit(s.txn, committed, run);
 }
 
 static void alarm_run(struct cloud *cloud, const struct alarm_event *e, alarm_ran_fn *ran, void *ctx)
 {
-	struct run *run = calloc(1, sizeof(*run));
-	if (!run)
-		abort();
-	run->e = e;
-	run->cloud = cloud;
-	run->ran = ran;
-	run->ctx = ctx;
-	run_once(run);
+	alarm_turn_begin(cloud, e, decide, "The group's state could not be written.", ran, ctx);
 }
 
 /* One that is deleted later makes the action fail; one that never was is refused. */

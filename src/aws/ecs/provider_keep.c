@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "container_instance.h"
+#include "core/rounds.h"
 #include "crew.h"
 #include "engine/metrics/metrics.h"
 #include "gen/autoscaling.h"
@@ -28,13 +29,14 @@ enum {
 #define TERMINATING "autoscaling:EC2_INSTANCE_TERMINATING"
 
 struct manager {
+	struct round_item round; /* first: rounds.h */
 	struct managers *all;
 	struct arena arena;
 	struct str account, region, name, key;
 	const struct principal *owner;
-	bool dirty, measured; /* measured: its reservation is due */
-	bool asked;           /* something has been asked for, one thing at a time */
-	char tried[40];       /* the task that was to be placed last; until something changes */
+	bool measured;  /* measured: its reservation is due */
+	bool asked;     /* something has been asked for, one thing at a time */
+	char tried[40]; /* the task that was to be placed last; until something changes */
 	struct loop_timer *pause;
 };
 
@@ -43,7 +45,8 @@ struct managers {
 	struct map providers;
 	struct store_watch *watch, *watch_tasks, *watch_instances;
 	struct autoscaling_groups_watch *groups;
-	struct loop_timer *soon, *minute;
+	struct rounds rounds;
+	struct loop_timer *minute;
 };
 
 static void mark(struct manager *m);
@@ -322,8 +325,10 @@ static void dropped(void *ctx, int result, uint64_t revision)
 	free(a);
 }
 
-static void look(struct manager *m)
+static void look(void *item)
 {
+	struct manager *m = item;
+	m->round.busy = false; /* it is over when it returns */
 	struct arena *a = calloc(1, sizeof(*a));
 	if (!a)
 		abort();
@@ -357,27 +362,9 @@ static void look(struct manager *m)
 	free(a);
 }
 
-static void round_of_looks(void *ctx)
-{
-	struct managers *all = ctx;
-	size_t at = 0;
-	struct str key;
-	void *value;
-	all->soon = NULL;
-	while (map_next(&all->providers, &at, &key, &value)) {
-		struct manager *m = value;
-		if (!m->dirty)
-			continue;
-		m->dirty = false;
-		look(m);
-	}
-}
-
 static void mark(struct manager *m)
 {
-	m->dirty = true;
-	if (!m->all->soon)
-		m->all->soon = loop_add_timer(m->all->crew->cloud->loop, 0, round_of_looks, m->all);
+	rounds_mark(&m->all->rounds, &m->round);
 }
 
 static void minute(void *ctx)
@@ -479,6 +466,7 @@ struct managers *managers_new(struct crew *crew)
 	if (!all)
 		abort();
 	all->crew = crew;
+	all->rounds = (struct rounds){.loop = crew->cloud->loop, .items = &all->providers, .step = look};
 	struct store *store = crew->cloud->store;
 	struct str under = KEY_UNDER(&a, S("ecs"), S("provider")), end = store_prefix_end(&a, under), key;
 	struct str tasks = KEY_UNDER(&a, S("ecs"), S("task")), instances = KEY_UNDER(&a, S("ecs"), S("instance"));
@@ -507,7 +495,7 @@ void managers_free(struct managers *all)
 	store_unwatch(all->watch_tasks);
 	store_unwatch(all->watch_instances);
 	autoscaling_unwatch_groups(all->groups);
-	loop_remove_timer(all->crew->cloud->loop, all->soon);
+	rounds_end(&all->rounds);
 	loop_remove_timer(all->crew->cloud->loop, all->minute);
 	while (map_next(&all->providers, &at, &key, &value))
 		manager_free(value);

@@ -3,6 +3,7 @@
 #include "aws/cloudwatch/cloudwatch.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/rounds.h"
 #include "crew.h"
 #include "service_instance.h"
 #include "service_look.h"
@@ -13,13 +14,13 @@
 enum { EDIT_AGAIN_US = 1000000, PLACE_AGAIN_MS = 10 * 1000 };
 
 struct schedule {
+	struct round_item round; /* first: rounds.h */
 	struct schedules *all;
 	struct str account, region, key;
 	struct arena arena;
 	struct arena step; /* of the edit under way */
 	struct arena news; /* of what the next look tells */
 	const struct principal *owner;
-	bool dirty, busy;
 	bool alarmed; /* alarms can stop its deployment */
 	struct loop_timer *timer;
 	struct service_look look;
@@ -30,7 +31,7 @@ struct schedules {
 	struct map services; /* by key: struct schedule */
 	struct store_watch *watch, *watch_tasks, *watch_instances;
 	struct cloudwatch_alarms_watch *watch_alarms;
-	struct loop_timer *soon;
+	struct rounds rounds;
 };
 
 static void mark(struct schedule *i);
@@ -41,7 +42,7 @@ static void run_done(void *ctx, struct call *sub)
 {
 	struct schedule *i = ctx;
 	const struct ecs_run_task_response *out = sub->out;
-	i->busy = false;
+	i->round.busy = false;
 	if (str_set(sub->error.code)) {
 		i->look.trouble = arena_printf(&i->news, ". Reason: %.*s", STR_ARG(sub->error.message));
 	} else {
@@ -66,7 +67,7 @@ static void woken(void *ctx)
 	mark(i);
 }
 
-static void edit_run(struct schedule *i);
+static void edit_run(void *item);
 
 static void edit_again(void *ctx)
 {
@@ -99,13 +100,14 @@ static void edit_done(void *ctx, int result, uint64_t revision)
 		call_op(i->all->crew->cloud, i->owner, i->region, &ecs_api, "RunTask", &i->look.request, run_done, i);
 		return;
 	}
-	i->busy = false;
-	if (i->dirty)
+	i->round.busy = false;
+	if (i->round.dirty)
 		mark(i);
 }
 
-static void edit_run(struct schedule *i)
+static void edit_run(void *item)
 {
+	struct schedule *i = item;
 	struct state_ecs_service_record r = {0};
 	struct record_type row = {&state_ecs_api, "ServiceRecord"};
 	arena_reset(&i->step);
@@ -123,28 +125,9 @@ static void edit_run(struct schedule *i)
 	store_commit(s.txn, edit_done, i);
 }
 
-static void round_of_looks(void *ctx)
-{
-	struct schedules *all = ctx;
-	size_t at = 0;
-	struct str key;
-	void *value;
-	all->soon = NULL;
-	while (map_next(&all->services, &at, &key, &value)) {
-		struct schedule *i = value;
-		if (!i->dirty || i->busy)
-			continue;
-		i->dirty = false;
-		i->busy = true;
-		edit_run(i);
-	}
-}
-
 static void mark(struct schedule *i)
 {
-	i->dirty = true;
-	if (!i->all->soon)
-		i->all->soon = loop_add_timer(i->all->crew->cloud->loop, 0, round_of_looks, i->all);
+	rounds_mark(&i->all->rounds, &i->round);
 }
 
 /* --- finding what there is */
@@ -236,6 +219,7 @@ struct schedules *schedules_new(struct crew *crew)
 	if (!all)
 		abort();
 	all->crew = crew;
+	all->rounds = (struct rounds){.loop = crew->cloud->loop, .items = &all->services, .step = edit_run};
 	struct store *store = crew->cloud->store;
 	struct str under = KEY_UNDER(&a, S("ecs"), S("service")), end = store_prefix_end(&a, under), key;
 	struct str tasks = KEY_UNDER(&a, S("ecs"), S("task")), instances = KEY_UNDER(&a, S("ecs"), S("instance"));
@@ -264,7 +248,7 @@ void schedules_free(struct schedules *all)
 	store_unwatch(all->watch_tasks);
 	store_unwatch(all->watch_instances);
 	cloudwatch_unwatch_alarms(all->watch_alarms);
-	loop_remove_timer(all->crew->cloud->loop, all->soon);
+	rounds_end(&all->rounds);
 	while (map_next(&all->services, &at, &key, &value)) {
 		struct schedule *i = value;
 		loop_remove_timer(all->crew->cloud->loop, i->timer);

@@ -102,6 +102,67 @@ static void idle_environments_are_recycled(void **state)
 	free(f);
 }
 
+static int64_t allocated(struct world *w, const char *name)
+{
+	const void *answer;
+	struct lambda_get_provisioned_concurrency_config_request in = {.function_name = str_from(name), .qualifier = S("1")};
+	assert_string_equal(world_call(w, &lambda_api, "GetProvisionedConcurrencyConfig", &in, &answer), "");
+	const struct lambda_get_provisioned_concurrency_config_response *out = answer;
+	assert_int_equal(out->requested_provisioned_concurrent_executions.v, 8);
+	assert_str(out->status, out->allocated_provisioned_concurrent_executions.v == 8 ? "READY" : "IN_PROGRESS");
+	return out->allocated_provisioned_concurrent_executions.v;
+}
+
+/* For a day, through restarts of the role: there are always most of them, none is idle for too long, none's credentials grow old,
+ * and none is made without need. */
+static void provisioned_ones_are_kept(void **state)
+{
+	(void)state;
+	struct world w;
+	char code[128];
+	world_open(&w);
+	struct sim_function *f = new_function(&w, "kept", SIM_SUCCEEDS, 0, 3);
+	struct lambda_publish_version_request publish = {.function_name = S("kept")};
+	assert_string_equal(world_call(&w, &lambda_api, "PublishVersion", &publish, NULL), "");
+	w.step_ms = 1000;
+	world_pass(&w, 5000);
+	struct lambda_put_provisioned_concurrency_config_request put = {
+	        .function_name = S("kept"), .qualifier = S("1"), .provisioned_concurrent_executions = OPT_INT(8)};
+	assert_string_equal(world_call(&w, &lambda_api, "PutProvisionedConcurrencyConfig", &put, NULL), "");
+	world_pass(&w, 10 * 1000);
+	assert_int_equal(allocated(&w, "kept"), 8);
+	assert_int_equal(f->environments, 8);
+	w.step_ms = 5000;
+	for (int minute = 1; minute <= 24 * 60; minute++) {
+		world_pass(&w, MINUTE);
+		assert_in_range(allocated(&w, "kept"), 6, 8);
+		if (minute % 7 == 0) {
+			struct lambda_invocation_request in = {.function_name = S("kept"), .qualifier = S("1")};
+			unsigned before = f->calls;
+			strcpy(code, "?");
+			world_begin(&w, &lambda_api, "Invoke", &in, code);
+			world_pass(&w, 10 * 1000);
+			assert_string_equal(code, "");
+			assert_int_equal(f->calls, before + 1);
+			assert_true(f->log[before].credentials_left_ms >= 60 * 1000);
+		}
+		if (minute % 500 == 0) {
+			world_reopen(&w, 1000);
+			world_pass(&w, 30 * 1000);
+			assert_int_equal(allocated(&w, "kept"), 8);
+		}
+	}
+	/* each lives for three quarters of an hour at least */
+	assert_in_range(f->environments, 8, 8 * 24 * 4 / 3 + 8 * 4);
+	struct lambda_delete_provisioned_concurrency_config_request drop = {.function_name = S("kept"), .qualifier = S("1")};
+	assert_string_equal(world_call(&w, &lambda_api, "DeleteProvisionedConcurrencyConfig", &drop, NULL), "");
+	unsigned made = f->environments;
+	world_pass(&w, 3 * HOUR);
+	assert_int_equal(f->environments, made);
+	world_close(&w);
+	free(f);
+}
+
 /* A quarter of an hour without a word from the runtime. */
 static void invocations_may_take_long(void **state)
 {
@@ -254,11 +315,9 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(busy_functions_get_new_credentials),
-	        cmocka_unit_test(credentials_outlive_long_timeouts),
-	        cmocka_unit_test(idle_environments_are_recycled),
-	        cmocka_unit_test(invocations_may_take_long),
-	        cmocka_unit_test(an_account_has_limits),
+	        cmocka_unit_test(busy_functions_get_new_credentials), cmocka_unit_test(credentials_outlive_long_timeouts),
+	        cmocka_unit_test(idle_environments_are_recycled),     cmocka_unit_test(provisioned_ones_are_kept),
+	        cmocka_unit_test(invocations_may_take_long),          cmocka_unit_test(an_account_has_limits),
 	        cmocka_unit_test(changes_wait_for_each_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

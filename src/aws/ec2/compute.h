@@ -56,6 +56,8 @@ ec2_describe_snapshots_handler ec2_describe_snapshots;
 
 /* image.c: one that this account may launch. CALL_FAIL: InvalidAMIID.NotFound or .Unavailable. */
 int ec2_image_usable(struct call *c, struct str id, struct state_ec2_image_record *ret);
+/* One of the account's own. CALL_FAIL: InvalidAMIID.NotFound, or AuthFailure for one of others that it may launch. */
+int ec2_image_own(struct call *c, struct str id, struct state_ec2_image_record *ret);
 
 /* resolve.c: the image that a request names. Ids are themselves; of `resolve:ssm:NAME` it is the parameter's value, which is asked
  * for as the caller: CALL_WAIT, to be returned, and the handler runs again when it is known. Another name in the second run is not

@@ -61,6 +61,14 @@ int ec2_image_usable(struct call *c, struct str id, struct state_ec2_image_recor
 	return CALL_OK;
 }
 
+int ec2_image_own(struct call *c, struct str id, struct state_ec2_image_record *ret)
+{
+	struct state_ec2_image_record seen;
+	if (ec2_id_well_formed(id, "ami") && ec2_image_find(c, id, &seen) && !str_eq(seen.image->owner_id, c->account))
+		return call_fail(c, "AuthFailure", 403, "Not authorized for image:%.*s", STR_ARG(id));
+	return ec2_get(c, &ec2_kind_image, id, ret);
+}
+
 bool ec2_image_there(struct call *c, struct str id)
 {
 	struct state_ec2_image_record r;
@@ -300,7 +308,7 @@ int ec2_modify_image_attribute(struct call *c, const struct ec2_modify_image_att
 	struct ec2_scope s = ec2_scope(c);
 	struct state_ec2_image_record r;
 	struct ec2_launch_permission_list plain = {0};
-	if (ec2_get(c, &ec2_kind_image, in->image_id, &r) != CALL_OK)
+	if (ec2_image_own(c, in->image_id, &r) != CALL_OK)
 		return CALL_FAIL;
 	if (in->product_codes.n || in->imds_support || in->organization_arns.n || in->organizational_unit_arns.n)
 		return call_fail(c, "UnsupportedOperation", 400, "Product codes, imdsSupport and organizations are not supported.");

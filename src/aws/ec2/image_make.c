@@ -288,7 +288,7 @@ int ec2_deregister_image(struct call *c, const struct ec2_deregister_image_reque
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct state_ec2_image_record r;
-	if (ec2_get(c, &ec2_kind_image, in->image_id, &r) != CALL_OK)
+	if (ec2_image_own(c, in->image_id, &r) != CALL_OK)
 		return CALL_FAIL;
 	if (str_is(r.image->state, "pending"))
 		return call_fail(c, "InvalidAMIID.Unavailable", 400, "The image ID '%.*s' is pending", STR_ARG(in->image_id));

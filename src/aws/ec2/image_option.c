@@ -5,7 +5,7 @@
 
 static int own(struct call *c, struct str id, struct state_ec2_image_record *ret)
 {
-	if (ec2_get(c, &ec2_kind_image, id, ret) != CALL_OK)
+	if (ec2_image_own(c, id, ret) != CALL_OK)
 		return CALL_FAIL;
 	if (str_is(ret->image->state, "pending"))
 		return call_fail(c, "InvalidAMIID.Unavailable", 400, "The image ID '%.*s' is pending", STR_ARG(id));
@@ -109,7 +109,7 @@ int ec2_describe_image_attribute(struct call *c, const struct ec2_describe_image
 {
 	struct state_ec2_image_record r;
 	/* Only the owner is told who else may launch it, and the rest is in DescribeImages. */
-	if (ec2_get(c, &ec2_kind_image, in->image_id, &r) != CALL_OK)
+	if (ec2_image_own(c, in->image_id, &r) != CALL_OK)
 		return CALL_FAIL;
 	out->image_id = in->image_id;
 	if (str_is(in->attribute, "launchPermission")) {
@@ -144,7 +144,7 @@ int ec2_reset_image_attribute(struct call *c, const struct ec2_reset_image_attri
 	(void)out;
 	struct ec2_scope s = ec2_scope(c);
 	struct state_ec2_image_record r;
-	if (ec2_get(c, &ec2_kind_image, in->image_id, &r) != CALL_OK)
+	if (ec2_image_own(c, in->image_id, &r) != CALL_OK)
 		return CALL_FAIL;
 	if (!str_is(in->attribute, "launchPermission"))
 		return ec2_invalid(c, "Value (%.*s) for parameter attribute is invalid. Unknown value.", STR_ARG(in->attribute));

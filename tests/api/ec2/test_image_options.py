@@ -3,6 +3,7 @@ import datetime
 import unittest
 import uuid
 
+from aws import client
 from ec2 import Ec2Case
 
 
@@ -51,6 +52,19 @@ class Images(Ec2Case):
         self.assertEqual(self.shown()["State"], "available")
         self.ec2.deregister_image(ImageId=self.image)
         self.assertEqual(self.of("DisableImage"), "InvalidAMIID.NotFound")
+
+    def test_of_others(self):
+        """Who may launch an image may not change it."""
+        stranger = client("ec2", region=self.region, key="210987654321", secret="test")
+        call = dict(ImageId=self.image)
+        for what in (stranger.deregister_image, stranger.disable_image_deprecation):
+            self.fails("InvalidAMIID.NotFound", what, **call)
+        self.ec2.modify_image_attribute(LaunchPermission={"Add": [{"UserId": "210987654321"}]}, **call)
+        self.assertEqual([i["ImageId"] for i in stranger.describe_images(ImageIds=[self.image])["Images"]], [self.image])
+        for what, more in ((stranger.deregister_image, {}), (stranger.disable_image_deprecation, {}),
+                           (stranger.modify_image_attribute, {"Description": {"Value": "mine"}})):
+            self.fails("AuthFailure", what, f"Not authorized for image:{self.image}", status=403, **more, **call)
+        self.assertNotEqual(self.shown().get("Description"), "mine")
 
     def test_protection_and_snapshots(self):
         self.assertEqual(self.of("EnableImageDeregistrationProtection"), 200)

@@ -50,10 +50,10 @@ class Tasked(unittest.TestCase):
         self.network = {"awsvpcConfiguration": {"subnets": [self.cloud.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]]}}
         self.define("t", STAY)
 
-    def define(self, family, command):
+    def define(self, family, command, **more):
         self.ecs.register_task_definition(family=family, requiresCompatibilities=["FARGATE"], networkMode="awsvpc", cpu="256", memory="512",
                                           executionRoleArn=self.role,
-                                          containerDefinitions=[{"name": "c", "image": self.uri, "command": ["/bin/sh", "-c", command]}])
+                                          containerDefinitions=[{"name": "c", "image": self.uri, "command": ["/bin/sh", "-c", command], **more}])
 
     def run_tasks(self, family="t", count=1):
         made = self.ecs.run_task(taskDefinition=family, launchType="FARGATE", networkConfiguration=self.network, count=count)

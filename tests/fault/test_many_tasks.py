@@ -1,9 +1,13 @@
-"""What tasks leave behind, counted after CYCLES of their lives (20 by default), ten at a time."""
+"""What tasks leave behind, counted after CYCLES of their lives (30 by default), ten at a time: half end by themselves, half are stopped."""
 import os
+import socket
+import subprocess
+import time
 import unittest
 
 from busybox import why_not
-from tasked import Tasked, words
+from leftovers import instance_of, mounts
+from tasked import STAY, Tasked, words
 
 ROLES = ("api", "priv", "net", "main")
 GROWTH_KB, RECORD_KB = 4096, 8  # what a role may have more at the end: pages of its heap, and for an hour what a life was
@@ -27,23 +31,40 @@ class ManyTasks(Tasked):
 
     def lives(self, count):
         for _ in range(count // 10):
-            arns = self.run_tasks("short", 10)
-            for arn in arns:
+            short, long = self.run_tasks("short", 5), self.run_tasks("long", 5)
+            for arn in long:
+                self.until(arn, "RUNNING")
+            for arn in long:
+                self.assertTrue(self.stop_task(arn))
+            for arn in short + long:
                 self.wait(lambda one=arn: self.show(one)["lastStatus"] == "STOPPED")
-            for task in self.ecs.describe_tasks(tasks=arns)["tasks"]:
+            for task in self.ecs.describe_tasks(tasks=short)["tasks"]:
                 self.assertEqual(task["containers"][0].get("exitCode"), 3, task)
+            for task in self.ecs.describe_tasks(tasks=long)["tasks"]:
+                # a first process without a handler does not hear SIGTERM; one that is not so far has none yet
+                self.assertEqual((task["stopCode"], task["containers"][0].get("exitCode") in (6, 137)), ("UserInitiated", True), task)
+
+    def all_left(self):
+        """Also mounts, and links and tables of packet rules in the machine's own namespace."""
+        data = self.cloud.data
+        name = instance_of(data)
+        tables = subprocess.run(["/usr/sbin/nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
+        return {**self.left(), "mounts": len({line.partition(": ")[2] for line in mounts(data)}),
+                "links": sorted(n for _, n in socket.if_nameindex() if name in n), "tables": tables.count(name)}
 
     def test_leave_nothing(self):
-        cycles = int(os.environ.get("CYCLES", "20"))
+        cycles = int(os.environ.get("CYCLES", "30"))
         self.define("short", "exit 3")
+        self.define("long", STAY, stopTimeout=2)
         self.lives(10)
         self.wait(lambda: not self.left()["groups"])
-        left, descriptors, memory = self.left(), self.descriptors(), self.memory()
+        left, descriptors, memory = self.all_left(), self.descriptors(), self.memory()
+        began = time.monotonic()
         for done in range(0, cycles, 100):
             self.lives(min(100, cycles - done))
             if cycles > 100:
-                print(done + 100, self.memory(), self.descriptors(), flush=True)
-        self.wait(lambda: self.left() == left)
+                print(f"    {done + 100} lives, {time.monotonic() - began:.0f} s", self.memory(), self.descriptors(), flush=True)
+        self.wait(lambda: self.all_left() == left)
         self.wait(lambda: all(n <= descriptors[role] for role, n in self.descriptors().items()))
         after = self.memory()
         for role in ROLES:

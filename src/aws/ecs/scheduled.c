@@ -277,6 +277,41 @@ static bool differs(struct call *c, const struct ecs_network_configuration *a, c
 	return !str_eq(record_write(c->arena, &row, a), record_write(c->arena, &row, b));
 }
 
+/* Where the tasks of the next deployment run. No strategy at all: by the launch type that comes nearest. */
+static int take_strategy(struct call *c, const struct ecs_update_service_request *in, struct ecs_service *v)
+{
+	struct ecs_cluster cluster = {0};
+	bool before = service_on_instances(v);
+	struct str same_definition;
+	if (!in->capacity_provider_strategy.set)
+		return CALL_OK;
+	if (!in->force_new_deployment.v)
+		return ecs_invalid(
+		        c, "When switching from launch type to capacity provider strategy on an existing service, or making a "
+		           "change to a capacity provider strategy on a service that is already using one, you must force a "
+		           "new deployment.");
+	if (ecs_cluster_get(c, v->cluster_arn, &cluster) != CALL_OK ||
+	    ecs_strategy_check(c, &in->capacity_provider_strategy, &cluster.capacity_providers) != CALL_OK)
+		return CALL_FAIL;
+	v->capacity_provider_strategy = in->capacity_provider_strategy;
+	v->launch_type = in->capacity_provider_strategy.n ? STR_NONE : before ? S("EC2") : S("FARGATE");
+	if (before == service_on_instances(v))
+		return CALL_OK;
+	if (before && service_is_daemon(v))
+		return ecs_invalid(
+		        c, "The daemon scheduling strategy is not supported for services that use the FARGATE launch type.");
+	v->platform_family = before ? S("Linux") : STR_NONE;
+	v->platform_version = STR_NONE;
+	if (!before)
+		v->availability_zone_rebalancing = S("DISABLED");
+	if (!in->task_definition.n && take_definition(c, v->task_definition, v, &same_definition) != CALL_OK)
+		return CALL_FAIL;
+	if (!in->network_configuration && check_network(c, v, v->network_configuration) != CALL_OK)
+		return CALL_FAIL;
+	return service_take_placement(c, in->placement_constraints.set ? &in->placement_constraints : &v->placement_constraints,
+	                              in->placement_strategy.set ? &in->placement_strategy : &v->placement_strategy, v);
+}
+
 int ecs_update_service(struct call *c, const struct ecs_update_service_request *in, struct ecs_update_service_response *out)
 {
 	struct ecs_scope s = ecs_scope(c);
@@ -287,8 +322,8 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
 	struct ecs_service *v = r.service;
 	if (!str_is(v->status, "ACTIVE"))
 		return call_fail(c, "ServiceNotActiveException", 400, "Service was not ACTIVE.");
-	if (in->capacity_provider_strategy.n)
-		return unsupported(c, "Changing the capacity provider strategy of a service is");
+	if (take_strategy(c, in, v) != CALL_OK)
+		return CALL_FAIL;
 	if (in->desired_count.set && in->desired_count.v < 0)
 		return ecs_invalid(c, "desiredCount must not be negative.");
 	if (in->task_definition.n) {

@@ -42,6 +42,8 @@ void service_roll_back(const struct ecs_scope *s, struct state_ecs_service_recor
 	v->platform_version = good->platform_version;
 	v->network_configuration = good->network_configuration;
 	v->capacity_provider_strategy = good->capacity_provider_strategy;
+	v->launch_type = good->launch_type;
+	v->platform_family = good->platform_family;
 	v->service_registries = r->good_run->registries;
 	v->load_balancers = r->good_run->balancers;
 	r->connect = r->good_run->connect;

@@ -77,6 +77,26 @@ class Life(ServiceCase):
         self.assertEqual(len(self.service(called)["deployments"]), 1)
         self.assertEqual(self.service(called)["deployments"][0]["failedTasks"], 0)
 
+    def test_where_tasks_run_is_changed(self):
+        """From a launch type to a strategy of capacity providers, to another one, and back; each is a deployment of its own."""
+        called, spot, demand = name(), [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}], [{"capacityProvider": "FARGATE", "weight": 1, "base": 1}]
+        self.ecs.put_cluster_capacity_providers(cluster=self.cluster, capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=[])
+        self.create(self.server("moves"), 1, called)
+        self.stable(called)
+        self.assertRefused("you must force a new deployment", self.update, called, capacityProviderStrategy=spot)
+        self.assertRefused("not associated with the cluster", self.update, called, capacityProviderStrategy=[{"capacityProvider": "nobody"}], forceNewDeployment=True)
+        self.assertEqual(self.service(called)["launchType"], "FARGATE")
+        for strategy in (spot, demand, []):
+            before = {t["taskArn"] for t in self.tasks_of(called)}
+            shown = self.update(called, capacityProviderStrategy=strategy, forceNewDeployment=True)
+            self.assertEqual(shown.get("capacityProviderStrategy", []), strategy)
+            self.assertEqual(shown.get("launchType"), None if strategy else "FARGATE")
+            self.assertEqual(shown["deployments"][0].get("capacityProviderStrategy", []), strategy)
+            after = self.wait(lambda old=before: (now := self.tasks_of(called)) and not old & {t["taskArn"] for t in now}
+                              and all(t["lastStatus"] == "RUNNING" for t in now) and now)
+            self.assertEqual({t.get("capacityProviderName") for t in after}, {strategy[0]["capacityProvider"] if strategy else None})
+            self.stable(called)
+
     @unittest.skipUnless(aws_programs(), "there is no AWS CLI")
     def test_cli_waits(self):
         called = name()

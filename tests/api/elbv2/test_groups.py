@@ -29,7 +29,7 @@ class Groups(BalancerCase):
         self.fails("ValidationError", make, **without("Port"), message="A port must be specified")
         self.fails("ValidationError", make, **without("VpcId"), message="A VPC ID must be specified")
         self.fails("ValidationError", make, **{**good, "VpcId": "vpc-0123456789abcdef0"}, message="The VPC ID 'vpc-0123456789abcdef0' is not found")
-        for more in ({"Name": "y" * 33}, {"Name": "a_b"}, {"TargetType": "lambda"}, {"TargetType": "alb"}, {"Protocol": "GENEVE"}, {"Protocol": "UDP"},
+        for more in ({"Name": "y" * 33}, {"Name": "a_b"}, {"TargetType": "lambda"}, {"TargetType": "alb"}, {"Protocol": "GENEVE"}, {"Protocol": "QUIC"},
                      {"ProtocolVersion": "HTTP3"}, {"Protocol": "TCP", "ProtocolVersion": "HTTP1"}, {"HealthCheckEnabled": False},
                      {"HealthCheckProtocol": "TCP"}, {"HealthCheckPort": "99999"}, {"HealthCheckPath": "x"}, {"HealthCheckTimeoutSeconds": 30},
                      {"HealthCheckIntervalSeconds": 301}, {"HealthyThresholdCount": 11}, {"Matcher": {"HttpCode": "500"}},

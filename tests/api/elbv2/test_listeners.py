@@ -51,7 +51,7 @@ class Listeners(BalancerCase):
         self.fails("ValidationError", make, balancer=net, Protocol="TCP")
         self.fails("IncompatibleProtocols", make, balancer=net, Protocol="TCP", DefaultActions=forward(sealed))
         made = make(balancer=net, Protocol="TCP", DefaultActions=forward(flow))["Listeners"][0]
-        self.fails("ValidationError", make, balancer=net, Protocol="UDP", Port=53, DefaultActions=forward(flow))
+        self.fails("IncompatibleProtocols", make, balancer=net, Protocol="UDP", Port=53, DefaultActions=forward(flow))
         self.fails("UnsupportedProtocol", self.elb.create_rule, ListenerArn=made["ListenerArn"], Priority=1, Conditions=[PATH], Actions=forward(flow))
         self.fails("ValidationError", self.elb.modify_listener, ListenerArn=made["ListenerArn"], Protocol="TLS",
                    message="A certificate must be specified for TLS listeners")

@@ -1,5 +1,6 @@
 /* Attributes of balancers, target groups and listeners: which there are, what they may be and what they are when nobody has said.
  * A record holds those alone that somebody has set. What nothing here acts on keeps its usual value: another one is refused. */
+#include "log.h"
 #include "rows.h"
 
 enum {
@@ -26,13 +27,16 @@ struct attribute {
 };
 
 static const struct attribute table[] = {
-        {APP | NET, "access_logs.s3.bucket", "", TEXT, .max = 63, .fixed = true},
-        {APP | NET, "access_logs.s3.enabled", "false", FLAG, .fixed = true},
-        {APP | NET, "access_logs.s3.prefix", "", TEXT, .max = 1024, .fixed = true},
+        {APP, "access_logs.s3.bucket", "", TEXT, .max = 63},
+        {NET, "access_logs.s3.bucket", "", TEXT, .max = 63, .fixed = true},
+        {APP, "access_logs.s3.enabled", "false", FLAG},
+        {NET, "access_logs.s3.enabled", "false", FLAG, .fixed = true},
+        {APP, "access_logs.s3.prefix", "", TEXT, .max = 1024},
+        {NET, "access_logs.s3.prefix", "", TEXT, .max = 1024, .fixed = true},
         {APP, "client_keep_alive.seconds", "3600", NUMBER, 60, 604800},
-        {APP, "connection_logs.s3.bucket", "", TEXT, .max = 63, .fixed = true},
-        {APP, "connection_logs.s3.enabled", "false", FLAG, .fixed = true},
-        {APP, "connection_logs.s3.prefix", "", TEXT, .max = 1024, .fixed = true},
+        {APP, "connection_logs.s3.bucket", "", TEXT, .max = 63},
+        {APP, "connection_logs.s3.enabled", "false", FLAG},
+        {APP, "connection_logs.s3.prefix", "", TEXT, .max = 1024},
         {APP | NET, "deletion_protection.enabled", "false", FLAG},
         {NET, "dns_record.client_routing_policy", "any_availability_zone", CHOICE,
          .choices = "any_availability_zone|partial_availability_zone_affinity|availability_zone_affinity", .fixed = true},
@@ -215,6 +219,9 @@ int elbv2_modify_load_balancer_attributes(struct call *c, const struct elbv2_mod
 	if (elb_balancer_get(c, in->load_balancer_arn, &r) != CALL_OK ||
 	    modify(c, "Load balancer", of_balancer(&r), AS_CONST_MAP(&in->attributes), &r.attributes) != CALL_OK)
 		return CALL_FAIL;
+	int ready = elb_log_check(c, &r, AS_CONST_MAP(&in->attributes));
+	if (ready != CALL_OK)
+		return ready;
 	elb_balancer_put(&s, &r);
 	show(c->arena, of_balancer(&r), &r.attributes, AS_MAP(&out->attributes));
 	return CALL_OK;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "function.h"
+#include "log.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -240,8 +241,21 @@ static void on_connection(void *ctx, const char *balancer, const char *node, int
 		close(fd);
 }
 
-static const struct lb_events events = {
-        .node = on_node, .health = on_health, .counters = on_counters, .flows = on_flows, .connection = on_connection};
+static void on_access(void *ctx, const char *balancer, const char *node, const struct lb_log *l)
+{
+	struct elb_desk *d = ctx;
+	struct elb_item *i = map_get(&d->by_id, str_from(balancer));
+	struct elb_item_node *n = i ? elb_item_node(i, node) : NULL;
+	if (n)
+		elb_log_request(i, n, l);
+}
+
+static const struct lb_events events = {.node = on_node,
+                                        .health = on_health,
+                                        .counters = on_counters,
+                                        .flows = on_flows,
+                                        .connection = on_connection,
+                                        .access = on_access};
 
 /* --- life */
 

@@ -13,6 +13,7 @@
 
 struct acm_watch;
 struct elb_door;
+struct elb_log;
 struct ec2_instances_watch;
 
 struct elb_desk {
@@ -64,9 +65,22 @@ struct elb_seen_target {
 };
 struct elb_seen_group {
 	const char *arn;
-	bool cross_zone, function, multi; /* multi: of functions, which hear all values of a header */
+	bool cross_zone, grpc, function, multi; /* multi: of functions, which hear all values of a header */
 	struct elb_seen_target *targets;
 	size_t target_count;
+};
+
+struct elb_seen_listener {
+	bool tls;
+	struct {
+		const char *priority, *action; /* "0" is the default rule's; "forward", "redirect", "fixed-response" */
+	} * rules;
+	size_t rule_count;
+	struct {
+		char sum[41]; /* hexadecimal SHA-1 */
+		const char *arn;
+	} * certificates;
+	size_t certificate_count;
 };
 
 /* One balancer that is looked after; lives as long as its record does. */
@@ -85,9 +99,12 @@ struct elb_item {
 	struct elb_item_node nodes[LB_NODES_MAX];
 	unsigned node_count;
 	unsigned heard;    /* counts what changes what is known of health; never 0 */
-	struct arena seen; /* of the next two */
+	struct arena seen; /* of groups and listeners */
 	struct elb_seen_group *groups;
 	size_t group_count;
+	struct elb_seen_listener *listeners;
+	size_t listener_count;
+	struct elb_log *log; /* NULL: nothing is logged */
 };
 
 struct elb_desk *elb_desk_new(struct cloud *cloud);

@@ -1,10 +1,13 @@
 #include "desk.h"
 
 #include "aws/ec2/ec2.h"
+#include "base/base64.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "engine/oci/task.h"
 #include "function.h"
+#include "log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -98,9 +101,11 @@ static void forget(struct elb_item *i)
 	i->id[0] = '\0';
 	i->dns_name = STR_NONE;
 	elb_metrics_forget(i);
+	elb_log_end(i);
 	arena_reset(&i->seen);
 	i->groups = NULL;
-	i->group_count = 0;
+	i->listeners = NULL;
+	i->group_count = i->listener_count = 0;
 }
 
 static void take_record(struct elb_item *i, struct arena *a, const struct state_elbv2_balancer_record *r)
@@ -156,6 +161,7 @@ void elb_item_free(struct elb_item *i)
 		elb_door_close(i->nodes[k].door);
 	}
 	elb_metrics_forget(i);
+	elb_log_forget(i);
 	arena_done(&i->seen);
 	arena_done(&i->arena);
 	free(i);
@@ -251,7 +257,47 @@ static void give_ports(struct elb_item *i, const struct elb_scope *s)
 	}
 }
 
-/* What health and names are asked about until the next step. */
+/* As nodes name it that have shown it. */
+static void sum_of(struct arena *a, const char *pem, char ret[41])
+{
+	const char *begin = strstr(pem, "-----BEGIN CERTIFICATE-----"), *end = begin ? strstr(begin, "-----END") : NULL;
+	unsigned char sum[HASH_MAX_BYTES];
+	char *text = arena_alloc(a, end ? (size_t)(end - begin) : 1);
+	size_t n = 0;
+	for (const char *p = begin ? begin + 27 : NULL; p && p < end; p++)
+		if (!ascii_is_space(*p))
+			text[n++] = *p;
+	struct str der = base64_decode(a, str_of(text, n));
+	hash_of(HASH_SHA1, str_set(der) ? der : S(""), sum);
+	hex_encode(sum, 20, ret);
+}
+
+static void remember_listeners(struct elb_item *i, const struct lb_balancer *b)
+{
+	static const char *const actions[] = {"forward", "redirect", "fixed-response"};
+	struct arena *a = &i->seen;
+	i->listener_count = b->listener_count;
+	i->listeners = arena_array(a, b->listener_count + 1, sizeof(*i->listeners));
+	for (size_t k = 0; k < b->listener_count; k++) {
+		const struct lb_listener *l = &b->listeners[k];
+		struct elb_seen_listener *to = &i->listeners[k];
+		*to = (struct elb_seen_listener){
+		        .tls = l->certificate_count > 0, .rule_count = l->rule_count, .certificate_count = l->certificate_count};
+		to->rules = arena_array(a, l->rule_count + 1, sizeof(*to->rules));
+		to->certificates = arena_array(a, l->certificate_count + 1, sizeof(*to->certificates));
+		for (size_t r = 0; r < l->rule_count; r++) {
+			to->rules[r].priority =
+			        strcmp(l->rules[r].priority, "default") == 0 ? "0" : arena_dupz(a, str_from(l->rules[r].priority));
+			to->rules[r].action = actions[l->rules[r].action.kind];
+		}
+		for (size_t c = 0; c < l->certificate_count; c++) {
+			to->certificates[c].arn = arena_dupz(a, str_from(l->certificates[c].name));
+			sum_of(a, l->certificates[c].pem, to->certificates[c].sum);
+		}
+	}
+}
+
+/* What health, names and logs are asked about until the next step. */
 static void remember(struct elb_item *i, const struct lb_balancer *b)
 {
 	struct arena *a = &i->seen;
@@ -264,6 +310,7 @@ static void remember(struct elb_item *i, const struct lb_balancer *b)
 		to->arn = arena_dupz(a, str_from(g->name));
 		to->cross_zone = g->cross_zone;
 		to->function = g->function;
+		to->grpc = g->version == LB_GRPC;
 		to->multi = g->function && g->multi_values;
 		to->targets = arena_array(a, g->target_count + 1, sizeof(*to->targets));
 		for (size_t t = 0; t < g->target_count; t++)
@@ -296,6 +343,8 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s)
 	take_record(i, s->arena, &r);
 	elb_plan(s, &r, &b);
 	remember(i, &b);
+	remember_listeners(i, &b);
+	elb_log_take(i, s->arena, &r);
 	i->tls = false;
 	for (size_t k = 0; k < b.listener_count; k++)
 		i->tls |= b.listeners[k].certificate_count > 0;

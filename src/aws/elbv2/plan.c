@@ -358,6 +358,8 @@ void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_recor
 	        .xff_client_port = elb_on(elb_balancer_attribute(r, "routing.http.xff_client_port.enabled")),
 	        .preserve_host = elb_on(elb_balancer_attribute(r, "routing.http.preserve_host_header.enabled")),
 	        .tls_headers = elb_on(elb_balancer_attribute(r, "routing.http.x_amzn_tls_version_and_cipher_suite.enabled")),
+	        .access_log = !elb_is_network(r) && (elb_on(elb_balancer_attribute(r, "access_logs.s3.enabled")) ||
+	                                             elb_on(elb_balancer_attribute(r, "connection_logs.s3.enabled"))),
 	        .xff = str_is(xff, "preserve") ? LB_XFF_PRESERVE
 	               : str_is(xff, "remove") ? LB_XFF_REMOVE
 	                                       : LB_XFF_APPEND,

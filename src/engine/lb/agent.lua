@@ -58,6 +58,21 @@ local function keep_health()
   write('health', table.concat(lines))
 end
 
+local changed = {} -- lines about health that nobody has heard yet
+
+-- Many targets change at once: they are written and told of together, and not by a connection each.
+core.register_task(function()
+  while true do -- a process that was over goes on when nobody could take its place
+    core.msleep(over and seconds or 20)
+    if not over and #changed > 0 then
+      local lines = changed
+      changed = {}
+      keep_health()
+      for from = 1, #lines, 2000 do say(table.concat(lines, '', from, math.min(#lines, from + 1999))) end
+    end
+  end
+end)
+
 local function say_all()
   local lines = {'serves ' .. config .. ' ' .. state .. '\n'}
   for _, g in pairs(groups) do
@@ -188,8 +203,7 @@ local function judge(g, t, good, reason, code)
   end
   if before == t.health .. t.reason .. t.code then return end
   if spread(g) > 1 and t.health == 'healthy' then warm(g, t) end
-  keep_health()
-  say(health_line(g, t))
+  changed[#changed + 1] = health_line(g, t)
 end
 
 local function look_after(g, t)
@@ -453,8 +467,8 @@ core.register_task(function()
 end)
 
 core.register_task(function()
-  while not over do
+  while true do
     core.msleep(10 * seconds)
-    say(count())
+    if not over then say(count()) end
   end
 end)

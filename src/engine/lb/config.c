@@ -232,7 +232,7 @@ static void put_defaults(struct buf *out, const struct lb_balancer *b)
 	uint32_t idle = or_default(b->idle_timeout_s, 60);
 	buf_printf(
 	        out,
-	        "defaults app\n  mode http\n  log stdout format raw local0\n  option dontlognull\n  option idle-close-on-response\n  timeout connect %ds\n  timeout client %us\n"
+	        "defaults app\n  mode http\n  log stdout len 16384 format raw local0\n  option dontlognull\n  option idle-close-on-response\n  timeout connect %ds\n  timeout client %us\n"
 	        "  timeout server %us\n  timeout http-keep-alive %us\n  timeout http-request %us\n  timeout tunnel %us\n  retries 0\n"
 	        "  option h1-case-adjust-bogus-client\n  option h1-case-adjust-bogus-server\n"
 	        "  option http-restrict-req-hdr-names %s\n",
@@ -293,10 +293,9 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 	bool tls = l->protocol == LB_HTTPS;
 	buf_printf(out, "frontend f%zu from app\n", i);
 	put_bind(out, b, l, i);
+	buf_add_lit(out, "  tcp-request session set-var(sess.since) date\n"); /* for lb_guard_put() */
 	if (b->access_log)
-		buf_add_lit(
-		        out,
-		        "  log-format \"access %ci:%cp %si:%sp %TR %Tw %Tr %Ta %ST %B %U %ft %b %s %{+Q}r %{+Q}[var(txn.trace)]\"\n");
+		lb_log_put(out);
 	else
 		buf_add_lit(out, "  log-format \"own %ST\"\n  http-response set-log-level silent\n");
 	lb_guard_put(out, b);

@@ -46,6 +46,9 @@ bool lb_config_is_near(const struct lb_group *g, const char *zone, const char *h
 size_t lb_config_group(const struct lb_balancer *b, const char *name); /* its number; group_count: there is none */
 void lb_config_file(struct buf *bundle, const char *name, struct str bytes);
 
+/* log.c: in a frontend: what is said of each request (lb_log.h reads it) */
+void lb_log_put(struct buf *out);
+
 /* config_guard.c */
 void lb_guard_put(struct buf *out, const struct lb_balancer *b); /* in a frontend, before its rules */
 void lb_guard_put_host(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l);

@@ -21,7 +21,6 @@ void lb_guard_put(struct buf *out, const struct lb_balancer *b)
 {
 	buf_printf(
 	        out,
-	        "  tcp-request session set-var(sess.since) date\n"
 	        "  http-request set-var(txn.begun) date(0,ms)\n" LB_REFUSE(405) " if { method TRACE CONNECT }\n" LB_REFUSE(463) " if { req.hdr_cnt(x-forwarded-for) gt %d }\n" LB_REFUSE(505) " hdr Connection close if !{ req.ver 1.0 1.1 2.0 }\n" LB_REFUSE(
 	                400) " hdr Connection close if { req.hdrs -m reg '[\\x00]' }\n" LB_REFUSE(414) " if { url -m len gt %d }\n" LB_REFUSE(400) " hdr Connection close if { req.hdrs -m len gt %d } { req.hdrs -m reg [^\\n]{%d} }\n",
 	        FORWARDED_MAX, LINE_BYTES, LINE_BYTES, LINE_BYTES + 1);

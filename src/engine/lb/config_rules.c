@@ -246,6 +246,8 @@ void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_
 		const struct lb_action *a = &l->rules[i].action;
 		if (a->kind != LB_FORWARD && !b->access_log)
 			buf_printf(out, "  http-request set-log-level silent if { var(txn.rule) -m int %zu }\n", i);
+		if (a->kind != LB_FORWARD && b->access_log)
+			buf_printf(out, "  http-request set-var(txn.fixed) bool(1) if { var(txn.rule) -m int %zu }\n", i);
 		if (a->kind == LB_FORWARD)
 			put_forward(out, b, a, i);
 		else if (a->kind == LB_REDIRECT)

@@ -21,6 +21,7 @@
 struct lb;
 struct tasks;
 struct task_port;
+struct lb_log;
 
 enum {
 	LB_ID_MAX = 48,    /* with its NUL; letters, digits, '-'. Nodes': unique in the cloud ("eni-0123456789abcdef0") */
@@ -221,8 +222,9 @@ struct lb_events {
 	 * whatever the method was. X-Lb-Function has a token of the function (lb_function_of()), X-Lb-Method the client's method;
 	 * without that it is a health check. NULL: closed at once. */
 	void (*connection)(void *ctx, const char *balancer, const char *node, int fd);
-	/* A line of HAProxy's access log (lb_log.h takes it apart); valid during the call. NULL: nobody wants it. */
-	void (*access)(void *ctx, const char *balancer, const char *node, struct str line);
+	/* Of each request and each broken connection, where access_log is on (lb_log.h); valid during the call. NULL: nobody wants
+	 * it. */
+	void (*access)(void *ctx, const char *balancer, const char *node, const struct lb_log *l);
 };
 
 /* tasks: shared with others (tasks_share() in engine/oci/task.h); NULL: this machine has no sandboxes, and nodes do not come up.

@@ -1,5 +1,8 @@
 /* What a node says: whom it serves, how targets are, how much it has done. */
+#include "lb_log.h"
 #include "lb_state.h"
+
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,14 +150,26 @@ void lb_report_take(struct lb_node_state *n, struct str text)
 	}
 }
 
+static void take_access(struct lb_node_state *n, struct str line)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct lb_log l;
+	if (!lb_log_read(&a, line, clock_wall_ms(), &l))
+		return;
+	if (l.own && l.status > 0 && l.status < (int64_t)(sizeof(n->answered) / sizeof(n->answered[0])))
+		n->answered[l.status]++;
+	if (n->lb->events->access && n->of)
+		n->lb->events->access(n->lb->ctx, n->balancer, n->id, &l);
+}
+
 void lb_report_line(struct lb_node_state *n, struct str line)
 {
 	uint64_t status = 0;
 	struct str rest = line, word = str_cut(&rest, ' ');
 	if (str_is(word, "own") && str_to_u64(str_trim(rest), &status) && status < sizeof(n->answered) / sizeof(n->answered[0]))
 		n->answered[status]++;
-	else if (str_is(word, "access") && n->lb->events->access && n->of)
-		n->lb->events->access(n->lb->ctx, n->balancer, n->id, rest);
+	else if (str_is(word, "access") || str_is(word, "broken"))
+		take_access(n, line);
 }
 
 void lb_report_forget(struct lb_node_state *n)

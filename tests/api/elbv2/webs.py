@@ -46,17 +46,19 @@ class Reply:
 
 class WebCase(TestCase):
     """A region, its default VPC, a role for functions and an open security group."""
+    own_region = None
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.word = uuid.uuid4().hex[:8]
         # as Lambda's model wants them: letters alone
-        cls.region = "zz-" + "".join(chr(ord("a") + int(c, 16)) for c in cls.word) + "-1"
-        cls.elb, cls.ec2, cls.functions, cls.iam, cls.s3, cls.acm, cls.cloudwatch = (
-            client(s, region=cls.region) for s in ("elbv2", "ec2", "lambda", "iam", "s3", "acm", "cloudwatch"))
+        cls.region = cls.own_region or "zz-" + "".join(chr(ord("a") + int(c, 16)) for c in cls.word) + "-1"
+        cls.elb, cls.ec2, cls.functions, cls.iam, cls.acm, cls.cloudwatch, cls.s3 = (
+            client(s, region=cls.region) for s in ("elbv2", "ec2", "lambda", "iam", "acm", "cloudwatch", "s3"))
         subnets = sorted(cls.ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])
         cls.subnets, cls.vpc = [s["SubnetId"] for s in subnets], subnets[0]["VpcId"]
-        cls.open = cls.ec2.create_security_group(GroupName="open", Description="d", VpcId=cls.vpc)["GroupId"]
+        cls.open = cls.ec2.create_security_group(GroupName="open-" + cls.word, Description="d", VpcId=cls.vpc)["GroupId"]
         cls.ec2.authorize_security_group_ingress(GroupId=cls.open, IpPermissions=[
             {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 65535, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
         cls.role_name = "web-" + cls.word

@@ -170,7 +170,8 @@ static uint16_t number(struct http_request *r, struct str name)
 }
 
 /* False: the command is too long. */
-static bool make_first(struct http_request *r, struct str query, struct buf *b, struct str *ret_words)
+static bool make_first(struct http_request *r, struct str query, const char *const *before, unsigned count, struct buf *b,
+                       struct str *ret_words)
 {
 	struct arena *a = http_arena(r);
 	struct session_start start = {.terminal = str_is(http_header(r, S("x-quartet-terminal")), "1")};
@@ -182,6 +183,8 @@ static bool make_first(struct http_request *r, struct str query, struct buf *b, 
 	buf_add_str(&words, term.n < 64 && str_find_char(term, 0) < 0 ? term : S(""));
 	buf_add_char(&words, 0);
 	*ret_words = S("");
+	for (; start.words < count; start.words++)
+		buf_add(&words, before[start.words], strlen(before[start.words]) + 1);
 	while (uri_next_part(&query, &part)) {
 		struct str word = uri_decode(a, part.value);
 		if (!str_is(part.name, "arg"))
@@ -192,6 +195,10 @@ static bool make_first(struct http_request *r, struct str query, struct buf *b, 
 		buf_add_char(&words, 0);
 		*ret_words = ARENA_CAT(a, *ret_words, S(" "), word);
 	}
+	if (count && start.words == count) {
+		buf_add(&words, "/bin/sh", sizeof("/bin/sh"));
+		start.words++;
+	}
 	start.window = (struct session_window){number(r, S("x-quartet-rows")), number(r, S("x-quartet-columns"))};
 	head.bytes = (uint32_t)(sizeof(start) + words.n);
 	buf_add_lit(b, SESSION_BEGIN);
@@ -201,20 +208,13 @@ static bool make_first(struct http_request *r, struct str query, struct buf *b, 
 	return !words.overflow && !b->overflow;
 }
 
-void exec_instance(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id)
+static void enter(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id, struct machine *m,
+                  const char *const *before, unsigned count)
 {
-	struct arena *a = http_arena(r);
-	unsigned status;
-	struct str why, words;
+	struct str words;
 	struct buf CLEAN_BUF first;
 	buf_init(&first, sizeof(SESSION_BEGIN) + sizeof(struct session_head) + SESSION_PAYLOAD_MAX);
-	struct machine *m = ec2_enter(cloud, r, a, who, http_header(r, S("x-quartet-region")), id, &status, &why);
-	if (!m) {
-		log_info("exec: %.*s may not or cannot enter %.*s: %.*s", STR_ARG(who->arn), STR_ARG(id), STR_ARG(why));
-		refuse(r, status, why);
-		return;
-	}
-	if (!make_first(r, http_head(r)->query, &first, &words)) {
+	if (!make_first(r, http_head(r)->query, before, count, &first, &words)) {
 		refuse(r, 400, S("the command is too long"));
 		return;
 	}
@@ -234,4 +234,27 @@ void exec_instance(struct cloud *cloud, struct http_request *r, const struct pri
 	log_info("exec: %s enters %s:%.*s", e->who, e->id, STR_ARG(words.n ? words : S(" a shell")));
 	e->late = loop_add_timer(cloud->loop, AGENT_PATIENCE_US, is_late, e);
 	http_on_gone(r, client_left, e);
+}
+
+void exec_instance(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id)
+{
+	unsigned status;
+	struct str why;
+	struct machine *m = ec2_enter(cloud, r, http_arena(r), who, http_header(r, S("x-quartet-region")), id, &status, &why);
+	if (m) {
+		enter(cloud, r, who, id, m, NULL, 0);
+		return;
+	}
+	log_info("exec: %.*s may not or cannot enter %.*s: %.*s", STR_ARG(who->arn), STR_ARG(id), STR_ARG(why));
+	refuse(r, status, why);
+}
+
+void exec_through_instance(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id,
+                           const char *const *words, unsigned count)
+{
+	struct machine *m = ec2_enter_machine(cloud, id);
+	if (m)
+		enter(cloud, r, who, id, m, words, count);
+	else
+		refuse(r, 409, S("the task's container instance does not run"));
 }

@@ -388,7 +388,14 @@ void exec_task(struct cloud *cloud, struct http_request *r, const struct princip
 	v->terminal = str_is(http_header(r, S("x-quartet-terminal")), "1");
 	snprintf(v->who, sizeof(v->who), "%.*s", STR_ARG(who->arn));
 	snprintf(v->id, sizeof(v->id), "%.*s", STR_ARG(id));
-	v->entered = ecs_enter(cloud, r, a, who, &what, &events, v, &status, &why);
+	struct ecs_enter_remote remote;
+	v->entered = ecs_enter(cloud, r, a, who, &what, &events, v, &remote, &status, &why);
+	if (str_set(remote.instance)) {
+		log_info("exec: %s enters %s by %.*s", v->who, v->id, STR_ARG(remote.instance));
+		visit_end(v);
+		exec_through_instance(cloud, r, who, remote.instance, remote.words, sizeof(remote.words) / sizeof(*remote.words));
+		return;
+	}
 	if (!v->entered) {
 		log_info("exec: %s may not or cannot enter %s: %.*s", v->who, v->id, STR_ARG(why));
 		refuse(r, status, why);

@@ -22,5 +22,8 @@ static inline bool exec_names_instance(struct str name)
 
 /* exec_task.c: a session in a container of a task. */
 void exec_task(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id);
-/* exec_instance.c: a session in an instance, for `who`. */
+/* exec_instance.c: a session in an instance, for `who`. The second is for one that was allowed before, with words before the
+ * command's own; without words of its own the command is a shell. */
 void exec_instance(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id);
+void exec_through_instance(struct cloud *cloud, struct http_request *r, const struct principal *who, struct str id,
+                           const char *const *words, unsigned count);

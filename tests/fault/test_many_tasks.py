@@ -10,7 +10,7 @@ from leftovers import instance_of, mounts
 from tasked import STAY, Tasked, words
 
 ROLES = ("api", "priv", "net", "main")
-GROWTH_KB, RECORD_KB = 4096, 8  # what a role may have more at the end: pages of its heap, and for an hour what a life was
+GROWTH_KB, RECORD_KB = 4096, 20  # what a role may have more at the end: pages of its heap, and for an hour what a life was
 
 
 @unittest.skipIf(why_not(), why_not())

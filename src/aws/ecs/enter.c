@@ -128,10 +128,30 @@ struct ecs_entered *ecs_enter_begin(struct cloud *cloud, const struct ecs_enter 
 	return index >= 0 && runs(i, (unsigned)index) ? begin(i, (unsigned)index, what, enter_events, ctx, ret_error) : NULL;
 }
 
-struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
-                              const struct ecs_enter *what, const struct ecs_enter_events *events, void *ctx, unsigned *ret_status,
-                              struct str *ret_why)
+/* The instance has to be there, its agent connected and the container started. */
+static void find_remote(struct cloud *cloud, struct arena *a, const struct duty *i, const struct ecs_task *task, unsigned index,
+                        struct ecs_enter_remote *ret, struct str *ret_why)
 {
+	const struct ecs_container *k = &task->containers.v[index];
+	struct ecs_scope s = {.txn = store_begin(cloud->store, a), .arena = a, .account = i->account, .region = i->region};
+	struct state_ecs_instance_record at = {0};
+	struct str id = ecs_task_instance(task);
+	bool known = ecs_instance_find(&s, i->cluster, id, &at);
+	store_abort(s.txn);
+	if (!str_is(k->last_status, "RUNNING"))
+		*ret_why = arena_printf(a, "The container '%.*s' of the task does not run (the task is %.*s)", STR_ARG(k->name),
+		                        STR_ARG(task->last_status));
+	else if (!known || !roster_connected(i->crew->roster, id))
+		*ret_why = S("The agent of the task's container instance is not connected");
+	else
+		*ret = (struct ecs_enter_remote){at.instance->ec2_instance_id, {ECS_ENTER_PROGRAM, arena_dupz(a, k->runtime_id)}};
+}
+
+struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
+                              const struct ecs_enter *what, const struct ecs_enter_events *events, void *ctx,
+                              struct ecs_enter_remote *ret_remote, unsigned *ret_status, struct str *ret_why)
+{
+	*ret_remote = (struct ecs_enter_remote){.instance = STR_NONE};
 	struct named_task t = {.who = who, .name = what->task, .region = what->region, .action = "ecs:ExecuteCommand"};
 	if (!ecs_task_named(cloud, r, a, &t, ret_status, ret_why))
 		return NULL;
@@ -145,7 +165,7 @@ struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struc
 		        "The execute command failed because execute command was not enabled when the task was run or the execute command "
 		        "agent isn't running. Run a new task with execute command enabled (--enable-execute-command) and try again.");
 	else if (ecs_task_is_remote(task))
-		*ret_why = S("The task is on a container instance: `aws ecs execute-command` leads there");
+		find_remote(cloud, a, t.duty, task, (unsigned)index, ret_remote, ret_why);
 	else if (!runs(t.duty, (unsigned)index))
 		*ret_why = arena_printf(a, "The container '%.*s' of the task does not run (the task is %.*s)",
 		                        STR_ARG(task->containers.v[index].name), STR_ARG(task->last_status));

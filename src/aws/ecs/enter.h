@@ -19,10 +19,18 @@ struct ecs_enter {
 	const char *term; /* NULL: none */
 };
 
-/* For `who`, who came with request r. NULL: *ret_status (of HTTP) and *ret_why say why not, in a. */
+/* Where a container of a task on a container instance is. */
+struct ecs_enter_remote {
+	struct str instance;  /* of EC2; absent: the task is none of an instance's */
+	const char *words[3]; /* that start a command in it when they stand before the command's own */
+};
+
+/* For `who`, who came with request r. NULL: *ret_remote says in which instance the command is to be started, or *ret_status (of
+ * HTTP) and *ret_why say why not; all in a. */
 struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
-                              const struct ecs_enter *what, const struct ecs_enter_events *events, void *ctx, unsigned *ret_status,
-                              struct str *ret_why);
+                              const struct ecs_enter *what, const struct ecs_enter_events *events, void *ctx,
+                              struct ecs_enter_remote *ret_remote, unsigned *ret_status, struct str *ret_why);
+#define ECS_ENTER_PROGRAM "/usr/bin/python3", "/usr/lib/quartet/ecs_exec.py" /* guest/ecs_exec.py, in an instance */
 /* Nothing is called any more. Not after closed(), or opened() with -1. */
 void ecs_enter_forget(struct ecs_entered *e);
 /* 32 hexadecimal digits, or an ARN of a task. */

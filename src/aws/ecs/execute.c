@@ -36,7 +36,7 @@ static struct str properties(struct call *c, struct str command)
 static bool through_instance(struct call *c, const struct state_ecs_task_record *r, const struct ecs_container *k,
                              struct ssm_session_spec *spec)
 {
-	static const char *const runtime[] = {"/usr/bin/python3", "/usr/lib/quartet/ecs_exec.py"};
+	static const char *const runtime[] = {ECS_ENTER_PROGRAM};
 	struct ecs_scope s = ecs_scope(c);
 	struct state_ecs_instance_record at = {0};
 	struct str_list words = {0};

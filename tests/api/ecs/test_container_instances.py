@@ -9,6 +9,7 @@ import uuid
 
 from aws import client
 from channel import Channel
+from cloud import program
 from images import image, no_containers
 from tasks import TaskCase, allow, role
 
@@ -233,9 +234,18 @@ class ContainerInstances(Interfaces, Joined):
         shell.window(31, 97)
         shell.send(b"for i in 1 2 3 4 5 6 7 8 9; do stty size | grep '31 97' || sleep 0.3; done; exit\r")
         shell.until_said(b"\r\n31 97\r\n")
+        # the same by the command line, without a terminal
+        def inside(*words, task=arn, given=""):
+            return subprocess.run([program(), "exec", "--data", os.environ["QUARTET_DATA"], task, *words], input=given, capture_output=True, text=True,
+                                  timeout=120, check=False, env={**os.environ, "AWS_DEFAULT_REGION": self.region, "AWS_REGION": self.region})
+        done = inside("sh", "-c", "echo A=$A; cat; exit 7", given="line\n")
+        self.assertEqual((done.stdout, done.returncode), ("A=b c\nline\n", 7), done.stderr)
+        self.assertEqual(inside("--container", "c", "id", "-u", task=arn.rsplit("/", 1)[1]).stdout, "0\n")
+        self.assertEqual(inside(given="echo $A\n").stdout, "b c\n")
         self.ecs.stop_task(cluster=self.cluster, task=arn)
         self.until(arn, "STOPPED")
         self.assertAwsError("TargetNotConnectedException", self.ecs.execute_command, **ask, command="/bin/sh")
+        self.assertRegex(inside("true").stderr, "does not run|not found")
 
     def test_host(self):
         """In host mode the instance's ports are the task's, and nobody else's meanwhile."""

@@ -438,6 +438,19 @@ end
 
 ---- it begins ----
 
+-- A socket whose buffer was full once is not read any more by HAProxy, so the other end waits for word of what has been taken.
+local function receive(s, bytes)
+  local pieces = {}
+  while bytes > 0 do
+    local piece = s:receive(math.min(bytes, 8192))
+    if not piece then return nil end
+    pieces[#pieces + 1] = piece
+    bytes = bytes - #piece
+    s:send(#piece .. '\n')
+  end
+  return table.concat(pieces)
+end
+
 core.register_init(function()
   local versions = read('versions')
   if versions then config, state = versions:match('^(%S+) (%S+)') end
@@ -448,15 +461,16 @@ core.register_task(function()
   while true do
     local s = core.tcp()
     s:settimeout(86400)
-    if s:connect(HOME, PORT) and s:send('wants ' .. config .. '\n') then
+    if s:connect(HOME, PORT) and s:send('wants ' .. config .. ' paced\n') then
       say_all()
       while true do
         local head = s:receive('*l')
         if not head then break end
+        s:send(#head + 1 .. '\n')
         local version, bundle_bytes, next_state, wanted_bytes = head:match('^(%S+) (%d+) (%S+) (%d+)$')
         if not version then break end
-        local bundle = tonumber(bundle_bytes) > 0 and s:receive(tonumber(bundle_bytes)) or ''
-        local wanted = tonumber(wanted_bytes) > 0 and s:receive(tonumber(wanted_bytes)) or ''
+        local bundle = receive(s, tonumber(bundle_bytes))
+        local wanted = receive(s, tonumber(wanted_bytes))
         if not bundle or not wanted then break end
         take(version, bundle, next_state, wanted)
       end

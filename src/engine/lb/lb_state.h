@@ -75,7 +75,9 @@ struct lb_link {
 	int fd;
 	struct loop_fd *watch;
 	struct buf in, out;
-	bool wants; /* it waits for what is wanted; else it reports */
+	bool wants;       /* it waits for what is wanted; else it reports */
+	bool paced;       /* it says how many bytes it has taken */
+	size_t under_way; /* bytes that it has not taken yet, where it says so */
 	char has[LB_VERSION_CHARS + 1];
 };
 

@@ -2,9 +2,10 @@
  * believed of its own node alone.
  *
  * "wants VERSION\n" opens a connection on which it hears, now and at each change, a line
- * "VERSION BYTES LIST-VERSION BYTES\n" with the bundle (nothing, if it has that version) and the list behind it.
- * "report\n" opens one with what it has to say until its end. What begins with a capital letter is HTTP, by which HAProxy asks
- * functions: such a connection is handed on as it came. */
+ * "VERSION BYTES LIST-VERSION BYTES\n" with the bundle (nothing, if it has that version) and the list behind it. With " paced"
+ * behind the version it says "BYTES\n" of what it has taken, and never has more than WINDOW_BYTES before it. "report\n" opens one
+ * with what it has to say until its end. What begins with a capital letter is HTTP, by which HAProxy asks functions: such a
+ * connection is handed on as it came. */
 #include "lb_state.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 64, OUT_BYTES_MAX = 3 * (LB_BUNDLE_BYTES_MAX + LB_WANTED_BYTES_MAX) };
+enum { LINKS_MAX = 64, WINDOW_BYTES = 48 * 1024, OUT_BYTES_MAX = 3 * (LB_BUNDLE_BYTES_MAX + LB_WANTED_BYTES_MAX) };
 
 static void close_link(struct lb_link *k)
 {
@@ -37,8 +38,9 @@ void lb_links_close(struct lb_node_state *n)
 /* False: it is gone. */
 static bool flush(struct lb_link *k)
 {
-	while (k->out.n) {
-		ssize_t sent = send(k->fd, k->out.p, k->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (k->out.n && (!k->paced || k->under_way < WINDOW_BYTES)) {
+		size_t n = k->paced && k->out.n > WINDOW_BYTES - k->under_way ? WINDOW_BYTES - k->under_way : k->out.n;
+		ssize_t sent = send(k->fd, k->out.p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (sent < 0 && errno == EAGAIN)
 			break;
 		if (sent <= 0) {
@@ -46,8 +48,10 @@ static bool flush(struct lb_link *k)
 			return false;
 		}
 		buf_consume(&k->out, (size_t)sent);
+		k->under_way += (size_t)sent;
 	}
-	loop_set_fd(k->node->lb->loop, k->watch, k->out.n ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	bool full = k->paced && k->under_way >= WINDOW_BYTES;
+	loop_set_fd(k->node->lb->loop, k->watch, k->out.n && !full ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	return true;
 }
 
@@ -82,12 +86,28 @@ static bool begins(struct lb_link *k)
 	struct str text = buf_str(&k->in), head = str_sub(text, 0, (size_t)str_find_char(text, '\n'));
 	if (!str_starts(head, S("wants ")))
 		return true;
-	head = str_from_at(head, 6);
+	struct str rest = str_from_at(head, 6);
+	head = str_cut(&rest, ' ');
+	k->paced = str_is(rest, "paced");
 	if (head.n < sizeof(k->has))
 		memcpy(k->has, head.p, head.n);
 	k->wants = true;
 	buf_clear(&k->in);
 	return push(k);
+}
+
+static void took(struct lb_link *k)
+{
+	ptrdiff_t end;
+	while ((end = str_find_char(buf_str(&k->in), '\n')) >= 0) {
+		uint64_t bytes = 0;
+		str_to_u64(str_sub(buf_str(&k->in), 0, (size_t)end), &bytes);
+		k->under_way -= bytes < k->under_way ? (size_t)bytes : k->under_way;
+		buf_consume(&k->in, (size_t)end + 1);
+	}
+	if (k->in.n > 64)
+		buf_clear(&k->in);
+	flush(k);
 }
 
 /* The first byte tells. The agent's own words are in small letters, and HAProxy's requests are all POST (config.c). */
@@ -127,7 +147,7 @@ static void speaks(void *ctx, uint32_t events)
 		if (!k->wants && str_find_char(buf_str(&k->in), '\n') >= 0)
 			begins(k);
 		else if (k->wants)
-			buf_clear(&k->in);
+			took(k);
 		return;
 	}
 	struct str text = buf_str(&k->in);

@@ -25,7 +25,9 @@ class Web(WebCase):
             self.rule(listener, 10 * i + 10, [condition, {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Not", "Values": ["?"]}}], self.fixed(text))
         address = self.addresses(made)[0]
         on = ("X-Not", "1")
-        wait(self, lambda: self.ask(address, "/img/x", headers=[on]).body == b"path", 60)
+        # rules come into force in the order in which they were made
+        self.rule(listener, 5, [{"Field": "path-pattern", "Values": ["/last"]}], self.fixed("last"))
+        wait(self, lambda: self.ask(address, "/last").body == b"last", 60)
         asked = lambda *a, **k: self.ask(address, *a, **{**k, "headers": [on] + k.get("headers", [])}).body.decode()
         self.ask(address, "/", headers=[("X-Not", "12")])
         source = asked("/")  # whether the source rule matches depends on how the host reaches public addresses

@@ -3,6 +3,7 @@
 #include "query_log.h"
 
 #include "aws/elbv2/elbv2.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/meter.h"
 #include "engine/dns/blocks.h"
@@ -18,8 +19,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PARTS_ZONE = 4, PARTS_SET = 6, BACKLOG = 64 };
+enum { PARTS_ZONE = 4, PARTS_SET = 6, BACKLOG = 64, COUNT_US = 500 * 1000 };
 #define HOST "host" /* the responder's place, which is no VPC's id */
+
+static void hand_over_all(struct route53_state *s);
 
 /* --- what is put */
 
@@ -29,6 +32,7 @@ static void put_zone(struct route53_state *s, struct arena *a, struct str accoun
 	uint8_t name[DNS_NAME_MAX];
 	const char *why;
 	if (!str_set(value)) {
+		hand_over_all(s);
 		dns_zone_drop(s->zones, id);
 		return;
 	}
@@ -176,18 +180,41 @@ static int addresses(void *ctx, struct str vpc, const uint8_t *name, uint16_t ty
 
 /* --- answers */
 
-static void count_query(const struct route53_state *s, const struct dns_found *found)
+static void hand_over(void *ctx, const char *zone, const char *owner, struct dns_counts *counts)
 {
-	const struct metric_dimension by = {S("HostedZoneId"), str_from(found->zone)};
-	const struct metric metric = {
-	        str_from(found->owner), S(ROUTE53_REGION), S("AWS/Route53"), S("DNSQueries"), S("None"), &by, 1};
-	metrics_add(s->cloud->metrics, &metric, 1);
-	/* Queries for aliases of what AWS charges for anyway are free. */
-	if (!found->alias)
-		meter_count(s->cloud->meter, str_from(found->owner), S(ROUTE53_REGION), S("DNS-Queries"), 1);
+	const struct route53_state *s = ctx;
+	const struct metric_dimension by = {S("HostedZoneId"), str_from(zone)};
+	const struct metric metric = {str_from(owner), S(ROUTE53_REGION), S("AWS/Route53"), S("DNSQueries"), S("None"), &by, 1};
+	const struct metric_value value = {1, (double)counts->queries};
+	metrics_put_values(s->cloud->metrics, &metric, clock_wall_ms(), 60, &value, 1);
+	if (counts->charged)
+		meter_count(s->cloud->meter, str_from(owner), S(ROUTE53_REGION), S("DNS-Queries"), (int64_t)counts->charged);
+	*counts = (struct dns_counts){0};
 }
 
-static bool ask_zones(const struct route53_state *s, const struct dns_asking *who, uint32_t peer, const struct dns_query *q,
+static void hand_over_all(struct route53_state *s)
+{
+	if (s->cloud->metrics)
+		dns_zones_counts(s->zones, hand_over, s);
+}
+
+static void hand_over_due(void *ctx)
+{
+	struct route53_state *s = ctx;
+	s->counting = NULL;
+	hand_over_all(s);
+}
+
+/* Queries are counted where the zone is, and handed to metrics and the meter together. */
+static void count_query(struct route53_state *s, const struct dns_found *found)
+{
+	found->counts->queries++;
+	found->counts->charged += !found->alias; /* queries for aliases of what AWS charges for anyway are free */
+	if (!s->counting)
+		s->counting = loop_add_timer(s->cloud->loop, COUNT_US, hand_over_due, s);
+}
+
+static bool ask_zones(struct route53_state *s, const struct dns_asking *who, uint32_t peer, const struct dns_query *q,
                       struct dns_writer *w, enum dns_said *ret)
 {
 	struct dns_found found;
@@ -206,7 +233,7 @@ static bool ask_zones(const struct route53_state *s, const struct dns_asking *wh
 enum dns_said route53_answer(const struct cloud *cloud, struct str vpc, struct str region, uint32_t peer, const struct dns_query *q,
                              struct dns_writer *w)
 {
-	const struct route53_state *s = route53_state(cloud);
+	struct route53_state *s = route53_state(cloud);
 	struct dns_asking who = {.vpc = vpc, .region = region, .address = peer, .bits = 32};
 	enum dns_said said = DNS_NOT_MINE;
 	if (!s)
@@ -226,7 +253,7 @@ int route53_private_zone(const struct cloud *cloud, struct str vpc, const struct
 
 static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, const struct dns_query *q, struct dns_writer *w)
 {
-	const struct route53_state *s = ctx;
+	struct route53_state *s = ctx;
 	const struct dns_asking who = {.address = q->has_subnet ? q->subnet : peer,
 	                               .address6 = q->subnet_is_6 ? q->subnet6 : NULL,
 	                               .bits = q->has_subnet ? q->subnet_bits : 32};
@@ -370,6 +397,8 @@ int route53_index_open(struct route53_state *s)
 void route53_index_close(struct route53_state *s)
 {
 	store_unwatch(s->watch);
+	loop_remove_timer(s->cloud->loop, s->counting);
+	hand_over_all(s);
 	dns_free(s->host);
 	query_logs_free(s->logs);
 	dns_zones_free(s->zones);

@@ -24,8 +24,9 @@ struct route53_state {
 	struct store_watch *watch;
 	struct route53_checks *checks;
 	struct query_logs *logs;
-	struct map blocks; /* collection -> struct dns_blocks */
-	uint64_t applied;  /* the revision up to which the responders have everything */
+	struct loop_timer *counting; /* NULL: no query was counted since it was handed over */
+	struct map blocks;           /* collection -> struct dns_blocks */
+	uint64_t applied;            /* the revision up to which the responders have everything */
 	int64_t lease, lease_until_ms;
 };
 struct route53_state *route53_state(const struct cloud *cloud);

@@ -15,7 +15,10 @@ enum {
 	DNS_PLACE_CONNECTIONS_MAX = 16,
 	DNS_TRY_US = 2000 * 1000,
 	DNS_TRIES = 3,
+	DNS_BATCH = 32, /* datagrams that are read, and answers that are sent, by one system call */
 };
+
+struct dns_batch;
 
 struct dns_place {
 	struct dns *dns;
@@ -24,6 +27,7 @@ struct dns_place {
 	struct loop_fd *datagrams_watch, *listening_watch;
 	struct list connections, questions;
 	unsigned connection_count, question_count;
+	struct dns_batch *batch; /* answers are gathered here while queries are read; NULL: they are sent at once */
 };
 
 struct dns {

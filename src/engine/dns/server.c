@@ -1,12 +1,23 @@
 #include "engine/dns/internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROUND_MAX = 64 }; /* datagrams before others have their turn */
+enum { ROUNDS_MAX = 4 }; /* batches before others have their turn */
+
+/* Queries as they were read together, and answers that are to leave together. One serves all places: it is empty between turns. */
+struct dns_batch {
+	struct mmsghdr in[DNS_BATCH], out[DNS_BATCH];
+	struct iovec in_at[DNS_BATCH], out_at[DNS_BATCH];
+	struct sockaddr_in from[DNS_BATCH], to[DNS_BATCH];
+	unsigned out_n;
+	uint8_t queries[DNS_BATCH][DNS_LARGE_MAX], answers[DNS_BATCH][DNS_LARGE_MAX];
+};
+static struct dns_batch batch;
 
 /* --- one query */
 
@@ -57,10 +68,37 @@ void dns_take(const struct dns_asker *asker, const uint8_t *query, size_t n)
 	}
 }
 
+/* What does not leave is asked for again. */
+static void send_batch(struct dns_place *p)
+{
+	for (unsigned at = 0; at < batch.out_n;) {
+		int sent = p->datagrams < 0 ? -1
+		                            : sendmmsg(p->datagrams, batch.out + at, batch.out_n - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent < 0 && (p->datagrams < 0 || errno == EAGAIN))
+			break;
+		at += sent > 0 ? (unsigned)sent : 1; /* one that cannot leave holds up no other */
+	}
+	batch.out_n = 0;
+}
+
+static void add_answer(const struct dns_asker *asker, const uint8_t *answer, size_t n)
+{
+	unsigned i = batch.out_n++;
+	memcpy(batch.answers[i], answer, n);
+	batch.to[i] = asker->peer;
+	batch.out_at[i] = (struct iovec){batch.answers[i], n};
+	batch.out[i].msg_hdr = (struct msghdr){
+	        .msg_name = &batch.to[i], .msg_namelen = sizeof(batch.to[i]), .msg_iov = &batch.out_at[i], .msg_iovlen = 1};
+	if (batch.out_n == DNS_BATCH)
+		send_batch(asker->place);
+}
+
 void dns_tell(const struct dns_asker *asker, const uint8_t *answer, size_t n)
 {
 	if (asker->connection)
 		dns_connection_tell(asker->connection, answer, n);
+	else if (asker->place->batch && n <= DNS_LARGE_MAX)
+		add_answer(asker, answer, n);
 	else if (asker->place->datagrams >= 0)
 		/* What does not leave is asked for again. */
 		(void)sendto(asker->place->datagrams, answer, n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&asker->peer,
@@ -70,18 +108,27 @@ void dns_tell(const struct dns_asker *asker, const uint8_t *answer, size_t n)
 static void datagrams_came(void *ctx, uint32_t events)
 {
 	struct dns_place *p = ctx;
+	int n = DNS_BATCH;
 	(void)events;
-	for (int i = 0; i < ROUND_MAX; i++) {
-		uint8_t query[DNS_LARGE_MAX];
-		struct dns_asker asker = {.place = p};
-		socklen_t size = sizeof(asker.peer);
-		ssize_t n = recvfrom(p->datagrams, query, sizeof(query), MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&asker.peer,
-		                     &size);
-		if (n < 0)
-			return;
-		if ((size_t)n <= sizeof(query) && size == sizeof(asker.peer) && asker.peer.sin_family == AF_INET)
-			dns_take(&asker, query, (size_t)n);
+	p->batch = &batch;
+	for (int round = 0; round < ROUNDS_MAX && n == DNS_BATCH; round++) {
+		for (unsigned i = 0; i < DNS_BATCH; i++) {
+			batch.in_at[i] = (struct iovec){batch.queries[i], DNS_LARGE_MAX};
+			batch.in[i].msg_hdr = (struct msghdr){.msg_name = &batch.from[i],
+			                                      .msg_namelen = sizeof(batch.from[i]),
+			                                      .msg_iov = &batch.in_at[i],
+			                                      .msg_iovlen = 1};
+		}
+		n = recvmmsg(p->datagrams, batch.in, DNS_BATCH, MSG_DONTWAIT, NULL);
+		for (int i = 0; i < n; i++) {
+			const struct msghdr *h = &batch.in[i].msg_hdr;
+			struct dns_asker asker = {.place = p, .peer = batch.from[i]};
+			if (!(h->msg_flags & MSG_TRUNC) && h->msg_namelen == sizeof(asker.peer) && asker.peer.sin_family == AF_INET)
+				dns_take(&asker, batch.queries[i], batch.in[i].msg_len);
+		}
+		send_batch(p);
 	}
+	p->batch = NULL;
 }
 
 static void connection_came(void *ctx, uint32_t events)

@@ -229,6 +229,19 @@ void dns_set_drop(struct dns_zones *z, struct str zone, const uint8_t *name, uin
 	node_trim(zone_found, name);
 }
 
+void dns_zones_counts(struct dns_zones *z, void (*each)(void *ctx, const char *zone, const char *owner, struct dns_counts *counts),
+                      void *ctx)
+{
+	size_t at = 0;
+	struct str id;
+	void *v;
+	while (map_next(&z->by_id, &at, &id, &v)) {
+		struct dns_zone *zone = v;
+		if (zone->known && zone->counts.queries)
+			each(ctx, zone->id, zone->owner, &zone->counts);
+	}
+}
+
 void dns_zones_free(struct dns_zones *z)
 {
 	size_t at = 0;

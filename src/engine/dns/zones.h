@@ -86,11 +86,16 @@ void dns_zone_drop(struct dns_zones *z, struct str id);
 void dns_set_put(struct dns_zones *z, struct str zone, const uint8_t *name, const struct dns_set_about *about);
 void dns_set_drop(struct dns_zones *z, struct str zone, const uint8_t *name, uint16_t type, struct str key);
 
+/* How often a zone was asked, and how often for what is no alias elsewhere; for whoever counts. */
+struct dns_counts {
+	uint64_t queries, charged;
+};
 /* What the answer came from, for logs. */
 struct dns_found {
-	const char *zone, *owner; /* NULL: none; they live until the zone is dropped */
-	bool private;             /* the zone is */
-	bool alias;               /* of something that is no record */
+	const char *zone, *owner;  /* NULL: none; they live until the zone is dropped */
+	struct dns_counts *counts; /* the zone's, as long as it lives; nobody here counts */
+	bool private;              /* the zone is */
+	bool alias;                /* of something that is no record */
 	/* A CNAME leads to a name that no zone here has: it is to be asked for elsewhere. */
 	bool leads_out;
 	uint8_t out[DNS_NAME_MAX];
@@ -98,5 +103,8 @@ struct dns_found {
 /* DNS_NOT_MINE: no zone that the asker sees has the name. */
 enum dns_said dns_zones_answer(struct dns_zones *z, const struct dns_asking *who, const struct dns_query *q, struct dns_writer *w,
                                struct dns_found *ret);
+/* Of each zone that has counted something. */
+void dns_zones_counts(struct dns_zones *z, void (*each)(void *ctx, const char *zone, const char *owner, struct dns_counts *counts),
+                      void *ctx);
 /* The length in labels of the private zone that answers a VPC for a name; -1: none. */
 int dns_zones_private(const struct dns_zones *z, struct str vpc, const uint8_t *name);

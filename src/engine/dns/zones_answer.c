@@ -122,7 +122,11 @@ static void put_owned(struct looking *l, enum dns_section section, const uint8_t
 
 static void put_values(struct looking *l, enum dns_section section, const uint8_t *owner, const struct dns_set *s)
 {
-	const struct str *order[VALUES_MAX];
+	if (s->about.value_count == 1) {
+		put_owned(l, section, owner, s->about.type, s->about.ttl, s->about.values[0]);
+		return;
+	}
+	__attribute__((uninitialized)) const struct str *order[VALUES_MAX]; /* clearing it would cost more than the answer */
 	uint32_t n = s->about.value_count < VALUES_MAX ? s->about.value_count : VALUES_MAX;
 	for (uint32_t i = 0; i < n; i++)
 		order[i] = &s->about.values[i];
@@ -265,6 +269,7 @@ enum dns_said dns_zones_answer(struct dns_zones *zones, const struct dns_asking 
 	ret->zone = z->id;
 	ret->owner = z->owner;
 	ret->private = z->private;
+	ret->counts = (struct dns_counts *)&z->counts;
 	w->authoritative = true;
 	for (unsigned step = 0;; step++) {
 		const uint8_t *cut = cut_above(z, name, q->type);

@@ -19,6 +19,7 @@ struct dns_zone {
 	char **vpcs;
 	uint32_t vpc_count;
 	uint64_t order;
+	struct dns_counts counts;
 	struct map nodes; /* name on the wire -> struct dns_node; with those that have only others below them */
 };
 struct dns_zones {

@@ -177,24 +177,23 @@ static void several(struct group *g, struct dns_picks *ret)
 void dns_pick(struct dns_zones *z, const struct dns_zone *zone, const struct dns_asking *who, const struct dns_node *node,
               uint16_t type, struct dns_picks *ret)
 {
-	struct group g;
-	const struct dns_set *one = NULL;
+	__attribute__((uninitialized)) struct group g; /* clearing it would cost more than the choice */
+	const struct dns_set *one = NULL, *first = node->sets;
+	while (first && first->about.type != type)
+		first = first->next;
+	*ret = (struct dns_picks){.any = first != NULL};
+	if (first && first->about.policy == DNS_SIMPLE)
+		ret->v[ret->n++] = first;
+	if (!first || ret->n)
+		return;
 	g.zones = z;
 	g.zone = zone;
 	g.who = who;
 	g.n = 0;
-	*ret = (struct dns_picks){0};
-	for (const struct dns_set *s = node->sets; s && g.n < GROUP_MAX; s = s->next)
+	for (const struct dns_set *s = first; s && g.n < GROUP_MAX; s = s->next)
 		if (s->about.type == type)
 			g.v[g.n++] = s;
-	ret->any = g.n > 0;
-	if (!g.n)
-		return;
 	enum dns_policy policy = g.v[0]->about.policy;
-	if (policy == DNS_SIMPLE) {
-		ret->v[ret->n++] = g.v[0];
-		return;
-	}
 	judge(&g);
 	if (policy == DNS_LATENCY || policy == DNS_GEOLOCATION || policy == DNS_PROXIMITY)
 		ret->scope_bits = who->bits;

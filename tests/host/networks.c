@@ -167,12 +167,14 @@ static void way_out_follows_routes(void **state)
 	struct network_port_stats carried = {0}, later = {0};
 	assert_true(eventually(c, network_port_stats(c->networks, "eni-nat", &carried) && carried.tx_packets >= 3));
 	assert_true(carried.tx_bytes >= 3 * 40 && carried.tx_bytes < 100000);
+	assert_true(carried.rx_packets >= 1 && carried.rx_bytes >= 40 && carried.rx_bytes < 100000);
 	assert_true(eventually(c, connects(c, a, "198.51.100.2", 80, NULL)));
 	for (int k = 0; k < 4; k++)
 		assert_true(connects(c, p, "198.51.100.2", 80, NULL));
 	assert_true(
-	        eventually(c, network_port_stats(c->networks, "eni-nat", &later) && later.tx_packets >= carried.tx_packets + 12));
-	assert_true(later.tx_bytes >= carried.tx_bytes + 4 * 3 * 40);
+	        eventually(c, network_port_stats(c->networks, "eni-nat", &later) && later.tx_packets >= carried.tx_packets + 8));
+	assert_true(later.tx_bytes >= carried.tx_bytes + 4 * 2 * 40);
+	assert_true(later.rx_packets >= carried.rx_packets + 4);
 	/* its own subnet must lead out */
 	put_subnet(c, "subnet-1", "vpc-1", "10.0.1.0/24", "acl-1", local16, 1);
 	assert_true(eventually(c, !connects(c, p, "198.51.100.2", 80, NULL)));
@@ -254,7 +256,7 @@ static void acls_are_tried_in_order(void **state)
 	put_port(c, NETWORK_VETH, "eni-c", "vpc-1", "subnet-2", "10.0.2.11", NULL, "sg-all", true);
 	int a = cloud_port(c, "eni-a", 1), b = cloud_port(c, "eni-b", 1), d = cloud_port(c, "eni-c", 1), fd = -1;
 	int web = open_in(c, b, SOCK_STREAM, "10.0.2.10", 80), other = open_in(c, b, SOCK_STREAM, "10.0.2.10", 81);
-	assert_true(connects(c, a, "10.0.2.10", 81, &fd));
+	assert_true(eventually(c, connects(c, a, "10.0.2.10", 81, &fd)));
 	assert_false(connects(c, a, "10.0.2.10", 80, NULL));
 	assert_true(connects(c, d, "10.0.2.10", 80, NULL)); /* within the subnet no ACL is asked */
 	/* no state: what does not get back out is no connection, and one that is there ends */

@@ -367,6 +367,21 @@ static int64_t charged(void)
 	return used("CPUCredits:t3");
 }
 
+/* The sum of what a gateway has published, in this unit. */
+static double of_gateway(const char *name, const char *unit)
+{
+	const struct metric_dimension dimension = {S("NatGatewayId"), S("nat-00000000000000001")};
+	const struct metric m = {
+	        S("000000000000"), S("us-east-1"), S("AWS/NATGateway"), str_from(name), str_from(unit), &dimension, 1};
+	struct metric_points p =
+	        metrics_read(w.cloud.metrics, &w.arena,
+	                     &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 3600000, .period_s = 60});
+	double sum = 0;
+	for (uint32_t i = 0; i < p.n; i++)
+		sum += p.v[i].set.sum;
+	return sum;
+}
+
 /* What a NAT gateway carries is the meter's within a minute; what it had carried when the role began is not. */
 static void gateways(void **state)
 {
@@ -396,11 +411,22 @@ static void gateways(void **state)
 	gate.tx_bytes = 1000;
 	minute(0, 0);
 	assert_int_equal(used("NatGateway-Bytes"), 6400);
+	gate.tx_packets = 7;
+	gate.rx_packets = 5;
+	gate.rx_bytes = 4000;
+	minute(0, 0);
+	assert_int_equal(used("NatGateway-Bytes"), 10400);
+	for (int k = 0; k < 2; k++) {
+		assert_int_equal(of_gateway(k ? "BytesOutToDestination" : "BytesInFromSource", "Bytes"), 6400);
+		assert_int_equal(of_gateway(k ? "BytesOutToSource" : "BytesInFromDestination", "Bytes"), 4000);
+		assert_int_equal(of_gateway(k ? "PacketsOutToDestination" : "PacketsInFromSource", "Count"), 7);
+		assert_int_equal(of_gateway(k ? "PacketsOutToSource" : "PacketsInFromDestination", "Count"), 5);
+	}
 	nat.state = S("deleted");
 	put(&ec2_kind_nat, "nat-00000000000000001", &nat);
 	gate.tx_bytes = 2000;
 	minute(0, 0);
-	assert_int_equal(used("NatGateway-Bytes"), 6400);
+	assert_int_equal(used("NatGateway-Bytes"), 10400);
 	assert_true(list_empty(&w.desk.gates));
 	meter_free(w.cloud.meter);
 	w.cloud.meter = NULL;

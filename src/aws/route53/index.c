@@ -184,7 +184,7 @@ static void hand_over(void *ctx, const char *zone, const char *owner, struct dns
 {
 	const struct route53_state *s = ctx;
 	const struct metric_dimension by = {S("HostedZoneId"), str_from(zone)};
-	const struct metric metric = {str_from(owner), S(ROUTE53_REGION), S("AWS/Route53"), S("DNSQueries"), S("None"), &by, 1};
+	const struct metric metric = {str_from(owner), S(ROUTE53_REGION), S("AWS/Route53"), S("DNSQueries"), S("Count"), &by, 1};
 	const struct metric_value value = {1, (double)counts->queries};
 	metrics_put_values(s->cloud->metrics, &metric, clock_wall_ms(), 60, &value, 1);
 	if (counts->charged)

@@ -317,6 +317,9 @@ int port_stats(const struct thing *t, struct network_port_stats *ret_stats)
 		snprintf(name, sizeof(name), "n%u", t->number);
 		*ret_stats = (struct network_port_stats){.tx_packets = nft_counter(t->router->nft, "ip q", name),
 		                                         .tx_bytes = nft_counter_bytes(t->router->nft, "ip q", name)};
+		name[0] = 'b';
+		ret_stats->rx_packets = nft_counter(t->router->nft, "ip q", name);
+		ret_stats->rx_bytes = nft_counter_bytes(t->router->nft, "ip q", name);
 		return 0;
 	}
 	if (!t->live || !t->ifindex)

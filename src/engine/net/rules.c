@@ -25,6 +25,7 @@ static const char base[] =
         "map drops { type ifname : counter; }\n"
         "map nats { type mark : verdict; }\n"
         "map gates { type mark : counter; }\n"
+        "map gates_back { type mark : counter; }\n"
         "map leaving { type ifname : verdict; }\n"
         "map entering { type ifname : verdict; }\n"
         "map subnet_leaving { type ifname : verdict; }\n"
@@ -95,7 +96,8 @@ static const char base[] =
         /* what NAT gateways carry, both ways: the first packet of a connection says by its subnet's routes which one it is */
         "chain carried { type filter hook forward priority 5; policy accept;\n"
         "oifname \"" RULES_UPLINK "\" ct mark 0x0 meta mark vmap @nats\n"
-        "counter name ct mark map @gates\n"
+        "ct direction original counter name ct mark map @gates\n"
+        "ct direction reply counter name ct mark map @gates_back\n"
         "}\n"
         /* what the router itself serves: DHCP, metadata, the cloud's endpoint, DNS; nothing else of it answers */
         "chain input { type filter hook input priority filter; policy drop;\n"
@@ -333,11 +335,13 @@ void rules_remove_nats(struct buf *b, uint32_t number, uint32_t mark)
 void rules_gate(struct buf *b, uint32_t number)
 {
 	buf_printf(b, "add counter ip q n%u\nadd element ip q gates { %u : \"n%u\" }\n", number, number, number);
+	buf_printf(b, "add counter ip q b%u\nadd element ip q gates_back { %u : \"b%u\" }\n", number, number, number);
 }
 
 void rules_remove_gate(struct buf *b, uint32_t number)
 {
 	buf_printf(b, "delete element ip q gates { %u }\ndelete counter ip q n%u\n", number, number);
+	buf_printf(b, "delete element ip q gates_back { %u }\ndelete counter ip q b%u\n", number, number);
 }
 
 /* ---- peerings ---- */

@@ -42,7 +42,8 @@ void rules_subnet(struct buf *b, uint32_t number, uint32_t acl, uint32_t mark, b
 void rules_remove_subnet(struct buf *b, uint32_t number, uint32_t mark);
 
 /* Of a subnet with routes to NAT gateways: which one's a new connection is, by the longest prefix; gate: its port's number, 0:
- * none's. Chain n2 is the subnet's, counter n5 the gateway's. */
+ * none's. Chain n2 is the subnet's; of the gateway counter n5 has
+ * what leaves through it, b5 what comes back. */
 struct rules_nat {
 	struct net_prefix to;
 	uint32_t gate;

@@ -9,7 +9,7 @@ int route53_get_account_limit(struct call *c, const struct route53_get_account_l
 		int64_t most;
 	} limits[] = {{"MAX_HOSTED_ZONES_BY_OWNER", ROUTE53_ZONES_MAX},
 	              {"MAX_HEALTH_CHECKS_BY_OWNER", ROUTE53_CHECKS_MAX},
-	              {"MAX_REUSABLE_DELEGATION_SETS_BY_OWNER", 0},
+	              {"MAX_REUSABLE_DELEGATION_SETS_BY_OWNER", ROUTE53_DELEGATIONS_MAX},
 	              {"MAX_TRAFFIC_POLICIES_BY_OWNER", 0},
 	              {"MAX_TRAFFIC_POLICY_INSTANCES_BY_OWNER", 0}};
 	out->limit = arena_new(c->arena, struct route53_account_limit);
@@ -17,9 +17,10 @@ int route53_get_account_limit(struct call *c, const struct route53_get_account_l
 	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
 		if (str_is(in->type, limits[i].type))
 			out->limit->value = OPT_INT(limits[i].most);
-	out->count = OPT_INT(str_is(in->type, "MAX_HOSTED_ZONES_BY_OWNER")    ? route53_zone_count(c)
-	                     : str_is(in->type, "MAX_HEALTH_CHECKS_BY_OWNER") ? route53_check_count(c)
-	                                                                      : 0);
+	out->count = OPT_INT(str_is(in->type, "MAX_HOSTED_ZONES_BY_OWNER")               ? route53_zone_count(c)
+	                     : str_is(in->type, "MAX_HEALTH_CHECKS_BY_OWNER")            ? route53_check_count(c)
+	                     : str_is(in->type, "MAX_REUSABLE_DELEGATION_SETS_BY_OWNER") ? route53_delegation_count(c)
+	                                                                                 : 0);
 	return CALL_OK;
 }
 

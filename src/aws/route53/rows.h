@@ -15,7 +15,13 @@ extern const struct service route53_service;
 
 #define ROUTE53_REGION "us-east-1" /* whatever is used of a service that is everywhere */
 
-enum { ROUTE53_SETS_MAX = 10000, ROUTE53_ZONES_MAX = 500, ROUTE53_VPCS_MAX = 300, ROUTE53_CHECKS_MAX = 200 };
+enum {
+	ROUTE53_SETS_MAX = 10000,
+	ROUTE53_ZONES_MAX = 500,
+	ROUTE53_VPCS_MAX = 300,
+	ROUTE53_CHECKS_MAX = 200,
+	ROUTE53_DELEGATIONS_MAX = 100
+};
 
 struct route53_state {
 	struct cloud *cloud;
@@ -76,6 +82,15 @@ bool route53_logging_read(struct arena *a, struct str value, struct route53_quer
 /* Those of a zone that goes. */
 void route53_logging_drop(struct call *c, struct str zone);
 
+/* --- delegation.c */
+/* By id, or NoSuchDelegationSet. */
+int route53_delegation_get(struct call *c, struct str id, struct route53_delegation_set *ret);
+int64_t route53_delegation_count(struct call *c);
+/* May one more zone have it? */
+int route53_delegation_room(struct call *c, struct str id);
+/* zone.c: four name servers of one's own. */
+struct route53_delegation_set *route53_make_servers(struct call *c, bool private);
+
 /* --- check.c */
 bool route53_check_read(struct arena *a, struct str value, struct route53_health_check *ret);
 bool route53_check_find(struct call *c, struct str id, struct state_route53_check_record *ret);
@@ -119,10 +134,12 @@ route53_create_cidr_collection_handler route53_create_cidr_collection;
 route53_create_health_check_handler route53_create_health_check;
 route53_create_hosted_zone_handler route53_create_hosted_zone;
 route53_create_query_logging_config_handler route53_create_query_logging_config;
+route53_create_reusable_delegation_set_handler route53_create_reusable_delegation_set;
 route53_delete_cidr_collection_handler route53_delete_cidr_collection;
 route53_delete_health_check_handler route53_delete_health_check;
 route53_delete_hosted_zone_handler route53_delete_hosted_zone;
 route53_delete_query_logging_config_handler route53_delete_query_logging_config;
+route53_delete_reusable_delegation_set_handler route53_delete_reusable_delegation_set;
 route53_disassociate_vpc_from_hosted_zone_handler route53_disassociate_vpc_from_hosted_zone;
 route53_get_account_limit_handler route53_get_account_limit;
 route53_get_change_handler route53_get_change;
@@ -134,7 +151,10 @@ route53_get_health_check_status_handler route53_get_health_check_status;
 route53_get_hosted_zone_count_handler route53_get_hosted_zone_count;
 route53_get_hosted_zone_handler route53_get_hosted_zone;
 route53_get_hosted_zone_limit_handler route53_get_hosted_zone_limit;
+route53_get_dnssec_handler route53_get_dnssec;
 route53_get_query_logging_config_handler route53_get_query_logging_config;
+route53_get_reusable_delegation_set_handler route53_get_reusable_delegation_set;
+route53_get_reusable_delegation_set_limit_handler route53_get_reusable_delegation_set_limit;
 route53_list_cidr_blocks_handler route53_list_cidr_blocks;
 route53_list_cidr_collections_handler route53_list_cidr_collections;
 route53_list_cidr_locations_handler route53_list_cidr_locations;
@@ -144,6 +164,7 @@ route53_list_hosted_zones_by_vpc_handler route53_list_hosted_zones_by_vpc;
 route53_list_hosted_zones_handler route53_list_hosted_zones;
 route53_list_query_logging_configs_handler route53_list_query_logging_configs;
 route53_list_resource_record_sets_handler route53_list_resource_record_sets;
+route53_list_reusable_delegation_sets_handler route53_list_reusable_delegation_sets;
 route53_list_tags_for_resource_handler route53_list_tags_for_resource;
 route53_list_tags_for_resources_handler route53_list_tags_for_resources;
 route53_test_dns_answer_handler route53_test_dns_answer;

@@ -55,6 +55,12 @@ static int about_logging(struct call *c, struct authz *az, struct str id)
 	return CALL_OK;
 }
 
+static int about_delegation(struct call *c, struct authz *az, struct str id)
+{
+	az->resource = ARENA_CAT(c->arena, S("arn:aws:route53:::delegationset/"), route53_id(id));
+	return CALL_OK;
+}
+
 #define ABOUT(type, answer) \
 	static int about_##type(struct call *c, const void *input, struct authz *az) \
 	{ \
@@ -72,6 +78,10 @@ ABOUT(list_cidr_locations, about_collection(c, az, in->collection_id))
 ABOUT(create_query_logging_config, about_zone(c, az, in->hosted_zone_id))
 ABOUT(delete_query_logging_config, about_logging(c, az, in->id))
 ABOUT(get_query_logging_config, about_logging(c, az, in->id))
+ABOUT(delete_reusable_delegation_set, about_delegation(c, az, in->id))
+ABOUT(get_reusable_delegation_set, about_delegation(c, az, in->id))
+ABOUT(get_reusable_delegation_set_limit, about_delegation(c, az, in->delegation_set_id))
+ABOUT(get_dnssec, about_zone(c, az, in->hosted_zone_id))
 ABOUT(delete_health_check, about_check(c, az, in->health_check_id))
 ABOUT(get_health_check, about_check(c, az, in->health_check_id))
 ABOUT(get_health_check_last_failure_reason, about_check(c, az, in->health_check_id))
@@ -109,16 +119,19 @@ static const struct service_op ops[] = {
         ROW(change_tags_for_resource, ChangeTagsForResource, .resource = about_change_tags_for_resource),
         ROW(create_cidr_collection, CreateCidrCollection),
         ROW(create_health_check, CreateHealthCheck, .missing = "alarms, measuring of latency, IPv6, several checkers"),
-        ROW(create_hosted_zone, CreateHostedZone, .missing = "reusable delegation sets, VPCs of other accounts"),
+        ROW(create_hosted_zone, CreateHostedZone, .missing = "VPCs of other accounts"),
         ROW(create_query_logging_config, CreateQueryLoggingConfig, .resource = about_create_query_logging_config),
+        ROW(create_reusable_delegation_set, CreateReusableDelegationSet),
         ROW(delete_cidr_collection, DeleteCidrCollection, .resource = about_delete_cidr_collection),
         ROW(delete_health_check, DeleteHealthCheck, .resource = about_delete_health_check),
         ROW(delete_hosted_zone, DeleteHostedZone, .resource = about_delete_hosted_zone),
         ROW(delete_query_logging_config, DeleteQueryLoggingConfig, .resource = about_delete_query_logging_config),
+        ROW(delete_reusable_delegation_set, DeleteReusableDelegationSet, .resource = about_delete_reusable_delegation_set),
         ROW(disassociate_vpc_from_hosted_zone, DisassociateVPCFromHostedZone, .resource = about_disassociate_vpc_from_hosted_zone),
         ROW(get_account_limit, GetAccountLimit, .flags = OP_READ),
         ROW(get_change, GetChange, .resource = about_get_change, .flags = OP_READ),
         ROW(get_checker_ip_ranges, GetCheckerIpRanges, .flags = OP_READ),
+        ROW(get_dnssec, GetDNSSEC, .resource = about_get_dnssec, .flags = OP_READ),
         ROW(get_health_check, GetHealthCheck, .resource = about_get_health_check, .flags = OP_READ),
         ROW(get_health_check_count, GetHealthCheckCount, .flags = OP_READ),
         ROW(get_health_check_last_failure_reason, GetHealthCheckLastFailureReason,
@@ -128,6 +141,9 @@ static const struct service_op ops[] = {
         ROW(get_hosted_zone_count, GetHostedZoneCount, .flags = OP_READ),
         ROW(get_hosted_zone_limit, GetHostedZoneLimit, .resource = about_get_hosted_zone_limit, .flags = OP_READ),
         ROW(get_query_logging_config, GetQueryLoggingConfig, .resource = about_get_query_logging_config, .flags = OP_READ),
+        ROW(get_reusable_delegation_set, GetReusableDelegationSet, .resource = about_get_reusable_delegation_set, .flags = OP_READ),
+        ROW(get_reusable_delegation_set_limit, GetReusableDelegationSetLimit, .resource = about_get_reusable_delegation_set_limit,
+            .flags = OP_READ),
         ROW(list_cidr_blocks, ListCidrBlocks, .resource = about_list_cidr_blocks, .flags = OP_READ),
         ROW(list_cidr_collections, ListCidrCollections, .flags = OP_READ),
         ROW(list_cidr_locations, ListCidrLocations, .resource = about_list_cidr_locations, .flags = OP_READ),
@@ -137,6 +153,7 @@ static const struct service_op ops[] = {
         ROW(list_hosted_zones_by_vpc, ListHostedZonesByVPC, .flags = OP_READ),
         ROW(list_query_logging_configs, ListQueryLoggingConfigs, .flags = OP_READ),
         ROW(list_resource_record_sets, ListResourceRecordSets, .resource = about_list_resource_record_sets, .flags = OP_READ),
+        ROW(list_reusable_delegation_sets, ListReusableDelegationSets, .flags = OP_READ),
         ROW(list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
         ROW(list_tags_for_resources, ListTagsForResources, .flags = OP_READ),
         ROW(test_dns_answer, TestDNSAnswer, .flags = OP_READ),

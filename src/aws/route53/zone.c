@@ -16,7 +16,7 @@ static struct str reference_key(struct call *c, struct str reference)
 }
 
 /* Four names in four domains, as AWS's are; private zones all have the same ones. */
-static struct route53_delegation_set *make_servers(struct call *c, bool private)
+struct route53_delegation_set *route53_make_servers(struct call *c, bool private)
 {
 	static const char *const domains[SERVERS] = {"com", "net", "org", "co.uk"};
 	struct route53_delegation_set *d = arena_new(c->arena, struct route53_delegation_set);
@@ -67,9 +67,8 @@ static int check_new(struct call *c, const struct route53_create_hosted_zone_req
 	if (record_get(call_txn(c), c->arena, reference_key(c, in->caller_reference), &name_row, &taken))
 		return call_fail(c, "HostedZoneAlreadyExists", 409,
 		                 "A hosted zone has already been created with the specified caller reference.");
-	if (str_set(in->delegation_set_id))
-		return call_fail(c, "NoSuchDelegationSet", 400, "No delegation set found with ID: %.*s",
-		                 STR_ARG(in->delegation_set_id));
+	if (str_set(in->delegation_set_id) && private)
+		return route53_invalid(c, "A private hosted zone cannot have a reusable delegation set");
 	if (in->vpc && route53_vpc_check(c, in->vpc, name, STR_NONE) != CALL_OK)
 		return CALL_FAIL;
 	if (route53_zone_count(c) >= ROUTE53_ZONES_MAX)
@@ -89,9 +88,13 @@ int route53_create_hosted_zone(struct call *c, const struct route53_create_hoste
 	struct str text = dns_name_text(c->arena, name), id = route53_make_id(c, "Z");
 	if (check_new(c, in, text) != CALL_OK)
 		return CALL_FAIL;
+	struct route53_delegation_set *servers = route53_make_servers(c, in->vpc);
+	if (str_set(in->delegation_set_id) && (route53_delegation_get(c, in->delegation_set_id, servers) != CALL_OK ||
+	                                       route53_delegation_room(c, servers->id) != CALL_OK))
+		return CALL_FAIL;
 	struct route53_hosted_zone *zone = arena_new(c->arena, struct route53_hosted_zone);
 	struct state_route53_zone_record r = {
-	        .zone = zone, .delegation_set = make_servers(c, in->vpc), .vpcs = {.set = true}, .created = OPT_TIME(c->now_ms)};
+	        .zone = zone, .delegation_set = servers, .vpcs = {.set = true}, .created = OPT_TIME(c->now_ms)};
 	zone->config = arena_new(c->arena, struct route53_hosted_zone_config);
 	*zone = (struct route53_hosted_zone){.id = ARENA_CAT(c->arena, S("/hostedzone/"), id),
 	                                     .name = text,

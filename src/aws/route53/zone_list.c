@@ -34,9 +34,9 @@ int route53_list_hosted_zones(struct call *c, const struct route53_list_hosted_z
 	bool seen = !from.n;
 	if (!route53_page(c, in->max_items, PAGE_MAX, &most))
 		return CALL_FAIL;
-	if (in->delegation_set_id.n)
-		return call_fail(c, "NoSuchDelegationSet", 400, "No delegation set found with ID: %.*s",
-		                 STR_ARG(in->delegation_set_id));
+	struct route53_delegation_set servers = {0};
+	if (in->delegation_set_id.n && route53_delegation_get(c, in->delegation_set_id, &servers) != CALL_OK)
+		return CALL_FAIL;
 	out->hosted_zones.set = true;
 	out->is_truncated = OPT_BOOL(false);
 	out->max_items = arena_printf(c->arena, "%u", most);
@@ -44,7 +44,8 @@ int route53_list_hosted_zones(struct call *c, const struct route53_list_hosted_z
 	for (uint32_t i = 0; i < all.n; i++) {
 		struct str id = route53_zone_id(&all.v[i]);
 		seen = seen || str_eq(id, from);
-		if (!seen || (str_is(in->hosted_zone_type, "PrivateHostedZone") && !all.v[i].zone->config->private_zone.v))
+		if (!seen || (str_is(in->hosted_zone_type, "PrivateHostedZone") && !all.v[i].zone->config->private_zone.v) ||
+		    (in->delegation_set_id.n && !str_eq(all.v[i].delegation_set->id, servers.id)))
 			continue;
 		if (out->hosted_zones.n == most) {
 			out->is_truncated = OPT_BOOL(true);

@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import balancers, calls, flows, functions, images, machines, metrics, names, networks, objects, rest, tasks
+from parts import balancers, calls, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks
 
 PARTS = {
     "start": rest.start,
@@ -19,6 +19,7 @@ PARTS = {
     "networks": networks.networks,
     "balancers": balancers.rates,
     "flows": flows.flows,
+    "scaling": scaling.step,
     "instances": machines.instances,
     "containers": machines.crowd,
     "disks": machines.disks,

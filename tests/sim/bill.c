@@ -316,6 +316,19 @@ static void other_prices(void **state)
 	assert_group(&out->results_by_time.v[0], "Lambda-GB-Second", "31666.7", "2000000000", "Lambda-GB-Second");
 }
 
+/* The price that a spot instance runs at is the one that requests are compared with. */
+static void spot(void **state)
+{
+	(void)state;
+	static const char id[] = "i-00000000000000004";
+	struct ec2_instance i = {.instance_id = str_from(id), .instance_type = S("m5.large"), .instance_lifecycle = S("spot")};
+	i.state = ec2_instance_state_shape(&w.arena, INSTANCE_RUNNING);
+	put_in("us-east-1", &ec2_kind_instance, id, &(struct state_ec2_instance_record){.instance = &i});
+	pass_to(START + 10 * HOUR);
+	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
+	assert_group(&out->results_by_time.v[0], "SpotUsage:m5.large", "0.288", "10", "Hrs");
+}
+
 static void commit(struct store_txn *t)
 {
 	w.done = false;
@@ -485,6 +498,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(by_hand, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(other_prices, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(spot, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(objects, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(logs, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(snapshots, set_up, tear_down),

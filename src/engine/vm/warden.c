@@ -365,6 +365,7 @@ static void do_job(struct warden *w, const struct warden_request *r, const int *
 	if (pid == 0) {
 		struct warden_answer a = job->failed;
 		int made[2] = {-1, -1};
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody hears the answer then */
 		bool block = r->verb == WARDEN_BLOCK;
 		a.error = block ? warden_box_block(r, fds, made) : warden_box_link(w->world, r, fds);
 		if (a.error)

@@ -273,7 +273,7 @@ int warden_box_map(const struct child_world *w, uid_t uid_base, unsigned slot, p
 
 /* ---- block devices ---- */
 
-/* The file that the storage daemon offers: as the shim has opened it, or by its device. */
+/* The file that the storage daemon offers: as the shim has opened it, or by its device, which is closed. */
 static int open_offer(int offer)
 {
 	char path[40];
@@ -288,6 +288,8 @@ static int open_offer(int offer)
 	int m = mount_offer(offer);
 	if (m < 0)
 		return m;
+	/* While somebody has the device the kernel waits for answers: a daemon that has died must have been the last. */
+	close(offer);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", m);
 	int fd = open(path, O_RDWR | O_CLOEXEC), error = fd < 0 ? -errno : 0;
 	close(m);

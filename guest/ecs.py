@@ -346,9 +346,9 @@ class Agent:
         attributes = json.loads(self.config.get("ECS_INSTANCE_ATTRIBUTES") or "{}")
         tags = json.loads(self.config.get("ECS_CONTAINER_INSTANCE_TAGS") or "{}")
         capabilities = ("logging-driver.awslogs", "logging-driver.json-file", "ecr-auth", "task-iam-role", "privileged-container", "docker-remote-api.1.17",
-                        "docker-remote-api.1.18", "docker-remote-api.1.19", "docker-remote-api.1.21", "docker-remote-api.1.24", "docker-remote-api.1.29")
+                        "docker-remote-api.1.18", "docker-remote-api.1.19", "docker-remote-api.1.21", "docker-remote-api.1.24", "docker-remote-api.1.29", "docker-plugin.local")
         more = ("execution-role-ecr-pull", "execution-role-awslogs", "task-iam-role-network-host", "container-ordering", "container-health-check",
-                "secrets.ssm.environment-variables", "secrets.ssm.bootstrap.log-driver", "env-files.s3", "task-cpu-mem-limit", "task-eni")
+                "secrets.ssm.environment-variables", "secrets.ssm.bootstrap.log-driver", "env-files.s3", "task-cpu-mem-limit", "task-eni", "container-restart-policy")
         arguments = {
             "cluster": self.cluster,
             "instanceIdentityDocument": METADATA_SERVICE.get("dynamic/instance-identity/document"),

@@ -26,6 +26,8 @@ MASKED = ("/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/late
           "/sys/firmware")
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 LINE_MOST = 16384
+VOLUMES = "/var/lib/ecs/volumes"  # of Docker's, that tasks share
+RESTART_PERIOD_S = 300
 LOG_MOST = 64 << 20  # of a json-file without options
 
 
@@ -47,10 +49,11 @@ class Container:
         self.image, self.journal, self.secrets = None, None, {}
         self.status = self.exit_code = self.reason = self.address = None
         self.health, self.bindings, self.started_s = "UNKNOWN", [], None
+        self.restarts, self.stopping = 0, False
         self.ended = threading.Event()
 
     def saved(self):
-        return {"status": self.status, "address": self.address, "bindings": self.bindings, "image": self.image.saved() if self.image else None, "started": self.started_s}
+        return {"status": self.status, "address": self.address, "bindings": self.bindings, "image": self.image.saved() if self.image else None, "started": self.started_s, "restarts": self.restarts}
 
     def change(self):
         found = {"containerName": self.name, "status": self.status, "runtimeId": self.id, "networkBindings": self.bindings}
@@ -69,6 +72,7 @@ class Container:
                            "com.amazonaws.ecs.task-definition-family": self.task.definition["family"],
                            "com.amazonaws.ecs.task-definition-version": str(self.task.definition["revision"]), **(d.get("dockerLabels") or {})},
                 "DesiredStatus": self.task.wanted, "KnownStatus": self.status or "PENDING", "Type": "NORMAL",
+                **({"RestartCount": self.restarts} if self._restart_policy() else {}),
                 "Limits": {"CPU": d.get("cpu", 0), "Memory": d.get("memory") or d.get("memoryReservation") or 0},
                 "Ports": [{"ContainerPort": b["containerPort"], "HostPort": b["hostPort"], "Protocol": b["protocol"]} for b in self.bindings],
                 "Networks": [{"NetworkMode": self.mode, "IPv4Addresses": [self.address] if self.address else []}]}
@@ -84,20 +88,36 @@ class Container:
         run("mount", "-t", "overlay", "overlay", "-o", f"userxattr,lowerdir={layers},upperdir={self.place}/upper,workdir={self.place}/work", root)
         return root
 
-    def _mounts(self):
-        volumes = {v["name"]: (v.get("host") or {}).get("sourcePath") for v in self.task.definition.get("volumes") or []}
+    def _mounts(self, root):
+        volumes = {v["name"]: v for v in self.task.definition.get("volumes") or []}
         points = [(m, m.get("readOnly")) for m in self.definition.get("mountPoints") or []]
         for other in self.definition.get("volumesFrom") or []:
             source = next(c for c in self.task.containers if c.name == other["sourceContainer"])
             points += [(m, m.get("readOnly") or other.get("readOnly")) for m in source.definition.get("mountPoints") or []]
         found = []
         for point, read_only in points:
-            source = volumes[point["sourceVolume"]] or f"{self.task.place}/volumes/{point['sourceVolume']}"
-            os.makedirs(source, exist_ok=True)
+            source = self._source(volumes[point["sourceVolume"]], f"{root}/{point['containerPath']}", os.path.realpath(root))
             found.append({"destination": point["containerPath"], "type": "bind", "source": source, "options": ["rbind", "ro" if read_only else "rw"]})
         for t in (self.definition.get("linuxParameters") or {}).get("tmpfs") or []:
             found.append({"destination": t["containerPath"], "type": "tmpfs", "source": "tmpfs", "options": [*(t.get("mountOptions") or []), f"size={t['size']}m"]})
         return found
+
+    def _source(self, volume, inner, root):
+        """The directory that a volume is. One of Docker's starts with what the image has at its place, as Docker does it."""
+        docker = volume.get("dockerVolumeConfiguration")
+        source = (volume.get("host") or {}).get("sourcePath") or f"{self.task.place}/volumes/{volume['name']}"
+        if docker and docker.get("scope") == "shared":
+            source = f"{VOLUMES}/{volume['name']}"
+        if os.path.isdir(source):
+            return source
+        if docker and docker.get("scope") == "shared" and not docker.get("autoprovision"):
+            raise Failed(f"CannotCreateVolumeError: Error response from daemon: get {volume['name']}: no such volume")
+        os.makedirs(source)
+        inner = os.path.realpath(inner)
+        if docker and inner.startswith(root + "/") and os.path.isdir(inner):
+            run("cp", "-a", f"{inner}/.", source)
+            shutil.copystat(inner, source)
+        return source
 
     def _user(self, root):
         """Numbers of what an image or definition calls its user: NAME, NAME:GROUP, numbers."""
@@ -200,7 +220,7 @@ class Container:
                 {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"]},
                 {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev"] + ([] if privileged else ["ro"])},
                 {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime"] + ([] if privileged else ["ro"])},
-                *self._names(), *self._mounts()],
+                *self._names(), *self._mounts(root)],
             "linux": {"namespaces": namespaces, "cgroupsPath": f"/ecs/{self.id}", "resources": self._resources(),
                       "sysctl": {s["namespace"]: s["value"] for s in d.get("systemControls") or []},
                       "maskedPaths": [] if privileged else list(MASKED), "readonlyPaths": [] if privileged else list(READ_ONLY)},
@@ -261,6 +281,23 @@ class Container:
                 os.mkfifo(f"{self.place}/{name}")
                 os.chmod(f"{self.place}/{name}", 0o666)
         self._listen()
+        self._launch()
+        if not os.path.exists(f"{self.place}/pid"):
+            self._watch(0)
+            self.status, self.exit_code = "STOPPED", None
+            self.reason = f"CannotStartContainerError: {self._said() or 'the runtime did not start it'}"
+            raise Failed(self.reason)
+        self.status, self.started_s = "RUNNING", time.time()
+        threading.Thread(target=self._watch, args=(None,), daemon=True).start()
+        if self.definition.get("healthCheck"):
+            threading.Thread(target=self._check, daemon=True).start()
+
+    def _said(self):
+        with open(f"{self.place}/said", "rb") as f:
+            return f.read().decode(errors="replace").strip()[-200:]
+
+    def _launch(self):
+        """Starts the runtime, and waits until it has started the container or has ended."""
         # The shell outlives this program, holds the pipes open, and leaves the status where it is found again.
         script = ('exec 3<>out 4<>err; "$@" run --no-new-keyring --bundle . --pid-file pid "$ID" </dev/null >out 2>err; echo $? >exit.new; mv exit.new exit')
         subprocess.Popen(["/bin/sh", "-c", script, "sh", *RUNTIME, "--cgroup-manager=cgroupfs"], cwd=self.place, env={"ID": self.id, "PATH": os.environ["PATH"]},
@@ -268,21 +305,37 @@ class Container:
         until = time.monotonic() + 60
         while not os.path.exists(f"{self.place}/pid") and not os.path.exists(f"{self.place}/exit") and time.monotonic() < until:
             time.sleep(0.01)
+
+    def _restart_policy(self):
+        policy = self.definition.get("restartPolicy") or {}
+        return policy if policy.get("enabled") else None
+
+    def _again(self):
+        """It has ended: is it started again, with its files as it left them?"""
+        policy = self._restart_policy()
+        if not policy or self.stopping or self.task.wanted != "RUNNING" or not self.started_s:
+            return False
+        with open(f"{self.place}/exit") as f:
+            code = int(f.read() or 0)
+        if code in (policy.get("ignoredExitCodes") or []) or time.time() - self.started_s < policy.get("restartAttemptPeriod", RESTART_PERIOD_S):
+            return False
+        subprocess.run([*RUNTIME, "delete", "--force", self.id], capture_output=True, check=False)
+        for name in ("pid", "exit"):
+            if os.path.exists(f"{self.place}/{name}"):
+                os.unlink(f"{self.place}/{name}")
+        self._launch()
         if not os.path.exists(f"{self.place}/pid"):
-            self._watch(0)
-            with open(f"{self.place}/said", "rb") as f:
-                said = f.read().decode(errors="replace").strip()
-            self.status, self.exit_code = "STOPPED", None
-            self.reason = f"CannotStartContainerError: {said[-200:] or 'the runtime did not start it'}"
-            raise Failed(self.reason)
-        self.status, self.started_s = "RUNNING", time.time()
-        threading.Thread(target=self._watch, args=(None,), daemon=True).start()
-        if self.definition.get("healthCheck"):
-            threading.Thread(target=self._check, daemon=True).start()
+            return False
+        self.restarts, self.started_s = self.restarts + 1, time.time()
+        if self.stopping or self.task.wanted != "RUNNING":
+            self.kill()
+        self.task.events.put(None)
+        return True
 
     def adopt(self, saved):
         """It was started before this program was."""
         self.status, self.address, self.bindings, self.started_s = saved["status"], saved["address"], saved["bindings"], saved["started"]
+        self.restarts = saved.get("restarts", 0)
         self.image = Image(**saved["image"]) if saved["image"] else None
         if not self.status:
             return
@@ -365,8 +418,11 @@ class Container:
 
     def _watch(self, limit):
         until = None if limit is None else time.monotonic() + limit
-        while not os.path.exists(f"{self.place}/exit") and (until is None or time.monotonic() < until):
-            time.sleep(0.05)
+        while True:
+            while not os.path.exists(f"{self.place}/exit") and (until is None or time.monotonic() < until):
+                time.sleep(0.05)
+            if limit is not None or not self._again():
+                break
         self.over.set()
         self.reader.join(10)
         if self.journal:
@@ -417,10 +473,12 @@ class Container:
             self.task.events.put(None)
 
     def signal(self):
+        self.stopping = True
         stop = self.image.config.get("StopSignal") or "SIGTERM" if self.image else "SIGTERM"
         subprocess.run([*RUNTIME, "kill", self.id, stop.removeprefix("SIG")], capture_output=True, check=False)
 
     def kill(self):
+        self.stopping = True
         if self.status == "RUNNING":
             subprocess.run([*RUNTIME, "kill", "--all", self.id, "KILL"], capture_output=True, check=False)
             subprocess.run([*RUNTIME, "kill", self.id, "KILL"], capture_output=True, check=False)

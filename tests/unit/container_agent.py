@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from unittest import mock
 
@@ -46,6 +47,68 @@ class Images(unittest.TestCase):
             self.assertEqual(made, [(f"{root}/a/gone", 0o20000)])
             self.assertEqual(opaque, [(f"{root}/a/b", "user.overlay.opaque", b"y")])
             self.assertEqual(sorted(os.listdir(f"{root}/a")), ["b", "stays"])
+
+
+class Lives(unittest.TestCase):
+    def container(self, place, **definition):
+        task = mock.Mock(id="t", place=place, wanted="RUNNING", definition={"volumes": []})
+        c = ecs_container.Container(task, 0, {"name": "c", **definition})
+        os.makedirs(c.place)
+        return c
+
+    def ended(self, c, code, ran_s):
+        """Is it started again, when it has ended so?"""
+        c.started_s = time.time() - ran_s
+        with open(f"{c.place}/exit", "w") as f:
+            f.write(f"{code}\n")
+
+        def launch():
+            with open(f"{c.place}/pid", "w") as f:
+                f.write("1")
+        before = c.restarts
+        with mock.patch.object(c, "_launch", launch), mock.patch("subprocess.run"):
+            again = c._again()
+        self.assertEqual((c.restarts - before, os.path.exists(f"{c.place}/exit")), (int(again), not again))
+        return again
+
+    def test_restart_policy(self):
+        with tempfile.TemporaryDirectory() as place:
+            c = self.container(place, restartPolicy={"enabled": True, "ignoredExitCodes": [0, 3], "restartAttemptPeriod": 60})
+            self.assertEqual([self.ended(c, *how) for how in ((1, 61), (1, 59), (0, 100), (3, 100), (137, 61))], [True, False, False, False, True])
+            self.assertEqual(c.saved()["restarts"], 2)
+            c.stopping = True
+            self.assertFalse(self.ended(c, 1, 100))
+            c.stopping, c.task.wanted = False, "STOPPED"
+            self.assertFalse(self.ended(c, 1, 100))
+        for policy in ({}, {"restartPolicy": {"enabled": False}}):
+            with tempfile.TemporaryDirectory() as place:
+                self.assertFalse(self.ended(self.container(place, **policy), 1, 1000))
+        with tempfile.TemporaryDirectory() as place:
+            c = self.container(place, restartPolicy={"enabled": True})
+            self.assertEqual([self.ended(c, 1, 299), self.ended(c, 1, 301)], [False, True])
+
+    def test_volumes(self):
+        """Docker's begin with what the image has there; shared ones outlive a task, and are made if that is wanted."""
+        with tempfile.TemporaryDirectory() as place, mock.patch.object(ecs_container, "VOLUMES", place + "/shared"):
+            c = self.container(place + "/task")
+            root = f"{place}/root"
+            os.makedirs(f"{root}/data")
+            os.symlink("/etc", f"{root}/out")
+            with open(f"{root}/data/file", "w"):
+                pass
+
+            def source(path="/data", **volume):
+                return c._source({"name": "v", **volume}, root + path, root)
+            self.assertEqual(source(host={"sourcePath": place + "/host"}), place + "/host")
+            self.assertEqual(os.listdir(place + "/host"), [])
+            docker = {"scope": "shared", "autoprovision": False}
+            with self.assertRaisesRegex(ecs_network.Failed, "get v: no such volume"):
+                source(dockerVolumeConfiguration=docker)
+            self.assertEqual(source(dockerVolumeConfiguration={**docker, "autoprovision": True}), place + "/shared/v")
+            self.assertEqual(os.listdir(place + "/shared/v"), ["file"])
+            self.assertEqual(source(dockerVolumeConfiguration=docker), place + "/shared/v")
+            of_task = source("/out", dockerVolumeConfiguration={"scope": "task"})
+            self.assertEqual((of_task, os.listdir(of_task)), (place + "/task/volumes/v", []))
 
 
 class Requests(unittest.TestCase):

@@ -30,6 +30,8 @@ static void add_container(struct call *c, struct ecs_task_definition *d, const s
 		add(c, d, "ecs.capability.secrets.ssm.environment-variables");
 	if (k->environment_files.n)
 		add(c, d, "ecs.capability.env-files.s3");
+	if (k->restart_policy && k->restart_policy->enabled.v)
+		add(c, d, "ecs.capability.container-restart-policy");
 	if (k->privileged.v)
 		add(c, d, "com.amazonaws.ecs.capability.privileged-container");
 }
@@ -39,6 +41,9 @@ void ecs_definition_attributes(struct call *c, struct ecs_task_definition *d)
 	d->requires_attributes = (struct ecs_requires_attributes){0};
 	for (uint32_t i = 0; i < d->container_definitions.n; i++)
 		add_container(c, d, &d->container_definitions.v[i]);
+	for (uint32_t i = 0; i < d->volumes.n; i++)
+		if (d->volumes.v[i].docker_volume_configuration)
+			add(c, d, "com.amazonaws.ecs.capability.docker-plugin.local");
 	if (d->task_role_arn.n)
 		add(c, d, "com.amazonaws.ecs.capability.task-iam-role");
 	if (str_is(d->network_mode, "awsvpc"))

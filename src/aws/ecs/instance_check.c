@@ -41,20 +41,21 @@ static struct str container_refused(struct call *c, const struct ecs_container_d
 		return why;
 	if (k->log_configuration && str_set(why = log_refused(c, k->log_configuration)))
 		return why;
-	return k->resource_requirements.n                          ? no(c, "Resource requirements are")
-	       : k->repository_credentials                         ? no(c, "Private registries other than ECR are")
-	       : k->docker_security_options.n                      ? no(c, "dockerSecurityOptions are")
-	       : k->pseudo_terminal.v                              ? no(c, "pseudoTerminal is")
-	       : k->interactive.v                                  ? no(c, "interactive is")
-	       : k->disable_networking.v                           ? no(c, "disableNetworking is")
-	       : k->start_timeout.set                              ? no(c, "startTimeout is")
-	       : k->restart_policy && k->restart_policy->enabled.v ? no(c, "A restart policy is")
-	                                                           : STR_NONE;
+	return k->resource_requirements.n     ? no(c, "Resource requirements are")
+	       : k->repository_credentials    ? no(c, "Private registries other than ECR are")
+	       : k->docker_security_options.n ? no(c, "dockerSecurityOptions are")
+	       : k->pseudo_terminal.v         ? no(c, "pseudoTerminal is")
+	       : k->interactive.v             ? no(c, "interactive is")
+	       : k->disable_networking.v      ? no(c, "disableNetworking is")
+	       : k->start_timeout.set         ? no(c, "startTimeout is")
+	                                      : STR_NONE;
 }
 
 static struct str volume_refused(struct call *c, const struct ecs_volume *v)
 {
-	return v->docker_volume_configuration ? no(c, "Docker's volumes are")
+	const struct ecs_docker_volume_configuration *d = v->docker_volume_configuration;
+	return d && str_set(d->driver) && !str_is(d->driver, "local") ? no(c, "Docker's volumes of drivers other than local are")
+	       : d && d->driver_opts.n                                ? no(c, "Options of the driver of Docker's volumes are")
 	       : v->efs_volume_configuration || v->fsx_windows_file_server_volume_configuration ||
 	                       v->s3files_volume_configuration || v->configured_at_launch.v
 	               ? S("Volumes of EFS, FSx, S3 Files and EBS are not supported by this cloud.")

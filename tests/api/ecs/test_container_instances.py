@@ -247,6 +247,23 @@ class ContainerInstances(Interfaces, Joined):
         self.assertAwsError("TargetNotConnectedException", self.ecs.execute_command, **ask, command="/bin/sh")
         self.assertRegex(inside("true").stderr, "does not run|not found")
 
+    def test_docker_volumes(self):
+        """Shared ones of the local driver outlive their tasks; a task's own goes with it."""
+        if not any(a["name"].endswith("docker-plugin.local") for a in self.container_instance()["attributes"]):
+            self.skipTest("the machine's image has an agent of before: tools/make-image")
+        volume = {"name": "v" + self.word, "dockerVolumeConfiguration": {"scope": "shared", "autoprovision": True, "driver": "local"}}
+        own = {"name": "own", "dockerVolumeConfiguration": {"scope": "task"}}
+        for say in ("0", "1"):
+            arn = self.launch({"command": f"ls /v | wc -l | grep {say} && ls /own | wc -l | grep 0 && touch /v/kept /own/lost",
+                               "mountPoints": [{"sourceVolume": volume["name"], "containerPath": "/v"}, {"sourceVolume": "own", "containerPath": "/own"}]},
+                              volumes=[volume, own])
+            task = self.until(arn, "STOPPED")
+            self.assertEqual(task["containers"][0].get("exitCode"), 0, task)
+        arn = self.launch({"command": "true", "mountPoints": [{"sourceVolume": "none", "containerPath": "/v"}]},
+                          volumes=[{"name": "none", "dockerVolumeConfiguration": {"scope": "shared", "autoprovision": False}}])
+        self.assertIn("no such volume", self.until(arn, "STOPPED")["stoppedReason"])
+        self.assertAwsError("ClientException", self.launch, "true", volumes=[{"name": "x", "dockerVolumeConfiguration": {"scope": "task", "driver": "other"}}])
+
     def test_host(self):
         """In host mode the instance's ports are the task's, and nobody else's meanwhile."""
         definition = self.define({"command": SERVE.replace("-p 80", "-p 8099"), "environment": [{"name": "WORD", "value": "host"}],

@@ -249,6 +249,21 @@ static void plan_action(const struct elb_scope *s, const struct elbv2_action *a,
 	}
 }
 
+static void plan_rewrites(const struct elb_scope *s, const struct elbv2_rule *r, struct lb_rule *ret)
+{
+	struct lb_rewrite *rewrites = arena_array(s->arena, r->transforms.n + 1, sizeof(*rewrites));
+	for (uint32_t i = 0; i < r->transforms.n; i++) {
+		const struct elbv2_rule_transform *t = &r->transforms.v[i];
+		bool host = t->host_header_rewrite_config != NULL;
+		const struct elbv2_rewrite_config *w =
+		        host ? &t->host_header_rewrite_config->rewrites.v[0] : &t->url_rewrite_config->rewrites.v[0];
+		rewrites[i] = (struct lb_rewrite){
+		        .host = host, .regex = Z(w->regex), .groups = elb_regex_groups(w->regex), .replace = Z(w->replace)};
+	}
+	ret->rewrites = rewrites;
+	ret->rewrite_count = r->transforms.n;
+}
+
 static void plan_rules(const struct elb_scope *s, const struct elb_name *at, struct lb_listener *ret)
 {
 	struct elb_rules all = elb_rules_of(s, at->name, at->listener);
@@ -261,6 +276,7 @@ static void plan_rules(const struct elb_scope *s, const struct elb_name *at, str
 		rules[i] =
 		        (struct lb_rule){.priority = Z(r->priority), .conditions = conditions, .condition_count = r->conditions.n};
 		plan_action(s, &r->actions.v[0], &rules[i].action);
+		plan_rewrites(s, r, &rules[i]);
 	}
 	ret->rules = rules;
 	ret->rule_count = all.n;

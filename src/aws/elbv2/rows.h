@@ -168,6 +168,10 @@ void elb_actions_groups(struct arena *a, const struct elbv2_actions *actions, st
 /* --- condition.c */
 int elb_conditions_check(struct call *c, const struct elbv2_rule_condition_list *in, struct elbv2_rule_condition_list *ret);
 
+/* --- transform.c */
+int elb_transforms_check(struct call *c, const struct elbv2_rule_transform_list *in, const struct elbv2_actions *actions);
+unsigned elb_regex_groups(struct str regex); /* that capture */
+
 /* --- certificate.c */
 /* Is this a certificate that the account may use here? CALL_FAIL: CertificateNotFound. */
 int elb_certificate_check(struct call *c, struct str arn);

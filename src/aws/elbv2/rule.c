@@ -40,12 +40,12 @@ int elbv2_create_rule(struct call *c, const struct elbv2_create_rule_input *in, 
 	if (!elb_protocol_http(p.listener.listener->protocol))
 		return call_fail(c, "UnsupportedProtocol", 0, "Rules are not supported for listeners with protocol '%.*s'",
 		                 STR_ARG(p.listener.listener->protocol));
-	if (in->transforms.n)
-		return elb_absent(c, "Transforms of requests are");
 	r.rule = arena_new(c->arena, struct elbv2_rule);
 	if (elb_conditions_check(c, &in->conditions, &r.rule->conditions) != CALL_OK ||
-	    elb_actions_check(c, &p.balancer, p.listener.listener, &in->actions, &r.rule->actions) != CALL_OK)
+	    elb_actions_check(c, &p.balancer, p.listener.listener, &in->actions, &r.rule->actions) != CALL_OK ||
+	    elb_transforms_check(c, &in->transforms, &r.rule->actions) != CALL_OK)
 		return CALL_FAIL;
+	r.rule->transforms = in->transforms;
 	struct elb_rules rules = elb_rules_of(&s, p.at.name, STR_NONE);
 	for (uint32_t i = 0; i < rules.n; i++) {
 		struct elb_name other;
@@ -81,8 +81,6 @@ int elbv2_modify_rule(struct call *c, const struct elbv2_modify_rule_input *in, 
 		return CALL_FAIL;
 	if (r.rule->is_default.v)
 		return call_fail(c, "OperationNotPermitted", 0, "Default rule '%.*s' cannot be modified", STR_ARG(in->rule_arn));
-	if (in->transforms.n)
-		return elb_absent(c, "Transforms of requests are");
 	listener = at;
 	listener.kind = ELB_LISTENER;
 	if (load_place(c, elb_arn(&s, &listener), &p) != CALL_OK)
@@ -90,6 +88,12 @@ int elbv2_modify_rule(struct call *c, const struct elbv2_modify_rule_input *in, 
 	if (in->conditions.set && elb_conditions_check(c, &in->conditions, &r.rule->conditions) != CALL_OK)
 		return CALL_FAIL;
 	if (in->actions.set && elb_actions_check(c, &p.balancer, p.listener.listener, &in->actions, &r.rule->actions) != CALL_OK)
+		return CALL_FAIL;
+	if (in->transforms.n && in->reset_transforms.v)
+		return elb_invalid(c, "Transforms cannot be specified and reset at the same time");
+	if (in->transforms.n || in->reset_transforms.v)
+		r.rule->transforms = in->transforms;
+	if (elb_transforms_check(c, &r.rule->transforms, &r.rule->actions) != CALL_OK)
 		return CALL_FAIL;
 	elb_rule_put(&s, &at, &r);
 	out->rules.set = true;

@@ -188,6 +188,22 @@ static void put_group_cookie(struct buf *out, const struct lb_action *a, size_t 
 		           cors ? "CORS" : "", token, a->group_stickiness_s, cors ? "; SameSite=None; Secure" : "", rule, group);
 }
 
+/* HAProxy replaces the whole text: what is before and behind the match is put back. */
+static void put_rewrite(struct buf *out, const struct lb_rewrite *w, size_t rule)
+{
+	buf_printf(out, "  http-request %s '^(.*?)(?:", w->host ? "replace-header Host" : "replace-pathq");
+	put_text(out, str_from(w->regex));
+	buf_add_lit(out, ")(.*)$' '\\1");
+	for (const char *p = w->replace; *p; p++)
+		if (*p == '$' && p[1] >= '1' && p[1] <= '7')
+			buf_printf(out, "\\%d", *++p - '0' + 1);
+		else if (*p == '%' || *p == '\\')
+			buf_printf(out, "%c%c", *p, *p);
+		else
+			buf_add_char(out, *p);
+	buf_printf(out, "\\%u' if { var(txn.rule) -m int %zu }\n", w->groups + 2, rule);
+}
+
 static void put_forward(struct buf *out, const struct lb_balancer *b, const struct lb_action *a, size_t rule)
 {
 	uint32_t sum = 0, below = 0;
@@ -248,6 +264,8 @@ void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_
 			buf_printf(out, "  http-request set-log-level silent if { var(txn.rule) -m int %zu }\n", i);
 		if (a->kind != LB_FORWARD && b->access_log)
 			buf_printf(out, "  http-request set-var(txn.fixed) bool(1) if { var(txn.rule) -m int %zu }\n", i);
+		for (size_t k = 0; k < l->rules[i].rewrite_count; k++)
+			put_rewrite(out, &l->rules[i].rewrites[k], i);
 		if (a->kind == LB_FORWARD)
 			put_forward(out, b, a, i);
 		else if (a->kind == LB_REDIRECT)

@@ -111,11 +111,20 @@ struct lb_action {
 	uint32_t status; /* REDIRECT: 301, 302; FIXED_RESPONSE: 200 to 599 */
 	const char *content_type, *body;
 };
+/* Of the part of the path with its query, or of the Host header, that a regular expression matches. */
+struct lb_rewrite {
+	bool host;
+	const char *regex; /* of at most seven groups */
+	unsigned groups;
+	const char *replace; /* with $1 and so on in it; no blanks and no single quotes */
+};
 struct lb_rule {
 	const char *priority; /* "1", "default": only to be reported */
 	const struct lb_condition *conditions;
 	size_t condition_count; /* 0: always */
 	struct lb_action action;
+	const struct lb_rewrite *rewrites; /* before it forwards */
+	size_t rewrite_count;
 };
 
 /* ---- listeners ---- */

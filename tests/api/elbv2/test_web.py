@@ -1,11 +1,13 @@
 """What application load balancers do with requests: rules, shares, headers, attributes, answers of their own. Functions stand behind them and say
 what they heard."""
 import collections
+import re
 import socket
 import ssl
 import time
 import unittest
 
+from balancers import query
 from webs import Reply, WebCase, forward, wait
 
 
@@ -65,6 +67,38 @@ class Web(WebCase):
         # what comes in cannot break out of the header
         reply = self.ask(address, '/all/"%0d%0aX-Evil:1', port=8080)
         self.assertEqual((reply.status, reply.all("X-Evil")), (301, []))
+
+    def test_transforms(self):
+        group = self.function_group("rewritten", self.function("rewritten"))
+        made = self.balancer("rewritten")
+        listener = self.listen(made, self.fixed("none", 404))
+
+        def create(priority, *transforms, path="/api*", action=None):
+            """The oldest boto3 does not know transforms."""
+            words = {"ListenerArn": listener, "Priority": str(priority), "Conditions.member.1.Field": "path-pattern",
+                     "Conditions.member.1.PathPatternConfig.Values.member.1": path, **(action or {
+                         "Actions.member.1.Type": "forward", "Actions.member.1.TargetGroupArn": group["TargetGroupArn"]})}
+            for i, (kind, regex, replace) in enumerate(transforms, 1):
+                config = f"Transforms.member.{i}.{'HostHeader' if kind.startswith('host') else 'Url'}RewriteConfig.Rewrites.member.1."
+                words.update({f"Transforms.member.{i}.Type": kind, config + "Regex": regex, config + "Replace": replace})
+            return query(self.region, "CreateRule", **words)
+        for bad in ((("url-rewrite", "(", "x"),), (("url-rewrite", "/a", "$1"),), (("url-rewrite", "/a", "b"), ("url-rewrite", "/b", "c")), (("path-rewrite", "/a", "b"),)):
+            self.assertEqual(create(9, *bad).status, 400)
+        self.assertEqual(create(9, ("url-rewrite", "/a", "b"), action={
+            "Actions.member.1.Type": "fixed-response", "Actions.member.1.FixedResponseConfig.StatusCode": "200"}).status, 400)
+        said = create(1, ("url-rewrite", "^/api/(\\w+)/(\\d{2})", "/v2/$2-%41/$1"), ("host-header-rewrite", "^([a-z]+)\\.example", "$1.internal"))
+        self.assertEqual(said.status, 200, said.body)
+        self.assertIn(b"<Replace>$1.internal</Replace>", said.body)
+        self.assertEqual(create(2, ("url-rewrite", "b+", "-x-"), path="/part*").status, 200)
+        address = self.addresses(made)[0]
+        wait(self, lambda: self.ask(address, "/part").status == 200 and self.ask(address, "/api/a/12").status == 200, 60)
+        seen = lambda path: (lambda e: (e["path"], e["queryStringParameters"], e["headers"]["host"]))(self.ask(address, path).json())
+        self.assertEqual(seen("/api/cat/42/more?q=1"), ("/v2/42-%41/cat/more", {"q": "1"}, "web.internal"))
+        self.assertEqual(seen("/api/nothing"), ("/api/nothing", {}, "web.internal"))
+        self.assertEqual(seen("/part/abbbc?z=b"), ("/part/a-x-c", {"z": "b"}, "web.example"))
+        rule = re.search(rb"<RuleArn>([^<]*)</RuleArn>", said.body).group(1).decode()
+        self.assertEqual(query(self.region, "ModifyRule", RuleArn=rule, ResetTransforms="true").status, 200)
+        wait(self, lambda: seen("/api/cat/42")[0] == "/api/cat/42", 30)
 
     def test_shares(self):
         groups = [self.function_group(name, self.function(name)) for name in ("red", "green", "blue")]

@@ -307,9 +307,9 @@ const char *network_port_at6(const struct networks *n, const char *vpc_id, const
  * the first address of the range of those; 0: not known yet. */
 uint32_t network_outside_address(const struct networks *n, const char *vpc_id);
 
-/* (A NAT gateway has sent what left through it, and received what came back.) What a port has received and sent, from the kernel, and how many packets to
- * and from it were dropped by the rules (not by ACLs). False: not known yet. Asynchronous: refreshed about once a second while
- * asked. */
+/* (A NAT gateway has sent what left through it, and received what came back.) What a port has received and sent, from the kernel,
+ * and how many packets to and from it were dropped by the rules (not by ACLs). False: not known yet. Asynchronous: refreshed about
+ * once a second while asked. */
 struct network_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
 };

@@ -7,6 +7,7 @@ import base64
 import datetime
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -117,18 +118,21 @@ def check_replies(seed):
     return failed == 0 and count > 1000
 
 
+def names_a_host(operation, value):
+    """Are the members that become part of the host's name such names? Not every botocore looks."""
+    labels = re.findall(r"{(\w+)}", (operation.endpoint or {}).get("hostPrefix", ""))
+    return all(re.fullmatch("[A-Za-z0-9-]{1,63}", str(value.get(label))) for label in labels)
+
+
 def check_requests(seed):
     requests = []
     for row in lines("inputs", seed):
         operation = model_of(row["api"], row["protocol"]).operation_model(row["operation"])
+        if not names_a_host(operation, row["value"]):
+            continue
         serializer = getattr(serialize, PROTOCOLS[row["protocol"]][1] + "Serializer")()
         serializer.MAP_TYPE = dict
-        try:
-            request = serializer.serialize_to_request(to_python(row["value"]), operation)
-        except Exception as error:
-            if "Parameter validation failed" in str(error):  # a host label that is no name
-                continue
-            raise
+        request = serializer.serialize_to_request(to_python(row["value"]), operation)
         headers = {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in request["headers"].items()}
         prepare_request_dict(request, "http://localhost")
         prepared = AWSRequestPreparer().prepare(create_request_object(request))

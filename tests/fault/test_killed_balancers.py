@@ -8,6 +8,7 @@ import unittest
 
 from busybox import why_not
 from cloud import Cloud
+from leftovers import instance_of
 from tasked import words
 
 
@@ -85,6 +86,23 @@ class Balancers(unittest.TestCase):
         os.kill(int(net.parent.name), signal.SIGKILL)
         self.until(lambda: self.answers() == {"first"}, 90)
         self.change("second")
+
+    def programs(self):
+        """Processes of HAProxy: a master and its workers in each node."""
+        ours = "quartet-" + instance_of(self.cloud.data)
+        return [c.parent.name for c in pathlib.Path("/proc").glob("[0-9]*/comm") if words(c).strip() == "haproxy" and ours in words(c.with_name("cgroup"))]
+
+    def test_workers_of_before_end(self):
+        """Each change is taken by new ones; the old ones stay while a client is theirs, and no longer."""
+        kept = http.client.HTTPConnection(self.addresses[0], 80, timeout=30)
+        self.addCleanup(kept.close)
+        kept.connect()
+        for n in range(6):
+            self.change(f"text {n}")
+        self.until(lambda: len(self.programs()) <= 5)
+        kept.close()
+        self.until(lambda: len(self.programs()) == 4)
+        self.assertEqual(self.answers(), {"text 5"})
 
     def test_nothing_is_left(self):
         self.cloud.kill("api")

@@ -457,18 +457,30 @@ core.register_init(function()
   apply(read('wanted') or '', known_health())
 end)
 
+local function clients()
+  local n = 0
+  for name, f in pairs(core.frontends) do
+    if name:match('^f%d+t?$') then n = n + (tonumber(f:get_stats().scur) or 0) end
+  end
+  return n
+end
+
+-- A process that is over ends when its last client has gone; HAProxy would wait for this connection too.
 core.register_task(function()
-  while true do
+  local latest
+  while not over or clients() > 0 do
     local s = core.tcp()
     s:settimeout(86400)
-    if s:connect(HOME, PORT) and s:send('wants ' .. config .. ' paced\n') then
+    if s:connect(HOME, PORT) and s:send('wants ' .. (over and latest or config) .. ' paced\n') then
       say_all()
       while true do
+        s:settimeout(over and 5 or 86400)
         local head = s:receive('*l')
         if not head then break end
         s:send(#head + 1 .. '\n')
         local version, bundle_bytes, next_state, wanted_bytes = head:match('^(%S+) (%d+) (%S+) (%d+)$')
         if not version then break end
+        latest = version
         local bundle = receive(s, tonumber(bundle_bytes))
         local wanted = receive(s, tonumber(wanted_bytes))
         if not bundle or not wanted then break end

@@ -70,7 +70,7 @@ static void ask_usage(void *ctx)
 	list_each (&s->all, struct machine, at, m)
 		if (m->state == MACHINE_RUNNING && !m->adopted)
 			machine_ask_simple(m, SHIM_STATUS);
-	s->usage_timer = loop_add_timer(s->loop, USAGE_US, ask_usage, s);
+	s->usage_timer = loop_add_clock_timer(s->loop, USAGE_US, ask_usage, s);
 }
 
 static int open_dir(const char *data_dir, const char *name)
@@ -97,7 +97,7 @@ struct machines *machines_new(struct loop *l, struct work *work, struct cells *c
 	if (s->dir < 0 || s->volumes < 0)
 		die("%s: %s", data_dir, strerror(s->dir < 0 ? -s->dir : -s->volumes));
 	s->again = loop_add_timer(l, 0, machines_open_channel, s);
-	s->usage_timer = loop_add_timer(l, USAGE_US, ask_usage, s);
+	s->usage_timer = loop_add_clock_timer(l, USAGE_US, ask_usage, s);
 	return s;
 }
 

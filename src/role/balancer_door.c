@@ -106,9 +106,9 @@ bool balancer_door_take(struct cloud *cloud, struct http_request *r)
 	for (size_t i = 0; i < host.n; i++)
 		name[i] = ascii_lower(name[i]);
 	host = str_of(name, host.n);
-	if (!elbv2_is_door(host))
+	if (!elbv2_is_local_name(host))
 		return false;
-	int error = elbv2_find_door(cloud, host, &address, &port);
+	int error = elbv2_find_local(cloud, host, &address, &port);
 	if (error == -ENOENT)
 		refuse(r, "there is no load balancer of this name\n");
 	else if (error)

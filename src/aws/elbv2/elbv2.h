@@ -17,9 +17,9 @@ bool elbv2_is_alias(const struct cloud *cloud, struct str zone_id, const uint8_t
 /* Where this machine reaches a balancer by a name that browsers and curl take for this machine's own: NAME-ID.REGION.elb.localhost,
  * and NAME-ID.elb.REGION.localhost of network balancers. A node's public address and the first port of a listener for HTTP or TCP,
  * both in host byte order. -ENOENT: no balancer is called so; -EHOSTUNREACH: it has no such listener, or no public address. */
-int elbv2_find_door(struct cloud *cloud, struct str host, uint32_t *ret_address, uint16_t *ret_port);
+int elbv2_find_local(struct cloud *cloud, struct str host, uint32_t *ret_address, uint16_t *ret_port);
 /* Can such a name only be a balancer's? Hosts in lower case and without a port. */
-bool elbv2_is_door(struct str host);
+bool elbv2_is_local_name(struct str host);
 
 /* --- registered.c: reads and writes with the scope's transaction, in its arena */
 struct elbv2_scope {

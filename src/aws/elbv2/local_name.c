@@ -8,7 +8,7 @@
 
 static const struct str domain = S_INIT(".localhost");
 
-bool elbv2_is_door(struct str host)
+bool elbv2_is_local_name(struct str host)
 {
 	return str_ends(host, domain) && str_find(host, S(".elb.")) > 0;
 }
@@ -22,7 +22,7 @@ static uint16_t first_port(const struct elb_scope *s, const struct elb_item *i)
 	return 0;
 }
 
-int elbv2_find_door(struct cloud *cloud, struct str host, uint32_t *ret_address, uint16_t *ret_port)
+int elbv2_find_local(struct cloud *cloud, struct str host, uint32_t *ret_address, uint16_t *ret_port)
 {
 	struct arena CLEAN_ARENA a = {0};
 	uint32_t addresses[LB_NODES_MAX];

@@ -12,8 +12,10 @@ static struct metadata_view view(void)
 {
 	static const struct metadata_address addresses[] = {{S_INIT("172.31.0.5"), S_INIT("127.1.2.3")},
 	                                                    {S_INIT("172.31.0.9"), {0}}};
-	static const struct metadata_device devices[] = {{S_INIT("ami"), S_INIT("/dev/sda1")},
-	                                                 {S_INIT("root"), S_INIT("/dev/sda1")}};
+	static const struct metadata_device devices[] = {
+	        {.name = S_INIT("ami"), .device = S_INIT("/dev/sda1")},
+	        {.name = S_INIT("ebs1"), .device = S_INIT("/dev/sdf"), .volume = S_INIT("vol-1")},
+	        {.name = S_INIT("root"), .device = S_INIT("/dev/sda1")}};
 	static struct metadata_interface interface;
 	interface = (struct metadata_interface){.id = S("eni-1"),
 	                                        .mac = S("02:00:00:00:00:01"),
@@ -40,7 +42,7 @@ static struct metadata_view view(void)
 	                              .interfaces = &interface,
 	                              .interface_count = 1,
 	                              .devices = devices,
-	                              .device_count = 2};
+	                              .device_count = 3};
 }
 
 #define assert_text(v, path, want) assert_str(metadata_text(&a, (v), S(path)), want)
@@ -63,6 +65,8 @@ static void leaves(void **state)
 	assert_text(&v, "/latest/meta-data/ipv6", "fd9a:1:2:300::a");
 	assert_text(&v, "/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/ipv4-associations/127.1.2.3", "172.31.0.5");
 	assert_text(&v, "/latest/meta-data/placement/region", "us-east-1");
+	assert_text(&v, "/latest/meta-data/block-device-mapping/ebs1", "/dev/sdf");
+	assert_text(&v, "/latest/dynamic/quartet/volumes/vol-1", "/dev/sdf");
 	assert_text(&v, "/latest/meta-data/instance-life-cycle", "on-demand");
 	static const char *const absent[] = {"/latest/user-data",
 	                                     "/latest/meta-data/public-keys/",

@@ -228,6 +228,10 @@ static void add_dynamic(struct leaves *l, const struct metadata_view *v)
 	add(l, S("dynamic/instance-identity/pkcs7"), v->identity_pkcs7);
 	add(l, S("dynamic/instance-identity/rsa2048"), v->identity_rsa2048);
 	add(l, S("dynamic/instance-identity/signature"), v->identity_signature);
+	/* Ours: a virtual machine knows a disk by its volume's id alone, and asks here what it shall call it. */
+	for (size_t i = 0; i < v->device_count; i++)
+		if (str_set(v->devices[i].volume))
+			add(l, ARENA_CAT(l->arena, S("dynamic/quartet/volumes/"), v->devices[i].volume), v->devices[i].device);
 }
 
 /* What lies under prefix (which ends with '/' or is empty): each next part once, directories with a '/'. */

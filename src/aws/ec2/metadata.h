@@ -19,6 +19,7 @@ struct metadata_interface {
 
 struct metadata_device {
 	struct str name, device; /* "root", "/dev/sda1" */
+	struct str volume;       /* "vol-..."; absent: the same as another one's */
 };
 
 enum metadata_credentials { METADATA_NO_ROLE, METADATA_ROLE_FAILED, METADATA_ROLE };

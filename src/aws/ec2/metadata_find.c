@@ -63,8 +63,9 @@ static void fill_disks(const struct ec2_scope *s, const struct ec2_instance *i, 
 		if (!r.volume->attachments.n || !str_eq(r.volume->attachments.v[0].instance_id, i->instance_id) ||
 		    str_eq(r.volume->attachments.v[0].device, i->root_device_name))
 			continue;
-		devices[n - 1] =
-		        (struct metadata_device){arena_printf(s->arena, "ebs%zu", n - 1), r.volume->attachments.v[0].device};
+		devices[n - 1] = (struct metadata_device){.name = arena_printf(s->arena, "ebs%zu", n - 1),
+		                                          .device = r.volume->attachments.v[0].device,
+		                                          .volume = r.volume->volume_id};
 		n++;
 	}
 	devices[n - 1] = (struct metadata_device){S("root"), i->root_device_name};

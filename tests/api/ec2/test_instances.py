@@ -90,7 +90,6 @@ class Volumes(TestCase):
 class Machines(TestCase):
     """Virtual machines."""
     driver = "vm"
-    disk = "/dev/vdb"
 
     def setUp(self):
         self.ec2 = client("ec2")
@@ -242,7 +241,10 @@ class Machines(TestCase):
         self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
         self.ec2.attach_volume(VolumeId=volume, InstanceId=self.instance_id, Device="/dev/sdf")
         self.ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
-        self.until_ssh(f"test -b {self.disk} && echo marked | sudo tee /etc/marked && sync")
+        self.until_ssh("test -b /dev/sdf && echo marked | sudo tee /etc/marked && sync")
+        self.assertEqual(self.until_ssh("sudo mkfs.ext4 -q /dev/sdf && sudo mkdir /data && sudo mount -o noatime /dev/sdf /data && echo kept | sudo tee /data/f "
+                                        "&& findmnt -no TARGET /data && sudo umount /data && sudo mount /dev/sdf /data && cat /data/f && sudo umount /data").split(),
+                         ["kept", "/data", "kept"])
         made = self.ec2.create_image(InstanceId=self.instance_id, Name=name, NoReboot=True)["ImageId"]
         self.ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         snapshots = [m["Ebs"]["SnapshotId"] for m in self.ec2.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]]
@@ -271,7 +273,6 @@ class Machines(TestCase):
 class Containers(Machines):
     """The same life under this machine's kernel."""
     driver = "container"
-    disk = "/dev/sdf"
 
     def look_out(self):
         super().look_out()

@@ -33,19 +33,31 @@ static void serve(int fd, const char *name, const struct sockaddr_in *from)
 	exit(0);
 }
 
-static int ask(int type, const char *address, int port)
+/* False: no answer. */
+static int ask_once(int type, const char *address, int port, int seconds)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	struct timeval wait = {.tv_sec = 3};
+	struct timeval wait = {.tv_sec = seconds};
 	char room[4096];
 	int fd = socket(AF_INET, type, 0);
 	inet_pton(AF_INET, address, &to.sin_addr);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 || (type == SOCK_DGRAM && write(fd, "?", 1) < 1))
-		return puts("none"), 1;
-	ssize_t n = read(fd, room, sizeof(room));
-	return n > 0 ? !fwrite(room, (size_t)n, 1, stdout) : (puts("none"), 1);
+	ssize_t n = -1;
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 && (type != SOCK_DGRAM || write(fd, "?", 1) == 1))
+		n = read(fd, room, sizeof(room));
+	close(fd);
+	return n > 0 && fwrite(room, (size_t)n, 1, stdout);
+}
+
+/* A packet may get lost, and whoever sends one sends it again. */
+static int ask(int type, const char *address, int port)
+{
+	for (int i = 0; i < (type == SOCK_DGRAM ? 3 : 1); i++)
+		if (ask_once(type, address, port, type == SOCK_DGRAM ? 2 : 3))
+			return 0;
+	puts("none");
+	return 1;
 }
 
 static int keep_asking(const char *address, int port)

@@ -63,9 +63,9 @@ static double bits(struct block *b, double x, double like)
 
 static double amount(struct block *b, unsigned kind, double x)
 {
-	bool whole = x >= 0 && x < EXACT_MAX && x == floor(x);
-	whole = coder_bit(&b->c, &b->whole[0], whole);
-	double made = whole ? (double)number(b, kind, (uint64_t)x) : bits(b, x, 1);
+	/* while it is read, x is whatever lay there */
+	bool fits = x >= 0 && x < EXACT_MAX, whole = coder_bit(&b->c, &b->whole[0], fits && x == floor(x));
+	double made = whole ? (double)number(b, kind, fits ? (uint64_t)x : 0) : bits(b, x, 1);
 	b->c.bad |= made <= 0;
 	return made;
 }

@@ -12,12 +12,13 @@
 #include <stdlib.h>
 
 #define MOST_MS (INT64_C(10) * 366 * 86400 * 1000) /* in all */
+static const char too_far[] = "the clock goes forward, at most ten years in all";
 
 struct move {
 	struct cloud *cloud;
 	struct http_request *request; /* NULL: the client has left */
 	struct arena arena;
-	int64_t by_ms, ahead_ms;
+	int64_t by_ms;
 };
 
 static int64_t ahead_ms(void)
@@ -30,13 +31,20 @@ static struct str key(struct arena *a)
 	return KEY(a, S("quartet"), S("clock"));
 }
 
+/* As it is written down. */
+static int64_t read_ahead_ms(struct store_txn *t, struct arena *a)
+{
+	struct store_value v;
+	int64_t ahead = 0;
+	return store_get(t, key(a), &v) && str_to_i64(v.value, &ahead) && ahead > 0 ? ahead : 0;
+}
+
 void clock_open(struct cloud *cloud)
 {
 	struct arena CLEAN_ARENA a = {0};
-	struct store_value v;
-	int64_t ahead = 0;
 	struct store_txn *t = store_begin(cloud->store, &a);
-	if (store_get(t, key(&a), &v) && str_to_i64(v.value, &ahead) && ahead > 0) {
+	int64_t ahead = read_ahead_ms(t, &a);
+	if (ahead) {
 		clock_shift_ms(ahead);
 		log_info("the clock is %lld s ahead of the machine's", (long long)ahead / 1000);
 	}
@@ -61,19 +69,12 @@ static void client_left(void *ctx)
 	((struct move *)ctx)->request = NULL;
 }
 
-static void moved(void *ctx, int result, uint64_t revision)
+static void move_end(struct move *m, unsigned status, const char *why)
 {
-	struct move *m = ctx;
-	(void)revision;
-	if (!result) {
-		clock_shift_ms(m->ahead_ms);
-		loop_skip(m->cloud->loop, m->by_ms * 1000);
-		log_info("the clock was moved forward by %lld s", (long long)m->by_ms / 1000);
-	}
 	if (m->request) {
 		http_on_gone(m->request, NULL, NULL);
-		if (result)
-			reply(m->request, 500, S("that could not be written down"));
+		if (why)
+			reply(m->request, status, str_from(why));
 		else
 			tell(m->request);
 	}
@@ -81,16 +82,49 @@ static void moved(void *ctx, int result, uint64_t revision)
 	free(m);
 }
 
+static void move_run(struct move *m);
+
+static void moved(void *ctx, int result, uint64_t revision)
+{
+	struct move *m = ctx;
+	(void)revision;
+	if (result == -EAGAIN) {
+		move_run(m);
+		return;
+	}
+	if (result) {
+		move_end(m, 500, "that could not be written down");
+		return;
+	}
+	/* of two that are under way at a time, each brings its part */
+	clock_shift_ms(ahead_ms() + m->by_ms);
+	loop_skip(m->cloud->loop, m->by_ms * 1000);
+	log_info("the clock was moved forward by %lld s", (long long)m->by_ms / 1000);
+	move_end(m, 200, NULL);
+}
+
+static void move_run(struct move *m)
+{
+	arena_reset(&m->arena);
+	struct store_txn *t = store_begin(m->cloud->store, &m->arena);
+	int64_t to_ms = read_ahead_ms(t, &m->arena) + m->by_ms;
+	if (to_ms > MOST_MS) {
+		store_abort(t);
+		move_end(m, 400, too_far);
+		return;
+	}
+	store_put(t, key(&m->arena), arena_printf(&m->arena, "%lld", (long long)to_ms));
+	store_commit(t, moved, m);
+}
+
 static void forward(struct cloud *cloud, struct http_request *r, int64_t by_ms)
 {
 	struct move *m = calloc(1, sizeof(*m));
 	if (!m)
 		die("out of memory (clock)");
-	*m = (struct move){.cloud = cloud, .request = r, .by_ms = by_ms, .ahead_ms = ahead_ms() + by_ms};
-	struct store_txn *t = store_begin(cloud->store, &m->arena);
-	store_put(t, key(&m->arena), arena_printf(&m->arena, "%lld", (long long)m->ahead_ms));
+	*m = (struct move){.cloud = cloud, .request = r, .by_ms = by_ms};
 	http_on_gone(r, client_left, m);
-	store_commit(t, moved, m);
+	move_run(m);
 }
 
 static void obey(struct cloud *cloud, struct http_request *r, const struct principal *who)
@@ -99,8 +133,8 @@ static void obey(struct cloud *cloud, struct http_request *r, const struct princ
 	struct str_map tags = {0};
 	struct str query = http_head(r)->query, region = http_header(r, S("x-quartet-region")), name = str_cut(&query, '='), why;
 	int64_t by_ms;
-	if (!str_is(name, "forward") || !str_set(query) || !str_to_i64(query, &by_ms) || by_ms < 1 || ahead_ms() + by_ms > MOST_MS)
-		reply(r, 400, S("the clock goes forward, at most ten years in all"));
+	if (!str_is(name, "forward") || !str_set(query) || !str_to_i64(query, &by_ms) || by_ms < 1 || by_ms > MOST_MS)
+		reply(r, 400, str_from(too_far));
 	else if (!gate_may(cloud->gate, r, who, region, &az, &tags, &why))
 		reply(r, 403, why);
 	else

@@ -1,4 +1,5 @@
 """`quartet clock`: what waits by the clock comes sooner when that is moved, and it stays moved."""
+import concurrent.futures
 import datetime
 import os
 import subprocess
@@ -55,6 +56,15 @@ class Clock(unittest.TestCase):
         self.clock("forward", "31m")
         self.wait(lambda: self.group()["MaxSize"] == 7)
         self.assertEqual(self.ahead(), 2.0)
+
+    def test_moves_at_a_time_add_up(self):
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda _: self.clock("forward", "1h"), range(6)))
+        self.assertEqual(self.ahead(), 6.0)
+        api = self.cloud.kill("api")
+        self.cloud.wait_for_role("api", other_than=api)
+        self.wait(lambda: self.cloud.health())
+        self.assertEqual(self.ahead(), 6.0)
 
     def test_credentials_end_and_the_clock_stays(self):
         self.assertEqual(self.ahead(), 0.0)

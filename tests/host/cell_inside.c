@@ -246,8 +246,8 @@ static void tmp_is_not_memory(void **state)
 	assert_true(cell_oom_kills(guest.cell) >= 1);
 	const char *last = guest.n > 5 ? guest.output + guest.n - 5 : guest.output;
 	const char *number = strchr(last, '\n') && strchr(last, '\n')[1] ? strchr(last, '\n') + 1 : last;
-	/* about the 128; on a busy machine the guard comes late, and the kernel's own limit, 256 above, has the last word */
-	assert_in_range(atoi(number), 90, 128 + 256);
+	/* about the 128; on a busy machine the guard comes late, but before the kernel's own limit, which stands 256 above */
+	assert_in_range(atoi(number), 90, 300);
 }
 
 static void reset_keeps_tmp_and_kills_all(void **state)

@@ -1,5 +1,7 @@
 """Load balancers while roles die: nodes go on serving, are adopted, take changes, and leave nothing."""
+import gzip
 import http.client
+import json
 import os
 import pathlib
 import signal
@@ -103,6 +105,23 @@ class Balancers(unittest.TestCase):
         kept.close()
         self.until(lambda: len(self.programs()) == 4)
         self.assertEqual(self.answers(), {"text 5"})
+
+    def test_logs_of_a_dead_role_are_delivered(self):
+        s3 = self.cloud.client("s3")
+        s3.create_bucket(Bucket="logs")
+        s3.put_bucket_policy(Bucket="logs", Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::logs/*"}]}))
+        self.elb.modify_load_balancer_attributes(LoadBalancerArn=self.arn, Attributes=[
+            {"Key": "access_logs.s3.enabled", "Value": "true"}, {"Key": "access_logs.s3.bucket", "Value": "logs"}])
+        place = pathlib.Path(self.cloud.data, "elb-logs")
+        self.until(lambda: self.answers() == {"first"} and any(f.stat().st_size for f in place.iterdir()))
+        orphan = place / "app-0123456789abcdef.access.127-0-0-1.1.00000000"
+        orphan.write_text("of a balancer that is gone\n")
+        delivered = lambda: [o["Key"] for o in s3.list_objects_v2(Bucket="logs")["Contents"] if o["Key"].endswith(".log.gz")]
+        self.cloud.kill("api")
+        self.until(delivered)
+        self.assertIn(b"GET http://", gzip.decompress(s3.get_object(Bucket="logs", Key=delivered()[0])["Body"].read()))
+        self.assertFalse(orphan.exists())
 
     def test_nothing_is_left(self):
         self.cloud.kill("api")

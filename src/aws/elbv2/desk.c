@@ -276,6 +276,7 @@ struct elb_desk *elb_desk_new(struct cloud *cloud)
 	while (store_next(iter, &key, &v))
 		look_at(d, &a, key, v.value);
 	store_abort(t);
+	elb_log_sweep(d);
 	d->certificates = acm_watch(cloud, certificate_changed, d);
 	ec2_watch_ports(cloud, port, d);
 	elb_desk_soon(d);

@@ -308,3 +308,16 @@ void elb_log_forget(struct elb_item *i)
 	free(l);
 	i->log = NULL;
 }
+
+void elb_log_sweep(struct elb_desk *d)
+{
+	struct arena CLEAN_ARENA a = {0};
+	DIR *dir = opendir(arena_printf(&a, "%s/elb-logs", d->cloud->data_dir).p);
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		struct str rest = str_from(e->d_name), id = str_cut(&rest, '.');
+		if (id.n && !map_get(&d->by_id, id))
+			unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+}

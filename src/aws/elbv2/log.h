@@ -27,3 +27,5 @@ void elb_log_take(struct elb_item *i, struct arena *a, const struct state_elbv2_
 void elb_log_request(struct elb_item *i, struct elb_item_node *n, const struct lb_log *l);
 void elb_log_end(struct elb_item *i);    /* the balancer is gone: what there is is delivered */
 void elb_log_forget(struct elb_item *i); /* the files stay for the next start */
+/* At a start, when all balancers are known: files of others go. api died between a balancer's end and their delivery. */
+void elb_log_sweep(struct elb_desk *d);

@@ -1,10 +1,11 @@
 """Access and connection logs of application load balancers, as they lie in a bucket."""
 import gzip
 import json
+import os
+import pathlib
 import re
 import shlex
 import socket
-import time
 import unittest
 
 from aws import client
@@ -38,6 +39,11 @@ class Logs(WebCase):
             if key.endswith(".log.gz") and key.rsplit("/", 1)[1].startswith("conn_log." if kind == "conn" else "000000000000_"):
                 found += gzip.decompress(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()).decode().splitlines()
         return found
+
+    def noted(self, balancer):
+        """What is written down already and not delivered yet."""
+        mine = "app-" + balancer["LoadBalancerArn"].rsplit("/", 1)[1]
+        return "".join(f.read_text() for f in pathlib.Path(os.environ["QUARTET_DATA"], "elb-logs").glob(mine + ".*"))
 
     def test_buckets_are_asked_first(self):
         made = self.balancer("asked")
@@ -81,8 +87,8 @@ class Logs(WebCase):
         bucket = self.writable("logged")
         self.attributes(made, access_logs__s3__enabled="true", access_logs__s3__bucket=bucket, connection_logs__s3__enabled="true",
                         connection_logs__s3__bucket=bucket)
-        # processes of before may take a request until the next ones are there: one that is known to be logged first
-        time.sleep(3)
+        # processes of before may take a request until the next ones are there: first one that is known to be logged
+        wait(self, lambda: self.ask(address, "/marker") and "/marker" in self.noted(made), 60)
         self.ask(address, "/a%22b?x=\"y", headers=[("User-Agent", 'evil "agent" \\'), ("X-Amzn-Trace-Id", "Root=1-67891233-abcdef012345678912345678")])
         self.ask(address, "/moved?q=1")
         self.ask(address, "/fixed")
@@ -98,7 +104,7 @@ class Logs(WebCase):
                 s.recv(100)
             except OSError:
                 pass
-        time.sleep(2)
+        wait(self, lambda: "/sealed" in (noted := self.noted(made)) and "/post" in noted and "Failed:UnmappedConnectionError" in noted, 60)
         self.attributes(made, access_logs__s3__enabled="false", connection_logs__s3__enabled="false")
         wait(self, lambda: [k for k in self.keys(bucket) if "/conn_log." in k] and self.lines(bucket), 60, "log files")
         file = rf"^AWSLogs/000000000000/elasticloadbalancing/{self.region}/\d{{4}}/\d\d/\d\d/(conn_log\.)?000000000000_elasticloadbalancing_{self.region}_app\.logged\.[0-9a-f]{{16}}_" \

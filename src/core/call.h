@@ -141,3 +141,10 @@ void call_op(struct cloud *cloud, const struct principal *as, struct str region,
 /* The same for an operation with a streaming input: its body is a copy of these bytes. */
 void call_op_body(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
                   const void *in, struct str body, call_done_fn *done, void *ctx);
+/* Asks what another service says of a call of its own, in the middle of an operation: may this function be invoked, is there such a
+ * group? The operation's handler runs again from its beginning then, and call_tried() has the answer. Once a call; its c->state is
+ * taken by it. What it returns is the handler's to return. */
+int call_try(struct call *c, const struct principal *as, struct str region, const struct api *api, const char *operation,
+             const void *in);
+/* False: nothing has been tried. *ret_code: of the error, "" where it went well; lives as long as the call. */
+bool call_tried(const struct call *c, const char **ret_code);

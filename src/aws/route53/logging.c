@@ -5,7 +5,7 @@
 #include "base/id.h"
 #include "gen/logs.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 enum { PAGE_MAX = 100 };
 
@@ -58,63 +58,21 @@ void route53_logging_drop(struct call *c, struct str zone)
 		store_delete(call_txn(c), key_of(c, mine.v[i].id));
 }
 
-/* --- is there a group that takes lines? */
-
-struct trial {
-	struct call *call; /* NULL: its client has left */
-	bool done;
-	enum { TAKES, NO_GROUP, REFUSED } end;
-};
-
-static void tried(void *ctx, struct call *sub)
+/* Is there a group that takes lines? */
+static int try_group(struct call *c, struct str zone, struct str group)
 {
-	struct trial *t = ctx;
-	t->done = true;
-	t->end = !str_set(sub->error.code) || str_is(sub->error.code, "ResourceAlreadyExistsException") ? TAKES
-	         : str_is(sub->error.code, "ResourceNotFoundException")                                 ? NO_GROUP
-	                                                                                                : REFUSED;
-	if (t->call)
-		call_resume(t->call);
-	else
-		free(t);
-}
-
-static int again(struct call *c)
-{
-	return c->row->handle(c, c->in, c->out);
-}
-
-static void gone(struct call *c)
-{
-	((struct trial *)c->state)->call = NULL; /* tried() frees it */
-	c->state = NULL;
-}
-
-static void call_freed(struct call *c)
-{
-	free(c->state);
-}
-
-static int try(struct call *c, struct str zone, struct str group)
-{
-	struct trial *t = calloc(1, sizeof(*t));
 	struct logs_create_log_stream_request in = {.log_group_name = group, .log_stream_name = S("route53-test-log-stream")};
-	if (!t)
-		abort();
-	t->call = c;
-	c->state = t;
-	call_on_free(c, call_freed);
 	struct principal *as = query_log_principal(c->account, zone);
-	call_op(c->cloud, as, S(ROUTE53_REGION), &logs_api, "CreateLogStream", &in, tried, t);
+	int result = call_try(c, as, S(ROUTE53_REGION), &logs_api, "CreateLogStream", &in);
 	principal_unref(as);
-	return call_wait(c, again, gone);
+	return result;
 }
 
 int route53_create_query_logging_config(struct call *c, const struct route53_create_query_logging_config_request *in,
                                         struct route53_create_query_logging_config_response *out)
 {
 	struct state_route53_zone_record zone;
-	const struct trial *t = c->state;
+	const char *code;
 	struct str group = query_log_group(in->cloud_watch_logs_log_group_arn, c->account);
 	if (route53_zone_get(c, in->hosted_zone_id, &zone) != CALL_OK)
 		return CALL_FAIL;
@@ -128,11 +86,11 @@ int route53_create_query_logging_config(struct call *c, const struct route53_cre
 	if (find(c, id).n)
 		return call_fail(c, "QueryLoggingConfigAlreadyExists", 409,
 		                 "A query logging configuration already exists for this hosted zone.");
-	if (!t)
-		return try(c, id, group);
-	if (t->end == NO_GROUP)
+	if (!call_tried(c, &code))
+		return try_group(c, id, group);
+	if (strcmp(code, "ResourceNotFoundException") == 0)
 		return call_fail(c, "NoSuchCloudWatchLogsLogGroup", 404, "The specified CloudWatch Logs log group doesn't exist.");
-	if (t->end == REFUSED)
+	if (code[0] && strcmp(code, "ResourceAlreadyExistsException") != 0)
 		return call_fail(
 		        c, "InsufficientCloudWatchLogsResourcePolicy", 400,
 		        "Amazon Route 53 does not have the permissions required to create log streams and send query logs to log "

@@ -78,6 +78,7 @@ void alarm_watch_stop(struct alarm_watch *w);
 bool alarm_points(struct cloud *cloud, struct arena *a, struct str account, struct str region,
                   const struct cloudwatch_metric_alarm *m, int64_t to_ms, unsigned n, struct alarm_point *ret);
 int64_t alarm_period_s(const struct cloudwatch_metric_alarm *m);
+struct alarm_rule alarm_rule_of(const struct cloudwatch_metric_alarm *m);
 
 /* --- action.c */
 int alarm_check_actions(struct call *c, const struct str_list *actions, const struct cloudwatch_dimensions *dimensions,

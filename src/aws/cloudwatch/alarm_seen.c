@@ -17,6 +17,34 @@ void cloudwatch_see_alarm(struct store_txn *t, struct arena *a, struct str accou
 	ret->window_s = r.metric ? alarm_period_s(r.metric) * r.metric->evaluation_periods.v : 0;
 }
 
+bool cloudwatch_get_alarm(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name,
+                          struct cloudwatch_metric_alarm *ret, bool *ret_composite)
+{
+	struct alarm_scope s = {t, a, account, region};
+	struct state_cloudwatch_alarm_record r = {0};
+	bool found = alarm_find(&s, name, &r);
+	*ret_composite = found && !r.metric;
+	if (!found || !r.metric)
+		return false;
+	*ret = *r.metric;
+	return true;
+}
+
+enum cloudwatch_standing cloudwatch_standing(struct cloud *cloud, struct str account, struct str region,
+                                             const struct cloudwatch_metric_alarm *settings, int64_t now_ms)
+{
+	struct arena CLEAN_ARENA a = {0};
+	static const enum cloudwatch_standing by_state[] = {
+	        [ALARM_OK] = CLOUDWATCH_OK, [ALARM_ALARM] = CLOUDWATCH_ALARM, [ALARM_INSUFFICIENT] = CLOUDWATCH_INSUFFICIENT};
+	struct alarm_rule rule = alarm_rule_of(settings);
+	unsigned n = rule.periods + ALARM_RANGE_EXTRA;
+	struct alarm_point *points = arena_array(&a, n, sizeof(*points));
+	if (!alarm_points(cloud, &a, account, region, settings, now_ms - now_ms % 60000, n, points))
+		return CLOUDWATCH_AS_BEFORE;
+	struct alarm_verdict v = alarm_decide(&rule, points, n);
+	return v.keep ? CLOUDWATCH_AS_BEFORE : by_state[v.state];
+}
+
 struct cloudwatch_alarms_watch {
 	struct store_watch *watch;
 	cloudwatch_alarms_changed_fn *fn;

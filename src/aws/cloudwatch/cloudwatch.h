@@ -9,6 +9,15 @@ struct cloudwatch_alarm_seen {
 /* By name or ARN. */
 void cloudwatch_see_alarm(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name,
                           struct cloudwatch_alarm_seen *ret);
+/* The settings of a metric alarm, for who keeps a copy of them and asks below how things stand by it. *ret_composite: there is an
+ * alarm of that name, but it has no metric. */
+struct cloudwatch_metric_alarm;
+bool cloudwatch_get_alarm(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name,
+                          struct cloudwatch_metric_alarm *ret, bool *ret_composite);
+enum cloudwatch_standing { CLOUDWATCH_OK, CLOUDWATCH_ALARM, CLOUDWATCH_INSUFFICIENT, CLOUDWATCH_AS_BEFORE };
+/* By the metric's data until the last full minute, whatever state an alarm was set to. */
+enum cloudwatch_standing cloudwatch_standing(struct cloud *cloud, struct str account, struct str region,
+                                             const struct cloudwatch_metric_alarm *settings, int64_t now_ms);
 /* fn is called for every change of an alarm of that account and region. */
 typedef void cloudwatch_alarms_changed_fn(void *ctx, struct str account, struct str region);
 struct cloudwatch_alarms_watch;

@@ -123,6 +123,16 @@ int64_t alarm_period_s(const struct cloudwatch_metric_alarm *m)
 	return period > 0 ? period : 60;
 }
 
+struct alarm_rule alarm_rule_of(const struct cloudwatch_metric_alarm *m)
+{
+	int64_t to_alarm = m->datapoints_to_alarm.set ? m->datapoints_to_alarm.v : m->evaluation_periods.v;
+	return (struct alarm_rule){.periods = (unsigned)m->evaluation_periods.v,
+	                           .to_alarm = (unsigned)to_alarm,
+	                           .operator= m->comparison_operator,
+	                           .missing = m->treat_missing_data,
+	                           .threshold = m->threshold.v};
+}
+
 static void put_time(struct json_out *o, const char *name, int64_t ms)
 {
 	char text[40];
@@ -192,12 +202,7 @@ static bool look_metric(struct alarm_scope *s, struct watched *i, struct state_c
                         int64_t now_ms)
 {
 	const struct cloudwatch_metric_alarm *m = r->metric;
-	struct alarm_rule rule = {
-	        .periods = (unsigned)m->evaluation_periods.v,
-	        .to_alarm = (unsigned)(m->datapoints_to_alarm.set ? m->datapoints_to_alarm.v : m->evaluation_periods.v),
-	        .operator= m->comparison_operator,
-	        .missing = m->treat_missing_data,
-	        .threshold = m->threshold.v};
+	struct alarm_rule rule = alarm_rule_of(m);
 	unsigned n = rule.periods + ALARM_RANGE_EXTRA;
 	struct alarm_point *points = arena_array(s->arena, n, sizeof(*points));
 	if (!alarm_points(i->watch->cloud, s->arena, i->account, i->region, m, at_ms, n, points))

@@ -124,11 +124,19 @@ static int check_calculated(struct call *c, const struct route53_health_check_co
 	return CALL_OK;
 }
 
-static int check_config(struct call *c, struct route53_health_check_config *f)
+static int check_config(struct call *c, struct route53_health_check_config *f,
+                        struct route53_cloud_watch_alarm_configuration **ret_alarm)
 {
+	bool alarm = str_is(f->type, "CLOUDWATCH_METRIC");
+	if (!alarm && (f->alarm_identifier || str_set(f->insufficient_data_health_status)))
+		return route53_invalid(
+		        c, "Invalid parameter: AlarmIdentifier and InsufficientDataHealthStatus are for health checks of "
+		           "type CLOUDWATCH_METRIC");
+	if (alarm)
+		return route53_check_alarm(c, f, ret_alarm);
 	if (str_is(f->type, "CALCULATED"))
 		return check_calculated(c, f);
-	if (str_is(f->type, "CLOUDWATCH_METRIC") || str_is(f->type, "RECOVERY_CONTROL"))
+	if (str_is(f->type, "RECOVERY_CONTROL"))
 		return call_fail(c, "NotImplemented", 501, "Quartet does not provide health checks of type %.*s.",
 		                 STR_ARG(f->type));
 	if (f->measure_latency.v)
@@ -168,7 +176,10 @@ static int find_same(struct call *c, const struct route53_create_health_check_re
 		             str_eq(f->resource_path, g->resource_path) && str_eq(f->search_string, g->search_string) &&
 		             str_eq(f->fully_qualified_domain_name, g->fully_qualified_domain_name) &&
 		             f->request_interval.v == g->request_interval.v && f->failure_threshold.v == g->failure_threshold.v &&
-		             f->inverted.v == g->inverted.v && f->health_threshold.v == g->health_threshold.v;
+		             f->inverted.v == g->inverted.v && f->health_threshold.v == g->health_threshold.v &&
+		             str_eq(f->insufficient_data_health_status, g->insufficient_data_health_status) &&
+		             (!f->alarm_identifier || (str_eq(f->alarm_identifier->name, g->alarm_identifier->name) &&
+		                                       str_eq(f->alarm_identifier->region, g->alarm_identifier->region)));
 		return *ret_found
 		               ? CALL_OK
 		               : call_fail(
@@ -182,10 +193,11 @@ int route53_create_health_check(struct call *c, const struct route53_create_heal
                                 struct route53_create_health_check_response *out)
 {
 	struct route53_health_check_config *f = arena_new(c->arena, struct route53_health_check_config);
+	struct route53_cloud_watch_alarm_configuration *alarm = NULL;
 	struct state_route53_check_record r = {0};
 	bool found;
 	*f = *in->health_check_config;
-	if (check_config(c, f) != CALL_OK || find_same(c, in, f, &r, &found) != CALL_OK)
+	if (check_config(c, f, &alarm) != CALL_OK || find_same(c, in, f, &r, &found) != CALL_OK)
 		return CALL_FAIL;
 	if (!found) {
 		if (route53_check_count(c) >= ROUTE53_CHECKS_MAX)
@@ -198,7 +210,8 @@ int route53_create_health_check(struct call *c, const struct route53_create_heal
 		*r.check = (struct route53_health_check){.id = id_uuid(c->arena),
 		                                         .caller_reference = in->caller_reference,
 		                                         .health_check_config = f,
-		                                         .health_check_version = OPT_INT(1)};
+		                                         .health_check_version = OPT_INT(1),
+		                                         .cloud_watch_alarm_configuration = alarm};
 		route53_check_put(c, &r);
 	}
 	out->health_check = r.check;
@@ -237,8 +250,7 @@ int route53_update_health_check(struct call *c, const struct route53_update_heal
 		return call_fail(c, "HealthCheckVersionMismatch", 409,
 		                 "The value of HealthCheckVersion in the request doesn't match the version of the health check.");
 	struct route53_health_check_config *f = r.check->health_check_config, was = *f;
-	bool calculated = str_is(f->type, "CALCULATED");
-	if (calculated) /* what its type has not is not recorded */
+	if (str_is(f->type, "CALCULATED") || str_is(f->type, "CLOUDWATCH_METRIC")) /* what its type has not is not recorded */
 		f->request_interval.set = f->failure_threshold.set = f->port.set = false;
 	reset(f, &in->reset_elements);
 #define CHANGE(member, given) f->member = (given) ? in->member : f->member
@@ -254,11 +266,13 @@ int route53_update_health_check(struct call *c, const struct route53_update_heal
 	CHANGE(child_health_checks, in->child_health_checks.n);
 	CHANGE(enable_sni, in->enable_sni.set);
 	CHANGE(regions, in->regions.n);
+	CHANGE(alarm_identifier, in->alarm_identifier);
+	CHANGE(insufficient_data_health_status, str_set(in->insufficient_data_health_status));
 #undef CHANGE
 	if (in->ip_address.n && !was.ip_address.n)
 		return route53_invalid(c,
 		                       "Invalid parameter: IPAddress cannot be given to a health check that was made without one");
-	if (check_config(c, f) != CALL_OK)
+	if (check_config(c, f, &r.check->cloud_watch_alarm_configuration) != CALL_OK)
 		return CALL_FAIL;
 	r.check->health_check_version.v++;
 	route53_check_put(c, &r);

@@ -10,6 +10,14 @@ void route53_check_take(struct route53_checks *k, struct str account, struct str
 /* Is it well, by its own settings? Unknown ones are. */
 bool route53_check_healthy(struct route53_checks *k, struct str id);
 
+/* --- check_alarm.c: those of type CLOUDWATCH_METRIC */
+/* What such a one may be; *ret_copy: the alarm's settings, in the call's arena. */
+int route53_check_alarm(struct call *c, struct route53_health_check_config *f,
+                        struct route53_cloud_watch_alarm_configuration **ret_copy);
+/* By the data that the alarm looks at; was: what it was before, for a time without enough data. */
+bool route53_alarm_well(struct cloud *cloud, struct str account, const struct route53_health_check *check, int64_t now_ms, bool was);
+
+/* --- what they saw */
 struct route53_seen {
 	struct str status; /* "Success: ..." or "Failure: ..."; absent: nothing was seen yet */
 	int64_t at_ms;

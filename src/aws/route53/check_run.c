@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { DEPTH_MAX = 8, FIRST_US = 100 * 1000, STATUS_MAX = 256, SAY_US = 60 * 1000 * 1000 };
+enum { DEPTH_MAX = 8, FIRST_US = 100 * 1000, STATUS_MAX = 256, SAY_US = 60 * 1000 * 1000, ALARM_US = 10 * 1000 * 1000 };
 
 struct check {
 	struct route53_checks *all;
@@ -100,6 +100,8 @@ static void publish(const struct check *c)
 {
 	const struct route53_health_check_config *f = c->check.health_check_config;
 	put(c, "HealthCheckStatus", "None", route53_check_healthy(c->all, c->id));
+	if (is_type(c, "CLOUDWATCH_METRIC"))
+		return;
 	if (!is_type(c, "CALCULATED")) {
 		put(c, "HealthCheckPercentageHealthy", "Percent", c->well ? 100 : 0);
 		return;
@@ -230,6 +232,21 @@ static void resolve(struct check *c)
 	work_add(c->all->state->cloud->work, resolve_run, resolve_done, r);
 }
 
+/* Every ten seconds; what it looks at changes by the minute. */
+static void look_at_alarm(struct check *c)
+{
+	look_later(c, ALARM_US);
+	c->at_ms = clock_wall_ms();
+	c->well = route53_alarm_well(c->all->state->cloud, c->account, &c->check, c->at_ms, c->well);
+	snprintf(c->status, sizeof(c->status), "%s: the alarm's metric is %s its limit", c->well ? "Success" : "Failure",
+	         c->well ? "within" : "beyond");
+	if (!c->well) {
+		memcpy(c->failure, c->status, sizeof(c->failure));
+		c->failed_ms = c->at_ms;
+	}
+	publish(c);
+}
+
 static void look(void *ctx)
 {
 	struct check *c = ctx;
@@ -239,6 +256,10 @@ static void look(void *ctx)
 	if (is_type(c, "CALCULATED")) {
 		publish(c);
 		look_later(c, SAY_US);
+		return;
+	}
+	if (is_type(c, "CLOUDWATCH_METRIC")) {
+		look_at_alarm(c);
 		return;
 	}
 	look_later(c, f->request_interval.v * 1000000);

@@ -166,6 +166,83 @@ class Checks(unittest.TestCase):
             check = self.check("CALCULATED", ChildHealthChecks=[well, ill], HealthThreshold=threshold)
             self.assertEqual(self.pair(check)(), [answer])
 
+    def alarm(self, region="eu-west-1", **more):
+        """An alarm of a metric of its own, and what gives that metric a value in every minute around now."""
+        cloudwatch, word = self.cloud.client("cloudwatch", region=region), uuid.uuid4().hex
+        cloudwatch.put_metric_alarm(**{**dict(
+            AlarmName=word, Namespace="Checked", MetricName=word, Dimensions=[{"Name": "Of", "Value": "us"}], Statistic="Maximum", Period=60, EvaluationPeriods=1,
+            Threshold=10, ComparisonOperator="GreaterThanThreshold", ActionsEnabled=False), **more})
+
+        def say(value):
+            moment = datetime.datetime.now(datetime.timezone.utc)
+            cloudwatch.put_metric_data(Namespace="Checked", MetricData=[
+                {"MetricName": word, "Dimensions": [{"Name": "Of", "Value": "us"}], "Value": value, "Timestamp": moment + datetime.timedelta(minutes=n)} for n in range(-5, 6)])
+        return cloudwatch, word, say
+
+    def of_alarm(self, word, **more):
+        return self.check("CLOUDWATCH_METRIC", AlarmIdentifier={"Region": "eu-west-1", "Name": word}, **more)
+
+    def test_alarm(self):
+        cloudwatch, word, say = self.alarm()
+        check = self.of_alarm(word)
+        made = self.dns.get_health_check(HealthCheckId=check)["HealthCheck"]
+        self.assertEqual(made["CloudWatchAlarmConfiguration"], {
+            "EvaluationPeriods": 1, "Threshold": 10.0, "ComparisonOperator": "GreaterThanThreshold", "Period": 60, "MetricName": word, "Namespace": "Checked",
+            "Statistic": "Maximum", "Dimensions": [{"Name": "Of", "Value": "us"}]})
+        self.assertEqual(made["HealthCheckConfig"]["InsufficientDataHealthStatus"], "LastKnownStatus")
+        says = self.pair(check)
+        # without data, by what it is to say then
+        self.status(check)
+        self.assertEqual(says(), ["192.0.2.1"])
+        self.dns.update_health_check(HealthCheckId=check, InsufficientDataHealthStatus="Unhealthy")
+        self.until(says, lambda a: a == ["192.0.2.2"])
+        say(1)
+        self.until(says, lambda a: a == ["192.0.2.1"])
+        # the state that somebody sets is not the metric
+        cloudwatch.set_alarm_state(AlarmName=word, StateValue="ALARM", StateReason="test")
+        self.dns.update_health_check(HealthCheckId=check, InsufficientDataHealthStatus="Healthy")
+        self.until(lambda: self.metric("HealthCheckStatus", HealthCheckId=check), lambda p: p and p[-1][1] == 1)
+        self.assertEqual(says(), ["192.0.2.1"])
+        say(100)
+        self.until(says, lambda a: a == ["192.0.2.2"])
+        self.assertEqual(self.metric("HealthCheckPercentageHealthy", HealthCheckId=check), [])
+        self.dns.update_health_check(HealthCheckId=check, Inverted=True)
+        self.until(says, lambda a: a == ["192.0.2.1"])
+        self.dns.update_health_check(HealthCheckId=check, Inverted=False)
+        self.until(says, lambda a: a == ["192.0.2.2"])
+        # its settings are a copy, until they are taken anew
+        cloudwatch.put_metric_alarm(AlarmName=word, Namespace="Checked", MetricName=word, Dimensions=[{"Name": "Of", "Value": "us"}], Statistic="Maximum", Period=60,
+                                    EvaluationPeriods=1, Threshold=1000, ComparisonOperator="GreaterThanThreshold", ActionsEnabled=False)
+        self.assertEqual(self.dns.get_health_check(HealthCheckId=check)["HealthCheck"]["CloudWatchAlarmConfiguration"]["Threshold"], 10.0)
+        taken = self.dns.update_health_check(HealthCheckId=check, AlarmIdentifier={"Region": "eu-west-1", "Name": word})["HealthCheck"]
+        self.assertEqual(taken["CloudWatchAlarmConfiguration"]["Threshold"], 1000.0)
+        self.until(says, lambda a: a == ["192.0.2.1"])
+
+    def test_alarms_refused(self):
+        odd = {"composite": {}, "absent": {}, "percentile": {"Statistic": None, "ExtendedStatistic": "p99"}, "high": {"Period": 10},
+               "some": {"EvaluationPeriods": 3, "DatapointsToAlarm": 2}}
+        before = self.dns.get_health_check_count()["HealthCheckCount"]
+        for kind, more in odd.items():
+            cloudwatch, word, _ = self.alarm()
+            if more:
+                settings = dict(AlarmName=word, Namespace="Checked", MetricName=word, Statistic="Maximum", Period=60, EvaluationPeriods=1, Threshold=10,
+                                ComparisonOperator="GreaterThanThreshold") | more
+                cloudwatch.put_metric_alarm(**{k: v for k, v in settings.items() if v})
+            if kind == "composite":
+                cloudwatch.put_composite_alarm(AlarmName=word + "-all", AlarmRule=f"ALARM({word})")
+                word += "-all"
+            name = "no" if kind == "absent" else word
+            with self.subTest(kind), self.assertRaises(self.dns.exceptions.InvalidInput):
+                self.dns.create_health_check(CallerReference=uuid.uuid4().hex, HealthCheckConfig={
+                    "Type": "CLOUDWATCH_METRIC", "AlarmIdentifier": {"Region": "eu-west-1", "Name": name}})
+        _, word, _ = self.alarm()
+        for config in ({"Type": "CLOUDWATCH_METRIC"}, {"Type": "TCP", "IPAddress": "127.79.255.1", "Port": 80, "AlarmIdentifier": {"Region": "eu-west-1", "Name": word}},
+                       {"Type": "CLOUDWATCH_METRIC", "AlarmIdentifier": {"Region": "us-east-1", "Name": word}},
+                       {"Type": "CLOUDWATCH_METRIC", "Port": 80, "AlarmIdentifier": {"Region": "eu-west-1", "Name": word}}):
+            with self.subTest(config), self.assertRaises(self.dns.exceptions.InvalidInput):
+                self.dns.create_health_check(CallerReference=uuid.uuid4().hex, HealthCheckConfig=config)
+        self.assertEqual(self.dns.get_health_check_count()["HealthCheckCount"], before)
+
     def test_refused(self):
         def refused(code, **config):
             with self.assertRaises(self.dns.exceptions.ClientError) as caught:

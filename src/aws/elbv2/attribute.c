@@ -13,18 +13,22 @@ enum {
 	STREAM = 1 << 6,
 	KEPT = 1 << 7,    /* target groups of TCP that keep the client's address unless told otherwise */
 	PACKETS = 1 << 8, /* and those of UDP, which always do */
+	SEALED = 1 << 9,  /* listeners of HTTPS */
 	FLOWS = FLOW | KEPT | PACKETS,
 };
-enum kind { FLAG, NUMBER, CHOICE, TEXT, SHARE /* "off", or percent */ };
+enum kind { FLAG, NUMBER, CHOICE, TEXT, SHARE /* "off", or percent */, NAME /* of a header */, HEADER /* its value */ };
 
 struct attribute {
 	unsigned of;
 	const char *key, *usual;
 	enum kind kind;
-	int64_t min, max;    /* NUMBER; TEXT: max is its length */
+	int64_t min, max;    /* NUMBER; TEXT, NAME, HEADER: max is its length */
 	const char *choices; /* separated by '|' */
 	bool fixed;          /* nothing but the usual value is real */
 };
+
+#define RESPONSE "routing.http.response."
+#define VALUE ".header_value"
 
 static const struct attribute table[] = {
         {APP, "access_logs.s3.bucket", "", TEXT, .max = 63},
@@ -87,7 +91,19 @@ static const struct attribute table[] = {
         {FLOWS, "target_health_state.unhealthy.connection_termination.enabled", "true", FLAG},
         {FLOWS, "target_health_state.unhealthy.draining_interval_seconds", "0", TEXT, .max = 8, .fixed = true},
 
-        {WEB, "routing.http.response.server.enabled", "true", FLAG, .fixed = true},
+        {SEALED, "routing.http.request.x_amzn_tls_cipher_suite.header_name", "X-Amzn-Tls-Cipher-Suite", NAME, .max = 127},
+        {SEALED, "routing.http.request.x_amzn_tls_version.header_name", "X-Amzn-Tls-Version", NAME, .max = 127},
+        {WEB, RESPONSE "access_control_allow_credentials" VALUE, "", CHOICE, .choices = "true"},
+        {WEB, RESPONSE "access_control_allow_headers" VALUE, "", HEADER, .max = 1024},
+        {WEB, RESPONSE "access_control_allow_methods" VALUE, "", HEADER, .max = 1024},
+        {WEB, RESPONSE "access_control_allow_origin" VALUE, "", HEADER, .max = 1024},
+        {WEB, RESPONSE "access_control_expose_headers" VALUE, "", HEADER, .max = 1024},
+        {WEB, RESPONSE "access_control_max_age" VALUE, "", NUMBER, 0, 86400},
+        {WEB, RESPONSE "content_security_policy" VALUE, "", HEADER, .max = 1024},
+        {WEB, RESPONSE "server.enabled", "true", FLAG},
+        {WEB, RESPONSE "strict_transport_security" VALUE, "", HEADER, .max = 1024},
+        {WEB, RESPONSE "x_content_type_options" VALUE, "", CHOICE, .choices = "nosniff"},
+        {WEB, RESPONSE "x_frame_options" VALUE, "", HEADER, .max = 1024},
         {STREAM, "tcp.idle_timeout.seconds", "350", NUMBER, 60, 6000},
 };
 
@@ -132,12 +148,24 @@ static bool is_choice(const char *choices, struct str value)
 	return false;
 }
 
+static bool is_header(enum kind kind, struct str value)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		char ch = value.p[i];
+		if (kind == NAME ? !ascii_is_alnum(ch) && ch != '-' && ch != '_' : ch < ' ' || ch > '~')
+			return false;
+	}
+	return value.n || kind != NAME;
+}
+
 static int check_value(struct call *c, const char *noun, const struct attribute *t, struct str value)
 {
 	int64_t n;
 	if (t->fixed && !str_is(value, t->usual))
 		return elb_invalid(c, "%s attribute '%s': values other than '%s' are not provided by Quartet", noun, t->key,
 		                   t->usual);
+	if (!value.n && !t->usual[0]) /* as it was when nobody had said */
+		return CALL_OK;
 	switch (t->kind) {
 	case FLAG:
 		if (!str_is(value, "true") && !str_is(value, "false"))
@@ -157,6 +185,11 @@ static int check_value(struct call *c, const char *noun, const struct attribute 
 		if (!is_choice(t->choices, value))
 			return elb_invalid(c, "'%s' value '%.*s' is not valid", t->key, STR_ARG(value));
 		break;
+	case NAME:
+	case HEADER:
+		if (!is_header(t->kind, value))
+			return elb_invalid(c, "'%s' value '%.*s' is not valid", t->key, STR_ARG(value));
+		__attribute__((fallthrough));
 	case TEXT:
 		if ((int64_t)value.n > t->max)
 			return elb_invalid(c, "'%s' value cannot be longer than '%lld' characters", t->key, (long long)t->max);
@@ -296,12 +329,29 @@ int elbv2_modify_target_group_attributes(struct call *c, const struct elbv2_modi
 
 static unsigned of_listener(const struct state_elbv2_listener_record *r)
 {
+	if (str_is(r->listener->protocol, "HTTPS"))
+		return WEB | SEALED;
 	return elb_protocol_http(r->listener->protocol) ? WEB : str_is(r->listener->protocol, "TCP") ? STREAM : 0;
 }
 
 struct str elb_listener_attribute(const struct state_elbv2_listener_record *r, const char *key)
 {
 	return value_of(of_listener(r), &r->attributes, key);
+}
+
+struct str_map elb_listener_headers(struct arena *a, const struct state_elbv2_listener_record *r)
+{
+	struct str_map l = {0};
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct str key = str_from(table[i].key), value = str_map_get(&r->attributes, key);
+		if (!(table[i].of & WEB) || !str_starts(key, S(RESPONSE)) || !str_ends(key, S(VALUE)) || !value.n)
+			continue;
+		char *name = arena_dupz(a, str_sub(key, sizeof(RESPONSE) - 1, key.n - sizeof(RESPONSE) - sizeof(VALUE) + 2));
+		for (size_t k = 0; name[k]; k++)
+			name[k] = name[k] == '_' ? '-' : k && name[k - 1] != '-' ? name[k] : ascii_upper(name[k]);
+		*LIST_ADD(a, &l) = (struct str_map_entry){str_from(name), value};
+	}
+	return l;
 }
 
 int elbv2_describe_listener_attributes(struct call *c, const struct elbv2_describe_listener_attributes_input *in,

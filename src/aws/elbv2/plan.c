@@ -329,6 +329,21 @@ static void plan_certificates(const struct elb_scope *s, const struct state_elbv
 	ret->certificates = certificates;
 }
 
+static void plan_headers(const struct elb_scope *s, const struct state_elbv2_listener_record *r, struct lb_listener *ret)
+{
+	struct str_map l = elb_listener_headers(s->arena, r);
+	struct lb_header *headers = arena_array(s->arena, l.n + 1, sizeof(*headers));
+	for (uint32_t i = 0; i < l.n; i++)
+		headers[i] = (struct lb_header){Z(l.v[i].key), Z(l.v[i].value)};
+	ret->headers = headers;
+	ret->header_count = l.n;
+	ret->nameless = !elb_on(elb_listener_attribute(r, "routing.http.response.server.enabled"));
+	if (ret->protocol == LB_HTTPS) {
+		ret->tls_version_header = Z(elb_listener_attribute(r, "routing.http.request.x_amzn_tls_version.header_name"));
+		ret->tls_cipher_header = Z(elb_listener_attribute(r, "routing.http.request.x_amzn_tls_cipher_suite.header_name"));
+	}
+}
+
 static void plan_listener(const struct elb_scope *s, const struct state_elbv2_listener_record *r, struct lb_listener *ret)
 {
 	const struct elbv2_listener *l = r->listener;
@@ -336,6 +351,8 @@ static void plan_listener(const struct elb_scope *s, const struct state_elbv2_li
 	*ret = (struct lb_listener){.protocol = protocol_of(l->protocol), .port = (uint16_t)l->port.v};
 	if (str_is(l->protocol, "TCP"))
 		ret->idle_timeout_s = (uint32_t)elb_number(elb_listener_attribute(r, "tcp.idle_timeout.seconds"));
+	if (elb_protocol_http(l->protocol))
+		plan_headers(s, r, ret);
 	if (str_is(l->protocol, "HTTPS") || str_is(l->protocol, "TLS")) {
 		plan_tls(s, l, ret);
 		plan_certificates(s, r, ret);

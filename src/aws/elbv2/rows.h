@@ -135,6 +135,8 @@ bool elb_among(const struct str_list *l, struct str text);
 struct str elb_balancer_attribute(const struct state_elbv2_balancer_record *r, const char *key);
 struct str elb_group_attribute(const struct state_elbv2_group_record *r, const char *key);
 struct str elb_listener_attribute(const struct state_elbv2_listener_record *r, const char *key);
+/* Headers of all its responses, by their names. */
+struct str_map elb_listener_headers(struct arena *a, const struct state_elbv2_listener_record *r);
 static inline bool elb_on(struct str value)
 {
 	return str_is(value, "true");

@@ -154,7 +154,7 @@ static const struct service_op ops[] = {
         ROW(describe_target_health, DescribeTargetHealth, READ, .missing = "anomaly detection, administrative overrides"),
         ROW(modify_listener, ModifyListener, .resource = about_modify_listener, .missing = "as CreateListener"),
         ROW(modify_listener_attributes, ModifyListenerAttributes, .resource = about_modify_listener_attributes,
-            .missing = "attributes of headers"),
+            .missing = "names of the headers about clients' certificates"),
         ROW(modify_load_balancer_attributes, ModifyLoadBalancerAttributes, .resource = about_modify_load_balancer_attributes,
             .missing = "health check logs, access logs of network load balancers, zonal shifts, WAF, client routing policies"),
         ROW(modify_rule, ModifyRule, .resource = about_modify_rule, .missing = "as CreateRule"),

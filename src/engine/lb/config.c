@@ -19,7 +19,6 @@ enum {
 	WORKER_END_S = 3600, /* how long workers of before may go on with their connections */
 };
 /* Eight digits; a range of 2^32 is what rand has without one. */
-#define RANDOM "%%[rand,hex,lower,bytes(8,8)]"
 
 /* HTTP/1.1's names as people write them; HAProxy keeps them in lower case. */
 static const char *const header_names[] = {"Accept",
@@ -150,6 +149,11 @@ static bool is_listener(const struct lb_balancer *b, const struct lb_listener *l
 	if (!kind || !l->port || !l->rule_count || tls != (l->certificate_count > 0) || !is_plain(l->ciphers) ||
 	    !is_plain(l->ciphersuites) || !is_plain(l->alpn) || l->rules[l->rule_count - 1].condition_count)
 		return false;
+	if (!is_plain(l->tls_version_header) || !is_plain(l->tls_cipher_header))
+		return false;
+	for (size_t i = 0; i < l->header_count; i++)
+		if (!l->headers[i].name || !is_plain(l->headers[i].name) || !l->headers[i].value)
+			return false;
 	for (size_t i = 0; i < l->certificate_count; i++)
 		if (!l->certificates[i].pem || strlen(l->certificates[i].pem) > LB_PEM_BYTES_MAX)
 			return false;
@@ -240,33 +244,6 @@ static void put_defaults(struct buf *out, const struct lb_balancer *b)
 	lb_pages_put(out);
 }
 
-/* Who asked, and under which number it is found again. */
-static void put_headers(struct buf *out, const struct lb_balancer *b, bool tls)
-{
-	const char *client = b->xff_client_port ? "%[src]:%[src_port]" : "%[src]";
-	if (b->xff == LB_XFF_APPEND)
-		buf_printf(
-		        out,
-		        "  http-request set-var-fmt(txn.via) \"%%[req.fhdr(x-forwarded-for)], \" if { req.hdr(x-forwarded-for) -m found }\n"
-		        "  http-request set-header X-Forwarded-For \"%%[var(txn.via)]%s\"\n",
-		        client);
-	else if (b->xff == LB_XFF_REMOVE)
-		buf_add_lit(out, "  http-request del-header X-Forwarded-For\n");
-	buf_printf(
-	        out,
-	        "  http-request set-header X-Forwarded-Proto %s\n  http-request set-header X-Forwarded-Port %%[dst_port]\n"
-	        "  http-request set-var-fmt(txn.number) \"1-%%[date,hex,lower,bytes(8,8)]-" RANDOM RANDOM RANDOM "\"\n"
-	        "  http-request set-var(txn.trace) req.fhdr(x-amzn-trace-id)\n"
-	        "  http-request set-header X-Amzn-Trace-Id \"Root=%%[var(txn.number)]\" if !{ var(txn.trace) -m sub Root= }\n"
-	        "  http-request set-var(txn.rest) var(txn.trace),regsub(Self=[^;]*;?,),regsub(;$,) if { var(txn.trace) -m found }\n"
-	        "  http-request set-header X-Amzn-Trace-Id \"Self=%%[var(txn.number)];%%[var(txn.rest)]\" "
-	        "if { var(txn.trace) -m sub Root= }\n",
-	        tls ? "https" : "http");
-	if (tls && b->tls_headers)
-		buf_add_lit(out, "  http-request set-header X-Amzn-Tls-Version %[ssl_fc_protocol]\n"
-		                 "  http-request set-header X-Amzn-Tls-Cipher-Suite %[ssl_fc_cipher]\n");
-}
-
 static void put_bind(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, size_t i)
 {
 	static const char *const versions[] = {"TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
@@ -290,7 +267,6 @@ static void put_bind(struct buf *out, const struct lb_balancer *b, const struct 
 
 static void put_frontend(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, size_t i)
 {
-	bool tls = l->protocol == LB_HTTPS;
 	buf_printf(out, "frontend f%zu from app\n", i);
 	put_bind(out, b, l, i);
 	buf_add_lit(out, "  tcp-request session set-var(sess.since) date\n"); /* for lb_guard_put() */
@@ -300,7 +276,8 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 		buf_add_lit(out, "  log-format \"own %ST\"\n  http-response set-log-level silent\n");
 	lb_guard_put(out, b);
 	lb_rules_put(out, b, l);
-	put_headers(out, b, tls);
+	lb_headers_put_request(out, b, l);
+	lb_headers_put_response(out, l);
 	lb_guard_put_host(out, b, l);
 	buf_add_lit(out, "  use_backend %[var(txn.group)]\n");
 }

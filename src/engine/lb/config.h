@@ -37,6 +37,8 @@ void lb_config_token(const struct lb_balancer *b, const struct lb_group *g, cons
 
 /* config_rules.c: the rules of a listener, in the frontend's section. */
 void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l);
+/* Text that stands in a format of HAProxy's, within double quotes. */
+void lb_config_format(struct buf *out, struct str s);
 /* Files that they need. */
 void lb_rules_files(struct buf *bundle, const struct lb_balancer *b);
 /* Are flows of TCP that come by this listener led to this group's targets by the router? (See flows.c; all of UDP are.) */
@@ -53,6 +55,10 @@ void lb_log_put(struct buf *out);
 void lb_guard_put(struct buf *out, const struct lb_balancer *b); /* in a frontend, before its rules */
 void lb_guard_put_host(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l);
 void lb_guard_put_version(struct buf *out, const struct lb_group *g); /* in a backend */
+
+/* config_headers.c: in a frontend */
+void lb_headers_put_request(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l);
+void lb_headers_put_response(struct buf *out, const struct lb_listener *l);
 
 /* pages.c: the answers of the balancer itself: files, and the lines that name them. */
 void lb_pages_files(struct buf *bundle);

@@ -91,8 +91,7 @@ static void put_condition(struct buf *out, const char *name, const struct lb_con
 
 /* ---- actions ---- */
 
-/* Text that stands in a format of HAProxy's, within double quotes. */
-static void put_format(struct buf *out, struct str s)
+void lb_config_format(struct buf *out, struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] == '%')
@@ -124,7 +123,7 @@ static void put_template(struct buf *out, const char *template, const char *sche
 			buf_printf(out, "%s", words[i].value ? words[i].value : scheme);
 			rest = str_from_at(rest, words[i].word.n);
 		} else {
-			put_format(out, str_sub(rest, 0, 1));
+			lb_config_format(out, str_sub(rest, 0, 1));
 			rest = str_from_at(rest, 1);
 		}
 	}

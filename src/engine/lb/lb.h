@@ -134,6 +134,9 @@ struct lb_certificate {
 	const char *name; /* the ARN: only to be reported */
 	const char *pem;  /* certificate, chain, key: one after the other */
 };
+struct lb_header {
+	const char *name, *value; /* value: printable ASCII */
+};
 struct lb_listener {
 	enum lb_protocol protocol;
 	uint16_t port;
@@ -142,8 +145,14 @@ struct lb_listener {
 	enum lb_tls_version tls_min, tls_max;
 	const char *ciphers, *ciphersuites; /* OpenSSL's names, for TLS 1.2 and 1.3; "": all */
 	const char *alpn;                   /* TLS listeners: "h2,http/1.1"; "": none */
-	uint32_t idle_timeout_s;            /* of TCP listeners; 0: 350 */
-	const struct lb_rule *rules;        /* tried in this order; the last has no condition. Network balancers: that one alone */
+	/* HTTP and HTTPS: headers of every response, and what the two of tls_headers are called (NULL: as AWS calls them). */
+	const struct lb_header *headers;
+	size_t header_count;
+	const char *tls_version_header, *tls_cipher_header;
+	bool nameless; /* its own answers have no Server header */
+
+	uint32_t idle_timeout_s;     /* of TCP listeners; 0: 350 */
+	const struct lb_rule *rules; /* tried in this order; the last has no condition. Network balancers: that one alone */
 	size_t rule_count;
 };
 

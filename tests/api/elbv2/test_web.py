@@ -6,9 +6,10 @@ import socket
 import ssl
 import time
 import unittest
+from xml.etree import ElementTree
 
 from balancers import query
-from webs import Reply, WebCase, forward, wait
+from webs import Reply, WebCase, forward, say, wait
 
 
 class Web(WebCase):
@@ -197,6 +198,60 @@ class Web(WebCase):
         self.assertEqual(chosen(), "h2")
         self.attributes(made, routing__http2__enabled="false")
         wait(self, lambda: chosen() == "http/1.1", 30)
+
+    def test_listener_headers(self):
+        group = self.function_group("heads", self.function("heads"))
+        made = self.balancer("heads")
+        plain = self.listen(made, forward(group))
+        arn, trust = self.certificate(name := f"{self.word}.localhost")
+        sealed = self.listen(made, forward(group), Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": arn}], SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")
+        address = self.addresses(made)[0]
+        self.until(address, "/", 200)
+        response = {"Access-Control-Allow-Origin": "https://a.example", "Access-Control-Allow-Methods": "GET, PUT", "Access-Control-Allow-Headers": "X-A",
+                    "Access-Control-Allow-Credentials": "true", "Access-Control-Expose-Headers": "*", "Access-Control-Max-Age": "600", "X-Frame-Options": "DENY",
+                    "Content-Security-Policy": "default-src 'self'; img-src \"x\" %20$HOME\\#{y}", "Strict-Transport-Security": "max-age=1; preload", "X-Content-Type-Options": "nosniff"}
+        key = lambda h: f"routing.http.response.{h.lower().replace('-', '_')}.header_value"
+
+        def modify(listener, attributes):
+            words = {f"Attributes.member.{i}.{k}": v for i, pair in enumerate(attributes.items(), 1) for k, v in zip(("Key", "Value"), pair)}
+            return query(self.region, "ModifyListenerAttributes", ListenerArn=listener, **words).status
+
+        def have(listener):
+            tree = ElementTree.fromstring(query(self.region, "DescribeListenerAttributes", ListenerArn=listener).body)
+            return {a.findtext("{*}Key"): a.findtext("{*}Value") for a in tree.iterfind(".//{*}member")}
+        usual = have(plain)
+        self.assertEqual(usual, {**{key(h): "" for h in response}, "routing.http.response.server.enabled": "true"})
+        self.assertEqual(have(sealed), {**usual, "routing.http.request.x_amzn_tls_version.header_name": "X-Amzn-Tls-Version",
+                                        "routing.http.request.x_amzn_tls_cipher_suite.header_name": "X-Amzn-Tls-Cipher-Suite"})
+        for bad in ({key("X-Frame-Options"): "a\r\nb: c"}, {key("X-Content-Type-Options"): "sniff"}, {key("Access-Control-Max-Age"): "86401"}, {key("Access-Control-Max-Age"): "x"},
+                    {key("Content-Security-Policy"): "a" * 1025}, {"routing.http.request.x_amzn_tls_version.header_name": "X"}, {key("Server"): "x"},
+                    {"routing.http.response.server.enabled": "maybe"}):
+            self.assertEqual(modify(plain, {key("Access-Control-Allow-Origin"): "*", **bad}), 400, bad)
+        for bad in ("", "a b", "a:b", "a" * 128):
+            self.assertEqual(modify(sealed, {"routing.http.request.x_amzn_tls_version.header_name": bad}), 400, bad)
+        self.assertEqual(have(plain), usual)
+        # answers of targets, and its own
+        own = self.elb.create_rule(ListenerArn=plain, Priority=1, Conditions=[{"Field": "path-pattern", "Values": ["/own"]}],
+                                   Actions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "418"}}])["Rules"][0]["RuleArn"]
+        self.assertEqual(modify(plain, {key(h): v for h, v in response.items()}), 200)
+        wait(self, lambda: self.ask(address, "/own").status == 418, 30)
+        for path in ("/", "/own"):
+            reply = wait(self, lambda: (r := self.ask(address, path)) and r.get("x-frame-options") and r, 30)
+            self.assertEqual({h: reply.all(h) for h in response}, {h: [v] for h, v in response.items()})
+        # a target's own value gives way
+        reply = self.ask(address, headers=[("X-Say", say({"statusCode": 200, "headers": {"X-Frame-Options": "SAMEORIGIN", "Server": "mine"}, "body": ""}))])
+        self.assertEqual((reply.all("x-frame-options"), reply.all("server")), (["DENY"], ["mine"]))
+        self.assertEqual(self.ask(address, "/own").all("server"), ["awselb/2.0"])
+        modify(plain, {"routing.http.response.server.enabled": "false", key("X-Frame-Options"): ""})
+        wait(self, lambda: self.ask(address, "/own").all("server") == [], 30)
+        reply = self.ask(address, headers=[("X-Say", say({"statusCode": 200, "headers": {"X-Frame-Options": "SAMEORIGIN", "Server": "mine"}, "body": ""}))])
+        self.assertEqual((reply.all("x-frame-options"), reply.all("server")), (["SAMEORIGIN"], ["mine"]))
+        # names of what a request is told of its connection
+        self.attributes(made, routing__http__x_amzn_tls_version_and_cipher_suite__enabled="true")
+        modify(sealed, {"routing.http.request.x_amzn_tls_version.header_name": "Of-Version", "routing.http.request.x_amzn_tls_cipher_suite.header_name": "Of_Suite"})
+        heard = wait(self, lambda: "of-version" in (h := self.ask(address, port=443, tls=trust, name=name, host=name).json()["headers"]) and h, 60)
+        self.assertEqual((heard["of-version"], heard["of_suite"][:4], "x-amzn-tls-version" in heard), ("TLSv1.3", "TLS_", False))
+        self.elb.delete_rule(RuleArn=own)
 
     def test_answers_of_its_own(self):
         group = self.function_group("own", self.function("own"))

@@ -45,6 +45,16 @@ static void list_operations(const struct api *api)
 	}
 }
 
+/* As the AWS CLI writes it too: application-autoscaling. */
+static const struct api *named(const char *name)
+{
+	char plain[64];
+	snprintf(plain, sizeof(plain), "%s", name);
+	for (char *p = plain; *p; p++)
+		*p = *p == '-' ? '_' : *p;
+	return model_api(str_from(plain));
+}
+
 int cli_coverage(struct cli *cli)
 {
 	int status = cli_rest(cli, 1);
@@ -52,7 +62,7 @@ int cli_coverage(struct cli *cli)
 		return status;
 	struct tally all = {0};
 	if (cli->argc) {
-		const struct api *api = model_api(str_from(cli->argv[0]));
+		const struct api *api = named(cli->argv[0]);
 		if (!api)
 			return cli_fail(cli, CLI_USAGE, "there is no service \"%s\"; `quartet coverage` lists them", cli->argv[0]);
 		list_operations(api);

@@ -30,6 +30,8 @@ struct ec2_volume_new {
 int ec2_volume_make(struct call *c, const struct ec2_volume_new *what, struct state_ec2_volume_record *ret);
 /* Is it a name that a data volume may be attached under? */
 bool ec2_device_name_good(struct str name);
+/* run.c: what a launch or an image wants otherwise than the disk that it begins with. */
+void ec2_disk_overlay(struct ec2_ebs_block_device *under, const struct ec2_ebs_block_device *over);
 /* snapshot.c: a pending one that is not put yet; one that this account may make volumes of (CALL_FAIL: InvalidSnapshot.NotFound, or
  * it is not completed). */
 struct ec2_snapshot *ec2_snapshot_new(struct call *c, struct str description, struct str volume, int64_t size);

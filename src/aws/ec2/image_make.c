@@ -168,6 +168,58 @@ static void add_volume(struct call *c, struct ec2_image *i, const struct ec2_vol
 	d->ebs->throughput = v->throughput;
 }
 
+static struct ec2_block_device_mapping *disk_named(struct ec2_image *i, struct str device)
+{
+	for (uint32_t k = 0; k < i->block_device_mappings.n; k++)
+		if (str_eq(i->block_device_mappings.v[k].device_name, device))
+			return &i->block_device_mappings.v[k];
+	return NULL;
+}
+
+/* Is this volume left out of the image by a mapping without a device? */
+static bool left_out(const struct ec2_create_image_request *in, const struct ec2_volume *v)
+{
+	for (uint32_t k = 0; k < in->block_device_mappings.n; k++)
+		if (str_set(in->block_device_mappings.v[k].no_device) &&
+		    str_eq(in->block_device_mappings.v[k].device_name, v->attachments.v[0].device))
+			return true;
+	return false;
+}
+
+/* What the caller wants otherwise than the instance has it: other sizes and types of its disks, more disks, fewer. */
+static int change_disks(struct call *c, const struct ec2_create_image_request *in, struct ec2_image *i)
+{
+	for (uint32_t k = 0; k < in->block_device_mappings.n; k++) {
+		const struct ec2_block_device_mapping *m = &in->block_device_mappings.v[k];
+		struct ec2_block_device_mapping *d = disk_named(i, m->device_name);
+		if (str_set(m->no_device)) {
+			if (str_eq(m->device_name, i->root_device_name))
+				return call_fail(c, "InvalidBlockDeviceMapping", 400, "The root device %.*s cannot be left out",
+				                 STR_ARG(m->device_name));
+			continue;
+		}
+		if (!d) {
+			struct ec2_block_device_mapping made;
+			if (check_disk(c, m, &made) != CALL_OK)
+				return CALL_FAIL;
+			*LIST_ADD(c->arena, &i->block_device_mappings) = made;
+			continue;
+		}
+		if (m->virtual_name.n || !m->ebs || m->ebs->encrypted.v || m->ebs->kms_key_id.n || m->ebs->outpost_arn.n)
+			return call_fail(c, "UnsupportedOperation", 400, "Images have volumes alone, without encryption.");
+		if (m->ebs->snapshot_id.n)
+			return call_fail(c, "InvalidBlockDeviceMapping", 400,
+			                 "The snapshot of %.*s is made from the volume that is attached there",
+			                 STR_ARG(m->device_name));
+		if (m->ebs->volume_size.set && m->ebs->volume_size.v < d->ebs->volume_size.v)
+			return ec2_invalid(c, "Volume of size %lldGB is smaller than the volume at '%.*s', expect size >= %lldGB",
+			                   (long long)m->ebs->volume_size.v, STR_ARG(m->device_name),
+			                   (long long)d->ebs->volume_size.v);
+		ec2_disk_overlay(d->ebs, m->ebs);
+	}
+	return CALL_OK;
+}
+
 int ec2_create_image(struct call *c, const struct ec2_create_image_request *in, struct ec2_create_image_result *out)
 {
 	static const struct ec2_kind *const tagged[] = {&ec2_kind_image, &ec2_kind_snapshot, NULL};
@@ -175,9 +227,8 @@ int ec2_create_image(struct call *c, const struct ec2_create_image_request *in, 
 	struct state_ec2_instance_record instance;
 	struct state_ec2_image_record from = {0};
 	struct state_ec2_volume_record v;
-	if (in->block_device_mappings.n || (in->snapshot_location.n && !str_is(in->snapshot_location, "regional")))
-		return call_fail(c, "UnsupportedOperation", 400,
-		                 "Block device mappings and locations of images of instances are not supported.");
+	if (in->snapshot_location.n && !str_is(in->snapshot_location, "regional"))
+		return call_fail(c, "UnsupportedOperation", 400, "Images of instances are in their region alone.");
 	if (ec2_get(c, &ec2_kind_instance, in->instance_id, &instance) != CALL_OK || check_name(c, in->name) != CALL_OK ||
 	    ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
 		return CALL_FAIL;
@@ -194,11 +245,14 @@ int ec2_create_image(struct call *c, const struct ec2_create_image_request *in, 
 	struct str_list ids = {0};
 	struct ec2_all all = ec2_all(&s, &ec2_kind_volume);
 	while (ec2_next(&all, &v))
-		if (v.made.v && v.volume->attachments.n && str_eq(v.volume->attachments.v[0].instance_id, in->instance_id))
+		if (v.made.v && v.volume->attachments.n && str_eq(v.volume->attachments.v[0].instance_id, in->instance_id) &&
+		    !left_out(in, v.volume))
 			*LIST_ADD(c->arena, &ids) = all.id;
 	for (uint32_t k = 0; k < ids.n; k++)
 		if (ec2_find(&s, &ec2_kind_volume, ids.v[k], &v))
 			add_volume(c, i, v.volume, ec2_tags_for(c, &in->tag_specifications, &ec2_kind_snapshot));
+	if (change_disks(c, in, i) != CALL_OK)
+		return CALL_FAIL;
 	if (state == INSTANCE_RUNNING && !in->no_reboot.v) {
 		instance.quiet = OPT_BOOL(true);
 		ec2_put(&s, &ec2_kind_instance, in->instance_id, &instance);

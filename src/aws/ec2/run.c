@@ -169,7 +169,7 @@ static struct ec2_block_device_mapping *disk_named(struct launch *l, struct str 
 	return NULL;
 }
 
-static void overlay(struct ec2_ebs_block_device *under, const struct ec2_ebs_block_device *over)
+void ec2_disk_overlay(struct ec2_ebs_block_device *under, const struct ec2_ebs_block_device *over)
 {
 	if (over->delete_on_termination.set)
 		under->delete_on_termination = over->delete_on_termination;
@@ -219,7 +219,7 @@ static int take_disks(struct call *c, struct launch *l)
 		if (m->ebs->encrypted.v || m->ebs->kms_key_id.n || m->ebs->outpost_arn.n || m->ebs->volume_initialization_rate.set)
 			return unsupported(c, "Encryption, outposts and initialization rates of volumes are");
 		if (d) {
-			overlay(d->ebs, m->ebs);
+			ec2_disk_overlay(d->ebs, m->ebs);
 			continue;
 		}
 		if (!m->ebs->volume_size.set && !m->ebs->snapshot_id.n)

@@ -45,7 +45,7 @@ static const struct service_op ops[] = {
         ROW(copy_snapshot, CopySnapshot, .missing = "other regions, encryption"),
         ROW(create_default_subnet, CreateDefaultSubnet, .missing = "subnets without IPv4"),
         ROW(create_default_vpc, CreateDefaultVpc),
-        ROW(create_image, CreateImage, .missing = "block device mappings"),
+        ROW(create_image, CreateImage, .missing = "snapshots outside of the region"),
         ROW(create_dhcp_options, CreateDhcpOptions, .missing = "name servers of IPv6, preferred lease times"),
         ROW(create_egress_only_internet_gateway, CreateEgressOnlyInternetGateway),
         ROW(create_flow_logs, CreateFlowLogs,

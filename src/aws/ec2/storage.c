@@ -354,6 +354,8 @@ static void settle_images(const struct ec2_scope *s, struct str snapshot, bool g
 		for (uint32_t d = 0; d < r.image->block_device_mappings.n; d++) {
 			struct str id = r.image->block_device_mappings.v[d].ebs->snapshot_id;
 			struct state_ec2_snapshot_record other;
+			if (!id.n) /* an empty disk */
+				continue;
 			part |= str_eq(id, snapshot);
 			whole = whole && ec2_find(s, &ec2_kind_snapshot, id, &other) && str_is(other.snapshot->state, "completed");
 		}

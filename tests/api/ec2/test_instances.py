@@ -249,6 +249,7 @@ class Machines(TestCase):
         self.ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         snapshots = [m["Ebs"]["SnapshotId"] for m in self.ec2.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]]
         self.assertEqual(len(snapshots), 2)
+        self.image_of_other_disks(name + " other")
         self.ec2.detach_volume(VolumeId=volume)
         self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         self.ec2.delete_volume(VolumeId=volume)
@@ -267,6 +268,31 @@ class Machines(TestCase):
         for s in snapshots:
             self.ec2.delete_snapshot(SnapshotId=s)
         self.assertEqual(self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [self.instance_id]}])["Volumes"], [])
+
+
+    def image_of_other_disks(self, name):
+        """An image whose root is larger, without the disk at /dev/sdf, with an empty one more: what is launched of it is so."""
+        root = self.instance()["RootDeviceName"]
+        size = self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [self.instance_id]},
+                                                  {"Name": "attachment.device", "Values": [root]}])["Volumes"][0]["Size"]
+        make = lambda *disks: self.ec2.create_image(InstanceId=self.instance_id, Name=name, NoReboot=True, BlockDeviceMappings=list(disks))["ImageId"]
+        for code, disk in (("InvalidBlockDeviceMapping", {"DeviceName": root, "NoDevice": ""}), ("InvalidParameterValue", {"DeviceName": root, "Ebs": {"VolumeSize": size - 1}}),
+                           ("InvalidSnapshot.NotFound", {"DeviceName": "/dev/sdg", "Ebs": {"SnapshotId": "snap-0123456789abcdef0"}}),
+                           ("InvalidBlockDeviceMapping", {"DeviceName": root, "Ebs": {"SnapshotId": "snap-0123456789abcdef0"}}),
+                           ("MissingParameter", {"DeviceName": "/dev/sdg", "Ebs": {"VolumeType": "gp2"}}), ("InvalidParameterValue", {"DeviceName": "sdg", "Ebs": {"VolumeSize": 1}})):
+            self.assertAwsError(code, make, disk)
+        made = make({"DeviceName": root, "Ebs": {"VolumeSize": size + 1, "VolumeType": "gp3"}}, {"DeviceName": "/dev/sdf", "NoDevice": ""},
+                    {"DeviceName": "/dev/sdg", "Ebs": {"VolumeSize": 3}})
+        self.ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        disks = {m["DeviceName"]: m["Ebs"] for m in self.ec2.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]}
+        self.assertEqual({k: (d["VolumeSize"], d["VolumeType"], "SnapshotId" in d) for k, d in disks.items()}, {root: (size + 1, "gp3", True), "/dev/sdg": (3, "gp2", False)})
+        copy = self.ec2.run_instances(ImageId=made, InstanceType="t3.nano", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        volumes = self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [copy]}])["Volumes"]
+        self.assertEqual({v["Attachments"][0]["Device"]: (v["Size"], v["VolumeType"]) for v in volumes}, {root: (size + 1, "gp3"), "/dev/sdg": (3, "gp2")})
+        self.ec2.terminate_instances(InstanceIds=[copy])
+        self.ec2.get_waiter("instance_terminated").wait(InstanceIds=[copy], WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        self.ec2.deregister_image(ImageId=made)
+        self.ec2.delete_snapshot(SnapshotId=disks[root]["SnapshotId"])
 
 
 @unittest.skipIf(no_containers(), no_containers())

@@ -1,4 +1,5 @@
 #include "group_check.h"
+#include "launch.h"
 
 #include "aws/ec2/ec2.h"
 #include "aws/iam/iam.h"
@@ -115,10 +116,25 @@ static int check_distribution(struct call *c, const struct autoscaling_instances
 	return CALL_OK;
 }
 
+/* All overrides say what a type has to be, or none does. */
+static int check_needs(struct call *c, const struct autoscaling_overrides *all,
+                       const struct autoscaling_launch_template_overrides *o)
+{
+	const char *why = NULL;
+	for (uint32_t i = 0; i < all->n; i++)
+		if (!all->v[i].instance_requirements || all->v[i].instance_type.n)
+			return scaling_invalid(
+			        c, "Valid requests must contain either InstanceType or InstanceRequirements in all overrides.");
+	if (!scaling_requirements_good(c->arena, o->instance_requirements, &why))
+		return scaling_invalid(c, "%s", why ? why : "No instance types match the instance requirements.");
+	return CALL_OK;
+}
+
 static int take_mixed(struct call *c, const struct autoscaling_mixed_instances_policy *given,
                       struct autoscaling_mixed_instances_policy **ret)
 {
 	const struct autoscaling_launch_template *t = given->launch_template;
+	bool by_needs = false;
 	struct autoscaling_mixed_instances_policy *made = arena_new(c->arena, struct autoscaling_mixed_instances_policy);
 	if (!t)
 		return scaling_invalid(c, "The launch template of a mixed instances policy is missing.");
@@ -132,9 +148,10 @@ static int take_mixed(struct call *c, const struct autoscaling_mixed_instances_p
 	for (uint32_t i = 0; i < t->overrides.n; i++) {
 		struct autoscaling_launch_template_overrides o = t->overrides.v[i];
 		int64_t weight;
-		if (o.instance_requirements)
-			return refuse(c, "Overrides by instance requirements are");
-		if (!o.instance_type.n || !ec2_type_offered(o.instance_type))
+		by_needs |= o.instance_requirements != NULL;
+		if (by_needs && check_needs(c, &t->overrides, &o) != CALL_OK)
+			return CALL_FAIL;
+		if (!by_needs && (!o.instance_type.n || !ec2_type_offered(o.instance_type)))
 			return scaling_invalid(c, "The specified instance type '%.*s' is not valid.", STR_ARG(o.instance_type));
 		if (o.weighted_capacity.n && (!str_to_i64(o.weighted_capacity, &weight) || weight < 1 || weight > WEIGHT_MAX))
 			return scaling_invalid(c, "WeightedCapacity must be a number from 1 to %d.", WEIGHT_MAX);
@@ -148,12 +165,15 @@ static int take_mixed(struct call *c, const struct autoscaling_mixed_instances_p
 		return scaling_invalid(c, "Either all overrides have a WeightedCapacity, or none has.");
 	if (check_distribution(c, given->instances_distribution) != CALL_OK)
 		return CALL_FAIL;
+	if (by_needs && given->instances_distribution &&
+	    str_is(given->instances_distribution->on_demand_allocation_strategy, "prioritized"))
+		return scaling_invalid(c, "The on-demand allocation strategy prioritized is not valid with InstanceRequirements.");
 	made->instances_distribution = arena_new(c->arena, struct autoscaling_instances_distribution);
 	if (given->instances_distribution)
 		*made->instances_distribution = *given->instances_distribution;
 	struct autoscaling_instances_distribution *d = made->instances_distribution;
 	if (!d->on_demand_allocation_strategy.n)
-		d->on_demand_allocation_strategy = S("prioritized");
+		d->on_demand_allocation_strategy = by_needs ? S("lowest-price") : S("prioritized");
 	if (!d->on_demand_base_capacity.set)
 		d->on_demand_base_capacity = OPT_INT(0);
 	if (!d->on_demand_percentage_above_base_capacity.set)

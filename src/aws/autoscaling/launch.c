@@ -201,10 +201,13 @@ static bool cheap(const struct autoscaling_overrides *all, uint32_t at, int64_t 
 
 /* All pools of this machine are of the same capacity: where capacity decides, the first in the list is as good as any, and where
  * the price decides too, the cheapest is. Lowest price spreads spot instances over the cheapest pools. */
-static const struct autoscaling_launch_template_overrides *
-pick_override(const struct state_autoscaling_group_record *r, const struct autoscaling_mixed_instances_policy *p, bool spot)
+static const struct autoscaling_launch_template_overrides *pick_override(const struct scope *s,
+                                                                         const struct state_autoscaling_group_record *r,
+                                                                         const struct autoscaling_mixed_instances_policy *p,
+                                                                         bool spot)
 {
-	const struct autoscaling_overrides *all = &p->launch_template->overrides;
+	struct autoscaling_overrides expanded = scaling_overrides(s->arena, p, spot);
+	const struct autoscaling_overrides *all = &expanded;
 	const struct autoscaling_instances_distribution *d = p->instances_distribution;
 	struct str strategy = !d ? STR_NONE : spot ? d->spot_allocation_strategy : d->on_demand_allocation_strategy;
 	bool lowest = str_is(strategy, "lowest-price"), priced = lowest || str_is(strategy, "price-capacity-optimized");
@@ -228,7 +231,7 @@ static bool by_template(const struct scope *s, const struct state_autoscaling_gr
 	struct ec2_template_seen seen;
 	const struct autoscaling_instances_distribution *d = from->mixed ? from->mixed->instances_distribution : NULL;
 	bool spot = from->mixed && !next_on_demand(r, d);
-	const struct autoscaling_launch_template_overrides *over = from->mixed ? pick_override(r, from->mixed, spot) : NULL;
+	const struct autoscaling_launch_template_overrides *over = from->mixed ? pick_override(s, r, from->mixed, spot) : NULL;
 	if (over && over->launch_template_specification)
 		t = over->launch_template_specification;
 	if (!ec2_see_template(s->txn, s->arena, s->account, s->region, t->launch_template_id, t->launch_template_name, t->version,
@@ -300,12 +303,12 @@ bool scaling_current(const struct scope *s, const struct state_autoscaling_group
 	if (!from.template)
 		return str_eq(m->configuration, from.configuration);
 	const struct autoscaling_launch_template_specification *t = from.template;
-	if (from.mixed)
-		for (uint32_t i = 0; i < from.mixed->launch_template->overrides.n; i++) {
-			const struct autoscaling_launch_template_overrides *over = &from.mixed->launch_template->overrides.v[i];
-			if (over->launch_template_specification && str_eq(over->instance_type, m->type))
-				t = over->launch_template_specification;
-		}
+	if (from.mixed) {
+		struct autoscaling_overrides all = scaling_overrides(s->arena, from.mixed, m->spot.v);
+		for (uint32_t i = 0; i < all.n; i++)
+			if (all.v[i].launch_template_specification && str_eq(all.v[i].instance_type, m->type))
+				t = all.v[i].launch_template_specification;
+	}
 	return ec2_see_template(s->txn, s->arena, s->account, s->region, t->launch_template_id, t->launch_template_name, t->version,
 	                        &seen, &why) &&
 	       str_eq(seen.id, m->template_id) &&

@@ -11,6 +11,11 @@ struct launch_source {
 };
 struct launch_source scaling_source(const struct state_autoscaling_group_record *r);
 
+/* requirements.c: a policy's overrides, each of one type. */
+struct autoscaling_overrides scaling_overrides(struct arena *a, const struct autoscaling_mixed_instances_policy *p, bool spot);
+/* Does any type fit? False with a reason (NULL: none does). */
+bool scaling_requirements_good(struct arena *a, const struct autoscaling_instance_requirements *r, const char **ret_why);
+
 /* Where members can be: a subnet, or (subnet absent) a zone's default one. */
 struct place {
 	struct str zone, subnet;

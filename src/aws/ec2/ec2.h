@@ -135,5 +135,9 @@ struct str ec2_zone_named(struct arena *a, struct str region, struct str name_or
 struct str ec2_zone_id_of(struct arena *a, struct str region, struct str name);
 /* Does this machine offer the type? False also where there is none such. */
 bool ec2_type_offered(struct str type);
+/* Names of the offered types that fit, the cheapest first. False: the requirements cannot be, *ret_why says why. */
+struct ec2_instance_requirements_request;
+bool ec2_types_fitting(struct arena *a, const struct ec2_instance_requirements_request *r, struct str_list *ret,
+                       const char **ret_why);
 /* What an instance of it costs an hour on demand, in millionths of a dollar; 0: not known. Spot is a fixed part of that. */
 uint64_t ec2_type_price(struct str type);

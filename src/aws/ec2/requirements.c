@@ -2,6 +2,7 @@
 #include "aws/ec2/requirements.h"
 
 #include "aws/ec2/capacity.h"
+#include "aws/ec2/ec2.h"
 #include "aws/ec2/filter.h"
 #include "aws/ec2/vpc.h"
 
@@ -126,6 +127,34 @@ int ec2_get_instance_types_from_instance_requirements(struct call *c,
 		LIST_ADD(c->arena, &out->instance_types)->instance_type = str_from(t->name);
 	}
 	return CALL_OK;
+}
+
+/* --- for other services */
+
+bool ec2_types_fitting(struct arena *a, const struct ec2_instance_requirements_request *r, struct str_list *ret,
+                       const char **ret_why)
+{
+	struct str machine = S("x86_64");
+	const struct str_list here = {.v = &machine, .n = 1, .set = true};
+	*ret_why = !r || !r->v_cpu_count || !r->v_cpu_count->min.set || !r->memory_mib || !r->memory_mib->min.set
+	                   ? "VCpuCount.Min and MemoryMiB.Min must be specified in InstanceRequirements."
+	           : r->allowed_instance_types.n && r->excluded_instance_types.n
+	                   ? "AllowedInstanceTypes and ExcludedInstanceTypes cannot both be specified."
+	           : r->baseline_ebs_bandwidth_mbps || r->network_bandwidth_gbps || r->baseline_performance_factors
+	                   ? "A selection by bandwidths or by performance factors is not supported."
+	                   : NULL;
+	*ret = (struct str_list){0};
+	for (unsigned i = 0; !*ret_why && i < instance_type_count; i++) {
+		const struct instance_type *t = &instance_types[i];
+		if (!instance_type_offered(t) || !has_architecture(t, &here) || !fits(t, r))
+			continue;
+		uint32_t at = ret->n;
+		LIST_ADD(a, ret);
+		for (; at > 0 && ec2_type_price(ret->v[at - 1]) > t->micro_usd_h; at--)
+			ret->v[at] = ret->v[at - 1];
+		ret->v[at] = str_from(t->name);
+	}
+	return !*ret_why;
 }
 
 /* --- how likely it is that so much is there: what this machine has left, in tenths of what is asked for */

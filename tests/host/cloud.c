@@ -273,6 +273,7 @@ void put_port(struct cloud *c, enum network_port_kind kind, const char *id, cons
 	                         .source_check = source_check,
 	                         .flows = c->count_flows,
 	                         .fault = c->fault,
+	                         .zone = c->zone,
 	                         .host_name = "ip-10-0-0-1",
 	                         .domain = "ec2.internal"};
 	assert_int_equal(network_put_port(c->networks, &p), 0);

@@ -22,6 +22,7 @@ struct cloud {
 	} vpcs[4];
 	struct network_fault fault; /* of ports that are put from now on */
 	bool count_flows;           /* of ports that are put from now on */
+	unsigned zone;              /* of ports that are put from now on */
 	unsigned flows_times;       /* told, of any port */
 	struct cloud_flow {
 		char port[NETWORK_ID_MAX];

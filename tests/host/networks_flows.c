@@ -174,6 +174,46 @@ static void counts_outlive_the_api(void **state)
 	assert_true(eventually(c, told(c, "eni-b", false, true, 1, 0)));
 }
 
+static uint64_t between_zones(struct cloud *c)
+{
+	struct network_vpc_stats s;
+	/* what is known may be a second old */
+	cloud_turn(c, 1100);
+	assert_true(eventually(c, network_vpc_stats(c->networks, "vpc-1", &s)));
+	cloud_turn(c, 100);
+	assert_true(network_vpc_stats(c->networks, "vpc-1", &s));
+	return s.zones_bytes;
+}
+
+/* There and back, and nothing of what stays in a zone or of ports without one. */
+static void bytes_between_zones(void **state)
+{
+	struct cloud *c = *state;
+	c->zone = 1;
+	put_two(c); /* eni-a stays in the first one */
+	c->zone = 2;
+	put_port(c, NETWORK_VETH, "eni-b", "vpc-1", "subnet-2", "10.0.2.10", NULL, "sg-web", true);
+	c->zone = 1;
+	put_port(c, NETWORK_VETH, "eni-c", "vpc-1", "subnet-2", "10.0.2.11", NULL, "sg-web", true);
+	c->zone = 0;
+	put_port(c, NETWORK_VETH, "eni-d", "vpc-1", "subnet-2", "10.0.2.12", NULL, "sg-web", true);
+	int a = cloud_port(c, "eni-a", 1);
+	cloud_port(c, "eni-b", 1);
+	cloud_port(c, "eni-c", 1);
+	cloud_port(c, "eni-d", 1);
+	assert_true(pings(c, a, "10.0.2.11"));
+	assert_true(pings(c, a, "10.0.2.12"));
+	assert_int_equal(between_zones(c), 0);
+	assert_true(pings(c, a, "10.0.2.10"));
+	uint64_t there_and_back = between_zones(c);
+	assert_true(there_and_back >= 2 * 28 && there_and_back % 2 == 0);
+	assert_true(pings(c, a, "10.0.2.10"));
+	assert_int_equal(between_zones(c), 2 * there_and_back);
+	/* what no group lets pass has not passed */
+	assert_false(connects(c, a, "10.0.2.10", 81, NULL));
+	assert_int_equal(between_zones(c), 2 * there_and_back);
+}
+
 static int open_cloud(void **state)
 {
 	static struct cloud c;
@@ -194,6 +234,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(flows_are_what_happened, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(what_is_left_is_told_at_the_end, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(counts_outlive_the_api, open_cloud, close_cloud),
+	        cmocka_unit_test_setup_teardown(bytes_between_zones, open_cloud, close_cloud),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include "aws/ec2/run.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"
+#include "aws/ec2/transfer.h"
 #include "aws/ec2/tag.h"
 #include "aws/ec2/vpc.h"
 #include "base/log.h"
@@ -300,6 +301,7 @@ static int ec2_start(struct cloud *cloud, void **ret_state)
 	if (cloud->chaos)
 		ec2_sync_chaos(s->sync, cloud->chaos);
 	s->flows = flow_recorder_new(s);
+	s->transfers = transfers_start(cloud, s->networks, s->sync);
 	*ret_state = s;
 	return compute_start(s);
 }
@@ -309,6 +311,7 @@ static void ec2_stop(void *state)
 	struct ec2_state *s = state;
 	if (!s)
 		return;
+	transfers_stop(s->transfers);
 	flow_recorder_free(s->flows);
 	compute_stop(s);
 	ec2_sync_free(s->sync);

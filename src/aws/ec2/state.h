@@ -22,6 +22,7 @@ struct ec2_state {
 	struct default_image *image; /* image_default.h; NULL: none */
 	struct imports *imports;     /* import.h */
 	struct flow_recorder *flows; /* flow_log.h */
+	struct transfers *transfers; /* transfer.h; NULL: nothing is counted */
 	/* The instances' share of what comes from the networks; NULL: descriptors are closed. */
 	void (*on_port)(struct ec2_state *s, const char *interface, int fd);
 	void (*on_listener)(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd);

@@ -358,6 +358,8 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	note(p, port.source_check ? "c" : "-", 1);
 	note(p, port.flows ? "f" : "-", 1);
 	note(p, &port.bits_per_s, sizeof(port.bits_per_s));
+	port.zone = ec2_sync_zone(eni);
+	note(p, &port.zone, sizeof(port.zone));
 	port.fault = ec2_sync_fault(p->chaos, eni->availability_zone);
 	note(p, &port.fault, sizeof(port.fault));
 	note_text(p, port.domain);
@@ -452,6 +454,20 @@ static void sync_place(struct ec2_sync *s, struct place *place)
 	remove_old(&p);
 	map_done(&p.vpcs);
 	buf_done(&p.buf);
+}
+
+void ec2_sync_each_vpc(const struct ec2_sync *s, ec2_sync_vpc_fn *fn, void *ctx)
+{
+	size_t at = 0;
+	struct str key;
+	void *value, *since;
+	while (map_next(&s->places, &at, &key, &value)) {
+		const struct place *place = value;
+		size_t k = 0;
+		struct str vpc;
+		while (map_next(&place->seen, &k, &vpc, &since))
+			fn(ctx, place->account, place->region, vpc);
+	}
 }
 
 static void sync_dirty(void *ctx)

@@ -16,6 +16,9 @@ void ec2_sync_chaos(struct ec2_sync *s, struct chaos *chaos);
 void ec2_sync_free(struct ec2_sync *s); /* NULL is harmless */
 /* What these VPCs come to, put into networks that only hold it (for network_explain()): interfaces that are not up too. */
 void ec2_sync_copy(const struct ec2_scope *scope, const struct str_list *vpcs, struct networks *to);
+/* Of every VPC that is in the kernel, or was until a moment ago. */
+typedef void ec2_sync_vpc_fn(void *ctx, struct str account, struct str region, struct str vpc);
+void ec2_sync_each_vpc(const struct ec2_sync *s, ec2_sync_vpc_fn *fn, void *ctx);
 /* sync_find.c. Records that say nothing about networks lie beside the others: tokens, instances, images. */
 bool ec2_sync_is_about(struct str kind);
 enum { EC2_SYNC_LINGER_US = 5 * 60 * 1000 * 1000 };
@@ -28,6 +31,8 @@ struct network_prefix ec2_sync_prefix4(struct str text);
 bool ec2_sync_prefix(struct str text, struct network_prefix *ret, struct network_prefix6 *ret6);
 /* A block, or every block of a prefix list's newest version. */
 struct str_list ec2_sync_blocks(const struct ec2_scope *s, struct str block, struct str list);
+/* The zone's place among those of its region, for the network's counters; 0: what passes between it and others costs nothing. */
+unsigned ec2_sync_zone(const struct ec2_network_interface *eni);
 /* What is wrong now with the links of a zone. */
 struct network_fault ec2_sync_fault(const struct chaos *chaos, struct str zone);
 struct str ec2_sync_acl_of(const struct ec2_scope *s, struct str subnet);

@@ -78,6 +78,14 @@ struct str_list ec2_sync_blocks(const struct ec2_scope *s, struct str block, str
 	return ret;
 }
 
+unsigned ec2_sync_zone(const struct ec2_network_interface *eni)
+{
+	char letter = eni->availability_zone.n ? eni->availability_zone.p[eni->availability_zone.n - 1] : 0;
+	/* what application load balancers send to other zones is in their price */
+	bool in_price = str_is(eni->requester_id, "amazon-elb") && !str_is(eni->interface_type, "network_load_balancer");
+	return !in_price && letter >= 'a' && letter < 'a' + NETWORK_ZONES_MAX ? (unsigned)(letter - 'a') + 1 : 0;
+}
+
 /* Holes and padding are noted too, so all of it is set. */
 struct network_fault ec2_sync_fault(const struct chaos *chaos, struct str zone)
 {

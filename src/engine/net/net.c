@@ -273,11 +273,18 @@ static void put_thing(struct net *net, const char *vpc, const void *m, size_t n)
 
 static void answer_stats(struct net *net, const char *id)
 {
-	const struct thing *t = find_anywhere(net, id);
+	const struct router *r = find_router(net, id);
+	const struct thing *t = r ? NULL : find_anywhere(net, id);
 	struct net_stats m = {.h = {.verb = NET_STATS}};
+	struct net_vpc_stats vpc = {.h = {.verb = NET_STATS}};
 	struct net_balance_stats balance = {.h = {.verb = NET_STATS}};
 	memcpy(m.h.id, id, strlen(id));
 	memcpy(balance.h.id, id, strlen(id));
+	memcpy(vpc.h.id, id, strlen(id));
+	if (r && r->live) {
+		router_stats(r, &vpc.stats);
+		answer(net, &vpc, sizeof(vpc), -1);
+	}
 	if (t && t->verb == NET_PORT && port_stats(t, &m.stats) == 0)
 		answer(net, &m, sizeof(m), -1);
 	if (t && t->verb == NET_BALANCE && balance_stats(t, &balance.stats) == 0)

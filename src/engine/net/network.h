@@ -37,6 +37,7 @@ enum {
 	NETWORK_PREFIXES_MAX = 6,      /* of one VPC */
 	NETWORK_ADDRESSES_MAX = 15,    /* of one port, of each family */
 	NETWORK_GROUPS_MAX = 16,       /* of one port */
+	NETWORK_ZONES_MAX = 6,         /* of one VPC, as far as what passes between them is counted */
 	NETWORK_GROUP_RULES_MAX = 400, /* of one group: what fits into one atomic change */
 	NETWORK_ACL_RULES_MAX = 80,
 	NETWORK_ROUTES_MAX = 200, /* of one subnet */
@@ -175,6 +176,7 @@ struct network_port {
 	uint64_t bits_per_s; /* 0: unlimited; holds in each direction; what is beyond is dropped, after a second's worth at once */
 	struct network_fault fault;
 	bool flows; /* count packets by flow, for events->flows(); without it no packet is looked at for that */
+	unsigned zone; /* up to NETWORK_ZONES_MAX: what passes between ports of different ones is counted; 0: never for this one */
 };
 
 /* Two VPCs whose subnets may have routes into each other. Rules of groups in one may name groups of the other. What comes from a
@@ -314,6 +316,13 @@ struct network_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
 };
 bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret_stats);
+
+/* What has come into a VPC from the outside and has left it, and what has passed between its zones (once, whichever the way). False:
+ * not known yet; asynchronous as above. All begin anew when the VPC's router does. */
+struct network_vpc_stats {
+	uint64_t in_bytes, out_bytes, zones_bytes;
+};
+bool network_vpc_stats(struct networks *n, const char *vpc_id, struct network_vpc_stats *ret_stats);
 
 /* Asks for the flows of a port that counts them; nothing comes for another, or while `net` is not there. */
 void network_collect_flows(struct networks *n, const char *port_id);

@@ -7,7 +7,7 @@
  *   REMOVE                           by id
  *   UPLINK                           priv has linked the VPC to the machine; address: the machine's end
  *   SETTLED                          what was not put since HELLO goes, but for balances of ports that stay; with a port's id: its
- * balances STATS                            of a port or a balance; answered by STATS FLOWS                            of a port;
+ * balances STATS                            of a VPC, a port or a balance; answered by STATS FLOWS                            of a port;
  * answered by FLOWS (descriptor: a file of struct network_flow), which also comes when a port goes or counts no longer END
  * everything goes, the process too (`priv` says this as well) and back: HELLO (with what works), VPC (descriptor: its namespace,
  * for priv), LISTENER (kind; descriptor), PORT (descriptor).
@@ -17,7 +17,7 @@
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 8, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 9, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,
@@ -105,7 +105,7 @@ struct net_port {
 	uint64_t bits_per_s;
 	int64_t fault_until_us; /* 0: no fault; of the monotonic clock */
 	uint16_t delay_ms;
-	uint8_t down, loss_percent, spare[4];
+	uint8_t down, loss_percent, zone, spare[3];
 	char host_name[NETWORK_NAME_MAX], domain[NETWORK_NAME_MAX];
 	struct network_dhcp dhcp;
 	struct net_address addresses[NETWORK_ADDRESSES_MAX];
@@ -145,6 +145,11 @@ struct net_stats {
 	struct network_port_stats stats;
 };
 
+struct net_vpc_stats {
+	struct net_header h;
+	struct network_vpc_stats stats;
+};
+
 struct net_balance_stats {
 	struct net_header h;
 	struct network_balance_stats stats;
@@ -172,6 +177,7 @@ union net_answer {
 	struct net_hello hello;
 	struct net_stats stats;
 	struct net_balance_stats balance;
+	struct net_vpc_stats vpc;
 	struct net_flows flows;
 };
 

@@ -161,8 +161,9 @@ int network_put_port(struct networks *n, const struct network_port *p)
 	                     .fault_until_us = p->fault.until_us,
 	                     .delay_ms = p->fault.delay_ms,
 	                     .down = p->fault.down,
-	                     .loss_percent = p->fault.loss_percent};
-	if (p->address_count > NETWORK_ADDRESSES_MAX || p->address6_count > NETWORK_ADDRESSES_MAX ||
+	                     .loss_percent = p->fault.loss_percent,
+	                     .zone = (uint8_t)p->zone};
+	if (p->zone > NETWORK_ZONES_MAX || p->address_count > NETWORK_ADDRESSES_MAX || p->address6_count > NETWORK_ADDRESSES_MAX ||
 	    p->group_count > NETWORK_GROUPS_MAX || !PUT(m.h.id, p->id) || !PUT(m.vpc, p->vpc) || !PUT(m.subnet, p->subnet) ||
 	    !PUT(m.host_name, p->host_name) || !PUT(m.domain, p->domain))
 		return -EINVAL;

@@ -254,6 +254,9 @@ static void take_answer(struct networks *n, const union net_answer *m, size_t si
 	} else if (w && m->h.verb == NET_STATS && w->verb == NET_BALANCE && size == sizeof(m->balance)) {
 		w->balance = m->balance.stats;
 		w->has_stats = true;
+	} else if (w && m->h.verb == NET_STATS && w->verb == NET_VPC && size == sizeof(m->vpc)) {
+		w->vpc = m->vpc.stats;
+		w->has_stats = true;
 	}
 }
 
@@ -534,6 +537,17 @@ void networks_ask_stats(struct networks *n, struct want *w)
 		return;
 	w->stats_asked_us = now;
 	to_net_about(n, NET_STATS, w->id, 0);
+}
+
+bool network_vpc_stats(struct networks *n, const char *vpc_id, struct network_vpc_stats *ret_stats)
+{
+	struct want *w = find(n, vpc_id);
+	if (!w || w->verb != NET_VPC)
+		return false;
+	networks_ask_stats(n, w);
+	if (w->has_stats)
+		*ret_stats = w->vpc;
+	return w->has_stats;
 }
 
 bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret_stats)

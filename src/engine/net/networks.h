@@ -28,6 +28,7 @@ struct want {
 	int64_t stats_asked_us;
 	struct network_port_stats stats;
 	struct network_balance_stats balance; /* of balances */
+	struct network_vpc_stats vpc;         /* of VPCs */
 	bool balanced;                        /* ports: all of their balances have been put */
 };
 

@@ -553,3 +553,14 @@ void router_set_uplink(struct router *r, uint32_t address)
 	r->uplink = address;
 	subnet_update_routes(r, false);
 }
+
+void router_stats(const struct router *r, struct network_vpc_stats *ret)
+{
+	struct device_counters c = {0};
+	if (r->uplink_ifindex)
+		device_counters(r->netlink, r->uplink_ifindex, &c);
+	*ret = (struct network_vpc_stats){.in_bytes = c.rx_bytes,
+	                                  .out_bytes = c.tx_bytes,
+	                                  .zones_bytes = nft_counter_bytes(r->nft, "ip q", "crossed") +
+	                                                 nft_counter_bytes(r->nft, "ip6 q", "crossed")};
+}

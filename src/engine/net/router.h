@@ -90,6 +90,8 @@ void router_free(struct router *r);
 /* Takes the VPC's put; makes the namespace at the first. 0 or negative errno. */
 int router_put(struct router *r, const struct net_vpc *m);
 void router_set_uplink(struct router *r, uint32_t address);
+/* What its kernel has counted; 0 of what it has not. */
+void router_stats(const struct router *r, struct network_vpc_stats *ret);
 /* Runs what has been gathered. */
 void router_flush(struct router *r);
 /* A link is to go; router_remove_doomed() removes all such together, since the kernel waits for every processor each time. */

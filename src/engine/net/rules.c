@@ -142,6 +142,7 @@ static const char base[] =
 void rules_base(struct buf *b)
 {
 	buf_add(b, base, sizeof(base) - 1);
+	rules_zones(&rules_ip4, b);
 	rules6_base(b);
 }
 

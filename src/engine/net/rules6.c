@@ -107,6 +107,7 @@ static struct text text_of(const uint8_t address[16])
 void rules6_base(struct buf *b)
 {
 	buf_add(b, base, sizeof(base) - 1);
+	rules_zones(&rules_ip6, b);
 }
 
 void rules6_own(struct buf *b, const struct net_vpc *vpc)

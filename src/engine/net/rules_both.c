@@ -77,6 +77,27 @@ void rules_subnet_chains(const struct rules_family *f, struct buf *b, uint32_t n
 	buf_printf(b, "add rule %s s%ui iifname @t%u accept\nadd rule %s s%ui goto a%ui\n", t, number, number, t, number, acl);
 }
 
+/* ---- zones ---- */
+
+void rules_zones(const struct rules_family *f, struct buf *b)
+{
+	buf_printf(b,
+	           "table %s {\n"
+	           "counter crossed { }\n"
+	           "set zoned { type ifname; }\n"
+	           "map in_zone { type ifname : verdict; }\n",
+	           f->table);
+	for (unsigned zone = 1; zone <= NETWORK_ZONES_MAX; zone++)
+		buf_printf(b,
+		           "set zone%u { type ifname; }\n"
+		           "chain to_zone%u {\n"
+		           "iifname @zone%u return\n"
+		           "iifname @zoned counter name \"crossed\"\n"
+		           "}\n",
+		           zone, zone, zone);
+	buf_add_lit(b, "chain zones { type filter hook forward priority 6; policy accept; oifname vmap @in_zone\n}\n}\n");
+}
+
 /* ---- ports ---- */
 
 void rules_element(struct buf *b, bool add, uint32_t port, const char *set, const char *key, const char *value, ...)
@@ -114,6 +135,13 @@ void rules_port_elements(const struct rules_family *f, struct buf *b, const stru
 	rules_element(b, add, n, IN("entering"), "", "goto i%u", n);
 	rules_element(b, add, n, IN("subnet_leaving"), "", "goto s%uo", p->subnet);
 	rules_element(b, add, n, IN("subnet_entering"), "", "goto s%ui", p->subnet);
+	if (p->port->zone) {
+		char zone[32];
+		snprintf(zone, sizeof(zone), "%s zone%u", f->table, p->port->zone);
+		rules_element(b, add, n, zone, "", NULL);
+		rules_element(b, add, n, IN("zoned"), "", NULL);
+		rules_element(b, add, n, IN("in_zone"), "", "jump to_zone%u", p->port->zone);
+	}
 	if (is_limited(p)) {
 		rules_element(b, add, n, IN("fast_leaving"), "", "jump f%uo", n);
 		rules_element(b, add, n, IN("fast_entering"), "", "jump f%ui", n);

@@ -15,6 +15,9 @@ struct rules_family {
 };
 extern const struct rules_family rules_ip4, rules_ip6;
 
+/* Counts what passes between ports of different zones, once it may pass. */
+void rules_zones(const struct rules_family *f, struct buf *b);
+
 /* Protocol and ports of a rule. */
 void rules_match(const struct rules_family *f, struct buf *b, const struct net_rule *r);
 

@@ -1,7 +1,10 @@
 """Flows that the router leads while roles die: they go on, new ones are led meanwhile, changes are taken, and nothing is left."""
+import subprocess
+import threading
 import unittest
 
 from busybox import busybox, push, why_not
+from leftovers import instance_of
 from registry import Registry
 from seen import echoes, packet, program, stream, told
 from tasked import AWAY, Tasked
@@ -78,12 +81,35 @@ class Flows(Tasked):
         self.assertEqual([self.show(arn)["lastStatus"] for arn in inside], ["RUNNING"] * 5)
 
     def test_what_is_open_outlives_api(self):
+        """Not for a moment is the way to it gone: until the next api has said all that it wants, what the last one had holds."""
         s, _ = stream(self.address)
+        again, over = [], threading.Event()
+
+        def talk():
+            while not over.is_set() and all(again):
+                again.append(echoes(s))
+
+        talker = threading.Thread(target=talk)
         with s:
-            self.cloud.kill("api")
+            talker.start()
+            try:
+                self.cloud.kill("api")
+                self.eventually(lambda: self.elb.describe_load_balancers()["LoadBalancers"])
+                # what is said to priv is heard in order: behind this all is as the new api wants it
+                self.eventually(lambda: self.run_task("one"))
+                self.eventually(lambda: all(self.has_way(p) for p in self.publics()) and len(self.publics()) == 4)
+            finally:
+                over.set()
+                talker.join()
+            self.assertEqual(again.count(False), 0)
             self.assertTrue(echoes(s))
-            self.eventually(lambda: self.elb.describe_load_balancers()["LoadBalancers"])
-            self.assertTrue(echoes(s))
+
+    def publics(self):
+        return [i["Association"]["PublicIp"] for i in self.ec2.describe_network_interfaces()["NetworkInterfaces"] if "Association" in i]
+
+    def has_way(self, address):
+        routes = subprocess.run(["ip", "-o", "route", "show", "table", "local", address], capture_output=True, text=True, check=True).stdout
+        return f"dev qv{instance_of(self.cloud.data)}-" in routes
 
     def test_a_listener_goes_while_nobody_looks(self):
         """What a role was killed in the middle of is not in force for ever."""

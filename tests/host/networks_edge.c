@@ -431,6 +431,15 @@ static void net_is_made_again(void **state)
 	assert_true(eventually(c, !pings(c, a, "10.0.1.11")));
 }
 
+/* Is there a route of this cloud to a public address? */
+static bool leads_to(const struct cloud *c, const char *public)
+{
+	char command[120];
+	snprintf(command, sizeof(command), "ip -o route show table local | grep '^%s via .* dev qv%.8s-' >/dev/null", public,
+	         c->world.instance);
+	return system(command) == 0;
+}
+
 static ino_t inode(int fd)
 {
 	struct stat st;
@@ -442,11 +451,13 @@ static void others_die_and_connections_live(void **state)
 {
 	struct cloud *c = *state;
 	const struct network_route out[] = {{{0x0a000000, 16}, NETWORK_LOCAL, NULL}, {ANY, NETWORK_INTERNET, NULL}};
+	put_vpc(c, "vpc-0", "10.9.0.0/16"); /* has the first link, whose address says nothing */
 	open_vpc(c, "vpc-1", "acl-1", "subnet-1", "sg-1");
 	put_subnet(c, "subnet-1", "vpc-1", "10.0.1.0/24", "acl-1", out, 2);
 	put_port(c, NETWORK_VETH, "eni-a", "vpc-1", "subnet-1", "10.0.1.10", "127.77.0.5", "sg-1", true);
-	put_port(c, NETWORK_VETH, "eni-b", "vpc-1", "subnet-1", "10.0.1.11", NULL, "sg-1", true);
+	put_port(c, NETWORK_VETH, "eni-b", "vpc-1", "subnet-1", "10.0.1.11", "127.77.0.6", "sg-1", true);
 	int a = cloud_port(c, "eni-a", 1), b = dup(cloud_port(c, "eni-b", 1)), fd = -1, from_here = -1;
+	char first;
 	ino_t a_is = inode(a);
 	int web = open_in(c, a, SOCK_STREAM, "10.0.1.10", 80);
 	assert_true(connects(c, b, "10.0.1.10", 80, &fd));
@@ -454,11 +465,20 @@ static void others_die_and_connections_live(void **state)
 	assert_true(eventually(c, connects(c, -1, "127.77.0.5", 80, &from_here)));
 	int here_peer = accept(web, NULL, NULL);
 	assert_true(peer >= 0 && here_peer >= 0);
+	uint32_t link = network_outside_address(c->networks, "vpc-1");
+	assert_int_not_equal(link, network_outside_address(c->networks, "vpc-none")); /* so it tells that priv has answered */
 	int pid = cloud_net_pid(c);
-	/* the api side, which then wants less */
+	/* the api side: what its predecessor has said holds until it has said all, */
 	cloud_restart_api(c);
+	put_vpc(c, "vpc-0", "10.9.0.0/16");
 	open_vpc(c, "vpc-1", "acl-1", "subnet-1", "sg-1");
 	put_subnet(c, "subnet-1", "vpc-1", "10.0.1.0/24", "acl-1", out, 2);
+	cloud_listener(c, "vpc-1", NETWORK_METADATA);
+	assert_true(eventually(c, network_outside_address(c->networks, "vpc-1") == link));
+	assert_int_equal(send(from_here, "0", 1, 0), 1);
+	assert_true(eventually(c, recv(here_peer, &first, 1, MSG_DONTWAIT) == 1));
+	assert_true(leads_to(c, "127.77.0.5") && leads_to(c, "127.77.0.6"));
+	/* and then it wants less */
 	put_port(c, NETWORK_VETH, "eni-a", "vpc-1", "subnet-1", "10.0.1.10", "127.77.0.5", "sg-1", true);
 	a = cloud_port(c, "eni-a", 1);
 	assert_int_equal(inode(a), a_is);
@@ -471,6 +491,8 @@ static void others_die_and_connections_live(void **state)
 	assert_true(eventually(c, send(from_here, "2", 1, 0) == 1 && recv(here_peer, &x, 1, MSG_DONTWAIT) == 1));
 	networks_settled(c->networks);
 	assert_true(eventually(c, !connects(c, b, "10.0.1.10", 80, NULL)));
+	assert_true(eventually(c, !leads_to(c, "127.77.0.6")));
+	assert_true(leads_to(c, "127.77.0.5"));
 	/* priv: its links go with the next one's start, and come again */
 	assert_return_code(kill(c->world.priv, SIGKILL), errno);
 	world_restart_priv(&c->world);
@@ -658,7 +680,7 @@ static void links_are_made_by_who_has_the_namespace(void **state)
 	        "ip link set lo up && ip link set eth0 up && ip addr add 10.0.1.10/24 dev eth0 && ip route add default via 10.0.1.1");
 	assert_return_code(setns(c->home, CLONE_NEWNET), errno);
 	assert_int_equal(made, 0);
-	assert_true(connects(c, a, "10.0.1.11", 80, NULL));
+	assert_true(eventually(c, connects(c, a, "10.0.1.11", 80, NULL)));
 	/* its rules hold as any other's */
 	int raw = packet_socket(c, a);
 	send_udp(raw, mac_a, "10.0.1.99", "10.0.1.11", '1');

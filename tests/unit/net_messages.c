@@ -251,7 +251,9 @@ static void requests_for_links_are_checked(void **state)
 	}
 	r = (struct link_request){LINK_UPLINK, 0, 0};
 	assert_int_equal(link_check(&r, sizeof(r)), -EINVAL);
-	r = (struct link_request){LINK_END + 1, 1, 0};
+	r = (struct link_request){LINK_SETTLED, 1, 0};
+	assert_int_equal(link_check(&r, sizeof(r)), 0);
+	r = (struct link_request){LINK_SETTLED + 1, 1, 0};
 	assert_int_equal(link_check(&r, sizeof(r)), -EINVAL);
 }
 

@@ -1,6 +1,6 @@
 /* A link is known by the namespace that it leads to, so that an api which was started again finds the link of before in place and
- * connections go on. Public addresses are routes in the machine's `local` table, over the link: more specific than 127.0.0.0/8,
- * and gone with the link whatever happens. */
+ * connections go on; for the same reason what was led there stays until that api has said all that it wants. Public addresses are
+ * routes in the machine's `local` table, over the link: more specific than 127.0.0.0/8, and gone with the link whatever happens. */
 #include "engine/net/netkeeper.h"
 #include "engine/cell/keeper.h"
 #include "engine/net/link.h"
@@ -36,10 +36,17 @@ struct uplink {
 	uint32_t number; /* 0: api has not asked for it since it was started */
 	ino_t ns;
 	unsigned slot, ifindex;
-	uint32_t publics[PUBLICS_MAX];
+	/* wanted: by the api that is there now */
+	struct {
+		uint32_t address;
+		bool wanted;
+	} publics[PUBLICS_MAX];
 	size_t public_count;
 	bool has_ipv6;
-	struct net_prefix6 prefixes6[NETWORK_PREFIXES_MAX];
+	struct {
+		struct net_prefix6 is;
+		bool wanted;
+	} prefixes6[NETWORK_PREFIXES_MAX];
 	size_t prefix6_count;
 };
 
@@ -104,7 +111,7 @@ static int lead_public(struct netkeeper *n, const struct uplink *u, uint32_t add
 static int change_public(struct netkeeper *n, struct uplink *u, uint32_t address, bool add)
 {
 	size_t i = 0;
-	while (i < u->public_count && u->publics[i] != address)
+	while (i < u->public_count && u->publics[i].address != address)
 		i++;
 	if (add && i == PUBLICS_MAX)
 		return -ENOSPC;
@@ -116,9 +123,12 @@ static int change_public(struct netkeeper *n, struct uplink *u, uint32_t address
 			if (o != u)
 				change_public(n, o, address, false);
 		int error = lead_public(n, u, address, true);
-		if (!error && i == u->public_count)
-			u->publics[u->public_count++] = address;
-		return error;
+		if (error)
+			return error;
+		u->public_count += i == u->public_count;
+		u->publics[i].address = address;
+		u->publics[i].wanted = true;
+		return 0;
 	}
 	lead_public(n, u, address, false);
 	u->publics[i] = u->publics[--u->public_count];
@@ -142,8 +152,10 @@ static int lead_prefix6(struct netkeeper *n, const struct uplink *u, const struc
 static int change_prefix6(struct netkeeper *n, struct uplink *u, const struct net_prefix6 *p, bool add)
 {
 	size_t i = 0;
-	while (i < u->prefix6_count && memcmp(&u->prefixes6[i], p, sizeof(*p)) != 0)
+	while (i < u->prefix6_count && memcmp(&u->prefixes6[i].is, p, sizeof(*p)) != 0)
 		i++;
+	if (add && i < u->prefix6_count)
+		u->prefixes6[i].wanted = true;
 	if (!u->has_ipv6 || add == (i < u->prefix6_count))
 		return 0;
 	if (!add) {
@@ -155,12 +167,35 @@ static int change_prefix6(struct netkeeper *n, struct uplink *u, const struct ne
 		return -ENOSPC;
 	list_each (&n->uplinks, struct uplink, at, o)
 		for (size_t k = 0; o != u && k < o->prefix6_count; k++)
-			if (memcmp(&o->prefixes6[k], p, sizeof(*p)) == 0)
+			if (memcmp(&o->prefixes6[k].is, p, sizeof(*p)) == 0)
 				return -EEXIST;
 	int error = lead_prefix6(n, u, p, true);
-	if (!error)
-		u->prefixes6[u->prefix6_count++] = *p;
-	return error;
+	if (error)
+		return error;
+	u->prefixes6[u->prefix6_count].is = *p;
+	u->prefixes6[u->prefix6_count++].wanted = true;
+	return 0;
+}
+
+/* What the api before this one has led there, until it is said again. */
+static void doubt(struct uplink *u)
+{
+	for (size_t i = 0; i < u->public_count; i++)
+		u->publics[i].wanted = false;
+	for (size_t i = 0; i < u->prefix6_count; i++)
+		u->prefixes6[i].wanted = false;
+}
+
+static void settle(struct netkeeper *n, struct uplink *u)
+{
+	for (size_t i = u->public_count; i-- > 0;)
+		if (!u->publics[i].wanted)
+			change_public(n, u, u->publics[i].address, false);
+	for (size_t i = u->prefix6_count; i-- > 0;) {
+		struct net_prefix6 p = u->prefixes6[i].is;
+		if (!u->prefixes6[i].wanted)
+			change_prefix6(n, u, &p, false);
+	}
 }
 
 /* Is this a network namespace of net's making? Anything else - the machine's own above all - is not linked. */
@@ -267,10 +302,7 @@ static int add_uplink(struct netkeeper *n, uint32_t number, int ns_fd, uint32_t 
 	}
 	if (same) {
 		same->number = number;
-		while (same->public_count)
-			change_public(n, same, same->publics[0], false);
-		while (same->prefix6_count)
-			change_prefix6(n, same, &same->prefixes6[0], false);
+		doubt(same);
 		*ret_address = outbound_host_address(o, same->slot);
 		return 0;
 	}
@@ -453,6 +485,10 @@ static void obey(struct netkeeper *n, const struct link_request *r, int fd)
 	case LINK_PREFIX6:
 	case LINK_NO_PREFIX6:
 		a.error = u ? change_prefix6(n, u, &r->prefix6, r->verb == LINK_PREFIX6) : -ENOENT;
+		break;
+	case LINK_SETTLED:
+		if (u)
+			settle(n, u);
 		break;
 	default:
 		break;

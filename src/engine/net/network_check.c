@@ -240,6 +240,7 @@ int link_check(const void *p, size_t n)
 	case LINK_UNLINK:
 	case LINK_PREFIX6:
 	case LINK_NO_PREFIX6:
+	case LINK_SETTLED:
 		return r.number > 0 && r.address == 0 ? 0 : -EINVAL;
 	case LINK_PUBLIC:
 	case LINK_PRIVATE:

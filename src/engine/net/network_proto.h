@@ -214,7 +214,8 @@ enum link_verb {
 	LINK_PRIVATE,
 	LINK_END,
 	LINK_PREFIX6,
-	LINK_NO_PREFIX6
+	LINK_NO_PREFIX6,
+	LINK_SETTLED /* of a VPC: all of its addresses and blocks have been said; what an earlier api led to it besides goes */
 };
 
 struct link_request {

@@ -101,6 +101,13 @@ static void change_prefixes6(struct networks *n, const struct want *vpc, uint32_
 	}
 }
 
+/* What an earlier api has led into a VPC besides goes, once all is known that this one wants. */
+static void settle_link(struct networks *n, const struct want *vpc)
+{
+	if (n->settled && vpc->linked)
+		to_priv(n, LINK_SETTLED, vpc->number, 0, -1);
+}
+
 static void uplink_answered(struct networks *n, const struct link_answer *a)
 {
 	list_each (&n->order, struct want, at, w) {
@@ -117,6 +124,7 @@ static void uplink_answered(struct networks *n, const struct link_answer *a)
 			if (p->verb == NET_PORT && strcmp(p->message->port.vpc, w->id) == 0)
 				change_publics(n, LINK_PUBLIC, &p->message->port, NULL);
 		change_prefixes6(n, w, LINK_PREFIX6, &w->message->vpc, NULL);
+		settle_link(n, w);
 	}
 }
 
@@ -397,6 +405,9 @@ void networks_settled(struct networks *n)
 		return;
 	}
 	to_net_about(n, NET_SETTLED, "", 0);
+	list_each (&n->order, struct want, at, w)
+		if (w->verb == NET_VPC)
+			settle_link(n, w);
 }
 
 struct want *networks_find(const struct networks *n, const char *id)

@@ -25,6 +25,8 @@ static bool compatible(const struct elbv2_listener *l, const struct elbv2_target
 		return elb_group_is_http(g) || str_is(g->target_type, "lambda");
 	if (str_is(l->protocol, "UDP") || str_is(l->protocol, "TCP_UDP"))
 		return str_is(p, "TCP_UDP") || str_eq(p, l->protocol);
+	if (elb_group_is_alb(g))
+		return str_is(l->protocol, "TCP");
 	return str_is(p, "TCP") || (str_is(p, "TLS") && str_is(l->protocol, "TLS")) ||
 	       (str_is(p, "TCP_UDP") && str_is(l->protocol, "TCP"));
 }

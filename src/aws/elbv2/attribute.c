@@ -11,10 +11,11 @@ enum {
 	LAMBDA = 1 << 4,
 	WEB = 1 << 5, /* listeners */
 	STREAM = 1 << 6,
-	KEPT = 1 << 7,    /* target groups of TCP that keep the client's address unless told otherwise */
-	PACKETS = 1 << 8, /* and those of UDP, which always do */
-	SEALED = 1 << 9,  /* listeners of HTTPS */
-	FLOWS = FLOW | KEPT | PACKETS,
+	KEPT = 1 << 7,     /* target groups of TCP that keep the client's address unless told otherwise */
+	PACKETS = 1 << 8,  /* and those of UDP, which always do */
+	SEALED = 1 << 9,   /* listeners of HTTPS */
+	CHAINED = 1 << 10, /* and those of application load balancers, which do, too */
+	FLOWS = FLOW | KEPT | PACKETS | CHAINED,
 };
 enum kind { FLAG, NUMBER, CHOICE, TEXT, SHARE /* "off", or percent */, NAME /* of a header */, HEADER /* its value */ };
 
@@ -63,7 +64,7 @@ static const struct attribute table[] = {
         {APP | NET, "zonal_shift.config.enabled", "false", FLAG, .fixed = true},
 
         {HTTP | FLOWS, "deregistration_delay.timeout_seconds", "300", NUMBER, 0, 3600},
-        {FLOW | KEPT, "deregistration_delay.connection_termination.enabled", "false", FLAG},
+        {FLOW | KEPT | CHAINED, "deregistration_delay.connection_termination.enabled", "false", FLAG},
         {PACKETS, "deregistration_delay.connection_termination.enabled", "true", FLAG},
         {LAMBDA, "lambda.multi_value_headers.enabled", "false", FLAG},
         {HTTP, "load_balancing.algorithm.anomaly_mitigation", "off", CHOICE, .choices = "on|off", .fixed = true},
@@ -73,8 +74,8 @@ static const struct attribute table[] = {
          .choices = "true|false|use_load_balancer_configuration"},
         {FLOW, "preserve_client_ip.enabled", "false", FLAG},
         {KEPT, "preserve_client_ip.enabled", "true", FLAG},
-        {PACKETS, "preserve_client_ip.enabled", "true", FLAG, .fixed = true},
-        {PACKETS, "proxy_protocol_v2.enabled", "false", FLAG, .fixed = true},
+        {PACKETS | CHAINED, "preserve_client_ip.enabled", "true", FLAG, .fixed = true},
+        {PACKETS | CHAINED, "proxy_protocol_v2.enabled", "false", FLAG, .fixed = true},
         {FLOW | KEPT, "proxy_protocol_v2.enabled", "false", FLAG},
         {HTTP, "slow_start.duration_seconds", "0", NUMBER, 30, 900},
         {HTTP, "stickiness.app_cookie.cookie_name", "", TEXT, .max = 255},
@@ -271,6 +272,8 @@ static unsigned of_group(const struct state_elbv2_group_record *r)
 		return HTTP;
 	if (str_is(g->protocol, "UDP") || str_is(g->protocol, "TCP_UDP"))
 		return PACKETS;
+	if (elb_group_is_alb(g))
+		return CHAINED;
 	return str_is(g->protocol, "TCP") && !str_is(g->target_type, "ip") ? KEPT : FLOW;
 }
 

@@ -142,6 +142,10 @@ int elbv2_delete_load_balancer(struct call *c, const struct elbv2_delete_load_ba
 		return call_fail(c, "OperationNotPermitted", 0,
 		                 "Load balancer '%.*s' cannot be deleted because deletion protection is enabled",
 		                 STR_ARG(in->load_balancer_arn));
+	struct str by = elb_chained_to(c, in->load_balancer_arn);
+	if (str_set(by))
+		return call_fail(c, "ResourceInUse", 0, "Load balancer '%.*s' is currently a target of target group '%.*s'",
+		                 STR_ARG(in->load_balancer_arn), STR_ARG(by));
 	struct elb_listeners listeners = elb_listeners_of(&s, r.balancer->load_balancer_name);
 	struct str_list certificates = elb_certificates_of(&s, r.balancer->load_balancer_name);
 	struct elb_name at;

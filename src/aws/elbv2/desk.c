@@ -28,6 +28,13 @@ static const struct elb_seen_group *seen_group(const struct elb_item *i, struct 
 	return NULL;
 }
 
+/* The target itself, or one of its nodes where it is a balancer: one that is healthy is enough then. */
+static bool is_part(const char *seen, const char *id)
+{
+	size_t n = strlen(id);
+	return strncmp(seen, id, n) == 0 && (!seen[n] || seen[n] == '@');
+}
+
 void elb_desk_health(const struct elb_scope *s, const struct state_elbv2_group_record *r, const struct state_elbv2_target *t,
                      struct elbv2_target_health *ret)
 {
@@ -37,18 +44,21 @@ void elb_desk_health(const struct elb_scope *s, const struct state_elbv2_group_r
 	*ret = (struct elbv2_target_health){.state = S("initial"),
 	                                    .reason = S("Elb.RegistrationInProgress"),
 	                                    .description = S("Target registration is in progress")};
+	bool said = false;
 	for (uint32_t u = 0; u < users.n; u++) {
 		const struct elb_item *i = !d ? NULL : elb_item_named(d, s->arena, s->account, s->region, users.v[u]);
 		const struct elb_seen_group *g = i ? seen_group(i, r->group->target_group_arn) : NULL;
 		for (size_t k = 0; g && k < g->target_count; k++) {
 			struct lb_target_health h;
-			if (strcmp(g->targets[k].id, id) != 0)
+			if (!is_part(g->targets[k].id, id))
 				continue;
 			enum lb_health health = elb_item_health(i, g, &g->targets[k], &h);
+			if (said && health != LB_HEALTHY)
+				continue;
+			said = true;
 			ret->state = health == LB_HEALTHY ? S("healthy") : health == LB_UNHEALTHY ? S("unhealthy") : S("initial");
 			ret->reason = h.reason[0] ? arena_dup(s->arena, str_from(h.reason)) : STR_NONE;
 			ret->description = h.description[0] ? arena_dup(s->arena, str_from(h.description)) : STR_NONE;
-			return;
 		}
 	}
 }
@@ -117,6 +127,17 @@ void elb_desk_soon(struct elb_desk *d)
 
 /* --- what changes */
 
+/* Of an application load balancer: whose target it may be has to know its nodes. */
+static void mark_chained(struct elb_desk *d)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&d->balancers, &at, &key, &value))
+		if (((struct elb_item *)value)->chained)
+			elb_item_mark(value);
+}
+
 static void look_at(struct elb_desk *d, struct arena *a, struct str key, struct str value)
 {
 	struct str_list parts = record_key_parts(a, key);
@@ -124,9 +145,10 @@ static void look_at(struct elb_desk *d, struct arena *a, struct str key, struct 
 		return;
 	if (str_is(parts.v[1], "group"))
 		elb_group_look(d, key, value);
-	else if (str_is(parts.v[1], "balancer"))
+	else if (str_is(parts.v[1], "balancer")) {
 		elb_item_look(d, a, parts.v[2], parts.v[3], parts.v[4], &value);
-	else if (str_is(parts.v[1], "listener") || str_is(parts.v[1], "rule"))
+		mark_chained(d);
+	} else if (str_is(parts.v[1], "listener") || str_is(parts.v[1], "rule"))
 		elb_item_look(d, a, parts.v[2], parts.v[3], parts.v[4], NULL);
 }
 

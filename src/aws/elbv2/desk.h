@@ -61,7 +61,7 @@ struct elb_item_node {
 
 /* What was put last, as health and names are asked about it. */
 struct elb_seen_target {
-	const char *id, *zone;
+	const char *id, *zone; /* id: of a balancer's nodes "ARN:PORT@ZONE" */
 };
 struct elb_seen_group {
 	const char *arn;
@@ -96,6 +96,7 @@ struct elb_item {
 	struct map counted;                      /* by node and group: struct lb_group_counters, as they said last */
 	struct str dns_name, zone_id, vpc;       /* dns_name: in lower case */
 	bool network, internal, tls;             /* tls: a listener has a certificate */
+	bool chained;                            /* it has a group for another balancer */
 	struct elb_item_node nodes[LB_NODES_MAX];
 	unsigned node_count;
 	unsigned heard;    /* counts what changes what is known of health; never 0 */
@@ -142,8 +143,9 @@ unsigned elb_item_addresses(const struct elb_item *i, struct str vpc, struct str
 struct str elb_engine_id(struct arena *a, const struct elb_name *n);
 /* "i-...:80" */
 const char *elb_target_id(struct arena *a, const struct state_elbv2_target *t);
-/* All of a balancer as the engine wants it, in the scope's arena. */
-void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret);
+/* All of a balancer as the engine wants it, in the scope's arena. *ret_chained: other balancers are its targets, so it is planned
+ * anew with them. */
+void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret, bool *ret_chained);
 
 /* --- desk_flows.c: network balancers */
 void elb_flows_lead(struct elb_item *i, struct elb_item_node *n, const struct lb_flow *flows, size_t count);

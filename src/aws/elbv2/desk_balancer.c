@@ -341,7 +341,7 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s)
 		return;
 	}
 	take_record(i, s->arena, &r);
-	elb_plan(s, &r, &b);
+	elb_plan(s, &r, &b, &i->chained);
 	remember(i, &b);
 	remember_listeners(i, &b);
 	elb_log_take(i, s->arena, &r);

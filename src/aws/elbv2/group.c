@@ -24,8 +24,6 @@ static int check_words(struct call *c, const struct elbv2_create_target_group_in
 		return CALL_FAIL;
 	if (str_is(in->target_type, "lambda"))
 		return check_function(c, in);
-	if (str_is(in->target_type, "alb"))
-		return elb_absent(c, "Targets of type 'alb' are");
 	if (str_is(in->ip_address_type, "ipv6"))
 		return elb_absent(c, "Targets with IPv6 addresses are");
 	if (in->target_control_port.set)
@@ -34,6 +32,9 @@ static int check_words(struct call *c, const struct elbv2_create_target_group_in
 		return elb_invalid(c, "A protocol must be specified");
 	if (str_is(in->protocol, "GENEVE") || str_is(in->protocol, "QUIC") || str_is(in->protocol, "TCP_QUIC"))
 		return elb_absent(c, "The protocols GENEVE, QUIC and TCP_QUIC are");
+	if (str_is(in->target_type, "alb") && !str_is(in->protocol, "TCP"))
+		return elb_invalid(c, "Target group protocol '%.*s' must be one of 'TCP' for target groups with target type 'alb'",
+		                   STR_ARG(in->protocol));
 	if (!in->port.set)
 		return elb_invalid(c, "A port must be specified");
 	if (!str_set(in->vpc_id))

@@ -63,13 +63,14 @@ static int check_matcher(struct call *c, struct elbv2_target_group *g, bool chec
 int elb_health_check(struct call *c, struct elbv2_target_group *g)
 {
 	bool http_group = elb_group_is_http(g), lambda = str_is(g->target_type, "lambda");
+	bool http_checks = http_group || elb_group_is_alb(g);
 	int64_t port;
 	if (!str_set(g->health_check_protocol) && !lambda)
-		g->health_check_protocol = http_group ? S("HTTP") : S("TCP");
+		g->health_check_protocol = http_checks ? S("HTTP") : S("TCP");
 	bool checks_http = lambda || elb_protocol_http(g->health_check_protocol);
-	if (!lambda && !checks_http && !(str_is(g->health_check_protocol, "TCP") && !http_group))
+	if (!lambda && !checks_http && !(str_is(g->health_check_protocol, "TCP") && !http_checks))
 		return elb_invalid(c, "Health check protocol '%.*s' must be one of '%s'", STR_ARG(g->health_check_protocol),
-		                   http_group ? "HTTP, HTTPS" : "HTTP, HTTPS, TCP");
+		                   http_checks ? "HTTP, HTTPS" : "HTTP, HTTPS, TCP");
 	if (!g->health_check_enabled.set)
 		g->health_check_enabled = OPT_BOOL(!lambda);
 	if (!g->health_check_enabled.v && !lambda)

@@ -48,7 +48,7 @@ void elb_health_find(const struct elb_scope *s, const struct state_elbv2_group_r
 		say(h, "unavailable", "Target.HealthCheckDisabled", S("Health checks are not enabled for this target"));
 		return;
 	}
-	if (str_is(r->group->target_type, "lambda"))
+	if (str_is(r->group->target_type, "lambda") || elb_group_is_alb(r->group))
 		zone = S("all");
 	if (!users->n)
 		say(h, "unused", "Target.NotInUse", S("Target group is not configured to receive traffic from the load balancer"));

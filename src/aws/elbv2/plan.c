@@ -64,15 +64,45 @@ static bool has_zone(const struct state_elbv2_balancer_record *r, struct str zon
 	return str_is(zone, "all");
 }
 
+/* Every node of an application load balancer is a target to the engine: to AWS's users they are one. */
+static size_t plan_nodes(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, const struct state_elbv2_target *t,
+                         struct lb_target *ret)
+{
+	struct state_elbv2_balancer_record b = {0};
+	struct elb_name name;
+	size_t n = 0;
+	if ((t->drained.set && t->drained.ms <= s->now_ms) || !elb_name_parse(s, t->id, &name) ||
+	    !elb_balancer_find(s, name.name, &b))
+		return 0;
+	for (uint32_t i = 0; i < b.nodes.n; i++) {
+		const struct state_elbv2_node *at = &b.nodes.v[i];
+		struct ec2_lent lent;
+		if (!has_zone(r, at->zone) || !ec2_find_lent(s->txn, s->arena, s->account, s->region, at->interface, &lent))
+			continue;
+		ret[n++] =
+		        (struct lb_target){.id = arena_printf(s->arena, "%s@%.*s", elb_target_id(s->arena, t), STR_ARG(at->zone)).p,
+		                           .address = lent.ip,
+		                           .port = (uint16_t)t->port.v,
+		                           .zone = Z(at->zone),
+		                           .draining = t->drained.set};
+	}
+	return n;
+}
+
 static void plan_targets(const struct elb_scope *s, const struct state_elbv2_balancer_record *r,
                          const struct state_elbv2_group_record *g, struct lb_group *ret)
 {
-	struct lb_target *targets = arena_array(s->arena, g->targets.n + 1, sizeof(*targets));
+	bool alb = elb_group_is_alb(g->group);
+	struct lb_target *targets = arena_array(s->arena, g->targets.n * (alb ? LB_NODES_MAX : 1) + 1, sizeof(*targets));
 	size_t n = 0;
 	for (uint32_t i = 0; i < g->targets.n; i++) {
 		const struct state_elbv2_target *t = &g->targets.v[i];
 		struct str zone;
 		uint32_t address;
+		if (alb) {
+			n += plan_nodes(s, r, t, &targets[n]);
+			continue;
+		}
 		if (!locate(s, g, t, &address, &zone) || !has_zone(r, zone))
 			continue;
 		targets[n++] = (struct lb_target){.id = elb_target_id(s->arena, t),
@@ -154,7 +184,8 @@ static void plan_group(const struct elb_scope *s, const struct state_elbv2_balan
 	plan_targets(s, r, g, ret);
 }
 
-static void plan_groups(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret)
+static void plan_groups(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret,
+                        bool *ret_chained)
 {
 	struct elb_rules rules = elb_rules_of(s, r->balancer->load_balancer_name, STR_NONE);
 	struct str_list arns = {0};
@@ -165,8 +196,10 @@ static void plan_groups(const struct elb_scope *s, const struct state_elbv2_bala
 	for (uint32_t i = 0; i < arns.n; i++) {
 		struct state_elbv2_group_record g = {0};
 		struct elb_name name;
-		if (elb_name_parse(s, arns.v[i], &name) && elb_group_find(s, name.name, &g))
-			plan_group(s, r, &g, &groups[n++]);
+		if (!elb_name_parse(s, arns.v[i], &name) || !elb_group_find(s, name.name, &g))
+			continue;
+		plan_group(s, r, &g, &groups[n++]);
+		*ret_chained |= elb_group_is_alb(g.group);
 	}
 	ret->groups = groups;
 	ret->group_count = n;
@@ -363,7 +396,7 @@ static void plan_listener(const struct elb_scope *s, const struct state_elbv2_li
 
 /* --- all of it */
 
-void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret)
+void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, struct lb_balancer *ret, bool *ret_chained)
 {
 	struct elb_name name = {0};
 	struct str xff = elb_balancer_attribute(r, "routing.http.xff_header_processing.mode"),
@@ -400,5 +433,6 @@ void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_recor
 	                  : str_is(desync, "strictest") ? LB_DESYNC_STRICTEST
 	                                                : LB_DESYNC_DEFENSIVE,
 	};
-	plan_groups(s, r, ret);
+	*ret_chained = false;
+	plan_groups(s, r, ret, ret_chained);
 }

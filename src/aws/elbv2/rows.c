@@ -361,3 +361,17 @@ bool elb_among(const struct str_list *l, struct str text)
 			return true;
 	return false;
 }
+
+struct str elb_chained_to(struct call *c, struct str balancer_arn)
+{
+	struct elb_walk w;
+	if (elb_walk_begin(c, &w, "group", STR_NONE, STR_NONE, (struct opt_int){0}) != CALL_OK)
+		return STR_NONE;
+	while (elb_walk_next(&w)) {
+		struct state_elbv2_group_record r = {0};
+		if (elb_read(c->arena, w.value, "GroupRecord", &r) && elb_group_is_alb(r.group) &&
+		    elb_target_of(&r, balancer_arn, 0))
+			return r.group->target_group_arn;
+	}
+	return STR_NONE;
+}

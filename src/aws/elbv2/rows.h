@@ -128,6 +128,8 @@ bool elb_read(struct arena *a, struct str value, const char *shape, void *ret);
 /* A marker among things that are in memory: how many to pass over. */
 int elb_page_of(struct call *c, struct str marker, struct opt_int size, uint32_t count, uint32_t *ret_from, uint32_t *ret_to,
                 struct str *ret_next);
+/* The target group that has a balancer for its target; absent: none has. */
+struct str elb_chained_to(struct call *c, struct str balancer_arn);
 bool elb_among(const struct str_list *l, struct str text);
 
 /* --- attribute.c */
@@ -154,6 +156,10 @@ int elb_tags_check(struct call *c, const struct elbv2_tag_list *tags);
 /* --- group_check.c: protocols */
 bool elb_protocol_http(struct str protocol); /* HTTP, HTTPS */
 bool elb_group_is_http(const struct elbv2_target_group *g);
+static inline bool elb_group_is_alb(const struct elbv2_target_group *g) /* its target is an application load balancer */
+{
+	return str_is(g->target_type, "alb");
+}
 int elb_health_check(struct call *c, struct elbv2_target_group *g);
 
 /* --- policy.c */

@@ -115,6 +115,61 @@ static int register_function(struct call *c, const struct elb_scope *s, struct s
 	return CALL_OK;
 }
 
+/* --- application load balancers */
+
+static bool listens(const struct elb_scope *s, struct str balancer, int64_t port)
+{
+	struct elb_listeners all = elb_listeners_of(s, balancer);
+	for (uint32_t i = 0; i < all.n; i++)
+		if (all.v[i].listener->port.v == port)
+			return true;
+	return false;
+}
+
+static int check_balancer(struct call *c, const struct elb_scope *s, const struct state_elbv2_group_record *r,
+                          const struct elbv2_target_description *t, int64_t port)
+{
+	struct state_elbv2_balancer_record b = {0};
+	struct elb_name name;
+	if (t->availability_zone.n)
+		return elb_invalid(c, "An Availability Zone cannot be specified for targets of type 'alb'");
+	if (!elb_name_parse(s, t->id, &name) || name.kind != ELB_BALANCER || name.network)
+		return elb_invalid(c, "'%.*s' is not a valid Application Load Balancer ARN", STR_ARG(t->id));
+	if (!elb_balancer_find(s, name.name, &b) || !str_eq(b.balancer->load_balancer_arn, t->id))
+		return call_fail(c, "InvalidTarget", 0, "The following load balancers do not exist: '%.*s'", STR_ARG(t->id));
+	if (!str_eq(b.balancer->vpc_id, r->group->vpc_id))
+		return call_fail(c, "InvalidTarget", 0, "The following targets are not in the target group VPC '%.*s': '%.*s'",
+		                 STR_ARG(r->group->vpc_id), STR_ARG(t->id));
+	if (!listens(s, name.name, port))
+		return elb_invalid(c, "If the target type is ALB, the target must have at least one listener that matches the "
+		                      "target group port or any specified port overrides");
+	return CALL_OK;
+}
+
+/* As of functions, a group has one at most. */
+static int register_balancer(struct call *c, const struct elb_scope *s, struct state_elbv2_group_record *r,
+                             const struct elbv2_target_descriptions *in)
+{
+	const struct elbv2_target_description *t = &in->v[0];
+	int64_t port = t->port.set ? t->port.v : r->group->port.v;
+	struct state_elbv2_target *old = elb_target_of(r, t->id, port);
+	if (check_balancer(c, s, r, t, port) != CALL_OK)
+		return CALL_FAIL;
+	bool full = in->n > 1;
+	for (uint32_t i = 0; i < r->targets.n; i++)
+		full |= &r->targets.v[i] != old && !r->targets.v[i].drained.set;
+	if (full)
+		return call_fail(c, "TooManyTargets", 0,
+		                 "The maximum number of targets of a target group of type 'alb', '1', has been reached");
+	if (old && !old->drained.set)
+		return CALL_OK;
+	if (!old)
+		old = LIST_ADD(c->arena, &r->targets);
+	*old = (struct state_elbv2_target){.id = t->id, .port = OPT_INT(port), .registered = OPT_TIME(c->now_ms)};
+	elb_group_put(s, r);
+	return CALL_OK;
+}
+
 /* --- operations */
 
 int elbv2_register_targets(struct call *c, const struct elbv2_register_targets_input *in, struct elbv2_register_targets_output *out)
@@ -129,6 +184,8 @@ int elbv2_register_targets(struct call *c, const struct elbv2_register_targets_i
 		return elb_invalid(c, "At least one target must be specified");
 	if (str_is(r.group->target_type, "lambda"))
 		return register_function(c, &s, &r, &in->targets);
+	if (elb_group_is_alb(r.group))
+		return register_balancer(c, &s, &r, &in->targets);
 	if (!ip && check_instances(c, &r, &in->targets) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->targets.n; i++) {

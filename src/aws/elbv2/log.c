@@ -17,6 +17,13 @@
 
 enum { PERIOD_S = 300, LOOK_US = 5000000, FILE_BYTES_MAX = 64 << 20, GZIP_BITS = 15 + 16 };
 
+/* What a kind is called in the names of files here and of objects. */
+static const struct {
+	const char *word, *object;
+} kinds[ELB_LOG_KINDS] = {[ELB_LOG_ACCESS] = {"access", ""},
+                          [ELB_LOG_CONNECTION] = {"connection", "conn_log."},
+                          [ELB_LOG_HEALTH] = {"health", "health_check_log_"}};
+
 /* One node's lines of one period: DATA/elb-logs/BALANCER.KIND.ADDRESS.END.RANDOM */
 struct file {
 	int fd;
@@ -100,7 +107,7 @@ static void pack(void *ctx)
 	close(fd);
 }
 
-/* [prefix/]AWSLogs/ACCOUNT/elasticloadbalancing/REGION/2024/01/31/[conn_log.]ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_20240131T2355Z_
+/* [prefix/]AWSLogs/ACCOUNT/elasticloadbalancing/REGION/2024/01/31/[KIND]ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_20240131T2355Z_
  * ADDRESS_RANDOM.log.gz; name: the file's */
 static void deliver(struct elb_log *l, enum elb_log_kind kind, const char *name)
 {
@@ -131,8 +138,7 @@ static void deliver(struct elb_log *l, enum elb_log_kind kind, const char *name)
 	        a,
 	        "%.*s%sAWSLogs/%.*s/elasticloadbalancing/%.*s/%.4s/%.2s/%.2s/%s%.*s_elasticloadbalancing_%.*s_%s_%.13sZ_%s_%.*s.log.gz",
 	        STR_ARG(prefix), prefix.n ? "/" : "", STR_ARG(d->account), STR_ARG(d->region), when.p, when.p + 4, when.p + 6,
-	        kind == ELB_LOG_CONNECTION ? "conn_log." : "", STR_ARG(d->account), STR_ARG(d->region), balancer, when.p, dotted,
-	        STR_ARG(rest));
+	        kinds[kind].object, STR_ARG(d->account), STR_ARG(d->region), balancer, when.p, dotted, STR_ARG(rest));
 	work_add(d->cloud->work, pack, packed, d);
 }
 
@@ -180,9 +186,8 @@ static struct file *file_of(struct elb_log *l, const struct elb_item_node *n, en
 	uint32_t address = n->public ? n->public : n->private;
 	f->end_s = (now_s / PERIOD_S + 1) * PERIOD_S;
 	f->bytes = 0;
-	snprintf(f->name, sizeof(f->name), "%s.%s.%u-%u-%u-%u.%lld.%.8s", l->item->id,
-	         kind == ELB_LOG_ACCESS ? "access" : "connection", address >> 24, address >> 16 & 255, address >> 8 & 255,
-	         address & 255, (long long)f->end_s, id_hex(&a, 8).p);
+	snprintf(f->name, sizeof(f->name), "%s.%s.%u-%u-%u-%u.%lld.%.8s", l->item->id, kinds[kind].word, address >> 24,
+	         address >> 16 & 255, address >> 8 & 255, address & 255, (long long)f->end_s, id_hex(&a, 8).p);
 	f->fd = open(arena_printf(&a, "%s/elb-logs/%s", l->item->desk->cloud->data_dir, f->name).p,
 	             O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	return f->fd < 0 ? NULL : f;
@@ -208,6 +213,13 @@ void elb_log_request(struct elb_item *i, struct elb_item_node *n, const struct l
 		add(i->log, n, ELB_LOG_CONNECTION, elb_log_connection_line(&a, i, line));
 }
 
+void elb_log_checked(struct elb_item *i, struct elb_item_node *n, const char *group, const char *target, const struct lb_check *c)
+{
+	struct arena CLEAN_ARENA a = {0};
+	if (i->log && i->log->on[ELB_LOG_HEALTH])
+		add(i->log, n, ELB_LOG_HEALTH, elb_log_health_line(&a, group, target, c));
+}
+
 /* --- life */
 
 /* Files of a life before. */
@@ -221,9 +233,9 @@ static void find_files(struct elb_log *l)
 	for (struct dirent *e; d && (e = readdir(d));) {
 		struct str rest = str_from(e->d_name), id = str_cut(&rest, '.'),
 		           kind = str_set(rest) ? str_cut(&rest, '.') : STR_NONE;
-		enum elb_log_kind k = str_is(kind, "access") ? ELB_LOG_ACCESS : ELB_LOG_CONNECTION;
-		if (str_is(id, l->item->id) && l->bucket[k])
-			deliver(l, k, e->d_name);
+		for (int k = 0; k < ELB_LOG_KINDS && str_is(id, l->item->id); k++)
+			if (str_is(kind, kinds[k].word) && l->bucket[k])
+				deliver(l, (enum elb_log_kind)k, e->d_name);
 	}
 	if (d)
 		closedir(d);

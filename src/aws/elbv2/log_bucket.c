@@ -85,7 +85,8 @@ const char *elb_log_attribute(enum elb_log_kind kind, const char *name)
 {
 	static const char *const names[ELB_LOG_KINDS][3] = {
 	        {"access_logs.s3.enabled", "access_logs.s3.bucket", "access_logs.s3.prefix"},
-	        {"connection_logs.s3.enabled", "connection_logs.s3.bucket", "connection_logs.s3.prefix"}};
+	        {"connection_logs.s3.enabled", "connection_logs.s3.bucket", "connection_logs.s3.prefix"},
+	        {"health_check_logs.s3.enabled", "health_check_logs.s3.bucket", "health_check_logs.s3.prefix"}};
 	return names[kind][strcmp(name, "enabled") == 0 ? 0 : strcmp(name, "bucket") == 0 ? 1 : 2];
 }
 
@@ -144,8 +145,7 @@ static int refused(struct call *c, const struct trial *t, struct str bucket)
 
 static int try_bucket(struct call *c, struct trial *t, enum elb_log_kind kind, const struct state_elbv2_balancer_record *r)
 {
-	static const char *const files[] = {"ELBAccessLogTestFile", "ELBConnectionLogTestFile"}, *const names[] = {"AccessLog",
-	                                                                                                           "ConnectionLog"};
+	static const char *const names[ELB_LOG_KINDS] = {"AccessLog", "ConnectionLog", "HealthCheckLog"};
 	struct elb_scope s = elb_scope(c);
 	struct elb_name at;
 	struct str bucket = elb_balancer_attribute(r, elb_log_attribute(kind, "bucket")),
@@ -157,8 +157,8 @@ static int try_bucket(struct call *c, struct trial *t, enum elb_log_kind kind, c
 		return refused(c, t, bucket);
 	if (!elb_name_parse(&s, r->balancer->load_balancer_arn, &at))
 		return call_broken(c, "a load balancer without a name");
-	struct str key =
-	        ARENA_CAT(c->arena, prefix, prefix.n ? S("/") : S(""), S("AWSLogs/"), c->account, S("/"), str_from(files[kind]));
+	struct str key = ARENA_CAT(c->arena, prefix, prefix.n ? S("/") : S(""), S("AWSLogs/"), c->account, S("/ELB"),
+	                           str_from(names[kind]), S("TestFile"));
 	struct str body = ARENA_CAT(c->arena, S("Enable "), str_from(names[kind]), S(" for ELB: app/"), at.name, S("/"), at.id,
 	                            S(" at "), time_format(c->arena, c->now_ms, TIME_ISO8601));
 	t->asking = true;

@@ -156,3 +156,36 @@ struct str elb_log_connection_line(struct arena *a, const struct elb_item *i, co
 	put_word(&b, l->connection);
 	return arena_dup(a, buf_str(&b));
 }
+
+/* type time latency target group status code reason */
+struct str elb_log_health_line(struct arena *a, const char *group, const char *target, const struct lb_check *c)
+{
+	struct buf CLEAN_BUF b;
+	bool function = strcmp(c->kind, "function") == 0, grpc = strncmp(c->kind, "grpc", 4) == 0;
+	struct str rest = str_from(group), name;
+	str_cut(&rest, '/');
+	name = str_cut(&rest, '/');
+	buf_init(&b, LINE_MAX_BYTES);
+	buf_printf(&b, "%s ", function ? "lambda" : grpc ? "grpc" : strcmp(c->kind, "h2s") == 0 ? "h2" : c->kind);
+	put_time(&b, clock_wall_ms() - (int64_t)c->age_ms);
+	buf_printf(&b, " %llu.%06llu ", (unsigned long long)(c->latency_us / 1000000),
+	           (unsigned long long)(c->latency_us % 1000000));
+	if (function)
+		buf_printf(&b, "%s", target);
+	else
+		buf_printf(&b, "%u.%u.%u.%u:%u", c->address >> 24, c->address >> 16 & 255, c->address >> 8 & 255, c->address & 255,
+		           c->port);
+	put_word(&b, name);
+	buf_printf(&b, c->fault == LB_CHECK_PASSED ? " PASS" : " FAIL");
+	if (c->code || (grpc && c->fault != LB_CHECK_TIMEOUT && c->fault != LB_CHECK_FAILED))
+		buf_printf(&b, " %u", c->code);
+	else
+		buf_add_lit(&b, " -");
+	put_word(&b, c->fault == LB_CHECK_PASSED    ? STR_NONE
+	             : c->fault == LB_CHECK_TIMEOUT ? S("RequestTimedOut")
+	             : c->fault == LB_CHECK_FAILED  ? S("ConnectionReset")
+	             : grpc                         ? S("GRPCUnexpectedStatus")
+	             : c->code >= 500               ? S("TargetError")
+	                                            : S("ResponseCodeMismatch"));
+	return arena_dup(a, buf_str(&b));
+}

@@ -167,6 +167,7 @@ static void plan_group(const struct elb_scope *s, const struct state_elbv2_balan
 	                                                                     : LB_ROUND_ROBIN,
 	        .slow_start_s = (uint32_t)elb_number(elb_group_attribute(g, "slow_start.duration_seconds")),
 	        .function = str_is(g->group->target_type, "lambda"),
+	        .log_checks = !elb_is_network(r) && elb_on(elb_balancer_attribute(r, "health_check_logs.s3.enabled")),
 	        .multi_values = elb_on(elb_group_attribute(g, "lambda.multi_value_headers.enabled")),
 	        .cross_zone = elb_on(cross) || str_is(g->group->target_type, "lambda"),
 	        .healthy_min_count = (uint32_t)elb_number(

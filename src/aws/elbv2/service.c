@@ -156,7 +156,7 @@ static const struct service_op ops[] = {
         ROW(modify_listener_attributes, ModifyListenerAttributes, .resource = about_modify_listener_attributes,
             .missing = "names of the headers about clients' certificates"),
         ROW(modify_load_balancer_attributes, ModifyLoadBalancerAttributes, .resource = about_modify_load_balancer_attributes,
-            .missing = "health check logs, access logs of network load balancers, zonal shifts, WAF, client routing policies"),
+            .missing = "access logs of network load balancers, zonal shifts, WAF, client routing policies"),
         ROW(modify_rule, ModifyRule, .resource = about_modify_rule, .missing = "as CreateRule"),
         ROW(modify_target_group, ModifyTargetGroup, .resource = about_modify_target_group),
         ROW(modify_target_group_attributes, ModifyTargetGroupAttributes, .resource = about_modify_target_group_attributes,

@@ -122,7 +122,7 @@ local function spread(g)
   for _, t in pairs(g.targets) do
     if t.leaves then
       t.server:set_maint()
-      if g.cuts:find('u') and not t.drain and t.health == 'unhealthy' then t.server:shut_sess() end
+      if g.flags:find('u') and not t.drain and t.health == 'unhealthy' then t.server:shut_sess() end
     end
   end
   return healthy
@@ -185,8 +185,8 @@ local function look_http(g, ip, port, token)
     return false, now() - begun >= g.timeout * 0.95 and 'timeout' or 'failed', 0
   end
   if grpc then code = tonumber(headers['grpc-status'] or '') or 0 end
-  if matches(g.matcher, code) then return true, '-', 0 end
-  return false, 'code', code
+  if matches(g.matcher, code) then return true, '-', 0, code end
+  return false, 'code', code, code
 end
 
 -- The first success makes a new target healthy; later it takes as many as the group says.
@@ -206,16 +206,38 @@ local function judge(g, t, good, reason, code)
   changed[#changed + 1] = health_line(g, t)
 end
 
+local checked = {} -- checks that are to be logged: when they began, and their lines
+
+core.register_task(function()
+  while true do
+    core.msleep(seconds)
+    if not over and #checked > 0 then
+      local lines, at = checked, now()
+      checked = {}
+      for i, c in ipairs(lines) do lines[i] = string.format('%s %d\n', c.line, (at - c.begun) * 1000 // 1) end
+      for from = 1, #lines, 2000 do say(table.concat(lines, '', from, math.min(#lines, from + 1999))) end
+    end
+  end
+end)
+
+local function note(g, t, port, begun, good, reason, seen)
+  if over or #checked >= 10000 or not g.flags:find('l') or g.check == 'none' then return end
+  checked[#checked + 1] = {begun = begun, line = string.format('check %s %s %s %s %d %s %d %d', g.name, t.token, g.check, t.ip, port,
+                                                               good and '-' or reason, seen or 0, (now() - begun) * 1000000 // 1)}
+end
+
 local function look_after(g, t)
   core.register_task(function()
     while not t.gone do
-      local good, reason, code = true, '-', 0
+      local begun, port = now(), g.port > 0 and g.port or t.port
+      local good, reason, code, seen = true, '-', 0, 0
       if g.check == 'tcp' then
-        good, reason, code = look_tcp(g, t.ip, g.port > 0 and g.port or t.port)
+        good, reason, code = look_tcp(g, t.ip, port)
       elseif g.check ~= 'none' then
-        good, reason, code = look_http(g, t.ip, g.port > 0 and g.port or t.port, t.token)
+        good, reason, code, seen = look_http(g, t.ip, port, t.token)
       end
       if t.gone then return end
+      note(g, t, port, begun, good, reason, seen)
       judge(g, t, good, reason, code)
       -- it is looked at again when its interval is over, or at once when the group is checked in another way
       local until_s, version = now() + g.interval, g.version
@@ -236,7 +258,7 @@ local function parse(text)
     if w[1] == 'group' then
       g = {name = w[2], token = w[3], check = w[4], port = tonumber(w[5]), interval = tonumber(w[6]), timeout = tonumber(w[7]),
            healthy = tonumber(w[8]), unhealthy = tonumber(w[9]), slow_start = tonumber(w[10]), minimum = tonumber(w[11]),
-           percent = tonumber(w[12]), matcher = w[13], path = w[14], cuts = w[15] or '-g', version = line, list = {}}
+           percent = tonumber(w[12]), matcher = w[13], path = w[14], flags = w[15] or '-g', version = line, list = {}}
       list[#list + 1] = g
     elseif w[1] == 'target' and g then
       g.list[#g.list + 1] = {token = w[2], ip = w[3], port = tonumber(w[4]), drain = w[5] == 'drain'}
@@ -252,7 +274,7 @@ end
 local function leave(g, t)
   t.gone = true
   t.server:set_maint()
-  if g.cuts:find('g') then t.server:shut_sess() end
+  if g.flags:find('g') then t.server:shut_sess() end
   g.places[t.place] = nil
   g.targets[t.token] = nil
   if g.sticky then
@@ -294,7 +316,7 @@ local function apply(text, known)
     end
     if g then
       for _, k in ipairs{'check', 'port', 'interval', 'timeout', 'healthy', 'unhealthy', 'slow_start', 'minimum', 'percent',
-                         'matcher', 'path', 'cuts', 'version'} do
+                         'matcher', 'path', 'flags', 'version'} do
         g[k] = wanted[k]
       end
       local stay, gone = {}, {}

@@ -496,7 +496,7 @@ void lb_config_wanted(struct buf *out, const struct lb_balancer *b, const struct
 		const struct lb_health_check *c = &g->check;
 		bool grpc = g->version == LB_GRPC;
 		lb_config_token(b, g, "", token);
-		buf_printf(out, "group g%zu %s %s %u %u %u %u %u %u %u %u %s %s -%s%s\n", i, token, check_kind(g), c->port,
+		buf_printf(out, "group g%zu %s %s %u %u %u %u %u %u %u %u %s %s -%s%s%s\n", i, token, check_kind(g), c->port,
 		           or_default(c->interval_s, 30), or_default(c->timeout_s, 5), or_default(c->healthy, 5),
 		           or_default(c->unhealthy, 2), g->slow_start_s, or_default(g->healthy_min_count, 1),
 		           g->healthy_min_percent,
@@ -506,7 +506,7 @@ void lb_config_wanted(struct buf *out, const struct lb_balancer *b, const struct
 		           c->path && c->path[0] ? c->path
 		           : grpc                ? "/AWS.ALB/healthcheck"
 		                                 : "/",
-		           g->keep_drained ? "" : "g", g->cut_unhealthy ? "u" : "");
+		           g->keep_drained ? "" : "g", g->cut_unhealthy ? "u" : "", g->log_checks ? "l" : "");
 		for (size_t k = 0; k < g->target_count; k++) {
 			const struct lb_target *t = &g->targets[k];
 			if (!lb_config_is_near(g, t->zone, n->zone))

@@ -74,6 +74,7 @@ struct lb_group {
 	bool keep_drained;  /* connections of a target that is not there any more go on; else they are cut */
 	bool cut_unhealthy; /* those of one that becomes unhealthy are cut */
 	bool function; /* its one target is no machine: requests come to events->connection(), and address and port mean nothing */
+	bool log_checks;   /* events->check() for each */
 	bool multi_values; /* of functions: kept for the caller, nothing here acts on it */
 	struct lb_health_check check;
 	const struct lb_target *targets; /* registered ones in a usable state (running), and draining ones */
@@ -193,6 +194,17 @@ struct lb_target_health {
 	const char *description; /* "Health checks failed with these codes: [502]" */
 };
 
+/* One health check: of what kind ("http", "https", "h2", "h2s", "grpc", "grpcs", "function"), whom it asked and what came of it. */
+enum lb_check_fault { LB_CHECK_PASSED, LB_CHECK_TIMEOUT, LB_CHECK_FAILED, LB_CHECK_CODE };
+struct lb_check {
+	char kind[12];
+	uint32_t address; /* host byte order; of functions none */
+	uint16_t port;
+	enum lb_check_fault fault;
+	unsigned code; /* of HTTP, of gRPC its own; 0: none came */
+	uint64_t latency_us, age_ms /* since it began */;
+};
+
 /* What a network balancer's node does not do itself, because its targets see the client's own address: the caller has the VPC's
  * router do it (network_put_balance() in engine/net/network.h, whose words these are). */
 enum lb_flow_state { LB_FLOW_SERVES, LB_FLOW_KEEPS, LB_FLOW_CUT };
@@ -243,6 +255,10 @@ struct lb_events {
 	/* Of each request and each broken connection, where access_log is on (lb_log.h); valid during the call. NULL: nobody wants
 	 * it. */
 	void (*access)(void *ctx, const char *balancer, const char *node, const struct lb_log *l);
+	/* Of groups that have log_checks, within about a second; what nobody hears while this side is away may be lost. NULL:
+	 * nobody wants it. */
+	void (*check)(void *ctx, const char *balancer, const char *node, const char *group, const char *target,
+	              const struct lb_check *c);
 };
 
 /* tasks: shared with others (tasks_share() in engine/oci/task.h); NULL: this machine has no sandboxes, and nodes do not come up.

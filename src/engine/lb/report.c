@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,30 @@ static void take_health(struct lb_node_state *n, const struct words *w)
 	n->lb->events->health(n->lb->ctx, n->balancer, n->id, named->group, named->target, &h);
 }
 
+/* "check BACKEND TOKEN KIND ADDRESS PORT REASON CODE MICROSECONDS AGE-MILLISECONDS" */
+static void take_check(struct lb_node_state *n, const struct words *w)
+{
+	char text[INET_ADDRSTRLEN];
+	struct in_addr at;
+	struct lb_check c = {0};
+	const struct lb_named *named = w->n == 10 && n->lb->events->check ? map_get(&n->of->wanted->named, w->v[2]) : NULL;
+	if (!named || w->v[3].n >= sizeof(c.kind) || w->v[4].n >= sizeof(text))
+		return;
+	memcpy(text, w->v[4].p, w->v[4].n);
+	text[w->v[4].n] = 0;
+	memcpy(c.kind, w->v[3].p, w->v[3].n);
+	c.address = inet_pton(AF_INET, text, &at) == 1 ? ntohl(at.s_addr) : 0;
+	c.port = (uint16_t)number(w, 5);
+	c.fault = str_is(w->v[6], "-")         ? LB_CHECK_PASSED
+	          : str_is(w->v[6], "timeout") ? LB_CHECK_TIMEOUT
+	          : str_is(w->v[6], "code")    ? LB_CHECK_CODE
+	                                       : LB_CHECK_FAILED;
+	c.code = (unsigned)number(w, 7) % 1000;
+	c.latency_us = number(w, 8);
+	c.age_ms = number(w, 9);
+	n->lb->events->check(n->lb->ctx, n->balancer, n->id, named->group, named->target, &c);
+}
+
 /* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS" */
 static void take_group(struct lb_node_state *n, const struct words *w)
 {
@@ -139,6 +164,8 @@ void lb_report_take(struct lb_node_state *n, struct str text)
 		struct words w = split(str_cut(&text, '\n'));
 		if (str_is(w.v[0], "health"))
 			take_health(n, &w);
+		else if (str_is(w.v[0], "check"))
+			take_check(n, &w);
 		else if (str_is(w.v[0], "serves") && w.n == 3 && str_is(w.v[1], n->of->wanted->version))
 			lb_node_say(n, true, "");
 		else if (str_is(w.v[0], "refused") && w.n == 2 && str_is(w.v[1], n->of->wanted->version))

@@ -1,4 +1,4 @@
-"""Access and connection logs of application load balancers, as they lie in a bucket."""
+"""Access, connection and health check logs of application load balancers, as they lie in a bucket."""
 import gzip
 import json
 import os
@@ -36,7 +36,7 @@ class Logs(WebCase):
         """Of all log files of that kind."""
         found = []
         for key in self.keys(bucket):
-            if key.endswith(".log.gz") and key.rsplit("/", 1)[1].startswith("conn_log." if kind == "conn" else "000000000000_"):
+            if key.endswith(".log.gz") and key.rsplit("/", 1)[1].startswith("conn_log." if kind == "conn" else "health_check_log_" if kind == "health" else "000000000000_"):
                 found += gzip.decompress(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()).decode().splitlines()
         return found
 
@@ -149,6 +149,30 @@ class Logs(WebCase):
         self.assertIn(entries["/a%22b"]["connection"], [c[11] for c in connections])
         self.assertEqual({c[10] for c in connections if c[3] == "80"}, {"-"})
         self.assertEqual(sorted(c[10] for c in connections if c[3] == "443"), ["Failed:UnmappedConnectionError", "Success"])
+
+    def test_health(self):
+        quick = {"HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2, "HealthyThresholdCount": 2}
+        function = self.function("checked")
+        well = self.function_group("well", function, HealthCheckEnabled=True, **quick)
+        ill = self.function_group("ill", function, HealthCheckEnabled=True, Matcher={"HttpCode": "404"}, **quick)
+        lost = self.elb.create_target_group(Name="lost", TargetType="ip", Protocol="HTTP", Port=8080, VpcId=self.vpc, **quick)["TargetGroups"][0]
+        made = self.balancer("checked")
+        (own, *_) = self.ec2.describe_network_interfaces(Filters=[{"Name": "subnet-id", "Values": self.subnets[:1]}])["NetworkInterfaces"]
+        self.elb.register_targets(TargetGroupArn=lost["TargetGroupArn"], Targets=[{"Id": own["PrivateIpAddress"]}])  # where nobody listens
+        for port, group in enumerate((well, ill, lost), 80):
+            self.listen(made, forward(group), Port=port)
+        bucket = self.writable("checked", "h/")
+        self.attributes(made, health_check_logs__s3__enabled="true", health_check_logs__s3__bucket=bucket, health_check_logs__s3__prefix="h")
+        self.assertEqual(self.keys(bucket), ["h/AWSLogs/000000000000/ELBHealthCheckLogTestFile"])
+        wait(self, lambda: all(f" {name} " in self.noted(made) for name in ("well", "ill", "lost")), 60, "checks")
+        self.attributes(made, health_check_logs__s3__enabled="false")
+        wait(self, lambda: self.lines(bucket, "health"), 60, "log files")
+        time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \d+\.\d{6}"
+        for line in self.lines(bucket, "health"):
+            self.assertRegex(line, rf"^(lambda {time} {function} (well PASS 200 -|ill FAIL 200 ResponseCodeMismatch)|"
+                             rf"http {time} {own['PrivateIpAddress']}:8080 lost FAIL - (ConnectionReset|RequestTimedOut))$")
+        (key,) = {k.rsplit("/", 1)[0] for k in self.keys(bucket) if k.endswith(".gz")}
+        self.assertRegex(key, rf"^h/AWSLogs/000000000000/elasticloadbalancing/{self.region}/\d{{4}}/\d\d/\d\d$")
 
     def try_tls(self, address, trust, name):
         try:

@@ -266,6 +266,29 @@ static void changes_when_it_must(void **state)
 	assert_int_equal(changes(), 4);
 }
 
+static void assert_first_in_history(const char *scan_by, const char *summary)
+{
+	const struct cloudwatch_describe_alarm_history_output *out =
+	        ask("DescribeAlarmHistory", &(struct cloudwatch_describe_alarm_history_input){
+	                                            .alarm_name = S("a"), .scan_by = str_from(scan_by), .max_records = OPT_INT(1)});
+	assert_int_equal(out->alarm_history_items.n, 1);
+	assert_str(out->alarm_history_items.v[0].history_summary, summary);
+}
+
+/* On a fast disk an alarm is made and changes within a millisecond; here the clock stands. */
+static void history_keeps_its_order(void **state)
+{
+	(void)state;
+	put_alarm(1, "ignore");
+	ask("SetAlarmState", &(struct cloudwatch_set_alarm_state_input){
+	                             .alarm_name = S("a"), .state_value = S("ALARM"), .state_reason = S("a try")});
+	ask("SetAlarmState",
+	    &(struct cloudwatch_set_alarm_state_input){.alarm_name = S("a"), .state_value = S("OK"), .state_reason = S("another")});
+	assert_int_equal(changes(), 2);
+	assert_first_in_history("TimestampAscending", "Alarm \"a\" created");
+	assert_first_in_history("TimestampDescending", "Alarm updated from ALARM to OK");
+}
+
 static uint32_t points(int64_t from_ms, int64_t period_s)
 {
 	struct str average = S("Average");
@@ -312,6 +335,7 @@ static void old_goes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(changes_when_it_must, set_up, tear_down),
+	                                   cmocka_unit_test_setup_teardown(history_keeps_its_order, set_up, tear_down),
 	                                   cmocka_unit_test_setup_teardown(old_goes, set_up, tear_down)};
 	return cmocka_run_group_tests_name("cloudwatch alarms", tests, NULL, NULL);
 }

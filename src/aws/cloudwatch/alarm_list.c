@@ -169,16 +169,22 @@ int cloudwatch_describe_alarms_for_metric(struct call *c, const struct cloudwatc
 
 /* --- history */
 
-struct items {
-	struct cloudwatch_alarm_history_item *v;
+struct seen {
+	struct cloudwatch_alarm_history_item item;
+	uint32_t at; /* in the order of the keys, those of one alarm newest first */
+};
+struct seen_list {
+	struct seen *v;
 	uint32_t n;
 	bool set;
 };
 
+/* Much may happen in one millisecond, and the keys say in which order it did. */
 static int newest_first(const void *x, const void *y)
 {
-	const struct cloudwatch_alarm_history_item *a = x, *b = y;
-	return a->timestamp.ms > b->timestamp.ms ? -1 : a->timestamp.ms < b->timestamp.ms;
+	const struct seen *a = x, *b = y;
+	int64_t newer = a->item.timestamp.ms - b->item.timestamp.ms;
+	return newer ? (newer > 0 ? -1 : 1) : a->at < b->at ? -1 : 1;
 }
 
 static int oldest_first(const void *x, const void *y)
@@ -201,7 +207,7 @@ int cloudwatch_describe_alarm_history(struct call *c, const struct cloudwatch_de
 {
 	uint32_t limit = in->max_records.set ? (uint32_t)in->max_records.v : HISTORY_PAGE;
 	int64_t skip = 0;
-	struct items all = {0};
+	struct seen_list all = {0};
 	if (str_set(in->next_token) && (!str_to_i64(in->next_token, &skip) || skip < 0))
 		return call_fail(c, "InvalidNextToken", 0, "The parameter NextToken is invalid.");
 	struct str under = KEY_UNDER(c->arena, S("cloudwatch"), S("history"), c->account, c->region), key;
@@ -209,14 +215,15 @@ int cloudwatch_describe_alarm_history(struct call *c, const struct cloudwatch_de
 	struct store_value v;
 	while (all.n < HISTORY_READ_MAX && store_next(i, &key, &v)) {
 		struct state_cloudwatch_history_record r;
+		uint32_t at = all.n;
 		if (record_read(c->arena, v.value, CLOUDWATCH_ROW("History"), &r) && in_history(in, r.item))
-			*LIST_ADD(c->arena, &all) = *r.item;
+			*LIST_ADD(c->arena, &all) = (struct seen){*r.item, at};
 	}
 	if (all.n)
 		qsort(all.v, all.n, sizeof(*all.v), str_is(in->scan_by, "TimestampAscending") ? oldest_first : newest_first);
 	out->alarm_history_items.set = true;
 	for (int64_t k = skip; k < all.n && out->alarm_history_items.n < limit; k++)
-		*LIST_ADD(c->arena, &out->alarm_history_items) = all.v[k];
+		*LIST_ADD(c->arena, &out->alarm_history_items) = all.v[k].item;
 	if (skip + limit < all.n)
 		out->next_token = arena_printf(c->arena, "%lld", (long long)(skip + limit));
 	return CALL_OK;

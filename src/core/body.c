@@ -2,6 +2,7 @@
  * demands: nothing (UNSIGNED-PAYLOAD), the SHA-256 of the whole, or the framing of aws-chunked with a signature a chunk. */
 #include "core/gate_call.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "http/chunked.h"
 
@@ -118,6 +119,7 @@ static void body_end(struct body *b, struct str last)
 			return;
 		}
 	}
+	b->g->received_us = clock_mono_us();
 	body_give(b, last, 0);
 }
 

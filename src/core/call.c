@@ -131,6 +131,17 @@ void call_reply_header(struct call *c, struct str name, struct str value)
 	        (struct http_header){.name = arena_dup(c->arena, name), .value = arena_dup(c->arena, value)};
 }
 
+struct call_facts call_facts(const struct call *c)
+{
+	const struct gate_call *g = (const struct gate_call *)(const void *)c;
+	int64_t streamed = c->body ? body_length(c->body) : 0;
+	return (struct call_facts){.status = g->sent_status,
+	                           .bytes_in = c->body ? (streamed > 0 ? (uint64_t)streamed : 0) : g->wire.body.n,
+	                           .bytes_out = g->sent_bytes,
+	                           .started_us = g->started_us,
+	                           .received_us = g->received_us ? g->received_us : g->started_us};
+}
+
 void call_reply_status(struct call *c, unsigned status)
 {
 	gate_call_of(c)->reply_status = status;

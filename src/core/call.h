@@ -124,6 +124,15 @@ void call_reply_header(struct call *c, struct str name, struct str value);
 /* The reply's HTTP status in place of the model's (206 for ranges, 304). 0: the model's. */
 void call_reply_status(struct call *c, unsigned status);
 
+/* What a service that measures its requests asks in dress_reply(): the reply's status, how many bytes of payload came in (decoded;
+ * 0: none) and go out, and when the call began and had come in whole. */
+struct call_facts {
+	unsigned status;
+	uint64_t bytes_in, bytes_out;
+	int64_t started_us, received_us; /* of the monotonic clock */
+};
+struct call_facts call_facts(const struct call *c);
+
 /* --- permissions beyond the operation's own row */
 
 /* May the caller do `action` on `resource` as well (iam:PassRole, s3:GetObject on a copy's source)? False: the error is set, return

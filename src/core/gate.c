@@ -193,6 +193,7 @@ static void received(void *ctx, struct str piece, int status)
 	else if (status < 0)
 		call_fail(&g->call, "RequestTimeout", 400, "The body of the request did not arrive completely");
 	g->wire.body = piece;
+	g->received_us = clock_mono_us();
 	gate_go(g);
 }
 

@@ -51,16 +51,17 @@ struct gate_call {
 	struct credential credential;
 	struct http_header *reply_headers;
 	unsigned reply_header_count, reply_header_cap;
-	unsigned reply_status;
+	unsigned reply_status, sent_status; /* asked for; what it became */
+	uint64_t sent_bytes;
 	struct store_txn *txn;
 	call_resume_fn *resume;
 	call_gone_fn *gone_fn;
-	bool waiting;       /* a handler said CALL_WAIT */
-	void *state_before; /* call.state as of the start of this step: restored when the step runs again */
-	unsigned races;     /* how often another commit got in between */
-	struct list racer;  /* gate->racers */
-	bool race_waits;    /* for its turn among them */
-	int64_t started_us;
+	bool waiting;                    /* a handler said CALL_WAIT */
+	void *state_before;              /* call.state as of the start of this step: restored when the step runs again */
+	unsigned races;                  /* how often another commit got in between */
+	struct list racer;               /* gate->racers */
+	bool race_waits;                 /* for its turn among them */
+	int64_t started_us, received_us; /* received: the body had come in whole; 0: there was none */
 	struct gate_hooks after_commit, on_free;
 	bool events_begun;      /* the reply is an event stream whose first frame has been written */
 	struct arena own_arena; /* internal calls */

@@ -151,6 +151,11 @@ void listen_on_gone(struct http_request *r, void (*gone)(void *ctx), void *ctx)
 	http_on_gone(r, gone, ctx);
 }
 
+void listen_on_done(struct http_request *r, void (*done)(void *ctx), void *ctx)
+{
+	http_on_done(r, done, ctx);
+}
+
 void listen_body_next(struct http_request *r, listen_piece_fn *fn, void *ctx)
 {
 	http_body_next(r, fn, ctx);

@@ -54,6 +54,9 @@ void listen_hop_limit(struct http_request *r, int hops);
 struct arena *listen_arena(struct http_request *r);
 void listen_on_gone(struct http_request *r, void (*gone)(void *ctx), void *ctx);
 
+/* done(ctx) comes once, last of all: the reply has left this process, or the client is gone. The request's arena is still there. */
+void listen_on_done(struct http_request *r, void (*done)(void *ctx), void *ctx);
+
 /* The body, as http_body_next() and http_body_collect() give it; statuses are theirs. */
 typedef void listen_piece_fn(void *ctx, struct str piece, int status);
 void listen_body_next(struct http_request *r, listen_piece_fn *fn, void *ctx);

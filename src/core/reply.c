@@ -65,6 +65,14 @@ static void encode_taken(struct gate_call *g, struct buf *body, struct wire_repl
 		buf_add_str(body, g->call.reply.memory);
 }
 
+static uint64_t payload_bytes(const struct reply_body *out)
+{
+	return out->kind == REPLY_MEMORY ? out->memory.n
+	       : out->kind == REPLY_FILE ? out->length
+	       : out->stream_length > 0  ? (uint64_t)out->stream_length
+	                                 : 0;
+}
+
 void gate_encode(struct gate_call *g)
 {
 	struct call *c = &g->call;
@@ -84,6 +92,8 @@ void gate_encode(struct gate_call *g)
 	} else {
 		add_pairs(c, &reply.headers);
 	}
+	g->sent_status = g->taken && g->reply_status ? g->reply_status : reply.status;
+	g->sent_bytes = failed || out->kind == REPLY_PLAIN ? body->n : payload_bytes(out);
 	if (c->service && c->service->dress_reply)
 		c->service->dress_reply(c);
 	if (g->taken && g->reply_status)

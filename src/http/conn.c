@@ -56,6 +56,8 @@ void conn_request_free(struct http_conn *c)
 	if (!r)
 		return;
 	c->req = NULL;
+	if (r->done)
+		r->done(r->done_ctx);
 	if (r->head.chunked)
 		transfer_done(&r->transfer);
 	if (r->kept)

@@ -47,8 +47,8 @@ struct http_request {
 	struct head_facts facts;
 	uint64_t names; /* a bit for each kind of header name there is (request.c): most look-ups are for what is not there */
 	void *ctx;
-	loop_fn *gone, *drained;
-	void *gone_ctx, *drained_ctx;
+	loop_fn *gone, *drained, *done;
+	void *gone_ctx, *drained_ctx, *done_ctx;
 	struct http_request *next_free;
 
 	http_piece_fn *body_fn; /* set while the caller waits for a piece */

@@ -87,6 +87,9 @@ void *http_ctx(const struct http_request *r);
  * it. A piece function that waits then gets -ECONNRESET first, and may reply (into the void) to be done with it: gone() does not
  * follow then. */
 void http_on_gone(struct http_request *r, loop_fn *gone, void *ctx);
+/* done(ctx) comes once, last of all, whatever the request's end: its reply has left this process, or its client is gone. The arena
+ * is still there. */
+void http_on_done(struct http_request *r, loop_fn *done, void *ctx);
 /* From inside gone(): keeps the request's head, collected body and arena, and nothing else of it, until http_release(). For work
  * that cannot be called back and still reads them. */
 void http_keep(struct http_request *r);

@@ -72,6 +72,12 @@ void http_on_gone(struct http_request *r, loop_fn *gone, void *ctx)
 	r->gone_ctx = ctx;
 }
 
+void http_on_done(struct http_request *r, loop_fn *done, void *ctx)
+{
+	r->done = done;
+	r->done_ctx = ctx;
+}
+
 void http_keep(struct http_request *r)
 {
 	r->kept = true;

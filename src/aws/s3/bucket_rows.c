@@ -78,13 +78,19 @@ void bucket_delete(struct call *c, struct str name, const struct state_s3_bucket
 	store_delete(call_txn(c), KEY(c->arena, S("s3"), S("owned"), b->account, name));
 }
 
-void bucket_owner(const struct s3_state *s, struct str name, struct str *ret_account, struct str *ret_region)
+const struct state_s3_bucket *bucket_seen(const struct s3_state *s, struct str name)
 {
 	const struct bucket_cached *b = map_get(&s->buckets, name);
+	return b ? &b->bucket : NULL;
+}
+
+void bucket_owner(const struct s3_state *s, struct str name, struct str *ret_account, struct str *ret_region)
+{
+	const struct state_s3_bucket *b = bucket_seen(s, name);
 	if (!b)
 		return;
-	*ret_account = b->bucket.account;
-	*ret_region = b->bucket.region;
+	*ret_account = b->account;
+	*ret_region = b->region;
 }
 
 void bucket_cache_done(struct s3_state *s)

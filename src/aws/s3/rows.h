@@ -23,6 +23,8 @@ void bucket_put(struct call *c, struct str name, const struct state_s3_bucket *b
 void bucket_delete(struct call *c, struct str name, const struct state_s3_bucket *b);
 /* Whose bucket it is and where, without a look into the store: what was decoded last. Untouched: not known. */
 void bucket_owner(const struct s3_state *s, struct str name, struct str *ret_account, struct str *ret_region);
+/* A bucket as it was decoded last, without a look into the store: read-only, until the next bucket_get(). NULL: not known. */
+const struct state_s3_bucket *bucket_seen(const struct s3_state *s, struct str name);
 /* Frees the decoded buckets. */
 void bucket_cache_done(struct s3_state *s);
 

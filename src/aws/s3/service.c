@@ -4,6 +4,7 @@
 #include "aws/s3/content.h"
 #include "aws/s3/cors.h"
 #include "aws/s3/lifecycle.h"
+#include "aws/s3/metrics.h"
 #include "aws/s3/object.h"
 #include "aws/s3/tags.h"
 #include "aws/s3/usage.h"
@@ -77,6 +78,7 @@ static const struct service_op ops[] = {
         BUCKET(delete_bucket_cors, DeleteBucketCors, "PutBucketCORS", WRITE),
         BUCKET(delete_bucket_encryption, DeleteBucketEncryption, "PutEncryptionConfiguration", WRITE),
         BUCKET(delete_bucket_lifecycle, DeleteBucketLifecycle, "PutLifecycleConfiguration", WRITE),
+        BUCKET(delete_bucket_metrics_configuration, DeleteBucketMetricsConfiguration, "PutMetricsConfiguration", WRITE),
         BUCKET(delete_bucket_ownership_controls, DeleteBucketOwnershipControls, "PutBucketOwnershipControls", WRITE),
         BUCKET(delete_bucket_policy, DeleteBucketPolicy, "DeleteBucketPolicy", WRITE),
         BUCKET(delete_bucket_tagging, DeleteBucketTagging, "PutBucketTagging", WRITE),
@@ -93,6 +95,7 @@ static const struct service_op ops[] = {
         BUCKET(get_bucket_lifecycle_configuration, GetBucketLifecycleConfiguration, "GetLifecycleConfiguration", READ),
         BUCKET(get_bucket_location, GetBucketLocation, "GetBucketLocation", READ),
         BUCKET(get_bucket_logging, GetBucketLogging, "GetBucketLogging", READ, .missing = "logging: always off"),
+        BUCKET(get_bucket_metrics_configuration, GetBucketMetricsConfiguration, "GetMetricsConfiguration", READ),
         BUCKET(get_bucket_notification_configuration, GetBucketNotificationConfiguration, "GetBucketNotification", READ,
                .missing = "notifications: always none"),
         BUCKET(get_bucket_ownership_controls, GetBucketOwnershipControls, "GetBucketOwnershipControls", READ),
@@ -113,6 +116,7 @@ static const struct service_op ops[] = {
         BUCKET(get_public_access_block, GetPublicAccessBlock, "GetBucketPublicAccessBlock", READ),
         BUCKET(head_bucket, HeadBucket, "ListBucket", READ),
         OBJECT(head_object, HeadObject, "GetObject", READ),
+        BUCKET(list_bucket_metrics_configurations, ListBucketMetricsConfigurations, "GetMetricsConfiguration", READ),
         OP(s3, list_buckets, ListBuckets, .action = "s3:ListAllMyBuckets", .flags = OP_READ),
         BUCKET(list_multipart_uploads, ListMultipartUploads, "ListBucketMultipartUploads", READ),
         BUCKET(list_object_versions, ListObjectVersions, "ListBucketVersions", READ),
@@ -124,6 +128,8 @@ static const struct service_op ops[] = {
         BUCKET(put_bucket_encryption, PutBucketEncryption, "PutEncryptionConfiguration", WRITE, .missing = "SSE-KMS"),
         BUCKET(put_bucket_lifecycle_configuration, PutBucketLifecycleConfiguration, "PutLifecycleConfiguration", WRITE,
                .missing = "transitions"),
+        BUCKET(put_bucket_metrics_configuration, PutBucketMetricsConfiguration, "PutMetricsConfiguration", WRITE,
+               .missing = "access points"),
         BUCKET(put_bucket_ownership_controls, PutBucketOwnershipControls, "PutBucketOwnershipControls", WRITE),
         BUCKET(put_bucket_policy, PutBucketPolicy, "PutBucketPolicy", WRITE),
         BUCKET(put_bucket_tagging, PutBucketTagging, "PutBucketTagging", WRITE),
@@ -193,6 +199,7 @@ static void s3_dress_error(struct call *c)
 static void s3_dress_reply(struct call *c)
 {
 	usage_count_request(c);
+	metrics_measure_request(c);
 	cors_dress(c);
 }
 

@@ -175,6 +175,10 @@ static void way_out_follows_routes(void **state)
 	        eventually(c, network_port_stats(c->networks, "eni-nat", &later) && later.tx_packets >= carried.tx_packets + 8));
 	assert_true(later.tx_bytes >= carried.tx_bytes + 4 * 2 * 40);
 	assert_true(later.rx_packets >= carried.rx_packets + 4);
+	/* connections that began, and were answered; none was refused a port, and nothing was lost in it */
+	assert_true(carried.gate.tried >= 1 && later.gate.tried >= carried.gate.tried + 4);
+	assert_true(carried.gate.met >= 1 && later.gate.met >= carried.gate.met + 4);
+	assert_int_equal(later.gate.unported + later.gate.idle + later.drops, 0);
 	/* its own subnet must lead out */
 	put_subnet(c, "subnet-1", "vpc-1", "10.0.1.0/24", "acl-1", local16, 1);
 	assert_true(eventually(c, !connects(c, p, "198.51.100.2", 80, NULL)));

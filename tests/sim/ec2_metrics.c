@@ -414,19 +414,47 @@ static void gateways(void **state)
 	gate.tx_packets = 7;
 	gate.rx_packets = 5;
 	gate.rx_bytes = 4000;
+	gate.drops = 2;
+	gate.gate.active = 3;
+	gate.gate.tried = 6;
+	gate.gate.met = 4;
+	gate.gate.unported = 2;
+	gate.gate.idle = 1;
 	minute(0, 0);
 	assert_int_equal(used("NatGateway-Bytes"), 10400);
 	for (int k = 0; k < 2; k++) {
 		assert_int_equal(of_gateway(k ? "BytesOutToDestination" : "BytesInFromSource", "Bytes"), 6400);
 		assert_int_equal(of_gateway(k ? "BytesOutToSource" : "BytesInFromDestination", "Bytes"), 4000);
-		assert_int_equal(of_gateway(k ? "PacketsOutToDestination" : "PacketsInFromSource", "Count"), 7);
+		assert_int_equal(of_gateway(k ? "PacketsOutToDestination" : "PacketsInFromSource", "Count"), k ? 5 : 7);
 		assert_int_equal(of_gateway(k ? "PacketsOutToSource" : "PacketsInFromDestination", "Count"), 5);
 	}
+	assert_int_equal(of_gateway("PacketsDropCount", "Count"), 2);
+	assert_int_equal(of_gateway("ErrorPortAllocation", "Count"), 2);
+	assert_int_equal(of_gateway("ConnectionAttemptCount", "Count"), 6);
+	assert_int_equal(of_gateway("ConnectionEstablishedCount", "Count"), 4);
+	assert_int_equal(of_gateway("IdleTimeoutCount", "Count"), 1);
+	assert_int_equal(of_gateway("ActiveConnectionCount", "Count"), 3);
+	/* The greatest of a minute's tens of seconds: the bytes of the fourth, and nothing of the minute before. */
+	double peak = of_gateway("PeakBytesPerSecond", "Count"), packets = of_gateway("PeakPacketsPerSecond", "Count");
+	for (int k = 0; k < 6; k++) {
+		gate.tx_bytes += k == 3 ? 50000 : 1000;
+		gate.tx_packets += k == 4 ? 200 : 10;
+		w.wall_ms += 10000;
+		w.mono_us += 10000000;
+		clock_fake(w.wall_ms + 3000, w.mono_us + 3000000);
+		for (int i = 0; i < 20; i++)
+			loop_turn(w.cloud.loop, 1000);
+	}
+	minute(0, 0);
+	peak = of_gateway("PeakBytesPerSecond", "Count") - peak;
+	packets = of_gateway("PeakPacketsPerSecond", "Count") - packets;
+	assert_in_range(peak, 5000, 5500);
+	assert_in_range(packets, 20, 24);
 	nat.state = S("deleted");
 	put(&ec2_kind_nat, "nat-00000000000000001", &nat);
 	gate.tx_bytes = 2000;
 	minute(0, 0);
-	assert_int_equal(used("NatGateway-Bytes"), 10400);
+	assert_int_equal(used("NatGateway-Bytes"), 65400);
 	assert_true(list_empty(&w.desk.gates));
 	meter_free(w.cloud.meter);
 	w.cloud.meter = NULL;

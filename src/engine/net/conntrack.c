@@ -11,13 +11,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROOM = 65536, TUPLE_MAX = 256 };
+/* ESTABLISHED_S: how long an established connection may be silent in a new network namespace, by the kernel's constant. */
+enum { ROOM = 65536, TUPLE_MAX = 256, ESTABLISHED_S = 5 * 24 * 3600 };
 
 /* What is looked for, and what is done with it. */
 struct walk {
 	uint32_t address;
 	uint16_t port;
-	uint64_t count;
+	uint32_t idle_s;
+	struct conntrack_counts count;
 	/* original tuples of those that are to go, one after the other, each with its length before it */
 	char *tuples;
 	size_t n, cap;
@@ -70,21 +72,32 @@ static void keep_tuple(struct walk *w, const struct nlattr *tuple)
 	w->n += bytes;
 }
 
+static bool is_idle(const struct walk *w, uint8_t state, uint32_t left_s)
+{
+	return w->idle_s && state == TCP_CONNTRACK_ESTABLISHED && left_s && left_s + w->idle_s <= ESTABLISHED_S;
+}
+
 static void look(const struct nlmsghdr *h, struct walk *w)
 {
 	const struct nlattr *a, *original = NULL, *reply = NULL, *tcp = NULL;
+	uint32_t left_s = 0;
 	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
 	{
 		if (mnl_attr_get_type(a) == CTA_TUPLE_ORIG)
 			original = a;
 		if (mnl_attr_get_type(a) == CTA_TUPLE_REPLY)
 			reply = a;
+		if (mnl_attr_get_type(a) == CTA_TIMEOUT)
+			left_s = ntohl(mnl_attr_get_u32(a));
 		if (mnl_attr_get_type(a) == CTA_PROTOINFO)
 			tcp = inner(inner(a, CTA_PROTOINFO_TCP), CTA_PROTOINFO_TCP_STATE);
 	}
 	uint8_t state = tcp ? mnl_attr_get_u8(tcp) : TCP_CONNTRACK_ESTABLISHED;
-	w->count += state > TCP_CONNTRACK_NONE && state < TCP_CONNTRACK_TIME_WAIT;
-	if (w->address && original && answers_from(reply, w))
+	bool idle = tcp && original && is_idle(w, state, left_s),
+	     lives = state > TCP_CONNTRACK_NONE && state < TCP_CONNTRACK_TIME_WAIT;
+	w->count.flows += lives && !idle;
+	w->count.connections += lives && !idle && tcp;
+	if (idle || (w->address && original && answers_from(reply, w)))
 		keep_tuple(w, original);
 }
 
@@ -122,7 +135,7 @@ static int walk(uint32_t mark, struct walk *w)
 		const struct nlattr *tuple = (void *)(w->tuples + at);
 		struct nlmsghdr *h = start(question, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, 0);
 		mnl_attr_put(h, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(tuple), mnl_attr_get_payload(tuple));
-		ask(sock, h, room, NULL);
+		w->count.idle += ask(sock, h, room, NULL) == 0;
 		at += MNL_ALIGN(tuple->nla_len);
 	}
 	if (sock >= 0)
@@ -132,9 +145,9 @@ static int walk(uint32_t mark, struct walk *w)
 	return error;
 }
 
-int conntrack_count(uint32_t mark, uint64_t *ret)
+int conntrack_count(uint32_t mark, uint32_t idle_s, struct conntrack_counts *ret)
 {
-	struct walk w = {0};
+	struct walk w = {.idle_s = idle_s};
 	int error = walk(mark, &w);
 	*ret = w.count;
 	return error;

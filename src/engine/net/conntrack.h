@@ -2,7 +2,13 @@
 #pragma once
 #include <stdint.h>
 
-/* How many are under way: of TCP those that have not ended. 0 or negative errno. */
-int conntrack_count(uint32_t mark, uint64_t *ret);
+struct conntrack_counts {
+	uint64_t flows;       /* under way: of TCP those that have not ended */
+	uint64_t connections; /* of TCP among them */
+	uint64_t idle;        /* connections that were forgotten, and are in no other count */
+};
+/* idle_s > 0: connections that nothing has passed for so long are forgotten, whose timeout is the kernel's own. 0 or negative
+ * errno. */
+int conntrack_count(uint32_t mark, uint32_t idle_s, struct conntrack_counts *ret);
 /* Forgets those whose answers come from this address and port; address 0: all of the mark. 0 or negative errno. */
 int conntrack_forget(uint32_t mark, uint32_t address, uint16_t port);

@@ -274,7 +274,7 @@ static void put_thing(struct net *net, const char *vpc, const void *m, size_t n)
 static void answer_stats(struct net *net, const char *id)
 {
 	const struct router *r = find_router(net, id);
-	const struct thing *t = r ? NULL : find_anywhere(net, id);
+	struct thing *t = r ? NULL : find_anywhere(net, id);
 	struct net_stats m = {.h = {.verb = NET_STATS}};
 	struct net_vpc_stats vpc = {.h = {.verb = NET_STATS}};
 	struct net_balance_stats balance = {.h = {.verb = NET_STATS}};

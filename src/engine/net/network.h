@@ -314,6 +314,11 @@ uint32_t network_outside_address(const struct networks *n, const char *vpc_id);
  * once a second while asked. */
 struct network_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
+	/* Of a NAT gateway: connections of TCP now, and counted up SYN, their answers, packets that got no port, and connections
+	 * that were forgotten after 350 silent seconds. They are looked for when stats are asked. */
+	struct {
+		uint64_t active, tried, met, unported, idle;
+	} gate;
 };
 bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret_stats);
 

@@ -52,6 +52,9 @@ struct thing {
 	unsigned flow_families; /* a bit each: IPv4, IPv6 */
 	struct loop_timer *flow_timer;
 
+	/* NAT gateways: what was counted last, and came together (router_gate.c) */
+	uint64_t gate_out, gate_dropped, gate_unported, gate_idle;
+
 	/* balances: what their rules were made with */
 	struct rules_balance balance;
 	bool shut; /* its rules do not name the port's chains, which are made anew */
@@ -127,7 +130,8 @@ int port_apply(struct thing *t);
 bool port_change(struct thing *t, const struct net_port *next);
 void port_drop(struct thing *t);
 struct rules_port port_rules(const struct thing *t);
-int port_stats(const struct thing *t, struct network_port_stats *ret_stats);
+int port_stats(struct thing *t, struct network_port_stats *ret_stats);
+int gate_stats(struct thing *t, struct network_port_stats *ret_stats); /* of a NAT gateway: router_gate.c */
 void port_link_name(const struct thing *t, char ret[16]);
 /* The link of a plug has been made: now packets pass. 0 or negative errno. */
 int port_link_came(struct thing *t);

@@ -176,10 +176,12 @@ int balance_stats(const struct thing *t, struct network_balance_stats *ret)
 	if (!t->live)
 		return 0;
 	int error = router_enter(t->router);
+	struct conntrack_counts now = {0};
 	if (!error) {
-		error = conntrack_count(flow_mark(t), &ret->active);
+		error = conntrack_count(flow_mark(t), 0, &now);
 		router_leave(t->router);
 	}
+	ret->active = now.flows;
 	ret->flows = counter(t, 'n', false);
 	ret->packets = counter(t, 'c', false);
 	ret->bytes = counter(t, 'c', true);

@@ -309,19 +309,12 @@ void port_drop(struct thing *t)
 	remove_link(t);
 }
 
-int port_stats(const struct thing *t, struct network_port_stats *ret_stats)
+int port_stats(struct thing *t, struct network_port_stats *ret_stats)
 {
 	struct device_counters c;
 	char name[16];
-	if (t->live && t->message->port.kind == NETWORK_GATEWAY) {
-		snprintf(name, sizeof(name), "n%u", t->number);
-		*ret_stats = (struct network_port_stats){.tx_packets = nft_counter(t->router->nft, "ip q", name),
-		                                         .tx_bytes = nft_counter_bytes(t->router->nft, "ip q", name)};
-		name[0] = 'b';
-		ret_stats->rx_packets = nft_counter(t->router->nft, "ip q", name);
-		ret_stats->rx_bytes = nft_counter_bytes(t->router->nft, "ip q", name);
-		return 0;
-	}
+	if (t->live && t->message->port.kind == NETWORK_GATEWAY)
+		return gate_stats(t, ret_stats);
 	if (!t->live || !t->ifindex)
 		return -ENOENT;
 	int error = device_counters(t->router->netlink, t->ifindex, &c);

@@ -26,6 +26,12 @@ static const char base[] =
         "map nats { type mark : verdict; }\n"
         "map gates { type mark : counter; }\n"
         "map gates_back { type mark : counter; }\n"
+        "map gates_tried { type mark : counter; }\n"
+        "map gates_met { type mark : counter; }\n"
+        "map gates_new { type mark : counter; }\n"
+        "map gates_left { type mark : counter; }\n"
+        "map gates_left_back { type mark : counter; }\n"
+        "map gates_left_new { type mark : counter; }\n"
         "map leaving { type ifname : verdict; }\n"
         "map entering { type ifname : verdict; }\n"
         "map subnet_leaving { type ifname : verdict; }\n"
@@ -96,8 +102,19 @@ static const char base[] =
         /* what NAT gateways carry, both ways: the first packet of a connection says by its subnet's routes which one it is */
         "chain carried { type filter hook forward priority 5; policy accept;\n"
         "oifname \"" RULES_UPLINK "\" ct mark 0x0 meta mark vmap @nats\n"
+        "ct mark 0x0 accept\n"
         "ct direction original counter name ct mark map @gates\n"
         "ct direction reply counter name ct mark map @gates_back\n"
+        "ct state new counter name ct mark map @gates_new\n"
+        "tcp flags & (syn|ack) == syn ct direction original counter name ct mark map @gates_tried\n"
+        "tcp flags & (syn|ack) == (syn|ack) ct direction reply counter name ct mark map @gates_met\n"
+        "}\n"
+        /* and what of it has left again: a port that could not be given takes the packet with it */
+        "chain left { type filter hook postrouting priority 110; policy accept;\n"
+        "ct mark 0x0 accept\n"
+        "ct direction original counter name ct mark map @gates_left\n"
+        "ct direction reply counter name ct mark map @gates_left_back\n"
+        "ct state new counter name ct mark map @gates_left_new\n"
         "}\n"
         /* what the router itself serves: DHCP, metadata, the cloud's endpoint, DNS; nothing else of it answers */
         "chain input { type filter hook input priority filter; policy drop;\n"
@@ -333,16 +350,30 @@ void rules_remove_nats(struct buf *b, uint32_t number, uint32_t mark)
 	buf_printf(b, "delete element ip q nats { %u, %u }\ndelete chain ip q n%u\n", mark, mark + 1, number);
 }
 
+static const struct {
+	enum rules_gate_counter letter;
+	const char *map;
+} gate_counters[] = {{RULES_GATE_OUT, "gates"},
+                     {RULES_GATE_BACK, "gates_back"},
+                     {RULES_GATE_TRIED, "gates_tried"},
+                     {RULES_GATE_MET, "gates_met"},
+                     {RULES_GATE_NEW, "gates_new"},
+                     {RULES_GATE_LEFT, "gates_left"},
+                     {RULES_GATE_LEFT_BACK, "gates_left_back"},
+                     {RULES_GATE_LEFT_NEW, "gates_left_new"}};
+
 void rules_gate(struct buf *b, uint32_t number)
 {
-	buf_printf(b, "add counter ip q n%u\nadd element ip q gates { %u : \"n%u\" }\n", number, number, number);
-	buf_printf(b, "add counter ip q b%u\nadd element ip q gates_back { %u : \"b%u\" }\n", number, number, number);
+	for (size_t i = 0; i < sizeof(gate_counters) / sizeof(*gate_counters); i++)
+		buf_printf(b, "add counter ip q %c%u\nadd element ip q %s { %u : \"%c%u\" }\n", gate_counters[i].letter, number,
+		           gate_counters[i].map, number, gate_counters[i].letter, number);
 }
 
 void rules_remove_gate(struct buf *b, uint32_t number)
 {
-	buf_printf(b, "delete element ip q gates { %u }\ndelete counter ip q n%u\n", number, number);
-	buf_printf(b, "delete element ip q gates_back { %u }\ndelete counter ip q b%u\n", number, number);
+	for (size_t i = 0; i < sizeof(gate_counters) / sizeof(*gate_counters); i++)
+		buf_printf(b, "delete element ip q %s { %u }\ndelete counter ip q %c%u\n", gate_counters[i].map, number,
+		           gate_counters[i].letter, number);
 }
 
 /* ---- peerings ---- */

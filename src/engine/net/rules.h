@@ -50,6 +50,18 @@ struct rules_nat {
 };
 void rules_nats(struct buf *b, uint32_t number, uint32_t mark, const struct rules_nat *routes, size_t n);
 void rules_remove_nats(struct buf *b, uint32_t number, uint32_t mark);
+/* A gateway's counters: what comes to it and what has left it, in both directions; packets that begin connections, before and after
+ * they were given a port; SYN and its answers. Named by these letters and the number. */
+enum rules_gate_counter {
+	RULES_GATE_OUT = 'n',
+	RULES_GATE_BACK = 'b',
+	RULES_GATE_LEFT = 'o',
+	RULES_GATE_LEFT_BACK = 'i',
+	RULES_GATE_NEW = 'f',
+	RULES_GATE_LEFT_NEW = 'l',
+	RULES_GATE_TRIED = 'y',
+	RULES_GATE_MET = 'k'
+};
 void rules_gate(struct buf *b, uint32_t number);
 void rules_remove_gate(struct buf *b, uint32_t number);
 

@@ -342,6 +342,13 @@ static unsigned fetch(const char *method, const char *path, const char *headers,
 	return (unsigned)atoi(reply + 9);
 }
 
+static void count_tokenless(void *ctx, struct str instance_id, bool refused)
+{
+	unsigned *counts = ctx;
+	assert_true(str_eq(instance_id, metadata_instance));
+	counts[refused]++;
+}
+
 static void metadata(void **state)
 {
 	(void)state;
@@ -376,12 +383,15 @@ static void metadata(void **state)
 	struct roles *roles = roles_new(&w.cloud);
 	struct identity *identity = identity_open(arena_printf(&w.arena, "%s/ec2", w.dir).p, &error);
 	assert_non_null(identity);
-	struct metadata_source source = {.find = find_it};
+	unsigned tokenless[2] = {0}; /* answered, refused */
+	struct metadata_source source = {.find = find_it, .tokenless = count_tokenless, .ctx = tokenless};
 	struct metadata_server *server = metadata_server_new(&w.cloud, key, &source, roles, identity);
 	metadata_serve(server, S("vpc-1"), false, fd);
 
 	const char *id_path = "/latest/meta-data/instance-id", *ttl = "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n";
 	assert_int_equal(fetch("GET", id_path, "", &body), 401);
+	assert_int_equal(tokenless[0], 0);
+	assert_int_equal(tokenless[1], 1);
 	assert_int_equal(fetch("PUT", "/latest/api/token", "", &body), 400);
 	assert_int_equal(fetch("PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 21601\r\n", &body), 400);
 	assert_int_equal(fetch("PUT", "/latest/api/token", arena_printf(&w.last, "%sX-Forwarded-For: 1.2.3.4\r\n", ttl).p, &body),

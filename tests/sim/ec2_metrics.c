@@ -91,10 +91,17 @@ static void put(const struct ec2_kind *kind, const char *id, const void *record)
 		loop_turn(w.cloud.loop, 1000);
 }
 
+static bool detailed; /* monitoring */
+
 static void put_instance(enum instance_state state, int64_t reached_ms)
 {
 	struct ec2_instance i = {.instance_id = S(ID), .instance_type = S("t3.micro"), .launch_time = OPT_TIME(START)};
+	struct ec2_monitoring monitoring = {.state = detailed ? S("enabled") : S("disabled")};
+	struct ec2_tag tag = {.key = S("aws:autoscaling:groupName"), .value = S("g")};
 	i.state = ec2_instance_state_shape(&w.arena, state);
+	i.monitoring = &monitoring;
+	i.image_id = S("ami-1");
+	i.tags = (struct ec2_tag_list){.v = &tag, .n = 1, .set = true};
 	struct state_ec2_instance_record r = {.instance = &i, .changed = OPT_TIME(START)};
 	if (reached_ms)
 		r.reached = OPT_TIME(reached_ms);
@@ -112,6 +119,7 @@ static int set_up(void **state)
 	memset(disks, 0, sizeof(disks));
 	disk_count = 0;
 	memset(&gate, 0, sizeof(gate));
+	detailed = false;
 	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-metrics-XXXXXX");
 	assert_non_null(mkdtemp(w.dir));
 	w.wall_ms = START;
@@ -193,6 +201,25 @@ static struct metric_points read_metric(const char *name, int64_t period_s)
 	                    &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 3600000, .period_s = period_s});
 }
 
+/* How many samples there are by the minute. by NULL: of all instances. */
+static double samples_by(const char *name, const char *by, const char *value)
+{
+	const struct metric_dimension dimension = {by ? str_from(by) : STR_NONE, by ? str_from(value) : STR_NONE};
+	struct metric m = {.account = S("000000000000"),
+	                   .region = S("us-east-1"),
+	                   .space = S("AWS/EC2"),
+	                   .name = str_from(name),
+	                   .dimensions = &dimension,
+	                   .dimension_count = by != NULL};
+	struct metric_points p =
+	        metrics_read(w.cloud.metrics, &w.arena,
+	                     &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 3600000, .period_s = 60});
+	double count = 0;
+	for (uint32_t i = 0; i < p.n; i++)
+		count += p.v[i].set.count;
+	return count;
+}
+
 static double of_volume(const char *volume, const char *name, double *ret_count)
 {
 	const struct metric_dimension dimension = {S("VolumeId"), str_from(volume)};
@@ -266,6 +293,37 @@ static void counters(void **state)
 	assert_sum("CPUUtilization", 5, 195);
 }
 
+/* With detailed monitoring instances are added up, by what they have in common and all together; a group's always are. */
+static void adds_up(void **state)
+{
+	(void)state;
+	minute(0, 0);
+	minute(1000000, 1000);
+	assert_true(samples_by("CPUUtilization", "AutoScalingGroupName", "g") == 1);
+	assert_true(samples_by("CPUUtilization", "ImageId", "ami-1") == 0);
+	detailed = true;
+	put_instance(INSTANCE_RUNNING, w.wall_ms);
+	minute(1000000, 1000);
+	minute(1000000, 1000);
+	static const struct {
+		const char *by, *value;
+	} all[] = {{"InstanceId", ID}, {"ImageId", "ami-1"}, {"InstanceType", "t3.micro"}, {NULL, NULL}};
+	static const char *const names[] = {"CPUUtilization", "EBSReadBytes", "EBSWriteOps", "MetadataNoToken"};
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+			assert_true(samples_by(names[k], all[i].by, all[i].value) == 2);
+	assert_true(samples_by("CPUUtilization", "AutoScalingGroupName", "g") == 3);
+	assert_true(samples_by("StatusCheckFailed", "InstanceId", ID) == 2);
+	assert_true(samples_by("StatusCheckFailed", "ImageId", "ami-1") == 0);
+	/* Without tokens, and in vain. */
+	w.item.tokenless = 3;
+	w.item.tokenless_refused = 2;
+	minute(0, 0);
+	minute(0, 0);
+	assert_sum("MetadataNoToken", 6, 3);
+	assert_sum("MetadataNoTokenRejected", 6, 2);
+}
+
 /* Each disk by itself and by the minute, whatever the monitoring; one that is plugged in later begins then. */
 static void volumes(void **state)
 {
@@ -290,6 +348,8 @@ static void volumes(void **state)
 	assert_volume("vol-1", "VolumeWriteOps", 1, 1);
 	assert_volume("vol-1", "VolumeTotalReadTime", 1, 6);
 	assert_volume("vol-1", "VolumeTotalWriteTime", 1, 9);
+	assert_volume("vol-1", "VolumeAvgReadLatency", 1, 3000);
+	assert_volume("vol-1", "VolumeAvgWriteLatency", 1, 9000);
 	assert_volume("vol-1", "VolumeQueueLength", 1, 0.25); /* 15 of 60 seconds */
 	assert_volume("vol-1", "VolumeIdleTime", 1, 45);
 	assert_volume("vol-2", "VolumeReadBytes", 0, 0);
@@ -512,6 +572,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(counters, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(credits, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(surplus_is_paid_at_the_end, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(adds_up, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(volumes, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(gateways, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(checks, set_up, tear_down),

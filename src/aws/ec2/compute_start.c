@@ -46,8 +46,9 @@ static bool open_metadata(struct ec2_state *s)
 		return false;
 	}
 	identity_secret(c->identity, "metadata tokens", key);
-	c->metadata = metadata_server_new(s->cloud, key, &(struct metadata_source){.find = metadata_find, .ctx = s->desk}, c->roles,
-	                                  c->identity);
+	c->metadata = metadata_server_new(
+	        s->cloud, key, &(struct metadata_source){.find = metadata_find, .tokenless = metadata_tokenless, .ctx = s->desk},
+	        c->roles, c->identity);
 	return true;
 }
 

@@ -48,7 +48,9 @@ struct desk_item {
 		bool asked;  /* the machine has not answered yet */
 		bool lost;
 	} taps[8];
-	bool ports_found; /* the machine was found, and its interfaces not yet looked at */
+	unsigned tokenless,
+	        tokenless_refused; /* questions to the metadata service without a token that sample.c has not seen yet */
+	bool ports_found;          /* the machine was found, and its interfaces not yet looked at */
 };
 
 struct desk {

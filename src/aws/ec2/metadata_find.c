@@ -163,3 +163,10 @@ bool metadata_find(void *ctx, struct arena *a, struct str vpc_id, const struct s
 		fleet_reached(d, i->id);
 	return there;
 }
+
+void metadata_tokenless(void *desk, struct str instance_id, bool refused)
+{
+	struct desk_item *i = map_get(&((struct desk *)desk)->items, instance_id);
+	if (i)
+		*(refused ? &i->tokenless_refused : &i->tokenless) += 1;
+}

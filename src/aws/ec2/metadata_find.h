@@ -9,3 +9,5 @@ bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct
 /* metadata_source.find with the desk as ctx: the port at that address, the instance that has it. */
 bool metadata_find(void *desk, struct arena *a, struct str vpc_id, const struct sockaddr_storage *peer,
                    struct metadata_view *ret_view, struct metadata_options *ret_options);
+/* Counts for MetadataNoToken and MetadataNoTokenRejected. */
+void metadata_tokenless(void *desk, struct str instance_id, bool refused);

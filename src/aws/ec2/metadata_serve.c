@@ -101,8 +101,11 @@ static void give_token(struct metadata_server *s, struct http_request *r, const 
 static bool token_lets_in(struct metadata_server *s, struct http_request *r, const struct metadata_view *v, bool required)
 {
 	struct str token = listen_header(r, S("X-aws-ec2-metadata-token"));
-	if (!str_set(token))
+	if (!str_set(token)) {
+		if (s->source.tokenless)
+			s->source.tokenless(s->source.ctx, v->instance_id, required);
 		return !required;
+	}
 	return metadata_token_good(listen_arena(r), s->key, v->instance_id, token, clock_wall_ms());
 }
 

@@ -18,6 +18,8 @@ struct metadata_source {
 	/* Which instance has this private address, of either family, in that VPC? All in the arena. False: none. */
 	bool (*find)(void *ctx, struct arena *a, struct str vpc_id, const struct sockaddr_storage *peer,
 	             struct metadata_view *ret_view, struct metadata_options *ret_options);
+	/* Somebody in the instance asks without a token, and is refused where it has to have one. NULL: nobody wants to know. */
+	void (*tokenless)(void *ctx, struct str instance_id, bool refused);
 	void *ctx;
 };
 

@@ -35,23 +35,41 @@ struct record {
 	struct metrics *metrics;
 	struct metric metric;
 	struct metric_dimension instance;
-	struct metric_dimension group; /* of Auto Scaling; no value: none */
+	struct metric_dimension group;       /* of Auto Scaling; no value: none */
+	struct metric_dimension image, type; /* no values: nothing is added up by these, nor over all instances */
 	int64_t now_ms;
 	unsigned every_s; /* basic or detailed monitoring */
 };
+
+static void put_by(const struct record *r, const struct metric_dimension *by, unsigned resolution_s, const struct metric_set *set)
+{
+	struct metric m = r->metric;
+	m.dimensions = by;
+	m.dimension_count = by ? 1 : 0;
+	metrics_put(r->metrics, &m, r->now_ms, resolution_s, set);
+}
 
 static void put(struct record *r, const char *name, const char *unit, unsigned resolution_s, double value)
 {
 	struct metric_set set = metric_sample(value);
 	r->metric.name = str_from(name);
 	r->metric.unit = str_from(unit);
-	metrics_put(r->metrics, &r->metric, r->now_ms, resolution_s, &set);
-	if (!str_set(r->group.value))
-		return;
+	put_by(r, &r->instance, resolution_s, &set);
 	/* what a group scales by is there by the minute, whatever the monitoring of its instances */
-	struct metric of_group = r->metric;
-	of_group.dimensions = &r->group;
-	metrics_put(r->metrics, &of_group, r->now_ms, resolution_s < CHECK_S ? resolution_s : CHECK_S, &set);
+	if (str_set(r->group.value))
+		put_by(r, &r->group, resolution_s < CHECK_S ? resolution_s : CHECK_S, &set);
+}
+
+/* What detailed monitoring adds up over instances, too. */
+static void put_all(struct record *r, const char *name, const char *unit, double value)
+{
+	struct metric_set set = metric_sample(value);
+	put(r, name, unit, r->every_s, value);
+	if (!str_set(r->image.value))
+		return;
+	put_by(r, &r->image, r->every_s, &set);
+	put_by(r, &r->type, r->every_s, &set);
+	put_by(r, NULL, r->every_s, &set);
 }
 
 /* A counter that has become less has begun anew. */
@@ -66,11 +84,11 @@ static void put_usage(struct record *r, struct last *last, const struct machine_
 		return;
 	if (last->has_usage) {
 		double share = grown(now->cpu_us, last->usage.cpu_us) / ((double)(now->at_us - last->usage.at_us) * vcpus);
-		put(r, "CPUUtilization", "Percent", r->every_s, share > 1 ? 100 : share * 100);
-		put(r, "EBSReadBytes", "Bytes", r->every_s, grown(now->disk_read_bytes, last->usage.disk_read_bytes));
-		put(r, "EBSWriteBytes", "Bytes", r->every_s, grown(now->disk_write_bytes, last->usage.disk_write_bytes));
-		put(r, "EBSReadOps", "Count", r->every_s, grown(now->disk_read_ops, last->usage.disk_read_ops));
-		put(r, "EBSWriteOps", "Count", r->every_s, grown(now->disk_write_ops, last->usage.disk_write_ops));
+		put_all(r, "CPUUtilization", "Percent", share > 1 ? 100 : share * 100);
+		put_all(r, "EBSReadBytes", "Bytes", grown(now->disk_read_bytes, last->usage.disk_read_bytes));
+		put_all(r, "EBSWriteBytes", "Bytes", grown(now->disk_write_bytes, last->usage.disk_write_bytes));
+		put_all(r, "EBSReadOps", "Count", grown(now->disk_read_ops, last->usage.disk_read_ops));
+		put_all(r, "EBSWriteOps", "Count", grown(now->disk_write_ops, last->usage.disk_write_ops));
 	}
 	last->usage = *now;
 	last->has_usage = true;
@@ -82,6 +100,11 @@ static const struct machine_disk_use *disk_before(const struct last *last, const
 		if (!strcmp(last->disks[i].volume, volume))
 			return &last->disks[i];
 	return NULL;
+}
+
+static void put_latency(struct record *r, const char *name, double took_s, double operations)
+{
+	put(r, name, "Milliseconds", CHECK_S, operations > 0 ? took_s * 1e3 / operations : 0);
 }
 
 /* What the operations took together, over the time that went by, is how many were under way on average; while there was one at a
@@ -96,6 +119,8 @@ static void put_disk(struct record *r, const struct machine_disk_use *now, const
 	put(r, "VolumeWriteOps", "Count", CHECK_S, grown(now->write_ops, before->write_ops));
 	put(r, "VolumeTotalReadTime", "Seconds", CHECK_S, read_s);
 	put(r, "VolumeTotalWriteTime", "Seconds", CHECK_S, write_s);
+	put_latency(r, "VolumeAvgReadLatency", read_s, grown(now->read_ops, before->read_ops));
+	put_latency(r, "VolumeAvgWriteLatency", write_s, grown(now->write_ops, before->write_ops));
 	put(r, "VolumeQueueLength", "Count", CHECK_S, busy_s / passed_s);
 	put(r, "VolumeIdleTime", "Seconds", CHECK_S, busy_s < passed_s ? passed_s - busy_s : 0);
 }
@@ -112,7 +137,6 @@ static void put_disks(const struct record *of, struct last *last, const struct m
 		struct record r = *of;
 		r.instance = (struct metric_dimension){S("VolumeId"), str_from(now[i].volume)};
 		r.metric.space = S("AWS/EBS");
-		r.metric.dimensions = &r.instance;
 		r.group.value = STR_NONE;
 		if (before)
 			put_disk(&r, &now[i], before, (double)(usage->at_us - last->usage.at_us) / 1e6);
@@ -154,10 +178,10 @@ static void put_network(struct record *r, struct last *last, struct ec2_state *e
 		now.tx_packets += one.tx_packets;
 	}
 	if (last->has_net) {
-		put(r, "NetworkIn", "Bytes", r->every_s, grown(now.rx_bytes, last->net.rx_bytes));
-		put(r, "NetworkOut", "Bytes", r->every_s, grown(now.tx_bytes, last->net.tx_bytes));
-		put(r, "NetworkPacketsIn", "Count", r->every_s, grown(now.rx_packets, last->net.rx_packets));
-		put(r, "NetworkPacketsOut", "Count", r->every_s, grown(now.tx_packets, last->net.tx_packets));
+		put_all(r, "NetworkIn", "Bytes", grown(now.rx_bytes, last->net.rx_bytes));
+		put_all(r, "NetworkOut", "Bytes", grown(now.tx_bytes, last->net.tx_bytes));
+		put_all(r, "NetworkPacketsIn", "Count", grown(now.rx_packets, last->net.rx_packets));
+		put_all(r, "NetworkPacketsOut", "Count", grown(now.tx_packets, last->net.tx_packets));
 	}
 	last->net = now;
 	last->has_net = true;
@@ -172,6 +196,15 @@ static void put_checks(struct record *r, const struct state_ec2_instance_record 
 	put(r, "StatusCheckFailed", "Count", CHECK_S, failed);
 	put(r, "StatusCheckFailed_Instance", "Count", CHECK_S, failed);
 	put(r, "StatusCheckFailed_System", "Count", CHECK_S, 0);
+	put(r, "StatusCheckFailed_AttachedEBS", "Count", CHECK_S, 0); /* an instance without its disks has ended */
+}
+
+/* Questions to the metadata service without a token, since the last minute. */
+static void put_metadata(struct record *r, struct desk_item *i)
+{
+	put_all(r, "MetadataNoToken", "Count", i->tokenless);
+	put_all(r, "MetadataNoTokenRejected", "Count", i->tokenless_refused);
+	i->tokenless = i->tokenless_refused = 0;
 }
 
 static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, struct desk_item *i)
@@ -191,11 +224,14 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 	}
 	last->round = s->round;
 	struct record r = {.metrics = s->desk->cloud->metrics,
-	                   .metric = {.account = i->account, .region = i->region, .space = S("AWS/EC2"), .dimension_count = 1},
+	                   .metric = {.account = i->account, .region = i->region, .space = S("AWS/EC2")},
 	                   .instance = {S("InstanceId"), i->id},
 	                   .now_ms = clock_wall_ms(),
 	                   .every_s = ec2_metrics_every_s(record.instance)};
-	r.metric.dimensions = &r.instance;
+	if (r.every_s == CHECK_S) {
+		r.image = (struct metric_dimension){S("ImageId"), record.instance->image_id};
+		r.type = (struct metric_dimension){S("InstanceType"), record.instance->instance_type};
+	}
 	for (uint32_t k = 0; k < record.instance->tags.n; k++)
 		if (str_is(record.instance->tags.v[k].key, "aws:autoscaling:groupName"))
 			r.group = (struct metric_dimension){S("AutoScalingGroupName"), record.instance->tags.v[k].value};
@@ -205,6 +241,7 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 	put_usage(&r, last, &usage, type ? type->vcpus : 1);
 	put_network(&r, last, s->desk->ec2, &scope, i->id);
 	put_checks(&r, &record);
+	put_metadata(&r, i);
 }
 
 static void forget(struct sampler *s, bool all)

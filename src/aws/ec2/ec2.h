@@ -77,6 +77,9 @@ void ec2_unwatch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);
 /* The link that was made is gone with the namespace that it led to: a new plug comes. */
 void ec2_renew_port(struct cloud *cloud, struct str interface);
 
+/* How many bytes a lent interface has received and sent since its link was made. False: not known yet; a moment later perhaps. */
+bool ec2_lent_traffic(const struct cloud *cloud, struct str interface, uint64_t *ret_received, uint64_t *ret_sent);
+
 /* --- lend_balance.c: what a lent interface of a network load balancer has its VPC's router do (engine/net/network.h). It goes with
  * the interface. */
 struct network_balance;

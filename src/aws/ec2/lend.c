@@ -269,3 +269,15 @@ void ec2_renew_port(struct cloud *cloud, struct str interface)
 	if (s && s->networks)
 		network_renew_port(s->networks, arena_dupz(&a, interface));
 }
+
+bool ec2_lent_traffic(const struct cloud *cloud, struct str interface, uint64_t *ret_received, uint64_t *ret_sent)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct ec2_state *s = cloud_state(cloud, &ec2_service);
+	struct network_port_stats stats;
+	if (!s || !s->networks || !network_port_stats(s->networks, arena_dupz(&a, interface), &stats))
+		return false;
+	*ret_received = stats.rx_bytes;
+	*ret_sent = stats.tx_bytes;
+	return true;
+}

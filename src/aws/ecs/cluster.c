@@ -6,7 +6,7 @@
 
 enum { DESCRIBED_MAX = 100, LISTED_MAX = 100 };
 
-static const struct record_type cluster_row = {&ecs_api, "Cluster"};
+const struct record_type ecs_cluster_row = {&ecs_api, "Cluster"};
 
 static struct str clusters_under(struct call *c)
 {
@@ -30,12 +30,12 @@ struct str ecs_cluster_arn(struct call *c, struct str name)
 
 bool ecs_cluster_find(struct call *c, struct str name, struct ecs_cluster *ret)
 {
-	return ecs_name_good(name) && record_get(call_txn(c), c->arena, cluster_key(c, name), &cluster_row, ret);
+	return ecs_name_good(name) && record_get(call_txn(c), c->arena, cluster_key(c, name), &ecs_cluster_row, ret);
 }
 
 void ecs_cluster_put(struct call *c, const struct ecs_cluster *cluster)
 {
-	record_put(call_txn(c), c->arena, cluster_key(c, cluster->cluster_name), &cluster_row, cluster);
+	record_put(call_txn(c), c->arena, cluster_key(c, cluster->cluster_name), &ecs_cluster_row, cluster);
 }
 
 int ecs_cluster_get(struct call *c, struct str text, struct ecs_cluster *ret)
@@ -47,17 +47,13 @@ int ecs_cluster_get(struct call *c, struct str text, struct ecs_cluster *ret)
 
 /* --- what a cluster may be like */
 
-/* Container Insights would be a promise of metrics that nobody keeps. */
 static int settings_check(struct call *c, const struct ecs_cluster_settings *settings)
 {
 	for (uint32_t i = 0; i < settings->n; i++) {
 		const struct ecs_cluster_setting *s = &settings->v[i];
 		if (!str_is(s->name, "containerInsights"))
 			return ecs_invalid(c, "Setting name is required.");
-		if (str_is(s->value, "enabled") || str_is(s->value, "enhanced"))
-			return call_fail(c, "UnsupportedFeatureException", 400,
-			                 "Container Insights is not supported: the only value of containerInsights is disabled.");
-		if (!str_is(s->value, "disabled"))
+		if (!str_is(s->value, "disabled") && !str_is(s->value, "enabled") && !str_is(s->value, "enhanced"))
 			return ecs_invalid(c, "Invalid cluster setting value for containerInsights");
 	}
 	return CALL_OK;
@@ -248,7 +244,7 @@ int ecs_list_clusters(struct call *c, const struct ecs_list_clusters_request *in
 		return CALL_FAIL;
 	while (ecs_walk_next(&w)) {
 		struct ecs_cluster cluster = {0};
-		if (!record_read(c->arena, w.value, &cluster_row, &cluster) || !str_is(cluster.status, "ACTIVE"))
+		if (!record_read(c->arena, w.value, &ecs_cluster_row, &cluster) || !str_is(cluster.status, "ACTIVE"))
 			continue;
 		if (out->cluster_arns.n == limit) {
 			out->next_token = ecs_page_token(c, last);

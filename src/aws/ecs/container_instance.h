@@ -27,6 +27,8 @@ struct str ecs_task_instance(const struct ecs_task *t);
 void ecs_task_end(const struct ecs_scope *s, struct state_ecs_task_record *r, int64_t now_ms);
 
 /* --- placement_view.c: what placement decides over */
+/* An integer one: "CPU", "MEMORY"; 0: it has none. */
+int64_t ecs_resource_of(const struct ecs_resources *l, const char *name);
 struct ecs_nodes {
 	struct state_ecs_instance_record *records;
 	struct placement_node *v;

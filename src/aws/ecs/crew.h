@@ -69,6 +69,10 @@ struct duty {
 		struct task_usage sampled;             /* as the last minute's metrics had it */
 	} more[TASK_CONTAINERS_MAX];
 	uint32_t count;
+	struct usage_traffic {
+		uint64_t received, sent;
+		int64_t at_us;   /* 0: not known */
+	} traffic;               /* as the last minute's metrics had it */
 	int64_t pulled_ms;       /* every image is there */
 	const char *failed_code; /* it could not be launched, or was lost: the stop code; NULL: neither */
 	struct str failed_reason;

@@ -4,7 +4,7 @@
 
 enum { EXPRESSION_MAX = 2000 };
 
-static int64_t resource(const struct ecs_resources *l, const char *name)
+int64_t ecs_resource_of(const struct ecs_resources *l, const char *name)
 {
 	for (uint32_t i = 0; i < l->n; i++)
 		if (str_is(l->v[i].name, name))
@@ -91,8 +91,8 @@ static struct placement_node registered(const struct ecs_scope *s, struct roster
 	        .agent_version = i->version_info ? i->version_info->agent_version : STR_NONE,
 	        .connected = roster_connected(roster, r->id),
 	        .registered_ms = i->registered_at.ms,
-	        .cpu = resource(&i->registered_resources, "CPU"),
-	        .memory = resource(&i->registered_resources, "MEMORY"),
+	        .cpu = ecs_resource_of(&i->registered_resources, "CPU"),
+	        .memory = ecs_resource_of(&i->registered_resources, "MEMORY"),
 	        .interfaces = ec2_interface_room(s->txn, s->arena, s->account, s->region, i->ec2_instance_id),
 	        .attributes = arena_array(s->arena, i->attributes.n + 1, sizeof(struct placement_pair)),
 	};

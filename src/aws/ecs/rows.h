@@ -36,7 +36,8 @@ bool ecs_walk_next(struct ecs_walk *w);
 struct str ecs_page_token(struct call *c, struct str key);
 int ecs_page_size(struct call *c, struct opt_int max_results, int64_t most, uint32_t *ret);
 
-/* --- cluster.c. Counts are filled in where they are shown. */
+/* --- cluster.c. Counts are filled in where they are shown. A record's key ends in the name. */
+extern const struct record_type ecs_cluster_row;
 struct str ecs_cluster_name(struct call *c, struct str text); /* of a name, an ARN, or "default"; absent: another account's */
 struct str ecs_cluster_arn(struct call *c, struct str name);
 bool ecs_cluster_find(struct call *c, struct str name, struct ecs_cluster *ret);

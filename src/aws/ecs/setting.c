@@ -13,7 +13,7 @@ static const struct known {
 	const char *allowed[3];
 } known[] = {
         {"awsvpcTrunking", "disabled", {"disabled"}},
-        {"containerInsights", "disabled", {"disabled"}},
+        {"containerInsights", "disabled", {"disabled", "enabled", "enhanced"}},
         {"containerInstanceLongArnFormat", "enabled", {"enabled"}},
         {"fargateFIPSMode", "disabled", {"disabled"}},
         {"serviceLongArnFormat", "enabled", {"enabled"}},

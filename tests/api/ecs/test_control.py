@@ -68,6 +68,15 @@ class Clusters(EcsCase):
         self.assertEqual(self.ecs.create_cluster(clusterName=called)["cluster"]["tags"], [])
         self.ecs.delete_cluster(cluster=called)
 
+    def test_insights(self):
+        """A cluster's own setting, and what it is where none is given; tests/fault/test_metrics.py has what comes of it."""
+        called = name()
+        made = self.ecs.create_cluster(clusterName=called, settings=[{"name": "containerInsights", "value": "enhanced"}])["cluster"]
+        self.addCleanup(self.ecs.delete_cluster, cluster=called)
+        self.assertEqual(made["settings"], [{"name": "containerInsights", "value": "enhanced"}])
+        off = self.ecs.update_cluster_settings(cluster=called, settings=[{"name": "containerInsights", "value": "disabled"}])["cluster"]
+        self.assertEqual(off["settings"], [{"name": "containerInsights", "value": "disabled"}])
+
     def arns(self):
         return [a for page in self.ecs.get_paginator("list_clusters").paginate() for a in page["clusterArns"]]
 
@@ -79,8 +88,8 @@ class Clusters(EcsCase):
     def test_what_is_refused(self):
         self.assertRefused("invalid characters", self.ecs.create_cluster, clusterName="a b", code="InvalidParameterException")
         self.assertRefused("invalid characters", self.ecs.create_cluster, clusterName="x" * 256, code="InvalidParameterException")
-        self.assertRefused("Container Insights", self.ecs.create_cluster, clusterName=name(), code="UnsupportedFeatureException",
-                           settings=[{"name": "containerInsights", "value": "enabled"}])
+        self.assertRefused("setting value", self.ecs.create_cluster, clusterName=name(), code="InvalidParameterException",
+                           settings=[{"name": "containerInsights", "value": "on"}])
         self.assertRefused("reserved", self.ecs.create_cluster, clusterName=name(), tags=[{"key": "aws:x", "value": "v"}],
                            code="InvalidParameterException")
         missing = self.ecs.describe_clusters(clusters=["no-" + name(), "bad name"])
@@ -138,7 +147,7 @@ class Settings(EcsCase):
         self.assertEqual([s["value"] for s in mine], ["off"])
         self.assertEqual(self.ecs.delete_account_setting(name="tagResourceAuthorization")["setting"]["value"], "on")
         self.assertEqual(self.ecs.list_account_settings(name="tagResourceAuthorization")["settings"], [])
-        for setting, value in (("taskLongArnFormat", "disabled"), ("containerInsights", "enabled"), ("guardDutyActivate", "on")):
+        for setting, value in (("taskLongArnFormat", "disabled"), ("containerInsights", "on"), ("guardDutyActivate", "on")):
             self.assertRefused("not supported", self.ecs.put_account_setting, name=setting, value=value, code="InvalidParameterException")
         self.assertRefused("name is required", self.ecs.list_account_settings, value="on", code="InvalidParameterException")
 

@@ -117,8 +117,9 @@ MANY = 12  # so many failures are not the machine's
 
 def run_lanes(tally, beside, again):
     """again(job): a lane that runs the job alone."""
-    failed = []
+    failed, before = [], len(lanes.worked)
     lanes.run(beside, quiet_add(tally, failed), progress)
+    heading(f"done, with {sum(lanes.worked[before:]):.0f} s of processor")
     jobs = list(dict.fromkeys(job for _, _, job in failed))
     if len(jobs) > MANY:
         for name, why, _ in failed:
@@ -145,7 +146,7 @@ def api_lanes(tally, directory, prefix, args):
     if args.pattern == ALL:
         jobs.insert(len(lanes.FIRST), JS)
 
-    return [(api_work(directory, prefix, args.pattern == ALL), jobs)] * min(LANES, len(jobs))
+    return [(api_work(directory, prefix, args.pattern == ALL), jobs)] * min(int(os.environ.get("LANES", LANES)), len(jobs))
 
 
 def api_work(directory, prefix, whole):

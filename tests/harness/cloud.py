@@ -117,6 +117,10 @@ class Cloud:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def forward(self, how_far):
+        """Moves the cloud's clock: "58s", "2h"."""
+        subprocess.run([program(), "clock", "forward", how_far], check=True, capture_output=True, timeout=60, env=self.environment())
+
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

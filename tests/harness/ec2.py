@@ -56,8 +56,13 @@ class Ec2Case(TestCase):
         return client("ec2", region=self.region, **limited_key(self, *statements))
 
 
-def halting_image(test, code=b"\xfa\xf4\xeb\xfc", client=client):
-    """An image whose disk starts and does nothing at all, so that instances of it are cheap (cli; hlt; jump back), or what the code says.
+# Enables the power button (at 0x600 is its state, at 0x602 what is enabled), looks at it with each tick of the clock, and powers off by 0x604.
+LISTENING = bytes.fromhex("fb ba0206 b80001 ef f4 ba0006 ed f6c401 74f6 ba0406 b80020 ef f4 ebfd")
+DEAF = bytes.fromhex("fa f4 ebfc")  # its end takes the minute that a guest has for it
+
+
+def halting_image(test, code=LISTENING, client=client):
+    """An image whose disk starts and does nothing but wait for the power button, so that instances of it are cheap, or what the code says.
     Gone after the test. client: of a cloud other than the environment's."""
     ec2, s3, name = client("ec2"), client("s3"), "halting-" + uuid.uuid4().hex[:12]
     s3.create_bucket(Bucket=name)
@@ -101,7 +106,7 @@ def when_there_is_room(call, **params):
 
 
 def end_instances(test, ec2, *instances):
-    """After the test: at once, because nothing in them listens to a button."""
+    """After the test, whatever is in them."""
     def end():
         for i in instances:
             for _ in range(600):

@@ -5,12 +5,14 @@ and to stop). What it finds comes back line by line and is counted by the runner
 """
 import json
 import os
+import resource
 import selectors
 import time
 import traceback
 import unittest
 
 took = []  # (seconds, name) of every module that lanes ran
+worked = []  # seconds of processor of every lane and of all that it waited for, so of its cloud's too
 FIRST = ["test_spot_interruption.py", "test_spot.py", "test_instances.py"]  # take minutes, so nobody waits for them at the end
 
 
@@ -115,7 +117,8 @@ class Lane:
             work(take, report)
         except BaseException as e:  # noqa: BLE001 - whatever it is, the runner must count it
             report("add", f"lane: {type(e).__name__}", "fail", traceback.format_exc())
-        report("done")
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        report("done", sum(u.ru_utime + u.ru_stime for u in used))
 
 
 def run(lanes, add, progress):
@@ -153,3 +156,4 @@ def _hear(lane, said, add, progress):
         took.append((said[2], said[1]))
     else:
         lane.finished = True
+        worked.append(said[1])

@@ -19,7 +19,8 @@ def type_that_fits_once():
 class SpotCase(Ec2Case):
     def setUp(self):
         super().setUp()
-        self.ec2 = client("ec2")
+        self.client = client
+        self.ec2 = self.client("ec2")
 
     def market(self, **more):
         return {"MarketType": "spot", "SpotOptions": more}

@@ -4,6 +4,9 @@
 Two builds: plain by gcc, and by clang with the address and undefined-behaviour sanitizers. Unit, wire, fuzz-corpus and simulation tests run in
 both; black-box tests run against a daemon of each. A skip says why. The last line is `N passed, N failed, N skipped`.
 
+Two things at a time: the host tests, which mostly wait for the kernel, and with less right to the processors what needs nothing but them, the
+sanitized build and the unit tests. Then the black-box tests of both builds and the faults, in lanes.
+
 A black-box test that failed beside the others is run once more with the machine for itself. If it passes then, both are said: it counts as passed,
 and what it said at first is printed and named at the end, for it found either a race or its own haste.
 """
@@ -15,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -53,7 +57,8 @@ def heading(text):
 
 
 STARTED = time.monotonic()
-LANES = 3  # black-box tests mostly wait; each lane has a cloud of its own
+LANES = 3  # of each build: black-box tests mostly wait; each lane has a cloud of its own
+FAULT_LANES = 2
 ALL = "test_*.py"
 JS = "js"  # the module that is the JavaScript SDK's tests
 
@@ -63,24 +68,24 @@ def command(*args, **kwargs):
     return done.returncode, done.stdout
 
 
-def build(tally, directory, env, options):
+def build(tally, directory, env, options, nice=()):
     path = os.path.join(ROOT, directory)
     if not os.path.exists(os.path.join(path, "build.ninja")):
         status, output = command("meson", "setup", directory, *options, env={**os.environ, **env})
         if status != 0:
             tally.add(f"{directory}: configure", "fail", output)
             return False
-    status, output = command("ninja", "-C", directory)
+    status, output = command(*nice, "ninja", "-C", directory)
     tally.add(f"{directory}: build without warnings", "pass" if status == 0 else "fail", output)
     return status == 0
 
 
-def meson_tests(tally, directory, suites, env=None):
-    args = ["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs"]
+def meson_tests(tally, directory, suites, nice=()):
+    args = [*nice, "meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", "--logbase", suites[0]]
     for suite in suites:
         args += ["--suite", suite]
-    command(*args, env={**os.environ, **(env or {})})
-    log = os.path.join(ROOT, directory, "meson-logs", "testlog.json")
+    command(*args)
+    log = os.path.join(ROOT, directory, "meson-logs", suites[0] + ".json")
     if not os.path.exists(log):
         tally.add(f"{directory}: {' '.join(suites)}", "fail", "meson wrote no log of its tests")
         return
@@ -91,6 +96,7 @@ def meson_tests(tally, directory, suites, env=None):
             text = (test.get("stdout") or "") + (test.get("stderr") or "")
             why = text.strip().splitlines()[-1] if state == "skip" and text.strip() else f"{test['result']}\n{text}"
             tally.add(f"{directory}: {test['name']}", state, why)
+            lanes.took.append((test["duration"], f"{directory}: {test['name']}"))
     os.remove(log)
 
 
@@ -112,24 +118,24 @@ def quiet_add(tally, failed):
     return add
 
 
-MANY = 12  # so many failures are not the machine's
+MANY = 20  # so many failures are not the machine's
 
 
 def run_lanes(tally, beside, again):
-    """again(job): a lane that runs the job alone."""
+    """again(name, job): a lane that runs the job of the test of that name alone."""
     failed, before = [], len(lanes.worked)
     lanes.run(beside, quiet_add(tally, failed), progress)
     heading(f"done, with {sum(lanes.worked[before:]):.0f} s of processor")
-    jobs = list(dict.fromkeys(job for _, _, job in failed))
+    jobs = list(dict.fromkeys((name.partition(":")[0], job) for name, _, job in failed))
     if len(jobs) > MANY:
         for name, why, _ in failed:
             tally.add(name, "fail", why)
         return
-    for job in jobs:
-        heading(f"once more, alone: {job.rpartition('/')[2]}")
+    for prefix, job in jobs:
+        heading(f"once more, alone: {prefix}: {job.rpartition('/')[2]}")
         said = []
-        lanes.run([again(job)], lambda *what: said.append(what[1]) or tally.add(*what), progress)
-        first = [(name, why) for name, why, its in failed if its == job]
+        lanes.run([again(prefix, job)], lambda *what: said.append(what[1]) or tally.add(*what), progress)
+        first = [(name, why) for name, why, its in failed if its == job and name.startswith(prefix + ":")]
         if "skip" in said:
             for name, why in first:
                 tally.add(name, "fail", why)
@@ -146,7 +152,7 @@ def api_lanes(tally, directory, prefix, args):
     if args.pattern == ALL:
         jobs.insert(len(lanes.FIRST), JS)
 
-    return [(api_work(directory, prefix, args.pattern == ALL), jobs)] * min(int(os.environ.get("LANES", LANES)), len(jobs))
+    return [(api_work(directory, prefix, args.pattern == ALL), jobs)] * min(LANES, len(jobs))
 
 
 def api_work(directory, prefix, whole):
@@ -195,8 +201,8 @@ def fault_work(directory):
 
 
 def fault_lanes(directory, args):
-    """One: they measure what a cloud takes."""
-    return [(fault_work(directory), lanes.modules(os.path.join(ROOT, "tests", "fault"), args.pattern))]
+    jobs = lanes.modules(os.path.join(ROOT, "tests", "fault"), args.pattern)
+    return [(fault_work(directory), jobs)] * min(FAULT_LANES, len(jobs))
 
 
 GUEST_S = 900  # many times what it needs; a guest that hangs ends here
@@ -272,6 +278,24 @@ def node_tests(add, prefix):
         add(f"{prefix}: js", "fail", output)
 
 
+def black_box(tally, good, kinds, args):
+    status, output = command("tools/prepare-runtimes")
+    if status != 0:
+        tally.add("tools/prepare-runtimes", "fail", output)
+    beside = []
+    if "fault" in kinds and "build" in good:
+        beside += fault_lanes("build", args)
+    if "api" in kinds:
+        node_modules(tally)
+        machine_image(tally)
+        for directory in good:
+            beside += api_lanes(tally, directory, directory, args)
+    if not beside:
+        return
+    heading(f"black-box tests with real clients{', faults' if 'fault' in kinds else ''}, {', '.join(good)}")
+    run_lanes(tally, beside, lambda prefix, job: (fault_work("build") if prefix == "fault" else api_work(prefix, prefix, False), [job]))
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Run every check that can run on this machine.")
     parser.add_argument("--plain", action="store_true", help="only the plain build, without sanitizers: quicker")
@@ -284,41 +308,41 @@ def main():
     builds = [("build", {}, [])]
     if not args.plain:
         builds.append(("build-sanitized", {"CC": "clang"}, ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"]))
-    heading("building")
-    good = [directory for directory, env, options in builds if build(tally, directory, env, options)]
-    for directory in good:
-        if "unit" in kinds:
-            heading(f"unit, wire, fuzz corpus and simulation tests, {directory}")
-            meson_tests(tally, directory, ["unit", "wire", "fuzz", "sim"] + (["lint"] if directory == "build" else []))
-        if "host" in kinds and directory == "build":
-            heading("host tests: what the kernel says")
-            meson_tests(tally, directory, ["host"])
-        if "guest" in kinds and directory == "build":
-            heading("guest: the same and functions under control groups of version 2")
-            guest_tests(tally, directory)
-            heading("guest: the machine image")
-            guest = lanes.modules(os.path.join(ROOT, "tests", "guest"), "test_*.py")
-            while guest:
-                lanes.run_module(guest.pop(0), lambda kind, *what: tally.add(*what) if kind == "add" else progress(what[0]), "guest")
-        if "api" not in kinds and "fault" not in kinds:
-            continue
-        status, output = command("tools/prepare-runtimes")
-        if status != 0:
-            tally.add("tools/prepare-runtimes", "fail", output)
-        beside = []
-        if "api" in kinds:
-            node_modules(tally)
-            machine_image(tally)
-            beside += api_lanes(tally, directory, directory, args)
-        if "fault" in kinds and directory == "build":
-            beside += fault_lanes(directory, args)
-        if beside:
-            heading(f"black-box tests with real clients{', faults' if 'fault' in kinds and directory == 'build' else ''}, {directory}")
+    good = []
+    for directory, env, options in builds[:1]:
+        heading(f"building {directory}")
+        if build(tally, directory, env, options):
+            good.append(directory)
 
-            def again(job, directory=directory):
-                fault = job.startswith(os.path.join(ROOT, "tests", "fault"))
-                return (fault_work(directory) if fault else api_work(directory, directory, False)), [job]
-            run_lanes(tally, beside, again)
+    def unit_tests(directory, nice=()):
+        if directory in good and "unit" in kinds:
+            heading(f"unit, wire, fuzz corpus and simulation tests, {directory}")
+            meson_tests(tally, directory, ["unit", "wire", "fuzz", "sim"] + (["lint"] if directory == "build" else []), nice)
+
+    def need_processors_alone():
+        nice = ["nice", "-n", "10"]
+        for directory, env, options in builds[1:]:
+            heading(f"building {directory}")
+            if build(tally, directory, env, options, nice):
+                good.append(directory)
+        for directory, _, _ in builds:
+            unit_tests(directory, nice)
+    beside = threading.Thread(target=need_processors_alone)
+    beside.start()
+    if "host" in kinds and "build" in good:
+        heading("host tests: what the kernel says")
+        meson_tests(tally, "build", ["host"])
+        heading("host tests are done")
+    beside.join()
+    if "guest" in kinds and "build" in good:
+        heading("guest: the same and functions under control groups of version 2")
+        guest_tests(tally, "build")
+        heading("guest: the machine image")
+        guest = lanes.modules(os.path.join(ROOT, "tests", "guest"), "test_*.py")
+        while guest:
+            lanes.run_module(guest.pop(0), lambda kind, *what: tally.add(*what) if kind == "add" else progress(what[0]), "guest")
+    if good and {"api", "fault"} & set(kinds):
+        black_box(tally, good, kinds, args)
     for seconds, name in sorted(lanes.took, reverse=True)[:args.slowest]:
         print(f"{seconds:6.1f} s  {name}")
     for name in tally.second_tries:

@@ -13,7 +13,13 @@ import unittest
 
 took = []  # (seconds, name) of every module that lanes ran
 worked = []  # seconds of processor of every lane and of all that it waited for, so of its cloud's too
-FIRST = ["test_spot_interruption.py", "test_spot.py", "test_instances.py"]  # take minutes, so nobody waits for them at the end
+# What takes half a minute and more, the longest first, so that nobody waits for it at the end.
+FIRST = ["test_elastic.py", "test_inside.py", "test_deployments.py", "test_capacity_providers.py", "test_instances.py", "test_killed_groups.py", "test_flows.py",
+         "test_web.py", "test_container_instances.py", "test_killed_tasks.py", "test_elastic_service.py", "test_sticky.py", "test_hostile.py", "test_ipv6_inside.py",
+         "test_tools.py", "test_chaos.py", "test_killed_flows.py", "test_volume_metrics.py", "test_balanced.py", "test_side_by_side.py"]
+LEAST = 3  # so many lanes work in any case, and more while the processors have this share of their time left
+ROOM = 0.3
+LOOK_S = 2
 
 
 class Result(unittest.TestResult):
@@ -121,15 +127,47 @@ class Lane:
         report("done", sum(u.ru_utime + u.ru_stime for u in used))
 
 
+class Room:
+    """Whether one lane more may work. What a module takes is seen a moment after it has begun, so they begin one by one."""
+
+    def __init__(self):
+        self.look()
+
+    def look(self):
+        self.began, self.at = self.times(), time.monotonic()
+
+    @staticmethod
+    def times():
+        """(idle, all) of the processors since the machine's start."""
+        with open("/proc/stat") as f:
+            spent = [int(n) for n in f.readline().split()[1:9]]
+        return spent[3] + spent[4], sum(spent)
+
+    def is_there(self, working):
+        passed = time.monotonic() - self.at
+        if working >= LEAST and passed < LOOK_S:
+            return False
+        before = self.began
+        self.look()
+        idle, spent = (now - then for now, then in zip(self.began, before))
+        return working < LEAST or (passed < 2 * LOOK_S and idle > ROOM * spent)
+
+
 def run(lanes, add, progress):
     """lanes: a list of (work, list of jobs); lanes that share a list take turns with it. add(name, state, why, job) counts, progress(id) shows."""
     started = [Lane(*lane) for lane in lanes]
+    room, waiting, working = Room(), [], set()  # who wants a job, and who has one
     with selectors.DefaultSelector() as selector:
         for lane in started:
             lane.finished = False
             selector.register(lane.words, selectors.EVENT_READ, lane)
         while selector.get_map():
-            for key, _ in selector.select():
+            while (lane := next((w for w in waiting if not w.jobs), None)) or (waiting and room.is_there(len(working)) and (lane := waiting[0])):
+                waiting.remove(lane)
+                if lane.jobs:
+                    working.add(lane)
+                os.write(lane.tasks, (lane.jobs.pop(0) if lane.jobs else "").encode() + b"\n")
+            for key, _ in selector.select(LOOK_S if waiting else None):
                 lane = key.data
                 piece = os.read(lane.words, 1 << 16)
                 if not piece:
@@ -137,18 +175,22 @@ def run(lanes, add, progress):
                     os.close(lane.words)
                     os.close(lane.tasks)
                     os.waitpid(lane.pid, 0)
+                    working.discard(lane)
                     if not lane.finished:
                         add("lane", "fail", "the process that ran tests died")
                     continue
                 *lines, lane.text = (lane.text + piece).split(b"\n")
                 for line in lines:
-                    _hear(lane, json.loads(line), add, progress)
+                    said = json.loads(line)
+                    if said[0] == "next":
+                        working.discard(lane)
+                        waiting.append(lane)
+                    else:
+                        _hear(lane, said, add, progress)
 
 
 def _hear(lane, said, add, progress):
-    if said[0] == "next":
-        os.write(lane.tasks, (lane.jobs.pop(0) if lane.jobs else "").encode() + b"\n")
-    elif said[0] == "at":
+    if said[0] == "at":
         progress(said[1])
     elif said[0] == "add":
         add(*said[1:])

@@ -96,7 +96,7 @@ def meson_tests(tally, directory, suites, nice=()):
             text = (test.get("stdout") or "") + (test.get("stderr") or "")
             why = text.strip().splitlines()[-1] if state == "skip" and text.strip() else f"{test['result']}\n{text}"
             tally.add(f"{directory}: {test['name']}", state, why)
-            lanes.took.append((test["duration"], f"{directory}: {test['name']}"))
+            lanes.took.append((test["duration"], f"{directory}: {test['name']}", 0))
     os.remove(log)
 
 
@@ -123,9 +123,9 @@ MANY = 20  # so many failures are not the machine's
 
 def run_lanes(tally, beside, again):
     """again(name, job): a lane that runs the job of the test of that name alone."""
-    failed, before = [], len(lanes.worked)
+    failed, before = [], len(lanes.took)
     lanes.run(beside, quiet_add(tally, failed), progress)
-    heading(f"done, with {sum(lanes.worked[before:]):.0f} s of processor")
+    heading(f"done, with {sum(took[2] for took in lanes.took[before:]):.0f} s of processor")
     jobs = list(dict.fromkeys((name.partition(":")[0], job) for name, _, job in failed))
     if len(jobs) > MANY:
         for name, why, _ in failed:
@@ -343,8 +343,8 @@ def main():
             lanes.run_module(guest.pop(0), lambda kind, *what: tally.add(*what) if kind == "add" else progress(what[0]), "guest")
     if good and {"api", "fault"} & set(kinds):
         black_box(tally, good, kinds, args)
-    for seconds, name in sorted(lanes.took, reverse=True)[:args.slowest]:
-        print(f"{seconds:6.1f} s  {name}")
+    for seconds, name, spent in sorted(lanes.took, reverse=True)[:args.slowest]:
+        print(f"{seconds:6.1f} s{f', {spent:5.1f} s of processor' if spent else ''}  {name}")
     for name in tally.second_tries:
         print(f"passed at the second try only: {name}")
     for name in tally.failures:

@@ -11,10 +11,10 @@ import unittest
 import urllib.parse
 import uuid
 
-import boto3
 import botocore.config
-import botocore.session
 from botocore.exceptions import ClientError
+
+from cloud import sdk_session
 
 ENDPOINT = os.environ["AWS_ENDPOINT_URL"]
 REGION = os.environ.get("AWS_REGION", "us-east-1")
@@ -50,9 +50,9 @@ def _recorder(made):
 
 
 def client(service, key=None, secret=None, token=None, region=None, endpoint=None, **config):
-    session = boto3.Session(aws_access_key_id=key or os.environ["AWS_ACCESS_KEY_ID"],
-                            aws_secret_access_key=secret or os.environ["AWS_SECRET_ACCESS_KEY"], aws_session_token=token,
-                            region_name=region or REGION)
+    session = sdk_session(aws_access_key_id=key or os.environ["AWS_ACCESS_KEY_ID"],
+                          aws_secret_access_key=secret or os.environ["AWS_SECRET_ACCESS_KEY"], aws_session_token=token,
+                          region_name=region or REGION)
     config.setdefault("retries", {"max_attempts": 0})
     made = session.client(service, endpoint_url=endpoint or ENDPOINT, config=botocore.config.Config(**config))
     if _record:

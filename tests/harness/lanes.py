@@ -5,14 +5,12 @@ and to stop). What it finds comes back line by line and is counted by the runner
 """
 import json
 import os
-import resource
 import selectors
 import time
 import traceback
 import unittest
 
-took = []  # (seconds, name) of every module that lanes ran
-worked = []  # seconds of processor of every lane and of all that it waited for, so of its cloud's too
+took = []  # (seconds, name, seconds of processor) of every module that lanes ran
 # What takes half a minute and more, the longest first, so that nobody waits for it at the end.
 FIRST = ["test_elastic.py", "test_inside.py", "test_deployments.py", "test_capacity_providers.py", "test_instances.py", "test_killed_groups.py", "test_flows.py",
          "test_web.py", "test_container_instances.py", "test_killed_tasks.py", "test_elastic_service.py", "test_sticky.py", "test_hostile.py", "test_ipv6_inside.py",
@@ -73,6 +71,24 @@ def _matches(name, pattern):
     return name.startswith("test_") and fnmatch.fnmatch(name, pattern)
 
 
+def processor_s():
+    """What this process and all below it have had, so a lane's cloud and its guests too."""
+    below, spent, found = {}, {}, {os.getpid()}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                fields = f.read().rpartition(") ")[2].split()
+        except OSError:
+            continue
+        below.setdefault(int(fields[1]), set()).add(int(pid))
+        spent[int(pid)] = sum(map(int, fields[11:15]))  # its own, and of the children that it waited for
+    more = found
+    while more:
+        more = set().union(*(below.get(pid, ()) for pid in more))
+        found = found | more
+    return sum(spent.get(pid, 0) for pid in found) / os.sysconf("SC_CLK_TCK")
+
+
 def run_module(job, report, prefix):
     import sys
     path, _, single = job.partition("::")
@@ -80,9 +96,9 @@ def run_module(job, report, prefix):
     sys.path.insert(0, place)
     loader = unittest.TestLoader()
     suite = loader.loadTestsFromName(single) if single else loader.discover(place, pattern=os.path.basename(path), top_level_dir=place)
-    began = time.monotonic()
+    began, before = time.monotonic(), processor_s()
     suite.run(Result(report, prefix, path))
-    report("took", f"{prefix}: {os.path.relpath(path, os.path.dirname(place))}", time.monotonic() - began)
+    report("took", f"{prefix}: {os.path.relpath(path, os.path.dirname(place))}", time.monotonic() - began, processor_s() - before)
     sys.path.remove(place)
     # Modules of one name lie in several folders, and bring helpers of one name.
     for name in [n for n, m in sys.modules.items() if os.path.dirname(getattr(m, "__file__", None) or "") == place]:
@@ -123,8 +139,7 @@ class Lane:
             work(take, report)
         except BaseException as e:  # noqa: BLE001 - whatever it is, the runner must count it
             report("add", f"lane: {type(e).__name__}", "fail", traceback.format_exc())
-        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        report("done", sum(u.ru_utime + u.ru_stime for u in used))
+        report("done")
 
 
 class Room:
@@ -195,7 +210,6 @@ def _hear(lane, said, add, progress):
     elif said[0] == "add":
         add(*said[1:])
     elif said[0] == "took":
-        took.append((said[2], said[1]))
+        took.append((said[2], said[1], said[3]))
     else:
         lane.finished = True
-        worked.append(said[1])

@@ -52,12 +52,12 @@ void arena_reset(struct arena *a)
 void arena_done(struct arena *a)
 {
 	chunks_free(a->head);
-	*a = (struct arena){.limit_bytes = a->limit_bytes};
+	*a = (struct arena){.limit_bytes = a->limit_bytes, .first_bytes = a->first_bytes};
 }
 
 static void arena_grow(struct arena *a, size_t n)
 {
-	size_t size = a->head ? a->head->size * 2 : CHUNK_MIN;
+	size_t size = a->head ? a->head->size * 2 : a->first_bytes ? a->first_bytes : CHUNK_MIN;
 	if (size > CHUNK_MAX)
 		size = CHUNK_MAX;
 	if (size < n || ARENA_SEPARATE)

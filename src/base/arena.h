@@ -16,6 +16,7 @@ struct arena {
 	char *at, *end;           /* free space in the chunk in use */
 	size_t used_bytes;        /* handed out since the last reset */
 	size_t limit_bytes;       /* 0: none */
+	size_t first_bytes;       /* the first chunk's size; 0: nearly a page */
 	bool overflow;            /* limit_bytes was crossed */
 };
 

@@ -4,12 +4,15 @@
 
 #include <stdlib.h>
 
+enum { FIRST_BYTES = 512 }; /* thousands are kept, of sessions, and most are some names long */
+
 struct principal *principal_new(enum principal_kind kind, struct str account)
 {
 	struct principal *p = calloc(1, sizeof(*p));
 	if (!p)
 		die("out of memory");
 	arena_init(&p->arena, 0);
+	p->arena.first_bytes = FIRST_BYTES;
 	p->refs = 1;
 	p->kind = kind;
 	p->account = arena_dup(&p->arena, account);

@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +166,8 @@ static void metrics(struct admin *a, struct http_request *r)
 	gate_metrics(a->cloud->gate, &out);
 	if (a->cloud->cells)
 		cells_stats(a->cloud->cells, &n);
+	struct mallinfo2 heap = mallinfo2();
+	buf_printf(&out, "quartet_heap_bytes %zu\n", heap.uordblks + heap.hblkhd);
 	buf_printf(&out, "quartet_connections %zu\nquartet_store_revision %llu\n", http_connections(a->cloud->http),
 	           (unsigned long long)store_revision(a->cloud->store));
 	buf_printf(&out,

@@ -154,9 +154,14 @@ static void look_at(struct crew *d, struct arena *a, struct str key, struct str 
 	struct str_list parts = record_key_parts(a, key);
 	if (parts.n != 6)
 		return;
-	struct duty *i = duty_make(d, key, &parts);
-	bool known = i->port.n && i->memory_mib;
-	if (!known && str_set(value) && ecs_task_read(a, value, &r)) {
+	struct duty *i = map_get(&d->duties, key);
+	bool known = i && i->port.n && i->memory_mib, there = !known && str_set(value) && ecs_task_read(a, value, &r);
+	if (!i && there && ecs_task_status(r.task) == ECS_STOPPED && !ended_is_over(r.task, clock_wall_ms())) {
+		ended_keep(d, parts.v[5], key, r.task);
+		return;
+	}
+	i = duty_make(d, key, &parts);
+	if (there) {
 		if (!i->port.n && str_set(r.interface) && !ecs_task_is_remote(r.task)) {
 			i->port = arena_dup(&i->arena, r.interface);
 			map_put(&d->by_port, i->port, i);
@@ -165,6 +170,13 @@ static void look_at(struct crew *d, struct arena *a, struct str key, struct str 
 			i->memory_mib = duty_memory_mib(r.task);
 	}
 	crew_mark(i);
+}
+
+void crew_look_at(struct crew *d, struct str key)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct str_list parts = record_key_parts(&a, key);
+	crew_mark(duty_make(d, key, &parts));
 }
 
 static void changed(void *ctx, const struct store_event *e)
@@ -249,6 +261,7 @@ void crew_free(struct crew *d)
 	map_done(&d->duties);
 	map_done(&d->by_id);
 	map_done(&d->by_port);
+	ended_clear(d);
 	principal_unref(d->self);
 	arena_done(&d->arena);
 	free(d);

@@ -39,9 +39,12 @@ struct crew {
 	struct roster *roster;       /* of container instances' agents */
 	struct managers *managers;   /* of capacity providers */
 	struct loop_timer *sampler;
+	struct map ended; /* by id: struct ended in ended.c */
+	struct loop_timer *ended_timer;
+	int64_t ended_at_ms;
 };
 
-/* One task that is looked after; lives as long as its record does. */
+/* One task that is looked after, until it has stopped. */
 struct duty {
 	struct crew *crew;
 	struct str account, region, cluster, id, key, port;
@@ -85,6 +88,8 @@ struct duty {
 struct crew *crew_new(struct cloud *cloud);
 void crew_free(struct crew *d);
 void crew_mark(struct duty *i);
+/* The task of this key is looked after (again). */
+void crew_look_at(struct crew *d, struct str key);
 /* Runs advance() (duty.c) on the record in a transaction, again when somebody was faster; then a step follows. */
 void crew_edit(struct duty *i);
 
@@ -99,6 +104,13 @@ void duty_clear(struct duty *i);
 void duty_wake_at(struct duty *i, int64_t when_ms, int64_t now_ms);
 /* As AWS calls containers on Fargate. */
 struct str duty_runtime_id(struct arena *a, const struct duty *i, unsigned index);
+
+/* ended.c: who has stopped has no duty any more; its record goes then. */
+bool ended_is_over(const struct ecs_task *t, int64_t now_ms);
+void ended_keep(struct crew *d, struct str id, struct str key, const struct ecs_task *t);
+void ended_forget(struct crew *d, struct str id);
+struct str ended_key(const struct crew *d, struct str id); /* absent: it is none of them */
+void ended_clear(struct crew *d);
 
 /* launch.c: credentials of the execution role, secrets, environment files, log streams, images; then the engine's task. done comes
  * once, from the loop: launched (i->task is set) or i->failed_code says why not. */
@@ -131,8 +143,9 @@ struct named_task {
 	const struct principal *who;
 	struct str name, region;
 	const char *action;
-	struct state_ecs_task_record record; /* found; its duty too */
-	struct duty *duty;
+	struct state_ecs_task_record record; /* found */
+	struct str cluster, id;
+	struct duty *duty; /* NULL: it has stopped */
 };
 struct http_request;
 bool ecs_task_named(struct cloud *cloud, struct http_request *r, struct arena *a, struct named_task *t, unsigned *ret_status,

@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { STOPPED_MS = 3600 * 1000, INTERFACE_MS = 180 * 1000 };
+enum { INTERFACE_MS = 180 * 1000 };
 
 /* --- what the engine says */
 
@@ -366,7 +366,7 @@ bool duty_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_ta
 	if (ecs_task_is_remote(r->task))
 		return remote_advance(i, s, r, now_ms);
 	if (ecs_task_status(r->task) == ECS_STOPPED) {
-		bool over = r->task->stopped_at.ms + STOPPED_MS <= now_ms;
+		bool over = ended_is_over(r->task, now_ms);
 		if (over)
 			ecs_task_drop(s, r);
 		return over;
@@ -476,6 +476,7 @@ void duty_step(struct duty *i, const struct ecs_scope *s)
 	i->memory_mib = 0;
 	if (!ecs_task_find(s, i->cluster, i->id, &r)) {
 		duty_clear(i);
+		ended_forget(i->crew, i->id);
 		return;
 	}
 	if (ecs_task_is_remote(r.task)) {
@@ -491,8 +492,8 @@ void duty_step(struct duty *i, const struct ecs_scope *s)
 		duty_left_room(i);
 	if (status >= ECS_PENDING && status <= ECS_STOPPING)
 		work(i, s, &r, now_ms);
-	else if (status == ECS_STOPPED && r.task->stopped_at.ms + STOPPED_MS > now_ms)
-		duty_wake_at(i, r.task->stopped_at.ms + STOPPED_MS, now_ms);
+	else if (status == ECS_STOPPED && !ended_is_over(r.task, now_ms))
+		ended_keep(i->crew, i->id, i->key, r.task);
 	if (status == ECS_PROVISIONING && !i->failed_code && r.task->created_at.ms + INTERFACE_MS <= now_ms) {
 		i->failed_code = "TaskFailedToStart";
 		i->failed_reason = S("Timeout waiting for network interface provisioning to complete.");

@@ -129,19 +129,20 @@ struct ecs_entered *ecs_enter_begin(struct cloud *cloud, const struct ecs_enter 
 }
 
 /* The instance has to be there, its agent connected and the container started. */
-static void find_remote(struct cloud *cloud, struct arena *a, const struct duty *i, const struct ecs_task *task, unsigned index,
+static void find_remote(struct cloud *cloud, struct arena *a, const struct named_task *t, unsigned index,
                         struct ecs_enter_remote *ret, struct str *ret_why)
 {
+	const struct ecs_task *task = t->record.task;
 	const struct ecs_container *k = &task->containers.v[index];
-	struct ecs_scope s = {.txn = store_begin(cloud->store, a), .arena = a, .account = i->account, .region = i->region};
+	struct ecs_scope s = {.txn = store_begin(cloud->store, a), .arena = a, .account = t->who->account, .region = t->region};
 	struct state_ecs_instance_record at = {0};
 	struct str id = ecs_task_instance(task);
-	bool known = ecs_instance_find(&s, i->cluster, id, &at);
+	bool known = ecs_instance_find(&s, t->cluster, id, &at);
 	store_abort(s.txn);
 	if (!str_is(k->last_status, "RUNNING"))
 		*ret_why = arena_printf(a, "The container '%.*s' of the task does not run (the task is %.*s)", STR_ARG(k->name),
 		                        STR_ARG(task->last_status));
-	else if (!known || !roster_connected(i->crew->roster, id))
+	else if (!known || !t->duty || !roster_connected(t->duty->crew->roster, id))
 		*ret_why = S("The agent of the task's container instance is not connected");
 	else
 		*ret = (struct ecs_enter_remote){at.instance->ec2_instance_id, {ECS_ENTER_PROGRAM, arena_dupz(a, k->runtime_id)}};
@@ -165,7 +166,7 @@ struct ecs_entered *ecs_enter(struct cloud *cloud, struct http_request *r, struc
 		        "The execute command failed because execute command was not enabled when the task was run or the execute command "
 		        "agent isn't running. Run a new task with execute command enabled (--enable-execute-command) and try again.");
 	else if (ecs_task_is_remote(task))
-		find_remote(cloud, a, t.duty, task, (unsigned)index, ret_remote, ret_why);
+		find_remote(cloud, a, &t, (unsigned)index, ret_remote, ret_why);
 	else if (!runs(t.duty, (unsigned)index))
 		*ret_why = arena_printf(a, "The container '%.*s' of the task does not run (the task is %.*s)",
 		                        STR_ARG(task->containers.v[index].name), STR_ARG(task->last_status));

@@ -161,17 +161,17 @@ bool ecs_interrupt(struct cloud *cloud, struct http_request *r, struct arena *a,
 	*ret_status = 409;
 	if (!is_spot(t.record.task)) {
 		*ret_why = arena_printf(a, "The task '%.*s' is not one of FARGATE_SPOT: it has its place for as long as it runs",
-		                        STR_ARG(t.duty->id));
+		                        STR_ARG(t.id));
 		return false;
 	}
 	struct asked *k = calloc(1, sizeof(*k));
 	if (!k)
 		abort();
 	*k = (struct asked){.cloud = cloud, .done = done, .ctx = ctx};
-	k->account = arena_dup(&k->arena, t.duty->account);
-	k->region = arena_dup(&k->arena, t.duty->region);
-	k->cluster = arena_dup(&k->arena, t.duty->cluster);
-	k->id = arena_dup(&k->arena, t.duty->id);
+	k->account = arena_dup(&k->arena, who->account);
+	k->region = arena_dup(&k->arena, t.region);
+	k->cluster = arena_dup(&k->arena, t.cluster);
+	k->id = arena_dup(&k->arena, t.id);
 	asked_run(k);
 	return true;
 }

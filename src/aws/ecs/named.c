@@ -14,12 +14,15 @@ bool ecs_task_named(struct cloud *cloud, struct http_request *r, struct arena *a
 			t->region = str_cut(&rest, ':');
 	}
 	t->duty = d ? map_get(&d->by_id, id) : NULL;
+	struct str key = t->duty ? t->duty->key : d ? ended_key(d, id) : STR_NONE;
+	struct str_list parts = record_key_parts(a, key);
 	struct ecs_scope s = {.txn = store_begin(cloud->store, a), .arena = a, .account = t->who->account, .region = t->region};
-	if (t->duty && (!str_eq(t->duty->account, t->who->account) || !str_eq(t->duty->region, t->region) ||
-	                !ecs_task_find(&s, t->duty->cluster, id, &t->record)))
-		t->duty = NULL;
+	bool there = parts.n == 6 && str_eq(parts.v[2], t->who->account) && str_eq(parts.v[3], t->region) &&
+	             ecs_task_find(&s, parts.v[4], id, &t->record);
 	store_abort(s.txn);
-	const struct ecs_task *task = t->duty ? t->record.task : NULL;
+	const struct ecs_task *task = there ? t->record.task : NULL;
+	t->id = id;
+	t->cluster = there ? parts.v[4] : STR_NONE;
 	for (uint32_t i = 0; task && i < task->tags.n; i++)
 		*LIST_ADD(a, &tags) = (struct str_map_entry){.key = task->tags.v[i].key, .value = task->tags.v[i].value};
 	struct authz az = {.action = str_from(t->action), .resource = task ? task->task_arn : t->name};

@@ -4,7 +4,7 @@
 #include "provider.h"
 #include "session.h"
 
-enum { RENEW_MS = 15 * 60 * 1000, LOOK_MS = 5 * 60 * 1000, STOPPED_MS = 3600 * 1000 };
+enum { RENEW_MS = 15 * 60 * 1000, LOOK_MS = 5 * 60 * 1000 };
 
 static void came(struct duty *i, enum remote_role which, struct session *s, struct str code, struct str message)
 {
@@ -65,7 +65,7 @@ bool remote_advance(struct duty *i, const struct ecs_scope *s, struct state_ecs_
 {
 	bool changed = false;
 	if (ecs_task_status(r->task) == ECS_STOPPED) {
-		bool over = r->task->stopped_at.ms + STOPPED_MS <= now_ms;
+		bool over = ended_is_over(r->task, now_ms);
 		if (over)
 			ecs_task_drop(s, r);
 		return over;
@@ -95,7 +95,8 @@ void remote_step(struct duty *i, const struct ecs_scope *s, struct state_ecs_tas
 	roster_wake(i->crew->roster, ecs_task_instance(r->task));
 	if (ecs_task_status(r->task) == ECS_STOPPED) {
 		duty_clear(i);
-		duty_wake_at(i, r->task->stopped_at.ms + STOPPED_MS, now_ms);
+		if (!ended_is_over(r->task, now_ms))
+			ended_keep(i->crew, i->id, i->key, r->task);
 	} else {
 		for (enum remote_role k = 0; k < REMOTE_ROLES; k++) {
 			const struct session *have = i->remote_sessions[k];

@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { NONCE = 12, TAG = 16, FORMAT = 1, SESSIONS_MAX = 4096, SWEEP_FROM = 256 };
+enum { NONCE = 12, TAG = 16, FORMAT = 1, SESSIONS_MAX = 4096, SWEEP_FROM = 256, SWEEP_MS = 15 * 60 * 1000 };
 static const struct record_type session_type = {&state_iam_api, "SessionRecord"}, seal_type = {&state_iam_api, "SealRecord"};
 
 struct iam_session {
@@ -225,12 +225,14 @@ void iam_sessions_drop(struct iam *iam, struct str account)
 	sessions_keep_only(iam, account, str_set(account) ? INT64_MIN : INT64_MAX);
 }
 
-/* What has expired goes whenever twice as many are kept as were left the last time. All of them can be made again from their
- * tokens. */
+/* What has expired goes whenever twice as many are kept as were left the last time, and four times an hour. All of them can be made
+ * again from their tokens. */
 static void sessions_make_room(struct iam *iam, int64_t now_ms)
 {
-	if (iam->sessions.count < iam->sessions_sweep_at || iam->sessions.count < SWEEP_FROM)
+	bool grown = iam->sessions.count >= iam->sessions_sweep_at && iam->sessions.count >= SWEEP_FROM;
+	if (!grown && now_ms < iam->sessions_swept_ms + SWEEP_MS)
 		return;
+	iam->sessions_swept_ms = now_ms;
 	sessions_keep_only(iam, STR_NONE, now_ms);
 	if (iam->sessions.count >= SESSIONS_MAX)
 		iam_sessions_drop(iam, STR_NONE);

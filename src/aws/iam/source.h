@@ -26,6 +26,7 @@ struct iam {
 	struct map keys;     /* access keys of users: id -> struct iam_key */
 	struct map sessions; /* temporary credentials: id -> struct iam_session */
 	size_t sessions_sweep_at;
+	int64_t sessions_swept_ms;
 	struct map accounts; /* account -> struct iam_account */
 	struct map uses;     /* key or role id -> struct iam_use */
 	bool uses_dirty;

@@ -342,7 +342,8 @@ class Failures(TaskCase):
 class Inside(TaskCase):
     """Metadata and credentials at 169.254.170.2."""
     def test_metadata(self):
-        lines, task = self.says({"command": "for p in '' /task /taskWithTags; do wget -q -O - $ECS_CONTAINER_METADATA_URI_V4$p; echo; done; "
+        lines, task = self.says({"command": "until wget -q -O - $ECS_CONTAINER_METADATA_URI_V4 | grep -q '\"KnownStatus\":\"RUNNING\"'; do sleep 0.1; done; "
+                                            "for p in '' /task /taskWithTags; do wget -q -O - $ECS_CONTAINER_METADATA_URI_V4$p; echo; done; "
                                             "wget -q -O - $ECS_CONTAINER_METADATA_URI/task; echo; wget -O - http://169.254.170.2/v4/nobody 2>&1 | grep -o 404"},
                                 {"command": STAY, "essential": False}, run={"tags": [{"key": "k", "value": "v"}]})
         container, whole, tagged, third = (json.loads(x) for x in lines[:4])

@@ -64,6 +64,24 @@ static void fail_one(struct call *c, struct ecr_image_failure_list *to, const st
 	f->failure_reason = str_from(reason);
 }
 
+/* By tag, in the format that the client asks for where that can be said in it. The image's digest stays the stored one's. */
+static void put_manifest(struct call *c, const struct ecr_batch_get_image_request *in, struct ecr_image *o)
+{
+	struct str other = ecr_manifest_other_type(o->image_manifest_media_type);
+	bool knows = !in->accepted_media_types.n, wants = false;
+	for (uint32_t i = 0; i < in->accepted_media_types.n; i++) {
+		knows = knows || str_eq(in->accepted_media_types.v[i], o->image_manifest_media_type);
+		wants = wants || (str_set(other) && str_eq(in->accepted_media_types.v[i], other));
+	}
+	struct str translated = knows || !wants || !str_set(o->image_id->image_tag)
+	                                ? STR_NONE
+	                                : ecr_manifest_translate(c->arena, o->image_manifest, o->image_manifest_media_type);
+	if (!str_set(translated))
+		return;
+	o->image_manifest = translated;
+	o->image_manifest_media_type = other;
+}
+
 static int imported(struct call *c)
 {
 	return ecr_batch_get_image(c, c->in, c->out);
@@ -99,6 +117,7 @@ int ecr_batch_get_image(struct call *c, const struct ecr_batch_get_image_request
 		*o->image_id = (struct ecr_image_identifier){digest, id->image_tag};
 		o->image_manifest = ecr_manifest_text(call_txn(c), c->arena, &p, digest);
 		o->image_manifest_media_type = image.media_type;
+		put_manifest(c, in, o);
 	}
 	return CALL_OK;
 }

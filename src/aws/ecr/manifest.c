@@ -127,6 +127,8 @@ bool ecr_manifest_read(struct arena *a, struct str text, struct str media_type, 
 	if (!ret->index && !str_is(ret->media_type, MANIFEST_DOCKER) && !str_is(ret->media_type, MANIFEST_OCI))
 		return wrong(a, ret_why, "a manifest of this type is not kept here: ", ret->media_type);
 	ret->artifact_type = json_get_str(v, S("artifactType"));
+	if (!ret->artifact_type.n)
+		ret->artifact_type = STR_NONE;
 	const struct json_value *subject = json_get(v, S("subject"));
 	struct ecr_descriptor about;
 	if (subject && !json_is(subject, JSON_NULL)) {

@@ -31,6 +31,12 @@ struct ecr_manifest {
 /* media_type: as the request says it; absent: the text's own. False: *ret_why says what is wrong. */
 bool ecr_manifest_read(struct arena *a, struct str text, struct str media_type, struct ecr_manifest *ret, struct str *ret_why);
 
+/* Of an image's manifest: what the other format calls it. Absent: it is an index, or none of these. */
+struct str ecr_manifest_other_type(struct str media_type);
+/* A manifest of this type in that format, from the arena: another text, with a digest of its own. Absent: the format has no words
+ * for it - artifacts, layers in zstd. */
+struct str ecr_manifest_translate(struct arena *a, struct str text, struct str media_type);
+
 /* sha256: and 64 lower-case hexadecimal digits? Others are not kept here. */
 bool ecr_digest_good(struct str digest);
 struct str ecr_digest(struct arena *a, struct str bytes);

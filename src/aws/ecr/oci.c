@@ -34,6 +34,20 @@ struct str oci_path(struct call *c, const char *kind, struct str id)
 	return ARENA_CAT(c->arena, S("/v2/"), oci_request(c)->place.name, S("/"), str_from(kind), S("/"), id);
 }
 
+/* The specification's codes are of capitals; others' are said by their status. */
+static struct str own_code(struct str code, unsigned status)
+{
+	bool own = code.n > 0;
+	for (size_t i = 0; i < code.n; i++)
+		own = own && (code.p[i] == '_' || (code.p[i] >= 'A' && code.p[i] <= 'Z'));
+	return own             ? code
+	       : status >= 500 ? S("UNKNOWN")
+	       : status == 429 ? S("TOOMANYREQUESTS")
+	       : status == 403 ? S("DENIED")
+	       : status == 401 ? S("UNAUTHORIZED")
+	                       : S("UNSUPPORTED");
+}
+
 /* The API's errors and the gate's, as the specification calls them. */
 void ecr_spell_error(struct call *c)
 {
@@ -54,8 +68,8 @@ void ecr_spell_error(struct call *c)
 	        {"ServiceUnavailable", "UNKNOWN", 503},
 	        {"InternalFailure", "UNKNOWN", 500},
 	};
-	struct str code = c->error.code;
 	unsigned status = c->error.status ? c->error.status : 400;
+	struct str code = own_code(c->error.code, status);
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		if (!str_is(c->error.code, known[i].api))
 			continue;
@@ -92,7 +106,7 @@ int oci_page(struct call *c, uint64_t *ret_n, struct str *ret_last)
 	*ret_n = UINT64_MAX;
 	*ret_last = call_query(c, S("last"));
 	if (str_set(n) && !str_to_u64(n, ret_n))
-		return oci_fail(c, "PAGINATION_NUMBER_INVALID", 400, "n is not a number: %.*s", STR_ARG(n));
+		return oci_fail(c, "UNSUPPORTED", 400, "n is not a number: %.*s", STR_ARG(n));
 	return CALL_OK;
 }
 

@@ -2,11 +2,44 @@
 #include "aws/ecr/oci.h"
 
 #include "base/log.h"
+#include "core/listen.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 static int imported(struct call *c);
+
+/* Is a type among those that the client takes? One that names none takes all. */
+static bool accepts(struct call *c, struct str type)
+{
+	struct listen_header h;
+	bool any = true;
+	for (unsigned at = 0; listen_header_at(c->http, at, &h); at++) {
+		if (!str_ieq(h.name, S("accept")))
+			continue;
+		any = false;
+		while (str_set(h.value)) {
+			struct str range = str_cut(&h.value, ','), name = str_trim(str_cut(&range, ';'));
+			if (str_ieq(name, type) || str_is(name, "*/*") || str_is(name, "application/*"))
+				return true;
+		}
+	}
+	return any;
+}
+
+/* By tag, an image comes in the format that the client knows, if it can be said in that one; by digest as it is. */
+static void translate(struct call *c, struct str *type, struct str *text, struct str *digest)
+{
+	struct str other = ecr_manifest_other_type(*type);
+	if (!str_set(other) || accepts(c, *type) || !accepts(c, other))
+		return;
+	struct str translated = ecr_manifest_translate(c->arena, *text, *type);
+	if (!str_set(translated))
+		return;
+	*type = other;
+	*text = translated;
+	*digest = ecr_digest(c->arena, translated);
+}
 
 static int get_manifest(struct call *c, const struct oci_request *r, bool head)
 {
@@ -25,10 +58,12 @@ static int get_manifest(struct call *c, const struct oci_request *r, bool head)
 		return oci_fail(c, "MANIFEST_UNKNOWN", 404, "Requested image not found");
 	if (!head)
 		ecr_image_pulled(c, &r->place, &image);
+	struct str text = ecr_manifest_text(call_txn(c), c->arena, &r->place, digest), type = image.media_type;
+	if (!by_digest)
+		translate(c, &type, &text, &digest);
 	call_reply_header(c, S("Docker-Content-Digest"), digest);
 	call_reply_header(c, S("ETag"), ARENA_CAT(c->arena, S("\""), digest, S("\"")));
-	return oci_reply(c, 200, arena_dupz(c->arena, image.media_type),
-	                 ecr_manifest_text(call_txn(c), c->arena, &r->place, digest));
+	return oci_reply(c, 200, arena_dupz(c->arena, type), text);
 }
 
 static int imported(struct call *c)

@@ -74,6 +74,9 @@ int oci_serve_uploads(struct call *c, const struct oci_request *r)
 		return oci_fail(c, "UNSUPPORTED", 405, "An upload begins with POST.");
 	if (!ecr_allowed(c, "ecr:InitiateLayerUpload", &r->place) || take_digest(c) != CALL_OK)
 		return CALL_FAIL;
+	struct str algorithm = call_query(c, S("digest-algorithm"));
+	if (str_set(algorithm) && !str_is(algorithm, "sha256"))
+		return oci_fail(c, "DIGEST_INVALID", 400, "Digests are of the kind sha256, not %.*s.", STR_ARG(algorithm));
 	struct str mounted = call_query(c, S("mount"));
 	if (str_set(mounted) && mount(c, r, mounted))
 		return created(c, mounted);
@@ -81,8 +84,11 @@ int oci_serve_uploads(struct call *c, const struct oci_request *r)
 	    (!ecr_allowed(c, "ecr:UploadLayerPart", &r->place) || !ecr_allowed(c, "ecr:CompleteLayerUpload", &r->place)))
 		return CALL_FAIL;
 	struct ecr_upload *u = ecr_upload_begin(c, &r->place);
-	if (!u)
+	if (!u) {
+		oci_fail(c, "TOOMANYREQUESTS", 429, "%.*s", STR_ARG(c->error.message));
+		call_reply_header(c, S("Retry-After"), S("60"));
 		return CALL_FAIL;
+	}
 	if (str_set(r->digest))
 		return ecr_upload_receive(c, u, STR_NONE, last_received);
 	put_progress(c, u);

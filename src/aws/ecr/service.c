@@ -116,8 +116,7 @@ static int about_list_tags_for_resource(struct call *c, const void *input, struc
 static const struct service_op ops[] = {
         OP(ecr, batch_check_layer_availability, BatchCheckLayerAvailability, .resource = about_batch_check_layer_availability),
         OP(ecr, batch_delete_image, BatchDeleteImage, .resource = about_batch_delete_image),
-        OP(ecr, batch_get_image, BatchGetImage, .resource = about_batch_get_image,
-           .missing = "acceptedMediaTypes: an image comes as it was put"),
+        OP(ecr, batch_get_image, BatchGetImage, .resource = about_batch_get_image, .missing = "manifests of Docker's schema 1"),
         OP(ecr, complete_layer_upload, CompleteLayerUpload, .resource = about_complete_layer_upload),
         OP(ecr, create_pull_through_cache_rule, CreatePullThroughCacheRule,
            .missing = "upstream registries that want a password or a role"),

@@ -1,5 +1,5 @@
 /* Any text is refused with a sentence or is a manifest whose descriptors all have a digest that names a file, whatever media type a
- * client says it has; and the name of any image is refused or split into parts that a registry takes. */
+ * client says it has; what can be said in the other format means the same there; and the name of any image is refused or split into parts that a registry takes. */
 #include "aws/ecr/ecr.h"
 #include "aws/ecr/manifest.h"
 
@@ -10,6 +10,18 @@ static void check_descriptor(const struct ecr_descriptor *d)
 {
 	assert(ecr_digest_good(d->digest));
 	assert(d->size >= 0);
+}
+
+static void check_translated(struct arena *a, struct str text, const struct ecr_manifest *m)
+{
+	struct str translated = ecr_manifest_translate(a, text, m->media_type), why = STR_NONE;
+	struct ecr_manifest other = {0};
+	if (!str_set(translated))
+		return;
+	assert(ecr_manifest_read(a, translated, ecr_manifest_other_type(m->media_type), &other, &why));
+	assert(other.image && other.count == m->count && str_eq(other.config.digest, m->config.digest));
+	for (unsigned k = 0; k < m->count; k++)
+		assert(str_eq(other.parts[k].digest, m->parts[k].digest));
 }
 
 static void check_reference(struct str image)
@@ -49,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (unsigned k = 0; k < m.count; k++)
 			check_descriptor(&m.parts[k]);
 		assert(!str_set(m.subject) || ecr_digest_good(m.subject));
+		check_translated(&a, text, &m);
 	}
 	check_reference(text);
 	return 0;

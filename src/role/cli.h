@@ -66,6 +66,8 @@ int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method
 bool cli_duration(struct str s, int64_t *ret_ms);
 /* The same as the user whose key the cloud's is used with, in its region. */
 int cli_admin_as(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, struct str *ret_body);
+/* From now on clock_wall_ms() is the cloud's, which somebody may have moved. */
+int cli_take_clock(struct cli *cli, const struct cli_cloud *cloud);
 
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);

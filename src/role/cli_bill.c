@@ -180,11 +180,8 @@ static struct lines read_lines(struct cli *cli, const struct ce_get_cost_and_usa
 	const struct ce_result_by_time *r = out->results_by_time.n ? &out->results_by_time.v[0] : NULL;
 	for (uint32_t i = 0; r && i < r->groups.n; i++) {
 		const struct ce_group *g = &r->groups.v[i];
-		struct str region = g->keys.v[0], usage = g->keys.v[1], none;
-		/* A region's prefix ends with the first dash that leaves a usage type that there is. */
-		const struct price *p = price_find(usage);
-		for (struct str rest = usage; !p && str_find_char(rest, '-') >= 0; p = price_find(rest))
-			rest = str_from_at(rest, (size_t)str_find_char(rest, '-') + 1);
+		struct str usage = g->keys.v[1], region, none;
+		const struct price *p = price_find_shown(g->keys.v[0], usage, &region);
 		if (!p)
 			continue;
 		struct line *l = LIST_ADD(&cli->arena, &lines);
@@ -208,13 +205,14 @@ int cli_bill(struct cli *cli)
 	const char *month = cli_option(cli, "--month", NULL), *region = cli_option(cli, "--region", NULL);
 	bool json = cli_flag(cli, "--json"), projecting = cli_flag(cli, "--project-month");
 	int status = cli_open(cli, 0, &cloud);
-	if (status != CLI_OK || (status = find_period(cli, month, &p)) != CLI_OK)
+	if (status != CLI_OK || (status = cli_take_clock(cli, &cloud)) != CLI_OK ||
+	    (status = find_period(cli, month, &p)) != CLI_OK)
 		return status;
 	if (projecting && !p.current)
 		return cli_fail(cli, CLI_USAGE, "--project-month is about the present month");
 	struct ce_date_interval days = {p.start, p.end};
 	struct str names[] = {S("UnblendedCost"), S("UsageQuantity")};
-	struct ce_group_definition by[] = {{S("DIMENSION"), S("REGION")}, {S("DIMENSION"), S("USAGE_TYPE")}};
+	struct ce_group_definition by[] = {{S("DIMENSION"), S("SERVICE")}, {S("DIMENSION"), S("USAGE_TYPE")}};
 	struct ce_get_cost_and_usage_request in = {.time_period = &days,
 	                                           .granularity = S("MONTHLY"),
 	                                           .filter = in_region(cli, region),

@@ -261,7 +261,7 @@ int cli_logs(struct cli *cli)
 		return own_log(cli, &cloud, follow);
 	struct str group;
 	status = find_group(cli, &cloud, str_from(cli->argv[0]), &group);
-	if (status != CLI_OK)
+	if (status != CLI_OK || (status = cli_take_clock(cli, &cloud)) != CLI_OK)
 		return status;
 	struct logs_filter_log_events_request in = {.log_group_name = group,
 	                                            .start_time = OPT_INT(clock_wall_ms() - minutes * 60000)};

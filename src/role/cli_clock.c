@@ -1,7 +1,23 @@
 /* `quartet clock`: what time it is in the cloud, and moving that forward. */
 #include "role/cli.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
+
+int cli_take_clock(struct cli *cli, const struct cli_cloud *cloud)
+{
+	struct str said;
+	int64_t ahead_ms = 0;
+	int status = cli_admin_as(cli, cloud, "GET", "/_quartet/clock", &said);
+	if (status != CLI_OK)
+		return status;
+	struct str rest = str_trim(said);
+	str_cut(&rest, ' ');
+	if (str_to_i64(rest, &ahead_ms))
+		clock_shift_ms(ahead_ms);
+	return CLI_OK;
+}
 
 int cli_clock(struct cli *cli)
 {

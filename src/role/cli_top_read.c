@@ -457,10 +457,12 @@ int top_read(struct cli *round, const struct cli_cloud *cloud, struct top_look *
 {
 	int (*const readers[])(struct reading *) = {read_instances, read_tasks,  read_functions,
 	                                            read_groups,    read_alarms, read_numbers};
+	int status = cli_take_clock(round, cloud);
+	if (status != CLI_OK)
+		return status;
 	struct reading *r = arena_new(&round->arena, struct reading);
 	*r = (struct reading){.cli = round, .cloud = cloud, .look = look, .now_ms = clock_wall_ms()};
 	memcpy(look->tables, empty, sizeof(empty));
-	int status = CLI_OK;
 	for (size_t i = 0; status == CLI_OK && i < sizeof(readers) / sizeof(readers[0]); i++)
 		status = readers[i](r);
 	for (unsigned i = 0; status == CLI_OK && i < TOP_TABLES; i++)

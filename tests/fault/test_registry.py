@@ -3,12 +3,13 @@ import http.client
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
 import unittest
 
-from cloud import Cloud
+from cloud import Cloud, program
 from leftovers import blobs, unfinished_files
 from registry import CONFIG, LAYER, OCI, Registry, code, digest
 
@@ -118,6 +119,110 @@ class Broken(unittest.TestCase):
             self.ecr.delete_repository(repositoryName=name, force=True)
         self.eventually(lambda: not blobs(self.cloud.data), "files of deleted repositories stay")
         self.assertEqual(sum(won.values()), 40)
+
+    def test_collection_against_everything(self):
+        """Pushes, deletions and collection at a time, days passing, api killed in the middle: whatever push was answered is there, whole, until it is
+        deleted, and in the end there is no byte that nobody needs."""
+        self.up()
+        self.ecr.create_repository(repositoryName="other")
+        self.ecr.put_lifecycle_policy(repositoryName="app", lifecyclePolicyText=json.dumps({"rules": [{
+            "rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1},
+            "action": {"type": "expire"}}]}) + " " * 100)
+        stop, kept, odd, lock = threading.Event(), {}, [], threading.Lock()
+        login = Registry(self.ecr, self.cloud.endpoint, "app").authorization
+
+        def ask(name, *request, **more):
+            """A client's way: it tries again when the connection breaks, and logs in again when the login has ended."""
+            nonlocal login
+            while True:
+                r = Registry.__new__(Registry)
+                r.netloc, r.name, r.host, r.authorization = self.r.netloc, name, None, login
+                try:
+                    reply = r(*request, **more)
+                    if reply.status == 401:
+                        login = Registry(self.ecr, self.cloud.endpoint, name).authorization
+                    elif reply.status < 500:
+                        return reply
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.02)
+                except Exception:  # the login found nobody
+                    time.sleep(0.02)
+
+        def blob(name, data, kind):
+            if ask(name, "HEAD", "blobs/" + digest(data)).status != 200:
+                source = "other" if name == "app" else "app"
+                if ask(name, "POST", f"blobs/uploads/?mount={digest(data)}&from={source}").status != 201:
+                    ask(name, "POST", f"blobs/uploads/?digest={digest(data)}", body=data)
+            return {"mediaType": kind, "digest": digest(data), "size": len(data)}
+
+        def push(who):
+            name, n = ("app", "other")[who % 2], 0
+            while not stop.is_set():
+                n += 1
+                config = blob(name, json.dumps({"architecture": "amd64", "os": "linux", "n": n % 3}).encode(), CONFIG)
+                layers = [blob(name, b"layer %d" % ((n + who + k) % 7) * 1000, LAYER) for k in range(2)]
+                text = json.dumps({"schemaVersion": 2, "mediaType": OCI, "config": config, "layers": layers, "annotations": {"n": f"{who} {n}"}})
+                tag = f"keep-{who}-{n}" if n % 4 == 0 else f"moving-{who}"
+                reply = ask(name, "PUT", "manifests/" + tag, body=text, headers={"Content-Type": OCI})
+                if reply.status not in (201, 404):  # 404: a day has passed between a blob and its manifest
+                    odd.append((reply.status, reply.body))
+                elif reply.status == 201 and n % 4 == 0:
+                    with lock:
+                        kept[name, tag] = digest(text.encode())
+
+        def delete(name):
+            while not stop.is_set():
+                for tag in (f"moving-{who}" for who in range(4)):
+                    reply = ask(name, "HEAD", "manifests/" + tag)
+                    if reply.status == 200:
+                        ask(name, "DELETE", "manifests/" + reply.headers["Docker-Content-Digest"])
+                for n in range(7):
+                    ask(name, "DELETE", "blobs/" + digest(b"layer %d" % n * 1000))
+
+        def days():
+            for _ in range(60):
+                if stop.is_set():
+                    break
+                self.forward("25h")
+                time.sleep(0.2)
+        threads = [threading.Thread(target=t, args=a) for t, a in
+                   [(push, (who,)) for who in range(4)] + [(delete, ("app",)), (delete, ("other",)), (days, ())]]
+        for t in threads:
+            t.start()
+        try:
+            for n in range(1, 4):
+                self.eventually(lambda: len(kept) >= 8 * n or odd, "the pushes do not come on")
+                before = self.cloud.kill("api")
+                self.cloud.wait_for_role("api", other_than=before)
+                self.cloud.wait()
+            self.eventually(lambda: len(kept) >= 32 or odd, "the pushes do not come on")
+        finally:
+            stop.set()
+            for t in threads:
+                t.join()
+        self.assertEqual(odd, [])
+        needed = set()
+        for (name, tag), want in kept.items():
+            reply = ask(name, "GET", "manifests/" + tag)
+            self.assertEqual((reply.status, digest(reply.body)), (200, want), tag)
+            manifest = json.loads(reply.body)
+            for one in (manifest["config"], *manifest["layers"]):
+                self.assertEqual(digest(ask(name, "GET", "blobs/" + one["digest"]).body), one["digest"])
+                needed.add(one["digest"])
+        for name in ("app", "other"):
+            for who in range(4):
+                ask(name, "DELETE", f"manifests/moving-{who}")
+        self.ecr.put_lifecycle_policy(repositoryName="other", lifecyclePolicyText=self.ecr.get_lifecycle_policy(repositoryName="app")["lifecyclePolicyText"])
+        self.forward("25h")
+        self.eventually(lambda: not any("imageTag" not in i for name in ("app", "other") for i in self.ecr.list_images(repositoryName=name)["imageIds"]),
+                        "images without tags stay")
+        self.forward("25h")
+        self.eventually(lambda: len(blobs(self.cloud.data)) == len(needed) and not unfinished_files(self.cloud.data), "bytes that nobody needs stay")
+
+    def forward(self, by):
+        """Until it is done: api may be dying."""
+        done = lambda: subprocess.run([program(), "clock", "forward", by], capture_output=True, check=False, timeout=60, env=self.cloud.environment()).returncode == 0
+        self.eventually(done, "the clock does not move")
 
 
 if __name__ == "__main__":

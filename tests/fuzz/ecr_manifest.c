@@ -1,5 +1,6 @@
 /* Any text is refused with a sentence or is a manifest whose descriptors all have a digest that names a file, whatever media type a
- * client says it has; what can be said in the other format means the same there; and the name of any image is refused or split into parts that a registry takes. */
+ * client says it has; what can be said in the other format means the same there; and the name of any image is refused or split into
+ * parts that a registry takes. */
 #include "aws/ecr/ecr.h"
 #include "aws/ecr/manifest.h"
 

@@ -49,6 +49,38 @@ const struct price *price_find(struct str usage)
 	return p;
 }
 
+static struct str region_of(struct str prefix)
+{
+	for (size_t i = 0; i < sizeof(regions) / sizeof(*regions); i++)
+		if (str_is(prefix, regions[i].prefix))
+			return str_from(regions[i].region);
+	return prefix;
+}
+
+static bool is_of(const struct price *p, struct str service, struct str usage)
+{
+	struct str name = str_from(p->usage);
+	bool group = str_ends(name, S("*"));
+	return str_is(service, p->service) &&
+	       (group ? str_starts(usage, str_sub(name, 0, name.n - 1)) : str_eq(shown(name), usage));
+}
+
+const struct price *price_find_shown(struct str service, struct str usage, struct str *ret_region)
+{
+	/* A region's prefix ends with the first dash that leaves a usage type that there is. */
+	for (size_t at = 0; at < usage.n; at++) {
+		if (at && usage.p[at - 1] != '-')
+			continue;
+		for (unsigned i = 0; i < price_count; i++) {
+			if (!is_of(&prices[i], service, str_from_at(usage, at)))
+				continue;
+			*ret_region = at ? region_of(str_sub(usage, 0, at - 1)) : S(HOME);
+			return &prices[i];
+		}
+	}
+	return NULL;
+}
+
 struct str price_usage_type(struct arena *a, struct str region, struct str usage)
 {
 	usage = shown(usage);

@@ -23,6 +23,9 @@ extern const unsigned price_count;
 
 /* Of a usage type as the meter has it or as it is shown, without its region's prefix; NULL: there is none such. */
 const struct price *price_find(struct str usage);
+/* The same of one service alone, of a usage type as it is shown, with its region's prefix: several services have a
+ * "TimedStorage-ByteHrs". *ret_region: what the prefix says. */
+const struct price *price_find_shown(struct str service, struct str usage, struct str *ret_region);
 /* "BoxUsage:t3.micro" in eu-west-1: "EU-BoxUsage:t3.micro". A region that is not AWS's has its name in front. */
 struct str price_usage_type(struct arena *a, struct str region, struct str usage);
 /* Is the price of this region the table's? */

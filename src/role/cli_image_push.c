@@ -1,6 +1,7 @@
 /* A container image on this machine goes into a repository of ECR by the same calls that any client makes: layers in parts, then
  * the manifest. The registry checks every digest. An archive is unpacked into a folder of its own first, by tar, which knows how
- * archives are packed and takes nothing that leads out of the folder. */
+ * archives are packed and takes nothing that leads out of the folder. Whoever made the image may be nobody's friend: no name in it
+ * means a file of this machine, and no device is made. */
 #include "role/cli_image.h"
 #include "role/cli_temporary.h"
 
@@ -11,9 +12,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,8 +43,11 @@ static int fail(struct push *p, const char *what, struct str name)
 
 static int open_file(const struct push *p, struct str name, uint64_t *ret_bytes)
 {
+	/* Links within the folder are usual: docker save writes them for a layer that comes twice. */
+	const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+	                             .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
 	struct stat st;
-	int fd = openat(p->dir, arena_dupz(&p->cli->arena, name), O_RDONLY | O_CLOEXEC);
+	int fd = (int)syscall(SYS_openat2, p->dir, arena_dupz(&p->cli->arena, name), &how, sizeof(how));
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
 		close(fd);
 		return -1;
@@ -257,6 +265,7 @@ static int unpack(struct push *p, const char *into)
 	pid_t pid = fork();
 	if (pid == 0) {
 		cli_temporary_follow();
+		prctl(PR_CAPBSET_DROP, CAP_MKNOD, 0, 0, 0); /* who is not root has it not */
 		execlp("tar", "tar", "--extract", "--no-same-owner", "--no-same-permissions", "--file", p->path, "--directory",
 		       into, (char *)NULL);
 		_exit(127);

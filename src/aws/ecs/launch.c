@@ -409,7 +409,7 @@ static void unpack(struct launch *l, struct ecr_pulled *p)
 	const struct json_value *ids = json_get(json_get(json_parse(&l->arena, *config, NULL), S("rootfs")), S("diff_ids"));
 	json_each(ids, id)
 	{
-		if (n == p->layer_count || id->kind != JSON_STRING)
+		if (n == p->layer_count || id->kind != JSON_STRING || digest_hex(id->text).n != 64)
 			break;
 		layers[n] = (struct image_layer){.digest = arena_dupz(&l->arena, digest_hex(p->layers[n].digest)),
 		                                 .diff_id = arena_dupz(&l->arena, digest_hex(id->text)),

@@ -1,4 +1,5 @@
 """`quartet image import --repository`: images in the OCI layout and what `docker save` writes, into ECR."""
+import gzip
 import io
 import json
 import os
@@ -127,6 +128,62 @@ class ImageCommand(TestCase):
         manifest = json.loads(image["imageManifest"])
         self.assertEqual((manifest["mediaType"], manifest["config"]["digest"], manifest["config"]["mediaType"]), (OCI, digest(files["c.json"]), CONFIG))
         self.assertEqual(self.layer(image), inner)
+
+    def test_hostile_archives(self):
+        """Names and links that lead out mean nothing of this machine; devices are not made; nobody is waited for; nothing gets into the repository."""
+        layer = self.archive({"a": b"content"}, "layer.tar").read_bytes()
+        files = self.docker(layer)
+        (self.work / "secret").write_bytes(files["c.json"])  # would do, if it were taken
+        (self.work / "secret-layer").write_bytes(layer)
+
+        def entry(name, kind, link="", **more):
+            made = tarfile.TarInfo(name)
+            made.type, made.linkname = kind, link
+            for key, value in more.items():
+                setattr(made, key, value)
+            return made
+
+        def refused(text, *entries, without=(), **changed):
+            image = {**json.loads(files["manifest.json"])[0], **changed}
+            path = self.work / "hostile.tar"
+            with tarfile.open(path, "w") as tar:
+                for one in entries:
+                    tar.addfile(one)
+                for name, data in {**files, "manifest.json": json.dumps([image]).encode()}.items():
+                    if name not in without:
+                        one = tarfile.TarInfo(name)
+                        one.size = len(data)
+                        tar.addfile(one, io.BytesIO(data))
+            self.refused(path, text)
+        out, up = str(self.work / "secret"), "../" * 9 + str(self.work)[1:]
+        for name in (out, f"{up}/secret", "/proc/self/environ"):
+            refused("does not fit its layers", Config=name)
+            refused("does not fit its layers", entry("c.json", tarfile.SYMTYPE, name), without=["c.json"])
+        for name in (out + "-layer", f"{up}/secret-layer"):
+            refused("there is no ", Layers=[name])
+            refused("there is no ", entry("x/layer.tar", tarfile.SYMTYPE, name), without=["x/layer.tar"])
+        refused("there is no ", entry("x/layer.tar", tarfile.FIFOTYPE), without=["x/layer.tar"])
+        refused("there is no ", entry("x/layer.tar", tarfile.DIRTYPE, mode=0o755), without=["x/layer.tar"])
+        for kind in (tarfile.CHRTYPE, tarfile.BLKTYPE):
+            refused("no archive that tar can read", entry("d", kind, devmajor=1, devminor=3))
+        refused("no archive that tar can read", entry("../out", tarfile.REGTYPE))
+        self.assertFalse((self.work / "out").exists() or (self.work / "unpacked/out").exists())
+        whole = (self.work / "hostile.tar").read_bytes()
+        for name, data in (("cut.tar", whole[:len(whole) // 2 // 512 * 512 + 100]), ("cut.tar.gz", gzip.compress(os.urandom(100000))[:5000])):
+            (self.work / name).write_bytes(data)
+            self.refused(self.work / name, "no archive that tar can read")
+        for changed in ({"Layers": []}, {"Layers": None}, {"Layers": [7]}, {"Config": 7}):
+            refused("", **changed)
+        self.assertEqual(self.ecr.list_images(repositoryName=self.name)["imageIds"], [])
+        # a link within is what docker save writes
+        path = self.work / "linked.tar"
+        with tarfile.open(path, "w") as tar:
+            tar.addfile(entry("x/layer.tar", tarfile.SYMTYPE, "../y/layer.tar"))
+            for name, data in files.items():
+                one = tarfile.TarInfo(name.replace("x/", "y/"))
+                one.size = len(data)
+                tar.addfile(one, io.BytesIO(data))
+        self.assertEqual(self.layer(self.imported(path)), layer)
 
     def test_index(self):
         root = self.work / "l"

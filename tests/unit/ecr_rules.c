@@ -98,7 +98,7 @@ static void days_and_counts(void **state)
 	struct str text = S(
 	        "{\"rules\":[" RULE("3", "\"tagStatus\":\"any\",\"countType\":\"imageCountMoreThan\",\"countNumber\":2") "," RULE("1", "\"tagStatus\":\"untagged\",\"countType\":\"sinceImagePushed\",\"countUnit\":\"days\",\"countNumber\":10") "," RULE(
 	                "2",
-	                "\"tagStatus\":\"tagged\",\"tagPatternList\":[\"*od-*\"],\"countType\":\"imageCountMoreThan\",\"countNumber\":5") "]}");
+	                "\"tagStatus\":\"tagged\",\"tagPatternList\":[\"*od-*\"],\"storageClass\":\"standard\",\"countType\":\"imageCountMoreThan\",\"countNumber\":5") "]}");
 	assert_true(ecr_lifecycle_read(&a, text, &rules, &why));
 	ecr_lifecycle_apply(&rules, images, 6, now);
 	/* d is over ten days; c is exactly ten; of the rest any image beyond the newest two goes, but not those that a rule before
@@ -122,6 +122,9 @@ static void bad_rules(void **state)
 	        "{\"rules\":[{}]}",
 	        "{\"rules\":[" RULE("0", "\"tagStatus\":\"any\",\"countType\":\"imageCountMoreThan\",\"countNumber\":2") "]}",
 	        "{\"rules\":[" RULE("1", "\"tagStatus\":\"any\",\"countType\":\"sinceImagePushed\",\"countNumber\":2") "]}",
+	        "{\"rules\":[" RULE(
+	                "1",
+	                "\"tagStatus\":\"any\",\"storageClass\":\"archive\",\"countType\":\"imageCountMoreThan\",\"countNumber\":2") "]}",
 	        "{\"rules\":[" RULE(
 	                "1",
 	                "\"tagStatus\":\"any\",\"countType\":\"sinceImagePulled\",\"countUnit\":\"days\",\"countNumber\":2") "]}",

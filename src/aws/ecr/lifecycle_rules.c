@@ -52,6 +52,8 @@ static bool read_selection(struct arena *a, const struct json_value *s, struct l
 	struct str status = json_get_str(s, S("tagStatus"));
 	if (!json_is(s, JSON_OBJECT))
 		return wrong(a, ret_why, "a rule has a selection");
+	if (json_get(s, S("storageClass")) && !str_is(json_get_str(s, S("storageClass")), "standard"))
+		return wrong(a, ret_why, "Quartet provides the storageClass standard");
 	if (!read_strings(a, json_get(s, S("tagPrefixList")), &r->prefixes) ||
 	    !read_strings(a, json_get(s, S("tagPatternList")), &r->patterns))
 		return wrong(a, ret_why, "tagPrefixList and tagPatternList are lists of strings");
@@ -88,8 +90,8 @@ static bool known_members(const struct json_value *v, const char *const *names)
 static bool read_rule(struct arena *a, const struct json_value *v, struct lifecycle_rule *r, struct str *ret_why)
 {
 	static const char *const of_rule[] = {"rulePriority", "description", "selection", "action", NULL};
-	static const char *const of_selection[] = {
-	        "tagStatus", "tagPrefixList", "tagPatternList", "countType", "countUnit", "countNumber", NULL};
+	static const char *const of_selection[] = {"tagStatus", "tagPrefixList", "tagPatternList", "storageClass",
+	                                           "countType", "countUnit",     "countNumber",    NULL};
 	const struct json_value *selection = json_get(v, S("selection")), *action = json_get(v, S("action"));
 	if (!json_is(v, JSON_OBJECT) || !known_members(v, of_rule) || !known_members(selection, of_selection))
 		return wrong(a, ret_why, "a rule or its selection has a member that is not known");

@@ -333,6 +333,22 @@ class Permissions(EcrCase):
                 self.assertEqual(ask().status, 403)
                 allow("ecr:" + action)
                 self.assertEqual(ask().status, status)
+        # a blob of a repository that one may not read is not mounted from there: it has to be sent
+        allow("ecr:*")
+        other = self.name + "-other"
+        self.repository(other)
+        secret = Registry(self.ecr, ENDPOINT, other).push_blob(b"secret")
+        self.assertEqual(mine("POST", uploads, mount=secret, from_=other).status, 202)
+        self.assertEqual(self.r("POST", uploads, mount=secret, from_=other).status, 201)
+        # what the repository's own policy denies, nobody's policy allows
+        for denied, statuses in ((["ecr:BatchGetImage"], (403, 400)), (["ecr:PutImage"], (200, 403)), (["ecr:*"], (403, 403))):
+            self.ecr.set_repository_policy(repositoryName=self.name, force=True, policyText=json.dumps({"Version": "2012-10-17", "Statement": [
+                {"Effect": "Deny", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/{user}"}, "Action": denied}]}))
+            read, write = mine("GET", "manifests/v"), mine("PUT", "manifests/w", body=b"{}")
+            self.assertEqual((read.status, write.status), statuses)
+            self.assertEqual({code(reply) for reply in (read, write) if reply.status == 403}, {"DENIED"})
+            self.assertEqual(self.r("GET", "manifests/v").status, 200)
+        self.ecr.delete_repository_policy(repositoryName=self.name)
         iam.update_access_key(UserName=user, AccessKeyId=keys["AccessKeyId"], Status="Inactive")
         self.assertEqual(mine("GET", "/v2/").status, 401)
 

@@ -58,6 +58,8 @@ static const char *option(const char *key, const char *otherwise)
 
 int main(void)
 {
+	printf("init: user space begins\n");
+	fflush(stdout);
 	mkdir("/proc", 0755);
 	mkdir("/dev", 0755);
 	mkdir("/root", 0755);

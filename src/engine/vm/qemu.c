@@ -59,7 +59,7 @@ static void command_line(struct args *a, const struct shim_plan *p)
 		add(a, "-accel", S("kvm"));
 	else
 		ADD(a, "-accel", "tcg,thread=multi,tb-size=%d", TRANSLATION_MB);
-	add(a, "-cpu", r->kvm ? S("host") : S("max"));
+	add(a, "-cpu", r->kvm ? S("host") : S("max,la57=off")); /* five levels of page tables would be walked in software */
 	ADD(a, "-smp", "%u", r->vcpus);
 	ADD(a, "-m", "%u", r->memory_mb);
 	add(a, "-nodefaults", STR_NONE);

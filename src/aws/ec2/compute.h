@@ -35,6 +35,9 @@ void ec2_disk_overlay(struct ec2_ebs_block_device *under, const struct ec2_ebs_b
 /* snapshot.c: a pending one that is not put yet; one that this account may make volumes of (CALL_FAIL: InvalidSnapshot.NotFound, or
  * it is not completed). */
 struct ec2_snapshot *ec2_snapshot_new(struct call *c, struct str description, struct str volume, int64_t size);
+/* A completed one of the same layers, put; the source may be of another region. */
+struct ec2_snapshot *ec2_snapshot_copy(struct call *c, struct str source_region, const struct state_ec2_snapshot_record *source,
+                                       struct str description, struct ec2_tag_list tags);
 /* snapshot.c: removes one whose record was found. False: an image stands on it, or it is not completed; *ret_image says which one.
  */
 bool ec2_snapshot_remove(const struct ec2_scope *s, const struct state_ec2_snapshot_record *r, struct str *ret_image);

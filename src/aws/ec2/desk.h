@@ -104,7 +104,7 @@ void storage_do(struct desk_item *i, enum storage_verb verb, struct str name, st
 
 void storage_step_volume(struct desk_item *i, const struct ec2_scope *s);
 void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s);
-/* Removes layers that nothing stands on any more. */
+/* layer.c: removes layers that nothing stands on any more. */
 void storage_step_layer(struct desk_item *i, const struct ec2_scope *s);
 /* A running machine has done what storage asked of it with a volume. */
 /* Is a snapshot of this volume begun and not completed? Then no machine may open the volume. */

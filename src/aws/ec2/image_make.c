@@ -263,52 +263,76 @@ int ec2_create_image(struct call *c, const struct ec2_create_image_request *in, 
 	return CALL_OK;
 }
 
-/* --- CopyImage: a copy in the same region names copies of the snapshots, which are other names of the same layers */
+/* --- CopyImage: a copy names copies of the snapshots */
+
+/* What the request names goes before what the source is called. */
+static struct ec2_tag_list tags_of_copy(struct call *c, const struct ec2_copy_image_request *in, const struct ec2_image *from)
+{
+	struct ec2_tag_list tags = ec2_tags_for(c, &in->tag_specifications, &ec2_kind_image);
+	for (uint32_t i = 0; in->copy_image_tags.v && i < from->tags.n; i++) {
+		bool named = str_starts(from->tags.v[i].key, S("aws:"));
+		for (uint32_t k = 0; k < tags.n && !named; k++)
+			named = str_eq(tags.v[k].key, from->tags.v[i].key);
+		if (!named)
+			*LIST_ADD(c->arena, &tags) = from->tags.v[i];
+	}
+	return tags;
+}
+
+/* What the copy is made of, read in the region of the source. */
+static int find_source(struct call *c, const struct ec2_copy_image_request *in, struct state_ec2_image_record *ret,
+                       struct state_ec2_snapshot_record **ret_snapshots)
+{
+	if (ec2_image_usable(c, in->source_image_id, ret) != CALL_OK)
+		return CALL_FAIL;
+	if (!str_eq(ret->image->owner_id, c->account))
+		return call_fail(c, "InvalidRequest", 400, "The storage for the AMI is not available to this account.");
+	*ret_snapshots = arena_array(c->arena, ret->image->block_device_mappings.n + 1, sizeof(**ret_snapshots));
+	for (uint32_t k = 0; k < ret->image->block_device_mappings.n; k++) {
+		struct str id = ret->image->block_device_mappings.v[k].ebs->snapshot_id;
+		if (id.n && ec2_snapshot_usable(c, id, &(*ret_snapshots)[k]) != CALL_OK)
+			return CALL_FAIL;
+	}
+	return CALL_OK;
+}
 
 int ec2_copy_image(struct call *c, const struct ec2_copy_image_request *in, struct ec2_copy_image_result *out)
 {
+	static const struct ec2_kind *const tagged[] = {&ec2_kind_image, &ec2_kind_snapshot, NULL};
 	struct ec2_scope s = ec2_scope(c);
 	struct state_ec2_image_record from;
-	struct ec2_tag_list tags;
+	struct state_ec2_snapshot_record *snapshots = NULL;
 	if (!in->source_region.n)
 		return ec2_missing(c, "SourceRegion");
-	if (!str_eq(in->source_region, c->region))
-		return call_fail(c, "UnsupportedOperation", 400, "Images can be copied inside of a region only.");
 	if (in->encrypted.v || in->kms_key_id.n || in->destination_outpost_arn.n || in->destination_availability_zone.n ||
 	    in->destination_availability_zone_id.n || in->snapshot_copy_completion_duration_minutes.set)
 		return call_fail(c, "UnsupportedOperation", 400,
 		                 "Encryption, other destinations and completion durations of copies are not supported.");
-	if (ec2_image_usable(c, in->source_image_id, &from) != CALL_OK || check_name(c, in->name) != CALL_OK ||
-	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_image, &tags) != CALL_OK)
+	struct str here = c->region;
+	c->region = in->source_region;
+	int error = find_source(c, in, &from, &snapshots);
+	c->region = here;
+	if (error != CALL_OK || check_name(c, in->name) != CALL_OK || ec2_tags_take(c, &in->tag_specifications, tagged) != CALL_OK)
 		return CALL_FAIL;
-	if (!str_eq(from.image->owner_id, c->account))
-		return call_fail(c, "InvalidRequest", 400, "The storage for the AMI is not available to this account.");
 	struct ec2_image *i = ec2_image_new(&s, in->name, in->description.n ? in->description : from.image->description,
 	                                    from.image->root_device_name, c->now_ms);
 	i->source_image_id = in->source_image_id;
 	i->source_image_region = in->source_region;
 	i->imds_support = from.image->imds_support;
-	i->tags = tags;
-	if (in->copy_image_tags.v && !tags.n)
-		i->tags = from.image->tags;
+	i->kernel_id = from.image->kernel_id;
+	i->ramdisk_id = from.image->ramdisk_id;
+	i->tags = tags_of_copy(c, in, from.image);
 	for (uint32_t k = 0; k < from.image->block_device_mappings.n; k++) {
 		struct ec2_block_device_mapping *d = LIST_ADD(c->arena, &i->block_device_mappings);
-		struct state_ec2_snapshot_record old;
 		*d = from.image->block_device_mappings.v[k];
 		if (!d->ebs->snapshot_id.n)
 			continue;
-		if (ec2_snapshot_usable(c, d->ebs->snapshot_id, &old) != CALL_OK)
-			return CALL_FAIL;
 		struct str description =
 		        arena_printf(c->arena, "Copied for DestinationAmi %.*s from SourceAmi %.*s for SourceSnapshot %.*s.",
 		                     STR_ARG(i->image_id), STR_ARG(in->source_image_id), STR_ARG(d->ebs->snapshot_id));
-		struct ec2_snapshot *made = ec2_snapshot_new(c, description, S("vol-ffffffff"), old.snapshot->volume_size.v);
-		made->state = S("completed");
-		made->progress = S("100%");
-		made->completion_time = OPT_TIME(c->now_ms);
-		struct state_ec2_snapshot_record r = {.snapshot = made, .layer = old.layer};
-		ec2_put(&s, &ec2_kind_snapshot, made->snapshot_id, &r);
-		d->ebs->snapshot_id = made->snapshot_id;
+		d->ebs->snapshot_id = ec2_snapshot_copy(c, in->source_region, &snapshots[k], description,
+		                                        ec2_tags_for(c, &in->tag_specifications, &ec2_kind_snapshot))
+		                              ->snapshot_id;
 	}
 	struct state_ec2_image_record r = {.image = i, .boot = from.boot};
 	ec2_image_put(&s, &r);

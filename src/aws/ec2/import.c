@@ -1,6 +1,7 @@
 /* One import at a time asks S3 for one part of its object, which comes as a file or, if it is small, as bytes; a thread copies it,
  * leaving holes where there are zeros. The last step checks the whole as the disk image that it was said to be. */
 #include "aws/ec2/import.h"
+#include "aws/ec2/layer.h"
 
 #include "aws/ec2/desk.h"
 #include "base/clock.h"
@@ -140,8 +141,7 @@ static void edit_end(const struct ec2_scope *s, void *ctx)
 		        .snapshot = made, .layer = i->plan.layer, .bytes = OPT_INT((int64_t)i->disk_bytes)};
 		struct state_ec2_layer_record layer = {.size = made->volume_size};
 		ec2_put(s, &ec2_kind_snapshot, made->snapshot_id, &r);
-		record_put(s->txn, s->arena, KEY(s->arena, S("ec2"), s->account, s->region, S("layer"), i->plan.layer),
-		           &ec2_kind_layer.row, &layer);
+		layer_put(s, i->plan.layer, &layer);
 	}
 	if (str_set(i->plan.name))
 		edit_image(s, i, made);

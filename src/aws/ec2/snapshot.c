@@ -1,5 +1,6 @@
-/* Snapshots. Making one is storage.c's work; a copy in the same region is another name for the same layer. */
+/* Snapshots. Making one is storage.c's work; a copy is another name for the same layer. */
 #include "aws/ec2/image_default.h"
+#include "aws/ec2/layer.h"
 #include "base/clock.h"
 
 int ec2_snapshot_usable(struct call *c, struct str id, struct state_ec2_snapshot_record *ret)
@@ -50,31 +51,46 @@ int ec2_create_snapshot(struct call *c, const struct ec2_create_snapshot_request
 	return CALL_OK;
 }
 
-int ec2_copy_snapshot(struct call *c, const struct ec2_copy_snapshot_request *in, struct ec2_copy_snapshot_result *out)
+/* AWS gives copies a volume id that is nobody's. */
+struct ec2_snapshot *ec2_snapshot_copy(struct call *c, struct str source_region, const struct state_ec2_snapshot_record *source,
+                                       struct str description, struct ec2_tag_list tags)
 {
-	struct ec2_scope s = ec2_scope(c);
-	struct state_ec2_snapshot_record source;
-	struct ec2_tag_list tags;
-	if (!str_set(in->source_region))
-		return ec2_missing(c, "SourceRegion");
-	if (!str_eq(in->source_region, c->region) ||
-	    (str_set(in->destination_region) && !str_eq(in->destination_region, c->region)))
-		return call_fail(c, "UnsupportedOperation", 400, "Snapshots can be copied inside of a region only.");
-	if (in->encrypted.v || str_set(in->kms_key_id) || str_set(in->destination_outpost_arn) ||
-	    str_set(in->destination_availability_zone) || in->completion_duration_minutes.set)
-		return call_fail(c, "UnsupportedOperation", 400,
-		                 "Encryption, other destinations and completion durations of copies are not supported.");
-	if (ec2_snapshot_usable(c, in->source_snapshot_id, &source) != CALL_OK ||
-	    ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_snapshot, &tags) != CALL_OK)
-		return CALL_FAIL;
-	/* AWS gives copies a volume id that is nobody's. */
-	struct ec2_snapshot *made = ec2_snapshot_new(c, in->description, S("vol-ffffffff"), source.snapshot->volume_size.v);
+	struct ec2_scope s = ec2_scope(c), from = s;
+	from.region = source_region;
+	struct ec2_snapshot *made = ec2_snapshot_new(c, description, S("vol-ffffffff"), source->snapshot->volume_size.v);
 	made->tags = tags;
 	made->state = S("completed");
 	made->progress = S("100%");
 	made->completion_time = OPT_TIME(c->now_ms);
-	struct state_ec2_snapshot_record r = {.snapshot = made, .layer = source.layer};
+	struct state_ec2_snapshot_record r = {.snapshot = made, .layer = source->layer};
+	int64_t bytes = layer_share(&from, &s, source->layer);
+	if (bytes)
+		r.bytes = OPT_INT(bytes);
 	ec2_put(&s, &ec2_kind_snapshot, made->snapshot_id, &r);
+	return made;
+}
+
+int ec2_copy_snapshot(struct call *c, const struct ec2_copy_snapshot_request *in, struct ec2_copy_snapshot_result *out)
+{
+	struct state_ec2_snapshot_record source;
+	struct ec2_tag_list tags;
+	if (!str_set(in->source_region))
+		return ec2_missing(c, "SourceRegion");
+	if (str_set(in->destination_region) && !str_eq(in->destination_region, c->region))
+		return ec2_invalid(
+		        c, "Value (%.*s) for parameter destinationRegion is invalid. The request must be sent to this region.",
+		        STR_ARG(in->destination_region));
+	if (in->encrypted.v || str_set(in->kms_key_id) || str_set(in->destination_outpost_arn) ||
+	    str_set(in->destination_availability_zone) || in->completion_duration_minutes.set)
+		return call_fail(c, "UnsupportedOperation", 400,
+		                 "Encryption, other destinations and completion durations of copies are not supported.");
+	struct str here = c->region;
+	c->region = in->source_region;
+	int error = ec2_snapshot_usable(c, in->source_snapshot_id, &source);
+	c->region = here;
+	if (error != CALL_OK || ec2_tags_at_creation(c, &in->tag_specifications, &ec2_kind_snapshot, &tags) != CALL_OK)
+		return CALL_FAIL;
+	const struct ec2_snapshot *made = ec2_snapshot_copy(c, in->source_region, &source, in->description, tags);
 	*out = (struct ec2_copy_snapshot_result){.snapshot_id = made->snapshot_id, .tags = tags};
 	return CALL_OK;
 }
@@ -96,7 +112,6 @@ static struct str image_with(const struct ec2_scope *s, struct str snapshot)
 /* What a snapshot held is held on by a copy of it, or by one that stands on its layer: that one costs so much more from now on. */
 static void hand_on_bytes(const struct ec2_scope *s, const struct state_ec2_snapshot_record *gone)
 {
-	static const struct record_type row = {&state_ec2_api, "LayerRecord"};
 	struct ec2_all all = ec2_all(s, &ec2_kind_snapshot);
 	struct state_ec2_snapshot_record r, heir = {0};
 	struct str id = STR_NONE;
@@ -108,8 +123,7 @@ static void hand_on_bytes(const struct ec2_scope *s, const struct state_ec2_snap
 		if (str_eq(all.id, gone->snapshot->snapshot_id) || !str_set(r.layer))
 			continue;
 		copy = str_eq(r.layer, gone->layer);
-		struct str key = KEY(s->arena, S("ec2"), s->account, s->region, S("layer"), r.layer);
-		if (!copy && (str_set(id) || !record_get(s->txn, s->arena, key, &row, &layer) || !str_eq(layer.under, gone->layer)))
+		if (!copy && (str_set(id) || !layer_get(s, r.layer, &layer) || !str_eq(layer.under, gone->layer)))
 			continue;
 		heir = r;
 		id = all.id;
@@ -122,18 +136,13 @@ static void hand_on_bytes(const struct ec2_scope *s, const struct state_ec2_snap
 
 bool ec2_snapshot_remove(const struct ec2_scope *s, const struct state_ec2_snapshot_record *r, struct str *ret_image)
 {
-	struct state_ec2_layer_record layer;
 	struct str id = r->snapshot->snapshot_id;
 	*ret_image = image_with(s, id);
 	if (str_set(*ret_image) || str_is(r->snapshot->state, "pending"))
 		return false;
 	hand_on_bytes(s, r);
 	ec2_drop(s, &ec2_kind_snapshot, id);
-	/* Written anew, so that it is looked at: nothing may mean it any more. */
-	struct str key = KEY(s->arena, S("ec2"), s->account, s->region, S("layer"), str_set(r->layer) ? r->layer : S(""));
-	static const struct record_type row = {&state_ec2_api, "LayerRecord"};
-	if (str_set(r->layer) && record_get(s->txn, s->arena, key, &row, &layer))
-		record_put(s->txn, s->arena, key, &row, &layer);
+	layer_look(s, r->layer);
 	return true;
 }
 

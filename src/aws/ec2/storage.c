@@ -5,6 +5,7 @@
  * no snapshot means it and no volume or layer stands on it, and then the one under it is looked at. A volume is in one job at a
  * time. */
 #include "aws/ec2/desk.h"
+#include "aws/ec2/layer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/vm/machine.h"
@@ -15,15 +16,6 @@
 #include <string.h>
 
 #define GIB (UINT64_C(1) << 30)
-
-const struct ec2_kind ec2_kind_layer = {
-        .prefix = "layer", .row = {&state_ec2_api, "LayerRecord"}, .size = sizeof(struct state_ec2_layer_record)};
-
-/* Layers have ids of snapshots' form, so their records are read by key. */
-static struct str layer_key(const struct ec2_scope *s, struct str name)
-{
-	return KEY(s->arena, S("ec2"), s->account, s->region, S("layer"), name);
-}
 
 struct storage_job {
 	struct desk_item *item;
@@ -144,13 +136,10 @@ static void edit_gone(const struct ec2_scope *s, void *ctx)
 {
 	struct desk_item *i = ctx;
 	struct state_ec2_volume_record r;
-	struct state_ec2_layer_record layer;
 	if (!ec2_find(s, &ec2_kind_volume, i->id, &r))
 		return;
 	ec2_drop(s, &ec2_kind_volume, i->id);
-	/* Written anew, so that it is looked at: nothing may stand on it any more. */
-	if (str_set(r.layer) && record_get(s->txn, s->arena, layer_key(s, r.layer), &ec2_kind_layer.row, &layer))
-		record_put(s->txn, s->arena, layer_key(s, r.layer), &ec2_kind_layer.row, &layer);
+	layer_look(s, r.layer);
 }
 
 static void gone(struct desk_item *i, int error)
@@ -383,7 +372,7 @@ static void edit_frozen(const struct ec2_scope *s, void *ctx)
 	if (!ec2_find(s, &ec2_kind_volume, r.snapshot->volume_id, &v))
 		return;
 	struct state_ec2_layer_record layer = {.under = v.layer, .size = r.snapshot->volume_size};
-	record_put(s->txn, s->arena, layer_key(s, i->id), &ec2_kind_layer.row, &layer);
+	layer_put(s, i->id, &layer);
 	v.layer = i->id;
 	ec2_put(s, &ec2_kind_volume, r.snapshot->volume_id, &v);
 }
@@ -478,56 +467,4 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 	int e = machine_snapshot(machine, volume->id.p, i->id.p);
 	if (e < 0)
 		frozen_by_machine(volume, e);
-}
-
-/* --- layers */
-
-static bool stood_on(const struct ec2_scope *s, struct str name)
-{
-	struct ec2_all all = ec2_all(s, &ec2_kind_snapshot);
-	struct state_ec2_snapshot_record snapshot;
-	while (ec2_next(&all, &snapshot))
-		if (str_eq(snapshot.layer, name))
-			return true;
-	struct state_ec2_volume_record volume;
-	all = ec2_all(s, &ec2_kind_volume);
-	while (ec2_next(&all, &volume))
-		if (str_eq(volume.layer, name))
-			return true;
-	struct state_ec2_layer_record layer;
-	all = ec2_all(s, &ec2_kind_layer);
-	while (ec2_next(&all, &layer))
-		if (str_eq(layer.under, name))
-			return true;
-	return false;
-}
-
-static void edit_layer_gone(const struct ec2_scope *s, void *ctx)
-{
-	struct desk_item *i = ctx;
-	struct state_ec2_layer_record r, under;
-	struct str name = str_from_at(i->id, 6);
-	if (!record_get(s->txn, s->arena, layer_key(s, name), &ec2_kind_layer.row, &r))
-		return;
-	store_delete(s->txn, layer_key(s, name));
-	if (str_set(r.under) && record_get(s->txn, s->arena, layer_key(s, r.under), &ec2_kind_layer.row, &under))
-		record_put(s->txn, s->arena, layer_key(s, r.under), &ec2_kind_layer.row, &under);
-}
-
-static void layer_gone(struct desk_item *i, int error)
-{
-	if (error < 0) {
-		desk_done(i);
-		i->dirty = false;
-		return;
-	}
-	desk_edit(i->desk, i->account, i->region, edit_layer_gone, item_ended, i);
-}
-
-void storage_step_layer(struct desk_item *i, const struct ec2_scope *s)
-{
-	struct state_ec2_layer_record r;
-	struct str name = str_from_at(i->id, 6);
-	if (record_get(s->txn, s->arena, layer_key(s, name), &ec2_kind_layer.row, &r) && !stood_on(s, name))
-		storage_do(i, STORAGE_DELETE, name, STR_NONE, 0, layer_gone);
 }

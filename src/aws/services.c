@@ -15,6 +15,7 @@ extern const struct service iam_service;
 extern const struct service lambda_service;
 extern const struct service logs_service;
 extern const struct service route53_service;
+extern const struct service route53resolver_service;
 extern const struct service s3_service;
 extern const struct service servicediscovery_service;
 extern const struct service ssm_service;
@@ -35,6 +36,7 @@ const struct service *const cloud_services[] = {
         &lambda_service,
         &logs_service,
         &route53_service,
+        &route53resolver_service,
         &s3_service,
         &servicediscovery_service,
         &ssm_service,

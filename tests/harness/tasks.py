@@ -37,10 +37,12 @@ EXECUTION = allow("ecr:*", "logs:*", "ssm:GetParameters", "s3:GetObject", "s3:Ge
 @unittest.skipIf(why_not(), why_not())
 class TaskCase(TestCase):
     """A class has a region, a default VPC, an image, a cluster and an execution role; each test its own definitions."""
+    homes = ()  # regions that AWS has, for classes that other services ask for one: the first in which nothing of this was made
+
     @classmethod
     def setUpClass(cls):
         word = uuid.uuid4().hex[:8]
-        cls.region = f"test-{word}-1"
+        cls.region = next((r for r in cls.homes if not client("ecr", region=r).describe_repositories()["repositories"]), f"test-{word}-1")
         cls.ecs, cls.ec2, cls.logs = (client(s, region=cls.region) for s in ("ecs", "ec2", "logs"))
         cls.registry, cls.image = repository_of(cls.region, "app")
         cls.digest = push(cls.registry, busybox())

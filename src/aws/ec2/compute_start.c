@@ -57,6 +57,13 @@ const struct identity *ec2_compute_identity(const struct ec2_state *s)
 	return s->compute ? s->compute->identity : NULL;
 }
 
+/* A door is an interface that rules of resolvers ask others through. */
+static bool open_door(void *ctx, const char *door, bool tcp, uint32_t tag)
+{
+	const struct ec2_state *s = ctx;
+	return network_open_socket(s->networks, door, tcp ? NETWORK_SOCKET_TCP : NETWORK_SOCKET_UDP, tag);
+}
+
 static struct dns *resolver(struct ec2_state *s)
 {
 	struct ec2_compute *c = s->compute;
@@ -65,6 +72,7 @@ static struct dns *resolver(struct ec2_state *s)
 		const struct dns_answerer answerers[] = {{.ask = ec2_names_ask, .ctx = c->names}};
 		c->dns = dns_new(s->cloud->loop, answerers, sizeof(answerers) / sizeof(*answerers), s->cloud->resolver,
 		                 "/etc/resolv.conf");
+		dns_open_with(c->dns, open_door, s);
 	}
 	return c->dns;
 }
@@ -87,6 +95,24 @@ static void on_listener(struct ec2_state *s, const char *vpc, enum network_liste
 		ec2_doors_open(c->doors, vpc, kind == NETWORK_SERVICE_TLS, fd);
 	} else {
 		close(fd);
+	}
+}
+
+static void on_socket(struct ec2_state *s, const char *vpc, const char *interface, enum network_socket kind, uint32_t tag, int fd)
+{
+	struct ec2_compute *c = s->compute;
+	if (tag) {
+		dns_opened(resolver(s), tag, fd);
+	} else if (fd >= 0) {
+		struct dns *dns = resolver(s);
+		ec2_names_open(c->names, interface, vpc);
+		if (kind == NETWORK_SOCKET_DNS_TCP)
+			dns_serve_connections(dns, interface, fd);
+		else
+			dns_serve_datagrams(dns, interface, fd);
+	} else if (c->dns) {
+		dns_leave(c->dns, interface);
+		ec2_names_close(c->names, interface);
 	}
 }
 
@@ -117,6 +143,7 @@ int compute_start(struct ec2_state *s)
 	c->doors = ec2_doors_new(s->desk);
 	s->on_port = on_port;
 	s->on_listener = on_listener;
+	s->on_socket = on_socket;
 	fleet_start(s->desk, s->cloud->cells);
 	c->sampler = sampler_start(s->desk);
 	s->image = default_image_new(s->cloud, s->desk->machines);
@@ -139,6 +166,7 @@ void compute_stop(struct ec2_state *s)
 	s->image = NULL;
 	s->on_port = NULL;
 	s->on_listener = NULL;
+	s->on_socket = NULL;
 	metadata_server_free(c->metadata);
 	dns_free(c->dns);
 	ec2_names_free(c->names);

@@ -1,6 +1,7 @@
 /* ip-10-0-0-5.ec2.internal and ec2-127-64-0-5.compute-1.amazonaws.com, as AWS spells them, for addresses that interfaces have. A
  * VPC without enableDnsSupport has no resolver; one without enableDnsHostnames has no such names. Names of its private namespaces
- * are Cloud Map's, those of hosted zones Route 53's. */
+ * are Cloud Map's, those of hosted zones Route 53's. What a rule of Route 53 Resolver leads elsewhere is asked there, unless
+ * something of the VPC's own has more labels in common with the name. */
 #include "aws/ec2/dns.h"
 
 #include "aws/ec2/block.h"
@@ -9,10 +10,12 @@
 #include "aws/ec2/vpc.h"
 #include "aws/elbv2/elbv2.h"
 #include "aws/route53/route53.h"
+#include "aws/route53resolver/route53resolver.h"
 #include "aws/servicediscovery/servicediscovery.h"
 #include "engine/net/network.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { TTL_S = 60 };
 
@@ -24,6 +27,8 @@ struct home {
 struct ec2_names {
 	struct desk *desk;
 	struct map homes; /* VPC -> struct home */
+	struct map doors; /* interface -> VPC that it answers for */
+	struct dns_way way;
 };
 
 /* One question, and what is known about where it was asked. */
@@ -59,6 +64,20 @@ void ec2_names_forget(struct ec2_names *n, struct str vpc)
 	home_free(map_remove(&n->homes, vpc));
 }
 
+void ec2_names_open(struct ec2_names *n, const char *interface, const char *vpc)
+{
+	char *held = strdup(vpc);
+	if (!held)
+		abort();
+	ec2_names_close(n, interface);
+	map_put(&n->doors, str_from(interface), held);
+}
+
+void ec2_names_close(struct ec2_names *n, const char *interface)
+{
+	free(map_remove(&n->doors, str_from(interface)));
+}
+
 void ec2_names_free(struct ec2_names *n)
 {
 	size_t at = 0;
@@ -66,6 +85,10 @@ void ec2_names_free(struct ec2_names *n)
 	void *home;
 	if (!n)
 		return;
+	while (map_next(&n->doors, &at, &vpc, &home))
+		free(home);
+	map_done(&n->doors);
+	at = 0;
 	while (map_next(&n->homes, &at, &vpc, &home))
 		home_free(home);
 	map_done(&n->homes);
@@ -92,12 +115,14 @@ static bool find_home(struct ec2_names *n, struct arena *a, struct str vpc, stru
 	return found;
 }
 
-static const struct home *home_of(struct ec2_names *n, const char *vpc, uint32_t peer)
+/* Who asks at a door may be anybody: the door's groups have let him. */
+static const struct home *home_of(struct ec2_names *n, const char *vpc, uint32_t peer, bool at_door)
 {
 	struct arena CLEAN_ARENA a = {0};
 	struct str account, region;
 	struct home *home = map_get(&n->homes, str_from(vpc));
-	if (home || !network_port_at(n->desk->ec2->networks, vpc, peer) || !find_home(n, &a, str_from(vpc), &account, &region))
+	if (home || (!at_door && !network_port_at(n->desk->ec2->networks, vpc, peer)) ||
+	    !find_home(n, &a, str_from(vpc), &account, &region))
 		return home;
 	home = calloc(1, sizeof(*home));
 	if (!home)
@@ -203,11 +228,23 @@ static enum dns_said public_name(const struct asked *q, struct str label, struct
 	return address_is(q, domain, str_is(interface.vpc_id, q->vpc_id) ? private : public);
 }
 
+static enum dns_said hosted(const struct asked *q)
+{
+	return route53_answer(q->names->desk->cloud, str_from(q->vpc_id), q->scope.region, q->peer, q->query, q->answer);
+}
+
+/* Does the VPC answer for the name of this address? */
+static bool has_reverse(const struct asked *q, struct str label, uint32_t *ret)
+{
+	return backwards(label, ret) && ec2_vpc_has_block(&q->vpc, (struct ec2_block){*ret, 32}) &&
+	       resolver_reverse(q->names->desk->cloud, str_from(q->vpc_id));
+}
+
 static enum dns_said reverse_name(const struct asked *q, struct str label, struct str domain, struct str zone)
 {
 	uint32_t address;
-	if (!backwards(label, &address) || !ec2_vpc_has_block(&q->vpc, (struct ec2_block){address, 32}))
-		return DNS_NOT_MINE;
+	if (!has_reverse(q, label, &address))
+		return hosted(q);
 	if (!q->vpc.dns_hostnames.v || !network_port_at(q->names->desk->ec2->networks, q->vpc_id, address))
 		return no_such(q, domain, false);
 	if (q->query->type != DNS_PTR && q->query->type != DNS_ANY)
@@ -236,31 +273,86 @@ static enum dns_said s3_name(const struct asked *q)
 	return address_is(q, S("s3.amazonaws.com"), NETWORK_SERVICE_ADDRESS);
 }
 
-static enum dns_said hosted(const struct asked *q)
+/* The domains of what EC2 names. */
+struct domains {
+	struct str internal, public;
+};
+
+static struct domains domains_of(const struct asked *q)
 {
-	return route53_answer(q->names->desk->cloud, str_from(q->vpc_id), q->scope.region, q->peer, q->query, q->answer);
+	struct arena *a = q->scope.arena;
+	struct str region = q->scope.region;
+	if (str_is(region, "us-east-1"))
+		return (struct domains){S("ec2.internal"), S("compute-1.amazonaws.com")};
+	return (struct domains){ARENA_CAT(a, region, S(".compute.internal")), ARENA_CAT(a, region, S(".compute.amazonaws.com"))};
+}
+
+static int labels_in(struct str name)
+{
+	int n = name.n > 0;
+	for (size_t i = 0; i < name.n; i++)
+		n += name.p[i] == '.';
+	return n;
+}
+
+static struct discovery_scope discovery_of(const struct asked *q)
+{
+	return (struct discovery_scope){
+	        .txn = q->scope.txn, .arena = q->scope.arena, .account = q->scope.account, .region = q->scope.region};
+}
+
+/* How many labels the innermost domain has that is the VPC's own and that the name is in; -1: none. */
+static int own_labels(const struct asked *q)
+{
+	struct str name = str_from(q->query->name), own = STR_NONE, label;
+	struct domains d = domains_of(q);
+	int labels = route53_private_zone(q->names->desk->cloud, str_from(q->vpc_id), q->query);
+	uint32_t address;
+	if (!q->query->plain)
+		return labels;
+	const struct discovery_scope scope = discovery_of(q);
+	if (str_set(below(q->scope.arena, name, d.internal)))
+		own = d.internal;
+	else if (str_set(below(q->scope.arena, name, d.public)))
+		own = d.public;
+	else if (!str_set(label = below(q->scope.arena, name, S("in-addr.arpa"))) || !has_reverse(q, label, &address))
+		own = discovery_zone_of(&scope, str_from(q->vpc_id), name);
+	else
+		own = name; /* nothing is further inside than the rules that AWS defines for a VPC's blocks */
+	return str_set(own) && labels_in(own) > labels ? labels_in(own) : labels;
+}
+
+/* Is the name asked for elsewhere? */
+static bool leads_elsewhere(const struct asked *q)
+{
+	struct dns_way *way = &q->names->way;
+	int rule = resolver_rule(q->names->desk->cloud, str_from(q->vpc_id), q->query->wire, way);
+	if (rule < 0 || rule < own_labels(q))
+		return false;
+	q->answer->way = way;
+	return true;
 }
 
 static enum dns_said answer(const struct asked *q)
 {
 	struct arena *a = q->scope.arena;
 	struct str region = q->scope.region, name = str_from(q->query->name), label;
-	bool first = str_is(region, "us-east-1");
-	struct str internal = first ? S("ec2.internal") : ARENA_CAT(a, region, S(".compute.internal"));
-	struct str public = first ? S("compute-1.amazonaws.com") : ARENA_CAT(a, region, S(".compute.amazonaws.com"));
+	struct domains d = domains_of(q);
 	if (!q->vpc.dns_support.v)
 		return DNS_SILENT;
 	if (q->query->class != DNS_IN)
 		return DNS_NOT_MINE;
+	if (leads_elsewhere(q))
+		return DNS_SENT;
 	/* A private zone hides what else there is of its names. */
 	if (route53_private_zone(q->names->desk->cloud, str_from(q->vpc_id), q->query) >= 0)
 		return hosted(q);
 	if (!q->query->plain)
 		return hosted(q);
-	if (str_set(label = below(a, name, internal)))
-		return private_name(q, label, internal);
-	if (str_set(label = below(a, name, public)))
-		return public_name(q, label, public);
+	if (str_set(label = below(a, name, d.internal)))
+		return private_name(q, label, d.internal);
+	if (str_set(label = below(a, name, d.public)))
+		return public_name(q, label, d.public);
 	if (str_set(label = below(a, name, S("in-addr.arpa"))))
 		return reverse_name(q, label, S("in-addr.arpa"), region);
 	if (is_s3(q, name))
@@ -268,17 +360,17 @@ static enum dns_said answer(const struct asked *q)
 	enum dns_said balancer = elbv2_answer(q->names->desk->cloud, str_from(q->vpc_id), q->query, q->answer);
 	if (balancer != DNS_NOT_MINE)
 		return balancer;
-	const struct discovery_scope scope = {
-	        .txn = q->scope.txn, .arena = a, .account = q->scope.account, .region = q->scope.region};
+	const struct discovery_scope scope = discovery_of(q);
 	enum dns_said said = discovery_answer(&scope, str_from(q->vpc_id), q->query, q->answer);
 	return said == DNS_NOT_MINE ? hosted(q) : said;
 }
 
-enum dns_said ec2_names_ask(void *ctx, const char *vpc, uint32_t peer, const struct dns_query *query, struct dns_writer *w)
+enum dns_said ec2_names_ask(void *ctx, const char *place, uint32_t peer, const struct dns_query *query, struct dns_writer *w)
 {
 	struct ec2_names *n = ctx;
+	const char *behind_door = map_get(&n->doors, str_from(place)), *vpc = behind_door ? behind_door : place;
 	struct arena CLEAN_ARENA a = {0};
-	const struct home *home = home_of(n, vpc, peer);
+	const struct home *home = home_of(n, vpc, peer, behind_door != NULL);
 	if (!home)
 		return DNS_SILENT;
 	struct asked q = {.names = n,

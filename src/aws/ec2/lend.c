@@ -145,6 +145,7 @@ int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_l
 			return CALL_FAIL;
 	} else {
 		r.interface->status = S("in-use");
+		r.door = what->door;
 		ec2_interface_set_up(&s, &r, true, true);
 	}
 	if (str_set(what->allocation)) {

@@ -253,14 +253,14 @@ struct ec2_state *ec2_state(const struct call *c)
 	return cloud_state(c->cloud, &ec2_service);
 }
 
-/* A NAT gateway's interface has no device, and so no descriptor. */
+/* An interface that has no device, as a NAT gateway's, comes without a descriptor. */
 static void on_port(void *ctx, const char *interface, int fd)
 {
 	struct ec2_state *s = ctx;
+	if (ec2_port_is_lent(s, interface, fd))
+		return;
 	if (fd < 0)
 		ec2_nat_in_place(s, interface);
-	else if (ec2_port_is_lent(s, interface, fd))
-		return;
 	else if (s->on_port)
 		s->on_port(s, interface, fd);
 	else
@@ -283,7 +283,17 @@ static void on_flows(void *ctx, const char *interface, const struct network_flow
 		flow_recorder_take(s->flows, interface, flows, count, missed);
 }
 
-static const struct network_events network_events = {.port = on_port, .listener = on_listener, .flows = on_flows};
+static void on_socket(void *ctx, const char *vpc, const char *interface, enum network_socket kind, uint32_t tag, int fd)
+{
+	struct ec2_state *s = ctx;
+	if (s->on_socket)
+		s->on_socket(s, vpc, interface, kind, tag, fd);
+	else if (fd >= 0)
+		close(fd);
+}
+
+static const struct network_events network_events = {
+        .port = on_port, .listener = on_listener, .flows = on_flows, .socket = on_socket};
 
 static int ec2_start(struct cloud *cloud, void **ret_state)
 {

@@ -26,6 +26,8 @@ struct ec2_state {
 	/* The instances' share of what comes from the networks; NULL: descriptors are closed. */
 	void (*on_port)(struct ec2_state *s, const char *interface, int fd);
 	void (*on_listener)(struct ec2_state *s, const char *vpc, enum network_listener kind, int fd);
+	void (*on_socket)(struct ec2_state *s, const char *vpc, const char *interface, enum network_socket kind, uint32_t tag,
+	                  int fd);
 	struct {
 		bool (*fn)(void *ctx, struct str interface, int fd);
 		void *ctx;

@@ -334,9 +334,7 @@ static void put_port(struct pass *p, const struct state_vpc_interface_record *r)
 	struct network_port port = {.id = text(p, eni->network_interface_id),
 	                            .vpc = text(p, eni->vpc_id),
 	                            .subnet = text(p, eni->subnet_id),
-	                            .kind = str_is(eni->interface_type, "nat_gateway") ? NETWORK_GATEWAY
-	                                    : r->namespace.v                           ? NETWORK_PLUG
-	                                                                               : NETWORK_TAP,
+	                            .kind = ec2_sync_kind(r),
 	                            .addresses = addresses,
 	                            .address_count = n,
 	                            .addresses6 = (const uint8_t(*)[16])addresses6,

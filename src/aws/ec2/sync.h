@@ -35,6 +35,8 @@ struct str_list ec2_sync_blocks(const struct ec2_scope *s, struct str block, str
 unsigned ec2_sync_zone(const struct ec2_network_interface *eni);
 /* What is wrong now with the links of a zone. */
 struct network_fault ec2_sync_fault(const struct chaos *chaos, struct str zone);
+/* What an interface is in the network. */
+enum network_port_kind ec2_sync_kind(const struct state_vpc_interface_record *r);
 struct str ec2_sync_acl_of(const struct ec2_scope *s, struct str subnet);
 /* The route table of a subnet: its own, else the VPC's main one. */
 bool ec2_sync_table_of(const struct ec2_scope *s, const struct ec2_subnet *subnet, struct ec2_route_table *ret);

@@ -143,6 +143,15 @@ static bool find_service(struct question *q, struct str name)
 	       discovery_service_find(q->scope, id, &q->service) && q->service.service->dns_config;
 }
 
+struct str discovery_zone_of(const struct discovery_scope *s, struct str vpc, struct str name)
+{
+	struct str id, zone;
+	for (zone = name; str_set(zone); str_cut(&zone, '.'))
+		if (discovery_zone(s, vpc, zone, &id))
+			return zone;
+	return STR_NONE;
+}
+
 enum dns_said discovery_answer(const struct discovery_scope *s, struct str vpc, const struct dns_query *query, struct dns_writer *w)
 {
 	struct question q = {.scope = s, .query = query, .answer = w};

@@ -43,5 +43,7 @@ struct str_list discovery_endpoints(const struct discovery_scope *s, struct str 
 /* Below it lies what changes when instances do. */
 struct str discovery_changes_under(const struct discovery_scope *s);
 
+/* The innermost of a VPC's namespaces that has a name; absent: none has. */
+struct str discovery_zone_of(const struct discovery_scope *s, struct str vpc, struct str name);
 /* What a resolver of a VPC says of a name in one of its namespaces. DNS_NOT_MINE: it is in none of them. */
 enum dns_said discovery_answer(const struct discovery_scope *s, struct str vpc, const struct dns_query *q, struct dns_writer *w);

@@ -54,8 +54,8 @@ void dns_follow(const struct dns_asker *asker, const uint8_t *query, size_t n, c
 		abort(); /* it was written just now */
 	dns_begin(&w, answer, sizeof(answer), next, &q);
 	enum dns_said said = dns_ask_table(asker, &q, &w);
-	if (said == DNS_NOT_MINE) {
-		dns_forward(asker, next, next_n, &q, half);
+	if (said == DNS_NOT_MINE || said == DNS_SENT) {
+		dns_forward(asker, next, next_n, &q, half, w.way);
 		return;
 	}
 	dns_tell_whole(asker, half, answer, dns_end(&w, said == DNS_ABSENT ? DNS_NO_NAME : DNS_OK));

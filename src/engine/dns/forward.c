@@ -1,6 +1,7 @@
 /* Questions to this machine's own name servers. Each has a socket of its own, connected to one server, so its port is the kernel's
  * random choice and only that server is heard; the id is random, the asker's comes back into the answer. Datagrams are asked for
- * again of the next server after two seconds, at most three times; a connection is tried once a server. */
+ * again of the next server after two seconds, at most three times; a connection is tried once a server. A question that goes
+ * another way (dns_way) waits for a socket first, within the time of its try. */
 #include "engine/dns/internal.h"
 
 #include "base/rand.h"
@@ -13,7 +14,11 @@
 #include <unistd.h>
 
 struct question {
-	struct list link; /* of its place */
+	struct list link;    /* of its place */
+	struct list opening; /* of those that wait for a socket, under `tag` */
+	uint32_t tag;        /* 0: it does not */
+	struct dns_way *way; /* NULL: this machine's name servers are asked */
+	unsigned first;      /* server and door of its way, at random */
 	struct dns_asker asker;
 	struct dns_query query;
 	uint16_t id; /* ours */
@@ -40,6 +45,9 @@ static void hang_up(struct question *q)
 	loop_remove_timer(l, q->timer);
 	q->watch = NULL;
 	q->timer = NULL;
+	if (q->tag)
+		list_remove(&q->opening);
+	q->tag = 0;
 	if (q->fd >= 0)
 		close(q->fd);
 	q->fd = -1;
@@ -53,6 +61,7 @@ static void drop(struct question *q)
 	q->asker.place->question_count--;
 	q->asker.place->dns->under_way--;
 	free(q->half);
+	free(q->way);
 	free(q->answer);
 	free(q);
 }
@@ -74,7 +83,7 @@ static void finish(struct question *q, uint8_t *answer, size_t n)
 	struct dns *d = asker.place->dns;
 	answer[0] = (uint8_t)(q->query.id >> 8);
 	answer[1] = (uint8_t)q->query.id;
-	if (d->server_count)
+	if (d->server_count && !q->way)
 		d->first_server = (d->first_server + q->tries - 1) % d->server_count;
 	uint8_t *held = q->answer;
 	struct dns_half *half = q->half;
@@ -158,10 +167,10 @@ static void connection_happened(void *ctx, uint32_t events)
 
 /* --- both */
 
+/* By its socket. */
 static bool ask(struct question *q, const struct sockaddr_in *server)
 {
 	struct dns *d = q->asker.place->dns;
-	q->fd = socket(AF_INET, (over_tcp(q) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (q->fd < 0 ||
 	    (connect(q->fd, (const struct sockaddr *)server, sizeof(*server)) < 0 && (!over_tcp(q) || errno != EINPROGRESS)))
 		return false;
@@ -169,27 +178,79 @@ static bool ask(struct question *q, const struct sockaddr_in *server)
 		return false;
 	q->watch = over_tcp(q) ? loop_add_fd(d->loop, q->fd, EPOLLOUT, connection_happened, q)
 	                       : loop_add_fd(d->loop, q->fd, EPOLLIN, datagram_came, q);
-	q->timer = q->watch ? loop_add_timer(d->loop, DNS_TRY_US, too_late, q) : NULL;
+	if (q->watch && !q->timer)
+		q->timer = loop_add_timer(d->loop, DNS_TRY_US, too_late, q);
 	return q->watch != NULL;
+}
+
+static struct sockaddr_in way_server(const struct question *q)
+{
+	const struct dns_way *w = q->way;
+	unsigned at = (q->first + q->tries - 1) % w->server_count;
+	return (struct sockaddr_in){
+	        .sin_family = AF_INET, .sin_port = htons(w->servers[at].port), .sin_addr = {htonl(w->servers[at].address)}};
+}
+
+/* Begins to ask the next one of its way. */
+static bool ask_for_socket(struct question *q)
+{
+	struct dns *d = q->asker.place->dns;
+	uint32_t tag = ++d->next_tag ? d->next_tag : ++d->next_tag;
+	if (!d->open || !d->open(d->open_ctx, q->way->doors[(q->first + q->tries) % q->way->door_count], over_tcp(q), tag))
+		return false;
+	q->tag = tag;
+	list_push(&d->opening, &q->opening);
+	q->timer = loop_add_timer(d->loop, DNS_WAY_TRY_US, too_late, q);
+	return true;
 }
 
 static void try_next(struct question *q)
 {
 	struct dns *d = q->asker.place->dns;
 	for (;;) {
+		unsigned servers = q->way ? q->way->server_count : d->server_count;
 		hang_up(q);
-		if (!d->server_count || q->tries == DNS_TRIES) {
+		if (!servers || (q->way && !q->way->door_count) ||
+		    q->tries >= (q->way && servers > DNS_TRIES ? servers : DNS_TRIES)) {
 			fail(q);
 			return;
 		}
-		unsigned server = (d->first_server + q->tries++) % d->server_count;
+		unsigned server = (d->first_server + q->tries++) % servers;
+		if (q->way && ask_for_socket(q))
+			return;
+		if (q->way)
+			continue;
+		q->fd = socket(AF_INET, (over_tcp(q) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (ask(q, &d->servers[server]))
 			return;
 	}
 }
 
+void dns_open_with(struct dns *d, dns_open_fn *open, void *ctx)
+{
+	d->open = open;
+	d->open_ctx = ctx;
+}
+
+void dns_opened(struct dns *d, uint32_t tag, int fd)
+{
+	list_each (&d->opening, struct question, opening, q) {
+		if (q->tag != tag)
+			continue;
+		struct sockaddr_in server = way_server(q);
+		list_remove(&q->opening);
+		q->tag = 0;
+		q->fd = fd;
+		if (!ask(q, &server))
+			try_next(q);
+		return;
+	}
+	if (fd >= 0) /* it came too late */
+		close(fd);
+}
+
 void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_query *query_read,
-                 struct dns_half *half)
+                 struct dns_half *half, const struct dns_way *way)
 {
 	struct dns_place *p = asker->place;
 	if (p->question_count == DNS_PLACE_UNDER_WAY_MAX || p->dns->under_way == DNS_UNDER_WAY_MAX) {
@@ -206,6 +267,13 @@ void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, 
 	q->asker = *asker;
 	q->query = *query_read;
 	q->half = half;
+	if (way) {
+		q->way = malloc(sizeof(*q->way));
+		if (!q->way)
+			abort();
+		*q->way = *way;
+		q->first = (unsigned)rand_below(DNS_WAY_SERVERS_MAX * DNS_WAY_DOORS_MAX);
+	}
 	q->fd = -1;
 	q->n = n;
 	q->id = (uint16_t)rand_u64();
@@ -219,7 +287,8 @@ void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, 
 	list_push(&p->questions, &q->link);
 	p->question_count++;
 	p->dns->under_way++;
-	dns_read_servers(p->dns);
+	if (!way)
+		dns_read_servers(p->dns);
 	try_next(q);
 }
 

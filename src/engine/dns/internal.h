@@ -14,6 +14,7 @@ enum {
 	DNS_PLACE_UNDER_WAY_MAX = 128,
 	DNS_PLACE_CONNECTIONS_MAX = 16,
 	DNS_TRY_US = 2000 * 1000,
+	DNS_WAY_TRY_US = 1000 * 1000,
 	DNS_TRIES = 3,
 	DNS_BATCH = 32, /* datagrams that are read, and answers that are sent, by one system call */
 };
@@ -40,6 +41,10 @@ struct dns {
 	int64_t servers_read_us;
 	struct map places;
 	unsigned under_way;
+	dns_open_fn *open; /* NULL: there are no doors */
+	void *open_ctx;
+	uint32_t next_tag;
+	struct list opening; /* questions that wait for a socket */
 };
 
 /* Who is told an answer: a peer of a datagram socket, or a connection. */
@@ -61,8 +66,9 @@ struct dns_half {
 	uint8_t bytes[]; /* the query, then the answers */
 };
 /* forward.c: asks this machine's name servers; what comes is told, or SERVFAIL. half: what it is the rest of, which is freed then;
- * NULL: nothing. */
-void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_query *q, struct dns_half *half);
+ * NULL: nothing. way: who is asked instead, copied; NULL: they are. */
+void dns_forward(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_query *q, struct dns_half *half,
+                 const struct dns_way *way);
 
 /* follow.c: an answer that leads to another name is asked for on, by the table of answerers and by name servers. */
 void dns_follow(const struct dns_asker *asker, const uint8_t *query, size_t n, const struct dns_writer *w);

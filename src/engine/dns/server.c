@@ -60,9 +60,10 @@ void dns_take(const struct dns_asker *asker, const uint8_t *query, size_t n)
 		break;
 	case DNS_SILENT:
 		break;
+	case DNS_SENT:
 	case DNS_NOT_MINE:
 		if (q.recursion)
-			dns_forward(asker, query, n, &q, NULL);
+			dns_forward(asker, query, n, &q, NULL, w.way);
 		else
 			dns_tell(asker, answer, dns_refuse(answer, limit, query, &q, DNS_REFUSED));
 	}
@@ -192,6 +193,7 @@ struct dns *dns_new(struct loop *l, const struct dns_answerer *answerers, size_t
 	if (!d || count > DNS_ANSWERERS_MAX)
 		abort();
 	d->loop = l;
+	list_init(&d->opening);
 	d->server = server;
 	d->servers_file = servers_file;
 	d->answerer_count = count;

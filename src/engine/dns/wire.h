@@ -79,6 +79,7 @@ struct dns_writer {
 	uint8_t out[DNS_NAME_MAX];
 	uint16_t counts[DNS_SECTIONS];
 	const struct dns_query *query;
+	const struct dns_way *way; /* of an answer that somebody else is asked for (dns.h) */
 };
 /* `max` is at least DNS_PLAIN_MAX and holds room for all: `limit` is what may be sent. */
 void dns_begin(struct dns_writer *w, uint8_t *p, size_t limit, const uint8_t *query, const struct dns_query *q);

@@ -163,6 +163,23 @@ void net_tell_flows(struct net *net, const char *id, const struct network_flow *
 		close(fd);
 }
 
+static void answer_socket(const struct thing *t, enum network_socket kind, uint32_t tag, int fd)
+{
+	struct net_socket m = {.h = {.verb = NET_OPEN, .value = kind}, .tag = tag};
+	memcpy(m.h.id, t->id, sizeof(m.h.id));
+	answer(t->router->net, &m, sizeof(m), fd);
+}
+
+static void open_socket(const struct thing *t, enum network_socket kind, uint32_t tag)
+{
+	int fd = port_open_socket(t, kind);
+	if (fd < 0)
+		log_error("%s: no socket: %s", t->id, strerror(-fd));
+	answer_socket(t, kind, tag, fd);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void announce(struct router *r)
 {
 	if (r->announce && r->live) {
@@ -175,7 +192,10 @@ static void announce(struct router *r)
 	list_each (&r->things, struct thing, at, t)
 		if (t->announce) {
 			t->announce = false;
-			answer_about(r->net, NET_PORT, t->id, 0, t->fd);
+			answer_about(r->net, NET_PORT, t->id, 0, port_has_sockets(t) ? -1 : t->fd);
+			for (int i = 0; i < PORT_SOCKETS; i++)
+				if (t->sockets[i] >= 0)
+					answer_socket(t, i ? NETWORK_SOCKET_DNS_TCP : NETWORK_SOCKET_DNS, 0, t->sockets[i]);
 		}
 }
 
@@ -309,7 +329,7 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 		return;
 	struct router *r;
 	struct thing *t;
-	if (m->h.verb != NET_STATS && m->h.verb != NET_FLOWS)
+	if (m->h.verb != NET_STATS && m->h.verb != NET_FLOWS && m->h.verb != NET_OPEN)
 		peerings_touch(net->peerings);
 	switch (m->h.verb) {
 	case NET_VPC:
@@ -352,6 +372,11 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 		t = find_anywhere(net, m->h.id);
 		if (t)
 			flow_collect(t);
+		break;
+	case NET_OPEN:
+		t = find_anywhere(net, m->h.id);
+		if (t && t->verb == NET_PORT && t->message)
+			open_socket(t, (enum network_socket)m->h.value, m->socket.tag);
 		break;
 	default:
 		break;

@@ -142,7 +142,10 @@ enum network_port_kind {
 	NETWORK_TAP,
 	NETWORK_VETH,
 	NETWORK_GATEWAY, /* no link: a NAT gateway's own interface */
-	NETWORK_PLUG     /* the link is made later, into a namespace that is there already */
+	NETWORK_PLUG,    /* the link is made later, into a namespace that is there already */
+	/* A namespace that nobody runs in: this side has sockets there, which the port's groups, ACLs and routes hold for. */
+	NETWORK_ASKS,   /* those of network_open_socket() */
+	NETWORK_ANSWERS /* and NETWORK_SOCKET_DNS and _DNS_TCP, which come with the port */
 };
 struct network_address {
 	uint32_t private;
@@ -233,6 +236,14 @@ enum network_listener {
 	NETWORK_LISTENERS
 };
 
+/* Sockets in a port's own namespace (NETWORK_ASKS, NETWORK_ANSWERS), non-blocking. */
+enum network_socket {
+	NETWORK_SOCKET_UDP, /* neither bound nor connected */
+	NETWORK_SOCKET_TCP,
+	NETWORK_SOCKET_DNS,    /* UDP, port 53 of its addresses */
+	NETWORK_SOCKET_DNS_TCP /* TCP, listening there */
+};
+
 /* The packets of one flow, in one direction through a port, that groups and ACLs let pass or refused. Addresses are those that the
  * port's owner sees. What is dropped before groups are asked (false senders) or beyond a rate is in no flow, nor is what goes to
  * the VPC's own services and what no route takes. */
@@ -247,8 +258,8 @@ struct network_flow {
 struct network_events {
 	/* A port that was put is in place, its rules too. TAP: fd is a tap device with virtio headers off (another descriptor of
 	 * the same device whenever it is given), VETH: a network namespace with the interface eth0, addressed and routed; the
-	 * receiver's from now on. PLUG: a plug, for plug_link(). GATEWAY: -1. It comes once after networks_new(), and again only
-	 * when there is another device: after `net` was lost, or when kind, MAC or subnet have changed. */
+	 * receiver's from now on. PLUG: a plug, for plug_link(). GATEWAY, ASKS, ANSWERS: -1. It comes once after networks_new(),
+	 * and again only when there is another device: after `net` was lost, or when kind, MAC or subnet have changed. */
 	void (*port)(void *ctx, const char *port_id, int fd);
 	/* A socket in a VPC, non-blocking, the receiver's from now on; one of before, if any, is of a VPC that is gone: close it.
 	 * Peers are ports' private addresses that have been checked; network_port_at() says whose. */
@@ -256,6 +267,10 @@ struct network_events {
 	/* What has passed a port since the last time: after network_collect_flows(), and unasked when a port goes or is not to be
 	 * counted any more, although it may not be wanted by then. `missed` packets found no room. NULL: nobody wants to know. */
 	void (*flows)(void *ctx, const char *port_id, const struct network_flow *flows, size_t count, uint64_t missed);
+	/* A socket in a port's namespace, the receiver's from now on: one that was asked for, with its tag (-1: it cannot be had
+	 * now), or, with tag 0, one that listens; that of before is of a namespace that is gone. Tag 0 without one: the port goes,
+	 * and those that listened are to be closed. NULL: nobody wants to know. */
+	void (*socket)(void *ctx, const char *vpc_id, const char *port_id, enum network_socket kind, uint32_t tag, int fd);
 };
 
 /* What this machine can do; known once a VPC was put. why_not is said also when networks work but have no way out. */
@@ -328,6 +343,10 @@ struct network_vpc_stats {
 	uint64_t in_bytes, out_bytes, zones_bytes;
 };
 bool network_vpc_stats(struct networks *n, const char *vpc_id, struct network_vpc_stats *ret_stats);
+
+/* Asks for a socket: NETWORK_SOCKET_UDP or _TCP. events->socket() has it in a moment, or nothing comes where `net` has ended
+ * meanwhile. False: that is so already, or there is no such port. */
+bool network_open_socket(struct networks *n, const char *port_id, enum network_socket kind, uint32_t tag);
 
 /* Asks for the flows of a port that counts them; nothing comes for another, or while `net` is not there. */
 void network_collect_flows(struct networks *n, const char *port_id);

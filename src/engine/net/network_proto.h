@@ -6,11 +6,15 @@
  *   VPC GROUP ACL SUBNET PORT PEERING BALANCE a put; the message itself is the desired state
  *   REMOVE                           by id
  *   UPLINK                           priv has linked the VPC to the machine; address: the machine's end
- *   SETTLED                          what was not put since HELLO goes, but for balances of ports that stay; with a port's id: its
- * balances STATS                            of a VPC, a port or a balance; answered by STATS FLOWS                            of a port;
- * answered by FLOWS (descriptor: a file of struct network_flow), which also comes when a port goes or counts no longer END
- * everything goes, the process too (`priv` says this as well) and back: HELLO (with what works), VPC (descriptor: its namespace,
- * for priv), LISTENER (kind; descriptor), PORT (descriptor).
+ *   SETTLED                          what was not put since HELLO goes, but for balances of ports that stay
+ *   SETTLED with a port's id         the same of its balances
+ *   STATS                            of a VPC, a port or a balance; answered by STATS
+ *   FLOWS                            of a port; answered by FLOWS (descriptor: a file of struct network_flow)
+ *   OPEN                             a socket in a port's namespace; answered by OPEN (descriptor, or none)
+ *   END                              everything goes, the process too (`priv` says this as well)
+ *
+ * and back: HELLO (with what works), VPC (descriptor: its namespace, for priv), LISTENER (kind; descriptor), PORT (descriptor);
+ * unasked also FLOWS, when a port goes or counts no longer, and OPEN, of a port that listens.
  *
  * `api` to `priv`, on its channel: FACTS, START, UPLINK (descriptor: the namespace), UNLINK, PUBLIC, PRIVATE, END; each is answered
  * by the same struct. START ends a net that is there. No message holds a text that is interpreted. */
@@ -35,11 +39,12 @@ enum net_verb {
 	NET_PEERING,
 	NET_FLOWS,
 	NET_BALANCE,
+	NET_OPEN,
 };
 
 struct net_header {
 	uint32_t verb;
-	uint32_t value; /* HELLO: the version; LISTENER: its kind; UPLINK: the address; else the number of array elements that
+	uint32_t value; /* HELLO: the version; LISTENER, OPEN: its kind; UPLINK: the address; else the number of array elements that
 	                   follow */
 	char id[NETWORK_ID_MAX];
 };
@@ -160,6 +165,11 @@ struct net_flows {
 	uint64_t missed;
 };
 
+struct net_socket {
+	struct net_header h;
+	uint32_t tag; /* of whoever asks; 0: nobody has asked */
+};
+
 union net_message {
 	struct net_header h;
 	struct net_vpc vpc;
@@ -170,6 +180,7 @@ union net_message {
 	struct net_balance balance;
 	struct net_hello hello;
 	struct net_stats stats;
+	struct net_socket socket;
 };
 
 union net_answer {
@@ -179,6 +190,7 @@ union net_answer {
 	struct net_balance_stats balance;
 	struct net_vpc_stats vpc;
 	struct net_flows flows;
+	struct net_socket socket;
 };
 
 /* Is this a message that api may send to net? 0 or -EINVAL. */

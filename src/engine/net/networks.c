@@ -256,6 +256,10 @@ static void take_answer(struct networks *n, const union net_answer *m, size_t si
 		int given = *fd;
 		*fd = -1;
 		n->events->port(n->ctx, w->id, given);
+	} else if (w && m->h.verb == NET_OPEN && w->verb == NET_PORT && size == sizeof(m->socket) && n->events->socket) {
+		int given = *fd;
+		*fd = -1;
+		n->events->socket(n->ctx, w->message->port.vpc, w->id, (enum network_socket)m->h.value, m->socket.tag, given);
 	} else if (w && m->h.verb == NET_STATS && w->verb == NET_PORT && size == sizeof(m->stats)) {
 		w->stats = m->stats.stats;
 		w->has_stats = true;
@@ -359,6 +363,8 @@ struct networks *networks_new(struct loop *l, struct cells *cells, const char *d
 
 void networks_forget(struct networks *n, struct want *w)
 {
+	if (w->verb == NET_PORT && w->message->port.kind == NETWORK_ANSWERS && n->events && n->events->socket)
+		n->events->socket(n->ctx, w->message->port.vpc, w->id, NETWORK_SOCKET_DNS, 0, -1);
 	list_remove(&w->at);
 	map_remove(&n->wants, str_from(w->id));
 	if (w->ns_fd >= 0)
@@ -513,6 +519,17 @@ void network_renew_port(struct networks *n, const char *id)
 		return;
 	w->anew = true;
 	put(n, w);
+}
+
+bool network_open_socket(struct networks *n, const char *id, enum network_socket kind, uint32_t tag)
+{
+	struct net_socket m = {.h = {.verb = NET_OPEN, .value = kind}, .tag = tag};
+	const struct want *w = find(n, id);
+	if (!w || w->verb != NET_PORT || !n->greeted)
+		return false;
+	memcpy(m.h.id, w->id, sizeof(m.h.id));
+	to_net(n, &m, sizeof(m));
+	return true;
 }
 
 uint32_t network_outside_address(const struct networks *n, const char *vpc_id)

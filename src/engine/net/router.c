@@ -36,7 +36,7 @@ struct thing *thing_named(struct router *r, uint32_t verb, const char *id)
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		die("out of memory");
-	*t = (struct thing){.router = r, .verb = verb, .number = ++r->next_number, .fd = -1};
+	*t = (struct thing){.router = r, .verb = verb, .number = ++r->next_number, .fd = -1, .sockets = {-1, -1}};
 	memcpy(t->id, id, strnlen(id, NETWORK_ID_MAX - 1));
 	list_push(&r->things, &t->at);
 	map_put(&r->by_id, str_from(t->id), t);
@@ -347,7 +347,7 @@ static int write_settings(void)
 	return 0;
 }
 
-static int bind_socket(int type, uint32_t address, uint16_t port)
+int router_bind(int type, uint32_t address, uint16_t port)
 {
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
 	if (fd < 0)
@@ -371,7 +371,7 @@ static void dhcp_is_asked(void *ctx, uint32_t events)
 static int open_dhcp(struct router *r)
 {
 	int one = 1;
-	r->dhcp_fd = bind_socket(SOCK_DGRAM, INADDR_ANY, DHCP_SERVER_PORT);
+	r->dhcp_fd = router_bind(SOCK_DGRAM, INADDR_ANY, DHCP_SERVER_PORT);
 	if (r->dhcp_fd < 0)
 		return r->dhcp_fd;
 	/* no checksum: clients that read packets off the link do not expect one that hardware would have filled in */
@@ -398,7 +398,7 @@ static int open_listeners(struct router *r)
 	for (int i = 0; i < NETWORK_LISTENERS; i++) {
 		if (!listeners[i].port)
 			continue; /* of IPv6: link6_open() */
-		r->listeners[i] = bind_socket(listeners[i].type, listeners[i].address, listeners[i].port);
+		r->listeners[i] = router_bind(listeners[i].type, listeners[i].address, listeners[i].port);
 		if (r->listeners[i] < 0)
 			return r->listeners[i];
 	}

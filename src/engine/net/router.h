@@ -14,6 +14,8 @@
 struct net;
 struct router;
 
+enum { PORT_SOCKETS = 2 };
+
 struct thing {
 	struct list at;
 	struct router *router;
@@ -39,6 +41,7 @@ struct thing {
 	int fd;
 	int plug; /* the other end of fd, if plug_watch */
 	struct loop_fd *plug_watch;
+	int sockets[PORT_SOCKETS]; /* that listen in its namespace: NETWORK_SOCKET_DNS and _DNS_TCP; -1: none */
 	uint32_t subnet_number, groups[NETWORK_GROUPS_MAX];
 
 	/* ports with a fault (router_fault.c): what of it the kernel has */
@@ -101,6 +104,8 @@ void router_flush(struct router *r);
 void router_doom(struct router *r, unsigned ifindex);
 void router_remove_doomed(struct router *r);
 int router_enter(const struct router *r);
+/* A socket in the network namespace that the process is in: bound, TCP listening. Negative errno. */
+int router_bind(int type, uint32_t address, uint16_t port);
 void router_leave(const struct router *r);
 
 struct thing *thing_find(const struct router *r, const char *id);
@@ -137,6 +142,14 @@ void port_link_name(const struct thing *t, char ret[16]);
 int port_link_came(struct thing *t);
 /* One DHCP request is there. */
 void port_serve_dhcp(struct router *r);
+
+/* router_socket.c: sockets in a namespace that nobody runs in. */
+bool port_has_sockets(const struct thing *t);
+/* NETWORK_SOCKET_UDP or _TCP, the caller's; negative errno. */
+int port_open_socket(const struct thing *t, enum network_socket kind);
+/* Those that listen, while the port is live. */
+int port_listen(struct thing *t);
+void port_hang_up(struct thing *t);
 
 /* router_plug.c: a port whose link is made by somebody else. */
 int plug_open(struct thing *t);

@@ -100,6 +100,12 @@ static int address_inside(const struct thing *t, const struct thing *subnet, con
 
 /* ---- links ---- */
 
+/* Has it a namespace that was made here? */
+static bool has_namespace(const struct net_port *m)
+{
+	return m->kind == NETWORK_VETH || m->kind == NETWORK_ASKS || m->kind == NETWORK_ANSWERS;
+}
+
 static int make_tap(const char *name)
 {
 	struct ifreq q = {.ifr_flags = IFF_TAP | IFF_NO_PI};
@@ -167,6 +173,7 @@ static void remove_link(struct thing *t)
 	if (t->ifindex)
 		router_doom(t->router, t->ifindex);
 	plug_close(t);
+	port_hang_up(t);
 	if (t->fd >= 0)
 		close(t->fd);
 	t->ifindex = 0;
@@ -221,8 +228,10 @@ int port_apply(struct thing *t)
 	int error = m->kind == NETWORK_PLUG ? plug_open(t) : make_link(t);
 	if (!error && t->ifindex)
 		error = lead_all(t);
-	if (!error && m->kind == NETWORK_VETH)
+	if (!error && has_namespace(m))
 		error = address_inside(t, subnet, NULL, m);
+	if (!error && m->kind == NETWORK_ANSWERS)
+		error = port_listen(t);
 	if (error) {
 		remove_link(t);
 		return error;
@@ -276,7 +285,7 @@ bool port_change(struct thing *t, const struct net_port *next)
 			lead(t, m->mac, m->addresses[i].private, false);
 	if (!error && has_link)
 		error = port6_lead(t, m, next);
-	if (!error && m->kind == NETWORK_VETH)
+	if (!error && has_namespace(m))
 		error = address_inside(t, subnet, m, next);
 	if (error)
 		return false;

@@ -40,6 +40,9 @@ class Names(unittest.TestCase):
             return sorted(ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"],
                           key=lambda i: i["AvailabilityZone"])
         public = [i["Association"]["PublicIp"] for i in of(outer)]
+        # until a balancer is active the name may be of those of its nodes alone that are there already
+        for made in (outer, inner):
+            wait(self, lambda m=made: elb.describe_load_balancers(LoadBalancerArns=[m["LoadBalancerArn"]])["LoadBalancers"][0]["State"]["Code"] == "active", 120)
         wait(self, lambda: self.dig(outer["DNSName"]) == sorted(public), 20)
         self.assertEqual(self.dig("dualstack." + outer["DNSName"].upper()), sorted(public))
         self.assertEqual(self.dig(subnets[0]["AvailabilityZone"] + "." + outer["DNSName"]), public[:1])

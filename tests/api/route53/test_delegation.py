@@ -60,7 +60,7 @@ class Delegation(unittest.TestCase):
         said = self.dns.get_dnssec(HostedZoneId=zone)
         self.assertEqual((said["Status"]["ServeSignature"], said["KeySigningKeys"]), ("NOT_SIGNING", []))
         for operation, request in ((self.dns.enable_hosted_zone_dnssec, {"HostedZoneId": zone}), (self.dns.list_traffic_policies, {}),
-                                   (client("route53resolver").list_resolver_rules, {})):
+                                   (client("route53resolver").list_firewall_rule_groups, {})):
             with self.assertRaises(ClientError) as caught:
                 operation(**request)
             self.assertEqual(caught.exception.response["ResponseMetadata"]["HTTPStatusCode"], 501)

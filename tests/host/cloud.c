@@ -66,7 +66,19 @@ static void on_flows(void *ctx, const char *id, const struct network_flow *flows
 	}
 }
 
-static const struct network_events events = {.port = on_port, .listener = on_listener, .flows = on_flows};
+static void on_socket(void *ctx, const char *vpc, const char *port, enum network_socket kind, uint32_t tag, int fd)
+{
+	struct cloud *c = ctx;
+	(void)vpc;
+	if (c->sockets[kind].fd > 0)
+		close(c->sockets[kind].fd);
+	snprintf(c->sockets[kind].port, sizeof(c->sockets[kind].port), "%s", port);
+	c->sockets[kind].tag = tag;
+	c->sockets[kind].fd = fd;
+	c->sockets[kind].times++;
+}
+
+static const struct network_events events = {.port = on_port, .listener = on_listener, .flows = on_flows, .socket = on_socket};
 
 void cloud_open(struct cloud *c)
 {
@@ -85,8 +97,12 @@ static void forget_fds(struct cloud *c)
 		for (int k = 0; k < NETWORK_LISTENERS; k++)
 			if (c->vpcs[i].fds[k] > 0)
 				close(c->vpcs[i].fds[k]);
+	for (int i = 0; i <= NETWORK_SOCKET_DNS_TCP; i++)
+		if (c->sockets[i].fd > 0)
+			close(c->sockets[i].fd);
 	memset(c->ports, 0, sizeof(c->ports));
 	memset(c->vpcs, 0, sizeof(c->vpcs));
+	memset(c->sockets, 0, sizeof(c->sockets));
 }
 
 void cloud_restart_api(struct cloud *c)

@@ -20,10 +20,16 @@ struct cloud {
 		char vpc[NETWORK_ID_MAX];
 		int fds[NETWORK_LISTENERS];
 	} vpcs[4];
-	struct network_fault fault; /* of ports that are put from now on */
-	bool count_flows;           /* of ports that are put from now on */
-	unsigned zone;              /* of ports that are put from now on */
-	unsigned flows_times;       /* told, of any port */
+	struct {
+		char port[NETWORK_ID_MAX];
+		uint32_t tag;
+		int fd;
+		unsigned times;
+	} sockets[NETWORK_SOCKET_DNS_TCP + 1]; /* the last one told, by kind */
+	struct network_fault fault;            /* of ports that are put from now on */
+	bool count_flows;                      /* of ports that are put from now on */
+	unsigned zone;                         /* of ports that are put from now on */
+	unsigned flows_times;                  /* told, of any port */
 	struct cloud_flow {
 		char port[NETWORK_ID_MAX];
 		struct network_flow flow;

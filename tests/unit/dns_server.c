@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,11 @@ struct scene {
 	struct sockaddr_in tcp_at;
 	struct sockaddr_in from; /* who asked the name server last */
 	uint8_t got[4096];
+	struct dns_way way;
+	uint32_t tag; /* of the socket that was asked for last; 0: none was */
+	bool no_doors;
 };
+static struct scene *scene;
 
 static int bound(int type, struct sockaddr_in *at)
 {
@@ -37,6 +42,10 @@ static int bound(int type, struct sockaddr_in *at)
 static enum dns_said ask(void *ctx, const char *place, uint32_t peer, const struct dns_query *q, struct dns_writer *w)
 {
 	(void)ctx;
+	w->way = &scene->way;
+	if (strcmp(q->name, "way.test") == 0)
+		return DNS_SENT;
+	w->way = NULL;
 	assert_string_equal(place, "vpc-1");
 	assert_int_equal(peer, INADDR_LOOPBACK);
 	if (strcmp(q->name, "mine.test") == 0) {
@@ -77,8 +86,10 @@ static int set_up(void **state)
 	s.dns = dns_new(s.loop, table, 1, NULL, s.servers);
 	dns_serve_datagrams(s.dns, "vpc-1", bound(SOCK_DGRAM, &s.at));
 	dns_serve_connections(s.dns, "vpc-1", bound(SOCK_STREAM, &s.tcp_at));
+	s.way = (struct dns_way){
+	        .servers = {{INADDR_LOOPBACK, ntohs(at.sin_port)}}, .doors = {"eni-1"}, .server_count = 1, .door_count = 1};
 	s.client = bound(SOCK_DGRAM, &at);
-	*state = &s;
+	*state = scene = &s;
 	return 0;
 }
 
@@ -214,6 +225,73 @@ static void names_that_lead_on(void **state)
 	assert_memory_equal(s->got, "\0\x12\x81\x80\0\1\0\2", 8);
 	assert_memory_equal(s->got + DNS_HEAD, "\5leads\4test", 11);
 	assert_memory_equal(s->got + n - 24, "\3far\4test\0\0\1\0\1\0\0\0\x3c\0\4\3\3\3\3", 24);
+}
+
+static bool open_door(void *ctx, const char *door, bool tcp, uint32_t tag)
+{
+	struct scene *s = ctx;
+	assert_string_equal(door, "eni-1");
+	assert_false(tcp);
+	s->tag = tag;
+	return !s->no_doors;
+}
+
+static int any_socket(void)
+{
+	return socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static void expect_failure(struct scene *s, uint8_t id)
+{
+	assert_true(answer(s, 400) >= DNS_HEAD);
+	assert_int_equal(s->got[1], id);
+	assert_int_equal(s->got[3] & 15, DNS_SERVER_FAILED);
+}
+
+/* Sockets of others' are waited for; who comes too late is not needed any more. */
+static void ways_through_doors(void **state)
+{
+	struct scene *s = *state;
+	uint8_t query[512], reply[512];
+	send_query(s, 1, "way.test");
+	expect_failure(s, 1); /* there are no doors at all */
+	dns_open_with(s->dns, open_door, s);
+	send_query(s, 2, "way.test");
+	turn(s, 4);
+	assert_int_not_equal(s->tag, 0);
+	dns_opened(s->dns, s->tag, any_socket());
+	ssize_t n = asked(s, query, 400);
+	assert_true(n > DNS_HEAD);
+	size_t m = answer_to(reply, query, (size_t)n, 0x04040404);
+	sendto(s->upstream, reply, m, 0, (struct sockaddr *)&s->from, sizeof(s->from));
+	n = answer(s, 400);
+	assert_memory_equal(s->got, "\0\2", 2);
+	assert_memory_equal(s->got + n - 4, "\4\4\4\4", 4);
+	/* one that cannot be had is asked for again, three times in all */
+	send_query(s, 3, "way.test");
+	turn(s, 4);
+	for (int i = 0; i < 3; i++) {
+		uint32_t tag = s->tag;
+		dns_opened(s->dns, tag, -1);
+		assert_true(i == 2 || s->tag != tag);
+	}
+	expect_failure(s, 3);
+	s->no_doors = true;
+	send_query(s, 4, "way.test");
+	expect_failure(s, 4);
+	s->no_doors = false;
+	s->way.door_count = 0;
+	send_query(s, 5, "way.test");
+	expect_failure(s, 5);
+	s->way.door_count = 1;
+	/* nobody waits for it any more */
+	send_query(s, 6, "way.test");
+	turn(s, 4);
+	dns_leave(s->dns, "vpc-1");
+	int late = any_socket();
+	dns_opened(s->dns, s->tag, late);
+	assert_int_equal(fcntl(late, F_GETFD), -1);
+	assert_int_equal(errno, EBADF);
 }
 
 static void ids_and_ports_differ(void **state)
@@ -360,6 +438,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(own_names, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(others_are_asked_for, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(names_that_lead_on, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(ways_through_doors, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(ids_and_ports_differ, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(silence_is_a_failure, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(floods_are_refused, set_up, tear_down),

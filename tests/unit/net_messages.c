@@ -174,6 +174,13 @@ static void subnets_and_vpcs_are_checked(void **state)
 
 	struct net_header h = {.verb = NET_LISTENER, .id = "vpc-1"}; /* an answer, not a request */
 	assert_int_equal(network_check(&h, sizeof(h)), -EINVAL);
+	struct net_socket open = {.h = {.verb = NET_OPEN, .value = NETWORK_SOCKET_TCP, .id = "eni-1"}, .tag = 1};
+	assert_int_equal(network_check(&open, sizeof(open)), 0);
+	open.h.value = NETWORK_SOCKET_DNS; /* those that listen come by themselves */
+	assert_int_equal(network_check(&open, sizeof(open)), -EINVAL);
+	open.h.value = NETWORK_SOCKET_UDP;
+	open.tag = 0;
+	assert_int_equal(network_check(&open, sizeof(open)), -EINVAL);
 	h.verb = NET_REMOVE;
 	assert_int_equal(network_check(&h, sizeof(h)), 0);
 	h.id[0] = 0;

@@ -4,6 +4,7 @@
  * not enough and a connection had to be opened, or "silent". */
 #include <arpa/inet.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { HEAD = 12, ROOM = 4096, WAIT_S = 8 };
+enum { HEAD = 12, ROOM = 4096, WAIT_S = 6 };
 
 static int open_port(int type, int port)
 {
@@ -85,6 +86,7 @@ static void serve(int port, in_addr_t address)
 {
 	struct pollfd p[] = {{open_port(SOCK_DGRAM, port), POLLIN, 0}, {open_port(SOCK_STREAM, port), POLLIN, 0}};
 	uint8_t room[ROOM + 64];
+	signal(SIGTERM, _exit); /* a container's first process is not ended by it otherwise */
 	for (;;) {
 		struct sockaddr_in from = {0};
 		socklen_t size = sizeof(from);

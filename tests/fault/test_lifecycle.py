@@ -178,6 +178,7 @@ class Time(Days):
             reply = r("POST", "blobs/uploads/")
             self.assertEqual(reply.status, 202)
             last = reply.headers["Location"]
+            self.assertEqual(r("PATCH", last, body=b"x").status, 202)
         reply = r("POST", "blobs/uploads/")
         self.assertEqual((reply.status, code(reply), reply.headers["Retry-After"]), (429, "TOOMANYREQUESTS", "60"))
         with self.assertRaises(self.ecr.exceptions.LimitExceededException):

@@ -61,7 +61,7 @@ static int check_parts(struct call *c, const struct ecr_place *p, const struct e
 	        m->index ? "Images" : "Layers", (int)missing.n, missing.p, STR_ARG(p->name), STR_ARG(p->account));
 }
 
-static bool tag_is_fixed(const struct state_ecr_repository_record *r, struct str tag)
+bool ecr_tag_is_fixed(const struct state_ecr_repository_record *r, struct str tag)
 {
 	bool fixed = str_starts(r->mutability, S("IMMUTABLE"));
 	for (uint32_t i = 0; i < r->filters.n; i++)
@@ -84,7 +84,7 @@ static int free_tag(struct call *c, const struct ecr_place *p, const struct stat
 	struct str now = ecr_find_tag(call_txn(c), c->arena, p, put->tag);
 	if (!str_set(now))
 		return CALL_OK;
-	if (tag_is_fixed(r, put->tag))
+	if (ecr_tag_is_fixed(r, put->tag))
 		return call_fail(
 		        c, "ImageTagAlreadyExistsException", 0,
 		        "The image tag '%.*s' already exists in the '%.*s' repository and cannot be overwritten because the "

@@ -119,10 +119,14 @@ static bool is_fresh(struct call *c, const struct ecr_place *p, struct str refer
 {
 	struct state_ecr_image_record image;
 	struct state_ecr_upstream_record up;
+	struct state_ecr_repository_record r;
 	if (str_find_char(reference, ':') >= 0)
 		return ecr_find_image(call_txn(c), c->arena, p, reference, &image);
-	return str_set(ecr_find_tag(call_txn(c), c->arena, p, reference)) &&
-	       record_get(call_txn(c), c->arena, checked_key(c->arena, p, reference), ECR_ROW("Upstream"), &up) &&
+	if (!str_set(ecr_find_tag(call_txn(c), c->arena, p, reference)))
+		return false;
+	if (ecr_find_repository(call_txn(c), c->arena, p, &r) && ecr_tag_is_fixed(&r, reference))
+		return true; /* it stays what it is, whatever has become of it there */
+	return record_get(call_txn(c), c->arena, checked_key(c->arena, p, reference), ECR_ROW("Upstream"), &up) &&
 	       c->now_ms - up.checked.ms < CHECK_AGAIN_MS;
 }
 
@@ -142,11 +146,8 @@ static int write_records(struct call *c, struct import *m, const struct ecr_plac
 {
 	struct state_ecr_repository_record r;
 	bool tagged = str_find_char(reference, ':') < 0;
-	if (!ecr_find_repository(call_txn(c), c->arena, p, &r)) {
-		r = (struct state_ecr_repository_record){
-		        .name = p->name, .created = OPT_TIME(c->now_ms), .mutability = S("MUTABLE")};
-		record_put(call_txn(c), c->arena, ecr_repository_key(c->arena, p), ECR_ROW("Repository"), &r);
-	}
+	if (!ecr_find_repository(call_txn(c), c->arena, p, &r))
+		ecr_make_repository(c, p, "PULL_THROUGH_CACHE", &r);
 	for (unsigned i = 0; i < m->f.part_count; i++) {
 		struct fetched_blob *b = &m->f.parts[i];
 		if (b->blob_id[0])

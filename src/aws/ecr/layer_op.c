@@ -38,9 +38,9 @@ int ecr_batch_check_layer_availability(struct call *c, const struct ecr_batch_ch
 int ecr_initiate_layer_upload(struct call *c, const struct ecr_initiate_layer_upload_request *in,
                               struct ecr_initiate_layer_upload_response *out)
 {
-	struct ecr_place p;
+	const struct ecr_place p = {str_set(in->registry_id) ? in->registry_id : c->account, c->region, in->repository_name};
 	struct state_ecr_repository_record r;
-	if (ecr_get(c, in->registry_id, in->repository_name, &p, &r) != CALL_OK)
+	if (ecr_get_for_push(c, &p, &r) != CALL_OK)
 		return CALL_FAIL;
 	struct ecr_upload *u = ecr_upload_begin(c, &p);
 	if (!u)

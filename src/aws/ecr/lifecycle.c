@@ -15,6 +15,12 @@ static int check(struct call *c, struct str text, struct lifecycle_rules *ret)
 	                   STR_ARG(why));
 }
 
+int ecr_check_lifecycle(struct call *c, struct str text)
+{
+	struct lifecycle_rules rules;
+	return check(c, text, &rules);
+}
+
 static void soon(struct call *c)
 {
 	ecr_janitor_soon(ecr_state(c)->janitor);

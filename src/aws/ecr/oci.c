@@ -229,6 +229,21 @@ static bool link_is_good(struct call *c, struct oci_request *r)
 	return true;
 }
 
+/* The repository that the path names. A pull may bring it from elsewhere, a push may make it. */
+static int find_repository(struct call *c, struct oci_request *r, const struct route *route)
+{
+	struct state_ecr_rule_record rule;
+	bool manifest = route->serve == oci_serve_manifest, reads = str_is(r->method, "GET") || str_is(r->method, "HEAD");
+	bool pushes = manifest ? str_is(r->method, "PUT") : route->serve == oci_serve_uploads && str_is(r->method, "POST");
+	if (ecr_find_repository(call_txn(c), c->arena, &r->place, &r->record) ||
+	    (reads && manifest && ecr_find_rule(call_txn(c), c->arena, &r->place, &rule)))
+		return CALL_OK;
+	if (pushes && ecr_made_by_push(c, &r->place))
+		return ecr_get_for_push(c, &r->place, &r->record);
+	/* Who may not know what there is does not learn it here. */
+	return ecr_allowed(c, "ecr:DescribeRepositories", &r->place) ? ecr_fail_repository(c, &r->place) : CALL_FAIL;
+}
+
 static int serve(struct call *c)
 {
 	struct oci_request *r = arena_new(c->arena, struct oci_request);
@@ -255,15 +270,8 @@ static int serve(struct call *c)
 		return oci_fail(c, "NAME_INVALID", 400, "This is no name of a repository: %.*s", STR_ARG(r->place.name));
 	if (linked)
 		c->state = r;
-	struct state_ecr_rule_record rule;
-	bool reads = str_is(r->method, "GET") || str_is(r->method, "HEAD");
-	bool elsewhere = reads && route->serve == oci_serve_manifest && ecr_find_rule(call_txn(c), c->arena, &r->place, &rule);
-	if (!ecr_find_repository(call_txn(c), c->arena, &r->place, &r->record) && !elsewhere) {
-		/* Who may not know what there is does not learn it here. */
-		if (!ecr_allowed(c, "ecr:DescribeRepositories", &r->place))
-			return CALL_FAIL;
-		return ecr_fail_repository(c, &r->place);
-	}
+	if (find_repository(c, r, route) != CALL_OK)
+		return CALL_FAIL;
 	return route->serve(c, r);
 }
 

@@ -131,8 +131,8 @@ static int put_manifest(struct call *c)
 		return oci_fail(c, "MANIFEST_INVALID", 413, "A manifest may have at most %d bytes.", MANIFEST_BYTES_MAX);
 	if (k->status < 0)
 		return oci_fail(c, "MANIFEST_INVALID", 400, "The body of the request did not arrive completely.");
-	if (!ecr_find_repository(call_txn(c), c->arena, &r->place, &repository))
-		return ecr_fail_repository(c, &r->place);
+	if (ecr_get_for_push(c, &r->place, &repository) != CALL_OK)
+		return CALL_FAIL;
 	bool by_digest = str_find_char(r->id, ':') >= 0;
 	struct str type = call_header(c, S("content-type"));
 	struct ecr_put put = {.text = arena_dup(c->arena, buf_str(&k->text)),

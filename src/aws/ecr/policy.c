@@ -40,7 +40,7 @@ static const char *statement_fault(const struct json_value *s, bool registry)
 	return NULL;
 }
 
-static int check(struct call *c, struct str text, bool registry)
+int ecr_check_policy(struct call *c, struct str text, bool registry)
 {
 	struct str why;
 	struct policy *p = policy_parse(text, POLICY_RESOURCE, S("repository policy"), c->arena, &why);
@@ -62,7 +62,8 @@ int ecr_set_repository_policy(struct call *c, const struct ecr_set_repository_po
 {
 	struct ecr_place p;
 	struct state_ecr_repository_record r;
-	if (ecr_get(c, in->registry_id, in->repository_name, &p, &r) != CALL_OK || check(c, in->policy_text, false) != CALL_OK)
+	if (ecr_get(c, in->registry_id, in->repository_name, &p, &r) != CALL_OK ||
+	    ecr_check_policy(c, in->policy_text, false) != CALL_OK)
 		return CALL_FAIL;
 	r.policy = in->policy_text;
 	record_put(call_txn(c), c->arena, ecr_repository_key(c->arena, &p), ECR_ROW("Repository"), &r);
@@ -133,7 +134,7 @@ int ecr_put_registry_policy(struct call *c, const struct ecr_put_registry_policy
                             struct ecr_put_registry_policy_response *out)
 {
 	struct state_ecr_registry_record r = {.policy = in->policy_text};
-	if (check(c, in->policy_text, true) != CALL_OK)
+	if (ecr_check_policy(c, in->policy_text, true) != CALL_OK)
 		return CALL_FAIL;
 	record_put(call_txn(c), c->arena, ecr_registry_key(c->arena, c->account, c->region), ECR_ROW("Registry"), &r);
 	out->registry_id = c->account;

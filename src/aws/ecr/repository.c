@@ -25,9 +25,8 @@ static void fill(struct call *c, const struct ecr_place *p, const struct state_e
 	ret->encryption_configuration->encryption_type = S("AES256");
 }
 
-/* Which tags stay as they are; filters only with a mode that has them, and then at least one. */
-static int set_mutability(struct call *c, struct str mode, const struct ecr_image_tag_mutability_exclusion_filters *filters,
-                          struct state_ecr_repository_record *r)
+int ecr_set_mutability(struct call *c, struct str mode, const struct ecr_image_tag_mutability_exclusion_filters *filters,
+                       struct state_ecr_repository_record *r)
 {
 	bool wants = str_ends(mode, S("_WITH_EXCLUSION"));
 	r->mutability = str_set(mode) ? mode : S("MUTABLE");
@@ -55,7 +54,7 @@ static int set_mutability(struct call *c, struct str mode, const struct ecr_imag
 	return CALL_OK;
 }
 
-static int take_tags(struct call *c, const struct ecr_tag_list *tags, struct str_map *to)
+int ecr_take_tags(struct call *c, const struct ecr_tag_list *tags, struct str_map *to)
 {
 	for (uint32_t i = 0; i < tags->n; i++) {
 		uint32_t at = 0;
@@ -85,8 +84,8 @@ int ecr_create_repository(struct call *c, const struct ecr_create_repository_req
 		                      "encryptionType KMS'");
 	if (in->image_scanning_configuration && in->image_scanning_configuration->scan_on_push.v)
 		return unsupported(c, "image scanning; scanOnPush is false");
-	if (set_mutability(c, in->image_tag_mutability, &in->image_tag_mutability_exclusion_filters, &r) != CALL_OK ||
-	    take_tags(c, &in->tags, &r.tags) != CALL_OK)
+	if (ecr_set_mutability(c, in->image_tag_mutability, &in->image_tag_mutability_exclusion_filters, &r) != CALL_OK ||
+	    ecr_take_tags(c, &in->tags, &r.tags) != CALL_OK)
 		return CALL_FAIL;
 	if (!ecr_name_good(p.name))
 		return ecr_invalid(
@@ -201,7 +200,7 @@ int ecr_put_image_tag_mutability(struct call *c, const struct ecr_put_image_tag_
 	struct ecr_place p;
 	struct state_ecr_repository_record r;
 	if (ecr_get(c, in->registry_id, in->repository_name, &p, &r) != CALL_OK ||
-	    set_mutability(c, in->image_tag_mutability, &in->image_tag_mutability_exclusion_filters, &r) != CALL_OK)
+	    ecr_set_mutability(c, in->image_tag_mutability, &in->image_tag_mutability_exclusion_filters, &r) != CALL_OK)
 		return CALL_FAIL;
 	record_put(call_txn(c), c->arena, ecr_repository_key(c->arena, &p), ECR_ROW("Repository"), &r);
 	out->registry_id = p.account;
@@ -227,7 +226,7 @@ int ecr_tag_resource(struct call *c, const struct ecr_tag_resource_request *in, 
 	(void)out;
 	struct ecr_place p;
 	struct state_ecr_repository_record r;
-	if (get_by_arn(c, in->resource_arn, &p, &r) != CALL_OK || take_tags(c, &in->tags, &r.tags) != CALL_OK)
+	if (get_by_arn(c, in->resource_arn, &p, &r) != CALL_OK || ecr_take_tags(c, &in->tags, &r.tags) != CALL_OK)
 		return CALL_FAIL;
 	record_put(call_txn(c), c->arena, ecr_repository_key(c->arena, &p), ECR_ROW("Repository"), &r);
 	return CALL_OK;

@@ -104,6 +104,8 @@ struct ecr_put {
 	struct str made_digest;                   /* filled in */
 	bool existed;                             /* filled in: with this tag, if one was given */
 };
+/* May the tag, once it is there, never mean another image? */
+bool ecr_tag_is_fixed(const struct state_ecr_repository_record *r, struct str tag);
 /* Puts a manifest. CALL_FAIL with the errors of PutImage; what was there before is no error here (existed). */
 int ecr_put_image_into(struct call *c, const struct ecr_place *p, const struct state_ecr_repository_record *r, struct ecr_put *put);
 /* Removes an image with its tags and all that it alone needs. */
@@ -130,6 +132,24 @@ struct str ecr_link_signature(struct ecr_state *s, struct arena *a, struct str d
 call_resume_fn *ecr_intercept(struct call *c);
 struct str ecr_address(struct arena *a, struct str host, struct str path);
 void ecr_spell_error(struct call *c);
+
+/* --- repository.c, policy.c, lifecycle.c: what of a repository's settings is checked where they come from. CALL_FAIL: the error is
+ * set. */
+/* Which tags stay as they are; filters only with a mode that has them, and then at least one. */
+int ecr_set_mutability(struct call *c, struct str mode, const struct ecr_image_tag_mutability_exclusion_filters *filters,
+                       struct state_ecr_repository_record *r);
+int ecr_take_tags(struct call *c, const struct ecr_tag_list *tags, struct str_map *to);
+int ecr_check_policy(struct call *c, struct str text, bool registry);
+int ecr_check_lifecycle(struct call *c, struct str text);
+
+/* --- template.c: repositories that the registry makes by itself */
+/* Writes one, by the template of its name for "PULL_THROUGH_CACHE" or "CREATE_ON_PUSH". False: there is none, it is as any other.
+ */
+bool ecr_make_repository(struct call *c, const struct ecr_place *p, const char *what, struct state_ecr_repository_record *ret);
+/* Does a push make a repository of this name? */
+bool ecr_made_by_push(struct call *c, const struct ecr_place *p);
+/* The repository that is pushed to, made in this step where a template says so. CALL_FAIL: there is none, or the caller may not. */
+int ecr_get_for_push(struct call *c, const struct ecr_place *p, struct state_ecr_repository_record *ret);
 
 /* --- rule.c: pull-through caches */
 /* The rule whose prefix a repository's name begins with: the longest. False: none. */
@@ -162,16 +182,19 @@ ecr_batch_delete_image_handler ecr_batch_delete_image;
 ecr_batch_get_image_handler ecr_batch_get_image;
 ecr_complete_layer_upload_handler ecr_complete_layer_upload;
 ecr_create_pull_through_cache_rule_handler ecr_create_pull_through_cache_rule;
+ecr_create_repository_creation_template_handler ecr_create_repository_creation_template;
 ecr_create_repository_handler ecr_create_repository;
 ecr_delete_lifecycle_policy_handler ecr_delete_lifecycle_policy;
 ecr_delete_pull_through_cache_rule_handler ecr_delete_pull_through_cache_rule;
 ecr_delete_registry_policy_handler ecr_delete_registry_policy;
+ecr_delete_repository_creation_template_handler ecr_delete_repository_creation_template;
 ecr_delete_repository_handler ecr_delete_repository;
 ecr_delete_repository_policy_handler ecr_delete_repository_policy;
 ecr_describe_images_handler ecr_describe_images;
 ecr_describe_pull_through_cache_rules_handler ecr_describe_pull_through_cache_rules;
 ecr_describe_registry_handler ecr_describe_registry;
 ecr_describe_repositories_handler ecr_describe_repositories;
+ecr_describe_repository_creation_templates_handler ecr_describe_repository_creation_templates;
 ecr_get_authorization_token_handler ecr_get_authorization_token;
 ecr_get_download_url_for_layer_handler ecr_get_download_url_for_layer;
 ecr_get_lifecycle_policy_handler ecr_get_lifecycle_policy;
@@ -190,5 +213,6 @@ ecr_set_repository_policy_handler ecr_set_repository_policy;
 ecr_start_lifecycle_policy_preview_handler ecr_start_lifecycle_policy_preview;
 ecr_tag_resource_handler ecr_tag_resource;
 ecr_untag_resource_handler ecr_untag_resource;
+ecr_update_repository_creation_template_handler ecr_update_repository_creation_template;
 ecr_upload_layer_part_handler ecr_upload_layer_part;
 ecr_validate_pull_through_cache_rule_handler ecr_validate_pull_through_cache_rule;

@@ -372,8 +372,8 @@ static int complete(struct call *c)
 		return said;
 	}
 	struct state_ecr_repository_record r;
-	if (!ecr_find_repository(call_txn(c), c->arena, &u->place, &r))
-		return ecr_fail_repository(c, &u->place);
+	if (ecr_get_for_push(c, &u->place, &r) != CALL_OK)
+		return CALL_FAIL;
 	u->adopted = ecr_layer_add(call_txn(c), c->arena, &u->place, u->digest, str_from(u->blob_id), u->size, c->now_ms);
 	call_after_commit(c, on_committed);
 	return u->finish(c);

@@ -5,13 +5,14 @@ import http.server
 import json
 import os
 import socket
+import subprocess
 import tempfile
 import threading
 import unittest
 
 import raw
 from botocore.exceptions import ClientError
-from cloud import Cloud
+from cloud import Cloud, program
 from registry import CONFIG, INDEX, LAYER, OCI, Registry, code, digest
 
 
@@ -98,12 +99,15 @@ class PullThrough(unittest.TestCase):
     def registry(self, name):
         return Registry(self.ecr, self.cloud.endpoint, name)
 
-    def validate(self, prefix):
+    def ask(self, operation, **body):
         """An operation that is younger than Debian's SDK: status and reply."""
-        sent = raw.Signer(self.cloud.port, "ecr").request("POST", "/", json.dumps({"ecrRepositoryPrefix": prefix}).encode(), headers={
-            "content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonEC2ContainerRegistry_V20150921.ValidatePullThroughCacheRule"})
+        sent = raw.Signer(self.cloud.port, "ecr").request("POST", "/", json.dumps(body).encode(), headers={
+            "content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonEC2ContainerRegistry_V20150921." + operation})
         reply = raw.ask(self.cloud.port, sent, 60)
         return reply.status, json.loads(reply.body)
+
+    def validate(self, prefix):
+        return self.ask("ValidatePullThroughCacheRule", ecrRepositoryPrefix=prefix)
 
     def blobs(self):
         return sorted(name for _, _, names in os.walk(self.cloud.data + "/blobs") for name in names)
@@ -154,6 +158,30 @@ class PullThrough(unittest.TestCase):
                 self.assertEqual(digest(registry("GET", "blobs/" + blob["digest"]).body), blob["digest"])
         self.assertEqual(registry("GET", "manifests/1").status, 200)
         self.assertEqual(len(up.asked), asked)
+
+    def test_a_day_later(self):
+        """A tag that means another image there by now comes anew; where a template says that tags stay, it stays."""
+        up, lifecycle = self.upstream, json.dumps({"rules": [{"rulePriority": 1, "action": {"type": "expire"}, "selection": {
+            "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5}}]})
+        status, _ = self.ask("CreateRepositoryCreationTemplate", prefix="out/fixed", appliedFor=["PULL_THROUGH_CACHE"], imageTagMutability="IMMUTABLE",
+                             lifecyclePolicy=lifecycle, resourceTags=[{"Key": "from", "Value": "elsewhere"}])
+        self.assertEqual(status, 200)
+        first = {name: up.put(name, "1", up.manifest(name, "the first of " + name))["digest"] for name in ("moves", "fixed/app")}
+        pull = lambda name: self.registry("out/" + name)("GET", "manifests/1").headers["Docker-Content-Digest"]
+        for name, digest_ in first.items():
+            self.assertEqual(pull(name), digest_)
+        made, = self.ecr.describe_repositories(repositoryNames=["out/fixed/app"])["repositories"]
+        self.assertEqual(made["imageTagMutability"], "IMMUTABLE")
+        self.assertEqual(self.ecr.list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"], [{"Key": "from", "Value": "elsewhere"}])
+        self.assertEqual(self.ecr.get_lifecycle_policy(repositoryName="out/fixed/app")["lifecyclePolicyText"], lifecycle)
+        made, = self.ecr.describe_repositories(repositoryNames=["out/moves"])["repositories"]
+        self.assertEqual(made["imageTagMutability"], "MUTABLE")
+        second = {name: up.put(name, "1", up.manifest(name, "the second of " + name))["digest"] for name in first}
+        for name, digest_ in first.items():
+            self.assertEqual(pull(name), digest_)  # it was asked for today
+        done = subprocess.run([program(), "clock", "forward", "25h"], capture_output=True, text=True, check=False, timeout=60, env=self.cloud.environment())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((pull("moves"), pull("fixed/app")), (second["moves"], first["fixed/app"]))
 
     def test_by_the_api_and_by_digest(self):
         up, name = self.upstream, "team/api"

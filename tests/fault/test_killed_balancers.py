@@ -1,10 +1,12 @@
 """Load balancers while roles die: nodes go on serving, are adopted, take changes, and leave nothing."""
+import contextlib
 import gzip
 import http.client
 import json
 import os
 import pathlib
 import signal
+import threading
 import time
 import unittest
 
@@ -12,6 +14,40 @@ from busybox import why_not
 from cloud import Cloud
 from leftovers import instance_of
 from tasked import words
+
+
+class Crowd:
+    """Clients that ask all the time, each time on a new connection, and note (when, until when, address, what was said; "" is nothing)."""
+
+    def __init__(self, addresses):
+        self.seen, self.over = [], threading.Event()
+        self.threads = [threading.Thread(target=self.ask, args=(a,)) for a in addresses * 2]
+
+    def ask(self, address):
+        while not self.over.is_set():
+            begun, text = time.monotonic(), ""
+            c = http.client.HTTPConnection(address, 80, timeout=30)
+            try:
+                c.request("GET", "/")
+                text = c.getresponse().read().decode()
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.01)
+            c.close()
+            self.seen.append((begun, time.monotonic(), address, text))
+
+    def served(self, address, since):
+        """When the first answer was there to a question from then on; None: there was none."""
+        return min((ended for begun, ended, at, text in list(self.seen) if at == address and text and begun >= since), default=None)
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.over.set()
+        for t in self.threads:
+            t.join()
 
 
 @unittest.skipIf(why_not(), why_not())
@@ -105,6 +141,37 @@ class Balancers(unittest.TestCase):
         kept.close()
         self.until(lambda: len(self.programs()) == 4)
         self.assertEqual(self.answers(), {"text 5"})
+
+    def test_programs_die_under_load(self):
+        """Masters and workers at once: they are back in a moment, as they were, and nobody has to look after them."""
+        self.change("kept")
+        with Crowd(self.addresses) as crowd:
+            for n in range(3):
+                asked = len(crowd.seen)
+                self.until(lambda: len(crowd.seen) > asked + 20)
+                if n == 2:
+                    self.cloud.kill("api")
+                for pid in self.programs():
+                    with contextlib.suppress(ProcessLookupError):  # workers go with their master
+                        os.kill(int(pid), signal.SIGKILL)
+                killed = time.monotonic()
+                for address in self.addresses:
+                    self.until(lambda: crowd.served(address, killed))
+                    # about 0.1 s on a quiet machine
+                    self.assertLess(crowd.served(address, killed) - killed, 10)
+                back = max(crowd.served(address, killed) for address in self.addresses)
+                asked = len(crowd.seen)
+                self.until(lambda: len(crowd.seen) > asked + 50)
+                self.assertEqual({text for begun, _, _, text in list(crowd.seen) if begun > back}, {"kept"})
+        self.assertLessEqual({text for _, _, _, text in crowd.seen}, {"kept", ""})
+
+    def test_changes_lose_nothing_under_load(self):
+        with Crowd(self.addresses) as crowd:
+            for n in range(5):
+                asked = len(crowd.seen)
+                self.change(f"text {n}")
+                self.until(lambda: len(crowd.seen) > asked + 50)
+        self.assertLessEqual({text for _, _, _, text in crowd.seen}, {"first"} | {f"text {n}" for n in range(5)})
 
     def test_logs_of_a_dead_role_are_delivered(self):
         s3 = self.cloud.client("s3")

@@ -24,6 +24,7 @@ enum {
 
 struct async_queue {
 	struct lambda *lambda;
+	int64_t opened_ms; /* events from before were counted then */
 	struct map events; /* key -> struct event */
 	struct list ready; /* due, waiting for room */
 	unsigned running, starting_max;
@@ -180,11 +181,20 @@ static void back_off(struct event *v)
 	try_later(v, async_throttle_delay_ms(v->row.throttles.v));
 }
 
+static void tell(struct event *v, const struct state_lambda_event_record *row, const char *name, const char *unit, double value)
+{
+	const struct event_name n = {v->account, v->region, row->function_name, row->qualifier};
+	publish_event(v->queue->lambda->publish, &n, name, unit, value);
+}
+
 /* The event is over. With a destination its record becomes one of the delivery, which a crash cannot lose; else it goes. */
 static void conclude(struct event *v, struct fn *fn, const struct fn_version *version, const char *condition,
                      const struct outcome *o)
 {
-	struct str target = destination_of(fn_event_config(fn, v->row.qualifier), !strcmp(condition, "Success"));
+	bool success = !strcmp(condition, "Success");
+	struct str target = destination_of(fn_event_config(fn, v->row.qualifier), success);
+	if (!success)
+		tell(v, &v->row, "AsyncEventsDropped", "Count", 1);
 	if (!str_set(target)) {
 		write_later(v, true);
 		return;
@@ -201,8 +211,11 @@ static void delivered(void *ctx, enum destination_result result)
 	struct event *v = ctx;
 	if (result == DESTINATION_LATER && clock_wall_ms() - v->row.accepted.ms < DELIVERY_S * 1000LL)
 		back_off(v);
-	else
+	else {
+		if (result != DESTINATION_TOLD)
+			tell(v, &v->row, "DestinationDeliveryFailures", "Count", 1);
 		write_later(v, true);
+	}
 }
 
 /* --- attempts */
@@ -288,6 +301,7 @@ static bool try_event(struct event *v)
 	inv->done = attempt_done;
 	inv->ctx = v;
 	v->inv = inv;
+	tell(v, &v->row, "AsyncEventAge", "Milliseconds", (double)(now - v->row.accepted.ms));
 	q->running++;
 	invocation_start(inv);
 	return true;
@@ -338,8 +352,11 @@ static void take_record(struct async_queue *q, struct str key, struct str value)
 	v->region = parts.v[3];
 	map_put(&q->events, v->key, v);
 	struct state_lambda_event_record row = {0};
-	if (record_read(&v->work, value, ROW("Event"), &row))
-		schedule(v, row.due.ms);
+	if (!record_read(&v->work, value, ROW("Event"), &row))
+		return;
+	if (row.accepted.ms >= q->opened_ms && !row.attempts.v && !row.throttles.v && !str_set(row.destination))
+		tell(v, &row, "AsyncEventsReceived", "Count", 1);
+	schedule(v, row.due.ms);
 }
 
 static void on_change(void *ctx, const struct store_event *e)
@@ -353,6 +370,7 @@ struct async_queue *async_open(struct lambda *l)
 	if (!q)
 		abort();
 	q->lambda = l;
+	q->opened_ms = clock_wall_ms();
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	q->starting_max = processors * 2 > STARTING_MIN ? (unsigned)processors * 2 : STARTING_MIN;
 	list_init(&q->ready);

@@ -13,7 +13,9 @@ enum { EVERY_US = 1000000, DURATIONS = 128, MINUTE_S = 60 };
 struct counts {
 	struct str account, region, name, resource; /* views of the key */
 	double invocations, errors, throttles, running, provisioned, spilled;
-	bool ran; /* running is set */
+	double unreserved,
+	        claimed; /* of all functions: running ones without a reservation, and what is taken of the account's limit */
+	bool ran;        /* running is set */
 	struct metric_value durations[DURATIONS];
 	unsigned duration_count;
 };
@@ -65,8 +67,13 @@ static void give(struct publish *p, struct counts *k)
 		give_by(p, k, d, k->name.n ? 1 : 0);
 	if (k->ran)
 		put(p, k, d, k->name.n ? 1 : 0, "ConcurrentExecutions", "Count", &running, 1);
+	if (k->ran && !k->name.n) {
+		put(p, k, NULL, 0, "UnreservedConcurrentExecutions", "Count", &(struct metric_value){k->unreserved, 1}, 1);
+		put(p, k, NULL, 0, "ClaimedAccountConcurrency", "Count", &(struct metric_value){k->claimed, 1}, 1);
+	}
 	k->invocations = k->errors = k->throttles = k->provisioned = k->spilled = 0;
 	k->duration_count = 0;
+	k->unreserved = k->claimed = 0;
 	k->ran = false;
 }
 
@@ -176,8 +183,15 @@ void publish_running(struct publish *p, const struct fn *fn)
 {
 	if (!p)
 		return;
+	const struct account *all = fn->owner;
+	struct counts *k = counts_of(p, fn, S(""), S(""));
 	ran(counts_of(p, fn, fn->name, S("")), (double)fn->running);
-	ran(counts_of(p, fn, S(""), S("")), (double)fn->owner->running);
+	ran(k, (double)all->running);
+	if (!k)
+		return;
+	double unreserved = (double)all->running_unreserved, claimed = unreserved + (double)(all->reserved + all->provisioned);
+	k->unreserved = unreserved > k->unreserved ? unreserved : k->unreserved;
+	k->claimed = claimed > k->claimed ? claimed : k->claimed;
 }
 
 void publish_throttle(struct publish *p, const struct fn *fn)
@@ -191,6 +205,25 @@ void publish_throttle(struct publish *p, const struct fn *fn)
 	for (unsigned i = 0; i < 3; i++)
 		if (by[i])
 			by[i]->throttles++;
+}
+
+void publish_event(struct publish *p, const struct event_name *n, const char *name, const char *unit, double value)
+{
+	if (!p)
+		return;
+	char resource[400];
+	size_t length = n->name.n + 1 + n->qualifier.n;
+	struct metric_dimension by[] = {{S("FunctionName"), n->name}, {S("Resource"), n->name}};
+	if (str_set(n->qualifier) && !str_is(n->qualifier, "$LATEST") && length <= sizeof(resource)) {
+		memcpy(resource, n->name.p, n->name.n);
+		resource[n->name.n] = ':';
+		memcpy(resource + n->name.n + 1, n->qualifier.p, n->qualifier.n);
+		by[1].value = str_of(resource, length);
+	}
+	for (size_t k = 0; k < 3; k++) {
+		const struct metric m = {n->account, n->region, S("AWS/Lambda"), str_from(name), str_from(unit), by, k};
+		metrics_add(p->lambda->cloud->metrics, &m, value);
+	}
 }
 
 struct publish *publish_new(struct lambda *l)

@@ -13,4 +13,9 @@ void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, 
 /* Of one that had a provisioned environment, or should have had one and spilled over. */
 void publish_provisioned(struct publish *p, const struct fn *fn, struct str arn, bool provisioned);
 void publish_running(struct publish *p, const struct fn *fn);
+/* Of events, one by one. */
+struct event_name {
+	struct str account, region, name, qualifier; /* qualifier: absent: none */
+};
+void publish_event(struct publish *p, const struct event_name *n, const char *name, const char *unit, double value);
 void publish_throttle(struct publish *p, const struct fn *fn);

@@ -31,10 +31,12 @@ class Functions(LambdaCase):
                 self.fail("not within %d s: %s" % (seconds, what))
             time.sleep(0.3)
 
-    def statistics(self, name, function, *statistics):
+    def statistics(self, name, function, *statistics, **more):
+        """function None: of all."""
         now = datetime.datetime.now(datetime.timezone.utc)
+        by = {"FunctionName": function, **more} if function else {}
         out = client("cloudwatch").get_metric_statistics(
-            Namespace="AWS/Lambda", MetricName=name, Dimensions=[{"Name": "FunctionName", "Value": function}], StartTime=now - datetime.timedelta(hours=1),
+            Namespace="AWS/Lambda", MetricName=name, Dimensions=[{"Name": k, "Value": v} for k, v in by.items()], StartTime=now - datetime.timedelta(hours=1),
             EndTime=now + datetime.timedelta(hours=1), Period=86400, Statistics=list(statistics))["Datapoints"]
         return tuple(sum(p[s] for p in out) for s in statistics)
 
@@ -49,6 +51,26 @@ class Functions(LambdaCase):
         self.assertEqual(self.statistics("Duration", function, "SampleCount"), (invocations,))
         self.assertEqual(self.statistics("Throttles", function, "Sum"), (0,))
         self.assertGreaterEqual(self.statistics("ConcurrentExecutions", function, "Maximum")[0], 1)
+        for name in ("ConcurrentExecutions", "UnreservedConcurrentExecutions", "ClaimedAccountConcurrency"):
+            self.assertGreaterEqual(self.statistics(name, None, "Maximum")[0], 1, name)
+
+    def test_events(self):
+        """An event that fails for good, and whose end nobody is there to be told of."""
+        function, other = self.make(CODE), self.make(CODE)
+        arn = self.aws.get_function(FunctionName=other)["Configuration"]["FunctionArn"]
+        before = self.statistics("AsyncEventsReceived", None, "Sum")[0]
+        self.aws.invoke(FunctionName=function, Payload="{}", InvocationType="Event")
+        self.eventually(lambda: self.statistics("AsyncEventAge", function, "SampleCount") == (1,), "its age is known")
+        self.assertGreaterEqual(self.statistics("AsyncEventAge", function, "Minimum")[0], 0)
+        self.assertEqual(self.statistics("AsyncEventsDropped", function, "Sum"), (0,))
+        self.aws.put_function_event_invoke_config(FunctionName=function, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arn}})
+        self.aws.delete_function(FunctionName=other)
+        self.aws.invoke(FunctionName=function, Payload='{"fail": 1}', InvocationType="Event")
+        self.eventually(lambda: self.statistics("AsyncEventsDropped", function, "Sum") == (1,), "it is dropped")
+        self.assertEqual(self.statistics("AsyncEventsDropped", function, "Sum", Resource=function), (1,))
+        self.assertEqual(self.statistics("AsyncEventsReceived", function, "Sum"), (2,))
+        self.assertGreaterEqual(self.statistics("AsyncEventsReceived", None, "Sum")[0], before + 2)
+        self.eventually(lambda: self.statistics("DestinationDeliveryFailures", function, "Sum") == (1,), "its destination is gone")
 
     def test_alarm_invokes(self):
         cloudwatch, logs = client("cloudwatch"), client("logs")

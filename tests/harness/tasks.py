@@ -6,6 +6,7 @@ import uuid
 
 from aws import ENDPOINT, TestCase, client
 from busybox import busybox, push, why_not
+from moving import moving_cloud
 from registry import Registry
 
 ACCOUNT = "000000000000"
@@ -18,7 +19,7 @@ def repository_of(region, name, endpoint=None):
     return Registry(ecr, endpoint or ENDPOINT, name, host=uri.split("/")[0]), uri
 
 
-def role(name, trusted, *statements):
+def role(name, trusted, *statements, client=client):
     iam = client("iam")
     made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}]}))["Role"]["Arn"]
@@ -38,15 +39,20 @@ EXECUTION = allow("ecr:*", "logs:*", "ssm:GetParameters", "s3:GetObject", "s3:Ge
 class TaskCase(TestCase):
     """A class has a region, a default VPC, an image, a cluster and an execution role; each test its own definitions."""
     homes = ()  # regions that AWS has, for classes that other services ask for one: the first in which nothing of this was made
+    moves = False  # the clock: then the class has a cloud of its own, and minutes pass when a test wants them to
+    client = staticmethod(client)
 
     @classmethod
     def setUpClass(cls):
         word = uuid.uuid4().hex[:8]
-        cls.region = next((r for r in cls.homes if not client("ecr", region=r).describe_repositories()["repositories"]), f"test-{word}-1")
-        cls.ecs, cls.ec2, cls.logs = (client(s, region=cls.region) for s in ("ecs", "ec2", "logs"))
-        cls.registry, cls.image = repository_of(cls.region, "app")
+        if cls.moves:
+            cls.cloud, of_it = moving_cloud(cls)
+            cls.client = staticmethod(of_it)
+        cls.region = next((r for r in cls.homes if not cls.client("ecr", region=r).describe_repositories()["repositories"]), f"test-{word}-1")
+        cls.ecs, cls.ec2, cls.logs = (cls.client(s, region=cls.region) for s in ("ecs", "ec2", "logs"))
+        cls.registry, cls.image = repository_of(cls.region, "app", cls.cloud.endpoint if cls.moves else None)
         cls.digest = push(cls.registry, busybox())
-        cls.execution = role("exec-" + word, "ecs-tasks.amazonaws.com", EXECUTION)
+        cls.execution = role("exec-" + word, "ecs-tasks.amazonaws.com", EXECUTION, client=cls.client)
         cls.cluster = cls.ecs.create_cluster(clusterName="c-" + word)["cluster"]["clusterName"]
         cls.subnet = min(cls.ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])
         cls.vpc = cls.subnet["VpcId"]

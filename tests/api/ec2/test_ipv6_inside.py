@@ -6,9 +6,9 @@ import time
 import unittest
 import uuid
 
-from aws import client
 from ec2 import Ec2Case, end_instances, wait_for
 from inside import image, launch, no_containers
+from moving import moving_cloud
 
 SERVER = '''python3 -c 'import http.server, socket
 class S(http.server.ThreadingHTTPServer): address_family = socket.AF_INET6
@@ -31,6 +31,7 @@ def tcp(address, port, seconds=2):
 @unittest.skipIf(no_containers(), no_containers())
 class Inside6(Ec2Case):
     def setUp(self):
+        self.cloud, client = moving_cloud(self)
         self.region, self.ec2, self.logs, self.iam = "us-east-1", client("ec2"), client("logs"), client("iam")
         if not image(self.ec2):
             self.skipTest("there is no image: tools/make-image has not been run")
@@ -101,6 +102,8 @@ class Inside6(Ec2Case):
         until = time.monotonic() + 150
         while time.monotonic() < until:
             sources.add(talk())
+            self.cloud.forward("60s")
+            time.sleep(1)
             lines = self.lines(eni)
             if {"ACCEPT", "REJECT"} <= {r[12] for r in lines if len(r) == 14 and r[4] == address}:
                 break

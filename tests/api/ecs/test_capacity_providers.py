@@ -1,9 +1,9 @@
 """Capacity providers of Auto Scaling groups: tasks wait for instances, which their group brings, keeps while they are needed, and drains."""
 import base64
+import time
 import unittest
 import uuid
 
-from aws import client
 from images import image, no_containers
 from tasks import TaskCase, role
 from test_container_instances import why_no_agent
@@ -15,8 +15,8 @@ class ProviderCase(TaskCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.scaling = client("autoscaling", region=cls.region)
-        cls.cloudwatch = client("cloudwatch", region=cls.region)
+        cls.scaling = cls.client("autoscaling", region=cls.region)
+        cls.cloudwatch = cls.client("cloudwatch", region=cls.region)
 
     def group(self, template, protects=False, size=2):
         called = "g" + uuid.uuid4().hex[:8]
@@ -116,11 +116,13 @@ class Providers(ProviderCase):
 
 @unittest.skipIf(why_no_agent() or no_containers(), why_no_agent() or no_containers())
 class Instances(ProviderCase):
+    moves = True
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        iam = client("iam")
-        role("agent-" + cls.word, "ec2.amazonaws.com")
+        iam = cls.client("iam")
+        role("agent-" + cls.word, "ec2.amazonaws.com", client=cls.client)
         iam.attach_role_policy(RoleName="agent-" + cls.word, PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role")
         iam.create_instance_profile(InstanceProfileName="agent-" + cls.word)
         iam.add_role_to_instance_profile(InstanceProfileName="agent-" + cls.word, RoleName="agent-" + cls.word)
@@ -144,6 +146,11 @@ class Instances(ProviderCase):
         (gone,) = self.ecs.run_task(cluster=self.cluster, taskDefinition=definition, capacityProviderStrategy=[{"capacityProvider": called}])["tasks"]
         self.ecs.stop_task(cluster=self.cluster, task=gone["taskArn"])
         self.wait(lambda: self.task(gone["taskArn"])["lastStatus"] == "STOPPED")  # one that waits ends at once
+        for _ in range(10):  # it is looked at by the minute
+            if self.shown(group)["DesiredCapacity"]:
+                break
+            self.cloud.forward("60s")
+            time.sleep(1)
         running = self.until(task["taskArn"], "RUNNING", 300)
         self.assertEqual((running["capacityProviderName"], running["launchType"]), (called, "EC2"))
         (found,) = self.ecs.describe_container_instances(cluster=self.cluster, containerInstances=[running["containerInstanceArn"]])["containerInstances"]

@@ -104,7 +104,7 @@ class Joined(TaskCase):
 
 
 class Interfaces:
-    """Of either driver."""
+    """Of either driver: test_container_instances_vm.py has the other."""
     def eni(self, arn):
         """The task's interface as EC2 has it; None: there is none any more."""
         details = {d["name"]: d["value"] for d in self.task(arn)["attachments"][0]["details"]}
@@ -164,10 +164,6 @@ class Interfaces:
             self.until(arn, "STOPPED")
             self.wait(lambda: self.eni(arn) is None)
         self.ec2.delete_security_group(GroupId=group)
-
-
-class InVirtualMachine(Interfaces, Joined):
-    driver = "vm"
 
 
 class ContainerInstances(Interfaces, Joined):

@@ -1,6 +1,7 @@
 #include "aws/ec2/desk.h"
 
 #include "aws/ec2/capacity.h"
+#include "aws/ec2/fleet_request.h"
 #include "aws/ec2/nat_usage.h"
 #include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
@@ -30,6 +31,8 @@ static void step(struct desk_item *i)
 		reservation_step(i, &s);
 	else if (i->kind == &ec2_kind_spot_request)
 		spot_step_request(i, &s);
+	else if (i->kind == &ec2_kind_fleet)
+		fleet_request_step(i, &s);
 	else
 		fleet_step(i, &s);
 }
@@ -142,7 +145,8 @@ void desk_release(struct desk_item *held)
 static void look_at(struct desk *d, struct arena *a, struct str record_key)
 {
 	static const struct ec2_kind *const kinds[] = {&ec2_kind_volume,   &ec2_kind_snapshot,    &ec2_kind_layer,
-	                                               &ec2_kind_instance, &ec2_kind_reservation, &ec2_kind_spot_request};
+	                                               &ec2_kind_instance, &ec2_kind_reservation, &ec2_kind_spot_request,
+	                                               &ec2_kind_fleet};
 	struct str_list parts = record_key_parts(a, record_key);
 	if (parts.n != 5)
 		return;
@@ -179,6 +183,7 @@ struct desk *desk_new(struct ec2_state *ec2)
 	d->ec2 = ec2;
 	list_init(&d->gates);
 	list_init(&d->holds);
+	list_init(&d->launches);
 	struct str under = KEY_UNDER(&a, S("ec2"));
 	d->watch = store_watch(d->cloud->store, under, store_prefix_end(&a, under), store_revision(d->cloud->store), changed, d);
 	look_at_all(d);
@@ -203,6 +208,7 @@ void desk_free(struct desk *d)
 	}
 	nat_usage_forget(d);
 	capacity_forget(d);
+	fleet_launches_forget(d);
 	map_done(&d->items);
 	arena_done(&d->arena);
 	free(d);

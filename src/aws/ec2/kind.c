@@ -2,6 +2,7 @@
 
 #include "aws/ec2/endpoint.h"
 #include "aws/ec2/event_window.h"
+#include "aws/ec2/fleet_request.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
@@ -150,6 +151,7 @@ const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_interface,
         &ec2_kind_instance,
         &ec2_kind_event_window,
+        &ec2_kind_fleet,
         &ec2_kind_gateway,
         &ec2_kind_import_image,
         &ec2_kind_import_snapshot,

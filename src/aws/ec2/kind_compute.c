@@ -1,6 +1,7 @@
 /* The kinds of things that compute: how their ids look and what is said when one is not there. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/event_window.h"
+#include "aws/ec2/fleet_request.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/reservation.h"
@@ -97,6 +98,17 @@ const struct ec2_kind ec2_kind_import_image = {
         .tags_at = offsetof(struct ec2_import_image_task, tags),
         .nested = true,
         ROW_OF(state_ec2, "ImportImageRecord", state_ec2_import_image_record),
+};
+const struct ec2_kind ec2_kind_fleet = {
+        .prefix = "fleet",
+        .type = "fleet",
+        .noun = "fleet ID",
+        .ids = "fleetIds",
+        .not_found = "InvalidFleetId.NotFound",
+        .malformed = "InvalidFleetId.Malformed",
+        .tags_at = offsetof(struct ec2_fleet_data, tags),
+        .nested = true,
+        ROW_OF(state_ec2, "FleetRecord", state_ec2_fleet_record),
 };
 const struct ec2_kind ec2_kind_placement_group = {
         .prefix = "pg",

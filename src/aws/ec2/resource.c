@@ -3,6 +3,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/endpoint.h"
 #include "aws/ec2/event_window.h"
+#include "aws/ec2/fleet_request.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
@@ -39,6 +40,8 @@ static const struct {
         {"CreateDhcpOptions", &ec2_kind_dhcp, NULL},
         {"CreateEgressOnlyInternetGateway", &ec2_kind_egress_gateway, NULL},
         {"CreateEgressOnlyInternetGateway", &ec2_kind_vpc, "VpcId"},
+        {"CreateFleet", &ec2_kind_fleet, NULL},
+        {"DeleteFleets", &ec2_kind_fleet, "FleetIds"},
         {"CreateFlowLogs", &ec2_kind_flow_log, NULL},
         {"CreateFlowLogs", NULL, "ResourceIds"},
         {"CreateInstanceEventWindow", &ec2_kind_event_window, NULL},

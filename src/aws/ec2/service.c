@@ -5,6 +5,7 @@
 #include "aws/ec2/event.h"
 #include "aws/ec2/event_window.h"
 #include "aws/ec2/fleet.h"
+#include "aws/ec2/fleet_request.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"
@@ -49,6 +50,10 @@ static const struct service_op ops[] = {
         ROW(create_image, CreateImage, .missing = "snapshots outside of the region"),
         ROW(create_dhcp_options, CreateDhcpOptions, .missing = "name servers of IPv6, preferred lease times"),
         ROW(create_egress_only_internet_gateway, CreateEgressOnlyInternetGateway),
+        ROW(create_fleet, CreateFleet,
+            .missing = "types request and maintain, instance requirements, one type or zone alone, least capacities, total prices"),
+        ROW(delete_fleets, DeleteFleets),
+        ROW(describe_fleets, DescribeFleets, READ),
         ROW(create_flow_logs, CreateFlowLogs,
             .missing =
                     "Firehose, Parquet, transit gateways, NAT gateways, fields that are not seen here (tcp-flags, traffic-path)"),

@@ -53,6 +53,7 @@ struct elb_item_node {
 	struct elb_led led[ELB_LED_MAX];
 	unsigned led_count;
 	uint64_t active[ELB_FLOW_KINDS]; /* now, of network balancers */
+	int64_t counted_us;              /* when it said so; 0: not yet */
 	struct elb_door *door;           /* to functions; NULL: none was asked yet */
 	unsigned cut_off_at;             /* when `cut_off` was found, in the item's `heard` */
 	bool cut_off;
@@ -158,6 +159,7 @@ struct metric_set;
 struct elb_place {
 	const struct elb_item *item;
 	const char *zone;
+	bool zone_alone;  /* with the zone, and not without */
 	struct str group; /* "targetgroup/blue/..."; absent: none */
 };
 void elb_metric_put(const struct elb_place *p, const char *name, const char *unit, const struct metric_set *set);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TCP = 6 };
+enum { TCP = 6, SECOND_US = 1000000 };
 static const char *const suffixes[ELB_FLOW_KINDS] = {"_TCP", "_TLS", "_UDP"};
 
 _Static_assert((int)LB_FLOW_SERVES == (int)NETWORK_SERVES && (int)LB_FLOW_KEEPS == (int)NETWORK_KEEPS &&
@@ -160,6 +160,11 @@ void elb_flows_count(struct elb_item *i, struct elb_item_node *n, const struct l
 	say(&p, "TCP_Client_Reset_Count", "", "Count", s.client_resets);
 	say(&p, "TCP_Target_Reset_Count", "", "Count", s.target_resets);
 	say(&p, "TCP_ELB_Reset_Count", "", "Count", s.elb_resets);
+	/* The greatest of a minute's is its peak. */
+	int64_t now_us = clock_mono_us();
+	if (n->counted_us && now_us - n->counted_us >= SECOND_US)
+		say(&p, "PeakPacketsPerSecond", "", "Count", s.packets * SECOND_US / (uint64_t)(now_us - n->counted_us));
+	n->counted_us = now_us;
 	n->counted = *now;
 	n->counts = true;
 }

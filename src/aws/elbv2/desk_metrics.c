@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MINUTE_US = 60 * 1000000 };
 
@@ -26,7 +27,8 @@ void elb_metric_put(const struct elb_place *p, const char *name, const char *uni
 	if (str_set(p->group))
 		by[n++] = (struct metric_dimension){S("TargetGroup"), p->group};
 	m.dimension_count = n;
-	metrics_put(i->desk->cloud->metrics, &m, clock_wall_ms(), 60, set);
+	if (!p->zone_alone)
+		metrics_put(i->desk->cloud->metrics, &m, clock_wall_ms(), 60, set);
 	if (!p->zone)
 		return;
 	by[n++] = (struct metric_dimension){S("AvailabilityZone"), str_from(p->zone)};
@@ -178,6 +180,27 @@ void elb_metrics_function(struct elb_item *i, const struct elb_item_node *n, con
 
 /* --- health, once a minute */
 
+/* zone NULL: of all targets. */
+static void count_hosts(const struct elb_item *i, const struct elb_seen_group *g, const char *zone)
+{
+	unsigned healthy = 0, unhealthy = 0, count = 0;
+	for (size_t t = 0; t < g->target_count; t++) {
+		struct lb_target_health why;
+		if (zone && (!g->targets[t].zone || strcmp(g->targets[t].zone, zone) != 0))
+			continue;
+		enum lb_health h = elb_item_health(i, g, &g->targets[t], &why);
+		count++;
+		healthy += h == LB_HEALTHY;
+		unhealthy += h == LB_UNHEALTHY;
+	}
+	const struct elb_place p = {.item = i, .zone = zone, .zone_alone = zone != NULL, .group = group_path(str_from(g->arn))};
+	const struct metric_set well = metric_sample(healthy), ill = metric_sample(unhealthy);
+	if (!count)
+		return;
+	elb_metric_put(&p, "HealthyHostCount", "Count", &well);
+	elb_metric_put(&p, "UnHealthyHostCount", "Count", &ill);
+}
+
 static void minute(void *ctx)
 {
 	struct elb_desk *d = ctx;
@@ -190,20 +213,9 @@ static void minute(void *ctx)
 		any = true;
 		count_units(i);
 		for (size_t k = 0; k < i->group_count; k++) {
-			const struct elb_seen_group *g = &i->groups[k];
-			unsigned healthy = 0, unhealthy = 0;
-			for (size_t t = 0; t < g->target_count; t++) {
-				struct lb_target_health why;
-				enum lb_health h = elb_item_health(i, g, &g->targets[t], &why);
-				healthy += h == LB_HEALTHY;
-				unhealthy += h == LB_UNHEALTHY;
-			}
-			const struct elb_place p = {.item = i, .group = group_path(str_from(g->arn))};
-			const struct metric_set well = metric_sample(healthy), ill = metric_sample(unhealthy);
-			if (!g->target_count)
-				continue;
-			elb_metric_put(&p, "HealthyHostCount", "Count", &well);
-			elb_metric_put(&p, "UnHealthyHostCount", "Count", &ill);
+			count_hosts(i, &i->groups[k], NULL);
+			for (unsigned n = 0; n < i->node_count; n++)
+				count_hosts(i, &i->groups[k], i->nodes[n].zone);
 		}
 	}
 	d->minute = any ? loop_add_clock_timer(d->cloud->loop, MINUTE_US, minute, d) : NULL;

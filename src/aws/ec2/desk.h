@@ -59,9 +59,9 @@ struct desk {
 	struct machines *machines; /* NULL: this machine has no sandboxes */
 	struct map items;          /* id -> struct desk_item */
 	struct loop_timer *gates_timer;
-	struct list gates;         /* NAT gateways whose bytes are counted: nat_usage.c */
-	struct list launches;      /* of fleets, under way: fleet_launch.c */
-	struct list holds;         /* what calls under way have taken of this machine: capacity.c */
+	struct list gates;    /* NAT gateways whose bytes are counted: nat_usage.c */
+	struct list launches; /* of fleets, under way: fleet_launch.c */
+	struct list holds;    /* what calls under way have taken of this machine: capacity.c */
 	struct store_watch *watch;
 	struct loop_timer *soon;
 	struct store_txn *txn; /* of the round of steps under way */

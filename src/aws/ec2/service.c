@@ -15,8 +15,8 @@
 #include "aws/ec2/run.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"
-#include "aws/ec2/transfer.h"
 #include "aws/ec2/tag.h"
+#include "aws/ec2/transfer.h"
 #include "aws/ec2/vpc.h"
 #include "base/log.h"
 

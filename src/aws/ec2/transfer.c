@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { EVERY_US = 60 * 1000000 };
+enum { EVERY_US = 60 * 1000000, SOON_US = 500 * 1000, BEGIN_TRIES = 60 };
 
 struct carried {
 	struct network_vpc_stats seen;
@@ -20,8 +20,8 @@ struct transfers {
 	struct networks *networks;
 	struct ec2_sync *sync;
 	struct loop_timer *timer;
-	struct map vpcs; /* struct carried */
-	unsigned round;
+	struct map vpcs;       /* struct carried */
+	unsigned round, tries; /* round 0: it begins */
 };
 
 /* A counter that has become less has begun anew. */
@@ -80,6 +80,23 @@ static void look(void *ctx)
 	t->timer = loop_add_clock_timer(t->cloud->loop, EVERY_US, look, t);
 }
 
+/* What routers that outlived the last role have counted is where this one begins, as soon as they say it. */
+static void begin(void *ctx)
+{
+	struct transfers *t = ctx;
+	size_t at = 0;
+	struct str vpc;
+	void *value;
+	bool known = true;
+	ec2_sync_each_vpc(t->sync, look_at, t);
+	while (map_next(&t->vpcs, &at, &vpc, &value))
+		known = known && ((struct carried *)value)->known;
+	if (known || ++t->tries == BEGIN_TRIES)
+		t->timer = loop_add_clock_timer(t->cloud->loop, EVERY_US, look, t);
+	else
+		t->timer = loop_add_timer(t->cloud->loop, SOON_US, begin, t);
+}
+
 struct transfers *transfers_start(struct cloud *cloud, struct networks *networks, struct ec2_sync *sync)
 {
 	if (!cloud->meter || !networks || !sync)
@@ -88,8 +105,7 @@ struct transfers *transfers_start(struct cloud *cloud, struct networks *networks
 	if (!t)
 		abort();
 	*t = (struct transfers){.cloud = cloud, .networks = networks, .sync = sync};
-	ec2_sync_each_vpc(sync, look_at, t);
-	t->timer = loop_add_clock_timer(cloud->loop, EVERY_US, look, t);
+	begin(t);
 	return t;
 }
 

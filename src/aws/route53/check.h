@@ -15,7 +15,8 @@ bool route53_check_healthy(struct route53_checks *k, struct str id);
 int route53_check_alarm(struct call *c, struct route53_health_check_config *f,
                         struct route53_cloud_watch_alarm_configuration **ret_copy);
 /* By the data that the alarm looks at; was: what it was before, for a time without enough data. */
-bool route53_alarm_well(struct cloud *cloud, struct str account, const struct route53_health_check *check, int64_t now_ms, bool was);
+bool route53_alarm_well(struct cloud *cloud, struct str account, const struct route53_health_check *check, int64_t now_ms,
+                        bool was);
 
 /* --- what they saw */
 struct route53_seen {

@@ -178,7 +178,7 @@ struct network_port {
 	struct network_dhcp dhcp;
 	uint64_t bits_per_s; /* 0: unlimited; holds in each direction; what is beyond is dropped, after a second's worth at once */
 	struct network_fault fault;
-	bool flows; /* count packets by flow, for events->flows(); without it no packet is looked at for that */
+	bool flows;    /* count packets by flow, for events->flows(); without it no packet is looked at for that */
 	unsigned zone; /* up to NETWORK_ZONES_MAX: what passes between ports of different ones is counted; 0: never for this one */
 };
 
@@ -337,8 +337,8 @@ struct network_port_stats {
 };
 bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret_stats);
 
-/* What has come into a VPC from the outside and has left it, and what has passed between its zones (once, whichever the way). False:
- * not known yet; asynchronous as above. All begin anew when the VPC's router does. */
+/* What has come into a VPC from the outside and has left it, and what has passed between its zones (once, whichever the way).
+ * False: not known yet; asynchronous as above. All begin anew when the VPC's router does. */
 struct network_vpc_stats {
 	uint64_t in_bytes, out_bytes, zones_bytes;
 };

@@ -1,0 +1,269 @@
+"""What this cloud says of itself in CloudWatch: every metric under AWS's name, by AWS's dimensions and in AWS's unit, measured while things run; and nothing of what was
+not asked for. `quartet clock` moves the minutes."""
+import datetime
+import os
+import socket
+import subprocess
+import sys
+import time
+import unittest
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cloud import program  # noqa: E402
+from functions import Functions  # noqa: E402
+from tasked import Tasked  # noqa: E402
+
+SERVE = "mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w"
+# Reads the second sector into memory by the BIOS, waits for the clock (18 times a second), and again.
+READING = bytes.fromhex("31c0 8ec0 bb007e b80102 b90200 ba8000 cd13 fb f4 ebea")
+FUNCTION = """
+def handler(event, context):
+    if event == "fail":
+        raise ValueError("no")
+    return event
+"""
+
+
+def table(text):
+    """Lines of `Unit: names`."""
+    return [(name, unit.strip()) for unit, names in (line.split(":") for line in text.strip().splitlines()) for name in names.split()]
+
+
+INSTANCES = table("""
+    Percent: CPUUtilization
+    Bytes: NetworkIn NetworkOut EBSReadBytes EBSWriteBytes
+    Count: NetworkPacketsIn NetworkPacketsOut EBSReadOps EBSWriteOps MetadataNoToken MetadataNoTokenRejected""")
+CREDITS = table("Count: CPUCreditUsage CPUCreditBalance CPUSurplusCreditBalance CPUSurplusCreditsCharged")
+CHECKS = table("Count: StatusCheckFailed StatusCheckFailed_Instance StatusCheckFailed_System StatusCheckFailed_AttachedEBS")
+VOLUMES = table("""
+    Bytes: VolumeReadBytes VolumeWriteBytes
+    Count: VolumeReadOps VolumeWriteOps VolumeQueueLength
+    Seconds: VolumeTotalReadTime VolumeTotalWriteTime VolumeIdleTime
+    Milliseconds: VolumeAvgReadLatency VolumeAvgWriteLatency""")
+GATEWAYS = table("""
+    Bytes: BytesInFromSource BytesOutToDestination BytesInFromDestination BytesOutToSource
+    Count: PacketsInFromSource PacketsOutToDestination PacketsInFromDestination PacketsOutToSource PacketsDropCount ErrorPortAllocation ConnectionAttemptCount
+    Count: ConnectionEstablishedCount IdleTimeoutCount ActiveConnectionCount PeakBytesPerSecond PeakPacketsPerSecond""")
+GROUPS = table("""
+    None: GroupMinSize GroupMaxSize GroupDesiredCapacity GroupInServiceInstances GroupPendingInstances GroupStandbyInstances GroupTerminatingInstances GroupTotalInstances
+    None: GroupInServiceCapacity GroupPendingCapacity GroupStandbyCapacity GroupTerminatingCapacity GroupTotalCapacity""")
+TASKS = table("""
+    None: CpuUtilized CpuReserved
+    Megabytes: MemoryUtilized MemoryReserved
+    Gigabytes: EphemeralStorageReserved
+    Bytes/Second: NetworkRxBytes NetworkTxBytes""")
+ENHANCED_TASKS = table("Percent: TaskCpuUtilization TaskMemoryUtilization")
+CONTAINERS = table("""
+    None: ContainerCpuUtilized ContainerCpuReserved
+    Megabytes: ContainerMemoryUtilized ContainerMemoryReserved
+    Percent: ContainerCpuUtilization ContainerMemoryUtilization
+    Count: UnHealthyContainerHealthStatus""")
+SERVICES = table("Count: DesiredTaskCount RunningTaskCount PendingTaskCount DeploymentCount TaskSetCount")
+CLUSTERS = table("Count: TaskCount ServiceCount")
+BALANCERS = table("""
+    Count: RequestCount NewConnectionCount ConsumedLCUs HTTPCode_Target_2XX_Count HTTPCode_Target_4XX_Count HTTPCode_ELB_4XX_Count HTTP_Fixed_Response_Count
+    Bytes: ProcessedBytes
+    Seconds: TargetResponseTime""")
+TARGETS = table("""
+    Count: RequestCount RequestCountPerTarget HTTPCode_Target_2XX_Count HTTPCode_Target_4XX_Count HealthyHostCount UnHealthyHostCount
+    Seconds: TargetResponseTime""")
+INVOCATIONS = table("""
+    Count: Invocations Errors Throttles
+    Milliseconds: Duration""")
+EVENTS = table("""
+    Count: AsyncEventsReceived AsyncEventsDropped
+    Milliseconds: AsyncEventAge""")
+REQUESTS = table("""
+    Count: AllRequests GetRequests PutRequests HeadRequests ListRequests DeleteRequests PostRequests 4xxErrors 5xxErrors
+    Bytes: BytesUploaded BytesDownloaded
+    Milliseconds: FirstByteLatency TotalRequestLatency""")
+
+
+@unittest.skipUnless(os.path.exists("/usr/sbin/haproxy"), "there is no haproxy")
+class Metrics(Tasked):
+    def setUp(self):
+        super().setUp()
+        self.cloudwatch, self.ec2 = self.cloud.client("cloudwatch"), self.cloud.client("ec2")
+        self.want = []  # (namespace, name, unit, dimensions)
+
+    def expect(self, space, names, **dimensions):
+        self.want += [(space, name, unit, dimensions) for name, unit in names]
+
+    def minute(self):
+        """Of the cloud's: the links and machines that are asked answer in a real moment."""
+        time.sleep(2)
+        subprocess.run([program(), "clock", "forward", "58s"], check=True, capture_output=True, env=self.cloud.environment())
+
+    def now(self):
+        out = subprocess.run([program(), "clock"], check=True, capture_output=True, text=True, env=self.cloud.environment()).stdout
+        return datetime.datetime.fromisoformat(out.split()[0].replace("Z", "+00:00"))
+
+    def missing(self):
+        left, now = [], self.now()
+        for at in range(0, len(self.want), 400):
+            asked = self.want[at:at + 400]
+            queries = [{"Id": f"q{k}", "MetricStat": {"Metric": {"Namespace": space, "MetricName": name, "Dimensions": [{"Name": d, "Value": v} for d, v in by.items()]},
+                                                      "Period": 300, "Stat": "SampleCount", "Unit": unit}} for k, (space, name, unit, by) in enumerate(asked)]
+            found = self.cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=self.start, EndTime=now + datetime.timedelta(minutes=5))["MetricDataResults"]
+            left += [asked[int(r["Id"][1:])] for r in found if not r["Values"]]
+        return left
+
+    def until_true(self, what, seconds=120):
+        until = time.monotonic() + seconds
+        while not (found := what()):
+            self.assertLess(time.monotonic(), until, "it did not come about")
+            time.sleep(0.1)
+        return found
+
+    # what runs
+
+    def image(self):
+        s3 = self.cloud.client("s3")
+        s3.create_bucket(Bucket="disks")
+        s3.put_object(Bucket="disks", Key="disk", Body=READING + bytes(510 - len(READING)) + b"\x55\xaa" + bytes(1 << 20))
+        task = self.ec2.import_image(DiskContainers=[{"Format": "raw", "UserBucket": {"S3Bucket": "disks", "S3Key": "disk"}}])["ImportTaskId"]
+        return self.until_true(lambda: self.ec2.describe_import_image_tasks(ImportTaskIds=[task])["ImportImageTasks"][0].get("ImageId"))
+
+    def instance(self):
+        image = self.image()
+        one = self.ec2.run_instances(ImageId=image, InstanceType="t3.nano", MinCount=1, MaxCount=1, Monitoring={"Enabled": True})["Instances"][0]["InstanceId"]
+
+        def running():
+            found = self.ec2.describe_instances(InstanceIds=[one])["Reservations"][0]["Instances"][0]
+            return found["State"]["Name"] == "running" and found
+        volume = self.until_true(running)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+        for by in ({"InstanceId": one}, {"ImageId": image}, {"InstanceType": "t3.nano"}, {}):
+            self.expect("AWS/EC2", INSTANCES, **by)
+        self.expect("AWS/EC2", CREDITS + CHECKS, InstanceId=one)
+        self.expect("AWS/EBS", VOLUMES, VolumeId=volume)
+
+    def gateway(self):
+        subnet = self.ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+        address = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
+        made = self.ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+        self.until_true(lambda: self.ec2.describe_nat_gateways(NatGatewayIds=[made])["NatGateways"][0]["State"] == "available")
+        self.expect("AWS/NATGateway", GATEWAYS, NatGatewayId=made)
+
+    def group(self):
+        scaling = self.cloud.client("autoscaling")
+        self.ec2.create_launch_template(LaunchTemplateName="tmpl", LaunchTemplateData={"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.nano"})
+        scaling.create_auto_scaling_group(AutoScalingGroupName="g", MinSize=0, MaxSize=1, LaunchTemplate={"LaunchTemplateName": "tmpl"},
+                                          VPCZoneIdentifier=self.ec2.describe_subnets()["Subnets"][0]["SubnetId"])
+        scaling.enable_metrics_collection(AutoScalingGroupName="g", Granularity="1Minute")
+        self.expect("AWS/AutoScaling", GROUPS, AutoScalingGroupName="g")
+
+    def service(self):
+        """Of a cluster with enhanced Container Insights behind a balancer, and a task of one without."""
+        elb = self.cloud.client("elbv2")
+        subnets = self.ec2.describe_subnets()["Subnets"][:2]
+        vpc, zone = subnets[0]["VpcId"], subnets[0]["AvailabilityZone"]
+        (group,) = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
+        self.ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0")
+        balancer = elb.create_load_balancer(Name="web", Subnets=[s["SubnetId"] for s in subnets])["LoadBalancers"][0]["LoadBalancerArn"]
+        targets = elb.create_target_group(Name="web", Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2,
+                                          HealthyThresholdCount=2)["TargetGroups"][0]["TargetGroupArn"]
+        listener = elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": targets}])
+        elb.create_rule(ListenerArn=listener["Listeners"][0]["ListenerArn"], Priority=1, Conditions=[{"Field": "path-pattern", "Values": ["/no"]}],
+                        Actions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "403"}}])
+        self.ecs.create_cluster(clusterName="seen", settings=[{"name": "containerInsights", "value": "enhanced"}])
+        self.ecs.create_cluster(clusterName="plain", settings=[{"name": "containerInsights", "value": "enabled"}])
+        self.define("web", SERVE, portMappings=[{"containerPort": 80}], healthCheck={"command": ["CMD-SHELL", "true"], "interval": 5})
+        self.ecs.create_service(cluster="seen", serviceName="web", taskDefinition="web", desiredCount=1, launchType="FARGATE", networkConfiguration=self.network,
+                                loadBalancers=[{"targetGroupArn": targets, "containerName": "c", "containerPort": 80}])
+        for cluster in ("plain", "default"):
+            made = self.ecs.run_task(cluster=cluster, taskDefinition="t", launchType="FARGATE", networkConfiguration=self.network)
+            self.assertEqual(made["failures"], [])
+        self.until_true(lambda: [d["TargetHealth"]["State"] for d in elb.describe_target_health(TargetGroupArn=targets)["TargetHealthDescriptions"]] == ["healthy"])
+        words, paths = "/".join(balancer.split("/")[-3:]), targets.split(":")[-1]
+        (node, *_) = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]
+        self.node = node["Association"]["PublicIp"]
+        task = self.ecs.list_tasks(cluster="seen")["taskArns"][0].split("/")[-1]
+        self.expect("AWS/ECS", table("Percent: CPUUtilization MemoryUtilization"), ClusterName="seen", ServiceName="web")
+        for by in ({}, {"ServiceName": "web"}, {"TaskDefinitionFamily": "web"}, {"ServiceName": "web", "TaskId": task}, {"TaskDefinitionFamily": "web", "TaskId": task}):
+            self.expect("ECS/ContainerInsights", TASKS + ENHANCED_TASKS, ClusterName="seen", **by)
+            self.expect("ECS/ContainerInsights", CONTAINERS, ClusterName="seen", **by, **({"ContainerName": "c"} if by else {}))
+        self.expect("ECS/ContainerInsights", SERVICES, ClusterName="seen", ServiceName="web")
+        self.expect("ECS/ContainerInsights", CLUSTERS, ClusterName="seen")
+        self.expect("ECS/ContainerInsights", TASKS + CLUSTERS[:1], ClusterName="plain")
+        self.expect("ECS/ContainerInsights", TASKS, ClusterName="plain", TaskDefinitionFamily="t")
+        for by in ({}, {"AvailabilityZone": node["AvailabilityZone"]}):
+            names = BALANCERS if not by else [n for n in BALANCERS if n[0] != "ConsumedLCUs"]
+            self.expect("AWS/ApplicationELB", names, LoadBalancer=words, **by)
+            self.expect("AWS/ApplicationELB", [n for n in TARGETS if not by or "Host" not in n[0]], LoadBalancer=words, TargetGroup=paths, **by)
+        self.expect("AWS/ApplicationELB", table("Count: HealthyHostCount UnHealthyHostCount"), LoadBalancer=words, TargetGroup=paths, AvailabilityZone=zone)
+
+    def ask_the_balancer(self):
+        for path in ("/", "/nothing", "/no"):
+            try:
+                urllib.request.urlopen(f"http://{self.node}{path}", timeout=20).read()
+            except OSError:
+                pass
+        with socket.create_connection((self.node, 80), timeout=20) as odd:
+            odd.sendall(b"this is not HTTP\r\n\r\n")
+            odd.recv(1000)
+
+    def function(self):
+        made = Functions(self.cloud)
+        name = made.make("f", FUNCTION)
+        made.aws.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+        made.call(name, "x")
+        made.call(name, "fail")
+        made.aws.invoke(FunctionName=name, Payload='"fail"', InvocationType="Event")
+        for by in ({"FunctionName": name}, {"FunctionName": name, "Resource": name}, {}):
+            self.expect("AWS/Lambda", INVOCATIONS + EVENTS, **by)
+        self.expect("AWS/Lambda", table("Count: ConcurrentExecutions"), FunctionName=name)
+        self.expect("AWS/Lambda", table("Count: ConcurrentExecutions UnreservedConcurrentExecutions ClaimedAccountConcurrency"))
+        self.expect("AWS/Logs", table("Bytes: IncomingBytes\nNone: IncomingLogEvents"), LogGroupName="/aws/lambda/f")
+        self.expect("AWS/Logs", table("Bytes: IncomingBytes\nNone: IncomingLogEvents"))
+
+    def bucket(self):
+        s3 = self.cloud.client("s3")
+        s3.create_bucket(Bucket="counted")
+        s3.put_bucket_metrics_configuration(Bucket="counted", Id="all", MetricsConfiguration={"Id": "all"})
+        s3.put_object(Bucket="counted", Key="k", Body=b"x" * 100)
+        s3.get_object(Bucket="counted", Key="k")["Body"].read()
+        s3.head_object(Bucket="counted", Key="k")
+        s3.list_objects_v2(Bucket="counted")
+        s3.create_multipart_upload(Bucket="counted", Key="m")
+        s3.delete_object(Bucket="counted", Key="no")
+        self.expect("AWS/S3", REQUESTS, BucketName="counted", FilterId="all")
+
+    def names(self):
+        dns = self.cloud.client("route53")
+        check = dns.create_health_check(CallerReference="c", HealthCheckConfig={"Type": "TCP", "IPAddress": "127.79.255.2", "Port": 9, "RequestInterval": 10})["HealthCheck"]["Id"]
+        self.expect("AWS/Route53", table("None: HealthCheckStatus\nPercent: HealthCheckPercentageHealthy"), HealthCheckId=check)
+
+    def test_all_that_is_there(self):
+        self.start = self.now() - datetime.timedelta(minutes=1)
+        self.start -= datetime.timedelta(minutes=self.start.minute % 5, seconds=self.start.second, microseconds=self.start.microsecond)
+        for make in (self.instance, self.gateway, self.group, self.service, self.function, self.bucket, self.names):
+            make()
+        self.expect("AWS/Usage", table("None: CallCount"), Service="S3", Resource="PutObject", Type="API", Class="None")
+        for _ in range(30):
+            self.ask_the_balancer()
+            self.minute()
+            if not (left := self.missing()):
+                break
+        self.assertEqual(left, [])
+        self.assertEqual(self.cloudwatch.list_metrics(Namespace="ECS/ContainerInsights", Dimensions=[{"Name": "ClusterName", "Value": "default"}])["Metrics"], [])
+        plain = self.cloudwatch.list_metrics(Namespace="ECS/ContainerInsights", Dimensions=[{"Name": "ClusterName", "Value": "plain"}])["Metrics"]
+        self.assertEqual([m for m in plain if any(d["Name"] in ("TaskId", "ContainerName") for d in m["Dimensions"])], [])
+        self.daily()
+
+    def daily(self):
+        """What a bucket has is said once a day, an hour after it was first looked at."""
+        self.want = []
+        self.expect("AWS/S3", table("Count: NumberOfObjects"), BucketName="counted", StorageType="AllStorageTypes")
+        self.expect("AWS/S3", table("Bytes: BucketSizeBytes"), BucketName="counted", StorageType="StandardStorage")
+        subprocess.run([program(), "clock", "forward", "61m"], check=True, capture_output=True, env=self.cloud.environment())
+        self.start = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        until = time.monotonic() + 60
+        while (left := self.missing()) and time.monotonic() < until:
+            time.sleep(0.2)
+        self.assertEqual(left, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,19 +1,12 @@
 /* Alarms over hours and days of a clock that the test moves: they change when their rule says and at no other time, repeat what
  * they repeat once a minute at most, and what is old goes. */
-#include "unit.h"
+#include "world.h"
 
 #include "aws/cloudwatch/alarm.h"
-#include "aws/iam/iam.h"
 #include "base/clock.h"
-#include "core/gate.h"
-#include "core/meter.h"
 #include "engine/metrics/metrics.h"
 #include "gen/autoscaling.h"
-#include "http/http.h"
-#include "io/work.h"
-#include "store/blob.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define START INT64_C(1767225600000) /* 2026-01-01 */
@@ -23,13 +16,7 @@
 enum { TURNS = 4, PATIENCE = 20000 };
 
 static struct {
-	struct cloud cloud;
-	struct arena arena;
-	struct principal *root;
-	char dir[64], code[128];
-	int64_t wall_ms, mono_us;
-	bool done;
-	const void *out;
+	struct arena last;     /* of the last answer */
 	unsigned first, again; /* executions of the policy */
 	int64_t last_run_ms, closest_ms;
 	double value;
@@ -55,98 +42,34 @@ extern const struct service cloudwatch_service;
 extern const struct service iam_service;
 const struct service *const cloud_services[] = {&cloudwatch_service, &iam_service, &scaler, NULL};
 
-static void on_request(void *ctx, struct http_request *r)
-{
-	(void)ctx;
-	(void)r;
-}
-
 static int set_up(void **state)
 {
 	(void)state;
-	char why[200];
-	struct cloud *c = &w.cloud;
 	memset(&w, 0, sizeof(w));
 	w.closest_ms = DAY;
-	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-alarms-XXXXXX");
-	assert_non_null(mkdtemp(w.dir));
-	w.wall_ms = START;
-	w.mono_us = 1000000000;
-	clock_fake(w.wall_ms, w.mono_us);
-	w.root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
-	c->loop = loop_new();
-	c->work = work_new(c->loop, 1);
-	c->data_dir = w.dir;
-	c->ephemeral = true;
-	assert_int_equal(store_open(&c->store, c->loop,
-	                            &(struct store_config){.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true},
-	                            why),
-	                 0);
-	iam_open(c, &(struct iam_config){.well_known = true});
-	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
-	c->meter = meter_new(c->loop, c->store);
-	c->http = http_server_new(c->loop, NULL, on_request, &w);
-	c->service_state = calloc(4, sizeof(void *));
-	for (int i = 0; cloud_services[i]; i++)
-		if (cloud_services[i]->start)
-			assert_int_equal(cloud_services[i]->start(c, &c->service_state[i]), 0);
-	return 0;
+	return world_begin(5, WORLD_METER | WORLD_HTTP);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	char command[128];
-	struct cloud *c = &w.cloud;
-	store_settle(c->store);
-	for (int i = 0; cloud_services[i]; i++)
-		if (cloud_services[i]->stop)
-			cloud_services[i]->stop(c->service_state[i]);
-	iam_close(c);
-	http_server_free(c->http);
-	gate_free(c->gate);
-	meter_free(c->meter);
-	work_free(c->work);
-	store_close(c->store);
-	loop_free(c->loop);
-	free(c->service_state);
-	principal_unref(w.root);
-	arena_done(&w.arena);
-	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
-	return system(command);
-}
-
-static void op_done(void *ctx, struct call *sub)
-{
-	(void)ctx;
-	snprintf(w.code, sizeof(w.code), "%.*s", STR_ARG(str_set(sub->error.code) ? sub->error.code : S("")));
-	const struct shape *shape = operation_output(sub->service->api, sub->op);
-	w.out = NULL;
-	if (shape && !w.code[0]) {
-		void *copy = arena_zalloc(&w.arena, shape->size);
-		model_copy(&w.arena, sub->service->api, shape, sub->out, copy);
-		w.out = copy;
-	}
-	w.done = true;
+	int result = world_end();
+	arena_done(&w.last);
+	return result;
 }
 
 static const void *ask(const char *operation, const void *in)
 {
-	w.done = false;
-	call_op(&w.cloud, w.root, S("us-east-1"), &cloudwatch_api, operation, in, op_done, NULL);
-	while (!w.done)
-		loop_turn(w.cloud.loop, 1000);
-	assert_string_equal(w.code, "");
-	return w.out;
+	arena_reset(&w.last);
+	const void *out = world_ask(&w.last, &cloudwatch_api, operation, in);
+	assert_string_equal(world.code, "");
+	return out;
 }
 
 static void pass(int64_t ms)
 {
-	w.mono_us += ms * 1000;
-	w.wall_ms += ms;
-	clock_fake(w.wall_ms, w.mono_us);
-	for (int i = 0; i < TURNS; i++)
-		loop_turn(w.cloud.loop, 1000);
+	world_move_clock(ms);
+	world_turns(TURNS);
 }
 
 static struct cloudwatch_metric_alarm alarm_now(void)
@@ -162,7 +85,7 @@ static struct cloudwatch_metric_alarm alarm_now(void)
 static void assert_state(const char *wanted)
 {
 	for (int i = 0; i < PATIENCE && !str_is(alarm_now().state_value, wanted); i++)
-		loop_turn(w.cloud.loop, 1000);
+		loop_turn(world.cloud.loop, 1000);
 	assert_str(alarm_now().state_value, wanted);
 }
 
@@ -176,7 +99,7 @@ static uint32_t changes(void)
 
 static void sample(double value)
 {
-	metrics_add(w.cloud.metrics,
+	metrics_add(world.cloud.metrics,
 	            &(struct metric){.account = S("000000000000"),
 	                             .region = S("us-east-1"),
 	                             .space = S("mine"),
@@ -242,7 +165,7 @@ static void changes_when_it_must(void **state)
 			sample(95);
 			pass(MINUTE);
 		}
-		loop_turn(w.cloud.loop, 1000);
+		loop_turn(world.cloud.loop, 1000);
 	}
 	assert_int_equal(w.first, 1);
 	assert_true(w.again >= 5 && w.closest_ms >= MINUTE);
@@ -321,7 +244,7 @@ static void old_goes(void **state)
 	for (int i = 0; i < PATIENCE && changes(); i++) {
 		if (i % 50 == 0)
 			pass(MINUTE);
-		loop_turn(w.cloud.loop, 1000);
+		loop_turn(world.cloud.loop, 1000);
 	}
 	assert_int_equal(changes(), 0);
 	assert_state("OK"); /* ignore: it stays */

@@ -24,6 +24,7 @@ struct groups_world {
 	void *changed_ctx;
 };
 extern struct groups_world groups;
+extern const struct service groups_ec2; /* for a test with services of its own */
 
 int groups_set_up(void **state);
 int groups_tear_down(void **state);

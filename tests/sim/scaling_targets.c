@@ -1,37 +1,23 @@
 /* Application Auto Scaling over days without a service: its operations, policies and keepers, over an ECS that is one count here,
  * loses answers, is slow to follow and is changed behind its back. The role is started again in the middle of things. Seeded. */
-#include "unit.h"
+#include "world.h"
 
 #include "aws/ecs/ecs.h"
-#include "aws/iam/iam.h"
-#include "base/clock.h"
 #include "base/rand.h"
 #include "core/alarm.h"
-#include "core/gate.h"
+#include "core/call.h"
 #include "gen/application_autoscaling.h"
 #include "gen/cloudwatch.h"
 #include "gen/ecs.h"
-#include "store/blob.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-/* A cloud is never taken apart in the program; this one is, and what its identities held goes with the test. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
 
 enum { MINUTE_MS = 60000, COOLDOWN_MIN = 5 };
 
 static struct {
-	struct cloud cloud;
-	struct arena arena, last;
-	const struct principal *root;
-	char dir[64], code[128], metric[256]; /* metric: of the last alarm */
-	int64_t wall_ms, mono_us;
+	struct arena last; /* of the last answer */
+	char metric[256];  /* of the last alarm */
 	int64_t desired, running;
 	bool there, deploying, faults;
 	int64_t calls, alarms;
@@ -142,91 +128,26 @@ const struct service *const cloud_services[] = {&application_autoscaling_service
 
 /* --- the world */
 
-static void open_cloud(void)
-{
-	char why[200];
-	struct cloud *c = &w.cloud;
-	*c = (struct cloud){.data_dir = w.dir, .ephemeral = true, .endpoint = "http://127.0.0.1:1"};
-	c->loop = loop_new();
-	c->work = work_new(c->loop, 1);
-	struct store_config config = {.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true};
-	assert_int_equal(store_open(&c->store, c->loop, &config, why), 0);
-	assert_int_equal(blobs_open(&c->blobs, arena_printf(&w.arena, "%s/blobs", w.dir).p, true), 0);
-	iam_open(c, &(struct iam_config){.well_known = true});
-	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
-	c->service_state = calloc(4, sizeof(void *));
-	assert_int_equal(application_autoscaling_service.start(c, &c->service_state[0]), 0);
-}
-
-static void close_cloud(void)
-{
-	struct cloud *c = &w.cloud;
-	store_settle(c->store);
-	application_autoscaling_service.stop(c->service_state[0]);
-	free(c->service_state);
-	iam_close(c);
-	gate_free(c->gate);
-	work_free(c->work);
-	blobs_close(c->blobs);
-	store_close(c->store);
-	loop_free(c->loop);
-}
-
 static int set_up(void **state)
 {
 	(void)state;
 	memset(&w, 0, sizeof(w));
-	rand_seed(20262);
 	w.there = true;
-	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-sim-XXXXXX");
-	if (!mkdtemp(w.dir))
-		return -1;
-	w.wall_ms = INT64_C(1767225600000); /* 2026-01-01 */
-	w.mono_us = 1000000000;
-	clock_fake(w.wall_ms, w.mono_us);
-	w.root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
-	open_cloud();
-	return 0;
+	return world_begin(20262, 0);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	char command[128];
-	close_cloud();
-	principal_unref(w.root);
-	arena_done(&w.arena);
+	int result = world_end();
 	arena_done(&w.last);
-	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
-	return system(command);
-}
-
-struct waiting {
-	bool done;
-	const void *out;
-};
-
-static void op_done(void *ctx, struct call *sub)
-{
-	struct waiting *x = ctx;
-	const struct shape *shape = operation_output(sub->service->api, sub->op);
-	x->done = true;
-	snprintf(w.code, sizeof(w.code), "%.*s", STR_ARG(sub->error.code));
-	if (sub->error.code.n || !shape)
-		return;
-	void *copy = arena_zalloc(&w.last, shape->size);
-	model_copy(&w.last, sub->service->api, shape, sub->out, copy);
-	x->out = copy;
+	return result;
 }
 
 static const void *ask(const char *operation, const void *in)
 {
-	struct waiting x = {0};
 	arena_reset(&w.last);
-	call_op(&w.cloud, w.root, S("us-east-1"), &application_autoscaling_api, operation, in, op_done, &x);
-	while (!x.done)
-		loop_turn(w.cloud.loop, 1000);
-	return x.out;
+	return world_ask(&w.last, &application_autoscaling_api, operation, in);
 }
 
 #define ABOUT .service_namespace = S("ecs"), .resource_id = S("service/c/web"), .scalable_dimension = S("ecs:service:DesiredCount")
@@ -236,7 +157,7 @@ static void register_target(int64_t min, int64_t max)
 	struct application_autoscaling_register_scalable_target_request in = {ABOUT, .min_capacity = OPT_INT(min),
 	                                                                      .max_capacity = OPT_INT(max)};
 	ask("RegisterScalableTarget", &in);
-	assert_string_equal(w.code, "");
+	assert_string_equal(world.code, "");
 }
 
 static void bounds(int64_t *ret_min, int64_t *ret_max)
@@ -260,17 +181,14 @@ static const struct application_autoscaling_scaling_activities *activities(void)
 static void pass(int64_t ms)
 {
 	int64_t before = w.running;
-	w.wall_ms += ms;
-	w.mono_us += ms * 1000;
-	clock_fake(w.wall_ms, w.mono_us);
+	world_move_clock(ms);
 	if (w.running < w.desired)
 		w.running++;
 	else if (w.running > w.desired)
 		w.running = w.desired;
 	if (w.running != before || chance(10))
 		tell();
-	for (int i = 0; i < 8; i++)
-		loop_turn(w.cloud.loop, 200);
+	world_turns(8);
 }
 
 static unsigned ran;
@@ -298,9 +216,9 @@ static void fire(struct str arn, bool high, double value, double threshold)
 	                        .threshold = threshold,
 	                        .value = value};
 	unsigned before = ran;
-	application_autoscaling_service.alarm_actions[0].run(&w.cloud, &e, alarm_ran, NULL);
+	application_autoscaling_service.alarm_actions[0].run(&world.cloud, &e, alarm_ran, NULL);
 	while (ran == before)
-		loop_turn(w.cloud.loop, 1000);
+		loop_turn(world.cloud.loop, 1000);
 }
 
 static struct str put_tracking(const char *name, const char *type, double target)
@@ -312,8 +230,8 @@ static struct str put_tracking(const char *name, const char *type, double target
 	                                                                .policy_type = S("TargetTrackingScaling"),
 	                                                                .target_tracking_scaling_policy_configuration = &t};
 	const struct application_autoscaling_put_scaling_policy_response *out = ask("PutScalingPolicy", &in);
-	assert_string_equal(w.code, "");
-	return arena_dup(&w.arena, out->policy_arn);
+	assert_string_equal(world.code, "");
+	return arena_dup(&world.arena, out->policy_arn);
 }
 
 static struct str put_steps(int64_t cooldown_s)
@@ -329,8 +247,8 @@ static struct str put_steps(int64_t cooldown_s)
 	struct application_autoscaling_put_scaling_policy_request in = {
 	        ABOUT, .policy_name = S("s"), .policy_type = S("StepScaling"), .step_scaling_policy_configuration = &conf};
 	const struct application_autoscaling_put_scaling_policy_response *out = ask("PutScalingPolicy", &in);
-	assert_string_equal(w.code, "");
-	return arena_dup(&w.arena, out->policy_arn);
+	assert_string_equal(world.code, "");
+	return arena_dup(&world.arena, out->policy_arn);
 }
 
 /* --- what AWS says of cooldowns */
@@ -454,7 +372,7 @@ static unsigned check_cooldowns(void)
 	do { /* the newest first */
 		const struct application_autoscaling_describe_scaling_activities_response *out =
 		        ask("DescribeScalingActivities", &in);
-		assert_string_equal(w.code, "");
+		assert_string_equal(world.code, "");
 		for (uint32_t i = 0; i < out->scaling_activities.n; i++) {
 			const struct application_autoscaling_scaling_activity *a = &out->scaling_activities.v[i];
 			if (count_of(a) < 0)
@@ -464,7 +382,7 @@ static unsigned check_cooldowns(void)
 			all[n].at_ms = a->start_time.ms;
 			all[n++].alarm = str_starts(a->cause, S("monitor alarm"));
 		}
-		in.next_token = arena_dup(&w.arena, out->next_token);
+		in.next_token = arena_dup(&world.arena, out->next_token);
 	} while (str_set(in.next_token));
 	for (unsigned i = n; i-- > 0;) {
 		bool less = i + 1 < n && all[i].count < all[i + 1].count;
@@ -496,7 +414,7 @@ static void days_of_faults(void **state)
 	        ABOUT, .scheduled_action_name = S("day"), .schedule = S("cron(0 6 * * ? *)"), .timezone = S("Europe/Berlin"),
 	        .scalable_target_action = &more};
 	ask("PutScheduledAction", &night);
-	assert_string_equal(w.code, "");
+	assert_string_equal(world.code, "");
 	ask("PutScheduledAction", &day);
 	w.faults = true;
 	for (int64_t t = 0; t < 3 * 24 * 60; t++) {
@@ -507,8 +425,8 @@ static void days_of_faults(void **state)
 		if (rand_below(10) == 0)
 			fire(arn, rand_below(2), 20 + (double)rand_below(60), 50);
 		if (rand_below(300) == 0) {
-			close_cloud(); /* in the middle of whatever is under way */
-			open_cloud();
+			world_close(); /* in the middle of whatever is under way */
+			world_open();
 		}
 	}
 	w.faults = false;
@@ -522,18 +440,18 @@ static void days_of_faults(void **state)
 	/* nothing is under way for ever */
 	const struct application_autoscaling_scaling_activities *all = activities();
 	for (uint32_t i = 0; i < all->n; i++)
-		assert_string_not_equal(arena_dupz(&w.arena, all->v[i].status_code), "InProgress");
+		assert_string_not_equal(arena_dupz(&world.arena, all->v[i].status_code), "InProgress");
 	/* at peace nothing is written, but what the clock asks for */
 	struct application_autoscaling_delete_scheduled_action_request drop = {ABOUT, .scheduled_action_name = S("day")};
 	ask("DeleteScheduledAction", &drop);
 	drop.scheduled_action_name = S("night");
 	ask("DeleteScheduledAction", &drop);
 	pass(MINUTE_MS);
-	uint64_t revision = store_revision(w.cloud.store);
+	uint64_t revision = store_revision(world.cloud.store);
 	int64_t calls = w.calls;
 	for (int i = 0; i < 24 * 6; i++)
 		pass(10 * MINUTE_MS);
-	assert_int_equal(store_revision(w.cloud.store), revision);
+	assert_int_equal(store_revision(world.cloud.store), revision);
 	assert_int_equal(w.calls, calls);
 	/* the service goes: what is under way fails, and says so */
 	w.there = false;
@@ -549,9 +467,9 @@ static void by_the_clock(void **state)
 	struct application_autoscaling_scalable_target_action up = {.min_capacity = OPT_INT(3)};
 	struct application_autoscaling_put_scheduled_action_request in = {
 	        ABOUT, .scheduled_action_name = S("x"), .schedule = S("rate(6 hours)"), .scalable_target_action = &up,
-	        .end_time = OPT_TIME(w.wall_ms + 13 * 60 * MINUTE_MS)};
+	        .end_time = OPT_TIME(world.wall_ms + 13 * 60 * MINUTE_MS)};
 	ask("PutScheduledAction", &in);
-	assert_string_equal(w.code, "");
+	assert_string_equal(world.code, "");
 	for (int i = 0; i < 6 * 60 - 1; i++)
 		pass(MINUTE_MS);
 	assert_int_equal(w.desired, 1);
@@ -584,7 +502,7 @@ static void put_requests(const char *label, const char *code)
 	                                                                .policy_type = S("TargetTrackingScaling"),
 	                                                                .target_tracking_scaling_policy_configuration = &t};
 	ask("PutScalingPolicy", &in);
-	assert_string_equal(w.code, code);
+	assert_string_equal(world.code, code);
 }
 
 static void requests_per_target(void **state)

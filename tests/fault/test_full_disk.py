@@ -1,17 +1,21 @@
 """A disk that fills up: errors in the services' words, nothing half there, and everything works again when there is room. The disk is a
 small tmpfs in a mount namespace that the cloud alone lives in."""
+import io
 import json
 import os
 import shutil
+import tarfile
 import tempfile
 import time
 import unittest
 
 from botocore.exceptions import ClientError
 
+from busybox import push
 from cloud import Cloud
 from functions import Functions, package
 from leftovers import blobs, leftovers, unfinished_files
+from registry import Registry
 from tasked import Tasked
 
 SIZE_MIB = 24
@@ -217,6 +221,36 @@ class Layers(Tasked):
             self.assertTrue(task["lastStatus"] != "STOPPED", task)
             time.sleep(0.1)
         return task
+
+    def test_bomb(self):
+        """A small layer that becomes a large one is refused before the disk is full, and what it was about to take is there again."""
+        ecr, inside = self.cloud.client("ecr"), f"/proc/{self.cloud.process.pid}/root{self.cloud.data}"
+        r = Registry(ecr, self.cloud.endpoint, "app", host=self.uri.split("/")[0])
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w") as t:
+            for n in range(32):
+                entry = tarfile.TarInfo(f"zeros-{n}")
+                entry.size = 16 << 20
+                t.addfile(entry, io.BytesIO(bytes(entry.size)))
+        push(r, tar.getvalue(), "bomb")
+        self.ecs.register_task_definition(family="bomb", requiresCompatibilities=["FARGATE"], networkMode="awsvpc", cpu="256", memory="512",
+                                          executionRoleArn=self.role, containerDefinitions=[{"name": "c", "image": self.uri + ":bomb"}])
+        before, least, arn = os.statvfs(inside).f_bavail, None, self.run_task("bomb")
+        deadline = time.monotonic() + 120
+        while (task := self.ecs.describe_tasks(tasks=[arn])["tasks"][0])["lastStatus"] != "STOPPED":
+            self.assertLess(time.monotonic(), deadline, task)
+            room = os.statvfs(inside)
+            least = min(least or room.f_bavail, room.f_bavail)
+            time.sleep(0.01)
+        self.assertRegex(task["stoppedReason"], "^CannotPullContainerError: .*no room for the layer")
+        self.assertGreater(least * room.f_bsize, 4 << 20)
+        while os.statvfs(inside).f_bavail < before - 2048:  # 8 MiB of pages
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+        self.assertEqual([n for n in os.listdir(os.path.join(inside, "layers")) if n[0] != "."], [])
+        # others still have room
+        arn = self.run_task()
+        self.until(arn, "RUNNING")
 
     def test_room(self):
         inside = f"/proc/{self.cloud.process.pid}/root{self.cloud.data}"

@@ -25,11 +25,18 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NAME_CHARS = 2 * STEWARD_DIGEST_BYTES + 1, MEMORY_MAX = 1 << 30, NOBODY = LAYER_UID_BASE - 1 };
+enum {
+	NAME_CHARS = 2 * STEWARD_DIGEST_BYTES + 1,
+	MEMORY_MAX = 1 << 30,
+	NOBODY = LAYER_UID_BASE - 1,
+	RESERVE_BYTES = 1 << 30,
+	RESERVE_PART = 20
+};
 #define NEW ".new-"
 #define GONE ".gone-"
 
@@ -300,12 +307,28 @@ static int judge(const struct steward_unpack *r, const struct unpack_report done
 	return tar->error;
 }
 
-int unpack_layer(int layers, unsigned number, int file, const struct steward_unpack *r, char *ret_why, size_t cap)
+/* What a layer may take of the disk: everybody else needs the last room too, so a bomb is refused before it is full. */
+static uint64_t room_of(int layers)
 {
+	struct statvfs fs;
+	if (fstatvfs(layers, &fs) < 0)
+		return UINT64_MAX;
+	uint64_t part = (uint64_t)fs.f_blocks * fs.f_frsize / RESERVE_PART, kept = part < RESERVE_BYTES ? part : RESERVE_BYTES;
+	uint64_t free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return free > kept ? free - kept : 1;
+}
+
+int unpack_layer(int layers, unsigned number, int file, const struct steward_unpack *asked, char *ret_why, size_t cap)
+{
+	const uint64_t room = room_of(layers);
+	struct steward_unpack bounded = *asked, *r = &bounded;
 	char name[NAME_CHARS], fresh[48];
 	struct unpack_report done[2];
 	struct stat st;
 	int fs = -1, error;
+	bool tight = room < asked->max_bytes;
+	if (tight)
+		bounded.max_bytes = room;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	name_of(r->diff_id, name);
 	snprintf(fresh, sizeof(fresh), NEW "%u-%d", number, (int)getpid());
@@ -322,6 +345,10 @@ int unpack_layer(int layers, unsigned number, int file, const struct steward_unp
 		error = run(r, file, fs, done);
 	if (!error)
 		error = judge(r, done, ret_why, cap);
+	if (error == -E2BIG && tight) {
+		snprintf(ret_why, cap, "the disk has no room for the layer's content");
+		error = -ENOSPC;
+	}
 	/* under its name it is whole, after a crash of the machine too */
 	if (!error && (syncfs(fs) < 0 || renameat(layers, fresh, layers, name) < 0 || fsync(layers) < 0))
 		error = errno == EEXIST || errno == ENOTEMPTY ? 0 : -errno;

@@ -8,7 +8,7 @@
 
 /* Unpacks `file` in two children without rights; `number` makes the temporary name unique. -EEXIST never: one that is there counts
  * as done. ret_why: a sentence for the user. */
-int unpack_layer(int layers, unsigned number, int file, const struct steward_unpack *r, char *ret_why, size_t cap);
+int unpack_layer(int layers, unsigned number, int file, const struct steward_unpack *asked, char *ret_why, size_t cap);
 
 /* The names of layers that shall stay. */
 struct layer_keep {

@@ -171,6 +171,20 @@ class Skopeo(ClientCase):
         refused = self.skopeo("copy", "--dest-tls-verify=false", f"oci:{self.dir}/in:latest", f"docker://{self.host}/{self.name}-not:1", check=False)
         self.assertIn("does not exist in the registry", refused.stderr)
 
+    def test_tls(self):
+        """By the cloud's own certificate; a client that does not know its authority sends nothing."""
+        host = os.environ["QUARTET_TLS_ENDPOINT"].split("//")[1]
+        made, certificates = layout(self.dir / "in", {"a": self.name.encode()}), self.dir / "certificates"
+        certificates.mkdir()
+        shutil.copy(os.path.join(os.environ["QUARTET_DATA"], "tls", "ca.pem"), certificates / "ca.crt")
+        self.skopeo("login", "--cert-dir", str(certificates), "-u", "AWS", "--password-stdin", host, stdin=password(self.ecr))
+        self.skopeo("copy", "--dest-cert-dir", str(certificates), "--preserve-digests", f"oci:{self.dir}/in:latest", f"docker://{host}/{self.name}:tls")
+        self.assertEqual(self.stored("tls")[0], made)
+        self.skopeo("copy", "--src-cert-dir", str(certificates), "--preserve-digests", f"docker://{host}/{self.name}:tls", f"oci:{self.dir}/out:tls")
+        self.assertIn(made[7:], blobs(self.dir / "out"))
+        refused = self.skopeo("inspect", f"docker://{host}/{self.name}:tls", check=False)
+        self.assertIn("x509", refused.stderr)
+
     def test_sync(self):
         layout(self.dir / "in", {"a": self.name.encode()})
         for tag in ("1", "2"):

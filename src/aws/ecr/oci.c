@@ -94,6 +94,19 @@ void ecr_spell_error(struct call *c)
 	oci_reply(c, status, "application/json; charset=utf-8", arena_dup(c->arena, buf_str(&b)));
 }
 
+bool oci_is_meant(struct call *c, struct str header, struct str digest)
+{
+	struct str tags = call_header(c, header);
+	while (str_set(tags) && str_set(digest)) {
+		struct str one = str_trim(str_cut(&tags, ','));
+		if (str_starts(one, S("W/")))
+			one = str_from_at(one, 2);
+		if (str_is(one, "*") || (one.n == digest.n + 2 && str_eq(str_sub(one, 1, digest.n), digest)))
+			return true;
+	}
+	return false;
+}
+
 bool oci_has_body(struct call *c)
 {
 	int64_t length = body_length(c->body);

@@ -19,6 +19,9 @@ __attribute__((format(printf, 4, 5))) int oci_fail(struct call *c, const char *c
 /* The reply's body, from the arena. */
 int oci_reply(struct call *c, unsigned status, const char *content_type, struct str body);
 struct str oci_path(struct call *c, const char *kind, struct str id); /* /v2/NAME/KIND/ID */
+/* Says the header (If-Match, If-None-Match) that the content is wanted that has this digest? Absent: there is none, and "*" is not
+ * it. */
+bool oci_is_meant(struct call *c, struct str header, struct str digest);
 /* Does a body come with the request? */
 bool oci_has_body(struct call *c);
 /* The n and last of a list. CALL_FAIL: n is no number. */

@@ -45,6 +45,10 @@ static int read_blob(struct call *c, const struct oci_request *r, bool head)
 	if (!ecr_find_layer(call_txn(c), c->arena, &r->place, r->id, &layer) ||
 	    !ecr_find_content(call_txn(c), c->arena, r->id, &content))
 		return oci_fail(c, "BLOB_UNKNOWN", 404, "The repository has no blob %.*s.", STR_ARG(r->id));
+	if (oci_is_meant(c, S("if-none-match"), r->id)) {
+		call_reply_header(c, S("ETag"), ARENA_CAT(c->arena, S("\""), r->id, S("\"")));
+		return oci_reply(c, 304, NULL, S(""));
+	}
 	struct range range;
 	if (!range_read(head ? STR_NONE : call_header(c, S("range")), (uint64_t)content.size.v, &range)) {
 		oci_fail(c, "SIZE_INVALID", 416, "The range begins behind the end of the blob.");

@@ -63,6 +63,8 @@ static int get_manifest(struct call *c, const struct oci_request *r, bool head)
 		translate(c, &type, &text, &digest);
 	call_reply_header(c, S("Docker-Content-Digest"), digest);
 	call_reply_header(c, S("ETag"), ARENA_CAT(c->arena, S("\""), digest, S("\"")));
+	if (oci_is_meant(c, S("if-none-match"), digest))
+		return oci_reply(c, 304, NULL, S(""));
 	return oci_reply(c, 200, arena_dupz(c->arena, type), text);
 }
 
@@ -134,6 +136,11 @@ static int put_manifest(struct call *c)
 	if (ecr_get_for_push(c, &r->place, &repository) != CALL_OK)
 		return CALL_FAIL;
 	bool by_digest = str_find_char(r->id, ':') >= 0;
+	struct str now = by_digest ? STR_NONE : ecr_find_tag(call_txn(c), c->arena, &r->place, r->id);
+	if ((str_set(call_header(c, S("if-match"))) && !oci_is_meant(c, S("if-match"), now)) ||
+	    oci_is_meant(c, S("if-none-match"), now))
+		return oci_fail(c, "MANIFEST_INVALID", 412, "The tag means %.*s by now.",
+		                STR_ARG(str_set(now) ? now : S("nothing")));
 	struct str type = call_header(c, S("content-type"));
 	struct ecr_put put = {.text = arena_dup(c->arena, buf_str(&k->text)),
 	                      .media_type = str_set(type) ? str_trim(str_cut(&type, ';')) : STR_NONE,

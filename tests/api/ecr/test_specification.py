@@ -331,6 +331,30 @@ class PushManifests(Specification):
         self.ask(413, "PUT", "manifests/larger", body=text + b" ", headers={"Content-Type": OCI}, error="MANIFEST_INVALID")
         self.ask(404, "GET", "manifests/larger")
 
+    def test_conditions(self):
+        """RFC 9110, section 13: what a client has is not sent again, and a tag is not moved that somebody else has moved meanwhile."""
+        first, text = self.image("v")
+        second, other = self.image()
+        tag = self.ask(200, "GET", "manifests/v").headers["ETag"]
+        self.assertEqual(tag, f'"{first}"')
+        for path, etag in (("manifests/v", tag), ("manifests/" + first, tag), ("blobs/" + json.loads(text)["config"]["digest"], '"%s"' % json.loads(text)["config"]["digest"])):
+            for method in ("GET", "HEAD"):
+                for has in (etag, "*", f'"x", W/{etag}'):
+                    reply = self.ask(304, method, path, headers={"If-None-Match": has})
+                    self.assertEqual((reply.body, reply.headers["ETag"]), (b"", etag))
+                self.ask(200, method, path, headers={"If-None-Match": '"x"'})
+        put = lambda status, at="v", **headers: self.ask(status, "PUT", "manifests/" + at, body=other, headers={
+            "Content-Type": OCI, **{k.replace("_", "-"): v for k, v in headers.items()}}, error=None if status == 201 else "MANIFEST_INVALID")
+        put(412, If_Match=f'"{second}"')
+        put(412, If_None_Match="*")
+        put(412, If_None_Match=tag)
+        put(412, "new", If_Match="*")
+        self.assertEqual(self.ask(200, "GET", "manifests/v").headers["ETag"], tag)
+        self.ask(404, "GET", "manifests/new")
+        put(201, If_Match=tag)
+        self.assertEqual(self.ask(200, "GET", "manifests/v").headers["Docker-Content-Digest"], second)
+        put(201, "new", If_None_Match="*")
+
     def test_subject(self):
         """It need not be there; that it was understood is said."""
         subject = {"mediaType": OCI, "digest": digest(self.name.encode()), "size": 9}

@@ -119,6 +119,24 @@ static void speaks_base64(void **state)
 			fail_msg("%s was decoded", bad[i]);
 	assert_false(str_set(base64url_decode(&a, S("+//+"))));
 	assert_false(str_set(base64_decode(&a, STR_NONE)));
+	/* every three bytes' every digit, and every length behind the last four of them */
+	char bytes[300];
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 167 + i / 256);
+	for (unsigned n = 0; n <= sizeof(bytes); n++) {
+		assert_true(str_eq(base64_decode(&a, base64_encode(&a, str_of(bytes, n))), str_of(bytes, n)));
+		assert_true(str_eq(base64url_decode(&a, base64url_encode(&a, str_of(bytes, n))), str_of(bytes, n)));
+	}
+	/* anything else at any place */
+	for (unsigned c = 0; c < 256; c++) {
+		bool digit = ascii_is_alnum((char)c);
+		for (unsigned at = 0; at < 6; at++) {
+			char text[] = "QUJDREVG", other[] = "QUJDREVG";
+			text[at] = other[at] = (char)c;
+			assert_int_equal(str_set(base64_decode(&a, str_of(text, 8))), digit || c == '+' || c == '/');
+			assert_int_equal(str_set(base64url_decode(&a, str_of(other, 8))), digit || c == '-' || c == '_');
+		}
+	}
 }
 
 int main(void)

@@ -4,6 +4,7 @@
 #include "role/exec.h"
 #include "role/retire.h"
 
+#include "aws/route53/route53.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -119,14 +120,30 @@ static struct str sandboxes_json(struct admin *a, struct arena *arena)
 	return arena_dup(arena, buf_str(&b));
 }
 
+/* Where names of hosted zones are answered to this machine. */
+static struct str names_json(struct admin *a, struct arena *arena)
+{
+	struct buf CLEAN_BUF b;
+	const char *why, *at = route53_responder(a->cloud, &why);
+	buf_init(&b, 1024);
+	struct json_out o = json_out(&b);
+	json_open(&o, '{');
+	json_key(&o, S("answered_at"));
+	json_string(&o, str_from(at ? at : ""));
+	json_key(&o, S("why_not"));
+	json_string(&o, str_from(at ? "" : why));
+	json_close(&o, '}');
+	return arena_dup(arena, buf_str(&b));
+}
+
 static void health(struct admin *a, struct http_request *r)
 {
-	struct str sandboxes = sandboxes_json(a, http_arena(r));
+	struct str sandboxes = sandboxes_json(a, http_arena(r)), names = names_json(a, http_arena(r));
 	struct str body = arena_printf(
 	        http_arena(r),
-	        "{\"status\":\"running\",\"version\":\"%s\",\"revision\":%llu,\"connections\":%zu,\"sandboxes\":%.*s}\n",
+	        "{\"status\":\"running\",\"version\":\"%s\",\"revision\":%llu,\"connections\":%zu,\"sandboxes\":%.*s,\"names\":%.*s}\n",
 	        QUARTET_VERSION, (unsigned long long)store_revision(a->cloud->store), http_connections(a->cloud->http),
-	        STR_ARG(sandboxes));
+	        STR_ARG(sandboxes), STR_ARG(names));
 	reply_text(r, 200, "application/json", body);
 }
 

@@ -157,5 +157,12 @@ int cli_doctor(struct cli *cli)
 	line(true, "running", cloud.endpoint, NULL);
 	line(works, "sandboxes", works ? "work" : "do not work", arena_dupz(&cli->arena, json_get_str(s, S("why_not"))));
 	line(network, "outbound network", network ? "yes" : "no", arena_dupz(&cli->arena, json_get_str(s, S("why_no_network"))));
+	const struct json_value *names = json_get(json_parse(&cli->arena, body, NULL), S("names"));
+	struct str at = json_get_str(names, S("answered_at")), why = json_get_str(names, S("why_not"));
+	line(!why.n, "names of hosted zones",
+	     at.n    ? arena_dupz(&cli->arena, at)
+	     : why.n ? arena_dupz(&cli->arena, why)
+	             : "not answered to this machine, as configured",
+	     "another address as [dns] listen, or none");
 	return CLI_OK;
 }

@@ -14,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -356,12 +357,15 @@ static void open_host(struct route53_state *s)
 	if (!listen_at || strcmp(listen_at, "none") == 0)
 		return;
 	if (!read_place(str_from(listen_at), &at)) {
-		log_warn("[dns] listen wants ADDRESS:PORT or none, not \"%s\": no names are answered to this machine", listen_at);
+		snprintf(s->why_not, sizeof(s->why_not), "[dns] listen wants ADDRESS:PORT or none, not \"%s\"", listen_at);
+		log_warn("no names are answered to this machine: %s", s->why_not);
 		return;
 	}
 	int datagrams = open_socket(SOCK_DGRAM, &at), connections = datagrams < 0 ? datagrams : open_socket(SOCK_STREAM, &at);
 	if (connections < 0) {
-		log_info("no names are answered to this machine: %s: %s", listen_at, strerror(-connections));
+		snprintf(s->why_not, sizeof(s->why_not), "%s: %s", listen_at, strerror(-connections));
+		log_warn("no names are answered to this machine: %s; another address can be set as [dns] listen, or none",
+		         s->why_not);
 		if (datagrams >= 0)
 			close(datagrams);
 		return;
@@ -370,6 +374,13 @@ static void open_host(struct route53_state *s)
 	dns_serve_datagrams(s->host, HOST, datagrams);
 	dns_serve_connections(s->host, HOST, connections);
 	log_info("answering names of hosted zones at %s", listen_at);
+}
+
+const char *route53_responder(const struct cloud *cloud, const char **ret_why)
+{
+	const struct route53_state *s = route53_state(cloud);
+	*ret_why = s ? s->why_not : "";
+	return s && s->host ? cloud->dns_listen : NULL;
 }
 
 int route53_index_open(struct route53_state *s)

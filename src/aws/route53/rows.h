@@ -26,7 +26,8 @@ enum {
 struct route53_state {
 	struct cloud *cloud;
 	struct dns_zones *zones;
-	struct dns *host; /* the responder for this machine; NULL: none */
+	struct dns *host;  /* the responder for this machine; NULL: none */
+	char why_not[160]; /* then: why; "": nobody wants one */
 	struct store_watch *watch;
 	struct route53_checks *checks;
 	struct query_logs *logs;
@@ -111,6 +112,8 @@ struct route53_checking {
 	struct str_list wrong;
 };
 void route53_wrong(struct call *c, struct route53_checking *k, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* geo_location.c: is it one of those that there are? */
+bool route53_geo_there(const struct route53_geo_location *g);
 int route53_set_check_form(struct call *c, const struct route53_change *change);
 void route53_set_check_values(struct call *c, struct route53_checking *k, const struct route53_resource_record_set *set,
                               const uint8_t *name);
@@ -145,6 +148,7 @@ route53_get_account_limit_handler route53_get_account_limit;
 route53_get_change_handler route53_get_change;
 route53_get_checker_ip_ranges_handler route53_get_checker_ip_ranges;
 route53_get_health_check_count_handler route53_get_health_check_count;
+route53_get_geo_location_handler route53_get_geo_location;
 route53_get_health_check_handler route53_get_health_check;
 route53_get_health_check_last_failure_reason_handler route53_get_health_check_last_failure_reason;
 route53_get_health_check_status_handler route53_get_health_check_status;
@@ -158,6 +162,7 @@ route53_get_reusable_delegation_set_limit_handler route53_get_reusable_delegatio
 route53_list_cidr_blocks_handler route53_list_cidr_blocks;
 route53_list_cidr_collections_handler route53_list_cidr_collections;
 route53_list_cidr_locations_handler route53_list_cidr_locations;
+route53_list_geo_locations_handler route53_list_geo_locations;
 route53_list_health_checks_handler route53_list_health_checks;
 route53_list_hosted_zones_by_name_handler route53_list_hosted_zones_by_name;
 route53_list_hosted_zones_by_vpc_handler route53_list_hosted_zones_by_vpc;

@@ -115,6 +115,8 @@ int route53_set_check_form(struct call *c, const struct route53_change *change)
 			        "Invalid request: Expected exactly one of [ContinentCode, or CountryCode with or without "
 			        "SubdivisionCode] in %.*s",
 			        STR_ARG(text));
+		if (!str_is(change->action, "DELETE") && !route53_geo_there(g))
+			return route53_invalid(c, "Invalid request: The GeoLocation is not supported in %.*s", STR_ARG(text));
 	}
 	return CALL_OK;
 }

@@ -1,10 +1,12 @@
 """The responder for this machine, asked by dig: answers, refusals, truncation, delegation, two clouds beside each other, a restart."""
 import datetime
+import json
 import os
 import shutil
 import subprocess
 import time
 import unittest
+import urllib.request
 import uuid
 
 from cloud import Cloud, free_port
@@ -166,6 +168,14 @@ class Answers(unittest.TestCase):
         with Answering(self.cloud.dns_port) as other:
             self.assertIn(f"no names are answered to this machine: 127.0.0.1:{self.cloud.dns_port}: Address already in use", other.log_text())
             self.assertEqual(other.client("route53").list_hosted_zones()["HostedZones"], [])
+            self.assertEqual(self.names(self.cloud), {"answered_at": f"127.0.0.1:{self.cloud.dns_port}", "why_not": ""})
+            self.assertEqual(self.names(other), {"answered_at": "", "why_not": f"127.0.0.1:{self.cloud.dns_port}: Address already in use"})
+            said = subprocess.run([os.environ["QUARTET"], "doctor", "--data", other.data], capture_output=True, text=True, check=False).stdout
+            self.assertIn(f"127.0.0.1:{self.cloud.dns_port}: Address already in use: another address as [dns] listen", said)
+
+    def names(self, cloud):
+        with urllib.request.urlopen(cloud.endpoint + "/_quartet/health", timeout=10) as reply:
+            return json.load(reply)["names"]
 
 
 if __name__ == "__main__":

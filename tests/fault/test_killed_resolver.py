@@ -1,4 +1,6 @@
 """Route 53 Resolver while roles die: rules go on leading names elsewhere, endpoints go on answering, and nothing is left of those that end."""
+import ctypes
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -9,9 +11,38 @@ import uuid
 from answers import build
 from busybox import busybox, push, why_not
 from registry import Registry
-from tasked import AWAY, Tasked, words
+from tasked import AWAY, Tasked
 
-TABLES = ("tcp", "tcp6", "udp", "udp6", "unix", "netlink", "packet", "raw")
+SIOCGSKNS, PIDFD_GETFD = 0x894C, 438
+
+
+def places_of_sockets(pid):
+    """The network namespaces that a process has sockets in."""
+    process, found = os.pidfd_open(pid), set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        mine = ctypes.CDLL(None).syscall(PIDFD_GETFD, process, int(fd), 0)
+        try:
+            space = fcntl.ioctl(mine, SIOCGSKNS)
+        except OSError:
+            pass  # no socket, or it is gone
+        else:
+            found.add(os.readlink(f"/proc/self/fd/{space}"))
+            os.close(space)
+        if mine >= 0:
+            os.close(mine)
+    os.close(process)
+    return found
+
+
+def inhabited():
+    """Those that a process is in."""
+    found = set()
+    for place in pathlib.Path("/proc").glob("[0-9]*/ns/net"):
+        try:
+            found.add(os.readlink(place))
+        except OSError:
+            continue
+    return found
 
 
 @unittest.skipIf(why_not(), why_not())
@@ -59,17 +90,20 @@ class Resolver(Tasked):
         return said.stdout.strip()
 
     def counted(self):
-        """(links of routers, namespaces that net has, sockets that api has in others' namespaces); None: a role is not there."""
+        """(links of routers, namespaces that net has, sockets that api has in namespaces that are nobody's else); None: a role is not there."""
         net, api = self.net(), self.cloud.role_pid("api")
         try:
-            spaces = {os.readlink(f"/proc/{net}/fd/{fd}"): fd for fd in os.listdir(f"/proc/{net}/fd") if os.readlink(f"/proc/{net}/fd/{fd}").startswith("net:")}
+            spaces = {}
+            for fd in os.listdir(f"/proc/{net}/fd"):
+                place = os.readlink(f"/proc/{net}/fd/{fd}")
+                if place.startswith("net:"):
+                    spaces[place] = fd
             links = sum(subprocess.run(["nsenter", f"--net=/proc/{net}/fd/{fd}", "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout.count("\n")
                         for fd in spaces.values())
-            known = {word for table in TABLES for line in words(f"/proc/{api}/net/{table}").splitlines() for word in line.split()}
-            sockets = [os.readlink(f"/proc/{api}/fd/{fd}") for fd in os.listdir(f"/proc/{api}/fd")]
-        except (OSError, subprocess.CalledProcessError):
+            alone = [place for place in places_of_sockets(api) if place not in spaces and place not in inhabited()]
+        except (OSError, TypeError, subprocess.CalledProcessError):
             return None
-        return links, len(spaces), sum(s.startswith("socket:[") and s[8:-1] not in known for s in sockets)
+        return links, len(spaces), len(alone)
 
     def endpoint(self, direction, word=None):
         made = self.r.create_resolver_endpoint(CreatorRequestId=word or uuid.uuid4().hex, Direction=direction, SecurityGroupIds=[self.group_id],
@@ -93,7 +127,7 @@ class Resolver(Tasked):
             self.kill(*roles)
             if "net" in roles:
                 address = self.begin()
-                self.r.update_resolver_rule(ResolverRuleId=rule, Config={"TargetIps": [{"Ip": address}]})
+                self.eventually(lambda ip=address: self.r.update_resolver_rule(ResolverRuleId=rule, Config={"TargetIps": [{"Ip": ip}]}))
             self.eventually(all_well)
             self.eventually(lambda: self.works(inside) and self.works(out))
         # in the middle of a beginning and of an end

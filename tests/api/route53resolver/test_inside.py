@@ -97,6 +97,14 @@ class Inside(TaskCase):
         self.assertEqual(len(lines), len(questions), lines)
         return lines
 
+    def told(self, expected, *questions, **more):
+        """Sooner or later a task is told this: changes of groups need a moment, and a slow machine may be late with an answer."""
+        for _ in range(4):
+            said = self.asked(*questions, **more)
+            if said == expected:
+                return
+        self.assertEqual(said, expected)
+
     def test_rules_lead_elsewhere(self):
         server, w = self.server(), self.word
         corp, own = f"corp{w}.test", f"own.corp{w}.test"
@@ -106,22 +114,21 @@ class Inside(TaskCase):
         self.rule(f"back.{own}", (server, 5300))
         self.rule(f"sys.corp{w}.test")
         sources = self.addresses("OUTBOUND")
-        said = self.asked(f"host.{corp}", f"host.{corp} tcp", f"large.{corp}", f"none.{corp}", f"x.back.{own}", f"host.{own}", f"x.sys.{corp}",
-                          *[f"who.{corp}"] * 12)
-        self.assertEqual(said[:6], ["0 10.9.9.9", "0 10.9.9.9", "cut 0 10.9.9.9", "3", "0 10.9.9.8", "0 10.1.1.2"])
-        self.assertEqual(said[6], "3", "a rule of the type SYSTEM leaves it to the zone")
+        # a rule of the type SYSTEM leaves its names to the zone, which has none
+        self.told(["0 10.9.9.9", "0 10.9.9.9", "cut 0 10.9.9.9", "3", "0 10.9.9.8", "0 10.1.1.2", "3"],
+                  f"host.{corp}", f"host.{corp} tcp", f"large.{corp}", f"none.{corp}", f"x.back.{own}", f"host.{own}", f"x.sys.{corp}")
         # both addresses of the endpoint ask, in turn
-        self.assertEqual(sorted(set(said[7:])), ["0 " + a for a in sources])
+        self.wait(lambda: set(self.asked(*[f"who.{corp}"] * 12)) == {"0 " + a for a in sources})
 
     def test_targets_are_tried_in_turn(self):
         server, domain = self.server(), f"turn{self.word}.test"
         rule = self.rule(domain, "10.77.1.250", server, "10.77.1.251")
-        self.assertEqual(self.asked(*[f"a{i}.{domain}" for i in range(4)]), ["0 10.9.9.9"] * 4)
+        self.told(["0 10.9.9.9"] * 4, *[f"a{i}.{domain}" for i in range(4)])
         # nobody at all
         self.resolver.update_resolver_rule(ResolverRuleId=rule, Config={"TargetIps": [{"Ip": server, "Port": 54}]})
-        self.assertEqual(self.asked(f"a.{domain}"), ["2"])
+        self.told(["2"], f"a.{domain}")
         self.resolver.update_resolver_rule(ResolverRuleId=rule, Config={"TargetIps": [{"Ip": server, "Port": 5300}]})
-        self.assertEqual(self.asked(f"a.{domain}"), ["0 10.9.9.8"])
+        self.told(["0 10.9.9.8"], f"a.{domain}")
 
     def test_groups_hold(self):
         server, domain = self.server(), f"group{self.word}.test"
@@ -129,15 +136,15 @@ class Inside(TaskCase):
         closed = dict(GroupId=self.doors, IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
         self.ec2.revoke_security_group_egress(**closed)
         self.addCleanup(self.ec2.authorize_security_group_egress, **closed)
-        self.assertEqual(self.asked(f"a.{domain}"), ["2"], "what the endpoint may not send")
+        self.told(["2"], f"a.{domain}")  # what the endpoint may not send
 
     def test_a_rule_ends(self):
         server, domain = self.server(), f"end{self.word}.test"
         rule = self.rule(domain, server)
         self.zone(domain, a="10.1.1.3")
-        self.assertEqual(self.asked(f"a.{domain}"), ["0 10.9.9.9"])
+        self.told(["0 10.9.9.9"], f"a.{domain}")
         self.resolver.disassociate_resolver_rule(ResolverRuleId=rule, VPCId=self.vpc)
-        self.assertEqual(self.asked(f"a.{domain}"), ["0 10.1.1.3"])
+        self.told(["0 10.1.1.3"], f"a.{domain}")
         self.resolver.associate_resolver_rule(ResolverRuleId=rule, VPCId=self.vpc)
 
     def test_others_ask_here(self):
@@ -149,8 +156,8 @@ class Inside(TaskCase):
         internal = "ip-" + ip.replace(".", "-") + f".{self.region}.compute.internal"
         self.at(self.far_subnet)
         for address in self.addresses("INBOUND"):
-            said = self.asked(f"host.mine{w}.test", f"host.mine{w}.test tcp", f"none.mine{w}.test", f"a.on{w}.test", internal, server=address)
-            self.assertEqual(said, ["0 10.1.1.4", "0 10.1.1.4", "3", "0 10.9.9.9", "0 " + ip])
+            self.told(["0 10.1.1.4", "0 10.1.1.4", "3", "0 10.9.9.9", "0 " + ip],
+                      f"host.mine{w}.test", f"host.mine{w}.test tcp", f"none.mine{w}.test", f"a.on{w}.test", internal, server=address)
         # the far VPC's own resolver knows nothing of it, and can be told where to ask
         out = self.resolver.create_resolver_endpoint(CreatorRequestId=uuid.uuid4().hex, Direction="OUTBOUND", SecurityGroupIds=[self.servers],
                                                      IpAddresses=[{"SubnetId": self.far_subnet["SubnetId"]}] * 2)["ResolverEndpoint"]["Id"]
@@ -161,23 +168,23 @@ class Inside(TaskCase):
         self.addCleanup(self.resolver.delete_resolver_rule, ResolverRuleId=rule)
         self.resolver.associate_resolver_rule(ResolverRuleId=rule, VPCId=self.far)
         self.addCleanup(self.resolver.disassociate_resolver_rule, ResolverRuleId=rule, VPCId=self.far)
-        self.assertEqual(self.asked(f"host.mine{w}.test", server="10.77.0.2"), ["0 10.1.1.4"])
+        self.told(["0 10.1.1.4"], f"host.mine{w}.test", server="10.77.0.2")
         # who is not let in hears nothing: a group that allows nobody
         self.ec2.revoke_security_group_ingress(GroupId=self.doors, IpPermissions=[
             {"IpProtocol": "udp", "FromPort": 53, "ToPort": 53, "IpRanges": [{"CidrIp": FAR}]}])
         self.addCleanup(self.ec2.authorize_security_group_ingress, GroupId=self.doors, IpPermissions=[
             {"IpProtocol": "udp", "FromPort": 53, "ToPort": 53, "IpRanges": [{"CidrIp": FAR}]}])
-        self.assertEqual(self.asked(f"host.mine{w}.test", server=ip), ["silent"])
+        self.told(["silent"], f"host.mine{w}.test", server=ip)
 
     def test_reverse_names(self):
         ip = self.addresses("INBOUND")[0]
         reverse = ".".join(reversed(ip.split("."))) + ".in-addr.arpa"
         server = self.server()
         self.rule("31.172.in-addr.arpa", server)
-        self.assertEqual(self.asked(f"{reverse} udp 12"), ["0"], "the VPC's own, which has more labels; its answer is no address")
+        self.told(["0"], f"{reverse} udp 12")  # the VPC's own, which has more labels; its answer is no address
         self.resolver.update_resolver_config(ResourceId=self.vpc, AutodefinedReverseFlag="DISABLE")
         self.addCleanup(self.resolver.update_resolver_config, ResourceId=self.vpc, AutodefinedReverseFlag="ENABLE")
-        self.assertEqual(self.asked(f"{reverse} udp 1"), ["0 10.9.9.9"])
+        self.told(["0 10.9.9.9"], f"{reverse} udp 1")
 
 
 if __name__ == "__main__":

@@ -330,6 +330,8 @@ static bool leads_elsewhere(const struct asked *q)
 	if (rule < 0 || rule < own_labels(q))
 		return false;
 	q->answer->way = way;
+	if (way->door_count)
+		resolver_count(q->names->desk->cloud, way->doors[0]);
 	return true;
 }
 
@@ -373,6 +375,8 @@ enum dns_said ec2_names_ask(void *ctx, const char *place, uint32_t peer, const s
 	const struct home *home = home_of(n, vpc, peer, behind_door != NULL);
 	if (!home)
 		return DNS_SILENT;
+	if (behind_door)
+		resolver_count(n->desk->cloud, place);
 	struct asked q = {.names = n,
 	                  .vpc_id = vpc,
 	                  .peer = peer,

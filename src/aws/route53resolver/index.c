@@ -2,21 +2,23 @@
  * interfaces, VPCs that do not answer for their addresses. A watch keeps it true, so a change is in force when its reply goes out.
  *
  * And one thing that is written without being asked for: an endpoint's addresses are attached once the network has their
- * interfaces. */
+ * interfaces. Questions are counted here too, for CloudWatch. */
 #include "rows.h"
 
 #include "aws/ec2/ec2.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "engine/dns/name.h"
+#include "engine/metrics/metrics.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS = 5, ATTACH_AGAIN_US = 1000 * 1000 };
+enum { PARTS = 5, ATTACH_AGAIN_US = 1000 * 1000, COUNT_US = 500 * 1000, MINUTE_S = 60 };
 
 struct rule {
 	uint8_t domain[DNS_NAME_MAX];
@@ -31,6 +33,8 @@ struct endpoint {
 	char doors[DNS_WAY_DOORS_MAX][DNS_DOOR_MAX]; /* all of them */
 	bool open[DNS_WAY_DOORS_MAX];
 	unsigned door_count;
+	bool inbound;
+	uint64_t queries; /* that CloudWatch has not heard of */
 };
 
 struct association {
@@ -48,6 +52,7 @@ struct resolver_state {
 	struct map rules, endpoints, associations; /* by id; ids are unique in the cloud */
 	struct map vpcs, silent;                   /* by the VPC's id; silent: no names of addresses */
 	struct map doors;                          /* interface -> its endpoint */
+	struct loop_timer *counting;
 };
 
 static char *copy(struct str text)
@@ -98,10 +103,45 @@ static void take_rule(struct resolver_state *s, struct arena *a, struct str id, 
 	map_put(&s->rules, id, rule);
 }
 
+static void hand_over(struct resolver_state *s, struct endpoint *e)
+{
+	const struct metric_dimension by = {S("EndpointId"), str_from(e->id)};
+	const struct metric metric = {str_from(e->account),
+	                              str_from(e->region),
+	                              S("AWS/Route53Resolver"),
+	                              e->inbound ? S("InboundQueryVolume") : S("OutboundQueryVolume"),
+	                              S("Count"),
+	                              &by,
+	                              1};
+	const struct metric_value value = {1, (double)e->queries};
+	if (e->queries && s->cloud->metrics)
+		metrics_put_values(s->cloud->metrics, &metric, clock_wall_ms(), MINUTE_S, &value, 1);
+	e->queries = 0;
+}
+
+static void hand_over_all(void *ctx)
+{
+	struct resolver_state *s = ctx;
+	size_t at = 0;
+	struct str id;
+	void *endpoint;
+	s->counting = NULL;
+	while (map_next(&s->endpoints, &at, &id, &endpoint))
+		hand_over(s, endpoint);
+}
+
+static void count_query(struct resolver_state *s, struct endpoint *e)
+{
+	e->queries++;
+	if (!s->counting)
+		s->counting = loop_add_timer(s->cloud->loop, COUNT_US, hand_over_all, s);
+}
+
 static void endpoint_free(struct resolver_state *s, struct endpoint *e)
 {
 	if (!e)
 		return;
+	hand_over(s, e);
 	for (unsigned i = 0; i < e->door_count; i++)
 		map_remove(&s->doors, str_from(e->doors[i]));
 	free(e->account);
@@ -120,6 +160,7 @@ static void take_endpoint(struct resolver_state *s, struct arena *a, const struc
 	e->account = copy(parts->v[2]);
 	e->region = copy(parts->v[3]);
 	e->id = copy(parts->v[4]);
+	e->inbound = str_is(r.endpoint->direction, "INBOUND");
 	for (uint32_t i = 0; i < r.ips.n && i < DNS_WAY_DOORS_MAX; i++) {
 		struct str interface = r.ips.v[i].interface;
 		if (interface.n >= DNS_DOOR_MAX)
@@ -221,6 +262,14 @@ int resolver_rule(const struct cloud *cloud, struct str vpc, const uint8_t *name
 		if (e->open[i])
 			memcpy(ret->doors[ret->door_count++], e->doors[i], DNS_DOOR_MAX);
 	return found->labels;
+}
+
+void resolver_count(const struct cloud *cloud, const char *interface)
+{
+	struct resolver_state *s = cloud_state(cloud, &route53resolver_service);
+	struct endpoint *e = s ? map_get(&s->doors, str_from(interface)) : NULL;
+	if (e)
+		count_query(s, e);
 }
 
 bool resolver_reverse(const struct cloud *cloud, struct str vpc)
@@ -333,6 +382,7 @@ void resolver_index_close(struct resolver_state *s)
 		return;
 	ec2_unwatch_ports(s->cloud, port_came, s);
 	store_unwatch(s->watch);
+	loop_remove_timer(s->cloud->loop, s->counting);
 	while (map_next(&s->rules, &at, &key, &value))
 		rule_free(value);
 	for (at = 0; map_next(&s->associations, &at, &key, &value);)

@@ -1,4 +1,5 @@
 """Rules and endpoints of Route 53 Resolver as they act: asked by tasks in one VPC, with a name server in a task of another."""
+import datetime
 import unittest
 import uuid
 
@@ -97,6 +98,14 @@ class Inside(TaskCase):
         self.assertEqual(len(lines), len(questions), lines)
         return lines
 
+    def volume(self, metric, direction):
+        """How many questions CloudWatch has heard of."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        found = client("cloudwatch", region=self.region).get_metric_statistics(
+            Namespace="AWS/Route53Resolver", MetricName=metric, Dimensions=[{"Name": "EndpointId", "Value": self.endpoints[direction]}],
+            StartTime=now - datetime.timedelta(hours=1), EndTime=now + datetime.timedelta(minutes=5), Period=3600, Statistics=["Sum"])["Datapoints"]
+        return sum(d["Sum"] for d in found)
+
     def told(self, expected, *questions, **more):
         """Sooner or later a task is told this: changes of groups need a moment, and a slow machine may be late with an answer."""
         for _ in range(4):
@@ -119,6 +128,7 @@ class Inside(TaskCase):
                   f"host.{corp}", f"host.{corp} tcp", f"large.{corp}", f"none.{corp}", f"x.back.{own}", f"host.{own}", f"x.sys.{corp}")
         # both addresses of the endpoint ask, in turn
         self.wait(lambda: set(self.asked(*[f"who.{corp}"] * 12)) == {"0 " + a for a in sources})
+        self.wait(lambda: self.volume("OutboundQueryVolume", "OUTBOUND") >= 18)
 
     def test_targets_are_tried_in_turn(self):
         server, domain = self.server(), f"turn{self.word}.test"
@@ -158,6 +168,7 @@ class Inside(TaskCase):
         for address in self.addresses("INBOUND"):
             self.told(["0 10.1.1.4", "0 10.1.1.4", "3", "0 10.9.9.9", "0 " + ip],
                       f"host.mine{w}.test", f"host.mine{w}.test tcp", f"none.mine{w}.test", f"a.on{w}.test", internal, server=address)
+        self.wait(lambda: self.volume("InboundQueryVolume", "INBOUND") >= 10)
         # the far VPC's own resolver knows nothing of it, and can be told where to ask
         out = self.resolver.create_resolver_endpoint(CreatorRequestId=uuid.uuid4().hex, Direction="OUTBOUND", SecurityGroupIds=[self.servers],
                                                      IpAddresses=[{"SubnetId": self.far_subnet["SubnetId"]}] * 2)["ResolverEndpoint"]["Id"]

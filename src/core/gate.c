@@ -283,8 +283,9 @@ static enum gate_next step_decode(struct gate_call *g)
 		return GATE_NEXT;
 	}
 	if (!c->row) {
-		call_fail(c, gate_unsupported(c->protocol), 501, "Quartet does not provide the operation %s:%s.", g->api->id,
-		          api_text(g->api, c->op->name).p);
+		const char *code = c->service->unsupported;
+		call_fail(c, code ? code : gate_unsupported(c->protocol), code ? 400 : 501,
+		          "Quartet does not provide the operation %s:%s.", g->api->id, api_text(g->api, c->op->name).p);
 		return GATE_REPLY;
 	}
 	const struct shape *in = operation_input(g->api, c->op), *out = operation_output(g->api, c->op);

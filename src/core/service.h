@@ -40,6 +40,9 @@ struct service {
 	const char *region;     /* of a global service: where it is, whatever region a request is signed for; NULL: there */
 	const struct service_op *ops;
 	unsigned op_count;
+	/* The code by which its model refuses an operation that it does not support (with 400); NULL: it has none, and the
+	 * protocol's usual one is answered with 501. */
+	const char *unsupported;
 	size_t body_limit_bytes; /* largest request that is not streamed; 0: 1 MiB */
 	/* Before a first start, on a thread of its own: makes files that start() finds then, because bringing them to the disk one
 	 * after the other would be most of its time. What does not succeed, start() tries again. NULL: nothing. */

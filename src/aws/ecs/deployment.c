@@ -171,3 +171,19 @@ int ecs_stop_service_deployment(struct call *c, const struct ecs_stop_service_de
 	ecs_service_put(&s, &r);
 	return CALL_OK;
 }
+
+/* Deployments wait at lifecycle hooks, and none has such. */
+int ecs_continue_service_deployment(struct call *c, const struct ecs_continue_service_deployment_request *in,
+                                    struct ecs_continue_service_deployment_response *out)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct ecs_service_deployment d = {0};
+	struct name n;
+	(void)out;
+	if (!read_arn(c, "service-deployment", in->service_deployment_arn, &n))
+		return bad_arn(c, in->service_deployment_arn);
+	if (!ecs_deployment_find(&s, n.cluster, n.service, n.id, &d))
+		return call_fail(c, "ServiceDeploymentNotFoundException", 400, "The service deployment was not found.");
+	return ecs_invalid(c, "The service deployment is %.*s and does not wait at the lifecycle hook '%.*s'.", STR_ARG(d.status),
+	                   STR_ARG(in->hook_id));
+}

@@ -26,6 +26,8 @@ struct metadata {
 struct asking {
 	struct list node;
 	struct http_request *request; /* in whose arena this lies */
+	metadata_session_fn *fn;
+	void *ctx;
 };
 
 static void reply(struct http_request *r, unsigned status, struct str body)
@@ -41,29 +43,6 @@ static void not_found(struct http_request *r)
 
 /* --- credentials */
 
-static void give(struct metadata *m, struct http_request *r, struct str role)
-{
-	struct arena *a = listen_arena(r);
-	struct buf CLEAN_BUF b = {0};
-	buf_init(&b, TEXT_MAX);
-	struct json_out o = json_out(&b);
-	const struct {
-		const char *name;
-		struct str value;
-	} members[] = {{"RoleArn", role},
-	               {"AccessKeyId", m->session->access_key},
-	               {"SecretAccessKey", m->session->secret},
-	               {"Token", m->session->token},
-	               {"Expiration", time_format(a, m->session->expires_ms, TIME_ISO8601)}};
-	json_open(&o, '{');
-	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
-		json_key(&o, str_from(members[i].name));
-		json_string(&o, members[i].value);
-	}
-	json_close(&o, '}');
-	reply(r, 200, arena_dup(a, buf_str(&b)));
-}
-
 static struct str role_of(struct metadata *m, struct arena *a)
 {
 	struct state_ecs_task_record r = {0};
@@ -73,6 +52,34 @@ static struct str role_of(struct metadata *m, struct arena *a)
 	struct str role = there ? arena_dup(a, r.task_role) : STR_NONE;
 	store_abort(s.txn);
 	return role;
+}
+
+static void give(struct metadata *m, struct http_request *r, void *ctx, const struct session *s, unsigned status, struct str why)
+{
+	struct arena *a = listen_arena(r);
+	(void)ctx;
+	if (!s) {
+		reply(r, status, status == 404 ? S("404 page not found\n") : why);
+		return;
+	}
+	struct buf CLEAN_BUF b = {0};
+	buf_init(&b, TEXT_MAX);
+	struct json_out o = json_out(&b);
+	const struct {
+		const char *name;
+		struct str value;
+	} members[] = {{"RoleArn", role_of(m, a)},
+	               {"AccessKeyId", s->access_key},
+	               {"SecretAccessKey", s->secret},
+	               {"Token", s->token},
+	               {"Expiration", time_format(a, s->expires_ms, TIME_ISO8601)}};
+	json_open(&o, '{');
+	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
+		json_key(&o, str_from(members[i].name));
+		json_string(&o, members[i].value);
+	}
+	json_close(&o, '}');
+	reply(r, 200, arena_dup(a, buf_str(&b)));
 }
 
 static void session_came(void *ctx, struct session *s, struct str code, struct str message)
@@ -85,10 +92,7 @@ static void session_came(void *ctx, struct session *s, struct str code, struct s
 	while (!list_empty(&m->asking)) {
 		struct asking *q = list_first(&m->asking, struct asking, node);
 		list_remove(&q->node);
-		if (s)
-			give(m, q->request, role_of(m, listen_arena(q->request)));
-		else
-			reply(q->request, 500, arena_dup(listen_arena(q->request), message));
+		q->fn(m, q->request, q->ctx, s, 500, arena_dup(listen_arena(q->request), message));
 	}
 }
 
@@ -97,20 +101,22 @@ static void asker_gone(void *ctx)
 	list_remove(&((struct asking *)ctx)->node);
 }
 
-static void credentials(struct metadata *m, struct http_request *r)
+void metadata_with_session(struct metadata *m, struct http_request *r, metadata_session_fn *fn, void *ctx)
 {
 	struct arena *a = listen_arena(r);
 	struct str role = role_of(m, a);
 	if (!str_set(role)) {
-		not_found(r);
+		fn(m, r, ctx, NULL, 404, S("no task IAM role credentials available for task"));
 		return;
 	}
 	if (m->session && m->session->expires_ms - clock_wall_ms() > LEFT_MS) {
-		give(m, r, role);
+		fn(m, r, ctx, m->session, 200, STR_NONE);
 		return;
 	}
 	struct asking *q = arena_new(a, struct asking);
 	q->request = r;
+	q->fn = fn;
+	q->ctx = ctx;
 	list_init(&q->node);
 	list_push(&m->asking, &q->node);
 	listen_on_gone(r, asker_gone, q);
@@ -160,16 +166,30 @@ static void connect_ask(struct metadata *m, struct http_request *r)
 	connect_answer(m->connect, r);
 }
 
+/* /api/<task>-<container>/task-protection/v1/state */
+static bool is_protection(const struct metadata *m, struct str path)
+{
+	return str_starts(path, S("/api/")) && str_ends(path, S("/task-protection/v1/state")) &&
+	       str_starts(str_from_at(path, 5), m->duty->id);
+}
+
+struct duty *metadata_duty(struct metadata *m)
+{
+	return m->duty;
+}
+
 static void on_request(void *ctx, struct http_request *r)
 {
 	struct metadata *m = ctx;
 	struct str path = listen_path(r);
-	if (!str_is(listen_method(r), "GET"))
+	if (is_protection(m, path))
+		metadata_protection(m, r);
+	else if (!str_is(listen_method(r), "GET"))
 		reply(r, 405, S("method not allowed\n"));
 	else if (str_starts(path, S("/v4/")) || str_starts(path, S("/v3/")))
 		metadata_of(m, r, str_from_at(path, 4));
 	else if (str_starts(path, S("/v2/credentials/")) && str_eq(str_from_at(path, 16), m->duty->id))
-		credentials(m, r);
+		metadata_with_session(m, r, give, NULL);
 	else if (str_is(path, "/connect"))
 		connect_ask(m, r);
 	else

@@ -8,6 +8,16 @@ struct metadata;
 struct metadata *metadata_open(struct duty *i, int listener_fd);
 void metadata_close(struct metadata *m); /* NULL is harmless */
 
+/* What is asked in the name of the task's role: fn comes once, later or at once, unless the request is gone before. s NULL: why
+ * says why there is none, and status what to answer. */
+struct session;
+typedef void metadata_session_fn(struct metadata *m, struct http_request *r, void *ctx, const struct session *s, unsigned status,
+                                 struct str why);
+void metadata_with_session(struct metadata *m, struct http_request *r, metadata_session_fn *fn, void *ctx);
+struct duty *metadata_duty(struct metadata *m);
+/* metadata_protection.c: $ECS_AGENT_URI/task-protection/v1/state. */
+void metadata_protection(struct metadata *m, struct http_request *r);
+
 /* metadata_text.c: the JSON of a container, of the task. tags: the task's too. */
 struct metadata_facts {
 	struct arena *arena;

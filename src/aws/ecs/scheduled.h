@@ -46,3 +46,10 @@ ecs_update_service_handler ecs_update_service;
 ecs_delete_service_handler ecs_delete_service;
 ecs_describe_services_handler ecs_describe_services;
 ecs_list_services_handler ecs_list_services;
+
+/* --- task_set.c */
+ecs_create_task_set_handler ecs_create_task_set;
+ecs_update_task_set_handler ecs_update_task_set;
+ecs_delete_task_set_handler ecs_delete_task_set;
+ecs_describe_task_sets_handler ecs_describe_task_sets;
+ecs_update_service_primary_task_set_handler ecs_update_service_primary_task_set;

@@ -180,6 +180,11 @@ static int about_update_service(struct call *c, const void *input, struct authz 
 	add_execute(c, az, in->enable_execute_command);
 	return about_service(c, az, in->cluster, in->service);
 }
+ABOUT(create_task_set, about_service(c, az, in->cluster, in->service))
+ABOUT(update_task_set, about_service(c, az, in->cluster, in->service))
+ABOUT(delete_task_set, about_service(c, az, in->cluster, in->service))
+ABOUT(describe_task_sets, about_service(c, az, in->cluster, in->service))
+ABOUT(update_service_primary_task_set, about_service(c, az, in->cluster, in->service))
 ABOUT(delete_service, about_service(c, az, in->cluster, in->service))
 
 /* Deployments and revisions have ARNs of their own, and the tags of nobody. */
@@ -207,6 +212,7 @@ static int about_histories(struct call *c, struct authz *az, const char *type, c
 ABOUT(list_service_deployments, about_service(c, az, in->cluster, in->service))
 ABOUT(describe_service_deployments, about_histories(c, az, "service-deployment", &in->service_deployment_arns))
 ABOUT(describe_service_revisions, about_histories(c, az, "service-revision", &in->service_revision_arns))
+ABOUT(continue_service_deployment, about_history(c, az, "service-deployment", in->service_deployment_arn))
 ABOUT(stop_service_deployment, about_history(c, az, "service-deployment", in->service_deployment_arn))
 
 static int about_arn(struct call *c, struct authz *az, struct str arn)
@@ -352,7 +358,11 @@ static int about_delete_task_definitions(struct call *c, const void *input, stru
 
 /* --- the table */
 
+#define EXTERNAL_ONLY "services of external controllers, which alone have task sets"
+
 static const struct service_op ops[] = {
+        OP(ecs, continue_service_deployment, ContinueServiceDeployment, .resource = about_continue_service_deployment,
+           .missing = "lifecycle hooks, at which deployments wait"),
         OP(ecs, create_capacity_provider, CreateCapacityProvider, .resource = about_create_capacity_provider,
            .missing = "managed instances"),
         OP(ecs, create_cluster, CreateCluster, .resource = about_create_cluster,
@@ -361,12 +371,14 @@ static const struct service_op ops[] = {
            .missing =
                    "the launch type EXTERNAL, service registries, Service Connect, ECS Exec and rebalancing of zones on container "
                    "instances, TLS and access logs of Service Connect, deployment strategies other than ROLLING"),
+        OP(ecs, create_task_set, CreateTaskSet, .resource = about_create_task_set, .missing = EXTERNAL_ONLY),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_attributes, DeleteAttributes, .resource = about_delete_attributes),
         OP(ecs, delete_capacity_provider, DeleteCapacityProvider, .resource = about_delete_capacity_provider),
         OP(ecs, delete_cluster, DeleteCluster, .resource = about_delete_cluster),
         OP(ecs, delete_service, DeleteService, .resource = about_delete_service),
         OP(ecs, delete_task_definitions, DeleteTaskDefinitions, .resource = about_delete_task_definitions),
+        OP(ecs, delete_task_set, DeleteTaskSet, .resource = about_delete_task_set, .missing = EXTERNAL_ONLY),
         OP(ecs, deregister_container_instance, DeregisterContainerInstance, .resource = about_deregister_container_instance),
         OP(ecs, deregister_task_definition, DeregisterTaskDefinition),
         OP(ecs, describe_capacity_providers, DescribeCapacityProviders, .flags = OP_READ, .missing = "managed instances"),
@@ -379,6 +391,8 @@ static const struct service_op ops[] = {
            .flags = OP_READ),
         OP(ecs, describe_services, DescribeServices, .resource = about_describe_services, .flags = OP_READ),
         OP(ecs, describe_task_definition, DescribeTaskDefinition, .flags = OP_READ),
+        OP(ecs, describe_task_sets, DescribeTaskSets, .resource = about_describe_task_sets, .flags = OP_READ,
+           .missing = EXTERNAL_ONLY),
         OP(ecs, describe_tasks, DescribeTasks, .resource = about_describe_tasks, .flags = OP_READ),
         OP(ecs, discover_poll_endpoint, DiscoverPollEndpoint, .flags = OP_READ),
         OP(ecs, execute_command, ExecuteCommand, .resource = about_execute_command, .missing = "tasks on container instances"),
@@ -427,7 +441,10 @@ static const struct service_op ops[] = {
            .resource = about_update_container_instances_state),
         OP(ecs, update_service, UpdateService, .resource = about_update_service,
            .missing = "TLS and access logs of Service Connect, capacity provider strategies"),
+        OP(ecs, update_service_primary_task_set, UpdateServicePrimaryTaskSet, .resource = about_update_service_primary_task_set,
+           .missing = EXTERNAL_ONLY),
         OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),
+        OP(ecs, update_task_set, UpdateTaskSet, .resource = about_update_task_set, .missing = EXTERNAL_ONLY),
 };
 
 static int ecs_start(struct cloud *cloud, void **ret_state)
@@ -445,6 +462,7 @@ static void ecs_stop(void *state)
 const struct service ecs_service = {
         .api = &ecs_api,
         .iam_prefix = "ecs",
+        .unsupported = "UnsupportedFeatureException",
         .ops = ops,
         .op_count = sizeof(ops) / sizeof(ops[0]),
         .start = ecs_start,

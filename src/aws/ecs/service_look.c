@@ -26,9 +26,10 @@ struct stopped {
 	struct str text, zone; /* zone: of the last */
 };
 
+/* Protection is from being scaled in and from deployments; who fails his checks goes nevertheless. */
 static bool may_stop(const struct service_seen *t, bool primary, int as)
 {
-	return (t->deployment == 0 && !t->leaving) == primary && (int)t->as == as && !t->protected &&
+	return (t->deployment == 0 && !t->leaving) == primary && (int)t->as == as && (!t->protected || as == SEEN_UNHEALTHY) &&
 	       str_is(t->record.task->desired_status, "RUNNING");
 }
 
@@ -247,7 +248,7 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 	stop_all(s, r, &view, false, &step.stop, now_ms, &stopped);
 	stop_all(s, r, &view, true, &step.stop_primary, now_ms, &stopped);
 	if (stopped.running && moving)
-		ecs_service_event(s->arena, r, now_ms, "has stopped %lld running tasks in %.*s to AZ Rebalance: %.*s.",
+		ecs_service_event(s->arena, r, now_ms, "has stopped %lld running tasks in %.*s due to AZ rebalancing: %.*s.",
 		                  (long long)stopped.running, STR_ARG(stopped.zone), STR_ARG(stopped.text));
 	else if (stopped.running)
 		ecs_service_event(s->arena, r, now_ms, "has stopped %lld running tasks: %.*s.", (long long)stopped.running,

@@ -22,6 +22,8 @@ static void classify(struct service_look *l, struct service_seen *t, int64_t now
 	const struct ecs_task *task = t->record.task;
 	int64_t settled_ms = task->started_at.ms + SETTLE_MS;
 	t->protected = t->record.protected_until.set && t->record.protected_until.ms > now_ms;
+	if (t->protected)
+		service_look_at(l, t->record.protected_until.ms);
 	if (ecs_task_status(task) != ECS_RUNNING) {
 		t->as = SEEN_PENDING;
 	} else if (ecs_definition_checks_health(t->record.definition)) {

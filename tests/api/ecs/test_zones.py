@@ -57,7 +57,7 @@ class Zones(ServiceCase):
         told = [m for m in reversed(self.messages(called)) if "AZ" in m]
         self.assertEqual(told[0], f"(service {called}) is not AZ balanced with 2 tasks in {first}, and 0 tasks in {second}. AZ Rebalancing in progress.")
         self.assertRegex(told[1], rf"has started 1 tasks in {second} to AZ Rebalance: \(task [0-9a-f]+\)\.")
-        self.assertRegex(told[2], rf"has stopped 1 running tasks in {first} to AZ Rebalance: \(task [0-9a-f]+\)\.")
+        self.assertRegex(told[2], rf"has stopped 1 running tasks in {first} due to AZ rebalancing: \(task [0-9a-f]+\)\.")
         self.assertEqual(told[3:], [end])
         self.update(called, desiredCount=5)
         self.wait(lambda: sorted(self.spread(called)) == [2, 3])

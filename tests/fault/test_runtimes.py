@@ -5,31 +5,17 @@ import subprocess
 import tempfile
 import unittest
 
-from busybox import why_not
 from cloud import Cloud, free_port, program
 from leftovers import leftovers
+from runtimes import configuration, needs
 from tasked import Tasked, hears
-
-
-def configuration(test, name):
-    place = tempfile.mkdtemp(prefix="quartet-runtime-")
-    test.addCleanup(shutil.rmtree, place, True)
-    os.chmod(place, 0o755)
-    path = os.path.join(place, "quartet.conf")
-    with open(path, "w") as f:
-        f.write(f"[containers]\nruntime = {name}\n")
-    return path
-
-
-def needs(name):
-    return why_not() or (not shutil.which(name) and f"{name} is not installed")
 
 
 class Names(unittest.TestCase):
     def up(self, name):
         data = tempfile.mkdtemp(prefix="quartet-runtime-")
         self.addCleanup(shutil.rmtree, data, True)
-        return subprocess.run([program(), "up", "--data", data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0", "--config", configuration(self, name)],
+        return subprocess.run([program(), "up", "--data", data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0", "--config", configuration(name, self.addCleanup)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
 
     def test_refused_at_once(self):
@@ -49,7 +35,7 @@ class Names(unittest.TestCase):
 @unittest.skipIf(needs("runc"), needs("runc"))
 class Runc(Tasked):
     def new_cloud(self):
-        return Cloud(options=["--config", configuration(self, "runc")])
+        return Cloud(options=["--config", configuration("runc", self.addCleanup)])
 
     def test_lives(self):
         """Output, exit codes, a stop that is heard, deaths of the roles; and then nothing is left."""
@@ -82,7 +68,7 @@ class Broken(Tasked):
     """A runtime that is there and starts nothing."""
     def new_cloud(self):
         over = "mount --bind /usr/bin/false /usr/sbin/runc && exec \"$@\""
-        return Cloud(options=["--config", configuration(self, "runc")], inside=["unshare", "-m", "--propagation", "private", "sh", "-c", over, "sh"])
+        return Cloud(options=["--config", configuration("runc", self.addCleanup)], inside=["unshare", "-m", "--propagation", "private", "sh", "-c", over, "sh"])
 
     def test_is_refused(self):
         arn = self.run_task()

@@ -1,9 +1,13 @@
 """What tests of ECS's tasks share: an image of busybox in the registry, roles, a cluster, and a region of the class's own."""
 import json
+import os
+import sys
 import time
 import unittest
+import unittest.mock
 import uuid
 
+import aws
 from aws import ENDPOINT, TestCase, client
 from busybox import busybox, push, why_not
 from moving import moving_cloud
@@ -26,6 +30,18 @@ def role(name, trusted, *statements, client=client):
     if statements:
         iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
     return made
+
+
+def own_cloud(case, cloud):
+    """Starts a cloud for a class of tests alone, and has its clients ask that one."""
+    case.addClassCleanup(cloud.stop)
+    cloud.start()
+    patches = [unittest.mock.patch.object(module, "ENDPOINT", cloud.endpoint) for module in (aws, sys.modules[__name__])]
+    patches.append(unittest.mock.patch.dict(os.environ, AWS_ENDPOINT_URL=cloud.endpoint, QUARTET_DATA=cloud.data))
+    for patch in patches:
+        patch.start()
+        case.addClassCleanup(patch.stop)
+    return cloud
 
 
 def allow(*actions, resource="*"):

@@ -6,14 +6,11 @@ import os
 import subprocess
 import time
 import unittest
-import unittest.mock
 import urllib.parse
 
-import aws
-import tasks
 from aws import client
 from cloud import Cloud, program
-from tasks import TaskCase
+from tasks import TaskCase, own_cloud
 
 # says that it was told, and takes its time
 LINGER = "trap 'echo told; sleep 2; exit 0' TERM; while true; do sleep 0.1; done"
@@ -24,13 +21,7 @@ SPOT, FARGATE = [[{"capacityProvider": p, "weight": 1}] for p in ("FARGATE_SPOT"
 class Interruption(TaskCase):
     @classmethod
     def setUpClass(cls):
-        cls.cloud = Cloud()
-        cls.addClassCleanup(cls.cloud.stop)
-        cls.cloud.start()
-        for module in (aws, tasks):
-            patch = unittest.mock.patch.object(module, "ENDPOINT", cls.cloud.endpoint)
-            patch.start()
-            cls.addClassCleanup(patch.stop)
+        cls.cloud = own_cloud(cls, Cloud())
         super().setUpClass()
         cls.ecs.put_cluster_capacity_providers(cluster=cls.cluster, capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=SPOT)
 

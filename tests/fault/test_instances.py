@@ -139,6 +139,34 @@ class Machines(unittest.TestCase):
 class Containers(Machines):
     driver = "container"
 
+    def test_api_dies_while_they_start(self):
+        """Those that had a shim already and no disk yet are started anew."""
+        self.launch()
+        image = self.show()["ImageId"]
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        self.gone()
+        for pause in (0, 0.02, 0.05, 0.1):
+            made = self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=4, MaxCount=4, TagSpecifications=[
+                {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])["Instances"]
+            time.sleep(pause)
+            before = self.cloud.role_pid("api")
+            self.cloud.kill("api")
+            self.cloud.wait_for_role("api", other_than=before)
+            self.cloud.wait()
+            for i in made:
+                self.instance = i["InstanceId"]
+                self.wait("running")
+            until = time.monotonic() + 60
+            while len(self.processes()) != len(made):
+                self.assertLess(time.monotonic(), until, self.processes())
+                time.sleep(0.1)
+            self.ec2.terminate_instances(InstanceIds=[i["InstanceId"] for i in made])
+            for i in made:
+                self.instance = i["InstanceId"]
+                self.wait("terminated")
+            self.gone()
+
     def processes(self):
         """Inits of containers: the test has one instance."""
         found = {}

@@ -73,6 +73,9 @@ static void edit_ended(const struct ec2_scope *s, void *ctx)
 		r.console_time = OPT_TIME(now);
 	}
 	bool asked = state == INSTANCE_STOPPING || state == INSTANCE_SHUTTING_DOWN;
+	/* nothing of it has run: the next step starts it */
+	if (e->how == MACHINE_CUT_OFF && !asked)
+		return;
 	bool itself = !asked && e->how == MACHINE_SHUT_DOWN;
 	bool full = e->how == MACHINE_NOT_STARTED && e->error == -ENOSPC;
 	const char *reason = asked    ? NULL
@@ -121,6 +124,17 @@ static void close_taps(struct desk_item *i)
 		fleet_drop_tap(&i->taps[k]);
 }
 
+/* What was linked went with the machine's namespace, and the record goes on wanting it. */
+static void renew_taps(struct desk_item *i)
+{
+	for (int k = 0; k < PORTS; k++) {
+		struct fleet_tap t = i->taps[k];
+		fleet_drop_tap(&i->taps[k]);
+		if (t.id[0])
+			network_renew_port(i->desk->ec2->networks, t.id);
+	}
+}
+
 static void ended(void *ctx, struct machine *m, enum machine_end how, int error)
 {
 	struct desk_item *i = ctx;
@@ -131,7 +145,11 @@ static void ended(void *ctx, struct machine *m, enum machine_end how, int error)
 	i->machine = NULL;
 	i->running = i->stopping = i->unplugged = i->reached = i->held = i->awaits_ports = i->downing = i->down = false;
 	i->launch_error = 0;
-	close_taps(i);
+	i->ports_found = false;
+	if (how == MACHINE_CUT_OFF)
+		renew_taps(i);
+	else
+		close_taps(i);
 }
 
 static void disk(void *ctx, struct machine *m, const char *volume, int error)
@@ -179,7 +197,8 @@ static void *found(void *ctx, struct machine *m, const char *id)
 	if (!i || i->machine)
 		return NULL;
 	i->machine = m;
-	i->running = i->ports_found = true;
+	i->running = !machine_is_cut_off(m);
+	i->ports_found = true;
 	i->down = machine_is_down(m);
 	desk_mark(i);
 	return i;

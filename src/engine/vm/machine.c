@@ -346,6 +346,11 @@ bool machine_is_down(const struct machine *m)
 	return m->down;
 }
 
+bool machine_is_cut_off(const struct machine *m)
+{
+	return m->cut_off;
+}
+
 void machine_free(struct machine *m)
 {
 	if (!m)

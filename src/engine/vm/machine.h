@@ -59,6 +59,7 @@ enum machine_end {
 	MACHINE_SHUT_DOWN,   /* the guest switched itself off */
 	MACHINE_STOPPED,     /* machine_stop() */
 	MACHINE_CRASHED,     /* QEMU ended by itself or was killed */
+	MACHINE_CUT_OFF,     /* found, but whoever started it had died before it ran: it may be started anew */
 	MACHINE_NOT_STARTED, /* error says why */
 };
 
@@ -114,6 +115,8 @@ void machine_reset(struct machine *m);
 int machine_down(struct machine *m);
 void machine_up(struct machine *m);
 bool machine_is_down(const struct machine *m);
+/* Was it found before it ran? Then it is being ended: MACHINE_CUT_OFF follows. */
+bool machine_is_cut_off(const struct machine *m);
 /* Its processes are killed, as they are when what they run on fails; ended() follows. -ESRCH: it does not run. */
 int machine_kill(struct machine *m);
 /* Forgets the handle, and ends the machine if it still runs. Nothing of it is left then: process, socket, group. */

@@ -164,6 +164,7 @@ static void is_adopted(struct machine *m, const struct shim_answer *a)
 		machine_ask_simple(m, SHIM_HANDLES); /* for disks that are attached later */
 	m->state = MACHINE_RUNNING;
 	m->down = a->running == 2;
+	m->cut_off = !a->running && !a->end; /* an api died while it plugged in its disks */
 	m->ctx = s->found(s->ctx, m, m->id);
 	if (!m->ctx) {
 		machine_free(m);
@@ -174,8 +175,7 @@ static void is_adopted(struct machine *m, const struct shim_answer *a)
 	take_usage(m, a);
 	if (a->running)
 		s->events->started(m->ctx, m);
-	else if (!a->end)
-		/* an api died while it plugged in its disks */
+	else if (m->cut_off)
 		machine_ask_simple(m, SHIM_QUIT);
 }
 
@@ -282,6 +282,8 @@ static void shim_speaks(void *ctx, uint32_t events)
 			how = MACHINE_STOPPED;
 		if (m->stopped && n == sizeof(a) && a.end == SHIM_END_QUIT)
 			how = MACHINE_STOPPED;
+		if (m->cut_off)
+			how = MACHINE_CUT_OFF;
 		if (n != sizeof(a)) {
 			loop_remove_fd(m->owner->loop, m->watch);
 			m->watch = NULL;

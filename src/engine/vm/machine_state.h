@@ -103,6 +103,7 @@ struct machine {
 	unsigned next_session;
 	/* adopted: who it belongs to is asked when the shim has said how it is */
 	bool adopted;
+	bool cut_off; /* it was found before it ran, and is ended */
 };
 
 /* machine_line.c */

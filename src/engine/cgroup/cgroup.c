@@ -388,9 +388,38 @@ int cgroup_delegate(struct cgroups *g, const char *name, unsigned owner, int ret
 	return error;
 }
 
+/* Whether a process is in the group or in one below it. */
+static bool is_used(int parent, const char *name, unsigned depth)
+{
+	char first;
+	int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int procs = dir < 0 ? -1 : openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	bool used = procs >= 0 && read(procs, &first, 1) == 1;
+	if (procs >= 0)
+		close(procs);
+	DIR *d = dir < 0 ? NULL : fdopendir(dir);
+	if (!d) {
+		if (dir >= 0)
+			close(dir);
+		return used;
+	}
+	for (struct dirent *e; !used && depth && (e = readdir(d));)
+		if (e->d_type == DT_DIR && e->d_name[0] != '.')
+			used = is_used(dir, e->d_name, depth - 1);
+	closedir(d);
+	return used;
+}
+
 int cgroup_remove(struct cgroups *g, const char *name)
 {
 	int error = 0, tree = g->version == 2 ? g->own[0] : g->tree;
+	bool deep = name[0] == 'm' || name[0] == 't';
+	/* whoever is in one of its groups is about to use the empty ones beside it */
+	if (deep && tree >= 0 && is_used(tree, name, DELEGATED_DEPTH))
+		return -EBUSY;
+	for (int i = 0; i < CGROUP_CONTROLLERS && deep; i++)
+		if (g->own[i] >= 0 && is_used(g->own[i], name, TASK_DEPTH))
+			return -EBUSY;
 	if (tree >= 0 && name[0] == 'm')
 		error = remove_below(tree, name, DELEGATED_DEPTH);
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {

@@ -83,8 +83,8 @@ int cgroup_delegate(struct cgroups *g, const char *name, unsigned owner, int ret
 /* Thaws and kills all inside, and in the groups in it, and lifts its limit of CPU: a process does the work of its death itself, and
  * a thousand of them with a tenth of a processor take a minute for it. */
 int cgroup_kill(struct cgroups *g, const char *name);
-/* Removes it, a machine's or a task's with the groups in it; -EBUSY while a process is still dying inside, 0 when it is gone or
- * never was. */
+/* Removes it, a machine's or a task's with the groups in it; 0 when it is gone or never was, -EBUSY and nothing removed while a
+ * process is inside, wherever. */
 int cgroup_remove(struct cgroups *g, const char *name);
 
 /* Wakes its owner when a group's memory use crosses a line; v2: also when it meets its limit. */

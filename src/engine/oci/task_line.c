@@ -293,6 +293,8 @@ void task_send_start(struct task *t)
 	int error = msg_send(s->channel, t->start, sizeof(*t->start), t->fds, t->fd_count);
 	if (error == -EAGAIN)
 		return; /* with the next answer */
+	if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN)
+		return; /* the steward has died, which nobody has noticed yet: the next one is asked */
 	task_drop_fds(t);
 	if (error)
 		task_fail_later(t, error, "the task cannot be asked for");

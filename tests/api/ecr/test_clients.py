@@ -135,7 +135,8 @@ class Skopeo(ClientCase):
         self.copy_all(f"docker://{self.at}:1", f"docker://{self.host}/{other}:2")
         self.assertEqual(self.stored("2", other)[0], made)
         # one processor's image alone
-        self.skopeo("--override-arch", "arm64", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests", f"docker://{self.at}:1", f"docker://{self.at}:arm")
+        self.skopeo("--override-arch", "arm64", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests",
+                    f"docker://{self.at}:1", f"docker://{self.at}:arm")
         self.assertEqual(self.stored("arm")[0], parts["arm64"])
         tags = json.loads(self.skopeo("list-tags", "--tls-verify=false", f"docker://{self.at}").stdout)["Tags"]
         self.assertEqual(sorted(tags), ["1", "arm"])

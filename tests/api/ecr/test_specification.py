@@ -337,7 +337,8 @@ class PushManifests(Specification):
         second, other = self.image()
         tag = self.ask(200, "GET", "manifests/v").headers["ETag"]
         self.assertEqual(tag, f'"{first}"')
-        for path, etag in (("manifests/v", tag), ("manifests/" + first, tag), ("blobs/" + json.loads(text)["config"]["digest"], '"%s"' % json.loads(text)["config"]["digest"])):
+        config = json.loads(text)["config"]["digest"]
+        for path, etag in (("manifests/v", tag), ("manifests/" + first, tag), ("blobs/" + config, f'"{config}"')):
             for method in ("GET", "HEAD"):
                 for has in (etag, "*", f'"x", W/{etag}'):
                     reply = self.ask(304, method, path, headers={"If-None-Match": has})

@@ -89,8 +89,8 @@ class Templates(TestCase):
 
     def test_refusals(self):
         bad = lambda **more: self.ask("CreateRepositoryCreationTemplate", "InvalidParameterException", **{"prefix": "p", "appliedFor": ["CREATE_ON_PUSH"], **more})
-        for more in ({"appliedFor": []}, {"appliedFor": ["REPLICATION"]}, {"appliedFor": ["SOMETHING"]}, {"prefix": "Upper"}, {"prefix": "a//b"}, {"lifecyclePolicy": "{}"},
-                     {"repositoryPolicy": "{}"}, {"encryptionConfiguration": {"encryptionType": "KMS"}}, {"customRoleArn": f"arn:aws:iam::{ACCOUNT}:role/r"},
+        for more in ({"appliedFor": []}, {"appliedFor": ["REPLICATION"]}, {"appliedFor": ["SOMETHING"]}, {"prefix": "Upper"}, {"prefix": "a//b"},
+                     {"lifecyclePolicy": "{}"}, {"repositoryPolicy": "{}"}, {"encryptionConfiguration": {"encryptionType": "KMS"}}, {"customRoleArn": f"arn:aws:iam::{ACCOUNT}:role/r"},
                      {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}):
             with self.subTest(str(more)):
                 bad(**more)

@@ -10,6 +10,7 @@ import time
 import unittest
 
 from cloud import Cloud
+from ec2 import import_halting
 from images import no_containers
 from leftovers import instance_of, leftovers
 
@@ -44,13 +45,12 @@ class Machines(unittest.TestCase):
         self.addCleanup(lambda: self.cloud.stop())
         self.ec2 = self.cloud.client("ec2")
 
+    def image(self):
+        """A guest that listens to the power button from its first moment on."""
+        return import_halting(self.cloud.client)[0]
+
     def launch(self):
-        until = time.monotonic() + 20
-        images = []
-        while not images and time.monotonic() < until:
-            images = self.ec2.describe_images(Owners=["amazon"])["Images"]
-            time.sleep(0.1)
-        made = self.ec2.run_instances(ImageId=images[0]["ImageId"], InstanceType="t3.micro", MinCount=1, MaxCount=1, TagSpecifications=[
+        made = self.ec2.run_instances(ImageId=self.image(), InstanceType="t3.micro", MinCount=1, MaxCount=1, TagSpecifications=[
             {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])
         self.instance = made["Instances"][0]["InstanceId"]
         self.wait("running")
@@ -138,6 +138,13 @@ class Machines(unittest.TestCase):
 @unittest.skipIf(no_containers(), no_containers())
 class Containers(Machines):
     driver = "container"
+
+    def image(self):
+        until = time.monotonic() + 60
+        while not (images := self.ec2.describe_images(Owners=["amazon"])["Images"]):
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.1)
+        return images[0]["ImageId"]
 
     def test_api_dies_while_they_start(self):
         """Those that had a shim already and no disk yet are started anew."""

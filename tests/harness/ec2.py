@@ -61,25 +61,29 @@ LISTENING = bytes.fromhex("fb ba0206 b80001 ef f4 ba0006 ed f6c401 74f6 ba0406 b
 DEAF = bytes.fromhex("fa f4 ebfc")  # its end takes the minute that a guest has for it
 
 
-def halting_image(test, code=LISTENING, client=client):
-    """An image whose disk starts and does nothing but wait for the power button, so that instances of it are cheap, or what the code says.
-    Gone after the test. client: of a cloud other than the environment's."""
+def import_halting(client, code=LISTENING):
+    """(image, snapshot): its disk starts and does nothing but wait for the power button, so that instances of it are cheap; or what the code says."""
     ec2, s3, name = client("ec2"), client("s3"), "halting-" + uuid.uuid4().hex[:12]
     s3.create_bucket(Bucket=name)
     s3.put_object(Bucket=name, Key="disk", Body=code + bytes(510 - len(code)) + b"\x55\xaa" + bytes(1 << 20))
     task = ec2.import_image(DiskContainers=[{"Format": "raw", "UserBucket": {"S3Bucket": name, "S3Key": "disk"}}])["ImportTaskId"]
-    made = {"Status": "active"}
-    for _ in range(200):
-        if made["Status"] != "active":
-            break
+    made, until = {"Status": "active"}, time.monotonic() + 60
+    while made["Status"] == "active" and time.monotonic() < until:
         time.sleep(0.05)
         made = ec2.describe_import_image_tasks(ImportTaskIds=[task])["ImportImageTasks"][0]
-    test.assertEqual(made["Status"], "completed", made)
+    if made["Status"] != "completed":
+        raise AssertionError(made)
     s3.delete_object(Bucket=name, Key="disk")
     s3.delete_bucket(Bucket=name)
-    test.addCleanup(ec2.delete_snapshot, SnapshotId=made["SnapshotDetails"][0]["SnapshotId"])
-    test.addCleanup(ec2.deregister_image, ImageId=made["ImageId"])
-    return made["ImageId"]
+    return made["ImageId"], made["SnapshotDetails"][0]["SnapshotId"]
+
+
+def halting_image(test, code=LISTENING, client=client):
+    """Such an image, gone after the test. client: of a cloud other than the environment's."""
+    image, snapshot = import_halting(client, code)
+    test.addCleanup(client("ec2").delete_snapshot, SnapshotId=snapshot)
+    test.addCleanup(client("ec2").deregister_image, ImageId=image)
+    return image
 
 
 def wait_for(test, ec2, instance, state, seconds=60):

@@ -7,7 +7,7 @@ import unittest
 import uuid
 
 from aws import TestCase, client
-from ec2 import end_instances, halting_image, wait_for
+from ec2 import DEAF, end_instances, halting_image, wait_for
 from images import image, no_containers
 
 TAGS = [{"Key": "quartet:driver", "Value": "container"}]
@@ -68,7 +68,7 @@ class Restarts(TestCase):
         self.assertEqual(self.inside(copy, "cat /root/ends /root/text"), "end\nend\nunsaved")
 
     def test_a_guest_that_does_not_answer(self):
-        made = halting_image(self)
+        made = halting_image(self, DEAF)
         instance = self.ec2.run_instances(ImageId=made, InstanceType="t2.nano", MinCount=1, MaxCount=1)["Instances"][0]
         end_instances(self, self.ec2, instance["InstanceId"])
         volume = self.ec2.create_volume(AvailabilityZone=instance["Placement"]["AvailabilityZone"], Size=1)["VolumeId"]

@@ -105,7 +105,7 @@ class Sticky(TaskCase):
         one, two = self.serve("one"), self.serve("two")
         group = self.targets("slow", one, HealthCheckPath="/up")
         self.assertAwsError("ValidationError", self.change, group, slow_start__duration_seconds="29")
-        self.change(group, slow_start__duration_seconds="60")
+        self.change(group, slow_start__duration_seconds="30")
         made = self.balancer("slow")
         self.listen(made, forward(group))
         self.all_healthy(group)
@@ -115,14 +115,14 @@ class Sticky(TaskCase):
         self.all_healthy(group)
         begun = time.monotonic()
         shares = []
-        for at in (0, 30, 70):
+        for at in (0, 15, 40):
             time.sleep(max(0, begun + at - time.monotonic()))
             seen = collections.Counter(self.ask(node)[1] for _ in range(200))
             shares.append((seen["two"] / 200, time.monotonic() - begun))
         # it grows with the time to a half
         for share, at in shares:
-            if at < 60:
-                self.assertLess(share, 0.08 + at / (60 + at), shares)
+            if at < 30:
+                self.assertLess(share, 0.08 + at / (30 + at), shares)
         self.assertTrue(0.4 <= shares[2][0] <= 0.6, shares)
         self.assertLess(shares[0][0], shares[2][0] - 0.15, shares)
 

@@ -1,7 +1,16 @@
 /* What holds for one container of a task definition, wherever it is to run; and the defaults that AWS writes into it. */
 #include "rows.h"
 
-enum { CPU_MIN = 0, MEMORY_MIN = 6, PORT_MAX = 65535, PORTS_MAX = 100, FILES_MAX = 10, IMAGE_MAX = 255, START_MIN = 2 };
+enum {
+	CPU_MIN = 0,
+	MEMORY_MIN = 6,
+	PORT_MAX = 65535,
+	PORTS_MAX = 100,
+	FILES_MAX = 10,
+	IMAGE_MAX = 255,
+	START_MIN = 2,
+	TMPFS_OPTIONS_MAX = 30
+};
 
 static int refuse(struct call *c, const struct ecs_container_definition *k, const char *setting, const char *why)
 {
@@ -158,6 +167,42 @@ static int check_mounts(struct call *c, const struct ecs_task_definition *d, con
 	return CALL_OK;
 }
 
+/* Of what mount(8) knows, what has a meaning for a file system in memory of the container's own. */
+static bool tmpfs_option(struct str option)
+{
+	static const char *const plain[] = {"defaults", "ro",         "rw",          "suid",          "nosuid",   "dev",
+	                                    "nodev",    "exec",       "noexec",      "sync",          "async",    "dirsync",
+	                                    "mand",     "nomand",     "atime",       "noatime",       "diratime", "nodiratime",
+	                                    "relatime", "norelatime", "strictatime", "nostrictatime", NULL};
+	static const char *const valued[] = {"mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", NULL};
+	struct str name = str_cut(&option, '=');
+	for (const char *const *o = str_set(option) ? valued : plain; *o; o++)
+		if (str_is(name, *o))
+			return true;
+	return false;
+}
+
+static int check_tmpfs(struct call *c, const struct ecs_container_definition *k)
+{
+	const struct ecs_linux_parameters *l = k->linux_parameters;
+	for (uint32_t i = 0; l && i < l->tmpfs.n; i++) {
+		const struct ecs_tmpfs *t = &l->tmpfs.v[i];
+		if (!str_starts(t->container_path, S("/")))
+			return refuse(c, k, "tmpfs", "a containerPath is absolute.");
+		if (!within(t->size, 1, INT32_MAX))
+			return refuse(c, k, "tmpfs", "a size is at least 1 MiB.");
+		if (t->mount_options.n > TMPFS_OPTIONS_MAX)
+			return refuse(c, k, "tmpfs", "there are too many mountOptions.");
+		for (uint32_t n = 0; n < t->mount_options.n; n++)
+			if (!tmpfs_option(t->mount_options.v[n]))
+				return ecs_client_error(
+				        c,
+				        "Invalid 'tmpfs' setting for container '%.*s': the mount option '%.*s' is not supported.",
+				        STR_ARG(k->name), STR_ARG(t->mount_options.v[n]));
+	}
+	return CALL_OK;
+}
+
 static int check_log(struct call *c, const struct ecs_container_definition *k)
 {
 	const struct ecs_log_configuration *l = k->log_configuration;
@@ -241,7 +286,7 @@ int ecs_container_check(struct call *c, const struct ecs_task_definition *d, str
 		k->essential = OPT_BOOL(true);
 	if (check_size(c, k) != CALL_OK || check_network(c, d, k) != CALL_OK || check_ports(c, d, k) != CALL_OK ||
 	    check_health(c, k) != CALL_OK || check_environment(c, k) != CALL_OK || check_mounts(c, d, k) != CALL_OK ||
-	    check_log(c, k) != CALL_OK || check_limits(c, k) != CALL_OK)
+	    check_tmpfs(c, k) != CALL_OK || check_log(c, k) != CALL_OK || check_limits(c, k) != CALL_OK)
 		return CALL_FAIL;
 	return CALL_OK;
 }

@@ -36,8 +36,10 @@ static struct str linux_refused(struct call *c, const struct ecs_linux_parameter
 		return no(c, "devices");
 	if (l->shared_memory_size.set)
 		return no(c, "sharedMemorySize");
-	if (l->tmpfs.n)
-		return no(c, "tmpfs");
+	for (uint32_t i = 0; i < l->tmpfs.n; i++)
+		for (uint32_t n = 0; n < l->tmpfs.v[i].mount_options.n; n++)
+			if (str_is(l->tmpfs.v[i].mount_options.v[n], "suid") || str_is(l->tmpfs.v[i].mount_options.v[n], "dev"))
+				return S("The mount options suid and dev of tmpfs are not supported by this cloud.");
 	if (l->max_swap.set)
 		return no(c, "maxSwap");
 	if (l->swappiness.set)

@@ -149,6 +149,25 @@ static void add_mounts(struct arena *a, const struct ecs_container_definition *k
 		                                .read_only = read_only || k->mount_points.v[i].read_only.v};
 }
 
+/* As Docker mounts them, unless the options say otherwise: nothing in them can be executed. */
+static void add_tmpfs(struct arena *a, const struct ecs_container_definition *k, struct task_mount *v, size_t *n)
+{
+	const struct ecs_linux_parameters *l = k->linux_parameters;
+	for (uint32_t i = 0; l && i < l->tmpfs.n && *n < TASK_MOUNTS_MAX; i++) {
+		struct words options = {0};
+		bool exec = false;
+		for (uint32_t o = 0; o < l->tmpfs.v[i].mount_options.n; o++)
+			exec = exec || str_is(l->tmpfs.v[i].mount_options.v[o], "exec");
+		if (!exec) /* an option does not take back one before it */
+			add(a, &options, S("noexec"));
+		add_list(a, &options, &l->tmpfs.v[i].mount_options);
+		v[(*n)++] = (struct task_mount){.kind = TASK_MOUNT_TMPFS,
+		                                .path = z(a, l->tmpfs.v[i].container_path),
+		                                .bytes = (uint64_t)l->tmpfs.v[i].size.v << 20,
+		                                .options = options.v};
+	}
+}
+
 static void mounts(struct arena *a, const struct ecs_task_definition *d, const struct ecs_container_definition *k,
                    struct task_container *ret)
 {
@@ -159,6 +178,7 @@ static void mounts(struct arena *a, const struct ecs_task_definition *d, const s
 			if (str_eq(d->container_definitions.v[n].name, k->volumes_from.v[i].source_container))
 				add_mounts(a, &d->container_definitions.v[n], k->volumes_from.v[i].read_only.v, v,
 				           &ret->mount_count);
+	add_tmpfs(a, k, v, &ret->mount_count);
 	ret->mounts = v;
 }
 

@@ -236,13 +236,13 @@ class Definitions(EcsCase):
             "logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": REGION}}}, executionRoleArn=ROLE)
         no = "Fargate compatible task definitions do not support "
         for what, container in (("privileged", {"privileged": True}), ("devices", {"linuxParameters": {"devices": [{"hostPath": "/dev/x"}]}}),
-                                ("tmpfs", {"linuxParameters": {"tmpfs": [{"containerPath": "/x", "size": 1}]}}),
                                 ("sharedMemorySize", {"linuxParameters": {"sharedMemorySize": 64}}),
                                 ("adding capabilities", {"linuxParameters": {"capabilities": {"add": ["NET_ADMIN"]}}}),
                                 ("ulimits other", {"ulimits": [{"name": "nproc", "softLimit": 1, "hardLimit": 1}]})):
             with self.subTest(what):
                 self.assertRefused(no + what, self.fargate, container)
                 self.assertEqual(self.register(container=container, networkMode="awsvpc")["compatibilities"], ["EC2"])
+        self.assertRefused("suid and dev", self.fargate, {"linuxParameters": {"tmpfs": [{"containerPath": "/x", "size": 1, "mountOptions": ["suid"]}]}})
         self.assertRefused("source paths", self.fargate, volumes=[{"name": "v", "host": {"sourcePath": "/etc"}}])
         self.assertRefused("at most 120", self.fargate, {"stopTimeout": 121})
         self.assertRefused("between 21 and 200", self.fargate, ephemeralStorage={"sizeInGiB": 20})
@@ -270,6 +270,9 @@ class Definitions(EcsCase):
                 ("Log driver awslogs requires options", {"logConfiguration": {"logDriver": "awslogs"}}),
                 ("disallows options: nope", {"logConfiguration": {"logDriver": "awslogs", "options": {
                     "awslogs-group": "g", "awslogs-region": "r", "nope": "x"}}}),
+                ("a size is at least 1 MiB", {"linuxParameters": {"tmpfs": [{"containerPath": "/x", "size": 0}]}}),
+                ("containerPath is absolute", {"linuxParameters": {"tmpfs": [{"containerPath": "x", "size": 1}]}}),
+                ("the mount option 'rbind' is not supported", {"linuxParameters": {"tmpfs": [{"containerPath": "/x", "size": 1, "mountOptions": ["ro", "rbind"]}]}}),
                 ("ends in .env", {"environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/x.txt"}]}),
                 ("secret name must be unique", {"environment": [{"name": "A", "value": "1"}], "secrets": [{"name": "A", "valueFrom": "p"}]}),
                 ("soft limit", {"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": 1}]}),

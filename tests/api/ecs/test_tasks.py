@@ -295,6 +295,24 @@ class Made(TaskCase):
         self.assertEqual(lines[1:7], ["2000", "3000", "read-only", "x", "volume-read-only", "word"])
         self.assertNotEqual(lines[7], "sh")
 
+    def test_tmpfs(self):
+        """File systems in memory: as large as they may be, with their options, and what is in them is the task's memory."""
+        mounts = [{"containerPath": "/cache", "size": 8}, {"containerPath": "/run/own", "size": 1, "mountOptions": ["exec", "mode=700", "uid=1001"]}]
+        lines, task = self.says({"command": "grep -E ' /(cache|run/own) ' /proc/mounts; dd if=/dev/zero of=/cache/x bs=1M count=9 2>&1 | grep -o 'No space left'; "
+                                            "wc -c </cache/x; rm /cache/x; cp /bin/busybox /cache/true; /cache/true 2>&1 | grep -o 'Permission denied'; stat -c %a:%u /run/own",
+                                 "linuxParameters": {"tmpfs": mounts}})
+        cache, own = sorted(line.split()[1:4] for line in lines[:2])
+        self.assertEqual((cache[:2], own[:2]), (["/cache", "tmpfs"], ["/run/own", "tmpfs"]))
+        options = set(cache[2].split(","))
+        self.assertLessEqual({"rw", "nosuid", "nodev", "noexec", "size=8192k"}, options)
+        self.assertLessEqual({"rw", "nosuid", "nodev", "size=1024k", "mode=700"}, set(own[2].split(",")))
+        self.assertNotIn("noexec", own[2])
+        self.assertEqual(lines[2:], ["No space left", str(8 << 20), "Permission denied", "700:1001"])
+        task = self.until(self.run_task({"command": "dd if=/dev/zero of=/cache/x bs=1M count=900", "linuxParameters": {
+            "tmpfs": [{"containerPath": "/cache", "size": 900}]}}), "STOPPED")
+        self.assertEqual((task["containers"][0]["exitCode"] != 0, task["containers"][0].get("reason")),
+                         (True, "OutOfMemoryError: Container killed due to memory usage"))
+
     def test_image_without_tag(self):
         """Is the one with the tag `latest`; a digest names what it names."""
         for image in (self.image, f"{self.image}@{self.digest}"):

@@ -179,6 +179,11 @@ static void way_out_follows_routes(void **state)
 	assert_true(carried.gate.tried >= 1 && later.gate.tried >= carried.gate.tried + 4);
 	assert_true(carried.gate.met >= 1 && later.gate.met >= carried.gate.met + 4);
 	assert_int_equal(later.gate.unported + later.gate.idle + later.drops, 0);
+	int open_fd = -1;
+	uint64_t active = later.gate.active; /* whose other end has not closed it */
+	assert_true(connects(c, p, "198.51.100.2", 80, &open_fd));
+	assert_true(eventually(c, network_port_stats(c->networks, "eni-nat", &later) && later.gate.active == active + 1));
+	close(open_fd);
 	/* its own subnet must lead out */
 	put_subnet(c, "subnet-1", "vpc-1", "10.0.1.0/24", "acl-1", local16, 1);
 	assert_true(eventually(c, !connects(c, p, "198.51.100.2", 80, NULL)));

@@ -6,6 +6,7 @@
 
 #include "aws/autoscaling/autoscaling.h"
 #include "aws/ecs/container_instance.h"
+#include "aws/ecs/insights.h"
 #include "base/clock.h"
 #include "base/rand.h"
 #include "engine/metrics/metrics.h"
@@ -26,7 +27,7 @@ static struct {
 	unsigned count;
 	int64_t desired;
 	bool policy, hook, faults;
-	double reservation;
+	double reservation, cpu, memory;
 	struct ecs_attributes attributes;
 	int low;
 	autoscaling_group_changed_fn *changed;
@@ -185,8 +186,31 @@ const struct service *const cloud_services[] = {&ecs_service, &ecs_agent_service
 void metrics_add(struct metrics *m, const struct metric *metric, double value)
 {
 	(void)m;
-	assert_str(metric->name, "CapacityProviderReservation");
-	g.reservation = value;
+	if (str_is(metric->name, "CPUReservation"))
+		g.cpu = value;
+	else if (str_is(metric->name, "MemoryReservation"))
+		g.memory = value;
+	else {
+		assert_str(metric->name, "CapacityProviderReservation");
+		g.reservation = value;
+	}
+}
+
+/* What the cluster's instances have reserved: of each 1,024 units and room for EACH tasks of 10. */
+static void check_reserved(unsigned tasks, unsigned serving)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct crew crew = {.cloud = &w.cloud};
+	struct store_txn *t = store_begin(w.cloud.store, &a);
+	g.cpu = g.memory = -1;
+	insights_clusters(&crew, t, &a);
+	store_abort(t);
+	if (!tasks) {
+		assert_true(g.cpu < 0 && g.memory < 0); /* nothing runs, nothing is said */
+		return;
+	}
+	assert_true(fabs(g.cpu - tasks * 10 * 100.0 / (serving * 1024)) < 1e-6);
+	assert_true(fabs(g.memory - tasks * 100.0 / (serving * EACH)) < 1e-6);
 }
 
 /* --- instances and their agents */
@@ -441,6 +465,7 @@ static void instances_follow_tasks(void **state)
 		/* tasks stay where they are, but none of the instances is empty for nothing */
 		assert_true(g.reservation >= 100 - 1e-9 || serving == 0);
 		assert_int_equal(in_state(MEMBER_WAITS) + in_state(MEMBER_PENDING), 0);
+		check_reserved(running, serving);
 	}
 	desire(0);
 	for (int i = 0; i < 60; i++)

@@ -1,9 +1,11 @@
 /* The text of rules, where a packet could not tell: prefixes that overlap, names, what is taken away again. */
 #include "unit.h"
 
+#include "engine/net/conntrack.h"
 #include "engine/net/rules.h"
 #include "engine/net/rules_balance.h"
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,12 +201,27 @@ static void parts_are_even_and_stay(void **state)
 	free(m);
 }
 
+/* The kernel forgets an established connection after five days without a packet, and each packet begins them anew. */
+static void silence_is_seen(void **state)
+{
+	(void)state;
+	const uint32_t days = 5 * 24 * 3600;
+	assert_false(conntrack_idle(TCP_CONNTRACK_ESTABLISHED, days, 350));
+	assert_false(conntrack_idle(TCP_CONNTRACK_ESTABLISHED, days - 349, 350));
+	assert_true(conntrack_idle(TCP_CONNTRACK_ESTABLISHED, days - 350, 350));
+	assert_true(conntrack_idle(TCP_CONNTRACK_ESTABLISHED, 1, 350));
+	assert_false(conntrack_idle(TCP_CONNTRACK_ESTABLISHED, 1, 0));          /* nobody asks */
+	assert_false(conntrack_idle(TCP_CONNTRACK_ESTABLISHED, 0, 350));        /* not known */
+	assert_false(conntrack_idle(TCP_CONNTRACK_TIME_WAIT, days - 400, 350)); /* it has ended */
+	assert_false(conntrack_idle(TCP_CONNTRACK_SYN_SENT, 100, 350));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(prefixes_do_not_overlap), cmocka_unit_test(all_is_said_of_a_match),
-	        cmocka_unit_test(ports_leave_nothing),     cmocka_unit_test(balances_leave_nothing),
-	        cmocka_unit_test(parts_are_even_and_stay),
+	        cmocka_unit_test(silence_is_seen),        cmocka_unit_test(prefixes_do_not_overlap),
+	        cmocka_unit_test(all_is_said_of_a_match), cmocka_unit_test(ports_leave_nothing),
+	        cmocka_unit_test(balances_leave_nothing), cmocka_unit_test(parts_are_even_and_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,9 +72,9 @@ static void keep_tuple(struct walk *w, const struct nlattr *tuple)
 	w->n += bytes;
 }
 
-static bool is_idle(const struct walk *w, uint8_t state, uint32_t left_s)
+bool conntrack_idle(uint8_t tcp_state, uint32_t left_s, uint32_t idle_s)
 {
-	return w->idle_s && state == TCP_CONNTRACK_ESTABLISHED && left_s && left_s + w->idle_s <= ESTABLISHED_S;
+	return idle_s && tcp_state == TCP_CONNTRACK_ESTABLISHED && left_s && left_s + idle_s <= ESTABLISHED_S;
 }
 
 static void look(const struct nlmsghdr *h, struct walk *w)
@@ -93,7 +93,7 @@ static void look(const struct nlmsghdr *h, struct walk *w)
 			tcp = inner(inner(a, CTA_PROTOINFO_TCP), CTA_PROTOINFO_TCP_STATE);
 	}
 	uint8_t state = tcp ? mnl_attr_get_u8(tcp) : TCP_CONNTRACK_ESTABLISHED;
-	bool idle = tcp && original && is_idle(w, state, left_s),
+	bool idle = tcp && original && conntrack_idle(state, left_s, w->idle_s),
 	     lives = state > TCP_CONNTRACK_NONE && state < TCP_CONNTRACK_TIME_WAIT;
 	w->count.flows += lives && !idle;
 	w->count.connections += lives && !idle && tcp;

@@ -157,6 +157,22 @@ class Inside(TaskCase):
         self.told(["0 10.1.1.3"], f"a.{domain}")
         self.resolver.associate_resolver_rule(ResolverRuleId=rule, VPCId=self.vpc)
 
+    def test_a_rule_for_all(self):
+        """What is the VPC's own stays: zones, namespaces of Cloud Map, names of its interfaces."""
+        server, w, ip = self.server(), self.word, self.addresses("INBOUND")[0]
+        self.zone(f"all{w}.test", host="10.1.1.5")
+        clouds = client("servicediscovery", region=self.region, inject_host_prefix=False)
+        made = clouds.create_private_dns_namespace(Name=f"map{w}.local", Vpc=self.vpc)
+        namespace = clouds.get_operation(OperationId=made["OperationId"])["Operation"]["Targets"]["NAMESPACE"]
+        self.addCleanup(clouds.delete_namespace, Id=namespace)
+        service = clouds.create_service(Name="s", NamespaceId=namespace, DnsConfig={"DnsRecords": [{"Type": "A", "TTL": 0}]})["Service"]["Id"]
+        self.addCleanup(clouds.delete_service, Id=service)
+        clouds.register_instance(ServiceId=service, InstanceId="i", Attributes={"AWS_INSTANCE_IPV4": "10.1.1.6"})
+        self.addCleanup(clouds.deregister_instance, ServiceId=service, InstanceId="i")
+        self.rule(".", server)
+        self.told(["0 10.9.9.9", "0 10.1.1.5", "0 10.1.1.6", "0 " + ip, "3"],
+                  "some.example", f"host.all{w}.test", f"s.map{w}.local", "ip-" + ip.replace(".", "-") + f".{self.region}.compute.internal", "none.example")
+
     def test_others_ask_here(self):
         """The resolver of the VPC, asked from another one at its inbound endpoint: its zones, its instances, its rules."""
         server, w = self.server(), self.word

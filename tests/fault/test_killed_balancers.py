@@ -2,6 +2,7 @@
 import contextlib
 import gzip
 import http.client
+import ipaddress
 import json
 import os
 import pathlib
@@ -56,7 +57,8 @@ class Balancers(unittest.TestCase):
         self.cloud = Cloud()
         self.addCleanup(self.cloud.stop)
         self.cloud.start()
-        self.elb, ec2 = self.cloud.client("elbv2"), self.cloud.client("ec2")
+        self.elb, self.ec2 = self.cloud.client("elbv2"), self.cloud.client("ec2")
+        ec2 = self.ec2
         subnets = sorted(ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])
         group = ec2.create_security_group(GroupName="lb", Description="d", VpcId=subnets[0]["VpcId"])["GroupId"]
         ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
@@ -95,7 +97,7 @@ class Balancers(unittest.TestCase):
                 if time.monotonic() > end:
                     raise
             if time.monotonic() > end:
-                self.fail(f"not within {seconds} s")
+                self.fail(f"not within {seconds} s: {self.cloud.log_text()[-2000:]}")
             time.sleep(0.1)
 
     def change(self, text):
@@ -172,6 +174,34 @@ class Balancers(unittest.TestCase):
                 self.change(f"text {n}")
                 self.until(lambda: len(crowd.seen) > asked + 50)
         self.assertLessEqual({text for _, _, _, text in crowd.seen}, {"first"} | {f"text {n}" for n in range(5)})
+
+    def test_addresses_change_while_nobody_looks(self):
+        """Nodes that were told nothing of their new addresses are found to lack them by whoever comes next."""
+        (balancer,) = self.elb.describe_load_balancers()["LoadBalancers"]
+        block = self.ec2.associate_vpc_cidr_block(VpcId=balancer["VpcId"], AmazonProvidedIpv6CidrBlock=True)["Ipv6CidrBlockAssociation"]["Ipv6CidrBlock"]
+        for zone, part in zip(balancer["AvailabilityZones"], ipaddress.ip_network(block).subnets(new_prefix=64)):
+            self.ec2.associate_subnet_cidr_block(SubnetId=zone["SubnetId"], Ipv6CidrBlock=str(part))
+        (gateway,) = self.ec2.describe_internet_gateways()["InternetGateways"]
+        (table,) = self.ec2.describe_route_tables()["RouteTables"]
+        self.ec2.create_route(RouteTableId=table["RouteTableId"], DestinationIpv6CidrBlock="::/0", GatewayId=gateway["InternetGatewayId"])
+        (group,) = balancer["SecurityGroups"]
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}])
+        self.elb.set_ip_address_type(LoadBalancerArn=self.arn, IpAddressType="dualstack")
+        self.cloud.kill("api")
+        self.until(lambda: self.elb.describe_load_balancers()["LoadBalancers"])
+        four = self.addresses
+        self.addresses = four + [i["Ipv6Addresses"][0]["Ipv6Address"] for i in self.ec2.describe_network_interfaces()["NetworkInterfaces"]]
+        self.assertEqual(len(self.addresses), 4)
+        self.until(lambda: self.answers() == {"first"})
+        # and to have one too many
+        six, self.addresses = self.addresses[2:], four
+        self.elb.set_ip_address_type(LoadBalancerArn=self.arn, IpAddressType="ipv4")
+        self.cloud.kill("api")
+        self.until(lambda: self.elb.describe_load_balancers()["LoadBalancers"] and self.answers() == {"first"})
+        self.change("second")
+        self.addresses = six[:1]
+        self.until(lambda: self.answers() == {""})
 
     def test_logs_of_a_dead_role_are_delivered(self):
         s3 = self.cloud.client("s3")

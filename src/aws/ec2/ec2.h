@@ -40,6 +40,8 @@ struct ec2_lend {
 	/* It is no link to anywhere: the VPC's resolver answers there ("answers") or asks others from there ("asks"). Absent: it is
 	 * given to somebody. */
 	struct str door;
+	bool ipv6;                  /* with an address of IPv6, too */
+	struct str address6;        /* this one; absent: a free one */
 };
 struct ec2_lent {
 	struct str id, mac, address, private_name; /* private_name absent: the VPC has no names */
@@ -60,6 +62,10 @@ bool ec2_find_lent(struct store_txn *t, struct arena *a, struct str account, str
 int64_t ec2_interface_room(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str instance);
 /* Other groups; CALL_FAIL with EC2's error. */
 int ec2_lent_set_groups(struct call *c, struct str id, const struct str_list *groups);
+/* With an address of IPv6 and a public one of Amazon's pool from now on, or without; an elastic one stays. CALL_FAIL with EC2's
+ * error. */
+int ec2_lent_set_addresses(struct call *c, struct str id, bool ipv6, bool public);
+bool ec2_subnet_has_ipv6(struct call *c, struct str id);
 /* Is this an elastic address of the account that nothing has yet? */
 bool ec2_allocation_free(struct call *c, struct str allocation);
 /* The VPC of a security group; absent: there is none such. The default group of a VPC. */

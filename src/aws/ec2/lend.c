@@ -2,6 +2,7 @@
 #include "aws/ec2/block6.h"
 #include "aws/ec2/ec2.h"
 #include "aws/ec2/interface.h"
+#include "aws/ec2/ipv6.h"
 #include "aws/ec2/run.h"
 #include "aws/ec2/vpc.h"
 
@@ -134,10 +135,16 @@ int ec2_lend_interface(struct call *c, const struct ec2_lend *what, struct ec2_l
 	        .type = what->type,
 	        .unfiltered = what->unfiltered,
 	        .address = what->address,
+	        .ipv6_count = what->ipv6,
 	};
+	struct str_list six = {0};
 	struct ec2_address elastic;
 	for (uint32_t i = 0; what->tags && i < what->tags->n; i++)
 		*LIST_ADD(c->arena, &made.tags) = (struct ec2_tag){.key = what->tags->v[i].key, .value = what->tags->v[i].value};
+	if (str_set(what->address6)) {
+		*LIST_ADD(c->arena, &six) = what->address6;
+		made.ipv6 = &six;
+	}
 	if (ec2_interface_create(c, &made, &r) != CALL_OK)
 		return CALL_FAIL;
 	if (str_set(what->instance)) {
@@ -171,6 +178,38 @@ int ec2_lent_set_groups(struct call *c, struct str id, const struct str_list *gr
 		return CALL_FAIL;
 	ec2_interface_put(&s, &r);
 	return CALL_OK;
+}
+
+int ec2_lent_set_addresses(struct call *c, struct str id, bool ipv6, bool public)
+{
+	static const struct str_list none;
+	struct ec2_scope s = ec2_scope(c);
+	struct state_vpc_interface_record r;
+	struct ec2_subnet subnet;
+	if (ec2_get(c, &ec2_kind_interface, id, &r) != CALL_OK ||
+	    ec2_get(c, &ec2_kind_subnet, r.interface->subnet_id, &subnet) != CALL_OK)
+		return CALL_FAIL;
+	if (ipv6 && !r.interface->ipv6_addresses.n && ec2_interface_add_ipv6(c, r.interface, &subnet, &none, 1, NULL) != CALL_OK)
+		return CALL_FAIL;
+	if (!ipv6) {
+		ec2_interface_forget_ipv6(&s, r.interface);
+		r.interface->ipv6_addresses = (struct ec2_network_interface_ipv6_addresses_list){.set = true};
+		r.interface->ipv6_address = STR_NONE;
+	}
+	if (!public)
+		ec2_interface_release_public(&s, &r);
+	else if (ec2_interface_take_public(&s, &r) < 0)
+		return call_fail(c, "InsufficientAddressCapacity", 500, "Not enough available addresses to satisfy your request.");
+	ec2_interface_put(&s, &r);
+	return CALL_OK;
+}
+
+bool ec2_subnet_has_ipv6(struct call *c, struct str id)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct ec2_subnet subnet;
+	struct ec2_block6 block;
+	return ec2_find(&s, &ec2_kind_subnet, id, &subnet) && ec2_subnet_block6(&subnet, &block);
 }
 
 bool ec2_allocation_free(struct call *c, struct str allocation)

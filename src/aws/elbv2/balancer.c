@@ -41,7 +41,7 @@ static bool same_places(const struct state_elbv2_balancer_record *r, const struc
 	for (uint32_t i = 0; i < places->n && places->n == r->nodes.n; i++)
 		if (!str_eq(places->v[i].subnet, r->nodes.v[i].subnet) ||
 		    !str_eq(places->v[i].allocation, r->nodes.v[i].allocation) ||
-		    !str_eq(places->v[i].address, r->nodes.v[i].address))
+		    !str_eq(places->v[i].address, r->nodes.v[i].address) || !str_eq(places->v[i].address6, r->nodes.v[i].address6))
 			return false;
 	return places->n == r->nodes.n;
 }
@@ -67,8 +67,6 @@ static int check_words(struct call *c, const struct elbv2_create_load_balancer_i
 		return elb_invalid(c, "The load balancer name '%.*s' cannot begin with 'internal-'", STR_ARG(in->name));
 	if (str_is(in->type, "gateway"))
 		return elb_absent(c, "Load balancers of type 'gateway' are");
-	if (str_set(in->ip_address_type) && !str_is(in->ip_address_type, "ipv4"))
-		return elb_absent(c, "IPv6 addresses of load balancers are");
 	if (str_set(in->customer_owned_ipv4_pool) || (in->ipam_pools && str_set(in->ipam_pools->ipv4_ipam_pool_id)))
 		return elb_absent(c, "Customer-owned and IPAM pools are");
 	if (str_is(in->enable_prefix_for_ipv6_source_nat, "on"))
@@ -83,16 +81,19 @@ int elbv2_create_load_balancer(struct call *c, const struct elbv2_create_load_ba
 	struct state_elbv2_balancer_record r = {0};
 	struct elb_places places;
 	struct str_list groups;
+	struct str address_type;
 	bool network = str_is(in->type, "network"), internal = str_is(in->scheme, "internal");
 	if (check_words(c, in) != CALL_OK ||
-	    elb_places_check(c, network, internal, &in->subnets, &in->subnet_mappings, &places) != CALL_OK ||
+	    elb_address_type_check(c, network, internal, in->ip_address_type, &address_type) != CALL_OK ||
+	    elb_places_check(c, network, internal, &in->subnets, &in->subnet_mappings, str_starts(address_type, S("dualstack")),
+	                     &places) != CALL_OK ||
 	    elb_security_groups_check(c, &in->security_groups, places.vpc, !network, &groups) != CALL_OK)
 		return CALL_FAIL;
 	out->load_balancers.set = true;
 	if (elb_balancer_find(&s, in->name, &r)) {
 		if (elb_is_network(&r) != network || str_is(r.balancer->scheme, "internal") != internal ||
-		    !same_places(&r, &places) || !same_texts(&groups, &r.balancer->security_groups) ||
-		    !same_tags(&in->tags, &r.tags))
+		    !str_eq(r.balancer->ip_address_type, address_type) || !same_places(&r, &places) ||
+		    !same_texts(&groups, &r.balancer->security_groups) || !same_tags(&in->tags, &r.tags))
 			return call_fail(c, "DuplicateLoadBalancerName", 0,
 			                 "A load balancer with the same name '%.*s' exists, but with different settings",
 			                 STR_ARG(in->name));
@@ -116,7 +117,7 @@ int elbv2_create_load_balancer(struct call *c, const struct elbv2_create_load_ba
 	b->state->code = S("provisioning");
 	b->type = type;
 	b->security_groups = groups;
-	b->ip_address_type = S("ipv4");
+	b->ip_address_type = address_type;
 	r.tags = in->tags;
 	r.secret = id_hex(c->arena, 32);
 	if (elb_places_take(c, &r, &places) != CALL_OK)

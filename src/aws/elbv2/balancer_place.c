@@ -7,7 +7,8 @@
 
 /* --- subnets */
 
-static int take_subnet(struct call *c, const struct elbv2_subnet_mapping *m, bool network, bool internal, struct elb_places *ret)
+static int take_subnet(struct call *c, const struct elbv2_subnet_mapping *m, bool network, bool internal, bool ipv6,
+                       struct elb_places *ret)
 {
 	struct str zone = ec2_subnet_zone(call_txn(c), c->arena, c->account, c->region, m->subnet_id);
 	struct str vpc = ec2_subnet_vpc(call_txn(c), c->arena, c->account, c->region, m->subnet_id);
@@ -20,9 +21,14 @@ static int take_subnet(struct call *c, const struct elbv2_subnet_mapping *m, boo
 		if (str_eq(ret->v[i].zone, zone))
 			return elb_configuration(
 			        c, "A load balancer cannot be attached to multiple subnets in the same Availability Zone");
-	if (m->ipv6_address.n || m->source_nat_ipv6_prefix.n)
-		return elb_absent(c, "IPv6 addresses of load balancers are");
-	if (!network && (m->allocation_id.n || m->private_ipv4_address.n))
+	if (m->source_nat_ipv6_prefix.n)
+		return elb_absent(c, "Prefixes for IPv6 source NAT are");
+	if (ipv6 && !ec2_subnet_has_ipv6(c, m->subnet_id))
+		return elb_invalid(c, "You must specify subnets with an associated IPv6 CIDR block.");
+	if (m->ipv6_address.n && !ipv6)
+		return elb_configuration(
+		        c, "IPv6 addresses can be specified for load balancers with the IP address type 'dualstack' only");
+	if (!network && (m->allocation_id.n || m->private_ipv4_address.n || m->ipv6_address.n))
 		return elb_configuration(c, "Addresses of nodes can be specified for load balancers of type 'network' only");
 	if (m->allocation_id.n && internal)
 		return elb_configuration(c, "Allocation IDs can be specified for internet-facing load balancers only");
@@ -32,7 +38,8 @@ static int take_subnet(struct call *c, const struct elbv2_subnet_mapping *m, boo
 	        (struct state_elbv2_node){.subnet = m->subnet_id,
 	                                  .zone = zone,
 	                                  .allocation = m->allocation_id.n ? m->allocation_id : STR_NONE,
-	                                  .address = m->private_ipv4_address.n ? m->private_ipv4_address : STR_NONE};
+	                                  .address = m->private_ipv4_address.n ? m->private_ipv4_address : STR_NONE,
+	                                  .address6 = m->ipv6_address.n ? m->ipv6_address : STR_NONE};
 	for (uint32_t k = ret->n - 1; k && str_cmp(ret->v[k - 1].zone, ret->v[k].zone) > 0; k--) {
 		struct state_elbv2_node other = ret->v[k];
 		ret->v[k] = ret->v[k - 1];
@@ -42,16 +49,17 @@ static int take_subnet(struct call *c, const struct elbv2_subnet_mapping *m, boo
 }
 
 int elb_places_check(struct call *c, bool network, bool internal, const struct str_list *subnets,
-                     const struct elbv2_subnet_mappings *mappings, struct elb_places *ret)
+                     const struct elbv2_subnet_mappings *mappings, bool ipv6, struct elb_places *ret)
 {
 	*ret = (struct elb_places){0};
 	if (subnets->n && mappings->n)
 		return elb_invalid(c, "Subnets and subnet mappings cannot be specified at the same time");
 	for (uint32_t i = 0; i < subnets->n; i++)
-		if (take_subnet(c, &(struct elbv2_subnet_mapping){.subnet_id = subnets->v[i]}, network, internal, ret) != CALL_OK)
+		if (take_subnet(c, &(struct elbv2_subnet_mapping){.subnet_id = subnets->v[i]}, network, internal, ipv6, ret) !=
+		    CALL_OK)
 			return CALL_FAIL;
 	for (uint32_t i = 0; i < mappings->n; i++)
-		if (take_subnet(c, &mappings->v[i], network, internal, ret) != CALL_OK)
+		if (take_subnet(c, &mappings->v[i], network, internal, ipv6, ret) != CALL_OK)
 			return CALL_FAIL;
 	if (!network && ret->n < 2)
 		return elb_invalid(c, "At least two subnets in two different Availability Zones must be specified");
@@ -100,13 +108,20 @@ static int not_lent(struct call *c, const struct state_elbv2_node *n)
 	return CALL_FAIL;
 }
 
+/* With an address of Amazon's pool? */
+static bool is_public(const struct elbv2_load_balancer *b, const struct state_elbv2_node *n)
+{
+	return !str_is(b->scheme, "internal") && !str_is(b->ip_address_type, "dualstack-without-public-ipv4") &&
+	       !str_set(n->allocation);
+}
+
 static int lend(struct call *c, const struct state_elbv2_balancer_record *r, struct state_elbv2_node *n)
 {
 	const struct elbv2_load_balancer *b = r->balancer;
 	struct elb_scope s = elb_scope(c);
 	struct elb_name name;
 	struct ec2_lent lent;
-	bool network = elb_is_network(r), internal = str_is(b->scheme, "internal");
+	bool network = elb_is_network(r);
 	if (!elb_name_parse(&s, b->load_balancer_arn, &name))
 		return call_broken(c, "a load balancer has no name");
 	if (str_set(n->allocation) && !ec2_allocation_free(c, n->allocation))
@@ -115,7 +130,9 @@ static int lend(struct call *c, const struct state_elbv2_balancer_record *r, str
 	struct ec2_lend what = {
 	        .subnet = n->subnet,
 	        .groups = &b->security_groups,
-	        .public = !internal && !str_set(n->allocation),
+	        .public = is_public(b, n),
+	        .ipv6 = elb_has_ipv6(b),
+	        .address6 = n->address6,
 	        .requester = S("amazon-elb"),
 	        .description = ARENA_CAT(c->arena, network ? S("ELB net/") : S("ELB app/"), name.name, S("/"), name.id),
 	        .type = network ? S("network_load_balancer") : STR_NONE,
@@ -133,15 +150,35 @@ static struct state_elbv2_node *node_in(struct state_elbv2_nodes *nodes, const s
 {
 	for (uint32_t i = 0; i < nodes->n; i++)
 		if (str_eq(nodes->v[i].subnet, wanted->subnet) && str_eq(nodes->v[i].allocation, wanted->allocation) &&
-		    str_eq(nodes->v[i].address, wanted->address))
+		    str_eq(nodes->v[i].address, wanted->address) && str_eq(nodes->v[i].address6, wanted->address6))
 			return &nodes->v[i];
 	return NULL;
+}
+
+static void show_zones(struct call *c, struct state_elbv2_balancer_record *r)
+{
+	struct elbv2_availability_zones zones = {.set = true};
+	for (uint32_t i = 0; i < r->nodes.n; i++) {
+		const struct state_elbv2_node *n = &r->nodes.v[i];
+		struct elbv2_availability_zone *z = LIST_ADD(c->arena, &zones);
+		*z = (struct elbv2_availability_zone){
+		        .zone_name = n->zone, .subnet_id = n->subnet, .load_balancer_addresses = {.set = true}};
+		struct ec2_lent lent;
+		bool given = str_set(n->allocation) || str_set(n->address) || (elb_is_network(r) && elb_has_ipv6(r->balancer));
+		if (!given || !ec2_find_lent(call_txn(c), c->arena, c->account, c->region, n->interface, &lent))
+			continue;
+		*LIST_ADD(c->arena, &z->load_balancer_addresses) =
+		        (struct elbv2_load_balancer_address){.ip_address = lent.public,
+		                                             .allocation_id = n->allocation,
+		                                             .private_ipv4_address = n->address,
+		                                             .ipv6_address = elb_is_network(r) ? lent.address6 : STR_NONE};
+	}
+	r->balancer->availability_zones = zones;
 }
 
 int elb_places_take(struct call *c, struct state_elbv2_balancer_record *r, const struct elb_places *places)
 {
 	struct state_elbv2_nodes nodes = {.set = true};
-	struct elbv2_availability_zones zones = {.set = true};
 	for (uint32_t i = 0; i < places->n; i++) {
 		const struct state_elbv2_node *old = node_in(&r->nodes, &places->v[i]);
 		*LIST_ADD(c->arena, &nodes) = old ? *old : places->v[i];
@@ -150,23 +187,57 @@ int elb_places_take(struct call *c, struct state_elbv2_balancer_record *r, const
 	for (uint32_t i = 0; i < r->nodes.n; i++)
 		if (!node_in(&nodes, &r->nodes.v[i]))
 			ec2_return_interface(call_txn(c), c->arena, c->account, c->region, r->nodes.v[i].interface);
-	for (uint32_t i = 0; i < nodes.n; i++) {
+	for (uint32_t i = 0; i < nodes.n; i++)
 		if (!str_set(nodes.v[i].interface) && lend(c, r, &nodes.v[i]) != CALL_OK)
 			return CALL_FAIL;
-		struct elbv2_availability_zone *z = LIST_ADD(c->arena, &zones);
-		*z = (struct elbv2_availability_zone){
-		        .zone_name = nodes.v[i].zone, .subnet_id = nodes.v[i].subnet, .load_balancer_addresses = {.set = true}};
-		struct ec2_lent lent;
-		bool given = str_set(nodes.v[i].allocation) || str_set(nodes.v[i].address);
-		if (!given || !ec2_find_lent(call_txn(c), c->arena, c->account, c->region, nodes.v[i].interface, &lent))
-			continue;
-		*LIST_ADD(c->arena, &z->load_balancer_addresses) =
-		        (struct elbv2_load_balancer_address){.ip_address = lent.public,
-		                                             .allocation_id = nodes.v[i].allocation,
-		                                             .private_ipv4_address = nodes.v[i].address};
-	}
 	r->nodes = nodes;
-	r->balancer->availability_zones = zones;
+	show_zones(c, r);
+	return CALL_OK;
+}
+
+/* --- kinds of addresses */
+
+int elb_address_type_check(struct call *c, bool network, bool internal, struct str type, struct str *ret)
+{
+	*ret = str_set(type) ? type : S("ipv4");
+	if (str_is(*ret, "ipv4") || str_is(*ret, "dualstack"))
+		return CALL_OK;
+	if (str_is(*ret, "dualstack-without-public-ipv4") && !network && !internal)
+		return CALL_OK;
+	return elb_invalid(c, "The IP address type '%.*s' is not supported for this load balancer", STR_ARG(type));
+}
+
+/* Packets of UDP would have to be led by the router, which leads those of IPv4 alone. */
+static int check_listeners(struct call *c, const struct state_elbv2_balancer_record *r)
+{
+	struct elb_scope s = elb_scope(c);
+	struct elb_listeners all = elb_listeners_of(&s, r->balancer->load_balancer_name);
+	for (uint32_t i = 0; i < all.n; i++)
+		if (elb_listener_is_of_packets(all.v[i].listener->protocol))
+			return elb_absent(c, "Prefixes for IPv6 source NAT, which listeners of UDP need with 'dualstack', are");
+	return CALL_OK;
+}
+
+static int change_type(struct call *c, struct state_elbv2_balancer_record *r, struct str wanted)
+{
+	struct str type;
+	if (elb_address_type_check(c, elb_is_network(r), str_is(r->balancer->scheme, "internal"), wanted, &type) != CALL_OK)
+		return CALL_FAIL;
+	if (str_eq(type, r->balancer->ip_address_type))
+		return CALL_OK;
+	r->balancer->ip_address_type = type;
+	bool ipv6 = elb_has_ipv6(r->balancer);
+	if (ipv6 && check_listeners(c, r) != CALL_OK)
+		return CALL_FAIL;
+	for (uint32_t i = 0; i < r->nodes.n; i++) {
+		struct state_elbv2_node *n = &r->nodes.v[i];
+		if (ipv6 && !ec2_subnet_has_ipv6(c, n->subnet))
+			return elb_invalid(c, "You must specify subnets with an associated IPv6 CIDR block.");
+		n->address6 = ipv6 ? n->address6 : STR_NONE;
+		if (ec2_lent_set_addresses(c, n->interface, ipv6, is_public(r->balancer, n)) != CALL_OK)
+			return not_lent(c, n);
+	}
+	show_zones(c, r);
 	return CALL_OK;
 }
 
@@ -179,16 +250,17 @@ int elbv2_set_subnets(struct call *c, const struct elbv2_set_subnets_input *in, 
 	struct elb_places places;
 	if (elb_balancer_get(c, in->load_balancer_arn, &r) != CALL_OK)
 		return CALL_FAIL;
-	if (str_set(in->ip_address_type) && !str_is(in->ip_address_type, "ipv4"))
-		return elb_absent(c, "IPv6 addresses of load balancers are");
 	if (str_is(in->enable_prefix_for_ipv6_source_nat, "on"))
 		return elb_absent(c, "Prefixes for IPv6 source NAT are");
+	bool ipv6 = str_set(in->ip_address_type) ? str_starts(in->ip_address_type, S("dualstack")) : elb_has_ipv6(r.balancer);
 	if (elb_places_check(c, elb_is_network(&r), str_is(r.balancer->scheme, "internal"), &in->subnets, &in->subnet_mappings,
-	                     &places) != CALL_OK)
+	                     ipv6, &places) != CALL_OK)
 		return CALL_FAIL;
 	if (!str_eq(places.vpc, r.balancer->vpc_id))
 		return elb_configuration(c, "The subnets must belong to the VPC of the load balancer: '%.*s'",
 		                         STR_ARG(r.balancer->vpc_id));
+	if (str_set(in->ip_address_type) && change_type(c, &r, in->ip_address_type) != CALL_OK)
+		return CALL_FAIL;
 	if (elb_places_take(c, &r, &places) != CALL_OK)
 		return CALL_FAIL;
 	elb_balancer_put(&s, &r);
@@ -229,11 +301,11 @@ int elbv2_set_security_groups(struct call *c, const struct elbv2_set_security_gr
 int elbv2_set_ip_address_type(struct call *c, const struct elbv2_set_ip_address_type_input *in,
                               struct elbv2_set_ip_address_type_output *out)
 {
+	struct elb_scope s = elb_scope(c);
 	struct state_elbv2_balancer_record r;
-	if (elb_balancer_get(c, in->load_balancer_arn, &r) != CALL_OK)
+	if (elb_balancer_get(c, in->load_balancer_arn, &r) != CALL_OK || change_type(c, &r, in->ip_address_type) != CALL_OK)
 		return CALL_FAIL;
-	if (!str_is(in->ip_address_type, "ipv4"))
-		return elb_absent(c, "IPv6 addresses of load balancers are");
+	elb_balancer_put(&s, &r);
 	out->ip_address_type = r.balancer->ip_address_type;
 	return CALL_OK;
 }

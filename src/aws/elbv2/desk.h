@@ -46,9 +46,11 @@ struct elb_led {
 
 struct elb_item_node {
 	char interface[LB_ID_MAX], zone[64];
-	int fd;                     /* its link, until the engine has it; -1: none */
-	bool serves;                /* as the engine said last */
-	uint32_t private, public;   /* host byte order; 0: none, or not known yet */
+	int fd;                   /* its link, until the engine has it; -1: none */
+	bool serves;              /* as the engine said last */
+	uint32_t private, public; /* host byte order; 0: none, or not known yet */
+	bool has_address6;
+	uint8_t address6[16];
 	struct lb_counters counted; /* as it said last, if `counts` */
 	struct elb_led led[ELB_LED_MAX];
 	unsigned led_count;
@@ -139,6 +141,8 @@ enum lb_health elb_item_health(const struct elb_item *i, const struct elb_seen_g
 const struct elb_item *elb_desk_named(const struct elb_desk *d, struct str name, struct str *ret_zone);
 /* Nodes that serve and reach targets; all of them where none does. In any order; how many. vpc: who asks, absent: this machine. */
 unsigned elb_item_addresses(const struct elb_item *i, struct str vpc, struct str zone, uint32_t out[static LB_NODES_MAX]);
+/* The same of IPv6, whose addresses are the same for everybody. */
+unsigned elb_item_addresses6(const struct elb_item *i, struct str zone, uint8_t out[static LB_NODES_MAX][16]);
 
 /* --- plan.c */
 struct str elb_engine_id(struct arena *a, const struct elb_name *n);

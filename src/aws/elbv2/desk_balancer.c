@@ -246,13 +246,19 @@ static void give_ports(struct elb_item *i, const struct elb_scope *s)
 			continue;
 		n->private = lent.ip;
 		n->public = address_of(s->arena, lent.public);
-		if (n->fd < 0)
-			continue;
-		struct task_port port = {.fd = n->fd, .address = lent.ip, .gateway = lent.gateway, .prefix = lent.prefix};
+		n->has_address6 = str_set(lent.address6);
+		memcpy(n->address6, lent.ip6, sizeof(n->address6));
+		struct task_port port = {.fd = n->fd,
+		                         .address = lent.ip,
+		                         .gateway = lent.gateway,
+		                         .prefix = lent.prefix,
+		                         .has_address6 = n->has_address6};
+		memcpy(port.address6, lent.ip6, sizeof(port.address6));
 		int e = lb_port(i->desk->lb, n->interface, &port);
 		if (e < 0)
 			log_error("elbv2: %s: the node %s cannot be started: %s", i->id, n->interface, strerror(-e));
-		close(n->fd);
+		if (n->fd >= 0)
+			close(n->fd);
 		n->fd = -1;
 	}
 }
@@ -348,11 +354,12 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s)
 	i->tls = false;
 	for (size_t k = 0; k < b.listener_count; k++)
 		i->tls |= b.listeners[k].certificate_count > 0;
+	/* first, so that nodes that lack an address are not told to listen at it */
+	give_ports(i, s);
 	int e = lb_put(i->desk->lb, &b);
 	if (e < 0)
 		log_error("elbv2: %s cannot be as it is wanted: %s", i->id, strerror(-e));
 	elb_item_heard(i);
-	give_ports(i, s);
 	if (str_is(r.balancer->state->code, "provisioning") && all_serve(i))
 		make_active(i);
 }

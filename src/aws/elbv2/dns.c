@@ -66,6 +66,23 @@ unsigned elb_item_addresses(const struct elb_item *i, struct str vpc, struct str
 	return n;
 }
 
+unsigned elb_item_addresses6(const struct elb_item *i, struct str zone, uint8_t out[static LB_NODES_MAX][16])
+{
+	bool any = false;
+	unsigned n = 0;
+	for (unsigned k = 0; k < i->node_count; k++)
+		any |= is_good(i, &i->nodes[k]) && (!str_set(zone) || str_is(zone, i->nodes[k].zone));
+	for (unsigned k = 0; k < i->node_count; k++) {
+		const struct elb_item_node *node = &i->nodes[k];
+		if (!node->has_address6 || (any && !is_good(i, node)) || (str_set(zone) && !str_is(zone, node->zone)))
+			continue;
+		unsigned at = (unsigned)rand_below(n + 1);
+		memmove(out[n++], out[at], 16);
+		memcpy(out[at], node->address6, 16);
+	}
+	return n;
+}
+
 /* --- answers */
 
 enum dns_said elbv2_answer(const struct cloud *cloud, struct str vpc, const struct dns_query *q, struct dns_writer *w)
@@ -73,13 +90,17 @@ enum dns_said elbv2_answer(const struct cloud *cloud, struct str vpc, const stru
 	const struct elb_desk *d = elb_desk(cloud);
 	struct str zone;
 	uint32_t addresses[LB_NODES_MAX];
+	uint8_t addresses6[LB_NODES_MAX][16];
 	const struct elb_item *i = d && q->plain && q->class == DNS_IN ? elb_desk_named(d, str_from(q->name), &zone) : NULL;
 	if (!i)
 		return DNS_NOT_MINE;
 	unsigned n = q->type == DNS_A || q->type == DNS_ANY ? elb_item_addresses(i, vpc, zone, addresses) : 0;
 	for (unsigned k = 0; k < n; k++)
 		dns_put_address(w, DNS_ANSWER, NULL, TTL_S, addresses[k]);
-	if (!n) {
+	unsigned n6 = q->type == DNS_AAAA || q->type == DNS_ANY ? elb_item_addresses6(i, zone, addresses6) : 0;
+	for (unsigned k = 0; k < n6; k++)
+		dns_put(w, DNS_ANSWER, NULL, DNS_AAAA, TTL_S, addresses6[k], sizeof(addresses6[k]));
+	if (!n && !n6) {
 		/* the name without its first label is the domain of the region's balancers */
 		const char *domain = strchr(q->name, '.');
 		dns_put_soa(w, domain ? domain + 1 : q->name, "ns0.amazonaws.com", TTL_S);
@@ -112,6 +133,13 @@ int elbv2_addresses(const struct cloud *cloud, struct str vpc, const uint8_t *na
 	if (!i)
 		return -1;
 	*ret_healthy = is_healthy(i);
+	if (type == DNS_AAAA) {
+		uint8_t all[LB_NODES_MAX][16];
+		int six = (int)elb_item_addresses6(i, zone, all);
+		six = six < max ? six : max;
+		memcpy(out, all, (size_t)six * sizeof(all[0]));
+		return six;
+	}
 	int n = type == DNS_A ? (int)elb_item_addresses(i, vpc, zone, addresses) : 0;
 	n = n < max ? n : max;
 	for (int k = 0; k < n; k++) {

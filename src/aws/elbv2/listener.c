@@ -35,6 +35,8 @@ static int check_protocol(struct call *c, const struct state_elbv2_balancer_reco
 		return elb_invalid(c, "A listener protocol must be specified");
 	if (network && (str_is(protocol, "QUIC") || str_is(protocol, "TCP_QUIC")))
 		return elb_absent(c, "The protocols QUIC and TCP_QUIC are");
+	if (network && elb_has_ipv6(b->balancer) && elb_listener_is_of_packets(protocol))
+		return elb_absent(c, "Prefixes for IPv6 source NAT, which listeners of UDP need with 'dualstack', are");
 	if (network ? str_is(protocol, "TCP") || str_is(protocol, "TLS") || str_is(protocol, "UDP") || str_is(protocol, "TCP_UDP")
 	            : elb_protocol_http(protocol))
 		return CALL_OK;

@@ -413,6 +413,7 @@ void elb_plan(const struct elb_scope *s, const struct state_elbv2_balancer_recor
 	*ret = (struct lb_balancer){
 	        .id = elb_engine_id(s->arena, &name).p,
 	        .network = elb_is_network(r),
+	        .ipv6 = elb_has_ipv6(r->balancer),
 	        .secret = Z(r->secret),
 	        .nodes = nodes,
 	        .node_count = r->nodes.n,

@@ -162,6 +162,12 @@ static inline bool elb_group_is_alb(const struct elbv2_target_group *g) /* its t
 }
 int elb_health_check(struct call *c, struct elbv2_target_group *g);
 
+/* --- listener.c */
+static inline bool elb_listener_is_of_packets(struct str protocol)
+{
+	return str_is(protocol, "UDP") || str_is(protocol, "TCP_UDP");
+}
+
 /* --- policy.c */
 struct elb_policy {
 	const char *name, *protocols, *ciphers; /* separated by blanks, the preferred one first */
@@ -198,9 +204,16 @@ struct elb_places {
 	struct str vpc;
 };
 int elb_places_check(struct call *c, bool network, bool internal, const struct str_list *subnets,
-                     const struct elbv2_subnet_mappings *mappings, struct elb_places *ret);
+                     const struct elbv2_subnet_mappings *mappings, bool ipv6, struct elb_places *ret);
 /* Its nodes get interfaces where they have none, and those that are elsewhere go. */
 int elb_places_take(struct call *c, struct state_elbv2_balancer_record *r, const struct elb_places *places);
+/* Is the type of its addresses one that it may have: ipv4, dualstack, dualstack-without-public-ipv4? *ret: what is not said is
+ * ipv4. */
+int elb_address_type_check(struct call *c, bool network, bool internal, struct str type, struct str *ret);
+static inline bool elb_has_ipv6(const struct elbv2_load_balancer *b)
+{
+	return str_starts(b->ip_address_type, S("dualstack"));
+}
 /* Ids of groups of this VPC; none given: its default one, where `usual`. */
 int elb_security_groups_check(struct call *c, const struct str_list *in, struct str vpc, bool usual, struct str_list *ret);
 

@@ -129,11 +129,11 @@ static const struct service_op ops[] = {
         ROW(create_listener, CreateListener, .resource = about_create_listener,
             .missing = "actions that authenticate, certificates of clients, QUIC"),
         ROW(create_load_balancer, CreateLoadBalancer, .resource = about_create_load_balancer,
-            .missing = "gateway load balancers, IPv6, IPAM and customer-owned pools"),
+            .missing = "gateway load balancers, prefixes for IPv6 source NAT, IPAM and customer-owned pools"),
         ROW(create_rule, CreateRule, .resource = about_create_rule,
             .missing = "actions that authenticate, transforms in rules that do not forward"),
         ROW(create_target_group, CreateTargetGroup, .resource = about_create_target_group,
-            .missing = "IPv6, GENEVE, QUIC, target control ports"),
+            .missing = "targets with IPv6 addresses, GENEVE, QUIC, target control ports"),
         ROW(delete_listener, DeleteListener, .resource = about_delete_listener),
         ROW(delete_load_balancer, DeleteLoadBalancer, .resource = about_delete_load_balancer),
         ROW(delete_rule, DeleteRule, .resource = about_delete_rule),
@@ -164,10 +164,10 @@ static const struct service_op ops[] = {
         ROW(register_targets, RegisterTargets, .resource = about_register_targets),
         ROW(remove_listener_certificates, RemoveListenerCertificates, .resource = about_remove_listener_certificates),
         ROW(remove_tags, RemoveTags, .resource = about_remove_tags, .missing = "trust stores"),
-        ROW(set_ip_address_type, SetIpAddressType, .resource = about_set_ip_address_type, .missing = "dualstack"),
+        ROW(set_ip_address_type, SetIpAddressType, .resource = about_set_ip_address_type, .missing = "UDP with dualstack"),
         ROW(set_rule_priorities, SetRulePriorities, .resource = about_set_rule_priorities),
         ROW(set_security_groups, SetSecurityGroups, .resource = about_set_security_groups, .missing = "PrivateLink"),
-        ROW(set_subnets, SetSubnets, .resource = about_set_subnets, .missing = "IPv6"),
+        ROW(set_subnets, SetSubnets, .resource = about_set_subnets, .missing = "prefixes for IPv6 source NAT"),
 };
 
 static int start(struct cloud *cloud, void **ret_state)

@@ -445,7 +445,7 @@ local function count()
   end
   local front, sealed = {}, {}
   for name, f in pairs(core.frontends) do
-    if name:match('^f%d+t?$') then front[name] = f end
+    if name:match('^f%d+[tx]?$') then front[name] = f end
     if name:match('^f%d+t$') then sealed[name] = f end
   end
   local f = sum(front, {'req_tot', 'stot', 'bin', 'bout', 'scur', 'dcon', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
@@ -482,7 +482,7 @@ end)
 local function clients()
   local n = 0
   for name, f in pairs(core.frontends) do
-    if name:match('^f%d+t?$') then n = n + (tonumber(f:get_stats().scur) or 0) end
+    if name:match('^f%d+[tx]?$') then n = n + (tonumber(f:get_stats().scur) or 0) end
   end
   return n
 end
@@ -493,7 +493,7 @@ core.register_task(function()
   while not over or clients() > 0 do
     local s = core.tcp()
     s:settimeout(86400)
-    if s:connect(HOME, PORT) and s:send('wants ' .. (over and latest or config) .. ' paced\n') then
+    if s:connect(HOME, PORT) and s:send('wants ' .. (over and latest or config) .. ' paced ' .. (os.getenv('ADDRESS6') or '-') .. '\n') then
       say_all()
       while true do
         s:settimeout(over and 5 or 86400)

@@ -244,10 +244,13 @@ static void put_defaults(struct buf *out, const struct lb_balancer *b)
 	lb_pages_put(out);
 }
 
-static void put_bind(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, size_t i)
+static void put_bind(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, size_t i, bool six)
 {
 	static const char *const versions[] = {"TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
-	buf_printf(out, "  bind \"${ADDRESS}:%u\"", l->port);
+	if (six)
+		buf_printf(out, "  bind \"ipv6@${ADDRESS6}:%u\" v6only", l->port);
+	else
+		buf_printf(out, "  bind \"${ADDRESS}:%u\"", l->port);
 	if (l->certificate_count) {
 		buf_printf(out, " ssl crt-list listener%zu.list ssl-min-ver %s ssl-max-ver %s", i, versions[l->tls_min],
 		           versions[l->tls_max]);
@@ -268,7 +271,8 @@ static void put_bind(struct buf *out, const struct lb_balancer *b, const struct 
 static void put_frontend(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, size_t i)
 {
 	buf_printf(out, "frontend f%zu from app\n", i);
-	put_bind(out, b, l, i);
+	for (int six = 0; six <= b->ipv6; six++)
+		put_bind(out, b, l, i, six);
 	buf_add_lit(out, "  tcp-request session set-var(sess.since) date\n"); /* for lb_guard_put() */
 	if (b->access_log)
 		lb_log_put(out);
@@ -358,8 +362,8 @@ bool lb_config_is_led(const struct lb_listener *l, const struct lb_group *g)
 	return l->protocol != LB_TLS && (g->protocol == LB_TCP_UDP || g->preserve_client_ip) && !g->proxy_protocol_v2;
 }
 
-/* Which group by share a connection goes to, among those whose flows the router does not lead. */
-static void put_shares(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
+/* Which group by share a connection goes to, among those whose flows the router does not lead (of IPv6 it leads none). */
+static void put_shares(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, bool six)
 {
 	const struct lb_action *a = &l->rules[0].action;
 	uint32_t sum = 0, below = 0;
@@ -367,7 +371,7 @@ static void put_shares(struct buf *out, const struct lb_balancer *b, const struc
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t k = 0; k < a->share_count; k++) {
 			size_t group = lb_config_group(b, a->shares[k].group);
-			if (lb_config_is_led(l, &b->groups[group]))
+			if (!six && lb_config_is_led(l, &b->groups[group]))
 				continue;
 			sum += pass ? 0 : a->shares[k].weight;
 			below += pass ? a->shares[k].weight : 0;
@@ -391,6 +395,16 @@ static bool has_frontend(const struct lb_balancer *b, const struct lb_listener *
 	return false;
 }
 
+static void put_stream(struct buf *out, const struct lb_balancer *b, size_t i, const char *kind, bool from, bool to)
+{
+	const struct lb_listener *l = &b->listeners[i];
+	buf_printf(out, "frontend f%zu%s from net\n", i, kind);
+	for (int six = from; six <= to; six++)
+		put_bind(out, b, l, i, six);
+	buf_printf(out, "  timeout client %us\n", or_default(l->idle_timeout_s, 350));
+	put_shares(out, b, l, from);
+}
+
 static void put_network(struct buf *out, const struct lb_balancer *b)
 {
 	buf_printf(out,
@@ -399,12 +413,11 @@ static void put_network(struct buf *out, const struct lb_balancer *b)
 	           CONNECT_S);
 	for (size_t i = 0; i < b->listener_count; i++) {
 		const struct lb_listener *l = &b->listeners[i];
-		if (!has_frontend(b, l))
-			continue;
-		buf_printf(out, "frontend f%zu%s from net\n", i, l->protocol == LB_TLS ? "t" : "");
-		put_bind(out, b, l, i);
-		buf_printf(out, "  timeout client %us\n", or_default(l->idle_timeout_s, 350));
-		put_shares(out, b, l);
+		bool sealed = l->protocol == LB_TLS;
+		if (has_frontend(b, l))
+			put_stream(out, b, i, sealed ? "t" : "", false, b->ipv6 && sealed);
+		if (b->ipv6 && !sealed && l->protocol != LB_UDP)
+			put_stream(out, b, i, "x", true, true);
 	}
 }
 

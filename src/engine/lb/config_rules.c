@@ -2,7 +2,9 @@
  * every byte but letters and digits is written as a number, so that nothing in them means anything to HAProxy's own parser. */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- conditions ---- */
 
@@ -56,6 +58,33 @@ static void put_parameter(struct buf *out, const struct lb_value *v)
 	buf_add_lit(out, "(&|$)'");
 }
 
+/* HAProxy takes an address of IPv4 for one of ::ffff:0:0/96. A block around that is written as all the blocks beside it. */
+static void put_source(struct buf *out, const char *name, const char *block)
+{
+	static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff};
+	uint8_t address[16];
+	char text[INET6_ADDRSTRLEN];
+	struct str rest = str_from(block), first = str_cut(&rest, '/');
+	uint64_t bits = 128;
+	snprintf(text, sizeof(text), "%.*s", (int)first.n, first.p);
+	str_to_u64(rest, &bits);
+	bool around = bits <= 96 && inet_pton(AF_INET6, text, address) == 1;
+	for (unsigned i = 0; around && i < bits; i++)
+		around = !((address[i / 8] ^ mapped[i / 8]) >> (7 - i % 8) & 1);
+	buf_add_lit(out, "src");
+	if (!around)
+		buf_printf(out, " %s", block);
+	for (unsigned i = (unsigned)bits; around && i < 96; i++) {
+		memset(address, 0, sizeof(address));
+		for (unsigned k = 0; k <= i; k++)
+			address[k / 8] |= (uint8_t)(mapped[k / 8] & 0x80 >> k % 8);
+		address[i / 8] ^= (uint8_t)(0x80 >> i % 8);
+		if (i > bits && (i - bits) % 32 == 0) /* a line of HAProxy's has 64 words at most */
+			buf_printf(out, "\n  acl %s src", name);
+		buf_printf(out, " %s/%u", inet_ntop(AF_INET6, address, text, sizeof(text)), i + 1);
+	}
+}
+
 static void put_condition(struct buf *out, const char *name, const struct lb_condition *c)
 {
 	for (size_t i = 0; i < c->value_count; i++) {
@@ -82,7 +111,7 @@ static void put_condition(struct buf *out, const char *name, const struct lb_con
 			buf_printf(out, "method -m str -- %s", v->value);
 			break;
 		case LB_FIELD_SOURCE_IP:
-			buf_printf(out, "src %s", v->value);
+			put_source(out, name, v->value);
 			break;
 		}
 		buf_add_char(out, '\n');

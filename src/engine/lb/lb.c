@@ -194,8 +194,29 @@ int lb_put(struct lb *lb, const struct lb_balancer *b)
 	return w ? 0 : -E2BIG;
 }
 
+/* A node's addresses are its container's: another one of IPv6 needs another container. What it has its agent says, so this holds
+ * for one that was there before this process, too. */
+void lb_node_check_address(struct lb_node_state *n)
+{
+	if (!n->task || n->ending || !n->spoke || n->port.fd < 0 ||
+	    (n->has_address6 == n->port.has_address6 &&
+	     (!n->has_address6 || memcmp(n->address6, n->port.address6, sizeof(n->address6)) == 0)))
+		return;
+	n->ending = true;
+	task_end(n->task);
+}
+
 int lb_port(struct lb *lb, const char *node, const struct task_port *port)
 {
+	struct lb_node_state *has = map_get(&lb->nodes, str_from(node));
+	if (port->fd < 0) {
+		if (!has || has->port.fd < 0)
+			return 0;
+		has->port.has_address6 = port->has_address6;
+		memcpy(has->port.address6, port->address6, sizeof(has->port.address6));
+		lb_node_check_address(has);
+		return 0;
+	}
 	int fd = fcntl(port->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return -errno;
@@ -215,6 +236,7 @@ int lb_port(struct lb *lb, const char *node, const struct task_port *port)
 		n->ending = true;
 		task_end(n->task);
 	}
+	lb_node_check_address(n);
 	lb_node_step(n);
 	return 0;
 }

@@ -182,6 +182,7 @@ struct lb_balancer {
 	enum lb_xff_mode xff;
 	enum lb_desync desync;
 	bool access_log; /* events->access() for each request */
+	bool ipv6;       /* nodes listen on their addresses of IPv6, too (lb_port()) */
 };
 
 /* ---- what comes back ---- */
@@ -271,7 +272,9 @@ void lb_free(struct lb *lb); /* forgets them; they go on */
  * as before. */
 int lb_put(struct lb *lb, const struct lb_balancer *b);
 /* A node's interface is there: the node is started with it (fd is copied). Comes before or after its lb_put(); a second one starts
- * the node anew. The port stays the caller's to take back once node() has said that it does not serve any more. */
+ * the node anew. fd -1: the link is as it was, and the address of IPv6 may be another one, with which the node is started anew; of
+ * a node that has no port yet nothing is changed. The port stays the caller's to take back once node() has said that it does not
+ * serve any more. */
 int lb_port(struct lb *lb, const char *node, const struct task_port *port);
 /* Ends all of its nodes; node() says when each is gone. Nothing of it is known afterwards. */
 void lb_remove(struct lb *lb, const char *balancer);

@@ -65,6 +65,9 @@ struct lb_node_state {
 	uint64_t answered[600]; /* by the balancer itself, by status */
 	uint64_t requests;      /* that were counted when it last spoke */
 	bool heard;             /* its agent has said how targets are */
+	bool spoke;             /* it has said which address of IPv6 it has, if any */
+	bool has_address6;
+	uint8_t address6[16];
 	struct loop_timer *flows_soon;
 };
 
@@ -83,6 +86,8 @@ struct lb_link {
 
 /* lb.c */
 void lb_node_drop(struct lb_node_state *n); /* forgets it */
+/* Starts it anew if its address of IPv6 is not the one that it is to have. */
+void lb_node_check_address(struct lb_node_state *n);
 
 /* node.c */
 extern const struct task_events lb_node_events;

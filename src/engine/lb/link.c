@@ -1,13 +1,14 @@
 /* The agent's connections. It is inside a sandbox with whoever has broken into HAProxy: what it says is bounded and checked, and
  * believed of its own node alone.
  *
- * "wants VERSION\n" opens a connection on which it hears, now and at each change, a line
- * "VERSION BYTES LIST-VERSION BYTES\n" with the bundle (nothing, if it has that version) and the list behind it. With " paced"
- * behind the version it says "BYTES\n" of what it has taken, and never has more than WINDOW_BYTES before it. "report\n" opens one
- * with what it has to say until its end. What begins with a capital letter is HTTP, by which HAProxy asks functions: such a
- * connection is handed on as it came. */
+ * "wants VERSION paced ADDRESS6\n" (the address of IPv6 that it has, or "-") opens a connection on which it hears, now and at each
+ * change, a line "VERSION BYTES LIST-VERSION BYTES\n" with the bundle (nothing, if it has that version) and the list behind it.
+ * With "paced" behind the version it says "BYTES\n" of what it has taken, and never has more than WINDOW_BYTES before it.
+ * "report\n" opens one with what it has to say until its end. What begins with a capital letter is HTTP, by which HAProxy asks
+ * functions: such a connection is handed on as it came. */
 #include "lb_state.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -58,7 +59,7 @@ static bool flush(struct lb_link *k)
 static bool push(struct lb_link *k)
 {
 	const struct lb_node_state *n = k->node;
-	if (!n->of)
+	if (!n->of || n->ending)
 		return true;
 	const struct lb_wanted *w = n->of->wanted;
 	bool has = strcmp(k->has, w->version) == 0;
@@ -81,6 +82,14 @@ void lb_links_push(struct lb_node_state *n)
 			push(k);
 }
 
+static void take_address(struct lb_node_state *n, struct str text)
+{
+	char z[INET6_ADDRSTRLEN] = "";
+	memcpy(z, str_set(text) ? text.p : "", text.n < sizeof(z) ? text.n : 0);
+	n->has_address6 = inet_pton(AF_INET6, z, n->address6) == 1;
+	n->spoke = true;
+}
+
 static bool begins(struct lb_link *k)
 {
 	struct str text = buf_str(&k->in), head = str_sub(text, 0, (size_t)str_find_char(text, '\n'));
@@ -88,11 +97,13 @@ static bool begins(struct lb_link *k)
 		return true;
 	struct str rest = str_from_at(head, 6);
 	head = str_cut(&rest, ' ');
-	k->paced = str_is(rest, "paced");
+	k->paced = str_is(str_cut(&rest, ' '), "paced");
+	take_address(k->node, rest);
 	if (head.n < sizeof(k->has))
 		memcpy(k->has, head.p, head.n);
 	k->wants = true;
 	buf_clear(&k->in);
+	lb_node_check_address(k->node);
 	return push(k);
 }
 

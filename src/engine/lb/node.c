@@ -14,7 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { AGAIN_US = 200000, LOST_AGAIN_US = 1000000, LOST_TIMES_MAX = 5, ENVIRONMENT = 4, NOBODY = 65534 };
+enum { AGAIN_US = 200000, LOST_AGAIN_US = 1000000, LOST_TIMES_MAX = 5, ENVIRONMENT = 5, NOBODY = 65534 };
 #define MIB (1ull << 20)
 
 struct lb_node_state *lb_node_make(struct lb *lb, const char *id)
@@ -70,7 +70,7 @@ static void make_task(struct lb_node_state *n)
 	static const struct task_pair ports = {"net.ipv4.ip_unprivileged_port_start", "0"};
 	struct arena CLEAN_ARENA a = {0};
 	CLEAN_BUF struct buf boot = {0};
-	char id[TASK_ID_MAX], user[32], text[INET_ADDRSTRLEN];
+	char id[TASK_ID_MAX], user[32], text[INET_ADDRSTRLEN], text6[INET6_ADDRSTRLEN];
 	struct in_addr address = {htonl(n->port.address)};
 	const char *environment[ENVIRONMENT] = {0};
 	buf_init(&boot, LB_BUNDLE_BYTES_MAX);
@@ -78,6 +78,9 @@ static void make_task(struct lb_node_state *n)
 	environment[0] = ARENA_CAT(&a, S("AGENT="), str_from(lb_agent_text)).p;
 	environment[1] = ARENA_CAT(&a, S("BOOT="), buf_str(&boot)).p;
 	environment[2] = ARENA_CAT(&a, S("ADDRESS="), str_from(inet_ntop(AF_INET, &address, text, sizeof(text)))).p;
+	if (n->port.has_address6)
+		environment[3] =
+		        ARENA_CAT(&a, S("ADDRESS6="), str_from(inet_ntop(AF_INET6, n->port.address6, text6, sizeof(text6)))).p;
 	snprintf(id, sizeof(id), "elb-%s", n->id);
 	snprintf(user, sizeof(user), "%d:%d", NOBODY, NOBODY);
 	struct task_container c = {.name = "haproxy",
@@ -99,7 +102,7 @@ static void make_task(struct lb_node_state *n)
 	                               .host_name = n->id,
 	                               .containers = &c,
 	                               .container_count = 1};
-	n->adopted = false;
+	n->adopted = n->spoke = false;
 	n->task = task_new(n->lb->tasks, &spec, n);
 }
 

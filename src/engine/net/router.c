@@ -139,7 +139,7 @@ static void thing_apply(struct thing *t)
 
 void thing_put(struct thing *t, const void *message, size_t n)
 {
-	bool port = t->verb == NET_PORT;
+	bool port = t->verb == NET_PORT, first = !t->seen;
 	t->seen = true;
 	if (t->message && t->message_bytes == n && memcmp(t->message, message, n) == 0) {
 		t->announce = port && t->live;
@@ -167,6 +167,9 @@ void thing_put(struct thing *t, const void *message, size_t n)
 	free(had);
 	if (port && t->live && changed)
 		fault_update(t);
+	/* an api that was started again asks for one whose message is another one now */
+	if (port && t->live && changed && first)
+		t->announce = true;
 	if (port && t->live)
 		flow_update(t);
 	if (t->router->batch.n > BATCH_ENOUGH)

@@ -138,6 +138,7 @@ class Metrics(Tasked):
             self.expect("AWS/EC2", INSTANCES, **by)
         self.expect("AWS/EC2", CREDITS + CHECKS, InstanceId=one)
         self.expect("AWS/EBS", VOLUMES, VolumeId=volume)
+        self.expect("AWS/Usage", table("None: ResourceCount"), Service="EC2", Resource="vCPU", Type="Resource", Class="Standard/OnDemand")
 
     def gateway(self):
         subnet = self.ec2.describe_subnets()["Subnets"][0]["SubnetId"]

@@ -315,6 +315,16 @@ static void adds_up(void **state)
 	assert_true(samples_by("CPUUtilization", "AutoScalingGroupName", "g") == 3);
 	assert_true(samples_by("StatusCheckFailed", "InstanceId", ID) == 2);
 	assert_true(samples_by("StatusCheckFailed", "ImageId", "ami-1") == 0);
+	/* Its processors are of the quota for standard types. */
+	const struct metric_dimension used[] = {{S("Service"), S("EC2")},
+	                                        {S("Type"), S("Resource")},
+	                                        {S("Resource"), S("vCPU")},
+	                                        {S("Class"), S("Standard/OnDemand")}};
+	const struct metric m = {S("000000000000"), S("us-east-1"), S("AWS/Usage"), S("ResourceCount"), S("None"), used, 4};
+	struct metric_points p =
+	        metrics_read(w.cloud.metrics, &w.arena,
+	                     &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 3600000, .period_s = 60});
+	assert_true(p.n == 4 && p.v[3].set.sum == 2);
 	/* Without tokens, and in vain. */
 	w.item.tokenless = 3;
 	w.item.tokenless_refused = 2;

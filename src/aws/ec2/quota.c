@@ -8,7 +8,7 @@
 /* Amazon's bucket of standard types has these families; every other family is a bucket of its own, but VT is in G's. */
 static const char *const standard[] = {"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"};
 
-static struct str bucket_of(struct str type)
+struct str quota_bucket(struct str type)
 {
 	size_t n = 0;
 	while (n < type.n && type.p[n] >= 'a' && type.p[n] <= 'z')
@@ -22,7 +22,7 @@ static struct str bucket_of(struct str type)
 
 bool quota_same_bucket(struct str a, struct str b)
 {
-	return str_eq(bucket_of(a), bucket_of(b));
+	return str_eq(quota_bucket(a), quota_bucket(b));
 }
 
 static int64_t instances_use(const struct ec2_scope *s, struct str bucket, bool spot)
@@ -35,7 +35,7 @@ static int64_t instances_use(const struct ec2_scope *s, struct str bucket, bool 
 		enum instance_state state = ec2_instance_state(i);
 		const struct instance_type *type = instance_type_find(i->instance_type);
 		if (type && (state == INSTANCE_PENDING || state == INSTANCE_RUNNING) &&
-		    str_is(i->instance_lifecycle, "spot") == spot && str_eq(bucket_of(i->instance_type), bucket))
+		    str_is(i->instance_lifecycle, "spot") == spot && str_eq(quota_bucket(i->instance_type), bucket))
 			used += type->vcpus;
 	}
 	return used;
@@ -49,7 +49,7 @@ static int64_t reservations_use(const struct ec2_scope *s, struct str bucket)
 	int64_t used = 0;
 	while (ec2_next(&all, &r)) {
 		const struct instance_type *type = instance_type_find(r.instance_type);
-		if (type && str_is(r.state, "active") && str_eq(bucket_of(r.instance_type), bucket))
+		if (type && str_is(r.state, "active") && str_eq(quota_bucket(r.instance_type), bucket))
 			used += r.available_instance_count.v * type->vcpus;
 	}
 	return used;
@@ -63,7 +63,7 @@ static unsigned quota_of(const struct call *c, bool spot)
 int64_t quota_vcpus(struct call *c, const struct instance_type *type, bool spot)
 {
 	struct ec2_scope s = ec2_scope(c);
-	struct str bucket = bucket_of(str_from(type->name));
+	struct str bucket = quota_bucket(str_from(type->name));
 	int64_t quota = quota_of(c, spot);
 	if (!quota)
 		return INT64_MAX;

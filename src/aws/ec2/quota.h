@@ -10,5 +10,7 @@ int64_t quota_vcpus(struct call *c, const struct instance_type *type, bool spot)
 int64_t quota_room(struct call *c, const struct instance_type *type, bool spot);
 /* VcpuLimitExceeded, or MaxSpotInstanceCountExceeded. */
 int quota_fail(struct call *c, bool spot);
+/* Which bucket a type is in: "standard", or a family ("g", "x"). */
+struct str quota_bucket(struct str type);
 /* Do both types share a quota? */
 bool quota_same_bucket(struct str a, struct str b);

@@ -5,6 +5,7 @@
 #include "aws/ec2/credit.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/nat_usage.h"
+#include "aws/ec2/quota.h"
 #include "base/clock.h"
 #include "engine/metrics/metrics.h"
 #include "engine/net/network.h"
@@ -24,8 +25,20 @@ struct last {
 	unsigned round;
 };
 
+/* How many vCPUs of one kind an account runs in a region, counted anew every minute in its arena. */
+struct used {
+	struct str account, region, class; /* "Standard/OnDemand", "G/Spot" */
+	int64_t vcpus;
+};
+struct used_list {
+	struct used *v;
+	uint32_t n;
+	bool set;
+};
+
 struct sampler {
 	struct desk *desk;
+	struct used_list used;
 	struct loop_timer *timer;
 	struct map lasts; /* instance -> struct last */
 	unsigned round;
@@ -207,6 +220,37 @@ static void put_metadata(struct record *r, struct desk_item *i)
 	i->tokenless = i->tokenless_refused = 0;
 }
 
+/* --- AWS/Usage */
+
+static void add_used(struct sampler *s, struct arena *a, const struct desk_item *i, const struct ec2_instance *instance,
+                     unsigned vcpus)
+{
+	struct str bucket = quota_bucket(instance->instance_type);
+	uint32_t at = 0;
+	if (!bucket.n)
+		return;
+	struct str class = arena_printf(a, "%c%.*s/%s", bucket.p[0] - 'a' + 'A', STR_ARG(str_from_at(bucket, 1)),
+	                                str_is(instance->instance_lifecycle, "spot") ? "Spot" : "OnDemand");
+	while (at < s->used.n && !(str_eq(s->used.v[at].class, class) && str_eq(s->used.v[at].account, i->account) &&
+	                           str_eq(s->used.v[at].region, i->region)))
+		at++;
+	if (at == s->used.n)
+		*LIST_ADD(a, &s->used) = (struct used){i->account, i->region, class, 0};
+	s->used.v[at].vcpus += vcpus;
+}
+
+static void put_used(struct sampler *s)
+{
+	for (uint32_t k = 0; k < s->used.n; k++) {
+		const struct used *u = &s->used.v[k];
+		const struct metric_dimension by[] = {
+		        {S("Service"), S("EC2")}, {S("Type"), S("Resource")}, {S("Resource"), S("vCPU")}, {S("Class"), u->class}};
+		const struct metric m = {u->account, u->region, S("AWS/Usage"), S("ResourceCount"), S("None"), by, 4};
+		metrics_add(s->desk->cloud->metrics, &m, (double)u->vcpus);
+	}
+	s->used = (struct used_list){0};
+}
+
 static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, struct desk_item *i)
 {
 	struct ec2_scope scope = {.txn = t, .arena = a, .account = i->account, .region = i->region};
@@ -223,6 +267,7 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 		map_put(&s->lasts, i->id, last);
 	}
 	last->round = s->round;
+	add_used(s, a, i, record.instance, type ? type->vcpus : 1);
 	struct record r = {.metrics = s->desk->cloud->metrics,
 	                   .metric = {.account = i->account, .region = i->region, .space = S("AWS/EC2")},
 	                   .instance = {S("InstanceId"), i->id},
@@ -277,6 +322,7 @@ static void look_at_all(void *ctx)
 		if (i->kind == &ec2_kind_instance && i->machine && i->running)
 			look_at(s, t, &a, i);
 	}
+	put_used(s);
 	nat_usage_count(s->desk, t, &a);
 	store_abort(t);
 	forget(s, false);

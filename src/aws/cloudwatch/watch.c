@@ -340,9 +340,12 @@ static void look_next(void *ctx)
 	w->timer = NULL; /* none is set during a look */
 	while (w->due_at < w->due.n) {
 		struct watched *i = map_get(&w->all, w->due.v[w->due_at++]);
+		int64_t looked = i ? i->looked : 0;
 		if (i && look_at(w, i))
 			return;
-		if (++n == AT_ONCE) {
+		/* Who was looked at before is no work: a look that changes begin anew all the time still gets on. */
+		n += i && i->looked != looked;
+		if (n == AT_ONCE) {
 			w->timer = loop_add_timer(w->cloud->loop, 1000, look_next, w);
 			return;
 		}

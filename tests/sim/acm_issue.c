@@ -1,27 +1,18 @@
 /* ACM on a clock that the test moves: who shows nothing for three days gets nothing, what is used cannot be deleted and is renewed
  * before it ends, what is not used ends; and the way of other services to a certificate, IAM's too. */
-#include "unit.h"
+#include "world.h"
 
 #include "aws/acm/rows.h"
 #include "aws/iam/iam.h"
-#include "base/clock.h"
-#include "core/gate.h"
-#include "core/seal.h"
+#include "core/call.h"
 #include "engine/metrics/metrics.h"
 #include "gen/iam.h"
 #include "gen/route53.h"
-#include "http/http.h"
+#include "io/work.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-/* A cloud is never taken apart in the program; this one is, and what its identities held goes with the test. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
 
 extern const struct service iam_service, route53_service, sts_service;
 const struct service *const cloud_services[] = {&acm_service, &iam_service, &route53_service, &sts_service, NULL};
@@ -32,141 +23,72 @@ const struct service *const cloud_services[] = {&acm_service, &iam_service, &rou
 #define LISTENER "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/web/1/2"
 
 static struct {
-	struct cloud cloud;
-	struct arena arena;
-	struct seal seal;
-	const struct principal *root;
-	char dir[64], code[128];
-	int64_t wall_ms, mono_us;
-	bool done;
-	const void *out;
 	struct acm_watch *watch;
 	unsigned changes;
 	struct str changed;
 } w;
 
-static void on_request(void *ctx, struct http_request *r)
-{
-	(void)ctx;
-	(void)r;
-	fail_msg("a request from outside");
-}
-
 static void on_change(void *ctx, struct str arn)
 {
 	(void)ctx;
 	w.changes++;
-	w.changed = arena_dup(&w.arena, arn);
+	w.changed = arena_dup(&world.arena, arn);
 }
 
-static void start_services(void)
+static void watch(void)
 {
-	w.cloud.service_state = calloc(5, sizeof(void *));
-	for (int i = 0; cloud_services[i]; i++)
-		if (cloud_services[i]->start)
-			assert_int_equal(cloud_services[i]->start(&w.cloud, &w.cloud.service_state[i]), 0);
-	w.watch = acm_watch(&w.cloud, on_change, NULL);
+	w.watch = acm_watch(&world.cloud, on_change, NULL);
 }
 
-static void stop_services(void)
+static void restart(void)
 {
-	store_settle(w.cloud.store);
 	acm_unwatch(w.watch);
-	for (int i = 0; cloud_services[i]; i++)
-		if (cloud_services[i]->stop)
-			cloud_services[i]->stop(w.cloud.service_state[i]);
-	free(w.cloud.service_state);
+	world_close();
+	world_open();
+	watch();
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	struct cloud *c = &w.cloud;
-	char why[200];
 	memset(&w, 0, sizeof(w));
-	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-acm-XXXXXX");
-	if (!mkdtemp(w.dir))
-		return -1;
-	w.wall_ms = START;
-	w.mono_us = 1000000000;
-	clock_fake(w.wall_ms, w.mono_us);
-	w.root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
-	*c = (struct cloud){.data_dir = w.dir, .ephemeral = true, .endpoint = "http://127.0.0.1:1"};
-	c->loop = loop_new();
-	c->work = work_new(c->loop, 1);
-	struct store_config config = {.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true};
-	assert_int_equal(store_open(&c->store, c->loop, &config, why), 0);
-	assert_int_equal(metrics_open(&c->metrics, c->loop, arena_printf(&w.arena, "%s/metrics", w.dir).p, true, why), 0);
-	assert_int_equal(seal_open(&w.seal, w.dir), 0);
-	c->seal = &w.seal;
-	iam_open(c, &(struct iam_config){.well_known = true});
-	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
-	c->http = http_server_new(c->loop, NULL, on_request, &w);
-	start_services();
-	return 0;
+	int result = world_begin(1, WORLD_METRICS | WORLD_SEAL | WORLD_HTTP);
+	watch();
+	return result;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	char command[128];
-	struct cloud *c = &w.cloud;
-	stop_services();
-	iam_close(c);
-	http_server_free(c->http);
-	gate_free(c->gate);
-	metrics_close(c->metrics);
-	work_free(c->work);
-	store_close(c->store);
-	loop_free(c->loop);
-	principal_unref(w.root);
-	arena_done(&w.arena);
-	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
-	return system(command);
+	acm_unwatch(w.watch);
+	return world_end();
 }
 
 /* In steps that no timer is left out by. */
 static void settle(void)
 {
 	for (int i = 0; i < 20; i++) {
-		w.mono_us += 20000;
-		clock_fake(w.wall_ms, w.mono_us);
-		loop_turn(w.cloud.loop, 1000);
-		while (work_pending(w.cloud.work))
-			loop_turn(w.cloud.loop, 1000);
+		world.mono_us += 20000;
+		world_move_clock(0);
+		loop_turn(world.cloud.loop, 1000);
+		while (work_pending(world.cloud.work))
+			loop_turn(world.cloud.loop, 1000);
 	}
 }
 
 static void pass(int64_t ms)
 {
 	for (int64_t step = ms; step; step = step == 61000 ? 0 : 61000) {
-		w.mono_us += step * 1000;
-		w.wall_ms += step;
-		clock_fake(w.wall_ms, w.mono_us);
+		world_move_clock(step);
 		settle();
 	}
 }
 
-static void op_done(void *ctx, struct call *sub)
-{
-	(void)ctx;
-	snprintf(w.code, sizeof(w.code), "%.*s", STR_ARG(str_set(sub->error.code) ? sub->error.code : S("")));
-	const struct shape *shape = operation_output(sub->service->api, sub->op);
-	void *copy = shape ? arena_zalloc(&w.arena, shape->size) : NULL;
-	if (!w.code[0] && shape)
-		model_copy(&w.arena, sub->service->api, shape, sub->out, copy);
-	w.out = copy;
-	w.done = true;
-}
-
 static const void *ask(const struct api *api, const char *operation, const void *in, const char *code)
 {
-	w.done = false;
-	call_op(&w.cloud, w.root, S("us-east-1"), api, operation, in, op_done, NULL);
-	while (!w.done)
-		loop_turn(w.cloud.loop, 1000);
-	assert_string_equal(w.code, code);
-	return w.out;
+	const void *out = world_ask(&world.arena, api, operation, in);
+	assert_string_equal(world.code, code);
+	return out;
 }
 
 static struct str request(const char *name, const char *method)
@@ -200,24 +122,24 @@ static void commit(struct store_txn *t)
 	int result = 1;
 	store_commit(t, committed, &result);
 	while (result == 1)
-		loop_turn(w.cloud.loop, 1000);
+		loop_turn(world.cloud.loop, 1000);
 	assert_int_equal(result, 0);
 }
 
 static void use(struct str arn, bool on)
 {
 	struct arena CLEAN_ARENA a = {0};
-	struct store_txn *t = store_begin(w.cloud.store, &a);
+	struct store_txn *t = store_begin(world.cloud.store, &a);
 	struct acm_certificate found;
-	assert_true(acm_find(&w.cloud, t, &a, arn, &found));
+	assert_true(acm_find(&world.cloud, t, &a, arn, &found));
 	(on ? acm_use : acm_unuse)(t, &a, arn, S(LISTENER));
 	commit(t);
 }
 
 static bool find(struct str arn, struct acm_certificate *ret)
 {
-	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
-	bool found = acm_find(&w.cloud, t, &w.arena, arn, ret);
+	struct store_txn *t = store_begin(world.cloud.store, &world.arena);
+	bool found = acm_find(&world.cloud, t, &world.arena, arn, ret);
 	store_abort(t);
 	return found;
 }
@@ -341,7 +263,7 @@ static struct metric_points days_left(struct str arn)
 	                         .name = S("DaysToExpiry"),
 	                         .dimensions = by,
 	                         .dimension_count = 1};
-	return metrics_read(w.cloud.metrics, &w.arena,
+	return metrics_read(world.cloud.metrics, &world.arena,
 	                    &(struct metric_query){.metric = &m, .from_ms = START, .to_ms = START + 4 * DAY, .period_s = 3600});
 }
 
@@ -363,15 +285,13 @@ static void a_start_goes_on_where_it_was(void **state)
 	(void)state;
 	struct str arn = request("b.localhost", "DNS");
 	/* Stopped before anything was made of it; what a thread is at comes to nothing. */
-	stop_services();
-	start_services();
+	restart();
 	settle();
 	assert_str(describe(arn)->status, "ISSUED");
 	struct str serial = describe(arn)->serial;
-	stop_services();
-	start_services();
+	restart();
 	settle();
-	assert_str(describe(arn)->serial, serial.p ? arena_dupz(&w.arena, serial) : "");
+	assert_str(describe(arn)->serial, serial.p ? arena_dupz(&world.arena, serial) : "");
 }
 
 static void a_certificate_of_iam_is_kept_while_it_is_used(void **state)
@@ -389,16 +309,17 @@ static void a_certificate_of_iam_is_kept_while_it_is_used(void **state)
 	ask(&iam_api, "UploadServerCertificate", &up, "");
 	const char *name = "arn:aws:iam::000000000000:server-certificate/x/Web";
 	struct iam_certificate found;
-	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
-	assert_false(iam_certificate_find(&w.cloud, t, &w.arena, S("arn:aws:iam::000000000000:server-certificate/Web"), &found));
-	assert_true(iam_certificate_find(&w.cloud, t, &w.arena, str_from(name), &found));
+	struct store_txn *t = store_begin(world.cloud.store, &world.arena);
+	assert_false(
+	        iam_certificate_find(&world.cloud, t, &world.arena, S("arn:aws:iam::000000000000:server-certificate/Web"), &found));
+	assert_true(iam_certificate_find(&world.cloud, t, &world.arena, str_from(name), &found));
 	assert_true(str_eq(found.pem.key, source.pem.key));
-	iam_certificate_use(t, &w.arena, S("000000000000"), found.id, S(LISTENER));
+	iam_certificate_use(t, &world.arena, S("000000000000"), found.id, S(LISTENER));
 	commit(t);
 	const struct iam_delete_server_certificate_request drop_it = {.server_certificate_name = S("Web")};
 	ask(&iam_api, "DeleteServerCertificate", &drop_it, "DeleteConflict");
-	t = store_begin(w.cloud.store, &w.arena);
-	iam_certificate_unuse(t, &w.arena, S("000000000000"), found.id, S(LISTENER));
+	t = store_begin(world.cloud.store, &world.arena);
+	iam_certificate_unuse(t, &world.arena, S("000000000000"), found.id, S(LISTENER));
 	commit(t);
 	ask(&iam_api, "DeleteServerCertificate", &drop_it, "");
 }

@@ -1,27 +1,16 @@
 /* A month on a clock that the test moves: records of EC2 and counts of invocations become a bill that was worked out by hand. */
-#include "unit.h"
+#include "world.h"
 
 #include "aws/ec2/compute.h"
-#include "aws/iam/iam.h"
 #include "aws/s3/rows.h"
-#include "base/clock.h"
-#include "core/gate.h"
+#include "core/call.h"
 #include "core/meter.h"
 #include "engine/metrics/metrics.h"
 #include "gen/ce.h"
 #include "gen/logs.h"
-#include "http/http.h"
-#include "store/blob.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A cloud is never taken apart in the program; this one is, and what its identities held goes with the test. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
 
 extern const struct service ce_service, iam_service, logs_service, sts_service;
 const struct service *const cloud_services[] = {&ce_service, &iam_service, &logs_service, &s3_service, &sts_service, NULL};
@@ -31,97 +20,26 @@ const struct service *const cloud_services[] = {&ce_service, &iam_service, &logs
 #define DAY INT64_C(86400000)
 
 static struct {
-	struct cloud cloud;
-	struct arena arena;
-	const struct principal *root;
-	char dir[64], code[128];
-	int64_t wall_ms, mono_us;
 	bool done;
-	const void *out;
 } w;
-
-static void on_request(void *ctx, struct http_request *r)
-{
-	(void)ctx;
-	(void)r;
-	fail_msg("a request from outside");
-}
-
-static void open_cloud(void)
-{
-	struct cloud *c = &w.cloud;
-	char why[200];
-	*c = (struct cloud){.data_dir = w.dir, .ephemeral = true, .endpoint = "http://127.0.0.1:1"};
-	c->loop = loop_new();
-	c->work = work_new(c->loop, 1);
-	assert_int_equal(store_open(&c->store, c->loop,
-	                            &(struct store_config){.path = arena_printf(&w.arena, "%s/state", w.dir).p, .ephemeral = true},
-	                            why),
-	                 0);
-	assert_int_equal(blobs_open(&c->blobs, arena_printf(&w.arena, "%s/blobs", w.dir).p, true), 0);
-	iam_open(c, &(struct iam_config){.well_known = true});
-	c->gate = gate_new(c, &(struct gate_config){.well_known_keys = true});
-	c->meter = meter_new(c->loop, c->store);
-	c->http = http_server_new(c->loop, NULL, on_request, &w);
-	assert_int_equal(metrics_open(&c->metrics, c->loop, arena_printf(&w.arena, "%s/metrics", w.dir).p, true, why), 0);
-	c->service_state = calloc(6, sizeof(void *));
-	for (int i = 0; cloud_services[i]; i++)
-		if (cloud_services[i]->start)
-			assert_int_equal(cloud_services[i]->start(c, &c->service_state[i]), 0);
-}
-
-static void close_cloud(void)
-{
-	struct cloud *c = &w.cloud;
-	store_settle(c->store);
-	for (int i = 0; cloud_services[i]; i++)
-		if (cloud_services[i]->stop)
-			cloud_services[i]->stop(c->service_state[i]);
-	metrics_close(c->metrics);
-	iam_close(c);
-	http_server_free(c->http);
-	gate_free(c->gate);
-	meter_free(c->meter);
-	work_free(c->work);
-	blobs_close(c->blobs);
-	store_close(c->store);
-	loop_free(c->loop);
-	free(c->service_state);
-}
 
 static int set_up(void **state)
 {
 	(void)state;
-	memset(&w, 0, sizeof(w));
-	snprintf(w.dir, sizeof(w.dir), "/tmp/quartet-bill-XXXXXX");
-	if (!mkdtemp(w.dir))
-		return -1;
-	w.wall_ms = START;
-	w.mono_us = 1000000000;
-	clock_fake(w.wall_ms, w.mono_us);
-	w.root = principal_new(PRINCIPAL_ROOT, S("000000000000"));
-	open_cloud();
-	return 0;
+	return world_begin(1, WORLD_METER | WORLD_METRICS | WORLD_HTTP);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	char command[128];
-	close_cloud();
-	principal_unref(w.root);
-	arena_done(&w.arena);
-	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
-	return system(command);
+	return world_end();
 }
 
 static void pass_to(int64_t ms)
 {
-	w.mono_us += (ms - w.wall_ms) * 1000;
-	w.wall_ms = ms;
-	clock_fake(w.wall_ms, w.mono_us);
+	world_move_clock(ms - world.wall_ms);
 	for (int i = 0; i < 100; i++)
-		loop_turn(w.cloud.loop, 1000);
+		loop_turn(world.cloud.loop, 1000);
 }
 
 /* --- records */
@@ -136,8 +54,8 @@ static void committed(void *ctx, int result, uint64_t revision)
 
 static void put_in(const char *region, const struct ec2_kind *kind, const char *id, const void *record)
 {
-	struct ec2_scope s = {.txn = store_begin(w.cloud.store, &w.arena),
-	                      .arena = &w.arena,
+	struct ec2_scope s = {.txn = store_begin(world.cloud.store, &world.arena),
+	                      .arena = &world.arena,
 	                      .account = S("000000000000"),
 	                      .region = str_from(region)};
 	if (record)
@@ -147,13 +65,13 @@ static void put_in(const char *region, const struct ec2_kind *kind, const char *
 	w.done = false;
 	store_commit(s.txn, committed, NULL);
 	while (!w.done)
-		loop_turn(w.cloud.loop, 1000);
+		loop_turn(world.cloud.loop, 1000);
 }
 
 static void put_instance(const char *region, const char *id, const char *type, enum instance_state state)
 {
 	struct ec2_instance i = {.instance_id = str_from(id), .instance_type = str_from(type)};
-	i.state = ec2_instance_state_shape(&w.arena, state);
+	i.state = ec2_instance_state_shape(&world.arena, state);
 	put_in(region, &ec2_kind_instance, id, &(struct state_ec2_instance_record){.instance = &i});
 }
 
@@ -177,26 +95,11 @@ static void put_address(const char *id, const char *association)
 
 /* --- the bill */
 
-static void op_done(void *ctx, struct call *sub)
-{
-	(void)ctx;
-	snprintf(w.code, sizeof(w.code), "%.*s", STR_ARG(str_set(sub->error.code) ? sub->error.code : S("")));
-	const struct shape *shape = operation_output(sub->service->api, sub->op);
-	void *copy = arena_zalloc(&w.arena, shape ? shape->size : 1);
-	if (shape && !w.code[0])
-		model_copy(&w.arena, sub->service->api, shape, sub->out, copy);
-	w.out = copy;
-	w.done = true;
-}
-
 static const void *ask_api(const struct api *api, const char *operation, const void *in, const char *code)
 {
-	w.done = false;
-	call_op(&w.cloud, w.root, S("us-east-1"), api, operation, in, op_done, NULL);
-	while (!w.done)
-		loop_turn(w.cloud.loop, 1000);
-	assert_string_equal(w.code, code);
-	return w.out;
+	const void *out = world_ask(&world.arena, api, operation, in);
+	assert_string_equal(world.code, code);
+	return out;
 }
 
 static const void *ask(const char *operation, const void *in, const char *code)
@@ -253,14 +156,14 @@ static void by_hand(void **state)
 	put_instance("us-east-1", "i-00000000000000001", "t3.micro", INSTANCE_TERMINATED);
 	put_in("us-east-1", &ec2_kind_address, "eipalloc-00000000000000001", NULL);
 	/* The cloud is started again while things go on. */
-	close_cloud();
-	open_cloud();
+	world_close();
+	world_open();
 	pass_to(START + 12 * HOUR);
 	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_RUNNING);
 	pass_to(START + DAY);
 	for (int i = 0; i < 1000; i++) {
-		meter_count(w.cloud.meter, S("000000000000"), S("us-east-1"), S("Request"), 1);
-		meter_count(w.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), 512 * 200);
+		meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Request"), 1);
+		meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), 512 * 200);
 	}
 	pass_to(START + DAY + 13 * HOUR);
 	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_SHUTTING_DOWN);
@@ -308,9 +211,9 @@ static void other_prices(void **state)
 	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
 	assert_group(&out->results_by_time.v[0], "EU-BoxUsage:t3.micro", "0", "1", "Hrs");
 	/* Beyond the first six thousand million GB-seconds of a month the price is lower: 7e9 on two days. */
-	meter_count(w.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(5000000000) * 1024 * 1000);
+	meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(5000000000) * 1024 * 1000);
 	pass_to(START + DAY + HOUR);
-	meter_count(w.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(2000000000) * 1024 * 1000);
+	meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(2000000000) * 1024 * 1000);
 	pass_to(START + DAY + 2 * HOUR);
 	out = usage("2026-01-02", "2026-01-03", "DAILY", "USAGE_TYPE", "");
 	assert_group(&out->results_by_time.v[0], "Lambda-GB-Second", "31666.7", "2000000000", "Lambda-GB-Second");
@@ -322,7 +225,7 @@ static void spot(void **state)
 	(void)state;
 	static const char id[] = "i-00000000000000004";
 	struct ec2_instance i = {.instance_id = str_from(id), .instance_type = S("m5.large"), .instance_lifecycle = S("spot")};
-	i.state = ec2_instance_state_shape(&w.arena, INSTANCE_RUNNING);
+	i.state = ec2_instance_state_shape(&world.arena, INSTANCE_RUNNING);
 	put_in("us-east-1", &ec2_kind_instance, id, &(struct state_ec2_instance_record){.instance = &i});
 	pass_to(START + 10 * HOUR);
 	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
@@ -334,18 +237,21 @@ static void commit(struct store_txn *t)
 	w.done = false;
 	store_commit(t, committed, NULL);
 	while (!w.done)
-		loop_turn(w.cloud.loop, 1000);
+		loop_turn(world.cloud.loop, 1000);
 }
 
 static void put_object(const char *bucket, const char *key, int64_t bytes, const char *class)
 {
 	static const struct record_type type = {&state_s3_api, "Bucket"};
-	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
-	const struct state_s3_bucket b = {
-	        .account = S("000000000000"), .region = S("us-east-1"), .created = OPT_TIME(w.wall_ms), .versioning = S("Enabled")};
-	struct state_s3_object o = {.size = OPT_INT(bytes), .last_modified = OPT_TIME(w.wall_ms), .storage_class = str_from(class)};
-	record_put(t, &w.arena, KEY(&w.arena, S("s3"), S("bucket"), str_from(bucket)), &type, &b);
-	object_install(t, &w.arena, VERSIONING_ENABLED, str_from(bucket), str_from(key), &o, w.wall_ms);
+	struct store_txn *t = store_begin(world.cloud.store, &world.arena);
+	const struct state_s3_bucket b = {.account = S("000000000000"),
+	                                  .region = S("us-east-1"),
+	                                  .created = OPT_TIME(world.wall_ms),
+	                                  .versioning = S("Enabled")};
+	struct state_s3_object o = {
+	        .size = OPT_INT(bytes), .last_modified = OPT_TIME(world.wall_ms), .storage_class = str_from(class)};
+	record_put(t, &world.arena, KEY(&world.arena, S("s3"), S("bucket"), str_from(bucket)), &type, &b);
+	object_install(t, &world.arena, VERSIONING_ENABLED, str_from(bucket), str_from(key), &o, world.wall_ms);
 	commit(t);
 }
 
@@ -357,7 +263,7 @@ static void assert_stored(const char *bucket, const char *name, const char *stor
 	const struct metric_dimension by[] = {{S("BucketName"), str_from(bucket)}, {S("StorageType"), str_from(storage)}};
 	const struct metric metric = {S("000000000000"), S("us-east-1"), S("AWS/S3"), str_from(name), STR_NONE, by, 2};
 	struct metric_points p = metrics_read(
-	        w.cloud.metrics, &w.arena,
+	        world.cloud.metrics, &world.arena,
 	        &(struct metric_query){.metric = &metric, .from_ms = day_ms, .to_ms = day_ms + DAY, .period_s = 86400});
 	assert_int_equal(p.n, 1);
 	assert_true(p.v[0].set.count == 1 && p.v[0].set.sum == wanted);
@@ -380,8 +286,8 @@ static void objects(void **state)
 	/* 12 GB and 744 GB of one hour of 744, and eleven seconds */
 	assert_int_equal(before.results_by_time.v[0].groups.n, 2);
 	put_object("more", "cold", 744 * GIB, "STANDARD_IA"); /* and the version before it is still there */
-	close_cloud();
-	open_cloud();
+	world_close();
+	world_open();
 	pass_to(START + 10 * HOUR + 10 * 60000 + 11000);
 	pass_to(START + 2 * DAY);
 	pass_to(START + 2 * DAY + 11000);
@@ -412,16 +318,16 @@ static void objects(void **state)
 static void logs(void **state)
 {
 	(void)state;
-	struct str text = arena_printf(&w.arena, "%0999974d", 1);
+	struct str text = arena_printf(&world.arena, "%0999974d", 1);
 	pass_to(START + 60000);
 	struct logs_create_log_group_request group = {.log_group_name = S("g")};
 	struct logs_create_log_stream_request stream = {.log_group_name = S("g"), .log_stream_name = S("s")};
 	ask_api(&logs_api, "CreateLogGroup", &group, "");
 	ask_api(&logs_api, "CreateLogStream", &stream, "");
 	for (int i = 0; i < 10; i++) {
-		struct logs_input_log_event event = {.timestamp = OPT_INT(w.wall_ms), .message = text};
+		struct logs_input_log_event event = {.timestamp = OPT_INT(world.wall_ms), .message = text};
 		struct logs_put_log_events_request put = {.log_group_name = S("g"), .log_stream_name = S("s")};
-		*LIST_ADD(&w.arena, &put.log_events) = event;
+		*LIST_ADD(&world.arena, &put.log_events) = event;
 		ask_api(&logs_api, "PutLogEvents", &put, "");
 	}
 	/* A tick comes every ten seconds, and is a measurement once an hour. */

@@ -523,46 +523,6 @@ struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volu
 	return i && i->running ? i->machine : NULL;
 }
 
-struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint32_t *ret_index)
-{
-	size_t at = 0;
-	struct str key;
-	void *value;
-	struct arena CLEAN_ARENA a = {0};
-	struct store_txn *t = store_begin(d->cloud->store, &a);
-	struct desk_item *with = NULL;
-	while (!with && map_next(&d->items, &at, &key, &value)) {
-		struct desk_item *i = value;
-		struct ec2_scope s = {.txn = t, .arena = &a, .account = i->account, .region = i->region};
-		struct ec2_interfaces all = {0};
-		if (i->kind == &ec2_kind_instance)
-			ec2_interfaces_of(&s, i->id, &all);
-		for (uint32_t k = 0; k < all.n && k < PORTS && !with; k++) {
-			if (!str_eq(all.v[k].interface->network_interface_id, port_id))
-				continue;
-			with = i;
-			if (ret_index)
-				*ret_index = k;
-		}
-	}
-	store_abort(t);
-	return with;
-}
-
-void fleet_port(struct desk *d, struct str port_id, int tap_fd)
-{
-	struct desk_item *i = fleet_item_with_port(d, port_id, NULL);
-	struct fleet_tap *t = i ? fleet_tap(i, port_id, true) : NULL;
-	if (!t) {
-		close(tap_fd);
-		return;
-	}
-	if (t->fd >= 0)
-		close(t->fd);
-	t->fd = tap_fd;
-	desk_mark(i);
-}
-
 static void edit_reached(const struct ec2_scope *s, void *ctx)
 {
 	struct desk_item *i = ctx;

@@ -3,6 +3,7 @@
  * is asked again. */
 #include "aws/ec2/fleet.h"
 
+#include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
 #include "base/hash.h"
 #include "engine/vm/machine.h"
@@ -36,6 +37,46 @@ void fleet_drop_tap(struct fleet_tap *t)
 	if (t->id[0] && t->fd >= 0)
 		close(t->fd);
 	*t = (struct fleet_tap){.fd = -1};
+}
+
+struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint32_t *ret_index)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	struct arena CLEAN_ARENA a = {0};
+	struct store_txn *t = store_begin(d->cloud->store, &a);
+	struct desk_item *with = NULL;
+	while (!with && map_next(&d->items, &at, &key, &value)) {
+		struct desk_item *i = value;
+		struct ec2_scope s = {.txn = t, .arena = &a, .account = i->account, .region = i->region};
+		struct ec2_interfaces all = {0};
+		if (i->kind == &ec2_kind_instance)
+			ec2_interfaces_of(&s, i->id, &all);
+		for (uint32_t k = 0; k < all.n && k < MACHINE_PORTS_MAX && !with; k++) {
+			if (!str_eq(all.v[k].interface->network_interface_id, port_id))
+				continue;
+			with = i;
+			if (ret_index)
+				*ret_index = k;
+		}
+	}
+	store_abort(t);
+	return with;
+}
+
+void fleet_port(struct desk *d, struct str port_id, int tap_fd)
+{
+	struct desk_item *i = fleet_item_with_port(d, port_id, NULL);
+	struct fleet_tap *t = i ? fleet_tap(i, port_id, true) : NULL;
+	if (!t) {
+		close(tap_fd);
+		return;
+	}
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = tap_fd;
+	desk_mark(i);
 }
 
 static bool parse_mac(struct str text, uint8_t mac[6])

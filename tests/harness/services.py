@@ -11,7 +11,6 @@ import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
 
-from aws import ENDPOINT
 from tasks import TaskCase
 
 # It answers for a while after it was told to end, as a server that drains its clients does.
@@ -49,11 +48,11 @@ class ServiceCase(TaskCase):
 
     def newer(self, operation, **values):
         """Calls what the SDK at hand does not know, or knows less of: the answer, or (code, message)."""
-        request = botocore.awsrequest.AWSRequest("POST", ENDPOINT + "/", data=json.dumps(values), headers={
+        request = botocore.awsrequest.AWSRequest("POST", self.ecs.meta.endpoint_url + "/", data=json.dumps(values), headers={
             "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"AmazonEC2ContainerServiceV20141113.{operation}"})
         botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "ecs", self.region).add_auth(request)
         try:
-            with urllib.request.urlopen(urllib.request.Request(ENDPOINT + "/", request.body, dict(request.headers)), timeout=30) as reply:
+            with urllib.request.urlopen(urllib.request.Request(request.url, request.body, dict(request.headers)), timeout=30) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as e:
             said = json.load(e)
@@ -74,9 +73,12 @@ class ServiceCase(TaskCase):
         return [e["message"] for e in self.service(called)["events"]]
 
     def stable(self, called):
-        """The service, when it has one deployment with all its tasks."""
+        """The service, when it has one deployment with all its tasks. A task without a health check has 40 s to settle, by the cloud's clock."""
         def look():
             s = self.service(called)
+            if self.moves:
+                time.sleep(0.5)
+                self.cloud.forward("3s")
             return len(s["deployments"]) == 1 and s["runningCount"] == s["desiredCount"] and s["deployments"][0]["rolloutState"] == "COMPLETED" and s
         return self.wait(look)
 

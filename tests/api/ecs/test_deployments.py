@@ -1,9 +1,10 @@
 """Rolling deployments of ECS's services under load, and what becomes of bad ones."""
-from aws import client
 from services import Load, ServiceCase, name, side_by_side
 
 
 class Deployments(ServiceCase):
+    moves = True
+
     def serving(self, called):
         """Addresses of tasks that are healthy and not about to stop, as a client of discovery sees them."""
         known = {}
@@ -75,7 +76,7 @@ class Deployments(ServiceCase):
         return {"deploymentCircuitBreaker": {"enable": True, "rollback": True}, **more}
 
     def test_an_alarm_turns_it_back(self):
-        cloudwatch = client("cloudwatch", region=self.region)
+        cloudwatch = self.client("cloudwatch", region=self.region)
         alarm, called = "bad-" + name(), name()
         cloudwatch.put_metric_alarm(AlarmName=alarm, Namespace="mine", MetricName=alarm, Statistic="Average", Period=10, EvaluationPeriods=1, Threshold=1,
                                     ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore")

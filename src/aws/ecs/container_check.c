@@ -1,5 +1,5 @@
 /* What holds for one container of a task definition, wherever it is to run; and the defaults that AWS writes into it. */
-#include "rows.h"
+#include "journal.h"
 
 enum {
 	CPU_MIN = 0,
@@ -224,6 +224,10 @@ static int check_log(struct call *c, const struct ecs_container_definition *k)
 	struct str mode = str_map_get(&l->options, S("mode"));
 	if (mode.n && !str_is(mode, "blocking") && !str_is(mode, "non-blocking"))
 		return refuse(c, k, "logConfiguration", "mode is blocking or non-blocking.");
+	const struct pattern *begins;
+	const char *why;
+	if (!journal_begins(c->arena, &l->options, &begins, &why))
+		return refuse(c, k, "logConfiguration", why);
 	if (l->secret_options.n)
 		return refuse(c, k, "logConfiguration", "the driver awslogs has no secret options.");
 	return CALL_OK;

@@ -58,10 +58,6 @@ static struct str log_refused(struct call *c, const struct ecs_task_definition *
 		                    STR_ARG(l->log_driver));
 	if (!str_map_get(&l->options, S("awslogs-stream-prefix")).n)
 		return S("Log driver awslogs requires options: awslogs-stream-prefix for FARGATE launch type");
-	for (const char *const *o = (const char *const[]){"awslogs-datetime-format", "awslogs-multiline-pattern", NULL}; *o; o++)
-		if (str_map_get(&l->options, str_from(*o)).n)
-			return arena_printf(c->arena, "The option %s of the log driver awslogs is not supported by this cloud.",
-			                    *o);
 	if (!role)
 		return S("Fargate requires task definition to have execution role ARN to support log driver awslogs.");
 	return STR_NONE;

@@ -1,8 +1,9 @@
 /* Lines wait in a queue of each container and leave in batches, one batch under way at a time. What a role may not write is given
  * up; what the log cannot take now is tried again. A queue that is full loses its oldest lines, as the driver's non-blocking mode
- * does. */
+ * does. Where an event may have several lines, those of the last one are gathered until the next begins, or it is old enough. */
 #include "journal.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "gen/logs.h"
 #include "session.h"
@@ -15,7 +16,9 @@ enum {
 	BATCH_BYTES = 1000000,
 	LINE_OVERHEAD = 26,
 	AGAIN_US = 2000000,
-	LEFT_MS = 60000
+	LEFT_MS = 60000,
+	EVENT_BYTES = 262144 - LINE_OVERHEAD,
+	EVENT_US = 5000000,
 };
 
 struct line {
@@ -28,6 +31,9 @@ struct queue {
 	struct str group, stream, region; /* group absent: no log */
 	struct line *first, **end;
 	size_t bytes;
+	const struct pattern *begins; /* NULL: every line is an event */
+	struct buf event;             /* the one that is gathered */
+	int64_t event_ms;
 };
 struct journal {
 	struct crew *crew;
@@ -36,7 +42,7 @@ struct journal {
 	struct queue queues[TASK_CONTAINERS_MAX];
 	struct session *session;
 	struct session_wait *wait;
-	struct loop_timer *timer;
+	struct loop_timer *timer, *event_timer;
 	struct queue *sending; /* NULL: nothing is under way */
 	uint32_t sent;
 	bool closing, refused, dropped;
@@ -56,12 +62,15 @@ static void take(struct queue *q)
 
 static void journal_free(struct journal *j)
 {
-	for (size_t i = 0; i < TASK_CONTAINERS_MAX; i++)
+	for (size_t i = 0; i < TASK_CONTAINERS_MAX; i++) {
 		while (j->queues[i].first)
 			take(&j->queues[i]);
+		buf_done(&j->queues[i].event);
+	}
 	session_forget(j->wait);
 	session_free(j->session);
 	loop_remove_timer(j->crew->cloud->loop, j->timer);
+	loop_remove_timer(j->crew->cloud->loop, j->event_timer);
 	arena_done(&j->arena);
 	free(j);
 }
@@ -87,6 +96,9 @@ struct journal *journal_new(struct crew *crew, struct str region, const struct s
 		q->end = &q->first;
 		if (!l)
 			continue;
+		const char *why;
+		journal_begins(&j->arena, &l->options, &q->begins, &why); /* which was asked when it was registered */
+		buf_init(&q->event, EVENT_BYTES + 1);
 		q->group = arena_dup(&j->arena, str_map_get(&l->options, S("awslogs-group")));
 		q->region = arena_dup(&j->arena, str_map_get(&l->options, S("awslogs-region")));
 		q->stream = ARENA_CAT(&j->arena, str_map_get(&l->options, S("awslogs-stream-prefix")), S("/"), all->v[i].name,
@@ -170,30 +182,75 @@ static void send_some(struct journal *j)
 		put(j, q);
 }
 
-void journal_line(struct journal *j, uint32_t index, int64_t at_us, struct str line)
+static void add(struct journal *j, struct queue *q, int64_t at_ms, struct str text)
 {
-	struct queue *q = index < TASK_CONTAINERS_MAX ? &j->queues[index] : NULL;
-	if (!q || !q->group.n || !line.n) /* CloudWatch Logs takes no empty events */
-		return;
-	while (q->first && q->bytes + line.n > QUEUE_BYTES && j->sending != q)
+	while (q->first && q->bytes + text.n > QUEUE_BYTES && j->sending != q)
 		take(q);
-	struct line *l = malloc(sizeof(*l) + line.n);
+	struct line *l = malloc(sizeof(*l) + text.n);
 	if (!l)
 		abort();
 	l->next = NULL;
-	l->at_ms = at_us / 1000;
-	l->n = line.n;
-	memcpy(l->text, line.p, line.n);
+	l->at_ms = at_ms;
+	l->n = text.n;
+	memcpy(l->text, text.p, text.n);
 	*q->end = l;
 	q->end = &l->next;
-	q->bytes += line.n;
+	q->bytes += text.n;
 	later(j, 0);
+}
+
+static void end_event(struct journal *j, struct queue *q)
+{
+	if (q->event.n)
+		add(j, q, q->event_ms, buf_str(&q->event));
+	buf_clear(&q->event);
+}
+
+static void end_events(struct journal *j)
+{
+	for (size_t i = 0; i < TASK_CONTAINERS_MAX; i++)
+		end_event(j, &j->queues[i]);
+}
+
+static void events_old(void *ctx)
+{
+	struct journal *j = ctx;
+	j->event_timer = NULL;
+	end_events(j);
+}
+
+/* Each line keeps its end within an event. */
+static void gather(struct journal *j, struct queue *q, int64_t at_ms, struct str line)
+{
+	struct arena CLEAN_ARENA a = {0};
+	line = str_sub(line, 0, EVENT_BYTES);
+	if (pattern_match(&a, q->begins, line) || q->event.n + line.n > EVENT_BYTES)
+		end_event(j, q);
+	if (!q->event.n)
+		q->event_ms = at_ms;
+	buf_add_str(&q->event, line);
+	if (q->event.n < EVENT_BYTES)
+		buf_add_char(&q->event, '\n');
+	if (!j->event_timer)
+		j->event_timer = loop_add_timer(j->crew->cloud->loop, EVENT_US, events_old, j);
+}
+
+void journal_line(struct journal *j, uint32_t index, int64_t at_us, struct str line)
+{
+	struct queue *q = index < TASK_CONTAINERS_MAX ? &j->queues[index] : NULL;
+	if (!q || !q->group.n)
+		return;
+	if (q->begins)
+		gather(j, q, at_us / 1000, line);
+	else if (line.n) /* CloudWatch Logs takes no empty events */
+		add(j, q, at_us / 1000, line);
 }
 
 void journal_close(struct journal *j)
 {
 	if (!j)
 		return;
+	end_events(j);
 	j->closing = true;
 	later(j, 0);
 }

@@ -273,6 +273,10 @@ class Definitions(EcsCase):
                 ("a size is at least 1 MiB", {"linuxParameters": {"tmpfs": [{"containerPath": "/x", "size": 0}]}}),
                 ("containerPath is absolute", {"linuxParameters": {"tmpfs": [{"containerPath": "x", "size": 1}]}}),
                 ("the mount option 'rbind' is not supported", {"linuxParameters": {"tmpfs": [{"containerPath": "/x", "size": 1, "mountOptions": ["ro", "rbind"]}]}}),
+                ("at most", {"logConfiguration": {"logDriver": "awslogs", "options": {
+                    "awslogs-group": "g", "awslogs-region": "r", "awslogs-datetime-format": "%Y", "awslogs-multiline-pattern": "x"}}}),
+                ("Invalid 'logConfiguration'", {"logConfiguration": {"logDriver": "awslogs", "options": {
+                    "awslogs-group": "g", "awslogs-region": "r", "awslogs-multiline-pattern": "(x"}}}),
                 ("ends in .env", {"environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/x.txt"}]}),
                 ("secret name must be unique", {"environment": [{"name": "A", "value": "1"}], "secrets": [{"name": "A", "valueFrom": "p"}]}),
                 ("soft limit", {"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": 1}]}),

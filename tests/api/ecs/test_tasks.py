@@ -313,6 +313,20 @@ class Made(TaskCase):
         self.assertEqual((task["containers"][0]["exitCode"] != 0, task["containers"][0].get("reason")),
                          (True, "OutOfMemoryError: Container killed due to memory usage"))
 
+    def test_events_of_several_lines(self):
+        """By a pattern, and by what a time looks like: an event begins where one is, and keeps the ends of its lines."""
+        trace = "echo lost; echo 'INFO begin'; echo ' at a'; echo; echo ' at b'; echo 'ERROR next'; echo ' at c'"
+        stamped = "echo '[2026-01-02 03:04:05.678] one'; echo more; echo '[2026-99-02 03:04:05.678] no time'; echo '[2026-01-02 23:04:05.679] two'"
+        arn = self.run_task({"command": trace, "logConfiguration": self.log("multi", **{"awslogs-multiline-pattern": "^(INFO|ERROR)\\s"})},
+                            {"command": stamped, "essential": False, "logConfiguration": self.log("multi", **{"awslogs-datetime-format": "[%Y-%m-%d %H:%M:%S%L]"})})
+        self.until(arn, "STOPPED")
+        self.assertEqual(self.wait_for_lines(3, "multi", arn), ["lost\n", "INFO begin\n at a\n\n at b\n", "ERROR next\n at c\n"])
+        self.assertEqual(self.wait_for_lines(2, "multi", arn, "c1"),
+                         ["[2026-01-02 03:04:05.678] one\nmore\n[2026-99-02 03:04:05.678] no time\n", "[2026-01-02 23:04:05.679] two\n"])
+        # the last event of a task that goes on is not held back for long
+        arn = self.run_task({"command": "echo 'INFO here'; sleep 1000", "stopTimeout": 1, "logConfiguration": self.log("waits", **{"awslogs-multiline-pattern": "INFO"})})
+        self.assertEqual(self.wait_for_lines(1, "waits", arn), ["INFO here\n"])
+
     def test_image_without_tag(self):
         """Is the one with the tag `latest`; a digest names what it names."""
         for image in (self.image, f"{self.image}@{self.digest}"):

@@ -283,7 +283,7 @@ static enum gate_next step_decode(struct gate_call *g)
 		return GATE_NEXT;
 	}
 	if (!c->row) {
-		const char *code = c->service->unsupported;
+		const char *code = c->service ? c->service->unsupported : NULL;
 		call_fail(c, code ? code : gate_unsupported(c->protocol), code ? 400 : 501,
 		          "Quartet does not provide the operation %s:%s.", g->api->id, api_text(g->api, c->op->name).p);
 		return GATE_REPLY;

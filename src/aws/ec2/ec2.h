@@ -40,8 +40,8 @@ struct ec2_lend {
 	/* It is no link to anywhere: the VPC's resolver answers there ("answers") or asks others from there ("asks"). Absent: it is
 	 * given to somebody. */
 	struct str door;
-	bool ipv6;                  /* with an address of IPv6, too */
-	struct str address6;        /* this one; absent: a free one */
+	bool ipv6;           /* with an address of IPv6, too */
+	struct str address6; /* this one; absent: a free one */
 };
 struct ec2_lent {
 	struct str id, mac, address, private_name; /* private_name absent: the VPC has no names */

@@ -237,7 +237,7 @@ static uint32_t address_of(struct arena *a, struct str text)
 }
 
 /* Gives the engine the links that have come. */
-static void give_ports(struct elb_item *i, const struct elb_scope *s)
+static void give_ports(struct elb_item *i, const struct elb_scope *s, bool ipv6)
 {
 	for (unsigned k = 0; k < i->node_count; k++) {
 		struct elb_item_node *n = &i->nodes[k];
@@ -246,7 +246,7 @@ static void give_ports(struct elb_item *i, const struct elb_scope *s)
 			continue;
 		n->private = lent.ip;
 		n->public = address_of(s->arena, lent.public);
-		n->has_address6 = str_set(lent.address6);
+		n->has_address6 = ipv6 && str_set(lent.address6); /* subnets may give one to everybody */
 		memcpy(n->address6, lent.ip6, sizeof(n->address6));
 		struct task_port port = {.fd = n->fd,
 		                         .address = lent.ip,
@@ -355,7 +355,7 @@ void elb_item_step(struct elb_item *i, const struct elb_scope *s)
 	for (size_t k = 0; k < b.listener_count; k++)
 		i->tls |= b.listeners[k].certificate_count > 0;
 	/* first, so that nodes that lack an address are not told to listen at it */
-	give_ports(i, s);
+	give_ports(i, s, elb_has_ipv6(r.balancer));
 	int e = lb_put(i->desk->lb, &b);
 	if (e < 0)
 		log_error("elbv2: %s cannot be as it is wanted: %s", i->id, strerror(-e));

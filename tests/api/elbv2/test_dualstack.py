@@ -79,6 +79,12 @@ class Dualstack(WebCase):
         for address in self.addresses(made):
             self.until(address, "/who", 298)
         wait(self, lambda: self.names(made) == [self.addresses(made), self.addresses6(made)], 30, "names")
+        # one of IPv4 has none, whatever its subnets give to interfaces
+        for subnet in self.subnets[:2]:
+            self.ec2.modify_subnet_attribute(SubnetId=subnet, AssignIpv6AddressOnCreation={"Value": True})
+            self.addCleanup(self.ec2.modify_subnet_attribute, SubnetId=subnet, AssignIpv6AddressOnCreation={"Value": False})
+        four = self.balancer("four")
+        wait(self, lambda: self.names(four) == [self.addresses(four), []], 30, "names of IPv4 alone")
         # without, and with them again: the addresses of IPv4 stay
         before = self.addresses(made)
         say = self.elb.set_ip_address_type

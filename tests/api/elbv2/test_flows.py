@@ -1,6 +1,7 @@
 """Network balancers whose targets see the client: UDP, TCP with the client's address kept, health, stickiness, what is cut and what is not."""
 import datetime
 import socket
+import ssl
 import unittest
 
 import images
@@ -181,6 +182,44 @@ class Flows(FlowCase):
                 return None
         said = wait(self, header, 30)
         self.assertEqual(socket.inet_ntoa(said[16:20]), direct)
+
+    def test_tls(self):
+        """A listener of TLS: who is asked for by ALPN, and the proxy protocol in what comes out of the seal."""
+        acm, name = client("acm", region=self.region), f"{self.word}.localhost"
+        arn = acm.request_certificate(DomainName=name)["CertificateArn"]
+        wait(self, lambda: acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "ISSUED", 60)
+        chain = acm.get_certificate(CertificateArn=arn)["CertificateChain"]
+        one, one_public = self.serve("one")
+        made = self.balancer("sealed")
+        group = self.group_of("sealed", one, Protocol="TCP", attributes=(("proxy_protocol_v2.enabled", "true"),))
+        listener = self.listen(made, forward(group), Protocol="TLS", Port=9443, Certificates=[{"CertificateArn": arn}], AlpnPolicy=["HTTP2Preferred"])
+        self.healthy(group, 1)
+        ((_, _, public),) = self.nodes(made)
+        direct = wait(self, lambda: told(one_public, PORT), 30)[1]
+
+        def talk(*offers):
+            """(what was chosen, the client's address in the header); None: nothing came."""
+            context = ssl.create_default_context(cadata=chain)
+            context.set_alpn_protocols(offers)
+            try:
+                with context.wrap_socket(socket.create_connection((public, 9443), 5), server_hostname=name) as s:
+                    s.settimeout(5)
+                    got = b""
+                    while b"\r\n\r\n\0\r\nQUIT\n" not in got or len(got) < got.index(b"\r\n\r\n\0") + 20:
+                        more = s.recv(4096)
+                        if not more:
+                            return None
+                        got += more
+                    at = got.index(b"\r\n\r\n\0")
+                    return s.selected_alpn_protocol(), socket.inet_ntoa(got[at + 16:at + 20])
+            except OSError:
+                return None
+        wait(self, lambda: talk("http/1.1", "h2") == ("h2", direct), 60)
+        for policy, chosen in (("HTTP2Optional", "http/1.1"), ("HTTP1Only", "http/1.1"), ("HTTP2Only", "h2"), ("None", None)):
+            said = self.elb.modify_listener(ListenerArn=listener, AlpnPolicy=[policy])["Listeners"][0]
+            self.assertEqual(said["AlpnPolicy"], [policy])
+            wait(self, lambda: talk("h2", "http/1.1") == (chosen, direct), 60, policy)
+        self.assertAwsError("ALPNPolicyNotFound", self.elb.modify_listener, ListenerArn=listener, AlpnPolicy=["HTTP3"])
 
     def test_groups_guard_clients_and_targets(self):
         guard = self.ec2.create_security_group(GroupName="guard", Description="d", VpcId=self.vpc)["GroupId"]

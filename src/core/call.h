@@ -150,6 +150,17 @@ void call_op(struct cloud *cloud, const struct principal *as, struct str region,
 /* The same for an operation with a streaming input: its body is a copy of these bytes. */
 void call_op_body(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
                   const void *in, struct str body, call_done_fn *done, void *ctx);
+/* What a handler waits for in steps of its own (calls of other services, mostly): the first member of the caller's struct, which is
+ * c->state until the operation ends and outlives it if its client leaves. The handler returns what call_wait_for() returns, and
+ * runs again from its beginning after call_over(), perhaps to wait for the same errand once more. drop(), once, when nobody needs
+ * it. */
+struct call_errand {
+	struct call *call; /* NULL: it is gone */
+	bool over;
+	void (*drop)(struct call_errand *e);
+};
+int call_wait_for(struct call *c, struct call_errand *e);
+void call_over(struct call_errand *e);
 /* Asks what another service says of a call of its own, in the middle of an operation: may this function be invoked, is there such a
  * group? The operation's handler runs again from its beginning then, and call_tried() has the answer. Once a call; its c->state is
  * taken by it. What it returns is the handler's to return. */

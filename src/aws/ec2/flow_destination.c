@@ -13,52 +13,28 @@
 enum { POLICY_MAX = 1 << 16 };
 
 struct asking {
-	struct call *call; /* NULL: its client has left */
+	struct call_errand errand;
 	struct cloud *cloud;
 	const struct principal *as, *service;
 	struct arena arena;
 	struct str account, region, bucket;
-	bool done, there, allowed;
+	bool there, allowed;
 };
 
-static void asking_free(struct asking *q)
+static void drop(struct call_errand *e)
 {
+	struct asking *q = (struct asking *)e;
 	principal_unref(q->as);
 	principal_unref(q->service);
 	arena_done(&q->arena);
 	free(q);
 }
 
-static void call_freed(struct call *c)
-{
-	struct asking *q = c->state;
-	if (!q)
-		return;
-	q->call = NULL;
-	if (q->done)
-		asking_free(q);
-}
-
-static void call_gone(struct call *c)
-{
-	((struct asking *)c->state)->call = NULL; /* decided() frees it */
-	c->state = NULL;
-}
-
-static int again(struct call *c)
-{
-	return ec2_run(c, c->row->handle);
-}
-
 static void decided(struct asking *q, bool there, bool allowed)
 {
-	q->done = true;
 	q->there = there;
 	q->allowed = allowed;
-	if (q->call)
-		call_resume(q->call);
-	else
-		asking_free(q);
+	call_over(&q->errand);
 }
 
 static void policy_put(void *ctx, struct call *sub)
@@ -140,7 +116,7 @@ static void acl_read(void *ctx, struct call *sub)
 int ec2_flow_bucket_ready(struct call *c, struct str bucket, bool *ret_there)
 {
 	struct asking *q = c->state;
-	if (q && q->done) {
+	if (q) {
 		*ret_there = q->there;
 		if (!q->there || q->allowed)
 			return CALL_OK;
@@ -150,14 +126,12 @@ int ec2_flow_bucket_ready(struct call *c, struct str bucket, bool *ret_there)
 	q = calloc(1, sizeof(*q));
 	if (!q)
 		abort();
-	*q = (struct asking){.call = c, .cloud = c->cloud, .as = principal_ref(c->caller)};
+	*q = (struct asking){.errand.drop = drop, .cloud = c->cloud, .as = principal_ref(c->caller)};
 	q->service = flow_delivery_principal(c->account, c->region);
 	q->account = arena_dup(&q->arena, c->account);
 	q->region = arena_dup(&q->arena, c->region);
 	q->bucket = arena_dup(&q->arena, bucket);
-	c->state = q;
-	call_on_free(c, call_freed);
 	struct s3_get_bucket_acl_request in = {.bucket = q->bucket};
 	call_op(c->cloud, q->service, c->region, &s3_api, "GetBucketAcl", &in, acl_read, q);
-	return call_wait(c, again, call_gone);
+	return call_wait_for(c, &q->errand);
 }

@@ -91,27 +91,15 @@ const char *elb_log_attribute(enum elb_log_kind kind, const char *name)
 }
 
 struct trial {
-	struct call *call; /* NULL: its client has left */
-	bool asking;
+	struct call_errand errand;
 	bool good[ELB_LOG_KINDS];
 	enum elb_log_kind at;
 	char code[64];
 };
 
-static void trial_freed(struct call *c)
+static void drop(struct call_errand *e)
 {
-	struct trial *t = c->state;
-	if (!t)
-		return;
-	t->call = NULL;
-	if (!t->asking)
-		free(t);
-}
-
-static void trial_left(struct call *c)
-{
-	((struct trial *)c->state)->call = NULL; /* tried() frees it */
-	c->state = NULL;
+	free(e);
 }
 
 static void tried(void *ctx, struct str error, bool ours)
@@ -121,16 +109,7 @@ static void tried(void *ctx, struct str error, bool ours)
 	(void)ours;
 	memcpy(t->code, n ? error.p : "", n);
 	t->good[t->at] = !n;
-	t->asking = false;
-	if (t->call)
-		call_resume(t->call);
-	else
-		free(t);
-}
-
-static int again(struct call *c)
-{
-	return c->row->handle(c, c->in, c->out);
+	call_over(&t->errand);
 }
 
 static int refused(struct call *c, const struct trial *t, struct str bucket)
@@ -161,10 +140,9 @@ static int try_bucket(struct call *c, struct trial *t, enum elb_log_kind kind, c
 	                           str_from(names[kind]), S("TestFile"));
 	struct str body = ARENA_CAT(c->arena, S("Enable "), str_from(names[kind]), S(" for ELB: app/"), at.name, S("/"), at.id,
 	                            S(" at "), time_format(c->arena, c->now_ms, TIME_ISO8601));
-	t->asking = true;
 	t->at = kind;
 	elb_log_put(c->cloud, c->account, c->region, r->balancer->load_balancer_arn, bucket, key, body, tried, t);
-	return call_wait(c, again, trial_left);
+	return call_wait_for(c, &t->errand);
 }
 
 int elb_log_check(struct call *c, const struct state_elbv2_balancer_record *r, const struct str_map *changed)
@@ -183,9 +161,7 @@ int elb_log_check(struct call *c, const struct state_elbv2_balancer_record *r, c
 			t = calloc(1, sizeof(*t));
 			if (!t)
 				abort();
-			t->call = c;
-			c->state = t;
-			call_on_free(c, trial_freed);
+			t->errand.drop = drop;
 		}
 		return try_bucket(c, t, kind, r);
 	}

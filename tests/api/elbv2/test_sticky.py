@@ -4,10 +4,8 @@ import threading
 import time
 import unittest
 
-import test_traffic
-from aws import client
 from balancers import forward, wait
-from tasks import TaskCase
+from traffic import TrafficCase
 
 SERVE = ("mkdir -p /w/cgi-bin; echo {name} > /w/index.html; echo ok > /w/up; "
          "printf '#!/bin/sh\\necho Content-Type: text/plain\\necho Set-Cookie: APP=%s\\necho\\necho {name}\\n' {name} > /w/cgi-bin/login; "
@@ -15,28 +13,11 @@ SERVE = ("mkdir -p /w/cgi-bin; echo {name} > /w/index.html; echo ok > /w/up; "
          "chmod 755 /w/cgi-bin/*; exec httpd -f -p 80 -h /w")
 
 
-class Sticky(TaskCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.elb = client("elbv2", region=cls.region)
-        cls.subnets = [s["SubnetId"] for s in sorted(cls.ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])]
-        cls.subnet = {"SubnetId": cls.subnets[0]}
-        cls.group = cls.ec2.create_security_group(GroupName="lb", Description="d", VpcId=cls.vpc)["GroupId"]
-        cls.ec2.authorize_security_group_ingress(GroupId=cls.group, IpPermissions=[
-            {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
-
-    def setUp(self):
-        self.addCleanup(self.clear)
-
-    clear, balancer, active, targets, listen, health, all_healthy, public, ask = (
-        getattr(test_traffic.Traffic, n) for n in ("clear", "balancer", "active", "targets", "listen", "health", "all_healthy", "public", "ask"))
+class Sticky(TrafficCase):
+    SERVE = SERVE
 
     def serve(self, name, nap=0):
-        """The private address of a task that serves its name."""
-        task = self.run_task(SERVE.format(name=name, nap=nap), groups=[self.group])
-        details = self.until(task, "RUNNING")["attachments"][0]["details"]
-        return next(d["value"] for d in details if d["name"] == "privateIPv4Address")
+        return super().serve(name, nap=nap)
 
     def change(self, group, **pairs):
         self.elb.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[

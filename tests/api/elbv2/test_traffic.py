@@ -1,6 +1,5 @@
 """A whole balancer: its nodes, requests through it to tasks and instances, its names, and what is left when it is gone."""
 import datetime
-import http.client
 import socket
 import ssl
 import unittest
@@ -9,86 +8,23 @@ import images
 from aws import client
 from balancers import forward, query, wait
 from ec2 import end_instances, wait_for, when_there_is_room
-from tasks import TaskCase
+from traffic import TrafficCase
 
 SERVE = "mkdir -p /w/img; echo {name} > /w/index.html; echo {name} > /w/up; echo {name} picture > /w/img/a; exec httpd -f -p 80 -h /w"
 
 
-class Traffic(TaskCase):
+class Traffic(TrafficCase):
+    SERVE = SERVE
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.elb = client("elbv2", region=cls.region)
-        cls.subnets = [s["SubnetId"] for s in sorted(cls.ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])]
-        cls.subnet = {"SubnetId": cls.subnets[0]}
-        cls.group = cls.ec2.create_security_group(GroupName="lb", Description="d", VpcId=cls.vpc)["GroupId"]
         cls.inner = cls.ec2.create_security_group(GroupName="tasks", Description="d", VpcId=cls.vpc)["GroupId"]
-        for group, source in ((cls.group, {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}), (cls.inner, {"UserIdGroupPairs": [{"GroupId": cls.group}]})):
-            cls.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 8443, **source}])
-
-    def setUp(self):
-        self.addCleanup(self.clear)
-
-    def clear(self):
-        for b in self.elb.describe_load_balancers()["LoadBalancers"]:
-            self.elb.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
-        for g in self.elb.describe_target_groups()["TargetGroups"]:
-            self.elb.delete_target_group(TargetGroupArn=g["TargetGroupArn"])
-
-    def balancer(self, name, **more):
-        more = {"Subnets": self.subnets[:2], **more}
-        if more.get("Type") != "network":
-            more.setdefault("SecurityGroups", [self.group])
-        made = self.elb.create_load_balancer(Name=name, **more)["LoadBalancers"][0]
-        self.active(made)
-        return made
-
-    def active(self, made):
-        wait(self, lambda: self.elb.describe_load_balancers(LoadBalancerArns=[made["LoadBalancerArn"]])["LoadBalancers"][0]["State"]["Code"] == "active",
-             what="active")
+        cls.ec2.authorize_security_group_ingress(GroupId=cls.inner, IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 8443, "UserIdGroupPairs": [{"GroupId": cls.group}]}])
 
     def serve(self, name):
-        """The private address of a task that serves its name."""
-        task = self.run_task(SERVE.format(name=name), groups=[self.inner])
-        details = self.until(task, "RUNNING")["attachments"][0]["details"]
-        return next(d["value"] for d in details if d["name"] == "privateIPv4Address")
-
-    def targets(self, name, *addresses, **more):
-        more = {"Protocol": "HTTP", "Port": 80, "VpcId": self.vpc, "TargetType": "ip", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2,
-                "HealthyThresholdCount": 2, **more}
-        made = self.elb.create_target_group(Name=name, **more)["TargetGroups"][0]
-        self.elb.modify_target_group_attributes(TargetGroupArn=made["TargetGroupArn"], Attributes=[
-            {"Key": "deregistration_delay.timeout_seconds", "Value": "2"}])
-        if addresses:
-            self.elb.register_targets(TargetGroupArn=made["TargetGroupArn"], Targets=[{"Id": a} for a in addresses])
-        return made
-
-    def listen(self, balancer, actions, **more):
-        return self.elb.create_listener(LoadBalancerArn=balancer["LoadBalancerArn"], DefaultActions=actions, **{"Protocol": "HTTP", "Port": 80, **more})[
-            "Listeners"][0]["ListenerArn"]
-
-    def health(self, group):
-        return {d["Target"]["Id"]: (d["TargetHealth"]["State"], d["TargetHealth"].get("Reason"))
-                for d in self.elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]}
-
-    def all_healthy(self, group):
-        def ask():
-            states = self.health(group)
-            return states and all(s == ("healthy", None) for s in states.values())
-        wait(self, ask, 60, "healthy")
-
-    def public(self, balancer):
-        words = "/".join(balancer["LoadBalancerArn"].split("/")[-3:])
-        found = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]
-        return sorted(i["Association"]["PublicIp"] for i in found)
-
-    def ask(self, address, path="/", port=80, method="GET", **headers):
-        c = http.client.HTTPConnection(address, port, timeout=10)
-        c.request(method, path, headers=headers)
-        r = c.getresponse()
-        body = r.read().decode()
-        c.close()
-        return r.status, body.strip(), r
+        return super().serve(name, self.inner)
 
     def test_requests_reach_targets(self):
         one, two = self.serve("one"), self.serve("two")

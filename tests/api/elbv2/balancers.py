@@ -9,10 +9,13 @@ from ec2 import Ec2Case
 
 
 def wait(test, ask, seconds=60, what=""):
-    """Until ask() gives something true."""
+    """Until ask() gives something true; a listener that is new may not be there yet."""
     end = time.monotonic() + seconds
     while True:
-        got = ask()
+        try:
+            got = ask()
+        except ConnectionRefusedError:
+            got = None
         if got:
             return got
         if time.monotonic() > end:

@@ -57,7 +57,7 @@ class Web(WebCase):
         say(2, "/mixed*", StatusCode="HTTP_302", Host="www.#{host}", Path="/to/#{port}/#{protocol}/#{path}", Query="old=#{query}&p=#{port}", Port="#{port}")
         say(3, "/plain", Host="else.example", Path="/fixed%20text", Query="")
         address = self.addresses(made)[0]
-        wait(self, lambda: self.ask(address, "/plain", port=8080).status == 301, 60)
+        self.until(address, "/plain", 301, port=8080)
         for path, status, location in (
                 ("/all/a%20b?x=1&y=%2F", 301, "https://web.example:443/all/a%20b?x=1&y=%2F"), ("/all", 301, "https://web.example:443/all"),
                 ("/mixed/a?b=c", 302, "http://www.web.example:8080/to/8080/http/mixed/a?old=b=c&p=8080"),

@@ -81,10 +81,29 @@ static int take_cpu_options(struct call *c, const struct launch *l)
 	return CALL_OK;
 }
 
+static int not_offered(struct call *c, const struct launch *l, struct str name)
+{
+	return call_fail(c, "Unsupported", 400,
+	                 "Your requested instance type (%.*s) is not supported in your requested Availability Zone (%.*s).",
+	                 STR_ARG(name), STR_ARG(l->subnet.availability_zone));
+}
+
+/* Is it a type of Amazon's? Of some nothing more than the name is known here. */
+static bool type_is_named(struct str name)
+{
+	const struct shape *s = api_shape_named(&ec2_api, S("InstanceType"));
+	for (uint32_t k = 0; k < s->enums; k++)
+		if (str_eq(api_text(&ec2_api, ec2_api.enum_values[s->enum_first + k]), name))
+			return true;
+	return false;
+}
+
 static int take_type(struct call *c, struct launch *l)
 {
 	struct str name = str_set(l->in->instance_type) ? l->in->instance_type : S("m1.small");
 	l->type = instance_type_find(name);
+	if (!l->type && type_is_named(name))
+		return not_offered(c, l, name);
 	if (!l->type)
 		return ec2_invalid(c, "Invalid value '%.*s' for InstanceType.", STR_ARG(name));
 	if (!str_is(l->image.image->architecture, "x86_64") || !(l->type->architectures & ARCH_X86_64))
@@ -97,9 +116,7 @@ static int take_type(struct call *c, struct launch *l)
 	if (instance_type_accelerated(l->type))
 		return no_capacity(c, l);
 	if (!instance_type_offered(l->type))
-		return call_fail(c, "Unsupported", 400,
-		                 "Your requested instance type (%.*s) is not supported in your requested Availability Zone (%.*s).",
-		                 STR_ARG(name), STR_ARG(l->subnet.availability_zone));
+		return not_offered(c, l, name);
 	return CALL_OK;
 }
 

@@ -90,6 +90,8 @@ class Options(Ec2Case):
         for kind in ("g4dn.xlarge", "p4d.24xlarge", "inf1.xlarge"):
             self.fails("InsufficientInstanceCapacity", run, status=500, kind=kind)
         self.fails("Unsupported", run, kind="m5.metal")
+        self.fails("Unsupported", run, kind="p3.2xlarge", message="(p3.2xlarge) is not supported in your requested Availability Zone")
+        self.fails("InvalidParameterValue", run, kind="p3.huge")
 
     def snapshots(self, disks):
         self.wait("running")

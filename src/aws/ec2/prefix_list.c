@@ -1,5 +1,6 @@
 /* Managed prefix lists of customers. Every change of entries makes a version; all versions are kept and can be read. A rule or
  * route that names a list counts as MaxEntries rules or routes. */
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/ipv6.h"
 
 enum { ENTRIES_MAX = 1000, CHANGES_MAX = 100, VERSIONS_MAX = 100 };
@@ -197,6 +198,20 @@ static const struct ec2_field fields[] = {
         {0},
 };
 
+/* Where endpoints lead to S3: for rules of groups and routes, not to be changed. */
+static struct ec2_managed_prefix_list *service_list(struct call *c)
+{
+	struct ec2_managed_prefix_list *l = arena_new(c->arena, struct ec2_managed_prefix_list);
+	*l = (struct ec2_managed_prefix_list){
+	        .prefix_list_id = S(EC2_SERVICE_LIST),
+	        .address_family = S("IPv4"),
+	        .state = S("create-complete"),
+	        .prefix_list_arn = ARENA_CAT(c->arena, S("arn:aws:ec2:"), c->region, S(":aws:prefix-list/" EC2_SERVICE_LIST)),
+	        .prefix_list_name = ARENA_CAT(c->arena, S("com.amazonaws."), c->region, S(".s3")),
+	        .owner_id = S("AWS")};
+	return l;
+}
+
 static void show(struct call *c, void *record, void *out)
 {
 	*LIST_ADD(c->arena, &((struct ec2_describe_managed_prefix_lists_result *)out)->prefix_lists) =
@@ -206,18 +221,30 @@ static void show(struct call *c, void *record, void *out)
 int ec2_describe_managed_prefix_lists(struct call *c, const struct ec2_describe_managed_prefix_lists_request *in,
                                       struct ec2_describe_managed_prefix_lists_result *out)
 {
+	struct str_list ids = {0};
+	for (uint32_t i = 0; i < in->prefix_list_ids.n; i++)
+		if (!ec2_is_service_list(in->prefix_list_ids.v[i]))
+			*LIST_ADD(c->arena, &ids) = in->prefix_list_ids.v[i];
+	bool named = ids.n < in->prefix_list_ids.n;
+	const struct ec2_walk walk = {.kind = &ec2_kind_prefix_list,
+	                              .fields = fields,
+	                              .filters = &in->filters,
+	                              .ids = &ids,
+	                              .max_results = &in->max_results,
+	                              .next_token = in->next_token,
+	                              .show = show,
+	                              .min = 1,
+	                              .max = 100};
 	out->prefix_lists.set = true;
-	return ec2_describe(c,
-	                    &(struct ec2_walk){.kind = &ec2_kind_prefix_list,
-	                                       .fields = fields,
-	                                       .filters = &in->filters,
-	                                       .ids = &in->prefix_list_ids,
-	                                       .max_results = &in->max_results,
-	                                       .next_token = in->next_token,
-	                                       .show = show,
-	                                       .min = 1,
-	                                       .max = 100},
-	                    out, &out->next_token);
+	if ((ids.n || !named) ? ec2_describe(c, &walk, out, &out->next_token) != CALL_OK
+	                      : ec2_filters_check(c, fields, &in->filters) != CALL_OK)
+		return CALL_FAIL;
+	/* Amazon's own comes last, one more than a page has if need be. */
+	struct state_vpc_prefix_list_record own = {.list = service_list(c)};
+	if ((named || !in->prefix_list_ids.n) && !str_set(out->next_token) &&
+	    ec2_filters_pass(c, &ec2_kind_prefix_list, &own, fields, &in->filters))
+		show(c, &own, out);
+	return CALL_OK;
 }
 
 int ec2_get_managed_prefix_list_entries(struct call *c, const struct ec2_get_managed_prefix_list_entries_request *in,
@@ -227,6 +254,10 @@ int ec2_get_managed_prefix_list_entries(struct call *c, const struct ec2_get_man
 	struct str after;
 	uint64_t first = 0;
 	out->entries.set = true;
+	if (ec2_is_service_list(in->prefix_list_id)) {
+		LIST_ADD(c->arena, &out->entries)->cidr = S(EC2_SERVICE_BLOCK);
+		return CALL_OK;
+	}
 	if (ec2_get(c, &ec2_kind_prefix_list, in->prefix_list_id, &record) != CALL_OK ||
 	    ec2_page_begin(c, &in->max_results, 1, 100, in->next_token, &after) != CALL_OK)
 		return CALL_FAIL;

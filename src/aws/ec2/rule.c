@@ -1,6 +1,7 @@
 /* Rules of security groups. Every rule is a record of its own with an id (sgr-); its group lists the ids in order. Requests spell
  * rules in three ways - a few parameters, IpPermissions, SecurityGroupRuleRequest - which all become a struct
  * ec2_security_group_rule first. */
+#include "aws/ec2/endpoint.h"
 #include "aws/ec2/ipv6.h"
 
 struct rule_list {
@@ -92,7 +93,7 @@ static int normal(struct call *c, const struct state_vpc_group_record *group, st
 			return ec2_invalid(c, "CIDR block %.*s is malformed", STR_ARG(r->cidr_ipv6));
 		r->cidr_ipv6 = ec2_block6_text(c->arena, &block);
 	}
-	if (str_set(r->prefix_list_id)) {
+	if (str_set(r->prefix_list_id) && !ec2_is_service_list(r->prefix_list_id)) {
 		struct state_vpc_prefix_list_record list;
 		if (ec2_get(c, &ec2_kind_prefix_list, r->prefix_list_id, &list) != CALL_OK)
 			return CALL_FAIL;

@@ -131,7 +131,7 @@ static const struct service_op ops[] = {
         ROW(describe_key_pairs, DescribeKeyPairs, READ),
         ROW(describe_launch_template_versions, DescribeLaunchTemplateVersions, READ, .missing = "resolving aliases"),
         ROW(describe_launch_templates, DescribeLaunchTemplates, READ),
-        ROW(describe_managed_prefix_lists, DescribeManagedPrefixLists, READ, .missing = "lists of Amazon's own"),
+        ROW(describe_managed_prefix_lists, DescribeManagedPrefixLists, READ),
         ROW(describe_nat_gateways, DescribeNatGateways, READ),
         ROW(describe_network_acls, DescribeNetworkAcls, READ),
         ROW(describe_network_insights_analyses, DescribeNetworkInsightsAnalyses, READ,

@@ -124,6 +124,24 @@ class Groups(Ec2Case):
 
 
 class PrefixLists(Ec2Case):
+    def test_the_list_of_a_service(self):
+        """Amazon's own list of S3 is shown, and rules may name it: what a gateway endpoint is used with."""
+        name = f"com.amazonaws.{self.region}.s3"
+        found = self.ec2.describe_managed_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [name]}])["PrefixLists"]
+        self.assertEqual([(p["OwnerId"], p["AddressFamily"]) for p in found], [("AWS", "IPv4")])
+        one = found[0]["PrefixListId"]
+        self.assertEqual(self.ec2.describe_managed_prefix_lists(PrefixListIds=[one])["PrefixLists"], found)
+        self.assertEqual(self.ec2.describe_managed_prefix_lists(Filters=[{"Name": "owner-id", "Values": ["000000000000"]}])["PrefixLists"], [])
+        self.assertEqual(names(self.ec2.get_managed_prefix_list_entries(PrefixListId=one)["Entries"], "Cidr"),
+                         self.ec2.describe_prefix_lists(PrefixListIds=[one])["PrefixLists"][0]["Cidrs"])
+        self.fails("InvalidPrefixListID.NotFound", self.ec2.describe_managed_prefix_lists, PrefixListIds=[one, "pl-0123456789abcdef0"])
+        group = self.group(self.vpc())
+        rule = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "PrefixListIds": [{"PrefixListId": one}]}]
+        self.ec2.authorize_security_group_egress(GroupId=group, IpPermissions=rule)
+        seen = self.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+        self.assertIn((True, one), [(r["IsEgress"], r.get("PrefixListId")) for r in seen])
+        self.ec2.revoke_security_group_egress(GroupId=group, IpPermissions=rule)
+
     def create(self, *cidrs, most=10):
         return self.ec2.create_managed_prefix_list(PrefixListName="offices", AddressFamily="IPv4", MaxEntries=most,
                                                    Entries=[{"Cidr": c, "Description": "d"} for c in cidrs])["PrefixList"]

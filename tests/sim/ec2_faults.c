@@ -46,7 +46,7 @@ static void a_disk_that_breaks_late(void **state)
 	disk_is_slow = true;
 	const struct ec2_reservation *r = ask("RunInstances", &in, "");
 	struct str id = r->instances.v[0].instance_id;
-	fleet_port(desk(), instance(id)->network_interfaces.v[0].network_interface_id, open("/dev/null", O_RDWR | O_CLOEXEC));
+	instances_port(desk(), instance(id)->network_interfaces.v[0].network_interface_id, open("/dev/null", O_RDWR | O_CLOEXEC));
 	for (int i = 0; i < 10000 && !machine_of(id); i++)
 		loop_turn(w.cloud.loop, 1000);
 	struct machine *m = machine_of(id);
@@ -216,7 +216,7 @@ static void room_is_given_once(void **state)
 	settle();
 	uint64_t used;
 	unsigned used_vcpus;
-	fleet_usage(desk(), &used, &used_vcpus);
+	instances_usage(desk(), &used, &used_vcpus);
 	assert_int_equal(used_vcpus, 2 * each * type->vcpus);
 	/* The rest can still be had, to the last place. */
 	in[0].min_count = in[0].max_count = OPT_INT(fits - 2 * each + 1);

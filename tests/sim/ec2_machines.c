@@ -91,7 +91,7 @@ static void a_slow_disk(void **state)
 	disk_is_slow = true;
 	const struct ec2_reservation *r = ask("RunInstances", &in, "");
 	struct str id = r->instances.v[0].instance_id;
-	fleet_port(desk(), instance(id)->network_interfaces.v[0].network_interface_id, open("/dev/null", O_RDWR | O_CLOEXEC));
+	instances_port(desk(), instance(id)->network_interfaces.v[0].network_interface_id, open("/dev/null", O_RDWR | O_CLOEXEC));
 	for (int i = 0; i < 10000 && !machine_of(id); i++)
 		loop_turn(w.cloud.loop, 1000);
 	struct machine *m = machine_of(id);

@@ -565,7 +565,7 @@ struct desk *desk(void)
 
 void give_tap(struct str id)
 {
-	fleet_port(desk(), instance(id)->network_interfaces.v[0].network_interface_id, open("/dev/null", O_RDWR | O_CLOEXEC));
+	instances_port(desk(), instance(id)->network_interfaces.v[0].network_interface_id, open("/dev/null", O_RDWR | O_CLOEXEC));
 	settle();
 }
 

@@ -4,7 +4,7 @@
 #include "unit.h"
 
 #include "aws/ec2/capacity.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "core/gate.h"
 #include "engine/vm/machine.h"
 #include "engine/volume/volume.h"

@@ -4,7 +4,7 @@
  * of two calls at the same time the second must not be promised what the first one takes. */
 #include "aws/ec2/capacity.h"
 
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -40,7 +40,7 @@ void capacity_left(struct call *c, int64_t *ret_memory_mib, int64_t *ret_vcpus)
 	*ret_vcpus = vcpus;
 	if (!d)
 		return;
-	fleet_usage(d, &used_memory, &used_vcpus);
+	instances_usage(d, &used_memory, &used_vcpus);
 	*ret_memory_mib -= (int64_t)used_memory;
 	*ret_vcpus -= used_vcpus;
 	list_each (&d->holds, struct hold, node, h) {

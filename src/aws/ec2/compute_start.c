@@ -27,7 +27,7 @@ struct ec2_compute {
 
 static void on_port(struct ec2_state *s, const char *interface, int fd)
 {
-	fleet_port(s->desk, str_from(interface), fd);
+	instances_port(s->desk, str_from(interface), fd);
 }
 
 /* At the first VPC that has a machine in it and not at the start: making a key takes longer than all of a start. */
@@ -144,7 +144,7 @@ int compute_start(struct ec2_state *s)
 	s->on_port = on_port;
 	s->on_listener = on_listener;
 	s->on_socket = on_socket;
-	fleet_start(s->desk, s->cloud->cells);
+	instances_start(s->desk, s->cloud->cells);
 	c->sampler = sampler_start(s->desk);
 	s->image = default_image_new(s->cloud, s->desk->machines);
 	s->imports = imports_new(s);
@@ -175,7 +175,7 @@ void compute_stop(struct ec2_state *s)
 	map_done(&c->endpoints);
 	ec2_doors_free(c->doors);
 	roles_free(c->roles);
-	fleet_stop(s->desk);
+	instances_stop(s->desk);
 	desk_free(s->desk);
 	identity_close(c->identity);
 	free(c);

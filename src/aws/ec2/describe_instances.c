@@ -2,8 +2,8 @@
  * interfaces and volumes have them, so that nothing is written in two places. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/event.h"
-#include "aws/ec2/fleet.h"
 #include "aws/ec2/instance_filter.h"
+#include "aws/ec2/instances.h"
 #include "aws/ec2/interface.h"
 #include "base/base64.h"
 
@@ -315,7 +315,7 @@ int ec2_get_console_output(struct call *c, const struct ec2_get_console_output_r
 	if (ec2_get(c, &ec2_kind_instance, in->instance_id, &r) != CALL_OK)
 		return CALL_FAIL;
 	struct desk *desk = ec2_state(c)->desk;
-	struct str live = desk ? fleet_console(desk, in->instance_id) : STR_NONE;
+	struct str live = desk ? instances_console(desk, in->instance_id) : STR_NONE;
 	out->instance_id = in->instance_id;
 	out->timestamp = str_set(live) || !r.console_time.set ? OPT_TIME(c->now_ms) : r.console_time;
 	struct str text = str_set(live) ? live : r.console;

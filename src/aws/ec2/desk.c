@@ -1,7 +1,7 @@
 #include "aws/ec2/desk.h"
 
 #include "aws/ec2/capacity.h"
-#include "aws/ec2/fleet_request.h"
+#include "aws/ec2/fleet.h"
 #include "aws/ec2/nat_usage.h"
 #include "aws/ec2/reservation.h"
 #include "aws/ec2/spot.h"
@@ -32,9 +32,9 @@ static void step(struct desk_item *i)
 	else if (i->kind == &ec2_kind_spot_request)
 		spot_step_request(i, &s);
 	else if (i->kind == &ec2_kind_fleet)
-		fleet_request_step(i, &s);
-	else
 		fleet_step(i, &s);
+	else
+		instances_step(i, &s);
 }
 
 static void item_free(struct desk_item *i)

@@ -2,7 +2,7 @@
  * is `creating`, an instance `stopping`); every change of one is watched, and one idempotent step looks at the record and at what
  * there is and does the next thing. After a start of the role each record is looked at once, so whatever a crash cut off goes on.
  *
- * desk.c finds what has changed and writes what has come of it; storage.c is the step of volumes and snapshots, fleet.c that of
+ * desk.c finds what has changed and writes what has come of it; storage.c is the step of volumes and snapshots, instances.c that of
  * instances. Made by ec2_start(). All of it runs on the loop; files are touched on worker threads. Private to aws/ec2. */
 #pragma once
 #include "aws/ec2/compute.h"
@@ -42,7 +42,7 @@ struct desk_item {
 	int64_t broken_ms, again_ms;            /* and when what it gave could not be made, and how long to wait then */
 	int64_t resets;                         /* how many of the record's reboots have been done; -1: not known yet */
 	struct loop_timer *timer, *event_timer; /* event_timer: event.c */
-	struct fleet_tap {
+	struct instances_tap {
 		char id[24]; /* of the interface; "": free */
 		int fd;      /* -1: none */
 		bool asked;  /* the machine has not answered yet */
@@ -90,13 +90,13 @@ typedef void desk_edit_fn(const struct ec2_scope *s, void *ctx);
 typedef void desk_ended_fn(void *ctx);
 void desk_edit(struct desk *d, struct str account, struct str region, desk_edit_fn *edit, desk_ended_fn *ended, void *ctx);
 
-/* fleet.c: instances. The step of one; the machine that has a volume, NULL: none runs. */
-void fleet_step(struct desk_item *i, const struct ec2_scope *s);
-struct machine *fleet_machine_with(struct desk *d, const struct ec2_volume *volume);
+/* instances.c. The step of one; the machine that has a volume, NULL: none runs. */
+void instances_step(struct desk_item *i, const struct ec2_scope *s);
+struct machine *instances_machine_with(struct desk *d, const struct ec2_volume *volume);
 /* Does a machine that does not run yet have its files open? They may not be changed then. */
-bool fleet_is_starting_with(struct desk *d, const struct ec2_volume *volume);
+bool instances_is_starting_with(struct desk *d, const struct ec2_volume *volume);
 /* Is its guest on its way to an end for an image, and has not come there? */
-bool fleet_is_going_down_with(const struct ec2_scope *s, struct desk *d, const struct ec2_volume *volume);
+bool instances_is_going_down_with(const struct ec2_scope *s, struct desk *d, const struct ec2_volume *volume);
 
 /* A file operation of a volume or layer, on a worker thread. The names are copied. */
 enum storage_verb { STORAGE_CREATE, STORAGE_SETTLE, STORAGE_DELETE, STORAGE_FREEZE, STORAGE_RESIZE, STORAGE_MEASURE };

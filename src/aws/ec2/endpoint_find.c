@@ -1,7 +1,7 @@
 #include "aws/ec2/endpoint.h"
 
 #include "aws/ec2/block.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "aws/ec2/sync.h"
 #include "core/listen.h"
 

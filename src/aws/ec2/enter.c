@@ -1,7 +1,7 @@
 #include "aws/ec2/enter.h"
 
 #include "aws/ec2/ec2.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "core/gate.h"
 
 struct machine *ec2_enter_machine(struct cloud *cloud, struct str id)

@@ -7,7 +7,7 @@ struct gate;
 struct http_request;
 struct machine;
 
-/* The machine of the instance, for `who`, who came with request r; it is the fleet's and may go as soon as control returns to the
+/* The machine of the instance, for `who`, who came with request r; it is the desk's and may go as soon as control returns to the
  * loop. NULL: *ret_status (of HTTP) and *ret_why say why not, in r's arena. */
 struct machine *ec2_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
                           struct str region, struct str id, unsigned *ret_status, struct str *ret_why);

@@ -1,34 +1,21 @@
-/* Instances: from records to machines. A machine is started when its volumes are made and its ports are there, asked to end when
- * its record says so, found again after a restart of the role, and started anew when it should run and does not. desk.c calls the
- * step; the networks' port() event is handed on by ec2_start()'s callbacks. Private to aws/ec2. */
+/* Fleets of EC2 (CreateFleet): one call that launches a target capacity over several types, subnets and prices. Only instant ones
+ * are there: they launch once and answer with what came of it. The instances carry the tag aws:ec2:fleet-id, by which they are
+ * found, whatever died meanwhile. Private to aws/ec2. */
 #pragma once
 #include "aws/ec2/desk.h"
 
-/* Where machines are started with what was put in spec but for its id, size, disks and ports: how the image boots. */
-void fleet_start(struct desk *d, struct cells *cells);
-void fleet_stop(struct desk *d);
-/* The instance that has this port, and as which of its ports (may be NULL). NULL: none. */
-struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint32_t *ret_index);
-/* A port has come: the tap is the fleet's from now on. */
-void fleet_port(struct desk *d, struct str port_id, int tap_fd);
-struct machine_port;
-/* fleet_port.c: an item's tap of an interface; make: a place for it if there is none. NULL: none. */
-struct fleet_tap *fleet_tap(struct desk_item *i, struct str port_id, bool make);
-void fleet_drop_tap(struct fleet_tap *t);
-bool fleet_port_of(const struct ec2_scope *s, const struct ec2_network_interface *n, int tap_fd, struct machine_port *ret);
-/* Of an instance whose machine runs: interfaces that are attaching or detaching. */
-void fleet_step_ports(struct desk_item *i, const struct ec2_scope *s);
-void fleet_port_answered(void *ctx, struct machine *m, const char *port, int error);
-/* The guest was heard of: its metadata were asked for. */
-void fleet_reached(struct desk *d, struct str instance_id);
-/* MiB of memory and vCPUs that instances have that run or are about to. */
-void fleet_usage(const struct desk *d, uint64_t *ret_memory_mib, unsigned *ret_vcpus);
-/* The console of the instance's running machine; absent: none runs. Valid until the loop goes on. */
-struct str fleet_console(struct desk *d, struct str instance_id);
+#define FLEET_TAG "aws:ec2:fleet-id"
 
-/* compute_start.c: the desk, machines, and the metadata service on what networks open. 0 or negative errno. ec2_start() calls it
- * after the networks are made, ec2_stop() before they go. */
-int compute_start(struct ec2_state *s);
-void compute_stop(struct ec2_state *s);
-/* A VPC has been deleted: the sockets in it, which keep its namespace, are closed. */
-void compute_vpc_gone(struct ec2_state *s, struct str vpc);
+extern const struct ec2_kind ec2_kind_fleet;
+
+/* fleet.c. The desk's step: a launch that a restart cut off is settled by what runs; what is over is forgotten after two
+ * days. */
+void fleet_step(struct desk_item *i, const struct ec2_scope *s);
+
+/* fleet_launch.c. Is the fleet being launched just now? */
+bool fleet_launch_is_under_way(const struct desk *d, struct str fleet);
+void fleet_launches_forget(struct desk *d);
+
+ec2_create_fleet_handler ec2_create_fleet;
+ec2_delete_fleets_handler ec2_delete_fleets;
+ec2_describe_fleets_handler ec2_describe_fleets;

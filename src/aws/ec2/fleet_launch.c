@@ -4,7 +4,7 @@
  * errors.
  *
  * All pools are this one machine, so capacity is how many instances of the pool's type it has room for now. */
-#include "aws/ec2/fleet_request.h"
+#include "aws/ec2/fleet.h"
 
 #include "aws/ec2/capacity.h"
 #include "aws/ec2/ec2.h"

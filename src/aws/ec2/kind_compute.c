@@ -1,7 +1,7 @@
 /* The kinds of things that compute: how their ids look and what is said when one is not there. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/event_window.h"
-#include "aws/ec2/fleet_request.h"
+#include "aws/ec2/fleet.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/reservation.h"

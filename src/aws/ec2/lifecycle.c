@@ -1,9 +1,9 @@
 /* The life of instances: the table of states, what leaving each entails, and the operations that ask for it. Machines follow the
- * records (fleet.c). */
+ * records (instances.c). */
 #include "aws/ec2/capacity.h"
 #include "aws/ec2/credit.h"
 #include "aws/ec2/event.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/quota.h"
 #include "aws/ec2/reservation.h"

@@ -150,7 +150,7 @@ bool metadata_find(void *ctx, struct arena *a, struct str vpc_id, const struct s
 	struct desk *d = ctx;
 	struct ec2_scope s = {.arena = a};
 	const char *port = d->ec2->networks ? port_of(d->ec2->networks, arena_dupz(a, vpc_id), peer) : NULL;
-	struct desk_item *i = port ? fleet_item_with_port(d, str_from(port), NULL) : NULL;
+	struct desk_item *i = port ? instances_item_with_port(d, str_from(port), NULL) : NULL;
 	if (!i)
 		return false;
 	s.txn = store_begin(d->cloud->store, a);
@@ -160,7 +160,7 @@ bool metadata_find(void *ctx, struct arena *a, struct str vpc_id, const struct s
 	/* What was read lies in the transaction's snapshot, which ends: strings of records are copies in the arena. */
 	store_abort(s.txn);
 	if (there)
-		fleet_reached(d, i->id);
+		instances_reached(d, i->id);
 	return there;
 }
 

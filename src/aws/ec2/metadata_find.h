@@ -1,6 +1,6 @@
 /* What an instance's metadata are, out of the records: the source of metadata_serve.h. Private to aws/ec2. */
 #pragma once
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "aws/ec2/metadata_serve.h"
 
 /* The view of an instance; all in the scope's arena. False: it is not there, or does not run. */

@@ -1,7 +1,7 @@
 /* Who may go into which reservation, and what holds its places. */
 #include "aws/ec2/reservation.h"
 
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "base/clock.h"
 
 enum { LISTED_MS = 3600 * 1000 };

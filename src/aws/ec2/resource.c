@@ -3,7 +3,7 @@
 #include "aws/ec2/compute.h"
 #include "aws/ec2/endpoint.h"
 #include "aws/ec2/event_window.h"
-#include "aws/ec2/fleet_request.h"
+#include "aws/ec2/fleet.h"
 #include "aws/ec2/flow_log.h"
 #include "aws/ec2/import.h"
 #include "aws/ec2/launch_data.h"

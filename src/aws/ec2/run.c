@@ -1,8 +1,8 @@
-/* RunInstances: everything is checked before the first record is written; machines follow the records (fleet.c). */
+/* RunInstances: everything is checked before the first record is written; machines follow the records (instances.c). */
 #include "aws/ec2/run.h"
 #include "aws/ec2/capacity.h"
 #include "aws/ec2/credit.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/placement.h"
 #include "aws/ec2/profile.h"

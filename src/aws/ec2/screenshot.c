@@ -1,5 +1,5 @@
 /* GetConsoleScreenshot: the machine's screen, asked of its shim, and made a picture of on a worker thread. */
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "base/base64.h"
 #include "base/log.h"
 #include "engine/vm/machine.h"

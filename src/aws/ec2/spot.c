@@ -3,7 +3,7 @@
 #include "aws/ec2/spot.h"
 
 #include "aws/ec2/capacity.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "aws/ec2/launch_data.h"
 #include "aws/ec2/run.h"
 #include "base/clock.h"

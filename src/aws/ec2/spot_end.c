@@ -2,7 +2,7 @@
 #include "aws/ec2/spot.h"
 
 #include "aws/ec2/capacity.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "base/clock.h"
 
 void spot_status(const struct ec2_scope *s, struct ec2_spot_instance_request *r, int64_t now_ms, const char *code,
@@ -62,7 +62,7 @@ bool spot_waits(struct desk_item *i, const struct state_ec2_instance_record *r)
 	if (!r->after_spot.v)
 		return false;
 	capacity_of_host(&memory, &vcpus);
-	fleet_usage(i->desk, &used_memory, &used_vcpus);
+	instances_usage(i->desk, &used_memory, &used_vcpus);
 	i->waiting = used_memory > memory || used_vcpus > vcpus;
 	return i->waiting;
 }

@@ -4,7 +4,7 @@
 #include "aws/ec2/spot.h"
 
 #include "aws/ec2/capacity.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -188,7 +188,7 @@ static bool fits(struct desk_item *i, struct str type_name)
 	uint64_t memory, used_memory;
 	unsigned vcpus, used_vcpus;
 	capacity_of_host(&memory, &vcpus);
-	fleet_usage(i->desk, &used_memory, &used_vcpus);
+	instances_usage(i->desk, &used_memory, &used_vcpus);
 	return !type || capacity_fit((int64_t)memory - (int64_t)used_memory, (int64_t)vcpus - used_vcpus, type) > 0;
 }
 

@@ -200,7 +200,7 @@ static void resized_by_machine(struct desk_item *i, int error)
 
 static void resize(struct desk_item *i, const struct state_ec2_volume_record *r)
 {
-	struct machine *machine = fleet_machine_with(i->desk, r->volume);
+	struct machine *machine = instances_machine_with(i->desk, r->volume);
 	uint64_t size = (uint64_t)r->modification->target_size.v * GIB;
 	if (!machine) {
 		storage_do(i, STORAGE_RESIZE, i->id, STR_NONE, size, resized);
@@ -313,9 +313,9 @@ void storage_step_volume(struct desk_item *i, const struct ec2_scope *s)
 	else if (r.modification && str_is(r.modification->modification_state, "modifying"))
 		resize(i, &r);
 	else if (r.made.v && r.volume->attachments.n && str_is(r.volume->attachments.v[0].state, "attaching"))
-		attach(i, s, &r, fleet_machine_with(i->desk, r.volume));
+		attach(i, s, &r, instances_machine_with(i->desk, r.volume));
 	else if (r.made.v && r.volume->attachments.n && str_is(r.volume->attachments.v[0].state, "detaching"))
-		detach(i, fleet_machine_with(i->desk, r.volume), r.force.v);
+		detach(i, instances_machine_with(i->desk, r.volume), r.force.v);
 }
 
 void storage_machine_did(struct desk *d, struct str volume, int error)
@@ -447,8 +447,8 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 		frozen(i, -1);
 		return;
 	}
-	struct desk_item *volume = may_have_machine(i, v.volume) || fleet_is_starting_with(i->desk, v.volume) ||
-	                                           fleet_is_going_down_with(s, i->desk, v.volume)
+	struct desk_item *volume = may_have_machine(i, v.volume) || instances_is_starting_with(i->desk, v.volume) ||
+	                                           instances_is_going_down_with(s, i->desk, v.volume)
 	                                   ? NULL
 	                                   : desk_hold(i->desk, &ec2_kind_volume, i->account, i->region, r.snapshot->volume_id, i);
 	if (!volume) {
@@ -457,7 +457,7 @@ void storage_step_snapshot(struct desk_item *i, const struct ec2_scope *s)
 	}
 	/* Each holds the other: the machine's answer names the volume. */
 	i->holder = volume;
-	struct machine *machine = fleet_machine_with(i->desk, v.volume);
+	struct machine *machine = instances_machine_with(i->desk, v.volume);
 	if (!machine) {
 		storage_do(i, STORAGE_FREEZE, r.snapshot->volume_id, i->id, 0, frozen);
 		return;

@@ -2,7 +2,7 @@
 #include "aws/ec2/ipv6.h"
 
 #include "aws/ec2/endpoint.h"
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 
 int ec2_unsupported(struct call *c, const char *what)
 {

@@ -1,7 +1,7 @@
 /* Taps of instances' interfaces: kept until a machine starts with them, or given to one that runs. A machine that runs is asked for
  * what its records say is attaching or detaching, once at a time; what it answers is written, and if the guest does not let go it
  * is asked again. */
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/instances.h"
 
 #include "aws/ec2/interface.h"
 #include "aws/ec2/vpc.h"
@@ -16,9 +16,9 @@
 
 enum { AGAIN_US = 1000000 };
 
-struct fleet_tap *fleet_tap(struct desk_item *i, struct str port_id, bool make)
+struct instances_tap *instances_tap(struct desk_item *i, struct str port_id, bool make)
 {
-	struct fleet_tap *room = NULL;
+	struct instances_tap *room = NULL;
 	for (size_t k = 0; k < sizeof(i->taps) / sizeof(*i->taps); k++) {
 		if (str_is(port_id, i->taps[k].id))
 			return &i->taps[k];
@@ -32,14 +32,14 @@ struct fleet_tap *fleet_tap(struct desk_item *i, struct str port_id, bool make)
 	return room;
 }
 
-void fleet_drop_tap(struct fleet_tap *t)
+void instances_drop_tap(struct instances_tap *t)
 {
 	if (t->id[0] && t->fd >= 0)
 		close(t->fd);
-	*t = (struct fleet_tap){.fd = -1};
+	*t = (struct instances_tap){.fd = -1};
 }
 
-struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint32_t *ret_index)
+struct desk_item *instances_item_with_port(struct desk *d, struct str port_id, uint32_t *ret_index)
 {
 	size_t at = 0;
 	struct str key;
@@ -65,10 +65,10 @@ struct desk_item *fleet_item_with_port(struct desk *d, struct str port_id, uint3
 	return with;
 }
 
-void fleet_port(struct desk *d, struct str port_id, int tap_fd)
+void instances_port(struct desk *d, struct str port_id, int tap_fd)
 {
-	struct desk_item *i = fleet_item_with_port(d, port_id, NULL);
-	struct fleet_tap *t = i ? fleet_tap(i, port_id, true) : NULL;
+	struct desk_item *i = instances_item_with_port(d, port_id, NULL);
+	struct instances_tap *t = i ? instances_tap(i, port_id, true) : NULL;
 	if (!t) {
 		close(tap_fd);
 		return;
@@ -87,7 +87,7 @@ static bool parse_mac(struct str text, uint8_t mac[6])
 	return true;
 }
 
-bool fleet_port_of(const struct ec2_scope *s, const struct ec2_network_interface *n, int tap_fd, struct machine_port *ret)
+bool instances_port_of(const struct ec2_scope *s, const struct ec2_network_interface *n, int tap_fd, struct machine_port *ret)
 {
 	ret->id = arena_dupz(s->arena, n->network_interface_id);
 	ret->fd = tap_fd;
@@ -98,7 +98,7 @@ bool fleet_port_of(const struct ec2_scope *s, const struct ec2_network_interface
 
 struct answered {
 	struct desk_item *item;
-	char id[sizeof(((struct fleet_tap *)0)->id)];
+	char id[sizeof(((struct instances_tap *)0)->id)];
 	int error;
 	bool lost, gone;
 };
@@ -128,9 +128,9 @@ static void answer_written(void *ctx)
 {
 	struct answered *w = ctx;
 	struct desk_item *i = w->item;
-	struct fleet_tap *t = fleet_tap(i, str_from(w->id), false);
+	struct instances_tap *t = instances_tap(i, str_from(w->id), false);
 	if (t && w->gone)
-		fleet_drop_tap(t);
+		instances_drop_tap(t);
 	else if (t)
 		t->asked = t->lost = false;
 	free(w);
@@ -146,10 +146,10 @@ static void again(void *ctx)
 	desk_mark(i);
 }
 
-void fleet_port_answered(void *ctx, struct machine *m, const char *port, int error)
+void instances_port_answered(void *ctx, struct machine *m, const char *port, int error)
 {
 	struct desk_item *i = ctx;
-	struct fleet_tap *t = fleet_tap(i, str_from(port), false);
+	struct instances_tap *t = instances_tap(i, str_from(port), false);
 	(void)m;
 	if (error == -EBUSY) {
 		if (!i->timer)
@@ -167,7 +167,7 @@ void fleet_port_answered(void *ctx, struct machine *m, const char *port, int err
 
 /* --- the step */
 
-void fleet_step_ports(struct desk_item *i, const struct ec2_scope *s)
+void instances_step_ports(struct desk_item *i, const struct ec2_scope *s)
 {
 	struct ec2_interfaces all;
 	bool first = i->ports_found;
@@ -177,21 +177,21 @@ void fleet_step_ports(struct desk_item *i, const struct ec2_scope *s)
 		const struct ec2_network_interface *n = all.v[k].interface;
 		struct machine_port p;
 		bool attaching = str_is(n->attachment->status, "attaching"), detaching = str_is(n->attachment->status, "detaching");
-		struct fleet_tap *t = fleet_tap(i, n->network_interface_id, false);
+		struct instances_tap *t = instances_tap(i, n->network_interface_id, false);
 		if (!attaching && !detaching)
 			continue;
 		/* The role ended before it gave the tap away, and nobody has it any more: it is as if it had not been attached. */
 		bool lost = attaching && first && !t;
 		if (attaching && !lost && (!t || t->fd < 0))
 			continue; /* it comes */
-		if (!t && !(t = fleet_tap(i, n->network_interface_id, true)))
+		if (!t && !(t = instances_tap(i, n->network_interface_id, true)))
 			continue;
-		if (t->asked || !fleet_port_of(s, n, t->fd, &p))
+		if (t->asked || !instances_port_of(s, n, t->fd, &p))
 			continue;
 		t->asked = true;
 		t->lost |= lost;
 		int error = attaching && !t->lost ? machine_plug_port(i->machine, &p) : machine_unplug_port(i->machine, &p);
 		if (error)
-			fleet_port_answered(i, i->machine, p.id, error);
+			instances_port_answered(i, i->machine, p.id, error);
 	}
 }

@@ -98,7 +98,6 @@ class ManyTasks(Tasked):
         self.forget()
         after = self.memory()
         last = self.heap()
-        print(heap, ended, last)
         self.assertLess(last, heap + listed, (heap, ended))
         for role in ROLES:
             self.assertLess(after[role], memory[role] + GROWTH_KB, (role, memory, after))

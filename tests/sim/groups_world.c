@@ -214,11 +214,7 @@ static const struct service_op ec2_ops[] = {FAKE(fake_run, "RunInstances"), FAKE
 static const struct service_op cloudwatch_ops[] = {FAKE(fake_delete_alarms, "DeleteAlarms"),
                                                    FAKE(fake_put_alarm, "PutMetricAlarm")};
 const struct service groups_ec2 = {.api = &ec2_api, .iam_prefix = "ec2", .ops = ec2_ops, .op_count = 4};
-static const struct service fake_cloudwatch = {
-        .api = &cloudwatch_api, .iam_prefix = "cloudwatch", .ops = cloudwatch_ops, .op_count = 2};
-
-extern const struct service autoscaling_service;
-const struct service *const cloud_services[] = {&autoscaling_service, &groups_ec2, &fake_cloudwatch, NULL};
+const struct service groups_cloudwatch = {.api = &cloudwatch_api, .iam_prefix = "cloudwatch", .ops = cloudwatch_ops, .op_count = 2};
 
 /* --- the world */
 

@@ -24,7 +24,8 @@ struct groups_world {
 	void *changed_ctx;
 };
 extern struct groups_world groups;
-extern const struct service groups_ec2; /* for a test with services of its own */
+/* Of these a test's cloud_services[] consists, with Auto Scaling. */
+extern const struct service groups_ec2, groups_cloudwatch;
 
 int groups_set_up(void **state);
 int groups_tear_down(void **state);

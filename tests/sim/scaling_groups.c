@@ -9,6 +9,7 @@
 #include <math.h>
 
 extern const struct service autoscaling_service;
+const struct service *const cloud_services[] = {&autoscaling_service, &groups_ec2, &groups_cloudwatch, NULL};
 
 static void days_of_faults(void **state)
 {

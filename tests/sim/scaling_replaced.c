@@ -3,8 +3,12 @@
 #include "groups_world.h"
 
 #include "base/rand.h"
+#include "core/service.h"
 
 #include <stdio.h>
+
+extern const struct service autoscaling_service;
+const struct service *const cloud_services[] = {&autoscaling_service, &groups_ec2, &groups_cloudwatch, NULL};
 
 enum { DAY_S = 86400, DAY_MIN = 24 * 60 };
 

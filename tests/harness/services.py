@@ -80,7 +80,7 @@ class ServiceCase(TaskCase):
                 time.sleep(0.5)
                 self.cloud.forward("3s")
             return len(s["deployments"]) == 1 and s["runningCount"] == s["desiredCount"] and s["deployments"][0]["rolloutState"] == "COMPLETED" and s
-        return self.wait(look)
+        return self.wait(look, 240)
 
     def tasks_of(self, called, status="RUNNING"):
         found = self.ecs.list_tasks(cluster=self.cluster, serviceName=called, desiredStatus=status)["taskArns"]

@@ -4,7 +4,8 @@ import time
 import unittest
 
 from aws import client
-from ec2 import Ec2Case, end_instances, halting_image, wait_for, when_there_is_room
+from ec2 import Ec2Case, end_instances, halting_image, wait_for
+from moving import moving_cloud
 from spot import type_that_fits_once
 
 UTC = datetime.timezone.utc
@@ -63,8 +64,10 @@ class Reservations(Ec2Case):
         kind = type_that_fits_once()
         if not kind:
             self.skipTest("no instance type fits this machine exactly once")
-        self.image = halting_image(self)
-        made = when_there_is_room(self.make, kind=kind, InstanceMatchCriteria="targeted")
+        _, of_it = moving_cloud(self)  # of its own: what ran before in a shared one may have its place still
+        self.ec2 = of_it("ec2")
+        self.image = halting_image(self, client=of_it)
+        made = self.make(kind=kind, InstanceMatchCriteria="targeted")
         cr = made["CapacityReservationId"]
         self.assertEqual((made["State"], made["AvailableInstanceCount"], made["EndDateType"]), ("active", 1, "unlimited"))
         self.wait(lambda: self.full(kind))

@@ -272,6 +272,8 @@ int route53_update_health_check(struct call *c, const struct route53_update_heal
 	if (in->ip_address.n && !was.ip_address.n)
 		return route53_invalid(c,
 		                       "Invalid parameter: IPAddress cannot be given to a health check that was made without one");
+	if (in->alarm_identifier)
+		r.check->cloud_watch_alarm_configuration = NULL;
 	if (check_config(c, f, &r.check->cloud_watch_alarm_configuration) != CALL_OK)
 		return CALL_FAIL;
 	r.check->health_check_version.v++;

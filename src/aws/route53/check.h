@@ -11,7 +11,7 @@ void route53_check_take(struct route53_checks *k, struct str account, struct str
 bool route53_check_healthy(struct route53_checks *k, struct str id);
 
 /* --- check_alarm.c: those of type CLOUDWATCH_METRIC */
-/* What such a one may be; *ret_copy: the alarm's settings, in the call's arena. */
+/* What such a one may be; *ret_copy: the alarm's settings, in the call's arena; not NULL: they stay as they are. */
 int route53_check_alarm(struct call *c, struct route53_health_check_config *f,
                         struct route53_cloud_watch_alarm_configuration **ret_copy);
 /* By the data that the alarm looks at; was: what it was before, for a time without enough data. */

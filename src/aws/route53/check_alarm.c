@@ -1,5 +1,5 @@
 /* Health checks of an alarm: they watch what the alarm watches, by a copy of its settings, and not the state that it was set to.
- * The alarm may change or go afterwards; UpdateHealthCheck takes its settings anew. */
+ * The alarm may change or go afterwards; UpdateHealthCheck takes its settings anew where it names one. */
 #include "check.h"
 
 #include "aws/cloudwatch/cloudwatch.h"
@@ -36,6 +36,8 @@ int route53_check_alarm(struct call *c, struct route53_health_check_config *f,
 	if (!f->alarm_identifier)
 		return route53_invalid(
 		        c, "Invalid parameter: AlarmIdentifier must be specified for a health check of type CLOUDWATCH_METRIC");
+	if (*ret_copy) /* an update of something else, when the alarm may be gone */
+		return CALL_OK;
 	struct str region = f->alarm_identifier->region, name = f->alarm_identifier->name;
 	if (!call_allowed(c, "cloudwatch:DescribeAlarms", S("*")))
 		return CALL_FAIL;

@@ -217,6 +217,13 @@ class Checks(unittest.TestCase):
         taken = self.dns.update_health_check(HealthCheckId=check, AlarmIdentifier={"Region": "eu-west-1", "Name": word})["HealthCheck"]
         self.assertEqual(taken["CloudWatchAlarmConfiguration"]["Threshold"], 1000.0)
         self.until(says, lambda a: a == ["192.0.2.1"])
+        # and when the alarm is gone, all but that can be changed
+        cloudwatch.delete_alarms(AlarmNames=[word])
+        turned = self.dns.update_health_check(HealthCheckId=check, Inverted=True)["HealthCheck"]
+        self.assertEqual(turned["CloudWatchAlarmConfiguration"]["Threshold"], 1000.0)
+        self.until(says, lambda a: a == ["192.0.2.2"])
+        with self.assertRaises(self.dns.exceptions.InvalidInput):
+            self.dns.update_health_check(HealthCheckId=check, AlarmIdentifier={"Region": "eu-west-1", "Name": word})
 
     def test_alarms_refused(self):
         odd = {"composite": {}, "absent": {}, "percentile": {"Statistic": None, "ExtendedStatistic": "p99"}, "high": {"Period": 10},

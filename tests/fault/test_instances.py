@@ -2,6 +2,7 @@
 import glob
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import tempfile
 import time
 import unittest
 
+import netns
+import seen
 from cloud import Cloud
 from ec2 import import_halting
 from images import no_containers
@@ -115,6 +118,58 @@ class Machines(unittest.TestCase):
         self.wait("terminated")
         self.gone()
 
+    def net(self):
+        for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
+            try:
+                if path.read_text().strip() == "quartet-net" and self.data in path.with_name("cmdline").read_text():
+                    return int(path.parent.name)
+            except OSError:
+                continue
+        return None
+
+    def kill_net(self):
+        dead, until = self.net(), time.monotonic() + 60
+        os.kill(dead, signal.SIGKILL)
+        while self.net() in (None, dead):
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.02)
+
+    def links(self):
+        """Of ports in net's routers that somebody is at the other end of, with their indexes."""
+        found = set()
+        for fd in pathlib.Path(f"/proc/{self.net()}/fd").iterdir():
+            try:
+                if not os.readlink(fd).startswith("net:"):
+                    continue
+            except OSError:
+                continue
+            shown = subprocess.run(["nsenter", f"--net={fd}", "ip", "-o", "link"], capture_output=True, text=True, check=False).stdout
+            found |= {tuple(line.split(": ")[:2]) for line in shown.splitlines() if re.match(r"\d+: p\d", line) and "LOWER_UP" in line}
+        return found
+
+    def speaks(self, pid):
+        """Calls what it gets when that is to be asked again, after a death."""
+        return lambda: None
+
+    def test_net_dies(self):
+        """Links, and what is open over them, are the next one's; so is what comes afterwards."""
+        pid = self.launch()
+        links, ask = self.links(), self.speaks(pid)
+        self.assertEqual(len(links), 1)
+        for _ in range(2):
+            self.kill_net()
+            ask()
+            self.assertEqual(self.show()["State"]["Name"], "running")
+            self.assertEqual(self.processes(), [pid])
+            self.assertEqual(self.links(), links)
+        self.ec2.terminate_instances(InstanceIds=[self.instance])
+        self.wait("terminated")
+        self.gone()
+        until = time.monotonic() + 20
+        while self.links():
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.1)
+
     def test_its_process_dies(self):
         os.kill(self.launch(), signal.SIGKILL)
         self.wait("stopped")
@@ -146,21 +201,47 @@ class Containers(Machines):
             time.sleep(0.1)
         return images[0]["ImageId"]
 
+    def speaks(self, pid):
+        group = self.show()["SecurityGroups"][0]["GroupId"]
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 9000, "ToPort": 9000, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+        self.until(lambda: "inet " in netns.inside(pid, "ip", "-o", "-4", "addr", "show", "dev", "eth0"))
+        server, address = netns.Server(pid, 9000), self.show()["PublicIpAddress"]
+        self.addCleanup(server.__exit__)
+        self.until(lambda: seen.told(address, 9000))
+        kept, _ = seen.stream(address, 9000)
+        self.addCleanup(kept.close)
+
+        def ask():
+            self.assertTrue(seen.echoes(kept))
+            self.until(lambda: seen.told(address, 9000))
+            self.until(lambda: netns.who(pid) == self.instance)
+        ask()
+        return ask
+
     def test_api_dies_while_they_start(self):
         """Those that had a shim already and no disk yet are started anew."""
+        def die():
+            before = self.cloud.role_pid("api")
+            self.cloud.kill("api")
+            self.cloud.wait_for_role("api", other_than=before)
+            self.cloud.wait()
+        self.die_while_they_start(die, (0, 0.02, 0.05, 0.1))
+
+    def test_net_dies_while_they_start(self):
+        self.die_while_they_start(self.kill_net, (0.02, 0.06))
+
+    def die_while_they_start(self, die, pauses):
         self.launch()
         image = self.show()["ImageId"]
         self.ec2.terminate_instances(InstanceIds=[self.instance])
         self.wait("terminated")
         self.gone()
-        for pause in (0, 0.02, 0.05, 0.1):
+        for pause in pauses:
             made = self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=4, MaxCount=4, TagSpecifications=[
                 {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": self.driver}]}])["Instances"]
             time.sleep(pause)
-            before = self.cloud.role_pid("api")
-            self.cloud.kill("api")
-            self.cloud.wait_for_role("api", other_than=before)
-            self.cloud.wait()
+            die()
             for i in made:
                 self.instance = i["InstanceId"]
                 self.wait("running")
@@ -383,15 +464,6 @@ class Containers(Machines):
     def groups_of_one(self):
         """Places in which a machine's control group lies: one, or as many as there are controllers of version 1."""
         return len({str(path.parent) for path in pathlib.Path("/sys/fs/cgroup").glob(f"**{self.group()}/m[0-9]*")})
-
-    def net(self):
-        for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
-            try:
-                if path.read_text().strip() == "quartet-net" and self.data in path.with_name("cmdline").read_text():
-                    return int(path.parent.name)
-            except OSError:
-                continue
-        return self.fail("there is no net")
 
     def child_of(self, shim, what):
         """Its storage daemon, or what waits to be init: the shim's name, a child of it, first in a namespace of its own."""

@@ -121,10 +121,20 @@ class Balancers(unittest.TestCase):
         self.until(lambda: self.answers() == {""})
 
     def test_net_dies(self):
+        """Nodes and the connections to them stay; whoever asks anew is answered within a moment, and what is changed arrives."""
+        kept = [http.client.HTTPConnection(address, 80, timeout=30) for address in self.addresses]
+        before = set(self.programs())
+        for c in kept:
+            self.addCleanup(c.close)
+            c.connect()
         net = next(c for c in pathlib.Path("/proc").glob("[0-9]*/comm")
                    if words(c).strip() == "quartet-net" and self.cloud.data in words(c.with_name("cmdline")))
         os.kill(int(net.parent.name), signal.SIGKILL)
-        self.until(lambda: self.answers() == {"first"}, 90)
+        for c in kept:
+            c.request("GET", "/")
+            self.assertEqual(c.getresponse().read().decode(), "first")
+        self.until(lambda: self.answers() == {"first"})
+        self.assertLessEqual(set(self.programs()), before)
         self.change("second")
 
     def programs(self):

@@ -80,6 +80,23 @@ class Flows(Tasked):
         # those that two has had stay with it, deregistered or not
         self.assertEqual([self.show(arn)["lastStatus"] for arn in inside], ["RUNNING"] * 5)
 
+    def test_net_dies(self):
+        """Flows of before go on, through the balancer and straight to tasks; new ones are led, and changes are taken."""
+        straight = [address for address in self.publics() if address != self.address]
+        self.assertEqual(len(straight), 2)
+        kept = [stream(self.address)[0], *(stream(address, 9000)[0] for address in straight)]
+        for s in kept:
+            self.addCleanup(s.close)
+        tasks = self.ecs.list_tasks()["taskArns"]
+        for _ in range(2):
+            self.kill("net")
+            self.assertEqual([echoes(s) for s in kept], [True] * 3)
+            self.eventually(lambda: self.seen() == {"one", "two"})
+            self.assertEqual({told(address, 9000)[0] for address in straight}, {"one", "two"})
+        self.assertEqual({t["lastStatus"] for t in self.ecs.describe_tasks(tasks=tasks)["tasks"]}, {"RUNNING"})
+        self.elb.deregister_targets(TargetGroupArn=self.targets, Targets=[{"Id": self.two}])
+        self.eventually(lambda: self.seen() == {"one"})
+
     def test_what_is_open_outlives_api(self):
         """Not for a moment is the way to it gone: until the next api has said all that it wants, what the last one had holds."""
         s, _ = stream(self.address)

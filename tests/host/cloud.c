@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -171,13 +172,14 @@ int cloud_outside(void)
 void cloud_close(struct cloud *c)
 {
 	char name[32];
-	int pid = cloud_net_pid(c);
+	int pid = cloud_net_pid(c), heir = cloud_heir_pid(pid);
 	remove_outside();
 	networks_free(c->networks);
 	forget_fds(c);
 	world_close(&c->world);
 	close(c->home);
 	assert_true(pid == 0 || is_gone(pid));
+	assert_true(heir == 0 || is_gone(heir));
 	snprintf(name, sizeof(name), "qv%.8s-", c->world.instance);
 	assert_false(command_says("ip -o link", name));
 	assert_false(command_says("ip route show table local", name));
@@ -230,6 +232,32 @@ int cloud_net_pid(const struct cloud *c)
 		pid = peer.pid;
 	close(fd);
 	return pid;
+}
+
+int cloud_heir_pid(int net)
+{
+	char path[64], text[64] = "";
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", net, net);
+	for (int i = 0; net && i < 300 && !atoi(text); i++) {
+		FILE *f = fopen(path, "r");
+		if (!f || !fgets(text, sizeof(text), f))
+			world_sleep(10000);
+		if (f)
+			fclose(f);
+	}
+	return atoi(text);
+}
+
+void cloud_kill_net(struct cloud *c, bool with_heir)
+{
+	int net = cloud_net_pid(c), heir = cloud_heir_pid(net);
+	assert_true(net > 1 && heir > 1);
+	if (with_heir) {
+		/* or it would make another */
+		assert_return_code(kill(net, SIGSTOP), errno);
+		assert_return_code(kill(heir, SIGKILL), errno);
+	}
+	assert_return_code(kill(net, SIGKILL), errno);
 }
 
 /* ---- puts ---- */

@@ -50,6 +50,10 @@ int cloud_port(struct cloud *c, const char *id, unsigned times);
 int cloud_listener(struct cloud *c, const char *vpc, enum network_listener kind);
 /* net's pid; 0: it is not there. */
 int cloud_net_pid(const struct cloud *c);
+/* Its heir's, which may have to be made first; 0: there is none. */
+int cloud_heir_pid(int net);
+/* kill -9 of net, once it has an heir, or of both at once. */
+void cloud_kill_net(struct cloud *c, bool with_heir);
 
 /* Puts of ordinary things. Addresses as text. */
 void put_vpc(struct cloud *c, const char *id, const char *prefix);

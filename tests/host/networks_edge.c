@@ -403,11 +403,21 @@ static void taps_get_their_address(void **state)
 	p[8] = 't';
 	assert_int_equal(write(tap, f, 43), 43);
 	assert_int_equal(next_mark(sink), 't');
+	/* all of that from the heir too */
+	int pid = cloud_net_pid(c);
+	cloud_kill_net(c, false);
+	assert_true(eventually(c, cloud_net_pid(c) != pid));
+	assert_true(eventually(c, write(tap, f, 43) == 43 && next_mark(sink) == 't'));
+	n = dhcp_request(f, mac, 1, NULL);
+	assert_true(eventually(c, write(tap, f, n) == (ssize_t)n && dhcp_answer_type(tap, f, &address) == 2));
+	assert_int_equal(address, ip("10.0.1.20"));
+	assert_int_equal(cloud_port(c, "eni-t", 1), tap);
 	close(sink);
 }
 
 /* ---- deaths ---- */
 
+/* With all that it had, when nobody is left who could take it over. */
 static void net_is_made_again(void **state)
 {
 	struct cloud *c = *state;
@@ -418,13 +428,13 @@ static void net_is_made_again(void **state)
 	assert_true(eventually(c, pings(c, a, "10.0.1.11")));
 	int pid = cloud_net_pid(c);
 	assert_true(pid > 1);
-	assert_return_code(kill(pid, SIGKILL), errno);
+	cloud_kill_net(c, true);
 	a = cloud_port(c, "eni-a", 2);
 	cloud_port(c, "eni-b", 2);
 	assert_int_not_equal(cloud_net_pid(c), pid);
 	assert_true(eventually(c, pings(c, a, "10.0.1.11")));
 	/* a change that comes while it is away */
-	assert_return_code(kill(cloud_net_pid(c), SIGKILL), errno);
+	cloud_kill_net(c, true);
 	put_group(c, "sg-1", "vpc-1", all, 1);
 	a = cloud_port(c, "eni-a", 3);
 	cloud_port(c, "eni-b", 3);

@@ -170,7 +170,7 @@ static void a_net_that_begins_anew_has_it_again(void **state)
 	put_b(c, (struct network_fault){.until_us = in_ms(60000), .down = true});
 	cloud_port(c, "eni-a", 1);
 	cloud_port(c, "eni-b", 1);
-	kill(cloud_net_pid(c), SIGKILL);
+	cloud_kill_net(c, true);
 	int a = cloud_port(c, "eni-a", 2);
 	cloud_port(c, "eni-b", 2);
 	cloud_port(c, "eni-c", 2);
@@ -178,6 +178,34 @@ static void a_net_that_begins_anew_has_it_again(void **state)
 	assert_true(pings(c, a, "10.0.1.30"));
 	put_b(c, (struct network_fault){0});
 	assert_true(eventually(c, pings(c, a, "10.0.1.20")));
+}
+
+static void a_net_that_takes_over_has_it_too(void **state)
+{
+	struct cloud *c = *state;
+	put_three(c);
+	int64_t until_us = in_ms(4000);
+	put_b(c, (struct network_fault){.until_us = until_us, .down = true, .delay_ms = 10});
+	int a = cloud_port(c, "eni-a", 1), pid = cloud_net_pid(c);
+	cloud_port(c, "eni-b", 1);
+	cloud_port(c, "eni-c", 1);
+	cloud_kill_net(c, false);
+	assert_true(eventually(c, cloud_net_pid(c) != pid));
+	assert_true(eventually(c, pings(c, a, "10.0.1.30")));
+	bool back = pings(c, a, "10.0.1.20");
+	assert_true(!back || clock_mono_us() >= until_us);
+	while (clock_mono_us() < until_us)
+		cloud_turn(c, 50);
+	assert_true(eventually(c, pings(c, a, "10.0.1.20")));
+	/* one that ends while nobody is there */
+	pid = cloud_net_pid(c);
+	put_b(c, (struct network_fault){.until_us = in_ms(60000), .down = true});
+	assert_true(eventually(c, !pings(c, a, "10.0.1.20")));
+	cloud_kill_net(c, false);
+	put_b(c, (struct network_fault){0});
+	assert_true(eventually(c, pings(c, a, "10.0.1.20")));
+	assert_int_not_equal(cloud_net_pid(c), pid);
+	assert_int_equal(cloud_port(c, "eni-a", 1), a);
 }
 
 static void packets_wait(void **state)
@@ -228,6 +256,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(it_ends_where_nobody_is_left_to_say_so, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(an_api_that_begins_anew_ends_it, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(a_net_that_begins_anew_has_it_again, open_cloud, close_cloud),
+	        cmocka_unit_test_setup_teardown(a_net_that_takes_over_has_it_too, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(packets_wait, open_cloud, close_cloud),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,7 +190,7 @@ int link6_open(struct router *r)
 	int error = open_one(r, DISCOVERY, is_solicited);
 	if (!error)
 		error = open_one(r, DHCP, is_asked);
-	if (!error)
+	if (!error && r->listeners[NETWORK_METADATA6] < 0)
 		error = open_metadata(r);
 	if (!error)
 		r->advertise = loop_add_timer(net_loop(r->net), AGAIN_US, advertise_all, r);

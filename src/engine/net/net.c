@@ -1,6 +1,7 @@
 /* Sessions and dispatch. Messages are read a bounded number a round; when the round ends, every router runs the batch that has
  * gathered, and only then are descriptors of new ports told, so that whoever gets one finds the rules in force. */
 #include "engine/net/net.h"
+#include "engine/net/heir.h"
 #include "engine/net/link.h"
 #include "engine/net/netem.h"
 #include "engine/net/router.h"
@@ -35,6 +36,7 @@ struct net {
 	struct loop_fd *watch;
 	struct list routers, sessions;
 	struct peerings *peerings;
+	struct heir *heir;
 	unsigned session_count;
 	bool delays;               /* the kernel has netem */
 	struct session *api;       /* the one that has said HELLO last */
@@ -49,6 +51,11 @@ int net_home(const struct net *net)
 struct peerings *net_peerings(const struct net *net)
 {
 	return net->peerings;
+}
+
+struct heir *net_heir(const struct net *net)
+{
+	return net->heir;
 }
 
 struct list *net_routers(struct net *net)
@@ -192,11 +199,23 @@ static void announce(struct router *r)
 	list_each (&r->things, struct thing, at, t)
 		if (t->announce) {
 			t->announce = false;
-			answer_about(r->net, NET_PORT, t->id, 0, port_has_sockets(t) ? -1 : t->fd);
+			answer_about(r->net, NET_PORT, t->id, t->device, port_has_sockets(t) ? -1 : t->fd);
 			for (int i = 0; i < PORT_SOCKETS; i++)
 				if (t->sockets[i] >= 0)
 					answer_socket(t, i ? NETWORK_SOCKET_DNS_TCP : NETWORK_SOCKET_DNS, 0, t->sockets[i]);
 		}
+}
+
+static void bequeath(struct net *net, bool all)
+{
+	list_each (&net->routers, struct router, at, r)
+		router_bequeath(r, all);
+	peerings_bequeath(net->peerings, all);
+}
+
+static void bequeath_all(void *ctx)
+{
+	bequeath(ctx, true);
 }
 
 static void end_of_round(void *ctx)
@@ -205,6 +224,7 @@ static void end_of_round(void *ctx)
 	peerings_update(net->peerings);
 	list_each (&net->routers, struct router, at, r)
 		router_flush(r);
+	bequeath(net, false);
 	if (net->api)
 		list_each (&net->routers, struct router, at, r)
 			announce(r);
@@ -315,8 +335,10 @@ static void obey(struct session *s, const union net_message *m, size_t n)
 {
 	struct net *net = s->net;
 	struct net_hello hello = {.h = {.verb = NET_HELLO, .value = NETWORK_VERSION}, .delays = s->net->delays};
-	if (m->h.verb == NET_END)
+	if (m->h.verb == NET_END) {
+		heir_end(net->heir);
 		exit(0);
+	}
 	if (m->h.verb == NET_HELLO) {
 		if (net->api && net->api != s)
 			end_session(net->api);
@@ -427,7 +449,37 @@ static void accept_session(void *ctx, uint32_t events)
 	net->session_count++;
 }
 
-void net_serve(int listener, int home_ns_fd)
+/* ---- what an earlier net has left ---- */
+
+static void take_over(struct net *net, struct list *legacies)
+{
+	/* there may be another death before all is done */
+	list_each (legacies, struct legacy, at, l)
+		heir_tell(net->heir, l);
+	list_each (legacies, struct legacy, at, l)
+		if (l->message->h.verb == NET_VPC)
+			router_inherit(named_router(net, l->id), l);
+	list_each (legacies, struct legacy, at, l) {
+		struct router *r = find_router(net, l->router);
+		if (l->message->h.verb == NET_PEERING)
+			peering_put(net->peerings, &l->message->peering);
+		else if (r && l->message->h.verb != NET_VPC)
+			thing_inherit(r, l);
+	}
+	list_each (legacies, struct legacy, at, l)
+		legacy_free(l);
+	list_each (&net->routers, struct router, at, r) {
+		int error = router_take_over(r);
+		if (error) {
+			log_error("%s: it cannot be taken over: %s", r->id, strerror(-error));
+			drop_router(r);
+		}
+	}
+	peerings_touch(net->peerings);
+	end_of_round(net);
+}
+
+void net_serve(int listener, int home_ns_fd, struct list *legacies, unsigned deaths)
 {
 	struct net *net = calloc(1, sizeof(*net));
 	if (!net)
@@ -439,10 +491,16 @@ void net_serve(int listener, int home_ns_fd)
 	net->watch = loop_add_fd(net->loop, listener, EPOLLIN, accept_session, net);
 	if (!net->watch)
 		die("cannot listen");
+	net->heir = heir_new(net->loop, listener, home_ns_fd, deaths, bequeath_all, net);
 	loop_on_round(net->loop, end_of_round, net);
 	int sock = link_socket();
 	net->delays = sock >= 0 && netem_works(sock, LOOPBACK);
 	if (sock >= 0)
 		close(sock);
+	if (legacies)
+		take_over(net, legacies);
+	/* once more where it was an earlier net's: the kernel notes who listens as of this moment */
+	if (listen(listener, NET_BACKLOG) < 0)
+		die("cannot listen");
 	loop_run(net->loop);
 }

@@ -8,6 +8,7 @@
 #include "engine/net/nft.h"
 
 #include "base/log.h"
+#include "base/rand.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BACKLOG = 8, TUN_MAJOR = 10, TUN_MINOR = 200 };
+enum { TUN_MAJOR = 10, TUN_MINOR = 200 };
 
 /* By the directory's descriptor: paths of sockets are short. */
 static void socket_path(struct sockaddr_un *a, int run_dir)
@@ -123,7 +124,7 @@ static int become(const struct net_config *c, int *ret_listener, int *ret_home, 
 		return home;
 	*ret_step = "listening";
 	/* now: the kernel notes who listens as of this moment, and `priv` believes it */
-	if (listen(listener, BACKLOG) < 0)
+	if (listen(listener, NET_BACKLOG) < 0)
 		return -errno;
 	*ret_listener = listener;
 	*ret_home = home;
@@ -169,6 +170,7 @@ static _Noreturn void run(const struct net_config *c, int ready)
 	signal(SIGPIPE, SIG_IGN);
 	setpriority(PRIO_PROCESS, 0, 0);
 	prctl(PR_SET_NAME, "quartet-net", 0, 0, 0);
+	rand_forget(); /* or each net of this priv's would draw the same */
 	close_others(c, ready);
 	own_output(c);
 	log_open("net", LOG_WARN);
@@ -180,7 +182,7 @@ static _Noreturn void run(const struct net_config *c, int ready)
 	close(ready);
 	if (r.error || written != sizeof(r))
 		_exit(1);
-	net_serve(listener, home);
+	net_serve(listener, home, NULL, 0);
 	_exit(0);
 }
 

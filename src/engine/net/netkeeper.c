@@ -8,7 +8,7 @@
 #include "engine/net/network_proto.h"
 #include "engine/net/outbound.h"
 #include "engine/net/route6.h"
-#include "engine/net/rules.h"
+#include "engine/net/uplink.h"
 
 #include "base/list.h"
 #include "base/log.h"
@@ -65,19 +65,51 @@ struct netkeeper {
 	unsigned count;
 };
 
+/* ---- the connection to net ---- */
+
+static void hang_up_net(struct netkeeper *n)
+{
+	loop_remove_fd(n->loop, n->net_watch);
+	n->net_watch = NULL;
+	if (n->net >= 0)
+		close(n->net);
+	n->net = -1;
+}
+
+/* It says nothing to priv (what a stranger who listens there says is not read); when it closes, it is gone. Its heir may have all
+ * that it had, so links stay until net is started or ended here; those that led to a namespace that is no more have gone with it.
+ */
+static void net_is_gone(void *ctx, uint32_t events)
+{
+	if (events & (EPOLLHUP | EPOLLERR))
+		hang_up_net(ctx);
+}
+
+static int find_net(struct netkeeper *n)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int fd = net_connect(n->run_dir);
+	if (fd < 0)
+		return fd;
+	/* whoever listens there must be a net: one of the users that are kept for it */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid < n->uid_base ||
+	    peer.uid >= n->uid_base + OUTBOUND_SHARES) {
+		close(fd);
+		return -EPERM;
+	}
+	n->net = fd;
+	n->net_watch = loop_add_fd(n->loop, fd, EPOLLHUP, net_is_gone, n);
+	if (!n->net_watch)
+		die("cannot watch net");
+	return 0;
+}
+
 /* ---- links ---- */
 
 static void remove_uplink(struct netkeeper *n, struct uplink *u)
 {
-	int sock = link_socket();
-	unsigned ifindex;
-	char name[OUTBOUND_NAME_MAX];
-	outbound_vpc_link_name(keeper_outbound(n->keeper), u->slot, name);
-	/* gone already when its namespace is */
-	if (sock >= 0 && link_index(sock, name, &ifindex) == 0)
-		link_remove(sock, ifindex);
-	if (sock >= 0)
-		close(sock);
+	uplink_remove(keeper_outbound(n->keeper), u->slot);
 	keeper_give_slot(n->keeper, u->slot);
 	list_remove(&u->at);
 	n->count--;
@@ -198,22 +230,34 @@ static void settle(struct netkeeper *n, struct uplink *u)
 	}
 }
 
+/* The user namespace that net lives in. Who was connected with while one net was dead and its heir did not listen yet is asked
+ * again who it is. */
+static int stat_net(struct netkeeper *n, struct stat *ret)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		struct ucred peer;
+		socklen_t size = sizeof(peer);
+		char path[64];
+		if (n->net >= 0 && getsockopt(n->net, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+		    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)peer.pid) > 0 && stat(path, ret) == 0)
+			return 0;
+		hang_up_net(n);
+		find_net(n);
+	}
+	return -EPERM;
+}
+
 /* Is this a network namespace of net's making? Anything else - the machine's own above all - is not linked. */
 static int check_namespace(struct netkeeper *n, int fd, ino_t *ret_ns)
 {
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
 	struct stat owner, nets, own, st;
-	char path[64];
-	if (n->net < 0 || fstat(fd, &st) < 0 || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET ||
-	    getsockopt(n->net, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+	if (fstat(fd, &st) < 0 || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET || stat_net(n, &nets) < 0)
 		return -EPERM;
 	int user = ioctl(fd, NS_GET_USERNS);
 	if (user < 0)
 		return -EPERM;
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)peer.pid);
-	bool good = fstat(user, &owner) == 0 && stat(path, &nets) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
-	            owner.st_ino == nets.st_ino && owner.st_dev == nets.st_dev && owner.st_ino != own.st_ino;
+	bool good = fstat(user, &owner) == 0 && stat("/proc/self/ns/user", &own) == 0 && owner.st_ino == nets.st_ino &&
+	            owner.st_dev == nets.st_dev && owner.st_ino != own.st_ino;
 	close(user);
 	*ret_ns = st.st_ino;
 	return good ? 0 : -EPERM;
@@ -230,52 +274,12 @@ static int socket_inside(const struct netkeeper *n, int ns)
 	return sock;
 }
 
-/* Nobody asks for neighbours on the link: both ends are known. It fails where either side has no IPv6. */
-static int link_ipv6(const struct outbound *o, const struct uplink *u, int host, int inside, unsigned inside_index)
-{
-	static const uint8_t macs[2][6] = {{0x02, 'u', 'p', 'l', 'i', 0}, {0x02, 'u', 'p', 'l', 'i', 1}};
-	uint8_t ours[16], theirs[16];
-	network_outside6(outbound_host_address(o, u->slot), ours);
-	network_outside6(outbound_cell_address(o, u->slot), theirs);
-	int error = device_set_mac(host, u->ifindex, macs[0]);
-	if (!error)
-		error = device_set_mac(inside, inside_index, macs[1]);
-	if (!error)
-		error = address6_add(host, u->ifindex, ours, 128);
-	if (!error)
-		error = neighbour6_set(host, u->ifindex, theirs, macs[1]);
-	return error ? error : neighbour6_set(inside, inside_index, ours, macs[0]);
-}
-
 static int make_link(struct netkeeper *n, struct uplink *u, int ns)
 {
 	const struct outbound *o = keeper_outbound(n->keeper);
-	char name[OUTBOUND_NAME_MAX];
-	unsigned before, inside_index = 0;
-	outbound_vpc_link_name(o, u->slot, name);
 	int host = link_socket(), inside = socket_inside(n, ns), error = host < 0 ? host : inside < 0 ? inside : 0;
-	if (!error && link_index(inside, RULES_UPLINK, &before) == 0)
-		link_remove(inside, before); /* an earlier priv's */
 	if (!error)
-		error = link_add_veth(inside, RULES_UPLINK, name, n->host_ns);
-	if (!error)
-		error = link_index(host, name, &u->ifindex);
-	if (!error)
-		error = link_set_forwarding(host, u->ifindex, true);
-	if (!error)
-		error = device_allow_loopback_addresses(host, u->ifindex);
-	if (!error)
-		error = link_add_address(host, u->ifindex, outbound_host_address(o, u->slot), 31);
-	if (!error)
-		error = link_up(host, u->ifindex);
-	if (!error)
-		error = link_index(inside, RULES_UPLINK, &inside_index);
-	if (!error)
-		error = link_add_address(inside, inside_index, outbound_cell_address(o, u->slot), 31);
-	if (!error)
-		u->has_ipv6 = link_ipv6(o, u, host, inside, inside_index) == 0;
-	if (!error && u->has_ipv6 && o->works6)
-		error = outbound_forward6(name);
+		error = uplink_make(o, u->slot, host, inside, n->host_ns, &u->ifindex, &u->has_ipv6);
 	if (host >= 0)
 		close(host);
 	if (inside >= 0)
@@ -299,6 +303,10 @@ static int add_uplink(struct netkeeper *n, uint32_t number, int ns_fd, uint32_t 
 			same = u;
 		else if (u->number == number)
 			remove_uplink(n, u);
+	}
+	if (same && !uplink_is_there(o, same->slot, same->ifindex)) {
+		remove_uplink(n, same); /* another namespace that has got the same number */
+		same = NULL;
 	}
 	if (same) {
 		same->number = number;
@@ -336,39 +344,8 @@ static void drop_uplinks(struct netkeeper *n)
 
 static void forget_net(struct netkeeper *n)
 {
-	loop_remove_fd(n->loop, n->net_watch);
-	n->net_watch = NULL;
-	if (n->net >= 0)
-		close(n->net);
-	n->net = -1;
+	hang_up_net(n);
 	drop_uplinks(n);
-}
-
-/* It says nothing to priv (what a stranger who listens there says is not read); when it closes, it is gone. */
-static void net_is_gone(void *ctx, uint32_t events)
-{
-	if (events & (EPOLLHUP | EPOLLERR))
-		forget_net(ctx);
-}
-
-static int find_net(struct netkeeper *n)
-{
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-	int fd = net_connect(n->run_dir);
-	if (fd < 0)
-		return fd;
-	/* whoever listens there must be a net: one of the users that are kept for it */
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid < n->uid_base ||
-	    peer.uid >= n->uid_base + OUTBOUND_SHARES) {
-		close(fd);
-		return -EPERM;
-	}
-	n->net = fd;
-	n->net_watch = loop_add_fd(n->loop, fd, EPOLLHUP, net_is_gone, n);
-	if (!n->net_watch)
-		die("cannot watch net");
-	return 0;
 }
 
 static bool wait_for_end(int fd, int timeout_ms)
@@ -382,12 +359,15 @@ static void end_net(struct netkeeper *n)
 	struct net_header end = {.verb = NET_END};
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
+	if (n->net < 0)
+		find_net(n);
 	if (n->net >= 0) {
-		/* the connection proves that its pid is still its own */
+		/* the connection proves that its pid is still its own; its heir is in its group */
 		bool ended = msg_send(n->net, &end, sizeof(end), NULL, 0) == 0 && wait_for_end(n->net, END_WAIT_MS);
 		if (!ended && getsockopt(n->net, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 1 &&
 		    !wait_for_end(n->net, 0)) {
-			kill(peer.pid, SIGKILL);
+			pid_t group = getpgid(peer.pid);
+			kill(group > 1 && group != getpgrp() ? -group : peer.pid, SIGKILL);
 			wait_for_end(n->net, END_WAIT_MS);
 		}
 	}

@@ -7,7 +7,8 @@
  * without rights on the machine (`net`), which outlives `api`; `priv` makes the one link from each VPC to the machine.
  *
  * This side holds the desired state and is level-triggered: a put replaces what was there under that id, in whatever order puts
- * come; what names something that is not there yet waits for it. When `net` or `priv` was started again everything is sent anew.
+ * come; what names something that is not there yet waits for it. When `net` or `priv` was started again everything is sent anew. A
+ * `net` that was killed leaves all that it had to its heir (heir.h): connections go on.
  *
  * A change of rules acts on the next packet, of established flows too: each packet in the direction in which a flow was opened is
  * asked for, answers pass with their flow. (AWS goes on with flows that it tracks until they end; ours end at once.) ACLs are asked
@@ -259,7 +260,8 @@ struct network_events {
 	/* A port that was put is in place, its rules too. TAP: fd is a tap device with virtio headers off (another descriptor of
 	 * the same device whenever it is given), VETH: a network namespace with the interface eth0, addressed and routed; the
 	 * receiver's from now on. PLUG: a plug, for plug_link(). GATEWAY, ASKS, ANSWERS: -1. It comes once after networks_new(),
-	 * and again only when there is another device: after `net` was lost, or when kind, MAC or subnet have changed. */
+	 * and again only when there is another device: after `net` and its heir were lost, or when kind, MAC or subnet have
+	 * changed. */
 	void (*port)(void *ctx, const char *port_id, int fd);
 	/* A socket in a VPC, non-blocking, the receiver's from now on; one of before, if any, is of a VPC that is gone: close it.
 	 * Peers are ports' private addresses that have been checked; network_port_at() says whose. */

@@ -14,14 +14,15 @@
  *   END                              everything goes, the process too (`priv` says this as well)
  *
  * and back: HELLO (with what works), VPC (descriptor: its namespace, for priv), LISTENER (kind; descriptor), PORT (descriptor);
- * unasked also FLOWS, when a port goes or counts no longer, and OPEN, of a port that listens.
+ * unasked also FLOWS, when a port goes or counts no longer, and OPEN, of a port that listens. After a HELLO all are told, so an api
+ * that has met another net, or the same again, hears of namespaces, listeners and devices that it has already: those it skips.
  *
  * `api` to `priv`, on its channel: FACTS, START, UPLINK (descriptor: the namespace), UNLINK, PUBLIC, PRIVATE, END; each is answered
  * by the same struct. START ends a net that is there. No message holds a text that is interpreted. */
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 9, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 10, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,
@@ -44,8 +45,9 @@ enum net_verb {
 
 struct net_header {
 	uint32_t verb;
-	uint32_t value; /* HELLO: the version; LISTENER, OPEN: its kind; UPLINK: the address; else the number of array elements that
-	                   follow */
+	/* HELLO: the version; LISTENER, OPEN: its kind; UPLINK: the address; PORT from net: another number for each device that it
+	   makes, 0 where there is none; else the number of array elements that follow */
+	uint32_t value;
 	char id[NETWORK_ID_MAX];
 };
 

@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { AGAIN_FIRST_US = 50 * 1000, AGAIN_MAX_US = 5 * 1000000, STATS_US = 1000000 };
+enum { AGAIN_FIRST_US = 50 * 1000, AGAIN_MAX_US = 5 * 1000000 };
 
 /* In the order in which they are said again: what others name comes first, and less has to wait. */
 static const uint32_t kinds[] = {NET_VPC, NET_GROUP, NET_ACL, NET_SUBNET, NET_PORT, NET_BALANCE, NET_PEERING};
@@ -128,6 +129,17 @@ static void uplink_answered(struct networks *n, const struct link_answer *a)
 	}
 }
 
+/* Those of a net that has left nothing. */
+static void forget_namespaces(struct networks *n)
+{
+	list_each (&n->order, struct want, at, w) {
+		if (w->ns_fd >= 0)
+			close(w->ns_fd);
+		w->ns_fd = -1;
+		w->linked = false;
+	}
+}
+
 static void take_facts(struct networks *n, const struct link_answer *a)
 {
 	n->share = a->share;
@@ -135,6 +147,7 @@ static void take_facts(struct networks *n, const struct link_answer *a)
 	n->facts.outside6 = a->outside6;
 	snprintf(n->facts.why_not6, sizeof(n->facts.why_not6), "%.*s", (int)sizeof(a->why_not6) - 1, a->why_not6);
 	if (a->r.verb == LINK_START) {
+		forget_namespaces(n);
 		n->facts.known = true;
 		n->facts.works = !a->error;
 		n->starting = false;
@@ -193,9 +206,8 @@ static bool open_priv(struct networks *n)
 
 static void put(struct networks *n, struct want *w)
 {
-	if (w->anew && n->greeted)
+	if (w->anew)
 		to_net_about(n, NET_REMOVE, w->id, 0);
-	w->anew = w->anew && !n->greeted;
 	to_net(n, w->message, w->bytes);
 }
 
@@ -216,13 +228,47 @@ static void lose_net(struct networks *n)
 {
 	line_close(&n->net, n->loop);
 	n->greeted = false;
-	list_each (&n->order, struct want, at, w) {
-		if (w->ns_fd >= 0)
-			close(w->ns_fd);
-		w->ns_fd = -1;
-		w->linked = w->has_stats = false;
-	}
+	list_each (&n->order, struct want, at, w)
+		w->has_stats = false;
 	run_soon(n, n->again_us);
+}
+
+/* The next net may have taken over what the last one had: then the links are there, and so is all that was given away. */
+static void take_namespace(struct networks *n, struct want *vpc, int *fd)
+{
+	struct stat had, is;
+	bool same = vpc->ns_fd >= 0 && fstat(vpc->ns_fd, &had) == 0 && fstat(*fd, &is) == 0 && had.st_ino == is.st_ino &&
+	            had.st_dev == is.st_dev;
+	if (!same) {
+		if (vpc->ns_fd >= 0)
+			close(vpc->ns_fd);
+		vpc->ns_fd = *fd;
+		*fd = -1;
+		vpc->linked = false;
+		vpc->told = 0;
+	}
+	if (vpc->linked)
+		to_net_about(n, NET_UPLINK, vpc->id, vpc->uplink);
+	else
+		ask_uplink(n, vpc);
+}
+
+/* False: that was told before. */
+static bool is_news(struct want *w, uint32_t kind)
+{
+	bool news = !(w->told & 1u << kind);
+	w->told |= 1u << kind;
+	return news;
+}
+
+static bool is_new_device(struct want *port, uint32_t device)
+{
+	if (device && device == port->device)
+		return false;
+	port->device = device;
+	port->told = 0;
+	port->anew = false;
+	return true;
 }
 
 static void take_answer(struct networks *n, const union net_answer *m, size_t size, int *fd)
@@ -242,21 +288,22 @@ static void take_answer(struct networks *n, const union net_answer *m, size_t si
 	} else if (m->h.verb == NET_FLOWS && size == sizeof(m->flows) && *fd >= 0) {
 		networks_take_flows(n, &m->flows, *fd);
 	} else if (w && m->h.verb == NET_VPC && w->verb == NET_VPC && *fd >= 0) {
-		if (w->ns_fd >= 0)
-			close(w->ns_fd);
-		w->ns_fd = *fd;
-		*fd = -1;
-		w->linked = false;
-		ask_uplink(n, w);
+		take_namespace(n, w, fd);
 	} else if (w && m->h.verb == NET_LISTENER && w->verb == NET_VPC && m->h.value < NETWORK_LISTENERS && *fd >= 0) {
+		if (!is_news(w, m->h.value))
+			return;
 		int given = *fd;
 		*fd = -1;
 		n->events->listener(n->ctx, w->id, (enum network_listener)m->h.value, given);
 	} else if (w && m->h.verb == NET_PORT && w->verb == NET_PORT) {
+		if (!is_new_device(w, m->h.value))
+			return;
 		int given = *fd;
 		*fd = -1;
 		n->events->port(n->ctx, w->id, given);
 	} else if (w && m->h.verb == NET_OPEN && w->verb == NET_PORT && size == sizeof(m->socket) && n->events->socket) {
+		if (!m->socket.tag && (m->h.value > NETWORK_SOCKET_DNS_TCP || !is_news(w, m->h.value)))
+			return;
 		int given = *fd;
 		*fd = -1;
 		n->events->socket(n->ctx, w->message->port.vpc, w->id, (enum network_socket)m->h.value, m->socket.tag, given);
@@ -444,7 +491,9 @@ int networks_want(struct networks *n, const void *message, size_t bytes)
 		w = calloc(1, sizeof(*w));
 		if (!w)
 			die("out of memory");
-		*w = (struct want){.verb = m->h.verb, .ns_fd = -1, .number = ++n->next_number};
+		/* where nobody heard that one of this id went, it may still be there */
+		bool anew = m->h.verb == NET_PORT && n->settled;
+		*w = (struct want){.verb = m->h.verb, .ns_fd = -1, .number = ++n->next_number, .anew = anew};
 		memcpy(w->id, m->h.id, sizeof(w->id));
 		list_push(&n->order, &w->at);
 		map_put(&n->wants, str_from(w->id), w);
@@ -530,61 +579,4 @@ bool network_open_socket(struct networks *n, const char *id, enum network_socket
 	memcpy(m.h.id, w->id, sizeof(m.h.id));
 	to_net(n, &m, sizeof(m));
 	return true;
-}
-
-uint32_t network_outside_address(const struct networks *n, const char *vpc_id)
-{
-	const struct want *w = find(n, vpc_id);
-	return w && w->verb == NET_VPC && w->uplink ? w->uplink : n->share.base;
-}
-
-const char *network_port_at(const struct networks *n, const char *vpc_id, uint32_t address)
-{
-	list_each (&n->order, struct want, at, w)
-		for (size_t i = 0;
-		     w->verb == NET_PORT && strcmp(w->message->port.vpc, vpc_id) == 0 && i < w->message->port.address_count; i++)
-			if (w->message->port.addresses[i].private == address)
-				return w->id;
-	return NULL;
-}
-
-const char *network_port_at6(const struct networks *n, const char *vpc_id, const uint8_t address[16])
-{
-	list_each (&n->order, struct want, at, w)
-		for (size_t i = 0;
-		     w->verb == NET_PORT && strcmp(w->message->port.vpc, vpc_id) == 0 && i < w->message->port.address6_count; i++)
-			if (memcmp(w->message->port.addresses6[i], address, 16) == 0)
-				return w->id;
-	return NULL;
-}
-
-void networks_ask_stats(struct networks *n, struct want *w)
-{
-	int64_t now = loop_now_us(n->loop);
-	if (!n->greeted || (w->stats_asked_us && now - w->stats_asked_us <= STATS_US))
-		return;
-	w->stats_asked_us = now;
-	to_net_about(n, NET_STATS, w->id, 0);
-}
-
-bool network_vpc_stats(struct networks *n, const char *vpc_id, struct network_vpc_stats *ret_stats)
-{
-	struct want *w = find(n, vpc_id);
-	if (!w || w->verb != NET_VPC)
-		return false;
-	networks_ask_stats(n, w);
-	if (w->has_stats)
-		*ret_stats = w->vpc;
-	return w->has_stats;
-}
-
-bool network_port_stats(struct networks *n, const char *port_id, struct network_port_stats *ret_stats)
-{
-	struct want *w = find(n, port_id);
-	if (!w || w->verb != NET_PORT)
-		return false;
-	networks_ask_stats(n, w);
-	if (w->has_stats)
-		*ret_stats = w->stats;
-	return w->has_stats;
 }

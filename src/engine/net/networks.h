@@ -1,5 +1,5 @@
-/* What networks.c (the conversations), network_put.c (from the face's structs to messages) and network_line.c (a socket with a
- * queue) have in common. Private to the api side of networks. */
+/* What networks.c (the conversations), network_put.c (from the face's structs to messages), network_seen.c (questions) and
+ * network_line.c (a socket with a queue) have in common. Private to the api side of networks. */
 #pragma once
 #include "base/list.h"
 #include "base/map.h"
@@ -23,7 +23,9 @@ struct want {
 	int ns_fd;       /* VPCs: once net has made it */
 	bool linked;     /* VPCs: priv has linked it */
 	uint32_t uplink; /* VPCs: and the machine's end has this address */
-	bool anew;       /* a port that net shall make again when it is there */
+	bool anew;       /* a port that net shall make again: until it tells another device than the last */
+	uint32_t device; /* ports: the one that was told last; 0: none */
+	uint32_t told;   /* a bit for each listener of a VPC's namespace, or socket of a port's, that was told */
 	bool has_stats;
 	int64_t stats_asked_us;
 	struct network_port_stats stats;
@@ -53,9 +55,10 @@ struct networks {
 void networks_tell(struct networks *n, uint32_t verb, const char *id);
 int networks_want(struct networks *n, const void *message, size_t bytes);
 struct want *networks_find(const struct networks *n, const char *id);
-/* Asks for what is to be known of a port or a balance, about once a second while somebody wants to know. */
-void networks_ask_stats(struct networks *n, struct want *w);
 void networks_forget(struct networks *n, struct want *w);
+
+/* network_seen.c. Asks for what is to be known of a port or a balance, about once a second while somebody wants to know. */
+void networks_ask_stats(struct networks *n, struct want *w);
 
 /* network_flows.c */
 void networks_take_flows(struct networks *n, const struct net_flows *m, int fd);

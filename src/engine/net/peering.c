@@ -18,7 +18,7 @@ struct peering {
 	char id[NETWORK_ID_MAX];
 	char vpcs[2][NETWORK_ID_MAX];
 	uint32_t number;
-	bool seen;
+	bool seen, untold;
 	struct router *routers[2]; /* both: it is linked */
 	unsigned ifindex[2];
 };
@@ -183,8 +183,9 @@ static struct peering *find(struct peerings *p, const char *id)
 	return NULL;
 }
 
-static void drop(struct peering *x)
+static void drop(struct peerings *p, struct peering *x)
 {
+	heir_forget(net_heir(p->net), "", x->id);
 	unlink_peering(x);
 	list_remove(&x->at);
 	free(x);
@@ -194,7 +195,7 @@ void peering_put(struct peerings *p, const struct net_peering *m)
 {
 	struct peering *x = find(p, m->h.id);
 	if (x && memcmp(x->vpcs, m->vpcs, sizeof(x->vpcs)) != 0) {
-		drop(x);
+		drop(p, x);
 		x = NULL;
 	}
 	if (!x) {
@@ -203,6 +204,7 @@ void peering_put(struct peerings *p, const struct net_peering *m)
 			die("out of memory");
 		memcpy(x->id, m->h.id, sizeof(x->id));
 		memcpy(x->vpcs, m->vpcs, sizeof(x->vpcs));
+		x->untold = true;
 		list_push(&p->all, &x->at);
 	}
 	x->seen = p->used = true;
@@ -212,7 +214,7 @@ void peering_remove(struct peerings *p, const char *id)
 {
 	struct peering *x = find(p, id);
 	if (x)
-		drop(x);
+		drop(p, x);
 }
 
 void peerings_forget_seen(struct peerings *p)
@@ -225,8 +227,24 @@ void peerings_settle(struct peerings *p)
 {
 	list_each (&p->all, struct peering, at, x)
 		if (!x->seen)
-			drop(x);
+			drop(p, x);
 	p->touched = true;
+}
+
+void peerings_bequeath(struct peerings *p, bool all)
+{
+	list_each (&p->all, struct peering, at, x) {
+		if (!x->untold && !all)
+			continue;
+		x->untold = false;
+		struct net_peering m = {.h = {.verb = NET_PEERING}};
+		struct legacy l = {.bytes = sizeof(m), .message = (const void *)&m};
+		memset(l.fds, -1, sizeof(l.fds));
+		memcpy(l.id, x->id, sizeof(l.id));
+		memcpy(m.h.id, x->id, sizeof(m.h.id));
+		memcpy(m.vpcs, x->vpcs, sizeof(m.vpcs));
+		heir_tell(net_heir(p->net), &l);
+	}
 }
 
 void peerings_touch(struct peerings *p)

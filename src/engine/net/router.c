@@ -6,6 +6,7 @@
 #include "engine/net/link.h"
 
 #include "base/log.h"
+#include "io/msg.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +37,7 @@ struct thing *thing_named(struct router *r, uint32_t verb, const char *id)
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		die("out of memory");
-	*t = (struct thing){.router = r, .verb = verb, .number = ++r->next_number, .fd = -1, .sockets = {-1, -1}};
+	*t = (struct thing){.router = r, .verb = verb, .number = ++r->next_number, .fd = -1, .plug = -1, .sockets = {-1, -1}};
 	memcpy(t->id, id, strnlen(id, NETWORK_ID_MAX - 1));
 	list_push(&r->things, &t->at);
 	map_put(&r->by_id, str_from(t->id), t);
@@ -54,8 +55,7 @@ static uint32_t group_number(void *ctx, const char *id)
 	return t && t->verb == NET_GROUP ? t->number : 0;
 }
 
-/* What a message names must be there, if empty, before rules can speak of it. */
-static void name_others(struct router *r, uint32_t verb, const union net_message *m)
+void thing_name_others(struct router *r, uint32_t verb, const union net_message *m)
 {
 	for (size_t i = 0; verb == NET_GROUP && i < m->h.value; i++)
 		if (m->rules.rules[i].peer_group[0])
@@ -68,10 +68,11 @@ static void name_others(struct router *r, uint32_t verb, const union net_message
 
 static void thing_free(struct thing *t)
 {
+	heir_forget(net_heir(t->router->net), t->router->id, t->id);
 	list_remove(&t->at);
 	map_remove(&t->router->by_id, str_from(t->id));
-	if (t->fd >= 0)
-		close(t->fd);
+	port_hang_up(t);
+	msg_close_fds((const int[]){t->fd, t->plug}, 2);
 	free(t->routes[0]);
 	free(t->routes[1]);
 	free(t->routes6);
@@ -96,8 +97,7 @@ static bool is_named(const struct thing *t)
 	return false;
 }
 
-/* Makes the kernel have what the message says, where that is possible yet. */
-static void thing_apply(struct thing *t)
+void thing_apply(struct thing *t)
 {
 	struct router *r = t->router;
 	int error = 0;
@@ -149,13 +149,17 @@ void thing_put(struct thing *t, const void *message, size_t n)
 	if (!copy)
 		die("out of memory");
 	memcpy(copy, message, n);
-	name_others(t->router, t->verb, copy);
+	thing_name_others(t->router, t->verb, copy);
 	bool changed = port && t->live && port_change(t, message);
 	if (port && t->live && !changed)
 		port_drop(t);
 	union net_message *had = t->message;
 	t->message = copy;
 	t->message_bytes = n;
+	t->untold = true;
+	/* routes and rules of one that nobody knows would stay */
+	if (t->verb == NET_SUBNET && !had && t->router->live)
+		thing_bequeath(t);
 	if (!changed)
 		thing_apply(t);
 	else
@@ -193,6 +197,7 @@ void thing_remove(struct thing *t)
 	}
 	bool was_port = t->verb == NET_PORT;
 	if (is_named(t)) {
+		heir_forget(net_heir(r->net), r->id, t->id);
 		free(t->message);
 		t->message = NULL;
 		t->live = false;
@@ -273,14 +278,20 @@ static void run_if_enough(struct router *r)
 		run_batch(r);
 }
 
-void router_flush(struct router *r)
+void router_make_rules(struct router *r)
 {
-	if (!r->live || !r->batch.n || run_batch(r) == 0)
-		return;
 	do
 		gather_all(r);
 	while (run_batch(r) < 0 && (fault_forget_losses(r) || balances_forget(r)));
 	flow_again(r);
+}
+
+void router_flush(struct router *r)
+{
+	if (r->adopting)
+		buf_clear(&r->batch);
+	if (r->live && r->batch.n && run_batch(r) < 0)
+		router_make_rules(r);
 }
 
 void router_doom(struct router *r, unsigned ifindex)
@@ -399,13 +410,25 @@ static int open_listeners(struct router *r)
 	                                  [NETWORK_SERVICE_HTTP] = {SOCK_STREAM, NETWORK_SERVICE_ADDRESS, 80},
 	                                  [NETWORK_SERVICE_TLS] = {SOCK_STREAM, NETWORK_SERVICE_ADDRESS, 443}};
 	for (int i = 0; i < NETWORK_LISTENERS; i++) {
-		if (!listeners[i].port)
+		if (!listeners[i].port || r->listeners[i] >= 0)
 			continue; /* of IPv6: link6_open() */
 		r->listeners[i] = router_bind(listeners[i].type, listeners[i].address, listeners[i].port);
 		if (r->listeners[i] < 0)
 			return r->listeners[i];
 	}
 	return 0;
+}
+
+int router_open(struct router *r)
+{
+	int error = router6_set_up(r);
+	if (!error && !(r->nft = nft_new()))
+		error = -ENOTSUP;
+	if (!error)
+		error = open_dhcp(r);
+	if (!error)
+		error = open_listeners(r);
+	return error || !r->has_ipv6 ? error : link6_open(r);
 }
 
 static int set_up(struct router *r)
@@ -428,15 +451,7 @@ static int set_up(struct router *r)
 	struct route nowhere = {.table = 254, .kind = ROUTE_BLACKHOLE};
 	if (!error)
 		error = route_set(r->netlink, &nowhere);
-	if (!error)
-		error = router6_set_up(r);
-	if (!error && !(r->nft = nft_new()))
-		error = -ENOTSUP;
-	if (!error)
-		error = open_dhcp(r);
-	if (!error)
-		error = open_listeners(r);
-	return error || !r->has_ipv6 ? error : link6_open(r);
+	return error ? error : router_open(r);
 }
 
 /* ---- the face to net.c ---- */
@@ -478,6 +493,7 @@ static void close_all(struct router *r)
 
 void router_free(struct router *r)
 {
+	heir_forget(net_heir(r->net), r->id, r->id);
 	list_each (&r->things, struct thing, at, t) {
 		if (t->verb == NET_PORT && t->live)
 			port_drop(t);
@@ -508,7 +524,7 @@ static int router_start(struct router *r)
 		close_all(r);
 		return error;
 	}
-	r->live = true;
+	r->live = r->untold = true;
 	static const uint32_t order[] = {NET_SUBNET, NET_PORT};
 	for (size_t i = 0; i < 2; i++)
 		list_each (&r->things, struct thing, at, t)
@@ -524,14 +540,15 @@ static int router_start(struct router *r)
 static int change_prefixes(struct router *r, const struct net_vpc *m)
 {
 	int error = 0;
+	r->untold = true;
 	for (size_t i = 0; i < r->vpc.h.value; i++)
 		device_remove_address(r->netlink, LOOPBACK, r->vpc.prefixes[i].base + 2, 32);
 	r->vpc = *m;
-	for (size_t i = 0; i < m->h.value && !error; i++)
+	for (size_t i = 0; i < m->h.value && (!error || error == -EEXIST); i++)
 		error = link_add_address(r->netlink, LOOPBACK, m->prefixes[i].base + 2, 32);
 	rules_dns(&r->batch, m->prefixes, m->h.value);
 	rules6_own(&r->batch, m);
-	return error;
+	return error == -EEXIST ? 0 : error;
 }
 
 int router_put(struct router *r, const struct net_vpc *m)
@@ -554,6 +571,7 @@ void router_set_uplink(struct router *r, uint32_t address)
 		return;
 	link_set_forwarding(r->netlink, r->uplink_ifindex, true);
 	r->uplink = address;
+	r->untold = true;
 	subnet_update_routes(r, false);
 }
 

@@ -1,10 +1,12 @@
 /* Inside `net`: the routers, one a VPC, and what has been put into them. net.c holds the sockets, router.c makes namespaces and
- * runs batches of rules, router_subnet.c keeps route tables, router_port.c keeps links. Everything runs on net's one loop; a
- * router's things are created when they are first named, and do something once they have been put. */
+ * runs batches of rules, router_subnet.c keeps route tables, router_port.c keeps links, router_heir.c hands all of it on.
+ * Everything runs on net's one loop; a router's things are created when they are first named, and do something once they have been
+ * put. */
 #pragma once
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "engine/net/heir.h"
 #include "engine/net/network_proto.h"
 #include "engine/net/nft.h"
 #include "engine/net/route6.h"
@@ -25,6 +27,7 @@ struct thing {
 	bool seen;                  /* since HELLO */
 	bool live;                  /* the kernel has it */
 	bool announce;              /* a port whose descriptor is to be told once its rules are there */
+	bool untold;                /* the heir does not know it as it is */
 	union net_message *message; /* NULL: only named by others */
 	size_t message_bytes;
 
@@ -38,8 +41,9 @@ struct thing {
 
 	/* ports: link, descriptor for the owner, and the numbers that its rules were made with */
 	unsigned ifindex;
+	uint32_t device; /* another number for each device that is made for it */
 	int fd;
-	int plug; /* the other end of fd, if plug_watch */
+	int plug; /* the other end of fd; -1: there is none */
 	struct loop_fd *plug_watch;
 	int sockets[PORT_SOCKETS]; /* that listen in its namespace: NETWORK_SOCKET_DNS and _DNS_TCP; -1: none */
 	uint32_t subnet_number, groups[NETWORK_GROUPS_MAX];
@@ -70,6 +74,8 @@ struct router {
 	bool seen, live;
 	bool announce;      /* its namespace and sockets are to be told */
 	bool doomed;        /* it has links of the group of those that go when the round ends */
+	bool untold;        /* the heir does not know it as it is */
+	bool adopting;      /* it is being taken over: the rules of before hold until all of it is known */
 	struct net_vpc vpc; /* h.value 0: only named by others */
 	struct list things;
 	struct map by_id;
@@ -100,6 +106,10 @@ void router_set_uplink(struct router *r, uint32_t address);
 void router_stats(const struct router *r, struct network_vpc_stats *ret);
 /* Runs what has been gathered. */
 void router_flush(struct router *r);
+/* Makes all rules anew instead. */
+void router_make_rules(struct router *r);
+/* What it has open in its namespace, in which the process is: sockets that it has not got yet. */
+int router_open(struct router *r);
 /* A link is to go; router_remove_doomed() removes all such together, since the kernel waits for every processor each time. */
 void router_doom(struct router *r, unsigned ifindex);
 void router_remove_doomed(struct router *r);
@@ -114,9 +124,25 @@ struct thing *thing_named(struct router *r, uint32_t verb, const char *id);
 void thing_put(struct thing *t, const void *message, size_t n);
 /* What others still name stays, and does nothing. */
 void thing_remove(struct thing *t);
+/* Makes the kernel have what its message says, where that is possible yet. */
+void thing_apply(struct thing *t);
+/* What a message of that verb names is there, if empty, before rules speak of it. */
+void thing_name_others(struct router *r, uint32_t verb, const union net_message *m);
+
+/* router_heir.c. When a round ends, before anything is told to api: the heir hears what has changed; `all`: everything, it is new.
+ */
+void router_bequeath(struct router *r, bool all);
+void thing_bequeath(const struct thing *t); /* at once */
+/* What an earlier net has left, in this order: routers, things, and then each router with all that is in it goes on. Descriptors
+ * are taken out of the legacy. 0 or negative errno: then it is to be freed, and is made anew when it is put. */
+void router_inherit(struct router *r, struct legacy *l);
+void thing_inherit(struct router *r, struct legacy *l);
+int router_take_over(struct router *r);
 
 /* router_subnet.c */
 int subnet_apply(struct thing *t);
+/* One that an earlier net has made: it is live then, and its routes are set by the next subnet_apply(). */
+int subnet_take_over(struct thing *t);
 void subnet_drop(struct thing *t);
 /* Tables again, after targets (ports) or all that routes depend on have changed. */
 void subnet_update_routes(struct router *r, bool targets_alone);
@@ -131,6 +157,9 @@ uint32_t subnet_mark(uint32_t number);
  * anew. */
 extern const uint8_t port_router_mac[6];
 int port_apply(struct thing *t);
+/* One that an earlier net has made: its link and descriptors stay as they are, all else is said again. Negative errno: it is not
+ * live, and to be applied. */
+int port_take_over(struct thing *t);
 /* From one put to the next on the same link; false: it has to be made anew. */
 bool port_change(struct thing *t, const struct net_port *next);
 void port_drop(struct thing *t);
@@ -153,6 +182,7 @@ void port_hang_up(struct thing *t);
 
 /* router_plug.c: a port whose link is made by somebody else. */
 int plug_open(struct thing *t);
+void plug_listen(struct thing *t); /* which is open */
 void plug_close(struct thing *t);
 
 /* router6.c: IPv6 of routers, subnets and ports; nothing happens where the kernel has none. */
@@ -223,6 +253,8 @@ void peering_put(struct peerings *p, const struct net_peering *m);
 void peering_remove(struct peerings *p, const char *id);
 void peerings_forget_seen(struct peerings *p);
 void peerings_settle(struct peerings *p);
+/* As router_bequeath(). */
+void peerings_bequeath(struct peerings *p, bool all);
 /* Something has changed that peerings may depend on. */
 void peerings_touch(struct peerings *p);
 void peerings_update(struct peerings *p);
@@ -235,6 +267,7 @@ unsigned peering_link(struct peerings *p, const struct router *r, const char *id
 /* net.c */
 void net_tell_flows(struct net *net, const char *id, const struct network_flow *flows, size_t n, uint64_t missed);
 struct peerings *net_peerings(const struct net *net);
+struct heir *net_heir(const struct net *net);
 struct list *net_routers(struct net *net);
 int net_home(const struct net *net);
 struct loop *net_loop(struct net *net);

@@ -85,6 +85,8 @@ int subnet6_update(struct thing *t)
 	}
 	for (size_t i = 0; i < n && !error; i++) {
 		const struct route6 *was = find_prefix(had, had_count, &next[i]);
+		if (t->router->adopting)
+			route6_remove(sock, &next[i]); /* the earlier net's, of whatever kind */
 		if (!was || !same_route(was, &next[i]))
 			error = route6_set(sock, &next[i]);
 	}

@@ -39,8 +39,13 @@ int plug_open(struct thing *t)
 		return error;
 	t->plug = pair[0];
 	t->fd = pair[1]; /* kept, so that each new api can have it */
-	t->plug_watch = loop_add_fd(net_loop(t->router->net), t->plug, EPOLLIN, plug_speaks, t);
+	plug_listen(t);
 	return 0;
+}
+
+void plug_listen(struct thing *t)
+{
+	t->plug_watch = loop_add_fd(net_loop(t->router->net), t->plug, EPOLLIN, plug_speaks, t);
 }
 
 void plug_close(struct thing *t)
@@ -49,5 +54,6 @@ void plug_close(struct thing *t)
 		return;
 	loop_remove_fd(net_loop(t->router->net), t->plug_watch);
 	close(t->plug);
+	t->plug = -1;
 	t->plug_watch = NULL;
 }

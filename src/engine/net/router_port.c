@@ -2,7 +2,10 @@
  * says on the link changes where packets go. */
 #include "engine/net/dhcp.h"
 #include "engine/net/link.h"
+#include "engine/net/netem.h"
 #include "engine/net/router.h"
+
+#include "base/rand.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -237,12 +240,52 @@ int port_apply(struct thing *t)
 		return error;
 	}
 	number_groups(t, m);
-	t->live = t->announce = true;
+	t->live = t->announce = t->untold = true;
+	t->device = (uint32_t)rand_u64() | 1;
 	t->loss_percent = fault_loss(m);
 	struct rules_port p = port_rules(t);
 	rules_port(&r->batch, &p);
 	link6_advertise(t, m);
 	fault_update(t);
+	return 0;
+}
+
+/* A fault of its link that is still on is put again later. */
+static int take_over_link(struct thing *t)
+{
+	struct router *r = t->router;
+	char name[IF_NAMESIZE];
+	port_link_name(t, name);
+	int error = link_index(r->netlink, name, &t->ifindex);
+	if (error == -ENODEV && t->message->port.kind == NETWORK_PLUG)
+		return 0; /* it is to come */
+	if (!error)
+		error = device_be_router_port(r->netlink, t->ifindex);
+	if (!error)
+		error = link_up(r->netlink, t->ifindex);
+	if (!error)
+		error = netem_set(r->netlink, t->ifindex, 0);
+	return error ? error : lead_all(t);
+}
+
+int port_take_over(struct thing *t)
+{
+	const struct net_port *m = &t->message->port;
+	const struct thing *subnet = thing_find(t->router, m->subnet);
+	int error = subnet && subnet->verb == NET_SUBNET && subnet->live ? 0 : -ENOENT;
+	if (!error) {
+		t->subnet_number = subnet->number;
+		error = take_over_link(t);
+	}
+	if (!error && m->kind == NETWORK_PLUG)
+		plug_listen(t);
+	if (error) {
+		remove_link(t);
+		return error;
+	}
+	number_groups(t, m);
+	t->live = true;
+	t->loss_percent = fault_loss(m);
 	return 0;
 }
 
@@ -304,6 +347,7 @@ void port_drop(struct thing *t)
 {
 	bool live = t->live;
 	t->live = t->announce = false;
+	t->untold = true;
 	if (t->message->port.kind == NETWORK_GATEWAY) {
 		if (live)
 			rules_remove_gate(&t->router->batch, t->number);

@@ -165,22 +165,41 @@ void subnet_update_routes(struct router *r, bool targets_alone)
 			update_tables(t);
 }
 
+/* An earlier net may have begun the same. */
+static int begin(struct thing *t)
+{
+	struct router *r = t->router;
+	uint32_t mark = subnet_mark(t->number);
+	int error = link_add_address(r->netlink, LOOPBACK, t->gateway, 32);
+	for (uint32_t i = 0; i < 2 && (!error || error == -EEXIST); i++)
+		error = route_add_mark_rule(r->netlink, mark + i, TABLE_BASE + mark + i);
+	if (!error || error == -EEXIST)
+		error = subnet6_begin(t);
+	return error == -EEXIST ? 0 : error;
+}
+
+int subnet_take_over(struct thing *t)
+{
+	t->gateway = t->message->subnet.prefix.base + 1;
+	int error = begin(t);
+	t->live = !error;
+	return error;
+}
+
 int subnet_apply(struct thing *t)
 {
 	struct router *r = t->router;
 	uint32_t gateway = t->message->subnet.prefix.base + 1, mark = subnet_mark(t->number);
 	int error = 0;
-	if (t->live && t->gateway != gateway)
+	if (t->live && t->gateway != gateway) {
 		device_remove_address(r->netlink, LOOPBACK, t->gateway, 32);
-	if (!t->live || t->gateway != gateway)
 		error = link_add_address(r->netlink, LOOPBACK, gateway, 32);
+	}
 	t->gateway = gateway;
 	if (!error)
 		error = update_tables(t);
-	for (uint32_t i = 0; i < 2 && !error && !t->live; i++)
-		error = route_add_mark_rule(r->netlink, mark + i, TABLE_BASE + mark + i);
 	if (!error && !t->live)
-		error = subnet6_begin(t);
+		error = begin(t);
 	rules_subnet(&r->batch, t->number, subnet_acl(t), mark, subnet_is_served(t));
 	rules6_subnet(&r->batch, t->number, subnet_acl(t), &t->message->subnet);
 	t->live = true;

@@ -147,6 +147,13 @@ class Machines(unittest.TestCase):
             found |= {tuple(line.split(": ")[:2]) for line in shown.splitlines() if re.match(r"\d+: p\d", line) and "LOWER_UP" in line}
         return found
 
+    def links_when(self, count):
+        until = time.monotonic() + 60
+        while len(links := self.links()) != count:
+            self.assertLess(time.monotonic(), until, links)
+            time.sleep(0.1)
+        return links
+
     def speaks(self, pid):
         """Calls what it gets when that is to be asked again, after a death."""
         return lambda: None
@@ -154,21 +161,17 @@ class Machines(unittest.TestCase):
     def test_net_dies(self):
         """Links, and what is open over them, are the next one's; so is what comes afterwards."""
         pid = self.launch()
-        links, ask = self.links(), self.speaks(pid)
-        self.assertEqual(len(links), 1)
+        ask, links = self.speaks(pid), self.links_when(1)
         for _ in range(2):
             self.kill_net()
             ask()
             self.assertEqual(self.show()["State"]["Name"], "running")
             self.assertEqual(self.processes(), [pid])
-            self.assertEqual(self.links(), links)
+            self.assertEqual(self.links_when(1), links)
         self.ec2.terminate_instances(InstanceIds=[self.instance])
         self.wait("terminated")
         self.gone()
-        until = time.monotonic() + 20
-        while self.links():
-            self.assertLess(time.monotonic(), until)
-            time.sleep(0.1)
+        self.links_when(0)
 
     def test_its_process_dies(self):
         os.kill(self.launch(), signal.SIGKILL)

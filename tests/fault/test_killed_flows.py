@@ -88,12 +88,12 @@ class Flows(Tasked):
         for s in kept:
             self.addCleanup(s.close)
         tasks = self.ecs.list_tasks()["taskArns"]
-        for _ in range(2):
-            self.kill("net")
+        for roles in (("net",), ("net", "api"), ("net",)):
+            self.kill(*roles)
             self.assertEqual([echoes(s) for s in kept], [True] * 3)
             self.eventually(lambda: self.seen() == {"one", "two"})
             self.assertEqual({told(address, 9000)[0] for address in straight}, {"one", "two"})
-        self.assertEqual({t["lastStatus"] for t in self.ecs.describe_tasks(tasks=tasks)["tasks"]}, {"RUNNING"})
+        self.assertEqual({t["lastStatus"] for t in self.eventually(lambda: self.ecs.describe_tasks(tasks=tasks)["tasks"])}, {"RUNNING"})
         self.elb.deregister_targets(TargetGroupArn=self.targets, Targets=[{"Id": self.two}])
         self.eventually(lambda: self.seen() == {"one"})
 

@@ -139,8 +139,9 @@ static void is_asked(void *ctx, uint32_t events)
 int link6_join(const struct thing *t)
 {
 	struct ipv6_mreq servers = {.ipv6mr_multiaddr.s6_addr = {0xff, 0x02, [13] = 1, [15] = 2}, .ipv6mr_interface = t->ifindex};
-	return setsockopt(t->router->link6_fds[DHCP], IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &servers, sizeof(servers)) < 0 ? -errno
-	                                                                                                                : 0;
+	bool joined = setsockopt(t->router->link6_fds[DHCP], IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &servers, sizeof(servers)) == 0;
+	/* it has joined already where a link came, its net died, and its maker says so only now */
+	return joined || errno == EADDRINUSE ? 0 : -errno;
 }
 
 /* ---- sockets ---- */

@@ -24,14 +24,22 @@ static int say(int plug, enum plug_verb verb, struct plug_word *ret, int *ret_fd
 	int error = msg_send(plug, &w, sizeof(w), NULL, 0);
 	if (error)
 		return error;
-	if (poll(&p, 1, PATIENCE_MS) != 1)
-		return -ETIMEDOUT;
-	ssize_t n = msg_recv(plug, ret, sizeof(*ret), ret_fd, ret_fd ? 1 : 0, &nfds);
-	if (ret_fd && !nfds)
-		*ret_fd = -1;
-	if (n != sizeof(*ret) || ret->verb != verb)
-		return n < 0 ? (int)n : -EPIPE;
-	return ret->error;
+	for (;;) {
+		int fd = -1;
+		if (poll(&p, 1, PATIENCE_MS) != 1)
+			return -ETIMEDOUT;
+		ssize_t n = msg_recv(plug, ret, sizeof(*ret), &fd, 1, &nfds);
+		bool right = n == sizeof(*ret) && ret->verb == verb;
+		if (right && ret_fd)
+			*ret_fd = fd;
+		else
+			msg_close_fds(&fd, 1);
+		if (right)
+			return ret->error;
+		/* what was asked before may be answered twice, by a net and its heir */
+		if (n != sizeof(*ret))
+			return n < 0 ? (int)n : -EPIPE;
+	}
 }
 
 /* A namespace of the first user namespace is the machine's, or a sandbox's that is none of net's. */

@@ -139,6 +139,19 @@ static bool is_gone(int pid)
 	return !end || end[2] == 'Z' || end[2] == 'X';
 }
 
+/* net, its heirs and theirs. */
+static bool group_is_gone(int group)
+{
+	char command[96];
+	snprintf(command, sizeof(command), "ps -eo pgid=,stat=,comm= | awk '$1 == %d && $2 !~ /Z|X/'", group);
+	for (int i = 0; i < 100; i++) {
+		if (!command_says(command, "quartet"))
+			return true;
+		world_sleep(10000);
+	}
+	return false;
+}
+
 static char outside_name[16];
 
 static void remove_outside(void)
@@ -172,14 +185,14 @@ int cloud_outside(void)
 void cloud_close(struct cloud *c)
 {
 	char name[32];
-	int pid = cloud_net_pid(c), heir = cloud_heir_pid(pid);
+	int pid = cloud_net_pid(c), group = pid ? getpgid(pid) : 0;
 	remove_outside();
 	networks_free(c->networks);
 	forget_fds(c);
 	world_close(&c->world);
 	close(c->home);
 	assert_true(pid == 0 || is_gone(pid));
-	assert_true(heir == 0 || is_gone(heir));
+	assert_true(group <= 0 || group_is_gone(group));
 	snprintf(name, sizeof(name), "qv%.8s-", c->world.instance);
 	assert_false(command_says("ip -o link", name));
 	assert_false(command_says("ip route show table local", name));

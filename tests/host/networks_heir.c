@@ -288,6 +288,8 @@ static void plugs_stay_plugs(void **state)
 	assert_int_equal(plug_in_child(plug, x), -EEXIST);
 	assert_int_equal(times_told(c, "eni-x"), 1);
 	plug = dup(plug);
+	/* where nobody hears yet that it went, it goes with this */
+	networks_settled(c->networks);
 	network_remove(c->networks, "eni-x");
 	assert_true(eventually(c, plug_in_child(plug, x) == -EPIPE));
 	assert_true(eventually(c, !inside_says(x, "ip -o link", "eth0")));
@@ -442,6 +444,27 @@ static void ipv6_outlives_net(void **state)
 	close_scene(&s);
 }
 
+/* It dies with the word unread that everything shall end: its heir, and that one's, end nevertheless. */
+static void who_dies_at_the_end_has_no_heir(void **state)
+{
+	struct cloud c;
+	(void)state;
+	cloud_open(&c);
+	put_parts(&c);
+	put_ports(&c);
+	cloud_port(&c, "eni-a", 1);
+	int pid = cloud_net_pid(&c);
+	assert_int_not_equal(cloud_heir_pid(pid), 0);
+	assert_return_code(kill(pid, SIGSTOP), errno);
+	pid_t killer = fork();
+	if (killer == 0) {
+		usleep(500000);
+		_exit(kill(pid, SIGKILL));
+	}
+	cloud_close(&c);
+	assert_int_equal(waitpid(killer, NULL, 0), killer);
+}
+
 static int open_cloud(void **state)
 {
 	static struct cloud c;
@@ -468,6 +491,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(balanced_flows_are_known_again, open_cloud, close_cloud),
 	        cmocka_unit_test_setup_teardown(peerings_are_made_again, open_cloud, close_cloud),
 	        cmocka_unit_test(ipv6_outlives_net),
+	        cmocka_unit_test(who_dies_at_the_end_has_no_heir),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAIN_TABLE = 254, LOCAL_TABLE = 255, PUBLICS_MAX = 256, UPLINKS_MAX = 1024, END_WAIT_MS = 3000 };
+enum { MAIN_TABLE = 254, LOCAL_TABLE = 255, PUBLICS_MAX = 256, UPLINKS_MAX = 1024, END_WAIT_MS = 3000, END_TRIES = 4 };
 
 struct uplink {
 	struct list at;
@@ -230,6 +230,13 @@ static void settle(struct netkeeper *n, struct uplink *u)
 	}
 }
 
+static int stat_user_ns(pid_t pid, struct stat *ret)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	return stat(path, ret) < 0 ? -errno : 0;
+}
+
 /* The user namespace that net lives in. Who was connected with while one net was dead and its heir did not listen yet is asked
  * again who it is. */
 static int stat_net(struct netkeeper *n, struct stat *ret)
@@ -237,9 +244,8 @@ static int stat_net(struct netkeeper *n, struct stat *ret)
 	for (int tries = 0; tries < 2; tries++) {
 		struct ucred peer;
 		socklen_t size = sizeof(peer);
-		char path[64];
 		if (n->net >= 0 && getsockopt(n->net, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-		    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)peer.pid) > 0 && stat(path, ret) == 0)
+		    stat_user_ns(peer.pid, ret) == 0)
 			return 0;
 		hang_up_net(n);
 		find_net(n);
@@ -354,22 +360,31 @@ static bool wait_for_end(int fd, int timeout_ms)
 	return poll(&p, 1, timeout_ms) == 1 && (p.revents & (POLLHUP | POLLERR));
 }
 
+/* By force, with its heir, which is in its group. The connection proves that its pid is still its own, unless that net died and its
+ * heir does not listen yet: then nothing that lives in the machine's own user namespace may have to pay for it. */
+static void kill_net(const struct netkeeper *n)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	struct stat nets, own;
+	if (getsockopt(n->net, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || stat_user_ns(peer.pid, &nets) < 0 ||
+	    stat_user_ns(getpid(), &own) < 0 || nets.st_ino == own.st_ino)
+		return;
+	pid_t group = getpgid(peer.pid);
+	kill(group > 1 && group != getpgrp() ? -group : peer.pid, SIGKILL);
+}
+
+/* One that dies of something else while it is told to end has an heir, who does not know: that one is told too. */
 static void end_net(struct netkeeper *n)
 {
 	struct net_header end = {.verb = NET_END};
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-	if (n->net < 0)
-		find_net(n);
-	if (n->net >= 0) {
-		/* the connection proves that its pid is still its own; its heir is in its group */
-		bool ended = msg_send(n->net, &end, sizeof(end), NULL, 0) == 0 && wait_for_end(n->net, END_WAIT_MS);
-		if (!ended && getsockopt(n->net, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 1 &&
+	for (int tries = 0; tries < END_TRIES && (n->net >= 0 || find_net(n) == 0); tries++) {
+		if ((msg_send(n->net, &end, sizeof(end), NULL, 0) < 0 || !wait_for_end(n->net, END_WAIT_MS)) &&
 		    !wait_for_end(n->net, 0)) {
-			pid_t group = getpgid(peer.pid);
-			kill(group > 1 && group != getpgrp() ? -group : peer.pid, SIGKILL);
+			kill_net(n);
 			wait_for_end(n->net, END_WAIT_MS);
 		}
+		hang_up_net(n);
 	}
 	forget_net(n);
 	unlinkat(n->run_dir, NET_SOCKET, 0);

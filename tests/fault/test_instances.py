@@ -33,6 +33,15 @@ def emulators(instance):
     return found
 
 
+def descriptors(pid):
+    """Those of a process with what they are of; some may be closed meanwhile."""
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            yield fd, os.readlink(fd)
+        except OSError:
+            continue
+
+
 @unittest.skipUnless(os.geteuid() == 0 and os.path.exists(IMAGE), "needs root and the machine image: tools/make-image")
 class Machines(unittest.TestCase):
     driver = "vm"
@@ -137,11 +146,8 @@ class Machines(unittest.TestCase):
     def links(self):
         """Of ports in net's routers that somebody is at the other end of, with their indexes."""
         found = set()
-        for fd in pathlib.Path(f"/proc/{self.net()}/fd").iterdir():
-            try:
-                if not os.readlink(fd).startswith("net:"):
-                    continue
-            except OSError:
+        for fd, place in descriptors(self.net()):
+            if not place.startswith("net:"):
                 continue
             shown = subprocess.run(["nsenter", f"--net={fd}", "ip", "-o", "link"], capture_output=True, text=True, check=False).stdout
             found |= {tuple(line.split(": ")[:2]) for line in shown.splitlines() if re.match(r"\d+: p\d", line) and "LOWER_UP" in line}
@@ -290,12 +296,8 @@ class Containers(Machines):
             return subprocess.run(words, capture_output=True, text=True, check=False).stdout.count("\n")
         shown = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
         ours = sum(f": q{kind}{instance_of(self.data)[:8]}-" in line for line in shown.splitlines() for kind in "tv")
-        net, inside = self.net(), []
-        for fd in pathlib.Path(f"/proc/{net}/fd").iterdir():
-            try:
-                place = os.readlink(fd)
-            except OSError:
-                continue
+        inside = []
+        for fd, place in descriptors(self.net()):
             if place.startswith("net:"):
                 enter = ["nsenter", f"--net={fd}"]
                 inside.append((lines(*enter, "ip", "-o", "link"), lines(*enter, "nft", "list", "ruleset"), lines(*enter, "ip", "rule")))
@@ -485,7 +487,7 @@ class Containers(Machines):
         shim = int(pathlib.Path(f"/proc/{init}/status").read_text().split("PPid:")[1].split()[0])
 
         def devices():
-            return sum(os.readlink(path) == "/dev/fuse" for path in pathlib.Path(f"/proc/{shim}/fd").iterdir())
+            return sum(place == "/dev/fuse" for _, place in descriptors(shim))
 
         before, priv = devices(), self.cloud.role_pid("priv")
         os.kill(priv, signal.SIGSTOP)

@@ -470,7 +470,8 @@ static void others_die_and_connections_live(void **state)
 	char first;
 	ino_t a_is = inode(a);
 	int web = open_in(c, a, SOCK_STREAM, "10.0.1.10", 80);
-	assert_true(connects(c, b, "10.0.1.10", 80, &fd));
+	/* the kernel may lose what is sent in the moment in which a link comes */
+	assert_true(eventually(c, connects(c, b, "10.0.1.10", 80, &fd)));
 	int peer = accept(web, NULL, NULL);
 	assert_true(eventually(c, connects(c, -1, "127.77.0.5", 80, &from_here)));
 	int here_peer = accept(web, NULL, NULL);
@@ -633,8 +634,8 @@ static void rates_are_limited(void **state)
 			if (s > 1 && !drained)
 				drained = true, got = sent = 0;
 		} while (s < 2);
-		/* a megabyte a second; what was sent was far more */
-		assert_true(sent > 4000000);
+		/* a megabyte a second; what was sent was more than twice that */
+		assert_true(sent > 2600000);
 		assert_in_range(got, 500000, 1300000);
 	}
 	close(from[0]);

@@ -90,6 +90,9 @@ void ec2_instance_stopped(const struct ec2_scope *s, struct state_ec2_instance_r
 void ec2_instance_terminated(const struct ec2_scope *s, struct state_ec2_instance_record *r, int64_t now_ms, const char *reason,
                              const char *message);
 
+/* All of them, or none: CALL_FAIL if one is protected. */
+int ec2_terminate_all(struct call *c, const struct ec2_terminate_instances_request *in, struct ec2_terminate_instances_result *out);
+
 /* driver.c: how an instance with these tags runs. CALL_FAIL: it cannot as asked. */
 #define EC2_DRIVER_TAG "quartet:driver"
 int ec2_driver_choose(struct call *c, const struct ec2_tag_list *tags, const struct state_ec2_image_record *image,

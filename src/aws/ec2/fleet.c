@@ -83,7 +83,7 @@ static void delete_one(struct call *c, struct str id, struct state_ec2_fleet_rec
 	uint32_t alive;
 	struct ec2_terminate_instances_request end = {.instance_ids = instances_of(&s, id, &alive)};
 	struct ec2_terminate_instances_result ended = {0};
-	if (end.instance_ids.n && ec2_terminate_instances(c, &end, &ended) != CALL_OK) {
+	if (end.instance_ids.n && ec2_terminate_all(c, &end, &ended) != CALL_OK) {
 		refuse(c, id, "unexpectedError", c->error.message, out);
 		c->error = (struct call_error){0};
 		return;

@@ -352,19 +352,41 @@ int ec2_reboot_instances(struct call *c, const struct ec2_reboot_instances_reque
 	return CALL_OK;
 }
 
-int ec2_terminate_instances(struct call *c, const struct ec2_terminate_instances_request *in,
-                            struct ec2_terminate_instances_result *out)
+static int protected_fail(struct call *c, const struct ec2_instance *i)
+{
+	return call_fail(
+	        c, "OperationNotPermitted", 400,
+	        "The instance '%.*s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+	        STR_ARG(i->instance_id));
+}
+
+/* The first one that is protected from termination; NULL: none is. */
+static const struct ec2_instance *find_protected(const struct picked *all)
+{
+	for (uint32_t k = 0; k < all->n; k++)
+		if (all->v[k].no_termination.v && ec2_instance_state(all->v[k].instance) != INSTANCE_TERMINATED)
+			return all->v[k].instance;
+	return NULL;
+}
+
+static bool zone_is_protected(const struct picked *all, struct str zone)
+{
+	for (uint32_t k = 0; k < all->n; k++)
+		if (all->v[k].no_termination.v && ec2_instance_state(all->v[k].instance) != INSTANCE_TERMINATED &&
+		    str_eq(all->v[k].instance->placement->availability_zone, zone))
+			return true;
+	return false;
+}
+
+int ec2_terminate_all(struct call *c, const struct ec2_terminate_instances_request *in, struct ec2_terminate_instances_result *out)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct picked all;
 	if (pick(c, &in->instance_ids, &all) != CALL_OK)
 		return CALL_FAIL;
-	for (uint32_t k = 0; k < all.n; k++)
-		if (all.v[k].no_termination.v && ec2_instance_state(all.v[k].instance) != INSTANCE_TERMINATED)
-			return call_fail(
-			        c, "OperationNotPermitted", 400,
-			        "The instance '%.*s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
-			        STR_ARG(all.v[k].instance->instance_id));
+	const struct ec2_instance *kept = find_protected(&all);
+	if (kept)
+		return protected_fail(c, kept);
 	for (uint32_t k = 0; k < all.n; k++) {
 		struct ec2_instance *i = all.v[k].instance;
 		struct ec2_instance_state *before = i->state;
@@ -378,4 +400,25 @@ int ec2_terminate_instances(struct call *c, const struct ec2_terminate_instances
 		*LIST_ADD(c->arena, &out->terminating_instances) = change_of(i, before);
 	}
 	return CALL_OK;
+}
+
+/* A protected instance keeps those of its zone, and those of other zones end although the call fails: a call of their own, since
+ * one that fails changes nothing. */
+int ec2_terminate_instances(struct call *c, const struct ec2_terminate_instances_request *in,
+                            struct ec2_terminate_instances_result *out)
+{
+	struct picked all;
+	const char *said;
+	if (pick(c, &in->instance_ids, &all) != CALL_OK)
+		return CALL_FAIL;
+	const struct ec2_instance *kept = find_protected(&all);
+	if (!kept)
+		return ec2_terminate_all(c, in, out);
+	struct ec2_terminate_instances_request others = {.force = in->force, .skip_os_shutdown = in->skip_os_shutdown};
+	for (uint32_t k = 0; k < all.n; k++)
+		if (!zone_is_protected(&all, all.v[k].instance->placement->availability_zone))
+			*LIST_ADD(c->arena, &others.instance_ids) = all.v[k].instance->instance_id;
+	if (others.instance_ids.n && !call_tried(c, &said))
+		return call_try(c, c->caller, c->region, &ec2_api, "TerminateInstances", &others);
+	return protected_fail(c, kept);
 }

@@ -114,6 +114,34 @@ class Options(Ec2Case):
             self.ec2.delete_snapshot(SnapshotId=snapshot)
 
 
+@unittest.skipIf(images.no_containers(), images.no_containers())
+class Protection(Ec2Case):
+    def test_it_keeps_those_of_its_zone(self):
+        image = images.image(self.ec2)
+        if not image:
+            self.skipTest("there is no image: tools/make-image")
+        subnets = {s["AvailabilityZone"]: s["SubnetId"] for s in self.ec2.describe_subnets()["Subnets"]}
+        zones = sorted(subnets)[:2]
+        launch = lambda zone: self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=1, MaxCount=1, SubnetId=subnets[zone], TagSpecifications=[  # noqa: E731
+            {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}])["Instances"][0]["InstanceId"]
+        kept, beside, other = launch(zones[0]), launch(zones[0]), launch(zones[1])
+        end_instances(self, self.ec2, kept, beside)
+        protect = lambda on: self.ec2.modify_instance_attribute(InstanceId=kept, DisableApiTermination={"Value": on})  # noqa: E731
+        protect(True)
+        state = lambda i: self.ec2.describe_instances(InstanceIds=[i])["Reservations"][0]["Instances"][0]["State"]["Name"]  # noqa: E731
+        end = lambda *ids, **more: self.ec2.terminate_instances(InstanceIds=ids, **more)  # noqa: E731
+        self.assertAwsError("InvalidInstanceID.NotFound", self.ec2.terminate_instances, InstanceIds=[kept, other, "i-0123456789abcdef0"])
+        self.assertAwsError("DryRunOperation", self.ec2.terminate_instances, InstanceIds=[kept, other], DryRun=True)
+        self.assertIn(state(other), ("pending", "running"))
+        self.assertAwsError("OperationNotPermitted", self.ec2.terminate_instances, InstanceIds=[beside, kept, other],
+                            message=f"The instance '{kept}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.")
+        self.assertIn(state(other), ("shutting-down", "terminated"))
+        self.assertEqual([state(i) in ("pending", "running") for i in (kept, beside)], [True, True])
+        self.assertAwsError("OperationNotPermitted", self.ec2.terminate_instances, InstanceIds=[kept, other])
+        protect(False)
+        self.assertEqual(len(end(beside, kept, other)["TerminatingInstances"]), 3)
+
+
 class MetadataDefaults(Ec2Case):
     """What an account says for launches that say nothing; in a region of its own."""
     def launch(self, image, **more):

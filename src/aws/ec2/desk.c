@@ -119,6 +119,11 @@ static struct desk_item *item_make(struct desk *d, const struct ec2_kind *kind, 
 	return i;
 }
 
+void desk_look(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region, struct str id)
+{
+	desk_mark(item_make(d, kind, account, region, id));
+}
+
 /* A layer is called as the snapshot that made it, and may be in several regions. */
 static struct str item_id(struct arena *a, const struct ec2_kind *kind, struct str region, struct str id)
 {

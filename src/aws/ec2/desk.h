@@ -73,6 +73,8 @@ void desk_free(struct desk *d);
 /* The item of an id; NULL: nothing is looked after under it. */
 struct desk_item *desk_item(struct desk *d, struct str id);
 void desk_mark(struct desk_item *i);
+/* Something that a record is about has changed: a step of it is due. */
+void desk_look(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region, struct str id);
 /* A round of steps soon, whatever is due. */
 void desk_soon(struct desk *d);
 /* A job of an item has ended: it and all that wait get a step. */

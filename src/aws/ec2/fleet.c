@@ -1,9 +1,22 @@
 /* Records of fleets: what DescribeFleets shows, their deletion, and their end. */
-#include "aws/ec2/fleet.h"
+#include "aws/ec2/fleet_plan.h"
 
 #include "base/clock.h"
 
 enum { LISTED_MS = 48 * 3600 * 1000, LOOK_MS = 60 * 1000 };
+
+struct str fleet_of(const struct ec2_instance *i)
+{
+	for (uint32_t k = 0; k < i->tags.n; k++)
+		if (str_is(i->tags.v[k].key, FLEET_TAG))
+			return i->tags.v[k].value;
+	return STR_NONE;
+}
+
+static bool is_instant(const struct state_ec2_fleet_record *r)
+{
+	return str_is(r->fleet->type, "instant");
+}
 
 /* Ids of its instances; *ret_alive: how many of them are not terminated. */
 static struct str_list instances_of(const struct ec2_scope *s, struct str fleet, uint32_t *ret_alive)
@@ -15,13 +28,10 @@ static struct str_list instances_of(const struct ec2_scope *s, struct str fleet,
 		struct state_ec2_instance_record r = {0};
 		if (!ec2_next(&all, &r))
 			return ids;
-		for (uint32_t k = 0; k < r.instance->tags.n; k++) {
-			const struct ec2_tag *t = &r.instance->tags.v[k];
-			if (!str_is(t->key, FLEET_TAG) || !str_eq(t->value, fleet))
-				continue;
-			*LIST_ADD(s->arena, &ids) = all.id;
-			*ret_alive += ec2_instance_state(r.instance) != INSTANCE_TERMINATED;
-		}
+		if (!str_eq(fleet_of(r.instance), fleet))
+			continue;
+		*LIST_ADD(s->arena, &ids) = all.id;
+		*ret_alive += ec2_instance_state(r.instance) != INSTANCE_TERMINATED;
 	}
 }
 
@@ -43,11 +53,18 @@ static void show(struct call *c, void *record, void *output)
 	struct ec2_fleet_data *to = LIST_ADD(c->arena, &out->fleets);
 	*to = *((struct state_ec2_fleet_record *)record)->fleet;
 	uint32_t alive;
-	if (!str_is(to->fleet_state, "deleted_terminating"))
+	if (!str_is(to->type, "instant") || !str_is(to->fleet_state, "deleted_terminating"))
 		return;
 	instances_of(&s, to->fleet_id, &alive);
 	if (!alive)
 		to->fleet_state = S("deleted");
+}
+
+/* Instant fleets are shown to who names them, as on AWS. */
+static bool is_hidden(struct call *c, void *record)
+{
+	(void)c;
+	return is_instant(record);
 }
 
 int ec2_describe_fleets(struct call *c, const struct ec2_describe_fleets_request *in, struct ec2_describe_fleets_result *out)
@@ -58,11 +75,9 @@ int ec2_describe_fleets(struct call *c, const struct ec2_describe_fleets_request
 	                              .ids = &in->fleet_ids,
 	                              .max_results = &in->max_results,
 	                              .next_token = in->next_token,
+	                              .hidden = in->fleet_ids.n ? NULL : is_hidden,
 	                              .show = show};
 	out->fleets.set = true;
-	/* Instant fleets are shown to who names them, as on AWS. */
-	if (!in->fleet_ids.n)
-		return ec2_filters_check(c, fields, &in->filters);
 	return ec2_describe(c, &walk, out, &out->next_token);
 }
 
@@ -77,20 +92,24 @@ static void refuse(struct call *c, struct str id, const char *code, struct str m
 }
 
 /* One that has an instance which may not be terminated stays as it is. */
-static void delete_one(struct call *c, struct str id, struct state_ec2_fleet_record *r, struct ec2_delete_fleets_result *out)
+static void delete_one(struct call *c, struct str id, struct state_ec2_fleet_record *r, bool terminate,
+                       struct ec2_delete_fleets_result *out)
 {
 	struct ec2_scope s = ec2_scope(c);
 	uint32_t alive;
 	struct ec2_terminate_instances_request end = {.instance_ids = instances_of(&s, id, &alive)};
 	struct ec2_terminate_instances_result ended = {0};
-	if (end.instance_ids.n && ec2_terminate_all(c, &end, &ended) != CALL_OK) {
+	if (terminate && end.instance_ids.n && ec2_terminate_all(c, &end, &ended) != CALL_OK) {
 		refuse(c, id, "unexpectedError", c->error.message, out);
 		c->error = (struct call_error){0};
 		return;
 	}
 	struct str before = r->fleet->fleet_state;
-	r->fleet->fleet_state = alive ? S("deleted_terminating") : S("deleted");
+	const char *state = !alive ? "deleted" : terminate ? "deleted_terminating" : "deleted_running";
+	r->fleet->fleet_state = str_from(state);
 	r->fleet->activity_status = STR_NONE;
+	if (!is_instant(r))
+		fleet_note(&s, r, c->now_ms, "fleet-change", state, STR_NONE, STR_NONE);
 	r->ended = OPT_TIME(c->now_ms);
 	ec2_put(&s, &ec2_kind_fleet, id, r);
 	*LIST_ADD(c->arena, &out->successful_fleet_deletions) = (struct ec2_delete_fleet_success_item){
@@ -111,16 +130,16 @@ int ec2_delete_fleets(struct call *c, const struct ec2_delete_fleets_request *in
 		else if (!ec2_find(&s, &ec2_kind_fleet, id, &r))
 			refuse(c, id, "fleetIdDoesNotExist",
 			       arena_printf(c->arena, "The fleet ID '%.*s' does not exist", STR_ARG(id)), out);
-		else if (r.ended.set || fleet_launch_is_under_way(ec2_state(c)->desk, id))
+		else if (r.ended.set || (is_instant(&r) && fleet_launch_is_under_way(ec2_state(c)->desk, id)))
 			refuse(c, id, "fleetNotInDeletableState",
 			       arena_printf(c->arena, "The fleet '%.*s' is not in a state from which it can be deleted.",
 			                    STR_ARG(id)),
 			       out);
-		else if (!in->terminate_instances.v)
+		else if (!in->terminate_instances.v && is_instant(&r))
 			refuse(c, id, "unexpectedError",
 			       S("An instant fleet cannot be deleted without its instances. Set TerminateInstances to true."), out);
 		else
-			delete_one(c, id, &r, out);
+			delete_one(c, id, &r, in->terminate_instances.v, out);
 	}
 	return CALL_OK;
 }
@@ -159,6 +178,13 @@ static void look(void *ctx)
 	desk_mark(i);
 }
 
+void fleet_instance_ends(struct desk_item *i, const struct ec2_instance *instance)
+{
+	struct str fleet = fleet_of(instance);
+	if (str_set(fleet))
+		desk_look(i->desk, &ec2_kind_fleet, i->account, i->region, fleet);
+}
+
 void fleet_step(struct desk_item *i, const struct ec2_scope *s)
 {
 	struct state_ec2_fleet_record r;
@@ -166,8 +192,14 @@ void fleet_step(struct desk_item *i, const struct ec2_scope *s)
 	i->timer = NULL;
 	if (!ec2_find(s, &ec2_kind_fleet, i->id, &r))
 		return;
-	bool cut_off = str_is(r.fleet->fleet_state, "submitted") && !fleet_launch_is_under_way(i->desk, i->id);
+	bool cut_off = is_instant(&r) && str_is(r.fleet->fleet_state, "submitted") && !fleet_launch_is_under_way(i->desk, i->id);
 	int64_t left = r.ended.set ? r.ended.ms + LISTED_MS - clock_wall_ms() : LISTED_MS;
+	if (!is_instant(&r) && !(r.ended.set && left <= 0 && str_is(r.fleet->fleet_state, "deleted"))) {
+		fleet_keep_step(i, s, &r);
+		if (i->busy || i->timer || !r.ended.set)
+			return;
+		left = left > 0 ? left : LOOK_MS; /* it is listed as long as an instance of it runs */
+	}
 	if (cut_off || left <= 0) {
 		i->busy++;
 		desk_edit(i->desk, i->account, i->region, cut_off ? edit_settled : edit_forget, ended, i);

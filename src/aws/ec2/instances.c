@@ -11,6 +11,7 @@
 
 #include "aws/ec2/credit.h"
 #include "aws/ec2/event.h"
+#include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/spot.h"
 #include "base/clock.h"
@@ -485,6 +486,8 @@ void instances_step(struct desk_item *i, const struct ec2_scope *s)
 	}
 	spot_step(i, &r);
 	event_step(i, &r);
+	if (state == INSTANCE_SHUTTING_DOWN || state == INSTANCE_TERMINATED)
+		fleet_instance_ends(i, r.instance);
 	switch (state) {
 	case INSTANCE_PENDING:
 	case INSTANCE_RUNNING:

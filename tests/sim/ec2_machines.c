@@ -381,7 +381,7 @@ static void metadata(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&door, sizeof(door)) | listen(fd, 8), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&door, &size), 0);
 	struct roles *roles = roles_new(&w.cloud);
-	struct identity *identity = identity_open(arena_printf(&w.arena, "%s/ec2", w.dir).p, &error);
+	struct identity *identity = identity_open(arena_printf(&w.arena, "%s/ec2", w.dir).p, NULL, &error);
 	assert_non_null(identity);
 	unsigned tokenless[2] = {0}; /* answered, refused */
 	struct metadata_source source = {.find = find_it, .tokenless = count_tokenless, .ctx = tokenless};

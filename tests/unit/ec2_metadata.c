@@ -68,6 +68,13 @@ static void leaves(void **state)
 	assert_text(&v, "/latest/meta-data/block-device-mapping/ebs1", "/dev/sdf");
 	assert_text(&v, "/latest/dynamic/quartet/volumes/vol-1", "/dev/sdf");
 	assert_text(&v, "/latest/meta-data/instance-life-cycle", "on-demand");
+	assert_text(&v, "/latest/meta-data/metrics/", "vhostmd");
+	assert_text(&v, "/latest/dynamic/fws/instance-monitoring", "disabled");
+	assert_absent(&v, "/latest/meta-data/autoscaling/target-lifecycle-state");
+	v.monitored = true;
+	v.target_state = S("InService");
+	assert_text(&v, "/latest/dynamic/fws/instance-monitoring", "enabled");
+	assert_text(&v, "/latest/meta-data/autoscaling/target-lifecycle-state", "InService");
 	static const char *const absent[] = {"/latest/user-data",
 	                                     "/latest/meta-data/public-keys/",
 	                                     "/latest/meta-data/iam/info",

@@ -24,6 +24,9 @@ bool autoscaling_has_hook(struct store_txn *t, struct arena *a, struct str accou
                           struct str hook);
 /* The ARN of the group that an instance is in; absent: none. */
 struct str autoscaling_group_with(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str instance);
+/* The state that the group wants the instance in, as its metadata say it ("InService", "Terminated"); absent: it is in no group. */
+struct str autoscaling_target_state(struct store_txn *t, struct arena *a, struct str account, struct str region,
+                                    struct str instance);
 
 /* fn is called for every change of a group's record. */
 typedef void autoscaling_group_changed_fn(void *ctx, struct str account, struct str region, struct str group);

@@ -65,6 +65,30 @@ struct str autoscaling_group_with(struct store_txn *t, struct arena *a, struct s
 	return str_set(name) && scaling_find(&s, name, &r) ? r.group->auto_scaling_group_arn : STR_NONE;
 }
 
+struct str autoscaling_target_state(struct store_txn *t, struct arena *a, struct str account, struct str region,
+                                    struct str instance)
+{
+	struct scope s = scope_of(t, a, account, region);
+	struct state_autoscaling_group_record r = {0};
+	struct str name = scaling_group_of(&s, instance);
+	if (!str_set(name) || !scaling_find(&s, name, &r))
+		return STR_NONE;
+	const struct state_autoscaling_member *m = scaling_member(&r, instance);
+	if (!m)
+		return STR_NONE;
+	if (member_ends(m))
+		return member_warm(m) ? S("Warmed:Terminated") : S("Terminated");
+	if (str_starts(m->state, S("Warmed:Pending"))) {
+		const struct autoscaling_warm_pool_configuration *w = r.group->warm_pool_configuration;
+		return ARENA_CAT(a, S("Warmed:"), w && w->pool_state.n ? w->pool_state : S("Stopped"));
+	}
+	if (member_begins(m))
+		return S("InService");
+	if (member_in(m, "EnteringStandby"))
+		return S("Standby");
+	return member_in(m, "Detaching") ? S("Detached") : m->state;
+}
+
 struct autoscaling_groups_watch {
 	struct store_watch *watch;
 	autoscaling_group_changed_fn *fn;

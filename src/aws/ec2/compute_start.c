@@ -34,13 +34,14 @@ static void on_port(struct ec2_state *s, const char *interface, int fd)
 static bool open_metadata(struct ec2_state *s)
 {
 	struct ec2_compute *c = s->compute;
-	char dir[4096];
+	char dir[4096], shown[4096];
 	unsigned char key[METADATA_KEY_BYTES];
 	int error = 0;
 	if (c->metadata)
 		return true;
 	snprintf(dir, sizeof(dir), "%s/ec2", s->cloud->data_dir);
-	c->identity = identity_open(dir, &error);
+	snprintf(shown, sizeof(shown), "%s/tls/instance-identity.pem", s->cloud->data_dir);
+	c->identity = identity_open(dir, shown, &error);
 	if (!c->identity) {
 		log_error("ec2: no metadata service: %s: %s", dir, strerror(-error));
 		return false;

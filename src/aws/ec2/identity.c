@@ -39,12 +39,12 @@ static bool certify(struct identity *i)
 	       X509_sign(i->certificate, i->key, EVP_sha256());
 }
 
-/* Key and certificate in one file, so that there is never one without the other. */
-static int write_file(const struct identity *i, const char *path)
+/* Key and certificate in one file, so that there is never one without the other; or the certificate alone, for everybody. */
+static int write_file(const struct identity *i, const char *path, bool secret)
 {
 	char temporary[NAME_MAX_BYTES + sizeof(".new")];
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, secret ? 0600 : 0644);
 	if (fd < 0)
 		return -errno;
 	FILE *f = fdopen(fd, "w");
@@ -52,7 +52,7 @@ static int write_file(const struct identity *i, const char *path)
 		close(fd);
 		return -ENOMEM;
 	}
-	bool good = PEM_write_PrivateKey(f, i->key, NULL, NULL, 0, NULL, NULL) && PEM_write_X509(f, i->certificate) &&
+	bool good = (!secret || PEM_write_PrivateKey(f, i->key, NULL, NULL, 0, NULL, NULL)) && PEM_write_X509(f, i->certificate) &&
 	            fflush(f) == 0 && fsync(fd) == 0;
 	good = fclose(f) == 0 && good;
 	return good && rename(temporary, path) == 0 ? 0 : -EIO;
@@ -69,7 +69,7 @@ static int read_file(struct identity *i, const char *path)
 	return i->key && i->certificate ? 0 : -EINVAL;
 }
 
-struct identity *identity_open(const char *dir, int *ret_error)
+struct identity *identity_open(const char *dir, const char *shown, int *ret_error)
 {
 	char path[NAME_MAX_BYTES];
 	struct identity *i = calloc(1, sizeof(*i));
@@ -79,8 +79,10 @@ struct identity *identity_open(const char *dir, int *ret_error)
 	int e = mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : read_file(i, path);
 	if (e == -ENOENT) {
 		i->key = EVP_RSA_gen(2048);
-		e = i->key && certify(i) ? write_file(i, path) : -EIO;
+		e = i->key && certify(i) ? write_file(i, path, true) : -EIO;
 	}
+	if (e == 0 && shown && access(shown, F_OK) < 0)
+		e = write_file(i, shown, false);
 	if (e == 0)
 		return i;
 	identity_close(i);

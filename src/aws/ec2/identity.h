@@ -1,12 +1,14 @@
-/* What signs instance identity documents: a key and a certificate of this cloud, in DATA/ec2. Called by the metadata service. */
+/* What signs instance identity documents: a key and a certificate of this cloud, in DATA/ec2; the certificate alone, for those who
+ * verify, in DATA/tls. Called by the metadata service. */
 #pragma once
 #include "base/arena.h"
 
 struct identity;
 
-/* Reads the key and the certificate, or makes them: a tenth of a second, once. NULL: the reason is in *ret_error (negative errno).
+/* Reads the key and the certificate, or makes them: a tenth of a second, once. `shown` is where the certificate is put, NULL:
+ * nowhere. NULL: the reason is in *ret_error (negative errno).
  */
-struct identity *identity_open(const char *dir, int *ret_error);
+struct identity *identity_open(const char *dir, const char *shown, int *ret_error);
 /* The one that the metadata service signs with; NULL: there is none, or nobody has asked for it yet. */
 struct ec2_state;
 const struct identity *ec2_compute_identity(const struct ec2_state *s);

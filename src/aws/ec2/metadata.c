@@ -151,6 +151,7 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 	add(l, S("meta-data/ami-id"), v->image_id);
 	add(l, S("meta-data/ami-launch-index"), arena_printf(a, "%u", v->launch_index));
 	add(l, S("meta-data/ami-manifest-path"), S("(unknown)"));
+	add(l, S("meta-data/autoscaling/target-lifecycle-state"), v->target_state);
 	for (size_t i = 0; i < v->device_count; i++)
 		add(l, ARENA_CAT(a, S("meta-data/block-device-mapping/"), v->devices[i].name), v->devices[i].device);
 	add(l, S("meta-data/events/maintenance/history"), str_set(v->events_history) ? v->events_history : S("[]"));
@@ -168,6 +169,8 @@ static void add_metadata(struct leaves *l, const struct metadata_view *v)
 	add(l, S("meta-data/local-hostname"), v->host_name);
 	add(l, S("meta-data/local-ipv4"), main_address.private);
 	add(l, S("meta-data/mac"), first ? first->mac : STR_NONE);
+	/* What is left of it on AWS: programs of hypervisors other than Amazon's read it. */
+	add(l, S("meta-data/metrics/vhostmd"), S("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"));
 	for (size_t i = 0; i < v->interface_count; i++)
 		add_interface(l, v, &v->interfaces[i]);
 	add(l, S("meta-data/placement/availability-zone"), v->zone);
@@ -224,6 +227,7 @@ struct str metadata_identity_document(struct arena *a, const struct metadata_vie
 
 static void add_dynamic(struct leaves *l, const struct metadata_view *v)
 {
+	add(l, S("dynamic/fws/instance-monitoring"), v->monitored ? S("enabled") : S("disabled"));
 	add(l, S("dynamic/instance-identity/document"), metadata_identity_document(l->arena, v));
 	add(l, S("dynamic/instance-identity/pkcs7"), v->identity_pkcs7);
 	add(l, S("dynamic/instance-identity/rsa2048"), v->identity_rsa2048);

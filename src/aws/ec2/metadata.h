@@ -29,9 +29,10 @@ struct metadata_view {
 	struct str instance_id, image_id, type, reservation_id, account, region, zone, zone_id, architecture;
 	int64_t pending_ms; /* when it was launched */
 	unsigned launch_index;
-	struct str group_name; /* of the placement group */
-	unsigned partition;    /* 0: none */
-	bool spot;
+	struct str group_name;                       /* of the placement group */
+	unsigned partition;                          /* 0: none */
+	bool spot, monitored;                        /* monitored: in detail */
+	struct str target_state;                     /* that its Auto Scaling group wants it in; absent: it is in none */
 	struct str events_scheduled, events_history; /* event.h; absent: none */
 	int64_t interrupt_ms;                        /* when a spot instance that has its notice is terminated; 0: it has none */
 	int64_t recommended_ms;                      /* since when it is recommended to be replaced; 0: it is not */

@@ -1,4 +1,5 @@
 #include "aws/ec2/metadata_find.h"
+#include "aws/autoscaling/autoscaling.h"
 
 #include "aws/ec2/event.h"
 #include "aws/ec2/interface.h"
@@ -120,6 +121,9 @@ bool metadata_of_instance(const struct ec2_scope *s, struct cloud *cloud, struct
 	                                   .group_name = i->placement->group_name.n ? i->placement->group_name : STR_NONE,
 	                                   .partition = (unsigned)i->placement->partition_number.v,
 	                                   .spot = str_is(i->instance_lifecycle, "spot"),
+	                                   .monitored = i->monitoring && !str_is(i->monitoring->state, "disabled"),
+	                                   .target_state =
+	                                           autoscaling_target_state(s->txn, s->arena, s->account, s->region, instance_id),
 	                                   .events_scheduled = event_metadata(s->arena, &r, true),
 	                                   .events_history = event_metadata(s->arena, &r, false),
 	                                   .interrupt_ms = r.interrupt.set ? r.interrupt.ms : 0,

@@ -1,5 +1,7 @@
 """Groups: what is there becomes what is wanted, and says why."""
+import os
 import re
+import subprocess
 import unittest
 
 from groups import GroupCase, wait
@@ -114,6 +116,12 @@ class Groups(GroupCase):
         self.scaling.resume_processes(AutoScalingGroupName="g", ScalingProcesses=["ReplaceUnhealthy"])
         wait(self, lambda: member not in self.ids() and len(self.members(state="InService")) == 1)
 
+    def target_state(self, member):
+        """What the instance finds of it in its metadata."""
+        ask = "curl -sf -m 5 http://169.254.169.254/latest/meta-data/autoscaling/target-lifecycle-state"
+        return subprocess.run([os.environ["QUARTET"], "exec", member, "sh", "-c", ask], env={**os.environ, "AWS_DEFAULT_REGION": self.region},
+                              capture_output=True, timeout=60, check=False).stdout
+
     def test_lifecycle_hooks(self):
         self.template()
         hooks = [{"LifecycleHookName": w, "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{w.upper()}", "HeartbeatTimeout": 3600}
@@ -121,10 +129,12 @@ class Groups(GroupCase):
         self.group(MinSize=0, MaxSize=2, DesiredCapacity=1, LifecycleHookSpecificationList=hooks)
         member = wait(self, lambda: self.members(state="Pending:Wait"))[0]["InstanceId"]
         self.scaling.record_lifecycle_action_heartbeat(AutoScalingGroupName="g", LifecycleHookName="launching", InstanceId=member)
+        wait(self, lambda: self.target_state(member) == b"InService")
         self.scaling.complete_lifecycle_action(AutoScalingGroupName="g", LifecycleHookName="launching", InstanceId=member, LifecycleActionResult="CONTINUE")
         self.settled(1)
         self.scaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=0)
         wait(self, lambda: self.members(state="Terminating:Wait"))
+        self.assertEqual(self.target_state(member), b"Terminated")
         self.assertEqual(self.running(), {member})
         self.scaling.complete_lifecycle_action(AutoScalingGroupName="g", LifecycleHookName="terminating", InstanceId=member, LifecycleActionResult="ABANDON")
         wait(self, lambda: not self.members())

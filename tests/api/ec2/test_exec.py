@@ -1,4 +1,5 @@
 """`quartet exec i-...`: commands and shells in an instance that is a container."""
+import base64
 import fcntl
 import hashlib
 import http.client
@@ -9,6 +10,7 @@ import select
 import signal
 import struct
 import subprocess
+import tempfile
 import termios
 import time
 import unittest
@@ -53,6 +55,37 @@ class Exec(TestCase):
         self.assertEqual((done.returncode, done.stderr), (127, b"no-such-command: No such file or directory\n"))
         self.assertEqual(self.inside("/etc/passwd").returncode, 126)
         self.assertEqual(self.inside("tty").stdout, b"not a tty\n")
+
+    def metadata(self, path):
+        return self.inside("sh", "-c", "for i in $(seq 150); do t=$(curl -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "
+                           "http://169.254.169.254/latest/api/token) && break; sleep 0.2; done; "
+                           f"curl -sf -m 10 -H \"X-aws-ec2-metadata-token: $t\" http://169.254.169.254/latest/{path}").stdout
+
+    def test_who_it_is_can_be_verified(self):
+        """Outside, with the certificate that the cloud shows, in the three ways that AWS's documentation has."""
+        at = "dynamic/instance-identity/"
+        certificate = os.path.join(os.environ["QUARTET_DATA"], "tls", "instance-identity.pem")
+        document, signature = self.metadata(at + "document"), base64.b64decode(self.metadata(at + "signature"))
+        self.assertEqual(json.loads(document)["instanceId"], self.instance)
+        with open(certificate, encoding="ascii") as file:
+            self.assertNotIn("PRIVATE", file.read())
+
+        def openssl(*words):
+            return subprocess.run(["openssl", *words], capture_output=True, timeout=60, check=False)
+        with tempfile.TemporaryDirectory(prefix="quartet-identity-") as own:
+            def file(name, data):
+                with open(os.path.join(own, name), "wb") as out:
+                    out.write(data)
+                return out.name
+            key = file("key", openssl("x509", "-in", certificate, "-noout", "-pubkey").stdout)
+            good, bad = file("document", document), file("other", document.replace(b"t3.micro", b"m5.large"))
+            for name, rc in ((good, 0), (bad, 1)):
+                self.assertEqual(openssl("dgst", "-sha256", "-verify", key, "-signature", file("signature", signature), name).returncode, rc)
+            for form in ("pkcs7", "rsa2048"):
+                sealed = file(form, b"-----BEGIN PKCS7-----\n" + self.metadata(at + form) + b"\n-----END PKCS7-----\n")
+                done = openssl("smime", "-verify", "-in", sealed, "-inform", "PEM", "-certfile", certificate, "-noverify")
+                self.assertEqual((done.returncode, done.stdout), (0, document), done.stderr)
+        self.assertEqual(self.metadata("dynamic/fws/instance-monitoring"), b"disabled")
 
     def test_what_a_command_sees_is_the_container(self):
         """Its namespaces, its control group, nothing of the machine's."""

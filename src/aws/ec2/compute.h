@@ -23,6 +23,7 @@ struct ec2_volume_new {
 	struct str type; /* absent: gp2 */
 	struct opt_int size, iops, throughput;
 	struct str snapshot; /* absent: empty */
+	struct str lender;   /* whose it is where an image allows its use; absent: it has to be the account's, or shared with it */
 	struct ec2_tag_list tags;
 	const char *noun; /* of a refusal: "size" */
 };

@@ -124,10 +124,10 @@ void desk_look(struct desk *d, const struct ec2_kind *kind, struct str account, 
 	desk_mark(item_make(d, kind, account, region, id));
 }
 
-/* A layer is called as the snapshot that made it, and may be in several regions. */
-static struct str item_id(struct arena *a, const struct ec2_kind *kind, struct str region, struct str id)
+/* A layer is called as the snapshot that made it, and may be in several regions and accounts. */
+static struct str item_id(struct arena *a, const struct ec2_kind *kind, struct str account, struct str region, struct str id)
 {
-	return kind == &ec2_kind_layer ? ARENA_CAT(a, S("layer:"), region, S(":"), id) : id;
+	return kind == &ec2_kind_layer ? ARENA_CAT(a, S("layer:"), account, S(":"), region, S(":"), id) : id;
 }
 
 struct desk_item *desk_hold(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region, struct str id,
@@ -157,7 +157,8 @@ static void look_at(struct desk *d, struct arena *a, struct str record_key)
 		return;
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
 		if (str_is(parts.v[3], kinds[k]->prefix))
-			desk_mark(item_make(d, kinds[k], parts.v[1], parts.v[2], item_id(a, kinds[k], parts.v[2], parts.v[4])));
+			desk_mark(item_make(d, kinds[k], parts.v[1], parts.v[2],
+			                    item_id(a, kinds[k], parts.v[1], parts.v[2], parts.v[4])));
 }
 
 static void changed(void *ctx, const struct store_event *e)

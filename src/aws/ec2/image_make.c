@@ -1,6 +1,7 @@
 /* Images: from snapshots, from instances, from other images; and their end. An image of an instance is pending until the snapshots
  * of its volumes are done (storage.c). */
 #include "aws/ec2/image_default.h"
+#include "aws/ec2/snapshot_share.h"
 
 #include "base/clock.h"
 
@@ -73,6 +74,10 @@ static int check_disk(struct call *c, const struct ec2_block_device_mapping *d, 
 		return d->ebs->volume_size.set ? CALL_OK : ec2_missing(c, "size/snapshot");
 	if (ec2_snapshot_usable(c, d->ebs->snapshot_id, &snapshot) != CALL_OK)
 		return CALL_FAIL;
+	/* An image stands on what its owner can keep. */
+	struct state_ec2_snapshot_record shared;
+	if (snapshot_find_shared(c, d->ebs->snapshot_id, &shared))
+		return call_fail(c, "AuthFailure", 403, "Not authorized for snapshot: %.*s", STR_ARG(d->ebs->snapshot_id));
 	if (!ret->ebs->volume_size.set)
 		ret->ebs->volume_size = snapshot.snapshot->volume_size;
 	if (ret->ebs->volume_size.v < snapshot.snapshot->volume_size.v)
@@ -285,11 +290,14 @@ static int find_source(struct call *c, const struct ec2_copy_image_request *in, 
 {
 	if (ec2_image_usable(c, in->source_image_id, ret) != CALL_OK)
 		return CALL_FAIL;
-	if (!str_eq(ret->image->owner_id, c->account))
-		return call_fail(c, "InvalidRequest", 400, "The storage for the AMI is not available to this account.");
+	bool others = !str_eq(ret->image->owner_id, c->account);
 	*ret_snapshots = arena_array(c->arena, ret->image->block_device_mappings.n + 1, sizeof(**ret_snapshots));
 	for (uint32_t k = 0; k < ret->image->block_device_mappings.n; k++) {
 		struct str id = ret->image->block_device_mappings.v[k].ebs->snapshot_id;
+		struct state_ec2_snapshot_record shared;
+		/* To launch it is one permission, to have its storage another. */
+		if (id.n && others && !snapshot_find_shared(c, id, &shared))
+			return call_fail(c, "InvalidRequest", 400, "You do not have permission to access the storage of this ami");
 		if (id.n && ec2_snapshot_usable(c, id, &(*ret_snapshots)[k]) != CALL_OK)
 			return CALL_FAIL;
 	}

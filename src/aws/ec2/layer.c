@@ -1,6 +1,7 @@
-/* Which layers there are. A copy in another region costs no file: it is one more record of the same layers, and beside the records
- * lies an index of the regions that a layer was copied to or from, by which the last one that lets go knows that it is the last.
- * Both change in one transaction, so that of two regions that let go at a time one sees the other. */
+/* Which layers there are. A copy in another region, or what another account was allowed to make of a snapshot, costs no file: it is
+ * one more record of the same layers, and beside the records lies an index of the regions of accounts that have a layer, by which
+ * the last one that lets go knows that it is the last. Both change in one transaction, so that of two that let go at a time one
+ * sees the other. */
 #include "aws/ec2/layer.h"
 #include "aws/ec2/desk.h"
 
@@ -15,7 +16,29 @@ static struct str layer_key(const struct ec2_scope *s, struct str name)
 
 static struct str shared_key(const struct ec2_scope *s, struct str name)
 {
+	return KEY(s->arena, S("ec2-layer-in"), name, s->account, s->region);
+}
+
+/* Of a build that knew copies within an account alone. */
+static struct str old_shared_key(const struct ec2_scope *s, struct str name)
+{
 	return KEY(s->arena, S("ec2-shared-layer"), s->account, name, s->region);
+}
+
+/* Whoever is in the old index is in the new one before anybody else is. */
+static void take_over(const struct ec2_scope *s, struct str name)
+{
+	struct str under = KEY_UNDER(s->arena, S("ec2-shared-layer"), s->account, name), key;
+	struct store_iter *iter = store_scan(s->txn, under, store_prefix_end(s->arena, under), false);
+	struct store_value v;
+	struct ec2_scope other = *s;
+	while (store_next(iter, &key, &v)) {
+		struct str_list parts = record_key_parts(s->arena, key);
+		if (parts.n != 4)
+			continue;
+		other.region = parts.v[3];
+		store_put(s->txn, shared_key(&other, name), S(""));
+	}
 }
 
 bool layer_get(const struct ec2_scope *s, struct str name, struct state_ec2_layer_record *ret)
@@ -35,7 +58,7 @@ void layer_look(const struct ec2_scope *s, struct str name)
 		layer_put(s, name, &r);
 }
 
-/* --- in several regions */
+/* --- in several regions and accounts */
 
 /* Snapshots are paid for by what their own layer holds (usage.c). */
 static int64_t bytes_of(const struct ec2_scope *s, struct str name)
@@ -53,26 +76,33 @@ int64_t layer_share(const struct ec2_scope *from, const struct ec2_scope *to, st
 {
 	struct state_ec2_layer_record r, there;
 	int64_t bytes = 0;
-	if (str_eq(from->region, to->region))
+	if (str_eq(from->region, to->region) && str_eq(from->account, to->account))
 		return 0;
 	for (; layer_get(from, name, &r) && !layer_get(to, name, &there); name = r.under) {
 		bytes += bytes_of(from, name);
 		layer_put(to, name, &r);
+		take_over(from, name);
 		store_put(to->txn, shared_key(from, name), S(""));
 		store_put(to->txn, shared_key(to, name), S(""));
 	}
 	return bytes;
 }
 
-static bool elsewhere(const struct ec2_scope *s, struct str name)
+static bool others_below(const struct ec2_scope *s, struct str under, struct str own)
 {
-	struct str under = KEY_UNDER(s->arena, S("ec2-shared-layer"), s->account, name), key;
 	struct store_iter *iter = store_scan(s->txn, under, store_prefix_end(s->arena, under), false);
 	struct store_value v;
+	struct str key;
 	while (store_next(iter, &key, &v))
-		if (!str_eq(key, shared_key(s, name)))
+		if (!str_eq(key, own))
 			return true;
 	return false;
+}
+
+static bool elsewhere(const struct ec2_scope *s, struct str name)
+{
+	return others_below(s, KEY_UNDER(s->arena, S("ec2-layer-in"), name), shared_key(s, name)) ||
+	       others_below(s, KEY_UNDER(s->arena, S("ec2-shared-layer"), s->account, name), old_shared_key(s, name));
 }
 
 /* --- their end */
@@ -101,12 +131,13 @@ static void drop(const struct ec2_scope *s, struct str name, const struct state_
 {
 	store_delete(s->txn, layer_key(s, name));
 	store_delete(s->txn, shared_key(s, name));
+	store_delete(s->txn, old_shared_key(s, name));
 	layer_look(s, r->under);
 }
 
 static struct str name_of(const struct desk_item *i)
 {
-	return str_from_at(i->id, sizeof("layer::") - 1 + i->region.n);
+	return str_from_at(i->id, sizeof("layer:::") - 1 + i->account.n + i->region.n);
 }
 
 static void edit_gone(const struct ec2_scope *s, void *ctx)
@@ -116,8 +147,8 @@ static void edit_gone(const struct ec2_scope *s, void *ctx)
 		drop(s, name_of(ctx), &r);
 }
 
-/* Another region has it still, unless that has let go meanwhile: then the record is written anew, and the file goes by the next
- * step. */
+/* Another region, or another account, has it still, unless that has let go meanwhile: then the record is written anew, and the file
+ * goes by the next step. */
 static void edit_left(const struct ec2_scope *s, void *ctx)
 {
 	struct state_ec2_layer_record r;

@@ -248,6 +248,16 @@ static int take_disks(struct call *c, struct launch *l)
 
 /* --- one instance */
 
+/* Whose snapshot it is, if it is the image's: who may launch that may have it. */
+static struct str lender_of(const struct launch *l, struct str snapshot)
+{
+	const struct ec2_block_device_mapping_list *all = &l->image.image->block_device_mappings;
+	for (uint32_t k = 0; k < all->n; k++)
+		if (all->v[k].ebs && snapshot.n && str_eq(all->v[k].ebs->snapshot_id, snapshot))
+			return l->image.image->owner_id;
+	return STR_NONE;
+}
+
 static int make_disks(struct call *c, const struct launch *l, struct ec2_instance *i)
 {
 	struct ec2_scope s = ec2_scope(c);
@@ -262,6 +272,7 @@ static int make_disks(struct call *c, const struct launch *l, struct ec2_instanc
 		                                   .iops = d->ebs->iops,
 		                                   .throughput = d->ebs->throughput,
 		                                   .snapshot = d->ebs->snapshot_id,
+		                                   .lender = lender_of(l, d->ebs->snapshot_id),
 		                                   .tags = ec2_tags_for(c, &l->in->tag_specifications, &ec2_kind_volume)};
 		if (ec2_volume_make(c, &new, &v) != CALL_OK)
 			return CALL_FAIL;

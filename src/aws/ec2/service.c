@@ -13,6 +13,7 @@
 #include "aws/ec2/profile.h"
 #include "aws/ec2/requirements.h"
 #include "aws/ec2/run.h"
+#include "aws/ec2/snapshot_share.h"
 #include "aws/ec2/spot.h"
 #include "aws/ec2/sync.h"
 #include "aws/ec2/tag.h"
@@ -147,7 +148,8 @@ static const struct service_op ops[] = {
         ROW(describe_security_group_references, DescribeSecurityGroupReferences, READ),
         ROW(describe_security_group_rules, DescribeSecurityGroupRules, READ),
         ROW(describe_security_groups, DescribeSecurityGroups, READ),
-        ROW(describe_snapshots, DescribeSnapshots, READ, .missing = "snapshots of other accounts"),
+        ROW(describe_snapshot_attribute, DescribeSnapshotAttribute, READ, .missing = "product codes"),
+        ROW(describe_snapshots, DescribeSnapshots, READ),
         ROW(describe_stale_security_groups, DescribeStaleSecurityGroups, READ),
         ROW(describe_subnets, DescribeSubnets, READ),
         ROW(describe_tags, DescribeTags, READ),
@@ -223,6 +225,7 @@ static const struct service_op ops[] = {
         ROW(modify_network_interface_attribute, ModifyNetworkInterfaceAttribute,
             .missing = "ENA settings, connection tracking, public addresses"),
         ROW(modify_security_group_rules, ModifySecurityGroupRules),
+        ROW(modify_snapshot_attribute, ModifySnapshotAttribute, .missing = "product codes"),
         ROW(modify_subnet_attribute, ModifySubnetAttribute, .missing = "DNS64, Outposts, names after instances' ids"),
         ROW(modify_volume, ModifyVolume, .missing = "multi-attach"),
         ROW(monitor_instances, MonitorInstances),
@@ -239,6 +242,7 @@ static const struct service_op ops[] = {
         ROW(replace_route_table_association, ReplaceRouteTableAssociation),
         ROW(reset_instance_attribute, ResetInstanceAttribute, .missing = "kernels"),
         ROW(reset_image_attribute, ResetImageAttribute),
+        ROW(reset_snapshot_attribute, ResetSnapshotAttribute),
         ROW(reset_network_interface_attribute, ResetNetworkInterfaceAttribute),
         ROW(revoke_security_group_egress, RevokeSecurityGroupEgress),
         ROW(revoke_security_group_ingress, RevokeSecurityGroupIngress),

@@ -1,13 +1,14 @@
 /* Snapshots. Making one is storage.c's work; a copy is another name for the same layer. */
 #include "aws/ec2/image_default.h"
 #include "aws/ec2/layer.h"
+#include "aws/ec2/snapshot_share.h"
 #include "base/clock.h"
 
 int ec2_snapshot_usable(struct call *c, struct str id, struct state_ec2_snapshot_record *ret)
 {
 	if (default_image_snapshot(ec2_state(c)->image, c->arena, ret) && str_eq(ret->snapshot->snapshot_id, id))
 		return CALL_OK;
-	if (ec2_get(c, &ec2_kind_snapshot, id, ret) != CALL_OK)
+	if (!snapshot_find_shared(c, id, ret) && ec2_get(c, &ec2_kind_snapshot, id, ret) != CALL_OK)
 		return CALL_FAIL;
 	if (!str_is(ret->snapshot->state, "completed"))
 		return call_fail(c, "IncorrectState", 400, "Snapshot '%.*s' is not in the 'completed' state.", STR_ARG(id));
@@ -57,6 +58,7 @@ struct ec2_snapshot *ec2_snapshot_copy(struct call *c, struct str source_region,
 {
 	struct ec2_scope s = ec2_scope(c), from = s;
 	from.region = source_region;
+	from.account = source->snapshot->owner_id;
 	struct ec2_snapshot *made = ec2_snapshot_new(c, description, S("vol-ffffffff"), source->snapshot->volume_size.v);
 	made->tags = tags;
 	made->state = S("completed");
@@ -141,7 +143,7 @@ bool ec2_snapshot_remove(const struct ec2_scope *s, const struct state_ec2_snaps
 	if (str_set(*ret_image) || str_is(r->snapshot->state, "pending"))
 		return false;
 	hand_on_bytes(s, r);
-	ec2_drop(s, &ec2_kind_snapshot, id);
+	snapshot_drop(s, id);
 	layer_look(s, r->layer);
 	return true;
 }
@@ -192,27 +194,35 @@ static void show(struct call *c, void *record, void *output)
 	*LIST_ADD(c->arena, &out->snapshots) = *(struct ec2_snapshot *)ec2_shape(&ec2_kind_snapshot, record);
 }
 
-static bool names_caller(struct call *c, const struct str_list *list)
-{
-	for (uint32_t i = 0; i < list->n; i++)
-		if (str_is(list->v[i], "self") || str_eq(list->v[i], c->account))
-			return true;
-	return !list->n;
-}
-
 int ec2_describe_snapshots(struct call *c, const struct ec2_describe_snapshots_request *in,
                            struct ec2_describe_snapshots_result *out)
 {
+	struct str after;
+	struct str_list own = {0}, others = {0};
+	out->snapshots.set = true;
+	if (ec2_filters_check(c, fields, &in->filters) != CALL_OK)
+		return CALL_FAIL;
+	for (uint32_t k = 0; k < in->snapshot_ids.n; k++) {
+		struct state_ec2_snapshot_record r;
+		bool shared = snapshot_find_shared(c, in->snapshot_ids.v[k], &r);
+		*LIST_ADD(c->arena, shared ? &others : &own) = in->snapshot_ids.v[k];
+	}
 	const struct ec2_walk walk = {.kind = &ec2_kind_snapshot,
 	                              .fields = fields,
 	                              .filters = &in->filters,
-	                              .ids = &in->snapshot_ids,
+	                              .ids = in->snapshot_ids.n ? &own : &in->snapshot_ids,
 	                              .max_results = &in->max_results,
 	                              .next_token = in->next_token,
 	                              .show = show};
-	out->snapshots.set = true;
-	/* The account sees its own ones alone. */
-	if (!names_caller(c, &in->owner_ids) || !names_caller(c, &in->restorable_by_user_ids))
-		return ec2_filters_check(c, fields, &in->filters);
-	return ec2_describe(c, &walk, out, &out->next_token);
+	if (in->snapshot_ids.n && in->max_results.set)
+		return ec2_combination(c, "The parameter snapshotIds cannot be used with the parameter maxResults");
+	if (ec2_page_begin(c, &in->max_results, 5, 1000, in->next_token, &after) != CALL_OK)
+		return CALL_FAIL;
+	/* The account's own ones come first, then those that others share with it. */
+	if (!str_starts(after, S("shared/")) && (own.n || !in->snapshot_ids.n) && snapshots_wanted(c, in, c->account) &&
+	    ec2_describe(c, &walk, out, &out->next_token) != CALL_OK)
+		return CALL_FAIL;
+	if (!str_set(out->next_token) && (others.n || !in->snapshot_ids.n))
+		snapshots_show_shared(c, in, fields, &others, after, out);
+	return CALL_OK;
 }

@@ -1,5 +1,6 @@
 /* Volumes: making, describing, growing, deleting. Files follow the records (storage.c). */
 #include "aws/ec2/compute.h"
+#include "aws/ec2/layer.h"
 #include "base/clock.h"
 
 enum { MODIFY_PAUSE_MS = 6 * 3600 * 1000 };
@@ -67,6 +68,21 @@ static void set_speed(struct ec2_volume *v, const struct volume_type *t, struct 
 		v->throughput = throughput.set ? throughput : OPT_INT(125);
 }
 
+/* The snapshot, and its layers in this account as well. */
+static int take_snapshot(struct call *c, const struct ec2_volume_new *what, struct state_ec2_snapshot_record *ret)
+{
+	struct ec2_scope s = ec2_scope(c), from = s;
+	from.account = what->lender;
+	if (!str_set(what->lender) || !ec2_find(&from, &ec2_kind_snapshot, what->snapshot, ret) ||
+	    !str_is(ret->snapshot->state, "completed")) {
+		if (ec2_snapshot_usable(c, what->snapshot, ret) != CALL_OK)
+			return CALL_FAIL;
+		from.account = ret->snapshot->owner_id;
+	}
+	layer_share(&from, &s, ret->layer);
+	return CALL_OK;
+}
+
 int ec2_volume_make(struct call *c, const struct ec2_volume_new *what, struct state_ec2_volume_record *ret)
 {
 	struct ec2_scope s = ec2_scope(c);
@@ -75,7 +91,7 @@ int ec2_volume_make(struct call *c, const struct ec2_volume_new *what, struct st
 	const struct volume_type *t = type_of(type_name);
 	if (!t)
 		return ec2_invalid(c, "Value (%.*s) for parameter volumeType is invalid.", STR_ARG(type_name));
-	if (str_set(what->snapshot) && ec2_snapshot_usable(c, what->snapshot, &snapshot) != CALL_OK)
+	if (str_set(what->snapshot) && take_snapshot(c, what, &snapshot) != CALL_OK)
 		return CALL_FAIL;
 	int64_t least = snapshot.snapshot ? snapshot.snapshot->volume_size.v : 0, size = what->size.set ? what->size.v : least;
 	if (check_shape(c, t, size, what->iops, what->throughput) != CALL_OK)

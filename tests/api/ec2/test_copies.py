@@ -1,4 +1,4 @@
-"""Snapshots and images copied from one region to another: each region's are its own, and the blocks on the disk are one for both."""
+"""Snapshots and images copied from one region to another, or shared with another account: each one's are its own, and the blocks on the disk are one for both."""
 import os
 import re
 import subprocess
@@ -11,6 +11,7 @@ from ec2 import Ec2Case
 from images import image, no_containers
 
 FAST = {"Delay": 1, "MaxAttempts": 120}
+OTHER = "444455556666"  # an account's number, with the secret "test", is its root
 
 
 def file_of(layer):
@@ -94,6 +95,53 @@ class Copies(Ec2Case):
         self.source.delete_snapshot(SnapshotId=snapshot)
         self.forget(self.source, volume)
 
+    def test_another_account_makes_volumes_of_it(self):
+        volume, snapshot = self.snapshot()
+        friend, stranger = (client("ec2", region=self.there, key=account, secret="test") for account in (OTHER, "777788889999"))
+        permission = lambda: self.source.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")["CreateVolumePermissions"]  # noqa: E731
+        modify = lambda **more: self.source.modify_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission", **more)  # noqa: E731
+        seen = lambda ec2, **more: [s["SnapshotId"] for s in ec2.describe_snapshots(**more)["Snapshots"]]  # noqa: E731
+        make = {"AvailabilityZone": self.there + "a", "SnapshotId": snapshot}
+        self.assertEqual(permission(), [])
+        self.assertAwsError("InvalidSnapshot.NotFound", friend.create_volume, **make)
+        modify(OperationType="add", UserIds=[OTHER])
+        self.assertEqual(permission(), [{"UserId": OTHER}])
+        shown = friend.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]
+        self.assertEqual((shown["OwnerId"] == OTHER, shown["VolumeSize"]), (False, 1))
+        own = friend.copy_snapshot(SourceSnapshotId=snapshot, SourceRegion=self.there)["SnapshotId"]
+        self.assertEqual(sorted(seen(friend)), sorted([own, snapshot]))
+        self.assertEqual((seen(friend, OwnerIds=["self"]), seen(friend, OwnerIds=[shown["OwnerId"]]), seen(friend, RestorableByUserIds=["self"], OwnerIds=[shown["OwnerId"]])),
+                         ([own], [snapshot], [snapshot]))
+        pages = [[s["SnapshotId"] for s in p["Snapshots"]] for p in friend.get_paginator("describe_snapshots").paginate(PaginationConfig={"PageSize": 5})]
+        self.assertEqual(sorted(sum(pages, [])), sorted([own, snapshot]))
+        self.assertEqual((seen(friend, Filters=[{"Name": "volume-id", "Values": [volume]}]), seen(friend, Filters=[{"Name": "volume-id", "Values": ["none"]}])), ([snapshot], []))
+        self.assertAwsError("InvalidSnapshot.NotFound", stranger.describe_snapshots, SnapshotIds=[snapshot])
+        self.assertEqual(seen(stranger), [])
+        self.assertAwsError("AuthFailure", friend.modify_snapshot_attribute, status=403, SnapshotId=snapshot, CreateVolumePermission={"Add": [{"Group": "all"}]})
+        self.assertAwsError("AuthFailure", friend.register_image, status=403, Name=uuid.uuid4().hex, RootDeviceName="/dev/xvda",
+                            BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot}}])
+        made = friend.create_volume(**make)["VolumeId"]
+        friend.get_waiter("volume_available").wait(VolumeIds=[made], WaiterConfig=FAST)
+        modify(CreateVolumePermission={"Add": [{"Group": "all"}], "Remove": [{"UserId": OTHER}]})
+        self.assertEqual((permission(), seen(stranger), seen(stranger, RestorableByUserIds=["self"])), ([{"Group": "all"}], [snapshot], []))
+        self.assertEqual(seen(stranger, RestorableByUserIds=["all"]), [snapshot])
+        self.source.reset_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+        self.assertEqual((permission(), seen(stranger), seen(friend)), ([], [], [own]))
+        for code, more in (("MissingParameter", {"UserIds": [OTHER]}), ("InvalidParameterValue", {"OperationType": "add", "UserIds": ["me"]}),
+                           ("InvalidParameterValue", {"OperationType": "add", "GroupNames": ["some"]}), ("InvalidParameterCombination", {})):
+            self.assertAwsError(code, modify, **more)
+        # whoever is last has the blocks
+        self.source.delete_snapshot(SnapshotId=snapshot)
+        self.forget(self.source, volume)
+        self.forget(friend, made)
+        self.assertTrue(os.path.exists(file_of(snapshot)))
+        made = friend.create_volume(AvailabilityZone=self.there + "b", SnapshotId=own)["VolumeId"]
+        friend.get_waiter("volume_available").wait(VolumeIds=[made], WaiterConfig=FAST)
+        friend.delete_snapshot(SnapshotId=own)
+        self.assertTrue(os.path.exists(file_of(snapshot)))
+        self.forget(friend, made)
+        self.until_file(snapshot, False)
+
     def register(self, snapshot):
         return self.source.register_image(Name=uuid.uuid4().hex, RootDeviceName="/dev/xvda", Description="the source",
                                           BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot}}])["ImageId"]
@@ -155,8 +203,8 @@ class Copies(Ec2Case):
         if not default:
             self.skipTest("there is no image: tools/make-image")
 
-        def launch(ec2, ami):
-            i = ec2.run_instances(ImageId=ami, InstanceType="t3.nano", MinCount=1, MaxCount=1, TagSpecifications=[
+        def launch(ec2, ami, script="#!/bin/sh\n"):
+            i = ec2.run_instances(ImageId=ami, UserData=script, InstanceType="t3.nano", MinCount=1, MaxCount=1, TagSpecifications=[
                 {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}])["Instances"][0]["InstanceId"]
             self.addCleanup(ec2.terminate_instances, InstanceIds=[i])
             ec2.get_waiter("instance_running").wait(InstanceIds=[i], WaiterConfig=FAST)
@@ -173,8 +221,15 @@ class Copies(Ec2Case):
         self.assertEqual(inside(self.there, first, "echo written > /srv/mark && sync && cat /srv/mark"), ("written\n", ""))
         ami = self.source.create_image(InstanceId=first, Name=uuid.uuid4().hex)["ImageId"]
         self.source.get_waiter("image_available").wait(ImageIds=[ami], WaiterConfig=FAST)
+        # another account may launch it, though not have its storage, and goes on with it when it is gone
+        friend = client("ec2", region=self.there, key=OTHER, secret="test")
+        self.source.modify_image_attribute(ImageId=ami, LaunchPermission={"Add": [{"UserId": OTHER}]})
+        theirs = launch(friend, ami, "#!/bin/sh\necho it is $(cat /srv/mark) > /dev/console\n")
+        self.assertAwsError("InvalidRequest", friend.copy_image, Name=uuid.uuid4().hex, SourceImageId=ami, SourceRegion=self.there,
+                            message="You do not have permission to access the storage of this ami")
         made = self.target.copy_image(Name=uuid.uuid4().hex, SourceImageId=ami, SourceRegion=self.there)["ImageId"]
         self.remove(self.source, ami)
+        self.eventually(lambda: "it is written" in friend.get_console_output(InstanceId=theirs, Latest=True).get("Output", ""), "no mark on the console", 180)
         self.source.terminate_instances(InstanceIds=[first])
         self.source.get_waiter("instance_terminated").wait(InstanceIds=[first], WaiterConfig=FAST)
         second = launch(self.target, made)

@@ -50,6 +50,19 @@ static struct ec2_instance_type_info info_of(struct call *c, const struct instan
 		info.network_info->ipv6_addresses_per_interface = OPT_INT(t->addresses);
 		info.network_info->ipv6_supported = OPT_BOOL(true);
 	}
+	if (t->network) {
+		struct ec2_network_info *n = info.network_info ? info.network_info : arena_new(a, struct ec2_network_info);
+		info.network_info = n;
+		n->network_performance = str_from(t->network);
+		n->maximum_network_cards = OPT_INT(1);
+		n->default_network_card_index = OPT_INT(0);
+		struct ec2_network_card_info *card = LIST_ADD(a, &n->network_cards);
+		card->network_card_index = OPT_INT(0);
+		card->network_performance = n->network_performance;
+		card->peak_bandwidth_in_gbps = (struct opt_double){t->network_mbps / 1000.0, true};
+		if (t->interfaces)
+			card->maximum_network_interfaces = OPT_INT(t->interfaces);
+	}
 	return info;
 }
 

@@ -12,6 +12,8 @@ struct instance_type {
 	uint32_t micro_usd_h;             /* on demand, Linux, us-east-1; 0: not known */
 	uint16_t vcpus, credits_tenths_h; /* CPU credits an hour, in tenths; 0: not burstable */
 	uint8_t architectures, gpus;
+	const char *network;           /* "Up to 5 Gigabit"; NULL: not known */
+	uint32_t network_mbps;         /* the most in each direction; 0: not known */
 	uint8_t interfaces, addresses; /* network interfaces, IPv4 addresses on each; 0: not known */
 };
 

@@ -1,5 +1,6 @@
 /* Network interfaces: what instances, NAT gateways and the operations on interfaces (interface_op.c) do to them. An address that is
  * given out lies under ("ec2", account, region, "address", subnet, address), so that no two interfaces get the same one. */
+#include "aws/ec2/instance_type.h"
 #include "aws/ec2/ipv6.h"
 
 #include "base/id.h"
@@ -282,9 +283,18 @@ void ec2_interface_detach(const struct ec2_scope *s, struct state_vpc_interface_
 	put(s, record);
 }
 
+void ec2_interface_limit(struct state_vpc_interface_record *record, const struct instance_type *type)
+{
+	record->bits_per_second = (struct opt_int){0};
+	if (type && type->network_mbps)
+		record->bits_per_second = OPT_INT((int64_t)type->network_mbps * 1000000);
+}
+
 int ec2_interface_set_up(const struct ec2_scope *s, struct state_vpc_interface_record *record, bool up, bool as_namespace)
 {
 	record->up = OPT_BOOL(up);
+	if (!up)
+		record->bits_per_second = (struct opt_int){0};
 	record->namespace = OPT_BOOL(as_namespace);
 	put(s, record);
 	return 0;

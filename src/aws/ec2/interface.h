@@ -32,6 +32,9 @@ void ec2_interface_attach(const struct ec2_scope *s, struct state_vpc_interface_
 void ec2_interface_detach(const struct ec2_scope *s, struct state_vpc_interface_record *record);
 /* Removes the interface with its addresses; an elastic address is disassociated and stays the account's. */
 void ec2_interface_remove(const struct ec2_scope *s, struct state_vpc_interface_record *record);
+/* What the type's network gives, for as long as the port is up; the caller sets it up next. NULL: no limit. */
+struct instance_type;
+void ec2_interface_limit(struct state_vpc_interface_record *record, const struct instance_type *type);
 /* The instance runs or ends: its port is there or not, as a plug (containers) or a tap device. A public address of
  * Amazon's pool that the interface had is given back with `release_public` (stop) and taken anew with `take_public` (start).
  * Negative errno: the pool is empty. */

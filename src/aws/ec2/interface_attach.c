@@ -53,6 +53,7 @@ int ec2_attach_network_interface(struct call *c, const struct ec2_attach_network
 	ec2_interface_attach(&s, &record, in->instance_id, in->device_index.v, false, c->now_ms);
 	if (state == INSTANCE_RUNNING) {
 		record.interface->attachment->status = S("attaching");
+		ec2_interface_limit(&record, instance_type_find(r.instance->instance_type));
 		ec2_interface_set_up(&s, &record, true, r.container.v);
 		/* The instance's step looks at its interfaces. */
 		ec2_put(&s, &ec2_kind_instance, in->instance_id, &r);

@@ -237,17 +237,19 @@ int ec2_stop_instances(struct call *c, const struct ec2_stop_instances_request *
 	return CALL_OK;
 }
 
-static int open_ports(struct call *c, struct str instance, bool container)
+static int open_ports(struct call *c, const struct ec2_instance *i, bool container)
 {
 	struct ec2_scope s = ec2_scope(c);
 	struct ec2_interfaces all;
-	ec2_interfaces_of(&s, instance, &all);
-	for (uint32_t k = 0; k < all.n; k++)
+	ec2_interfaces_of(&s, i->instance_id, &all);
+	for (uint32_t k = 0; k < all.n; k++) {
+		ec2_interface_limit(&all.v[k], instance_type_find(i->instance_type));
 		/* Amazon lends an address to an instance with one interface, if it had one at its launch. */
 		if ((all.n == 1 && !all.v[k].no_public.v && ec2_interface_take_public(&s, &all.v[k]) < 0) ||
 		    ec2_interface_set_up(&s, &all.v[k], true, container) < 0)
 			return call_fail(c, "InsufficientAddressCapacity", 400,
 			                 "Not enough available addresses to satisfy your request.");
+	}
 	return CALL_OK;
 }
 
@@ -319,7 +321,7 @@ int ec2_start_instances(struct call *c, const struct ec2_start_instances_request
 		struct ec2_instance *i = all.v[k].instance;
 		struct ec2_instance_state *before = i->state;
 		if (ec2_instance_state(i) == INSTANCE_STOPPED) {
-			int said = open_ports(c, i->instance_id, all.v[k].container.v);
+			int said = open_ports(c, i, all.v[k].container.v);
 			if (said != CALL_OK)
 				return said;
 			ec2_instance_move(c->arena, &all.v[k], INSTANCE_PENDING, c->now_ms, NULL, NULL);

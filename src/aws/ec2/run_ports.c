@@ -232,6 +232,7 @@ int ec2_run_make_ports(struct call *c, const struct launch *l, struct str instan
 		if (!port.interface && ec2_interface_create(c, &new, &port) != CALL_OK)
 			return CALL_FAIL;
 		ec2_interface_attach(&s, &port, instance, p->index, p->goes, c->now_ms);
+		ec2_interface_limit(&port, l->type);
 		ec2_interface_set_up(&s, &port, true, l->container);
 	}
 	return CALL_OK;

@@ -127,7 +127,7 @@ static const struct service_op ops[] = {
         ROW(describe_flow_logs, DescribeFlowLogs, READ),
         ROW(describe_instance_type_offerings, DescribeInstanceTypeOfferings, READ, .missing = "outposts as locations"),
         ROW(describe_instance_types, DescribeInstanceTypes, READ,
-            .missing = "clock speeds, network and disk bandwidths; interface limits of rarer families"),
+            .missing = "clock speeds, disk bandwidths, network baselines; networks and interface limits of rarer families"),
         ROW(describe_instances, DescribeInstances, READ),
         ROW(describe_egress_only_internet_gateways, DescribeEgressOnlyInternetGateways, READ),
         ROW(describe_internet_gateways, DescribeInternetGateways, READ),

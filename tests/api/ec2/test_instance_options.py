@@ -1,10 +1,13 @@
 """What can be changed of an instance at any time, and snapshots of all its volumes."""
+import os
+import random
 import re
+import subprocess
 import time
 import unittest
 
 import images
-from ec2 import Ec2Case, end_instances
+from ec2 import Ec2Case, end_instances, wait_for
 
 
 class Options(Ec2Case):
@@ -112,6 +115,61 @@ class Options(Ec2Case):
         self.ec2.get_waiter("snapshot_completed").wait(SnapshotIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         for snapshot in ids:
             self.ec2.delete_snapshot(SnapshotId=snapshot)
+
+
+def rulesets():
+    """What the kernel's packet filters have in the namespaces that this cloud's processes hold."""
+    mine, seen = os.environ["QUARTET_DATA"].encode(), set()
+    for pid in (p for p in os.listdir("/proc") if p.isdigit()):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if mine not in file.read().split(b"\0"):
+                    continue
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                at = f"/proc/{pid}/fd/{fd}"
+                where = os.readlink(at)
+                if not where.startswith("net:") or where in seen:
+                    continue
+                seen.add(where)
+                yield subprocess.run(["nsenter", f"--net={at}", "nft", "list", "ruleset"], capture_output=True, text=True, timeout=60, check=False).stdout
+        except OSError:
+            continue
+
+
+@unittest.skipIf(images.no_containers() or os.geteuid() != 0, images.no_containers() or "needs root")
+class Network(Ec2Case):
+    def limits(self):
+        """Bytes a second that are in the kernel for the only instance of the VPC."""
+        for rules in rulesets():
+            if self.address in rules:
+                return {int(n) for n in re.findall(r"limit rate over (\d+) bytes/second", rules)}
+        return None
+
+    def until(self, bytes_per_s):
+        end = time.monotonic() + 120
+        while self.limits() != {bytes_per_s}:
+            self.assertLess(time.monotonic(), end, self.limits())
+            time.sleep(0.3)
+
+    def test_it_has_what_its_type_has(self):
+        image = images.image(self.ec2)
+        if not image:
+            self.skipTest("there is no image: tools/make-image")
+        second, third = random.randrange(256), random.randrange(256)
+        vpc = self.vpc(f"10.{second}.{third}.0/24")
+        subnet, self.address = self.subnet(vpc, f"10.{second}.{third}.0/26"), f"10.{second}.{third}.{random.randrange(4, 60)}"
+        i = self.ec2.run_instances(ImageId=image, InstanceType="t2.nano", MinCount=1, MaxCount=1, SubnetId=subnet, PrivateIpAddress=self.address, TagSpecifications=[
+            {"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": "container"}]}])["Instances"][0]["InstanceId"]
+        end_instances(self, self.ec2, i)
+        self.until(125000000)  # a gigabit
+        wait_for(self, self.ec2, i, "running")
+        self.ec2.stop_instances(InstanceIds=[i], Force=True)
+        wait_for(self, self.ec2, i, "stopped", 120)
+        self.ec2.modify_instance_attribute(InstanceId=i, InstanceType={"Value": "t3.nano"})
+        self.ec2.start_instances(InstanceIds=[i])
+        self.until(625000000)
+        shown = self.ec2.describe_instance_types(InstanceTypes=["t3.nano"])["InstanceTypes"][0]["NetworkInfo"]
+        self.assertEqual((shown["NetworkPerformance"], shown["NetworkCards"][0]["MaximumNetworkInterfaces"]), ("Up to 5 Gigabit", 2))
 
 
 @unittest.skipIf(images.no_containers(), images.no_containers())

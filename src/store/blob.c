@@ -132,24 +132,62 @@ static int folder_sync(struct blobs *b, int folder)
 
 /* --- writing */
 
+static void begun_name(struct blob *w)
+{
+	w->name[0] = '.';
+	memcpy(w->name + 1, w->id + 2, BLOB_ID_LEN - 1);
+	w->folder = id_folder(str_from(w->id));
+}
+
+static struct blob *blob_kept(const struct blob *w)
+{
+	struct blob *kept = malloc(sizeof(*kept));
+	if (!kept)
+		die("out of memory (blob)");
+	*kept = *w;
+	return kept;
+}
+
 int blob_create(struct blobs *b, struct blob **ret)
 {
 	struct blob w = {.b = b};
 	id_make(w.id);
-	w.name[0] = '.';
-	memcpy(w.name + 1, w.id + 2, BLOB_ID_LEN - 1);
-	w.folder = id_folder(str_from(w.id));
+	begun_name(&w);
 	int folder = folder_fd(b, w.folder, true);
 	if (folder < 0)
 		return folder;
 	w.fd = openat(folder, w.name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (w.fd < 0)
 		return -errno;
-	*ret = malloc(sizeof(w));
-	if (!*ret)
-		die("out of memory (blob)");
-	**ret = w;
+	*ret = blob_kept(&w);
 	return 0;
+}
+
+int blob_resume(struct blobs *b, struct str id, uint64_t size, struct blob **ret)
+{
+	struct blob w = {.b = b, .size = size};
+	struct stat st;
+	if (id_folder(id) < 0)
+		return -EINVAL;
+	memcpy(w.id, id.p, BLOB_ID_LEN);
+	begun_name(&w);
+	int folder = folder_fd(b, w.folder, false);
+	if (folder < 0)
+		return folder;
+	/* Sealed, and then nobody came to say so: it is a beginning again. */
+	if (renameat2(folder, w.id + 2, folder, w.name, RENAME_NOREPLACE) == 0 && fchmodat(folder, w.name, 0600, 0) < 0)
+		return -errno;
+	w.fd = openat(folder, w.name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (w.fd < 0)
+		return -errno;
+	int r = fstat(w.fd, &st) < 0 ? -errno : (uint64_t)st.st_size < size ? -EIO : 0;
+	if (r == 0 && (ftruncate(w.fd, (off_t)size) < 0 || lseek(w.fd, 0, SEEK_END) < 0))
+		r = -errno;
+	if (r < 0)
+		close(w.fd);
+	else
+		*ret = blob_kept(&w);
+	return r;
 }
 
 int blob_write(struct blob *w, const void *p, size_t n)
@@ -177,10 +215,28 @@ int blob_fd(const struct blob *w)
 	return w->fd;
 }
 
+const char *blob_id(const struct blob *w)
+{
+	return w->id;
+}
+
+int blob_flush(struct blob *w)
+{
+	if (w->b->ephemeral)
+		return 0;
+	return fdatasync(w->fd) < 0 ? -errno : folder_sync(w->b, w->folder);
+}
+
 static void blob_free(struct blob *w)
 {
 	close(w->fd);
 	free(w);
+}
+
+void blob_leave(struct blob *w)
+{
+	if (w)
+		blob_free(w);
 }
 
 void blob_drop(struct blob *w)
@@ -265,7 +321,7 @@ static int64_t folder_sweep(int fd, const char *prefix, blob_wanted_fn *wanted, 
 		int n = snprintf(id, sizeof(id), "%s%s", prefix, e->d_name + begun);
 		if (n != BLOB_ID_LEN || id_folder(str_from(id)) < 0)
 			continue;
-		if (!begun && wanted(ctx, str_from(id)))
+		if (wanted(ctx, str_from(id)))
 			continue;
 		if (unlinkat(fd, e->d_name, 0) == 0)
 			gone++;

@@ -32,13 +32,23 @@ int blob_seal(struct blob *w, char ret_id[static BLOB_ID_LEN + 1]);
 /* Ends it without a trace. NULL is harmless. Cheap. */
 void blob_drop(struct blob *w);
 
+/* A blob may outlive the process that began it: its id, and that the first blob_size() bytes are on the disk, go in a record by
+ * which the sweep is told that it is wanted; the next process goes on from there. */
+const char *blob_id(const struct blob *w);
+int blob_flush(struct blob *w);
+/* Ends the writing of it here; the file stays. NULL is harmless. Cheap. */
+void blob_leave(struct blob *w);
+/* Takes up one that was begun, also if it was sealed meanwhile, cut to this size. -ENOENT: it is gone; -EIO: it is shorter. Cheap.
+ */
+int blob_resume(struct blobs *b, struct str id, uint64_t size, struct blob **ret);
+
 /* A read-only descriptor (O_CLOEXEC), the caller's to close; it stays good when the blob is deleted. -ENOENT, -EINVAL for what is
  * not an id. Cheap. */
 int blob_open(struct blobs *b, struct str id);
 /* 0, or -ENOENT. Cheap on most file systems; large files take a while. */
 int blob_delete(struct blobs *b, struct str id);
 
-/* Deletes every blob that wanted() does not claim, and leftovers of crashes. At start-up only, before anything is created. Says how
- * many went, or negative errno. */
+/* Deletes every blob that wanted() does not claim, and those that were only begun, unless it claims them too. At start-up only,
+ * before anything is created. Says how many went, or negative errno. */
 typedef bool blob_wanted_fn(void *ctx, struct str id);
 int64_t blobs_sweep(struct blobs *b, blob_wanted_fn *wanted, void *ctx);

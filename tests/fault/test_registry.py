@@ -28,26 +28,89 @@ class Broken(unittest.TestCase):
             self.assertLess(time.monotonic(), until, what)
             time.sleep(0.02)
 
-    def test_kill(self):
-        self.up()
-        data = os.urandom(2 << 20)
-        at = self.r("POST", "blobs/uploads/").headers["Location"]
-        self.assertEqual(self.r("PATCH", at, body=data[:1 << 20]).status, 202)
-        part = self.ecr.initiate_layer_upload(repositoryName="app")["uploadId"]
-        kept = self.r.push_blob(b"kept")
-        reply, image, _ = self.r.push_manifest(self.r.manifest("a layer"), "v1")
-        self.assertEqual(reply.status, 201)
+    def kill(self):
         before = self.cloud.kill("api")
         self.cloud.wait_for_role("api", other_than=before)
         self.cloud.wait()
-        reply = self.r("PATCH", at, body=data[1 << 20:])
-        self.assertEqual((reply.status, code(reply)), (404, "BLOB_UPLOAD_UNKNOWN"))
-        with self.assertRaises(self.ecr.exceptions.UploadNotFoundException):
-            self.ecr.upload_layer_part(repositoryName="app", uploadId=part, partFirstByte=0, partLastByte=0, layerPartBlob=b"x")
+
+    def test_kill(self):
+        """What an upload was answered outlives api: it goes on at the byte that was told, and ends under its digest."""
+        self.up()
+        data = os.urandom(2 << 20)
+        half = len(data) // 2
+        at = self.r("POST", "blobs/uploads/").headers["Location"]
+        empty = self.r("POST", "blobs/uploads/").headers["Location"]
+        gone = self.r("POST", "blobs/uploads/").headers["Location"]
+        wrong = self.r("POST", "blobs/uploads/").headers["Location"]
+        for one in (at, gone, wrong):
+            self.assertEqual(self.r("PATCH", one, body=data[:half]).status, 202)
+        self.assertEqual(self.r("DELETE", gone).status, 204)
+        self.assertEqual(code(self.r("PUT", wrong, digest=digest(b"another"))), "DIGEST_INVALID")
+        part = self.ecr.initiate_layer_upload(repositoryName="app")["uploadId"]
+        first = os.urandom(5 << 20)
+        send = lambda start, body: self.ecr.upload_layer_part(repositoryName="app", uploadId=part, partFirstByte=start,
+                                                              partLastByte=start + len(body) - 1, layerPartBlob=body)
+        send(0, first)
+        kept = self.r.push_blob(b"kept")
+        reply, image, _ = self.r.push_manifest(self.r.manifest("a layer"), "v1")
+        self.assertEqual(reply.status, 201)
+        self.kill()
         self.assertEqual(self.r("GET", "blobs/" + kept).body, b"kept")
         self.assertEqual(self.r("GET", "manifests/v1").headers["Docker-Content-Digest"], image)
-        self.assertEqual(len(blobs(self.cloud.data)), 3)  # kept, a config, a layer: of the upload nothing is left
-        self.assertEqual(self.r.push_blob(data), digest(data))
+        for one in (gone, wrong):
+            self.assertEqual(code(self.r("GET", one)), "BLOB_UPLOAD_UNKNOWN")
+        self.assertEqual(len(blobs(self.cloud.data)), 3)  # kept, a config, a layer
+        # a body that breaks off with api is not counted, as nobody was told that it had come
+        c = http.client.HTTPConnection(self.r.netloc)
+        c.putrequest("PATCH", at)
+        c.putheader("Authorization", self.r.authorization)
+        c.putheader("Content-Length", "1000000")
+        c.endheaders()
+        c.send(b"x" * 600000)
+        self.eventually(lambda: self.r("GET", at).status == 409, "the body has not begun")
+        self.kill()
+        c.close()
+        self.assertEqual(self.r("GET", at).headers["Range"], f"0-{half - 1}")
+        self.assertEqual(self.r("PATCH", at, body=b"y", headers={"Content-Range": "0-0"}).status, 416)
+        self.assertEqual(self.r("PATCH", at, body=data[half:], headers={"Content-Range": f"{half}-{len(data) - 1}"}).status, 202)
+        self.kill()
+        self.assertEqual(self.r("PUT", at, digest=digest(data)).status, 201)
+        self.assertEqual(self.r("GET", "blobs/" + digest(data)).body, data)
+        self.assertEqual(self.r("PUT", empty, body=b"at last", digest=digest(b"at last")).status, 201)
+        with self.assertRaises(self.ecr.exceptions.InvalidLayerPartException) as e:
+            send(0, b"again")
+        self.assertEqual(e.exception.response["lastValidByteReceived"], len(first) - 1)
+        send(len(first), b"end")
+        self.ecr.complete_layer_upload(repositoryName="app", uploadId=part, layerDigests=[digest(first + b"end")])
+        self.assertEqual(self.r("GET", "blobs/" + digest(first + b"end")).body, first + b"end")
+        self.kill()
+        for one in (at, empty):
+            self.assertEqual(code(self.r("GET", one)), "BLOB_UPLOAD_UNKNOWN")
+        self.assertEqual((len(blobs(self.cloud.data)), unfinished_files(self.cloud.data)), (6, []))
+
+    def test_stopped_and_left(self):
+        """An upload outlives the whole cloud's end too, and ends when a day has passed since somebody brought it on."""
+        data = tempfile.mkdtemp(prefix="quartet-fault-")
+        self.addCleanup(shutil.rmtree, data, True)
+        self.up(data=data)
+        at = self.r("POST", "blobs/uploads/").headers["Location"]
+        self.assertEqual(self.r("PATCH", at, body=b"one ").status, 202)
+        self.cloud.stop()
+        self.cloud.start()
+        self.assertEqual(self.r("PATCH", at, body=b"two ").status, 202)
+        self.forward("23h")
+        self.r = Registry(self.ecr, self.cloud.endpoint, "app")
+        self.assertEqual(self.r("PATCH", at, body=b"three").status, 202)
+        self.forward("23h")
+        self.kill()
+        self.r = Registry(self.ecr, self.cloud.endpoint, "app")
+        self.assertEqual(self.r("GET", at).headers["Range"], "0-12")
+        self.assertEqual(len(unfinished_files(data)), 1)
+        self.forward("2h")
+        self.r = Registry(self.ecr, self.cloud.endpoint, "app")
+        self.eventually(lambda: self.r("GET", at).status == 404 and not unfinished_files(data), "an old upload stays")
+        self.kill()
+        self.assertEqual(self.r("GET", at).status, 404)
 
     def test_client_leaves(self):
         self.up()

@@ -150,6 +150,42 @@ static void the_sweep_removes_what_nobody_wants(void **state)
 	assert_int_equal(access(foreign, F_OK), 0);
 }
 
+/* What was begun goes on in another process, from where it was told, whatever was written or sealed after that. */
+static void a_beginning_is_taken_up_again(void **state)
+{
+	struct fixture *f = *state;
+	struct blob *w;
+	char begun[BLOB_ID_LEN + 1], id[BLOB_ID_LEN + 1], text[16] = "";
+	for (int seal = 0; seal < 2; seal++) {
+		assert_int_equal(blob_create(f->blobs, &w), 0);
+		memcpy(begun, blob_id(w), sizeof(begun));
+		assert_int_equal(blob_write(w, "first", 5), 0);
+		assert_int_equal(blob_flush(w), 0);
+		assert_int_equal(blob_write(w, "lost", 4), 0);
+		if (seal)
+			assert_int_equal(blob_seal(w, id), 0);
+		else
+			blob_leave(w);
+		blobs_close(f->blobs);
+		assert_int_equal(blobs_open(&f->blobs, f->dir, false), 0);
+		assert_int_equal(blobs_sweep(f->blobs, wanted_one, begun), seal ? 1 : 0);
+		assert_int_equal(blob_resume(f->blobs, str_from(begun), 10, &w), -EIO);
+		assert_int_equal(blob_resume(f->blobs, str_from(begun), 5, &w), 0);
+		assert_int_equal(blob_size(w), 5);
+		assert_int_equal(blob_write(w, " then", 5), 0);
+		assert_int_equal(blob_seal(w, id), 0);
+		assert_string_equal(id, begun);
+		int fd = blob_open(f->blobs, str_from(id));
+		assert_int_equal(read(fd, text, sizeof(text)), 10);
+		close(fd);
+		assert_memory_equal(text, "first then", 10);
+		assert_int_equal(count(f->dir), 1);
+	}
+	assert_int_equal(blob_delete(f->blobs, str_from(id)), 0);
+	assert_int_equal(blob_resume(f->blobs, str_from(id), 0, &w), -ENOENT);
+	assert_int_equal(blob_resume(f->blobs, S("../x"), 0, &w), -EINVAL);
+}
+
 static void a_failing_disk_leaves_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -181,9 +217,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	        T(written_and_read_back),         T(ids_are_checked),
-	        T(dropped_ones_leave_nothing),    T(the_sweep_removes_what_nobody_wants),
-	        T(a_failing_disk_leaves_nothing), cmocka_unit_test(a_missing_directory_says_so),
+	        T(written_and_read_back),
+	        T(ids_are_checked),
+	        T(dropped_ones_leave_nothing),
+	        T(the_sweep_removes_what_nobody_wants),
+	        T(a_beginning_is_taken_up_again),
+	        T(a_failing_disk_leaves_nothing),
+	        cmocka_unit_test(a_missing_directory_says_so),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

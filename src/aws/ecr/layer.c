@@ -1,4 +1,4 @@
-#include "aws/ecr/rows.h"
+#include "aws/ecr/upload.h"
 
 #include "base/log.h"
 #include "store/blob.h"
@@ -192,5 +192,5 @@ void ecr_layers_stop(struct ecr_state *s)
 bool ecr_wants_blob(struct store_txn *t, struct arena *a, struct str id)
 {
 	struct store_value v;
-	return store_get(t, file_key(a, id), &v);
+	return store_get(t, file_key(a, id), &v) || ecr_upload_wants(t, a, id);
 }

@@ -35,9 +35,18 @@ int ecr_batch_check_layer_availability(struct call *c, const struct ecr_batch_ch
 	return CALL_OK;
 }
 
+static int begun(struct call *c)
+{
+	struct ecr_initiate_layer_upload_response *out = c->out;
+	out->upload_id = arena_dup(c->arena, ecr_upload_id(ecr_upload_of(c)));
+	out->part_size = OPT_INT(PART_BYTES);
+	return CALL_OK;
+}
+
 int ecr_initiate_layer_upload(struct call *c, const struct ecr_initiate_layer_upload_request *in,
                               struct ecr_initiate_layer_upload_response *out)
 {
+	(void)out;
 	const struct ecr_place p = {str_set(in->registry_id) ? in->registry_id : c->account, c->region, in->repository_name};
 	struct state_ecr_repository_record r;
 	if (ecr_get_for_push(c, &p, &r) != CALL_OK)
@@ -45,9 +54,7 @@ int ecr_initiate_layer_upload(struct call *c, const struct ecr_initiate_layer_up
 	struct ecr_upload *u = ecr_upload_begin(c, &p);
 	if (!u)
 		return CALL_FAIL;
-	out->upload_id = arena_dup(c->arena, ecr_upload_id(u));
-	out->part_size = OPT_INT(PART_BYTES);
-	return CALL_OK;
+	return ecr_upload_keep(c, u, begun);
 }
 
 static int find_upload(struct call *c, struct str registry_id, struct str name, struct str id, struct ecr_place *ret_place,
@@ -68,19 +75,25 @@ static int find_upload(struct call *c, struct str registry_id, struct str name, 
 	return CALL_OK;
 }
 
-static int part_received(struct call *c)
+static int part_kept(struct call *c)
 {
 	const struct ecr_upload_layer_part_request *in = c->in;
 	struct ecr_upload_layer_part_response *out = c->out;
+	out->registry_id = str_set(in->registry_id) ? in->registry_id : c->account;
+	out->repository_name = in->repository_name;
+	out->upload_id = in->upload_id;
+	out->last_byte_received = OPT_INT((int64_t)ecr_upload_size(ecr_upload_of(c)) - 1);
+	return CALL_OK;
+}
+
+static int part_received(struct call *c)
+{
+	const struct ecr_upload_layer_part_request *in = c->in;
 	struct ecr_upload *u = ecr_upload_of(c);
 	if (ecr_upload_received(c, u) != CALL_OK)
 		return CALL_FAIL;
 	ecr_upload_part(u, in->layer_part_blob.n < PART_BYTES_MIN);
-	out->registry_id = str_set(in->registry_id) ? in->registry_id : c->account;
-	out->repository_name = in->repository_name;
-	out->upload_id = in->upload_id;
-	out->last_byte_received = OPT_INT((int64_t)ecr_upload_size(u) - 1);
-	return CALL_OK;
+	return ecr_upload_keep(c, u, part_kept);
 }
 
 int ecr_upload_layer_part(struct call *c, const struct ecr_upload_layer_part_request *in,

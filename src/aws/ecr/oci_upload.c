@@ -30,13 +30,18 @@ static int last_received(struct call *c)
 	return ecr_upload_complete(c, u, oci_request(c)->digest, completed);
 }
 
+static int kept(struct call *c)
+{
+	put_progress(c, ecr_upload_of(c));
+	return oci_reply(c, 202, NULL, S(""));
+}
+
 static int piece_received(struct call *c)
 {
 	struct ecr_upload *u = ecr_upload_of(c);
 	if (ecr_upload_received(c, u) != CALL_OK)
 		return CALL_FAIL;
-	put_progress(c, u);
-	return oci_reply(c, 202, NULL, S(""));
+	return ecr_upload_keep(c, u, kept);
 }
 
 /* The digest that completes an upload; absent: none is given. */
@@ -91,8 +96,7 @@ int oci_serve_uploads(struct call *c, const struct oci_request *r)
 	}
 	if (str_set(r->digest))
 		return ecr_upload_receive(c, u, STR_NONE, last_received);
-	put_progress(c, u);
-	return oci_reply(c, 202, NULL, S(""));
+	return ecr_upload_keep(c, u, kept);
 }
 
 /* --- /blobs/uploads/ID */
@@ -137,7 +141,7 @@ int oci_serve_upload(struct call *c, const struct oci_request *r)
 	if (patch)
 		return check_range(c, u) == CALL_OK ? ecr_upload_receive(c, u, STR_NONE, piece_received) : CALL_FAIL;
 	if (!put) {
-		ecr_upload_cancel(u);
+		ecr_upload_cancel(c, u);
 		return oci_reply(c, 204, NULL, S(""));
 	}
 	if (take_digest(c) != CALL_OK)

@@ -175,6 +175,7 @@ static int ecr_start(struct cloud *cloud, void **ret_state)
 		return r;
 	}
 	ecr_layers_start(s);
+	ecr_uploads_start(s);
 	s->janitor = ecr_janitor_start(s);
 	s->unpacked = ecr_unpacked_start(s);
 	*ret_state = s;

@@ -4,70 +4,49 @@
  *
  * Completion compares digests, then makes the file durable on a thread, unless the cloud has that content already, and only then
  * writes records. The file becomes the registry's with the commit; if that never comes, it goes with the upload. */
-#include "aws/ecr/upload.h"
+#include "aws/ecr/upload_state.h"
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "store/blob.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
-enum { SLOTS = 4, SLOT_BYTES = 256 * 1024, UPLOADS_MAX = 1000, WRITEBACK_BYTES = 8 * 1024 * 1024 };
-
-struct ecr_upload {
-	struct ecr_state *s;
-	struct arena arena;
-	struct ecr_place place;
-	char id[37];
-	int64_t touched_ms;
-	struct call *call; /* that brings it on; NULL: none does */
-	bool ended;        /* out of the table: freed when idle */
-	/* content */
-	struct blob *blob; /* NULL: nothing has come yet, or it is sealed */
-	struct hash hash;
-	uint64_t size, writeback;
-	int error; /* negative errno: the file is lost; set by the thread */
-	bool small_part, last_small;
-	/* the ring */
-	char *slots[SLOTS];
-	size_t slot_used[SLOTS], filled;
-	uint64_t full, passed, until;
-	bool running;
-	/* the body at hand */
-	struct str rest;
-	int rest_status, body_status;
-	bool memory, asking, pumping, body_ended, waiting;
-	/* the end */
-	struct str digest;
-	call_resume_fn *finish;
-	bool sealing, sealed;
-	char blob_id[BLOB_ID_LEN + 1];
-	bool adopted, committed;
-};
-
-static void step(struct ecr_upload *u);
+enum { WRITEBACK_BYTES = 8 * 1024 * 1024 };
 
 /* --- life */
 
 static bool idle(const struct ecr_upload *u)
 {
-	return !u->running && !u->sealing && !u->pumping;
+	return !u->running && !u->flushing && !u->sealing && !u->pumping;
 }
 
 static void slots_free(struct ecr_upload *u)
 {
-	for (int i = 0; i < SLOTS; i++) {
+	for (int i = 0; i < UPLOAD_SLOTS; i++) {
 		free(u->slots[i]);
 		u->slots[i] = NULL;
 	}
 }
 
+int upload_open(struct ecr_upload *u)
+{
+	if (u->blob)
+		return 0;
+	if (!u->begun_id[0])
+		return blob_create(u->s->cloud->blobs, &u->blob);
+	int r = blob_resume(u->s->cloud->blobs, str_from(u->begun_id), u->size, &u->blob);
+	if (r == 0)
+		u->begun_id[0] = '\0';
+	return r;
+}
+
 static void upload_free(struct ecr_upload *u)
 {
+	if (u->begun_id[0])
+		(void)upload_open(u);
 	blob_drop(u->blob);
 	if (u->blob_id[0] && !(u->adopted && u->committed))
 		ecr_delete_file(u->s, str_from(u->blob_id));
@@ -81,25 +60,37 @@ static void end(struct ecr_upload *u)
 	if (!u->ended)
 		map_remove(&u->s->uploads, str_from(u->id));
 	u->ended = true;
+	upload_forget(u);
 }
 
-struct ecr_upload *ecr_upload_begin(struct call *c, const struct ecr_place *p)
+struct ecr_upload *upload_new(struct ecr_state *s, const struct ecr_place *p, struct str id, int64_t now_ms)
 {
-	struct ecr_state *s = ecr_state(c);
-	if (s->uploads.count >= UPLOADS_MAX) {
-		call_fail(c, "LimitExceededException", 0, "There are %d uploads under way, which is the limit.", UPLOADS_MAX);
-		return NULL;
-	}
 	struct ecr_upload *u = calloc(1, sizeof(*u));
 	if (!u)
 		die("out of memory (ecr)");
 	u->s = s;
 	u->place = (struct ecr_place){arena_dup(&u->arena, p->account), arena_dup(&u->arena, p->region),
 	                              arena_dup(&u->arena, p->name)};
-	id_uuid_to(u->id);
-	u->touched_ms = c->now_ms;
+	memcpy(u->id, id.p, id.n < sizeof(u->id) ? id.n : sizeof(u->id) - 1);
+	u->touched_ms = now_ms;
 	hash_init(&u->hash, HASH_SHA256);
 	map_put(&s->uploads, str_from(u->id), u);
+	return u;
+}
+
+struct ecr_upload *ecr_upload_begin(struct call *c, const struct ecr_place *p)
+{
+	struct ecr_state *s = ecr_state(c);
+	char id[37];
+	if (c->state) /* this handler has run before, and lost a race */
+		return c->state;
+	if (s->uploads.count >= UPLOADS_MAX) {
+		call_fail(c, "LimitExceededException", 0, "There are %d uploads under way, which is the limit.", UPLOADS_MAX);
+		return NULL;
+	}
+	id_uuid_to(id);
+	struct ecr_upload *u = upload_new(s, p, str_from(id), c->now_ms);
+	upload_hold(c, u);
 	return u;
 }
 
@@ -126,12 +117,6 @@ bool ecr_upload_busy(const struct ecr_upload *u)
 	return u->call || !idle(u);
 }
 
-void ecr_upload_cancel(struct ecr_upload *u)
-{
-	end(u);
-	upload_free(u);
-}
-
 void ecr_upload_part(struct ecr_upload *u, bool small)
 {
 	u->small_part = u->small_part || u->last_small;
@@ -154,8 +139,8 @@ static void write_run(void *job)
 {
 	struct ecr_upload *u = job;
 	for (uint64_t i = u->passed; i < u->until && !u->error; i++) {
-		hash_add(&u->hash, u->slots[i % SLOTS], u->slot_used[i % SLOTS]);
-		u->error = blob_write(u->blob, u->slots[i % SLOTS], u->slot_used[i % SLOTS]);
+		hash_add(&u->hash, u->slots[i % UPLOAD_SLOTS], u->slot_used[i % UPLOAD_SLOTS]);
+		u->error = blob_write(u->blob, u->slots[i % UPLOAD_SLOTS], u->slot_used[i % UPLOAD_SLOTS]);
 	}
 	/* The disk begins meanwhile, so that less is left to wait for at the end. A hint: a failure shows when the blob is sealed.
 	 */
@@ -171,7 +156,7 @@ static void write_done(void *job)
 	struct ecr_upload *u = job;
 	u->running = false;
 	u->passed = u->until;
-	step(u);
+	upload_step(u);
 }
 
 static void seal_run(void *job)
@@ -189,41 +174,41 @@ static void seal_done(void *job)
 	struct ecr_upload *u = job;
 	u->sealing = false;
 	u->sealed = true;
-	step(u);
+	upload_step(u);
 }
 
 /* --- the loop */
 
 static bool slot_free(const struct ecr_upload *u)
 {
-	return u->full - u->passed < SLOTS;
+	return u->full - u->passed < UPLOAD_SLOTS;
 }
 
 static void slot_give(struct ecr_upload *u)
 {
-	u->slot_used[u->full++ % SLOTS] = u->filled;
+	u->slot_used[u->full++ % UPLOAD_SLOTS] = u->filled;
 	u->filled = 0;
 }
 
 /* Takes bytes off *piece as long as there is room. */
 static void take(struct ecr_upload *u, struct str *piece)
 {
-	if (!u->error && !u->blob)
-		u->error = blob_create(u->s->cloud->blobs, &u->blob);
+	if (!u->error)
+		u->error = upload_open(u);
 	if (!u->error && u->size + piece->n > (uint64_t)ECR_LAYER_BYTES_MAX)
 		u->error = -EFBIG;
 	if (u->error)
 		*piece = STR_NONE;
 	while (piece->n && slot_free(u)) {
-		unsigned slot = u->full % SLOTS;
-		if (!u->slots[slot] && !(u->slots[slot] = malloc(SLOT_BYTES)))
+		unsigned slot = u->full % UPLOAD_SLOTS;
+		if (!u->slots[slot] && !(u->slots[slot] = malloc(UPLOAD_SLOT_BYTES)))
 			die("out of memory (ecr)");
-		size_t room = SLOT_BYTES - u->filled, n = piece->n < room ? piece->n : room;
+		size_t room = UPLOAD_SLOT_BYTES - u->filled, n = piece->n < room ? piece->n : room;
 		memcpy(u->slots[slot] + u->filled, piece->p, n);
 		u->filled += n;
 		u->size += n;
 		*piece = str_from_at(*piece, n);
-		if (u->filled == SLOT_BYTES)
+		if (u->filled == UPLOAD_SLOT_BYTES)
 			slot_give(u);
 	}
 }
@@ -242,7 +227,7 @@ static void on_piece(void *ctx, struct str piece, int status)
 	u->asking = false;
 	u->rest = piece;
 	u->rest_status = status;
-	step(u);
+	upload_step(u);
 }
 
 static void pull(struct ecr_upload *u)
@@ -261,8 +246,7 @@ static void pull(struct ecr_upload *u)
 	}
 }
 
-/* Does whatever can be done now; called after every event. */
-static void step(struct ecr_upload *u)
+void upload_step(struct ecr_upload *u)
 {
 	if (u->pumping)
 		return;
@@ -294,7 +278,7 @@ static void step(struct ecr_upload *u)
 }
 
 /* The call is over, or its client is gone: what has come counts. */
-static void let_go(struct call *c)
+void upload_let_go(struct call *c)
 {
 	struct ecr_upload *u = c->state;
 	if (!u)
@@ -306,28 +290,36 @@ static void let_go(struct call *c)
 	u->touched_ms = clock_wall_ms();
 	if (!u->body_ended)
 		body_over(u, -ECONNRESET);
-	/* Nobody waits any more for what was being completed. */
-	if (u->sealing || u->sealed || u->committed || u->error)
+	/* Nobody waits any more for what was being completed, and nobody knows of what was never answered. */
+	if (u->sealing || u->sealed || u->committed || u->cancelled || u->error || !u->kept)
 		end(u);
-	step(u);
+	upload_step(u);
+}
+
+void upload_hold(struct call *c, struct ecr_upload *u)
+{
+	if (c->state == u)
+		return;
+	c->state = u;
+	u->call = c;
+	u->body_ended = true;
+	call_on_free(c, upload_let_go);
 }
 
 int ecr_upload_receive(struct call *c, struct ecr_upload *u, struct str bytes, call_resume_fn *finish)
 {
-	u->call = c;
+	upload_hold(c, u);
 	u->memory = str_set(bytes);
 	u->rest = bytes;
 	u->rest_status = u->memory || !c->body ? 0 : 1;
 	u->body_ended = false;
 	u->waiting = true;
-	c->state = u;
-	call_on_free(c, let_go);
-	int said = call_wait(c, finish, let_go);
-	step(u);
+	int said = call_wait(c, finish, upload_let_go);
+	upload_step(u);
 	return said;
 }
 
-static int fail_write(struct call *c, struct ecr_upload *u)
+int upload_fail_write(struct call *c, struct ecr_upload *u)
 {
 	end(u);
 	if (u->error == -EFBIG)
@@ -340,7 +332,7 @@ static int fail_write(struct call *c, struct ecr_upload *u)
 int ecr_upload_received(struct call *c, struct ecr_upload *u)
 {
 	if (u->error)
-		return fail_write(c, u);
+		return upload_fail_write(c, u);
 	if (u->body_status < 0)
 		return call_fail(c, "SIZE_INVALID", 400, "The body of the request did not arrive completely.");
 	return CALL_OK;
@@ -350,6 +342,7 @@ static void on_committed(struct call *c)
 {
 	struct ecr_upload *u = c->state;
 	u->committed = true;
+	u->kept = false;
 }
 
 /* Runs until the content is there and the records are written; again after each wait and each lost race. */
@@ -358,16 +351,15 @@ static int complete(struct call *c)
 	struct ecr_upload *u = c->state;
 	struct state_ecr_content_record content;
 	if (u->error)
-		return fail_write(c, u);
+		return upload_fail_write(c, u);
 	u->adopted = false;
 	if (!ecr_find_content(call_txn(c), c->arena, u->digest, &content) && !u->sealed) {
-		if (!u->blob)
-			u->error = blob_create(u->s->cloud->blobs, &u->blob);
+		u->error = upload_open(u);
 		if (u->error)
-			return fail_write(c, u);
+			return upload_fail_write(c, u);
 		u->sealing = true;
 		u->waiting = true;
-		int said = call_wait(c, complete, let_go);
+		int said = call_wait(c, complete, upload_let_go);
 		work_add(u->s->cloud->work, seal_run, seal_done, u);
 		return said;
 	}
@@ -375,18 +367,14 @@ static int complete(struct call *c)
 	if (ecr_get_for_push(c, &u->place, &r) != CALL_OK)
 		return CALL_FAIL;
 	u->adopted = ecr_layer_add(call_txn(c), c->arena, &u->place, u->digest, str_from(u->blob_id), u->size, c->now_ms);
+	upload_unrecord(call_txn(c), c->arena, u);
 	call_after_commit(c, on_committed);
 	return u->finish(c);
 }
 
 int ecr_upload_complete(struct call *c, struct ecr_upload *u, struct str digest, call_resume_fn *finish)
 {
-	if (c->state != u) { /* no body came with this call */
-		c->state = u;
-		u->call = c;
-		u->body_ended = true;
-		call_on_free(c, let_go);
-	}
+	upload_hold(c, u);
 	if (!str_set(u->digest)) {
 		unsigned char sum[HASH_MAX_BYTES];
 		char hex[65];
@@ -415,7 +403,8 @@ void ecr_uploads_sweep(struct ecr_state *s, int64_t before_ms)
 		struct ecr_upload *u = value;
 		if (ecr_upload_busy(u) || u->touched_ms > before_ms)
 			continue;
-		ecr_upload_cancel(u);
+		end(u);
+		upload_free(u);
 		at = 0;
 	}
 }
@@ -427,7 +416,10 @@ void ecr_uploads_stop(struct ecr_state *s)
 	size_t at = 0;
 	while (map_next(&s->uploads, &at, &id, &value)) {
 		struct ecr_upload *u = value;
-		blob_drop(u->blob);
+		if (u->kept)
+			blob_leave(u->blob);
+		else
+			blob_drop(u->blob);
 		slots_free(u);
 		arena_done(&u->arena);
 		free(u);

@@ -176,7 +176,8 @@ static int imported(struct call *c, struct import *m, const struct ecr_place *p,
 	const struct fetch *f = &m->f;
 	if (!f->error)
 		return write_records(c, m, p, reference);
-	log_info("ecr: %.*s of %.*s at %.*s: %.*s", STR_ARG(f->reference), STR_ARG(f->name), STR_ARG(f->base), STR_ARG(f->why));
+	log_info("ecr: %.*s of %.*s at %.*s: %.*s", STR_ARG(f->reference), STR_ARG(f->name), STR_ARG(registry_host(f->base)),
+	         STR_ARG(f->why));
 	if (is_there(c, p, reference))
 		return CALL_OK;
 	if (f->error == -ENOENT)

@@ -2,7 +2,6 @@
 
 #include "base/hash.h"
 #include "base/map.h"
-#include "engine/fetch/registry.h"
 
 #include <errno.h>
 
@@ -66,6 +65,7 @@ void fetch_manifests(struct fetch *f)
 {
 	struct registry r;
 	int error = registry_open(&r, &f->arena, f->base, f->name, f->stopping);
+	r.sign = ecr_sign_login;
 	if (error)
 		fail(f, error, r.why);
 	else
@@ -138,6 +138,7 @@ void fetch_blobs(struct fetch *f)
 {
 	struct registry r;
 	int error = registry_open(&r, &f->arena, f->base, f->name, f->stopping);
+	r.sign = ecr_sign_login;
 	if (error)
 		fail(f, error, r.why);
 	for (unsigned i = 0; i < f->part_count && !f->error; i++)

@@ -2,6 +2,7 @@
  * registry. Private to aws/ecr. */
 #pragma once
 #include "aws/ecr/manifest.h"
+#include "engine/fetch/registry.h"
 #include "store/blob.h"
 
 #include <stdatomic.h>
@@ -35,3 +36,5 @@ struct fetch {
 /* Both for a thread. */
 void fetch_manifests(struct fetch *f);
 void fetch_blobs(struct fetch *f);
+/* import_sign.c: how an access key asks another ECR for a token. Any thread. */
+registry_sign_fn ecr_sign_login;

@@ -1,10 +1,10 @@
 /* Rules of pull-through caches. AWS knows a few public registries; here the configuration says which may be asked, because whoever
  * may make a rule chooses where this machine connects to. */
+#include "aws/ecr/import_fetch.h"
 #include "aws/ecr/rows.h"
 
 #include "base/log.h"
 #include "core/cloud.h"
-#include "engine/fetch/registry.h"
 
 #include <stdlib.h>
 
@@ -32,7 +32,7 @@ struct str ecr_upstream(const struct cloud *cloud, struct str url)
 	while (str_set(rest)) {
 		struct str one = str_trim(str_cut(&rest, ' '));
 		bool web = str_starts(one, S("https://")) || str_starts(one, S("http://"));
-		if (web && str_eq(without_slash(without_scheme(one)), host))
+		if (web && str_eq(without_slash(registry_host(one)), host))
 			return without_slash(one);
 	}
 	return STR_NONE;
@@ -92,7 +92,9 @@ int ecr_create_pull_through_cache_rule(struct call *c, const struct ecr_create_p
 	if (!str_eq(account, c->account))
 		return ecr_invalid(c, "A rule is made in one's own registry.");
 	if (str_set(in->credential_arn) || str_set(in->custom_role_arn))
-		return ecr_invalid(c, "Quartet does not provide upstream registries that want a password or a role.");
+		return ecr_invalid(
+		        c, "Quartet does not provide credentials of a rule: the name and password of an upstream registry are "
+		           "in [containers] upstreams of its configuration.");
 	if (!str_set(ecr_upstream(c->cloud, r.url)))
 		return call_fail(c, "UnsupportedUpstreamRegistryException", 0,
 		                 "The specified upstream registry '%.*s' isn't supported: it is not in [containers] upstreams of "
@@ -191,6 +193,7 @@ static void check_run(void *job)
 	struct check *k = job;
 	struct registry r;
 	k->error = registry_open(&r, &k->arena, k->base, S(""), k->stopping);
+	r.sign = ecr_sign_login;
 	if (!k->error)
 		k->error = registry_ping(&r);
 	k->why = r.why;

@@ -119,7 +119,7 @@ static const struct service_op ops[] = {
         OP(ecr, batch_get_image, BatchGetImage, .resource = about_batch_get_image, .missing = "manifests of Docker's schema 1"),
         OP(ecr, complete_layer_upload, CompleteLayerUpload, .resource = about_complete_layer_upload),
         OP(ecr, create_pull_through_cache_rule, CreatePullThroughCacheRule,
-           .missing = "upstream registries that want a password or a role"),
+           .missing = "credentials in Secrets Manager, roles: passwords are in the configuration"),
         OP(ecr, create_repository, CreateRepository, .resource = about_create_repository,
            .missing = "encryption with keys of KMS, image scanning"),
         OP(ecr, create_repository_creation_template, CreateRepositoryCreationTemplate,

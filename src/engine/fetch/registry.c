@@ -16,10 +16,26 @@ int registry_open(struct registry *r, struct arena *a, struct str base, struct s
 {
 	const char *why = NULL;
 	*r = (struct registry){.arena = a, .base = base, .name = name, .cancel = cancel};
+	struct str host = registry_host(base), who = str_sub(base, 0, (size_t)(host.p - base.p));
+	ptrdiff_t at = str_find(who, S("://"));
+	if (at >= 0 && str_ends(who, S("@"))) {
+		r->base = ARENA_CAT(a, str_sub(who, 0, (size_t)at + 3), host);
+		who = str_sub(who, (size_t)at + 3, who.n - (size_t)at - 4);
+		r->user = uri_decode(a, str_cut(&who, ':'));
+		r->password = uri_decode(a, str_set(who) ? who : S(""));
+	}
 	r->client = http_client_new(NULL, NULL, &why);
 	if (!r->client)
 		r->why = str_from(why);
 	return r->client ? 0 : -ENOSYS;
+}
+
+struct str registry_host(struct str base)
+{
+	ptrdiff_t at = str_find(base, S("://"));
+	struct str host = at >= 0 ? str_from_at(base, (size_t)at + 3) : base;
+	at = str_rfind_char(host, '@');
+	return at >= 0 ? str_from_at(host, (size_t)at + 1) : host;
 }
 
 void registry_close(struct registry *r)
@@ -93,11 +109,19 @@ static struct str header_of(const struct http_client_reply *reply, const char *n
 	return STR_NONE;
 }
 
+static bool is_own(const struct registry *r, struct str url)
+{
+	return str_starts(url, r->base) && url.n > r->base.n && url.p[r->base.n] == '/';
+}
+
 static int take_token(struct registry *r, const struct http_client_reply *refusal)
 {
 	struct registry_challenge c;
 	struct http_client_reply reply;
-	if (!registry_challenge_read(r->arena, header_of(refusal, "www-authenticate"), &c)) {
+	struct str challenge = header_of(refusal, "www-authenticate");
+	if (str_istarts(challenge, S("basic")))
+		return registry_login(r, challenge);
+	if (!registry_challenge_read(r->arena, challenge, &c)) {
 		r->why = S("the registry wants a password");
 		return -EACCES;
 	}
@@ -106,7 +130,12 @@ static int take_token(struct registry *r, const struct http_client_reply *refusa
 	                              str_find_char(c.realm, '?') >= 0 ? "&" : "?",
 	                              STR_ARG(uri_encode(r->arena, str_set(c.service) ? c.service : S(""), false)),
 	                              STR_ARG(uri_encode(r->arena, scope, false)));
+	/* A password goes to a place that somebody else names, as every client of such registries does it, but not in the clear. */
+	bool known = str_set(r->user) && (is_own(r, c.realm) || str_starts(c.realm, S("https://")));
+	const struct http_header login = {S("Authorization"), known ? registry_basic(r) : STR_NONE};
 	const struct http_client_request q = {.method = "GET",
+	                                      .headers = &login,
+	                                      .header_count = known,
 	                                      .url = arena_dupz(r->arena, url),
 	                                      .timeout_us = SHORT_US,
 	                                      .max_body = TOKEN_BYTES_MAX,
@@ -118,7 +147,8 @@ static int take_token(struct registry *r, const struct http_client_reply *refusa
 	if (!json_is(t, JSON_STRING))
 		t = json_get(v, S("access_token"));
 	if (reply.status != 200 || !json_is(t, JSON_STRING) || str_find_char(t->text, '\n') >= 0) {
-		r->why = S("the registry gives nobody a token who has no password");
+		r->why = str_set(r->user) ? S("the registry gives no token for this name and password")
+		                          : S("the registry gives nobody a token who has no password");
 		return -EACCES;
 	}
 	r->authorization = ARENA_CAT(r->arena, S("Bearer "), t->text);
@@ -141,11 +171,6 @@ static struct str redirected(struct registry *r, struct str location)
 	return str_set(location) && str_starts(location, S("/")) && !str_starts(location, S("//"))
 	               ? ARENA_CAT(r->arena, r->base, location)
 	               : STR_NONE;
-}
-
-static bool is_own(const struct registry *r, struct str url)
-{
-	return str_starts(url, r->base) && url.n > r->base.n && url.p[r->base.n] == '/';
 }
 
 static int ask(struct registry *r, struct str path, struct http_client_request q, registry_again_fn *again,

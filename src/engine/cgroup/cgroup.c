@@ -297,6 +297,16 @@ int cgroup_open_procs(struct cgroups *g, const char *name, int ret_fds[CGROUP_CO
 	return ret_fds[0] < 0 ? -errno : 0;
 }
 
+int cgroup_open_look(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS])
+{
+	int error = open_dirs(g, name, ret_fds);
+	if (!error && g->version == 1 && ret_fds[CGROUP_FREEZER] >= 0) {
+		close(ret_fds[CGROUP_FREEZER]);
+		ret_fds[CGROUP_FREEZER] = -1;
+	}
+	return error;
+}
+
 int cgroup_join(const int fds[CGROUP_CONTROLLERS])
 {
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)

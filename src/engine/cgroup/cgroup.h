@@ -72,6 +72,8 @@ int cgroup_limit(struct cgroups *g, const char *name, const struct cgroup_limits
 int cgroup_open_join(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
 /* The same for a child that will have no right of its own to: descriptors for cgroup_join(), on v2 too. */
 int cgroup_open_procs(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
+/* Its directories, to be looked at and no more: of v1 those of memory, CPU and processes. Absent ones are -1. */
+int cgroup_open_look(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
 /* Moves the calling thread's process in. Writing "0" to v1's `tasks` spares the kernel's global lock and its 10 ms. */
 int cgroup_join(const int fds[CGROUP_CONTROLLERS]);
 /* -ENOENT where the kernel has no such file. */

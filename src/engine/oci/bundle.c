@@ -226,9 +226,11 @@ static int put_own_mount(struct json_out *o, const struct task_spec *spec, const
 	return 0;
 }
 
-static int put_mounts(struct json_out *o, const struct task_spec *spec, const struct task_container *c)
+static int put_mounts(struct json_out *o, const struct task_spec *spec, unsigned index)
 {
-	char shm[32];
+	const struct task_container *c = &spec->containers[index];
+	char shm[32], groups[32];
+	snprintf(groups, sizeof(groups), SHIM_GROUPS "/%u", index);
 	snprintf(shm, sizeof(shm), "size=%llu", (unsigned long long)(c->shm_bytes ? c->shm_bytes : 64 << 20));
 	json_key(o, S("mounts"));
 	json_open(o, '[');
@@ -238,6 +240,7 @@ static int put_mounts(struct json_out *o, const struct task_spec *spec, const st
 	MOUNT(o, "/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev");
 	MOUNT(o, "/dev/shm", "tmpfs", "shm", "nosuid", "noexec", "nodev", "mode=1777", shm);
 	MOUNT(o, "/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", "ro");
+	MOUNT(o, "/sys/fs/cgroup", "bind", groups, "rbind", "rprivate", "ro", "nosuid", "noexec", "nodev");
 	MOUNT(o, "/etc/hosts", "bind", SHIM_FILES "/hosts", "rbind", "rprivate");
 	MOUNT(o, "/etc/resolv.conf", "bind", SHIM_FILES "/resolv.conf", "rbind", "rprivate");
 	MOUNT(o, "/etc/hostname", "bind", SHIM_FILES "/hostname", "rbind", "rprivate");
@@ -332,7 +335,7 @@ static int put_config(struct buf *b, const struct task_spec *spec, unsigned inde
 	json_close(o, '}');
 	put_text(o, "hostname", spec->host_name && spec->host_name[0] ? spec->host_name : spec->id);
 	if (!error)
-		error = put_mounts(o, spec, c);
+		error = put_mounts(o, spec, index);
 	put_linux(o, c, capabilities, count);
 	if (!error)
 		error = put_filter(o, capabilities, count);

@@ -53,6 +53,7 @@ struct beside {
 struct made {
 	int layers[STEWARD_LAYERS_MAX], locks[STEWARD_LAYERS_MAX];
 	int scratch;
+	struct group_views views;
 	struct beside beside;
 };
 
@@ -111,28 +112,14 @@ static int open_mounts(const struct task_child *c, struct made *m, struct stewar
 		if (m->layers[i] < 0)
 			return fail(a, m->layers[i], "opening a layer");
 	}
-	int error = scratch_make(c->scratch, c->slot, r->scratch_bytes, TASK_UID_BASE + c->slot * TASK_UIDS, &m->scratch);
+	int error = group_views_open(c, &m->views);
+	if (error)
+		return fail(a, error, "the sight of control groups");
+	error = scratch_make(c->scratch, c->slot, r->scratch_bytes, TASK_UID_BASE + c->slot * TASK_UIDS, &m->scratch);
 	return error ? fail(a, error, "making the task's storage") : 0;
 }
 
 /* ---- as root, in the shim's file system ---- */
-
-static int mount_new(const char *type, const char *at, const char *mode, unsigned attributes)
-{
-	int fs = fsopen(type, FSOPEN_CLOEXEC), m = -1, error = fs < 0 ? -errno : 0;
-	if (!error && mode && fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode, 0) < 0)
-		error = -errno;
-	if (!error && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		error = -errno;
-	if (!error &&
-	    ((m = fsmount(fs, FSMOUNT_CLOEXEC, attributes)) < 0 || move_mount(m, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH) < 0))
-		error = -errno;
-	if (fs >= 0)
-		close(fs);
-	if (m >= 0)
-		close(m);
-	return error;
-}
 
 static int write_text(const char *path, const char *text)
 {
@@ -220,24 +207,6 @@ static int fill(const char *name, int from)
 	return error;
 }
 
-/* crun looks what kind of control groups there are, even when it has nothing to do with them. Others want to see where devices are
- * kept, and are content when they may not write there. */
-static int mount_groups(const struct task_child *c)
-{
-	const unsigned plain = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-	bool shown = c->request->runtime != STEWARD_CRUN;
-	if (shown && c->cgroup_version == 2)
-		return mount_new("cgroup2", "/sys/fs/cgroup", NULL, plain | MOUNT_ATTR_RDONLY);
-	int error = mount_new("tmpfs", "/sys/fs/cgroup", "0755", plain);
-	if (error)
-		return error;
-	if (shown && (mkdir("/sys/fs/cgroup/devices", 0555) < 0 ||
-	              mount("cgroup", "/sys/fs/cgroup/devices", "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "devices") < 0))
-		return -errno;
-	return mount_setattr(AT_FDCWD, "/sys/fs/cgroup", AT_RECURSIVE, &attr, sizeof(attr)) < 0 ? -errno : 0;
-}
-
 static int make_files(const struct task_child *c, struct made *m, struct steward_answer *a)
 {
 	static const char *const directories[] = {SHIM_LAYERS, SHIM_ROOTS, SHIM_SCRATCH, SHIM_FILES, SHIM_STATE, SHIM_BUNDLES};
@@ -245,17 +214,17 @@ static int make_files(const struct task_child *c, struct made *m, struct steward
 	uid_t owner = TASK_UID_BASE + c->slot * TASK_UIDS;
 	if (setns(c->world->template_fd, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0)
 		return fail(a, -errno, "entering the sandbox's file system");
-	int error = mount_new("tmpfs", "/tmp", "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	int error = child_mount("tmpfs", "/tmp", "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	/* The kernel lets a container mount these two only where they can be seen whole already. */
 	if (!error)
-		error = mount_new("proc", "/proc", NULL, plain);
+		error = child_mount("proc", "/proc", NULL, plain);
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]) && !error; i++)
 		if (mkdir(directories[i], 0755) < 0 || chown(directories[i], owner, owner) < 0)
 			error = -errno;
 	if (!error)
-		error = mount_new("sysfs", "/sys", NULL, plain);
+		error = child_mount("sysfs", "/sys", NULL, plain);
 	if (!error)
-		error = mount_groups(c);
+		error = group_views_attach(c, &m->views);
 	if (error)
 		return fail(a, error, "making the sandbox's file system");
 	error = attach_layers(c, m);

@@ -7,7 +7,8 @@
 struct task_groups {
 	int join[CGROUP_CONTROLLERS]; /* of the shim's own group; v2: it is born there */
 	int containers[STEWARD_CONTAINERS_MAX][CGROUP_CONTROLLERS];
-	int files[STEWARD_CONTAINERS_MAX][CGROUP_FILES]; /* those that a shim reads; -1: none */
+	int look[STEWARD_CONTAINERS_MAX][CGROUP_CONTROLLERS]; /* what a container sees of its own group */
+	int files[STEWARD_CONTAINERS_MAX][CGROUP_FILES];      /* those that a shim reads; -1: none */
 };
 
 struct task_child {
@@ -28,7 +29,17 @@ struct task_child {
 #define SHIM_SCRATCH "/tmp/s"
 #define SHIM_FILES "/tmp/f"
 #define SHIM_BUNDLES "/tmp/b"
+#define SHIM_GROUPS "/tmp/g"
 #define SHIM_STATE "/tmp/state"
+
+/* child_groups.c: what the sandbox and its containers see of control groups. Made among the machine's mounts, attached among the
+ * sandbox's. Negative errno. */
+int child_mount(const char *type, const char *at, const char *mode, unsigned attributes);
+struct group_views {
+	int trees[STEWARD_CONTAINERS_MAX][CGROUP_CONTROLLERS];
+};
+int group_views_open(const struct task_child *c, struct group_views *ret);
+int group_views_attach(const struct task_child *c, const struct group_views *v);
 
 /* In a process of its own namespace of processes. Never returns. */
 _Noreturn void task_child_run(const struct task_child *c);

@@ -238,7 +238,8 @@ static int open_groups(struct steward *s, const struct steward_request *r, unsig
 	for (unsigned i = 0; i < r->container_count && !error; i++) {
 		snprintf(below, sizeof(below), "/w/c%u", i);
 		group_name(slot, below, group);
-		error = cgroup_open_procs(s->cgroups, group, g->containers[i]);
+		error = cgroup_open_look(s->cgroups, group, g->look[i]);
+		error = error ? error : cgroup_open_procs(s->cgroups, group, g->containers[i]);
 		for (int f = CGROUP_FILE_MEMORY_PEAK; f < CGROUP_FILES; f++)
 			g->files[i][f] = cgroup_open_file(s->cgroups, group, (enum cgroup_file)f);
 	}
@@ -292,6 +293,7 @@ static int spawn(struct steward *s, const struct steward_request *r, const int *
 	msg_close_fds(groups.join, CGROUP_CONTROLLERS);
 	for (unsigned i = 0; i < r->container_count; i++) {
 		msg_close_fds(groups.containers[i], CGROUP_CONTROLLERS);
+		msg_close_fds(groups.look[i], CGROUP_CONTROLLERS);
 		msg_close_fds(groups.files[i], CGROUP_FILES);
 	}
 	if (report[1] >= 0)

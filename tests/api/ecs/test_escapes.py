@@ -32,11 +32,12 @@ class Escapes(TaskCase):
         self.assertEqual(set(refused.values()) - {"EPERM", "EACCES", "EROFS", "ENOSYS", "ENODATA", "ECONNREFUSED"}, set())
 
     def test_files(self):
-        """Nothing in /proc and /sys but what is a process's own may be written, no control group is there to leave, no device to open."""
+        """Nothing in /proc and /sys but what is a process's own may be written, no control group but its own is there, which it cannot leave, no device to open."""
         lines, _ = self.says(
             "id -u; find /proc/sys /proc/irq /proc/bus /proc/fs /sys -type f 2>/dev/null | while read f; do true 2>/dev/null >>$f && echo OPEN $f; done; "
             "for k in cgroup cgroup2; do mount -t $k none /tmp 2>/dev/null && echo MOUNTED $k; done; "
-            "find /sys/fs/cgroup -mindepth 1 | head -3; "
+            "(find /sys/fs/cgroup -mindepth 2 -type d; find /sys/fs/cgroup -user 0 -mindepth 2) | head -3; "
+            "for d in /sys/fs/cgroup /sys/fs/cgroup/memory; do (echo 0 >$d/cgroup.procs || mkdir $d/x || mount -o remount,rw $d || umount $d) 2>/dev/null && echo LEFT $d; done; "
             "ls /proc | grep -c '^[0-9]'; for p in /proc/[0-9]*; do ls $p/root/work $p/root/var/lib 2>/dev/null; done; "
             "for t in c b; do for m in 1 5 7 8 10 229 253; do mknod /tmp/d$t$m $t $m 1 2>/dev/null && true 2>/dev/null </tmp/d$t$m && echo OPEN $t $m; done; done; "
             "ls /dev | tr '\\n' ' '; echo")
@@ -45,6 +46,18 @@ class Escapes(TaskCase):
         self.assertEqual(set(lines[2].split()), {"console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
                                                  "tty", "urandom", "zero"} & set(lines[2].split()), lines)
         self.assertEqual(len(lines), 3, lines)
+
+    def test_own_group(self):
+        """What a program learns of its limits is its own container's: the lesser of that and the task's, and where its group lies is nobody else's to see."""
+        tell = "cat /sys/fs/cgroup/memory.max || grep hierarchical_memory_limit /sys/fs/cgroup/memory/memory.stat; grep -c cgroup /proc/self/mountinfo; ls /sys/fs/cgroup"
+        for memory in (96, None):
+            lines, _ = self.says({"command": f"({tell}) 2>/dev/null", **({"memory": memory} if memory else {})})
+            if "memory" in lines:  # version 1: a directory a controller
+                self.assertEqual(lines[0].split()[-1], str((memory or 512) << 20))
+                self.assertEqual(lines[2:], ["cpu", "memory", "pids"])
+            elif memory:
+                self.assertEqual(lines[0], str(memory << 20))
+            self.assertLessEqual(int(lines[1]), 4, lines)
 
     def test_forged_senders(self):
         """A raw socket is its own business; what it sends in another's name comes to nobody."""

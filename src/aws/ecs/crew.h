@@ -128,7 +128,7 @@ struct launch_facts {
 	const struct state_ecs_task_record *record;
 	const struct launch_secret *secrets;
 	uint32_t secret_count;
-	struct str region;
+	struct str region, host_name;
 	struct str configs[TASK_CONTAINERS_MAX]; /* the images' configurations: JSON */
 };
 bool launch_containers(struct arena *a, const struct launch_facts *f, struct duty_container *more, struct task_container *ret,

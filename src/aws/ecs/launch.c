@@ -490,7 +490,9 @@ static bool step_task(struct launch *l)
 	l->facts.record = &l->record;
 	l->facts.secrets = l->secrets;
 	l->facts.secret_count = l->secret_count;
+	const char *name = arena_dupz(&l->arena, str_set(l->lent.private_name) ? l->lent.private_name : l->lent.address);
 	l->facts.region = i->region;
+	l->facts.host_name = str_from(name);
 	if (!launch_containers(&l->arena, &l->facts, i->more, containers, &why))
 		return fail(l, "%.*s", STR_ARG(why));
 	struct task_port port = {.fd = i->port_fd,
@@ -502,7 +504,6 @@ static bool step_task(struct launch *l)
 	char resolver[16];
 	snprintf(resolver, sizeof(resolver), "%u.%u.%u.%u", l->lent.resolver >> 24, l->lent.resolver >> 16 & 255,
 	         l->lent.resolver >> 8 & 255, l->lent.resolver & 255);
-	const char *name = arena_dupz(&l->arena, str_set(l->lent.private_name) ? l->lent.private_name : l->lent.address);
 	struct task_pair *hosts = arena_array(&l->arena, CONNECT_NAMES_MAX + 1, sizeof(*hosts));
 	size_t host_count = 1;
 	hosts[0] = (struct task_pair){name, arena_dupz(&l->arena, l->lent.address)};

@@ -63,6 +63,7 @@ static const char *const *environment(struct arena *a, const struct launch_facts
 	const struct ecs_container_definition *k = &r->definition->container_definitions.v[index];
 	struct words w = {0};
 	add(a, &w, S("AWS_ENDPOINT_URL=" TASK_ENDPOINT));
+	add(a, &w, ARENA_CAT(a, S("HOSTNAME="), f->host_name)); /* as container engines do it: the image may say otherwise */
 	json_each(json_get(config, S("Env")), e)
 	{
 		struct str value = e->text, name = str_cut(&value, '=');

@@ -264,7 +264,7 @@ class Made(TaskCase):
         arn = f"arn:aws:ssm:{self.region}:{ACCOUNT}:parameter"
         run = {"overrides": {"containerOverrides": [{"name": "c", "environment": [{"name": "TWO", "value": "overridden"}, {"name": "FIVE", "value": "5"}]}]}}
         lines, task = self.says({
-            "command": ["-c", 'for v in ONE TWO VAR QUOTED SECRET PLAIN FIVE FROM_IMAGE AWS_REGION AWS_DEFAULT_REGION AWS_EXECUTION_ENV; do eval "echo $v=\\$$v"; done; pwd; '
+            "command": ["-c", 'for v in ONE TWO VAR QUOTED SECRET PLAIN FIVE FROM_IMAGE AWS_REGION AWS_DEFAULT_REGION AWS_EXECUTION_ENV; do eval "echo $v=\\$$v"; done; pwd; env | grep -q "^HOSTNAME=$(hostname)" && '
                         'echo "$0 $*"; echo end-of-output', "zero", "one two"],
             "entryPoint": ["/bin/sh"], "workingDirectory": "/made/here",
             "environment": [{"name": "VAR", "value": "definition"}, {"name": "TWO", "value": "2"}],

@@ -47,6 +47,7 @@ struct cloud {
 	const char *dns_listen;        /* where names of hosted zones are answered to this machine; NULL, "none": nowhere */
 	const char *issue_at_once;     /* names that ACM issues without validation, with spaces between; NULL: its own */
 	unsigned vcpus, spot_vcpus;    /* that an account may run in a region, by EC2's buckets of types; 0: as many as fit */
+	unsigned task_mib;             /* of memory that Fargate's tasks may have; 0: as much as the machine has */
 	bool kvm;                      /* instances' guests may run under it, where one was seen to boot */
 	void (*counted)(void *ctx, const struct call *c); /* of every call that ends; NULL: nobody counts */
 	void *counted_ctx;

@@ -323,6 +323,7 @@ int role_api(const struct role_config *config)
 	c->issue_at_once = configured(r, "acm", "issue_at_once", NULL);
 	c->vcpus = configured_number(r, "ec2", "vcpus");
 	c->spot_vcpus = configured_number(r, "ec2", "spot_vcpus");
+	c->task_mib = configured_number(r, "containers", "memory");
 	c->dns_listen = configured(r, "dns", "listen", DNS_LISTEN);
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	struct preparations preparations;

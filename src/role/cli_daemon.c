@@ -221,13 +221,18 @@ int cli_up(struct cli *cli)
 	if (c.container_runtime && access(oci_runtime(number)->program, X_OK) < 0)
 		return cli_fail(cli, CLI_FAILED, "%s: [containers] runtime: %s is not installed (%s): %s", c.config_file,
 		                c.container_runtime, oci_runtime(number)->program, oci_runtime(number)->advice);
-	static const char *const quotas[] = {"vcpus", "spot_vcpus"};
-	for (size_t i = 0; i < sizeof(quotas) / sizeof(*quotas); i++) {
-		struct str text = config_get(&file, "ec2", quotas[i]);
+	static const struct {
+		const char *section, *key, *of;
+		uint64_t most;
+	} numbers[] = {{"ec2", "vcpus", "vCPUs", 1000000},
+	               {"ec2", "spot_vcpus", "vCPUs", 1000000},
+	               {"containers", "memory", "MiB", 1 << 30}};
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		struct str text = config_get(&file, numbers[i].section, numbers[i].key);
 		uint64_t n;
-		if (str_set(text) && (!str_to_u64(text, &n) || !n || n > 1000000))
-			return cli_fail(cli, CLI_USAGE, "%s: [ec2] %s: \"%.*s\" is no number of vCPUs", c.config_file, quotas[i],
-			                STR_ARG(text));
+		if (str_set(text) && (!str_to_u64(text, &n) || !n || n > numbers[i].most))
+			return cli_fail(cli, CLI_USAGE, "%s: [%s] %s: \"%.*s\" is no number of %s", c.config_file,
+			                numbers[i].section, numbers[i].key, STR_ARG(text), numbers[i].of);
 	}
 	uint64_t tls = c.port == 65535 ? 0 : c.port + 1u;
 	if (tls_port && (!str_to_u64(str_from(tls_port), &tls) || tls > 65535))

@@ -96,11 +96,13 @@ class ManyTasks(Tasked):
         listed, ended = min(cycles * LISTED_BYTES, LISTS_BYTES) + SLACK_BYTES, self.heap()
         self.assertLess(ended, heap + listed + cycles * ENDED_BYTES)
         self.forget()
-        after = self.memory()
         last = self.heap()
         self.assertLess(last, heap + listed, (heap, ended))
-        for role in ROLES:
-            self.assertLess(after[role], memory[role] + GROWTH_KB, (role, memory, after))
+        # api gives the pages of a burst back when nobody has asked for anything for some seconds
+        until = time.monotonic() + 120
+        while any((after := self.memory())[role] >= memory[role] + GROWTH_KB for role in ROLES):
+            self.assertLess(time.monotonic(), until, (memory, after))
+            time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from tasked import Tasked, hears
 
 
 class Names(unittest.TestCase):
-    def up(self, name):
+    def up(self, name, more=""):
         data = tempfile.mkdtemp(prefix="quartet-runtime-")
         self.addCleanup(shutil.rmtree, data, True)
-        return subprocess.run([program(), "up", "--data", data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0", "--config", configuration(name, self.addCleanup)],
+        return subprocess.run([program(), "up", "--data", data, "--listen", f"127.0.0.1:{free_port()}", "--tls-port", "0", "--config", configuration(name, self.addCleanup, more)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
 
     def test_refused_at_once(self):
@@ -23,6 +23,10 @@ class Names(unittest.TestCase):
         done = self.up("docker")
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stderr, 'runtime: "docker" is none of crun, runc, kata and runsc')
+        for memory in ("0", "some", "1 GiB"):
+            done = self.up("crun", f"memory = {memory}")
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr, f'memory: "{memory}" is no number of MiB')
         for name, place in (("kata", "/usr/bin/kata-runtime"), ("runsc", "/usr/bin/runsc")):
             if os.path.exists(place):
                 continue
@@ -35,7 +39,7 @@ class Names(unittest.TestCase):
 @unittest.skipIf(needs("runc"), needs("runc"))
 class Runc(Tasked):
     def new_cloud(self):
-        return Cloud(options=["--config", configuration("runc", self.addCleanup)])
+        return Cloud(options=["--config", configuration("runc", self.addCleanup, "memory = 1024")])
 
     def test_lives(self):
         """Output, exit codes, a stop that is heard, deaths of the roles; and then nothing is left."""
@@ -45,7 +49,12 @@ class Runc(Tasked):
         self.wait(lambda: self.show(short)["lastStatus"] == "STOPPED")
         self.assertEqual(self.show(short)["containers"][0].get("exitCode"), 3, self.show(short))
         self.wait(lambda: not self.groups())
-        arn = self.run_task()
+        arn, other = self.run_tasks(count=2)
+        full = self.ecs.run_task(taskDefinition="t", launchType="FARGATE", networkConfiguration=self.network)
+        self.assertEqual((full["tasks"], [f["reason"].split(".")[0] for f in full["failures"]]), ([], ["Capacity is unavailable at this time"]))
+        self.until(other, "RUNNING")
+        self.stop_task(other)
+        self.wait(lambda: self.show(other)["lastStatus"] == "STOPPED")
         self.until(arn, "RUNNING")
         self.kill("api")
         self.until(arn, "RUNNING")

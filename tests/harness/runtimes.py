@@ -6,14 +6,14 @@ import tempfile
 from busybox import why_not
 
 
-def configuration(name, clean):
-    """A configuration file that names the runtime; clean: addCleanup or addClassCleanup."""
+def configuration(name, clean, more=""):
+    """A configuration file that names the runtime, with more lines; clean: addCleanup or addClassCleanup."""
     place = tempfile.mkdtemp(prefix="quartet-runtime-")
     clean(shutil.rmtree, place, True)
     os.chmod(place, 0o755)
     path = os.path.join(place, "quartet.conf")
     with open(path, "w") as f:
-        f.write(f"[containers]\nruntime = {name}\n")
+        f.write(f"[containers]\nruntime = {name}\n{more}\n")
     return path
 
 

@@ -210,7 +210,7 @@ struct crew *crew_new(struct cloud *cloud)
 	self->name = self->arn = self->user_id = S("ecs-tasks.amazonaws.com");
 	d->self = self;
 	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-	d->memory_mib = pages > 0 && page > 0 ? (int64_t)pages * page >> 20 : 0;
+	d->memory_mib = cloud->task_mib ? cloud->task_mib : pages > 0 && page > 0 ? (int64_t)pages * page >> 20 : 0;
 	struct str under = KEY_UNDER(&a, S("ecs"), S("task")), key;
 	struct str end = store_prefix_end(&a, under);
 	d->watch = store_watch(cloud->store, under, end, store_revision(cloud->store), changed, d);

@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ecs_container  # noqa: E402
 import ecs_image  # noqa: E402
 import ecs_network  # noqa: E402
+import ecs_stats  # noqa: E402
 from ecs_client import ENDPOINT, METADATA_SERVICE, Client, Refused, RoleCredentials, log, open_journal  # noqa: E402
 
 CONFIG = "/etc/ecs/ecs.config"
@@ -272,6 +273,9 @@ class Inside(http.server.BaseHTTPRequestHandler):
             found = task.credentials.get("task") if task else None
             return {"RoleArn": found["RoleArn"], "AccessKeyId": found["AccessKeyId"], "SecretAccessKey": found["SecretAccessKey"], "Token": found["SessionToken"],
                     "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found["Expiration"]))} if found else None
+        if len(parts) == 4 and parts[0] == "v4" and parts[2:] == ["task", "stats"]:
+            task = next((t for t in self.agent.all() if t.key == parts[1].partition("-")[0]), None)
+            return {c.id: ecs_stats.docker(c) for c in task.containers if c.status} if task else None
         if len(parts) in (2, 3) and parts[0] == "v4":
             key, _, index = parts[1].partition("-")
             task = next((t for t in self.agent.all() if t.key == key), None)
@@ -279,6 +283,8 @@ class Inside(http.server.BaseHTTPRequestHandler):
                 return None
             if len(parts) == 2:
                 return task.containers[int(index)].described()
+            if parts[2] == "stats":
+                return ecs_stats.docker(task.containers[int(index)])
             if parts[2] == "task":
                 family, _, revision = task.definition["taskDefinitionArn"].rsplit("/", 1)[1].partition(":")
                 return {"Cluster": self.agent.cluster, "TaskARN": task.arn, "Family": family, "Revision": revision, "DesiredStatus": task.wanted,
@@ -322,6 +328,7 @@ class Agent:
         self.images = ecs_image.Images(f"{STATE}/images", ENDPOINT)
         self.network = ecs_network.Network()
         self.tasks, self.lock, self.arn = {}, threading.Lock(), None
+        self.measure = False  # the cloud has asked what containers use
 
     def all(self):
         with self.lock:
@@ -399,7 +406,9 @@ class Agent:
     def poll(self):
         with self.lock:
             known = [{"TaskArn": t.arn, "Mark": t.mark} for t in self.tasks.values() if not t.gone]
-        reply = self.ask(Known=known, WaitSeconds=POLL_S)
+        usage = [sample.told(c) for t in self.all() for c in t.containers if (sample := ecs_stats.take(c))] if self.measure else []
+        reply = self.ask(Known=known, Usage=usage, WaitSeconds=POLL_S)
+        self.measure = reply.get("Measure", False)
         wanted = {order["TaskArn"]: order for order in reply.get("Tasks", [])}
         for arn, order in wanted.items():
             with self.lock:

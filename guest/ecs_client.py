@@ -30,15 +30,25 @@ class Metadata:
             connection.request(method, path, headers=headers)
             reply = connection.getresponse()
             body = reply.read().decode()
+            if reply.status == 401:
+                self.until = 0
             return body if reply.status == 200 else None
         finally:
             connection.close()
 
+    def _begin(self):
+        self.token = self._ask("PUT", "/latest/api/token", **{"X-aws-ec2-metadata-token-ttl-seconds": "3600"})
+        self.until = time.monotonic() + 3000
+
     def get(self, path):
         if time.monotonic() > self.until:
-            self.token = self._ask("PUT", "/latest/api/token", **{"X-aws-ec2-metadata-token-ttl-seconds": "3600"})
-            self.until = time.monotonic() + 3000
-        return self._ask("GET", f"/latest/{path}", **({"X-aws-ec2-metadata-token": self.token} if self.token else {}))
+            self._begin()
+        asked = lambda: self._ask("GET", f"/latest/{path}", **({"X-aws-ec2-metadata-token": self.token} if self.token else {}))
+        found = asked()
+        if found is None and self.until == 0:  # the token has expired by the cloud's clock, which may be moved
+            self._begin()
+            found = asked()
+        return found
 
 
 METADATA_SERVICE = Metadata()
@@ -64,6 +74,10 @@ class RoleCredentials:
                 self.until = min(parse_time(found["Expiration"]) - 600, time.time() + 1800)
             return self.value
 
+    def renew(self):
+        """The cloud calls them expired, by a clock that may be moved."""
+        self.until = 0
+
 
 def parse_time(text):
     return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc).timestamp()
@@ -83,7 +97,14 @@ class Client:
     def __init__(self, region, credentials):
         self.region, self.credentials = region, credentials
 
-    def request(self, service, method, path, query="", headers=None, body=b"", timeout=60):
+    def request(self, *what, **more):
+        status, answer = self._request(*what, **more)
+        if status in (400, 403) and b"ExpiredToken" in answer and hasattr(self.credentials, "renew"):
+            self.credentials.renew()
+            status, answer = self._request(*what, **more)
+        return status, answer
+
+    def _request(self, service, method, path, query="", headers=None, body=b"", timeout=60):
         key, secret, token = self.credentials()
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         digest = hashlib.sha256(body).hexdigest()

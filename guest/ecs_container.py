@@ -50,6 +50,7 @@ class Container:
         self.status = self.exit_code = self.reason = self.address = None
         self.health, self.bindings, self.started_s = "UNKNOWN", [], None
         self.restarts, self.stopping = 0, False
+        self.sampled = self.sampled_before = None  # what it used, by ecs_stats
         self.ended = threading.Event()
 
     def saved(self):

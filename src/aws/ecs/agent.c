@@ -154,6 +154,39 @@ static bool take_health(struct call *c, const struct ecs_agent_poll_request *in,
 	return changed;
 }
 
+static uint64_t count(struct opt_int n)
+{
+	return n.v > 0 ? (uint64_t)n.v : 0;
+}
+
+/* What its containers use, by counters: since each was started, at a time of the agent's own clock. */
+static void take_usage(struct call *c, struct crew *crew, const struct ecs_agent_poll_request *in,
+                       const struct state_ecs_instance_record *r)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct state_ecs_task_record t = {0};
+	for (uint32_t n = 0; n < in->usage.n; n++) {
+		const struct ecs_agent_container_usage *u = &in->usage.v[n];
+		struct str id = ecs_task_id(c, r->cluster, u->task_arn);
+		struct duty *i = str_set(id) ? map_get(&crew->by_id, id) : NULL;
+		if (!i)
+			continue;
+		/* those of one task follow each other */
+		if (!str_eq(t.id, id) && !ecs_task_find(&s, r->cluster, id, &t))
+			continue;
+		if (!ecs_task_is_remote(t.task) || !str_eq(ecs_task_instance(t.task), r->id) || u->at_microseconds.v <= 0)
+			continue;
+		const struct task_usage usage = {.cpu_us = count(u->cpu_microseconds),
+		                                 .memory_bytes = count(u->memory_bytes),
+		                                 .memory_peak_bytes = count(u->memory_peak_bytes),
+		                                 .at_us = u->at_microseconds.v};
+		const struct usage_traffic traffic = {count(u->received_bytes), count(u->sent_bytes), u->at_microseconds.v};
+		for (uint32_t k = 0; k < t.definition->container_definitions.n && k < TASK_CONTAINERS_MAX; k++)
+			if (str_eq(t.definition->container_definitions.v[k].name, u->container_name))
+				usage_heard(i, k, &usage, u->received_bytes.set ? &traffic : NULL);
+	}
+}
+
 static void gone(struct call *c)
 {
 	agent_link_let_go(c->state);
@@ -171,9 +204,15 @@ static int poll(struct call *c, const struct ecs_agent_poll_request *in, struct 
 	if (c->caller->kind != PRINCIPAL_ROLE || !str_eq(c->caller->name, r.instance->ec2_instance_id))
 		return call_fail(c, "AccessDeniedException", 400, "Only the instance itself may poll for its tasks.");
 	bool wrote = take_health(c, in, &r);
+	if (!due)
+		take_usage(c, crew, in, &r);
 	gather(c, crew, &r, &out->tasks);
 	struct agent_link *m = roster_member(c, r.cluster, r.id);
-	if (wrote || due || seconds <= 0 || m->waiting || !knows(in, &out->tasks))
+	bool measure = m->measure;
+	if (measure)
+		out->measure = OPT_BOOL(true);
+	m->measure = false;
+	if (wrote || due || measure || seconds <= 0 || m->waiting || !knows(in, &out->tasks))
 		return CALL_OK;
 	c->state = m;
 	agent_link_wait(m, c, seconds * 1000000);

@@ -10,7 +10,8 @@ struct agent_link {
 	struct arena arena;
 	struct call *waiting; /* its poll; NULL: none */
 	struct loop_timer *timer;
-	bool due; /* the poll that waits is to be answered, with whatever there is */
+	bool due;     /* the poll that waits is to be answered, with whatever there is */
+	bool measure; /* the next answer asks what containers use */
 	int64_t seen_ms;
 	bool connected; /* as was told to services */
 };

@@ -58,6 +58,8 @@ bool roster_connected(struct roster *r, struct str id);
 void roster_heard(struct call *c, struct str id);
 /* Something has changed that the agent wants to know. */
 void roster_wake(struct roster *r, struct str instance);
+/* Its agent is asked what its containers use, and says so at its next call. */
+void roster_measure(struct roster *r, struct str instance);
 
 /* --- remote.c: the duty of a task that an agent runs (crew.h) */
 struct duty;

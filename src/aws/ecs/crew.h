@@ -70,12 +70,17 @@ struct duty {
 		struct image *image;
 		struct task_usage usage, usage_before; /* the last two answers; at_us 0: none yet */
 		struct task_usage sampled;             /* as the last minute's metrics had it */
+		struct usage_traffic {
+			uint64_t received, sent;
+			int64_t at_us; /* 0: not known */
+		} traffic;             /* as its agent has it */
 	} more[TASK_CONTAINERS_MAX];
 	uint32_t count;
-	struct usage_traffic {
-		uint64_t received, sent;
-		int64_t at_us;   /* 0: not known */
-	} traffic;               /* as the last minute's metrics had it */
+	struct usage_traffic traffic; /* of the task, as the last minute's metrics had it */
+	struct {
+		double processors, memory_bytes;
+		bool known;      /* false: not in the last minute */
+	} used;                  /* on a container instance */
 	int64_t pulled_ms;       /* every image is there */
 	const char *failed_code; /* it could not be launched, or was lost: the stop code; NULL: neither */
 	struct str failed_reason;
@@ -159,6 +164,8 @@ int64_t duty_memory_mib(const struct ecs_task *t);
 
 /* usage.c: asks what the containers use; what is known is in `more`. And once a minute, for AWS/ECS's metrics of services. */
 void usage_look(struct duty *i);
+/* The agent of a container instance says it; traffic NULL: it has none of its own. */
+void usage_heard(struct duty *i, uint32_t index, const struct task_usage *usage, const struct usage_traffic *traffic);
 void usage_sample_begin(struct crew *d);
 
 /* room.c, for RunTask: how much is taken by others than this call; is there so much more; and so much is taken by the call from now

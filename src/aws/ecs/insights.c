@@ -111,19 +111,13 @@ void insights_task(const struct duty *i, const struct ecs_scope *s, const struct
 	                  .task = i->id};
 	if (str_starts(r->task->group, S("service:")))
 		p.service = str_from_at(r->task->group, sizeof("service:") - 1);
-	double cpu = (double)ecs_cpu_units(r->task->cpu), mib = (double)ecs_memory_mib(r->task->memory), used_cpu = 0, used_mib = 0;
-	bool cpu_known = false, memory_known = false;
-	for (uint32_t k = 0; k < i->count; k++) {
-		used_cpu += l->containers[k].processors * 1024;
-		used_mib += (double)l->containers[k].memory_bytes / MIB;
-		cpu_known |= l->containers[k].known;
-		memory_known |= l->containers[k].memory_known;
-	}
+	double cpu = (double)ecs_cpu_units(r->task->cpu), mib = (double)ecs_memory_mib(r->task->memory);
+	double used_cpu = l->processors * 1024, used_mib = l->bytes / MIB;
 	put_task(&p, level, "CpuReserved", "None", cpu);
 	put_task(&p, level, "MemoryReserved", "Megabytes", mib);
-	if (cpu_known)
+	if (l->known)
 		put_task(&p, level, "CpuUtilized", "None", used_cpu);
-	if (memory_known)
+	if (l->memory_known)
 		put_task(&p, level, "MemoryUtilized", "Megabytes", used_mib);
 	if (r->task->ephemeral_storage)
 		put_task(&p, level, "EphemeralStorageReserved", "Gigabytes", (double)r->task->ephemeral_storage->size_in_gib.v);
@@ -133,27 +127,50 @@ void insights_task(const struct duty *i, const struct ecs_scope *s, const struct
 	}
 	if (level != ENHANCED)
 		return;
-	if (cpu_known)
+	if (l->known)
 		put_task(&p, level, "TaskCpuUtilization", "Percent", percent(used_cpu, cpu));
-	if (memory_known)
+	if (l->memory_known)
 		put_task(&p, level, "TaskMemoryUtilization", "Percent", percent(used_mib, mib));
 	put_containers(&p, i, r, l);
 }
 
 /* --- clusters */
 
-static void put_reserved(const struct place *p, const char *name, double reserved, double of)
+/* A part of what the instances have registered. */
+static void put_part(const struct place *p, const char *name, double part, double of)
 {
 	const struct metric_dimension by = {S("ClusterName"), p->cluster};
 	const struct metric m = {p->account, p->region, S("AWS/ECS"), str_from(name), S("Percent"), &by, 1};
 	if (of > 0)
-		metrics_add(p->cloud->metrics, &m, percent(reserved, of));
+		metrics_add(p->cloud->metrics, &m, percent(part, of));
+}
+
+static void put_used(const struct place *p, struct crew *crew, double cpu, double memory)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	double processors = 0, bytes = 0;
+	bool known = false;
+	while (map_next(&crew->duties, &at, &key, &value)) {
+		const struct duty *i = value;
+		if (!i->used.known || !str_eq(i->cluster, p->cluster) || !str_eq(i->account, p->account) ||
+		    !str_eq(i->region, p->region))
+			continue;
+		processors += i->used.processors;
+		bytes += i->used.memory_bytes;
+		known = true;
+	}
+	if (!known)
+		return;
+	put_part(p, "CPUUtilization", processors * 1024, cpu);
+	put_part(p, "MemoryUtilization", bytes / MIB, memory);
 }
 
 /* Of instances that are active or drain, while some of them have tasks. Returns how many have. */
-static unsigned put_instances(const struct place *p, const struct ecs_scope *s, struct roster *roster)
+static unsigned put_instances(const struct place *p, const struct ecs_scope *s, struct crew *crew)
 {
-	struct ecs_nodes nodes = ecs_nodes(s, roster, p->cluster);
+	struct ecs_nodes nodes = ecs_nodes(s, crew->roster, p->cluster);
 	double cpu = 0, memory = 0, cpu_left = 0, memory_left = 0;
 	unsigned busy = 0;
 	for (uint32_t k = 0; k < nodes.n; k++) {
@@ -167,8 +184,9 @@ static unsigned put_instances(const struct place *p, const struct ecs_scope *s, 
 		busy += nodes.v[k].running > 0;
 	}
 	if (busy) {
-		put_reserved(p, "CPUReservation", cpu - cpu_left, cpu);
-		put_reserved(p, "MemoryReservation", memory - memory_left, memory);
+		put_part(p, "CPUReservation", cpu - cpu_left, cpu);
+		put_part(p, "MemoryReservation", memory - memory_left, memory);
+		put_used(p, crew, cpu, memory);
 	}
 	return busy;
 }
@@ -219,7 +237,7 @@ void insights_clusters(struct crew *crew, struct store_txn *t, struct arena *a)
 			continue;
 		struct ecs_scope s = {.txn = t, .arena = a, .account = parts.v[2], .region = parts.v[3]};
 		struct place p = {.cloud = crew->cloud, .account = s.account, .region = s.region, .cluster = parts.v[4]};
-		unsigned busy = put_instances(&p, &s, crew->roster);
+		unsigned busy = put_instances(&p, &s, crew);
 		if (level_of(&cluster) == OFF)
 			continue;
 		if (busy)

@@ -10,7 +10,9 @@ struct usage_load {
 		uint64_t memory_bytes;
 		bool known, memory_known;
 	} containers[TASK_CONTAINERS_MAX];
-	double received, sent; /* bytes a second */
+	double processors, bytes; /* of them all */
+	bool known, memory_known; /* of one at least */
+	double received, sent;    /* bytes a second */
 	bool traffic_known;
 };
 

@@ -119,6 +119,15 @@ void roster_wake(struct roster *r, struct str instance)
 		answer(m);
 }
 
+void roster_measure(struct roster *r, struct str instance)
+{
+	struct agent_link *m = map_get(&r->members, instance);
+	if (!m || m->measure)
+		return;
+	m->measure = true;
+	answer(m);
+}
+
 /* --- what has become of the instances */
 
 static void looked(void *ctx, int result, uint64_t revision)

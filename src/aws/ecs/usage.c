@@ -1,6 +1,8 @@
-/* What containers use: asked of the engine, which answers the next time that it is asked. Once a minute it becomes the metrics
- * CPUUtilization and MemoryUtilization of AWS/ECS: of what the tasks of a service have reserved, a sample a task. Tasks on Fargate
- * count for their service alone, as AWS has it. Clusters with Container Insights get what insights.c makes of it. */
+/* What containers use: asked of the engine, which answers the next time that it is asked, or of the agent of a container instance,
+ * which answers with its next call. Once a minute it becomes the metrics CPUUtilization and MemoryUtilization of AWS/ECS: of what
+ * the tasks of a service have reserved, a sample a task. Tasks on Fargate count for their service alone, as AWS has it. Clusters
+ * with Container Insights get what insights.c makes of it. */
+#include "container_instance.h"
 #include "insights.h"
 
 #include "aws/ec2/ec2.h"
@@ -22,13 +24,52 @@ void usage_look(struct duty *i)
 	}
 }
 
+void usage_heard(struct duty *i, uint32_t index, const struct task_usage *usage, const struct usage_traffic *traffic)
+{
+	struct duty_container *m = &i->more[index];
+	if (usage->at_us <= m->usage.at_us)
+		return;
+	m->usage_before = m->usage;
+	m->usage = *usage;
+	if (traffic)
+		m->traffic = *traffic;
+}
+
+static bool runs(const struct duty *i, const struct state_ecs_task_record *r, uint32_t index)
+{
+	return ecs_task_is_remote(r->task)
+	               ? index < r->task->containers.n && str_is(r->task->containers.v[index].last_status, "RUNNING")
+	               : i->containers[index].state == ORDER_RUNNING;
+}
+
+/* Of an interface of the task's, or of one container each on a bridge; those that share one say the same. */
+static struct usage_traffic traffic_of(const struct duty *i, const struct state_ecs_task_record *r)
+{
+	struct usage_traffic sum = {0};
+	bool shared = str_is(r->definition->network_mode, "awsvpc");
+	for (uint32_t k = 0; k < i->count && !(shared && sum.at_us); k++) {
+		const struct usage_traffic *t = &i->more[k].traffic;
+		sum.received += t->received;
+		sum.sent += t->sent;
+		sum.at_us = t->at_us > sum.at_us ? t->at_us : sum.at_us;
+	}
+	return sum;
+}
+
+static bool find_traffic(const struct duty *i, const struct state_ecs_task_record *r, struct usage_traffic *ret)
+{
+	*ret = ecs_task_is_remote(r->task) ? traffic_of(i, r) : (struct usage_traffic){.at_us = clock_mono_us()};
+	return ecs_task_is_remote(r->task) ? ret->at_us != 0
+	                                   : i->port.n && ec2_lent_traffic(i->crew->cloud, i->port, &ret->received, &ret->sent);
+}
+
 /* How far the counters have come since the last minute; the first look is a beginning. */
-static struct usage_load load_of(struct duty *i)
+static struct usage_load load_of(struct duty *i, const struct state_ecs_task_record *r)
 {
 	struct usage_load l = {0};
 	for (uint32_t k = 0; k < i->count; k++) {
 		struct duty_container *m = &i->more[k];
-		if (!m->usage.at_us || i->containers[k].state != ORDER_RUNNING)
+		if (!m->usage.at_us || !runs(i, r, k))
 			continue;
 		if (m->sampled.at_us && m->usage.at_us > m->sampled.at_us) {
 			uint64_t grown = m->usage.cpu_us >= m->sampled.cpu_us ? m->usage.cpu_us - m->sampled.cpu_us : 0;
@@ -38,9 +79,13 @@ static struct usage_load load_of(struct duty *i)
 		l.containers[k].memory_bytes = m->usage.memory_bytes;
 		l.containers[k].memory_known = true;
 		m->sampled = m->usage;
+		l.processors += l.containers[k].processors;
+		l.bytes += (double)l.containers[k].memory_bytes;
+		l.known |= l.containers[k].known;
+		l.memory_known |= l.containers[k].memory_known;
 	}
-	struct usage_traffic now = {.at_us = clock_mono_us()};
-	if (!i->port.n || !ec2_lent_traffic(i->crew->cloud, i->port, &now.received, &now.sent))
+	struct usage_traffic now;
+	if (!find_traffic(i, r, &now))
 		return l;
 	if (i->traffic.at_us && now.at_us > i->traffic.at_us && now.received >= i->traffic.received &&
 	    now.sent >= i->traffic.sent) {
@@ -55,11 +100,12 @@ static struct usage_load load_of(struct duty *i)
 
 static void put(struct metrics *to, struct metric *m, const char *name, double percent)
 {
-	struct metric_set set = metric_sample(percent > 100 ? 100 : percent);
+	struct metric_set set = metric_sample(percent);
 	m->name = str_from(name);
 	metrics_put(to, m, clock_wall_ms(), RESOLUTION_S, &set);
 }
 
+/* A container instance lends what nobody else uses, and a soft limit of memory may be exceeded: then it is more than all. */
 static void sample(struct duty *i, const struct state_ecs_task_record *r, const struct usage_load *l)
 {
 	const struct metric_dimension dimensions[] = {{S("ClusterName"), i->cluster},
@@ -70,19 +116,14 @@ static void sample(struct duty *i, const struct state_ecs_task_record *r, const 
 	                   .unit = S("Percent"),
 	                   .dimensions = dimensions,
 	                   .dimension_count = 2};
-	double processors = 0, bytes = 0;
-	bool known = false, memory_known = false;
-	for (uint32_t k = 0; k < i->count; k++) {
-		processors += l->containers[k].processors;
-		bytes += (double)l->containers[k].memory_bytes;
-		known |= l->containers[k].known;
-		memory_known |= l->containers[k].memory_known;
-	}
-	if (known)
-		put(i->crew->cloud->metrics, &m, "CPUUtilization", processors * 100 * 1024 / (double)ecs_cpu_units(r->task->cpu));
-	if (memory_known)
-		put(i->crew->cloud->metrics, &m, "MemoryUtilization",
-		    bytes * 100 / (double)(ecs_memory_mib(r->task->memory) << 20));
+	double cpu = (double)ecs_cpu_units(r->task->cpu), memory = (double)(ecs_memory_mib(r->task->memory) << 20);
+	double cpu_percent = cpu > 0 ? l->processors * 100 * 1024 / cpu : 0,
+	       memory_percent = memory > 0 ? l->bytes * 100 / memory : 0;
+	bool bounded = !ecs_task_is_remote(r->task);
+	if (l->known && cpu > 0)
+		put(i->crew->cloud->metrics, &m, "CPUUtilization", bounded && cpu_percent > 100 ? 100 : cpu_percent);
+	if (l->memory_known && memory > 0)
+		put(i->crew->cloud->metrics, &m, "MemoryUtilization", bounded && memory_percent > 100 ? 100 : memory_percent);
 }
 
 static void each_running(struct crew *d, struct store_txn *t, struct arena *a,
@@ -95,7 +136,9 @@ static void each_running(struct crew *d, struct store_txn *t, struct arena *a,
 		struct duty *i = value;
 		struct state_ecs_task_record r = {0};
 		struct ecs_scope s = {.txn = t, .arena = a, .account = i->account, .region = i->region};
-		if (i->task && ecs_task_find(&s, i->cluster, i->id, &r) && ecs_task_status(r.task) == ECS_RUNNING)
+		i->used.known = false;
+		if (ecs_task_find(&s, i->cluster, i->id, &r) && ecs_task_status(r.task) == ECS_RUNNING &&
+		    (i->task || ecs_task_is_remote(r.task)))
 			fn(i, &s, &r);
 	}
 }
@@ -104,8 +147,9 @@ static void ask(struct duty *i, const struct ecs_scope *s, const struct state_ec
 {
 	uint64_t received, sent;
 	(void)s;
-	(void)r;
 	usage_look(i);
+	if (ecs_task_is_remote(r->task))
+		roster_measure(i->crew->roster, ecs_task_instance(r->task));
 	if (i->port.n)
 		ec2_lent_traffic(i->crew->cloud, i->port, &received, &sent);
 }
@@ -113,7 +157,15 @@ static void ask(struct duty *i, const struct ecs_scope *s, const struct state_ec
 static void take(struct duty *i, const struct ecs_scope *s, const struct state_ecs_task_record *r)
 {
 	usage_look(i);
-	struct usage_load l = load_of(i);
+	if (ecs_task_is_remote(r->task))
+		i->count = r->definition->container_definitions.n < TASK_CONTAINERS_MAX ? r->definition->container_definitions.n
+		                                                                        : TASK_CONTAINERS_MAX;
+	struct usage_load l = load_of(i, r);
+	if (ecs_task_is_remote(r->task) && l.known && l.memory_known) {
+		i->used.processors = l.processors;
+		i->used.memory_bytes = l.bytes;
+		i->used.known = true;
+	}
 	if (str_starts(r->task->group, S("service:")))
 		sample(i, r, &l);
 	insights_task(i, s, r, &l);

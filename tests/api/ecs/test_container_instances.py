@@ -43,8 +43,8 @@ class Joined(TaskCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        iam = client("iam")
-        role("agent-" + cls.word, "ec2.amazonaws.com")
+        iam = cls.client("iam")
+        role("agent-" + cls.word, "ec2.amazonaws.com", client=cls.client)
         iam.attach_role_policy(RoleName="agent-" + cls.word, PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role")
         iam.create_instance_profile(InstanceProfileName="agent-" + cls.word)
         iam.add_role_to_instance_profile(InstanceProfileName="agent-" + cls.word, RoleName="agent-" + cls.word)
@@ -98,7 +98,7 @@ class Joined(TaskCase):
 
     def inside(self, line):
         done = subprocess.run([os.environ["QUARTET"], "exec", self.machine, "sh", "-c", line], capture_output=True, text=True, timeout=60, check=False,
-                              env={**os.environ, "AWS_REGION": self.region})
+                              env={**(self.cloud.environment() if self.moves else os.environ), "AWS_REGION": self.region})
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 

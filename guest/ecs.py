@@ -7,7 +7,6 @@ the exit status, and their output goes through pipes that the shell keeps open.
 """
 import glob
 import hashlib
-import http.server
 import json
 import os
 import queue
@@ -22,13 +21,15 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ecs_container  # noqa: E402
 import ecs_image  # noqa: E402
+import ecs_inside  # noqa: E402
 import ecs_network  # noqa: E402
 import ecs_stats  # noqa: E402
-from ecs_client import ENDPOINT, METADATA_SERVICE, Client, Refused, RoleCredentials, log, open_journal  # noqa: E402
+from ecs_client import ENDPOINT, METADATA_SERVICE, Client, Refused, RoleCredentials, log  # noqa: E402
+from ecs_logs import open_journal  # noqa: E402
 
 CONFIG = "/etc/ecs/ecs.config"
 STATE = "/var/lib/ecs"
-VERSION = "1.0.0"
+VERSION = ecs_inside.VERSION
 RESERVED = ("22", "2375", "2376", "51678", "51679")
 POLL_S = 20
 
@@ -51,6 +52,8 @@ class Task:
         self.key = (state or {}).get("key") or hashlib.sha256(os.urandom(32)).hexdigest()[:32]
         self.interface = order.get("Interface")
         self.inner, self.attached = None, False  # of a task with an interface of its own
+        self.holder = None  # the process whose namespaces its containers share
+        self.arns = order.get("ContainerArns") or []
         self.containers = [ecs_container.Container(self, i, d) for i, d in enumerate(self.definition["containerDefinitions"])]
         self.events = queue.Queue()
         self.told, self.reason, self.pull = None, None, {}
@@ -72,8 +75,9 @@ class Task:
 
     def save(self):
         os.makedirs(self.place, exist_ok=True)
-        state = {"order": {"TaskArn": self.arn, "Definition": self.definition, "DesiredStatus": self.wanted, "Group": self.group, "Interface": self.interface},
-                 "key": self.key, "told": self.told, "inner": self.inner, "attached": self.attached, "pull": self.pull, "containers": [c.saved() for c in self.containers]}
+        state = {"order": {"TaskArn": self.arn, "Definition": self.definition, "DesiredStatus": self.wanted, "Group": self.group, "Interface": self.interface,
+                           "ContainerArns": self.arns},
+                 "key": self.key, "told": self.told, "inner": self.inner, "attached": self.attached, "holder": self.holder, "pull": self.pull, "containers": [c.saved() for c in self.containers]}
         with open(f"{self.place}/state.new", "w") as f:
             json.dump(state, f)
         os.rename(f"{self.place}/state.new", f"{self.place}/state.json")
@@ -111,6 +115,7 @@ class Task:
         try:
             if state:
                 self.told, self.pull, self.inner, self.attached = state["told"], state["pull"], state["inner"], state["attached"]
+                self.holder = state.get("holder")
                 if self.inner:
                     self.agent.network.address(self.inner)
                 for container, saved in zip(self.containers, state["containers"]):
@@ -129,6 +134,7 @@ class Task:
         self.tell("STOPPED", executionStoppedAt=time.time(), **({"reason": self.reason} if self.reason else {}))
         for container in self.containers:
             container.clear()
+        ecs_container.let_go(self.holder)
         self.agent.network.leave(self)
         shutil.rmtree(self.place, ignore_errors=True)
         self.agent.ended(self)
@@ -151,6 +157,7 @@ class Task:
 
     def _prepare(self):
         self._attach()
+        self.holder = ecs_container.hold(self)
         self.pull["pullStartedAt"] = time.time()
         self.save()
         client = self.client()
@@ -199,6 +206,9 @@ class Task:
                 raise Failed(f"Container {container.name} depends on {other.name}, which has ended")
             fits = {"START": other.status in ("RUNNING", "STOPPED"), "COMPLETE": other.status == "STOPPED", "SUCCESS": other.status == "STOPPED",
                     "HEALTHY": other.health == "HEALTHY"}[condition]
+            limit = other.definition.get("startTimeout")
+            if not fits and limit and other.started_s and time.time() - other.started_s > limit:
+                raise Failed(f"Container {container.name} depends on {other.name}, which has not come to {condition} within {limit} seconds")
             if not fits:
                 return False
         return all(self._by_name(link.split(":")[0]).status for link in container.definition.get("links") or [])
@@ -247,75 +257,6 @@ class Task:
                 container.wait()
 
 
-# ---- what containers ask at 169.254.170.2
-
-class Inside(http.server.BaseHTTPRequestHandler):
-    """Credentials of tasks' roles, and metadata version 4. A path holds a secret that one task alone was given."""
-
-    agent = None
-    protocol_version = "HTTP/1.0"
-
-    def log_message(self, format, *args):
-        pass
-
-    def do_GET(self):
-        value = self.answer(self.path.rstrip("/").split("/")[1:])
-        body = json.dumps(value if value is not None else {"code": "NotFound", "message": "there is nothing of this name"}).encode()
-        self.send_response(200 if value is not None else 404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def answer(self, parts):
-        if len(parts) == 3 and parts[:2] == ["v2", "credentials"]:
-            task = next((t for t in self.agent.all() if t.key == parts[2]), None)
-            found = task.credentials.get("task") if task else None
-            return {"RoleArn": found["RoleArn"], "AccessKeyId": found["AccessKeyId"], "SecretAccessKey": found["SecretAccessKey"], "Token": found["SessionToken"],
-                    "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found["Expiration"]))} if found else None
-        if len(parts) == 4 and parts[0] == "v4" and parts[2:] == ["task", "stats"]:
-            task = next((t for t in self.agent.all() if t.key == parts[1].partition("-")[0]), None)
-            return {c.id: ecs_stats.docker(c) for c in task.containers if c.status} if task else None
-        if len(parts) in (2, 3) and parts[0] == "v4":
-            key, _, index = parts[1].partition("-")
-            task = next((t for t in self.agent.all() if t.key == key), None)
-            if not task or not index.isdigit() or int(index) >= len(task.containers):
-                return None
-            if len(parts) == 2:
-                return task.containers[int(index)].described()
-            if parts[2] == "stats":
-                return ecs_stats.docker(task.containers[int(index)])
-            if parts[2] == "task":
-                family, _, revision = task.definition["taskDefinitionArn"].rsplit("/", 1)[1].partition(":")
-                return {"Cluster": self.agent.cluster, "TaskARN": task.arn, "Family": family, "Revision": revision, "DesiredStatus": task.wanted,
-                        "KnownStatus": task.told or "PENDING", "LaunchType": "EC2", "AvailabilityZone": self.agent.zone,
-                        "Containers": [c.described() for c in task.containers if c.status]}
-        return None
-
-
-class Introspection(http.server.BaseHTTPRequestHandler):
-    """What people look at from the instance itself: http://localhost:51678/v1/metadata and /v1/tasks."""
-
-    agent = None
-    do_GET = Inside.do_GET
-    log_message = Inside.log_message
-
-    def answer(self, parts):
-        if parts == ["v1", "metadata"]:
-            return {"Cluster": self.agent.cluster, "ContainerInstanceArn": self.agent.arn, "Version": f"Quartet ECS Agent - v{VERSION}"}
-        if parts == ["v1", "tasks"]:
-            return {"Tasks": [{"Arn": t.arn, "DesiredStatus": t.wanted, "KnownStatus": t.told or "PENDING",
-                               "Family": t.definition["family"], "Version": str(t.definition["revision"]),
-                               "Containers": [{"DockerId": c.id, "DockerName": c.id, "Name": c.name} for c in t.containers]} for t in self.agent.all()]}
-        return None
-
-
-def serve(handler, agent, address):
-    server = http.server.ThreadingHTTPServer(address, type(handler.__name__, (handler,), {"agent": agent}))
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-
-
 # ---- the agent
 
 class Agent:
@@ -324,7 +265,7 @@ class Agent:
         self.role = RoleCredentials()
         identity = json.loads(METADATA_SERVICE.get("dynamic/instance-identity/document"))
         self.region, self.zone, self.instance = identity["region"], identity["availabilityZone"], identity["instanceId"]
-        self.client = Client(self.region, self.role)
+        self.client, self.vpc = Client(self.region, self.role), ecs_inside.vpc_of_instance()
         self.images = ecs_image.Images(f"{STATE}/images", ENDPOINT)
         self.network = ecs_network.Network()
         self.tasks, self.lock, self.arn = {}, threading.Lock(), None
@@ -355,7 +296,7 @@ class Agent:
         capabilities = ("logging-driver.awslogs", "logging-driver.json-file", "ecr-auth", "task-iam-role", "privileged-container", "docker-remote-api.1.17",
                         "docker-remote-api.1.18", "docker-remote-api.1.19", "docker-remote-api.1.21", "docker-remote-api.1.24", "docker-remote-api.1.29", "docker-plugin.local")
         more = ("execution-role-ecr-pull", "execution-role-awslogs", "task-iam-role-network-host", "container-ordering", "container-health-check",
-                "secrets.ssm.environment-variables", "secrets.ssm.bootstrap.log-driver", "env-files.s3", "task-cpu-mem-limit", "task-eni", "container-restart-policy")
+                "secrets.ssm.environment-variables", "secrets.ssm.bootstrap.log-driver", "env-files.s3", "task-cpu-mem-limit", "task-eni", "container-restart-policy", "pid-ipc-namespace-sharing")
         arguments = {
             "cluster": self.cluster,
             "instanceIdentityDocument": METADATA_SERVICE.get("dynamic/instance-identity/document"),
@@ -438,8 +379,8 @@ class Agent:
         os.makedirs(f"{STATE}/tasks", exist_ok=True)
         self.register()
         self.network.up()
-        serve(Inside, self, ("169.254.170.2", 80))
-        serve(Introspection, self, ("127.0.0.1", 51678))
+        ecs_inside.serve(ecs_inside.Inside, self, ("169.254.170.2", 80))
+        ecs_inside.serve(ecs_inside.Introspection, self, ("127.0.0.1", 51678))
         self.adopt()
         while True:
             try:

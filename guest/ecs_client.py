@@ -1,10 +1,9 @@
-"""What the container agent asks others: the metadata service, and the cloud's services by signed requests; and the lines of logs on their way."""
+"""What the container agent asks others: the metadata service, and the cloud's services by signed requests."""
 import datetime
 import hashlib
 import hmac
 import http.client
 import json
-import queue
 import re
 import threading
 import time
@@ -147,82 +146,3 @@ class Client:
             found = re.search(rb"<Code>(.*?)</Code>", body)
             raise Refused(found[1].decode() if found else str(status), "the object cannot be read")
         return body
-
-
-# ---- logs
-
-class Journal:
-    """Lines of one container on their way to CloudWatch Logs: in batches, the oldest given up when they come faster than they go."""
-
-    MOST = 10000
-
-    def __init__(self, client, group, stream):
-        self.client, self.group, self.stream = client, group, stream
-        self.lines, self.over = queue.Queue(self.MOST), threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def line(self, at_ms, text):
-        while True:
-            try:
-                self.lines.put_nowait((at_ms, text))
-                return
-            except queue.Full:
-                try:
-                    self.lines.get_nowait()
-                except queue.Empty:
-                    pass
-
-    def close(self):
-        """What there is has been sent, or cannot be."""
-        self.over.set()
-        self.thread.join(30)
-
-    def _run(self):
-        while not self.over.is_set() or not self.lines.empty():
-            batch, size = [], 0
-            try:
-                batch.append(self.lines.get(timeout=0.2))
-            except queue.Empty:
-                continue
-            while len(batch) < 1000 and size < 512 * 1024:
-                try:
-                    batch.append(self.lines.get_nowait())
-                    size += len(batch[-1][1])
-                except queue.Empty:
-                    break
-            batch.sort(key=lambda line: line[0])
-            events = [{"timestamp": at, "message": text or " "} for at, text in batch]
-            for _ in range(5):
-                try:
-                    self.client.call("logs", "Logs_20140328.PutLogEvents", {"logGroupName": self.group, "logStreamName": self.stream, "logEvents": events})
-                    break
-                except Refused as e:
-                    log(f"logs of {self.stream}: {e}")
-                    break
-                except OSError:
-                    time.sleep(1)
-
-
-def open_journal(client, definition, task_id):
-    """The stream that a container's definition wants; None: it wants another driver."""
-    configuration = definition.get("logConfiguration") or {}
-    options = configuration.get("options") or {}
-    if configuration.get("logDriver") != "awslogs":
-        return None
-    group = options["awslogs-group"]
-    prefix = options.get("awslogs-stream-prefix")
-    stream = f"{prefix}/{definition['name']}/{task_id}" if prefix else f"{task_id}-{definition['name']}"
-    there = Client(options.get("awslogs-region") or client.region, client.credentials)
-    if options.get("awslogs-create-group") == "true":
-        try:
-            there.call("logs", "Logs_20140328.CreateLogGroup", {"logGroupName": group})
-        except Refused as e:
-            if e.code != "ResourceAlreadyExistsException":
-                raise
-    try:
-        there.call("logs", "Logs_20140328.CreateLogStream", {"logGroupName": group, "logStreamName": stream})
-    except Refused as e:
-        if e.code != "ResourceAlreadyExistsException":
-            raise
-    return Journal(there, group, stream)

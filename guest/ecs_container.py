@@ -5,13 +5,15 @@ import re
 import select
 import shutil
 import socket
+import stat
 import subprocess
 import threading
 import time
 
 import ecs_exec
-from ecs_client import Refused, open_journal
+from ecs_client import Refused
 from ecs_image import Image
+from ecs_logs import open_journal
 from ecs_network import Failed, run
 
 ENDPOINT = "http://169.254.169.254:4566"
@@ -28,6 +30,8 @@ READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tri
 LINE_MOST = 16384
 VOLUMES = "/var/lib/ecs/volumes"  # of Docker's, that tasks share
 RESTART_PERIOD_S = 300
+INIT = "/usr/bin/tini-static"
+DEVICES = ("console", "full", "null", "ptmx", "random", "tty", "urandom", "zero")  # that every container has of its own
 LOG_MOST = 64 << 20  # of a json-file without options
 
 
@@ -38,17 +42,46 @@ def runtime_version():
         return "crun"
 
 
+# ---- namespaces that the containers of a task share
+
+def hold(task):
+    """The process that keeps them and reaps what nobody else does; None: there are none."""
+    kinds = [f"--{kind}" for kind in ("pid", "ipc") if task.definition.get(f"{kind}Mode") == "task"]
+    if not kinds:
+        return None
+    outer = subprocess.Popen(["unshare", "--fork", *kinds, INIT, "-s", "--", "sleep", "infinity"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, start_new_session=True)
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with open(f"/proc/{outer.pid}/task/{outer.pid}/children") as f:
+            children = f.read().split()
+        if children and os.readlink(f"/proc/{children[0]}/exe") == INIT:
+            return int(children[0])
+        time.sleep(0.01)
+    outer.kill()
+    raise Failed("CannotStartContainerError: the namespaces of the task cannot be made")
+
+
+def let_go(holder):
+    """Who holds them ends, and with it all that is in them."""
+    try:
+        if holder and os.readlink(f"/proc/{holder}/exe") == INIT:
+            os.kill(holder, 9)
+    except OSError:
+        pass
+
+
 # ---- one container
 
 class Container:
     def __init__(self, task, index, definition):
         self.task, self.index, self.definition, self.name = task, index, definition, definition["name"]
         self.id = f"{task.id}-{index:010}"
-        self.mode = task.definition.get("networkMode") or "bridge"
+        self.mode = "none" if definition.get("disableNetworking") else task.definition.get("networkMode") or "bridge"
         self.place = f"{task.place}/{index}"
         self.image, self.journal, self.secrets = None, None, {}
         self.status = self.exit_code = self.reason = self.address = None
-        self.health, self.bindings, self.started_s = "UNKNOWN", [], None
+        self.health, self.health_s, self.bindings, self.started_s, self.ended_s = "UNKNOWN", None, [], None, None
         self.restarts, self.stopping = 0, False
         self.sampled = self.sampled_before = None  # what it used, by ecs_stats
         self.ended = threading.Event()
@@ -65,18 +98,6 @@ class Container:
         if self.reason:
             found["reason"] = self.reason
         return found
-
-    def described(self):
-        d = self.definition
-        return {"DockerId": self.id, "Name": self.name, "DockerName": self.id, "Image": d["image"], "ImageID": self.image.digest if self.image else "",
-                "Labels": {"com.amazonaws.ecs.cluster": self.task.agent.cluster, "com.amazonaws.ecs.container-name": self.name, "com.amazonaws.ecs.task-arn": self.task.arn,
-                           "com.amazonaws.ecs.task-definition-family": self.task.definition["family"],
-                           "com.amazonaws.ecs.task-definition-version": str(self.task.definition["revision"]), **(d.get("dockerLabels") or {})},
-                "DesiredStatus": self.task.wanted, "KnownStatus": self.status or "PENDING", "Type": "NORMAL",
-                **({"RestartCount": self.restarts} if self._restart_policy() else {}),
-                "Limits": {"CPU": d.get("cpu", 0), "Memory": d.get("memory") or d.get("memoryReservation") or 0},
-                "Ports": [{"ContainerPort": b["containerPort"], "HostPort": b["hostPort"], "Protocol": b["protocol"]} for b in self.bindings],
-                "Networks": [{"NetworkMode": self.mode, "IPv4Addresses": [self.address] if self.address else []}]}
 
     # -- files
 
@@ -99,7 +120,19 @@ class Container:
         for point, read_only in points:
             source = self._source(volumes[point["sourceVolume"]], f"{root}/{point['containerPath']}", os.path.realpath(root))
             found.append({"destination": point["containerPath"], "type": "bind", "source": source, "options": ["rbind", "ro" if read_only else "rw"]})
-        for t in (self.definition.get("linuxParameters") or {}).get("tmpfs") or []:
+        parameters = self.definition.get("linuxParameters") or {}
+        if parameters.get("initProcessEnabled"):
+            found.append({"destination": "/dev/init", "type": "bind", "source": INIT, "options": ["bind", "ro", "nosuid", "nodev"]})
+        for device in parameters.get("devices") or []:
+            if not os.path.exists(device["hostPath"]):
+                raise Failed(f"CannotStartContainerError: Error response from daemon: error gathering device information while adding custom device \"{device['hostPath']}\": no such file or directory")
+            read_only = not {"write", "mknod"} & set(device.get("permissions") or ["write"])
+            found.append({"destination": device.get("containerPath") or device["hostPath"], "type": "bind", "source": device["hostPath"],
+                          "options": ["bind", "nosuid", "noexec", "ro" if read_only else "rw"]})
+        for name in sorted(os.listdir("/dev")) if self.definition.get("privileged") else []:
+            if name not in DEVICES and stat.S_IFMT(os.lstat(f"/dev/{name}").st_mode) in (stat.S_IFCHR, stat.S_IFBLK):
+                found.append({"destination": f"/dev/{name}", "type": "bind", "source": f"/dev/{name}", "options": ["bind", "rw"]})
+        for t in parameters.get("tmpfs") or []:
             found.append({"destination": t["containerPath"], "type": "tmpfs", "source": "tmpfs", "options": [*(t.get("mountOptions") or []), f"size={t['size']}m"]})
         return found
 
@@ -152,7 +185,9 @@ class Container:
             found[name] = value
         found.update(self.secrets)
         found.update({"AWS_EXECUTION_ENV": "AWS_ECS_EC2", "AWS_REGION": self.task.agent.region,
-                      "ECS_CONTAINER_METADATA_URI_V4": f"http://169.254.170.2/v4/{self.task.key}-{self.index}"})
+                      "ECS_CONTAINER_METADATA_URI": f"http://169.254.170.2/v3/{self.task.key}-{self.index}",
+                      "ECS_CONTAINER_METADATA_URI_V4": f"http://169.254.170.2/v4/{self.task.key}-{self.index}",
+                      "ECS_AGENT_URI": f"http://169.254.170.2/api/{self.task.key}-{self.index}"})
         if self.task.credentials.get("task"):
             found["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = f"/v2/credentials/{self.task.key}"
         return [f"{name}={value}" for name, value in found.items()]
@@ -166,7 +201,8 @@ class Container:
         command = d.get("command") or ([] if d.get("entryPoint") else config.get("Cmd") or [])
         if not entry + command:
             raise Failed(f"CannotCreateContainerError: no command specified for container '{self.name}'")
-        return entry + command
+        first = ["/dev/init", "--"] if (self.definition.get("linuxParameters") or {}).get("initProcessEnabled") else []
+        return first + entry + command
 
     def _names(self):
         """What the container's /etc/hosts, hostname and resolv.conf say."""
@@ -201,14 +237,19 @@ class Container:
         if "ALL" in (asked.get("drop") or []):
             capabilities |= set(asked.get("add") or [])
         names = sorted(f"CAP_{c}" for c in capabilities - {"ALL"})
-        namespaces = [{"type": t} for t in ("pid", "ipc", "mount", "cgroup")]
+        namespaces = [{"type": t} for t in ("mount", "cgroup")]
+        for kind, mode in (("pid", self.task.definition.get("pidMode")), ("ipc", self.task.definition.get("ipcMode"))):
+            if mode == "task":
+                namespaces.append({"type": kind, "path": f"/proc/{self.task.holder}/ns/{kind}"})
+            elif mode != "host":
+                namespaces.append({"type": kind})
         if self.mode != "host":
             namespaces += [{"type": "network", "path": network}, {"type": "uts"}]
         specification = {
             "ociVersion": "1.0.0",
             "process": {
                 "terminal": False, "user": self._user(root), "args": self._arguments(), "env": self._environment(),
-                "cwd": d.get("workingDirectory") or self.image.config.get("WorkingDir") or "/", "noNewPrivileges": False,
+                "cwd": d.get("workingDirectory") or self.image.config.get("WorkingDir") or "/", "noNewPrivileges": "no-new-privileges" in (d.get("dockerSecurityOptions") or []),
                 "capabilities": {kind: names for kind in ("bounding", "effective", "permitted")},
                 "rlimits": [{"type": f"RLIMIT_{u['name'].upper()}", "soft": u["softLimit"], "hard": u["hardLimit"]} for u in d.get("ulimits") or []]},
             "root": {"path": root, "readonly": bool(d.get("readonlyRootFilesystem"))},
@@ -242,11 +283,12 @@ class Container:
                 offered = f.read().split()
         except OSError:
             offered = []
-        found = {}
+        found = {"devices": self._device_rules()}
         if "memory" in offered:
             memory = {}
             if d.get("memory"):
-                memory["limit"] = memory["swap"] = d["memory"] << 20
+                memory["limit"] = d["memory"] << 20
+                memory["swap"] = memory["limit"] + ((d.get("linuxParameters") or {}).get("maxSwap", 0) << 20)
             if d.get("memoryReservation"):
                 memory["reservation"] = d["memoryReservation"] << 20
             found["memory"] = memory
@@ -255,6 +297,18 @@ class Container:
         if "pids" in offered:
             found["pids"] = {"limit": 32768}
         return found
+
+    def _device_rules(self):
+        """Who may make device nodes gets nothing by them but what the definition lists; the runtime adds what every container has."""
+        if self.definition.get("privileged"):
+            return [{"allow": True, "access": "rwm"}]
+        rules = [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "access": "m"}, {"allow": True, "type": "b", "access": "m"}]
+        for device in (self.definition.get("linuxParameters") or {}).get("devices") or []:
+            found = os.stat(device["hostPath"])
+            access = "".join(p[0] for p in device.get("permissions") or ("read", "write", "mknod"))
+            rules.append({"allow": True, "type": "b" if stat.S_ISBLK(found.st_mode) else "c", "major": os.major(found.st_rdev), "minor": os.minor(found.st_rdev),
+                          "access": access})
+        return rules
 
     # -- its life
 
@@ -277,7 +331,7 @@ class Container:
         root = self._mount_root()
         with open(f"{self.place}/config.json", "w") as f:
             json.dump(self._specification(root, namespace), f)
-        for name in ("out", "err"):
+        for name in ("out", "err", "in"):
             if not os.path.exists(f"{self.place}/{name}"):
                 os.mkfifo(f"{self.place}/{name}")
                 os.chmod(f"{self.place}/{name}", 0o666)
@@ -300,20 +354,21 @@ class Container:
     def _launch(self):
         """Starts the runtime, and waits until it has started the container or has ended."""
         # The shell outlives this program, holds the pipes open, and leaves the status where it is found again.
-        script = ('exec 3<>out 4<>err; "$@" run --no-new-keyring --bundle . --pid-file pid "$ID" </dev/null >out 2>err; echo $? >exit.new; mv exit.new exit')
+        first, stdin = ("exec 3<>out 4<>err 5<>in", "<&5") if self.definition.get("interactive") else ("exec 3<>out 4<>err", "</dev/null")
+        script = f'{first}; "$@" run --no-new-keyring --bundle . --pid-file pid "$ID" {stdin} >out 2>err; echo $? >exit.new; mv exit.new exit'
         subprocess.Popen(["/bin/sh", "-c", script, "sh", *RUNTIME, "--cgroup-manager=cgroupfs"], cwd=self.place, env={"ID": self.id, "PATH": os.environ["PATH"]},
                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         until = time.monotonic() + 60
         while not os.path.exists(f"{self.place}/pid") and not os.path.exists(f"{self.place}/exit") and time.monotonic() < until:
             time.sleep(0.01)
 
-    def _restart_policy(self):
+    def restart_policy(self):
         policy = self.definition.get("restartPolicy") or {}
         return policy if policy.get("enabled") else None
 
     def _again(self):
         """It has ended: is it started again, with its files as it left them?"""
-        policy = self._restart_policy()
+        policy = self.restart_policy()
         if not policy or self.stopping or self.task.wanted != "RUNNING" or not self.started_s:
             return False
         with open(f"{self.place}/exit") as f:
@@ -433,7 +488,7 @@ class Container:
                 self.exit_code = int(f.read() or 0)
             if self.exit_code == 137 and self._out_of_memory():
                 self.reason = "OutOfMemoryError: Container killed due to memory usage"
-            self.status = "STOPPED"
+            self.status, self.ended_s = "STOPPED", time.time()
             self.finish()
         self.ended.set()
         self.task.events.put(self)
@@ -470,6 +525,7 @@ class Container:
                 if failed >= check.get("retries", 3):
                     self.health = "UNHEALTHY"
             if self.health != before:
+                self.health_s = time.time()
                 self.task.agent.tell_health(self.task, self)
             self.task.events.put(None)
 
@@ -490,6 +546,11 @@ class Container:
     def finish(self):
         """Ports, addresses and mounts go when it has ended; the files of json-file stay until the task is gone."""
         self.task.agent.network.withdraw(self)
+        try:  # where the namespace of processes is shared, the first one's end is not the others'
+            with open(f"/sys/fs/cgroup/ecs/{self.id}/cgroup.kill", "w") as f:
+                f.write("1")
+        except OSError:
+            pass
         subprocess.run([*RUNTIME, "delete", "--force", self.id], capture_output=True, check=False)
         if os.path.ismount(f"{self.place}/root"):
             subprocess.run(["umount", "-l", f"{self.place}/root"], capture_output=True, check=False)

@@ -77,6 +77,8 @@ static void order(struct call *c, const struct duty *i, const struct state_ecs_t
 	                                    .definition = t->definition};
 	to->mark = arena_printf(c->arena, "%.*s %lld %lld", STR_ARG(to->desired_status), (long long)(task ? task->expires_ms : 0),
 	                        (long long)(execution ? execution->expires_ms : 0));
+	for (uint32_t k = 0; k < t->task->containers.n; k++)
+		*LIST_ADD(c->arena, &to->container_arns) = t->task->containers.v[k].container_arn;
 	if (str_set(t->interface))
 		to->interface = interface(c, t);
 	if (task)

@@ -16,19 +16,15 @@ static struct str log_refused(struct call *c, const struct ecs_log_configuration
 	for (uint32_t i = 0; i < l->options.n && str_is(l->log_driver, "json-file"); i++)
 		if (!str_is(l->options.v[i].key, files[0]) && !str_is(l->options.v[i].key, files[1]))
 			return no(c, "Options of json-file other than max-size and max-file are");
-	for (uint32_t i = 0; i < l->options.n; i++)
-		if (str_is(l->options.v[i].key, "awslogs-datetime-format") ||
-		    str_is(l->options.v[i].key, "awslogs-multiline-pattern"))
-			return no(c, "Lines of awslogs that are several lines are");
 	return STR_NONE;
 }
 
-static struct str linux_refused(struct call *c, const struct ecs_linux_parameters *l)
+static struct str security_refused(struct call *c, const struct ecs_container_definition *k)
 {
-	return l->devices.n                           ? no(c, "Devices are")
-	       : l->max_swap.set || l->swappiness.set ? no(c, "Swap is")
-	       : l->init_process_enabled.v            ? no(c, "initProcessEnabled is")
-	                                              : STR_NONE;
+	for (uint32_t i = 0; i < k->docker_security_options.n; i++)
+		if (!str_is(k->docker_security_options.v[i], "no-new-privileges"))
+			return no(c, "dockerSecurityOptions other than no-new-privileges are");
+	return STR_NONE;
 }
 
 static struct str container_refused(struct call *c, const struct ecs_container_definition *k)
@@ -37,18 +33,17 @@ static struct str container_refused(struct call *c, const struct ecs_container_d
 	for (uint32_t i = 0; i < k->secrets.n; i++)
 		if (str_starts(k->secrets.v[i].value_from, S("arn:aws:secretsmanager:")))
 			return S("Secrets of AWS Secrets Manager are not supported by this cloud.");
-	if (k->linux_parameters && str_set(why = linux_refused(c, k->linux_parameters)))
+	/* Control groups of version 2 do not know it. */
+	if (k->linux_parameters && k->linux_parameters->swappiness.set)
+		return no(c, "swappiness is");
+	if (str_set(why = security_refused(c, k)))
 		return why;
 	if (k->log_configuration && str_set(why = log_refused(c, k->log_configuration)))
 		return why;
-	return k->resource_requirements.n     ? no(c, "Resource requirements are")
-	       : k->repository_credentials    ? no(c, "Private registries other than ECR are")
-	       : k->docker_security_options.n ? no(c, "dockerSecurityOptions are")
-	       : k->pseudo_terminal.v         ? no(c, "pseudoTerminal is")
-	       : k->interactive.v             ? no(c, "interactive is")
-	       : k->disable_networking.v      ? no(c, "disableNetworking is")
-	       : k->start_timeout.set         ? no(c, "startTimeout is")
-	                                      : STR_NONE;
+	return k->resource_requirements.n  ? no(c, "Resource requirements are")
+	       : k->repository_credentials ? no(c, "Private registries other than ECR are")
+	       : k->pseudo_terminal.v      ? no(c, "pseudoTerminal is")
+	                                   : STR_NONE;
 }
 
 static struct str volume_refused(struct call *c, const struct ecs_volume *v)
@@ -70,8 +65,6 @@ struct str ecs_instance_refuses(struct call *c, const struct ecs_task_definition
 		return S("Operating systems other than LINUX are not supported by this cloud.");
 	if (p && p->cpu_architecture.n && !str_is(p->cpu_architecture, "X86_64"))
 		return S("This cloud's container instances do not have the processor architecture of the task definition.");
-	if (d->pid_mode.n || d->ipc_mode.n)
-		return no(c, "pidMode and ipcMode are");
 	if (d->proxy_configuration)
 		return no(c, "A proxy configuration is");
 	if (d->enable_fault_injection.v)

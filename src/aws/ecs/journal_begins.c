@@ -42,6 +42,7 @@ static void add_time(struct buf *b, char letter)
 	buf_add_char(b, letter);
 }
 
+/* What is no conversion is an expression already, as the driver of Docker has it: brackets are written with a backslash. */
 static void add_format(struct buf *b, struct str format)
 {
 	for (size_t i = 0; i < format.n; i++) {
@@ -49,8 +50,6 @@ static void add_format(struct buf *b, struct str format)
 			add_time(b, format.p[++i]);
 			continue;
 		}
-		if (strchr("\\.+*?()|[]{}^$", format.p[i]) && format.p[i])
-			buf_add_char(b, '\\');
 		buf_add_char(b, format.p[i]);
 	}
 }

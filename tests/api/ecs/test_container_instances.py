@@ -12,6 +12,7 @@ from channel import Channel
 from cloud import program
 from images import image, no_containers
 from tasks import TaskCase, allow, role
+from test_protection import GET, put
 
 FACTS = "/var/cache/quartet/images/debian-12-amd64/image.json"
 SERVE = "mkdir -p /www; echo from-$WORD > /www/index.html; echo serving; exec httpd -f -p 80 -h /www"
@@ -103,8 +104,20 @@ class Joined(TaskCase):
         return done.stdout
 
 
-class Interfaces:
+class Either:
     """Of either driver: test_container_instances_vm.py has the other."""
+    def asked(self, *containers, **more):
+        """What the first container of a task on the instance has written when the task has ended, and the task."""
+        name = "a" + uuid.uuid4().hex[:8]
+        first = {"command": containers[0]} if isinstance(containers[0], str) else dict(containers[0])
+        first["command"] += "; echo end-of-output"
+        first["logConfiguration"] = self.log(name, **more.pop("log", {}))
+        arn = self.launch(first, *containers[1:], **more)
+        task = self.until(arn, "STOPPED")
+        self.assertIn("startedAt", task, task.get("stoppedReason"))
+        lines = self.wait(lambda: (found := self.lines(name, arn)) and found[-1].strip().endswith("end-of-output") and found)
+        return lines[:-1] if lines[-1] == "end-of-output" else lines, task
+
     def eni(self, arn):
         """The task's interface as EC2 has it; None: there is none any more."""
         details = {d["name"]: d["value"] for d in self.task(arn)["attachments"][0]["details"]}
@@ -165,8 +178,31 @@ class Interfaces:
             self.wait(lambda: self.eni(arn) is None)
         self.ec2.delete_security_group(GroupId=group)
 
+    def test_devices(self):
+        """One that is listed is there; others cannot be used by who may make nodes; a privileged container has all."""
+        look = "mknod /tmp/f c 1 11 2>/dev/null && cat /tmp/f && echo read; ls -l /dev/mine 2>/dev/null | cut -c1; echo x > /dev/mine && echo wrote"
+        lines, _ = self.asked({"command": look, "linuxParameters": {"devices": [{"hostPath": "/dev/null", "containerPath": "/dev/mine", "permissions": ["read", "write"]}]}})
+        self.assertEqual([line for line in lines if "not permitted" not in line], ["c", "wrote"])
+        task = self.until(self.launch({"command": STAY, "linuxParameters": {"devices": [{"hostPath": "/dev/none"}]}}), "STOPPED")
+        self.assertIn("error gathering device information", task["stoppedReason"])
+        lines, _ = self.asked({"command": "ls /dev/fuse; mkdir /m; mount -t tmpfs none /m && echo mounted; grep -c ' /proc/kcore ' /proc/mounts", "privileged": True})
+        self.assertEqual(lines, ["/dev/fuse", "mounted", "0"])
 
-class ContainerInstances(Interfaces, Joined):
+    def test_shared_namespaces(self):
+        """pidMode and ipcMode: of the task or the instance; what a container leaves running ends with it."""
+        other = {"command": "sleep 1234 & wait", "name": "other", "essential": False}
+        alone, _ = self.asked("pidof sleep | wc -w; readlink /proc/self/ns/ipc", other)
+        self.assertEqual(alone[0], "0")
+        wait = "until ps | grep -v grep | grep -q 'sleep 1234'; do sleep 0.1; done; echo seen; cat /proc/1/comm; readlink /proc/self/ns/ipc"
+        lines, _ = self.asked(wait, other, pidMode="task", ipcMode="task")
+        self.assertEqual(lines[:2], ["seen", "tini-static"])
+        lines, _ = self.asked("cat /proc/1/comm; readlink /proc/self/ns/ipc", pidMode="host", ipcMode="host")
+        self.assertEqual((lines[0], lines[1]), ("systemd", self.inside("readlink /proc/1/ns/ipc").strip()))
+        self.wait(lambda: "sleep 1234" not in self.inside("ps axo args"))
+        self.assertNotIn("tini-static", self.inside("ps axo args"))
+
+
+class ContainerInstances(Either, Joined):
     def test_described(self):
         found = self.container_instance()
         self.assertEqual((found["status"], found["agentConnected"], found["ec2InstanceId"]), ("ACTIVE", True, self.machine))
@@ -414,6 +450,68 @@ class ContainerInstances(Interfaces, Joined):
         self.assertEqual(self.container_instance()["tags"], [])
         self.assertEqual(len(self.ecs.delete_attributes(cluster=self.cluster, attributes=[{"name": "stack", **target}, {"name": "empty", **target}])["attributes"]), 2)
         self.assertEqual(self.ecs.list_attributes(cluster=self.cluster, targetType="container-instance", attributeName="stack")["attributes"], [])
+
+    def test_metadata(self):
+        """What a container learns of itself and its task, of what it uses, and the older version."""
+        self.client("iam").put_role_policy(RoleName="agent-" + self.word, PolicyName="tags", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [allow("ecs:ListTagsForResource")]}))
+        get = lambda path: f"wget -q -O - {path}; echo"
+        lines, task = self.asked("; ".join(map(get, ("$ECS_CONTAINER_METADATA_URI_V4", "$ECS_CONTAINER_METADATA_URI_V4/task", "$ECS_CONTAINER_METADATA_URI/taskWithTags",
+                                                      "$ECS_CONTAINER_METADATA_URI_V4/stats", "$ECS_CONTAINER_METADATA_URI_V4/task/stats"))),
+                                 {"command": STAY, "essential": False}, run={"tags": [{"key": "k", "value": "v"}]})
+        own, whole, tagged, stats, all_stats = map(json.loads, (line for line in lines if line.strip()))
+        self.assertEqual((own["ContainerARN"], own["Name"], own["Limits"], own["LogDriver"], own["LogOptions"]["awslogs-group"]),
+                         (task["containers"][0]["containerArn"], "c", {"CPU": 10, "Memory": 64}, "awslogs", "/t"))
+        self.assertTrue(own["LogOptions"]["awslogs-stream"].endswith(task["taskArn"].rsplit("/", 1)[1]))
+        self.assertEqual((whole["TaskARN"], whole["LaunchType"], whole["VPCID"], whole["AvailabilityZone"], sorted(c["Name"] for c in whole["Containers"])[0]),
+                         (task["taskArn"], "EC2", self.vpc, self.subnet["AvailabilityZone"], "c"))
+        self.assertEqual(tagged["TaskTags"], {"k": "v"})
+        self.assertGreater(stats["cpu_stats"]["cpu_usage"]["total_usage"], 0)
+        self.assertGreater(stats["memory_stats"]["usage"], 0)
+        self.assertEqual((stats["memory_stats"]["limit"], list(stats["networks"])), (64 << 20, ["eth0"]))
+        self.assertIn(own["DockerId"], all_stats)
+
+    def test_fields(self):
+        """What a definition asks of a container, as the container finds it."""
+        lines, _ = self.asked({"command": "tr '\\0' ' ' < /proc/1/cmdline; echo; ulimit -n; df -m /dev/shm | awk 'END{print $2}'; df -m /scratch | awk 'END{print $2}'; "
+                                          "grep NoNewPrivs /proc/self/status; cat /proc/sys/net/ipv4/ip_default_ttl; echo $A; id -u; pwd; "
+                                          "touch /no 2>/dev/null || echo read-only; grep -c CapEff.*0000000000000400 /proc/self/status",
+                               "linuxParameters": {"initProcessEnabled": True, "sharedMemorySize": 16, "tmpfs": [{"containerPath": "/scratch", "size": 8}],
+                                                   "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}, "maxSwap": 0},
+                               "ulimits": [{"name": "nofile", "softLimit": 333, "hardLimit": 444}], "dockerSecurityOptions": ["no-new-privileges"],
+                               "systemControls": [{"namespace": "net.ipv4.ip_default_ttl", "value": "77"}], "environment": [{"name": "A", "value": "b"}],
+                               "workingDirectory": "/tmp", "readonlyRootFilesystem": True})
+        self.assertTrue(lines[0].startswith("/dev/init -- /bin/sh -c"), lines)
+        self.assertEqual(lines[1:], ["333", "16", "8", "NoNewPrivs:\t1", "77", "b", "0", "/tmp", "read-only", "1"])
+
+    def test_lines_of_several(self):
+        trace = "echo 'INFO begin'; echo ' at one'; echo ' at two'; echo 'INFO next'"
+        lines, _ = self.asked(trace, log={"awslogs-multiline-pattern": "^INFO"})
+        self.assertEqual(lines, ["INFO begin\n at one\n at two\n", "INFO next\nend-of-output\n"])
+        lines, _ = self.asked("echo '[2026-11-29 10:00:00] a'; echo b; echo '[2026-11-29 10:00:01] c'", log={"awslogs-datetime-format": "\\[%Y-%m-%d %H:%M:%S\\]"})
+        self.assertEqual(lines[0], "[2026-11-29 10:00:00] a\nb\n")
+
+    def test_protection_from_inside(self):
+        may = role("protects-" + self.word, "ecs-tasks.amazonaws.com", allow("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"))
+        log = {"logConfiguration": self.log("prot")}
+        work = "; ".join([put('{"ProtectionEnabled":true,"ExpiresInMinutes":60}'), put('{"ProtectionEnabled":1}'), GET, STAY])
+        self.service("protected", self.define({"command": work, **log}, taskRoleArn=may), desiredCount=1)
+        arn = self.running("protected")
+        lines = self.wait(lambda: len(found := [x for x in self.lines("prot", arn) if x.strip()]) >= 5 and found)
+        self.assertEqual((lines[0].split()[1], json.loads(lines[1])["protection"]["TaskArn"]), ("200", arn))
+        self.assertEqual((lines[2].split()[1], json.loads(lines[3])["error"]["Code"]), ("400", "InvalidParameterException"))
+        self.assertEqual(json.loads(lines[4]), json.loads(lines[1]))
+        self.assertTrue(self.ecs.get_task_protection(cluster=self.cluster, tasks=[arn])["protectedTasks"][0]["protectionEnabled"])
+        self.ecs.update_task_protection(cluster=self.cluster, tasks=[arn], protectionEnabled=False)
+
+    def test_start_timeout(self):
+        task = self.until(self.launch({"command": STAY, "name": "slow", "essential": False, "startTimeout": 2}, {"command": STAY, "dependsOn": [{"containerName": "slow", "condition": "COMPLETE"}]}), "STOPPED")
+        self.assertIn("slow", task["stoppedReason"])
+        self.assertEqual(task["stopCode"], "TaskFailedToStart")
+        lines, _ = self.asked({"command": "read -t 2 x; echo $?", "interactive": True})
+        self.assertNotEqual(lines, ["0"])
+        lines, _ = self.asked({"command": "ls /sys/class/net | tr '\\n' ' '", "disableNetworking": True})
+        self.assertNotIn("eth0", " ".join(lines))
 
     def test_the_end(self):
         """A task with a role goes on when the agent is started again, and ends when its instance is deregistered; nothing comes after that."""

@@ -1,10 +1,10 @@
-"""Interfaces of tasks in an instance that is a virtual machine."""
+"""Interfaces, devices and namespaces of tasks in an instance that is a virtual machine."""
 import unittest
 
 import test_container_instances as joined
 
 
-class InVirtualMachine(joined.Interfaces, joined.Joined):
+class InVirtualMachine(joined.Either, joined.Joined):
     driver = "vm"
 
 

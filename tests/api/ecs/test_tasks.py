@@ -318,7 +318,7 @@ class Made(TaskCase):
         trace = "echo lost; echo 'INFO begin'; echo ' at a'; echo; echo ' at b'; echo 'ERROR next'; echo ' at c'"
         stamped = "echo '[2026-01-02 03:04:05.678] one'; echo more; echo '[2026-99-02 03:04:05.678] no time'; echo '[2026-01-02 23:04:05.679] two'"
         arn = self.run_task({"command": trace, "logConfiguration": self.log("multi", **{"awslogs-multiline-pattern": "^(INFO|ERROR)\\s"})},
-                            {"command": stamped, "essential": False, "logConfiguration": self.log("multi", **{"awslogs-datetime-format": "[%Y-%m-%d %H:%M:%S%L]"})})
+                            {"command": stamped, "essential": False, "logConfiguration": self.log("multi", **{"awslogs-datetime-format": "\\[%Y-%m-%d %H:%M:%S%L\\]"})})
         self.until(arn, "STOPPED")
         self.assertEqual(self.wait_for_lines(3, "multi", arn), ["lost\n", "INFO begin\n at a\n\n at b\n", "ERROR next\n at c\n"])
         self.assertEqual(self.wait_for_lines(2, "multi", arn, "c1"),

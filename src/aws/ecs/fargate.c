@@ -148,8 +148,6 @@ struct str ecs_fargate_refuses(struct call *c, const struct ecs_task_definition 
 		                    STR_ARG(d->cpu), STR_ARG(d->memory));
 	if (d->pid_mode.n && !str_is(d->pid_mode, "task"))
 		return no(c, "pidMode other than task");
-	if (d->pid_mode.n)
-		return S("A pidMode of task is not supported by this cloud.");
 	if (d->ipc_mode.n)
 		return no(c, "ipcMode");
 	if (d->placement_constraints.n)

@@ -521,6 +521,7 @@ static bool step_task(struct launch *l)
 	        .hosts = hosts,
 	        .host_count = host_count,
 	        .volumes = launch_volumes(&l->arena, d),
+	        .shared_processes = str_is(d->pid_mode, "task"),
 	        .containers = containers,
 	        .container_count = d->container_definitions.n,
 	};

@@ -262,7 +262,8 @@ static bool is_network(const struct task_pair *sysctl)
 	return strncmp(sysctl->name, "net.", 4) == 0;
 }
 
-static int put_linux(struct json_out *o, const struct task_container *c, const char *const *capabilities, size_t count)
+static int put_linux(struct json_out *o, const struct task_spec *spec, const struct task_container *c,
+                     const char *const *capabilities, size_t count)
 {
 	static const char *const namespaces[] = {"pid", "ipc", "uts", "mount"};
 	json_key(o, S("linux"));
@@ -272,6 +273,8 @@ static int put_linux(struct json_out *o, const struct task_container *c, const c
 	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
 		json_open(o, '{');
 		put_text(o, "type", namespaces[i]);
+		if (spec->shared_processes && strcmp(namespaces[i], "pid") == 0)
+			put_text(o, "path", SHIM_PROCESSES);
 		json_close(o, '}');
 	}
 	json_close(o, ']');
@@ -336,7 +339,7 @@ static int put_config(struct buf *b, const struct task_spec *spec, unsigned inde
 	put_text(o, "hostname", spec->host_name && spec->host_name[0] ? spec->host_name : spec->id);
 	if (!error)
 		error = put_mounts(o, spec, index);
-	put_linux(o, c, capabilities, count);
+	put_linux(o, spec, c, capabilities, count);
 	if (!error)
 		error = put_filter(o, capabilities, count);
 	json_close(o, '}');
@@ -353,7 +356,8 @@ int bundle_plan(struct buf *b, const struct task_spec *spec, unsigned index)
 	                         .health_retries = c->health.retries ? c->health.retries : 1,
 	                         .stop_signal = (uint32_t)(c->stop_signal ? c->stop_signal : SIGTERM),
 	                         .stop_timeout_us = c->stop_timeout_us,
-	                         .has_terminal = c->tty};
+	                         .has_terminal = c->tty,
+	                         .shares_processes = spec->shared_processes};
 	const char *user = c->user ? c->user : "", *workdir = c->workdir ? c->workdir : "/";
 	if (!c->argv || !c->argv[0] || !c->name || strlen(c->name) >= sizeof(head.name) || strlen(user) >= sizeof(head.user) ||
 	    strlen(workdir) >= sizeof(head.workdir) || workdir[0] != '/' || c->stop_signal < 0 || c->stop_signal >= NSIG)

@@ -31,6 +31,7 @@ struct task_child {
 #define SHIM_BUNDLES "/tmp/b"
 #define SHIM_GROUPS "/tmp/g"
 #define SHIM_STATE "/tmp/state"
+#define SHIM_PROCESSES SHIM_FILES "/processes" /* the namespace that containers share */
 
 /* child_groups.c: what the sandbox and its containers see of control groups. Made among the machine's mounts, attached among the
  * sandbox's. Negative errno. */

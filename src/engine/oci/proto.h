@@ -117,6 +117,8 @@ struct task_plan {
 	uint32_t stop_signal;
 	int64_t stop_timeout_us;
 	uint32_t has_terminal;
+	uint32_t shares_processes; /* with the task's other containers */
+	uint32_t reserved;
 	char name[256];
 	char user[256];
 	char workdir[1024];

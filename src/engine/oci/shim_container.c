@@ -205,6 +205,7 @@ static void ended(struct held_container *c, int status)
 	int64_t kills = c->plan->oom < 0 ? 0 : cgroup_get_oom_kills(c->shim->plan->cgroup_version, c->plan->oom);
 	health_end(c);
 	exec_end_all(c);
+	processes_end(c);
 	c->code = (uint32_t)(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 	c->flags = kills > c->oom_before ? TASK_WAS_OOM : 0;
 	is_over(c);
@@ -317,7 +318,11 @@ int container_start(struct held_container *c)
 	c->started_ms = 0;
 	c->health = c->failures = 0;
 	c->oom_before = c->plan->oom < 0 ? 0 : cgroup_get_oom_kills(c->shim->plan->cgroup_version, c->plan->oom);
-	int error = sysctl_turn_all(c, why, sizeof(why));
+	int error = c->head.shares_processes ? processes_share(c->shim) : 0;
+	if (error)
+		snprintf(why, sizeof(why), "the task's processes cannot be shared: %s", strerror(-error));
+	if (!error)
+		error = sysctl_turn_all(c, why, sizeof(why));
 	if (!error)
 		error = make_bundle(c, why, sizeof(why));
 	if (!error && (error = run(c)) < 0)

@@ -78,6 +78,7 @@ struct shim {
 	size_t queued_bytes;
 	uint32_t next_line;
 	unsigned next_file;
+	pid_t holder; /* of the namespace of processes that containers share; 0: none */
 	struct held_container containers[STEWARD_CONTAINERS_MAX];
 	struct running_exec execs[SHIM_EXECS_MAX];
 };
@@ -120,6 +121,12 @@ pid_t runtime_run(struct held_container *c, bool in_group, const char *const *wo
 void runtime_said(const char *log, char *ret, size_t cap);
 /* What it has written there; 0: nothing. */
 pid_t runtime_read_pid(const char *path);
+
+/* shim_processes.c */
+/* There is a namespace that containers can share. 0 or negative errno. */
+int processes_share(struct shim *s);
+/* The container's first process has ended: so do its others, where that does not go without saying. */
+void processes_end(const struct held_container *c);
 
 /* shim_sysctl.c */
 /* Sets those of the network that the container's plan has. ret_why: a sentence for the user. */

@@ -98,6 +98,7 @@ struct task_spec {
 	uint32_t cpu_units;           /* 1024 a processor, hard; 0: no limit */
 	uint64_t memory_bytes;        /* hard */
 	uint64_t scratch_bytes;       /* all that its containers and volumes write; 0: 20 GiB */
+	bool shared_processes;        /* its containers see each other's; else each has a namespace of its own */
 	const char *host_name;
 	const char *const *dns_servers, *const *dns_search;
 	const struct task_pair *hosts; /* for /etc/hosts: name and address */

@@ -31,6 +31,20 @@ class Escapes(TaskCase):
         self.assertGreater(len(refused), 40)
         self.assertEqual(set(refused.values()) - {"EPERM", "EACCES", "EROFS", "ENOSYS", "ENODATA", "ECONNREFUSED"}, set())
 
+    def test_shared_processes(self):
+        """Containers of a task with the pidMode `task` see each other's processes, and nothing else; what one leaves behind ends with it."""
+        see = "until ps | grep -v grep | grep -q 'sleep 1234'; do sleep 0.1; done; echo seen; ps | grep '[q]uartet'; tr '\\0' ' ' < /proc/1/cmdline; echo; "
+        reach = ("kill -9 1; for f in root/ cwd/ ns/mnt ns/pid environ maps fd/ mem; do cat /proc/1/$f >/dev/null 2>&1 && echo READ $f; ls /proc/1/$f/ >/dev/null 2>&1 && echo LISTED $f; "
+                 "readlink /proc/1/$f; done; /bin/probe 2>&1 | grep GRANTED | grep -v process_vm_readv; ")
+        end = "kill $(pidof sleep | tr ' ' '\n' | while read p; do grep -q 4321 /proc/$p/cmdline && echo $p; done); while ps | grep -v grep | grep -q 'sleep 1234'; do sleep 0.1; done; echo gone"
+        trace = {"linuxParameters": {"capabilities": {"add": ["SYS_PTRACE"]}}}
+        lines, task = self.says({"command": see + reach + end, **trace}, {"command": "(trap '' TERM; exec sleep 1234) & exec sleep 4321", "essential": False, "name": "other", "stopTimeout": 2},
+                                pidMode="task")
+        self.assertEqual([line.strip() for line in lines], ["seen", "pause", "gone"])
+        self.assertEqual({c["name"]: c.get("exitCode") for c in task["containers"]}["c"], 0)
+        lines, _ = self.says("sleep 2; ps | grep -c '[s]leep 1234'; cat /proc/1/comm", {"command": "sleep 1234", "essential": False, "name": "other", "stopTimeout": 2})
+        self.assertEqual(lines, ["0", "sh"])
+
     def test_files(self):
         """Nothing in /proc and /sys but what is a process's own may be written, no control group but its own is there, which it cannot leave, no device to open."""
         lines, _ = self.says(

@@ -1,5 +1,7 @@
-#include "task.h"
+#include "container_instance.h"
 
+#include "aws/ec2/ec2.h"
+#include "aws/elbv2/elbv2.h"
 #include "aws/servicediscovery/servicediscovery.h"
 
 enum { REGISTRIES_MAX = 1, PORT_MAX = 65535 };
@@ -27,6 +29,24 @@ static int check(struct call *c, const struct ecs_service_registry *r)
 	int64_t port = r->port.set ? r->port.v : r->container_port.v;
 	if ((r->port.set || r->container_port.set) && (port < 1 || port > PORT_MAX))
 		return ecs_invalid(c, "The port of a service registry must be between 1 and %d.", PORT_MAX);
+	return CALL_OK;
+}
+
+int ecs_registries_check_published(struct call *c, const struct ecs_service_registries *given)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct discovery_scope d = discovery(&s);
+	for (uint32_t i = 0; i < given->n; i++) {
+		struct discovery_service found;
+		if (!given->v[i].container_name.n || !given->v[i].container_port.set)
+			return ecs_invalid(
+			        c, "When the task definition uses the network mode bridge or host, a service registry needs "
+			           "a containerName and a containerPort.");
+		if (discovery_find(&d, given->v[i].registry_arn, &found) && found.address)
+			return ecs_invalid(
+			        c, "When the task definition uses the network mode bridge or host, only records of the type SRV "
+			           "are supported.");
+	}
 	return CALL_OK;
 }
 
@@ -63,9 +83,24 @@ static struct str_map attributes(const struct ecs_scope *s, const struct state_e
                                  const struct ecs_service_registry *registry)
 {
 	struct str_map map = {.set = true};
+	struct str address = ecs_task_address(r->task), instance = STR_NONE;
 	int64_t port = registry->port.set ? registry->port.v : registry->container_port.v;
+	struct state_ecs_instance_record at = {0};
+	if (ecs_task_is_remote(r->task) && ecs_instance_find(s, r->cluster, ecs_task_instance(r->task), &at))
+		instance = at.instance->ec2_instance_id;
+	if (str_set(instance) && !str_set(address)) {
+		const struct ecs_load_balancer published = {.container_name = registry->container_name,
+		                                            .container_port = registry->container_port};
+		struct elbv2_target target;
+		struct ec2_seen seen;
+		ec2_see_instance(s->txn, s->arena, s->account, s->region, instance, &seen);
+		address = str_set(seen.address) ? seen.address : S("");
+		port = ecs_task_target(s, r, &published, &target) ? target.port : 0;
+	}
 #define ADD(name, value) (*LIST_ADD(s->arena, &map) = (struct str_map_entry){S(name), value})
-	ADD("AWS_INSTANCE_IPV4", ecs_task_address(r->task));
+	ADD("AWS_INSTANCE_IPV4", address);
+	if (str_set(instance))
+		ADD("EC2_INSTANCE_ID", instance);
 	if (port)
 		ADD("AWS_INSTANCE_PORT", arena_printf(s->arena, "%lld", (long long)port));
 	ADD("AVAILABILITY_ZONE", r->task->availability_zone);

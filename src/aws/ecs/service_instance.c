@@ -38,10 +38,7 @@ int service_check_names(struct call *c, const struct ecs_service *v, const struc
 	if (connect && connect->enabled.v)
 		return call_fail(c, "UnsupportedFeatureException", 400,
 		                 "Service Connect on container instances is not supported by this cloud.");
-	if (registries->n && !service_has_interfaces(c, v))
-		return call_fail(c, "UnsupportedFeatureException", 400,
-		                 "Service registries on container instances are supported with the network mode awsvpc alone.");
-	return CALL_OK;
+	return service_has_interfaces(c, v) ? CALL_OK : ecs_registries_check_published(c, registries);
 }
 
 int service_take_placement(struct call *c, const struct ecs_placement_constraints *constraints,

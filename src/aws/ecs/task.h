@@ -56,6 +56,8 @@ bool ecs_task_target(const struct ecs_scope *s, const struct state_ecs_task_reco
 
 /* Are these registries of Cloud Map such as a service's tasks can be registered in? */
 int ecs_registries_check(struct call *c, const struct ecs_service_registries *given);
+/* And of tasks that are found at ports of their container instances? */
+int ecs_registries_check_published(struct call *c, const struct ecs_service_registries *given);
 
 /* definition.c: by ARN, for reconcilers. */
 bool ecs_definition_in(const struct ecs_scope *s, struct str arn, struct state_ecs_definition_record *ret);

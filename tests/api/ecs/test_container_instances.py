@@ -69,7 +69,10 @@ class Joined(TaskCase):
     @classmethod
     def tearDownClass(cls):
         for service in cls.ecs.list_services(cluster=cls.cluster)["serviceArns"]:
-            cls.ecs.delete_service(cluster=cls.cluster, service=service, force=True)
+            try:
+                cls.ecs.delete_service(cluster=cls.cluster, service=service, force=True)
+            except cls.ecs.exceptions.ServiceNotFoundException:
+                pass  # it was being deleted
         super().tearDownClass()
         cls.ec2.terminate_instances(InstanceIds=[cls.machine])
 
@@ -384,13 +387,26 @@ class ContainerInstances(Either, Joined):
         namespace = names.get_operation(OperationId=made["OperationId"])["Operation"]["Targets"]["NAMESPACE"]
         registry = names.create_service(Name="web", NamespaceId=namespace, DnsConfig={"DnsRecords": [{"Type": "A", "TTL": 0}]})["Service"]
         ask = {"desiredCount": 1, "serviceRegistries": [{"registryArn": registry["Arn"]}]}
-        self.assertAwsError("UnsupportedFeatureException", self.ecs.create_service, cluster=self.cluster, serviceName="none", taskDefinition=self.define(STAY),
+        self.assertAwsError("InvalidParameterException", self.ecs.create_service, cluster=self.cluster, serviceName="none", taskDefinition=self.define(STAY),
                             launchType="EC2", **ask)
         self.service("named", self.define(STAY, networkMode="awsvpc"), networkConfiguration={"awsvpcConfiguration": {"subnets": [self.subnet["SubnetId"]]}}, **ask)
         address = self.eni(self.running("named"))["PrivateIpAddress"]
         self.wait(lambda: address in self.inside(f"getent hosts web.n{self.word}.local || true"))
         self.ecs.update_service(cluster=self.cluster, service="named", desiredCount=0)
         self.wait(lambda: not names.list_instances(ServiceId=registry["Id"])["Instances"])
+        # one behind a port of the instance, by a record of the type SRV
+        published = names.create_service(Name="_web._tcp", NamespaceId=namespace, DnsConfig={"DnsRecords": [{"Type": "SRV", "TTL": 0}]})["Service"]
+        bad = {"desiredCount": 1, "serviceRegistries": [{"registryArn": registry["Arn"], "containerName": "c", "containerPort": 80}]}
+        definition = self.define({"command": SERVE, "portMappings": [{"containerPort": 80}]})
+        self.assertAwsError("InvalidParameterException", self.ecs.create_service, cluster=self.cluster, serviceName="none", taskDefinition=definition,
+                            launchType="EC2", **bad)
+        self.service("published", definition, desiredCount=1, serviceRegistries=[{"registryArn": published["Arn"], "containerName": "c", "containerPort": 80}])
+        (binding,) = self.task(self.running("published"))["containers"][0]["networkBindings"]
+        (found,) = self.wait(lambda: names.list_instances(ServiceId=published["Id"])["Instances"])
+        own = self.ec2.describe_instances(InstanceIds=[self.machine])["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
+        self.assertEqual([found["Attributes"][k] for k in ("AWS_INSTANCE_IPV4", "AWS_INSTANCE_PORT", "EC2_INSTANCE_ID")], [own, str(binding["hostPort"]), self.machine])
+        self.ecs.update_service(cluster=self.cluster, service="published", desiredCount=0)
+        self.wait(lambda: not names.list_instances(ServiceId=published["Id"])["Instances"])
 
     def test_balanced(self):
         """Two tasks at ports of one instance, behind a load balancer."""

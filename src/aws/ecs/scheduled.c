@@ -148,8 +148,11 @@ static int take_rebalancing(struct call *c, struct str given, struct ecs_service
 {
 	if (given.n)
 		v->availability_zone_rebalancing = given;
-	if (str_is(v->availability_zone_rebalancing, "ENABLED") && service_on_instances(v))
-		return unsupported(c, "Rebalancing of availability zones over container instances is");
+	if (str_is(v->availability_zone_rebalancing, "ENABLED") && service_is_daemon(v))
+		return ecs_invalid(c, "Availability Zone rebalancing does not support the daemon scheduling strategy.");
+	if (str_is(v->availability_zone_rebalancing, "ENABLED") && !service_spreads_zones(v))
+		return ecs_invalid(c, "Availability Zone rebalancing needs no placement strategy, or spread by "
+		                      "attribute:ecs.availability-zone as the first one.");
 	if (str_is(v->availability_zone_rebalancing, "ENABLED") && v->deployment_configuration->maximum_percent.v <= 100)
 		return ecs_invalid(c, "Availability Zone rebalancing does not support maximumPercent values of 100 or less.");
 	return CALL_OK;
@@ -192,7 +195,7 @@ static int fill(struct call *c, const struct ecs_create_service_request *in, con
 	    take_platform(c, v, in->platform_version, &v->platform_version) != CALL_OK ||
 	    take_configuration(c, in->deployment_configuration, conf) != CALL_OK)
 		return CALL_FAIL;
-	v->availability_zone_rebalancing = conf->maximum_percent.v > 100 && !service_on_instances(v) ? S("ENABLED") : S("DISABLED");
+	v->availability_zone_rebalancing = conf->maximum_percent.v > 100 && service_spreads_zones(v) ? S("ENABLED") : S("DISABLED");
 	return take_rebalancing(c, in->availability_zone_rebalancing, v);
 }
 
@@ -302,8 +305,6 @@ static int take_strategy(struct call *c, const struct ecs_update_service_request
 		        c, "The daemon scheduling strategy is not supported for services that use the FARGATE launch type.");
 	v->platform_family = before ? S("Linux") : STR_NONE;
 	v->platform_version = STR_NONE;
-	if (!before)
-		v->availability_zone_rebalancing = S("DISABLED");
 	if (!in->task_definition.n && take_definition(c, v->task_definition, v, &same_definition) != CALL_OK)
 		return CALL_FAIL;
 	if (!in->network_configuration && check_network(c, v, v->network_configuration) != CALL_OK)

@@ -127,15 +127,10 @@ static bool has_of(const struct placement_node *n, struct str group)
 	return false;
 }
 
-struct service_places service_places(const struct service_look *l, const struct ecs_scope *s,
-                                     const struct state_ecs_service_record *r)
+static struct placement_need need_of(const struct ecs_scope *s, const struct ecs_service *v)
 {
-	const struct ecs_service *v = r->service;
-	struct service_places ret = {0};
 	struct placement_need need = {0};
 	struct state_ecs_definition_record d = {0};
-	if (!str_is(v->status, "ACTIVE"))
-		return ret;
 	if (find_definition(s, v->task_definition, &d)) {
 		need = ecs_need(s->arena, d.definition, STR_NONE);
 		for (uint32_t i = 0; i < d.definition->placement_constraints.n; i++)
@@ -143,6 +138,50 @@ struct service_places service_places(const struct service_look *l, const struct 
 	}
 	for (uint32_t i = 0; i < v->placement_constraints.n; i++)
 		add_query(s, &need, v->placement_constraints.v[i].expression);
+	return need;
+}
+
+uint32_t service_instance_zones(const struct service_look *l, const struct ecs_scope *s, const struct state_ecs_service_record *r,
+                                struct str *ret, uint32_t max)
+{
+	struct placement_need need = need_of(s, r->service);
+	struct ecs_nodes all = ecs_nodes(s, l->roster, r->cluster);
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < all.n && n < max; i++) {
+		bool there = false;
+		struct str zone = placement_attribute(&all.v[i], S("ecs.availability-zone"), &there);
+		uint32_t at = 0;
+		if (!there || !eligible(s, &all.v[i], &need))
+			continue;
+		while (at < n && !str_eq(ret[at], zone))
+			at++;
+		if (at == n)
+			ret[n++] = zone;
+	}
+	return n;
+}
+
+bool service_spreads_zones(const struct ecs_service *v)
+{
+	const struct ecs_placement_strategy *first = v->placement_strategy.n ? &v->placement_strategy.v[0] : NULL;
+	return !service_is_daemon(v) &&
+	       (!first || (str_is(first->type, "spread") && str_is(first->field, "attribute:ecs.availability-zone")));
+}
+
+void service_place_zone(struct arena *a, struct str zone, struct ecs_run_task_request *request)
+{
+	*LIST_ADD(a, &request->placement_constraints) = (struct ecs_placement_constraint){
+	        .type = S("memberOf"), .expression = ARENA_CAT(a, S("attribute:ecs.availability-zone == "), zone)};
+}
+
+struct service_places service_places(const struct service_look *l, const struct ecs_scope *s,
+                                     const struct state_ecs_service_record *r)
+{
+	const struct ecs_service *v = r->service;
+	struct service_places ret = {0};
+	if (!str_is(v->status, "ACTIVE"))
+		return ret;
+	struct placement_need need = need_of(s, v);
 	struct ecs_nodes all = ecs_nodes(s, l->roster, r->cluster);
 	struct str group = ARENA_CAT(s->arena, S("service:"), r->name);
 	for (uint32_t i = 0; i < all.n; i++) {

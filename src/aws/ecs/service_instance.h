@@ -29,5 +29,12 @@ struct service_places service_places(const struct service_look *l, const struct 
                                      const struct state_ecs_service_record *r);
 /* Adds to a request of tasks what the service says of their places. */
 void service_place(struct arena *a, const struct ecs_service *v, struct ecs_run_task_request *request);
+/* And that this is to be their zone. */
+void service_place_zone(struct arena *a, struct str zone, struct ecs_run_task_request *request);
+/* The zones of instances that may run its tasks, each once. How many; at most `max`. */
+uint32_t service_instance_zones(const struct service_look *l, const struct ecs_scope *s, const struct state_ecs_service_record *r,
+                                struct str *ret, uint32_t max);
+/* May its tasks be moved for the balance of zones? Only where nothing else comes first when they are placed. */
+bool service_spreads_zones(const struct ecs_service *v);
 /* Why a task had no place, as an event goes on behind "was unable to place a task". */
 struct str service_trouble(struct arena *a, const struct ecs_failure *f);

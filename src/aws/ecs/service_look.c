@@ -191,10 +191,14 @@ static void plan(struct service_look *l, const struct ecs_scope *s, const struct
 	        .enable_ecs_managed_tags = r->service->enable_ecs_managed_tags,
 	        .enable_execute_command = r->service->enable_execute_command,
 	};
-	struct service_zones zones = service_zones(s, d->network_configuration, view);
-	if (zones.n > 1 && !service_on_instances(r->service))
+	struct service_zones zones = {0};
+	if (!service_on_instances(r->service))
+		zones = service_zones(l, s, r, d->network_configuration, view);
+	if (zones.n > 1)
 		l->request.network_configuration = service_zone_subnets(s->arena, d->network_configuration, zones, l->start);
 	service_place(s->arena, r->service, &l->request);
+	if (str_set(r->rebalancing) && service_on_instances(r->service))
+		service_place_zone(s->arena, r->rebalancing, &l->request);
 	if (str_is(r->service->propagate_tags, "TASK_DEFINITION"))
 		l->request.propagate_tags = r->service->propagate_tags;
 	else if (str_is(r->service->propagate_tags, "SERVICE"))
@@ -233,7 +237,7 @@ void service_look(struct service_look *l, const struct ecs_scope *s, struct stat
 		return;
 	}
 	bool moving = str_set(r->rebalancing);
-	service_rebalance(s, r, &view, &roll, now_ms);
+	service_rebalance(l, s, r, &view, &roll, now_ms);
 	moving = moving && !str_set(r->rebalancing) && r->unbalanced.v;
 	struct rollout_step step = rollout_next(&roll);
 	if (service_is_daemon(v) && step.start > places.free)

@@ -46,21 +46,23 @@ struct service_view service_view(struct service_look *l, const struct ecs_scope 
                                  int64_t now_ms);
 struct rollout_count service_view_count(const struct service_view *view, bool primary);
 
-/* --- service_zones.c: the zones of the service's subnets, with a subnet and the primary's tasks of each */
+/* --- service_zones.c: the zones of the service's subnets, with a subnet and the primary's tasks of each; on container instances
+ * those where some are that may run its tasks */
 struct service_zones {
 	struct str zone[ZONES_MAX], subnet[ZONES_MAX];
 	int64_t tasks[ZONES_MAX];
 	uint32_t n;
 };
-struct service_zones service_zones(const struct ecs_scope *s, const struct ecs_network_configuration *network,
+struct service_zones service_zones(const struct service_look *l, const struct ecs_scope *s,
+                                   const struct state_ecs_service_record *r, const struct ecs_network_configuration *network,
                                    const struct service_view *view);
 /* The network with a subnet for each of `count` tasks. There is a zone at least. */
 struct ecs_network_configuration *service_zone_subnets(struct arena *a, const struct ecs_network_configuration *network,
                                                        struct service_zones zones, int64_t count);
 /* While tasks are moved, one more than desired is wanted. */
 struct rollout_view;
-void service_rebalance(const struct ecs_scope *s, struct state_ecs_service_record *r, const struct service_view *view,
-                       struct rollout_view *roll, int64_t now_ms);
+void service_rebalance(const struct service_look *l, const struct ecs_scope *s, struct state_ecs_service_record *r,
+                       const struct service_view *view, struct rollout_view *roll, int64_t now_ms);
 
 /* --- service_breaker.c */
 void service_start_failed(struct state_ecs_service_record *r, uint32_t deployment, int64_t now_ms);

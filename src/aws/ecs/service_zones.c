@@ -2,24 +2,38 @@
  * there before one goes elsewhere. */
 #include "aws/ec2/ec2.h"
 #include "rollout.h"
-#include "service_look.h"
+#include "service_instance.h"
 
-struct service_zones service_zones(const struct ecs_scope *s, const struct ecs_network_configuration *network,
+static bool has(const struct str *zones, uint32_t n, struct str zone)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (str_eq(zones[i], zone))
+			return true;
+	return false;
+}
+
+struct service_zones service_zones(const struct service_look *l, const struct ecs_scope *s,
+                                   const struct state_ecs_service_record *r, const struct ecs_network_configuration *network,
                                    const struct service_view *view)
 {
 	struct service_zones all = {0};
+	struct str instances[ZONES_MAX];
+	bool remote = service_on_instances(r->service);
+	uint32_t n = remote ? service_instance_zones(l, s, r, instances, ZONES_MAX) : 0;
 	const struct ecs_aws_vpc_configuration *v = network ? network->awsvpc_configuration : NULL;
 	for (uint32_t i = 0; v && i < v->subnets.n && all.n < ZONES_MAX; i++) {
 		struct str zone = ec2_subnet_zone(s->txn, s->arena, s->account, s->region, v->subnets.v[i]);
 		uint32_t at = 0;
 		while (at < all.n && !str_eq(all.zone[at], zone))
 			at++;
-		if (!str_set(zone) || at < all.n)
+		if (!str_set(zone) || at < all.n || (remote && !has(instances, n, zone)))
 			continue;
 		all.zone[at] = zone;
 		all.subnet[at] = v->subnets.v[i];
 		all.n++;
 	}
+	for (uint32_t i = 0; !v && i < n; i++)
+		all.zone[all.n++] = instances[i];
 	for (uint32_t i = 0; i < view->n; i++)
 		for (uint32_t k = 0; k < all.n; k++)
 			if (view->v[i].deployment == 0 && str_is(view->v[i].record.task->desired_status, "RUNNING") &&
@@ -66,12 +80,13 @@ static bool may(const struct state_ecs_service_record *r, const struct rollout_v
 	       roll->desired * roll->maximum_percent / 100 > roll->desired;
 }
 
-void service_rebalance(const struct ecs_scope *s, struct state_ecs_service_record *r, const struct service_view *view,
-                       struct rollout_view *roll, int64_t now_ms)
+void service_rebalance(const struct service_look *l, const struct ecs_scope *s, struct state_ecs_service_record *r,
+                       const struct service_view *view, struct rollout_view *roll, int64_t now_ms)
 {
-	struct service_zones zones = service_zones(s, r->service->network_configuration, view);
 	int64_t there = roll->primary.pending + roll->primary.settling + roll->primary.healthy;
-	if (!may(r, roll)) {
+	struct service_zones zones =
+	        may(r, roll) ? service_zones(l, s, r, r->service->network_configuration, view) : (struct service_zones){0};
+	if (!zones.n) {
 		r->rebalancing = STR_NONE;
 		r->unbalanced = OPT_BOOL(false);
 		return;

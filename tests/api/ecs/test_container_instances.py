@@ -51,10 +51,8 @@ class Joined(TaskCase):
         iam.add_role_to_instance_profile(InstanceProfileName="agent-" + cls.word, RoleName="agent-" + cls.word)
         group = cls.ec2.create_security_group(GroupName="g" + cls.word, Description="d", VpcId=cls.vpc)["GroupId"]
         cls.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 65535, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
-        cls.machine = cls.ec2.run_instances(
-            ImageId=image(cls.ec2), InstanceType="t3.small", MinCount=1, MaxCount=1, SubnetId=cls.subnet["SubnetId"], SecurityGroupIds=[group],
-            IamInstanceProfile={"Name": "agent-" + cls.word}, UserData=f"#!/bin/bash\necho ECS_CLUSTER={cls.cluster} >> /etc/ecs/ecs.config\n",
-            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": cls.driver}]}])["Instances"][0]["InstanceId"]
+        cls.doors = [group]
+        cls.machine = cls.start_instance(cls.subnet["SubnetId"])
         cls.arn = None
         until = time.monotonic() + 180
         while time.monotonic() < until and not cls.arn:
@@ -65,6 +63,13 @@ class Joined(TaskCase):
             cls.tearDownClass()
             raise AssertionError("the instance does not join the cluster; its console says\n" + console[-3000:])
         cls.address = cls.ec2.describe_instances(InstanceIds=[cls.machine])["Reservations"][0]["Instances"][0]["PublicIpAddress"]
+
+    @classmethod
+    def start_instance(cls, subnet):
+        return cls.ec2.run_instances(
+            ImageId=image(cls.ec2), InstanceType="t3.small", MinCount=1, MaxCount=1, SubnetId=subnet, SecurityGroupIds=cls.doors,
+            IamInstanceProfile={"Name": "agent-" + cls.word}, UserData=f"#!/bin/bash\necho ECS_CLUSTER={cls.cluster} >> /etc/ecs/ecs.config\n",
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "quartet:driver", "Value": cls.driver}]}])["Instances"][0]["InstanceId"]
 
     @classmethod
     def tearDownClass(cls):
@@ -553,6 +558,29 @@ class ContainerInstances(Either, Joined):
         self.assertEqual(self.container_instance()["status"], "INACTIVE")
         self.wait(lambda: self.inside("systemctl is-active ecs || true").strip() == "inactive")
         self.assertEqual(self.inside("crun --root /run/ecs/crun list -q").strip(), "")
+
+
+class Zones(Joined):
+    def test_moving(self):
+        """A service of two whose instances were all in one zone is in both when there is one in the other."""
+        other = next(s for s in self.ec2.describe_subnets()["Subnets"] if s["AvailabilityZone"] != self.subnet["AvailabilityZone"])
+        definition = self.define({"command": STAY, "healthCheck": {"command": ["CMD-SHELL", "exit 0"], "interval": 5}})
+        ask = {"cluster": self.cluster, "taskDefinition": definition, "launchType": "EC2", "desiredCount": 2}
+        self.ecs.create_service(serviceName="moves", **ask)
+        shown = lambda: self.ecs.describe_services(cluster=self.cluster, services=["moves"])["services"][0]
+        zones = lambda: sorted(t["availabilityZone"] for a in [self.ecs.list_tasks(cluster=self.cluster, serviceName="moves")["taskArns"]] if a
+                               for t in self.ecs.describe_tasks(cluster=self.cluster, tasks=a)["tasks"] if t["lastStatus"] == "RUNNING")
+        self.wait(lambda: shown()["deployments"][0]["rolloutState"] == "COMPLETED")
+        self.assertEqual(zones(), [self.subnet["AvailabilityZone"]] * 2)
+        second = self.start_instance(other["SubnetId"])
+        self.addCleanup(self.ec2.terminate_instances, InstanceIds=[second])
+        both = sorted([self.subnet["AvailabilityZone"], other["AvailabilityZone"]])
+        self.wait(lambda: any("is AZ balanced with 1 tasks in" in e["message"] for e in shown()["events"]), 180)
+        self.wait(lambda: zones() == both)
+        said = [e["message"] for e in reversed(shown()["events"]) if "AZ" in e["message"]]
+        self.assertRegex(said[0], "is not AZ balanced with [02] tasks in .*AZ Rebalancing in progress.")
+        self.assertIn(f"in {other['AvailabilityZone']} to AZ Rebalance", said[1])
+        self.assertIn(f"in {self.subnet['AvailabilityZone']} due to AZ rebalancing", said[2])
 
 
 if __name__ == "__main__":

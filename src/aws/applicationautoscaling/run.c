@@ -5,10 +5,10 @@
 #include "keeper.h"
 #include "policy.h"
 
+#include "aws/cloudwatch/cloudwatch.h"
 #include "base/clock.h"
 #include "core/alarm_turn.h"
 #include "core/alarm_wish.h"
-#include "engine/metrics/metrics.h"
 #include "engine/scaling/adjust.h"
 
 #include <math.h>
@@ -133,35 +133,10 @@ static void track(struct decision *d)
 	}
 }
 
-/* The newest value by the policy's own aggregation, where the alarm's statistic is another one. */
-static double aggregated(const struct decision *d, struct str type)
-{
-	const struct alarm_event *e = d->e;
-	struct metric_dimension by[METRIC_DIMENSIONS_MAX];
-	if (!e->metric || str_eq(e->statistic, type) || !d->s->cloud->metrics || e->period_s < 1 || !str_set(e->metric_name))
-		return e->metric ? e->value : (double)NAN;
-	struct metric m = {.account = e->account, .region = e->region, .space = e->space, .name = e->metric_name, .unit = e->unit};
-	for (uint32_t i = 0; e->dimensions && i < e->dimensions->n && i < METRIC_DIMENSIONS_MAX; i++)
-		by[m.dimension_count++] = (struct metric_dimension){e->dimensions->v[i].key, e->dimensions->v[i].value};
-	m.dimensions = by;
-	int64_t period_ms = e->period_s * 1000, end = d->s->now_ms / period_ms * period_ms;
-	struct metric_query q = {.metric = &m,
-	                         .from_ms = end - e->evaluation_periods * period_ms,
-	                         .to_ms = end + period_ms,
-	                         .period_s = e->period_s};
-	struct metric_points all = metrics_read(d->s->cloud->metrics, d->s->arena, &q);
-	if (!all.n)
-		return e->value;
-	const struct metric_set *newest = &all.v[all.n - 1].set;
-	return str_is(type, "Minimum")   ? newest->min
-	       : str_is(type, "Maximum") ? newest->max
-	                                 : newest->sum / (newest->count > 0 ? newest->count : 1);
-}
-
 static void step(struct decision *d)
 {
 	const struct application_autoscaling_step_scaling_policy_configuration *conf = d->p->step_scaling_policy_configuration;
-	double value = aggregated(d, conf->metric_aggregation_type);
+	double value = cloudwatch_alarm_value(d->s->cloud, d->s->arena, d->e, conf->metric_aggregation_type, d->s->now_ms);
 	int64_t count = target_count(d->r, &d->seen);
 	const struct adjust_step *one = isnan(value) ? NULL
 	                                             : adjust_find(appscale_policy_steps(d->s->arena, conf),

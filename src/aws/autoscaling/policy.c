@@ -119,9 +119,9 @@ static int check_steps(struct call *c, const struct autoscaling_put_scaling_poli
 		return CALL_FAIL;
 	if (!set_steps(c, &in->step_adjustments, all) || in->step_adjustments.n > STEPS_MAX)
 		return scaling_invalid(c, "From 1 to %d step adjustments are required for policy type StepScaling", STEPS_MAX);
-	if (in->metric_aggregation_type.n && !str_is(in->metric_aggregation_type, "Average"))
-		return scaling_invalid(c, "The metric aggregation type '%.*s' is not supported.",
-		                       STR_ARG(in->metric_aggregation_type));
+	struct str by = in->metric_aggregation_type;
+	if (by.n && !str_is(by, "Average") && !str_is(by, "Minimum") && !str_is(by, "Maximum"))
+		return scaling_invalid(c, "MetricAggregationType must be one of: Minimum, Maximum, Average");
 	const char *wrong = adjust_check(all, in->step_adjustments.n);
 	return wrong ? scaling_invalid(c, "%s", wrong) : CALL_OK;
 }

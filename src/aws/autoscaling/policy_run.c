@@ -5,6 +5,7 @@
 #include "keeper.h"
 #include "policy.h"
 
+#include "aws/cloudwatch/cloudwatch.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "core/alarm_turn.h"
@@ -216,7 +217,9 @@ static void decide(struct alarm_turn *run)
 		run->what = S("The policy is disabled, or the group's process AlarmNotification is suspended.");
 	} else {
 		const char *code = NULL;
-		struct policy_event event = {.value = e->metric ? e->value : (double)NAN,
+		bool steps = str_is(p.policy->policy_type, "StepScaling");
+		struct str statistic = steps ? p.policy->metric_aggregation_type : e->statistic;
+		struct policy_event event = {.value = cloudwatch_alarm_value(s.cloud, s.arena, e, statistic, s.now_ms),
 		                             .threshold = e->threshold,
 		                             .high = str_starts(e->operator, S("Greater")),
 		                             .honor_cooldown = true,

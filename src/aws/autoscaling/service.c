@@ -164,7 +164,7 @@ static const struct service_op ops[] = {
         ROW(exit_standby, ExitStandby, .resource = about_exit),
         ROW(put_lifecycle_hook, PutLifecycleHook, .resource = about_put_hook, .missing = "notification targets"),
         ROW(put_scaling_policy, PutScalingPolicy, .resource = about_put_policy,
-            .missing = "predictive scaling, other aggregations than Average"),
+            .missing = "predictive scaling"),
         ROW(put_scheduled_update_group_action, PutScheduledUpdateGroupAction, .resource = about_put_schedule),
         ROW(put_warm_pool, PutWarmPool, .resource = about_put_warm, .missing = "hibernation"),
         ROW(record_lifecycle_action_heartbeat, RecordLifecycleActionHeartbeat, .resource = about_heartbeat),

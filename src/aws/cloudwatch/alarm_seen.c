@@ -1,7 +1,9 @@
 /* What other services see of alarms. They change nothing here: that is what operations are for. */
 #include "aws/cloudwatch/alarm.h"
 #include "aws/cloudwatch/cloudwatch.h"
+#include "engine/metrics/metrics.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 void cloudwatch_see_alarm(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str name,
@@ -43,6 +45,30 @@ enum cloudwatch_standing cloudwatch_standing(struct cloud *cloud, struct str acc
 		return CLOUDWATCH_AS_BEFORE;
 	struct alarm_verdict v = alarm_decide(&rule, points, n);
 	return v.keep ? CLOUDWATCH_AS_BEFORE : by_state[v.state];
+}
+
+double cloudwatch_alarm_value(struct cloud *cloud, struct arena *a, const struct alarm_event *e, struct str statistic,
+                              int64_t now_ms)
+{
+	struct metric_dimension by[METRIC_DIMENSIONS_MAX];
+	if (!e->metric || str_eq(e->statistic, statistic) || !cloud->metrics || e->period_s < 1 || !str_set(e->metric_name))
+		return e->metric ? e->value : (double)NAN;
+	struct metric m = {.account = e->account, .region = e->region, .space = e->space, .name = e->metric_name, .unit = e->unit};
+	for (uint32_t i = 0; e->dimensions && i < e->dimensions->n && i < METRIC_DIMENSIONS_MAX; i++)
+		by[m.dimension_count++] = (struct metric_dimension){e->dimensions->v[i].key, e->dimensions->v[i].value};
+	m.dimensions = by;
+	int64_t period_ms = e->period_s * 1000, end = now_ms / period_ms * period_ms;
+	struct metric_query q = {.metric = &m,
+	                         .from_ms = end - e->evaluation_periods * period_ms,
+	                         .to_ms = end + period_ms,
+	                         .period_s = e->period_s};
+	struct metric_points all = metrics_read(cloud->metrics, a, &q);
+	if (!all.n)
+		return e->value;
+	const struct metric_set *newest = &all.v[all.n - 1].set;
+	return str_is(statistic, "Minimum")   ? newest->min
+	       : str_is(statistic, "Maximum") ? newest->max
+	                                      : newest->sum / (newest->count > 0 ? newest->count : 1);
 }
 
 struct cloudwatch_alarms_watch {

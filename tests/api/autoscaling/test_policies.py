@@ -57,6 +57,26 @@ class Policies(GroupCase):
         steps[1]["MetricIntervalLowerBound"] = 15
         self.fails("ValidationError", "Step adjustment intervals can't have a gap between them", put, **given, StepAdjustments=steps)
 
+    def test_steps_by_another_aggregation(self):
+        """The alarm looks at averages; what is added follows from the greatest or the least value of its period where the policy says so."""
+        self.empty_group()
+        cloudwatch, space = client("cloudwatch", region=self.region), "test/" + self.region
+        given = {"AutoScalingGroupName": "g", "PolicyType": "StepScaling", "AdjustmentType": "ChangeInCapacity"}
+        steps = [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": 1}, {"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 20, "ScalingAdjustment": 2},
+                 {"MetricIntervalLowerBound": 20, "ScalingAdjustment": 4}]
+        self.fails("ValidationError", None, self.scaling.put_scaling_policy, **given, PolicyName="p", StepAdjustments=steps, MetricAggregationType="Sum")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        cloudwatch.put_metric_data(Namespace=space, MetricData=[{"MetricName": "m", "Timestamp": now + datetime.timedelta(minutes=k), "Values": [10, 90]} for k in range(-4, 10)])
+        for kind, wanted in (("Maximum", 4), ("Minimum", 5), ("Average", 7)):
+            arn = self.scaling.put_scaling_policy(**given, PolicyName=kind, StepAdjustments=steps, MetricAggregationType=kind)["PolicyARN"]
+            cloudwatch.put_metric_alarm(AlarmName=kind, Namespace=space, MetricName="m", Statistic="Average", Period=60, EvaluationPeriods=1, Threshold=40,
+                                        ComparisonOperator="GreaterThanThreshold", AlarmActions=[arn])
+            wait(self, lambda: self.wanted() >= wanted)
+            cloudwatch.delete_alarms(AlarmNames=[kind])
+            self.assertEqual(self.wanted(), wanted)
+        shown = self.scaling.describe_policies(AutoScalingGroupName="g")["ScalingPolicies"]
+        self.assertEqual(sorted(p["MetricAggregationType"] for p in shown), ["Average", "Maximum", "Minimum"])
+
     def test_target_tracking_says_which_alarms(self):
         self.empty_group()
         tracking = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}, "TargetValue": 50.0}

@@ -80,6 +80,16 @@ bool alarm_points(struct cloud *cloud, struct arena *a, struct str account, stru
 int64_t alarm_period_s(const struct cloudwatch_metric_alarm *m);
 struct alarm_rule alarm_rule_of(const struct cloudwatch_metric_alarm *m);
 
+/* --- suppress.c: what keeps a composite alarm from its actions. Brings the record up to now; changed: the alarm goes into another
+ * state in this transaction. True: the record is another one. */
+bool alarm_suppress(struct alarm_scope *s, struct state_cloudwatch_alarm_record *r, bool changed, int64_t now_ms);
+static inline bool alarm_suppressed(const struct state_cloudwatch_alarm_record *r)
+{
+	return r->composite && str_set(r->composite->actions_suppressed_by);
+}
+/* May the alarm have this suppressor? CALL_OK, or CALL_FAIL with the error. */
+int alarm_check_suppressor(struct call *c, const struct cloudwatch_put_composite_alarm_input *in);
+
 /* --- action.c */
 int alarm_check_actions(struct call *c, const struct str_list *actions, const struct cloudwatch_dimensions *dimensions,
                         bool metric);

@@ -181,6 +181,11 @@ static void keep_state(struct call *c, struct state_cloudwatch_alarm_record *r, 
 	r->tags = old->tags;
 	r->due = old->due;
 	r->old_state = old->old_state;
+	if (r->composite && str_eq(r->composite->actions_suppressor, old->composite->actions_suppressor)) {
+		r->composite->actions_suppressed_by = old->composite->actions_suppressed_by;
+		r->composite->actions_suppressed_reason = old->composite->actions_suppressed_reason;
+		r->suppressed_until = old->suppressed_until;
+	}
 }
 
 int alarm_install(struct call *c, struct state_cloudwatch_alarm_record *r, struct str name, const struct cloudwatch_tag_list *tags)

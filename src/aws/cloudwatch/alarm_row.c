@@ -122,6 +122,7 @@ void alarm_transition(struct alarm_scope *s, struct state_cloudwatch_alarm_recor
 		r->due = OPT_BOOL(true);
 		alarm_remember(s, r, now_ms, "StateUpdate", ARENA_CAT(s->arena, S("Alarm updated from "), old, S(" to "), new),
 		               arena_dup(s->arena, buf_str(&b)));
+		alarm_suppress(s, r, true, now_ms);
 	}
 	alarm_save(s, r);
 }

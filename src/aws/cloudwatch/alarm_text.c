@@ -38,6 +38,18 @@ static void put_metric(struct json_out *o, const struct cloudwatch_metric_alarm 
 	put_member(o, "treatMissingData", m->treat_missing_data);
 }
 
+static void put_composite(struct json_out *o, const struct cloudwatch_composite_alarm *m)
+{
+	put_member(o, "alarmRule", m->alarm_rule);
+	if (!str_set(m->actions_suppressor))
+		return;
+	put_member(o, "actionsSuppressor", m->actions_suppressor);
+	json_key(o, S("actionsSuppressorWaitPeriod"));
+	json_int(o, m->actions_suppressor_wait_period.v);
+	json_key(o, S("actionsSuppressorExtensionPeriod"));
+	json_int(o, m->actions_suppressor_extension_period.v);
+}
+
 struct str alarm_configuration(struct arena *a, const char *type, struct state_cloudwatch_alarm_record *r)
 {
 	struct buf CLEAN_BUF b;
@@ -61,7 +73,7 @@ struct str alarm_configuration(struct arena *a, const char *type, struct state_c
 	if (r->metric)
 		put_metric(&o, r->metric);
 	else
-		put_member(&o, "alarmRule", r->composite->alarm_rule);
+		put_composite(&o, r->composite);
 	json_close(&o, '}');
 	json_close(&o, '}');
 	return arena_dup(a, buf_str(&b));

@@ -18,8 +18,8 @@ enum cloudwatch_standing { CLOUDWATCH_OK, CLOUDWATCH_ALARM, CLOUDWATCH_INSUFFICI
 /* By the metric's data until the last full minute, whatever state an alarm was set to. */
 enum cloudwatch_standing cloudwatch_standing(struct cloud *cloud, struct str account, struct str region,
                                              const struct cloudwatch_metric_alarm *settings, int64_t now_ms);
-/* The newest value of the metric by whose alarm something is done, by another statistic (Minimum, Maximum, Average) than the alarm's
- * own; the alarm's value where that is the same one, NaN for an alarm without a metric. */
+/* The newest value of the metric by whose alarm something is done, by another statistic (Minimum, Maximum, Average) than the
+ * alarm's own; the alarm's value where that is the same one, NaN for an alarm without a metric. */
 struct alarm_event;
 double cloudwatch_alarm_value(struct cloud *cloud, struct arena *a, const struct alarm_event *e, struct str statistic,
                               int64_t now_ms);

@@ -228,13 +228,10 @@ int cloudwatch_put_composite_alarm(struct call *c, const struct cloudwatch_put_c
 	struct str why;
 	struct cloudwatch_dimensions none = {0};
 	struct alarm_rule_tree *t = alarm_rule_parse(c->arena, in->alarm_rule, &why);
-	if (str_set(in->actions_suppressor) || in->actions_suppressor_wait_period.set ||
-	    in->actions_suppressor_extension_period.set)
-		return call_fail(c, "InvalidParameterValueException", 0, "Suppression of actions is not supported.");
 	if (!t)
 		return call_fail(c, "ValidationError", 400, "AlarmRule must be a valid rule expression: %.*s", STR_ARG(why));
 	if (check_children(c, alarm_rule_names(c->arena, t), in->alarm_name) != CALL_OK ||
-	    alarm_check_actions(c, &in->alarm_actions, &none, false) != CALL_OK ||
+	    alarm_check_suppressor(c, in) != CALL_OK || alarm_check_actions(c, &in->alarm_actions, &none, false) != CALL_OK ||
 	    alarm_check_actions(c, &in->ok_actions, &none, false) != CALL_OK ||
 	    alarm_check_actions(c, &in->insufficient_data_actions, &none, false) != CALL_OK)
 		return CALL_FAIL;
@@ -248,6 +245,9 @@ int cloudwatch_put_composite_alarm(struct call *c, const struct cloudwatch_put_c
 	        .ok_actions = in->ok_actions,
 	        .alarm_actions = in->alarm_actions,
 	        .insufficient_data_actions = in->insufficient_data_actions,
+	        .actions_suppressor = in->actions_suppressor,
+	        .actions_suppressor_wait_period = in->actions_suppressor_wait_period,
+	        .actions_suppressor_extension_period = in->actions_suppressor_extension_period,
 	};
 	m.ok_actions.set = m.alarm_actions.set = m.insufficient_data_actions.set = true;
 	struct state_cloudwatch_alarm_record r = {.composite = &m};

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { TICK_MS = 10000, AFTER_MS = 300, MINUTE_MS = 60000, AT_ONCE = 50 };
 #define HISTORY_MS (INT64_C(30) * 86400 * 1000)
@@ -35,6 +36,7 @@ struct alarm_watch {
 	bool busy, stopped;
 	unsigned acting;
 	int64_t swept_ms;
+	int64_t soon_ms; /* when the first period of a suppression ends; 0: none runs */
 	struct str look_key;
 };
 
@@ -101,6 +103,8 @@ static bool repeats(struct watched *i)
 /* In the state that it is in, as it was seen in memory. */
 static void act(struct watched *i, int64_t now_ms)
 {
+	if (alarm_suppressed(&i->record))
+		return;
 	bool due = i->record.due.v, again = !due && i->acted_ms && now_ms - i->acted_ms >= MINUTE_MS && repeats(i);
 	if (i->acting || (!due && !again))
 		return;
@@ -230,18 +234,69 @@ static int state_by_name(void *ctx, struct str name)
 	return str_set(plain) && alarm_find(s, plain, &r) ? (int)alarm_state_of(*alarm_face(&r).state) : -1;
 }
 
-static bool look_composite(struct alarm_scope *s, struct state_cloudwatch_alarm_record *r, int64_t now_ms)
+/* The child that changed last is why. */
+static void explain(struct alarm_scope *s, const struct state_cloudwatch_alarm_record *r, struct str_list names,
+                    enum alarm_state to, int64_t now_ms, struct str *ret_reason, struct str *ret_data)
 {
-	struct str why;
+	struct state_cloudwatch_alarm_record last = {0};
+	int64_t at_ms = 0;
+	for (uint32_t i = 0; i < names.n; i++) {
+		struct state_cloudwatch_alarm_record child;
+		struct str plain = alarm_name_of(s, names.v[i]);
+		if (str_set(plain) && alarm_find(s, plain, &child) && alarm_face(&child).transitioned->ms > at_ms) {
+			last = child;
+			at_ms = alarm_face(&child).transitioned->ms;
+		}
+	}
+	if (!at_ms) {
+		*ret_reason = ARENA_CAT(s->arena, r->composite->alarm_arn, S(" transitioned to "), str_from(alarm_state_names[to]),
+		                        S(" at "), time_format(s->arena, now_ms, TIME_ISO8601_MS));
+		return;
+	}
+	struct alarm_face f = alarm_face(&last);
+	time_t seconds = at_ms / 1000;
+	struct tm tm;
+	char day[80];
+	strftime(day, sizeof(day), "%A %d %B, %Y %H:%M:%S UTC", gmtime_r(&seconds, &tm));
+	*ret_reason = ARENA_CAT(s->arena, f.arn, S(" transitioned to "), *f.state, S(" at "), str_from(day));
+	struct buf CLEAN_BUF b;
+	buf_init(&b, 65536);
+	struct json_out o = json_out(&b);
+	json_open(&o, '{');
+	json_key(&o, S("triggeringAlarms"));
+	json_open(&o, '[');
+	json_open(&o, '{');
+	json_key(&o, S("arn"));
+	json_string(&o, f.arn);
+	json_key(&o, S("state"));
+	json_open(&o, '{');
+	json_key(&o, S("value"));
+	json_string(&o, *f.state);
+	put_time(&o, "timestamp", at_ms);
+	json_close(&o, '}');
+	json_close(&o, '}');
+	json_close(&o, ']');
+	json_close(&o, '}');
+	*ret_data = arena_dup(s->arena, buf_str(&b));
+}
+
+static bool look_composite(struct alarm_watch *w, struct alarm_scope *s, struct state_cloudwatch_alarm_record *r, int64_t now_ms)
+{
+	struct str why, reason = STR_NONE, data = STR_NONE;
+	bool moved = alarm_suppress(s, r, false, now_ms);
 	struct alarm_rule_tree *t = alarm_rule_parse(s->arena, r->composite->alarm_rule, &why);
 	enum alarm_state to = t && alarm_rule_holds(t, state_by_name, s) ? ALARM_ALARM : ALARM_OK;
-	if (to == alarm_state_of(r->composite->state_value))
-		return false;
-	struct str reason = ARENA_CAT(s->arena, r->composite->alarm_arn, S(" transitioned to "), str_from(alarm_state_names[to]),
-	                              S(" at "), time_format(s->arena, now_ms, TIME_ISO8601_MS), S(": the alarm rule "),
-	                              r->composite->alarm_rule, to == ALARM_ALARM ? S(" is true") : S(" is false"));
-	alarm_transition(s, r, to, str_sub(reason, 0, 1023), STR_NONE, now_ms);
-	return true;
+	if (to != alarm_state_of(r->composite->state_value)) {
+		explain(s, r, t ? alarm_rule_names(s->arena, t) : (struct str_list){0}, to, now_ms, &reason, &data);
+		alarm_transition(s, r, to, str_sub(reason, 0, 1023), data, now_ms);
+		moved = true;
+	} else if (moved) {
+		alarm_save(s, r);
+	}
+	int64_t until = r->suppressed_until.set ? r->suppressed_until.ms : 0;
+	if (until > now_ms && (!w->soon_ms || until < w->soon_ms))
+		w->soon_ms = until;
+	return moved;
 }
 
 static void look_next(void *ctx);
@@ -272,7 +327,7 @@ static bool look_at(struct alarm_watch *w, struct watched *i)
 	struct alarm_scope s = {store_begin(w->cloud->store, &w->arena), &w->arena, i->account, i->region};
 	struct state_cloudwatch_alarm_record r;
 	bool moved = record_get(s.txn, s.arena, i->key, CLOUDWATCH_ROW("Alarm"), &r) &&
-	             (r.metric ? look_metric(&s, i, &r, at, now) : look_composite(&s, &r, now));
+	             (r.metric ? look_metric(&s, i, &r, at, now) : look_composite(w, &s, &r, now));
 	if (!moved) {
 		store_abort(s.txn);
 		act(i, now);
@@ -354,8 +409,10 @@ static void look_next(void *ctx)
 		return;
 	w->due = (struct str_list){0};
 	arena_reset(&w->arena);
-	int64_t now = clock_wall_ms();
-	arm(w, TICK_MS - now % TICK_MS + AFTER_MS);
+	int64_t now = clock_wall_ms(), delay = TICK_MS - now % TICK_MS + AFTER_MS;
+	if (w->soon_ms && w->soon_ms - now < delay)
+		delay = w->soon_ms > now ? w->soon_ms - now : 0;
+	arm(w, delay);
 }
 
 static void tick(void *ctx)
@@ -366,6 +423,7 @@ static void tick(void *ctx)
 	void *value;
 	w->timer = NULL;
 	w->due_at = 0;
+	w->soon_ms = 0;
 	while (map_next(&w->all, &at, &key, &value))
 		*LIST_ADD(&w->arena, &w->due) = arena_dup(&w->arena, key);
 	look_next(w);

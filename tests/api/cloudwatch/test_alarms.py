@@ -167,6 +167,51 @@ class Alarms(TestCase):
                 self.assertAwsError("ValidationError", self.cloudwatch.put_composite_alarm, AlarmName=self.name, AlarmRule=bad)
         self.assertEqual(self.alarm()["AlarmRule"], rule)
 
+    def acted(self):
+        """What history says of actions, the oldest first."""
+        return [h["HistorySummary"].split(" arn:")[0] for h in self.history(HistoryItemType="Action", ScanBy="TimestampAscending")]
+
+    def test_suppression(self):
+        """The actions of a composite alarm wait while another one is in ALARM, a while before that and a while after."""
+        for k in ("-a", "-s"):
+            self.put(k, TreatMissingData="ignore")
+            self.cloudwatch.set_alarm_state(AlarmName=self.name + k, StateValue="OK", StateReason="x")
+        given = {"AlarmName": self.name, "AlarmRule": "ALARM(%s-a)" % self.name, "AlarmActions": ["arn:aws:sns:us-east-1:000000000000:nobody"]}
+        put = self.cloudwatch.put_composite_alarm
+        for bad in ({"ActionsSuppressor": self.name + "-s"}, {"ActionsSuppressorWaitPeriod": 1, "ActionsSuppressorExtensionPeriod": 1},
+                    {"ActionsSuppressor": "no-such-alarm", "ActionsSuppressorWaitPeriod": 1, "ActionsSuppressorExtensionPeriod": 1}):
+            self.assertAwsError("ValidationError", put, **given, **bad)
+        put(**given, ActionsSuppressor=self.alarm("-s")["AlarmArn"], ActionsSuppressorWaitPeriod=3600, ActionsSuppressorExtensionPeriod=3600)
+        self.state_is("OK")
+        self.cloudwatch.set_alarm_state(AlarmName=self.name + "-a", StateValue="ALARM", StateReason="x")
+        self.state_is("ALARM")
+        self.assertRegex(self.alarm()["StateReason"], r"^arn:\S+:alarm:%s-a transitioned to ALARM at [A-Z][a-z]+day \d\d [A-Z][a-z]+, 20\d\d \d\d:\d\d:\d\d UTC$" % self.name)
+        self.assertEqual(json.loads(self.alarm()["StateReasonData"])["triggeringAlarms"][0]["state"]["value"], "ALARM")
+
+        def by():
+            return self.alarm().get("ActionsSuppressedBy")
+        self.assertEqual((by(), self.alarm()["ActionsSuppressedReason"]), ("WaitPeriod", "Actions suppressed by WaitPeriod"))
+        self.cloudwatch.set_alarm_state(AlarmName=self.name + "-s", StateValue="ALARM", StateReason="x")
+        self.eventually(lambda: by() == "Alarm", "the suppressor came")
+        self.cloudwatch.set_alarm_state(AlarmName=self.name + "-s", StateValue="OK", StateReason="x")
+        self.eventually(lambda: by() == "ExtensionPeriod", "the suppressor has gone")
+        self.assertEqual(self.acted(), ["Actions suppressed by " + x for x in ("WaitPeriod", "Alarm", "ExtensionPeriod")])
+        self.cloudwatch.set_alarm_state(AlarmName=self.name + "-s", StateValue="ALARM", StateReason="x")
+        self.eventually(lambda: by() == "Alarm", "the suppressor is back")
+        put(**given, ActionsSuppressor=self.alarm("-s")["AlarmArn"], ActionsSuppressorWaitPeriod=2, ActionsSuppressorExtensionPeriod=0)
+        self.assertEqual(by(), "Alarm")
+        self.cloudwatch.set_alarm_state(AlarmName=self.name + "-s", StateValue="OK", StateReason="x")
+        self.eventually(lambda: "Failed to execute action" in self.acted(), "what was held back is done")
+        self.assertIsNone(by())
+        # Nobody comes while it waits.
+        self.cloudwatch.set_alarm_state(AlarmName=self.name + "-a", StateValue="OK", StateReason="x")
+        self.state_is("OK")
+        self.eventually(lambda: by() is None, "it has waited")
+        self.cloudwatch.set_alarm_state(AlarmName=self.name + "-a", StateValue="ALARM", StateReason="x")
+        self.eventually(lambda: self.acted()[-2:] == ["Actions suppressed by WaitPeriod", "Failed to execute action"], "it acts when it has waited")
+        waited, done = [h["Timestamp"] for h in self.history(HistoryItemType="Action", ScanBy="TimestampAscending")[-2:]]
+        self.assertGreaterEqual((done - waited).total_seconds(), 2)
+
     def test_refusals(self):
         for code, more in (("InvalidParameterValue", {"Period": 7}), ("InvalidParameterCombination", {"ExtendedStatistic": "p99"}), ("MissingParameter", {"Statistic": None}),
                            ("InvalidParameterValue", {"DatapointsToAlarm": 2}), ("InvalidParameterCombination", {"Period": 300, "EvaluationPeriods": 289}),

@@ -25,11 +25,13 @@ static void only_what_is_public(void **state)
 struct seen {
 	bool came, good;
 	char why[200];
+	struct probe_times took;
 };
 
-static void done(void *ctx, bool good, const char *why)
+static void done(void *ctx, bool good, const char *why, const struct probe_times *took)
 {
 	struct seen *s = ctx;
+	s->took = *took;
 	s->came = true;
 	s->good = good;
 	snprintf(s->why, sizeof(s->why), "%s", why);
@@ -90,6 +92,9 @@ static void answers_are_judged(void **state)
 		struct seen s = look_at(cases[i].reply, STR_NONE);
 		assert_string_equal(s.why, cases[i].why);
 		assert_int_equal(s.good, cases[i].good);
+		assert_true(s.took.connect_us > 0);
+		assert_int_equal(s.took.first_byte_us > 0, *cases[i].reply != 0);
+		assert_int_equal(s.took.handshake_us, 0);
 	}
 	assert_true(look_at("HTTP/1.1 200 OK\r\n\r\nneedle", S("needle")).good);
 	assert_false(look_at("HTTP/1.1 200 needle\r\n\r\nbody", S("needle")).good);
@@ -105,6 +110,7 @@ static void what_is_closed_is_said_later(void **state)
 	while (!s.came)
 		loop_turn(l, 10000);
 	assert_string_equal(s.why, "The address is not one that checkers reach");
+	assert_int_equal(s.took.connect_us, 0);
 	probe_cancel(probe_start(l, &(struct probe_about){.address = ADDRESS, .port = 1}, done, &s));
 	loop_free(l);
 }

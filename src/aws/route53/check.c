@@ -139,8 +139,6 @@ static int check_config(struct call *c, struct route53_health_check_config *f,
 	if (str_is(f->type, "RECOVERY_CONTROL"))
 		return call_fail(c, "NotImplemented", 501, "Quartet does not provide health checks of type %.*s.",
 		                 STR_ARG(f->type));
-	if (f->measure_latency.v)
-		return call_fail(c, "NotImplemented", 501, "Quartet does not measure the latency of health checks.");
 	if (f->request_interval.set && f->request_interval.v != INTERVAL_S && f->request_interval.v != INTERVAL_FAST_S)
 		return route53_invalid(c, "Invalid parameter: RequestInterval must be %d or %d", INTERVAL_FAST_S, INTERVAL_S);
 	if (check_endpoint(c, f) != CALL_OK)
@@ -154,7 +152,7 @@ static int check_config(struct call *c, struct route53_health_check_config *f,
 		f->failure_threshold = OPT_INT(THRESHOLD);
 	if (!f->enable_sni.set)
 		f->enable_sni = OPT_BOOL(tls);
-	f->measure_latency = OPT_BOOL(false);
+	f->measure_latency = OPT_BOOL(f->measure_latency.v);
 	return CALL_OK;
 }
 

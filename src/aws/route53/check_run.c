@@ -112,6 +112,24 @@ static void publish(const struct check *c)
 	put(c, "ChildHealthCheckHealthyCount", "None", n);
 }
 
+static void put_time(const struct check *c, const char *name, int64_t us)
+{
+	const struct metric_dimension by[] = {{S("HealthCheckId"), c->id}, {S("Region"), S(ROUTE53_REGION)}};
+	struct metric metric = {c->account, S(ROUTE53_REGION), S("AWS/Route53"), str_from(name), S("Milliseconds"), by, 1};
+	for (; us && metric.dimension_count <= 2; metric.dimension_count++)
+		metrics_add(c->all->state->cloud->metrics, &metric, (double)us / 1e3);
+}
+
+/* By the region of the checker too, which is one. */
+static void publish_times(const struct check *c, const struct probe_times *took)
+{
+	if (!c->check.health_check_config->measure_latency.v)
+		return;
+	put_time(c, "ConnectionTime", took->connect_us);
+	put_time(c, "SSLHandshakeTime", took->handshake_us);
+	put_time(c, "TimeToFirstByte", took->first_byte_us);
+}
+
 /* --- one look */
 
 static void look(void *ctx);
@@ -123,7 +141,7 @@ static void look_later(struct check *c, int64_t us)
 	c->timer = loop_add_timer(l, us, look, c);
 }
 
-static void looked(void *ctx, bool good, const char *why)
+static void looked(void *ctx, bool good, const char *why, const struct probe_times *took)
 {
 	struct check *c = ctx;
 	c->probe = NULL;
@@ -139,6 +157,7 @@ static void looked(void *ctx, bool good, const char *why)
 		c->streak = 0;
 	}
 	publish(c);
+	publish_times(c, took);
 }
 
 static bool is_type(const struct check *c, const char *type)
@@ -209,7 +228,7 @@ static void resolve_done(void *ctx)
 		if (r->found)
 			probe_it(c, r->address);
 		else
-			looked(c, false, "DNS resolution failed: the name has no address");
+			looked(c, false, "DNS resolution failed: the name has no address", &(struct probe_times){0});
 	}
 	free(r);
 }

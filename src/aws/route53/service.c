@@ -118,7 +118,7 @@ static const struct service_op ops[] = {
             .missing = "aliases of what is no record of the zone but load balancers, traffic policies"),
         ROW(change_tags_for_resource, ChangeTagsForResource, .resource = about_change_tags_for_resource),
         ROW(create_cidr_collection, CreateCidrCollection),
-        ROW(create_health_check, CreateHealthCheck, .missing = "measuring of latency, IPv6, several checkers"),
+        ROW(create_health_check, CreateHealthCheck, .missing = "IPv6, several checkers"),
         ROW(create_hosted_zone, CreateHostedZone, .missing = "VPCs of other accounts"),
         ROW(create_query_logging_config, CreateQueryLoggingConfig, .resource = about_create_query_logging_config),
         ROW(create_reusable_delegation_set, CreateReusableDelegationSet),

@@ -1,5 +1,7 @@
 #include "engine/probe/probe.h"
 
+#include "base/clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -23,6 +25,8 @@ struct probe {
 	struct loop_fd *watch;
 	struct loop_timer *timer;
 	enum step step;
+	int64_t since_us; /* the step that is timed */
+	struct probe_times took;
 	bool http;
 	SSL_CTX *tls;
 	SSL *ssl;
@@ -70,9 +74,10 @@ static void end(struct probe *p, bool good, const char *why)
 	char text[WHY_MAX];
 	probe_done_fn *done = p->done;
 	void *ctx = p->ctx;
+	struct probe_times took = p->took;
 	snprintf(text, sizeof(text), "%s", why);
 	release(p);
-	done(ctx, good, text);
+	done(ctx, good, text, &took);
 }
 
 static void fail(struct probe *p, const char *what, int error)
@@ -118,6 +123,14 @@ static void too_late(void *ctx)
 	struct probe *p = ctx;
 	p->timer = NULL;
 	end(p, false, p->step == CONNECTING ? "connection timed out" : "Response timed out");
+}
+
+/* The step that was timed has ended, and another one begins. */
+static int64_t lap(struct probe *p)
+{
+	int64_t now = clock_mono_us(), took = now - p->since_us;
+	p->since_us = now;
+	return took > 0 ? took : 1;
 }
 
 static void step_to(struct probe *p, enum step step, int64_t us)
@@ -191,6 +204,8 @@ static void reply_came(struct probe *p)
 		if (n == -EAGAIN)
 			return;
 		bool whole = n <= 0;
+		if (!whole && !p->took.first_byte_us)
+			p->took.first_byte_us = lap(p);
 		p->n += n > 0 ? (size_t)n : 0;
 		if (p->step == READING_HEAD ? judge_head(p, whole) : judge_body(p, whole))
 			return;
@@ -224,6 +239,7 @@ static void shake_hands(struct probe *p)
 		end(p, false, "SSL handshake failed");
 		return;
 	}
+	p->took.handshake_us = lap(p);
 	step_to(p, SENDING, 0);
 	send_request(p);
 }
@@ -236,6 +252,7 @@ static void connected(struct probe *p)
 		fail(p, "connection failed", error ? error : errno);
 		return;
 	}
+	p->took.connect_us = lap(p);
 	if (!p->http) {
 		end(p, true, "TCP connection was established");
 		return;
@@ -318,6 +335,7 @@ struct probe *probe_start(struct loop *l, const struct probe_about *about, probe
 	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->fd < 0 || (about->tls && !begin_tls(p, about->sni)))
 		return later(p, "The checker has no socket");
+	p->since_us = clock_mono_us();
 	if (connect(p->fd, (const struct sockaddr *)&at, sizeof(at)) < 0 && errno != EINPROGRESS)
 		return later(p, "connection failed");
 	p->watch = loop_add_fd(l, p->fd, EPOLLOUT, happened, p);

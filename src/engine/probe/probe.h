@@ -16,8 +16,12 @@ struct probe_about {
 	struct str search;               /* absent: the status is enough */
 };
 struct probe;
+/* How long the steps took; 0: it did not come to that. The first byte is counted from the request on. */
+struct probe_times {
+	int64_t connect_us, handshake_us, first_byte_us;
+};
 /* why: "HTTP Status Code 200, OK", a line that lives during the call. The probe is gone then. */
-typedef void probe_done_fn(void *ctx, bool good, const char *why);
+typedef void probe_done_fn(void *ctx, bool good, const char *why, const struct probe_times *took);
 /* done comes later, once. */
 struct probe *probe_start(struct loop *l, const struct probe_about *about, probe_done_fn *done, void *ctx);
 void probe_cancel(struct probe *p); /* NULL is harmless */

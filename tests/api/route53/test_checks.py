@@ -107,6 +107,18 @@ class Checks(unittest.TestCase):
         self.answers("nothing.checked.test")
         self.assertTrue(self.metric("DNSQueries", HostedZoneId=self.zone.rpartition("/")[2]))
 
+    def test_latency(self):
+        """Measured where it was asked for, and every step apart."""
+        address, port, _ = serve(self)
+        check, plain = self.check("HTTP", address, port, MeasureLatency=True), self.check("HTTP", address, port)
+        self.assertTrue(self.dns.get_health_check(HealthCheckId=check)["HealthCheck"]["HealthCheckConfig"]["MeasureLatency"])
+        for name in ("ConnectionTime", "TimeToFirstByte"):
+            self.until(lambda: self.metric(name, HealthCheckId=check), lambda p: p and p[-1][0] > 0)
+            self.assertTrue(self.metric(name, HealthCheckId=check, Region="us-east-1"))
+        self.until(lambda: self.metric("HealthCheckStatus", HealthCheckId=plain), lambda p: p)
+        self.assertEqual(self.metric("ConnectionTime", HealthCheckId=plain), [])
+        self.assertEqual(self.metric("SSLHandshakeTime", HealthCheckId=check), [])
+
     def test_failover(self):
         address, port, handler = serve(self)
         check = self.check("HTTP", address, free_port(), ResourcePath="/health", FullyQualifiedDomainName="www.checked.test")

@@ -41,7 +41,10 @@ VOLUMES = table("""
     Bytes: VolumeReadBytes VolumeWriteBytes
     Count: VolumeReadOps VolumeWriteOps VolumeQueueLength
     Seconds: VolumeTotalReadTime VolumeTotalWriteTime VolumeIdleTime
-    Milliseconds: VolumeAvgReadLatency VolumeAvgWriteLatency""")
+    Milliseconds: VolumeAvgReadLatency VolumeAvgWriteLatency
+    None: VolumeStalledIOCheck VolumeIOPSExceededCheck VolumeThroughputExceededCheck""")
+BURSTS = table("Percent: BurstBalance")
+PROVISIONED = table("Percent: VolumeThroughputPercentage\nCount: VolumeConsumedReadWriteOps")
 GATEWAYS = table("""
     Bytes: BytesInFromSource BytesOutToDestination BytesInFromDestination BytesOutToSource
     Count: PacketsInFromSource PacketsOutToDestination PacketsInFromDestination PacketsOutToSource PacketsDropCount ErrorPortAllocation ConnectionAttemptCount
@@ -133,11 +136,15 @@ class Metrics(Tasked):
         def running():
             found = self.ec2.describe_instances(InstanceIds=[one])["Reservations"][0]["Instances"][0]
             return found["State"]["Name"] == "running" and found
-        volume = self.until_true(running)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+        volume, zone = self.until_true(running)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"], running()["Placement"]["AvailabilityZone"]
         for by in ({"InstanceId": one}, {"ImageId": image}, {"InstanceType": "t3.nano"}, {}):
             self.expect("AWS/EC2", INSTANCES, **by)
         self.expect("AWS/EC2", CREDITS + CHECKS, InstanceId=one)
-        self.expect("AWS/EBS", VOLUMES, VolumeId=volume)
+        self.expect("AWS/EBS", VOLUMES + BURSTS, VolumeId=volume)
+        fast = self.ec2.create_volume(AvailabilityZone=zone, Size=4, VolumeType="io1", Iops=100)["VolumeId"]
+        self.until_true(lambda: self.ec2.describe_volumes(VolumeIds=[fast])["Volumes"][0]["State"] == "available")
+        self.ec2.attach_volume(VolumeId=fast, InstanceId=one, Device="/dev/sdf")
+        self.expect("AWS/EBS", [n for n in VOLUMES if "Stalled" not in n[0]] + PROVISIONED, VolumeId=fast)  # nobody touches it
         self.expect("AWS/Usage", table("None: ResourceCount"), Service="EC2", Resource="vCPU", Type="Resource", Class="Standard/OnDemand")
 
     def gateway(self):

@@ -5,6 +5,7 @@
 #include "aws/ec2/nat_usage.h"
 #include "aws/ec2/sample.h"
 #include "aws/ec2/state.h"
+#include "aws/ec2/volume_speed.h"
 #include "base/clock.h"
 #include "core/meter.h"
 #include "engine/metrics/metrics.h"
@@ -244,8 +245,8 @@ static double of_volume(const char *volume, const char *name, double *ret_count)
 static void assert_volume(const char *volume, const char *name, double count, double sum)
 {
 	double n, found = of_volume(volume, name, &n);
-	assert_true(n == count);
-	assert_true(found > sum - 0.001 && found < sum + 0.001);
+	if (n != count || found < sum - 0.001 || found > sum + 0.001)
+		fail_msg("%s of %s: %g in %g samples, not %g in %g", name, volume, found, n, sum, count);
 }
 
 static void assert_sum(const char *name, double count, double sum)
@@ -373,6 +374,70 @@ static void volumes(void **state)
 	disks[0] = (struct machine_disk_use){.volume = "vol-1", .read_bytes = 10};
 	minute(0, 0);
 	assert_volume("vol-1", "VolumeReadBytes", 3, 4096 + 10);
+}
+
+#define VOL_1 "vol-00000000000000001"
+#define VOL_2 "vol-00000000000000002"
+
+static void put_volume(const char *id, const char *type, int64_t gib, int64_t iops, int64_t mib_per_s)
+{
+	struct ec2_volume v = {.volume_id = str_from(id), .volume_type = str_from(type), .size = OPT_INT(gib)};
+	if (iops)
+		v.iops = OPT_INT(iops);
+	if (mib_per_s)
+		v.throughput = OPT_INT(mib_per_s);
+	put(&ec2_kind_volume, id, &(struct state_ec2_volume_record){.volume = &v});
+}
+
+/* What a volume's type allows, and how much of it is used up. */
+static void speeds(void **state)
+{
+	(void)state;
+	put_volume(VOL_1, "gp2", 10, 100, 0);
+	put_volume(VOL_2, "io1", 4, 200, 0);
+	strcpy(disks[0].volume, VOL_1);
+	strcpy(disks[1].volume, VOL_2);
+	disks[1].waiting = -1;
+	disk_count = 2;
+	minute(0, 0);
+	disks[0].read_ops += 180000; /* all that the burst lets through */
+	disks[1].write_ops += 3000;
+	disks[1].write_bytes += 3000 * 524288ull; /* each counts twice */
+	disks[1].write_ns += 10000000000;
+	minute(0, 0);
+	assert_volume(VOL_1, "VolumeIOPSExceededCheck", 1, 1);
+	assert_volume(VOL_1, "VolumeThroughputExceededCheck", 1, 0);
+	assert_volume(VOL_1, "BurstBalance", 1, 100 * (1 - (180000 - 6000) / 5400000.0));
+	assert_volume(VOL_1, "VolumeConsumedReadWriteOps", 0, 0);
+	assert_volume(VOL_2, "BurstBalance", 0, 0);
+	assert_volume(VOL_2, "VolumeIOPSExceededCheck", 1, 0);
+	assert_volume(VOL_2, "VolumeConsumedReadWriteOps", 1, 6000);
+	assert_volume(VOL_2, "VolumeThroughputPercentage", 1, 100);
+	disks[0].waiting = 1; /* and nothing comes of it */
+	disks[1].write_ops += 6000;
+	disks[1].write_ns += 120000000000;
+	minute(0, 0);
+	assert_volume(VOL_1, "VolumeStalledIOCheck", 2, 0);
+	assert_volume(VOL_1, "VolumeIOPSExceededCheck", 2, 1);
+	assert_volume(VOL_1, "BurstBalance", 2, 200 * (1 - (180000 - 6000) / 5400000.0) + 100 * 6000 / 5400000.0);
+	assert_volume(VOL_2, "VolumeThroughputPercentage", 2, 150);
+	minute(0, 0);
+	assert_volume(VOL_1, "VolumeStalledIOCheck", 3, 1);
+	assert_volume(VOL_2, "VolumeStalledIOCheck", 2, 0); /* of a virtual machine that does nothing it is not known */
+	/* Of hard disks it is the bytes. */
+	struct ec2_volume v = {.volume_type = S("st1"), .size = OPT_INT(1024)};
+	struct volume_speed s = ec2_volume_speed(&v);
+	assert_int_equal(s.mib_per_s, 40);
+	assert_int_equal(s.burst, 250);
+	assert_int_equal(s.burst_s, 1048576 / 250);
+	double spent = 0;
+	struct volume_load load = ec2_volume_load(&s, 100, 250.0 * 60 * 1048576, 60, &spent);
+	assert_true(load.mib_reached && !load.iops_reached && load.balance < 99 && load.balance > 98);
+	v.size = OPT_INT(16384);
+	assert_int_equal(ec2_volume_speed(&v).burst, 0); /* as fast all the time */
+	v.volume_type = S("gp2");
+	v.iops = OPT_INT(3000);
+	assert_int_equal(ec2_volume_speed(&v).burst, 0);
 }
 
 static void checks(void **state)
@@ -584,6 +649,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(surplus_is_paid_at_the_end, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(adds_up, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(volumes, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(speeds, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(gateways, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(checks, set_up, tear_down),
 	};

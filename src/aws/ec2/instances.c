@@ -14,6 +14,7 @@
 #include "aws/ec2/fleet.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/spot.h"
+#include "aws/ec2/volume_speed.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -252,11 +253,14 @@ static bool gather_disks(struct desk_item *i, const struct ec2_scope *s, const s
 		if (!root && n == MACHINE_DISKS_MAX)
 			return false;
 		struct str hex = str_from_at(id, sizeof("vol-") - 1);
+		struct volume_speed speed = ec2_volume_speed(v.volume);
 		st->disks[root ? 0 : n++] = (struct machine_disk){.volume = arena_dupz(s->arena, id),
 		                                                  .serial = ARENA_CAT(s->arena, S("vol"), hex).p,
 		                                                  .device = arena_dupz(s->arena, device),
-		                                                  .iops = (uint32_t)v.volume->iops.v,
-		                                                  .mib_per_s = (uint32_t)v.volume->throughput.v};
+		                                                  .iops = speed.iops,
+		                                                  .mib_per_s = speed.mib_per_s,
+		                                                  .burst = speed.burst,
+		                                                  .burst_s = speed.burst_s};
 	}
 	st->spec.disks = st->disks;
 	st->spec.disk_count = n;

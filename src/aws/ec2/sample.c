@@ -6,6 +6,7 @@
 #include "aws/ec2/interface.h"
 #include "aws/ec2/nat_usage.h"
 #include "aws/ec2/quota.h"
+#include "aws/ec2/volume_speed.h"
 #include "base/clock.h"
 #include "engine/metrics/metrics.h"
 #include "engine/net/network.h"
@@ -16,11 +17,15 @@
 
 enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, CHECK_S = 60, CREDITS_S = 300 };
 
+struct last_disk {
+	struct machine_disk_use use;
+	double spent; /* of its bucket of credits */
+};
 struct last {
 	struct machine_usage usage;
 	struct network_port_stats net;
 	bool has_usage, has_net;
-	struct machine_disk_use *disks;
+	struct last_disk *disks;
 	size_t disk_count;
 	unsigned round;
 };
@@ -107,10 +112,10 @@ static void put_usage(struct record *r, struct last *last, const struct machine_
 	last->has_usage = true;
 }
 
-static const struct machine_disk_use *disk_before(const struct last *last, const char *volume)
+static const struct last_disk *disk_before(const struct last *last, const char *volume)
 {
 	for (size_t i = 0; i < last->disk_count; i++)
-		if (!strcmp(last->disks[i].volume, volume))
+		if (!strcmp(last->disks[i].use.volume, volume))
 			return &last->disks[i];
 	return NULL;
 }
@@ -138,27 +143,59 @@ static void put_disk(struct record *r, const struct machine_disk_use *now, const
 	put(r, "VolumeIdleTime", "Seconds", CHECK_S, busy_s < passed_s ? passed_s - busy_s : 0);
 }
 
+/* What follows from the volume's type. Whether a virtual machine's disk stands still or has nothing to do is not known. */
+static void put_limits(struct record *r, const struct ec2_volume *v, const struct machine_disk_use *now,
+                       const struct machine_disk_use *before, double passed_s, double *spent)
+{
+	double operations = grown(now->read_ops, before->read_ops) + grown(now->write_ops, before->write_ops);
+	double bytes = grown(now->read_bytes, before->read_bytes) + grown(now->write_bytes, before->write_bytes);
+	double busy_s = (grown(now->read_ns, before->read_ns) + grown(now->write_ns, before->write_ns)) / 1e9;
+	struct volume_speed speed = ec2_volume_speed(v);
+	struct volume_load load = ec2_volume_load(&speed, operations, bytes, passed_s, spent);
+	if (operations > 0 || now->waiting >= 0)
+		put(r, "VolumeStalledIOCheck", "None", CHECK_S, operations <= 0 && now->waiting > 0 && before->waiting > 0);
+	if (!str_is(v->volume_type, "standard")) {
+		put(r, "VolumeIOPSExceededCheck", "None", CHECK_S, load.iops_reached);
+		put(r, "VolumeThroughputExceededCheck", "None", CHECK_S, load.mib_reached);
+	}
+	if (speed.burst)
+		put(r, "BurstBalance", "Percent", CHECK_S, load.balance);
+	if (!str_starts(v->volume_type, S("io")))
+		return;
+	/* Nobody waited: all that was asked for was delivered. */
+	double share = busy_s < passed_s ? 100 : 100 * load.pieces / (speed.iops * passed_s);
+	put(r, "VolumeThroughputPercentage", "Percent", CHECK_S, share > 100 ? 100 : share);
+	put(r, "VolumeConsumedReadWriteOps", "Count", CHECK_S, load.pieces);
+}
+
 /* Before put_usage(), which notes when the last look was. Of volumes by the minute, whatever the monitoring. */
-static void put_disks(const struct record *of, struct last *last, const struct machine *m, const struct machine_usage *usage)
+static void put_disks(const struct record *of, struct last *last, const struct ec2_scope *s, const struct machine *m,
+                      const struct machine_usage *usage)
 {
 	size_t n;
 	const struct machine_disk_use *now = machine_disk_uses(m, &n);
 	if (!usage->at_us || (last->has_usage && usage->at_us <= last->usage.at_us))
 		return;
-	for (size_t i = 0; last->has_usage && i < n; i++) {
-		const struct machine_disk_use *before = disk_before(last, now[i].volume);
+	struct last_disk *disks = calloc(n + 1, sizeof(*disks));
+	if (!disks)
+		abort();
+	double passed_s = (double)(usage->at_us - last->usage.at_us) / 1e6;
+	for (size_t i = 0; i < n; i++) {
+		const struct last_disk *before = last->has_usage ? disk_before(last, now[i].volume) : NULL;
+		struct state_ec2_volume_record v;
+		disks[i] = (struct last_disk){now[i], before ? before->spent : 0};
+		if (!before)
+			continue;
 		struct record r = *of;
 		r.instance = (struct metric_dimension){S("VolumeId"), str_from(now[i].volume)};
 		r.metric.space = S("AWS/EBS");
 		r.group.value = STR_NONE;
-		if (before)
-			put_disk(&r, &now[i], before, (double)(usage->at_us - last->usage.at_us) / 1e6);
+		put_disk(&r, &now[i], &before->use, passed_s);
+		if (ec2_find(s, &ec2_kind_volume, r.instance.value, &v))
+			put_limits(&r, v.volume, &now[i], &before->use, passed_s, &disks[i].spent);
 	}
 	free(last->disks);
-	last->disks = calloc(n + 1, sizeof(*last->disks));
-	if (!last->disks)
-		abort();
-	memcpy(last->disks, now, n * sizeof(*now));
+	last->disks = disks;
 	last->disk_count = n;
 }
 
@@ -282,7 +319,7 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 			r.group = (struct metric_dimension){S("AutoScalingGroupName"), record.instance->tags.v[k].value};
 	machine_usage(i->machine, &usage);
 	put_credits(&r, last, i, &scope, record.instance, &usage);
-	put_disks(&r, last, i->machine, &usage);
+	put_disks(&r, last, &scope, i->machine, &usage);
 	put_usage(&r, last, &usage, type ? type->vcpus : 1);
 	put_network(&r, last, s->desk->ec2, &scope, i->id);
 	put_checks(&r, &record);

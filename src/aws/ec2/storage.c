@@ -6,6 +6,7 @@
  * time. */
 #include "aws/ec2/desk.h"
 #include "aws/ec2/layer.h"
+#include "aws/ec2/volume_speed.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/vm/machine.h"
@@ -267,11 +268,14 @@ static void detached(struct desk_item *i, int error)
 
 static void attach(struct desk_item *i, const struct ec2_scope *s, const struct state_ec2_volume_record *r, struct machine *m)
 {
+	struct volume_speed speed = ec2_volume_speed(r->volume);
 	struct machine_disk d = {.volume = i->id.p,
 	                         .serial = ARENA_CAT(s->arena, S("vol"), str_from_at(i->id, 4)).p,
 	                         .device = arena_dupz(s->arena, r->volume->attachments.v[0].device),
-	                         .iops = (uint32_t)r->volume->iops.v,
-	                         .mib_per_s = (uint32_t)r->volume->throughput.v};
+	                         .iops = speed.iops,
+	                         .mib_per_s = speed.mib_per_s,
+	                         .burst = speed.burst,
+	                         .burst_s = speed.burst_s};
 	i->busy++;
 	i->asked = attached;
 	int e = m ? machine_attach(m, &d) : 0;

@@ -9,11 +9,13 @@
 
 enum { SECTOR = 512, NS_PER_MS = 1000000 };
 
-/* The kernel's Documentation/block/stat.rst: requests, merged ones, sectors and milliseconds, of reads and then of writes. */
+/* The kernel's Documentation/block/stat.rst: requests, merged ones, sectors and milliseconds, of reads and then of writes; how many
+ * have not ended. */
 int disk_use_read(const char *sysfs, dev_t device, struct shim_disk_use *use)
 {
 	char path[96], text[512];
 	unsigned long long r[4], w[4];
+	int waiting;
 	snprintf(path, sizeof(path), "%s/dev/block/%u:%u/stat", sysfs, major(device), minor(device));
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -21,7 +23,8 @@ int disk_use_read(const char *sysfs, dev_t device, struct shim_disk_use *use)
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[n > 0 ? n : 0] = 0;
-	if (sscanf(text, "%llu %llu %llu %llu %llu %llu %llu %llu", &r[0], &r[1], &r[2], &r[3], &w[0], &w[1], &w[2], &w[3]) != 8)
+	if (sscanf(text, "%llu %llu %llu %llu %llu %llu %llu %llu %d", &r[0], &r[1], &r[2], &r[3], &w[0], &w[1], &w[2], &w[3],
+	           &waiting) != 9)
 		return -EIO;
 	use->read_ops += r[0];
 	use->read_bytes += r[2] * SECTOR;
@@ -29,6 +32,7 @@ int disk_use_read(const char *sysfs, dev_t device, struct shim_disk_use *use)
 	use->write_ops += w[0];
 	use->write_bytes += w[2] * SECTOR;
 	use->write_ns += w[3] * NS_PER_MS;
+	use->waiting = waiting;
 	return 0;
 }
 

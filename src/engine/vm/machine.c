@@ -225,6 +225,8 @@ int machine_plug_from(struct machine_plug *to, const struct machine_disk *from)
 	snprintf(to->node, sizeof(to->node), "%s", from->device + 5);
 	to->iops = from->iops;
 	to->mib_per_s = from->mib_per_s;
+	to->burst = from->burst;
+	to->burst_s = from->burst_s;
 	return 0;
 }
 

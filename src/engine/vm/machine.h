@@ -25,7 +25,10 @@ struct machine_disk {
 	const char *volume;       /* its name in DATA/volumes (engine/volume) */
 	const char *serial;       /* what the guest sees: "vol0123456789abcdef0" */
 	const char *device;       /* "/dev/sdf": an unique name in this machine */
-	uint32_t iops, mib_per_s; /* 0: unlimited */
+	uint32_t iops, mib_per_s; /* in the long run; 0: unlimited */
+	/* A bucket lets it go faster for a while: at `burst` IOPS (MiB/s, where iops is unlimited), and a full one would last for
+	 * burst_s seconds if nothing came in, which does at the rates above. It is full when the disk is plugged in. 0: none. */
+	uint32_t burst, burst_s;
 };
 
 struct machine_port {
@@ -161,6 +164,7 @@ struct machine_disk_use {
 	char volume[MACHINE_ID_MAX];
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;
 	uint64_t read_ns, write_ns; /* all of its operations together took */
+	int32_t waiting;            /* operations that have begun and not ended; -1: not known, of a virtual machine */
 };
 const struct machine_disk_use *machine_disk_uses(const struct machine *m, size_t *ret_count);
 /* So much of one vCPU may all of its vCPUs together use from now on. Acts at once on one that runs. */

@@ -73,8 +73,11 @@ int machine_ask_simple(struct machine *m, enum shim_verb verb)
 
 int machine_ask_disk(struct machine *m, const struct machine_plug *d)
 {
-	struct shim_request r = {
-	        .verb = SHIM_DISK, .iops = d->iops, .mib_per_s = d->mib_per_s, .is_root = m->is_box && !d->node[0]};
+	struct shim_request r = {.verb = SHIM_DISK,
+	                         .iops = d->iops,
+	                         .mib_per_s = d->mib_per_s,
+	                         .burst = {d->burst, d->burst_s},
+	                         .is_root = m->is_box && !d->node[0]};
 	char names[VOLUME_CHAIN_MAX][VOLUME_NAME_MAX];
 	int fds[MACHINE_CHAIN_MAX], n = volume_chain(m->owner->volumes, d->volume, names), error = n < 0 ? n : 0;
 	memcpy(r.disk, d->volume, sizeof(r.disk));
@@ -112,12 +115,14 @@ void machine_go_on(struct machine *m)
 		machine_report_end(m, MACHINE_NOT_STARTED, error);
 }
 
-/* A shim of an earlier build sends no file. */
+/* A shim of an earlier build sends no file, or one of another form. */
 static void take_disk_uses(struct machine *m, int fd)
 {
 	struct shim_disk_use all[MACHINE_DISK_USES];
 	ssize_t n = fd < 0 ? -1 : pread(fd, all, sizeof(all), 0);
 	m->disk_use_count = 0;
+	if (n > 0 && (size_t)n % sizeof(*all))
+		return;
 	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*all); i++) {
 		struct machine_disk_use *u = &m->disk_uses[m->disk_use_count++];
 		*u = (struct machine_disk_use){.read_bytes = all[i].read_bytes,
@@ -125,7 +130,8 @@ static void take_disk_uses(struct machine *m, int fd)
 		                               .read_ops = all[i].read_ops,
 		                               .write_ops = all[i].write_ops,
 		                               .read_ns = all[i].read_ns,
-		                               .write_ns = all[i].write_ns};
+		                               .write_ns = all[i].write_ns,
+		                               .waiting = all[i].waiting};
 		snprintf(u->volume, sizeof(u->volume), "%.*s", (int)sizeof(all[i].disk) - 1, all[i].disk);
 	}
 }
@@ -182,7 +188,7 @@ static void is_adopted(struct machine *m, const struct shim_answer *a)
 /* The shim had it half, from an api that died, and has let go of it. */
 static int ask_again(struct machine *m, const struct shim_request *r)
 {
-	struct machine_plug d = {.iops = r->iops, .mib_per_s = r->mib_per_s};
+	struct machine_plug d = {.iops = r->iops, .mib_per_s = r->mib_per_s, .burst = r->burst.most, .burst_s = r->burst.seconds};
 	snprintf(d.volume, sizeof(d.volume), "%s", r->disk);
 	snprintf(d.serial, sizeof(d.serial), "%s", r->serial);
 	snprintf(d.node, sizeof(d.node), "%.*s", (int)sizeof(d.node) - 1, r->layer);

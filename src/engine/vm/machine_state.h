@@ -44,7 +44,7 @@ struct machines {
 struct machine_plug {
 	char node[16]; /* containers: in /dev, "" for the root */
 	char volume[MACHINE_NAME_MAX], serial[MACHINE_NAME_MAX];
-	uint32_t iops, mib_per_s;
+	uint32_t iops, mib_per_s, burst, burst_s;
 };
 
 /* What a shim was asked and has not answered. */

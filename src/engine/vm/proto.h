@@ -121,9 +121,14 @@ struct shim_request {
 	uint32_t files;                /* DISK: how many */
 	uint32_t is_root;              /* DISK: of a container */
 	uint32_t iops, mib_per_s;      /* DISK: 0: unlimited */
-	uint64_t size;                 /* RESIZE: bytes */
-	char layer[MACHINE_NAME_MAX];  /* DISK of a container: its name in /dev, for the way on. OVERLAY: the name of what is now
-	                                  below; asked for twice it is done once */
+	union {
+		uint64_t size; /* RESIZE: bytes */
+		struct {
+			uint32_t most, seconds;
+		} burst; /* DISK: of IOPS, or of MiB/s where those are unlimited; 0: none */
+	};
+	char layer[MACHINE_NAME_MAX]; /* DISK of a container: its name in /dev, for the way on. OVERLAY: the name of what is now
+	                                 below; asked for twice it is done once */
 };
 
 struct shim_answer {
@@ -140,6 +145,7 @@ struct shim_answer {
 struct shim_disk_use {
 	char disk[MACHINE_NAME_MAX];
 	uint64_t read_bytes, write_bytes, read_ops, write_ops, read_ns, write_ns; /* since it was plugged in */
+	int32_t waiting, unused;                                                  /* waiting: now; -1: not known */
 };
 
 /* Pure checks, for tests and fuzzing: is this message, with so many descriptors, one that may be obeyed? 0 or -EINVAL. */

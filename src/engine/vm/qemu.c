@@ -22,7 +22,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 128, MONITOR_FD = 3, CONSOLE_FD = 4, FILES_FD = 5, TRANSLATION_MB = 96 };
+enum { ARGS_MAX = 128, MONITOR_FD = 3, CONSOLE_FD = 4, FILES_FD = 5, TRANSLATION_MB = 96, PIECE_BYTES = 256 * 1024 };
 
 struct args {
 	const char *v[ARGS_MAX];
@@ -269,16 +269,41 @@ static const char *files_at(const struct qemu *q)
 	return q->offers_files ? "/proc/1/fd/" : "/dev/fdset/";
 }
 
+/* The limits as QEMU has them: what bursts is what is limited, and what is more than 256 KiB counts as several operations, as it
+ * does for EBS. */
+struct speed {
+	unsigned long long bytes, bytes_most, bytes_s, iops_most, iops_s;
+	unsigned iops, piece;
+};
+
+static struct speed speed_of(const struct shim_request *r)
+{
+	bool by_bytes = !r->iops, bursts = r->burst.most && r->burst.seconds;
+	struct speed s = {.bytes = (unsigned long long)r->mib_per_s << 20, .iops = r->iops, .bytes_s = 1, .iops_s = 1};
+	if (r->iops)
+		s.piece = PIECE_BYTES;
+	if (bursts && by_bytes) {
+		s.bytes_most = (unsigned long long)r->burst.most << 20;
+		s.bytes_s = r->burst.seconds;
+	} else if (bursts) {
+		s.iops_most = r->burst.most;
+		s.iops_s = r->burst.seconds;
+	}
+	return s;
+}
+
 static int plug_device(struct qemu *q, struct arena *a, const struct shim_request *r, unsigned node)
 {
 	int error =
 	        ASK(q, a, "device_add", -1, "{\"driver\":\"virtio-blk-pci\",\"id\":\"d-%s\",\"drive\":\"n%u\",\"serial\":\"%s\"}",
 	            r->disk, node, r->serial);
+	struct speed s = speed_of(r);
 	if (!error && (r->iops || r->mib_per_s))
 		error = ASK(
 		        q, a, "block_set_io_throttle", -1,
-		        "{\"id\":\"/machine/peripheral/d-%s/virtio-backend\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0}",
-		        r->disk, (unsigned long long)r->mib_per_s << 20, r->iops);
+		        "{\"id\":\"/machine/peripheral/d-%s/virtio-backend\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0,"
+		        "\"bps_max\":%llu,\"bps_max_length\":%llu,\"iops_max\":%llu,\"iops_max_length\":%llu,\"iops_size\":%u}",
+		        r->disk, s.bytes, s.iops, s.bytes_most, s.bytes_s, s.iops_most, s.iops_s, s.piece);
 	return error;
 }
 
@@ -289,9 +314,12 @@ static int offer_file(struct qemu *q, struct arena *a, const struct shim_request
 	if (q->offered == BOX_OFFERS)
 		return -ENOSPC;
 	d->offer = q->offered++;
-	int error = ASK(q, a, "object-add", -1,
-	                "{\"qom-type\":\"throttle-group\",\"id\":\"t-%s\",\"limits\":{\"bps-total\":%llu,\"iops-total\":%u}}",
-	                r->disk, (unsigned long long)r->mib_per_s << 20, r->iops);
+	struct speed s = speed_of(r);
+	int error = ASK(
+	        q, a, "object-add", -1,
+	        "{\"qom-type\":\"throttle-group\",\"id\":\"t-%s\",\"limits\":{\"bps-total\":%llu,\"iops-total\":%u,\"bps-total-max\":%llu,"
+	        "\"bps-total-max-length\":%llu,\"iops-total-max\":%llu,\"iops-total-max-length\":%llu,\"iops-size\":%u}}",
+	        r->disk, s.bytes, s.iops, s.bytes_most, s.bytes_s, s.iops_most, s.iops_s, s.piece);
 	if (!error)
 		error = ASK(q, a, "blockdev-add", -1,
 		            "{\"driver\":\"throttle\",\"node-name\":\"t%u\",\"throttle-group\":\"t-%s\",\"file\":\"n%u\"}", node,
@@ -542,7 +570,8 @@ int qemu_usage(struct qemu *q, struct shim_answer *a)
 		                            .read_ops = counter(stats, S("rd_operations")),
 		                            .write_ops = counter(stats, S("wr_operations")),
 		                            .read_ns = counter(stats, S("rd_total_time_ns")),
-		                            .write_ns = counter(stats, S("wr_total_time_ns"))};
+		                            .write_ns = counter(stats, S("wr_total_time_ns")),
+		                            .waiting = -1};
 		disk_use_sum(a, &use);
 		if (!str_set(disk) || count == QEMU_DISKS)
 			continue;

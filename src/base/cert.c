@@ -31,6 +31,38 @@ static X509 *next_certificate(struct str *text, bool *ret_bad)
 	return cert;
 }
 
+/* Reads things of a PEM text until there is none. False: what stands there as one is none. */
+static bool is_at_end(void)
+{
+	unsigned long e = ERR_peek_last_error();
+	bool end = ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
+	ERR_clear_error();
+	return end;
+}
+
+int cert_count(struct str pem)
+{
+	BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+	int n = 0;
+	for (X509 *cert; in && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)); n++)
+		X509_free(cert);
+	BIO_free(in);
+	return is_at_end() ? n : -1;
+}
+
+int64_t cert_count_revoked(struct str pem)
+{
+	BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+	int64_t n = 0;
+	bool any = false;
+	for (X509_CRL *list; in && (list = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL)); any = true) {
+		n += sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list)) > 0 ? sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list)) : 0;
+		X509_CRL_free(list);
+	}
+	BIO_free(in);
+	return is_at_end() && any ? n : -1;
+}
+
 /* Nobody is there to be asked for a passphrase. */
 static int no_passphrase(char *to, int n, int writing, void *ctx)
 {

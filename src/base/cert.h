@@ -46,6 +46,11 @@ enum cert_fault cert_check(const struct cert_bundle *b, int *ret_index);
 /* What the first certificate of a PEM text says. False: there is none. */
 bool cert_read(struct arena *a, struct str pem, struct cert_facts *ret);
 
+/* How many certificates a PEM text holds, whatever stands between them; -1: one of them is none. */
+int cert_count(struct str pem);
+/* How many certificates are revoked by the lists (of X.509) in a PEM text; -1: there is no list in it, or one is none. */
+int64_t cert_count_revoked(struct str pem);
+
 /* A certificate to be made, with a new key. */
 struct cert_wish {
 	struct str organisation, common_name; /* of the subject; absent: without */

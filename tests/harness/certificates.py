@@ -16,7 +16,7 @@ def openssl(*arguments, text=""):
 class Pair:
     """A certificate and its key, in PEM. Without `by` it has signed itself."""
 
-    def __init__(self, name, key="rsa", by=None, names=(), authority=False, days=30, ended=False):
+    def __init__(self, name, key="rsa", by=None, names=(), authority=False, days=30, ended=False, purpose="serverAuth"):
         with tempfile.TemporaryDirectory() as where:
             def at(file):
                 return os.path.join(where, file)
@@ -25,7 +25,7 @@ class Pair:
                 file.write("basicConstraints=critical,CA:" + ("TRUE" if authority else "FALSE") + "\n")
                 file.write("keyUsage=critical," + ("keyCertSign,cRLSign" if authority else "digitalSignature,keyEncipherment") + "\n")
                 if not authority:
-                    file.write("extendedKeyUsage=serverAuth\n")
+                    file.write(f"extendedKeyUsage={purpose}\n")
                 if names:
                     file.write("subjectAltName=" + ",".join("DNS:" + n for n in names) + "\n")
             openssl("req", "-newkey", *KEYS[key], "-nodes", "-keyout", at("key"), "-out", at("request"), "-subj", f"/O=Tests/CN={name}")
@@ -44,6 +44,18 @@ class Pair:
 
     def locked_key(self):
         return openssl("pkcs8", "-topk8", "-passout", "pass:secret", text=self.key)
+
+
+def revoked(authority, *pairs):
+    """What the authority has revoked, as a list in PEM."""
+    with tempfile.TemporaryDirectory() as where:
+        files = {"by": authority.certificate + authority.key, "serials": "01\n", "settings": f"[ca]\ndefault_ca=c\n[c]\ndatabase={where}/index\n"
+                 f"crlnumber={where}/serials\ndefault_md=sha256\ndefault_crl_days=30\n",
+                 "index": "".join(f"R\t401231235959Z\t250101000000Z\t{says(p.certificate, '-serial').split('=')[1]}\tunknown\t/CN=x\n" for p in pairs)}
+        for name, text in files.items():
+            with open(os.path.join(where, name), "w", encoding="ascii") as file:
+                file.write(text)
+        return openssl("ca", "-gencrl", "-config", where + "/settings", "-cert", where + "/by", "-keyfile", where + "/by")
 
 
 def says(pem, *what):

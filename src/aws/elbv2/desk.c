@@ -5,6 +5,7 @@
 #include "aws/ecs/ecs.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rand.h"
 #include "function.h"
 #include "log.h"
 
@@ -138,6 +139,19 @@ static void mark_chained(struct elb_desk *d)
 			elb_item_mark(value);
 }
 
+/* Of a trust store: listeners of any of its account's balancers there may ask for it. */
+static void mark_trusting(struct elb_desk *d, struct str account, struct str region)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&d->balancers, &at, &key, &value)) {
+		struct elb_item *i = value;
+		if (str_eq(i->account, account) && str_eq(i->region, region))
+			elb_item_mark(i);
+	}
+}
+
 static void look_at(struct elb_desk *d, struct arena *a, struct str key, struct str value)
 {
 	struct str_list parts = record_key_parts(a, key);
@@ -148,7 +162,9 @@ static void look_at(struct elb_desk *d, struct arena *a, struct str key, struct 
 	else if (str_is(parts.v[1], "balancer")) {
 		elb_item_look(d, a, parts.v[2], parts.v[3], parts.v[4], &value);
 		mark_chained(d);
-	} else if (str_is(parts.v[1], "listener") || str_is(parts.v[1], "rule"))
+	} else if (str_is(parts.v[1], "trust"))
+		mark_trusting(d, parts.v[2], parts.v[3]);
+	else if (str_is(parts.v[1], "listener") || str_is(parts.v[1], "rule"))
 		elb_item_look(d, a, parts.v[2], parts.v[3], parts.v[4], NULL);
 }
 
@@ -299,6 +315,7 @@ struct elb_desk *elb_desk_new(struct cloud *cloud)
 	if (!d)
 		abort();
 	d->cloud = cloud;
+	rand_bytes(d->link_key, sizeof(d->link_key));
 	d->lb = lb_new(cloud->loop, ecs_tasks(cloud), &events, d);
 	struct str under = KEY_UNDER(&a, S("elbv2")), end = store_prefix_end(&a, under), key;
 	d->watch = store_watch(cloud->store, under, end, store_revision(cloud->store), changed, d);

@@ -24,6 +24,7 @@ struct elb_desk {
 	struct acm_watch *certificates;
 	struct loop_timer *soon, *minute;   /* minute: of metrics; NULL: there is no balancer */
 	bool settled;                       /* the first round is over */
+	unsigned char link_key[32];         /* signs links to what trust stores hold */
 	struct map groups;                  /* by key: struct elb_group_item */
 	struct map targets;                 /* ids of instances that are targets of any group */
 	struct map balancers;               /* by key: struct elb_item */

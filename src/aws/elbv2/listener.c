@@ -20,7 +20,7 @@ static void show(const struct elb_scope *s, const struct state_elbv2_listener_re
 		if (elb_rule_find(s, &at, &rule))
 			ret->default_actions = rule.rule->actions;
 	}
-	if (str_is(ret->protocol, "HTTPS")) {
+	if (str_is(ret->protocol, "HTTPS") && !ret->mutual_authentication) {
 		ret->mutual_authentication = arena_new(s->arena, struct elbv2_mutual_authentication_attributes);
 		ret->mutual_authentication->mode = S("off");
 	}
@@ -75,13 +75,6 @@ static int check_tls(struct call *c, struct elbv2_listener *l)
 	return CALL_OK;
 }
 
-static int check_mutual(struct call *c, const struct elbv2_mutual_authentication_attributes *m)
-{
-	if (m && !str_is(m->mode, "off"))
-		return elb_absent(c, "Certificates of clients are");
-	return CALL_OK;
-}
-
 static int check_port(struct call *c, const struct elb_listeners *others, struct str balancer_arn, const struct elbv2_listener *l)
 {
 	if (!l->port.set)
@@ -112,8 +105,9 @@ int elbv2_create_listener(struct call *c, const struct elbv2_create_listener_inp
 	if (elb_balancer_get(c, in->load_balancer_arn, &b) != CALL_OK || check_protocol(c, &b, in->protocol) != CALL_OK)
 		return CALL_FAIL;
 	struct elb_listeners others = elb_listeners_of(&s, b.balancer->load_balancer_name);
-	if (check_port(c, &others, in->load_balancer_arn, l) != CALL_OK || check_mutual(c, in->mutual_authentication) != CALL_OK ||
-	    check_tls(c, l) != CALL_OK || elb_tags_check(c, &in->tags) != CALL_OK ||
+	if (check_port(c, &others, in->load_balancer_arn, l) != CALL_OK ||
+	    elb_mutual_check(c, &b, l, in->mutual_authentication) != CALL_OK || check_tls(c, l) != CALL_OK ||
+	    elb_tags_check(c, &in->tags) != CALL_OK ||
 	    elb_actions_check(c, &b, l, &in->default_actions, &rule.rule->actions) != CALL_OK)
 		return CALL_FAIL;
 	if (others.n >= ELB_LISTENERS_MAX)
@@ -174,6 +168,7 @@ int elbv2_modify_listener(struct call *c, const struct elbv2_modify_listener_inp
 		if (!is_tls(in->protocol)) {
 			l->certificates = r.certificates = (struct elbv2_certificate_list){0};
 			l->ssl_policy = STR_NONE;
+			l->mutual_authentication = NULL;
 		}
 		if (!str_is(in->protocol, "TLS"))
 			l->alpn_policy = (struct str_list){0};
@@ -185,8 +180,8 @@ int elbv2_modify_listener(struct call *c, const struct elbv2_modify_listener_inp
 	if (in->alpn_policy.n)
 		l->alpn_policy = in->alpn_policy;
 	struct elb_listeners others = elb_listeners_of(&s, at.name);
-	if (check_port(c, &others, l->load_balancer_arn, l) != CALL_OK || check_mutual(c, in->mutual_authentication) != CALL_OK ||
-	    check_tls(c, l) != CALL_OK)
+	if (check_port(c, &others, l->load_balancer_arn, l) != CALL_OK ||
+	    elb_mutual_check(c, &b, l, in->mutual_authentication) != CALL_OK || check_tls(c, l) != CALL_OK)
 		return CALL_FAIL;
 	if (in->default_actions.set) {
 		if (elb_actions_check(c, &b, l, &in->default_actions, &rule.rule->actions) != CALL_OK)

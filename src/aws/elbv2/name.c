@@ -26,8 +26,8 @@ bool elb_name_parse(const struct elb_scope *s, struct str arn, struct elb_name *
 	if (!str_starts(arn, head))
 		return false;
 	struct str type = str_cut(&rest, '/');
-	if (str_is(type, "targetgroup")) {
-		n.kind = ELB_GROUP;
+	if (str_is(type, "targetgroup") || str_is(type, "truststore")) {
+		n.kind = str_is(type, "truststore") ? ELB_TRUST : ELB_GROUP;
 		n.name = str_cut(&rest, '/');
 		n.id = rest;
 		*ret = n;
@@ -57,6 +57,8 @@ struct str elb_arn(const struct elb_scope *s, const struct elb_name *n)
 	switch (n->kind) {
 	case ELB_GROUP:
 		return ARENA_CAT(s->arena, head, S("targetgroup/"), n->name, slash, n->id);
+	case ELB_TRUST:
+		return ARENA_CAT(s->arena, head, S("truststore/"), n->name, slash, n->id);
 	case ELB_BALANCER:
 		return ARENA_CAT(s->arena, head, S("loadbalancer/"), family, n->name, slash, n->id);
 	case ELB_LISTENER:

@@ -363,6 +363,33 @@ static void plan_certificates(const struct elb_scope *s, const struct state_elbv
 	ret->certificates = certificates;
 }
 
+static void plan_mutual(const struct elb_scope *s, const struct state_elbv2_listener_record *r, struct lb_listener *ret)
+{
+	static const char *const names[LB_MUTUAL_HEADERS] = {
+	        [LB_MUTUAL_CHAIN] = "routing.http.request.x_amzn_mtls_clientcert.header_name",
+	        [LB_MUTUAL_SERIAL] = "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name",
+	        [LB_MUTUAL_ISSUER] = "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name",
+	        [LB_MUTUAL_SUBJECT] = "routing.http.request.x_amzn_mtls_clientcert_subject.header_name",
+	        [LB_MUTUAL_VALIDITY] = "routing.http.request.x_amzn_mtls_clientcert_validity.header_name",
+	        [LB_MUTUAL_LEAF] = "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name",
+	};
+	const struct elbv2_mutual_authentication_attributes *m = r->listener->mutual_authentication;
+	struct state_elbv2_trust_record trust = {0};
+	struct elb_name name;
+	for (size_t i = 0; ret->protocol == LB_HTTPS && i < LB_MUTUAL_HEADERS; i++)
+		ret->mutual_headers[i] = Z(elb_listener_attribute(r, names[i]));
+	if (!m || str_is(m->mode, "off"))
+		return;
+	ret->mutual = str_is(m->mode, "verify") ? LB_MUTUAL_VERIFY : LB_MUTUAL_PASS;
+	if (ret->mutual != LB_MUTUAL_VERIFY || !elb_name_parse(s, m->trust_store_arn, &name) ||
+	    !elb_trust_find(s, name.name, &trust))
+		return;
+	ret->authorities = Z(trust.bundle);
+	ret->revoked = Z(elb_trust_revoked(s, &trust));
+	ret->ignore_expiry = m->ignore_client_certificate_expiry.v;
+	ret->advertise = str_is(m->advertise_trust_store_ca_names, "on");
+}
+
 static void plan_headers(const struct elb_scope *s, const struct state_elbv2_listener_record *r, struct lb_listener *ret)
 {
 	struct str_map l = elb_listener_headers(s->arena, r);
@@ -390,6 +417,7 @@ static void plan_listener(const struct elb_scope *s, const struct state_elbv2_li
 	if (str_is(l->protocol, "HTTPS") || str_is(l->protocol, "TLS")) {
 		plan_tls(s, l, ret);
 		plan_certificates(s, r, ret);
+		plan_mutual(s, r, ret);
 	}
 	if (elb_name_parse(s, l->listener_arn, &at))
 		plan_rules(s, &at, ret);

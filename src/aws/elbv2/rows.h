@@ -2,8 +2,9 @@
  * aws/elbv2.
  *
  * Records lie under ("elbv2", kind, account, region, ...): balancers and target groups by name, listeners below their balancer,
- * rules below their listener. A listener's default actions are those of its default rule. Which rules use a target group lies
- * beside them under ("elbv2", "use", ..., group, balancer, listener, rule), written by elb_rule_put() and elb_rule_drop() alone. */
+ * rules below their listener, trust stores by name, with their lists of what is revoked under ("elbv2", "revoked", ..., name, id).
+ * A listener's default actions are those of its default rule. Which rules use a target group lies beside them under ("elbv2",
+ * "use", ..., group, balancer, listener, rule), written by elb_rule_put() and elb_rule_drop() alone. */
 #pragma once
 #include "base/cert.h"
 #include "core/call.h"
@@ -27,6 +28,9 @@ enum {
 	ELB_RULE_VALUES_MAX = 5,
 	ELB_RULE_WILDCARDS_MAX = 5,
 	ELB_SECURITY_GROUPS_MAX = 5,
+	ELB_TRUSTS_MAX = 20,
+	ELB_TRUST_CERTIFICATES_MAX = 25,
+	ELB_TRUST_LISTS_MAX = 30,
 	ELB_TAGS_MAX = 50,
 	ELB_TAGGED_MAX = 20,
 };
@@ -42,11 +46,11 @@ struct elb_scope {
 struct elb_scope elb_scope(struct call *c);
 
 /* --- name.c: ARNs and the DNS names of balancers */
-enum elb_kind { ELB_BALANCER, ELB_GROUP, ELB_LISTENER, ELB_RULE };
+enum elb_kind { ELB_BALANCER, ELB_GROUP, ELB_LISTENER, ELB_RULE, ELB_TRUST /* a trust store */ };
 struct elb_name {
 	enum elb_kind kind;
-	bool network;              /* not of groups */
-	struct str name, id;       /* of the balancer or the group */
+	bool network;              /* not of groups and trust stores */
+	struct str name, id;       /* of the balancer, the group or the trust store */
 	struct str listener, rule; /* 16 hexadecimal digits each; absent where the kind has none */
 };
 /* False: it is none of this account and region. */
@@ -174,6 +178,29 @@ struct elb_policy {
 };
 const struct elb_policy *elb_policy_named(struct str name); /* NULL: there is none */
 
+/* --- trust.c, trust_load.c, trust_link.c: trust stores */
+bool elb_trust_find(const struct elb_scope *s, struct str name, struct state_elbv2_trust_record *ret);
+void elb_trust_put(const struct elb_scope *s, const struct state_elbv2_trust_record *r);
+int elb_trust_get(struct call *c, struct str arn, struct state_elbv2_trust_record *ret);
+/* All lists of what is revoked, in PEM, one after the other; "": none. */
+struct str elb_trust_revoked(const struct elb_scope *s, const struct state_elbv2_trust_record *r);
+struct str elb_trust_revoked_one(const struct elb_scope *s, struct str name, int64_t id);
+/* An object of S3, read as the caller. As a handler: CALL_OK (*ret lies in the call's arena), CALL_FAIL, CALL_WAIT (the operation
+ * is run again). `at`: which of an operation's objects, asked for in their order from 0. */
+struct elb_object {
+	struct str bucket, key, version;
+	const char *missing; /* the code for one that cannot be read */
+};
+enum { ELB_OBJECT_BYTES_MAX = 512 * 1024 };
+int elb_object_read(struct call *c, uint32_t at, const struct elb_object *o, struct str *ret);
+/* A link that gives a trust store's certificates (id 0) or one of its lists to whoever has it, for ten minutes. */
+struct str elb_trust_link(struct call *c, struct str name, int64_t id);
+call_resume_fn *elb_intercept(struct call *c);
+
+/* --- mutual.c: certificates of clients, as a listener asks for them */
+int elb_mutual_check(struct call *c, const struct state_elbv2_balancer_record *b, struct elbv2_listener *l,
+                     const struct elbv2_mutual_authentication_attributes *in);
+
 /* --- action.c: fills in what is not said. `listener`: of whose rule they are. */
 int elb_actions_check(struct call *c, const struct state_elbv2_balancer_record *balancer, const struct elbv2_listener *listener,
                       const struct elbv2_actions *in, struct elbv2_actions *ret);
@@ -231,14 +258,18 @@ void elb_health_find(const struct elb_scope *s, const struct state_elbv2_group_r
 #define HANDLER(name) elbv2_##name##_handler elbv2_##name
 HANDLER(add_listener_certificates);
 HANDLER(add_tags);
+HANDLER(add_trust_store_revocations);
 HANDLER(create_listener);
 HANDLER(create_load_balancer);
 HANDLER(create_rule);
 HANDLER(create_target_group);
+HANDLER(create_trust_store);
 HANDLER(delete_listener);
 HANDLER(delete_load_balancer);
 HANDLER(delete_rule);
+HANDLER(delete_shared_trust_store_association);
 HANDLER(delete_target_group);
+HANDLER(delete_trust_store);
 HANDLER(deregister_targets);
 HANDLER(describe_account_limits);
 HANDLER(describe_capacity_reservation);
@@ -253,15 +284,22 @@ HANDLER(describe_tags);
 HANDLER(describe_target_group_attributes);
 HANDLER(describe_target_groups);
 HANDLER(describe_target_health);
+HANDLER(describe_trust_store_associations);
+HANDLER(describe_trust_store_revocations);
+HANDLER(describe_trust_stores);
+HANDLER(get_trust_store_ca_certificates_bundle);
+HANDLER(get_trust_store_revocation_content);
 HANDLER(modify_listener);
 HANDLER(modify_listener_attributes);
 HANDLER(modify_load_balancer_attributes);
 HANDLER(modify_rule);
 HANDLER(modify_target_group);
 HANDLER(modify_target_group_attributes);
+HANDLER(modify_trust_store);
 HANDLER(register_targets);
 HANDLER(remove_listener_certificates);
 HANDLER(remove_tags);
+HANDLER(remove_trust_store_revocations);
 HANDLER(set_ip_address_type);
 HANDLER(set_rule_priorities);
 HANDLER(set_security_groups);

@@ -38,6 +38,10 @@ static int about_arn(struct call *c, struct authz *az, struct str arn)
 		struct state_elbv2_group_record r = {0};
 		return elb_group_find(&s, n.name, &r) ? tags_of(c, az, &r.tags) : CALL_OK;
 	}
+	if (n.kind == ELB_TRUST) {
+		struct state_elbv2_trust_record r = {0};
+		return elb_trust_find(&s, n.name, &r) ? tags_of(c, az, &r.tags) : CALL_OK;
+	}
 	if (n.kind == ELB_LISTENER) {
 		struct state_elbv2_listener_record r = {0};
 		return elb_listener_find(&s, n.name, n.listener, &r) ? tags_of(c, az, &r.tags) : CALL_OK;
@@ -74,6 +78,7 @@ static int about_tagged(struct call *c, struct authz *az, const struct str_list 
 #define ABOUT_BALANCER(name) ABOUT(name, about_arn(c, az, in->load_balancer_arn))
 #define ABOUT_GROUP(name) ABOUT(name, about_arn(c, az, in->target_group_arn))
 #define ABOUT_LISTENER(name) ABOUT(name, about_arn(c, az, in->listener_arn))
+#define ABOUT_TRUST(name) ABOUT(name, about_arn(c, az, in->trust_store_arn))
 #define ABOUT_RULE(name) ABOUT(name, about_arn(c, az, in->rule_arn))
 ABOUT_LISTENER(add_listener_certificates)
 ABOUT_LISTENER(remove_listener_certificates)
@@ -90,12 +95,19 @@ ABOUT_GROUP(modify_target_group)
 ABOUT_GROUP(modify_target_group_attributes)
 ABOUT_GROUP(register_targets)
 ABOUT_GROUP(deregister_targets)
+ABOUT_TRUST(add_trust_store_revocations)
+ABOUT_TRUST(delete_trust_store)
+ABOUT_TRUST(get_trust_store_ca_certificates_bundle)
+ABOUT_TRUST(get_trust_store_revocation_content)
+ABOUT_TRUST(modify_trust_store)
+ABOUT_TRUST(remove_trust_store_revocations)
 ABOUT_RULE(delete_rule)
 ABOUT_RULE(modify_rule)
 ABOUT(remove_tags, about_tagged(c, az, &in->resource_arns))
 ABOUT(set_rule_priorities, about_arn(c, az, in->rule_priorities.n ? in->rule_priorities.v[0].rule_arn : STR_NONE))
 ABOUT(create_load_balancer,
       about_new(c, az, str_is(in->type, "network") ? "loadbalancer/net/" : "loadbalancer/app/", in->name, &in->tags))
+ABOUT(create_trust_store, about_new(c, az, "truststore/", in->name, &in->tags))
 ABOUT(create_target_group, about_new(c, az, "targetgroup/", in->name, &in->tags))
 
 static int about_create_listener(struct call *c, const void *input, struct authz *az)
@@ -125,19 +137,23 @@ static int about_add_tags(struct call *c, const void *input, struct authz *az)
 #define READ .flags = OP_READ
 static const struct service_op ops[] = {
         ROW(add_listener_certificates, AddListenerCertificates, .resource = about_add_listener_certificates),
-        ROW(add_tags, AddTags, .resource = about_add_tags, .missing = "trust stores"),
-        ROW(create_listener, CreateListener, .resource = about_create_listener,
-            .missing = "actions that authenticate, certificates of clients, QUIC"),
+        ROW(add_tags, AddTags, .resource = about_add_tags),
+        ROW(add_trust_store_revocations, AddTrustStoreRevocations, .resource = about_add_trust_store_revocations),
+        ROW(create_listener, CreateListener, .resource = about_create_listener, .missing = "actions that authenticate, QUIC"),
         ROW(create_load_balancer, CreateLoadBalancer, .resource = about_create_load_balancer,
             .missing = "gateway load balancers, prefixes for IPv6 source NAT, IPAM and customer-owned pools"),
         ROW(create_rule, CreateRule, .resource = about_create_rule,
             .missing = "actions that authenticate, transforms in rules that do not forward"),
         ROW(create_target_group, CreateTargetGroup, .resource = about_create_target_group,
             .missing = "targets with IPv6 addresses, GENEVE, QUIC, target control ports"),
+        ROW(create_trust_store, CreateTrustStore, .resource = about_create_trust_store),
         ROW(delete_listener, DeleteListener, .resource = about_delete_listener),
         ROW(delete_load_balancer, DeleteLoadBalancer, .resource = about_delete_load_balancer),
         ROW(delete_rule, DeleteRule, .resource = about_delete_rule),
+        ROW(delete_shared_trust_store_association, DeleteSharedTrustStoreAssociation,
+            .missing = "trust stores that other accounts share"),
         ROW(delete_target_group, DeleteTargetGroup, .resource = about_delete_target_group),
+        ROW(delete_trust_store, DeleteTrustStore, .resource = about_delete_trust_store),
         ROW(deregister_targets, DeregisterTargets, .resource = about_deregister_targets),
         ROW(describe_account_limits, DescribeAccountLimits, READ),
         ROW(describe_capacity_reservation, DescribeCapacityReservation, READ),
@@ -148,22 +164,30 @@ static const struct service_op ops[] = {
         ROW(describe_load_balancers, DescribeLoadBalancers, READ),
         ROW(describe_rules, DescribeRules, READ),
         ROW(describe_ssl_policies, DescribeSSLPolicies, READ, .missing = "policies for FIPS and post-quantum key exchange"),
-        ROW(describe_tags, DescribeTags, READ, .missing = "trust stores"),
+        ROW(describe_tags, DescribeTags, READ),
         ROW(describe_target_group_attributes, DescribeTargetGroupAttributes, READ),
         ROW(describe_target_groups, DescribeTargetGroups, READ),
         ROW(describe_target_health, DescribeTargetHealth, READ, .missing = "anomaly detection, administrative overrides"),
+        ROW(describe_trust_store_associations, DescribeTrustStoreAssociations, READ),
+        ROW(describe_trust_store_revocations, DescribeTrustStoreRevocations, READ),
+        ROW(describe_trust_stores, DescribeTrustStores, READ),
+        ROW(get_trust_store_ca_certificates_bundle, GetTrustStoreCaCertificatesBundle,
+            .resource = about_get_trust_store_ca_certificates_bundle, READ),
+        ROW(get_trust_store_revocation_content, GetTrustStoreRevocationContent,
+            .resource = about_get_trust_store_revocation_content, READ),
         ROW(modify_listener, ModifyListener, .resource = about_modify_listener, .missing = "as CreateListener"),
-        ROW(modify_listener_attributes, ModifyListenerAttributes, .resource = about_modify_listener_attributes,
-            .missing = "names of the headers about clients' certificates"),
+        ROW(modify_listener_attributes, ModifyListenerAttributes, .resource = about_modify_listener_attributes),
         ROW(modify_load_balancer_attributes, ModifyLoadBalancerAttributes, .resource = about_modify_load_balancer_attributes,
             .missing = "access logs of network load balancers, zonal shifts, WAF, client routing policies"),
         ROW(modify_rule, ModifyRule, .resource = about_modify_rule, .missing = "as CreateRule"),
         ROW(modify_target_group, ModifyTargetGroup, .resource = about_modify_target_group),
         ROW(modify_target_group_attributes, ModifyTargetGroupAttributes, .resource = about_modify_target_group_attributes,
             .missing = "anomaly mitigation, DNS failover by health, draining of unhealthy targets"),
+        ROW(modify_trust_store, ModifyTrustStore, .resource = about_modify_trust_store),
         ROW(register_targets, RegisterTargets, .resource = about_register_targets),
         ROW(remove_listener_certificates, RemoveListenerCertificates, .resource = about_remove_listener_certificates),
-        ROW(remove_tags, RemoveTags, .resource = about_remove_tags, .missing = "trust stores"),
+        ROW(remove_tags, RemoveTags, .resource = about_remove_tags),
+        ROW(remove_trust_store_revocations, RemoveTrustStoreRevocations, .resource = about_remove_trust_store_revocations),
         ROW(set_ip_address_type, SetIpAddressType, .resource = about_set_ip_address_type, .missing = "UDP with dualstack"),
         ROW(set_rule_priorities, SetRulePriorities, .resource = about_set_rule_priorities),
         ROW(set_security_groups, SetSecurityGroups, .resource = about_set_security_groups, .missing = "PrivateLink"),
@@ -188,4 +212,5 @@ const struct service elbv2_service = {
         .op_count = sizeof(ops) / sizeof(*ops),
         .start = start,
         .stop = stop,
+        .intercept = elb_intercept,
 };

@@ -1,4 +1,4 @@
-/* Tags of balancers, target groups, listeners and rules. */
+/* Tags of balancers, target groups, listeners, rules and trust stores. */
 #include "rows.h"
 
 int elb_tags_check(struct call *c, const struct elbv2_tag_list *tags)
@@ -24,6 +24,7 @@ struct tagged {
 	struct state_elbv2_group_record group;
 	struct state_elbv2_listener_record listener;
 	struct state_elbv2_rule_record rule;
+	struct state_elbv2_trust_record trust;
 };
 
 static int load(struct call *c, struct str arn, struct tagged *t)
@@ -31,7 +32,8 @@ static int load(struct call *c, struct str arn, struct tagged *t)
 	struct elb_scope s = elb_scope(c);
 	*t = (struct tagged){0};
 	if (!elb_name_parse(&s, arn, &t->name))
-		return elb_invalid(c, "'%.*s' is not a valid ARN of a load balancer, target group, listener or rule", STR_ARG(arn));
+		return elb_invalid(c, "'%.*s' is not a valid ARN of a load balancer, target group, listener, rule or trust store",
+		                   STR_ARG(arn));
 	switch (t->name.kind) {
 	case ELB_BALANCER:
 		t->tags = &t->balancer.tags;
@@ -39,6 +41,9 @@ static int load(struct call *c, struct str arn, struct tagged *t)
 	case ELB_GROUP:
 		t->tags = &t->group.tags;
 		return elb_group_get(c, arn, &t->group);
+	case ELB_TRUST:
+		t->tags = &t->trust.tags;
+		return elb_trust_get(c, arn, &t->trust);
 	case ELB_LISTENER:
 		t->tags = &t->listener.tags;
 		return elb_listener_get(c, arn, &t->name, &t->listener);
@@ -57,6 +62,9 @@ static void put(struct call *c, const struct tagged *t)
 		break;
 	case ELB_GROUP:
 		elb_group_put(&s, &t->group);
+		break;
+	case ELB_TRUST:
+		elb_trust_put(&s, &t->trust);
 		break;
 	case ELB_LISTENER:
 		elb_listener_put(&s, &t->name, &t->listener);

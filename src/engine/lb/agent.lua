@@ -33,6 +33,50 @@ local function write(name, text)
   os.rename(name .. '.new', name)
 end
 
+---- what requests' headers say of clients' certificates ----
+
+local ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+
+local function base64(bytes)
+  local out = {}
+  for i = 1, #bytes, 3 do
+    local a, b, c = bytes:byte(i, i + 2)
+    local n = a * 65536 + (b or 0) * 256 + (c or 0)
+    for k = 3, 0, -1 do
+      local missing = (k == 0 and not c) or (k == 1 and not b)
+      local at = math.floor(n / 64 ^ k) % 64 + 1
+      out[#out + 1] = missing and '=' or ALPHABET:sub(at, at)
+    end
+  end
+  return table.concat(out)
+end
+
+-- A row of certificates in DER (in hexadecimal: bytes would end at the first zero) as they stand in a header: each in PEM, its blanks
+-- and line ends percent-encoded.
+core.register_converters('pem', function(hex)
+  local der = hex:gsub('..', function(pair) return string.char(tonumber(pair, 16)) end)
+  local out, at = {}, 1
+  while at + 4 <= #der and der:byte(at) == 0x30 do
+    local length, size = der:byte(at + 1), 2
+    if length >= 0x80 then
+      size = 2 + length - 0x80
+      length = 0
+      for i = at + 2, at + size - 1 do length = length * 256 + (der:byte(i) or 0) end
+    end
+    local lines = base64(der:sub(at, at + size + length - 1)):gsub(('.'):rep(64), '%0%%0A')
+    if lines:sub(-3) ~= '%0A' then lines = lines .. '%0A' end
+    out[#out + 1] = '-----BEGIN%20CERTIFICATE-----%0A' .. lines .. '-----END%20CERTIFICATE-----%0A'
+    at = at + size + length
+  end
+  return table.concat(out)
+end)
+
+-- "240131235959Z" as "2024-01-31T23:59:59Z"
+core.register_converters('day', function(text)
+  local y, m, d, h, min, s = text:match('^(%d%d)(%d%d)(%d%d)(%d%d)(%d%d)(%d%d)')
+  return y and string.format('20%s-%s-%sT%s:%s:%sZ', y, m, d, h, min, s) or text
+end)
+
 ---- words to whoever looks after this node ----
 
 local function say(text)

@@ -79,7 +79,13 @@ static const char *const header_names[] = {"Accept",
                                            "X-Powered-By",
                                            "X-Requested-With",
                                            "X-Amzn-Tls-Version",
-                                           "X-Amzn-Tls-Cipher-Suite"};
+                                           "X-Amzn-Tls-Cipher-Suite",
+                                           "X-Amzn-Mtls-Clientcert",
+                                           "X-Amzn-Mtls-Clientcert-Serial-Number",
+                                           "X-Amzn-Mtls-Clientcert-Issuer",
+                                           "X-Amzn-Mtls-Clientcert-Subject",
+                                           "X-Amzn-Mtls-Clientcert-Validity",
+                                           "X-Amzn-Mtls-Clientcert-Leaf"};
 
 size_t lb_config_group(const struct lb_balancer *b, const char *name)
 {
@@ -149,6 +155,11 @@ static bool is_listener(const struct lb_balancer *b, const struct lb_listener *l
 	if (!kind || !l->port || !l->rule_count || tls != (l->certificate_count > 0) || !is_plain(l->ciphers) ||
 	    !is_plain(l->ciphersuites) || !is_plain(l->alpn) || l->rules[l->rule_count - 1].condition_count)
 		return false;
+	if ((l->mutual && !tls) || (l->mutual == LB_MUTUAL_VERIFY && (!l->authorities || !l->authorities[0])))
+		return false;
+	for (size_t i = 0; i < LB_MUTUAL_HEADERS; i++)
+		if (!is_plain(l->mutual_headers[i]))
+			return false;
 	if (!is_plain(l->tls_version_header) || !is_plain(l->tls_cipher_header))
 		return false;
 	for (size_t i = 0; i < l->header_count; i++)
@@ -244,6 +255,26 @@ static void put_defaults(struct buf *out, const struct lb_balancer *b)
 	lb_pages_put(out);
 }
 
+/* Certificates that have expired, or whose authority says nothing of what it has revoked. */
+enum { VERIFY_EXPIRED = 10, VERIFY_NO_LIST = 3 };
+
+/* No session is resumed: whoever comes again is asked again, and what he has sent is there to be told of. */
+static void put_mutual(struct buf *out, const struct lb_listener *l, size_t i)
+{
+	if (l->mutual == LB_MUTUAL_PASS) /* it has to have some authority */
+		buf_printf(out,
+		           " no-tls-tickets verify optional ca-verify-file listener%zu-0.pem crt-ignore-err all ca-ignore-err all",
+		           i);
+	if (l->mutual != LB_MUTUAL_VERIFY)
+		return;
+	buf_printf(out, " no-tls-tickets verify required %s listener%zu.ca", l->advertise ? "ca-file" : "ca-verify-file", i);
+	if (l->revoked && l->revoked[0])
+		buf_printf(out, " crl-file listener%zu.crl ca-ignore-err %d", i, VERIFY_NO_LIST);
+	buf_printf(out, " crt-ignore-err %d", VERIFY_NO_LIST);
+	if (l->ignore_expiry)
+		buf_printf(out, ",%d", VERIFY_EXPIRED);
+}
+
 static void put_bind(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l, size_t i, bool six)
 {
 	static const char *const versions[] = {"TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
@@ -258,6 +289,7 @@ static void put_bind(struct buf *out, const struct lb_balancer *b, const struct 
 			buf_printf(out, " ciphers %s", l->ciphers);
 		if (l->ciphersuites && l->ciphersuites[0])
 			buf_printf(out, " ciphersuites %s", l->ciphersuites);
+		put_mutual(out, l, i);
 		if (!b->network)
 			buf_printf(out, " alpn %s", b->http2 ? "h2,http/1.1" : "http/1.1");
 		else if (l->alpn && l->alpn[0])
@@ -424,6 +456,11 @@ static void put_network(struct buf *out, const struct lb_balancer *b)
 static void put_config(struct buf *out, const struct lb_balancer *b)
 {
 	put_common(out);
+	for (size_t i = 0; i < b->listener_count; i++)
+		if (b->listeners[i].mutual) {
+			buf_add_lit(out, "global\n  tune.ssl.cachesize 0\n");
+			break;
+		}
 	if (b->network) {
 		put_network(out, b);
 	} else {
@@ -450,6 +487,13 @@ static void put_certificates(struct buf *bundle, const struct lb_listener *l, si
 	snprintf(name, sizeof(name), "listener%zu.list", i);
 	if (l->certificate_count)
 		lb_config_file(bundle, name, buf_str(&list));
+	if (l->mutual != LB_MUTUAL_VERIFY)
+		return;
+	snprintf(name, sizeof(name), "listener%zu.ca", i);
+	lb_config_file(bundle, name, str_from(l->authorities));
+	snprintf(name, sizeof(name), "listener%zu.crl", i);
+	if (l->revoked && l->revoked[0])
+		lb_config_file(bundle, name, str_from(l->revoked));
 }
 
 void lb_config_bundle(struct buf *bundle, const struct lb_balancer *b)

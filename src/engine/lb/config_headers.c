@@ -18,6 +18,28 @@ static void put_forwarded_for(struct buf *out, const struct lb_balancer *b)
 		buf_add_lit(out, "  http-request del-header X-Forwarded-For\n");
 }
 
+/* What targets hear of the client's certificate; what a client says of one itself is taken away. */
+static void put_mutual(struct buf *out, const struct lb_listener *l)
+{
+	static const struct {
+		const char *name, *value;
+	} headers[LB_MUTUAL_HEADERS] = {
+	        [LB_MUTUAL_CHAIN] = {"X-Amzn-Mtls-Clientcert", "%[ssl_c_der,hex,lua.pem]%[ssl_c_chain_der,hex,lua.pem]"},
+	        [LB_MUTUAL_SERIAL] = {"X-Amzn-Mtls-Clientcert-Serial-Number", "%[ssl_c_serial,hex]"},
+	        [LB_MUTUAL_ISSUER] = {"X-Amzn-Mtls-Clientcert-Issuer", "%[ssl_c_i_dn(,0,rfc2253)]"},
+	        [LB_MUTUAL_SUBJECT] = {"X-Amzn-Mtls-Clientcert-Subject", "%[ssl_c_s_dn(,0,rfc2253)]"},
+	        [LB_MUTUAL_VALIDITY] = {"X-Amzn-Mtls-Clientcert-Validity",
+	                                "NotBefore=%[ssl_c_notbefore,lua.day];NotAfter=%[ssl_c_notafter,lua.day]"},
+	        [LB_MUTUAL_LEAF] = {"X-Amzn-Mtls-Clientcert-Leaf", "%[ssl_c_der,hex,lua.pem]"},
+	};
+	for (size_t i = 0; l->mutual && i < LB_MUTUAL_HEADERS; i++) {
+		const char *name = l->mutual_headers[i] ? l->mutual_headers[i] : headers[i].name;
+		buf_printf(out, "  http-request del-header %s\n", name);
+		if ((i == LB_MUTUAL_CHAIN) == (l->mutual == LB_MUTUAL_PASS))
+			buf_printf(out, "  http-request set-header %s \"%s\" if { ssl_c_used }\n", name, headers[i].value);
+	}
+}
+
 void lb_headers_put_request(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
 {
 	bool tls = l->protocol == LB_HTTPS;
@@ -32,6 +54,7 @@ void lb_headers_put_request(struct buf *out, const struct lb_balancer *b, const 
 	        "  http-request set-header X-Amzn-Trace-Id \"Self=%%[var(txn.number)];%%[var(txn.rest)]\" "
 	        "if { var(txn.trace) -m sub Root= }\n",
 	        tls ? "https" : "http");
+	put_mutual(out, l);
 	if (tls && b->tls_headers)
 		buf_printf(out,
 		           "  http-request set-header %s %%[ssl_fc_protocol]\n  http-request set-header %s %%[ssl_fc_cipher]\n",

@@ -138,6 +138,17 @@ struct lb_certificate {
 struct lb_header {
 	const char *name, *value; /* value: printable ASCII */
 };
+/* Certificates of clients: not asked for; told of in headers; let in by. */
+enum lb_mutual { LB_MUTUAL_OFF, LB_MUTUAL_PASS, LB_MUTUAL_VERIFY };
+enum lb_mutual_header {
+	LB_MUTUAL_CHAIN,
+	LB_MUTUAL_SERIAL,
+	LB_MUTUAL_ISSUER,
+	LB_MUTUAL_SUBJECT,
+	LB_MUTUAL_VALIDITY,
+	LB_MUTUAL_LEAF,
+	LB_MUTUAL_HEADERS
+};
 struct lb_listener {
 	enum lb_protocol protocol;
 	uint16_t port;
@@ -145,7 +156,12 @@ struct lb_listener {
 	size_t certificate_count;
 	enum lb_tls_version tls_min, tls_max;
 	const char *ciphers, *ciphersuites; /* OpenSSL's names, for TLS 1.2 and 1.3; "": all */
-	const char *alpn;                   /* TLS listeners: "h2,http/1.1"; "": none */
+	enum lb_mutual mutual;
+	const char *authorities, *revoked;             /* VERIFY: PEM; revoked: "": nothing is */
+	bool ignore_expiry;                            /* of the client's own certificate */
+	bool advertise;                                /* clients hear the authorities' names */
+	const char *mutual_headers[LB_MUTUAL_HEADERS]; /* what they are called; NULL: as AWS calls them */
+	const char *alpn;                              /* TLS listeners: "h2,http/1.1"; "": none */
 	/* HTTP and HTTPS: headers of every response, and what the two of tls_headers are called (NULL: as AWS calls them). */
 	const struct lb_header *headers;
 	size_t header_count;

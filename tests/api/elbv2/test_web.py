@@ -222,7 +222,9 @@ class Web(WebCase):
         usual = have(plain)
         self.assertEqual(usual, {**{key(h): "" for h in response}, "routing.http.response.server.enabled": "true"})
         self.assertEqual(have(sealed), {**usual, "routing.http.request.x_amzn_tls_version.header_name": "X-Amzn-Tls-Version",
-                                        "routing.http.request.x_amzn_tls_cipher_suite.header_name": "X-Amzn-Tls-Cipher-Suite"})
+                                        "routing.http.request.x_amzn_tls_cipher_suite.header_name": "X-Amzn-Tls-Cipher-Suite",
+                                        **{f"routing.http.request.x_amzn_mtls_clientcert{n.lower().replace('-', '_')}.header_name": "X-Amzn-Mtls-Clientcert" + n
+                                           for n in ("", "-Serial-Number", "-Issuer", "-Subject", "-Validity", "-Leaf")}})
         for bad in ({key("X-Frame-Options"): "a\r\nb: c"}, {key("X-Content-Type-Options"): "sniff"}, {key("Access-Control-Max-Age"): "86401"}, {key("Access-Control-Max-Age"): "x"},
                     {key("Content-Security-Policy"): "a" * 1025}, {"routing.http.request.x_amzn_tls_version.header_name": "X"}, {key("Server"): "x"},
                     {"routing.http.response.server.enabled": "maybe"}):

@@ -58,6 +58,13 @@ class FlowCase(TaskCase):
         found = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]
         return sorted((i["AvailabilityZone"], i["PrivateIpAddress"], i.get("Association", {}).get("PublicIp")) for i in found)
 
+    def metric(self, balancer, name, statistic="Sum"):
+        """Of the last minutes."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return sum(p[statistic] for p in client("cloudwatch", region=self.region).get_metric_statistics(
+            Namespace="AWS/NetworkELB", MetricName=name, Dimensions=[{"Name": "LoadBalancer", "Value": "/".join(balancer["LoadBalancerArn"].split("/")[-3:])}],
+            Period=300, Statistics=[statistic], StartTime=now - datetime.timedelta(minutes=5), EndTime=now + datetime.timedelta(minutes=10))["Datapoints"])
+
     def serve(self, name, zone=0, group=None):
         """(private, public) address of a task that says whom it sees."""
         network = {"subnets": [self.subnets[zone]], "assignPublicIp": "ENABLED", "securityGroups": [group or self.open]}
@@ -126,13 +133,8 @@ class Flows(FlowCase):
         self.assertNotEqual(private, me)
 
         # counted in the router
-        cloudwatch, path = client("cloudwatch", region=self.region), "/".join(made["LoadBalancerArn"].split("/")[-3:])
-        now = datetime.datetime.now(datetime.timezone.utc)
-
         def total(name, statistic="Sum"):
-            return sum(p[statistic] for p in cloudwatch.get_metric_statistics(
-                Namespace="AWS/NetworkELB", MetricName=name, Dimensions=[{"Name": "LoadBalancer", "Value": path}], Period=300, Statistics=[statistic],
-                StartTime=now - datetime.timedelta(minutes=5), EndTime=now + datetime.timedelta(minutes=10))["Datapoints"])
+            return self.metric(made, name, statistic)
         wait(self, lambda: total("NewFlowCount_UDP") >= 2 and total("NewFlowCount_TCP") >= 2, 60, "flows are counted")
         self.assertGreater(total("ProcessedBytes_TCP"), 200000)
         self.assertGreater(total("ProcessedBytes_UDP"), 56)
@@ -219,6 +221,28 @@ class Flows(FlowCase):
             said = self.elb.modify_listener(ListenerArn=listener, AlpnPolicy=[policy])["Listeners"][0]
             self.assertEqual(said["AlpnPolicy"], [policy])
             wait(self, lambda: talk("h2", "http/1.1") == (chosen, direct), 60, policy)
+        # what is no TLS, and a target that knows none
+        deep = self.listen(made, forward(self.group_of("deep", one, Protocol="TLS")), Protocol="TLS", Port=9444, Certificates=[{"CertificateArn": arn}])
+        def unsealed():
+            with socket.create_connection((public, 9444), 5) as s:
+                s.settimeout(5)
+                s.sendall(b"no TLS\r\n\r\n")
+                try:
+                    return s.recv(100)[:1] == b"5"
+                except OSError:
+                    return None
+        wait(self, lambda: not unsealed() and self.metric(made, "ClientTLSNegotiationErrorCount") >= 1, 60, "a failed handshake")
+
+        def deeper():
+            context = ssl.create_default_context(cadata=chain)
+            try:
+                with context.wrap_socket(socket.create_connection((public, 9444), 5), server_hostname=name) as s:
+                    s.settimeout(5)
+                    return s.recv(100)
+            except OSError:
+                return None
+        wait(self, lambda: not deeper() and self.metric(made, "TargetTLSNegotiationErrorCount") >= 1, 60, "a target without TLS")
+        self.elb.delete_listener(ListenerArn=deep)
         self.assertAwsError("ALPNPolicyNotFound", self.elb.modify_listener, ListenerArn=listener, AlpnPolicy=["HTTP3"])
 
     def test_groups_guard_clients_and_targets(self):

@@ -77,7 +77,8 @@ void environment_finish(struct environment *e, const struct outcome *o)
 	e->current = NULL;
 	struct outcome out = *o;
 	if (!o->code)
-		publish_invocation(e->lambda->publish, inv->fn, inv->arn, o->function_error, (double)e->reported_us / 1000);
+		publish_invocation(e->lambda->publish, inv->fn, inv->arn, inv->version->version, o->function_error,
+		                   (double)e->reported_us / 1000);
 	if (!o->code && (inv->provisioned || inv->spilled))
 		publish_provisioned(e->lambda->publish, inv->fn, inv->arn, inv->provisioned);
 	e->reported_us = 0;

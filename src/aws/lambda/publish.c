@@ -7,11 +7,11 @@
 
 #include <stdlib.h>
 
-enum { EVERY_US = 1000000, DURATIONS = 128, MINUTE_S = 60 };
+enum { EVERY_US = 1000000, DURATIONS = 128, MINUTE_S = 60, PARTS = 5 };
 
 /* What one function counted, as it was invoked; or by no name what all of an account and region did. */
 struct counts {
-	struct str account, region, name, resource; /* views of the key */
+	struct str account, region, name, resource, executed; /* views of the key; executed: the version, where an alias chose it */
 	double invocations, errors, throttles, running, provisioned, spilled;
 	double unreserved,
 	        claimed; /* of all functions: running ones without a reservation, and what is taken of the account's limit */
@@ -22,7 +22,7 @@ struct counts {
 
 struct publish {
 	struct lambda *lambda;
-	struct map all; /* account, region, name, resource -> struct counts */
+	struct map all; /* account, region, name, resource, executed version -> struct counts */
 	struct loop_timer *timer;
 };
 
@@ -59,10 +59,11 @@ static void give_by(struct publish *p, const struct counts *k, const struct metr
 
 static void give(struct publish *p, struct counts *k)
 {
-	const struct metric_dimension d[] = {{S("FunctionName"), k->name}, {S("Resource"), k->resource}};
+	const struct metric_dimension d[] = {
+	        {S("FunctionName"), k->name}, {S("Resource"), k->resource}, {S("ExecutedVersion"), k->executed}};
 	const struct metric_value running = {k->running, 1};
 	if (k->resource.n)
-		give_by(p, k, d, 2);
+		give_by(p, k, d, k->executed.n ? 3 : 2);
 	else
 		give_by(p, k, d, k->name.n ? 1 : 0);
 	if (k->ran)
@@ -98,14 +99,14 @@ static void due(void *ctx)
 	give_all(p);
 }
 
-static struct counts *counts_of(struct publish *p, const struct fn *fn, struct str name, struct str resource)
+static struct counts *counts_by(struct publish *p, const struct fn *fn, struct str name, struct str resource, struct str executed)
 {
 	char key[640];
-	const struct str parts[] = {fn->account, fn->region, name, resource};
+	const struct str parts[] = {fn->account, fn->region, name, resource, executed};
 	size_t n = 0;
-	if (fn->account.n + fn->region.n + name.n + resource.n + 4 > sizeof(key))
+	if (fn->account.n + fn->region.n + name.n + resource.n + executed.n + PARTS > sizeof(key))
 		return NULL;
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < PARTS; i++) {
 		memcpy(key + n, parts[i].p, parts[i].n);
 		n += parts[i].n;
 		key[n++] = 0;
@@ -121,10 +122,16 @@ static struct counts *counts_of(struct publish *p, const struct fn *fn, struct s
 	k->region = str_cut(&rest, '\0');
 	k->name = str_cut(&rest, '\0');
 	k->resource = str_cut(&rest, '\0');
+	k->executed = str_cut(&rest, '\0');
 	map_put(&p->all, str_of(key, n), k);
 	if (!p->timer)
 		p->timer = loop_add_timer(p->lambda->cloud->loop, EVERY_US, due, p);
 	return k;
+}
+
+static struct counts *counts_of(struct publish *p, const struct fn *fn, struct str name, struct str resource)
+{
+	return counts_by(p, fn, name, resource, S(""));
 }
 
 static void count(struct publish *p, struct counts *k, bool error, double duration_ms)
@@ -149,6 +156,11 @@ static struct str resource_of(const struct fn *fn, struct str arn)
 	return fn->name;
 }
 
+static bool is_alias(const struct fn *fn, struct str resource)
+{
+	return resource.n > fn->name.n && !ascii_is_digit(resource.p[fn->name.n + 1]);
+}
+
 void publish_provisioned(struct publish *p, const struct fn *fn, struct str arn, bool provisioned)
 {
 	struct counts *by[2];
@@ -161,13 +173,15 @@ void publish_provisioned(struct publish *p, const struct fn *fn, struct str arn,
 			*(provisioned ? &by[i]->provisioned : &by[i]->spilled) += 1;
 }
 
-void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, bool error, double duration_ms)
+void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, struct str version, bool error, double duration_ms)
 {
 	if (!p)
 		return;
 	struct str resource = resource_of(fn, arn);
 	count(p, counts_of(p, fn, fn->name, S("")), error, duration_ms);
 	count(p, counts_of(p, fn, fn->name, resource), error, duration_ms);
+	if (is_alias(fn, resource))
+		count(p, counts_by(p, fn, fn->name, resource, version), error, duration_ms);
 	count(p, counts_of(p, fn, S(""), S("")), error, duration_ms);
 }
 

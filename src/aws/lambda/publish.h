@@ -8,8 +8,9 @@ struct fn;
 struct publish *publish_new(struct lambda *l);
 void publish_free(struct publish *p); /* gives what is there. NULL is harmless */
 
-/* arn: as it was invoked. running: how many of the function and of the account's were under way when it began. */
-void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, bool error, double duration_ms);
+/* arn: as it was invoked, version: what ran. running: how many of the function and of the account's were under way when it began.
+ */
+void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, struct str version, bool error, double duration_ms);
 /* Of one that had a provisioned environment, or should have had one and spilled over. */
 void publish_provisioned(struct publish *p, const struct fn *fn, struct str arn, bool provisioned);
 void publish_running(struct publish *p, const struct fn *fn);

@@ -54,6 +54,22 @@ class Functions(LambdaCase):
         for name in ("ConcurrentExecutions", "UnreservedConcurrentExecutions", "ClaimedAccountConcurrency"):
             self.assertGreaterEqual(self.statistics(name, None, "Maximum")[0], 1, name)
 
+    def test_by_version(self):
+        """What an alias led to, by the alias and by the version that it chose."""
+        function = self.make(CODE)
+        self.aws.publish_version(FunctionName=function)
+        self.aws.create_alias(FunctionName=function, Name="live", FunctionVersion="1")
+        self.eventually(lambda: self.aws.get_function(FunctionName=function, Qualifier="1")["Configuration"]["State"] == "Active", "the version is there")
+        for _ in range(2):
+            self.aws.invoke(FunctionName=function, Qualifier="live", Payload="{}")
+        self.aws.invoke(FunctionName=function, Qualifier="1", Payload="{}")
+        live, one = function + ":live", function + ":1"
+        self.eventually(lambda: self.statistics("Invocations", function, "Sum", Resource=one) == (1,), "the version is counted")
+        for more in ({"Resource": live}, {"Resource": live, "ExecutedVersion": "1"}):
+            self.assertEqual(self.statistics("Invocations", function, "Sum", **more), (2,))
+            self.assertEqual(self.statistics("Duration", function, "SampleCount", **more), (2,))
+        self.assertEqual(self.statistics("Invocations", function, "SampleCount", Resource=one, ExecutedVersion="1"), (0,))
+
     def test_events(self):
         """An event that fails for good, and whose end nobody is there to be told of."""
         function, other = self.make(CODE), self.make(CODE)

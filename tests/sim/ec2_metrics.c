@@ -8,9 +8,11 @@
 #include "aws/ec2/volume_speed.h"
 #include "base/clock.h"
 #include "core/meter.h"
+#include "core/record.h"
 #include "engine/metrics/metrics.h"
 #include "engine/net/network.h"
 #include "engine/vm/machine.h"
+#include "gen/state_autoscaling.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -389,6 +391,28 @@ static void put_volume(const char *id, const char *type, int64_t gib, int64_t io
 	put(&ec2_kind_volume, id, &(struct state_ec2_volume_record){.volume = &v});
 }
 
+/* A member of a group counts for it when it has served for the group's default warm-up. */
+static void warm_up(void **state)
+{
+	(void)state;
+	struct autoscaling_auto_scaling_group g = {.auto_scaling_group_name = S("g"), .default_instance_warmup = OPT_INT(180)};
+	struct state_autoscaling_member m = {.id = S(ID), .state = S("InService"), .in_service = OPT_TIME(START + 60000)};
+	struct state_autoscaling_group_record r = {.group = &g, .members = {.v = &m, .n = 1, .set = true}};
+	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
+	record_put(t, &w.arena, KEY(&w.arena, S("autoscaling"), S("group"), S("000000000000"), S("us-east-1"), S("g")),
+	           &(const struct record_type){&state_autoscaling_api, "GroupRecord"}, &r);
+	w.done = false;
+	store_commit(t, committed, NULL);
+	while (!w.done)
+		loop_turn(w.cloud.loop, 1000);
+	detailed = true;
+	put_instance(INSTANCE_RUNNING, 0);
+	for (int i = 0; i < 6; i++)
+		minute(1000000, 0); /* the first one is a beginning */
+	assert_true(samples_by("CPUUtilization", "InstanceId", ID) == 5);
+	assert_true(samples_by("CPUUtilization", "AutoScalingGroupName", "g") == 3); /* from the fourth minute on */
+}
+
 /* What a volume's type allows, and how much of it is used up. */
 static void speeds(void **state)
 {
@@ -649,6 +673,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(surplus_is_paid_at_the_end, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(adds_up, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(volumes, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(warm_up, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(speeds, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(gateways, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(checks, set_up, tear_down),

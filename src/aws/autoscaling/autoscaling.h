@@ -28,6 +28,11 @@ struct str autoscaling_group_with(struct store_txn *t, struct arena *a, struct s
 struct str autoscaling_target_state(struct store_txn *t, struct arena *a, struct str account, struct str region,
                                     struct str instance);
 
+/* The members whose metrics are not the group's yet: those that have not served for its default instance warm-up. None where it has
+ * no such, or there is no group. */
+struct str_list autoscaling_cold(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str group,
+                                 int64_t now_ms);
+
 /* fn is called for every change of a group's record. */
 typedef void autoscaling_group_changed_fn(void *ctx, struct str account, struct str region, struct str group);
 struct autoscaling_groups_watch;

@@ -89,6 +89,23 @@ struct str autoscaling_target_state(struct store_txn *t, struct arena *a, struct
 	return member_in(m, "Detaching") ? S("Detached") : m->state;
 }
 
+struct str_list autoscaling_cold(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str group,
+                                 int64_t now_ms)
+{
+	struct scope s = scope_of(t, a, account, region);
+	struct state_autoscaling_group_record r = {0};
+	struct str_list cold = {0};
+	if (!scaling_find(&s, group, &r) || !r.group->default_instance_warmup.set)
+		return cold;
+	int64_t since_ms = now_ms - r.group->default_instance_warmup.v * 1000;
+	for (uint32_t i = 0; i < r.members.n; i++) {
+		const struct state_autoscaling_member *m = &r.members.v[i];
+		if (str_set(m->id) && (!m->in_service.set || m->in_service.ms > since_ms))
+			*LIST_ADD(a, &cold) = m->id;
+	}
+	return cold;
+}
+
 struct autoscaling_groups_watch {
 	struct store_watch *watch;
 	autoscaling_group_changed_fn *fn;

@@ -2,6 +2,7 @@
  * started, or this role has) is a beginning and no sample. Basic monitoring has periods of five minutes, status checks of one. */
 #include "aws/ec2/sample.h"
 
+#include "aws/autoscaling/autoscaling.h"
 #include "aws/ec2/credit.h"
 #include "aws/ec2/interface.h"
 #include "aws/ec2/nat_usage.h"
@@ -41,8 +42,20 @@ struct used_list {
 	bool set;
 };
 
+/* Which members of a group of Auto Scaling warm up, asked once a round. */
+struct warming {
+	struct str account, region, group;
+	struct str_list cold;
+};
+struct warming_list {
+	struct warming *v;
+	uint32_t n;
+	bool set;
+};
+
 struct sampler {
 	struct desk *desk;
+	struct warming_list warming;
 	struct used_list used;
 	struct loop_timer *timer;
 	struct map lasts; /* instance -> struct last */
@@ -288,6 +301,23 @@ static void put_used(struct sampler *s)
 	s->used = (struct used_list){0};
 }
 
+static bool warms_up(struct sampler *s, const struct ec2_scope *scope, struct str group, struct str instance)
+{
+	uint32_t at = 0;
+	while (at < s->warming.n && !(str_eq(s->warming.v[at].group, group) && str_eq(s->warming.v[at].account, scope->account) &&
+	                              str_eq(s->warming.v[at].region, scope->region)))
+		at++;
+	if (at == s->warming.n)
+		*LIST_ADD(scope->arena, &s->warming) = (struct warming){
+		        scope->account, scope->region, group,
+		        autoscaling_cold(scope->txn, scope->arena, scope->account, scope->region, group, clock_wall_ms())};
+	const struct str_list *cold = &s->warming.v[at].cold;
+	for (uint32_t i = 0; i < cold->n; i++)
+		if (str_eq(cold->v[i], instance))
+			return true;
+	return false;
+}
+
 static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, struct desk_item *i)
 {
 	struct ec2_scope scope = {.txn = t, .arena = a, .account = i->account, .region = i->region};
@@ -315,7 +345,8 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 		r.type = (struct metric_dimension){S("InstanceType"), record.instance->instance_type};
 	}
 	for (uint32_t k = 0; k < record.instance->tags.n; k++)
-		if (str_is(record.instance->tags.v[k].key, "aws:autoscaling:groupName"))
+		if (str_is(record.instance->tags.v[k].key, "aws:autoscaling:groupName") &&
+		    !warms_up(s, &scope, record.instance->tags.v[k].value, i->id))
 			r.group = (struct metric_dimension){S("AutoScalingGroupName"), record.instance->tags.v[k].value};
 	machine_usage(i->machine, &usage);
 	put_credits(&r, last, i, &scope, record.instance, &usage);
@@ -359,6 +390,7 @@ static void look_at_all(void *ctx)
 		if (i->kind == &ec2_kind_instance && i->machine && i->running)
 			look_at(s, t, &a, i);
 	}
+	s->warming = (struct warming_list){0};
 	put_used(s);
 	nat_usage_count(s->desk, t, &a);
 	store_abort(t);

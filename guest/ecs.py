@@ -54,14 +54,23 @@ class Task:
         self.inner, self.attached = None, False  # of a task with an interface of its own
         self.holder = None  # the process whose namespaces its containers share
         self.arns = order.get("ContainerArns") or []
-        self.containers = [ecs_container.Container(self, i, d) for i, d in enumerate(self.definition["containerDefinitions"])]
         self.events = queue.Queue()
         self.told, self.reason, self.pull = None, None, {}
+        self.connect = order.get("Connect")
+        self.endpoints = threading.Condition()  # of Service Connect: they are others now
+        last = len(self.definition["containerDefinitions"]) - 1
+        self.containers = [ecs_container.Container(self, i, ecs_container.proxy(self.connect, d) if self.connect and i == last else d)
+                           for i, d in enumerate(self.definition["containerDefinitions"])]
+        self.proxy = self.containers[-1] if self.connect else None
         self.take(order)
         self.thread = threading.Thread(target=self._run, args=(state,), daemon=True)
 
     def take(self, order):
         self.wanted, self.mark = order["DesiredStatus"], order.get("Mark", "")
+        if order.get("Connect"):
+            with self.endpoints:
+                self.connect = order["Connect"]
+                self.endpoints.notify_all()
         for role, name in (("TaskCredentials", "task"), ("ExecutionCredentials", "execution")):
             if order.get(role):
                 self.credentials[name] = order[role]
@@ -76,7 +85,7 @@ class Task:
     def save(self):
         os.makedirs(self.place, exist_ok=True)
         state = {"order": {"TaskArn": self.arn, "Definition": self.definition, "DesiredStatus": self.wanted, "Group": self.group, "Interface": self.interface,
-                           "ContainerArns": self.arns},
+                           "ContainerArns": self.arns, "Connect": self.connect},
                  "key": self.key, "told": self.told, "inner": self.inner, "attached": self.attached, "holder": self.holder, "pull": self.pull, "containers": [c.saved() for c in self.containers]}
         with open(f"{self.place}/state.new", "w") as f:
             json.dump(state, f)
@@ -162,7 +171,7 @@ class Task:
         self.save()
         client = self.client()
         for container in self.containers:
-            container.image = self.agent.images.get(client, container.definition["image"])
+            container.image = ecs_image.Image("", {}, []) if container is self.proxy else self.agent.images.get(client, container.definition["image"])
         self.pull["pullStoppedAt"] = time.time()
         for container in self.containers:
             container.secrets = self._secrets(client, container.definition)
@@ -246,15 +255,27 @@ class Task:
     def _stop(self):
         if self._over() and self.wanted == "RUNNING":
             self.reason = self.reason or "Essential container in task exited"
-        until = {}
-        for container in self.containers:
-            if container.status == "RUNNING":
-                container.signal()
-                until[container] = time.monotonic() + container.definition.get("stopTimeout", 30)
-        for container, limit in until.items():
-            if not container.wait(max(0.0, limit - time.monotonic())):
-                container.kill()
-                container.wait()
+        # whoever has a proxy needs it to the end
+        for some in ([c for c in self.containers if c is not self.proxy], [c for c in self.containers if c is self.proxy]):
+            until = {}
+            for container in some:
+                if container.status == "RUNNING":
+                    container.signal()
+                    until[container] = time.monotonic() + container.definition.get("stopTimeout", 30)
+            for container, limit in until.items():
+                if not container.wait(max(0.0, limit - time.monotonic())):
+                    container.kill()
+                    container.wait()
+
+    def answer_proxy(self, have):
+        """Who serves what, as soon as that is not what the proxy has. Its first question says that it listens: the task's own containers wait for that."""
+        if self.proxy.health != "HEALTHY":
+            self.proxy.health = "HEALTHY"
+            self.agent.tell_health(self, self.proxy)
+            self.events.put(None)
+        with self.endpoints:
+            self.endpoints.wait_for(lambda: self.connect["Endpoints"].split("\n", 1)[0] != f"version {have}" or self.wanted == "STOPPED", timeout=POLL_S)
+            return self.connect["Endpoints"]
 
 
 # ---- the agent

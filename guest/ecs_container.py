@@ -71,6 +71,18 @@ def let_go(holder):
         pass
 
 
+# ---- the proxy of Service Connect
+
+def proxy(connect, definition):
+    """As a container: this instance's own HAProxy as nobody, in a root file system with nothing else in it."""
+    start = ('printf %s "$PROGRAM" >/tmp/feed.lua; printf %s "$CONFIG" >/tmp/haproxy.cfg; printf %s "$RULES" | nft -f - || exit 1; '
+             "unset PROGRAM CONFIG RULES; exec haproxy -db -f /tmp/haproxy.cfg")
+    return {**definition, "user": "0", "command": ["/bin/sh", "-c", start], "readonlyRootFilesystem": True, "dockerSecurityOptions": ["no-new-privileges"],
+            "environment": [{"name": n.upper(), "value": connect[n]} for n in ("Program", "Config", "Rules")], "bare": True,
+            "linuxParameters": {"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_BIND_SERVICE", "SETUID", "SETGID"]},
+                                "tmpfs": [{"containerPath": "/tmp", "size": 1, "mountOptions": ["mode=1777", "noexec"]}]}}
+
+
 # ---- one container
 
 class Container:
@@ -106,6 +118,11 @@ class Container:
         for name in ("root", "upper", "work"):
             os.makedirs(f"{self.place}/{name}", exist_ok=True)
         os.chmod(f"{self.place}/upper", 0o755)
+        if self.definition.get("bare"):
+            for name in ("bin", "sbin", "lib", "lib64"):
+                if not os.path.lexists(f"{root}/{name}"):
+                    os.symlink(f"usr/{name}", f"{root}/{name}")
+            return root
         layers = ":".join(reversed(self.image.layers))
         run("mount", "-t", "overlay", "overlay", "-o", f"userxattr,lowerdir={layers},upperdir={self.place}/upper,workdir={self.place}/work", root)
         return root
@@ -120,6 +137,8 @@ class Container:
         for point, read_only in points:
             source = self._source(volumes[point["sourceVolume"]], f"{root}/{point['containerPath']}", os.path.realpath(root))
             found.append({"destination": point["containerPath"], "type": "bind", "source": source, "options": ["rbind", "ro" if read_only else "rw"]})
+        if self.definition.get("bare"):
+            found.append({"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro", "nosuid", "nodev"]})
         parameters = self.definition.get("linuxParameters") or {}
         if parameters.get("initProcessEnabled"):
             found.append({"destination": "/dev/init", "type": "bind", "source": INIT, "options": ["bind", "ro", "nosuid", "nodev"]})
@@ -210,6 +229,7 @@ class Container:
         if self.address:
             hosts += f"{self.address} {self._hostname()}\n"
         hosts += "".join(f"{h['ipAddress']} {h['hostname']}\n" for h in self.definition.get("extraHosts") or [])
+        hosts += "".join(f"{line}\n" for line in (self.task.connect or {}).get("Hosts") or [])
         for link in self.definition.get("links") or []:
             name, _, alias = link.partition(":")
             other = next(c for c in self.task.containers if c.name == name)

@@ -21,7 +21,7 @@ def container(c):
     driver = (d.get("logConfiguration") or {}).get("logDriver")
     labels = {"cluster": c.task.agent.cluster, "container-name": c.name, "task-arn": c.task.arn, "task-definition-family": c.task.definition["family"],
               "task-definition-version": str(c.task.definition["revision"])}
-    found = {"DockerId": c.id, "Name": c.name, "DockerName": c.id, "Image": d["image"], "ImageID": c.image.digest if c.image else "",
+    found = {"DockerId": c.id, "Name": c.name, "DockerName": c.id, "Image": d.get("image", ""), "ImageID": c.image.digest if c.image else "",
              "Labels": {**{f"com.amazonaws.ecs.{n}": v for n, v in labels.items()}, **(d.get("dockerLabels") or {})},
              "DesiredStatus": c.task.wanted, "KnownStatus": c.status or "PENDING", "Type": "NORMAL",
              "Limits": {"CPU": d.get("cpu", 0), "Memory": d.get("memory") or d.get("memoryReservation") or 0},
@@ -133,6 +133,12 @@ class Inside(Handler):
         t = next((t for t in self.agent.all() if t.key == key), None)
         return (t, t.containers[int(index)]) if t and index.isdigit() and int(index) < len(t.containers) else (None, None)
 
+    def do_GET(self):
+        if self.path.startswith("/connect?have="):
+            self.connected(self.path.partition("=")[2])
+        else:
+            super().do_GET()
+
     def do_PUT(self):
         parts = self.path.rstrip("/").split("/")[1:]
         t, _ = self.found(parts[1]) if len(parts) == 5 and parts[0] == "api" and parts[2:] == ["task-protection", "v1", "state"] else (None, None)
@@ -154,6 +160,16 @@ class Inside(Handler):
             return protection(t, None) if parts[2:] == ["task-protection", "v1", "state"] else None
         return {(): lambda: container(c), ("task",): lambda: task(t), ("taskWithTags",): lambda: self.tagged(t), ("stats",): lambda: ecs_stats.docker(c),
                 ("task", "stats"): lambda: {k.id: ecs_stats.docker(k) for k in t.containers if k.status}}.get(tuple(parts[2:]), lambda: None)()
+
+    def connected(self, have):
+        """The proxy of the task whose way to here this is."""
+        t = next((t for t in self.agent.all() if t.proxy and t.inner == self.client_address[0]), None)
+        body = t.answer_proxy(have).encode() if t else b"not found\n"
+        self.send_response(200 if t else 404)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        return self.wfile.write(body)
 
     def tagged(self, t):
         found = task(t)

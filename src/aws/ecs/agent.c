@@ -67,6 +67,20 @@ static struct ecs_agent_task_interface *interface(struct call *c, const struct s
 	return to;
 }
 
+static struct ecs_agent_task_connect *connect(struct call *c, const struct state_ecs_task_record *t)
+{
+	struct ecs_scope s = ecs_scope(c);
+	struct ecs_agent_task_connect *to = arena_new(c->arena, struct ecs_agent_task_connect);
+	*to = (struct ecs_agent_task_connect){.config = connect_text(c->arena, t->connect),
+	                                      .program = str_from(connect_program),
+	                                      .rules = connect_rules(c->arena, t->connect),
+	                                      .endpoints = connect_endpoints(&s, t)};
+	for (uint32_t k = 0; k < t->connect->names.n; k++)
+		*LIST_ADD(c->arena, &to->hosts) =
+		        ARENA_CAT(c->arena, t->connect->names.v[k].address, S(" "), t->connect->names.v[k].name);
+	return to;
+}
+
 static void order(struct call *c, const struct duty *i, const struct state_ecs_task_record *t, struct ecs_agent_task_order *to)
 {
 	const struct session *task = remote_session(i, REMOTE_TASK), *execution = remote_session(i, REMOTE_EXECUTION);
@@ -79,6 +93,13 @@ static void order(struct call *c, const struct duty *i, const struct state_ecs_t
 	                        (long long)(execution ? execution->expires_ms : 0));
 	for (uint32_t k = 0; k < t->task->containers.n; k++)
 		*LIST_ADD(c->arena, &to->container_arns) = t->task->containers.v[k].container_arn;
+	if (t->connect) {
+		struct str text, first;
+		to->connect = connect(c, t);
+		text = to->connect->endpoints;
+		first = str_cut(&text, '\n');
+		to->mark = ARENA_CAT(c->arena, to->mark, S(" "), first);
+	}
 	if (str_set(t->interface))
 		to->interface = interface(c, t);
 	if (task)
@@ -210,6 +231,9 @@ static int poll(struct call *c, const struct ecs_agent_poll_request *in, struct 
 		take_usage(c, crew, in, &r);
 	gather(c, crew, &r, &out->tasks);
 	struct agent_link *m = roster_member(c, r.cluster, r.id);
+	for (uint32_t i = 0; i < out->tasks.n; i++)
+		if (out->tasks.v[i].connect)
+			agent_link_watch_names(m);
 	bool measure = m->measure;
 	if (measure)
 		out->measure = OPT_BOOL(true);

@@ -1,5 +1,6 @@
 /* What is known of container instances' agents, in memory. Private to aws/ecs: roster.c keeps it, agent.c is what agents call. */
 #pragma once
+#include "connect.h"
 #include "container_instance.h"
 #include "crew.h"
 
@@ -10,8 +11,9 @@ struct agent_link {
 	struct arena arena;
 	struct call *waiting; /* its poll; NULL: none */
 	struct loop_timer *timer;
-	bool due;     /* the poll that waits is to be answered, with whatever there is */
-	bool measure; /* the next answer asks what containers use */
+	bool due;                  /* the poll that waits is to be answered, with whatever there is */
+	struct store_watch *names; /* of Service Connect, while it has tasks that know some; NULL: not yet */
+	bool measure;              /* the next answer asks what containers use */
 	int64_t seen_ms;
 	bool connected; /* as was told to services */
 };
@@ -19,6 +21,8 @@ struct agent_link *roster_member(struct call *c, struct str cluster, struct str 
 /* The poll waits for so long, or for roster_wake(). */
 void agent_link_wait(struct agent_link *m, struct call *c, int64_t us);
 void agent_link_let_go(struct agent_link *m);
+/* From now on its poll is answered too when endpoints of Service Connect come or go. */
+void agent_link_watch_names(struct agent_link *m);
 
 /* remote.c: the sessions of a task's roles, which its agent hands on. */
 enum remote_role { REMOTE_TASK, REMOTE_EXECUTION, REMOTE_ROLES };

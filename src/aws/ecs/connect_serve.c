@@ -24,21 +24,16 @@ struct waiting {
 	struct str have;
 };
 
-/* "version V", then a line a name. Of many endpoints each task has some, and not all tasks the same. */
-static struct str endpoints(struct duty *i, struct arena *a)
+struct str connect_endpoints(const struct ecs_scope *s, const struct state_ecs_task_record *r)
 {
-	struct state_ecs_task_record r = {0};
 	struct buf CLEAN_BUF b = {0};
-	struct ecs_scope s = {.arena = a, .account = i->account, .region = i->region};
-	buf_init(&b, TEXT_MAX_BYTES);
-	s.txn = store_begin(i->crew->cloud->store, a);
-	bool there = ecs_task_find(&s, i->cluster, i->id, &r) && r.connect;
-	struct discovery_scope d = {.txn = s.txn, .arena = a, .account = s.account, .region = s.region};
+	struct discovery_scope d = {.txn = s->txn, .arena = s->arena, .account = s->account, .region = s->region};
 	uint32_t from = 0;
-	for (size_t k = 0; k < i->id.n; k++)
-		from = from * 31 + (unsigned char)i->id.p[k];
-	for (uint32_t k = 0; there && k < r.connect->names.n; k++) {
-		struct str_list all = discovery_endpoints(&d, r.connect->names.v[k].service);
+	buf_init(&b, TEXT_MAX_BYTES);
+	for (size_t k = 0; k < r->id.n; k++)
+		from = from * 31 + (unsigned char)r->id.p[k];
+	for (uint32_t k = 0; k < r->connect->names.n; k++) {
+		struct str_list all = discovery_endpoints(&d, r->connect->names.v[k].service);
 		buf_printf(&b, "b%u", k);
 		for (uint32_t n = 0; n < all.n && n < SERVERS; n++) {
 			struct str one = all.v[(n + (all.n > SERVERS ? from : 0)) % all.n];
@@ -46,9 +41,20 @@ static struct str endpoints(struct duty *i, struct arena *a)
 		}
 		buf_printf(&b, "\n");
 	}
+	struct str version = str_sub(hash_hex(s->arena, HASH_SHA256, buf_str(&b)), 0, 16);
+	return ARENA_CAT(s->arena, S("version "), version, S("\n"), buf_str(&b));
+}
+
+/* Absent: the task is gone. */
+static struct str endpoints(struct duty *i, struct arena *a)
+{
+	struct state_ecs_task_record r = {0};
+	struct ecs_scope s = {.arena = a, .account = i->account, .region = i->region};
+	s.txn = store_begin(i->crew->cloud->store, a);
+	bool there = ecs_task_find(&s, i->cluster, i->id, &r) && r.connect;
+	struct str text = there ? connect_endpoints(&s, &r) : STR_NONE;
 	store_abort(s.txn);
-	struct str version = str_sub(hash_hex(a, HASH_SHA256, buf_str(&b)), 0, 16);
-	return there ? ARENA_CAT(a, S("version "), version, S("\n"), buf_str(&b)) : STR_NONE;
+	return text;
 }
 
 static void leave(struct waiting *w)

@@ -119,6 +119,23 @@ void roster_wake(struct roster *r, struct str instance)
 		answer(m);
 }
 
+static void names_changed(void *ctx, const struct store_event *e)
+{
+	(void)e;
+	answer(ctx);
+}
+
+void agent_link_watch_names(struct agent_link *m)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct store *store = m->all->crew->cloud->store;
+	struct discovery_scope s = {.arena = &a, .account = m->account, .region = m->region};
+	if (m->names)
+		return;
+	struct str under = discovery_changes_under(&s);
+	m->names = store_watch(store, under, store_prefix_end(&a, under), store_revision(store), names_changed, m);
+}
+
 void roster_measure(struct roster *r, struct str instance)
 {
 	struct agent_link *m = map_get(&r->members, instance);
@@ -167,6 +184,7 @@ static void look_at(struct roster *all, const struct ecs_scope *s, struct state_
 		if (m) {
 			map_remove(&all->members, m->id);
 			loop_remove_timer(all->crew->cloud->loop, m->timer);
+			store_unwatch(m->names);
 			arena_done(&m->arena);
 			free(m);
 		}
@@ -234,6 +252,7 @@ void roster_free(struct roster *r)
 	while (map_next(&r->members, &at, &key, &value)) {
 		struct agent_link *m = value;
 		loop_remove_timer(r->crew->cloud->loop, m->timer);
+		store_unwatch(m->names);
 		arena_done(&m->arena);
 		free(m);
 	}

@@ -1,6 +1,7 @@
 /* Tasks on container instances: RunTask where it places, StartTask where it is told. */
 #include "agent.h"
 #include "aws/ec2/ec2.h"
+#include "connect.h"
 #include "container_instance.h"
 #include "provider.h"
 #include "run.h"
@@ -129,7 +130,9 @@ static int make(struct call *c, struct run *r, const struct ecs_nodes *all, stru
 {
 	struct ecs_scope s = ecs_scope(c);
 	struct str id = id_hex(c->arena, 32), arn = ecs_task_arn(c->arena, &s, r->cluster.cluster_name, id);
-	struct ecs_task_definition *d = &r->effective;
+	struct ecs_task_definition plain = r->effective, *d = &r->effective;
+	struct state_ecs_connect_record *connect = NULL;
+	connect_join(&s, &r->service, id, d, &connect);
 	*ret = (struct ecs_task){
 	        .capacity_provider_name = provider,
 	        .cluster_arn = r->cluster.cluster_arn,
@@ -160,12 +163,14 @@ static int make(struct call *c, struct run *r, const struct ecs_nodes *all, stru
 	        .execution_role = d->execution_role_arn,
 	        .registries = r->service.registries,
 	        .balancers = r->service.balancers,
+	        .connect = connect,
 	};
 	if (!n)
 		record.request = (struct ecs_run_task_request *)r->in;
 	else if (settle(c, r, all, n, need, index, &record) != CALL_OK)
 		return CALL_FAIL;
 	ecs_task_put(&s, &record);
+	r->effective = plain;
 	return CALL_OK;
 }
 

@@ -369,7 +369,7 @@ static const struct service_op ops[] = {
            .missing = "configuration of ECS Exec and of managed storage"),
         OP(ecs, create_service, CreateService, .resource = about_create_service,
            .missing =
-                   "the launch type EXTERNAL, Service Connect on container instances, TLS and access logs of Service Connect, deployment strategies other than ROLLING"),
+                   "the launch type EXTERNAL, Service Connect in bridge mode, TLS and access logs of Service Connect, deployment strategies other than ROLLING"),
         OP(ecs, create_task_set, CreateTaskSet, .resource = about_create_task_set, .missing = EXTERNAL_ONLY),
         OP(ecs, delete_account_setting, DeleteAccountSetting),
         OP(ecs, delete_attributes, DeleteAttributes, .resource = about_delete_attributes),

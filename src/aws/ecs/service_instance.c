@@ -35,9 +35,9 @@ int service_check_names(struct call *c, const struct ecs_service *v, const struc
 {
 	if (!service_on_instances(v))
 		return CALL_OK;
-	if (connect && connect->enabled.v)
+	if (connect && connect->enabled.v && !service_has_interfaces(c, v))
 		return call_fail(c, "UnsupportedFeatureException", 400,
-		                 "Service Connect on container instances is not supported by this cloud.");
+		                 "Service Connect on container instances is supported with the network mode awsvpc alone.");
 	return service_has_interfaces(c, v) ? CALL_OK : ecs_registries_check_published(c, registries);
 }
 

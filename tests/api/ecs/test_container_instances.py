@@ -413,6 +413,36 @@ class ContainerInstances(Either, Joined):
         self.ecs.update_service(cluster=self.cluster, service="published", desiredCount=0)
         self.wait(lambda: not names.list_instances(ServiceId=published["Id"])["Instances"])
 
+    def test_connect(self):
+        """A task reaches another one by a name and its own proxy, and hears at once that it has gone and come again."""
+        space = "n" + self.word
+        self.ecs.update_cluster(cluster=self.cluster, serviceConnectDefaults={"namespace": space})
+        vpc = {"networkConfiguration": {"awsvpcConfiguration": {"subnets": [self.subnet["SubnetId"]], "securityGroups": self.doors}}}
+        offers = {"enabled": True, "services": [{"portName": "web", "clientAliases": [{"port": 8080, "dnsName": "web.internal"}]}]}
+        serve = self.define({"command": SERVE, "environment": [{"name": "WORD", "value": "connect"}], "portMappings": [{"containerPort": 80, "name": "web", "appProtocol": "http"}]},
+                            networkMode="awsvpc")
+        self.assertAwsError("UnsupportedFeatureException", self.ecs.create_service, cluster=self.cluster, serviceName="none", taskDefinition=self.define(STAY), launchType="EC2",
+                            desiredCount=1, serviceConnectConfiguration={"enabled": True})
+        self.service("serves", serve, desiredCount=1, serviceConnectConfiguration=offers, **vpc)
+        self.running("serves")
+        ask = ("A=$(awk '$2 == \"web.internal\" { print $1 }' /etc/hosts); echo at $A; while :; do R=$(printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 $A 8080 | "
+               "sed -n 's/.*\\(from-[a-z]*\\).*/\\1/p; s/^HTTP.* \\(5[0-9]*\\) .*/\\1/p'); echo ${R:-nothing}; sleep 0.2; done")
+        self.service("asks", self.define({"command": ask, "logConfiguration": self.log("connect")}, networkMode="awsvpc"), desiredCount=1,
+                     serviceConnectConfiguration={"enabled": True}, **vpc)
+        arn = self.running("asks")
+        self.assertTrue(any(c["name"].startswith("ecs-service-connect-") and c["lastStatus"] == "RUNNING" for c in self.task(arn)["containers"]))
+        lines = self.wait(lambda: "from-connect" in (found := self.lines("connect", arn)) and found)
+        self.assertTrue(lines[0].startswith("at 127.255.0."), lines[0])
+        self.ecs.update_service(cluster=self.cluster, service="serves", desiredCount=0)
+        self.wait(lambda: self.lines("connect", arn)[-1] == "503")
+        many = len(self.lines("connect", arn))
+        self.ecs.update_service(cluster=self.cluster, service="serves", desiredCount=1)
+        self.wait(lambda: "from-connect" in self.lines("connect", arn)[many:])
+        for name in ("asks", "serves"):
+            self.ecs.update_service(cluster=self.cluster, service=name, desiredCount=0)
+        self.wait(lambda: not self.tasks_of("asks") and not self.tasks_of("serves"))
+        self.wait(lambda: not self.ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [self.machine]}, {"Name": "requester-managed", "Values": ["true"]}])["NetworkInterfaces"])
+
     def test_balanced(self):
         """Two tasks at ports of one instance, behind a load balancer."""
         elb = client("elbv2", region=self.region)
@@ -449,7 +479,7 @@ class ContainerInstances(Either, Joined):
         self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, placementConstraints=[{"type": "memberOf", "expression": "attribute:x =="}], **more)
         self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, platformVersion="1.4.0", **more)
         self.assertAwsError("UnsupportedFeatureException", self.ecs.create_service, desiredCount=1,
-                            serviceConnectConfiguration={"enabled": True, "namespace": "none"}, **more)
+                            serviceConnectConfiguration={"enabled": True, "namespace": "none"}, **more)  # in bridge mode
         self.assertAwsError(bad, self.ecs.create_service, desiredCount=1, networkConfiguration={"awsvpcConfiguration": {"subnets": [self.subnet["SubnetId"]]}}, **more)
 
     def test_attributes(self):

@@ -78,7 +78,7 @@ def proxy(connect, definition):
     start = ('printf %s "$PROGRAM" >/tmp/feed.lua; printf %s "$CONFIG" >/tmp/haproxy.cfg; printf %s "$RULES" | nft -f - || exit 1; '
              "unset PROGRAM CONFIG RULES; exec haproxy -db -f /tmp/haproxy.cfg")
     return {**definition, "user": "0", "command": ["/bin/sh", "-c", start], "readonlyRootFilesystem": True, "dockerSecurityOptions": ["no-new-privileges"],
-            "environment": [{"name": n.upper(), "value": connect[n]} for n in ("Program", "Config", "Rules")], "bare": True,
+            "environment": [{"name": n.upper(), "value": connect[n]} for n in ("Program", "Config", "Rules")], "bare": True, "stopTimeout": 0,
             "linuxParameters": {"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_BIND_SERVICE", "SETUID", "SETGID"]},
                                 "tmpfs": [{"containerPath": "/tmp", "size": 1, "mountOptions": ["mode=1777", "noexec"]}]}}
 

@@ -290,6 +290,7 @@ class Agent:
         self.images = ecs_image.Images(f"{STATE}/images", ENDPOINT)
         self.network = ecs_network.Network()
         self.tasks, self.lock, self.arn = {}, threading.Lock(), None
+        self.looked_at, self.works = -60, False
         self.measure = False  # the cloud has asked what containers use
 
     def all(self):
@@ -358,6 +359,12 @@ class Agent:
     def ask(self, **more):
         return self.client.call("ecs-agent", "QuartetContainerAgent_20261128.Poll", {"Cluster": self.cluster, "ContainerInstance": self.arn, **more}, timeout=POLL_S + 40)
 
+    def runtime(self):
+        """Does it answer? Looked at anew twice a minute."""
+        if time.monotonic() > self.looked_at + 30:
+            self.looked_at, self.works = time.monotonic(), ecs_container.runtime_works()
+        return "OK" if self.works else "IMPAIRED"
+
     def tell_health(self, task, container):
         """Beside the poll that waits."""
         try:
@@ -369,7 +376,7 @@ class Agent:
         with self.lock:
             known = [{"TaskArn": t.arn, "Mark": t.mark} for t in self.tasks.values() if not t.gone]
         usage = [sample.told(c) for t in self.all() for c in t.containers if (sample := ecs_stats.take(c))] if self.measure else []
-        reply = self.ask(Known=known, Usage=usage, WaitSeconds=POLL_S)
+        reply = self.ask(Known=known, Usage=usage, Runtime=self.runtime(), WaitSeconds=POLL_S)
         self.measure = reply.get("Measure", False)
         wanted = {order["TaskArn"]: order for order in reply.get("Tasks", [])}
         for arn, order in wanted.items():

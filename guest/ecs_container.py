@@ -42,6 +42,13 @@ def runtime_version():
         return "crun"
 
 
+def runtime_works():
+    try:
+        return subprocess.run([*RUNTIME, "list", "-q"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
 # ---- namespaces that the containers of a task share
 
 def hold(task):

@@ -234,6 +234,8 @@ static int poll(struct call *c, const struct ecs_agent_poll_request *in, struct 
 	for (uint32_t i = 0; i < out->tasks.n; i++)
 		if (out->tasks.v[i].connect)
 			agent_link_watch_names(m);
+	if (!due && in->runtime.n)
+		agent_link_take_runtime(m, str_is(in->runtime, "OK"));
 	bool measure = m->measure;
 	if (measure)
 		out->measure = OPT_BOOL(true);

@@ -15,12 +15,16 @@ struct agent_link {
 	struct store_watch *names; /* of Service Connect, while it has tasks that know some; NULL: not yet */
 	bool measure;              /* the next answer asks what containers use */
 	int64_t seen_ms;
+	bool runtime_works; /* as it has found at runtime_ms (0: not yet); other than before at runtime_since_ms */
+	int64_t runtime_ms, runtime_since_ms;
 	bool connected; /* as was told to services */
 };
 struct agent_link *roster_member(struct call *c, struct str cluster, struct str id);
 /* The poll waits for so long, or for roster_wake(). */
 void agent_link_wait(struct agent_link *m, struct call *c, int64_t us);
 void agent_link_let_go(struct agent_link *m);
+/* Whether its container runtime answers. */
+void agent_link_take_runtime(struct agent_link *m, bool works);
 /* From now on its poll is answered too when endpoints of Service Connect come or go. */
 void agent_link_watch_names(struct agent_link *m);
 

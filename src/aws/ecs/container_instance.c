@@ -72,7 +72,7 @@ int ecs_describe_container_instances(struct call *c, const struct ecs_describe_c
 {
 	struct ecs_scope s = ecs_scope(c);
 	struct ecs_cluster cluster = {0};
-	bool tags = false;
+	bool tags = false, health = false;
 	out->container_instances.set = out->failures.set = true;
 	if (ecs_cluster_get(c, in->cluster, &cluster) != CALL_OK)
 		return CALL_FAIL;
@@ -80,16 +80,22 @@ int ecs_describe_container_instances(struct call *c, const struct ecs_describe_c
 		return ecs_invalid(c, "Container instances cannot be empty.");
 	if (in->container_instances.n > DESCRIBED_MAX)
 		return ecs_invalid(c, "containerInstances can have at most %d items.", DESCRIBED_MAX);
-	for (uint32_t i = 0; i < in->include.n; i++)
+	for (uint32_t i = 0; i < in->include.n; i++) {
 		tags = tags || str_is(in->include.v[i], "TAGS");
+		health = health || str_is(in->include.v[i], "CONTAINER_INSTANCE_HEALTH");
+	}
 	for (uint32_t i = 0; i < in->container_instances.n; i++) {
 		struct state_ecs_instance_record r = {0};
 		struct str text = in->container_instances.v[i], id = ecs_instance_id(c, cluster.cluster_name, text);
-		if (str_set(id) && ecs_instance_find(&s, cluster.cluster_name, id, &r))
-			show(c, &r, tags, LIST_ADD(c->arena, &out->container_instances));
-		else
+		if (!str_set(id) || !ecs_instance_find(&s, cluster.cluster_name, id, &r)) {
 			ecs_failure(c, &out->failures,
 			            str_set(id) ? ecs_instance_arn(c->arena, &s, cluster.cluster_name, id) : text, "MISSING");
+			continue;
+		}
+		struct ecs_container_instance *to = LIST_ADD(c->arena, &out->container_instances);
+		show(c, &r, tags, to);
+		if (health)
+			to->health_status = roster_health(roster_of(c), c->arena, id);
 	}
 	return CALL_OK;
 }

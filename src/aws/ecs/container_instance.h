@@ -54,6 +54,8 @@ struct roster *roster_new(struct crew *crew);
 void roster_free(struct roster *r);
 struct roster *roster_of(struct call *c);
 bool roster_connected(struct roster *r, struct str id);
+/* What it has said of its container runtime. */
+struct ecs_container_instance_health_status *roster_health(struct roster *r, struct arena *a, struct str instance);
 /* Its agent has just been heard of. */
 void roster_heard(struct call *c, struct str id);
 /* Something has changed that the agent wants to know. */

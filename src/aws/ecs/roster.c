@@ -119,6 +119,34 @@ void roster_wake(struct roster *r, struct str instance)
 		answer(m);
 }
 
+void agent_link_take_runtime(struct agent_link *m, bool works)
+{
+	int64_t now_ms = clock_wall_ms();
+	if (!m->runtime_ms || m->runtime_works != works)
+		m->runtime_since_ms = now_ms;
+	m->runtime_ms = now_ms;
+	m->runtime_works = works;
+}
+
+struct ecs_container_instance_health_status *roster_health(struct roster *r, struct arena *a, struct str instance)
+{
+	struct agent_link *m = map_get(&r->members, instance);
+	bool connected = m && is_connected(m, clock_wall_ms());
+	struct ecs_container_instance_health_status *h = arena_new(a, struct ecs_container_instance_health_status);
+	struct ecs_instance_health_check_result *one = LIST_ADD(a, &h->details);
+	h->overall_status = !connected         ? S("INSUFFICIENT_DATA")
+	                    : !m->runtime_ms   ? S("INITIALIZING")
+	                    : m->runtime_works ? S("OK")
+	                                       : S("IMPAIRED");
+	one->type = S("CONTAINER_RUNTIME");
+	one->status = h->overall_status;
+	if (m && m->runtime_ms) {
+		one->last_updated = OPT_TIME(m->runtime_ms);
+		one->last_status_change = OPT_TIME(m->runtime_since_ms);
+	}
+	return h;
+}
+
 static void names_changed(void *ctx, const struct store_event *e)
 {
 	(void)e;

@@ -383,7 +383,7 @@ static const struct service_op ops[] = {
         OP(ecs, describe_capacity_providers, DescribeCapacityProviders, .flags = OP_READ, .missing = "managed instances"),
         OP(ecs, describe_clusters, DescribeClusters, .resource = about_describe_clusters, .flags = OP_READ),
         OP(ecs, describe_container_instances, DescribeContainerInstances, .resource = about_describe_container_instances,
-           .flags = OP_READ, .missing = "health of container instances"),
+           .flags = OP_READ),
         OP(ecs, describe_service_deployments, DescribeServiceDeployments, .resource = about_describe_service_deployments,
            .flags = OP_READ),
         OP(ecs, describe_service_revisions, DescribeServiceRevisions, .resource = about_describe_service_revisions,

@@ -227,6 +227,20 @@ class ContainerInstances(Either, Joined):
         self.assertEqual(self.ecs.describe_clusters(clusters=[self.cluster])["clusters"][0]["registeredContainerInstancesCount"], 1)
         self.assertAwsError("ClusterContainsContainerInstancesException", self.ecs.delete_cluster, cluster=self.cluster)
 
+    def test_health(self):
+        """What the agent says of its container runtime."""
+        about = lambda: self.ecs.describe_container_instances(cluster=self.cluster, containerInstances=[self.arn], include=["CONTAINER_INSTANCE_HEALTH"])[
+            "containerInstances"][0]["healthStatus"]
+        self.assertNotIn("healthStatus", self.container_instance())
+        self.wait(lambda: about()["overallStatus"] == "OK")
+        (one,) = about()["details"]
+        self.assertEqual((one["type"], one["status"], one["lastStatusChange"] <= one["lastUpdated"]), ("CONTAINER_RUNTIME", "OK", True))
+        self.inside("mv /usr/bin/crun /usr/bin/crun.away; systemctl restart ecs")
+        self.wait(lambda: about()["overallStatus"] == "IMPAIRED")
+        self.assertEqual(about()["details"][0]["status"], "IMPAIRED")
+        self.inside("mv /usr/bin/crun.away /usr/bin/crun; systemctl restart ecs")
+        self.wait(lambda: about()["overallStatus"] == "OK")
+
     def test_agent_is_the_newest(self):
         """There is never one: the agent comes with the machine's image."""
         self.assertAwsError("NoUpdateAvailableException", self.ecs.update_container_agent, cluster=self.cluster, containerInstance=self.arn, status=400)

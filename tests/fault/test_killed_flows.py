@@ -93,6 +93,11 @@ class Flows(Tasked):
             self.assertEqual([echoes(s) for s in kept], [True] * 3)
             self.eventually(lambda: self.seen() == {"one", "two"})
             self.assertEqual({told(address, 9000)[0] for address in straight}, {"one", "two"})
+        # this machine comes by a link that is priv's
+        for roles in (("net", "priv"), ("main", "net", "api", "priv")):
+            self.kill(*roles)
+            self.eventually(lambda: self.seen() == {"one", "two"})
+            self.assertEqual({told(address, 9000)[0] for address in straight}, {"one", "two"})
         self.assertEqual({t["lastStatus"] for t in self.eventually(lambda: self.ecs.describe_tasks(tasks=tasks)["tasks"])}, {"RUNNING"})
         self.elb.deregister_targets(TargetGroupArn=self.targets, Targets=[{"Id": self.two}])
         self.eventually(lambda: self.seen() == {"one"})

@@ -100,6 +100,11 @@ class Balanced(ServiceCase):
         gone = self.wait(lambda: (t := self.task(task))["desiredStatus"] == "STOPPED" and t)
         self.assertEqual(gone["stoppedReason"], f"Task failed ELB health checks in (target-group {self.target_group})")
         self.wait(lambda: [t for t in self.ecs.list_tasks(cluster=self.cluster, serviceName=called)["taskArns"] if t != task])
+        told = "\n".join(self.messages(called))
+        for text in (f"(service {called}) registered 1 targets in (target-group {self.target_group})", f"(service {called}) deregistered 1 targets in (target-group {self.target_group})",
+                     f"(service {called}) has begun draining connections on 1 tasks.",
+                     f"(service {called}) (port 80) is unhealthy in (target-group {self.target_group}) due to (reason Health checks failed with these codes: [404])."):
+            self.assertIn(text, told)
 
     def test_what_is_refused(self):
         definition = self.server("x", check=False, portMappings=PORTS)

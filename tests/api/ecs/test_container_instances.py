@@ -8,6 +8,7 @@ import urllib.request
 import uuid
 
 from aws import client
+from busybox import busybox, push
 from channel import Channel
 from cloud import program
 from images import image, no_containers
@@ -344,6 +345,10 @@ class ContainerInstances(Either, Joined):
         missing = self.arn[:-32] + "0" * 32
         reply = self.ecs.start_task(cluster=self.cluster, taskDefinition=self.define(STAY), containerInstances=[missing])
         self.assertEqual(reply["failures"], [{"arn": missing, "reason": "MISSING"}])
+        self.service("large", self.define({"command": STAY, "memory": 4000}), desiredCount=1)
+        self.wait(lambda: f"(service large) was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance {self.arn[-32:]}) "
+                          "has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide." in
+                  [e["message"] for e in self.ecs.describe_services(cluster=self.cluster, services=["large"])["services"][0]["events"]])
         empty = self.ecs.create_cluster(clusterName="empty-" + self.word)["cluster"]["clusterName"]
         with self.assertRaisesRegex(self.ecs.exceptions.InvalidParameterException, "No Container Instances were found in your cluster."):
             self.ecs.run_task(cluster=empty, taskDefinition=self.define(STAY), launchType="EC2")
@@ -353,6 +358,9 @@ class ContainerInstances(Either, Joined):
         task = self.until(arn, "STOPPED")
         self.assertEqual(task["stopCode"], "TaskFailedToStart")
         self.assertRegex(task["stoppedReason"], "^CannotPullContainerError: ")
+        push(self.registry, busybox(), "bare", Cmd=[])
+        task = self.until(self.launch({"image": self.image + ":bare"}), "STOPPED")
+        self.assertEqual((task["stopCode"], task["stoppedReason"]), ("TaskFailedToStart", "CannotCreateContainerError: no command specified for container 'c'"))
         arn = self.launch("exit 3")
         task = self.until(arn, "STOPPED")
         self.assertEqual((task["stopCode"], task["stoppedReason"], task["containers"][0]["exitCode"]),

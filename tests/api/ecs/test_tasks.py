@@ -8,6 +8,7 @@ import urllib.request
 import uuid
 
 from aws import client
+from busybox import busybox, push
 from tasks import ACCOUNT, TaskCase, allow, role
 
 SERVE = "trap 'exit 143' TERM; mkdir -p /tmp/www && echo hello > /tmp/www/index.html && httpd -p 80 -h /tmp/www; while true; do sleep 0.1; done"
@@ -346,6 +347,12 @@ class Failures(TaskCase):
     def test_image_that_is_not_there(self):
         self.fails({"image": self.image + ":missing"}, f"^CannotPullContainerError: .*failed to resolve ref {re.escape(self.image)}:missing.*not found")
         self.fails({"image": self.image + "x"}, "^CannotPullContainerError: ")
+
+    def test_nothing_to_start(self):
+        """Neither the definition nor the image says what."""
+        push(self.registry, busybox(), "bare", Cmd=[])
+        task = self.until(self.run_task({"image": self.image + ":bare"}), "STOPPED")
+        self.assertEqual((task["stopCode"], task["stoppedReason"]), ("TaskFailedToStart", "CannotCreateContainerError: no command specified for container 'c'"))
 
     def test_role_that_may_not_pull(self):
         none = role("none-" + self.word, "ecs-tasks.amazonaws.com", allow("logs:*"))

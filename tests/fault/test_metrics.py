@@ -145,6 +145,9 @@ class Metrics(Tasked):
         self.until_true(lambda: self.ec2.describe_volumes(VolumeIds=[fast])["Volumes"][0]["State"] == "available")
         self.ec2.attach_volume(VolumeId=fast, InstanceId=one, Device="/dev/sdf")
         self.expect("AWS/EBS", [n for n in VOLUMES if "Stalled" not in n[0]] + PROVISIONED, VolumeId=fast)  # nobody touches it
+        reserved = self.ec2.create_capacity_reservation(InstanceType="t3.nano", InstancePlatform="Linux/UNIX", AvailabilityZone=zone, InstanceCount=1)
+        self.expect("AWS/EC2CapacityReservations", table("Count: UsedInstanceCount AvailableInstanceCount TotalInstanceCount\nPercent: InstanceUtilization"),
+                    CapacityReservationId=reserved["CapacityReservation"]["CapacityReservationId"])
         self.expect("AWS/Usage", table("None: ResourceCount"), Service="EC2", Resource="vCPU", Type="Resource", Class="Standard/OnDemand")
 
     def gateway(self):
@@ -263,10 +266,18 @@ class Metrics(Tasked):
         check = dns.create_health_check(CallerReference="c", HealthCheckConfig={"Type": "TCP", "IPAddress": "127.79.255.2", "Port": 9, "RequestInterval": 10})["HealthCheck"]["Id"]
         self.expect("AWS/Route53", table("None: HealthCheckStatus\nPercent: HealthCheckPercentageHealthy"), HealthCheckId=check)
 
+    def resolver(self):
+        api = self.cloud.client("route53resolver")
+        subnets = self.ec2.describe_subnets()["Subnets"][:2]
+        (group,) = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [subnets[0]["VpcId"]]}])["SecurityGroups"]
+        made = api.create_resolver_endpoint(CreatorRequestId="r", Direction="INBOUND", SecurityGroupIds=[group["GroupId"]],
+                                            IpAddresses=[{"SubnetId": s["SubnetId"]} for s in subnets])["ResolverEndpoint"]["Id"]
+        self.expect("AWS/Route53Resolver", table("Count: EndpointHealthyENICount EndpointUnhealthyENICount"), EndpointId=made)
+
     def test_all_that_is_there(self):
         self.start = self.now() - datetime.timedelta(minutes=1)
         self.start -= datetime.timedelta(minutes=self.start.minute % 5, seconds=self.start.second, microseconds=self.start.microsecond)
-        for make in (self.instance, self.gateway, self.group, self.service, self.function, self.bucket, self.names):
+        for make in (self.instance, self.gateway, self.group, self.service, self.function, self.bucket, self.names, self.resolver):
             make()
         self.expect("AWS/Usage", table("None: CallCount"), Service="S3", Resource="PutObject", Type="API", Class="None")
         for _ in range(30):

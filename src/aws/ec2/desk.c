@@ -68,7 +68,7 @@ static void round_of_steps(void *ctx)
 	capacity_counted(d);
 	for (size_t k = 0; k < n; k++)
 		if (!due[k]->busy && !due[k]->dirty && !due[k]->waiting && !due[k]->machine && !due[k]->timer &&
-		    !due[k]->event_timer && !due[k]->memory_mib)
+		    !due[k]->event_timer && !due[k]->memory_mib && !due[k]->counted)
 			item_free(due[k]);
 	arena_reset(&d->arena);
 }

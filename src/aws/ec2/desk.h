@@ -36,6 +36,7 @@ struct desk_item {
 	int launch_error;    /* instances: why what was prepared does not run; volumes: why there is no file; 0: nothing */
 	bool held;           /* instances: the machine is prepared and runs when its disks are made */
 	bool awaits_ports;   /* instances: the machine is prepared and gets its ports when all have come */
+	bool counted;        /* a reservation in force: it is kept for the sampler */
 	uint64_t memory_mib; /* what an instance that is to run, or a reservation's free places take of this machine */
 	uint32_t vcpus;
 	int64_t tried_ms;                       /* spot requests: when their launch was asked for last; 0: not yet */

@@ -168,11 +168,12 @@ void reservation_step(struct desk_item *i, const struct ec2_scope *s)
 {
 	struct ec2_capacity_reservation r;
 	i->memory_mib = i->vcpus = 0;
+	i->counted = false;
 	loop_remove_timer(i->desk->cloud->loop, i->timer);
 	i->timer = NULL;
 	if (!ec2_find(s, &ec2_kind_reservation, i->id, &r))
 		return;
-	bool active = str_is(r.state, "active");
+	bool active = i->counted = str_is(r.state, "active");
 	const struct instance_type *type = instance_type_find(r.instance_type);
 	if (active && type) {
 		i->memory_mib = (uint64_t)r.available_instance_count.v * type->memory_mib;

@@ -7,6 +7,7 @@
 #include "aws/ec2/interface.h"
 #include "aws/ec2/nat_usage.h"
 #include "aws/ec2/quota.h"
+#include "aws/ec2/reservation.h"
 #include "aws/ec2/volume_speed.h"
 #include "base/clock.h"
 #include "engine/metrics/metrics.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, CHECK_S = 60, CREDITS_S = 300 };
+enum { EVERY_US = 60 * 1000000, BEHIND_US = 1000000, CHECK_S = 60, CREDITS_S = 300, PLACES_S = 300 };
 
 struct last_disk {
 	struct machine_disk_use use;
@@ -357,6 +358,23 @@ static void look_at(struct sampler *s, struct store_txn *t, struct arena *a, str
 	put_metadata(&r, i);
 }
 
+static void count_places(struct sampler *s, struct store_txn *t, struct arena *a, const struct desk_item *i)
+{
+	struct ec2_scope scope = {.txn = t, .arena = a, .account = i->account, .region = i->region};
+	struct ec2_capacity_reservation of;
+	if (!ec2_find(&scope, &ec2_kind_reservation, i->id, &of) || !str_is(of.state, "active"))
+		return;
+	double total = (double)of.total_instance_count.v, used = total - (double)of.available_instance_count.v;
+	struct record r = {.metrics = s->desk->cloud->metrics,
+	                   .metric = {.account = i->account, .region = i->region, .space = S("AWS/EC2CapacityReservations")},
+	                   .instance = {S("CapacityReservationId"), i->id},
+	                   .now_ms = clock_wall_ms()};
+	put(&r, "UsedInstanceCount", "Count", PLACES_S, used);
+	put(&r, "AvailableInstanceCount", "Count", PLACES_S, total - used);
+	put(&r, "TotalInstanceCount", "Count", PLACES_S, total);
+	put(&r, "InstanceUtilization", "Percent", PLACES_S, total > 0 ? 100 * used / total : 0);
+}
+
 static void forget(struct sampler *s, bool all)
 {
 	struct map kept = {0};
@@ -389,6 +407,8 @@ static void look_at_all(void *ctx)
 		struct desk_item *i = value;
 		if (i->kind == &ec2_kind_instance && i->machine && i->running)
 			look_at(s, t, &a, i);
+		else if (i->kind == &ec2_kind_reservation)
+			count_places(s, t, &a, i);
 	}
 	s->warming = (struct warming_list){0};
 	put_used(s);

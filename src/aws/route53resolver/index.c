@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS = 5, ATTACH_AGAIN_US = 1000 * 1000, COUNT_US = 500 * 1000, MINUTE_S = 60 };
+enum { PARTS = 5, ATTACH_AGAIN_US = 1000 * 1000, COUNT_US = 500 * 1000, LOOK_US = 60 * 1000 * 1000, MINUTE_S = 60 };
 
 struct rule {
 	uint8_t domain[DNS_NAME_MAX];
@@ -52,7 +52,7 @@ struct resolver_state {
 	struct map rules, endpoints, associations; /* by id; ids are unique in the cloud */
 	struct map vpcs, silent;                   /* by the VPC's id; silent: no names of addresses */
 	struct map doors;                          /* interface -> its endpoint */
-	struct loop_timer *counting;
+	struct loop_timer *counting, *looking;
 };
 
 static char *copy(struct str text)
@@ -113,10 +113,40 @@ static void hand_over(struct resolver_state *s, struct endpoint *e)
 	                              S("Count"),
 	                              &by,
 	                              1};
+	struct metric all = metric; /* of all accounts that share rules: there is one */
 	const struct metric_value value = {1, (double)e->queries};
+	all.name = S("OutboundQueryAggregateVolume");
 	if (e->queries && s->cloud->metrics)
 		metrics_put_values(s->cloud->metrics, &metric, clock_wall_ms(), MINUTE_S, &value, 1);
+	if (e->queries && s->cloud->metrics && !e->inbound)
+		metrics_put_values(s->cloud->metrics, &all, clock_wall_ms(), MINUTE_S, &value, 1);
 	e->queries = 0;
+}
+
+static void put_count(struct resolver_state *s, const struct endpoint *e, struct str name, unsigned n)
+{
+	const struct metric_dimension by = {S("EndpointId"), str_from(e->id)};
+	const struct metric metric = {
+	        str_from(e->account), str_from(e->region), S("AWS/Route53Resolver"), name, S("Count"), &by, 1};
+	metrics_add(s->cloud->metrics, &metric, n);
+}
+
+/* Which of its addresses answer, by the minute. */
+static void look_at_doors(void *ctx)
+{
+	struct resolver_state *s = ctx;
+	size_t at = 0;
+	struct str id;
+	void *endpoint;
+	s->looking = loop_add_clock_timer(s->cloud->loop, LOOK_US, look_at_doors, s);
+	while (s->cloud->metrics && map_next(&s->endpoints, &at, &id, &endpoint)) {
+		const struct endpoint *e = endpoint;
+		unsigned open = 0;
+		for (unsigned i = 0; i < e->door_count; i++)
+			open += e->open[i];
+		put_count(s, e, S("EndpointHealthyENICount"), open);
+		put_count(s, e, S("EndpointUnhealthyENICount"), e->door_count - open);
+	}
 }
 
 static void hand_over_all(void *ctx)
@@ -370,6 +400,7 @@ struct resolver_state *resolver_index_open(struct cloud *cloud)
 	store_abort(t);
 	s->watch = store_watch(cloud->store, under, end, store_revision(cloud->store), changed, s);
 	ec2_watch_ports(cloud, port_came, s);
+	s->looking = loop_add_clock_timer(cloud->loop, LOOK_US, look_at_doors, s);
 	return s;
 }
 
@@ -383,6 +414,7 @@ void resolver_index_close(struct resolver_state *s)
 	ec2_unwatch_ports(s->cloud, port_came, s);
 	store_unwatch(s->watch);
 	loop_remove_timer(s->cloud->loop, s->counting);
+	loop_remove_timer(s->cloud->loop, s->looking);
 	while (map_next(&s->rules, &at, &key, &value))
 		rule_free(value);
 	for (at = 0; map_next(&s->associations, &at, &key, &value);)

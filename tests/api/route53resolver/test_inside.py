@@ -129,6 +129,7 @@ class Inside(TaskCase):
         # both addresses of the endpoint ask, in turn
         self.wait(lambda: set(self.asked(*[f"who.{corp}"] * 12)) == {"0 " + a for a in sources})
         self.wait(lambda: self.volume("OutboundQueryVolume", "OUTBOUND") >= 18)
+        self.wait(lambda: self.volume("OutboundQueryAggregateVolume", "OUTBOUND") >= 18)
 
     def test_targets_are_tried_in_turn(self):
         server, domain = self.server(), f"turn{self.word}.test"

@@ -111,6 +111,7 @@ struct store {
 	struct loop_fd *wake_watch;
 
 	struct store_txn *committed, **committed_last; /* in this round of the loop */
+	size_t pending;                                /* committed, and done not called */
 
 	struct list watches;
 	bool delivering, dead_watches;

@@ -42,6 +42,7 @@ static void store_deliver(void *ctx, uint32_t events)
 	(void)ignored;
 	for (struct store_txn *t = store_take_finished(s), *next; t; t = next) {
 		next = t->next; /* done() ends the arena that t lies in */
+		s->pending--;
 		if (t->changed) {
 			s->revision = t->revision;
 			watch_deliver(s, t);
@@ -54,6 +55,7 @@ void store_submit(struct store_txn *t)
 {
 	struct store *s = t->store;
 	t->next = NULL;
+	s->pending++;
 	*s->committed_last = t;
 	s->committed_last = &t->next;
 }
@@ -117,6 +119,7 @@ static void drop_finished(struct store *s)
 {
 	for (struct store_txn *t = store_take_finished(s), *next; t; t = next) {
 		next = t->next;
+		s->pending--;
 		if (t->kind != TXN_WRITES)
 			lease_txn_free(t->ctx);
 	}
@@ -144,4 +147,9 @@ void store_close(struct store *s)
 uint64_t store_revision(const struct store *s)
 {
 	return s->revision;
+}
+
+size_t store_pending(const struct store *s)
+{
+	return s->pending;
 }

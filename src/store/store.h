@@ -36,6 +36,8 @@ void store_settle(struct store *s);
 void store_close(struct store *s);
 /* The newest committed revision; the first commit makes 1. */
 uint64_t store_revision(const struct store *s);
+/* Commits whose done has not come yet. */
+size_t store_pending(const struct store *s);
 
 struct store_value {
 	struct str value;           /* valid until the transaction ends */

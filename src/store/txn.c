@@ -292,10 +292,12 @@ void store_commit(struct store_txn *t, store_done *done, void *ctx)
 	txn_release(t);
 	t->done = done;
 	t->ctx = ctx;
-	if (t->result)
+	if (t->result) {
+		t->store->pending++;
 		store_finish(t->store, t, t);
-	else if (dirty)
+	} else if (dirty) {
 		store_submit(t);
-	else
+	} else {
 		done(ctx, 0, t->store->revision);
+	}
 }

@@ -1,5 +1,7 @@
 #include "ec2_world.h"
 
+#include "turn.h"
+
 #include "aws/ec2/event.h"
 #include "aws/ec2/event_window.h"
 #include "aws/ec2/metadata_find.h"
@@ -416,7 +418,7 @@ void close_cloud(void)
 	struct cloud *c = &w.cloud;
 	/* what was begun comes to its end: a thread's work, a commit */
 	for (int i = 0; i < 20; i++)
-		loop_turn(c->loop, 5000);
+		cloud_turn(c);
 	store_settle(c->store);
 	for (unsigned i = 0; cloud_services[i]; i++)
 		if (cloud_services[i]->stop)
@@ -434,7 +436,7 @@ void close_cloud(void)
 void settle(void)
 {
 	for (int i = 0; i < 200; i++) {
-		loop_turn(w.cloud.loop, 500);
+		cloud_turn(&w.cloud);
 		while (work_pending(w.cloud.work))
 			loop_turn(w.cloud.loop, 1000);
 	}

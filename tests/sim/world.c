@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include "turn.h"
+
 #include "aws/iam/iam.h"
 #include "base/clock.h"
 #include "base/rand.h"
@@ -125,7 +127,7 @@ void world_move_clock(int64_t ms)
 void world_turns(int n)
 {
 	for (int i = 0; i < n; i++)
-		loop_turn(world.cloud.loop, 200);
+		cloud_turn(&world.cloud);
 }
 
 /* --- asking */

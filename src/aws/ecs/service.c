@@ -438,7 +438,7 @@ static const struct service_op ops[] = {
         OP(ecs, update_container_instances_state, UpdateContainerInstancesState,
            .resource = about_update_container_instances_state),
         OP(ecs, update_service, UpdateService, .resource = about_update_service,
-           .missing = "TLS and access logs of Service Connect, capacity provider strategies"),
+           .missing = "TLS and access logs of Service Connect"),
         OP(ecs, update_service_primary_task_set, UpdateServicePrimaryTaskSet, .resource = about_update_service_primary_task_set,
            .missing = EXTERNAL_ONLY),
         OP(ecs, update_task_protection, UpdateTaskProtection, .resource = about_update_task_protection),

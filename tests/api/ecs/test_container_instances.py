@@ -226,6 +226,7 @@ class ContainerInstances(Either, Joined):
         self.assertEqual(attributes["ecs.subnet-id"], self.subnet["SubnetId"])
         self.assertIn("com.amazonaws.ecs.capability.logging-driver.awslogs", attributes)
         self.assertEqual(self.ecs.describe_clusters(clusters=[self.cluster])["clusters"][0]["registeredContainerInstancesCount"], 1)
+        self.wait(lambda: not self.ecs.list_services(cluster=self.cluster)["serviceArns"])  # of other tests, on their way
         self.assertAwsError("ClusterContainsContainerInstancesException", self.ecs.delete_cluster, cluster=self.cluster)
 
     def test_health(self):

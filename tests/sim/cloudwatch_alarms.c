@@ -212,6 +212,23 @@ static void history_keeps_its_order(void **state)
 	assert_first_in_history("TimestampDescending", "Alarm updated from ALARM to OK");
 }
 
+/* A minute begins, and with it a look that would end the state, before what was set by hand was acted on. */
+static void what_is_set_is_done(void **state)
+{
+	(void)state;
+	put_alarm(1, "missing");
+	pass(MINUTE);
+	for (unsigned i = 1; i <= 5; i++) {
+		ask("SetAlarmState", &(struct cloudwatch_set_alarm_state_input){
+		                             .alarm_name = S("a"), .state_value = S("ALARM"), .state_reason = S("a try")});
+		world_move_clock(MINUTE);
+		for (int k = 0; k < PATIENCE && w.first < i; k++)
+			loop_turn(world.cloud.loop, 1000);
+		assert_int_equal(w.first, i);
+		assert_state("INSUFFICIENT_DATA");
+	}
+}
+
 static uint32_t points(int64_t from_ms, int64_t period_s)
 {
 	struct str average = S("Average");
@@ -270,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(changes_when_it_must, set_up, tear_down),
 	                                   cmocka_unit_test_setup_teardown(history_keeps_its_order, set_up, tear_down),
+	                                   cmocka_unit_test_setup_teardown(what_is_set_is_done, set_up, tear_down),
 	                                   cmocka_unit_test_setup_teardown(old_goes, set_up, tear_down)};
 	return cmocka_run_group_tests_name("cloudwatch alarms", tests, NULL, NULL);
 }

@@ -319,7 +319,9 @@ static bool look_at(struct alarm_watch *w, struct watched *i)
 {
 	int64_t now = clock_wall_ms(), every = i->record.metric && alarm_period_s(i->record.metric) >= 60 ? MINUTE_MS : TICK_MS;
 	int64_t at = i->record.metric ? now - now % every : now;
-	if (i->looked == at) {
+	/* What a state that was set by hand is to do is begun before a look may end that state. */
+	bool first = i->record.due.v && !i->acting && !alarm_suppressed(&i->record);
+	if (i->looked == at || first) {
 		act(i, now);
 		return false;
 	}

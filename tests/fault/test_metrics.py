@@ -66,7 +66,7 @@ CONTAINERS = table("""
 SERVICES = table("Count: DesiredTaskCount RunningTaskCount PendingTaskCount DeploymentCount TaskSetCount")
 CLUSTERS = table("Count: TaskCount ServiceCount")
 BALANCERS = table("""
-    Count: RequestCount NewConnectionCount ConsumedLCUs RuleEvaluations HTTPCode_Target_2XX_Count HTTPCode_Target_4XX_Count HTTPCode_ELB_4XX_Count HTTP_Fixed_Response_Count
+    Count: RequestCount NewConnectionCount ConsumedLCUs HTTPCode_Target_2XX_Count HTTPCode_Target_4XX_Count HTTPCode_ELB_4XX_Count HTTP_Fixed_Response_Count
     Bytes: ProcessedBytes
     Seconds: TargetResponseTime""")
 TARGETS = table("""
@@ -171,23 +171,13 @@ class Metrics(Tasked):
         subnets = self.ec2.describe_subnets()["Subnets"][:2]
         vpc, zone = subnets[0]["VpcId"], subnets[0]["AvailabilityZone"]
         (group,) = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
-        self.ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpProtocol="tcp", FromPort=80, ToPort=443, CidrIp="0.0.0.0/0")
+        self.ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0")
         balancer = elb.create_load_balancer(Name="web", Subnets=[s["SubnetId"] for s in subnets])["LoadBalancers"][0]["LoadBalancerArn"]
         targets = elb.create_target_group(Name="web", Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2,
                                           HealthyThresholdCount=2)["TargetGroups"][0]["TargetGroupArn"]
         listener = elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": targets}])
         elb.create_rule(ListenerArn=listener["Listeners"][0]["ListenerArn"], Priority=1, Conditions=[{"Field": "path-pattern", "Values": ["/no"]}],
                         Actions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "403"}}])
-        # its targets are asked for TLS, which they do not speak: none is healthy, so all are asked
-        plain = elb.create_target_group(Name="sealed", Protocol="HTTPS", HealthCheckProtocol="HTTPS", Port=80, VpcId=vpc, TargetType="ip", HealthCheckIntervalSeconds=5,
-                                        HealthCheckTimeoutSeconds=2)["TargetGroups"][0]["TargetGroupArn"]
-        elb.create_rule(ListenerArn=listener["Listeners"][0]["ListenerArn"], Priority=2, Conditions=[{"Field": "path-pattern", "Values": ["/sealed"]}],
-                        Actions=[{"Type": "forward", "TargetGroupArn": plain}])
-        acm = self.cloud.client("acm")
-        certificate = acm.request_certificate(DomainName="web.localhost")["CertificateArn"]
-        self.until_true(lambda: acm.describe_certificate(CertificateArn=certificate)["Certificate"]["Status"] == "ISSUED")
-        elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": certificate}],
-                            DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}])
         self.ecs.create_cluster(clusterName="seen", settings=[{"name": "containerInsights", "value": "enhanced"}])
         self.ecs.create_cluster(clusterName="plain", settings=[{"name": "containerInsights", "value": "enabled"}])
         self.define("web", SERVE, portMappings=[{"containerPort": 80}], healthCheck={"command": ["CMD-SHELL", "true"], "interval": 5})
@@ -197,8 +187,6 @@ class Metrics(Tasked):
             made = self.ecs.run_task(cluster=cluster, taskDefinition="t", launchType="FARGATE", networkConfiguration=self.network)
             self.assertEqual(made["failures"], [])
         self.until_true(lambda: [d["TargetHealth"]["State"] for d in elb.describe_target_health(TargetGroupArn=targets)["TargetHealthDescriptions"]] == ["healthy"])
-        (target,) = elb.describe_target_health(TargetGroupArn=targets)["TargetHealthDescriptions"]
-        elb.register_targets(TargetGroupArn=plain, Targets=[{"Id": target["Target"]["Id"], "Port": 80}])
         words, paths = "/".join(balancer.split("/")[-3:]), targets.split(":")[-1]
         (node, *_) = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]
         self.node = node["Association"]["PublicIp"]
@@ -212,18 +200,13 @@ class Metrics(Tasked):
         self.expect("ECS/ContainerInsights", TASKS + CLUSTERS[:1], ClusterName="plain")
         self.expect("ECS/ContainerInsights", TASKS, ClusterName="plain", TaskDefinitionFamily="t")
         for by in ({}, {"AvailabilityZone": node["AvailabilityZone"]}):
-            names = BALANCERS if not by else [n for n in BALANCERS if n[0] not in ("ConsumedLCUs", "RuleEvaluations")]
+            names = BALANCERS if not by else [n for n in BALANCERS if n[0] != "ConsumedLCUs"]
             self.expect("AWS/ApplicationELB", names, LoadBalancer=words, **by)
             self.expect("AWS/ApplicationELB", [n for n in TARGETS if not by or "Host" not in n[0]], LoadBalancer=words, TargetGroup=paths, **by)
-            self.expect("AWS/ApplicationELB", table("Count: ClientTLSNegotiationErrorCount TargetTLSNegotiationErrorCount"), LoadBalancer=words, **by)
-            self.expect("AWS/ApplicationELB", table("Count: TargetTLSNegotiationErrorCount UnhealthyRoutingRequestCount"), LoadBalancer=words,
-                        TargetGroup=plain.split(":")[-1], **by)
-            self.expect("AWS/ApplicationELB", table("Count: HealthyStateDNS UnhealthyStateDNS HealthyStateRouting UnhealthyStateRouting"), LoadBalancer=words,
-                        TargetGroup=paths, **by)
         self.expect("AWS/ApplicationELB", table("Count: HealthyHostCount UnHealthyHostCount"), LoadBalancer=words, TargetGroup=paths, AvailabilityZone=zone)
 
     def ask_the_balancer(self):
-        for path in ("/", "/nothing", "/no", "/sealed"):
+        for path in ("/", "/nothing", "/no"):
             try:
                 urllib.request.urlopen(f"http://{self.node}{path}", timeout=20).read()
             except OSError:
@@ -231,9 +214,6 @@ class Metrics(Tasked):
         with socket.create_connection((self.node, 80), timeout=20) as odd:
             odd.sendall(b"this is not HTTP\r\n\r\n")
             odd.recv(1000)
-        with socket.create_connection((self.node, 443), timeout=20) as plain:
-            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            plain.recv(1000)
 
     def function(self):
         made = Functions(self.cloud)

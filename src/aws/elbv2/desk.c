@@ -288,15 +288,6 @@ static void on_access(void *ctx, const char *balancer, const char *node, const s
 		elb_log_request(i, n, l);
 }
 
-static void on_unsealed(void *ctx, const char *balancer, const char *node, const char *group)
-{
-	struct elb_desk *d = ctx;
-	struct elb_item *i = map_get(&d->by_id, str_from(balancer));
-	struct elb_item_node *n = i ? elb_item_node(i, node) : NULL;
-	if (n)
-		elb_metrics_unsealed(i, n, group);
-}
-
 static void on_check(void *ctx, const char *balancer, const char *node, const char *group, const char *target,
                      const struct lb_check *check)
 {
@@ -312,7 +303,6 @@ static const struct lb_events events = {.node = on_node,
                                         .counters = on_counters,
                                         .flows = on_flows,
                                         .connection = on_connection,
-                                        .unsealed = on_unsealed,
                                         .access = on_access,
                                         .check = on_check};
 

@@ -72,7 +72,6 @@ struct elb_seen_group {
 	bool cross_zone, grpc, function, multi; /* multi: of functions, which hear all values of a header */
 	struct elb_seen_target *targets;
 	size_t target_count;
-	unsigned healthy_min, healthy_min_percent; /* fewer healthy ones, and requests go to all */
 };
 
 struct elb_seen_listener {
@@ -97,7 +96,6 @@ struct elb_item {
 	char id[LB_ID_MAX];                      /* the engine's: "app-50dc6c495c0c9188"; "": nothing was put yet */
 	struct str path;                         /* "app/web/50dc6c495c0c9188" */
 	uint64_t used_connections, used_bytes;   /* of the minute under way */
-	uint64_t used_evaluations;               /* of rules, beyond the first ten of a request */
 	struct elb_carried used[ELB_FLOW_KINDS]; /* the same of network balancers */
 	struct map counted;                      /* by node and group: struct lb_group_counters, as they said last */
 	struct str dns_name, zone_id, vpc;       /* dns_name: in lower case */
@@ -179,8 +177,6 @@ struct elb_function_count {
 	uint64_t bytes;
 };
 void elb_metrics_function(struct elb_item *i, const struct elb_item_node *n, const char *group, const struct elb_function_count *c);
-/* TLS with a client (group NULL) or with a target failed. */
-void elb_metrics_unsealed(struct elb_item *i, const struct elb_item_node *n, const char *group);
 void elb_metrics_begin(struct elb_desk *d);
 void elb_metrics_forget(struct elb_item *i);
 

@@ -315,8 +315,6 @@ static void remember(struct elb_item *i, const struct lb_balancer *b)
 		struct elb_seen_group *to = &i->groups[k];
 		to->arn = arena_dupz(a, str_from(g->name));
 		to->cross_zone = g->cross_zone;
-		to->healthy_min = g->healthy_min_count ? g->healthy_min_count : 1;
-		to->healthy_min_percent = g->healthy_min_percent;
 		to->function = g->function;
 		to->grpc = g->version == LB_GRPC;
 		to->multi = g->function && g->multi_values;

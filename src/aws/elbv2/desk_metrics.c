@@ -56,7 +56,7 @@ void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct 
 		elb_flows_count(i, n, now);
 		return;
 	}
-	if (now->connections < was->connections || now->bytes_in < was->bytes_in || now->evaluations < was->evaluations)
+	if (now->connections < was->connections || now->bytes_in < was->bytes_in)
 		was = &zero; /* its program began anew */
 	if (known && i->desk->cloud->metrics) {
 		const struct metric_set active = metric_sample((double)now->active_connections);
@@ -74,31 +74,27 @@ void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct 
 		count(&p, "HTTPCode_ELB_504_Count", "Count", now->elb_504, was->elb_504);
 		count(&p, "HTTP_Redirect_Count", "Count", now->redirects, was->redirects);
 		count(&p, "HTTP_Fixed_Response_Count", "Count", now->fixed_responses, was->fixed_responses);
-		const struct elb_place whole = {.item = i};
-		count(&whole, "RuleEvaluations", "Count", now->evaluations, was->evaluations);
 	}
 	if (known) {
 		i->used_connections += now->connections - was->connections;
 		i->used_bytes += now->bytes_in + now->bytes_out - was->bytes_in - was->bytes_out;
-		i->used_evaluations += now->paid_evaluations - was->paid_evaluations;
 	}
 	n->counted = *now;
 	n->counts = true;
 }
 
-/* Capacity units of the last minute: of what is used most. */
+/* Capacity units of the last minute, as AWS counts them but for rule evaluations: of what is used most. */
 static void count_units(struct elb_item *i)
 {
 	uint64_t active = 0;
 	for (unsigned k = 0; k < i->node_count; k++)
 		active += i->nodes[k].counted.active_connections;
 	double units = (double)i->used_connections / 60 / 25, open = (double)active / 3000,
-	       carried = (double)i->used_bytes * 60 / 1e9, ruled = (double)i->used_evaluations / 60 / 1000;
+	       carried = (double)i->used_bytes * 60 / 1e9;
 	units = open > units ? open : units;
 	units = carried > units ? carried : units;
-	units = ruled > units ? ruled : units;
 	units = i->network ? elb_flows_units(i) : units;
-	i->used_connections = i->used_bytes = i->used_evaluations = 0;
+	i->used_connections = i->used_bytes = 0;
 	if (units <= 0)
 		return;
 	const struct metric_set set = metric_sample(units);
@@ -114,25 +110,6 @@ static struct str group_path(struct str arn)
 {
 	ptrdiff_t at = str_find(arn, S("targetgroup/"));
 	return at < 0 ? arn : str_from_at(arn, (size_t)at);
-}
-
-enum zone_states { STATE_DNS = 1, STATE_ROUTING = 2 };
-
-/* What a group's health is to one zone: has it what its name needs to be answered, and what requests need to go to healthy targets
- * alone? */
-static unsigned zone_states(const struct elb_item *i, const struct elb_seen_group *g, const char *zone)
-{
-	unsigned healthy = 0, all = 0;
-	for (size_t t = 0; t < g->target_count; t++) {
-		const struct elb_seen_target *target = &g->targets[t];
-		struct lb_target_health why;
-		if (!g->cross_zone && strcmp(target->zone, "all") != 0 && strcmp(target->zone, zone) != 0)
-			continue;
-		all++;
-		healthy += elb_item_health(i, g, target, &why) == LB_HEALTHY;
-	}
-	return (healthy ? STATE_DNS : 0) |
-	       (healthy >= g->healthy_min && healthy * 100 >= all * g->healthy_min_percent && healthy ? STATE_ROUTING : 0);
 }
 
 void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *group, const struct lb_group_counters *now)
@@ -173,9 +150,6 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 		if (responses)
 			elb_metric_put(p, "TargetResponseTime", "Seconds", &times);
 	}
-	for (size_t k = 0; known && !i->network && k < i->group_count; k++)
-		if (strcmp(i->groups[k].arn, group) == 0 && !(zone_states(i, &i->groups[k], n->zone) & STATE_ROUTING))
-			count(&places[1], "UnhealthyRoutingRequestCount", "Count", now->requests, was->requests);
 	/* shared among all that take requests */
 	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < i->group_count; k++) {
 		const struct elb_seen_group *g = &i->groups[k];
@@ -204,44 +178,7 @@ void elb_metrics_function(struct elb_item *i, const struct elb_item_node *n, con
 	count(&both, name, "Count", 1, 0);
 }
 
-void elb_metrics_unsealed(struct elb_item *i, const struct elb_item_node *n, const char *group)
-{
-	struct elb_place p = {.item = i, .zone = n->zone};
-	if (!i->desk->cloud->metrics)
-		return;
-	count(&p, group ? "TargetTLSNegotiationErrorCount" : "ClientTLSNegotiationErrorCount", "Count", 1, 0);
-	p.group = group ? group_path(str_from(group)) : STR_NONE;
-	if (group)
-		count(&p, "TargetTLSNegotiationErrorCount", "Count", 1, 0);
-}
-
 /* --- health, once a minute */
-
-static void count_zones(const struct elb_item *i, const struct elb_seen_group *g)
-{
-	static const struct {
-		unsigned state;
-		const char *met, *missed;
-	} names[] = {{STATE_DNS, "HealthyStateDNS", "UnhealthyStateDNS"},
-	             {STATE_ROUTING, "HealthyStateRouting", "UnhealthyStateRouting"}};
-	struct elb_place p = {.item = i, .group = group_path(str_from(g->arn))};
-	unsigned met[2] = {0}, states;
-	if (!g->target_count)
-		return;
-	for (unsigned n = 0; n <= i->node_count; n++) {
-		bool sum = n == i->node_count;
-		states = sum ? 0 : zone_states(i, g, i->nodes[n].zone);
-		p.zone = sum ? NULL : i->nodes[n].zone;
-		p.zone_alone = !sum;
-		for (unsigned k = 0; k < 2; k++) {
-			unsigned well = sum ? met[k] : (states & names[k].state) != 0;
-			const struct metric_set good = metric_sample(well), bad = metric_sample((sum ? i->node_count : 1) - well);
-			met[k] += well;
-			elb_metric_put(&p, names[k].met, "Count", &good);
-			elb_metric_put(&p, names[k].missed, "Count", &bad);
-		}
-	}
-}
 
 /* zone NULL: of all targets. */
 static void count_hosts(const struct elb_item *i, const struct elb_seen_group *g, const char *zone)
@@ -277,7 +214,6 @@ static void minute(void *ctx)
 		count_units(i);
 		for (size_t k = 0; k < i->group_count; k++) {
 			count_hosts(i, &i->groups[k], NULL);
-			count_zones(i, &i->groups[k]);
 			for (unsigned n = 0; n < i->node_count; n++)
 				count_hosts(i, &i->groups[k], i->nodes[n].zone);
 		}

@@ -476,18 +476,6 @@ local function sum(list, names, add)
   return add
 end
 
--- How many rules requests were held against, and how many of them beyond the first ten of each.
-local function evaluations()
-  local all, paid = 0, 0
-  local rules = core.backends.rules
-  for rule, entry in pairs(rules and rules.stktable:dump() or {}) do
-    local n = tonumber(rule) or 0
-    all = all + n * entry.http_req_cnt
-    paid = paid + math.max(0, n - 10) * entry.http_req_cnt
-  end
-  return all, paid
-end
-
 local function count()
   local served, lines = {}, {}
   local classes = {'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}
@@ -508,10 +496,9 @@ local function count()
   local own = {}
   for _, class in ipairs(classes) do own[class] = math.max(0, (f[class] or 0) - (served[class] or 0)) end
   local tls = sum(sealed, {'stot', 'bin', 'bout', 'scur'}, {})
-  local all, paid = evaluations()
-  lines[#lines + 1] = string.format('node %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d\n', f.req_tot or 0, f.stot or 0, f.bin or 0, f.bout or 0,
+  lines[#lines + 1] = string.format('node %d %d %d %d %d %d %d %d %d %d %d %d %d\n', f.req_tot or 0, f.stot or 0, f.bin or 0, f.bout or 0,
                                     f.scur or 0, f.dcon or 0, own.hrsp_2xx, own.hrsp_3xx, own.hrsp_4xx, own.hrsp_5xx,
-                                    tls.stot or 0, (tls.bin or 0) + (tls.bout or 0), tls.scur or 0, all, paid)
+                                    tls.stot or 0, (tls.bin or 0) + (tls.bout or 0), tls.scur or 0)
   return table.concat(lines)
 end
 

@@ -309,9 +309,7 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 	if (b->access_log)
 		lb_log_put(out);
 	else
-		buf_add_lit(
-		        out,
-		        "  error-log-format \"broken %ci %cp %fp %ST %f\"\n  log-format \"own %ST %b %[bc_err_str]\"\n  http-response set-log-level silent\n");
+		buf_add_lit(out, "  log-format \"own %ST\"\n  http-response set-log-level silent\n");
 	lb_guard_put(out, b);
 	lb_rules_put(out, b, l);
 	lb_headers_put_request(out, b, l);
@@ -436,9 +434,6 @@ static void put_stream(struct buf *out, const struct lb_balancer *b, size_t i, c
 	for (int six = from; six <= to; six++)
 		put_bind(out, b, l, i, six);
 	buf_printf(out, "  timeout client %us\n", or_default(l->idle_timeout_s, 350));
-	if (l->protocol == LB_TLS) /* of what failed alone */
-		buf_add_lit(out, "  log stdout len 1024 format raw local0\n  option dontlog-normal\n"
-		                 "  error-log-format \"client %[fc_err_str]\"\n  log-format \"target %b %[bc_err_str]\"\n");
 	put_shares(out, b, l, from);
 }
 
@@ -470,7 +465,6 @@ static void put_config(struct buf *out, const struct lb_balancer *b)
 		put_network(out, b);
 	} else {
 		put_defaults(out, b);
-		buf_add_lit(out, "backend rules from app\n  stick-table type integer size 1k store http_req_cnt\n");
 		for (size_t i = 0; i < b->listener_count; i++)
 			put_frontend(out, b, &b->listeners[i], i);
 	}

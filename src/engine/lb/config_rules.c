@@ -272,18 +272,6 @@ static void put_forward(struct buf *out, const struct lb_balancer *b, const stru
 	}
 }
 
-/* How many rules a request was held against, the default one not among them, is the key of what the agent reads (count()). */
-static void put_evaluations(struct buf *out, const struct lb_listener *l)
-{
-	size_t last = l->rule_count - 1;
-	if (!last)
-		return;
-	buf_printf(out,
-	           "  http-request track-sc0 var(txn.rule),add(1) table rules if !{ var(txn.rule) -m int %zu }\n"
-	           "  http-request track-sc0 int(%zu) table rules if { var(txn.rule) -m int %zu }\n",
-	           last, last, last);
-}
-
 void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
 {
 	char name[48];
@@ -298,7 +286,6 @@ void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_
 			buf_printf(out, " r%zu_%zu", i, k);
 		buf_add_char(out, '\n');
 	}
-	put_evaluations(out, l);
 	for (size_t i = 0; i < l->rule_count; i++) {
 		const struct lb_action *a = &l->rules[i].action;
 		if (a->kind != LB_FORWARD && !b->access_log)

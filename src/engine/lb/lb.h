@@ -245,7 +245,6 @@ struct lb_counters {
 	uint64_t active_connections;                                            /* now */
 	uint64_t elb_3xx, elb_4xx, elb_5xx, elb_500, elb_502, elb_503, elb_504; /* answered by the balancer itself */
 	uint64_t redirects, fixed_responses, rejected_connections;
-	uint64_t evaluations, paid_evaluations; /* of rules but the default ones; paid: beyond the first ten of a request */
 	uint64_t tls_connections, tls_bytes, tls_active; /* of network balancers: how much of it listeners of TLS have */
 };
 struct lb_group_counters {
@@ -270,8 +269,6 @@ struct lb_events {
 	 * whatever the method was. X-Lb-Function has a token of the function (lb_function_of()), X-Lb-Method the client's method;
 	 * without that it is a health check. NULL: closed at once. */
 	void (*connection)(void *ctx, const char *balancer, const char *node, int fd);
-	/* TLS was not agreed upon: with a client (group NULL), or with a target of the group. Soon after it was so. */
-	void (*unsealed)(void *ctx, const char *balancer, const char *node, const char *group);
 	/* Of each request and each broken connection, where access_log is on (lb_log.h); valid during the call. NULL: nobody wants
 	 * it. */
 	void (*access)(void *ctx, const char *balancer, const char *node, const struct lb_log *l);

@@ -25,10 +25,7 @@ struct lb_log {
 	struct str location;                      /* of a redirect */
 	struct str fault;                         /* of a function */
 	bool client_left;                         /* before there was an answer */
-	bool target_tls;                          /* TLS with the target failed */
 };
 
-/* Is HAProxy's text of a connection's error, plain or percent-encoded, about TLS? */
-bool lb_log_is_tls(struct str error);
 /* False: it is no such line. */
 bool lb_log_read(struct arena *a, struct str line, int64_t now_ms, struct lb_log *ret);

@@ -25,13 +25,8 @@ void lb_log_put(struct buf *out)
 	        "  log-format \"access %%f %%[var(txn.fixed)] %%[var(txn.first)] %%[var(txn.rule)] %%ci %%cp %%fp %%b %%s %%si %%sp "
 	        "%%TR %%Tw %%Tc %%Tr %%Td %%Ta %%Th %%[var(txn.begun)] %%ST %%[var(txn.answer)] %%U %%B %%ts %%HM %%HV "
 	        "%%[ssl_fc_cipher] %%[ssl_fc_protocol] %%[ssl_f_sha1,hex] %%[var(sess.tid)] %%[var(txn.fault),url_enc] "
-	        "%%[var(txn.number)] %%[bc_err_str,url_enc] %%[var(txn.asked_trace),url_enc] %%[var(txn.host),url_enc] %%[var(txn.agent),url_enc] "
+	        "%%[var(txn.number)] %%[var(txn.asked_trace),url_enc] %%[var(txn.host),url_enc] %%[var(txn.agent),url_enc] "
 	        "%%[var(txn.location),url_enc] %%[var(txn.url),url_enc]\"\n");
-}
-
-bool lb_log_is_tls(struct str error)
-{
-	return str_set(error) && str_find(error, S("SSL")) >= 0;
 }
 
 struct words {
@@ -145,9 +140,7 @@ bool lb_log_read(struct arena *a, struct str line, int64_t now_ms, struct lb_log
 	ret->certificate = word(&w);
 	ret->connection = word(&w);
 	ret->fault = text(&w);
-	struct str made = word(&w);
-	ret->target_tls = lb_log_is_tls(word(&w));
-	struct str asked = text(&w);
+	struct str made = word(&w), asked = text(&w);
 	ptrdiff_t root = str_find(asked, S("Root="));
 	ret->trace = root < 0 ? (str_set(made) ? ARENA_CAT(a, S("Root="), made) : STR_NONE)
 	                      : ARENA_CAT(a, S("Self="), str_set(made) ? made : S(""), S(";"), asked);

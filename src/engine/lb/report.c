@@ -5,7 +5,6 @@
 #include "base/clock.h"
 
 #include <arpa/inet.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,10 +124,10 @@ static uint64_t answered(const struct lb_node_state *n, unsigned from, unsigned 
 }
 
 /* "node REQUESTS CONNECTIONS IN OUT NOW REJECTED", then what the balancer answered itself, by class, and of all this what listeners
- * of TLS of network balancers have: connections, bytes, now; and rules, and those beyond the first ten (older nodes do not say). */
+ * of TLS of network balancers have: connections, bytes, now. */
 static void take_node(struct lb_node_state *n, const struct words *w)
 {
-	if (w->n != 14 && w->n != 16)
+	if (w->n != 14)
 		return;
 	if (number(w, 1) < n->requests) /* another process counts */
 		memset(n->answered, 0, sizeof(n->answered));
@@ -150,8 +149,6 @@ static void take_node(struct lb_node_state *n, const struct words *w)
 	c.tls_connections = number(w, 11);
 	c.tls_bytes = number(w, 12);
 	c.tls_active = number(w, 13);
-	c.evaluations = w->n > 14 ? number(w, 14) : 0;
-	c.paid_evaluations = w->n > 14 ? number(w, 15) : 0;
 	uint64_t own = number(w, 7) + number(w, 9) + number(w, 10);
 	c.fixed_responses = own > c.elb_4xx + c.elb_5xx ? own - c.elb_4xx - c.elb_5xx : 0;
 	n->lb->events->counters(n->lb->ctx, n->balancer, n->id, NULL, &c, NULL);
@@ -180,32 +177,12 @@ void lb_report_take(struct lb_node_state *n, struct str text)
 	}
 }
 
-/* group: by its place; LB_LOG_NONE: it was the client's TLS. */
-static void say_unsealed(struct lb_node_state *n, int group)
-{
-	const struct lb_wanted *w = n->of ? n->of->wanted : NULL;
-	if (n->lb->events->unsealed && w && group < (int)w->group_count)
-		n->lb->events->unsealed(n->lb->ctx, n->balancer, n->id, group == LB_LOG_NONE ? NULL : w->groups[group]);
-}
-
-/* What HAProxy says of its connection to a target: "g0 SSL handshake failure" */
-static void take_target(struct lb_node_state *n, struct str rest)
-{
-	struct str backend = str_cut(&rest, ' ');
-	uint64_t group = 0;
-	if (lb_log_is_tls(rest) && backend.n > 1 && backend.p[0] == 'g' && str_to_u64(str_from_at(backend, 1), &group) &&
-	    group <= INT_MAX)
-		say_unsealed(n, (int)group);
-}
-
 static void take_access(struct lb_node_state *n, struct str line)
 {
 	struct arena CLEAN_ARENA a = {0};
 	struct lb_log l;
 	if (!lb_log_read(&a, line, clock_wall_ms(), &l))
 		return;
-	if (l.broken || l.target_tls)
-		say_unsealed(n, l.broken ? LB_LOG_NONE : l.group);
 	if (l.own && l.status > 0 && l.status < (int64_t)(sizeof(n->answered) / sizeof(n->answered[0])))
 		n->answered[l.status]++;
 	if (n->lb->events->access && n->of)
@@ -216,17 +193,10 @@ void lb_report_line(struct lb_node_state *n, struct str line)
 {
 	uint64_t status = 0;
 	struct str rest = line, word = str_cut(&rest, ' ');
-	if (str_is(word, "own")) {
-		if (str_to_u64(str_trim(str_cut(&rest, ' ')), &status) && status < sizeof(n->answered) / sizeof(n->answered[0]))
-			n->answered[status]++;
-		take_target(n, rest);
-	} else if (str_is(word, "target")) {
-		take_target(n, rest);
-	} else if (str_is(word, "client") && !str_starts(rest, S("Connection "))) { /* who only goes away again has not failed */
-		say_unsealed(n, LB_LOG_NONE);
-	} else if (str_is(word, "access") || str_is(word, "broken")) {
+	if (str_is(word, "own") && str_to_u64(str_trim(rest), &status) && status < sizeof(n->answered) / sizeof(n->answered[0]))
+		n->answered[status]++;
+	else if (str_is(word, "access") || str_is(word, "broken"))
 		take_access(n, line);
-	}
 }
 
 void lb_report_forget(struct lb_node_state *n)

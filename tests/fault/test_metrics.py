@@ -15,7 +15,7 @@ from cloud import program  # noqa: E402
 from functions import Functions  # noqa: E402
 from tasked import Tasked  # noqa: E402
 
-SERVE = "mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w"
+SERVE = "mkdir /w; hostname > /w/index.html; while :; do nc -l -p 81 -e echo no; done & exec httpd -f -p 80 -h /w"
 # Reads the second sector into memory by the BIOS, waits for the clock (18 times a second), and again.
 READING = bytes.fromhex("31c0 8ec0 bb007e b80102 b90200 ba8000 cd13 fb f4 ebea")
 FUNCTION = """
@@ -67,11 +67,13 @@ SERVICES = table("Count: DesiredTaskCount RunningTaskCount PendingTaskCount Depl
 CLUSTERS = table("Count: TaskCount ServiceCount")
 BALANCERS = table("""
     Count: RequestCount NewConnectionCount ConsumedLCUs HTTPCode_Target_2XX_Count HTTPCode_Target_4XX_Count HTTPCode_ELB_4XX_Count HTTP_Fixed_Response_Count
+    Count: RuleEvaluations ClientTLSNegotiationErrorCount TargetTLSNegotiationErrorCount
     Bytes: ProcessedBytes
     Seconds: TargetResponseTime""")
 TARGETS = table("""
     Count: RequestCount RequestCountPerTarget HTTPCode_Target_2XX_Count HTTPCode_Target_4XX_Count HealthyHostCount UnHealthyHostCount
     Seconds: TargetResponseTime""")
+STATES = table("Count: HealthyHostCount UnHealthyHostCount HealthyStateDNS UnhealthyStateDNS HealthyStateRouting UnhealthyStateRouting")
 INVOCATIONS = table("""
     Count: Invocations Errors Throttles
     Milliseconds: Duration""")
@@ -171,7 +173,8 @@ class Metrics(Tasked):
         subnets = self.ec2.describe_subnets()["Subnets"][:2]
         vpc, zone = subnets[0]["VpcId"], subnets[0]["AvailabilityZone"]
         (group,) = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
-        self.ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0")
+        for port in (80, 443):
+            self.ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpProtocol="tcp", FromPort=port, ToPort=port, CidrIp="0.0.0.0/0")
         balancer = elb.create_load_balancer(Name="web", Subnets=[s["SubnetId"] for s in subnets])["LoadBalancers"][0]["LoadBalancerArn"]
         targets = elb.create_target_group(Name="web", Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2,
                                           HealthyThresholdCount=2)["TargetGroups"][0]["TargetGroupArn"]
@@ -188,6 +191,17 @@ class Metrics(Tasked):
             self.assertEqual(made["failures"], [])
         self.until_true(lambda: [d["TargetHealth"]["State"] for d in elb.describe_target_health(TargetGroupArn=targets)["TargetHealthDescriptions"]] == ["healthy"])
         words, paths = "/".join(balancer.split("/")[-3:]), targets.split(":")[-1]
+        # handshakes that fail: of clients that do not speak TLS, of targets that do not
+        acm = self.cloud.client("acm")
+        certificate = acm.request_certificate(DomainName="web.localhost")["CertificateArn"]
+        self.until_true(lambda: acm.describe_certificate(CertificateArn=certificate)["Certificate"]["Status"] == "ISSUED")
+        elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": certificate}],
+                            DefaultActions=[{"Type": "forward", "TargetGroupArn": targets}])
+        sealed = elb.create_target_group(Name="sealed", Protocol="HTTPS", Port=81, VpcId=vpc, TargetType="ip")["TargetGroups"][0]["TargetGroupArn"]
+        (where,) = elb.describe_target_health(TargetGroupArn=targets)["TargetHealthDescriptions"]
+        elb.register_targets(TargetGroupArn=sealed, Targets=[{"Id": where["Target"]["Id"]}])
+        elb.create_rule(ListenerArn=listener["Listeners"][0]["ListenerArn"], Priority=2, Conditions=[{"Field": "path-pattern", "Values": ["/sealed"]}],
+                        Actions=[{"Type": "forward", "TargetGroupArn": sealed}])
         (node, *_) = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]
         self.node = node["Association"]["PublicIp"]
         task = self.ecs.list_tasks(cluster="seen")["taskArns"][0].split("/")[-1]
@@ -203,10 +217,12 @@ class Metrics(Tasked):
             names = BALANCERS if not by else [n for n in BALANCERS if n[0] != "ConsumedLCUs"]
             self.expect("AWS/ApplicationELB", names, LoadBalancer=words, **by)
             self.expect("AWS/ApplicationELB", [n for n in TARGETS if not by or "Host" not in n[0]], LoadBalancer=words, TargetGroup=paths, **by)
-        self.expect("AWS/ApplicationELB", table("Count: HealthyHostCount UnHealthyHostCount"), LoadBalancer=words, TargetGroup=paths, AvailabilityZone=zone)
+            self.expect("AWS/ApplicationELB", table("Count: TargetTLSNegotiationErrorCount"), LoadBalancer=words, TargetGroup=sealed.split(":")[-1], **by)
+        self.expect("AWS/ApplicationELB", STATES, LoadBalancer=words, TargetGroup=paths)
+        self.expect("AWS/ApplicationELB", STATES, LoadBalancer=words, TargetGroup=paths, AvailabilityZone=zone)
 
     def ask_the_balancer(self):
-        for path in ("/", "/nothing", "/no"):
+        for path in ("/", "/nothing", "/no", "/sealed"):
             try:
                 urllib.request.urlopen(f"http://{self.node}{path}", timeout=20).read()
             except OSError:
@@ -214,6 +230,12 @@ class Metrics(Tasked):
         with socket.create_connection((self.node, 80), timeout=20) as odd:
             odd.sendall(b"this is not HTTP\r\n\r\n")
             odd.recv(1000)
+        try:
+            with socket.create_connection((self.node, 443), timeout=20) as odd:
+                odd.sendall(b"this is not TLS\r\n\r\n")
+                odd.recv(1000)
+        except OSError:
+            pass
 
     def function(self):
         made = Functions(self.cloud)

@@ -17,7 +17,7 @@ enum {
 	CHAINED = 1 << 10, /* and those of application load balancers, which do, too */
 	FLOWS = FLOW | KEPT | PACKETS | CHAINED,
 };
-enum kind { FLAG, NUMBER, CHOICE, TEXT, SHARE /* "off", or percent */, NAME /* of a header */, HEADER /* its value */ };
+enum kind { FLAG, NUMBER, CHOICE, TEXT, SHARE /* "off", or a number */, NAME /* of a header */, HEADER /* its value */ };
 
 struct attribute {
 	unsigned of;
@@ -84,8 +84,8 @@ static const struct attribute table[] = {
         {HTTP, "stickiness.lb_cookie.duration_seconds", "86400", NUMBER, 1, 604800},
         {HTTP, "stickiness.type", "lb_cookie", CHOICE, .choices = "lb_cookie|app_cookie"},
         {FLOWS, "stickiness.type", "source_ip", CHOICE, .choices = "source_ip"},
-        {HTTP | FLOWS, "target_group_health.dns_failover.minimum_healthy_targets.count", "1", TEXT, .max = 8, .fixed = true},
-        {HTTP | FLOWS, "target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", TEXT, .max = 3, .fixed = true},
+        {HTTP | FLOWS, "target_group_health.dns_failover.minimum_healthy_targets.count", "1", SHARE, 1, ELB_TARGETS_MAX},
+        {HTTP | FLOWS, "target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", SHARE, 1, 100},
         {HTTP | FLOWS, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", NUMBER, 1,
          ELB_TARGETS_MAX},
         {HTTP | FLOWS, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", SHARE, 1, 100},

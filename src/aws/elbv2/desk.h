@@ -69,7 +69,8 @@ struct elb_seen_target {
 };
 struct elb_seen_group {
 	const char *arn;
-	bool cross_zone, grpc, function, multi; /* multi: of functions, which hear all values of a header */
+	bool cross_zone, grpc, function, multi;                        /* multi: of functions, which hear all values of a header */
+	unsigned route_count, route_percent, name_count, name_percent; /* how many healthy ones a zone needs; 0: any */
 	struct elb_seen_target *targets;
 	size_t target_count;
 };
@@ -96,6 +97,7 @@ struct elb_item {
 	char id[LB_ID_MAX];                      /* the engine's: "app-50dc6c495c0c9188"; "": nothing was put yet */
 	struct str path;                         /* "app/web/50dc6c495c0c9188" */
 	uint64_t used_connections, used_bytes;   /* of the minute under way */
+	uint64_t used_rules;                     /* those over ten of each request */
 	struct elb_carried used[ELB_FLOW_KINDS]; /* the same of network balancers */
 	struct map counted;                      /* by node and group: struct lb_group_counters, as they said last */
 	struct str dns_name, zone_id, vpc;       /* dns_name: in lower case */
@@ -131,6 +133,9 @@ struct elb_item *elb_item_named(const struct elb_desk *d, struct arena *a, struc
 struct elb_item_node *elb_item_node(struct elb_item *i, const char *interface);
 /* Does it see no healthy target of any group, while another node does? Then it is the node (its zone) that is ill. */
 bool elb_node_is_cut_off(const struct elb_item *i, const struct elb_item_node *n);
+/* Has the node's zone as many healthy targets of the group as requests need (or names, by which clients find it)? Those of which
+ * nothing is known yet count. */
+bool elb_node_has_enough(const struct elb_item *i, const struct elb_item_node *n, const struct elb_seen_group *g, bool by_name);
 void elb_item_heard(struct elb_item *i);
 /* Is a target (of a group that was put) healthy, as all nodes see it that ask it and are not cut off? LB_INITIAL also: nobody knows
  * yet. */

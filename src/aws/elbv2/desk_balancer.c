@@ -316,6 +316,10 @@ static void remember(struct elb_item *i, const struct lb_balancer *b)
 		to->arn = arena_dupz(a, str_from(g->name));
 		to->cross_zone = g->cross_zone;
 		to->function = g->function;
+		to->route_count = g->healthy_min_count;
+		to->route_percent = g->healthy_min_percent;
+		to->name_count = g->name_min_count;
+		to->name_percent = g->name_min_percent;
 		to->grpc = g->version == LB_GRPC;
 		to->multi = g->function && g->multi_values;
 		to->targets = arena_array(a, g->target_count + 1, sizeof(*to->targets));
@@ -392,6 +396,21 @@ static bool is_cut_off(const struct elb_item *i, const struct elb_item_node *n)
 	for (unsigned k = 0; k < i->node_count && !others; k++)
 		others = &i->nodes[k] != n && sight_of(i, &i->nodes[k]) == SEES_SOME;
 	return others;
+}
+
+bool elb_node_has_enough(const struct elb_item *i, const struct elb_item_node *n, const struct elb_seen_group *g, bool by_name)
+{
+	size_t count = 0, healthy = 0, least = by_name ? g->name_count : g->route_count,
+	       percent = by_name ? g->name_percent : g->route_percent;
+	for (size_t t = 0; t < g->target_count; t++) {
+		const struct elb_seen_target *at = &g->targets[t];
+		struct lb_target_health h;
+		if (!g->cross_zone && strcmp(at->zone, "all") != 0 && strcmp(at->zone, n->zone) != 0)
+			continue;
+		count++;
+		healthy += !lb_health_of(i->desk->lb, i->id, n->interface, g->arn, at->id, &h) || h.health != LB_UNHEALTHY;
+	}
+	return healthy >= least && healthy * 100 >= count * percent;
 }
 
 void elb_item_heard(struct elb_item *i)

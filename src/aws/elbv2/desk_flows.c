@@ -139,6 +139,8 @@ void elb_flows_count(struct elb_item *i, struct elb_item_node *n, const struct l
 	const struct elb_place p = {.item = i, .zone = n->zone};
 	struct sums s = {0};
 	struct elb_carried all = {0};
+	bool known = n->counts || n->fresh, anew = now->connections < n->counted.connections;
+	uint64_t failures = anew ? now->tls_failures : grown(now->tls_failures, n->counted.tls_failures);
 	add_program(n, now, &s);
 	add_router(i, n, &s);
 	for (unsigned k = 0; k < ELB_FLOW_KINDS; k++) {
@@ -156,6 +158,7 @@ void elb_flows_count(struct elb_item *i, struct elb_item_node *n, const struct l
 	say(&p, "ActiveFlowCount", "", "Count", all.active);
 	say(&p, "NewFlowCount", "", "Count", all.flows);
 	say(&p, "ProcessedBytes", "", "Bytes", all.bytes);
+	say(&p, "ClientTLSNegotiationErrorCount", "", "Count", known ? failures : 0);
 	say(&p, "ProcessedPackets", "", "Count", s.packets);
 	say(&p, "TCP_Client_Reset_Count", "", "Count", s.client_resets);
 	say(&p, "TCP_Target_Reset_Count", "", "Count", s.target_resets);

@@ -72,10 +72,15 @@ void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct 
 		count(&p, "HTTPCode_ELB_502_Count", "Count", now->elb_502, was->elb_502);
 		count(&p, "HTTPCode_ELB_503_Count", "Count", now->elb_503, was->elb_503);
 		count(&p, "HTTPCode_ELB_504_Count", "Count", now->elb_504, was->elb_504);
+		count(&p, "RuleEvaluations", "Count", now->rules, was->rules);
+		count(&p, "GrpcRequestCount", "Count", now->grpc_requests, was->grpc_requests);
+		count(&p, "IPv6RequestCount", "Count", now->ipv6_requests, was->ipv6_requests);
+		count(&p, "ClientTLSNegotiationErrorCount", "Count", now->tls_failures, was->tls_failures);
 		count(&p, "HTTP_Redirect_Count", "Count", now->redirects, was->redirects);
 		count(&p, "HTTP_Fixed_Response_Count", "Count", now->fixed_responses, was->fixed_responses);
 	}
 	if (known) {
+		i->used_rules += now->rules_over_10 > was->rules_over_10 ? now->rules_over_10 - was->rules_over_10 : 0;
 		i->used_connections += now->connections - was->connections;
 		i->used_bytes += now->bytes_in + now->bytes_out - was->bytes_in - was->bytes_out;
 	}
@@ -83,18 +88,19 @@ void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct 
 	n->counts = true;
 }
 
-/* Capacity units of the last minute, as AWS counts them but for rule evaluations: of what is used most. */
+/* Capacity units of the last minute, as AWS counts them: of what is used most. */
 static void count_units(struct elb_item *i)
 {
 	uint64_t active = 0;
 	for (unsigned k = 0; k < i->node_count; k++)
 		active += i->nodes[k].counted.active_connections;
 	double units = (double)i->used_connections / 60 / 25, open = (double)active / 3000,
-	       carried = (double)i->used_bytes * 60 / 1e9;
+	       carried = (double)i->used_bytes * 60 / 1e9, asked = (double)i->used_rules / 60 / 1000;
 	units = open > units ? open : units;
 	units = carried > units ? carried : units;
+	units = asked > units ? asked : units;
 	units = i->network ? elb_flows_units(i) : units;
-	i->used_connections = i->used_bytes = 0;
+	i->used_connections = i->used_bytes = i->used_rules = 0;
 	if (units <= 0)
 		return;
 	const struct metric_set set = metric_sample(units);
@@ -147,9 +153,12 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 		count(p, "HTTPCode_Target_4XX_Count", "Count", now->target_4xx, was->target_4xx);
 		count(p, "HTTPCode_Target_5XX_Count", "Count", now->target_5xx, was->target_5xx);
 		count(p, "TargetConnectionErrorCount", "Count", now->connection_errors, was->connection_errors);
+		count(p, "TargetTLSNegotiationErrorCount", "Count", now->tls_failures, was->tls_failures);
 		if (responses)
 			elb_metric_put(p, "TargetResponseTime", "Seconds", &times);
 	}
+	for (size_t k = 0; known && i->network && i->desk->cloud->metrics && k < 2; k++)
+		count(&places[k], "TargetTLSNegotiationErrorCount", "Count", now->tls_failures, was->tls_failures);
 	/* shared among all that take requests */
 	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < i->group_count; k++) {
 		const struct elb_seen_group *g = &i->groups[k];
@@ -201,6 +210,32 @@ static void count_hosts(const struct elb_item *i, const struct elb_seen_group *g
 	elb_metric_put(&p, "UnHealthyHostCount", "Count", &ill);
 }
 
+/* How many zones are in which state: of all by the sum, of each by one. */
+static void count_zones(const struct elb_item *i, const struct elb_seen_group *g)
+{
+	static const char *const names[2][2] = {{"UnhealthyStateRouting", "HealthyStateRouting"},
+	                                        {"UnhealthyStateDNS", "HealthyStateDNS"}};
+	for (int by_name = 0; by_name < 2 && g->target_count; by_name++) {
+		unsigned in[2] = {0};
+		for (unsigned n = 0; n < i->node_count; n++) {
+			const struct elb_item_node *node = &i->nodes[n];
+			bool good = node->serves && elb_node_has_enough(i, node, g, by_name);
+			in[good]++;
+			for (int is = 0; is < 2; is++) {
+				const struct elb_place p = {
+				        .item = i, .zone = node->zone, .zone_alone = true, .group = group_path(str_from(g->arn))};
+				const struct metric_set set = metric_sample(good == is);
+				elb_metric_put(&p, names[by_name][is], "Count", &set);
+			}
+		}
+		for (int is = 0; is < 2; is++) {
+			const struct elb_place p = {.item = i, .group = group_path(str_from(g->arn))};
+			const struct metric_set set = metric_sample(in[is]);
+			elb_metric_put(&p, names[by_name][is], "Count", &set);
+		}
+	}
+}
+
 static void minute(void *ctx)
 {
 	struct elb_desk *d = ctx;
@@ -214,6 +249,8 @@ static void minute(void *ctx)
 		count_units(i);
 		for (size_t k = 0; k < i->group_count; k++) {
 			count_hosts(i, &i->groups[k], NULL);
+			if (!i->network)
+				count_zones(i, &i->groups[k]);
 			for (unsigned n = 0; n < i->node_count; n++)
 				count_hosts(i, &i->groups[k], i->nodes[n].zone);
 		}

@@ -45,7 +45,10 @@ static struct str text_of(const uint8_t *wire, char out[static DNS_NAME_MAX])
 
 static bool is_good(const struct elb_item *i, const struct elb_item_node *n)
 {
-	return n->serves && !elb_node_is_cut_off(i, n);
+	bool good = n->serves && !elb_node_is_cut_off(i, n);
+	for (size_t g = 0; g < i->group_count && good; g++)
+		good = !i->groups[g].target_count || elb_node_has_enough(i, n, &i->groups[g], true);
+	return good;
 }
 
 unsigned elb_item_addresses(const struct elb_item *i, struct str vpc, struct str zone, uint32_t out[static LB_NODES_MAX])

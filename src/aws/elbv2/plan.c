@@ -174,6 +174,10 @@ static void plan_group(const struct elb_scope *s, const struct state_elbv2_balan
 	                elb_group_attribute(g, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count")),
 	        .healthy_min_percent = (uint32_t)elb_number(
 	                elb_group_attribute(g, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage")),
+	        .name_min_count = (uint32_t)elb_number(
+	                elb_group_attribute(g, "target_group_health.dns_failover.minimum_healthy_targets.count")),
+	        .name_min_percent = (uint32_t)elb_number(
+	                elb_group_attribute(g, "target_group_health.dns_failover.minimum_healthy_targets.percentage")),
 	        .preserve_client_ip = elb_on(elb_group_attribute(g, "preserve_client_ip.enabled")),
 	        .proxy_protocol_v2 = elb_on(elb_group_attribute(g, "proxy_protocol_v2.enabled")),
 	        .keep_drained =

@@ -182,7 +182,7 @@ static const struct service_op ops[] = {
         ROW(modify_rule, ModifyRule, .resource = about_modify_rule, .missing = "as CreateRule"),
         ROW(modify_target_group, ModifyTargetGroup, .resource = about_modify_target_group),
         ROW(modify_target_group_attributes, ModifyTargetGroupAttributes, .resource = about_modify_target_group_attributes,
-            .missing = "anomaly mitigation, DNS failover by health, draining of unhealthy targets"),
+            .missing = "anomaly mitigation, draining of unhealthy targets"),
         ROW(modify_trust_store, ModifyTrustStore, .resource = about_modify_trust_store),
         ROW(register_targets, RegisterTargets, .resource = about_register_targets),
         ROW(remove_listener_certificates, RemoveListenerCertificates, .resource = about_remove_listener_certificates),

@@ -476,7 +476,48 @@ local function sum(list, names, add)
   return add
 end
 
+-- Failed handshakes of TLS by the name of their front or back: the proxies' own numbers lack them.
+local function handshakes()
+  local failed, columns = {}, nil
+  local s = core.tcp()
+  s:settimeout(5)
+  if s:connect('unix@admin.sock') and s:send('show stat -1 3 -1\n') then
+    for line in (s:receive('*a') or ''):gmatch('[^\n]+') do
+      local words = {}
+      for word in (line .. ','):gmatch('([^,]*),') do words[#words + 1] = word end
+      if not columns and line:sub(1, 2) == '# ' then
+        columns = {}
+        for i, word in ipairs(words) do columns[word] = i end
+      elseif columns and columns.ssl_failed_handshake then
+        failed[words[1]] = tonumber(words[columns.ssl_failed_handshake]) or 0
+      end
+    end
+  end
+  s:close()
+  return failed
+end
+
+-- What the tables of listeners have counted: see put_tally() in config_rules.c.
+local function tallies(front)
+  local t = {rules = 0, over = 0, grpc = 0, ipv6 = 0}
+  for _, f in pairs(front) do
+    for key, entry in pairs(f.stktable and f.stktable:dump() or {}) do
+      local n, times = tonumber(key), entry.http_req_cnt or 0
+      if n == 10001 then
+        t.grpc = t.grpc + times
+      elseif n == 10002 then
+        t.ipv6 = t.ipv6 + times
+      elseif n then
+        t.rules = t.rules + n * times
+        t.over = t.over + math.max(0, n - 10) * times
+      end
+    end
+  end
+  return t
+end
+
 local function count()
+  local failed = handshakes()
   local served, lines = {}, {}
   local classes = {'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}
   for _, g in pairs(groups) do
@@ -484,8 +525,8 @@ local function count()
     local s = sum(g.servers, {'stot', 'econ', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
     for _, class in ipairs(classes) do served[class] = (served[class] or 0) + s[class] end
     local time = tonumber(core.backends[name]:get_stats().rtime) or 0
-    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx, s.hrsp_4xx,
-                                      s.hrsp_5xx, s.econ, time)
+    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx, s.hrsp_4xx,
+                                      s.hrsp_5xx, s.econ, time, failed[name] or 0)
   end
   local front, sealed = {}, {}
   for name, f in pairs(core.frontends) do
@@ -496,6 +537,9 @@ local function count()
   local own = {}
   for _, class in ipairs(classes) do own[class] = math.max(0, (f[class] or 0) - (served[class] or 0)) end
   local tls = sum(sealed, {'stot', 'bin', 'bout', 'scur'}, {})
+  local t, refused_tls = tallies(front), 0
+  for name in pairs(front) do refused_tls = refused_tls + (failed[name] or 0) end
+  lines[#lines + 1] = string.format('tally %d %d %d %d %d\n', t.rules, t.over, t.grpc, t.ipv6, refused_tls)
   lines[#lines + 1] = string.format('node %d %d %d %d %d %d %d %d %d %d %d %d %d\n', f.req_tot or 0, f.stot or 0, f.bin or 0, f.bout or 0,
                                     f.scur or 0, f.dcon or 0, own.hrsp_2xx, own.hrsp_3xx, own.hrsp_4xx, own.hrsp_5xx,
                                     tls.stot or 0, (tls.bin or 0) + (tls.bout or 0), tls.scur or 0)

@@ -19,6 +19,8 @@ enum {
 	LB_TOKEN_CHARS = 64, /* what stands for a target, or for a group, in cookies and in reports */
 	LB_BUNDLE_BYTES_MAX = 4 << 20,
 	LB_WANTED_BYTES_MAX = 1 << 20,
+	LB_TALLY_GRPC = 10001, /* kinds of requests in a listener's table; below are numbers of rules */
+	LB_TALLY_IPV6 = 10002,
 };
 
 /* What every answer of the balancer itself has: in a format of buf_printf(). */

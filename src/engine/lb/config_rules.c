@@ -272,6 +272,28 @@ static void put_forward(struct buf *out, const struct lb_balancer *b, const stru
 	}
 }
 
+/* A table counts requests: by how many rules were asked (the default one is not counted), and what kinds there are of them. It
+ * costs nothing where there is nothing to tell apart. agent.lua reads it. */
+static void put_tally(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
+{
+	size_t last = l->rule_count - 1;
+	bool grpc = false;
+	for (size_t i = 0; i < b->group_count; i++)
+		grpc |= b->groups[i].version == LB_GRPC;
+	if (last || grpc || b->ipv6)
+		buf_printf(out, "  stick-table type integer size %zu store http_req_cnt\n", last + 8);
+	if (last)
+		buf_printf(out,
+		           "  http-request track-sc0 int(%zu) if { var(txn.rule) -m int %zu }\n"
+		           "  http-request track-sc0 var(txn.rule),add(1) if !{ var(txn.rule) -m int %zu }\n",
+		           last, last, last);
+	if (grpc)
+		buf_printf(out, "  http-request track-sc1 int(%d) if { req.hdr(content-type) -m beg application/grpc }\n",
+		           LB_TALLY_GRPC);
+	if (b->ipv6)
+		buf_printf(out, "  http-request track-sc2 int(%d) if { src -m ip ::/0 }\n", LB_TALLY_IPV6);
+}
+
 void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
 {
 	char name[48];
@@ -286,6 +308,7 @@ void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_
 			buf_printf(out, " r%zu_%zu", i, k);
 		buf_add_char(out, '\n');
 	}
+	put_tally(out, b, l);
 	for (size_t i = 0; i < l->rule_count; i++) {
 		const struct lb_action *a = &l->rules[i].action;
 		if (a->kind != LB_FORWARD && !b->access_log)

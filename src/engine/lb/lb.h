@@ -74,8 +74,11 @@ struct lb_group {
 	bool keep_drained;  /* connections of a target that is not there any more go on; else they are cut */
 	bool cut_unhealthy; /* those of one that becomes unhealthy are cut */
 	bool function; /* its one target is no machine: requests come to events->connection(), and address and port mean nothing */
-	bool log_checks;   /* events->check() for each */
-	bool multi_values; /* of functions: kept for the caller, nothing here acts on it */
+	bool log_checks; /* events->check() for each */
+	/* Kept for the caller, nothing here acts on it. */
+	bool multi_values; /* of functions */
+	uint32_t name_min_count,
+	        name_min_percent; /* with fewer healthy ones (or percent) the name does not lead to a node; 0: any */
 	struct lb_health_check check;
 	const struct lb_target *targets; /* registered ones in a usable state (running), and draining ones */
 	size_t target_count;
@@ -245,10 +248,13 @@ struct lb_counters {
 	uint64_t active_connections;                                            /* now */
 	uint64_t elb_3xx, elb_4xx, elb_5xx, elb_500, elb_502, elb_503, elb_504; /* answered by the balancer itself */
 	uint64_t redirects, fixed_responses, rejected_connections;
+	uint64_t rules, rules_over_10; /* that were asked for requests; of each request those over ten */
+	uint64_t grpc_requests, ipv6_requests;
+	uint64_t tls_failures;                           /* handshakes with clients */
 	uint64_t tls_connections, tls_bytes, tls_active; /* of network balancers: how much of it listeners of TLS have */
 };
 struct lb_group_counters {
-	uint64_t requests, target_2xx, target_3xx, target_4xx, target_5xx, connection_errors;
+	uint64_t requests, target_2xx, target_3xx, target_4xx, target_5xx, connection_errors, tls_failures;
 	uint64_t responses;
 	uint64_t response_time_us; /* the mean of the newest responses (HAProxy's, of 1,024) */
 };

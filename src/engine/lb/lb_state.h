@@ -48,6 +48,8 @@ struct lb_seen {
 	unsigned code;
 };
 
+enum { LB_TALLIES = 5 };
+
 struct lb_node_state {
 	struct lb *lb;
 	char id[LB_ID_MAX], balancer[LB_ID_MAX], zone[LB_ZONE_MAX];
@@ -60,12 +62,13 @@ struct lb_node_state {
 	struct loop_fd *listener;
 	struct list links;
 	struct loop_timer *later;
-	unsigned lost;          /* times in a row that its task did not come to serve */
-	struct map seen;        /* by token: struct lb_seen */
-	uint64_t answered[600]; /* by the balancer itself, by status */
-	uint64_t requests;      /* that were counted when it last spoke */
-	bool heard;             /* its agent has said how targets are */
-	bool spoke;             /* it has said which address of IPv6 it has, if any */
+	unsigned lost;              /* times in a row that its task did not come to serve */
+	struct map seen;            /* by token: struct lb_seen */
+	uint64_t answered[600];     /* by the balancer itself, by status */
+	uint64_t tally[LB_TALLIES]; /* as it last said */
+	uint64_t requests;          /* that were counted when it last spoke */
+	bool heard;                 /* its agent has said how targets are */
+	bool spoke;                 /* it has said which address of IPv6 it has, if any */
 	bool has_address6;
 	uint8_t address6[16];
 	struct loop_timer *flows_soon;

@@ -98,18 +98,22 @@ static void take_check(struct lb_node_state *n, const struct words *w)
 	n->lb->events->check(n->lb->ctx, n->balancer, n->id, named->group, named->target, &c);
 }
 
-/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS" */
+/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS FAILED-HANDSHAKES", the last one not from agents of before
+ */
 static void take_group(struct lb_node_state *n, const struct words *w)
 {
 	uint64_t i = 0;
-	if (w->n != 9 || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) || i >= n->of->wanted->group_count)
+	if ((w->n != 9 && w->n != 10) || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) ||
+	    i >= n->of->wanted->group_count)
 		return;
 	struct lb_group_counters c = {.requests = number(w, 2),
 	                              .target_2xx = number(w, 3),
 	                              .target_3xx = number(w, 4),
 	                              .target_4xx = number(w, 5),
 	                              .target_5xx = number(w, 6),
-	                              .connection_errors = number(w, 7)};
+	                              .connection_errors = number(w, 7),
+	                              .tls_failures = number(w, 9)};
+	c.connection_errors -= c.tls_failures < c.connection_errors ? c.tls_failures : c.connection_errors;
 	c.responses = c.target_2xx + c.target_3xx + c.target_4xx + c.target_5xx;
 	c.response_time_us = number(w, 8) * 1000;
 	n->lb->events->counters(n->lb->ctx, n->balancer, n->id, n->of->wanted->groups[i], NULL, &c);
@@ -146,6 +150,11 @@ static void take_node(struct lb_node_state *n, const struct words *w)
 	                        .elb_502 = n->answered[502],
 	                        .elb_503 = n->answered[503],
 	                        .elb_504 = n->answered[504]};
+	c.rules = n->tally[0];
+	c.rules_over_10 = n->tally[1];
+	c.grpc_requests = n->tally[2];
+	c.ipv6_requests = n->tally[3];
+	c.tls_failures = n->tally[4];
 	c.tls_connections = number(w, 11);
 	c.tls_bytes = number(w, 12);
 	c.tls_active = number(w, 13);
@@ -172,6 +181,9 @@ void lb_report_take(struct lb_node_state *n, struct str text)
 			lb_node_say(n, false, "the configuration was refused");
 		else if (str_is(w.v[0], "group"))
 			take_group(n, &w);
+		else if (str_is(w.v[0], "tally")) /* RULES OVER-10 GRPC IPV6 FAILED-HANDSHAKES, before the node's line */
+			for (size_t i = 0; i < LB_TALLIES; i++)
+				n->tally[i] = number(&w, i + 1);
 		else if (str_is(w.v[0], "node"))
 			take_node(n, &w);
 	}

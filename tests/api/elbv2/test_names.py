@@ -65,6 +65,44 @@ class Names(unittest.TestCase):
         elb.delete_load_balancer(LoadBalancerArn=outer["LoadBalancerArn"])
         wait(self, lambda: self.dig(word) == [], 20)
 
+    def test_zones_with_too_few_healthy_targets(self):
+        """Targets are nodes of other balancers: one in the first zone, two in the second. The thresholds are those of names alone."""
+        ec2, elb = self.cloud.client("ec2"), self.cloud.client("elbv2")
+        subnets = sorted(ec2.describe_subnets()["Subnets"], key=lambda s: s["AvailabilityZone"])[:3]
+        vpc = subnets[0]["VpcId"]
+        group = ec2.create_security_group(GroupName="open", Description="d", VpcId=vpc)["GroupId"]
+        ec2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0")
+        make = lambda name, places, **more: elb.create_load_balancer(Name=name, Subnets=[s["SubnetId"] for s in places], **more)["LoadBalancers"][0]
+
+        def of(made):
+            words = "/".join(made["LoadBalancerArn"].split("/")[-3:])
+            return {i["AvailabilityZone"]: i for i in ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]}
+        zones = [s["AvailabilityZone"] for s in subnets]
+        served = [make("one", subnets[:2], SecurityGroups=[group]), make("two", subnets[1:], SecurityGroups=[group])]
+        for made in served:
+            elb.create_listener(LoadBalancerArn=made["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=[
+                {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}])
+        targets = elb.create_target_group(Name="counted", Protocol="TCP", Port=80, VpcId=vpc, TargetType="ip", HealthCheckIntervalSeconds=5,
+                                          HealthCheckTimeoutSeconds=2)["TargetGroups"][0]["TargetGroupArn"]
+        elb.register_targets(TargetGroupArn=targets, Targets=[{"Id": of(served[0])[z]["PrivateIpAddress"]} for z in zones[:2]]
+                             + [{"Id": of(served[1])[zones[1]]["PrivateIpAddress"]}])
+        front = make("front", subnets[:2], Type="network")
+        elb.create_listener(LoadBalancerArn=front["LoadBalancerArn"], Protocol="TCP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": targets}])
+        wait(self, lambda: [d["TargetHealth"]["State"] for d in elb.describe_target_health(TargetGroupArn=targets)["TargetHealthDescriptions"]] == ["healthy"] * 3, 120)
+        public = [of(front)[z]["Association"]["PublicIp"] for z in zones[:2]]
+        need = lambda **least: elb.modify_target_group_attributes(TargetGroupArn=targets, Attributes=[
+            {"Key": "target_group_health.dns_failover.minimum_healthy_targets." + k, "Value": v} for k, v in least.items()])
+        wait(self, lambda: self.dig(front["DNSName"]) == sorted(public), 60)
+        need(count="2")
+        wait(self, lambda: self.dig(front["DNSName"]) == public[1:], 60)
+        need(count="3")  # no zone has as many: all are named
+        wait(self, lambda: self.dig(front["DNSName"]) == sorted(public), 60)
+        need(count="off", percentage="100")
+        wait(self, lambda: self.dig(front["DNSName"]) == sorted(public), 60)
+        for bad in ({"count": "0"}, {"percentage": "101"}, {"percentage": "x"}):
+            with self.assertRaises(elb.exceptions.ClientError):
+                need(**bad)
+
 
 if __name__ == "__main__":
     unittest.main()

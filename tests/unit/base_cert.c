@@ -90,6 +90,23 @@ static void what_does_not_belong_together_is_told_apart(void **state)
 		assert_int_equal(check(str_sub(site.body, 0, n), STR_NONE, site.key, &at), CERT_MALFORMED);
 }
 
+static void certificates_and_lists_are_counted(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct cert_bundle one = issue(&a, "One", NULL, "EC_prime256v1", NULL), two = issue(&a, "Two", NULL, "EC_prime256v1", NULL);
+	assert_int_equal(cert_count(one.body), 1);
+	assert_int_equal(cert_count(ARENA_CAT(&a, S("words\n"), one.body, S("\n\n# more\n"), two.body)), 2);
+	assert_int_equal(cert_count(S("")), 0);
+	assert_int_equal(cert_count(S("words")), 0);
+	assert_int_equal(cert_count(str_sub(one.body, 0, one.body.n / 2)), -1);
+	assert_int_equal(cert_count(ARENA_CAT(&a, one.body, S("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))),
+	                 -1);
+	assert_int_equal(cert_count_revoked(one.body), -1);
+	assert_int_equal(cert_count_revoked(S("")), -1);
+	assert_int_equal(cert_count_revoked(S("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")), -1);
+}
+
 static void what_openssl_cannot_make_is_not_made(void **state)
 {
 	(void)state;
@@ -109,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(what_is_issued_says_what_was_asked_for),
 	        cmocka_unit_test(what_does_not_belong_together_is_told_apart),
+	        cmocka_unit_test(certificates_and_lists_are_counted),
 	        cmocka_unit_test(what_openssl_cannot_make_is_not_made),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,6 +199,42 @@ class Web(WebCase):
         self.attributes(made, routing__http2__enabled="false")
         wait(self, lambda: chosen() == "http/1.1", 30)
 
+    def test_what_stays_keeps_its_connections(self):
+        """Subnets that come and go, and other groups: a connection to a node that stays goes on."""
+        made = self.balancer("staying")
+        listener = self.listen(made, self.fixed("one"))
+        arn, zone = made["LoadBalancerArn"], next(z["ZoneName"] for z in made["AvailabilityZones"] if z["SubnetId"] == self.subnets[0])
+        words = "/".join(arn.split("/")[-3:])
+        nodes = lambda: {i["AvailabilityZone"]: i for i in self.ec2.describe_network_interfaces(
+            Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]}
+        address = nodes()[zone]["Association"]["PublicIp"]
+        self.until(address, "/", 200)
+        again = self.ec2.create_security_group(GroupName="again-" + self.word, Description="d", VpcId=self.vpc)["GroupId"]
+        self.ec2.authorize_security_group_ingress(GroupId=again, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0")
+        with socket.create_connection((address, 80), 10) as s:
+            def says():
+                s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                got = b""
+                while not re.search(b"\r\n\r\n.{3}$", got):
+                    piece = s.recv(65536)
+                    self.assertTrue(piece, "the connection has ended")
+                    got += piece
+                return got[-3:]
+            s.settimeout(30)
+            self.assertEqual(says(), b"one")
+            self.elb.set_subnets(LoadBalancerArn=arn, Subnets=[self.subnets[0], self.subnets[2]])
+            wait(self, lambda: len(now := nodes()) == 2 and all("Association" in i for i in now.values()) and self.subnets[2] in [i["SubnetId"] for i in now.values()], 60)
+            other = next(i["Association"]["PublicIp"] for i in nodes().values() if i["SubnetId"] == self.subnets[2])
+            self.until(other, "/", 200)
+            self.assertEqual(says(), b"one")
+            self.elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[again])
+            wait(self, lambda: [g["GroupId"] for g in nodes()[zone]["Groups"]] == [again], 60)
+            self.assertEqual(says(), b"one")
+            self.elb.modify_listener(ListenerArn=listener, DefaultActions=self.fixed("two"))
+            self.until(address, "/", 200)
+            wait(self, lambda: self.ask(address).body == b"two", 60)
+            self.assertIn(says(), (b"one", b"two"))
+
     def test_listener_headers(self):
         group = self.function_group("heads", self.function("heads"))
         made = self.balancer("heads")

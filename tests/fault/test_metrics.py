@@ -217,7 +217,7 @@ class Metrics(Tasked):
             names = BALANCERS if not by else [n for n in BALANCERS if n[0] != "ConsumedLCUs"]
             self.expect("AWS/ApplicationELB", names, LoadBalancer=words, **by)
             self.expect("AWS/ApplicationELB", [n for n in TARGETS if not by or "Host" not in n[0]], LoadBalancer=words, TargetGroup=paths, **by)
-            self.expect("AWS/ApplicationELB", table("Count: TargetTLSNegotiationErrorCount"), LoadBalancer=words, TargetGroup=sealed.split(":")[-1], **by)
+            self.expect("AWS/ApplicationELB", table("Count: TargetTLSNegotiationErrorCount UnhealthyRoutingRequestCount"), LoadBalancer=words, TargetGroup=sealed.split(":")[-1], **by)
         self.expect("AWS/ApplicationELB", STATES, LoadBalancer=words, TargetGroup=paths)
         self.expect("AWS/ApplicationELB", STATES, LoadBalancer=words, TargetGroup=paths, AvailabilityZone=zone)
 

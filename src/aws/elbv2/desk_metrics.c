@@ -154,6 +154,8 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 		count(p, "HTTPCode_Target_5XX_Count", "Count", now->target_5xx, was->target_5xx);
 		count(p, "TargetConnectionErrorCount", "Count", now->connection_errors, was->connection_errors);
 		count(p, "TargetTLSNegotiationErrorCount", "Count", now->tls_failures, was->tls_failures);
+		if (str_set(p->group))
+			count(p, "UnhealthyRoutingRequestCount", "Count", now->open_requests, was->open_requests);
 		if (responses)
 			elb_metric_put(p, "TargetResponseTime", "Seconds", &times);
 	}

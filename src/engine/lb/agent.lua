@@ -147,6 +147,17 @@ local function warm(g, t)
   end)
 end
 
+local function requests_of(g)
+  local n = 0
+  for _, server in pairs(g.servers) do n = n + (tonumber(server:get_stats().stot) or 0) end
+  return n
+end
+
+-- How many requests went to all targets because too few are healthy.
+local function open_requests(g)
+  return g.open_sum + (g.open and requests_of(g) - g.open_from or 0)
+end
+
 local function spread(g)
   local all, healthy = 0, 0
   for _, t in pairs(g.targets) do
@@ -156,6 +167,10 @@ local function spread(g)
     end
   end
   local open = healthy < g.minimum or healthy * 100 < all * g.percent
+  if open ~= g.open then
+    g.open_sum, g.open = open_requests(g), open
+    g.open_from = open and requests_of(g) or 0
+  end
   -- who comes is there before who goes has gone
   for _, t in pairs(g.targets) do
     local serves = not t.drain and (open or t.health == 'healthy')
@@ -354,7 +369,7 @@ local function apply(text, known)
     local g = groups[wanted.token]
     local backend = core.backends[wanted.name]
     if not g and backend and not over then
-      g = {name = wanted.name, servers = backend.servers, places = {}, targets = {}}
+      g = {name = wanted.name, servers = backend.servers, places = {}, targets = {}, open = false, open_sum = 0}
       g.sticky = pcall(core.set_map, map_name('places', g), '-', '-')
       groups[wanted.token] = g
     end
@@ -525,8 +540,8 @@ local function count()
     local s = sum(g.servers, {'stot', 'econ', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
     for _, class in ipairs(classes) do served[class] = (served[class] or 0) + s[class] end
     local time = tonumber(core.backends[name]:get_stats().rtime) or 0
-    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx, s.hrsp_4xx,
-                                      s.hrsp_5xx, s.econ, time, failed[name] or 0)
+    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx,
+                                      s.hrsp_4xx, s.hrsp_5xx, s.econ, time, failed[name] or 0, open_requests(g))
   end
   local front, sealed = {}, {}
   for name, f in pairs(core.frontends) do

@@ -255,6 +255,7 @@ struct lb_counters {
 };
 struct lb_group_counters {
 	uint64_t requests, target_2xx, target_3xx, target_4xx, target_5xx, connection_errors, tls_failures;
+	uint64_t open_requests; /* that went to all targets because too few are healthy */
 	uint64_t responses;
 	uint64_t response_time_us; /* the mean of the newest responses (HAProxy's, of 1,024) */
 };

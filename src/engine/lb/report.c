@@ -98,12 +98,12 @@ static void take_check(struct lb_node_state *n, const struct words *w)
 	n->lb->events->check(n->lb->ctx, n->balancer, n->id, named->group, named->target, &c);
 }
 
-/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS FAILED-HANDSHAKES", the last one not from agents of before
- */
+/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS FAILED-HANDSHAKES OPEN"; agents of before say no more than
+ * the milliseconds. */
 static void take_group(struct lb_node_state *n, const struct words *w)
 {
 	uint64_t i = 0;
-	if ((w->n != 9 && w->n != 10) || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) ||
+	if ((w->n != 9 && w->n != 11) || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) ||
 	    i >= n->of->wanted->group_count)
 		return;
 	struct lb_group_counters c = {.requests = number(w, 2),
@@ -112,7 +112,8 @@ static void take_group(struct lb_node_state *n, const struct words *w)
 	                              .target_4xx = number(w, 5),
 	                              .target_5xx = number(w, 6),
 	                              .connection_errors = number(w, 7),
-	                              .tls_failures = number(w, 9)};
+	                              .tls_failures = number(w, 9),
+	                              .open_requests = number(w, 10)};
 	c.connection_errors -= c.tls_failures < c.connection_errors ? c.tls_failures : c.connection_errors;
 	c.responses = c.target_2xx + c.target_3xx + c.target_4xx + c.target_5xx;
 	c.response_time_us = number(w, 8) * 1000;

@@ -87,6 +87,23 @@ class Exec(TestCase):
                 self.assertEqual((done.returncode, done.stdout), (0, document), done.stderr)
         self.assertEqual(self.metadata("dynamic/fws/instance-monitoring"), b"disabled")
 
+    def test_its_disks_are_as_fast_as_they_cost(self):
+        """A hundred operations a second: how long they take at least."""
+        zone = self.ec2.describe_instances(InstanceIds=[self.instance])["Reservations"][0]["Instances"][0]["Placement"]["AvailabilityZone"]
+        volume = self.ec2.create_volume(AvailabilityZone=zone, Size=4, VolumeType="io1", Iops=100)["VolumeId"]
+        fast = {"Delay": 1, "MaxAttempts": 60}
+        self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig=fast)
+        self.ec2.attach_volume(VolumeId=volume, InstanceId=self.instance, Device="/dev/sdg")
+        self.ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig=fast)
+        write = ("for i in $(seq 150); do test -b /dev/sdg && break; sleep 0.2; done; a=$(date +%s%N); "
+                 "dd if=/dev/zero of=/dev/sdg bs=4k count=300 oflag=direct 2>/dev/null && echo $((($(date +%s%N) - a) / 1000000))")
+        done = self.inside("sh", "-c", write)
+        self.ec2.detach_volume(VolumeId=volume)
+        self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig=fast)
+        self.ec2.delete_volume(VolumeId=volume)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreater(int(done.stdout), 2500)
+
     def test_what_a_command_sees_is_the_container(self):
         """Its namespaces, its control group, nothing of the machine's."""
         done = self.inside("sh", "-c", "cat /proc/self/cgroup; ls /proc/self/fd; grep CapEff /proc/self/status; cat /proc/self/oom_score_adj; "

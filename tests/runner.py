@@ -57,6 +57,9 @@ def heading(text):
 
 
 STARTED = time.monotonic()
+# Lines are all that a sanitizer's report needs of a debugger's information.
+SANITIZED = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=2", "-Ddebug=false", "-Dc_args=-gline-tables-only"]
+LAST = ["nice", "-n", "10"]  # what needs nothing but processors, beside what waits for the kernel
 LANES = 3  # of each build: black-box tests mostly wait; each lane has a cloud of its own
 FAULT_LANES = 2
 WHOLE_GUEST = "_vm.py"  # what boots an emulated machine to its end, which takes a processor for a minute: docs/TESTING.md
@@ -259,11 +262,21 @@ def node_modules(tally):
             tally.add("tests/js: npm ci", "skip", output.strip().splitlines()[-1] if output.strip() else "npm failed")
 
 
+def fetched(tally, kinds):
+    """What comes from elsewhere and needs no build: it is waited for and made beside one."""
+    status, output = command(*LAST, "tools/prepare-runtimes")
+    if status != 0:
+        tally.add("tools/prepare-runtimes", "fail", output)
+    if "api" in kinds:
+        node_modules(tally)
+    machine_image(tally)
+
+
 def machine_image(tally):
     """Instances start from it; made once for each of its sources' versions."""
     if os.geteuid() != 0:
         return
-    status, output = command("tools/make-image")
+    status, output = command(*LAST, "tools/make-image")
     if status:
         tally.add("the machine image", "skip", output.strip().splitlines()[-1])
 
@@ -282,15 +295,10 @@ def node_tests(add, prefix):
 
 
 def black_box(tally, good, kinds, args):
-    status, output = command("tools/prepare-runtimes")
-    if status != 0:
-        tally.add("tools/prepare-runtimes", "fail", output)
     beside = []
     if "fault" in kinds and "build" in good:
         beside += fault_lanes("build", args)
     if "api" in kinds:
-        node_modules(tally)
-        machine_image(tally)
         for directory in good:
             beside += api_lanes(tally, directory, directory, args)
     if not beside:
@@ -308,10 +316,15 @@ def main():
     args = parser.parse_args()
     kinds = args.only or ["unit", "host", "api", "fault"]
     tally = Tally()
-    builds = [("build", {}, [])]
+    linker = {"CC_LD": "lld"} if shutil.which("ld.lld") else {}  # three hundred programs: it takes half of what the usual one does
+    builds = [("build", linker, [])]
     if not args.plain:
-        builds.append(("build-sanitized", {"CC": "clang"}, ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"]))
+        builds.append(("build-sanitized", {"CC": "clang", **linker}, SANITIZED))
     good = []
+    black = {"api", "fault"} & set(kinds)
+    fetching = threading.Thread(target=fetched, args=(tally, kinds))
+    if black:
+        fetching.start()
     for directory, env, options in builds[:1]:
         heading(f"building {directory}")
         if build(tally, directory, env, options):
@@ -323,13 +336,12 @@ def main():
             meson_tests(tally, directory, ["unit", "wire", "fuzz", "sim"] + (["lint"] if directory == "build" else []), nice)
 
     def need_processors_alone():
-        nice = ["nice", "-n", "10"]
         for directory, env, options in builds[1:]:
             heading(f"building {directory}")
-            if build(tally, directory, env, options, nice):
+            if build(tally, directory, env, options, LAST):
                 good.append(directory)
         for directory, _, _ in builds:
-            unit_tests(directory, nice)
+            unit_tests(directory, LAST)
     beside = threading.Thread(target=need_processors_alone)
     beside.start()
     if "host" in kinds and "build" in good:
@@ -344,7 +356,11 @@ def main():
         guest = lanes.modules(os.path.join(ROOT, "tests", "guest"), "test_*.py")
         while guest:
             lanes.run_module(guest.pop(0), lambda kind, *what: tally.add(*what) if kind == "add" else progress(what[0]), "guest")
-    if good and {"api", "fault"} & set(kinds):
+    if black:
+        if fetching.is_alive():
+            heading("waiting for the machine image and what else is fetched")
+        fetching.join()
+    if good and black:
         black_box(tally, good, kinds, args)
     for seconds, name, spent in sorted(lanes.took, reverse=True)[:args.slowest]:
         print(f"{seconds:6.1f} s{f', {spent:5.1f} s of processor' if spent else ''}  {name}")

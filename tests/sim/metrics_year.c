@@ -15,7 +15,7 @@
 #define HOUR INT64_C(3600000)
 #define DAY INT64_C(86400000)
 
-enum { DAYS = 365, METRICS = 16, CHUNK = 1440, BYTES_MAX = 1 << 30, OF = 10000 };
+enum { DAYS = 365, METRICS = 16, CHUNK = 240, BYTES_MAX = 1 << 30, OF = 10000 };
 
 static struct {
 	struct loop *loop;

@@ -12,9 +12,11 @@ import unittest
 
 took = []  # (seconds, name, seconds of processor) of every module that lanes ran
 # What takes half a minute and more, the longest first, so that nobody waits for it at the end.
-FIRST = ["test_elastic.py", "test_inside.py", "test_deployments.py", "test_capacity_providers.py", "test_instances.py", "test_killed_groups.py", "test_flows.py",
-         "test_web.py", "test_container_instances.py", "test_killed_tasks.py", "test_elastic_service.py", "test_sticky.py", "test_hostile.py", "test_ipv6_inside.py",
-         "test_tools.py", "test_chaos.py", "test_killed_flows.py", "test_volume_metrics.py", "test_balanced.py", "test_side_by_side.py"]
+FIRST = ["test_elastic.py", "test_inside_vm.py", "test_inside.py", "test_history.py", "test_deployments.py", "test_capacity_providers.py",
+         "test_instances.py", "test_killed_groups.py", "test_flows.py", "test_web.py", "test_container_instances.py",
+         "test_container_instances_vm.py", "test_protection.py", "test_metric_filters.py", "test_killed_tasks.py", "test_elastic_service.py",
+         "test_sticky.py", "test_hostile.py", "test_ipv6_inside.py", "test_tools.py", "test_chaos.py", "test_killed_flows.py",
+         "test_volume_metrics.py", "test_balanced.py", "test_side_by_side.py"]
 LEAST = 3  # so many lanes work in any case, and more while the processors have this share of their time left
 ROOM = 0.3
 LOOK_S = 2

@@ -1,7 +1,7 @@
 #include "role/chaos.h"
 #include "role/exec.h"
 
-#include "aws/ec2/fault.h"
+#include "aws/ec2/instance/fault.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uri.h"

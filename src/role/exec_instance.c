@@ -2,7 +2,7 @@
  * here, because the command is what was allowed and is told to the log; what follows passes as it comes. */
 #include "role/exec_way.h"
 
-#include "aws/ec2/enter.h"
+#include "aws/ec2/instance/enter.h"
 #include "base/log.h"
 #include "base/uri.h"
 #include "engine/session/session.h"

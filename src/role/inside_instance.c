@@ -2,7 +2,7 @@
  */
 #include "role/inside.h"
 
-#include "aws/ec2/enter.h"
+#include "aws/ec2/instance/enter.h"
 #include "base/buf.h"
 #include "base/list.h"
 #include "engine/session/session.h"

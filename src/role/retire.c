@@ -1,7 +1,7 @@
 #include "role/retire.h"
 #include "role/exec.h"
 
-#include "aws/ec2/retire.h"
+#include "aws/ec2/instance/retire.h"
 #include "aws/ecs/enter.h"
 #include "aws/ecs/interrupt.h"
 #include "base/log.h"

@@ -1,9 +1,9 @@
 /* What comes to instances at a time: events of their hosts, over hours and days. */
 #include "ec2_world.h"
 
-#include "aws/ec2/event.h"
-#include "aws/ec2/event_window.h"
-#include "aws/ec2/retire.h"
+#include "aws/ec2/instance/event.h"
+#include "aws/ec2/instance/event_window.h"
+#include "aws/ec2/instance/retire.h"
 #include "base/clock.h"
 
 #include <stdio.h>

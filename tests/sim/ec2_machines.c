@@ -1,7 +1,7 @@
 /* Instances over hours without a machine: their lives, ends and disks, and what they are told of themselves. */
 #include "ec2_world.h"
 
-#include "aws/ec2/metadata_find.h"
+#include "aws/ec2/metadata/metadata_find.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "gen/iam.h"

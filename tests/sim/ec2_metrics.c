@@ -1,11 +1,11 @@
 /* Instances' metrics over minutes without a machine: counters that the test sets become CloudWatch's numbers. */
 #include "unit.h"
 
-#include "aws/ec2/credit.h"
-#include "aws/ec2/nat_usage.h"
-#include "aws/ec2/sample.h"
+#include "aws/ec2/instance/credit.h"
+#include "aws/ec2/instance/sample.h"
+#include "aws/ec2/network/nat_usage.h"
 #include "aws/ec2/state.h"
-#include "aws/ec2/volume_speed.h"
+#include "aws/ec2/storage/volume_speed.h"
 #include "base/clock.h"
 #include "core/meter.h"
 #include "core/record.h"

@@ -1,7 +1,7 @@
 /* Spot requests over hours: what persistent ones come back to, what waits for its time, and how requests end. */
 #include "ec2_world.h"
 
-#include "aws/ec2/spot.h"
+#include "aws/ec2/capacity/spot.h"
 #include "base/clock.h"
 
 enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS, DAY_MS = 24 * HOUR_MS };

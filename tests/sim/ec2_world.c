@@ -2,11 +2,11 @@
 
 #include "turn.h"
 
-#include "aws/ec2/event.h"
-#include "aws/ec2/event_window.h"
-#include "aws/ec2/metadata_find.h"
-#include "aws/ec2/reservation.h"
-#include "aws/ec2/spot.h"
+#include "aws/ec2/capacity/reservation.h"
+#include "aws/ec2/capacity/spot.h"
+#include "aws/ec2/instance/event.h"
+#include "aws/ec2/instance/event_window.h"
+#include "aws/ec2/metadata/metadata_find.h"
 #include "aws/ec2/tag.h"
 #include "aws/iam/iam.h"
 #include "base/clock.h"

@@ -3,8 +3,8 @@
 #pragma once
 #include "unit.h"
 
-#include "aws/ec2/capacity.h"
-#include "aws/ec2/instances.h"
+#include "aws/ec2/capacity/capacity.h"
+#include "aws/ec2/instance/instances.h"
 #include "core/gate.h"
 #include "engine/vm/machine.h"
 #include "engine/volume/volume.h"

@@ -441,7 +441,7 @@ static void source_byte_check(const char *name)
 	assert_memory_equal(found, source, sizeof(source));
 }
 
-/* --- what the records ask for, as aws/ec2/storage.c and image_default.c do it, again and again until it is done */
+/* --- what the records ask for, as aws/ec2/storage/storage.c and image_default.c do it, again and again until it is done */
 
 enum verb { CREATE, IMPORT, FREEZE, RESIZE, REMOVE, VERBS };
 struct task {

@@ -1,7 +1,7 @@
 /* CPU credits: what is earned, spent, owed and paid over time, by the numbers that AWS gives for its types. */
 #include "unit.h"
 
-#include "aws/ec2/credit.h"
+#include "aws/ec2/instance/credit.h"
 
 #define MINUTE_MS INT64_C(60000)
 #define HOUR_MS (60 * MINUTE_MS)

@@ -1,7 +1,7 @@
 /* Lines of flow logs: the default format, fields of newer versions, and intervals in which there was nothing. */
 #include "unit.h"
 
-#include "aws/ec2/flow_format.h"
+#include "aws/ec2/flow/flow_format.h"
 
 #define IP4(a, b, c, d) \
 	{ \

@@ -1,8 +1,8 @@
 /* Key pairs and instance types of EC2. Fingerprints and forms are those that ssh-keygen and openssl gave for the same keys. */
 #include "unit.h"
 
-#include "aws/ec2/instance_type.h"
-#include "aws/ec2/key_material.h"
+#include "aws/ec2/instance/instance_type.h"
+#include "aws/ec2/instance/key_material.h"
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>

@@ -1,7 +1,7 @@
 /* The instance metadata service's tree, listings and tokens. */
 #include "unit.h"
 
-#include "aws/ec2/metadata.h"
+#include "aws/ec2/metadata/metadata.h"
 
 static struct str_map_entry tag_entries[] = {{S_INIT("Name"), S_INIT("web 1")}, {S_INIT("tier"), S_INIT("front")}};
 static struct str_map tags = {.v = tag_entries, .n = 2};

@@ -1,8 +1,8 @@
 /* Records of VPCs become puts: against networks that only remember what was put. */
 #include "unit.h"
 
-#include "aws/ec2/sync.h"
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/network/sync.h"
+#include "aws/ec2/network/vpc.h"
 #include "base/clock.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* What the compute nouns of EC2 share: kinds, records, handlers. Private to aws/ec2. */
 #pragma once
-#include "aws/ec2/instance_type.h"
+#include "aws/ec2/instance/instance_type.h"
 #include "aws/ec2/state.h"
 #include "gen/state_ec2.h"
 

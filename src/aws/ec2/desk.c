@@ -1,10 +1,10 @@
 #include "aws/ec2/desk.h"
 
-#include "aws/ec2/capacity.h"
-#include "aws/ec2/fleet.h"
-#include "aws/ec2/nat_usage.h"
-#include "aws/ec2/reservation.h"
-#include "aws/ec2/spot.h"
+#include "aws/ec2/capacity/capacity.h"
+#include "aws/ec2/capacity/fleet.h"
+#include "aws/ec2/capacity/reservation.h"
+#include "aws/ec2/capacity/spot.h"
+#include "aws/ec2/network/nat_usage.h"
 #include "base/log.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* What services that keep groups of instances see of EC2's records. They change nothing here: that is what operations are for. */
 #include "aws/ec2/compute.h"
 #include "aws/ec2/ec2.h"
-#include "aws/ec2/launch_data.h"
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/instance/launch_data.h"
+#include "aws/ec2/network/vpc.h"
 
 #include <stdlib.h>
 

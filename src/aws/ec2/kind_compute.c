@@ -1,11 +1,11 @@
 /* The kinds of things that compute: how their ids look and what is said when one is not there. */
+#include "aws/ec2/capacity/fleet.h"
+#include "aws/ec2/capacity/placement.h"
+#include "aws/ec2/capacity/reservation.h"
+#include "aws/ec2/capacity/spot.h"
 #include "aws/ec2/compute.h"
-#include "aws/ec2/event_window.h"
-#include "aws/ec2/fleet.h"
-#include "aws/ec2/import.h"
-#include "aws/ec2/placement.h"
-#include "aws/ec2/reservation.h"
-#include "aws/ec2/spot.h"
+#include "aws/ec2/instance/event_window.h"
+#include "aws/ec2/storage/import.h"
 
 #define ROW_OF(api, shape, type) .row = {&api##_api, shape}, .size = sizeof(struct type)
 

@@ -1,15 +1,15 @@
 /* What the permission of each operation is about. One row says which member of the input names something of which kind; the
  * question is asked for each of them, and all must be allowed. Operations without a row are about "*". */
+#include "aws/ec2/capacity/fleet.h"
+#include "aws/ec2/capacity/placement.h"
+#include "aws/ec2/capacity/reservation.h"
+#include "aws/ec2/capacity/spot.h"
 #include "aws/ec2/compute.h"
-#include "aws/ec2/endpoint.h"
-#include "aws/ec2/event_window.h"
-#include "aws/ec2/fleet.h"
-#include "aws/ec2/flow_log.h"
-#include "aws/ec2/import.h"
-#include "aws/ec2/launch_data.h"
-#include "aws/ec2/placement.h"
-#include "aws/ec2/reservation.h"
-#include "aws/ec2/spot.h"
+#include "aws/ec2/flow/flow_log.h"
+#include "aws/ec2/instance/event_window.h"
+#include "aws/ec2/instance/launch_data.h"
+#include "aws/ec2/network/endpoint.h"
+#include "aws/ec2/storage/import.h"
 #include "aws/ec2/tag.h"
 
 static const struct {

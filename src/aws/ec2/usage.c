@@ -1,7 +1,7 @@
 #include "aws/ec2/usage.h"
 
+#include "aws/ec2/capacity/reservation.h"
 #include "aws/ec2/compute.h"
-#include "aws/ec2/reservation.h"
 #include "base/clock.h"
 #include "core/meter.h"
 

@@ -1,5 +1,5 @@
 /* Regions and availability zones: DescribeRegions, DescribeAvailabilityZones, DescribeAccountAttributes. */
-#include "aws/ec2/vpc.h"
+#include "aws/ec2/network/vpc.h"
 
 /* Regions that every account may use; any other name works here as well and is described when it is asked for. */
 static const char *const regions[] = {

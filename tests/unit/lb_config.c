@@ -156,6 +156,10 @@ static void everything_at_once(void **state)
 	                           .rule_count = 1,
 	                           .certificates = certificates,
 	                           .certificate_count = 2,
+	                           .mutual = LB_MUTUAL_VERIFY,
+	                           .authorities = certificates[1].pem,
+	                           .advertise = true,
+	                           .ignore_expiry = true,
 	                           .tls_min = LB_TLS_1_2,
 	                           .tls_max = LB_TLS_1_3,
 	                           .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"}};

@@ -200,7 +200,7 @@ class Balancers(BalancerCase):
         self.assertIn(b"<Code>LoadBalancerNotFound</Code>", ask(arn[:-16] + "0" * 16).body)
 
     def test_what_is_absent(self):
-        for action in ("DescribeTrustStores", "ModifyCapacityReservation"):
+        for action in ("GetResourcePolicy", "ModifyCapacityReservation", "ModifyIpPools"):
             reply = self.query(action, service="elasticloadbalancing", version="2015-12-01", LoadBalancerArn="x")
             self.assertEqual(reply.status, 501)
             self.assertIn(b"Quartet does not provide", reply.body)

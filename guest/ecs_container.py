@@ -83,7 +83,7 @@ def let_go(holder):
 def proxy(connect, definition):
     """As a container: this instance's own HAProxy as nobody, in a root file system with nothing else in it."""
     start = ('printf %s "$PROGRAM" >/tmp/feed.lua; printf %s "$CONFIG" >/tmp/haproxy.cfg; printf %s "$RULES" | nft -f - || exit 1; '
-             "unset PROGRAM CONFIG RULES; exec haproxy -db -f /tmp/haproxy.cfg")
+             "unset PROGRAM CONFIG RULES; exec /usr/lib/quartet/haproxy -db -f /tmp/haproxy.cfg")
     return {**definition, "user": "0", "command": ["/bin/sh", "-c", start], "readonlyRootFilesystem": True, "dockerSecurityOptions": ["no-new-privileges"],
             "environment": [{"name": n.upper(), "value": connect[n]} for n in ("Program", "Config", "Rules")], "bare": True, "stopTimeout": 0,
             "linuxParameters": {"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_BIND_SERVICE", "SETUID", "SETGID"]},

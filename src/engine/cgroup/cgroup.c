@@ -297,6 +297,14 @@ int cgroup_open_procs(struct cgroups *g, const char *name, int ret_fds[CGROUP_CO
 	return ret_fds[0] < 0 ? -errno : 0;
 }
 
+int cgroup_open_outside(struct cgroups *g)
+{
+	if (g->version == 2 || g->own[CGROUP_MEMORY] < 0)
+		return -1;
+	int fd = openat(g->own[CGROUP_MEMORY], "tasks", O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int cgroup_open_look(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS])
 {
 	int error = open_dirs(g, name, ret_fds);

@@ -74,6 +74,10 @@ int cgroup_open_join(struct cgroups *g, const char *name, int ret_fds[CGROUP_CON
 int cgroup_open_procs(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
 /* Its directories, to be looked at and no more: of v1 those of memory, CPU and processes. Absent ones are -1. */
 int cgroup_open_look(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS]);
+/* What to write "0" to for who serves the files that processes of a group write to, and must not have to wait for their memory: a
+ * process whose memory ends writes out what it has first, on v1 even that which only this one can take. -1 on v2, where it needs
+ * not, else negative errno. */
+int cgroup_open_outside(struct cgroups *g);
 /* Moves the calling thread's process in. Writing "0" to v1's `tasks` spares the kernel's global lock and its 10 ms. */
 int cgroup_join(const int fds[CGROUP_CONTROLLERS]);
 /* -ENOENT where the kernel has no such file. */

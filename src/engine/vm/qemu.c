@@ -139,6 +139,8 @@ static _Noreturn void become_qemu(const struct shim_plan *p, int monitor, int co
 	struct arena arena;
 	arena_init(&arena, 1 << 20);
 	struct args a = {.arena = &arena};
+	if (p->request->is_box && p->outside >= 0 && write(p->outside, "0", 1) != 1)
+		_exit(126);
 	if (p->request->is_box)
 		storage_command_line(&a);
 	else

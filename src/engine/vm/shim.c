@@ -444,6 +444,9 @@ _Noreturn void shim_run(const struct shim_plan *plan)
 		error = box_prepare(&s->box);
 	if (!error)
 		error = qemu_start(&s->qemu, s->plan, on_event, s);
+	if (s->own.outside >= 0) /* for the storage daemon, and nobody who comes after it */
+		close(s->own.outside);
+	s->own.outside = -1;
 	if (error) {
 		s->error = error;
 		s->over = true;

@@ -36,6 +36,7 @@ enum {
 	BOX_PIDS = 8192,
 	END_PATIENCE_US = 8 * 1000000,
 	SPARES_END_US = 2 * 1000000,
+	GROUP_FDS = 3, /* of a container: two of cgroup_delegate(), that of cgroup_open_outside() */
 	HIGH_FD = 600, /* above what the child still uses, below its limit */
 	OFFERS_FD = 700,
 };
@@ -113,9 +114,9 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 	if (!error && r->is_box)
 		error = warden_box_enter(w->world, w->uid_base, slot, report, OFFERS_FD);
 	/* above the places of the others, which come next */
-	int groups[2] = {-1, -1};
-	for (int i = 0; i < 2 && r->is_box && !error; i++)
-		if ((groups[i] = fcntl(delegated[i], F_DUPFD_CLOEXEC, HIGH_FD - 2)) < 0)
+	int groups[GROUP_FDS] = {-1, -1, -1};
+	for (int i = 0; i < GROUP_FDS && r->is_box && !error; i++)
+		if (delegated[i] >= 0 && (groups[i] = fcntl(delegated[i], F_DUPFD_CLOEXEC, HIGH_FD - GROUP_FDS)) < 0)
 			error = -errno;
 	for (unsigned i = 0; i < n && !error; i++)
 		if ((kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD)) < 0)
@@ -123,7 +124,7 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 	if (write(report, &error, sizeof(error)) != sizeof(error) || error)
 		_exit(1);
 	struct sock_fprog filter = r->is_box ? *w->box_filter : w->world->filter;
-	close_range(0, HIGH_FD - (r->is_box ? 3 : 1), 0);
+	close_range(0, HIGH_FD - (r->is_box ? GROUP_FDS + 1 : 1), 0);
 	close_range(HIGH_FD + n, r->is_box ? OFFERS_FD - 1 : ~0u, 0);
 	close_range(OFFERS_FD + BOX_OFFER_MOUNT + 1, ~0u, 0);
 	for (int i = 0; i < 3; i++)
@@ -139,6 +140,7 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 	        .files = kept + WARDEN_FD_KERNEL,
 	        .join = groups[0],
 	        .cpu_stat = groups[1],
+	        .outside = groups[2],
 	        .offers = OFFERS_FD,
 	        .filter = filter.len ? &filter : NULL,
 	};
@@ -233,7 +235,7 @@ int warden_limit(struct warden *w, const struct warden_request *r, unsigned slot
 
 int warden_clone(struct warden *w, const struct warden_request *r, const int *fds, unsigned slot, pid_t *ret_pid, int *ret_report)
 {
-	int join[CGROUP_CONTROLLERS], report[2], delegated[2] = {-1, -1};
+	int join[CGROUP_CONTROLLERS], report[2], delegated[GROUP_FDS] = {-1, -1, -1};
 	char group[CGROUP_NAME_MAX];
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
 		join[i] = -1;
@@ -247,6 +249,8 @@ int warden_clone(struct warden *w, const struct warden_request *r, const int *fd
 	}
 	if (r->is_box)
 		error = cgroup_delegate(w->cgroups, group, BOX_UID_BASE + slot * BOX_UIDS, delegated);
+	if (r->is_box && !error && (delegated[2] = cgroup_open_outside(w->cgroups)) < -1)
+		error = delegated[2];
 	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_CLEAR_SIGHAND,
 	                          .exit_signal = SIGCHLD};
 	int nothing[CGROUP_CONTROLLERS] = {-1, -1, -1, -1};
@@ -262,7 +266,7 @@ int warden_clone(struct warden *w, const struct warden_request *r, const int *fd
 	if (!error && pid < 0)
 		error = -errno;
 	msg_close_fds(join, CGROUP_CONTROLLERS);
-	msg_close_fds(delegated, 2);
+	msg_close_fds(delegated, GROUP_FDS);
 	close(report[1]);
 	if (error) {
 		close(report[0]);

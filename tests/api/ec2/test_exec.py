@@ -56,6 +56,15 @@ class Exec(TestCase):
         self.assertEqual(self.inside("/etc/passwd").returncode, 126)
         self.assertEqual(self.inside("tty").stdout, b"not a tty\n")
 
+    def test_memory_ends(self):
+        """Who asks for more than there is is killed, also while what was written waits for the disk; everybody else goes on."""
+        hog = "b = []\nwhile True: b.append(bytearray(b'x') * (8 << 20))"
+        for _ in range(3):
+            done = self.inside("sh", "-c", f'dd if=/dev/zero of=/root/dirty bs=1M count=300 2>&- & python3 -c "{hog}"; e=$?; wait; rm -f /root/dirty; exit $e', timeout=200)
+            self.assertEqual(done.returncode, 137, done.stderr)
+        self.assertEqual(self.inside("sh", "-c", "echo goes on; sync").stdout, b"goes on\n")
+        self.assertEqual(self.ec2.describe_instances(InstanceIds=[self.instance])["Reservations"][0]["Instances"][0]["State"]["Name"], "running")
+
     def metadata(self, path):
         return self.inside("sh", "-c", "for i in $(seq 150); do t=$(curl -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "
                            "http://169.254.169.254/latest/api/token) && break; sleep 0.2; done; "

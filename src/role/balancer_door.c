@@ -44,14 +44,19 @@ static void client_left(void *ctx)
 	close(leave(ctx));
 }
 
-static void give_up(void *ctx)
+static void give_up(struct visitor *v)
 {
-	struct visitor *v = ctx;
 	struct http_request *r = v->request;
-	v->late = NULL;
 	http_on_gone(r, NULL, NULL);
 	close(leave(v));
 	refuse(r, "the load balancer does not answer\n");
+}
+
+static void too_late(void *ctx)
+{
+	struct visitor *v = ctx;
+	v->late = NULL;
+	give_up(v);
 }
 
 static void connected(void *ctx, uint32_t events)
@@ -87,7 +92,7 @@ static void visit(struct cloud *cloud, struct http_request *r, uint32_t address,
 		refuse(r, "the load balancer cannot be reached\n");
 		return;
 	}
-	v->late = loop_add_timer(v->loop, CONNECT_US, give_up, v);
+	v->late = loop_add_timer(v->loop, CONNECT_US, too_late, v);
 	http_on_gone(r, client_left, v);
 }
 

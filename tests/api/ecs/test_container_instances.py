@@ -487,7 +487,8 @@ class ContainerInstances(Either, Joined):
         self.wait(lambda: health() == ["healthy"] * 2)
         words = "/".join(balancer.split("/")[-3:])
         front = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"][0]["Association"]["PublicIp"]
-        self.assertEqual(len({get(front, 80) for _ in range(8)} - {None}), 2)
+        # one node may say how targets are before the other one is there
+        self.wait(lambda: len({get(front, 80) for _ in range(8)} - {None}) == 2)
         events = [e["message"] for e in self.ecs.describe_services(cluster=self.cluster, services=["balanced"])["services"][0]["events"]]
         self.assertTrue(any("registered" in e and group in e for e in events), events)
         self.ecs.update_service(cluster=self.cluster, service="balanced", desiredCount=0)

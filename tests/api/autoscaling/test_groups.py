@@ -119,7 +119,7 @@ class Groups(GroupCase):
     def target_state(self, member):
         """What the instance finds of it in its metadata."""
         ask = "curl -sf -m 5 http://169.254.169.254/latest/meta-data/autoscaling/target-lifecycle-state"
-        return subprocess.run([os.environ["QUARTET"], "exec", member, "sh", "-c", ask], env={**os.environ, "AWS_DEFAULT_REGION": self.region},
+        return subprocess.run([os.environ["QUARTET"], "exec", member, "sh", "-c", ask], env={**os.environ, "AWS_REGION": self.region},
                               capture_output=True, timeout=60, check=False).stdout
 
     def test_lifecycle_hooks(self):

@@ -122,6 +122,9 @@ void ecs_task_stop(const struct ecs_scope *s, struct state_ecs_task_record *r, c
 		t->stop_code = str_from(code);
 		t->stopped_reason = reason;
 		t->stopping_at = OPT_TIME(now_ms);
+		/* what ended by itself ran, even if that was not written down any more */
+		if (strcmp(code, "EssentialContainerExited") == 0 && !t->started_at.set)
+			t->started_at = OPT_TIME(now_ms);
 	}
 	enum ecs_status status = ecs_task_status(t);
 	if (status == ECS_ACTIVATING || status == ECS_RUNNING)

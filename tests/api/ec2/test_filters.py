@@ -44,6 +44,35 @@ def documented(shape, operation):
     return sorted(set(names + ALSO.get(operation, [])) - NONE.get(operation, set()))
 
 
+class Absent(Ec2Case):
+    """What nothing here makes is listed as what there is none of, and not refused: tools ask for it on their way."""
+
+    def test_there_are_none(self):
+        for call, ids, of, noun, code in (
+                ("vpn_gateways", "VpnGatewayIds", "vgw", "vpnGateway", "InvalidVpnGatewayID"),
+                ("vpn_connections", "VpnConnectionIds", "vpn", "vpnConnection", "InvalidVpnConnectionID"),
+                ("customer_gateways", "CustomerGatewayIds", "cgw", "customerGateway", "InvalidCustomerGatewayID"),
+                ("transit_gateways", "TransitGatewayIds", "tgw", "transitGateway", "InvalidTransitGatewayID"),
+                ("transit_gateway_attachments", "TransitGatewayAttachmentIds", "tgw-attach", "transitGatewayAttachment", "InvalidTransitGatewayAttachmentID"),
+                ("transit_gateway_vpc_attachments", "TransitGatewayAttachmentIds", "tgw-attach", "transitGatewayAttachment",
+                 "InvalidTransitGatewayAttachmentID"),
+                ("carrier_gateways", "CarrierGatewayIds", "cagw", "carrierGateway", "InvalidCarrierGatewayID"),
+                ("hosts", "HostIds", "h", "host", "InvalidHostID")):
+            with self.subTest(call):
+                ask = getattr(self.ec2, f"describe_{call}")
+                found = ask()
+                self.assertEqual([v for k, v in found.items() if k != "ResponseMetadata"], [[]])
+                self.fails(f"{code}.NotFound", ask, f"The {noun} ID '{of}-0123456789abcdef0' does not exist", **{ids: [f"{of}-0123456789abcdef0"]})
+                self.fails(f"{code}.Malformed", ask, **{ids: ["vpc-0123456789abcdef0"]})
+
+    def test_vpn_gateway_of_a_vpc(self):
+        """What CDK's look-up of a VPC asks."""
+        found = self.ec2.describe_vpn_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [self.vpc()]}, {"Name": "attachment.state", "Values": ["attached"]},
+                                                        {"Name": "state", "Values": ["available"]}])
+        self.assertEqual(found["VpnGateways"], [])
+        self.fails("InvalidNextToken", self.ec2.describe_transit_gateways, NextToken="x")
+
+
 class Names(Ec2Case):
     def operations(self):
         """What lists things by filters, and is there: (call, how it names filters, the documentation's names)."""

@@ -54,6 +54,24 @@ class Options(Ec2Case):
         self.assertAwsError("InvalidInstanceAttributeValue", attribute, {"DeviceName": "/dev/sdz", "Ebs": {"DeleteOnTermination": True}})
         self.snapshots(disks())
 
+    def test_attributes_that_nothing_sets(self):
+        """What AWS shows of an instance without them: a name without a value, an empty list, what is off."""
+        show = lambda name: self.ec2.describe_instance_attribute(InstanceId=self.instance_id, Attribute=name)  # noqa: E731
+        for name, member in (("kernel", "KernelId"), ("ramdisk", "RamdiskId"), ("sriovNetSupport", "SriovNetSupport")):
+            self.assertEqual(show(name)[member], {}, name)
+        self.assertEqual(show("productCodes")["ProductCodes"], [])
+        self.assertEqual(show("enclaveOptions")["EnclaveOptions"], {"Enabled": False})
+        self.fails("InvalidParameterValue", show, name="colour")
+        eni = self.instance()["NetworkInterfaces"][0]["NetworkInterfaceId"]
+
+        def public(of):  # newer than the SDK
+            made = self.query("DescribeNetworkInterfaceAttribute", NetworkInterfaceId=of, Attribute="associatePublicIpAddress")
+            return re.findall("<associatePublicIpAddress>([a-z]+)<", made.body.decode())
+        self.assertEqual(public(eni), ["true"])
+        other = self.ec2.create_network_interface(SubnetId=self.instance()["SubnetId"])["NetworkInterface"]["NetworkInterfaceId"]
+        self.addCleanup(self.ec2.delete_network_interface, NetworkInterfaceId=other)
+        self.assertEqual(public(other), ["false"])
+
     def test_groups(self):
         vpc = self.instance()["VpcId"]
         group = self.ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]
@@ -83,7 +101,7 @@ class Options(Ec2Case):
             self.assertIn(part, re.sub(r">\s+<", "><", text))
         run = lambda kind="t3.nano", **more: self.ec2.run_instances(**launch, InstanceType=kind, **more)  # noqa: E731
         self.fails("UnsupportedOperation", run, EnclaveOptions={"Enabled": True})
-        self.fails("UnsupportedOperation", run, HibernationOptions={"Configured": True})
+        self.fails("UnsupportedHibernationConfiguration", run, HibernationOptions={"Configured": True})
         self.fails("UnsupportedOperation", run, CpuOptions={"CoreCount": 1, "ThreadsPerCore": 1})
         self.fails("InvalidParameterValue", run, CpuOptions={"CoreCount": 4, "ThreadsPerCore": 2})
         # another processor than the image's; and what this machine has none of, however few are asked for

@@ -171,6 +171,7 @@ static struct ec2_attribute_value *text(struct call *c, struct str v)
 	return made;
 }
 
+/* Kernel, RAM disk and SR-IOV are shown without a value where the instance has none, product codes as an empty list. */
 int ec2_describe_instance_attribute(struct call *c, const struct ec2_describe_instance_attribute_request *in,
                                     struct ec2_instance_attribute *out)
 {
@@ -203,8 +204,19 @@ int ec2_describe_instance_attribute(struct call *c, const struct ec2_describe_in
 		out->ebs_optimized = flag(c, show.ebs_optimized.v);
 	else if (str_is(in->attribute, "enaSupport"))
 		out->ena_support = flag(c, show.ena_support.v);
+	else if (str_is(in->attribute, "kernel"))
+		out->kernel_id = text(c, show.kernel_id);
+	else if (str_is(in->attribute, "ramdisk"))
+		out->ramdisk_id = text(c, show.ramdisk_id);
+	else if (str_is(in->attribute, "sriovNetSupport"))
+		out->sriov_net_support = text(c, show.sriov_net_support);
+	else if (str_is(in->attribute, "productCodes"))
+		out->product_codes.set = true;
+	else if (str_is(in->attribute, "enclaveOptions"))
+		out->enclave_options = show.enclave_options;
 	else
-		return ec2_unsupported(c, "This attribute of an instance");
+		return ec2_invalid(c, "Value (%.*s) for parameter attribute is invalid. Unknown attribute.",
+		                   STR_ARG(in->attribute));
 	return CALL_OK;
 }
 

@@ -26,7 +26,8 @@ static int check_unsupported(struct call *c, const struct ec2_run_instances_requ
 	if (in->kernel_id.n || in->ramdisk_id.n)
 		return unsupported(c, "Kernels of one's own are");
 	if (in->hibernation_options && in->hibernation_options->configured.v)
-		return unsupported(c, "Hibernation is");
+		return call_fail(c, "UnsupportedHibernationConfiguration", 400,
+		                 "Hibernation is not supported: no instance here can be hibernated.");
 	const struct ec2_instance_maintenance_options_request *kept = in->maintenance_options;
 	const struct ec2_private_dns_name_options_request *names = in->private_dns_name_options;
 	if (in->enclave_options && in->enclave_options->enabled.v)

@@ -228,8 +228,12 @@ int ec2_describe_network_interface_attribute(struct call *c, const struct ec2_de
 		out->source_dest_check->value = eni->source_dest_check;
 	} else if (str_is(in->attribute, "attachment")) {
 		out->attachment = eni->attachment;
+	} else if (str_is(in->attribute, "associatePublicIpAddress")) {
+		/* of an address that the launch took from Amazon's: an elastic one is associated, and not this */
+		out->associate_public_ip_address = OPT_BOOL(eni->association && str_is(eni->association->ip_owner_id, "amazon"));
 	} else {
-		return ec2_unsupported(c, "This attribute of a network interface");
+		return ec2_invalid(c, "Value (%.*s) for parameter attribute is invalid. Unknown attribute.",
+		                   STR_ARG(in->attribute));
 	}
 	return CALL_OK;
 }

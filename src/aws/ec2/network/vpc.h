@@ -126,6 +126,14 @@ struct ec2_network_interface_association *ec2_association_make(const struct ec2_
 
 #define HANDLER(name) ec2_##name##_handler ec2_##name
 HANDLER(describe_account_attributes);
+HANDLER(describe_carrier_gateways);
+HANDLER(describe_customer_gateways);
+HANDLER(describe_hosts);
+HANDLER(describe_transit_gateway_attachments);
+HANDLER(describe_transit_gateway_vpc_attachments);
+HANDLER(describe_transit_gateways);
+HANDLER(describe_vpn_connections);
+HANDLER(describe_vpn_gateways);
 HANDLER(describe_availability_zones);
 HANDLER(describe_regions);
 HANDLER(associate_vpc_cidr_block);

@@ -7,6 +7,7 @@
 #include "aws/ec2/flow/flow_log.h"
 #include "aws/ec2/instance/event_window.h"
 #include "aws/ec2/network/endpoint.h"
+#include "aws/ec2/network/vpc.h"
 #include "aws/ec2/storage/import.h"
 #include "aws/ec2/usage.h"
 #include "base/id.h"
@@ -164,6 +165,7 @@ const struct ec2_kind *const ec2_kinds[] = {
         &ec2_kind_placement_group,
         &ec2_kind_prefix_list,
         &ec2_kind_route_table,
+        &ec2_kind_subnet_reservation,
         &ec2_kind_group,
         &ec2_kind_rule,
         &ec2_kind_snapshot,

@@ -70,6 +70,7 @@ static const struct {
         {"CreateSecurityGroup", &ec2_kind_vpc, "VpcId"},
         {"CreateSubnet", &ec2_kind_subnet, NULL},
         {"CreateSubnet", &ec2_kind_vpc, "VpcId"},
+        {"CreateSubnetCidrReservation", &ec2_kind_subnet, "SubnetId"},
         {"CreateVpc", &ec2_kind_vpc, NULL},
         {"CreateVpcEndpoint", &ec2_kind_vpc, "VpcId"},
         {"CreateVpcEndpoint", &ec2_kind_route_table, "RouteTableIds"},

@@ -1,4 +1,5 @@
 """Network interfaces and elastic addresses."""
+import ipaddress
 import unittest
 
 from aws import client
@@ -140,6 +141,73 @@ class Addresses(Ec2Case):
         again = elsewhere.allocate_address(Address=mine[0])
         self.assertEqual(again["PublicIp"], mine[0])
         elsewhere.release_address(AllocationId=again["AllocationId"])
+
+
+class Reserved(Ec2Case):
+    """Blocks of a subnet whose addresses nobody gets who does not name them."""
+
+    def setUp(self):
+        super().setUp()
+        self.net = self.ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]
+        self.block6 = self.net["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"].replace("/56", "/64")
+        self.sub = self.subnet(self.net["VpcId"], "10.0.1.0/27", Ipv6CidrBlock=self.block6)
+
+    def reserve(self, cidr, kind="explicit", **more):
+        return self.ec2.create_subnet_cidr_reservation(SubnetId=self.sub, Cidr=cidr, ReservationType=kind, **more)["SubnetCidrReservation"]
+
+    def kept(self, **more):
+        found = self.ec2.get_subnet_cidr_reservations(SubnetId=self.sub, **more)
+        return [r["Cidr"] for r in found["SubnetIpv4CidrReservations"]], [r["Cidr"] for r in found["SubnetIpv6CidrReservations"]]
+
+    def addresses(self, **more):
+        made = self.ec2.create_network_interface(SubnetId=self.sub, **more)["NetworkInterface"]
+        return [a["PrivateIpAddress"] for a in made["PrivateIpAddresses"]]
+
+    def test_addresses_are_not_given_out(self):
+        self.assertEqual(self.addresses(SecondaryPrivateIpAddressCount=1), ["10.0.1.4", "10.0.1.5"])
+        self.reserve("10.0.1.16/29", "prefix")
+        low = self.reserve("10.0.1.4/30")["SubnetCidrReservationId"]
+        self.reserve("10.0.1.10/31")
+        self.assertEqual(self.addresses(PrivateIpAddress="10.0.1.10"), ["10.0.1.10"])
+        self.assertEqual(self.addresses(SecondaryPrivateIpAddressCount=9), [f"10.0.1.{n}" for n in (8, 9, 12, 13, 14, 15, 24, 25, 26, 27)])
+        self.assertEqual(self.addresses(SecondaryPrivateIpAddressCount=2), [f"10.0.1.{n}" for n in (28, 29, 30)])
+        self.fails("InsufficientFreeAddressesInSubnet", self.ec2.create_network_interface, SubnetId=self.sub)
+        self.ec2.delete_subnet_cidr_reservation(SubnetCidrReservationId=low)
+        self.assertEqual(self.addresses(), ["10.0.1.6"])
+
+    def test_ipv6(self):
+        base = self.block6.replace("/64", "")
+        self.reserve(f"{base}/65")
+        upper = str(list(ipaddress.ip_network(self.block6).subnets())[1])
+        given = [a["Ipv6Address"] for _ in range(4)
+                 for a in self.ec2.create_network_interface(SubnetId=self.sub, Ipv6AddressCount=10)["NetworkInterface"]["Ipv6Addresses"]]
+        self.assertTrue(all(ipaddress.ip_address(a) in ipaddress.ip_network(upper) for a in given), given)
+        whole = self.reserve(upper)
+        self.fails("InsufficientFreeAddressesInSubnet", self.ec2.create_network_interface, SubnetId=self.sub, Ipv6AddressCount=1)
+        self.assertEqual(sorted(self.kept()[1]), sorted([f"{base}/65", whole["Cidr"]]))
+        named = self.ec2.create_network_interface(SubnetId=self.sub, Ipv6Addresses=[{"Ipv6Address": base + "77"}])["NetworkInterface"]
+        self.assertEqual([a["Ipv6Address"] for a in named["Ipv6Addresses"]], [base + "77"])
+
+    def test_life(self):
+        made = self.reserve("10.0.1.20/30", Description="mine", TagSpecifications=[{"ResourceType": "subnet-cidr-reservation", "Tags": [{"Key": "a", "Value": "b"}]}])
+        reservation = made["SubnetCidrReservationId"]
+        self.assertRegex(reservation, "^scr-[0-9a-f]{17}$")
+        self.assertEqual((made["SubnetId"], made["Cidr"], made["ReservationType"], made["Description"], made["Tags"]),
+                         (self.sub, "10.0.1.20/30", "explicit", "mine", [{"Key": "a", "Value": "b"}]))
+        other = self.subnet(self.net["VpcId"], "10.0.2.0/24")
+        self.ec2.create_subnet_cidr_reservation(SubnetId=other, Cidr="10.0.2.16/28", ReservationType="prefix")
+        self.assertEqual(self.kept(), (["10.0.1.20/30"], []))
+        self.assertEqual(self.kept(Filters=[{"Name": "reservationType", "Values": ["prefix"]}]), ([], []))
+        self.assertEqual(self.kept(Filters=[{"Name": "tag:a", "Values": ["b"]}])[0], ["10.0.1.20/30"])
+        for cidr, kind in (("10.0.2.0/28", "explicit"), ("10.0.1.16/28", "explicit"), ("10.0.1.20/32", "explicit"), ("ten", "explicit"), ("fd00::/80", "prefix"),
+                           ("10.0.1.8/30", "mine")):
+            self.fails("InvalidParameterValue", self.reserve, cidr=cidr, kind=kind)
+        self.fails("InvalidSubnetID.NotFound", self.ec2.get_subnet_cidr_reservations, SubnetId="subnet-0123456789abcdef0")
+        gone = self.ec2.delete_subnet_cidr_reservation(SubnetCidrReservationId=reservation)["DeletedSubnetCidrReservation"]
+        self.assertEqual(gone["Cidr"], "10.0.1.20/30")
+        self.fails("InvalidSubnetCidrReservationID.NotFound", self.ec2.delete_subnet_cidr_reservation, SubnetCidrReservationId=reservation)
+        self.ec2.delete_subnet(SubnetId=other)
+        self.assertEqual(self.kept(), ([], []))
 
 
 if __name__ == "__main__":

@@ -27,19 +27,33 @@ static bool reserved(struct ec2_block b, uint32_t address)
 	return address - b.base < 4 || address - b.base == ec2_block_size(b) - 1;
 }
 
+/* The first address from this one on that no reservation of the subnet has. */
+static uint32_t past_reserved(const struct ec2_reserved *r, uint32_t address)
+{
+	for (uint32_t i = 0; i < r->n; i++)
+		if (ec2_block_has(r->v[i], address)) {
+			address = r->v[i].base + (uint32_t)ec2_block_size(r->v[i]);
+			i = UINT32_MAX; /* those before it may go on from here */
+		}
+	return address;
+}
+
 static bool first_free(const struct ec2_scope *s, const struct ec2_subnet *subnet, uint32_t *ret)
 {
 	struct ec2_block b = ec2_subnet_block(subnet);
 	struct str under = KEY_UNDER(s->arena, S("ec2"), s->account, s->region, S("address"), subnet->subnet_id), key;
 	struct store_iter *i = store_scan(s->txn, under, store_prefix_end(s->arena, under), false);
 	struct store_value v;
-	uint32_t next = b.base + 4;
+	struct ec2_reserved r = ec2_subnet_reserved(s, subnet->subnet_id);
+	uint32_t next = past_reserved(&r, b.base + 4);
 	while (store_next(i, &key, &v)) {
-		if (!str_eq(str_from_at(key, under.n), arena_printf(s->arena, "%08x", next)))
+		int order = str_cmp(str_from_at(key, under.n), arena_printf(s->arena, "%08x", next));
+		if (order > 0)
 			break;
-		next++;
+		if (order == 0)
+			next = past_reserved(&r, next + 1);
 	}
-	if (reserved(b, next))
+	if (!ec2_block_has(b, next) || reserved(b, next))
 		return false;
 	*ret = next;
 	return true;

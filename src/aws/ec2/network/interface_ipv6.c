@@ -4,6 +4,8 @@
 
 #include "base/rand.h"
 
+enum { TRIES = 4096 };
+
 static struct str address_key(const struct ec2_scope *s, struct str subnet, struct str address)
 {
 	return KEY(s->arena, S("ec2"), s->account, s->region, S("address6"), subnet, address);
@@ -27,16 +29,29 @@ static bool reserved(const struct ec2_block6 *b, const uint8_t address[16])
 	return (memcmp(first, address, 15) == 0 && address[15] - first[15] < 4) || memcmp(last, address, 16) == 0;
 }
 
+static bool is_kept(const struct ec2_reserved6 *r, const uint8_t address[16])
+{
+	for (uint32_t i = 0; i < r->n; i++)
+		if (ec2_block6_has(&r->v[i], address))
+			return true;
+	return false;
+}
+
+/* Absent: reservations keep the subnet, or all but so little of it that none was found at random. */
 static struct str free_address(const struct ec2_scope *s, const struct ec2_subnet *subnet, const struct ec2_block6 *b)
 {
 	uint8_t address[16];
-	struct str text;
-	do {
+	struct ec2_reserved6 kept = ec2_subnet_reserved6(s, subnet->subnet_id);
+	for (int i = 0; i < TRIES; i++) {
 		memcpy(address, b->base, sizeof(address));
 		rand_bytes(address + 8, 8);
-		text = ec2_address6_text(s->arena, address);
-	} while (reserved(b, address) || is_taken(s, subnet->subnet_id, text));
-	return text;
+		if (reserved(b, address) || is_kept(&kept, address))
+			continue;
+		struct str text = ec2_address6_text(s->arena, address);
+		if (!is_taken(s, subnet->subnet_id, text))
+			return text;
+	}
+	return STR_NONE;
 }
 
 static int find_address(const struct ec2_network_interface *eni, struct str text)
@@ -99,6 +114,9 @@ int ec2_interface_add_ipv6(struct call *c, struct ec2_network_interface *eni, co
 			text = free_address(&s, subnet, &block);
 		else if (check_address(c, subnet, &block, given->v[i], &text) != CALL_OK)
 			return CALL_FAIL;
+		if (!str_set(text))
+			return call_fail(c, "InsufficientFreeAddressesInSubnet", 400,
+			                 "The specified subnet does not have enough free addresses to satisfy the request.");
 		*LIST_ADD(c->arena, &eni->ipv6_addresses) =
 		        (struct ec2_network_interface_ipv6_address){.ipv6_address = text, .is_primary_ipv6 = OPT_BOOL(false)};
 		store_put(s.txn, address_key(&s, eni->subnet_id, text), eni->network_interface_id);

@@ -25,6 +25,12 @@ int ec2_subnet_check_block6(struct call *c, const struct ec2_vpc *vpc, struct st
 struct ec2_subnet_ipv6_cidr_block_association *ec2_subnet_add_block6(struct call *c, struct ec2_subnet *subnet,
                                                                      const struct ec2_block6 *block);
 bool ec2_subnet_block6(const struct ec2_subnet *subnet, struct ec2_block6 *ret);
+/* As ec2_subnet_reserved(). */
+struct ec2_reserved6 {
+	struct ec2_block6 *v;
+	uint32_t n;
+};
+struct ec2_reserved6 ec2_subnet_reserved6(const struct ec2_scope *s, struct str subnet);
 
 /* Addresses that an interface is to have beside its IPv4 ones. */
 int ec2_interface_check_ipv6(struct call *c, const struct str_list *given, struct opt_int count);

@@ -202,6 +202,7 @@ int ec2_delete_subnet(struct call *c, const struct ec2_delete_subnet_request *in
 			return ec2_depends(c, "The subnet '%.*s' has dependencies and cannot be deleted.", STR_ARG(in->subnet_id));
 	ec2_route_tables_drop_subnet(&s, in->subnet_id);
 	ec2_acls_drop_subnet(&s, in->subnet_id);
+	ec2_subnet_reservations_drop(&s, in->subnet_id, false);
 	ec2_drop(&s, &ec2_kind_subnet, in->subnet_id);
 	return CALL_OK;
 }

@@ -92,6 +92,17 @@ void ec2_acls_drop_subnet(const struct ec2_scope *s, struct str subnet);
 /* As how many rules or routes one counts that names this list, or none (1). */
 int64_t ec2_prefix_list_weight(const struct ec2_scope *s, struct str id);
 
+/* --- subnet_reservation.c */
+extern const struct ec2_kind ec2_kind_subnet_reservation;
+/* The blocks of a subnet whose addresses are given to those alone who name them. */
+struct ec2_reserved {
+	struct ec2_block *v;
+	uint32_t n;
+};
+struct ec2_reserved ec2_subnet_reserved(const struct ec2_scope *s, struct str subnet);
+/* The subnet goes, or its block of IPv6 alone. */
+void ec2_subnet_reservations_drop(const struct ec2_scope *s, struct str subnet, bool only_ipv6);
+
 /* --- pool.c: public addresses, of all accounts together */
 /* Takes a free one; false: there is none. The holder is an allocation or an interface. */
 bool ec2_pool_take(const struct ec2_scope *s, struct str holder, uint32_t *ret);
@@ -134,6 +145,9 @@ HANDLER(describe_transit_gateway_vpc_attachments);
 HANDLER(describe_transit_gateways);
 HANDLER(describe_vpn_connections);
 HANDLER(describe_vpn_gateways);
+HANDLER(create_subnet_cidr_reservation);
+HANDLER(delete_subnet_cidr_reservation);
+HANDLER(get_subnet_cidr_reservations);
 HANDLER(describe_availability_zones);
 HANDLER(describe_regions);
 HANDLER(associate_vpc_cidr_block);

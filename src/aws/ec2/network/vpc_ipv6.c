@@ -209,6 +209,7 @@ int ec2_disassociate_subnet_cidr_block(struct call *c, const struct ec2_disassoc
 	out->ipv6_cidr_block_association->ipv6_cidr_block_state = arena_new(c->arena, struct ec2_subnet_cidr_block_state);
 	out->ipv6_cidr_block_association->ipv6_cidr_block_state->state = S("disassociating");
 	subnet.ipv6_cidr_block_association_set = (struct ec2_subnet_ipv6_cidr_block_association_set){.set = true};
+	ec2_subnet_reservations_drop(&s, subnet.subnet_id, true);
 	ec2_put(&s, &ec2_kind_subnet, subnet.subnet_id, &subnet);
 	return CALL_OK;
 }

@@ -124,6 +124,8 @@ unsigned ec2_metrics_every_s(const struct ec2_instance *i);
 int ec2_instance_set_disks(struct call *c, struct str instance,
                            const struct ec2_instance_block_device_mapping_specification_list *l);
 ec2_modify_instance_metadata_options_handler ec2_modify_instance_metadata_options;
+ec2_modify_instance_maintenance_options_handler ec2_modify_instance_maintenance_options;
+ec2_modify_private_dns_name_options_handler ec2_modify_private_dns_name_options;
 ec2_monitor_instances_handler ec2_monitor_instances;
 ec2_unmonitor_instances_handler ec2_unmonitor_instances;
 

@@ -72,6 +72,39 @@ class Options(Ec2Case):
         self.addCleanup(self.ec2.delete_network_interface, NetworkInterfaceId=other)
         self.assertEqual(public(other), ["false"])
 
+    def test_options_with_one_value(self):
+        kept = lambda **more: self.ec2.modify_instance_maintenance_options(InstanceId=self.instance_id, **more)  # noqa: E731
+        self.assertEqual(kept(AutoRecovery="disabled")["AutoRecovery"], "disabled")
+        self.fails("UnsupportedOperation", kept, AutoRecovery="default")
+        self.fails("InvalidParameterValue", kept, AutoRecovery="maybe")
+        names = lambda **more: self.ec2.modify_private_dns_name_options(InstanceId=self.instance_id, **more)  # noqa: E731
+        self.assertTrue(names(PrivateDnsHostnameType="ip-name", EnableResourceNameDnsARecord=False)["Return"])
+        self.fails("UnsupportedOperation", names, PrivateDnsHostnameType="resource-name")
+        self.fails("UnsupportedOperation", names, EnableResourceNameDnsARecord=True)
+        self.fails("InvalidParameterCombination", names)
+        self.fails("InvalidInstanceID.NotFound", self.ec2.modify_private_dns_name_options, InstanceId="i-0123456789abcdef0", PrivateDnsHostnameType="ip-name")
+
+    def test_a_stopped_instance_is_led_to_a_reservation(self):
+        zone = self.instance()["Placement"]["AvailabilityZone"]
+        place = lambda kind: self.ec2.create_capacity_reservation(InstanceType=kind, InstancePlatform="Linux/UNIX", AvailabilityZone=zone, InstanceCount=1,  # noqa: E731
+                                                                  InstanceMatchCriteria="targeted")["CapacityReservation"]["CapacityReservationId"]
+        own, other = place("t3.nano"), place("t3.micro")
+        for r in (own, other):
+            self.addCleanup(self.ec2.cancel_capacity_reservation, CapacityReservationId=r)
+        lead = lambda to: self.ec2.modify_instance_capacity_reservation_attributes(  # noqa: E731
+            InstanceId=self.instance_id, CapacityReservationSpecification={"CapacityReservationTarget": {"CapacityReservationId": to}})
+        free = lambda: self.ec2.describe_capacity_reservations(CapacityReservationIds=[own])["CapacityReservations"][0]["AvailableInstanceCount"]  # noqa: E731
+        self.wait("running")
+        self.fails("IncorrectInstanceState", lead, to=own)
+        self.ec2.stop_instances(InstanceIds=[self.instance_id], Force=True)
+        self.wait("stopped")
+        self.fails("InvalidParameterCombination", lead, to=other)
+        self.fails("InvalidCapacityReservationId.NotFound", lead, to="cr-0123456789abcdef0")
+        self.assertTrue(lead(own)["Return"])
+        self.assertEqual((free(), self.instance().get("CapacityReservationId")), (1, None))
+        self.ec2.start_instances(InstanceIds=[self.instance_id])
+        self.assertEqual((free(), self.instance()["CapacityReservationId"]), (0, own))
+
     def test_groups(self):
         vpc = self.instance()["VpcId"]
         group = self.ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]

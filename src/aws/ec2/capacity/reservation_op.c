@@ -262,3 +262,29 @@ int ec2_describe_capacity_reservations(struct call *c, const struct ec2_describe
 	out->capacity_reservations.set = true;
 	return ec2_describe(c, &walk, out, &out->next_token);
 }
+
+/* Counts at the next start, so whether there is a place is seen then. */
+int ec2_modify_instance_capacity_reservation_attributes(
+        struct call *c, const struct ec2_modify_instance_capacity_reservation_attributes_request *in,
+        struct ec2_modify_instance_capacity_reservation_attributes_result *out)
+{
+	struct ec2_scope s = ec2_scope(c);
+	struct state_ec2_instance_record r;
+	struct reserved found;
+	if (ec2_get(c, &ec2_kind_instance, in->instance_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	if (!in->capacity_reservation_specification)
+		return ec2_missing(c, "CapacityReservationSpecification");
+	if (ec2_instance_state(r.instance) != INSTANCE_STOPPED)
+		return call_fail(c, "IncorrectInstanceState", 400, "The instance '%.*s' is not in the 'stopped' state.",
+		                 STR_ARG(in->instance_id));
+	if (str_is(r.instance->instance_lifecycle, "spot"))
+		return unsupported(c, "Capacity Reservations of Spot Instances are");
+	if (reservation_find(c, in->capacity_reservation_specification, instance_type_find(r.instance->instance_type),
+	                     r.instance->placement->availability_zone, 0, &found) != CALL_OK)
+		return CALL_FAIL;
+	r.instance->capacity_reservation_specification = found.shown;
+	ec2_put(&s, &ec2_kind_instance, in->instance_id, &r);
+	out->return_ = OPT_BOOL(true);
+	return CALL_OK;
+}

@@ -121,3 +121,61 @@ int ec2_instance_set_disks(struct call *c, struct str instance,
 	}
 	return CALL_OK;
 }
+
+/* --- what can be said and has one value here */
+
+static int get_alive(struct call *c, struct str id, struct state_ec2_instance_record *ret)
+{
+	if (ec2_get(c, &ec2_kind_instance, id, ret) != CALL_OK)
+		return CALL_FAIL;
+	enum instance_state state = ec2_instance_state(ret->instance);
+	if (state == INSTANCE_TERMINATED || state == INSTANCE_SHUTTING_DOWN)
+		return call_fail(c, "IncorrectInstanceState", 400,
+		                 "The instance '%.*s' is not in a state that allows it to be changed.", STR_ARG(id));
+	return CALL_OK;
+}
+
+/* A machine that ends is not moved elsewhere: there is one host. */
+int ec2_modify_instance_maintenance_options(struct call *c, const struct ec2_modify_instance_maintenance_options_request *in,
+                                            struct ec2_modify_instance_maintenance_options_result *out)
+{
+	struct state_ec2_instance_record r;
+	const struct str given[] = {in->auto_recovery, in->reboot_migration};
+	if (!in->auto_recovery.n && !in->reboot_migration.n)
+		return ec2_combination(c, "No attributes specified.");
+	if (get_alive(c, in->instance_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	for (size_t k = 0; k < sizeof(given) / sizeof(*given); k++) {
+		if (!given[k].n || str_is(given[k], "disabled"))
+			continue;
+		if (!str_is(given[k], "default"))
+			return ec2_invalid(c, "Value (%.*s) for parameter %s is invalid. Valid values: disabled, default.",
+			                   STR_ARG(given[k]), k ? "rebootMigration" : "autoRecovery");
+		return ec2_unsupported(c, k ? "Migration at a reboot" : "Automatic recovery");
+	}
+	out->instance_id = in->instance_id;
+	out->auto_recovery = in->auto_recovery;
+	out->reboot_migration = in->reboot_migration;
+	return CALL_OK;
+}
+
+int ec2_modify_private_dns_name_options(struct call *c, const struct ec2_modify_private_dns_name_options_request *in,
+                                        struct ec2_modify_private_dns_name_options_result *out)
+{
+	struct state_ec2_instance_record r;
+	if (!in->private_dns_hostname_type.n && !in->enable_resource_name_dns_a_record.set &&
+	    !in->enable_resource_name_dns_aaaa_record.set)
+		return ec2_combination(c, "No attributes specified.");
+	if (get_alive(c, in->instance_id, &r) != CALL_OK)
+		return CALL_FAIL;
+	if (in->private_dns_hostname_type.n && !str_is(in->private_dns_hostname_type, "ip-name") &&
+	    !str_is(in->private_dns_hostname_type, "resource-name"))
+		return ec2_invalid(
+		        c, "Value (%.*s) for parameter privateDnsHostnameType is invalid. Valid values: ip-name, resource-name.",
+		        STR_ARG(in->private_dns_hostname_type));
+	if (str_is(in->private_dns_hostname_type, "resource-name") || in->enable_resource_name_dns_a_record.v ||
+	    in->enable_resource_name_dns_aaaa_record.v)
+		return ec2_unsupported(c, "A name after the instance's id");
+	out->return_ = OPT_BOOL(true);
+	return CALL_OK;
+}

@@ -10,6 +10,7 @@ extern const struct service ec2_service;
 extern const struct service ecr_service;
 extern const struct service ecs_agent_service;
 extern const struct service ecs_service;
+extern const struct service elasticbeanstalk_service;
 extern const struct service elbv2_service;
 extern const struct service iam_service;
 extern const struct service lambda_service;
@@ -31,6 +32,7 @@ const struct service *const cloud_services[] = {
         &ecr_service,
         &ecs_agent_service,
         &ecs_service,
+        &elasticbeanstalk_service,
         &elbv2_service,
         &iam_service,
         &lambda_service,

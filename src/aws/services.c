@@ -4,6 +4,7 @@
 extern const struct service acm_service;
 extern const struct service application_autoscaling_service;
 extern const struct service autoscaling_service;
+extern const struct service beanstalk_agent_service;
 extern const struct service ce_service;
 extern const struct service cloudwatch_service;
 extern const struct service ec2_service;
@@ -26,6 +27,7 @@ const struct service *const cloud_services[] = {
         &acm_service,
         &application_autoscaling_service,
         &autoscaling_service,
+        &beanstalk_agent_service,
         &ce_service,
         &cloudwatch_service,
         &ec2_service,

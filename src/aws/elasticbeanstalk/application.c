@@ -1,5 +1,5 @@
 /* Applications: names under which versions, templates and environments stand together. */
-#include "rows.h"
+#include "environment.h"
 
 static void show(struct call *c, const struct state_elasticbeanstalk_application_record *r,
                  struct elasticbeanstalk_application_description *ret)
@@ -139,6 +139,10 @@ int elasticbeanstalk_delete_application(struct call *c, const struct elasticbean
 	struct state_elasticbeanstalk_application_record r;
 	if (application_get(c, in->application_name, &r) != CALL_OK)
 		return CALL_FAIL;
+	if (environment_count(&s, in->application_name))
+		return beanstalk_invalid(
+		        c, "Unable to delete application %.*s because it has a version that is deployed to a running environment.",
+		        STR_ARG(in->application_name));
 	beanstalk_drop_all(&s, "version", in->application_name);
 	beanstalk_drop_all(&s, "template", in->application_name);
 	application_drop(&s, in->application_name);

@@ -1,5 +1,5 @@
 /* Events: what happened, newest first, kept for six weeks. Whoever made a call finds what came of it by the call's request id. */
-#include "rows.h"
+#include "environment.h"
 
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@ struct events {
 /* One a day is enough for all events of that day. */
 static int64_t lease(const struct scope *s)
 {
-	struct events *e = cloud_state(s->cloud, &elasticbeanstalk_service);
+	struct events *e = environments_events(s->cloud);
 	if (!e->lease || s->now_ms >= e->lease_until_ms) {
 		e->lease = store_lease_grant(s->cloud->store, (KEPT_DAYS + 1) * DAY_MS);
 		e->lease_until_ms = s->now_ms + DAY_MS;
@@ -71,7 +71,7 @@ static bool passes(const struct elasticbeanstalk_describe_events_message *in, co
 {
 	return same(in->application_name, e->application_name) && same(in->version_label, e->version_label) &&
 	       same(in->template_name, e->template_name) && same(in->environment_name, e->environment_name) &&
-	       same(in->platform_arn, e->platform_arn) && same(in->request_id, e->request_id) && !str_set(in->environment_id) &&
+	       same(in->platform_arn, e->platform_arn) && same(in->request_id, e->request_id) &&
 	       (!str_set(in->severity) || rank(e->severity) >= rank(in->severity)) &&
 	       (!in->start_time.set || e->event_date.ms >= in->start_time.ms) &&
 	       (!in->end_time.set || e->event_date.ms < in->end_time.ms);
@@ -86,6 +86,14 @@ int elasticbeanstalk_describe_events(struct call *c, const struct elasticbeansta
 	struct store_value v;
 	if (beanstalk_page(c, in->max_records, in->next_token, USUAL, &p) != CALL_OK)
 		return CALL_FAIL;
+	struct elasticbeanstalk_describe_events_message wish = *in;
+	struct environment_record environment = {0};
+	if (str_set(in->environment_id)) {
+		if (!environment_find(&s, in->environment_id, &environment))
+			return beanstalk_invalid(c, "No Environment found for EnvironmentId = '%.*s'.",
+			                         STR_ARG(in->environment_id));
+		wish.environment_name = environment.environment->environment_name;
+	}
 	struct store_iter *iter = store_scan(s.txn, under, store_prefix_end(s.arena, under), true);
 	out->events.set = true;
 	while (store_next(iter, &key, &v)) {
@@ -93,7 +101,7 @@ int elasticbeanstalk_describe_events(struct call *c, const struct elasticbeansta
 		struct str_list parts = record_key_parts(c->arena, key);
 		struct str at = parts.v[parts.n - 1];
 		if ((str_set(p.after) && str_cmp(at, p.after) >= 0) || !record_read(c->arena, v.value, &event_row, &r) ||
-		    !passes(in, r.event))
+		    !passes(&wish, r.event))
 			continue;
 		if (!p.left--) {
 			out->next_token = beanstalk_token(c, last);

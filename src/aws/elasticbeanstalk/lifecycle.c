@@ -1,5 +1,5 @@
 /* Rules by which versions of an application go that are too many or too old. They are applied as a new version comes. */
-#include "rows.h"
+#include "environment.h"
 
 enum { MAX_COUNT = 200, MAX_AGE_DAYS = 180, DAY_MS = 24 * 3600 * 1000 };
 
@@ -60,7 +60,8 @@ void lifecycle_apply(const struct scope *s, const struct state_elasticbeanstalk_
 	struct versions all = version_all(s, r->application->application_name);
 	int64_t oldest_ms = s->now_ms - v->max_age_rule->max_age_in_days.v * DAY_MS;
 	for (uint32_t i = 0; i < all.n; i++)
-		if (v->max_count_rule->enabled.v ? i >= v->max_count_rule->max_count.v
-		                                 : all.v[i].version->date_created.ms < oldest_ms)
+		if ((v->max_count_rule->enabled.v ? i >= v->max_count_rule->max_count.v
+		                                  : all.v[i].version->date_created.ms < oldest_ms) &&
+		    !version_used(s, r->application->application_name, all.v[i].version->version_label))
 			version_drop(s, r->application->application_name, all.v[i].version->version_label);
 }

@@ -1,4 +1,4 @@
-#include "rows.h"
+#include "environment.h"
 
 /* --- what permissions are about */
 
@@ -34,6 +34,20 @@ static int about_version(struct call *c, struct authz *az, struct str applicatio
 	return CALL_OK;
 }
 
+static int about_environment(struct call *c, struct authz *az, struct str application, struct str id, struct str name)
+{
+	struct scope s = beanstalk_scope(c);
+	struct environment_record r = {0};
+	if (environment_find(&s, str_set(id) ? id : environment_named(&s, name), &r)) {
+		application = r.environment->application_name;
+		name = r.environment->environment_name;
+		add_tags(c, az, "aws:ResourceTag", r.tags.v, r.tags.n);
+	}
+	az->resource = beanstalk_arn(&s, "environment", str_set(application) ? application : S("*"), str_set(name) ? name : S("*"));
+	authz_add(c, az, "elasticbeanstalk:InApplication", beanstalk_arn(&s, "application", application, STR_NONE));
+	return CALL_OK;
+}
+
 static int about_arn(struct call *c, struct authz *az, struct str arn)
 {
 	(void)c;
@@ -58,6 +72,15 @@ ABOUT(delete_version, delete_application_version_message, about_version(c, az, i
 ABOUT(list_tags, list_tags_for_resource_message, about_arn(c, az, in->resource_arn))
 ABOUT(platform, describe_platform_version_request, about_arn(c, az, in->platform_arn))
 
+ABOUT_TAGGED(create_environment, create_environment_message,
+             about_environment(c, az, in->application_name, STR_NONE, in->environment_name))
+#define ABOUT_ENVIRONMENT(name) \
+	ABOUT(name, name##_message, about_environment(c, az, STR_NONE, in->environment_id, in->environment_name))
+ABOUT_ENVIRONMENT(update_environment)
+ABOUT_ENVIRONMENT(terminate_environment)
+ABOUT_ENVIRONMENT(restart_app_server)
+ABOUT_ENVIRONMENT(describe_environment_resources)
+
 static int about_update_tags(struct call *c, const void *input, struct authz *az)
 {
 	const struct elasticbeanstalk_update_tags_for_resource_message *in = input;
@@ -70,38 +93,47 @@ static int about_update_tags(struct call *c, const void *input, struct authz *az
 #define ROW(c_name, name, ...) OP(elasticbeanstalk, c_name, name, ##__VA_ARGS__)
 #define READ .flags = OP_READ
 static const struct service_op ops[] = {
+        ROW(check_dns_availability, CheckDNSAvailability, READ),
         ROW(create_application, CreateApplication, .resource = about_create, .missing = "DeleteSourceFromS3 of lifecycle rules"),
         ROW(create_application_version, CreateApplicationVersion, .resource = about_create_version,
             .missing = "Process, sample applications, builds by CodeBuild, CodeCommit"),
+        ROW(create_environment, CreateEnvironment, .resource = about_create_environment,
+            .missing = "load balancing, workers, enhanced health, templates, sample applications"),
         ROW(create_storage_location, CreateStorageLocation),
-        ROW(delete_application, DeleteApplication, .resource = about_delete),
+        ROW(delete_application, DeleteApplication, .resource = about_delete, .missing = "TerminateEnvByForce"),
         ROW(delete_application_version, DeleteApplicationVersion, .resource = about_delete_version),
         ROW(describe_account_attributes, DescribeAccountAttributes, READ),
         ROW(describe_application_versions, DescribeApplicationVersions, READ),
         ROW(describe_applications, DescribeApplications, READ),
-        ROW(describe_events, DescribeEvents, READ, .missing = "EnvironmentId"),
+        ROW(describe_configuration_settings, DescribeConfigurationSettings, READ, .missing = "templates"),
+        ROW(describe_environment_resources, DescribeEnvironmentResources, READ, .resource = about_describe_environment_resources),
+        ROW(describe_environments, DescribeEnvironments, READ),
+        ROW(describe_events, DescribeEvents, READ),
         ROW(describe_platform_version, DescribePlatformVersion, READ, .resource = about_platform),
         ROW(list_available_solution_stacks, ListAvailableSolutionStacks, READ),
         ROW(list_platform_branches, ListPlatformBranches, READ),
         ROW(list_platform_versions, ListPlatformVersions, READ),
         ROW(list_tags_for_resource, ListTagsForResource, READ, .resource = about_list_tags),
+        ROW(restart_app_server, RestartAppServer, .resource = about_restart_app_server),
+        ROW(terminate_environment, TerminateEnvironment, .resource = about_terminate_environment),
         ROW(update_application, UpdateApplication, .resource = about_update),
         ROW(update_application_resource_lifecycle, UpdateApplicationResourceLifecycle, .resource = about_lifecycle,
             .missing = "DeleteSourceFromS3"),
         ROW(update_application_version, UpdateApplicationVersion, .resource = about_update_version),
+        ROW(update_environment, UpdateEnvironment, .resource = about_update_environment,
+            .missing = "options that need other instances, other platforms, templates"),
         ROW(update_tags_for_resource, UpdateTagsForResource, .resource = about_update_tags),
 };
 
 static int start(struct cloud *cloud, void **ret_state)
 {
-	(void)cloud;
-	*ret_state = events_new();
+	*ret_state = environments_keep(cloud);
 	return 0;
 }
 
 static void stop(void *state)
 {
-	events_free(state);
+	environments_let_go(state);
 }
 
 const struct service elasticbeanstalk_service = {

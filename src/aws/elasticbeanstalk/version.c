@@ -1,5 +1,5 @@
 /* Versions: labels of source bundles that lie in S3. A bundle is looked for through the gate, as whoever makes the version. */
-#include "rows.h"
+#include "environment.h"
 
 #include "gen/s3.h"
 
@@ -189,6 +189,10 @@ int elasticbeanstalk_delete_application_version(struct call *c,
 	if (application_get(c, in->application_name, &a) != CALL_OK ||
 	    version_get(c, in->application_name, in->version_label, &r) != CALL_OK)
 		return CALL_FAIL;
+	if (version_used(&s, in->application_name, in->version_label))
+		return beanstalk_invalid(
+		        c, "Unable to delete application version %.*s because it is deployed to a running environment.",
+		        STR_ARG(in->version_label));
 	const struct look *l = c->state;
 	const struct elasticbeanstalk_s3_location *b = r.version->source_bundle;
 	if (in->delete_source_bundle.v && !l) {

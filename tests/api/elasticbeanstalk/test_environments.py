@@ -1,0 +1,174 @@
+"""Environments of Elastic Beanstalk: from a bundle in S3 to something that answers on the web, other versions of it, and the end without a trace."""
+import time
+import unittest
+import uuid
+
+from aws import ENDPOINT, TestCase, client
+from beanstalk import APP, PATIENCE_S, PROFILE, Tool, archive, coloured, option, why_no_platform
+from images import image
+
+REGION = "eu-west-3"
+NOTHING = {"groups": [], "addresses": [], "templates": [], "scaling": [], "instances": []}
+PROCFILE = "web: gunicorn --bind :$PORT --workers 2 application:application\nworker: sleep 1000000\n"
+
+
+def wheel(name, text):
+    """A package as pip takes it from a folder."""
+    info = f"{name}-1.0.dist-info"
+    return archive({f"{name}.py": text, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+                    f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n", f"{info}/RECORD": ""})
+
+
+class EnvironmentCase(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tool = Tool(lambda service: client(service, region=REGION), ENDPOINT)
+        cls.eb = cls.tool.eb
+        if not image(cls.tool.ec2):
+            raise unittest.SkipTest("there is no machine image")
+        cls.tool.version("v1", {"application.py": APP % "one"})
+
+    def until(self, condition):
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            found = condition()
+            if found:
+                return found
+            time.sleep(0.1)
+        return self.fail("it does not come to be")
+
+
+@unittest.skipIf(why_no_platform(), why_no_platform())
+class Environments(EnvironmentCase):
+    def test_life(self):
+        tool, prefix = self.tool, f"e{uuid.uuid4().hex[:12]}"
+        made = tool.create("shop-env", "v1", coloured("dark blue \"$HOME\""), CNAMEPrefix=prefix, Description="first", Tags=[{"Key": "team", "Value": "red"}])
+        self.addCleanup(tool.drop, "shop-env")
+        cname = f"{prefix}.{REGION}.elasticbeanstalk.com"
+        self.assertEqual((made["Status"], made["Health"], made["CNAME"], made["VersionLabel"]), ("Launching", "Grey", cname, "v1"))
+        self.assertRegex(made["EnvironmentId"], "^e-[a-z0-9]{10}$")
+        self.assertEqual(made["Tier"], {"Name": "WebServer", "Type": "Standard", "Version": "1.0"})
+        for call, more in ((self.eb.terminate_environment, {}), (self.eb.update_environment, {"VersionLabel": "v1"})):
+            self.assertAwsError("InvalidParameterValue", call, EnvironmentName="shop-env", status=400, **more,
+                                message="Environment named shop-env is in an invalid state for this operation. Must be Ready.")
+        said = tool.wait(made)
+        there = tool.environment("shop-env")
+        suffix = made["EnvironmentId"] + "-stack-"
+        groups = tool.left()
+        self.assertEqual(said, [
+            "createEnvironment is starting.", f"Using {tool.bucket} as Amazon S3 storage bucket for environment data.",
+            f"Created security group named: {groups['groups'][0]}", f"Created EIP: {there['EndpointURL']}",
+            f"Created Auto Scaling group named: {groups['scaling'][0]}", "Waiting for EC2 instances to launch. This may take a few minutes.",
+            "Instance deployment successfully generated a 'Procfile'.", "Instance deployment completed successfully.", f"Application available at {cname}.",
+            "Successfully launched environment: shop-env"])
+        self.assertIn(suffix + "AWSEBSecurityGroup-", groups["groups"][0])
+        self.assertEqual((there["Status"], there["Health"], there["AbortableOperationInProgress"]), ("Ready", "Green", False))
+        self.assertEqual(tool.get(cname, "/x"), 'one dark blue "$HOME" /x')
+        self.look_around(made["EnvironmentId"])
+        self.deploy(cname)
+        self.end(made["EnvironmentId"])
+
+    def look_around(self, environment_id):
+        resources = self.eb.describe_environment_resources(EnvironmentName="shop-env")["EnvironmentResources"]
+        (instance,), (group,) = resources["Instances"], resources["AutoScalingGroups"]
+        seen = self.tool.ec2.describe_instances(InstanceIds=[instance["Id"]])["Reservations"][0]["Instances"][0]
+        tags = {t["Key"]: t["Value"] for t in seen["Tags"]}
+        self.assertEqual({k: tags[k] for k in ("team", "Name", "elasticbeanstalk:environment-name", "elasticbeanstalk:environment-id", "aws:autoscaling:groupName")},
+                         {"team": "red", "Name": "shop-env", "elasticbeanstalk:environment-name": "shop-env", "elasticbeanstalk:environment-id": environment_id,
+                          "aws:autoscaling:groupName": group["Name"]})
+        self.assertEqual(seen["IamInstanceProfile"]["Arn"].split("/")[-1], PROFILE)
+        settings, = self.eb.describe_configuration_settings(ApplicationName=self.tool.application, EnvironmentName="shop-env")["ConfigurationSettings"]
+        said = {(s["Namespace"], s["OptionName"]): s.get("Value") for s in settings["OptionSettings"]}
+        self.assertEqual(said["aws:elasticbeanstalk:environment", "EnvironmentType"], "SingleInstance")
+        self.assertEqual(said["aws:elasticbeanstalk:application:environment", "COLOUR"], 'dark blue "$HOME"')
+        self.assertAwsError("InvalidParameterValue", self.tool.create, "shop-env", "v1", status=400, message="Environment shop-env already exists.")
+        prefix = self.tool.environment("shop-env")["CNAME"].split(".")[0]
+        self.assertAwsError("InvalidParameterValue", self.tool.create, "other-env", "v1", CNAMEPrefix=prefix, status=400, message="is not available.")
+        self.assertFalse(self.eb.check_dns_availability(CNAMEPrefix=prefix.upper())["Available"])
+        self.assertAwsError("InvalidParameterValue", self.eb.delete_application, ApplicationName=self.tool.application, status=400)
+        self.assertAwsError("InvalidParameterValue", self.eb.delete_application_version, ApplicationName=self.tool.application, VersionLabel="v1", status=400)
+
+    def deploy(self, cname):
+        """Another version with a Procfile and packages that come along, one that cannot be, other properties, and all anew."""
+        tool = self.tool
+        tool.version("v2", {"application.py": APP.replace("import os", "import os, letters") % "two", "Procfile": PROCFILE, "requirements.txt": "letters==1.0\n",
+                            "vendor/letters-1.0-py3-none-any.whl": wheel("letters", "A = 1\n")})
+        said = tool.wait(self.eb.update_environment(EnvironmentName="shop-env", VersionLabel="v2"))
+        self.assertEqual(said, ["Environment update is starting.", "Deploying new version to instance(s).",
+                                "Instance deployment used the commands in your 'Procfile' to initiate startup of your application.",
+                                "Instance deployment completed successfully.", "New application version was deployed to running EC2 instances.",
+                                "Environment update completed successfully."])
+        self.assertEqual(tool.environment("shop-env")["VersionLabel"], "v2")
+        self.assertEqual(tool.get(cname), 'two dark blue "$HOME" /')
+        for label, files in (("bad-zip", b"no archive"), ("bad-line", {"Procfile": "nonsense\n"}), ("no-app", {"readme.txt": "x"}),
+                             ("no-package", {"application.py": APP % "no", "requirements.txt": "none==1\n", "vendor/x.txt": ""})):
+            tool.version(label, files)
+            said = tool.wait(self.eb.update_environment(EnvironmentName="shop-env", VersionLabel=label))
+            self.assertEqual(said[-1], "Failed to deploy application.")
+            self.assertRegex(said[-2], r"^Unsuccessful command execution on instance id\(s\) 'i-[0-9a-f]+'. Aborting the operation.$")
+            there = tool.environment("shop-env")
+            self.assertEqual((there["Status"], there["Health"], there["VersionLabel"]), ("Ready", "Red", "v2"), label)
+            self.assertEqual(tool.get(cname), 'two dark blue "$HOME" /', label)
+        tool.version("crash", {"application.py": "raise SystemExit(3)\n"})
+        said = tool.wait(self.eb.update_environment(EnvironmentName="shop-env", VersionLabel="crash"))
+        self.assertEqual(said[-1], "Update environment operation is complete, but with errors. For more information, see troubleshooting documentation.")
+        self.assertEqual((tool.environment("shop-env")["Health"], tool.environment("shop-env")["VersionLabel"]), ("Red", "crash"))
+        tool.wait(self.eb.update_environment(EnvironmentName="shop-env", VersionLabel="v2"))
+        said = tool.wait(self.eb.update_environment(EnvironmentName="shop-env", OptionSettings=[coloured("green")]))
+        self.assertEqual(said, ["Environment update is starting.", "Updating environment shop-env's configuration settings.",
+                                "Instance deployment used the commands in your 'Procfile' to initiate startup of your application.",
+                                "Instance deployment completed successfully.", "Successfully deployed new configuration to environment."])
+        self.assertEqual((tool.get(cname), tool.environment("shop-env")["Health"]), ("two green /", "Green"))
+        tool.wait(self.eb.update_environment(EnvironmentName="shop-env", OptionsToRemove=[
+            {"Namespace": "aws:elasticbeanstalk:application:environment", "OptionName": "COLOUR"}]))
+        self.assertEqual(tool.get(cname), "two - /")
+        self.assertEqual(tool.wait(self.eb.restart_app_server(EnvironmentName="shop-env"))[-1], "restartAppServer completed successfully.")
+        self.assertEqual(tool.get(cname), "two - /")
+        # the group replaces an instance that goes, and the next one gets the address and the version
+        before = self.eb.describe_environment_resources(EnvironmentName="shop-env")["EnvironmentResources"]["Instances"]
+        tool.ec2.terminate_instances(InstanceIds=[before[0]["Id"]])
+        self.until(lambda: self.eb.describe_environment_resources(EnvironmentName="shop-env")["EnvironmentResources"]["Instances"] not in ([], before))
+        self.until(lambda: tool.get(cname) == "two - /")
+        self.until(lambda: tool.environment("shop-env")["Health"] == "Green")
+
+    def end(self, environment_id):
+        tool = self.tool
+        said = tool.wait(self.eb.terminate_environment(EnvironmentName="shop-env"))
+        self.assertEqual([said[0], said[-1]], ["terminateEnvironment is starting.", "terminateEnvironment completed successfully."])
+        for beginning in ("Waiting for EC2 instances to terminate.", "Deleted Auto Scaling group named: ", "Deleted EIP: ", "Deleted security group named: "):
+            self.assertEqual(len([m for m in said if m.startswith(beginning)]), 1, beginning)
+        self.assertEqual(tool.left(), NOTHING)
+        self.assertIsNone(tool.environment("shop-env"))
+        ended = [e for e in self.eb.describe_environments(IncludeDeleted=True, EnvironmentIds=[environment_id])["Environments"]]
+        self.assertEqual([e["Status"] for e in ended], ["Terminated"])
+        self.assertAwsError("InvalidParameterValue", self.eb.terminate_environment, EnvironmentName="shop-env", status=400,
+                            message="No Environment found for EnvironmentName = 'shop-env'.")
+
+
+class Refused(EnvironmentCase):
+    def test_bad_input(self):
+        tool = self.tool
+        free = f"e{uuid.uuid4().hex[:12]}"
+        self.assertEqual(self.eb.check_dns_availability(CNAMEPrefix=free)["FullyQualifiedCNAME"], f"{free}.{REGION}.elasticbeanstalk.com")
+        unknown = option("autoscaling:launchconfiguration", "Colour", "red")
+        for code, message, options, more in (
+                ("ConfigurationValidationException", "(Namespace: 'aws:autoscaling:launchconfiguration', OptionName: 'Colour'): Unknown configuration setting.", [unknown], {}),
+                ("ConfigurationValidationException", "Value is not", [option("elasticbeanstalk:command", "Timeout", "soon")], {}),
+                ("ConfigurationValidationException", "not supported", [option("elasticbeanstalk:environment", "EnvironmentType", "LoadBalanced")], {}),
+                ("ConfigurationValidationException", "instance type", [option("autoscaling:launchconfiguration", "InstanceType", "t0.none")], {}),
+                ("InvalidParameterValue", "does not exist", [option("autoscaling:launchconfiguration", "IamInstanceProfile", "nobody")], {}),
+                ("InvalidParameterValue", "longer than 4096", [coloured("x" * 4096)], {}),
+                ("InvalidParameterValue", "not supported", [], {"Tier": {"Name": "Worker", "Type": "SQS/HTTP"}}),
+                ("InvalidParameterValue", "CNAME", [], {"CNAMEPrefix": "a_b_c_d"})):
+            self.assertAwsError(code, tool.create, "some-env", "v1", *options, status=400, message=message, **more)
+        self.assertAwsError("InvalidParameterValue", tool.create, "some-env", "none", status=400, message="No Application Version named 'none' found.")
+        self.assertAwsError("InvalidParameterValue", tool.create, "some-env-", "v1", status=400, message="may not start or end with a dash")
+        self.assertAwsError("InvalidParameterValue", self.eb.create_environment, ApplicationName=tool.application, EnvironmentName="some-env", VersionLabel="v1",
+                            SolutionStackName="64bit Cobol", status=400, message="No Solution Stack named '64bit Cobol' found.")
+        self.assertIsNone(tool.environment("some-env"))
+        for call in (self.eb.terminate_environment, self.eb.restart_app_server, self.eb.describe_environment_resources, self.eb.update_environment):
+            self.assertAwsError("InvalidParameterValue", call, EnvironmentName="nobody", status=400, message="No Environment found for EnvironmentName = 'nobody'.")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -17,7 +17,7 @@ STACK = "Python 3.11"
 PATIENCE_S = 180  # on a machine that does much else
 # what a tool that deploys stops at
 WELL = ("Successfully launched environment: ", "Environment update completed successfully.", "Successfully deployed new configuration to environment.",
-        "terminateEnvironment completed successfully.", "restartAppServer completed successfully.")
+        "terminateEnvironment completed successfully.", "restartAppServer completed successfully.", "Completed swapping CNAMEs for environments")
 BADLY = ("Failed to launch environment.", "Failed to deploy application.", "Failed to deploy configuration.",
          "Create environment operation is complete, but with errors", "Update environment operation is complete, but with errors")
 APP = """import os

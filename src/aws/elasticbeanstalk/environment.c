@@ -278,3 +278,30 @@ int elasticbeanstalk_terminate_environment(struct call *c, const struct elasticb
 	*out = *r.environment;
 	return CALL_OK;
 }
+
+int elasticbeanstalk_swap_environment_cnames(struct call *c, const struct elasticbeanstalk_swap_environment_cnames_message *in,
+                                             struct model_none *out)
+{
+	(void)out;
+	struct scope s = beanstalk_scope(c);
+	struct environment_record one, other;
+	if (get_ready(c, in->source_environment_id, in->source_environment_name, &one) != CALL_OK ||
+	    get_ready(c, in->destination_environment_id, in->destination_environment_name, &other) != CALL_OK)
+		return CALL_FAIL;
+	if (str_eq(one.environment->environment_id, other.environment->environment_id))
+		return beanstalk_combination(c, "The source and the destination environment must not be the same.");
+	if (!call_allowed(c, "elasticbeanstalk:SwapEnvironmentCNAMEs", other.environment->environment_arn))
+		return CALL_FAIL;
+	struct str both = arena_printf(c->arena, " CNAMEs for environments '%.*s' and '%.*s'.",
+	                               STR_ARG(one.environment->environment_name), STR_ARG(other.environment->environment_name));
+	struct str cname = one.environment->cname;
+	one.environment->cname = other.environment->cname;
+	other.environment->cname = cname;
+	one.request = other.request = c->request_id;
+	environment_event(&s, &one, "INFO", S("swapEnvironmentCNAMEs is starting."));
+	environment_event(&s, &one, "INFO", ARENA_CAT(c->arena, S("Swapping"), both));
+	environment_event(&s, &one, "INFO", ARENA_CAT(c->arena, S("Completed swapping"), both));
+	environment_put(&s, &one);
+	environment_put(&s, &other);
+	return CALL_OK;
+}

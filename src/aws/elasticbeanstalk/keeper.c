@@ -311,16 +311,24 @@ static void woken(void *ctx)
 		mark(k);
 }
 
+/* Another one may have got the name meanwhile. */
+static void forget_name(struct environment_keeper *k)
+{
+	if (str_set(k->cname) && map_get(&k->all->cnames, k->cname) == k)
+		map_remove(&k->all->cnames, k->cname);
+	k->cname = STR_NONE;
+}
+
 static void note_name(struct environment_keeper *k)
 {
 	const struct elasticbeanstalk_environment_description *e = k->record.environment;
 	struct in_addr at;
 	bool live = e && !str_is(e->status, "Terminated") && str_set(k->record.address) && str_set(k->record.instance);
 	k->address = live && inet_aton(arena_dupz(&k->scratch, k->record.address), &at) ? ntohl(at.s_addr) : 0;
-	if (!live && str_set(k->cname)) {
-		map_remove(&k->all->cnames, k->cname);
-		k->cname = STR_NONE;
-	} else if (live && !str_set(k->cname)) {
+	if (live && str_eq(k->cname, e->cname))
+		return;
+	forget_name(k);
+	if (live) {
 		k->cname = arena_dup(&k->arena, e->cname);
 		map_put(&k->all->cnames, k->cname, k);
 	}
@@ -328,8 +336,7 @@ static void note_name(struct environment_keeper *k)
 
 static void keeper_free(struct environment_keeper *k)
 {
-	if (str_set(k->cname))
-		map_remove(&k->all->cnames, k->cname);
+	forget_name(k);
 	loop_remove_timer(k->all->cloud->loop, k->timer);
 	principal_unref(k->owner);
 	arena_done(&k->scratch);

@@ -156,3 +156,90 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
 			*LIST_ADD(c->arena, &d->option_settings) = r.options.v[i];
 	return CALL_OK;
 }
+
+/* --- what options there are */
+
+static bool asked(const struct elasticbeanstalk_options_specifier_list *l, const struct option *o)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if ((!str_set(l->v[i].namespace) || str_is(l->v[i].namespace, o->namespace)) &&
+		    (!str_set(l->v[i].option_name) || str_is(l->v[i].option_name, o->name)))
+			return true;
+	return !l->n;
+}
+
+static void describe(struct arena *a, const struct option *o, struct elasticbeanstalk_configuration_option_description *ret)
+{
+	*ret = (struct elasticbeanstalk_configuration_option_description){.namespace = str_from(o->namespace),
+	                                                                  .name = str_from(o->name),
+	                                                                  .default_value = o->value ? str_from(o->value) : STR_NONE,
+	                                                                  .change_severity = str_from(o->severity),
+	                                                                  .user_defined = OPT_BOOL(false),
+	                                                                  .value_type = S("Scalar")};
+	struct str rest = o->kind == CHOICE ? str_from(o->choices) : STR_NONE;
+	while (str_set(rest))
+		*LIST_ADD(a, &ret->value_options) = str_cut(&rest, ',');
+	ret->value_options.set = o->kind == CHOICE;
+	if (o->kind == NUMBER) {
+		ret->min_value = OPT_INT(o->least);
+		ret->max_value = OPT_INT(o->most);
+	}
+}
+
+int elasticbeanstalk_describe_configuration_options(struct call *c,
+                                                    const struct elasticbeanstalk_describe_configuration_options_message *in,
+                                                    struct elasticbeanstalk_configuration_options_description *out)
+{
+	struct environment_record r;
+	if (str_set(in->template_name))
+		return beanstalk_invalid(c, "No Configuration Template named '%.*s/%.*s' found.", STR_ARG(in->application_name),
+		                         STR_ARG(in->template_name));
+	if (str_set(in->environment_name)) {
+		if (environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
+			return CALL_FAIL;
+		out->solution_stack_name = r.environment->solution_stack_name;
+		out->platform_arn = r.environment->platform_arn;
+	} else {
+		const struct platform *p = platform_get(c, in->solution_stack_name, in->platform_arn);
+		if (!p)
+			return CALL_FAIL;
+		out->solution_stack_name = platform_stack(c->arena, p);
+		out->platform_arn = platform_arn(c->arena, c->region, p);
+	}
+	out->options.set = true;
+	for (int i = 0; i < OPTIONS; i++)
+		if (asked(&in->options, &options[i]))
+			describe(c->arena, &options[i], LIST_ADD(c->arena, &out->options));
+	return CALL_OK;
+}
+
+/* Each is judged for itself, and what is wrong is said instead of refused. */
+int elasticbeanstalk_validate_configuration_settings(struct call *c,
+                                                     const struct elasticbeanstalk_validate_configuration_settings_message *in,
+                                                     struct elasticbeanstalk_configuration_settings_validation_messages *out)
+{
+	struct state_elasticbeanstalk_application_record a;
+	struct environment_record r;
+	if (application_get(c, in->application_name, &a) != CALL_OK)
+		return CALL_FAIL;
+	if (str_set(in->template_name))
+		return beanstalk_invalid(c, "No Configuration Template named '%.*s/%.*s' found.", STR_ARG(in->application_name),
+		                         STR_ARG(in->template_name));
+	if (str_set(in->environment_name) && environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
+		return CALL_FAIL;
+	out->messages.set = true;
+	for (uint32_t i = 0; i < in->option_settings.n; i++) {
+		const struct elasticbeanstalk_configuration_option_setting *o = &in->option_settings.v[i];
+		struct str head = S("Configuration validation exception: ");
+		if (check(c, o) == CALL_OK)
+			continue;
+		struct str why = c->error.message;
+		c->error = (struct call_error){0};
+		*LIST_ADD(c->arena, &out->messages) = (struct elasticbeanstalk_validation_message){
+		        .message = str_starts(why, head) ? str_from_at(why, head.n) : why,
+		        .severity = S("error"),
+		        .namespace = o->namespace,
+		        .option_name = o->option_name};
+	}
+	return CALL_OK;
+}

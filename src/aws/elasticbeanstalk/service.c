@@ -81,6 +81,9 @@ ABOUT_ENVIRONMENT(terminate_environment)
 ABOUT_ENVIRONMENT(restart_app_server)
 ABOUT_ENVIRONMENT(describe_environment_resources)
 
+ABOUT(swap, swap_environment_cnames_message,
+      about_environment(c, az, STR_NONE, in->source_environment_id, in->source_environment_name))
+
 static int about_update_tags(struct call *c, const void *input, struct authz *az)
 {
 	const struct elasticbeanstalk_update_tags_for_resource_message *in = input;
@@ -105,6 +108,7 @@ static const struct service_op ops[] = {
         ROW(describe_account_attributes, DescribeAccountAttributes, READ),
         ROW(describe_application_versions, DescribeApplicationVersions, READ),
         ROW(describe_applications, DescribeApplications, READ),
+        ROW(describe_configuration_options, DescribeConfigurationOptions, READ, .missing = "templates"),
         ROW(describe_configuration_settings, DescribeConfigurationSettings, READ, .missing = "templates"),
         ROW(describe_environment_resources, DescribeEnvironmentResources, READ, .resource = about_describe_environment_resources),
         ROW(describe_environments, DescribeEnvironments, READ),
@@ -115,6 +119,7 @@ static const struct service_op ops[] = {
         ROW(list_platform_versions, ListPlatformVersions, READ),
         ROW(list_tags_for_resource, ListTagsForResource, READ, .resource = about_list_tags),
         ROW(restart_app_server, RestartAppServer, .resource = about_restart_app_server),
+        ROW(swap_environment_cnames, SwapEnvironmentCNAMEs, .resource = about_swap),
         ROW(terminate_environment, TerminateEnvironment, .resource = about_terminate_environment),
         ROW(update_application, UpdateApplication, .resource = about_update),
         ROW(update_application_resource_lifecycle, UpdateApplicationResourceLifecycle, .resource = about_lifecycle,
@@ -123,6 +128,7 @@ static const struct service_op ops[] = {
         ROW(update_environment, UpdateEnvironment, .resource = about_update_environment,
             .missing = "options that need other instances, other platforms, templates"),
         ROW(update_tags_for_resource, UpdateTagsForResource, .resource = about_update_tags),
+        ROW(validate_configuration_settings, ValidateConfigurationSettings, READ, .missing = "templates"),
 };
 
 static int start(struct cloud *cloud, void **ret_state)

@@ -68,6 +68,27 @@ class Environments(EnvironmentCase):
         self.deploy(cname)
         self.end(made["EnvironmentId"])
 
+    def test_swap(self):
+        tool, names = self.tool, ("blue-env", "green-env")
+        made = [tool.create(name, "v1", coloured(name)) for name in names]
+        for name in names:
+            self.addCleanup(tool.drop, name)
+        for one in made:
+            self.assertIn("Successfully launched environment: ", tool.wait(one)[-1])
+        before = [tool.environment(name)["CNAME"] for name in names]
+        self.assertEqual([tool.get(cname) for cname in before], ["one blue-env /", "one green-env /"])
+        self.assertAwsError("InvalidParameterCombination", self.eb.swap_environment_cnames, SourceEnvironmentName=names[0], DestinationEnvironmentName=names[0])
+        said = tool.wait(self.eb.swap_environment_cnames(SourceEnvironmentName=names[0], DestinationEnvironmentName=names[1]))
+        self.assertEqual(said, ["swapEnvironmentCNAMEs is starting.", "Swapping CNAMEs for environments 'blue-env' and 'green-env'.",
+                                "Completed swapping CNAMEs for environments 'blue-env' and 'green-env'."])
+        self.assertEqual([tool.environment(name)["CNAME"] for name in names], before[::-1])
+        self.until(lambda: [tool.get(cname) for cname in before] == ["one green-env /", "one blue-env /"])
+        tool.wait(self.eb.terminate_environment(EnvironmentName=names[0]))
+        self.assertEqual([tool.get(cname) for cname in before], ["one green-env /", None])
+        # its name is free: the one that goes had it last
+        self.assertTrue(self.eb.check_dns_availability(CNAMEPrefix=before[1].split(".")[0])["Available"])
+        self.assertFalse(self.eb.check_dns_availability(CNAMEPrefix=before[0].split(".")[0])["Available"])
+
     def look_around(self, environment_id):
         resources = self.eb.describe_environment_resources(EnvironmentName="shop-env")["EnvironmentResources"]
         (instance,), (group,) = resources["Instances"], resources["AutoScalingGroups"]
@@ -146,6 +167,23 @@ class Environments(EnvironmentCase):
 
 
 class Refused(EnvironmentCase):
+    def test_options(self):
+        stack, = [s for s in self.eb.list_available_solution_stacks()["SolutionStacks"] if s.endswith("Python 3.11")]
+        found = {(o["Namespace"], o["Name"]): o for o in self.eb.describe_configuration_options(SolutionStackName=stack)["Options"]}
+        timeout = found["aws:elasticbeanstalk:command", "Timeout"]
+        self.assertEqual((timeout["DefaultValue"], timeout["MinValue"], timeout["MaxValue"], timeout["ChangeSeverity"]), ("600", 1, 3600, "NoInterruption"))
+        self.assertIn("SingleInstance", found["aws:elasticbeanstalk:environment", "EnvironmentType"]["ValueOptions"])
+        some = self.eb.describe_configuration_options(SolutionStackName=stack, Options=[{"Namespace": "aws:elasticbeanstalk:container:python"}])["Options"]
+        self.assertEqual(sorted(o["Name"] for o in some), ["NumProcesses", "NumThreads", "WSGIPath"])
+        self.assertAwsError("InvalidParameterValue", self.eb.describe_configuration_options, SolutionStackName="none", status=400)
+
+        def wrong(*options):
+            told = self.eb.validate_configuration_settings(ApplicationName=self.tool.application, OptionSettings=list(options))["Messages"]
+            return [(m["Severity"], m["OptionName"], m["Message"]) for m in told]
+        self.assertEqual(wrong(option("elasticbeanstalk:command", "Timeout", "60"), coloured("x")), [])
+        self.assertEqual(wrong(option("elasticbeanstalk:command", "Timeout", "60"), option("elasticbeanstalk:command", "Colour", "red")), [
+            ("error", "Colour", "Invalid option specification (Namespace: 'aws:elasticbeanstalk:command', OptionName: 'Colour'): Unknown configuration setting.")])
+
     def test_bad_input(self):
         tool = self.tool
         free = f"e{uuid.uuid4().hex[:12]}"

@@ -18,6 +18,7 @@ import time
 import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from beanstalk_health import PLACE, Sampler  # noqa: E402
 from ecs_client import METADATA_SERVICE, Client, Refused, RoleCredentials, log  # noqa: E402
 
 CONFIG = "/etc/elasticbeanstalk/environment.json"
@@ -68,12 +69,24 @@ http {{
     scgi_temp_path /var/lib/nginx/scgi;
     include /usr/lib/quartet/mime.types;
     default_type application/octet-stream;
-    access_log /var/log/nginx/access.log;
+    log_format healthd '$msec"$uri"$status"$request_time"$upstream_response_time"$http_x_forwarded_for';
+    map "$remote_addr $http_user_agent" $counted {{ default 1; "127.0.0.1 ElasticBeanstalk/healthd" 0; }}
+    access_log /var/log/nginx/access.log combined if=$counted;
     client_max_body_size 1m;
     map $http_upgrade $connection_upgrade {{ default "upgrade"; "" ""; }}
     include conf.d/*.conf;
     server {{
         listen 80 default_server;
+        # nothing is served of it: a log with variables in its name is written only where there is one
+        root /var/lib/nginx;
+        if ($time_iso8601 ~ "^(\\d{{4}})-(\\d{{2}})-(\\d{{2}})T(\\d{{2}})") {{
+            set $year $1;
+            set $month $2;
+            set $day $3;
+            set $hour $4;
+        }}
+        access_log /var/log/nginx/access.log combined if=$counted;
+        access_log {health}/application.log.$year-$month-$day-$hour healthd if=$counted;
         include conf.d/elasticbeanstalk/*.conf;
         location / {{
             proxy_pass http://127.0.0.1:{port};
@@ -99,6 +112,10 @@ def run(*argv, **kwargs):
     with open(ENGINE_LOG, "a", encoding="utf-8") as f:
         f.write(f"{time.strftime('%Y/%m/%d %H:%M:%S')} [INFO] Running command: {' '.join(argv)}\n{done.stdout}")
     return done
+
+
+def run_quietly(*argv):
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True, errors="replace", check=False).stdout
 
 
 def need(what, *argv, **kwargs):
@@ -197,14 +214,22 @@ def start(found, properties, venv, staged):
         run("chown", "-R", "webapp:webapp", APP)
     for name, command in found:
         write(f"/run/systemd/system/eb-{name}.service", UNIT.format(name=name, app=APP, command=shlex.quote("exec " + command).replace("%", "%%").replace("$", "$$")))
-    for place in ("/etc/nginx/conf.d/elasticbeanstalk", "/var/log/nginx/healthd", "/var/lib/nginx"):
+    for place in ("/etc/nginx/conf.d/elasticbeanstalk", PLACE, "/var/lib/nginx"):
         os.makedirs(place, exist_ok=True)
-    write("/etc/nginx/nginx.conf", NGINX.format(port=port, app=APP))
+    shutil.chown(PLACE, "www-data")  # its workers open the log of each hour
+    write("/etc/nginx/nginx.conf", NGINX.format(port=port, app=APP, health=PLACE))
     write("/run/systemd/system/nginx.service", NGINX_UNIT)
     run("systemctl", "daemon-reload")
     for unit in units():
         need(f"Starting {unit}", "systemctl", "start", unit)
     need("Starting nginx", "systemctl", "restart", "nginx")
+
+
+def stopped():
+    """Names of the application's processes that do not run."""
+    found = units()
+    states = run_quietly("systemctl", "is-active", *found).split() if found else []
+    return [unit[len("eb-"):-len(".service")] for unit, state in zip(found, states) if state != "active"]
 
 
 def connects():
@@ -224,7 +249,8 @@ class Agent:
         with open(CONFIG, encoding="utf-8") as f:
             self.config = json.load(f)
         self.client = Client(self.config["region"], RoleCredentials())
-        self.instance = METADATA_SERVICE.get("meta-data/instance-id").strip()
+        self.instance, self.zone, self.type = (METADATA_SERVICE.get(f"meta-data/{what}").strip() for what in ("instance-id", "placement/availability-zone", "instance-type"))
+        self.sampler = Sampler()
         try:
             with open(STATE, encoding="utf-8") as f:
                 self.state = json.load(f)
@@ -235,10 +261,17 @@ class Agent:
         write(f"{STATE}.new", json.dumps(self.state), 0o600)
         os.rename(f"{STATE}.new", STATE)
 
+    def health(self):
+        sample = self.sampler.sample()
+        if not sample or not self.state["done"]:
+            return {}
+        return {"Health": {**sample, "Zone": self.zone, "Type": self.type, "Launched": int(os.stat("/proc/1").st_ctime), "Deployed": self.state.get("at", 0),
+                           "Stopped": stopped()}}
+
     def report(self):
         return self.client.call("beanstalk-agent", "QuartetBeanstalkAgent_20261129.Report", {
             "EnvironmentId": self.config["environment"], "InstanceId": self.instance, "Done": self.state["done"], "Failure": self.state.get("failure", ""),
-            "Notes": self.state.get("notes", []), "Answers": bool(self.state["done"]) and connects()})
+            "Notes": self.state.get("notes", []), "Answers": bool(self.state["done"]) and connects(), **self.health()})
 
     def fetch(self, order):
         try:
@@ -267,7 +300,7 @@ class Agent:
                 for other in glob.glob(f"{VENVS}/*"):
                     if other != venv:
                         shutil.rmtree(other, ignore_errors=True)
-            self.state = {"done": order["Deployment"], "notes": [note], "label": label, "venv": venv}
+            self.state = {"done": order["Deployment"], "notes": [note], "label": label, "venv": venv, "at": int(time.time())}
         except Failed as e:
             log(str(e))
             self.state = {**self.state, "done": order["Deployment"], "failure": str(e), "notes": []}

@@ -1,5 +1,5 @@
 /* What is asked of environments: they are written down as they should be, and the keeper does the rest. */
-#include "environment.h"
+#include "health.h"
 
 #include "aws/ec2/ec2.h"
 #include "aws/iam/iam.h"
@@ -185,7 +185,8 @@ static void begin(struct call *c, struct environment_record *r, struct str opera
 	r->step = OPT_INT(0);
 	r->until = (struct opt_time){0};
 	r->environment->status = status;
-	r->environment->health = S("Grey");
+	if (!health_enhanced(r))
+		r->environment->health = S("Grey");
 	r->environment->date_updated = OPT_TIME(c->now_ms);
 }
 

@@ -70,8 +70,10 @@ struct next {
 	bool changed;    /* the record is */
 	bool over;       /* nothing is to be done about it, as it is */
 };
-/* checks: the members may have changed. */
-struct next environment_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks);
+struct health_sample;
+/* checks: the members may have changed. sample: what the instance last said of its health. */
+struct next environment_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
+                             const struct health_sample *sample);
 struct str environment_group_name(struct arena *a, const struct environment_record *r);
 struct str environment_scaling_name(struct arena *a, const struct environment_record *r);
 struct str environment_template_name(struct arena *a, const struct environment_record *r);

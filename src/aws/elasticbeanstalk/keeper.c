@@ -1,6 +1,6 @@
 /* Looks after environments: one step at a time towards what their records say, by other services' operations. Nothing but the
  * record says how far it has come, so a new api asks for the same step again. */
-#include "environment.h"
+#include "health.h"
 
 #include "aws/ec2/ec2.h"
 #include "base/base64.h"
@@ -34,6 +34,7 @@ struct environment_keeper {
 	struct answer answer;
 	struct str cname; /* as it is in the map of names */
 	uint32_t address;
+	struct health_sample sample;
 };
 
 struct environment_keepers {
@@ -401,7 +402,7 @@ static void run_step(void *item)
 	k->next = (struct next){.over = true};
 	if (environment_find(&k->scope, k->id, &k->record)) {
 		bool checks = k->checks && k->answer.kind == ASK_NOTHING;
-		k->next = environment_step(&k->scope, &k->record, &k->answer, checks);
+		k->next = environment_step(&k->scope, &k->record, &k->answer, checks, &k->sample);
 		if (checks)
 			k->checks = false;
 		if (k->next.changed && str_is(k->record.environment->status, "Terminated"))
@@ -428,6 +429,7 @@ static struct environment_keeper *keeper_of(struct environment_keepers *all, str
 	k->region = arena_dup(&k->arena, parts.v[3]);
 	k->id = arena_dup(&k->arena, parts.v[4]);
 	k->checks = true;
+	k->sample.since_ms = clock_wall_ms();
 	/* The role that AWS makes for Elastic Beanstalk in an account may do what an environment needs. */
 	k->owner = principal_new(PRINCIPAL_ROOT, k->account);
 	map_put(&all->environments, key, k);
@@ -463,6 +465,24 @@ uint32_t elasticbeanstalk_address(const struct cloud *cloud, struct str cname)
 	struct environment_keepers *all = cloud_state(cloud, &elasticbeanstalk_service);
 	const struct environment_keeper *k = all ? map_get(&all->cnames, cname) : NULL;
 	return k ? k->address : 0;
+}
+
+struct health_sample environment_sample(const struct cloud *cloud, struct str key)
+{
+	const struct environment_keepers *all = cloud_state(cloud, &elasticbeanstalk_service);
+	const struct environment_keeper *k = map_get(&all->environments, key);
+	return k ? k->sample : (struct health_sample){.since_ms = clock_wall_ms()};
+}
+
+void environment_sampled(const struct cloud *cloud, struct str key, const struct health_sample *sample, bool news)
+{
+	const struct environment_keepers *all = cloud_state(cloud, &elasticbeanstalk_service);
+	struct environment_keeper *k = map_get(&all->environments, key);
+	if (!k)
+		return;
+	k->sample = *sample;
+	if (news)
+		mark(k);
 }
 
 struct events *environments_events(struct cloud *cloud)

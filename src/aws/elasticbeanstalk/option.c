@@ -10,23 +10,38 @@ struct option {
 	enum kind kind;
 	int64_t least, most;
 	const char *choices; /* with commas between them */
+	bool of_many;        /* about what an environment of one instance does not have: taken, as AWS does, and not listed */
 };
 
 #define NONE "NoInterruption"
 #define SERVER "RestartApplicationServer"
 #define ALL "RestartEnvironment"
+#define OF_MANY(namespace, name, choices) \
+	{ \
+		namespace, name, NULL, NONE, CHOICE, 0, 0, choices, true \
+	}
 static const struct option options[] = {
         {"aws:autoscaling:launchconfiguration", "EC2KeyName", NULL, ALL, TEXT, 0, 0, NULL},
         {"aws:autoscaling:launchconfiguration", "IamInstanceProfile", NULL, ALL, TEXT, 0, 0, NULL},
         {"aws:autoscaling:launchconfiguration", "InstanceType", "t3.micro", ALL, TEXT, 0, 0, NULL},
+        OF_MANY("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateEnabled", "true,false"),
+        OF_MANY("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateType", "Time,Health,Immutable"),
         {"aws:ec2:instances", "InstanceTypes", NULL, ALL, TEXT, 0, 0, NULL},
+        {"aws:elasticbeanstalk:command", "BatchSize", "100", NONE, NUMBER, 1, 10000, NULL},
+        {"aws:elasticbeanstalk:command", "BatchSizeType", "Percentage", NONE, CHOICE, 0, 0, "Percentage,Fixed"},
+        {"aws:elasticbeanstalk:command", "DeploymentPolicy", "AllAtOnce", NONE, CHOICE, 0, 0,
+         "AllAtOnce,Rolling,RollingWithAdditionalBatch,Immutable,TrafficSplitting"},
         {"aws:elasticbeanstalk:command", "Timeout", "600", NONE, NUMBER, 1, 3600, NULL},
         {"aws:elasticbeanstalk:container:python", "NumProcesses", "1", SERVER, NUMBER, 1, 64, NULL},
         {"aws:elasticbeanstalk:container:python", "NumThreads", "15", SERVER, NUMBER, 1, 1000, NULL},
         {"aws:elasticbeanstalk:container:python", "WSGIPath", "application", SERVER, TEXT, 0, 0, NULL},
         {"aws:elasticbeanstalk:environment", "EnvironmentType", "SingleInstance", ALL, CHOICE, 0, 0, "SingleInstance,LoadBalanced"},
         {"aws:elasticbeanstalk:environment", "ServiceRole", NULL, NONE, TEXT, 0, 0, NULL},
+        OF_MANY("aws:elasticbeanstalk:environment", "LoadBalancerType", "classic,application,network"),
         {"aws:elasticbeanstalk:healthreporting:system", "SystemType", "basic", NONE, CHOICE, 0, 0, "basic,enhanced"},
+        {"aws:elb:healthcheck", "Interval", NULL, NONE, NUMBER, 5, 300, NULL, true},
+        OF_MANY("aws:elb:loadbalancer", "CrossZone", "true,false"),
+        OF_MANY("aws:elb:policies", "ConnectionDrainingEnabled", "true,false"),
 };
 enum { OPTIONS = sizeof(options) / sizeof(*options), PROPERTIES_BYTES_MAX = 4096 };
 
@@ -80,7 +95,8 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 		return invalid(c, o, "Value is not a number in the allowed range.");
 	if (known->kind == CHOICE && !chosen(o->value, known->choices))
 		return invalid(c, o, "Value is not one of the allowed values.");
-	if (str_is(o->value, "LoadBalanced") || (str_is(o->value, "enhanced") && str_is(o->option_name, "SystemType")))
+	if (str_is(o->value, "LoadBalanced") || str_is(o->option_name, "LoadBalancerType") ||
+	    (str_is(o->option_name, "DeploymentPolicy") && !str_is(o->value, "AllAtOnce") && !str_is(o->value, "Rolling")))
 		return invalid(c, o, "It is not supported.");
 	if ((str_is(o->option_name, "InstanceType") || str_is(o->option_name, "InstanceTypes")) && !ec2_type_offered(o->value))
 		return invalid(c, o, "No such instance type is offered.");
@@ -147,10 +163,11 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
 	                                                                  .date_updated = e->date_updated};
 	out->configuration_settings.set = true;
 	for (int i = 0; i < OPTIONS; i++)
-		*LIST_ADD(c->arena, &d->option_settings) = (struct elasticbeanstalk_configuration_option_setting){
-		        .namespace = str_from(options[i].namespace),
-		        .option_name = str_from(options[i].name),
-		        .value = option_value(&r, options[i].namespace, options[i].name)};
+		if (!options[i].of_many)
+			*LIST_ADD(c->arena, &d->option_settings) = (struct elasticbeanstalk_configuration_option_setting){
+			        .namespace = str_from(options[i].namespace),
+			        .option_name = str_from(options[i].name),
+			        .value = option_value(&r, options[i].namespace, options[i].name)};
 	for (uint32_t i = 0; i < r.options.n; i++)
 		if (str_is(r.options.v[i].namespace, PROPERTIES))
 			*LIST_ADD(c->arena, &d->option_settings) = r.options.v[i];
@@ -208,7 +225,7 @@ int elasticbeanstalk_describe_configuration_options(struct call *c,
 	}
 	out->options.set = true;
 	for (int i = 0; i < OPTIONS; i++)
-		if (asked(&in->options, &options[i]))
+		if (!options[i].of_many && asked(&in->options, &options[i]))
 			describe(c->arena, &options[i], LIST_ADD(c->arena, &out->options));
 	return CALL_OK;
 }

@@ -80,6 +80,9 @@ ABOUT_ENVIRONMENT(update_environment)
 ABOUT_ENVIRONMENT(terminate_environment)
 ABOUT_ENVIRONMENT(restart_app_server)
 ABOUT_ENVIRONMENT(describe_environment_resources)
+#define ABOUT_HEALTH(name) ABOUT(name, name##_request, about_environment(c, az, STR_NONE, in->environment_id, in->environment_name))
+ABOUT_HEALTH(describe_environment_health)
+ABOUT_HEALTH(describe_instances_health)
 
 ABOUT(swap, swap_environment_cnames_message,
       about_environment(c, az, STR_NONE, in->source_environment_id, in->source_environment_name))
@@ -101,7 +104,7 @@ static const struct service_op ops[] = {
         ROW(create_application_version, CreateApplicationVersion, .resource = about_create_version,
             .missing = "Process, sample applications, builds by CodeBuild, CodeCommit"),
         ROW(create_environment, CreateEnvironment, .resource = about_create_environment,
-            .missing = "load balancing, workers, enhanced health, templates, sample applications"),
+            .missing = "load balancing, workers, templates, sample applications"),
         ROW(create_storage_location, CreateStorageLocation),
         ROW(delete_application, DeleteApplication, .resource = about_delete, .missing = "TerminateEnvByForce"),
         ROW(delete_application_version, DeleteApplicationVersion, .resource = about_delete_version),
@@ -110,9 +113,11 @@ static const struct service_op ops[] = {
         ROW(describe_applications, DescribeApplications, READ),
         ROW(describe_configuration_options, DescribeConfigurationOptions, READ, .missing = "templates"),
         ROW(describe_configuration_settings, DescribeConfigurationSettings, READ, .missing = "templates"),
+        ROW(describe_environment_health, DescribeEnvironmentHealth, READ, .resource = about_describe_environment_health),
         ROW(describe_environment_resources, DescribeEnvironmentResources, READ, .resource = about_describe_environment_resources),
         ROW(describe_environments, DescribeEnvironments, READ),
         ROW(describe_events, DescribeEvents, READ),
+        ROW(describe_instances_health, DescribeInstancesHealth, READ, .resource = about_describe_instances_health),
         ROW(describe_platform_version, DescribePlatformVersion, READ, .resource = about_platform),
         ROW(list_available_solution_stacks, ListAvailableSolutionStacks, READ),
         ROW(list_platform_branches, ListPlatformBranches, READ),

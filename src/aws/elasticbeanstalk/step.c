@@ -1,6 +1,6 @@
 /* What is next about an environment, from its record and the last answer alone. Each step may be asked for again: names follow from
  * the record, and what may be there already is looked for first, so nothing is made twice when whoever asked died meanwhile. */
-#include "environment.h"
+#include "health.h"
 
 enum { AGAIN_MS = 500, MEMBER_MS = 200, LAUNCH_MS = 15 * 60 * 1000, EXTRA_MS = 240 * 1000, ANSWER_MS = 10 * 1000 };
 
@@ -68,10 +68,11 @@ static bool is(const struct environment_record *r, const char *operation)
 
 static struct next end(const struct scope *s, struct environment_record *r, const char *health)
 {
-	r->operation = STR_NONE;
 	r->until = (struct opt_time){0};
 	r->environment->status = S("Ready");
-	r->environment->health = str_from(health);
+	if (!health_enhanced(r) || is(r, "terminate"))
+		r->environment->health = str_from(health);
+	r->operation = STR_NONE;
 	r->environment->date_updated = OPT_TIME(s->now_ms);
 	return (struct next){.changed = true};
 }
@@ -349,7 +350,7 @@ static struct next watch(const struct scope *s, struct environment_record *r)
 	return (struct next){.changed = true};
 }
 
-struct next environment_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks)
+static struct next decide(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks)
 {
 	if (a->ours)
 		return ask_later(a->kind, AGAIN_MS);
@@ -363,7 +364,7 @@ struct next environment_step(const struct scope *s, struct environment_record *r
 	if (follow(s, r, a, checks, &other))
 		return other;
 	if (!str_set(r->operation))
-		return watch(s, r);
+		return health_enhanced(r) ? (struct next){0} : watch(s, r);
 	if (r->step.v == 0) {
 		if (is(r, "configure"))
 			environment_event(s, r, "INFO",
@@ -374,4 +375,22 @@ struct next environment_step(const struct scope *s, struct environment_record *r
 		return go_on(r, DEPLOYS);
 	}
 	return deploys(s, r);
+}
+
+struct next environment_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
+                             const struct health_sample *sample)
+{
+	const struct elasticbeanstalk_environment_description *e = r->environment;
+	struct str before = r->operation, done = STR_NONE;
+	int64_t began_ms = is(r, "create") ? e->date_created.ms : e->date_updated.ms;
+	struct next n = decide(s, r, a, checks);
+	if (!health_enhanced(r) || str_is(e->status, "Terminated"))
+		return n;
+	if (str_set(before) && !str_set(r->operation))
+		done = health_done(s->arena, r, before, s->now_ms - began_ms);
+	if (health_note(s, r, sample, done))
+		n.changed = true;
+	else if (!n.ask && !n.changed && !n.wait_ms && s->now_ms < health_stale_ms(sample))
+		n.wait_ms = health_stale_ms(sample) - s->now_ms;
+	return n;
 }

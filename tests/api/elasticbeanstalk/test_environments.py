@@ -19,6 +19,17 @@ def wheel(name, text):
                     f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n", f"{info}/RECORD": ""})
 
 
+ANSWERS = """def application(environ, start_response):
+    start_response((environ["PATH_INFO"][1:] or "200") + " As asked", [("Content-Type", "text/plain")])
+    return [b"x"]
+"""
+# what `eb create --single` says of itself
+OF_TOOL = [option("elasticbeanstalk:command", "BatchSize", "30"), option("elasticbeanstalk:command", "BatchSizeType", "Percentage"),
+           option("autoscaling:updatepolicy:rollingupdate", "RollingUpdateEnabled", "true"), option("autoscaling:updatepolicy:rollingupdate", "RollingUpdateType", "Health"),
+           option("elb:policies", "ConnectionDrainingEnabled", "true"), option("elb:healthcheck", "Interval", "30"), option("elb:loadbalancer", "CrossZone", "true"),
+           option("elasticbeanstalk:environment", "EnvironmentType", "SingleInstance"), option("elasticbeanstalk:healthreporting:system", "SystemType", "enhanced")]
+
+
 class EnvironmentCase(TestCase):
     @classmethod
     def setUpClass(cls):
@@ -89,6 +100,72 @@ class Environments(EnvironmentCase):
         self.assertTrue(self.eb.check_dns_availability(CNAMEPrefix=before[1].split(".")[0])["Available"])
         self.assertFalse(self.eb.check_dns_availability(CNAMEPrefix=before[0].split(".")[0])["Available"])
 
+    def health(self):
+        return self.eb.describe_environment_health(EnvironmentName="well-env", AttributeNames=["All"])
+
+    def test_health(self):
+        """Enhanced: an environment is judged by what its proxy counts, and says why."""
+        tool = self.tool
+        tool.version("asked", {"application.py": ANSWERS})
+        made = tool.create("well-env", "asked", *OF_TOOL)
+        self.addCleanup(tool.drop, "well-env")
+        pending = self.until(lambda: (h := self.health())["HealthStatus"] == "Pending" and h)
+        self.assertEqual((pending["Status"], pending["Color"]), ("Launching", "Grey"))
+        self.assertRegex(pending["Causes"][0], r"^Initialization in progress \(running for \d+ seconds?\)\.$")
+        self.assertIn("Successfully launched environment: ", tool.wait(made)[-1])
+        there = tool.environment("well-env")
+        self.assertEqual((there["Health"], there["HealthStatus"], there["Status"]), ("Green", "Ok", "Ready"))
+        well = self.health()
+        self.assertEqual((well["HealthStatus"], well["Color"], well["Status"], well["Causes"], well["EnvironmentName"]), ("Ok", "Green", "Ready", [], "well-env"))
+        self.assertEqual(well["InstancesHealth"], {"NoData": 0, "Unknown": 0, "Pending": 0, "Ok": 1, "Info": 0, "Warning": 0, "Degraded": 0, "Severe": 0})
+        self.assertEqual(set(self.eb.describe_environment_health(EnvironmentName="well-env")) - {"ResponseMetadata"}, {"EnvironmentName"})
+        one = self.until(lambda: (i := self.instance()).get("System") and i)
+        resources = self.eb.describe_environment_resources(EnvironmentName="well-env")["EnvironmentResources"]
+        seen = tool.ec2.describe_instances(InstanceIds=[resources["Instances"][0]["Id"]])["Reservations"][0]["Instances"][0]
+        self.assertEqual((one["InstanceId"], one["HealthStatus"], one["Color"]), (seen["InstanceId"], "Ok", "Green"))
+        self.until(lambda: self.instance().get("AvailabilityZone") == seen["Placement"]["AvailabilityZone"])
+        self.assertEqual(self.instance()["InstanceType"], seen["InstanceType"])
+        self.assertEqual({k: one["Deployment"][k] for k in ("VersionLabel", "DeploymentId", "Status")}, {"VersionLabel": "asked", "DeploymentId": 1, "Status": "Deployed"})
+        self.assertEqual(set(one["System"]["CPUUtilization"]), {"User", "Nice", "System", "Idle", "IOWait", "IRQ", "SoftIRQ"})
+        self.assertEqual(len(one["System"]["LoadAverage"]), 2)
+        self.fail_requests(there["CNAME"])
+        # a version that cannot be installed
+        tool.version("not-asked", {"readme.txt": "x"})
+        self.assertEqual(tool.wait(self.eb.update_environment(EnvironmentName="well-env", VersionLabel="not-asked"))[-1], "Failed to deploy application.")
+        self.assertEqual([tool.environment("well-env")[k] for k in ("Health", "HealthStatus", "Status")], ["Red", "Degraded", "Ready"])
+        self.assertEqual(self.health()["Causes"], ["Command failed on all instances.",
+                                                   'Incorrect application version found on all instances. Expected version "asked" (deployment 2).'])
+        self.assertEqual(self.instance()["Deployment"]["Status"], "Failed")
+        said = [e["Message"] for e in self.eb.describe_events(EnvironmentName="well-env")["Events"][::-1] if e["Message"].startswith("Environment health")]
+        self.assertRegex(said[0], r"^Environment health has transitioned to Pending\. Initialization in progress \(running for \d+ seconds?\)\. There are no instances\.$")
+        self.assertRegex(said[1], r"^Environment health has transitioned from Pending to Ok\. Initialization completed 0 seconds ago and took \d+ seconds?\.$")
+        self.assertRegex(" ".join(said), r"transitioned from [A-Za-z]+ to Severe\. \d+\.\d % of the requests are failing with HTTP 5xx\.")
+        self.assertRegex(said[-1], r"from Info to Degraded\. Command failed on all instances\. Incorrect application version .* Application update failed 0 seconds ago and took \d+ s")
+        tool.wait(self.eb.terminate_environment(EnvironmentName="well-env"))
+
+    def instance(self):
+        one, = self.eb.describe_instances_health(EnvironmentName="well-env", AttributeNames=["All"])["InstanceHealthList"]
+        return one
+
+    def fail_requests(self, cname):
+        """A hundred in one go are of one minute: more than half fail. Then as many go well that those do not matter."""
+        def send(status, times):
+            for _ in range(times):
+                self.tool.get(cname, f"/{status}")
+        send(200, 30)
+        send(404, 5)
+        send(503, 65)
+        counted = self.until(lambda: (m := self.health()["ApplicationMetrics"])["RequestCount"] and m)
+        self.assertEqual((counted["Duration"], sum(counted["StatusCodes"].values())), (10, counted["RequestCount"]))
+        times = [counted["Latency"][p] for p in ("P10", "P50", "P75", "P85", "P90", "P95", "P99", "P999")]
+        self.assertEqual(times, sorted(times))
+        severe = self.until(lambda: (h := self.health())["HealthStatus"] == "Severe" and h)
+        self.assertEqual((severe["Color"], severe["InstancesHealth"]["Severe"]), ("Red", 1))
+        self.assertRegex(severe["Causes"][0], r"^\d+\.\d % of the requests are failing with HTTP 5xx\.$")
+        self.until(lambda: self.tool.environment("well-env")["HealthStatus"] == "Severe")
+        send(200, 900)
+        self.until(lambda: self.tool.environment("well-env")["HealthStatus"] == "Ok")
+
     def look_around(self, environment_id):
         resources = self.eb.describe_environment_resources(EnvironmentName="shop-env")["EnvironmentResources"]
         (instance,), (group,) = resources["Instances"], resources["AutoScalingGroups"]
@@ -98,6 +175,8 @@ class Environments(EnvironmentCase):
                          {"team": "red", "Name": "shop-env", "elasticbeanstalk:environment-name": "shop-env", "elasticbeanstalk:environment-id": environment_id,
                           "aws:autoscaling:groupName": group["Name"]})
         self.assertEqual(seen["IamInstanceProfile"]["Arn"].split("/")[-1], PROFILE)
+        for call in (self.eb.describe_environment_health, self.eb.describe_instances_health):
+            self.assertAwsError("InvalidRequestException", call, EnvironmentName="shop-env", status=400, message="not supported")
         settings, = self.eb.describe_configuration_settings(ApplicationName=self.tool.application, EnvironmentName="shop-env")["ConfigurationSettings"]
         said = {(s["Namespace"], s["OptionName"]): s.get("Value") for s in settings["OptionSettings"]}
         self.assertEqual(said["aws:elasticbeanstalk:environment", "EnvironmentType"], "SingleInstance")
@@ -193,6 +272,8 @@ class Refused(EnvironmentCase):
                 ("ConfigurationValidationException", "(Namespace: 'aws:autoscaling:launchconfiguration', OptionName: 'Colour'): Unknown configuration setting.", [unknown], {}),
                 ("ConfigurationValidationException", "Value is not", [option("elasticbeanstalk:command", "Timeout", "soon")], {}),
                 ("ConfigurationValidationException", "not supported", [option("elasticbeanstalk:environment", "EnvironmentType", "LoadBalanced")], {}),
+                ("ConfigurationValidationException", "not supported", [option("elasticbeanstalk:environment", "LoadBalancerType", "application")], {}),
+                ("ConfigurationValidationException", "not supported", [option("elasticbeanstalk:command", "DeploymentPolicy", "Immutable")], {}),
                 ("ConfigurationValidationException", "instance type", [option("autoscaling:launchconfiguration", "InstanceType", "t0.none")], {}),
                 ("InvalidParameterValue", "does not exist", [option("autoscaling:launchconfiguration", "IamInstanceProfile", "nobody")], {}),
                 ("InvalidParameterValue", "longer than 4096", [coloured("x" * 4096)], {}),

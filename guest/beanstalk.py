@@ -18,6 +18,7 @@ import time
 import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import beanstalk_logs  # noqa: E402
 from beanstalk_health import PLACE, Sampler  # noqa: E402
 from ecs_client import METADATA_SERVICE, Client, Refused, RoleCredentials, log  # noqa: E402
 
@@ -250,7 +251,7 @@ class Agent:
             self.config = json.load(f)
         self.client = Client(self.config["region"], RoleCredentials())
         self.instance, self.zone, self.type = (METADATA_SERVICE.get(f"meta-data/{what}").strip() for what in ("instance-id", "placement/availability-zone", "instance-type"))
-        self.sampler = Sampler()
+        self.sampler, self.logs = Sampler(), {}
         try:
             with open(STATE, encoding="utf-8") as f:
                 self.state = json.load(f)
@@ -271,7 +272,13 @@ class Agent:
     def report(self):
         return self.client.call("beanstalk-agent", "QuartetBeanstalkAgent_20261129.Report", {
             "EnvironmentId": self.config["environment"], "InstanceId": self.instance, "Done": self.state["done"], "Failure": self.state.get("failure", ""),
-            "Notes": self.state.get("notes", []), "Answers": bool(self.state["done"]) and connects(), **self.health()})
+            "Notes": self.state.get("notes", []), "Answers": bool(self.state["done"]) and connects(), **self.health(), **self.logs})
+
+    def pull(self, order):
+        """Puts its logs where it is told to. What fails is tried again as long as they are wanted."""
+        data, count = beanstalk_logs.collect(order["LogsType"])
+        self.client.put(order["LogsBucket"], order["LogsKey"], data)
+        self.logs = {"LogsDone": order["LogsNumber"], "LogsKey": order["LogsKey"], "LogsCount": count}
 
     def fetch(self, order):
         try:
@@ -314,6 +321,9 @@ class Agent:
                 if order.get("Deployment", 0) > self.state["done"] or (booted and order.get("Deployment")):
                     booted = False
                     self.deploy(order)
+                    continue
+                if order.get("LogsNumber", 0) > self.logs.get("LogsDone", 0):
+                    self.pull(order)
                     continue
             except (OSError, Refused) as e:
                 log(f"cannot report: {e}")

@@ -6,6 +6,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../guest"))
 import beanstalk_health  # noqa: E402
+import beanstalk_logs  # noqa: E402
 
 
 def line(status, took):
@@ -37,6 +38,20 @@ class Counts(unittest.TestCase):
             self.assertEqual([s["MinuteRequests"] for s in seen], [1, 2, 5, 6, 6])
             self.assertEqual((seen[-1]["MinuteStatus4xx"], seen[-1]["MinuteStatus5xx"]), (1, 3))
             self.assertEqual(sorted(os.listdir(place)), ["application.log.2026-01-01-01", "application.log.2026-01-01-02"])
+
+
+class Logs(unittest.TestCase):
+    def test_tail(self):
+        with tempfile.TemporaryDirectory() as place:
+            for name, lines in (("b.log", 150), ("a.log", 2), ("c.txt", 1)):
+                with open(f"{place}/{name}", "w", encoding="utf-8") as f:
+                    f.writelines(f"{n}\n" for n in range(lines))
+            os.symlink(f"{place}/c.txt", f"{place}/link.log")
+            paths = beanstalk_logs.files((f"{place}/*.log",))
+            self.assertEqual(paths, [f"{place}/a.log", f"{place}/b.log"])
+            rule = "-" * 40
+            self.assertEqual(beanstalk_logs.tail(paths).decode(), f"{rule}\n{place}/a.log\n{rule}\n0\n1\n\n\n{rule}\n{place}/b.log\n{rule}\n"
+                             + "\n".join(str(n) for n in range(50, 150)) + "\n\n\n")
 
 
 if __name__ == "__main__":

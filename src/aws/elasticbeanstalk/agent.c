@@ -90,9 +90,11 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 	    !version_find(&s, r.environment->application_name, str_set(r.deploying) ? r.deploying : r.environment->version_label,
 	                  &v))
 		return CALL_OK;
-	if (take(c->arena, &r, in))
+	bool news = take(c->arena, &r, in), logs = logs_take(c, &r, in);
+	if (news || logs)
 		environment_put(&s, &r);
 	sample(c, &s, &r, in);
+	logs_order(c, &r, out);
 	out->deployment = r.deployment;
 	out->version_label = v.version->version_label;
 	out->bucket = v.version->source_bundle->s3_bucket;

@@ -79,6 +79,14 @@ struct str environment_scaling_name(struct arena *a, const struct environment_re
 struct str environment_template_name(struct arena *a, const struct environment_record *r);
 void environment_event(const struct scope *s, const struct environment_record *r, const char *severity, struct str message);
 
+/* --- logs.c: what the instance is asked for, what it has done (true: that is written into the record), and what it has not done
+ * in time */
+struct beanstalk_agent_report_request;
+struct beanstalk_agent_report_response;
+void logs_order(struct call *c, const struct environment_record *r, struct beanstalk_agent_report_response *out);
+bool logs_take(struct call *c, struct environment_record *r, const struct beanstalk_agent_report_request *in);
+bool logs_late(const struct scope *s, struct environment_record *r);
+
 /* --- keeper.c */
 struct environment_keepers;
 struct environment_keepers *environments_keep(struct cloud *cloud);

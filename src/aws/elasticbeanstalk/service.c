@@ -80,6 +80,8 @@ ABOUT_ENVIRONMENT(update_environment)
 ABOUT_ENVIRONMENT(terminate_environment)
 ABOUT_ENVIRONMENT(restart_app_server)
 ABOUT_ENVIRONMENT(describe_environment_resources)
+ABOUT_ENVIRONMENT(request_environment_info)
+ABOUT_ENVIRONMENT(retrieve_environment_info)
 #define ABOUT_HEALTH(name) ABOUT(name, name##_request, about_environment(c, az, STR_NONE, in->environment_id, in->environment_name))
 ABOUT_HEALTH(describe_environment_health)
 ABOUT_HEALTH(describe_instances_health)
@@ -123,8 +125,11 @@ static const struct service_op ops[] = {
         ROW(list_platform_branches, ListPlatformBranches, READ),
         ROW(list_platform_versions, ListPlatformVersions, READ),
         ROW(list_tags_for_resource, ListTagsForResource, READ, .resource = about_list_tags),
+        ROW(request_environment_info, RequestEnvironmentInfo, .resource = about_request_environment_info, .missing = "analyze"),
         ROW(restart_app_server, RestartAppServer, .resource = about_restart_app_server),
         ROW(swap_environment_cnames, SwapEnvironmentCNAMEs, .resource = about_swap),
+        ROW(retrieve_environment_info, RetrieveEnvironmentInfo, READ, .resource = about_retrieve_environment_info,
+            .missing = "analyze"),
         ROW(terminate_environment, TerminateEnvironment, .resource = about_terminate_environment),
         ROW(update_application, UpdateApplication, .resource = about_update),
         ROW(update_application_resource_lifecycle, UpdateApplicationResourceLifecycle, .resource = about_lifecycle,

@@ -384,7 +384,13 @@ struct next environment_step(const struct scope *s, struct environment_record *r
 	struct str before = r->operation, done = STR_NONE;
 	int64_t began_ms = is(r, "create") ? e->date_created.ms : e->date_updated.ms;
 	struct next n = decide(s, r, a, checks);
-	if (!health_enhanced(r) || str_is(e->status, "Terminated"))
+	if (str_is(e->status, "Terminated"))
+		return n;
+	if (logs_late(s, r))
+		n.changed = true;
+	else if (r->logs_until.set && !n.ask && !n.changed && (!n.wait_ms || n.wait_ms > r->logs_until.ms - s->now_ms))
+		n.wait_ms = r->logs_until.ms - s->now_ms;
+	if (!health_enhanced(r))
 		return n;
 	if (str_set(before) && !str_set(r->operation))
 		done = health_done(s->arena, r, before, s->now_ms - began_ms);

@@ -1,7 +1,10 @@
 """Environments of Elastic Beanstalk: from a bundle in S3 to something that answers on the web, other versions of it, and the end without a trace."""
+import io
 import time
 import unittest
+import urllib.request
 import uuid
+import zipfile
 
 from aws import ENDPOINT, TestCase, client
 from beanstalk import APP, PATIENCE_S, PROFILE, Tool, archive, coloured, option, why_no_platform
@@ -76,6 +79,7 @@ class Environments(EnvironmentCase):
         self.assertEqual((there["Status"], there["Health"], there["AbortableOperationInProgress"]), ("Ready", "Green", False))
         self.assertEqual(tool.get(cname, "/x"), 'one dark blue "$HOME" /x')
         self.look_around(made["EnvironmentId"])
+        self.logs(there["EnvironmentId"])
         self.deploy(cname)
         self.end(made["EnvironmentId"])
 
@@ -187,6 +191,28 @@ class Environments(EnvironmentCase):
         self.assertFalse(self.eb.check_dns_availability(CNAMEPrefix=prefix.upper())["Available"])
         self.assertAwsError("InvalidParameterValue", self.eb.delete_application, ApplicationName=self.tool.application, status=400)
         self.assertAwsError("InvalidParameterValue", self.eb.delete_application_version, ApplicationName=self.tool.application, VersionLabel="v1", status=400)
+
+    def logs(self, environment_id):
+        instance = self.eb.describe_environment_resources(EnvironmentName="shop-env")["EnvironmentResources"]["Instances"][0]["Id"]
+        found = {}
+        for kind, done in (("tail", "tailing"), ("bundle", "bundling")):
+            self.assertEqual(self.eb.retrieve_environment_info(EnvironmentName="shop-env", InfoType=kind)["EnvironmentInfo"], [])
+            request = self.eb.request_environment_info(EnvironmentName="shop-env", InfoType=kind)["ResponseMetadata"]["RequestId"]
+            said = self.until(lambda: (m := [e["Message"] for e in self.tool.events(request)])[-1] == "Pulled logs for environment instances." and m)  # noqa: B023
+            self.assertEqual(said[:2], ["requestEnvironmentInfo is starting.", f"[Instance: {instance}] Successfully finished {done} 4 log(s)"])
+            info, = self.eb.retrieve_environment_info(EnvironmentName="shop-env", InfoType=kind)["EnvironmentInfo"]
+            self.assertEqual((info["InfoType"], info["Ec2InstanceId"]), (kind, instance))
+            self.assertIn(f"/{self.tool.bucket}/resources/environments/logs/{kind}/{environment_id}/{instance}/", info["Message"])
+            with urllib.request.urlopen(info["Message"], timeout=10) as reply:
+                found[kind] = reply.read()
+        text = found["tail"].decode()
+        self.assertIn("-" * 40 + "\n/var/log/nginx/access.log\n" + "-" * 40 + "\n", text)
+        self.assertIn('"GET /x HTTP/1.1" 200', text)
+        with zipfile.ZipFile(io.BytesIO(found["bundle"])) as z:
+            self.assertEqual(sorted(z.namelist()), ["var/log/eb-engine.log", "var/log/nginx/access.log", "var/log/nginx/error.log", "var/log/web.stdout.log"])
+            self.assertIn(b"GET /x", z.read("var/log/nginx/access.log"))
+        for call in (self.eb.request_environment_info, self.eb.retrieve_environment_info):
+            self.assertAwsError("InvalidParameterValue", call, EnvironmentName="shop-env", InfoType="analyze", status=400, message="not supported")
 
     def deploy(self, cname):
         """Another version with a Procfile and packages that come along, one that cannot be, other properties, and all anew."""

@@ -97,6 +97,33 @@ static void a_volume_costs_what_is_written(void **state)
 	assert_true(bytes < MIB);
 }
 
+static uint64_t bytes_of(const char *name)
+{
+	uint64_t size, bytes;
+	assert_int_equal(volume_stat(dir, name, &size, &bytes), 0);
+	return bytes;
+}
+
+/* A snapshot holds what was written since the one before it, and no more. */
+static void a_snapshot_costs_what_has_changed(void **state)
+{
+	(void)state;
+	char said[4096];
+	assert_int_equal(volume_create(dir, "vol-2", 100ull << 30, NULL), 0);
+	if (!tool("qemu-io -c 'write -P 1 0 32M'", "vol-2", said, sizeof(said)))
+		skip();
+	assert_int_equal(volume_freeze(dir, "vol-2", "snap-a"), 0);
+	assert_true(bytes_of("snap-a") >= 32 * MIB);
+	tool("qemu-io -c 'write -P 2 90G 2M' -c 'write -P 3 1M 1M'", "vol-2", said, sizeof(said));
+	assert_int_equal(volume_freeze(dir, "vol-2", "snap-b"), 0);
+	assert_in_range(bytes_of("snap-b"), 3 * MIB, 5 * MIB);
+	assert_int_equal(volume_freeze(dir, "vol-2", "snap-c"), 0);
+	assert_true(bytes_of("snap-c") < MIB && bytes_of("vol-2") < MIB);
+	tool("qemu-io -c 'read -P 1 0 1M' -c 'read -P 3 1M 1M' -c 'read -P 1 2M 30M' -c 'read -P 2 90G 2M'", "vol-2", said,
+	     sizeof(said));
+	assert_null(strstr(said, "failed"));
+}
+
 static void layers_are_a_chain(void **state)
 {
 	(void)state;
@@ -244,8 +271,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	        TEST(qemu_finds_them_in_order), TEST(a_volume_costs_what_is_written),  TEST(layers_are_a_chain),
-	        TEST(freezing_can_be_repeated), TEST(a_file_in_use_is_not_made_again), TEST(chains_end_before_they_are_too_long),
+	        TEST(qemu_finds_them_in_order),
+	        TEST(a_volume_costs_what_is_written),
+	        TEST(layers_are_a_chain),
+	        TEST(a_snapshot_costs_what_has_changed),
+	        TEST(freezing_can_be_repeated),
+	        TEST(a_file_in_use_is_not_made_again),
+	        TEST(chains_end_before_they_are_too_long),
 	        TEST(wrong_input_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

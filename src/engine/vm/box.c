@@ -137,13 +137,16 @@ void box_flush(struct box *b, const char *disk)
 int box_resized(struct box *b, const char *disk)
 {
 	struct box_disk *d = find(b, disk);
-	struct stat st;
+	struct statx st;
 	if (!d)
 		return -ENOENT;
 	if (d->device < 0)
 		return 0; /* its file system grows with the next start */
-	/* the look makes the kernel ask the daemon for the size */
-	return fstat(d->file, &st) < 0 || ioctl(d->device, LOOP_SET_CAPACITY) < 0 ? -errno : 0;
+	/* the look makes the kernel ask the daemon for the size, also where it has heard of one a moment ago */
+	return statx(d->file, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_SIZE, &st) < 0 ||
+	                       ioctl(d->device, LOOP_SET_CAPACITY) < 0
+	               ? -errno
+	               : 0;
 }
 
 int box_take(struct box *b, const char *disk)

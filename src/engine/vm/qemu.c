@@ -482,8 +482,11 @@ int qemu_resize_disk(struct qemu *q, const char *name, uint64_t size)
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 1 << 20);
 	struct qemu_disk *d = find(q, name);
-	return d ? ASK(q, &a, "block_resize", -1, "{\"node-name\":\"n%u\",\"size\":%llu}", top(d), (unsigned long long)size)
-	         : -ENOENT;
+	if (!d)
+		return -ENOENT;
+	/* the node that holds a file's speed remembers the size, so it has to grow, and what is below it grows with it */
+	return ASK(q, &a, "block_resize", -1, "{\"node-name\":\"%c%u\",\"size\":%llu}", q->offers_files ? 't' : 'n',
+	           q->offers_files ? d->nodes[0] : top(d), (unsigned long long)size);
 }
 
 /* ---- the screen ---- */

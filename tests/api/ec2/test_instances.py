@@ -176,6 +176,12 @@ class Machines(TestCase):
         seen = self.until_ssh("sudo python3 - <<'END'\n" + WATCH + "END\n").split()
         self.assertEqual(seen, ["PUT", "3", "GET", "64"])
 
+    def has_what_its_type_has(self):
+        """A t3.micro: two processors and a GiB, less what the guest's kernel keeps for itself."""
+        processors, memory_kib = map(int, self.until_ssh("nproc; awk '/MemTotal/ {print $2}' /proc/meminfo").split())
+        self.assertEqual(processors, 2)
+        self.assertTrue(850 * 1024 < memory_kib <= 1024 * 1024, memory_kib)
+
     def look_out(self):
         """What the guest can get at of this machine."""
         self.assertEqual(self.ssh("curl -s -m 3 http://127.0.0.1:4566/").stdout, "")
@@ -245,6 +251,12 @@ class Machines(TestCase):
         self.assertEqual(self.until_ssh("sudo mkfs.ext4 -q /dev/sdf && sudo mkdir /data && sudo mount -o noatime /dev/sdf /data && echo kept | sudo tee /data/f "
                                         "&& findmnt -no TARGET /data && sudo umount /data && sudo mount /dev/sdf /data && cat /data/f && sudo umount /data").split(),
                          ["kept", "/data", "kept"])
+        # it grows while it is there, and its file system on it
+        self.ec2.modify_volume(VolumeId=volume, Size=2)
+        self.until_ssh("test $(sudo blockdev --getsize64 /dev/sdf) = 2147483648")
+        self.assertGreater(int(self.until_ssh("sudo e2fsck -fp /dev/sdf >/dev/null; sudo resize2fs /dev/sdf >/dev/null 2>&1; sudo mount /dev/sdf /data && cat /data/f "
+                                              "&& df --output=size -k /data | tail -1 && sudo umount /data").split()[1]), 1900 * 1024)
+        self.has_what_its_type_has()
         made = self.ec2.create_image(InstanceId=self.instance_id, Name=name, NoReboot=True)["ImageId"]
         self.ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
         snapshots = [m["Ebs"]["SnapshotId"] for m in self.ec2.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]]
@@ -299,6 +311,9 @@ class Machines(TestCase):
 class Containers(Machines):
     """The same life under this machine's kernel."""
     driver = "container"
+
+    def has_what_its_type_has(self):
+        """Of memory test_exec proves it, of processors test_credits: a container sees the machine's."""
 
     def look_out(self):
         super().look_out()

@@ -75,6 +75,12 @@ class Inside6(Ec2Case):
                          instance.id)
         # the guest has it, as its metadata say
         self.assertTrue(self.eventually(lambda: address in instance.run("ip -6 -o addr show scope global", 300)[1], 60))
+        # they are there over IPv6 as well, once that is enabled
+        ask = ("t=$(curl -g -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' 'http://[fd00:ec2::254]/latest/api/token'); "
+               "curl -g -sf -m 5 -H \"X-aws-ec2-metadata-token: $t\" 'http://[fd00:ec2::254]/latest/meta-data/instance-id'")
+        self.assertNotIn(instance.id, instance.run(ask)[1])
+        self.ec2.modify_instance_metadata_options(InstanceId=instance.id, HttpProtocolIpv6="enabled")
+        self.assertTrue(self.eventually(lambda: instance.run(ask)[1].strip() == instance.id))
         instance.run(SERVER.format(port=8080))
         instance.run(SERVER.format(port=8081))
         # neither a way nor a rule

@@ -10,10 +10,10 @@ struct shim_plan {
 	int claim; /* containers: where it comes to hear what is known of a machine only later: request, listen, console; -1: none
 	            */
 	int listen, console;
-	const int *files;                /* kernel and initrd, if the request has them; then one tap a port */
-	int join, cpu_stat;              /* containers: of the container's own control group (cgroup_delegate()) */
-	int outside;                     /* containers: of the storage daemon's control group (cgroup_open_outside()); -1: it stays */
-	int offers;                      /* containers: the first of BOX_OFFERS open FUSE devices; see BOX_OFFER_MOUNT */
+	const int *files;   /* kernel and initrd, if the request has them; then one tap a port */
+	int join, cpu_stat; /* containers: of the container's own control group (cgroup_delegate()) */
+	int outside;        /* containers: of the storage daemon's control group (cgroup_open_outside()); -1: it stays */
+	int offers;         /* containers: the first of BOX_OFFERS open FUSE devices; see BOX_OFFER_MOUNT */
 	const struct sock_fprog *filter; /* of system calls, for QEMU or the container; NULL: none */
 };
 

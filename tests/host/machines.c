@@ -245,7 +245,8 @@ static void disks_come_and_go(void **state)
 	assert_true(says(m, "disk more-1 word 'more'", SOON_US));
 	assert_int_equal(machine_attach(m, &more), 0);
 	assert_int_equal(disk_done(), -EEXIST);
-	assert_int_equal(machine_resize(m, "more-1", 32 * MIB), 0);
+	more.iops = 200;
+	assert_int_equal(machine_resize(m, &more, 32 * MIB), 0);
 	assert_int_equal(disk_done(), 0);
 	assert_true(says(m, "size more-1 33554432", SOON_US));
 	assert_int_equal(machine_detach(m, "more-1", false), 0);
@@ -390,6 +391,28 @@ static void a_disk_is_taken_by_force(void **state)
 	end(m);
 }
 
+/* Ten beats a second are more than the disk lets through at first. */
+static void a_disk_becomes_faster(void **state)
+{
+	(void)state;
+	make_volume("root-7", 8 * MIB, "root");
+	make_volume("beat-7", 8 * MIB, "beat");
+	struct machine_disk disks[] = {disk_of("root-7"), disk_of("beat-7")};
+	disks[1].iops = 1;
+	struct machine *m = start_with(disks, 2, "console=ttyS0 quiet loglevel=1 rdinit=/init");
+	assert_true(says(m, "beat beat-7 1", BOOT_US));
+	unsigned before = last_beat(m, "beat-7");
+	disks[1].iops = 1000;
+	assert_int_equal(machine_resize(m, &disks[1], 8 * MIB), 0);
+	assert_int_equal(disk_done(), 0);
+	for (int i = 0; i < 200 && last_beat(m, "beat-7") < before + 40; i++)
+		world_wait(&world, &(bool){false}, 100000);
+	assert_true(last_beat(m, "beat-7") >= before + 40);
+	machine_stop(m, 0);
+	assert_true(world_wait(&world, &heard.ended, SOON_US));
+	end(m);
+}
+
 static void ends_are_told_apart(void **state)
 {
 	(void)state;
@@ -522,10 +545,10 @@ static void qemu_has_no_rights(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(disks_come_and_go),    cmocka_unit_test(a_snapshot_is_of_its_moment),
-	        cmocka_unit_test(ends_are_told_apart),  cmocka_unit_test(it_outlives_who_started_it),
-	        cmocka_unit_test(reboots_are_in_order), cmocka_unit_test(a_disk_is_taken_by_force),
-	        cmocka_unit_test(qemu_has_no_rights),
+	        cmocka_unit_test(disks_come_and_go),     cmocka_unit_test(a_snapshot_is_of_its_moment),
+	        cmocka_unit_test(ends_are_told_apart),   cmocka_unit_test(it_outlives_who_started_it),
+	        cmocka_unit_test(reboots_are_in_order),  cmocka_unit_test(a_disk_is_taken_by_force),
+	        cmocka_unit_test(a_disk_becomes_faster), cmocka_unit_test(qemu_has_no_rights),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

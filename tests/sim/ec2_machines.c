@@ -207,10 +207,12 @@ static void disks(void **state)
 	assert_str(volume(data)->attachments.v[0].state, "attached");
 	struct ec2_delete_volume_request drop = {.volume_id = data};
 	ask("DeleteVolume", &drop, "VolumeInUse");
-	struct ec2_modify_volume_request grow = {.volume_id = data, .size = OPT_INT(2)};
+	struct ec2_modify_volume_request grow = {.volume_id = data, .size = OPT_INT(2), .volume_type = S("gp3")};
 	ask("ModifyVolume", &grow, "");
 	settle();
 	assert_int_equal(volume(data)->size.v, 2);
+	assert_int_equal(m->iops, 3000); /* the machine has it, and no bucket as gp2 had */
+	assert_int_equal(m->burst, 0);
 	assert_int_equal(file_named(arena_dupz(&w.last, data))->size, UINT64_C(2) << 30);
 	ask("ModifyVolume", &grow, "VolumeModificationRateExceeded");
 

@@ -304,9 +304,11 @@ int machine_snapshot(struct machine *m, const char *volume, const char *layer)
 	return 0;
 }
 
-int machine_resize(struct machine *m, const char *volume, uint64_t size)
+int machine_resize(struct machine *m, const struct machine_disk *d, uint64_t size)
 {
-	machine_calls->disk(m->ctx, m, volume, resize_file(volume, size));
+	m->iops = d->iops;
+	m->burst = d->burst;
+	machine_calls->disk(m->ctx, m, d->volume, resize_file(d->volume, size));
 	return 0;
 }
 

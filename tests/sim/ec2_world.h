@@ -19,7 +19,8 @@ struct file {
 struct machine {
 	char id[MACHINE_ID_MAX];
 	void *ctx;
-	unsigned disks, resets, snapshots, attached, detached, forced, stops, downs, ups, vcpus, memory_mb, cpu_percent;
+	unsigned disks, resets, snapshots, attached, iops, burst, detached, forced, stops, downs, ups, vcpus, memory_mb,
+	        cpu_percent;
 	char holds[VOLUME_NAME_MAX]; /* which disk was asked for in vain */
 	bool there, known, asked_at_once, held, is_down;
 };

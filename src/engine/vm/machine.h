@@ -135,7 +135,8 @@ int machine_snapshot(struct machine *m, const char *volume, const char *layer);
  * copied. */
 int machine_plug_port(struct machine *m, const struct machine_port *p);
 int machine_unplug_port(struct machine *m, const struct machine_port *p);
-int machine_resize(struct machine *m, const char *volume, uint64_t size);
+/* Of d the volume and the speed count, which holds from now on. */
+int machine_resize(struct machine *m, const struct machine_disk *d, uint64_t size);
 
 /* machine_session.c: a session (engine/session) inside. begun(ctx, stream, error) comes once, later: the stream is the session's;
  * -1: error says why not (-ESRCH: the machine has ended). Close it with machine_session_close(), before begun() too; it outlives

@@ -34,12 +34,17 @@ int machine_detach(struct machine *m, const char *volume, bool force)
 	return machine_ask(m, &r, NULL, 0);
 }
 
-int machine_resize(struct machine *m, const char *volume, uint64_t size)
+int machine_resize(struct machine *m, const struct machine_disk *d, uint64_t size)
 {
-	struct shim_request r = {.verb = SHIM_RESIZE, .size = size};
-	if (m->state != MACHINE_RUNNING || !fits(volume, sizeof(r.disk)))
+	struct shim_request r = {.verb = SHIM_RESIZE,
+	                         .size = size,
+	                         .files = 1,
+	                         .iops = d->iops,
+	                         .mib_per_s = d->mib_per_s,
+	                         .new_burst = {d->burst, d->burst_s}};
+	if (m->state != MACHINE_RUNNING || !fits(d->volume, sizeof(r.disk)))
 		return -ESRCH;
-	snprintf(r.disk, sizeof(r.disk), "%s", volume);
+	snprintf(r.disk, sizeof(r.disk), "%s", d->volume);
 	return machine_ask(m, &r, NULL, 0);
 }
 

@@ -90,7 +90,7 @@ enum shim_verb {
 	SHIM_DISK = 1, /* plugs in a disk; descriptors: its files, top first. A container's answer carries a BLOCK_FD_OFFER */
 	SHIM_UNPLUG,  /* answered when the guest has let go of it, or with -ETIMEDOUT. files 1: after a while without its consent */
 	SHIM_OVERLAY, /* the disk goes on in another file that stands on the one of now; descriptor: that file */
-	SHIM_RESIZE,
+	SHIM_RESIZE,  /* and how fast it is from now on: one verb, as an older shim hangs up on a verb that it does not know */
 	SHIM_RUN,
 	SHIM_POWER, /* the button; answered at once */
 	/* Asks the guest to end, as the button does, and boots it anew when it has, or when it does not for minutes. Answered at
@@ -117,10 +117,15 @@ struct shim_request {
 	uint32_t verb, number;         /* number: comes back with the answer */
 	char disk[MACHINE_NAME_MAX];   /* names it */
 	char serial[MACHINE_NAME_MAX]; /* DISK: what the guest sees; GIVE: its name in /dev, "" for the root */
-	uint64_t raw;                  /* DISK: bit i: file i is raw, else qcow2 */
-	uint32_t files;                /* DISK: how many */
-	uint32_t is_root;              /* DISK: of a container */
-	uint32_t iops, mib_per_s;      /* DISK: 0: unlimited */
+	union {
+		uint64_t raw; /* DISK: bit i: file i is raw, else qcow2 */
+		struct {
+			uint32_t most, seconds;
+		} new_burst; /* RESIZE: as `burst` */
+	};
+	uint32_t files;           /* DISK: how many; RESIZE: 1: the speed counts */
+	uint32_t is_root;         /* DISK: of a container */
+	uint32_t iops, mib_per_s; /* DISK, RESIZE: 0: unlimited */
 	union {
 		uint64_t size; /* RESIZE: bytes */
 		struct {

@@ -1,7 +1,6 @@
 /* Why "pc" and not a newer machine: disks are plugged into its one PCI bus by ACPI, which every guest's kernel has built in, and
  * its firmware starts a kernel in tenths of a second even where every instruction is emulated. */
 #include "engine/vm/qemu.h"
-#include "engine/vm/disk_use.h"
 #include "engine/vm/warden_box.h"
 
 #include "base/arena.h"
@@ -278,20 +277,33 @@ struct speed {
 	unsigned iops, piece;
 };
 
-static struct speed speed_of(const struct shim_request *r)
+static struct speed speed_of(const struct shim_request *r, uint32_t most, uint32_t seconds)
 {
-	bool by_bytes = !r->iops, bursts = r->burst.most && r->burst.seconds;
-	struct speed s = {.bytes = (unsigned long long)r->mib_per_s << 20, .iops = r->iops, .bytes_s = 1, .iops_s = 1};
-	if (r->iops)
-		s.piece = PIECE_BYTES;
-	if (bursts && by_bytes) {
-		s.bytes_most = (unsigned long long)r->burst.most << 20;
-		s.bytes_s = r->burst.seconds;
-	} else if (bursts) {
-		s.iops_most = r->burst.most;
-		s.iops_s = r->burst.seconds;
-	}
-	return s;
+	bool bursts = most && seconds, by_iops = bursts && r->iops, by_bytes = bursts && !r->iops;
+	return (struct speed){.bytes = (unsigned long long)r->mib_per_s << 20,
+	                      .bytes_most = by_bytes ? (unsigned long long)most << 20 : 0,
+	                      .bytes_s = by_bytes ? seconds : 1,
+	                      .iops = r->iops,
+	                      .iops_most = by_iops ? most : 0,
+	                      .iops_s = by_iops ? seconds : 1,
+	                      .piece = r->iops ? PIECE_BYTES : 0};
+}
+
+static int limit_device(struct qemu *q, struct arena *a, const char *disk, const struct speed *s)
+{
+	return ASK(
+	        q, a, "block_set_io_throttle", -1,
+	        "{\"id\":\"/machine/peripheral/d-%s/virtio-backend\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0,"
+	        "\"bps_max\":%llu,\"bps_max_length\":%llu,\"iops_max\":%llu,\"iops_max_length\":%llu,\"iops_size\":%u}",
+	        disk, s->bytes, s->iops, s->bytes_most, s->bytes_s, s->iops_most, s->iops_s, s->piece);
+}
+
+static struct str limits_of(struct arena *a, const struct speed *s)
+{
+	return arena_printf(a,
+	                    "{\"bps-total\":%llu,\"iops-total\":%u,\"bps-total-max\":%llu,\"bps-total-max-length\":%llu,"
+	                    "\"iops-total-max\":%llu,\"iops-total-max-length\":%llu,\"iops-size\":%u}",
+	                    s->bytes, s->iops, s->bytes_most, s->bytes_s, s->iops_most, s->iops_s, s->piece);
 }
 
 static int plug_device(struct qemu *q, struct arena *a, const struct shim_request *r, unsigned node)
@@ -299,13 +311,9 @@ static int plug_device(struct qemu *q, struct arena *a, const struct shim_reques
 	int error =
 	        ASK(q, a, "device_add", -1, "{\"driver\":\"virtio-blk-pci\",\"id\":\"d-%s\",\"drive\":\"n%u\",\"serial\":\"%s\"}",
 	            r->disk, node, r->serial);
-	struct speed s = speed_of(r);
+	struct speed s = speed_of(r, r->burst.most, r->burst.seconds);
 	if (!error && (r->iops || r->mib_per_s))
-		error = ASK(
-		        q, a, "block_set_io_throttle", -1,
-		        "{\"id\":\"/machine/peripheral/d-%s/virtio-backend\",\"bps\":%llu,\"bps_rd\":0,\"bps_wr\":0,\"iops\":%u,\"iops_rd\":0,\"iops_wr\":0,"
-		        "\"bps_max\":%llu,\"bps_max_length\":%llu,\"iops_max\":%llu,\"iops_max_length\":%llu,\"iops_size\":%u}",
-		        r->disk, s.bytes, s.iops, s.bytes_most, s.bytes_s, s.iops_most, s.iops_s, s.piece);
+		error = limit_device(q, a, r->disk, &s);
 	return error;
 }
 
@@ -316,12 +324,10 @@ static int offer_file(struct qemu *q, struct arena *a, const struct shim_request
 	if (q->offered == BOX_OFFERS)
 		return -ENOSPC;
 	d->offer = q->offered++;
-	struct speed s = speed_of(r);
-	int error = ASK(
-	        q, a, "object-add", -1,
-	        "{\"qom-type\":\"throttle-group\",\"id\":\"t-%s\",\"limits\":{\"bps-total\":%llu,\"iops-total\":%u,\"bps-total-max\":%llu,"
-	        "\"bps-total-max-length\":%llu,\"iops-total-max\":%llu,\"iops-total-max-length\":%llu,\"iops-size\":%u}}",
-	        r->disk, s.bytes, s.iops, s.bytes_most, s.bytes_s, s.iops_most, s.iops_s, s.piece);
+	struct speed s = speed_of(r, r->burst.most, r->burst.seconds);
+	struct str limits = limits_of(a, &s);
+	int error = ASK(q, a, "object-add", -1, "{\"qom-type\":\"throttle-group\",\"id\":\"t-%s\",\"limits\":%.*s}", r->disk,
+	                STR_ARG(limits));
 	if (!error)
 		error = ASK(q, a, "blockdev-add", -1,
 		            "{\"driver\":\"throttle\",\"node-name\":\"t%u\",\"throttle-group\":\"t-%s\",\"file\":\"n%u\"}", node,
@@ -477,16 +483,24 @@ int qemu_overlay_disk(struct qemu *q, const char *name, const char *layer, int f
 	return 0;
 }
 
-int qemu_resize_disk(struct qemu *q, const char *name, uint64_t size)
+int qemu_resize_disk(struct qemu *q, const struct shim_request *r)
 {
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 1 << 20);
-	struct qemu_disk *d = find(q, name);
+	struct qemu_disk *d = find(q, r->disk);
 	if (!d)
 		return -ENOENT;
 	/* the node that holds a file's speed remembers the size, so it has to grow, and what is below it grows with it */
-	return ASK(q, &a, "block_resize", -1, "{\"node-name\":\"%c%u\",\"size\":%llu}", q->offers_files ? 't' : 'n',
-	           q->offers_files ? d->nodes[0] : top(d), (unsigned long long)size);
+	int error = ASK(q, &a, "block_resize", -1, "{\"node-name\":\"%c%u\",\"size\":%llu}", q->offers_files ? 't' : 'n',
+	                q->offers_files ? d->nodes[0] : top(d), (unsigned long long)r->size);
+	if (error || r->files != 1)
+		return error;
+	struct speed s = speed_of(r, r->new_burst.most, r->new_burst.seconds);
+	if (!q->offers_files)
+		return limit_device(q, &a, r->disk, &s);
+	struct str limits = limits_of(&a, &s);
+	return ASK(q, &a, "qom-set", -1, "{\"path\":\"/objects/t-%s\",\"property\":\"limits\",\"value\":%.*s}", r->disk,
+	           STR_ARG(limits));
 }
 
 /* ---- the screen ---- */
@@ -516,72 +530,4 @@ int qemu_screen(struct qemu *q, bool wake)
 	if (fd >= 0)
 		close(fd);
 	return error;
-}
-
-/* ---- counting ---- */
-
-static uint64_t cpu_us(pid_t pid)
-{
-	char path[40], text[1024];
-	unsigned long long user, kernel;
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = 0;
-	char *after = strrchr(text, ')');
-	if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &kernel) != 2)
-		return 0;
-	return (user + kernel) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
-}
-
-static uint64_t counter(const struct json_value *stats, struct str name)
-{
-	const struct json_value *v = json_get(stats, name);
-	int64_t n;
-	return json_is(v, JSON_NUMBER) && json_to_int(v->text, &n) && n > 0 ? (uint64_t)n : 0;
-}
-
-/* The disk of a device's path, as plug_device() named it; absent: it is none of ours. */
-static struct str disk_of_path(struct str path)
-{
-	static const char before[] = "/machine/peripheral/d-";
-	if (!str_starts(path, str_from(before)))
-		return STR_NONE;
-	struct str name = str_from_at(path, sizeof(before) - 1);
-	int64_t end = str_find_char(name, '/');
-	return end > 0 && end < MACHINE_NAME_MAX ? str_sub(name, 0, (size_t)end) : STR_NONE;
-}
-
-int qemu_usage(struct qemu *q, struct shim_answer *a)
-{
-	struct arena CLEAN_ARENA arena;
-	arena_init(&arena, 4 << 20);
-	const struct json_value *devices;
-	struct shim_disk_use uses[QEMU_DISKS];
-	size_t count = 0;
-	a->cpu_us = cpu_us(q->pid);
-	if (qmp_ask(&q->qmp, &arena, "query-blockstats", STR_NONE, -1, &devices) < 0)
-		return -1;
-	json_each(devices, device)
-	{
-		const struct json_value *stats = json_get(device, S("stats"));
-		struct str disk = disk_of_path(json_get_str(device, S("qdev")));
-		struct shim_disk_use use = {.read_bytes = counter(stats, S("rd_bytes")),
-		                            .write_bytes = counter(stats, S("wr_bytes")),
-		                            .read_ops = counter(stats, S("rd_operations")),
-		                            .write_ops = counter(stats, S("wr_operations")),
-		                            .read_ns = counter(stats, S("rd_total_time_ns")),
-		                            .write_ns = counter(stats, S("wr_total_time_ns")),
-		                            .waiting = -1};
-		disk_use_sum(a, &use);
-		if (!str_set(disk) || count == QEMU_DISKS)
-			continue;
-		memcpy(use.disk, disk.p, disk.n);
-		uses[count++] = use;
-	}
-	return disk_use_file(uses, count);
 }

@@ -48,7 +48,7 @@ int qemu_orphan_disk(struct qemu *q, const char *name);
 int qemu_stand_still(struct qemu *q, bool on);
 struct qemu_disk *qemu_disk_of(struct qemu *q, struct str device);
 int qemu_overlay_disk(struct qemu *q, const char *name, const char *layer, int fd);
-int qemu_resize_disk(struct qemu *q, const char *name, uint64_t size);
+int qemu_resize_disk(struct qemu *q, const struct shim_request *r);
 /* qemu_port.c: interfaces, by their addresses in hexadecimal. As disks are; -EEXIST: it is plugged in already; -ENOENT: it is not.
  */
 int qemu_plug_port(struct qemu *q, const char *mac, int fd);

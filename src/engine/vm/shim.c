@@ -316,7 +316,7 @@ static int obey(struct shim *s, const struct shim_request *r, const int *fds)
 	case SHIM_OVERLAY:
 		return qemu_overlay_disk(&s->qemu, r->disk, r->layer, fds[0]);
 	case SHIM_RESIZE:
-		return qemu_resize_disk(&s->qemu, r->disk, r->size);
+		return qemu_resize_disk(&s->qemu, r);
 	case SHIM_RUN:
 		error = s->down ? shim_come_up(s) : qemu_simple(&s->qemu, "cont");
 		s->running |= !error;

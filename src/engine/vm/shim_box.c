@@ -98,7 +98,7 @@ int shim_obey_box(struct shim *s, const struct shim_request *r, const int *fds)
 			error = 0;
 		return error ? error : 2; /* goes on as with a machine */
 	case SHIM_RESIZE:
-		error = qemu_resize_disk(&s->qemu, r->disk, r->size);
+		error = qemu_resize_disk(&s->qemu, r);
 		return error ? error : box_resized(&s->box, r->disk);
 	case SHIM_OVERLAY:
 		box_flush(&s->box, r->disk);

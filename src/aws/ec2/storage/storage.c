@@ -209,7 +209,18 @@ static void resize(struct desk_item *i, const struct state_ec2_volume_record *r)
 	}
 	i->busy++;
 	i->asked = resized_by_machine;
-	int e = machine_resize(machine, i->id.p, size);
+	struct ec2_volume after = *r->volume;
+	after.size = r->modification->target_size;
+	after.volume_type = r->modification->target_volume_type;
+	after.iops = r->modification->target_iops;
+	after.throughput = r->modification->target_throughput;
+	struct volume_speed speed = ec2_volume_speed(&after);
+	struct machine_disk d = {.volume = i->id.p,
+	                         .iops = speed.iops,
+	                         .mib_per_s = speed.mib_per_s,
+	                         .burst = speed.burst,
+	                         .burst_s = speed.burst_s};
+	int e = machine_resize(machine, &d, size);
 	if (e < 0)
 		resized_by_machine(i, e);
 }

@@ -148,7 +148,7 @@ class Templates(Ec2Case):
         self.fails("InvalidAMIID.NotFound", run, "The image id '[ami-0123456789abcdef1]' does not exist", **of("2"))
         self.fails("InvalidAMIID.NotFound", run, "The image id '[ami-0123456789abcdef2]' does not exist", ImageId="ami-0123456789abcdef2", **of("2"))
         self.fails("MissingParameter", run, **of("3"))
-        self.fails("UnsupportedOperation", run, **of("4"))
+        self.fails("UnsupportedHibernationConfiguration", run, **of("4"))
         self.fails("UnsupportedOperation", run, **of("$Latest"))
         self.fails("InvalidLaunchTemplateId.VersionNotFound", run, **of("9"))
 

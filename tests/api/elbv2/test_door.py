@@ -3,7 +3,6 @@ import http.client
 import json
 import os
 import ssl
-import time
 import urllib.parse
 
 from aws import ENDPOINT
@@ -67,25 +66,6 @@ class Door(BalancerCase):
 
         self.elb.delete_load_balancer(LoadBalancerArn=made["LoadBalancerArn"])
         wait(self, lambda: self.ask(name)[:2] == (503, "there is no load balancer of this name\n"), 60)
-
-    def test_nobody_serves(self):
-        """Who is refused is told so, and forgotten with the five seconds that the node would have had."""
-        made = self.elb.create_load_balancer(Name="Nobody", Type="network", Subnets=self.subnets[:1])["LoadBalancers"][0]
-        self.addCleanup(self.elb.delete_load_balancer, LoadBalancerArn=made["LoadBalancerArn"])
-        group = self.elb.create_target_group(Name="none", Protocol="TCP", Port=80, VpcId=self.vpc_id, TargetType="ip")["TargetGroups"][0]["TargetGroupArn"]
-        self.elb.create_listener(LoadBalancerArn=made["LoadBalancerArn"], Protocol="TCP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}])
-        same = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
-        self.addCleanup(same.close)
-        same.connect()
-        same.auto_open = 0
-        said = lambda: self.ask(door(made))[:2]
-        wait(self, lambda: said() == (503, "the load balancer does not answer\n"), 60)
-        begun = time.monotonic()
-        said()
-        self.assertLess(time.monotonic() - begun, 5, "a refusal, no silence")
-        time.sleep(5.5)
-        same.request("GET", "/_quartet/health")
-        self.assertEqual(same.getresponse().status, 200, "the role is still the same")
 
     def plain(self, path):
         c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)

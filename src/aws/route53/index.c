@@ -2,7 +2,6 @@
 #include "check.h"
 #include "query_log.h"
 
-#include "aws/elasticbeanstalk/elasticbeanstalk.h"
 #include "aws/elbv2/elbv2.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -263,8 +262,7 @@ static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, cons
 	(void)place;
 	if (ask_zones(s, &who, peer, q, w, &said))
 		return said;
-	said = elbv2_answer(s->cloud, STR_NONE, q, w);
-	return said == DNS_NOT_MINE ? elasticbeanstalk_answer(s->cloud, q, w) : said;
+	return elbv2_answer(s->cloud, STR_NONE, q, w);
 }
 
 /* The first record of a type that the public zones have for a name: where it lies in *ret_answer. NULL: there is none. */

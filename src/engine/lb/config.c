@@ -279,7 +279,7 @@ static void put_bind(struct buf *out, const struct lb_balancer *b, const struct 
 {
 	static const char *const versions[] = {"TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
 	if (six)
-		buf_printf(out, "  bind \"ipv6@${ADDRESS6}:%u\" v6only", l->port);
+		buf_printf(out, "  bind \"ipv6@${ADDRESS6}:%u\" v6only name six", l->port);
 	else
 		buf_printf(out, "  bind \"${ADDRESS}:%u\"", l->port);
 	if (l->certificate_count) {

@@ -1,4 +1,6 @@
 """What tests of load balancers share."""
+import datetime
+import functools
 import os
 import time
 import urllib.parse
@@ -21,6 +23,19 @@ def wait(test, ask, seconds=60, what=""):
         if time.monotonic() > end:
             test.fail(f"not within {seconds} s: {what or ask}")
         time.sleep(0.2)
+
+
+@functools.lru_cache
+def cloudwatch(region):
+    return client("cloudwatch", region=region)
+
+
+def counted(test, balancer, name, statistic="Sum"):
+    """What the last minutes' metric of an application balancer comes to."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return sum(p[statistic] for p in cloudwatch(test.region).get_metric_statistics(
+        Namespace="AWS/ApplicationELB", MetricName=name, Dimensions=[{"Name": "LoadBalancer", "Value": "/".join(balancer["LoadBalancerArn"].split("/")[-3:])}],
+        Period=60, Statistics=[statistic], StartTime=now - datetime.timedelta(minutes=10), EndTime=now + datetime.timedelta(minutes=5))["Datapoints"])
 
 
 def query(region, action, **parameters):

@@ -5,6 +5,7 @@ import unittest
 import uuid
 
 from aws import client
+from balancers import counted
 from webs import Reply, WebCase, forward, wait
 
 
@@ -78,6 +79,14 @@ class Dualstack(WebCase):
             self.until6(address, "/who", 299)
         for address in self.addresses(made):
             self.until(address, "/who", 298)
+        # what came by IPv6 is counted, and nothing else
+        before6, nodes = counted(self, made, "IPv6RequestCount"), list(zip(self.addresses6(made), self.addresses(made)))
+        for address6, address in nodes * 3:
+            self.until6(address6, "/who", 299)
+            for _ in range(10):
+                self.assertEqual(self.ask(address, "/who").status, 298)
+        wait(self, lambda: counted(self, made, "HTTP_Fixed_Response_Count") >= 66 and counted(self, made, "IPv6RequestCount") >= before6 + 6, 60, "requests are counted")
+        self.assertLess(counted(self, made, "IPv6RequestCount"), 30)
         wait(self, lambda: self.names(made) == [self.addresses(made), self.addresses6(made)], 30, "names")
         # one of IPv4 has none, whatever its subnets give to interfaces
         for subnet in self.subnets[:2]:

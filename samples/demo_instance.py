@@ -7,7 +7,7 @@ import time
 
 from demo_server import HERE, PORT, SOURCES, WARM, Progress, make_group, make_role, spent, spent_since, wait_for_server, warm_calls
 
-TYPE, BOOT_SECONDS, IMPORT_SECONDS = "t3.micro", 300, 60
+TYPE, BOOT_SECONDS = "t3.micro", 300
 GROUP = ROLE = "demo-instance"
 IMAGE = "/var/cache/quartet/images/debian-12-amd64/image.json"
 KINDS = {"qemu": "emulated by QEMU (no KVM here), so its processor is far slower than this machine's", "kvm": "a virtual machine with KVM"}
@@ -19,11 +19,8 @@ def why_not(ec2):
         return "QEMU is not installed (apt install qemu-system-x86)"
     if not os.path.exists(IMAGE):
         return "there is no image for instances yet (tools/make-image makes one, about three minutes)"
-    until = time.monotonic() + IMPORT_SECONDS
-    while not images(ec2):
-        if time.monotonic() > until:
-            return "the cloud does not list the image; `quartet doctor` and its log say more"
-        time.sleep(0.2)
+    if not images(ec2):
+        return "the cloud does not list the image; `quartet doctor` and its log say more"
     return None
 
 

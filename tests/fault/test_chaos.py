@@ -207,7 +207,7 @@ class Zones(ChaosCase):
             self.skipTest(missing)
         super().setUp()
         self.ec2 = self.cloud.client("ec2")
-        image = self.wait(lambda: self.ec2.describe_images(Owners=["amazon"])["Images"])[0]["ImageId"]
+        image = self.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
         group = self.ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
         self.ec2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0")
         self.address, self.instance = {}, {}

@@ -133,6 +133,11 @@ void compute_vpc_gone(struct ec2_state *s, struct str vpc)
 	}
 }
 
+static void image_settled(void *ctx)
+{
+	desk_wake(ctx);
+}
+
 int compute_start(struct ec2_state *s)
 {
 	struct ec2_compute *c = calloc(1, sizeof(*c));
@@ -147,7 +152,7 @@ int compute_start(struct ec2_state *s)
 	s->on_socket = on_socket;
 	instances_start(s->desk, s->cloud->cells);
 	c->sampler = sampler_start(s->desk);
-	s->image = default_image_new(s->cloud, s->desk->machines);
+	s->image = default_image_new(s->cloud, s->desk->machines, image_settled, s->desk);
 	s->imports = imports_new(s);
 	return 0;
 }

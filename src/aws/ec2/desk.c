@@ -85,17 +85,22 @@ void desk_mark(struct desk_item *i)
 	desk_soon(i->desk);
 }
 
-void desk_done(struct desk_item *i)
+void desk_wake(struct desk *d)
 {
-	struct desk *d = i->desk;
 	size_t at = 0;
 	struct str key;
 	void *value;
-	i->busy--;
-	desk_mark(i);
 	while (map_next(&d->items, &at, &key, &value))
 		if (((struct desk_item *)value)->waiting)
 			((struct desk_item *)value)->dirty = true;
+	desk_soon(d);
+}
+
+void desk_done(struct desk_item *i)
+{
+	i->busy--;
+	i->dirty = true;
+	desk_wake(i->desk);
 }
 
 static struct desk_item *item_make(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region,

@@ -78,6 +78,8 @@ void desk_mark(struct desk_item *i);
 void desk_look(struct desk *d, const struct ec2_kind *kind, struct str account, struct str region, struct str id);
 /* A round of steps soon, whatever is due. */
 void desk_soon(struct desk *d);
+/* All that wait get a step. */
+void desk_wake(struct desk *d);
 /* A job of an item has ended: it and all that wait get a step. */
 void desk_done(struct desk_item *i);
 

@@ -17,7 +17,7 @@
 #define PUBLISHER "136693071363"
 enum { SIZE_GIB = 8, FACTS_BYTES = 64 * 1024 };
 
-/* The disk is taken when the cloud has had time to get ready for everything else, or when somebody asks for the image before. */
+/* The disk is taken when the cloud has had time to get ready for everything else, or when a volume is to stand on it before. */
 enum { QUIET_START_US = 1000000 };
 
 struct default_image {
@@ -25,8 +25,10 @@ struct default_image {
 	struct cloud *cloud;
 	struct loop_timer *later;
 	struct machines *machines;
-	int volumes_dir, error;
-	bool importing, ready, forgotten;
+	int volumes_dir, error; /* error: the worker's, while it imports */
+	bool importing, ready, failed, forgotten;
+	default_image_settled_fn *settled;
+	void *ctx;
 	struct str image_id, snapshot_id, name, description, created, root_device, boot;
 	char layer[VOLUME_NAME_MAX];
 };
@@ -80,12 +82,16 @@ static void imported(void *job)
 	struct default_image *d = job;
 	d->importing = false;
 	d->ready = d->error == 0;
-	if (d->forgotten)
+	d->failed = !d->ready;
+	if (d->forgotten) {
 		default_image_free(d);
-	else if (d->error < 0)
+		return;
+	}
+	if (d->failed)
 		log_warn("ec2: the image %s cannot be taken: %s", d->layer, strerror(-d->error));
 	else if (d->cloud->kvm)
 		machines_try_kvm(d->machines, IMAGE_DIR "/kernel", IMAGE_DIR "/initrd");
+	d->settled(d->ctx);
 }
 
 static void import_begin(void *ctx)
@@ -96,11 +102,14 @@ static void import_begin(void *ctx)
 	work_add(d->cloud->work, import, imported, d);
 }
 
-struct default_image *default_image_new(struct cloud *cloud, struct machines *machines)
+struct default_image *default_image_new(struct cloud *cloud, struct machines *machines, default_image_settled_fn *settled,
+                                        void *ctx)
 {
 	struct default_image *d = calloc(1, sizeof(*d));
 	if (!d)
 		abort();
+	d->settled = settled;
+	d->ctx = ctx;
 	d->machines = machines;
 	d->volumes_dir = machines_volumes_dir(machines);
 	d->cloud = cloud;
@@ -125,19 +134,20 @@ void default_image_free(struct default_image *d)
 	free(d);
 }
 
-/* False: not yet. */
-static bool is_there(struct default_image *d)
+bool default_image_is_coming(struct default_image *d, struct str layer)
 {
-	if (d && d->later) {
+	if (!d || d->ready || d->failed || !str_is(layer, d->layer))
+		return false;
+	if (d->later) {
 		loop_remove_timer(d->cloud->loop, d->later);
 		import_begin(d);
 	}
-	return d && d->ready;
+	return true;
 }
 
 bool default_image_get(struct default_image *d, struct arena *a, struct state_ec2_image_record *ret)
 {
-	if (!is_there(d))
+	if (!d || d->failed)
 		return false;
 	struct ec2_image *i = arena_new(a, struct ec2_image);
 	*i = (struct ec2_image){.image_id = d->image_id,
@@ -175,7 +185,7 @@ bool default_image_get(struct default_image *d, struct arena *a, struct state_ec
 bool default_image_snapshot(struct default_image *d, struct arena *a, struct state_ec2_snapshot_record *ret)
 {
 	int64_t created;
-	if (!is_there(d))
+	if (!d || d->failed)
 		return false;
 	struct ec2_snapshot *s = arena_new(a, struct ec2_snapshot);
 	*s = (struct ec2_snapshot){.snapshot_id = d->snapshot_id,

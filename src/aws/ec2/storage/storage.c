@@ -5,6 +5,7 @@
  * no snapshot means it and no volume or layer stands on it, and then the one under it is looked at. A volume is in one job at a
  * time. */
 #include "aws/ec2/desk.h"
+#include "aws/ec2/storage/image_default.h"
 #include "aws/ec2/storage/layer.h"
 #include "aws/ec2/storage/volume_speed.h"
 #include "base/clock.h"
@@ -319,7 +320,9 @@ void storage_step_volume(struct desk_item *i, const struct ec2_scope *s)
 		i->waiting = true;
 		return;
 	}
-	if (str_is(r.volume->state, "creating"))
+	if (str_is(r.volume->state, "creating") && default_image_is_coming(i->desk->ec2->image, r.layer))
+		i->waiting = true;
+	else if (str_is(r.volume->state, "creating"))
 		storage_do(i, STORAGE_CREATE, i->id, r.layer, (uint64_t)r.volume->size.v * GIB, created);
 	else if (str_is(r.volume->state, "deleting") && being_frozen(s, i->id))
 		i->waiting = true;

@@ -3,6 +3,7 @@
 #include "role/clock.h"
 #include "role/exec.h"
 #include "role/retire.h"
+#include "role/use.h"
 
 #include "aws/route53/route53.h"
 #include "base/id.h"
@@ -243,6 +244,8 @@ bool admin_take(struct admin *a, struct http_request *r)
 		clock_take(a->cloud, r);
 	else if (post && str_starts(path, S("/_quartet/retire/")))
 		retire_take(a->cloud, r);
+	else if (get && str_starts(path, S("/_quartet/use/")))
+		use_take(a->cloud, r);
 	else if (get && str_starts(path, S("/_quartet/why/")))
 		why(a, r, str_from_at(path, sizeof("/_quartet/why/") - 1));
 	else

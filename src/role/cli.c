@@ -108,6 +108,17 @@ const struct cli_command cli_commands[] = {
          "Instances, tasks, functions, groups and alarms of the root user's account, asked anew every second; loads are CloudWatch's newest\n"
          "numbers, tasks' those of their service. Keys: q ends it, up and down scroll, left and right show one kind.\n",
          cli_top},
+        {"compare", "[--data DIR] [OPTIONS] APPDIR", "Run one application in each model, measure, and say which to choose",
+         "  --on LIST           some of the models: lambda,ecs,ec2 (default: all)\n"
+         "  --load LOAD         steady:10rps (the default), spiky:5rps-100rps/20s, cron:30s, or a file with lines SECOND RATE\n"
+         "  --for TIME          how long each is loaded (default: 30s)\n"
+         "  --path PATH         what is asked for (default: /); --body TEXT makes it a POST\n"
+         "  --memory MB         of the function and the task (default: 512); --type TYPE of the instance (default: t3.micro)\n"
+         "  --runtime, --handler  of the function, where the folder does not say it by its files' names\n"
+         "  --json              for programs; --html FILE also writes a page with a plot\n"
+         "APPDIR holds a Procfile with a line `web: COMMAND` (it listens at $PORT), a handler (lambda_function.py, index.mjs, index.js,\n"
+         "bootstrap), or both. What is made is called compare-... and is gone at the end, also after Ctrl-C.\n",
+         cli_compare},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent",
          "Without SERVICE: how many of each, a line a service.\n", cli_coverage},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",

@@ -58,6 +58,10 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 /* The same for an operation with a streaming input: its bytes are `stream`. */
 int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
              struct str stream, void *out, struct http_client_reply *ret_reply);
+/* The signed request alone, for who sends it himself, again and again while its date is good (five minutes). Lives in the arena. */
+struct http_client_request;
+int cli_sign(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
+             struct str stream, struct http_client_request *ret);
 /* One of our own paths (/_quartet/...): the body in *ret_body, or a line printed unless `quiet`. */
 int cli_admin(struct cli *cli, const struct cli_cloud *cloud, const char *method, const char *path, bool quiet,
               struct str *ret_body);
@@ -87,3 +91,4 @@ int cli_retire(struct cli *cli);
 int cli_chaos(struct cli *cli);
 int cli_clock(struct cli *cli);
 int cli_top(struct cli *cli);
+int cli_compare(struct cli *cli);

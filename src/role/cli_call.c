@@ -92,8 +92,8 @@ int cli_call(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	return cli_send(cli, cloud, api, operation, in, STR_NONE, out, ret_reply);
 }
 
-int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
-             struct str stream, void *out, struct http_client_reply *ret_reply)
+int cli_sign(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
+             struct str stream, struct http_client_request *ret)
 {
 	struct arena *a = &cli->arena;
 	int64_t now_ms = clock_machine_ms();
@@ -104,9 +104,11 @@ int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	buf_init(&body, BODY_MAX);
 	if (!wire_encode_request(a, api, op, api->protocol, in, &body, &wire, &message))
 		return cli_fail(cli, CLI_FAILED, "%.*s", STR_ARG(message));
-	struct http_header headers[HEADERS_MAX] = {{S("host"), endpoint_host(cloud)}, {S("x-amz-date"), sigv4_date(a, now_ms)}};
+	struct http_header *headers = arena_array(a, HEADERS_MAX, sizeof(*headers));
+	headers[0] = (struct http_header){S("host"), endpoint_host(cloud)};
+	headers[1] = (struct http_header){S("x-amz-date"), sigv4_date(a, now_ms)};
 	unsigned n = 2;
-	struct str sent = str_set(stream) ? stream : buf_str(&body), digest = hash_hex(a, HASH_SHA256, sent);
+	struct str sent = str_set(stream) ? stream : arena_dup(a, buf_str(&body)), digest = hash_hex(a, HASH_SHA256, sent);
 	if (str_is(str_from(api->signing_name), "s3"))
 		headers[n++] = (struct http_header){S("x-amz-content-sha256"), digest};
 	for (uint32_t i = 0; i < wire.headers.n && n < HEADERS_MAX - 1; i++)
@@ -123,7 +125,7 @@ int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	                           .now_ms = now_ms};
 	headers[n] = (struct http_header){S("authorization"), sigv4_sign(a, &who, &signing, digest)};
 	n++;
-	struct http_client_request q = {
+	*ret = (struct http_client_request){
 	        .method = arena_dupz(a, wire.method),
 	        .url = arena_printf(a, "%s%.*s%s%.*s", cloud->endpoint, STR_ARG(wire.path), wire.query.n ? "?" : "",
 	                            STR_ARG(wire.query))
@@ -132,13 +134,22 @@ int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *a
 	        .header_count = n,
 	        .body = sent,
 	};
+	return CLI_OK;
+}
+
+int cli_send(struct cli *cli, const struct cli_cloud *cloud, const struct api *api, const char *operation, const void *in,
+             struct str stream, void *out, struct http_client_reply *ret_reply)
+{
+	struct http_client_request q;
 	struct http_client_reply reply;
-	int status = exchange(cli, &q, false, &reply);
-	if (status != CLI_OK)
+	int status = cli_sign(cli, cloud, api, operation, in, stream, &q);
+	if (status != CLI_OK || (status = exchange(cli, &q, false, &reply)) != CLI_OK)
 		return status;
 	struct wire_headers reply_headers = {.get = reply_header_get, .at = reply_header_at, .ctx = &reply};
 	struct wire_reply_error error = {0};
-	int read = wire_decode_reply(a, api, op, api->protocol, (uint16_t)reply.status, &reply_headers, reply.body, out, &error);
+	const struct operation *op = api_operation(api, str_from(operation));
+	int read = wire_decode_reply(&cli->arena, api, op, api->protocol, (uint16_t)reply.status, &reply_headers, reply.body, out,
+	                             &error);
 	if (read != 0)
 		return cli_fail(cli, CLI_FAILED, "%.*s%s%.*s", STR_ARG(error.code), error.code.n ? ": " : "",
 		                STR_ARG(error.message));

@@ -358,8 +358,13 @@ static int run_import(struct cli *cli)
 	if (cli->argc != 1 || !r.name == !repository)
 		return cli_fail(cli, CLI_USAGE,
 		                "which file, and under which --name or in which --repository? see: quartet image --help");
-	if (repository)
-		return cli_image_push(cli, &cloud, repository, cli->argv[0]);
+	if (repository) {
+		struct str made;
+		status = cli_image_push(cli, &cloud, repository, cli->argv[0], &made);
+		if (status == CLI_OK)
+			printf("%.*s\n", STR_ARG(made));
+		return status;
+	}
 	r.path = cli->argv[0];
 	struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old_int, old_term;
 	sigaction(SIGINT, &act, &old_int);

@@ -308,12 +308,10 @@ static int push_image(struct push *p)
 	int status = find_repository(p);
 	if (status == CLI_OK)
 		status = layout ? push_layout(p, index) : push_docker(p, manifest);
-	if (status == CLI_OK)
-		printf("%.*s:%.*s\n", STR_ARG(p->uri), STR_ARG(p->tag));
 	return status;
 }
 
-int cli_image_push(struct cli *cli, const struct cli_cloud *cloud, const char *target, const char *path)
+int cli_image_push(struct cli *cli, const struct cli_cloud *cloud, const char *target, const char *path, struct str *ret_name)
 {
 	struct push p = {.cli = cli, .cloud = cloud, .path = path, .dir = -1};
 	struct str tag = str_from(target), name = str_cut(&tag, ':');
@@ -340,5 +338,7 @@ int cli_image_push(struct cli *cli, const struct cli_cloud *cloud, const char *t
 	if (p.dir >= 0)
 		close(p.dir);
 	cli_temporary_end(&guard);
+	if (status == CLI_OK)
+		*ret_name = ARENA_CAT(&cli->arena, p.uri, S(":"), p.tag);
 	return status;
 }

@@ -2,6 +2,7 @@
  * the same, and the task must have been run with it enabled. */
 #pragma once
 #include "core/cloud.h"
+#include "core/use.h"
 
 struct gate;
 struct http_request;
@@ -44,3 +45,7 @@ bool ecs_enter_can(struct cloud *cloud, struct str task, unsigned container);
 /* A command that was allowed before, in a container by its name. NULL: the container does not run, or errno of *ret_error. */
 struct ecs_entered *ecs_enter_begin(struct cloud *cloud, const struct ecs_enter *what, const struct ecs_enter_events *events,
                                     void *ctx, int *ret_error);
+/* What the containers of a task use together, for `who`, who must be allowed ecs:DescribeTasks on it; it is asked for anew as well,
+ * so the next answer is of about now. False: *ret_status (of HTTP) and *ret_why say why not, in a. */
+bool ecs_use(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who, struct str region,
+             struct str task, struct workload_use *ret, unsigned *ret_status, struct str *ret_why);

@@ -3,6 +3,7 @@
  * the tasks of a service have reserved, a sample a task. Tasks on Fargate count for their service alone, as AWS has it. Clusters
  * with Container Insights get what insights.c makes of it. */
 #include "container_instance.h"
+#include "enter.h"
 #include "insights.h"
 
 #include "aws/ec2/ec2.h"
@@ -198,4 +199,23 @@ void usage_sample_begin(struct crew *d)
 {
 	if (d->cloud->metrics && d->tasks)
 		d->sampler = loop_add_clock_timer(d->cloud->loop, EVERY_US - BEFORE_US, ask_all, d);
+}
+
+bool ecs_use(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who, struct str region,
+             struct str task, struct workload_use *ret, unsigned *ret_status, struct str *ret_why)
+{
+	struct named_task t = {.who = who, .name = task, .region = region, .action = "ecs:DescribeTasks"};
+	if (!ecs_task_named(cloud, r, a, &t, ret_status, ret_why))
+		return false;
+	struct workload_use sum = {0};
+	if (t.duty)
+		usage_look(t.duty);
+	for (uint32_t k = 0; t.duty && k < t.duty->count; k++) {
+		const struct task_usage *u = &t.duty->more[k].usage;
+		sum.cpu_us += u->cpu_us;
+		sum.memory_bytes += u->memory_bytes;
+		sum.at_us = u->at_us > sum.at_us ? u->at_us : sum.at_us;
+	}
+	*ret = sum;
+	return true;
 }

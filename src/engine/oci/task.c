@@ -20,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { USAGE_US = 10 * 1000000, TEXT_MAX = 64 * 1024 };
+enum { USAGE_US = 1000000, TEXT_MAX = 64 * 1024 };
 #define SCRATCH_BYTES (20ull << 30)
 
 /* Socket paths are short, a data directory's need not be: the descriptor's own name stands for it. */

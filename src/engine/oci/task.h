@@ -192,5 +192,5 @@ struct task_usage {
 	uint64_t memory_bytes, memory_peak_bytes; /* page cache included */
 	int64_t at_us;                            /* when that was so, by the loop's clock; 0: not known yet */
 };
-/* Of one container; refreshed about once in ten seconds while asked. */
+/* Of one container; refreshed about once a second while asked. */
 void task_usage(struct task *t, unsigned index, struct task_usage *ret_usage);

@@ -2,6 +2,7 @@
  * ids; in the inner one the container's root is root, and this process's user does not exist. So nothing in the container, root or
  * not, is the owner of what keeps its disks. */
 #include "engine/vm/box.h"
+#include "engine/cgroup/cgroup.h"
 #include "engine/vm/disk_use.h"
 
 #include <errno.h>
@@ -253,6 +254,8 @@ int box_usage(const struct box *b, struct shim_answer *a)
 	struct shim_disk_use uses[BOX_DISKS];
 	size_t count = 0;
 	a->cpu_us = cpu_us(b);
+	int64_t memory = b->plan->memory < 0 ? 0 : cgroup_get_memory_now(2, b->plan->memory); /* one number in both versions */
+	a->memory_bytes = memory > 0 ? (uint64_t)memory : 0;
 	for (int i = 0; i < BOX_DISKS; i++) {
 		const struct box_disk *d = &b->disks[i];
 		struct shim_disk_use use = {0};

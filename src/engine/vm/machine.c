@@ -68,8 +68,7 @@ static void ask_usage(void *ctx)
 {
 	struct machines *s = ctx;
 	list_each (&s->all, struct machine, at, m)
-		if (m->state == MACHINE_RUNNING && !m->adopted)
-			machine_ask_simple(m, SHIM_STATUS);
+		machine_look(m);
 	s->usage_timer = loop_add_clock_timer(s->loop, USAGE_US, ask_usage, s);
 }
 
@@ -392,6 +391,12 @@ void machine_limit_cpu(struct machine *m, unsigned vcpus, unsigned percent)
 		machines_limit_cpu(m->owner, m->slot, vcpus, percent);
 	m->start.vcpus = vcpus;
 	m->start.cpu_percent = percent;
+}
+
+void machine_look(struct machine *m)
+{
+	if (m->state == MACHINE_RUNNING && !m->adopted)
+		machine_ask_simple(m, SHIM_STATUS);
 }
 
 void machine_usage(const struct machine *m, struct machine_usage *ret)

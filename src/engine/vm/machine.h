@@ -156,7 +156,8 @@ int machine_screen(struct machine *m, bool wake, machine_screen_fn *done, void *
 struct str machine_console(struct machine *m);
 
 struct machine_usage {
-	uint64_t cpu_us; /* of its virtual processors */
+	uint64_t cpu_us;       /* of its virtual processors */
+	uint64_t memory_bytes; /* in use: of a container with its page cache, else what QEMU has of this machine's; 0: not known */
 	uint64_t disk_read_bytes, disk_write_bytes, disk_read_ops, disk_write_ops;
 	int64_t at_us; /* when that was so, by the loop's clock; 0: not known yet */
 };
@@ -170,5 +171,6 @@ struct machine_disk_use {
 const struct machine_disk_use *machine_disk_uses(const struct machine *m, size_t *ret_count);
 /* So much of one vCPU may all of its vCPUs together use from now on. Acts at once on one that runs. */
 void machine_limit_cpu(struct machine *m, unsigned vcpus, unsigned percent);
-/* Refreshed about once a minute. */
+/* Refreshed about once a minute, and in a moment when machine_look() asks for it. */
+void machine_look(struct machine *m);
 void machine_usage(const struct machine *m, struct machine_usage *ret_usage);

@@ -139,6 +139,7 @@ static void take_disk_uses(struct machine *m, int fd)
 static void take_usage(struct machine *m, const struct shim_answer *a)
 {
 	m->usage = (struct machine_usage){.cpu_us = a->cpu_us,
+	                                  .memory_bytes = a->memory_bytes,
 	                                  .disk_read_bytes = a->read_bytes,
 	                                  .disk_write_bytes = a->write_bytes,
 	                                  .disk_read_ops = a->read_ops,

@@ -142,7 +142,8 @@ struct shim_answer {
 	uint32_t slot;
 	uint32_t running, end; /* running: 2: ended by a RESET, waits for RUN; end: enum shim_end */
 	uint32_t is_box;
-	uint64_t cpu_us; /* STATUS: since its start */
+	uint64_t cpu_us;       /* STATUS: since its start */
+	uint64_t memory_bytes; /* STATUS: that it has in use; 0: not known */
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;
 };
 

@@ -26,6 +26,19 @@ static uint64_t cpu_us(pid_t pid)
 	return (user + kernel) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
+static uint64_t memory_bytes(pid_t pid)
+{
+	char path[40], text[256];
+	unsigned long long pages;
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	return sscanf(text, "%*u %llu", &pages) == 1 ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
 static uint64_t counter(const struct json_value *stats, struct str name)
 {
 	const struct json_value *v = json_get(stats, name);
@@ -52,6 +65,7 @@ int qemu_usage(struct qemu *q, struct shim_answer *a)
 	struct shim_disk_use uses[QEMU_DISKS];
 	size_t count = 0;
 	a->cpu_us = cpu_us(q->pid);
+	a->memory_bytes = memory_bytes(q->pid);
 	if (qmp_ask(&q->qmp, &arena, "query-blockstats", STR_NONE, -1, &devices) < 0)
 		return -1;
 	json_each(devices, device)

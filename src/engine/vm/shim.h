@@ -13,6 +13,7 @@ struct shim_plan {
 	const int *files;   /* kernel and initrd, if the request has them; then one tap a port */
 	int join, cpu_stat; /* containers: of the container's own control group (cgroup_delegate()) */
 	int outside;        /* containers: of the storage daemon's control group (cgroup_open_outside()); -1: it stays */
+	int memory;         /* containers: what their control group uses; -1: nobody counts it */
 	int offers;         /* containers: the first of BOX_OFFERS open FUSE devices; see BOX_OFFER_MOUNT */
 	const struct sock_fprog *filter; /* of system calls, for QEMU or the container; NULL: none */
 };

@@ -36,7 +36,7 @@ enum {
 	BOX_PIDS = 8192,
 	END_PATIENCE_US = 8 * 1000000,
 	SPARES_END_US = 2 * 1000000,
-	GROUP_FDS = 3, /* of a container: two of cgroup_delegate(), that of cgroup_open_outside() */
+	GROUP_FDS = 4, /* of a container: two of cgroup_delegate(), that of cgroup_open_outside(), its memory in use */
 	HIGH_FD = 600, /* above what the child still uses, below its limit */
 	OFFERS_FD = 700,
 };
@@ -114,7 +114,7 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 	if (!error && r->is_box)
 		error = warden_box_enter(w->world, w->uid_base, slot, report, OFFERS_FD);
 	/* above the places of the others, which come next */
-	int groups[GROUP_FDS] = {-1, -1, -1};
+	int groups[GROUP_FDS] = {-1, -1, -1, -1};
 	for (int i = 0; i < GROUP_FDS && r->is_box && !error; i++)
 		if (delegated[i] >= 0 && (groups[i] = fcntl(delegated[i], F_DUPFD_CLOEXEC, HIGH_FD - GROUP_FDS)) < 0)
 			error = -errno;
@@ -141,6 +141,7 @@ static _Noreturn void child(const struct warden *w, const struct warden_request 
 	        .join = groups[0],
 	        .cpu_stat = groups[1],
 	        .outside = groups[2],
+	        .memory = groups[3],
 	        .offers = OFFERS_FD,
 	        .filter = filter.len ? &filter : NULL,
 	};
@@ -235,7 +236,7 @@ int warden_limit(struct warden *w, const struct warden_request *r, unsigned slot
 
 int warden_clone(struct warden *w, const struct warden_request *r, const int *fds, unsigned slot, pid_t *ret_pid, int *ret_report)
 {
-	int join[CGROUP_CONTROLLERS], report[2], delegated[GROUP_FDS] = {-1, -1, -1};
+	int join[CGROUP_CONTROLLERS], report[2], delegated[GROUP_FDS] = {-1, -1, -1, -1};
 	char group[CGROUP_NAME_MAX];
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
 		join[i] = -1;
@@ -251,6 +252,8 @@ int warden_clone(struct warden *w, const struct warden_request *r, const int *fd
 		error = cgroup_delegate(w->cgroups, group, BOX_UID_BASE + slot * BOX_UIDS, delegated);
 	if (r->is_box && !error && (delegated[2] = cgroup_open_outside(w->cgroups)) < -1)
 		error = delegated[2];
+	if (r->is_box && !error)
+		delegated[3] = cgroup_open_file(w->cgroups, group, CGROUP_FILE_MEMORY_NOW); /* negative: nobody counts it here */
 	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_CLEAR_SIGHAND,
 	                          .exit_signal = SIGCHLD};
 	int nothing[CGROUP_CONTROLLERS] = {-1, -1, -1, -1};

@@ -3,6 +3,7 @@
 #include "aws/ec2/ec2.h"
 #include "aws/ec2/instance/instances.h"
 #include "core/gate.h"
+#include "engine/vm/machine.h"
 
 struct machine *ec2_enter_machine(struct cloud *cloud, struct str id)
 {
@@ -29,13 +30,13 @@ void ec2_instance_tags(struct call *c, struct str id, struct str_map *ret)
 		        (struct str_map_entry){.key = r.instance->tags.v[k].key, .value = r.instance->tags.v[k].value};
 }
 
-struct machine *ec2_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
-                          struct str region, struct str id, unsigned *ret_status, struct str *ret_why)
+static struct machine *running(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
+                               const char *action, struct str region, struct str id, unsigned *ret_status, struct str *ret_why)
 {
 	struct store_txn *t = store_begin(cloud->store, a);
 	struct ec2_scope s = {.txn = t, .arena = a, .account = who->account, .region = region};
 	struct state_ec2_instance_record record;
-	struct authz az = {.action = S("ssm:StartSession")};
+	struct authz az = {.action = str_from(action)};
 	struct str_map tags = {0};
 	bool known = ec2_find(&s, &ec2_kind_instance, id, &record);
 	store_abort(t);
@@ -57,4 +58,23 @@ struct machine *ec2_enter(struct cloud *cloud, struct http_request *r, struct ar
 	else
 		return m;
 	return NULL;
+}
+
+struct machine *ec2_enter(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who,
+                          struct str region, struct str id, unsigned *ret_status, struct str *ret_why)
+{
+	return running(cloud, r, a, who, "ssm:StartSession", region, id, ret_status, ret_why);
+}
+
+bool ec2_use(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who, struct str region,
+             struct str id, struct workload_use *ret, unsigned *ret_status, struct str *ret_why)
+{
+	struct machine_usage use;
+	struct machine *m = running(cloud, r, a, who, "ec2:DescribeInstances", region, id, ret_status, ret_why);
+	if (!m)
+		return false;
+	machine_usage(m, &use);
+	machine_look(m);
+	*ret = (struct workload_use){.cpu_us = use.cpu_us, .memory_bytes = use.memory_bytes, .at_us = use.at_us};
+	return true;
 }

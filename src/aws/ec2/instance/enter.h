@@ -2,6 +2,7 @@
  * AWS asks for the same, so policies that were written for Session Manager hold here too. */
 #pragma once
 #include "core/cloud.h"
+#include "core/use.h"
 
 struct gate;
 struct http_request;
@@ -13,3 +14,7 @@ struct machine *ec2_enter(struct cloud *cloud, struct http_request *r, struct ar
                           struct str region, struct str id, unsigned *ret_status, struct str *ret_why);
 /* The same without a question of permission, for a session that was allowed before. NULL: it does not run. */
 struct machine *ec2_enter_machine(struct cloud *cloud, struct str id);
+/* What it uses, for `who`, who must be allowed ec2:DescribeInstances; it is asked for anew as well, so the next answer is of about
+ * now. False: as above. */
+bool ec2_use(struct cloud *cloud, struct http_request *r, struct arena *a, const struct principal *who, struct str region,
+             struct str id, struct workload_use *ret, unsigned *ret_status, struct str *ret_why);

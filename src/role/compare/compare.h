@@ -1,0 +1,113 @@
+/* `quartet compare`: one application as a function, a task, an instance and an environment, one after the other, through the same
+ * front door as anybody: put there, asked under the same load, measured, and taken away again.
+ *
+ * An application is a folder. What serves HTTP is the line `web:` of its Procfile, which listens at $PORT; what is a function is a
+ * handler, found by its usual name. What a folder has not, is not compared, and the table says so. Results live in the command's
+ * arena. */
+#pragma once
+#include "role/cli.h"
+#include "role/compare/load.h"
+
+#include "base/buf.h"
+
+struct compare_app {
+	const char *dir;
+	struct str web;              /* command of the web process; absent: it has none */
+	struct str runtime, handler; /* absent: it has no function */
+	bool node;                   /* else Python */
+	struct str zip;
+	struct str_list files; /* below dir */
+};
+
+/* Line of a bill. once: it was for putting the application there, and does not come again. */
+struct compare_cost {
+	struct str service, usage;
+	double usd;
+	bool once;
+};
+struct compare_costs {
+	struct compare_cost *v;
+	uint32_t n;
+	bool set;
+};
+
+struct compare_row {
+	const struct compare_model *model;
+	struct str why_not;          /* set: it was not compared, or not to the end */
+	struct str size;             /* "512 MB", "t3.micro" */
+	int64_t deploy_us, start_us; /* from the first call; from the one that launches: to the first answer */
+	int64_t first_us;            /* the first answer alone */
+	struct load_result load;
+	int32_t p50_us, p99_us;       /* -1: nothing was answered */
+	int64_t memory_bytes, cpu_us; /* at the end of the load, and during it; -1: not known */
+	struct compare_costs costs;
+	double usd, usd_month; /* usd_month: if the load went on for 730 hours */
+	int64_t lived_ms;
+};
+
+struct compare {
+	struct cli *cli;
+	struct cli_cloud cloud;
+	struct compare_app app;
+	struct load_plan plan;
+	struct str name; /* of all that is made: "compare-1a2b3c" */
+	struct str path; /* what is asked for */
+	struct str method, body;
+	int64_t memory_mb;
+	struct str instance_type;
+	bool quiet; /* no progress */
+	const atomic_bool *cancel;
+	int64_t launched_us; /* when what is to answer was asked for */
+
+	/* What has been made; absent: it has not. */
+	struct str bucket, group, role, address, function, function_role;
+	struct str instance, cluster, task, execution_role, repository, definition;
+	struct str workload; /* whose usage /_quartet/usage knows */
+	unsigned port;       /* of `address`, once it is known */
+};
+
+/* One of the four. deploy() launches the application and notes when; look() tells whether there is an address
+ * or function to ask yet: CLI_OK with *ret_there false means: not yet. */
+struct compare_model {
+	const char *name, *title;
+	int (*why_not)(struct compare *c, struct str *ret); /* CLI_OK with it absent: the application can run so */
+	int (*deploy)(struct compare *c);
+	int (*look)(struct compare *c, bool *ret_there);
+	void (*measure)(struct compare *c, struct compare_row *r); /* what only it knows of; NULL: nothing */
+	void (*remove)(struct compare *c);                         /* all that deploy() made, however far it came */
+	struct str (*size)(struct compare *c);
+	const char *scaling, *limits; /* the step in which it grows; what it cannot do */
+	bool by_request;              /* costs nothing while nobody asks */
+};
+extern const struct compare_model compare_function, compare_task, compare_instance;
+
+/* app.c. CLI_OK, or a line printed. runtime, handler: NULL: as the folder has it. */
+int compare_read_app(struct cli *cli, const char *dir, const char *runtime, const char *handler, struct compare_app *ret);
+/* The lambda event of the request, as a function behind an HTTP API gets it. */
+struct str compare_event(const struct compare *c, struct arena *a);
+
+/* made.c: what several models need, each made once and gone with compare_remove_shared(). */
+int compare_need_bucket(struct compare *c); /* with the application's bundle as app.zip, which whoever knows the name may read */
+int compare_need_group(struct compare *c);  /* with the port open */
+int compare_make_role(struct compare *c, const char *suffix, const char *service, const char *policy, struct str *ret_name,
+                      struct str *ret_arn);
+void compare_remove_role(struct compare *c, struct str *name, const char *policy);
+void compare_remove_group(struct compare *c);
+void compare_remove_bucket(struct compare *c);
+/* cli_call() with the compared cloud; memory is the command's. */
+int compare_call(struct compare *c, const struct api *api, const char *operation, const void *in, void *out);
+
+/* ask.c. One request to what runs; false: there was no good answer, and *ret_why says so. */
+bool compare_ask_once(struct compare *c, struct str *ret_why);
+struct load_target compare_target(struct compare *c);
+
+/* cost.c: what the account has spent so far this month, by usage type; and the difference of two. */
+int compare_spent(struct compare *c, struct compare_costs *ret);
+void compare_costs_since(struct compare *c, const struct compare_costs *before, const struct compare_costs *now,
+                         struct compare_row *r);
+
+/* report.c */
+enum { COMPARE_PORT = 8000, COMPARE_MODELS_MAX = 4 };
+void compare_print_table(const struct compare *c, const struct compare_row *rows, unsigned n);
+void compare_print_json(const struct compare *c, const struct compare_row *rows, unsigned n);
+int compare_write_page(const struct compare *c, const struct compare_row *rows, unsigned n, const char *path);

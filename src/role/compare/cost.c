@@ -1,0 +1,64 @@
+/* What it cost: Cost Explorer before and after, for the models run one after the other. */
+#include "role/compare/compare.h"
+
+#include "base/clock.h"
+#include "gen/ce.h"
+
+#include <time.h>
+
+#define MONTH_MS (INT64_C(730) * 3600 * 1000)
+enum { MINIMUM_MS = 60000 }; /* what runs by the second is billed for a minute at least */
+
+int compare_spent(struct compare *c, struct compare_costs *ret)
+{
+	struct arena *a = &c->cli->arena;
+	struct tm tm;
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+	gmtime_r(&now, &tm);
+	struct tm next = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon + 1, .tm_mday = 1};
+	time_t then = timegm(&next);
+	gmtime_r(&then, &next);
+	struct ce_date_interval month = {arena_printf(a, "%04d-%02d-01", tm.tm_year + 1900, tm.tm_mon + 1),
+	                                 arena_printf(a, "%04d-%02d-01", next.tm_year + 1900, next.tm_mon + 1)};
+	struct str metric = S("UnblendedCost");
+	struct ce_group_definition by[] = {{S("DIMENSION"), S("SERVICE")}, {S("DIMENSION"), S("USAGE_TYPE")}};
+	const struct ce_get_cost_and_usage_request in = {.time_period = &month,
+	                                                 .granularity = S("MONTHLY"),
+	                                                 .metrics = {.v = &metric, .n = 1, .set = true},
+	                                                 .group_by = {.v = by, .n = 2, .set = true}};
+	struct ce_get_cost_and_usage_response out = {0};
+	int status = compare_call(c, &ce_api, "GetCostAndUsage", &in, &out);
+	*ret = (struct compare_costs){0};
+	for (uint32_t i = 0; status == CLI_OK && out.results_by_time.n && i < out.results_by_time.v[0].groups.n; i++) {
+		const struct ce_group *g = &out.results_by_time.v[0].groups.v[i];
+		struct compare_cost *one = LIST_ADD(a, ret);
+		one->service = g->keys.v[0];
+		one->usage = g->keys.v[1];
+		for (uint32_t k = 0; k < g->metrics.n; k++)
+			if (str_is(g->metrics.v[k].key, "UnblendedCost"))
+				str_to_double(g->metrics.v[k].value.amount, &one->usd);
+	}
+	return status;
+}
+
+void compare_costs_since(struct compare *c, const struct compare_costs *before, const struct compare_costs *now,
+                         struct compare_row *r)
+{
+	double again = 0;
+	for (uint32_t i = 0; i < now->n; i++) {
+		double usd = now->v[i].usd;
+		for (uint32_t k = 0; k < before->n; k++)
+			if (str_eq(before->v[k].usage, now->v[i].usage) && str_eq(before->v[k].service, now->v[i].service))
+				usd -= before->v[k].usd;
+		if (usd <= 1e-12)
+			continue;
+		bool once = str_is(now->v[i].service, "Amazon Simple Storage Service") ||
+		            str_is(now->v[i].service, "Amazon EC2 Container Registry (ECR)");
+		*LIST_ADD(&c->cli->arena, &r->costs) = (struct compare_cost){now->v[i].service, now->v[i].usage, usd, once};
+		r->usd += usd;
+		again += once ? 0 : usd;
+	}
+	/* A function costs by what is asked of it, so its month is so many times the load; the others cost by their time. */
+	int64_t of_ms = r->model->by_request ? r->load.for_ms : r->lived_ms < MINIMUM_MS ? MINIMUM_MS : r->lived_ms;
+	r->usd_month = of_ms ? again * (double)MONTH_MS / (double)of_ms : 0;
+}

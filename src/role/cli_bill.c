@@ -55,12 +55,12 @@ static struct ce_expression *in_region(struct cli *cli, const char *region)
 	return e;
 }
 
-static double metric(const struct ce_metrics *m, const char *name, struct str *ret_unit)
+static __int128 metric_e10(const struct ce_metrics *m, const char *name, struct str *ret_unit)
 {
-	double n = 0;
+	__int128 n = 0;
 	for (uint32_t i = 0; i < m->n; i++)
 		if (str_is(m->v[i].key, name)) {
-			str_to_double(m->v[i].value.amount, &n);
+			price_parse(m->v[i].value.amount, 10, &n);
 			*ret_unit = m->v[i].value.unit;
 		}
 	return n;
@@ -69,8 +69,22 @@ static double metric(const struct ce_metrics *m, const char *name, struct str *r
 struct line {
 	struct str service, usage, region, unit;
 	const struct price *price;
-	double quantity, usd;
+	__int128 quantity_e10, usd_e10;
 	bool known;
+};
+
+struct lines {
+	struct line *v;
+	uint32_t n;
+	bool set;
+};
+
+struct bill {
+	struct period period;
+	struct lines lines;
+	__int128 total_e10, projected_e10;
+	unsigned unknown;
+	bool projecting;
 };
 
 static bool tiers(const struct line *l)
@@ -78,65 +92,90 @@ static bool tiers(const struct line *l)
 	return l->price->tier_count > 1;
 }
 
-static void print_json(const struct line *lines, uint32_t n, const struct period *p, double total, unsigned unknown,
-                       double projected)
+/* "2.00": a number as JSON has it, all of its digits. */
+static struct str exact(struct cli *cli, __int128 n_e10)
 {
-	printf("{\"start\":\"%.*s\",\"end\":\"%.*s\",\"lines\":[", STR_ARG(p->start), STR_ARG(p->end));
-	for (uint32_t i = 0; i < n; i++) {
-		const struct line *l = &lines[i];
-		printf("%s{\"service\":\"%.*s\",\"usageType\":\"%.*s\",\"region\":\"%.*s\",\"quantity\":%.10g,\"unit\":\"%.*s\",",
-		       i ? "," : "", STR_ARG(l->service), STR_ARG(l->usage), STR_ARG(l->region), l->quantity, STR_ARG(l->unit));
+	return price_text_e10(&cli->arena, n_e10);
+}
+
+static struct str first_price(struct cli *cli, const struct line *l)
+{
+	return price_text_e12(&cli->arena, l->price->tiers[0].usd_e12);
+}
+
+static void print_json(struct cli *cli, const struct bill *b)
+{
+	printf("{\"start\":\"%.*s\",\"end\":\"%.*s\",\"lines\":[", STR_ARG(b->period.start), STR_ARG(b->period.end));
+	for (uint32_t i = 0; i < b->lines.n; i++) {
+		const struct line *l = &b->lines.v[i];
+		printf("%s{\"service\":\"%.*s\",\"usageType\":\"%.*s\",\"region\":\"%.*s\",\"quantity\":%.*s,\"unit\":\"%.*s\",",
+		       i ? "," : "", STR_ARG(l->service), STR_ARG(l->usage), STR_ARG(l->region),
+		       STR_ARG(exact(cli, l->quantity_e10)), STR_ARG(l->unit));
 		if (l->known)
-			printf("\"price\":%.10g,\"usd\":%.10g}", l->price->tiers[0].usd, l->usd);
+			printf("\"price\":%.*s,\"usd\":%.*s}", STR_ARG(first_price(cli, l)), STR_ARG(exact(cli, l->usd_e10)));
 		else
 			printf("\"price\":null,\"usd\":null}");
 	}
-	printf("],\"usd\":%.10g,\"unknownPrices\":%u", total, unknown);
-	if (projected >= 0)
-		printf(",\"projectedUsd\":%.10g", projected);
+	printf("],\"usd\":%.*s,\"unknownPrices\":%u", STR_ARG(exact(cli, b->total_e10)), b->unknown);
+	if (b->projecting)
+		printf(",\"projectedUsd\":%.*s", STR_ARG(exact(cli, b->projected_e10)));
 	printf("}\n");
 }
 
-static void print_table(const struct line *lines, uint32_t n, const struct period *p, double total, unsigned unknown,
-                        double projected)
+/* At most six decimals, for people; rounded. */
+static struct str shown(struct cli *cli, __int128 n_e10)
+{
+	__int128 n = (n_e10 + 5000) / 10000;
+	return arena_printf(&cli->arena, "%lld.%06lld", (long long)(n / 1000000), (long long)(n % 1000000));
+}
+
+static void print_table(struct cli *cli, const struct bill *b)
 {
 	struct str service = STR_NONE;
-	bool tiered = false;
-	printf("%.*s to %.*s%s\n", STR_ARG(p->start), STR_ARG(p->end), p->current ? ", so far" : "");
-	if (!n)
+	bool tiered = false, free = false;
+	printf("%.*s to %.*s%s\n", STR_ARG(b->period.start), STR_ARG(b->period.end), b->period.current ? ", so far" : "");
+	if (!b->lines.n)
 		printf("nothing was used\n");
-	for (uint32_t i = 0; i < n; i++) {
-		const struct line *l = &lines[i];
+	for (uint32_t i = 0; i < b->lines.n; i++) {
+		const struct line *l = &b->lines.v[i];
 		if (!str_eq(l->service, service))
 			printf("\n%.*s\n", STR_ARG(l->service));
 		service = l->service;
-		printf("  %-36.*s %16.6f %-17.*s", STR_ARG(l->usage), l->quantity, STR_ARG(l->unit));
+		printf("  %-36.*s %16.*s %-17.*s", STR_ARG(l->usage), STR_ARG(shown(cli, l->quantity_e10)), STR_ARG(l->unit));
 		tiered |= l->known && tiers(l);
+		free |= l->known && l->price->free_pool;
 		if (l->known)
-			printf(" x %-12.10g %s %14.6f USD\n", l->price->tiers[0].usd, tiers(l) ? "*" : " ", l->usd);
+			printf(" x %-12.*s %s %14.*s USD\n", STR_ARG(first_price(cli, l)),
+			       l->price->free_pool ? "+"
+			       : tiers(l)          ? "*"
+			                           : " ",
+			       STR_ARG(shown(cli, l->usd_e10)));
 		else
 			printf("   %-12s   %14s\n", "no price", "unknown");
 	}
-	printf("\n%-88s %14.6f USD\n", unknown ? "Total of what has a known price" : "Total", total);
-	if (projected >= 0)
-		printf("%-88s %14.6f USD\n", "By the end of the month, if what goes on now goes on", projected);
+	printf("\n%-88s %14.*s USD\n", b->unknown ? "Total of what has a known price" : "Total", STR_ARG(shown(cli, b->total_e10)));
+	if (b->projecting)
+		printf("%-88s %14.*s USD\n", "By the end of the month, if what goes on now goes on",
+		       STR_ARG(shown(cli, b->projected_e10)));
+	if (free)
+		printf("+ some of it is free every month; what exceeds that has this price\n");
 	if (tiered)
 		printf("* the first tier's price; more of it a month is cheaper\n");
-	if (n)
-		printf("Prices: AWS, us-east-1, on demand, without free tiers and taxes.\n");
-	if (unknown)
-		printf("%u usage type%s no known price (other regions, spot, ...) and %s not in the total.\n", unknown,
-		       unknown == 1 ? " has" : "s have", unknown == 1 ? "is" : "are");
+	if (b->lines.n)
+		printf("Prices: AWS, us-east-1, on demand, without taxes.\n");
+	if (b->unknown)
+		printf("%u usage type%s no known price (other regions, ...) and %s not in the total.\n", b->unknown,
+		       b->unknown == 1 ? " has" : "s have", b->unknown == 1 ? "is" : "are");
 }
 
 /* The whole month: the days before today as they were, the rest as it is now. */
-static int project(struct cli *cli, const struct cli_cloud *cloud, const struct period *p, const char *region, double *ret)
+static int project(struct cli *cli, const struct cli_cloud *cloud, const struct period *p, const char *region, __int128 *ret_e10)
 {
 	struct ce_get_cost_and_usage_response past = {0};
 	struct ce_get_cost_forecast_response rest = {0};
 	struct str unit;
-	double usd = 0;
-	*ret = 0;
+	__int128 usd = 0;
+	*ret_e10 = 0;
 	if (!str_eq(p->start, p->today)) {
 		struct ce_date_interval days = {p->start, p->today};
 		struct str name = S("UnblendedCost");
@@ -148,7 +187,7 @@ static int project(struct cli *cli, const struct cli_cloud *cloud, const struct 
 		if (status != CLI_OK)
 			return status;
 		if (past.results_by_time.n)
-			*ret += metric(&past.results_by_time.v[0].total, "UnblendedCost", &unit);
+			*ret_e10 += metric_e10(&past.results_by_time.v[0].total, "UnblendedCost", &unit);
 	}
 	struct ce_date_interval days = {p->today, p->end};
 	struct ce_get_cost_forecast_request in = {
@@ -156,16 +195,10 @@ static int project(struct cli *cli, const struct cli_cloud *cloud, const struct 
 	int status = cli_call(cli, cloud, &ce_api, "GetCostForecast", &in, &rest, NULL);
 	if (status != CLI_OK)
 		return status;
-	if (rest.total && str_to_double(rest.total->amount, &usd))
-		*ret += usd;
+	if (rest.total && price_parse(rest.total->amount, 10, &usd))
+		*ret_e10 += usd;
 	return CLI_OK;
 }
-
-struct lines {
-	struct line *v;
-	uint32_t n;
-	bool set;
-};
 
 static int by_service(const void *x, const void *y)
 {
@@ -190,8 +223,8 @@ static struct lines read_lines(struct cli *cli, const struct ce_get_cost_and_usa
 		                   .region = region,
 		                   .price = p,
 		                   .known = price_known(p, region)};
-		l->quantity = metric(&g->metrics, "UsageQuantity", &l->unit);
-		l->usd = metric(&g->metrics, "UnblendedCost", &none);
+		l->quantity_e10 = metric_e10(&g->metrics, "UsageQuantity", &l->unit);
+		l->usd_e10 = metric_e10(&g->metrics, "UnblendedCost", &none);
 	}
 	if (lines.n)
 		qsort(lines.v, lines.n, sizeof(*lines.v), by_service);
@@ -201,16 +234,17 @@ static struct lines read_lines(struct cli *cli, const struct ce_get_cost_and_usa
 int cli_bill(struct cli *cli)
 {
 	struct cli_cloud cloud;
-	struct period p;
+	struct bill b = {0};
 	const char *month = cli_option(cli, "--month", NULL), *region = cli_option(cli, "--region", NULL);
-	bool json = cli_flag(cli, "--json"), projecting = cli_flag(cli, "--project-month");
+	bool json = cli_flag(cli, "--json");
+	b.projecting = cli_flag(cli, "--project-month");
 	int status = cli_open(cli, 0, &cloud);
 	if (status != CLI_OK || (status = cli_take_clock(cli, &cloud)) != CLI_OK ||
-	    (status = find_period(cli, month, &p)) != CLI_OK)
+	    (status = find_period(cli, month, &b.period)) != CLI_OK)
 		return status;
-	if (projecting && !p.current)
+	if (b.projecting && !b.period.current)
 		return cli_fail(cli, CLI_USAGE, "--project-month is about the present month");
-	struct ce_date_interval days = {p.start, p.end};
+	struct ce_date_interval days = {b.period.start, b.period.end};
 	struct str names[] = {S("UnblendedCost"), S("UsageQuantity")};
 	struct ce_group_definition by[] = {{S("DIMENSION"), S("SERVICE")}, {S("DIMENSION"), S("USAGE_TYPE")}};
 	struct ce_get_cost_and_usage_request in = {.time_period = &days,
@@ -219,18 +253,16 @@ int cli_bill(struct cli *cli)
 	                                           .metrics = {.v = names, .n = 2, .set = true},
 	                                           .group_by = {.v = by, .n = 2, .set = true}};
 	struct ce_get_cost_and_usage_response out = {0};
-	double projected = -1, total = 0;
-	unsigned unknown = 0;
 	status = cli_call(cli, &cloud, &ce_api, "GetCostAndUsage", &in, &out, NULL);
-	if (status == CLI_OK && projecting)
-		status = project(cli, &cloud, &p, region, &projected);
+	if (status == CLI_OK && b.projecting)
+		status = project(cli, &cloud, &b.period, region, &b.projected_e10);
 	if (status != CLI_OK)
 		return status;
-	struct lines lines = read_lines(cli, &out);
-	for (uint32_t i = 0; i < lines.n; i++) {
-		total += lines.v[i].usd;
-		unknown += !lines.v[i].known;
+	b.lines = read_lines(cli, &out);
+	for (uint32_t i = 0; i < b.lines.n; i++) {
+		b.total_e10 += b.lines.v[i].usd_e10;
+		b.unknown += !b.lines.v[i].known;
 	}
-	(json ? print_json : print_table)(lines.v, lines.n, &p, total, unknown, projected);
+	(json ? print_json : print_table)(cli, &b);
 	return CLI_OK;
 }

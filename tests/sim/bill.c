@@ -162,8 +162,8 @@ static void by_hand(void **state)
 	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_RUNNING);
 	pass_to(START + DAY);
 	for (int i = 0; i < 1000; i++) {
-		meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Request"), 1);
-		meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), 512 * 200);
+		meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Request"), 1001);
+		meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(512) * 200 * 4001);
 	}
 	pass_to(START + DAY + 13 * HOUR);
 	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_SHUTTING_DOWN);
@@ -183,8 +183,9 @@ static void by_hand(void **state)
 	assert_group(month, "EBS:VolumeP-Throughput.gp3", "0.2419354839", "0.005906628", "GiBps-mo"); /* 125 above 125 */
 	assert_group(month, "PublicIPv4:IdleAddress", "0.005", "1", "Hrs");
 	assert_group(month, "PublicIPv4:InUseAddress", "0.0450208333", "9.0041666667", "Hrs");
-	assert_group(month, "Request", "0.0002", "1000", "Requests");
-	assert_group(month, "Lambda-GB-Second", "0.00166667", "100", "Lambda-GB-Second");
+	/* 1000 of 1,001,000 requests and 100 of 400,100 GB-seconds are not free */
+	assert_group(month, "Request", "0.0002", "1001000", "Requests");
+	assert_group(month, "Lambda-GB-Second", "0.00166667", "400100", "Lambda-GB-Second");
 	/* To the cent: 0.10417 + 2.4 + 0.38710 + 0.24194 + 0.24194 + 0.005 + 0.04502 + 0.0002 + 0.00167 = 3.42703 */
 	out = usage("2026-01-01", "2026-02-01", "MONTHLY", NULL, "");
 	assert_str(out->results_by_time.v[0].total.v[0].value.amount, "3.4270285786");
@@ -194,7 +195,7 @@ static void by_hand(void **state)
 	assert_int_equal(out->results_by_time.n, 2);
 	assert_group(&out->results_by_time.v[0], "Amazon Elastic Compute Cloud - Compute", "1.2561733333", "22.0166666667", "Hrs");
 	assert_group(&out->results_by_time.v[1], "Amazon Elastic Compute Cloud - Compute", "1.248", "13", "Hrs");
-	assert_group(&out->results_by_time.v[1], "AWS Lambda", "0.00186667", "1100", "N/A");
+	assert_group(&out->results_by_time.v[1], "AWS Lambda", "0.00186667", "1401100", "N/A");
 	/* A year later the days are still there, and not estimated any more; later they are not. */
 	pass_to(START + 360 * DAY);
 	out = usage("2026-01-01", "2026-02-01", "MONTHLY", NULL, "");
@@ -210,13 +211,14 @@ static void other_prices(void **state)
 	pass_to(START + HOUR);
 	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
 	assert_group(&out->results_by_time.v[0], "EU-BoxUsage:t3.micro", "0", "1", "Hrs");
-	/* Beyond the first six thousand million GB-seconds of a month the price is lower: 7e9 on two days. */
+	/* Beyond the first six thousand million GB-seconds of a month the price is lower: 7e9 on two days, of which
+	 * 400,000 are free: (1e9 + 4e5) x 0.0000166667 + (1e9 - 4e5) x 0.000015. */
 	meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(5000000000) * 1024 * 1000);
 	pass_to(START + DAY + HOUR);
 	meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("Lambda-GB-Second"), INT64_C(2000000000) * 1024 * 1000);
 	pass_to(START + DAY + 2 * HOUR);
 	out = usage("2026-01-02", "2026-01-03", "DAILY", "USAGE_TYPE", "");
-	assert_group(&out->results_by_time.v[0], "Lambda-GB-Second", "31666.7", "2000000000", "Lambda-GB-Second");
+	assert_group(&out->results_by_time.v[0], "Lambda-GB-Second", "31667.36668", "2000000000", "Lambda-GB-Second");
 }
 
 /* The price that a spot instance runs at is the one that requests are compared with. */
@@ -335,8 +337,8 @@ static void logs(void **state)
 		pass_to(START + i * HOUR + 120000);
 	const struct ce_get_cost_and_usage_response *out = usage("2026-01-01", "2026-02-01", "MONTHLY", "USAGE_TYPE", "");
 	assert_int_equal(out->results_by_time.v[0].groups.n, 2);
-	/* 10,000,000 bytes, at half a dollar the GB */
-	assert_group(&out->results_by_time.v[0], "DataProcessing-Bytes", "0.0046566129", "0.0093132257", "GB");
+	/* 10,000,000 bytes, of 5 GB that are free */
+	assert_group(&out->results_by_time.v[0], "DataProcessing-Bytes", "0", "0.0093132257", "GB");
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct ce_group *g = &out->results_by_time.v[0].groups.v[i];
 		double n = strtod(g->metrics.v[1].value.amount.p, NULL), day = 10e6 / (double)GIB / 31;

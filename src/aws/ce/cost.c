@@ -1,9 +1,5 @@
 #include "aws/ce/cost.h"
 
-#include "base/map.h"
-#include "core/cloud.h"
-#include "core/meter.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -100,63 +96,8 @@ int cost_view(struct call *c, struct str arn)
 	return call_fail(c, "ResourceNotFoundException", 400, "The billing view %.*s does not exist.", STR_ARG(arn));
 }
 
-struct str cost_number(struct arena *a, double n)
-{
-	struct str text = arena_printf(a, "%.10f", n);
-	while (str_ends(text, S("0")))
-		text.n--;
-	if (str_ends(text, S(".")))
-		text.n--;
-	return str_is(text, "-0") ? S("0") : text;
-}
-
-/* --- lines */
-
-struct month_total {
-	int64_t month;
-	double quantity;
-};
-
-/* What of this usage has come before in its month, in its region: tiers are counted so. */
-static struct month_total *total_of(struct arena *a, struct map *totals, const struct meter_line *line)
-{
-	struct str key = ARENA_CAT(a, line->region, S("/"), line->usage);
-	struct month_total *t = map_get(totals, key);
-	int64_t month = cost_month_start(line->day);
-	if (!t) {
-		t = arena_new(a, struct month_total);
-		map_put(totals, key, t);
-	}
-	if (t->month != month)
-		*t = (struct month_total){.month = month};
-	return t;
-}
-
 struct cost_lines cost_read(struct call *c, int64_t from_day, int64_t to_day, int64_t now_ms)
 {
-	struct arena *a = c->arena;
-	struct cost_lines lines = {0};
-	struct map totals = {0};
-	/* From the beginning of the month on, for the tiers. */
-	struct meter_lines used = meter_read(call_txn(c), a, c->account, cost_month_start(from_day), to_day, now_ms);
-	for (uint32_t i = 0; i < used.n; i++) {
-		const struct meter_line *m = &used.v[i];
-		const struct price *p = price_find(m->usage);
-		if (!p)
-			continue;
-		struct month_total *before = total_of(a, &totals, m);
-		double quantity = price_quantity(p, m->amount, (int)(cost_month_end(m->day) - cost_month_start(m->day)));
-		if (m->day >= from_day)
-			*LIST_ADD(a, &lines) = (struct cost_line){
-			        .day = m->day,
-			        .region = m->region,
-			        .account = c->account,
-			        .usage_type = price_usage_type(a, m->region, m->usage),
-			        .price = p,
-			        .quantity = quantity,
-			        .usd = price_known(p, m->region) ? price_cost(p, before->quantity, quantity) : 0};
-		before->quantity += quantity;
-	}
-	map_done(&totals);
-	return lines;
+	struct meter_lines used = meter_read(call_txn(c), c->arena, c->account, cost_month_start(from_day), to_day, now_ms);
+	return cost_fold(c->arena, c->account, &used, from_day);
 }

@@ -4,13 +4,14 @@
 #pragma once
 #include "aws/ce/price.h"
 #include "core/call.h"
+#include "core/meter.h"
 #include "gen/ce.h"
 
 struct cost_line {
 	int64_t day; /* since 1970, UTC */
 	struct str region, account, usage_type;
 	const struct price *price;
-	double quantity, usd;
+	__int128 quantity_e10, usd_e10; /* exact: see price.h */
 };
 struct cost_lines {
 	struct cost_line *v;
@@ -19,6 +20,10 @@ struct cost_lines {
 };
 /* Of the call's account, on the days [from, to), as of now_ms, by day. */
 struct cost_lines cost_read(struct call *c, int64_t from_day, int64_t to_day, int64_t now_ms);
+
+/* fold.c, pure: lines of what was used, of which those before from_day are there because tiers and free tiers count by the month;
+ * `used` is by day and begins with a month. */
+struct cost_lines cost_fold(struct arena *a, struct str account, const struct meter_lines *used, int64_t from_day);
 
 /* "2026-11-28" as days since 1970; false: it is no date. */
 bool cost_day_parse(struct str text, int64_t *ret_day);
@@ -30,8 +35,6 @@ int64_t cost_month_start(int64_t day);
 int cost_period(struct call *c, const struct ce_date_interval *i, int64_t *ret_from, int64_t *ret_to);
 /* Is it a granularity that there are data for? CALL_OK or CALL_FAIL. */
 int cost_granularity(struct call *c, struct str granularity);
-/* "0.0104": at most ten digits, as AWS has them. */
-struct str cost_number(struct arena *a, double n);
 int cost_invalid(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The account's own view alone. */
 int cost_view(struct call *c, struct str arn);

@@ -21,7 +21,7 @@ static int check(struct call *c, const struct ce_get_cost_forecast_request *in)
 int ce_get_cost_forecast(struct call *c, const struct ce_get_cost_forecast_request *in, struct ce_get_cost_forecast_response *out)
 {
 	int64_t from, to, today = c->now_ms / METER_DAY_MS;
-	double total = 0;
+	__int128 total = 0;
 	if (cost_view(c, in->billing_view_arn) != CALL_OK || cost_period(c, in->time_period, &from, &to) != CALL_OK ||
 	    cost_granularity(c, in->granularity) != CALL_OK || check(c, in) != CALL_OK)
 		return CALL_FAIL;
@@ -32,23 +32,23 @@ int ce_get_cost_forecast(struct call *c, const struct ce_get_cost_forecast_reque
 	out->forecast_results_by_time.set = true;
 	while (from < to) {
 		int64_t end = daily ? from + 1 : cost_month_end(from);
-		double usd = 0;
+		__int128 usd = 0;
 		if (end > to)
 			end = to;
 		for (uint32_t i = 0; i < lines.n; i++)
 			if (lines.v[i].day >= from && lines.v[i].day < end &&
 			    cost_filter_matches(c->arena, in->filter, &lines.v[i]))
-				usd += lines.v[i].usd;
+				usd += lines.v[i].usd_e10;
 		struct ce_forecast_result *r = LIST_ADD(c->arena, &out->forecast_results_by_time);
 		r->time_period = arena_new(c->arena, struct ce_date_interval);
 		r->time_period->start = cost_day_text(c->arena, from);
 		r->time_period->end = cost_day_text(c->arena, end);
-		r->mean_value = cost_number(c->arena, usd);
+		r->mean_value = price_text_e10(c->arena, usd);
 		total += usd;
 		from = end;
 	}
 	out->total = arena_new(c->arena, struct ce_metric_value);
-	out->total->amount = cost_number(c->arena, total);
+	out->total->amount = price_text_e10(c->arena, total);
 	out->total->unit = S("USD");
 	return CALL_OK;
 }

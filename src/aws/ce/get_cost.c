@@ -49,7 +49,7 @@ static int check(struct call *c, const struct ce_get_cost_and_usage_request *in)
 
 struct sum {
 	struct str keys[GROUPS_MAX];
-	double quantity, usd;
+	__int128 quantity_e10, usd_e10;
 	const char *unit; /* NULL: of several */
 	bool used;
 };
@@ -66,8 +66,8 @@ static void add(struct sum *s, const struct cost_line *line)
 	else if (s->unit && !str_is(str_from(s->unit), line->price->unit))
 		s->unit = NULL;
 	s->used = true;
-	s->quantity += line->quantity;
-	s->usd += line->usd;
+	s->quantity_e10 += line->quantity_e10;
+	s->usd_e10 += line->usd_e10;
 }
 
 static struct ce_metrics metrics_of(struct call *c, const struct str_list *metrics, const struct sum *s)
@@ -77,7 +77,7 @@ static struct ce_metrics metrics_of(struct call *c, const struct str_list *metri
 		bool cost = is_cost(metrics->v[i]);
 		struct ce_metrics_entry *e = LIST_ADD(c->arena, &made);
 		e->key = metrics->v[i];
-		e->value.amount = cost_number(c->arena, cost ? s->usd : s->quantity);
+		e->value.amount = price_text_e10(c->arena, cost ? s->usd_e10 : s->quantity_e10);
 		e->value.unit = cost ? S("USD") : s->unit ? str_from(s->unit) : S("N/A");
 	}
 	return made;

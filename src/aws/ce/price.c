@@ -97,24 +97,105 @@ bool price_known(const struct price *p, struct str region)
 	return p && p->tier_count && str_is(region, HOME);
 }
 
-double price_quantity(const struct price *p, int64_t amount, int month_days)
+enum { HOUR_MS = 3600000, DAY_MS = 86400000 };
+#define E2 100
+
+/* One unit is so many numerators of what is counted. */
+static __int128 denominator(const struct price *p, int month_days)
 {
-	if (p->per == PER_HOUR)
-		return (double)amount * p->scale / 3600000.0;
-	if (p->per == PER_MONTH)
-		return (double)amount * p->scale / (86400000.0 * month_days);
-	return (double)amount * p->scale;
+	__int128 n = p->denominator;
+	return p->per == PER_HOUR ? n * HOUR_MS : p->per == PER_MONTH ? n * DAY_MS * month_days : n;
 }
 
-double price_cost(const struct price *p, double before, double quantity)
+/* To the nearest whole one, halves up; amounts are not negative. */
+static __int128 rounded(__int128 n, __int128 by)
 {
-	double usd = 0, from = before, to = before + quantity;
-	for (unsigned i = 0; i < p->tier_count && from < to; i++) {
-		double end = p->tiers[i].up_to > 0 && p->tiers[i].up_to < to ? p->tiers[i].up_to : to;
-		if (end <= from)
-			continue;
-		usd += (end - from) * p->tiers[i].usd;
+	return (n + by / 2) / by;
+}
+
+/* Whole units first, so that large amounts do not leave 127 bits. */
+__int128 price_units_e10(const struct price *p, __int128 amount, int month_days)
+{
+	__int128 e10 = INT64_C(10000000000), by = denominator(p, month_days), n = amount * p->numerator;
+	return n / by * e10 + rounded(n % by * e10, by);
+}
+
+__int128 price_usd_e10(const struct price *p, __int128 amount, int month_days)
+{
+	__int128 by = denominator(p, month_days), n = amount * p->numerator, from = 0, whole = 0, part = 0;
+	for (unsigned i = 0; i < p->tier_count && from < n; i++) {
+		__int128 end = p->tiers[i].up_to ? p->tiers[i].up_to * by : n;
+		if (end > n)
+			end = n;
+		__int128 of_tier = end - from;
+		whole += of_tier / by * p->tiers[i].usd_e12;
+		part += of_tier % by * p->tiers[i].usd_e12;
 		from = end;
 	}
-	return usd;
+	return rounded(whole * by + part, by * E2);
+}
+
+__int128 price_free_amount(const struct price *p, int month_days)
+{
+	return p->free_units * denominator(p, month_days) / p->numerator;
+}
+
+static struct str text(struct arena *a, __int128 n, unsigned decimals)
+{
+	char digits[64];
+	size_t at = sizeof(digits);
+	bool negative = n < 0, shown = false;
+	unsigned __int128 rest = negative ? -(unsigned __int128)n : (unsigned __int128)n;
+	for (unsigned i = 0; i <= decimals || rest; i++, rest /= 10) {
+		if (i == decimals && shown)
+			digits[--at] = '.';
+		shown |= rest % 10 != 0 || i >= decimals;
+		if (shown)
+			digits[--at] = (char)('0' + (int)(rest % 10));
+	}
+	if (negative)
+		digits[--at] = '-';
+	return arena_dup(a, str_of(digits + at, sizeof(digits) - at));
+}
+
+struct str price_text_e10(struct arena *a, __int128 n_e10)
+{
+	return text(a, n_e10, 10);
+}
+
+struct str price_text_e12(struct arena *a, __int128 n_e12)
+{
+	return text(a, n_e12, 12);
+}
+
+bool price_parse(struct str text, unsigned decimals, __int128 *ret)
+{
+	enum { DIGITS_MAX = 36 };
+	int64_t exponent = 0, digits = 0, behind = 0;
+	__int128 n = 0;
+	bool negative = str_starts(text, S("-")), point = false, any = false;
+	ptrdiff_t e = str_find_char(text, 'e') >= 0 ? str_find_char(text, 'e') : str_find_char(text, 'E');
+	struct str mantissa = str_sub(text, negative, (e < 0 ? text.n : (size_t)e) - negative);
+	if (e >= 0 && (!str_to_i64(str_from_at(text, (size_t)e + 1), &exponent) || exponent < -DIGITS_MAX || exponent > DIGITS_MAX))
+		return false;
+	for (size_t i = 0; i < mantissa.n; i++) {
+		char ch = mantissa.p[i];
+		if (ch == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (ch < '0' || ch > '9' || (n && ++digits > DIGITS_MAX))
+			return false;
+		n = n * 10 + (ch - '0');
+		behind += point;
+		any = true;
+	}
+	int64_t shift = (int64_t)decimals + exponent - behind;
+	for (; shift < 0; shift++)
+		n /= 10;
+	for (; shift > 0 && n; shift--)
+		if (__builtin_mul_overflow(n, (__int128)10, &n))
+			return false;
+	*ret = negative ? -n : n;
+	return any;
 }

@@ -1,22 +1,27 @@
-/* What usage costs: a constant table out of models/data/prices.json and instance_types.json. Used by Cost Explorer and by
- * `quartet bill`.
+/* What usage costs: a constant table out of models/data/prices.json and instance_types.json. Used by Cost Explorer, the price list
+ * and `quartet bill`.
  *
- * The prices are those of us-east-1. Other regions put a prefix before their usage types, as AWS does, and have no known price. */
+ * All of it is exact: what the meter counts are integers, a price is a whole number of trillionths of a dollar, and what comes out
+ * is rounded once, to the ten decimals that AWS shows. The prices are those of us-east-1. Other regions put a prefix before their
+ * usage types, as AWS does, and have no known price. */
 #pragma once
 #include "base/arena.h"
 
 enum price_per { PER_HOUR, PER_MONTH, PER_COUNT };
 enum { PRICE_TIERS_MAX = 4 };
 
+struct price_tier {
+	int64_t up_to; /* a month, in units; 0: whatever is left */
+	int64_t usd_e12;
+};
 struct price {
 	const char *usage, *service, *unit; /* usage: "SERVICE/..." where another service has a type of that name */
 	enum price_per per;
-	double scale; /* units in one of what the meter counts */
-	struct {
-		double up_to; /* a month, in units; 0: whatever is left */
-		double usd;
-	} tiers[PRICE_TIERS_MAX];
-	unsigned tier_count; /* 0: not known */
+	int64_t numerator, denominator; /* units in one of what the meter counts */
+	struct price_tier tiers[PRICE_TIERS_MAX];
+	unsigned tier_count;   /* 0: not known */
+	const char *free_pool; /* NULL: none of it is free */
+	int64_t free_units;    /* a month, of all types of this pool together */
 };
 extern const struct price prices[]; /* by usage */
 extern const unsigned price_count;
@@ -30,7 +35,18 @@ const struct price *price_find_shown(struct str service, struct str usage, struc
 struct str price_usage_type(struct arena *a, struct str region, struct str usage);
 /* Is the price of this region the table's? */
 bool price_known(const struct price *p, struct str region);
-/* The units of an amount of the meter that was used on one day of a month that has so many days. */
-double price_quantity(const struct price *p, int64_t amount, int month_days);
-/* USD of `quantity` units when `before` of them were used earlier in the month. */
-double price_cost(const struct price *p, double before, double quantity);
+
+/* Amounts are what the meter counts, and those of a whole month together: what a part of the month adds is the difference to what
+ * was before it, so that parts always add up to the whole. month_days: of that month. */
+/* Ten-billionths of units. */
+__int128 price_units_e10(const struct price *p, __int128 amount, int month_days);
+/* Ten-billionths of a dollar, for an amount of which nothing is free. */
+__int128 price_usd_e10(const struct price *p, __int128 amount, int month_days);
+/* What a month has free of the price's pool, as an amount; 0: nothing. */
+__int128 price_free_amount(const struct price *p, int month_days);
+/* "0.0104" of 104000000. */
+struct str price_text_e10(struct arena *a, __int128 n_e10);
+/* The same of 12 decimals. */
+struct str price_text_e12(struct arena *a, __int128 n_e12);
+/* A decimal, maybe with an exponent, in units of so many decimals; further ones are cut off. False: it is none, or too large. */
+bool price_parse(struct str text, unsigned decimals, __int128 *ret);

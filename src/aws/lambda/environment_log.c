@@ -8,7 +8,7 @@
 
 #include <sys/epoll.h>
 
-enum { PEAK_EVERY_US = 100 * 1000 };
+enum { PEAK_EVERY_US = 100 * 1000, FREE_STORAGE_MB = 512 };
 
 static void on_log(void *ctx, uint32_t events)
 {
@@ -38,7 +38,7 @@ static void read_peak(struct environment *e)
 	e->peak_read_us = loop_now_us(e->lambda->cloud->loop);
 }
 
-/* What the REPORT line says is what is billed: the request, and MB times milliseconds. */
+/* What the REPORT line says is what is billed: the request, and MB times milliseconds, those of /tmp above what is free too. */
 static void count_usage(const struct environment *e, const struct report *r)
 {
 	const struct fn_version *v = e->version;
@@ -48,7 +48,11 @@ static void count_usage(const struct environment *e, const struct report *r)
 	if (arm)
 		gb_seconds = e->provisioned ? S("Lambda-Provisioned-GB-Second-ARM") : S("Lambda-GB-Second-ARM");
 	meter_count(m, v->account, v->region, arm ? S("Request-ARM") : S("Request"), 1);
-	meter_count(m, v->account, v->region, gb_seconds, report_billed_ms(r->init_us, r->duration_us) * v->config->memory_size.v);
+	int64_t ms = report_billed_ms(r->init_us, r->duration_us);
+	meter_count(m, v->account, v->region, gb_seconds, ms * v->config->memory_size.v);
+	if (v->config->ephemeral_storage && v->config->ephemeral_storage->size.v > FREE_STORAGE_MB)
+		meter_count(m, v->account, v->region, arm ? S("Lambda-Storage-GB-Second-ARM") : S("Lambda-Storage-GB-Second"),
+		            ms * (v->config->ephemeral_storage->size.v - FREE_STORAGE_MB));
 }
 
 void environment_report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type)

@@ -97,7 +97,8 @@ class Bill(unittest.TestCase):
         code = io.BytesIO()
         with zipfile.ZipFile(code, "w") as z:
             z.writestr("m.py", "def h(event, context):\n    return 1\n")
-        functions.create_function(FunctionName="f", Runtime="python3.12", Handler="m.h", Role=role, Code={"ZipFile": code.getvalue()}, MemorySize=512)
+        functions.create_function(FunctionName="f", Runtime="python3.12", Handler="m.h", Role=role, Code={"ZipFile": code.getvalue()}, MemorySize=512,
+                                  EphemeralStorage={"Size": 1536})
         functions.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1})
         billed = 0
         for _ in range(5):
@@ -108,7 +109,9 @@ class Bill(unittest.TestCase):
         found = self.usage(Filter={"Dimensions": {"Key": "SERVICE", "Values": ["AWS Lambda"]}})
         self.assertEqual(found["Request"][1], 5)
         self.assertAlmostEqual(found["Lambda-GB-Second"][1], billed * 512 / 1024 / 1000, places=9)
-        self.assertAlmostEqual(found["Lambda-GB-Second"][0], billed * 512 / 1024 / 1000 * 0.0000166667, places=9)
+        self.assertAlmostEqual(found["Lambda-Storage-GB-Second"][1], billed / 1000, places=9)  # a GB above the 512 MB that are free
+        self.assertAlmostEqual(found["Lambda-Storage-GB-Second"][0], billed / 1000 * 0.0000000309, places=9)
+        self.assertEqual((found["Request"][0], found["Lambda-GB-Second"][0]), (0, 0))  # the month has more of both free
         # An orderly end loses nothing of the last second.
         functions.invoke(FunctionName="f")
         self.cloud.process.terminate()

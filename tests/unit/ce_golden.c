@@ -1,0 +1,179 @@
+/* The bill's golden set: what was metered, and what that costs, worked out by hand (tests/golden/bill.json has the arithmetic). */
+#include "unit.h"
+
+#include "aws/ce/cost.h"
+#include "base/json.h"
+
+#include <stdio.h>
+
+static struct str read_file(struct arena *a, const char *path)
+{
+	enum { MAX = 1 << 20 };
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	char *p = arena_alloc(a, MAX);
+	size_t n = fread(p, 1, MAX, f);
+	fclose(f);
+	return str_of(p, n);
+}
+
+static int64_t number(const struct json_value *v, const char *key)
+{
+	int64_t n = 0;
+	const struct json_value *member = json_get(v, str_from(key));
+	assert_true(json_is(member, JSON_NUMBER) && json_to_int(member->text, &n));
+	return n;
+}
+
+static struct meter_lines used_of(struct arena *a, const struct json_value *one)
+{
+	struct meter_lines used = {0};
+	int64_t first;
+	assert_true(cost_day_parse(ARENA_CAT(a, json_get_str(one, S("month")), S("-01")), &first));
+	json_each(json_get(one, S("used")), u)
+	{
+		*LIST_ADD(a, &used) = (struct meter_line){.day = first + number(u, "day") - 1,
+		                                          .region = S("us-east-1"),
+		                                          .usage = json_get_str(u, S("usage")),
+		                                          .amount = number(u, "amount")};
+	}
+	return used;
+}
+
+/* The lines of a type: the next one, or all of them where the case wants one. */
+static unsigned take(struct cost_lines *lines, struct str usage, bool all, __int128 *ret_quantity, __int128 *ret_usd)
+{
+	unsigned n = 0;
+	*ret_quantity = *ret_usd = 0;
+	for (uint32_t i = 0; i < lines->n && (all || !n); i++) {
+		struct cost_line *line = &lines->v[i];
+		if (!line->price || !str_eq(line->usage_type, usage))
+			continue;
+		*ret_quantity += line->quantity_e10;
+		*ret_usd += line->usd_e10;
+		line->price = NULL;
+		n++;
+	}
+	return n;
+}
+
+static void check(struct arena *a, const struct json_value *one)
+{
+	struct meter_lines used = used_of(a, one);
+	struct cost_lines lines = cost_fold(a, S("000000000000"), &used, 0);
+	uint32_t taken = 0;
+	const struct json_value *wanted = json_get(one, S("want"));
+	json_each(wanted, want)
+	{
+		__int128 quantity_e10, usd_e10;
+		struct str usage = json_get_str(want, S("usage"));
+		taken += take(&lines, usage, wanted->count == 1, &quantity_e10, &usd_e10);
+		struct str quantity = price_text_e10(a, quantity_e10), usd = price_text_e10(a, usd_e10);
+		if (!str_eq(quantity, json_get_str(want, S("quantity"))) || !str_eq(usd, json_get_str(want, S("usd"))))
+			fail_msg("%.*s, %.*s: %.*s costs %.*s", STR_ARG(json_get_str(one, S("name"))), STR_ARG(usage),
+			         STR_ARG(quantity), STR_ARG(usd));
+	}
+	assert_int_equal(taken, lines.n);
+}
+
+static void golden(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct str why = STR_NONE;
+	const struct json_value *all = json_parse(&a, read_file(&a, TEST_DATA "/golden/bill.json"), &why);
+	unsigned n = 0;
+	assert_non_null(all);
+	json_each(json_get(all, S("cases")), one)
+	{
+		check(&a, one);
+		n++;
+	}
+	assert_true(n > 50);
+}
+
+/* Every usage type with a known price has a case, but for instances, of which there are a thousand. */
+static void complete(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct str text = read_file(&a, TEST_DATA "/golden/bill.json");
+	static const char *const same[] = {"CPUCredits:t2",
+	                                   "CPUCredits:t3a",
+	                                   "EBS:VolumeUsage",
+	                                   "EBS:VolumeUsage.io2",
+	                                   "EBS:VolumeUsage.sc1",
+	                                   "EBS:VolumeUsage.st1",
+	                                   "Lambda-Provisioned-Concurrency-ARM",
+	                                   "Lambda-Provisioned-GB-Second-ARM",
+	                                   "Lambda-Storage-GB-Second-ARM",
+	                                   "SpotUsage-Fargate-GB-Hours"};
+	for (unsigned i = 0; i < price_count; i++) {
+		struct str usage = str_from(prices[i].usage);
+		bool skip = !prices[i].tier_count || str_starts(usage, S("BoxUsage:")) || str_starts(usage, S("SpotUsage:")) ||
+		            str_starts(usage, S("UnusedBox:"));
+		for (size_t k = 0; k < sizeof(same) / sizeof(*same); k++)
+			skip |= str_is(usage, same[k]);
+		if (!skip && str_find(text, ARENA_CAT(&a, S("\"usage\": \""), usage, S("\""))) < 0)
+			fail_msg("no case of %s", prices[i].usage);
+	}
+}
+
+static void months(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	/* What is free is free again in the next month; the days of a month add up to it. */
+	struct meter_lines used = {0};
+	int64_t day0 = 20454; /* 2026-01-01 */
+	__int128 first = 0, second = 0;
+	for (int64_t i = 0; i < 59; i++)
+		*LIST_ADD(&a, &used) = (struct meter_line){
+		        .day = day0 + i, .region = S("us-east-1"), .usage = S("Request"), .amount = INT64_C(1000003)};
+	struct cost_lines lines = cost_fold(&a, S("000000000000"), &used, day0);
+	for (uint32_t i = 0; i < lines.n; i++)
+		*(lines.v[i].day < day0 + 31 ? &first : &second) += lines.v[i].usd_e10;
+	assert_str(price_text_e10(&a, first), "6.0000186");  /* (31 x 1,000,003 - 1,000,000) x 0.0000002 */
+	assert_str(price_text_e10(&a, second), "5.4000168"); /* (28 x 1,000,003 - 1,000,000) x 0.0000002 */
+	/* Asked for later days alone, what came before in the month counts all the same. */
+	struct cost_lines late = cost_fold(&a, S("000000000000"), &used, day0 + 30);
+	assert_int_equal(late.n, 29);
+	assert_str(price_text_e10(&a, late.v[0].usd_e10), "0.2000006");
+	/* In a region without known prices nothing costs, and nothing of what is free goes. */
+	used.v[0].region = S("eu-west-1");
+	lines = cost_fold(&a, S("000000000000"), &used, day0);
+	assert_true(lines.v[0].usd_e10 == 0 && lines.v[1].usd_e10 == 6000); /* 3 of 1,000,003 */
+	assert_str(lines.v[0].usage_type, "EU-Request");
+}
+
+static void numbers(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	static const struct {
+		const char *text, *shown;
+	} good[] = {{"0", "0"},
+	            {"12", "12"},
+	            {"-0.5", "-0.5"},
+	            {"1.10", "1.1"},
+	            {"2e-07", "0.0000002"},
+	            {"1E3", "1000"},
+	            {"0.00000000009", "0"},
+	            {"123456789012.0123456789", "123456789012.0123456789"}};
+	static const char *const bad[] = {"", "-", "x", "1.2.3", "1e99", "0x1", "1e", "99999999999999999999999999999999999999999"};
+	__int128 n = 7;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_true(price_parse(str_from(good[i].text), 10, &n));
+		assert_str(price_text_e10(&a, n), good[i].shown);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(price_parse(str_from(bad[i]), 10, &n));
+	assert_str(price_text_e12(&a, 1), "0.000000000001");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(complete), cmocka_unit_test(months),
+	                                   cmocka_unit_test(numbers)};
+	return cmocka_run_group_tests_name("ce golden", tests, NULL, NULL);
+}

@@ -165,8 +165,11 @@ void elb_flows_count(struct elb_item *i, struct elb_item_node *n, const struct l
 	say(&p, "TCP_ELB_Reset_Count", "", "Count", s.elb_resets);
 	/* The greatest of a minute's is its peak. */
 	int64_t now_us = clock_mono_us();
-	if (n->counted_us && now_us - n->counted_us >= SECOND_US)
-		say(&p, "PeakPacketsPerSecond", "", "Count", s.packets * SECOND_US / (uint64_t)(now_us - n->counted_us));
+	if (n->counted_us && now_us - n->counted_us >= SECOND_US) {
+		uint64_t took_us = (uint64_t)(now_us - n->counted_us);
+		say(&p, "PeakPacketsPerSecond", "", "Count", s.packets * SECOND_US / took_us);
+		say(&p, "PeakBytesPerSecond", "", "Bytes/Second", all.bytes * SECOND_US / took_us);
+	}
 	n->counted_us = now_us;
 	n->counted = *now;
 	n->counts = true;

@@ -75,6 +75,10 @@ void elb_metrics_node(struct elb_item *i, struct elb_item_node *n, const struct 
 		count(&p, "RuleEvaluations", "Count", now->rules, was->rules);
 		count(&p, "GrpcRequestCount", "Count", now->grpc_requests, was->grpc_requests);
 		count(&p, "IPv6RequestCount", "Count", now->ipv6_requests, was->ipv6_requests);
+		count(&p, "IPv6ProcessedBytes", "Bytes", now->ipv6_bytes, was->ipv6_bytes);
+		count(&p, "DroppedInvalidHeaderRequestCount", "Count", now->dropped_headers, was->dropped_headers);
+		count(&p, "ForwardedInvalidHeaderRequestCount", "Count", now->forwarded_headers, was->forwarded_headers);
+		count(&p, "DesyncMitigationMode_NonCompliant_Request_Count", "Count", now->unclear_requests, was->unclear_requests);
 		count(&p, "ClientTLSNegotiationErrorCount", "Count", now->tls_failures, was->tls_failures);
 		count(&p, "HTTP_Redirect_Count", "Count", now->redirects, was->redirects);
 		count(&p, "HTTP_Fixed_Response_Count", "Count", now->fixed_responses, was->fixed_responses);
@@ -146,6 +150,8 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < 2; k++) {
 		const struct elb_place *p = &places[k];
 		count(p, "RequestCount", "Count", now->requests, was->requests);
+		if (!str_set(p->group)) /* of the balancer alone */
+			count(p, "NonStickyRequestCount", "Count", now->unsticky_requests, was->unsticky_requests);
 		if (function) /* counted where it is asked (elb_metrics_function()) */
 			continue;
 		count(p, "HTTPCode_Target_2XX_Count", "Count", now->target_2xx, was->target_2xx);

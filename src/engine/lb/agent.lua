@@ -491,37 +491,41 @@ local function sum(list, names, add)
   return add
 end
 
--- Failed handshakes of TLS by the name of their front or back: the proxies' own numbers lack them.
+-- Failed handshakes of TLS by the name of their front or back, and bytes that came and went by IPv6: the proxies' own numbers lack them.
 local function handshakes()
-  local failed, columns = {}, nil
+  local failed, ipv6_bytes, columns = {}, 0, nil
   local s = core.tcp()
   s:settimeout(5)
-  if s:connect('unix@admin.sock') and s:send('show stat -1 3 -1\n') then
+  if s:connect('unix@admin.sock') and s:send('show stat -1 11 -1\n') then
     for line in (s:receive('*a') or ''):gmatch('[^\n]+') do
       local words = {}
       for word in (line .. ','):gmatch('([^,]*),') do words[#words + 1] = word end
       if not columns and line:sub(1, 2) == '# ' then
         columns = {}
         for i, word in ipairs(words) do columns[word] = i end
-      elseif columns and columns.ssl_failed_handshake then
+      elseif columns and words[2] == 'six' then
+        ipv6_bytes = ipv6_bytes + (tonumber(words[columns.bin]) or 0) + (tonumber(words[columns.bout]) or 0)
+      elseif columns and (words[2] == 'FRONTEND' or words[2] == 'BACKEND') and columns.ssl_failed_handshake then
         failed[words[1]] = tonumber(words[columns.ssl_failed_handshake]) or 0
       end
     end
   end
   s:close()
-  return failed
+  return failed, ipv6_bytes
 end
 
--- What the tables of listeners have counted: see put_tally() in config_rules.c.
+-- What the tables of listeners have counted: see put_tally() in config_rules.c, put_kinds() in config_guard.c.
+local KINDS = {'grpc', 'ipv6', 'dropped', 'forwarded', 'unclear'}
+
 local function tallies(front)
-  local t = {rules = 0, over = 0, grpc = 0, ipv6 = 0}
+  local t = {rules = 0, over = 0, grpc = 0, ipv6 = 0, dropped = 0, forwarded = 0, unclear = 0}
   for _, f in pairs(front) do
     for key, entry in pairs(f.stktable and f.stktable:dump() or {}) do
       local n, times = tonumber(key), entry.http_req_cnt or 0
-      if n == 10001 then
-        t.grpc = t.grpc + times
-      elseif n == 10002 then
-        t.ipv6 = t.ipv6 + times
+      if n and n > 10000 then
+        for i, kind in ipairs(KINDS) do
+          if math.floor((n - 10000) / 2 ^ (i - 1)) % 2 == 1 then t[kind] = t[kind] + times end
+        end
       elseif n then
         t.rules = t.rules + n * times
         t.over = t.over + math.max(0, n - 10) * times
@@ -531,8 +535,15 @@ local function tallies(front)
   return t
 end
 
+-- Requests of a sticky group that a target was chosen for anew: see put_cookie() in config.c.
+local function unsticky(backend)
+  local n = 0
+  for _, entry in pairs(backend.stktable and backend.stktable:dump() or {}) do n = n + (entry.http_req_cnt or 0) end
+  return n
+end
+
 local function count()
-  local failed = handshakes()
+  local failed, ipv6_bytes = handshakes()
   local served, lines = {}, {}
   local classes = {'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}
   for _, g in pairs(groups) do
@@ -540,8 +551,9 @@ local function count()
     local s = sum(g.servers, {'stot', 'econ', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
     for _, class in ipairs(classes) do served[class] = (served[class] or 0) + s[class] end
     local time = tonumber(core.backends[name]:get_stats().rtime) or 0
-    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx,
-                                      s.hrsp_4xx, s.hrsp_5xx, s.econ, time, failed[name] or 0, open_requests(g))
+    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx,
+                                      s.hrsp_4xx, s.hrsp_5xx, s.econ, time, failed[name] or 0, open_requests(g),
+                                      unsticky(core.backends[name]))
   end
   local front, sealed = {}, {}
   for name, f in pairs(core.frontends) do
@@ -554,7 +566,8 @@ local function count()
   local tls = sum(sealed, {'stot', 'bin', 'bout', 'scur'}, {})
   local t, refused_tls = tallies(front), 0
   for name in pairs(front) do refused_tls = refused_tls + (failed[name] or 0) end
-  lines[#lines + 1] = string.format('tally %d %d %d %d %d\n', t.rules, t.over, t.grpc, t.ipv6, refused_tls)
+  lines[#lines + 1] = string.format('tally %d %d %d %d %d %d %d %d %d\n', t.rules, t.over, t.grpc, t.ipv6, refused_tls, t.dropped,
+                                    t.forwarded, t.unclear, ipv6_bytes)
   lines[#lines + 1] = string.format('node %d %d %d %d %d %d %d %d %d %d %d %d %d\n', f.req_tot or 0, f.stot or 0, f.bin or 0, f.bout or 0,
                                     f.scur or 0, f.dcon or 0, own.hrsp_2xx, own.hrsp_3xx, own.hrsp_4xx, own.hrsp_5xx,
                                     tls.stot or 0, (tls.bin or 0) + (tls.bout or 0), tls.scur or 0)

@@ -305,6 +305,8 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 	buf_printf(out, "frontend f%zu from app\n", i);
 	for (int six = 0; six <= b->ipv6; six++)
 		put_bind(out, b, l, i, six);
+	if (b->ipv6) /* bytes are counted by address */
+		buf_add_lit(out, "  option socket-stats\n");
 	buf_add_lit(out, "  tcp-request session set-var(sess.since) date\n"); /* for lb_guard_put() */
 	if (b->access_log)
 		lb_log_put(out);
@@ -333,7 +335,10 @@ static void put_cookie(struct buf *out, const struct lb_group *g, size_t i)
 	for (int k = 0; k < 2 - app; k++)
 		buf_printf(out, "  http-request set-var(txn.want) req.cook(%s),map(places%zu.map) if !{ var(txn.want) -m found }\n",
 		           names[app][k], i);
-	buf_add_lit(out, "  use-server %[var(txn.want)] if { var(txn.want) -m found }\n");
+	/* whom another target answers than the one that he came for */
+	buf_add_lit(out, "  use-server %[var(txn.want)] if { var(txn.want) -m found }\n"
+	                 "  stick-table type integer size 8 store http_req_cnt\n"
+	                 "  http-response track-sc2 int(1) if !{ srv_name,strcmp(txn.want) eq 0 }\n");
 	for (int k = 0; k < 2 - app; k++) {
 		buf_printf(out,
 		           "  http-response add-header Set-Cookie \"%s=%%[srv_name,map(tokens%zu.map)]; "

@@ -19,9 +19,11 @@ enum {
 	LB_TOKEN_CHARS = 64, /* what stands for a target, or for a group, in cookies and in reports */
 	LB_BUNDLE_BYTES_MAX = 4 << 20,
 	LB_WANTED_BYTES_MAX = 1 << 20,
-	LB_TALLY_GRPC = 10001, /* kinds of requests in a listener's table; below are numbers of rules */
-	LB_TALLY_IPV6 = 10002,
+	LB_TALLY_KINDS = 10000, /* in a listener's table: from here on the kinds of a request, added; below are numbers of rules */
 };
+
+/* Kinds of requests that are counted; agent.lua knows them. */
+enum { LB_KIND_GRPC = 1, LB_KIND_IPV6 = 2, LB_KIND_DROPPED = 4, LB_KIND_FORWARDED = 8, LB_KIND_DESYNC = 16, LB_KINDS = 32 };
 
 /* What every answer of the balancer itself has: in a format of buf_printf(). */
 #define LB_OWN "hdr Server awselb/2.0 hdr Date \"%%[date,http_date]\""

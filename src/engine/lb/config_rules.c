@@ -272,27 +272,17 @@ static void put_forward(struct buf *out, const struct lb_balancer *b, const stru
 	}
 }
 
-/* A table counts requests: by how many rules were asked (the default one is not counted), and what kinds there are of them. It
- * costs nothing where there is nothing to tell apart. agent.lua reads it, to whom keys that are numbers would come as their lowest
- * byte. */
-static void put_tally(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
+/* A table counts requests: by how many rules were asked (the default one is not counted, and costs nothing where it is alone), and
+ * by their kinds (config_guard.c). agent.lua reads it, to whom keys that are numbers would come as their lowest byte. */
+static void put_tally(struct buf *out, const struct lb_listener *l)
 {
 	size_t last = l->rule_count - 1;
-	bool grpc = false;
-	for (size_t i = 0; i < b->group_count; i++)
-		grpc |= b->groups[i].version == LB_GRPC;
-	if (last || grpc || b->ipv6)
-		buf_printf(out, "  stick-table type string len 8 size %zu store http_req_cnt\n", last + 8);
+	buf_printf(out, "  stick-table type string len 8 size %zu store http_req_cnt\n", last + 8 + LB_KINDS);
 	if (last)
 		buf_printf(out,
 		           "  http-request track-sc0 int(%zu) if { var(txn.rule) -m int %zu }\n"
 		           "  http-request track-sc0 var(txn.rule),add(1) if !{ var(txn.rule) -m int %zu }\n",
 		           last, last, last);
-	if (grpc)
-		buf_printf(out, "  http-request track-sc1 int(%d) if { req.hdr(content-type) -m beg application/grpc }\n",
-		           LB_TALLY_GRPC);
-	if (b->ipv6) /* not by the source: HAProxy takes an address of IPv4 for one of ::ffff:0:0/96 */
-		buf_printf(out, "  http-request track-sc2 int(%d) if { so_name six }\n", LB_TALLY_IPV6);
 }
 
 void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_listener *l)
@@ -309,7 +299,7 @@ void lb_rules_put(struct buf *out, const struct lb_balancer *b, const struct lb_
 			buf_printf(out, " r%zu_%zu", i, k);
 		buf_add_char(out, '\n');
 	}
-	put_tally(out, b, l);
+	put_tally(out, l);
 	for (size_t i = 0; i < l->rule_count; i++) {
 		const struct lb_action *a = &l->rules[i].action;
 		if (a->kind != LB_FORWARD && !b->access_log)

@@ -249,13 +249,16 @@ struct lb_counters {
 	uint64_t elb_3xx, elb_4xx, elb_5xx, elb_500, elb_502, elb_503, elb_504; /* answered by the balancer itself */
 	uint64_t redirects, fixed_responses, rejected_connections;
 	uint64_t rules, rules_over_10; /* that were asked for requests; of each request those over ten */
-	uint64_t grpc_requests, ipv6_requests;
+	uint64_t grpc_requests, ipv6_requests, ipv6_bytes;
+	uint64_t dropped_headers, forwarded_headers;     /* requests with names of headers that are not valid */
+	uint64_t unclear_requests;                       /* about their bodies */
 	uint64_t tls_failures;                           /* handshakes with clients */
 	uint64_t tls_connections, tls_bytes, tls_active; /* of network balancers: how much of it listeners of TLS have */
 };
 struct lb_group_counters {
 	uint64_t requests, target_2xx, target_3xx, target_4xx, target_5xx, connection_errors, tls_failures;
-	uint64_t open_requests; /* that went to all targets because too few are healthy */
+	uint64_t open_requests;     /* that went to all targets because too few are healthy */
+	uint64_t unsticky_requests; /* that a target was chosen for anew, though the group is sticky */
 	uint64_t responses;
 	uint64_t response_time_us; /* the mean of the newest responses (HAProxy's, of 1,024) */
 };

@@ -48,7 +48,7 @@ struct lb_seen {
 	unsigned code;
 };
 
-enum { LB_TALLIES = 5 };
+enum { LB_TALLIES = 9 };
 
 struct lb_node_state {
 	struct lb *lb;

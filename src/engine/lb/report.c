@@ -98,12 +98,12 @@ static void take_check(struct lb_node_state *n, const struct words *w)
 	n->lb->events->check(n->lb->ctx, n->balancer, n->id, named->group, named->target, &c);
 }
 
-/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS FAILED-HANDSHAKES OPEN"; agents of before say no more than
- * the milliseconds. */
+/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS FAILED-HANDSHAKES OPEN UNSTICKY"; agents of before say
+ * less. */
 static void take_group(struct lb_node_state *n, const struct words *w)
 {
 	uint64_t i = 0;
-	if ((w->n != 9 && w->n != 11) || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) ||
+	if ((w->n != 9 && w->n != 11 && w->n != 12) || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) ||
 	    i >= n->of->wanted->group_count)
 		return;
 	struct lb_group_counters c = {.requests = number(w, 2),
@@ -113,7 +113,8 @@ static void take_group(struct lb_node_state *n, const struct words *w)
 	                              .target_5xx = number(w, 6),
 	                              .connection_errors = number(w, 7),
 	                              .tls_failures = number(w, 9),
-	                              .open_requests = number(w, 10)};
+	                              .open_requests = number(w, 10),
+	                              .unsticky_requests = number(w, 11)};
 	c.connection_errors -= c.tls_failures < c.connection_errors ? c.tls_failures : c.connection_errors;
 	c.responses = c.target_2xx + c.target_3xx + c.target_4xx + c.target_5xx;
 	c.response_time_us = number(w, 8) * 1000;
@@ -156,6 +157,10 @@ static void take_node(struct lb_node_state *n, const struct words *w)
 	c.grpc_requests = n->tally[2];
 	c.ipv6_requests = n->tally[3];
 	c.tls_failures = n->tally[4];
+	c.dropped_headers = n->tally[5];
+	c.forwarded_headers = n->tally[6];
+	c.unclear_requests = n->tally[7];
+	c.ipv6_bytes = n->tally[8];
 	c.tls_connections = number(w, 11);
 	c.tls_bytes = number(w, 12);
 	c.tls_active = number(w, 13);
@@ -182,7 +187,7 @@ void lb_report_take(struct lb_node_state *n, struct str text)
 			lb_node_say(n, false, "the configuration was refused");
 		else if (str_is(w.v[0], "group"))
 			take_group(n, &w);
-		else if (str_is(w.v[0], "tally")) /* RULES OVER-10 GRPC IPV6 FAILED-HANDSHAKES, before the node's line */
+		else if (str_is(w.v[0], "tally")) /* see agent.lua; before the node's line */
 			for (size_t i = 0; i < LB_TALLIES; i++)
 				n->tally[i] = number(&w, i + 1);
 		else if (str_is(w.v[0], "node"))

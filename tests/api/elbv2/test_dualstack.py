@@ -87,6 +87,7 @@ class Dualstack(WebCase):
                 self.assertEqual(self.ask(address, "/who").status, 298)
         wait(self, lambda: counted(self, made, "HTTP_Fixed_Response_Count") >= 66 and counted(self, made, "IPv6RequestCount") >= before6 + 6, 60, "requests are counted")
         self.assertLess(counted(self, made, "IPv6RequestCount"), 30)
+        self.assertTrue(0 < counted(self, made, "IPv6ProcessedBytes") < counted(self, made, "ProcessedBytes") / 2)
         wait(self, lambda: self.names(made) == [self.addresses(made), self.addresses6(made)], 30, "names")
         # one of IPv4 has none, whatever its subnets give to interfaces
         for subnet in self.subnets[:2]:

@@ -138,6 +138,8 @@ class Flows(FlowCase):
         wait(self, lambda: total("NewFlowCount_UDP") >= 2 and total("NewFlowCount_TCP") >= 2, 60, "flows are counted")
         self.assertGreater(total("ProcessedBytes_TCP"), 200000)
         self.assertGreater(total("ProcessedBytes_UDP"), 56)
+        self.assertGreater(total("PeakBytesPerSecond", "Maximum"), 0)
+        self.assertLess(total("PeakBytesPerSecond", "Maximum"), total("ProcessedBytes"))
         self.assertEqual(total("NewFlowCount"), total("NewFlowCount_TCP") + total("NewFlowCount_UDP"))
         wait(self, lambda: total("ActiveFlowCount_UDP", "Maximum") >= 1, 60, "active flows")
 

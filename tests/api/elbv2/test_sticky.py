@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from balancers import forward, wait
+from balancers import counted, forward, wait
 from traffic import TrafficCase
 
 SERVE = ("mkdir -p /w/cgi-bin; echo {name} > /w/index.html; echo ok > /w/up; "
@@ -45,6 +45,8 @@ class Sticky(TrafficCase):
             for node in nodes:  # every node knows it
                 self.assertEqual({self.ask(node, Cookie=f"a=b; {name}={value}")[1] for _ in range(6)}, {first[1]})
         self.assertEqual({self.ask(nodes[0], Cookie="AWSALB=nobody")[1] for _ in range(8)}, {"one", "two"})
+
+        wait(self, lambda: (n := counted(self, made, "NonStickyRequestCount")) >= 8 and counted(self, made, "RequestCount") - n >= 24, 60, "24 came to whom they wanted")
 
         # by the application's own cookie: from the moment on when it has one
         self.change(group, stickiness__type="app_cookie", stickiness__app_cookie__cookie_name="APP")

@@ -8,7 +8,7 @@ import time
 import unittest
 from xml.etree import ElementTree
 
-from balancers import query
+from balancers import counted, query
 from webs import Reply, WebCase, forward, say, wait
 
 
@@ -160,6 +160,7 @@ class Web(WebCase):
         wait(self, lambda: heard(host="a.example:80")["host"] == "a.example:80", 30)
         self.assertNotIn("x_under.score", heard(("X_Under.Score", "1"), ("X-Good", "1")))
         self.assertEqual(heard(("X_Under.Score", "1"), ("X-Good", "1"))["x-good"], "1")
+        wait(self, lambda: counted(self, made, "DroppedInvalidHeaderRequestCount") == 2, 60, "requests whose headers were dropped")
         self.assertRegex(heard(via)["x-forwarded-for"], rf"^1\.2\.3\.4, {own}:\d+$")
         self.assertEqual(heard(host="a.example", port=8081)["host"], "a.example")
         self.attributes(made, routing__http__xff_header_processing__mode="preserve")
@@ -167,6 +168,26 @@ class Web(WebCase):
         self.assertNotIn("x-forwarded-for", heard())
         self.attributes(made, routing__http__xff_header_processing__mode="remove")
         wait(self, lambda: "x-forwarded-for" not in heard(via), 30)
+
+    def test_kinds_of_requests_are_counted(self):
+        name = f"{self.word}.localhost"
+        arn, trust = self.certificate(name)
+        made = self.balancer("kinds")
+        remote = self.elb.create_target_group(Name="remote", Protocol="HTTP", ProtocolVersion="GRPC", Port=80, VpcId=self.vpc, TargetType="ip")["TargetGroups"][0]
+        listener = self.listen(made, self.fixed("x"), Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": arn}])
+        self.rule(listener, 1, [{"Field": "path-pattern", "Values": ["/remote"]}], forward(remote))
+        sealed = {"port": 443, "tls": trust, "name": name}
+        address = self.addresses(made)[0]
+        self.until(address, "/remote", 503, **sealed)
+        for times, more in ((3, {"headers": [("X_Odd", "1")]}), (2, {"body": b"of a GET"}), (4, {"headers": [("Content-Type", "application/grpc")]}),
+                            (1, {"headers": [("X_Odd", "1"), ("Content-Type", "application/grpc+proto")], "body": b"x"}), (5, {})):
+            for _ in range(times):
+                self.assertEqual(self.ask(address, **sealed, **more).status, 200)
+        total = lambda what: counted(self, made, what)
+        names = ("ForwardedInvalidHeaderRequestCount", "DesyncMitigationMode_NonCompliant_Request_Count", "GrpcRequestCount")
+        wait(self, lambda: all(map(total, names)), 60, "kinds of requests")
+        self.assertEqual([total(what) for what in names], [4, 3, 5])
+        self.assertEqual([total(what) for what in ("DroppedInvalidHeaderRequestCount", "IPv6RequestCount", "IPv6ProcessedBytes", "NonStickyRequestCount")], [0] * 4)
 
     def test_tls_headers_and_http2(self):
         name = f"{self.word}.localhost"

@@ -1,4 +1,5 @@
 """Faults that are asked for with `quartet chaos`: that they are real, bounded, and leave nothing."""
+import datetime
 import os
 import re
 import signal
@@ -87,6 +88,15 @@ class Throttling(ChaosCase):
         self.chaos("api-throttle", "sts", "--percent", "50", "--for", "60")
         throttled = sum(self.code(sts.get_caller_identity) is not None for _ in range(200))
         self.assertTrue(50 < throttled < 150, throttled)
+        self.wait(lambda: self.counted("STS", "GetCallerIdentity") == throttled)
+
+    def counted(self, service, operation):
+        """ThrottleCount of today and the days around it."""
+        now, by = datetime.datetime.now(datetime.timezone.utc), {"Service": service, "Resource": operation, "Type": "API", "Class": "None"}
+        out = self.cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Usage", MetricName="ThrottleCount", Dimensions=[{"Name": k, "Value": v} for k, v in by.items()], Period=3600, Statistics=["Sum"],
+            StartTime=now - datetime.timedelta(days=1), EndTime=now + datetime.timedelta(days=1))["Datapoints"]
+        return sum(p["Sum"] for p in out)
 
     def test_a_kill_of_the_role_ends_it(self):
         sts = self.cloud.client("sts")

@@ -40,6 +40,8 @@ CHECKS = table("Count: StatusCheckFailed StatusCheckFailed_Instance StatusCheckF
 VOLUMES = table("""
     Bytes: VolumeReadBytes VolumeWriteBytes
     Count: VolumeReadOps VolumeWriteOps VolumeQueueLength
+    Count/Second: VolumeAvgIOPS
+    Bytes/Second: VolumeAvgThroughput
     Seconds: VolumeTotalReadTime VolumeTotalWriteTime VolumeIdleTime
     Milliseconds: VolumeAvgReadLatency VolumeAvgWriteLatency
     None: VolumeStalledIOCheck VolumeIOPSExceededCheck VolumeThroughputExceededCheck""")
@@ -206,6 +208,7 @@ class Metrics(Tasked):
         self.node = node["Association"]["PublicIp"]
         task = self.ecs.list_tasks(cluster="seen")["taskArns"][0].split("/")[-1]
         self.expect("AWS/ECS", table("Percent: CPUUtilization MemoryUtilization"), ClusterName="seen", ServiceName="web")
+        self.expect("AWS/Usage", table("None: ResourceCount"), Service="Fargate", Resource="vCPU", Type="Resource", Class="Standard/OnDemand")
         for by in ({}, {"ServiceName": "web"}, {"TaskDefinitionFamily": "web"}, {"ServiceName": "web", "TaskId": task}, {"TaskDefinitionFamily": "web", "TaskId": task}):
             self.expect("ECS/ContainerInsights", TASKS + ENHANCED_TASKS, ClusterName="seen", **by)
             self.expect("ECS/ContainerInsights", CONTAINERS, ClusterName="seen", **by, **({"ContainerName": "c"} if by else {}))
@@ -246,7 +249,8 @@ class Metrics(Tasked):
         made.aws.invoke(FunctionName=name, Payload='"fail"', InvocationType="Event")
         for by in ({"FunctionName": name}, {"FunctionName": name, "Resource": name}, {}):
             self.expect("AWS/Lambda", INVOCATIONS + EVENTS, **by)
-        self.expect("AWS/Lambda", table("Count: ConcurrentExecutions"), FunctionName=name)
+        for by in ({"FunctionName": name}, {"FunctionName": name, "Resource": name}):
+            self.expect("AWS/Lambda", table("Count: ConcurrentExecutions"), **by)
         self.expect("AWS/Lambda", table("Count: ConcurrentExecutions UnreservedConcurrentExecutions ClaimedAccountConcurrency"))
         self.expect("AWS/Logs", table("Bytes: IncomingBytes\nNone: IncomingLogEvents"), LogGroupName="/aws/lambda/f")
         self.expect("AWS/Logs", table("Bytes: IncomingBytes\nNone: IncomingLogEvents"))

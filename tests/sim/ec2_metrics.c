@@ -363,6 +363,8 @@ static void volumes(void **state)
 	assert_volume("vol-1", "VolumeTotalWriteTime", 1, 9);
 	assert_volume("vol-1", "VolumeAvgReadLatency", 1, 3000);
 	assert_volume("vol-1", "VolumeAvgWriteLatency", 1, 9000);
+	assert_volume("vol-1", "VolumeAvgIOPS", 1, 3 / 60.0);
+	assert_volume("vol-1", "VolumeAvgThroughput", 1, (4096 + 512) / 60.0);
 	assert_volume("vol-1", "VolumeQueueLength", 1, 0.25); /* 15 of 60 seconds */
 	assert_volume("vol-1", "VolumeIdleTime", 1, 45);
 	assert_volume("vol-2", "VolumeReadBytes", 0, 0);

@@ -16,7 +16,7 @@ struct counted {
 	struct str account, region; /* views of the key */
 	const struct api *api;
 	const struct operation *op;
-	double calls;
+	double calls, errors, throttled;
 };
 
 struct usage {
@@ -31,14 +31,24 @@ static struct str service_name(const struct api *api)
 	return str_is(str_from(api->service_id), "CloudWatch Logs") ? S("Logs") : str_from(api->service_id);
 }
 
-static void give(struct usage *u, const struct counted *k)
+static void put(struct usage *u, const struct counted *k, const char *name, double n)
 {
 	const struct metric_dimension by[] = {{S("Service"), service_name(k->api)},
 	                                      {S("Type"), S("API")},
 	                                      {S("Resource"), api_text(k->api, k->op->name)},
 	                                      {S("Class"), S("None")}};
-	const struct metric metric = {k->account, k->region, S("AWS/Usage"), S("CallCount"), S("None"), by, 4};
-	metrics_put_values(u->cloud->metrics, &metric, clock_wall_ms(), RESOLUTION_S, &(struct metric_value){1, k->calls}, 1);
+	const struct metric metric = {k->account, k->region, S("AWS/Usage"), str_from(name), S("None"), by, 4};
+	if (n > 0)
+		metrics_put_values(u->cloud->metrics, &metric, clock_wall_ms(), RESOLUTION_S, &(struct metric_value){1, n}, 1);
+}
+
+/* Errors of CloudWatch Logs alone, as on AWS. */
+static void give(struct usage *u, const struct counted *k)
+{
+	put(u, k, "CallCount", k->calls);
+	put(u, k, "ThrottleCount", k->throttled);
+	if (str_is(service_name(k->api), "Logs"))
+		put(u, k, "ErrorCount", k->errors);
 }
 
 static void give_all(struct usage *u)
@@ -82,6 +92,17 @@ static void bill(struct usage *u, const struct call *c)
 			meter_count(u->cloud->meter, c->account, c->region, S("CW:Requests"), 1);
 }
 
+/* By the words of all services for too many calls. */
+static bool is_throttled(struct str code)
+{
+	static const char *const codes[] = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException",
+	                                    "SlowDown"};
+	for (unsigned i = 0; str_set(code) && i < sizeof(codes) / sizeof(*codes); i++)
+		if (str_is(code, codes[i]))
+			return true;
+	return false;
+}
+
 /* Clients' calls alone, and those that got as far as to be somebody's. */
 static void count(void *ctx, const struct call *c)
 {
@@ -115,6 +136,8 @@ static void count(void *ctx, const struct call *c)
 			u->timer = loop_add_timer(u->cloud->loop, EVERY_US, due, u);
 	}
 	k->calls++;
+	k->errors += str_set(c->error.code);
+	k->throttled += is_throttled(c->error.code);
 }
 
 struct usage *usage_new(struct cloud *cloud)

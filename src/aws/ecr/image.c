@@ -2,8 +2,9 @@
 #include "aws/ecr/rows.h"
 
 #include "base/clock.h"
+#include "engine/metrics/metrics.h"
 
-enum { PULL_NOTED_MS = 24 * 3600 * 1000, IMAGES_MAX = 100000 };
+enum { MINUTE_S = 60, PULL_NOTED_MS = 24 * 3600 * 1000, IMAGES_MAX = 100000 };
 
 /* --- putting */
 
@@ -213,6 +214,14 @@ struct str ecr_resolve(struct call *c, const struct ecr_place *p, struct str tag
 	if (str_set(tag) && str_set(digest) && str_set(meant) && !str_eq(meant, digest))
 		return STR_NONE;
 	return meant;
+}
+
+void ecr_count_pulls(const struct cloud *cloud, const struct ecr_place *p, uint32_t n)
+{
+	const struct metric_dimension by = {S("RepositoryName"), p->name};
+	const struct metric m = {p->account, p->region, S("AWS/ECR"), S("RepositoryPullCount"), S("Count"), &by, 1};
+	if (n && cloud->metrics)
+		metrics_put_values(cloud->metrics, &m, clock_wall_ms(), MINUTE_S, &(struct metric_value){1, n}, 1);
 }
 
 void ecr_image_pulled(struct call *c, const struct ecr_place *p, struct state_ecr_image_record *image)

@@ -87,6 +87,14 @@ static int imported(struct call *c)
 	return ecr_batch_get_image(c, c->in, c->out);
 }
 
+static void counted(struct call *c)
+{
+	const struct ecr_batch_get_image_request *in = c->in;
+	const struct ecr_batch_get_image_response *out = c->out;
+	struct ecr_place p = {str_set(in->registry_id) ? in->registry_id : c->account, c->region, in->repository_name};
+	ecr_count_pulls(c->cloud, &p, out->images.n);
+}
+
 int ecr_batch_get_image(struct call *c, const struct ecr_batch_get_image_request *in, struct ecr_batch_get_image_response *out)
 {
 	struct ecr_place p = {str_set(in->registry_id) ? in->registry_id : c->account, c->region, in->repository_name};
@@ -119,6 +127,7 @@ int ecr_batch_get_image(struct call *c, const struct ecr_batch_get_image_request
 		o->image_manifest_media_type = image.media_type;
 		put_manifest(c, in, o);
 	}
+	call_after_commit(c, counted);
 	return CALL_OK;
 }
 

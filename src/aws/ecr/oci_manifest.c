@@ -41,6 +41,11 @@ static void translate(struct call *c, struct str *type, struct str *text, struct
 	*digest = ecr_digest(c->arena, translated);
 }
 
+static void counted(struct call *c)
+{
+	ecr_count_pulls(c->cloud, &oci_request(c)->place, 1);
+}
+
 static int get_manifest(struct call *c, const struct oci_request *r, bool head)
 {
 	struct state_ecr_image_record image;
@@ -56,8 +61,10 @@ static int get_manifest(struct call *c, const struct oci_request *r, bool head)
 	struct str digest = by_digest ? r->id : ecr_find_tag(call_txn(c), c->arena, &r->place, r->id);
 	if (!str_set(digest) || !ecr_find_image(call_txn(c), c->arena, &r->place, digest, &image))
 		return oci_fail(c, "MANIFEST_UNKNOWN", 404, "Requested image not found");
-	if (!head)
+	if (!head) {
 		ecr_image_pulled(c, &r->place, &image);
+		call_after_commit(c, counted);
+	}
 	struct str text = ecr_manifest_text(call_txn(c), c->arena, &r->place, digest), type = image.media_type;
 	if (!by_digest)
 		translate(c, &type, &text, &digest);

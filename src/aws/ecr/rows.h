@@ -117,6 +117,8 @@ void ecr_remove_tag(struct store_txn *t, struct arena *a, const struct ecr_place
 struct str ecr_resolve(struct call *c, const struct ecr_place *p, struct str tag, struct str digest);
 /* Remembers that an image was pulled; at most one write a day. */
 void ecr_image_pulled(struct call *c, const struct ecr_place *p, struct state_ecr_image_record *image);
+/* RepositoryPullCount of AWS/ECR: n images were handed out. After the commit. */
+void ecr_count_pulls(const struct cloud *cloud, const struct ecr_place *p, uint32_t n);
 struct str ecr_manifest_text(struct store_txn *t, struct arena *a, const struct ecr_place *p, struct str digest);
 
 /* --- token.c */

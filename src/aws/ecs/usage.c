@@ -172,6 +172,55 @@ static void take(struct duty *i, const struct ecs_scope *s, const struct state_e
 	insights_task(i, s, r, &l);
 }
 
+/* --- AWS/Usage: how many vCPUs of Fargate's an account has running in a region, on demand and on spot */
+
+struct vcpus {
+	struct str account, region;
+	bool spot;
+	double n;
+};
+struct vcpus_list {
+	struct vcpus *v;
+	uint32_t n;
+	bool set;
+};
+
+static void add_vcpus(struct vcpus_list *all, struct arena *a, const struct duty *i, const struct ecs_task *t)
+{
+	bool spot = str_is(t->capacity_provider_name, "FARGATE_SPOT");
+	uint32_t at = 0;
+	while (at < all->n &&
+	       !(all->v[at].spot == spot && str_eq(all->v[at].account, i->account) && str_eq(all->v[at].region, i->region)))
+		at++;
+	if (at == all->n)
+		*LIST_ADD(a, all) = (struct vcpus){i->account, i->region, spot, 0};
+	all->v[at].n += (double)ecs_cpu_units(t->cpu) / 1024;
+}
+
+static void put_vcpus(struct crew *d, struct store_txn *t, struct arena *a)
+{
+	struct vcpus_list all = {0};
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&d->duties, &at, &key, &value)) {
+		const struct duty *i = value;
+		struct state_ecs_task_record r = {0};
+		const struct ecs_scope s = {.txn = t, .arena = a, .account = i->account, .region = i->region};
+		if (ecs_task_find(&s, i->cluster, i->id, &r) && !ecs_task_is_remote(r.task) &&
+		    ecs_task_status(r.task) == ECS_RUNNING)
+			add_vcpus(&all, a, i, r.task);
+	}
+	for (uint32_t k = 0; k < all.n; k++) {
+		const struct metric_dimension by[] = {{S("Service"), S("Fargate")},
+		                                      {S("Type"), S("Resource")},
+		                                      {S("Resource"), S("vCPU")},
+		                                      {S("Class"), all.v[k].spot ? S("Standard/Spot") : S("Standard/OnDemand")}};
+		const struct metric m = {all.v[k].account, all.v[k].region, S("AWS/Usage"), S("ResourceCount"), S("None"), by, 4};
+		metrics_add(d->cloud->metrics, &m, all.v[k].n);
+	}
+}
+
 static void ask_all(void *ctx);
 
 static void take_all(void *ctx)
@@ -181,6 +230,7 @@ static void take_all(void *ctx)
 	struct store_txn *t = store_begin(d->cloud->store, &a);
 	each_running(d, t, &a, take);
 	insights_clusters(d, t, &a);
+	put_vcpus(d, t, &a);
 	store_abort(t);
 	d->sampler = loop_add_clock_timer(d->cloud->loop, EVERY_US - BEFORE_US, ask_all, d);
 }

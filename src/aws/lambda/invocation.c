@@ -45,6 +45,7 @@ struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_ver
 	if (!fn->reserved.set)
 		fn->owner->running_unreserved += !inv->provisioned;
 	publish_running(l->publish, fn);
+	inv->place = publish_begin(l->publish, fn, qualifier);
 	return inv;
 }
 
@@ -65,6 +66,7 @@ void invocation_end(struct invocation *inv, const struct outcome *o)
 	if (inv->provisioned)
 		provision_give(pool_provision(inv->version->pool));
 	inv->environment = NULL;
+	publish_end(inv->lambda->publish, inv->place);
 	inv->done(inv->ctx, inv, o);
 	directory_release(inv->lambda->directory, fn);
 	fn_version_unref(inv->version);

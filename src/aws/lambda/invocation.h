@@ -26,8 +26,9 @@ struct invocation {
 	struct str arn; /* as it was invoked */
 	struct str payload, client_context, trace_id;
 	bool tail;
-	bool provisioned; /* it has one of the environments that are kept ahead for its qualifier */
-	bool spilled;     /* it should have had one */
+	struct publish_place *place; /* where it is counted while it runs */
+	bool provisioned;            /* it has one of the environments that are kept ahead for its qualifier */
+	bool spilled;                /* it should have had one */
 	void (*done)(void *ctx, struct invocation *inv, const struct outcome *o);
 	/* Streamed responses; NULL: gathered. begin comes before the first piece; piece returns false when the reader is behind:
 	 * then invocation_drained() says go on. done() ends it. */

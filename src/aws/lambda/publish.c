@@ -9,6 +9,13 @@
 
 enum { EVERY_US = 1000000, DURATIONS = 128, MINUTE_S = 60, PARTS = 5 };
 
+/* A function, or one of its aliases or versions, while something runs by that name. */
+struct publish_place {
+	double running;
+	size_t key_n;
+	char key[];
+};
+
 /* What one function counted, as it was invoked; or by no name what all of an account and region did. */
 struct counts {
 	struct str account, region, name, resource, executed; /* views of the key; executed: the version, where an alias chose it */
@@ -22,7 +29,8 @@ struct counts {
 
 struct publish {
 	struct lambda *lambda;
-	struct map all; /* account, region, name, resource, executed version -> struct counts */
+	struct map all;    /* account, region, name, resource, executed version -> struct counts */
+	struct map places; /* account, region, resource -> struct publish_place */
 	struct loop_timer *timer;
 };
 
@@ -67,7 +75,7 @@ static void give(struct publish *p, struct counts *k)
 	else
 		give_by(p, k, d, k->name.n ? 1 : 0);
 	if (k->ran)
-		put(p, k, d, k->name.n ? 1 : 0, "ConcurrentExecutions", "Count", &running, 1);
+		put(p, k, d, k->resource.n ? 2 : k->name.n ? 1 : 0, "ConcurrentExecutions", "Count", &running, 1);
 	if (k->ran && !k->name.n) {
 		put(p, k, NULL, 0, "UnreservedConcurrentExecutions", "Count", &(struct metric_value){k->unreserved, 1}, 1);
 		put(p, k, NULL, 0, "ClaimedAccountConcurrency", "Count", &(struct metric_value){k->claimed, 1}, 1);
@@ -208,6 +216,36 @@ void publish_running(struct publish *p, const struct fn *fn)
 	k->claimed = claimed > k->claimed ? claimed : k->claimed;
 }
 
+struct publish_place *publish_begin(struct publish *p, const struct fn *fn, struct str qualifier)
+{
+	bool named = str_set(qualifier) && qualifier.n && !str_is(qualifier, "$LATEST");
+	struct arena CLEAN_ARENA a = {0};
+	if (!p)
+		return NULL;
+	struct str resource = named ? ARENA_CAT(&a, fn->name, S(":"), qualifier) : fn->name;
+	struct str key = ARENA_CAT(&a, fn->account, S("/"), fn->region, S("/"), resource);
+	struct publish_place *place = map_get(&p->places, key);
+	if (!place) {
+		place = calloc(1, sizeof(*place) + key.n);
+		if (!place)
+			abort();
+		place->key_n = key.n;
+		memcpy(place->key, key.p, key.n);
+		map_put(&p->places, key, place);
+	}
+	place->running++;
+	ran(counts_of(p, fn, fn->name, resource), place->running);
+	return place;
+}
+
+void publish_end(struct publish *p, struct publish_place *place)
+{
+	if (!p || !place || --place->running > 0)
+		return;
+	map_remove(&p->places, str_of(place->key, place->key_n));
+	free(place);
+}
+
 void publish_throttle(struct publish *p, const struct fn *fn)
 {
 	struct counts *by[3];
@@ -253,7 +291,13 @@ void publish_free(struct publish *p)
 {
 	if (!p)
 		return;
+	size_t at = 0;
+	struct str key;
+	void *place;
 	loop_remove_timer(p->lambda->cloud->loop, p->timer);
 	give_all(p);
+	while (map_next(&p->places, &at, &key, &place))
+		free(place);
+	map_done(&p->places);
 	free(p);
 }

@@ -14,6 +14,10 @@ void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, 
 /* Of one that had a provisioned environment, or should have had one and spilled over. */
 void publish_provisioned(struct publish *p, const struct fn *fn, struct str arn, bool provisioned);
 void publish_running(struct publish *p, const struct fn *fn);
+/* One more invocation of what the qualifier names is under way, until it ends. NULL: it is not counted. */
+struct publish_place;
+struct publish_place *publish_begin(struct publish *p, const struct fn *fn, struct str qualifier);
+void publish_end(struct publish *p, struct publish_place *place);
 /* Of events, one by one. */
 struct event_name {
 	struct str account, region, name, qualifier; /* qualifier: absent: none */

@@ -51,6 +51,7 @@ class Functions(LambdaCase):
         self.assertEqual(self.statistics("Duration", function, "SampleCount"), (invocations,))
         self.assertEqual(self.statistics("Throttles", function, "Sum"), (0,))
         self.assertGreaterEqual(self.statistics("ConcurrentExecutions", function, "Maximum")[0], 1)
+        self.assertGreaterEqual(self.statistics("ConcurrentExecutions", function, "Maximum", Resource=function)[0], 1)
         for name in ("ConcurrentExecutions", "UnreservedConcurrentExecutions", "ClaimedAccountConcurrency"):
             self.assertGreaterEqual(self.statistics(name, None, "Maximum")[0], 1, name)
 
@@ -68,6 +69,8 @@ class Functions(LambdaCase):
         for more in ({"Resource": live}, {"Resource": live, "ExecutedVersion": "1"}):
             self.assertEqual(self.statistics("Invocations", function, "Sum", **more), (2,))
             self.assertEqual(self.statistics("Duration", function, "SampleCount", **more), (2,))
+        for resource in (live, one):
+            self.assertEqual(self.statistics("ConcurrentExecutions", function, "Maximum", Resource=resource), (1,))
         self.assertEqual(self.statistics("Invocations", function, "SampleCount", Resource=one, ExecutedVersion="1"), (0,))
 
     def test_events(self):

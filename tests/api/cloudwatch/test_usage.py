@@ -7,11 +7,11 @@ from aws import TestCase, client
 
 
 class Usage(TestCase):
-    def calls(self, service, operation):
+    def calls(self, service, operation, name="CallCount"):
         moment = datetime.datetime.now(datetime.timezone.utc)
         dimensions = {"Service": service, "Resource": operation, "Type": "API", "Class": "None"}
         points = client("cloudwatch").get_metric_statistics(
-            Namespace="AWS/Usage", MetricName="CallCount", Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()], Period=60,
+            Namespace="AWS/Usage", MetricName=name, Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()], Period=60,
             StartTime=moment - datetime.timedelta(minutes=10), EndTime=moment + datetime.timedelta(minutes=1), Statistics=["Sum", "SampleCount"])
         return sum(p["Sum"] for p in points["Datapoints"]), sum(p["SampleCount"] for p in points["Datapoints"])
 
@@ -27,6 +27,8 @@ class Usage(TestCase):
         count, samples = self.calls("Logs", "DescribeMetricFilters")
         self.assertGreaterEqual(count, before + 6)
         self.assertEqual(count, samples)
+        self.assertGreaterEqual(self.calls("Logs", "DescribeMetricFilters", "ErrorCount")[0], 1)
+        self.assertLess(self.calls("Logs", "DescribeMetricFilters", "ErrorCount")[0], count)
 
 
 class Bill(TestCase):

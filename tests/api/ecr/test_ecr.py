@@ -1,5 +1,6 @@
 """ECR's API as clients see it: repositories, images, layers in parts, policies, lifecycle; and real clients of the registry."""
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -178,6 +179,19 @@ class Repositories(EcrCase):
 
 
 class Images(EcrCase):
+    def pulls(self, at_least):
+        """As AWS/ECR has it, once there are so many."""
+        until = time.monotonic() + 60
+        while True:
+            now = datetime.datetime.now(datetime.timezone.utc)
+            out = client("cloudwatch").get_metric_statistics(
+                Namespace="AWS/ECR", MetricName="RepositoryPullCount", Dimensions=[{"Name": "RepositoryName", "Value": self.name}], Period=3600, Statistics=["Sum"], Unit="Count",
+                StartTime=now - datetime.timedelta(days=1), EndTime=now + datetime.timedelta(days=1))["Datapoints"]
+            n = sum(p["Sum"] for p in out)
+            if n >= at_least or time.monotonic() > until:
+                return n
+            time.sleep(0.2)
+
     def test_put_get_delete(self):
         manifest = json.dumps(self.r.manifest("x"))
         put = lambda **more: self.ecr.put_image(repositoryName=self.name, imageManifest=manifest, **more)
@@ -189,6 +203,10 @@ class Images(EcrCase):
         got = self.ecr.batch_get_image(repositoryName=self.name, imageIds=[{"imageTag": "one"}, {"imageDigest": made}, {"imageTag": "no"}, {}])
         self.assertEqual([i["imageManifest"] for i in got["images"]], [manifest] * 2)
         self.assertEqual([f["failureCode"] for f in got["failures"]], ["ImageNotFound", "MissingDigestAndTag"])
+        self.assertEqual(self.pulls(2), 2)
+        self.r("HEAD", "manifests/one")
+        self.r("GET", "manifests/one")
+        self.assertEqual(self.pulls(3), 3)
         self.assertEqual(self.ids(), {(made, "one"), (made, "two")})
         self.ecr.batch_delete_image(repositoryName=self.name, imageIds=[{"imageTag": "one"}])
         self.assertEqual(self.ids(), {(made, "two")})

@@ -153,6 +153,10 @@ static void put_disk(struct record *r, const struct machine_disk_use *now, const
 	put(r, "VolumeTotalWriteTime", "Seconds", CHECK_S, write_s);
 	put_latency(r, "VolumeAvgReadLatency", read_s, grown(now->read_ops, before->read_ops));
 	put_latency(r, "VolumeAvgWriteLatency", write_s, grown(now->write_ops, before->write_ops));
+	put(r, "VolumeAvgIOPS", "Count/Second", CHECK_S,
+	    (grown(now->read_ops, before->read_ops) + grown(now->write_ops, before->write_ops)) / passed_s);
+	put(r, "VolumeAvgThroughput", "Bytes/Second", CHECK_S,
+	    (grown(now->read_bytes, before->read_bytes) + grown(now->write_bytes, before->write_bytes)) / passed_s);
 	put(r, "VolumeQueueLength", "Count", CHECK_S, busy_s / passed_s);
 	put(r, "VolumeIdleTime", "Seconds", CHECK_S, busy_s < passed_s ? passed_s - busy_s : 0);
 }

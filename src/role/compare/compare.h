@@ -22,7 +22,7 @@ struct compare_app {
 /* Line of a bill. once: it was for putting the application there, and does not come again. */
 struct compare_cost {
 	struct str service, usage;
-	double usd;
+	double quantity, usd;
 	bool once;
 };
 struct compare_costs {
@@ -101,7 +101,7 @@ int compare_call(struct compare *c, const struct api *api, const char *operation
 bool compare_ask_once(struct compare *c, struct str *ret_why);
 struct load_target compare_target(struct compare *c);
 
-/* cost.c: what the account has spent so far this month, by usage type; and the difference of two. */
+/* cost.c: what the account has used so far this month, by usage type; and what the difference of two costs. */
 int compare_spent(struct compare *c, struct compare_costs *ret);
 void compare_costs_since(struct compare *c, const struct compare_costs *before, const struct compare_costs *now,
                          struct compare_row *r);

@@ -1,6 +1,8 @@
-/* What it cost: Cost Explorer before and after, for the models run one after the other. */
+/* What it cost: Cost Explorer's usage before and after, for the models run one after the other, at the list's first price: what an
+ * account has free every month would make the first one that is compared look cheaper than it is. */
 #include "role/compare/compare.h"
 
+#include "aws/ce/price.h"
 #include "base/clock.h"
 #include "gen/ce.h"
 
@@ -20,7 +22,7 @@ int compare_spent(struct compare *c, struct compare_costs *ret)
 	gmtime_r(&then, &next);
 	struct ce_date_interval month = {arena_printf(a, "%04d-%02d-01", tm.tm_year + 1900, tm.tm_mon + 1),
 	                                 arena_printf(a, "%04d-%02d-01", next.tm_year + 1900, next.tm_mon + 1)};
-	struct str metric = S("UnblendedCost");
+	struct str metric = S("UsageQuantity");
 	struct ce_group_definition by[] = {{S("DIMENSION"), S("SERVICE")}, {S("DIMENSION"), S("USAGE_TYPE")}};
 	const struct ce_get_cost_and_usage_request in = {.time_period = &month,
 	                                                 .granularity = S("MONTHLY"),
@@ -35,8 +37,8 @@ int compare_spent(struct compare *c, struct compare_costs *ret)
 		one->service = g->keys.v[0];
 		one->usage = g->keys.v[1];
 		for (uint32_t k = 0; k < g->metrics.n; k++)
-			if (str_is(g->metrics.v[k].key, "UnblendedCost"))
-				str_to_double(g->metrics.v[k].value.amount, &one->usd);
+			if (str_is(g->metrics.v[k].key, "UsageQuantity"))
+				str_to_double(g->metrics.v[k].value.amount, &one->quantity);
 	}
 	return status;
 }
@@ -46,17 +48,20 @@ void compare_costs_since(struct compare *c, const struct compare_costs *before, 
 {
 	double again = 0;
 	for (uint32_t i = 0; i < now->n; i++) {
-		double usd = now->v[i].usd;
+		struct str region;
+		struct compare_cost one = now->v[i];
+		const struct price *p = price_find_shown(one.service, one.usage, &region);
 		for (uint32_t k = 0; k < before->n; k++)
-			if (str_eq(before->v[k].usage, now->v[i].usage) && str_eq(before->v[k].service, now->v[i].service))
-				usd -= before->v[k].usd;
-		if (usd <= 1e-12)
+			if (str_eq(before->v[k].usage, one.usage) && str_eq(before->v[k].service, one.service))
+				one.quantity -= before->v[k].quantity;
+		if (!p || !price_known(p, region) || one.quantity <= 1e-12)
 			continue;
-		bool once = str_is(now->v[i].service, "Amazon Simple Storage Service") ||
-		            str_is(now->v[i].service, "Amazon EC2 Container Registry (ECR)");
-		*LIST_ADD(&c->cli->arena, &r->costs) = (struct compare_cost){now->v[i].service, now->v[i].usage, usd, once};
-		r->usd += usd;
-		again += once ? 0 : usd;
+		one.usd = one.quantity * (double)p->tiers[0].usd_e12 / 1e12;
+		one.once = str_is(one.service, "Amazon Simple Storage Service") ||
+		           str_is(one.service, "Amazon EC2 Container Registry (ECR)");
+		*LIST_ADD(&c->cli->arena, &r->costs) = one;
+		r->usd += one.usd;
+		again += one.once ? 0 : one.usd;
 	}
 	/* A function costs by what is asked of it, so its month is so many times the load; the others cost by their time. */
 	int64_t of_ms = r->model->by_request ? r->load.for_ms : r->lived_ms < MINIMUM_MS ? MINIMUM_MS : r->lived_ms;

@@ -14,6 +14,7 @@ extern const struct service elbv2_service;
 extern const struct service iam_service;
 extern const struct service lambda_service;
 extern const struct service logs_service;
+extern const struct service pricing_service;
 extern const struct service route53_service;
 extern const struct service route53resolver_service;
 extern const struct service s3_service;
@@ -35,6 +36,7 @@ const struct service *const cloud_services[] = {
         &iam_service,
         &lambda_service,
         &logs_service,
+        &pricing_service,
         &route53_service,
         &route53resolver_service,
         &s3_service,

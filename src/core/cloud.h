@@ -15,6 +15,7 @@ struct images;
 struct http_server;
 struct meter;
 struct metrics;
+struct price_book;
 struct chaos;
 struct http_tls;
 struct call;
@@ -26,13 +27,14 @@ struct cloud {
 	struct store *store;
 	struct blobs *blobs; /* content files: DATA/blobs */
 	struct gate *gate;
-	struct meter *meter;      /* what is used; NULL: nothing is counted */
-	struct metrics *metrics;  /* numbers over time (engine/metrics); NULL: none are kept */
-	struct cells *cells;      /* sandboxes; NULL where the machine cannot */
-	struct images *images;    /* unpacked layers of images (engine/oci); NULL where there are no cells */
-	struct http_server *http; /* so that cells' listeners can be served */
-	struct chaos *chaos;      /* faults in force (chaos.h); NULL: there can be none */
-	struct http_tls *tls;     /* the cloud's own certificate; NULL: it has none */
+	struct meter *meter;             /* what is used; NULL: nothing is counted */
+	const struct price_book *prices; /* the user's own (aws/pricing/pricing.h); NULL: AWS's list prices */
+	struct metrics *metrics;         /* numbers over time (engine/metrics); NULL: none are kept */
+	struct cells *cells;             /* sandboxes; NULL where the machine cannot */
+	struct images *images;           /* unpacked layers of images (engine/oci); NULL where there are no cells */
+	struct http_server *http;        /* so that cells' listeners can be served */
+	struct chaos *chaos;             /* faults in force (chaos.h); NULL: there can be none */
+	struct http_tls *tls;            /* the cloud's own certificate; NULL: it has none */
 	const struct seal
 	        *seal; /* what secrets are kept with (seal.h); set by aws/ssm when it starts, and open where there is a key */
 	struct identity_source identity;

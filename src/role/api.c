@@ -12,6 +12,7 @@
 
 #include "aws/iam/iam.h"
 #include "aws/lambda/runtime.h"
+#include "aws/pricing/pricing.h"
 #include "base/log.h"
 #include "core/chaos.h"
 #include "core/gate.h"
@@ -266,11 +267,24 @@ static bool loopback(const char *addr)
 	return str_starts(str_from(addr), S("127.")) || str_is(str_from(addr), "::1") || str_is(str_from(addr), "[::1]");
 }
 
-/* First of all, before there is another thread that it would not bind. */
-static void lock_down(const struct role_config *config)
+/* A key of the configuration, which the command line has read before; `otherwise`: it has none. */
+static const char *configured(struct api_role *r, const char *section, const char *key, const char *otherwise)
 {
-	const char *more[4] = {IMAGES_DIR};
+	struct config file;
+	struct str why;
+	if (!r->config->config_file || !config_read(&r->arena, r->config->config_file, &file, &why))
+		return otherwise;
+	struct str value = config_get(&file, section, key);
+	return str_set(value) ? arena_dupz(&r->arena, value) : otherwise;
+}
+
+/* First of all, before there is another thread that it would not bind. */
+static void lock_down(const struct role_config *config, const char *prices_file)
+{
+	const char *more[5] = {IMAGES_DIR};
 	unsigned n = 1;
+	if (prices_file)
+		more[n++] = prices_file;
 	if (config->runtime_dir)
 		more[n++] = config->runtime_dir;
 	if (config->config_file)
@@ -283,17 +297,6 @@ static void lock_down(const struct role_config *config)
 		log_warn("this kernel has no Landlock: api is confined by its user and its system calls alone");
 }
 
-/* A key of the configuration, which the command line has read before; `otherwise`: it has none. */
-static const char *configured(struct api_role *r, const char *section, const char *key, const char *otherwise)
-{
-	struct config file;
-	struct str why;
-	if (!r->config->config_file || !config_read(&r->arena, r->config->config_file, &file, &why))
-		return otherwise;
-	struct str value = config_get(&file, section, key);
-	return str_set(value) ? arena_dupz(&r->arena, value) : otherwise;
-}
-
 /* A number that the command line has found good; 0: there is none. */
 static unsigned configured_number(struct api_role *r, const char *section, const char *key)
 {
@@ -302,12 +305,25 @@ static unsigned configured_number(struct api_role *r, const char *section, const
 	return text && str_to_u64(str_from(text), &n) ? (unsigned)n : 0;
 }
 
+/* The command line has read the file too; what has become wrong since then leaves AWS's prices, and a line in the log. */
+static const struct price_book *own_prices(struct api_role *r, const char *path)
+{
+	struct str json, why;
+	if (!path)
+		return NULL;
+	struct price_book *b = config_read_file(&r->arena, path, &json, &why) ? price_book_read(&r->arena, json, &why) : NULL;
+	if (!b)
+		log_warn("%s: %.*s: bills have AWS's list prices", path, STR_ARG(why));
+	return b;
+}
+
 int role_api(const struct role_config *config)
 {
 	/* Asked first: where there is no priv, the number is free and the next descriptor takes it. */
 	bool has_priv = fcntl(ROLE_FD_PRIV, F_GETFD) >= 0;
-	lock_down(config);
 	struct api_role role = {.config = config}, *r = &role;
+	const char *prices_file = configured(r, "bill", "prices", NULL);
+	lock_down(config, prices_file);
 	struct cloud *c = &r->cloud;
 	heap_prepare();
 	c->loop = loop_new();
@@ -325,6 +341,7 @@ int role_api(const struct role_config *config)
 	c->spot_vcpus = configured_number(r, "ec2", "spot_vcpus");
 	c->task_mib = configured_number(r, "containers", "memory");
 	c->dns_listen = configured(r, "dns", "listen", DNS_LISTEN);
+	c->prices = own_prices(r, prices_file);
 	c->endpoint = arena_printf(&r->arena, "http://%s:%u", config->listen_addr, config->port).p;
 	struct preparations preparations;
 	prepare_services(r, &preparations);

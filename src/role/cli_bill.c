@@ -1,9 +1,11 @@
 /* `quartet bill`: Cost Explorer's answer as a table. */
 #include "role/cli.h"
 
-#include "aws/ce/price.h"
+#include "aws/pricing/pricing.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "gen/ce.h"
+#include "gen/pricing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +72,8 @@ struct line {
 	struct str service, usage, region, unit;
 	const struct price *price;
 	__int128 quantity_e10, usd_e10;
-	bool known;
+	__int128 price_e12; /* of its first tier */
+	bool known, tiers;
 };
 
 struct lines {
@@ -87,11 +90,6 @@ struct bill {
 	bool projecting;
 };
 
-static bool tiers(const struct line *l)
-{
-	return l->price->tier_count > 1;
-}
-
 /* "2.00": a number as JSON has it, all of its digits. */
 static struct str exact(struct cli *cli, __int128 n_e10)
 {
@@ -100,7 +98,7 @@ static struct str exact(struct cli *cli, __int128 n_e10)
 
 static struct str first_price(struct cli *cli, const struct line *l)
 {
-	return price_text_e12(&cli->arena, l->price->tiers[0].usd_e12);
+	return price_text_e12(&cli->arena, l->price_e12);
 }
 
 static void print_json(struct cli *cli, const struct bill *b)
@@ -142,12 +140,12 @@ static void print_table(struct cli *cli, const struct bill *b)
 			printf("\n%.*s\n", STR_ARG(l->service));
 		service = l->service;
 		printf("  %-36.*s %16.*s %-17.*s", STR_ARG(l->usage), STR_ARG(shown(cli, l->quantity_e10)), STR_ARG(l->unit));
-		tiered |= l->known && tiers(l);
+		tiered |= l->known && l->tiers;
 		free |= l->known && l->price->free_pool;
 		if (l->known)
 			printf(" x %-12.*s %s %14.*s USD\n", STR_ARG(first_price(cli, l)),
 			       l->price->free_pool ? "+"
-			       : tiers(l)          ? "*"
+			       : l->tiers          ? "*"
 			                           : " ",
 			       STR_ARG(shown(cli, l->usd_e10)));
 		else
@@ -218,17 +216,87 @@ static struct lines read_lines(struct cli *cli, const struct ce_get_cost_and_usa
 		if (!p)
 			continue;
 		struct line *l = LIST_ADD(&cli->arena, &lines);
-		*l = (struct line){.service = str_from(p->service),
-		                   .usage = usage,
-		                   .region = region,
-		                   .price = p,
-		                   .known = price_known(p, region)};
+		*l = (struct line){.service = str_from(p->service), .usage = usage, .region = region, .price = p};
 		l->quantity_e10 = metric_e10(&g->metrics, "UsageQuantity", &l->unit);
 		l->usd_e10 = metric_e10(&g->metrics, "UnblendedCost", &none);
 	}
 	if (lines.n)
 		qsort(lines.v, lines.n, sizeof(*lines.v), by_service);
 	return lines;
+}
+
+/* --- prices, as the cloud's price list has them: it may be the user's own */
+
+static struct str code_of(const struct line *l)
+{
+	struct str words = str_from(price_products + l->price->product);
+	return str_cut(&words, '\t');
+}
+
+/* A product's first price goes to its lines: the first product of a usage type wins. */
+static void take_product(struct bill *b, struct str code, const struct json_value *product)
+{
+	const struct json_value *of = json_get(product, S("product"));
+	struct str usage = json_get_str(json_get(of, S("attributes")), S("usagetype"));
+	const struct json_value *terms = json_get(json_get(product, S("terms")), S("OnDemand"));
+	const struct json_value *tiers = terms && terms->first ? json_get(terms->first, S("priceDimensions")) : NULL;
+	for (uint32_t i = 0; i < b->lines.n; i++) {
+		struct line *l = &b->lines.v[i];
+		if (l->known || !str_eq(l->usage, usage) || !str_eq(code_of(l), code))
+			continue;
+		l->tiers = tiers && tiers->count > 1;
+		json_each(tiers, tier)
+		{
+			struct str usd = json_get_str(json_get(tier, S("pricePerUnit")), S("USD"));
+			if (str_is(json_get_str(tier, S("beginRange")), "0"))
+				l->known = price_parse(usd, 12, &l->price_e12);
+		}
+	}
+}
+
+static int ask_prices(struct cli *cli, const struct cli_cloud *cloud, struct bill *b, struct str code, struct str usages)
+{
+	struct pricing_filter any = {.type = S("ANY_OF"), .field = S("usagetype"), .value = usages};
+	struct pricing_get_products_request in = {.service_code = code, .filters = {.v = &any, .n = 1, .set = true}};
+	struct pricing_get_products_response out = {0};
+	do {
+		int status = cli_call(cli, cloud, &pricing_api, "GetProducts", &in, &out, NULL);
+		if (status != CLI_OK)
+			return status;
+		for (uint32_t i = 0; i < out.price_list.n; i++)
+			take_product(b, code, json_parse(&cli->arena, out.price_list.v[i], NULL));
+		in.next_token = out.next_token;
+	} while (str_set(in.next_token));
+	return CLI_OK;
+}
+
+static int find_prices(struct cli *cli, const struct cli_cloud *cloud, struct bill *b)
+{
+	enum { VALUE_MAX = 1000 };
+	bool *asked = arena_array(&cli->arena, b->lines.n + 1, sizeof(*asked));
+	for (uint32_t i = 0; i < b->lines.n; i++) {
+		struct str code = code_of(&b->lines.v[i]), usages = STR_NONE;
+		for (uint32_t k = i; k < b->lines.n; k++) {
+			const struct line *l = &b->lines.v[k];
+			if (asked[k] || !str_eq(code_of(l), code) || usages.n + l->usage.n >= VALUE_MAX)
+				continue;
+			usages = str_set(usages) ? ARENA_CAT(&cli->arena, usages, S(","), l->usage) : l->usage;
+			asked[k] = true;
+		}
+		int status = str_set(usages) ? ask_prices(cli, cloud, b, code, usages) : CLI_OK;
+		if (status != CLI_OK)
+			return status;
+	}
+	/* Spot prices are no products. */
+	for (uint32_t i = 0; i < b->lines.n; i++) {
+		struct line *l = &b->lines.v[i];
+		const struct price *p = price_in(NULL, l->price, l->usage, l->region);
+		if (!l->known && p && str_starts(str_from(p->usage), S("SpotUsage:"))) {
+			l->known = true;
+			l->price_e12 = p->tiers[0].usd_e12;
+		}
+	}
+	return CLI_OK;
 }
 
 int cli_bill(struct cli *cli)
@@ -259,6 +327,9 @@ int cli_bill(struct cli *cli)
 	if (status != CLI_OK)
 		return status;
 	b.lines = read_lines(cli, &out);
+	status = find_prices(cli, &cloud, &b);
+	if (status != CLI_OK)
+		return status;
 	for (uint32_t i = 0; i < b.lines.n; i++) {
 		b.total_e10 += b.lines.v[i].usd_e10;
 		b.unknown += !b.lines.v[i].known;

@@ -4,6 +4,7 @@
 #include "role/ephemeral.h"
 #include "role/role.h"
 
+#include "aws/pricing/pricing.h"
 #include "base/clock.h"
 #include "engine/oci/runtime.h"
 
@@ -234,6 +235,12 @@ int cli_up(struct cli *cli)
 			return cli_fail(cli, CLI_USAGE, "%s: [%s] %s: \"%.*s\" is no number of %s", c.config_file,
 			                numbers[i].section, numbers[i].key, STR_ARG(text), numbers[i].of);
 	}
+	struct str own = config_get(&file, "bill", "prices"), json;
+	if (str_set(own) &&
+	    (!str_starts(own, S("/")) || !config_read_file(&cli->arena, arena_dupz(&cli->arena, own), &json, &why) ||
+	     !price_book_read(&cli->arena, json, &why)))
+		return cli_fail(cli, CLI_USAGE, "%s: [bill] prices: %.*s", c.config_file,
+		                STR_ARG(str_starts(own, S("/")) ? why : S("it wants an absolute path")));
 	uint64_t tls = c.port == 65535 ? 0 : c.port + 1u;
 	if (tls_port && (!str_to_u64(str_from(tls_port), &tls) || tls > 65535))
 		return cli_fail(cli, CLI_USAGE, "--tls-port wants a port number, not \"%s\"", tls_port);

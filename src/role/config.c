@@ -6,7 +6,7 @@
 
 enum { FILE_MAX = 1 << 20 };
 
-static bool file_read(struct arena *a, const char *path, struct str *ret, struct str *ret_why)
+bool config_read_file(struct arena *a, const char *path, struct str *ret, struct str *ret_why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char *p = arena_alloc(a, FILE_MAX + 1);
@@ -31,7 +31,7 @@ static bool file_read(struct arena *a, const char *path, struct str *ret, struct
 bool config_read(struct arena *a, const char *path, struct config *ret, struct str *ret_why)
 {
 	struct str text, section = S("");
-	if (!file_read(a, path, &text, ret_why))
+	if (!config_read_file(a, path, &text, ret_why))
 		return false;
 	size_t lines = 1;
 	for (size_t i = 0; i < text.n; i++)

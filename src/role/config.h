@@ -15,5 +15,7 @@ struct config {
 };
 /* Reads the file (at most 1 MiB). False: *ret_why is one line with the file's name and line number. Memory is the arena's. */
 bool config_read(struct arena *a, const char *path, struct config *ret, struct str *ret_why);
+/* Another file that the configuration names, whole: at most 1 MiB. */
+bool config_read_file(struct arena *a, const char *path, struct str *ret, struct str *ret_why);
 /* The last value of a key, or absent. */
 struct str config_get(const struct config *c, const char *section, const char *key);

@@ -60,7 +60,7 @@ static unsigned take(struct cost_lines *lines, struct str usage, bool all, __int
 static void check(struct arena *a, const struct json_value *one)
 {
 	struct meter_lines used = used_of(a, one);
-	struct cost_lines lines = cost_fold(a, S("000000000000"), &used, 0);
+	struct cost_lines lines = cost_fold(a, NULL, S("000000000000"), &used, 0);
 	uint32_t taken = 0;
 	const struct json_value *wanted = json_get(one, S("want"));
 	json_each(wanted, want)
@@ -130,18 +130,18 @@ static void months(void **state)
 	for (int64_t i = 0; i < 59; i++)
 		*LIST_ADD(&a, &used) = (struct meter_line){
 		        .day = day0 + i, .region = S("us-east-1"), .usage = S("Request"), .amount = INT64_C(1000003)};
-	struct cost_lines lines = cost_fold(&a, S("000000000000"), &used, day0);
+	struct cost_lines lines = cost_fold(&a, NULL, S("000000000000"), &used, day0);
 	for (uint32_t i = 0; i < lines.n; i++)
 		*(lines.v[i].day < day0 + 31 ? &first : &second) += lines.v[i].usd_e10;
 	assert_str(price_text_e10(&a, first), "6.0000186");  /* (31 x 1,000,003 - 1,000,000) x 0.0000002 */
 	assert_str(price_text_e10(&a, second), "5.4000168"); /* (28 x 1,000,003 - 1,000,000) x 0.0000002 */
 	/* Asked for later days alone, what came before in the month counts all the same. */
-	struct cost_lines late = cost_fold(&a, S("000000000000"), &used, day0 + 30);
+	struct cost_lines late = cost_fold(&a, NULL, S("000000000000"), &used, day0 + 30);
 	assert_int_equal(late.n, 29);
 	assert_str(price_text_e10(&a, late.v[0].usd_e10), "0.2000006");
 	/* In a region without known prices nothing costs, and nothing of what is free goes. */
 	used.v[0].region = S("eu-west-1");
-	lines = cost_fold(&a, S("000000000000"), &used, day0);
+	lines = cost_fold(&a, NULL, S("000000000000"), &used, day0);
 	assert_true(lines.v[0].usd_e10 == 0 && lines.v[1].usd_e10 == 6000); /* 3 of 1,000,003 */
 	assert_str(lines.v[0].usage_type, "EU-Request");
 }

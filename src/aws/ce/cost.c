@@ -1,5 +1,7 @@
 #include "aws/ce/cost.h"
 
+#include "core/cloud.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -99,5 +101,5 @@ int cost_view(struct call *c, struct str arn)
 struct cost_lines cost_read(struct call *c, int64_t from_day, int64_t to_day, int64_t now_ms)
 {
 	struct meter_lines used = meter_read(call_txn(c), c->arena, c->account, cost_month_start(from_day), to_day, now_ms);
-	return cost_fold(c->arena, c->account, &used, from_day);
+	return cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day);
 }

@@ -2,7 +2,7 @@
  *
  * Nothing is discounted here, so all of AWS's kinds of costs (unblended, blended, amortized, net) are the same number. */
 #pragma once
-#include "aws/ce/price.h"
+#include "aws/pricing/pricing.h"
 #include "core/call.h"
 #include "core/meter.h"
 #include "gen/ce.h"
@@ -23,7 +23,8 @@ struct cost_lines cost_read(struct call *c, int64_t from_day, int64_t to_day, in
 
 /* fold.c, pure: lines of what was used, of which those before from_day are there because tiers and free tiers count by the month;
  * `used` is by day and begins with a month. */
-struct cost_lines cost_fold(struct arena *a, struct str account, const struct meter_lines *used, int64_t from_day);
+struct cost_lines cost_fold(struct arena *a, const struct price_book *book, struct str account, const struct meter_lines *used,
+                            int64_t from_day);
 
 /* "2026-11-28" as days since 1970; false: it is no date. */
 bool cost_day_parse(struct str text, int64_t *ret_day);

@@ -32,7 +32,8 @@ static __int128 take_free(struct arena *a, struct map *pools, const struct price
 	return taken;
 }
 
-struct cost_lines cost_fold(struct arena *a, struct str account, const struct meter_lines *used, int64_t from_day)
+struct cost_lines cost_fold(struct arena *a, const struct price_book *book, struct str account, const struct meter_lines *used,
+                            int64_t from_day)
 {
 	struct cost_lines lines = {0};
 	struct map totals = {0}, pools = {0};
@@ -43,11 +44,11 @@ struct cost_lines cost_fold(struct arena *a, struct str account, const struct me
 			continue;
 		int64_t month = cost_month_start(m->day);
 		int days = (int)(cost_month_end(m->day) - month);
-		bool known = price_known(p, m->region);
+		const struct price *own = price_in(book, p, m->usage, m->region);
 		struct month_total *t = total_of(a, &totals, ARENA_CAT(a, m->region, S("/"), m->usage), month);
 		struct month_total before = *t;
 		t->amount += m->amount;
-		t->billed += m->amount - (known ? take_free(a, &pools, p, month, days, m->amount) : 0);
+		t->billed += m->amount - (own && price_book_free(book) ? take_free(a, &pools, p, month, days, m->amount) : 0);
 		if (m->day < from_day)
 			continue;
 		struct cost_line *line = LIST_ADD(a, &lines);
@@ -57,8 +58,8 @@ struct cost_lines cost_fold(struct arena *a, struct str account, const struct me
 		                           .usage_type = price_usage_type(a, m->region, m->usage),
 		                           .price = p};
 		line->quantity_e10 = price_units_e10(p, t->amount, days) - price_units_e10(p, before.amount, days);
-		if (known)
-			line->usd_e10 = price_usd_e10(p, t->billed, days) - price_usd_e10(p, before.billed, days);
+		if (own)
+			line->usd_e10 = price_usd_e10(own, t->billed, days) - price_usd_e10(own, before.billed, days);
 	}
 	map_done(&pools);
 	map_done(&totals);

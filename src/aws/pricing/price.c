@@ -1,8 +1,6 @@
-#include "aws/ce/price.h"
+#include "aws/pricing/pricing.h"
 
 #include <stddef.h>
-
-#define HOME "us-east-1"
 
 static const struct {
 	const char *region, *prefix;
@@ -74,7 +72,7 @@ const struct price *price_find_shown(struct str service, struct str usage, struc
 		for (unsigned i = 0; i < price_count; i++) {
 			if (!is_of(&prices[i], service, str_from_at(usage, at)))
 				continue;
-			*ret_region = at ? region_of(str_sub(usage, 0, at - 1)) : S(HOME);
+			*ret_region = at ? region_of(str_sub(usage, 0, at - 1)) : S(PRICE_HOME);
 			return &prices[i];
 		}
 	}
@@ -84,17 +82,12 @@ const struct price *price_find_shown(struct str service, struct str usage, struc
 struct str price_usage_type(struct arena *a, struct str region, struct str usage)
 {
 	usage = shown(usage);
-	if (str_is(region, HOME))
+	if (str_is(region, PRICE_HOME))
 		return usage;
 	for (size_t i = 0; i < sizeof(regions) / sizeof(*regions); i++)
 		if (str_is(region, regions[i].region))
 			return ARENA_CAT(a, str_from(regions[i].prefix), S("-"), usage);
 	return ARENA_CAT(a, region, S("-"), usage);
-}
-
-bool price_known(const struct price *p, struct str region)
-{
-	return p && p->tier_count && str_is(region, HOME);
 }
 
 enum { HOUR_MS = 3600000, DAY_MS = 86400000 };

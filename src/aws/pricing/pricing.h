@@ -6,9 +6,11 @@
  * usage types, as AWS does, and have no known price. */
 #pragma once
 #include "base/arena.h"
+#include "model/model.h"
 
 enum price_per { PER_HOUR, PER_MONTH, PER_COUNT };
 enum { PRICE_TIERS_MAX = 4 };
+#define PRICE_HOME "us-east-1" /* where list prices are known */
 
 struct price_tier {
 	int64_t up_to; /* a month, in units; 0: whatever is left */
@@ -22,9 +24,13 @@ struct price {
 	unsigned tier_count;   /* 0: not known */
 	const char *free_pool; /* NULL: none of it is free */
 	int64_t free_units;    /* a month, of all types of this pool together */
+	uint32_t product;      /* where in price_products[] the price list's words about it are */
 };
 extern const struct price prices[]; /* by usage */
 extern const unsigned price_count;
+/* AWS's code of the service, its name there, the family, and "name=value" each, with tabs between: one block without pointers,
+ * which nobody's memory holds until it is asked for. */
+extern const char price_products[];
 
 /* Of a usage type as the meter has it or as it is shown, without its region's prefix; NULL: there is none such. */
 const struct price *price_find(struct str usage);
@@ -33,8 +39,21 @@ const struct price *price_find(struct str usage);
 const struct price *price_find_shown(struct str service, struct str usage, struct str *ret_region);
 /* "BoxUsage:t3.micro" in eu-west-1: "EU-BoxUsage:t3.micro". A region that is not AWS's has its name in front. */
 struct str price_usage_type(struct arena *a, struct str region, struct str usage);
-/* Is the price of this region the table's? */
-bool price_known(const struct price *p, struct str region);
+
+/* --- the book: AWS's list prices, and what the user's own file says instead */
+
+struct price_book; /* NULL: AWS's list prices, after what is free */
+/* Out of JSON: {"free_tiers": false, "us-east-1": {"BoxUsage:t3.micro": 0.01, "Lambda-GB-Second": [[6000000000, 0.0000166667],
+ * [null, 0.000015]]}, "eu-west-1": {...}}. Usage types are those of the table; a price is a number, tiers or null (not known). What
+ * it does not name keeps its list price. Lives in the arena; NULL: *ret_why. */
+struct price_book *price_book_read(struct arena *a, struct str json, struct str *ret_why);
+/* What a usage type costs in a region; NULL: it is not known. */
+const struct price *price_in(const struct price_book *b, const struct price *p, struct str usage, struct str region);
+bool price_book_free(const struct price_book *b); /* is there something free every month? */
+/* The regions that have prices, by name. */
+struct str_list price_book_regions(const struct price_book *b, struct arena *a);
+
+/* --- arithmetic */
 
 /* Amounts are what the meter counts, and those of a whole month together: what a part of the month adds is the difference to what
  * was before it, so that parts always add up to the whole. month_days: of that month. */

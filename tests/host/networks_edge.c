@@ -450,6 +450,19 @@ static bool leads_to(const struct cloud *c, const char *public)
 	return system(command) == 0;
 }
 
+/* A socket of this machine's that wants to be connected to port 80, under one of the machine's addresses; one packet has been sent. */
+static int hello_from(struct cloud *c, uint32_t address, const char *to)
+{
+	const struct sockaddr_in under = {.sin_family = AF_INET, .sin_addr = {htonl(address)}};
+	const struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(ip(to))}};
+	int fd = open_in(c, -1, SOCK_STREAM, NULL, 0);
+	assert_true(eventually(c, bind(fd, (const struct sockaddr *)&under, sizeof(under)) == 0));
+	assert_int_equal(connect(fd, (const struct sockaddr *)&a, sizeof(a)), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	cloud_turn(c, 50);
+	return fd;
+}
+
 static ino_t inode(int fd)
 {
 	struct stat st;
@@ -508,6 +521,9 @@ static void others_die_and_connections_live(void **state)
 	assert_return_code(kill(c->world.priv, SIGKILL), errno);
 	world_restart_priv(&c->world);
 	assert_int_equal(cloud_net_pid(c), pid);
+	/* who goes on under the address of another link, which may be his of before, leaves nothing in the others' way */
+	assert_true(eventually(c, leads_to(c, "127.77.0.5")));
+	close(hello_from(c, network_outside_address(c->networks, "vpc-0"), "127.77.0.5"));
 	assert_true(eventually(c, connects(c, -1, "127.77.0.5", 80, NULL)));
 	/* everything but net, which a cloud that wants no networks ends */
 	assert_return_code(kill(c->world.priv, SIGKILL), errno);

@@ -2,7 +2,7 @@
  * account has free every month would make the first one that is compared look cheaper than it is. */
 #include "role/compare/compare.h"
 
-#include "aws/ce/price.h"
+#include "aws/pricing/pricing.h"
 #include "base/clock.h"
 #include "gen/ce.h"
 
@@ -54,7 +54,9 @@ void compare_costs_since(struct compare *c, const struct compare_costs *before, 
 		for (uint32_t k = 0; k < before->n; k++)
 			if (str_eq(before->v[k].usage, one.usage) && str_eq(before->v[k].service, one.service))
 				one.quantity -= before->v[k].quantity;
-		if (!p || !price_known(p, region) || one.quantity <= 1e-12)
+		if (p)
+			p = price_in(NULL, p, str_from(p->usage), region);
+		if (!p || one.quantity <= 1e-12)
 			continue;
 		one.usd = one.quantity * (double)p->tiers[0].usd_e12 / 1e12;
 		one.once = str_is(one.service, "Amazon Simple Storage Service") ||

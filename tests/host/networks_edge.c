@@ -450,7 +450,8 @@ static bool leads_to(const struct cloud *c, const char *public)
 	return system(command) == 0;
 }
 
-/* A socket of this machine's that wants to be connected to port 80, under one of the machine's addresses; one packet has been sent. */
+/* A socket of this machine's that wants to be connected to port 80, under one of the machine's addresses; one packet has been sent.
+ */
 static int hello_from(struct cloud *c, uint32_t address, const char *to)
 {
 	const struct sockaddr_in under = {.sin_family = AF_INET, .sin_addr = {htonl(address)}};

@@ -140,6 +140,12 @@ class Client:
     def ecs(self, operation, **arguments):
         return self.call("ecs", f"AmazonEC2ContainerServiceV20141113.{operation}", arguments)
 
+    def put(self, bucket, key, data):
+        status, body = self.request("s3", "PUT", f"/{bucket}/{urllib.parse.quote(key)}", body=data)
+        if status != 200:
+            found = re.search(rb"<Code>(.*?)</Code>", body)
+            raise Refused(found[1].decode() if found else str(status), "the object cannot be written")
+
     def object(self, bucket, key):
         status, body = self.request("s3", "GET", f"/{bucket}/{urllib.parse.quote(key)}")
         if status != 200:

@@ -4,12 +4,14 @@
 extern const struct service acm_service;
 extern const struct service application_autoscaling_service;
 extern const struct service autoscaling_service;
+extern const struct service beanstalk_agent_service;
 extern const struct service ce_service;
 extern const struct service cloudwatch_service;
 extern const struct service ec2_service;
 extern const struct service ecr_service;
 extern const struct service ecs_agent_service;
 extern const struct service ecs_service;
+extern const struct service elasticbeanstalk_service;
 extern const struct service elbv2_service;
 extern const struct service iam_service;
 extern const struct service lambda_service;
@@ -26,12 +28,14 @@ const struct service *const cloud_services[] = {
         &acm_service,
         &application_autoscaling_service,
         &autoscaling_service,
+        &beanstalk_agent_service,
         &ce_service,
         &cloudwatch_service,
         &ec2_service,
         &ecr_service,
         &ecs_agent_service,
         &ecs_service,
+        &elasticbeanstalk_service,
         &elbv2_service,
         &iam_service,
         &lambda_service,

@@ -2,6 +2,7 @@
  * for a node's public address, which this machine reaches; from then on the connection is the node's. */
 #include "role/balancer_door.h"
 
+#include "aws/elasticbeanstalk/elasticbeanstalk.h"
 #include "aws/elbv2/elbv2.h"
 #include "base/log.h"
 #include "http/http.h"
@@ -49,7 +50,7 @@ static void give_up(struct visitor *v)
 	struct http_request *r = v->request;
 	http_on_gone(r, NULL, NULL);
 	close(leave(v));
-	refuse(r, "the load balancer does not answer\n");
+	refuse(r, "the load balancer or environment does not answer\n");
 }
 
 static void too_late(void *ctx)
@@ -111,6 +112,14 @@ bool balancer_door_take(struct cloud *cloud, struct http_request *r)
 	for (size_t i = 0; i < host.n; i++)
 		name[i] = ascii_lower(name[i]);
 	host = str_of(name, host.n);
+	if (elasticbeanstalk_is_local_name(host)) {
+		address = elasticbeanstalk_find_local(cloud, host);
+		if (address)
+			visit(cloud, r, address, 80);
+		else
+			refuse(r, "there is no environment of this name\n");
+		return true;
+	}
 	if (!elbv2_is_local_name(host))
 		return false;
 	int error = elbv2_find_local(cloud, host, &address, &port);

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "query_log.h"
 
+#include "aws/elasticbeanstalk/elasticbeanstalk.h"
 #include "aws/elbv2/elbv2.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -262,7 +263,8 @@ static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, cons
 	(void)place;
 	if (ask_zones(s, &who, peer, q, w, &said))
 		return said;
-	return elbv2_answer(s->cloud, STR_NONE, q, w);
+	said = elbv2_answer(s->cloud, STR_NONE, q, w);
+	return said == DNS_NOT_MINE ? elasticbeanstalk_answer(s->cloud, q, w) : said;
 }
 
 /* The first record of a type that the public zones have for a name: where it lies in *ret_answer. NULL: there is none. */

@@ -8,6 +8,7 @@
 #include "aws/ec2/network/endpoint.h"
 #include "aws/ec2/network/interface.h"
 #include "aws/ec2/network/vpc.h"
+#include "aws/elasticbeanstalk/elasticbeanstalk.h"
 #include "aws/elbv2/elbv2.h"
 #include "aws/route53/route53.h"
 #include "aws/route53resolver/route53resolver.h"
@@ -362,6 +363,9 @@ static enum dns_said answer(const struct asked *q)
 	enum dns_said balancer = elbv2_answer(q->names->desk->cloud, str_from(q->vpc_id), q->query, q->answer);
 	if (balancer != DNS_NOT_MINE)
 		return balancer;
+	enum dns_said environment = elasticbeanstalk_answer(q->names->desk->cloud, q->query, q->answer);
+	if (environment != DNS_NOT_MINE)
+		return environment;
 	const struct discovery_scope scope = discovery_of(q);
 	enum dns_said said = discovery_answer(&scope, str_from(q->vpc_id), q->query, q->answer);
 	return said == DNS_NOT_MINE ? hosted(q) : said;

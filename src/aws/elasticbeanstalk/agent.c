@@ -1,0 +1,131 @@
+/* What an instance of an environment says of itself, and what it is told to run. Only the instance itself may: it proves who it is
+ * by the session of its role. */
+#include "health.h"
+
+#include "gen/beanstalk_agent.h"
+
+#include <stdio.h>
+
+static bool same_texts(const struct str_list *a, const struct str_list *b)
+{
+	bool same = a->n == b->n;
+	for (uint32_t i = 0; same && i < a->n; i++)
+		same = str_eq(a->v[i], b->v[i]);
+	return same;
+}
+
+enum { TEXT_BYTES = 500, NOTES = 10 };
+
+static struct str shortened(struct str text)
+{
+	return str_sub(text, 0, text.n < TEXT_BYTES ? text.n : TEXT_BYTES);
+}
+
+/* True: it says something new. */
+static bool take(struct arena *a, struct environment_record *r, const struct beanstalk_agent_report_request *in)
+{
+	struct str failure = in->failure.n ? shortened(in->failure) : STR_NONE;
+	struct str_list notes = {0};
+	for (uint32_t i = 0; i < in->notes.n && i < NOTES; i++)
+		*LIST_ADD(a, &notes) = shortened(in->notes.v[i]);
+	if (r->done.v == in->done.v && str_eq(r->failure, failure) && r->answers.v == in->answers.v &&
+	    same_texts(&r->notes, &notes))
+		return false;
+	r->done = OPT_INT(in->done.v);
+	r->failure = failure;
+	r->answers = OPT_BOOL(in->answers.v);
+	r->notes = notes;
+	return true;
+}
+
+static void text_into(char *to, size_t room, struct str text)
+{
+	snprintf(to, room, "%.*s", STR_ARG(text));
+}
+
+/* A report is a sign of life; the figures of its last ten seconds come along once there are some. */
+static void sample(struct call *c, struct scope *s, const struct environment_record *r,
+                   const struct beanstalk_agent_report_request *in)
+{
+	struct str key = environment_key(s, r->environment->environment_id);
+	struct health_sample h = environment_sample(c->cloud, key);
+	const struct beanstalk_agent_health *f = in->health;
+	h.at_ms = c->now_ms;
+	if (f) {
+		h = (struct health_sample){
+		        .at_ms = h.at_ms,
+		        .since_ms = h.since_ms,
+		        .requests = f->requests.v,
+		        .classes = {f->status2xx.v, f->status3xx.v, f->status4xx.v, f->status5xx.v},
+		        .minute = f->minute_requests.v,
+		        .minute_classes = {[2] = f->minute_status4xx.v, [3] = f->minute_status5xx.v},
+		        .latency = {f->p999, f->p99, f->p95, f->p90, f->p85, f->p75, f->p50, f->p10},
+		        .cpu = {f->user.v, f->nice.v, f->system.v, f->idle.v, f->io_wait.v, f->irq.v, f->soft_irq.v},
+		        .load = {f->load1.v, f->load5.v},
+		        .launched_s = f->launched.v,
+		        .deployed_s = f->deployed.v};
+		text_into(h.zone, sizeof(h.zone), f->zone);
+		text_into(h.type, sizeof(h.type), f->type);
+		size_t at = 0;
+		for (uint32_t i = 0; i < f->stopped.n && at < sizeof(h.stopped); i++)
+			at += (size_t)snprintf(h.stopped + at, sizeof(h.stopped) - at, "%s%.*s", i ? ", " : "",
+			                       STR_ARG(shortened(f->stopped.v[i])));
+	}
+	environment_sampled(c->cloud, key, &h,
+	                    health_enhanced(r) && !str_set(r->operation) &&
+	                            !str_is(r->environment->health_status, health_judge(c->arena, r, &h, c->now_ms).status));
+}
+
+static beanstalk_agent_report_handler beanstalk_agent_report;
+static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_report_request *in,
+                                  struct beanstalk_agent_report_response *out)
+{
+	struct scope s = beanstalk_scope(c);
+	struct environment_record r = {0};
+	struct state_elasticbeanstalk_version_record v = {0};
+	if (c->caller->kind != PRINCIPAL_ROLE || !str_eq(c->caller->name, in->instance_id))
+		return call_fail(c, "AccessDeniedException", 400, "Only the instance itself may report.");
+	if (!environment_find(&s, in->environment_id, &r) || !str_eq(r.instance, in->instance_id) ||
+	    str_is(r.operation, "terminate") ||
+	    !version_find(&s, r.environment->application_name, str_set(r.deploying) ? r.deploying : r.environment->version_label,
+	                  &v))
+		return CALL_OK;
+	bool news = take(c->arena, &r, in), logs = logs_take(c, &r, in);
+	if (news || logs)
+		environment_put(&s, &r);
+	sample(c, &s, &r, in);
+	logs_order(c, &r, out);
+	out->deployment = r.deployment;
+	out->version_label = v.version->version_label;
+	out->bucket = v.version->source_bundle->s3_bucket;
+	out->key = v.version->source_bundle->s3_key;
+	out->wsgi_path = option_value(&r, "aws:elasticbeanstalk:container:python", "WSGIPath");
+	out->num_processes = option_value(&r, "aws:elasticbeanstalk:container:python", "NumProcesses");
+	out->num_threads = option_value(&r, "aws:elasticbeanstalk:container:python", "NumThreads");
+	for (uint32_t i = 0; i < r.options.n; i++)
+		if (str_is(r.options.v[i].namespace, PROPERTIES))
+			*LIST_ADD(c->arena, &out->properties) = (struct beanstalk_agent_property){
+			        .name = r.options.v[i].option_name, .value = r.options.v[i].value};
+	return CALL_OK;
+}
+
+static int about(struct call *c, const void *input, struct authz *az)
+{
+	const struct beanstalk_agent_report_request *in = input;
+	struct scope s = beanstalk_scope(c);
+	struct environment_record r = {0};
+	az->resource = environment_find(&s, in->environment_id, &r) ? r.environment->environment_arn
+	                                                            : beanstalk_arn(&s, "environment", S("*"), S("*"));
+	return CALL_OK;
+}
+
+static const struct service_op ops[] = {
+        OP(beanstalk_agent, report, Report, .action = "elasticbeanstalk:PutInstanceStatistics", .resource = about),
+};
+
+const struct service beanstalk_agent_service = {
+        .api = &beanstalk_agent_api,
+        .iam_prefix = "elasticbeanstalk",
+        .ops = ops,
+        .op_count = sizeof(ops) / sizeof(*ops),
+};

@@ -1,0 +1,308 @@
+/* What is asked of environments: they are written down as they should be, and the keeper does the rest. */
+#include "health.h"
+
+#include "aws/ec2/ec2.h"
+#include "aws/iam/iam.h"
+#include "base/rand.h"
+
+static struct str random_text(struct arena *a, size_t n, const char *of)
+{
+	char *p = arena_alloc(a, n + 1);
+	for (size_t i = 0; i < n; i++)
+		p[i] = of[rand_below((uint32_t)strlen(of))];
+	p[n] = 0;
+	return str_of(p, n);
+}
+#define LOWER "abcdefghijklmnopqrstuvwxyz23456789"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+static bool is_label(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_is_alnum(s.p[i]) && s.p[i] != '-')
+			return false;
+	return s.n && s.p[0] != '-' && s.p[s.n - 1] != '-';
+}
+
+int elasticbeanstalk_check_dns_availability(struct call *c, const struct elasticbeanstalk_check_dns_availability_message *in,
+                                            struct elasticbeanstalk_check_dns_availability_result_message *out)
+{
+	struct scope s = beanstalk_scope(c);
+	if (!is_label(in->cname_prefix))
+		return beanstalk_invalid(c, "Invalid CNAME prefix '%.*s'.", STR_ARG(in->cname_prefix));
+	out->available = OPT_BOOL(!cname_taken(&s, in->cname_prefix));
+	if (out->available.v)
+		out->fully_qualified_cname = ARENA_CAT(c->arena, in->cname_prefix, S("."), c->region, S(".elasticbeanstalk.com"));
+	return CALL_OK;
+}
+
+static int check_profile(struct call *c, struct str profile)
+{
+	struct str arn, id, role = STR_NONE;
+	if (!profile.n)
+		return beanstalk_invalid(c, "Environment must have instance profile associated with it.");
+	if (!iam_find_profile(c->cloud, c->arena, c->account, profile, &arn, &id, &role))
+		return beanstalk_invalid(c, "The instance profile %.*s associated with the environment does not exist.",
+		                         STR_ARG(profile));
+	if (!str_set(role))
+		return beanstalk_invalid(c, "The instance profile %.*s has no role.", STR_ARG(profile));
+	struct authz az = {.action = S("iam:PassRole"), .resource = role};
+	authz_add(c, &az, "iam:PassedToService", S("ec2.amazonaws.com"));
+	return call_authorize(c, &az) ? CALL_OK : CALL_FAIL;
+}
+
+static int check_tier(struct call *c, const struct elasticbeanstalk_environment_tier *t)
+{
+	if (!t || (str_is(t->name, "WebServer") && (!t->type.n || str_is(t->type, "Standard"))))
+		return CALL_OK;
+	return beanstalk_invalid(c, "The tier %.*s/%.*s is not supported.", STR_ARG(t->name), STR_ARG(t->type));
+}
+
+static int check_name(struct call *c, struct str name)
+{
+	struct scope s = beanstalk_scope(c);
+	if (!str_set(name))
+		return beanstalk_combination(c, "An EnvironmentName is needed.");
+	if (!is_label(name))
+		return beanstalk_invalid(c,
+		                         "Value %.*s at 'EnvironmentName' failed to satisfy constraint: Member must contain only "
+		                         "letters, digits, and the dash character and may not start or end with a dash",
+		                         STR_ARG(name));
+	if (str_set(environment_named(&s, name)))
+		return beanstalk_invalid(c, "Environment %.*s already exists.", STR_ARG(name));
+	return CALL_OK;
+}
+
+static int choose_cname(struct call *c, const struct elasticbeanstalk_create_environment_message *in, struct str *ret)
+{
+	struct scope s = beanstalk_scope(c);
+	struct str prefix = str_set(in->cname_prefix) ? in->cname_prefix : in->environment_name;
+	if (str_set(in->cname_prefix) && !is_label(prefix))
+		return beanstalk_invalid(c, "Invalid CNAME prefix '%.*s'.", STR_ARG(prefix));
+	if (cname_taken(&s, prefix)) {
+		if (str_set(in->cname_prefix))
+			return beanstalk_invalid(c, "DNS name (%.*s.%.*s.elasticbeanstalk.com) is not available.", STR_ARG(prefix),
+			                         STR_ARG(c->region));
+		prefix = ARENA_CAT(c->arena, prefix, S(".eba-"), random_text(c->arena, 8, LOWER));
+	}
+	char *name = arena_dupz(c->arena, prefix);
+	for (size_t i = 0; i < prefix.n; i++)
+		name[i] = ascii_lower(name[i]);
+	*ret = ARENA_CAT(c->arena, str_of(name, prefix.n), S("."), c->region, S(".elasticbeanstalk.com"));
+	return CALL_OK;
+}
+
+/* The version that an environment shall run. */
+static int check_version(struct call *c, struct str application, struct str label)
+{
+	struct state_elasticbeanstalk_version_record v;
+	if (!str_set(label))
+		return beanstalk_invalid(c, "A VersionLabel is needed: sample applications are not supported.");
+	return version_get(c, application, label, &v);
+}
+
+static int check_create(struct call *c, const struct elasticbeanstalk_create_environment_message *in)
+{
+	struct scope s = beanstalk_scope(c);
+	struct state_elasticbeanstalk_application_record a;
+	if (application_get(c, in->application_name, &a) != CALL_OK || check_name(c, in->environment_name) != CALL_OK ||
+	    check_tier(c, in->tier) != CALL_OK)
+		return CALL_FAIL;
+	if (str_set(in->group_name) || str_set(in->template_name) || str_set(in->operations_role))
+		return beanstalk_invalid(c, "Environment groups, configuration templates and operations roles are not supported.");
+	if (check_version(c, in->application_name, in->version_label) != CALL_OK || tags_check(c, &in->tags) != CALL_OK ||
+	    options_check(c, &in->option_settings) != CALL_OK)
+		return CALL_FAIL;
+	if (environment_count(&s, STR_NONE) >= ENVIRONMENTS_MAX)
+		return call_fail(c, "TooManyEnvironmentsException", 400, "Maximum number of Environments (%d) reached.",
+		                 ENVIRONMENTS_MAX);
+	return CALL_OK;
+}
+
+int elasticbeanstalk_create_environment(struct call *c, const struct elasticbeanstalk_create_environment_message *in,
+                                        struct elasticbeanstalk_environment_description *out)
+{
+	struct scope s = beanstalk_scope(c);
+	struct environment_record r = {0};
+	struct ec2_default_image image;
+	struct str cname;
+	if (check_create(c, in) != CALL_OK)
+		return CALL_FAIL;
+	const struct platform *p = platform_get(c, in->solution_stack_name, in->platform_arn);
+	options_set(c->arena, &r.options, &in->option_settings);
+	if (!p || check_profile(c, option_value(&r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile")) != CALL_OK ||
+	    choose_cname(c, in, &cname) != CALL_OK)
+		return CALL_FAIL;
+	if (!ec2_find_default_image(c, &image))
+		return beanstalk_invalid(c, "There is no machine image that the platform could run on.");
+	struct elasticbeanstalk_environment_tier *tier = arena_new(c->arena, struct elasticbeanstalk_environment_tier);
+	*tier = (struct elasticbeanstalk_environment_tier){S("WebServer"), S("Standard"), S("1.0")};
+	r.environment = arena_new(c->arena, struct elasticbeanstalk_environment_description);
+	*r.environment = (struct elasticbeanstalk_environment_description){
+	        .environment_name = in->environment_name,
+	        .environment_id = ARENA_CAT(c->arena, S("e-"), random_text(c->arena, 10, LOWER)),
+	        .application_name = in->application_name,
+	        .version_label = in->version_label,
+	        .solution_stack_name = platform_stack(c->arena, p),
+	        .platform_arn = platform_arn(c->arena, c->region, p),
+	        .description = in->description,
+	        .cname = cname,
+	        .date_created = OPT_TIME(c->now_ms),
+	        .date_updated = OPT_TIME(c->now_ms),
+	        .status = S("Launching"),
+	        .abortable_operation_in_progress = OPT_BOOL(false),
+	        .health = S("Grey"),
+	        .tier = tier,
+	        .environment_arn = beanstalk_arn(&s, "environment", in->application_name, in->environment_name)};
+	tags_copy(c->arena, &in->tags, &r.tags);
+	r.image = image.id;
+	r.suffix = random_text(c->arena, 12, UPPER);
+	r.operation = S("create");
+	r.request = c->request_id;
+	r.step = OPT_INT(0);
+	r.deployment = OPT_INT(1);
+	r.deploying = in->version_label;
+	environment_event(&s, &r, "INFO", S("createEnvironment is starting."));
+	environment_put(&s, &r);
+	*out = *r.environment;
+	return CALL_OK;
+}
+
+static int get_ready(struct call *c, struct str id, struct str name, struct environment_record *r)
+{
+	if (environment_get(c, id, name, r) != CALL_OK)
+		return CALL_FAIL;
+	if (str_is(r->environment->status, "Ready") && !str_set(r->operation))
+		return CALL_OK;
+	return beanstalk_invalid(c, "Environment named %.*s is in an invalid state for this operation. Must be Ready.",
+	                         STR_ARG(r->environment->environment_name));
+}
+
+static void begin(struct call *c, struct environment_record *r, struct str operation, struct str status)
+{
+	r->operation = operation;
+	r->request = c->request_id;
+	r->step = OPT_INT(0);
+	r->until = (struct opt_time){0};
+	r->environment->status = status;
+	if (!health_enhanced(r))
+		r->environment->health = S("Grey");
+	r->environment->date_updated = OPT_TIME(c->now_ms);
+}
+
+/* Options whose change needs other instances. */
+static bool replaces(const struct elasticbeanstalk_configuration_option_settings_list *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (str_starts(l->v[i].namespace, S("aws:autoscaling:")) || str_starts(l->v[i].namespace, S("aws:ec2:")) ||
+		    str_is(l->v[i].option_name, "EnvironmentType"))
+			return true;
+	return false;
+}
+
+static void remove_options(struct environment_record *r, const struct elasticbeanstalk_options_specifier_list *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		uint32_t left = 0;
+		for (uint32_t k = 0; k < r->options.n; k++)
+			if (!str_eq(r->options.v[k].namespace, l->v[i].namespace) ||
+			    !str_eq(r->options.v[k].option_name, l->v[i].option_name))
+				r->options.v[left++] = r->options.v[k];
+		r->options.n = left;
+	}
+}
+
+int elasticbeanstalk_update_environment(struct call *c, const struct elasticbeanstalk_update_environment_message *in,
+                                        struct elasticbeanstalk_environment_description *out)
+{
+	struct scope s = beanstalk_scope(c);
+	struct environment_record r;
+	bool configures = in->option_settings.n || in->options_to_remove.n;
+	if (get_ready(c, in->environment_id, in->environment_name, &r) != CALL_OK || check_tier(c, in->tier) != CALL_OK)
+		return CALL_FAIL;
+	if (str_set(in->group_name) || str_set(in->template_name) || str_set(in->solution_stack_name) || str_set(in->platform_arn))
+		return beanstalk_invalid(c, "Environment groups, configuration templates and other platforms are not supported.");
+	if (str_set(in->version_label) && check_version(c, r.environment->application_name, in->version_label) != CALL_OK)
+		return CALL_FAIL;
+	if (options_check(c, &in->option_settings) != CALL_OK)
+		return CALL_FAIL;
+	for (uint32_t i = 0; i < in->options_to_remove.n; i++)
+		if (!str_is(in->options_to_remove.v[i].namespace, PROPERTIES) &&
+		    !str_is(in->options_to_remove.v[i].namespace, "aws:elasticbeanstalk:container:python"))
+			return beanstalk_invalid(c, "Removing options of %.*s is not supported.",
+			                         STR_ARG(in->options_to_remove.v[i].namespace));
+	if (replaces(&in->option_settings))
+		return beanstalk_invalid(c, "Changes that need other instances are not supported.");
+	if (str_set(in->description))
+		r.environment->description = in->description.n ? in->description : STR_NONE;
+	if (configures || str_set(in->version_label)) {
+		options_set(c->arena, &r.options, &in->option_settings);
+		remove_options(&r, &in->options_to_remove);
+		begin(c, &r, str_set(in->version_label) ? S("deploy") : S("configure"), S("Updating"));
+		r.deployment = OPT_INT(r.deployment.v + 1);
+		r.deploying = str_set(in->version_label) ? in->version_label : r.environment->version_label;
+		environment_event(&s, &r, "INFO", S("Environment update is starting."));
+	}
+	environment_put(&s, &r);
+	*out = *r.environment;
+	return CALL_OK;
+}
+
+int elasticbeanstalk_restart_app_server(struct call *c, const struct elasticbeanstalk_restart_app_server_message *in,
+                                        struct model_none *out)
+{
+	(void)out;
+	struct scope s = beanstalk_scope(c);
+	struct environment_record r;
+	if (get_ready(c, in->environment_id, in->environment_name, &r) != CALL_OK)
+		return CALL_FAIL;
+	begin(c, &r, S("restart"), S("Updating"));
+	r.deployment = OPT_INT(r.deployment.v + 1);
+	r.deploying = r.environment->version_label;
+	environment_event(&s, &r, "INFO", S("restartAppServer is starting."));
+	environment_put(&s, &r);
+	return CALL_OK;
+}
+
+int elasticbeanstalk_terminate_environment(struct call *c, const struct elasticbeanstalk_terminate_environment_message *in,
+                                           struct elasticbeanstalk_environment_description *out)
+{
+	struct scope s = beanstalk_scope(c);
+	struct environment_record r;
+	if (in->terminate_resources.set && !in->terminate_resources.v)
+		return beanstalk_invalid(c, "Leaving resources behind is not supported.");
+	if (get_ready(c, in->environment_id, in->environment_name, &r) != CALL_OK)
+		return CALL_FAIL;
+	begin(c, &r, S("terminate"), S("Terminating"));
+	environment_event(&s, &r, "INFO", S("terminateEnvironment is starting."));
+	environment_put(&s, &r);
+	*out = *r.environment;
+	return CALL_OK;
+}
+
+int elasticbeanstalk_swap_environment_cnames(struct call *c, const struct elasticbeanstalk_swap_environment_cnames_message *in,
+                                             struct model_none *out)
+{
+	(void)out;
+	struct scope s = beanstalk_scope(c);
+	struct environment_record one, other;
+	if (get_ready(c, in->source_environment_id, in->source_environment_name, &one) != CALL_OK ||
+	    get_ready(c, in->destination_environment_id, in->destination_environment_name, &other) != CALL_OK)
+		return CALL_FAIL;
+	if (str_eq(one.environment->environment_id, other.environment->environment_id))
+		return beanstalk_combination(c, "The source and the destination environment must not be the same.");
+	if (!call_allowed(c, "elasticbeanstalk:SwapEnvironmentCNAMEs", other.environment->environment_arn))
+		return CALL_FAIL;
+	struct str both = arena_printf(c->arena, " CNAMEs for environments '%.*s' and '%.*s'.",
+	                               STR_ARG(one.environment->environment_name), STR_ARG(other.environment->environment_name));
+	struct str cname = one.environment->cname;
+	one.environment->cname = other.environment->cname;
+	other.environment->cname = cname;
+	one.request = other.request = c->request_id;
+	environment_event(&s, &one, "INFO", S("swapEnvironmentCNAMEs is starting."));
+	environment_event(&s, &one, "INFO", ARENA_CAT(c->arena, S("Swapping"), both));
+	environment_event(&s, &one, "INFO", ARENA_CAT(c->arena, S("Completed swapping"), both));
+	environment_put(&s, &one);
+	environment_put(&s, &other);
+	return CALL_OK;
+}

@@ -1,0 +1,262 @@
+/* Configuration options: which there are, what they may be, and what an environment says of them. */
+#include "environment.h"
+
+#include "aws/ec2/ec2.h"
+
+enum kind { TEXT, NUMBER, CHOICE };
+struct option {
+	const char *namespace, *name, *value; /* value: by default; NULL: none */
+	const char *severity;                 /* of a change */
+	enum kind kind;
+	int64_t least, most;
+	const char *choices; /* with commas between them */
+	bool of_many;        /* about what an environment of one instance does not have: taken, as AWS does, and not listed */
+};
+
+#define NONE "NoInterruption"
+#define SERVER "RestartApplicationServer"
+#define ALL "RestartEnvironment"
+#define OF_MANY(namespace, name, choices) \
+	{ \
+		namespace, name, NULL, NONE, CHOICE, 0, 0, choices, true \
+	}
+static const struct option options[] = {
+        {"aws:autoscaling:launchconfiguration", "EC2KeyName", NULL, ALL, TEXT, 0, 0, NULL},
+        {"aws:autoscaling:launchconfiguration", "IamInstanceProfile", NULL, ALL, TEXT, 0, 0, NULL},
+        {"aws:autoscaling:launchconfiguration", "InstanceType", "t3.micro", ALL, TEXT, 0, 0, NULL},
+        OF_MANY("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateEnabled", "true,false"),
+        OF_MANY("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateType", "Time,Health,Immutable"),
+        {"aws:ec2:instances", "InstanceTypes", NULL, ALL, TEXT, 0, 0, NULL},
+        {"aws:elasticbeanstalk:command", "BatchSize", "100", NONE, NUMBER, 1, 10000, NULL},
+        {"aws:elasticbeanstalk:command", "BatchSizeType", "Percentage", NONE, CHOICE, 0, 0, "Percentage,Fixed"},
+        {"aws:elasticbeanstalk:command", "DeploymentPolicy", "AllAtOnce", NONE, CHOICE, 0, 0,
+         "AllAtOnce,Rolling,RollingWithAdditionalBatch,Immutable,TrafficSplitting"},
+        {"aws:elasticbeanstalk:command", "Timeout", "600", NONE, NUMBER, 1, 3600, NULL},
+        {"aws:elasticbeanstalk:container:python", "NumProcesses", "1", SERVER, NUMBER, 1, 64, NULL},
+        {"aws:elasticbeanstalk:container:python", "NumThreads", "15", SERVER, NUMBER, 1, 1000, NULL},
+        {"aws:elasticbeanstalk:container:python", "WSGIPath", "application", SERVER, TEXT, 0, 0, NULL},
+        {"aws:elasticbeanstalk:environment", "EnvironmentType", "SingleInstance", ALL, CHOICE, 0, 0, "SingleInstance,LoadBalanced"},
+        {"aws:elasticbeanstalk:environment", "ServiceRole", NULL, NONE, TEXT, 0, 0, NULL},
+        OF_MANY("aws:elasticbeanstalk:environment", "LoadBalancerType", "classic,application,network"),
+        {"aws:elasticbeanstalk:healthreporting:system", "SystemType", "basic", NONE, CHOICE, 0, 0, "basic,enhanced"},
+        {"aws:elb:healthcheck", "Interval", NULL, NONE, NUMBER, 5, 300, NULL, true},
+        OF_MANY("aws:elb:loadbalancer", "CrossZone", "true,false"),
+        OF_MANY("aws:elb:policies", "ConnectionDrainingEnabled", "true,false"),
+};
+enum { OPTIONS = sizeof(options) / sizeof(*options), PROPERTIES_BYTES_MAX = 4096 };
+
+static const struct option *find(struct str namespace, struct str name)
+{
+	for (int i = 0; i < OPTIONS; i++)
+		if (str_is(namespace, options[i].namespace) && str_is(name, options[i].name))
+			return &options[i];
+	return NULL;
+}
+
+static int invalid(struct call *c, const struct elasticbeanstalk_configuration_option_setting *o, const char *why)
+{
+	return call_fail(
+	        c, "ConfigurationValidationException", 400,
+	        "Configuration validation exception: Invalid option value: '%.*s' (Namespace: '%.*s', OptionName: '%.*s'): %s",
+	        STR_ARG(o->value), STR_ARG(o->namespace), STR_ARG(o->option_name), why);
+}
+
+static bool is_property(struct str name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (!ascii_is_alnum(name.p[i]) && (name.p[i] == 0 || !strchr("_.:/=+\\-@", name.p[i])))
+			return false;
+	return name.n > 0;
+}
+
+static bool chosen(struct str value, const char *choices)
+{
+	struct str rest = str_from(choices);
+	while (str_set(rest))
+		if (str_eq(str_cut(&rest, ','), value))
+			return true;
+	return false;
+}
+
+static int check(struct call *c, const struct elasticbeanstalk_configuration_option_setting *o)
+{
+	const struct option *known = find(o->namespace, o->option_name);
+	int64_t number;
+	if (str_is(o->namespace, PROPERTIES))
+		return is_property(o->option_name)
+		               ? CALL_OK
+		               : invalid(c, o, "The name of an environment property has a character that it cannot have.");
+	if (!known)
+		return call_fail(c, "ConfigurationValidationException", 400,
+		                 "Configuration validation exception: Invalid option specification (Namespace: '%.*s', OptionName: "
+		                 "'%.*s'): Unknown configuration setting.",
+		                 STR_ARG(o->namespace), STR_ARG(o->option_name));
+	if (known->kind == NUMBER && (!str_to_i64(o->value, &number) || number < known->least || number > known->most))
+		return invalid(c, o, "Value is not a number in the allowed range.");
+	if (known->kind == CHOICE && !chosen(o->value, known->choices))
+		return invalid(c, o, "Value is not one of the allowed values.");
+	if (str_is(o->value, "LoadBalanced") || str_is(o->option_name, "LoadBalancerType") ||
+	    (str_is(o->option_name, "DeploymentPolicy") && !str_is(o->value, "AllAtOnce") && !str_is(o->value, "Rolling")))
+		return invalid(c, o, "It is not supported.");
+	if ((str_is(o->option_name, "InstanceType") || str_is(o->option_name, "InstanceTypes")) && !ec2_type_offered(o->value))
+		return invalid(c, o, "No such instance type is offered.");
+	return CALL_OK;
+}
+
+int options_check(struct call *c, const struct elasticbeanstalk_configuration_option_settings_list *l)
+{
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (check(c, &l->v[i]) != CALL_OK)
+			return CALL_FAIL;
+		if (str_is(l->v[i].namespace, PROPERTIES))
+			bytes += l->v[i].option_name.n + l->v[i].value.n + 1;
+	}
+	return bytes <= PROPERTIES_BYTES_MAX
+	               ? CALL_OK
+	               : beanstalk_invalid(c, "Environment properties are longer than %d bytes.", PROPERTIES_BYTES_MAX);
+}
+
+void options_set(struct arena *a, struct elasticbeanstalk_configuration_option_settings_list *l,
+                 const struct elasticbeanstalk_configuration_option_settings_list *more)
+{
+	l->set = true;
+	for (uint32_t i = 0; i < more->n; i++) {
+		uint32_t at = 0;
+		while (at < l->n &&
+		       !(str_eq(l->v[at].namespace, more->v[i].namespace) && str_eq(l->v[at].option_name, more->v[i].option_name)))
+			at++;
+		if (at == l->n)
+			LIST_ADD(a, l);
+		l->v[at] = more->v[i];
+	}
+}
+
+struct str option_value(const struct environment_record *r, const char *namespace, const char *name)
+{
+	for (uint32_t i = 0; i < r->options.n; i++)
+		if (str_is(r->options.v[i].namespace, namespace) && str_is(r->options.v[i].option_name, name))
+			return r->options.v[i].value;
+	const struct option *known = find(str_from(namespace), str_from(name));
+	return known && known->value ? str_from(known->value) : STR_NONE;
+}
+
+int elasticbeanstalk_describe_configuration_settings(struct call *c,
+                                                     const struct elasticbeanstalk_describe_configuration_settings_message *in,
+                                                     struct elasticbeanstalk_configuration_settings_descriptions *out)
+{
+	struct environment_record r;
+	if (str_set(in->template_name))
+		return beanstalk_invalid(c, "No Configuration Template named '%.*s/%.*s' found.", STR_ARG(in->application_name),
+		                         STR_ARG(in->template_name));
+	if (environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
+		return CALL_FAIL;
+	const struct elasticbeanstalk_environment_description *e = r.environment;
+	struct elasticbeanstalk_configuration_settings_description *d = LIST_ADD(c->arena, &out->configuration_settings);
+	*d = (struct elasticbeanstalk_configuration_settings_description){.solution_stack_name = e->solution_stack_name,
+	                                                                  .platform_arn = e->platform_arn,
+	                                                                  .application_name = e->application_name,
+	                                                                  .description = e->description,
+	                                                                  .environment_name = e->environment_name,
+	                                                                  .deployment_status = S("deployed"),
+	                                                                  .date_created = e->date_created,
+	                                                                  .date_updated = e->date_updated};
+	out->configuration_settings.set = true;
+	for (int i = 0; i < OPTIONS; i++)
+		if (!options[i].of_many)
+			*LIST_ADD(c->arena, &d->option_settings) = (struct elasticbeanstalk_configuration_option_setting){
+			        .namespace = str_from(options[i].namespace),
+			        .option_name = str_from(options[i].name),
+			        .value = option_value(&r, options[i].namespace, options[i].name)};
+	for (uint32_t i = 0; i < r.options.n; i++)
+		if (str_is(r.options.v[i].namespace, PROPERTIES))
+			*LIST_ADD(c->arena, &d->option_settings) = r.options.v[i];
+	return CALL_OK;
+}
+
+/* --- what options there are */
+
+static bool asked(const struct elasticbeanstalk_options_specifier_list *l, const struct option *o)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if ((!str_set(l->v[i].namespace) || str_is(l->v[i].namespace, o->namespace)) &&
+		    (!str_set(l->v[i].option_name) || str_is(l->v[i].option_name, o->name)))
+			return true;
+	return !l->n;
+}
+
+static void describe(struct arena *a, const struct option *o, struct elasticbeanstalk_configuration_option_description *ret)
+{
+	*ret = (struct elasticbeanstalk_configuration_option_description){.namespace = str_from(o->namespace),
+	                                                                  .name = str_from(o->name),
+	                                                                  .default_value = o->value ? str_from(o->value) : STR_NONE,
+	                                                                  .change_severity = str_from(o->severity),
+	                                                                  .user_defined = OPT_BOOL(false),
+	                                                                  .value_type = S("Scalar")};
+	struct str rest = o->kind == CHOICE ? str_from(o->choices) : STR_NONE;
+	while (str_set(rest))
+		*LIST_ADD(a, &ret->value_options) = str_cut(&rest, ',');
+	ret->value_options.set = o->kind == CHOICE;
+	if (o->kind == NUMBER) {
+		ret->min_value = OPT_INT(o->least);
+		ret->max_value = OPT_INT(o->most);
+	}
+}
+
+int elasticbeanstalk_describe_configuration_options(struct call *c,
+                                                    const struct elasticbeanstalk_describe_configuration_options_message *in,
+                                                    struct elasticbeanstalk_configuration_options_description *out)
+{
+	struct environment_record r;
+	if (str_set(in->template_name))
+		return beanstalk_invalid(c, "No Configuration Template named '%.*s/%.*s' found.", STR_ARG(in->application_name),
+		                         STR_ARG(in->template_name));
+	if (str_set(in->environment_name)) {
+		if (environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
+			return CALL_FAIL;
+		out->solution_stack_name = r.environment->solution_stack_name;
+		out->platform_arn = r.environment->platform_arn;
+	} else {
+		const struct platform *p = platform_get(c, in->solution_stack_name, in->platform_arn);
+		if (!p)
+			return CALL_FAIL;
+		out->solution_stack_name = platform_stack(c->arena, p);
+		out->platform_arn = platform_arn(c->arena, c->region, p);
+	}
+	out->options.set = true;
+	for (int i = 0; i < OPTIONS; i++)
+		if (!options[i].of_many && asked(&in->options, &options[i]))
+			describe(c->arena, &options[i], LIST_ADD(c->arena, &out->options));
+	return CALL_OK;
+}
+
+/* Each is judged for itself, and what is wrong is said instead of refused. */
+int elasticbeanstalk_validate_configuration_settings(struct call *c,
+                                                     const struct elasticbeanstalk_validate_configuration_settings_message *in,
+                                                     struct elasticbeanstalk_configuration_settings_validation_messages *out)
+{
+	struct state_elasticbeanstalk_application_record a;
+	struct environment_record r;
+	if (application_get(c, in->application_name, &a) != CALL_OK)
+		return CALL_FAIL;
+	if (str_set(in->template_name))
+		return beanstalk_invalid(c, "No Configuration Template named '%.*s/%.*s' found.", STR_ARG(in->application_name),
+		                         STR_ARG(in->template_name));
+	if (str_set(in->environment_name) && environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
+		return CALL_FAIL;
+	out->messages.set = true;
+	for (uint32_t i = 0; i < in->option_settings.n; i++) {
+		const struct elasticbeanstalk_configuration_option_setting *o = &in->option_settings.v[i];
+		struct str head = S("Configuration validation exception: ");
+		if (check(c, o) == CALL_OK)
+			continue;
+		struct str why = c->error.message;
+		c->error = (struct call_error){0};
+		*LIST_ADD(c->arena, &out->messages) = (struct elasticbeanstalk_validation_message){
+		        .message = str_starts(why, head) ? str_from_at(why, head.n) : why,
+		        .severity = S("error"),
+		        .namespace = o->namespace,
+		        .option_name = o->option_name};
+	}
+	return CALL_OK;
+}

@@ -1,0 +1,76 @@
+"""Environments of Elastic Beanstalk when roles are killed while they are made, changed and ended: nothing is made twice, and nothing is left."""
+import time
+import unittest
+
+from beanstalk import APP, AWAY, PATIENCE_S, Tool, why_no_platform
+from cloud import Cloud
+from images import image
+
+NOTHING = {"groups": [], "addresses": [], "templates": [], "scaling": [], "instances": []}
+
+
+@unittest.skipIf(why_no_platform(), why_no_platform())
+class KilledEnvironments(unittest.TestCase):
+    def setUp(self):
+        self.cloud = Cloud()
+        self.addCleanup(self.cloud.stop)
+        self.cloud.start()
+        self.tool = Tool(self.cloud.client, self.cloud.endpoint)
+        if not image(self.tool.ec2):
+            self.skipTest("there is no machine image")
+        self.tool.version("v1", {"application.py": APP % "one"})
+        self.tool.version("v2", {"application.py": APP % "two"})
+
+    def wait(self, condition):
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            try:
+                found = condition()
+                if found:
+                    return found
+            except AWAY:
+                pass
+            time.sleep(0.05)
+        return self.fail(f"it does not come to be:\n{self.cloud.log_text()[-2000:]}")
+
+    def kill(self, role):
+        self.cloud.kill(role)
+        if role == "main":
+            self.cloud.process.wait()
+            self.wait(self.cloud.start)
+            self.tool.renew()
+
+    def heard(self, reply, count):
+        """So many events of it have come, or it is over."""
+        request = reply["ResponseMetadata"]["RequestId"]
+        self.wait(lambda: len(self.tool.events(request)) >= count)
+
+    def one_of_each(self):
+        return {kind: len(names) for kind, names in self.tool.left().items()} == dict.fromkeys(NOTHING, 1)
+
+    def test_killed_in_between(self):
+        tool = self.tool
+        made = tool.create("some-env", "v1")
+        for count, role in ((2, "api"), (4, "api"), (5, "priv"), (6, "main")):
+            self.heard(made, count)
+            self.kill(role)
+        self.assertIn("Successfully launched environment: some-env", tool.wait(made)[-1])
+        self.wait(self.one_of_each)
+        cname = tool.environment("some-env")["CNAME"]
+        self.wait(lambda: tool.get(cname) == "one - /")
+        changed = tool.eb.update_environment(EnvironmentName="some-env", VersionLabel="v2")
+        self.kill("api")
+        self.assertEqual(tool.wait(changed)[-1], "Environment update completed successfully.")
+        self.wait(lambda: tool.get(cname) == "two - /")
+        ended = tool.eb.terminate_environment(EnvironmentName="some-env")
+        for count, role in ((1, "api"), (2, "priv"), (3, "api")):
+            self.heard(ended, count)
+            self.kill(role)
+        said = tool.wait(ended)
+        self.assertEqual(said[-1], "terminateEnvironment completed successfully.")
+        self.assertEqual(len(said), len(set(said)), said)
+        self.wait(lambda: tool.left() == NOTHING)
+
+
+if __name__ == "__main__":
+    unittest.main()

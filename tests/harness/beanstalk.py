@@ -1,0 +1,140 @@
+"""Environments of Elastic Beanstalk as a deploying tool uses them: bundles, operations, and the events that say how those ended."""
+import io
+import json
+import time
+import urllib.error
+import urllib.request
+import uuid
+import zipfile
+
+import botocore.exceptions
+from images import no_containers
+
+AWAY = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError)
+FACTS = "/var/cache/quartet/images/debian-12-amd64/image.json"
+PROFILE = "aws-elasticbeanstalk-ec2-role"
+STACK = "Python 3.11"
+PATIENCE_S = 180  # on a machine that does much else
+# what a tool that deploys stops at
+WELL = ("Successfully launched environment: ", "Environment update completed successfully.", "Successfully deployed new configuration to environment.",
+        "terminateEnvironment completed successfully.", "restartAppServer completed successfully.", "Completed swapping CNAMEs for environments")
+BADLY = ("Failed to launch environment.", "Failed to deploy application.", "Failed to deploy configuration.",
+         "Create environment operation is complete, but with errors", "Update environment operation is complete, but with errors")
+APP = """import os
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [" ".join([%r, os.environ.get("COLOUR", "-"), environ["PATH_INFO"]]).encode()]
+"""
+
+
+def why_no_platform():
+    """Why no environment can run here; empty: one can."""
+    try:
+        with open(FACTS, encoding="utf-8") as f:
+            return no_containers() if "python3.11" in json.load(f).get("platforms", []) else "the machine's image has no platform of Beanstalk: tools/make-image"
+    except OSError:
+        return "there is no image: tools/make-image"
+
+
+def archive(files):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        for path, text in files.items():
+            z.writestr(path, text)
+    return out.getvalue()
+
+
+def make_profile(iam):
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    try:
+        iam.create_role(RoleName=PROFILE, AssumeRolePolicyDocument=json.dumps(trust))
+        iam.attach_role_policy(RoleName=PROFILE, PolicyArn="arn:aws:iam::aws:policy/AWSElasticBeanstalkWebTier")
+        iam.create_instance_profile(InstanceProfileName=PROFILE)
+        iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
+    except iam.exceptions.EntityAlreadyExistsException:
+        pass
+
+
+def option(namespace, name, value):
+    return {"Namespace": f"aws:{namespace}", "OptionName": name, "Value": value}
+
+
+def coloured(value):
+    return option("elasticbeanstalk:application:environment", "COLOUR", value)
+
+
+class Tool:
+    """One application in one cloud; `make` makes clients by a service's name."""
+
+    def __init__(self, make, endpoint, application=None):
+        self.make, self.endpoint = make, endpoint
+        self.application = application or f"app-{uuid.uuid4().hex[:10]}"
+        self.renew()
+        make_profile(self.make("iam"))
+        self.bucket = self.eb.create_storage_location()["S3Bucket"]
+
+    def renew(self):
+        self.eb, self.s3, self.ec2, self.scaling = (self.make(name) for name in ("elasticbeanstalk", "s3", "ec2", "autoscaling"))
+
+    def version(self, label, files):
+        key = f"{self.application}/{label}.zip"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=files if isinstance(files, bytes) else archive(files))
+        self.eb.create_application_version(ApplicationName=self.application, VersionLabel=label, AutoCreateApplication=True,
+                                           SourceBundle={"S3Bucket": self.bucket, "S3Key": key})
+
+    def create(self, name, label, *options, **more):
+        stack, = [s for s in self.eb.list_available_solution_stacks()["SolutionStacks"] if s.endswith(STACK)]
+        more.setdefault("Tags", []).append({"Key": "quartet:driver", "Value": "container"})
+        return self.eb.create_environment(
+            ApplicationName=self.application, EnvironmentName=name, VersionLabel=label, SolutionStackName=stack,
+            OptionSettings=[option("autoscaling:launchconfiguration", "IamInstanceProfile", PROFILE), *options], **more)
+
+    def drop(self, name):
+        """It is gone, however far it has come."""
+        until = time.monotonic() + PATIENCE_S
+        while self.environment(name) and time.monotonic() < until:
+            try:
+                self.wait(self.eb.terminate_environment(EnvironmentName=name))
+            except AWAY:
+                time.sleep(0.2)
+
+    def environment(self, name):
+        found = self.eb.describe_environments(EnvironmentNames=[name])["Environments"]
+        return found[0] if found else None
+
+    def events(self, request):
+        """Oldest first."""
+        return self.eb.describe_events(RequestId=request)["Events"][::-1]
+
+    def wait(self, reply):
+        """Until the events of that operation say that it is over; what they say."""
+        request, until, said = reply["ResponseMetadata"]["RequestId"], time.monotonic() + PATIENCE_S, []
+        while time.monotonic() < until:
+            try:
+                said = [e["Message"] for e in self.events(request)]
+            except AWAY:
+                pass
+            if any(m.startswith(WELL + BADLY) for m in said):
+                return said
+            time.sleep(0.1)
+        raise AssertionError(f"it does not end: {said}")
+
+    def get(self, cname, path="/"):
+        """What is served under a CNAME, by its name under localhost; None: nobody answers."""
+        host = cname.replace(".elasticbeanstalk.com", ".elasticbeanstalk.localhost")
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.endpoint + path, headers={"Host": host}), timeout=10) as reply:
+                return reply.read().decode()
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def left(self):
+        """What there is of EC2's and Auto Scaling's that carries this application's environments' names."""
+        mine = [{"Name": "tag-key", "Values": ["elasticbeanstalk:environment-name"]}]
+        states = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+        return {
+            "groups": [g["GroupName"] for g in self.ec2.describe_security_groups(Filters=mine)["SecurityGroups"]],
+            "addresses": [a["PublicIp"] for a in self.ec2.describe_addresses(Filters=mine)["Addresses"]],
+            "templates": [t["LaunchTemplateName"] for t in self.ec2.describe_launch_templates(Filters=mine)["LaunchTemplates"]],
+            "scaling": [g["AutoScalingGroupName"] for g in self.scaling.describe_auto_scaling_groups()["AutoScalingGroups"] if g["AutoScalingGroupName"].startswith("awseb-")],
+            "instances": [i["InstanceId"] for r in self.ec2.describe_instances(Filters=mine + states)["Reservations"] for i in r["Instances"]]}

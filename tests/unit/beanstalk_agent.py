@@ -1,0 +1,58 @@
+"""What the agent of an environment counts (guest/beanstalk_health.py): nginx's log in the healthd format. What it does to a system is tested in an instance."""
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../guest"))
+import beanstalk_health  # noqa: E402
+import beanstalk_logs  # noqa: E402
+
+
+def line(status, took):
+    return f'1437609879.311"/path/\\x22"{status}"{took}"0.1"-\n'
+
+
+class Counts(unittest.TestCase):
+    def test_summary(self):
+        found = beanstalk_health.summary([line(200, n / 1000) for n in range(1, 101)] + ["nonsense", '1"/"-"x"y"-'])
+        self.assertEqual((found["Requests"], found["Status2xx"], found["Status5xx"]), (100, 100, 0))
+        self.assertEqual([found[p] for p in ("P999", "P99", "P95", "P90", "P85", "P75", "P50", "P10")], [0.1, 0.099, 0.095, 0.09, 0.085, 0.075, 0.05, 0.01])
+        self.assertEqual(beanstalk_health.summary([]), {"Requests": 0, "Status2xx": 0, "Status3xx": 0, "Status4xx": 0, "Status5xx": 0})
+
+    def test_windows(self):
+        """Each line counts once, when it is whole; logs of hours that are over go."""
+        with tempfile.TemporaryDirectory() as place:
+            def write(hour, text):
+                with open(f"{place}/application.log.2026-01-01-{hour:02}", "a", encoding="utf-8") as f:
+                    f.write(text)
+            write(0, line(500, 1))
+            sampler = beanstalk_health.Sampler(place)
+            self.assertIsNone(sampler.sample())
+            seen = []
+            for hour, text in ((0, line(200, 1) + line(404, 2)[:-4]), (0, line(404, 2)[-4:]), (1, line(503, 1) * 3), (2, line(200, 1)), (2, "")):
+                write(hour, text)
+                sampler.due = 0
+                seen.append(sampler.sample())
+            self.assertEqual([s["Requests"] for s in seen], [1, 1, 3, 1, 0])
+            self.assertEqual([s["MinuteRequests"] for s in seen], [1, 2, 5, 6, 6])
+            self.assertEqual((seen[-1]["MinuteStatus4xx"], seen[-1]["MinuteStatus5xx"]), (1, 3))
+            self.assertEqual(sorted(os.listdir(place)), ["application.log.2026-01-01-01", "application.log.2026-01-01-02"])
+
+
+class Logs(unittest.TestCase):
+    def test_tail(self):
+        with tempfile.TemporaryDirectory() as place:
+            for name, lines in (("b.log", 150), ("a.log", 2), ("c.txt", 1)):
+                with open(f"{place}/{name}", "w", encoding="utf-8") as f:
+                    f.writelines(f"{n}\n" for n in range(lines))
+            os.symlink(f"{place}/c.txt", f"{place}/link.log")
+            paths = beanstalk_logs.files((f"{place}/*.log",))
+            self.assertEqual(paths, [f"{place}/a.log", f"{place}/b.log"])
+            rule = "-" * 40
+            self.assertEqual(beanstalk_logs.tail(paths).decode(), f"{rule}\n{place}/a.log\n{rule}\n0\n1\n\n\n{rule}\n{place}/b.log\n{rule}\n"
+                             + "\n".join(str(n) for n in range(50, 150)) + "\n\n\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -111,6 +111,7 @@ static void take_answer(struct environment_keeper *k, const struct call *sub)
 static void answered(void *ctx, struct call *sub)
 {
 	struct environment_keeper *k = ctx;
+	arena_reset(&k->answers); /* not before: the record that the question is about has words of the last answer */
 	k->asking = false;
 	if (str_set(sub->error.code)) {
 		k->answer.code = arena_dup(&k->answers, sub->error.code);
@@ -221,7 +222,6 @@ static void ask(struct environment_keeper *k, enum ask_kind kind)
 	struct arena *a = &k->scratch;
 	const struct environment_record *r = &k->record;
 	struct str group = environment_group_name(a, r);
-	arena_reset(&k->answers);
 	k->answer = (struct answer){.kind = kind};
 	k->asking = true;
 	switch (kind) {

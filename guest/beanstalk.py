@@ -29,6 +29,7 @@ ENGINE_LOG = "/var/log/eb-engine.log"
 LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*)$")
 PORT = 8000
 UNPACKED_MOST = 4 << 30
+START_S = 60
 UNIT = """[Unit]
 Description=Process {name} of the application
 StartLimitIntervalSec=0
@@ -233,6 +234,12 @@ def stopped():
     return [unit[len("eb-"):-len(".service")] for unit, state in zip(found, states) if state != "active"]
 
 
+def ended():
+    """Has a process of the application ended since it was started?"""
+    found = units()
+    return bool(found) and any(int(n) for n in run_quietly("systemctl", "show", "--property=NRestarts", "--value", *found).split() if n.isdigit())
+
+
 def connects():
     """Does whoever is behind nginx answer at all? What it says is its own matter."""
     connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=5)
@@ -243,6 +250,13 @@ def connects():
         return False
     finally:
         connection.close()
+
+
+def settle():
+    """A deployment is over when somebody answers, or it is clear that nobody will: how long a start takes is the machine's matter."""
+    until = time.monotonic() + START_S
+    while not connects() and not ended() and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 class Agent:
@@ -311,6 +325,8 @@ class Agent:
         except Failed as e:
             log(str(e))
             self.state = {**self.state, "done": order["Deployment"], "failure": str(e), "notes": []}
+        else:
+            settle()
         self.save()
 
     def serve(self):

@@ -3,10 +3,11 @@ import http.client
 import json
 import os
 import ssl
+import time
 import urllib.parse
 
 from aws import ENDPOINT
-from balancers import BalancerCase, wait
+from balancers import BalancerCase, forward, wait
 
 PORT = urllib.parse.urlsplit(ENDPOINT).port
 
@@ -33,7 +34,24 @@ class Door(BalancerCase):
             c.close()
         return said
 
+    def refused(self):
+        """A connection to the endpoint, and when another one's visit was refused: nobody listens where a router leads flows to no target."""
+        made = self.balancer("refuses", Type="network", Subnets=self.subnets[:1])
+        self.listener(made, forward(self.group_of("nobody", Protocol="TCP", TargetType="instance")), Protocol="TCP")
+        kept = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+        self.addCleanup(kept.close)
+        self.assertEqual(self.health(kept), 200)
+        wait(self, lambda: self.ask(door(made))[:2] == (503, "the load balancer does not answer\n"), 120, "a refusal")
+        return kept, time.monotonic()
+
+    def health(self, connection):
+        connection.request("GET", "/_quartet/health")
+        reply = connection.getresponse()
+        reply.read()
+        return reply.status
+
     def test_requests_go_to_the_node(self):
+        witness, refused_at = self.refused()
         made = self.served("Door")
         name, good = door(made), (404, "from the node", "awselb/2.0")
         self.assertEqual(self.ask(name), good)
@@ -63,6 +81,10 @@ class Door(BalancerCase):
         # the endpoint itself is not behind it
         self.assertEqual(self.ask(name, method="DELETE"), good)
         self.assertIn("status", json.loads(self.plain("/_quartet/health")))
+        # what was refused at once is not given up a second time, when it would have been too late
+        time.sleep(max(0, refused_at + 6 - time.monotonic()))
+        witness.auto_open = False
+        self.assertEqual(self.health(witness), 200)
 
         self.elb.delete_load_balancer(LoadBalancerArn=made["LoadBalancerArn"])
         wait(self, lambda: self.ask(name)[:2] == (503, "there is no load balancer of this name\n"), 60)

@@ -76,6 +76,14 @@ TARGETS = table("""
     Count: RequestCount RequestCountPerTarget HTTPCode_Target_2XX_Count HTTPCode_Target_4XX_Count HealthyHostCount UnHealthyHostCount
     Seconds: TargetResponseTime""")
 STATES = table("Count: HealthyHostCount UnHealthyHostCount HealthyStateDNS UnhealthyStateDNS HealthyStateRouting UnhealthyStateRouting")
+NETWORK = table("""
+    Count: ActiveFlowCount NewFlowCount NewFlowCount_TCP NewFlowCount_UDP ProcessedPackets PeakPacketsPerSecond RejectedFlowCount RejectedFlowCount_TCP
+    Count: TCP_Client_Reset_Count TCP_Target_Reset_Count TCP_ELB_Reset_Count PortAllocationErrorCount UnhealthyRoutingFlowCount ZonalHealthStatus
+    Count: SecurityGroupBlockedFlowCount_Inbound_ICMP SecurityGroupBlockedFlowCount_Inbound_TCP SecurityGroupBlockedFlowCount_Inbound_UDP
+    Count: SecurityGroupBlockedFlowCount_Outbound_TCP
+    Bytes: ProcessedBytes ProcessedBytes_TCP ProcessedBytes_UDP
+    Bytes/Second: PeakBytesPerSecond""")
+UNITS = table("Count: ConsumedLCUs ConsumedLCUs_TCP ConsumedLCUs_UDP")
 INVOCATIONS = table("""
     Count: Invocations Errors Throttles
     Milliseconds: Duration""")
@@ -224,6 +232,46 @@ class Metrics(Tasked):
         self.expect("AWS/ApplicationELB", STATES, LoadBalancer=words, TargetGroup=paths)
         self.expect("AWS/ApplicationELB", STATES, LoadBalancer=words, TargetGroup=paths, AvailabilityZone=zone)
 
+        self.target, self.guarded = where["Target"]["Id"], subnets[0]
+
+    def network_balancer(self):
+        """Its group lets in what is for two ports, and nothing out, so no target is ever healthy."""
+        elb, subnet = self.cloud.client("elbv2"), self.guarded
+        (group,) = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [subnet["VpcId"]]}])["SecurityGroups"]
+        self.ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpProtocol="udp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0")
+        guard = self.ec2.create_security_group(GroupName="guard", Description="d", VpcId=subnet["VpcId"])["GroupId"]
+        self.ec2.authorize_security_group_ingress(GroupId=guard, IpPermissions=[
+            {"IpProtocol": p, "FromPort": 9000, "ToPort": 9001, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]} for p in ("tcp", "udp")])
+        self.ec2.revoke_security_group_egress(GroupId=guard, IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+        balancer = elb.create_load_balancer(Name="net", Type="network", Subnets=[subnet["SubnetId"]], SecurityGroups=[guard])["LoadBalancers"][0]["LoadBalancerArn"]
+        for name, port, targets in (("ill", 9000, [{"Id": self.target, "Port": 80}]), ("none", 9001, [])):
+            group = elb.create_target_group(Name=name, Protocol="TCP_UDP", Port=80, VpcId=subnet["VpcId"], TargetType="ip", HealthCheckIntervalSeconds=5,
+                                            HealthCheckTimeoutSeconds=2)["TargetGroups"][0]["TargetGroupArn"]
+            if targets:
+                elb.register_targets(TargetGroupArn=group, Targets=targets)
+                ill = group
+            elb.create_listener(LoadBalancerArn=balancer, Protocol="TCP_UDP", Port=port, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}])
+        self.until_true(lambda: [d["TargetHealth"]["State"] for d in elb.describe_target_health(TargetGroupArn=ill)["TargetHealthDescriptions"]] == ["unhealthy"])
+        words = "/".join(balancer.split("/")[-3:])
+        (node,) = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + words]}])["NetworkInterfaces"]
+        self.network_node = node["Association"]["PublicIp"]
+        self.expect("AWS/NetworkELB", NETWORK + UNITS, LoadBalancer=words)
+        self.expect("AWS/NetworkELB", NETWORK, LoadBalancer=words, AvailabilityZone=subnet["AvailabilityZone"])
+        self.expect("AWS/NetworkELB", table("Count: HealthyHostCount UnHealthyHostCount"), LoadBalancer=words, TargetGroup=ill.split(":")[-1])
+
+    def ask_the_network_balancer(self):
+        for port in (9000, 9001, 9002):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packet:
+                packet.sendto(b"?", (self.network_node, port))
+            try:
+                with socket.create_connection((self.network_node, port), timeout=1) as s:
+                    s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    s.recv(1000)
+            except OSError:
+                pass
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:  # an echo request
+            s.sendto(b"\x08\0\xf7\xfe\0\x01\0\0", (self.network_node, 0))
+
     def ask_the_balancer(self):
         for path in ("/", "/nothing", "/no", "/sealed"):
             try:
@@ -283,11 +331,12 @@ class Metrics(Tasked):
     def test_all_that_is_there(self):
         self.start = self.now() - datetime.timedelta(minutes=1)
         self.start -= datetime.timedelta(minutes=self.start.minute % 5, seconds=self.start.second, microseconds=self.start.microsecond)
-        for make in (self.instance, self.gateway, self.group, self.service, self.function, self.bucket, self.names, self.resolver):
+        for make in (self.instance, self.gateway, self.group, self.service, self.network_balancer, self.function, self.bucket, self.names, self.resolver):
             make()
         self.expect("AWS/Usage", table("None: CallCount"), Service="S3", Resource="PutObject", Type="API", Class="None")
         for _ in range(30):
             self.ask_the_balancer()
+            self.ask_the_network_balancer()
             self.minute()
             if not (left := self.missing()):
                 break

@@ -94,13 +94,14 @@ static void ports_leave_nothing(void **state)
 	                     .group_count = 2,
 	                     .mac = {2, 0, 0, 0, 0, 1},
 	                     .bits_per_s = 8000000,
+	                     .refusals = true,
 	                     .addresses = {{0x0a000004, 0x7f400001}, {0x0a000005, 0}},
 	                     .groups = {"sg-1", "sg-2"}};
 	const uint32_t groups[] = {11, 12};
 	struct rules_port p = {.number = 5, .subnet = 2, .mark = 4, .groups = groups, .port = &m};
 	rules_port(&add, &p);
 	rules_remove_port(&take, &p);
-	rules_forget_port(&take, p.number);
+	rules_forget_port(&take, &p);
 	const char *a = text(&add), *t = text(&take);
 	assert_int_equal(count(a, "add element "), count(t, "delete element "));
 	assert_int_equal(count(a, "add chain "), count(t, "delete chain "));
@@ -113,12 +114,16 @@ static void ports_leave_nothing(void **state)
 	assert_non_null(strstr(a, "add element ip q bound { \"p5\" . 10.0.0.5 }\n"));
 	assert_null(strstr(a, "known { \"p5\" . 10.0.0.5 }"));
 	assert_non_null(strstr(a, "limit rate over 1000000 bytes/second"));
+	assert_non_null(strstr(a, "add rule ip q i5 meta l4proto 6 ct state new counter name d5it\n"));
+	assert_non_null(strstr(a, "add rule ip6 q o5 meta l4proto 58 ct state new counter name d5oc\n"));
 	buf_clear(&add);
+	m.refusals = false;
 	m.source_check = true;
 	m.bits_per_s = 0;
 	rules_port(&add, &p);
 	assert_null(strstr(text(&add), "loose"));
 	assert_null(strstr(text(&add), "limit"));
+	assert_int_equal(count(text(&add), "add counter "), 2);
 }
 
 static struct net_balance *balance_of(size_t targets)

@@ -100,6 +100,8 @@ void ec2_lent_balances_settled(const struct cloud *cloud, const char *interface)
 /* False: nothing is known yet; a moment later perhaps. */
 bool ec2_lent_balance_stats(const struct cloud *cloud, const char *interface, uint8_t protocol, uint16_t listens,
                             struct network_balance_stats *ret);
+struct network_port_stats;
+bool ec2_lent_port_stats(const struct cloud *cloud, const char *interface, struct network_port_stats *ret);
 
 /* --- identify.c: which instance it is that shows a signed identity document */
 struct ec2_identified {

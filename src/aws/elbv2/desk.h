@@ -56,9 +56,12 @@ struct elb_item_node {
 	struct elb_led led[ELB_LED_MAX];
 	unsigned led_count;
 	uint64_t active[ELB_FLOW_KINDS]; /* now, of network balancers */
-	int64_t counted_us;              /* when it said so; 0: not yet */
-	struct elb_door *door;           /* to functions; NULL: none was asked yet */
-	unsigned cut_off_at;             /* when `cut_off` was found, in the item's `heard` */
+	/* What its groups have refused, as the router said last, if `refuses`. */
+	uint64_t refused[2][NETWORK_REFUSALS];
+	bool refuses;
+	int64_t counted_us;    /* when it said so; 0: not yet */
+	struct elb_door *door; /* to functions; NULL: none was asked yet */
+	unsigned cut_off_at;   /* when `cut_off` was found, in the item's `heard` */
 	bool cut_off;
 	bool counts, fresh; /* fresh: it began in this life of ours, so all that it counts is new */
 };
@@ -148,6 +151,8 @@ const struct elb_item *elb_desk_named(const struct elb_desk *d, struct str name,
 /* Nodes that serve and reach targets; all of them where none does. In any order; how many. vpc: who asks, absent: this machine. */
 unsigned elb_item_addresses(const struct elb_item *i, struct str vpc, struct str zone, uint32_t out[static LB_NODES_MAX]);
 /* The same of IPv6, whose addresses are the same for everybody. */
+/* Does its name lead to it, by itself: it serves, and reaches as many targets of each group as names want? */
+bool elb_node_is_good(const struct elb_item *i, const struct elb_item_node *n);
 unsigned elb_item_addresses6(const struct elb_item *i, struct str zone, uint8_t out[static LB_NODES_MAX][16]);
 
 /* --- plan.c */

@@ -64,6 +64,7 @@ void elb_flows_lead(struct elb_item *i, struct elb_item_node *n, const struct lb
 		                                                           .listens = from->port,
 		                                                           .by_source = from->by_source,
 		                                                           .cut_gone = from->cut_gone,
+		                                                           .open = from->open,
 		                                                           .idle_s = from->idle_s,
 		                                                           .others = from->others,
 		                                                           .targets = targets,
@@ -76,7 +77,7 @@ void elb_flows_lead(struct elb_item *i, struct elb_item_node *n, const struct lb
 
 struct sums {
 	struct elb_carried of[ELB_FLOW_KINDS];
-	uint64_t packets, client_resets, target_resets, elb_resets;
+	uint64_t packets, client_resets, target_resets, elb_resets, open, refused, refused_tcp;
 };
 
 /* What has come since the last time; after a start of whoever counts, all that it has. */
@@ -122,16 +123,42 @@ static void add_router(const struct elb_item *i, struct elb_item_node *n, struct
 		ret->packets += grown(now.packets, was.packets);
 		ret->client_resets += grown(now.client_resets, was.client_resets);
 		ret->target_resets += grown(now.target_resets, was.target_resets);
-		ret->elb_resets += l->protocol == TCP ? grown(now.refused, was.refused) : 0;
+		uint64_t refused = grown(now.refused, was.refused);
+		ret->open += grown(now.open_flows, was.open_flows);
+		ret->refused += refused;
+		ret->refused_tcp += l->protocol == TCP ? refused : 0;
+		ret->elb_resets += l->protocol == TCP ? refused : 0;
 	}
 }
 
+/* Nothing is said of what did not happen, but for what AWS always says. */
 static void say(const struct elb_place *p, const char *name, const char *suffix, const char *unit, uint64_t value)
 {
 	struct arena CLEAN_ARENA a = {0};
 	const struct metric_set set = metric_sample((double)value);
 	if (value)
 		elb_metric_put(p, ARENA_CAT(&a, str_from(name), str_from(suffix)).p, unit, &set);
+}
+
+static void say_always(const struct elb_place *p, const char *name, const char *unit, uint64_t value)
+{
+	const struct metric_set set = metric_sample((double)value);
+	elb_metric_put(p, name, unit, &set);
+}
+
+/* What groups of the balancer have refused: flows to a node, and those that it would begin itself. */
+static void say_refusals(const struct elb_place *p, struct elb_item_node *n)
+{
+	static const char *const kinds[NETWORK_REFUSALS] = {"ICMP", "TCP", "UDP"};
+	struct network_port_stats now;
+	if (!ec2_lent_port_stats(p->item->desk->cloud, n->interface, &now))
+		return;
+	for (int out = 0; out < 2 && (n->refuses || n->fresh); out++)
+		for (int k = 0; k < NETWORK_REFUSALS; k++)
+			say(p, out ? "SecurityGroupBlockedFlowCount_Outbound_" : "SecurityGroupBlockedFlowCount_Inbound_", kinds[k],
+			    "Count", grown(now.refused[out][k], n->refused[out][k]));
+	memcpy(n->refused, now.refused, sizeof(n->refused));
+	n->refuses = true;
 }
 
 void elb_flows_count(struct elb_item *i, struct elb_item_node *n, const struct lb_counters *now)
@@ -155,19 +182,24 @@ void elb_flows_count(struct elb_item *i, struct elb_item_node *n, const struct l
 		i->used[k].bytes += of->bytes;
 		n->active[k] = of->active;
 	}
-	say(&p, "ActiveFlowCount", "", "Count", all.active);
-	say(&p, "NewFlowCount", "", "Count", all.flows);
-	say(&p, "ProcessedBytes", "", "Bytes", all.bytes);
+	say_always(&p, "ActiveFlowCount", "Count", all.active);
+	say_always(&p, "NewFlowCount", "Count", all.flows);
+	say_always(&p, "ProcessedBytes", "Bytes", all.bytes);
 	say(&p, "ClientTLSNegotiationErrorCount", "", "Count", known ? failures : 0);
-	say(&p, "ProcessedPackets", "", "Count", s.packets);
-	say(&p, "TCP_Client_Reset_Count", "", "Count", s.client_resets);
-	say(&p, "TCP_Target_Reset_Count", "", "Count", s.target_resets);
-	say(&p, "TCP_ELB_Reset_Count", "", "Count", s.elb_resets);
+	say_always(&p, "ProcessedPackets", "Count", s.packets);
+	say_always(&p, "TCP_Client_Reset_Count", "Count", s.client_resets);
+	say_always(&p, "TCP_Target_Reset_Count", "Count", s.target_resets);
+	say_always(&p, "TCP_ELB_Reset_Count", "Count", s.elb_resets);
+	say_always(&p, "PortAllocationErrorCount", "Count", known ? grown(now->portless, n->counted.portless) : 0);
+	say_always(&p, "RejectedFlowCount", "Count", s.refused);
+	say(&p, "RejectedFlowCount_TCP", "", "Count", s.refused_tcp);
+	say(&p, "UnhealthyRoutingFlowCount", "", "Count", s.open);
+	say_refusals(&p, n);
 	/* The greatest of a minute's is its peak. */
 	int64_t now_us = clock_mono_us();
 	if (n->counted_us && now_us - n->counted_us >= SECOND_US) {
 		uint64_t took_us = (uint64_t)(now_us - n->counted_us);
-		say(&p, "PeakPacketsPerSecond", "", "Count", s.packets * SECOND_US / took_us);
+		say_always(&p, "PeakPacketsPerSecond", "Count", s.packets * SECOND_US / took_us);
 		say(&p, "PeakBytesPerSecond", "", "Bytes/Second", all.bytes * SECOND_US / took_us);
 	}
 	n->counted_us = now_us;

@@ -167,6 +167,11 @@ void elb_metrics_group(struct elb_item *i, struct elb_item_node *n, const char *
 	}
 	for (size_t k = 0; known && i->network && i->desk->cloud->metrics && k < 2; k++)
 		count(&places[k], "TargetTLSNegotiationErrorCount", "Count", now->tls_failures, was->tls_failures);
+	if (known && i->network && i->desk->cloud->metrics) { /* the router's beside these: elb_flows_count() */
+		count(&places[0], "UnhealthyRoutingFlowCount", "Count", now->open_requests, was->open_requests);
+		count(&places[0], "RejectedFlowCount", "Count", now->targetless, was->targetless);
+		count(&places[0], "RejectedFlowCount_TCP", "Count", now->targetless, was->targetless);
+	}
 	/* shared among all that take requests */
 	for (size_t k = 0; known && !i->network && i->desk->cloud->metrics && k < i->group_count; k++) {
 		const struct elb_seen_group *g = &i->groups[k];
@@ -244,6 +249,16 @@ static void count_zones(const struct elb_item *i, const struct elb_seen_group *g
 	}
 }
 
+/* Of a network balancer: 1 for each zone whose node its name leads to, 0 for each other one. */
+static void count_zone_health(const struct elb_item *i)
+{
+	for (unsigned n = 0; n < i->node_count; n++) {
+		const struct elb_place p = {.item = i, .zone = i->nodes[n].zone};
+		const struct metric_set set = metric_sample(elb_node_is_good(i, &i->nodes[n]));
+		elb_metric_put(&p, "ZonalHealthStatus", "Count", &set);
+	}
+}
+
 static void minute(void *ctx)
 {
 	struct elb_desk *d = ctx;
@@ -255,6 +270,8 @@ static void minute(void *ctx)
 		struct elb_item *i = value;
 		any = true;
 		count_units(i);
+		if (i->network)
+			count_zone_health(i);
 		for (size_t k = 0; k < i->group_count; k++) {
 			count_hosts(i, &i->groups[k], NULL);
 			if (!i->network)

@@ -43,7 +43,7 @@ static struct str text_of(const uint8_t *wire, char out[static DNS_NAME_MAX])
 	return str_of(out, n);
 }
 
-static bool is_good(const struct elb_item *i, const struct elb_item_node *n)
+bool elb_node_is_good(const struct elb_item *i, const struct elb_item_node *n)
 {
 	bool good = n->serves && !elb_node_is_cut_off(i, n);
 	for (size_t g = 0; g < i->group_count && good; g++)
@@ -56,11 +56,11 @@ unsigned elb_item_addresses(const struct elb_item *i, struct str vpc, struct str
 	bool inside = i->internal || str_eq(vpc, i->vpc), any = false;
 	unsigned n = 0;
 	for (unsigned k = 0; k < i->node_count; k++)
-		any |= is_good(i, &i->nodes[k]) && (!str_set(zone) || str_is(zone, i->nodes[k].zone));
+		any |= elb_node_is_good(i, &i->nodes[k]) && (!str_set(zone) || str_is(zone, i->nodes[k].zone));
 	for (unsigned k = 0; k < i->node_count; k++) {
 		const struct elb_item_node *node = &i->nodes[k];
 		uint32_t address = inside ? node->private : node->public;
-		if (!address || (any && !is_good(i, node)) || (str_set(zone) && !str_is(zone, node->zone)))
+		if (!address || (any && !elb_node_is_good(i, node)) || (str_set(zone) && !str_is(zone, node->zone)))
 			continue;
 		unsigned at = (unsigned)rand_below(n + 1);
 		out[n++] = out[at];
@@ -74,10 +74,10 @@ unsigned elb_item_addresses6(const struct elb_item *i, struct str zone, uint8_t 
 	bool any = false;
 	unsigned n = 0;
 	for (unsigned k = 0; k < i->node_count; k++)
-		any |= is_good(i, &i->nodes[k]) && (!str_set(zone) || str_is(zone, i->nodes[k].zone));
+		any |= elb_node_is_good(i, &i->nodes[k]) && (!str_set(zone) || str_is(zone, i->nodes[k].zone));
 	for (unsigned k = 0; k < i->node_count; k++) {
 		const struct elb_item_node *node = &i->nodes[k];
-		if (!node->has_address6 || (any && !is_good(i, node)) || (str_set(zone) && !str_is(zone, node->zone)))
+		if (!node->has_address6 || (any && !elb_node_is_good(i, node)) || (str_set(zone) && !str_is(zone, node->zone)))
 			continue;
 		unsigned at = (unsigned)rand_below(n + 1);
 		memmove(out[n++], out[at], 16);

@@ -551,9 +551,11 @@ local function count()
     local s = sum(g.servers, {'stot', 'econ', 'hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx'}, {})
     for _, class in ipairs(classes) do served[class] = (served[class] or 0) + s[class] end
     local time = tonumber(core.backends[name]:get_stats().rtime) or 0
-    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx,
+    -- the backend counts every failed connection, a server those to itself
+    local targetless = math.max(0, (tonumber(core.backends[name]:get_stats().econ) or 0) - s.econ)
+    lines[#lines + 1] = string.format('group %s %d %d %d %d %d %d %d %d %d %d %d\n', name, s.stot, s.hrsp_2xx, s.hrsp_3xx,
                                       s.hrsp_4xx, s.hrsp_5xx, s.econ, time, failed[name] or 0, open_requests(g),
-                                      unsticky(core.backends[name]))
+                                      unsticky(core.backends[name]), targetless)
   end
   local front, sealed = {}, {}
   for name, f in pairs(core.frontends) do

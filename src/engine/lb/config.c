@@ -446,7 +446,7 @@ static void put_network(struct buf *out, const struct lb_balancer *b)
 {
 	buf_printf(out,
 	           "defaults net\n  mode tcp\n  timeout connect %ds\n  timeout client 350s\n  timeout server 350s\n  retries 1\n"
-	           "  option redispatch 1\n",
+	           "  option redispatch 1\n  log stdout len 256 format raw local0 err\n",
 	           CONNECT_S);
 	for (size_t i = 0; i < b->listener_count; i++) {
 		const struct lb_listener *l = &b->listeners[i];

@@ -110,7 +110,8 @@ static bool is_unhealthy(const struct lb_node_state *n, const struct lb_flow_tar
 }
 
 /* By the agent's rule: with too few healthy targets all get flows. */
-static size_t fill_share(const struct lb_node_state *n, const struct lb_flow_share *share, struct lb_flow_target *ret)
+static size_t fill_share(const struct lb_node_state *n, const struct lb_flow_share *share, struct lb_flow_target *ret,
+                         bool *ret_open)
 {
 	const struct lb_group *g = share->settings;
 	size_t all = 0, healthy = 0, serving = 0, count = 0;
@@ -135,6 +136,7 @@ static size_t fill_share(const struct lb_node_state *n, const struct lb_flow_sha
 			to->state = LB_FLOW_CUT;
 		serving += to->state == LB_FLOW_SERVES;
 	}
+	*ret_open = open;
 	for (size_t i = 0; i < count && serving; i++)
 		ret[i].weight = (uint32_t)((uint64_t)WEIGHTS * share->weight / (1000 * serving)) + 1;
 	return count;
@@ -162,8 +164,12 @@ static void say(void *ctx)
 		                            .cut_gone = p->cut_gone,
 		                            .by_source = p->by_source,
 		                            .targets = targets};
-		for (size_t k = 0; k < p->share_count; k++)
-			flows[i].target_count += fill_share(n, &p->shares[k], targets + flows[i].target_count);
+		flows[i].open = true; /* if all shares are */
+		for (size_t k = 0; k < p->share_count; k++) {
+			bool open;
+			flows[i].target_count += fill_share(n, &p->shares[k], targets + flows[i].target_count, &open);
+			flows[i].open = flows[i].open && open;
+		}
 	}
 	n->lb->events->flows(n->lb->ctx, n->balancer, n->id, flows, w->flow_count);
 }

@@ -237,7 +237,7 @@ struct lb_flow {
 	uint8_t protocol; /* 6, 17 */
 	uint16_t port;
 	uint32_t idle_s, others;
-	bool cut_gone, by_source;
+	bool cut_gone, by_source, open;
 	const struct lb_flow_target *targets;
 	size_t target_count;
 };
@@ -253,11 +253,13 @@ struct lb_counters {
 	uint64_t dropped_headers, forwarded_headers;     /* requests with names of headers that are not valid */
 	uint64_t unclear_requests;                       /* about their bodies */
 	uint64_t tls_failures;                           /* handshakes with clients */
+	uint64_t portless;                               /* attempts to reach targets that got no port; since `api` began */
 	uint64_t tls_connections, tls_bytes, tls_active; /* of network balancers: how much of it listeners of TLS have */
 };
 struct lb_group_counters {
 	uint64_t requests, target_2xx, target_3xx, target_4xx, target_5xx, connection_errors, tls_failures;
-	uint64_t open_requests;     /* that went to all targets because too few are healthy */
+	uint64_t open_requests;     /* that went to all targets because too few are healthy; of network balancers: connections */
+	uint64_t targetless;        /* connections that no target was there for */
 	uint64_t unsticky_requests; /* that a target was chosen for anew, though the group is sticky */
 	uint64_t responses;
 	uint64_t response_time_us; /* the mean of the newest responses (HAProxy's, of 1,024) */

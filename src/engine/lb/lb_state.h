@@ -66,6 +66,7 @@ struct lb_node_state {
 	struct map seen;            /* by token: struct lb_seen */
 	uint64_t answered[600];     /* by the balancer itself, by status */
 	uint64_t tally[LB_TALLIES]; /* as it last said */
+	uint64_t portless;          /* connections of network balancers that this machine had no port for */
 	uint64_t requests;          /* that were counted when it last spoke */
 	bool heard;                 /* its agent has said how targets are */
 	bool spoke;                 /* it has said which address of IPv6 it has, if any */

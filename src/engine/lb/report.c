@@ -98,12 +98,12 @@ static void take_check(struct lb_node_state *n, const struct words *w)
 	n->lb->events->check(n->lb->ctx, n->balancer, n->id, named->group, named->target, &c);
 }
 
-/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS FAILED-HANDSHAKES OPEN UNSTICKY"; agents of before say
- * less. */
+/* "group BACKEND SESSIONS 2XX 3XX 4XX 5XX CONNECTION-ERRORS MILLISECONDS FAILED-HANDSHAKES OPEN UNSTICKY TARGETLESS"; agents of
+ * before say less. */
 static void take_group(struct lb_node_state *n, const struct words *w)
 {
 	uint64_t i = 0;
-	if ((w->n != 9 && w->n != 11 && w->n != 12) || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) ||
+	if ((w->n != 9 && w->n < 11) || w->n > 13 || w->v[1].n < 2 || !str_to_u64(str_from_at(w->v[1], 1), &i) ||
 	    i >= n->of->wanted->group_count)
 		return;
 	struct lb_group_counters c = {.requests = number(w, 2),
@@ -114,7 +114,8 @@ static void take_group(struct lb_node_state *n, const struct words *w)
 	                              .connection_errors = number(w, 7),
 	                              .tls_failures = number(w, 9),
 	                              .open_requests = number(w, 10),
-	                              .unsticky_requests = number(w, 11)};
+	                              .unsticky_requests = number(w, 11),
+	                              .targetless = number(w, 12)};
 	c.connection_errors -= c.tls_failures < c.connection_errors ? c.tls_failures : c.connection_errors;
 	c.responses = c.target_2xx + c.target_3xx + c.target_4xx + c.target_5xx;
 	c.response_time_us = number(w, 8) * 1000;
@@ -161,6 +162,7 @@ static void take_node(struct lb_node_state *n, const struct words *w)
 	c.forwarded_headers = n->tally[6];
 	c.unclear_requests = n->tally[7];
 	c.ipv6_bytes = n->tally[8];
+	c.portless = n->portless;
 	c.tls_connections = number(w, 11);
 	c.tls_bytes = number(w, 12);
 	c.tls_active = number(w, 13);
@@ -213,6 +215,8 @@ void lb_report_line(struct lb_node_state *n, struct str line)
 	struct str rest = line, word = str_cut(&rest, ' ');
 	if (str_is(word, "own") && str_to_u64(str_trim(rest), &status) && status < sizeof(n->answered) / sizeof(n->answered[0]))
 		n->answered[status]++;
+	else if (str_is(word, "Connect()")) /* HAProxy's own words; once for each attempt */
+		n->portless += str_find(rest, S("no free ports")) >= 0;
 	else if (str_is(word, "access") || str_is(word, "broken"))
 		take_access(n, line);
 }

@@ -180,6 +180,7 @@ struct network_port {
 	uint64_t bits_per_s; /* 0: unlimited; holds in each direction; what is beyond is dropped, after a second's worth at once */
 	struct network_fault fault;
 	bool flows;    /* count packets by flow, for events->flows(); without it no packet is looked at for that */
+	bool refusals; /* count the first packets of flows that groups refuse, for its stats; the same for all of its life */
 	unsigned zone; /* up to NETWORK_ZONES_MAX: what passes between ports of different ones is counted; 0: never for this one */
 };
 
@@ -212,6 +213,7 @@ struct network_balance {
 	uint16_t listens;
 	bool by_source;  /* all flows of a client's address go to one target, as long as targets stay the same */
 	bool cut_gone;   /* flows of targets that the last put had and this one has not are ended */
+	bool open;       /* too few targets are healthy, so all serve: its new flows are counted as such */
 	uint32_t idle_s; /* then a flow is forgotten */
 	uint32_t others; /* of 10,000 new flows of TCP so many are left to the port itself */
 	const struct network_balance_target *targets;
@@ -220,6 +222,7 @@ struct network_balance {
 /* Since it was put first in this life of `net`: active now, all others counted up. Bytes and packets of both directions. */
 struct network_balance_stats {
 	uint64_t active, flows, packets, bytes;
+	uint64_t open_flows;                   /* of all flows, those that came while it was open */
 	uint64_t refused;                      /* flows that no target was there for */
 	uint64_t client_resets, target_resets; /* packets */
 };
@@ -329,8 +332,10 @@ uint32_t network_outside_address(const struct networks *n, const char *vpc_id);
 /* (A NAT gateway has sent what left through it, and received what came back.) What a port has received and sent, from the kernel,
  * and how many packets to and from it were dropped by the rules (not by ACLs). False: not known yet. Asynchronous: refreshed about
  * once a second while asked. */
+enum network_refusal { NETWORK_REFUSED_ICMP, NETWORK_REFUSED_TCP, NETWORK_REFUSED_UDP, NETWORK_REFUSALS };
 struct network_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
+	uint64_t refused[2][NETWORK_REFUSALS]; /* flows to it, and from it, where `refusals` are counted */
 	/* Of a NAT gateway: connections of TCP now, and counted up SYN, their answers, packets that got no port, and connections
 	 * that were forgotten after 350 silent seconds. They are looked for when stats are asked. */
 	struct {

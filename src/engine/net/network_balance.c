@@ -26,6 +26,7 @@ int network_put_balance(struct networks *n, const struct network_balance *b)
 		m->protocol = b->protocol;
 		m->by_source = b->by_source;
 		m->cut_gone = b->cut_gone;
+		m->open = b->open;
 		for (size_t i = 0; i < b->target_count; i++)
 			m->targets[i] = (struct net_balance_target){.address = b->targets[i].address,
 			                                            .weight = b->targets[i].weight,

@@ -22,7 +22,7 @@
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 10, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 11, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,
@@ -112,7 +112,7 @@ struct net_port {
 	uint64_t bits_per_s;
 	int64_t fault_until_us; /* 0: no fault; of the monotonic clock */
 	uint16_t delay_ms;
-	uint8_t down, loss_percent, zone, spare[3];
+	uint8_t down, loss_percent, zone, refusals, spare[2];
 	char host_name[NETWORK_NAME_MAX], domain[NETWORK_NAME_MAX];
 	struct network_dhcp dhcp;
 	struct net_address addresses[NETWORK_ADDRESSES_MAX];
@@ -136,7 +136,7 @@ struct net_balance {
 	char vpc[NETWORK_ID_MAX], port[NETWORK_ID_MAX];
 	uint32_t idle_s, others;
 	uint16_t listens;
-	uint8_t protocol, by_source, cut_gone, spare[3];
+	uint8_t protocol, by_source, cut_gone, open, spare[2];
 	struct net_balance_target targets[NETWORK_BALANCE_TARGETS_MAX];
 };
 

@@ -156,6 +156,7 @@ int network_put_port(struct networks *n, const struct network_port *p)
 	                     .address6_count = (uint32_t)p->address6_count,
 	                     .source_check = p->source_check,
 	                     .flows = p->flows,
+	                     .refusals = p->refusals,
 	                     .bits_per_s = p->bits_per_s,
 	                     .dhcp = p->dhcp,
 	                     .fault_until_us = p->fault.until_us,

@@ -183,6 +183,7 @@ int balance_stats(const struct thing *t, struct network_balance_stats *ret)
 	}
 	ret->active = now.flows;
 	ret->flows = counter(t, 'n', false);
+	ret->open_flows = counter(t, 'o', false);
 	ret->packets = counter(t, 'c', false);
 	ret->bytes = counter(t, 'c', true);
 	ret->refused = counter(t, 'e', false);

@@ -357,9 +357,21 @@ void port_drop(struct thing *t)
 	balances_follow(t->router, t->id);
 	struct rules_port p = port_rules(t);
 	rules_remove_port(&t->router->batch, &p);
-	rules_forget_port(&t->router->batch, t->number);
+	rules_forget_port(&t->router->batch, &p);
 	fault_forget(t);
 	remove_link(t);
+}
+
+static uint64_t counted(const struct thing *t, const char *name)
+{
+	return nft_counter(t->router->nft, "ip q", name) + nft_counter(t->router->nft, "ip6 q", name);
+}
+
+static uint64_t refusals(const struct thing *t, bool out, char kind)
+{
+	char name[24];
+	snprintf(name, sizeof(name), "d%u%c%c", t->number, out ? 'o' : 'i', kind);
+	return counted(t, name);
 }
 
 int port_stats(struct thing *t, struct network_port_stats *ret_stats)
@@ -374,13 +386,16 @@ int port_stats(struct thing *t, struct network_port_stats *ret_stats)
 	if (error)
 		return error;
 	snprintf(name, sizeof(name), "d%u", t->number);
+	*ret_stats = (struct network_port_stats){0};
+	for (size_t k = 0; k < NETWORK_REFUSALS && t->message->port.refusals; k++)
+		for (int out = 0; out < 2; out++)
+			ret_stats->refused[out][k] = refusals(t, out, RULES_REFUSALS[k]);
 	/* what the router sends is what the instance gets */
-	*ret_stats = (struct network_port_stats){.rx_packets = c.tx_packets,
-	                                         .rx_bytes = c.tx_bytes,
-	                                         .tx_packets = c.rx_packets,
-	                                         .tx_bytes = c.rx_bytes,
-	                                         .drops = nft_counter(t->router->nft, "ip q", name) +
-	                                                  nft_counter(t->router->nft, "ip6 q", name)};
+	ret_stats->rx_packets = c.tx_packets;
+	ret_stats->rx_bytes = c.tx_bytes;
+	ret_stats->tx_packets = c.rx_packets;
+	ret_stats->tx_bytes = c.rx_bytes;
+	ret_stats->drops = counted(t, name);
 	return 0;
 }
 

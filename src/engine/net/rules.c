@@ -447,8 +447,8 @@ void rules_remove_port(struct buf *b, const struct rules_port *p)
 	rules_remove_port_chains(&rules_ip4, b, p);
 }
 
-void rules_forget_port(struct buf *b, uint32_t number)
+void rules_forget_port(struct buf *b, const struct rules_port *p)
 {
-	rules6_forget_port(b, number);
-	buf_printf(b, "delete counter ip q d%u\n", number);
+	rules6_forget_port(b, p);
+	rules_forget_port_counters(&rules_ip4, b, p);
 }

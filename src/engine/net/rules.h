@@ -16,6 +16,9 @@
 /* Number of a group that a rule names. */
 typedef uint32_t rules_number_fn(void *ctx, const char *group);
 
+/* Letters of counters of refusals, as enum network_refusal has them. */
+#define RULES_REFUSALS "ctu"
+
 struct rules_port {
 	uint32_t number, subnet;
 	uint32_t mark;          /* of the subnet's table for addresses without a public one; mark + 1: with */
@@ -72,6 +75,7 @@ void rules_remove_peering(struct buf *b, uint32_t number);
 void rules_members(struct buf *b, uint32_t number, const uint32_t *addresses, size_t n);
 
 void rules_port(struct buf *b, const struct rules_port *p);
-/* Exactly what rules_port() has added for it; its counter d5 stays until rules_forget_port(). */
+/* Exactly what rules_port() has added for it; its counters, d5 and those of refusals (d5it: flows of TCP to it), stay until
+ * rules_forget_port(). */
 void rules_remove_port(struct buf *b, const struct rules_port *p);
-void rules_forget_port(struct buf *b, uint32_t number);
+void rules_forget_port(struct buf *b, const struct rules_port *p);

@@ -262,7 +262,7 @@ void rules6_remove_port(struct buf *b, const struct rules_port *p)
 	rules_remove_port_chains(&rules_ip6, b, p);
 }
 
-void rules6_forget_port(struct buf *b, uint32_t number)
+void rules6_forget_port(struct buf *b, const struct rules_port *p)
 {
-	buf_printf(b, "delete counter ip6 q d%u\n", number);
+	rules_forget_port_counters(&rules_ip6, b, p);
 }

@@ -27,4 +27,4 @@ void rules6_members(struct buf *b, uint32_t number, const uint8_t (*addresses)[1
 
 void rules6_port(struct buf *b, const struct rules_port *p);
 void rules6_remove_port(struct buf *b, const struct rules_port *p);
-void rules6_forget_port(struct buf *b, uint32_t number);
+void rules6_forget_port(struct buf *b, const struct rules_port *p);

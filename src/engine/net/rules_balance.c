@@ -143,10 +143,11 @@ void rules_balance_targets(struct buf *b, const struct rules_balance *p, const s
 		buf_printf(b, "add rule ip q b%u %s counter name b%ue\n", p->number, first, p->number);
 		return;
 	}
-	buf_printf(b,
-	           "add rule ip q b%u %s ct timeout set \"bt%us%u\" ct mark set 0x%x meta mark set %u counter name b%un "
-	           "dnat ip addr . port to jhash %s mod %zu seed 0x51ba1a4c map { ",
-	           p->number, first, m->protocol, m->idle_s, RULES_BALANCED | p->number, p->mark, p->number, part_of(m), count);
+	buf_printf(b, "add rule ip q b%u %s ct timeout set \"bt%us%u\" ct mark set 0x%x meta mark set %u counter name b%un ",
+	           p->number, first, m->protocol, m->idle_s, RULES_BALANCED | p->number, p->mark, p->number);
+	if (m->open)
+		buf_printf(b, "counter name b%uo ", p->number);
+	buf_printf(b, "dnat ip addr . port to jhash %s mod %zu seed 0x51ba1a4c map { ", part_of(m), count);
 	for (size_t i = 0; i < count; i++) {
 		const struct net_balance_target *t = &m->targets[parts[i]];
 		buf_printf(b, "%s%zu : " IP4 " . %u", i ? ", " : "", i, IP4_ARG(t->address), t->port);
@@ -203,7 +204,7 @@ static void elements(struct buf *b, const struct rules_balance *p, bool add)
 
 void rules_balance(struct buf *b, const struct rules_balance *p, const struct net_balance *m)
 {
-	for (const char *letter = "ncert"; *letter; letter++)
+	for (const char *letter = "nocert"; *letter; letter++)
 		buf_printf(b, "add counter ip q b%u%c\n", p->number, *letter);
 	buf_printf(b, "add chain ip q b%u\n", p->number);
 	rules_balance_targets(b, p, m);
@@ -214,6 +215,6 @@ void rules_remove_balance(struct buf *b, const struct rules_balance *p)
 {
 	elements(b, p, false);
 	buf_printf(b, "flush chain ip q b%u\ndelete chain ip q b%u\n", p->number, p->number);
-	for (const char *letter = "ncert"; *letter; letter++)
+	for (const char *letter = "nocert"; *letter; letter++)
 		buf_printf(b, "delete counter ip q b%u%c\n", p->number, *letter);
 }

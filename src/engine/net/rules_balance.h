@@ -1,8 +1,8 @@
 /* The packet rules of balances (NETWORK_BALANCE in network.h), as rules.h has the others: b7 is a balance's chain, which gives a
- * new flow to a target; its mark is in every packet's flow from then on. Counters b7n (new flows), b7c (all that is carried), b7e
- * (refused), b7r and b7t (resets of clients and of targets). Behind the balance come chains that are there while a router has any:
- * they ask the groups of client and balancer before the flow's address is changed, lead answers as the balancer's subnet does, and
- * count. */
+ * new flow to a target; its mark is in every packet's flow from then on. Counters b7n (new flows), b7o (of these, while it was
+ * open), b7c (all that is carried), b7e (refused), b7r and b7t (resets of clients and of targets). Behind the balance come chains
+ * that are there while a router has any: they ask the groups of client and balancer before the flow's address is changed, lead
+ * answers as the balancer's subnet does, and count. */
 #pragma once
 #include "base/buf.h"
 #include "engine/net/network_proto.h"

@@ -172,6 +172,26 @@ static void add_loss(const struct rules_family *f, struct buf *b, const struct r
 	}
 }
 
+/* First packets of flows that no group has let pass, by protocol. */
+static void add_refusals(const struct rules_family *f, struct buf *b, const struct rules_port *p)
+{
+	const int protocols[] = {f->icmp_number, 6, 17};
+	for (const char *direction = "oi"; *direction && p->port->refusals; direction++)
+		for (size_t k = 0; k < NETWORK_REFUSALS; k++)
+			buf_printf(b,
+			           "add counter %s d%u%c%c\nadd rule %s %c%u meta l4proto %d ct state new counter name d%u%c%c\n",
+			           f->table, p->number, *direction, RULES_REFUSALS[k], f->table, *direction, p->number,
+			           protocols[k], p->number, *direction, RULES_REFUSALS[k]);
+}
+
+void rules_forget_port_counters(const struct rules_family *f, struct buf *b, const struct rules_port *p)
+{
+	buf_printf(b, "delete counter %s d%u\n", f->table, p->number);
+	for (const char *direction = "oi"; *direction && p->port->refusals; direction++)
+		for (const char *kind = RULES_REFUSALS; *kind; kind++)
+			buf_printf(b, "delete counter %s d%u%c%c\n", f->table, p->number, *direction, *kind);
+}
+
 void rules_port_chains(const struct rules_family *f, struct buf *b, const struct rules_port *p)
 {
 	const char *t = f->table;
@@ -182,6 +202,7 @@ void rules_port_chains(const struct rules_family *f, struct buf *b, const struct
 		buf_printf(b, "add rule %s o%u jump g%uo\nadd rule %s i%u jump g%ui\n", t, n, p->groups[i], t, n, p->groups[i]);
 	if (!p->port->group_count && p->port->kind != NETWORK_GATEWAY)
 		buf_printf(b, "add rule %s o%u accept\nadd rule %s i%u accept\n", t, n, t, n);
+	add_refusals(f, b, p);
 	buf_printf(b, "add rule %s o%u counter name d%u goto reject_out\nadd rule %s i%u counter name d%u goto reject_in\n", t, n,
 	           n, t, n, n);
 	if (!is_limited(p))

@@ -33,6 +33,7 @@ void rules_subnet_chains(const struct rules_family *f, struct buf *b, uint32_t n
 /* A port's counter and chains, and what its link means in sets and maps but for its addresses. */
 void rules_port_chains(const struct rules_family *f, struct buf *b, const struct rules_port *p);
 void rules_remove_port_chains(const struct rules_family *f, struct buf *b, const struct rules_port *p);
+void rules_forget_port_counters(const struct rules_family *f, struct buf *b, const struct rules_port *p);
 void rules_port_elements(const struct rules_family *f, struct buf *b, const struct rules_port *p, bool add);
 /* One element of a set, or of a map when there is a value; `key` follows the link's name. */
 __attribute__((format(printf, 6, 7))) void rules_element(struct buf *b, bool add, uint32_t port, const char *set, const char *key,

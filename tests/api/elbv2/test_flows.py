@@ -1,7 +1,9 @@
 """Network balancers whose targets see the client: UDP, TCP with the client's address kept, health, stickiness, what is cut and what is not."""
 import datetime
+import os
 import socket
 import ssl
+import subprocess
 import unittest
 
 import images
@@ -9,6 +11,7 @@ from aws import client
 from balancers import forward, wait
 from busybox import busybox, push
 from ec2 import end_instances, wait_for, when_there_is_room
+from leftovers import processes
 from seen import echoes, packet, program, stream, told
 from tasks import TaskCase
 
@@ -110,6 +113,22 @@ class FlowCase(TaskCase):
         wait(self, ask, 90, f"{count} healthy")
 
 
+    def ports_of(self, address, ports):
+        """Which ports the node with this address uses for connections of its own, until now."""
+        for pid in processes(os.environ["QUARTET_DATA"]):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as words:
+                    found = f"ADDRESS={address}".encode() in words.read().split(b"\0")
+            except OSError:
+                continue
+            if found:
+                sysctl = ["nsenter", f"--net=/proc/{pid}/ns/net", "sysctl", "-n"]
+                was = subprocess.run([*sysctl, "net.ipv4.ip_local_port_range"], capture_output=True, text=True, check=True).stdout.split()
+                subprocess.run([*sysctl, "-w", f"net.ipv4.ip_local_port_range={ports}"], capture_output=True, check=True)
+                return " ".join(was)
+        self.fail("the node is not found")
+
+
 class Flows(FlowCase):
     def test_targets_see_the_client(self):
         one, one_public = self.serve("one")
@@ -167,6 +186,22 @@ class Flows(FlowCase):
         wait(self, lambda: told(public)[1:2] == [direct], 30)
         self.attributes(group, ("preserve_client_ip.enabled", "false"))
         wait(self, lambda: told(public)[1:2] == [private], 30)
+
+        # no target, and no port to reach it from
+        self.assertEqual(self.metric(made, "RejectedFlowCount_TCP"), 0)
+        self.elb.deregister_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": one}])
+        wait(self, lambda: not told(public), 30)
+        wait(self, lambda: self.metric(made, "RejectedFlowCount_TCP") >= 1, 60, "rejected flows")
+        self.assertEqual(self.metric(made, "RejectedFlowCount"), self.metric(made, "RejectedFlowCount_TCP"))
+        self.elb.register_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": one}])
+        wait(self, lambda: told(public)[1:2] == [private], 60)
+        self.assertEqual(self.metric(made, "PortAllocationErrorCount"), 0)
+        ports = self.ports_of(private, "2000 2000")
+        s, _ = stream(public)
+        with s:
+            self.assertEqual(told(public), [])
+            wait(self, lambda: self.metric(made, "PortAllocationErrorCount") >= 1, 60, "no port")
+        self.ports_of(private, ports)
 
         # with the proxy protocol the client stands in the header
         self.attributes(group, ("preserve_client_ip.enabled", "true"), ("proxy_protocol_v2.enabled", "true"))
@@ -258,6 +293,8 @@ class Flows(FlowCase):
         self.healthy(group, 1)
         ((_, private, public),) = self.nodes(made)
         self.assertEqual(packet(public), [])
+        wait(self, lambda: self.metric(made, "SecurityGroupBlockedFlowCount_Inbound_UDP") >= 1, 60, "what its group has refused")
+        self.assertEqual([self.metric(made, f"SecurityGroupBlockedFlowCount_{k}") for k in ("Inbound_TCP", "Outbound_TCP", "Outbound_UDP")], [0] * 3)
         self.allow(guard, {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]})
         self.assertEqual(wait(self, lambda: packet(public), 30)[0], "one")
         self.assertEqual(wait(self, lambda: told(public), 30)[0], "one")

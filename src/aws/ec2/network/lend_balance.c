@@ -41,3 +41,9 @@ bool ec2_lent_balance_stats(const struct cloud *cloud, const char *interface, ui
 	struct networks *n = networks_of(cloud);
 	return n && network_balance_stats(n, interface, protocol, listens, ret);
 }
+
+bool ec2_lent_port_stats(const struct cloud *cloud, const char *interface, struct network_port_stats *ret)
+{
+	struct networks *n = networks_of(cloud);
+	return n && network_port_stats(n, interface, ret);
+}

@@ -318,7 +318,8 @@ static void put_port(struct sync_pass *p, const struct state_vpc_interface_recor
 	                            .domain = text(p, ec2_domain_name(&p->scope, eni->vpc_id)),
 	                            .dhcp = ec2_dhcp_servers(&p->scope, eni->vpc_id),
 	                            .bits_per_s = (uint64_t)r->bits_per_second.v,
-	                            .flows = r->up.v && ec2_flows_wanted(&p->scope, eni)};
+	                            .flows = r->up.v && ec2_flows_wanted(&p->scope, eni),
+	                            .refusals = str_is(eni->interface_type, "network_load_balancer")};
 	unsigned mac[6] = {0};
 	(void)sscanf(text(p, eni->mac_address), "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]);
 	for (int i = 0; i < 6; i++)

@@ -42,7 +42,7 @@ static void test_what_is_told(void **state)
 	assert_true(says(text, "backend b0\n  mode http\n  balance roundrobin\n  timeout server 15s\n"));
 	assert_true(says(text, "frontend f1\n  mode tcp\n  option tcplog\n  bind 127.255.255.254:61001\n  default_backend b1\n"));
 	assert_true(says(text, "bind 127.255.255.254:61002 proto h2\n"));
-	assert_true(says(text, "listen d0\n  mode http\n  bind :9000\n"));
+	assert_true(says(text, "frontend d0\n  mode http\n  bind :9000\n  default_backend e0\nbackend e0\n  mode http\n"));
 	assert_true(says(text, "server app 127.0.0.1:80\n"));
 	text = str_from(arena_dupz(&a, connect_rules(&a, &r)));
 	assert_true(says(text, "ip daddr 127.255.0.1 tcp dport 8080 dnat to 127.255.255.254:61000\n"));

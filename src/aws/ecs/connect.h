@@ -45,6 +45,9 @@ struct connect_desk *connect_desk_new(struct duty *i);
 void connect_desk_free(struct connect_desk *d); /* NULL is harmless */
 void connect_answer(struct connect_desk *d, struct http_request *r);
 
+/* connect_count.c: the proxy says what it has counted, in the body; it becomes metrics of AWS/ECS. */
+void connect_count(struct duty *i, struct http_request *r);
+
 /* "version V", then a line a name of the task with its endpoints. Of many each task has some, and not all tasks the same. */
 struct str connect_endpoints(const struct ecs_scope *s, const struct state_ecs_task_record *r);
 

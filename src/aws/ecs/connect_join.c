@@ -4,6 +4,14 @@
 
 enum { WEIGHT = 256 };
 
+static struct state_ecs_connect_owner *owner_of(struct arena *a, const struct connect_server *v)
+{
+	struct state_ecs_connect_owner *o = arena_new(a, struct state_ecs_connect_owner);
+	*o = (struct state_ecs_connect_owner){
+	        .discovery = v->discovery_name, .service = v->service->name, .cluster = v->service->cluster};
+	return o;
+}
+
 void connect_join(const struct ecs_scope *s, const struct state_ecs_run *run, struct str task, struct ecs_task_definition *d,
                   struct state_ecs_connect_record **ret)
 {
@@ -24,7 +32,9 @@ void connect_join(const struct ecs_scope *s, const struct state_ecs_run *run, st
 		                                                                 .service = v->discovery_arn,
 		                                                                 .protocol = v->protocol,
 		                                                                 .idle_seconds = OPT_INT(v->idle_s),
-		                                                                 .request_seconds = OPT_INT(v->request_s)};
+		                                                                 .request_seconds = OPT_INT(v->request_s),
+		                                                                 .server = owner_of(s->arena, v),
+		                                                                 .door = OPT_BOOL(v->port != v->container_port)};
 	}
 	for (uint32_t i = 0; i < all.n; i++) {
 		const struct connect_server *v = &all.v[i];
@@ -36,7 +46,8 @@ void connect_join(const struct ecs_scope *s, const struct state_ecs_run *run, st
 			                                                                 .to = OPT_INT(v->container_port),
 			                                                                 .protocol = v->protocol,
 			                                                                 .idle_seconds = OPT_INT(v->idle_s),
-			                                                                 .request_seconds = OPT_INT(v->request_s)};
+			                                                                 .request_seconds = OPT_INT(v->request_s),
+			                                                                 .server = owner_of(s->arena, v)};
 	}
 	struct str name = ARENA_CAT(s->arena, S("ecs-service-connect-"), str_sub(task, 0, 5));
 	struct ecs_container_definitions with = {0};

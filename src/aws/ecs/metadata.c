@@ -184,6 +184,8 @@ static void on_request(void *ctx, struct http_request *r)
 	struct str path = listen_path(r);
 	if (is_protection(m, path))
 		metadata_protection(m, r);
+	else if (str_is(path, "/connect") && str_is(listen_method(r), "PUT"))
+		connect_count(m->duty, r);
 	else if (!str_is(listen_method(r), "GET"))
 		reply(r, 405, S("method not allowed\n"));
 	else if (str_starts(path, S("/v4/")) || str_starts(path, S("/v3/")))

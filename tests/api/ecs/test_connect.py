@@ -1,4 +1,6 @@
 """Service Connect: tasks that reach services by names, through their own proxy."""
+import datetime
+
 from aws import client
 from services import CHECK, ServiceCase, name
 
@@ -16,6 +18,7 @@ class Connect(ServiceCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.watch = client("cloudwatch", region=cls.region)
         cls.map = client("servicediscovery", region=cls.region, inject_host_prefix=False)
         cls.space = f"n{cls.word}"
         said = cls.ecs.update_cluster(cluster=cls.cluster, serviceConnectDefaults={"namespace": cls.space})["cluster"]
@@ -74,7 +77,34 @@ class Connect(ServiceCase):
         who = self.wait(lambda: len(self.says(asks)) > 20 and self.says(asks))
         self.assertEqual(set(who), addresses, who[:5])
         self.assertLess(sum(a == b for a, b in zip(who, who[1:])), len(who) // 4, who)
+        self.counted(called, asks)
         self.rolls(called, asks, loads)
+
+    def metric(self, name, unit, stat, **by):
+        """Its value over these hours; None: nothing came."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        out = self.watch.get_metric_statistics(
+            Namespace="AWS/ECS", MetricName=name, Unit=unit, Dimensions=[{"Name": k, "Value": v} for k, v in by.items()], Period=86400 * 2, Statistics=[stat],
+            StartTime=now - datetime.timedelta(days=2), EndTime=now + datetime.timedelta(days=2))["Datapoints"]
+        return max((p[stat] for p in out), default=None)
+
+    def counted(self, called, asks):
+        """What proxies have counted: what reaches the service, by its name, and what a client sees of its targets."""
+        everywhere, served = {"DiscoveryName": called}, {"DiscoveryName": called, "ServiceName": called, "ClusterName": self.cluster}
+        anybody, client_ = {"TargetDiscoveryName": called}, {"TargetDiscoveryName": called, "ServiceName": asks, "ClusterName": self.cluster}
+        self.wait(lambda: (self.metric("HTTPCode_Target_2XX_Count", "Count", "Sum", **client_) or 0) > 10)
+        for by in (everywhere, served):
+            for name, unit in (("RequestCount", "Count"), ("NewConnectionCount", "Count"), ("ProcessedBytes", "Bytes")):
+                self.assertGreater(self.metric(name, unit, "Sum", **by), 10, (name, by))
+            self.assertIsNotNone(self.metric("ActiveConnectionCount", "Count", "Maximum", **by))
+            self.assertIsNone(self.metric("GrpcRequestCount", "Count", "Sum", **by))
+        requests = self.metric("RequestCount", "Count", "Sum", **served)
+        for by in (anybody, client_):
+            self.assertGreater(self.metric("TargetProcessedBytes", "Bytes", "Sum", **by), 100)
+            self.assertGreater(self.metric("RequestCountPerTarget", "Count", "Sum", **by), 1)
+            self.assertGreater(self.metric("TargetResponseTime", "Milliseconds", "Average", **by), 0)
+            self.assertIsNone(self.metric("HTTPCode_Target_3XX_Count", "Count", "Sum", **by))
+        self.assertLessEqual(self.metric("RequestCountPerTarget", "Count", "Sum", **client_), requests)
 
     def rolls(self, called, asks, loads):
         """A deployment, one task more and one less: no request fails."""
@@ -117,6 +147,14 @@ class Connect(ServiceCase):
         self.running(asks)
         self.wait(lambda: "door" in self.says(asks))
         self.wait(lambda: "plain" in self.says(asks, "c1"))
+        # One is counted at its door, the other by its client; what is said through neither is known.
+        for named in (called, plain):
+            by = {"DiscoveryName": named, "ServiceName": named, "ClusterName": self.cluster}
+            self.wait(lambda: self.metric("NewConnectionCount", "Count", "Sum", **by))
+            self.assertGreater(self.metric("ProcessedBytes", "Bytes", "Sum", **by), 100)
+        self.assertIsNone(self.metric("RequestCount", "Count", "Sum", DiscoveryName=plain))
+        self.assertIsNone(self.metric("HTTPCode_Target_2XX_Count", "Count", "Sum", TargetDiscoveryName=plain))
+        self.wait(lambda: (self.metric("RequestCount", "Count", "Sum", DiscoveryName=called) or 0) > 3)
 
     def test_refused(self):
         web = self.web("x")

@@ -14,6 +14,7 @@ extern const struct service ecs_service;
 extern const struct service elasticbeanstalk_service;
 extern const struct service elbv2_service;
 extern const struct service iam_service;
+extern const struct service kms_service;
 extern const struct service lambda_service;
 extern const struct service logs_service;
 extern const struct service pricing_service;
@@ -38,6 +39,7 @@ const struct service *const cloud_services[] = {
         &elasticbeanstalk_service,
         &elbv2_service,
         &iam_service,
+        &kms_service,
         &lambda_service,
         &logs_service,
         &pricing_service,

@@ -107,7 +107,9 @@ static void evaluate(struct evaluation *e, const struct policy *resource)
 	if (denied(e, &identity, AUTHZ_LAYER_IDENTITY) || denied(e, &boundary, AUTHZ_LAYER_BOUNDARY) ||
 	    denied(e, &session, AUTHZ_LAYER_SESSION) || denied(e, &named, AUTHZ_LAYER_RESOURCE))
 		return;
-	enum policy_grant grant = named.answer.effect == POLICY_ALLOW ? named.answer.grant : GRANT_NONE;
+	enum policy_grant grant = e->az->granted                        ? GRANT_DIRECT
+	                          : named.answer.effect == POLICY_ALLOW ? named.answer.grant
+	                                                                : GRANT_NONE;
 	if (who->kind == PRINCIPAL_ANONYMOUS || who->kind == PRINCIPAL_SERVICE) {
 		decided(e, grant == GRANT_NONE ? AUTHZ_DENY_RESOURCE : AUTHZ_ALLOW, AUTHZ_LAYER_RESOURCE, named.by, &named.answer);
 		return;

@@ -15,6 +15,7 @@ struct authz {
 	struct str resource_account; /* who owns it; absent: the call's account */
 	struct str resource_policy;  /* the resource's own policy document; absent: none */
 	bool policy_must_allow; /* role trust and KMS key policies: the resource policy itself has to allow, in one account too */
+	bool granted;           /* the resource's owner gave this very caller the action apart from any policy: grants of KMS */
 	bool policy_public_blocked; /* S3's public access block: grants to everybody in the resource policy do not count */
 	struct authz_key *keys;
 	unsigned key_count;

@@ -5,11 +5,11 @@ import subprocess
 import tempfile
 
 
-def program():
+def program(name="seen"):
     here = os.path.dirname(os.path.abspath(__file__))
     with tempfile.TemporaryDirectory() as work:
-        subprocess.run(["cc", "-O1", "-static", "-D_GNU_SOURCE", "-o", work + "/seen", here + "/seen.c"], check=True)
-        with open(work + "/seen", "rb") as f:
+        subprocess.run(["cc", "-O1", "-static", "-D_GNU_SOURCE", "-o", f"{work}/{name}", f"{here}/{name}.c"], check=True)
+        with open(f"{work}/{name}", "rb") as f:
             return f.read()
 
 

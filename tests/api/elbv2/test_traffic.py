@@ -1,13 +1,18 @@
 """A whole balancer: its nodes, requests through it to tasks and instances, its names, and what is left when it is gone."""
 import datetime
+import pathlib
 import socket
 import ssl
+import subprocess
+import tempfile
 import unittest
 
 import images
 from aws import client
-from balancers import forward, query, wait
+from balancers import counted, forward, query, wait
+from busybox import busybox, push
 from ec2 import end_instances, wait_for, when_there_is_room
+from seen import program
 from traffic import TrafficCase
 
 SERVE = "mkdir -p /w/img; echo {name} > /w/index.html; echo {name} > /w/up; echo {name} picture > /w/img/a; exec httpd -f -p 80 -h /w"
@@ -25,6 +30,40 @@ class Traffic(TrafficCase):
 
     def serve(self, name):
         return super().serve(name, self.inner)
+
+    def test_calls_of_grpc(self):
+        """A real client of HTTP/2 over TLS, and a target that knows nothing else."""
+        push(self.registry, busybox([("bin/grpc", program("grpc"))]), tag="grpc")
+        task = self.run_task({"command": "exec grpc 8000", "image": self.image + ":grpc"}, groups=[self.inner])
+        (address,) = [d["value"] for d in self.until(task, "RUNNING")["attachments"][0]["details"] if d["name"] == "privateIPv4Address"]
+        acm, name = client("acm", region=self.region), f"{self.word}.localhost"
+        arn = acm.request_certificate(DomainName=name)["CertificateArn"]
+        wait(self, lambda: acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "ISSUED", 60)
+        made = self.balancer("grpc")
+        group = self.targets("grpc", address, Port=8000, ProtocolVersion="GRPC", Matcher={"GrpcCode": "0"})
+        listener = self.listen(made, forward(group), Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": arn}])
+        self.elb.create_rule(ListenerArn=listener, Priority=1, Conditions=[{"Field": "path-pattern", "Values": ["/plain"]}],
+                             Actions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "299"}}])
+        self.all_healthy(group)
+        node = self.public(made)[0]
+
+        def call(path, *more, times=1):
+            with tempfile.TemporaryDirectory() as place:
+                pathlib.Path(place, "ask").write_bytes(bytes(5))
+                urls = [f"https://{name}/{path}{n}" if n else f"https://{name}/{path}" for n in range(times)]
+                said = subprocess.run(["curl", "-sk", "--http2", "--max-time", "20", "--resolve", f"{name}:443:{node}", "-D", "-", *more,
+                                       *sum((["-o", f"{place}/answer{n}", u] for n, u in enumerate(urls)), [])], capture_output=True, text=True, cwd=place).stdout
+                return said.lower(), [p.read_bytes() for p in pathlib.Path(place).glob("answer*")]
+        framed = ("-H", "Content-Type: application/grpc", "-H", "TE: trailers", "--data-binary", "@ask")
+        wait(self, lambda: call("plain")[0].startswith("http/2 299"), 60, "the rule")
+        self.assertEqual(counted(self, made, "GrpcRequestCount"), 0)
+        said, answers = call("quartet.Test/Call", *framed, times=7)
+        self.assertEqual(answers, [bytes(5)] * 7, said)
+        self.assertEqual((said.count("http/2 200"), said.count("grpc-status: 0")), (7, 7), said)
+        wait(self, lambda: counted(self, made, "GrpcRequestCount") >= 7, 60, "calls are counted")
+        self.assertEqual(counted(self, made, "GrpcRequestCount"), 7)
+        self.assertGreaterEqual(counted(self, made, "RuleEvaluations"), 7)
+        self.assertTrue(call("quartet.Test/Call", *framed[:4])[0].startswith("http/2 464"), "a call by GET is none")
 
     def test_requests_reach_targets(self):
         one, two = self.serve("one"), self.serve("two")

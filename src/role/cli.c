@@ -109,7 +109,7 @@ const struct cli_command cli_commands[] = {
          "numbers, tasks' those of their service. Keys: q ends it, up and down scroll, left and right show one kind.\n",
          cli_top},
         {"compare", "[--data DIR] [OPTIONS] APPDIR", "Run one application in each model, measure, and say which to choose",
-         "  --on LIST           some of the models: lambda,ecs,ec2 (default: all)\n"
+         "  --on LIST           some of the models: lambda,ecs,ec2,beanstalk (default: all)\n"
          "  --load LOAD         steady:10rps (the default), spiky:5rps-100rps/20s, cron:30s, or a file with lines SECOND RATE\n"
          "  --for TIME          how long each is loaded (default: 30s)\n"
          "  --path PATH         what is asked for (default: /); --body TEXT makes it a POST\n"

@@ -8,6 +8,7 @@ import time
 import unittest
 
 import images
+from beanstalk import why_no_platform
 from busybox import why_not
 from cloud import Cloud, ROOT, program
 
@@ -53,10 +54,10 @@ class Compare(unittest.TestCase):
                 text = f.read()
         said = json.loads(out)
         rows = {m["model"]: m for m in said["models"]}
-        self.assertEqual(list(rows), ["lambda", "ecs", "ec2"])
+        self.assertEqual(list(rows), ["lambda", "ecs", "ec2", "beanstalk"])
         instances = images.image(self.cloud.client("ec2")) and not images.no_containers()
         for model in rows.values():
-            if model["model"] == "ec2" and not instances:
+            if (model["model"] == "ec2" and not instances) or (model["model"] == "beanstalk" and why_no_platform()):
                 self.assertIsNotNone(model["whyNot"])
                 continue
             self.assertIsNone(model["whyNot"])

@@ -21,7 +21,7 @@ enum {
 	METER_US = 2500000 /* what is counted is written once a second, and logs later */
 };
 
-static const struct compare_model *const models[] = {&compare_function, &compare_task, &compare_instance};
+static const struct compare_model *const models[] = {&compare_function, &compare_task, &compare_instance, &compare_environment};
 enum { MODELS = sizeof(models) / sizeof(*models) };
 
 static atomic_bool cancelled;
@@ -152,21 +152,21 @@ static int load(struct compare *c, const struct compare_model *m, struct compare
 static void compare_one(struct compare *c, const struct compare_model *m, struct compare_row *r, struct progress *p)
 {
 	struct compare_costs before, after;
+	double rate_before, rate_after;
 	*r = (struct compare_row){.model = m, .why_not = STR_NONE, .memory_bytes = -1, .cpu_us = -1, .p50_us = -1, .p99_us = -1};
 	if (m->why_not(c, &r->why_not) != CLI_OK || str_set(r->why_not))
 		return;
-	if (compare_spent(c, &before) != CLI_OK) {
+	if (compare_spent(c, &before) != CLI_OK || compare_rate(c, &rate_before) != CLI_OK) {
 		fail(c, r, "the bill could not be read (above)");
 		return;
 	}
 	r->size = m->size(c);
 	c->launched_us = 0;
 	c->workload = STR_NONE;
-	if (start(c, m, r, p) == CLI_OK)
-		load(c, m, r, p);
+	if (start(c, m, r, p) == CLI_OK && load(c, m, r, p) == CLI_OK && compare_rate(c, &rate_after) == CLI_OK)
+		r->usd_month = rate_after - rate_before;
 	show(p, "taking it away");
 	m->remove(c);
-	r->lived_ms = c->launched_us ? (clock_mono_us() - c->launched_us) / 1000 : 0;
 	show(p, "its bill");
 	usleep(METER_US);
 	if (!str_set(r->why_not) && compare_spent(c, &after) == CLI_OK)
@@ -193,7 +193,7 @@ static int check_models(struct cli *cli, const char *on)
 		for (unsigned i = 0; i < MODELS; i++)
 			known |= str_is(name, models[i]->name);
 		if (!known)
-			return cli_fail(cli, CLI_USAGE, "--on wants some of lambda,ecs,ec2, not \"%.*s\"", STR_ARG(name));
+			return cli_fail(cli, CLI_USAGE, "--on wants some of lambda,ecs,ec2,beanstalk, not \"%.*s\"", STR_ARG(name));
 	}
 	return CLI_OK;
 }

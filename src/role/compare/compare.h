@@ -42,7 +42,6 @@ struct compare_row {
 	int64_t memory_bytes, cpu_us; /* at the end of the load, and during it; -1: not known */
 	struct compare_costs costs;
 	double usd, usd_month; /* usd_month: if the load went on for 730 hours */
-	int64_t lived_ms;
 };
 
 struct compare {
@@ -62,6 +61,7 @@ struct compare {
 	/* What has been made; absent: it has not. */
 	struct str bucket, group, role, address, function, function_role;
 	struct str instance, cluster, task, execution_role, repository, definition;
+	struct str profile, application, environment;
 	struct str workload; /* whose usage /_quartet/usage knows */
 	unsigned port;       /* of `address`, once it is known */
 };
@@ -79,7 +79,7 @@ struct compare_model {
 	const char *scaling, *limits; /* the step in which it grows; what it cannot do */
 	bool by_request;              /* costs nothing while nobody asks */
 };
-extern const struct compare_model compare_function, compare_task, compare_instance;
+extern const struct compare_model compare_function, compare_task, compare_instance, compare_environment;
 
 /* app.c. CLI_OK, or a line printed. runtime, handler: NULL: as the folder has it. */
 int compare_read_app(struct cli *cli, const char *dir, const char *runtime, const char *handler, struct compare_app *ret);
@@ -105,6 +105,9 @@ struct load_target compare_target(struct compare *c);
 int compare_spent(struct compare *c, struct compare_costs *ret);
 void compare_costs_since(struct compare *c, const struct compare_costs *before, const struct compare_costs *now,
                          struct compare_row *r);
+
+/* What a month of whatever runs now would cost. */
+int compare_rate(struct compare *c, double *ret_usd_month);
 
 /* report.c */
 enum { COMPARE_PORT = 8000, COMPARE_MODELS_MAX = 4 };

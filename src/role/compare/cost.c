@@ -9,7 +9,15 @@
 #include <time.h>
 
 #define MONTH_MS (INT64_C(730) * 3600 * 1000)
-enum { MINIMUM_MS = 60000 }; /* what runs by the second is billed for a minute at least */
+enum { DAY_S = 24 * 3600 };
+
+static struct str day_text(struct arena *a, int64_t at_s)
+{
+	struct tm tm;
+	time_t at = (time_t)at_s;
+	gmtime_r(&at, &tm);
+	return arena_printf(a, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+}
 
 int compare_spent(struct compare *c, struct compare_costs *ret)
 {
@@ -65,7 +73,23 @@ void compare_costs_since(struct compare *c, const struct compare_costs *before, 
 		r->usd += one.usd;
 		again += one.once ? 0 : one.usd;
 	}
-	/* A function costs by what is asked of it, so its month is so many times the load; the others cost by their time. */
-	int64_t of_ms = r->model->by_request ? r->load.for_ms : r->lived_ms < MINIMUM_MS ? MINIMUM_MS : r->lived_ms;
-	r->usd_month = of_ms ? again * (double)MONTH_MS / (double)of_ms : 0;
+	/* A function costs by what is asked of it, so its month is so many times the load. */
+	if (r->model->by_request && r->load.for_ms)
+		r->usd_month = again * (double)MONTH_MS / (double)r->load.for_ms;
+}
+
+int compare_rate(struct compare *c, double *ret_usd_month)
+{
+	struct arena *a = &c->cli->arena;
+	int64_t tomorrow_s = (clock_wall_ms() / 1000 / DAY_S + 1) * DAY_S;
+	struct ce_date_interval day = {day_text(a, tomorrow_s), day_text(a, tomorrow_s + DAY_S)};
+	const struct ce_get_cost_forecast_request in = {
+	        .time_period = &day, .granularity = S("DAILY"), .metric = S("UNBLENDED_COST")};
+	struct ce_get_cost_forecast_response out = {0};
+	double usd = 0;
+	int status = compare_call(c, &ce_api, "GetCostForecast", &in, &out);
+	if (status == CLI_OK && out.total)
+		str_to_double(out.total->amount, &usd);
+	*ret_usd_month = usd * (double)MONTH_MS / (DAY_S * 1000.0);
+	return status;
 }

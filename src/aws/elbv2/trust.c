@@ -73,9 +73,11 @@ static int count_check(struct call *c)
 	                                      "The maximum number of trust stores, '%d', has been reached", ELB_TRUSTS_MAX);
 }
 
-/* The bundle at that place of S3 becomes the store's. */
-static int take_bundle(struct call *c, struct str bucket, struct str key, struct str version, struct state_elbv2_trust_record *r)
+/* A store takes the bundle at that place of S3, and is kept and told of. */
+static int take_bundle(struct call *c, struct str bucket, struct str key, struct str version, struct state_elbv2_trust_record *r,
+                       struct elbv2_trust_stores *ret)
 {
+	const struct elb_scope s = elb_scope(c);
 	const struct elb_object at = {bucket, key, version, "CaCertificatesBundleNotFound"};
 	struct str pem;
 	int step = elb_object_read(c, 0, &at, &pem);
@@ -90,6 +92,9 @@ static int take_bundle(struct call *c, struct str bucket, struct str key, struct
 		                 "The CA certificates bundle holds more than '%d' certificates", ELB_TRUST_CERTIFICATES_MAX);
 	r->bundle = pem;
 	r->store->number_of_ca_certificates = OPT_INT(n);
+	elb_trust_put(&s, r);
+	ret->set = true;
+	*LIST_ADD(c->arena, ret) = *r->store;
 	return CALL_OK;
 }
 
@@ -111,31 +116,18 @@ int elbv2_create_trust_store(struct call *c, const struct elbv2_create_trust_sto
 	                                      .trust_store_arn = elb_arn(&s, &name),
 	                                      .status = S("ACTIVE"),
 	                                      .total_revoked_entries = OPT_INT(0)};
-	int step = take_bundle(c, in->ca_certificates_bundle_s3_bucket, in->ca_certificates_bundle_s3_key,
-	                       in->ca_certificates_bundle_s3_object_version, &r);
-	if (step != CALL_OK)
-		return step;
-	elb_trust_put(&s, &r);
-	out->trust_stores.set = true;
-	*LIST_ADD(c->arena, &out->trust_stores) = *r.store;
-	return CALL_OK;
+	return take_bundle(c, in->ca_certificates_bundle_s3_bucket, in->ca_certificates_bundle_s3_key,
+	                   in->ca_certificates_bundle_s3_object_version, &r, &out->trust_stores);
 }
 
 int elbv2_modify_trust_store(struct call *c, const struct elbv2_modify_trust_store_input *in,
                              struct elbv2_modify_trust_store_output *out)
 {
-	struct elb_scope s = elb_scope(c);
 	struct state_elbv2_trust_record r;
 	if (elb_trust_get(c, in->trust_store_arn, &r) != CALL_OK)
 		return CALL_FAIL;
-	int step = take_bundle(c, in->ca_certificates_bundle_s3_bucket, in->ca_certificates_bundle_s3_key,
-	                       in->ca_certificates_bundle_s3_object_version, &r);
-	if (step != CALL_OK)
-		return step;
-	elb_trust_put(&s, &r);
-	out->trust_stores.set = true;
-	*LIST_ADD(c->arena, &out->trust_stores) = *r.store;
-	return CALL_OK;
+	return take_bundle(c, in->ca_certificates_bundle_s3_bucket, in->ca_certificates_bundle_s3_key,
+	                   in->ca_certificates_bundle_s3_object_version, &r, &out->trust_stores);
 }
 
 int elbv2_describe_trust_stores(struct call *c, const struct elbv2_describe_trust_stores_input *in,

@@ -134,6 +134,64 @@ struct str elb_log_access_line(struct arena *a, const struct elb_item *i, const 
 	return arena_dup(a, buf_str(&b));
 }
 
+/* AWS's words for OpenSSL's numbers of what is wrong with a client's certificate; 0: something else is wrong. */
+static struct str fault_of(int fault)
+{
+	switch (fault) {
+	case 0:
+		return S("Failed:UnmappedConnectionError");
+	case 2:  /* no issuer */
+	case 18: /* signed by itself */
+	case 19:
+	case 20: /* no issuer here */
+	case 21:
+	case 27:
+		return S("Failed:ClientCertUntrusted");
+	case 9:
+		return S("Failed:ClientCertNotYetValid");
+	case 10:
+		return S("Failed:ClientCertExpired");
+	case 22: /* a chain that is too long, or longer than an authority allows */
+	case 25:
+		return S("Failed:ClientCertMaxChainDepthExceeded");
+	case 23:
+		return S("Failed:ClientCertCrlHit");
+	case 3: /* no list, or one that cannot be read or believed now */
+	case 5:
+	case 8:
+	case 11:
+	case 12:
+		return S("Failed:ClientCertCrlProcessingError");
+	case 26:
+		return S("Failed:ClientCertPurposeInvalid");
+	case 28:
+		return S("Failed:ClientCertRejected");
+	default:
+		return S("Failed:ClientCertInvalid");
+	}
+}
+
+/* "240131235959Z" as "2024-01-31T23:59:59Z" */
+static void put_day(struct buf *b, struct str t)
+{
+	static const char between[] = "--T::Z";
+	buf_add_lit(b, "20");
+	for (size_t i = 0; i < 6; i++)
+		buf_printf(b, "%.2s%c", t.p + 2 * i, between[i]);
+}
+
+static void put_validity(struct buf *b, const struct lb_log *l)
+{
+	if (l->client_from.n != 13 || l->client_until.n != 13) {
+		buf_add_lit(b, " -");
+		return;
+	}
+	buf_add_lit(b, " NotBefore=");
+	put_day(b, l->client_from);
+	buf_add_lit(b, ";NotAfter=");
+	put_day(b, l->client_until);
+}
+
 struct str elb_log_connection_line(struct arena *a, const struct elb_item *i, const struct lb_log *l)
 {
 	struct buf CLEAN_BUF b;
@@ -151,8 +209,10 @@ struct str elb_log_connection_line(struct arena *a, const struct elb_item *i, co
 		put_seconds(&b, l->handshake_ms);
 	else
 		buf_add_lit(&b, " -");
-	buf_add_lit(&b, " \"-\" - -");
-	put_word(&b, l->broken ? S("Failed:UnmappedConnectionError") : tls ? S("Success") : S("-"));
+	put_quoted(&b, l->client_name);
+	put_validity(&b, l);
+	put_word(&b, l->client_serial);
+	put_word(&b, l->broken ? fault_of(l->client_fault) : tls ? S("Success") : S("-"));
 	put_word(&b, l->connection);
 	return arena_dup(a, buf_str(&b));
 }

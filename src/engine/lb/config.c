@@ -309,7 +309,7 @@ static void put_frontend(struct buf *out, const struct lb_balancer *b, const str
 		buf_add_lit(out, "  option socket-stats\n");
 	buf_add_lit(out, "  tcp-request session set-var(sess.since) date\n"); /* for lb_guard_put() */
 	if (b->access_log)
-		lb_log_put(out);
+		lb_log_put(out, l);
 	else
 		buf_add_lit(out, "  log-format \"own %ST\"\n  http-response set-log-level silent\n");
 	lb_guard_put(out, b);

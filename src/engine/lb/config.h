@@ -53,7 +53,7 @@ size_t lb_config_group(const struct lb_balancer *b, const char *name); /* its nu
 void lb_config_file(struct buf *bundle, const char *name, struct str bytes);
 
 /* log.c: in a frontend: what is said of each request (lb_log.h reads it) */
-void lb_log_put(struct buf *out);
+void lb_log_put(struct buf *out, const struct lb_listener *l);
 
 /* config_guard.c */
 void lb_guard_put(struct buf *out, const struct lb_balancer *b); /* in a frontend, before its rules */

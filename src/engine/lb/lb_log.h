@@ -22,9 +22,13 @@ struct lb_log {
 	struct str method, version, url, host, user_agent, trace;
 	struct str cipher, protocol, certificate; /* certificate: hexadecimal SHA-1 of the one that was shown */
 	struct str connection;                    /* "TID_..." */
-	struct str location;                      /* of a redirect */
-	struct str fault;                         /* of a function */
-	bool client_left;                         /* before there was an answer */
+	/* Of the client's certificate: OpenSSL's number for what is wrong with it or with one above it (0: nothing), and what it
+	 * says: hexadecimal, "240131235959Z", "CN=Ann,O=Tests". */
+	int client_fault;
+	struct str client_serial, client_from, client_until, client_name;
+	struct str location; /* of a redirect */
+	struct str fault;    /* of a function */
+	bool client_left;    /* before there was an answer */
 };
 
 /* False: it is no such line. */

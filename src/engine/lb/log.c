@@ -5,10 +5,19 @@
 
 #include "base/uri.h"
 
+#include <stdio.h>
+
 enum { URL_MAX = 3000, WORD_MAX = 1000 };
 
-void lb_log_put(struct buf *out)
+void lb_log_put(struct buf *out, const struct lb_listener *l)
 {
+	/* of the client's certificate: what is wrong with it or with one above it, and what it says of itself */
+	char who[200];
+	snprintf(who, sizeof(who),
+	         l->mutual ? "%%[ssl_c_err] %%[ssl_c_ca_err] %%[ssl_c_serial,hex] %%[ssl_c_notbefore] %%[ssl_c_notafter] "
+	                     "%%[ssl_c_s_dn(,0,rfc2253),bytes(0,%d),url_enc]"
+	                   : "- - - - - -",
+	         WORD_MAX);
 	buf_printf(
 	        out,
 	        "  http-request set-var(txn.host) req.hdr(host),bytes(0,%d)\n  http-request set-var(txn.agent) req.fhdr(user-agent),bytes(0,%d)\n"
@@ -21,12 +30,13 @@ void lb_log_put(struct buf *out)
 	        WORD_MAX, WORD_MAX, URL_MAX, WORD_MAX, URL_MAX);
 	buf_printf(
 	        out,
-	        "  error-log-format \"broken %%ci %%cp %%fp %%ST %%f %%[var(sess.seen)] %%[var(sess.tid)] %%[ssl_fc_cipher] %%[ssl_fc_protocol]\"\n"
+	        "  error-log-format \"broken %%ci %%cp %%fp %%ST %%f %%[var(sess.seen)] %%[var(sess.tid)] %%[ssl_fc_cipher] %%[ssl_fc_protocol] %s\"\n"
 	        "  log-format \"access %%f %%[var(txn.fixed)] %%[var(txn.first)] %%[var(txn.rule)] %%ci %%cp %%fp %%b %%s %%si %%sp "
 	        "%%TR %%Tw %%Tc %%Tr %%Td %%Ta %%Th %%[var(txn.begun)] %%ST %%[var(txn.answer)] %%U %%B %%ts %%HM %%HV "
-	        "%%[ssl_fc_cipher] %%[ssl_fc_protocol] %%[ssl_f_sha1,hex] %%[var(sess.tid)] %%[var(txn.fault),url_enc] "
+	        "%%[ssl_fc_cipher] %%[ssl_fc_protocol] %%[ssl_f_sha1,hex] %%[var(sess.tid)] %s %%[var(txn.fault),url_enc] "
 	        "%%[var(txn.number)] %%[var(txn.asked_trace),url_enc] %%[var(txn.host),url_enc] %%[var(txn.agent),url_enc] "
-	        "%%[var(txn.location),url_enc] %%[var(txn.url),url_enc]\"\n");
+	        "%%[var(txn.location),url_enc] %%[var(txn.url),url_enc]\"\n",
+	        who, who);
 }
 
 struct words {
@@ -63,6 +73,17 @@ static int place(struct str name, char kind)
 	return name.n > 1 && name.p[0] == kind && str_to_u64(str_from_at(name, 1), &n) && n < 10000 ? (int)n : LB_LOG_NONE;
 }
 
+/* What lb_log_put() says of a client's certificate. */
+static void take_certificate(struct words *w, struct lb_log *ret)
+{
+	int64_t own = number(w, 0), above = number(w, 0);
+	ret->client_fault = (int)(own ? own : above);
+	ret->client_serial = word(w);
+	ret->client_from = word(w);
+	ret->client_until = word(w);
+	ret->client_name = text(w);
+}
+
 static struct str joined(struct words *w, struct str address, struct str port)
 {
 	return str_set(address) && str_set(port) ? ARENA_CAT(w->arena, address, S(":"), port) : STR_NONE;
@@ -90,6 +111,9 @@ bool lb_log_read(struct arena *a, struct str line, int64_t now_ms, struct lb_log
 		ret->connection = word(&w);
 		ret->cipher = word(&w);
 		ret->protocol = word(&w);
+		take_certificate(&w, ret);
+		if (str_is(ret->cipher, "(NONE)"))
+			ret->cipher = STR_NONE;
 		ret->request_ms = ret->target_ms = ret->response_ms = -1;
 		ret->begun_ms = now_ms;
 		ret->own = ret->status > 0; /* bytes that were no request */
@@ -139,6 +163,7 @@ bool lb_log_read(struct arena *a, struct str line, int64_t now_ms, struct lb_log
 	ret->protocol = word(&w);
 	ret->certificate = word(&w);
 	ret->connection = word(&w);
+	take_certificate(&w, ret);
 	ret->fault = text(&w);
 	struct str made = word(&w), asked = text(&w);
 	ptrdiff_t root = str_find(asked, S("Root="));

@@ -1,6 +1,9 @@
 """Certificates of clients: trust stores, and what listeners of HTTPS and TLS do with whoever comes with a certificate or without."""
+import json
 import os
+import pathlib
 import re
+import shlex
 import socket
 import ssl
 import subprocess
@@ -179,6 +182,27 @@ class Mutual(WebCase):
         self.assertEqual(heard, {"x-amzn-mtls-clientcert-issuer": "CN=Root,O=Tests", "x-amzn-mtls-clientcert-subject": "CN=Ann,O=Tests"})
         self.assertIsNone(ask(self.other))
         self.assertIsNone(ask(self.late))
+
+        # and what their connections leave in the log
+        logs = f"logs-{self.word}"
+        self.s3.create_bucket(Bucket=logs, CreateBucketConfiguration={"LocationConstraint": self.region})
+        self.s3.put_bucket_policy(Bucket=logs, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{logs}/*"}]}))
+        self.attributes(made, connection_logs__s3__enabled="true", connection_logs__s3__bucket=logs)
+        noted = lambda: [shlex.split(line) for f in pathlib.Path(os.environ["QUARTET_DATA"], "elb-logs").glob("app-" + made["LoadBalancerArn"].rsplit("/", 1)[1] + ".*")
+                         for line in f.read_text().splitlines()]
+        wait(self, lambda: ask(self.bob) and noted(), 60, "a line of the log")
+        for pair in (self.ann, self.late, self.other, None):
+            ask(pair)
+        words = wait(self, lambda: (w := noted()) and any(v[-2] == "Failed:UnmappedConnectionError" for v in w) and w, 60, "the last one's line")
+        day = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+        self.assertTrue(all(len(w) == 12 and w[3] == "443" and (w[8] == "-" or re.match(f"^NotBefore={day};NotAfter={day}$", w[8])) for w in words), words)
+        serial = lambda pair: certificates.says(pair.certificate, "-serial").split("=")[1].strip()
+        self.assertEqual({(w[7], w[9], w[10]) for w in words}, {
+            ("CN=Ann,O=Tests", serial(self.ann), "Success"), ("CN=Bob,O=Tests", serial(self.bob), "Success"),
+            ("CN=Late,O=Tests", serial(self.late), "Failed:ClientCertExpired"), ("CN=Other,O=Tests", serial(self.other), "Failed:ClientCertUntrusted"),
+            ("-", "-", "Failed:UnmappedConnectionError")})
+        self.attributes(made, connection_logs__s3__enabled="false")
 
         # who has expired may come, where that is wanted
         self.mutual(listener, Mode="verify", TrustStoreArn=trust, IgnoreClientCertificateExpiry="true", AdvertiseTrustStoreCaNames="on")

@@ -427,16 +427,13 @@ local function is_replaced()
   return info ~= nil and tostring(info.Stopping) == '1'
 end
 
+-- The first line of its answer; a reload has none. HAProxy says of a socket that is not there, too, that it is connected.
 local function ask_master(what)
-  local s = core.tcp()
+  local s, answer = core.tcp(), nil
   s:settimeout(5)
-  local there = s:connect('unix@master.sock')
-  if there then
-    s:send(what .. '\n')
-    s:receive('*a')
-  end
+  if s:connect('unix@master.sock') and s:send(what .. '\n') then answer = s:receive('*l') end
   s:close()
-  return there
+  return answer or ''
 end
 
 local function reload(version)
@@ -447,7 +444,11 @@ local function reload(version)
   for _ = 1, 3 do
     local asked = false
     for _ = 1, 150 do
-      asked = asked or ask_master('reload')
+      -- a master that has just begun does not listen yet
+      if not asked and ask_master('show proc') ~= '' then
+        ask_master('reload')
+        asked = true
+      end
       core.msleep(100)
       if is_replaced() then return end
     end

@@ -8,28 +8,31 @@ import glob
 import http.client
 import json
 import os
-import pwd
 import re
 import shlex
 import shutil
-import subprocess
 import sys
+import threading
 import time
-import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import beanstalk_extensions as extensions  # noqa: E402
 import beanstalk_logs  # noqa: E402
-from beanstalk_health import PLACE, Sampler  # noqa: E402
+import beanstalk_proxy as proxy  # noqa: E402
+from beanstalk_health import Sampler  # noqa: E402
+from beanstalk_hooks import run_hooks  # noqa: E402
+from beanstalk_platform import APP, PLATFORMS, STAGING, Python, build, environment, port_of, processes  # noqa: E402
+from beanstalk_system import Failed, account, limit, need, run, run_quietly, unpack, write  # noqa: E402
 from ecs_client import METADATA_SERVICE, Client, Refused, RoleCredentials, log  # noqa: E402
 
 CONFIG = "/etc/elasticbeanstalk/environment.json"
-STATE = "/var/lib/elasticbeanstalk/state.json"
-APP, STAGING, VENVS = "/var/app/current", "/var/app/staging", "/var/app/venv"
-ENGINE_LOG = "/var/log/eb-engine.log"
-LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*)$")
-PORT = 8000
-UNPACKED_MOST = 4 << 30
+PLACE = "/var/lib/elasticbeanstalk"
+STATE = f"{PLACE}/state.json"
+ENVIRONMENT = "/opt/elasticbeanstalk/deployment/env"
 START_S = 60
+TIMEOUT, TIMEOUT_S = ("aws:elasticbeanstalk:command", "Timeout"), 600
+STATIC = "aws:elasticbeanstalk:environment:proxy:staticfiles"
+PYTHON = "aws:elasticbeanstalk:container:python"
 UNIT = """[Unit]
 Description=Process {name} of the application
 StartLimitIntervalSec=0
@@ -37,161 +40,13 @@ StartLimitIntervalSec=0
 [Service]
 User=webapp
 WorkingDirectory={app}
-EnvironmentFile=/var/lib/elasticbeanstalk/environment
-ExecStart=/bin/sh -c {command}
+EnvironmentFile={environment}
+ExecStart=/bin/bash -c {command}
 Restart=always
 RestartSec=1
 StandardOutput=append:/var/log/{name}.stdout.log
 StandardError=append:/var/log/{name}.stdout.log
 """
-# The image has the program, not Debian's package of it: the paths that Beanstalk documents are made here, in environments alone.
-NGINX_UNIT = """[Unit]
-Description=Proxy in front of the application
-
-[Service]
-Type=forking
-PIDFile=/run/nginx.pid
-ExecStartPre=/usr/lib/quartet/nginx -t -q -e /var/log/nginx/error.log -c /etc/nginx/nginx.conf
-ExecStart=/usr/lib/quartet/nginx -e /var/log/nginx/error.log -c /etc/nginx/nginx.conf
-ExecReload=/usr/lib/quartet/nginx -e /var/log/nginx/error.log -c /etc/nginx/nginx.conf -s reload
-KillMode=mixed
-Restart=on-failure
-RestartSec=1
-"""
-NGINX = """user www-data;
-worker_processes auto;
-pid /run/nginx.pid;
-error_log /var/log/nginx/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    client_body_temp_path /var/lib/nginx/body;
-    proxy_temp_path /var/lib/nginx/proxy;
-    fastcgi_temp_path /var/lib/nginx/fastcgi;
-    uwsgi_temp_path /var/lib/nginx/uwsgi;
-    scgi_temp_path /var/lib/nginx/scgi;
-    include /usr/lib/quartet/mime.types;
-    default_type application/octet-stream;
-    log_format healthd '$msec"$uri"$status"$request_time"$upstream_response_time"$http_x_forwarded_for';
-    map "$remote_addr $http_user_agent" $counted {{ default 1; "127.0.0.1 ElasticBeanstalk/healthd" 0; }}
-    access_log /var/log/nginx/access.log combined if=$counted;
-    client_max_body_size 1m;
-    map $http_upgrade $connection_upgrade {{ default "upgrade"; "" ""; }}
-    include conf.d/*.conf;
-    server {{
-        listen 80 default_server;
-        # nothing is served of it: a log with variables in its name is written only where there is one
-        root /var/lib/nginx;
-        if ($time_iso8601 ~ "^(\\d{{4}})-(\\d{{2}})-(\\d{{2}})T(\\d{{2}})") {{
-            set $year $1;
-            set $month $2;
-            set $day $3;
-            set $hour $4;
-        }}
-        access_log /var/log/nginx/access.log combined if=$counted;
-        access_log {health}/application.log.$year-$month-$day-$hour healthd if=$counted;
-        include conf.d/elasticbeanstalk/*.conf;
-        location / {{
-            proxy_pass http://127.0.0.1:{port};
-            proxy_http_version 1.1;
-            proxy_set_header Connection $connection_upgrade;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Host $host;
-            proxy_set_header X-Real-IP $remote_addr;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }}
-        location /static {{ alias {app}/static; }}
-    }}
-}}
-"""
-
-
-class Failed(Exception):
-    """A deployment that cannot be done, in words for the environment's events."""
-
-
-def run(*argv, **kwargs):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, errors="replace", check=False, **kwargs)
-    with open(ENGINE_LOG, "a", encoding="utf-8") as f:
-        f.write(f"{time.strftime('%Y/%m/%d %H:%M:%S')} [INFO] Running command: {' '.join(argv)}\n{done.stdout}")
-    return done
-
-
-def run_quietly(*argv):
-    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True, errors="replace", check=False).stdout
-
-
-def need(what, *argv, **kwargs):
-    done = run(*argv, **kwargs)
-    if done.returncode:
-        raise Failed(f"{what} failed: {(done.stdout.strip().splitlines() or ['no output'])[-1][:200]}")
-
-
-# ---- the application
-
-def unpack(data):
-    shutil.rmtree(STAGING, ignore_errors=True)
-    os.makedirs(STAGING)
-    place = f"{STAGING}.zip"
-    with open(place, "wb") as f:
-        f.write(data)
-    try:
-        with zipfile.ZipFile(place) as z:
-            if sum(i.file_size for i in z.infolist()) > UNPACKED_MOST:
-                raise Failed("the source bundle is too large when it is unpacked")
-            for i in z.infolist():
-                made = z.extract(i, STAGING)
-                if i.external_attr >> 16 & 0o111:
-                    os.chmod(made, 0o755)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, NotImplementedError, ValueError, EOFError) as e:
-        raise Failed(f"the source bundle is no ZIP archive that can be read: {e}") from e
-    finally:
-        os.unlink(place)
-
-
-def processes(settings, root):
-    """[(name, command)] and a note: of the Procfile, or gunicorn with what WSGIPath names."""
-    place = f"{root}/Procfile"
-    if os.path.exists(place):
-        with open(place, encoding="utf-8", errors="replace") as f:
-            lines = [line.strip() for line in f if line.strip() and not line.lstrip().startswith("#")]
-        found = [LINE.match(line) for line in lines]
-        if not found or not all(found):
-            raise Failed("the Procfile has a line that is not NAME: COMMAND")
-        return [(m[1], m[2]) for m in found], "Instance deployment used the commands in your 'Procfile' to initiate startup of your application."
-    module, _, name = settings["WSGIPath"].partition(":")
-    module = re.sub(r"\.py$", "", module).replace("/", ".")
-    if not os.path.exists(f"{root}/{module.replace('.', '/')}.py") and not os.path.isdir(f"{root}/{module.replace('.', '/')}"):
-        raise Failed(f"there is no Procfile, and no module {module} that WSGIPath names")
-    command = f"gunicorn --bind 127.0.0.1:{PORT} --workers={settings['NumProcesses']} --threads={settings['NumThreads']} {module}:{name or 'application'}"
-    return [("web", command)], "Instance deployment successfully generated a 'Procfile'."
-
-
-def install(place):
-    """The application's own interpreter and packages. The platform's gunicorn is there too, and runs by that interpreter."""
-    wants = os.path.exists(f"{STAGING}/requirements.txt")
-    need("Making the virtual environment", "python3", "-m", "venv", *([] if wants else ["--without-pip"]), "--system-site-packages", place)
-    if wants:
-        words = [f"{place}/bin/pip", "install", "--disable-pip-version-check", "-r", "requirements.txt"]
-        if os.path.isdir(f"{STAGING}/vendor"):
-            words += ["--no-index", "--find-links", "vendor"]
-        need("Installing requirements.txt", *words, cwd=STAGING)
-    if not os.path.exists(f"{place}/bin/gunicorn"):
-        write(f"{place}/bin/gunicorn", f"#!{place}/bin/python3\nfrom gunicorn.app.wsgiapp import run\nrun()\n", 0o755)
-
-
-def write(path, text, mode=0o644):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-    os.chmod(path, mode)
-
-
-def user():
-    try:
-        return pwd.getpwnam("webapp")
-    except KeyError:
-        need("Making the user webapp", "useradd", "--system", "--user-group", "--create-home", "--shell", "/bin/bash", "webapp")
-        return pwd.getpwnam("webapp")
 
 
 def quoted(value):
@@ -202,29 +57,23 @@ def units():
     return sorted(os.path.basename(p) for p in glob.glob("/run/systemd/system/eb-*.service"))
 
 
-def start(found, properties, venv, staged):
+def start(found, env, staged):
     """The processes of before end first. staged: another version takes the place of the one that is there."""
-    env = {"PORT": str(PORT), "PYTHONPATH": APP, **properties, "PATH": f"{venv}/bin:/usr/local/bin:/usr/bin:/bin"}
-    port = env["PORT"] if env["PORT"].isdigit() else str(PORT)
-    write("/var/lib/elasticbeanstalk/environment", "".join(f"{k}={quoted(v)}\n" for k, v in env.items() if re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", k)), 0o600)
+    write(ENVIRONMENT, "".join(f"{k}={quoted(v)}\n" for k, v in env.items() if re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", k)), 0o600)
     for unit in units():
         run("systemctl", "stop", unit)
         os.unlink(f"/run/systemd/system/{unit}")
     if staged:
         shutil.rmtree(APP, ignore_errors=True)
         os.rename(STAGING, APP)
-        run("chown", "-R", "webapp:webapp", APP)
+    run("chown", "-hR", "webapp:webapp", APP)
     for name, command in found:
-        write(f"/run/systemd/system/eb-{name}.service", UNIT.format(name=name, app=APP, command=shlex.quote("exec " + command).replace("%", "%%").replace("$", "$$")))
-    for place in ("/etc/nginx/conf.d/elasticbeanstalk", PLACE, "/var/lib/nginx"):
-        os.makedirs(place, exist_ok=True)
-    shutil.chown(PLACE, "www-data")  # its workers open the log of each hour
-    write("/etc/nginx/nginx.conf", NGINX.format(port=port, app=APP, health=PLACE))
-    write("/run/systemd/system/nginx.service", NGINX_UNIT)
+        write(f"/run/systemd/system/eb-{name}.service", UNIT.format(name=name, app=APP, environment=ENVIRONMENT,
+                                                                    command=shlex.quote("exec " + command).replace("%", "%%").replace("$", "$$")))
     run("systemctl", "daemon-reload")
     for unit in units():
         need(f"Starting {unit}", "systemctl", "start", unit)
-    need("Starting nginx", "systemctl", "restart", "nginx")
+    proxy.start()
 
 
 def stopped():
@@ -259,13 +108,91 @@ def settle():
         time.sleep(0.1)
 
 
+def set_link(place):
+    """Where the virtual environment is of what is deployed."""
+    os.makedirs(os.path.dirname(Python.link), exist_ok=True)
+    if os.path.islink(Python.link):
+        os.unlink(Python.link)
+    if place:
+        os.symlink(place, Python.link)
+
+
+class Deployment:
+    """What an order and the bundle together come to. What is said by operations goes before what the bundle's .ebextensions say."""
+
+    def __init__(self, order, root, number):
+        self.order, self.root = order, root
+        self.extensions, self.notes = extensions.read(root, order["VersionLabel"])
+        wishes = extensions.options(self.extensions)
+        self.notes += [f"The option setting (Namespace: '{space}', OptionName: '{name}') of .ebextensions is left out: it is none of an instance's."
+                       for space, name in sorted(wishes) if space not in (extensions.PROPERTIES, STATIC, PYTHON)]
+        self.options = {**wishes, **{(o["Namespace"], o["Name"]): o.get("Value", "") for o in order.get("Options", [])}}
+        settings = {"WSGIPath": "application", "NumProcesses": "1", "NumThreads": "15", **self.of(PYTHON)}
+        if not all(settings[name].isdigit() for name in ("NumProcesses", "NumThreads")):
+            raise Failed("NumProcesses and NumThreads are numbers")
+        self.platform = PLATFORMS[order.get("Platform") or "Python"](settings, number)
+        self.properties = self.of(extensions.PROPERTIES)
+        self.env = environment(self.platform, self.properties)
+        self.static = {**self.platform.static, **self.of(STATIC)}
+        self.tell()
+
+    def of(self, namespace):
+        return {name: value for (space, name), value in self.options.items() if space == namespace}
+
+    def tell(self):
+        """For get-config."""
+        spaces = {space for space, _ in self.options}
+        write(f"{PLACE}/settings.json", json.dumps({
+            "environment": {k: v for k, v in self.env.items() if k in self.properties or k in ("PORT", "PYTHONPATH", "PATH")},
+            "optionsettings": {space: self.of(space) for space in sorted(spaces)}, "container": {"environment_name": self.order.get("EnvironmentName", "")},
+            "platformconfig": {"AppDeployDir": f"{APP}/", "AppStagingDir": f"{STAGING}/", "ProxyServer": "nginx"},
+            "meta": {"envname": self.order.get("EnvironmentName", ""), "versionlabel": self.order["VersionLabel"]}}), 0o600)
+        tool = "/opt/elasticbeanstalk/bin/get-config"
+        os.makedirs(os.path.dirname(tool), exist_ok=True)
+        if not os.path.lexists(tool):
+            os.symlink("/usr/lib/quartet/beanstalk_get_config.py", tool)
+
+    def stage(self):
+        proxy.prepare(port_of(self.platform, self.properties), self.static, APP, self.root)
+        proxy.check()
+
+    def found(self):
+        """What shall run. Nothing that runs has been touched so far."""
+        proxy.check()
+        found, note = processes(self.platform, self.root)
+        self.notes += [*self.platform.notes(self.root), note]
+        return found
+
+    def version(self):
+        """Another one, as it lies in staging."""
+        extensions.apply(self.extensions)
+        run_hooks(self.root, "hooks", "prebuild", self.env)
+        if isinstance(self.platform, Python):
+            set_link(self.platform.place)
+        self.platform.install(self.env)
+        build(self.root, self.env)
+        extensions.container_commands(self.extensions, self.env, self.root, self.order.get("Leader", False))
+        self.stage()
+        run_hooks(self.root, "hooks", "predeploy", self.env)
+        return self.found()
+
+    def settings(self, quiet):
+        """Others of the version that is there; quiet: the same, once more."""
+        if not quiet:
+            run_hooks(self.root, "confighooks", "prebuild", self.env)
+        self.stage()
+        if not quiet:
+            run_hooks(self.root, "confighooks", "predeploy", self.env)
+        return self.found()
+
+
 class Agent:
     def __init__(self):
         with open(CONFIG, encoding="utf-8") as f:
             self.config = json.load(f)
         self.client = Client(self.config["region"], RoleCredentials())
         self.instance, self.zone, self.type = (METADATA_SERVICE.get(f"meta-data/{what}").strip() for what in ("instance-id", "placement/availability-zone", "instance-type"))
-        self.sampler, self.logs = Sampler(), {}
+        self.sampler, self.logs, self.work = Sampler(), {}, None
         try:
             with open(STATE, encoding="utf-8") as f:
                 self.state = json.load(f)
@@ -281,7 +208,7 @@ class Agent:
         if not sample or not self.state["done"]:
             return {}
         return {"Health": {**sample, "Zone": self.zone, "Type": self.type, "Launched": int(os.stat("/proc/1").st_ctime), "Deployed": self.state.get("at", 0),
-                           "Stopped": stopped()}}
+                           "Stopped": [] if self.work else stopped()}}
 
     def report(self):
         return self.client.call("beanstalk-agent", "QuartetBeanstalkAgent_20261129.Report", {
@@ -296,47 +223,76 @@ class Agent:
 
     def fetch(self, order):
         try:
-            unpack(self.client.object(order["Bucket"], order["Key"]))
+            unpack(self.client.object(order["Bucket"], order["Key"]), STAGING)
         except Refused as e:
             raise Failed(f"the source bundle cannot be fetched: {e}") from e
 
     def deploy(self, order):
-        log(f"deployment {order['Deployment']}: version {order.get('VersionLabel', '')}")
-        label, properties = order["VersionLabel"], {p["Name"]: p["Value"] for p in order.get("Properties", [])}
+        number, label = order["Deployment"], order["VersionLabel"]
+        log(f"deployment {number}: version {label}")
+        limit(next((int(o["Value"]) for o in order.get("Options", []) if (o["Namespace"], o["Name"]) == TIMEOUT), TIMEOUT_S))
         try:
-            user()
-            if label == self.state.get("label"):  # other properties, or a restart
-                venv = self.state["venv"]
-                found, note = processes(order, APP)
-                start(found, properties, venv, False)
+            account("webapp", "--create-home", "--shell", "/bin/bash")
+            if label == self.state.get("label"):
+                notes = self.configure(order)
             else:
-                # the version before keeps its own until this one is ready
-                venv = f"{VENVS}/{order['Deployment']}"
-                self.fetch(order)
-                found, note = processes(order, STAGING)
-                install(venv)
-                self.state.pop("label", None)
-                self.save()
-                start(found, properties, venv, True)
-                for other in glob.glob(f"{VENVS}/*"):
-                    if other != venv:
-                        shutil.rmtree(other, ignore_errors=True)
-            self.state = {"done": order["Deployment"], "notes": [note], "label": label, "venv": venv, "at": int(time.time())}
+                notes = self.install(order)
+            settle()
+            self.state = {"done": number, "notes": notes, "label": label, "number": self.state["number"], "at": int(time.time())}
         except Failed as e:
             log(str(e))
-            self.state = {**self.state, "done": order["Deployment"], "failure": str(e), "notes": []}
-        else:
-            settle()
+            self.undone(number, str(e))
+        except Exception as e:  # what nobody thought of shall not keep the environment waiting
+            log(f"deployment {number}: {e!r}")
+            self.undone(number, f"the agent has failed: {e!r}")
+            raise
+        finally:
+            limit(None)
+            self.save()
+
+    def undone(self, number, why):
+        if os.path.islink(Python.link):
+            set_link(f"{Python.venvs}/{self.state['number']}" if self.state.get("number") else None)
+        self.state = {**self.state, "done": number, "failure": why, "notes": []}
+
+    def install(self, order):
+        self.fetch(order)
+        one = Deployment(order, STAGING, order["Deployment"])
+        found = one.version()
+        # from here on there is no way back to the one before
+        self.state.pop("label", None)
+        self.state["number"] = order["Deployment"]
         self.save()
+        start(found, one.env, True)
+        run_hooks(APP, "hooks", "postdeploy", one.env)
+        for other in glob.glob(f"{Python.venvs}/*"):
+            if os.path.basename(other) != str(order["Deployment"]):
+                shutil.rmtree(other, ignore_errors=True)
+        return one.notes
+
+    def configure(self, order):
+        one = Deployment(order, APP, self.state["number"])
+        quiet = order.get("Restart", False)
+        found = one.settings(quiet)
+        start(found, one.env, False)
+        if not quiet:
+            run_hooks(APP, "confighooks", "postdeploy", one.env)
+        return one.notes
 
     def serve(self):
         booted = bool(self.state.get("label")) and not units()  # units do not outlive a boot
         while True:
             try:
                 order = self.report()
-                if order.get("Deployment", 0) > self.state["done"] or (booted and order.get("Deployment")):
+                if self.work and not self.work.is_alive():
+                    self.work = None
+                    continue
+                if not self.work and (order.get("Deployment", 0) > self.state["done"] or (booted and order.get("Deployment"))):
+                    order["Restart"] = order.get("Restart", False) or (booted and order["Deployment"] == self.state["done"])
                     booted = False
-                    self.deploy(order)
+                    self.work = threading.Thread(target=self.deploy, args=(order,), daemon=True)
+                    self.work.start()
+                    self.work.join(1)
                     continue
                 if order.get("LogsNumber", 0) > self.logs.get("LogsDone", 0):
                     self.pull(order)

@@ -13,7 +13,7 @@ from images import no_containers
 AWAY = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError)
 FACTS = "/var/cache/quartet/images/debian-12-amd64/image.json"
 PROFILE = "aws-elasticbeanstalk-ec2-role"
-STACK = "Python 3.11"
+STACK, NODE = "Python 3.11", "Node.js 18"
 PATIENCE_S = 180  # on a machine that does much else
 # what a tool that deploys stops at
 WELL = ("Successfully launched environment: ", "Environment update completed successfully.", "Successfully deployed new configuration to environment.",
@@ -27,11 +27,11 @@ def application(environ, start_response):
 """
 
 
-def why_no_platform():
+def why_no_platform(name="python3.11"):
     """Why no environment can run here; empty: one can."""
     try:
         with open(FACTS, encoding="utf-8") as f:
-            return no_containers() if "python3.11" in json.load(f).get("platforms", []) else "the machine's image has no platform of Beanstalk: tools/make-image"
+            return no_containers() if name in json.load(f).get("platforms", []) else "the machine's image has no platform of Beanstalk: tools/make-image"
     except OSError:
         return "there is no image: tools/make-image"
 
@@ -40,7 +40,9 @@ def archive(files):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as z:
         for path, text in files.items():
-            z.writestr(path, text)
+            info = zipfile.ZipInfo(path)
+            info.external_attr = 0o644 << 16
+            z.writestr(info, text)
     return out.getvalue()
 
 
@@ -82,8 +84,8 @@ class Tool:
         self.eb.create_application_version(ApplicationName=self.application, VersionLabel=label, AutoCreateApplication=True,
                                            SourceBundle={"S3Bucket": self.bucket, "S3Key": key})
 
-    def create(self, name, label, *options, **more):
-        stack, = [s for s in self.eb.list_available_solution_stacks()["SolutionStacks"] if s.endswith(STACK)]
+    def create(self, name, label, *options, stack=STACK, **more):
+        stack, = [s for s in self.eb.list_available_solution_stacks()["SolutionStacks"] if s.endswith(stack)]
         more.setdefault("Tags", []).append({"Key": "quartet:driver", "Value": "container"})
         return self.eb.create_environment(
             ApplicationName=self.application, EnvironmentName=name, VersionLabel=label, SolutionStackName=stack,

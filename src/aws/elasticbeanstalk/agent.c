@@ -95,17 +95,19 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 		environment_put(&s, &r);
 	sample(c, &s, &r, in);
 	logs_order(c, &r, out);
+	const struct platform *p = platform_find(c->arena, c->region, r.environment->solution_stack_name, STR_NONE);
 	out->deployment = r.deployment;
 	out->version_label = v.version->version_label;
 	out->bucket = v.version->source_bundle->s3_bucket;
 	out->key = v.version->source_bundle->s3_key;
-	out->wsgi_path = option_value(&r, "aws:elasticbeanstalk:container:python", "WSGIPath");
-	out->num_processes = option_value(&r, "aws:elasticbeanstalk:container:python", "NumProcesses");
-	out->num_threads = option_value(&r, "aws:elasticbeanstalk:container:python", "NumThreads");
+	out->environment_name = r.environment->environment_name;
+	out->platform = p ? str_from(p->name) : STR_NONE;
+	/* the only instance leads; one that comes in place of another finds done what is done once */
+	out->leader = OPT_BOOL(str_set(r.operation));
+	out->restart = OPT_BOOL(str_is(r.operation, "restart"));
 	for (uint32_t i = 0; i < r.options.n; i++)
-		if (str_is(r.options.v[i].namespace, PROPERTIES))
-			*LIST_ADD(c->arena, &out->properties) = (struct beanstalk_agent_property){
-			        .name = r.options.v[i].option_name, .value = r.options.v[i].value};
+		*LIST_ADD(c->arena, &out->options) = (struct beanstalk_agent_option){
+		        .namespace = r.options.v[i].namespace, .name = r.options.v[i].option_name, .value = r.options.v[i].value};
 	return CALL_OK;
 }
 

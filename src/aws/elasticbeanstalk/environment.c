@@ -227,7 +227,7 @@ int elasticbeanstalk_update_environment(struct call *c, const struct elasticbean
 	if (options_check(c, &in->option_settings) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->options_to_remove.n; i++)
-		if (!str_is(in->options_to_remove.v[i].namespace, PROPERTIES) &&
+		if (!option_is_free(in->options_to_remove.v[i].namespace) &&
 		    !str_is(in->options_to_remove.v[i].namespace, "aws:elasticbeanstalk:container:python"))
 			return beanstalk_invalid(c, "Removing options of %.*s is not supported.",
 			                         STR_ARG(in->options_to_remove.v[i].namespace));

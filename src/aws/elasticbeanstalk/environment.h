@@ -36,6 +36,8 @@ void options_set(struct arena *a, struct elasticbeanstalk_configuration_option_s
 /* What is said, else the default. */
 struct str option_value(const struct environment_record *r, const char *namespace, const char *name);
 #define PROPERTIES "aws:elasticbeanstalk:application:environment"
+#define STATIC_FILES "aws:elasticbeanstalk:environment:proxy:staticfiles"
+bool option_is_free(struct str namespace); /* options of it have names that users give them */
 
 /* --- step.c */
 enum ask_kind {

@@ -69,6 +69,12 @@ static bool is_property(struct str name)
 	return name.n > 0;
 }
 
+/* Namespaces whose names are the user's own. */
+bool option_is_free(struct str namespace)
+{
+	return str_is(namespace, PROPERTIES) || str_is(namespace, STATIC_FILES);
+}
+
 static bool chosen(struct str value, const char *choices)
 {
 	struct str rest = str_from(choices);
@@ -86,6 +92,10 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 		return is_property(o->option_name)
 		               ? CALL_OK
 		               : invalid(c, o, "The name of an environment property has a character that it cannot have.");
+	if (str_is(o->namespace, STATIC_FILES))
+		return o->option_name.n && str_set(o->value) && o->value.n
+		               ? CALL_OK
+		               : invalid(c, o, "A path and a folder of the application are needed.");
 	if (!known)
 		return call_fail(c, "ConfigurationValidationException", 400,
 		                 "Configuration validation exception: Invalid option specification (Namespace: '%.*s', OptionName: "
@@ -169,7 +179,7 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
 			        .option_name = str_from(options[i].name),
 			        .value = option_value(&r, options[i].namespace, options[i].name)};
 	for (uint32_t i = 0; i < r.options.n; i++)
-		if (str_is(r.options.v[i].namespace, PROPERTIES))
+		if (option_is_free(r.options.v[i].namespace))
 			*LIST_ADD(c->arena, &d->option_settings) = r.options.v[i];
 	return CALL_OK;
 }

@@ -7,6 +7,7 @@
 enum { USUAL = 1000 };
 
 static const struct platform platforms[] = {
+        {"Node.js", "Node.js", "18", "6.8.0", "Node.js 18 running on 64bit Amazon Linux 2023"},
         {"Python", "Python", "3.11", "4.9.0", "Python 3.11 running on 64bit Amazon Linux 2023"},
 };
 enum { PLATFORMS = sizeof(platforms) / sizeof(*platforms) };

@@ -119,6 +119,20 @@ const struct cli_command cli_commands[] = {
          "APPDIR holds a Procfile with a line `web: COMMAND` (it listens at $PORT), a handler (lambda_function.py, index.mjs, index.js,\n"
          "bootstrap), or both. What is made is called compare-... and is gone at the end, also after Ctrl-C.\n",
          cli_compare},
+        {"choose", "[OPTIONS]", "Say which model a described workload costs least in, without running anything",
+         "  --load LOAD         steady:1rps (the default), spiky:5rps-100rps/20s (the second rate for a fifth of each period), or cron:30s:\n"
+         "                      a job each time\n"
+         "  --duration MS       of a request (default: 100)\n"
+         "  --memory MB         that it needs (default: 512); --vcpus N: a server's\n"
+         "  --concurrency N     requests that a task or instance works on at once (default: 10)\n"
+         "  --cold PERCENT, --init MS  how many calls of a function start cold, and what that takes\n"
+         "  --servers N         tasks or instances at least (default: 1; 2 for zones of their own, with a load balancer)\n"
+         "  --type TYPE         of the instance (default: the smallest that has the memory); --disk GB (default: 8)\n"
+         "  --private           without public addresses\n"
+         "  --inbound, --state, --gpu, --host  it needs connections from outside, its disk kept, a GPU, the kernel or root of its host\n"
+         "  --json              for programs\n"
+         "The arithmetic is printed: what each part costs, and from how many requests on a server is cheaper than a function.\n",
+         cli_choose},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent",
          "Without SERVICE: how many of each, a line a service.\n", cli_coverage},
         {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",

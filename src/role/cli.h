@@ -86,6 +86,7 @@ int cli_invoke(struct cli *cli);
 int cli_logs(struct cli *cli);
 int cli_exec(struct cli *cli);
 int cli_bill(struct cli *cli);
+int cli_choose(struct cli *cli);
 int cli_image(struct cli *cli);
 int cli_retire(struct cli *cli);
 int cli_chaos(struct cli *cli);

@@ -27,12 +27,13 @@ static const struct state_meter_use *find_use(const struct state_meter_open_reco
 	return NULL;
 }
 
-static void put_fact(struct store_txn *t, struct arena *a, struct str account, struct str region, const struct state_meter_use *use,
-                     int64_t now_ms)
+static void put_fact(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str resource,
+                     const struct state_meter_use *use, int64_t now_ms)
 {
 	struct state_meter_fact_record f = {.account = account,
 	                                    .region = region,
 	                                    .usage = use->usage,
+	                                    .resource = resource,
 	                                    .rate = use->rate,
 	                                    .from = use->since,
 	                                    .to = OPT_TIME(meter_end(use, now_ms))};
@@ -62,7 +63,7 @@ void meter_set(struct store_txn *t, struct arena *a, struct str account, struct 
 	for (uint32_t i = 0; i < before.uses.n; i++) {
 		const struct state_meter_use *old = &before.uses.v[i];
 		if (!find_use(&after, &(struct meter_use){.usage = old->usage, .rate = old->rate.v}))
-			put_fact(t, a, account, region, old, now_ms);
+			put_fact(t, a, account, region, resource, old, now_ms);
 	}
 	if (n)
 		record_put(t, a, key, METER_ROW("Open"), &after);
@@ -75,7 +76,7 @@ void meter_lump(struct store_txn *t, struct arena *a, struct str account, struct
                 int64_t now_ms)
 {
 	struct state_meter_use use = {.usage = usage, .rate = OPT_INT(amount), .minimum_ms = OPT_INT(1), .since = OPT_TIME(now_ms)};
-	put_fact(t, a, account, region, &use, now_ms);
+	put_fact(t, a, account, region, STR_NONE, &use, now_ms);
 }
 
 int64_t meter_measured(struct store_txn *t, struct arena *a, struct str what)
@@ -108,15 +109,16 @@ void meter_spread(struct store_txn *t, struct arena *a, struct str account, stru
 
 /* --- gathering */
 
-static bool same_tally(const struct meter_tally *x, struct str account, struct str region, struct str usage, int64_t day)
+static bool same_tally(const struct meter_tally *x, struct str account, const struct meter_line *of)
 {
-	return x->line.day == day && str_eq(x->line.usage, usage) && str_eq(x->line.region, region) && str_eq(x->account, account);
+	return x->line.day == of->day && str_eq(x->line.usage, of->usage) && str_eq(x->line.region, of->region) &&
+	       str_eq(x->line.resource, of->resource) && str_eq(x->account, account);
 }
 
-static uint32_t tally_bucket(const struct meter_tallies *t, struct str account, struct str region, struct str usage, int64_t day)
+static uint32_t tally_bucket(const struct meter_tallies *t, struct str account, const struct meter_line *of)
 {
-	uint64_t h =
-	        map_hash(usage) * 31 + map_hash(region) * 17 + map_hash(account) + (uint64_t)day * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t h = map_hash(of->usage) * 31 + map_hash(of->region) * 17 + map_hash(of->resource) * 13 + map_hash(account) +
+	             (uint64_t)of->day * UINT64_C(0x9e3779b97f4a7c15);
 	return (uint32_t)((h ^ h >> 32) & (t->bucket_count - 1));
 }
 
@@ -125,101 +127,122 @@ static void grow_buckets(struct meter_tallies *t)
 	t->bucket_count = t->bucket_count ? t->bucket_count * 2 : 64;
 	t->buckets = arena_array(t->arena, t->bucket_count, sizeof(*t->buckets));
 	for (uint32_t i = 0; i < t->n; i++) {
-		uint32_t at = tally_bucket(t, t->v[i].account, t->v[i].line.region, t->v[i].line.usage, t->v[i].line.day);
+		uint32_t at = tally_bucket(t, t->v[i].account, &t->v[i].line);
 		while (t->buckets[at])
 			at = (at + 1) & (t->bucket_count - 1);
 		t->buckets[at] = i + 1;
 	}
 }
 
-void meter_tally(struct meter_tallies *t, struct str account, struct str region, struct str usage, int64_t day, int64_t amount)
+void meter_tally(struct meter_tallies *t, struct str account, const struct meter_line *of, int64_t amount)
 {
 	if (t->n * 2 >= t->bucket_count)
 		grow_buckets(t);
-	uint32_t at = tally_bucket(t, account, region, usage, day);
+	uint32_t at = tally_bucket(t, account, of);
 	for (; t->buckets[at]; at = (at + 1) & (t->bucket_count - 1))
-		if (same_tally(&t->v[t->buckets[at] - 1], account, region, usage, day)) {
+		if (same_tally(&t->v[t->buckets[at] - 1], account, of)) {
 			t->v[t->buckets[at] - 1].amount += amount;
 			return;
 		}
-	*LIST_ADD(t->arena, t) = (struct meter_tally){
-	        .amount = amount,
-	        .account = arena_dup(t->arena, account),
-	        .line = {.day = day, .region = arena_dup(t->arena, region), .usage = arena_dup(t->arena, usage)}};
+	*LIST_ADD(t->arena, t) = (struct meter_tally){.amount = amount,
+	                                              .account = arena_dup(t->arena, account),
+	                                              .line = {.day = of->day,
+	                                                       .region = arena_dup(t->arena, of->region),
+	                                                       .usage = arena_dup(t->arena, of->usage),
+	                                                       .resource = arena_dup(t->arena, of->resource)}};
 	t->buckets[at] = t->n;
 }
 
-void meter_tally_interval(struct meter_tallies *t, const struct state_meter_fact_record *f, int64_t from_day, int64_t to_day)
+void meter_tally_interval(struct meter_tallies *t, const struct state_meter_fact_record *f, bool by_resource, int64_t from_day,
+                          int64_t to_day)
 {
 	int64_t from = f->from.ms, to = f->to.ms;
+	struct meter_line of = {.region = f->region, .usage = f->usage, .resource = by_resource ? f->resource : STR_NONE};
 	if (from < from_day * METER_DAY_MS)
 		from = from_day * METER_DAY_MS;
 	if (to > to_day * METER_DAY_MS)
 		to = to_day * METER_DAY_MS;
 	while (from < to) {
-		int64_t day = from / METER_DAY_MS, end = (day + 1) * METER_DAY_MS;
+		int64_t end = (from / METER_DAY_MS + 1) * METER_DAY_MS;
+		of.day = from / METER_DAY_MS;
 		if (end > to)
 			end = to;
-		meter_tally(t, f->account, f->region, f->usage, day, (end - from) * f->rate.v);
+		meter_tally(t, f->account, &of, (end - from) * f->rate.v);
 		from = end;
 	}
 }
 
 /* --- reading */
 
-static void read_sums(struct meter_tallies *all, struct store_txn *t, struct str account, int64_t from_day, int64_t to_day)
+/* What a reading is of. */
+struct reading {
+	struct meter_tallies all;
+	struct store_txn *txn;
+	struct str account;
+	int64_t from_day, to_day;
+	bool by_resource;
+};
+
+/* "sum" and "of" have the same keys, but for the resource at the end. */
+static void read_sums(struct reading *r)
 {
-	struct arena *a = all->arena;
-	struct store_iter *i = store_scan(t, KEY_UNDER(a, S("meter"), S("sum"), meter_number(a, from_day)),
-	                                  KEY_UNDER(a, S("meter"), S("sum"), meter_number(a, to_day)), false);
+	struct arena *a = r->all.arena;
+	struct str kind = r->by_resource ? S("of") : S("sum");
+	struct store_iter *i = store_scan(r->txn, KEY_UNDER(a, S("meter"), kind, meter_number(a, r->from_day)),
+	                                  KEY_UNDER(a, S("meter"), kind, meter_number(a, r->to_day)), false);
 	struct store_value v;
 	struct str key;
 	while (store_next(i, &key, &v)) {
 		struct str_list parts = record_key_parts(a, key);
 		struct state_meter_sum_record sum;
 		char day[20];
-		if (parts.n != 6 || !str_eq(parts.v[3], account) || parts.v[2].n >= sizeof(day) ||
+		if (parts.n != (r->by_resource ? 7 : 6) || !str_eq(parts.v[3], r->account) || parts.v[2].n >= sizeof(day) ||
 		    !record_read(a, v.value, METER_ROW("Sum"), &sum))
 			continue;
 		memcpy(day, parts.v[2].p, parts.v[2].n);
 		day[parts.v[2].n] = '\0';
-		meter_tally(all, account, parts.v[4], parts.v[5], strtoll(day, NULL, 16), sum.amount.v);
+		const struct meter_line of = {.day = strtoll(day, NULL, 16),
+		                              .region = parts.v[4],
+		                              .usage = parts.v[5],
+		                              .resource = r->by_resource ? parts.v[6] : STR_NONE};
+		meter_tally(&r->all, r->account, &of, sum.amount.v);
 	}
 }
 
-static void read_facts(struct meter_tallies *all, struct store_txn *t, struct str account, int64_t from_day, int64_t to_day)
+static void read_facts(struct reading *r)
 {
-	struct arena *a = all->arena;
+	struct arena *a = r->all.arena;
 	struct str under = KEY_UNDER(a, S("meter"), S("fact")), key;
-	struct store_iter *i = store_scan(t, under, store_prefix_end(a, under), false);
+	struct store_iter *i = store_scan(r->txn, under, store_prefix_end(a, under), false);
 	struct store_value v;
 	struct state_meter_fact_record f;
 	while (store_next(i, &key, &v))
-		if (record_read(a, v.value, METER_ROW("Fact"), &f) && str_eq(f.account, account))
-			meter_tally_interval(all, &f, from_day, to_day);
+		if (record_read(a, v.value, METER_ROW("Fact"), &f) && str_eq(f.account, r->account) &&
+		    (!r->by_resource || str_set(f.resource)))
+			meter_tally_interval(&r->all, &f, r->by_resource, r->from_day, r->to_day);
 }
 
-static void read_open(struct meter_tallies *all, struct store_txn *t, struct str account, int64_t from_day, int64_t to_day,
-                      int64_t now_ms)
+static void read_open(struct reading *r, int64_t now_ms)
 {
-	struct arena *a = all->arena;
-	struct str under = KEY_UNDER(a, S("meter"), S("open"), account), key;
-	struct store_iter *i = store_scan(t, under, store_prefix_end(a, under), false);
+	struct arena *a = r->all.arena;
+	struct str under = KEY_UNDER(a, S("meter"), S("open"), r->account), key;
+	struct store_iter *i = store_scan(r->txn, under, store_prefix_end(a, under), false);
 	struct store_value v;
-	struct state_meter_open_record r;
+	struct state_meter_open_record open;
 	while (store_next(i, &key, &v)) {
 		struct str_list parts = record_key_parts(a, key);
-		if (parts.n != 5 || !record_read(a, v.value, METER_ROW("Open"), &r))
+		if (parts.n != 5 || !record_read(a, v.value, METER_ROW("Open"), &open))
 			continue;
-		for (uint32_t k = 0; k < r.uses.n; k++) {
-			const struct state_meter_use *use = &r.uses.v[k];
-			const struct state_meter_fact_record f = {.account = account,
+		for (uint32_t k = 0; k < open.uses.n; k++) {
+			const struct state_meter_use *use = &open.uses.v[k];
+			const struct state_meter_fact_record f = {.account = r->account,
 			                                          .region = parts.v[3],
 			                                          .usage = use->usage,
+			                                          .resource = parts.v[4],
 			                                          .rate = use->rate,
 			                                          .from = use->since,
 			                                          .to = OPT_TIME(meter_end(use, now_ms))};
-			meter_tally_interval(all, &f, from_day, to_day);
+			meter_tally_interval(&r->all, &f, r->by_resource, r->from_day, r->to_day);
 		}
 	}
 }
@@ -230,23 +253,69 @@ static int by_day(const void *x, const void *y)
 	if (a->day != b->day)
 		return a->day < b->day ? -1 : 1;
 	int order = str_cmp(a->region, b->region);
-	return order ? order : str_cmp(a->usage, b->usage);
+	order = order ? order : str_cmp(a->usage, b->usage);
+	return order ? order : str_cmp(a->resource, b->resource);
+}
+
+static struct meter_tallies read_all(struct store_txn *t, struct arena *a, struct str account, bool by_resource, int64_t from_day,
+                                     int64_t to_day, int64_t now_ms)
+{
+	struct reading r = {.all = {.arena = a},
+	                    .txn = t,
+	                    .account = account,
+	                    .from_day = from_day,
+	                    .to_day = to_day,
+	                    .by_resource = by_resource};
+	read_sums(&r);
+	read_facts(&r);
+	read_open(&r, now_ms);
+	return r.all;
+}
+
+static void sort_lines(struct meter_lines *lines)
+{
+	if (lines->n)
+		qsort(lines->v, lines->n, sizeof(*lines->v), by_day);
+}
+
+static struct meter_lines lines_of(struct arena *a, const struct meter_tallies *all)
+{
+	struct meter_lines lines = {0};
+	for (uint32_t i = 0; i < all->n; i++) {
+		struct meter_line *line = LIST_ADD(a, &lines);
+		*line = all->v[i].line;
+		line->amount = all->v[i].amount;
+	}
+	sort_lines(&lines);
+	return lines;
 }
 
 struct meter_lines meter_read(struct store_txn *t, struct arena *a, struct str account, int64_t from_day, int64_t to_day,
                               int64_t now_ms)
 {
-	struct meter_tallies all = {.arena = a};
-	struct meter_lines lines = {0};
-	read_sums(&all, t, account, from_day, to_day);
-	read_facts(&all, t, account, from_day, to_day);
-	read_open(&all, t, account, from_day, to_day, now_ms);
+	struct meter_tallies all = read_all(t, a, account, false, from_day, to_day, now_ms);
+	return lines_of(a, &all);
+}
+
+/* What of a sum is no resource's is the rest of it. */
+struct meter_lines meter_read_resources(struct store_txn *t, struct arena *a, struct str account, int64_t from_day, int64_t to_day,
+                                        int64_t now_ms)
+{
+	struct meter_tallies all = read_all(t, a, account, false, from_day, to_day, now_ms);
+	struct meter_tallies of = read_all(t, a, account, true, from_day, to_day, now_ms);
+	struct meter_lines lines = lines_of(a, &of);
+	for (uint32_t i = 0; i < of.n; i++) {
+		struct meter_line line = of.v[i].line;
+		line.resource = STR_NONE;
+		meter_tally(&all, account, &line, -of.v[i].amount);
+	}
 	for (uint32_t i = 0; i < all.n; i++) {
+		if (all.v[i].amount <= 0)
+			continue;
 		struct meter_line *line = LIST_ADD(a, &lines);
 		*line = all.v[i].line;
 		line->amount = all.v[i].amount;
 	}
-	if (lines.n)
-		qsort(lines.v, lines.n, sizeof(*lines.v), by_day);
+	sort_lines(&lines);
 	return lines;
 }

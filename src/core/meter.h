@@ -5,16 +5,17 @@
  * lose nor repeat what was acknowledged, whatever is killed. What comes in great numbers (invocations) is counted in memory and
  * added to the sums every second: a crash loses the last second at most.
  *
- * Facts are folded into one sum a day, account, region and usage type, kept for METER_DAYS; so the store holds what goes on, the
- * facts of the last minute and the sums. Usage types are AWS's without the region in front ("BoxUsage:t3.micro"); amounts are
- * integers: rate times milliseconds of what goes on, else whatever is counted. What that costs is the business of aws/ce. */
+ * Facts are folded into one sum a day, account, region and usage type, kept for METER_DAYS, and one a resource too, kept for less;
+ * so the store holds what goes on, the facts of the last minute and the sums. Usage types are AWS's without the region in front
+ * ("BoxUsage:t3.micro"); amounts are integers: rate times milliseconds of what goes on, else whatever is counted. What that costs
+ * is the business of aws/ce. */
 #pragma once
 #include "base/arena.h"
 #include "store/store.h"
 
 struct meter;
 
-enum { METER_DAYS = 430 }; /* 14 months */
+enum { METER_DAYS = 430 /* 14 months */, METER_RESOURCE_DAYS = 14 };
 #define METER_DAY_MS INT64_C(86400000)
 
 struct meter_use {
@@ -42,6 +43,8 @@ struct meter *meter_new(struct loop *l, struct store *s);
 void meter_free(struct meter *m); /* forgets what was counted and not written */
 /* Adds to the day of now. m NULL: nothing is counted. */
 void meter_count(struct meter *m, struct str account, struct str region, struct str usage, int64_t amount);
+/* The same of a resource, by its id or ARN as AWS's bills have it. */
+void meter_count_of(struct meter *m, struct str account, struct str region, struct str resource, struct str usage, int64_t amount);
 /* Is there something counted and not written? Then writes it: for an orderly end. */
 bool meter_busy(struct meter *m);
 
@@ -50,6 +53,7 @@ bool meter_busy(struct meter *m);
 struct meter_line {
 	int64_t day; /* since 1970 */
 	struct str region, usage;
+	struct str resource; /* absent: of none, or of all */
 	int64_t amount;
 };
 struct meter_lines {
@@ -61,3 +65,6 @@ struct meter_lines {
  * transaction: nothing is seen twice. A now_ms to come: if everything goes on as it is. */
 struct meter_lines meter_read(struct store_txn *t, struct arena *a, struct str account, int64_t from_day, int64_t to_day,
                               int64_t now_ms);
+/* The same by resource too, which is kept for METER_RESOURCE_DAYS; what belongs to none, or was so long ago, has lines without. */
+struct meter_lines meter_read_resources(struct store_txn *t, struct arena *a, struct str account, int64_t from_day, int64_t to_day,
+                                        int64_t now_ms);

@@ -16,7 +16,7 @@
 enum { FOLD_US = 60 * 1000000, COUNT_US = 1000000, AGE_MS = 5000, FOLD_FACTS = 500, FOLD_SUMS = 4000 };
 
 struct counter {
-	struct str account, region, usage;
+	struct str account, region, usage, resource; /* resource empty: of none */
 	int64_t day, amount, writing;
 	char text[];
 };
@@ -49,14 +49,19 @@ static bool counted(const struct meter *m)
 
 void meter_count(struct meter *m, struct str account, struct str region, struct str usage, int64_t amount)
 {
-	char key[512];
+	meter_count_of(m, account, region, S(""), usage, amount);
+}
+
+void meter_count_of(struct meter *m, struct str account, struct str region, struct str resource, struct str usage, int64_t amount)
+{
+	char key[2048];
 	size_t n = sizeof(int64_t);
 	int64_t day = clock_wall_ms() / METER_DAY_MS;
-	const struct str parts[] = {account, region, usage};
-	if (!m || amount <= 0 || account.n + region.n + usage.n + n + 3 > sizeof(key))
+	const struct str parts[] = {account, region, usage, resource};
+	if (!m || amount <= 0 || account.n + region.n + usage.n + resource.n + n + 4 > sizeof(key))
 		return;
 	memcpy(key, &day, n);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		memcpy(key + n, parts[i].p, parts[i].n);
 		n += parts[i].n;
 		key[n++] = '\0';
@@ -71,6 +76,7 @@ void meter_count(struct meter *m, struct str account, struct str region, struct 
 		c->account = str_of(c->text + sizeof(day), account.n);
 		c->region = str_of(c->account.p + account.n + 1, region.n);
 		c->usage = str_of(c->region.p + region.n + 1, usage.n);
+		c->resource = str_of(c->usage.p + usage.n + 1, resource.n);
 		map_put(&m->counters, str_of(key, n), c);
 	}
 	c->amount += amount;
@@ -95,26 +101,48 @@ static void drop_counters(struct meter *m, bool all)
 	m->counters = kept;
 }
 
-static void add_to_sum(struct store_txn *t, struct arena *a, struct str account, int64_t day, struct str region, struct str usage,
-                       int64_t amount)
+static void add_to(struct store_txn *t, struct arena *a, struct str key, int64_t amount)
 {
-	struct str key = KEY(a, S("meter"), S("sum"), meter_number(a, day), account, region, usage);
 	struct state_meter_sum_record sum = {0};
 	record_get(t, a, key, METER_ROW("Sum"), &sum);
 	sum.amount = OPT_INT(sum.amount.v + amount);
 	record_put(t, a, key, METER_ROW("Sum"), &sum);
 }
 
+/* The sums of a day, and of its resources. */
+static void add_to_sums(struct store_txn *t, const struct meter_tallies *all)
+{
+	struct arena *a = all->arena;
+	struct meter_tallies days = {.arena = a};
+	for (uint32_t i = 0; i < all->n; i++) {
+		struct meter_line line = all->v[i].line;
+		struct str day = meter_number(a, line.day), account = all->v[i].account;
+		if (line.resource.n)
+			add_to(t, a, KEY(a, S("meter"), S("of"), day, account, line.region, line.usage, line.resource),
+			       all->v[i].amount);
+		line.resource = STR_NONE;
+		meter_tally(&days, account, &line, all->v[i].amount);
+	}
+	for (uint32_t i = 0; i < days.n; i++) {
+		const struct meter_line *line = &days.v[i].line;
+		add_to(t, a, KEY(a, S("meter"), S("sum"), meter_number(a, line->day), days.v[i].account, line->region, line->usage),
+		       days.v[i].amount);
+	}
+}
+
 static void put_counters(struct meter *m, struct store_txn *t)
 {
+	struct meter_tallies all = {.arena = &m->arena};
 	size_t at = 0;
 	struct str key;
 	void *value;
 	while (map_next(&m->counters, &at, &key, &value)) {
 		struct counter *c = value;
+		const struct meter_line of = {.day = c->day, .region = c->region, .usage = c->usage, .resource = c->resource};
 		c->writing = c->amount;
-		add_to_sum(t, &m->arena, c->account, c->day, c->region, c->usage, c->writing);
+		meter_tally(&all, c->account, &of, c->writing);
 	}
+	add_to_sums(t, &all);
 }
 
 static void settle_counters(struct meter *m, bool written)
@@ -147,16 +175,22 @@ static void fold(struct meter *m, struct store_txn *t)
 		struct state_meter_fact_record f;
 		*LIST_ADD(a, &done) = arena_dup(a, key);
 		if (record_read(a, v.value, METER_ROW("Fact"), &f))
-			meter_tally_interval(&all, &f, oldest, INT64_MAX / METER_DAY_MS);
+			meter_tally_interval(&all, &f, true, oldest, INT64_MAX / METER_DAY_MS);
 	}
 	for (uint32_t k = 0; k < done.n; k++)
 		store_delete(t, done.v[k]);
-	for (uint32_t k = 0; k < all.n; k++)
-		add_to_sum(t, a, all.v[k].account, all.v[k].line.day, all.v[k].line.region, all.v[k].line.usage, all.v[k].amount);
+	add_to_sums(t, &all);
 	struct str_list old = {0};
-	i = store_scan(t, KEY_UNDER(a, S("meter"), S("sum")), KEY_UNDER(a, S("meter"), S("sum"), meter_number(a, oldest)), false);
-	while (old.n < FOLD_SUMS && store_next(i, &key, &v))
-		*LIST_ADD(a, &old) = arena_dup(a, key);
+	const struct {
+		struct str kind;
+		int64_t oldest;
+	} kept[] = {{S("sum"), oldest}, {S("of"), now / METER_DAY_MS - METER_RESOURCE_DAYS}};
+	for (size_t n = 0; n < sizeof(kept) / sizeof(*kept); n++) {
+		i = store_scan(t, KEY_UNDER(a, S("meter"), kept[n].kind),
+		               KEY_UNDER(a, S("meter"), kept[n].kind, meter_number(a, kept[n].oldest)), false);
+		while (old.n < FOLD_SUMS && store_next(i, &key, &v))
+			*LIST_ADD(a, &old) = arena_dup(a, key);
+	}
 	for (uint32_t k = 0; k < old.n; k++)
 		store_delete(t, old.v[k]);
 	m->more = done.n == FOLD_FACTS || all.n >= FOLD_SUMS || old.n == FOLD_SUMS;

@@ -1,5 +1,5 @@
 /* The meter's records: ("meter", "open", account, region, resource), ("meter", "fact", time, random) and ("meter", "sum", day,
- * account, region, usage). Private to core/meter*.c. */
+ * account, region, usage) and ("meter", "of", day, account, region, usage, resource). Private to core/meter*.c. */
 #pragma once
 #include "core/meter.h"
 #include "core/record.h"
@@ -26,8 +26,10 @@ struct meter_tallies {
 	struct arena *arena;
 	uint32_t *buckets, bucket_count;
 };
-void meter_tally(struct meter_tallies *t, struct str account, struct str region, struct str usage, int64_t day, int64_t amount);
-/* An interval, shared out among its days of [from_day, to_day). */
-void meter_tally_interval(struct meter_tallies *t, const struct state_meter_fact_record *f, int64_t from_day, int64_t to_day);
+/* Whose: the line's amount is not looked at. */
+void meter_tally(struct meter_tallies *t, struct str account, const struct meter_line *of, int64_t amount);
+/* An interval, shared out among its days of [from_day, to_day); by_resource: whose it was is told apart. */
+void meter_tally_interval(struct meter_tallies *t, const struct state_meter_fact_record *f, bool by_resource, int64_t from_day,
+                          int64_t to_day);
 /* When an interval that began at since and goes on until now ends for the bill. */
 int64_t meter_end(const struct state_meter_use *use, int64_t now_ms);

@@ -227,6 +227,53 @@ static void counts(void **state)
 	assert_int_equal(amount("Request", DAY0, DAY0 + 2), 1015);
 }
 
+static int64_t amount_of(const char *resource, const char *usage, int64_t from_day, int64_t to_day)
+{
+	struct store_txn *t = store_begin(w.store, &w.arena);
+	struct meter_lines lines = meter_read_resources(t, &w.arena, S("111122223333"), from_day, to_day, clock_wall_ms());
+	int64_t sum = 0;
+	for (uint32_t i = 0; i < lines.n; i++)
+		if (str_is(lines.v[i].usage, usage) && str_eq(lines.v[i].resource, resource ? str_from(resource) : STR_NONE))
+			sum += lines.v[i].amount;
+	store_abort(t);
+	return sum;
+}
+
+/* Whose it was is known for two weeks, folded or not; later it is nobody's, and the sum is the same. */
+static void resources(void **state)
+{
+	(void)state;
+	struct str account = S("111122223333"), region = S("us-east-1");
+	set_now("vol-1", &disk, 1);
+	set_now("vol-2", &disk, 1);
+	pass(HOUR);
+	set_now("vol-1", NULL, 0);
+	meter_count_of(w.meter, account, region, S("arn:f"), S("Request"), 5);
+	meter_count_of(w.meter, account, region, S("arn:g"), S("Request"), 2);
+	meter_count(w.meter, account, region, S("Request"), 3);
+	pass(1001);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(amount_of("vol-1", "EBS:VolumeUsage.gp3", DAY0, DAY0 + 1), 8 * HOUR);
+		assert_true(amount_of("vol-2", "EBS:VolumeUsage.gp3", DAY0, DAY0 + 1) >= 8 * HOUR);
+		assert_int_equal(amount_of("arn:f", "Request", DAY0, DAY0 + 1), 5);
+		assert_int_equal(amount_of("arn:g", "Request", DAY0, DAY0 + 1), 2);
+		assert_int_equal(amount_of(NULL, "Request", DAY0, DAY0 + 1), 3);
+		assert_int_equal(amount_of(NULL, "EBS:VolumeUsage.gp3", DAY0, DAY0 + 1), 0);
+		restart();
+		pass(2 * 60 * 1000);
+		assert_int_equal(count_under("fact"), 0);
+		meter_count_of(w.meter, account, region, S("arn:f"), S("Other"), 1); /* the same days' sums again */
+		pass(1001);
+	}
+	assert_int_equal(amount("Request", DAY0, DAY0 + 1), 10);
+	pass(INT64_C(86400000) * (METER_RESOURCE_DAYS + 1));
+	pass(60 * 1000);
+	assert_int_equal(count_under("of"), 0);
+	assert_int_equal(amount_of("arn:f", "Request", DAY0, DAY0 + 1), 0);
+	assert_int_equal(amount_of(NULL, "Request", DAY0, DAY0 + 1), 10);
+	assert_int_equal(amount("Request", DAY0, DAY0 + 1), 10);
+}
+
 /* Many short ones: the store holds their facts for a minute, then one sum, and that for its time. */
 static void keeps_little(void **state)
 {
@@ -260,6 +307,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(changes_and_days, setup, teardown),
 	        cmocka_unit_test_setup_teardown(clocks, setup, teardown),
 	        cmocka_unit_test_setup_teardown(counts, setup, teardown),
+	        cmocka_unit_test_setup_teardown(resources, setup, teardown),
 	        cmocka_unit_test_setup_teardown(keeps_little, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("core meter", tests, NULL, NULL);

@@ -21,6 +21,7 @@ extern const struct service pricing_service;
 extern const struct service route53_service;
 extern const struct service route53resolver_service;
 extern const struct service s3_service;
+extern const struct service secretsmanager_service;
 extern const struct service servicediscovery_service;
 extern const struct service ssm_service;
 extern const struct service sts_service;
@@ -46,6 +47,7 @@ const struct service *const cloud_services[] = {
         &route53_service,
         &route53resolver_service,
         &s3_service,
+        &secretsmanager_service,
         &servicediscovery_service,
         &ssm_service,
         &sts_service,

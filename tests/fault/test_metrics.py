@@ -11,7 +11,8 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cloud import program  # noqa: E402
+from cloud import ROOT, program  # noqa: E402
+from documented import documented  # noqa: E402
 from functions import Functions  # noqa: E402
 from tasked import Tasked  # noqa: E402
 
@@ -90,6 +91,10 @@ INVOCATIONS = table("""
 EVENTS = table("""
     Count: AsyncEventsReceived AsyncEventsDropped
     Milliseconds: AsyncEventAge""")
+FORWARDED = table("""
+    Bytes: ForwardedBytes
+    None: ForwardedLogEvents""")
+LOST = table("None: DeliveryErrors DeliveryThrottling")
 REQUESTS = table("""
     Count: AllRequests GetRequests PutRequests HeadRequests ListRequests DeleteRequests PostRequests 4xxErrors 5xxErrors
     Bytes: BytesUploaded BytesDownloaded
@@ -302,6 +307,23 @@ class Metrics(Tasked):
         self.expect("AWS/Lambda", table("Count: ConcurrentExecutions UnreservedConcurrentExecutions ClaimedAccountConcurrency"))
         self.expect("AWS/Logs", table("Bytes: IncomingBytes\nNone: IncomingLogEvents"), LogGroupName="/aws/lambda/f")
         self.expect("AWS/Logs", table("Bytes: IncomingBytes\nNone: IncomingLogEvents"))
+        self.forwarded(made, name)
+
+    def forwarded(self, made, name):
+        """Events that a function gets; and more than there is room for, for one that has gone."""
+        logs, names = self.cloud.client("logs"), {"there": name, "gone": made.make("gone", FUNCTION)}
+        for group, function in names.items():
+            made.aws.add_permission(FunctionName=function, StatementId="logs", Action="lambda:InvokeFunction", Principal="logs.amazonaws.com")
+            logs.create_log_group(logGroupName=group)
+            logs.create_log_stream(logGroupName=group, logStreamName="s")
+            logs.put_subscription_filter(logGroupName=group, filterName="f", filterPattern="", destinationArn=made.aws.get_function(FunctionName=function)["Configuration"]["FunctionArn"])
+        made.aws.delete_function(FunctionName="gone")
+        at = int(self.now().timestamp() * 1000)
+        logs.put_log_events(logGroupName="there", logStreamName="s", logEvents=[{"timestamp": at, "message": "one"}])
+        for _ in range(70):
+            logs.put_log_events(logGroupName="gone", logStreamName="s", logEvents=[{"timestamp": at, "message": "x" * 250000}] * 4)
+        for group, wanted in (("there", FORWARDED), ("gone", LOST)):
+            self.expect("AWS/Logs", wanted, LogGroupName=group, FilterName="f", DestinationType="Lambda")
 
     def bucket(self):
         s3 = self.cloud.client("s3")
@@ -342,9 +364,24 @@ class Metrics(Tasked):
                 break
         self.assertEqual(left, [])
         self.assertEqual(self.cloudwatch.list_metrics(Namespace="ECS/ContainerInsights", Dimensions=[{"Name": "ClusterName", "Value": "default"}])["Metrics"], [])
+        self.is_documented()
         plain = self.cloudwatch.list_metrics(Namespace="ECS/ContainerInsights", Dimensions=[{"Name": "ClusterName", "Value": "plain"}])["Metrics"]
         self.assertEqual([m for m in plain if any(d["Name"] in ("TaskId", "ContainerName") for d in m["Dimensions"])], [])
         self.daily()
+
+    def is_documented(self):
+        """All that is there, and all that was asked for, is in docs/METRICS.md by these dimensions, and in that unit."""
+        page = documented(ROOT).measured
+        for space, name, unit, by in self.want:
+            if not space.endswith("ELB"):
+                self.assertEqual(page[space, name][0], unit, (space, name))
+        seen = 0
+        for batch in self.cloudwatch.get_paginator("list_metrics").paginate():
+            for m in batch["Metrics"]:
+                if m["Namespace"].startswith(("AWS/", "ECS/")) and not m["Namespace"].endswith("ELB"):
+                    seen += 1
+                    self.assertIn(tuple(sorted(d["Name"] for d in m["Dimensions"])), page.get((m["Namespace"], m["MetricName"]), ("", ()))[1], m)
+        self.assertGreater(seen, 300)
 
     def daily(self):
         """What a bucket has is said once a day, an hour after it was first looked at."""

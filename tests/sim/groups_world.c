@@ -223,7 +223,7 @@ int groups_set_up(void **state)
 	(void)state;
 	memset(&groups, 0, sizeof(groups));
 	groups.all = calloc(INSTANCES_MAX, sizeof(*groups.all));
-	return world_begin(20261, 0);
+	return world_begin(20261, WORLD_METRICS);
 }
 
 int groups_tear_down(void **state)

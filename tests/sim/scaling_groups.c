@@ -2,9 +2,11 @@
  * no capacity now and then and lets instances die. The role is started again in the middle of things. Seeded. */
 #include "groups_world.h"
 
+#include "base/clock.h"
 #include "base/rand.h"
 #include "core/alarm.h"
 #include "core/service.h"
+#include "engine/metrics/metrics.h"
 
 #include <math.h>
 
@@ -173,6 +175,32 @@ static unsigned of_pool(const char *state)
 	return n;
 }
 
+/* The last one of the group's. */
+static double metric_now(const char *name)
+{
+	const struct metric_dimension by = {S("AutoScalingGroupName"), S("g")};
+	struct metric m = {S("000000000000"), S("us-east-1"), S("AWS/AutoScaling"), str_from(name), S("None"), &by, 1};
+	struct arena CLEAN_ARENA a = {0};
+	int64_t now_ms = clock_wall_ms() / MINUTE_MS * MINUTE_MS;
+	struct metric_points p = metrics_read(
+	        world.cloud.metrics, &a,
+	        &(struct metric_query){.metric = &m, .from_ms = now_ms - 60 * MINUTE_MS, .to_ms = now_ms + 1, .period_s = 60});
+	assert_true(p.n > 0);
+	return p.v[p.n - 1].set.sum / p.v[p.n - 1].set.count;
+}
+
+static void pool_is_measured(int64_t desired)
+{
+	assert_true(metric_now("GroupDesiredCapacity") == (double)desired);
+	assert_true(metric_now("WarmPoolDesiredCapacity") == (double)(MAX - desired));
+	assert_true(metric_now("WarmPoolWarmedCapacity") == (double)(MAX - desired));
+	assert_true(metric_now("WarmPoolPendingCapacity") == 0);
+	assert_true(metric_now("WarmPoolTerminatingCapacity") == 0);
+	assert_true(metric_now("WarmPoolTotalCapacity") == (double)(MAX - desired));
+	assert_true(metric_now("GroupAndWarmPoolDesiredCapacity") == MAX);
+	assert_true(metric_now("GroupAndWarmPoolTotalCapacity") == MAX);
+}
+
 static void pools_over_days(void **state)
 {
 	(void)state;
@@ -180,6 +208,10 @@ static void pools_over_days(void **state)
 	struct autoscaling_instance_reuse_policy reuse = {OPT_BOOL(true)};
 	struct autoscaling_put_warm_pool_type put = {.auto_scaling_group_name = S("g"), .instance_reuse_policy = &reuse};
 	groups_ask("PutWarmPool", &put);
+	assert_string_equal(world.code, "");
+	struct autoscaling_enable_metrics_collection_query collect = {.auto_scaling_group_name = S("g"),
+	                                                              .granularity = S("1Minute")};
+	groups_ask("EnableMetricsCollection", &collect);
 	assert_string_equal(world.code, "");
 	for (int day = 0; day < 2; day++) {
 		groups.faults = true;
@@ -224,6 +256,7 @@ static void pools_over_days(void **state)
 	for (int i = 0; i < 24; i++)
 		groups_pass(10 * MINUTE_MS);
 	assert_int_equal(store_revision(world.cloud.store), revision);
+	pool_is_measured(groups_group()->desired_capacity.v);
 	struct autoscaling_delete_auto_scaling_group_type end = {.auto_scaling_group_name = S("g"), .force_delete = OPT_BOOL(true)};
 	groups_ask("DeleteAutoScalingGroup", &end);
 	for (int i = 0; i < 60; i++)

@@ -86,7 +86,7 @@ static void invoked(void *ctx, struct call *sub)
 		count(d, "ForwardedBytes", "Bytes", (double)d->payload.n);
 		count(d, "ForwardedLogEvents", "None", d->events);
 	} else if (++d->tries < TRIES) {
-		d->timer = loop_add_timer(d->forward->cloud->loop, (int64_t)RETRY_US << (2 * (d->tries - 1)), invoke, d);
+		d->timer = loop_add_clock_timer(d->forward->cloud->loop, (int64_t)RETRY_US << (2 * (d->tries - 1)), invoke, d);
 		return;
 	} else
 		count(d, "DeliveryErrors", "None", 1);

@@ -7,7 +7,7 @@ from services import CHECK, ServiceCase, name
 PORT = {"containerPort": 80, "name": "web", "appProtocol": "http"}
 # It can say its own address, and drains its clients.
 SERVE = ("mkdir -p /w/cgi-bin; echo {} > /w/index.html; printf '#!/bin/sh\\necho\\nifconfig eth0\\n' > /w/cgi-bin/who; "
-         "chmod 755 /w/cgi-bin/who; httpd -f -p 80 -h /w & S=$!; trap 'sleep 2; kill $S; exit 0' TERM; touch /tmp/up; wait $S")
+         "printf '#!/bin/sh\\nprintf \"HTTP/1.0 500 No\\\\r\\\\n\\\\r\\\\n\"\\n' > /w/cgi-bin/fail; chmod 755 /w/cgi-bin/*; httpd -f -p 80 -h /w & S=$!; trap 'sleep 2; kill $S; exit 0' TERM; touch /tmp/up; wait $S")
 # A static busybox resolves no names by itself: /etc/hosts is read for it.
 ASK = ("A=$(awk '$2 == \"{name}\" {{ print $1 }}' /etc/hosts); echo at $A; while :; do "
        "R=$(printf 'GET {path} HTTP/1.0\\r\\nHost: {name}\\r\\n\\r\\n' | nc -w 20 $A {port} | "
@@ -69,7 +69,8 @@ class Connect(ServiceCase):
         self.assertEqual(resource["discoveryName"], called)
         addresses = self.addresses(called)
         self.assertEqual(len(addresses), 2)
-        asks, loads = self.client_of(("web.internal", 8080, "/cgi-bin/who")), self.client_of(("web.internal", 8080, "/"))
+        asks = self.client_of(("web.internal", 8080, "/cgi-bin/who"))
+        loads = self.client_of(("web.internal", 8080, "/"), ("web.internal", 8080, "/cgi-bin/fail"))
         (task,) = self.running(asks)
         self.running(loads)
         proxy = [c for c in task["containers"] if c["name"].startswith("ecs-service-connect-")]
@@ -78,6 +79,8 @@ class Connect(ServiceCase):
         self.assertEqual(set(who), addresses, who[:5])
         self.assertLess(sum(a == b for a, b in zip(who, who[1:])), len(who) // 4, who)
         self.counted(called, asks)
+        fails = {"TargetDiscoveryName": called, "ServiceName": loads, "ClusterName": self.cluster}
+        self.wait(lambda: (self.metric("HTTPCode_Target_5XX_Count", "Count", "Sum", **fails) or 0) > 10)
         self.rolls(called, asks, loads)
 
     def metric(self, name, unit, stat, **by):
@@ -93,6 +96,7 @@ class Connect(ServiceCase):
         everywhere, served = {"DiscoveryName": called}, {"DiscoveryName": called, "ServiceName": called, "ClusterName": self.cluster}
         anybody, client_ = {"TargetDiscoveryName": called}, {"TargetDiscoveryName": called, "ServiceName": asks, "ClusterName": self.cluster}
         self.wait(lambda: (self.metric("HTTPCode_Target_2XX_Count", "Count", "Sum", **client_) or 0) > 10)
+        self.assertIsNone(self.metric("HTTPCode_Target_5XX_Count", "Count", "Sum", **client_))
         for by in (everywhere, served):
             for name, unit in (("RequestCount", "Count"), ("NewConnectionCount", "Count"), ("ProcessedBytes", "Bytes")):
                 self.assertGreater(self.metric(name, unit, "Sum", **by), 10, (name, by))

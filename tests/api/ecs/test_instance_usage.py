@@ -46,6 +46,7 @@ class Usage(Joined):
         want = [("AWS/ECS", n, by) for n in ("CPUUtilization", "MemoryUtilization") for by in (busy, {**of, "ServiceName": "idle"}, of)]
         want += [("AWS/ECS", n, of) for n in ("CPUReservation", "MemoryReservation")]
         want += [(insights, n, by) for n in ("CpuUtilized", "MemoryUtilized", "CpuReserved", "NetworkRxBytes", "NetworkTxBytes", "TaskCpuUtilization") for by in (of, busy)]
+        want += [(insights, "ContainerInstanceCount", of)]
         want += [(insights, n, {**busy, "ContainerName": "c"}) for n in ("ContainerCpuUtilized", "ContainerMemoryUtilized")]
 
         def complete():
@@ -62,6 +63,7 @@ class Usage(Joined):
         self.assertTrue(0 < average("AWS/ECS", "MemoryUtilization", **busy) < 100)
         self.assertGreater(average("AWS/ECS", "MemoryUtilization", **busy), average("AWS/ECS", "MemoryUtilization", **of))
         self.assertEqual(self.values(insights, "CpuReserved", **busy)[0], 512)
+        self.assertEqual(set(self.values(insights, "ContainerInstanceCount", **of)), {1})
 
         def grown():
             if self.ecs.describe_services(cluster=self.cluster, services=["busy"])["services"][0]["desiredCount"] != 2:

@@ -103,3 +103,10 @@ struct cost_lines cost_read(struct call *c, int64_t from_day, int64_t to_day, in
 	struct meter_lines used = meter_read(call_txn(c), c->arena, c->account, cost_month_start(from_day), to_day, now_ms);
 	return cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day);
 }
+
+struct cost_lines cost_read_resources(struct call *c, int64_t from_day, int64_t to_day)
+{
+	struct meter_lines used =
+	        meter_read_resources(call_txn(c), c->arena, c->account, cost_month_start(from_day), to_day, c->now_ms);
+	return cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day);
+}

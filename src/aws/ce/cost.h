@@ -10,6 +10,7 @@
 struct cost_line {
 	int64_t day; /* since 1970, UTC */
 	struct str region, account, usage_type;
+	struct str resource; /* absent: of none, or it was not asked for */
 	const struct price *price;
 	__int128 quantity_e10, usd_e10; /* exact: see price.h */
 };
@@ -20,6 +21,8 @@ struct cost_lines {
 };
 /* Of the call's account, on the days [from, to), as of now_ms, by day. */
 struct cost_lines cost_read(struct call *c, int64_t from_day, int64_t to_day, int64_t now_ms);
+/* The same by resource. */
+struct cost_lines cost_read_resources(struct call *c, int64_t from_day, int64_t to_day);
 
 /* fold.c, pure: lines of what was used, of which those before from_day are there because tiers and free tiers count by the month;
  * `used` is by day and begins with a month. */
@@ -42,10 +45,12 @@ int cost_view(struct call *c, struct str arn);
 
 /* filter.c: the value of a dimension ("USAGE_TYPE") of a line. False: it is none that lines have. */
 bool cost_dimension(struct arena *a, const struct cost_line *line, struct str key, struct str *ret);
-/* CALL_OK, or CALL_FAIL for an expression that is wrong or about what is not kept. NULL: fine. */
-int cost_filter_check(struct call *c, const struct ce_expression *e);
+/* CALL_OK, or CALL_FAIL for an expression that is wrong or about what is not kept. NULL: fine. resources: RESOURCE_ID is a
+ * dimension. */
+int cost_filter_check(struct call *c, const struct ce_expression *e, bool resources);
 bool cost_filter_matches(struct arena *a, const struct ce_expression *e, const struct cost_line *line);
 
 ce_get_cost_and_usage_handler ce_get_cost_and_usage;
+ce_get_cost_and_usage_with_resources_handler ce_get_cost_and_usage_with_resources;
 ce_get_dimension_values_handler ce_get_dimension_values;
 ce_get_cost_forecast_handler ce_get_cost_forecast;

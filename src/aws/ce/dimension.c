@@ -27,13 +27,13 @@ int ce_get_dimension_values(struct call *c, const struct ce_get_dimension_values
 	struct str value;
 	struct str_list values = {0};
 	if (cost_view(c, in->billing_view_arn) != CALL_OK || cost_period(c, in->time_period, &from, &to) != CALL_OK ||
-	    cost_filter_check(c, in->filter) != CALL_OK)
+	    cost_filter_check(c, in->filter, false) != CALL_OK)
 		return CALL_FAIL;
 	if (str_set(in->context) && !str_is(in->context, "COST_AND_USAGE"))
 		return cost_invalid(c, "There are no data of the context %.*s", STR_ARG(in->context));
 	if (in->sort_by.n)
 		return cost_invalid(c, "SortBy is not supported: values come in order of their names");
-	if (!cost_dimension(c->arena, &any, in->dimension, &value))
+	if (!cost_dimension(c->arena, &any, in->dimension, &value) || str_is(in->dimension, "RESOURCE_ID"))
 		return cost_invalid(c, "The dimension %.*s is not supported", STR_ARG(in->dimension));
 	if (str_set(in->next_page_token) && (!str_to_i64(in->next_page_token, &skip) || skip < 0))
 		return call_fail(c, "InvalidNextTokenException", 400, "The pagination token is invalid. Try again without one.");

@@ -11,6 +11,18 @@ static struct str instance_type(const struct cost_line *line)
 	return box ? type : S("NoInstanceType");
 }
 
+static struct str family(const struct cost_line *line)
+{
+	struct str type = instance_type(line);
+	return str_is(type, "NoInstanceType") ? S("NoInstanceTypeFamily") : str_cut(&type, '.');
+}
+
+static struct str purchase(const struct cost_line *line)
+{
+	struct str usage = str_from(line->price->usage);
+	return str_starts(usage, S("SpotUsage")) ? S("Spot Instances") : S("On Demand Instances");
+}
+
 bool cost_dimension(struct arena *a, const struct cost_line *line, struct str key, struct str *ret)
 {
 	(void)a;
@@ -26,6 +38,14 @@ bool cost_dimension(struct arena *a, const struct cost_line *line, struct str ke
 		*ret = instance_type(line);
 	else if (str_is(key, "RECORD_TYPE"))
 		*ret = S("Usage");
+	else if (str_is(key, "BILLING_ENTITY"))
+		*ret = S("AWS");
+	else if (str_is(key, "INSTANCE_TYPE_FAMILY"))
+		*ret = family(line);
+	else if (str_is(key, "PURCHASE_TYPE"))
+		*ret = purchase(line);
+	else if (str_is(key, "RESOURCE_ID"))
+		*ret = line->resource.n ? line->resource : S("NoResourceId");
 	else
 		return false;
 	return true;
@@ -37,14 +57,14 @@ static bool known_option(struct str option)
 	       str_is(option, "CONTAINS") || str_is(option, "CASE_SENSITIVE") || str_is(option, "CASE_INSENSITIVE");
 }
 
-static int check_dimension(struct call *c, const struct ce_dimension_values *d)
+static int check_dimension(struct call *c, const struct ce_dimension_values *d, bool resources)
 {
 	static const struct price some = {.usage = "", .service = "", .unit = ""};
 	const struct cost_line line = {.price = &some};
 	struct str value;
 	if (!str_set(d->key) || !d->values.n)
 		return cost_invalid(c, "Dimensions need a Key and Values");
-	if (!cost_dimension(c->arena, &line, d->key, &value))
+	if (!cost_dimension(c->arena, &line, d->key, &value) || (str_is(d->key, "RESOURCE_ID") && !resources))
 		return cost_invalid(c, "The dimension %.*s is not supported in a filter", STR_ARG(d->key));
 	for (uint32_t i = 0; i < d->match_options.n; i++)
 		if (!known_option(d->match_options.v[i]))
@@ -52,7 +72,7 @@ static int check_dimension(struct call *c, const struct ce_dimension_values *d)
 	return CALL_OK;
 }
 
-static int check(struct call *c, const struct ce_expression *e, int depth)
+static int check(struct call *c, const struct ce_expression *e, bool resources, int depth)
 {
 	int parts = (e->or.n > 0) + (e->and.n > 0) + (e->not != NULL) + (e->dimensions != NULL) + (e->tags != NULL) +
 	            (e->cost_categories != NULL);
@@ -63,21 +83,21 @@ static int check(struct call *c, const struct ce_expression *e, int depth)
 	if (e->tags || e->cost_categories)
 		return cost_invalid(c, "Filters by tags and cost categories are not supported");
 	if (e->dimensions)
-		return check_dimension(c, e->dimensions);
+		return check_dimension(c, e->dimensions, resources);
 	if (e->not )
-		return check(c, e->not, depth + 1);
+		return check(c, e->not, resources, depth + 1);
 	const struct ce_expressions *all = e->or.n ? &e->or : &e->and;
 	if (all->n < 2)
 		return cost_invalid(c, "Or and And need two expressions at least");
 	for (uint32_t i = 0; i < all->n; i++)
-		if (check(c, &all->v[i], depth + 1) != CALL_OK)
+		if (check(c, &all->v[i], resources, depth + 1) != CALL_OK)
 			return CALL_FAIL;
 	return CALL_OK;
 }
 
-int cost_filter_check(struct call *c, const struct ce_expression *e)
+int cost_filter_check(struct call *c, const struct ce_expression *e, bool resources)
 {
-	return e ? check(c, e, 0) : CALL_OK;
+	return e ? check(c, e, resources, 0) : CALL_OK;
 }
 
 static bool has_option(const struct ce_dimension_values *d, const char *name)

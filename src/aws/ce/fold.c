@@ -55,6 +55,7 @@ struct cost_lines cost_fold(struct arena *a, const struct price_book *book, stru
 		*line = (struct cost_line){.day = m->day,
 		                           .region = m->region,
 		                           .account = account,
+		                           .resource = m->resource,
 		                           .usage_type = price_usage_type(a, m->region, m->usage),
 		                           .price = p};
 		line->quantity_e10 = price_units_e10(p, t->amount, days) - price_units_e10(p, before.amount, days);

@@ -15,7 +15,7 @@ static int check(struct call *c, const struct ce_get_cost_forecast_request *in)
 		return cost_invalid(c, "The metric %.*s is not supported", STR_ARG(in->metric));
 	if (in->prediction_interval_level.set)
 		return cost_invalid(c, "PredictionIntervalLevel is not supported");
-	return cost_filter_check(c, in->filter);
+	return cost_filter_check(c, in->filter, false);
 }
 
 int ce_get_cost_forecast(struct call *c, const struct ce_get_cost_forecast_request *in, struct ce_get_cost_forecast_response *out)

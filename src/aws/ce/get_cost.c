@@ -17,7 +17,7 @@ static bool is_cost(struct str metric)
 	return false;
 }
 
-static int check(struct call *c, const struct ce_get_cost_and_usage_request *in)
+static int check(struct call *c, const struct ce_get_cost_and_usage_request *in, bool resources)
 {
 	static const struct price some = {.usage = "", .service = "", .unit = ""};
 	const struct cost_line line = {.price = &some};
@@ -36,13 +36,14 @@ static int check(struct call *c, const struct ce_get_cost_and_usage_request *in)
 		return cost_invalid(c, "Group by can't be more than 2");
 	for (uint32_t i = 0; i < in->group_by.n; i++) {
 		const struct ce_group_definition *g = &in->group_by.v[i];
-		if (!str_is(g->type, "DIMENSION") || !str_set(g->key) || !cost_dimension(c->arena, &line, g->key, &value))
+		if (!str_is(g->type, "DIMENSION") || !str_set(g->key) || !cost_dimension(c->arena, &line, g->key, &value) ||
+		    (str_is(g->key, "RESOURCE_ID") && !resources))
 			return cost_invalid(c, "Grouping by %.*s %.*s is not supported", STR_ARG(g->type), STR_ARG(g->key));
 		for (uint32_t k = 0; k < i; k++)
 			if (str_eq(in->group_by.v[k].key, g->key))
 				return cost_invalid(c, "Group by %.*s is given twice", STR_ARG(g->key));
 	}
-	return cost_filter_check(c, in->filter);
+	return cost_filter_check(c, in->filter, resources);
 }
 
 /* --- sums */
@@ -134,14 +135,16 @@ static void add_result(struct call *c, const struct ce_get_cost_and_usage_reques
 	}
 }
 
-int ce_get_cost_and_usage(struct call *c, const struct ce_get_cost_and_usage_request *in,
-                          struct ce_get_cost_and_usage_response *out)
+static int get(struct call *c, const struct ce_get_cost_and_usage_request *in, bool resources,
+               struct ce_get_cost_and_usage_response *out)
 {
-	int64_t from, to;
+	int64_t from, to, oldest = c->now_ms / METER_DAY_MS - METER_RESOURCE_DAYS;
 	if (cost_view(c, in->billing_view_arn) != CALL_OK || cost_period(c, in->time_period, &from, &to) != CALL_OK ||
-	    cost_granularity(c, in->granularity) != CALL_OK || check(c, in) != CALL_OK)
+	    cost_granularity(c, in->granularity) != CALL_OK || check(c, in, resources) != CALL_OK)
 		return CALL_FAIL;
-	struct cost_lines lines = cost_read(c, from, to, c->now_ms);
+	if (resources && from < oldest)
+		return cost_invalid(c, "Start date is invalid: usage by resource is kept for %d days", METER_RESOURCE_DAYS);
+	struct cost_lines lines = resources ? cost_read_resources(c, from, to) : cost_read(c, from, to, c->now_ms);
 	bool daily = str_is(in->granularity, "DAILY");
 	out->results_by_time.set = out->dimension_value_attributes.set = true;
 	out->group_definitions = in->group_by;
@@ -152,5 +155,30 @@ int ce_get_cost_and_usage(struct call *c, const struct ce_get_cost_and_usage_req
 		add_result(c, in, &lines, from, end, out);
 		from = end;
 	}
+	return CALL_OK;
+}
+
+int ce_get_cost_and_usage(struct call *c, const struct ce_get_cost_and_usage_request *in,
+                          struct ce_get_cost_and_usage_response *out)
+{
+	return get(c, in, false, out);
+}
+
+int ce_get_cost_and_usage_with_resources(struct call *c, const struct ce_get_cost_and_usage_with_resources_request *in,
+                                         struct ce_get_cost_and_usage_with_resources_response *out)
+{
+	const struct ce_get_cost_and_usage_request same = {.time_period = in->time_period,
+	                                                   .granularity = in->granularity,
+	                                                   .filter = in->filter,
+	                                                   .metrics = in->metrics,
+	                                                   .group_by = in->group_by,
+	                                                   .billing_view_arn = in->billing_view_arn,
+	                                                   .next_page_token = in->next_page_token};
+	struct ce_get_cost_and_usage_response found = {0};
+	if (get(c, &same, true, &found) != CALL_OK)
+		return CALL_FAIL;
+	out->group_definitions = found.group_definitions;
+	out->results_by_time = found.results_by_time;
+	out->dimension_value_attributes = found.dimension_value_attributes;
 	return CALL_OK;
 }

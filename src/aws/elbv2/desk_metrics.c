@@ -110,8 +110,12 @@ static void count_units(struct elb_item *i)
 	const struct metric_set set = metric_sample(units);
 	const struct elb_place p = {.item = i};
 	elb_metric_put(&p, "ConsumedLCUs", "Count", &set);
-	meter_count(i->desk->cloud->meter, i->account, i->region, i->network ? S("net/LCUUsage") : S("LCUUsage"),
-	            (int64_t)(units / 60 * 1000000));
+	char arn[256];
+	int n = snprintf(arn, sizeof(arn), "arn:aws:elasticloadbalancing:%.*s:%.*s:loadbalancer/%.*s", STR_ARG(i->region),
+	                 STR_ARG(i->account), STR_ARG(i->path));
+	meter_count_of(i->desk->cloud->meter, i->account, i->region,
+	               n > 0 && (size_t)n < sizeof(arn) ? str_of(arn, (size_t)n) : S(""),
+	               i->network ? S("net/LCUUsage") : S("LCUUsage"), (int64_t)(units / 60 * 1000000));
 }
 
 /* --- groups */

@@ -6,6 +6,7 @@
 #include "aws/lambda/report.h"
 #include "core/meter.h"
 
+#include <stdio.h>
 #include <sys/epoll.h>
 
 enum { PEAK_EVERY_US = 100 * 1000, FREE_STORAGE_MB = 512 };
@@ -44,15 +45,20 @@ static void count_usage(const struct environment *e, const struct report *r)
 	const struct fn_version *v = e->version;
 	bool arm = v->config->architectures.n && str_is(v->config->architectures.v[0], "arm64");
 	struct meter *m = e->lambda->cloud->meter;
+	char arn[256];
+	int n = snprintf(arn, sizeof(arn), "arn:aws:lambda:%.*s:%.*s:function:%.*s", STR_ARG(v->region), STR_ARG(v->account),
+	                 STR_ARG(v->name));
+	struct str function = n > 0 && (size_t)n < sizeof(arn) ? str_of(arn, (size_t)n) : S("");
 	struct str gb_seconds = e->provisioned ? S("Lambda-Provisioned-GB-Second") : S("Lambda-GB-Second");
 	if (arm)
 		gb_seconds = e->provisioned ? S("Lambda-Provisioned-GB-Second-ARM") : S("Lambda-GB-Second-ARM");
-	meter_count(m, v->account, v->region, arm ? S("Request-ARM") : S("Request"), 1);
+	meter_count_of(m, v->account, v->region, function, arm ? S("Request-ARM") : S("Request"), 1);
 	int64_t ms = report_billed_ms(r->init_us, r->duration_us);
-	meter_count(m, v->account, v->region, gb_seconds, ms * v->config->memory_size.v);
+	meter_count_of(m, v->account, v->region, function, gb_seconds, ms * v->config->memory_size.v);
 	if (v->config->ephemeral_storage && v->config->ephemeral_storage->size.v > FREE_STORAGE_MB)
-		meter_count(m, v->account, v->region, arm ? S("Lambda-Storage-GB-Second-ARM") : S("Lambda-Storage-GB-Second"),
-		            ms * (v->config->ephemeral_storage->size.v - FREE_STORAGE_MB));
+		meter_count_of(m, v->account, v->region, function,
+		               arm ? S("Lambda-Storage-GB-Second-ARM") : S("Lambda-Storage-GB-Second"),
+		               ms * (v->config->ephemeral_storage->size.v - FREE_STORAGE_MB));
 }
 
 void environment_report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type)

@@ -270,5 +270,5 @@ void usage_count_request(struct call *c)
 	if (str_set(bucket))
 		bucket_owner(s3_state(c), bucket, &account, &region);
 	if (str_set(account) && account.n)
-		meter_count(c->cloud->meter, account, region, str_from(tier), 1);
+		meter_count_of(c->cloud->meter, account, region, str_set(bucket) ? bucket : S(""), str_from(tier), 1);
 }

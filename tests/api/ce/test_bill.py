@@ -79,6 +79,15 @@ class Bill(unittest.TestCase):
         self.assertEqual(shown["unknownPrices"], 1)
         self.assertEqual({line["usageType"]: line["price"] for line in shown["lines"]},
                          {"EBS:VolumeUsage.gp3": 0.08, "EBS:VolumeP-IOPS.gp3": 0.005, "PublicIPv4:IdleAddress": 0.005, "EU-PublicIPv4:IdleAddress": None})
+        ce, today = self.cloud.client("ce"), datetime.datetime.now(datetime.timezone.utc).date()
+        days = {"Start": str(today - datetime.timedelta(days=1)), "End": str(today + datetime.timedelta(days=1))}
+        mine = {"TimePeriod": days, "Granularity": "MONTHLY", "Metrics": ["UsageQuantity"], "Filter": ours, "GroupBy": [{"Type": "DIMENSION", "Key": "RESOURCE_ID"}]}
+        found = {g["Keys"][0] for r in ce.get_cost_and_usage_with_resources(**mine)["ResultsByTime"] for g in r["Groups"]}
+        self.assertEqual(found, {volume, address})
+        for call, more in ((ce.get_cost_and_usage, {}), (ce.get_cost_and_usage_with_resources, {"TimePeriod": {**days, "Start": str(today - datetime.timedelta(days=30))}})):
+            with self.assertRaises(ClientError) as refused:
+                call(**{**mine, **more})
+            self.assertEqual(refused.exception.response["Error"]["Code"], "ValidationException")
         table = self.bill("--project-month").stdout
         for text in ("EC2 - Other", "EU-PublicIPv4:IdleAddress", "no price", "Total of what has a known price", "By the end of the month"):
             self.assertIn(text, table)

@@ -149,8 +149,8 @@ void nat_usage_count(struct desk *d, struct store_txn *t, struct arena *a)
 		struct network_port_stats more = difference(&stats, &g->seen);
 		more.gate.active = stats.gate.active > g->most_active ? stats.gate.active : g->most_active;
 		if (g->known) {
-			meter_count(d->cloud->meter, g->account, g->region, S("NatGateway-Bytes"),
-			            (int64_t)(more.rx_bytes + more.tx_bytes));
+			meter_count_of(d->cloud->meter, g->account, g->region, g->id, S("NatGateway-Bytes"),
+			               (int64_t)(more.rx_bytes + more.tx_bytes));
 			publish(d, g, &more);
 		}
 		g->seen = stats;

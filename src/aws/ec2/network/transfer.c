@@ -54,7 +54,7 @@ static void look_at(void *ctx, struct str account, struct str region, struct str
 	            {"DataTransfer-Regional-Bytes", 2 * grown(now.zones_bytes, c->seen.zones_bytes)}};
 	for (size_t i = 0; c->known && i < sizeof(uses) / sizeof(*uses); i++)
 		if (uses[i].bytes)
-			meter_count(t->cloud->meter, account, region, str_from(uses[i].usage), uses[i].bytes);
+			meter_count_of(t->cloud->meter, account, region, vpc, str_from(uses[i].usage), uses[i].bytes);
 	c->seen = now;
 	c->known = true;
 }

@@ -25,7 +25,7 @@ class History(ServiceCase):
         return self.deployment(self.shown(called)["currentServiceDeployment"])
 
     def over(self, called, status):
-        self.wait(lambda: self.now(called)["status"] == status)
+        self.wait(lambda: self.now(called)["status"] == status, 300)  # a way back: a task is good after 40 s, and the old one may take 30 to end
         return self.now(called)
 
     def test_history(self):

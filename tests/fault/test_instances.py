@@ -359,8 +359,9 @@ class Containers(Machines):
     def until(self, what, seconds=90):
         end = time.monotonic() + seconds
         while not what():
-            alive = self.cloud.process.poll() is None
-            self.assertLess(time.monotonic(), end, [list(map(self.told, self.shims())), self.processes(), self.left() if alive else "no cloud"])
+            if time.monotonic() > end:
+                alive = self.cloud.process.poll() is None
+                self.fail([list(map(self.told, self.shims())), self.processes(), self.left() if alive else "no cloud"])
             time.sleep(0.1)
 
     def told(self, pid):

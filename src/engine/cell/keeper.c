@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 void keeper_close_fd(int *fd)
@@ -26,6 +28,23 @@ static void cannot(struct keeper *k, const char *what, int error)
 	k->works = false;
 	if (!k->why_not[0])
 		snprintf(k->why_not, sizeof(k->why_not), "%.100s: %s", what, strerror(-error));
+}
+
+enum { INSTANCE_WAIT_MS = 10000, INSTANCE_LOOK_MS = 2 };
+
+/* A priv whose main has been killed tidies up while the next one starts: what it removes by name must not be that one's already. */
+static int lock_instance(const char *instance)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int length = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "quartet-priv-%.8s", instance);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (int waited_ms = 0; fd >= 0 && waited_ms < INSTANCE_WAIT_MS; waited_ms += INSTANCE_LOOK_MS) {
+		socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+		if (bind(fd, (struct sockaddr *)&a, size) == 0 || errno != EADDRINUSE)
+			return fd;
+		usleep(INSTANCE_LOOK_MS * 1000);
+	}
+	return fd;
 }
 
 static void open_cgroups(struct keeper *k, const struct keeper_config *c)
@@ -93,6 +112,7 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *c)
 	                     .channel_ctx = c->channel_ctx,
 	                     .world = {.template_fd = -1, .host_proc_fd = -1, .host_net_ns_fd = -1, .outbound.lock_fd = -1}};
 	list_init(&k->cells);
+	k->instance_fd = lock_instance(c->instance);
 	int error = root_private_mounts();
 	if (error)
 		cannot(k, "no private mount namespace", error);
@@ -159,5 +179,6 @@ void keeper_free(struct keeper *k)
 	keeper_close_fd(&k->world.host_proc_fd);
 	keeper_close_fd(&k->world.host_net_ns_fd);
 	keeper_close_fd(&k->data_dir);
+	keeper_close_fd(&k->instance_fd); /* nothing of this name is touched from here on */
 	free(k);
 }

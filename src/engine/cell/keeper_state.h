@@ -45,7 +45,8 @@ struct keeper {
 	bool has_cgroups, has_filter;
 	struct child_world world;
 	int own_mount_ns, data_dir;
-	int stage; /* where roots of images are made; -1: none can be */
+	int instance_fd; /* a lock of the cloud's name, which its next priv waits for; -1: none could be taken */
+	int stage;       /* where roots of images are made; -1: none can be */
 	const char *zygote_library;
 	struct zygote *zygotes[CELL_IMAGES];
 	unsigned zygote_starts[CELL_IMAGES];

@@ -22,7 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { INSTANCE_WAIT_MS = 10000, INSTANCE_LOOK_MS = 2 };
 static const char mark_dir[] = "/run/quartet";
 
 bool outbound_parse_range(const char *range, uint32_t *ret_base, unsigned *ret_bits)
@@ -76,21 +75,6 @@ static int lock_share(unsigned n)
 		int error = -errno;
 		close(fd);
 		return error;
-	}
-	return fd;
-}
-
-/* A priv whose main has been killed tidies up while the next one starts: what it removes by name must not be that one's already. */
-static int lock_instance(const char *instance)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int length = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "quartet-outbound-%.8s", instance);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	for (int waited_ms = 0; fd >= 0 && waited_ms < INSTANCE_WAIT_MS; waited_ms += INSTANCE_LOOK_MS) {
-		socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
-		if (bind(fd, (struct sockaddr *)&a, size) == 0 || errno != EADDRINUSE)
-			return fd;
-		usleep(INSTANCE_LOOK_MS * 1000);
 	}
 	return fd;
 }
@@ -408,7 +392,7 @@ int outbound_forward6(const char *ifname)
 
 int outbound_open(struct outbound *o, const char *instance, const char *range)
 {
-	*o = (struct outbound){.lock_fd = -1, .instance_fd = -1};
+	*o = (struct outbound){.lock_fd = -1};
 	uint32_t base;
 	unsigned bits;
 	if (!outbound_parse_range(range, &base, &bits))
@@ -416,15 +400,10 @@ int outbound_open(struct outbound *o, const char *instance, const char *range)
 	snprintf(o->prefix, sizeof(o->prefix), "qt%.8s-", instance);
 	snprintf(o->vpc_prefix, sizeof(o->vpc_prefix), "qv%.8s-", instance);
 	snprintf(o->table, sizeof(o->table), "quartet_%.8s", instance);
-	o->instance_fd = lock_instance(instance);
 	remove_links(o);
 	int error = take_share(o, instance, base, bits);
-	if (error) {
-		if (o->instance_fd >= 0)
-			close(o->instance_fd);
-		o->instance_fd = -1;
+	if (error)
 		return error;
-	}
 
 	struct uplinks ours[2] = {{.count = 0}, {.count = 0}};
 	if (!open_uplinks(&families[0], &ours[0], o->why_not, sizeof(o->why_not)))
@@ -455,8 +434,5 @@ void outbound_close(struct outbound *o)
 		restore_uplinks();
 	close(o->lock_fd);
 	o->lock_fd = -1;
-	if (o->instance_fd >= 0)
-		close(o->instance_fd);
-	o->instance_fd = -1;
 	o->works = false;
 }

@@ -26,7 +26,6 @@ struct outbound {
 	bool works6; /* VPCs get out over IPv6 too */
 	char why_not6[160];
 	int lock_fd;
-	int instance_fd; /* the same of its name, which this cloud's next priv waits for */
 };
 
 /* Takes a share of `range` ("100.88.0.0/16"), removes what an earlier process of this instance left, and sets up the table. Without

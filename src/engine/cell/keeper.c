@@ -44,6 +44,9 @@ static int lock_instance(const char *instance)
 			return fd;
 		usleep(INSTANCE_LOOK_MS * 1000);
 	}
+	if (fd >= 0)
+		log_warn("another priv of this cloud has not ended in %d s: it may take away what is made now",
+		         INSTANCE_WAIT_MS / 1000);
 	return fd;
 }
 

@@ -65,10 +65,9 @@ static void show_nothing(struct progress *p)
 
 /* --- one model */
 
-static int fail(struct compare *c, struct compare_row *r, const char *why)
+static int fail(struct compare_row *r, const char *why)
 {
 	r->why_not = atomic_load(&cancelled) ? S("it was stopped") : str_from(why);
-	(void)c;
 	return CLI_FAILED;
 }
 
@@ -79,11 +78,11 @@ static int start(struct compare *c, const struct compare_model *m, struct compar
 	struct str why = STR_NONE;
 	show(p, m->title);
 	if (m->deploy(c) != CLI_OK)
-		return fail(c, r, "it could not be deployed (above)");
+		return fail(r, "it could not be deployed (above)");
 	for (bool there = false; !atomic_load(&cancelled) && clock_mono_us() - begin < START_US; usleep(LOOK_US)) {
 		show(p, m->title);
 		if (!there && m->look(c, &there) != CLI_OK)
-			return fail(c, r, "it did not start (above)");
+			return fail(r, "it did not start (above)");
 		int64_t asked = clock_mono_us();
 		if (!there || !compare_ask_once(c, &why))
 			continue;
@@ -93,9 +92,8 @@ static int start(struct compare *c, const struct compare_model *m, struct compar
 		r->deploy_us = now - begin;
 		return CLI_OK;
 	}
-	return fail(c, r,
-	            str_set(why) ? arena_printf(&c->cli->arena, "it did not answer well: %.*s", STR_ARG(why)).p
-	                         : "it did not answer in ten minutes");
+	return fail(r, str_set(why) ? arena_printf(&c->cli->arena, "it did not answer well: %.*s", STR_ARG(why)).p
+	                            : "it did not answer in ten minutes");
 }
 
 struct use {
@@ -136,9 +134,9 @@ static int load(struct compare *c, const struct compare_model *m, struct compare
 	bool known = find_use(c, &before);
 	p->what = m->title;
 	if (load_run(&c->cli->arena, &c->plan, &target, show_load, p, &r->load) < 0)
-		return fail(c, r, "no thread could be made to ask it");
+		return fail(r, "no thread could be made to ask it");
 	if (atomic_load(&cancelled))
-		return fail(c, r, "");
+		return fail(r, "");
 	known = known && find_use(c, &after);
 	r->memory_bytes = known && after.memory_bytes ? after.memory_bytes : -1;
 	r->cpu_us = known && after.cpu_us ? after.cpu_us - before.cpu_us : -1;
@@ -157,7 +155,7 @@ static void compare_one(struct compare *c, const struct compare_model *m, struct
 	if (m->why_not(c, &r->why_not) != CLI_OK || str_set(r->why_not))
 		return;
 	if (compare_spent(c, &before) != CLI_OK || compare_rate(c, &rate_before) != CLI_OK) {
-		fail(c, r, "the bill could not be read (above)");
+		fail(r, "the bill could not be read (above)");
 		return;
 	}
 	r->size = m->size(c);
@@ -231,6 +229,7 @@ int cli_compare(struct cli *cli)
 	const char *type = cli_option(cli, "--type", "t3.micro"), *page = cli_option(cli, "--html", NULL);
 	const char *runtime = cli_option(cli, "--runtime", NULL), *handler = cli_option(cli, "--handler", NULL);
 	bool json = cli_flag(cli, "--json");
+	signal(SIGPIPE, SIG_IGN); /* a program that cannot be started is said by its exit status */
 	int64_t for_ms;
 	struct str why;
 	int status = cli_open(cli, 1, &c.cloud);

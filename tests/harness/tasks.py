@@ -48,7 +48,7 @@ def allow(*actions, resource="*"):
     return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
 
 
-EXECUTION = allow("ecr:*", "logs:*", "ssm:GetParameters", "s3:GetObject", "s3:GetBucketLocation", "s3:ListBucket")
+EXECUTION = allow("ecr:*", "logs:*", "ssm:GetParameters", "secretsmanager:GetSecretValue", "s3:GetObject", "s3:GetBucketLocation", "s3:ListBucket")
 
 
 @unittest.skipIf(why_not(), why_not())

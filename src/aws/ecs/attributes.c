@@ -26,8 +26,11 @@ static void add_container(struct call *c, struct ecs_task_definition *d, const s
 		add(c, d, "ecs.capability.container-health-check");
 	if (k->depends_on.n)
 		add(c, d, "ecs.capability.container-ordering");
-	if (k->secrets.n)
-		add(c, d, "ecs.capability.secrets.ssm.environment-variables");
+	for (uint32_t i = 0; i < k->secrets.n; i++)
+		add(c, d,
+		    str_starts(k->secrets.v[i].value_from, S("arn:aws:secretsmanager:"))
+		            ? "ecs.capability.secrets.asm.environment-variables"
+		            : "ecs.capability.secrets.ssm.environment-variables");
 	if (k->environment_files.n)
 		add(c, d, "ecs.capability.env-files.s3");
 	if (k->restart_policy && k->restart_policy->enabled.v)

@@ -123,6 +123,14 @@ typedef void launch_done_fn(struct duty *i);
 struct launch *launch_begin(struct duty *i, const struct state_ecs_task_record *r, const struct ecs_scope *s, launch_done_fn *done);
 void launch_cancel(struct launch *l); /* NULL is harmless */
 void launch_drop_images(struct duty *i);
+/* launch_secret.c: "ARN:JSON-KEY:STAGE:VERSION": what is behind the ARN may be missing or empty, and is absent then. */
+struct launch_wanted {
+	struct str arn, json_key, stage, version;
+};
+struct launch_wanted launch_wanted(struct str from);
+/* The text of a member as a variable has it: a string without its quotes, all else as JSON. False: there is none such. */
+bool launch_member(struct arena *a, struct str json, struct str key, struct str *ret);
+
 /* launch_spec.c: the containers as the engine wants them, in the arena. False: *ret_why says why not. */
 struct launch_secret {
 	struct str name, value; /* a variable */

@@ -98,9 +98,6 @@ static struct str container_refused(struct call *c, const struct ecs_task_defini
 		return S("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.");
 	if (k->environment_files.n && !role)
 		return S("When you are specifying environment files, you must also specify a value for 'executionRoleArn'.");
-	for (uint32_t i = 0; i < k->secrets.n; i++)
-		if (str_starts(k->secrets.v[i].value_from, S("arn:aws:secretsmanager:")))
-			return S("Secrets of AWS Secrets Manager are not supported by this cloud.");
 	return k->log_configuration ? log_refused(c, d, k->log_configuration, role) : STR_NONE;
 }
 

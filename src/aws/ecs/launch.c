@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "gen/logs.h"
 #include "gen/s3.h"
+#include "gen/secretsmanager.h"
 #include "gen/ssm.h"
 #include "gen/sts.h"
 
@@ -127,6 +128,10 @@ static void ask(struct launch *l, const struct principal *as, struct str region,
 	call_op(cloud_of(l), as, region, api, operation, in, done, l);
 }
 
+#define NO_SECRETS \
+	"ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable "
+#define RETRIED "service call has been retried 1 time(s): "
+
 /* --- the execution role */
 
 static void assumed(void *ctx, struct call *sub)
@@ -144,10 +149,8 @@ static void assumed(void *ctx, struct call *sub)
 		l->role = found.principal;
 		l->step++;
 	} else {
-		fail(l,
-		     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable "
-		     "to get execution role credentials: %.*s: %.*s",
-		     STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+		fail(l, NO_SECRETS "to get execution role credentials: %.*s: %.*s", STR_ARG(sub->error.code),
+		     STR_ARG(sub->error.message));
 	}
 	go_on(l);
 }
@@ -183,17 +186,38 @@ static void parameter_read(void *ctx, struct call *sub)
 		return;
 	const struct ecs_secret *s = &current(l)->secrets.v[l->item];
 	if (str_set(sub->error.code))
-		fail(l,
-		     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable "
-		     "to retrieve secrets from ssm: %.*s: %.*s",
-		     STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+		fail(l, NO_SECRETS "to retrieve secrets from ssm: %.*s: %.*s", STR_ARG(sub->error.code),
+		     STR_ARG(sub->error.message));
 	else if (!out->parameters.n)
-		fail(l,
-		     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable "
-		     "to retrieve secrets from ssm: invalid parameters: %.*s",
-		     STR_ARG(s->value_from));
+		fail(l, NO_SECRETS "to retrieve secrets from ssm: invalid parameters: %.*s", STR_ARG(s->value_from));
 	else
 		add_variable(l, s->name, out->parameters.v[0].value, false);
+	l->item++;
+	go_on(l);
+}
+
+static void secret_read(void *ctx, struct call *sub)
+{
+	struct launch *l = ctx;
+	const struct secretsmanager_get_secret_value_response *out = sub->out;
+	struct str text = out ? out->secret_string : STR_NONE;
+	if (gone(l))
+		return;
+	struct launch_wanted w = launch_wanted(current(l)->secrets.v[l->item].value_from);
+	if (str_set(sub->error.code))
+		fail(l,
+		     NO_SECRETS "to retrieve secret from asm: " RETRIED
+		                "failed to fetch secret %.*s from secrets manager: %.*s: %.*s",
+		     STR_ARG(w.arn), STR_ARG(sub->error.code), STR_ARG(sub->error.message));
+	else if (!str_set(text))
+		fail(l, NO_SECRETS "to retrieve secret from asm: secret %.*s has no text", STR_ARG(w.arn));
+	else if (str_set(w.json_key) && !launch_member(&l->arena, text, w.json_key, &text))
+		fail(l,
+		     NO_SECRETS "to retrieve secret from asm: " RETRIED
+		                "retrieved secret from Secrets Manager did not contain json key %.*s",
+		     STR_ARG(w.json_key));
+	else
+		add_variable(l, current(l)->secrets.v[l->item].name, text, false);
 	l->item++;
 	go_on(l);
 }
@@ -208,6 +232,12 @@ static bool step_secrets(struct launch *l)
 	struct str name = current(l)->secrets.v[l->item].value_from, rest = name, region = l->duty->region;
 	for (int i = 0; str_starts(name, S("arn:")) && i < 4; i++)
 		region = str_cut(&rest, ':'); /* arn:aws:ssm:REGION */
+	if (str_starts(name, S("arn:aws:secretsmanager:"))) {
+		struct launch_wanted w = launch_wanted(name);
+		struct secretsmanager_get_secret_value_request in = {w.arn, .version_id = w.version, .version_stage = w.stage};
+		ask(l, l->role, region, &secretsmanager_api, "GetSecretValue", &in, secret_read);
+		return false;
+	}
 	struct ssm_get_parameters_request in = {.with_decryption = OPT_BOOL(true)};
 	*LIST_ADD(&l->arena, &in.names) = name;
 	ask(l, l->role, region, &ssm_api, "GetParameters", &in, parameter_read);

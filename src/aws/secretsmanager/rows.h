@@ -9,6 +9,7 @@
 #include "core/service.h"
 #include "gen/secretsmanager.h"
 #include "gen/state_secretsmanager.h"
+#include "secretsmanager.h"
 
 enum { SECRET_VERSIONS_MAX = 100, SECRET_SUFFIX = 6, SECRET_BYTES_MAX = 65536, SECRET_TAGS_MAX = 50 };
 #define SECRET_DAY_MS INT64_C(86400000)
@@ -62,6 +63,10 @@ int secret_open(struct call *c, const struct secret *s, const struct state_secre
 /* The version of an id, a stage, or AWSCURRENT. CALL_OK or CALL_FAIL. */
 int secret_choose(struct call *c, struct secret *s, struct str version, struct str stage,
                   struct state_secretsmanager_version **ret);
+
+/* --- value.c */
+/* May the caller read this secret? False: the error is set. */
+bool secret_readable(struct call *c, const struct secret *s);
 
 /* --- list.c: filters */
 bool secret_matches(const struct state_secretsmanager_secret_record *r, const struct secretsmanager_filters_list_type *filters);

@@ -1,7 +1,9 @@
 /* PutSecretValue, GetSecretValue, BatchGetSecretValue, UpdateSecretVersionStage, ListSecretVersionIds. */
 #include "rows.h"
 
+#include "base/buf.h"
 #include "base/id.h"
+#include "base/json.h"
 
 int secretsmanager_put_secret_value(struct call *c, const struct secretsmanager_put_secret_value_request *in,
                                     struct secretsmanager_put_secret_value_response *out)
@@ -74,11 +76,8 @@ int secretsmanager_get_secret_value(struct call *c, const struct secretsmanager_
 	return CALL_OK;
 }
 
-/* --- several at once: each needs GetSecretValue's own permission */
-
-static void add(struct call *c, struct secret *s, struct secretsmanager_batch_get_secret_value_response *out)
+bool secret_readable(struct call *c, const struct secret *s)
 {
-	struct secretsmanager_secret_value_entry e = {0};
 	struct authz az = {.action = S("secretsmanager:GetSecretValue"),
 	                   .resource = s->arn,
 	                   .resource_account = s->account,
@@ -86,7 +85,48 @@ static void add(struct call *c, struct secret *s, struct secretsmanager_batch_ge
 	authz_add_tags(c, &az, "aws:ResourceTag", &s->r.tags);
 	authz_add_tags(c, &az, "secretsmanager:ResourceTag", &s->r.tags);
 	authz_add(c, &az, "secretsmanager:SecretId", s->arn);
-	if (call_authorize(c, &az) && get(c, s, STR_NONE, STR_NONE, &e) == CALL_OK)
+	return call_authorize(c, &az);
+}
+
+int secretsmanager_read(struct call *c, struct str id, struct str version, struct str stage, struct secret_seen *ret)
+{
+	struct secret s;
+	struct secretsmanager_secret_value_entry e = {0};
+	if (secret_find(c, id, false, &s) != CALL_OK || !secret_readable(c, &s) || get(c, &s, version, stage, &e) != CALL_OK)
+		return CALL_FAIL;
+	*ret = (struct secret_seen){.arn = e.arn, .version = e.version_id, .text = e.secret_string, .created = e.created_date};
+	if (!str_set(e.secret_string))
+		return CALL_OK;
+	struct buf CLEAN_BUF b = {0};
+	struct json_out o = json_out(&b);
+	buf_init(&b, 1 << 20);
+	json_open(&o, '{');
+	json_key(&o, S("ARN"));
+	json_string(&o, e.arn);
+	json_key(&o, S("name"));
+	json_string(&o, e.name);
+	json_key(&o, S("versionId"));
+	json_string(&o, e.version_id);
+	json_key(&o, S("secretString"));
+	json_string(&o, e.secret_string);
+	json_key(&o, S("versionStages"));
+	json_open(&o, '[');
+	for (uint32_t i = 0; i < e.version_stages.n; i++)
+		json_string(&o, e.version_stages.v[i]);
+	json_close(&o, ']');
+	json_key(&o, S("createdDate"));
+	json_double(&o, (double)e.created_date.ms / 1000);
+	json_close(&o, '}');
+	ret->json = arena_dup(c->arena, buf_str(&b));
+	return CALL_OK;
+}
+
+/* --- several at once: each needs GetSecretValue's own permission */
+
+static void add(struct call *c, struct secret *s, struct secretsmanager_batch_get_secret_value_response *out)
+{
+	struct secretsmanager_secret_value_entry e = {0};
+	if (secret_readable(c, s) && get(c, s, STR_NONE, STR_NONE, &e) == CALL_OK)
 		*LIST_ADD(c->arena, &out->secret_values) = e;
 	else
 		*LIST_ADD(c->arena, &out->errors) = (struct secretsmanager_api_error_type){

@@ -22,6 +22,10 @@ int ssm_get_parameter(struct call *c, const struct ssm_get_parameter_request *in
 	struct state_ssm_parameter_record p;
 	struct state_ssm_version_record v;
 	struct ssm_reference ref = ssm_reference(c, in->name);
+	if (ssm_name_secret(ref.name)) {
+		out->parameter = arena_new(c->arena, struct ssm_parameter);
+		return ssm_secret_read(c, in->name, in->with_decryption.v, out->parameter);
+	}
 	if (!ssm_find(c, ref.name, &p))
 		return call_fail(c, "ParameterNotFound", 0, "%s", "");
 	if (!ssm_find_version(c, &p, ssm_select(&p, ref.selector), &v))
@@ -39,6 +43,17 @@ int ssm_get_parameters(struct call *c, const struct ssm_get_parameters_request *
 		struct state_ssm_parameter_record p;
 		struct state_ssm_version_record v;
 		struct ssm_reference ref = ssm_reference(c, in->names.v[i]);
+		if (ssm_name_secret(ref.name)) {
+			struct ssm_parameter found = {0};
+			if (ssm_secret_read(c, in->names.v[i], in->with_decryption.v, &found) == CALL_OK)
+				*LIST_ADD(c->arena, &out->parameters) = found;
+			else if (str_is(c->error.code, "ParameterNotFound"))
+				*LIST_ADD(c->arena, &out->invalid_parameters) = in->names.v[i];
+			else
+				return CALL_FAIL;
+			c->error = (struct call_error){0};
+			continue;
+		}
 		if (!ssm_find(c, ref.name, &p) || !ssm_find_version(c, &p, ssm_select(&p, ref.selector), &v))
 			*LIST_ADD(c->arena, &out->invalid_parameters) = in->names.v[i];
 		else if (!fill(c, &p, &v, ref.selector, in->with_decryption.v, LIST_ADD(c->arena, &out->parameters)))

@@ -15,7 +15,7 @@ static bool add(struct call *c, const struct state_ssm_parameter_record *p, cons
 	*ret = (struct ssm_parameter_history){
 	        .name = p->name,
 	        .type = v->type,
-	        .key_id = str_is(v->type, "SecureString") ? S(SSM_KEY_ALIAS) : STR_NONE,
+	        .key_id = ssm_key_of(v),
 	        .last_modified_date = v->modified,
 	        .last_modified_user = v->modified_by,
 	        .description = v->description,

@@ -101,7 +101,7 @@ static bool one_matches(const struct state_ssm_parameter_record *p, const struct
 	if (str_is(f->key, "DataType"))
 		return str_eq(v->data_type, value);
 	if (str_is(f->key, "KeyId"))
-		return str_is(v->type, "SecureString") && text_matches(S(SSM_KEY_ALIAS), value, f->option);
+		return str_is(v->type, "SecureString") && text_matches(ssm_key_of(v), value, f->option);
 	if (str_is(f->key, "Label"))
 		return ssm_label_good(value) && ssm_select(p, value);
 	return tag_key(f->key, &key) && str_set(str_map_get(&p->tags, key)) && str_eq(str_map_get(&p->tags, key), value);

@@ -16,9 +16,7 @@ static int check_type(struct call *c, const struct ssm_put_parameter_request *in
 	if (!secure && in->key_id.n)
 		return ssm_invalid(c, "KeyId is not required for %.*s type parameter.", STR_ARG(v->type));
 	struct str arn = arena_printf(c->arena, "arn:aws:kms:%.*s:%.*s:" SSM_KEY_ALIAS, STR_ARG(c->region), STR_ARG(c->account));
-	if (in->key_id.n && !str_is(in->key_id, SSM_KEY_ALIAS) && !str_eq(in->key_id, arn))
-		return call_fail(c, "InvalidKeyId", 0, "Invalid keyId %.*s. This cloud has the key " SSM_KEY_ALIAS " alone.",
-		                 STR_ARG(in->key_id));
+	v->key_id = !secure ? STR_NONE : in->key_id.n && !str_eq(in->key_id, arn) ? in->key_id : S(SSM_KEY_ALIAS);
 	if (str_is(v->type, "StringList")) {
 		/* An empty item would not be told apart from no item. */
 		struct str rest = in->value;
@@ -110,8 +108,7 @@ static int fill_value(struct call *c, struct str name, struct str value, struct 
 		v->value = value;
 		return CALL_OK;
 	}
-	v->sealed = ssm_seal(ssm_state(c), c->arena, value, ssm_arn(c, name), v->version.v);
-	return str_set(v->sealed) ? CALL_OK : call_broken(c, "a SecureString cannot be sealed");
+	return ssm_seal(c, value, ssm_arn(c, name), v);
 }
 
 /* Room for one more version: the oldest goes, unless a label holds it. */

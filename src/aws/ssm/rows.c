@@ -108,11 +108,7 @@ bool ssm_value(struct call *c, struct str name, const struct state_ssm_version_r
 		*ret = base64_encode(c->arena, v->sealed);
 		return true;
 	}
-	*ret = ssm_unseal(ssm_state(c), c->arena, v->sealed, ssm_arn(c, name), v->version.v);
-	if (str_set(*ret))
-		return true;
-	call_broken(c, "a SecureString does not open: DATA/ssm.key is not the key that it was sealed with");
-	return false;
+	return ssm_unseal(c, v, ssm_arn(c, name), ret) == CALL_OK;
 }
 
 /* --- walks and pages: the token is the key that was listed last */

@@ -21,13 +21,15 @@ struct ssm_state {
 extern const struct service ssm_service;
 struct ssm_state *ssm_state(const struct call *c);
 
-/* --- key.c: SecureStrings, sealed with the key of core/seal.h */
+/* --- key.c: SecureStrings, sealed by keys of KMS */
 
 /* Reads the key or makes it. Negative errno: SecureStrings cannot be written or read. */
 int ssm_key_open(struct ssm_state *s, const char *data_dir);
-/* What is sealed opens for the same ARN and version alone. STR_NONE: it does not open. */
-struct str ssm_seal(const struct ssm_state *s, struct arena *a, struct str plain, struct str arn, int64_t version);
-struct str ssm_unseal(const struct ssm_state *s, struct arena *a, struct str sealed, struct str arn, int64_t version);
+/* Seals a value by the KMS key that the version names; what is sealed opens for the same ARN alone. CALL_OK or CALL_FAIL. */
+int ssm_seal(struct call *c, struct str plain, struct str arn, struct state_ssm_version_record *v);
+int ssm_unseal(struct call *c, const struct state_ssm_version_record *v, struct str arn, struct str *ret);
+/* The key of a SecureString, as replies name it; STR_NONE: the version is none. */
+struct str ssm_key_of(const struct state_ssm_version_record *v);
 
 /* --- rows.c */
 struct str ssm_key(struct call *c, struct str name);
@@ -81,6 +83,11 @@ int64_t ssm_select(const struct state_ssm_parameter_record *p, struct str select
 bool ssm_public_find(struct call *c, struct str name, struct state_ssm_parameter_record *ret);
 /* Their names in order; absent behind the last. */
 struct str ssm_public_name(unsigned i);
+
+/* --- secret.c: /aws/reference/secretsmanager/NAME, a secret as a parameter */
+bool ssm_name_secret(struct str name);
+/* CALL_OK, or CALL_FAIL with ParameterNotFound or whatever else is wrong. */
+int ssm_secret_read(struct call *c, struct str name, bool decrypt, struct ssm_parameter *ret);
 
 /* --- path.c: filters */
 bool ssm_filter_matches(struct call *c, const struct state_ssm_parameter_record *p, const struct ssm_parameter_string_filter *f);

@@ -260,19 +260,26 @@ class Made(TaskCase):
         ssm, s3, bucket = client("ssm", region=self.region), client("s3"), "env-" + self.word
         ssm.put_parameter(Name="/t/secret", Value="of parameter store", Type="SecureString")
         ssm.put_parameter(Name="plain", Value="plainly", Type="String")
+        sm = client("secretsmanager", region=self.region)
+        db = sm.create_secret(Name="db-" + self.word, SecretString='{"user": "me", "port": 5432}')
+        sm.put_secret_value(SecretId=db["ARN"], SecretString='{"user": "you", "port": 5433}')
         s3.create_bucket(Bucket=bucket)
         s3.put_object(Bucket=bucket, Key="a.env", Body=b"# comment\nONE=from a file\nTWO=second\nVAR=file\nQUOTED=\"as it is\"\n")
         arn = f"arn:aws:ssm:{self.region}:{ACCOUNT}:parameter"
         run = {"overrides": {"containerOverrides": [{"name": "c", "environment": [{"name": "TWO", "value": "overridden"}, {"name": "FIVE", "value": "5"}]}]}}
         lines, task = self.says({
-            "command": ["-c", 'for v in ONE TWO VAR QUOTED SECRET PLAIN FIVE FROM_IMAGE AWS_REGION AWS_DEFAULT_REGION AWS_EXECUTION_ENV; do eval "echo $v=\\$$v"; done; pwd; env | grep -q "^HOSTNAME=$(hostname)" && '
+            "command": ["-c", 'for v in ONE TWO VAR QUOTED SECRET PLAIN WHOLE PORT OLD THEN REFERRED FIVE FROM_IMAGE AWS_REGION AWS_DEFAULT_REGION AWS_EXECUTION_ENV; do eval "echo $v=\\$$v"; done; pwd; env | grep -q "^HOSTNAME=$(hostname)" && '
                         'echo "$0 $*"; echo end-of-output', "zero", "one two"],
             "entryPoint": ["/bin/sh"], "workingDirectory": "/made/here",
             "environment": [{"name": "VAR", "value": "definition"}, {"name": "TWO", "value": "2"}],
             "environmentFiles": [{"type": "s3", "value": f"arn:aws:s3:::{bucket}/a.env"}],
-            "secrets": [{"name": "SECRET", "valueFrom": arn + "/t/secret"}, {"name": "PLAIN", "valueFrom": "plain"}]}, run=run)
+            "secrets": [{"name": "SECRET", "valueFrom": arn + "/t/secret"}, {"name": "PLAIN", "valueFrom": "plain"},
+                        {"name": "WHOLE", "valueFrom": db["ARN"]}, {"name": "PORT", "valueFrom": db["ARN"] + ":port::"},
+                        {"name": "OLD", "valueFrom": db["ARN"] + ":user:AWSPREVIOUS:"}, {"name": "THEN", "valueFrom": db["ARN"] + ":user::" + db["VersionId"]},
+                        {"name": "REFERRED", "valueFrom": "/aws/reference/secretsmanager/db-" + self.word}]}, run=run)
         self.assertEqual(lines, ["ONE=from a file", "TWO=overridden", "VAR=definition", 'QUOTED="as it is"', "SECRET=of parameter store",
-                                 "PLAIN=plainly", "FIVE=5", "FROM_IMAGE=yes", f"AWS_REGION={self.region}", f"AWS_DEFAULT_REGION={self.region}",
+                                 "PLAIN=plainly", 'WHOLE={"user": "you", "port": 5433}', "PORT=5433", "OLD=me", "THEN=me",
+                                 'REFERRED={"user": "you", "port": 5433}', "FIVE=5", "FROM_IMAGE=yes", f"AWS_REGION={self.region}", f"AWS_DEFAULT_REGION={self.region}",
                                  "AWS_EXECUTION_ENV=AWS_ECS_FARGATE", "/made/here", "zero one two"])
         (shown,) = task["overrides"]["containerOverrides"]
         self.assertEqual(shown["name"], "c")
@@ -365,6 +372,15 @@ class Failures(TaskCase):
     def test_secret_that_is_not_there(self):
         self.fails({"secrets": [{"name": "X", "valueFrom": "missing"}]},
                    "^ResourceInitializationError: unable to pull secrets or registry auth: .*invalid parameters: missing")
+
+    def test_secrets_that_cannot_be_read(self):
+        sm = client("secretsmanager", region=self.region)
+        arn = sm.create_secret(Name="x-" + self.word, SecretString='{"a": "1"}')["ARN"]
+        begin = "^ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: "
+        self.fails({"secrets": [{"name": "X", "valueFrom": arn + ":b::"}]}, begin + ".*retrieved secret from Secrets Manager did not contain json key b")
+        self.fails({"secrets": [{"name": "X", "valueFrom": arn[:-7] + "no-abcdef"}]}, begin + ".*failed to fetch secret .* from secrets manager: ResourceNotFoundException: ")
+        none = role("secretless-" + self.word, "ecs-tasks.amazonaws.com", allow("ecr:*", "logs:*"))
+        self.fails({"secrets": [{"name": "X", "valueFrom": arn}]}, begin + ".*AccessDeniedException: User: .*secretsmanager:GetSecretValue", executionRoleArn=none)
 
     def test_log_group_that_is_not_there(self):
         self.fails({"logConfiguration": self.log("x", group="/missing")},

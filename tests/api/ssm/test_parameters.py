@@ -117,6 +117,21 @@ class Values(ParameterCase):
 
 
 class Secrets(ParameterCase):
+    def test_of_secrets_manager(self):
+        sm, name = client("secretsmanager"), "t/" + uuid.uuid4().hex
+        made = sm.create_secret(Name=name, SecretString="a secret")
+        path = "/aws/reference/secretsmanager/" + name
+        got = self.ssm.get_parameter(Name=path, WithDecryption=True)["Parameter"]
+        self.assertEqual((got["Name"], got["Type"], got["Value"], got["Version"], got["ARN"]), (path, "SecureString", "a secret", 0, made["ARN"]))
+        self.assertEqual(json.loads(got["SourceResult"])["versionId"], made["VersionId"])
+        sm.put_secret_value(SecretId=name, SecretString="newer")
+        self.assertEqual(self.ssm.get_parameter(Name=f"{path}:{made['VersionId']}", WithDecryption=True)["Parameter"]["Value"], "a secret")
+        self.assertEqual(self.ssm.get_parameter(Name=path + ":AWSPREVIOUS", WithDecryption=True)["Parameter"]["Value"], "a secret")
+        both = self.ssm.get_parameters(Names=[path, path + "x"], WithDecryption=True)
+        self.assertEqual(([p["Value"] for p in both["Parameters"]], both["InvalidParameters"]), (["newer"], [path + "x"]))
+        self.assertAwsError("ParameterNotFound", self.ssm.get_parameter, Name=path + "x", WithDecryption=True)
+        self.assertAwsError("ValidationException", self.ssm.get_parameter, Name=path, message="WithDecryption flag must be True")
+
     def test_sealed(self):
         secret = "hidden-" + uuid.uuid4().hex
         self.put("/s", secret, Type="SecureString")
@@ -132,6 +147,12 @@ class Secrets(ParameterCase):
         self.put("/s", secret + "2", Type="SecureString", KeyId=arn, Overwrite=True)
         self.assertEqual(self.get("/s:1", WithDecryption=True)["Value"], secret)
         self.assertAwsError("InvalidKeyId", self.put, "/t", "v", Type="SecureString", KeyId="alias/mine", message="alias/mine")
+        key = client("kms").create_key()["KeyMetadata"]["KeyId"]
+        self.put("/k", "by a key", Type="SecureString", KeyId=key)
+        self.assertEqual(self.get("/k", WithDecryption=True)["Value"], "by a key")
+        self.assertEqual(self.ssm.get_parameter_history(Name=self.root + "/k")["Parameters"][0]["KeyId"], key)
+        client("kms").disable_key(KeyId=key)
+        self.assertAwsError("InvalidKeyId", self.get, "/k", WithDecryption=True, message="is disabled")
         data = os.environ.get("QUARTET_DATA")
         if data:
             self.assertEqual(os.stat(data + "/ssm.key").st_size, 32)

@@ -98,6 +98,11 @@ struct str call_query(const struct call *c, struct str name)
 	return STR_NONE;
 }
 
+struct str call_path(const struct call *c)
+{
+	return c->http ? http_head(c->http)->path : STR_NONE;
+}
+
 struct str call_source_ip(const struct call *c)
 {
 	if (!c->http)

@@ -117,6 +117,7 @@ void call_cut(struct call *c); /* broken: the connection is cut; c is freed */
 /* --- the request as the wire had it, for what no model says (S3's presigned overrides, user agents) */
 struct str call_header(const struct call *c, struct str name); /* absent for internal calls */
 struct str call_query(const struct call *c, struct str name);  /* decoded; absent when not given */
+struct str call_path(const struct call *c);                    /* raw; absent for internal calls */
 struct str call_source_ip(const struct call *c);
 bool call_over_tls(const struct call *c);
 /* Adds a header to the reply: for the few that no model has (x-amz-id-2). */

@@ -72,6 +72,8 @@ bool quirk_beside_enumeration(const struct api *api, struct str shape, struct st
 /* What a service leaves out although its own model requires it. */
 bool quirk_left_out(const struct api *api, struct str shape, struct str member)
 {
+	if (api_is(api, "sqs"))
+		return str_is(member, "Failed") || str_is(member, "Successful") || str_is(member, "queueUrls");        /* empty */
 	return api_is(api, "route53") && str_is(shape, "CreateHostedZoneResponse") && str_is(member, "DelegationSet"); /* private */
 }
 

@@ -236,7 +236,7 @@ class Clock(QueueCase):
         while look("ApproximateNumberOfMessagesNotVisible", "Maximum") is None and time.monotonic() < until:
             time.sleep(0.2)
         self.assertEqual([look(n) for n in ("NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted", "NumberOfEmptyReceives", "SentMessageSize")], [3, 2, 1, 1, 7])
-        self.assertEqual([look("ApproximateNumberOfMessages" + n, "Maximum") for n in ("Visible", "NotVisible", "Delayed")], [0, 1, 1])
+        self.assertEqual([look(n, "Maximum") for n in ("ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")], [0, 1, 1])
         self.assertTrue(30 < look("ApproximateAgeOfOldestMessage", "Maximum") < 1000)
 
 

@@ -116,7 +116,7 @@ struct queues {
 	struct list changes, dirty, drops, stirred;
 	struct loop_timer *flush, *stir;
 	struct arena flush_arena;
-	bool flushing;
+	bool flushing, behind; /* behind: more has been received than one transaction takes */
 };
 
 /* A transaction under way, and what becomes true with it. */

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { FLUSH_US = 100 * 1000, FLUSH_MAX = 2000 };
+enum { FLUSH_US = 100 * 1000, FLUSH_MAX = 5000 };
 
 /* --- how messages were received */
 
@@ -16,7 +16,7 @@ static void flush(void *ctx);
 static void flush_later(struct queues *s)
 {
 	if (!s->flush && !s->flushing && !list_empty(&s->dirty))
-		s->flush = loop_add_timer(s->loop, FLUSH_US, flush, s);
+		s->flush = loop_add_timer(s->loop, s->behind ? 0 : FLUSH_US, flush, s);
 }
 
 static void flushed(void *ctx, int result, uint64_t revision)
@@ -42,6 +42,7 @@ static void flush(void *ctx)
 		i->saved = true;
 		list_remove(&i->dirty);
 	}
+	s->behind = !list_empty(&s->dirty);
 	s->flushing = true;
 	store_commit(t, flushed, s);
 }

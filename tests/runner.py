@@ -24,6 +24,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "harness"))
 import lanes  # noqa: E402
+import sanitizers  # noqa: E402
 TERMINAL = sys.stdout.isatty()
 
 
@@ -184,10 +185,9 @@ def api_lane(take, report, directory, prefix, whole):
             else:
                 lanes.run_module(job, report, prefix)
         log = cloud.log_text()
-    for line in log.splitlines():
-        if "Sanitizer" in line or "runtime error" in line or " fatal " in line:
-            add(f"{prefix}: the daemon's log", "fail", log)
-            break
+    complaint = sanitizers.complaint(log, os.environ["QUARTET"])
+    if complaint:
+        add(f"{prefix}: the daemon's log", "fail", complaint)
     checker = os.path.join(ROOT, directory, "tests", "tools", "check-reply")
     with open(record) as f:
         done = subprocess.run([checker], stdin=f, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")

@@ -51,8 +51,11 @@ static inline void list_remove(struct list *n)
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define list_first(l, type, member) (list_empty(l) ? NULL : container_of((l)->next, type, member))
 #define list_last(l, type, member) (list_empty(l) ? NULL : container_of((l)->prev, type, member))
-/* The entry may remove itself from the list inside the loop. */
+/*
+ * The entry may remove itself from the list inside the loop. After a `break` nothing of the list is looked at any more,
+ * so its owner may have gone by then.
+ */
 #define list_each(l, type, member, var) \
-	for (struct list *n_##var = (l)->next, *x_##var = n_##var->next; n_##var != (l); \
-	     n_##var = x_##var, x_##var = n_##var->next) \
-		for (type *var = container_of(n_##var, type, member); var; var = NULL)
+	for (struct list *n_##var = (l)->next, *x_##var, *to_##var; \
+	     n_##var && n_##var != (l) && (x_##var = n_##var->next, to_##var = NULL, true); n_##var = to_##var) \
+		for (type *var = container_of(n_##var, type, member); var; var = NULL, to_##var = x_##var)

@@ -147,6 +147,7 @@ int cli_exec(struct cli *cli)
 	struct buf CLEAN_BUF b;
 	char head[4096];
 	size_t n = 0;
+	buf_init(&b, 65536);
 	/* What follows the function belongs to the command inside, options too. */
 	int options = leading_options(cli), words = cli->argc - options;
 	cli->argc = options;
@@ -171,7 +172,6 @@ int cli_exec(struct cli *cli)
 	int sock = connect_to(&cloud);
 	if (sock < 0)
 		return cli_fail(cli, CLI_FAILED, "%s: %s", cloud.endpoint, strerror(-sock));
-	buf_init(&b, 65536);
 	struct str asked = request(cli, &cloud, session, terminal, container, &b);
 	if (b.overflow || !write_all(sock, asked.p, asked.n))
 		return cli_fail(cli, CLI_FAILED, "the command is too long, or the connection broke");

@@ -115,12 +115,35 @@ static void list_removes_while_walking(void **state)
 	assert_false(list_linked(&items[1].link));
 }
 
+/* What ends in a callback frees its list and all that hangs on it: who found what he looked for looks no further. */
+static void list_is_left_for_good(void **state)
+{
+	(void)state;
+	struct item {
+		struct list link;
+	};
+	struct list *l = malloc(sizeof(*l));
+	assert_non_null(l);
+	list_init(l);
+	struct item items[3];
+	for (int i = 0; i < 3; i++)
+		list_push(l, &items[i].link);
+	int seen = 0;
+	list_each (l, struct item, link, it) {
+		if (++seen == 2) {
+			free(l);
+			break;
+		}
+	}
+	assert_int_equal(seen, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(arena_flags_its_limit),       cmocka_unit_test(texts_are_whole_at_the_end_of_a_chunk),
 	        cmocka_unit_test(buffer_stops_at_its_maximum), cmocka_unit_test(map_keeps_what_random_changes_leave),
-	        cmocka_unit_test(list_removes_while_walking),
+	        cmocka_unit_test(list_removes_while_walking),  cmocka_unit_test(list_is_left_for_good),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

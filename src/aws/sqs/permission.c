@@ -121,9 +121,9 @@ static struct str rewrite(struct call *c, const struct sqs_queue *q, const struc
 	json_key(&o, S("Statement"));
 	json_open(&o, '[');
 	for (const struct json_value *s = statements(policy); s; s = s->next) {
-		struct buf CLEAN_BUF one;
 		if (s == removed)
 			continue;
+		struct buf CLEAN_BUF one;
 		buf_init(&one, POLICY_MAX);
 		json_put_value(&one, s);
 		json_raw(&o, arena_dup(c->arena, buf_str(&one)));

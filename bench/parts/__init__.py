@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import balancers, calls, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks
+from parts import balancers, calls, environments, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks
 
 PARTS = {
     "start": rest.start,
@@ -27,5 +27,7 @@ PARTS = {
     "tasks-crowd": tasks.crowd,
     "services": tasks.convergence,
     "deployment": tasks.deployment,
+    "environments": environments.launch,
+    "compare": environments.comparison,
     "describe": machines.describe,
 }

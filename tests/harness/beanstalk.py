@@ -1,6 +1,7 @@
 """Environments of Elastic Beanstalk as a deploying tool uses them: bundles, operations, and the events that say how those ended."""
 import io
 import json
+import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -43,6 +44,24 @@ def archive(files):
             info = zipfile.ZipInfo(path)
             info.external_attr = 0o644 << 16
             z.writestr(info, text)
+    return out.getvalue()
+
+
+def wheel(name, text):
+    """A package as pip takes it from a folder."""
+    info = f"{name}-1.0.dist-info"
+    return archive({f"{name}.py": text, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+                    f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n", f"{info}/RECORD": ""})
+
+
+def package(name, text):
+    """One of npm's, as an archive."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as t:
+        for path, content in (("package.json", json.dumps({"name": name, "version": "1.0.0", "main": "main.js"})), ("main.js", text)):
+            info = tarfile.TarInfo(f"package/{path}")
+            info.size = len(content)
+            t.addfile(info, io.BytesIO(content.encode()))
     return out.getvalue()
 
 

@@ -7,19 +7,12 @@ import uuid
 import zipfile
 
 from aws import ENDPOINT, TestCase, client
-from beanstalk import APP, PATIENCE_S, PROFILE, Tool, archive, coloured, option, why_no_platform
+from beanstalk import APP, PATIENCE_S, PROFILE, Tool, coloured, option, wheel, why_no_platform
 from images import image
 
 REGION = "eu-west-3"
 NOTHING = {"groups": [], "addresses": [], "templates": [], "scaling": [], "instances": []}
 PROCFILE = "web: gunicorn --bind :$PORT --workers 2 application:application\nworker: sleep 1000000\n"
-
-
-def wheel(name, text):
-    """A package as pip takes it from a folder."""
-    info = f"{name}-1.0.dist-info"
-    return archive({f"{name}.py": text, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-                    f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n", f"{info}/RECORD": ""})
 
 
 ANSWERS = """def application(environ, start_response):

@@ -1,12 +1,10 @@
 """What platforms of Elastic Beanstalk do with a bundle inside an instance: dependencies, processes, the proxy, hooks and .ebextensions."""
-import io
 import json
-import tarfile
 import unittest
 import uuid
 
 from aws import ENDPOINT, TestCase, client
-from beanstalk import APP, NODE, Tool, option, why_no_platform
+from beanstalk import APP, NODE, Tool, option, package, why_no_platform
 from images import image
 
 REGION = "eu-north-1"
@@ -18,17 +16,6 @@ http.createServer((request, response) => {
 """
 PROPERTIES = "elasticbeanstalk:application:environment"
 STATIC = "elasticbeanstalk:environment:proxy:staticfiles"
-
-
-def package(name, text):
-    """One of npm's, as an archive."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as t:
-        for path, content in (("package.json", json.dumps({"name": name, "version": "1.0.0", "main": "main.js"})), ("main.js", text)):
-            info = tarfile.TarInfo(f"package/{path}")
-            info.size = len(content)
-            t.addfile(info, io.BytesIO(content.encode()))
-    return out.getvalue()
 
 
 def said(*words):

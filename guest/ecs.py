@@ -24,6 +24,7 @@ import ecs_image  # noqa: E402
 import ecs_inside  # noqa: E402
 import ecs_network  # noqa: E402
 import ecs_stats  # noqa: E402
+import ecs_variables  # noqa: E402
 from ecs_client import ENDPOINT, METADATA_SERVICE, Client, Refused, RoleCredentials, log  # noqa: E402
 from ecs_logs import open_journal  # noqa: E402
 
@@ -174,33 +175,14 @@ class Task:
             container.image = ecs_image.Image("", {}, []) if container is self.proxy else self.agent.images.get(client, container.definition["image"])
         self.pull["pullStoppedAt"] = time.time()
         for container in self.containers:
-            container.secrets = self._secrets(client, container.definition)
             try:
+                container.secrets = ecs_variables.variables(client, container.definition)
                 container.journal = open_journal(client, container.definition, self.id)
             except Refused as e:
                 raise Failed("CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: "
                              f"{e.code}: {e.message}") from e
-
-    def _secrets(self, client, definition):
-        found = {}
-        try:
-            for item in reversed(definition.get("environmentFiles") or []):
-                bucket, _, key = item["value"].removeprefix("arn:aws:s3:::").partition("/")
-                for line in client.object(bucket, key).decode(errors="replace").splitlines():
-                    name, equals, value = line.strip().partition("=")
-                    if equals and name and not name.startswith("#"):
-                        found[name] = value
-            found.update({e["name"]: e["value"] for e in definition.get("environment") or []})
-            for item in definition.get("secrets") or []:
-                name = item["valueFrom"]
-                region = name.split(":")[3] if name.startswith("arn:") else client.region
-                reply = Client(region, client.credentials).call("ssm", "AmazonSSM.GetParameters", {"Names": [name], "WithDecryption": True})
-                if not reply["Parameters"]:
-                    raise Failed(f"ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secrets from ssm: invalid parameters: {name}")
-                found[item["name"]] = reply["Parameters"][0]["Value"]
-        except Refused as e:
-            raise Failed(f"ResourceInitializationError: unable to pull secrets or registry auth: {e}") from e
-        return found
+            except ecs_variables.Missing as e:
+                raise Failed(str(e)) from e
 
     def _by_name(self, name):
         return next(c for c in self.containers if c.name == name)
@@ -318,7 +300,7 @@ class Agent:
         capabilities = ("logging-driver.awslogs", "logging-driver.json-file", "ecr-auth", "task-iam-role", "privileged-container", "docker-remote-api.1.17",
                         "docker-remote-api.1.18", "docker-remote-api.1.19", "docker-remote-api.1.21", "docker-remote-api.1.24", "docker-remote-api.1.29", "docker-plugin.local")
         more = ("execution-role-ecr-pull", "execution-role-awslogs", "task-iam-role-network-host", "container-ordering", "container-health-check",
-                "secrets.ssm.environment-variables", "secrets.ssm.bootstrap.log-driver", "env-files.s3", "task-cpu-mem-limit", "task-eni", "container-restart-policy", "pid-ipc-namespace-sharing")
+                "secrets.asm.environment-variables", "secrets.ssm.environment-variables", "secrets.ssm.bootstrap.log-driver", "env-files.s3", "task-cpu-mem-limit", "task-eni", "container-restart-policy", "pid-ipc-namespace-sharing")
         arguments = {
             "cluster": self.cluster,
             "instanceIdentityDocument": METADATA_SERVICE.get("dynamic/instance-identity/document"),

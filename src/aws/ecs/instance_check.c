@@ -30,9 +30,6 @@ static struct str security_refused(struct call *c, const struct ecs_container_de
 static struct str container_refused(struct call *c, const struct ecs_container_definition *k)
 {
 	struct str why = STR_NONE;
-	for (uint32_t i = 0; i < k->secrets.n; i++)
-		if (str_starts(k->secrets.v[i].value_from, S("arn:aws:secretsmanager:")))
-			return S("Secrets of AWS Secrets Manager are not supported by this cloud on container instances.");
 	/* Control groups of version 2 do not know it. */
 	if (k->linux_parameters && k->linux_parameters->swappiness.set)
 		return no(c, "swappiness is");

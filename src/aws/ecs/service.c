@@ -417,9 +417,8 @@ static const struct service_op ops[] = {
         OP(ecs, register_container_instance, RegisterContainerInstance, .resource = about_register_container_instance,
            .missing = "devices"),
         OP(ecs, register_task_definition, RegisterTaskDefinition, .resource = about_register_task_definition,
-           .missing =
-                   "FireLens and log drivers other than awslogs on Fargate, secrets of Secrets Manager on container instances, EFS and EBS volumes, private "
-                   "registries, proxies, ranges of ports, Windows, EXTERNAL"),
+           .missing = "FireLens and log drivers other than awslogs on Fargate, EFS and EBS volumes, private "
+                      "registries, proxies, ranges of ports, Windows, EXTERNAL"),
         OP(ecs, run_task, RunTask, .resource = about_run_task, .missing = "the launch type EXTERNAL, volumes"),
         OP(ecs, start_task, StartTask, .resource = about_start_task, .missing = "volumes"),
         OP(ecs, stop_service_deployment, StopServiceDeployment, .resource = about_stop_service_deployment),

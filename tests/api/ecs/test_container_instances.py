@@ -367,6 +367,23 @@ class ContainerInstances(Either, Joined):
         self.assertEqual((task["stopCode"], task["stoppedReason"], task["containers"][0]["exitCode"]),
                          ("EssentialContainerExited", "Essential container in task exited", 3))
 
+    def test_secrets(self):
+        ssm, sm = (self.client(name, region=self.region) for name in ("ssm", "secretsmanager"))
+        ssm.put_parameter(Name="/of/" + self.word, Value="of parameter store", Type="SecureString")
+        db = sm.create_secret(Name="db-" + self.word, SecretString='{"user": "me", "port": 5432}')
+        sm.put_secret_value(SecretId=db["ARN"], SecretString='{"user": "you", "port": 5433}')
+        wanted = {"PARAMETER": "/of/" + self.word, "WHOLE": db["ARN"], "PORT": db["ARN"] + ":port::", "OLD": db["ARN"] + ":user:AWSPREVIOUS:",
+                  "THEN": db["ARN"] + ":user::" + db["VersionId"]}
+        lines, _ = self.asked({"command": "for v in PARAMETER WHOLE PORT OLD THEN; do eval \"echo \\$$v\"; done",
+                               "secrets": [{"name": name, "valueFrom": place} for name, place in wanted.items()]}, executionRoleArn=self.execution)
+        self.assertEqual(lines, ["of parameter store", '{"user": "you", "port": 5433}', "5433", "me", "me"])
+        for place, why in ((db["ARN"] + ":none::", "did not contain json key none"), (db["ARN"][:-6] + "abcdef", "ResourceNotFoundException"),
+                           ("/of/nobody", "invalid parameters: /of/nobody")):
+            arn = self.launch({"command": STAY, "secrets": [{"name": "X", "valueFrom": place}]}, executionRoleArn=self.execution)
+            task = self.until(arn, "STOPPED")
+            self.assertEqual(task["stopCode"], "TaskFailedToStart")
+            self.assertRegex(task["stoppedReason"], "^ResourceInitializationError: unable to pull secrets or registry auth: .*" + why)
+
     def tasks_of(self, service, desired="RUNNING"):
         arns = self.ecs.list_tasks(cluster=self.cluster, serviceName=service, desiredStatus=desired)["taskArns"]
         return self.ecs.describe_tasks(cluster=self.cluster, tasks=arns)["tasks"] if arns else []

@@ -35,6 +35,11 @@ void lambda_put_alias_row(struct call *c, const struct lambda_name *n, const str
 	           ROW("Alias"), row);
 }
 
+static struct str letters_of(const struct state_lambda_version_record *v)
+{
+	return v->config->dead_letter_config ? v->config->dead_letter_config->target_arn : STR_NONE;
+}
+
 static int check_versions(struct call *c, const struct lambda_name *n, const struct lambda_alias_configuration *a)
 {
 	struct state_lambda_version_record first = {0}, second = {0};
@@ -62,6 +67,8 @@ static int check_versions(struct call *c, const struct lambda_name *n, const str
 		return lambda_no_function(c, &at);
 	if (!str_eq(first.config->role, second.config->role))
 		return lambda_invalid(c, "The versions of an alias with weights need the same execution role.");
+	if (!str_eq(letters_of(&first), letters_of(&second)))
+		return lambda_invalid(c, "The versions of an alias with weights need the same dead letter queue.");
 	return CALL_OK;
 }
 

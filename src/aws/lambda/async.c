@@ -43,6 +43,8 @@ struct event {
 	struct state_lambda_event_record row;
 	struct invocation *inv;
 	bool remove; /* the write under way deletes the record */
+	bool has_letter;
+	struct state_lambda_event_record letter; /* which it writes beside */
 	unsigned tries;
 };
 
@@ -137,7 +139,7 @@ static void written(void *ctx, int result, uint64_t revision)
 		v->timer = loop_add_timer(q->lambda->cloud->loop, result == -EAGAIN ? 0 : 1000000, write_row, v);
 		return;
 	}
-	v->busy = false;
+	v->busy = v->has_letter = false;
 	bool gone = v->deleted || v->remove;
 	int64_t due = v->row.due.ms;
 	if (gone)
@@ -146,12 +148,20 @@ static void written(void *ctx, int result, uint64_t revision)
 		schedule(v, due);
 }
 
+/* A dead letter is an event of its own, so that a crash loses it no more than the delivery to a destination. */
+static struct str letter_key(struct event *v)
+{
+	return lambda_event_key(&v->work, v->account, v->region, ARENA_CAT(&v->work, v->row.request_id, S("-dead")));
+}
+
 /* Writes v->row, or deletes the record. */
 static void write_row(void *ctx)
 {
 	struct event *v = ctx;
 	v->timer = NULL;
 	struct store_txn *t = store_begin(v->queue->lambda->cloud->store, &v->work);
+	if (v->has_letter)
+		record_put(t, &v->work, letter_key(v), ROW("Event"), &v->letter);
 	if (v->remove)
 		store_delete(t, v->key);
 	else
@@ -193,15 +203,19 @@ static void conclude(struct event *v, struct fn *fn, const struct fn_version *ve
 {
 	bool success = !strcmp(condition, "Success");
 	struct str target = destination_of(fn_event_config(fn, v->row.qualifier), success);
-	if (!success)
+	if (!success) {
 		tell(v, &v->row, "AsyncEventsDropped", "Count", 1);
+		v->has_letter = destination_dead_letter(&v->work, &v->row, version, o, &v->letter);
+		if (v->has_letter)
+			v->letter.due = OPT_TIME(clock_wall_ms());
+	}
 	if (!str_set(target)) {
 		write_later(v, true);
 		return;
 	}
 	v->row.payload = destination_record(&v->work, &v->row, v->account, v->region, version, condition, o);
-	v->row.destination = target;
-	v->row.role = version->config->role;
+	v->row.destination = arena_dup(&v->work, target);
+	v->row.role = arena_dup(&v->work, version->config->role);
 	v->row.throttles = OPT_INT(0);
 	try_later(v, 0);
 }
@@ -213,7 +227,7 @@ static void delivered(void *ctx, enum destination_result result)
 		back_off(v);
 	else {
 		if (result != DESTINATION_TOLD)
-			tell(v, &v->row, "DestinationDeliveryFailures", "Count", 1);
+			tell(v, &v->row, v->row.dead_letter.v ? "DeadLetterErrors" : "DestinationDeliveryFailures", "Count", 1);
 		write_later(v, true);
 	}
 }

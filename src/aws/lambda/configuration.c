@@ -1,5 +1,6 @@
 /* What makes a function: the checks of CreateFunction and UpdateFunctionConfiguration, in Lambda's words. */
 #include "aws/lambda/credentials.h"
+#include "aws/lambda/destination.h"
 #include "aws/lambda/image.h"
 #include "aws/lambda/runtime.h"
 #include "base/json.h"
@@ -82,8 +83,6 @@ int lambda_check_unreal(struct call *c, const struct lambda_update_function_conf
 		return unreal(c, "VpcConfig");
 	if (in->file_system_configs.n)
 		return unreal(c, "FileSystemConfigs");
-	if (in->dead_letter_config && str_set(in->dead_letter_config->target_arn) && !str_empty(in->dead_letter_config->target_arn))
-		return unreal(c, "DeadLetterConfig");
 	if (str_set(in->kms_key_arn) && !str_empty(in->kms_key_arn))
 		return unreal(c, "KMSKeyArn");
 	if (in->tracing_config && str_eq(in->tracing_config->mode, S("Active")))
@@ -216,6 +215,12 @@ int lambda_apply_settings(struct call *c, const struct lambda_update_function_co
 		f->image_config_response = empty ? NULL : arena_new(c->arena, struct lambda_image_config_response);
 		if (!empty)
 			f->image_config_response->image_config = in->image_config;
+	}
+	if (in->dead_letter_config) {
+		bool has = str_set(in->dead_letter_config->target_arn) && !str_empty(in->dead_letter_config->target_arn);
+		if (has && destination_check_letters(c, in->dead_letter_config->target_arn) != CALL_OK)
+			return CALL_FAIL;
+		f->dead_letter_config = has ? in->dead_letter_config : NULL;
 	}
 	if (in->ephemeral_storage)
 		f->ephemeral_storage = in->ephemeral_storage;

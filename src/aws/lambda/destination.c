@@ -5,10 +5,50 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "gen/sqs.h"
 
 #include <stdlib.h>
 
-enum { RECORD_BYTES = 15 << 20 };
+enum { RECORD_BYTES = 15 << 20, ERROR_MESSAGE_BYTES = 1024 };
+#define OF_FUNCTIONS S("arn:aws:lambda:")
+#define OF_QUEUES S("arn:aws:sqs:")
+
+/* --- what may be named */
+
+static int check_queue(struct call *c, const char *what, struct str arn)
+{
+	struct str rest = arn, parts[6] = {0};
+	for (int i = 0; i < 6 && str_set(rest); i++)
+		parts[i] = str_cut(&rest, ':');
+	if (str_set(rest) || !str_set(parts[5]) || !parts[3].n || parts[4].n != 12 || !parts[5].n)
+		return lambda_invalid(c, "The %s ARN %.*s is invalid.", what, STR_ARG(arn));
+	if (str_ends(arn, S(".fifo")))
+		return lambda_invalid(c, "The %s %.*s is not supported: a queue has to be a standard one.", what, STR_ARG(arn));
+	return CALL_OK;
+}
+
+int destination_check(struct call *c, const char *what, struct str arn)
+{
+	struct lambda_name to;
+	if (str_starts(arn, OF_QUEUES))
+		return check_queue(c, "destination", arn);
+	if (!str_starts(arn, OF_FUNCTIONS))
+		return lambda_invalid(c, "The destination %.*s of %s is not supported by this cloud: functions and queues are.",
+		                      STR_ARG(arn), what);
+	if (!lambda_name_split(arn, &to))
+		return lambda_invalid(c, "The destination ARN %.*s is invalid.", STR_ARG(arn));
+	return CALL_OK;
+}
+
+int destination_check_letters(struct call *c, struct str arn)
+{
+	if (str_starts(arn, OF_QUEUES))
+		return check_queue(c, "dead letter", arn);
+	return lambda_invalid(c, "The TargetArn %.*s of DeadLetterConfig is not supported by this cloud: queues are.",
+	                      STR_ARG(arn));
+}
+
+/* --- what is sent */
 
 struct str destination_of(const struct lambda_function_event_invoke_config *config, bool success)
 {
@@ -70,8 +110,38 @@ struct str destination_record(struct arena *a, const struct state_lambda_event_r
 	return arena_dup(a, buf_str(&b));
 }
 
+/* The message of an error as runtimes report it. */
+static struct str error_message(struct arena *a, const struct outcome *o)
+{
+	const struct json_value *said = o ? json_parse(a, o->payload, NULL) : NULL;
+	struct str text = said ? json_get_str(said, S("errorMessage")) : STR_NONE;
+	size_t n = str_set(text) ? text.n : 0;
+	if (n > ERROR_MESSAGE_BYTES)
+		for (n = ERROR_MESSAGE_BYTES; (text.p[n] & 0xc0) == 0x80;)
+			n--; /* no character is cut */
+	return n ? arena_dup(a, str_sub(text, 0, n)) : STR_NONE;
+}
+
+bool destination_dead_letter(struct arena *a, const struct state_lambda_event_record *row, const struct fn_version *version,
+                             const struct outcome *o, struct state_lambda_event_record *ret)
+{
+	const struct lambda_dead_letter_config *letters = version->config->dead_letter_config;
+	if (!letters || !str_set(letters->target_arn) || str_empty(letters->target_arn))
+		return false;
+	*ret = *row;
+	ret->destination = arena_dup(a, letters->target_arn);
+	ret->dead_letter = OPT_INT(1);
+	ret->error_message = error_message(a, o);
+	ret->role = arena_dup(a, version->config->role);
+	ret->throttles = OPT_INT(0);
+	return true;
+}
+
+/* --- how it gets there */
+
 struct delivery {
 	struct lambda *lambda;
+	struct arena arena;
 	struct str region;
 	const struct state_lambda_event_record *row;
 	destination_fn *done;
@@ -83,33 +153,71 @@ static void end(struct delivery *d, enum destination_result result, struct str c
 	if (result == DESTINATION_REFUSED)
 		log_warn("lambda: delivering to %.*s: %.*s: %.*s", STR_ARG(d->row->destination), STR_ARG(code), STR_ARG(message));
 	d->done(d->ctx, result);
+	arena_done(&d->arena);
 	free(d);
 }
 
-static void invoked(void *ctx, struct call *sub)
+static void answered(void *ctx, struct call *sub)
 {
+	static const char *const later[] = {"TooManyRequestsException", "ResourceConflictException", "RequestThrottled",
+	                                    "ThrottlingException"};
 	struct str code = sub->error.code;
-	if (!str_set(code))
+	if (!str_set(code)) {
 		end(ctx, DESTINATION_TOLD, code, code);
-	else if (sub->error.receiver || str_is(code, "TooManyRequestsException") || str_is(code, "ResourceConflictException"))
-		end(ctx, DESTINATION_LATER, code, code);
-	else
-		end(ctx, DESTINATION_REFUSED, code, sub->error.message);
+		return;
+	}
+	bool again = sub->error.receiver;
+	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
+		again |= str_is(code, later[i]);
+	end(ctx, again ? DESTINATION_LATER : DESTINATION_REFUSED, code, sub->error.message);
+}
+
+static void to_function(struct delivery *d, const struct principal *as)
+{
+	struct lambda_name n = {0};
+	lambda_name_split(d->row->destination, &n);
+	struct lambda_invocation_request in = {
+	        .function_name = d->row->destination, .invocation_type = S("Event"), .payload = d->row->payload};
+	call_op(d->lambda->cloud, as, str_set(n.region) ? n.region : d->region, &lambda_api, "Invoke", &in, answered, d);
+}
+
+static void add_attribute(struct delivery *d, struct sqs_send_message_request *in, const char *name, const char *type,
+                          struct str value)
+{
+	struct sqs_message_body_attribute_map_entry *e = LIST_ADD(&d->arena, &in->message_attributes);
+	e->key = str_from(name);
+	e->value = (struct sqs_message_attribute_value){.data_type = str_from(type), .string_value = value};
+}
+
+/* A letter is the event as it came, with what went wrong beside it. */
+static void to_queue(struct delivery *d, const struct principal *as)
+{
+	const struct state_lambda_event_record *row = d->row;
+	struct str rest = row->destination, region = STR_NONE, account;
+	for (int i = 0; i < 4; i++)
+		region = str_cut(&rest, ':');
+	account = str_cut(&rest, ':');
+	struct sqs_send_message_request in = {
+	        .queue_url = ARENA_CAT(&d->arena, S("https://sqs."), region, S(".amazonaws.com/"), account, S("/"), rest),
+	        .message_body = str_empty(row->payload) ? S("{}") : row->payload};
+	if (row->dead_letter.v) {
+		add_attribute(d, &in, "RequestID", "String", row->request_id);
+		add_attribute(d, &in, "ErrorCode", "Number", S("200"));
+		if (str_set(row->error_message) && !str_empty(row->error_message))
+			add_attribute(d, &in, "ErrorMessage", "String", row->error_message);
+	}
+	call_op(d->lambda->cloud, as, region, &sqs_api, "SendMessage", &in, answered, d);
 }
 
 static void deliver_as(void *ctx, const struct credentials *credentials)
 {
 	struct delivery *d = ctx;
-	struct lambda_name n = {0};
-	if (!credentials || !credentials->principal) {
+	if (!credentials || !credentials->principal)
 		end(d, DESTINATION_REFUSED, S("AccessDeniedException"), S("the function's role cannot be assumed"));
-		return;
-	}
-	lambda_name_split(d->row->destination, &n);
-	struct lambda_invocation_request in = {
-	        .function_name = d->row->destination, .invocation_type = S("Event"), .payload = d->row->payload};
-	call_op(d->lambda->cloud, credentials->principal, str_set(n.region) ? n.region : d->region, &lambda_api, "Invoke", &in,
-	        invoked, d);
+	else if (str_starts(d->row->destination, OF_QUEUES))
+		to_queue(d, credentials->principal);
+	else
+		to_function(d, credentials->principal);
 }
 
 void destination_deliver(struct lambda *l, struct str account, struct str region, const struct state_lambda_event_record *row,
@@ -118,6 +226,7 @@ void destination_deliver(struct lambda *l, struct str account, struct str region
 	struct delivery *d = malloc(sizeof(*d));
 	if (!d)
 		abort();
-	*d = (struct delivery){l, region, row, done, ctx};
+	*d = (struct delivery){.lambda = l, .region = region, .row = row, .done = done, .ctx = ctx};
+	arena_init(&d->arena, 0);
 	credentials_get(l, account, region, row->role, row->function_name, CREDENTIALS_LEFT_MS, deliver_as, d);
 }

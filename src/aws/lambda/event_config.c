@@ -1,17 +1,15 @@
 /* How asynchronous invocations of a function are retried and where their results go. */
-#include "aws/lambda/lambda.h"
+#include "aws/lambda/destination.h"
 
 static int check_destination(struct call *c, const struct lambda_name *n, const char *which, struct str arn)
 {
 	struct lambda_name to;
 	if (!str_set(arn) || str_empty(arn))
 		return CALL_OK;
-	if (!str_starts(arn, S("arn:aws:lambda:")))
-		return lambda_invalid(c, "The destination %.*s of %s is not supported by this cloud: only functions are.",
-		                      STR_ARG(arn), which);
-	if (!lambda_name_split(arn, &to))
-		return lambda_invalid(c, "The destination ARN %.*s is invalid.", STR_ARG(arn));
-	if (str_eq(to.name, n->name) && str_eq(to.account, n->account) && str_eq(to.region, n->region))
+	if (destination_check(c, which, arn) != CALL_OK)
+		return CALL_FAIL;
+	if (lambda_name_split(arn, &to) && str_eq(to.name, n->name) && str_eq(to.account, n->account) &&
+	    str_eq(to.region, n->region))
 		return lambda_invalid(c, "You can't specify the function as a destination for itself.");
 	return CALL_OK;
 }

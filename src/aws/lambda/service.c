@@ -150,7 +150,7 @@ static const struct service_op ops[] = {
         OP(lambda, create_alias, CreateAlias, FUNCTION),
         OP(lambda, create_function, CreateFunction, .resource = new_function_resource,
            .missing =
-                   "images, VPCs, file systems, dead letter queues, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
+                   "images, VPCs, file systems, dead letter topics, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
         OP(lambda, delete_alias, DeleteAlias, FUNCTION),
         OP(lambda, delete_function, DeleteFunction, FUNCTION),
         OP(lambda, delete_function_concurrency, DeleteFunctionConcurrency, FUNCTION),
@@ -185,7 +185,7 @@ static const struct service_op ops[] = {
         OP(lambda, publish_version, PublishVersion, FUNCTION),
         OP(lambda, put_function_concurrency, PutFunctionConcurrency, FUNCTION),
         OP(lambda, put_function_event_invoke_config, PutFunctionEventInvokeConfig, FUNCTION,
-           .missing = "destinations other than functions"),
+           .missing = "destinations other than functions and queues"),
         OP(lambda, remove_layer_version_permission, RemoveLayerVersionPermission, LAYER_VERSION),
         OP(lambda, put_provisioned_concurrency_config, PutProvisionedConcurrencyConfig, FUNCTION),
         OP(lambda, remove_permission, RemovePermission, FUNCTION),
@@ -196,7 +196,7 @@ static const struct service_op ops[] = {
         OP(lambda, update_function_configuration, UpdateFunctionConfiguration, .resource = changed_function_resource,
            .missing = "as CreateFunction"),
         OP(lambda, update_function_event_invoke_config, UpdateFunctionEventInvokeConfig, FUNCTION,
-           .missing = "destinations other than functions"),
+           .missing = "destinations other than functions and queues"),
 };
 
 /* --- errors that the gate makes, in Lambda's words */

@@ -1,4 +1,5 @@
 """Invocations: results, errors, logs, time, memory, events, streams."""
+import datetime
 import json
 import threading
 import time
@@ -6,7 +7,7 @@ import unittest
 import uuid
 
 from aws import client
-from lambdacase import LambdaCase, package
+from lambdacase import ACCOUNT, TRUST, LambdaCase, package
 
 PYTHON = """
 import logging, os, sys, time
@@ -264,6 +265,82 @@ def lambda_handler(event, context):
             self.s3.delete_object(Bucket=bucket, Key=key)
         self.s3.delete_bucket(Bucket=bucket)
 
+    def queue(self, **attributes):
+        sqs = client("sqs")
+        name = "events-" + uuid.uuid4().hex[:10] + attributes.pop("suffix", "")
+        url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        self.addCleanup(sqs.delete_queue, QueueUrl=url)
+
+        def take(seconds=20):
+            return sqs.receive_message(QueueUrl=url, WaitTimeSeconds=seconds, MessageAttributeNames=["All"]).get("Messages", [])
+        return f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}", take
+
+    def test_results_in_queues(self):
+        code = """def lambda_handler(event, context):
+    if event.get("fail"):
+        raise ValueError(event["fail"])
+    return {"got": event}
+"""
+        (good, taken_good), (bad, taken_bad), (letters, taken_letters) = self.queue(), self.queue(), self.queue()
+        name = self.make(code, DeadLetterConfig={"TargetArn": letters})
+        self.assertEqual(self.aws.get_function_configuration(FunctionName=name)["DeadLetterConfig"], {"TargetArn": letters})
+        self.aws.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0,
+                                                  DestinationConfig={"OnSuccess": {"Destination": good}, "OnFailure": {"Destination": bad}})
+
+        def event(payload):
+            return self.aws.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(payload))["ResponseMetadata"]["RequestId"]
+        request = event({"n": 1})
+        (told,) = taken_good()
+        told = json.loads(told["Body"])
+        self.assertEqual((told["requestContext"]["requestId"], told["requestContext"]["condition"], told["responsePayload"]), (request, "Success", {"got": {"n": 1}}))
+        why = "\u00e9" * 600
+        request = event({"fail": why})
+        (told,), (letter,) = taken_bad(), taken_letters()
+        self.assertEqual(json.loads(told["Body"])["requestContext"]["condition"], "RetriesExhausted")
+        self.assertEqual(json.loads(letter["Body"]), {"fail": why})
+        self.assertEqual({k: (v["DataType"], v["StringValue"]) for k, v in letter["MessageAttributes"].items()},
+                         {"RequestID": ("String", request), "ErrorCode": ("Number", "200"), "ErrorMessage": ("String", why[:512])})
+        # neither tries nor retries: what no environment may run goes straight there
+        self.aws.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+        request = event({"n": 2})
+        (letter,), (told,) = taken_letters(), taken_bad()
+        self.assertEqual((letter["Body"], list(letter["MessageAttributes"]["RequestID"].values())[0]), ('{"n": 2}', request))
+        self.assertNotIn("responseContext", json.loads(told["Body"]))
+        self.aws.update_function_configuration(FunctionName=name, DeadLetterConfig={"TargetArn": ""})
+        self.settle(name)
+        self.assertNotIn("DeadLetterConfig", self.aws.get_function_configuration(FunctionName=name))
+        self.assertEqual((taken_good(0), taken_bad(0), taken_letters(0)), ([], [], []))
+
+    def test_letters_that_cannot_be_sent(self):
+        role = "lambda-mute-" + uuid.uuid4().hex[:8]
+        arn = self.iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+        self.addCleanup(self.iam.delete_role, RoleName=role)
+        letters, taken = self.queue()
+        name = self.make("def lambda_handler(event, context):\n    raise ValueError('no')\n")
+        self.aws.update_function_configuration(FunctionName=name, Role=arn, DeadLetterConfig={"TargetArn": letters})
+        self.settle(name)
+        self.aws.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+        self.aws.invoke(FunctionName=name, InvocationType="Event", Payload="{}")
+        metrics, now = client("cloudwatch"), datetime.datetime.now(datetime.timezone.utc)
+        hour = datetime.timedelta(hours=1)
+        for _ in range(300):
+            found = metrics.get_metric_statistics(Namespace="AWS/Lambda", MetricName="DeadLetterErrors", Dimensions=[{"Name": "FunctionName", "Value": name}],
+                                                  StartTime=now - hour, EndTime=now + hour, Period=7200, Statistics=["Sum"])["Datapoints"]
+            if found:
+                break
+            time.sleep(0.1)
+        self.assertEqual([p["Sum"] for p in found], [1.0])
+        self.assertEqual(taken(0), [])
+
+    def test_queues_that_cannot_be(self):
+        name = self.make(self.CODE, wait=False)
+        fifo, _ = self.queue(suffix=".fifo", FifoQueue="true")
+        for arn, message in ((fifo, "standard"), ("arn:aws:sqs:us-east-1:000000000000:", "is invalid"), ("arn:aws:sns:us-east-1:000000000000:t", "not supported")):
+            self.assertAwsError("InvalidParameterValueException", self.aws.put_function_event_invoke_config, FunctionName=name,
+                                DestinationConfig={"OnFailure": {"Destination": arn}}, message=message)
+            self.assertAwsError("InvalidParameterValueException", self.aws.update_function_configuration, FunctionName=name,
+                                DeadLetterConfig={"TargetArn": arn}, message=message)
+
     def test_configuration(self):
         name = self.make(self.CODE, wait=False)
         self.aws.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1, MaximumEventAgeInSeconds=60)
@@ -271,7 +348,7 @@ def lambda_handler(event, context):
         self.assertEqual((got["MaximumRetryAttempts"], got["MaximumEventAgeInSeconds"]), (0, 60))
         self.assertEqual(len(self.aws.list_function_event_invoke_configs(FunctionName=name)["FunctionEventInvokeConfigs"]), 1)
         self.assertAwsError("InvalidParameterValueException", self.aws.put_function_event_invoke_config, FunctionName=name,
-                            DestinationConfig={"OnSuccess": {"Destination": "arn:aws:sqs:us-east-1:000000000000:q"}}, message="not supported")
+                            DestinationConfig={"OnSuccess": {"Destination": "arn:aws:sns:us-east-1:000000000000:t"}}, message="not supported")
         arn = self.aws.get_function_configuration(FunctionName=name)["FunctionArn"]
         for to, message in ((arn, "can't specify the function as a destination for itself"),
                             (arn.replace(":function:", ":layer:"), "is invalid")):

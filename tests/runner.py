@@ -23,6 +23,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "harness"))
+import failure  # noqa: E402
 import lanes  # noqa: E402
 import sanitizers  # noqa: E402
 TERMINAL = sys.stdout.isatty()
@@ -42,14 +43,14 @@ class Tally:
             print(f"  skip {name}: {why or 'no reason given'}", flush=True)
         else:
             self.failed += 1
-            self.failures.append(name)
+            self.failures.append((name, failure.brief(why)))
             print(f"  FAIL {name}\n{indent(why)}", flush=True)
 
 
 def indent(text, limit=6000):
     text = text.strip()
     if len(text) > limit:
-        text = "...\n" + text[-limit:]
+        text = text[:limit // 3] + "\n...\n" + text[-limit * 2 // 3:]  # an assertion is first, a log last
     return "".join("       " + line + "\n" for line in text.splitlines())
 
 
@@ -145,7 +146,7 @@ def run_lanes(tally, beside, again):
             for name, why in first:
                 tally.add(name, "fail", why)
         elif "fail" not in said:
-            tally.second_tries += [name for name, _ in first]
+            tally.second_tries += [(name, failure.brief(why)) for name, why in first]
 
 
 def api_lanes(tally, directory, prefix, args):
@@ -364,10 +365,10 @@ def main():
         black_box(tally, good, kinds, args)
     for seconds, name, spent in sorted(lanes.took, reverse=True)[:args.slowest]:
         print(f"{seconds:6.1f} s{f', {spent:5.1f} s of processor' if spent else ''}  {name}")
-    for name in tally.second_tries:
-        print(f"passed at the second try only: {name}")
-    for name in tally.failures:
-        print(f"failed: {name}")
+    for name, why in tally.second_tries:
+        print(f"passed at the second try only: {name}\n    at first: {why}")
+    for name, why in tally.failures:
+        print(f"failed: {name}\n    {why}")
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     return 1 if tally.failed else 0
 

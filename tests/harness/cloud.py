@@ -34,6 +34,32 @@ def free_port():
                 continue
 
 
+_logs = {}  # what clouds of this process wrote in the time of one test: where each log began then, or the end of one whose cloud has gone
+LOG_KEPT_BYTES = 1 << 16
+
+
+def logs_begin():
+    """A test begins: what has been written so far is not of its time."""
+    for path in [p for p, at in _logs.items() if isinstance(at, str)]:
+        del _logs[path]
+    for path in _logs:
+        _logs[path] = os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def logs_since():
+    """(path, text) of all that clouds have written since then."""
+    return [(path, at if isinstance(at, str) else _log_end(path, at)) for path, at in _logs.items()]
+
+
+def _log_end(path, begin):
+    try:
+        with open(path, "rb") as f:
+            f.seek(max(begin, os.path.getsize(path) - LOG_KEPT_BYTES))
+            return f.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
 _models = []
 
 
@@ -70,6 +96,8 @@ class Cloud:
 
     def start(self):
         self.log = open(os.path.join(self.data, "log"), "ab")
+        if isinstance(_logs.get(self.log.name, ""), str):
+            _logs[self.log.name] = 0
         self.process = subprocess.Popen(
             [*self.inside, program(), "up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--tls-port", str(self.tls_port), "--kvm", self.kvm, *self.options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
@@ -145,6 +173,8 @@ class Cloud:
                 raise
         if self.log:
             self.log.close()
+        if self.log and isinstance(at := _logs.get(self.log.name), int):
+            _logs[self.log.name] = _log_end(self.log.name, at)
         if self.own_data:
             shutil.rmtree(self.data, ignore_errors=True)
 

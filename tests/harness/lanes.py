@@ -10,6 +10,9 @@ import time
 import traceback
 import unittest
 
+import cloud
+import failure
+
 took = []  # (seconds, name, seconds of processor) of every module that lanes ran
 # What takes half a minute and more, the longest first, so that nobody waits for it at the end.
 FIRST = ["test_elastic.py", "test_inside_vm.py", "test_inside.py", "test_history.py", "test_deployments.py", "test_capacity_providers.py",
@@ -34,6 +37,7 @@ class Result(unittest.TestResult):
 
     def startTest(self, test):
         super().startTest(test)
+        cloud.logs_begin()
         self.report("at", test.id())
 
     def addSuccess(self, test):
@@ -45,7 +49,7 @@ class Result(unittest.TestResult):
     def addFailure(self, test, err):
         whole = getattr(test, "test_case", test)  # of a subtest
         single = isinstance(whole, unittest.TestCase)  # and not what a class or a module sets up
-        self.report("add", self.name(test), "fail", self._exc_info_to_string(err, test), f"{self.path}::{whole.id()}" if single else self.path)
+        self.report("add", self.name(test), "fail", failure.text(err[1], cloud.logs_since()), f"{self.path}::{whole.id()}" if single else self.path)
 
     addError = addFailure
 

@@ -20,7 +20,7 @@ class Balanced(ServiceCase):
     def setUp(self):
         word = name()
         self.target_group = self.elb.create_target_group(Name=word, Protocol="HTTP", Port=80, VpcId=self.vpc, TargetType="ip", HealthCheckIntervalSeconds=5,
-                                                         HealthCheckTimeoutSeconds=2, HealthyThresholdCount=2)["TargetGroups"][0]["TargetGroupArn"]
+                                                         HealthCheckTimeoutSeconds=4, HealthyThresholdCount=2)["TargetGroups"][0]["TargetGroupArn"]
         self.elb.modify_target_group_attributes(TargetGroupArn=self.target_group, Attributes=[
             {"Key": "deregistration_delay.timeout_seconds", "Value": "4"}])
         self.balancer = self.elb.create_load_balancer(Name=word, Subnets=self.subnets, SecurityGroups=[self.group])["LoadBalancers"][0]["LoadBalancerArn"]
@@ -45,9 +45,9 @@ class Balanced(ServiceCase):
         return {d["Target"]["Id"]: d["TargetHealth"]["State"] for d in
                 self.elb.describe_target_health(TargetGroupArn=self.target_group)["TargetHealthDescriptions"]}
 
-    def ask(self, at=0):
-        c = http.client.HTTPConnection(self.addresses[at % len(self.addresses)], 80, timeout=10)
-        c.request("GET", "/")
+    def ask(self, at=0, path="/"):
+        c = http.client.HTTPConnection(self.addresses[at % len(self.addresses)], 80, timeout=30)
+        c.request("GET", path)
         reply = c.getresponse()
         body = reply.read().decode().strip()
         c.close()
@@ -92,19 +92,21 @@ class Balanced(ServiceCase):
     def test_who_fails_is_replaced(self):
         self.listen()
         called = name()
-        # it serves what is asked for once, and never again
-        sick = {"command": "mkdir -p /w; echo ok > /w/index.html; httpd -f -p 80 -h /w & sleep 12; rm /w/index.html; wait", "portMappings": PORTS}
+        # it serves what is asked for until it is told not to
+        sick = {"portMappings": PORTS, "command": (
+            "mkdir -p /w/cgi-bin; cd /w; echo ok > index.html; { echo '#!/bin/sh'; echo 'rm /w/index.html; echo Content-Type: text/plain; echo; echo ill'; } > cgi-bin/ill; "
+            "chmod 755 cgi-bin/ill; exec httpd -f -p 80 -h /w")}
         self.create(self.register(sick), 1, called, loadBalancers=self.balanced())
         task = self.wait(lambda: [t for t in self.ecs.list_tasks(cluster=self.cluster, serviceName=called)["taskArns"]])[0]
         self.wait(lambda: "healthy" in self.health().values())
+        self.assertEqual(self.ask(path="/cgi-bin/ill"), (200, "ill"))
         gone = self.wait(lambda: (t := self.task(task))["desiredStatus"] == "STOPPED" and t)
         self.assertEqual(gone["stoppedReason"], f"Task failed ELB health checks in (target-group {self.target_group})")
         self.wait(lambda: [t for t in self.ecs.list_tasks(cluster=self.cluster, serviceName=called)["taskArns"] if t != task])
-        told = "\n".join(self.messages(called))
         for text in (f"(service {called}) registered 1 targets in (target-group {self.target_group})", f"(service {called}) deregistered 1 targets in (target-group {self.target_group})",
                      f"(service {called}) has begun draining connections on 1 tasks.",
                      f"(service {called}) (port 80) is unhealthy in (target-group {self.target_group}) due to (reason Health checks failed with these codes: [404])."):
-            self.assertIn(text, told)
+            self.wait(lambda said=text: said in "\n".join(self.messages(called)))
 
     def test_what_is_refused(self):
         definition = self.server("x", check=False, portMappings=PORTS)

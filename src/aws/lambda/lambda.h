@@ -29,6 +29,7 @@ enum {
 struct directory;
 struct code_store;
 struct async_queue;
+struct sources;
 struct pools;
 struct credential_cache;
 struct function_image;
@@ -39,6 +40,7 @@ struct lambda {
 	struct code_store *code;
 	struct pools *pools;
 	struct async_queue *async;
+	struct sources *sources; /* event source mappings */
 	struct credential_cache *credentials;
 	struct publish *publish;      /* metrics; NULL: none */
 	const struct principal *self; /* lambda.amazonaws.com */
@@ -294,6 +296,11 @@ LAMBDA_HANDLER(update_function_event_invoke_config);
 LAMBDA_HANDLER(get_function_event_invoke_config);
 LAMBDA_HANDLER(delete_function_event_invoke_config);
 LAMBDA_HANDLER(list_function_event_invoke_configs);
+LAMBDA_HANDLER(create_event_source_mapping);
+LAMBDA_HANDLER(get_event_source_mapping);
+LAMBDA_HANDLER(list_event_source_mappings);
+LAMBDA_HANDLER(update_event_source_mapping);
+LAMBDA_HANDLER(delete_event_source_mapping);
 LAMBDA_HANDLER(list_tags);
 LAMBDA_HANDLER(tag_resource);
 LAMBDA_HANDLER(untag_resource);

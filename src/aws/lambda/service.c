@@ -5,6 +5,7 @@
 #include "aws/lambda/image.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/publish.h"
+#include "aws/lambda/source.h"
 #include "base/log.h"
 #include "base/rand.h"
 
@@ -139,6 +140,32 @@ static int layer_arn_resource(struct call *c, const void *in, struct authz *az)
 	return CALL_OK;
 }
 
+static int source_resource(struct call *c, const void *in, struct authz *az)
+{
+	(void)in;
+	az->resource = ARENA_CAT(c->arena, S("arn:aws:lambda:"), c->region, S(":"), c->account, S(":event-source-mapping:"),
+	                         lambda_input_text(c, "UUID"));
+	struct state_lambda_event_source_record row = {0};
+	struct str key = lambda_event_source_key(c->arena, c->account, c->region, lambda_input_text(c, "UUID"));
+	if (record_get(call_txn(c), c->arena, key, ROW("EventSource"), &row)) {
+		authz_add(c, az, "lambda:FunctionArn", row.config->function_arn);
+		authz_add_tags(c, az, "aws:ResourceTag", &row.tags);
+	}
+	return CALL_OK;
+}
+
+static int new_source_resource(struct call *c, const void *in, struct authz *az)
+{
+	const struct lambda_create_event_source_mapping_request *request = in;
+	struct lambda_name n;
+	if (lambda_name_parse(c, request->function_name, STR_NONE, &n) != CALL_OK)
+		return CALL_FAIL;
+	add_request_tags(c, az, &request->tags);
+	authz_add(c, az, "lambda:FunctionArn", lambda_function_arn(c->arena, n.region, n.account, n.name, n.qualifier));
+	return CALL_OK;
+}
+
+#define SOURCE .resource = source_resource
 #define FUNCTION .resource = function_resource
 #define LAYER .resource = layer_resource
 #define LAYER_VERSION .resource = layer_version_resource
@@ -148,10 +175,13 @@ static const struct service_op ops[] = {
         OP(lambda, add_layer_version_permission, AddLayerVersionPermission, LAYER_VERSION),
         OP(lambda, add_permission, AddPermission, .resource = permission_resource),
         OP(lambda, create_alias, CreateAlias, FUNCTION),
+        OP(lambda, create_event_source_mapping, CreateEventSourceMapping, .resource = new_source_resource,
+           .missing = "sources other than SQS, provisioned pollers, metrics, logging, KMS keys"),
         OP(lambda, create_function, CreateFunction, .resource = new_function_resource,
            .missing =
                    "images, VPCs, file systems, dead letter topics, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
         OP(lambda, delete_alias, DeleteAlias, FUNCTION),
+        OP(lambda, delete_event_source_mapping, DeleteEventSourceMapping, SOURCE),
         OP(lambda, delete_function, DeleteFunction, FUNCTION),
         OP(lambda, delete_function_concurrency, DeleteFunctionConcurrency, FUNCTION),
         OP(lambda, delete_function_event_invoke_config, DeleteFunctionEventInvokeConfig, FUNCTION),
@@ -159,6 +189,7 @@ static const struct service_op ops[] = {
         OP(lambda, delete_provisioned_concurrency_config, DeleteProvisionedConcurrencyConfig, FUNCTION),
         OP(lambda, get_account_settings, GetAccountSettings, READ),
         OP(lambda, get_alias, GetAlias, FUNCTION, READ),
+        OP(lambda, get_event_source_mapping, GetEventSourceMapping, SOURCE, READ),
         OP(lambda, get_function, GetFunction, FUNCTION, READ),
         OP(lambda, get_function_concurrency, GetFunctionConcurrency, FUNCTION, READ),
         OP(lambda, get_function_configuration, GetFunctionConfiguration, FUNCTION, READ),
@@ -174,6 +205,7 @@ static const struct service_op ops[] = {
            .missing = "tenants, durable executions, the recursion guard"),
         OP(lambda, invoke_with_response_stream, InvokeWithResponseStream, .action = "lambda:InvokeFunction", FUNCTION),
         OP(lambda, list_aliases, ListAliases, FUNCTION, READ),
+        OP(lambda, list_event_source_mappings, ListEventSourceMappings, READ),
         OP(lambda, list_function_event_invoke_configs, ListFunctionEventInvokeConfigs, FUNCTION, READ),
         OP(lambda, list_functions, ListFunctions, READ),
         OP(lambda, list_layer_versions, ListLayerVersions, LAYER, READ),
@@ -192,6 +224,7 @@ static const struct service_op ops[] = {
         OP(lambda, tag_resource, TagResource, .resource = tag_resource),
         OP(lambda, untag_resource, UntagResource, .resource = untag_resource),
         OP(lambda, update_alias, UpdateAlias, FUNCTION),
+        OP(lambda, update_event_source_mapping, UpdateEventSourceMapping, SOURCE, .missing = "as CreateEventSourceMapping"),
         OP(lambda, update_function_code, UpdateFunctionCode, FUNCTION),
         OP(lambda, update_function_configuration, UpdateFunctionConfiguration, .resource = changed_function_resource,
            .missing = "as CreateFunction"),
@@ -244,6 +277,7 @@ static void lambda_stop(void *state)
 {
 	struct lambda *l = state;
 	async_close(l->async);
+	sources_close(l->sources);
 	publish_free(l->publish);
 	l->publish = NULL;
 	directory_close(l->directory);
@@ -279,6 +313,7 @@ static int lambda_start(struct cloud *cloud, void **ret_state)
 	directory_open(l);
 	images_keep_for_functions(l);
 	l->async = async_open(l);
+	sources_open(l);
 	l->publish = publish_new(l);
 	*ret_state = l;
 	return 0;

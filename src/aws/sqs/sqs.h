@@ -96,6 +96,12 @@ void moves_free(struct moves *m);
 void sqs_forget_moves(struct call *c, const struct sqs_name *at); /* of a queue that is deleted */
 struct str sqs_source_of_task(struct arena *a, struct str handle, struct str *ret_id);
 
+/* watch.c: for Lambda, whose event sources are woken by their queues. */
+/* w waits for something to take from the queue of that ARN (queue.h). False: there is no such queue. */
+bool sqs_wait_at(struct cloud *cloud, struct str region, struct str arn, struct queue_waiter *w);
+/* For how long what is received there is out of sight; -1: there is no such queue. */
+int64_t sqs_visibility_ms(struct cloud *cloud, struct str region, struct str arn);
+
 /* Waiting for the store of messages. The call's state is taken by it; the operation ends well after that, or goes on with `then`.
  */
 struct sqs_wait;

@@ -13,6 +13,7 @@ extern const struct service ecs_agent_service;
 extern const struct service ecs_service;
 extern const struct service elasticbeanstalk_service;
 extern const struct service elbv2_service;
+extern const struct service events_service;
 extern const struct service iam_service;
 extern const struct service kms_service;
 extern const struct service lambda_service;
@@ -40,6 +41,7 @@ const struct service *const cloud_services[] = {
         &ecs_service,
         &elasticbeanstalk_service,
         &elbv2_service,
+        &events_service,
         &iam_service,
         &kms_service,
         &lambda_service,

@@ -17,7 +17,7 @@ static void try_transformer(struct arena *a, struct str text, struct str event_t
 	const struct str_map paths = {.v = entries, .n = path_good(text) ? 2 : 1};
 	const struct transform_event e = {
 	        .event = event, .text = event_text, .rule_arn = S("arn"), .rule_name = S("r"), .ingested = S("t")};
-	struct buf CLEAN_BUF b;
+	struct buf CLEAN_BUF b = {0};
 	buf_init(&b, INPUT_BYTES_MAX);
 	if (path_good(text) && path_put(text, event, &b) && !json_parse(a, buf_str(&b), NULL))
 		__builtin_trap();
@@ -28,7 +28,7 @@ static void try_transformer(struct arena *a, struct str text, struct str event_t
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct arena a CLEAN_ARENA;
+	struct arena a CLEAN_ARENA = {0};
 	struct str text = str_of(data, size < 8192 ? size : 8192);
 	struct str pattern_text = str_sub(str_cut(&text, '\n'), 0, PATTERN_MAX), why = STR_NONE;
 	struct pattern_index index = {0};

@@ -278,7 +278,7 @@ static void input_paths(void **state)
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
 		CLEAN_ARENA struct arena a = {0};
-		struct buf CLEAN_BUF b;
+		struct buf CLEAN_BUF b = {0};
 		buf_init(&b, INPUT_BYTES_MAX);
 		assert_int_equal(path_good(str_from(all[i].path)), all[i].want != NULL);
 		if (!all[i].want)
@@ -318,7 +318,7 @@ static void transformers(void **state)
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
 		CLEAN_ARENA struct arena a = {0};
-		struct buf CLEAN_BUF b;
+		struct buf CLEAN_BUF b = {0};
 		const struct transform_event e = {json_parse(&a, S(EVENT), NULL), S(EVENT), S("arn:r"), S("r"), S("2026")};
 		buf_init(&b, INPUT_BYTES_MAX);
 		struct str wrong = transform_wrong(&a, &paths, str_from(all[i].template));

@@ -132,7 +132,7 @@ static void put_event(const struct json_value *event, struct buf *out)
 	json_open(&j, '{');
 	json_each(event, member)
 	{
-		struct buf CLEAN_BUF one;
+		struct buf CLEAN_BUF one = {0};
 		if (str_is(member->key, "detail"))
 			continue;
 		buf_init(&one, INPUT_BYTES_MAX);
@@ -163,7 +163,7 @@ static void put_named(const struct transform_event *e, const struct str_map *pat
 /* Inside of a string: a string's own characters, the JSON of all else; escaped as they have to be there. */
 static void put_quoted(struct str json, struct buf *out)
 {
-	struct buf CLEAN_BUF b;
+	struct buf CLEAN_BUF b = {0};
 	if (json.n && json.p[0] == '"') {
 		buf_add(out, json.p + 1, json.n - 2);
 		return;
@@ -180,7 +180,7 @@ static void fill(const struct transform_event *e, const struct str_map *paths, s
 	for (size_t i = 0; i < template.n; i++) {
 		struct str name = placeholder(str_from_at(template, i));
 		if (str_set(name) && known(paths, name)) {
-			struct buf CLEAN_BUF value;
+			struct buf CLEAN_BUF value = {0};
 			buf_init(&value, INPUT_BYTES_MAX);
 			if (e)
 				put_named(e, paths, name, &value);
@@ -217,7 +217,7 @@ static bool is_text(struct str made)
 
 struct str transform_wrong(struct arena *a, const struct str_map *paths, struct str template)
 {
-	struct buf CLEAN_BUF b;
+	struct buf CLEAN_BUF b = {0};
 	if (paths->n > INPUT_PATHS_MAX)
 		return S("InputPathsMap has too many entries.");
 	for (uint32_t i = 0; i < paths->n; i++) {

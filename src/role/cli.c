@@ -94,11 +94,19 @@ const struct cli_command cli_commands[] = {
          "time limits of functions, health checks. Clients' signatures are held against the machine's clock. The permission is\n"
          "quartet:MoveClock.\n",
          cli_clock},
-        {"bill", "[--data DIR] [--month YYYY-MM] [--region REGION] [--json] [--project-month]",
+        {"bill",
+         "[--data DIR] [--month YYYY-MM | --from DATE --to DATE] [--by WHAT] [--region REGION] [--json | --csv] [--project-month]",
          "Say what it would have cost on AWS",
          "  --month YYYY-MM     another month than the present one; the last 14 are kept\n"
+         "  --from DATE         (YYYY-MM-DD) from this day on, in place of the month's first\n"
+         "  --to DATE           up to this day, which is not in it, in place of the month's end\n"
+         "  --by service        one line a service\n"
+         "  --by tag:KEY        one a value of a cost allocation tag and service, as the tags were at the time of use\n"
+         "  --by resource       one a resource and usage type, of the last 14 days\n"
+         "  --by day            one a day\n"
          "  --region REGION     one region alone\n"
          "  --json              for programs\n"
+         "  --csv               the columns of a cost and usage report, one line a day and usage type; with --by also the resource or tag\n"
          "  --project-month     also what the month will have cost if everything that goes on now goes on\n"
          "The present account's, by service and usage type, as Cost Explorer (aws ce get-cost-and-usage) says it.\n",
          cli_bill},

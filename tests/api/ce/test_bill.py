@@ -1,5 +1,6 @@
 """What was used becomes a bill: volumes, addresses and functions, over a kill -9 in between, with Cost Explorer, both command lines and `quartet bill`."""
 import base64
+import csv
 import datetime
 import io
 import json
@@ -94,10 +95,46 @@ class Bill(unittest.TestCase):
         one = self.bill("--region", "eu-west-1").stdout
         self.assertIn("EU-PublicIPv4", one)
         self.assertNotIn("EBS:", one)
+        self.sums(volume, address, expected, days)
         self.assertEqual(self.bill("--month", "2026-13").returncode, 2)
         wrong = self.bill("--month", "2020-01")
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("ValidationException", wrong.stderr)
+
+    def sums(self, volume, address, expected, days):
+        """The same bill by service, resource and day, and as a report."""
+        total = sum(usd for usd, _ in expected.values())
+        period = ("--from", days["Start"], "--to", days["End"])
+        by = {}
+        for what in ("service", "resource", "day"):
+            out = self.bill("--by", what, "--json", *period)
+            self.assertEqual(out.stderr, "")
+            by[what] = json.loads(out.stdout)
+            self.assertAlmostEqual(sum(line["usd"] for line in by[what]["lines"]), total, places=8)
+            self.assertAlmostEqual(by[what]["usd"], total, places=8)
+            self.assertEqual((by[what]["by"], by[what]["start"], by[what]["end"]), (what, days["Start"], days["End"]))
+            self.assertIn("Total of what has a known price", self.bill("--by", what, *period).stdout)
+        self.assertEqual({line["key"] for line in by["service"]["lines"]}, {"EC2 - Other", "Amazon Virtual Private Cloud"})
+        self.assertEqual(by["service"]["lines"], sorted(by["service"]["lines"], key=lambda line: -line["usd"]))
+        self.assertEqual([line["key"] for line in by["day"]["lines"]][0], days["Start"])
+        mine = {(line["key"], line["usageType"]) for line in by["resource"]["lines"]}
+        self.assertLessEqual({(volume, "EBS:VolumeUsage.gp3"), (volume, "EBS:VolumeP-IOPS.gp3"), (address, "PublicIPv4:IdleAddress")}, mine)
+        for more, key in (((), ""), (("--by", "resource"), volume)):
+            out = self.bill("--csv", *more, *period)
+            lines = [line for line in csv.DictReader(io.StringIO(out.stdout)) if line["lineItem/UsageAmount"] != "0"]
+            self.assertEqual({line["lineItem/UsageType"] for line in lines}, set(expected))
+            self.assertEqual({line["product/region"] for line in lines}, {"us-east-1", "eu-west-1"})
+            self.assertAlmostEqual(sum(float(line["lineItem/UnblendedCost"] or 0) for line in lines), total, places=8)
+            disk = next(line for line in lines if line["lineItem/UsageType"] == "EBS:VolumeUsage.gp3")
+            self.assertEqual((disk["lineItem/ProductCode"], disk["lineItem/UnblendedRate"], disk["pricing/unit"], disk["lineItem/ResourceId"],
+                              disk["lineItem/UsageAccountId"], disk["lineItem/LineItemDescription"]),
+                             ("AmazonEC2", "0.08", "GB-Mo", key, "000000000000", "$0.08 per GB-Mo"))
+            unknown = next(line for line in lines if line["product/region"] == "eu-west-1")
+            self.assertEqual((unknown["lineItem/UnblendedCost"], unknown["lineItem/UnblendedRate"]), ("", ""))
+            self.assertEqual(len({line["identity/LineItemId"] for line in lines}), len(lines))
+        for wrong in (("--by", "colour"), ("--by", "tag:"), ("--csv", "--json"), ("--from", "2026-02-30"), ("--from", days["End"], "--to", days["Start"]),
+                      ("--by", "day", "--project-month")):
+            self.assertEqual(self.bill(*wrong).returncode, 2, wrong)
 
     def test_functions(self):
         iam, functions = self.cloud.client("iam"), self.cloud.client("lambda")

@@ -108,8 +108,8 @@ static int check_create(struct call *c, const struct elasticbeanstalk_create_env
 	if (application_get(c, in->application_name, &a) != CALL_OK || check_name(c, in->environment_name) != CALL_OK ||
 	    check_tier(c, in->tier) != CALL_OK)
 		return CALL_FAIL;
-	if (str_set(in->group_name) || str_set(in->template_name) || str_set(in->operations_role))
-		return beanstalk_invalid(c, "Environment groups, configuration templates and operations roles are not supported.");
+	if (str_set(in->group_name) || str_set(in->operations_role))
+		return beanstalk_invalid(c, "Environment groups and operations roles are not supported.");
 	if (check_version(c, in->application_name, in->version_label) != CALL_OK || tags_check(c, &in->tags) != CALL_OK ||
 	    options_check(c, &in->option_settings) != CALL_OK)
 		return CALL_FAIL;
@@ -117,6 +117,23 @@ static int check_create(struct call *c, const struct elasticbeanstalk_create_env
 		return call_fail(c, "TooManyEnvironmentsException", 400, "Maximum number of Environments (%d) reached.",
 		                 ENVIRONMENTS_MAX);
 	return CALL_OK;
+}
+
+/* What a saved configuration says, if one is named, goes into the options. */
+static const struct platform *take_platform(struct call *c, const struct elasticbeanstalk_create_environment_message *in,
+                                            struct environment_record *r)
+{
+	struct state_elasticbeanstalk_template_record t;
+	if (!str_set(in->template_name))
+		return platform_get(c, in->solution_stack_name, in->platform_arn);
+	if (str_set(in->solution_stack_name) || str_set(in->platform_arn)) {
+		beanstalk_combination(c, "A TemplateName and a platform may not both be specified.");
+		return NULL;
+	}
+	if (template_get(c, in->application_name, in->template_name, &t) != CALL_OK)
+		return NULL;
+	options_set(c->arena, &r->options, &t.template->option_settings);
+	return platform_get(c, STR_NONE, t.template->platform_arn);
 }
 
 int elasticbeanstalk_create_environment(struct call *c, const struct elasticbeanstalk_create_environment_message *in,
@@ -128,9 +145,13 @@ int elasticbeanstalk_create_environment(struct call *c, const struct elasticbean
 	struct str cname;
 	if (check_create(c, in) != CALL_OK)
 		return CALL_FAIL;
-	const struct platform *p = platform_get(c, in->solution_stack_name, in->platform_arn);
+	const struct platform *p = take_platform(c, in, &r);
+	if (!p)
+		return CALL_FAIL;
+	options_remove(&r.options, &in->options_to_remove);
 	options_set(c->arena, &r.options, &in->option_settings);
-	if (!p || check_profile(c, option_value(&r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile")) != CALL_OK ||
+	if (options_check(c, &r.options) != CALL_OK ||
+	    check_profile(c, option_value(&r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile")) != CALL_OK ||
 	    choose_cname(c, in, &cname) != CALL_OK)
 		return CALL_FAIL;
 	if (!ec2_find_default_image(c, &image))
@@ -184,62 +205,71 @@ static void begin(struct call *c, struct environment_record *r, struct str opera
 	r->request = c->request_id;
 	r->step = OPT_INT(0);
 	r->until = (struct opt_time){0};
+	r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
 	r->environment->status = status;
 	if (!health_enhanced(r))
 		r->environment->health = S("Grey");
 	r->environment->date_updated = OPT_TIME(c->now_ms);
 }
 
-/* Options whose change needs other instances. */
-static bool replaces(const struct elasticbeanstalk_configuration_option_settings_list *l)
+/* The platform is the one that it has. */
+static int check_platform(struct call *c, const struct environment_record *r, struct str stack, struct str arn)
 {
-	for (uint32_t i = 0; i < l->n; i++)
-		if (str_starts(l->v[i].namespace, S("aws:autoscaling:")) || str_starts(l->v[i].namespace, S("aws:ec2:")) ||
-		    str_is(l->v[i].option_name, "EnvironmentType"))
-			return true;
-	return false;
+	if (!str_set(stack) && !str_set(arn))
+		return CALL_OK;
+	const struct platform *p = platform_get(c, stack, arn);
+	if (!p)
+		return CALL_FAIL;
+	return str_eq(platform_arn(c->arena, c->region, p), r->environment->platform_arn)
+	               ? CALL_OK
+	               : beanstalk_invalid(c, "Changing the platform of an environment is not supported.");
 }
 
-static void remove_options(struct environment_record *r, const struct elasticbeanstalk_options_specifier_list *l)
+/* The options as they shall be. */
+static int take_options(struct call *c, const struct elasticbeanstalk_update_environment_message *in,
+                        const struct environment_record *before, struct environment_record *r)
 {
-	for (uint32_t i = 0; i < l->n; i++) {
-		uint32_t left = 0;
-		for (uint32_t k = 0; k < r->options.n; k++)
-			if (!str_eq(r->options.v[k].namespace, l->v[i].namespace) ||
-			    !str_eq(r->options.v[k].option_name, l->v[i].option_name))
-				r->options.v[left++] = r->options.v[k];
-		r->options.n = left;
-	}
+	static const char launch[] = "aws:autoscaling:launchconfiguration";
+	struct state_elasticbeanstalk_template_record t = {0};
+	r->options = (struct elasticbeanstalk_configuration_option_settings_list){0};
+	if (options_check(c, &in->option_settings) != CALL_OK)
+		return CALL_FAIL;
+	if (str_set(in->template_name) && (template_get(c, r->environment->application_name, in->template_name, &t) != CALL_OK ||
+	                                   check_platform(c, r, STR_NONE, t.template->platform_arn) != CALL_OK))
+		return CALL_FAIL;
+	options_set(c->arena, &r->options, t.template ? &t.template->option_settings : &before->options);
+	options_set(c->arena, &r->options, &in->option_settings);
+	options_remove(&r->options, &in->options_to_remove);
+	if (options_check(c, &r->options) != CALL_OK)
+		return CALL_FAIL;
+	struct str profile = option_value(r, launch, "IamInstanceProfile");
+	return str_eq(profile, option_value(before, launch, "IamInstanceProfile")) ? CALL_OK : check_profile(c, profile);
 }
 
 int elasticbeanstalk_update_environment(struct call *c, const struct elasticbeanstalk_update_environment_message *in,
                                         struct elasticbeanstalk_environment_description *out)
 {
 	struct scope s = beanstalk_scope(c);
-	struct environment_record r;
-	bool configures = in->option_settings.n || in->options_to_remove.n;
-	if (get_ready(c, in->environment_id, in->environment_name, &r) != CALL_OK || check_tier(c, in->tier) != CALL_OK)
+	struct environment_record before, r;
+	bool configures = in->option_settings.n || in->options_to_remove.n || str_set(in->template_name);
+	if (get_ready(c, in->environment_id, in->environment_name, &before) != CALL_OK || check_tier(c, in->tier) != CALL_OK)
 		return CALL_FAIL;
-	if (str_set(in->group_name) || str_set(in->template_name) || str_set(in->solution_stack_name) || str_set(in->platform_arn))
-		return beanstalk_invalid(c, "Environment groups, configuration templates and other platforms are not supported.");
+	r = before;
+	if (str_set(in->group_name))
+		return beanstalk_invalid(c, "Environment groups are not supported.");
+	if (check_platform(c, &r, in->solution_stack_name, in->platform_arn) != CALL_OK)
+		return CALL_FAIL;
 	if (str_set(in->version_label) && check_version(c, r.environment->application_name, in->version_label) != CALL_OK)
 		return CALL_FAIL;
-	if (options_check(c, &in->option_settings) != CALL_OK)
+	if (take_options(c, in, &before, &r) != CALL_OK)
 		return CALL_FAIL;
-	for (uint32_t i = 0; i < in->options_to_remove.n; i++)
-		if (!option_is_free(in->options_to_remove.v[i].namespace) &&
-		    !str_is(in->options_to_remove.v[i].namespace, "aws:elasticbeanstalk:container:python"))
-			return beanstalk_invalid(c, "Removing options of %.*s is not supported.",
-			                         STR_ARG(in->options_to_remove.v[i].namespace));
-	if (replaces(&in->option_settings))
-		return beanstalk_invalid(c, "Changes that need other instances are not supported.");
 	if (str_set(in->description))
 		r.environment->description = in->description.n ? in->description : STR_NONE;
+	enum option_change change = options_change(&before, &r);
 	if (configures || str_set(in->version_label)) {
-		options_set(c->arena, &r.options, &in->option_settings);
-		remove_options(&r, &in->options_to_remove);
-		begin(c, &r, str_set(in->version_label) ? S("deploy") : S("configure"), S("Updating"));
-		r.deployment = OPT_INT(r.deployment.v + 1);
+		bool deploys = str_set(in->version_label) && change != CHANGE_INSTANCES;
+		begin(c, &r, deploys ? S("deploy") : S("configure"), S("Updating"));
+		change_begin(&s, &r, &before.options, deploys ? CHANGE_SERVER : change);
 		r.deploying = str_set(in->version_label) ? in->version_label : r.environment->version_label;
 		environment_event(&s, &r, "INFO", S("Environment update is starting."));
 	}

@@ -33,6 +33,11 @@ bool version_used(const struct scope *s, struct str application, struct str labe
 int options_check(struct call *c, const struct elasticbeanstalk_configuration_option_settings_list *l);
 void options_set(struct arena *a, struct elasticbeanstalk_configuration_option_settings_list *l,
                  const struct elasticbeanstalk_configuration_option_settings_list *more);
+void options_remove(struct elasticbeanstalk_configuration_option_settings_list *l,
+                    const struct elasticbeanstalk_options_specifier_list *which);
+/* What has to be done with the instance where options are these and no longer those. */
+enum option_change { CHANGE_NONE, CHANGE_SERVER, CHANGE_INSTANCES };
+enum option_change options_change(const struct environment_record *before, const struct environment_record *after);
 /* What is said, else the default. */
 struct str option_value(const struct environment_record *r, const char *namespace, const char *name);
 #define PROPERTIES "aws:elasticbeanstalk:application:environment"
@@ -53,6 +58,8 @@ enum ask_kind {
 	ASK_SCALING,
 	ASK_MEMBER,
 	ASK_ASSOCIATE,
+	ASK_VERSION,
+	ASK_DROP_MEMBER,
 	ASK_DROP_SCALING,
 	ASK_DROP_TEMPLATE,
 	ASK_DROP_ADDRESS,
@@ -80,6 +87,15 @@ struct str environment_group_name(struct arena *a, const struct environment_reco
 struct str environment_scaling_name(struct arena *a, const struct environment_record *r);
 struct str environment_template_name(struct arena *a, const struct environment_record *r);
 void environment_event(const struct scope *s, const struct environment_record *r, const char *severity, struct str message);
+
+/* --- change.c: "configure", from the step CHANGE_STEPS on */
+enum { CHANGE_STEPS = 50 };
+/* Options are others now; before: what they were. */
+void change_begin(const struct scope *s, struct environment_record *r,
+                  const struct elasticbeanstalk_configuration_option_settings_list *before, enum option_change change);
+/* They are what they were, as long as an instance is there that runs by them. */
+void change_revert(struct environment_record *r);
+struct next change_step(const struct scope *s, struct environment_record *r, const struct answer *a);
 
 /* --- logs.c: what the instance is asked for, what it has done (true: that is written into the record), and what it has not done
  * in time */

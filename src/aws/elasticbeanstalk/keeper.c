@@ -159,7 +159,8 @@ static struct ec2_filter_list filter(struct arena *a, const char *name, struct s
 	return l;
 }
 
-static void make_template(struct environment_keeper *k, struct arena *a, const struct environment_record *r)
+/* version: another one of the template that is there. */
+static void make_template(struct environment_keeper *k, struct arena *a, const struct environment_record *r, bool version)
 {
 	struct str types = option_value(r, "aws:ec2:instances", "InstanceTypes");
 	struct str profile = option_value(r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile");
@@ -179,6 +180,12 @@ static void make_template(struct environment_keeper *k, struct arena *a, const s
 	        .user_data = base64_encode(a, script)};
 	*LIST_ADD(a, &data.security_group_ids) = r->group;
 	data.security_group_ids.set = true;
+	if (version) {
+		ask_of(k, &ec2_api, "CreateLaunchTemplateVersion",
+		       &(struct ec2_create_launch_template_version_request){.launch_template_name = environment_template_name(a, r),
+		                                                            .launch_template_data = &data});
+		return;
+	}
 	const struct ec2_create_launch_template_request in = {.launch_template_name = environment_template_name(a, r),
 	                                                      .launch_template_data = &data,
 	                                                      .tag_specifications = tagged(a, r, "launch-template")};
@@ -261,7 +268,7 @@ static void ask(struct environment_keeper *k, enum ask_kind kind)
 		                                              .tag_specifications = tagged(a, r, "elastic-ip")});
 		break;
 	case ASK_TEMPLATE:
-		make_template(k, a, r);
+		make_template(k, a, r, false);
 		break;
 	case ASK_SCALING:
 		make_scaling(k, a, r);
@@ -277,6 +284,14 @@ static void ask(struct environment_keeper *k, enum ask_kind kind)
 		ask_of(k, &ec2_api, "AssociateAddress",
 		       &(struct ec2_associate_address_request){
 		               .allocation_id = r->allocation, .instance_id = r->instance, .allow_reassociation = OPT_BOOL(true)});
+		break;
+	case ASK_VERSION:
+		make_template(k, a, r, true);
+		break;
+	case ASK_DROP_MEMBER:
+		ask_of(k, &autoscaling_api, "TerminateInstanceInAutoScalingGroup",
+		       &(struct autoscaling_terminate_instance_in_auto_scaling_group_type){
+		               .instance_id = r->instance, .should_decrement_desired_capacity = OPT_BOOL(false)});
 		break;
 	case ASK_DROP_SCALING:
 		ask_of(k, &autoscaling_api, "DeleteAutoScalingGroup",

@@ -142,6 +142,46 @@ void options_set(struct arena *a, struct elasticbeanstalk_configuration_option_s
 	}
 }
 
+void options_remove(struct elasticbeanstalk_configuration_option_settings_list *l,
+                    const struct elasticbeanstalk_options_specifier_list *which)
+{
+	for (uint32_t i = 0; i < which->n; i++) {
+		uint32_t left = 0;
+		for (uint32_t k = 0; k < l->n; k++)
+			if (!str_eq(l->v[k].namespace, which->v[i].namespace) ||
+			    !str_eq(l->v[k].option_name, which->v[i].option_name))
+				l->v[left++] = l->v[k];
+		l->n = left;
+	}
+}
+
+/* What the options of `one` are, and `other` has otherwise or not at all: how bad is the worst? */
+static enum option_change differs(const struct environment_record *one, const struct environment_record *other)
+{
+	enum option_change worst = CHANGE_NONE;
+	for (uint32_t i = 0; i < one->options.n; i++) {
+		const struct elasticbeanstalk_configuration_option_setting *o = &one->options.v[i];
+		const struct option *known = find(o->namespace, o->option_name);
+		enum option_change change = !known || strcmp(known->severity, SERVER) == 0 ? CHANGE_SERVER
+		                            : strcmp(known->severity, ALL) == 0            ? CHANGE_INSTANCES
+		                                                                           : CHANGE_NONE;
+		struct str before = known && known->value ? str_from(known->value) : STR_NONE;
+		for (uint32_t k = 0; k < other->options.n; k++)
+			if (str_eq(other->options.v[k].namespace, o->namespace) &&
+			    str_eq(other->options.v[k].option_name, o->option_name))
+				before = other->options.v[k].value;
+		if ((str_set(before) != str_set(o->value) || !str_eq(before, o->value)) && change > worst)
+			worst = change;
+	}
+	return worst;
+}
+
+enum option_change options_change(const struct environment_record *before, const struct environment_record *after)
+{
+	enum option_change came = differs(after, before), went = differs(before, after);
+	return came > went ? came : went;
+}
+
 struct str option_value(const struct environment_record *r, const char *namespace, const char *name)
 {
 	for (uint32_t i = 0; i < r->options.n; i++)
@@ -151,26 +191,46 @@ struct str option_value(const struct environment_record *r, const char *namespac
 	return known && known->value ? str_from(known->value) : STR_NONE;
 }
 
+/* A template's options as if an environment had them; name absent: there are none. */
+static int options_of_template(struct call *c, struct str application, struct str name, struct environment_record *ret,
+                               struct elasticbeanstalk_configuration_settings_description *of)
+{
+	struct state_elasticbeanstalk_template_record t;
+	*ret = (struct environment_record){0};
+	*of = (struct elasticbeanstalk_configuration_settings_description){0};
+	if (!str_set(name))
+		return CALL_OK;
+	if (template_get(c, application, name, &t) != CALL_OK)
+		return CALL_FAIL;
+	ret->options = t.template->option_settings;
+	*of = *t.template;
+	of->option_settings = (struct elasticbeanstalk_configuration_option_settings_list){0};
+	return CALL_OK;
+}
+
 int elasticbeanstalk_describe_configuration_settings(struct call *c,
                                                      const struct elasticbeanstalk_describe_configuration_settings_message *in,
                                                      struct elasticbeanstalk_configuration_settings_descriptions *out)
 {
-	struct environment_record r;
-	if (str_set(in->template_name))
-		return beanstalk_invalid(c, "No Configuration Template named '%.*s/%.*s' found.", STR_ARG(in->application_name),
-		                         STR_ARG(in->template_name));
-	if (environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
-		return CALL_FAIL;
-	const struct elasticbeanstalk_environment_description *e = r.environment;
 	struct elasticbeanstalk_configuration_settings_description *d = LIST_ADD(c->arena, &out->configuration_settings);
-	*d = (struct elasticbeanstalk_configuration_settings_description){.solution_stack_name = e->solution_stack_name,
-	                                                                  .platform_arn = e->platform_arn,
-	                                                                  .application_name = e->application_name,
-	                                                                  .description = e->description,
-	                                                                  .environment_name = e->environment_name,
-	                                                                  .deployment_status = S("deployed"),
-	                                                                  .date_created = e->date_created,
-	                                                                  .date_updated = e->date_updated};
+	struct environment_record r;
+	if (!str_set(in->template_name) == !str_set(in->environment_name))
+		return beanstalk_combination(c, "You must specify either an EnvironmentName or a TemplateName, and not both.");
+	if (options_of_template(c, in->application_name, in->template_name, &r, d) != CALL_OK)
+		return CALL_FAIL;
+	if (str_set(in->environment_name)) {
+		if (environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
+			return CALL_FAIL;
+		const struct elasticbeanstalk_environment_description *e = r.environment;
+		*d = (struct elasticbeanstalk_configuration_settings_description){.solution_stack_name = e->solution_stack_name,
+		                                                                  .platform_arn = e->platform_arn,
+		                                                                  .application_name = e->application_name,
+		                                                                  .description = e->description,
+		                                                                  .environment_name = e->environment_name,
+		                                                                  .deployment_status = S("deployed"),
+		                                                                  .date_created = e->date_created,
+		                                                                  .date_updated = e->date_updated};
+	}
 	out->configuration_settings.set = true;
 	for (int i = 0; i < OPTIONS; i++)
 		if (!options[i].of_many)
@@ -217,11 +277,14 @@ int elasticbeanstalk_describe_configuration_options(struct call *c,
                                                     const struct elasticbeanstalk_describe_configuration_options_message *in,
                                                     struct elasticbeanstalk_configuration_options_description *out)
 {
+	struct elasticbeanstalk_configuration_settings_description of;
 	struct environment_record r;
-	if (str_set(in->template_name))
-		return beanstalk_invalid(c, "No Configuration Template named '%.*s/%.*s' found.", STR_ARG(in->application_name),
-		                         STR_ARG(in->template_name));
-	if (str_set(in->environment_name)) {
+	if (options_of_template(c, in->application_name, in->template_name, &r, &of) != CALL_OK)
+		return CALL_FAIL;
+	if (str_set(in->template_name)) {
+		out->solution_stack_name = of.solution_stack_name;
+		out->platform_arn = of.platform_arn;
+	} else if (str_set(in->environment_name)) {
 		if (environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
 			return CALL_FAIL;
 		out->solution_stack_name = r.environment->solution_stack_name;
@@ -246,12 +309,12 @@ int elasticbeanstalk_validate_configuration_settings(struct call *c,
                                                      struct elasticbeanstalk_configuration_settings_validation_messages *out)
 {
 	struct state_elasticbeanstalk_application_record a;
+	struct elasticbeanstalk_configuration_settings_description of;
 	struct environment_record r;
 	if (application_get(c, in->application_name, &a) != CALL_OK)
 		return CALL_FAIL;
-	if (str_set(in->template_name))
-		return beanstalk_invalid(c, "No Configuration Template named '%.*s/%.*s' found.", STR_ARG(in->application_name),
-		                         STR_ARG(in->template_name));
+	if (options_of_template(c, in->application_name, in->template_name, &r, &of) != CALL_OK)
+		return CALL_FAIL;
 	if (str_set(in->environment_name) && environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
 		return CALL_FAIL;
 	out->messages.set = true;

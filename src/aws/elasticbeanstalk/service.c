@@ -34,6 +34,17 @@ static int about_version(struct call *c, struct authz *az, struct str applicatio
 	return CALL_OK;
 }
 
+static int about_template(struct call *c, struct authz *az, struct str application, struct str name)
+{
+	struct scope s = beanstalk_scope(c);
+	struct state_elasticbeanstalk_template_record r = {0};
+	az->resource = beanstalk_arn(&s, "configurationtemplate", application, name);
+	authz_add(c, az, "elasticbeanstalk:InApplication", beanstalk_arn(&s, "application", application, STR_NONE));
+	if (template_find(&s, application, name, &r))
+		add_tags(c, az, "aws:ResourceTag", r.tags.v, r.tags.n);
+	return CALL_OK;
+}
+
 static int about_environment(struct call *c, struct authz *az, struct str application, struct str id, struct str name)
 {
 	struct scope s = beanstalk_scope(c);
@@ -69,6 +80,9 @@ ABOUT(delete, delete_application_message, about_application(c, az, in->applicati
 ABOUT_TAGGED(create_version, create_application_version_message, about_version(c, az, in->application_name, in->version_label))
 ABOUT(update_version, update_application_version_message, about_version(c, az, in->application_name, in->version_label))
 ABOUT(delete_version, delete_application_version_message, about_version(c, az, in->application_name, in->version_label))
+ABOUT_TAGGED(create_template, create_configuration_template_message, about_template(c, az, in->application_name, in->template_name))
+ABOUT(update_template, update_configuration_template_message, about_template(c, az, in->application_name, in->template_name))
+ABOUT(delete_template, delete_configuration_template_message, about_template(c, az, in->application_name, in->template_name))
 ABOUT(list_tags, list_tags_for_resource_message, about_arn(c, az, in->resource_arn))
 ABOUT(platform, describe_platform_version_request, about_arn(c, az, in->platform_arn))
 
@@ -105,16 +119,18 @@ static const struct service_op ops[] = {
         ROW(create_application, CreateApplication, .resource = about_create, .missing = "DeleteSourceFromS3 of lifecycle rules"),
         ROW(create_application_version, CreateApplicationVersion, .resource = about_create_version,
             .missing = "Process, sample applications, builds by CodeBuild, CodeCommit"),
+        ROW(create_configuration_template, CreateConfigurationTemplate, .resource = about_create_template),
         ROW(create_environment, CreateEnvironment, .resource = about_create_environment,
-            .missing = "load balancing, workers, templates, sample applications"),
+            .missing = "load balancing, workers, sample applications"),
         ROW(create_storage_location, CreateStorageLocation),
         ROW(delete_application, DeleteApplication, .resource = about_delete, .missing = "TerminateEnvByForce"),
         ROW(delete_application_version, DeleteApplicationVersion, .resource = about_delete_version),
+        ROW(delete_configuration_template, DeleteConfigurationTemplate, .resource = about_delete_template),
         ROW(describe_account_attributes, DescribeAccountAttributes, READ),
         ROW(describe_application_versions, DescribeApplicationVersions, READ),
         ROW(describe_applications, DescribeApplications, READ),
-        ROW(describe_configuration_options, DescribeConfigurationOptions, READ, .missing = "templates"),
-        ROW(describe_configuration_settings, DescribeConfigurationSettings, READ, .missing = "templates"),
+        ROW(describe_configuration_options, DescribeConfigurationOptions, READ),
+        ROW(describe_configuration_settings, DescribeConfigurationSettings, READ),
         ROW(describe_environment_health, DescribeEnvironmentHealth, READ, .resource = about_describe_environment_health),
         ROW(describe_environment_resources, DescribeEnvironmentResources, READ, .resource = about_describe_environment_resources),
         ROW(describe_environments, DescribeEnvironments, READ),
@@ -135,10 +151,10 @@ static const struct service_op ops[] = {
         ROW(update_application_resource_lifecycle, UpdateApplicationResourceLifecycle, .resource = about_lifecycle,
             .missing = "DeleteSourceFromS3"),
         ROW(update_application_version, UpdateApplicationVersion, .resource = about_update_version),
-        ROW(update_environment, UpdateEnvironment, .resource = about_update_environment,
-            .missing = "options that need other instances, other platforms, templates"),
+        ROW(update_configuration_template, UpdateConfigurationTemplate, .resource = about_update_template),
+        ROW(update_environment, UpdateEnvironment, .resource = about_update_environment, .missing = "other platforms"),
         ROW(update_tags_for_resource, UpdateTagsForResource, .resource = about_update_tags),
-        ROW(validate_configuration_settings, ValidateConfigurationSettings, READ, .missing = "templates"),
+        ROW(validate_configuration_settings, ValidateConfigurationSettings, READ),
 };
 
 static int start(struct cloud *cloud, void **ret_state)

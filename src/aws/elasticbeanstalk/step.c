@@ -86,6 +86,7 @@ static struct next failed(const struct scope *s, struct environment_record *r, s
 		environment_event(s, r, "ERROR", S("Failed to deploy configuration."));
 	else
 		environment_event(s, r, "ERROR", S("Failed to deploy application."));
+	change_revert(r);
 	r->deploying = r->environment->version_label;
 	return end(s, r, "Red");
 }
@@ -360,6 +361,8 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 		return terminate(s, r, a);
 	if (str_is(r->environment->status, "Terminated"))
 		return (struct next){.over = true};
+	if (is(r, "configure") && r->step.v >= CHANGE_STEPS)
+		return change_step(s, r, a);
 	struct next other;
 	if (follow(s, r, a, checks, &other))
 		return other;

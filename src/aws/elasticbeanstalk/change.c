@@ -1,0 +1,114 @@
+/* Changes of options that are no matter of the application: those that no instance has to know of, and those that need another
+ * instance. In between, an instance is told anew what to run, which step.c does. */
+#include "health.h"
+
+enum { START = CHANGE_STEPS, VERSION, DROP, MEMBER, ASSOCIATE, DEPLOYS = 1 };
+enum { AGAIN_MS = 500, MEMBER_MS = 200, LAUNCH_MS = 15 * 60 * 1000 };
+
+void change_begin(const struct scope *s, struct environment_record *r,
+                  const struct elasticbeanstalk_configuration_option_settings_list *before, enum option_change change)
+{
+	r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
+	options_set(s->arena, &r->previous, before);
+	r->step = OPT_INT(change == CHANGE_SERVER ? 0 : START);
+	if (change != CHANGE_NONE)
+		r->deployment = OPT_INT(r->deployment.v + 1);
+	r->replaces = OPT_BOOL(change == CHANGE_INSTANCES);
+}
+
+void change_revert(struct environment_record *r)
+{
+	if (r->previous.set)
+		r->options = r->previous;
+	r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
+}
+
+static void say(const struct scope *s, const struct environment_record *r, const char *severity, struct str message)
+{
+	environment_event(s, r, severity, message);
+}
+
+static struct next go_on(struct environment_record *r, int64_t step)
+{
+	r->step = OPT_INT(step);
+	return (struct next){.changed = true};
+}
+
+static struct next end(const struct scope *s, struct environment_record *r)
+{
+	bool well = r->done.v >= r->deployment.v && !str_set(r->failure) && r->answers.v;
+	r->environment->status = S("Ready");
+	r->environment->date_updated = OPT_TIME(s->now_ms);
+	if (!health_enhanced(r))
+		r->environment->health = well ? S("Green") : S("Red");
+	r->operation = STR_NONE;
+	r->until = (struct opt_time){0};
+	return (struct next){.changed = true};
+}
+
+static struct next failed(const struct scope *s, struct environment_record *r, struct str why)
+{
+	say(s, r, "ERROR", why);
+	if (r->previous.set)
+		say(s, r, "ERROR", S("The environment was reverted to the previous configuration setting."));
+	change_revert(r);
+	say(s, r, "ERROR", S("Failed to deploy configuration."));
+	r->deploying = r->environment->version_label;
+	return end(s, r);
+}
+
+static struct next take_member(const struct scope *s, struct environment_record *r, const struct answer *a)
+{
+	if (a->kind == ASK_MEMBER && str_set(a->first) && !str_eq(a->first, r->instance)) {
+		r->instance = a->first;
+		r->done = OPT_INT(0);
+		r->failure = STR_NONE;
+		r->notes = (struct str_list){0};
+		r->answers = OPT_BOOL(false);
+		return go_on(r, ASSOCIATE);
+	}
+	if (r->until.set && s->now_ms > r->until.ms)
+		return failed(
+		        s, r,
+		        S("The EC2 instances failed to communicate with AWS Elastic Beanstalk, either because of configuration "
+		          "problems or a failed user data script."));
+	return (struct next){.ask = ASK_MEMBER, .wait_ms = a->kind == ASK_NOTHING ? 0 : MEMBER_MS};
+}
+
+struct next change_step(const struct scope *s, struct environment_record *r, const struct answer *a)
+{
+	bool answered = a->kind != ASK_NOTHING;
+	switch (r->step.v) {
+	case START:
+		say(s, r, "INFO",
+		    arena_printf(s->arena, "Updating environment %.*s's configuration settings.",
+		                 STR_ARG(r->environment->environment_name)));
+		if (r->replaces.v)
+			return go_on(r, VERSION);
+		r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
+		say(s, r, "INFO", S("Successfully deployed new configuration to environment."));
+		return end(s, r);
+	case VERSION:
+		if (!answered)
+			return (struct next){.ask = ASK_VERSION};
+		return str_set(a->code) ? failed(s, r, a->message) : go_on(r, DROP);
+	case DROP: /* one that is gone already is replaced as well */
+		if (!answered)
+			return (struct next){.ask = ASK_DROP_MEMBER};
+		r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
+		r->until = OPT_TIME(s->now_ms + LAUNCH_MS);
+		say(s, r, "INFO", S("Waiting for EC2 instances to launch. This may take a few minutes."));
+		return go_on(r, MEMBER);
+	case MEMBER:
+		return take_member(s, r, a);
+	default:
+		if (!answered)
+			return (struct next){.ask = ASK_ASSOCIATE};
+		if (str_set(a->code)) { /* it may have ended meanwhile */
+			r->step = OPT_INT(MEMBER);
+			return (struct next){.changed = true, .ask = ASK_MEMBER, .wait_ms = AGAIN_MS};
+		}
+		r->until = (struct opt_time){0};
+		return go_on(r, DEPLOYS);
+	}
+}

@@ -1,0 +1,160 @@
+"""Saved configurations of Elastic Beanstalk, and what changes of options do to an environment: nothing, a restart, another instance."""
+import time
+import unittest
+
+from aws import ENDPOINT, TestCase, client
+from beanstalk import APP, PATIENCE_S, PROFILE, Tool, coloured, option, why_no_platform
+from images import image
+
+REGION = "ap-southeast-3"
+TIMEOUT = ("aws:elasticbeanstalk:command", "Timeout")
+TYPE = ("aws:autoscaling:launchconfiguration", "InstanceType")
+STARTS, ENDS = "Environment update is starting.", "Successfully deployed new configuration to environment."
+
+
+class ChangesCase(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tool = Tool(lambda service: client(service, region=REGION), ENDPOINT)
+        cls.eb = cls.tool.eb
+        cls.tool.version("v1", {"application.py": APP % "one"})
+        cls.stack, = [s for s in cls.eb.list_available_solution_stacks()["SolutionStacks"] if s.endswith("Python 3.11")]
+
+    def settings(self, **of):
+        found, = self.eb.describe_configuration_settings(ApplicationName=self.tool.application, **of)["ConfigurationSettings"]
+        return found, {(o["Namespace"], o["OptionName"]): o.get("Value") for o in found["OptionSettings"]}
+
+    def make(self, name, **more):
+        return self.eb.create_configuration_template(ApplicationName=self.tool.application, TemplateName=name, **more)
+
+    def until(self, condition):
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            found = condition()
+            if found:
+                return found
+            time.sleep(0.1)
+        return self.fail("it does not come to be")
+
+
+class Templates(ChangesCase):
+    def test_life(self):
+        eb, mine = self.eb, self.tool.application
+        made = self.make("first", SolutionStackName=self.stack, Description="of old", Tags=[{"Key": "team", "Value": "red"}],
+                         OptionSettings=[option("elasticbeanstalk:command", "Timeout", "60"), coloured("red")])
+        self.assertEqual((made["ApplicationName"], made["TemplateName"], made["SolutionStackName"], made["Description"]), (mine, "first", self.stack, "of old"))
+        self.assertNotIn("OptionSettings", made)
+        found, values = self.settings(TemplateName="first")
+        self.assertEqual((found["TemplateName"], found["PlatformArn"]), ("first", made["PlatformArn"]))
+        self.assertNotIn("EnvironmentName", found)
+        self.assertEqual((values[TIMEOUT], values[TYPE], values["aws:elasticbeanstalk:application:environment", "COLOUR"]), ("60", "t3.micro", "red"))
+        self.assertEqual(eb.list_tags_for_resource(ResourceArn=f"arn:aws:elasticbeanstalk:{REGION}:000000000000:configurationtemplate/{mine}/first")["ResourceTags"],
+                         [{"Key": "team", "Value": "red"}])
+        self.assertEqual(eb.describe_configuration_options(ApplicationName=mine, TemplateName="first")["SolutionStackName"], self.stack)
+        self.make("second", SourceConfiguration={"ApplicationName": mine, "TemplateName": "first"}, OptionSettings=[option("elasticbeanstalk:command", "Timeout", "90")])
+        self.assertEqual([self.settings(TemplateName=name)[1][TIMEOUT] for name in ("first", "second")], ["60", "90"])
+        self.assertEqual(self.settings(TemplateName="second")[1]["aws:elasticbeanstalk:application:environment", "COLOUR"], "red")
+        eb.update_configuration_template(ApplicationName=mine, TemplateName="second", Description="", OptionSettings=[coloured("blue")],
+                                         OptionsToRemove=[{"Namespace": TIMEOUT[0], "OptionName": TIMEOUT[1]}])
+        _, values = self.settings(TemplateName="second")
+        self.assertEqual((values[TIMEOUT], values["aws:elasticbeanstalk:application:environment", "COLOUR"]), ("600", "blue"))
+        names = eb.describe_applications(ApplicationNames=[mine])["Applications"][0]["ConfigurationTemplates"]
+        self.assertLessEqual({"first", "second"}, set(names))
+        self.assertEqual(eb.validate_configuration_settings(ApplicationName=mine, TemplateName="first", OptionSettings=[coloured("x")])["Messages"], [])
+        for name in ("first", "second"):
+            eb.delete_configuration_template(ApplicationName=mine, TemplateName=name)
+        self.assertLessEqual(set(eb.describe_applications(ApplicationNames=[mine])["Applications"][0]["ConfigurationTemplates"]), {"there", "saved", "small"})
+
+    def test_bad_input(self):
+        eb, mine = self.eb, self.tool.application
+        self.make("there", SolutionStackName=self.stack)
+        none = f"No Configuration Template named '{mine}/none' found."
+        for code, message, call, more in (
+                ("InvalidParameterValue", "Configuration Template there already exists.", eb.create_configuration_template, {"TemplateName": "there", "SolutionStackName": self.stack}),
+                ("InvalidParameterValue", "No Solution Stack named '64bit Cobol' found.", eb.create_configuration_template, {"TemplateName": "x", "SolutionStackName": "64bit Cobol"}),
+                ("InvalidParameterValue", "cannot contain '/'", eb.create_configuration_template, {"TemplateName": "a/b", "SolutionStackName": self.stack}),
+                ("InvalidParameterCombination", "may not be specified", eb.create_configuration_template,
+                 {"TemplateName": "x", "EnvironmentId": "e-1", "SourceConfiguration": {"ApplicationName": mine, "TemplateName": "there"}}),
+                ("InvalidParameterValue", "No Environment found for EnvironmentId = 'e-1'.", eb.create_configuration_template, {"TemplateName": "x", "EnvironmentId": "e-1"}),
+                ("InvalidParameterValue", none, eb.create_configuration_template, {"TemplateName": "x", "SourceConfiguration": {"ApplicationName": mine, "TemplateName": "none"}}),
+                ("ConfigurationValidationException", "Unknown configuration setting.", eb.create_configuration_template,
+                 {"TemplateName": "x", "SolutionStackName": self.stack, "OptionSettings": [option("elasticbeanstalk:command", "Colour", "1")]}),
+                ("ConfigurationValidationException", "Value is not", eb.update_configuration_template,
+                 {"TemplateName": "there", "OptionSettings": [option("elasticbeanstalk:command", "Timeout", "soon")]}),
+                ("InvalidParameterValue", none, eb.update_configuration_template, {"TemplateName": "none"}),
+                ("InvalidParameterValue", none, eb.delete_configuration_template, {"TemplateName": "none"}),
+                ("InvalidParameterValue", none, eb.describe_configuration_settings, {"TemplateName": "none"}),
+                ("InvalidParameterCombination", "either", eb.describe_configuration_settings, {"TemplateName": "there", "EnvironmentName": "some-env"}),
+                ("InvalidParameterValue", none, eb.create_environment, {"TemplateName": "none", "EnvironmentName": "some-env", "VersionLabel": "v1"}),
+                ("InvalidParameterValue", "must have instance profile", eb.create_environment, {"TemplateName": "there", "EnvironmentName": "some-env", "VersionLabel": "v1"}),
+                ("InvalidParameterCombination", "TemplateName", eb.create_environment,
+                 {"TemplateName": "there", "EnvironmentName": "some-env", "VersionLabel": "v1", "SolutionStackName": self.stack})):
+            self.assertAwsError(code, call, ApplicationName=mine, status=400, message=message, **more)
+        names = eb.describe_applications(ApplicationNames=[mine])["Applications"][0]["ConfigurationTemplates"]
+        self.assertEqual((names, self.settings(TemplateName="there")[1][TIMEOUT]), (["there"], "600"))
+        self.assertIsNone(self.tool.environment("some-env"))
+        self.assertAwsError("InvalidParameterValue", eb.create_configuration_template, ApplicationName="nobody", TemplateName="x", SolutionStackName=self.stack,
+                            status=400, message="No Application named 'nobody' found.")
+
+
+@unittest.skipIf(why_no_platform(), why_no_platform())
+class Changes(ChangesCase):
+    def instance(self):
+        """The one that is in service and its type."""
+        found = self.eb.describe_environment_resources(EnvironmentName="change-env")["EnvironmentResources"]["Instances"]
+        name = found[0]["Id"]
+        return name, self.tool.ec2.describe_instances(InstanceIds=[name])["Reservations"][0]["Instances"][0]["InstanceType"]
+
+    def update(self, *options, **more):
+        return self.tool.wait(self.eb.update_environment(EnvironmentName="change-env", OptionSettings=list(options), **more))
+
+    def test_changes(self):
+        tool, eb = self.tool, self.eb
+        if not image(tool.ec2):
+            raise unittest.SkipTest("there is no machine image")
+        self.make("small", SolutionStackName=self.stack, OptionSettings=[option("autoscaling:launchconfiguration", "IamInstanceProfile", PROFILE), coloured("red"),
+                                                                         option("elasticbeanstalk:command", "Timeout", "300")])
+        made = eb.create_environment(ApplicationName=tool.application, EnvironmentName="change-env", VersionLabel="v1", TemplateName="small",
+                                     OptionSettings=[option("elasticbeanstalk:command", "Timeout", "240")], Tags=[{"Key": "quartet:driver", "Value": "container"}])
+        self.addCleanup(tool.drop, "change-env")
+        self.assertEqual(made["SolutionStackName"], self.stack)
+        self.assertIn("Successfully launched environment: ", tool.wait(made)[-1])
+        cname = tool.environment("change-env")["CNAME"]
+        self.assertEqual(tool.get(cname), "one red /")
+        self.assertEqual(self.settings(EnvironmentName="change-env")[1][TIMEOUT], "240")
+        updating = "Updating environment change-env's configuration settings."
+        # what no instance has to know of
+        before = self.instance()
+        self.assertEqual(self.update(option("elasticbeanstalk:command", "Timeout", "200")), [STARTS, updating, ENDS])
+        self.assertEqual((self.instance(), tool.get(cname), self.settings(EnvironmentName="change-env")[1][TIMEOUT]), (before, "one red /", "200"))
+        there = tool.environment("change-env")
+        self.assertEqual((there["Status"], there["Health"]), ("Ready", "Green"))
+        # what another instance is needed for, which gets the address and the new properties as well
+        said = self.update(option("autoscaling:launchconfiguration", "InstanceType", "t3.small"), coloured("green"))
+        self.assertEqual(said, [STARTS, updating, "Waiting for EC2 instances to launch. This may take a few minutes.",
+                                "Instance deployment successfully generated a 'Procfile'.", "Instance deployment completed successfully.", ENDS])
+        after = self.instance()
+        self.assertNotEqual(after[0], before[0])
+        self.assertEqual((before[1], after[1], tool.get(cname)), ("t3.micro", "t3.small", "one green /"))
+        self.assertEqual(tool.environment("change-env")["EndpointURL"], there["EndpointURL"])
+        # a saved configuration of it, and an older one on it
+        eb.create_configuration_template(ApplicationName=tool.application, TemplateName="saved", EnvironmentId=made["EnvironmentId"])
+        _, saved = self.settings(TemplateName="saved")
+        self.assertEqual((saved[TYPE], saved[TIMEOUT], saved["aws:elasticbeanstalk:application:environment", "COLOUR"]), ("t3.small", "200", "green"))
+        self.update(option("autoscaling:launchconfiguration", "InstanceType", "t3.small"), TemplateName="small")
+        self.assertEqual((self.instance(), tool.get(cname), self.settings(EnvironmentName="change-env")[1][TIMEOUT]), (after, "one red /", "300"))
+        # what cannot be is as it was
+        tool.version("hooked", {"application.py": APP % "two", ".platform/confighooks/predeploy/no.sh": "#!/bin/sh\nexit 4\n"})
+        tool.wait(eb.update_environment(EnvironmentName="change-env", VersionLabel="hooked"))
+        self.assertEqual(tool.get(cname), "two red /")
+        self.assertEqual(self.update(coloured("black"))[-1], "Failed to deploy configuration.")
+        self.assertEqual((tool.get(cname), self.settings(EnvironmentName="change-env")[1]["aws:elasticbeanstalk:application:environment", "COLOUR"]), ("two red /", "red"))
+        for message, options in (("does not exist", [option("autoscaling:launchconfiguration", "IamInstanceProfile", "nobody")]),
+                                 ("No Configuration Template", None)):
+            more = {"OptionSettings": options} if options else {"TemplateName": "none"}
+            self.assertAwsError("InvalidParameterValue", eb.update_environment, EnvironmentName="change-env", status=400, message=message, **more)
+        self.assertEqual(tool.environment("change-env")["Status"], "Ready")
+
+
+if __name__ == "__main__":
+    unittest.main()

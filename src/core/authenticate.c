@@ -63,7 +63,7 @@ static bool well_known_is_welcome(struct gate_call *g)
 enum gate_next gate_find_key(struct gate_call *g)
 {
 	struct call *c = &g->call;
-	if (g->taken || g->signature.form == SIGV4_UNSIGNED)
+	if ((g->taken && !g->taken_checked) || g->signature.form == SIGV4_UNSIGNED)
 		return GATE_NEXT;
 	const struct identity_source *from = &c->cloud->identity;
 	enum key_state state = from->find_key(from->ctx, g->signature.access_key_id, g->signature.token, c->now_ms, &g->credential);
@@ -99,7 +99,7 @@ static const struct principal *anonymous(void)
 enum gate_next gate_verify(struct gate_call *g)
 {
 	struct call *c = &g->call;
-	if (g->signature.form == SIGV4_UNSIGNED || g->taken) {
+	if (g->signature.form == SIGV4_UNSIGNED || (g->taken && !g->taken_checked)) {
 		bool open =
 		        g->taken || (c->op && (c->op->flags & OPERATION_UNSIGNED)) || (c->row && (c->row->flags & OP_ANONYMOUS));
 		/* Without an operation to be open, S3 still says that it is not provided; nothing is told that the model does not

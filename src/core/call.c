@@ -152,6 +152,11 @@ void call_reply_status(struct call *c, unsigned status)
 	gate_call_of(c)->reply_status = status;
 }
 
+void call_check_signature(struct call *c)
+{
+	gate_call_of(c)->taken_checked = true;
+}
+
 /* --- permissions */
 
 /* EC2 says first that it refuses, and no resource where an operation has none. */

@@ -134,6 +134,10 @@ struct call_facts {
 };
 struct call_facts call_facts(const struct call *c);
 
+/* For a service's intercept(): the call that it takes is received whole and its signature checked, as an operation's is. Who did
+ * not sign it is anonymous. */
+void call_check_signature(struct call *c);
+
 /* --- permissions beyond the operation's own row */
 
 /* May the caller do `action` on `resource` as well (iam:PassRole, s3:GetObject on a copy's source)? False: the error is set, return

@@ -205,7 +205,7 @@ bool gate_streams_in(const struct gate_call *g)
 static enum gate_next step_receive(struct gate_call *g)
 {
 	const struct http_head *head = http_head(g->call.http);
-	if (g->taken || gate_streams_in(g))
+	if ((g->taken && !g->taken_checked) || gate_streams_in(g))
 		return GATE_NEXT;
 	if (!head->has_body) {
 		g->wire.body = S("");
@@ -279,7 +279,7 @@ static enum gate_next step_decode(struct gate_call *g)
 {
 	struct call *c = &g->call;
 	if (g->taken) {
-		c->body = gate_body_new(g);
+		c->body = g->taken_checked ? gate_body_of_bytes(g, g->wire.body) : gate_body_new(g);
 		return GATE_NEXT;
 	}
 	if (!c->row) {

@@ -46,6 +46,7 @@ struct gate_call {
 	struct wire_target target; /* operation and labels */
 	bool named_in_body;        /* an unsigned form: `api` is a guess until the body is there */
 	call_resume_fn *taken;     /* a service's intercept() took the call */
+	bool taken_checked;        /* and wants its signature to be checked */
 	struct sigv4_request signed_request;
 	struct sigv4 signature;
 	struct credential credential;

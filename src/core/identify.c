@@ -202,7 +202,7 @@ enum gate_next gate_identify(struct gate_call *g)
 	if (g->taken)
 		return GATE_NEXT;
 	if (c->service && c->service->intercept && (g->taken = c->service->intercept(c)))
-		return GATE_NEXT;
+		return g->taken_checked && fault != SIGV4_GOOD ? gate_refuse_signature(g, fault) : GATE_NEXT;
 	if (api_is_rest(g->api) && identify_operation(g) == GATE_REPLY)
 		return GATE_REPLY;
 	if (fault == SIGV4_GOOD && is_signed && !g->signature.v2 && !region_is_sane(g->signature.region)) {
@@ -216,7 +216,7 @@ enum gate_next gate_identify(struct gate_call *g)
 
 enum gate_next gate_identify_body(struct gate_call *g)
 {
-	if (g->call.op)
+	if (g->call.op || g->taken)
 		return GATE_NEXT;
 	const struct api *named = g->named_in_body ? wire_guess_api(g->call.arena, &g->wire) : NULL;
 	if (named && !api_is_rest(named))

@@ -101,7 +101,7 @@ void gate_encode(struct gate_call *g)
 	cors_headers(g);
 	g->step = STEP_SENT;
 	g->sent = true;
-	if (failed || out->kind == REPLY_PLAIN || (g->taken && out->kind != REPLY_FILE)) {
+	if (failed || out->kind == REPLY_PLAIN || (g->taken && out->kind == REPLY_MEMORY)) {
 		struct str bytes = buf_str(body);
 		unsigned count = g->reply_header_count;
 		const struct http_header *headers = g->reply_headers;

@@ -56,8 +56,8 @@ struct service {
 	bool (*busy)(void *state);
 	/* A look at a request before any operation is chosen: S3's CORS preflights and browser forms. Not NULL: that function
 	 * handles the call in place of an operation's handler, without signature, input or permission checks of the gate's (c->op
-	 * is NULL, c->body is the body, c->caller anonymous); its reply is c->reply with call_reply_status() and
-	 * call_reply_header() alone. */
+	 * is NULL, c->body is the body, c->caller anonymous unless it asks for call_check_signature()); its reply is c->reply with
+	 * call_reply_status() and call_reply_header() alone. */
 	call_resume_fn *(*intercept)(struct call *c);
 	/* Holds an input against its model's constraints and says in the service's own way what is wrong. NULL: the gate does, in
 	 * the words that most services share. CALL_OK or CALL_FAIL. */

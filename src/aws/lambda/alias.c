@@ -145,6 +145,7 @@ int lambda_delete_alias(struct call *c, const struct lambda_delete_alias_request
 	store_delete(call_txn(c), lambda_policy_key(c->arena, n.account, n.region, n.name, in->name));
 	store_delete(call_txn(c), lambda_event_config_key(c->arena, n.account, n.region, n.name, in->name));
 	lambda_provisioned_drop(c, &n, in->name);
+	lambda_url_drop(c, &n, in->name);
 	return CALL_OK;
 }
 

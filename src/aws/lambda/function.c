@@ -435,6 +435,7 @@ int lambda_delete_function(struct call *c, const struct lambda_delete_function_r
 	delete_under(c, KEY_UNDER(c->arena, S("lambda"), S("policy"), n.account, n.region, n.name));
 	delete_under(c, KEY_UNDER(c->arena, S("lambda"), S("event_config"), n.account, n.region, n.name));
 	lambda_provisioned_drop_all(c, &n);
+	lambda_url_drop_all(c, &n);
 	store_delete(call_txn(c), lambda_function_key(c->arena, n.account, n.region, n.name));
 	return CALL_OK;
 }

@@ -46,6 +46,9 @@ int payload_check(struct call *c, struct str *payload, size_t limit, const char 
 /* Base64 of a JSON object -> that object on one line; absent: none was given. */
 int payload_client_context(struct call *c, struct str given, struct str *ret);
 
+/* The caller's trace, or a new one that is not sampled; in the call's arena. */
+struct str invocation_trace(struct call *c);
+
 /* An invocation of fn's version, called by that qualifier (absent: none), counted against the limits; its arena is ready to be
  * filled. */
 struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_version *version, struct str qualifier);

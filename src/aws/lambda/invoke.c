@@ -42,8 +42,7 @@ static int find_target(struct call *c, struct str function, struct str qualifier
 	return CALL_OK;
 }
 
-/* The caller's trace, or a new one that is not sampled. */
-static struct str trace_of(struct call *c)
+struct str invocation_trace(struct call *c)
 {
 	struct str given = call_header(c, S("x-amzn-trace-id"));
 	if (str_set(given) && given.n < 500 && str_find(given, S("Root=")) >= 0)
@@ -84,7 +83,7 @@ static struct invocation *new_invocation(struct call *c, const struct target *t,
 	inv->arn = lambda_function_arn(&inv->arena, t->name.region, t->name.account, t->name.name, t->name.qualifier);
 	inv->payload = arena_dup(&inv->arena, payload);
 	inv->client_context = arena_dup(&inv->arena, client_context);
-	inv->trace_id = arena_dup(&inv->arena, trace_of(c));
+	inv->trace_id = arena_dup(&inv->arena, invocation_trace(c));
 	return inv;
 }
 
@@ -208,7 +207,7 @@ int lambda_invoke(struct call *c, const struct lambda_invocation_request *in, st
 		return CALL_OK;
 	}
 	if (event) {
-		struct str trace_id = trace_of(c);
+		struct str trace_id = invocation_trace(c);
 		async_accept(c, &t.name, payload, client_context, trace_id);
 		say_trace(c, trace_id);
 		out->status_code = OPT_INT(202);

@@ -30,6 +30,7 @@ struct directory;
 struct code_store;
 struct async_queue;
 struct sources;
+struct urls;
 struct pools;
 struct credential_cache;
 struct function_image;
@@ -41,6 +42,7 @@ struct lambda {
 	struct pools *pools;
 	struct async_queue *async;
 	struct sources *sources; /* event source mappings */
+	struct urls *urls;       /* functions' own addresses */
 	struct credential_cache *credentials;
 	struct publish *publish;      /* metrics; NULL: none */
 	const struct principal *self; /* lambda.amazonaws.com */
@@ -224,6 +226,10 @@ void lambda_provisioned_drop_all(struct call *c, const struct lambda_name *n);
 /* The alias leads elsewhere now: what is used changes with the versions' sizes. CALL_FAIL: it cannot be provisioned there. */
 int lambda_provisioned_follow(struct call *c, const struct lambda_name *n, const struct lambda_alias_configuration *alias);
 
+/* --- url.c: with its alias or function a URL ends. */
+void lambda_url_drop(struct call *c, const struct lambda_name *n, struct str qualifier);
+void lambda_url_drop_all(struct call *c, const struct lambda_name *n);
+
 /* For Application Auto Scaling. */
 struct lambda_provisioned_seen {
 	bool there;            /* the version or alias */
@@ -301,6 +307,11 @@ LAMBDA_HANDLER(get_event_source_mapping);
 LAMBDA_HANDLER(list_event_source_mappings);
 LAMBDA_HANDLER(update_event_source_mapping);
 LAMBDA_HANDLER(delete_event_source_mapping);
+LAMBDA_HANDLER(create_function_url_config);
+LAMBDA_HANDLER(get_function_url_config);
+LAMBDA_HANDLER(list_function_url_configs);
+LAMBDA_HANDLER(update_function_url_config);
+LAMBDA_HANDLER(delete_function_url_config);
 LAMBDA_HANDLER(list_tags);
 LAMBDA_HANDLER(tag_resource);
 LAMBDA_HANDLER(untag_resource);

@@ -6,6 +6,7 @@
 #include "aws/lambda/pool.h"
 #include "aws/lambda/publish.h"
 #include "aws/lambda/source.h"
+#include "aws/lambda/url.h"
 #include "base/log.h"
 #include "base/rand.h"
 
@@ -140,6 +141,15 @@ static int layer_arn_resource(struct call *c, const void *in, struct authz *az)
 	return CALL_OK;
 }
 
+/* What is asked about a URL may depend on how it lets callers in: as the request says. */
+static int url_resource(struct call *c, const void *in, struct authz *az)
+{
+	struct str type = lambda_input_text(c, "AuthType");
+	if (str_set(type))
+		authz_add(c, az, "lambda:FunctionUrlAuthType", type);
+	return function_resource(c, in, az);
+}
+
 static int source_resource(struct call *c, const void *in, struct authz *az)
 {
 	(void)in;
@@ -180,11 +190,13 @@ static const struct service_op ops[] = {
         OP(lambda, create_function, CreateFunction, .resource = new_function_resource,
            .missing =
                    "images, VPCs, file systems, dead letter topics, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
+        OP(lambda, create_function_url_config, CreateFunctionUrlConfig, .resource = url_resource),
         OP(lambda, delete_alias, DeleteAlias, FUNCTION),
         OP(lambda, delete_event_source_mapping, DeleteEventSourceMapping, SOURCE),
         OP(lambda, delete_function, DeleteFunction, FUNCTION),
         OP(lambda, delete_function_concurrency, DeleteFunctionConcurrency, FUNCTION),
         OP(lambda, delete_function_event_invoke_config, DeleteFunctionEventInvokeConfig, FUNCTION),
+        OP(lambda, delete_function_url_config, DeleteFunctionUrlConfig, .resource = url_resource),
         OP(lambda, delete_layer_version, DeleteLayerVersion, LAYER_VERSION),
         OP(lambda, delete_provisioned_concurrency_config, DeleteProvisionedConcurrencyConfig, FUNCTION),
         OP(lambda, get_account_settings, GetAccountSettings, READ),
@@ -194,6 +206,7 @@ static const struct service_op ops[] = {
         OP(lambda, get_function_concurrency, GetFunctionConcurrency, FUNCTION, READ),
         OP(lambda, get_function_configuration, GetFunctionConfiguration, FUNCTION, READ),
         OP(lambda, get_function_event_invoke_config, GetFunctionEventInvokeConfig, FUNCTION, READ),
+        OP(lambda, get_function_url_config, GetFunctionUrlConfig, .resource = url_resource, READ),
         OP(lambda, get_layer_version, GetLayerVersion, LAYER_VERSION, READ),
         OP(lambda, get_layer_version_by_arn, GetLayerVersionByArn, .action = "lambda:GetLayerVersion",
            .resource = layer_arn_resource, READ),
@@ -207,6 +220,7 @@ static const struct service_op ops[] = {
         OP(lambda, list_aliases, ListAliases, FUNCTION, READ),
         OP(lambda, list_event_source_mappings, ListEventSourceMappings, READ),
         OP(lambda, list_function_event_invoke_configs, ListFunctionEventInvokeConfigs, FUNCTION, READ),
+        OP(lambda, list_function_url_configs, ListFunctionUrlConfigs, FUNCTION, READ),
         OP(lambda, list_functions, ListFunctions, READ),
         OP(lambda, list_layer_versions, ListLayerVersions, LAYER, READ),
         OP(lambda, list_layers, ListLayers, READ),
@@ -230,6 +244,7 @@ static const struct service_op ops[] = {
            .missing = "as CreateFunction"),
         OP(lambda, update_function_event_invoke_config, UpdateFunctionEventInvokeConfig, FUNCTION,
            .missing = "destinations other than functions and queues"),
+        OP(lambda, update_function_url_config, UpdateFunctionUrlConfig, .resource = url_resource),
 };
 
 /* --- errors that the gate makes, in Lambda's words */
@@ -278,6 +293,7 @@ static void lambda_stop(void *state)
 	struct lambda *l = state;
 	async_close(l->async);
 	sources_close(l->sources);
+	urls_close(l->urls);
 	publish_free(l->publish);
 	l->publish = NULL;
 	directory_close(l->directory);
@@ -314,9 +330,16 @@ static int lambda_start(struct cloud *cloud, void **ret_state)
 	images_keep_for_functions(l);
 	l->async = async_open(l);
 	sources_open(l);
+	l->urls = urls_open(l);
 	l->publish = publish_new(l);
 	*ret_state = l;
 	return 0;
+}
+
+static call_resume_fn *intercept(struct call *c)
+{
+	call_resume_fn *url = url_intercept(c);
+	return url ? url : code_intercept(c);
 }
 
 const struct service lambda_service = {
@@ -329,5 +352,6 @@ const struct service lambda_service = {
         .start = lambda_start,
         .stop = lambda_stop,
         .busy = lambda_busy,
-        .intercept = code_intercept,
+        .intercept = intercept,
+        .address = url_address,
 };

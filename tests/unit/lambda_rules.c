@@ -2,7 +2,6 @@
 #include "unit.h"
 
 #include "aws/lambda/async.h"
-#include "aws/lambda/filter.h"
 #include "aws/lambda/report.h"
 #include "aws/lambda/runtime_api.h"
 #include "base/rand.h"
@@ -188,57 +187,12 @@ static void stems(void **state)
 	assert_false(runtime_choose(S("python3.12"), &choice));
 }
 
-static void filters(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *pattern, *record;
-		int want; /* -1: it is no pattern */
-	} cases[] = {
-	        {"{}", "{}", 1},
-	        {"[]", "{}", -1},
-	        {"{\"a\":1}", "{}", -1},
-	        {"{\"a\":[]}", "{}", -1},
-	        {"{\"a\":{}}", "{}", -1},
-	        {"{\"a\":[{\"numeric\":[\">\"]}]}", "{}", -1},
-	        {"{\"a\":[{\"what\":1}]}", "{}", -1},
-	        {"{\"a\":[\"x\"]}", "{\"a\":\"x\"}", 1},
-	        {"{\"a\":[\"x\"]}", "{\"a\":\"X\"}", 0},
-	        {"{\"a\":[1]}", "{\"a\":1.0}", 1},
-	        {"{\"a\":[null,true]}", "{\"a\":true}", 1},
-	        {"{\"a\":[null]}", "{}", 0},
-	        {"{\"a\":{\"b\":[\"x\"]}}", "{\"a\":{\"b\":[\"y\",\"x\"]}}", 1},
-	        {"{\"a\":{\"b\":[\"x\"]}}", "{\"a\":[{\"b\":\"z\"},{\"b\":\"x\"}]}", 1},
-	        {"{\"a\":{\"b\":[{\"exists\":false}]}}", "{}", 1},
-	        {"{\"a\":[{\"exists\":true}]}", "{\"a\":null}", 1},
-	        {"{\"a\":[{\"prefix\":\"ab\"}]}", "{\"a\":\"abc\"}", 1},
-	        {"{\"a\":[{\"suffix\":\"bc\"}]}", "{\"a\":\"abd\"}", 0},
-	        {"{\"a\":[{\"equals-ignore-case\":\"ABC\"}]}", "{\"a\":\"abc\"}", 1},
-	        {"{\"a\":[{\"anything-but\":[\"x\",1]}]}", "{\"a\":1}", 0},
-	        {"{\"a\":[{\"anything-but\":{\"prefix\":\"x\"}}]}", "{\"a\":\"y\"}", 1},
-	        {"{\"a\":[{\"numeric\":[\">=\",0,\"<\",10]}]}", "{\"a\":10}", 0},
-	        {"{\"a\":[{\"numeric\":[\"=\",3]}]}", "{\"a\":3}", 1},
-	        {"{\"$or\":[{\"a\":[1]},{\"b\":[2]}]}", "{\"b\":2}", 1},
-	        {"{\"$or\":[{\"a\":[1]},{\"b\":[2]}],\"c\":[3]}", "{\"b\":2}", 0},
-	};
-	struct arena CLEAN_ARENA a;
-	arena_init(&a, 0);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct str why;
-		const struct json_value *p = json_parse(&a, str_from(cases[i].pattern), NULL);
-		const struct json_value *r = json_parse(&a, str_from(cases[i].record), NULL);
-		int got = filter_valid(&a, p, &why) ? filter_matches(p, r) : -1;
-		if (got != cases[i].want)
-			fail_msg("%s of %s: %d", cases[i].pattern, cases[i].record, got);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(routes), cmocka_unit_test(turns),   cmocka_unit_test(error_types), cmocka_unit_test(weights),
-	        cmocka_unit_test(waits),  cmocka_unit_test(billing), cmocka_unit_test(names),       cmocka_unit_test(split_names),
-	        cmocka_unit_test(stems),  cmocka_unit_test(filters),
+	        cmocka_unit_test(routes),  cmocka_unit_test(turns),       cmocka_unit_test(error_types),
+	        cmocka_unit_test(weights), cmocka_unit_test(waits),       cmocka_unit_test(billing),
+	        cmocka_unit_test(names),   cmocka_unit_test(split_names), cmocka_unit_test(stems),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

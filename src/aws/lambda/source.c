@@ -3,7 +3,6 @@
 #include "aws/lambda/source.h"
 
 #include "aws/lambda/credentials.h"
-#include "aws/lambda/filter.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "core/authz.h"
@@ -170,8 +169,7 @@ static int check_filters(struct call *c, const struct lambda_filter_criteria *f)
 	for (uint32_t i = 0; i < f->filters.n; i++) {
 		struct str why = STR_NONE;
 		struct str pattern = str_set(f->filters.v[i].pattern) ? f->filters.v[i].pattern : S("");
-		const struct json_value *v = json_parse(c->arena, pattern, &why);
-		if (!v || !filter_valid(c->arena, v, &why))
+		if (!event_pattern_compile(c->arena, pattern, &why))
 			return lambda_invalid(c, "Invalid filter pattern definition. %.*s", STR_ARG(why));
 	}
 	return CALL_OK;

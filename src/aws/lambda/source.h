@@ -6,12 +6,12 @@
  * them. So a crash at any moment costs at most a second delivery. Loop thread alone. */
 #pragma once
 #include "aws/lambda/invocation.h"
+#include "engine/events/pattern.h"
 #include "engine/queue/queue.h"
 #include "gen/sqs.h"
 
 struct buf;
 struct credentials;
-struct json_value;
 
 struct sources *sources_open(struct lambda *l);
 void sources_close(struct sources *s); /* NULL is harmless */
@@ -25,7 +25,7 @@ struct source {
 	struct state_lambda_event_source_record record;
 	struct str queue_url;
 	struct lambda_name function; /* qualifier absent: none */
-	const struct json_value *filters[SOURCE_FILTERS_MAX];
+	const struct event_pattern *filters[SOURCE_FILTERS_MAX];
 	unsigned filter_count;
 	bool there;     /* false: its record is gone, and it goes with its last batch */
 	bool receiving; /* a receive is under way */

@@ -5,7 +5,6 @@
 #include "aws/lambda/source.h"
 
 #include "aws/lambda/credentials.h"
-#include "aws/lambda/filter.h"
 #include "aws/lambda/publish.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -103,7 +102,7 @@ static bool wanted(struct source *s, struct arena *a, const struct sqs_message *
 	source_put_record(&b, a, m, s->record.config->event_source_arn, s->region, true);
 	const struct json_value *record = json_parse(a, buf_str(&b), NULL);
 	for (unsigned i = 0; i < s->filter_count; i++)
-		if (filter_matches(s->filters[i], record))
+		if (event_pattern_match(s->filters[i], record))
 			return true;
 	return false;
 }

@@ -6,7 +6,6 @@
 #include "aws/lambda/source.h"
 
 #include "aws/lambda/credentials.h"
-#include "aws/lambda/filter.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
 #include "aws/sqs/sqs.h"
@@ -337,7 +336,8 @@ static void read_filters(struct source *s)
 	const struct lambda_filter_criteria *f = s->record.config->filter_criteria;
 	s->filter_count = 0;
 	for (uint32_t i = 0; f && i < f->filters.n && i < SOURCE_FILTERS_MAX; i++) {
-		const struct json_value *pattern = json_parse(&s->config, f->filters.v[i].pattern, NULL);
+		struct str why;
+		const struct event_pattern *pattern = event_pattern_compile(&s->config, f->filters.v[i].pattern, &why);
 		if (pattern)
 			s->filters[s->filter_count++] = pattern;
 	}

@@ -1,5 +1,6 @@
 /* Event patterns: which events a rule wants. Without effects. A pattern is compiled once, into an arena that outlives it, and asked
- * of events that were parsed. An index of many finds those that want an event without asking each of them. For EventBridge. */
+ * of events that were parsed. An index of many finds those that want an event without asking each of them. For EventBridge and
+ * event source mappings. */
 #pragma once
 #include "base/json.h"
 #include "base/map.h"

@@ -24,6 +24,7 @@ extern const struct service route53resolver_service;
 extern const struct service s3_service;
 extern const struct service secretsmanager_service;
 extern const struct service servicediscovery_service;
+extern const struct service sns_service;
 extern const struct service sqs_service;
 extern const struct service ssm_service;
 extern const struct service sts_service;
@@ -52,6 +53,7 @@ const struct service *const cloud_services[] = {
         &s3_service,
         &secretsmanager_service,
         &servicediscovery_service,
+        &sns_service,
         &sqs_service,
         &ssm_service,
         &sts_service,

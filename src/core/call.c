@@ -103,6 +103,15 @@ struct str call_path(const struct call *c)
 	return c->http ? http_head(c->http)->path : STR_NONE;
 }
 
+bool call_from_here(const struct call *c)
+{
+	const struct gate_call *g = container_of(c, const struct gate_call, call);
+	if (!c->http || g->from_cell || c->endpoint)
+		return false;
+	struct str ip = call_source_ip(c);
+	return str_starts(ip, S("127.")) || str_is(ip, "::1");
+}
+
 struct str call_source_ip(const struct call *c)
 {
 	if (!c->http)

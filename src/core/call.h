@@ -120,6 +120,8 @@ struct str call_query(const struct call *c, struct str name);  /* decoded; absen
 struct str call_path(const struct call *c);                    /* raw; absent for internal calls */
 struct str call_source_ip(const struct call *c);
 bool call_over_tls(const struct call *c);
+/* From this machine itself, and from no sandbox or VPC on it. */
+bool call_from_here(const struct call *c);
 /* Adds a header to the reply: for the few that no model has (x-amz-id-2). */
 void call_reply_header(struct call *c, struct str name, struct str value);
 /* The reply's HTTP status in place of the model's (206 for ranges, 304). 0: the model's. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum { BODY_MAX = 64 << 20, HEADERS_MAX = 256 };
 
@@ -143,6 +144,15 @@ static int look_up(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off
 	return atomic_load(((const struct http_client_request *)ctx)->cancel);
 }
 
+static curl_socket_t socket_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	const struct http_client_request *q = ctx;
+	(void)purpose;
+	if (!q->may(q->ctx, &to->addr))
+		return CURL_SOCKET_BAD;
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 static int error_from(CURLcode code, const struct exchange *x)
 {
 	switch (code) {
@@ -194,6 +204,10 @@ static void options_set(struct http_client *c, struct exchange *x, struct curl_s
 		calls.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 		calls.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_up);
 		calls.easy_setopt(curl, CURLOPT_XFERINFODATA, q);
+	}
+	if (q->may) {
+		calls.easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, socket_open);
+		calls.easy_setopt(curl, CURLOPT_OPENSOCKETDATA, q);
 	}
 	if (q->timeout_us > 0)
 		calls.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(q->timeout_us / 1000));

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 struct http_client;
+struct sockaddr;
 
 /* unix_path: connect there whatever the URL's host says; ca_pem: trust this authority alone. Either may be NULL. NULL and *ret_why
  * (a constant) when libcurl is not installed. */
@@ -26,6 +27,8 @@ struct http_client_request {
 	size_t max_body;
 	http_client_body_fn *on_body;
 	void *ctx;
+	/* May it connect there? Asked with every address that the name resolves to; NULL: anywhere. */
+	bool (*may)(void *ctx, const struct sockaddr *to);
 	const atomic_bool *cancel; /* ends the exchange, within about a second, when another thread sets it; NULL: nobody will */
 };
 struct http_client_reply {

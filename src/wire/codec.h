@@ -125,6 +125,8 @@ bool quirk_beside_enumeration(const struct api *api, struct str shape, struct st
 bool quirk_left_out(const struct api *api, struct str shape, struct str member);
 bool quirk_never_routed(const struct api *api, struct str op_name);
 bool quirk_is_s3(const struct api *api);
+/* May a request of the query protocol leave out its version? */
+bool quirk_needs_no_version(const struct api *api);
 /* Is an operation whose required headers and parameters are not all there another one's request, or nobody's? */
 bool quirk_needs_required(const struct api *api);
 bool quirk_times_with_ms(const struct api *api);

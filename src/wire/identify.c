@@ -79,7 +79,8 @@ static bool identify_query(struct arena *a, const struct wire_request *r, struct
 		return fault(ret_fault, 400, S("MissingAction"), S("Missing Action"));
 	t->op = api_operation(t->api, action);
 	/* EC2 goes on answering to its older versions. */
-	if (t->op && (ec2 || str_is(version, t->api->api_version)))
+	bool versionless = !version.n && quirk_needs_no_version(t->api);
+	if (t->op && (ec2 || versionless || str_is(version, t->api->api_version)))
 		return true;
 	if (ec2)
 		return fault(ret_fault, 400, S("InvalidAction"),

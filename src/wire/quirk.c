@@ -88,6 +88,12 @@ bool quirk_never_routed(const struct api *api, struct str op_name)
 	return false;
 }
 
+/* The links in its messages name no version of its API. */
+bool quirk_needs_no_version(const struct api *api)
+{
+	return api_is(api, "sns");
+}
+
 /* A POST to a key without ?uploadId completes nothing: there is no such request. */
 bool quirk_needs_required(const struct api *api)
 {

@@ -194,6 +194,14 @@ static void forget_deleted(struct sqs_state *s)
 		uint64_t id = (uint64_t)r.id.v;
 		map_put(&k.ids, str_of(&id, sizeof(id)), s);
 	}
+	under = KEY_UNDER(&a, S("sqs"), S("outbox"));
+	i = store_scan(t, under, store_prefix_end(&a, under), false);
+	while (store_next(i, &key, &v)) {
+		struct str_list parts = record_key_parts(&a, key);
+		uint64_t id;
+		if (str_to_u64(parts.v[parts.n - 1], &id))
+			map_put(&k.ids, str_of(&id, sizeof(id)), s);
+	}
 	store_abort(t);
 	queues_forget_unknown(s->queues, is_known, &k);
 	map_done(&k.ids);

@@ -1,4 +1,4 @@
-/* Queues: their records, names and settings. Private to aws/sqs. */
+/* Queues: their records, names and settings. Private to aws/sqs, but for the part that says what it is to other services. */
 #pragma once
 #include "base/map.h"
 #include "core/call.h"
@@ -101,6 +101,33 @@ struct str sqs_source_of_task(struct arena *a, struct str handle, struct str *re
 bool sqs_wait_at(struct cloud *cloud, struct str region, struct str arn, struct queue_waiter *w);
 /* For how long what is received there is out of sight; -1: there is no such queue. */
 int64_t sqs_visibility_ms(struct cloud *cloud, struct str region, struct str arn);
+
+/* --- for other services (deposit.c): queues that they send to in a transaction of their own making (queue_post()), and outboxes:
+ * queues that nobody sees, in which a service keeps what it still has to deliver. */
+enum sqs_reach { SQS_REACHED, SQS_NO_SUCH_QUEUE, SQS_NOT_ALLOWED, SQS_BROKEN };
+struct sqs_target {
+	struct queue *messages;
+	struct sqs_name at;
+	struct str region;
+	bool fifo, dedup_by_content;
+	int64_t bytes_max;
+};
+/* The queue of that ARN, whatever its region, if `as` may send there by its policy. */
+enum sqs_reach sqs_reach(struct call *c, const struct principal *as, struct str arn, struct sqs_target *ret);
+/* A message for it, in the arena; the texts are not copied. Attributes may be NULL. False: the queue would not take it. */
+bool sqs_letter(struct arena *a, const struct sqs_target *to, struct str body,
+                const struct sqs_message_body_attribute_map *attributes, struct str sender, int64_t now_ms,
+                struct queue_message *ret);
+/* Counts it among the queue's messages. */
+void sqs_letter_sent(const struct cloud *cloud, const struct sqs_target *to, const struct queue_message *m);
+/* A new outbox, which is there with this transaction; its id. */
+uint64_t sqs_outbox_make(struct store_txn *t, struct arena *a);
+struct queue *sqs_outbox(const struct cloud *cloud, uint64_t id, const struct queue_settings *settings, int64_t now_ms);
+/* In the transaction that has no use for it any more; then, when that is durable, sqs_outbox_drop(). */
+void sqs_outbox_forget(struct store_txn *t, struct arena *a, uint64_t id);
+void sqs_outbox_drop(const struct cloud *cloud, uint64_t id);
+/* Where all of them are; NULL: the store cannot be opened, which is logged. */
+struct queues *sqs_store(const struct cloud *cloud);
 
 /* Waiting for the store of messages. The call's state is taken by it; the operation ends well after that, or goes on with `then`.
  */

@@ -18,6 +18,8 @@ struct change *change_new(struct queues *s, size_t leaving_max, size_t arriving_
 	c->arriving = arena_array(&c->arena, arriving_max + 1, sizeof(*c->arriving));
 	c->leaving_max = leaving_max;
 	c->arriving_max = arriving_max;
+	c->queue_max = CHANGE_QUEUES_MAX;
+	c->queues = arena_array(&c->arena, c->queue_max, sizeof(struct queue *));
 	c->txn = store_begin(s->store, &c->arena);
 	list_init(&c->link);
 	list_push(&s->changes, &c->link);
@@ -29,8 +31,12 @@ void change_touch(struct change *c, struct queue *q)
 	for (size_t i = 0; i < c->queue_count; i++)
 		if (c->queues[i] == q)
 			return;
-	if (c->queue_count == sizeof(c->queues) / sizeof(*c->queues))
-		die("a change of too many queues");
+	if (c->queue_count == c->queue_max) {
+		struct queue **more = arena_array(&c->arena, 2 * c->queue_max, sizeof(struct queue *));
+		memcpy(more, c->queues, c->queue_count * sizeof(struct queue *));
+		c->queues = more;
+		c->queue_max *= 2;
+	}
 	c->queues[c->queue_count++] = q;
 	q->uses++;
 }
@@ -205,22 +211,44 @@ static bool find_duplicate(struct queue *q, struct store_txn *t, const struct qu
 	return true;
 }
 
+static void send(struct change *c, struct store_txn *reads, struct queue *q, const struct queue_message *m, int64_t delay_ms,
+                 int64_t now_ms, struct queue_sent *ret)
+{
+	/* A duplicate of what is under way is durable when this is, which comes after it. */
+	change_touch(c, q);
+	queue_settle(q, now_ms);
+	if (q->settings.fifo && str_set(m->dedup) && find_duplicate(q, reads, m, now_ms, ret))
+		return;
+	int64_t delay = q->settings.fifo ? q->settings.delay_ms : delay_ms;
+	*ret = (struct queue_sent){.seq = change_arrive(c, q, m, q->settings.fifo ? now_ms : now_ms + delay)};
+	memcpy(ret->id, m->id, sizeof(ret->id));
+	queue_delay(q, now_ms + delay, now_ms);
+}
+
 void queue_send(struct queue *q, const struct queue_message *messages, const int64_t *delays_ms, size_t count, int64_t now_ms,
                 struct queue_sent *ret_sent, queue_done *done, void *ctx)
 {
 	struct change *c = change_new(q->all, 0, count);
 	struct store_txn *reads = store_begin(q->all->store, &c->arena);
-	/* A duplicate of what is under way is durable when this is, which comes after it. */
-	change_touch(c, q);
-	queue_settle(q, now_ms);
+	for (size_t i = 0; i < count; i++)
+		send(c, reads, q, &messages[i], delays_ms[i], now_ms, &ret_sent[i]);
+	store_abort(reads);
+	change_commit(c, done, ctx);
+}
+
+uint64_t queue_next(const struct queue *q)
+{
+	return q->total.next_seq;
+}
+
+void queue_post(struct queues *s, struct queue_letter *letters, size_t count, int64_t now_ms, queue_done *done, void *ctx)
+{
+	struct change *c = change_new(s, 0, count);
+	struct store_txn *reads = store_begin(s->store, &c->arena);
 	for (size_t i = 0; i < count; i++) {
-		const struct queue_message *m = &messages[i];
-		if (q->settings.fifo && str_set(m->dedup) && find_duplicate(q, reads, m, now_ms, &ret_sent[i]))
-			continue;
-		int64_t delay = q->settings.fifo ? q->settings.delay_ms : delays_ms[i];
-		ret_sent[i] = (struct queue_sent){.seq = change_arrive(c, q, m, q->settings.fifo ? now_ms : now_ms + delay)};
-		memcpy(ret_sent[i].id, m->id, sizeof(ret_sent[i].id));
-		queue_delay(q, now_ms + delay, now_ms);
+		struct queue_letter *l = &letters[i];
+		if (!l->unless || !l->unless->sent.duplicate)
+			send(c, reads, l->queue, l->message, 0, now_ms, &l->sent);
 	}
 	store_abort(reads);
 	change_commit(c, done, ctx);

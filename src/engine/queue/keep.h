@@ -135,8 +135,8 @@ struct change {
 	struct item **leaving;
 	struct arrival *arriving;
 	size_t leaving_count, leaving_max, arriving_count, arriving_max;
-	struct queue *queues[CHANGE_QUEUES_MAX];
-	size_t queue_count;
+	struct queue **queues;
+	size_t queue_count, queue_max;
 	queue_done *done;
 	void *ctx;
 };

@@ -65,6 +65,19 @@ struct queue_sent {
 void queue_send(struct queue *q, const struct queue_message *messages, const int64_t *delays_ms, size_t count, int64_t now_ms,
                 struct queue_sent *ret_sent, queue_done *done, void *ctx);
 
+/* The number that its next message will have. */
+uint64_t queue_next(const struct queue *q);
+/* One message for one of several queues. */
+struct queue_letter {
+	struct queue *queue;
+	const struct queue_message *message;
+	const struct queue_letter *unless; /* one before it: this one is not sent if that is a duplicate; NULL: it is in any case */
+	struct queue_sent sent;            /* filled at once, where it is sent */
+};
+/* Sends messages to several queues at once: a crash leaves all of them there or none. Else as queue_send(), without delays of
+ * messages. */
+void queue_post(struct queues *s, struct queue_letter *letters, size_t count, int64_t now_ms, queue_done *done, void *ctx);
+
 struct queue_take {
 	size_t max;
 	int64_t visibility_ms;

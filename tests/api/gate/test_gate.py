@@ -110,7 +110,7 @@ class Signatures(TestCase):
 
 class Unknown(TestCase):
     def test_absent_operations_answer_501_and_name_themselves(self):
-        for service, operation in (("ec2", "describe_ipams"), ("sns", "list_topics"), ("elasticache", "describe_cache_clusters"),
+        for service, operation in (("ec2", "describe_ipams"), ("sns", "list_platform_applications"), ("elasticache", "describe_cache_clusters"),
                                    ("rds", "describe_db_instances"), ("cloudwatch", "describe_anomaly_detectors"), ("dynamodb", "list_tables")):
             with self.subTest(service=service), self.assertRaises(Exception) as caught:
                 getattr(client(service), operation)()

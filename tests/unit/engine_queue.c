@@ -325,6 +325,31 @@ static void test_waiting(void **state)
 	expect_counts(f, of(f, 7, &STANDARD), 0, 0, 0);
 }
 
+/* To more queues than a change usually has, at once; nothing follows a duplicate. */
+static void test_posts(void **state)
+{
+	enum { QUEUES = 40 };
+	struct fixture *f = *state;
+	struct queue *ledger = of(f, 100, &FIFO);
+	const struct queue_message first = {.body = S(""), .group = S("g"), .dedup = S("d"), .sent_ms = f->now},
+	                           m = {.body = S("m"), .sent_ms = f->now};
+	for (int round = 0; round < 2; round++) {
+		struct queue_letter letters[QUEUES + 1] = {{.queue = ledger, .message = &first}};
+		for (uint64_t i = 1; i <= QUEUES; i++)
+			letters[i] = (struct queue_letter){.queue = of(f, i, &STANDARD), .message = &m, .unless = &letters[0]};
+		uint64_t next = queue_next(ledger);
+		f->left++;
+		queue_post(f->all, letters, QUEUES + 1, f->now, note, f);
+		assert_int_equal(letters[0].sent.duplicate, round == 1);
+		assert_int_equal(letters[0].sent.seq, round ? next - 1 : next);
+		settle(f);
+		for (uint64_t i = 1; i <= QUEUES; i++)
+			expect_counts(f, of(f, i, &STANDARD), 1, 0, 0);
+	}
+	reopen(f);
+	assert_str(take(f, of(f, QUEUES, &STANDARD), 10, 1000), "m");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +359,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_dead_letters, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_move_and_purge, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_waiting, setup, teardown),
+	        cmocka_unit_test_setup_teardown(test_posts, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ struct outbox {
 	struct queue *queue; /* NULL: it is dropped */
 	bool waits;
 	unsigned under_way;
+	struct list going;
 	struct list hungry; /* outboxes.hungry: it waits for others to end */
 };
 struct outboxes {
@@ -35,7 +36,9 @@ struct outboxes {
 };
 /* One notification on its way. */
 struct going {
+	struct list link; /* outbox.going */
 	struct outbox *outbox;
+	uint64_t seq;
 	struct arena arena;
 	struct delivery delivery;
 	struct str handle;
@@ -52,6 +55,7 @@ static void outbox_free(struct outbox *o)
 static void going_end(struct going *g)
 {
 	struct outbox *o = g->outbox;
+	list_remove(&g->link);
 	arena_done(&g->arena);
 	free(g);
 	o->under_way--;
@@ -133,13 +137,27 @@ static void delivered(void *ctx, enum delivery_result result)
 
 /* --- taking */
 
-static bool send_one(struct outbox *o, const struct queue_message *m)
+/* Where the cloud's clock was moved, a try may take longer than what it takes is in flight. */
+static bool is_going(const struct outbox *o, const struct queue_message *m)
 {
+	list_each (&o->going, struct going, link, g)
+		if (g->seq == m->seq)
+			return true;
+	return false;
+}
+
+static void send_one(struct outbox *o, const struct queue_message *m)
+{
+	if (is_going(o, m))
+		return;
 	struct going *g = calloc(1, sizeof(*g));
 	if (!g)
 		die("out of memory (notifications)");
 	arena_init(&g->arena, 0);
 	g->outbox = o;
+	g->seq = m->seq;
+	list_init(&g->link);
+	list_push(&o->going, &g->link);
 	g->handle = arena_dup(&g->arena, m->handle);
 	g->tries = m->receives;
 	g->since_ms = m->sent_ms;
@@ -149,10 +167,9 @@ static bool send_one(struct outbox *o, const struct queue_message *m)
 		enum queue_answer answer;
 		queue_delete(o->queue, &g->handle, 1, clock_wall_ms(), &answer, deleted, NULL);
 		going_end(g);
-		return false;
+		return;
 	}
 	delivery_start(o->all->deliverer, &g->delivery, delivered, g);
-	return true;
 }
 
 static void wanted(struct queue_waiter *w)
@@ -216,6 +233,7 @@ struct queue *outbox_open(struct outboxes *all, uint64_t id, const struct sns_na
 	*o = (struct outbox){.all = all, .id = id, .queue = q, .waiter.fn = wanted};
 	arena_init(&o->arena, 0);
 	list_init(&o->hungry);
+	list_init(&o->going);
 	o->topic = (struct sns_name){.account = arena_dup(&o->arena, topic->account),
 	                             .region = arena_dup(&o->arena, topic->region),
 	                             .name = arena_dup(&o->arena, topic->name)};

@@ -1,8 +1,10 @@
 """Filter policies: the language, on attributes and on bodies; its limits."""
+import datetime
 import json
 import unittest
 
-from topics import TopicCase
+from aws import client
+from topics import TopicCase, allow
 
 
 def text(*values):
@@ -78,6 +80,32 @@ class Filters(TopicCase):
             with self.subTest(policy=policy):
                 self.filter(policy, "MessageBody")
                 self.assertEqual(self.passed(*map(json.dumps, messages), "no json", "[1]"), wanted)
+
+    def test_metrics(self):
+        """What is published, told, left out and buried is counted by topic."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+
+        def sums(*names):
+            cloudwatch, by = client("cloudwatch"), [{"Name": "TopicName", "Value": self.of.rpartition(":")[2]}]
+            got = [cloudwatch.get_metric_statistics(Namespace="AWS/SNS", MetricName=n, Dimensions=by, StartTime=now - datetime.timedelta(hours=1),
+                                                    EndTime=now + datetime.timedelta(hours=1), Period=86400, Statistics=["Sum"])["Datapoints"] for n in names]
+            return [sum(p["Sum"] for p in points) for points in got]
+        self.filter({"a": ["x"]})
+        self.assertEqual(self.passed({"a": text("x")}, {"a": text("y")}, {}), [0])
+        self.filter({"a": ["x"]}, "MessageBody")
+        self.assertEqual(self.passed('{"a": "x"}', '{"a": "y"}', "xy"), [0])
+        self.assertEqual(sums("NumberOfMessagesPublished", "PublishSize", "NumberOfNotificationsDelivered", "NumberOfNotificationsFailed"), [6, 1 + 8 + 1 + 8 + 1 + 10 + 10 + 2, 2, 0])
+        self.assertEqual(sums("NumberOfNotificationsFilteredOut", "NumberOfNotificationsFilteredOut-MessageAttributes", "NumberOfNotificationsFilteredOut-NoMessageAttributes",
+                              "NumberOfNotificationsFilteredOut-MessageBody", "NumberOfNotificationsFilteredOut-InvalidMessageBody"), [4, 1, 1, 1, 1])
+        dead = self.queue()
+        self.sns.set_subscription_attributes(SubscriptionArn=self.sub, AttributeName="FilterPolicy", AttributeValue="{}")
+        self.sns.set_subscription_attributes(SubscriptionArn=self.sub, AttributeName="RedrivePolicy", AttributeValue=json.dumps({"deadLetterTargetArn": self.arn(dead)}))
+        self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": ""})
+        self.sns.publish(TopicArn=self.of, Message="m")
+        self.sqs.set_queue_attributes(QueueUrl=dead, Attributes={"Policy": allow(self.of, self.arn(dead))})
+        self.sns.publish(TopicArn=self.of, Message="n")
+        self.assertEqual(self.bodies(dead), ["n"])
+        self.assertEqual(sums("NumberOfNotificationsFailed", "NumberOfNotificationsRedrivenToDlq", "NumberOfNotificationsFailedToRedriveToDlq"), [2, 1, 1])
 
     def test_refused(self):
         many = {str(i): ["x"] for i in range(6)}

@@ -13,15 +13,19 @@
 struct alarm_event {
 	struct str action; /* the ARN */
 	struct str account, region, alarm_name, alarm_arn, description;
-	struct str old_state, new_state; /* "OK", "ALARM", "INSUFFICIENT_DATA" */
-	struct str reason, reason_data;  /* as the alarm has them; reason_data is JSON, or absent */
-	int64_t changed_ms;              /* when the state began */
-	bool repeated;                   /* the state goes on: called again (kinds that repeat) */
-	bool metric;                     /* false: a composite alarm, and nothing of what follows */
+	struct str old_state, new_state;   /* "OK", "ALARM", "INSUFFICIENT_DATA" */
+	struct str reason, reason_data;    /* as the alarm has them; reason_data is JSON, or absent */
+	int64_t changed_ms;                /* when the state began */
+	int64_t updated_ms;                /* when it was put last */
+	const struct str_list *actions[3]; /* all it has: in OK, in ALARM, with INSUFFICIENT_DATA */
+	struct str rule;                   /* of a composite alarm */
+	bool repeated;                     /* the state goes on: called again (kinds that repeat) */
+	bool metric;                       /* false: a composite alarm, and nothing of what follows */
 	struct str space, metric_name, unit, statistic;
 	const struct str_map *dimensions; /* name -> value; NULL: none (an alarm on an expression) */
 	struct str operator;              /* "GreaterThanOrEqualToThreshold", ... */
 	int64_t period_s, evaluation_periods;
+	struct str missing, few; /* TreatMissingData, EvaluateLowSampleCountPercentile; absent: not said */
 	double threshold;
 	double value; /* the newest datapoint that was looked at; NaN: there was none */
 };

@@ -13,18 +13,6 @@
 
 /* --- what an alarm may have */
 
-static const char *const notified[] = {"arn:aws:sns:"};
-
-/* Topics cannot exist without the service that keeps them; templates name them all the same, and the history will say that nobody
- * was told. */
-static bool will_fail(struct str arn)
-{
-	for (unsigned i = 0; i < sizeof(notified) / sizeof(*notified); i++)
-		if (alarm_action_matches(notified[i], arn))
-			return true;
-	return false;
-}
-
 static struct str last_part(struct str arn)
 {
 	return str_from_at(arn, (size_t)(str_rfind_char(arn, ':') + 1));
@@ -57,13 +45,13 @@ int alarm_check_actions(struct call *c, const struct str_list *actions, const st
 				instance = dimensions->v[k].value;
 		if (!str_starts(arn, S("arn:")))
 			return call_fail(c, "InvalidParameterValueException", 0, "Invalid arn syntax: %.*s", STR_ARG(arn));
-		if (!kind && !will_fail(arn))
+		if (!kind)
 			return call_fail(c, "InvalidParameterValueException", 0, "Unsupported alarm action: %.*s", STR_ARG(arn));
 		if (ec2 && (!metric || !str_set(instance)))
 			return call_fail(c, "InvalidParameterValueException", 0,
 			                 "EC2 actions are for alarms on one metric with the dimension InstanceId: %.*s",
 			                 STR_ARG(arn));
-		if (kind && kind->check && kind->check(c, arn) != CALL_OK)
+		if (kind->check && kind->check(c, arn) != CALL_OK)
 			return CALL_FAIL;
 		if (ec2 && !may_ec2(c, arn, instance))
 			return CALL_FAIL;
@@ -193,6 +181,8 @@ static void fill_metric(struct act *a, const struct cloudwatch_metric_alarm *m, 
 	e->period_s = alarm_period_s(m);
 	e->evaluation_periods = m->evaluation_periods.v;
 	e->threshold = m->threshold.v;
+	e->missing = m->treat_missing_data;
+	e->few = m->evaluate_low_sample_count_percentile;
 	e->value = value;
 }
 
@@ -221,6 +211,9 @@ void alarm_act(struct cloud *cloud, struct str account, struct str region, const
 	                                .reason = *f.reason,
 	                                .reason_data = *f.reason_data,
 	                                .changed_ms = a->transitioned_ms,
+	                                .updated_ms = f.updated->ms,
+	                                .actions = {f.actions[ALARM_OK], f.actions[ALARM_ALARM], f.actions[ALARM_INSUFFICIENT]},
+	                                .rule = a->record.composite ? a->record.composite->alarm_rule : STR_NONE,
 	                                .repeated = repeated,
 	                                .value = NAN};
 	if (a->record.metric)

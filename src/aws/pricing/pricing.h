@@ -50,6 +50,8 @@ struct price_book *price_book_read(struct arena *a, struct str json, struct str 
 /* What a usage type costs in a region; NULL: it is not known. */
 const struct price *price_in(const struct price_book *b, const struct price *p, struct str usage, struct str region);
 bool price_book_free(const struct price_book *b); /* is there something free every month? */
+/* What AWS calls a region in texts: "EU (Ireland)"; its own name where it is none of AWS's. */
+struct str price_location(struct str region);
 /* The regions that have prices, by name. */
 struct str_list price_book_regions(const struct price_book *b, struct arena *a);
 

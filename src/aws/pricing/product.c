@@ -39,7 +39,7 @@ static const struct {
         {"us-west-2", "US West (Oregon)"},
 };
 
-static struct str location_of(struct str region)
+struct str price_location(struct str region)
 {
 	for (size_t i = 0; i < sizeof(locations) / sizeof(*locations); i++)
 		if (str_is(region, locations[i].region))
@@ -84,7 +84,7 @@ static void make(struct arena *a, const struct price *p, struct str region, stru
 		struct str value = str_cut(&words, '\t'), name = str_cut(&value, '=');
 		add(a, ret, name, str_set(value) ? value : S(""));
 	}
-	add(a, ret, S("location"), location_of(region));
+	add(a, ret, S("location"), price_location(region));
 	add(a, ret, S("locationType"), S("AWS Region"));
 	add(a, ret, S("regionCode"), region);
 	add(a, ret, S("servicecode"), code);

@@ -3,6 +3,7 @@
 #include "aws/sqs/sqs.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/alarm.h"
 #include "outbox.h"
 #include "sign.h"
 
@@ -263,4 +264,6 @@ const struct service sns_service = {
         .dress_error = sns_dress_error,
         .start = sns_start,
         .stop = sns_stop,
+        .alarm_actions = &sns_alarm_action,
+        .alarm_action_count = 1,
 };

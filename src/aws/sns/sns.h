@@ -95,6 +95,9 @@ bool filter_matches_body(const struct json_value *policy, const struct json_valu
 /* Takes one over as it is kept; CALL_OK or CALL_FAIL. */
 int sns_set_sub_attribute(struct call *c, struct sns_sub *s, struct str name, struct str value);
 
+/* alarm.c: alarms whose action is a topic. */
+extern const struct alarm_action_kind sns_alarm_action;
+
 /* measure.c */
 void sns_measure(const struct cloud *cloud, const struct sns_name *topic, const char *metric, const char *unit, double value);
 void sns_bill(const struct cloud *cloud, const struct sns_name *topic, int64_t bytes);

@@ -126,7 +126,8 @@ class Tasked(unittest.TestCase):
     def inits(self):
         """The shells that are containers' first processes: children of a shim."""
         shims = set(self.shims())
-        return [pid for pid in self.members("sh") if int(words(f"/proc/{pid}/status").split("PPid:")[1].split()[0]) in shims]
+        parents = {pid: words(f"/proc/{pid}/status").partition("PPid:")[2].split() for pid in self.members("sh")}  # none: it has just ended
+        return [pid for pid, parent in parents.items() if parent and int(parent[0]) in shims]
 
     def shims(self):
         return self.members("quartet-task")

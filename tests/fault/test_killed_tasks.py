@@ -19,6 +19,15 @@ class KilledTasks(Tasked):
         except AWAY:
             return None
 
+    @staticmethod
+    def killed(pids):
+        """The first of them is, and was there still: a deployment ends processes too."""
+        try:
+            os.kill(pids[0], signal.SIGKILL)
+            return True
+        except (IndexError, ProcessLookupError):
+            return False
+
     def settled(self, before):
         """Nothing is there any more that was not there before."""
         self.wait(lambda: self.left() == before)
@@ -154,9 +163,9 @@ class KilledTasks(Tasked):
         self.ecs.update_service(service="s", taskDefinition="t")
         for role in ("api", "priv", "net", "init", "shim"):
             if role == "init":
-                os.kill(self.wait(self.inits)[0], signal.SIGKILL)
+                self.wait(lambda: self.killed(self.inits()))
             elif role == "shim":
-                os.kill(max(self.wait(self.shims)), signal.SIGKILL)
+                self.wait(lambda: self.killed(sorted(self.shims(), reverse=True)))
             else:
                 self.kill(role)
             time.sleep(0.3)

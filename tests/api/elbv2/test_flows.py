@@ -71,7 +71,7 @@ class FlowCase(TaskCase):
     def serve(self, name, zone=0, group=None):
         """(private, public) address of a task that says whom it sees."""
         network = {"subnets": [self.subnets[zone]], "assignPublicIp": "ENABLED", "securityGroups": [group or self.open]}
-        definition = self.register({"command": f"exec seen {name} {PORT}", "image": self.image + ":seen"})
+        definition = self.register({"command": f"exec seen {name} {PORT}", "image": self.image + ":seen", "stopTimeout": 2})  # it knows no SIGTERM
         (task,) = self.ecs.run_task(cluster=self.cluster, taskDefinition=definition, launchType="FARGATE",
                                     networkConfiguration={"awsvpcConfiguration": network})["tasks"]
         self.addCleanup(self.end, task["taskArn"])
@@ -366,19 +366,23 @@ class Flows(FlowCase):
         self.healthy(group, 2)
         ((_, _, public),) = self.nodes(made)
         wait(self, lambda: {(packet(public) or [""])[0] for _ in range(16)} == {"one", "two"}, 60)
-        s = None
-        for _ in range(64):
-            s, words = stream(public)
+
+        def open_to_two():
+            """Its connection, when it gets one; under load it may be taken to be ill for a moment."""
+            try:
+                s, words = stream(public)
+            except OSError:
+                return None
             self.addCleanup(s.close)
-            if words[0] == "two":
-                break
-        self.assertEqual(words[0], "two")
+            return words[0] == "two" and s
+        s = wait(self, open_to_two, 60)
+        self.assertTrue(echoes(s))
         # its machine goes without a word
         (victim,) = [t for t in self.ecs.describe_tasks(cluster=self.cluster, tasks=self.ecs.list_tasks(cluster=self.cluster)["taskArns"])["tasks"]
                      if any(d["value"] == two for a in t["attachments"] for d in a["details"])]
         self.ecs.stop_task(cluster=self.cluster, task=victim["taskArn"])
         wait(self, lambda: {(packet(public) or [""])[0] for _ in range(16)} == {"one"}, 90)
-        self.assertEqual({told(public)[0] for _ in range(8)}, {"one"})
+        wait(self, lambda: {(told(public) or [""])[0] for _ in range(8)} == {"one"}, 60)
         wait(self, lambda: not echoes(s), 60)
 
     def test_instances_see_clients(self):

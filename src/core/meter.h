@@ -5,18 +5,21 @@
  * lose nor repeat what was acknowledged, whatever is killed. What comes in great numbers (invocations) is counted in memory and
  * added to the sums every second: a crash loses the last second at most.
  *
- * Facts are folded into one sum a day, account, region and usage type, kept for METER_DAYS, and one a resource too, kept for less;
- * so the store holds what goes on, the facts of the last minute and the sums. Usage types are AWS's without the region in front
+ * Facts are folded into one sum a day, account, region and usage type, kept for METER_DAYS, and one a set of tags as well; one a
+ * resource and one an hour are kept for less. So the store holds what goes on, the facts of the last minute and the sums. Usage
+ * types are AWS's without the region in front
  * ("BoxUsage:t3.micro"); amounts are integers: rate times milliseconds of what goes on, else whatever is counted. What that costs
  * is the business of aws/ce. */
 #pragma once
 #include "base/arena.h"
+#include "model/model.h"
 #include "store/store.h"
 
 struct meter;
 
-enum { METER_DAYS = 430 /* 14 months */, METER_RESOURCE_DAYS = 14 };
+enum { METER_DAYS = 430 /* 14 months */, METER_RESOURCE_DAYS = 14, METER_HOUR_DAYS = 14 };
 #define METER_DAY_MS INT64_C(86400000)
+#define METER_HOUR_MS INT64_C(3600000)
 
 struct meter_use {
 	struct str usage;
@@ -27,6 +30,26 @@ struct meter_use {
 /* From now on the resource (an id, unique in its account and region) uses these, and nothing else; n == 0: nothing any more. */
 void meter_set(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str resource,
                const struct meter_use *uses, size_t n, int64_t now_ms);
+
+/* The resource has these tags from now on, in the transaction that changes them (before what the change means for meter_set(), and
+ * after it when the resource goes; NULL: none). What it uses is cut in two, so that each part is billed under the tags of its time.
+ * Those count whose keys the account has activated. */
+void meter_tags(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str resource,
+                const struct str_map *tags, int64_t now_ms);
+/* A key that was seen on something metered. */
+struct meter_key {
+	struct str key;
+	bool active;
+	int64_t updated_ms, used_ms; /* when it was (de)activated last, 0: never; when something was tagged with it last */
+};
+struct meter_keys {
+	struct meter_key *v;
+	uint32_t n;
+	bool set;
+};
+struct meter_keys meter_list_keys(struct store_txn *t, struct arena *a, struct str account); /* by key */
+/* What comes from now on counts by this key, or no longer. False: no such key was seen. */
+bool meter_activate_key(struct store_txn *t, struct arena *a, struct str account, struct str key, bool active, int64_t now_ms);
 
 /* So much of it at once, in the transaction that it comes of; below 2^63 in all. */
 void meter_lump(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str usage, int64_t amount,
@@ -51,9 +74,11 @@ bool meter_busy(struct meter *m);
 /* --- reading */
 
 struct meter_line {
-	int64_t day; /* since 1970 */
+	int64_t day;  /* since 1970 */
+	int64_t hour; /* of the day; 0 where days are asked for */
 	struct str region, usage;
 	struct str resource; /* absent: of none, or of all */
+	struct str tags;     /* of activated keys, see meter_tag(); absent: none, or they are not told apart */
 	int64_t amount;
 };
 struct meter_lines {
@@ -61,10 +86,17 @@ struct meter_lines {
 	uint32_t n;
 	bool set;
 };
-/* What the account has used on the days [from, to), what goes on included as it stands at now_ms, by day, region and usage. One
- * transaction: nothing is seen twice. A now_ms to come: if everything goes on as it is. */
-struct meter_lines meter_read(struct store_txn *t, struct arena *a, struct str account, int64_t from_day, int64_t to_day,
-                              int64_t now_ms);
-/* The same by resource too, which is kept for METER_RESOURCE_DAYS; what belongs to none, or was so long ago, has lines without. */
-struct meter_lines meter_read_resources(struct store_txn *t, struct arena *a, struct str account, int64_t from_day, int64_t to_day,
-                                        int64_t now_ms);
+/* Which lines are told apart besides day, region and usage. */
+enum meter_detail { METER_PLAIN, METER_TAGGED, METER_RESOURCES /* and tags */ };
+/* What the account has used on the days [from, to), what goes on included as it stands at now_ms, by day, region and usage (and
+ * tags, and resource). One transaction: nothing is seen twice. A now_ms to come: if everything goes on as it is. By resource, which
+ * is kept for METER_RESOURCE_DAYS, what belongs to none, or was so long ago, has lines without. */
+struct meter_lines meter_read(struct store_txn *t, struct arena *a, struct str account, enum meter_detail detail, int64_t from_day,
+                              int64_t to_day, int64_t now_ms);
+/* The same by hour and tags, of hours since 1970: what is younger than METER_HOUR_DAYS, and longer of what commitments may cover
+ * (meter_hours_last()). */
+struct meter_lines meter_read_hours(struct store_txn *t, struct arena *a, struct str account, int64_t from_hour, int64_t to_hour,
+                                    int64_t now_ms);
+bool meter_hours_last(struct str usage);
+/* The value that a line's tags have for a key; absent: none. */
+struct str meter_tag(struct arena *a, struct str tags, struct str key);

@@ -380,6 +380,34 @@ static void forecasts(void **state)
 	assert_str(out->forecast_results_by_time.v[1].mean_value, "0.2496");
 	days.start = S("2026-01-29");
 	ask("GetCostForecast", &in, "ValidationException");
+	/* Two days of counting later: 10 and 30 million reads are a mean of 20 more a day, and their costs 4 and 12 USD. */
+	put_instance("us-east-1", "i-00000000000000004", "t3.micro", INSTANCE_TERMINATED);
+	for (int day = 0; day < 2; day++) {
+		pass_to(START + (31 + day) * DAY + HOUR);
+		meter_count(world.cloud.meter, S("000000000000"), S("us-east-1"), S("S3/Requests-Tier2"),
+		            day ? 30000000 : 10000000);
+		pass_to(START + (31 + day) * DAY + 2 * HOUR);
+	}
+	pass_to(START + 45 * DAY - HOUR); /* 14 February: of the last two weeks, two days before today */
+	days = (struct ce_date_interval){S("2026-02-15"), S("2026-02-17")};
+	struct ce_dimension_values type = {.key = S("USAGE_TYPE")};
+	struct ce_expression filter = {.dimensions = &type};
+	*LIST_ADD(&world.arena, &type.values) = S("Requests-Tier2");
+	in.filter = &filter;
+	in.prediction_interval_level = OPT_INT(80);
+	out = ask("GetCostForecast", &in, "");
+	/* 40 million in 13 days: 3,076,923 a day, 1.2307692 USD; the deviation of 4, 12 and eleven nothings is 3.370 USD,
+	 * times 1.2816 */
+	assert_str(out->forecast_results_by_time.v[0].mean_value, "1.2307692");
+	assert_str(out->forecast_results_by_time.v[0].prediction_interval_lower_bound, "0");
+	assert_in_range((int)(strtod(out->forecast_results_by_time.v[0].prediction_interval_upper_bound.p, NULL) * 100), 561, 561);
+	const struct ce_get_usage_forecast_request used = {
+	        .time_period = &days, .granularity = S("DAILY"), .metric = S("USAGE_QUANTITY"), .filter = &filter};
+	const struct ce_get_usage_forecast_response *usage_out = ask("GetUsageForecast", &used, "");
+	assert_str(usage_out->total->amount, "6153846");
+	assert_str(usage_out->total->unit, "Requests");
+	type.key = S("SERVICE");
+	ask("GetUsageForecast", &used, "ValidationException");
 }
 
 static void refusals(void **state)
@@ -387,8 +415,8 @@ static void refusals(void **state)
 	(void)state;
 	usage("2026-01-02", "2026-01-01", "DAILY", NULL, "ValidationException");
 	usage("2026-02-30", "2026-03-01", "DAILY", NULL, "ValidationException");
-	usage("2026-01-01", "2026-01-02", "HOURLY", NULL, "DataUnavailableException");
-	usage("2026-01-01", "2026-01-02", "DAILY", "OPERATION", "ValidationException");
+	usage("2026-01-01", "2026-01-02", "HOURLY", NULL, "ValidationException");
+	usage("2026-01-01", "2026-01-02", "DAILY", "AZ", "ValidationException");
 	struct ce_date_interval days = {S("2026-01-01"), S("2026-01-02")};
 	struct ce_dimension_values none = {.key = S("SERVICE")};
 	struct ce_expression one = {.dimensions = &none}, both = {.dimensions = &none, .not = &one};

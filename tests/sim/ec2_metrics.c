@@ -514,7 +514,7 @@ static int64_t used(const char *usage_type)
 {
 	struct store_txn *t = store_begin(w.cloud.store, &w.arena);
 	struct meter_lines lines =
-	        meter_read(t, &w.arena, S("000000000000"), START / METER_DAY_MS, START / METER_DAY_MS + 2, w.wall_ms);
+	        meter_read(t, &w.arena, S("000000000000"), METER_PLAIN, START / METER_DAY_MS, START / METER_DAY_MS + 2, w.wall_ms);
 	int64_t sum = 0;
 	for (uint32_t i = 0; i < lines.n; i++)
 		if (str_is(lines.v[i].usage, usage_type))

@@ -68,6 +68,8 @@ static void turn(void)
 {
 	for (int i = 0; i < 20; i++)
 		loop_turn(w.loop, 1000);
+	while (meter_busy(w.meter)) /* the disk has the last word */
+		loop_turn(w.loop, 1000);
 }
 
 static void pass(int64_t ms)
@@ -110,7 +112,7 @@ static const struct meter_use disk = {.usage = {"EBS:VolumeUsage.gp3", 19}, .rat
 static int64_t amount(const char *usage, int64_t from_day, int64_t to_day)
 {
 	struct store_txn *t = store_begin(w.store, &w.arena);
-	struct meter_lines lines = meter_read(t, &w.arena, S("111122223333"), from_day, to_day, clock_wall_ms());
+	struct meter_lines lines = meter_read(t, &w.arena, S("111122223333"), METER_PLAIN, from_day, to_day, clock_wall_ms());
 	int64_t sum = 0;
 	for (uint32_t i = 0; i < lines.n; i++)
 		if (str_is(lines.v[i].usage, usage))
@@ -230,7 +232,7 @@ static void counts(void **state)
 static int64_t amount_of(const char *resource, const char *usage, int64_t from_day, int64_t to_day)
 {
 	struct store_txn *t = store_begin(w.store, &w.arena);
-	struct meter_lines lines = meter_read_resources(t, &w.arena, S("111122223333"), from_day, to_day, clock_wall_ms());
+	struct meter_lines lines = meter_read(t, &w.arena, S("111122223333"), METER_RESOURCES, from_day, to_day, clock_wall_ms());
 	int64_t sum = 0;
 	for (uint32_t i = 0; i < lines.n; i++)
 		if (str_is(lines.v[i].usage, usage) && str_eq(lines.v[i].resource, resource ? str_from(resource) : STR_NONE))
@@ -274,6 +276,135 @@ static void resources(void **state)
 	assert_int_equal(amount("Request", DAY0, DAY0 + 1), 10);
 }
 
+static void tag_now(const char *resource, const char *key, const char *value)
+{
+	struct str_map_entry pair = {str_from(key), str_from(value)};
+	const struct str_map tags = {.v = &pair, .n = key ? 1 : 0, .set = true};
+	struct store_txn *t = store_begin(w.store, &w.arena);
+	meter_tags(t, &w.arena, S("111122223333"), S("us-east-1"), str_from(resource), &tags, clock_wall_ms());
+	w.done = false;
+	store_commit(t, note, NULL);
+	while (!w.done)
+		loop_turn(w.loop, 1000);
+	assert_int_equal(w.result, 0);
+}
+
+static bool activate(const char *key, bool active)
+{
+	struct store_txn *t = store_begin(w.store, &w.arena);
+	bool known = meter_activate_key(t, &w.arena, S("111122223333"), str_from(key), active, clock_wall_ms());
+	w.done = false;
+	store_commit(t, note, NULL);
+	while (!w.done)
+		loop_turn(w.loop, 1000);
+	assert_int_equal(w.result, 0);
+	return known;
+}
+
+/* What lines with this value of "team" have; NULL: those without one. */
+static int64_t tagged(const char *usage, const char *value)
+{
+	struct store_txn *t = store_begin(w.store, &w.arena);
+	struct meter_lines lines = meter_read(t, &w.arena, S("111122223333"), METER_TAGGED, DAY0, DAY0 + 1, clock_wall_ms());
+	int64_t sum = 0;
+	for (uint32_t i = 0; i < lines.n; i++)
+		if (str_is(lines.v[i].usage, usage) &&
+		    str_eq(meter_tag(&w.arena, lines.v[i].tags, S("team")), value ? str_from(value) : STR_NONE))
+			sum += lines.v[i].amount;
+	store_abort(t);
+	return sum;
+}
+
+/* Every part of the time is billed under the tags that it had, from the key's activation on. */
+static void tags(void **state)
+{
+	(void)state;
+	struct str account = S("111122223333"), region = S("us-east-1");
+	assert_false(activate("team", true));
+	set_now("i-1", &box, 1);
+	tag_now("i-1", "team", "red");
+	pass(10000);
+	assert_int_equal(tagged("BoxUsage:t3.micro", "red"), 0);
+	assert_true(activate("team", true));
+	/* Ten seconds before it, and what is left of the minute after it. */
+	assert_int_equal(tagged("BoxUsage:t3.micro", NULL), 10000);
+	assert_int_equal(tagged("BoxUsage:t3.micro", "red"), 50000);
+	pass(80000);
+	tag_now("i-1", "team", "blue");
+	tag_now("i-1", "team", "blue");
+	meter_count_of(w.meter, account, region, S("i-1"), S("Request"), 4);
+	pass(2500);
+	tag_now("i-1", NULL, NULL);
+	meter_count_of(w.meter, account, region, S("i-1"), S("Request"), 1);
+	pass(1500);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(tagged("BoxUsage:t3.micro", NULL), 10000 + 2000);
+		assert_int_equal(tagged("BoxUsage:t3.micro", "red"), 80000);
+		assert_int_equal(tagged("BoxUsage:t3.micro", "blue"), 2000);
+		assert_int_equal(tagged("Request", "blue"), 4);
+		assert_int_equal(tagged("Request", NULL), 1);
+		assert_int_equal(amount_of("i-1", "BoxUsage:t3.micro", DAY0, DAY0 + 1), 94000);
+		set_now("i-1", NULL, 0);
+		restart();
+		pass(2 * 60 * 1000);
+		pass(61 * 1000);
+		assert_int_equal(count_under("fact"), 0);
+	}
+	struct store_txn *t = store_begin(w.store, &w.arena);
+	struct meter_keys keys = meter_list_keys(t, &w.arena, account);
+	assert_int_equal(keys.n, 1);
+	assert_true(keys.v[0].active && keys.v[0].updated_ms == T0 + 10000);
+	store_abort(t);
+	pass(INT64_C(86400000) * (METER_DAYS + 1));
+	pass(61 * 1000);
+	assert_int_equal(count_under("tagged"), 0);
+}
+
+static int64_t in_hour(const char *usage, int64_t hour)
+{
+	struct store_txn *t = store_begin(w.store, &w.arena);
+	struct meter_lines lines = meter_read_hours(t, &w.arena, S("111122223333"), hour, hour + 1, clock_wall_ms());
+	int64_t sum = 0;
+	for (uint32_t i = 0; i < lines.n; i++)
+		if (str_is(lines.v[i].usage, usage))
+			sum += lines.v[i].amount;
+	store_abort(t);
+	return sum;
+}
+
+/* Hours add up to days; what commitments may cover is kept by the hour as long as days are, the rest two weeks. */
+static void hours(void **state)
+{
+	(void)state;
+	int64_t first = T0 / HOUR;
+	set_clock(T0 + 30 * 60000);
+	set_now("i-1", &box, 1);
+	set_now("vol-1", &disk, 1);
+	meter_count(w.meter, S("111122223333"), S("us-east-1"), S("Request"), 3);
+	pass(90 * 60000);
+	meter_count(w.meter, S("111122223333"), S("us-east-1"), S("Request"), 2);
+	pass(1500);
+	set_now("i-1", NULL, 0);
+	set_now("vol-1", NULL, 0);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(in_hour("BoxUsage:t3.micro", first), 30 * 60000);
+		assert_int_equal(in_hour("BoxUsage:t3.micro", first + 1), HOUR);
+		assert_int_equal(in_hour("BoxUsage:t3.micro", first + 2), 2000);
+		assert_int_equal(in_hour("EBS:VolumeUsage.gp3", first), 8 * 30 * 60000);
+		assert_int_equal(in_hour("Request", first), 3);
+		assert_int_equal(in_hour("Request", first + 2), 2);
+		pass(2 * 60 * 1000);
+		assert_int_equal(count_under("fact"), 0);
+	}
+	pass(INT64_C(86400000) * (METER_HOUR_DAYS + 1));
+	pass(61 * 1000);
+	assert_int_equal(in_hour("EBS:VolumeUsage.gp3", first), 0);
+	assert_int_equal(in_hour("BoxUsage:t3.micro", first + 1), HOUR);
+	pass(INT64_C(86400000) * METER_DAYS);
+	pass(61 * 1000);
+	assert_int_equal(count_under("hour"), 0);
+}
+
 /* Many short ones: the store holds their facts for a minute, then one sum, and that for its time. */
 static void keeps_little(void **state)
 {
@@ -308,6 +439,8 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(clocks, setup, teardown),
 	        cmocka_unit_test_setup_teardown(counts, setup, teardown),
 	        cmocka_unit_test_setup_teardown(resources, setup, teardown),
+	        cmocka_unit_test_setup_teardown(tags, setup, teardown),
+	        cmocka_unit_test_setup_teardown(hours, setup, teardown),
 	        cmocka_unit_test_setup_teardown(keeps_little, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("core meter", tests, NULL, NULL);

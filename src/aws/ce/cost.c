@@ -65,29 +65,55 @@ int cost_invalid(struct call *c, const char *fmt, ...)
 	return call_fail(c, "ValidationException", 400, "%.*s", STR_ARG(message));
 }
 
-int cost_period(struct call *c, const struct ce_date_interval *i, int64_t *ret_from, int64_t *ret_to)
+/* "2026-11-28", and "2026-11-28T13:00:00Z" where hours are told apart. */
+static bool hour_parse(struct str text, bool hourly, int64_t *ret)
 {
-	int64_t from, to;
-	if (!cost_day_parse(i->start, &from))
-		return cost_invalid(c, "Start time %.*s is invalid. Valid format is: yyyy-MM-dd.", STR_ARG(i->start));
-	if (!cost_day_parse(i->end, &to))
-		return cost_invalid(c, "End time %.*s is invalid. Valid format is: yyyy-MM-dd.", STR_ARG(i->end));
-	if (from >= to)
+	int64_t day, hour = 0;
+	if (!cost_day_parse(hourly ? str_sub(text, 0, 10) : text, &day))
+		return false;
+	if (hourly && (text.n != 20 || text.p[10] != 'T' || !str_is(str_from_at(text, 13), ":00:00Z") ||
+	               !str_to_i64(str_sub(text, 11, 2), &hour) || hour < 0 || hour > 23))
+		return false;
+	*ret = day * 24 + hour;
+	return true;
+}
+
+int cost_period(struct call *c, const struct ce_date_interval *i, struct str granularity, struct cost_period *ret)
+{
+	struct cost_period p = {.granularity = str_is(granularity, "HOURLY")    ? COST_HOURLY
+	                                       : str_is(granularity, "MONTHLY") ? COST_MONTHLY
+	                                                                        : COST_DAILY};
+	bool hourly = p.granularity == COST_HOURLY;
+	const char *form = hourly ? "yyyy-MM-ddTHH:00:00Z" : "yyyy-MM-dd";
+	int64_t now = c->now_ms / METER_HOUR_MS;
+	if (!hour_parse(i->start, hourly, &p.from))
+		return cost_invalid(c, "Start time %.*s is invalid. Valid format is: %s.", STR_ARG(i->start), form);
+	if (!hour_parse(i->end, hourly, &p.to))
+		return cost_invalid(c, "End time %.*s is invalid. Valid format is: %s.", STR_ARG(i->end), form);
+	if (p.from >= p.to)
 		return cost_invalid(c, "Start date (and hour) should be before end date (and hour)");
-	if (from < c->now_ms / METER_DAY_MS - METER_DAYS)
+	if (p.from / 24 < now / 24 - METER_DAYS)
 		return cost_invalid(c, "You haven't enabled historical data beyond 14 months");
-	if (to > c->now_ms / METER_DAY_MS + 366)
+	if (hourly && p.from < now - METER_HOUR_DAYS * 24)
+		return cost_invalid(c, "Hourly data is only available for the last %d days", METER_HOUR_DAYS);
+	if (p.to / 24 > now / 24 + 366)
 		return cost_invalid(c, "End date is more than a year from now");
-	*ret_from = from;
-	*ret_to = to;
+	*ret = p;
 	return CALL_OK;
 }
 
-int cost_granularity(struct call *c, struct str granularity)
+int64_t cost_part_end(const struct cost_period *p, int64_t from)
 {
-	if (str_is(granularity, "DAILY") || str_is(granularity, "MONTHLY"))
-		return CALL_OK;
-	return call_fail(c, "DataUnavailableException", 400, "Usage is kept by the day: the granularity is DAILY or MONTHLY.");
+	int64_t end = p->granularity == COST_HOURLY  ? from + 1
+	              : p->granularity == COST_DAILY ? from + 24
+	                                             : cost_month_end(from / 24) * 24;
+	return end < p->to ? end : p->to;
+}
+
+struct str cost_time_text(struct arena *a, const struct cost_period *p, int64_t hour)
+{
+	struct str day = cost_day_text(a, hour / 24);
+	return p->granularity == COST_HOURLY ? arena_printf(a, "%.*sT%02d:00:00Z", STR_ARG(day), (int)(hour % 24)) : day;
 }
 
 int cost_view(struct call *c, struct str arn)
@@ -98,15 +124,22 @@ int cost_view(struct call *c, struct str arn)
 	return call_fail(c, "ResourceNotFoundException", 400, "The billing view %.*s does not exist.", STR_ARG(arn));
 }
 
-struct cost_lines cost_read(struct call *c, int64_t from_day, int64_t to_day, int64_t now_ms)
+/* The days of the month before count for its tiers; of the last, those hours that the period has. */
+struct cost_lines cost_read(struct call *c, enum meter_detail detail, const struct cost_period *p)
 {
-	struct meter_lines used = meter_read(call_txn(c), c->arena, c->account, cost_month_start(from_day), to_day, now_ms);
-	return cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day);
-}
-
-struct cost_lines cost_read_resources(struct call *c, int64_t from_day, int64_t to_day)
-{
-	struct meter_lines used =
-	        meter_read_resources(call_txn(c), c->arena, c->account, cost_month_start(from_day), to_day, c->now_ms);
-	return cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day);
+	int64_t from_day = p->from / 24, month = cost_month_start(from_day);
+	struct meter_lines used;
+	if (p->granularity != COST_HOURLY) {
+		used = meter_read(call_txn(c), c->arena, c->account, detail, month, p->to / 24, c->now_ms);
+		return cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day);
+	}
+	used = meter_read(call_txn(c), c->arena, c->account, METER_PLAIN, month, from_day, c->now_ms);
+	struct meter_lines hours = meter_read_hours(call_txn(c), c->arena, c->account, from_day * 24, p->to, c->now_ms);
+	for (uint32_t i = 0; i < hours.n; i++)
+		*LIST_ADD(c->arena, &used) = hours.v[i];
+	struct cost_lines all = cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day), asked = {0};
+	for (uint32_t i = 0; i < all.n; i++)
+		if (cost_line_hour(&all.v[i]) >= p->from)
+			*LIST_ADD(c->arena, &asked) = all.v[i];
+	return asked;
 }

@@ -1,75 +1,52 @@
-/* Dimensions and the expressions over them. */
+/* Expressions over dimensions and tags. */
 #include "aws/ce/cost.h"
 
 enum { DEPTH_MAX = 10 };
 
-static struct str instance_type(const struct cost_line *line)
+static bool known_option(struct str option, bool tags)
 {
-	ptrdiff_t at = str_find(line->usage_type, S("Usage:"));
-	struct str type = at < 0 ? STR_NONE : str_from_at(line->usage_type, (size_t)at + sizeof("Usage:") - 1);
-	bool box = at >= 0 && str_starts(str_from(line->price->service), S("Amazon Elastic Compute Cloud"));
-	return box ? type : S("NoInstanceType");
+	static const char *const ours[] = {"EQUALS", "STARTS_WITH", "ENDS_WITH", "CONTAINS", "CASE_SENSITIVE", "CASE_INSENSITIVE"};
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		if (str_is(option, ours[i]))
+			return true;
+	return tags && str_is(option, "ABSENT");
 }
 
-static struct str family(const struct cost_line *line)
+static bool has_option(const struct str_list *options, const char *name)
 {
-	struct str type = instance_type(line);
-	return str_is(type, "NoInstanceType") ? S("NoInstanceTypeFamily") : str_cut(&type, '.');
+	for (uint32_t i = 0; i < options->n; i++)
+		if (str_is(options->v[i], name))
+			return true;
+	return false;
 }
 
-static struct str purchase(const struct cost_line *line)
+static int check_options(struct call *c, const struct str_list *options, bool tags)
 {
-	struct str usage = str_from(line->price->usage);
-	return str_starts(usage, S("SpotUsage")) ? S("Spot Instances") : S("On Demand Instances");
-}
-
-bool cost_dimension(struct arena *a, const struct cost_line *line, struct str key, struct str *ret)
-{
-	(void)a;
-	if (str_is(key, "SERVICE"))
-		*ret = str_from(line->price->service);
-	else if (str_is(key, "USAGE_TYPE"))
-		*ret = line->usage_type;
-	else if (str_is(key, "REGION"))
-		*ret = line->region;
-	else if (str_is(key, "LINKED_ACCOUNT"))
-		*ret = line->account;
-	else if (str_is(key, "INSTANCE_TYPE"))
-		*ret = instance_type(line);
-	else if (str_is(key, "RECORD_TYPE"))
-		*ret = S("Usage");
-	else if (str_is(key, "BILLING_ENTITY"))
-		*ret = S("AWS");
-	else if (str_is(key, "INSTANCE_TYPE_FAMILY"))
-		*ret = family(line);
-	else if (str_is(key, "PURCHASE_TYPE"))
-		*ret = purchase(line);
-	else if (str_is(key, "RESOURCE_ID"))
-		*ret = line->resource.n ? line->resource : S("NoResourceId");
-	else
-		return false;
-	return true;
-}
-
-static bool known_option(struct str option)
-{
-	return str_is(option, "EQUALS") || str_is(option, "STARTS_WITH") || str_is(option, "ENDS_WITH") ||
-	       str_is(option, "CONTAINS") || str_is(option, "CASE_SENSITIVE") || str_is(option, "CASE_INSENSITIVE");
+	for (uint32_t i = 0; i < options->n; i++)
+		if (!known_option(options->v[i], tags))
+			return cost_invalid(c, "Match option %.*s is not supported for %s", STR_ARG(options->v[i]),
+			                    tags ? "tags" : "dimensions");
+	if (has_option(options, "CASE_SENSITIVE") && has_option(options, "CASE_INSENSITIVE"))
+		return cost_invalid(c, "Match options CASE_SENSITIVE and CASE_INSENSITIVE exclude each other");
+	return CALL_OK;
 }
 
 static int check_dimension(struct call *c, const struct ce_dimension_values *d, bool resources)
 {
-	static const struct price some = {.usage = "", .service = "", .unit = ""};
-	const struct cost_line line = {.price = &some};
-	struct str value;
 	if (!str_set(d->key) || !d->values.n)
 		return cost_invalid(c, "Dimensions need a Key and Values");
-	if (!cost_dimension(c->arena, &line, d->key, &value) || (str_is(d->key, "RESOURCE_ID") && !resources))
+	if (!cost_dimension_known(d->key, resources))
 		return cost_invalid(c, "The dimension %.*s is not supported in a filter", STR_ARG(d->key));
-	for (uint32_t i = 0; i < d->match_options.n; i++)
-		if (!known_option(d->match_options.v[i]))
-			return cost_invalid(c, "The match option %.*s is not supported", STR_ARG(d->match_options.v[i]));
-	return CALL_OK;
+	return check_options(c, &d->match_options, false);
+}
+
+static int check_tags(struct call *c, const struct ce_tag_values *t)
+{
+	if (!str_set(t->key))
+		return cost_invalid(c, "Tags need a Key");
+	if (!t->values.n && !has_option(&t->match_options, "ABSENT"))
+		return cost_invalid(c, "Tags need Values, or the match option ABSENT");
+	return check_options(c, &t->match_options, true);
 }
 
 static int check(struct call *c, const struct ce_expression *e, bool resources, int depth)
@@ -80,10 +57,12 @@ static int check(struct call *c, const struct ce_expression *e, bool resources, 
 		return cost_invalid(c, "Expression should have exactly one of Or, And, Not, Dimensions, Tags and CostCategories");
 	if (depth > DEPTH_MAX)
 		return cost_invalid(c, "The filter is nested too deeply");
-	if (e->tags || e->cost_categories)
-		return cost_invalid(c, "Filters by tags and cost categories are not supported");
+	if (e->cost_categories)
+		return cost_invalid(c, "There are no cost categories");
 	if (e->dimensions)
 		return check_dimension(c, e->dimensions, resources);
+	if (e->tags)
+		return check_tags(c, e->tags);
 	if (e->not )
 		return check(c, e->not, resources, depth + 1);
 	const struct ce_expressions *all = e->or.n ? &e->or : &e->and;
@@ -100,12 +79,41 @@ int cost_filter_check(struct call *c, const struct ce_expression *e, bool resour
 	return e ? check(c, e, resources, 0) : CALL_OK;
 }
 
-static bool has_option(const struct ce_dimension_values *d, const char *name)
+/* Walks all leaves: does one satisfy it? */
+static bool any(const struct ce_expression *e, bool (*is)(const struct ce_expression *, const char *), const char *what)
 {
-	for (uint32_t i = 0; i < d->match_options.n; i++)
-		if (str_is(d->match_options.v[i], name))
+	if (!e)
+		return false;
+	if (is(e, what) || any(e->not, is, what))
+		return true;
+	for (uint32_t i = 0; i < e->or.n; i++)
+		if (any(&e->or.v[i], is, what))
+			return true;
+	for (uint32_t i = 0; i < e->and.n; i++)
+		if (any(&e->and.v[i], is, what))
 			return true;
 	return false;
+}
+
+static bool is_tags(const struct ce_expression *e, const char *what)
+{
+	(void)what;
+	return e->tags != NULL;
+}
+
+static bool is_about(const struct ce_expression *e, const char *dimension)
+{
+	return e->dimensions && str_is(e->dimensions->key, dimension);
+}
+
+bool cost_filter_has_tags(const struct ce_expression *e)
+{
+	return any(e, is_tags, NULL);
+}
+
+bool cost_filter_has(const struct ce_expression *e, const char *dimension)
+{
+	return any(e, is_about, dimension);
 }
 
 static struct str folded(struct arena *a, struct str s)
@@ -116,32 +124,41 @@ static struct str folded(struct arena *a, struct str s)
 	return copy;
 }
 
-static bool matches_dimension(struct arena *a, const struct ce_dimension_values *d, const struct cost_line *line)
+static bool matches(struct arena *a, const struct str_list *options, const struct str_list *values, struct str value)
 {
-	struct str value;
-	bool fold = has_option(d, "CASE_INSENSITIVE");
-	if (!cost_dimension(a, line, d->key, &value))
-		return false;
+	bool fold = has_option(options, "CASE_INSENSITIVE");
 	if (fold)
 		value = folded(a, value);
-	for (uint32_t i = 0; i < d->values.n; i++) {
-		struct str wanted = fold ? folded(a, d->values.v[i]) : d->values.v[i];
-		bool is = has_option(d, "STARTS_WITH") ? str_starts(value, wanted)
-		          : has_option(d, "ENDS_WITH") ? str_ends(value, wanted)
-		          : has_option(d, "CONTAINS")  ? str_find(value, wanted) >= 0
-		                                       : str_eq(value, wanted);
+	for (uint32_t i = 0; i < values->n; i++) {
+		struct str wanted = fold ? folded(a, values->v[i]) : values->v[i];
+		bool is = has_option(options, "STARTS_WITH") ? str_starts(value, wanted)
+		          : has_option(options, "ENDS_WITH") ? str_ends(value, wanted)
+		          : has_option(options, "CONTAINS")  ? str_find(value, wanted) >= 0
+		                                             : str_eq(value, wanted);
 		if (is)
 			return true;
 	}
 	return false;
 }
 
+static bool matches_tag(struct arena *a, const struct ce_tag_values *t, const struct cost_line *line)
+{
+	struct str value = meter_tag(a, line->tags, t->key);
+	if (!str_set(value) && has_option(&t->match_options, "ABSENT"))
+		return true;
+	return matches(a, &t->match_options, &t->values, str_set(value) ? value : S(""));
+}
+
 bool cost_filter_matches(struct arena *a, const struct ce_expression *e, const struct cost_line *line)
 {
+	struct str value;
 	if (!e)
 		return true;
 	if (e->dimensions)
-		return matches_dimension(a, e->dimensions, line);
+		return cost_dimension(a, line, e->dimensions->key, &value) &&
+		       matches(a, &e->dimensions->match_options, &e->dimensions->values, value);
+	if (e->tags)
+		return matches_tag(a, e->tags, line);
 	if (e->not )
 		return !cost_filter_matches(a, e->not, line);
 	const struct ce_expressions *all = e->or.n ? &e->or : &e->and;

@@ -53,9 +53,11 @@ struct cost_lines cost_fold(struct arena *a, const struct price_book *book, stru
 			continue;
 		struct cost_line *line = LIST_ADD(a, &lines);
 		*line = (struct cost_line){.day = m->day,
+		                           .hour = m->hour,
 		                           .region = m->region,
 		                           .account = account,
 		                           .resource = m->resource,
+		                           .tags = m->tags,
 		                           .usage_type = price_usage_type(a, m->region, m->usage),
 		                           .price = p};
 		line->quantity_e10 = price_units_e10(p, t->amount, days) - price_units_e10(p, before.amount, days);

@@ -3,14 +3,17 @@
 
 static const struct service_op ops[] = {
         OP(ce, get_cost_and_usage, GetCostAndUsage, .flags = OP_READ,
-           .missing = "hourly data, tags, cost categories, dimensions but those that README.md names, NormalizedUsageAmount"),
+           .missing = "cost categories, dimensions but those that README.md names"),
         OP(ce, get_cost_and_usage_with_resources, GetCostAndUsageWithResources, .flags = OP_READ,
-           .missing =
-                   "hourly data, tags, cost categories, NormalizedUsageAmount; what is counted for no resource has NoResourceId"),
+           .missing = "hourly data, cost categories; what is counted for no resource has NoResourceId"),
         OP(ce, get_cost_forecast, GetCostForecast, .flags = OP_READ,
-           .missing = "learning from the past and prediction intervals: what goes on is taken to go on"),
+           .missing = "seasons: what goes on is taken to go on, and what is counted to come as in the last two weeks"),
         OP(ce, get_dimension_values, GetDimensionValues, .flags = OP_READ,
-           .missing = "SortBy, reservations and savings plans, dimensions but those that README.md names"),
+           .missing = "contexts of reservations and savings plans, dimensions but those that README.md names"),
+        OP(ce, get_tags, GetTags, .flags = OP_READ),
+        OP(ce, get_usage_forecast, GetUsageForecast, .flags = OP_READ, .missing = "seasons, as GetCostForecast"),
+        OP(ce, list_cost_allocation_tags, ListCostAllocationTags, .flags = OP_READ),
+        OP(ce, update_cost_allocation_tags_status, UpdateCostAllocationTagsStatus),
 };
 
 const struct service ce_service = {

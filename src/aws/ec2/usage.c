@@ -114,14 +114,28 @@ static const struct {
         {&ec2_kind_snapshot, of_snapshot},
 };
 
+static void set_tags(const struct ec2_scope *s, struct str id, const struct ec2_tag_list *tags)
+{
+	struct str_map map = {0};
+	for (uint32_t i = 0; i < tags->n; i++)
+		*LIST_ADD(s->arena, &map) = (struct str_map_entry){tags->v[i].key, tags->v[i].value};
+	meter_tags(s->txn, s->arena, s->account, s->region, id, &map, clock_wall_ms());
+}
+
+/* What is used up to now was used under the tags of now, so new ones come first, and those of what goes last. */
 void ec2_meter(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id, const void *record)
 {
+	static const struct ec2_tag_list none = {0};
 	struct uses u = {.arena = s->arena};
 	for (size_t i = 0; i < sizeof(metered) / sizeof(*metered); i++) {
 		if (metered[i].kind != kind)
 			continue;
-		if (record)
+		if (record) {
 			metered[i].uses(&u, record);
+			set_tags(s, id, ec2_tags(kind, (void *)(uintptr_t)record));
+		}
 		meter_set(s->txn, s->arena, s->account, s->region, id, u.v, u.n, clock_wall_ms());
+		if (!record)
+			set_tags(s, id, &none);
 	}
 }

@@ -40,6 +40,16 @@ enum ecs_status ecs_task_status(const struct ecs_task *t)
 	return ECS_STOPPED;
 }
 
+void ecs_task_bill_tags(const struct ecs_scope *s, const struct state_ecs_task_record *r, int64_t now_ms)
+{
+	struct str_map tags = {0};
+	if (str_is(r->task->launch_type, "EC2"))
+		return;
+	for (uint32_t i = 0; i < r->task->tags.n; i++)
+		*LIST_ADD(s->arena, &tags) = (struct str_map_entry){r->task->tags.v[i].key, r->task->tags.v[i].value};
+	meter_tags(s->txn, s->arena, s->account, s->region, ARENA_CAT(s->arena, S("task/"), r->id), &tags, now_ms);
+}
+
 /* vCPU and GB by the second, from the pull on to the end, a minute at least. Rates are thousandths of a vCPU and MiB; what exceeds
  * the first 20 GiB of storage counts too. */
 static void meter(const struct ecs_scope *s, const struct state_ecs_task_record *r, int64_t now_ms, bool uses)
@@ -56,11 +66,12 @@ static void meter(const struct ecs_scope *s, const struct state_ecs_task_record 
 	        {.usage = str_from(gb), .rate = memory, .minimum_ms = MINUTE_MS, .step_ms = SECOND_MS},
 	        {.usage = S("Fargate-EphemeralStorage-GB-Hours"), .rate = storage, .minimum_ms = MINUTE_MS, .step_ms = SECOND_MS},
 	};
-	meter_set(s->txn, s->arena, s->account, s->region, ARENA_CAT(s->arena, S("task/"), r->id), use,
-	          !uses         ? 0
-	          : storage > 0 ? 3
-	                        : 2,
-	          now_ms);
+	struct str id = ARENA_CAT(s->arena, S("task/"), r->id);
+	if (uses)
+		ecs_task_bill_tags(s, r, now_ms);
+	meter_set(s->txn, s->arena, s->account, s->region, id, use, !uses ? 0 : storage > 0 ? 3 : 2, now_ms);
+	if (!uses)
+		meter_tags(s->txn, s->arena, s->account, s->region, id, NULL, now_ms);
 }
 
 static void attachment(struct ecs_task *t, const char *status)

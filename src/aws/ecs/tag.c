@@ -122,9 +122,11 @@ static void put_tagged(struct call *c, struct tagged *t)
 		ecs_cluster_put(c, &t->cluster);
 	else if (t->of == OF_DEFINITION)
 		ecs_definition_put(c, &t->definition);
-	else if (t->of == OF_TASK)
+	else if (t->of == OF_TASK) {
 		ecs_task_put(&s, &t->task);
-	else if (t->of == OF_INSTANCE)
+		if (ecs_task_status(t->task.task) > ECS_PROVISIONING)
+			ecs_task_bill_tags(&s, &t->task, c->now_ms);
+	} else if (t->of == OF_INSTANCE)
 		ecs_instance_put(&s, &t->instance);
 	else
 		ecs_service_put(&s, &t->service);

@@ -65,6 +65,8 @@ bool ecs_definition_in(const struct ecs_scope *s, struct str arn, struct state_e
 bool ecs_definition_checks_health(const struct ecs_task_definition *d);
 
 /* --- lifecycle.c: the table of states */
+/* The task's tags are its bill's from now on; the container instance pays for one that it runs. */
+void ecs_task_bill_tags(const struct ecs_scope *s, const struct state_ecs_task_record *r, int64_t now_ms);
 enum ecs_status ecs_task_status(const struct ecs_task *t);
 struct str ecs_status_name(enum ecs_status status);
 /* Asserts that the table has the edge, sets the times that go with it, and what the task uses from now on. The caller puts. */

@@ -79,7 +79,15 @@ bool elb_balancer_find(const struct elb_scope *s, struct str name, struct state_
 static void meter(const struct elb_scope *s, const struct state_elbv2_balancer_record *r, size_t uses)
 {
 	const struct meter_use hours = {.usage = S("LoadBalancerUsage"), .rate = 1, .minimum_ms = HOUR_MS, .step_ms = HOUR_MS};
-	meter_set(s->txn, s->arena, s->account, s->region, r->balancer->load_balancer_arn, &hours, uses, clock_wall_ms());
+	struct str arn = r->balancer->load_balancer_arn;
+	struct str_map tags = {0};
+	for (uint32_t i = 0; uses && i < r->tags.n; i++)
+		*LIST_ADD(s->arena, &tags) = (struct str_map_entry){r->tags.v[i].key, r->tags.v[i].value};
+	if (uses)
+		meter_tags(s->txn, s->arena, s->account, s->region, arn, &tags, clock_wall_ms());
+	meter_set(s->txn, s->arena, s->account, s->region, arn, &hours, uses, clock_wall_ms());
+	if (!uses)
+		meter_tags(s->txn, s->arena, s->account, s->region, arn, NULL, clock_wall_ms());
 }
 
 void elb_balancer_put(const struct elb_scope *s, const struct state_elbv2_balancer_record *r)

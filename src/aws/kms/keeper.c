@@ -94,6 +94,7 @@ static void look(void *ctx)
 		if (str_is(r.state, "PendingDeletion")) {
 			kms_drop(t, a, account, region, &r);
 			meter_set(t, a, account, region, kms_key_arn(a, account, region, r.id), NULL, 0, now_ms);
+			meter_tags(t, a, account, region, kms_key_arn(a, account, region, r.id), NULL, now_ms);
 		} else {
 			rotate(k, t, key, account, region, &r, now_ms);
 		}

@@ -15,7 +15,9 @@ void kms_meter(struct store_txn *t, struct arena *a, struct str account, struct 
 	const uint32_t rotated = r->materials.n - 1;
 	const struct meter_use use = {.usage = S("KMS-Keys"), .rate = 1 + (rotated < 2 ? rotated : 2)};
 	bool charged = str_is(r->manager, "CUSTOMER") && !str_is(r->state, "PendingDeletion");
-	meter_set(t, a, account, region, kms_key_arn(a, account, region, r->id), &use, charged ? 1 : 0, now_ms);
+	struct str arn = kms_key_arn(a, account, region, r->id);
+	meter_tags(t, a, account, region, arn, &r->tags, now_ms);
+	meter_set(t, a, account, region, arn, &use, charged ? 1 : 0, now_ms);
 }
 
 static void save(struct call *c, const struct kms_found *k)

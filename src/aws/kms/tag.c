@@ -25,6 +25,7 @@ int kms_tag_resource(struct call *c, const struct kms_tag_resource_request *in, 
 	    kms_tags_take(c, &in->tags, &k.r.tags) != CALL_OK)
 		return CALL_FAIL;
 	kms_save(c, &k);
+	kms_meter(call_txn(c), c->arena, k.account, c->region, &k.r, c->now_ms);
 	return CALL_OK;
 }
 
@@ -44,6 +45,7 @@ int kms_untag_resource(struct call *c, const struct kms_untag_resource_request *
 	}
 	k.r.tags = left;
 	kms_save(c, &k);
+	kms_meter(call_txn(c), c->arena, k.account, c->region, &k.r, c->now_ms);
 	return CALL_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "core/meter.h"
 
 static struct str now_text(struct call *c)
 {
@@ -437,5 +438,7 @@ int lambda_delete_function(struct call *c, const struct lambda_delete_function_r
 	lambda_provisioned_drop_all(c, &n);
 	lambda_url_drop_all(c, &n);
 	store_delete(call_txn(c), lambda_function_key(c->arena, n.account, n.region, n.name));
+	meter_tags(call_txn(c), c->arena, n.account, n.region, lambda_function_arn(c->arena, n.region, n.account, n.name, STR_NONE),
+	           NULL, c->now_ms);
 	return CALL_OK;
 }

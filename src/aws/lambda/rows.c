@@ -1,6 +1,8 @@
 /* Records and their keys. Versions are keyed with leading zeros, so that a scan meets $LATEST first and then 1, 2, 3 ... */
 #include "aws/lambda/lambda.h"
 
+#include "core/meter.h"
+
 static struct str padded(struct arena *a, int64_t version)
 {
 	return arena_printf(a, "%018lld", (long long)version);
@@ -103,6 +105,8 @@ bool lambda_get_version_row(struct call *c, const struct lambda_name *n, struct 
 void lambda_put_function_row(struct call *c, const struct lambda_name *n, const struct state_lambda_function_record *row)
 {
 	record_put(call_txn(c), c->arena, lambda_function_key(c->arena, n->account, n->region, n->name), ROW("Function"), row);
+	meter_tags(call_txn(c), c->arena, n->account, n->region,
+	           lambda_function_arn(c->arena, n->region, n->account, n->name, STR_NONE), &row->tags, c->now_ms);
 }
 
 void lambda_put_version_row(struct call *c, const struct lambda_name *n, struct str version,

@@ -1,5 +1,7 @@
 #include "aws/s3/rows.h"
 
+#include "core/meter.h"
+
 #include <stdlib.h>
 
 static const struct record_type bucket_type = {&state_s3_api, "Bucket"}, owned_type = {&state_s3_api, "Owned"};
@@ -68,6 +70,7 @@ void bucket_put(struct call *c, struct str name, const struct state_s3_bucket *b
 	struct store_txn *t = call_txn(c);
 	struct str owned = KEY(c->arena, S("s3"), S("owned"), b->account, name);
 	record_put(t, c->arena, bucket_key(c->arena, name), &bucket_type, b);
+	meter_tags(t, c->arena, b->account, b->region, name, &b->tags, c->now_ms);
 	if (!store_get(t, owned, &value))
 		record_put(t, c->arena, owned, &owned_type, &(struct state_s3_owned){.region = b->region, .created = b->created});
 }
@@ -76,6 +79,7 @@ void bucket_delete(struct call *c, struct str name, const struct state_s3_bucket
 {
 	store_delete(call_txn(c), bucket_key(c->arena, name));
 	store_delete(call_txn(c), KEY(c->arena, S("s3"), S("owned"), b->account, name));
+	meter_tags(call_txn(c), c->arena, b->account, b->region, name, NULL, c->now_ms);
 }
 
 const struct state_s3_bucket *bucket_seen(const struct s3_state *s, struct str name)

@@ -77,7 +77,12 @@ static void meter(struct store_txn *t, struct arena *a, struct str account, stru
                   const struct state_secretsmanager_secret_record *r, bool there, int64_t now_ms)
 {
 	const struct meter_use use = {.usage = S("AWSSecretsManager-Secrets"), .rate = 1};
-	meter_set(t, a, account, region, secret_arn(a, account, region, r), &use, there ? 1 : 0, now_ms);
+	struct str arn = secret_arn(a, account, region, r);
+	if (there)
+		meter_tags(t, a, account, region, arn, &r->tags, now_ms);
+	meter_set(t, a, account, region, arn, &use, there ? 1 : 0, now_ms);
+	if (!there)
+		meter_tags(t, a, account, region, arn, NULL, now_ms);
 }
 
 void secret_save(struct call *c, const struct secret *s)

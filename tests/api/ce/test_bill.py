@@ -136,6 +136,70 @@ class Bill(unittest.TestCase):
                       ("--by", "day", "--project-month")):
             self.assertEqual(self.bill(*wrong).returncode, 2, wrong)
 
+    def test_tags_and_hours(self):
+        """Lines of activated keys, under the tags of their time; the same by the hour."""
+        ec2, ce = self.cloud.client("ec2"), self.cloud.client("ce")
+
+        def disk(**tags):
+            return ec2.create_volume(AvailabilityZone="us-east-1a", Size=100, VolumeType="gp3", TagSpecifications=[
+                {"ResourceType": "volume", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}])["VolumeId"]
+
+        def activate(key, status="Active"):
+            return ce.update_cost_allocation_tags_status(CostAllocationTagsStatus=[{"TagKey": key, "Status": status}])
+        with self.assertRaises(ClientError) as refused:
+            activate("team")
+        self.assertEqual(refused.exception.response["Error"], {"Code": "ValidationException", "Message": "Tag keys not found: team"})
+        first = disk(team="red", other="x")
+        self.assertEqual([(tag["TagKey"], tag["Status"], tag["Type"]) for tag in ce.list_cost_allocation_tags()["CostAllocationTags"]],
+                         [("other", "Inactive", "UserDefined"), ("team", "Inactive", "UserDefined")])
+        time.sleep(1.1)
+        self.assertEqual(activate("team")["Errors"], [])
+        self.assertEqual([tag["TagKey"] for tag in ce.list_cost_allocation_tags(Status="Active")["CostAllocationTags"]], ["team"])
+        disk(team="blue")
+        disk(other="y")
+        self.kill()
+        by_team = [{"Type": "TAG", "Key": "team"}]
+        gp3 = {"Dimensions": {"Key": "USAGE_TYPE", "Values": ["EBS:VolumeUsage.gp3"]}}
+        found = self.usage(GroupBy=by_team, Filter=gp3)
+        minute = 100 * MINUTE / 24 / days_of(this_month())
+        self.assertEqual(set(found), {"team$", "team$blue", "team$red"})
+        self.assertAlmostEqual(found["team$blue"][1], minute, places=9)
+        self.assertAlmostEqual(found["team$"][1] + found["team$red"][1], 2 * minute, places=9)  # each second of it once
+        self.assertLess(found["team$red"][1], minute)
+        self.assertEqual(self.usage(Filter={"Tags": {"Key": "team", "Values": ["BLUE"], "MatchOptions": ["CASE_INSENSITIVE"]}})["EBS:VolumeUsage.gp3"],
+                         found["team$blue"])
+        self.assertEqual(self.usage(Filter={"Tags": {"Key": "team", "MatchOptions": ["ABSENT"]}})["EBS:VolumeUsage.gp3"], found["team$"])
+        self.assertEqual(ce.get_tags(TimePeriod=this_month())["Tags"], ["team"])
+        self.assertEqual(ce.get_tags(TimePeriod=this_month(), TagKey="team")["Tags"], ["", "blue", "red"])
+        dearest = ce.get_tags(TimePeriod=this_month(), TagKey="team", SortBy=[{"Key": "UnblendedCost", "SortOrder": "DESCENDING"}], MaxResults=1)
+        self.assertEqual((dearest["Tags"], dearest["TotalSize"], dearest["NextPageToken"]), ([""], 3, "1"))
+        self.assertEqual(ce.get_tags(TimePeriod=this_month(), TagKey="team", SearchString="lu")["Tags"], ["blue"])
+        # what a resource has from now on; what it was before stays, by whole seconds
+        time.sleep(2.1)
+        ec2.create_tags(Resources=[first], Tags=[{"Key": "team", "Value": "green"}])
+        later = self.usage(GroupBy=by_team, Filter=gp3)
+        self.assertAlmostEqual(later["team$green"][1] + later["team$red"][1] + later["team$"][1], 2 * minute, places=9)
+        shown = json.loads(self.bill("--by", "tag:team", "--json").stdout)
+        self.assertEqual({(line["key"], line["service"]) for line in shown["lines"]}, {(team, "EC2 - Other") for team in ("", "blue", "red", "green")})
+        lines = list(csv.DictReader(io.StringIO(self.bill("--by", "tag:team", "--csv").stdout)))
+        self.assertEqual({line["resourceTags/user:team"] for line in lines}, {"", "blue", "red", "green"})
+        activate("team", "Inactive")
+        disk(team="late")
+        self.assertNotIn("team$late", self.usage(GroupBy=by_team))
+
+        now = datetime.datetime.now(datetime.timezone.utc).replace(minute=0, second=0, microsecond=0)
+        hours = {"Start": f"{now - datetime.timedelta(hours=1):%Y-%m-%dT%H:00:00Z}", "End": f"{now + datetime.timedelta(hours=2):%Y-%m-%dT%H:00:00Z}"}
+        out = ce.get_cost_and_usage(TimePeriod=hours, Granularity="HOURLY", Metrics=["UsageQuantity", "NormalizedUsageAmount"], Filter=gp3)["ResultsByTime"]
+        self.assertEqual(len(out), 3)
+        self.assertEqual(out[0]["TimePeriod"]["Start"], hours["Start"])
+        self.assertAlmostEqual(sum(float(r["Total"]["UsageQuantity"]["Amount"]) for r in out), 4 * minute, places=9)
+        for wrong in ({"Granularity": "HOURLY", "TimePeriod": this_month()}, {"Granularity": "DAILY", "TimePeriod": hours},
+                      {"GroupBy": [{"Type": "COST_CATEGORY", "Key": "x"}]}, {"GroupBy": [{"Type": "DIMENSION", "Key": "AZ"}]},
+                      {"Filter": {"CostCategories": {"Key": "x", "Values": ["y"]}}}, {"Filter": {"Tags": {"Key": "team"}}}, {"Metrics": ["Money"]}):
+            with self.assertRaises(ClientError) as refused:
+                ce.get_cost_and_usage(**{"TimePeriod": this_month(), "Granularity": "DAILY", "Metrics": ["UnblendedCost"], **wrong})
+            self.assertEqual(refused.exception.response["Error"]["Code"], "ValidationException", wrong)
+
     def test_functions(self):
         iam, functions = self.cloud.client("iam"), self.cloud.client("lambda")
         trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}

@@ -5,6 +5,7 @@ extern const struct service acm_service;
 extern const struct service application_autoscaling_service;
 extern const struct service autoscaling_service;
 extern const struct service beanstalk_agent_service;
+extern const struct service budgets_service;
 extern const struct service ce_service;
 extern const struct service cloudwatch_service;
 extern const struct service ec2_service;
@@ -34,6 +35,7 @@ const struct service *const cloud_services[] = {
         &application_autoscaling_service,
         &autoscaling_service,
         &beanstalk_agent_service,
+        &budgets_service,
         &ce_service,
         &cloudwatch_service,
         &ec2_service,

@@ -28,6 +28,11 @@ int64_t cost_month_start(int64_t day)
 	return day - tm.tm_mday + 1;
 }
 
+int cost_month_of(int64_t day)
+{
+	return civil(day).tm_mon + 1;
+}
+
 int64_t cost_month_end(int64_t day)
 {
 	struct tm tm = civil(day);
@@ -124,22 +129,32 @@ int cost_view(struct call *c, struct str arn)
 	return call_fail(c, "ResourceNotFoundException", 400, "The billing view %.*s does not exist.", STR_ARG(arn));
 }
 
+struct cost_scope cost_scope(struct call *c)
+{
+	return (struct cost_scope){call_txn(c), c->arena, c->cloud->prices, c->account, c->now_ms};
+}
+
+struct cost_lines cost_bill(const struct cost_scope *s, const struct meter_lines *used, int64_t from_day)
+{
+	return cost_fold(s->arena, s->prices, s->account, used, from_day);
+}
+
 /* The days of the month before count for its tiers; of the last, those hours that the period has. */
-struct cost_lines cost_read(struct call *c, enum meter_detail detail, const struct cost_period *p)
+struct cost_lines cost_read(const struct cost_scope *s, enum meter_detail detail, const struct cost_period *p)
 {
 	int64_t from_day = p->from / 24, month = cost_month_start(from_day);
 	struct meter_lines used;
 	if (p->granularity != COST_HOURLY) {
-		used = meter_read(call_txn(c), c->arena, c->account, detail, month, p->to / 24, c->now_ms);
-		return cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day);
+		used = meter_read(s->txn, s->arena, s->account, detail, month, p->to / 24, s->now_ms);
+		return cost_bill(s, &used, from_day);
 	}
-	used = meter_read(call_txn(c), c->arena, c->account, METER_PLAIN, month, from_day, c->now_ms);
-	struct meter_lines hours = meter_read_hours(call_txn(c), c->arena, c->account, from_day * 24, p->to, c->now_ms);
+	used = meter_read(s->txn, s->arena, s->account, METER_PLAIN, month, from_day, s->now_ms);
+	struct meter_lines hours = meter_read_hours(s->txn, s->arena, s->account, from_day * 24, p->to, s->now_ms);
 	for (uint32_t i = 0; i < hours.n; i++)
-		*LIST_ADD(c->arena, &used) = hours.v[i];
-	struct cost_lines all = cost_fold(c->arena, c->cloud->prices, c->account, &used, from_day), asked = {0};
+		*LIST_ADD(s->arena, &used) = hours.v[i];
+	struct cost_lines all = cost_bill(s, &used, from_day), asked = {0};
 	for (uint32_t i = 0; i < all.n; i++)
 		if (cost_line_hour(&all.v[i]) >= p->from)
-			*LIST_ADD(c->arena, &asked) = all.v[i];
+			*LIST_ADD(s->arena, &asked) = all.v[i];
 	return asked;
 }

@@ -20,6 +20,16 @@ struct cost_lines {
 	bool set;
 };
 
+/* Whose bill is read, as of when. */
+struct cost_scope {
+	struct store_txn *txn;
+	struct arena *arena;
+	const struct price_book *prices;
+	struct str account;
+	int64_t now_ms;
+};
+struct cost_scope cost_scope(struct call *c);
+
 /* A period in hours since 1970, [from, to), cut into parts of a granularity. */
 struct cost_period {
 	int64_t from, to;
@@ -36,8 +46,10 @@ static inline int64_t cost_line_hour(const struct cost_line *l)
 	return l->day * 24 + l->hour;
 }
 
-/* Of the call's account, in the period, by time. */
-struct cost_lines cost_read(struct call *c, enum meter_detail detail, const struct cost_period *p);
+/* The lines of the period, by time. */
+struct cost_lines cost_read(const struct cost_scope *s, enum meter_detail detail, const struct cost_period *p);
+/* Lines of what was used, or will have been, from from_day on. */
+struct cost_lines cost_bill(const struct cost_scope *s, const struct meter_lines *used, int64_t from_day);
 
 /* fold.c, pure: lines of what was used, of which those before from_day are there because tiers and free tiers count by the month;
  * `used` is by day and begins with a month. */
@@ -50,6 +62,7 @@ struct str cost_day_text(struct arena *a, int64_t day);
 /* The first day of the month after that of `day`; of its own month. */
 int64_t cost_month_end(int64_t day);
 int64_t cost_month_start(int64_t day);
+int cost_month_of(int64_t day); /* 1 to 12 */
 int cost_invalid(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The account's own view alone. */
 int cost_view(struct call *c, struct str arn);
@@ -71,8 +84,21 @@ bool cost_filter_matches(struct arena *a, const struct ce_expression *e, const s
 bool cost_filter_has_tags(const struct ce_expression *e);
 bool cost_filter_has(const struct ce_expression *e, const char *dimension);
 
-/* values.c: which values there are, by name or by what they cost, in pages. */
 enum cost_metric { COST_UNBLENDED, COST_QUANTITY, COST_NORMALIZED, COST_METRICS };
+
+/* forecast.c: what the two weeks before today say about the days to come. */
+struct cost_past {
+	int64_t from, days;        /* whole days that there are, before today */
+	struct meter_lines counts; /* what is counted, all of it summed by usage: a mean day has `amount / days` */
+	double deviation;          /* of a day's matching sum */
+};
+struct cost_past cost_look_back(const struct cost_scope *s, const struct ce_expression *filter, enum cost_metric metric,
+                                enum meter_detail detail);
+/* Lines of a period that ends in the future. */
+struct cost_lines cost_expect(const struct cost_scope *s, const struct cost_past *past, enum meter_detail detail,
+                              const struct cost_period *p);
+
+/* values.c: which values there are, by name or by what they cost, in pages. */
 /* By its name in either spelling ("UnblendedCost", "UNBLENDED_COST"); COST_METRICS: it is none. */
 enum cost_metric cost_metric_find(struct str name);
 __int128 cost_metric_e10(const struct cost_line *line, enum cost_metric metric);

@@ -3,8 +3,6 @@
  * from that: the bounds are those of a normal distribution. */
 #include "aws/ce/cost.h"
 
-#include "core/cloud.h"
-
 #include <math.h>
 
 enum { PAST_DAYS = 14 };
@@ -35,12 +33,6 @@ static int check(struct call *c, const struct question *q, enum cost_metric *ret
 
 /* --- the past */
 
-struct past {
-	int64_t from, days;        /* whole days that there are, before today */
-	struct meter_lines counts; /* what is counted, all of it summed by usage: a mean day has `amount / days` */
-	double deviation;          /* of a day's matching sum */
-};
-
 static void add_count(struct arena *a, struct meter_lines *counts, const struct meter_line *l)
 {
 	for (uint32_t i = 0; i < counts->n; i++)
@@ -52,13 +44,13 @@ static void add_count(struct arena *a, struct meter_lines *counts, const struct 
 	*LIST_ADD(a, counts) = *l;
 }
 
-static void spread(struct call *c, const struct question *q, enum cost_metric metric, const struct meter_lines *used,
-                   struct past *p)
+static void spread(const struct cost_scope *s, const struct ce_expression *filter, enum cost_metric metric,
+                   const struct meter_lines *used, struct cost_past *p)
 {
-	struct cost_lines lines = cost_fold(c->arena, c->cloud->prices, c->account, used, p->from);
+	struct cost_lines lines = cost_bill(s, used, p->from);
 	double sums[PAST_DAYS] = {0}, mean = 0, squares = 0;
 	for (uint32_t i = 0; i < lines.n; i++)
-		if (cost_filter_matches(c->arena, q->filter, &lines.v[i]))
+		if (cost_filter_matches(s->arena, filter, &lines.v[i]))
 			sums[lines.v[i].day - p->from] += (double)cost_metric_e10(&lines.v[i], metric);
 	for (int64_t i = 0; i < p->days; i++)
 		mean += sums[i] / (double)p->days;
@@ -67,11 +59,12 @@ static void spread(struct call *c, const struct question *q, enum cost_metric me
 	p->deviation = p->days > 1 ? sqrt(squares / (double)(p->days - 1)) : 0;
 }
 
-static struct past look_back(struct call *c, const struct question *q, enum cost_metric metric, enum meter_detail detail)
+struct cost_past cost_look_back(const struct cost_scope *s, const struct ce_expression *filter, enum cost_metric metric,
+                                enum meter_detail detail)
 {
-	int64_t today = c->now_ms / METER_DAY_MS, first = today - PAST_DAYS;
-	struct past p = {.from = today};
-	struct meter_lines used = meter_read(call_txn(c), c->arena, c->account, detail, cost_month_start(first), today, c->now_ms);
+	int64_t today = s->now_ms / METER_DAY_MS, first = today - PAST_DAYS;
+	struct cost_past p = {.from = today};
+	struct meter_lines used = meter_read(s->txn, s->arena, s->account, detail, cost_month_start(first), today, s->now_ms);
 	for (uint32_t i = 0; i < used.n; i++) {
 		const struct price *price = price_find(used.v[i].usage);
 		if (used.v[i].day < first)
@@ -79,33 +72,33 @@ static struct past look_back(struct call *c, const struct question *q, enum cost
 		if (used.v[i].day < p.from)
 			p.from = used.v[i].day;
 		if (price && price->per == PER_COUNT)
-			add_count(c->arena, &p.counts, &used.v[i]);
+			add_count(s->arena, &p.counts, &used.v[i]);
 	}
 	p.days = today - p.from;
 	if (p.days)
-		spread(c, q, metric, &used, &p);
+		spread(s, filter, metric, &used, &p);
 	return p;
 }
 
 /* --- what is to come */
 
-static struct cost_lines expect(struct call *c, const struct past *past, enum meter_detail detail, const struct cost_period *p)
+struct cost_lines cost_expect(const struct cost_scope *s, const struct cost_past *past, enum meter_detail detail,
+                              const struct cost_period *p)
 {
-	int64_t today = c->now_ms / METER_DAY_MS, from = p->from / 24, to = p->to / 24, month = cost_month_start(from);
-	struct meter_lines open = meter_read(call_txn(c), c->arena, c->account, detail, month, to, p->to * METER_HOUR_MS),
-	                   used = {0};
+	int64_t today = s->now_ms / METER_DAY_MS, from = p->from / 24, to = p->to / 24, month = cost_month_start(from);
+	struct meter_lines open = meter_read(s->txn, s->arena, s->account, detail, month, to, p->to * METER_HOUR_MS), used = {0};
 	uint32_t at = 0;
 	for (int64_t day = month; day < to; day++) {
 		for (; at < open.n && open.v[at].day == day; at++)
-			*LIST_ADD(c->arena, &used) = open.v[at];
+			*LIST_ADD(s->arena, &used) = open.v[at];
 		for (uint32_t i = 0; day > today && i < past->counts.n; i++) {
-			struct meter_line *l = LIST_ADD(c->arena, &used);
+			struct meter_line *l = LIST_ADD(s->arena, &used);
 			*l = past->counts.v[i];
 			l->day = day;
 			l->amount /= past->days;
 		}
 	}
-	return cost_fold(c->arena, c->cloud->prices, c->account, &used, from);
+	return cost_bill(s, &used, from);
 }
 
 /* The normal distribution's quantile, of a part between a half and one: bisection, since erf() is at hand. */
@@ -122,7 +115,7 @@ static double quantile(double part)
 	return low;
 }
 
-static void set_bounds(struct call *c, const struct question *q, const struct past *past, int64_t days, __int128 mean_e10,
+static void set_bounds(struct call *c, const struct question *q, const struct cost_past *past, int64_t days, __int128 mean_e10,
                        struct ce_forecast_result *r)
 {
 	if (!q->level.set)
@@ -146,8 +139,9 @@ static int forecast(struct call *c, const struct question *q, struct answer *ret
 	if (p.from / 24 < c->now_ms / METER_DAY_MS)
 		return cost_invalid(c, "Start date for forecast should be today or in the future");
 	enum meter_detail detail = cost_filter_has_tags(q->filter) ? METER_TAGGED : METER_PLAIN;
-	struct past past = look_back(c, q, metric, detail);
-	struct cost_lines lines = expect(c, &past, detail, &p);
+	const struct cost_scope scope = cost_scope(c);
+	struct cost_past past = cost_look_back(&scope, q->filter, metric, detail);
+	struct cost_lines lines = cost_expect(&scope, &past, detail, &p);
 	uint32_t at = 0;
 	ret->results.set = true;
 	for (int64_t end; p.from < p.to; p.from = end) {

@@ -177,7 +177,8 @@ static int get(struct call *c, const struct ce_get_cost_and_usage_request *in, b
 		                 "Usage by resource is kept by the day: the granularity is DAILY or MONTHLY.");
 	if (resources && p.from < oldest)
 		return cost_invalid(c, "Start date is invalid: usage by resource is kept for %d days", METER_RESOURCE_DAYS);
-	struct cost_lines lines = cost_read(c, resources ? METER_RESOURCES : by_tags(in) ? METER_TAGGED : METER_PLAIN, &p);
+	const struct cost_scope scope = cost_scope(c);
+	struct cost_lines lines = cost_read(&scope, resources ? METER_RESOURCES : by_tags(in) ? METER_TAGGED : METER_PLAIN, &p);
 	out->results_by_time.set = out->dimension_value_attributes.set = true;
 	out->group_definitions = in->group_by;
 	while (p.from < p.to) {

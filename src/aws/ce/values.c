@@ -119,7 +119,8 @@ int ce_get_dimension_values(struct call *c, const struct ce_get_dimension_values
 		return cost_invalid(c, "There are no data of the context %.*s", STR_ARG(in->context));
 	if (!cost_dimension_known(in->dimension, false))
 		return cost_invalid(c, "The dimension %.*s is not supported", STR_ARG(in->dimension));
-	struct cost_lines lines = cost_read(c, cost_filter_has_tags(in->filter) ? METER_TAGGED : METER_PLAIN, &p);
+	const struct cost_scope scope = cost_scope(c);
+	struct cost_lines lines = cost_read(&scope, cost_filter_has_tags(in->filter) ? METER_TAGGED : METER_PLAIN, &p);
 	for (uint32_t i = 0; i < lines.n; i++)
 		if (cost_filter_matches(c->arena, in->filter, &lines.v[i]) &&
 		    cost_dimension(c->arena, &lines.v[i], in->dimension, &value) &&
@@ -167,7 +168,8 @@ int ce_get_tags(struct call *c, const struct ce_get_tags_request *in, struct ce_
 	    cost_filter_check(c, in->filter, false) != CALL_OK || cost_sort_check(c, &in->sort_by, &sort, &descending) != CALL_OK)
 		return CALL_FAIL;
 	struct meter_keys keys = meter_list_keys(call_txn(c), c->arena, c->account);
-	struct cost_lines lines = cost_read(c, METER_TAGGED, &p);
+	const struct cost_scope scope = cost_scope(c);
+	struct cost_lines lines = cost_read(&scope, METER_TAGGED, &p);
 	for (uint32_t i = 0; i < lines.n; i++)
 		if (cost_filter_matches(c->arena, in->filter, &lines.v[i]))
 			take_tags(c, in, &lines.v[i], sort == COST_METRICS ? 0 : cost_metric_e10(&lines.v[i], sort), &keys,

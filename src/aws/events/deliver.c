@@ -63,10 +63,25 @@ static void delivery_free(struct delivery *d)
 	free(d);
 }
 
+/* What a schedule's deliveries are called, whose metrics are others. */
+static const struct {
+	const char *rule, *schedule;
+} names[] = {
+        {"InvocationAttempts", "InvocationAttemptCount"},
+        {"FailedInvocations", "InvocationDroppedCount"},
+        {"InvocationsSentToDlq", "InvocationsSentToDeadLetterCount"},
+        {"InvocationsFailedToBeSentToDlq", "InvocationsFailedToBeSentToDeadLetterCount"},
+};
+
 static void count(const struct delivery *d, const char *metric)
 {
-	if (str_set(d->row.rule))
+	if (str_set(d->row.rule)) {
 		events_count(d->of->cloud, d->account, d->region, d->row.bus, d->row.rule_name, metric, 1);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(metric, names[i].rule))
+			events_count_schedule(d->of->cloud, d->account, d->region, d->row.schedule, names[i].schedule);
 }
 
 static void took(const struct delivery *d, const char *metric, int64_t now_ms)
@@ -220,6 +235,9 @@ static void sent(void *ctx, const struct send_result *r)
 	int64_t age_s = p && p->maximum_event_age_in_seconds.set ? p->maximum_event_age_in_seconds.v : AGE_MAX_S,
 	        now_ms = clock_wall_ms();
 	d->row.attempts = OPT_INT(d->row.attempts.v + 1);
+	if (r->outcome != SEND_DONE && str_set(d->row.schedule))
+		events_count_schedule(d->of->cloud, d->account, d->region, d->row.schedule,
+		                      strcmp(r->code, "THROTTLING") ? "TargetErrorCount" : "TargetErrorThrottledCount");
 	if (r->outcome == SEND_DONE) {
 		took(d, "IngestionToInvocationSuccessLatency", now_ms);
 		count(d, "Invocations");

@@ -106,6 +106,8 @@ void events_count(const struct cloud *cloud, struct str account, struct str regi
                   const char *metric, double value);
 void events_measure_rule(const struct cloud *cloud, struct str account, struct str region, struct str bus, struct str rule,
                          const char *metric, const char *unit, double value);
+void events_count_schedule(const struct cloud *cloud, struct str account, struct str region, struct str schedule,
+                           const char *metric);
 void events_measure(const struct cloud *cloud, struct str account, struct str region, const char *metric, const char *unit,
                     double value);
 

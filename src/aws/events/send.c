@@ -118,6 +118,17 @@ static void put_log(struct sending *s, call_done_fn *done)
 
 /* --- what it gets, and from whom */
 
+/* The one keyword of a schedule's input that is not known before. */
+static struct str with_attempt(struct sending *s)
+{
+	static const struct str keyword = S_INIT("<aws.scheduler.attempt-number>");
+	struct str rest = s->row->event, made = S("");
+	struct str number = arena_printf(s->arena, "%lld", (long long)s->row->attempts.v + 1);
+	for (ptrdiff_t at; (at = str_find(rest, keyword)) >= 0; rest = str_from_at(rest, (size_t)at + keyword.n))
+		made = ARENA_CAT(s->arena, made, str_sub(rest, 0, (size_t)at), number);
+	return ARENA_CAT(s->arena, made, rest);
+}
+
 static bool make_payload(struct sending *s)
 {
 	const struct state_events_delivery_record *row = s->row;
@@ -125,6 +136,8 @@ static bool make_payload(struct sending *s)
 	struct buf CLEAN_BUF b = {0};
 	char when[40];
 	s->payload = str_set(t->input) ? t->input : row->event;
+	if (str_set(row->schedule))
+		s->payload = with_attempt(s);
 	if (!t->input_transformer && !str_set(t->input_path))
 		return true;
 	buf_init(&b, INPUT_BYTES_MAX);

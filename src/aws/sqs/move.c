@@ -21,7 +21,7 @@ struct move {
 	struct sqs_name source;
 	struct loop_timer *timer;
 	size_t moved; /* by the step under way */
-	bool stopped, nothing, writing;
+	bool stopped, nothing, waits, writing;
 };
 struct moves {
 	struct sqs_state *sqs;
@@ -102,7 +102,10 @@ static void moved(void *ctx, int result)
 	struct move *m = ctx;
 	if (result < 0)
 		m->moved = 0;
-	note(m);
+	if (m->waits)
+		m->timer = loop_add_timer(m->all->sqs->cloud->loop, AGAIN_US, step, m);
+	else
+		note(m);
 }
 
 /* Where messages go: to one queue, or each to where it came from. */
@@ -137,7 +140,7 @@ static void step(void *ctx)
 	struct sqs_queue source;
 	m->timer = NULL;
 	m->moved = 0;
-	m->stopped = m->nothing = false;
+	m->stopped = m->nothing = m->waits = false;
 	arena_reset(&m->step);
 	struct store_txn *t = store_begin(s->cloud->store, &m->step);
 	bool there = record_get(t, &m->step, m->key, SQS_ROW("Move"), &r),
@@ -147,7 +150,11 @@ static void step(void *ctx)
 		struct route to = {.move = m, .txn = t, .destination = r.destination};
 		m->moved = queue_move(from, r.rate.v ? (size_t)r.rate.v : RATE_MAX, clock_wall_ms(), route, &to, &m->stopped, moved,
 		                      m);
-		m->nothing = !m->moved && !m->stopped;
+		/* What is on its way there counts already, and can be moved when it is durable. */
+		struct queue_counts left;
+		queue_count(from, clock_wall_ms(), &left);
+		m->waits = !m->moved && !m->stopped && left.visible > 0;
+		m->nothing = !m->moved && !m->stopped && !m->waits;
 	}
 	store_abort(t);
 	if (from)

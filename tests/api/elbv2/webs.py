@@ -47,6 +47,7 @@ class Reply:
 class WebCase(TestCase):
     """A region, its default VPC, a role for functions and an open security group."""
     own_region = None
+    kept = ()  # names of balancers that are the whole class's
 
     @classmethod
     def setUpClass(cls):
@@ -79,7 +80,8 @@ class WebCase(TestCase):
 
     def clear(self):
         for b in self.elb.describe_load_balancers()["LoadBalancers"]:
-            self.elb.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
+            if b["LoadBalancerName"] not in self.kept:
+                self.elb.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
         for g in self.elb.describe_target_groups()["TargetGroups"]:
             self.elb.delete_target_group(TargetGroupArn=g["TargetGroupArn"])
 

@@ -1,4 +1,6 @@
 """What instances see of flow logs and gateway endpoints, and what somebody who is root in one tries against others and against this machine."""
+import base64
+import concurrent.futures
 import gzip
 import json
 import os
@@ -8,6 +10,7 @@ import threading
 import time
 import unittest
 import uuid
+import zlib
 
 from aws import TestCase
 from ec2 import wait_for
@@ -457,9 +460,13 @@ class Attacks:
                                     "ip rule add pref 0 to 127.64.0.0/10 lookup 77; ip route add 127.64.0.0/10 via 10.0.1.1 dev $d table 77; true")
             targets = [(a, p) for a in sorted(addresses()) for p in (port, cloud)] + [("10.0.1.1", 22), ("10.0.0.1", port), ("169.254.169.254", port),
                                                                                      ("169.254.169.253", 80), ("100.88.0.1", port)]
-            for instance in (self.attacker, self.private):
-                said = json.loads(self.out(instance, "python3 -c 'from lib import *; print(json.dumps(tcps(json.load(open(\"t\")))))'"
-                                           if self.give(instance, targets) else ""))
+
+            def asks(instance):
+                self.give(instance, targets)
+                return json.loads(self.out(instance, "python3 -c 'from lib import *; print(json.dumps(tcps(json.load(open(\"t\")))))'"))
+            with concurrent.futures.ThreadPoolExecutor(2) as both:
+                answers = list(both.map(asks, (self.attacker, self.private)))
+            for said in answers:
                 # tests of tasks make links of their own, and what is gone may be somebody's on another network; clouds' links are never that
                 still = addresses()
                 self.assertEqual([t for t, s in zip(targets, said) if s == "open" and (t[0] in still or t[0].startswith("100.88."))], [])
@@ -468,12 +475,12 @@ class Attacks:
                 self.assertTrue(self.eventually(lambda: came))
 
     def give(self, instance, value):
-        """Puts a value into the file t, in pieces that a tag can hold."""
-        text = json.dumps(value).replace(" ", "")
+        """Puts a value into the file t, in pieces that a tag can hold; each takes a moment, and addresses are much alike."""
+        text = base64.b64encode(zlib.compress(json.dumps(value).encode(), 9)).decode()
         self.out(instance, "rm -f t")
-        for at in range(0, len(text), 180):
-            self.out(instance, f"printf %s '{text[at:at + 180]}' >> t")
-        return True
+        for at in range(0, len(text), 220):
+            self.out(instance, f"printf %s {text[at:at + 220]} >> t")
+        self.out(instance, "python3 -c 'import base64,zlib; d=zlib.decompress(base64.b64decode(open(\"t\").read())); open(\"t\",\"wb\").write(d)'")
 
     def test_what_is_others(self):
         token = self.out(self.private, "curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 600' http://169.254.169.254/latest/api/token")

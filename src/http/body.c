@@ -13,7 +13,9 @@ static void body_ask(struct http_request *r, http_piece_fn *fn, void *ctx)
 		return;
 	r->body_fn = fn;
 	r->body_ctx = ctx;
-	if (r->head.expects_continue && !r->continued && !r->started && !r->body_error && !r->body_ended) {
+	/* An empty body could go without, but botocore keeps a final answer in its place for the connection's next request. */
+	bool awaited = !r->body_ended || !r->head.has_body;
+	if (r->head.expects_continue && !r->continued && !r->started && !r->body_error && awaited) {
 		r->continued = true;
 		if (c->in_n == 0) /* a client that has begun to send needs no invitation */
 			out_send(c, &continue_line, 1);

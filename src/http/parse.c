@@ -296,7 +296,7 @@ unsigned head_parse(struct arena *a, struct str text, unsigned max_headers, stru
 		return refused;
 	h->host = str_set(host) ? host : m.host;
 	h->has_body = h->chunked || h->content_length > 0;
-	if (!h->has_body || f->http10)
+	if (f->http10)
 		h->expects_continue = false;
 	bool close = false, keep = false;
 	for (unsigned i = 0; i < 2; i++) {

@@ -265,6 +265,13 @@ static void continue_when_asked(void **state)
 	assert_false(client_read(&t, fd, &b));
 	assert_true(str_starts(buf_str(&b), S("HTTP/1.1 200 ")));
 	assert_str(buf_str(&t.seen), "abc");
+	/* an empty body is invited too: clients are known that mistake the next reply otherwise */
+	client_send(fd, S("PUT /" HOST "Content-Length: 0\r\nExpect: 100-continue\r\n\r\n"));
+	site_turn(&t, 3);
+	http_body_next(t.held, piece_all, &t);
+	buf_clear(&b);
+	assert_false(client_read(&t, fd, &b));
+	assert_true(str_starts(buf_str(&b), S("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")));
 	/* refused: no 100, and the connection is over, for nobody knows whether a body will come */
 	client_send(fd, S("PUT /" HOST "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n"));
 	site_turn(&t, 3);

@@ -178,6 +178,20 @@ class Cut(S3Case):
         self.s3.abort_multipart_upload(Bucket=b, Key="k", UploadId=upload)
         self.assertEqual(self.s3.list_objects_v2(Bucket=b)["KeyCount"], 0)
 
+    def test_an_empty_body_is_invited_too(self):
+        """A final answer in the invitation's place would be kept by botocore for the next request of the connection, which then waits for its headers for a minute."""
+        b = self.bucket()
+        head, _ = signed_head(f"/{b}/k", "UNSIGNED-PAYLOAD", {})
+        with socket.create_connection((HOST, int(PORT)), timeout=20) as s:
+            lines = [f"PUT /{b}/k HTTP/1.1", f"Host: {HOST}:{PORT}", "Content-Length: 0", "Expect: 100-continue"] + [f"{k}: {v}" for k, v in head.items()]
+            s.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            reply = b""
+            while reply.count(b"\r\n\r\n") < 2:
+                piece = s.recv(65536)
+                self.assertTrue(piece, reply)
+                reply += piece
+        self.assertTrue(reply.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 "), reply)
+
     def test_too_large_is_refused_before_the_body(self):
         b = self.bucket()
         head, _ = signed_head(f"/{b}/k", "UNSIGNED-PAYLOAD", {})

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "aws/lambda/async.h"
+#include "aws/lambda/recursion.h"
 #include "aws/lambda/report.h"
 #include "aws/lambda/runtime_api.h"
 #include "base/rand.h"
@@ -187,12 +188,41 @@ static void stems(void **state)
 	assert_false(runtime_choose(S("python3.12"), &choice));
 }
 
+static void passes(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	struct lambda l = {.publish = NULL};
+	struct fn one = {.account = S("000000000000"), .region = S("us-east-1"), .name = S("one")}, other = one;
+	other.name = S("other");
+	struct str trace = S("Root=1-0-0;Parent=1;Sampled=0");
+	for (unsigned i = 0; i < 16; i++) {
+		assert_int_equal(recursion_passes(trace, &one), i);
+		assert_true(recursion_enter(&a, &l, &one, STR_NONE, &trace));
+		assert_true(str_starts(trace, S("Root=1-0-0;Parent=1;Sampled=0;Lineage=1:")));
+		if (i % 2)
+			assert_true(recursion_enter(&a, &l, &other, STR_NONE, &trace));
+	}
+	assert_int_equal(recursion_passes(trace, &other), 8);
+	one.may_recur = true;
+	assert_true(recursion_enter(&a, &l, &one, STR_NONE, &trace));
+	assert_int_equal(recursion_passes(trace, &one), 17);
+	static const char *const odd[] = {"Lineage=",       "Lineage=1:x", "Lineage=||",
+	                                  "Lineage=1:x:-4", ";;",          "Lineage=1:x:99999999999999999999"};
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		trace = str_from(odd[i]);
+		assert_int_equal(recursion_passes(trace, &one), 0);
+		assert_true(recursion_enter(&a, &l, &one, STR_NONE, &trace));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(routes),  cmocka_unit_test(turns),       cmocka_unit_test(error_types),
-	        cmocka_unit_test(weights), cmocka_unit_test(waits),       cmocka_unit_test(billing),
-	        cmocka_unit_test(names),   cmocka_unit_test(split_names), cmocka_unit_test(stems),
+	        cmocka_unit_test(routes), cmocka_unit_test(turns),   cmocka_unit_test(error_types), cmocka_unit_test(weights),
+	        cmocka_unit_test(waits),  cmocka_unit_test(billing), cmocka_unit_test(names),       cmocka_unit_test(split_names),
+	        cmocka_unit_test(stems),  cmocka_unit_test(passes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
 #include "aws/lambda/publish.h"
+#include "aws/lambda/recursion.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -306,12 +307,17 @@ static bool try_event(struct event *v)
 		v->busy = false;
 		return false;
 	}
+	struct str trace = v->row.trace_id;
+	if (!recursion_enter(&v->work, l, fn, v->row.qualifier, &trace)) {
+		conclude(v, fn, version, "RetriesExhausted", NULL);
+		return true;
+	}
 	struct invocation *inv = invocation_new(l, fn, version, v->row.qualifier);
 	memcpy(inv->request_id, v->row.request_id.p, v->row.request_id.n < 36 ? v->row.request_id.n : 36);
 	inv->arn = lambda_function_arn(&inv->arena, v->region, v->account, v->row.function_name, v->row.qualifier);
 	inv->payload = arena_dup(&inv->arena, v->row.payload);
 	inv->client_context = arena_dup(&inv->arena, v->row.client_context);
-	inv->trace_id = arena_dup(&inv->arena, v->row.trace_id);
+	inv->trace_id = arena_dup(&inv->arena, trace);
 	inv->done = attempt_done;
 	inv->ctx = v;
 	v->inv = inv;

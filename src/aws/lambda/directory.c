@@ -186,10 +186,12 @@ static void set_function(struct fn *fn, struct str value)
 	arena_reset(&fn->tags_arena);
 	fn->tags = (struct str_map){0};
 	fn->reserved = (struct opt_int){0};
+	fn->may_recur = false;
 	fn->there = str_set(value);
 	struct state_lambda_function_record row = {0};
 	if (fn->there && record_read(&fn->tags_arena, arena_dup(&fn->tags_arena, value), ROW("Function"), &row)) {
 		fn->reserved = row.reserved_concurrency;
+		fn->may_recur = str_eq(row.recursive_loop, S("Allow"));
 		fn->tags = row.tags;
 	}
 	fn->owner->reserved += fn->reserved.v;

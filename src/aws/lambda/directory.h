@@ -32,6 +32,7 @@ struct fn {
 	struct account *owner;
 	bool there; /* its own record exists */
 	struct opt_int reserved;
+	bool may_recur; /* loops are let be: recursion.h */
 	struct arena tags_arena;
 	struct str_map tags;
 	struct map versions; /* struct fn_version */

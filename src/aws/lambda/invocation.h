@@ -48,6 +48,9 @@ int payload_client_context(struct call *c, struct str given, struct str *ret);
 
 /* The caller's trace, or a new one that is not sampled; in the call's arena. */
 struct str invocation_trace(struct call *c);
+struct str invocation_trace_new(struct arena *a, int64_t now_ms);
+/* For an invocation that a call waits for: that trace with this pass in it. CALL_FAIL: it is one of a loop (recursion.h). */
+int invocation_trace_enter(struct call *c, const struct fn *fn, struct str qualifier, struct str *ret);
 
 /* An invocation of fn's version, called by that qualifier (absent: none), counted against the limits; its arena is ready to be
  * filled. */

@@ -4,6 +4,7 @@
  * leaves, the invocation goes on for itself, as it does on AWS. */
 #include "aws/lambda/async.h"
 #include "aws/lambda/publish.h"
+#include "aws/lambda/recursion.h"
 
 #include "base/base64.h"
 #include "base/buf.h"
@@ -47,13 +48,27 @@ struct str invocation_trace(struct call *c)
 	struct str given = call_header(c, S("x-amzn-trace-id"));
 	if (str_set(given) && given.n < 500 && str_find(given, S("Root=")) >= 0)
 		return given;
+	return invocation_trace_new(c->arena, c->now_ms);
+}
+
+struct str invocation_trace_new(struct arena *a, int64_t now_ms)
+{
 	char id[33];
 	unsigned char raw[16];
 	rand_bytes(raw, sizeof(raw));
 	for (int i = 0; i < 16; i++)
 		snprintf(id + 2 * i, 3, "%02x", raw[i]);
-	return arena_printf(c->arena, "Root=1-%08llx-%.24s;Parent=%.16s;Sampled=0", (unsigned long long)(c->now_ms / 1000), id,
-	                    id + 8);
+	return arena_printf(a, "Root=1-%08llx-%.24s;Parent=%.16s;Sampled=0", (unsigned long long)(now_ms / 1000), id, id + 8);
+}
+
+int invocation_trace_enter(struct call *c, const struct fn *fn, struct str qualifier, struct str *ret)
+{
+	struct str trace = invocation_trace(c);
+	if (!recursion_enter(c->arena, lambda_of(c->cloud), fn, qualifier, &trace))
+		return call_fail(c, "RecursiveInvocationException", 400,
+		                 "Lambda has detected that the function is invoked in a recursive loop, and stopped it.");
+	*ret = trace;
+	return CALL_OK;
 }
 
 /* --- a waiting call */
@@ -76,14 +91,15 @@ static int throttled(struct call *c, const struct fn *fn, const char *reason)
 	return call_field(c, "Reason", str_from(reason));
 }
 
-static struct invocation *new_invocation(struct call *c, const struct target *t, struct str payload, struct str client_context)
+static struct invocation *new_invocation(struct call *c, const struct target *t, struct str payload, struct str client_context,
+                                         struct str trace)
 {
 	struct invocation *inv = invocation_new(lambda_of(c->cloud), t->fn, t->version, t->name.qualifier);
 	memcpy(inv->request_id, c->request_id.p, c->request_id.n < 36 ? c->request_id.n : 36);
 	inv->arn = lambda_function_arn(&inv->arena, t->name.region, t->name.account, t->name.name, t->name.qualifier);
 	inv->payload = arena_dup(&inv->arena, payload);
 	inv->client_context = arena_dup(&inv->arena, client_context);
-	inv->trace_id = arena_dup(&inv->arena, invocation_trace(c));
+	inv->trace_id = arena_dup(&inv->arena, trace);
 	return inv;
 }
 
@@ -180,8 +196,11 @@ static int invoke_now(struct call *c, const struct target *t, struct str payload
 	const char *reason = invocation_throttled(t->fn, t->version, t->name.qualifier);
 	if (reason)
 		return throttled(c, t->fn, reason);
+	struct str trace;
+	if (invocation_trace_enter(c, t->fn, t->name.qualifier, &trace) != CALL_OK)
+		return CALL_FAIL;
 	out->executed_version = arena_dup(c->arena, t->version->version);
-	struct invocation *inv = new_invocation(c, t, payload, client_context);
+	struct invocation *inv = new_invocation(c, t, payload, client_context, trace);
 	inv->tail = tail;
 	inv->done = invoke_done;
 	struct waiting *w = begin_wait(c, inv);
@@ -337,8 +356,11 @@ int lambda_invoke_with_response_stream(struct call *c, const struct lambda_invok
 	const char *reason = invocation_throttled(t.fn, t.version, t.name.qualifier);
 	if (reason)
 		return throttled(c, t.fn, reason);
+	struct str trace;
+	if (invocation_trace_enter(c, t.fn, t.name.qualifier, &trace) != CALL_OK)
+		return CALL_FAIL;
 	out->executed_version = arena_dup(c->arena, t.version->version);
-	struct invocation *inv = new_invocation(c, &t, payload, client_context);
+	struct invocation *inv = new_invocation(c, &t, payload, client_context, trace);
 	inv->tail = tail;
 	inv->done = stream_done;
 	inv->stream_begin = stream_begin;

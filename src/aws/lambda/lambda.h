@@ -312,6 +312,8 @@ LAMBDA_HANDLER(get_function_url_config);
 LAMBDA_HANDLER(list_function_url_configs);
 LAMBDA_HANDLER(update_function_url_config);
 LAMBDA_HANDLER(delete_function_url_config);
+LAMBDA_HANDLER(get_function_recursion_config);
+LAMBDA_HANDLER(put_function_recursion_config);
 LAMBDA_HANDLER(list_tags);
 LAMBDA_HANDLER(tag_resource);
 LAMBDA_HANDLER(untag_resource);

@@ -6,6 +6,8 @@
 
 #include "aws/lambda/credentials.h"
 #include "aws/lambda/publish.h"
+#include "aws/lambda/recursion.h"
+#include "aws/sqs/sqs.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -29,6 +31,7 @@ struct batch {
 	struct buf json;
 	struct str_list ids, handles;
 	bool *failed;
+	struct str trace;         /* of the message that has come round most often; absent: none says */
 	int64_t visible_ms;       /* until when its messages are ours */
 	struct loop_timer *timer; /* of its window, or until it is tried again */
 	int64_t retry_us;
@@ -107,6 +110,14 @@ static bool wanted(struct source *s, struct arena *a, const struct sqs_message *
 	return false;
 }
 
+/* One that the function itself has caused, again and again: it is left to the queue's dead-letter queue, or goes where there is
+ * none. */
+static bool is_looped(struct source *s, struct arena *a, const struct fn *fn, const struct sqs_message *m)
+{
+	struct str trace = str_map_get(&m->attributes, S("AWSTraceHeader"));
+	return fn && str_set(trace) && !recursion_enter(a, s->lambda, fn, s->function.qualifier, &trace);
+}
+
 static void unwanted_deleted(void *ctx, struct call *sub)
 {
 	(void)ctx;
@@ -129,6 +140,7 @@ void batch_take(struct source *s, const struct sqs_message_list *messages, int64
 {
 	const struct lambda_event_source_mapping_configuration *f = s->record.config;
 	int64_t window_s = f->maximum_batching_window_in_seconds.v;
+	const struct fn *fn = directory_find(s->lambda->directory, s->function.account, s->function.region, s->function.name);
 	struct str unwanted[SOURCE_RECEIVE_MAX];
 	size_t unwanted_count = 0;
 	struct arena CLEAN_ARENA a;
@@ -137,8 +149,10 @@ void batch_take(struct source *s, const struct sqs_message_list *messages, int64
 		const struct sqs_message *m = &messages->v[i];
 		struct buf CLEAN_BUF record;
 		buf_init(&record, 16 << 20);
-		if (!wanted(s, &a, m)) {
-			unwanted[unwanted_count++] = m->receipt_handle;
+		bool looped = is_looped(s, &a, fn, m);
+		if (looped || !wanted(s, &a, m)) {
+			if (!looped || !sqs_has_dead_letters(s->lambda->cloud, s->region, f->event_source_arn))
+				unwanted[unwanted_count++] = m->receipt_handle;
 			continue;
 		}
 		source_put_record(&record, &a, m, f->event_source_arn, s->region, false);
@@ -155,6 +169,9 @@ void batch_take(struct source *s, const struct sqs_message_list *messages, int64
 		buf_add_str(&b->json, buf_str(&record));
 		*LIST_ADD(&b->arena, &b->ids) = arena_dup(&b->arena, m->message_id);
 		*LIST_ADD(&b->arena, &b->handles) = arena_dup(&b->arena, m->receipt_handle);
+		struct str trace = str_map_get(&m->attributes, S("AWSTraceHeader"));
+		if (fn && str_set(trace) && (!str_set(b->trace) || recursion_passes(trace, fn) > recursion_passes(b->trace, fn)))
+			b->trace = arena_dup(&b->arena, trace);
 		if (b->ids.n >= f->batch_size.v)
 			batch_close(s);
 	}
@@ -269,6 +286,9 @@ void batch_run(struct batch *b)
 	id_uuid_to(inv->request_id);
 	inv->arn =
 	        lambda_function_arn(&inv->arena, s->function.region, s->function.account, s->function.name, s->function.qualifier);
+	struct str trace = str_set(b->trace) ? b->trace : invocation_trace_new(&inv->arena, clock_wall_ms());
+	recursion_enter(&inv->arena, l, fn, s->function.qualifier, &trace); /* loops were left out when the batch was gathered */
+	inv->trace_id = arena_dup(&inv->arena, trace);
 	inv->payload = arena_dup(&inv->arena, buf_str(&b->json));
 	inv->done = done;
 	inv->ctx = b;

@@ -4,6 +4,7 @@
 
 #include "aws/lambda/publish.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "core/authz.h"
 
 #include <errno.h>
@@ -36,8 +37,22 @@ struct visit {
 
 /* --- replies */
 
+static void measure(struct call *c, unsigned status)
+{
+	const struct visit *v = c->state;
+	if (!v)
+		return;
+	const struct event_name n = {v->name.account, v->name.region, v->name.name, v->name.qualifier};
+	struct publish *p = lambda_of(c->cloud)->publish;
+	publish_event(p, &n, "UrlRequestCount", "Count", 1);
+	publish_event(p, &n, "Url4xxCount", "Count", status / 100 == 4);
+	publish_event(p, &n, "Url5xxCount", "Count", status / 100 == 5);
+	publish_event(p, &n, "UrlRequestLatency", "Milliseconds", (double)(clock_mono_us() - call_facts(c).started_us) / 1000);
+}
+
 static int reply(struct call *c, unsigned status, struct str type, struct str body)
 {
+	measure(c, status);
 	call_reply_status(c, status);
 	call_reply_header(c, S("content-type"), type);
 	call_reply_header(c, S("x-amzn-RequestId"), c->request_id);
@@ -58,6 +73,7 @@ static int reply_broken(struct call *c)
 
 static void say_head(struct call *c, const struct visit *v, const struct url_answer *r)
 {
+	measure(c, r->status);
 	call_reply_status(c, r->status);
 	for (size_t i = 0; i < r->header_count; i++)
 		if (!v->has_cors || !str_istarts(r->headers[i].name, S("access-control-")))
@@ -287,15 +303,19 @@ static int invoke(struct call *c)
 		        c, 429, "TooManyRequestsException",
 		        arena_printf(c->arena, "{\"Reason\":\"%s\",\"Type\":\"User\",\"message\":\"Rate Exceeded.\"}", reason));
 	}
-	struct str event = event_of(c, v);
+	struct str trace, event = event_of(c, v);
+	if (invocation_trace_enter(c, fn, v->name.qualifier, &trace) != CALL_OK) {
+		c->error = (struct call_error){0};
+		return reply_error(c, 400, "RecursiveInvocationException", S("{\"message\":\"Recursive invocation\"}"));
+	}
 	if (event.n > LAMBDA_REQUEST_BYTES)
 		return reply_error(c, 413, "RequestEntityTooLargeException", S("{\"message\":\"Request Too Long\"}"));
 	struct invocation *inv = invocation_new(l, fn, version, v->name.qualifier);
 	memcpy(inv->request_id, c->request_id.p, c->request_id.n < 36 ? c->request_id.n : 36);
 	inv->arn = lambda_function_arn(&inv->arena, v->name.region, v->name.account, v->name.name, v->name.qualifier);
 	inv->payload = arena_dup(&inv->arena, event);
-	inv->trace_id = arena_dup(&inv->arena, invocation_trace(c));
-	call_reply_header(c, S("X-Amzn-Trace-Id"), arena_dup(c->arena, inv->trace_id));
+	inv->trace_id = arena_dup(&inv->arena, trace);
+	call_reply_header(c, S("X-Amzn-Trace-Id"), trace);
 	inv->done = invoke_done;
 	inv->ctx = v;
 	if (v->streams) {

@@ -101,6 +101,7 @@ struct str sqs_source_of_task(struct arena *a, struct str handle, struct str *re
 bool sqs_wait_at(struct cloud *cloud, struct str region, struct str arn, struct queue_waiter *w);
 /* For how long what is received there is out of sight; -1: there is no such queue. */
 int64_t sqs_visibility_ms(struct cloud *cloud, struct str region, struct str arn);
+bool sqs_has_dead_letters(struct cloud *cloud, struct str region, struct str arn);
 
 /* --- for other services (deposit.c): queues that they send to in a transaction of their own making (queue_post()), and outboxes:
  * queues that nobody sees, in which a service keeps what it still has to deliver. */

@@ -35,3 +35,11 @@ int64_t sqs_visibility_ms(struct cloud *cloud, struct str region, struct str arn
 	struct sqs_queue q;
 	return find(cloud, &a, region, arn, &q) ? sqs_number(&q, "VisibilityTimeout") * 1000 : -1;
 }
+
+bool sqs_has_dead_letters(struct cloud *cloud, struct str region, struct str arn)
+{
+	CLEAN_ARENA struct arena a;
+	arena_init(&a, 0);
+	struct sqs_queue q;
+	return find(cloud, &a, region, arn, &q) && str_set(sqs_attribute(&q, "RedrivePolicy"));
+}

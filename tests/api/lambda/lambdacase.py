@@ -1,5 +1,6 @@
 """What the Lambda tests share: a role, functions that go away again, packages out of strings."""
 import base64
+import datetime
 import io
 import json
 import os
@@ -78,6 +79,20 @@ class LambdaCase(TestCase):
         reply = raw.read_reply(s)
         s.close()
         return reply
+
+    def metric(self, name, function, enough):
+        """The sum of the function's metric, once enough(sum)."""
+        until = time.monotonic() + 30
+        while True:
+            now = datetime.datetime.now(datetime.timezone.utc)
+            points = client("cloudwatch").get_metric_statistics(
+                Namespace="AWS/Lambda", MetricName=name, Dimensions=[{"Name": "FunctionName", "Value": function}], Statistics=["Sum"],
+                Period=60, StartTime=now - datetime.timedelta(minutes=10), EndTime=now + datetime.timedelta(minutes=2))["Datapoints"]
+            total = sum(p["Sum"] for p in points)
+            if enough(total):
+                return total
+            self.assertLess(time.monotonic(), until, (name, total))
+            time.sleep(0.2)
 
     def settle(self, name):
         self.aws.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})

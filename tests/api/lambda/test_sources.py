@@ -242,6 +242,39 @@ class Sources(QueueCase, LambdaCase):
                 return None
         self.until(gone, lambda state: state is None)
 
+    def test_loop_is_cut(self):
+        """A function that sends on what it gets, to its own queue: after sixteen passes the message is where dead letters go."""
+        code = ("import boto3, os\nsqs = boto3.client('sqs')\n"
+                "def lambda_handler(event, context):\n    for r in event['Records']:\n"
+                "        sqs.send_message(QueueUrl=os.environ['QUEUE'], MessageBody=str(int(r['body']) + 1))\n")
+        dead = self.queue()
+        queue = self.queue(VisibilityTimeout=3, RedrivePolicy=json.dumps({"deadLetterTargetArn": self.arn(dead), "maxReceiveCount": 1}))
+        function = self.make(code, Environment={"Variables": {"QUEUE": queue}})
+        self.map(queue, function)
+        self.send(queue, "0")
+        got = self.until(lambda: self.receive(dead, WaitTimeSeconds=1), bool)
+        self.assertEqual([m["Body"] for m in got], ["16"])
+        self.empties(queue)
+        self.metric("RecursiveInvocationsDropped", function, lambda total: total == 1)
+        path = f"/2024-08-31/functions/{function}/recursion-config"
+        self.assertEqual(json.loads(LambdaCase.send(self, path, b"", "GET").body), {"RecursiveLoop": "Terminate"})
+        self.assertEqual(json.loads(LambdaCase.send(self, path, b'{"RecursiveLoop": "Allow"}', "PUT").body), {"RecursiveLoop": "Allow"})
+        self.assertEqual(json.loads(LambdaCase.send(self, path, b"", "GET").body), {"RecursiveLoop": "Allow"})
+        self.send(queue, "-30")  # goes on beyond sixteen, until it is told otherwise
+        self.until(lambda: self.invocations(function), lambda n: n > 40)
+        self.assertEqual(LambdaCase.send(self, path, b'{"RecursiveLoop": "Terminate"}', "PUT").status, 200)
+        self.until(lambda: self.receive(dead, WaitTimeSeconds=1), bool)
+        self.empties(queue)
+
+    def invocations(self, function):
+        """Starts of it, as its log tells them."""
+        logs = client("logs")
+        try:
+            pages = logs.get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/" + function, filterPattern="START")
+            return sum(len(page["events"]) for page in pages)
+        except logs.exceptions.ResourceNotFoundException:
+            return 0
+
     def refused(self, code, text, **given):
         with self.assertRaises(self.aws.exceptions.ClientError) as e:
             self.aws.create_event_source_mapping(**given)

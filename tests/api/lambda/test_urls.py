@@ -114,6 +114,9 @@ class Urls(LambdaCase):
         self.aws.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
         self.assertEqual(self.until_status(url, 429), 429)
 
+        for name, least in (("UrlRequestCount", 9), ("Url4xxCount", 2), ("Url5xxCount", 2), ("UrlRequestLatency", 0.001)):
+            self.metric(name, function, lambda total: total >= least)
+
     def until_status(self, url, status, seconds=30):
         until = time.monotonic() + seconds
         while (got := self.ask(url)[0]) != status and time.monotonic() < until:

@@ -143,8 +143,9 @@ const struct cli_command cli_commands[] = {
          cli_choose},
         {"coverage", "[SERVICE]", "List operations as real, partial or absent",
          "Without SERVICE: how many of each, a line a service.\n", cli_coverage},
-        {"invoke", "[--data DIR] [--log] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",
+        {"invoke", "[--data DIR] [--log] [--watch DIR] FUNCTION [PAYLOAD]", "Invoke a function and print its answer",
          "  --log               print the last 4 KiB of the invocation's log on standard error\n"
+         "  --watch DIR         give it the code in DIR and invoke it, again whenever a file there has changed, until interrupted\n"
          "PAYLOAD is JSON; without one it is {}. The exit status is 1 when the function fails.\n",
          cli_invoke},
         {NULL, NULL, NULL, NULL, NULL},

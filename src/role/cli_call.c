@@ -1,5 +1,6 @@
 /* Commands that speak to the running cloud as any client does: signed, through the front door, with the same tables that serve. */
 #include "role/cli.h"
+#include "role/cli_watch.h"
 
 #include "base/base64.h"
 #include "base/clock.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HEADERS_MAX = 32, BODY_MAX = 16 << 20 };
+enum { HEADERS_MAX = 32, BODY_MAX = 96 << 20 };
 
 static int exchange(struct cli *cli, const struct http_client_request *q, bool quiet, struct http_client_reply *ret)
 {
@@ -178,6 +179,7 @@ int cli_invoke(struct cli *cli)
 {
 	struct cli_cloud cloud;
 	bool log = cli_flag(cli, "--log");
+	const char *watched = cli_option(cli, "--watch", NULL);
 	int status = cli_open(cli, 2, &cloud);
 	if (status != CLI_OK)
 		return status;
@@ -188,6 +190,8 @@ int cli_invoke(struct cli *cli)
 	        .payload = cli->argc > 1 ? str_from(cli->argv[1]) : S("{}"),
 	        .log_type = log ? S("Tail") : STR_NONE,
 	};
+	if (watched)
+		return cli_watch(cli, &cloud, &(struct cli_watch){watched, in.function_name, in.payload, log});
 	struct lambda_invocation_response out = {0};
 	status = cli_call(cli, &cloud, &lambda_api, "Invoke", &in, &out, NULL);
 	if (status != CLI_OK)

@@ -1,6 +1,7 @@
 """Functions from the command line: both AWS CLIs, and the program's own invoke, logs and exec."""
 import json
 import os
+import subprocess
 import tempfile
 import time
 import unittest
@@ -91,6 +92,36 @@ class OwnCommands(LambdaCase):
             self.assertEqual((refused.returncode, refused.stdout), (1, ""))
             self.assertIn(message, refused.stderr)
         self.assertEqual(self.quartet("invoke", check=False).returncode, 2)
+
+    def test_watch(self):
+        name = self.make(CODE)
+        with tempfile.TemporaryDirectory() as work, tempfile.TemporaryFile("w+") as errors:
+            def write(file, text):
+                with open(os.path.join(work, file + ".new"), "w") as f:
+                    f.write(text)
+                os.rename(os.path.join(work, file + ".new"), os.path.join(work, file))
+            os.makedirs(os.path.join(work, "inner", "deep"))
+            os.makedirs(os.path.join(work, ".git"))
+            write(".git/secret", "x")
+            write("inner/deep/said.py", "WORD = 'first'\n")
+            os.symlink("inner/deep/said.py", os.path.join(work, "said.py"))
+            write("lambda_function.py", "import os, said\ndef lambda_handler(event, context):\n    return [event, said.WORD, os.path.exists('.git')]\n")
+            watching = subprocess.Popen([os.environ["QUARTET"], "invoke", "--watch", work, name, '{"a": 1}'], stdout=subprocess.PIPE, stderr=errors, text=True)
+            try:
+                self.assertEqual(json.loads(watching.stdout.readline()), [{"a": 1}, "first", False])
+                write("inner/deep/said.py", "WORD = 'then'\n")
+                self.assertEqual(json.loads(watching.stdout.readline())[1], "then")
+                write("lambda_function.py", "def lambda_handler(event, context):\n    raise ValueError('mine')\n")
+                self.assertEqual(json.loads(watching.stdout.readline())["errorMessage"], "mine")
+                write("lambda_function.py", "def lambda_handler(event, context):\n    return 'well again'\n")
+                self.assertEqual(json.loads(watching.stdout.readline()), "well again")
+            finally:
+                watching.terminate()
+                watching.wait()
+                watching.stdout.close()
+        refused = self.quartet("invoke", "--watch", "/nonexistent", name, check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("/nonexistent: No such file", refused.stderr)
 
     def test_logs(self):
         name = self.make(CODE)

@@ -33,7 +33,7 @@ static const struct {
         [OP_PUT] = {"s3-put", "s3", "s3:PutObject of --bytes, each request another key"},
         [OP_GET] = {"s3-get", "s3", "s3:GetObject of the keys that s3-put wrote"},
         [OP_INVOKE] = {"invoke", "lambda", "lambda:InvokeFunction of --name; '#' in it becomes the request's number"},
-        [OP_PLAIN] = {"plain", NULL, "GET / without a signature"},
+        [OP_PLAIN] = {"plain", NULL, "GET / without a signature, of the host --name where that has a dot"},
 };
 
 struct load {
@@ -165,7 +165,8 @@ static size_t request_make(struct load *l, uint64_t n, int64_t now_ms, char *out
 	struct str hash;
 	arena_reset(a);
 	describe(l, &r, n, &hash);
-	struct str host = arena_printf(a, "127.0.0.1:%u", l->port), authorization = STR_NONE;
+	bool named = l->op == OP_PLAIN && l->name && strchr(l->name, '.');
+	struct str host = arena_printf(a, "%s:%u", named ? l->name : "127.0.0.1", l->port), authorization = STR_NONE;
 	add(&r, S("host"), host);
 	if (ops[l->op].service) {
 		add(&r, S("x-amz-date"), sigv4_date(a, now_ms));

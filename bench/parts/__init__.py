@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import balancers, calls, environments, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks
+from parts import balancers, calls, environments, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks, triggers
 
 PARTS = {
     "start": rest.start,
@@ -15,6 +15,8 @@ PARTS = {
     "cold": functions.cold,
     "crowd": functions.crowd,
     "warm": functions.warm,
+    "triggers": triggers.queues,
+    "urls": triggers.urls,
     "cells": functions.cells,
     "networks": networks.networks,
     "balancers": balancers.rates,

@@ -226,6 +226,10 @@ void lambda_provisioned_drop_all(struct call *c, const struct lambda_name *n);
 /* The alias leads elsewhere now: what is used changes with the versions' sizes. CALL_FAIL: it cannot be provisioned there. */
 int lambda_provisioned_follow(struct call *c, const struct lambda_name *n, const struct lambda_alias_configuration *alias);
 
+/* --- source.c: an event source mapping by its ARN. False: it is none's. */
+bool lambda_event_source_of_arn(struct str arn, struct str *ret_uuid);
+struct str lambda_event_source_key(struct arena *a, struct str account, struct str region, struct str uuid);
+
 /* --- url.c: with its alias or function a URL ends. */
 void lambda_url_drop(struct call *c, const struct lambda_name *n, struct str qualifier);
 void lambda_url_drop_all(struct call *c, const struct lambda_name *n);

@@ -72,16 +72,42 @@ static int changed_function_resource(struct call *c, const void *in, struct auth
 	return function_resource(c, in, az);
 }
 
+static int source_of(struct call *c, struct str uuid, struct authz *az)
+{
+	az->resource = ARENA_CAT(c->arena, S("arn:aws:lambda:"), c->region, S(":"), c->account, S(":event-source-mapping:"), uuid);
+	struct state_lambda_event_source_record row = {0};
+	struct str key = lambda_event_source_key(c->arena, c->account, c->region, uuid);
+	if (record_get(call_txn(c), c->arena, key, ROW("EventSource"), &row)) {
+		authz_add(c, az, "lambda:FunctionArn", row.config->function_arn);
+		authz_add_tags(c, az, "aws:ResourceTag", &row.tags);
+	}
+	return CALL_OK;
+}
+
+static int source_resource(struct call *c, const void *in, struct authz *az)
+{
+	(void)in;
+	return source_of(c, lambda_input_text(c, "UUID"), az);
+}
+
+/* What has tags: a function or a mapping. */
+static int tagged_resource(struct call *c, const void *in, struct authz *az)
+{
+	struct str uuid;
+	return lambda_event_source_of_arn(lambda_input_text(c, "Resource"), &uuid) ? source_of(c, uuid, az)
+	                                                                           : function_resource(c, in, az);
+}
+
 static int tag_resource(struct call *c, const void *in, struct authz *az)
 {
 	add_request_tags(c, az, &((const struct lambda_tag_resource_request *)in)->tags);
-	return function_resource(c, in, az);
+	return tagged_resource(c, in, az);
 }
 
 static int untag_resource(struct call *c, const void *in, struct authz *az)
 {
 	add_values(c, az, "aws:TagKeys", &((const struct lambda_untag_resource_request *)in)->tag_keys);
-	return function_resource(c, in, az);
+	return tagged_resource(c, in, az);
 }
 
 static int permission_resource(struct call *c, const void *in, struct authz *az)
@@ -150,20 +176,6 @@ static int url_resource(struct call *c, const void *in, struct authz *az)
 	return function_resource(c, in, az);
 }
 
-static int source_resource(struct call *c, const void *in, struct authz *az)
-{
-	(void)in;
-	az->resource = ARENA_CAT(c->arena, S("arn:aws:lambda:"), c->region, S(":"), c->account, S(":event-source-mapping:"),
-	                         lambda_input_text(c, "UUID"));
-	struct state_lambda_event_source_record row = {0};
-	struct str key = lambda_event_source_key(c->arena, c->account, c->region, lambda_input_text(c, "UUID"));
-	if (record_get(call_txn(c), c->arena, key, ROW("EventSource"), &row)) {
-		authz_add(c, az, "lambda:FunctionArn", row.config->function_arn);
-		authz_add_tags(c, az, "aws:ResourceTag", &row.tags);
-	}
-	return CALL_OK;
-}
-
 static int new_source_resource(struct call *c, const void *in, struct authz *az)
 {
 	const struct lambda_create_event_source_mapping_request *request = in;
@@ -225,7 +237,7 @@ static const struct service_op ops[] = {
         OP(lambda, list_layer_versions, ListLayerVersions, LAYER, READ),
         OP(lambda, list_layers, ListLayers, READ),
         OP(lambda, list_provisioned_concurrency_configs, ListProvisionedConcurrencyConfigs, FUNCTION, READ),
-        OP(lambda, list_tags, ListTags, FUNCTION, READ),
+        OP(lambda, list_tags, ListTags, .resource = tagged_resource, READ),
         OP(lambda, list_versions_by_function, ListVersionsByFunction, FUNCTION, READ),
         OP(lambda, publish_layer_version, PublishLayerVersion, LAYER),
         OP(lambda, publish_version, PublishVersion, FUNCTION),

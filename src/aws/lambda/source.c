@@ -16,6 +16,16 @@ struct str lambda_event_source_key(struct arena *a, struct str account, struct s
 	return KEY(a, S("lambda"), S("event_source"), account, region, uuid);
 }
 
+bool lambda_event_source_of_arn(struct str arn, struct str *ret_uuid)
+{
+	struct str mark = S(":event-source-mapping:");
+	ptrdiff_t at = str_find(arn, mark);
+	if (!str_starts(arn, S("arn:aws:lambda:")) || at < 0)
+		return false;
+	*ret_uuid = str_from_at(arn, (size_t)at + mark.n);
+	return true;
+}
+
 static int no_source(struct call *c)
 {
 	return call_fail(c, "ResourceNotFoundException", 404, "The resource you requested does not exist.");

@@ -68,5 +68,3 @@ void source_put_record(struct buf *b, struct arena *a, const struct sqs_message 
                        bool for_filter);
 /* Which of the batch's messages failed, by the function's answer: sets failed[]. False: the answer is none, all have. */
 bool source_read_failures(struct arena *a, struct str payload, const struct str *ids, size_t count, bool *failed);
-
-struct str lambda_event_source_key(struct arena *a, struct str account, struct str region, struct str uuid);

@@ -1,13 +1,40 @@
-/* Tags of functions. */
+/* Tags of functions and of event source mappings. */
 #include "aws/lambda/lambda.h"
 
-static int load(struct call *c, struct str arn, struct lambda_name *n, struct state_lambda_function_record *ret)
+/* A function or an event source mapping, with its tags. */
+struct tagged {
+	struct lambda_name name;
+	struct state_lambda_function_record function;
+	struct str source_key; /* absent: it is a function */
+	struct state_lambda_event_source_record source;
+	struct str_map *tags;
+};
+
+static int load(struct call *c, struct str arn, struct tagged *ret)
 {
+	struct lambda_name *n = &ret->name;
+	struct str uuid;
+	*ret = (struct tagged){.tags = &ret->function.tags};
+	if (lambda_event_source_of_arn(arn, &uuid)) {
+		ret->source_key = lambda_event_source_key(c->arena, c->account, c->region, uuid);
+		ret->tags = &ret->source.tags;
+		if (record_get(call_txn(c), c->arena, ret->source_key, ROW("EventSource"), &ret->source))
+			return CALL_OK;
+		return call_fail(c, "ResourceNotFoundException", 404, "The resource you requested does not exist.");
+	}
 	if (!str_starts(arn, S("arn:")) || lambda_name_parse(c, arn, STR_NONE, n) != CALL_OK)
 		return str_set(c->error.code) ? CALL_FAIL : lambda_invalid(c, "Invalid resource: %.*s", STR_ARG(arn));
 	if (str_set(n->qualifier))
 		return lambda_invalid(c, "Tags on function aliases and versions are not supported. Please specify a function ARN.");
-	return lambda_get_function_row(c, n, ret) ? CALL_OK : lambda_no_function(c, n);
+	return lambda_get_function_row(c, n, &ret->function) ? CALL_OK : lambda_no_function(c, n);
+}
+
+static void save(struct call *c, const struct tagged *t)
+{
+	if (str_set(t->source_key))
+		record_put(call_txn(c), c->arena, t->source_key, ROW("EventSource"), &t->source);
+	else
+		lambda_put_function_row(c, &t->name, &t->function);
 }
 
 static bool is_tag_char(unsigned char ch)
@@ -47,11 +74,10 @@ int lambda_check_tags(struct call *c, const struct str_map *tags)
 
 int lambda_list_tags(struct call *c, const struct lambda_list_tags_request *in, struct lambda_list_tags_response *out)
 {
-	struct lambda_name n;
-	struct state_lambda_function_record row = {0};
-	if (load(c, in->resource, &n, &row) != CALL_OK)
+	struct tagged t;
+	if (load(c, in->resource, &t) != CALL_OK)
 		return CALL_FAIL;
-	out->tags = row.tags;
+	out->tags = *t.tags;
 	out->tags.set = true;
 	return CALL_OK;
 }
@@ -59,42 +85,40 @@ int lambda_list_tags(struct call *c, const struct lambda_list_tags_request *in, 
 int lambda_tag_resource(struct call *c, const struct lambda_tag_resource_request *in, struct model_none *out)
 {
 	(void)out;
-	struct lambda_name n;
-	struct state_lambda_function_record row = {0};
-	if (load(c, in->resource, &n, &row) != CALL_OK || lambda_check_tags(c, &in->tags) != CALL_OK)
+	struct tagged t;
+	if (load(c, in->resource, &t) != CALL_OK || lambda_check_tags(c, &in->tags) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->tags.n; i++) {
 		struct str_map_entry *at = NULL;
-		for (uint32_t k = 0; k < row.tags.n; k++)
-			if (str_eq(row.tags.v[k].key, in->tags.v[i].key))
-				at = &row.tags.v[k];
+		for (uint32_t k = 0; k < t.tags->n; k++)
+			if (str_eq(t.tags->v[k].key, in->tags.v[i].key))
+				at = &t.tags->v[k];
 		if (!at)
-			at = LIST_ADD(c->arena, &row.tags);
+			at = LIST_ADD(c->arena, t.tags);
 		*at = in->tags.v[i];
 	}
-	row.tags.set = true;
-	if (row.tags.n > LAMBDA_TAGS_MAX)
+	t.tags->set = true;
+	if (t.tags->n > LAMBDA_TAGS_MAX)
 		return lambda_invalid(c, "Number of tags exceeds resource tag limit.");
-	lambda_put_function_row(c, &n, &row);
+	save(c, &t);
 	return CALL_OK;
 }
 
 int lambda_untag_resource(struct call *c, const struct lambda_untag_resource_request *in, struct model_none *out)
 {
 	(void)out;
-	struct lambda_name n;
-	struct state_lambda_function_record row = {0};
-	if (load(c, in->resource, &n, &row) != CALL_OK)
+	struct tagged t;
+	if (load(c, in->resource, &t) != CALL_OK)
 		return CALL_FAIL;
 	uint32_t kept = 0;
-	for (uint32_t k = 0; k < row.tags.n; k++) {
+	for (uint32_t k = 0; k < t.tags->n; k++) {
 		bool drop = false;
 		for (uint32_t i = 0; i < in->tag_keys.n; i++)
-			drop = drop || str_eq(row.tags.v[k].key, in->tag_keys.v[i]);
+			drop = drop || str_eq(t.tags->v[k].key, in->tag_keys.v[i]);
 		if (!drop)
-			row.tags.v[kept++] = row.tags.v[k];
+			t.tags->v[kept++] = t.tags->v[k];
 	}
-	row.tags.n = kept;
-	lambda_put_function_row(c, &n, &row);
+	t.tags->n = kept;
+	save(c, &t);
 	return CALL_OK;
 }

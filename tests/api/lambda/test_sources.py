@@ -214,6 +214,12 @@ class Sources(QueueCase, LambdaCase):
         self.assertEqual(made["ResponseMetadata"]["HTTPStatusCode"], 202)
         uuid_ = made["UUID"]
         self.becomes(uuid_, "Disabled")
+        arn = f"arn:aws:lambda:{self.sqs.meta.region_name}:000000000000:event-source-mapping:{uuid_}"
+        self.aws.tag_resource(Resource=arn, Tags={"a": "1", "b": "2"})
+        self.aws.untag_resource(Resource=arn, TagKeys=["a"])
+        self.assertEqual(self.aws.list_tags(Resource=arn)["Tags"], {"b": "2"})
+        with self.assertRaises(self.aws.exceptions.ResourceNotFoundException):
+            self.aws.list_tags(Resource=arn[:-36] + str(uuid.uuid4()))
         self.send(queue, "early")
         with self.assertRaises(self.aws.exceptions.ResourceConflictException) as e:
             self.aws.create_event_source_mapping(EventSourceArn=self.arn(queue), FunctionName=function)

@@ -23,7 +23,7 @@ def lambda_handler(event, context):
     sqs.send_message(QueueUrl=os.environ["SEEN"], MessageBody=json.dumps({"event": event, "began": began, "ended": time.time()}))
     if "poison" in bodies:
         raise ValueError("poison")
-    if bodies[0].startswith("answer "):
+    if bodies and bodies[0].startswith("answer "):
         return json.loads(bodies[0][7:])
     return {"batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in event["Records"] if r["body"] == "bad"]}
 """
@@ -109,6 +109,8 @@ class Sources(QueueCase, LambdaCase):
         function, seen = self.worker(5)
         dead = self.queue()
         queue = self.queue(VisibilityTimeout=5, RedrivePolicy=json.dumps({"deadLetterTargetArn": self.arn(dead), "maxReceiveCount": 1}))
+        self.call(function, {"Records": []})  # so that its start takes nothing of the messages' time
+        self.seen(seen, bool)
         self.map(queue, function, FunctionResponseTypes=["ReportBatchItemFailures"], MaximumBatchingWindowInSeconds=1)
         self.send(queue, "good", "bad", "fine")
         self.seen(seen, lambda s: len(self.bodies_of(s)) >= 3)
@@ -178,7 +180,7 @@ class Sources(QueueCase, LambdaCase):
         for _, step in edges:
             now += step
             most = max(most, now)
-        self.assertEqual(most, 2)
+        self.assertIn(most, (1, 2))  # without the limit it would be five, and is one where the second is slow to start
 
     def test_groups_in_order(self):
         function, seen = self.worker(SLEEP="0.02")
@@ -249,34 +251,36 @@ class Sources(QueueCase, LambdaCase):
         self.until(gone, lambda state: state is None)
 
     def test_loop_is_cut(self):
-        """A function that sends on what it gets, to its own queue: after sixteen passes the message is where dead letters go."""
+        """A function that sends on what it gets, to its own queue: after sixteen passes the message goes, where dead letters do if there are any."""
         code = ("import boto3, os\nsqs = boto3.client('sqs')\n"
                 "def lambda_handler(event, context):\n    for r in event['Records']:\n"
                 "        sqs.send_message(QueueUrl=os.environ['QUEUE'], MessageBody=str(int(r['body']) + 1))\n")
-        dead = self.queue()
-        queue = self.queue(VisibilityTimeout=3, RedrivePolicy=json.dumps({"deadLetterTargetArn": self.arn(dead), "maxReceiveCount": 1}))
+        dead, queue = self.queue(), self.queue(VisibilityTimeout=60)
         function = self.make(code, Environment={"Variables": {"QUEUE": queue}})
         self.map(queue, function)
         self.send(queue, "0")
-        got = self.until(lambda: self.receive(dead, WaitTimeSeconds=1), bool)
-        self.assertEqual([m["Body"] for m in got], ["16"])
-        self.empties(queue)
         self.metric("RecursiveInvocationsDropped", function, lambda total: total == 1)
+        self.empties(queue)
+        self.until(lambda: self.invocations(function), lambda n: n == 16)
         path = f"/2024-08-31/functions/{function}/recursion-config"
         self.assertEqual(json.loads(LambdaCase.send(self, path, b"", "GET").body), {"RecursiveLoop": "Terminate"})
         self.assertEqual(json.loads(LambdaCase.send(self, path, b'{"RecursiveLoop": "Allow"}', "PUT").body), {"RecursiveLoop": "Allow"})
         self.assertEqual(json.loads(LambdaCase.send(self, path, b"", "GET").body), {"RecursiveLoop": "Allow"})
-        self.send(queue, "-30")  # goes on beyond sixteen, until it is told otherwise
+        self.send(queue, "0")  # goes on beyond sixteen, until it is told otherwise
         self.until(lambda: self.invocations(function), lambda n: n > 40)
         self.assertEqual(LambdaCase.send(self, path, b'{"RecursiveLoop": "Terminate"}', "PUT").status, 200)
-        self.until(lambda: self.receive(dead, WaitTimeSeconds=1), bool)
         self.empties(queue)
+        self.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "6", "RedrivePolicy": json.dumps(
+            {"deadLetterTargetArn": self.arn(dead), "maxReceiveCount": 1})})
+        self.send(queue, "0")
+        got = self.until(lambda: self.receive(dead, WaitTimeSeconds=1), bool)
+        self.assertEqual([m["Body"] for m in got], ["16"])
 
     def invocations(self, function):
         """Starts of it, as its log tells them."""
         logs = client("logs")
         try:
-            pages = logs.get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/" + function, filterPattern="START")
+            pages = logs.get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/" + function, filterPattern='"START RequestId"')
             return sum(len(page["events"]) for page in pages)
         except logs.exceptions.ResourceNotFoundException:
             return 0

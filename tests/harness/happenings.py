@@ -92,3 +92,35 @@ class EventCase(TestCase):
             iam.delete_role(RoleName=name)
         self.addCleanup(drop)
         return arn
+
+
+class Listener:
+    """Hears what services of one region tell, by a rule and a queue of its own. of: client() of a service there."""
+
+    def __init__(self, test, of, region, source):
+        self.test, self.sqs, self.seen = test, of("sqs"), []
+        events, name = of("events"), f"hears-{uuid.uuid4().hex[:12]}"
+        arn = f"arn:aws:sqs:{region}:{ACCOUNT}:{name}"
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}]}
+        self.url = self.sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
+        events.put_rule(Name=name, EventPattern=json.dumps({"source": [source]}))
+        events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
+
+        def end():
+            events.remove_targets(Rule=name, Ids=["1"])
+            events.delete_rule(Name=name)
+            self.sqs.delete_queue(QueueUrl=self.url)
+        test.addCleanup(end)
+
+    def wait(self, what, kind, seconds=120):
+        """The first event of this detail-type for whose detail what() is true."""
+        until, at = time.monotonic() + seconds, 0
+        while True:
+            for at in range(at, len(self.seen)):
+                if self.seen[at]["detail-type"] == kind and what(self.seen[at]["detail"]):
+                    return self.seen[at]
+            at = len(self.seen)
+            self.test.assertLess(time.monotonic(), until, [(e["detail-type"], e["detail"]) for e in self.seen])
+            for m in self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=m["ReceiptHandle"])
+                self.seen.append(json.loads(m["Body"]))

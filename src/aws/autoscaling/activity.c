@@ -94,6 +94,8 @@ void scaling_activity_say(const struct scope *s, const struct state_autoscaling_
 	if (progress == 100)
 		a.end_time = OPT_TIME(s->now_ms);
 	put(s, &a);
+	if (progress == 100)
+		scaling_tell_activity(s, r, m, &a);
 }
 
 void scaling_activity_done(const struct scope *s, const struct state_autoscaling_group_record *r,

@@ -47,6 +47,8 @@ void hooks_begin(const struct scope *s, struct state_autoscaling_group_record *r
 	}
 	if (!m->waits.n)
 		return;
+	for (uint32_t i = 0; i < m->waits.n; i++)
+		scaling_tell_hook(s, r, m, hook_named(r, m->waits.v[i].hook), m->waits.v[i].token);
 	m->state = state_of(m, in ? "Pending:Wait" : "Terminating:Wait");
 	scaling_activity_say(s, r, m, STR_NONE, "MidLifecycleAction", 60, STR_NONE);
 }

@@ -80,6 +80,12 @@ bool scaling_activity_read(const struct scope *s, struct str group, int64_t at_m
 void scaling_activity_refused(const struct scope *s, const struct state_autoscaling_group_record *r, struct str description,
                               struct str cause, const char *status, struct str message);
 
+/* --- news.c: what EventBridge is told of an activity that is over, and of a member that waits for a hook */
+void scaling_tell_activity(const struct scope *s, const struct state_autoscaling_group_record *r,
+                           const struct state_autoscaling_member *m, const struct autoscaling_activity *a);
+void scaling_tell_hook(const struct scope *s, const struct state_autoscaling_group_record *r,
+                       const struct state_autoscaling_member *m, const struct autoscaling_lifecycle_hook *h, struct str token);
+
 /* --- states of members */
 static inline bool member_in(const struct state_autoscaling_member *m, const char *state)
 {

@@ -243,6 +243,7 @@ bool ec2_find(const struct ec2_scope *s, const struct ec2_kind *kind, struct str
 void ec2_put(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id, const void *record)
 {
 	ec2_held_note(s, kind, id, record);
+	ec2_tell(s, kind, id, record);
 	record_put(s->txn, s->arena, ec2_key(s, kind, id), &kind->row, record);
 	ec2_meter(s, kind, id, record);
 }

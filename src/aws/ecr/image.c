@@ -169,6 +169,7 @@ int ecr_put_image_into(struct call *c, const struct ecr_place *p, const struct s
 	if (str_set(put->tag))
 		add_tag(c, p, &image, put->tag);
 	ecr_put_image_row(t, c->arena, p, &image);
+	ecr_tell(c, p, "PUSH", put->made_digest, put->tag);
 	return CALL_OK;
 }
 

@@ -158,10 +158,12 @@ int ecr_batch_delete_image(struct call *c, const struct ecr_batch_delete_image_r
 		if (!whole) {
 			ecr_remove_tag(call_txn(c), c->arena, &p, &image, id->image_tag);
 			ecr_put_image_row(call_txn(c), c->arena, &p, &image);
+			ecr_tell(c, &p, "DELETE", digest, id->image_tag);
 			*LIST_ADD(c->arena, &out->image_ids) = (struct ecr_image_identifier){digest, id->image_tag};
 			continue;
 		}
 		ecr_remove_image(call_txn(c), c->arena, &p, &image, c->now_ms);
+		ecr_tell(c, &p, "DELETE", digest, image.tags.n ? image.tags.v[0] : STR_NONE);
 		for (uint32_t k = 0; k < image.tags.n; k++)
 			*LIST_ADD(c->arena, &out->image_ids) = (struct ecr_image_identifier){digest, image.tags.v[k]};
 		if (!image.tags.n)

@@ -107,6 +107,8 @@ struct ecr_put {
 /* May the tag, once it is there, never mean another image? */
 bool ecr_tag_is_fixed(const struct state_ecr_repository_record *r, struct str tag);
 /* Puts a manifest. CALL_FAIL with the errors of PutImage; what was there before is no error here (existed). */
+/* news.c: tells EventBridge what was done with an image; tag absent: it has none. */
+void ecr_tell(struct call *c, const struct ecr_place *p, const char *action, struct str digest, struct str tag);
 int ecr_put_image_into(struct call *c, const struct ecr_place *p, const struct state_ecr_repository_record *r, struct ecr_put *put);
 /* Removes an image with its tags and all that it alone needs. */
 void ecr_remove_image(struct store_txn *t, struct arena *a, const struct ecr_place *p, const struct state_ecr_image_record *image,

@@ -26,6 +26,7 @@ bool ecs_instance_find(const struct ecs_scope *s, struct str cluster, struct str
 void ecs_instance_put(const struct ecs_scope *s, struct state_ecs_instance_record *r)
 {
 	r->instance->version = OPT_INT(r->instance->version.v + 1);
+	ecs_tell_instance(s, r);
 	record_put(s->txn, s->arena, instance_key(s, r->cluster, r->id), &instance_row, r);
 }
 

@@ -30,6 +30,7 @@ bool ecs_service_read(struct arena *a, struct str value, struct state_ecs_servic
 
 void ecs_service_put(const struct ecs_scope *s, const struct state_ecs_service_record *r)
 {
+	ecs_tell_service(s, r);
 	record_put(s->txn, s->arena, service_key(s, r->cluster, r->name), &service_row, r);
 }
 

@@ -30,6 +30,10 @@ struct str ecs_tasks_under(const struct ecs_scope *s, struct str cluster);
 bool ecs_task_find(const struct ecs_scope *s, struct str cluster, struct str id, struct state_ecs_task_record *ret);
 bool ecs_task_read(struct arena *a, struct str value, struct state_ecs_task_record *ret);
 void ecs_task_put(const struct ecs_scope *s, struct state_ecs_task_record *r); /* counts the version up */
+/* news.c: what EventBridge is told of records that are about to be written. Called by those that write them alone. */
+void ecs_tell_task(const struct ecs_scope *s, const struct state_ecs_task_record *r);
+void ecs_tell_service(const struct ecs_scope *s, const struct state_ecs_service_record *r);
+void ecs_tell_instance(const struct ecs_scope *s, const struct state_ecs_instance_record *r);
 void ecs_task_drop(const struct ecs_scope *s, const struct state_ecs_task_record *r);
 /* The id of a task that a request names by id or ARN; absent: no task of this cluster. */
 struct str ecs_task_id(struct call *c, struct str cluster, struct str text);

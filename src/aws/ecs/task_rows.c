@@ -31,6 +31,7 @@ void ecs_task_put(const struct ecs_scope *s, struct state_ecs_task_record *r)
 {
 	r->task->version = OPT_INT(r->task->version.v + 1);
 	ecs_task_announce(s, r);
+	ecs_tell_task(s, r);
 	record_put(s->txn, s->arena, ecs_task_key(s, r->cluster, r->id), &task_row, r);
 }
 

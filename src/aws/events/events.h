@@ -1,6 +1,7 @@
 /* What others ask of EventBridge: to hear of what has happened to them, and to deliver something to a target. Results live as long
  * as the arena that they are given. */
 #pragma once
+#include "base/json.h"
 #include "core/call.h"
 #include "gen/state_events.h"
 
@@ -12,12 +13,13 @@ struct events_news {
 	struct str detail;       /* JSON */
 	int64_t at_ms;
 };
-/* Does any rule there listen? What follows costs nothing then, but neither does it have to be written. */
-bool events_heard(const struct cloud *cloud, struct str account, struct str region);
-/* In the transaction of what happened: who listens will hear of it exactly if that is committed. */
-void events_tell(const struct cloud *cloud, struct store_txn *t, struct arena *a, const struct events_news *news);
-/* The same from where there is no transaction; it is written soon. */
-void events_tell_later(struct cloud *cloud, const struct events_news *news);
+/* Does any rule there listen? Else nothing has to be made ready: events_tell() would do nothing. */
+bool events_heard(struct str account, struct str region);
+/* In the transaction of what happened: who listens hears of it if that is committed. A process has one cloud, and so one
+ * EventBridge. */
+void events_tell(struct store_txn *t, struct arena *a, const struct events_news *news);
+/* What a detail is often made of: a struct of an API as JSON, with times as texts. */
+void events_put_shape(struct json_out *j, const struct api *api, const char *shape, const void *value);
 
 /* Delivers to a target at least once, beginning when the transaction is durable, with the retries and the dead-letter queue that
  * the row says. The row's Target is one that events_target_wrong() has nothing against. */

@@ -4,11 +4,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "base/log.h"
 #include "core/meter.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 enum { CHUNK_BYTES = 64 * 1024 };
 
@@ -173,53 +169,36 @@ int events_put_events(struct call *c, const struct events_put_events_request *in
 
 /* --- our own services */
 
-bool events_heard(const struct cloud *cloud, struct str account, struct str region)
+static struct events_state *listening; /* the process's; NULL: it has not begun, or has ended */
+
+void events_listen(struct events_state *s)
 {
-	const struct events_state *s = events_state(cloud);
-	return s && s->rules && event_rules_count(s->rules, &(struct bus_name){account, region, S("default")});
+	listening = s;
 }
 
-void events_tell(const struct cloud *cloud, struct store_txn *t, struct arena *a, const struct events_news *n)
+bool events_heard(struct str account, struct str region)
+{
+	return listening && event_rules_count(listening->rules, &(struct bus_name){account, region, S("default")});
+}
+
+void events_tell(struct store_txn *t, struct arena *a, const struct events_news *n)
 {
 	struct str resource = n->resource;
 	const struct str_list resources = {.v = &resource, .n = str_set(resource)};
-	struct happening h = {
-	        .cloud = cloud, .txn = t, .arena = a, .bus = {n->account, n->region, S("default")}, .now_ms = clock_wall_ms()};
-	if (!events_heard(cloud, n->account, n->region))
+	if (!events_heard(n->account, n->region))
 		return;
-	h.text = events_text(a, &(struct event_text){.id = id_uuid(a),
-	                                             .type = n->type,
-	                                             .source = n->source,
-	                                             .account = n->account,
-	                                             .region = n->region,
-	                                             .detail = n->detail,
-	                                             .resources = &resources,
-	                                             .at_ms = n->at_ms});
+	const struct happening h = {.cloud = listening->cloud,
+	                            .txn = t,
+	                            .arena = a,
+	                            .bus = {n->account, n->region, S("default")},
+	                            .now_ms = clock_wall_ms(),
+	                            .text = events_text(a, &(struct event_text){.id = id_uuid(a),
+	                                                                        .type = n->type,
+	                                                                        .source = n->source,
+	                                                                        .account = n->account,
+	                                                                        .region = n->region,
+	                                                                        .detail = n->detail,
+	                                                                        .resources = &resources,
+	                                                                        .at_ms = n->at_ms})};
 	events_take(&h);
-}
-
-struct later {
-	struct arena arena;
-};
-
-static void later_done(void *ctx, int result, uint64_t revision)
-{
-	struct later *l = ctx;
-	(void)revision;
-	if (result < 0)
-		log_error("events: an event of a service could not be written: %s", strerror(-result));
-	arena_done(&l->arena);
-	free(l);
-}
-
-void events_tell_later(struct cloud *cloud, const struct events_news *n)
-{
-	if (!events_heard(cloud, n->account, n->region))
-		return;
-	struct later *l = calloc(1, sizeof(*l));
-	if (!l)
-		die("out of memory (events)");
-	struct store_txn *t = store_begin(cloud->store, &l->arena);
-	events_tell(cloud, t, &l->arena, n);
-	store_commit(t, later_done, l);
 }

@@ -85,6 +85,8 @@ struct happening {
 void events_take(const struct happening *h);
 /* Of one rule, whatever it wants: a schedule's. */
 void events_give(const struct happening *h, const struct state_events_rule_record *rule);
+/* Whom our own services tell; NULL: nobody any more. */
+void events_listen(struct events_state *s);
 struct event_text {
 	struct str id, type, source, account, region, detail;
 	const struct str_list *resources;

@@ -133,6 +133,7 @@ static int events_start(struct cloud *cloud, void **ret_state)
 	s->rules = event_rules_new(cloud);
 	s->deliveries = deliveries_new(cloud);
 	s->firings = firings_new(s);
+	events_listen(s);
 	return 0;
 }
 
@@ -141,6 +142,7 @@ static void events_stop(void *state)
 	struct events_state *s = state;
 	if (!s)
 		return;
+	events_listen(NULL);
 	firings_free(s->firings);
 	deliveries_free(s->deliveries);
 	event_rules_free(s->rules);

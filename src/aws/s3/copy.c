@@ -122,6 +122,7 @@ static int copy_step(struct call *c)
 	o.checksum_type = S("FULL_OBJECT");
 	o.last_modified = s3_now(c);
 	object_install(call_txn(c), c->arena, bucket_versioning(b), in->bucket, in->key, &o, c->now_ms);
+	object_tell_created(c, b, in->bucket, in->key, &o, "CopyObject");
 	out->copy_object_result = arena_new(c->arena, struct s3_copy_object_result);
 	out->copy_object_result->e_tag = s3_quoted(c->arena, o.e_tag);
 	out->copy_object_result->last_modified = o.last_modified;

@@ -28,6 +28,7 @@ static void remove_one(struct call *c, const struct state_s3_bucket *b, struct s
 		object_remove_version(call_txn(c), c->arena, bucket, key, version_id, ret);
 	else
 		object_remove(call_txn(c), c->arena, bucket_versioning(b), bucket, key, object_owner(c, b), c->now_ms, ret);
+	object_tell_removed(c, b, bucket, key, ret, str_set(version_id));
 }
 
 int s3_delete_object(struct call *c, const struct s3_delete_object_request *in, struct s3_delete_object_output *out)

@@ -199,9 +199,11 @@ static void carry_out(struct lifecycle *l, struct store_txn *t, const struct sta
 	switch (task->deed) {
 	case DEED_EXPIRE:
 		object_remove(t, &l->arena, bucket_versioning(b), bucket, task->key, b->account, now_ms, &gone);
+		object_tell_expired(t, &l->arena, b, bucket, task->key, &gone, false, now_ms);
 		break;
 	case DEED_REMOVE_VERSION:
 		object_remove_version(t, &l->arena, bucket, task->key, task->id, &gone);
+		object_tell_expired(t, &l->arena, b, bucket, task->key, &gone, true, now_ms);
 		break;
 	case DEED_ABORT:
 		upload_discard(t, &l->arena, bucket, task->key, task->id);

@@ -170,6 +170,7 @@ int s3_complete_multipart_upload(struct call *c, const struct s3_complete_multip
 	o.size = OPT_INT(size);
 	o.last_modified = s3_now(c);
 	object_install(t, a, bucket_versioning(b), in->bucket, in->key, &o, c->now_ms);
+	object_tell_created(c, b, in->bucket, in->key, &o, "CompleteMultipartUpload");
 	out->e_tag = s3_quoted(a, o.e_tag);
 	out->version_id = object_version_made(b, &o);
 	out->expiration = object_expiration(c, b, in->key, &o);

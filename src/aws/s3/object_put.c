@@ -36,6 +36,7 @@ static int put_finish(struct call *c)
 	o.last_modified = s3_now(c);
 	o.checksum_type = S("FULL_OBJECT");
 	object_install(call_txn(c), c->arena, bucket_versioning(b), in->bucket, in->key, &o, c->now_ms);
+	object_tell_created(c, b, in->bucket, in->key, &o, "PutObject");
 	out->e_tag = s3_quoted(c->arena, o.e_tag);
 	out->version_id = object_version_made(b, &o);
 	out->server_side_encryption = S("AES256");

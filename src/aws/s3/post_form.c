@@ -198,6 +198,7 @@ static int post_finish(struct call *c)
 	o.last_modified = s3_now(c);
 	o.checksum_type = S("FULL_OBJECT");
 	object_install(call_txn(c), c->arena, bucket_versioning(b), p->names.bucket, p->key, &o, c->now_ms);
+	object_tell_created(c, b, p->names.bucket, p->key, &o, "POST Object");
 	reply(c, p, &o, b);
 	return CALL_OK;
 }

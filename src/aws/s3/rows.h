@@ -57,6 +57,14 @@ void object_remove(struct store_txn *t, struct arena *a, enum versioning v, stru
 void object_remove_version(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str version_id,
                            struct object_removal *ret);
 
+/* news.c: what EventBridge is told where the bucket wants that. reason: the operation; version: one was named. */
+void object_tell_created(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
+                         const struct state_s3_object *o, const char *reason);
+void object_tell_removed(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
+                         const struct object_removal *gone, bool version);
+void object_tell_expired(struct store_txn *t, struct arena *a, const struct state_s3_bucket *b, struct str bucket, struct str key,
+                         const struct object_removal *gone, bool version, int64_t now_ms);
+
 bool upload_get(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str upload_id,
                 struct state_s3_upload *ret);
 void upload_put(struct store_txn *t, struct arena *a, struct str bucket, struct str key, const struct state_s3_upload *u);

@@ -15,13 +15,6 @@ int s3_get_bucket_logging(struct call *c, const struct s3_get_bucket_logging_req
 	return CALL_OK;
 }
 
-int s3_get_bucket_notification_configuration(struct call *c, const struct s3_get_bucket_notification_configuration_request *in,
-                                             struct s3_notification_configuration *out)
-{
-	(void)c, (void)in, (void)out;
-	return CALL_OK;
-}
-
 int s3_get_bucket_replication(struct call *c, const struct s3_get_bucket_replication_request *in,
                               struct s3_get_bucket_replication_output *out)
 {

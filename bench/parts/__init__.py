@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import balancers, calls, environments, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks, triggers
+from parts import balancers, calls, environments, events, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks, triggers
 
 PARTS = {
     "start": rest.start,
@@ -7,6 +7,7 @@ PARTS = {
     "calls": calls.calls,
     "writes": calls.writes,
     "metrics": metrics.rates,
+    "rules": events.rules,
     "names": names.rates,
     "s3-small": objects.small,
     "s3-large": objects.large,

@@ -32,7 +32,7 @@ struct admin {
 };
 
 /* What a reset moves out of the way; the rest of the data directory (keys, TLS, the run file) belongs to the installation. */
-static const char *const resettable[] = {"state", "blobs", "logs", "lambda", "metrics", "elb-logs"};
+static const char *const resettable[] = {"state", "blobs", "logs", "lambda", "metrics", "elb-logs", "queues", "events"};
 
 /* What lies in it, and not the directory: the next reset may be about to put something there. */
 static void trash_remove(void *arg)

@@ -52,7 +52,7 @@ void events_give(const struct happening *h, const struct state_events_rule_recor
 	events_count(h->cloud, h->bus.account, h->bus.region, h->bus.name, rule->name, "TriggeredRules", 1);
 	for (uint32_t i = 0; i < rule->targets.n; i++) {
 		struct events_target *t = &rule->targets.v[i];
-		if (h->forwarded && str_starts(t->arn, S("arn:aws:events:")))
+		if (h->forwarded && str_find(t->arn, S(":event-bus/")) >= 0)
 			continue;
 		const struct state_events_delivery_record row = {
 		        .rule = arn,

@@ -105,6 +105,14 @@ void rule_put(struct call *c, struct rule *r)
 	record_put(call_txn(c), c->arena, r->key, EVENTS_ROW("Rule"), &r->r);
 }
 
+int rule_own(struct call *c, const struct rule *r)
+{
+	if (!str_set(r->r.managed_by))
+		return CALL_OK;
+	return call_fail(c, "ManagedRuleException", 400, "The rule %.*s is managed by %.*s.", STR_ARG(r->r.name),
+	                 STR_ARG(r->r.managed_by));
+}
+
 /* --- tags */
 
 int events_take_tags(struct call *c, struct str_map *tags, const struct events_tag_list *given)

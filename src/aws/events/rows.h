@@ -17,6 +17,9 @@ struct events_state {
 	struct event_rules *rules;
 	struct deliveries *deliveries;
 	struct firings *firings;
+	struct replays *replays;
+	struct kept_events *kept; /* NULL: nobody has needed it yet */
+	struct loop_timer *tick;
 };
 extern const struct service events_service;
 struct events_state *events_state(const struct cloud *cloud);
@@ -48,6 +51,7 @@ struct str rule_arn(struct arena *a, const struct bus_name *at, struct str name)
 bool rule_find(struct store_txn *t, struct arena *a, const struct bus_name *at, struct str name, struct rule *ret);
 int rule_get(struct call *c, struct str bus, struct str name, struct rule *ret);
 void rule_put(struct call *c, struct rule *r);
+int rule_own(struct call *c, const struct rule *r); /* CALL_FAIL: it is managed by a service */
 int events_invalid(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int events_absent(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int events_take_tags(struct call *c, struct str_map *tags, const struct events_tag_list *given);
@@ -99,6 +103,14 @@ struct firings *firings_new(struct events_state *s);
 void firings_free(struct firings *f);
 void firing_put(struct call *c, const struct rule *r); /* as the rule says now */
 
+/* archive.c */
+bool archive_of_arn(struct call *c, struct str arn, struct state_events_archive_record *ret);
+void archives_tick_start(struct events_state *s);
+
+/* replay.c */
+struct replays *replays_new(struct events_state *s);
+void replays_free(struct replays *r);
+
 /* deliver.c */
 struct deliveries *deliveries_new(struct cloud *cloud);
 void deliveries_free(struct deliveries *d);
@@ -114,6 +126,15 @@ void events_measure(const struct cloud *cloud, struct str account, struct str re
                     double value);
 
 /* Handlers; each file says which. */
+events_cancel_replay_handler events_cancel_replay;
+events_create_archive_handler events_create_archive;
+events_delete_archive_handler events_delete_archive;
+events_describe_archive_handler events_describe_archive;
+events_describe_replay_handler events_describe_replay;
+events_list_archives_handler events_list_archives;
+events_list_replays_handler events_list_replays;
+events_start_replay_handler events_start_replay;
+events_update_archive_handler events_update_archive;
 events_create_event_bus_handler events_create_event_bus;
 events_delete_event_bus_handler events_delete_event_bus;
 events_delete_rule_handler events_delete_rule;

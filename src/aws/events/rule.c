@@ -41,6 +41,8 @@ int events_put_rule(struct call *c, const struct events_put_rule_request *in, st
 	if (bus_get(c, in->event_bus_name, &b) != CALL_OK || check_rule(c, in, &b.at) != CALL_OK)
 		return CALL_FAIL;
 	bool there = rule_find(call_txn(c), c->arena, &b.at, in->name, &r);
+	if (there && rule_own(c, &r) != CALL_OK)
+		return CALL_FAIL;
 	if (!there) {
 		if (event_rules_count(events_state(c->cloud)->rules, &b.at) >= EVENTS_RULES_MAX)
 			return call_fail(c, "LimitExceededException", 400,
@@ -73,6 +75,7 @@ int events_describe_rule(struct call *c, const struct events_describe_rule_reque
 	                                              .state = r.r.state,
 	                                              .description = r.r.description,
 	                                              .role_arn = r.r.role,
+	                                              .managed_by = r.r.managed_by,
 	                                              .event_bus_name = r.bus.name,
 	                                              .created_by = r.bus.account};
 	return CALL_OK;
@@ -99,6 +102,7 @@ int events_list_rules(struct call *c, const struct events_list_rules_request *in
 		one->description = r.description;
 		one->schedule_expression = r.schedule;
 		one->role_arn = r.role;
+		one->managed_by = r.managed_by;
 		one->event_bus_name = b.at.name;
 	}
 	return CALL_OK;
@@ -138,7 +142,7 @@ int events_list_rule_names_by_target(struct call *c, const struct events_list_ru
 static int set_state(struct call *c, struct str bus, struct str name, struct str state)
 {
 	struct rule r;
-	if (rule_get(c, bus, name, &r) != CALL_OK)
+	if (rule_get(c, bus, name, &r) != CALL_OK || rule_own(c, &r) != CALL_OK)
 		return CALL_FAIL;
 	r.r.state = state;
 	rule_put(c, &r);
@@ -167,6 +171,8 @@ int events_delete_rule(struct call *c, const struct events_delete_rule_request *
 		return CALL_FAIL;
 	if (!rule_find(call_txn(c), c->arena, &b.at, in->name, &r))
 		return CALL_OK;
+	if (rule_own(c, &r) != CALL_OK)
+		return CALL_FAIL;
 	if (r.r.targets.n)
 		return events_invalid(c, "Rule can't be deleted since it has targets.");
 	store_delete(call_txn(c), r.key);

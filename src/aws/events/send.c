@@ -175,6 +175,8 @@ static void send_as(void *ctx, const struct principal *as)
 		put_log(s, log_put);
 	else if (str_is(service, "ecs"))
 		send_task(s);
+	else if (str_starts(send_arn(s->row->target->arn).rest, S("archive/")))
+		send_to_archive(s);
 	else
 		send_event(s);
 }

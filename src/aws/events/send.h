@@ -41,6 +41,7 @@ struct arn_parts {
 struct arn_parts send_arn(struct str arn);
 void send_task(struct sending *s);
 void send_event(struct sending *s); /* to another bus */
+void send_to_archive(struct sending *s);
 
 /* role.c: principals of roles that were assumed, kept while they are good */
 struct events_roles *events_roles_new(struct cloud *cloud);

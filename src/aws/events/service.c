@@ -1,4 +1,4 @@
-#include "rows.h"
+#include "kept.h"
 
 #include "base/log.h"
 
@@ -73,6 +73,20 @@ ABOUT(tag_resource, about_arn(c, az, in->resource_arn))
 ABOUT(untag_resource, about_arn(c, az, in->resource_arn))
 ABOUT(list_tags_for_resource, about_arn(c, az, in->resource_arn))
 
+static int about_kind(struct call *c, struct authz *az, const char *kind, struct str name)
+{
+	az->resource =
+	        ARENA_CAT(c->arena, S("arn:aws:events:"), c->region, S(":"), c->account, S(":"), str_from(kind), S("/"), name);
+	return CALL_OK;
+}
+ABOUT(create_archive, about_kind(c, az, "archive", in->archive_name))
+ABOUT(update_archive, about_kind(c, az, "archive", in->archive_name))
+ABOUT(describe_archive, about_kind(c, az, "archive", in->archive_name))
+ABOUT(delete_archive, about_kind(c, az, "archive", in->archive_name))
+ABOUT(start_replay, about_kind(c, az, "replay", in->replay_name))
+ABOUT(describe_replay, about_kind(c, az, "replay", in->replay_name))
+ABOUT(cancel_replay, about_kind(c, az, "replay", in->replay_name))
+
 /* Every bus that an entry names is asked about; of the last one the gate asks. */
 static int about_put_events(struct call *c, const void *input, struct authz *az)
 {
@@ -95,15 +109,22 @@ static int about_put_events(struct call *c, const void *input, struct authz *az)
 /* --- the table */
 
 static const struct service_op ops[] = {
+        OP(events, cancel_replay, CancelReplay, .resource = about_cancel_replay),
+        OP(events, create_archive, CreateArchive, .resource = about_create_archive, .missing = "KMS keys"),
         OP(events, create_event_bus, CreateEventBus, .resource = about_create_event_bus,
            .missing = "partner event sources, KMS keys, logs of buses"),
+        OP(events, delete_archive, DeleteArchive, .resource = about_delete_archive),
         OP(events, delete_event_bus, DeleteEventBus, .resource = about_delete_event_bus),
         OP(events, delete_rule, DeleteRule, .resource = about_delete_rule),
+        OP(events, describe_archive, DescribeArchive, .resource = about_describe_archive, .flags = OP_READ),
         OP(events, describe_event_bus, DescribeEventBus, .resource = about_describe_event_bus, .flags = OP_READ),
+        OP(events, describe_replay, DescribeReplay, .resource = about_describe_replay, .flags = OP_READ),
         OP(events, describe_rule, DescribeRule, .resource = about_describe_rule, .flags = OP_READ),
         OP(events, disable_rule, DisableRule, .resource = about_disable_rule),
         OP(events, enable_rule, EnableRule, .resource = about_enable_rule),
+        OP(events, list_archives, ListArchives, .flags = OP_READ),
         OP(events, list_event_buses, ListEventBuses, .flags = OP_READ),
+        OP(events, list_replays, ListReplays, .flags = OP_READ),
         OP(events, list_rule_names_by_target, ListRuleNamesByTarget, .flags = OP_READ),
         OP(events, list_rules, ListRules, .resource = about_list_rules, .flags = OP_READ),
         OP(events, list_tags_for_resource, ListTagsForResource, .resource = about_list_tags_for_resource, .flags = OP_READ),
@@ -115,9 +136,11 @@ static const struct service_op ops[] = {
            .missing = "targets other than functions, queues, log groups, buses and tasks of ECS"),
         OP(events, remove_permission, RemovePermission, .resource = about_remove_permission),
         OP(events, remove_targets, RemoveTargets, .resource = about_remove_targets),
+        OP(events, start_replay, StartReplay, .resource = about_start_replay),
         OP(events, tag_resource, TagResource, .resource = about_tag_resource),
         OP(events, test_event_pattern, TestEventPattern, .flags = OP_READ),
         OP(events, untag_resource, UntagResource, .resource = about_untag_resource),
+        OP(events, update_archive, UpdateArchive, .resource = about_update_archive, .missing = "KMS keys"),
         OP(events, update_event_bus, UpdateEventBus, .resource = about_update_event_bus, .missing = "KMS keys, logs of buses"),
 };
 
@@ -133,6 +156,8 @@ static int events_start(struct cloud *cloud, void **ret_state)
 	s->rules = event_rules_new(cloud);
 	s->deliveries = deliveries_new(cloud);
 	s->firings = firings_new(s);
+	s->replays = replays_new(s);
+	archives_tick_start(s);
 	events_listen(s);
 	return 0;
 }
@@ -143,9 +168,12 @@ static void events_stop(void *state)
 	if (!s)
 		return;
 	events_listen(NULL);
+	loop_remove_timer(s->cloud->loop, s->tick);
+	replays_free(s->replays);
 	firings_free(s->firings);
 	deliveries_free(s->deliveries);
 	event_rules_free(s->rules);
+	kept_close(s->kept);
 	free(s);
 }
 

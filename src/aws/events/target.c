@@ -113,7 +113,7 @@ static uint32_t find(const struct rule *r, struct str id)
 int events_put_targets(struct call *c, const struct events_put_targets_request *in, struct events_put_targets_response *out)
 {
 	struct rule r;
-	if (rule_get(c, in->event_bus_name, in->rule, &r) != CALL_OK)
+	if (rule_get(c, in->event_bus_name, in->rule, &r) != CALL_OK || rule_own(c, &r) != CALL_OK)
 		return CALL_FAIL;
 	for (uint32_t i = 0; i < in->targets.n; i++) {
 		const struct events_target *t = &in->targets.v[i];
@@ -137,7 +137,7 @@ int events_remove_targets(struct call *c, const struct events_remove_targets_req
                           struct events_remove_targets_response *out)
 {
 	struct rule r;
-	if (rule_get(c, in->event_bus_name, in->rule, &r) != CALL_OK)
+	if (rule_get(c, in->event_bus_name, in->rule, &r) != CALL_OK || rule_own(c, &r) != CALL_OK)
 		return CALL_FAIL;
 	out->failed_entries.set = true;
 	for (uint32_t i = 0; i < in->ids.n; i++) {

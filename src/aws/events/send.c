@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "gen/lambda.h"
 #include "gen/logs.h"
+#include "gen/sns.h"
 #include "gen/sqs.h"
 
 enum { STREAM_DIGITS = 32 };
@@ -50,7 +51,7 @@ void send_answered(void *ctx, struct call *sub)
 	send_end(s, later ? SEND_LATER : SEND_REFUSED, word, arena_dup(s->arena, sub->error.message));
 }
 
-/* --- Lambda, SQS */
+/* --- Lambda, SQS, SNS */
 
 static void send_function(struct sending *s)
 {
@@ -72,6 +73,12 @@ static void send_queue(struct sending *s)
 	                                            .message_body = s->payload,
 	                                            .message_group_id = p ? p->message_group_id : STR_NONE};
 	call_op(s->cloud, s->as, queue.region, &sqs_api, "SendMessage", &in, send_answered, s);
+}
+
+static void send_topic(struct sending *s)
+{
+	const struct sns_publish_input in = {.topic_arn = s->row->target->arn, .message = s->payload};
+	call_op(s->cloud, s->as, send_arn(s->row->target->arn).region, &sns_api, "Publish", &in, send_answered, s);
 }
 
 /* --- Logs: a stream a rule */
@@ -171,6 +178,8 @@ static void send_as(void *ctx, const struct principal *as)
 		send_function(s);
 	else if (str_is(service, "sqs"))
 		send_queue(s);
+	else if (str_is(service, "sns"))
+		send_topic(s);
 	else if (str_is(service, "logs"))
 		put_log(s, log_put);
 	else if (str_is(service, "ecs"))

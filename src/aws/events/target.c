@@ -6,7 +6,7 @@ struct kind {
 	bool needs_role;
 };
 static const struct kind kinds[] = {
-        {"lambda", "function:", false},  {"sqs", "", false},        {"logs", "log-group:", false},
+        {"lambda", "function:", false},  {"sqs", "", false},        {"sns", "", false}, {"logs", "log-group:", false},
         {"events", "event-bus/", false}, {"ecs", "cluster/", true},
 };
 
@@ -21,7 +21,7 @@ static const struct kind *kind_of(struct str arn, struct str *ret_service)
 	*ret_service = parts[2];
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (str_is(parts[2], kinds[i].service) && str_starts(rest, str_from(kinds[i].resource)))
-			return &kinds[i];
+			return str_is(parts[2], "sns") && str_ends(rest, S(".fifo")) ? NULL : &kinds[i];
 	return NULL;
 }
 

@@ -42,7 +42,7 @@ ABOUT(list_tags_for_resource, about_arn(c, az, in->resource_arn))
 
 /* --- the table */
 
-#define MISSING "universal targets, KMS keys; targets other than functions, queues, buses and tasks of ECS"
+#define MISSING "universal targets, KMS keys; targets other than functions, queues, topics, buses and tasks of ECS"
 static const struct service_op ops[] = {
         OP(scheduler, create_schedule, CreateSchedule, .resource = about_create_schedule, .missing = MISSING),
         OP(scheduler, create_schedule_group, CreateScheduleGroup, .resource = about_create_schedule_group),

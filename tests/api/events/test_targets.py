@@ -55,6 +55,22 @@ class Targets(EventCase):
         event = self.put(bus)
         self.assertEqual(self.heard(url)[0]["id"], event)
 
+    def test_a_topic(self):
+        url, arn = self.queue()
+        sns = self.of("sns")
+        topic = sns.create_topic(Name=self.name("t"))["TopicArn"]
+        self.addCleanup(sns.delete_topic, TopicArn=topic)
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}]})})
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+        sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish", "Resource": topic}]}))
+        bus = self.bus()
+        rule, _ = self.rule({"source": ["shop"]}, bus, [{"Arn": topic, "InputPath": "$.detail"}])
+        self.put(bus, detail={"n": 1})
+        self.assertEqual(self.heard(url), [{"n": 1}])
+        self.assertAwsError("ValidationException", self.events.put_targets, Rule=rule, EventBusName=bus, Targets=[{"Id": "x", "Arn": topic + ".fifo"}])
+
     def test_another_bus(self):
         url, arn = self.queue()
         first, second, third = self.bus(), self.bus(), self.bus()

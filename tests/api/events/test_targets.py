@@ -12,7 +12,7 @@ LAMBDA_TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Prin
 CODE = """
 import boto3, json, os
 def handler(event, context):
-    boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"].replace("http://127.0.0.1", os.environ.get("AWS_ENDPOINT_URL", "http://127.0.0.1").rsplit(":", 1)[0]), MessageBody=json.dumps(event))
+    boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
 """
 
 

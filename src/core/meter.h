@@ -62,6 +62,23 @@ void meter_measure(struct store_txn *t, struct arena *a, struct str what, int64_
 void meter_spread(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str usage, int64_t amount,
                   int64_t from_ms, int64_t to_ms);
 
+/* --- what usage was bought in advance: reserved instances, by EC2 */
+
+struct meter_commitment {
+	struct str id, region, instance_type;
+	int64_t count;
+	int64_t price_e12; /* of one, an hour, in trillionths of a dollar, as of the purchase */
+	int64_t from_ms, to_ms;
+};
+struct meter_commitments {
+	struct meter_commitment *v;
+	uint32_t n;
+	bool set;
+};
+void meter_commit(struct store_txn *t, struct arena *a, struct str account, const struct meter_commitment *c);
+/* The account's, those that have ended too, by their beginnings. */
+struct meter_commitments meter_commitments(struct store_txn *t, struct arena *a, struct str account);
+
 struct meter *meter_new(struct loop *l, struct store *s);
 void meter_free(struct meter *m); /* forgets what was counted and not written */
 /* Adds to the day of now. m NULL: nothing is counted. */

@@ -1,6 +1,7 @@
 /* A month on a clock that the test moves: records of EC2 and counts of invocations become a bill that was worked out by hand. */
 #include "world.h"
 
+#include "aws/ec2/capacity/reserved_instances.h"
 #include "aws/ec2/compute.h"
 #include "aws/s3/rows.h"
 #include "core/call.h"
@@ -13,7 +14,15 @@
 #include <stdlib.h>
 
 extern const struct service ce_service, iam_service, logs_service, sts_service;
-const struct service *const cloud_services[] = {&ce_service, &iam_service, &logs_service, &s3_service, &sts_service, NULL};
+/* Of EC2 what buys in advance; the rest of it would want networks and machines. */
+static const struct service_op ec2_ops[] = {
+        OP(ec2, describe_reserved_instances, DescribeReservedInstances, .flags = OP_READ),
+        OP(ec2, describe_reserved_instances_offerings, DescribeReservedInstancesOfferings, .flags = OP_READ),
+        OP(ec2, purchase_reserved_instances_offering, PurchaseReservedInstancesOffering),
+};
+static const struct service ec2_bought = {.api = &ec2_api, .iam_prefix = "ec2", .ops = ec2_ops, .op_count = 3};
+const struct service *const cloud_services[] = {&ce_service, &ec2_bought,  &iam_service, &logs_service,
+                                                &s3_service, &sts_service, NULL};
 
 #define START INT64_C(1767225600000) /* 2026-01-01: a month of 31 days */
 #define HOUR INT64_C(3600000)
@@ -410,6 +419,71 @@ static void forecasts(void **state)
 	ask("GetUsageForecast", &used, "ValidationException");
 }
 
+/* A year of m5.large bought in advance: what it covers costs its fee, and when it has ended the list price again. */
+static void reservations(void **state)
+{
+	(void)state;
+	struct ec2_describe_reserved_instances_offerings_request offered = {.instance_type = S("m5.large")};
+	pass_to(START + HOUR);
+	const struct ec2_describe_reserved_instances_offerings_result *offers =
+	        ask_api(&ec2_api, "DescribeReservedInstancesOfferings", &offered, "");
+	assert_int_equal(offers->reserved_instances_offerings.n, 1);
+	const struct ec2_reserved_instances_offering *o = &offers->reserved_instances_offerings.v[0];
+	assert_true(o->recurring_charges.v[0].amount.v > 0.0609 && o->recurring_charges.v[0].amount.v < 0.0611);
+	struct ec2_purchase_reserved_instances_offering_request buy = {
+	        .reserved_instances_offering_id = o->reserved_instances_offering_id, .instance_count = OPT_INT(21)};
+	ask_api(&ec2_api, "PurchaseReservedInstancesOffering", &buy, "ReservedInstancesLimitExceeded");
+	buy.instance_count = OPT_INT(1);
+	const struct ec2_purchase_reserved_instances_offering_result *bought =
+	        ask_api(&ec2_api, "PurchaseReservedInstancesOffering", &buy, "");
+	struct str id = arena_dup(&world.arena, bought->reserved_instances_id);
+	buy.reserved_instances_offering_id = S("00000000-0000-0000-0000-000000000000");
+	ask_api(&ec2_api, "PurchaseReservedInstancesOffering", &buy, "InvalidReservedInstancesOfferingId");
+	/* Two of them for two hours. */
+	put_instance("us-east-1", "i-00000000000000001", "m5.large", INSTANCE_RUNNING);
+	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_RUNNING);
+	pass_to(START + 3 * HOUR);
+	put_instance("us-east-1", "i-00000000000000001", "m5.large", INSTANCE_TERMINATED);
+	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_TERMINATED);
+	pass_to(START + 4 * HOUR);
+	struct ce_date_interval days = {S("2026-01-01"), S("2026-02-01")};
+	struct str metrics[] = {S("UnblendedCost"), S("UsageQuantity"), S("AmortizedCost")};
+	struct ce_group_definition by = {S("DIMENSION"), S("RECORD_TYPE")};
+	struct ce_get_cost_and_usage_request in = {.time_period = &days,
+	                                           .granularity = S("MONTHLY"),
+	                                           .metrics = {.v = metrics, .n = 3, .set = true},
+	                                           .group_by = {.v = &by, .n = 1, .set = true}};
+	const struct ce_get_cost_and_usage_response *out = ask("GetCostAndUsage", &in, "");
+	const struct ce_result_by_time *month = &out->results_by_time.v[0];
+	assert_int_equal(month->groups.n, 3);
+	assert_group(month, "DiscountedUsage", "0", "2", "Hrs");
+	assert_group(month, "Usage", "0.192", "2", "Hrs");
+	assert_group(month, "RIFee", "45.323", "743", "Hrs"); /* from one o'clock on: 743 x 0.061 */
+	assert_str(month->groups.v[0].metrics.v[2].value.amount, "0.122");
+	assert_str(month->groups.v[1].metrics.v[2].value.amount, "0.061"); /* the third hour was not used */
+	/* By the hour and by resource it is the same. */
+	days = (struct ce_date_interval){S("2026-01-01T01:00:00Z"), S("2026-01-01T03:00:00Z")};
+	in.granularity = S("HOURLY");
+	out = ask("GetCostAndUsage", &in, "");
+	assert_int_equal(out->results_by_time.n, 2);
+	assert_group(&out->results_by_time.v[1], "DiscountedUsage", "0", "1", "Hrs");
+	assert_group(&out->results_by_time.v[1], "Usage", "0.096", "1", "Hrs");
+	const struct ec2_describe_reserved_instances_request mine = {.reserved_instances_ids = {.v = &id, .n = 1, .set = true}};
+	const struct ec2_describe_reserved_instances_result *seen = ask_api(&ec2_api, "DescribeReservedInstances", &mine, "");
+	assert_str(seen->reserved_instances.v[0].state, "active");
+	pass_to(START + 366 * DAY);
+	seen = ask_api(&ec2_api, "DescribeReservedInstances", &mine, "");
+	assert_str(seen->reserved_instances.v[0].state, "retired");
+	put_instance("us-east-1", "i-00000000000000003", "m5.large", INSTANCE_RUNNING);
+	pass_to(START + 366 * DAY + HOUR);
+	put_instance("us-east-1", "i-00000000000000003", "m5.large", INSTANCE_TERMINATED);
+	days = (struct ce_date_interval){S("2027-01-02"), S("2027-01-03")};
+	in.granularity = S("DAILY");
+	out = ask("GetCostAndUsage", &in, "");
+	assert_int_equal(out->results_by_time.v[0].groups.n, 1);
+	assert_group(&out->results_by_time.v[0], "Usage", "0.096", "1", "Hrs");
+}
+
 static void refusals(void **state)
 {
 	(void)state;
@@ -439,6 +513,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(logs, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(snapshots, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(forecasts, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(reservations, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("bill", tests, NULL, NULL);

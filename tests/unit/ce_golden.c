@@ -60,7 +60,7 @@ static unsigned take(struct cost_lines *lines, struct str usage, bool all, __int
 static void check(struct arena *a, const struct json_value *one)
 {
 	struct meter_lines used = used_of(a, one);
-	struct cost_lines lines = cost_fold(a, NULL, S("000000000000"), &used, 0);
+	struct cost_lines lines = cost_fold(a, NULL, S("000000000000"), &used, 0, NULL);
 	uint32_t taken = 0;
 	const struct json_value *wanted = json_get(one, S("want"));
 	json_each(wanted, want)
@@ -92,6 +92,104 @@ static void golden(void **state)
 	assert_true(n > 50);
 }
 
+/* --- reservations */
+
+static struct meter_commitments bought_of(struct arena *a, const struct json_value *one, int64_t start)
+{
+	struct meter_commitments all = {0};
+	json_each(json_get(one, S("bought")), b)
+	{
+		struct str type = json_get_str(b, S("type"));
+		const struct price *p = price_find(ARENA_CAT(a, S("HeavyUsage:"), type));
+		assert_non_null(p);
+		*LIST_ADD(a, &all) = (struct meter_commitment){.id = S("r"),
+		                                               .region = S("us-east-1"),
+		                                               .instance_type = type,
+		                                               .count = number(b, "count"),
+		                                               .price_e12 = p->tiers[0].usd_e12,
+		                                               .from_ms = (start + number(b, "from")) * METER_HOUR_MS,
+		                                               .to_ms = (start + number(b, "to")) * METER_HOUR_MS};
+	}
+	return all;
+}
+
+/* By the hour, and the same by day. */
+static void ran_of(struct arena *a, const struct json_value *one, int64_t start, int64_t hours, struct meter_lines *ret_hours,
+                   struct meter_lines *ret_days)
+{
+	const struct json_value *ran = json_get(one, S("ran"));
+	for (int64_t hour = 0; hour < hours; hour++)
+		json_each(ran, r)
+		{
+			if (hour >= number(r, "from") && hour < number(r, "to"))
+				*LIST_ADD(a, ret_hours) = (struct meter_line){.day = (start + hour) / 24,
+				                                              .hour = (start + hour) % 24,
+				                                              .region = S("us-east-1"),
+				                                              .usage = json_get_str(r, S("usage")),
+				                                              .amount = number(r, "amount")};
+		}
+	json_each(ran, r) * LIST_ADD(a, ret_days) =
+	        (struct meter_line){.day = start / 24,
+	                            .region = S("us-east-1"),
+	                            .usage = json_get_str(r, S("usage")),
+	                            .amount = number(r, "amount") * (number(r, "to") - number(r, "from"))};
+}
+
+static void check_reserved(struct arena *a, const struct json_value *one)
+{
+	const int64_t start = 20454 * 24; /* 2026-01-01 */
+	struct meter_commitments bought = bought_of(a, one, start);
+	struct meter_lines hours = {0}, days = {0};
+	struct cost_lines lines[2] = {{0}};
+	ran_of(a, one, start, 24, &hours, &days);
+	const struct cost_cover_question q = {.commitments = &bought,
+	                                      .hours = &hours,
+	                                      .from_day = start / 24,
+	                                      .to_day = start / 24 + 1,
+	                                      .now_ms = (start + number(one, "until")) * METER_HOUR_MS};
+	struct cost_covers covers = cost_cover(a, S("000000000000"), &q, &lines[1]);
+	lines[0] = cost_fold(a, NULL, S("000000000000"), &days, 0, &covers);
+	uint32_t taken = 0;
+	json_each(json_get(one, S("want")), want)
+	{
+		__int128 quantity = 0, usd = 0, amortized = 0;
+		struct str record = json_get_str(want, S("record")), usage = json_get_str(want, S("usage"));
+		for (int k = 0; k < 2; k++)
+			for (uint32_t i = 0; i < lines[k].n; i++) {
+				const struct cost_line *l = &lines[k].v[i];
+				if (!str_is(record, l->record) || !str_eq(usage, l->usage_type))
+					continue;
+				quantity += l->quantity_e10;
+				usd += l->usd_e10;
+				amortized += l->amortized_e10;
+				taken++;
+			}
+		if (!str_eq(price_text_e10(a, quantity), json_get_str(want, S("quantity"))) ||
+		    !str_eq(price_text_e10(a, usd), json_get_str(want, S("usd"))) ||
+		    !str_eq(price_text_e10(a, amortized), json_get_str(want, S("amortized"))))
+			fail_msg("%.*s, %.*s %.*s: %.*s costs %.*s, amortized %.*s", STR_ARG(json_get_str(one, S("name"))),
+			         STR_ARG(record), STR_ARG(usage), STR_ARG(price_text_e10(a, quantity)),
+			         STR_ARG(price_text_e10(a, usd)), STR_ARG(price_text_e10(a, amortized)));
+	}
+	assert_int_equal(taken, lines[0].n + lines[1].n);
+}
+
+static void reserved(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct str why = STR_NONE;
+	const struct json_value *all = json_parse(&a, read_file(&a, TEST_DATA "/golden/bill.json"), &why);
+	unsigned n = 0;
+	assert_non_null(all);
+	json_each(json_get(all, S("reserved")), one)
+	{
+		check_reserved(&a, one);
+		n++;
+	}
+	assert_true(n >= 7);
+}
+
 /* Every usage type with a known price has a case, but for instances, of which there are a thousand. */
 static void complete(void **state)
 {
@@ -111,7 +209,7 @@ static void complete(void **state)
 	for (unsigned i = 0; i < price_count; i++) {
 		struct str usage = str_from(prices[i].usage);
 		bool skip = !prices[i].tier_count || str_starts(usage, S("BoxUsage:")) || str_starts(usage, S("SpotUsage:")) ||
-		            str_starts(usage, S("UnusedBox:"));
+		            str_starts(usage, S("UnusedBox:")) || str_starts(usage, S("HeavyUsage:"));
 		for (size_t k = 0; k < sizeof(same) / sizeof(*same); k++)
 			skip |= str_is(usage, same[k]);
 		if (!skip && str_find(text, ARENA_CAT(&a, S("\"usage\": \""), usage, S("\""))) < 0)
@@ -130,18 +228,18 @@ static void months(void **state)
 	for (int64_t i = 0; i < 59; i++)
 		*LIST_ADD(&a, &used) = (struct meter_line){
 		        .day = day0 + i, .region = S("us-east-1"), .usage = S("Request"), .amount = INT64_C(1000003)};
-	struct cost_lines lines = cost_fold(&a, NULL, S("000000000000"), &used, day0);
+	struct cost_lines lines = cost_fold(&a, NULL, S("000000000000"), &used, day0, NULL);
 	for (uint32_t i = 0; i < lines.n; i++)
 		*(lines.v[i].day < day0 + 31 ? &first : &second) += lines.v[i].usd_e10;
 	assert_str(price_text_e10(&a, first), "6.0000186");  /* (31 x 1,000,003 - 1,000,000) x 0.0000002 */
 	assert_str(price_text_e10(&a, second), "5.4000168"); /* (28 x 1,000,003 - 1,000,000) x 0.0000002 */
 	/* Asked for later days alone, what came before in the month counts all the same. */
-	struct cost_lines late = cost_fold(&a, NULL, S("000000000000"), &used, day0 + 30);
+	struct cost_lines late = cost_fold(&a, NULL, S("000000000000"), &used, day0 + 30, NULL);
 	assert_int_equal(late.n, 29);
 	assert_str(price_text_e10(&a, late.v[0].usd_e10), "0.2000006");
 	/* In a region without known prices nothing costs, and nothing of what is free goes. */
 	used.v[0].region = S("eu-west-1");
-	lines = cost_fold(&a, NULL, S("000000000000"), &used, day0);
+	lines = cost_fold(&a, NULL, S("000000000000"), &used, day0, NULL);
 	assert_true(lines.v[0].usd_e10 == 0 && lines.v[1].usd_e10 == 6000); /* 3 of 1,000,003 */
 	assert_str(lines.v[0].usage_type, "EU-Request");
 }
@@ -173,7 +271,7 @@ static void numbers(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(complete), cmocka_unit_test(months),
-	                                   cmocka_unit_test(numbers)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(reserved), cmocka_unit_test(complete),
+	                                   cmocka_unit_test(months), cmocka_unit_test(numbers)};
 	return cmocka_run_group_tests_name("ce golden", tests, NULL, NULL);
 }

@@ -116,7 +116,8 @@ static void fill(struct call *c, struct budgets_budget *b)
 	                     .account = c->account,
 	                     .now_ms = c->now_ms,
 	                     .filter = budgets_filter(c->arena, &b->cost_filters),
-	                     .usage = str_is(b->budget_type, "USAGE")};
+	                     .usage = str_is(b->budget_type, "USAGE"),
+	                     .amortized = b->cost_types && b->cost_types->use_amortized.v};
 	bool runs = c->now_ms >= b->time_period->start.ms && c->now_ms < b->time_period->end.ms;
 	budgets_days(b, c->now_ms, &q.from_day, &q.to_day);
 	struct ce_spent spent = ce_spent(&q);

@@ -14,6 +14,7 @@ struct ce_spend {
 	int64_t now_ms;
 	const struct ce_expression *filter; /* NULL: all */
 	bool usage;                         /* quantities in place of USD */
+	bool amortized;                     /* fees shared out among what they cover */
 	int64_t from_day, to_day;           /* since 1970, [from, to); today is one of them */
 };
 struct ce_spent {

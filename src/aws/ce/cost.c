@@ -134,9 +134,40 @@ struct cost_scope cost_scope(struct call *c)
 	return (struct cost_scope){call_txn(c), c->arena, c->cloud->prices, c->account, c->now_ms};
 }
 
-struct cost_lines cost_bill(const struct cost_scope *s, const struct meter_lines *used, int64_t from_day)
+/* Two lists by time become one. */
+static struct cost_lines merged(struct arena *a, const struct cost_lines *x, const struct cost_lines *y, int64_t from_day)
 {
-	return cost_fold(s->arena, s->prices, s->account, used, from_day);
+	struct cost_lines all = {0};
+	uint32_t i = 0, k = 0;
+	while (i < x->n || k < y->n) {
+		bool first = k == y->n || (i < x->n && cost_line_hour(&x->v[i]) <= cost_line_hour(&y->v[k]));
+		const struct cost_line *l = first ? &x->v[i++] : &y->v[k++];
+		if (l->day >= from_day)
+			*LIST_ADD(a, &all) = *l;
+	}
+	return all;
+}
+
+static struct cost_lines bill(const struct cost_scope *s, const struct meter_lines *used, struct cost_cover_question *q)
+{
+	struct meter_commitments commitments = meter_commitments(s->txn, s->arena, s->account);
+	struct cost_lines fees = {0};
+	int64_t from_day = q->from_day;
+	if (!commitments.n)
+		return cost_fold(s->arena, s->prices, s->account, used, from_day, NULL);
+	q->from_day = cost_month_start(from_day);
+	struct meter_lines hours = meter_read_hours(s->txn, s->arena, s->account, q->from_day * 24, q->to_day * 24, q->now_ms);
+	q->commitments = &commitments;
+	q->hours = &hours;
+	struct cost_covers covers = cost_cover(s->arena, s->account, q, &fees);
+	struct cost_lines lines = cost_fold(s->arena, s->prices, s->account, used, from_day, &covers);
+	return merged(s->arena, &lines, &fees, from_day);
+}
+
+struct cost_lines cost_bill(const struct cost_scope *s, const struct meter_lines *used, int64_t from_day, int64_t to_day,
+                            int64_t now_ms)
+{
+	return bill(s, used, &(struct cost_cover_question){.from_day = from_day, .to_day = to_day, .now_ms = now_ms});
 }
 
 /* The days of the month before count for its tiers; of the last, those hours that the period has. */
@@ -146,15 +177,16 @@ struct cost_lines cost_read(const struct cost_scope *s, enum meter_detail detail
 	struct meter_lines used;
 	if (p->granularity != COST_HOURLY) {
 		used = meter_read(s->txn, s->arena, s->account, detail, month, p->to / 24, s->now_ms);
-		return cost_bill(s, &used, from_day);
+		return cost_bill(s, &used, from_day, p->to / 24, s->now_ms);
 	}
 	used = meter_read(s->txn, s->arena, s->account, METER_PLAIN, month, from_day, s->now_ms);
 	struct meter_lines hours = meter_read_hours(s->txn, s->arena, s->account, from_day * 24, p->to, s->now_ms);
 	for (uint32_t i = 0; i < hours.n; i++)
 		*LIST_ADD(s->arena, &used) = hours.v[i];
-	struct cost_lines all = cost_bill(s, &used, from_day), asked = {0};
+	struct cost_cover_question q = {.from_day = from_day, .to_day = (p->to + 23) / 24, .now_ms = s->now_ms, .hourly = true};
+	struct cost_lines all = bill(s, &used, &q), asked = {0};
 	for (uint32_t i = 0; i < all.n; i++)
-		if (cost_line_hour(&all.v[i]) >= p->from)
+		if (cost_line_hour(&all.v[i]) >= p->from && cost_line_hour(&all.v[i]) < p->to)
 			*LIST_ADD(s->arena, &asked) = all.v[i];
 	return asked;
 }

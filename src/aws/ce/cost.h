@@ -9,10 +9,13 @@ struct cost_line {
 	int64_t day;  /* since 1970, UTC */
 	int64_t hour; /* of the day; 0 where days are asked for */
 	struct str region, account, usage_type;
-	struct str resource; /* absent: of none, or it was not asked for */
-	struct str tags;     /* see meter_tag(); absent: none, or they were not asked for */
+	struct str resource;    /* absent: of none, or it was not asked for */
+	struct str tags;        /* see meter_tag(); absent: none, or they were not asked for */
+	const char *record;     /* "Usage", "DiscountedUsage": a reservation covers it, or "RIFee" */
+	struct str reservation; /* its id; absent: none */
 	const struct price *price;
 	__int128 quantity_e10, usd_e10; /* exact: see price.h */
+	__int128 amortized_e10;         /* with fees shared out among what they cover */
 };
 struct cost_lines {
 	struct cost_line *v;
@@ -48,13 +51,38 @@ static inline int64_t cost_line_hour(const struct cost_line *l)
 
 /* The lines of the period, by time. */
 struct cost_lines cost_read(const struct cost_scope *s, enum meter_detail detail, const struct cost_period *p);
-/* Lines of what was used, or will have been, from from_day on. */
-struct cost_lines cost_bill(const struct cost_scope *s, const struct meter_lines *used, int64_t from_day);
+/* Lines of what was used, or will have been, on the days [from, to) as of now_ms, from_day on. `used` begins with a month. */
+struct cost_lines cost_bill(const struct cost_scope *s, const struct meter_lines *used, int64_t from_day, int64_t to_day,
+                            int64_t now_ms);
+
+/* cover.c, pure: what reservations cover, hour by hour, and what they cost. */
+struct cost_cover {
+	int64_t day, hour; /* hour: 0 where days are told apart */
+	struct str region, usage, reservation;
+	int64_t amount; /* as the meter counts */
+	__int128 fee_e10;
+	int64_t taken; /* by lines so far */
+	struct cost_cover *next;
+};
+struct cost_covers {
+	struct cost_cover *v;
+	uint32_t n;
+	bool set;
+};
+struct cost_cover_question {
+	const struct meter_commitments *commitments;
+	const struct meter_lines *hours; /* by hour */
+	int64_t from_day, to_day, now_ms;
+	bool hourly; /* hours are told apart */
+};
+/* *ret_fees: lines of the fees themselves, by time: what is due once a month, and what of it nothing used. */
+struct cost_covers cost_cover(struct arena *a, struct str account, const struct cost_cover_question *q,
+                              struct cost_lines *ret_fees);
 
 /* fold.c, pure: lines of what was used, of which those before from_day are there because tiers and free tiers count by the month;
- * `used` is by day and begins with a month. */
+ * `used` is by day and begins with a month. covers, or NULL: what is covered becomes lines of its own. */
 struct cost_lines cost_fold(struct arena *a, const struct price_book *book, struct str account, const struct meter_lines *used,
-                            int64_t from_day);
+                            int64_t from_day, struct cost_covers *covers);
 
 /* "2026-11-28" as days since 1970; false: it is no date. */
 bool cost_day_parse(struct str text, int64_t *ret_day);
@@ -84,7 +112,7 @@ bool cost_filter_matches(struct arena *a, const struct ce_expression *e, const s
 bool cost_filter_has_tags(const struct ce_expression *e);
 bool cost_filter_has(const struct ce_expression *e, const char *dimension);
 
-enum cost_metric { COST_UNBLENDED, COST_QUANTITY, COST_NORMALIZED, COST_METRICS };
+enum cost_metric { COST_UNBLENDED, COST_AMORTIZED, COST_QUANTITY, COST_NORMALIZED, COST_METRICS };
 
 /* forecast.c: what the two weeks before today say about the days to come. */
 struct cost_past {

@@ -57,6 +57,8 @@ static struct str or (struct str value, struct str instead)
 
 static struct str purchase(const struct cost_line *line)
 {
+	if (str_set(line->reservation))
+		return S("Standard Reserved Instances");
 	return str_starts(str_from(line->price->usage), S("SpotUsage")) ? S("Spot Instances") : S("On Demand Instances");
 }
 
@@ -150,8 +152,12 @@ static struct str resource(const struct cost_line *l)
 
 static struct str record(const struct cost_line *l)
 {
-	(void)l;
-	return S("Usage");
+	return str_from(l->record);
+}
+
+static struct str reservation(const struct cost_line *l)
+{
+	return or (l->reservation, S("NoReservationId"));
 }
 
 static struct str seller(const struct cost_line *l)
@@ -196,6 +202,7 @@ static const struct {
                   {"RECORD_TYPE", record},
                   {"PURCHASE_TYPE", purchase},
                   {"RESOURCE_ID", resource},
+                  {"RESERVATION_ID", reservation},
                   {"OPERATION", operation},
                   {"USAGE_TYPE_GROUP", usage_group},
                   {"SERVICE_CODE", service_code},

@@ -32,38 +32,88 @@ static __int128 take_free(struct arena *a, struct map *pools, const struct price
 	return taken;
 }
 
-struct cost_lines cost_fold(struct arena *a, const struct price_book *book, struct str account, const struct meter_lines *used,
-                            int64_t from_day)
+/* --- what is covered */
+
+static struct str cover_key(struct arena *a, int64_t day, int64_t hour, struct str region, struct str usage)
 {
-	struct cost_lines lines = {0};
-	struct map totals = {0}, pools = {0};
+	return ARENA_CAT(a, arena_printf(a, "%lld/%lld/", (long long)day, (long long)hour), region, S("/"), usage);
+}
+
+static void index_covers(struct arena *a, struct cost_covers *covers, struct map *found)
+{
+	for (uint32_t i = covers->n; i > 0; i--) {
+		struct cost_cover *c = &covers->v[i - 1];
+		struct str key = cover_key(a, c->day, c->hour, c->region, c->usage);
+		c->next = map_get(found, key);
+		map_put(found, key, c);
+	}
+}
+
+/* The part of an amount that covers have left becomes lines, each without a cost of its own; returns the rest. Of a fee each line
+ * has what its part makes it grow by, so that they add up. */
+static int64_t take_covered(struct arena *a, struct cost_cover *c, const struct cost_line *like, int64_t amount, int days,
+                            struct cost_lines *lines)
+{
+	for (; c && amount > 0; c = c->next) {
+		int64_t part = c->amount - c->taken < amount ? c->amount - c->taken : amount;
+		if (part <= 0)
+			continue;
+		struct cost_line *line = LIST_ADD(a, lines);
+		*line = *like;
+		line->record = "DiscountedUsage";
+		line->reservation = c->reservation;
+		line->quantity_e10 =
+		        price_units_e10(like->price, c->taken + part, days) - price_units_e10(like->price, c->taken, days);
+		line->amortized_e10 = c->fee_e10 * (c->taken + part) / c->amount - c->fee_e10 * c->taken / c->amount;
+		c->taken += part;
+		amount -= part;
+	}
+	return amount;
+}
+
+struct cost_lines cost_fold(struct arena *a, const struct price_book *book, struct str account, const struct meter_lines *used,
+                            int64_t from_day, struct cost_covers *covers)
+{
+	struct cost_lines lines = {0}, before_lines = {0};
+	struct map totals = {0}, pools = {0}, covered = {0};
+	if (covers)
+		index_covers(a, covers, &covered);
 	for (uint32_t i = 0; i < used->n; i++) {
 		const struct meter_line *m = &used->v[i];
 		const struct price *p = price_find(m->usage);
 		if (!p)
 			continue;
-		int64_t month = cost_month_start(m->day);
+		int64_t month = cost_month_start(m->day), amount = m->amount;
 		int days = (int)(cost_month_end(m->day) - month);
 		const struct price *own = price_in(book, p, m->usage, m->region);
+		const struct cost_line like = {.day = m->day,
+		                               .hour = m->hour,
+		                               .region = m->region,
+		                               .account = account,
+		                               .resource = m->resource,
+		                               .tags = m->tags,
+		                               .usage_type = price_usage_type(a, m->region, m->usage),
+		                               .record = "Usage",
+		                               .price = p};
+		if (covered.count)
+			amount = take_covered(a, map_get(&covered, cover_key(a, m->day, m->hour, m->region, m->usage)), &like,
+			                      amount, days, m->day < from_day ? &before_lines : &lines);
+		if (!amount)
+			continue;
 		struct month_total *t = total_of(a, &totals, ARENA_CAT(a, m->region, S("/"), m->usage), month);
 		struct month_total before = *t;
-		t->amount += m->amount;
-		t->billed += m->amount - (own && price_book_free(book) ? take_free(a, &pools, p, month, days, m->amount) : 0);
+		t->amount += amount;
+		t->billed += amount - (own && price_book_free(book) ? take_free(a, &pools, p, month, days, amount) : 0);
 		if (m->day < from_day)
 			continue;
 		struct cost_line *line = LIST_ADD(a, &lines);
-		*line = (struct cost_line){.day = m->day,
-		                           .hour = m->hour,
-		                           .region = m->region,
-		                           .account = account,
-		                           .resource = m->resource,
-		                           .tags = m->tags,
-		                           .usage_type = price_usage_type(a, m->region, m->usage),
-		                           .price = p};
+		*line = like;
 		line->quantity_e10 = price_units_e10(p, t->amount, days) - price_units_e10(p, before.amount, days);
 		if (own)
 			line->usd_e10 = price_usd_e10(own, t->billed, days) - price_usd_e10(own, before.billed, days);
+		line->amortized_e10 = line->usd_e10;
 	}
+	map_done(&covered);
 	map_done(&pools);
 	map_done(&totals);
 	return lines;

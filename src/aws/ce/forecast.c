@@ -22,7 +22,7 @@ struct answer {
 static int check(struct call *c, const struct question *q, enum cost_metric *ret)
 {
 	*ret = cost_metric_find(q->metric);
-	if (*ret == COST_METRICS || (*ret == COST_UNBLENDED) == q->usage)
+	if (*ret == COST_METRICS || (*ret <= COST_AMORTIZED) == q->usage)
 		return cost_invalid(c, "The metric %.*s is not supported", STR_ARG(q->metric));
 	if (str_is(q->granularity, "HOURLY"))
 		return cost_invalid(c, "The granularity HOURLY is not supported by forecasts");
@@ -47,7 +47,7 @@ static void add_count(struct arena *a, struct meter_lines *counts, const struct 
 static void spread(const struct cost_scope *s, const struct ce_expression *filter, enum cost_metric metric,
                    const struct meter_lines *used, struct cost_past *p)
 {
-	struct cost_lines lines = cost_bill(s, used, p->from);
+	struct cost_lines lines = cost_bill(s, used, p->from, p->from + p->days, s->now_ms);
 	double sums[PAST_DAYS] = {0}, mean = 0, squares = 0;
 	for (uint32_t i = 0; i < lines.n; i++)
 		if (cost_filter_matches(s->arena, filter, &lines.v[i]))
@@ -98,7 +98,7 @@ struct cost_lines cost_expect(const struct cost_scope *s, const struct cost_past
 			l->amount /= past->days;
 		}
 	}
-	return cost_bill(s, &used, from);
+	return cost_bill(s, &used, from, to, p->to * METER_HOUR_MS);
 }
 
 /* The normal distribution's quantile, of a part between a half and one: bisection, since erf() is at hand. */

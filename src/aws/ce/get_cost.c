@@ -88,7 +88,7 @@ static struct ce_metrics metrics_of(struct call *c, const struct str_list *metri
 		struct ce_metrics_entry *e = LIST_ADD(c->arena, &made);
 		e->key = metrics->v[i];
 		e->value.amount = price_text_e10(c->arena, s->metric_e10[metric]);
-		e->value.unit = metric == COST_UNBLENDED             ? S("USD")
+		e->value.unit = metric <= COST_AMORTIZED             ? S("USD")
 		                : s->unit && metric == COST_QUANTITY ? str_from(s->unit)
 		                                                     : S("N/A");
 	}

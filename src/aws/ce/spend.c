@@ -9,6 +9,11 @@ struct total {
 	bool several;
 };
 
+static enum cost_metric metric_of(const struct ce_spend *q)
+{
+	return q->usage ? COST_QUANTITY : q->amortized ? COST_AMORTIZED : COST_UNBLENDED;
+}
+
 static void add(const struct ce_spend *q, const struct cost_lines *lines, int64_t from, int64_t to, struct total *t)
 {
 	for (uint32_t i = 0; i < lines->n; i++) {
@@ -17,7 +22,7 @@ static void add(const struct ce_spend *q, const struct cost_lines *lines, int64_
 			continue;
 		t->several |= t->unit && !str_is(str_from(t->unit), l->price->unit);
 		t->unit = l->price->unit;
-		t->sum_e10 += cost_metric_e10(l, q->usage ? COST_QUANTITY : COST_UNBLENDED);
+		t->sum_e10 += cost_metric_e10(l, metric_of(q));
 	}
 }
 
@@ -29,7 +34,7 @@ struct ce_spent ce_spent(const struct ce_spend *q)
 	const struct cost_period all = {q->from_day * 24, q->to_day * 24, COST_DAILY},
 	                         rest = {today * 24, q->to_day * 24, COST_DAILY};
 	struct cost_lines lines = cost_read(&s, detail, &all);
-	struct cost_past past = cost_look_back(&s, q->filter, q->usage ? COST_QUANTITY : COST_UNBLENDED, detail);
+	struct cost_past past = cost_look_back(&s, q->filter, metric_of(q), detail);
 	struct cost_lines coming = cost_expect(&s, &past, detail, &rest);
 	struct total actual = {0}, forecast = {0};
 	add(q, &lines, q->from_day, q->to_day, &actual);

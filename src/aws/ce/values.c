@@ -12,12 +12,12 @@ enum cost_metric cost_metric_find(struct str name)
 	static const struct {
 		const char *name;
 		enum cost_metric metric;
-	} metrics[] = {{"AmortizedCost", COST_UNBLENDED},
-	               {"AMORTIZED_COST", COST_UNBLENDED},
+	} metrics[] = {{"AmortizedCost", COST_AMORTIZED},
+	               {"AMORTIZED_COST", COST_AMORTIZED},
 	               {"BlendedCost", COST_UNBLENDED},
 	               {"BLENDED_COST", COST_UNBLENDED},
-	               {"NetAmortizedCost", COST_UNBLENDED},
-	               {"NET_AMORTIZED_COST", COST_UNBLENDED},
+	               {"NetAmortizedCost", COST_AMORTIZED},
+	               {"NET_AMORTIZED_COST", COST_AMORTIZED},
 	               {"NetUnblendedCost", COST_UNBLENDED},
 	               {"NET_UNBLENDED_COST", COST_UNBLENDED},
 	               {"UnblendedCost", COST_UNBLENDED},
@@ -36,6 +36,8 @@ __int128 cost_metric_e10(const struct cost_line *line, enum cost_metric metric)
 {
 	if (metric == COST_UNBLENDED)
 		return line->usd_e10;
+	if (metric == COST_AMORTIZED)
+		return line->amortized_e10;
 	if (metric == COST_QUANTITY)
 		return line->quantity_e10;
 	struct str type = cost_instance_type(line);

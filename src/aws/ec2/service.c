@@ -2,6 +2,7 @@
 #include "aws/ec2/capacity/fleet.h"
 #include "aws/ec2/capacity/placement.h"
 #include "aws/ec2/capacity/requirements.h"
+#include "aws/ec2/capacity/reserved_instances.h"
 #include "aws/ec2/capacity/spot.h"
 #include "aws/ec2/compute.h"
 #include "aws/ec2/flow/flow_log.h"
@@ -220,6 +221,10 @@ static const struct service_op ops[] = {
         ROW(cancel_spot_instance_requests, CancelSpotInstanceRequests),
         ROW(describe_spot_instance_requests, DescribeSpotInstanceRequests, READ),
         ROW(describe_spot_price_history, DescribeSpotPriceHistory, READ, .missing = "prices that change, systems other than Linux"),
+        ROW(describe_reserved_instances, DescribeReservedInstances, READ),
+        ROW(describe_reserved_instances_offerings, DescribeReservedInstancesOfferings, READ,
+            .missing = "offerings but standard ones of a region for a year without upfront, the marketplace"),
+        ROW(purchase_reserved_instances_offering, PurchaseReservedInstancesOffering, .missing = "purchases at a later time"),
         ROW(request_spot_instances, RequestSpotInstances,
             .missing = "stopping and hibernating at an interruption, durations, launch and zone groups"),
         ROW(create_placement_group, CreatePlacementGroup, .missing = "spreading over hosts, links"),

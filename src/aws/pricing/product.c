@@ -74,7 +74,7 @@ static int by_name(const void *x, const void *y)
 static bool listed(const struct price *p)
 {
 	struct str usage = str_from(p->usage);
-	return !str_ends(usage, S("*")) && (!str_starts(usage, S("SpotUsage:")));
+	return !str_ends(usage, S("*")) && !str_starts(usage, S("SpotUsage:")) && !str_starts(usage, S("HeavyUsage:"));
 }
 
 static void make(struct arena *a, const struct price *p, struct str region, struct str code, struct str words, struct product *ret)

@@ -209,7 +209,7 @@ void bill_print_total(struct cli *cli, const struct bill *b)
 static void print_table(struct cli *cli, const struct bill *b)
 {
 	struct str service = STR_NONE;
-	bool tiered = false, free = false;
+	bool tiered = false, free = false, reserved = false;
 	printf("%.*s to %.*s%s\n", STR_ARG(b->period.start), STR_ARG(b->period.end), b->period.current ? ", so far" : "");
 	if (!b->lines.n)
 		printf("nothing was used\n");
@@ -220,6 +220,7 @@ static void print_table(struct cli *cli, const struct bill *b)
 		service = l->service;
 		printf("  %-36.*s %16.*s %-17.*s", STR_ARG(l->usage), STR_ARG(bill_shown(cli, l->quantity_e10)), STR_ARG(l->unit));
 		tiered |= l->known && l->tiers;
+		reserved |= l->price && str_starts(str_from(l->price->usage), S("HeavyUsage:"));
 		free |= l->price && l->known && l->price->free_pool;
 		if (!l->price)
 			printf("   %-12s   %14.*s USD\n", "a fee", STR_ARG(bill_shown(cli, l->usd_e10)));
@@ -239,6 +240,8 @@ static void print_table(struct cli *cli, const struct bill *b)
 		       STR_ARG(bill_shown(cli, b->projected_e10)));
 	if (free)
 		printf("+ some of it is free every month; what exceeds that has this price\n");
+	if (reserved)
+		printf("HeavyUsage is the month's fee of reserved instances; hours of BoxUsage that they cover cost nothing more.\n");
 	if (tiered)
 		printf("* the first tier's price; more of it a month is cheaper\n");
 	if (b->lines.n)

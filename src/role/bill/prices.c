@@ -70,7 +70,8 @@ int bill_find_prices(struct cli *cli, const struct cli_cloud *cloud, struct bill
 	for (uint32_t i = 0; i < b->lines.n; i++) {
 		struct bill_line *l = &b->lines.v[i];
 		const struct price *p = l->price ? price_in(NULL, l->price, l->usage, l->region) : NULL;
-		if (!l->known && p && str_starts(str_from(p->usage), S("SpotUsage:"))) {
+		if (!l->known && p &&
+		    (str_starts(str_from(p->usage), S("SpotUsage:")) || str_starts(str_from(p->usage), S("HeavyUsage:")))) {
 			l->known = true;
 			l->price_e12 = p->tiers[0].usd_e12;
 		}

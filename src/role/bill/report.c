@@ -83,6 +83,14 @@ static struct str operation_of(struct cli *cli, const struct bill_line *l)
 	return S("");
 }
 
+/* Where lines are told apart by it, what they are; else what their usage type is. */
+static struct str record_of(const struct report *r, const struct bill_line *l, struct str more)
+{
+	if (!r->resources && !str_set(r->tag))
+		return more;
+	return !l->price ? S("Fee") : str_starts(str_from(l->price->usage), S("HeavyUsage:")) ? S("RIFee") : S("Usage");
+}
+
 static void print_line(const struct report *r, const struct bill_line *l, const struct bill_group *g, struct str more)
 {
 	struct cli *cli = r->cli;
@@ -101,7 +109,7 @@ static void print_line(const struct report *r, const struct bill_line *l, const 
 	                             month_start(cli, g->start, 0),
 	                             month_start(cli, g->start, 1),
 	                             r->account,
-	                             l->price ? S("Usage") : S("Fee"),
+	                             record_of(r, l, more),
 	                             from,
 	                             to,
 	                             l->price ? bill_code(l) : S(""),
@@ -158,8 +166,8 @@ static int print_service(const struct report *r, const struct cli_cloud *cloud, 
 	struct bill_groups found = {0};
 	if (str_set(r->tag))
 		q.keys[1] = arena_dupz(&r->cli->arena, ARENA_CAT(&r->cli->arena, S("TAG:"), r->tag));
-	else if (r->resources)
-		q.keys[1] = "RESOURCE_ID";
+	else
+		q.keys[1] = r->resources ? "RESOURCE_ID" : "RECORD_TYPE";
 	int status = bill_ask(r->cli, cloud, &q, &found);
 	for (uint32_t i = 0; status == CLI_OK && i < found.n; i++) {
 		const struct bill_group *g = &found.v[i];

@@ -200,6 +200,38 @@ class Bill(unittest.TestCase):
                 ce.get_cost_and_usage(**{"TimePeriod": this_month(), "Granularity": "DAILY", "Metrics": ["UnblendedCost"], **wrong})
             self.assertEqual(refused.exception.response["Error"]["Code"], "ValidationException", wrong)
 
+    def test_reservation(self):
+        """Reserved instances: what is offered, buying, and the fee on the bill. What they cover: tests/sim/bill.c, tests/golden/bill.json."""
+        ec2, ce = self.cloud.client("ec2"), self.cloud.client("ce")
+        types = [o["InstanceType"] for page in ec2.get_paginator("describe_reserved_instances_offerings").paginate(PaginationConfig={"PageSize": 100})
+                 for o in page["ReservedInstancesOfferings"]]
+        self.assertGreater(len(types), 200)
+        self.assertEqual(len(set(types)), len(types))
+        offers = ec2.describe_reserved_instances_offerings(Filters=[{"Name": "instance-type", "Values": ["t3.micro"]}, {"Name": "scope", "Values": ["Region"]}])
+        offer = offers["ReservedInstancesOfferings"][0]
+        self.assertEqual((offer["Duration"], offer["OfferingType"], offer["RecurringCharges"], offer["ProductDescription"]),
+                         (31536000, "No Upfront", [{"Amount": 0.00649, "Frequency": "Hourly"}], "Linux/UNIX"))
+        for none in ({"OfferingType": "All Upfront"}, {"InstanceType": "m7g.large"}, {"MinDuration": 90000000}):
+            self.assertEqual(ec2.describe_reserved_instances_offerings(**none)["ReservedInstancesOfferings"], [])
+        self.assertEqual(self.cloud.client("ec2", region="eu-west-1").describe_reserved_instances_offerings()["ReservedInstancesOfferings"], [])
+        bought = ec2.purchase_reserved_instances_offering(ReservedInstancesOfferingId=offer["ReservedInstancesOfferingId"], InstanceCount=2)["ReservedInstancesId"]
+        self.kill()
+        seen = ec2.describe_reserved_instances(Filters=[{"Name": "state", "Values": ["active"]}])["ReservedInstances"]
+        self.assertEqual([(r["ReservedInstancesId"], r["InstanceCount"], r["InstanceType"]) for r in seen], [(bought, 2, "t3.micro")])
+        self.assertEqual((seen[0]["End"] - seen[0]["Start"]).days, 365)
+        with self.assertRaises(ClientError) as refused:
+            ec2.describe_reserved_instances(ReservedInstancesIds=["none"])
+        self.assertEqual(refused.exception.response["Error"]["Code"], "InvalidReservedInstancesId")
+        ends = datetime.datetime.fromisoformat(this_month()["End"]).replace(tzinfo=datetime.timezone.utc)
+        fee = (ends - seen[0]["Start"]).total_seconds() / 3600 * 2 * 0.00649
+        by = [{"Type": "DIMENSION", "Key": "RESERVATION_ID"}, {"Type": "DIMENSION", "Key": "RECORD_TYPE"}]
+        groups = ce.get_cost_and_usage(TimePeriod=this_month(), Granularity="MONTHLY", Metrics=["UnblendedCost"], GroupBy=by)["ResultsByTime"][0]["Groups"]
+        self.assertEqual([g["Keys"] for g in groups], [[bought, "RIFee"]])
+        self.assertAlmostEqual(float(groups[0]["Metrics"]["UnblendedCost"]["Amount"]), fee, places=8)
+        self.assertIn("HeavyUsage is the month's fee", self.bill().stdout)
+        line = next(csv.DictReader(io.StringIO(self.bill("--csv").stdout)))
+        self.assertEqual((line["lineItem/LineItemType"], line["lineItem/UsageType"], line["lineItem/UnblendedRate"]), ("RIFee", "HeavyUsage:t3.micro", "0.00649"))
+
     def test_functions(self):
         iam, functions = self.cloud.client("iam"), self.cloud.client("lambda")
         trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}

@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import balancers, calls, environments, events, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks, triggers
+from parts import balancers, bills, calls, environments, events, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks, triggers
 
 PARTS = {
     "start": rest.start,
@@ -33,4 +33,5 @@ PARTS = {
     "environments": environments.launch,
     "compare": environments.comparison,
     "describe": machines.describe,
+    "bill": bills.bill,
 }

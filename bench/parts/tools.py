@@ -19,7 +19,7 @@ import traceback
 from cloud import Cloud, free_port
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAMS = ["ec2_records", "epoll_bare", "event_rules", "load", "network", "store_writes", "unix_echo", "bootstrap"]
+PROGRAMS = ["bill", "ec2_records", "epoll_bare", "event_rules", "load", "network", "store_writes", "unix_echo", "bootstrap"]
 
 
 class Skip(Exception):

@@ -7,7 +7,7 @@
 
 enum { BUDGETS_MAX = 20000, PAGE_DEFAULT = 100 };
 
-static const struct record_type row = {&state_budgets_api, "BudgetRecord"};
+const struct record_type budgets_row = {&state_budgets_api, "BudgetRecord"};
 
 static struct str key_of(struct call *c, struct str name)
 {
@@ -34,14 +34,14 @@ int budgets_account(struct call *c, struct str account)
 
 int budgets_get(struct call *c, struct str name, struct state_budgets_budget_record *ret)
 {
-	if (record_get(call_txn(c), c->arena, key_of(c, name), &row, ret))
+	if (record_get(call_txn(c), c->arena, key_of(c, name), &budgets_row, ret))
 		return CALL_OK;
 	return call_fail(c, "NotFoundException", 400, "Unable to get budget: %.*s - the budget doesn't exist.", STR_ARG(name));
 }
 
 void budgets_put(struct call *c, const struct state_budgets_budget_record *r)
 {
-	record_put(call_txn(c), c->arena, key_of(c, r->budget->budget_name), &row, r);
+	record_put(call_txn(c), c->arena, key_of(c, r->budget->budget_name), &budgets_row, r);
 }
 
 /* --- changing */
@@ -66,9 +66,12 @@ int budgets_create_budget(struct call *c, const struct budgets_create_budget_req
 	if (budgets_account(c, in->account_id) != CALL_OK || budgets_take(c, in->budget, c->now_ms, &b) != CALL_OK ||
 	    budgets_tags_take(c, &in->resource_tags, &r.tags) != CALL_OK)
 		return CALL_FAIL;
-	if (in->notifications_with_subscribers.n)
-		return budgets_invalid(c, "Notifications are not supported: neither EMAIL nor SNS subscribers can be reached");
-	if (record_get(call_txn(c), c->arena, key_of(c, b.budget_name), &row, &(struct state_budgets_budget_record){0}))
+	for (uint32_t i = 0; i < in->notifications_with_subscribers.n; i++) {
+		const struct budgets_notification_with_subscribers *n = &in->notifications_with_subscribers.v[i];
+		if (budgets_notice_add(c, n->notification, &n->subscribers, &r) != CALL_OK)
+			return CALL_FAIL;
+	}
+	if (record_get(call_txn(c), c->arena, key_of(c, b.budget_name), &budgets_row, &(struct state_budgets_budget_record){0}))
 		return call_fail(c, "DuplicateRecordException", 400, "Error creating budget: %.*s - the budget already exists.",
 		                 STR_ARG(b.budget_name));
 	if (count(c) >= BUDGETS_MAX)
@@ -108,19 +111,25 @@ int budgets_delete_budget(struct call *c, const struct budgets_delete_budget_req
 
 /* --- describing */
 
-static void fill(struct call *c, struct budgets_budget *b)
+struct ce_spent budgets_spent(struct store_txn *t, struct arena *a, const struct price_book *prices, struct str account,
+                              const struct budgets_budget *b, int64_t now_ms)
 {
-	struct ce_spend q = {.txn = call_txn(c),
-	                     .arena = c->arena,
-	                     .prices = c->cloud->prices,
-	                     .account = c->account,
-	                     .now_ms = c->now_ms,
-	                     .filter = budgets_filter(c->arena, &b->cost_filters),
+	struct ce_spend q = {.txn = t,
+	                     .arena = a,
+	                     .prices = prices,
+	                     .account = account,
+	                     .now_ms = now_ms,
+	                     .filter = budgets_filter(a, &b->cost_filters),
 	                     .usage = str_is(b->budget_type, "USAGE"),
 	                     .amortized = b->cost_types && b->cost_types->use_amortized.v};
+	budgets_days(b, now_ms, &q.from_day, &q.to_day);
+	return ce_spent(&q);
+}
+
+static void fill(struct call *c, struct budgets_budget *b)
+{
 	bool runs = c->now_ms >= b->time_period->start.ms && c->now_ms < b->time_period->end.ms;
-	budgets_days(b, c->now_ms, &q.from_day, &q.to_day);
-	struct ce_spent spent = ce_spent(&q);
+	struct ce_spent spent = budgets_spent(call_txn(c), c->arena, c->cloud->prices, c->account, b, c->now_ms);
 	b->calculated_spend = arena_new(c->arena, struct budgets_calculated_spend);
 	b->calculated_spend->actual_spend = arena_new(c->arena, struct budgets_spend);
 	*b->calculated_spend->actual_spend = (struct budgets_spend){spent.actual, b->budget_limit->unit};
@@ -163,7 +172,7 @@ int budgets_describe_budgets(struct call *c, const struct budgets_describe_budge
 	while (store_next(i, &key, &v)) {
 		struct str_list parts = record_key_parts(c->arena, key);
 		if (parts.n != 3 || (str_set(in->next_token) && str_cmp(parts.v[2], in->next_token) <= 0) ||
-		    !record_read(c->arena, v.value, &row, &r))
+		    !record_read(c->arena, v.value, &budgets_row, &r))
 			continue;
 		if (out->budgets.n == most) {
 			out->next_token = out->budgets.v[out->budgets.n - 1].budget_name;
@@ -173,27 +182,5 @@ int budgets_describe_budgets(struct call *c, const struct budgets_describe_budge
 	}
 	for (uint32_t k = 0; k < out->budgets.n; k++)
 		fill(c, &out->budgets.v[k]);
-	return CALL_OK;
-}
-
-/* --- notifications: nobody can be told anything, so there are none */
-
-int budgets_describe_notifications_for_budget(struct call *c, const struct budgets_describe_notifications_for_budget_request *in,
-                                              struct budgets_describe_notifications_for_budget_response *out)
-{
-	struct state_budgets_budget_record r;
-	if (budgets_account(c, in->account_id) != CALL_OK || budgets_get(c, in->budget_name, &r) != CALL_OK)
-		return CALL_FAIL;
-	out->notifications.set = true;
-	return CALL_OK;
-}
-
-int budgets_describe_budget_notifications_for_account(struct call *c,
-                                                      const struct budgets_describe_budget_notifications_for_account_request *in,
-                                                      struct budgets_describe_budget_notifications_for_account_response *out)
-{
-	if (budgets_account(c, in->account_id) != CALL_OK)
-		return CALL_FAIL;
-	out->budget_notifications_for_account.set = true;
 	return CALL_OK;
 }

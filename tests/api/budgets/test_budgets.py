@@ -1,6 +1,8 @@
 """Budgets follow the bill: what a period has cost, and what it will have cost by its end. The clock moves."""
 import datetime
+import json
 import subprocess
+import time
 import unittest
 
 from botocore.exceptions import ClientError
@@ -58,6 +60,8 @@ class Budgets(unittest.TestCase):
         mail = [{"Notification": {"NotificationType": "ACTUAL", "ComparisonOperator": "GREATER_THAN", "Threshold": 80},
                  "Subscribers": [{"SubscriptionType": "EMAIL", "Address": "a@example.com"}]}]
         self.assertIn("EMAIL", self.refused("InvalidParameterException", self.budgets.create_budget, Budget=new, NotificationsWithSubscribers=mail))
+        mail[0]["Subscribers"] = [{"SubscriptionType": "SNS", "Address": "topic"}]
+        self.refused("InvalidParameterException", self.budgets.create_budget, Budget=new, NotificationsWithSubscribers=mail)
         for wrong in ({"BudgetType": "RI_COVERAGE"}, {"BudgetLimit": {"Amount": "0", "Unit": "USD"}}, {"BudgetLimit": {"Amount": "1", "Unit": "EUR"}},
                       {"CostFilters": {"Colour": ["red"]}}, {"CostFilters": {"TagKeyValue": ["team"]}}, {"BudgetType": "USAGE"},
                       {"CostTypes": {"UseBlended": True, "UseAmortized": True}}, {"TimePeriod": {"Start": 2000000000, "End": 1900000000}}):
@@ -68,6 +72,53 @@ class Budgets(unittest.TestCase):
         for call in (self.budgets.describe_budget, self.budgets.delete_budget):
             self.refused("NotFoundException", call, BudgetName="wrong")
         self.refused("NotFoundException", self.budgets.update_budget, NewBudget=new)
+
+    def test_notifications(self):
+        """A topic that lets budgets publish is told once when the threshold is passed."""
+        sns, sqs = self.client("sns"), self.client("sqs")
+        url = sqs.create_queue(QueueName="told")["QueueUrl"]
+        queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        topic = sns.create_topic(Name="spent")["TopicArn"]
+
+        def allow(who, action, resource):
+            return json.dumps({"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": f"{who}.amazonaws.com"}, "Action": action, "Resource": resource}]})
+        sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=allow("budgets", "sns:Publish", topic))
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": allow("sns", "sqs:SendMessage", queue)})
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        to = [{"SubscriptionType": "SNS", "Address": topic}]
+        over = {"NotificationType": "ACTUAL", "ComparisonOperator": "GREATER_THAN", "Threshold": 50.0, "ThresholdType": "PERCENTAGE"}
+        never = {**over, "Threshold": 1000.0, "ThresholdType": "ABSOLUTE_VALUE"}
+        self.create("told", BudgetType="USAGE", BudgetLimit={"Amount": "4", "Unit": "Hrs"}, CostFilters={"Region": ["us-west-2"], "UsageType": ["USW2-PublicIPv4:IdleAddress"]},
+                    TimeUnit="ANNUALLY")
+        about = {"AccountId": ACCOUNT, "BudgetName": "told"}
+        for notification in (over, never):
+            self.budgets.create_notification(**about, Notification=notification, Subscribers=to)
+        with self.assertRaises(ClientError) as refused:
+            self.budgets.create_notification(**about, Notification=over, Subscribers=to)
+        self.assertEqual(refused.exception.response["Error"]["Code"], "DuplicateRecordException")
+        self.assertEqual(self.budgets.describe_subscribers_for_notification(**about, Notification=over)["Subscribers"], to)
+        far = self.client("ec2", region="us-west-2")
+        address = far.allocate_address()["AllocationId"]
+        self.forward(3)
+
+        def state():
+            return {n["Threshold"]: n["NotificationState"] for n in self.budgets.describe_notifications_for_budget(**about)["Notifications"]}
+        until = time.monotonic() + 60
+        while state()[50.0] != "ALARM" and time.monotonic() < until:
+            time.sleep(0.2)
+        far.release_address(AllocationId=address)
+        self.assertEqual(state(), {50.0: "ALARM", 1000.0: "OK"})
+        # The state is written when the topic has answered, and the queue has the message then.
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=5)["Messages"]
+        told = json.loads(messages[0]["Body"])
+        self.assertIn("told", told["Subject"])
+        self.assertIn("Alert Threshold: > 2 Hrs", told["Message"])
+        self.assertEqual(len(messages), 1)
+        self.budgets.delete_notification(**about, Notification=over)
+        self.assertEqual(list(state()), [1000.0])
+        self.assertIn("told", [b["BudgetName"] for b in self.budgets.describe_budget_notifications_for_account(AccountId=ACCOUNT)["BudgetNotificationsForAccount"]]
+                      if hasattr(self.budgets, "describe_budget_notifications_for_account") else ["told"])
 
     def test_spend(self):
         """An address that nobody uses costs 0.005 USD an hour."""
@@ -85,10 +136,10 @@ class Budgets(unittest.TestCase):
             return float(self.describe(name)["CalculatedSpend"][which]["Amount"])
         # To the middle of a month and of a day, so that each period holds all of it.
         seen = self.describe("hours")["TimePeriod"]["Start"].astimezone(datetime.timezone.utc)
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = self.describe("hours")["LastUpdatedTime"].astimezone(datetime.timezone.utc)  # by the cloud's clock
         self.assertEqual((seen.hour, seen.minute), (0, 0))
-        start = now.replace(day=1, hour=0, minute=0) + datetime.timedelta(days=32)
-        until = start.replace(day=10, hour=12, minute=0)
+        start = now.replace(day=1, hour=0, minute=0, second=0) + datetime.timedelta(days=32)
+        until = start.replace(day=10, hour=12)
         ec2.release_address(AllocationId=ec2.allocate_address()["AllocationId"])  # a minute of another one
         before = spend("red")
         self.forward(int((until - now).total_seconds() // 3600))

@@ -296,5 +296,6 @@ int s3_put_object_acl(struct call *c, const struct s3_put_object_acl_request *in
 	if (acl_grants(c, at.bucket, &r, at.object.owner, &at.object.grants) != CALL_OK)
 		return CALL_FAIL;
 	object_put(call_txn(c), c->arena, in->bucket, in->key, at.tail, &at.object);
+	object_tell_changed(c, at.bucket, in->bucket, in->key, &at.object, "s3:ObjectAcl:Put");
 	return CALL_OK;
 }

@@ -30,7 +30,7 @@ s3_get_bucket_replication_handler s3_get_bucket_replication;
 s3_get_bucket_request_payment_handler s3_get_bucket_request_payment;
 s3_get_bucket_website_handler s3_get_bucket_website;
 s3_get_object_lock_configuration_handler s3_get_object_lock_configuration;
-/* news.c */
+/* notify.c */
 s3_get_bucket_notification_configuration_handler s3_get_bucket_notification_configuration;
 s3_put_bucket_notification_configuration_handler s3_put_bucket_notification_configuration;
 /* policy.c */

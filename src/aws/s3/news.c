@@ -1,38 +1,12 @@
-/* What EventBridge is told of objects, where their bucket asks for it, in the transaction that makes or removes them; and the
- * setting. */
+/* What is told of objects, where their bucket asks for it, in the transaction that makes or removes them: to EventBridge, and by
+ * notices to others (notify.h). */
 #include "aws/events/events.h"
 #include "aws/s3/access.h"
 #include "aws/s3/bucket.h"
+#include "aws/s3/notify.h"
+#include "base/id.h"
 
 enum { DETAIL_MAX = 16384 };
-
-int s3_get_bucket_notification_configuration(struct call *c, const struct s3_get_bucket_notification_configuration_request *in,
-                                             struct s3_notification_configuration *out)
-{
-	const struct state_s3_bucket *b = s3_bucket_open(c, in->bucket, in->expected_bucket_owner);
-	if (!b)
-		return CALL_FAIL;
-	if (b->events.v)
-		out->event_bridge_configuration = arena_new(c->arena, struct s3_event_bridge_configuration);
-	return CALL_OK;
-}
-
-int s3_put_bucket_notification_configuration(struct call *c, const struct s3_put_bucket_notification_configuration_request *in,
-                                             struct model_none *out)
-{
-	const struct s3_notification_configuration *n = in->notification_configuration;
-	struct state_s3_bucket b;
-	(void)out;
-	if (bucket_change(c, in->bucket, &b) != CALL_OK)
-		return CALL_FAIL;
-	if (n && (n->topic_configurations.n || n->queue_configurations.n || n->lambda_function_configurations.n))
-		return s3_unsupported(c, "notifications to queues, topics and functions");
-	b.events = OPT_BOOL(n && n->event_bridge_configuration);
-	bucket_put(c, in->bucket, &b);
-	return CALL_OK;
-}
-
-/* --- events */
 
 static void put(struct json_out *j, const char *key, struct str value)
 {
@@ -101,6 +75,13 @@ static void tell(struct store_txn *t, struct arena *a, const struct news *n)
 void object_tell_created(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
                          const struct state_s3_object *o, const char *reason)
 {
+	static const char *const events[][2] = {{"PutObject", "s3:ObjectCreated:Put"},
+	                                        {"POST Object", "s3:ObjectCreated:Post"},
+	                                        {"CopyObject", "s3:ObjectCreated:Copy"},
+	                                        {"CompleteMultipartUpload", "s3:ObjectCreated:CompleteMultipartUpload"}};
+	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)
+		if (strcmp(reason, events[i][0]) == 0)
+			object_tell_changed(c, b, bucket, key, o, events[i][1]);
 	if (!b->events.v)
 		return;
 	tell(call_txn(c), c->arena,
@@ -117,6 +98,23 @@ void object_tell_created(struct call *c, const struct state_s3_bucket *b, struct
 	                    .now_ms = c->now_ms});
 }
 
+void object_tell_changed(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
+                         const struct state_s3_object *o, const char *event)
+{
+	if (b->notification)
+		notify_tell(call_txn(c), c->arena,
+		            &(struct notice){.b = b,
+		                             .bucket = bucket,
+		                             .key = key,
+		                             .event = event,
+		                             .made = o,
+		                             .version_id = o->version_id,
+		                             .principal = ARENA_CAT(c->arena, S("AWS:"), c->caller->user_id),
+		                             .ip = c->http ? call_source_ip(c) : S("127.0.0.1"),
+		                             .request_id = c->request_id,
+		                             .now_ms = c->now_ms});
+}
+
 static const char *deletion_of(const struct state_s3_bucket *b, const struct object_removal *gone, bool by_version)
 {
 	return gone->marker && !by_version && str_set(b->versioning) ? "Delete Marker Created" : "Permanently Deleted";
@@ -125,6 +123,18 @@ static const char *deletion_of(const struct state_s3_bucket *b, const struct obj
 void object_tell_removed(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
                          const struct object_removal *gone, bool version)
 {
+	bool marker = gone->marker && !version && str_set(b->versioning);
+	if (b->notification && (gone->found || marker))
+		notify_tell(call_txn(c), c->arena,
+		            &(struct notice){.b = b,
+		                             .bucket = bucket,
+		                             .key = key,
+		                             .event = marker ? "s3:ObjectRemoved:DeleteMarkerCreated" : "s3:ObjectRemoved:Delete",
+		                             .version_id = gone->version_id,
+		                             .principal = ARENA_CAT(c->arena, S("AWS:"), c->caller->user_id),
+		                             .ip = c->http ? call_source_ip(c) : S("127.0.0.1"),
+		                             .request_id = c->request_id,
+		                             .now_ms = c->now_ms});
 	if (!b->events.v || !gone->found)
 		return;
 	tell(call_txn(c), c->arena,
@@ -144,6 +154,19 @@ void object_tell_removed(struct call *c, const struct state_s3_bucket *b, struct
 void object_tell_expired(struct store_txn *t, struct arena *a, const struct state_s3_bucket *b, struct str bucket, struct str key,
                          const struct object_removal *gone, bool version, int64_t now_ms)
 {
+	bool marker = gone->marker && !version && str_set(b->versioning);
+	if (b->notification && (gone->found || marker))
+		notify_tell(t, a,
+		            &(struct notice){.b = b,
+		                             .bucket = bucket,
+		                             .key = key,
+		                             .event = marker ? "s3:LifecycleExpiration:DeleteMarkerCreated"
+		                                             : "s3:LifecycleExpiration:Delete",
+		                             .version_id = gone->version_id,
+		                             .principal = S("s3.amazonaws.com"),
+		                             .ip = S("s3.amazonaws.com"),
+		                             .request_id = id_uuid(a),
+		                             .now_ms = now_ms});
 	if (!b->events.v || !gone->found)
 		return;
 	tell(t, a,

@@ -1,6 +1,7 @@
 /* The records of S3 and their keys.
  *
  *	s3 bucket <name>                Bucket: settings; names are shared by all accounts
+ *	s3 told <time-random>           Told: a notification that is still to be delivered
  *	s3 owned <account> <name>       Owned: what ListBuckets walks
  *	s3 object <bucket> | key        tree (tree.h): the current version of every key, older ones under the tail v<sequence,
  *newest first> s3 upload <bucket> | key        tree: multipart uploads under the tail <upload id> s3 part <upload id> <number>
@@ -57,9 +58,12 @@ void object_remove(struct store_txn *t, struct arena *a, enum versioning v, stru
 void object_remove_version(struct store_txn *t, struct arena *a, struct str bucket, struct str key, struct str version_id,
                            struct object_removal *ret);
 
-/* news.c: what EventBridge is told where the bucket wants that. reason: the operation; version: one was named. */
+/* news.c: what EventBridge and others are told where the bucket wants that. reason: the operation; version: one was named. */
 void object_tell_created(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
                          const struct state_s3_object *o, const char *reason);
+/* event: "s3:ObjectTagging:Put". */
+void object_tell_changed(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
+                         const struct state_s3_object *o, const char *event);
 void object_tell_removed(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
                          const struct object_removal *gone, bool version);
 void object_tell_expired(struct store_txn *t, struct arena *a, const struct state_s3_bucket *b, struct str bucket, struct str key,

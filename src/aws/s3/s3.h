@@ -17,6 +17,7 @@ struct s3_state {
 	struct map pins;    /* content id -> struct content_pin: files that a reader still needs */
 	struct store_watch *file_watch; /* says which content files have lost their last reference */
 	struct lifecycle *lifecycle;
+	struct notifier *notifier;
 	struct s3_usage *usage;
 };
 struct s3_state *s3_state(const struct call *c);

@@ -5,6 +5,7 @@
 #include "aws/s3/cors.h"
 #include "aws/s3/lifecycle.h"
 #include "aws/s3/metrics.h"
+#include "aws/s3/notify.h"
 #include "aws/s3/object.h"
 #include "aws/s3/tags.h"
 #include "aws/s3/usage.h"
@@ -96,8 +97,7 @@ static const struct service_op ops[] = {
         BUCKET(get_bucket_location, GetBucketLocation, "GetBucketLocation", READ),
         BUCKET(get_bucket_logging, GetBucketLogging, "GetBucketLogging", READ, .missing = "logging: always off"),
         BUCKET(get_bucket_metrics_configuration, GetBucketMetricsConfiguration, "GetMetricsConfiguration", READ),
-        BUCKET(get_bucket_notification_configuration, GetBucketNotificationConfiguration, "GetBucketNotification", READ,
-               .missing = "to queues, topics and functions: always none"),
+        BUCKET(get_bucket_notification_configuration, GetBucketNotificationConfiguration, "GetBucketNotification", READ),
         BUCKET(get_bucket_ownership_controls, GetBucketOwnershipControls, "GetBucketOwnershipControls", READ),
         BUCKET(get_bucket_policy, GetBucketPolicy, "GetBucketPolicy", READ),
         BUCKET(get_bucket_policy_status, GetBucketPolicyStatus, "GetBucketPolicyStatus", READ),
@@ -130,8 +130,7 @@ static const struct service_op ops[] = {
                .missing = "transitions"),
         BUCKET(put_bucket_metrics_configuration, PutBucketMetricsConfiguration, "PutMetricsConfiguration", WRITE,
                .missing = "access points"),
-        BUCKET(put_bucket_notification_configuration, PutBucketNotificationConfiguration, "PutBucketNotification", WRITE,
-               .missing = "queues, topics and functions"),
+        BUCKET(put_bucket_notification_configuration, PutBucketNotificationConfiguration, "PutBucketNotification", WRITE),
         BUCKET(put_bucket_ownership_controls, PutBucketOwnershipControls, "PutBucketOwnershipControls", WRITE),
         BUCKET(put_bucket_policy, PutBucketPolicy, "PutBucketPolicy", WRITE),
         BUCKET(put_bucket_tagging, PutBucketTagging, "PutBucketTagging", WRITE),
@@ -153,6 +152,7 @@ static int s3_start(struct cloud *cloud, void **ret_state)
 	access_init();
 	content_start(s);
 	s->lifecycle = lifecycle_start(s);
+	s->notifier = notifier_start(s);
 	s->usage = usage_start(s);
 	*ret_state = s;
 	return 0;
@@ -162,6 +162,7 @@ static void s3_stop(void *state)
 {
 	struct s3_state *s = state;
 	lifecycle_stop(s->lifecycle);
+	notifier_stop(s->notifier);
 	usage_stop(s->usage);
 	content_stop(s);
 	bucket_cache_done(s);

@@ -109,6 +109,7 @@ int s3_put_object_tagging(struct call *c, const struct s3_put_object_tagging_req
 		return CALL_FAIL;
 	out->version_id = object_version_shown(&at);
 	object_put(call_txn(c), c->arena, in->bucket, in->key, at.tail, &at.object);
+	object_tell_changed(c, at.bucket, in->bucket, in->key, &at.object, "s3:ObjectTagging:Put");
 	return CALL_OK;
 }
 
@@ -121,5 +122,6 @@ int s3_delete_object_tagging(struct call *c, const struct s3_delete_object_taggi
 	at.object.tags = (struct str_map){0};
 	out->version_id = object_version_shown(&at);
 	object_put(call_txn(c), c->arena, in->bucket, in->key, at.tail, &at.object);
+	object_tell_changed(c, at.bucket, in->bucket, in->key, &at.object, "s3:ObjectTagging:Delete");
 	return CALL_OK;
 }

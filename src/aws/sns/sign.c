@@ -21,7 +21,7 @@ enum { SIGNATURE_MAX = 512, YEARS = 10 };
 
 struct job {
 	struct list link; /* signer.waiting */
-	struct signer *signer;
+	EVP_PKEY *key;    /* a reference: the signer may be gone at the end of a role */
 	struct arena *arena;
 	struct sign_text *texts;
 	unsigned count;
@@ -57,6 +57,8 @@ void signer_free(struct signer *s)
 		return;
 	list_each (&s->waiting, struct job, link, j)
 		free(j);
+	if (s->making)
+		return; /* a thread is at it, and this is the end of the role */
 	EVP_PKEY_free(s->key);
 	arena_done(&s->arena);
 	free(s);
@@ -79,13 +81,14 @@ static void run(void *job)
 {
 	struct job *j = job;
 	for (unsigned i = 0; i < j->count; i++)
-		j->texts[i].ret_signature = sign_one(j->signer->key, j->arena, &j->texts[i]);
+		j->texts[i].ret_signature = sign_one(j->key, j->arena, &j->texts[i]);
 }
 
 static void ran(void *job)
 {
 	struct job *j = job;
 	j->done(j->ctx);
+	EVP_PKEY_free(j->key);
 	free(j);
 }
 
@@ -96,9 +99,10 @@ static void go_on(struct signer *s)
 		list_remove(&j->link);
 		for (unsigned i = 0; i < j->count; i++)
 			j->texts[i].ret_signature = S("");
-		if (s->key)
+		if (s->key && EVP_PKEY_up_ref(s->key) == 1) {
+			j->key = s->key;
 			work_add(s->cloud->work, run, ran, j);
-		else
+		} else
 			ran(j);
 	}
 }
@@ -194,7 +198,7 @@ void signer_sign(struct signer *s, struct arena *a, struct sign_text *texts, uns
 	struct job *j = calloc(1, sizeof(*j));
 	if (!j)
 		die("out of memory (signatures)");
-	*j = (struct job){.signer = s, .arena = a, .texts = texts, .count = count, .done = done, .ctx = ctx};
+	*j = (struct job){.arena = a, .texts = texts, .count = count, .done = done, .ctx = ctx};
 	list_init(&j->link);
 	list_push(&s->waiting, &j->link);
 	look(s);

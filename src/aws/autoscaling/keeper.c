@@ -299,6 +299,7 @@ static void drop_group(const struct scope *s, struct str name)
 {
 	policies_drop(s, name);
 	scaling_drop_all(s, "schedule", name);
+	scaling_drop_all(s, "notify", name);
 	scaling_drop_all(s, "refresh", name);
 	scaling_drop(s, name);
 }

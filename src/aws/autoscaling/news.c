@@ -2,6 +2,7 @@
 #include "aws/events/events.h"
 #include "base/clock.h"
 #include "hooks.h"
+#include "notify.h"
 
 enum { DETAIL_MAX = 16384 };
 
@@ -34,6 +35,7 @@ void scaling_tell_activity(const struct scope *s, const struct state_autoscaling
                            const struct state_autoscaling_member *m, const struct autoscaling_activity *a)
 {
 	bool launch = str_starts(a->description, S("Launching a new EC2 instance")), good = str_is(a->status_code, "Successful");
+	scaling_notify_activity(s, r, m, a);
 	struct buf CLEAN_BUF b = {0};
 	if (!events_heard(s->account, s->region) || (!launch && !str_starts(a->description, S("Terminating EC2 instance"))))
 		return;

@@ -1,4 +1,5 @@
 #include "keeper.h"
+#include "notify.h"
 #include "policy.h"
 #include "rows.h"
 
@@ -75,6 +76,8 @@ static int about_tags(struct call *c, struct authz *az, const struct autoscaling
 ABOUT(create, create_auto_scaling_group_type, about_tags(c, az, &in->tags, in->auto_scaling_group_name))
 ABOUT_GROUP(update, update_auto_scaling_group_type)
 ABOUT_GROUP(delete, delete_auto_scaling_group_type)
+ABOUT_GROUP(put_notification, put_notification_configuration_type)
+ABOUT_GROUP(delete_notification, delete_notification_configuration_type)
 ABOUT_GROUP(set_desired, set_desired_capacity_type)
 ABOUT(terminate, terminate_instance_in_auto_scaling_group_type, about_instance(c, az, in->instance_id))
 ABOUT(health, set_instance_health_query, about_instance(c, az, in->instance_id))
@@ -132,6 +135,7 @@ static const struct service_op ops[] = {
         ROW(delete_auto_scaling_group, DeleteAutoScalingGroup, .resource = about_delete),
         ROW(delete_launch_configuration, DeleteLaunchConfiguration, .resource = about_delete_configuration),
         ROW(delete_lifecycle_hook, DeleteLifecycleHook, .resource = about_delete_hook),
+        ROW(delete_notification_configuration, DeleteNotificationConfiguration, .resource = about_delete_notification),
         ROW(delete_policy, DeletePolicy, .resource = about_delete_policy),
         ROW(delete_scheduled_action, DeleteScheduledAction, .resource = about_delete_schedule),
         ROW(delete_tags, DeleteTags, .resource = about_delete_tags),
@@ -140,12 +144,14 @@ static const struct service_op ops[] = {
         ROW(describe_adjustment_types, DescribeAdjustmentTypes, READ),
         ROW(describe_auto_scaling_groups, DescribeAutoScalingGroups, READ),
         ROW(describe_auto_scaling_instances, DescribeAutoScalingInstances, READ),
+        ROW(describe_auto_scaling_notification_types, DescribeAutoScalingNotificationTypes, READ),
         ROW(describe_instance_refreshes, DescribeInstanceRefreshes, READ),
         ROW(describe_launch_configurations, DescribeLaunchConfigurations, READ),
         ROW(describe_lifecycle_hook_types, DescribeLifecycleHookTypes, READ),
         ROW(describe_lifecycle_hooks, DescribeLifecycleHooks, READ),
         ROW(describe_load_balancer_target_groups, DescribeLoadBalancerTargetGroups, READ),
         ROW(describe_metric_collection_types, DescribeMetricCollectionTypes, READ),
+        ROW(describe_notification_configurations, DescribeNotificationConfigurations, READ),
         ROW(describe_policies, DescribePolicies, READ),
         ROW(describe_scaling_activities, DescribeScalingActivities, READ),
         ROW(describe_scaling_process_types, DescribeScalingProcessTypes, READ),
@@ -163,6 +169,7 @@ static const struct service_op ops[] = {
         ROW(execute_policy, ExecutePolicy, .resource = about_execute),
         ROW(exit_standby, ExitStandby, .resource = about_exit),
         ROW(put_lifecycle_hook, PutLifecycleHook, .resource = about_put_hook, .missing = "notification targets"),
+        ROW(put_notification_configuration, PutNotificationConfiguration, .resource = about_put_notification),
         ROW(put_scaling_policy, PutScalingPolicy, .resource = about_put_policy, .missing = "predictive scaling"),
         ROW(put_scheduled_update_group_action, PutScheduledUpdateGroupAction, .resource = about_put_schedule),
         ROW(put_warm_pool, PutWarmPool, .resource = about_put_warm, .missing = "hibernation"),

@@ -237,6 +237,7 @@ static int sns_start(struct cloud *cloud, void **ret_state)
 	s->cloud = cloud;
 	s->signer = signer_new(cloud);
 	s->outboxes = outboxes_new(s);
+	s->notices = notices_new(s);
 	s->tick = loop_add_clock_timer(cloud->loop, TICK_US, tick, s);
 	*ret_state = s;
 	return 0;
@@ -248,6 +249,7 @@ static void sns_stop(void *state)
 	if (!s)
 		return;
 	loop_remove_timer(s->cloud->loop, s->tick);
+	notices_free(s->notices);
 	outboxes_free(s->outboxes);
 	signer_free(s->signer);
 	free(s);

@@ -1,4 +1,4 @@
-/* Topics and their subscriptions: records, names and settings. Private to aws/sns.
+/* Topics and their subscriptions: records, names and settings. Private to aws/sns, but for its end, which is for other services.
  *
  * Who publishes is answered when all that follows is on disk, in one transaction of the store of queues: messages in the SQS queues
  * that are subscribed, and in an outbox for each subscription of another kind (outbox.h), from which they are delivered. */
@@ -16,11 +16,13 @@ enum { SNS_MESSAGE_MAX = 256 * 1024, SNS_BATCH_MAX = 10 };
 
 struct outboxes;
 struct signer;
+struct notices;
 /* The service's running state. */
 struct sns_state {
 	struct cloud *cloud;
 	struct outboxes *outboxes;
 	struct signer *signer;
+	struct notices *notices;
 	struct loop_timer *tick;
 };
 extern const struct service sns_service;
@@ -98,6 +100,10 @@ int sns_set_sub_attribute(struct call *c, struct sns_sub *s, struct str name, st
 /* alarm.c: alarms whose action is a topic. */
 extern const struct alarm_action_kind sns_alarm_action;
 
+/* notice.c */
+struct notices *notices_new(struct sns_state *s);
+void notices_free(struct notices *n); /* NULL is harmless */
+
 /* measure.c */
 void sns_measure(const struct cloud *cloud, const struct sns_name *topic, const char *metric, const char *unit, double value);
 void sns_bill(const struct cloud *cloud, const struct sns_name *topic, int64_t bytes);
@@ -123,3 +129,16 @@ sns_subscribe_handler sns_subscribe;
 sns_tag_resource_handler sns_tag_resource;
 sns_unsubscribe_handler sns_unsubscribe;
 sns_untag_resource_handler sns_untag_resource;
+
+/* --- for other services (notice.c): what they publish of something that happened, in the transaction in which it does. It is
+ * published when that is durable, at least once; what the topic refuses is dropped. */
+struct sns_notice {
+	struct str account;  /* whose */
+	const char *service; /* who tells: "autoscaling.amazonaws.com" */
+	struct str source;   /* the ARN of what it is about */
+	struct str topic;    /* ARN */
+	struct str subject, message;
+};
+void sns_notify(struct store_txn *t, struct arena *a, const struct sns_notice *n);
+/* Is there a topic of this ARN? */
+bool sns_has_topic(struct store_txn *t, struct arena *a, struct str arn);

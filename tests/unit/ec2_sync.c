@@ -222,10 +222,10 @@ static void put_subnet(struct world *w)
 	ec2_put(&w->s, &ec2_kind_subnet, subnet.subnet_id, &subnet);
 }
 
-static void put_interface(struct world *w, bool up, bool public)
+static void put_interface_as(struct world *w, struct str id, bool up, bool public)
 {
 	struct ec2_network_interface_association as = {.public_ip = S("127.64.0.9")};
-	struct ec2_network_interface eni = {.network_interface_id = S(ENI),
+	struct ec2_network_interface eni = {.network_interface_id = id,
 	                                    .vpc_id = S(VPC),
 	                                    .subnet_id = S(SUBNET),
 	                                    .private_ip_address = S("10.0.1.4"),
@@ -237,6 +237,11 @@ static void put_interface(struct world *w, bool up, bool public)
 	        .private_ip_address = S("10.0.1.4"), .association = public ? &as : NULL};
 	*LIST_ADD(&w->arena, &eni.groups) = (struct ec2_group_identifier){.group_id = S(GROUP)};
 	ec2_put(&w->s, &ec2_kind_interface, eni.network_interface_id, &record);
+}
+
+static void put_interface(struct world *w, bool up, bool public)
+{
+	put_interface_as(w, S(ENI), up, public);
 }
 
 static struct ec2_security_group_rule ssh(void)
@@ -432,6 +437,24 @@ static void test_public_addresses_and_removal(void **state)
 	assert_string_equal(said, "remove " GROUP "\n");
 }
 
+/* The end of the one before would take the address away again. */
+static void test_an_address_goes_to_the_next(void **state)
+{
+	struct world *w = *state;
+	open_txn(w);
+	put_all(w, true);
+	commit(w);
+	start(w);
+	open_txn(w);
+	ec2_drop(&w->s, &ec2_kind_interface, S(ENI));
+	put_interface_as(w, S("eni-0next"), true, true);
+	commit(w);
+	const char *end = strstr(said, "remove " ENI "\n"), *next = strstr(said, "port eni-0next ");
+	assert_non_null(end);
+	assert_non_null(next);
+	assert_true(end < next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +463,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_routes_follow_their_targets, begin, end),
 	        cmocka_unit_test_setup_teardown(test_prefix_lists_stand_for_their_entries, begin, end),
 	        cmocka_unit_test_setup_teardown(test_public_addresses_and_removal, begin, end),
+	        cmocka_unit_test_setup_teardown(test_an_address_goes_to_the_next, begin, end),
 	        /* the clock stands still after it */
 	        cmocka_unit_test_setup_teardown(test_nothing_without_an_interface_that_is_up, begin, end),
 	};

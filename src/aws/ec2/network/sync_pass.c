@@ -368,19 +368,33 @@ static void put_peerings(struct sync_pass *p)
 
 /* --- all of it */
 
-static void remove_old(struct sync_pass *p)
+/* Those of one kind, by the beginning of their ids, that were not put in this round. */
+static void remove_old(struct sync_pass *p, struct str kind)
 {
 	struct str id;
 	void *value;
 	struct str_list gone = {0};
 	size_t at = 0;
 	while (map_next(&p->puts->by_id, &at, &id, &value))
-		if (((const struct put *)value)->round != p->puts->round)
+		if (str_starts(id, kind) && ((const struct put *)value)->round != p->puts->round)
 			*LIST_ADD(p->scope.arena, &gone) = arena_dup(p->scope.arena, id);
 	for (uint32_t i = 0; i < gone.n; i++) {
 		free(map_remove(&p->puts->by_id, gone.v[i]));
 		network_remove(p->networks, text(p, gone.v[i]));
 	}
+}
+
+/* Before any is put: a new one may have the addresses of one that is gone, and would lose them to its end. */
+static void remove_ports(struct sync_pass *p)
+{
+	struct state_vpc_interface_record r;
+	struct ec2_all all = ec2_all(&p->scope, &ec2_kind_interface);
+	while (ec2_next(&all, &r)) {
+		struct put *put = r.up.v ? map_get(&p->puts->by_id, r.interface->network_interface_id) : NULL;
+		if (put)
+			put->round = p->puts->round;
+	}
+	remove_old(p, S("eni-"));
 }
 
 void sync_pass_put(struct sync_pass *p)
@@ -391,8 +405,10 @@ void sync_pass_put(struct sync_pass *p)
 	put_acls(p);
 	put_groups(p);
 	put_subnets(p);
+	if (p->puts)
+		remove_ports(p);
 	put_ports(p);
 	put_peerings(p);
 	if (p->puts)
-		remove_old(p);
+		remove_old(p, S(""));
 }

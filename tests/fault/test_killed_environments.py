@@ -1,11 +1,16 @@
 """Environments of Elastic Beanstalk when roles are killed while they are made, changed and ended: nothing is made twice, and nothing is left."""
+import threading
 import time
 import unittest
+import urllib.request
 
-from beanstalk import APP, AWAY, PATIENCE_S, Tool, why_no_platform
+from beanstalk import APP, AWAY, PATIENCE_S, Tool, option, why_no_platform
 from cloud import Cloud
 from images import image
 
+PROCESS, COMMAND = "elasticbeanstalk:environment:process:default", "elasticbeanstalk:command"
+ROLLING = [option(PROCESS, "HealthCheckInterval", "5"), option(PROCESS, "HealthCheckTimeout", "2"), option(PROCESS, "DeregistrationDelay", "2"),
+           option("autoscaling:asg", "MinSize", "2"), option(COMMAND, "DeploymentPolicy", "Rolling"), option(COMMAND, "BatchSizeType", "Fixed"), option(COMMAND, "BatchSize", "1")]
 NOTHING = {"groups": [], "addresses": [], "templates": [], "scaling": [], "instances": []}
 
 
@@ -70,6 +75,52 @@ class KilledEnvironments(unittest.TestCase):
         self.assertEqual(said[-1], "terminateEnvironment completed successfully.")
         self.assertEqual(len(said), len(set(said)), said)
         self.wait(lambda: tool.left() == NOTHING)
+
+    def address(self):
+        """A public one of the load balancer: what comes there needs no api."""
+        found = self.tool.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB app/awseb-*"]}])["NetworkInterfaces"]
+        return next(i["Association"]["PublicIp"] for i in found if "Association" in i)
+
+    def send(self, address, failed, over):
+        while not over.is_set():
+            try:
+                with urllib.request.urlopen(f"http://{address}/", timeout=10) as reply:
+                    reply.read()
+            except OSError as e:
+                failed.append(str(e))
+            time.sleep(0.02)
+
+    def test_rolling(self):
+        """Batches go on where api left them, and the load balancer serves without it."""
+        tool, elb = self.tool, self.cloud.client("elbv2")
+        made = tool.create("wide-env", "v1", *ROLLING, balanced=True)
+        for count in (3, 5, 7, 13):
+            self.heard(made, count)
+            self.kill("api")
+        self.assertIn("Successfully launched environment: wide-env", tool.wait(made)[-1])
+        failed, over = [], threading.Event()
+        sender = threading.Thread(target=self.send, args=(self.wait(self.address), failed, over), daemon=True)
+        sender.start()
+        changed = tool.eb.update_environment(EnvironmentName="wide-env", VersionLabel="v2")
+        for count in (3, 5, 8, 12):
+            self.heard(changed, count)
+            self.kill("api")
+        said = tool.wait(changed)
+        over.set()
+        sender.join()
+        batches = [line for line in said if line.startswith("Batch ")]
+        self.assertEqual((said[-1], len(batches)), ("Environment update completed successfully.", 12), said)
+        self.assertEqual(len(batches), len(set(batches)))
+        self.assertEqual(failed, [])
+        cname = tool.environment("wide-env")["CNAME"]
+        self.wait(lambda: {tool.get(cname) for _ in range(8)} == {"two - /"})
+        ended = tool.eb.terminate_environment(EnvironmentName="wide-env")
+        for count in (3, 5):
+            self.heard(ended, count)
+            self.kill("api")
+        self.assertEqual(tool.wait(ended)[-1], "terminateEnvironment completed successfully.")
+        self.wait(lambda: tool.left() == NOTHING)
+        self.assertEqual((elb.describe_load_balancers()["LoadBalancers"], elb.describe_target_groups()["TargetGroups"]), ([], []))
 
 
 if __name__ == "__main__":

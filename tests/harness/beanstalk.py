@@ -103,9 +103,11 @@ class Tool:
         self.eb.create_application_version(ApplicationName=self.application, VersionLabel=label, AutoCreateApplication=True,
                                            SourceBundle={"S3Bucket": self.bucket, "S3Key": key})
 
-    def create(self, name, label, *options, stack=STACK, **more):
+    def create(self, name, label, *options, stack=STACK, balanced=False, **more):
         stack, = [s for s in self.eb.list_available_solution_stacks()["SolutionStacks"] if s.endswith(stack)]
         more.setdefault("Tags", []).append({"Key": "quartet:driver", "Value": "container"})
+        if not balanced:
+            options = (option("elasticbeanstalk:environment", "EnvironmentType", "SingleInstance"), *options)
         return self.eb.create_environment(
             ApplicationName=self.application, EnvironmentName=name, VersionLabel=label, SolutionStackName=stack,
             OptionSettings=[option("autoscaling:launchconfiguration", "IamInstanceProfile", PROFILE), *options], **more)

@@ -22,19 +22,19 @@ static struct str shortened(struct str text)
 }
 
 /* True: it says something new. */
-static bool take(struct arena *a, struct environment_record *r, const struct beanstalk_agent_report_request *in)
+static bool take(struct arena *a, struct state_elasticbeanstalk_member *m, const struct beanstalk_agent_report_request *in)
 {
 	struct str failure = in->failure.n ? shortened(in->failure) : STR_NONE;
 	struct str_list notes = {0};
 	for (uint32_t i = 0; i < in->notes.n && i < NOTES; i++)
 		*LIST_ADD(a, &notes) = shortened(in->notes.v[i]);
-	if (r->done.v == in->done.v && str_eq(r->failure, failure) && r->answers.v == in->answers.v &&
-	    same_texts(&r->notes, &notes))
+	if (m->done.v == in->done.v && str_eq(m->failure, failure) && m->answers.v == in->answers.v &&
+	    same_texts(&m->notes, &notes))
 		return false;
-	r->done = OPT_INT(in->done.v);
-	r->failure = failure;
-	r->answers = OPT_BOOL(in->answers.v);
-	r->notes = notes;
+	m->done = OPT_INT(in->done.v);
+	m->failure = failure;
+	m->answers = OPT_BOOL(in->answers.v);
+	m->notes = notes;
 	return true;
 }
 
@@ -48,13 +48,15 @@ static void sample(struct call *c, struct scope *s, const struct environment_rec
                    const struct beanstalk_agent_report_request *in)
 {
 	struct str key = environment_key(s, r->environment->environment_id);
-	struct health_sample h = environment_sample(c->cloud, key);
 	const struct beanstalk_agent_health *f = in->health;
+	struct health_samples before = environment_samples(c->cloud, key);
+	const struct health_sample *known = health_sample_of(&before, in->instance_id);
+	struct health_sample h = known ? *known : (struct health_sample){0};
 	h.at_ms = c->now_ms;
+	text_into(h.instance, sizeof(h.instance), in->instance_id);
 	if (f) {
 		h = (struct health_sample){
 		        .at_ms = h.at_ms,
-		        .since_ms = h.since_ms,
 		        .requests = f->requests.v,
 		        .classes = {f->status2xx.v, f->status3xx.v, f->status4xx.v, f->status5xx.v},
 		        .minute = f->minute_requests.v,
@@ -64,6 +66,7 @@ static void sample(struct call *c, struct scope *s, const struct environment_rec
 		        .load = {f->load1.v, f->load5.v},
 		        .launched_s = f->launched.v,
 		        .deployed_s = f->deployed.v};
+		text_into(h.instance, sizeof(h.instance), in->instance_id);
 		text_into(h.zone, sizeof(h.zone), f->zone);
 		text_into(h.type, sizeof(h.type), f->type);
 		size_t at = 0;
@@ -71,9 +74,28 @@ static void sample(struct call *c, struct scope *s, const struct environment_rec
 			at += (size_t)snprintf(h.stopped + at, sizeof(h.stopped) - at, "%s%.*s", i ? ", " : "",
 			                       STR_ARG(shortened(f->stopped.v[i])));
 	}
-	environment_sampled(c->cloud, key, &h,
-	                    health_enhanced(r) && !str_set(r->operation) &&
-	                            !str_is(r->environment->health_status, health_judge(c->arena, r, &h, c->now_ms).status));
+	environment_sampled(c->cloud, key, &h);
+	struct health_samples all = environment_samples(c->cloud, key);
+	if (health_enhanced(r) && !str_set(r->operation) &&
+	    !str_is(r->environment->health_status, health_judge(c->arena, r, &all, c->now_ms).status))
+		environment_look(c->cloud, key);
+}
+
+/* What it shall run: others than those that take part in a deployment stay with the version of before. */
+static struct str label_of(const struct environment_record *r, const struct state_elasticbeanstalk_member *m)
+{
+	bool new = m->wants.v == r->deployment.v &&str_set(r->deploying);
+	return new ? r->deploying : r->environment->version_label;
+}
+
+/* The first that takes part in an operation leads it; one that comes in place of another finds done what is done once. True: it is
+ * chosen. */
+static bool leader(struct environment_record *r, const struct state_elasticbeanstalk_member *m)
+{
+	if (!str_set(r->operation) || str_set(r->leader) || m->wants.v != r->deployment.v || m->done.v >= m->wants.v)
+		return false;
+	r->leader = m->instance;
+	return true;
 }
 
 static beanstalk_agent_report_handler beanstalk_agent_report;
@@ -85,25 +107,25 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 	struct state_elasticbeanstalk_version_record v = {0};
 	if (c->caller->kind != PRINCIPAL_ROLE || !str_eq(c->caller->name, in->instance_id))
 		return call_fail(c, "AccessDeniedException", 400, "Only the instance itself may report.");
-	if (!environment_find(&s, in->environment_id, &r) || !str_eq(r.instance, in->instance_id) ||
-	    str_is(r.operation, "terminate") ||
-	    !version_find(&s, r.environment->application_name, str_set(r.deploying) ? r.deploying : r.environment->version_label,
-	                  &v))
+	struct state_elasticbeanstalk_member *m =
+	        environment_find(&s, in->environment_id, &r) ? member_find(&r, in->instance_id) : NULL;
+	if (!m || str_is(r.operation, "terminate") || !version_find(&s, r.environment->application_name, label_of(&r, m), &v))
 		return CALL_OK;
-	bool news = take(c->arena, &r, in), logs = logs_take(c, &r, in);
-	if (news || logs)
+	bool news = take(c->arena, m, in), logs = logs_take(c, &r, in), leads = leader(&r, m);
+	if (news)
+		members_sum(&r);
+	if (news || logs || leads)
 		environment_put(&s, &r);
 	sample(c, &s, &r, in);
-	logs_order(c, &r, out);
+	logs_order(c, &r, in->instance_id, out);
 	const struct platform *p = platform_find(c->arena, c->region, r.environment->solution_stack_name, STR_NONE);
-	out->deployment = r.deployment;
+	out->deployment = m->wants;
 	out->version_label = v.version->version_label;
 	out->bucket = v.version->source_bundle->s3_bucket;
 	out->key = v.version->source_bundle->s3_key;
 	out->environment_name = r.environment->environment_name;
 	out->platform = p ? str_from(p->name) : STR_NONE;
-	/* the only instance leads; one that comes in place of another finds done what is done once */
-	out->leader = OPT_BOOL(str_set(r.operation));
+	out->leader = OPT_BOOL(str_set(r.operation) && str_eq(r.leader, in->instance_id));
 	out->restart = OPT_BOOL(str_is(r.operation, "restart"));
 	for (uint32_t i = 0; i < r.options.n; i++)
 		*LIST_ADD(c->arena, &out->options) = (struct beanstalk_agent_option){

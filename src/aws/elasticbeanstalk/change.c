@@ -60,11 +60,9 @@ static struct next failed(const struct scope *s, struct environment_record *r, s
 static struct next take_member(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
 	if (a->kind == ASK_MEMBER && str_set(a->first) && !str_eq(a->first, r->instance)) {
-		r->instance = a->first;
-		r->done = OPT_INT(0);
-		r->failure = STR_NONE;
-		r->notes = (struct str_list){0};
-		r->answers = OPT_BOOL(false);
+		struct str_list one = {0};
+		*LIST_ADD(s->arena, &one) = a->first;
+		members_take(s->arena, r, &one);
 		return go_on(r, ASSOCIATE);
 	}
 	if (r->until.set && s->now_ms > r->until.ms)

@@ -150,7 +150,7 @@ int elasticbeanstalk_create_environment(struct call *c, const struct elasticbean
 		return CALL_FAIL;
 	options_remove(&r.options, &in->options_to_remove);
 	options_set(c->arena, &r.options, &in->option_settings);
-	if (options_check(c, &r.options) != CALL_OK ||
+	if (options_check(c, &r.options) != CALL_OK || options_match(c, &r) != CALL_OK ||
 	    check_profile(c, option_value(&r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile")) != CALL_OK ||
 	    choose_cname(c, in, &cname) != CALL_OK)
 		return CALL_FAIL;
@@ -206,6 +206,7 @@ static void begin(struct call *c, struct environment_record *r, struct str opera
 	r->step = OPT_INT(0);
 	r->until = (struct opt_time){0};
 	r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
+	r->leader = STR_NONE;
 	r->environment->status = status;
 	if (!health_enhanced(r))
 		r->environment->health = S("Grey");
@@ -240,7 +241,7 @@ static int take_options(struct call *c, const struct elasticbeanstalk_update_env
 	options_set(c->arena, &r->options, t.template ? &t.template->option_settings : &before->options);
 	options_set(c->arena, &r->options, &in->option_settings);
 	options_remove(&r->options, &in->options_to_remove);
-	if (options_check(c, &r->options) != CALL_OK)
+	if (options_check(c, &r->options) != CALL_OK || options_match(c, r) != CALL_OK)
 		return CALL_FAIL;
 	struct str profile = option_value(r, launch, "IamInstanceProfile");
 	return str_eq(profile, option_value(before, launch, "IamInstanceProfile")) ? CALL_OK : check_profile(c, profile);
@@ -266,6 +267,10 @@ int elasticbeanstalk_update_environment(struct call *c, const struct elasticbean
 	if (str_set(in->description))
 		r.environment->description = in->description.n ? in->description : STR_NONE;
 	enum option_change change = options_change(&before, &r);
+	if (environment_balanced(&before) != environment_balanced(&r))
+		return beanstalk_invalid(c, "Changing the type of an environment is not supported.");
+	if (environment_balanced(&r) && change == CHANGE_INSTANCES)
+		return beanstalk_invalid(c, "Changes that need other instances are not supported with a load balancer.");
 	if (configures || str_set(in->version_label)) {
 		bool deploys = str_set(in->version_label) && change != CHANGE_INSTANCES;
 		begin(c, &r, deploys ? S("deploy") : S("configure"), S("Updating"));

@@ -31,6 +31,8 @@ bool version_used(const struct scope *s, struct str application, struct str labe
 /* --- option.c */
 /* In AWS's words where one is unknown, cannot be or is not supported. */
 int options_check(struct call *c, const struct elasticbeanstalk_configuration_option_settings_list *l);
+/* ... and all together. */
+int options_match(struct call *c, const struct environment_record *r);
 void options_set(struct arena *a, struct elasticbeanstalk_configuration_option_settings_list *l,
                  const struct elasticbeanstalk_configuration_option_settings_list *more);
 void options_remove(struct elasticbeanstalk_configuration_option_settings_list *l,
@@ -44,7 +46,30 @@ struct str option_value(const struct environment_record *r, const char *namespac
 #define STATIC_FILES "aws:elasticbeanstalk:environment:proxy:staticfiles"
 bool option_is_free(struct str namespace); /* options of it have names that users give them */
 
-/* --- step.c */
+bool environment_balanced(const struct environment_record *r); /* by a load balancer */
+int64_t option_number(const struct environment_record *r, const char *namespace, const char *name);
+
+/* --- members.c: instances by their ids, and the record's own Instance, Done, Failure, Notes and Answers, which sum them up */
+enum { PHASE_NEW, PHASE_IN, PHASE_OUT, PHASE_WORK, PHASE_JOIN }; /* of a member, as the load balancer sees it */
+/* In the environment's group; in a deployment's; between both; on the way into the environment's. */
+enum { PLACE_OWN, PLACE_OTHER, PLACE_NONE, PLACE_COMING };
+enum { MEMBERS_MOVED_MAX = 20 }; /* from place to place at once */
+struct state_elasticbeanstalk_member *member_find(const struct environment_record *r, struct str instance);
+/* One that has come for the last deployment, and has not got it. NULL: there is none. */
+const struct state_elasticbeanstalk_member *member_unborn(const struct environment_record *r);
+void members_sum(struct environment_record *r);
+/* Those and no others are there; true: they are not those of before. A new one shall run what was deployed last. */
+bool members_take(struct arena *a, struct environment_record *r, const struct str_list *there);
+/* Those there and, in a deployment's group, those of `other`. */
+bool members_take_both(struct arena *a, struct environment_record *r, const struct str_list *there, const struct str_list *other);
+/* The first that runs what was there before the deployment under way. NULL: there is none. */
+const struct state_elasticbeanstalk_member *member_old(const struct environment_record *r);
+/* Those in the other group are members no longer. */
+void members_leave_other(struct environment_record *r);
+/* All of them shall run the deployment. */
+void members_want(struct environment_record *r);
+
+/* --- ask.c, ask_balance.c, ask_immutable.c: the questions that other services are asked */
 enum ask_kind {
 	ASK_NOTHING,
 	ASK_BUCKET,
@@ -60,32 +85,142 @@ enum ask_kind {
 	ASK_ASSOCIATE,
 	ASK_VERSION,
 	ASK_DROP_MEMBER,
+	ASK_SIZES,
 	ASK_DROP_SCALING,
 	ASK_DROP_TEMPLATE,
 	ASK_DROP_ADDRESS,
 	ASK_DROP_GROUP,
+	/* of those with a load balancer */
+	ASK_BALANCER_GROUP,
+	ASK_BALANCER_GROUP_THERE,
+	ASK_BALANCER_OPEN,
+	ASK_TARGETS,
+	ASK_TARGETS_THERE,
+	ASK_CHECKS,
+	ASK_DELAY,
+	ASK_BALANCER,
+	ASK_BALANCER_THERE,
+	ASK_LISTENER,
+	ASK_SUSPEND,
+	ASK_ATTACH,
+	ASK_POLICY_UP,
+	ASK_POLICY_DOWN,
+	ASK_ALARM_HIGH,
+	ASK_ALARM_LOW,
+	ASK_REGISTER,
+	ASK_DEREGISTER,
+	ASK_HOLD, /* the group neither scales nor balances its zones during a deployment */
+	ASK_RELEASE,
+	ASK_HEALTH,
+	ASK_TERMINATE, /* member_unborn() */
+	ASK_OTHER_SCALING,
+	ASK_OTHER_TARGETS,
+	ASK_DROP_ALARMS,
+	ASK_DROP_BALANCER,
+	ASK_DROP_TARGETS,
+	ASK_DROP_BALANCER_GROUP,
+	/* of a deployment's own instances */
+	ASK_OTHER_SIZES,
+	ASK_ROOM,
+	ASK_DETACH,
+	ASK_ATTACH_MEMBERS,
+	ASK_DROP_OLD, /* member_old() */
+	ASK_DROP_OTHER_SCALING,
+	ASK_OTHER_REGISTER,
+	ASK_SHARES,
+	ASK_OTHER_HEALTH,
+	ASK_DROP_OTHER_TARGETS,
 };
 /* What came of the last question. */
 struct answer {
 	enum ask_kind kind;       /* ASK_NOTHING: there is none */
 	struct str code, message; /* of an error */
 	bool ours;                /* the error is of this cloud, and passes */
-	struct str first, second; /* the vpc; the group's id; allocation and address; the member */
-	struct str_list all;      /* subnets */
+	struct str first, second; /* the vpc; the group's id; allocation and address; the first member; an ARN and a name */
+	struct str_list all;      /* subnets; members that are in service; targets */
+	struct str_list states;   /* of these targets */
+	struct str_list other;    /* members of a deployment's own group */
+	bool unsettled;           /* members come or go */
 };
+/* Whom to ask, as whom, and who is told. */
+struct question {
+	struct cloud *cloud;
+	const struct principal *owner;
+	struct str region;
+	void (*done)(void *ctx, struct call *sub);
+	void *ctx;
+};
+void environment_ask(const struct question *q, struct arena *a, const struct environment_record *r, enum ask_kind kind);
+void environment_ask_immutable(const struct question *q, struct arena *a, const struct environment_record *r, enum ask_kind kind);
+void environment_ask_balance(const struct question *q, struct arena *a, const struct environment_record *r, enum ask_kind kind);
+/* to->kind is set. */
+void environment_take(struct arena *a, struct answer *to, const struct call *sub);
+void environment_take_balance(struct arena *a, struct answer *to, const struct call *sub);
+struct ec2_tag_specification_list;
+struct environment_tag {
+	struct str key, value;
+};
+/* What all that belongs to it is tagged with: *ret_n of them. */
+struct environment_tag *environment_tags(struct arena *a, const struct environment_record *r, uint32_t *ret_n);
+
+/* --- step.c: what is common to all, and environments of one instance */
 struct next {
 	enum ask_kind ask;
 	int64_t wait_ms; /* before it is asked, or looked at again; 0: at once */
 	bool changed;    /* the record is */
 	bool over;       /* nothing is to be done about it, as it is */
 };
-struct health_sample;
-/* checks: the members may have changed. sample: what the instance last said of its health. */
+struct health_samples;
+/* checks: the members may have changed. samples: what the instances last said of their health. */
 struct next environment_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
-                             const struct health_sample *sample);
+                             const struct health_samples *samples);
 struct str environment_group_name(struct arena *a, const struct environment_record *r);
 struct str environment_scaling_name(struct arena *a, const struct environment_record *r);
 struct str environment_template_name(struct arena *a, const struct environment_record *r);
+struct str environment_other_scaling_name(struct arena *a, const struct environment_record *r);
+struct str environment_part_name(struct arena *a, const struct environment_record *r, const char *what);
+struct str environment_balancer_name(struct arena *a, const struct environment_record *r);
+struct str environment_targets_name(struct arena *a, const struct environment_record *r);
+/* For balance.c and rollout.c: */
+struct next step_ask(enum ask_kind kind);
+struct next step_ask_later(enum ask_kind kind, int64_t ms);
+struct next step_go_on(struct environment_record *r, int64_t step);
+void step_say(const struct scope *s, const struct environment_record *r, const char *what, struct str name);
+bool step_is(const struct environment_record *r, const char *operation);
+/* What is to be made is there already. */
+bool step_was_there(const struct answer *a);
+/* How operations end: well; with an application that does not answer; not; and with members that could not do it, or (late) have
+ * not said so in time, as far as they shall run the deployment. */
+struct next step_done(const struct scope *s, struct environment_record *r);
+/* One of its instances has done it. */
+void step_say_deployed(const struct scope *s, const struct environment_record *r, const struct state_elasticbeanstalk_member *m);
+struct next step_done_badly(const struct scope *s, struct environment_record *r);
+struct next step_failed(const struct scope *s, struct environment_record *r, struct str why);
+struct next step_unsuccessful(const struct scope *s, struct environment_record *r);
+struct next step_late(const struct scope *s, struct environment_record *r);
+struct next step_terminated(const struct scope *s, struct environment_record *r);
+/* Basic health is another one from now on, unless it is that one already. */
+struct next step_colour(const struct scope *s, struct environment_record *r, const char *colour);
+int64_t step_patience_ms(const struct environment_record *r);
+enum { STEP_AGAIN_MS = 500, STEP_MEMBER_MS = 200, STEP_LAUNCH_MS = 15 * 60 * 1000, STEP_ANSWER_MS = 10 * 1000 };
+
+/* --- balance.c: what an environment with a load balancer is made of, and its end */
+struct next balance_create(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
+                           const struct health_samples *samples);
+struct next balance_terminate(const struct scope *s, struct environment_record *r, const struct answer *a);
+
+/* --- settle.c: what that is made of takes other options. Steps from `first` on, and `then` the next one. */
+bool settle_needed(const struct environment_record *r);
+struct next settle_step(const struct scope *s, struct environment_record *r, const struct answer *a, int64_t first, int64_t then);
+
+/* --- rollout.c: environments with a load balancer. The operation under way, on all members in the order of its policy. */
+/* A creation, all of whose parts are there, comes to it with this step. */
+enum { ROLLOUT_CREATED = 100 };
+struct next rollout_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
+                         const struct health_samples *samples);
+/* What is to be done while there is none: who comes is led to the balancer, and targets are looked at. */
+struct next rollout_tend(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks);
+
 void environment_event(const struct scope *s, const struct environment_record *r, const char *severity, struct str message);
 
 /* --- change.c: "configure", from the step CHANGE_STEPS on */
@@ -101,7 +236,8 @@ struct next change_step(const struct scope *s, struct environment_record *r, con
  * in time */
 struct beanstalk_agent_report_request;
 struct beanstalk_agent_report_response;
-void logs_order(struct call *c, const struct environment_record *r, struct beanstalk_agent_report_response *out);
+void logs_order(struct call *c, const struct environment_record *r, struct str instance,
+                struct beanstalk_agent_report_response *out);
 bool logs_take(struct call *c, struct environment_record *r, const struct beanstalk_agent_report_request *in);
 bool logs_late(const struct scope *s, struct environment_record *r);
 

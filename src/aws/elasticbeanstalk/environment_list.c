@@ -167,8 +167,10 @@ int elasticbeanstalk_describe_environment_resources(struct call *c,
 		LIST_ADD(c->arena, &d->auto_scaling_groups)->name = environment_scaling_name(c->arena, &r);
 		LIST_ADD(c->arena, &d->launch_templates)->id = environment_template_name(c->arena, &r);
 	}
-	if (str_set(r.instance))
-		LIST_ADD(c->arena, &d->instances)->id = r.instance;
+	for (uint32_t i = 0; i < r.members.n; i++)
+		LIST_ADD(c->arena, &d->instances)->id = r.members.v[i].instance;
+	if (str_set(r.balancer))
+		LIST_ADD(c->arena, &d->load_balancers)->name = r.balancer;
 	out->environment_resources = d;
 	return CALL_OK;
 }

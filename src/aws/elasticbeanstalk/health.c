@@ -1,5 +1,5 @@
-/* Judges an environment by what its instance says, as AWS's enhanced health does: operations first, then silence, processes that do
- * not run, a version that could not be installed, and the share of requests that fail. */
+/* Judges an environment by what its instances say, as AWS's enhanced health does: operations first, then silence, processes that do
+ * not run, a version that could not be installed, what the load balancer finds, and the share of requests that fail. */
 #include "health.h"
 
 #include <stdio.h>
@@ -11,9 +11,30 @@ bool health_enhanced(const struct environment_record *r)
 	return str_is(option_value(r, "aws:elasticbeanstalk:healthreporting:system", "SystemType"), "enhanced");
 }
 
-int64_t health_stale_ms(const struct health_sample *sample)
+const struct health_sample *health_sample_of(const struct health_samples *l, struct str instance)
 {
-	return (sample->at_ms > sample->since_ms ? sample->at_ms : sample->since_ms) + SILENT_MS;
+	for (uint32_t i = 0; i < l->n; i++)
+		if (str_is(instance, l->v[i].instance))
+			return &l->v[i];
+	return NULL;
+}
+
+static int64_t stale_ms(const struct health_samples *l, struct str instance)
+{
+	const struct health_sample *one = health_sample_of(l, instance);
+	return (one && one->at_ms > l->since_ms ? one->at_ms : l->since_ms) + SILENT_MS;
+}
+
+/* The first that will be: of those that are already nothing more is to be noticed. */
+int64_t health_stale_ms(const struct environment_record *r, const struct health_samples *samples)
+{
+	int64_t first_ms = 0;
+	for (uint32_t i = 0; i < r->members.n; i++) {
+		int64_t ms = stale_ms(samples, r->members.v[i].instance);
+		if (!i || ms < first_ms)
+			first_ms = ms;
+	}
+	return first_ms;
 }
 
 static const char *colour_of(const char *status)
@@ -32,21 +53,15 @@ static void cause(struct arena *a, struct str_list *l, struct str text)
 	*LIST_ADD(a, l) = text;
 }
 
-static struct verdict verdict(const char *environment, const char *instance)
+static struct verdict verdict(const char *status)
 {
-	return (struct verdict){.status = environment,
-	                        .colour = colour_of(environment),
-	                        .instance = instance,
-	                        .instance_colour = colour_of(instance),
-	                        .causes.set = true,
-	                        .instance_causes.set = true};
+	return (struct verdict){.status = status, .colour = colour_of(status), .causes.set = true};
 }
 
-static struct verdict said(struct arena *a, const char *status, struct str text, struct str of_instance)
+static struct verdict said(struct arena *a, const char *status, struct str text)
 {
-	struct verdict v = verdict(status, status);
+	struct verdict v = verdict(status);
 	cause(a, &v.causes, text);
-	cause(a, &v.instance_causes, of_instance);
 	return v;
 }
 
@@ -73,70 +88,152 @@ static struct verdict operating(struct arena *a, const struct environment_record
 	int64_t seconds = (now_ms - (made ? e->date_created.ms : e->date_updated.ms)) / 1000;
 	struct str text = arena_printf(a, "%s in progress (running for %lld second%s).", name_of(r->operation), (long long)seconds,
 	                               seconds == 1 ? "" : "s");
-	struct verdict v = said(a, made ? "Pending" : "Info", text, text);
-	if (!str_set(r->instance))
-		cause(a, &v.causes, S("There are no instances."));
-	return v;
+	return said(a, made ? "Pending" : "Info", text);
 }
 
 /* Of the requests of the last minute. */
-static bool failing(struct arena *a, const struct health_sample *sample, int class, const char *text, struct verdict *ret)
+static bool failing(struct arena *a, int64_t requests, int64_t failed, const char *text, struct verdict *ret)
 {
-	int64_t failed = sample->minute_classes[class];
-	double share = sample->minute ? 100.0 * (double)failed / (double)sample->minute : 0;
-	bool few = sample->minute < FEW_REQUESTS;
+	double share = requests ? 100.0 * (double)failed / (double)requests : 0;
+	bool few = requests < FEW_REQUESTS;
 	if (share < WARNS)
 		return false;
-	struct str what = arena_printf(a, "%.1f %% of the requests are %s.", share, text);
-	*ret = said(a, few || share < DEGRADES ? "Warning" : share < IS_SEVERE ? "Degraded" : "Severe", what, what);
-	if (few) {
-		what = arena_printf(a, "Insufficient request rate (%lld.0 requests/min) to determine application health.",
-		                    (long long)sample->minute);
-		cause(a, &ret->causes, what);
-		cause(a, &ret->instance_causes, what);
-	}
+	*ret = said(a,
+	            few || share < DEGRADES ? "Warning"
+	            : share < IS_SEVERE     ? "Degraded"
+	                                    : "Severe",
+	            arena_printf(a, "%.1f %% of the requests are %s.", share, text));
+	if (few)
+		cause(a, &ret->causes,
+		      arena_printf(a, "Insufficient request rate (%lld.0 requests/min) to determine application health.",
+		                   (long long)requests));
 	return true;
 }
 
-static struct verdict not_running(struct arena *a, const struct health_sample *sample)
+static bool requests_fail(struct arena *a, const struct health_sample *of, struct verdict *ret)
 {
-	return said(a, "Severe", S("Impaired services on all instances."),
-	            sample->stopped[0] ? arena_printf(a, "Following services are not running: %s.", sample->stopped)
-	                               : S("Following services are not answering: proxy."));
+	return failing(a, of->minute, of->minute_classes[3], "failing with HTTP 5xx", ret) ||
+	       failing(a, of->minute, of->minute_classes[2], "erroring with HTTP 4xx", ret);
 }
 
-static struct verdict wrong_version(struct arena *a, const struct environment_record *r)
+/* What is wrong with one. FRESH: it has come to an environment that runs, and is not ready yet. */
+enum trouble { WELL, FRESH, SILENT, WRONG_VERSION, NOT_RUNNING, TROUBLES };
+
+static enum trouble trouble_of(const struct environment_record *r, const struct state_elasticbeanstalk_member *m,
+                               const struct health_samples *samples, int64_t now_ms)
 {
-	struct str expected = arena_printf(a, "Expected version \"%.*s\" (deployment %lld).",
-	                                   STR_ARG(r->environment->version_label), (long long)r->deployment.v);
-	struct verdict v = said(a, "Degraded", S("Command failed on all instances."), S("Application update failed."));
-	cause(a, &v.causes, ARENA_CAT(a, S("Incorrect application version found on all instances. "), expected));
-	return v;
+	if (now_ms >= stale_ms(samples, m->instance))
+		return SILENT;
+	if (m->done.v < m->wants.v)
+		return environment_balanced(r) && m->phase.v == PHASE_NEW ? FRESH : WELL;
+	return str_set(m->failure) ? WRONG_VERSION : m->answers.v ? WELL : NOT_RUNNING;
 }
 
-struct verdict health_judge(struct arena *a, const struct environment_record *r, const struct health_sample *sample, int64_t now_ms)
+struct verdict health_judge_member(struct arena *a, const struct environment_record *r,
+                                   const struct state_elasticbeanstalk_member *m, const struct health_samples *samples,
+                                   int64_t now_ms)
 {
+	const struct health_sample *sample = health_sample_of(samples, m->instance);
 	struct verdict v;
 	if (str_set(r->operation))
 		return operating(a, r, now_ms);
-	if (!str_set(r->instance)) {
-		v = verdict("Severe", "NoData");
-		cause(a, &v.causes, S("There are no instances."));
+	switch (trouble_of(r, m, samples, now_ms)) {
+	case SILENT:
+		return said(a, "NoData", S("No data received from the instance."));
+	case FRESH:
+		return said(a, "Pending", S("Initialization in progress."));
+	case WRONG_VERSION:
+		return said(a, "Degraded", S("Application update failed."));
+	case NOT_RUNNING:
+		return said(a, "Severe",
+		            sample && sample->stopped[0]
+		                    ? arena_printf(a, "Following services are not running: %s.", sample->stopped)
+		                    : S("Following services are not answering: proxy."));
+	default:
+		return sample && requests_fail(a, sample, &v) ? v : verdict("Ok");
+	}
+}
+
+/* "all instances", "1 out of 3 instances" */
+static struct str of_all(struct arena *a, uint32_t n, uint32_t all)
+{
+	return n >= all ? S("all instances") : arena_printf(a, "%u out of %u instances", n, all);
+}
+
+/* What one has all have: it is as bad as that. Of some it is a warning, and bad where it is more than half of them. */
+static struct verdict shared(const char *status, uint32_t n, uint32_t all)
+{
+	return verdict(n >= all ? status : n * 2 > all ? "Degraded" : "Warning");
+}
+
+static struct verdict wrong_version(struct arena *a, const struct environment_record *r, uint32_t n)
+{
+	struct str which = of_all(a, n, r->members.n);
+	struct verdict v = shared("Degraded", n, r->members.n);
+	cause(a, &v.causes, ARENA_CAT(a, S("Command failed on "), which, S(".")));
+	cause(a, &v.causes,
+	      arena_printf(a, "Incorrect application version found on %.*s. Expected version \"%.*s\" (deployment %lld).",
+	                   STR_ARG(which), STR_ARG(r->environment->version_label), (long long)r->deployment.v));
+	return v;
+}
+
+static struct health_sample sum(const struct environment_record *r, const struct health_samples *samples)
+{
+	struct health_sample all = {0};
+	for (uint32_t i = 0; i < r->members.n; i++) {
+		const struct health_sample *one = health_sample_of(samples, r->members.v[i].instance);
+		all.minute += one ? one->minute : 0;
+		for (int k = 0; one && k < 4; k++)
+			all.minute_classes[k] += one->minute_classes[k];
+	}
+	return all;
+}
+
+struct verdict health_judge(struct arena *a, const struct environment_record *r, const struct health_samples *samples,
+                            int64_t now_ms)
+{
+	uint32_t n[TROUBLES] = {0}, all = r->members.n;
+	struct verdict v;
+	if (str_set(r->operation)) {
+		v = operating(a, r, now_ms);
+		if (!all)
+			cause(a, &v.causes, S("There are no instances."));
 		return v;
 	}
-	if (now_ms >= health_stale_ms(sample)) {
-		v = verdict("Severe", "NoData");
-		cause(a, &v.causes, S("None of the instances are sending data."));
-		cause(a, &v.instance_causes, S("No data received from the instance."));
+	if (!all)
+		return said(a, "Severe", S("There are no instances."));
+	for (uint32_t i = 0; i < all; i++)
+		n[trouble_of(r, &r->members.v[i], samples, now_ms)]++;
+	if (n[SILENT] == all)
+		return said(a, "Severe", S("None of the instances are sending data."));
+	if (n[WRONG_VERSION])
+		return wrong_version(a, r, n[WRONG_VERSION]);
+	if (n[NOT_RUNNING]) {
+		v = shared("Severe", n[NOT_RUNNING], all);
+		cause(a, &v.causes, ARENA_CAT(a, S("Impaired services on "), of_all(a, n[NOT_RUNNING], all), S(".")));
 		return v;
 	}
-	if (r->done.v >= r->deployment.v && str_set(r->failure))
-		return wrong_version(a, r);
-	if (!r->answers.v && r->done.v >= r->deployment.v)
-		return not_running(a, sample);
-	if (failing(a, sample, 3, "failing with HTTP 5xx", &v) || failing(a, sample, 2, "erroring with HTTP 4xx", &v))
+	if (r->unwell.v > 0) {
+		v = shared("Severe", (uint32_t)r->unwell.v, all);
+		cause(a, &v.causes,
+		      ARENA_CAT(a, S("ELB health is failing or not available for "), of_all(a, (uint32_t)r->unwell.v, all),
+		                S(".")));
 		return v;
-	return verdict("Ok", "Ok");
+	}
+	if (n[SILENT]) {
+		v = shared("Severe", n[SILENT], all);
+		cause(a, &v.causes, ARENA_CAT(a, S("No data received from "), of_all(a, n[SILENT], all), S(".")));
+		return v;
+	}
+	struct health_sample requests = sum(r, samples);
+	if (requests_fail(a, &requests, &v))
+		return v;
+	if (environment_balanced(r) && all < option_number(r, "aws:autoscaling:asg", "MinSize"))
+		return said(a, "Warning",
+		            arena_printf(a, "%u active instance%s below Auto Scaling group minimum size %lld.", all,
+		                         all == 1 ? " is" : "s are",
+		                         (long long)option_number(r, "aws:autoscaling:asg", "MinSize")));
+	return verdict("Ok");
 }
 
 static struct str texts(struct arena *a, const struct str_list *l)
@@ -147,10 +244,10 @@ static struct str texts(struct arena *a, const struct str_list *l)
 	return all;
 }
 
-bool health_note(const struct scope *s, struct environment_record *r, const struct health_sample *sample, struct str done)
+bool health_note(const struct scope *s, struct environment_record *r, const struct health_samples *samples, struct str done)
 {
 	struct elasticbeanstalk_environment_description *e = r->environment;
-	struct verdict v = health_judge(s->arena, r, sample, s->now_ms);
+	struct verdict v = health_judge(s->arena, r, samples, s->now_ms);
 	struct str status = str_from(v.status), request = r->request, from = e->health_status;
 	if (str_eq(from, status) && str_is(e->health, v.colour))
 		return false;
@@ -171,157 +268,4 @@ bool health_note(const struct scope *s, struct environment_record *r, const stru
 		                               STR_ARG(texts(s->arena, &v.causes))));
 	r->request = request;
 	return true;
-}
-
-/* --- describing */
-
-#define COLOURS(X) \
-	X(no_data, "NoData") \
-	X(unknown, "Unknown") \
-	X(pending, "Pending") X(ok, "Ok") X(info, "Info") X(warning, "Warning") X(degraded, "Degraded") X(severe, "Severe")
-
-static struct elasticbeanstalk_instance_health_summary *counts(struct arena *a, const struct environment_record *r,
-                                                               const struct verdict *v)
-{
-	struct elasticbeanstalk_instance_health_summary *n = arena_new(a, struct elasticbeanstalk_instance_health_summary);
-	bool any = str_set(r->instance);
-#define COUNT(member, name) n->member = OPT_INT(any && strcmp(v->instance, name) == 0);
-	COLOURS(COUNT)
-#undef COUNT
-	return n;
-}
-
-static struct elasticbeanstalk_application_metrics *metrics(struct arena *a, const struct health_sample *sample)
-{
-	struct elasticbeanstalk_application_metrics *m = arena_new(a, struct elasticbeanstalk_application_metrics);
-	m->duration = OPT_INT(10);
-	m->request_count = OPT_INT(sample->requests);
-	if (!sample->requests)
-		return m;
-	m->status_codes = arena_new(a, struct elasticbeanstalk_status_codes);
-	*m->status_codes = (struct elasticbeanstalk_status_codes){OPT_INT(sample->classes[0]), OPT_INT(sample->classes[1]),
-	                                                          OPT_INT(sample->classes[2]), OPT_INT(sample->classes[3])};
-	const struct opt_double *l = sample->latency;
-	m->latency = arena_new(a, struct elasticbeanstalk_latency);
-	*m->latency = (struct elasticbeanstalk_latency){
-	        .p999 = l[0], .p99 = l[1], .p95 = l[2], .p90 = l[3], .p85 = l[4], .p75 = l[5], .p50 = l[6], .p10 = l[7]};
-	return m;
-}
-
-static bool wished(const struct str_list *l, const char *name)
-{
-	for (uint32_t i = 0; i < l->n; i++)
-		if (str_is(l->v[i], name) || str_is(l->v[i], "All"))
-			return true;
-	return false;
-}
-
-static int get(struct call *c, struct str id, struct str name, const char *operation, struct environment_record *r,
-               struct health_sample *sample)
-{
-	struct scope s = beanstalk_scope(c);
-	if (environment_get(c, id, name, r) != CALL_OK)
-		return CALL_FAIL;
-	if (!health_enhanced(r))
-		return call_fail(c, "InvalidRequestException", 400, "%s is not supported.", operation);
-	*sample = environment_sample(c->cloud, environment_key(&s, r->environment->environment_id));
-	return CALL_OK;
-}
-
-int elasticbeanstalk_describe_environment_health(struct call *c,
-                                                 const struct elasticbeanstalk_describe_environment_health_request *in,
-                                                 struct elasticbeanstalk_describe_environment_health_result *out)
-{
-	struct environment_record r;
-	struct health_sample sample;
-	const struct str_list *l = &in->attribute_names;
-	if (get(c, in->environment_id, in->environment_name, "DescribeEnvironmentHealth", &r, &sample) != CALL_OK)
-		return CALL_FAIL;
-	struct verdict v = health_judge(c->arena, &r, &sample, c->now_ms);
-	out->environment_name = r.environment->environment_name;
-	if (wished(l, "HealthStatus"))
-		out->health_status = str_from(v.status);
-	if (wished(l, "Status"))
-		out->status = r.environment->status;
-	if (wished(l, "Color"))
-		out->color = str_from(v.colour);
-	if (wished(l, "Causes"))
-		out->causes = v.causes;
-	if (wished(l, "ApplicationMetrics"))
-		out->application_metrics = metrics(c->arena, &sample);
-	if (wished(l, "InstancesHealth"))
-		out->instances_health = counts(c->arena, &r, &v);
-	if (wished(l, "RefreshedAt"))
-		out->refreshed_at = OPT_TIME(sample.at_ms ? sample.at_ms : c->now_ms);
-	return CALL_OK;
-}
-
-static struct elasticbeanstalk_system_status *system_of(struct arena *a, const struct health_sample *sample)
-{
-	struct elasticbeanstalk_system_status *y = arena_new(a, struct elasticbeanstalk_system_status);
-	const double *u = sample->cpu;
-	y->cpu_utilization = arena_new(a, struct elasticbeanstalk_cpu_utilization);
-	*y->cpu_utilization = (struct elasticbeanstalk_cpu_utilization){.user = OPT_DOUBLE(u[0]),
-	                                                                .nice = OPT_DOUBLE(u[1]),
-	                                                                .system = OPT_DOUBLE(u[2]),
-	                                                                .idle = OPT_DOUBLE(u[3]),
-	                                                                .io_wait = OPT_DOUBLE(u[4]),
-	                                                                .irq = OPT_DOUBLE(u[5]),
-	                                                                .soft_irq = OPT_DOUBLE(u[6])};
-	for (int i = 0; i < 2; i++)
-		*LIST_ADD(a, &y->load_average) = OPT_DOUBLE(sample->load[i]);
-	y->load_average.set = true;
-	return y;
-}
-
-static struct elasticbeanstalk_deployment *deployment_of(struct arena *a, const struct environment_record *r,
-                                                         const struct health_sample *sample)
-{
-	struct elasticbeanstalk_deployment *d = arena_new(a, struct elasticbeanstalk_deployment);
-	bool under_way = r->done.v < r->deployment.v;
-	d->version_label = r->environment->version_label;
-	d->deployment_id = OPT_INT(r->done.v);
-	d->status = under_way ? S("In Progress") : str_set(r->failure) ? S("Failed") : S("Deployed");
-	if (sample->deployed_s)
-		d->deployment_time = OPT_TIME(sample->deployed_s * 1000);
-	return d;
-}
-
-int elasticbeanstalk_describe_instances_health(struct call *c, const struct elasticbeanstalk_describe_instances_health_request *in,
-                                               struct elasticbeanstalk_describe_instances_health_result *out)
-{
-	struct environment_record r;
-	struct health_sample sample;
-	const struct str_list *l = &in->attribute_names;
-	if (get(c, in->environment_id, in->environment_name, "DescribeInstancesHealth", &r, &sample) != CALL_OK)
-		return CALL_FAIL;
-	struct verdict v = health_judge(c->arena, &r, &sample, c->now_ms);
-	out->instance_health_list.set = true;
-	if (wished(l, "RefreshedAt"))
-		out->refreshed_at = OPT_TIME(sample.at_ms ? sample.at_ms : c->now_ms);
-	if (!str_set(r.instance))
-		return CALL_OK;
-	struct elasticbeanstalk_single_instance_health *one = LIST_ADD(c->arena, &out->instance_health_list);
-	one->instance_id = r.instance;
-	if (wished(l, "HealthStatus"))
-		one->health_status = str_from(v.instance);
-	if (wished(l, "Color"))
-		one->color = str_from(v.instance_colour);
-	if (wished(l, "Causes"))
-		one->causes = v.instance_causes;
-	if (wished(l, "ApplicationMetrics"))
-		one->application_metrics = metrics(c->arena, &sample);
-	if (wished(l, "Deployment"))
-		one->deployment = deployment_of(c->arena, &r, &sample);
-	if (!sample.at_ms)
-		return CALL_OK;
-	if (wished(l, "LaunchedAt"))
-		one->launched_at = OPT_TIME(sample.launched_s * 1000);
-	if (wished(l, "System"))
-		one->system = system_of(c->arena, &sample);
-	if (wished(l, "AvailabilityZone"))
-		one->availability_zone = arena_dup(c->arena, str_from(sample.zone));
-	if (wished(l, "InstanceType"))
-		one->instance_type = arena_dup(c->arena, str_from(sample.type));
-	return CALL_OK;
 }

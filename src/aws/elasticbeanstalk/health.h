@@ -1,13 +1,14 @@
-/* Enhanced health: what the instance of an environment last said of itself, and what follows. The samples live in the environment's
- * keeper, in memory: an instance says them again each second, so nothing is lost by a restart. Private to aws/elasticbeanstalk. */
+/* Enhanced health: what the instances of an environment last said of themselves, and what follows. The samples live in the
+ * environment's keeper, in memory: an instance says them again each second, so nothing is lost by a restart. Private to
+ * aws/elasticbeanstalk. */
 #pragma once
 #include "environment.h"
 
 enum { HEALTH_LATENCIES = 8, HEALTH_CPU = 7, HEALTH_TEXT = 64 };
 
 struct health_sample {
+	char instance[HEALTH_TEXT];
 	int64_t at_ms;                /* when it was said; 0: nothing was yet */
-	int64_t since_ms;             /* since when somebody listens */
 	int64_t requests, classes[4]; /* of ten seconds; 2xx to 5xx */
 	int64_t minute, minute_classes[4];
 	struct opt_double latency[HEALTH_LATENCIES]; /* seconds: p99.9, 99, 95, 90, 85, 75, 50, 10 */
@@ -17,25 +18,37 @@ struct health_sample {
 	char zone[HEALTH_TEXT], type[HEALTH_TEXT], stopped[HEALTH_TEXT * 4]; /* stopped: names of processes; empty: none */
 };
 
+struct health_samples {
+	struct health_sample *v;
+	uint32_t n;
+	int64_t since_ms; /* since when somebody listens */
+};
+/* NULL: it has said nothing yet. */
+const struct health_sample *health_sample_of(const struct health_samples *l, struct str instance);
+
 struct verdict {
 	const char *status, *colour;
-	struct str_list causes; /* of the environment */
-	const char *instance, *instance_colour;
-	struct str_list instance_causes;
+	struct str_list causes;
 };
 
 /* Is enhanced health wished for? */
 bool health_enhanced(const struct environment_record *r);
-struct verdict health_judge(struct arena *a, const struct environment_record *r, const struct health_sample *sample,
+struct verdict health_judge(struct arena *a, const struct environment_record *r, const struct health_samples *samples,
                             int64_t now_ms);
+struct verdict health_judge_member(struct arena *a, const struct environment_record *r,
+                                   const struct state_elasticbeanstalk_member *m, const struct health_samples *samples,
+                                   int64_t now_ms);
 /* Writes the verdict into the record, with an event where it is another one than before. True: it is. done: in the words of an
  * operation that is over; absent: none is. */
-bool health_note(const struct scope *s, struct environment_record *r, const struct health_sample *sample, struct str done);
+bool health_note(const struct scope *s, struct environment_record *r, const struct health_samples *samples, struct str done);
 /* What an operation was, that has just ended after that time. */
 struct str health_done(struct arena *a, const struct environment_record *r, struct str operation, int64_t took_ms);
-/* When what was said last is too old, if nothing comes. */
-int64_t health_stale_ms(const struct health_sample *sample);
+/* When what some instance said last is too old, if nothing comes. */
+int64_t health_stale_ms(const struct environment_record *r, const struct health_samples *samples);
 
-/* --- keeper.c: key is environment_key()'s. What it says is kept; news: the verdict may be another one now. */
-struct health_sample environment_sample(const struct cloud *cloud, struct str key);
-void environment_sampled(const struct cloud *cloud, struct str key, const struct health_sample *sample, bool news);
+/* --- keeper.c: key is environment_key()'s. Valid until the next one is taken; a sample of an instance takes the place of its last.
+ */
+struct health_samples environment_samples(const struct cloud *cloud, struct str key);
+void environment_sampled(const struct cloud *cloud, struct str key, const struct health_sample *sample);
+/* The verdict may be another one now. */
+void environment_look(const struct cloud *cloud, struct str key);

@@ -3,14 +3,12 @@
 #include "health.h"
 
 #include "aws/ec2/ec2.h"
-#include "base/base64.h"
+#include "aws/elbv2/elbv2.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "core/rounds.h"
 #include "elasticbeanstalk.h"
-#include "gen/autoscaling.h"
-#include "gen/ec2.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,7 +32,8 @@ struct environment_keeper {
 	struct answer answer;
 	struct str cname; /* as it is in the map of names */
 	uint32_t address;
-	struct health_sample sample;
+	struct str balancer;           /* its DNS name; absent: it has none, but an address */
+	struct health_samples samples; /* of those that were members lately */
 };
 
 struct environment_keepers {
@@ -54,60 +53,6 @@ static void mark(struct environment_keeper *k)
 
 /* --- asking */
 
-static void take_answer(struct environment_keeper *k, const struct call *sub)
-{
-	struct arena *a = &k->answers;
-	struct answer *to = &k->answer;
-	switch (to->kind) {
-	case ASK_BUCKET:
-		to->first =
-		        arena_dup(a, ((const struct elasticbeanstalk_create_storage_location_result_message *)sub->out)->s3_bucket);
-		break;
-	case ASK_SUBNETS: {
-		const struct ec2_describe_subnets_result *out = sub->out;
-		for (uint32_t i = 0; i < out->subnets.n; i++)
-			*LIST_ADD(a, &to->all) = arena_dup(a, out->subnets.v[i].subnet_id);
-		to->first = out->subnets.n ? arena_dup(a, out->subnets.v[0].vpc_id) : STR_NONE;
-		break;
-	}
-	case ASK_GROUP:
-		to->first = arena_dup(a, ((const struct ec2_create_security_group_result *)sub->out)->group_id);
-		break;
-	case ASK_GROUP_THERE: {
-		const struct ec2_describe_security_groups_result *out = sub->out;
-		to->first = out->security_groups.n ? arena_dup(a, out->security_groups.v[0].group_id) : STR_NONE;
-		break;
-	}
-	case ASK_ADDRESS_THERE: {
-		const struct ec2_describe_addresses_result *out = sub->out;
-		if (out->addresses.n) {
-			to->first = arena_dup(a, out->addresses.v[0].allocation_id);
-			to->second = arena_dup(a, out->addresses.v[0].public_ip);
-		}
-		break;
-	}
-	case ASK_ADDRESS: {
-		const struct ec2_allocate_address_result *out = sub->out;
-		to->first = arena_dup(a, out->allocation_id);
-		to->second = arena_dup(a, out->public_ip);
-		break;
-	}
-	case ASK_MEMBER: {
-		const struct autoscaling_auto_scaling_groups_type *out = sub->out;
-		if (!out->auto_scaling_groups.n)
-			break;
-		to->second = S("there");
-		const struct autoscaling_instances *all = &out->auto_scaling_groups.v[0].instances;
-		for (uint32_t i = 0; i < all->n && !str_set(to->first); i++)
-			if (str_is(all->v[i].lifecycle_state, "InService"))
-				to->first = arena_dup(a, all->v[i].instance_id);
-		break;
-	}
-	default:
-		break;
-	}
-}
-
 static void answered(void *ctx, struct call *sub)
 {
 	struct environment_keeper *k = ctx;
@@ -121,194 +66,18 @@ static void answered(void *ctx, struct call *sub)
 		if (k->answer.ours)
 			log_warn("elasticbeanstalk: %.*s: %.*s", STR_ARG(sub->error.code), STR_ARG(sub->error.message));
 	} else {
-		take_answer(k, sub);
+		environment_take(&k->answers, &k->answer, sub);
 	}
 	mark(k);
 }
 
-static void ask_of(struct environment_keeper *k, const struct api *api, const char *operation, const void *in)
-{
-	call_op(k->all->cloud, k->owner, k->region, api, operation, in, answered, k);
-}
-
-static struct ec2_tag_list tags_of(struct arena *a, const struct environment_record *r)
-{
-	struct ec2_tag_list l = {.set = true};
-	for (uint32_t i = 0; i < r->tags.n; i++)
-		*LIST_ADD(a, &l) = (struct ec2_tag){r->tags.v[i].key, r->tags.v[i].value};
-	*LIST_ADD(a, &l) = (struct ec2_tag){S("elasticbeanstalk:environment-name"), r->environment->environment_name};
-	*LIST_ADD(a, &l) = (struct ec2_tag){S("elasticbeanstalk:environment-id"), r->environment->environment_id};
-	*LIST_ADD(a, &l) = (struct ec2_tag){S("Name"), r->environment->environment_name};
-	return l;
-}
-
-static struct ec2_tag_specification_list tagged(struct arena *a, const struct environment_record *r, const char *type)
-{
-	struct ec2_tag_specification_list l = {.set = true};
-	*LIST_ADD(a, &l) = (struct ec2_tag_specification){.resource_type = str_from(type), .tags = tags_of(a, r)};
-	return l;
-}
-
-static struct ec2_filter_list filter(struct arena *a, const char *name, struct str value)
-{
-	struct ec2_filter_list l = {.set = true};
-	struct ec2_filter *f = LIST_ADD(a, &l);
-	f->name = str_from(name);
-	*LIST_ADD(a, &f->values) = value;
-	f->values.set = true;
-	return l;
-}
-
-/* version: another one of the template that is there. */
-static void make_template(struct environment_keeper *k, struct arena *a, const struct environment_record *r, bool version)
-{
-	struct str types = option_value(r, "aws:ec2:instances", "InstanceTypes");
-	struct str profile = option_value(r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile");
-	bool arn = str_starts(profile, S("arn:"));
-	struct ec2_launch_template_iam_instance_profile_specification_request p = {.arn = arn ? profile : STR_NONE,
-	                                                                           .name = arn ? STR_NONE : profile};
-	struct str script =
-	        arena_printf(a,
-	                     "#!/bin/sh\nmkdir -p /etc/elasticbeanstalk\necho '{\"environment\": \"%.*s\", \"region\": \"%.*s\"}' "
-	                     "> /etc/elasticbeanstalk/environment.json\n",
-	                     STR_ARG(k->id), STR_ARG(k->region));
-	struct ec2_request_launch_template_data data = {
-	        .iam_instance_profile = &p,
-	        .image_id = r->image,
-	        .instance_type = types.n ? types : option_value(r, "aws:autoscaling:launchconfiguration", "InstanceType"),
-	        .key_name = option_value(r, "aws:autoscaling:launchconfiguration", "EC2KeyName"),
-	        .user_data = base64_encode(a, script)};
-	*LIST_ADD(a, &data.security_group_ids) = r->group;
-	data.security_group_ids.set = true;
-	if (version) {
-		ask_of(k, &ec2_api, "CreateLaunchTemplateVersion",
-		       &(struct ec2_create_launch_template_version_request){.launch_template_name = environment_template_name(a, r),
-		                                                            .launch_template_data = &data});
-		return;
-	}
-	const struct ec2_create_launch_template_request in = {.launch_template_name = environment_template_name(a, r),
-	                                                      .launch_template_data = &data,
-	                                                      .tag_specifications = tagged(a, r, "launch-template")};
-	ask_of(k, &ec2_api, "CreateLaunchTemplate", &in);
-}
-
-static void make_scaling(struct environment_keeper *k, struct arena *a, const struct environment_record *r)
-{
-	struct autoscaling_launch_template_specification template = {.launch_template_name = environment_template_name(a, r),
-	                                                             .version = S("$Latest")};
-	struct autoscaling_create_auto_scaling_group_type in = {.auto_scaling_group_name = environment_scaling_name(a, r),
-	                                                        .launch_template = &template,
-	                                                        .min_size = OPT_INT(1),
-	                                                        .max_size = OPT_INT(1),
-	                                                        .vpc_zone_identifier = S("")};
-	struct ec2_tag_list tags = tags_of(a, r);
-	for (uint32_t i = 0; i < r->subnets.n; i++)
-		in.vpc_zone_identifier = ARENA_CAT(a, in.vpc_zone_identifier, i ? S(",") : S(""), r->subnets.v[i]);
-	for (uint32_t i = 0; i < tags.n; i++)
-		*LIST_ADD(a, &in.tags) = (struct autoscaling_tag){.resource_id = in.auto_scaling_group_name,
-		                                                  .resource_type = S("auto-scaling-group"),
-		                                                  .key = tags.v[i].key,
-		                                                  .value = tags.v[i].value,
-		                                                  .propagate_at_launch = OPT_BOOL(true)};
-	in.tags.set = true;
-	ask_of(k, &autoscaling_api, "CreateAutoScalingGroup", &in);
-}
-
-static void open_port(struct environment_keeper *k, struct arena *a, const struct environment_record *r)
-{
-	struct ec2_authorize_security_group_ingress_request in = {.group_id = r->group};
-	struct ec2_ip_permission *p = LIST_ADD(a, &in.ip_permissions);
-	*p = (struct ec2_ip_permission){.ip_protocol = S("tcp"), .from_port = OPT_INT(80), .to_port = OPT_INT(80)};
-	LIST_ADD(a, &p->ip_ranges)->cidr_ip = S("0.0.0.0/0");
-	in.ip_permissions.set = p->ip_ranges.set = true;
-	ask_of(k, &ec2_api, "AuthorizeSecurityGroupIngress", &in);
-}
-
 static void ask(struct environment_keeper *k, enum ask_kind kind)
 {
-	struct arena *a = &k->scratch;
-	const struct environment_record *r = &k->record;
-	struct str group = environment_group_name(a, r);
+	const struct question q = {k->all->cloud, k->owner, k->region, answered, k};
 	k->answer = (struct answer){.kind = kind};
-	k->asking = true;
-	switch (kind) {
-	case ASK_NOTHING:
-		k->asking = false;
-		break;
-	case ASK_BUCKET:
-		ask_of(k, &elasticbeanstalk_api, "CreateStorageLocation", &(struct model_none){0});
-		break;
-	case ASK_SUBNETS:
-		ask_of(k, &ec2_api, "DescribeSubnets",
-		       &(struct ec2_describe_subnets_request){.filters = filter(a, "default-for-az", S("true"))});
-		break;
-	case ASK_GROUP:
-		ask_of(k, &ec2_api, "CreateSecurityGroup",
-		       &(struct ec2_create_security_group_request){.description =
-		                                                           S("SecurityGroup for ElasticBeanstalk environment."),
-		                                                   .group_name = group,
-		                                                   .vpc_id = r->vpc,
-		                                                   .tag_specifications = tagged(a, r, "security-group")});
-		break;
-	case ASK_GROUP_THERE:
-		ask_of(k, &ec2_api, "DescribeSecurityGroups",
-		       &(struct ec2_describe_security_groups_request){.filters = filter(a, "group-name", group)});
-		break;
-	case ASK_OPEN:
-		open_port(k, a, r);
-		break;
-	case ASK_ADDRESS_THERE:
-		ask_of(k, &ec2_api, "DescribeAddresses",
-		       &(struct ec2_describe_addresses_request){.filters =
-		                                                        filter(a, "tag:elasticbeanstalk:environment-id", k->id)});
-		break;
-	case ASK_ADDRESS:
-		ask_of(k, &ec2_api, "AllocateAddress",
-		       &(struct ec2_allocate_address_request){.domain = S("vpc"),
-		                                              .tag_specifications = tagged(a, r, "elastic-ip")});
-		break;
-	case ASK_TEMPLATE:
-		make_template(k, a, r, false);
-		break;
-	case ASK_SCALING:
-		make_scaling(k, a, r);
-		break;
-	case ASK_MEMBER: {
-		struct autoscaling_auto_scaling_group_names_type in = {0};
-		*LIST_ADD(a, &in.auto_scaling_group_names) = environment_scaling_name(a, r);
-		in.auto_scaling_group_names.set = true;
-		ask_of(k, &autoscaling_api, "DescribeAutoScalingGroups", &in);
-		break;
-	}
-	case ASK_ASSOCIATE:
-		ask_of(k, &ec2_api, "AssociateAddress",
-		       &(struct ec2_associate_address_request){
-		               .allocation_id = r->allocation, .instance_id = r->instance, .allow_reassociation = OPT_BOOL(true)});
-		break;
-	case ASK_VERSION:
-		make_template(k, a, r, true);
-		break;
-	case ASK_DROP_MEMBER:
-		ask_of(k, &autoscaling_api, "TerminateInstanceInAutoScalingGroup",
-		       &(struct autoscaling_terminate_instance_in_auto_scaling_group_type){
-		               .instance_id = r->instance, .should_decrement_desired_capacity = OPT_BOOL(false)});
-		break;
-	case ASK_DROP_SCALING:
-		ask_of(k, &autoscaling_api, "DeleteAutoScalingGroup",
-		       &(struct autoscaling_delete_auto_scaling_group_type){
-		               .auto_scaling_group_name = environment_scaling_name(a, r), .force_delete = OPT_BOOL(true)});
-		break;
-	case ASK_DROP_TEMPLATE:
-		ask_of(k, &ec2_api, "DeleteLaunchTemplate",
-		       &(struct ec2_delete_launch_template_request){.launch_template_name = environment_template_name(a, r)});
-		break;
-	case ASK_DROP_ADDRESS:
-		ask_of(k, &ec2_api, "ReleaseAddress", &(struct ec2_release_address_request){.allocation_id = r->allocation});
-		break;
-	case ASK_DROP_GROUP:
-		ask_of(k, &ec2_api, "DeleteSecurityGroup", &(struct ec2_delete_security_group_request){.group_name = group});
-		break;
-	}
+	k->asking = kind != ASK_NOTHING;
+	if (k->asking)
+		environment_ask(&q, &k->scratch, &k->record, kind);
 }
 
 /* --- steps */
@@ -321,10 +90,12 @@ static void woken(void *ctx)
 	enum ask_kind later = k->later;
 	k->timer = NULL;
 	k->later = ASK_NOTHING;
-	if (later)
+	if (later) {
 		ask(k, later);
-	else
-		mark(k);
+		return;
+	}
+	k->checks = true;
+	mark(k);
 }
 
 /* Another one may have got the name meanwhile. */
@@ -339,8 +110,13 @@ static void note_name(struct environment_keeper *k)
 {
 	const struct elasticbeanstalk_environment_description *e = k->record.environment;
 	struct in_addr at;
-	bool live = e && !str_is(e->status, "Terminated") && str_set(k->record.address) && str_set(k->record.instance);
-	k->address = live && inet_aton(arena_dupz(&k->scratch, k->record.address), &at) ? ntohl(at.s_addr) : 0;
+	struct str balancer = e && str_set(k->record.balancer_name) ? k->record.balancer_name : STR_NONE;
+	bool live = e && !str_is(e->status, "Terminated") &&
+	            (str_set(balancer) || (str_set(k->record.address) && str_set(k->record.instance)));
+	k->address =
+	        live && !str_set(balancer) && inet_aton(arena_dupz(&k->scratch, k->record.address), &at) ? ntohl(at.s_addr) : 0;
+	if (!str_eq(k->balancer, balancer))
+		k->balancer = str_set(balancer) ? arena_dup(&k->arena, balancer) : STR_NONE;
 	if (live && str_eq(k->cname, e->cname))
 		return;
 	forget_name(k);
@@ -350,11 +126,22 @@ static void note_name(struct environment_keeper *k)
 	}
 }
 
+/* What members said that are none any more. */
+static void forget_samples(struct environment_keeper *k)
+{
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < k->samples.n; i++)
+		if (member_find(&k->record, str_from(k->samples.v[i].instance)))
+			k->samples.v[left++] = k->samples.v[i];
+	k->samples.n = left;
+}
+
 static void keeper_free(struct environment_keeper *k)
 {
 	forget_name(k);
 	loop_remove_timer(k->all->cloud->loop, k->timer);
 	principal_unref(k->owner);
+	free(k->samples.v);
 	arena_done(&k->scratch);
 	arena_done(&k->answers);
 	arena_done(&k->arena);
@@ -378,6 +165,7 @@ static void stepped(void *ctx, int result, uint64_t revision)
 		return;
 	}
 	note_name(k);
+	forget_samples(k);
 	k->answer = (struct answer){0};
 	if (k->next.over && !k->round.dirty) {
 		struct arena CLEAN_ARENA a = {0};
@@ -417,7 +205,7 @@ static void run_step(void *item)
 	k->next = (struct next){.over = true};
 	if (environment_find(&k->scope, k->id, &k->record)) {
 		bool checks = k->checks && k->answer.kind == ASK_NOTHING;
-		k->next = environment_step(&k->scope, &k->record, &k->answer, checks, &k->sample);
+		k->next = environment_step(&k->scope, &k->record, &k->answer, checks, &k->samples);
 		if (checks)
 			k->checks = false;
 		if (k->next.changed && str_is(k->record.environment->status, "Terminated"))
@@ -444,7 +232,7 @@ static struct environment_keeper *keeper_of(struct environment_keepers *all, str
 	k->region = arena_dup(&k->arena, parts.v[3]);
 	k->id = arena_dup(&k->arena, parts.v[4]);
 	k->checks = true;
-	k->sample.since_ms = clock_wall_ms();
+	k->samples.since_ms = clock_wall_ms();
 	/* The role that AWS makes for Elastic Beanstalk in an account may do what an environment needs. */
 	k->owner = principal_new(PRINCIPAL_ROOT, k->account);
 	map_put(&all->environments, key, k);
@@ -475,28 +263,48 @@ static void instance_changed(void *ctx, struct str account, struct str region, s
 	}
 }
 
-uint32_t elasticbeanstalk_address(const struct cloud *cloud, struct str cname)
+unsigned elasticbeanstalk_addresses(const struct cloud *cloud, struct str vpc, struct str cname, uint32_t *out, unsigned max)
 {
 	struct environment_keepers *all = cloud_state(cloud, &elasticbeanstalk_service);
 	const struct environment_keeper *k = all ? map_get(&all->cnames, cname) : NULL;
-	return k ? k->address : 0;
+	if (k && str_set(k->balancer))
+		return elbv2_named_addresses(cloud, vpc, k->balancer, out, max);
+	if (!k || !k->address || !max)
+		return 0;
+	out[0] = k->address;
+	return 1;
 }
 
-struct health_sample environment_sample(const struct cloud *cloud, struct str key)
+static struct environment_keeper *keeper_at(const struct cloud *cloud, struct str key)
 {
-	const struct environment_keepers *all = cloud_state(cloud, &elasticbeanstalk_service);
-	const struct environment_keeper *k = map_get(&all->environments, key);
-	return k ? k->sample : (struct health_sample){.since_ms = clock_wall_ms()};
+	return map_get(&((struct environment_keepers *)cloud_state(cloud, &elasticbeanstalk_service))->environments, key);
 }
 
-void environment_sampled(const struct cloud *cloud, struct str key, const struct health_sample *sample, bool news)
+struct health_samples environment_samples(const struct cloud *cloud, struct str key)
 {
-	const struct environment_keepers *all = cloud_state(cloud, &elasticbeanstalk_service);
-	struct environment_keeper *k = map_get(&all->environments, key);
+	const struct environment_keeper *k = keeper_at(cloud, key);
+	return k ? k->samples : (struct health_samples){.since_ms = clock_wall_ms()};
+}
+
+void environment_sampled(const struct cloud *cloud, struct str key, const struct health_sample *sample)
+{
+	struct environment_keeper *k = keeper_at(cloud, key);
 	if (!k)
 		return;
-	k->sample = *sample;
-	if (news)
+	struct health_sample *known = (struct health_sample *)health_sample_of(&k->samples, str_from(sample->instance));
+	if (!known) {
+		k->samples.v = realloc(k->samples.v, (k->samples.n + 1) * sizeof(*k->samples.v));
+		if (!k->samples.v)
+			abort();
+		known = &k->samples.v[k->samples.n++];
+	}
+	*known = *sample;
+}
+
+void environment_look(const struct cloud *cloud, struct str key)
+{
+	struct environment_keeper *k = keeper_at(cloud, key);
+	if (k)
 		mark(k);
 }
 

@@ -48,7 +48,8 @@ static struct str bucket_of(struct arena *a, struct str account, struct str regi
 	return arena_printf(a, "elasticbeanstalk-%.*s-%.*s", STR_ARG(region), STR_ARG(account));
 }
 
-void logs_order(struct call *c, const struct environment_record *r, struct beanstalk_agent_report_response *out)
+void logs_order(struct call *c, const struct environment_record *r, struct str instance,
+                struct beanstalk_agent_report_response *out)
 {
 	if (!r->logs_until.set)
 		return;
@@ -56,9 +57,31 @@ void logs_order(struct call *c, const struct environment_record *r, struct beans
 	out->logs_number = r->logs_number;
 	out->logs_bucket = bucket_of(c->arena, c->account, c->region);
 	out->logs_key = arena_printf(c->arena, "resources/environments/logs/%.*s/%.*s/%.*s/%s-%lld.%s", STR_ARG(r->logs_type),
-	                             STR_ARG(r->environment->environment_id), STR_ARG(r->instance),
+	                             STR_ARG(r->environment->environment_id), STR_ARG(instance),
 	                             str_is(r->logs_type, "tail") ? "TailLogs" : "BundleLogs", (long long)c->now_ms,
 	                             str_is(r->logs_type, "tail") ? "txt" : "zip");
+}
+
+/* One of a kind from each instance: those of before are older. */
+static struct state_elasticbeanstalk_log *log_of(struct call *c, struct environment_record *r, struct str instance)
+{
+	for (uint32_t i = 0; i < r->logs.n; i++)
+		if (str_eq(r->logs.v[i].type, r->logs_type) && str_eq(r->logs.v[i].instance, instance))
+			return &r->logs.v[i];
+	struct state_elasticbeanstalk_log *l = LIST_ADD(c->arena, &r->logs);
+	*l = (struct state_elasticbeanstalk_log){.type = r->logs_type, .instance = instance};
+	r->logs.set = true;
+	return l;
+}
+
+/* Those of instances that are gone go when others come. */
+static void forget(struct environment_record *r)
+{
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < r->logs.n; i++)
+		if (!str_eq(r->logs.v[i].type, r->logs_type) || member_find(r, r->logs.v[i].instance))
+			r->logs.v[left++] = r->logs.v[i];
+	r->logs.n = left;
 }
 
 bool logs_take(struct call *c, struct environment_record *r, const struct beanstalk_agent_report_request *in)
@@ -66,16 +89,24 @@ bool logs_take(struct call *c, struct environment_record *r, const struct beanst
 	struct scope s = beanstalk_scope(c);
 	bool tail = str_is(r->logs_type, "tail");
 	struct str place = arena_printf(c->arena, "resources/environments/logs/%.*s/%.*s/%.*s/", STR_ARG(r->logs_type),
-	                                STR_ARG(r->environment->environment_id), STR_ARG(r->instance));
+	                                STR_ARG(r->environment->environment_id), STR_ARG(in->instance_id));
 	if (!r->logs_until.set || in->logs_done.v != r->logs_number.v || !str_starts(in->logs_key, place) ||
 	    in->logs_key.n > place.n + 64)
 		return false;
-	*(tail ? &r->tail_key : &r->bundle_key) = in->logs_key;
-	*(tail ? &r->tail_at : &r->bundle_at) = OPT_TIME(c->now_ms);
-	r->logs_until = (struct opt_time){0};
+	struct state_elasticbeanstalk_log *l = log_of(c, r, in->instance_id);
+	if (l->number.v == r->logs_number.v)
+		return false;
+	l->number = r->logs_number;
+	l->key = in->logs_key;
+	l->at = OPT_TIME(c->now_ms);
+	forget(r);
 	say(&s, r, "INFO",
-	    arena_printf(c->arena, "[Instance: %.*s] Successfully finished %s %lld log(s)", STR_ARG(r->instance),
+	    arena_printf(c->arena, "[Instance: %.*s] Successfully finished %s %lld log(s)", STR_ARG(in->instance_id),
 	                 tail ? "tailing" : "bundling", (long long)in->logs_count.v));
+	for (uint32_t i = 0; i < r->members.n; i++)
+		if (log_of(c, r, r->members.v[i].instance)->number.v != r->logs_number.v)
+			return true;
+	r->logs_until = (struct opt_time){0};
 	say(&s, r, "INFO", S("Pulled logs for environment instances."));
 	return true;
 }
@@ -131,19 +162,12 @@ int elasticbeanstalk_retrieve_environment_info(struct call *c, const struct elas
 	struct str url;
 	if (environment_get(c, in->environment_id, in->environment_name, &r) != CALL_OK || check_type(c, in->info_type) != CALL_OK)
 		return CALL_FAIL;
-	bool tail = str_is(in->info_type, "tail");
-	struct str key = tail ? r.tail_key : r.bundle_key;
 	out->environment_info.set = true;
-	if (!str_set(key) || !sign(c, &r, key, &url))
-		return CALL_OK;
-	/* the instance that it is of may be another one by now: it is in the key */
-	struct str rest = key, instance = STR_NONE;
-	for (int i = 0; i < 6; i++)
-		instance = str_cut(&rest, '/');
-	*LIST_ADD(c->arena, &out->environment_info) =
-	        (struct elasticbeanstalk_environment_info_description){.info_type = in->info_type,
-	                                                               .ec2_instance_id = instance,
-	                                                               .sample_timestamp = tail ? r.tail_at : r.bundle_at,
-	                                                               .message = url};
+	for (uint32_t i = 0; i < r.logs.n; i++) {
+		const struct state_elasticbeanstalk_log *l = &r.logs.v[i];
+		if (str_eq(l->type, in->info_type) && str_set(l->key) && sign(c, &r, l->key, &url))
+			*LIST_ADD(c->arena, &out->environment_info) = (struct elasticbeanstalk_environment_info_description){
+			        .info_type = l->type, .ec2_instance_id = l->instance, .sample_timestamp = l->at, .message = url};
+	}
 	return CALL_OK;
 }

@@ -20,25 +20,57 @@ struct option {
 	{ \
 		namespace, name, NULL, NONE, CHOICE, 0, 0, choices, true \
 	}
+#define GROUP "aws:autoscaling:asg"
+#define TRIGGER "aws:autoscaling:trigger"
+#define COMMAND "aws:elasticbeanstalk:command"
+#define PROCESS "aws:elasticbeanstalk:environment:process:default"
 static const struct option options[] = {
+        {GROUP, "Cooldown", "360", NONE, NUMBER, 0, 10000, NULL},
+        {GROUP, "MaxSize", "4", NONE, NUMBER, 1, 10000, NULL},
+        {GROUP, "MinSize", "1", NONE, NUMBER, 1, 10000, NULL},
         {"aws:autoscaling:launchconfiguration", "EC2KeyName", NULL, ALL, TEXT, 0, 0, NULL},
         {"aws:autoscaling:launchconfiguration", "IamInstanceProfile", NULL, ALL, TEXT, 0, 0, NULL},
         {"aws:autoscaling:launchconfiguration", "InstanceType", "t3.micro", ALL, TEXT, 0, 0, NULL},
+        {TRIGGER, "BreachDuration", "5", NONE, NUMBER, 1, 600, NULL},
+        {TRIGGER, "EvaluationPeriods", "1", NONE, NUMBER, 1, 600, NULL},
+        {TRIGGER, "LowerBreachScaleIncrement", "-1", NONE, NUMBER, -10000, 10000, NULL},
+        {TRIGGER, "LowerThreshold", "2000000", NONE, NUMBER, 0, 20000000, NULL},
+        {TRIGGER, "MeasureName", "NetworkOut", NONE, CHOICE, 0, 0,
+         "CPUUtilization,NetworkIn,NetworkOut,DiskWriteOps,DiskReadBytes,DiskReadOps,DiskWriteBytes,Latency,RequestCount,"
+         "HealthyHostCount,UnhealthyHostCount,TargetResponseTime"},
+        {TRIGGER, "Period", "5", NONE, NUMBER, 1, 600, NULL},
+        {TRIGGER, "Statistic", "Average", NONE, CHOICE, 0, 0, "Minimum,Maximum,Sum,Average"},
+        {TRIGGER, "Unit", "Bytes", NONE, CHOICE, 0, 0,
+         "Seconds,Percent,Bytes,Bits,Count,Bytes/Second,Bits/Second,Count/Second,None"},
+        {TRIGGER, "UpperBreachScaleIncrement", "1", NONE, NUMBER, -10000, 10000, NULL},
+        {TRIGGER, "UpperThreshold", "6000000", NONE, NUMBER, 0, 20000000, NULL},
         OF_MANY("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateEnabled", "true,false"),
         OF_MANY("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateType", "Time,Health,Immutable"),
         {"aws:ec2:instances", "InstanceTypes", NULL, ALL, TEXT, 0, 0, NULL},
-        {"aws:elasticbeanstalk:command", "BatchSize", "100", NONE, NUMBER, 1, 10000, NULL},
-        {"aws:elasticbeanstalk:command", "BatchSizeType", "Percentage", NONE, CHOICE, 0, 0, "Percentage,Fixed"},
-        {"aws:elasticbeanstalk:command", "DeploymentPolicy", "AllAtOnce", NONE, CHOICE, 0, 0,
+        {COMMAND, "BatchSize", "100", NONE, NUMBER, 1, 10000, NULL},
+        {COMMAND, "BatchSizeType", "Percentage", NONE, CHOICE, 0, 0, "Percentage,Fixed"},
+        {COMMAND, "DeploymentPolicy", "AllAtOnce", NONE, CHOICE, 0, 0,
          "AllAtOnce,Rolling,RollingWithAdditionalBatch,Immutable,TrafficSplitting"},
-        {"aws:elasticbeanstalk:command", "Timeout", "600", NONE, NUMBER, 1, 3600, NULL},
+        {COMMAND, "IgnoreHealthCheck", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {COMMAND, "Timeout", "600", NONE, NUMBER, 1, 3600, NULL},
         {"aws:elasticbeanstalk:container:python", "NumProcesses", "1", SERVER, NUMBER, 1, 64, NULL},
         {"aws:elasticbeanstalk:container:python", "NumThreads", "15", SERVER, NUMBER, 1, 1000, NULL},
         {"aws:elasticbeanstalk:container:python", "WSGIPath", "application", SERVER, TEXT, 0, 0, NULL},
-        {"aws:elasticbeanstalk:environment", "EnvironmentType", "SingleInstance", ALL, CHOICE, 0, 0, "SingleInstance,LoadBalanced"},
+        {"aws:elasticbeanstalk:environment", "EnvironmentType", "LoadBalanced", ALL, CHOICE, 0, 0, "SingleInstance,LoadBalanced"},
+        {"aws:elasticbeanstalk:environment", "LoadBalancerType", "application", ALL, CHOICE, 0, 0, "classic,application,network"},
         {"aws:elasticbeanstalk:environment", "ServiceRole", NULL, NONE, TEXT, 0, 0, NULL},
-        OF_MANY("aws:elasticbeanstalk:environment", "LoadBalancerType", "classic,application,network"),
+        {PROCESS, "DeregistrationDelay", "20", NONE, NUMBER, 0, 3600, NULL},
+        {PROCESS, "HealthCheckInterval", "15", NONE, NUMBER, 5, 300, NULL},
+        {PROCESS, "HealthCheckPath", "/", NONE, TEXT, 0, 0, NULL},
+        {PROCESS, "HealthCheckTimeout", "5", NONE, NUMBER, 2, 120, NULL},
+        {PROCESS, "HealthyThresholdCount", "3", NONE, NUMBER, 2, 10, NULL},
+        {PROCESS, "MatcherHTTPCode", "200", NONE, TEXT, 0, 0, NULL},
+        {PROCESS, "StickinessEnabled", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {PROCESS, "StickinessLBCookieDuration", "86400", NONE, NUMBER, 1, 604800, NULL},
+        {PROCESS, "UnhealthyThresholdCount", "5", NONE, NUMBER, 2, 10, NULL},
         {"aws:elasticbeanstalk:healthreporting:system", "SystemType", "basic", NONE, CHOICE, 0, 0, "basic,enhanced"},
+        {"aws:elasticbeanstalk:trafficsplitting", "EvaluationTime", "5", NONE, NUMBER, 3, 600, NULL},
+        {"aws:elasticbeanstalk:trafficsplitting", "NewVersionPercent", "10", NONE, NUMBER, 1, 100, NULL},
         {"aws:elb:healthcheck", "Interval", NULL, NONE, NUMBER, 5, 300, NULL, true},
         OF_MANY("aws:elb:loadbalancer", "CrossZone", "true,false"),
         OF_MANY("aws:elb:policies", "ConnectionDrainingEnabled", "true,false"),
@@ -105,8 +137,7 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 		return invalid(c, o, "Value is not a number in the allowed range.");
 	if (known->kind == CHOICE && !chosen(o->value, known->choices))
 		return invalid(c, o, "Value is not one of the allowed values.");
-	if (str_is(o->value, "LoadBalanced") || str_is(o->option_name, "LoadBalancerType") ||
-	    (str_is(o->option_name, "DeploymentPolicy") && !str_is(o->value, "AllAtOnce") && !str_is(o->value, "Rolling")))
+	if (str_is(o->option_name, "LoadBalancerType") && !str_is(o->value, "application"))
 		return invalid(c, o, "It is not supported.");
 	if ((str_is(o->option_name, "InstanceType") || str_is(o->option_name, "InstanceTypes")) && !ec2_type_offered(o->value))
 		return invalid(c, o, "No such instance type is offered.");
@@ -180,6 +211,47 @@ enum option_change options_change(const struct environment_record *before, const
 {
 	enum option_change came = differs(after, before), went = differs(before, after);
 	return came > went ? came : went;
+}
+
+/* What one option says needs what another one says. */
+int options_match(struct call *c, const struct environment_record *r)
+{
+	static const struct {
+		const char *namespace, *less, *more;
+		bool may_be_same;
+	} pairs[] = {{GROUP, "MinSize", "MaxSize", true},
+	             {TRIGGER, "LowerThreshold", "UpperThreshold", true},
+	             {PROCESS, "HealthCheckTimeout", "HealthCheckInterval", false}};
+	for (size_t i = 0; environment_balanced(r) && i < sizeof(pairs) / sizeof(*pairs); i++) {
+		int64_t less = option_number(r, pairs[i].namespace, pairs[i].less),
+		        more = option_number(r, pairs[i].namespace, pairs[i].more);
+		if (less > more || (less == more && !pairs[i].may_be_same))
+			return call_fail(
+			        c, "ConfigurationValidationException", 400,
+			        "Configuration validation exception: Invalid option value: '%lld' (Namespace: '%s', OptionName: "
+			        "'%s'): It must be %s %s.",
+			        (long long)less, pairs[i].namespace, pairs[i].less, pairs[i].may_be_same ? "at most" : "less than",
+			        pairs[i].more);
+	}
+	struct str policy = option_value(r, COMMAND, "DeploymentPolicy");
+	if (!environment_balanced(r) && !chosen(policy, "AllAtOnce,Rolling"))
+		return call_fail(c, "ConfigurationValidationException", 400,
+		                 "Configuration validation exception: Invalid option value: '%.*s' (Namespace: '" COMMAND
+		                 "', OptionName: 'DeploymentPolicy'): It is not supported for an environment of one instance.",
+		                 STR_ARG(policy));
+	return CALL_OK;
+}
+
+bool environment_balanced(const struct environment_record *r)
+{
+	return !str_is(option_value(r, "aws:elasticbeanstalk:environment", "EnvironmentType"), "SingleInstance");
+}
+
+int64_t option_number(const struct environment_record *r, const char *namespace, const char *name)
+{
+	int64_t n = 0;
+	str_to_i64(option_value(r, namespace, name), &n);
+	return n;
 }
 
 struct str option_value(const struct environment_record *r, const char *namespace, const char *name)

@@ -2,31 +2,46 @@
  * the record, and what may be there already is looked for first, so nothing is made twice when whoever asked died meanwhile. */
 #include "health.h"
 
-enum { AGAIN_MS = 500, MEMBER_MS = 200, LAUNCH_MS = 15 * 60 * 1000, EXTRA_MS = 240 * 1000, ANSWER_MS = 10 * 1000 };
+enum { EXTRA_MS = 240 * 1000 };
 
 /* Of a creation, in their order. */
 enum { BUCKET, SUBNETS, GROUP, OPEN, ADDRESS, TEMPLATE, SCALING, MEMBER, ASSOCIATE, DEPLOYS };
 /* Of a termination. */
 enum { DROP_SCALING, DROPPED, DROP_TEMPLATE, DROP_ADDRESS, DROP_GROUP };
 
-static struct str part(struct arena *a, const struct environment_record *r, const char *what)
+struct str environment_part_name(struct arena *a, const struct environment_record *r, const char *what)
 {
 	return ARENA_CAT(a, S("awseb-"), r->environment->environment_id, S("-stack-"), str_from(what), S("-"), r->suffix);
 }
 
 struct str environment_group_name(struct arena *a, const struct environment_record *r)
 {
-	return part(a, r, "AWSEBSecurityGroup");
+	return environment_part_name(a, r, "AWSEBSecurityGroup");
 }
 
 struct str environment_scaling_name(struct arena *a, const struct environment_record *r)
 {
-	return part(a, r, "AWSEBAutoScalingGroup");
+	return environment_part_name(a, r, "AWSEBAutoScalingGroup");
 }
 
 struct str environment_template_name(struct arena *a, const struct environment_record *r)
 {
-	return part(a, r, "AWSEBEC2LaunchTemplate");
+	return environment_part_name(a, r, "AWSEBEC2LaunchTemplate");
+}
+
+struct str environment_other_scaling_name(struct arena *a, const struct environment_record *r)
+{
+	return ARENA_CAT(a, S("awseb-"), r->environment->environment_id, S("-immutable-stack-AWSEBAutoScalingGroup-"), r->suffix);
+}
+
+struct str environment_balancer_name(struct arena *a, const struct environment_record *r)
+{
+	return ARENA_CAT(a, S("awseb--AWSEB-"), r->suffix);
+}
+
+struct str environment_targets_name(struct arena *a, const struct environment_record *r)
+{
+	return ARENA_CAT(a, S("awseb-AWSEB-"), r->suffix);
 }
 
 void environment_event(const struct scope *s, const struct environment_record *r, const char *severity, struct str message)
@@ -38,28 +53,28 @@ void environment_event(const struct scope *s, const struct environment_record *r
 	                                                       .environment_name = r->environment->environment_name});
 }
 
-static void say(const struct scope *s, const struct environment_record *r, const char *what, struct str name)
+void step_say(const struct scope *s, const struct environment_record *r, const char *what, struct str name)
 {
 	environment_event(s, r, "INFO", ARENA_CAT(s->arena, str_from(what), name));
 }
 
-static struct next ask(enum ask_kind kind)
+struct next step_ask(enum ask_kind kind)
 {
 	return (struct next){.ask = kind};
 }
 
-static struct next ask_later(enum ask_kind kind, int64_t ms)
+struct next step_ask_later(enum ask_kind kind, int64_t ms)
 {
 	return (struct next){.ask = kind, .wait_ms = ms};
 }
 
-static struct next go_on(struct environment_record *r, int64_t step)
+struct next step_go_on(struct environment_record *r, int64_t step)
 {
 	r->step = OPT_INT(step);
 	return (struct next){.changed = true};
 }
 
-static bool is(const struct environment_record *r, const char *operation)
+bool step_is(const struct environment_record *r, const char *operation)
 {
 	return str_is(r->operation, operation);
 }
@@ -70,19 +85,19 @@ static struct next end(const struct scope *s, struct environment_record *r, cons
 {
 	r->until = (struct opt_time){0};
 	r->environment->status = S("Ready");
-	if (!health_enhanced(r) || is(r, "terminate"))
+	if (!health_enhanced(r) || step_is(r, "terminate"))
 		r->environment->health = str_from(health);
 	r->operation = STR_NONE;
 	r->environment->date_updated = OPT_TIME(s->now_ms);
 	return (struct next){.changed = true};
 }
 
-static struct next failed(const struct scope *s, struct environment_record *r, struct str why)
+struct next step_failed(const struct scope *s, struct environment_record *r, struct str why)
 {
 	environment_event(s, r, "ERROR", why);
-	if (is(r, "create"))
+	if (step_is(r, "create"))
 		environment_event(s, r, "ERROR", S("Failed to launch environment."));
-	else if (is(r, "configure"))
+	else if (step_is(r, "configure"))
 		environment_event(s, r, "ERROR", S("Failed to deploy configuration."));
 	else
 		environment_event(s, r, "ERROR", S("Failed to deploy application."));
@@ -91,20 +106,24 @@ static struct next failed(const struct scope *s, struct environment_record *r, s
 	return end(s, r, "Red");
 }
 
-/* The instance has done it, and something answers there. */
-static struct next done(const struct scope *s, struct environment_record *r)
+void step_say_deployed(const struct scope *s, const struct environment_record *r, const struct state_elasticbeanstalk_member *m)
+{
+	for (uint32_t i = 0; i < m->notes.n; i++)
+		environment_event(s, r, "INFO", m->notes.v[i]);
+	environment_event(s, r, "INFO", S("Instance deployment completed successfully."));
+}
+
+/* The instances have done it, and something answers there. */
+struct next step_done(const struct scope *s, struct environment_record *r)
 {
 	const struct elasticbeanstalk_environment_description *e = r->environment;
-	for (uint32_t i = 0; i < r->notes.n; i++)
-		environment_event(s, r, "INFO", r->notes.v[i]);
-	environment_event(s, r, "INFO", S("Instance deployment completed successfully."));
 	r->environment->version_label = r->deploying;
-	if (is(r, "create")) {
-		say(s, r, "Application available at ", ARENA_CAT(s->arena, e->cname, S(".")));
-		say(s, r, "Successfully launched environment: ", e->environment_name);
-	} else if (is(r, "configure")) {
+	if (step_is(r, "create")) {
+		step_say(s, r, "Application available at ", ARENA_CAT(s->arena, e->cname, S(".")));
+		step_say(s, r, "Successfully launched environment: ", e->environment_name);
+	} else if (step_is(r, "configure")) {
 		environment_event(s, r, "INFO", S("Successfully deployed new configuration to environment."));
-	} else if (is(r, "restart")) {
+	} else if (step_is(r, "restart")) {
 		environment_event(s, r, "INFO", S("restartAppServer completed successfully."));
 	} else {
 		environment_event(s, r, "INFO", S("New application version was deployed to running EC2 instances."));
@@ -114,57 +133,83 @@ static struct next done(const struct scope *s, struct environment_record *r)
 }
 
 /* The instance has done it, and nothing answers. */
-static struct next done_badly(const struct scope *s, struct environment_record *r)
+struct next step_done_badly(const struct scope *s, struct environment_record *r)
 {
 	r->environment->version_label = r->deploying;
 	environment_event(
 	        s, r, "ERROR",
-	        ARENA_CAT(s->arena, is(r, "create") ? S("Create") : S("Update"),
+	        ARENA_CAT(s->arena, step_is(r, "create") ? S("Create") : S("Update"),
 	                  S(" environment operation is complete, but with errors. For more information, see troubleshooting "
 	                    "documentation.")));
 	return end(s, r, "Red");
 }
 
-static int64_t patience_ms(const struct environment_record *r)
+int64_t step_patience_ms(const struct environment_record *r)
 {
 	int64_t seconds = 0;
 	str_to_i64(option_value(r, "aws:elasticbeanstalk:command", "Timeout"), &seconds);
 	return seconds * 1000 + EXTRA_MS;
 }
 
+/* Ids of members that have failed, or of those that have not said anything, with commas between them. */
+static struct str which(struct arena *a, const struct environment_record *r, bool late)
+{
+	struct str all = S("");
+	for (uint32_t i = 0; i < r->members.n; i++) {
+		const struct state_elasticbeanstalk_member *m = &r->members.v[i];
+		bool done = m->done.v >= m->wants.v;
+		if (m->wants.v == r->deployment.v && (late ? !done : done && str_set(m->failure)))
+			all = ARENA_CAT(a, all, all.n ? S(",") : S(""), m->instance);
+	}
+	return all;
+}
+
+struct next step_unsuccessful(const struct scope *s, struct environment_record *r)
+{
+	for (uint32_t i = 0; i < r->members.n; i++) {
+		const struct state_elasticbeanstalk_member *m = &r->members.v[i];
+		if (m->wants.v == r->deployment.v && m->done.v >= m->wants.v && str_set(m->failure))
+			environment_event(s, r, "ERROR",
+			                  arena_printf(s->arena,
+			                               "[Instance: %.*s] Command failed on instance. Return code: 1 Output: %.*s.",
+			                               STR_ARG(m->instance), STR_ARG(m->failure)));
+	}
+	return step_failed(s, r,
+	                   arena_printf(s->arena,
+	                                "Unsuccessful command execution on instance id(s) '%.*s'. Aborting the operation.",
+	                                STR_ARG(which(s->arena, r, false))));
+}
+
+struct next step_late(const struct scope *s, struct environment_record *r)
+{
+	return step_failed(s, r,
+	                   arena_printf(s->arena,
+	                                "The following instances have not responded in the allowed command timeout time (they "
+	                                "might still finish eventually on their own): [%.*s].",
+	                                STR_ARG(which(s->arena, r, true))));
+}
+
 static struct next deploys(const struct scope *s, struct environment_record *r)
 {
-	bool late = s->now_ms >= r->until.ms;
+	bool late = s->now_ms >= r->until.ms, done = r->done.v >= r->deployment.v;
 	if (!r->until.set) {
-		r->until = OPT_TIME(s->now_ms + patience_ms(r));
+		r->until = OPT_TIME(s->now_ms + step_patience_ms(r));
 		return (struct next){.changed = true};
 	}
-	if (r->done.v >= r->deployment.v && str_set(r->failure)) {
-		environment_event(s, r, "ERROR",
-		                  arena_printf(s->arena,
-		                               "[Instance: %.*s] Command failed on instance. Return code: 1 Output: %.*s.",
-		                               STR_ARG(r->instance), STR_ARG(r->failure)));
-		return failed(s, r,
-		              arena_printf(s->arena,
-		                           "Unsuccessful command execution on instance id(s) '%.*s'. Aborting the operation.",
-		                           STR_ARG(r->instance)));
+	if (done && str_set(r->failure))
+		return step_unsuccessful(s, r);
+	if (done && r->answers.v) {
+		step_say_deployed(s, r, &r->members.v[0]);
+		return step_done(s, r);
 	}
-	if (r->done.v >= r->deployment.v && r->answers.v)
-		return done(s, r);
-	if (late && r->done.v >= r->deployment.v)
-		return done_badly(s, r);
+	if (late && done)
+		return step_done_badly(s, r);
 	/* its commands have succeeded: only a moment is left for it to answer */
-	if (r->done.v >= r->deployment.v && r->until.ms - s->now_ms > ANSWER_MS) {
-		r->until = OPT_TIME(s->now_ms + ANSWER_MS);
+	if (done && r->until.ms - s->now_ms > STEP_ANSWER_MS) {
+		r->until = OPT_TIME(s->now_ms + STEP_ANSWER_MS);
 		return (struct next){.changed = true};
 	}
-	if (late)
-		return failed(s, r,
-		              arena_printf(s->arena,
-		                           "The following instances have not responded in the allowed command timeout time (they "
-		                           "might still finish eventually on their own): [%.*s].",
-		                           STR_ARG(r->instance)));
-	return (struct next){.wait_ms = r->until.ms - s->now_ms};
+	return late ? step_late(s, r) : (struct next){.wait_ms = r->until.ms - s->now_ms};
 }
 
 /* --- the creation */
@@ -172,49 +217,47 @@ static struct next deploys(const struct scope *s, struct environment_record *r)
 static struct next make_group(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
 	if (a->kind == ASK_GROUP && str_is(a->code, "InvalidGroup.Duplicate"))
-		return ask(ASK_GROUP_THERE);
+		return step_ask(ASK_GROUP_THERE);
 	if (a->kind == ASK_NOTHING || !str_set(a->first))
-		return ask(ASK_GROUP);
+		return step_ask(ASK_GROUP);
 	r->group = a->first;
-	say(s, r, "Created security group named: ", environment_group_name(s->arena, r));
-	return go_on(r, OPEN);
+	step_say(s, r, "Created security group named: ", environment_group_name(s->arena, r));
+	return step_go_on(r, OPEN);
 }
 
 static struct next make_address(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
 	if (a->kind == ASK_ADDRESS_THERE && !str_set(a->first))
-		return ask(ASK_ADDRESS);
+		return step_ask(ASK_ADDRESS);
 	if (a->kind == ASK_NOTHING)
-		return ask(ASK_ADDRESS_THERE);
+		return step_ask(ASK_ADDRESS_THERE);
 	r->allocation = a->first;
 	r->address = a->second;
-	say(s, r, "Created EIP: ", r->address);
-	return go_on(r, TEMPLATE);
+	step_say(s, r, "Created EIP: ", r->address);
+	return step_go_on(r, TEMPLATE);
 }
 
 static struct next take_member(const struct scope *s, struct environment_record *r, const struct answer *a, int64_t then)
 {
 	if (a->kind == ASK_NOTHING)
-		return ask(ASK_MEMBER);
+		return step_ask(ASK_MEMBER);
 	if (!str_set(a->first)) {
-		if (r->until.set && s->now_ms > r->until.ms && is(r, "create"))
-			return failed(
+		if (r->until.set && s->now_ms > r->until.ms && step_is(r, "create"))
+			return step_failed(
 			        s, r,
 			        S("The EC2 instances failed to communicate with AWS Elastic Beanstalk, either because of configuration problems or a "
 			          "failed user data script."));
-		return ask_later(ASK_MEMBER, MEMBER_MS);
+		return step_ask_later(ASK_MEMBER, STEP_MEMBER_MS);
 	}
 	if (str_eq(r->instance, a->first))
-		return go_on(r, then);
-	r->instance = a->first;
-	r->done = OPT_INT(0);
-	r->failure = STR_NONE;
-	r->notes = (struct str_list){0};
-	r->answers = OPT_BOOL(false);
-	return go_on(r, then);
+		return step_go_on(r, then);
+	struct str_list one = {0};
+	*LIST_ADD(s->arena, &one) = a->first;
+	members_take(s->arena, r, &one);
+	return step_go_on(r, then);
 }
 
-static bool may_be(const struct answer *a)
+bool step_was_there(const struct answer *a)
 {
 	return str_is(a->code, "InvalidGroup.Duplicate") || str_is(a->code, "InvalidPermission.Duplicate") ||
 	       str_is(a->code, "InvalidLaunchTemplateName.AlreadyExistsException") || str_is(a->code, "AlreadyExists");
@@ -226,9 +269,9 @@ static bool follow(const struct scope *s, struct environment_record *r, const st
 	bool waits = (a->kind == ASK_MEMBER && str_set(a->second) && !str_set(a->first)) ||
 	             (a->kind == ASK_ASSOCIATE && str_set(a->code));
 	if (checks && a->kind == ASK_NOTHING && str_set(r->instance)) {
-		*ret = ask(ASK_MEMBER);
+		*ret = step_ask(ASK_MEMBER);
 	} else if (waits) {
-		*ret = ask_later(ASK_MEMBER, AGAIN_MS);
+		*ret = step_ask_later(ASK_MEMBER, STEP_AGAIN_MS);
 	} else if (a->kind == ASK_MEMBER && str_set(a->first) && !str_eq(a->first, r->instance)) {
 		int64_t step = r->step.v;
 		take_member(s, r, a, step);
@@ -246,122 +289,138 @@ static struct next create(const struct scope *s, struct environment_record *r, c
 	if (r->step.v == DEPLOYS)
 		return follow(s, r, a, checks, &other) ? other : deploys(s, r);
 	if (str_set(a->code) && a->kind == ASK_ASSOCIATE)
-		return go_on(r, MEMBER); /* it may have ended meanwhile */
-	if (str_set(a->code) && !may_be(a))
-		return failed(s, r, a->message);
+		return step_go_on(r, MEMBER); /* it may have ended meanwhile */
+	if (str_set(a->code) && !step_was_there(a))
+		return step_failed(s, r, a->message);
 	switch (r->step.v) {
 	case BUCKET:
 		if (!answered)
-			return ask(ASK_BUCKET);
+			return step_ask(ASK_BUCKET);
 		environment_event(
 		        s, r, "INFO",
 		        arena_printf(s->arena, "Using %.*s as Amazon S3 storage bucket for environment data.", STR_ARG(a->first)));
-		return go_on(r, SUBNETS);
+		return step_go_on(r, SUBNETS);
 	case SUBNETS:
 		if (!answered)
-			return ask(ASK_SUBNETS);
+			return step_ask(ASK_SUBNETS);
 		if (!a->all.n)
-			return failed(s, r, S("No default VPC for this user."));
+			return step_failed(s, r, S("No default VPC for this user."));
 		r->vpc = a->first;
 		r->subnets = a->all;
-		return go_on(r, GROUP);
+		return step_go_on(r, GROUP);
 	case GROUP:
 		return make_group(s, r, a);
 	case OPEN:
-		return answered ? go_on(r, ADDRESS) : ask(ASK_OPEN);
+		return answered ? step_go_on(r, ADDRESS) : step_ask(ASK_OPEN);
 	case ADDRESS:
 		return make_address(s, r, a);
 	case TEMPLATE:
-		return answered ? go_on(r, SCALING) : ask(ASK_TEMPLATE);
+		return answered ? step_go_on(r, SCALING) : step_ask(ASK_TEMPLATE);
 	case SCALING:
 		if (!answered)
-			return ask(ASK_SCALING);
-		say(s, r, "Created Auto Scaling group named: ", environment_scaling_name(s->arena, r));
+			return step_ask(ASK_SCALING);
+		step_say(s, r, "Created Auto Scaling group named: ", environment_scaling_name(s->arena, r));
 		environment_event(s, r, "INFO", S("Waiting for EC2 instances to launch. This may take a few minutes."));
-		r->until = OPT_TIME(s->now_ms + LAUNCH_MS);
-		return go_on(r, MEMBER);
+		r->until = OPT_TIME(s->now_ms + STEP_LAUNCH_MS);
+		return step_go_on(r, MEMBER);
 	case MEMBER:
 		return take_member(s, r, a, ASSOCIATE);
 	default:
 		if (!answered)
-			return ask(ASK_ASSOCIATE);
+			return step_ask(ASK_ASSOCIATE);
 		r->environment->endpoint_url = r->address;
 		r->until = (struct opt_time){0};
-		return go_on(r, DEPLOYS);
+		return step_go_on(r, DEPLOYS);
 	}
 }
 
 /* --- the end */
+
+struct next step_terminated(const struct scope *s, struct environment_record *r)
+{
+	environment_event(s, r, "INFO", S("terminateEnvironment completed successfully."));
+	end(s, r, "Grey");
+	r->environment->status = S("Terminated");
+	return (struct next){.changed = true};
+}
 
 static struct next terminate(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
 	bool answered = a->kind != ASK_NOTHING,
 	     gone = str_find(a->code, S("NotFound")) >= 0 || str_find(a->message, S("not found")) >= 0;
 	if (answered && str_set(a->code) && !gone && a->kind != ASK_MEMBER)
-		return ask_later(a->kind, AGAIN_MS); /* something of it is in use yet */
+		return step_ask_later(a->kind, STEP_AGAIN_MS); /* something of it is in use yet */
 	switch (r->step.v) {
 	case DROP_SCALING:
 		if (!answered)
-			return ask(ASK_DROP_SCALING);
+			return step_ask(ASK_DROP_SCALING);
 		environment_event(s, r, "INFO", S("Waiting for EC2 instances to terminate. This may take a few minutes."));
-		return go_on(r, DROPPED);
+		return step_go_on(r, DROPPED);
 	case DROPPED:
 		if (!answered || str_set(a->second))
-			return ask_later(ASK_MEMBER, answered ? MEMBER_MS : 0);
-		say(s, r, "Deleted Auto Scaling group named: ", environment_scaling_name(s->arena, r));
-		return go_on(r, DROP_TEMPLATE);
+			return step_ask_later(ASK_MEMBER, answered ? STEP_MEMBER_MS : 0);
+		step_say(s, r, "Deleted Auto Scaling group named: ", environment_scaling_name(s->arena, r));
+		return step_go_on(r, DROP_TEMPLATE);
 	case DROP_TEMPLATE:
-		return answered ? go_on(r, DROP_ADDRESS) : ask(ASK_DROP_TEMPLATE);
+		return answered ? step_go_on(r, DROP_ADDRESS) : step_ask(ASK_DROP_TEMPLATE);
 	case DROP_ADDRESS:
 		/* one whose making was not written down is found by its tag */
 		if (!answered)
-			return ask(ASK_ADDRESS_THERE);
+			return step_ask(ASK_ADDRESS_THERE);
 		if (a->kind == ASK_ADDRESS_THERE && str_set(a->first)) {
 			r->allocation = a->first;
 			r->address = a->second;
 			return (struct next){.changed = true, .ask = ASK_DROP_ADDRESS};
 		}
 		if (str_set(r->address))
-			say(s, r, "Deleted EIP: ", r->address);
-		return go_on(r, DROP_GROUP);
+			step_say(s, r, "Deleted EIP: ", r->address);
+		return step_go_on(r, DROP_GROUP);
 	default:
 		if (!answered)
-			return ask(ASK_DROP_GROUP);
+			return step_ask(ASK_DROP_GROUP);
 		if (str_set(r->group))
-			say(s, r, "Deleted security group named: ", environment_group_name(s->arena, r));
-		environment_event(s, r, "INFO", S("terminateEnvironment completed successfully."));
-		end(s, r, "Grey");
-		r->environment->status = S("Terminated");
-		return (struct next){.changed = true};
+			step_say(s, r, "Deleted security group named: ", environment_group_name(s->arena, r));
+		return step_terminated(s, r);
 	}
 }
 
 /* --- what runs */
 
-static struct next watch(const struct scope *s, struct environment_record *r)
+struct next step_colour(const struct scope *s, struct environment_record *r, const char *colour)
 {
-	bool well = r->done.v >= r->deployment.v && !str_set(r->failure) && r->answers.v;
-	struct str health = well ? S("Green") : S("Red");
-	if (str_eq(r->environment->health, health) || !str_set(r->instance))
+	if (str_is(r->environment->health, colour))
 		return (struct next){0};
-	r->environment->health = health;
+	r->environment->health = str_from(colour);
 	r->request = STR_NONE;
-	environment_event(s, r, well ? "INFO" : "WARN",
-	                  well ? S("Environment health has been set to GREEN") : S("Environment health has been set to RED"));
+	char *upper = arena_dupz(s->arena, str_from(colour));
+	for (char *p = upper; *p; p++)
+		*p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+	environment_event(s, r, strcmp(colour, "Green") == 0 ? "INFO" : "WARN",
+	                  ARENA_CAT(s->arena, S("Environment health has been set to "), str_from(upper)));
 	return (struct next){.changed = true};
 }
 
-static struct next decide(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks)
+static struct next watch(const struct scope *s, struct environment_record *r)
+{
+	bool well = r->done.v >= r->deployment.v && !str_set(r->failure) && r->answers.v;
+	return str_set(r->instance) ? step_colour(s, r, well ? "Green" : "Red") : (struct next){0};
+}
+
+static struct next decide(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
+                          const struct health_samples *samples)
 {
 	if (a->ours)
-		return ask_later(a->kind, AGAIN_MS);
-	if (is(r, "create"))
-		return create(s, r, a, checks);
-	if (is(r, "terminate"))
-		return terminate(s, r, a);
+		return step_ask_later(a->kind, STEP_AGAIN_MS);
+	bool balanced = environment_balanced(r);
+	if (step_is(r, "create"))
+		return balanced ? balance_create(s, r, a, checks, samples) : create(s, r, a, checks);
+	if (step_is(r, "terminate"))
+		return balanced ? balance_terminate(s, r, a) : terminate(s, r, a);
 	if (str_is(r->environment->status, "Terminated"))
 		return (struct next){.over = true};
-	if (is(r, "configure") && r->step.v >= CHANGE_STEPS)
+	if (balanced)
+		return str_set(r->operation) ? rollout_step(s, r, a, checks, samples) : rollout_tend(s, r, a, checks);
+	if (step_is(r, "configure") && r->step.v >= CHANGE_STEPS)
 		return change_step(s, r, a);
 	struct next other;
 	if (follow(s, r, a, checks, &other))
@@ -369,24 +428,25 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 	if (!str_set(r->operation))
 		return health_enhanced(r) ? (struct next){0} : watch(s, r);
 	if (r->step.v == 0) {
-		if (is(r, "configure"))
+		if (step_is(r, "configure"))
 			environment_event(s, r, "INFO",
 			                  arena_printf(s->arena, "Updating environment %.*s's configuration settings.",
 			                               STR_ARG(r->environment->environment_name)));
-		else if (is(r, "deploy"))
+		else if (step_is(r, "deploy"))
 			environment_event(s, r, "INFO", S("Deploying new version to instance(s)."));
-		return go_on(r, DEPLOYS);
+		members_want(r);
+		return step_go_on(r, DEPLOYS);
 	}
 	return deploys(s, r);
 }
 
 struct next environment_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
-                             const struct health_sample *sample)
+                             const struct health_samples *samples)
 {
 	const struct elasticbeanstalk_environment_description *e = r->environment;
 	struct str before = r->operation, done = STR_NONE;
-	int64_t began_ms = is(r, "create") ? e->date_created.ms : e->date_updated.ms;
-	struct next n = decide(s, r, a, checks);
+	int64_t began_ms = step_is(r, "create") ? e->date_created.ms : e->date_updated.ms;
+	struct next n = decide(s, r, a, checks, samples);
 	if (str_is(e->status, "Terminated"))
 		return n;
 	if (logs_late(s, r))
@@ -397,9 +457,9 @@ struct next environment_step(const struct scope *s, struct environment_record *r
 		return n;
 	if (str_set(before) && !str_set(r->operation))
 		done = health_done(s->arena, r, before, s->now_ms - began_ms);
-	if (health_note(s, r, sample, done))
+	if (health_note(s, r, samples, done))
 		n.changed = true;
-	else if (!n.ask && !n.changed && !n.wait_ms && s->now_ms < health_stale_ms(sample))
-		n.wait_ms = health_stale_ms(sample) - s->now_ms;
+	else if (!n.ask && !n.changed && !n.wait_ms && s->now_ms < health_stale_ms(r, samples))
+		n.wait_ms = health_stale_ms(r, samples) - s->now_ms;
 	return n;
 }

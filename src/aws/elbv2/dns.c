@@ -152,6 +152,22 @@ int elbv2_addresses(const struct cloud *cloud, struct str vpc, const uint8_t *na
 	return n;
 }
 
+unsigned elbv2_named_addresses(const struct cloud *cloud, struct str vpc, struct str name, uint32_t *out, unsigned max)
+{
+	struct arena CLEAN_ARENA a = {0};
+	const struct elb_desk *d = elb_desk(cloud);
+	uint32_t addresses[LB_NODES_MAX];
+	struct str zone;
+	char *lower = arena_dupz(&a, name);
+	for (size_t k = 0; k < name.n; k++)
+		lower[k] = ascii_lower(lower[k]);
+	const struct elb_item *i = d ? elb_desk_named(d, str_of(lower, name.n), &zone) : NULL;
+	unsigned n = i ? elb_item_addresses(i, vpc, zone, addresses) : 0;
+	n = n < max ? n : max;
+	memcpy(out, addresses, n * sizeof(*out));
+	return n;
+}
+
 bool elbv2_is_alias(const struct cloud *cloud, struct str zone_id, const uint8_t *name)
 {
 	const struct elb_desk *d = elb_desk(cloud);

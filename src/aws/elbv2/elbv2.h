@@ -11,6 +11,8 @@ enum dns_said elbv2_answer(const struct cloud *cloud, struct str vpc, const stru
  * such balancer. *ret_healthy: each of its target groups has a healthy target. name: on the wire, in lower case. */
 int elbv2_addresses(const struct cloud *cloud, struct str vpc, const uint8_t *name, uint16_t type, uint8_t (*out)[16], int max,
                     bool *ret_healthy);
+/* By its name as a text, in host byte order. vpc: as above. How many, at most `max`; 0: there are none, or no such balancer. */
+unsigned elbv2_named_addresses(const struct cloud *cloud, struct str vpc, struct str name, uint32_t *out, unsigned max);
 /* Is there a balancer with this name in this hosted zone? */
 bool elbv2_is_alias(const struct cloud *cloud, struct str zone_id, const uint8_t *name);
 

@@ -264,7 +264,7 @@ static enum dns_said host_asks(void *ctx, const char *place, uint32_t peer, cons
 	if (ask_zones(s, &who, peer, q, w, &said))
 		return said;
 	said = elbv2_answer(s->cloud, STR_NONE, q, w);
-	return said == DNS_NOT_MINE ? elasticbeanstalk_answer(s->cloud, q, w) : said;
+	return said == DNS_NOT_MINE ? elasticbeanstalk_answer(s->cloud, STR_NONE, q, w) : said;
 }
 
 /* The first record of a type that the public zones have for a name: where it lies in *ret_answer. NULL: there is none. */

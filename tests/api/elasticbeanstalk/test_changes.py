@@ -113,6 +113,7 @@ class Changes(ChangesCase):
         if not image(tool.ec2):
             raise unittest.SkipTest("there is no machine image")
         self.make("small", SolutionStackName=self.stack, OptionSettings=[option("autoscaling:launchconfiguration", "IamInstanceProfile", PROFILE), coloured("red"),
+                                                                         option("elasticbeanstalk:environment", "EnvironmentType", "SingleInstance"),
                                                                          option("elasticbeanstalk:command", "Timeout", "300")])
         made = eb.create_environment(ApplicationName=tool.application, EnvironmentName="change-env", VersionLabel="v1", TemplateName="small",
                                      OptionSettings=[option("elasticbeanstalk:command", "Timeout", "240")], Tags=[{"Key": "quartet:driver", "Value": "container"}])

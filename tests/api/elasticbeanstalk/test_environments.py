@@ -290,8 +290,8 @@ class Refused(EnvironmentCase):
         for code, message, options, more in (
                 ("ConfigurationValidationException", "(Namespace: 'aws:autoscaling:launchconfiguration', OptionName: 'Colour'): Unknown configuration setting.", [unknown], {}),
                 ("ConfigurationValidationException", "Value is not", [option("elasticbeanstalk:command", "Timeout", "soon")], {}),
-                ("ConfigurationValidationException", "not supported", [option("elasticbeanstalk:environment", "EnvironmentType", "LoadBalanced")], {}),
-                ("ConfigurationValidationException", "not supported", [option("elasticbeanstalk:environment", "LoadBalancerType", "application")], {}),
+                ("ConfigurationValidationException", "not supported", [option("elasticbeanstalk:environment", "LoadBalancerType", "classic")], {}),
+                ("ConfigurationValidationException", "'MinSize'): It must be at most MaxSize.", [option("autoscaling:asg", "MinSize", "5")], {"balanced": True}),
                 ("ConfigurationValidationException", "not supported", [option("elasticbeanstalk:command", "DeploymentPolicy", "Immutable")], {}),
                 ("ConfigurationValidationException", "instance type", [option("autoscaling:launchconfiguration", "InstanceType", "t0.none")], {}),
                 ("InvalidParameterValue", "does not exist", [option("autoscaling:launchconfiguration", "IamInstanceProfile", "nobody")], {}),

@@ -363,7 +363,7 @@ static enum dns_said answer(const struct asked *q)
 	enum dns_said balancer = elbv2_answer(q->names->desk->cloud, str_from(q->vpc_id), q->query, q->answer);
 	if (balancer != DNS_NOT_MINE)
 		return balancer;
-	enum dns_said environment = elasticbeanstalk_answer(q->names->desk->cloud, q->query, q->answer);
+	enum dns_said environment = elasticbeanstalk_answer(q->names->desk->cloud, str_from(q->vpc_id), q->query, q->answer);
 	if (environment != DNS_NOT_MINE)
 		return environment;
 	const struct discovery_scope scope = discovery_of(q);

@@ -269,8 +269,6 @@ int elasticbeanstalk_update_environment(struct call *c, const struct elasticbean
 	enum option_change change = options_change(&before, &r);
 	if (environment_balanced(&before) != environment_balanced(&r))
 		return beanstalk_invalid(c, "Changing the type of an environment is not supported.");
-	if (environment_balanced(&r) && change == CHANGE_INSTANCES)
-		return beanstalk_invalid(c, "Changes that need other instances are not supported with a load balancer.");
 	if (configures || str_set(in->version_label)) {
 		bool deploys = str_set(in->version_label) && change != CHANGE_INSTANCES;
 		begin(c, &r, deploys ? S("deploy") : S("configure"), S("Updating"));

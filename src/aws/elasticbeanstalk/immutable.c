@@ -30,7 +30,7 @@ enum { MINUTE_MS = 60 * 1000, LOOK_MS = 1000 };
 
 static bool splits(const struct environment_record *r)
 {
-	return rollout_policy_is(r, "TrafficSplitting");
+	return step_is(r, "deploy") && rollout_policy_is(r, "TrafficSplitting");
 }
 
 static void say(const struct scope *s, const struct environment_record *r, const char *text)
@@ -41,8 +41,10 @@ static void say(const struct scope *s, const struct environment_record *r, const
 struct next immutable_begin(const struct scope *s, struct environment_record *r)
 {
 	say(s, r,
-	    splits(r) ? "Traffic splitting deployment policy enabled. Launching instances with the new settings to verify health."
-	              : "Immutable deployment policy enabled. Launching one instance with the new settings to verify health.");
+	    step_is(r, "configure")
+	            ? "Immutable update policy enabled. Launching one instance with the new settings to verify health."
+	    : splits(r) ? "Traffic splitting deployment policy enabled. Launching instances with the new settings to verify health."
+	                : "Immutable deployment policy enabled. Launching one instance with the new settings to verify health.");
 	r->batch = OPT_INT(r->members.n);
 	r->extra = OPT_INT(splits(r) ? r->members.n : 1);
 	r->temporary = OPT_BOOL(true);
@@ -388,7 +390,7 @@ static bool leave(struct environment_record *r, const struct answer *a, struct n
 	return any || drains;
 }
 
-bool immutable_tidy(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret)
+bool immutable_tidy(struct environment_record *r, const struct answer *a, struct next *ret)
 {
 	if (!r->temporary.v)
 		return false;
@@ -413,6 +415,5 @@ bool immutable_tidy(const struct scope *s, struct environment_record *r, const s
 			*ret = (struct next){.changed = true};
 		}
 	}
-	(void)s;
 	return true;
 }

@@ -244,6 +244,9 @@ int options_match(struct call *c, const struct environment_record *r)
 
 bool environment_balanced(const struct environment_record *r)
 {
+	const struct elasticbeanstalk_environment_tier *tier = r->environment ? r->environment->tier : NULL;
+	if (tier && str_is(tier->name, "Worker"))
+		return false;
 	return !str_is(option_value(r, "aws:elasticbeanstalk:environment", "EnvironmentType"), "SingleInstance");
 }
 

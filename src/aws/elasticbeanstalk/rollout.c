@@ -36,6 +36,8 @@ bool rollout_policy_is(const struct environment_record *r, const char *policy)
 
 bool rollout_replaces(const struct environment_record *r)
 {
+	if (step_is(r, "configure"))
+		return r->replaces.v;
 	return step_is(r, "deploy") && (rollout_policy_is(r, "Immutable") || rollout_policy_is(r, "TrafficSplitting"));
 }
 
@@ -152,7 +154,7 @@ static struct next begin(const struct scope *s, struct environment_record *r)
 		                               STR_ARG(r->environment->environment_name)));
 	else if (step_is(r, "deploy"))
 		environment_event(s, r, "INFO", S("Deploying new version to instance(s)."));
-	if (r->step.v == ONLY)
+	if (r->step.v == ONLY && !r->replaces.v)
 		return step_go_on(r, settle_needed(r) ? ONLY_SETTLE : END);
 	return step_go_on(r, settle_needed(r) ? SETTLE : START);
 }
@@ -165,7 +167,7 @@ static struct next start(const struct scope *s, struct environment_record *r, co
 	}
 	r->round = OPT_INT(0);
 	if (rollout_replaces(r))
-		return immutable_begin(s, r);
+		return step_is(r, "configure") ? step_go_on(r, RENEW) : immutable_begin(s, r);
 	if (rolls(r) && rollout_policy_is(r, "RollingWithAdditionalBatch")) {
 		r->batch = OPT_INT(r->members.n);
 		r->extra = OPT_INT(batch_size(r, r->members.n));
@@ -195,11 +197,18 @@ static struct next fill(const struct scope *s, struct environment_record *r)
 	return rollout_pause(ROLLOUT_POLL_MS);
 }
 
+static struct next renew(const struct scope *s, struct environment_record *r, const struct answer *a)
+{
+	if (a->kind != ASK_VERSION)
+		return step_ask(ASK_VERSION);
+	return str_set(a->code) ? step_failed(s, r, a->message) : immutable_begin(s, r);
+}
+
 static struct next end(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
 	if (r->held.v && a->kind != ASK_RELEASE)
 		return step_ask(ASK_RELEASE);
-	r->held = OPT_BOOL(false);
+	r->held = r->replaces = OPT_BOOL(false);
 	return step_done(s, r);
 }
 
@@ -404,6 +413,8 @@ struct next rollout_step(const struct scope *s, struct environment_record *r, co
 	switch (r->step.v) {
 	case START:
 		return start(s, r, a);
+	case RENEW:
+		return renew(s, r, a);
 	case END:
 		return end(s, r, a);
 	case ONLY:
@@ -477,8 +488,15 @@ struct next rollout_tend(const struct scope *s, struct environment_record *r, co
 	bool joined = a->kind == ASK_REGISTER && !str_set(a->code);
 	if (see_members(s, r, a, checks, &n))
 		return n;
-	if (immutable_tidy(s, r, a, &n) || tidy(r, a, &n))
+	if (immutable_tidy(r, a, &n) || tidy(r, a, &n))
 		return n;
+	/* its options are what they were, and so are those that its instances are launched by */
+	if (r->replaces.v && a->kind != ASK_VERSION)
+		return step_ask(ASK_VERSION);
+	if (r->replaces.v) {
+		r->replaces = OPT_BOOL(false);
+		return (struct next){.changed = true};
+	}
 	if (r->held.v && a->kind != ASK_RELEASE)
 		return step_ask(ASK_RELEASE);
 	if (r->held.v) {

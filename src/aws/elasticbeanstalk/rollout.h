@@ -12,6 +12,7 @@ enum {
 	ONLY_SETTLE,
 	FILL = ROLLOUT_CREATED,
 	START,
+	RENEW, /* instances are to be others: what they are launched by */
 	/* in place: an additional batch, batches, what becomes of each */
 	GROW,
 	GROWN,
@@ -51,4 +52,4 @@ struct next immutable_arrived(const struct scope *s, struct environment_record *
 struct next immutable_step(const struct scope *s, struct environment_record *r, const struct answer *a,
                            const struct health_samples *samples);
 /* After a failure: what was made for it goes. True: *ret is next. */
-bool immutable_tidy(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret);
+bool immutable_tidy(struct environment_record *r, const struct answer *a, struct next *ret);

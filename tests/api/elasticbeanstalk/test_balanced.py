@@ -175,6 +175,7 @@ class Balanced(BalancedCase):
         self.additional(cname)
         self.immutable(cname)
         self.settings()
+        self.other_instances(cname)
         tool.wait(self.eb.terminate_environment(EnvironmentName="many-env"))
         self.assertEqual(self.left(), NOTHING)
 
@@ -267,6 +268,29 @@ class Balanced(BalancedCase):
                 mine[0]["MaxSize"] == 4
         self.until(is_so)
         self.until(lambda: set(self.instances("many-env")) == instances)
+
+    def other_instances(self, cname):
+        """A type of instances that the ones that are there cannot be."""
+        before = self.instances("many-env")
+        with Load(self.tool, cname) as load:
+            said = self.tool.wait(self.eb.update_environment(EnvironmentName="many-env", OptionSettings=[option("autoscaling:launchconfiguration", "InstanceType", "t3.small")]))
+        self.assertEqual((said[-1], load.failed, set(load.heard)), ("Successfully deployed new configuration to environment.", [], {"two"}))
+        after = self.instances("many-env")
+        self.assertFalse(set(before) & set(after))
+        seen = [i for r in self.tool.ec2.describe_instances(InstanceIds=after)["Reservations"] for i in r["Instances"]]
+        self.assertEqual([i["InstanceType"] for i in seen], ["t3.small"] * 2)
+        # what the new ones cannot run: the options are those of before, for instances to come as well
+        said = self.tool.wait(self.eb.update_environment(EnvironmentName="many-env", VersionLabel="broken", OptionSettings=[
+            option("autoscaling:launchconfiguration", "InstanceType", "t3.micro")]))
+        self.assertEqual(said[-1], "Failed to deploy configuration.")
+        settings, = self.eb.describe_configuration_settings(ApplicationName=self.tool.application, EnvironmentName="many-env")["ConfigurationSettings"]
+        self.assertIn("t3.small", [s.get("Value") for s in settings["OptionSettings"] if s["OptionName"] == "InstanceType"])
+        template, = self.left()["templates"]
+
+        def latest():
+            return self.tool.ec2.describe_launch_template_versions(LaunchTemplateName=template, Versions=["$Latest"])["LaunchTemplateVersions"][0]["LaunchTemplateData"]["InstanceType"]
+        self.until(lambda: latest() == "t3.small" and set(self.instances("many-env")) == set(after))
+        self.assertEqual({self.tool.get(cname) for _ in range(8)}, {"two - /"})
 
     def settings(self):
         """Options of what it is made of."""

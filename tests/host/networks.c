@@ -125,6 +125,16 @@ static void machine_reaches_public_addresses(void **state)
 	assert_true(eventually(c, !connects(c, -1, "127.77.0.5", 80, NULL)));
 	int moved = open_in(c, b, SOCK_STREAM, "10.0.1.11", 80);
 	assert_true(eventually(c, connects(c, -1, "127.77.0.5", 80, NULL)));
+	/* and is told of where it goes before where it goes from */
+	put_port(c, NETWORK_VETH, "eni-a", "vpc-1", "subnet-1", "10.0.1.10", "127.77.0.5", "sg-web", true);
+	put_port(c, NETWORK_VETH, "eni-b", "vpc-1", "subnet-1", "10.0.1.11", NULL, "sg-web", true);
+	close(moved);
+	assert_true(eventually(c, connects(c, -1, "127.77.0.5", 80, NULL)));
+	put_port(c, NETWORK_VETH, "eni-b", "vpc-1", "subnet-1", "10.0.1.11", "127.77.0.5", "sg-web", true);
+	put_port(c, NETWORK_VETH, "eni-a", "vpc-1", "subnet-1", "10.0.1.10", NULL, "sg-web", true);
+	assert_true(eventually(c, !connects(c, -1, "127.77.0.5", 80, NULL)));
+	moved = open_in(c, b, SOCK_STREAM, "10.0.1.11", 80);
+	assert_true(eventually(c, connects(c, -1, "127.77.0.5", 80, NULL)));
 	/* the group closes, and the route */
 	put_group(c, "sg-web", "vpc-1", web, 1);
 	assert_true(eventually(c, !connects(c, -1, "127.77.0.5", 80, NULL)));

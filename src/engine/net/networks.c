@@ -493,6 +493,18 @@ const struct network_facts *networks_facts(const struct networks *n)
 	return &n->facts;
 }
 
+/* A public address is at one port. Where it moves, whoever had it hears so first, in whatever order the two are told. */
+static void take_public(struct networks *n, const struct want *to, uint32_t address)
+{
+	list_each (&n->order, struct want, at, o)
+		for (size_t k = 0; o != to && o->verb == NET_PORT && k < o->message->port.address_count; k++)
+			if (o->message->port.addresses[k].public == address) {
+				struct net_port less = o->message->port;
+				less.addresses[k].public = 0;
+				networks_want(n, &less, o->bytes);
+			}
+}
+
 int networks_want(struct networks *n, const void *message, size_t bytes)
 {
 	const union net_message *m = message;
@@ -520,6 +532,9 @@ int networks_want(struct networks *n, const void *message, size_t bytes)
 	memcpy(copy, message, bytes);
 	w->message = copy;
 	w->bytes = bytes;
+	for (size_t i = 0; m->h.verb == NET_PORT && i < m->port.address_count; i++)
+		if (m->port.addresses[i].public)
+			take_public(n, w, m->port.addresses[i].public);
 	to_net(n, copy, bytes);
 	if (m->h.verb == NET_PORT) {
 		if (had)

@@ -19,10 +19,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import beanstalk_extensions as extensions  # noqa: E402
 import beanstalk_logs  # noqa: E402
 import beanstalk_proxy as proxy  # noqa: E402
+import beanstalk_worker as worker  # noqa: E402
 from beanstalk_health import Sampler  # noqa: E402
 from beanstalk_hooks import run_hooks  # noqa: E402
 from beanstalk_platform import APP, PLATFORMS, STAGING, Python, build, environment, port_of, processes  # noqa: E402
-from beanstalk_system import Failed, account, limit, need, run, run_quietly, unpack, write  # noqa: E402
+from beanstalk_system import Failed, abort, account, limit, need, over, run, run_quietly, unpack, write  # noqa: E402
 from ecs_client import METADATA_SERVICE, Client, Refused, RoleCredentials, log  # noqa: E402
 
 CONFIG = "/etc/elasticbeanstalk/environment.json"
@@ -60,6 +61,7 @@ def units():
 def start(found, env, staged):
     """The processes of before end first. staged: another version takes the place of the one that is there."""
     write(ENVIRONMENT, "".join(f"{k}={quoted(v)}\n" for k, v in env.items() if re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", k)), 0o600)
+    worker.pause()
     for unit in units():
         run("systemctl", "stop", unit)
         os.unlink(f"/run/systemd/system/{unit}")
@@ -104,7 +106,7 @@ def connects():
 def settle():
     """A deployment is over when somebody answers, or it is clear that nobody will: how long a start takes is the machine's matter."""
     until = time.monotonic() + START_S
-    while not connects() and not ended() and time.monotonic() < until:
+    while not connects() and not ended() and not over() and time.monotonic() < until:
         time.sleep(0.1)
 
 
@@ -159,6 +161,8 @@ class Deployment:
     def found(self):
         """What shall run. Nothing that runs has been touched so far."""
         proxy.check()
+        if self.order.get("Queue"):
+            worker.tasks(self.root)
         found, note = processes(self.platform, self.root)
         self.notes += [*self.platform.notes(self.root), note]
         return found
@@ -192,7 +196,7 @@ class Agent:
             self.config = json.load(f)
         self.client = Client(self.config["region"], RoleCredentials())
         self.instance, self.zone, self.type = (METADATA_SERVICE.get(f"meta-data/{what}").strip() for what in ("instance-id", "placement/availability-zone", "instance-type"))
-        self.sampler, self.logs, self.work = Sampler(), {}, None
+        self.sampler, self.logs, self.work, self.number = Sampler(), {}, None, 0
         try:
             with open(STATE, encoding="utf-8") as f:
                 self.state = json.load(f)
@@ -229,6 +233,7 @@ class Agent:
 
     def deploy(self, order):
         number, label = order["Deployment"], order["VersionLabel"]
+        self.number = number
         log(f"deployment {number}: version {label}")
         limit(next((int(o["Value"]) for o in order.get("Options", []) if (o["Namespace"], o["Name"]) == TIMEOUT), TIMEOUT_S))
         try:
@@ -248,6 +253,8 @@ class Agent:
             raise
         finally:
             limit(None)
+            if units():
+                worker.start(order.get("Queue"), self.config["region"], {o["Name"]: o.get("Value", "") for o in order.get("Options", []) if o["Namespace"] == worker.SQSD})
             self.save()
 
     def undone(self, number, why):
@@ -287,6 +294,8 @@ class Agent:
                 if self.work and not self.work.is_alive():
                     self.work = None
                     continue
+                if self.work and order.get("Deployment", 0) > self.number:  # something else shall be there instead
+                    abort()
                 if not self.work and (order.get("Deployment", 0) > self.state["done"] or (booted and order.get("Deployment"))):
                     order["Restart"] = order.get("Restart", False) or (booted and order["Deployment"] == self.state["done"])
                     booted = False

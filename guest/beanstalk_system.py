@@ -22,11 +22,30 @@ class Failed(Exception):
 
 class Limit:
     """How long the deployment under way may take yet. One for all: there is one deployment at a time."""
-    until = None
+    until, why = None, ""
+    LATE, ABORTED = "has not ended in the allowed command timeout time", "was aborted"
 
 
 def limit(seconds):
-    Limit.until = time.monotonic() + seconds if seconds else None
+    Limit.until, Limit.why = time.monotonic() + seconds if seconds else None, Limit.LATE
+
+
+def abort():
+    Limit.until, Limit.why = time.monotonic(), Limit.ABORTED
+
+
+def over():
+    return Limit.until is not None and time.monotonic() >= Limit.until
+
+
+def wait(process):
+    """Its end or the deployment's, which may come nearer meanwhile."""
+    while True:
+        try:
+            return process.wait(1 if Limit.until is None else min(1, max(0, Limit.until - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if over():
+                raise
 
 
 def write_log(text, level="INFO", place=ENGINE_LOG):
@@ -52,11 +71,11 @@ def run(*argv, place=ENGINE_LOG, env=None, cwd="/", user=None):
             write_log(f"Running command: {' '.join(argv)}\n{e.strerror}", "ERROR", place)
             return Done(126, f"fork/exec {argv[0]}: {(e.strerror or str(e)).lower()}")
         try:
-            code = process.wait(None if Limit.until is None else max(0, Limit.until - time.monotonic()))
+            code = wait(process)
         except subprocess.TimeoutExpired as e:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            raise Failed(f"{' '.join(argv)[:200]} has not ended in the allowed command timeout time") from e
+            raise Failed(f"{' '.join(argv)[:200]} {Limit.why}") from e
         finally:
             out.seek(max(0, os.fstat(out.fileno()).st_size - OUTPUT_MOST))
             text = out.read().decode("utf-8", "replace")

@@ -18,7 +18,8 @@ STACK, NODE = "Python 3.11", "Node.js 18"
 PATIENCE_S = 180  # on a machine that does much else
 # what a tool that deploys stops at
 WELL = ("Successfully launched environment: ", "Environment update completed successfully.", "Successfully deployed new configuration to environment.",
-        "terminateEnvironment completed successfully.", "restartAppServer completed successfully.", "Completed swapping CNAMEs for environments")
+        "terminateEnvironment completed successfully.", "restartAppServer completed successfully.", "Completed swapping CNAMEs for environments",
+        "The environment was reverted to the previous configuration setting.")
 BADLY = ("Failed to launch environment.", "Failed to deploy application.", "Failed to deploy configuration.",
          "Create environment operation is complete, but with errors", "Update environment operation is complete, but with errors")
 APP = """import os

@@ -109,7 +109,8 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 		return call_fail(c, "AccessDeniedException", 400, "Only the instance itself may report.");
 	struct state_elasticbeanstalk_member *m =
 	        environment_find(&s, in->environment_id, &r) ? member_find(&r, in->instance_id) : NULL;
-	if (!m || str_is(r.operation, "terminate") || !version_find(&s, r.environment->application_name, label_of(&r, m), &v))
+	if (!m || str_is(r.operation, "terminate") || str_is(r.operation, "rebuild") ||
+	    !version_find(&s, r.environment->application_name, label_of(&r, m), &v))
 		return CALL_OK;
 	bool news = take(c->arena, m, in), logs = logs_take(c, &r, in), leads = leader(&r, m);
 	if (news)
@@ -125,6 +126,7 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 	out->key = v.version->source_bundle->s3_key;
 	out->environment_name = r.environment->environment_name;
 	out->platform = p ? str_from(p->name) : STR_NONE;
+	out->queue = r.queue;
 	out->leader = OPT_BOOL(str_set(r.operation) && str_eq(r.leader, in->instance_id));
 	out->restart = OPT_BOOL(str_is(r.operation, "restart"));
 	for (uint32_t i = 0; i < r.options.n; i++)

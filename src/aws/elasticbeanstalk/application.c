@@ -131,6 +131,43 @@ int elasticbeanstalk_update_application_resource_lifecycle(
 	return CALL_OK;
 }
 
+static void delete_all(const struct scope *s, struct str name, struct str request)
+{
+	beanstalk_drop_all(s, "version", name);
+	beanstalk_drop_all(s, "template", name);
+	application_drop(s, name);
+	event_add(s, request,
+	          &(struct elasticbeanstalk_event_description){.message = S("The application has been deleted successfully."),
+	                                                       .severity = S("INFO"),
+	                                                       .application_name = name});
+}
+
+void application_let_go(const struct scope *s, struct str name)
+{
+	struct state_elasticbeanstalk_application_record r = {0};
+	if (application_find(s, name, &r) && str_set(r.deleting) && !environment_count(s, name))
+		delete_all(s, name, r.deleting);
+}
+
+/* Nothing of them is touched where one is not ready, or not the caller's to end. */
+static int terminate_all(struct call *c, struct str application)
+{
+	struct scope s = beanstalk_scope(c);
+	struct environments all = environment_all(&s);
+	for (uint32_t i = 0; i < all.n; i++) {
+		struct environment_record *r = &all.v[i];
+		if (!str_eq(r->environment->application_name, application) || str_is(r->environment->status, "Terminated"))
+			continue;
+		if (environment_get_ready(c, r->environment->environment_id, STR_NONE, r) != CALL_OK ||
+		    !call_allowed(c, "elasticbeanstalk:TerminateEnvironment", r->environment->environment_arn))
+			return CALL_FAIL;
+		environment_begin(c, r, S("terminate"), S("Terminating"));
+		environment_event(&s, r, "INFO", S("terminateEnvironment is starting."));
+		environment_put(&s, r);
+	}
+	return CALL_OK;
+}
+
 int elasticbeanstalk_delete_application(struct call *c, const struct elasticbeanstalk_delete_application_message *in,
                                         struct model_none *out)
 {
@@ -139,16 +176,21 @@ int elasticbeanstalk_delete_application(struct call *c, const struct elasticbean
 	struct state_elasticbeanstalk_application_record r;
 	if (application_get(c, in->application_name, &r) != CALL_OK)
 		return CALL_FAIL;
+	if (environment_count(&s, in->application_name) && in->terminate_env_by_force.v) {
+		if (terminate_all(c, in->application_name) != CALL_OK)
+			return CALL_FAIL;
+		r.deleting = c->request_id;
+		application_put(&s, &r);
+		event_add(&s, c->request_id,
+		          &(struct elasticbeanstalk_event_description){.message = S("deleteApplication is starting."),
+		                                                       .severity = S("INFO"),
+		                                                       .application_name = in->application_name});
+		return CALL_OK;
+	}
 	if (environment_count(&s, in->application_name))
 		return beanstalk_invalid(
 		        c, "Unable to delete application %.*s because it has a version that is deployed to a running environment.",
 		        STR_ARG(in->application_name));
-	beanstalk_drop_all(&s, "version", in->application_name);
-	beanstalk_drop_all(&s, "template", in->application_name);
-	application_drop(&s, in->application_name);
-	event_add(&s, c->request_id,
-	          &(struct elasticbeanstalk_event_description){.message = S("The application has been deleted successfully."),
-	                                                       .severity = S("INFO"),
-	                                                       .application_name = in->application_name});
+	delete_all(&s, in->application_name, c->request_id);
 	return CALL_OK;
 }

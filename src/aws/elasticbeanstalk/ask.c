@@ -5,6 +5,7 @@
 #include "core/cloud.h"
 #include "gen/autoscaling.h"
 #include "gen/ec2.h"
+#include "gen/sqs.h"
 
 static void ask_of(const struct question *q, const struct api *api, const char *operation, const void *in)
 {
@@ -212,6 +213,15 @@ void environment_ask(const struct question *q, struct arena *a, const struct env
 		       &(struct ec2_associate_address_request){
 		               .allocation_id = r->allocation, .instance_id = r->instance, .allow_reassociation = OPT_BOOL(true)});
 		break;
+	case ASK_DEAD_QUEUE:
+	case ASK_QUEUE:
+	case ASK_DROP_QUEUE:
+	case ASK_DROP_DEAD_QUEUE: {
+		const void *in;
+		const char *operation = worker_question(a, r, q->region, kind, &in);
+		ask_of(q, &sqs_api, operation, in);
+		break;
+	}
 	case ASK_VERSION:
 		make_template(q, a, r, true);
 		break;
@@ -290,6 +300,10 @@ void environment_take(struct arena *a, struct answer *to, const struct call *sub
 		to->second = arena_dup(a, out->public_ip);
 		break;
 	}
+	case ASK_DEAD_QUEUE:
+	case ASK_QUEUE:
+		to->first = worker_answer(a, sub->out);
+		break;
 	case ASK_MEMBER: {
 		const struct autoscaling_auto_scaling_groups_type *out = sub->out;
 		for (uint32_t k = 0; k < out->auto_scaling_groups.n; k++)

@@ -42,6 +42,7 @@ static struct next end(const struct scope *s, struct environment_record *r)
 	if (!health_enhanced(r))
 		r->environment->health = well ? S("Green") : S("Red");
 	r->operation = STR_NONE;
+	r->environment->abortable_operation_in_progress = OPT_BOOL(false);
 	r->until = (struct opt_time){0};
 	return (struct next){.changed = true};
 }
@@ -59,7 +60,9 @@ static struct next failed(const struct scope *s, struct environment_record *r, s
 
 static struct next take_member(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
-	if (a->kind == ASK_MEMBER && str_set(a->first) && !str_eq(a->first, r->instance)) {
+	if (a->kind == ASK_MEMBER && str_set(a->first)) {
+		if (str_eq(a->first, r->instance))
+			return go_on(r, ASSOCIATE);
 		struct str_list one = {0};
 		*LIST_ADD(s->arena, &one) = a->first;
 		members_take(s->arena, r, &one);
@@ -95,12 +98,13 @@ struct next change_step(const struct scope *s, struct environment_record *r, con
 			return (struct next){.ask = ASK_DROP_MEMBER};
 		r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
 		r->until = OPT_TIME(s->now_ms + LAUNCH_MS);
+		members_take(s->arena, r, &(struct str_list){0}); /* no longer in service, as the group has it */
 		say(s, r, "INFO", S("Waiting for EC2 instances to launch. This may take a few minutes."));
 		return go_on(r, MEMBER);
 	case MEMBER:
 		return take_member(s, r, a);
 	default:
-		if (!answered)
+		if (!answered && !environment_is_worker(r))
 			return (struct next){.ask = ASK_ASSOCIATE};
 		if (str_set(a->code)) { /* it may have ended meanwhile */
 			r->step = OPT_INT(MEMBER);

@@ -16,6 +16,11 @@ static struct str random_text(struct arena *a, size_t n, const char *of)
 #define LOWER "abcdefghijklmnopqrstuvwxyz23456789"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
+struct str environment_suffix(struct arena *a)
+{
+	return random_text(a, 12, UPPER);
+}
+
 static bool is_label(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -53,7 +58,8 @@ static int check_profile(struct call *c, struct str profile)
 
 static int check_tier(struct call *c, const struct elasticbeanstalk_environment_tier *t)
 {
-	if (!t || (str_is(t->name, "WebServer") && (!t->type.n || str_is(t->type, "Standard"))))
+	if (!t || (str_is(t->name, "WebServer") && (!t->type.n || str_is(t->type, "Standard"))) ||
+	    (str_is(t->name, "Worker") && (!t->type.n || str_is(t->type, "SQS/HTTP"))))
 		return CALL_OK;
 	return beanstalk_invalid(c, "The tier %.*s/%.*s is not supported.", STR_ARG(t->name), STR_ARG(t->type));
 }
@@ -108,6 +114,8 @@ static int check_create(struct call *c, const struct elasticbeanstalk_create_env
 	if (application_get(c, in->application_name, &a) != CALL_OK || check_name(c, in->environment_name) != CALL_OK ||
 	    check_tier(c, in->tier) != CALL_OK)
 		return CALL_FAIL;
+	if (in->tier && str_is(in->tier->name, "Worker") && str_set(in->cname_prefix))
+		return beanstalk_combination(c, "A worker environment has no CNAME.");
 	if (str_set(in->group_name) || str_set(in->operations_role))
 		return beanstalk_invalid(c, "Environment groups and operations roles are not supported.");
 	if (check_version(c, in->application_name, in->version_label) != CALL_OK || tags_check(c, &in->tags) != CALL_OK ||
@@ -142,23 +150,28 @@ int elasticbeanstalk_create_environment(struct call *c, const struct elasticbean
 	struct scope s = beanstalk_scope(c);
 	struct environment_record r = {0};
 	struct ec2_default_image image;
-	struct str cname;
+	struct str cname = STR_NONE;
 	if (check_create(c, in) != CALL_OK)
 		return CALL_FAIL;
 	const struct platform *p = take_platform(c, in, &r);
 	if (!p)
 		return CALL_FAIL;
+	bool works = in->tier && str_is(in->tier->name, "Worker");
+	struct elasticbeanstalk_environment_tier *tier = arena_new(c->arena, struct elasticbeanstalk_environment_tier);
+	*tier = (struct elasticbeanstalk_environment_tier){works ? S("Worker") : S("WebServer"),
+	                                                   works ? S("SQS/HTTP") : S("Standard"), S("1.0")};
+	r.environment = arena_new(c->arena, struct elasticbeanstalk_environment_description);
+	r.environment->tier = tier;
 	options_remove(&r.options, &in->options_to_remove);
 	options_set(c->arena, &r.options, &in->option_settings);
+	if (works)
+		worker_default(c->arena, &r.options);
 	if (options_check(c, &r.options) != CALL_OK || options_match(c, &r) != CALL_OK ||
 	    check_profile(c, option_value(&r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile")) != CALL_OK ||
-	    choose_cname(c, in, &cname) != CALL_OK)
+	    worker_check(c, &r) != CALL_OK || (!works && choose_cname(c, in, &cname) != CALL_OK))
 		return CALL_FAIL;
 	if (!ec2_find_default_image(c, &image))
 		return beanstalk_invalid(c, "There is no machine image that the platform could run on.");
-	struct elasticbeanstalk_environment_tier *tier = arena_new(c->arena, struct elasticbeanstalk_environment_tier);
-	*tier = (struct elasticbeanstalk_environment_tier){S("WebServer"), S("Standard"), S("1.0")};
-	r.environment = arena_new(c->arena, struct elasticbeanstalk_environment_description);
 	*r.environment = (struct elasticbeanstalk_environment_description){
 	        .environment_name = in->environment_name,
 	        .environment_id = ARENA_CAT(c->arena, S("e-"), random_text(c->arena, 10, LOWER)),
@@ -177,7 +190,7 @@ int elasticbeanstalk_create_environment(struct call *c, const struct elasticbean
 	        .environment_arn = beanstalk_arn(&s, "environment", in->application_name, in->environment_name)};
 	tags_copy(c->arena, &in->tags, &r.tags);
 	r.image = image.id;
-	r.suffix = random_text(c->arena, 12, UPPER);
+	r.suffix = environment_suffix(c->arena);
 	r.operation = S("create");
 	r.request = c->request_id;
 	r.step = OPT_INT(0);
@@ -189,7 +202,7 @@ int elasticbeanstalk_create_environment(struct call *c, const struct elasticbean
 	return CALL_OK;
 }
 
-static int get_ready(struct call *c, struct str id, struct str name, struct environment_record *r)
+int environment_get_ready(struct call *c, struct str id, struct str name, struct environment_record *r)
 {
 	if (environment_get(c, id, name, r) != CALL_OK)
 		return CALL_FAIL;
@@ -199,7 +212,7 @@ static int get_ready(struct call *c, struct str id, struct str name, struct envi
 	                         STR_ARG(r->environment->environment_name));
 }
 
-static void begin(struct call *c, struct environment_record *r, struct str operation, struct str status)
+void environment_begin(struct call *c, struct environment_record *r, struct str operation, struct str status)
 {
 	r->operation = operation;
 	r->request = c->request_id;
@@ -208,6 +221,7 @@ static void begin(struct call *c, struct environment_record *r, struct str opera
 	r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
 	r->leader = STR_NONE;
 	r->environment->status = status;
+	r->environment->abortable_operation_in_progress = OPT_BOOL(false);
 	if (!health_enhanced(r))
 		r->environment->health = S("Grey");
 	r->environment->date_updated = OPT_TIME(c->now_ms);
@@ -241,7 +255,8 @@ static int take_options(struct call *c, const struct elasticbeanstalk_update_env
 	options_set(c->arena, &r->options, t.template ? &t.template->option_settings : &before->options);
 	options_set(c->arena, &r->options, &in->option_settings);
 	options_remove(&r->options, &in->options_to_remove);
-	if (options_check(c, &r->options) != CALL_OK || options_match(c, r) != CALL_OK)
+	if (options_check(c, &r->options) != CALL_OK || options_match(c, r) != CALL_OK ||
+	    worker_check_change(c, before, r) != CALL_OK)
 		return CALL_FAIL;
 	struct str profile = option_value(r, launch, "IamInstanceProfile");
 	return str_eq(profile, option_value(before, launch, "IamInstanceProfile")) ? CALL_OK : check_profile(c, profile);
@@ -253,9 +268,12 @@ int elasticbeanstalk_update_environment(struct call *c, const struct elasticbean
 	struct scope s = beanstalk_scope(c);
 	struct environment_record before, r;
 	bool configures = in->option_settings.n || in->options_to_remove.n || str_set(in->template_name);
-	if (get_ready(c, in->environment_id, in->environment_name, &before) != CALL_OK || check_tier(c, in->tier) != CALL_OK)
+	if (environment_get_ready(c, in->environment_id, in->environment_name, &before) != CALL_OK ||
+	    check_tier(c, in->tier) != CALL_OK)
 		return CALL_FAIL;
 	r = before;
+	if (in->tier && !str_eq(in->tier->name, r.environment->tier->name))
+		return beanstalk_invalid(c, "Changing the tier of an environment is not supported.");
 	if (str_set(in->group_name))
 		return beanstalk_invalid(c, "Environment groups are not supported.");
 	if (check_platform(c, &r, in->solution_stack_name, in->platform_arn) != CALL_OK)
@@ -271,9 +289,11 @@ int elasticbeanstalk_update_environment(struct call *c, const struct elasticbean
 		return beanstalk_invalid(c, "Changing the type of an environment is not supported.");
 	if (configures || str_set(in->version_label)) {
 		bool deploys = str_set(in->version_label) && change != CHANGE_INSTANCES;
-		begin(c, &r, deploys ? S("deploy") : S("configure"), S("Updating"));
+		environment_begin(c, &r, deploys ? S("deploy") : S("configure"), S("Updating"));
 		change_begin(&s, &r, &before.options, deploys ? CHANGE_SERVER : change);
 		r.deploying = str_set(in->version_label) ? in->version_label : r.environment->version_label;
+		r.environment->abortable_operation_in_progress =
+		        OPT_BOOL((deploys || change == CHANGE_SERVER) && !environment_balanced(&r));
 		environment_event(&s, &r, "INFO", S("Environment update is starting."));
 	}
 	environment_put(&s, &r);
@@ -287,9 +307,9 @@ int elasticbeanstalk_restart_app_server(struct call *c, const struct elasticbean
 	(void)out;
 	struct scope s = beanstalk_scope(c);
 	struct environment_record r;
-	if (get_ready(c, in->environment_id, in->environment_name, &r) != CALL_OK)
+	if (environment_get_ready(c, in->environment_id, in->environment_name, &r) != CALL_OK)
 		return CALL_FAIL;
-	begin(c, &r, S("restart"), S("Updating"));
+	environment_begin(c, &r, S("restart"), S("Updating"));
 	r.deployment = OPT_INT(r.deployment.v + 1);
 	r.deploying = r.environment->version_label;
 	environment_event(&s, &r, "INFO", S("restartAppServer is starting."));
@@ -304,9 +324,9 @@ int elasticbeanstalk_terminate_environment(struct call *c, const struct elasticb
 	struct environment_record r;
 	if (in->terminate_resources.set && !in->terminate_resources.v)
 		return beanstalk_invalid(c, "Leaving resources behind is not supported.");
-	if (get_ready(c, in->environment_id, in->environment_name, &r) != CALL_OK)
+	if (environment_get_ready(c, in->environment_id, in->environment_name, &r) != CALL_OK)
 		return CALL_FAIL;
-	begin(c, &r, S("terminate"), S("Terminating"));
+	environment_begin(c, &r, S("terminate"), S("Terminating"));
 	environment_event(&s, &r, "INFO", S("terminateEnvironment is starting."));
 	environment_put(&s, &r);
 	*out = *r.environment;
@@ -319,9 +339,11 @@ int elasticbeanstalk_swap_environment_cnames(struct call *c, const struct elasti
 	(void)out;
 	struct scope s = beanstalk_scope(c);
 	struct environment_record one, other;
-	if (get_ready(c, in->source_environment_id, in->source_environment_name, &one) != CALL_OK ||
-	    get_ready(c, in->destination_environment_id, in->destination_environment_name, &other) != CALL_OK)
+	if (environment_get_ready(c, in->source_environment_id, in->source_environment_name, &one) != CALL_OK ||
+	    environment_get_ready(c, in->destination_environment_id, in->destination_environment_name, &other) != CALL_OK)
 		return CALL_FAIL;
+	if (environment_is_worker(&one) || environment_is_worker(&other))
+		return beanstalk_invalid(c, "A worker environment has no CNAME.");
 	if (str_eq(one.environment->environment_id, other.environment->environment_id))
 		return beanstalk_combination(c, "The source and the destination environment must not be the same.");
 	if (!call_allowed(c, "elasticbeanstalk:SwapEnvironmentCNAMEs", other.environment->environment_arn))

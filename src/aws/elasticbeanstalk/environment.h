@@ -28,6 +28,12 @@ struct environments environment_all(const struct scope *s);
 uint32_t environment_count(const struct scope *s, struct str application);
 bool version_used(const struct scope *s, struct str application, struct str label);
 
+/* --- environment.c */
+/* environment_get(), and nothing else is under way with it. */
+int environment_get_ready(struct call *c, struct str id, struct str name, struct environment_record *r);
+struct str environment_suffix(struct arena *a); /* of the names of what it is made of */
+void environment_begin(struct call *c, struct environment_record *r, struct str operation, struct str status);
+
 /* --- option.c */
 /* In AWS's words where one is unknown, cannot be or is not supported. */
 int options_check(struct call *c, const struct elasticbeanstalk_configuration_option_settings_list *l);
@@ -84,6 +90,10 @@ enum ask_kind {
 	ASK_MEMBER,
 	ASK_ASSOCIATE,
 	ASK_VERSION,
+	ASK_DEAD_QUEUE,
+	ASK_QUEUE,
+	ASK_DROP_QUEUE,
+	ASK_DROP_DEAD_QUEUE,
 	ASK_DROP_MEMBER,
 	ASK_SIZES,
 	ASK_DROP_SCALING,
@@ -231,6 +241,25 @@ void change_begin(const struct scope *s, struct environment_record *r,
 /* They are what they were, as long as an instance is there that runs by them. */
 void change_revert(struct environment_record *r);
 struct next change_step(const struct scope *s, struct environment_record *r, const struct answer *a);
+
+/* --- rebuild.c: a rebuilding whose old parts are gone goes on as a creation */
+struct next rebuild_from_nothing(struct arena *a, struct environment_record *r);
+
+/* --- worker.c */
+#define SQSD "aws:elasticbeanstalk:sqsd"
+bool environment_is_worker(const struct environment_record *r);
+/* A worker has one instance where nothing else is said. */
+void worker_default(struct arena *a, struct elasticbeanstalk_configuration_option_settings_list *l);
+int worker_check(struct call *c, const struct environment_record *r); /* its options, and that others have none of them */
+int worker_check_change(struct call *c, const struct environment_record *before, const struct environment_record *after);
+/* Which operation of SQS's a question is, and what it is asked with; and the queue's URL that it was answered with. */
+const char *worker_question(struct arena *a, const struct environment_record *r, struct str region, enum ask_kind kind,
+                            const void **ret_in);
+struct str worker_answer(struct arena *a, const void *out);
+/* True: they are made, or gone; else *ret is next. */
+bool worker_make(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret);
+bool worker_drop(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret);
+void worker_queues(struct arena *a, const struct environment_record *r, struct elasticbeanstalk_queue_list *ret);
 
 /* --- logs.c: what the instance is asked for, what it has done (true: that is written into the record), and what it has not done
  * in time */

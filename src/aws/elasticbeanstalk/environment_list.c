@@ -65,15 +65,18 @@ void environment_put(const struct scope *s, const struct environment_record *r)
 	if (str_is(r->environment->status, "Terminated"))
 		return;
 	store_put(s->txn, name_key(s, r->environment->environment_name), r->environment->environment_id);
-	store_put(s->txn, cname_key(s, r->environment->cname), r->environment->environment_id);
+	if (str_set(r->environment->cname))
+		store_put(s->txn, cname_key(s, r->environment->cname), r->environment->environment_id);
 }
 
 void environment_forget(const struct scope *s, struct environment_record *r)
 {
 	store_delete(s->txn, name_key(s, r->environment->environment_name));
-	store_delete(s->txn, cname_key(s, r->environment->cname));
+	if (str_set(r->environment->cname))
+		store_delete(s->txn, cname_key(s, r->environment->cname));
 	store_put_leased(s->txn, environment_key(s, r->environment->environment_id), record_write(s->arena, &row, r),
 	                 store_lease_grant(s->cloud->store, KEPT_MS));
+	application_let_go(s, r->environment->application_name);
 }
 
 struct environments environment_all(const struct scope *s)
@@ -171,6 +174,7 @@ int elasticbeanstalk_describe_environment_resources(struct call *c,
 		LIST_ADD(c->arena, &d->instances)->id = r.members.v[i].instance;
 	if (str_set(r.balancer))
 		LIST_ADD(c->arena, &d->load_balancers)->name = r.balancer;
+	worker_queues(c->arena, &r, &d->queues);
 	out->environment_resources = d;
 	return CALL_OK;
 }

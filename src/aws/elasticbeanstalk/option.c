@@ -69,6 +69,16 @@ static const struct option options[] = {
         {PROCESS, "StickinessLBCookieDuration", "86400", NONE, NUMBER, 1, 604800, NULL},
         {PROCESS, "UnhealthyThresholdCount", "5", NONE, NUMBER, 2, 10, NULL},
         {"aws:elasticbeanstalk:healthreporting:system", "SystemType", "basic", NONE, CHOICE, 0, 0, "basic,enhanced"},
+        {"aws:elasticbeanstalk:sqsd", "ConnectTimeout", "5", SERVER, NUMBER, 1, 60, NULL},
+        {"aws:elasticbeanstalk:sqsd", "ErrorVisibilityTimeout", "2", SERVER, NUMBER, 0, 43200, NULL},
+        {"aws:elasticbeanstalk:sqsd", "HttpConnections", "50", SERVER, NUMBER, 1, 100, NULL},
+        {"aws:elasticbeanstalk:sqsd", "HttpPath", "/", SERVER, TEXT, 0, 0, NULL},
+        {"aws:elasticbeanstalk:sqsd", "InactivityTimeout", "299", SERVER, NUMBER, 1, 36000, NULL},
+        {"aws:elasticbeanstalk:sqsd", "MaxRetries", "10", SERVER, NUMBER, 1, 100, NULL},
+        {"aws:elasticbeanstalk:sqsd", "MimeType", "application/json", SERVER, TEXT, 0, 0, NULL},
+        {"aws:elasticbeanstalk:sqsd", "RetentionPeriod", "345600", SERVER, NUMBER, 60, 1209600, NULL},
+        {"aws:elasticbeanstalk:sqsd", "VisibilityTimeout", "300", SERVER, NUMBER, 0, 43200, NULL},
+        {"aws:elasticbeanstalk:sqsd", "WorkerQueueURL", NULL, SERVER, TEXT, 0, 0, NULL},
         {"aws:elasticbeanstalk:trafficsplitting", "EvaluationTime", "5", NONE, NUMBER, 3, 600, NULL},
         {"aws:elasticbeanstalk:trafficsplitting", "NewVersionPercent", "10", NONE, NUMBER, 1, 100, NULL},
         {"aws:elb:healthcheck", "Interval", NULL, NONE, NUMBER, 5, 300, NULL, true},
@@ -139,6 +149,8 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 		return invalid(c, o, "Value is not one of the allowed values.");
 	if (str_is(o->option_name, "LoadBalancerType") && !str_is(o->value, "application"))
 		return invalid(c, o, "It is not supported.");
+	if (str_is(o->option_name, "HttpPath") && !str_starts(o->value, S("/")))
+		return invalid(c, o, "A path begins with a slash.");
 	if ((str_is(o->option_name, "InstanceType") || str_is(o->option_name, "InstanceTypes")) && !ec2_type_offered(o->value))
 		return invalid(c, o, "No such instance type is offered.");
 	return CALL_OK;
@@ -307,14 +319,15 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
 		                                                                  .date_updated = e->date_updated};
 	}
 	out->configuration_settings.set = true;
+	bool of_template = str_set(in->template_name); /* it may become a worker's */
 	for (int i = 0; i < OPTIONS; i++)
-		if (!options[i].of_many)
+		if (!options[i].of_many && (environment_is_worker(&r) || strcmp(options[i].namespace, SQSD) != 0))
 			*LIST_ADD(c->arena, &d->option_settings) = (struct elasticbeanstalk_configuration_option_setting){
 			        .namespace = str_from(options[i].namespace),
 			        .option_name = str_from(options[i].name),
 			        .value = option_value(&r, options[i].namespace, options[i].name)};
 	for (uint32_t i = 0; i < r.options.n; i++)
-		if (option_is_free(r.options.v[i].namespace))
+		if (option_is_free(r.options.v[i].namespace) || (of_template && str_is(r.options.v[i].namespace, SQSD)))
 			*LIST_ADD(c->arena, &d->option_settings) = r.options.v[i];
 	return CALL_OK;
 }

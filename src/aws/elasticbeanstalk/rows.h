@@ -85,6 +85,9 @@ int application_make(struct call *c, struct str name, struct str description, co
                      const struct elasticbeanstalk_application_resource_lifecycle_config *lifecycle,
                      struct state_elasticbeanstalk_application_record *ret);
 
+/* Ends one that is being deleted with the last of its environments. */
+void application_let_go(const struct scope *s, struct str name);
+
 /* --- lifecycle.c */
 /* Fills in what is not said, or refuses it. */
 int lifecycle_check(struct call *c, const struct elasticbeanstalk_application_resource_lifecycle_config *wish,
@@ -117,6 +120,7 @@ void events_free(struct events *e); /* NULL is harmless */
 void event_add(const struct scope *s, struct str request, struct elasticbeanstalk_event_description *e);
 
 /* Handlers */
+elasticbeanstalk_abort_environment_update_handler elasticbeanstalk_abort_environment_update;
 elasticbeanstalk_check_dns_availability_handler elasticbeanstalk_check_dns_availability;
 elasticbeanstalk_create_application_handler elasticbeanstalk_create_application;
 elasticbeanstalk_create_application_version_handler elasticbeanstalk_create_application_version;
@@ -147,6 +151,7 @@ elasticbeanstalk_describe_environment_health_handler elasticbeanstalk_describe_e
 elasticbeanstalk_describe_instances_health_handler elasticbeanstalk_describe_instances_health;
 elasticbeanstalk_request_environment_info_handler elasticbeanstalk_request_environment_info;
 elasticbeanstalk_retrieve_environment_info_handler elasticbeanstalk_retrieve_environment_info;
+elasticbeanstalk_rebuild_environment_handler elasticbeanstalk_rebuild_environment;
 elasticbeanstalk_restart_app_server_handler elasticbeanstalk_restart_app_server;
 elasticbeanstalk_terminate_environment_handler elasticbeanstalk_terminate_environment;
 elasticbeanstalk_update_environment_handler elasticbeanstalk_update_environment;

@@ -90,6 +90,8 @@ ABOUT_TAGGED(create_environment, create_environment_message,
              about_environment(c, az, in->application_name, STR_NONE, in->environment_name))
 #define ABOUT_ENVIRONMENT(name) \
 	ABOUT(name, name##_message, about_environment(c, az, STR_NONE, in->environment_id, in->environment_name))
+ABOUT_ENVIRONMENT(abort_environment_update)
+ABOUT_ENVIRONMENT(rebuild_environment)
 ABOUT_ENVIRONMENT(update_environment)
 ABOUT_ENVIRONMENT(terminate_environment)
 ABOUT_ENVIRONMENT(restart_app_server)
@@ -115,15 +117,16 @@ static int about_update_tags(struct call *c, const void *input, struct authz *az
 #define ROW(c_name, name, ...) OP(elasticbeanstalk, c_name, name, ##__VA_ARGS__)
 #define READ .flags = OP_READ
 static const struct service_op ops[] = {
+        ROW(abort_environment_update, AbortEnvironmentUpdate, .resource = about_abort_environment_update),
         ROW(check_dns_availability, CheckDNSAvailability, READ),
         ROW(create_application, CreateApplication, .resource = about_create, .missing = "DeleteSourceFromS3 of lifecycle rules"),
         ROW(create_application_version, CreateApplicationVersion, .resource = about_create_version,
             .missing = "Process, sample applications, builds by CodeBuild, CodeCommit"),
         ROW(create_configuration_template, CreateConfigurationTemplate, .resource = about_create_template),
         ROW(create_environment, CreateEnvironment, .resource = about_create_environment,
-            .missing = "load balancing, workers, sample applications"),
+            .missing = "sample applications, classic and network load balancers"),
         ROW(create_storage_location, CreateStorageLocation),
-        ROW(delete_application, DeleteApplication, .resource = about_delete, .missing = "TerminateEnvByForce"),
+        ROW(delete_application, DeleteApplication, .resource = about_delete),
         ROW(delete_application_version, DeleteApplicationVersion, .resource = about_delete_version),
         ROW(delete_configuration_template, DeleteConfigurationTemplate, .resource = about_delete_template),
         ROW(describe_account_attributes, DescribeAccountAttributes, READ),
@@ -141,6 +144,7 @@ static const struct service_op ops[] = {
         ROW(list_platform_branches, ListPlatformBranches, READ),
         ROW(list_platform_versions, ListPlatformVersions, READ),
         ROW(list_tags_for_resource, ListTagsForResource, READ, .resource = about_list_tags),
+        ROW(rebuild_environment, RebuildEnvironment, .resource = about_rebuild_environment),
         ROW(request_environment_info, RequestEnvironmentInfo, .resource = about_request_environment_info, .missing = "analyze"),
         ROW(restart_app_server, RestartAppServer, .resource = about_restart_app_server),
         ROW(swap_environment_cnames, SwapEnvironmentCNAMEs, .resource = about_swap),

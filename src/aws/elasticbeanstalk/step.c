@@ -88,6 +88,7 @@ static struct next end(const struct scope *s, struct environment_record *r, cons
 	if (!health_enhanced(r) || step_is(r, "terminate"))
 		r->environment->health = str_from(health);
 	r->operation = STR_NONE;
+	r->environment->abortable_operation_in_progress = OPT_BOOL(false);
 	r->environment->date_updated = OPT_TIME(s->now_ms);
 	return (struct next){.changed = true};
 }
@@ -119,10 +120,13 @@ struct next step_done(const struct scope *s, struct environment_record *r)
 	const struct elasticbeanstalk_environment_description *e = r->environment;
 	r->environment->version_label = r->deploying;
 	if (step_is(r, "create")) {
-		step_say(s, r, "Application available at ", ARENA_CAT(s->arena, e->cname, S(".")));
+		if (str_set(e->cname))
+			step_say(s, r, "Application available at ", ARENA_CAT(s->arena, e->cname, S(".")));
 		step_say(s, r, "Successfully launched environment: ", e->environment_name);
 	} else if (step_is(r, "configure")) {
 		environment_event(s, r, "INFO", S("Successfully deployed new configuration to environment."));
+	} else if (step_is(r, "abort")) {
+		environment_event(s, r, "INFO", S("The environment was reverted to the previous configuration setting."));
 	} else if (step_is(r, "restart")) {
 		environment_event(s, r, "INFO", S("restartAppServer completed successfully."));
 	} else {
@@ -275,7 +279,7 @@ static bool follow(const struct scope *s, struct environment_record *r, const st
 	} else if (a->kind == ASK_MEMBER && str_set(a->first) && !str_eq(a->first, r->instance)) {
 		int64_t step = r->step.v;
 		take_member(s, r, a, step);
-		*ret = (struct next){.changed = true, .ask = ASK_ASSOCIATE};
+		*ret = (struct next){.changed = true, .ask = environment_is_worker(r) ? ASK_NOTHING : ASK_ASSOCIATE};
 	} else {
 		return false;
 	}
@@ -311,8 +315,10 @@ static struct next create(const struct scope *s, struct environment_record *r, c
 	case GROUP:
 		return make_group(s, r, a);
 	case OPEN:
-		return answered ? step_go_on(r, ADDRESS) : step_ask(ASK_OPEN);
+		return answered || environment_is_worker(r) ? step_go_on(r, ADDRESS) : step_ask(ASK_OPEN);
 	case ADDRESS:
+		if (environment_is_worker(r))
+			return worker_make(s, r, a, &other) ? step_go_on(r, TEMPLATE) : other;
 		return make_address(s, r, a);
 	case TEMPLATE:
 		return answered ? step_go_on(r, SCALING) : step_ask(ASK_TEMPLATE);
@@ -326,9 +332,9 @@ static struct next create(const struct scope *s, struct environment_record *r, c
 	case MEMBER:
 		return take_member(s, r, a, ASSOCIATE);
 	default:
-		if (!answered)
+		if (!answered && !environment_is_worker(r))
 			return step_ask(ASK_ASSOCIATE);
-		r->environment->endpoint_url = r->address;
+		r->environment->endpoint_url = environment_is_worker(r) ? r->queue : r->address;
 		r->until = (struct opt_time){0};
 		return step_go_on(r, DEPLOYS);
 	}
@@ -338,6 +344,8 @@ static struct next create(const struct scope *s, struct environment_record *r, c
 
 struct next step_terminated(const struct scope *s, struct environment_record *r)
 {
+	if (step_is(r, "rebuild"))
+		return rebuild_from_nothing(s->arena, r);
 	environment_event(s, r, "INFO", S("terminateEnvironment completed successfully."));
 	end(s, r, "Grey");
 	r->environment->status = S("Terminated");
@@ -346,8 +354,10 @@ struct next step_terminated(const struct scope *s, struct environment_record *r)
 
 static struct next terminate(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
-	bool answered = a->kind != ASK_NOTHING,
-	     gone = str_find(a->code, S("NotFound")) >= 0 || str_find(a->message, S("not found")) >= 0;
+	bool answered = a->kind != ASK_NOTHING, gone = str_find(a->code, S("NotFound")) >= 0 ||
+	                                               str_find(a->message, S("not found")) >= 0 ||
+	                                               str_find(a->message, S("does not exist")) >= 0;
+	struct next other;
 	if (answered && str_set(a->code) && !gone && a->kind != ASK_MEMBER)
 		return step_ask_later(a->kind, STEP_AGAIN_MS); /* something of it is in use yet */
 	switch (r->step.v) {
@@ -364,6 +374,8 @@ static struct next terminate(const struct scope *s, struct environment_record *r
 	case DROP_TEMPLATE:
 		return answered ? step_go_on(r, DROP_ADDRESS) : step_ask(ASK_DROP_TEMPLATE);
 	case DROP_ADDRESS:
+		if (environment_is_worker(r))
+			return worker_drop(s, r, a, &other) ? step_go_on(r, DROP_GROUP) : other;
 		/* one whose making was not written down is found by its tag */
 		if (!answered)
 			return step_ask(ASK_ADDRESS_THERE);
@@ -414,7 +426,7 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 	bool balanced = environment_balanced(r);
 	if (step_is(r, "create"))
 		return balanced ? balance_create(s, r, a, checks, samples) : create(s, r, a, checks);
-	if (step_is(r, "terminate"))
+	if (step_is(r, "terminate") || step_is(r, "rebuild"))
 		return balanced ? balance_terminate(s, r, a) : terminate(s, r, a);
 	if (str_is(r->environment->status, "Terminated"))
 		return (struct next){.over = true};

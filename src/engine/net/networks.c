@@ -72,20 +72,6 @@ static void ask_uplink(struct networks *n, struct want *vpc)
 	to_priv(n, LINK_UPLINK, vpc->number, 0, vpc->ns_fd);
 }
 
-/* Has another port of the VPC this address by now? */
-static bool is_others(struct networks *n, const struct net_port *in, uint32_t public)
-{
-	list_each (&n->order, struct want, at, w) {
-		const struct net_port *p = &w->message->port;
-		if (w->verb != NET_PORT || p == in || strcmp(p->vpc, in->vpc) != 0)
-			continue;
-		for (size_t i = 0; i < p->address_count; i++)
-			if (p->addresses[i].public == public)
-				return true;
-	}
-	return false;
-}
-
 /* Leads the public addresses of a port into its VPC that are in one message and not in the other (NULL: none). */
 static void change_publics(struct networks *n, uint32_t verb, const struct net_port *in, const struct net_port *not_in)
 {
@@ -97,7 +83,7 @@ static void change_publics(struct networks *n, uint32_t verb, const struct net_p
 		bool other = false;
 		for (size_t k = 0; not_in && strcmp(not_in->vpc, in->vpc) == 0 && k < not_in->address_count; k++)
 			other = other || not_in->addresses[k].public == address;
-		if (address && !other && !(verb == LINK_PRIVATE && is_others(n, in, address)))
+		if (address && !other)
 			to_priv(n, verb, vpc->number, address, -1);
 	}
 }

@@ -136,7 +136,8 @@ class Changes(ChangesCase):
                                 "Instance deployment successfully generated a 'Procfile'.", "Instance deployment completed successfully.", ENDS])
         after = self.instance()
         self.assertNotEqual(after[0], before[0])
-        self.assertEqual((before[1], after[1], tool.get(cname)), ("t3.micro", "t3.small", "one green /"))
+        self.assertEqual((before[1], after[1]), ("t3.micro", "t3.small"))
+        self.until(lambda: tool.get(cname) == "one green /")  # the address moves
         self.assertEqual(tool.environment("change-env")["EndpointURL"], there["EndpointURL"])
         # a saved configuration of it, and an older one on it
         eb.create_configuration_template(ApplicationName=tool.application, TemplateName="saved", EnvironmentId=made["EnvironmentId"])
@@ -155,6 +156,52 @@ class Changes(ChangesCase):
             more = {"OptionSettings": options} if options else {"TemplateName": "none"}
             self.assertAwsError("InvalidParameterValue", eb.update_environment, EnvironmentName="change-env", status=400, message=message, **more)
         self.assertEqual(tool.environment("change-env")["Status"], "Ready")
+        self.rebuild(made["EnvironmentId"], cname)
+
+    def rebuild(self, environment_id, cname):
+        """All of it anew under the same names; of one that has ended, too."""
+        tool, eb = self.tool, self.eb
+        before, parts = self.instance(), tool.left()
+        said = tool.wait(eb.rebuild_environment(EnvironmentName="change-env"))
+        self.assertEqual((said[0], said[-1]), ("rebuildEnvironment is starting.", "Successfully launched environment: change-env"))
+        self.assertNotIn("terminateEnvironment completed successfully.", said)
+        self.assertNotEqual(self.instance()[0], before[0])
+        self.until(lambda: tool.get(cname) == "two red /")
+        after = tool.left()
+        self.assertEqual([len(after[kind]) for kind in after], [len(parts[kind]) for kind in parts])
+        self.assertNotEqual(after["groups"], parts["groups"])
+        self.assertEqual(after["instances"], [self.instance()[0]])
+        tool.wait(eb.terminate_environment(EnvironmentName="change-env"))
+        self.assertIsNone(tool.get(cname))
+        self.assertAwsError("InvalidParameterValue", eb.rebuild_environment, EnvironmentName="change-env", status=400, message="No Environment found for EnvironmentName = 'change-env'.")
+        said = tool.wait(eb.rebuild_environment(EnvironmentId=environment_id))
+        self.assertIn("Successfully launched environment: change-env", said)
+        there = tool.environment("change-env")
+        self.assertEqual((there["EnvironmentId"], there["CNAME"], there["Status"], there["Health"]), (environment_id, cname, "Ready", "Green"))
+        self.until(lambda: tool.get(cname) == "two red /")
+
+    def test_abort(self):
+        """What hangs is ended, and what was is there again; whoever waits for the update hears that it has failed."""
+        tool, eb = self.tool, self.eb
+        made = tool.create("abort-env", "v1", coloured("red"))
+        self.addCleanup(tool.drop, "abort-env")
+        self.assertIn("Successfully launched environment: ", tool.wait(made)[-1])
+        refused = "Environment named abort-env is in an invalid state for this operation. Must be pending deployment."
+        self.assertAwsError("InvalidParameterValue", eb.abort_environment_update, EnvironmentName="abort-env", status=400, message=refused)
+        tool.version("hangs", {"application.py": APP % "three", ".platform/hooks/predeploy/wait.sh": "#!/bin/sh\nexec sleep 3600\n"})
+        update = eb.update_environment(EnvironmentName="abort-env", VersionLabel="hangs", OptionSettings=[coloured("blue")])
+        self.assertTrue(update["AbortableOperationInProgress"])
+        self.until(lambda: any(m.startswith("Deploying new version") for m in [e["Message"] for e in tool.events(update["ResponseMetadata"]["RequestId"])]))
+        time.sleep(2)  # the hook may have begun; before that it is aborted as well
+        abort = eb.abort_environment_update(EnvironmentName="abort-env")
+        self.assertEqual(tool.environment("abort-env")["Status"], "Aborting")
+        self.assertEqual(tool.wait(update)[-1], "Failed to deploy application.")
+        self.assertEqual(tool.wait(abort), ["abortEnvironmentUpdate is starting.", "Instance deployment successfully generated a 'Procfile'.",
+                                            "Instance deployment completed successfully.", "The environment was reverted to the previous configuration setting."])
+        there = tool.environment("abort-env")
+        self.assertEqual((there["Status"], there["Health"], there["VersionLabel"], there["AbortableOperationInProgress"]), ("Ready", "Green", "v1", False))
+        self.assertEqual(tool.get(there["CNAME"]), "one red /")
+        self.assertEqual(self.settings(EnvironmentName="abort-env")[1]["aws:elasticbeanstalk:application:environment", "COLOUR"], "red")
 
 
 if __name__ == "__main__":

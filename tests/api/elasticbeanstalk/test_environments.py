@@ -296,7 +296,7 @@ class Refused(EnvironmentCase):
                 ("ConfigurationValidationException", "instance type", [option("autoscaling:launchconfiguration", "InstanceType", "t0.none")], {}),
                 ("InvalidParameterValue", "does not exist", [option("autoscaling:launchconfiguration", "IamInstanceProfile", "nobody")], {}),
                 ("InvalidParameterValue", "longer than 4096", [coloured("x" * 4096)], {}),
-                ("InvalidParameterValue", "not supported", [], {"Tier": {"Name": "Worker", "Type": "SQS/HTTP"}}),
+                ("InvalidParameterValue", "not supported", [], {"Tier": {"Name": "Worker", "Type": "Standard"}}),
                 ("InvalidParameterValue", "CNAME", [], {"CNAMEPrefix": "a_b_c_d"})):
             self.assertAwsError(code, tool.create, "some-env", "v1", *options, status=400, message=message, **more)
         self.assertAwsError("InvalidParameterValue", tool.create, "some-env", "none", status=400, message="No Application Version named 'none' found.")

@@ -180,6 +180,27 @@ class Changes(ChangesCase):
         self.assertEqual((there["EnvironmentId"], there["CNAME"], there["Status"], there["Health"]), (environment_id, cname, "Ready", "Green"))
         self.until(lambda: tool.get(cname) == "two red /")
 
+    def test_rebuild_balanced(self):
+        """The balancer with all that belongs to it is another one, and of the old one nothing is left."""
+        tool, eb = self.tool, self.eb
+        elb = client("elbv2", region=REGION)
+        process = "elasticbeanstalk:environment:process:default"
+        quick = [option(process, name, value) for name, value in (("HealthCheckInterval", "5"), ("HealthCheckTimeout", "2"), ("DeregistrationDelay", "2"))]
+        made = tool.create("wide-env", "v1", *quick, coloured("red"), balanced=True)
+        self.addCleanup(tool.drop, "wide-env")
+        self.assertIn("Successfully launched environment: ", tool.wait(made)[-1])
+        before = tool.environment("wide-env")
+        said = tool.wait(eb.rebuild_environment(EnvironmentName="wide-env"))
+        self.assertEqual((said[0], said[-1]), ("rebuildEnvironment is starting.", "Successfully launched environment: wide-env"))
+        after = tool.environment("wide-env")
+        self.assertEqual((after["CNAME"], after["Status"]), (before["CNAME"], "Ready"))
+        self.assertNotEqual(after["EndpointURL"], before["EndpointURL"])
+        self.until(lambda: tool.get(after["CNAME"]) == "one red /")
+        balancer, = elb.describe_load_balancers()["LoadBalancers"]
+        self.assertEqual((balancer["DNSName"], len(elb.describe_target_groups()["TargetGroups"])), (after["EndpointURL"], 1))
+        tool.wait(eb.terminate_environment(EnvironmentName="wide-env"))
+        self.assertEqual(elb.describe_load_balancers()["LoadBalancers"], [])
+
     def test_abort(self):
         """What hangs is ended, and what was is there again; whoever waits for the update hears that it has failed."""
         tool, eb = self.tool, self.eb

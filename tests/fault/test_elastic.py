@@ -40,7 +40,7 @@ class Elastic(unittest.TestCase):
     @classmethod
     def script(cls, *words):
         env = cls.cloud.environment()
-        done = subprocess.run([f"{ROOT}/samples/elastic.sh", *words], capture_output=True, text=True, timeout=300, check=False,
+        done = subprocess.run([f"{ROOT}/samples/elastic.sh", *words], capture_output=True, text=True, timeout=600, check=False,
                               env={**env, "PATH": f"{cls.place.name}:{env['PATH']}"})
         assert done.returncode == 0, done.stderr
         return done.stdout.split()

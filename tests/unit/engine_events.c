@@ -131,6 +131,10 @@ static void patterns(void **state)
 	        {"{\"detail\":{\"absent\":{\"x\":[{\"exists\":false}]}}}", 1},
 	        {"{\"detail\":{\"absent\":[\"x\",{\"exists\":false}]}}", 1},
 	        /* wildcard */
+	        {"{\"detail\":{\"file\":[{\"wildcard\":\"dir/Image.PNG\"}]}}", 1},
+	        {"{\"detail\":{\"file\":[{\"wildcard\":\"dir/Image*Image.PNG\"}]}}", 0},
+	        {"{\"detail\":{\"file\":[{\"wildcard\":\"*g*g*\"}]}}", 0},
+	        {"{\"detail\":{\"file\":[{\"wildcard\":\"*i*I*G\"}]}}", 1},
 	        {"{\"detail\":{\"file\":[{\"wildcard\":\"dir/*.PNG\"}]}}", 1},
 	        {"{\"detail\":{\"file\":[{\"wildcard\":\"*\"}]}}", 1},
 	        {"{\"detail\":{\"file\":[{\"wildcard\":\"dir/*.PN\"}]}}", 0},

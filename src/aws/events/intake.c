@@ -54,6 +54,8 @@ void events_give(const struct happening *h, const struct state_events_rule_recor
 		struct events_target *t = &rule->targets.v[i];
 		if (h->forwarded && str_find(t->arn, S(":event-bus/")) >= 0)
 			continue;
+		if (h->given_bytes && (*h->given_bytes += h->text.n) > EVENTS_GIVEN_BYTES_MAX)
+			return;
 		const struct state_events_delivery_record row = {
 		        .rule = arn,
 		        .rule_name = rule->name,
@@ -115,9 +117,11 @@ static size_t entry_bytes(const struct events_put_events_request_entry *e)
 	return n;
 }
 
-static void take_entry(struct call *c, const struct events_put_events_request_entry *e, struct events_put_events_result_entry *r)
+static void take_entry(struct call *c, const struct events_put_events_request_entry *e, struct events_put_events_result_entry *r,
+                       size_t *given_bytes)
 {
-	struct happening h = {.cloud = c->cloud, .txn = call_txn(c), .arena = c->arena, .now_ms = c->now_ms};
+	struct happening h = {
+	        .cloud = c->cloud, .txn = call_txn(c), .arena = c->arena, .now_ms = c->now_ms, .given_bytes = given_bytes};
 	struct bus b;
 	r->event_id = id_uuid(c->arena);
 	/* As on AWS, what is sent to a bus that is not there is taken, and heard by nobody. */
@@ -136,7 +140,7 @@ static void take_entry(struct call *c, const struct events_put_events_request_en
 
 int events_put_events(struct call *c, const struct events_put_events_request *in, struct events_put_events_response *out)
 {
-	size_t bytes = 0;
+	size_t bytes = 0, given = 0;
 	int64_t failed = 0;
 	if (str_set(in->endpoint_id))
 		return events_invalid(c, "Parameter EndpointId is not valid. Reason: There are no global endpoints here.");
@@ -154,7 +158,10 @@ int events_put_events(struct call *c, const struct events_put_events_request *in
 			failed++;
 			continue;
 		}
-		take_entry(c, e, r);
+		take_entry(c, e, r, &given);
+		/* Large events that very many targets want would not fit into one transaction. */
+		if (given > EVENTS_GIVEN_BYTES_MAX)
+			return call_fail(c, "ThrottlingException", 400, "Rate exceeded");
 		meter_count(c->cloud->meter, c->account, c->region, S("Event-64K-Chunks"),
 		            (int64_t)((entry_bytes(e) + CHUNK_BYTES - 1) / CHUNK_BYTES));
 	}

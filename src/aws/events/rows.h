@@ -10,7 +10,7 @@
 
 #define EVENTS_ROW(name) (&(const struct record_type){&state_events_api, name "Record"})
 
-enum { EVENTS_RULES_MAX = 300, EVENTS_TARGETS_MAX = 5, EVENTS_ENTRIES_BYTES_MAX = 1024 * 1024 };
+enum { EVENTS_RULES_MAX = 300, EVENTS_TARGETS_MAX = 5, EVENTS_ENTRIES_BYTES_MAX = 1024 * 1024, EVENTS_GIVEN_BYTES_MAX = 64 << 20 };
 
 struct events_state {
 	struct cloud *cloud;
@@ -83,7 +83,8 @@ struct happening {
 	struct bus_name bus;
 	struct str text; /* the event as JSON */
 	int64_t now_ms;
-	bool forwarded; /* by another bus: no third one gets it */
+	bool forwarded;      /* by another bus: no third one gets it */
+	size_t *given_bytes; /* what deliveries have taken so far, counted on; NULL: nobody counts */
 };
 /* Writes a delivery for every target of every rule that wants the event. */
 void events_take(const struct happening *h);

@@ -9,28 +9,22 @@ static bool same_begin(struct str s, struct str begin, bool fold)
 	return fold ? str_istarts(s, begin) : str_starts(s, begin);
 }
 
-/* * is any number of characters; \* and \\ are themselves. The last * that was met is where a mismatch goes back to. */
-static bool wildcard(struct str pattern, struct str s)
+/* The first and the last part are at the ends, the others one behind the other between them: each is looked for once. */
+static bool wildcard(const struct str_list *parts, struct str s)
 {
-	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
-	while (k < s.n) {
-		bool escaped = i + 1 < pattern.n && pattern.p[i] == '\\';
-		if (i < pattern.n && pattern.p[i] == '*') {
-			star = i++;
-			from = k;
-		} else if (i < pattern.n && pattern.p[i + escaped] == s.p[k]) {
-			i += 1 + escaped;
-			k++;
-		} else if (star != SIZE_MAX) {
-			i = star + 1;
-			k = ++from;
-		} else {
+	struct str first = parts->v[0], last = parts->v[parts->n - 1];
+	if (parts->n == 1)
+		return str_eq(s, first);
+	if (s.n < first.n + last.n || !str_starts(s, first) || !str_ends(s, last))
+		return false;
+	struct str rest = str_sub(s, first.n, s.n - first.n - last.n);
+	for (uint32_t i = 1; i + 1 < parts->n; i++) {
+		const char *at = memmem(rest.p, rest.n, parts->v[i].p, parts->v[i].n);
+		if (!at)
 			return false;
-		}
+		rest = str_from_at(rest, (size_t)(at - rest.p) + parts->v[i].n);
 	}
-	while (i < pattern.n && pattern.p[i] == '*')
-		i++;
-	return i == pattern.n;
+	return true;
 }
 
 static bool in_cidr(const struct test *t, struct str text)
@@ -66,7 +60,7 @@ static bool test_value(const struct test *t, const struct json_value *v)
 	case TEST_FOLDED:
 		return text && str_ieq(v->text, t->text);
 	case TEST_WILDCARD:
-		return text && wildcard(t->text, v->text);
+		return text && wildcard(&t->parts, v->text);
 	case TEST_RANGE:
 		return in_range(t, v);
 	case TEST_CIDR:

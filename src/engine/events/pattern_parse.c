@@ -50,17 +50,29 @@ static struct test *exact(struct parser *p, const struct json_value *v)
 	return t;
 }
 
-static bool wildcard_good(struct parser *p, const struct json_value *v)
+/* \* and \\ are themselves. */
+static struct test *wildcard(struct parser *p, const struct json_value *v)
 {
+	struct test *t = new_test(p, TEST_WILDCARD, v->text);
+	char *to = arena_alloc(p->arena, v->text.n + 1), *begin = to;
 	for (size_t i = 0; i < v->text.n; i++) {
-		if (v->text.p[i] == '\\') {
-			if (++i == v->text.n || (v->text.p[i] != '*' && v->text.p[i] != '\\'))
-				return WRONG(p, v, "Invalid escape character at pos %zu", i - 1) != NULL;
-		} else if (v->text.p[i] == '*' && i + 1 < v->text.n && v->text.p[i + 1] == '*') {
-			return WRONG(p, v, "Consecutive wildcard characters at pos %zu", i) != NULL;
+		char c = v->text.p[i];
+		if (c == '*') {
+			if (i + 1 < v->text.n && v->text.p[i + 1] == '*')
+				return WRONG(p, v, "Consecutive wildcard characters at pos %zu", i);
+			*LIST_ADD(p->arena, &t->parts) = str_of(begin, (size_t)(to - begin));
+			begin = to;
+			continue;
 		}
+		if (c == '\\') {
+			if (++i == v->text.n || (v->text.p[i] != '*' && v->text.p[i] != '\\'))
+				return WRONG(p, v, "Invalid escape character at pos %zu", i - 1);
+			c = v->text.p[i];
+		}
+		*to++ = c;
 	}
-	return true;
+	*LIST_ADD(p->arena, &t->parts) = str_of(begin, (size_t)(to - begin));
+	return t;
 }
 
 /* A string, or an object that says that case does not matter. */
@@ -86,9 +98,9 @@ static struct test *texts(struct parser *p, const struct json_value *v, enum tes
 		bool word = kind == TEST_FOLDED || kind == TEST_WILDCARD;
 		if (word && one->kind != JSON_STRING)
 			return WRONG(p, one, "%s match pattern must be a string", name);
-		if (kind == TEST_WILDCARD && !wildcard_good(p, one))
-			return NULL;
-		struct test *t = word ? new_test(p, kind, one->text) : affix(p, one, kind, name);
+		struct test *t = kind == TEST_WILDCARD ? wildcard(p, one)
+		                 : word                ? new_test(p, kind, one->text)
+		                                       : affix(p, one, kind, name);
 		if (!t)
 			return NULL;
 		*end = t;

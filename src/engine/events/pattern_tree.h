@@ -1,6 +1,7 @@
 /* What a pattern is once it is read: for pattern_parse.c, which makes it, and those that ask it. */
 #pragma once
 #include "engine/events/pattern.h"
+#include "model/model.h"
 
 enum test_kind {
 	TEST_EXACT, /* a value of the same kind and text */
@@ -26,6 +27,7 @@ struct test {
 	unsigned char network[16]; /* TEST_CIDR; IPv4 in the first four bytes */
 	unsigned bits;
 	bool six;
+	struct str_list parts; /* TEST_WILDCARD: what is between the stars */
 	struct test *of, *next;
 };
 

@@ -35,6 +35,16 @@ class Targets(EventCase):
         self.assertAwsError("ValidationException", self.events.put_events, Entries=[{**good, "Detail": json.dumps({"a": "x" * (1 << 20)})}])
         self.assertAwsError("ValidationException", self.events.put_events, Entries=[good] * 11)
 
+    def test_too_much_at_once(self):
+        bus, (url, arn) = self.bus(), self.queue()
+        for _ in range(14):
+            self.rule({"source": ["shop"]}, bus, [{"Arn": arn, "Input": "1"}] * 5)
+        large = {"EventBusName": bus, "Source": "shop", "DetailType": "t", "Detail": json.dumps({"a": "x" * 1000000})}
+        self.assertAwsError("ThrottlingException", self.events.put_events, Entries=[large], status=400)
+        self.put(bus)
+        self.messages(url, 70)
+        self.assertNotIn("Messages", self.sqs.receive_message(QueueUrl=url))
+
     def test_inputs(self):
         bus = self.bus()
         for target, want in (({"Input": '{"fixed": true}'}, '{"fixed": true}'), ({"InputPath": "$.detail.list[1]"}, '"b"'), ({"InputPath": "$.detail.none"}, "null"),

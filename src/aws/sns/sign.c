@@ -172,8 +172,6 @@ static void kept(void *ctx, int result, uint64_t revision)
 static void made(void *job)
 {
 	struct signer *s = job;
-	CLEAN_ARENA struct arena a;
-	arena_init(&a, 0);
 	if (s->broken || !take_key(s, s->made_id, s->made.body, s->made.key)) {
 		log_warn("sns: OpenSSL cannot make a key, so notifications have no signatures");
 		s->broken = true;
@@ -181,14 +179,15 @@ static void made(void *job)
 		go_on(s);
 		return;
 	}
-	struct str sealed = s->cloud->seal ? seal_put(s->cloud->seal, &a, s->made.key, S(BOUND)) : STR_NONE;
+	struct arena *a = &s->arena; /* the commit reads what it is given later, so it lives as long as the signer */
+	struct str sealed = s->cloud->seal ? seal_put(s->cloud->seal, a, s->made.key, S(BOUND)) : STR_NONE;
 	if (!str_set(sealed)) {
 		s->making = false;
 		go_on(s);
 		return;
 	}
-	struct store_txn *t = store_begin(s->cloud->store, &a);
-	record_put(t, &a, key_of_record(&a), SNS_ROW("Signing"),
+	struct store_txn *t = store_begin(s->cloud->store, a);
+	record_put(t, a, key_of_record(a), SNS_ROW("Signing"),
 	           &(struct state_sns_signing_record){.id = s->id, .certificate = s->certificate, .key = sealed});
 	store_commit(t, kept, s);
 }

@@ -37,8 +37,8 @@ static bool resources_hold(const struct policy_statement *s, const struct policy
 
 static enum policy_grant aws_grant(const struct policy_principal *p, const struct principal *who)
 {
-	if (p->any)
-		return who->kind == PRINCIPAL_SERVICE ? GRANT_NONE : GRANT_ROLE;
+	if (p->any) /* services too: so are the queues open that SNS's oldest policies describe */
+		return who->kind == PRINCIPAL_SERVICE ? GRANT_DIRECT : GRANT_ROLE;
 	if (who->kind == PRINCIPAL_ANONYMOUS || who->kind == PRINCIPAL_SERVICE)
 		return GRANT_NONE;
 	if (str_set(p->account)) {

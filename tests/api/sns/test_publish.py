@@ -100,6 +100,13 @@ class Publish(TopicCase):
         self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": allow(topic, self.arn(url))})
         self.sns.publish(TopicArn=topic, Message="three")
         self.assertEqual((self.told(url), self.told(dead)), (["three"], []))
+        # everybody, from that topic: what queues were told before services had names
+        for everybody in ("*", {"AWS": "*"}):
+            policy = json.loads(allow(topic, self.arn(url)))
+            policy["Statement"][0]["Principal"] = everybody
+            self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+            self.sns.publish(TopicArn=topic, Message="open")
+            self.assertEqual((self.told(url), self.told(dead)), (["open"], []))
         self.sqs.delete_queue(QueueUrl=url)
         self.sns.publish(TopicArn=topic, Message="four")
         self.assertEqual(self.told(dead), ["four"])

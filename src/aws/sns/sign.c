@@ -127,7 +127,7 @@ static bool take_key(struct signer *s, struct str id, struct str certificate, st
 static void look(struct signer *s)
 {
 	struct state_sns_signing_record r;
-	CLEAN_ARENA struct arena a;
+	struct arena CLEAN_ARENA a = {0};
 	if (s->looked)
 		return;
 	s->looked = true;

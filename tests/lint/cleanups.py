@@ -3,7 +3,7 @@ import pathlib
 import re
 import sys
 
-DECLARED = re.compile(r"^\s*struct \w+ (?:\*\s*)?CLEAN_\w+ (?:\*\s*)?(\w+);")
+DECLARED = re.compile(r"^(?=.*\bCLEAN_)\s*(?:CLEAN_\w+ )?struct \w+ (?:\*\s*)?(?:CLEAN_\w+ )?(?:\*\s*)?(\w+);")
 LEAVES = re.compile(r"\b(return|break|continue|goto)\b")
 
 

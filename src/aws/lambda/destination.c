@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "gen/events.h"
+#include "gen/sns.h"
 #include "gen/sqs.h"
 
 #include <stdlib.h>
@@ -12,10 +14,13 @@
 enum { RECORD_BYTES = 15 << 20, ERROR_MESSAGE_BYTES = 1024 };
 #define OF_FUNCTIONS S("arn:aws:lambda:")
 #define OF_QUEUES S("arn:aws:sqs:")
+#define OF_TOPICS S("arn:aws:sns:")
+#define OF_BUSES S("arn:aws:events:")
 
 /* --- what may be named */
 
-static int check_queue(struct call *c, const char *what, struct str arn)
+/* A queue or a topic: six parts, the last of which is a name. */
+static int check_named(struct call *c, const char *what, struct str arn)
 {
 	struct str rest = arn, parts[6] = {0};
 	for (int i = 0; i < 6 && str_set(rest); i++)
@@ -23,28 +28,32 @@ static int check_queue(struct call *c, const char *what, struct str arn)
 	if (str_set(rest) || !str_set(parts[5]) || !parts[3].n || parts[4].n != 12 || !parts[5].n)
 		return lambda_invalid(c, "The %s ARN %.*s is invalid.", what, STR_ARG(arn));
 	if (str_ends(arn, S(".fifo")))
-		return lambda_invalid(c, "The %s %.*s is not supported: a queue has to be a standard one.", what, STR_ARG(arn));
+		return lambda_invalid(c, "The %s %.*s is not supported: a queue or topic has to be a standard one.", what,
+		                      STR_ARG(arn));
 	return CALL_OK;
 }
 
 int destination_check(struct call *c, const char *what, struct str arn)
 {
 	struct lambda_name to;
-	if (str_starts(arn, OF_QUEUES))
-		return check_queue(c, "destination", arn);
-	if (!str_starts(arn, OF_FUNCTIONS))
-		return lambda_invalid(c, "The destination %.*s of %s is not supported by this cloud: functions and queues are.",
-		                      STR_ARG(arn), what);
-	if (!lambda_name_split(arn, &to))
+	if (str_starts(arn, OF_QUEUES) || str_starts(arn, OF_TOPICS))
+		return check_named(c, "destination", arn);
+	if (str_starts(arn, OF_BUSES) ? str_find(arn, S(":event-bus/")) > 0
+	                              : str_starts(arn, OF_FUNCTIONS) && lambda_name_split(arn, &to))
+		return CALL_OK;
+	if (str_starts(arn, OF_BUSES) || str_starts(arn, OF_FUNCTIONS))
 		return lambda_invalid(c, "The destination ARN %.*s is invalid.", STR_ARG(arn));
-	return CALL_OK;
+	return lambda_invalid(c,
+	                      "The destination %.*s of %s is not supported by this cloud: functions, queues, topics and event "
+	                      "buses are.",
+	                      STR_ARG(arn), what);
 }
 
 int destination_check_letters(struct call *c, struct str arn)
 {
-	if (str_starts(arn, OF_QUEUES))
-		return check_queue(c, "dead letter", arn);
-	return lambda_invalid(c, "The TargetArn %.*s of DeadLetterConfig is not supported by this cloud: queues are.",
+	if (str_starts(arn, OF_QUEUES) || str_starts(arn, OF_TOPICS))
+		return check_named(c, "dead letter", arn);
+	return lambda_invalid(c, "The TargetArn %.*s of DeadLetterConfig is not supported by this cloud: queues and topics are.",
 	                      STR_ARG(arn));
 }
 
@@ -181,32 +190,97 @@ static void to_function(struct delivery *d, const struct principal *as)
 	call_op(d->lambda->cloud, as, str_set(n.region) ? n.region : d->region, &lambda_api, "Invoke", &in, answered, d);
 }
 
-static void add_attribute(struct delivery *d, struct sqs_send_message_request *in, const char *name, const char *type,
-                          struct str value)
+/* What goes with a letter, which is the event as it came. */
+struct about {
+	const char *name, *type;
+	struct str value;
+};
+static size_t about_letter(const struct state_lambda_event_record *row, struct about ret[3])
 {
-	struct sqs_message_body_attribute_map_entry *e = LIST_ADD(&d->arena, &in->message_attributes);
-	e->key = str_from(name);
-	e->value = (struct sqs_message_attribute_value){.data_type = str_from(type), .string_value = value};
+	if (!row->dead_letter.v)
+		return 0;
+	ret[0] = (struct about){"RequestID", "String", row->request_id};
+	ret[1] = (struct about){"ErrorCode", "Number", S("200")};
+	ret[2] = (struct about){"ErrorMessage", "String", row->error_message};
+	return str_set(row->error_message) && !str_empty(row->error_message) ? 3 : 2;
 }
 
-/* A letter is the event as it came, with what went wrong beside it. */
+static struct str text_of(const struct state_lambda_event_record *row)
+{
+	return str_empty(row->payload) ? S("{}") : row->payload;
+}
+
+static struct str region_of(struct str arn)
+{
+	struct str region = STR_NONE;
+	for (int i = 0; i < 4; i++)
+		region = str_cut(&arn, ':');
+	return region;
+}
+
 static void to_queue(struct delivery *d, const struct principal *as)
 {
-	const struct state_lambda_event_record *row = d->row;
-	struct str rest = row->destination, region = STR_NONE, account;
+	struct str rest = d->row->destination, region = region_of(rest), account;
 	for (int i = 0; i < 4; i++)
-		region = str_cut(&rest, ':');
+		str_cut(&rest, ':');
 	account = str_cut(&rest, ':');
 	struct sqs_send_message_request in = {
 	        .queue_url = ARENA_CAT(&d->arena, S("https://sqs."), region, S(".amazonaws.com/"), account, S("/"), rest),
-	        .message_body = str_empty(row->payload) ? S("{}") : row->payload};
-	if (row->dead_letter.v) {
-		add_attribute(d, &in, "RequestID", "String", row->request_id);
-		add_attribute(d, &in, "ErrorCode", "Number", S("200"));
-		if (str_set(row->error_message) && !str_empty(row->error_message))
-			add_attribute(d, &in, "ErrorMessage", "String", row->error_message);
+	        .message_body = text_of(d->row)};
+	struct about about[3];
+	for (size_t i = 0, n = about_letter(d->row, about); i < n; i++) {
+		struct sqs_message_body_attribute_map_entry *e = LIST_ADD(&d->arena, &in.message_attributes);
+		e->key = str_from(about[i].name);
+		e->value =
+		        (struct sqs_message_attribute_value){.data_type = str_from(about[i].type), .string_value = about[i].value};
 	}
 	call_op(d->lambda->cloud, as, region, &sqs_api, "SendMessage", &in, answered, d);
+}
+
+static void to_topic(struct delivery *d, const struct principal *as)
+{
+	struct sns_publish_input in = {.topic_arn = d->row->destination, .message = text_of(d->row)};
+	struct about about[3];
+	for (size_t i = 0, n = about_letter(d->row, about); i < n; i++) {
+		struct sns_message_attribute_map_entry *e = LIST_ADD(&d->arena, &in.message_attributes);
+		e->key = str_from(about[i].name);
+		e->value =
+		        (struct sns_message_attribute_value){.data_type = str_from(about[i].type), .string_value = about[i].value};
+	}
+	call_op(d->lambda->cloud, as, region_of(d->row->destination), &sns_api, "Publish", &in, answered, d);
+}
+
+/* A bus answers for each event. */
+static void put_to_bus(void *ctx, struct call *sub)
+{
+	struct delivery *d = ctx;
+	const struct events_put_events_response *out = sub->out;
+	if (str_set(sub->error.code) || !out || !out->failed_entry_count.v) {
+		answered(d, sub);
+		return;
+	}
+	const struct events_put_events_result_entry *e = &out->entries.v[0];
+	end(d,
+	    str_is(e->error_code, "InternalFailure") || str_is(e->error_code, "ThrottlingException") ? DESTINATION_LATER
+	                                                                                             : DESTINATION_REFUSED,
+	    e->error_code, e->error_message);
+}
+
+static void to_bus(struct delivery *d, const struct principal *as)
+{
+	const struct state_lambda_event_record *row = d->row;
+	const struct json_value *context = json_get(json_parse(&d->arena, row->payload, NULL), S("requestContext"));
+	bool success = str_is(json_get_str(context, S("condition")), "Success");
+	struct events_put_events_request in = {0};
+	struct events_put_events_request_entry *e = LIST_ADD(&d->arena, &in.entries);
+	*e = (struct events_put_events_request_entry){.source = S("lambda"),
+	                                              .detail_type = success ? S("Lambda Function Invocation Result - Success")
+	                                                                     : S("Lambda Function Invocation Result - Failure"),
+	                                              .detail = row->payload,
+	                                              .event_bus_name = row->destination};
+	*LIST_ADD(&d->arena, &e->resources) = row->destination;
+	*LIST_ADD(&d->arena, &e->resources) = json_get_str(context, S("functionArn"));
+	call_op(d->lambda->cloud, as, region_of(row->destination), &events_api, "PutEvents", &in, put_to_bus, d);
 }
 
 static void deliver_as(void *ctx, const struct credentials *credentials)
@@ -216,6 +290,10 @@ static void deliver_as(void *ctx, const struct credentials *credentials)
 		end(d, DESTINATION_REFUSED, S("AccessDeniedException"), S("the function's role cannot be assumed"));
 	else if (str_starts(d->row->destination, OF_QUEUES))
 		to_queue(d, credentials->principal);
+	else if (str_starts(d->row->destination, OF_TOPICS))
+		to_topic(d, credentials->principal);
+	else if (str_starts(d->row->destination, OF_BUSES))
+		to_bus(d, credentials->principal);
 	else
 		to_function(d, credentials->principal);
 }

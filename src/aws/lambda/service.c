@@ -200,8 +200,7 @@ static const struct service_op ops[] = {
         OP(lambda, create_event_source_mapping, CreateEventSourceMapping, .resource = new_source_resource,
            .missing = "sources other than SQS, provisioned pollers, metrics, logging, KMS keys"),
         OP(lambda, create_function, CreateFunction, .resource = new_function_resource,
-           .missing =
-                   "images, VPCs, file systems, dead letter topics, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
+           .missing = "VPCs, file systems, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
         OP(lambda, create_function_url_config, CreateFunctionUrlConfig, .resource = url_resource),
         OP(lambda, delete_alias, DeleteAlias, FUNCTION),
         OP(lambda, delete_event_source_mapping, DeleteEventSourceMapping, SOURCE),
@@ -242,8 +241,7 @@ static const struct service_op ops[] = {
         OP(lambda, publish_layer_version, PublishLayerVersion, LAYER),
         OP(lambda, publish_version, PublishVersion, FUNCTION),
         OP(lambda, put_function_concurrency, PutFunctionConcurrency, FUNCTION),
-        OP(lambda, put_function_event_invoke_config, PutFunctionEventInvokeConfig, FUNCTION,
-           .missing = "destinations other than functions and queues"),
+        OP(lambda, put_function_event_invoke_config, PutFunctionEventInvokeConfig, FUNCTION, .missing = "buckets as destinations"),
         OP(lambda, put_function_recursion_config, PutFunctionRecursionConfig, FUNCTION),
         OP(lambda, remove_layer_version_permission, RemoveLayerVersionPermission, LAYER_VERSION),
         OP(lambda, put_provisioned_concurrency_config, PutProvisionedConcurrencyConfig, FUNCTION),
@@ -256,7 +254,7 @@ static const struct service_op ops[] = {
         OP(lambda, update_function_configuration, UpdateFunctionConfiguration, .resource = changed_function_resource,
            .missing = "as CreateFunction"),
         OP(lambda, update_function_event_invoke_config, UpdateFunctionEventInvokeConfig, FUNCTION,
-           .missing = "destinations other than functions and queues"),
+           .missing = "buckets as destinations"),
         OP(lambda, update_function_url_config, UpdateFunctionUrlConfig, .resource = url_resource),
 };
 

@@ -34,7 +34,7 @@ class LambdaCase(TestCase):
         cls.role_name = "lambda-test-" + uuid.uuid4().hex[:8]
         cls.role = cls.iam.create_role(RoleName=cls.role_name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
         cls.iam.put_role_policy(RoleName=cls.role_name, PolicyName="all", PolicyDocument=json.dumps(
-            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["logs:*", "s3:*", "lambda:*", "sqs:*"], "Resource": "*"}]}))
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["logs:*", "s3:*", "lambda:*", "sqs:*", "sns:*", "events:*"], "Resource": "*"}]}))
         cls.made = []
 
     @classmethod

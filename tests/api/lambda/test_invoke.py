@@ -311,6 +311,36 @@ def lambda_handler(event, context):
         self.assertNotIn("DeadLetterConfig", self.aws.get_function_configuration(FunctionName=name))
         self.assertEqual((taken_good(0), taken_bad(0), taken_letters(0)), ([], [], []))
 
+    def test_results_in_topics_and_buses(self):
+        sns, events, sqs = client("sns"), client("events"), client("sqs")
+        word = "results-" + uuid.uuid4().hex[:10]
+        topic = sns.create_topic(Name=word)["TopicArn"]
+        self.addCleanup(sns.delete_topic, TopicArn=topic)
+        bus = events.create_event_bus(Name=word)["EventBusArn"]
+        self.addCleanup(events.delete_event_bus, Name=word)
+        (from_topic, taken_topic), (from_bus, taken_bus) = self.queue(), self.queue()
+        for queue, origin in ((from_topic, topic), (from_bus, bus)):
+            policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": queue}]}
+            sqs.set_queue_attributes(QueueUrl=sqs.get_queue_url(QueueName=queue.rpartition(":")[2])["QueueUrl"], Attributes={"Policy": json.dumps(policy)})
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=from_topic)
+        events.put_rule(Name="all", EventBusName=word, EventPattern=json.dumps({"source": ["lambda"]}))
+        self.addCleanup(events.delete_rule, Name="all", EventBusName=word)
+        events.put_targets(Rule="all", EventBusName=word, Targets=[{"Id": "q", "Arn": from_bus}])
+        self.addCleanup(events.remove_targets, Rule="all", EventBusName=word, Ids=["q"])
+        name = self.make("def lambda_handler(event, context):\n    return event['n']\n", DeadLetterConfig={"TargetArn": topic})
+        self.aws.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0,
+                                                  DestinationConfig={"OnSuccess": {"Destination": topic}, "OnFailure": {"Destination": bus}})
+        self.aws.invoke(FunctionName=name, InvocationType="Event", Payload='{"n": 7}')
+        (told,) = taken_topic()
+        self.assertEqual(json.loads(json.loads(told["Body"])["Message"])["responsePayload"], 7)
+        self.aws.invoke(FunctionName=name, InvocationType="Event", Payload='{"m": 7}')
+        (letter,), (told,) = taken_topic(), taken_bus()
+        letter, told = json.loads(letter["Body"]), json.loads(told["Body"])
+        self.assertEqual((letter["Message"], letter["MessageAttributes"]["ErrorMessage"]["Value"]), ('{"m": 7}', "'n'"))
+        self.assertEqual((told["detail-type"], told["resources"][0], told["detail"]["requestContext"]["condition"]),
+                         ("Lambda Function Invocation Result - Failure", bus, "RetriesExhausted"))
+        self.assertEqual(told["resources"][1], told["detail"]["requestContext"]["functionArn"])
+
     def test_letters_that_cannot_be_sent(self):
         role = "lambda-mute-" + uuid.uuid4().hex[:8]
         arn = self.iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
@@ -335,7 +365,7 @@ def lambda_handler(event, context):
     def test_queues_that_cannot_be(self):
         name = self.make(self.CODE, wait=False)
         fifo, _ = self.queue(suffix=".fifo", FifoQueue="true")
-        for arn, message in ((fifo, "standard"), ("arn:aws:sqs:us-east-1:000000000000:", "is invalid"), ("arn:aws:sns:us-east-1:000000000000:t", "not supported")):
+        for arn, message in ((fifo, "standard"), ("arn:aws:sqs:us-east-1:000000000000:", "is invalid"), ("arn:aws:kinesis:us-east-1:000000000000:t", "not supported")):
             self.assertAwsError("InvalidParameterValueException", self.aws.put_function_event_invoke_config, FunctionName=name,
                                 DestinationConfig={"OnFailure": {"Destination": arn}}, message=message)
             self.assertAwsError("InvalidParameterValueException", self.aws.update_function_configuration, FunctionName=name,
@@ -348,7 +378,7 @@ def lambda_handler(event, context):
         self.assertEqual((got["MaximumRetryAttempts"], got["MaximumEventAgeInSeconds"]), (0, 60))
         self.assertEqual(len(self.aws.list_function_event_invoke_configs(FunctionName=name)["FunctionEventInvokeConfigs"]), 1)
         self.assertAwsError("InvalidParameterValueException", self.aws.put_function_event_invoke_config, FunctionName=name,
-                            DestinationConfig={"OnSuccess": {"Destination": "arn:aws:sns:us-east-1:000000000000:t"}}, message="not supported")
+                            DestinationConfig={"OnSuccess": {"Destination": "arn:aws:kinesis:us-east-1:000000000000:t"}}, message="not supported")
         arn = self.aws.get_function_configuration(FunctionName=name)["FunctionArn"]
         for to, message in ((arn, "can't specify the function as a destination for itself"),
                             (arn.replace(":function:", ":layer:"), "is invalid")):

@@ -130,12 +130,12 @@ struct next balance_terminate(const struct scope *s, struct environment_record *
 {
 	bool answered = a->kind != ASK_NOTHING,
 	     gone = str_find(a->code, S("NotFound")) >= 0 || str_find(a->message, S("not found")) >= 0;
+	if (r->step.v == DROP_ALARMS && a->kind != ASK_DROP_ALARMS) /* an answer of before the termination is none of its own */
+		return step_ask(ASK_DROP_ALARMS);
 	if (answered && str_set(a->code) && !gone)
 		return step_ask_later(a->kind, STEP_AGAIN_MS); /* something of it is in use yet */
 	switch (r->step.v) {
 	case DROP_ALARMS:
-		if (!answered)
-			return step_ask(ASK_DROP_ALARMS);
 		say_of_alarms(s, r);
 		return step_go_on(r, FIND_BALANCER);
 	case FIND_BALANCER:

@@ -358,12 +358,12 @@ static struct next terminate(const struct scope *s, struct environment_record *r
 	                                               str_find(a->message, S("not found")) >= 0 ||
 	                                               str_find(a->message, S("does not exist")) >= 0;
 	struct next other;
+	if (r->step.v == DROP_SCALING && a->kind != ASK_DROP_SCALING) /* an answer of before is none of its own */
+		return step_ask(ASK_DROP_SCALING);
 	if (answered && str_set(a->code) && !gone && a->kind != ASK_MEMBER)
 		return step_ask_later(a->kind, STEP_AGAIN_MS); /* something of it is in use yet */
 	switch (r->step.v) {
 	case DROP_SCALING:
-		if (!answered)
-			return step_ask(ASK_DROP_SCALING);
 		environment_event(s, r, "INFO", S("Waiting for EC2 instances to terminate. This may take a few minutes."));
 		return step_go_on(r, DROPPED);
 	case DROPPED:

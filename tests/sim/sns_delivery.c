@@ -34,7 +34,7 @@ static unsigned luck(unsigned below)
 static void note(struct str text, enum fate fate)
 {
 	ptrdiff_t at = str_find(text, S("<m"));
-	int64_t n;
+	int64_t n = MESSAGES;
 	struct str rest = str_from_at(text, (size_t)(at + 2));
 	assert_true(at >= 0 && str_to_i64(str_cut(&rest, '>'), &n) && n < MESSAGES);
 	w.count[n][fate]++;

@@ -151,7 +151,8 @@ static void decides_in_order(void **state)
 	        {&nobody, NULL, NULL, NULL, NAMES("Allow", AWS(ACCOUNT)), OTHER, false, AUTHZ_DENY_RESOURCE},
 	        {&lambda, NULL, NULL, NULL, NAMES("Allow", "{\"Service\":\"lambda.amazonaws.com\"}"), NULL, true, AUTHZ_ALLOW},
 	        {&lambda, NULL, NULL, NULL, NAMES("Allow", "{\"Service\":\"ec2.amazonaws.com\"}"), NULL, true, AUTHZ_DENY_RESOURCE},
-	        {&lambda, NULL, NULL, NULL, NAMES("Allow", "\"*\""), NULL, true, AUTHZ_DENY_RESOURCE},
+	        {&lambda, NULL, NULL, NULL, NAMES("Allow", "\"*\""), NULL, true, AUTHZ_ALLOW},
+	        {&lambda, NULL, NULL, NULL, NAMES("Deny", "\"*\""), NULL, true, AUTHZ_DENY_EXPLICIT},
 	        {&ann, NULL, NULL, NULL, NAMES("Allow", "{\"Service\":\"lambda.amazonaws.com\"}"), NULL, true, AUTHZ_DENY_RESOURCE},
 	        /* NotPrincipal. */
 	        {&ann, YES, NULL, NULL,

@@ -47,8 +47,11 @@ struct service {
 	/* Before a first start, on a thread of its own: makes files that start() finds then, because bringing them to the disk one
 	 * after the other would be most of its time. What does not succeed, start() tries again. NULL: nothing. */
 	void (*prepare)(const char *data_dir, bool ephemeral);
-	/* Starts the service: restores what was recorded, then catches up. 0 or negative errno. state: found again by
-	 * cloud_state(). */
+	/* Before any service starts: brings records that an earlier version wrote up to date. May turn the loop. 0 or negative
+	 * errno. NULL: nothing. */
+	int (*upgrade)(struct cloud *cloud);
+	/* Starts the service, without turning the loop: others may not have started. Restores what was recorded, then catches up. 0
+	 * or negative errno. state: found again by cloud_state(). */
 	int (*start)(struct cloud *cloud, void **ret_state);
 	void (*stop)(void *state);
 	/* Is there still something to be written before a stop? Asked again and again, for a second or two, once no client is left.

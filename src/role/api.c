@@ -13,6 +13,7 @@
 #include "aws/iam/iam.h"
 #include "aws/lambda/runtime.h"
 #include "aws/pricing/pricing.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "core/chaos.h"
 #include "core/gate.h"
@@ -224,6 +225,13 @@ static void start_services(struct api_role *r)
 	while (cloud_services[n])
 		n++;
 	r->cloud.service_state = arena_array(&r->arena, n + 1, sizeof(void *));
+	/* before any of them runs: what these wait for turns the loop, where nothing may yet come to those that have not started */
+	for (unsigned i = 0; i < n; i++) {
+		const struct service *s = cloud_services[i];
+		int e = s->upgrade ? s->upgrade(&r->cloud) : 0;
+		if (e < 0)
+			die("records of service %s cannot be brought up to date: %s", s->api->id, strerror(-e));
+	}
 	for (unsigned i = 0; i < n; i++) {
 		const struct service *s = cloud_services[i];
 		int e = s->start ? s->start(&r->cloud, &r->cloud.service_state[i]) : 0;
@@ -323,6 +331,7 @@ int role_api(const struct role_config *config)
 	bool has_priv = fcntl(ROLE_FD_PRIV, F_GETFD) >= 0;
 	struct api_role role = {.config = config}, *r = &role;
 	const char *prices_file = configured(r, "bill", "prices", NULL);
+	crash_report();
 	lock_down(config, prices_file);
 	struct cloud *c = &r->cloud;
 	heap_prepare();

@@ -328,17 +328,17 @@ static void on_socket(void *ctx, const char *vpc, const char *interface, enum ne
 static const struct network_events network_events = {
         .port = on_port, .listener = on_listener, .flows = on_flows, .socket = on_socket};
 
+static int ec2_upgrade(struct cloud *cloud)
+{
+	return ec2_held_start(cloud->store, cloud->loop);
+}
+
 static int ec2_start(struct cloud *cloud, void **ret_state)
 {
 	struct ec2_state *s = calloc(1, sizeof(*s));
 	if (!s)
 		die("out of memory (ec2)");
 	s->cloud = cloud;
-	int error = ec2_held_start(cloud->store, cloud->loop);
-	if (error) {
-		free(s);
-		return error;
-	}
 	s->networks = networks_new(cloud->loop, cloud->cells, cloud->data_dir, &network_events, s);
 	s->sync = ec2_sync_new(cloud->store, cloud->loop, s->networks);
 	if (cloud->chaos)
@@ -369,6 +369,7 @@ const struct service ec2_service = {
         .op_count = sizeof(ops) / sizeof(ops[0]),
         .around = ec2_run,
         .check_first = ec2_launch_template_check_first,
+        .upgrade = ec2_upgrade,
         .start = ec2_start,
         .stop = ec2_stop,
 };

@@ -127,10 +127,10 @@ class Requests(LambdaCase):
 
     def test_reply_headers(self):
         reply = self.invoke()
-        self.assertRegex(reply.headers["x-amzn-trace-id"], r"^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$")
+        self.assertRegex(reply.headers["x-amzn-trace-id"], r"^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0;Lineage=1:[0-9a-f]{8}:0$")
         self.assertEqual((reply.headers["x-amz-executed-version"], reply.headers["content-type"]), ("$LATEST", "application/json"))
         mine = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
-        self.assertEqual(self.invoke(x_amzn_trace_id=mine).headers["x-amzn-trace-id"], mine)
+        self.assertRegex(self.invoke(x_amzn_trace_id=mine).headers["x-amzn-trace-id"], f"^{mine};Lineage=1:[0-9a-f]{{8}}:0$")
         event = self.invoke(x_amz_invocation_type="Event")
         self.assertEqual((event.status, event.body), (202, b""))
         self.assertIn("x-amzn-trace-id", event.headers)

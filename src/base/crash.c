@@ -11,15 +11,14 @@
 enum { FRAMES = 40, STACK_BYTES = 64 * 1024 };
 
 /* Only what is allowed in a handler: the unwinder is loaded, and its names go straight to the descriptor. */
-static void report(int signal)
+static void report(int number)
 {
 	static const char text[] = "fatal signal; the stack, innermost first:\n";
 	void *frames[FRAMES];
-	(void)signal;
 	ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
 	(void)written;
 	backtrace_symbols_fd(frames, backtrace(frames, FRAMES), STDERR_FILENO);
-	/* the handler is reset: what went wrong goes wrong once more, for good */
+	raise(number); /* for good, once this has returned: the handler is reset */
 }
 
 void crash_report(void)

@@ -12,6 +12,7 @@ import unittest
 import urllib.request
 
 import raw
+import sanitizers
 from cloud import ROOT, Cloud, free_port, program
 from leftovers import leftovers
 
@@ -48,6 +49,19 @@ class StartStop(unittest.TestCase):
             cloud.log.close()
             self.assertEqual(leftovers(self.data), [], f"after round {i}")
         self.assertNotIn("fatal", cloud.log_text())
+
+    def test_an_end_by_a_fault_says_where(self):
+        if "sanitized" in program():
+            self.skipTest("the sanitizer says it")
+        with Cloud() as cloud:
+            os.kill(cloud.role_pid("api"), signal.SIGSEGV)
+            until = time.monotonic() + 30
+            while "api ended (signal 11)" not in cloud.log_text():
+                self.assertLess(time.monotonic(), until, cloud.log_text())
+                time.sleep(0.05)
+            told = sanitizers.complaint(cloud.log_text(), program())
+            self.assertRegex(told, r"^fatal signal; the stack, innermost first:\n.*quartet\(\+0x[0-9a-f]+\)")
+            self.assertIn("src/role/api.c", told)
 
     def test_stopped_before_it_answers(self):
         for delay_ms in (0, 1, 2, 4, 6, 8, 10, 13, 16, 20, 30):

@@ -1,11 +1,11 @@
-"""What a sanitizer said in a daemon's log: its first complaint, with the lines of the source that it could not name itself
+"""What a sanitizer, or a role that ended by a fatal signal, said in a daemon's log: the first complaint, with the lines of the source that it could not name itself
 (a role without rights starts no symbolizer)."""
 import re
 import shutil
 import subprocess
 
-SAID = re.compile(r"Sanitizer|runtime error| fatal ")
-FRAME = re.compile(r"#\d+ 0x[0-9a-f]+ +\(.*?/quartet\+(0x[0-9a-f]+)\)")
+SAID = re.compile(r"Sanitizer|runtime error| fatal |^fatal signal")
+FRAME = re.compile(r"(?:#\d+ 0x[0-9a-f]+ +\(.*?/quartet\+|quartet\(\+)(0x[0-9a-f]+)\)")
 LINES_MAX = 60
 
 

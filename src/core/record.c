@@ -121,3 +121,21 @@ void record_put(struct store_txn *t, struct arena *a, struct str key, const stru
 {
 	store_put(t, key, record_write(a, type, value));
 }
+
+struct store_watch *record_follow(struct store *store, struct str prefix, store_watch_fn *fn, void *ctx)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	struct str end = store_prefix_end(&a, prefix);
+	struct store_txn *t = store_begin(store, &a);
+	struct store_iter *it = store_scan(t, prefix, end, false);
+	struct store_event e = {.created = true};
+	struct store_value value;
+	while (store_next(it, &e.key, &value)) {
+		e.value = value.value;
+		e.revision = value.modified;
+		fn(ctx, &e);
+	}
+	store_abort(t);
+	return store_watch(store, prefix, end, store_revision(store), fn, ctx);
+}

@@ -28,6 +28,8 @@ bool record_get(struct store_txn *t, struct arena *a, struct str key, const stru
 bool record_get_rev(struct store_txn *t, struct arena *a, struct str key, const struct record_type *type, void *ret,
                     uint64_t *ret_modified);
 void record_put(struct store_txn *t, struct arena *a, struct str key, const struct record_type *type, const void *value);
+/* Tells fn of every record below the prefix, now and whenever one changes. */
+struct store_watch *record_follow(struct store *store, struct str prefix, store_watch_fn *fn, void *ctx);
 /* The same between bytes and structs, for watch events. */
 bool record_read(struct arena *a, struct str bytes, const struct record_type *type, void *ret);
 struct str record_write(struct arena *a, const struct record_type *type, const void *value);

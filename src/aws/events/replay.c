@@ -255,17 +255,10 @@ struct replays *replays_new(struct events_state *s)
 	struct arena CLEAN_ARENA a = {0};
 	struct replays *all = calloc(1, sizeof(*all));
 	struct store *store = s->cloud->store;
-	struct store_value v;
 	if (!all)
 		die("out of memory (events)");
 	all->events = s;
-	struct str under = KEY_UNDER(&a, S("events"), S("replay")), end = store_prefix_end(&a, under), key;
-	all->watch = store_watch(store, under, end, store_revision(store), on_change, all);
-	struct store_txn *t = store_begin(store, &a);
-	struct store_iter *i = store_scan(t, under, end, false);
-	while (store_next(i, &key, &v))
-		changed(all, key, v.value);
-	store_abort(t);
+	all->watch = record_follow(store, KEY_UNDER(&a, S("events"), S("replay")), on_change, all);
 	return all;
 }
 

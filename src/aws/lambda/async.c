@@ -396,7 +396,7 @@ struct async_queue *async_open(struct lambda *l)
 	list_init(&q->ready);
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
-	q->watch = lambda_follow(l, KEY_UNDER(&a, S("lambda"), S("event")), on_change, q);
+	q->watch = record_follow(l->cloud->store, KEY_UNDER(&a, S("lambda"), S("event")), on_change, q);
 	return q;
 }
 

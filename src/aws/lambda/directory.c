@@ -393,7 +393,7 @@ struct directory *directory_open(struct lambda *l)
 	l->directory = d;
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
-	d->watch = lambda_follow(l, KEY_UNDER(&a, S("lambda")), on_change, d);
+	d->watch = record_follow(l->cloud->store, KEY_UNDER(&a, S("lambda")), on_change, d);
 	return d;
 }
 

@@ -98,8 +98,6 @@ struct str lambda_layer_policy_key(struct arena *a, struct str account, struct s
 struct str lambda_code_key(struct arena *a, struct str code);
 /* Walks all records below a prefix made of parts. */
 struct store_iter *lambda_scan(struct call *c, struct str prefix);
-/* Tells of every record below the prefix, now and whenever one changes. */
-struct store_watch *lambda_follow(struct lambda *l, struct str prefix, store_watch_fn *fn, void *ctx);
 /* The function's records; false: absent. */
 bool lambda_get_function_row(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *ret);
 bool lambda_get_version_row(struct call *c, const struct lambda_name *n, struct str version,

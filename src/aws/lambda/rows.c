@@ -70,25 +70,6 @@ struct store_iter *lambda_scan(struct call *c, struct str prefix)
 	return store_scan(call_txn(c), prefix, store_prefix_end(c->arena, prefix), false);
 }
 
-struct store_watch *lambda_follow(struct lambda *l, struct str prefix, store_watch_fn *fn, void *ctx)
-{
-	struct store *store = l->cloud->store;
-	struct arena CLEAN_ARENA a;
-	arena_init(&a, 0);
-	struct str end = store_prefix_end(&a, prefix);
-	struct store_txn *t = store_begin(store, &a);
-	struct store_iter *it = store_scan(t, prefix, end, false);
-	struct store_event e = {.created = true};
-	struct store_value value;
-	while (store_next(it, &e.key, &value)) {
-		e.value = value.value;
-		e.revision = value.modified;
-		fn(ctx, &e);
-	}
-	store_abort(t);
-	return store_watch(store, prefix, end, store_revision(store), fn, ctx);
-}
-
 bool lambda_get_function_row(struct call *c, const struct lambda_name *n, struct state_lambda_function_record *ret)
 {
 	struct str key = lambda_function_key(c->arena, n->account, n->region, n->name);

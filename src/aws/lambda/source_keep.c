@@ -389,7 +389,7 @@ struct sources *sources_open(struct lambda *l)
 	all->starting_max = processors * 2 > STARTING_MIN ? (unsigned)processors * 2 : STARTING_MIN;
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
-	all->watch = lambda_follow(l, KEY_UNDER(&a, S("lambda"), S("event_source")), on_change, all);
+	all->watch = record_follow(l->cloud->store, KEY_UNDER(&a, S("lambda"), S("event_source")), on_change, all);
 	return all;
 }
 

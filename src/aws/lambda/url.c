@@ -266,7 +266,7 @@ struct urls *urls_open(struct lambda *l)
 		abort();
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
-	u->watch = lambda_follow(l, KEY_UNDER(&a, S("lambda"), S("url")), on_change, u);
+	u->watch = record_follow(l->cloud->store, KEY_UNDER(&a, S("lambda"), S("url")), on_change, u);
 	return u;
 }
 

@@ -152,17 +152,10 @@ struct schedule_keeper *schedule_keeper_new(struct cloud *cloud)
 {
 	struct arena CLEAN_ARENA a = {0};
 	struct schedule_keeper *all = calloc(1, sizeof(*all));
-	struct store_value v;
 	if (!all)
 		die("out of memory (scheduler)");
 	all->cloud = cloud;
-	struct str under = KEY_UNDER(&a, S("scheduler"), S("schedule")), end = store_prefix_end(&a, under), key;
-	all->watch = store_watch(cloud->store, under, end, store_revision(cloud->store), on_change, all);
-	struct store_txn *t = store_begin(cloud->store, &a);
-	struct store_iter *i = store_scan(t, under, end, false);
-	while (store_next(i, &key, &v))
-		changed(all, key, v.value);
-	store_abort(t);
+	all->watch = record_follow(cloud->store, KEY_UNDER(&a, S("scheduler"), S("schedule")), on_change, all);
 	return all;
 }
 

@@ -15,6 +15,7 @@
 #include "aws/pricing/pricing.h"
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "core/chaos.h"
 #include "core/gate.h"
 #include "core/listen.h"
@@ -383,6 +384,7 @@ int role_api(const struct role_config *config)
 	loop_add_signal(c->loop, SIGINT, on_signal, r);
 	struct role_note ready = {.what = ROLE_READY};
 	msg_send(ROLE_FD_MAIN, &ready, sizeof(ready), NULL, 0);
+	pages_release();
 	loop_run(c->loop);
 
 	loop_remove_fd(c->loop, main_watch);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "io/loop.h"
 #include "io/msg.h"
 #include "io/tree.h"
@@ -316,6 +317,7 @@ static void on_note(void *ctx, uint32_t events)
 		role_notify_systemd("READY=1");
 		if (k->config->ready_fd >= 0 && write(k->config->ready_fd, "", 1) < 0)
 			log_warn("whoever started this has not waited for it");
+		pages_release();
 	}
 	if (n == 0) {
 		loop_remove_fd(k->loop, c->watch);

@@ -43,7 +43,7 @@ void send_task(struct sending *s);
 void send_event(struct sending *s); /* to another bus */
 void send_to_archive(struct sending *s);
 
-/* role.c: principals of roles that were assumed, kept while they are good */
+/* role.c: principals of roles that were assumed; their sessions are kept while they are good */
 struct events_roles *events_roles_new(struct cloud *cloud);
 void events_roles_free(struct events_roles *r);
 /* NULL: the role cannot be assumed by this service ("events.amazonaws.com"). Valid during the call. */

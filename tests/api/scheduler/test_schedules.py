@@ -75,6 +75,20 @@ class Schedules(EventCase):
         self.heard(self.url)
         self.empty()
 
+    def test_a_role_that_was_made_again(self):
+        """Sessions of the role that had its name before are nobody's."""
+        iam, name = self.of("iam"), self.sender.rpartition("/")[2]
+        self.schedule("rate(10 minutes)")
+        self.cloud.forward("601s")
+        self.heard(self.url)
+        trust, policy = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"], iam.get_role_policy(RoleName=name, PolicyName="p")["PolicyDocument"]
+        iam.delete_role_policy(RoleName=name, PolicyName="p")
+        iam.delete_role(RoleName=name)
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+        self.cloud.forward("601s")
+        self.heard(self.url)
+
     def test_once_in_a_zone_and_gone(self):
         from zoneinfo import ZoneInfo
         zone = ZoneInfo("Asia/Tokyo")

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """The guided demonstration of ./run: one piece of work - read a file of orders from S3, add it up, write a report back - as three functions, in Python,
-Node.js and C, each cold and warm, as a container's task and on an instance, with what AWS would bill for it.
+Node.js and C, each cold and warm, as a container's task, on an instance and in an environment of Elastic Beanstalk, with what AWS would bill for it. Then
+samples/photos, an application of functions and of everything that starts them.
 
 It speaks to the cloud that AWS_ENDPOINT_URL names, as any program would, and leaves everything there to look at.
 """
 import base64
+import datetime
 import http.client
 import io
 import json
@@ -19,10 +21,14 @@ import zipfile
 import boto3
 import botocore.auth
 import botocore.awsrequest
+import demo_environment
 import demo_instance
 import demo_task
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "photos"))
+import photos  # noqa: E402
+
 ENDPOINT, REGION = os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_REGION"]
 ROWS, MEMORY_MB, COLD, WARM = 100_000, 1024, 5, 50
 GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1_000_000  # us-east-1, x86, first tier
@@ -129,6 +135,14 @@ def show_servers(servers):
     print("   Start is from the request to the end of the first call. Each bill is for a minute at least, then by the second (`quartet bill`). They are gone.")
 
 
+def show_photos():
+    """Its night is soon, so that the cloud's clock has not far to go."""
+    print()
+    app = photos.Photos()
+    app.deploy(f"{photos.cloud_time() + datetime.timedelta(minutes=2):%H:%M}")
+    app.try_it()
+
+
 def main():
     iam, s3, awslambda = client("iam"), client("s3"), client("lambda")
     who = client("sts").get_caller_identity()["Arn"]
@@ -161,7 +175,7 @@ def main():
     if any(report != reports[0] for report in reports):
         sys.exit("the three functions do not agree on the report")
     servers = []
-    for name, part in (("task", demo_task), ("instance", demo_instance)):
+    for name, part in (("task", demo_task), ("instance", demo_instance), ("environment", demo_environment)):
         measures = part.run(client, say, {**event, "report": f"reports/{name}.json"})
         if measures and json.load(s3.get_object(Bucket=BUCKET, Key=f"reports/{name}.json")["Body"]) != reports[0]:
             sys.exit(f"the {name} does not agree with the functions on the report")
@@ -175,7 +189,8 @@ def main():
     if servers:
         show_servers(servers)
     print(f"\n   Each call read {len(data) / 1e6:.1f} MB; functions have {MEMORY_MB} MB. Prices: AWS, us-east-1, x86, without the free tier.")
-    print(f"   Look around: aws s3 ls s3://{BUCKET}/reports/ ; aws logs tail /aws/lambda/report-python ; quartet invoke report-node '{json.dumps(event)}'")
+    show_photos()
+    print(f"\n   Look around: aws s3 ls s3://{BUCKET}/reports/ ; aws logs tail /aws/lambda/report-python ; quartet invoke report-node '{json.dumps(event)}'")
 
 
 if __name__ == "__main__":

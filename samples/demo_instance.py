@@ -39,11 +39,12 @@ def user_data():
     return "\n".join(lines) + "\n"
 
 
-def make_profile(iam, bucket):
-    make_role(iam, ROLE, "ec2.amazonaws.com", bucket)
+def make_profile(iam, name, bucket):
+    """A role of that name for instances, in a profile of the same name."""
+    make_role(iam, name, "ec2.amazonaws.com", bucket)
     try:
-        iam.create_instance_profile(InstanceProfileName=ROLE)
-        iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+        iam.create_instance_profile(InstanceProfileName=name)
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     except iam.exceptions.EntityAlreadyExistsException:
         pass
 
@@ -56,7 +57,7 @@ def address_of(ec2, instance):
     now = show(ec2, instance)
     if now["State"]["Name"] not in ("pending", "running"):
         raise RuntimeError(f"the instance is {now['State']['Name']}: {now.get('StateReason', {}).get('Message', 'no reason given')}")
-    return now.get("PublicIpAddress")
+    return f"{now['PublicIpAddress']}:{PORT}" if "PublicIpAddress" in now else None
 
 
 def end(ec2, instance):
@@ -76,7 +77,7 @@ def run(client, say, event):
     if missing:
         say(f"instance: skipped, {missing}")
         return None
-    make_profile(client("iam"), event["bucket"])
+    make_profile(client("iam"), ROLE, event["bucket"])
     before, group = spent(ce), make_group(ec2, GROUP)
     say(f"instance: {TYPE}, {images(ec2)[0]['Name']}, port {PORT} open; its user data starts a web server that does the same work; {WARM} warm calls")
     begin = time.monotonic()

@@ -1,4 +1,6 @@
-"""What the demonstration's parts on an instance and in a container share: both run report-server, open its port, call it and ask what it cost."""
+"""What the demonstration's parts on servers share: in a container, on an instance and in an environment they run report-server, call it and ask what it cost."""
+import collections
+import datetime
 import http.client
 import json
 import os
@@ -53,9 +55,9 @@ def make_group(ec2, name):
 
 
 def ask(address, event, timeout):
-    """One call, timed: milliseconds and what it said."""
+    """One call to ADDRESS:PORT, timed: milliseconds and what it said."""
     begin = time.perf_counter()
-    connection = http.client.HTTPConnection(address, PORT, timeout=CONNECT_SECONDS)
+    connection = http.client.HTTPConnection(address, timeout=CONNECT_SECONDS)
     try:
         connection.connect()
         connection.sock.settimeout(timeout)
@@ -70,7 +72,7 @@ def ask(address, event, timeout):
 
 
 def wait_for_server(what, where, event, seconds):
-    """Until the work was done once: the address, milliseconds of that call, what it said. where() is the address, None while there is none;
+    """Until the work was done once: where, milliseconds of that call, what it said. where() is ADDRESS:PORT, None while there is none;
     it raises RuntimeError when none will come."""
     progress = Progress(what)
     until = time.monotonic() + seconds
@@ -102,12 +104,16 @@ def warm_calls(address, event):
 
 def spent(ce):
     """USD so far of everything but functions, by usage type."""
-    day = time.gmtime()
-    month = [f"{day.tm_year}-{day.tm_mon:02}-01", f"{day.tm_year + day.tm_mon // 12}-{day.tm_mon % 12 + 1:02}-01"]
-    out = ce.get_cost_and_usage(TimePeriod={"Start": month[0], "End": month[1]}, Granularity="MONTHLY", Metrics=["UnblendedCost"],
+    first = datetime.date.today().replace(day=1)
+    until = (first + datetime.timedelta(days=63)).replace(day=1)  # the cloud's clock may be ahead
+    out = ce.get_cost_and_usage(TimePeriod={"Start": str(first), "End": str(until)}, Granularity="MONTHLY", Metrics=["UnblendedCost"],
                                 Filter={"Not": {"Dimensions": {"Key": "SERVICE", "Values": ["AWS Lambda"]}}},
                                 GroupBy=[{"Type": "DIMENSION", "Key": "USAGE_TYPE"}])
-    return {g["Keys"][0]: float(g["Metrics"]["UnblendedCost"]["Amount"]) for g in out["ResultsByTime"][0]["Groups"]}
+    usd = collections.defaultdict(float)
+    for month in out["ResultsByTime"]:
+        for group in month["Groups"]:
+            usd[group["Keys"][0]] += float(group["Metrics"]["UnblendedCost"]["Amount"])
+    return usd
 
 
 def spent_since(ce, before):

@@ -65,7 +65,7 @@ def address_of(ecs, ec2, task):
         return None
     details = {d["name"]: d["value"] for d in now["attachments"][0]["details"]}
     interface = ec2.describe_network_interfaces(NetworkInterfaceIds=[details["networkInterfaceId"]])["NetworkInterfaces"][0]
-    return interface.get("Association", {}).get("PublicIp")
+    return f"{interface['Association']['PublicIp']}:{PORT}" if "Association" in interface else None
 
 
 def end(ecs, task):

@@ -8,11 +8,13 @@ static int allowed(struct call *c, const struct kms_use *u, const char *action, 
 	struct authz az = {.action = str_from(action)};
 	kms_about(c, &az, k, &u->context);
 	authz_add(c, &az, "kms:ViaService", arena_printf(c->arena, "%s.%.*s.amazonaws.com", u->service, STR_ARG(c->region)));
-	if (!call_authorize(c, &az))
-		return CALL_FAIL;
-	/* What a service asks of its own key costs nothing more than what it asks of another. */
+	return call_authorize(c, &az) ? CALL_OK : CALL_FAIL;
+}
+
+/* What a service asks of its own key costs nothing more than what it asks of another. */
+static void count(struct call *c)
+{
 	meter_count(c->cloud->meter, c->account, c->region, S("KMS-Requests"), 1);
-	return CALL_OK;
 }
 
 static int usable(struct call *c, const struct kms_found *k)
@@ -28,11 +30,26 @@ static struct str own_key(struct call *c, const char *service)
 	return ARENA_CAT(c->arena, S("alias/aws/"), str_from(service));
 }
 
+static int find_to_seal(struct call *c, const struct kms_use *u, struct kms_found *ret)
+{
+	if (kms_find(c, u->key.n ? u->key : own_key(c, u->service), ret) != CALL_OK || allowed(c, u, u->action, ret) != CALL_OK)
+		return CALL_FAIL;
+	return usable(c, ret);
+}
+
+int kms_may_seal(struct call *c, const struct kms_use *u)
+{
+	struct kms_found k;
+	return find_to_seal(c, u, &k);
+}
+
 int kms_seal(struct call *c, const struct kms_use *u, struct str plain, struct str *ret_blob, struct str *ret_key_arn)
 {
 	struct kms_found k;
-	if (kms_find(c, u->key.n ? u->key : own_key(c, u->service), &k) != CALL_OK || allowed(c, u, u->action, &k) != CALL_OK ||
-	    usable(c, &k) != CALL_OK || kms_encrypt_with(c, &k, plain, &u->context, ret_blob) != CALL_OK)
+	if (find_to_seal(c, u, &k) != CALL_OK)
+		return CALL_FAIL;
+	count(c);
+	if (kms_encrypt_with(c, &k, plain, &u->context, ret_blob) != CALL_OK)
 		return CALL_FAIL;
 	if (ret_key_arn)
 		*ret_key_arn = k.arn;
@@ -44,6 +61,7 @@ int kms_open(struct call *c, const struct kms_use *u, struct str blob, struct st
 	struct kms_found k;
 	if (kms_find_of_blob(c, blob, &k) != CALL_OK || allowed(c, u, "kms:Decrypt", &k) != CALL_OK || usable(c, &k) != CALL_OK)
 		return CALL_FAIL;
+	count(c);
 	return kms_decrypt_with(c, &k, blob, &u->context, ret_plain, NULL);
 }
 

@@ -7,7 +7,7 @@
 
 /* 1 + offset of a member that is a struct str; 0: the input has none. */
 static struct {
-	uint16_t bucket, key, version_id, owner, prefix, delimiter, max_keys, acl, tagging, storage_class, encryption;
+	uint16_t bucket, key, version_id, owner, prefix, delimiter, max_keys, acl, tagging, storage_class, encryption, kms_key;
 } fields[S3_OPS];
 
 static uint16_t find_member(const struct shape *in, const char *name)
@@ -34,6 +34,7 @@ void access_init(void)
 		fields[i].acl = find_member(in, "ACL");
 		fields[i].storage_class = find_member(in, "StorageClass");
 		fields[i].encryption = find_member(in, "ServerSideEncryption");
+		fields[i].kms_key = find_member(in, "SSEKMSKeyId");
 	}
 }
 
@@ -216,6 +217,7 @@ int s3_object_resource(struct call *c, const void *in, struct authz *az)
 	authz_add(c, az, "s3:x-amz-acl", text_at(in, fields[op].acl));
 	authz_add(c, az, "s3:x-amz-storage-class", text_at(in, fields[op].storage_class));
 	authz_add(c, az, "s3:x-amz-server-side-encryption", text_at(in, fields[op].encryption));
+	authz_add(c, az, "s3:x-amz-server-side-encryption-aws-kms-key-id", text_at(in, fields[op].kms_key));
 	return CALL_OK;
 }
 

@@ -128,19 +128,19 @@ void content_segments(struct store_txn *t, struct arena *a, struct str id, struc
 		*ret = (struct state_s3_segments){0};
 }
 
-static void add_piece(struct store_txn *t, struct arena *a, enum content_kind kind, struct str id, uint64_t offset, uint64_t length,
-                      struct content_piece *ret)
+static void add_piece(struct store_txn *t, struct arena *a, enum content_kind kind, struct str id, const struct cipher *k,
+                      uint64_t offset, uint64_t length, struct content_piece *ret)
 {
 	struct store_value value;
-	*ret = (struct content_piece){.offset = offset, .length = length};
+	*ret = (struct content_piece){.offset = offset, .length = length, .cipher = *k};
 	if (kind == CONTENT_FILE)
 		ret->file = id;
 	else if (kind == CONTENT_INLINE && store_get(t, bytes_key(a, id), &value))
 		ret->bytes = arena_dup(a, value.value);
 }
 
-void content_pieces(struct store_txn *t, struct arena *a, enum content_kind kind, struct str id, uint64_t offset, uint64_t length,
-                    struct content_pieces *ret)
+void content_pieces(struct store_txn *t, struct arena *a, enum content_kind kind, struct str id, const struct cipher *k,
+                    uint64_t offset, uint64_t length, struct content_pieces *ret)
 {
 	struct state_s3_segments segments;
 	*ret = (struct content_pieces){0};
@@ -149,7 +149,7 @@ void content_pieces(struct store_txn *t, struct arena *a, enum content_kind kind
 	if (kind != CONTENT_CHAIN) {
 		ret->v = arena_new(a, struct content_piece);
 		ret->n = 1;
-		add_piece(t, a, kind, id, offset, length, ret->v);
+		add_piece(t, a, kind, id, k, offset, length, ret->v);
 		return;
 	}
 	content_segments(t, a, id, &segments);
@@ -161,7 +161,9 @@ void content_pieces(struct store_txn *t, struct arena *a, enum content_kind kind
 		if (end > offset && s->size.v > 0) {
 			uint64_t from = offset > at ? offset : at;
 			uint64_t to = end < offset + length ? end : offset + length;
-			add_piece(t, a, (enum content_kind)s->kind.v, s->content, from - at, to - from, &ret->v[ret->n++]);
+			struct content_piece *piece = &ret->v[ret->n++];
+			add_piece(t, a, (enum content_kind)s->kind.v, s->content, k, from - at, to - from, piece);
+			cipher_set_nonce(&piece->cipher, s->nonce);
 		}
 		at = end;
 	}
@@ -271,21 +273,27 @@ bool content_wanted(struct store_txn *t, struct arena *a, struct str id)
 	return store_get(t, file_key(a, id), &value);
 }
 
-int content_reply(struct call *c, enum content_kind kind, struct str id, uint64_t offset, uint64_t length)
+int content_reply(struct call *c, enum content_kind kind, struct str id, const struct cipher *k, uint64_t offset, uint64_t length)
 {
 	struct content_pieces pieces;
-	content_pieces(call_txn(c), c->arena, kind, id, offset, length, &pieces);
+	content_pieces(call_txn(c), c->arena, kind, id, k, offset, length, &pieces);
 	if (pieces.n == 0) {
 		c->reply = (struct reply_body){.kind = REPLY_MEMORY, .fd = -1, .memory = S("")};
 		return CALL_OK;
 	}
-	if (pieces.n > 1)
-		return stream_reply(c, &pieces, length);
 	const struct content_piece *p = pieces.v;
+	if (pieces.n > 1 || (p->cipher.set && str_set(p->file)))
+		return stream_reply(c, &pieces, length);
 	if (!str_set(p->file)) {
 		if (p->offset + p->length > p->bytes.n)
 			return call_broken(c, "content %.*s lacks bytes", STR_ARG(id));
-		c->reply = (struct reply_body){.kind = REPLY_MEMORY, .fd = -1, .memory = str_sub(p->bytes, p->offset, p->length)};
+		struct str bytes = str_sub(p->bytes, p->offset, p->length);
+		if (p->cipher.set) {
+			char *plain = arena_alloc(c->arena, p->length);
+			cipher_apply(&p->cipher, p->offset, bytes.p, plain, p->length);
+			bytes = str_of(plain, p->length);
+		}
+		c->reply = (struct reply_body){.kind = REPLY_MEMORY, .fd = -1, .memory = bytes};
 		return CALL_OK;
 	}
 	int fd = blob_open(c->cloud->blobs, p->file);

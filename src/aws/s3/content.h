@@ -4,6 +4,7 @@
  * segments that are each inline or a file. Files and chains count the records that refer to them, so that copies share them. A file
  * is deleted after the commit that removed its File record - whichever call or job made it: the service watches those records. */
 #pragma once
+#include "aws/s3/cipher.h"
 #include "aws/s3/rows.h"
 
 enum { CONTENT_INLINE_MAX_BYTES = 8192 };
@@ -25,21 +26,22 @@ struct content_piece {
 	struct str bytes; /* inline */
 	struct str file;  /* else: blob id */
 	uint64_t offset, length;
+	struct cipher cipher;
 };
 struct content_pieces {
 	struct content_piece *v;
 	unsigned n;
 };
-/* What makes up `length` bytes from offset on. */
-void content_pieces(struct store_txn *t, struct arena *a, enum content_kind kind, struct str id, uint64_t offset, uint64_t length,
-                    struct content_pieces *ret);
+/* What makes up `length` bytes from offset on. k: its cipher; a chain's segments have nonces of their own. */
+void content_pieces(struct store_txn *t, struct arena *a, enum content_kind kind, struct str id, const struct cipher *k,
+                    uint64_t offset, uint64_t length, struct content_pieces *ret);
 /* While pinned, their files stay even when the last reference goes. Every pin is taken back with content_unpin on the loop. */
 void content_pin(struct s3_state *s, const struct content_pieces *p);
 void content_unpin(struct s3_state *s, const struct content_pieces *p);
 
 /* Makes `length` bytes from offset on the call's reply: from memory, one file, or streamed over several. Returns CALL_OK or a
  * failure. */
-int content_reply(struct call *c, enum content_kind kind, struct str id, uint64_t offset, uint64_t length);
+int content_reply(struct call *c, enum content_kind kind, struct str id, const struct cipher *k, uint64_t offset, uint64_t length);
 
 /* Watches for files that have lost their last reference. Called at the service's start; stop ends it. */
 void content_start(struct s3_state *s);

@@ -1,6 +1,6 @@
 #include "aws/s3/access.h"
 #include "aws/s3/acl.h"
-#include "aws/s3/object.h"
+#include "aws/s3/encryption.h"
 #include "aws/s3/transfer.h"
 
 #include <inttypes.h>
@@ -80,8 +80,8 @@ static int settle(struct call *c, const struct s3_copy_object_request *in, const
 	return CALL_OK;
 }
 
-/* The whole copy as one step: it runs again after the digests that it lacked have been computed. The bytes themselves are never
- * copied; both objects refer to one content. */
+/* The whole copy as one step: it runs again after the digests that it lacked have been computed. The bytes themselves are not
+ * copied, both objects refer to one content; unless one of them is under a key of KMS. */
 static int copy_step(struct call *c)
 {
 	const struct s3_copy_object_request *in = c->in;
@@ -91,6 +91,7 @@ static int copy_step(struct call *c)
 	struct object_source s;
 	struct state_s3_object o = {0};
 	struct checksum sum = {0};
+	struct cipher from_key = {0}, key = {0};
 	if (str_set(in->copy_source_sse_customer_algorithm))
 		return s3_unsupported(c, "encryption with customer keys (SSE-C)");
 	if (object_source_open(c, in->copy_source, in->expected_source_bucket_owner, &k, &s) != CALL_OK ||
@@ -104,19 +105,29 @@ static int copy_step(struct call *c)
 	sum.set = str_set(algorithm);
 	/* What came in parts has an ETag and perhaps a checksum made of its parts'; a copy is one piece. */
 	bool digest = from->parts.v || !str_ieq(algorithm, from->checksum_algorithm) || !str_is(from->checksum_type, "FULL_OBJECT");
+	bool anew = str_set(from->sealed) || str_set(o.kms_key);
+	digest = digest || anew;
 	enum content_kind kind = (enum content_kind)from->kind.v;
 	if (digest && !transfer_pending(c, from->content)) {
 		struct content_pieces pieces;
-		content_pieces(call_txn(c), c->arena, kind, from->content, 0, (uint64_t)from->size.v, &pieces);
-		return transfer_start(c, from->content, &pieces, &sum, false, copy_step);
+		if (encryption_open(c, s.name.bucket, s.name.key, from, &from_key) != CALL_OK ||
+		    encryption_begin(c, in->bucket, in->key, &o, &key) != CALL_OK)
+			return CALL_FAIL;
+		content_pieces(call_txn(c), c->arena, kind, from->content, &from_key, 0, (uint64_t)from->size.v, &pieces);
+		return transfer_start(c, from->content, &pieces, &sum, anew, &key, copy_step);
 	}
 	if (digest && transfer_check(c) != CALL_OK)
 		return CALL_FAIL;
+	if (anew && encryption_seal(c, in->bucket, in->key, transfer_cipher(c), &o) != CALL_OK)
+		return CALL_FAIL;
 	const struct state_s3_bucket *b = bucket_get(c, in->bucket);
-	o.kind = from->kind;
-	o.content = content_share(call_txn(c), c->arena, kind, from->content);
+	if (anew)
+		transfer_store(c, &kind, &o.content);
+	else
+		o.content = content_share(call_txn(c), c->arena, kind, from->content);
+	o.kind = OPT_INT(kind);
 	o.size = from->size;
-	o.e_tag = digest ? object_etag(c->arena, transfer_md5(c)) : from->e_tag;
+	o.e_tag = digest ? encryption_etag(c->arena, transfer_md5(c), transfer_cipher(c)) : from->e_tag;
 	o.checksum_algorithm = algorithm;
 	o.checksum = digest ? transfer_checksum(c) : from->checksum;
 	o.checksum_type = S("FULL_OBJECT");
@@ -130,7 +141,8 @@ static int copy_step(struct call *c)
 	out->copy_object_result->checksum_type = o.checksum_type;
 	out->version_id = object_version_made(b, &o);
 	out->copy_source_version_id = object_version_shown(&s.at);
-	out->server_side_encryption = S("AES256");
+	ENCRYPTION_SET(out, &o);
+	out->ssekms_encryption_context = in->ssekms_encryption_context;
 	out->expiration = object_expiration(c, b, in->key, &o);
 	return CALL_OK;
 }
@@ -189,8 +201,14 @@ static int part_copy_step(struct call *c)
 	sum.set = str_set(u.object->checksum_algorithm) && checksum_kind(u.object->checksum_algorithm, &sum.kind);
 	if (!transfer_pending(c, from->content)) {
 		struct content_pieces pieces;
-		content_pieces(call_txn(c), c->arena, (enum content_kind)from->kind.v, from->content, offset, length, &pieces);
-		return transfer_start(c, from->content, &pieces, &sum, true, part_copy_step);
+		struct cipher from_key, key;
+		if (encryption_open(c, s.name.bucket, s.name.key, from, &from_key) != CALL_OK ||
+		    encryption_open(c, in->bucket, in->key, u.object, &key) != CALL_OK)
+			return CALL_FAIL;
+		cipher_renew(&key);
+		content_pieces(call_txn(c), c->arena, (enum content_kind)from->kind.v, from->content, &from_key, offset, length,
+		               &pieces);
+		return transfer_start(c, from->content, &pieces, &sum, true, &key, part_copy_step);
 	}
 	if (transfer_check(c) != CALL_OK)
 		return CALL_FAIL;
@@ -201,7 +219,9 @@ static int part_copy_step(struct call *c)
 	enum content_kind kind;
 	transfer_store(c, &kind, &part.content);
 	part.kind = OPT_INT(kind);
-	part.e_tag = object_etag(c->arena, transfer_md5(c));
+	part.e_tag = encryption_etag(c->arena, transfer_md5(c), transfer_cipher(c));
+	if (transfer_cipher(c)->set)
+		part.nonce = cipher_nonce(transfer_cipher(c));
 	part.checksum = transfer_checksum(c);
 	part_put(call_txn(c), c->arena, in->upload_id, &part);
 	out->copy_part_result = arena_new(c->arena, struct s3_copy_part_result);
@@ -209,7 +229,7 @@ static int part_copy_step(struct call *c)
 	out->copy_part_result->last_modified = part.last_modified;
 	CHECKSUM_SET(out->copy_part_result, u.object->checksum_algorithm, part.checksum);
 	out->copy_source_version_id = object_version_shown(&s.at);
-	out->server_side_encryption = S("AES256");
+	ENCRYPTION_SET(out, u.object);
 	return CALL_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "aws/s3/access.h"
 #include "aws/s3/acl.h"
+#include "aws/s3/encryption.h"
 #include "aws/s3/object.h"
 #include "aws/s3/upload.h"
 #include "base/id.h"
@@ -24,6 +25,7 @@ int s3_create_multipart_upload(struct call *c, const struct s3_create_multipart_
 	struct object_settings k = OBJECT_SETTINGS(in, &acl);
 	struct state_s3_object o = {0};
 	enum hash_kind kind = HASH_CRC64NVME;
+	struct cipher e;
 	struct str type = in->checksum_type;
 	if (object_settle(c, b, in->bucket, in->key, &k, &o) != CALL_OK)
 		return CALL_FAIL;
@@ -39,6 +41,9 @@ int s3_create_multipart_upload(struct call *c, const struct s3_create_multipart_
 	if ((str_is(type, "FULL_OBJECT") && !checksum_is_crc(kind)) || (str_is(type, "COMPOSITE") && kind == HASH_CRC64NVME))
 		return call_fail(c, "InvalidRequest", 400, "The %.*s checksum type cannot be used with the %s checksum algorithm.",
 		                 STR_ARG(type), checksum_name(kind));
+	if (encryption_begin(c, in->bucket, in->key, &o, &e) != CALL_OK ||
+	    encryption_seal(c, in->bucket, in->key, &e, &o) != CALL_OK)
+		return CALL_FAIL;
 	o.checksum_algorithm = str_from(checksum_name(kind));
 	o.checksum_type = type;
 	struct state_s3_upload u = {
@@ -53,7 +58,8 @@ int s3_create_multipart_upload(struct call *c, const struct s3_create_multipart_
 	out->bucket = in->bucket;
 	out->key = in->key;
 	out->upload_id = u.upload_id;
-	out->server_side_encryption = S("AES256");
+	ENCRYPTION_SET(out, &o);
+	out->ssekms_encryption_context = in->ssekms_encryption_context;
 	if (str_set(in->checksum_algorithm)) {
 		out->checksum_algorithm = o.checksum_algorithm;
 		out->checksum_type = o.checksum_type;
@@ -84,10 +90,12 @@ static int part_finish(struct call *c)
 	if (str_eq(algorithm, u.object->checksum_algorithm))
 		part.checksum = value;
 	part.kind = OPT_INT(kind);
-	part.e_tag = object_etag(c->arena, upload_md5(c));
+	part.e_tag = encryption_etag(c->arena, upload_md5(c), upload_cipher(c));
+	if (upload_cipher(c)->set)
+		part.nonce = cipher_nonce(upload_cipher(c));
 	part_put(call_txn(c), c->arena, in->upload_id, &part);
 	out->e_tag = s3_quoted(c->arena, part.e_tag);
-	out->server_side_encryption = S("AES256");
+	ENCRYPTION_SET(out, u.object);
 	CHECKSUM_SET(out, algorithm, value);
 	return CALL_OK;
 }
@@ -97,8 +105,9 @@ int s3_upload_part(struct call *c, const struct s3_upload_part_request *in, stru
 	(void)out;
 	struct state_s3_upload u;
 	struct checksum k;
+	struct cipher e;
 	enum hash_kind kind;
-	if (object_encryption_check(c, STR_NONE, in->sse_customer_algorithm, STR_NONE) != CALL_OK)
+	if (encryption_no_customer_key(c, in->sse_customer_algorithm) != CALL_OK)
 		return CALL_FAIL;
 	if (in->part_number.v < 1 || in->part_number.v > 10000)
 		return s3_bad_argument(c, "Part number must be an integer between 1 and 10000, inclusive", "partNumber",
@@ -126,7 +135,10 @@ int s3_upload_part(struct call *c, const struct s3_upload_part_request *in, stru
 		return CALL_FAIL;
 	if (length > PART_MAX_BYTES)
 		return s3_fail(c, S3_ENTITY_TOO_LARGE);
-	return upload_receive(c, &k, PART_MAX_BYTES, part_finish);
+	if (encryption_open(c, in->bucket, in->key, u.object, &e) != CALL_OK)
+		return CALL_FAIL;
+	cipher_renew(&e);
+	return upload_receive(c, &k, &e, PART_MAX_BYTES, part_finish);
 }
 
 int s3_abort_multipart_upload(struct call *c, const struct s3_abort_multipart_upload_request *in,

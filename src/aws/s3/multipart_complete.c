@@ -1,6 +1,6 @@
 /* Completing an upload copies nothing: the parts that the client names become the segments of the object's content, in order, and
  * the others are dropped, all in the one transaction that makes the object. */
-#include "aws/s3/object.h"
+#include "aws/s3/encryption.h"
 #include "aws/s3/transfer.h"
 
 #include <inttypes.h>
@@ -112,6 +112,7 @@ static bool already_done(struct call *c, const struct s3_complete_multipart_uplo
 		return false;
 	out->e_tag = s3_quoted(c->arena, o.e_tag);
 	out->version_id = object_version_made(b, &o);
+	ENCRYPTION_SET(out, &o);
 	CHECKSUM_SET(out, o.checksum_algorithm, o.checksum);
 	out->checksum_type = o.checksum_type;
 	return true;
@@ -129,7 +130,6 @@ int s3_complete_multipart_upload(struct call *c, const struct s3_complete_multip
 	out->bucket = in->bucket;
 	out->key = in->key;
 	out->location = ARENA_CAT(a, str_from(c->cloud->endpoint), S("/"), in->bucket, S("/"), in->key);
-	out->server_side_encryption = S("AES256");
 	if (!upload_get(t, a, in->bucket, in->key, in->upload_id, &u)) {
 		if (already_done(c, in, b, out))
 			return CALL_OK;
@@ -172,6 +172,7 @@ int s3_complete_multipart_upload(struct call *c, const struct s3_complete_multip
 	object_install(t, a, bucket_versioning(b), in->bucket, in->key, &o, c->now_ms);
 	object_tell_created(c, b, in->bucket, in->key, &o, "CompleteMultipartUpload");
 	out->e_tag = s3_quoted(a, o.e_tag);
+	ENCRYPTION_SET(out, &o);
 	out->version_id = object_version_made(b, &o);
 	out->expiration = object_expiration(c, b, in->key, &o);
 	CHECKSUM_SET(out, o.checksum_algorithm, o.checksum);

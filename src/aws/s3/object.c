@@ -2,6 +2,7 @@
 
 #include "aws/s3/access.h"
 #include "aws/s3/acl.h"
+#include "aws/s3/encryption.h"
 #include "aws/s3/lifecycle.h"
 #include "aws/s3/tags.h"
 
@@ -59,17 +60,6 @@ int object_open(struct call *c, struct str bucket, struct str key, struct str ve
 	return CALL_OK;
 }
 
-int object_encryption_check(struct call *c, struct str sse, struct str customer_algorithm, struct str kms_key_id)
-{
-	if (str_set(customer_algorithm))
-		return s3_unsupported(c, "encryption with customer keys (SSE-C)");
-	if (str_is(sse, "aws:kms") || str_is(sse, "aws:kms:dsse") || str_set(kms_key_id))
-		return s3_unsupported(c, "encryption with KMS keys");
-	if (str_set(sse) && !str_is(sse, "AES256"))
-		return s3_bad_argument(c, "The encryption method specified is not supported", "x-amz-server-side-encryption", sse);
-	return CALL_OK;
-}
-
 static int check_storage_class(struct call *c, struct str class)
 {
 	/* Classes cost differently on AWS and are labels here, but those that need a restore before reading would be a promise. */
@@ -120,8 +110,8 @@ struct str object_owner(const struct call *c, const struct state_s3_bucket *b)
 int object_settle(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
                   const struct object_settings *k, struct state_s3_object *o)
 {
-	if (object_encryption_check(c, k->sse, k->sse_customer_algorithm, k->sse_kms_key_id) != CALL_OK ||
-	    check_storage_class(c, k->storage_class) != CALL_OK || check_metadata(c, k->metadata) != CALL_OK)
+	if (encryption_choose(c, b, k, o) != CALL_OK || check_storage_class(c, k->storage_class) != CALL_OK ||
+	    check_metadata(c, k->metadata) != CALL_OK)
 		return CALL_FAIL;
 	if (str_set(k->redirect) && !str_starts(k->redirect, S("/")) && !str_starts(k->redirect, S("http://")) &&
 	    !str_starts(k->redirect, S("https://")))

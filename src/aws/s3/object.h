@@ -21,7 +21,8 @@ struct object_settings {
 	struct str content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect,
 	        storage_class, tagging;
 	struct str tag_document; /* browser forms give tags as XML */
-	struct str sse, sse_customer_algorithm, sse_kms_key_id, lock_mode, lock_hold;
+	struct str sse, sse_customer_algorithm, sse_kms_key_id, sse_context, lock_mode, lock_hold;
+	struct opt_bool sse_bucket_key;
 	const struct str_map *metadata;
 	struct acl_request *acl;
 };
@@ -38,6 +39,8 @@ struct object_settings {
 	                          .sse = (in)->server_side_encryption, \
 	                          .sse_customer_algorithm = (in)->sse_customer_algorithm, \
 	                          .sse_kms_key_id = (in)->ssekms_key_id, \
+	                          .sse_context = (in)->ssekms_encryption_context, \
+	                          .sse_bucket_key = (in)->bucket_key_enabled, \
 	                          .lock_mode = (in)->object_lock_mode, \
 	                          .lock_hold = (in)->object_lock_legal_hold_status, \
 	                          .metadata = &(in)->metadata, \
@@ -45,8 +48,6 @@ struct object_settings {
 /* Checks them, asks for the permissions that tags and ACLs need, and fills the record. CALL_OK or CALL_FAIL. */
 int object_settle(struct call *c, const struct state_s3_bucket *b, struct str bucket, struct str key,
                   const struct object_settings *k, struct state_s3_object *o);
-/* Only AES256 is there; SSE-KMS, SSE-C and object lock are refused. */
-int object_encryption_check(struct call *c, struct str sse, struct str customer_algorithm, struct str kms_key_id);
 /* If-Match and If-None-Match of a write against what is there. CALL_OK or CALL_FAIL. */
 int object_write_conditions(struct call *c, struct str bucket, struct str key, struct str if_match, struct str if_none_match);
 /* x-amz-expiration for this object, or absent. */

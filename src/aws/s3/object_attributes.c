@@ -1,5 +1,5 @@
 #include "aws/s3/access.h"
-#include "aws/s3/object.h"
+#include "aws/s3/encryption.h"
 
 static bool wanted(const struct s3_get_object_attributes_request *in, const char *name)
 {
@@ -57,7 +57,7 @@ int s3_get_object_attributes(struct call *c, const struct s3_get_object_attribut
 			return s3_bad_argument(c, "Invalid attribute name specified.", "x-amz-object-attributes",
 			                       in->object_attributes.v[i]);
 	}
-	if (object_encryption_check(c, STR_NONE, in->sse_customer_algorithm, STR_NONE) != CALL_OK ||
+	if (encryption_no_customer_key(c, in->sse_customer_algorithm) != CALL_OK ||
 	    object_open(c, in->bucket, in->key, in->version_id, &at) != CALL_OK)
 		return CALL_FAIL;
 	/* The operation takes two permissions; the gate has asked for the one of its own name. */

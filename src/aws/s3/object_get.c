@@ -1,5 +1,5 @@
 #include "aws/s3/access.h"
-#include "aws/s3/object.h"
+#include "aws/s3/encryption.h"
 #include "base/clock.h"
 
 #include <inttypes.h>
@@ -139,7 +139,7 @@ static int override(struct call *c, struct str given, struct str *member)
 		(out)->content_language = o_->content_language; \
 		(out)->expires = o_->expires; \
 		(out)->website_redirect_location = o_->redirect; \
-		(out)->server_side_encryption = S("AES256"); \
+		ENCRYPTION_SET(out, o_); \
 		(out)->metadata = o_->metadata; \
 		if (str_set(o_->storage_class) && !str_is(o_->storage_class, "STANDARD")) \
 			(out)->storage_class = o_->storage_class; \
@@ -174,14 +174,16 @@ int s3_get_object(struct call *c, const struct s3_get_object_request *in, struct
 	struct object_at at;
 	struct selection sel;
 	struct conditions k = {in->if_match, in->if_none_match, in->if_modified_since, in->if_unmodified_since};
-	if (object_encryption_check(c, STR_NONE, in->sse_customer_algorithm, STR_NONE) != CALL_OK ||
+	struct cipher e;
+	if (encryption_no_customer_key(c, in->sse_customer_algorithm) != CALL_OK ||
 	    object_open(c, in->bucket, in->key, in->version_id, &at) != CALL_OK || check_conditions(c, &k, &at) != CALL_OK ||
-	    choose(c, &at.object, in->range, in->part_number, &sel) != CALL_OK)
+	    choose(c, &at.object, in->range, in->part_number, &sel) != CALL_OK ||
+	    encryption_open(c, in->bucket, in->key, &at.object, &e) != CALL_OK)
 		return CALL_FAIL;
 	FILL_HEAD(c, out, &at, &sel, in->checksum_mode);
 	if (sel.part)
 		call_reply_status(c, 206);
-	return content_reply(c, (enum content_kind)at.object.kind.v, at.object.content, sel.offset, sel.length);
+	return content_reply(c, (enum content_kind)at.object.kind.v, at.object.content, &e, sel.offset, sel.length);
 }
 
 int s3_head_object(struct call *c, const struct s3_head_object_request *in, struct s3_head_object_output *out)
@@ -189,7 +191,7 @@ int s3_head_object(struct call *c, const struct s3_head_object_request *in, stru
 	struct object_at at;
 	struct selection sel;
 	struct conditions k = {in->if_match, in->if_none_match, in->if_modified_since, in->if_unmodified_since};
-	if (object_encryption_check(c, STR_NONE, in->sse_customer_algorithm, STR_NONE) != CALL_OK ||
+	if (encryption_no_customer_key(c, in->sse_customer_algorithm) != CALL_OK ||
 	    object_open(c, in->bucket, in->key, in->version_id, &at) != CALL_OK || check_conditions(c, &k, &at) != CALL_OK ||
 	    choose(c, &at.object, in->range, in->part_number, &sel) != CALL_OK)
 		return CALL_FAIL;

@@ -7,7 +7,7 @@
 #include "aws/s3/access.h"
 #include "aws/s3/acl.h"
 #include "aws/s3/cors.h"
-#include "aws/s3/object.h"
+#include "aws/s3/encryption.h"
 #include "aws/s3/upload.h"
 #include "base/base64.h"
 #include "base/uri.h"
@@ -133,6 +133,9 @@ static struct object_settings settings(struct post *p, struct acl_request *acl)
 	        .sse = post_field(f, "x-amz-server-side-encryption"),
 	        .sse_customer_algorithm = post_field(f, "x-amz-server-side-encryption-customer-algorithm"),
 	        .sse_kms_key_id = post_field(f, "x-amz-server-side-encryption-aws-kms-key-id"),
+	        .sse_context = post_field(f, "x-amz-server-side-encryption-context"),
+	        .sse_bucket_key = {.v = str_is(post_field(f, "x-amz-server-side-encryption-bucket-key-enabled"), "true"),
+	                           .set = str_set(post_field(f, "x-amz-server-side-encryption-bucket-key-enabled"))},
 	        .metadata = &p->metadata,
 	        .acl = acl,
 	};
@@ -146,7 +149,9 @@ static void reply(struct call *c, const struct post *p, const struct state_s3_ob
 	struct str redirect = post_field(&p->fields, "success_action_redirect"),
 	           status = post_field(&p->fields, "success_action_status");
 	call_reply_header(c, S("etag"), etag);
-	call_reply_header(c, S("x-amz-server-side-encryption"), S("AES256"));
+	call_reply_header(c, S("x-amz-server-side-encryption"), str_set(o->kms_key) ? S("aws:kms") : S("AES256"));
+	if (str_set(o->kms_key))
+		call_reply_header(c, S("x-amz-server-side-encryption-aws-kms-key-id"), o->kms_key);
 	if (str_set(object_version_made(b, o)))
 		call_reply_header(c, S("x-amz-version-id"), o->version_id);
 	if (str_starts(redirect, S("http://")) || str_starts(redirect, S("https://"))) {
@@ -187,14 +192,15 @@ static int post_finish(struct call *c)
 	if ((int64_t)upload_size(c) < p->min)
 		return s3_fail(c, S3_ENTITY_TOO_SMALL);
 	const struct state_s3_bucket *b = s3_bucket_open(c, p->names.bucket, STR_NONE);
-	if (!b || object_settle(c, b, p->names.bucket, p->key, &k, &o) != CALL_OK)
+	if (!b || object_settle(c, b, p->names.bucket, p->key, &k, &o) != CALL_OK ||
+	    encryption_seal(c, p->names.bucket, p->key, upload_cipher(c), &o) != CALL_OK)
 		return CALL_FAIL;
 	enum content_kind kind;
 	upload_store(c, &kind, &o.content);
 	upload_checksum(c, &o.checksum_algorithm, &o.checksum);
 	o.kind = OPT_INT(kind);
 	o.size = OPT_INT((int64_t)upload_size(c));
-	o.e_tag = object_etag(c->arena, upload_md5(c));
+	o.e_tag = encryption_etag(c->arena, upload_md5(c), upload_cipher(c));
 	o.last_modified = s3_now(c);
 	o.checksum_type = S("FULL_OBJECT");
 	object_install(call_txn(c), c->arena, bucket_versioning(b), p->names.bucket, p->key, &o, c->now_ms);
@@ -278,6 +284,7 @@ static int begin(struct call *c, struct post *p)
 {
 	struct state_s3_object o = {0};
 	struct acl_request acl;
+	struct cipher e;
 	p->max = INT64_MAX;
 	if (p->fields_bad)
 		return p->head_used == POST_HEAD_MAX_BYTES
@@ -302,7 +309,8 @@ static int begin(struct call *c, struct post *p)
 	const struct state_s3_bucket *b = s3_bucket_open(c, p->names.bucket, STR_NONE);
 	struct object_settings k = settings(p, &acl);
 	if (!b || !s3_may(c, "s3:PutObject", b, p->names.bucket, p->key, STR_NONE) ||
-	    object_settle(c, b, p->names.bucket, p->key, &k, &o) != CALL_OK)
+	    object_settle(c, b, p->names.bucket, p->key, &k, &o) != CALL_OK ||
+	    encryption_begin(c, p->names.bucket, p->key, &o, &e) != CALL_OK)
 		return CALL_FAIL;
 	struct str sums[CHECKSUM_MEMBERS];
 	struct checksum sum;
@@ -313,7 +321,7 @@ static int begin(struct call *c, struct post *p)
 	if (!sum.set)
 		sum = (struct checksum){.set = true, .kind = HASH_CRC64NVME};
 	uint64_t limit = p->max >= 0 && (uint64_t)p->max < POST_MAX_BYTES ? (uint64_t)p->max : POST_MAX_BYTES;
-	int said = upload_begin(c, &sum, limit, post_finish, p, pump);
+	int said = upload_begin(c, &sum, &e, limit, post_finish, p, pump);
 	pump(p);
 	return said;
 }

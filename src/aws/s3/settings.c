@@ -103,7 +103,7 @@ int s3_delete_bucket_ownership_controls(struct call *c, const struct s3_delete_b
 	return CALL_OK;
 }
 
-/* Every object is encrypted as far as S3's own keys go: the disk's business. */
+/* Under S3's own keys ("AES256") objects lie as they are: that is the disk's business. */
 int s3_get_bucket_encryption(struct call *c, const struct s3_get_bucket_encryption_request *in,
                              struct s3_get_bucket_encryption_output *out)
 {
@@ -128,8 +128,13 @@ int s3_put_bucket_encryption(struct call *c, const struct s3_put_bucket_encrypti
 	if (!k || k->rules.n != 1)
 		return s3_fail(c, S3_MALFORMED_XML);
 	const struct s3_server_side_encryption_by_default *by_default = k->rules.v[0].apply_server_side_encryption_by_default;
-	if (by_default && !str_is(by_default->sse_algorithm, "AES256"))
-		return s3_unsupported(c, "encryption with KMS keys");
+	bool kms = by_default && str_is(by_default->sse_algorithm, "aws:kms");
+	if (by_default && !kms && !str_is(by_default->sse_algorithm, "AES256"))
+		return s3_unsupported(c, "encryption in two layers (aws:kms:dsse)");
+	if (by_default && !kms && str_set(by_default->kms_master_key_id))
+		return s3_bad_argument(
+		        c, "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+		        "ApplyServerSideEncryptionByDefault", by_default->sse_algorithm);
 	if (k->rules.v[0].blocked_encryption_types)
 		return s3_unsupported(c, "blocked encryption types");
 	b.encryption = in->server_side_encryption_configuration;

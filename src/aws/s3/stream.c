@@ -30,6 +30,8 @@ static void stream_free(struct stream *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	content_unpin(s->s3, &s->pieces);
+	for (unsigned i = 0; i < s->pieces.n; i++)
+		cipher_wipe(&s->pieces.v[i].cipher);
 	arena_done(&s->arena);
 	free(s->buffers[0]);
 	free(s->buffers[1]);
@@ -76,6 +78,8 @@ static void stream_read(void *job)
 			}
 			want = (size_t)got;
 		}
+		if (p->cipher.set)
+			cipher_apply(&p->cipher, p->offset + s->done, to + n, to + n, want);
 		n += want;
 		s->done += want;
 	}

@@ -15,6 +15,8 @@ struct transfer {
 	struct str source;
 	struct content_pieces pieces;
 	struct checksum checksum;
+	struct cipher cipher; /* of what is kept */
+	uint64_t kept_bytes;
 	bool keep, running, done, committed;
 	unsigned at;     /* piece */
 	uint64_t passed; /* of it */
@@ -37,6 +39,9 @@ static void transfer_free(struct transfer *t)
 	if (t->blob_id[0] && !t->committed)
 		blob_delete(t->s3->cloud->blobs, str_from(t->blob_id));
 	content_unpin(t->s3, &t->pieces);
+	for (unsigned i = 0; i < t->pieces.n; i++)
+		cipher_wipe(&t->pieces.v[i].cipher);
+	cipher_wipe(&t->cipher);
 	arena_done(&t->arena);
 	free(t);
 }
@@ -52,6 +57,14 @@ static void let_go(struct call *c)
 		transfer_free(t);
 }
 
+static void decipher(struct transfer *t, const struct content_piece *p, struct str *bytes)
+{
+	if (!p->cipher.set || !bytes->n)
+		return;
+	cipher_apply(&p->cipher, p->offset + t->passed, bytes->p, t->buffer, bytes->n);
+	bytes->p = t->buffer;
+}
+
 /* Bytes of the current piece into *ret; at most BUFFER_BYTES. */
 static int read_some(struct transfer *t, const struct content_piece *p, struct str *ret)
 {
@@ -59,6 +72,8 @@ static int read_some(struct transfer *t, const struct content_piece *p, struct s
 	size_t want = left < BUFFER_BYTES ? (size_t)left : BUFFER_BYTES;
 	if (!str_set(p->file)) {
 		*ret = str_sub(p->bytes, p->offset + t->passed, want);
+		if (ret->n == want)
+			decipher(t, p, ret);
 		return ret->n == want ? 0 : -EIO;
 	}
 	if (t->fd < 0)
@@ -70,11 +85,17 @@ static int read_some(struct transfer *t, const struct content_piece *p, struct s
 		got = pread(t->fd, t->buffer, want, (off_t)(p->offset + t->passed));
 	while (got < 0 && errno == EINTR);
 	*ret = str_of(t->buffer, got > 0 ? (size_t)got : 0);
+	decipher(t, p, ret);
 	return got > 0 ? 0 : got < 0 ? -errno : -EIO;
 }
 
 static int keep_some(struct transfer *t, struct str bytes)
 {
+	if (t->cipher.set) {
+		cipher_apply(&t->cipher, t->kept_bytes, bytes.p, t->buffer, bytes.n);
+		bytes.p = t->buffer;
+	}
+	t->kept_bytes += bytes.n;
 	if (!t->blob && t->inline_used + bytes.n <= CONTENT_INLINE_MAX_BYTES) {
 		memcpy(t->inline_bytes + t->inline_used, bytes.p, bytes.n);
 		t->inline_used += bytes.n;
@@ -149,7 +170,7 @@ static void transfer_ran(void *job)
 }
 
 int transfer_start(struct call *c, struct str source, const struct content_pieces *pieces, const struct checksum *k, bool keep,
-                   call_resume_fn *finish)
+                   const struct cipher *e, call_resume_fn *finish)
 {
 	bool again = c->state != NULL;
 	let_go(c);
@@ -160,6 +181,7 @@ int transfer_start(struct call *c, struct str source, const struct content_piece
 	t->s3 = s3_state(c);
 	t->checksum = *k;
 	t->keep = keep;
+	t->cipher = *e;
 	t->fd = -1;
 	t->source = arena_dup(&t->arena, source);
 	t->pieces.n = pieces->n;
@@ -203,6 +225,12 @@ struct str transfer_checksum(struct call *c)
 {
 	const struct transfer *t = c->state;
 	return t->checksum.set ? checksum_text(c->arena, t->checksum.kind, t->sum) : STR_NONE;
+}
+
+const struct cipher *transfer_cipher(const struct call *c)
+{
+	const struct transfer *t = c->state;
+	return &t->cipher;
 }
 
 static void on_committed(struct call *c)

@@ -30,6 +30,8 @@ struct upload {
 	struct cloud *cloud;
 	call_resume_fn *finish;
 	struct checksum checksum;
+	struct cipher cipher;
+	char *enciphered; /* a slot's bytes, where there is a cipher; the writing thread's */
 	uint64_t limit_bytes, size_bytes;
 	int status;   /* 1: under way; 0: arrived whole; negative errno */
 	bool waiting; /* the call waits for call_resume() */
@@ -91,6 +93,8 @@ static void upload_free(struct upload *u)
 	}
 	for (int i = 0; i < SLOTS; i++)
 		free(u->slots[i]);
+	free(u->enciphered);
+	cipher_wipe(&u->cipher);
 	free(u);
 }
 
@@ -121,12 +125,20 @@ static void md5_run(void *job)
 		hash_add(&u->md5_hash, u->slots[i % SLOTS], u->slot_used[i % SLOTS]);
 }
 
+static int write_slot(struct upload *u, const char *bytes, size_t n)
+{
+	if (!u->cipher.set)
+		return blob_write(u->blob, bytes, n);
+	cipher_apply(&u->cipher, blob_size(u->blob), bytes, u->enciphered, n);
+	return blob_write(u->blob, u->enciphered, n);
+}
+
 static void write_run(void *job)
 {
 	struct upload_chain *chain = job;
 	struct upload *u = chain->upload;
 	for (uint64_t i = chain->passed; i < chain->until && !u->write_error; i++) {
-		u->write_error = blob_write(u->blob, u->slots[i % SLOTS], u->slot_used[i % SLOTS]);
+		u->write_error = write_slot(u, u->slots[i % SLOTS], u->slot_used[i % SLOTS]);
 		if (u->checksum.set)
 			hash_add(&u->sum_hash, u->slots[i % SLOTS], u->slot_used[i % SLOTS]);
 	}
@@ -215,7 +227,8 @@ static int become_file(struct upload *u)
 		return r;
 	hash_start(u);
 	u->slots[0] = malloc(SLOT_BYTES);
-	if (!u->slots[0])
+	u->enciphered = u->cipher.set ? malloc(SLOT_BYTES) : NULL;
+	if (!u->slots[0] || (u->cipher.set && !u->enciphered))
 		abort();
 	if (u->inline_used)
 		memcpy(u->slots[0], u->inline_bytes, u->inline_used);
@@ -351,8 +364,8 @@ static void upload_step(struct upload *u)
 }
 
 /* A body of this length (UINT64_MAX: unknown) is kept in memory when it is small, and else not at all. */
-static struct upload *upload_new(struct call *c, const struct checksum *k, uint64_t length, uint64_t limit_bytes,
-                                 call_resume_fn *finish)
+static struct upload *upload_new(struct call *c, const struct checksum *k, const struct cipher *e, uint64_t length,
+                                 uint64_t limit_bytes, call_resume_fn *finish)
 {
 	size_t room = length <= CONTENT_INLINE_MAX_BYTES ? (size_t)length : length == UINT64_MAX ? CONTENT_INLINE_MAX_BYTES : 0;
 	struct upload *u = malloc(sizeof(*u) + room);
@@ -363,6 +376,7 @@ static struct upload *upload_new(struct call *c, const struct checksum *k, uint6
 	u->cloud = c->cloud;
 	u->finish = finish;
 	u->checksum = *k;
+	u->cipher = *e;
 	u->limit_bytes = limit_bytes;
 	u->status = u->rest_status = 1;
 	u->md5_chain.upload = u->write_chain.upload = u;
@@ -384,10 +398,10 @@ int upload_length(struct call *c, uint64_t *ret)
 	return call_field(c, "Header", S("Transfer-Encoding"));
 }
 
-int upload_receive(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish)
+int upload_receive(struct call *c, const struct checksum *k, const struct cipher *e, uint64_t limit_bytes, call_resume_fn *finish)
 {
 	int64_t length = c->body ? body_length(c->body) : 0;
-	struct upload *u = upload_new(c, k, length < 0 ? UINT64_MAX : (uint64_t)length, limit_bytes, finish);
+	struct upload *u = upload_new(c, k, e, length < 0 ? UINT64_MAX : (uint64_t)length, limit_bytes, finish);
 	if (!c->body)
 		u->rest_status = 0;
 	/* Also when everything has come at once the call waits, for no time: finish is then a step of its own, which can run again
@@ -398,10 +412,10 @@ int upload_receive(struct call *c, const struct checksum *k, uint64_t limit_byte
 	return said;
 }
 
-int upload_begin(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish, void *ctx,
-                 void (*more)(void *ctx))
+int upload_begin(struct call *c, const struct checksum *k, const struct cipher *e, uint64_t limit_bytes, call_resume_fn *finish,
+                 void *ctx, void (*more)(void *ctx))
 {
-	struct upload *u = upload_new(c, k, UINT64_MAX, limit_bytes, finish);
+	struct upload *u = upload_new(c, k, e, UINT64_MAX, limit_bytes, finish);
 	u->ctx = ctx;
 	u->more = more;
 	u->waiting = true;
@@ -456,6 +470,12 @@ const unsigned char *upload_md5(const struct call *c)
 {
 	const struct upload *u = c->state;
 	return u->md5;
+}
+
+const struct cipher *upload_cipher(const struct call *c)
+{
+	const struct upload *u = c->state;
+	return &u->cipher;
 }
 
 void upload_checksum(struct call *c, struct str *ret_algorithm, struct str *ret_value)
@@ -516,8 +536,14 @@ void upload_store(struct call *c, enum content_kind *ret_kind, struct str *ret_i
 {
 	struct upload *u = c->state;
 	if (!u->blob_id[0]) {
+		struct str bytes = str_of(u->inline_bytes, u->inline_used);
+		if (u->cipher.set) {
+			char *to = arena_alloc(c->arena, bytes.n ? bytes.n : 1);
+			cipher_apply(&u->cipher, 0, bytes.p, to, bytes.n);
+			bytes.p = to;
+		}
 		*ret_kind = CONTENT_INLINE;
-		*ret_id = content_add_inline(call_txn(c), c->arena, str_of(u->inline_bytes, u->inline_used));
+		*ret_id = content_add_inline(call_txn(c), c->arena, bytes);
 		return;
 	}
 	*ret_kind = CONTENT_FILE;

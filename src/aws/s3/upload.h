@@ -15,9 +15,9 @@ struct upload;
 int upload_length(struct call *c, uint64_t *ret);
 
 /* Takes in the call's body, then goes on with `finish` as a step of the call (at once when it has all come). The MD5 is always
- * computed, the checksum when k->set. c->state is the upload's meanwhile; `finish` may run several times. More than limit_bytes
- * fail with EntityTooLarge. */
-int upload_receive(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish);
+ * computed, the checksum when k->set, both of what comes; what is kept is enciphered when e->set. c->state is the upload's
+ * meanwhile; `finish` may run several times. More than limit_bytes fail with EntityTooLarge. */
+int upload_receive(struct call *c, const struct checksum *k, const struct cipher *e, uint64_t limit_bytes, call_resume_fn *finish);
 /* In finish: did it arrive whole, and is it what Content-MD5 (base64, may be absent) and the checksum promised? CALL_OK or
  * CALL_FAIL. */
 int upload_check(struct call *c, struct str content_md5);
@@ -27,14 +27,15 @@ void upload_store(struct call *c, enum content_kind *ret_kind, struct str *ret_i
 /* In finish. */
 uint64_t upload_size(const struct call *c);
 const unsigned char *upload_md5(const struct call *c);
+const struct cipher *upload_cipher(const struct call *c);
 /* The algorithm and value of the checksum; absent when none was computed. */
 void upload_checksum(struct call *c, struct str *ret_algorithm, struct str *ret_value);
 /* Has the call an upload that has ended? For handlers, which may be run again. */
 bool upload_pending(const struct call *c);
 
 /* --- pushed bodies: begin (returns CALL_WAIT), push any number of times, end; then finish runs. */
-int upload_begin(struct call *c, const struct checksum *k, uint64_t limit_bytes, call_resume_fn *finish, void *ctx,
-                 void (*more)(void *ctx));
+int upload_begin(struct call *c, const struct checksum *k, const struct cipher *e, uint64_t limit_bytes, call_resume_fn *finish,
+                 void *ctx, void (*more)(void *ctx));
 /* Copies the piece; false: wait for more(ctx) before the next one. Pieces have at most 64 KiB. */
 bool upload_push(struct call *c, struct str piece);
 /* status 0: complete; negative: broken off (-ECONNRESET...), or an error that the source has described by call_fail() in finish. */

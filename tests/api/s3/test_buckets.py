@@ -99,10 +99,6 @@ class Buckets(S3Case):
         self.s3.delete_bucket_tagging(Bucket=b)
         self.assertAwsError("NoSuchTagSet", self.s3.get_bucket_tagging, Bucket=b)
 
-    def test_kms_is_refused(self):
-        self.assertAwsError("NotImplemented", self.s3.put_bucket_encryption, Bucket=self.bucket(), status=501, ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]})
-
 
 class Cors(S3Case):
     RULES = [{"ID": "one", "AllowedOrigins": ["http://*.example.com"], "AllowedMethods": ["GET", "PUT"], "AllowedHeaders": ["x-amz-*", "content-type"],

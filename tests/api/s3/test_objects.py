@@ -175,7 +175,6 @@ class PutGet(S3Case):
 
     def test_refused_features(self):
         b = self.bucket()
-        self.assertAwsError("NotImplemented", self.put, b, "k", ServerSideEncryption="aws:kms", status=501)
         self.assertAwsError("NotImplemented", self.put, b, "k", SSECustomerAlgorithm="AES256", SSECustomerKey="k" * 32, status=501)
         self.assertAwsError("NotImplemented", self.put, b, "k", StorageClass="GLACIER", status=501)
         self.assertAwsError("InvalidRequest", self.put, b, "k", ObjectLockMode="GOVERNANCE",

@@ -1,0 +1,53 @@
+"""samples/photos as its reader runs it: an application of functions and of everything that starts them, made, tried, made again, and gone."""
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+from cloud import Cloud  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root for sandboxes")
+class Photos(unittest.TestCase):
+    def setUp(self):
+        self.cloud = Cloud()
+        self.addCleanup(self.cloud.stop)
+        self.cloud.start()
+
+    def photos(self, *words, status=0):
+        done = subprocess.run(["/usr/bin/python3", "-W", "ignore", f"{ROOT}/samples/photos/photos.py", *words], capture_output=True, text=True, timeout=300, check=False,
+                              env=self.cloud.environment())
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_application(self):
+        awslambda, s3, logs = (self.cloud.client(name) for name in ("lambda", "s3", "logs"))
+        self.photos("deploy", "--night", "00:00")
+        said = self.photos("try")
+        for line in (r"sunset\.png: .* a print", r"forest\.png: .* a print", r"stamp\.png: .* dead letters", r"broken\.png: \"it is no PNG file\"", r"gallery: 3 pictures",
+                     r"night: .* 00:00; the report says \{\"originals\": 4, \"thumbnails\": 3, \"prints\": 2\}"):
+            self.assertRegex(said, line)
+
+        # brought up to date: what was there stays, and environments of the old code say farewell
+        self.photos("deploy")
+        said = self.photos("try")
+        self.assertRegex(said, r"night: .* 02:00; the report says .*\"prints\": 2")
+        self.assertEqual(len(awslambda.list_event_source_mappings()["EventSourceMappings"]), 1)
+        self.assertEqual(awslambda.get_alias(FunctionName="photos-prints", Name="live")["FunctionVersion"], "2")
+        farewells = [e["message"] for name in ("thumbnail", "prints") for e in logs.filter_log_events(logGroupName=f"/aws/lambda/photos-{name}")["events"] if "tally:" in e["message"]]
+        self.assertTrue(any(re.search(r"tally: [1-9]\d* invocations, until \w+", line) for line in farewells), farewells)
+
+        self.photos("delete")
+        self.assertEqual(awslambda.list_functions()["Functions"], [])
+        self.assertEqual(awslambda.list_event_source_mappings()["EventSourceMappings"], [])
+        self.assertEqual(s3.list_buckets()["Buckets"], [])
+        self.assertEqual(self.cloud.client("sqs").list_queues().get("QueueUrls", []), [])
+        self.photos("delete")  # nothing is there: nothing to do
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -13,8 +13,8 @@ struct kms_use {
 };
 /* The ciphertext, which names its key; *ret_key_arn (NULL: not wanted) of the key. CALL_OK or CALL_FAIL. */
 int kms_seal(struct call *c, const struct kms_use *u, struct str plain, struct str *ret_blob, struct str *ret_key_arn);
-/* May the caller do that now? Says what kms_seal() would, and does nothing. */
-int kms_may_seal(struct call *c, const struct kms_use *u);
+/* May the caller do use.action with the key now? Does nothing else. */
+int kms_may(struct call *c, const struct kms_use *u);
 /* What was sealed; use.key is not looked at. */
 int kms_open(struct call *c, const struct kms_use *u, struct str blob, struct str *ret_plain);
 /* Is there such a key, and can it encrypt? *ret_arn as kms_seal()'s. Asks for no permission. */

@@ -11,6 +11,7 @@ static const struct {
         {"alias/aws/ebs", "ec2", "EBS volumes"},
         {"alias/aws/s3", "s3", "S3 objects"},
         {"alias/aws/secretsmanager", "secretsmanager", "Secrets Manager secrets"},
+        {"alias/aws/sqs", "sqs", "SQS messages"},
         {"alias/aws/ssm", "ssm", "SSM parameters"},
 };
 

@@ -30,23 +30,23 @@ static struct str own_key(struct call *c, const char *service)
 	return ARENA_CAT(c->arena, S("alias/aws/"), str_from(service));
 }
 
-static int find_to_seal(struct call *c, const struct kms_use *u, struct kms_found *ret)
+static int find_allowed(struct call *c, const struct kms_use *u, struct kms_found *ret)
 {
 	if (kms_find(c, u->key.n ? u->key : own_key(c, u->service), ret) != CALL_OK || allowed(c, u, u->action, ret) != CALL_OK)
 		return CALL_FAIL;
 	return usable(c, ret);
 }
 
-int kms_may_seal(struct call *c, const struct kms_use *u)
+int kms_may(struct call *c, const struct kms_use *u)
 {
 	struct kms_found k;
-	return find_to_seal(c, u, &k);
+	return find_allowed(c, u, &k);
 }
 
 int kms_seal(struct call *c, const struct kms_use *u, struct str plain, struct str *ret_blob, struct str *ret_key_arn)
 {
 	struct kms_found k;
-	if (find_to_seal(c, u, &k) != CALL_OK)
+	if (find_allowed(c, u, &k) != CALL_OK)
 		return CALL_FAIL;
 	count(c);
 	if (kms_encrypt_with(c, &k, plain, &u->context, ret_blob) != CALL_OK)

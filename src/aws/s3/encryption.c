@@ -105,7 +105,7 @@ int encryption_begin(struct call *c, struct str bucket, struct str key, const st
 	if (!ret->set)
 		return CALL_OK;
 	struct kms_use u = use_of(c, bucket, key, o);
-	if (kms_may_seal(c, &u) != CALL_OK)
+	if (kms_may(c, &u) != CALL_OK)
 		return failed(c);
 	rand_bytes(ret->key, sizeof(ret->key));
 	cipher_renew(ret);

@@ -5,13 +5,14 @@
 
 #include <stdio.h>
 
-enum kind { KIND_NUMBER, KIND_FLAG, KIND_CHOICE, KIND_POLICY, KIND_REDRIVE, KIND_REDRIVE_ALLOW, KIND_KMS, KIND_KMS_PERIOD };
+enum kind { KIND_NUMBER, KIND_FLAG, KIND_CHOICE, KIND_POLICY, KIND_REDRIVE, KIND_REDRIVE_ALLOW, KIND_KEY };
 struct attribute {
 	const char *name;
 	enum kind kind;
 	int64_t min, max;
 	const char *standard; /* its default; NULL: it has none */
 	bool fifo;            /* of FIFO queues alone */
+	bool with_key;        /* its default, of those with a key alone */
 	const char *choices[2];
 };
 static const struct attribute attributes[] = {
@@ -24,8 +25,8 @@ static const struct attribute attributes[] = {
         {.name = "Policy", .kind = KIND_POLICY},
         {.name = "RedrivePolicy", .kind = KIND_REDRIVE},
         {.name = "RedriveAllowPolicy", .kind = KIND_REDRIVE_ALLOW},
-        {.name = "KmsMasterKeyId", .kind = KIND_KMS},
-        {.name = "KmsDataKeyReusePeriodSeconds", .kind = KIND_KMS_PERIOD, .min = 60, .max = 86400},
+        {.name = "KmsMasterKeyId", .kind = KIND_KEY},
+        {.name = "KmsDataKeyReusePeriodSeconds", .min = 60, .max = 86400, .standard = "300", .with_key = true},
         {.name = "ContentBasedDeduplication", .kind = KIND_FLAG, .standard = "false", .fifo = true},
         {.name = "DeduplicationScope",
          .kind = KIND_CHOICE,
@@ -38,7 +39,7 @@ static const struct attribute attributes[] = {
          .fifo = true,
          .choices = {"perQueue", "perMessageGroupId"}},
 };
-enum { ATTRIBUTES = sizeof(attributes) / sizeof(*attributes) };
+enum { ATTRIBUTES = sizeof(attributes) / sizeof(*attributes), KEY_NAME_MAX_CHARS = 2048 };
 
 static const struct attribute *find(struct str name)
 {
@@ -52,7 +53,8 @@ struct str sqs_attribute(const struct sqs_queue *q, const char *name)
 {
 	struct str v = str_map_get(&q->record.attributes, str_from(name));
 	const struct attribute *a = find(str_from(name));
-	if (str_set(v) || !a || !a->standard || (a->fifo && !sqs_is_fifo(q->at.name)))
+	if (str_set(v) || !a || !a->standard || (a->fifo && !sqs_is_fifo(q->at.name)) ||
+	    (a->with_key && !str_set(str_map_get(&q->record.attributes, S("KmsMasterKeyId")))))
 		return v;
 	return str_from(a->standard);
 }
@@ -111,7 +113,6 @@ static int check(struct call *c, const struct sqs_queue *q, const struct attribu
 	*ret = value;
 	switch (a->kind) {
 	case KIND_NUMBER:
-	case KIND_KMS_PERIOD:
 		if (!str_to_i64(value, &n) || n < a->min || n > a->max)
 			return bad_value(c, a->name);
 		*ret = arena_printf(c->arena, "%ld", n);
@@ -129,10 +130,8 @@ static int check(struct call *c, const struct sqs_queue *q, const struct attribu
 		return value.n ? sqs_check_redrive(c, q, value, ret) : CALL_OK;
 	case KIND_REDRIVE_ALLOW:
 		return value.n ? sqs_check_redrive_allow(c, q, value, ret) : CALL_OK;
-	case KIND_KMS:
-		if (!value.n)
-			return CALL_OK;
-		return call_fail(c, "UnsupportedOperation", 400, "Messages cannot be encrypted with a KMS key here.");
+	case KIND_KEY: /* whether there is such a key is seen when it is used */
+		return value.n <= KEY_NAME_MAX_CHARS ? CALL_OK : bad_value(c, a->name);
 	}
 	return CALL_OK;
 }
@@ -154,9 +153,18 @@ int sqs_set_attributes(struct call *c, struct sqs_queue *q, const struct str_map
 			return unknown(c, name);
 		if (check(c, q, a, value, &kept) != CALL_OK)
 			return CALL_FAIL;
-		if (a->kind != KIND_KMS_PERIOD)
-			sqs_keep(c, q, a->name, kept);
+		sqs_keep(c, q, a->name, kept);
 	}
+	/* Keys of KMS and those of SQS exclude each other; the one that is asked for last holds. */
+	struct str key = str_map_get(given, S("KmsMasterKeyId")), own = str_map_get(given, S("SqsManagedSseEnabled"));
+	if (key.n && str_ieq(own, S("true")))
+		return call_fail(
+		        c, "InvalidAttributeValue", 400,
+		        "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.");
+	if (key.n)
+		sqs_keep(c, q, "SqsManagedSseEnabled", S("false"));
+	else if (str_ieq(own, S("true")))
+		sqs_keep(c, q, "KmsMasterKeyId", S(""));
 	if (fifo && str_is(sqs_attribute(q, "FifoThroughputLimit"), "perMessageGroupId") &&
 	    !str_is(sqs_attribute(q, "DeduplicationScope"), "messageGroup"))
 		return call_fail(

@@ -28,6 +28,18 @@ static bool allows(struct call *c, const struct principal *as, const struct sqs_
 	return d.result == AUTHZ_ALLOW;
 }
 
+/* What it does not get is no error of the call, whoever's it is. */
+static bool data_key(struct call *c, const struct principal *as, const struct sqs_queue *q, struct sqs_data_key *ret)
+{
+	const struct principal *caller = c->caller;
+	c->caller = as;
+	bool good = sqs_data_key(c, q, ret) == CALL_OK;
+	c->caller = caller;
+	if (!good)
+		c->error = (struct call_error){0};
+	return good;
+}
+
 enum sqs_reach sqs_reach(struct call *c, const struct principal *as, struct str arn, struct sqs_target *ret)
 {
 	struct str rest = arn, region = STR_NONE;
@@ -40,9 +52,13 @@ enum sqs_reach sqs_reach(struct call *c, const struct principal *as, struct str 
 	if (!allows(c, as, &q, arn))
 		return SQS_NOT_ALLOWED;
 	struct queue *messages = sqs_messages(state_of(c->cloud), &q, c->now_ms);
+	struct sqs_data_key key;
 	if (!messages)
 		return SQS_BROKEN;
+	if (!data_key(c, as, &q, &key))
+		return SQS_NOT_ALLOWED;
 	*ret = (struct sqs_target){.messages = messages,
+	                           .key = key,
 	                           .at = at,
 	                           .region = region,
 	                           .fifo = sqs_is_fifo(at.name),
@@ -60,7 +76,7 @@ bool sqs_letter(struct arena *a, const struct sqs_target *to, struct str body,
 	if (!body.n || !sqs_text_good(body) || (int64_t)bytes > to->bytes_max ||
 	    (attributes && str_set(sqs_attributes_wrong(a, attributes))))
 		return false;
-	*ret = (struct queue_message){.body = body, .sender = sender, .sent_ms = now_ms};
+	*ret = (struct queue_message){.body = sqs_seal(a, &to->key, body), .sender = sender, .sent_ms = now_ms};
 	if (attributes && attributes->n) {
 		kept.attributes = *attributes;
 		ret->attributes = record_write(a, SQS_ROW("Attributes"), &kept);

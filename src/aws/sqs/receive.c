@@ -88,6 +88,19 @@ static void spell(struct call *c, const struct sqs_queue *q, const struct queue_
 	add_attributes(c, out, m->attributes);
 }
 
+/* Bodies as they were sent; where one cannot be read, all are visible again at once. */
+static int unseal(struct call *c, const struct sqs_queue *q, struct queue *messages, struct queue_message *got, size_t n)
+{
+	bool too_long;
+	for (size_t i = 0; i < n; i++)
+		if (sqs_unseal(c, q, &got[i].body) != CALL_OK) {
+			for (size_t k = 0; k < n; k++)
+				queue_change(messages, got[k].handle, 0, clock_wall_ms(), &too_long);
+			return CALL_FAIL;
+		}
+	return CALL_OK;
+}
+
 static int take(struct call *c, const struct sqs_queue *q, struct queue *messages)
 {
 	const struct sqs_receive_message_request *in = c->in;
@@ -109,6 +122,8 @@ static int take(struct call *c, const struct sqs_queue *q, struct queue *message
 	}
 	if (queue_take(messages, c->arena, &t, got, &n) == -EMFILE)
 		return call_fail(c, "OverLimit", 403, "There are %d messages in flight.", QUEUE_IN_FLIGHT_MAX);
+	if (unseal(c, q, messages, got, n) != CALL_OK)
+		return CALL_FAIL;
 	for (size_t i = 0; i < n; i++)
 		spell(c, q, &got[i], LIST_ADD(c->arena, &out->messages));
 	if (n)
@@ -176,7 +191,7 @@ static int receive(struct call *c)
 	if (sqs_get(c, in->queue_url, &q) != CALL_OK)
 		return CALL_FAIL;
 	struct queue *messages = sqs_open(c, &q);
-	if (!messages || take(c, &q, messages) != CALL_OK)
+	if (!messages || sqs_may_open(c, &q) != CALL_OK || take(c, &q, messages) != CALL_OK)
 		return CALL_FAIL;
 	int64_t wait_s = in->wait_time_seconds.set ? in->wait_time_seconds.v : sqs_number(&q, "ReceiveMessageWaitTimeSeconds");
 	if (!out->messages.n && wait_s && !(w && w->over))

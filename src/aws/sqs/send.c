@@ -178,8 +178,10 @@ int sqs_send_message(struct call *c, const struct sqs_send_message_request *in, 
 	if (!make_ready(c, &q, &g, &r, &f))
 		return call_fail(c, f.code, 400, "%.*s", STR_ARG(f.text));
 	struct queue *messages = sqs_open(c, &q);
-	if (!messages)
+	struct sqs_data_key key;
+	if (!messages || sqs_data_key(c, &q, &key) != CALL_OK)
 		return CALL_FAIL;
+	r.message.body = sqs_seal(c->arena, &key, r.message.body);
 	struct sqs_wait *w = sqs_wait_new(c);
 	queue_send(messages, &r.message, &r.delay_ms, 1, c->now_ms, &sent, sqs_wait_done, w);
 	out->message_id = sqs_uuid(c->arena, sent.id);
@@ -228,8 +230,11 @@ int sqs_send_message_batch(struct call *c, const struct sqs_send_message_batch_r
 	if (!n)
 		return CALL_OK;
 	struct queue *to = sqs_open(c, &q);
-	if (!to)
+	struct sqs_data_key key;
+	if (!to || sqs_data_key(c, &q, &key) != CALL_OK)
 		return CALL_FAIL;
+	for (size_t i = 0; i < n; i++)
+		messages[i].body = sqs_seal(c->arena, &key, messages[i].body);
 	struct sqs_wait *w = sqs_wait_new(c);
 	queue_send(to, messages, delays, n, c->now_ms, sent, sqs_wait_done, w);
 	for (size_t i = 0; i < n; i++) {

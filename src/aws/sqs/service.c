@@ -123,7 +123,7 @@ static const struct service_op ops[] = {
            .flags = OP_ANONYMOUS),
         OP(sqs, change_message_visibility_batch, ChangeMessageVisibilityBatch, .action = "sqs:ChangeMessageVisibility",
            .resource = about_change_message_visibility_batch, .flags = OP_ANONYMOUS),
-        OP(sqs, create_queue, CreateQueue, .resource = about_create_queue, .missing = "encryption with a KMS key"),
+        OP(sqs, create_queue, CreateQueue, .resource = about_create_queue),
         OP(sqs, delete_message, DeleteMessage, .resource = about_delete_message, .flags = OP_ANONYMOUS),
         OP(sqs, delete_message_batch, DeleteMessageBatch, .action = "sqs:DeleteMessage", .resource = about_delete_message_batch,
            .flags = OP_ANONYMOUS),
@@ -141,8 +141,7 @@ static const struct service_op ops[] = {
         OP(sqs, send_message, SendMessage, .resource = about_send_message, .flags = OP_ANONYMOUS),
         OP(sqs, send_message_batch, SendMessageBatch, .action = "sqs:SendMessage", .resource = about_send_message_batch,
            .flags = OP_ANONYMOUS),
-        OP(sqs, set_queue_attributes, SetQueueAttributes, .resource = about_set_queue_attributes,
-           .missing = "encryption with a KMS key"),
+        OP(sqs, set_queue_attributes, SetQueueAttributes, .resource = about_set_queue_attributes),
         OP(sqs, start_message_move_task, StartMessageMoveTask, .resource = about_start_message_move_task),
         OP(sqs, tag_queue, TagQueue, .resource = about_tag_queue),
         OP(sqs, untag_queue, UntagQueue, .resource = about_untag_queue),
@@ -231,6 +230,7 @@ static void sqs_stop(void *state)
 		return;
 	loop_remove_timer(s->cloud->loop, s->tick);
 	moves_free(s->moves);
+	sqs_keys_forget(s);
 	queues_close(s->queues);
 	free(s);
 }

@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "core/call.h"
 #include "core/record.h"
+#include "core/seal.h"
 #include "core/service.h"
 #include "engine/queue/queue.h"
 #include "gen/sqs.h"
@@ -18,6 +19,7 @@ struct sqs_state {
 	struct queues *queues; /* NULL: nobody has needed it yet */
 	struct loop_timer *tick;
 	struct moves *moves;
+	struct map keys; /* encryption.c's: a queue's ARN -> its last data key */
 };
 extern const struct service sqs_service;
 struct sqs_state *sqs_state(const struct call *c);
@@ -80,6 +82,22 @@ struct str sqs_attributes_wrong(struct arena *a,
 size_t sqs_attributes_bytes(const struct sqs_message_body_attribute_map *map);
 struct str sqs_attributes_md5(struct arena *a, const struct sqs_message_body_attribute_map *map); /* as SDKs check it */
 
+/* encryption.c */
+/* What bodies for a queue are sealed with; not set: they lie as they are. */
+struct sqs_data_key {
+	bool set;
+	struct seal seal;
+	struct str queue, sealed;
+};
+/* For sending to q, as the caller. CALL_OK or CALL_FAIL; what it tells lives in the call's arena. */
+int sqs_data_key(struct call *c, const struct sqs_queue *q, struct sqs_data_key *ret);
+struct str sqs_seal(struct arena *a, const struct sqs_data_key *k, struct str body);
+/* Before a receive: may the caller read what q's own key has sealed? CALL_OK or CALL_FAIL. */
+int sqs_may_open(struct call *c, const struct sqs_queue *q);
+/* The body as it was sent. CALL_OK or CALL_FAIL. */
+int sqs_unseal(struct call *c, const struct sqs_queue *q, struct str *body);
+void sqs_keys_forget(struct sqs_state *s);
+
 /* tag.c */
 int sqs_check_tags(struct call *c, const struct str_map *tags);
 
@@ -112,8 +130,9 @@ struct sqs_target {
 	struct str region;
 	bool fifo, dedup_by_content;
 	int64_t bytes_max;
+	struct sqs_data_key key;
 };
-/* The queue of that ARN, whatever its region, if `as` may send there by its policy. */
+/* The queue of that ARN, whatever its region, if `as` may send there by its policy and with its key. */
 enum sqs_reach sqs_reach(struct call *c, const struct principal *as, struct str arn, struct sqs_target *ret);
 /* A message for it, in the arena; the texts are not copied. Attributes may be NULL. False: the queue would not take it. */
 bool sqs_letter(struct arena *a, const struct sqs_target *to, struct str body,

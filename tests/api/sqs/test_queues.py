@@ -63,7 +63,6 @@ class Queues(QueueCase):
         for name in ("ContentBasedDeduplication", "DeduplicationScope", "QueueArn", "Sounds", "FifoQueue"):
             with self.subTest(name=name):
                 self.assertAwsError("InvalidAttributeName", self.sqs.set_queue_attributes, QueueUrl=url, Attributes={name: "true"}, message=f"Unknown Attribute {name}.")
-        self.assertAwsError("AWS.SimpleQueueService.UnsupportedOperation", self.sqs.set_queue_attributes, QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/aws/sqs"})
         self.assertAwsError("InvalidAttributeName", self.sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["Sounds"])
         self.assertAwsError("AWS.SimpleQueueService.NonExistentQueue", self.sqs.get_queue_url, QueueName="q")
 

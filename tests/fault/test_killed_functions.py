@@ -1,12 +1,13 @@
 """kill -9 of each role while functions run: callers get an answer or an error, accepted events run in the end, no sandbox is left."""
 import json
 import os
+import pathlib
 import signal
 import threading
 import time
 import unittest
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 import raw
 from functions import ALLOWED, Functions
@@ -26,6 +27,31 @@ def handler(event, context):
             raise RuntimeError("not written")
     return event["number"]
 """
+
+
+NAMED = """
+import socket
+def handler(event, context):
+    try:
+        return socket.gethostbyname(event)
+    except OSError as e:
+        return str(e)
+"""
+
+
+def words(path):
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def eventually(look, wanted, seconds=60):
+    """What look() says, at the latest when it says what is wanted."""
+    until = time.monotonic() + seconds
+    while (found := look()) != wanted and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
 
 
 class KilledFunctions(Killing):
@@ -205,6 +231,47 @@ class KilledFunctions(Killing):
             os.kill(self.cloud.process.pid, signal.SIGCONT)
         self.end()
 
+    def net(self, comm):
+        """Processes of this cloud of that name: of routers, or of their heir."""
+        return [int(place.parent.name) for place in pathlib.Path("/proc").glob("[0-9]*/comm")
+                if words(place).strip() == comm and self.data in words(place.with_name("cmdline"))]
+
+    def test_in_a_vpc(self):
+        """The VPC's resolver is behind all that leads a function there. Links of before a death lead somewhere, or nobody is given them."""
+        ec2, iam = self.cloud.client("ec2"), self.cloud.client("iam")
+        iam.put_role_policy(RoleName="fault", PolicyName="vpc", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "ec2:*NetworkInterface*", "Resource": "*"}]}))
+        subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+        group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+        self.functions.make("in", NAMED, VpcConfig={"SubnetIds": [subnet], "SecurityGroupIds": [group]})
+        eni = ec2.describe_network_interfaces(Filters=[{"Name": "interface-type", "Values": ["lambda"]}])["NetworkInterfaces"][0]
+
+        def answers():
+            until, said = time.monotonic() + 60, None
+            while time.monotonic() < until:
+                try:
+                    said = self.functions.call("in", eni["PrivateDnsName"])
+                except (ClientError, OSError, BotoCoreError) as e:
+                    said = e
+                if said == (None, eni["PrivateIpAddress"]):
+                    return
+                time.sleep(0.1)
+            self.fail(said)
+        answers()
+        for victims in (("api",), ("priv",), ("quartet-net",), ("quartet-net", "quartet-heir"), ("main",)):
+            with self.subTest(victims=victims):
+                if "quartet-net" in victims:
+                    doomed = [p for v in victims for p in self.net(v)]
+                    self.assertEqual(len(doomed), len(victims))
+                    for pid in doomed:
+                        os.kill(pid, signal.SIGKILL)
+                else:
+                    self.kill(victims)
+                answers()
+        self.cloud.client("lambda").delete_function(FunctionName="in")
+        self.cloud.forward("70s")
+        self.assertEqual(eventually(lambda: ec2.describe_network_interfaces(Filters=[{"Name": "interface-type", "Values": ["lambda"]}])["NetworkInterfaces"], []), [])
+        self.end()
 
 if __name__ == "__main__":
     unittest.main()

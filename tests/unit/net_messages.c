@@ -39,7 +39,7 @@ static void ports_are_checked(void **state)
 		change; \
 		assert_int_equal(check_port(&p), -EINVAL); \
 	} while (0)
-	BAD(p.kind = NETWORK_ANSWERS + 1);
+	BAD(p.kind = NETWORK_SHARED + 1);
 	BAD(p.address_count = 0);
 	BAD(p.address_count = NETWORK_ADDRESSES_MAX + 1);
 	BAD(p.group_count = NETWORK_GROUPS_MAX + 1);

@@ -37,8 +37,8 @@ struct ec2_lend {
 	bool unfiltered;            /* it has no groups, and everything passes (network load balancers) */
 	struct str address;         /* its private address; absent: a free one */
 	struct str allocation;      /* of the elastic address that it gets; absent: none */
-	/* It is no link to anywhere: the VPC's resolver answers there ("answers") or asks others from there ("asks"). Absent: it is
-	 * given to somebody. */
+	/* It is no link to anywhere: the VPC's resolver answers there ("answers") or asks others from there ("asks"). Or many
+	 * sandboxes have links into it ("shared"). Absent: it is given to somebody. */
 	struct str door;
 	bool ipv6;           /* with an address of IPv6, too */
 	struct str address6; /* this one; absent: a free one */
@@ -78,8 +78,9 @@ bool ec2_vpc_spans(struct store_txn *t, struct arena *a, struct str account, str
                    struct str *ret_zone);
 /* Removes it with its addresses, as soon as an instance that has it let go; harmless when it is gone. */
 void ec2_return_interface(struct store_txn *t, struct arena *a, struct str account, struct str region, struct str id);
-/* fn is called when the interface is in the kernel, with its plug (NETWORK_PLUG; of a door: -1); also after a restart of the role,
- * for each that is there. It says if the interface is its own: then the descriptor is too. A few watchers. */
+/* fn is called when the interface is in the kernel, with its plug (NETWORK_PLUG; of a shared one its namespace, of another door:
+ * -1); also after a restart of the role, for each that is there. It says if the interface is its own: then the descriptor is too. A
+ * few watchers. */
 typedef bool ec2_port_fn(void *ctx, struct str interface, int fd);
 void ec2_watch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);
 void ec2_unwatch_ports(struct cloud *cloud, ec2_port_fn *fn, void *ctx);

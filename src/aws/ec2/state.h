@@ -31,7 +31,7 @@ struct ec2_state {
 	struct {
 		bool (*fn)(void *ctx, struct str interface, int fd);
 		void *ctx;
-	} lent_ports[4]; /* lend.c: who has interfaces */
+	} lent_ports[6]; /* lend.c: who has interfaces */
 	int64_t token_lease, token_lease_until_ms;
 };
 extern const struct service ec2_service;

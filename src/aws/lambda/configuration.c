@@ -79,8 +79,6 @@ static int unreal(struct call *c, const char *what)
 
 int lambda_check_unreal(struct call *c, const struct lambda_update_function_configuration_request *in)
 {
-	if (in->vpc_config && (in->vpc_config->subnet_ids.n || in->vpc_config->security_group_ids.n))
-		return unreal(c, "VpcConfig");
 	if (in->file_system_configs.n)
 		return unreal(c, "FileSystemConfigs");
 	if (str_set(in->kms_key_arn) && !str_empty(in->kms_key_arn))
@@ -228,6 +226,8 @@ int lambda_apply_settings(struct call *c, const struct lambda_update_function_co
 		f->tracing_config = arena_new(c->arena, struct lambda_tracing_config_response);
 		f->tracing_config->mode = in->tracing_config->mode;
 	}
+	if (in->vpc_config && lambda_set_vpc(c, in->vpc_config, f) != CALL_OK)
+		return CALL_FAIL;
 	if (in->logging_config && set_logging(c, in->logging_config, f) != CALL_OK)
 		return CALL_FAIL;
 	if (in->layers.set) {

@@ -6,6 +6,7 @@
 #include "aws/lambda/environment.h"
 
 #include "aws/lambda/code.h"
+#include "aws/lambda/interface.h"
 #include "aws/lambda/launch.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
@@ -54,6 +55,7 @@ static void set_idle_due(struct environment *e, int64_t delay_us)
 static void free_now(struct environment *e)
 {
 	credentials_unref(e->credentials);
+	interface_release(e->interface);
 	output_close(e->output);
 	fn_version_unref(e->version);
 	pool_unref(e->pool);
@@ -82,6 +84,8 @@ void environment_end(struct environment *e)
 	e->claim_timer = NULL;
 	credentials_forget(e->credential_wait);
 	e->credential_wait = NULL;
+	interface_forget(e->interface_wait);
+	e->interface_wait = NULL;
 	/* A request whose callback is running now outlives its listener by a moment: it shall not come back here. */
 	if (e->next)
 		listen_on_gone(e->next, NULL, NULL);
@@ -394,7 +398,7 @@ bool environment_is_stale_in(const struct environment *e, int64_t ms)
 
 bool environment_is_stale(const struct environment *e)
 {
-	return environment_is_stale_in(e, 0);
+	return environment_is_stale_in(e, 0) || (e->interface && interface_device(e->interface) != e->device);
 }
 
 static void dispatch(struct environment *e)

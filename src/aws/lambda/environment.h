@@ -40,6 +40,9 @@ struct environment {
 	struct output *output;
 	struct credentials *credentials;
 	struct credential_wait *credential_wait;
+	struct interface *interface; /* into its VPC; NULL: it is in none */
+	struct interface_wait *interface_wait;
+	unsigned device;              /* of the interface, when the cell was claimed */
 	struct str code_dir, opt_dir; /* relative to DATA/code */
 	struct arena arena;
 	int process;            /* number of the runtime's process in the cell */

@@ -178,6 +178,8 @@ int lambda_create_function(struct call *c, const struct lambda_create_function_r
 	if (lambda_apply_settings(c, &settings, w->intake.unzipped_bytes, &row) != CALL_OK)
 		return CALL_FAIL;
 	int step = lambda_check_role(c, in->role, n.name, create_again);
+	if (step == CALL_OK)
+		step = lambda_check_vpc_role(c, row.config, create_again);
 	if (step != CALL_OK)
 		return step;
 	struct code_source source = {in->code->zip_file, in->code->s3_bucket, in->code->s3_key, in->code->s3_object_version};
@@ -188,6 +190,8 @@ int lambda_create_function(struct call *c, const struct lambda_create_function_r
 	lambda_code_reference(c, row.code, w->intake.bytes, w->intake.unzipped_bytes);
 	for (uint32_t i = 0; i < row.layer_code.n; i++)
 		lambda_code_reference(c, row.layer_code.v[i], 0, 0);
+	if (lambda_vpc_hold(c, &n, row.config) != CALL_OK)
+		return CALL_FAIL;
 	*out = *row.config;
 	if (in->publish.set && in->publish.v && lambda_publish(c, &n, &function, &row, STR_NONE, out) != CALL_OK)
 		return CALL_FAIL;
@@ -358,6 +362,14 @@ int lambda_update_function_configuration(struct call *c, const struct lambda_upd
 		if (step != CALL_OK)
 			return step;
 	}
+	if (in->vpc_config) {
+		int step = lambda_check_vpc_role(c, row.config, update_configuration_again);
+		if (step != CALL_OK)
+			return step;
+		if (lambda_vpc_hold(c, &n, row.config) != CALL_OK)
+			return CALL_FAIL;
+		lambda_vpc_release(c, &n, before.config);
+	}
 	if (in->layers.set) {
 		for (uint32_t i = 0; i < row.layer_code.n; i++)
 			lambda_code_reference(c, row.layer_code.v[i], 0, 0);
@@ -403,7 +415,7 @@ static int delete_version(struct call *c, const struct lambda_name *n)
 			                 STR_ARG(alias.config->name));
 		}
 	}
-	lambda_version_release_code(c, &row);
+	lambda_version_release(c, n, &row);
 	store_delete(call_txn(c), lambda_version_key(c->arena, n->account, n->region, n->name, n->qualifier));
 	store_delete(call_txn(c), lambda_policy_key(c->arena, n->account, n->region, n->name, n->qualifier));
 	store_delete(call_txn(c), lambda_event_config_key(c->arena, n->account, n->region, n->name, n->qualifier));
@@ -429,7 +441,7 @@ int lambda_delete_function(struct call *c, const struct lambda_delete_function_r
 	while (store_next(it, &key, &value)) {
 		struct state_lambda_version_record row = {0};
 		record_read(c->arena, value.value, ROW("Version"), &row);
-		lambda_version_release_code(c, &row);
+		lambda_version_release(c, &n, &row);
 		store_delete(call_txn(c), arena_dup(c->arena, key));
 	}
 	delete_under(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n.account, n.region, n.name));

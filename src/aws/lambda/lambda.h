@@ -34,6 +34,7 @@ struct urls;
 struct pools;
 struct credential_cache;
 struct function_image;
+struct interfaces;
 
 struct lambda {
 	struct cloud *cloud;
@@ -44,11 +45,12 @@ struct lambda {
 	struct sources *sources; /* event source mappings */
 	struct urls *urls;       /* functions' own addresses */
 	struct credential_cache *credentials;
-	struct publish *publish;      /* metrics; NULL: none */
-	const struct principal *self; /* lambda.amazonaws.com */
-	struct map images;            /* manifest's digest -> struct function_image */
-	unsigned unsent_outputs;      /* that hold lines for the log */
-	unsigned char url_key[32];    /* signs code download links */
+	struct interfaces *interfaces; /* that lead functions into VPCs */
+	struct publish *publish;       /* metrics; NULL: none */
+	const struct principal *self;  /* lambda.amazonaws.com */
+	struct map images;             /* manifest's digest -> struct function_image */
+	unsigned unsent_outputs;       /* that hold lines for the log */
+	unsigned char url_key[32];     /* signs code download links */
 };
 extern const struct service lambda_service;
 struct lambda *lambda_of(const struct cloud *cloud);
@@ -151,6 +153,9 @@ struct lambda_work {
 	struct intake_job *job;
 	bool role_tried, role_good;
 	struct credential_wait *role_wait;
+	struct vpc_question *vpc_question;
+	bool vpc_asked;
+	const char *vpc_refused; /* what the role may not call of EC2 */
 };
 struct lambda_work *lambda_work(struct call *c);
 
@@ -171,6 +176,20 @@ int lambda_check_tags(struct call *c, const struct str_map *tags);
 int lambda_check_architectures(struct call *c, const struct str_list *architectures);
 /* Size in bytes of a blob unzipped, by its record. */
 int64_t lambda_code_unzipped_bytes(struct call *c, struct str code);
+
+/* --- vpc.c, vpc_role.c: functions in VPCs. An interface is shared by all versions that have its subnet and groups. */
+/* What a request says of a VPC goes into the configuration, once EC2 knows all of it. */
+int lambda_set_vpc(struct call *c, const struct lambda_vpc_config *in, struct lambda_function_configuration *f);
+/* May the function's role have interfaces? CALL_WAIT at first, as lambda_check_role(). */
+int lambda_check_vpc_role(struct call *c, const struct lambda_function_configuration *f, call_resume_fn *again);
+/* Adds and drops the uses that a version makes of interfaces: the first makes one, and some time after the last it goes. CALL_FAIL:
+ * there is no room for it. */
+int lambda_vpc_hold(struct call *c, const struct lambda_name *n, const struct lambda_function_configuration *f);
+void lambda_vpc_release(struct call *c, const struct lambda_name *n, const struct lambda_function_configuration *f);
+struct str lambda_interface_key(struct arena *a, struct str account, struct str region, struct str subnet,
+                                const struct str_list *groups);
+/* Has it subnets? */
+bool lambda_in_vpc(const struct lambda_function_configuration *f);
 
 /* --- layer.c */
 struct lambda_layer_name {
@@ -201,9 +220,8 @@ void lambda_trim_for_list(struct lambda_function_configuration *config);
 /* A version as lists show it; qualified: $LATEST is named in its ARN. */
 const struct lambda_function_configuration *lambda_list_item(struct call *c, struct state_lambda_version_record *row,
                                                              bool qualified);
-/* Adds and drops the uses that a version makes of code and layers. */
-void lambda_version_hold_code(struct call *c, const struct state_lambda_version_record *row);
-void lambda_version_release_code(struct call *c, const struct state_lambda_version_record *row);
+/* Drops the uses that a version makes of code, layers and interfaces. */
+void lambda_version_release(struct call *c, const struct lambda_name *n, const struct state_lambda_version_record *row);
 
 /* --- alias.c: may a call of the alias run this version? */
 bool lambda_alias_uses(const struct lambda_alias_configuration *a, struct str version);

@@ -2,6 +2,7 @@
 
 #include "aws/lambda/code.h"
 #include "aws/lambda/image.h"
+#include "aws/lambda/interface.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
 #include "base/buf.h"
@@ -46,8 +47,38 @@ static void have_credentials(void *ctx, const struct credentials *credentials)
 	launch_claim(e);
 }
 
+static void get_credentials(struct environment *e);
+
+static void interface_came(void *ctx, int error)
+{
+	struct environment *e = ctx;
+	e->interface_wait = NULL;
+	if (!error) {
+		get_credentials(e);
+		return;
+	}
+	log_error("lambda: %.*s has no network interface", STR_ARG(e->version->name));
+	environment_end(e);
+}
+
+/* Of a function in a VPC; there it has been since the function became active, but for a moment after a start. False: it is waited
+ * for. */
+static bool get_interface(struct environment *e)
+{
+	struct fn_version *v = e->version;
+	if (!lambda_in_vpc(v->config) || e->interface)
+		return true;
+	e->interface = interface_take(e->lambda->interfaces, v->account, v->region, v->config);
+	if (e->interface)
+		return true;
+	e->interface_wait = interface_await(e->lambda->interfaces, v->account, v->region, v->config, false, interface_came, e);
+	return false;
+}
+
 static void get_credentials(struct environment *e)
 {
+	if (!get_interface(e))
+		return;
 	struct fn_version *v = e->version;
 	e->credential_wait = credentials_get(e->lambda, v->account, v->region, v->config->role, v->name,
 	                                     launch_credentials_life_ms(v->config), have_credentials, e);
@@ -209,6 +240,10 @@ void launch_claim(struct environment *e)
 	        .memory_mb = (unsigned)f->memory_size.v,
 	        .tmp_mb = f->ephemeral_storage ? (unsigned)f->ephemeral_storage->size.v : 512,
 	};
+	if (e->interface) {
+		spec.shared_fd = interface_fd(e->interface);
+		e->device = interface_device(e->interface);
+	}
 	if (e->version->image)
 		spec.layers = image_layers(e->version->image, &spec.layer_count);
 	e->cell = cell_claim(e->lambda->cloud->cells, &spec, &events, e);

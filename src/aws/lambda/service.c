@@ -1,8 +1,10 @@
+#include "aws/ec2/ec2.h"
 #include "aws/lambda/async.h"
 #include "aws/lambda/code.h"
 #include "aws/lambda/credentials.h"
 #include "aws/lambda/directory.h"
 #include "aws/lambda/image.h"
+#include "aws/lambda/interface.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/publish.h"
 #include "aws/lambda/source.h"
@@ -58,17 +60,31 @@ static void add_request_tags(struct call *c, struct authz *az, const struct str_
 	add_values(c, az, "aws:TagKeys", &keys);
 }
 
+static void add_vpc(struct call *c, struct authz *az, const struct lambda_vpc_config *v)
+{
+	if (!v || !v->subnet_ids.n)
+		return;
+	struct str vpc = ec2_subnet_vpc(call_txn(c), c->arena, c->account, c->region, v->subnet_ids.v[0]);
+	add_values(c, az, "lambda:SubnetIds", &v->subnet_ids);
+	add_values(c, az, "lambda:SecurityGroupIds", &v->security_group_ids);
+	if (str_set(vpc))
+		authz_add(c, az, "lambda:VpcIds", vpc);
+}
+
 static int new_function_resource(struct call *c, const void *in, struct authz *az)
 {
 	const struct lambda_create_function_request *request = in;
 	add_request_tags(c, az, &request->tags);
 	add_values(c, az, "lambda:Layer", &request->layers);
+	add_vpc(c, az, request->vpc_config);
 	return function_resource(c, in, az);
 }
 
 static int changed_function_resource(struct call *c, const void *in, struct authz *az)
 {
-	add_values(c, az, "lambda:Layer", &((const struct lambda_update_function_configuration_request *)in)->layers);
+	const struct lambda_update_function_configuration_request *request = in;
+	add_values(c, az, "lambda:Layer", &request->layers);
+	add_vpc(c, az, request->vpc_config);
 	return function_resource(c, in, az);
 }
 
@@ -200,7 +216,7 @@ static const struct service_op ops[] = {
         OP(lambda, create_event_source_mapping, CreateEventSourceMapping, .resource = new_source_resource,
            .missing = "sources other than SQS, provisioned pollers, metrics, logging, KMS keys"),
         OP(lambda, create_function, CreateFunction, .resource = new_function_resource,
-           .missing = "VPCs, file systems, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
+           .missing = "IPv6 in VPCs, file systems, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
         OP(lambda, create_function_url_config, CreateFunctionUrlConfig, .resource = url_resource),
         OP(lambda, delete_alias, DeleteAlias, FUNCTION),
         OP(lambda, delete_event_source_mapping, DeleteEventSourceMapping, SOURCE),
@@ -309,6 +325,7 @@ static void lambda_stop(void *state)
 	l->publish = NULL;
 	directory_close(l->directory);
 	pools_free(l->pools);
+	interfaces_close(l->interfaces);
 	credential_cache_free(l->credentials);
 	code_store_close(l->code);
 	map_done(&l->images);
@@ -337,6 +354,7 @@ static int lambda_start(struct cloud *cloud, void **ret_state)
 	}
 	l->credentials = credential_cache_new();
 	l->pools = pools_new(l);
+	l->interfaces = interfaces_open(l);
 	directory_open(l);
 	images_keep_for_functions(l);
 	l->async = async_open(l);

@@ -4,6 +4,7 @@
 #include "aws/lambda/code.h"
 #include "aws/lambda/credentials.h"
 #include "aws/lambda/image.h"
+#include "aws/lambda/interface.h"
 #include "aws/lambda/launch.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -86,6 +87,15 @@ static void write_result(void *ctx)
 	store_commit(t, committed, s);
 }
 
+static void in_place(void *ctx, int error)
+{
+	struct settling *s = ctx;
+	s->error = error;
+	if (error)
+		s->why = S("The network interfaces of the function could not be made.");
+	write_result(s);
+}
+
 static void have_credentials(void *ctx, const struct credentials *credentials)
 {
 	(void)credentials; /* kept by the cache; a role that cannot be assumed any more fails the invocation, not the function */
@@ -102,6 +112,11 @@ static void prepared(struct settling *s, int error)
 	struct str_list parts = record_key_parts(&s->arena, s->key);
 	if (!there || error || parts.n < 5) {
 		loop_post(s->lambda->cloud->loop, write_result, s);
+		return;
+	}
+	/* where there are no sandboxes there are no networks either */
+	if (lambda_in_vpc(row.config) && s->lambda->cloud->cells) {
+		interface_await(s->lambda->interfaces, parts.v[2], parts.v[3], row.config, true, in_place, s);
 		return;
 	}
 	credentials_get(s->lambda, parts.v[2], parts.v[3], row.config->role, parts.v[4], launch_credentials_life_ms(row.config),

@@ -20,18 +20,19 @@ const struct lambda_function_configuration *lambda_list_item(struct call *c, str
 	return f;
 }
 
-void lambda_version_hold_code(struct call *c, const struct state_lambda_version_record *row)
+static void hold_code(struct call *c, const struct state_lambda_version_record *row)
 {
 	lambda_code_reference(c, row->code, 0, 0);
 	for (uint32_t i = 0; i < row->layer_code.n; i++)
 		lambda_code_reference(c, row->layer_code.v[i], 0, 0);
 }
 
-void lambda_version_release_code(struct call *c, const struct state_lambda_version_record *row)
+void lambda_version_release(struct call *c, const struct lambda_name *n, const struct state_lambda_version_record *row)
 {
 	lambda_code_release(c, row->code);
 	for (uint32_t i = 0; i < row->layer_code.n; i++)
 		lambda_code_release(c, row->layer_code.v[i]);
+	lambda_vpc_release(c, n, row->config);
 }
 
 /* What makes two versions the same: code and configuration, without identity, times and progress. */
@@ -69,7 +70,9 @@ int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lam
 	f->last_update_status = f->last_update_status_reason = f->last_update_status_reason_code = STR_NONE;
 	struct state_lambda_version_record version = {
 	        .config = f, .code = row->code, .layer_code = row->layer_code, .image = row->image};
-	lambda_version_hold_code(c, &version);
+	hold_code(c, &version);
+	if (lambda_vpc_hold(c, n, f) != CALL_OK)
+		return CALL_FAIL;
 	lambda_put_version_row(c, n, f->version, &version);
 	*out = *f;
 	return CALL_OK;

@@ -73,6 +73,9 @@ struct cell_spec {
 	 * in place of the machine's files; somebody keeps them there (engine/oci/image.h) as long as the cell lives. */
 	const char *const *layers;
 	size_t layer_count;
+	/* The namespace of a VPC's shared port (NETWORK_SHARED of net/network.h), in which the cell's link then ends: it has the
+	 * port's way to others, and no other. Copied. 0: the machine's way out. */
+	int shared_fd;
 	unsigned memory_mb; /* hard limit; also the CPU quota: memory / 1769 of one CPU, see cell_set_cpu() */
 	unsigned tmp_mb;    /* size of /tmp */
 };

@@ -25,37 +25,44 @@ static void *allocate(size_t n)
 
 static void answers(void *ctx, uint32_t events);
 
-void cells_send(struct cells *c, const void *request, size_t n)
+void cells_send(struct cells *c, const void *request, size_t n, int fd)
 {
 	if (c->fd < 0)
 		return;
-	int error = list_empty(&c->unsent) ? msg_send(c->fd, request, n, NULL, 0) : -EAGAIN;
+	int error = list_empty(&c->unsent) ? msg_send(c->fd, request, n, &fd, fd >= 0) : -EAGAIN;
 	if (error != -EAGAIN)
 		return; /* a dead priv shows as a closed socket */
 	struct pending *p = allocate(sizeof(*p) + n);
 	p->n = n;
+	p->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd >= 0 && p->fd < 0)
+		die("out of descriptors");
 	memcpy(p->request, request, n);
 	list_push(&c->unsent, &p->at);
 	loop_set_fd(c->loop, c->watch, EPOLLIN | EPOLLOUT);
 }
 
+static void forget(struct pending *p)
+{
+	msg_close_fds(&p->fd, 1);
+	list_remove(&p->at);
+	free(p);
+}
+
 static void send_unsent(struct cells *c)
 {
 	list_each (&c->unsent, struct pending, at, p) {
-		if (msg_send(c->fd, p->request, p->n, NULL, 0) == -EAGAIN)
+		if (msg_send(c->fd, p->request, p->n, &p->fd, p->fd >= 0) == -EAGAIN)
 			return;
-		list_remove(&p->at);
-		free(p);
+		forget(p);
 	}
 	loop_set_fd(c->loop, c->watch, EPOLLIN);
 }
 
 static void forget_unsent(struct cells *c)
 {
-	list_each (&c->unsent, struct pending, at, p) {
-		list_remove(&p->at);
-		free(p);
-	}
+	list_each (&c->unsent, struct pending, at, p)
+		forget(p);
 }
 
 static struct cell *find(struct cells *c, uint32_t number)
@@ -76,7 +83,7 @@ static void send_make(struct cell *cell)
 	struct priv_make_request r = {.h = {PRIV_MAKE, cell->number},
 	                              .background = cell->background,
 	                              .image = cell->image ? c->stems[cell->kind].image : CELL_IMAGE_NONE};
-	cells_send(c, &r, sizeof(r));
+	cells_send(c, &r, sizeof(r), -1);
 }
 
 struct cell *cells_add(struct cells *c, int kind, bool background)
@@ -89,6 +96,7 @@ struct cell *cells_add(struct cells *c, int kind, bool background)
 	                      .log_read = -1,
 	                      .log_write = -1,
 	                      .stem_fd = -1,
+	                      .shared_fd = -1,
 	                      .next_process = CELL_STEM_PROCESS,
 	                      .next_shell = CELL_FIRST_SHELL};
 	for (int i = 0; i < CELL_FDS; i++)
@@ -113,10 +121,10 @@ void cells_drop(struct cell *cell)
 	loop_remove_fd(c->loop, cell->stem_watch);
 	loop_remove_timer(c->loop, cell->failing);
 	msg_close_fds(cell->fds, CELL_FDS);
-	msg_close_fds((int[]){cell->log_read, cell->log_write, cell->stem_fd}, 3);
+	msg_close_fds((int[]){cell->log_read, cell->log_write, cell->stem_fd, cell->shared_fd}, 4);
 	/* harmless when it is gone already */
 	if (cell->number)
-		cells_send(c, &r, sizeof(r));
+		cells_send(c, &r, sizeof(r), -1);
 	list_remove(&cell->at);
 	c->count--;
 	free(cell->dress);
@@ -324,7 +332,7 @@ void cells_set_priv(struct cells *c, int priv_fd)
 	if (!c->watch)
 		die("cannot watch priv");
 	struct priv_facts_request r = {.h = {PRIV_FACTS, 0}};
-	cells_send(c, &r, sizeof(r));
+	cells_send(c, &r, sizeof(r), -1);
 }
 
 int cells_open_channel(struct cells *c, unsigned channel)

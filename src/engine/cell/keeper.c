@@ -162,6 +162,7 @@ void keeper_free(struct keeper *k)
 	if (!k)
 		return;
 	loop_remove_fd(k->loop, k->watch);
+	loop_remove_timer(k->loop, k->sweeping);
 	keeper_close_fd(&k->sock);
 	list_each (&k->cells, struct held, at, h)
 		keeper_end(h);

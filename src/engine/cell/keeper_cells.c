@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "engine/net/link.h"
+#include "engine/net/share.h"
 #include "io/msg.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { REMOVE_RETRY_US = 2000, REMOVE_TRIES = 1000, ZYGOTE_STARTS = 3 };
+enum { REMOVE_RETRY_US = 2000, REMOVE_TRIES = 1000, ZYGOTE_STARTS = 3, SWEEP_US = 500000 };
 
 /* ---- ending ---- */
 
@@ -309,7 +310,29 @@ static int open_image(struct keeper *k, const struct priv_dress_request *r)
 	return k->stage < 0 ? -ENOTSUP : root_open_image(k->stage, r->layers, r->layer_count);
 }
 
-int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int *ret_tmp_fd)
+static void sweep(void *ctx)
+{
+	struct keeper *k = ctx;
+	k->sweeping = NULL;
+	share_sweep(&k->world.outbound);
+}
+
+/* Its link leads into a VPC from now on, and names are asked there. */
+static int join(struct keeper *k, const struct held *h, int shared, int *ret_names)
+{
+	char path[40];
+	snprintf(path, sizeof(path), "%d/ns/net", (int)h->pid);
+	int ns = openat(k->world.host_proc_fd, path, O_RDONLY | O_CLOEXEC);
+	int error = ns < 0 ? -errno : share_link(&k->world.outbound, shared, ns, k->world.host_net_ns_fd, h->slot);
+	if (ns >= 0)
+		close(ns);
+	if (!k->sweeping)
+		k->sweeping = loop_add_timer(k->loop, SWEEP_US, sweep, k);
+	*ret_names = error ? -1 : k->stage < 0 ? -ENOTSUP : root_open_names(k->stage);
+	return error ? error : *ret_names < 0 ? *ret_names : 0;
+}
+
+int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int shared, int *ret_tmp_fd)
 {
 	struct held *h = keeper_find(k, r->h.number);
 	if (!h || h->mount_ns < 0 || !h->pid)
@@ -320,6 +343,7 @@ int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int *ret_
 	struct root_clothes clothes = {.code_fd = open_optional(k, r->code),
 	                               .opt_fd = open_optional(k, r->opt),
 	                               .image_fd = open_image(k, r),
+	                               .names_fd = -1,
 	                               .tmp_bytes = (uint64_t)r->tmp_mb << 20};
 	int error = r->code[0] && clothes.code_fd < 0        ? clothes.code_fd
 	            : r->opt[0] && clothes.opt_fd < 0        ? clothes.opt_fd
@@ -330,10 +354,13 @@ int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int *ret_
 		                               .cpu_weight = h->background ? 100 : 0};
 		error = cgroup_limit(&k->cgroups, h->group, &limits);
 	}
+	if (!error && shared >= 0)
+		error = join(k, h, shared, &clothes.names_fd);
 	if (!error)
 		error = root_dress(h->mount_ns, k->own_mount_ns, &clothes, ret_tmp_fd);
 	keeper_close_fd(&clothes.code_fd);
 	keeper_close_fd(&clothes.opt_fd);
 	keeper_close_fd(&clothes.image_fd);
+	keeper_close_fd(&clothes.names_fd);
 	return error;
 }

@@ -71,7 +71,7 @@ int keeper_check_request(const void *p, size_t n)
 		    !terminated(r.dress.code, sizeof(r.dress.code)) || !terminated(r.dress.opt, sizeof(r.dress.opt)) ||
 		    (r.dress.layer_count && (r.dress.code[0] || r.dress.opt[0])))
 			return -EINVAL;
-		return r.dress.memory_mb >= CELL_MEMORY_MB_MIN && r.dress.memory_mb <= CELL_MEMORY_MB_MAX &&
+		return r.dress.shared <= 1 && r.dress.memory_mb >= CELL_MEMORY_MB_MIN && r.dress.memory_mb <= CELL_MEMORY_MB_MAX &&
 		                       r.dress.tmp_mb >= CELL_TMP_MB_MIN && r.dress.tmp_mb <= CELL_TMP_MB_MAX
 		               ? 0
 		               : -EINVAL;
@@ -97,7 +97,9 @@ static void obey(struct keeper *k, const union priv_request *r, int fd)
 		keeper_make(k, &r->make);
 		break;
 	case PRIV_DRESS:
-		error = keeper_dress(k, &r->dress, &tmp);
+		error = keeper_dress(k, &r->dress, fd, &tmp);
+		if (fd >= 0)
+			close(fd);
 		keeper_answer_plain(k, PRIV_DRESS, r->h.number, error);
 		/* after the answer: the function need not wait for it */
 		h = error ? NULL : keeper_find(k, r->h.number);
@@ -117,6 +119,11 @@ static void obey(struct keeper *k, const union priv_request *r, int fd)
 	}
 }
 
+static bool has_descriptor(const union priv_request *r)
+{
+	return r->h.verb == PRIV_CHANNEL || (r->h.verb == PRIV_DRESS && r->dress.shared);
+}
+
 static void readable(void *ctx, uint32_t events)
 {
 	(void)events;
@@ -129,7 +136,7 @@ static void readable(void *ctx, uint32_t events)
 		ssize_t n = msg_recv(k->sock, &r, sizeof(r), &fd, 1, &nfds);
 		if (n == -EAGAIN)
 			return;
-		if (n <= 0 || keeper_check_request(&r, (size_t)n) < 0 || (nfds == 1) != (r.h.verb == PRIV_CHANNEL)) {
+		if (n <= 0 || keeper_check_request(&r, (size_t)n) < 0 || (nfds == 1) != has_descriptor(&r)) {
 			msg_close_fds(&fd, nfds);
 			/* closed, or something that api never says: whoever speaks there is not to be trusted any more */
 			if (n != 0)

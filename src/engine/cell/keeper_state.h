@@ -52,13 +52,15 @@ struct keeper {
 	unsigned zygote_starts[CELL_IMAGES];
 	uint32_t uid_base;
 	unsigned next_slot;
-	bool slots[OUTBOUND_SLOTS]; /* in use: link name, addresses and uid */
+	struct loop_timer *sweeping; /* links that cells have left */
+	bool slots[OUTBOUND_SLOTS];  /* in use: link name, addresses and uid */
 };
 
 /* keeper_cells.c */
 void keeper_make(struct keeper *k, const struct priv_make_request *r);
-/* 0 or negative errno; *ret_tmp_fd: a descriptor in the cell's /tmp. */
-int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int *ret_tmp_fd);
+/* shared: the namespace of the port that its link is to lead into, -1: it stays the machine's. 0 or negative errno; *ret_tmp_fd: a
+ * descriptor in the cell's /tmp. */
+int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int shared, int *ret_tmp_fd);
 /* Kills it; it is forgotten when the kernel is done with it. */
 void keeper_end(struct held *h);
 struct held *keeper_find(struct keeper *k, uint32_t number);

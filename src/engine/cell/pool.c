@@ -75,8 +75,12 @@ static void dress(struct cell *cell)
 {
 	cell->state = CELL_DRESSING;
 	cell->dress->h = (struct priv_header){PRIV_DRESS, cell->number};
+	cell->dress->shared = cell->shared_fd >= 0;
 	cells_send(cell->cells, cell->dress,
-	           offsetof(struct priv_dress_request, layers) + cell->dress->layer_count * sizeof(cell->dress->layers[0]));
+	           offsetof(struct priv_dress_request, layers) + cell->dress->layer_count * sizeof(cell->dress->layers[0]),
+	           cell->shared_fd);
+	msg_close_fds(&cell->shared_fd, 1);
+	cell->shared_fd = -1;
 }
 
 static int copy_path(struct str from, char to[PRIV_PATH_MAX])
@@ -139,6 +143,9 @@ struct cell *cell_claim(struct cells *c, const struct cell_spec *spec, const str
 		error = -EPIPE;
 	if (!error && c->facts.known && !c->facts.works)
 		error = -ENOTSUP;
+	int shared = !error && spec->shared_fd ? fcntl(spec->shared_fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (!error && spec->shared_fd && shared < 0)
+		error = -errno; /* and never one that leads elsewhere */
 	int kind = find_kind(c, spec->kind);
 	struct cell *cell = error ? NULL : choose(c, kind, spec->stem_ok);
 	if (!error && !cell && c->count >= c->max_cells) {
@@ -153,6 +160,7 @@ struct cell *cell_claim(struct cells *c, const struct cell_spec *spec, const str
 	}
 	if (error) {
 		free(r);
+		msg_close_fds(&shared, 1);
 		return refuse(c, error, events, ctx);
 	}
 	bool copies = spec->stem_ok && has_image(c, kind);
@@ -166,6 +174,7 @@ struct cell *cell_claim(struct cells *c, const struct cell_spec *spec, const str
 	cell->events = events;
 	cell->ctx = ctx;
 	cell->dress = r;
+	cell->shared_fd = shared;
 	cell->quota_us = (uint32_t)((uint64_t)spec->memory_mb * CGROUP_CPU_PERIOD_US / 1769);
 	if (cell->kind >= 0) {
 		c->claimed_stem_total++;

@@ -23,6 +23,7 @@ struct cell {
 	int64_t warming_since_us;
 
 	struct priv_dress_request *dress; /* once it is claimed */
+	int shared_fd;                    /* that goes with it; -1: none */
 	uint32_t quota_us;
 	const struct cell_events *events;
 	void *ctx;
@@ -51,6 +52,7 @@ struct stem {
 struct pending {
 	struct list at;
 	size_t n;
+	int fd; /* -1: none */
 	unsigned char request[];
 };
 
@@ -75,8 +77,8 @@ struct cells {
 
 enum { CELL_FIRST_SHELL = 1 << 20, CELL_MAKE_TRIES = 3 };
 
-/* cells.c */
-void cells_send(struct cells *c, const void *request, size_t n);
+/* cells.c. fd goes with it, and stays the caller's; -1: none. */
+void cells_send(struct cells *c, const void *request, size_t n, int fd);
 /* A handle that priv knows nothing of (number 0); and one for which priv is asked to make a cell. kind: the stem that is to run in
  * it. */
 struct cell *cells_add(struct cells *c, int kind, bool background);

@@ -3,7 +3,8 @@
  * To `priv` (answers carry the cell's number and come in any order):
  *   FACTS    what works here
  *   MAKE     a finished, empty cell; the answer brings the descriptors of enum cell_fd
- *   DRESS    limits and code, or the layers of an image, once
+ *   DRESS    limits and code, or the layers of an image, once; with a descriptor: the namespace of a VPC's port (net/share.h) that
+ *            the cell's link leads into from now on
  *   DESTROY  kill and remove; GONE follows, as it does when a cell ends by itself
  *   CHANNEL  carries a socket on which another part of `priv` is spoken to (enum priv_channel); no answer
  * To a cell's pid 1, on the socket that MAKE brought: START, SIGNAL, KILL_ALL; it says EXITED of each that ends, and EMPTY when
@@ -35,6 +36,7 @@ struct priv_make_request {
 struct priv_dress_request {
 	struct priv_header h;
 	uint32_t memory_mb, tmp_mb;
+	uint32_t shared;          /* 1: a descriptor comes with it */
 	char code[PRIV_PATH_MAX]; /* relative to the code directory, NUL-terminated; "": none */
 	char opt[PRIV_PATH_MAX];
 	uint32_t layer_count; /* above 0: these layers are the root instead of the machine's files; then code and opt are "" */

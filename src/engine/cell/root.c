@@ -152,6 +152,8 @@ int root_dress(int cell_ns_fd, int own_ns_fd, const struct root_clothes *c, int 
 		error = attach(c->code_fd, "/var/task");
 	if (!error && c->opt_fd >= 0)
 		error = attach(c->opt_fd, "/opt");
+	if (!error && c->names_fd >= 0)
+		error = attach(c->names_fd, "/etc/resolv.conf");
 	if (!error)
 		error = resize_tmp(c->tmp_bytes);
 	int tmp = error ? -1 : open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -33,6 +33,7 @@ struct root_clothes {
 	int code_fd;  /* at /var/task */
 	int opt_fd;   /* at /opt */
 	int image_fd; /* becomes the root; the machine's files go */
+	int names_fd; /* at /etc/resolv.conf */
 	uint64_t tmp_bytes;
 };
 /* Mounts them and resizes /tmp, then comes back to own_ns_fd. Failing to come back is fatal to the process. *ret_tmp_fd is a
@@ -46,6 +47,8 @@ int root_open_stage(const struct root_config *config);
 void root_close_stage(int data_dir, int stage_fd);
 /* A detached, read-only root of so many layers, the lowest first, each 32 bytes (a diff id). A descriptor or negative errno. */
 int root_open_image(int stage_fd, const uint8_t layers[][32], size_t count);
+/* The resolv.conf of a cell whose link leads into a VPC. A descriptor or negative errno. */
+int root_open_names(int stage_fd);
 
 /* template.c: hosts and resolv.conf of a cell, in the directory etc below `root`. 0, or -1 with errno. */
 int root_write_network(int root, const struct root_config *config);

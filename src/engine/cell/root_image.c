@@ -20,11 +20,23 @@
 
 static const char *const directories[] = {"top", "top/proc", "top/dev", "top/tmp", "top/sys", "top/etc", "root"};
 
+/* The resolver of every VPC, which knows its private names. */
+static const char names[] = "nameserver 169.254.169.253\noptions timeout:2 attempts:2\n";
+
+static bool write_names(int stage)
+{
+	int fd = openat(stage, "resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	bool written = fd >= 0 && write(fd, names, sizeof(names) - 1) == sizeof(names) - 1;
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
 static int make_stage(const struct root_config *config, int stage)
 {
 	/* modes are as they are said, whatever the caller's umask is */
 	mode_t before = umask(022);
-	bool made = true;
+	bool made = write_names(stage);
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
 		made &= mkdirat(stage, directories[i], 0755) == 0;
 	int top = made ? openat(stage, "top", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -82,6 +94,20 @@ static int mount_root(const char *options)
 	int error = tree < 0 ? -errno : 0;
 	umount2("root", MNT_DETACH);
 	return error ? error : tree;
+}
+
+int root_open_names(int stage)
+{
+	int tree = open_tree(stage, "resolv.conf", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = MS_PRIVATE};
+	if (tree < 0)
+		return -errno;
+	if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
+		int error = -errno;
+		close(tree);
+		return error;
+	}
+	return tree;
 }
 
 int root_open_image(int stage, const uint8_t layers[][32], size_t count)

@@ -145,8 +145,11 @@ enum network_port_kind {
 	NETWORK_GATEWAY, /* no link: a NAT gateway's own interface */
 	NETWORK_PLUG,    /* the link is made later, into a namespace that is there already */
 	/* A namespace that nobody runs in: this side has sockets there, which the port's groups, ACLs and routes hold for. */
-	NETWORK_ASKS,   /* those of network_open_socket() */
-	NETWORK_ANSWERS /* and NETWORK_SOCKET_DNS and _DNS_TCP, which come with the port */
+	NETWORK_ASKS,    /* those of network_open_socket() */
+	NETWORK_ANSWERS, /* and NETWORK_SOCKET_DNS and _DNS_TCP, which come with the port */
+	/* A namespace that many sandboxes have a link into (share.h): what they send leaves as this port's, and only answers come
+	 * back. They reach no service of the VPC's but its resolver. */
+	NETWORK_SHARED
 };
 struct network_address {
 	uint32_t private;
@@ -262,9 +265,9 @@ struct network_flow {
 struct network_events {
 	/* A port that was put is in place, its rules too. TAP: fd is a tap device with virtio headers off (another descriptor of
 	 * the same device whenever it is given), VETH: a network namespace with the interface eth0, addressed and routed; the
-	 * receiver's from now on. PLUG: a plug, for plug_link(). GATEWAY, ASKS, ANSWERS: -1. It comes once after networks_new(),
-	 * and again only when there is another device: after `net` and its heir were lost, or when kind, MAC or subnet have
-	 * changed. */
+	 * receiver's from now on. PLUG: a plug, for plug_link(). SHARED: the namespace. GATEWAY, ASKS, ANSWERS: -1. It comes once
+	 * after networks_new(), and again only when there is another device: after `net` and its heir were lost, or when kind, MAC
+	 * or subnet have changed. */
 	void (*port)(void *ctx, const char *port_id, int fd);
 	/* A socket in a VPC, non-blocking, the receiver's from now on; one of before, if any, is of a VPC that is gone: close it.
 	 * Peers are ports' private addresses that have been checked; network_port_at() says whose. */

@@ -121,7 +121,7 @@ static int check_subnet(const struct net_subnet *m, size_t n)
 static int check_port(const struct net_port *m, size_t n)
 {
 	if (n != sizeof(*m) || m->h.value || m->flows > 1 || m->refusals > 1 || !is_id(m->h.id) || !is_id(m->vpc) ||
-	    !is_id(m->subnet) || m->kind > NETWORK_ANSWERS || m->address_count == 0 || m->address_count > NETWORK_ADDRESSES_MAX ||
+	    !is_id(m->subnet) || m->kind > NETWORK_SHARED || m->address_count == 0 || m->address_count > NETWORK_ADDRESSES_MAX ||
 	    m->address6_count > NETWORK_ADDRESSES_MAX || m->group_count > NETWORK_GROUPS_MAX || m->source_check > 1 ||
 	    m->down > 1 || m->loss_percent > 100 || m->zone > NETWORK_ZONES_MAX || m->fault_until_us < 0 || (m->mac[0] & 1) ||
 	    !is_name(m->host_name) || !is_name(m->domain) || m->dhcp.netbios_node > 8)

@@ -22,7 +22,7 @@
 #pragma once
 #include "engine/net/network.h"
 
-enum { NETWORK_VERSION = 11, NETWORK_CHANGES_MAX = 64 };
+enum { NETWORK_VERSION = 12, NETWORK_CHANGES_MAX = 64 };
 
 enum net_verb {
 	NET_HELLO = 1,

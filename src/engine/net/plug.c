@@ -42,8 +42,7 @@ static int say(int plug, enum plug_verb verb, struct plug_word *ret, int *ret_fd
 	}
 }
 
-/* A namespace of the first user namespace is the machine's, or a sandbox's that is none of net's. */
-static int check_router(int fd)
+int plug_check_router(int fd)
 {
 	struct stat owner, own;
 	int user = ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET ? ioctl(fd, NS_GET_USERNS) : -1;
@@ -60,7 +59,7 @@ int plug_link(int plug, int ns_fd, const char *name)
 	unsigned index;
 	int router = -1, error = say(plug, PLUG_ASK, &w, &router);
 	if (!error)
-		error = router < 0 || !memchr(w.name, 0, sizeof(w.name)) ? -EPIPE : check_router(router);
+		error = router < 0 || !memchr(w.name, 0, sizeof(w.name)) ? -EPIPE : plug_check_router(router);
 	if (!error && setns(router, CLONE_NEWNET) < 0)
 		error = -errno;
 	if (router >= 0)

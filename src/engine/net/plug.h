@@ -22,3 +22,6 @@ struct plug_word {
  * returns when the router is ready for it. The thread is in the router's network namespace afterwards. -EEXIST: there is a link of
  * that name; -EPERM: the other end would be in a namespace of the machine's own. */
 int plug_link(int plug, int ns_fd, const char *name);
+/* Is this a network namespace of net's making? One of the first user namespace is the machine's, or a sandbox's that is none of
+ * net's: -EPERM. */
+int plug_check_router(int fd);

@@ -333,7 +333,7 @@ static int write_setting(const char *path, const char *value)
 	return error;
 }
 
-static int write_settings(void)
+int router_set_switches(void)
 {
 	static const char *const off[] = {"rp_filter",      "arp_ignore", "arp_filter",         "arp_announce",
 	                                  "accept_local",   "proxy_arp",  "send_redirects",     "accept_redirects",
@@ -346,6 +346,11 @@ static int write_settings(void)
 			if (error && error != -ENOENT)
 				return error;
 		}
+	return 0;
+}
+
+static void write_settings6(void)
+{
 	/* where the kernel has IPv6 at all; what comes with a link is no news to a router */
 	static const struct {
 		const char *name, *value;
@@ -358,7 +363,6 @@ static int write_settings(void)
 			snprintf(path, sizeof(path), "/net/ipv6/conf/%s/%s", k ? "all" : "default", settings6[i].name);
 			write_setting(path, settings6[i].value);
 		}
-	return 0;
 }
 
 int router_bind(int type, uint32_t address, uint16_t port)
@@ -436,7 +440,8 @@ static int set_up(struct router *r)
 	r->netlink = link_socket();
 	if (r->netlink < 0)
 		return r->netlink;
-	int error = write_settings();
+	int error = router_set_switches();
+	write_settings6();
 	if (!error)
 		error = link_up(r->netlink, LOOPBACK);
 	if (!error)

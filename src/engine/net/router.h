@@ -114,6 +114,8 @@ int router_open(struct router *r);
 void router_doom(struct router *r, unsigned ifindex);
 void router_remove_doomed(struct router *r);
 int router_enter(const struct router *r);
+/* In a new namespace, in which the process is: what the machine's own switches are is not passed on to it. */
+int router_set_switches(void);
 /* A socket in the network namespace that the process is in: bound, TCP listening. Negative errno. */
 int router_bind(int type, uint32_t address, uint16_t port);
 void router_leave(const struct router *r);
@@ -179,6 +181,9 @@ int port_open_socket(const struct thing *t, enum network_socket kind);
 /* Those that listen, while the port is live. */
 int port_listen(struct thing *t);
 void port_hang_up(struct thing *t);
+
+/* router_share.c: makes the port's namespace a way for sandboxes, which nothing comes back by but answers. */
+int port_share(const struct thing *t);
 
 /* router_plug.c: a port whose link is made by somebody else. */
 int plug_open(struct thing *t);

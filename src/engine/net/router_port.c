@@ -106,7 +106,7 @@ static int address_inside(const struct thing *t, const struct thing *subnet, con
 /* Has it a namespace that was made here? */
 static bool has_namespace(const struct net_port *m)
 {
-	return m->kind == NETWORK_VETH || m->kind == NETWORK_ASKS || m->kind == NETWORK_ANSWERS;
+	return m->kind == NETWORK_VETH || m->kind == NETWORK_ASKS || m->kind == NETWORK_ANSWERS || m->kind == NETWORK_SHARED;
 }
 
 static int make_tap(const char *name)
@@ -235,6 +235,8 @@ int port_apply(struct thing *t)
 		error = address_inside(t, subnet, NULL, m);
 	if (!error && m->kind == NETWORK_ANSWERS)
 		error = port_listen(t);
+	if (!error && m->kind == NETWORK_SHARED)
+		error = port_share(t);
 	if (error) {
 		remove_link(t);
 		return error;

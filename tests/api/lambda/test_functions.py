@@ -66,7 +66,6 @@ class Functions(LambdaCase):
             ("InvalidParameterValueException", "no longer supported", {"Runtime": "python2.7"}),
             ("InvalidParameterValueException", "intended function PackageType is Image", {"PackageType": "Image"}),
             ("ValidationException", "'timeout'", {"Timeout": 901}),
-            ("InvalidParameterValueException", "VpcConfig", {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}),
         ]:
             with self.subTest(message=message):
                 self.assertAwsError(code, self.aws.create_function, **{**good, **change}, message=message, status=400)

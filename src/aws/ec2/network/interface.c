@@ -216,7 +216,8 @@ int ec2_interface_create(struct call *c, const struct ec2_interface_new *what, s
 		if (ec2_interface_add_address(c, eni, &subnet, STR_NONE) != CALL_OK)
 			return CALL_FAIL;
 	/* the subnet's wish counts where nothing is said */
-	bool silent = !(what->ipv6 && what->ipv6->n) && !what->ipv6_count && !str_is(what->type, "nat_gateway");
+	bool silent = !(what->ipv6 && what->ipv6->n) && !what->ipv6_count && !str_is(what->type, "nat_gateway") &&
+	              !str_is(what->type, "lambda");
 	if (ec2_interface_add_ipv6(c, eni, &subnet, what->ipv6 ? what->ipv6 : &none,
 	                           silent && subnet.assign_ipv6_address_on_creation.v ? 1 : what->ipv6_count, NULL) != CALL_OK)
 		return CALL_FAIL;

@@ -156,6 +156,6 @@ enum network_port_kind ec2_sync_kind(const struct state_vpc_interface_record *r)
 	if (str_is(r->interface->interface_type, "nat_gateway"))
 		return NETWORK_GATEWAY;
 	if (str_set(r->door))
-		return str_is(r->door, "answers") ? NETWORK_ANSWERS : NETWORK_ASKS;
+		return str_is(r->door, "answers") ? NETWORK_ANSWERS : str_is(r->door, "asks") ? NETWORK_ASKS : NETWORK_SHARED;
 	return r->namespace.v ? NETWORK_PLUG : NETWORK_TAP;
 }

@@ -75,6 +75,7 @@ struct call {
 	struct body *body;                    /* streaming input */
 	struct reply_body reply;              /* streaming output */
 	struct http_request *http;            /* NULL: called by one of our own services */
+	struct str trace;                     /* what such a call has for X-Amzn-Trace-Id; absent: none */
 	const struct call_endpoint *endpoint; /* NULL: it came through none */
 	void *state;                          /* the service's own, across waits */
 };
@@ -154,6 +155,9 @@ bool call_authorize(struct call *c, struct authz *az);
 typedef void call_done_fn(void *ctx, struct call *sub);
 void call_op(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
              const void *in, call_done_fn *done, void *ctx);
+/* The same for what came to pass in a trace, which goes on (X-Amzn-Trace-Id; absent: none). */
+void call_op_traced(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api,
+                    const char *operation, const void *in, struct str trace, call_done_fn *done, void *ctx);
 /* The same for an operation with a streaming input: its body is a copy of these bytes. */
 void call_op_body(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,
                   const void *in, struct str body, call_done_fn *done, void *ctx);

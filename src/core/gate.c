@@ -197,9 +197,11 @@ static void received(void *ctx, struct str piece, int status)
 	gate_go(g);
 }
 
+/* S3's signatures say a digest of the body in a header; all others are made with the body itself, which has to be there first. */
 bool gate_streams_in(const struct gate_call *g)
 {
-	return g->call.op && (g->call.op->flags & OPERATION_STREAM_IN) && (g->call.row || g->signature.s3);
+	return g->call.op && (g->call.op->flags & OPERATION_STREAM_IN) && str_is(str_from(g->api->id), "s3") &&
+	       (g->call.row || g->signature.s3);
 }
 
 static enum gate_next step_receive(struct gate_call *g)
@@ -297,7 +299,7 @@ static enum gate_next step_decode(struct gate_call *g)
 	if (in && !gate_decode(g, in, value))
 		return GATE_REPLY;
 	if (c->op->flags & OPERATION_STREAM_IN)
-		c->body = gate_body_new(g);
+		c->body = gate_streams_in(g) ? gate_body_new(g) : gate_body_of_bytes(g, g->wire.body);
 	return GATE_NEXT;
 }
 
@@ -525,6 +527,13 @@ void call_op(struct cloud *cloud, const struct principal *as, struct str region,
              const void *in, call_done_fn *done, void *ctx)
 {
 	call_op_new(cloud, as, region, api, operation, in, done, ctx);
+}
+
+void call_op_traced(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api,
+                    const char *operation, const void *in, struct str trace, call_done_fn *done, void *ctx)
+{
+	struct gate_call *g = call_op_new(cloud, as, region, api, operation, in, done, ctx);
+	g->call.trace = arena_dup(g->call.arena, trace);
 }
 
 void call_op_body(struct cloud *cloud, const struct principal *as, struct str region, const struct api *api, const char *operation,

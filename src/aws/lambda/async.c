@@ -198,11 +198,13 @@ static void tell(struct event *v, const struct state_lambda_event_record *row, c
 	publish_event(v->queue->lambda->publish, &n, name, unit, value);
 }
 
-/* The event is over. With a destination its record becomes one of the delivery, which a crash cannot lose; else it goes. */
+/* The event is over. With a destination its record becomes one of the delivery, which a crash cannot lose; else it goes. trace: as
+ * the function saw it, so that whoever is told next knows that it has been passed. */
 static void conclude(struct event *v, struct fn *fn, const struct fn_version *version, const char *condition,
-                     const struct outcome *o)
+                     const struct outcome *o, struct str trace)
 {
 	bool success = !strcmp(condition, "Success");
+	v->row.trace_id = arena_dup(&v->work, trace);
 	struct str target = destination_of(fn_event_config(fn, v->row.qualifier), success);
 	if (!success) {
 		tell(v, &v->row, "AsyncEventsDropped", "Count", 1);
@@ -248,9 +250,9 @@ static void attempt_done(void *ctx, struct invocation *inv, const struct outcome
 	} else {
 		v->row.attempts = OPT_INT(v->row.attempts.v + 1);
 		if (!o->function_error)
-			conclude(v, inv->fn, inv->version, "Success", o);
+			conclude(v, inv->fn, inv->version, "Success", o, inv->trace_id);
 		else if (v->row.attempts.v > retries)
-			conclude(v, inv->fn, inv->version, "RetriesExhausted", o);
+			conclude(v, inv->fn, inv->version, "RetriesExhausted", o, inv->trace_id);
 		else
 			try_later(v, async_retry_delay_ms(v->row.attempts.v));
 	}
@@ -286,11 +288,11 @@ static bool try_event(struct event *v)
 	int64_t age_s = config && config->maximum_event_age_in_seconds.set ? config->maximum_event_age_in_seconds.v : AGE_S;
 	int64_t now = clock_wall_ms();
 	if (now - v->row.accepted.ms > age_s * 1000) {
-		conclude(v, fn, version, "EventAgeExceeded", NULL);
+		conclude(v, fn, version, "EventAgeExceeded", NULL, v->row.trace_id);
 		return true;
 	}
 	if (fn->reserved.set && fn->reserved.v == 0) {
-		conclude(v, fn, version, "RetriesExhausted", NULL);
+		conclude(v, fn, version, "RetriesExhausted", NULL, v->row.trace_id);
 		return true;
 	}
 	bool pending = str_eq(version->shown->state, S("Pending"));
@@ -309,7 +311,7 @@ static bool try_event(struct event *v)
 	}
 	struct str trace = v->row.trace_id;
 	if (!recursion_enter(&v->work, l, fn, v->row.qualifier, &trace)) {
-		conclude(v, fn, version, "RetriesExhausted", NULL);
+		conclude(v, fn, version, "RetriesExhausted", NULL, v->row.trace_id);
 		return true;
 	}
 	struct invocation *inv = invocation_new(l, fn, version, v->row.qualifier);

@@ -3,9 +3,11 @@
 #include "aws/lambda/credentials.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "gen/events.h"
+#include "gen/s3.h"
 #include "gen/sns.h"
 #include "gen/sqs.h"
 
@@ -16,6 +18,7 @@ enum { RECORD_BYTES = 15 << 20, ERROR_MESSAGE_BYTES = 1024 };
 #define OF_QUEUES S("arn:aws:sqs:")
 #define OF_TOPICS S("arn:aws:sns:")
 #define OF_BUSES S("arn:aws:events:")
+#define OF_BUCKETS S("arn:aws:s3:::")
 
 /* --- what may be named */
 
@@ -38,14 +41,18 @@ int destination_check(struct call *c, const char *what, struct str arn)
 	struct lambda_name to;
 	if (str_starts(arn, OF_QUEUES) || str_starts(arn, OF_TOPICS))
 		return check_named(c, "destination", arn);
+	if (str_starts(arn, OF_BUCKETS) && !str_is(str_from(what), "OnFailure"))
+		return lambda_invalid(c, "The destination %.*s is not supported: buckets are for failures alone.", STR_ARG(arn));
+	if (str_starts(arn, OF_BUCKETS) && arn.n > OF_BUCKETS.n && str_find_char(arn, '/') < 0)
+		return CALL_OK;
 	if (str_starts(arn, OF_BUSES) ? str_find(arn, S(":event-bus/")) > 0
 	                              : str_starts(arn, OF_FUNCTIONS) && lambda_name_split(arn, &to))
 		return CALL_OK;
-	if (str_starts(arn, OF_BUSES) || str_starts(arn, OF_FUNCTIONS))
+	if (str_starts(arn, OF_BUSES) || str_starts(arn, OF_FUNCTIONS) || str_starts(arn, OF_BUCKETS))
 		return lambda_invalid(c, "The destination ARN %.*s is invalid.", STR_ARG(arn));
 	return lambda_invalid(c,
-	                      "The destination %.*s of %s is not supported by this cloud: functions, queues, topics and event "
-	                      "buses are.",
+	                      "The destination %.*s of %s is not supported by this cloud: functions, queues, topics, event "
+	                      "buses and, for failures, buckets are.",
 	                      STR_ARG(arn), what);
 }
 
@@ -187,7 +194,8 @@ static void to_function(struct delivery *d, const struct principal *as)
 	lambda_name_split(d->row->destination, &n);
 	struct lambda_invocation_request in = {
 	        .function_name = d->row->destination, .invocation_type = S("Event"), .payload = d->row->payload};
-	call_op(d->lambda->cloud, as, str_set(n.region) ? n.region : d->region, &lambda_api, "Invoke", &in, answered, d);
+	call_op_traced(d->lambda->cloud, as, str_set(n.region) ? n.region : d->region, &lambda_api, "Invoke", &in, d->row->trace_id,
+	               answered, d);
 }
 
 /* What goes with a letter, which is the event as it came. */
@@ -233,6 +241,11 @@ static void to_queue(struct delivery *d, const struct principal *as)
 		e->key = str_from(about[i].name);
 		e->value =
 		        (struct sqs_message_attribute_value){.data_type = str_from(about[i].type), .string_value = about[i].value};
+	}
+	if (str_set(d->row->trace_id) && !str_empty(d->row->trace_id)) {
+		struct sqs_message_body_system_attribute_map_entry *e = LIST_ADD(&d->arena, &in.message_system_attributes);
+		e->key = S("AWSTraceHeader");
+		e->value = (struct sqs_message_system_attribute_value){.data_type = S("String"), .string_value = d->row->trace_id};
 	}
 	call_op(d->lambda->cloud, as, region, &sqs_api, "SendMessage", &in, answered, d);
 }
@@ -283,6 +296,20 @@ static void to_bus(struct delivery *d, const struct principal *as)
 	call_op(d->lambda->cloud, as, region_of(row->destination), &events_api, "PutEvents", &in, put_to_bus, d);
 }
 
+/* aws/lambda/async/NAME/2024/05/01/2024-05-01T12.00.00-UUID */
+static void to_bucket(struct delivery *d, const struct principal *as)
+{
+	struct str at = time_format(&d->arena, clock_wall_ms(), TIME_ISO8601_MS), id = id_uuid(&d->arena);
+	struct s3_put_object_request in = {
+	        .bucket = str_from_at(d->row->destination, OF_BUCKETS.n),
+	        .key = arena_printf(&d->arena, "aws/lambda/async/%.*s/%.4s/%.2s/%.2s/%.13s.%.2s.%.2s-%.*s",
+	                            STR_ARG(d->row->function_name), at.p, at.p + 5, at.p + 8, at.p, at.p + 14, at.p + 17,
+	                            STR_ARG(id)),
+	        .content_type = S("application/json"),
+	};
+	call_op_body(d->lambda->cloud, as, d->region, &s3_api, "PutObject", &in, d->row->payload, answered, d);
+}
+
 static void deliver_as(void *ctx, const struct credentials *credentials)
 {
 	struct delivery *d = ctx;
@@ -294,6 +321,8 @@ static void deliver_as(void *ctx, const struct credentials *credentials)
 		to_topic(d, credentials->principal);
 	else if (str_starts(d->row->destination, OF_BUSES))
 		to_bus(d, credentials->principal);
+	else if (str_starts(d->row->destination, OF_BUCKETS))
+		to_bucket(d, credentials->principal);
 	else
 		to_function(d, credentials->principal);
 }

@@ -1,5 +1,6 @@
-/* Where the results of events go: to another function, a queue, a topic or an event bus, as the invocation record that AWS makes,
- * or to a dead letter queue or topic, as the event itself. Called by async.c, which keeps the record durable until it has arrived.
+/* Where the results of events go: to another function, a queue, a topic, an event bus or a bucket, as the invocation record that
+ * AWS makes, or to a dead letter queue or topic, as the event itself. Called by async.c, which keeps the record durable until it
+ * has arrived.
  */
 #pragma once
 #include "aws/lambda/invocation.h"

@@ -264,19 +264,6 @@ int lambda_list_functions(struct call *c, const struct lambda_list_functions_req
 	return CALL_OK;
 }
 
-int lambda_get_runtime_management_config(struct call *c, const struct lambda_get_runtime_management_config_request *in,
-                                         struct lambda_get_runtime_management_config_response *out)
-{
-	struct lambda_name n;
-	struct state_lambda_version_record row = {0};
-	if (lambda_load_qualified(c, in->function_name, in->qualifier, &n, &row) != CALL_OK)
-		return CALL_FAIL;
-	out->update_runtime_on = S("Auto");
-	out->function_arn =
-	        lambda_function_arn(c->arena, n.region, n.account, n.name, str_set(n.qualifier) ? n.qualifier : S(LAMBDA_LATEST));
-	return CALL_OK;
-}
-
 /* --- change */
 
 static int update_code_again(struct call *c)

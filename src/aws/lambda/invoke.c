@@ -45,7 +45,7 @@ static int find_target(struct call *c, struct str function, struct str qualifier
 
 struct str invocation_trace(struct call *c)
 {
-	struct str given = call_header(c, S("x-amzn-trace-id"));
+	struct str given = c->http ? call_header(c, S("x-amzn-trace-id")) : c->trace;
 	if (str_set(given) && given.n < 500 && str_find(given, S("Root=")) >= 0)
 		return given;
 	return invocation_trace_new(c->arena, c->now_ms);

@@ -278,6 +278,14 @@ void publish_event(struct publish *p, const struct event_name *n, const char *na
 	}
 }
 
+void publish_source(struct publish *p, struct str account, struct str region, struct str uuid, const char *name, double events)
+{
+	const struct metric_dimension by = {S("EventSourceMappingUUID"), uuid};
+	const struct metric m = {account, region, S("AWS/Lambda"), str_from(name), S("Count"), &by, 1};
+	if (p && p->lambda->cloud->metrics)
+		metrics_add(p->lambda->cloud->metrics, &m, events);
+}
+
 struct publish *publish_new(struct lambda *l)
 {
 	struct publish *p = calloc(1, sizeof(*p));

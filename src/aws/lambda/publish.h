@@ -23,4 +23,6 @@ struct event_name {
 	struct str account, region, name, qualifier; /* qualifier: absent: none */
 };
 void publish_event(struct publish *p, const struct event_name *n, const char *name, const char *unit, double value);
+/* Of an event source mapping that has its own. */
+void publish_source(struct publish *p, struct str account, struct str region, struct str uuid, const char *name, double events);
 void publish_throttle(struct publish *p, const struct fn *fn);

@@ -192,7 +192,21 @@ struct wish {
 	const struct lambda_filter_criteria *filters;
 	const struct str_list *types;
 	const struct lambda_scaling_config *scaling;
+	const struct lambda_event_source_mapping_metrics_config *metrics;
 };
+
+static int set_metrics(struct call *c, const struct lambda_event_source_mapping_metrics_config *m,
+                       struct lambda_event_source_mapping_configuration *f)
+{
+	for (uint32_t i = 0; i < m->metrics.n; i++)
+		if (!str_eq(m->metrics.v[i], S("EventCount")))
+			return lambda_invalid(c, "The metrics group %.*s is not supported for event sources of SQS.",
+			                      STR_ARG(m->metrics.v[i]));
+	f->metrics_config = m->metrics.n ? arena_new(c->arena, struct lambda_event_source_mapping_metrics_config) : NULL;
+	if (f->metrics_config)
+		*f->metrics_config = *m;
+	return CALL_OK;
+}
 
 static int check_sizes(struct call *c, const struct lambda_event_source_mapping_configuration *f)
 {
@@ -211,7 +225,7 @@ static int check_sizes(struct call *c, const struct lambda_event_source_mapping_
 static int apply(struct call *c, const struct wish *w, struct state_lambda_event_source_record *row)
 {
 	struct lambda_event_source_mapping_configuration *f = row->config;
-	if (check_filters(c, w->filters) != CALL_OK)
+	if (check_filters(c, w->filters) != CALL_OK || (w->metrics && set_metrics(c, w->metrics, f) != CALL_OK))
 		return CALL_FAIL;
 	if (w->enabled.set)
 		row->enabled = OPT_INT(w->enabled.v);
@@ -278,12 +292,11 @@ static int check_single(struct call *c, struct str arn, struct str function_arn,
 	return CALL_OK;
 }
 
-static int refuse_unreal(struct call *c, struct str kms_key, const void *metrics, const void *logging, const void *pollers)
+static int refuse_unreal(struct call *c, struct str kms_key, const void *logging, const void *pollers)
 {
-	if ((str_set(kms_key) && !str_empty(kms_key)) || metrics || logging || pollers)
-		return lambda_invalid(
-		        c, "KMS keys, metrics, logging and provisioned pollers of event source mappings are not supported by "
-		           "this cloud.");
+	if ((str_set(kms_key) && !str_empty(kms_key)) || logging || pollers)
+		return lambda_invalid(c, "KMS keys, logging and provisioned pollers of event source mappings are not supported by "
+		                         "this cloud.");
 	return CALL_OK;
 }
 
@@ -300,7 +313,8 @@ int lambda_create_event_source_mapping(struct call *c, const struct lambda_creat
 	                          in->maximum_batching_window_in_seconds,
 	                          in->filter_criteria,
 	                          &in->function_response_types,
-	                          in->scaling_config};
+	                          in->scaling_config,
+	                          in->metrics_config};
 	if (!str_set(in->event_source_arn))
 		return lambda_invalid(c, "Unrecognized event source.");
 	if (check_arn(c, in->event_source_arn) != CALL_OK)
@@ -319,7 +333,7 @@ int lambda_create_event_source_mapping(struct call *c, const struct lambda_creat
 		return unsupported(c, "MaximumRetryAttempts");
 	if (in->tumbling_window_in_seconds.set)
 		return unsupported(c, "TumblingWindowInSeconds");
-	if (refuse_unreal(c, in->kms_key_arn, in->metrics_config, in->logging_config, in->provisioned_poller_config) != CALL_OK ||
+	if (refuse_unreal(c, in->kms_key_arn, in->logging_config, in->provisioned_poller_config) != CALL_OK ||
 	    lambda_check_tags(c, &in->tags) != CALL_OK || find_function(c, in->function_name, &n, &version) != CALL_OK)
 		return CALL_FAIL;
 	struct str id = c->request_id; /* the same when the handler runs again */
@@ -363,7 +377,8 @@ int lambda_update_event_source_mapping(struct call *c, const struct lambda_updat
 	                          in->maximum_batching_window_in_seconds,
 	                          in->filter_criteria,
 	                          &in->function_response_types,
-	                          in->scaling_config};
+	                          in->scaling_config,
+	                          in->metrics_config};
 	if (load(c, in->uuid, &row) != CALL_OK)
 		return CALL_FAIL;
 	if (str_eq(row.config->state, S("Deleting")))
@@ -380,7 +395,7 @@ int lambda_update_event_source_mapping(struct call *c, const struct lambda_updat
 		return unsupported(c, "MaximumRetryAttempts");
 	if (in->tumbling_window_in_seconds.set)
 		return unsupported(c, "TumblingWindowInSeconds");
-	if (refuse_unreal(c, in->kms_key_arn, in->metrics_config, in->logging_config, in->provisioned_poller_config) != CALL_OK)
+	if (refuse_unreal(c, in->kms_key_arn, in->logging_config, in->provisioned_poller_config) != CALL_OK)
 		return CALL_FAIL;
 	struct str named = str_set(in->function_name) ? in->function_name : row.config->function_arn;
 	bool asks = str_set(in->function_name) || (in->enabled.set && in->enabled.v);

@@ -73,6 +73,14 @@ struct batch *batch_first_ready(struct source *s)
 	return list_first(&s->ready, struct batch, link);
 }
 
+/* Where the mapping's metrics are wanted (MetricsConfig). */
+static void count(const struct source *s, const char *name, size_t events)
+{
+	const struct lambda_event_source_mapping_configuration *f = s->record.config;
+	if (events && f && f->metrics_config)
+		publish_source(s->lambda->publish, s->account, s->region, f->uuid, name, (double)events);
+}
+
 /* --- gathering */
 
 static void window_over(void *ctx)
@@ -142,7 +150,7 @@ void batch_take(struct source *s, const struct sqs_message_list *messages, int64
 	int64_t window_s = f->maximum_batching_window_in_seconds.v;
 	const struct fn *fn = directory_find(s->lambda->directory, s->function.account, s->function.region, s->function.name);
 	struct str unwanted[SOURCE_RECEIVE_MAX];
-	size_t unwanted_count = 0;
+	size_t unwanted_count = 0, left_out = 0;
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
 	for (uint32_t i = 0; i < messages->n; i++) {
@@ -151,6 +159,7 @@ void batch_take(struct source *s, const struct sqs_message_list *messages, int64
 		buf_init(&record, 16 << 20);
 		bool looped = is_looped(s, &a, fn, m);
 		if (looped || !wanted(s, &a, m)) {
+			left_out += !looped;
 			if (!looped || !sqs_has_dead_letters(s->lambda->cloud, s->region, f->event_source_arn))
 				unwanted[unwanted_count++] = m->receipt_handle;
 			continue;
@@ -177,6 +186,8 @@ void batch_take(struct source *s, const struct sqs_message_list *messages, int64
 	}
 	if (!window_s || !source_is_on(s))
 		batch_close(s);
+	count(s, "PolledEventCount", messages->n);
+	count(s, "FilteredOutEventCount", left_out);
 	if (unwanted_count)
 		delete_some(s, role, unwanted, unwanted_count, unwanted_deleted, NULL);
 }
@@ -194,7 +205,10 @@ static void over(struct batch *b, enum source_end how)
 static void deleted(void *ctx, struct call *sub)
 {
 	struct batch *b = ctx;
-	if (str_set(sub->error.code))
+	const struct sqs_delete_message_batch_result *out = sub->out;
+	if (!str_set(sub->error.code))
+		count(b->source, "DeletedEventCount", out->successful.n);
+	else
 		log_warn("lambda: deleting messages of %.*s: %.*s: %.*s", STR_ARG(b->source->record.config->event_source_arn),
 		         STR_ARG(sub->error.code), STR_ARG(sub->error.message));
 	if (!--b->deletes)
@@ -258,6 +272,11 @@ static void done(void *ctx, struct invocation *inv, const struct outcome *o)
 	bool all = o->function_error;
 	if (!all && reports_failures(b->source))
 		all = !source_read_failures(&b->arena, o->payload, b->ids.v, b->ids.n, b->failed);
+	size_t failures = 0;
+	for (uint32_t i = 0; i < b->ids.n; i++)
+		failures += all || b->failed[i];
+	count(b->source, "InvokedEventCount", b->ids.n);
+	count(b->source, "FailedInvokeEventCount", failures);
 	settle(b, all);
 }
 

@@ -119,9 +119,9 @@ class Unknown(TestCase):
             self.assertIn(operation.replace("_", ""), error["Error"]["Message"].lower())
 
     def test_absent_operations_whose_body_is_signed_or_that_need_no_signature(self):
-        reply, body = signed("lambda", "POST", "/2014-11-13/functions/f/invoke-async/", body='{"a":1}')
+        reply, body = signed("lambda", "PUT", "/2020-06-30/functions/f/code-signing-config", body='{"CodeSigningConfigArn":"a"}')
         self.assertEqual(reply.status, 501)
-        self.assertIn(b"lambda:InvokeAsync", body)
+        self.assertIn(b"lambda:PutFunctionCodeSigningConfig", body)
         for operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
             reply, body = post(f"Action={operation}&Version=2011-06-15&RoleArn=arn:aws:iam::000000000000:role/r&RoleSessionName=s", {})
             self.assertEqual((reply.status, code_of(body)), (501, "UnsupportedOperation"))

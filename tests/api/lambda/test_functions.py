@@ -9,6 +9,8 @@ import urllib.request
 import uuid
 import zipfile
 
+from botocore.exceptions import ClientError
+
 from lambdacase import ACCOUNT, LambdaCase, package
 
 ECHO = "def lambda_handler(event, context):\n    return event\n"
@@ -53,6 +55,41 @@ class Functions(LambdaCase):
                             message="The derived qualifier from the function name does not match the specified qualifier.")
         self.assertAwsError("ResourceNotFoundException", self.aws.get_function, FunctionName=f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:{name}",
                             message="Functions from 'eu-west-1' are not reachable in this region ('us-east-1')")
+
+    def test_runtime_management(self):
+        name = self.make("def lambda_handler(event, context):\n    pass\n")
+        arn = self.aws.get_function_configuration(FunctionName=name)["FunctionArn"] + ":$LATEST"
+
+        def put(**what):
+            reply = self.send(f"/2021-07-20/functions/{name}/runtime-management-config", json.dumps(what).encode(), method="PUT")
+            return reply.status, json.loads(reply.body)
+        self.assertEqual(put(UpdateRuntimeOn="Auto"), (200, {"UpdateRuntimeOn": "Auto", "FunctionArn": arn}))
+        got = json.loads(self.send(f"/2021-07-20/functions/{name}/runtime-management-config", b"", method="GET").body)
+        self.assertEqual(got, {"UpdateRuntimeOn": "Auto", "FunctionArn": arn})
+        version = "arn:aws:lambda:us-east-1::runtime:" + "0" * 64
+        for message, what in (("machine's interpreter", {"UpdateRuntimeOn": "FunctionUpdate"}), ("is required", {"UpdateRuntimeOn": "Manual"}),
+                              ("machine's interpreter", {"UpdateRuntimeOn": "Manual", "RuntimeVersionArn": version}),
+                              ("only be specified", {"UpdateRuntimeOn": "Auto", "RuntimeVersionArn": version})):
+            status, body = put(**what)
+            self.assertEqual((status, body["Type"]), (400, "User"), body)
+            self.assertIn(message, body["message"])
+
+    def test_code_signing(self):
+        name = self.make("def lambda_handler(event, context):\n    pass\n", wait=False)
+        reply = self.aws.get_function_code_signing_config(FunctionName=name)
+        self.assertEqual((reply["FunctionName"], reply.get("CodeSigningConfigArn")), (name, None))
+        some = "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0"
+        publishers = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:000000000000:/signing-profiles/p/0123456789"]}
+        for call, more in (("create_code_signing_config", {"AllowedPublishers": publishers}), ("delete_code_signing_config", {"CodeSigningConfigArn": some}),
+                           ("get_code_signing_config", {"CodeSigningConfigArn": some}), ("update_code_signing_config", {"CodeSigningConfigArn": some}),
+                           ("list_code_signing_configs", {}), ("list_functions_by_code_signing_config", {"CodeSigningConfigArn": some}),
+                           ("put_function_code_signing_config", {"FunctionName": name, "CodeSigningConfigArn": some}),
+                           ("delete_function_code_signing_config", {"FunctionName": name})):
+            with self.subTest(call=call), self.assertRaises(ClientError) as caught:
+                getattr(self.aws, call)(**more)
+            error = caught.exception.response
+            self.assertEqual(error["ResponseMetadata"]["HTTPStatusCode"], 501)
+            self.assertIn(call.replace("_", ""), error["Error"]["Message"].lower())
 
     def test_refusals(self):
         good = {"FunctionName": "never", "Runtime": "python3.12", "Handler": "a.b", "Role": self.role, "Code": {"ZipFile": package({"a.py": "b = 1"})}}

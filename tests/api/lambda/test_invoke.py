@@ -341,6 +341,55 @@ def lambda_handler(event, context):
                          ("Lambda Function Invocation Result - Failure", bus, "RetriesExhausted"))
         self.assertEqual(told["resources"][1], told["detail"]["requestContext"]["functionArn"])
 
+    def test_failures_in_buckets(self):
+        bucket = "failures-" + uuid.uuid4().hex[:10]
+        self.s3.create_bucket(Bucket=bucket)
+        name = self.make("def lambda_handler(event, context):\n    raise ValueError('no')\n")
+        self.aws.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": "arn:aws:s3:::" + bucket}})
+        self.assertAwsError("InvalidParameterValueException", self.aws.put_function_event_invoke_config, FunctionName=name,
+                            DestinationConfig={"OnSuccess": {"Destination": "arn:aws:s3:::" + bucket}}, message="failures alone")
+        self.aws.invoke(FunctionName=name, InvocationType="Event", Payload='{"n": 9}')
+        for _ in range(300):
+            found = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+            if found:
+                break
+            time.sleep(0.1)
+        (key,) = (o["Key"] for o in found)
+        self.assertRegex(key, rf"^aws/lambda/async/{name}/(\d{{4}})/(\d\d)/(\d\d)/\1-\2-\3T\d\d\.\d\d\.\d\d-[0-9a-f-]{{36}}$")
+        got = self.s3.get_object(Bucket=bucket, Key=key)
+        record = json.loads(got["Body"].read())
+        self.assertEqual((got["ContentType"], record["requestPayload"], record["responsePayload"]["errorMessage"]), ("application/json", {"n": 9}, "no"))
+        self.s3.delete_object(Bucket=bucket, Key=key)
+        self.s3.delete_bucket(Bucket=bucket)
+
+    def test_circle_of_destinations(self):
+        """Two functions that are each other's destination: the first one comes round sixteen times, and no more."""
+        code = "def lambda_handler(event, context):\n    return len(str(event))\n"
+        one, other = self.make(code), self.make(code)
+        seen, taken = self.queue()
+        arns = [self.aws.get_function_configuration(FunctionName=n)["FunctionArn"] for n in (one, other)]
+        for function, to in ((one, arns[1]), (other, arns[0])):
+            self.aws.put_function_event_invoke_config(FunctionName=function, MaximumRetryAttempts=0,
+                                                      DestinationConfig={"OnSuccess": {"Destination": to}, "OnFailure": {"Destination": seen}})
+        self.aws.invoke(FunctionName=one, InvocationType="Event", Payload="{}")
+        (told,) = taken(20) or taken(20) or taken(20)
+        told = json.loads(told["Body"])["requestContext"]
+        self.assertEqual((told["functionArn"], told["condition"], told["approximateInvokeCount"]), (arns[0] + ":$LATEST", "RetriesExhausted", 0))
+        self.assertEqual(self.metric("Invocations", one, lambda n: n >= 16), 16)
+        self.assertEqual(self.metric("RecursiveInvocationsDropped", one, lambda n: n >= 1), 1)
+
+    def test_invoke_async(self):
+        bucket = "events-" + uuid.uuid4().hex[:10]
+        self.s3.create_bucket(Bucket=bucket)
+        name = self.make(self.CODE, Timeout=30, MemorySize=512)
+        self.assertEqual(self.aws.invoke_async(FunctionName=name, InvokeArgs=json.dumps({"bucket": bucket}))["Status"], 202)
+        self.assertTrue(self.wait_for(bucket, "direct"))
+        self.assertAwsError("InvalidRequestContentException", self.aws.invoke_async, FunctionName=name, InvokeArgs="{", status=400)
+        self.assertAwsError("ResourceNotFoundException", self.aws.invoke_async, FunctionName="none-" + name, InvokeArgs="{}", status=404)
+        self.assertAwsError("RequestTooLargeException", self.aws.invoke_async, FunctionName=name, InvokeArgs=json.dumps("a" * (1 << 20)), status=413)
+        self.s3.delete_object(Bucket=bucket, Key="direct")
+        self.s3.delete_bucket(Bucket=bucket)
+
     def test_letters_that_cannot_be_sent(self):
         role = "lambda-mute-" + uuid.uuid4().hex[:8]
         arn = self.iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]

@@ -1,5 +1,6 @@
 """Event source mappings: queues that functions work off."""
 import collections
+import datetime
 import json
 import os
 import sys
@@ -328,6 +329,37 @@ class Sources(QueueCase, LambdaCase):
         self.map(queue, function)
         self.send(queue, "x")
         self.assertEqual(self.bodies_of(self.seen(seen, bool)), ["x"])
+
+    def test_metrics(self):
+        """Of a mapping that wants them: three that are filtered in, one of which fails, and one that is not."""
+        function, seen = self.worker()
+        queue = self.queue(VisibilityTimeout="600")
+        reply = LambdaCase.send(self, "/2015-03-31/event-source-mappings", json.dumps({
+            "EventSourceArn": self.arn(queue), "FunctionName": function, "MetricsConfig": {"Metrics": ["EventCount"]}, "MaximumBatchingWindowInSeconds": 1,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "FilterCriteria": {"Filters": [{"Pattern": json.dumps({"body": [{"anything-but": "out"}]})}]}}).encode())
+        made = json.loads(reply.body)
+        self.assertEqual((reply.status, made["MetricsConfig"]), (202, {"Metrics": ["EventCount"]}), made)
+        self.addCleanup(self.unmap, made["UUID"])
+        self.becomes(made["UUID"], "Enabled")
+        for body in ("a", "b", "bad", "out"):
+            self.sqs.send_message(QueueUrl=queue, MessageBody=body)
+        self.seen(seen, lambda said: sorted(self.bodies_of(said)) == ["a", "b", "bad"])
+        metrics = client("cloudwatch")
+
+        def sums():
+            now = datetime.datetime.now(datetime.timezone.utc)
+            return {name: sum(p["Sum"] for p in metrics.get_metric_statistics(
+                Namespace="AWS/Lambda", MetricName=name, Dimensions=[{"Name": "EventSourceMappingUUID", "Value": made["UUID"]}], Statistics=["Sum"], Period=60,
+                StartTime=now - datetime.timedelta(minutes=10), EndTime=now + datetime.timedelta(minutes=2))["Datapoints"])
+                for name in ("PolledEventCount", "FilteredOutEventCount", "InvokedEventCount", "FailedInvokeEventCount", "DeletedEventCount")}
+        wanted = {"PolledEventCount": 4, "FilteredOutEventCount": 1, "InvokedEventCount": 3, "FailedInvokeEventCount": 1, "DeletedEventCount": 2}
+        self.until(sums, lambda got: got == wanted)
+        reply = LambdaCase.send(self, f"/2015-03-31/event-source-mappings/{made['UUID']}", json.dumps({"MetricsConfig": {"Metrics": ["KafkaMetrics"]}}).encode(), method="PUT")
+        self.assertEqual(reply.status, 400)
+        self.assertIn("not supported for event sources of SQS", json.loads(reply.body)["message"])
+        reply = LambdaCase.send(self, f"/2015-03-31/event-source-mappings/{made['UUID']}", json.dumps({"MetricsConfig": {"Metrics": []}}).encode(), method="PUT")
+        self.assertNotIn("MetricsConfig", json.loads(reply.body))
 
 
 if __name__ == "__main__":

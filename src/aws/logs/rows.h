@@ -24,6 +24,7 @@ struct logs_state {
 	struct measure *measure; /* metrics out of events */
 	struct forward *forward; /* events to functions */
 	struct queries *queries; /* of Logs Insights */
+	struct exports *exports; /* of groups to buckets */
 };
 extern const struct service logs_service;
 struct logs_state *logs_state(const struct call *c);
@@ -100,6 +101,9 @@ void logs_put_purge(struct call *c, uint64_t group, uint64_t stream);
 /* resource_policy.c: what the account's resource policies say, as one document. Absent: there are none. */
 struct str logs_resource_policy(struct call *c);
 
+/* record.c: the group that a pointer to a record names; false: there is none. */
+bool logs_pointer_group(struct call *c, struct str pointer, struct logs_group *ret);
+
 /* live.c: ends the sessions that are left. */
 void logs_live_stop(struct logs_state *s);
 
@@ -117,6 +121,9 @@ logs_list_tags_log_group_handler logs_list_tags_log_group;
 logs_tag_resource_handler logs_tag_resource;
 logs_untag_resource_handler logs_untag_resource;
 logs_list_tags_for_resource_handler logs_list_tags_for_resource;
+logs_create_export_task_handler logs_create_export_task;
+logs_describe_export_tasks_handler logs_describe_export_tasks;
+logs_cancel_export_task_handler logs_cancel_export_task;
 logs_create_log_stream_handler logs_create_log_stream;
 logs_delete_log_stream_handler logs_delete_log_stream;
 logs_describe_log_streams_handler logs_describe_log_streams;
@@ -131,6 +138,11 @@ logs_start_query_handler logs_start_query;
 logs_get_query_results_handler logs_get_query_results;
 logs_stop_query_handler logs_stop_query;
 logs_describe_queries_handler logs_describe_queries;
+logs_put_query_definition_handler logs_put_query_definition;
+logs_describe_query_definitions_handler logs_describe_query_definitions;
+logs_delete_query_definition_handler logs_delete_query_definition;
+logs_get_log_record_handler logs_get_log_record;
+logs_get_log_group_fields_handler logs_get_log_group_fields;
 logs_put_resource_policy_handler logs_put_resource_policy;
 logs_describe_resource_policies_handler logs_describe_resource_policies;
 logs_delete_resource_policy_handler logs_delete_resource_policy;

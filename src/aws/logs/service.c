@@ -1,3 +1,4 @@
+#include "export.h"
 #include "forward.h"
 #include "measure.h"
 #include "query.h"
@@ -62,6 +63,8 @@ ABOUT(list_tags_log_group, about_group(c, az, in->log_group_name))
 ABOUT(untag_resource, about_arn(c, az, in->resource_arn))
 ABOUT(list_tags_for_resource, about_arn(c, az, in->resource_arn))
 ABOUT(describe_log_streams, about_identified(c, az, in->log_group_name, in->log_group_identifier))
+ABOUT(create_export_task, about_group(c, az, in->log_group_name))
+ABOUT(get_log_group_fields, about_identified(c, az, in->log_group_name, in->log_group_identifier))
 ABOUT(filter_log_events, about_identified(c, az, in->log_group_name, in->log_group_identifier))
 
 #define ABOUT_STREAM(type, group) \
@@ -114,6 +117,13 @@ static int about_all_groups(struct call *c, const void *input, struct authz *az)
 	return CALL_OK;
 }
 
+static int about_get_log_record(struct call *c, const void *input, struct authz *az)
+{
+	const struct logs_get_log_record_request *in = input;
+	struct logs_group group;
+	return about_group(c, az, logs_pointer_group(c, in->log_record_pointer, &group) ? group.record.name : S(""));
+}
+
 /* Every group of a live tail must be allowed: all but the last are asked here, the last by the gate. */
 static int about_start_live_tail(struct call *c, const void *input, struct authz *az)
 {
@@ -155,25 +165,32 @@ static int about_start_query(struct call *c, const void *input, struct authz *az
 /* --- the table */
 
 static const struct service_op ops[] = {
+        OP(logs, cancel_export_task, CancelExportTask),
+        OP(logs, create_export_task, CreateExportTask, .resource = about_create_export_task),
         OP(logs, create_log_group, CreateLogGroup, .resource = about_create_log_group,
            .missing = "encryption with a KMS key, the DELIVERY class"),
         OP(logs, create_log_stream, CreateLogStream, .resource = about_create_log_stream),
         OP(logs, delete_log_group, DeleteLogGroup, .resource = about_delete_log_group),
         OP(logs, delete_log_stream, DeleteLogStream, .resource = about_delete_log_stream),
         OP(logs, delete_metric_filter, DeleteMetricFilter, .resource = about_delete_metric_filter),
+        OP(logs, delete_query_definition, DeleteQueryDefinition),
         OP(logs, delete_resource_policy, DeleteResourcePolicy, .missing = "policies of single resources"),
         OP(logs, delete_retention_policy, DeleteRetentionPolicy, .resource = about_delete_retention_policy),
         OP(logs, delete_subscription_filter, DeleteSubscriptionFilter, .resource = about_delete_subscription_filter),
+        OP(logs, describe_export_tasks, DescribeExportTasks, .flags = OP_READ),
         OP(logs, describe_log_groups, DescribeLogGroups, .resource = about_all_groups, .flags = OP_READ,
            .missing = "groups of linked accounts"),
         OP(logs, describe_log_streams, DescribeLogStreams, .resource = about_describe_log_streams, .flags = OP_READ),
         OP(logs, describe_metric_filters, DescribeMetricFilters, .resource = about_describe_metric_filters, .flags = OP_READ),
         OP(logs, describe_queries, DescribeQueries, .flags = OP_READ),
+        OP(logs, describe_query_definitions, DescribeQueryDefinitions, .flags = OP_READ, .missing = "parameters"),
         OP(logs, describe_resource_policies, DescribeResourcePolicies, .flags = OP_READ, .missing = "policies of single resources"),
         OP(logs, describe_subscription_filters, DescribeSubscriptionFilters, .resource = about_describe_subscription_filters,
            .flags = OP_READ),
         OP(logs, filter_log_events, FilterLogEvents, .resource = about_filter_log_events, .flags = OP_READ),
         OP(logs, get_log_events, GetLogEvents, .resource = about_get_log_events, .flags = OP_READ),
+        OP(logs, get_log_group_fields, GetLogGroupFields, .resource = about_get_log_group_fields, .flags = OP_READ),
+        OP(logs, get_log_record, GetLogRecord, .resource = about_get_log_record, .flags = OP_READ),
         OP(logs, get_query_results, GetQueryResults, .flags = OP_READ),
         OP(logs, list_log_groups, ListLogGroups, .resource = about_all_groups, .flags = OP_READ,
            .missing = "data sources, field indexes, tags and linked accounts as filters"),
@@ -184,6 +201,7 @@ static const struct service_op ops[] = {
            .resource = about_put_log_group_deletion_protection),
         OP(logs, put_metric_filter, PutMetricFilter, .resource = about_put_metric_filter,
            .missing = "transformed logs, system fields"),
+        OP(logs, put_query_definition, PutQueryDefinition, .missing = "SQL and PPL, parameters"),
         OP(logs, put_resource_policy, PutResourcePolicy, .missing = "policies of single resources"),
         OP(logs, put_retention_policy, PutRetentionPolicy, .resource = about_put_retention_policy),
         OP(logs, put_subscription_filter, PutSubscriptionFilter, .resource = about_put_subscription_filter,
@@ -225,6 +243,7 @@ static int logs_start(struct cloud *cloud, void **ret_state)
 	s->measure = measure_new(cloud);
 	s->forward = forward_new(cloud);
 	s->queries = queries_new(cloud, s->events);
+	s->exports = exports_new(cloud, s->events);
 	logs_purge_pending(s);
 	logs_expire_start(s);
 	logs_usage_start(s);
@@ -238,6 +257,7 @@ static void logs_stop(void *state)
 	if (!s)
 		return;
 	logs_live_stop(s);
+	exports_free(s->exports);
 	queries_free(s->queries);
 	measure_free(s->measure);
 	forward_free(s->forward);

@@ -21,6 +21,9 @@ struct insights_row {
 	struct insights_field *v;
 	uint32_t n;
 };
+/* The fields that are found in an event without being told to (those of JSON, and of Lambda's own lines), at most so many; how many
+ * there are. */
+uint32_t insights_fields(struct arena *a, struct str message, struct insights_field *ret, uint32_t room);
 enum { INSIGHTS_ROWS_MAX = 10000, INSIGHTS_GROUPS_MAX = 10000 };
 
 struct insights_run;

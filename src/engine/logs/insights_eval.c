@@ -129,7 +129,7 @@ struct value insights_field_value(struct arena *a, struct row *r, struct str nam
 	       : str_is(name, "@logStream")     ? text(e->stream)
 	       : str_is(name, "@log")           ? text(e->log)
 	       : str_is(name, "@ptr")           ? text(e->ptr)
-	                                        : (struct value){0};
+	                                        : insights_line_value(e->message, name);
 }
 
 /* --- comparisons */

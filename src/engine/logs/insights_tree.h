@@ -118,3 +118,6 @@ void insights_set(struct arena *a, struct row *r, struct str name, struct value 
 bool insights_true(struct value v);
 bool insights_number(struct value v, double *ret);
 struct str insights_text(struct arena *a, struct value v);
+
+/* --- insights_fields.c: a field of the lines that Lambda writes of its invocations */
+struct value insights_line_value(struct str line, struct str name);

@@ -1,19 +1,20 @@
 #include "aws/lambda/recursion.h"
 
 #include "aws/lambda/publish.h"
-
-#include <stdio.h>
+#include "base/hash.h"
 
 enum { PASSES_MAX = 16, WAYS_MAX = 8, HASH_CHARS = 8 };
 
 /* --- the header */
 
-static void hash_of(const struct fn *fn, char out[static HASH_CHARS + 1])
+/* The same in every life of the cloud, as messages outlive it. */
+static void fn_hash(const struct fn *fn, char out[static HASH_CHARS + 1])
 {
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
-	uint64_t h = map_hash(lambda_function_arn(&a, fn->region, fn->account, fn->name, STR_NONE));
-	snprintf(out, HASH_CHARS + 1, "%08x", (unsigned)(h ^ h >> 32));
+	struct str arn = lambda_function_arn(&a, fn->region, fn->account, fn->name, STR_NONE);
+	memcpy(out, hash_hex(&a, HASH_SHA256, arn).p, HASH_CHARS);
+	out[HASH_CHARS] = 0;
 }
 
 static struct str lineage_of(struct str trace)
@@ -25,6 +26,24 @@ static struct str lineage_of(struct str trace)
 			return str_from_at(part, S("Lineage=").n);
 	}
 	return STR_NONE;
+}
+
+/* Ways stand between bars, which SDKs encode when they pass a header on. */
+static struct str cut_way(struct str *rest)
+{
+	static const struct str encoded[] = {S_INIT("%7C"), S_INIT("%7c")};
+	ptrdiff_t end = str_find_char(*rest, '|');
+	size_t bar = 1;
+	for (size_t i = 0; i < sizeof(encoded) / sizeof(*encoded); i++) {
+		ptrdiff_t at = str_find(*rest, encoded[i]);
+		if (at >= 0 && (end < 0 || at < end)) {
+			end = at;
+			bar = encoded[i].n;
+		}
+	}
+	struct str way = end < 0 ? *rest : str_sub(*rest, 0, (size_t)end);
+	*rest = end < 0 ? STR_NONE : str_from_at(*rest, (size_t)end + bar);
+	return way;
 }
 
 /* "1:HASH:COUNT" */
@@ -46,7 +65,7 @@ static bool find_way(struct str trace, const char *hash, unsigned *ret_count)
 {
 	struct str rest = lineage_of(trace), of;
 	while (str_set(rest))
-		if (read_way(str_cut(&rest, '|'), &of, ret_count) && str_is(of, hash))
+		if (read_way(cut_way(&rest), &of, ret_count) && str_is(of, hash))
 			return true;
 	return false;
 }
@@ -55,7 +74,7 @@ unsigned recursion_passes(struct str trace, const struct fn *fn)
 {
 	char hash[HASH_CHARS + 1];
 	unsigned count;
-	hash_of(fn, hash);
+	fn_hash(fn, hash);
 	return find_way(trace, hash, &count) ? count + 1 : 0;
 }
 
@@ -68,7 +87,7 @@ bool recursion_enter(struct arena *a, const struct lambda *l, const struct fn *f
 		publish_event(l->publish, &n, "RecursiveInvocationsDropped", "Count", 1);
 		return false;
 	}
-	hash_of(fn, hash);
+	fn_hash(fn, hash);
 	struct str head = S(""), rest = *trace, of;
 	while (str_set(rest)) {
 		struct str part = str_trim(str_cut(&rest, ';'));
@@ -78,7 +97,7 @@ bool recursion_enter(struct arena *a, const struct lambda *l, const struct fn *f
 	struct str lineage = arena_printf(a, "1:%s:%u", hash, passes);
 	rest = lineage_of(*trace);
 	while (str_set(rest) && ++kept < WAYS_MAX) {
-		struct str way = str_cut(&rest, '|');
+		struct str way = cut_way(&rest);
 		if (read_way(way, &of, &other) && !str_is(of, hash))
 			lineage = ARENA_CAT(a, lineage, S("|"), way);
 	}

@@ -277,6 +277,19 @@ class Sources(QueueCase, LambdaCase):
         got = self.until(lambda: self.receive(dead, WaitTimeSeconds=1), bool)
         self.assertEqual([m["Body"] for m in got], ["16"])
 
+    def test_loop_of_two_is_cut(self):
+        """Each sends to the other's queue, so each one's way stands in the header beside the other's."""
+        code = ("import boto3, os\nsqs = boto3.client('sqs')\n"
+                "def lambda_handler(event, context):\n    for r in event['Records']:\n"
+                "        sqs.send_message(QueueUrl=os.environ['QUEUE'], MessageBody=str(int(r['body']) + 1))\n")
+        dead = self.queue()
+        there, back = (self.queue(VisibilityTimeout=6, RedrivePolicy=json.dumps({"deadLetterTargetArn": self.arn(dead), "maxReceiveCount": 1})) for _ in range(2))
+        for to, of in ((there, back), (back, there)):
+            self.map(of, self.make(code, Environment={"Variables": {"QUEUE": to}}))
+        self.send(there, "0")
+        got = self.until(lambda: self.receive(dead, WaitTimeSeconds=1), bool)
+        self.assertEqual([m["Body"] for m in got], ["32"])
+
     def invocations(self, function):
         """Starts of it, as its log tells them."""
         logs = client("logs")

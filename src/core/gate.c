@@ -543,6 +543,23 @@ void call_op_body(struct cloud *cloud, const struct principal *as, struct str re
 	g->call.body = gate_body_of_bytes(g, arena_dup(g->call.arena, body));
 }
 
+bool gate_may_act(struct cloud *cloud, const struct principal *as, struct str region, const char *action, struct str resource)
+{
+	struct gate_call *g = calloc(1, sizeof(*g));
+	if (!g)
+		die("out of memory (call)");
+	arena_init(&g->own_arena, 0);
+	call_start(cloud->gate, g, &g->own_arena);
+	struct call *c = &g->call;
+	c->caller = principal_ref(as);
+	c->account = as->account;
+	c->region = arena_dup(c->arena, region);
+	struct authz az = {.action = str_from(action), .resource = resource};
+	bool may = call_authorize(c, &az);
+	gate_call_free(g);
+	return may;
+}
+
 bool gate_may(struct gate *gate, struct http_request *r, const struct principal *who, struct str region, struct authz *az,
               const struct str_map *tags, struct str *ret_why)
 {

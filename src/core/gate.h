@@ -37,6 +37,9 @@ size_t gate_under_way(const struct gate *g);
  * `quartet why` as for any call. tags: of the resource. False: *ret_why says it in AWS's words. */
 bool gate_may(struct gate *g, struct http_request *r, const struct principal *who, struct str region, struct authz *az,
               const struct str_map *tags, struct str *ret_why);
+/* May `as` do this in the course of work of our own, where neither a request nor an operation is behind it? By its policies alone.
+ */
+bool gate_may_act(struct cloud *cloud, const struct principal *as, struct str region, const char *action, struct str resource);
 /* Counters per operation as Prometheus text. */
 void gate_metrics(const struct gate *g, struct buf *out);
 /* Why a recent request was allowed or denied, in lines for a person; absent: that request id is not (or no longer) known. */

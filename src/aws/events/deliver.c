@@ -36,6 +36,7 @@ struct delivery {
 	struct str key, account, region;
 	struct loop_timer *timer;
 	bool busy, deleted, remove;
+	int64_t slot_ms; /* when its turn is, of a target with a rate; 0: it has none yet */
 	unsigned dead_tries;
 	struct send_result why;
 	const char *exhausted;
@@ -223,6 +224,21 @@ static int64_t wait_ms(int64_t attempts)
 	return wait / 2 + (int64_t)(rand_u64() % (uint64_t)(wait / 2 + 1));
 }
 
+/* Its turn comes later; nothing is written of that. */
+static void put_off(void *ctx)
+{
+	struct delivery *d = ctx;
+	struct deliveries *all = d->of;
+	d->timer = NULL;
+	d->busy = false;
+	all->running--;
+	if (d->deleted)
+		delivery_free(d);
+	else
+		schedule(d, d->slot_ms);
+	run_ready(all);
+}
+
 static void sent(void *ctx, const struct send_result *r)
 {
 	struct delivery *d = ctx;
@@ -230,6 +246,12 @@ static void sent(void *ctx, const struct send_result *r)
 		delivery_free(d);
 		return;
 	}
+	if (r->outcome == SEND_NOT_YET) {
+		d->slot_ms = d->sending.slot_ms;
+		d->timer = loop_add_timer(d->of->cloud->loop, 0, put_off, d);
+		return;
+	}
+	d->slot_ms = 0;
 	const struct events_retry_policy *p = d->row.target->retry_policy;
 	int64_t attempts = p && p->maximum_retry_attempts.set ? p->maximum_retry_attempts.v : ATTEMPTS_MAX;
 	int64_t age_s = p && p->maximum_event_age_in_seconds.set ? p->maximum_event_age_in_seconds.v : AGE_MAX_S,
@@ -251,7 +273,8 @@ static void sent(void *ctx, const struct send_result *r)
 		give_up(d, r, "MaximumEventAgeInSeconds");
 	} else {
 		count(d, "RetryInvocationAttempts");
-		d->row.due = OPT_TIME(now_ms + wait_ms(d->row.attempts.v));
+		int64_t pause_ms = wait_ms(d->row.attempts.v);
+		d->row.due = OPT_TIME(now_ms + (pause_ms > d->sending.wait_ms ? pause_ms : d->sending.wait_ms));
 		settle(d, false);
 	}
 }
@@ -271,8 +294,9 @@ static void try_delivery(struct delivery *d)
 		return;
 	}
 	all->running++;
-	count(d, "InvocationAttempts");
-	if (!d->row.attempts.v)
+	if (!d->slot_ms)
+		count(d, "InvocationAttempts");
+	if (!d->row.attempts.v && !d->slot_ms)
 		took(d, "IngestionToInvocationStartLatency", clock_wall_ms());
 	d->sending = (struct sending){.cloud = all->cloud,
 	                              .roles = all->roles,
@@ -280,6 +304,7 @@ static void try_delivery(struct delivery *d)
 	                              .account = d->account,
 	                              .region = d->region,
 	                              .row = &d->row,
+	                              .slot_ms = d->slot_ms,
 	                              .done = sent,
 	                              .ctx = d};
 	send_to_target(&d->sending);

@@ -12,8 +12,10 @@
 
 enum { EVENTS_RULES_MAX = 300, EVENTS_TARGETS_MAX = 5, EVENTS_ENTRIES_BYTES_MAX = 1024 * 1024, EVENTS_GIVEN_BYTES_MAX = 64 << 20 };
 
+struct connections;
 struct events_state {
 	struct cloud *cloud;
+	struct connections *connections;
 	struct event_rules *rules;
 	struct deliveries *deliveries;
 	struct firings *firings;
@@ -128,6 +130,17 @@ void events_measure(const struct cloud *cloud, struct str account, struct str re
 
 /* Handlers; each file says which. */
 events_cancel_replay_handler events_cancel_replay;
+events_create_api_destination_handler events_create_api_destination;
+events_create_connection_handler events_create_connection;
+events_deauthorize_connection_handler events_deauthorize_connection;
+events_delete_api_destination_handler events_delete_api_destination;
+events_delete_connection_handler events_delete_connection;
+events_describe_api_destination_handler events_describe_api_destination;
+events_describe_connection_handler events_describe_connection;
+events_list_api_destinations_handler events_list_api_destinations;
+events_list_connections_handler events_list_connections;
+events_update_api_destination_handler events_update_api_destination;
+events_update_connection_handler events_update_connection;
 events_create_archive_handler events_create_archive;
 events_delete_archive_handler events_delete_archive;
 events_describe_archive_handler events_describe_archive;

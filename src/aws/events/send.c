@@ -186,6 +186,8 @@ static void send_as(void *ctx, const struct principal *as)
 		send_task(s);
 	else if (str_starts(send_arn(s->row->target->arn).rest, S("archive/")))
 		send_to_archive(s);
+	else if (str_starts(send_arn(s->row->target->arn).rest, S("api-destination/")))
+		send_api(s);
 	else
 		send_event(s);
 }

@@ -8,6 +8,7 @@ enum send_outcome {
 	SEND_DONE,
 	SEND_LATER,   /* throttled, or our fault: it may be otherwise the next time */
 	SEND_REFUSED, /* it will not be otherwise */
+	SEND_NOT_YET, /* nothing was tried: its turn comes at slot_ms */
 };
 struct send_result {
 	enum send_outcome outcome;
@@ -26,6 +27,8 @@ struct sending {
 	struct str payload;
 	const struct sqs_message_body_attribute_map *attributes; /* of a dead letter */
 	const struct principal *as;
+	int64_t slot_ms; /* when its turn is, of targets with a rate; 0: it has none yet */
+	int64_t wait_ms; /* SEND_LATER: at least so long, as the target wants it */
 };
 void send_to_target(struct sending *s);
 /* The event itself to the dead-letter queue, with why it comes. exhausted NULL: it was refused. */
@@ -41,6 +44,7 @@ struct arn_parts {
 struct arn_parts send_arn(struct str arn);
 void send_task(struct sending *s);
 void send_event(struct sending *s); /* to another bus */
+void send_api(struct sending *s);   /* to an API destination */
 void send_to_archive(struct sending *s);
 
 /* role.c: principals of roles that were assumed; their sessions are kept while they are good */

@@ -1,3 +1,4 @@
+#include "connection.h"
 #include "kept.h"
 
 #include "base/log.h"
@@ -79,6 +80,15 @@ static int about_kind(struct call *c, struct authz *az, const char *kind, struct
 	        ARENA_CAT(c->arena, S("arn:aws:events:"), c->region, S(":"), c->account, S(":"), str_from(kind), S("/"), name);
 	return CALL_OK;
 }
+ABOUT(create_connection, about_kind(c, az, "connection", in->name))
+ABOUT(update_connection, about_kind(c, az, "connection", in->name))
+ABOUT(describe_connection, about_kind(c, az, "connection", in->name))
+ABOUT(deauthorize_connection, about_kind(c, az, "connection", in->name))
+ABOUT(delete_connection, about_kind(c, az, "connection", in->name))
+ABOUT(create_api_destination, about_kind(c, az, "api-destination", in->name))
+ABOUT(update_api_destination, about_kind(c, az, "api-destination", in->name))
+ABOUT(describe_api_destination, about_kind(c, az, "api-destination", in->name))
+ABOUT(delete_api_destination, about_kind(c, az, "api-destination", in->name))
 ABOUT(create_archive, about_kind(c, az, "archive", in->archive_name))
 ABOUT(update_archive, about_kind(c, az, "archive", in->archive_name))
 ABOUT(describe_archive, about_kind(c, az, "archive", in->archive_name))
@@ -110,19 +120,28 @@ static int about_put_events(struct call *c, const void *input, struct authz *az)
 
 static const struct service_op ops[] = {
         OP(events, cancel_replay, CancelReplay, .resource = about_cancel_replay),
+        OP(events, create_api_destination, CreateApiDestination, .resource = about_create_api_destination),
         OP(events, create_archive, CreateArchive, .resource = about_create_archive, .missing = "KMS keys"),
+        OP(events, create_connection, CreateConnection, .resource = about_create_connection, .missing = "private APIs, KMS keys"),
         OP(events, create_event_bus, CreateEventBus, .resource = about_create_event_bus,
            .missing = "partner event sources, KMS keys, logs of buses"),
+        OP(events, deauthorize_connection, DeauthorizeConnection, .resource = about_deauthorize_connection),
+        OP(events, delete_api_destination, DeleteApiDestination, .resource = about_delete_api_destination),
         OP(events, delete_archive, DeleteArchive, .resource = about_delete_archive),
+        OP(events, delete_connection, DeleteConnection, .resource = about_delete_connection),
         OP(events, delete_event_bus, DeleteEventBus, .resource = about_delete_event_bus),
         OP(events, delete_rule, DeleteRule, .resource = about_delete_rule),
+        OP(events, describe_api_destination, DescribeApiDestination, .resource = about_describe_api_destination, .flags = OP_READ),
         OP(events, describe_archive, DescribeArchive, .resource = about_describe_archive, .flags = OP_READ),
+        OP(events, describe_connection, DescribeConnection, .resource = about_describe_connection, .flags = OP_READ),
         OP(events, describe_event_bus, DescribeEventBus, .resource = about_describe_event_bus, .flags = OP_READ),
         OP(events, describe_replay, DescribeReplay, .resource = about_describe_replay, .flags = OP_READ),
         OP(events, describe_rule, DescribeRule, .resource = about_describe_rule, .flags = OP_READ),
         OP(events, disable_rule, DisableRule, .resource = about_disable_rule),
         OP(events, enable_rule, EnableRule, .resource = about_enable_rule),
+        OP(events, list_api_destinations, ListApiDestinations, .flags = OP_READ),
         OP(events, list_archives, ListArchives, .flags = OP_READ),
+        OP(events, list_connections, ListConnections, .flags = OP_READ),
         OP(events, list_event_buses, ListEventBuses, .flags = OP_READ),
         OP(events, list_replays, ListReplays, .flags = OP_READ),
         OP(events, list_rule_names_by_target, ListRuleNamesByTarget, .flags = OP_READ),
@@ -133,14 +152,16 @@ static const struct service_op ops[] = {
         OP(events, put_permission, PutPermission, .resource = about_put_permission),
         OP(events, put_rule, PutRule, .resource = about_put_rule),
         OP(events, put_targets, PutTargets, .resource = about_put_targets,
-           .missing = "targets other than functions, queues, topics, log groups, buses and tasks of ECS"),
+           .missing = "targets other than functions, queues, topics, log groups, buses, API destinations and tasks of ECS"),
         OP(events, remove_permission, RemovePermission, .resource = about_remove_permission),
         OP(events, remove_targets, RemoveTargets, .resource = about_remove_targets),
         OP(events, start_replay, StartReplay, .resource = about_start_replay),
         OP(events, tag_resource, TagResource, .resource = about_tag_resource),
         OP(events, test_event_pattern, TestEventPattern, .flags = OP_READ),
         OP(events, untag_resource, UntagResource, .resource = about_untag_resource),
+        OP(events, update_api_destination, UpdateApiDestination, .resource = about_update_api_destination),
         OP(events, update_archive, UpdateArchive, .resource = about_update_archive, .missing = "KMS keys"),
+        OP(events, update_connection, UpdateConnection, .resource = about_update_connection, .missing = "private APIs, KMS keys"),
         OP(events, update_event_bus, UpdateEventBus, .resource = about_update_event_bus, .missing = "KMS keys, logs of buses"),
 };
 
@@ -154,6 +175,7 @@ static int events_start(struct cloud *cloud, void **ret_state)
 	s->cloud = cloud;
 	*ret_state = s;
 	s->rules = event_rules_new(cloud);
+	s->connections = connections_new(cloud);
 	s->deliveries = deliveries_new(cloud);
 	s->firings = firings_new(s);
 	s->replays = replays_new(s);
@@ -172,6 +194,7 @@ static void events_stop(void *state)
 	replays_free(s->replays);
 	firings_free(s->firings);
 	deliveries_free(s->deliveries);
+	connections_free(s->connections);
 	event_rules_free(s->rules);
 	kept_close(s->kept);
 	free(s);

@@ -6,8 +6,13 @@ struct kind {
 	bool needs_role;
 };
 static const struct kind kinds[] = {
-        {"lambda", "function:", false},  {"sqs", "", false},        {"sns", "", false}, {"logs", "log-group:", false},
-        {"events", "event-bus/", false}, {"ecs", "cluster/", true},
+        {"lambda", "function:", false},
+        {"sqs", "", false},
+        {"sns", "", false},
+        {"logs", "log-group:", false},
+        {"events", "event-bus/", false},
+        {"ecs", "cluster/", true},
+        {"events", "api-destination/", true},
 };
 
 static const struct kind *kind_of(struct str arn, struct str *ret_service)
@@ -62,12 +67,13 @@ static int check_input(struct call *c, const struct events_target *t)
 }
 
 /* Parameters of kinds of targets that this one is not of, or that there are not. */
-static int check_parameters(struct call *c, const struct events_target *t, bool task, bool fifo)
+static int check_parameters(struct call *c, const struct events_target *t, bool fifo)
 {
+	bool task = str_starts(t->arn, S("arn:aws:ecs:")), api = str_find(t->arn, S(":api-destination/")) > 0;
 	const char *what = t->kinesis_parameters               ? "KinesisParameters"
 	                   : t->run_command_parameters         ? "RunCommandParameters"
 	                   : t->batch_parameters               ? "BatchParameters"
-	                   : t->http_parameters                ? "HttpParameters"
+	                   : t->http_parameters && !api        ? "HttpParameters"
 	                   : t->redshift_data_parameters       ? "RedshiftDataParameters"
 	                   : t->sage_maker_pipeline_parameters ? "SageMakerPipelineParameters"
 	                   : t->app_sync_parameters            ? "AppSyncParameters"
@@ -95,7 +101,7 @@ static int check_target(struct call *c, const struct events_target *t)
 		return events_invalid(c, "Invalid DeadLetterConfig for target %.*s: %.*s is no queue.", STR_ARG(t->id),
 		                      STR_ARG(t->dead_letter_config->arn));
 	bool fifo = str_starts(t->arn, S("arn:aws:sqs:")) && str_ends(t->arn, S(".fifo"));
-	if (check_input(c, t) != CALL_OK || check_parameters(c, t, events_target_needs_role(t->arn), fifo) != CALL_OK)
+	if (check_input(c, t) != CALL_OK || check_parameters(c, t, fifo) != CALL_OK)
 		return CALL_FAIL;
 	return !t->role_arn.n || call_allowed(c, "iam:PassRole", t->role_arn) ? CALL_OK : CALL_FAIL;
 }

@@ -18,7 +18,7 @@ static int check_kind(struct call *c, const struct scheduler_target *t)
 		return scheduler_invalid(c, "%.*s is not supported: Quartet provides no universal targets.", STR_ARG(t->arn));
 	if (str_set(why))
 		return scheduler_invalid(c, "%.*s", STR_ARG(why));
-	if (str_starts(t->arn, S("arn:aws:logs:")))
+	if (str_starts(t->arn, S("arn:aws:logs:")) || str_find(t->arn, S(":api-destination/")) > 0)
 		return scheduler_invalid(c, "%.*s is not a supported target.", STR_ARG(t->arn));
 	bool queue = str_starts(t->arn, S("arn:aws:sqs:")), task = str_starts(t->arn, S("arn:aws:ecs:")),
 	     bus = str_starts(t->arn, S("arn:aws:events:"));

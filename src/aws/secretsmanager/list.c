@@ -132,7 +132,8 @@ static void show(struct call *c, const struct state_secretsmanager_secret_record
 	                                               .kms_key_id = r->key,
 	                                               .last_changed_date = r->changed,
 	                                               .deleted_date = r->deleted,
-	                                               .created_date = r->created};
+	                                               .created_date = r->created,
+	                                               .owning_service = r->owner};
 	secret_stages_shown(c, r, false, &e->secret_versions_to_stages);
 	for (uint32_t i = 0; i < r->tags.n; i++)
 		*LIST_ADD(c->arena, &e->tags) = (struct secretsmanager_tag){r->tags.v[i].key, r->tags.v[i].value};

@@ -67,7 +67,7 @@ int secretsmanager_rotate_secret(struct call *c, const struct secretsmanager_rot
 	struct secret s;
 	if (in->external_secret_rotation_metadata.n || str_set(in->external_secret_rotation_role_arn))
 		return secret_refused(c, "Secrets of other services are not supported by this cloud.");
-	if (secret_find(c, in->secret_id, false, &s) != CALL_OK)
+	if (secret_find(c, in->secret_id, false, &s) != CALL_OK || secret_unowned(c, &s) != CALL_OK)
 		return CALL_FAIL;
 	struct state_secretsmanager_rotation *r =
 	        s.r.rotation ? s.r.rotation : arena_new(c->arena, struct state_secretsmanager_rotation);

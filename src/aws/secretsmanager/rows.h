@@ -74,6 +74,12 @@ void secret_stages_shown(struct call *c, const struct state_secretsmanager_secre
                          struct secretsmanager_secret_versions_to_stages_map_type *ret);
 struct secretsmanager_rotation_rules_type *secret_rules_shown(struct call *c, const struct state_secretsmanager_rotation *r);
 
+/* --- secret.c: the end of a new one's ARN */
+struct str secret_suffix(struct arena *a);
+
+/* --- owned.c: CALL_FAIL: it is another service's, and its own to change */
+int secret_unowned(struct call *c, const struct secret *s);
+
 /* --- tag.c */
 int secret_tags_take(struct call *c, const struct secretsmanager_tag_list_type *tags, struct str_map *to);
 

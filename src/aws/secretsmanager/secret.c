@@ -24,7 +24,7 @@ static int check_name(struct call *c, struct str name)
 }
 
 /* Letters and digits, so that a name with them is no other secret's ARN. */
-static struct str suffix(struct arena *a)
+struct str secret_suffix(struct arena *a)
 {
 	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	char *text = arena_alloc(a, SECRET_SUFFIX);
@@ -67,7 +67,7 @@ int secretsmanager_create_secret(struct call *c, const struct secretsmanager_cre
 	if (secret_look(c, in->name, &s))
 		return there_already(c, in, &s, out);
 	s.r = (struct state_secretsmanager_secret_record){.name = in->name,
-	                                                  .suffix = suffix(c->arena),
+	                                                  .suffix = secret_suffix(c->arena),
 	                                                  .description = in->description,
 	                                                  .key = in->kms_key_id,
 	                                                  .created = OPT_TIME(c->now_ms),
@@ -93,7 +93,8 @@ int secretsmanager_update_secret(struct call *c, const struct secretsmanager_upd
 	struct str_list current = {0};
 	bool new;
 	*LIST_ADD(c->arena, &current) = SECRET_CURRENT;
-	if (check_value(c, in->secret_string, in->secret_binary) != CALL_OK || secret_find(c, in->secret_id, false, &s) != CALL_OK)
+	if (check_value(c, in->secret_string, in->secret_binary) != CALL_OK ||
+	    secret_find(c, in->secret_id, false, &s) != CALL_OK || secret_unowned(c, &s) != CALL_OK)
 		return CALL_FAIL;
 	if (str_set(in->description))
 		s.r.description = in->description;
@@ -138,6 +139,7 @@ int secretsmanager_describe_secret(struct call *c, const struct secretsmanager_d
 	        .last_accessed_date = accessed(&s.r),
 	        .deleted_date = s.r.deleted,
 	        .created_date = s.r.created,
+	        .owning_service = s.r.owner,
 	};
 	secret_stages_shown(c, &s.r, false, &out->version_ids_to_stages);
 	for (uint32_t i = 0; i < s.r.tags.n; i++)
@@ -170,7 +172,7 @@ int secretsmanager_delete_secret(struct call *c, const struct secretsmanager_del
 		out->deletion_date = OPT_TIME(c->now_ms);
 		return str_starts(in->secret_id, S("arn:")) ? secret_find(c, in->secret_id, true, &s) : CALL_OK;
 	}
-	if (secret_find(c, in->secret_id, in->force_delete_without_recovery.v, &s) != CALL_OK)
+	if (secret_find(c, in->secret_id, in->force_delete_without_recovery.v, &s) != CALL_OK || secret_unowned(c, &s) != CALL_OK)
 		return CALL_FAIL;
 	out->arn = s.arn;
 	out->name = s.r.name;

@@ -17,7 +17,7 @@ int secretsmanager_put_secret_value(struct call *c, const struct secretsmanager_
 		                   ? "You can't specify both a binary secret value and a string secret value in the same "
 		                     "secret."
 		                   : "You must provide either SecretString or SecretBinary.");
-	if (secret_find(c, in->secret_id, false, &s) != CALL_OK)
+	if (secret_find(c, in->secret_id, false, &s) != CALL_OK || secret_unowned(c, &s) != CALL_OK)
 		return CALL_FAIL;
 	struct str token = str_set(in->client_request_token) ? in->client_request_token : id_uuid(c->arena);
 	if (!stages.n)
@@ -188,7 +188,7 @@ int secretsmanager_update_secret_version_stage(struct call *c, const struct secr
                                                struct secretsmanager_update_secret_version_stage_response *out)
 {
 	struct secret s;
-	if (secret_find(c, in->secret_id, false, &s) != CALL_OK)
+	if (secret_find(c, in->secret_id, false, &s) != CALL_OK || secret_unowned(c, &s) != CALL_OK)
 		return CALL_FAIL;
 	struct state_secretsmanager_version *on = secret_staged(&s, in->version_stage);
 	if (!str_set(in->move_to_version_id) && !str_set(in->remove_from_version_id))

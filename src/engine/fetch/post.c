@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-enum { HEADERS_MAX = 16, ANSWER_MAX = 64 * 1024 };
+enum { HEADERS_MAX = 256, ANSWER_MAX = 64 * 1024 };
 
 static bool may6(const struct in6_addr *a)
 {
@@ -43,18 +43,27 @@ unsigned post_send(struct arena *a, const struct post *p, struct str *ret_why)
 	unsigned n = p->header_count < HEADERS_MAX ? p->header_count : HEADERS_MAX;
 	for (unsigned i = 0; i < n; i++)
 		headers[i] = (struct http_header){.name = str_from(p->headers[i].name), .value = p->headers[i].value};
-	const struct http_client_request q = {.method = "POST",
+	const struct http_client_request q = {.method = p->method ? p->method : "POST",
 	                                      .url = arena_dupz(a, p->url),
 	                                      .headers = headers,
 	                                      .header_count = n,
 	                                      .body = p->body,
 	                                      .timeout_us = p->timeout_us,
 	                                      .max_body = ANSWER_MAX,
-	                                      .on_body = pass_over,
+	                                      .on_body = p->ret_answer ? NULL : pass_over,
 	                                      .may = may,
 	                                      .ctx = (void *)(uintptr_t)p,
 	                                      .cancel = p->cancel};
 	int r = http_client_send(c, a, &q, &reply, ret_why);
 	http_client_free(c);
-	return r < 0 ? 0 : reply.status;
+	if (r < 0)
+		return 0;
+	if (p->ret_answer) {
+		p->ret_answer->body = reply.body;
+		p->ret_answer->retry_after = STR_NONE;
+		for (unsigned i = 0; i < reply.header_count; i++)
+			if (str_ieq(reply.headers[i].name, S("retry-after")))
+				p->ret_answer->retry_after = reply.headers[i].value;
+	}
+	return reply.status;
 }

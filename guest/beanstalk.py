@@ -58,8 +58,9 @@ def units():
     return sorted(os.path.basename(p) for p in glob.glob("/run/systemd/system/eb-*.service"))
 
 
-def start(found, env, staged):
+def start(one, found, staged):
     """The processes of before end first. staged: another version takes the place of the one that is there."""
+    env = one.env
     write(ENVIRONMENT, "".join(f"{k}={quoted(v)}\n" for k, v in env.items() if re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", k)), 0o600)
     worker.pause()
     for unit in units():
@@ -70,12 +71,15 @@ def start(found, env, staged):
         os.rename(STAGING, APP)
     run("chown", "-hR", "webapp:webapp", APP)
     for name, command in found:
-        write(f"/run/systemd/system/eb-{name}.service", UNIT.format(name=name, app=APP, environment=ENVIRONMENT,
-                                                                    command=shlex.quote("exec " + command).replace("%", "%%").replace("$", "$$")))
+        write(f"/run/systemd/system/eb-{name}.service", one.unit(name, command))
     run("systemctl", "daemon-reload")
-    for unit in units():
-        need(f"Starting {unit}", "systemctl", "start", unit)
-    proxy.start()
+    one.switch()
+    for name, _ in found:
+        need(f"Starting {name}", "systemctl", "start", f"eb-{name}.service")
+    if one.proxied():
+        proxy.start()
+    else:
+        proxy.stop()
 
 
 def stopped():
@@ -155,8 +159,25 @@ class Deployment:
             os.symlink("/usr/lib/quartet/beanstalk_get_config.py", tool)
 
     def stage(self):
-        proxy.prepare(port_of(self.platform, self.properties), self.static, APP, self.root)
+        proxy.prepare(f"127.0.0.1:{port_of(self.platform, self.properties)}", self.static, APP, self.root)
         proxy.check()
+
+    @staticmethod
+    def proxied():
+        return True
+
+    @staticmethod
+    def unit(name, command):
+        return UNIT.format(name=name, app=APP, environment=ENVIRONMENT, command=shlex.quote("exec " + command).replace("%", "%%").replace("$", "$$"))
+
+    def switch(self):
+        """Those of before have ended, and what is new has not begun."""
+
+    def settled(self):
+        """What is new runs."""
+
+    def undone(self):
+        """It will not run."""
 
     def found(self):
         """What shall run. Nothing that runs has been touched so far."""
@@ -188,6 +209,42 @@ class Deployment:
         if not quiet:
             run_hooks(self.root, "confighooks", "predeploy", self.env)
         return self.found()
+
+
+class Containers(Deployment):
+    """They are made beside those that run, and come in their place."""
+
+    def __init__(self, order, root, number, client):
+        super().__init__(order, root, number)
+        self.platform.bind(client, order["Deployment"], root, APP, self.properties)
+
+    def proxied(self):
+        return self.platform.proxied()
+
+    def stage(self):
+        self.platform.prepare()
+        if self.proxied():
+            proxy.prepare(self.platform.upstream, self.static, APP, self.root)
+            proxy.check()
+
+    def found(self):
+        if self.proxied():
+            proxy.check()
+        if self.order.get("Queue"):
+            worker.tasks(self.root)
+        return [(box.name, box) for box in self.platform.boxes]
+
+    def unit(self, _name, box):
+        return box.unit()
+
+    def switch(self):
+        self.platform.publish()
+
+    def settled(self):
+        self.platform.settled()
+
+    def undone(self):
+        self.platform.undone()
 
 
 class Agent:
@@ -262,15 +319,28 @@ class Agent:
             set_link(f"{Python.venvs}/{self.state['number']}" if self.state.get("number") else None)
         self.state = {**self.state, "done": number, "failure": why, "notes": []}
 
+    def deployment(self, order, root, number):
+        return Containers(order, root, number, self.client) if order.get("Platform") == "Docker" else Deployment(order, root, number)
+
+    @staticmethod
+    def prepared(one, what, *args):
+        """What shall run, or nothing of it is left."""
+        try:
+            return what(*args)
+        except BaseException:
+            one.undone()
+            raise
+
     def install(self, order):
         self.fetch(order)
-        one = Deployment(order, STAGING, order["Deployment"])
-        found = one.version()
+        one = self.deployment(order, STAGING, order["Deployment"])
+        found = self.prepared(one, one.version)
         # from here on there is no way back to the one before
         self.state.pop("label", None)
         self.state["number"] = order["Deployment"]
         self.save()
-        start(found, one.env, True)
+        start(one, found, True)
+        one.settled()
         run_hooks(APP, "hooks", "postdeploy", one.env)
         for other in glob.glob(f"{Python.venvs}/*"):
             if os.path.basename(other) != str(order["Deployment"]):
@@ -278,10 +348,11 @@ class Agent:
         return one.notes
 
     def configure(self, order):
-        one = Deployment(order, APP, self.state["number"])
+        one = self.deployment(order, APP, self.state["number"])
         quiet = order.get("Restart", False)
-        found = one.settings(quiet)
-        start(found, one.env, False)
+        found = self.prepared(one, one.settings, quiet)
+        start(one, found, False)
+        one.settled()
         if not quiet:
             run_hooks(APP, "confighooks", "postdeploy", one.env)
         return one.notes

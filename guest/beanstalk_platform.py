@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 
+from beanstalk_docker import Docker
 from beanstalk_system import BASE, PATH, Failed, need, write
 
 APP, STAGING = "/var/app/current", "/var/app/staging"
@@ -126,7 +127,7 @@ class NodeJs:
         raise Failed("there is no Procfile, no start script in package.json, and neither app.js nor server.js")
 
 
-PLATFORMS = {"Python": Python, "Node.js": NodeJs}
+PLATFORMS = {"Docker": Docker, "Node.js": NodeJs, "Python": Python}
 
 
 def port_of(platform, properties):

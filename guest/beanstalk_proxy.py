@@ -60,7 +60,7 @@ access_log /var/log/nginx/access.log main if=$counted;
 access_log {PLACE}/application.log.$year-$month-$day-$hour healthd if=$counted;
 """
 APPLICATION = """location / {{
-    proxy_pass http://127.0.0.1:{port};
+    proxy_pass http://{upstream};
     proxy_http_version 1.1;
     proxy_set_header Connection $connection_upgrade;
     proxy_set_header Upgrade $http_upgrade;
@@ -89,9 +89,9 @@ def static_locations(static, app, root):
     return "".join(found)
 
 
-def files(port, static, app, root):
+def files(upstream, static, app, root):
     """{path below /etc/nginx: text} for the bundle that is unpacked at root."""
-    made = {"nginx.conf": MAIN, "conf.d/healthd_logformat.conf": LOG_FORMAT, "conf.d/elasticbeanstalk/00_application.conf": APPLICATION.format(port=port),
+    made = {"nginx.conf": MAIN, "conf.d/healthd_logformat.conf": LOG_FORMAT, "conf.d/elasticbeanstalk/00_application.conf": APPLICATION.format(upstream=upstream),
             "conf.d/elasticbeanstalk/01_static.conf": static_locations(static, app, root), "conf.d/elasticbeanstalk/healthd.conf": HEALTHD}
     own = f"{root}/.platform/nginx"
     for place, _, names in os.walk(own):
@@ -105,11 +105,11 @@ def files(port, static, app, root):
     return made
 
 
-def prepare(port, static, app, root):
-    """Leaves it beside the one that runs. app: where the bundle will be."""
+def prepare(upstream, static, app, root):
+    """Leaves it beside the one that runs. upstream: ADDRESS:PORT of the application; app: where the bundle will be."""
     account("nginx", "--no-create-home", "--shell", "/usr/sbin/nologin")
     shutil.rmtree(STAGING, ignore_errors=True)
-    for path, text in files(port, static, app, root).items():
+    for path, text in files(upstream, static, app, root).items():
         write(f"{STAGING}/{path}", text)
     for place in (PLACE, "/var/lib/nginx", ETC):
         os.makedirs(place, exist_ok=True)
@@ -132,3 +132,10 @@ def start():
     write("/run/systemd/system/nginx.service", UNIT)
     run("systemctl", "daemon-reload")
     need("Starting nginx", "systemctl", "restart", "nginx")
+
+
+def stop():
+    """What is in front of the application is its own matter."""
+    if os.path.exists("/run/systemd/system/nginx.service"):
+        run("systemctl", "stop", "nginx")
+        os.unlink("/run/systemd/system/nginx.service")

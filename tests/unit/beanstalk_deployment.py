@@ -153,14 +153,14 @@ class Proxy(BundleCase):
         """They are added, or take the place of the platform's of that name."""
         self.put(".platform/nginx/conf.d/size.conf", "client_max_body_size 20m;\n")
         self.put(".platform/nginx/conf.d/elasticbeanstalk/00_application.conf", "return 418;\n")
-        found = proxy.files("8080", {}, "/var/app/current", self.root)
+        found = proxy.files("127.0.0.1:8080", {}, "/var/app/current", self.root)
         self.assertEqual(found["conf.d/size.conf"], "client_max_body_size 20m;\n")
         self.assertEqual(found["conf.d/elasticbeanstalk/00_application.conf"], "return 418;\n")
         self.assertIn("include conf.d/elasticbeanstalk/*.conf;", found["nginx.conf"])
         self.put(".platform/nginx/nginx.conf", "events {}\n")
-        self.assertEqual(proxy.files("8080", {}, "/var/app/current", self.root)["nginx.conf"], "events {}\n")
+        self.assertEqual(proxy.files("127.0.0.1:8080", {}, "/var/app/current", self.root)["nginx.conf"], "events {}\n")
         os.unlink(f"{self.root}/.platform/nginx/conf.d/elasticbeanstalk/00_application.conf")
-        self.assertIn("proxy_pass http://127.0.0.1:8080;", proxy.files("8080", {}, "/x", self.root)["conf.d/elasticbeanstalk/00_application.conf"])
+        self.assertIn("proxy_pass http://127.0.0.1:8080;", proxy.files("127.0.0.1:8080", {}, "/x", self.root)["conf.d/elasticbeanstalk/00_application.conf"])
 
     def test_static(self):
         self.put("favicon.ico", "")

@@ -7,6 +7,7 @@
 enum { USUAL = 1000 };
 
 static const struct platform platforms[] = {
+        {"Docker", "Docker", NULL, "4.3.0", "Docker running on 64bit Amazon Linux 2023"},
         {"Node.js", "Node.js", "18", "6.8.0", "Node.js 18 running on 64bit Amazon Linux 2023"},
         {"Python", "Python", "3.11", "4.9.0", "Python 3.11 running on 64bit Amazon Linux 2023"},
 };
@@ -14,7 +15,8 @@ enum { PLATFORMS = sizeof(platforms) / sizeof(*platforms) };
 
 struct str platform_stack(struct arena *a, const struct platform *p)
 {
-	return arena_printf(a, "64bit Amazon Linux 2023 v%s running %s %s", p->version, p->language, p->language_version);
+	return arena_printf(a, "64bit Amazon Linux 2023 v%s running %s%s%s", p->version, p->language,
+	                    p->language_version ? " " : "", p->language_version ? p->language_version : "");
 }
 
 struct str platform_arn(struct arena *a, struct str region, const struct platform *p)
@@ -259,8 +261,9 @@ int elasticbeanstalk_describe_platform_version(struct call *c, const struct elas
 	                                                    .platform_lifecycle_state = S("Recommended"),
 	                                                    .platform_branch_name = str_from(p->branch),
 	                                                    .platform_branch_lifecycle_state = S("Supported")};
-	*LIST_ADD(c->arena, &d->programming_languages) = (struct elasticbeanstalk_platform_programming_language){
-	        .name = str_from(p->language), .version = str_from(p->language_version)};
+	if (p->language_version)
+		*LIST_ADD(c->arena, &d->programming_languages) = (struct elasticbeanstalk_platform_programming_language){
+		        .name = str_from(p->language), .version = str_from(p->language_version)};
 	out->platform_description = d;
 	return CALL_OK;
 }

@@ -97,7 +97,7 @@ void lifecycle_apply(const struct scope *s, const struct state_elasticbeanstalk_
 
 /* --- platform.c */
 struct platform {
-	const char *name, *language, *language_version; /* "Python", "Python", "3.11" */
+	const char *name, *language, *language_version; /* "Python", "Python", "3.11"; NULL: it is none of a language */
 	const char *version, *branch;                   /* "4.9.0", "Python 3.11 running on 64bit Amazon Linux 2023" */
 };
 /* By solution stack or ARN (one of them set). NULL: there is no such one. */

@@ -18,7 +18,7 @@ from ecs_network import Failed as NotStarted
 PLACE, VOLUMES = "/var/lib/elasticbeanstalk/boxes", "/var/lib/elasticbeanstalk/volumes"
 CRUN = " ".join([RUNTIME[0], "--root", "/run/elasticbeanstalk/crun", "--cgroup-manager=cgroupfs"])
 # A first process that does not catch the signal gets nothing of it, so nobody need wait for that. {n}: the signal's number less one.
-STOP = ('p=$(cat {place}/pid) && m=0x$(sed -n "s/^SigCgt:[[:space:]]*//p" /proc/$p/status) && [ $(( (m >> {n}) & 1 )) = 0 ] && kill -9 $p; true')
+STOP = ('p=$(cat {place}/pid) && m=0x$(sed -n "s/^SigCgt:[[:space:]]*//p" /proc/$p/status 2>/dev/null) && [ $(( (m >> {n}) & 1 )) = 0 ] && kill -9 $p; true')
 SIGNALS = ("HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN",
            "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS")
 # The output goes through a pipe, for programs that open /dev/stdout again. Who reads it is no child of the runtime's, which would wait for it, and ends after it.

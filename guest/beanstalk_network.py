@@ -52,13 +52,15 @@ def free(within, taken):
 
 
 def join(name, link, address, within):
-    """A namespace with an interface on the bridge. Its end of the link goes with it."""
+    """A namespace with an interface on the bridge. Its end of the link goes with it. An address has always the same hardware address: who knows it from the
+    container that had it before would ask in vain for long."""
+    hardware = "02:42:" + ":".join(f"{int(part):02x}" for part in address.split("."))
     run_quietly("ip", "link", "del", link)
     leave(name)
     need("ip", "netns", "add", name)
     inside = ("nsenter", f"--net=/run/netns/{name}", "ip")  # not by `ip -n`: it mounts /sys anew, which a container's root may not
     need(*inside, "link", "set", "lo", "up")
-    need("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+    need("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "address", hardware, "netns", name)
     need("ip", "link", "set", link, "master", NAME, "up")
     need(*inside, "addr", "add", f"{address}/{within.prefixlen}", "dev", "eth0")
     need(*inside, "link", "set", "eth0", "up")

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from beanstalk import APP, NODE, STACK, Tool, option, package, wheel, why_no_platform
+from beanstalk import APP, DOCKER, NODE, STACK, Tool, make_base, option, package, wheel, why_no_platform
 from parts.tools import ROOT, Skip, median
 
 SINGLE = option("elasticbeanstalk:environment", "EnvironmentType", "SingleInstance")
@@ -17,6 +17,7 @@ SAMPLES = (
     ("node", "nodejs18", NODE, {"server.js": NODE_APP, "name.js": "module.exports = 1;", "package.json": json.dumps(START)},
      {"package.json": json.dumps({**START, "dependencies": {"letters": "file:vendor/letters.tgz"}}), "vendor/letters.tgz": package("letters", "exports.name = 1;")}),
 )
+RUN = {"AWSEBDockerrunVersion": "1", "Ports": [{"ContainerPort": 8080}]}
 REACH_S, COMPARED_S = 8, 10
 
 
@@ -46,13 +47,21 @@ def measured(tool, name, files, stack, told):
     return created, deployed
 
 
+def docker(cloud):
+    """The same of containers: an image of ECR, and one that is built in the instance from that."""
+    Tool(cloud.client, cloud.endpoint)  # whose profile it is
+    base = make_base(cloud.client, cloud.endpoint)
+    return (("docker, an image of ECR", {"Dockerrun.aws.json": json.dumps({**RUN, "Image": {"Name": base}})}),
+            ("docker, built in the instance", {"Dockerfile": f"FROM {base}\nCOPY version.txt /\nRUN cat version.txt\nEXPOSE 8080\n"}))
+
+
 def launch(bench):
-    """create-environment to Green and deploy-time, python and node, with and without packages to install"""
+    """create-environment to Green and deploy-time: python and node, with and without packages to install, and docker"""
     with bench.cloud() as cloud:
-        for language, platform, stack, app, more in SAMPLES:
+        for language, platform, stack, app, more in (*SAMPLES, ("docker", "docker", DOCKER, None, None)):
             if why_no_platform(platform):
                 raise Skip(why_no_platform(platform))
-            for told, files in ((language, app), (f"{language} with a package", {**app, **more})):
+            for told, files in ((language, app), (f"{language} with a package", {**app, **more})) if app else docker(cloud):
                 tool = Tool(cloud.client, cloud.endpoint)
                 rounds = []
                 for n in range(bench.rounds):

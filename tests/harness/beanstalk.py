@@ -9,12 +9,14 @@ import uuid
 import zipfile
 
 import botocore.exceptions
+from busybox import busybox, push
 from images import no_containers
+from registry import Registry
 
 AWAY = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError)
 FACTS = "/var/cache/quartet/images/debian-12-amd64/image.json"
 PROFILE = "aws-elasticbeanstalk-ec2-role"
-STACK, NODE = "Python 3.11", "Node.js 18"
+STACK, NODE, DOCKER = "Python 3.11", "Node.js 18", "running Docker"
 PATIENCE_S = 180  # on a machine that does much else
 # what a tool that deploys stops at
 WELL = ("Successfully launched environment: ", "Environment update completed successfully.", "Successfully deployed new configuration to environment.",
@@ -27,6 +29,7 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [" ".join([%r, os.environ.get("COLOUR", "-"), environ["PATH_INFO"]]).encode()]
 """
+SERVE = "trap 'exit 0' TERM; echo $WORD ${COLOUR:-none} $(id -un) > /tmp/index.html; echo serving $WORD; httpd -f -p $PORT -h /tmp & wait"
 
 
 def why_no_platform(name="python3.11"):
@@ -75,6 +78,20 @@ def make_profile(iam):
         iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
     except iam.exceptions.EntityAlreadyExistsException:
         pass
+
+
+def make_base(make, endpoint, name="shop/base"):
+    """An image in ECR that instances with the profile may pull, with busybox in it; its name. It serves a file with WORD, COLOUR and who runs it."""
+    ecr = make("ecr")
+    try:
+        ecr.create_repository(repositoryName=name)
+    except ecr.exceptions.RepositoryAlreadyExistsException:
+        pass
+    make("iam").attach_role_policy(RoleName=PROFILE, PolicyArn="arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly")
+    account, region = make("sts").get_caller_identity()["Account"], ecr.meta.region_name
+    push(Registry(ecr, endpoint, name, host=f"{account}.dkr.ecr.{region}.localhost"), busybox(), "1", Env=["PATH=/bin", "WORD=image", "PORT=8080"],
+         Cmd=["/bin/sh", "-c", SERVE], ExposedPorts={"8080/tcp": {}})
+    return f"{account}.dkr.ecr.{region}.amazonaws.com/{name}:1"
 
 
 def option(namespace, name, value):

@@ -48,7 +48,7 @@ def push(registry, layer, tag="latest", **config):
     """The image's digest. config: members of the configuration's `config`."""
     config.setdefault("Env", ["PATH=/bin", "FROM_IMAGE=yes"])
     config.setdefault("Cmd", ["/bin/sh", "-c", "echo no command"])
-    text = json.dumps({"architecture": "amd64", "os": "linux", "config": config,
+    text = json.dumps({"architecture": "amd64", "os": "linux", "config": config, "history": [{"created_by": "busybox"}],
                        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]}})
     manifest = {"schemaVersion": 2, "mediaType": OCI, "config": registry.descriptor(text.encode(), CONFIG),
                 "layers": [registry.descriptor(gzip.compress(layer, 1, mtime=0), LAYER)]}

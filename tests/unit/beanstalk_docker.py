@@ -10,6 +10,7 @@ import beanstalk_box as box  # noqa: E402
 import beanstalk_compose as compose  # noqa: E402
 import beanstalk_images as images  # noqa: E402
 import beanstalk_network as network  # noqa: E402
+import beanstalk_system as system  # noqa: E402
 from beanstalk_deployment import BundleCase  # noqa: E402
 from beanstalk_docker import CURRENT, Docker, exposed  # noqa: E402
 from ecs_client import Refused  # noqa: E402
@@ -190,6 +191,20 @@ class Containers(DockerCase):
         for name in ("", "-x", "--opt", "a b", "a:b:c/d e", "a\n", "docker://x", "oci:/etc", "/x", None, "x" + "/" * 3 + " "):
             self.fails("invalid reference format", images.check_name, name)
         self.assertEqual(images.accounts(["FROM 123456789012.dkr.ecr.eu-west-1.amazonaws.com/x AS y", "x"]), [("123456789012", "eu-west-1")])
+
+    def test_build(self):
+        """A layer a step; an image that says nothing of its layers is built upon as a whole. What would be too many is not begun."""
+        one, asked, said = object.__new__(images.Images), [], ["internal error: history lists 1 non-empty layers, but we have 2 layers on disk", ""]
+        one.run = lambda *words, cwd: asked.append(words) or system.Done(1 if said[0] else 0, said.pop(0))
+        self.put("Dockerfile", "FROM a\nRUN b\n")
+        one.build("localhost/eb-1-x", self.root, f"{self.root}/Dockerfile", ["A=1"], "last")
+        self.assertEqual([words[:2] for words in asked], [("build", "--layers"), ("build", "--layers=false")])
+        self.assertEqual(asked[0][-7:], ("localhost/eb-1-x", "--build-arg", "A=1", "--target", "last", "--", self.root))
+        said[:] = ["COPY failed"]
+        self.fails(r"Instance deployment failed to build the Docker image\. The deployment failed\. COPY failed", one.build, "x", self.root, f"{self.root}/Dockerfile")
+        for n, fine in ((127, True), (128, False)):
+            self.put("Dockerfile", "FROM a\n" + "RUN b\n" * 100 + "FROM b\n" + "ENV a=b\n" * 300 + "copy c /\n" * n)
+            images.check_steps(f"{self.root}/Dockerfile") if fine else self.fails("max depth exceeded", images.check_steps, f"{self.root}/Dockerfile")
 
     def test_rules(self):
         text = network.rules("172.17.0.0/16", [("tcp", 80, "172.17.0.2", 8080), ("udp", 53, "172.17.0.3", 53)])

@@ -7,18 +7,15 @@ import urllib.request
 import zipfile
 
 from aws import ENDPOINT, client
-from beanstalk import PROFILE, Tool, option, why_no_platform
-from busybox import busybox, push, why_not
+from beanstalk import DOCKER, SERVE, Tool, make_base, option, why_no_platform
+from busybox import why_not
 from images import image
-from registry import Registry
 from test_platforms import PROPERTIES, PlatformCase
 
 REGION = "eu-south-1"
-STACK = "running Docker"
 ACCOUNT = "000000000000"
 BASE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop/base:1"
 WELL, BADLY = "Environment update completed successfully.", "Failed to deploy application."
-SERVE = "trap 'exit 0' TERM; echo $WORD ${COLOUR:-none} $(id -un) > /tmp/index.html; echo serving $WORD; httpd -f -p $PORT -h /tmp & wait"
 FETCH = "trap 'exit 0' TERM; until wget -qO /tmp/index.html http://store:9000/; do sleep 0.1; done; httpd -f -p 8080 -h /tmp & wait"
 RUN = {"AWSEBDockerrunVersion": "1", "Image": {"Name": BASE}, "Ports": [{"ContainerPort": 8080}]}
 DOCKERFILE = f"""ARG FROM={BASE}
@@ -61,14 +58,7 @@ class Docker(PlatformCase):
         cls.eb = cls.tool.eb
         if not image(cls.tool.ec2):
             raise unittest.SkipTest("there is no machine image")
-        ecr = client("ecr", region=REGION)
-        try:
-            ecr.create_repository(repositoryName="shop/base")
-        except ecr.exceptions.RepositoryAlreadyExistsException:
-            pass
-        client("iam").attach_role_policy(RoleName=PROFILE, PolicyArn="arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly")
-        push(Registry(ecr, ENDPOINT, "shop/base", host=f"{ACCOUNT}.dkr.ecr.{REGION}.localhost"), busybox(), "1", Env=["PATH=/bin", "WORD=image", "PORT=8080"],
-             Cmd=["/bin/sh", "-c", SERVE], ExposedPorts={"8080/tcp": {}})
+        make_base(cls.tool.make, ENDPOINT)
 
     def deploy(self, label, end, **files):
         self.tool.version(label, {{"Dockerrun": "Dockerrun.aws.json", "compose": "docker-compose.yml", "serve": "serve.sh", "words": "words.txt"}.get(name, name): text
@@ -98,7 +88,7 @@ class Docker(PlatformCase):
         tool = self.tool
         tool.version("image", {"Dockerrun.aws.json": json.dumps({**RUN, "Ports": [{"ContainerPort": 8080}, {"ContainerPort": 8080, "HostPort": 8088}], "Logging": "/tmp"}),
                                ".ebextensions/a.config": "container_commands:\n  01_said:\n    command: echo $COLOUR > /tmp/said\n"})
-        self.cname, _ = self.make("docker-env", "image", option(PROPERTIES, "COLOUR", "red"), stack=STACK)
+        self.cname, _ = self.make("docker-env", "image", option(PROPERTIES, "COLOUR", "red"), stack=DOCKER)
         self.reached("image red root\n")
         made = tool.environment("docker-env")
         self.assertRegex(made["SolutionStackName"], r"^64bit Amazon Linux 2023 v[0-9.]+ running Docker$")

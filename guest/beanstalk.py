@@ -20,6 +20,7 @@ import beanstalk_extensions as extensions  # noqa: E402
 import beanstalk_logs  # noqa: E402
 import beanstalk_proxy as proxy  # noqa: E402
 import beanstalk_worker as worker  # noqa: E402
+from beanstalk_box import name_of  # noqa: E402
 from beanstalk_health import Sampler  # noqa: E402
 from beanstalk_hooks import run_hooks  # noqa: E402
 from beanstalk_platform import APP, PLATFORMS, STAGING, Python, build, environment, port_of, processes  # noqa: E402
@@ -34,6 +35,7 @@ START_S = 60
 TIMEOUT, TIMEOUT_S = ("aws:elasticbeanstalk:command", "Timeout"), 600
 STATIC = "aws:elasticbeanstalk:environment:proxy:staticfiles"
 PYTHON = "aws:elasticbeanstalk:container:python"
+UNITS = "/run/systemd/system"
 UNIT = """[Unit]
 Description=Process {name} of the application
 StartLimitIntervalSec=0
@@ -55,7 +57,13 @@ def quoted(value):
 
 
 def units():
-    return sorted(os.path.basename(p) for p in glob.glob("/run/systemd/system/eb-*.service"))
+    return sorted(os.path.basename(p) for p in glob.glob(f"{UNITS}/eb-*.service"))
+
+
+def end(those):
+    for unit in sorted(those):
+        run("systemctl", "stop", unit)
+        os.unlink(f"{UNITS}/{unit}")
 
 
 def start(one, found, staged):
@@ -63,15 +71,14 @@ def start(one, found, staged):
     env = one.env
     write(ENVIRONMENT, "".join(f"{k}={quoted(v)}\n" for k, v in env.items() if re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", k)), 0o600)
     worker.pause()
-    for unit in units():
-        run("systemctl", "stop", unit)
-        os.unlink(f"/run/systemd/system/{unit}")
+    if not one.begun():
+        end(units())
     if staged:
         shutil.rmtree(APP, ignore_errors=True)
         os.rename(STAGING, APP)
     run("chown", "-hR", "webapp:webapp", APP)
     for name, command in found:
-        write(f"/run/systemd/system/eb-{name}.service", one.unit(name, command))
+        write(f"{UNITS}/eb-{name}.service", one.unit(name, command))
     run("systemctl", "daemon-reload")
     one.switch()
     for name, _ in found:
@@ -80,13 +87,15 @@ def start(one, found, staged):
         proxy.start()
     else:
         proxy.stop()
+    if one.begun():
+        end(set(units()) - {f"eb-{name}.service" for name, _ in found})
 
 
 def stopped():
     """Names of the application's processes that do not run."""
     found = units()
     states = run_quietly("systemctl", "is-active", *found).split() if found else []
-    return [unit[len("eb-"):-len(".service")] for unit, state in zip(found, states) if state != "active"]
+    return [name_of(unit.removesuffix(".service")) for unit, state in zip(found, states) if state != "active"]
 
 
 def ended():
@@ -170,8 +179,13 @@ class Deployment:
     def unit(name, command):
         return UNIT.format(name=name, app=APP, environment=ENVIRONMENT, command=shlex.quote("exec " + command).replace("%", "%%").replace("$", "$$"))
 
+    @staticmethod
+    def begun():
+        """Does what is new run already, beside what was?"""
+        return False
+
     def switch(self):
-        """Those of before have ended, and what is new has not begun."""
+        """Ports are those of what is new from here on."""
 
     def settled(self):
         """What is new runs."""
@@ -228,14 +242,18 @@ class Containers(Deployment):
             proxy.check()
 
     def found(self):
-        if self.proxied():
-            proxy.check()
         if self.order.get("Queue"):
             worker.tasks(self.root)
-        return [(box.name, box) for box in self.platform.boxes]
+        if self.proxied():
+            proxy.check()
+            self.platform.try_out()
+        return [(box.id.removeprefix("eb-"), box) for box in self.platform.boxes]
 
     def unit(self, _name, box):
         return box.unit()
+
+    def begun(self):
+        return self.platform.begun
 
     def switch(self):
         self.platform.publish()

@@ -7,14 +7,16 @@ import glob
 import json
 import os
 import shutil
+import socket
 import types
 
 import beanstalk_network as network
-from beanstalk_system import Failed, run_quietly, write
+from beanstalk_system import Failed, need, run_quietly, write
 from ecs_container import RUNTIME, Container
 from ecs_image import Image
 from ecs_network import Failed as NotStarted
 
+UNITS = "/run/systemd/system"
 PLACE, VOLUMES = "/var/lib/elasticbeanstalk/boxes", "/var/lib/elasticbeanstalk/volumes"
 CRUN = " ".join([RUNTIME[0], "--root", "/run/elasticbeanstalk/crun", "--cgroup-manager=cgroupfs"])
 # A first process that does not catch the signal gets nothing of it, so nobody need wait for that. {n}: the signal's number less one.
@@ -55,7 +57,7 @@ class Box(Container):
     def __init__(self, number, definition, address, boxes):
         nobody = types.SimpleNamespace(id="", place="", definition={}, containers=[], connect=None, credentials={}, holder=None)
         super().__init__(nobody, 0, definition)
-        self.id, self.address, self.boxes = f"eb-{number}-{definition['name']}", address, boxes
+        self.id, self.number, self.address, self.boxes = f"eb-{number}-{definition['name']}", number, address, boxes
         self.place = f"{PLACE}/{self.id}"
 
     def _hostname(self):
@@ -124,6 +126,30 @@ class Box(Container):
         with open(f"{self.place}/config.json", "w", encoding="utf-8") as f:
             json.dump(specification, f)
 
+    def begin(self):
+        """As a unit of systemd."""
+        write(f"{UNITS}/{self.id}.service", self.unit())
+        run_quietly("systemctl", "daemon-reload")
+        need(f"Starting {self.name}", "systemctl", "start", f"{self.id}.service")
+
+    def end(self):
+        if os.path.exists(f"{UNITS}/{self.id}.service"):
+            run_quietly("systemctl", "stop", f"{self.id}.service")
+            os.unlink(f"{UNITS}/{self.id}.service")
+            run_quietly("systemctl", "daemon-reload")
+
+    def quit(self):
+        """Has it ended since it began, once or for good?"""
+        said = dict(line.partition("=")[::2] for line in run_quietly("systemctl", "show", "--property=ActiveState,NRestarts", f"{self.id}.service").splitlines())
+        return said.get("ActiveState") not in ("active", "activating") or said.get("NRestarts", "0") != "0"
+
+    def listens(self, port):
+        try:
+            socket.create_connection((self.address, port), 1).close()
+            return True
+        except OSError:
+            return False
+
     def unit(self):
         policy, most = self.definition.get("restart") or ("always", 0)
         signal = self.definition.get("stopSignal") or self.image.config.get("StopSignal") or "SIGTERM"
@@ -131,10 +157,15 @@ class Box(Container):
         log = self.definition["log"]
         os.makedirs(os.path.dirname(log), exist_ok=True)
         return UNIT.format(
-            name=self.name, id=self.id, place=self.place, crun=CRUN, log=log, after=" ".join(f"eb-{other}.service" for other in self.definition.get("after") or []),
+            name=self.name, id=self.id, place=self.place, crun=CRUN, log=log, after=" ".join(f"eb-{self.number}-{other}.service" for other in self.definition.get("after") or []),
             stop=STOP.format(place=self.place, n=number - 1).replace("$", "$$"), signal=number, grace=self.definition.get("stopTimeout", 10),
             interval="infinity" if most else 0, burst=most + 1 if most else 5, restart=policy, remain="yes" if policy != "always" else "no")
 
+
+
+def name_of(unit):
+    """Of whom a unit is: its process, or its container without the number of the deployment."""
+    return unit.split("-", 2)[2] if os.path.isdir(f"{PLACE}/{unit}") else unit.removeprefix("eb-")
 
 
 def taken():

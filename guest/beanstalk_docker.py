@@ -5,12 +5,13 @@ One container is behind nginx at its first port. What a docker-compose.yml says 
 import json
 import os
 import re
+import time
 
 import beanstalk_box as box
 import beanstalk_compose as compose
 import beanstalk_network as network
 from beanstalk_images import Images, check_name
-from beanstalk_system import PATH, Failed, write
+from beanstalk_system import PATH, Failed, over, write
 from ecs_client import Refused
 
 LOGS, CURRENT = "/var/log/eb-docker/containers", "/var/log/eb-docker/containers/eb-current-app"
@@ -18,6 +19,7 @@ NAME, GENERATED = "current-app", "# Made of the environment's properties.\n"
 KEYS = {"1": {"AWSEBDockerrunVersion", "Image", "Authentication", "Ports", "Volumes", "Logging", "Command", "Entrypoint"}, "3": {"AWSEBDockerrunVersion", "Authentication"}}
 EXPOSE = re.compile(r"^\s*(FROM|EXPOSE)\b\s*(.*)$", re.IGNORECASE)
 DOCKERRUN_MOST = 1 << 20
+START_S = 60
 
 
 def refuse(text):
@@ -88,7 +90,7 @@ class Docker:
     port, static = 80, {}
 
     def __init__(self, _settings, number):
-        self.number, self.boxes, self.upstream, self.images = number, [], None, None
+        self.number, self.boxes, self.upstream, self.images, self.begun = number, [], None, None, False
 
     def bind(self, client, serial, root, app, properties):
         """serial: of this deployment; number is of the one that brought the version. root: the bundle as it lies now, app: where it will be."""
@@ -231,6 +233,7 @@ class Docker:
         if self.proxied():
             one, = definitions
             inner = one["inner"][0] if one["inner"] else exposed(one["build"] and one["build"]["dockerfile"], self.images.config(self.tag(NAME)))
+            self.inner = inner
             if not inner:
                 raise Failed("No EXPOSE directive found in Dockerfile, abort deployment")
         for one in definitions:
@@ -240,6 +243,23 @@ class Docker:
         self.boxes = box.prepare(self.images, self.serial, definitions, {one["name"]: self.tag(one["name"]) for one in definitions})
         if self.proxied():
             self.upstream = f"{self.boxes[0].address}:{inner}"
+
+    def try_out(self):
+        """The container that nginx will ask begins beside the one that it asks now: one that quits leaves that alone. Not what has the bundle's files in it, which
+        lie elsewhere yet."""
+        one, = self.boxes
+        if any(source == "/var/app" or source.startswith("/var/app/") for source, *_ in one.definition["binds"]):
+            return
+        begin, until = os.path.getsize(one.definition["log"]) if os.path.exists(one.definition["log"]) else 0, time.monotonic() + START_S
+        self.begun = True
+        one.begin()
+        while not one.listens(self.inner) and not over() and time.monotonic() < until:
+            if one.quit():
+                with open(one.definition["log"], "rb") as f:
+                    f.seek(begin)
+                    said = f.read(1 << 16).decode(errors="replace").strip()[-200:]
+                raise Failed(f"Docker container quit unexpectedly after launch: {said}. Check snapshot logs for details")
+            time.sleep(0.05)
 
     def publish(self):
         network.publish(network.bridge(), box.ports(self.boxes))
@@ -251,4 +271,5 @@ class Docker:
 
     def undone(self):
         for one in self.boxes:
+            one.end()
             box.drop(self.images, one.id)

@@ -218,7 +218,7 @@ class Containers(DockerCase):
         one = box.Box(7, definition, "172.17.0.2", [])
         one.image = Image("x", {"StopSignal": "SIGINT"}, [])
         text = one.unit()
-        for line in ("After=eb-db.service", "KillSignal=2", "TimeoutStopSec=90", "Restart=on-failure", "StartLimitBurst=4", "StartLimitIntervalSec=infinity"):
+        for line in ("After=eb-7-db.service", "KillSignal=2", "TimeoutStopSec=90", "Restart=on-failure", "StartLimitBurst=4", "StartLimitIntervalSec=infinity"):
             self.assertIn(line + "\n", text)
         self.assertIn("(m >> 1) & 1", text)
         self.assertTrue(os.path.isdir(f"{self.logs}/deep"))

@@ -102,6 +102,8 @@ class Docker(PlatformCase):
             told = self.deploy("broken", BADLY, Dockerfile=f"FROM {BASE}\nRUN echo this was $((40 + 2)); exit 3\nEXPOSE 1\n")
             self.assertTrue([m for m in told if "Instance deployment failed to build the Docker image." in m], told)
             self.deploy("absent", BADLY, Dockerrun=json.dumps({**RUN, "Image": {"Name": BASE.replace("base", "absent")}}))
+            told = self.deploy("quits", BADLY, Dockerrun=json.dumps({**RUN, "Command": "/bin/sh -c 'echo so long; exit 4'"}))
+            self.assertTrue([m for m in told if "Docker container quit unexpectedly after launch: so long" in m], told)
             self.deploy("closed", BADLY, Dockerfile="FROM scratch\nCMD [\"true\"]\n")
             self.reached("BUILT-large blue web\n")
             said = self.logs()

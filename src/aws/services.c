@@ -23,6 +23,7 @@ extern const struct service pricing_service;
 extern const struct service route53_service;
 extern const struct service route53resolver_service;
 extern const struct service s3_service;
+extern const struct service savingsplans_service;
 extern const struct service scheduler_service;
 extern const struct service secretsmanager_service;
 extern const struct service servicediscovery_service;
@@ -54,6 +55,7 @@ const struct service *const cloud_services[] = {
         &route53_service,
         &route53resolver_service,
         &s3_service,
+        &savingsplans_service,
         &scheduler_service,
         &secretsmanager_service,
         &servicediscovery_service,

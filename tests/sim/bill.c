@@ -419,6 +419,49 @@ static void forecasts(void **state)
 	ask("GetUsageForecast", &used, "ValidationException");
 }
 
+/* At four o'clock: three hours were bought, two of them used; of four that ran two were covered. */
+static void look_at_shares(struct str id)
+{
+	struct ce_date_interval day = {S("2026-01-01"), S("2026-01-02")};
+	struct ce_get_reservation_utilization_request used = {.time_period = &day, .granularity = S("DAILY")};
+	const struct ce_get_reservation_utilization_response *use = ask("GetReservationUtilization", &used, "");
+	const struct ce_reservation_aggregates *all = use->utilizations_by_time.v[0].total;
+	assert_int_equal(use->utilizations_by_time.n, 1);
+	assert_str(all->purchased_hours, "3");
+	assert_str(all->purchased_units, "12"); /* a large one is four */
+	assert_str(all->total_actual_hours, "2");
+	assert_str(all->unused_units, "4");
+	assert_str(all->utilization_percentage, "66.6666666667");
+	assert_str(all->on_demand_cost_of_ri_hours_used, "0.192");
+	assert_str(all->total_amortized_fee, "0.183"); /* 3 x 0.061 */
+	assert_str(all->net_ri_savings, "0.009");
+	assert_str(all->ri_cost_for_unused_hours, "0.061");
+	assert_str(all->realized_savings, "0.07");            /* 2 x (0.096 - 0.061) */
+	assert_str(all->total_potential_ri_savings, "0.105"); /* 3 x 0.035 */
+	assert_str(all->unrealized_savings, "0.035");
+	struct ce_group_definition by = {S("DIMENSION"), S("SUBSCRIPTION_ID")};
+	used = (struct ce_get_reservation_utilization_request){.time_period = &day, .group_by = {.v = &by, .n = 1, .set = true}};
+	use = ask("GetReservationUtilization", &used, "");
+	assert_int_equal(use->utilizations_by_time.v[0].groups.n, 1);
+	assert_true(str_eq(use->utilizations_by_time.v[0].groups.v[0].value, id));
+	used.granularity = S("DAILY");
+	ask("GetReservationUtilization", &used, "ValidationException");
+	by = (struct ce_group_definition){S("DIMENSION"), S("INSTANCE_TYPE")};
+	struct ce_get_reservation_coverage_request covered = {.time_period = &day, .group_by = {.v = &by, .n = 1, .set = true}};
+	const struct ce_get_reservation_coverage_response *cover = ask("GetReservationCoverage", &covered, "");
+	const struct ce_coverage *total = cover->total;
+	assert_str(total->coverage_hours->on_demand_hours, "2");
+	assert_str(total->coverage_hours->reserved_hours, "2");
+	assert_str(total->coverage_hours->coverage_hours_percentage, "50");
+	assert_str(total->coverage_normalized_units->total_running_normalized_units, "16");
+	assert_str(total->coverage_cost->on_demand_cost, "0.192");
+	assert_int_equal(cover->coverages_by_time.v[0].groups.n, 1);
+	assert_str(cover->coverages_by_time.v[0].groups.v[0].attributes.v[0].value, "m5.large");
+	struct str wrong = S("Hours");
+	covered.metrics = (struct str_list){.v = &wrong, .n = 1, .set = true};
+	ask("GetReservationCoverage", &covered, "ValidationException");
+}
+
 /* A year of m5.large bought in advance: what it covers costs its fee, and when it has ended the list price again. */
 static void reservations(void **state)
 {
@@ -461,6 +504,7 @@ static void reservations(void **state)
 	assert_group(month, "RIFee", "45.323", "743", "Hrs"); /* from one o'clock on: 743 x 0.061 */
 	assert_str(month->groups.v[0].metrics.v[2].value.amount, "0.122");
 	assert_str(month->groups.v[1].metrics.v[2].value.amount, "0.061"); /* the third hour was not used */
+	look_at_shares(id);
 	/* By the hour and by resource it is the same. */
 	days = (struct ce_date_interval){S("2026-01-01T01:00:00Z"), S("2026-01-01T03:00:00Z")};
 	in.granularity = S("HOURLY");

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "aws/ce/cost.h"
+#include "aws/savingsplans/savingsplans.h"
 #include "base/json.h"
 
 #include <stdio.h>
@@ -135,43 +136,95 @@ static void ran_of(struct arena *a, const struct json_value *one, int64_t start,
 	                            .amount = number(r, "amount") * (number(r, "to") - number(r, "from"))};
 }
 
-static void check_reserved(struct arena *a, const struct json_value *one)
+static struct savings_plans plans_of(struct arena *a, const struct json_value *one, const struct price_book *book, int64_t start)
+{
+	struct savings_plans all = {0};
+	struct price_offers offers = price_book_offers(book);
+	json_each(json_get(one, S("plans")), b)
+	{
+		const struct price_offer *o = &offers.v[number(b, "offer")];
+		assert_true(number(b, "offer") < offers.n);
+		struct savings_plan *p = LIST_ADD(a, &all);
+		*p = (struct savings_plan){.id = arena_printf(a, "%u", all.n),
+		                           .arn = arena_printf(a, "arn:%u", all.n),
+		                           .type = o->type,
+		                           .payment = o->payment,
+		                           .region = o->region,
+		                           .family = o->family,
+		                           .years = o->years,
+		                           .commitment_e5 = number(b, "commitment_e5"),
+		                           .upfront_e5 = number(b, "upfront_e5"),
+		                           .from_ms = (start + number(b, "from")) * METER_HOUR_MS,
+		                           .rates = o->rates};
+		p->to_ms = p->from_ms + p->years * SAVINGS_YEAR_H * METER_HOUR_MS;
+	}
+	return all;
+}
+
+static void sum_lines(const struct cost_lines lines[2], struct str record, struct str usage, __int128 ret[4])
+{
+	ret[0] = ret[1] = ret[2] = ret[3] = 0;
+	for (int k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < lines[k].n; i++) {
+			const struct cost_line *l = &lines[k].v[i];
+			if (!str_is(record, l->record) || !str_eq(usage, l->usage_type))
+				continue;
+			ret[0] += l->quantity_e10;
+			ret[1] += l->usd_e10;
+			ret[2] += l->amortized_e10;
+			ret[3]++;
+		}
+}
+
+/* By day, as it is wanted; and by the hour, whose costs have to add up to the same. */
+static void check_covered(struct arena *a, const struct json_value *one)
 {
 	const int64_t start = 20454 * 24; /* 2026-01-01 */
+	struct str why = STR_NONE;
+	const struct json_value *own = json_get(one, S("prices"));
+	struct buf CLEAN_BUF text;
+	buf_init(&text, 1 << 20);
+	if (own)
+		json_put_value(&text, own);
+	struct price_book *book = own ? price_book_read(a, buf_str(&text), &why) : NULL;
+	if (own && !book)
+		fail_msg("%.*s", STR_ARG(why));
 	struct meter_commitments bought = bought_of(a, one, start);
+	struct savings_plans plans = plans_of(a, one, book, start);
 	struct meter_lines hours = {0}, days = {0};
-	struct cost_lines lines[2] = {{0}};
+	struct cost_lines lines[2] = {{0}}, hourly[2] = {{0}};
 	ran_of(a, one, start, 24, &hours, &days);
-	const struct cost_cover_question q = {.commitments = &bought,
-	                                      .hours = &hours,
-	                                      .from_day = start / 24,
-	                                      .to_day = start / 24 + 1,
-	                                      .now_ms = (start + number(one, "until")) * METER_HOUR_MS};
+	struct cost_cover_question q = {.commitments = &bought,
+	                                .plans = &plans,
+	                                .book = book,
+	                                .hours = &hours,
+	                                .from_day = start / 24,
+	                                .to_day = start / 24 + 1,
+	                                .now_ms = (start + number(one, "until")) * METER_HOUR_MS};
 	struct cost_covers covers = cost_cover(a, S("000000000000"), &q, &lines[1]);
-	lines[0] = cost_fold(a, NULL, S("000000000000"), &days, 0, &covers);
-	uint32_t taken = 0;
+	lines[0] = cost_fold(a, book, S("000000000000"), &days, 0, &covers);
+	q.hourly = true;
+	covers = cost_cover(a, S("000000000000"), &q, &hourly[1]);
+	hourly[0] = cost_fold(a, book, S("000000000000"), &hours, 0, &covers);
+	__int128 taken = 0, n[4], of_hours[4];
 	json_each(json_get(one, S("want")), want)
 	{
-		__int128 quantity = 0, usd = 0, amortized = 0;
 		struct str record = json_get_str(want, S("record")), usage = json_get_str(want, S("usage"));
-		for (int k = 0; k < 2; k++)
-			for (uint32_t i = 0; i < lines[k].n; i++) {
-				const struct cost_line *l = &lines[k].v[i];
-				if (!str_is(record, l->record) || !str_eq(usage, l->usage_type))
-					continue;
-				quantity += l->quantity_e10;
-				usd += l->usd_e10;
-				amortized += l->amortized_e10;
-				taken++;
-			}
-		if (!str_eq(price_text_e10(a, quantity), json_get_str(want, S("quantity"))) ||
-		    !str_eq(price_text_e10(a, usd), json_get_str(want, S("usd"))) ||
-		    !str_eq(price_text_e10(a, amortized), json_get_str(want, S("amortized"))))
+		sum_lines(lines, record, usage, n);
+		sum_lines(hourly, record, usage, of_hours);
+		taken += n[3];
+		if (!str_eq(price_text_e10(a, n[0]), json_get_str(want, S("quantity"))) ||
+		    !str_eq(price_text_e10(a, n[1]), json_get_str(want, S("usd"))) ||
+		    !str_eq(price_text_e10(a, n[2]), json_get_str(want, S("amortized"))))
 			fail_msg("%.*s, %.*s %.*s: %.*s costs %.*s, amortized %.*s", STR_ARG(json_get_str(one, S("name"))),
-			         STR_ARG(record), STR_ARG(usage), STR_ARG(price_text_e10(a, quantity)),
-			         STR_ARG(price_text_e10(a, usd)), STR_ARG(price_text_e10(a, amortized)));
+			         STR_ARG(record), STR_ARG(usage), STR_ARG(price_text_e10(a, n[0])),
+			         STR_ARG(price_text_e10(a, n[1])), STR_ARG(price_text_e10(a, n[2])));
+		if (n[1] != of_hours[1] || n[2] != of_hours[2])
+			fail_msg("%.*s, %.*s %.*s: by the hour it costs %.*s, amortized %.*s",
+			         STR_ARG(json_get_str(one, S("name"))), STR_ARG(record), STR_ARG(usage),
+			         STR_ARG(price_text_e10(a, of_hours[1])), STR_ARG(price_text_e10(a, of_hours[2])));
 	}
-	assert_int_equal(taken, lines[0].n + lines[1].n);
+	assert_true(taken == lines[0].n + lines[1].n);
 }
 
 static void reserved(void **state)
@@ -184,10 +237,48 @@ static void reserved(void **state)
 	assert_non_null(all);
 	json_each(json_get(all, S("reserved")), one)
 	{
-		check_reserved(&a, one);
+		check_covered(&a, one);
 		n++;
 	}
 	assert_true(n >= 7);
+}
+
+static void planned(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct str why = STR_NONE;
+	const struct json_value *all = json_parse(&a, read_file(&a, TEST_DATA "/golden/bill.json"), &why);
+	unsigned n = 0;
+	assert_non_null(all);
+	json_each(json_get(all, S("plans")), one)
+	{
+		check_covered(&a, one);
+		n++;
+	}
+	assert_true(n >= 12);
+}
+
+/* What is wrong in a price file's plans is said. */
+static void offers(void **state)
+{
+	(void)state;
+	struct arena CLEAN_ARENA a = {0};
+	struct str why = STR_NONE;
+	static const char *const bad[] = {
+	        "{\"savings_plans\": {}}",
+	        "{\"savings_plans\": [{\"type\": \"SageMaker\", \"years\": 1, \"payment\": \"No Upfront\", \"rates\": {}}]}",
+	        "{\"savings_plans\": [{\"type\": \"Compute\", \"years\": 2, \"payment\": \"No Upfront\", \"rates\": {}}]}",
+	        "{\"savings_plans\": [{\"type\": \"Compute\", \"years\": 1, \"payment\": \"No Upfront\", \"rates\": {\"us-east-1\": {\"BoxUsage:m5.large\": 0.1}}}]}",
+	        "{\"savings_plans\": [{\"type\": \"Compute\", \"years\": 1, \"payment\": \"No Upfront\", \"rates\": {\"eu-west-1\": {\"BoxUsage:m5.large\": 0.01}}}]}",
+	        "{\"savings_plans\": [{\"type\": \"EC2Instance\", \"years\": 1, \"payment\": \"No Upfront\", \"rates\": {\"us-east-1\": {\"Lambda-GB-Second\": 0.00001}}}]}",
+	        "{\"savings_plans\": [{\"type\": \"Compute\", \"years\": 1, \"payment\": \"No Upfront\", \"rates\": {\"us-east-1\": {\"Request\": 0.0000001}}}]}"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		why = STR_NONE;
+		assert_null(price_book_read(&a, str_from(bad[i]), &why));
+		assert_true(str_starts(why, S("savings_plans")));
+	}
+	assert_int_equal(price_book_offers(NULL).n, 0);
 }
 
 /* Every usage type with a known price has a case, but for instances, of which there are a thousand. */
@@ -271,7 +362,8 @@ static void numbers(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(reserved), cmocka_unit_test(complete),
-	                                   cmocka_unit_test(months), cmocka_unit_test(numbers)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(reserved), cmocka_unit_test(planned),
+	                                   cmocka_unit_test(offers), cmocka_unit_test(complete), cmocka_unit_test(months),
+	                                   cmocka_unit_test(numbers)};
 	return cmocka_run_group_tests_name("ce golden", tests, NULL, NULL);
 }

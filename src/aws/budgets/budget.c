@@ -2,7 +2,6 @@
  * now. */
 #include "aws/budgets/rows.h"
 
-#include "aws/ce/ce.h"
 #include "core/meter.h"
 
 enum { BUDGETS_MAX = 20000, PAGE_DEFAULT = 100 };
@@ -66,6 +65,7 @@ int budgets_create_budget(struct call *c, const struct budgets_create_budget_req
 	if (budgets_account(c, in->account_id) != CALL_OK || budgets_take(c, in->budget, c->now_ms, &b) != CALL_OK ||
 	    budgets_tags_take(c, &in->resource_tags, &r.tags) != CALL_OK)
 		return CALL_FAIL;
+	r.budget = &b;
 	for (uint32_t i = 0; i < in->notifications_with_subscribers.n; i++) {
 		const struct budgets_notification_with_subscribers *n = &in->notifications_with_subscribers.v[i];
 		if (budgets_notice_add(c, n->notification, &n->subscribers, &r) != CALL_OK)
@@ -77,7 +77,6 @@ int budgets_create_budget(struct call *c, const struct budgets_create_budget_req
 	if (count(c) >= BUDGETS_MAX)
 		return call_fail(c, "CreationLimitExceededException", 400,
 		                 "Error creating budget: the account has %d budgets already.", BUDGETS_MAX);
-	r.budget = &b;
 	budgets_put(c, &r);
 	return CALL_OK;
 }
@@ -122,7 +121,10 @@ struct ce_spent budgets_spent(struct store_txn *t, struct arena *a, const struct
 	                     .filter = budgets_filter(a, &b->cost_filters),
 	                     .usage = str_is(b->budget_type, "USAGE"),
 	                     .amortized = b->cost_types && b->cost_types->use_amortized.v};
+	enum ce_share share;
 	budgets_days(b, now_ms, &q.from_day, &q.to_day);
+	if (budgets_is_share(b->budget_type, &share))
+		return (struct ce_spent){ce_commitment_share(&q, share), STR_NONE, S("PERCENTAGE")};
 	return ce_spent(&q);
 }
 
@@ -132,8 +134,9 @@ static void fill(struct call *c, struct budgets_budget *b)
 	struct ce_spent spent = budgets_spent(call_txn(c), c->arena, c->cloud->prices, c->account, b, c->now_ms);
 	b->calculated_spend = arena_new(c->arena, struct budgets_calculated_spend);
 	b->calculated_spend->actual_spend = arena_new(c->arena, struct budgets_spend);
-	*b->calculated_spend->actual_spend = (struct budgets_spend){spent.actual, b->budget_limit->unit};
-	if (!runs)
+	*b->calculated_spend->actual_spend =
+	        (struct budgets_spend){str_set(spent.actual) ? spent.actual : S("0"), b->budget_limit->unit};
+	if (!runs || !str_set(spent.forecast))
 		return;
 	b->calculated_spend->forecasted_spend = arena_new(c->arena, struct budgets_spend);
 	*b->calculated_spend->forecasted_spend = (struct budgets_spend){spent.forecast, b->budget_limit->unit};

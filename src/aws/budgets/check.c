@@ -1,7 +1,6 @@
 /* What a budget may be, and what it is about. */
 #include "aws/budgets/rows.h"
 
-#include "aws/ce/ce.h"
 #include "aws/pricing/pricing.h"
 #include "core/meter.h"
 
@@ -61,12 +60,15 @@ static bool read_tag(struct str text, struct str *ret_key, struct str *ret_value
 static int check_filters(struct call *c, const struct budgets_budget *b)
 {
 	bool type = false;
+	enum ce_share share;
 	struct str key, value;
 	for (uint32_t i = 0; i < b->cost_filters.n; i++) {
 		const struct budgets_cost_filters_entry *e = &b->cost_filters.v[i];
 		bool tags = str_is(e->key, "TagKeyValue");
 		if (!tags && !dimension_of(e->key))
 			return budgets_invalid(c, "Cost filter %.*s is not supported", STR_ARG(e->key));
+		if (tags && budgets_is_share(b->budget_type, &share))
+			return budgets_invalid(c, "Cost filter TagKeyValue is only for budgets of costs and usage");
 		if (!e->value.n)
 			return budgets_invalid(c, "Cost filter %.*s has no values", STR_ARG(e->key));
 		for (uint32_t k = 0; tags && k < e->value.n; k++)
@@ -155,10 +157,34 @@ static int check_period(struct call *c, const struct budgets_budget *in, int64_t
 
 /* --- all of it */
 
+bool budgets_is_share(struct str type, enum ce_share *ret)
+{
+	static const struct {
+		const char *type;
+		enum ce_share share;
+	} shares[] = {{"RI_UTILIZATION", CE_RESERVATION_UTILIZATION},
+	              {"RI_COVERAGE", CE_RESERVATION_COVERAGE},
+	              {"SAVINGS_PLANS_UTILIZATION", CE_PLAN_UTILIZATION},
+	              {"SAVINGS_PLANS_COVERAGE", CE_PLAN_COVERAGE}};
+	for (size_t i = 0; i < sizeof(shares) / sizeof(*shares); i++)
+		if (str_is(type, shares[i].type)) {
+			*ret = shares[i].share;
+			return true;
+		}
+	return false;
+}
+
 static int check_limit(struct call *c, const struct budgets_budget *in)
 {
 	const struct budgets_spend *limit = in->budget_limit;
-	__int128 n = 0;
+	__int128 n = 0, all = (__int128)100 * INT64_C(10000000000);
+	enum ce_share share;
+	if (budgets_is_share(in->budget_type, &share)) {
+		if (!limit || (price_parse(limit->amount, 10, &n) && n == all && str_is(limit->unit, "PERCENTAGE")))
+			return CALL_OK;
+		return budgets_invalid(c, "The limit of a budget of the type %.*s is 100 PERCENTAGE: notifications have thresholds",
+		                       STR_ARG(in->budget_type));
+	}
 	if (!limit)
 		return budgets_invalid(c, "BudgetLimit is required for budgets of the type %.*s", STR_ARG(in->budget_type));
 	if (!price_parse(limit->amount, 10, &n) || n <= 0)
@@ -180,7 +206,7 @@ static int check_types(struct call *c, const struct budgets_budget *in, struct b
 			to[i] = from[i];
 	if (t.use_blended.v && t.use_amortized.v)
 		return budgets_invalid(c, "UseBlended and UseAmortized exclude each other");
-	if (str_is(b->budget_type, "USAGE"))
+	if (!str_is(b->budget_type, "COST"))
 		return given ? budgets_invalid(c, "Cost types are only for cost budgets") : CALL_OK;
 	b->cost_types = arena_new(c->arena, struct budgets_cost_types);
 	*b->cost_types = t;
@@ -195,8 +221,11 @@ int budgets_take(struct call *c, const struct budgets_budget *in, int64_t at_ms,
 	                           .time_unit = in->time_unit,
 	                           .budget_type = in->budget_type,
 	                           .last_updated_time = OPT_TIME(c->now_ms)};
-	if (!str_is(b.budget_type, "COST") && !str_is(b.budget_type, "USAGE"))
-		return budgets_invalid(c, "Budgets of the type %.*s are not supported: COST and USAGE are", STR_ARG(b.budget_type));
+	enum ce_share share;
+	if (budgets_is_share(b.budget_type, &share)) {
+		b.budget_limit = arena_new(c->arena, struct budgets_spend);
+		*b.budget_limit = (struct budgets_spend){S("100"), S("PERCENTAGE")};
+	}
 	if (in->planned_budget_limits.n || in->auto_adjust_data)
 		return budgets_invalid(c, "Planned and adjusted budget limits are not supported: a budget has one limit");
 	if (in->filter_expression || in->metrics.n || str_set(in->billing_view_arn))

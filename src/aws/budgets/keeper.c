@@ -5,7 +5,6 @@
  * in a new period, it is OK. One at a time, so that a round never finds two of its own under way. */
 #include "aws/budgets/rows.h"
 
-#include "aws/ce/ce.h"
 #include "aws/pricing/pricing.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -40,8 +39,11 @@ static bool is_passed(const struct budgets_budget *b, const struct budgets_notif
                       __int128 *ret_threshold_e10, __int128 *ret_amount_e10)
 {
 	__int128 limit = 0, amount = 0, threshold;
+	struct str text = str_is(n->notification_type, "FORECASTED") ? spent->forecast : spent->actual;
 	price_parse(b->budget_limit->amount, 10, &limit);
-	price_parse(str_is(n->notification_type, "FORECASTED") ? spent->forecast : spent->actual, 10, &amount);
+	*ret_threshold_e10 = *ret_amount_e10 = 0;
+	if (!str_set(text) || !price_parse(text, 10, &amount))
+		return false; /* a share of nothing */
 	if (str_is(n->threshold_type, "ABSOLUTE_VALUE"))
 		threshold = (__int128)llround(n->threshold.v * 1e4) * 1000000;
 	else
@@ -56,7 +58,18 @@ static bool is_passed(const struct budgets_budget *b, const struct budgets_notif
 static struct str message(struct arena *a, struct str account, const struct budgets_budget *b, const struct budgets_notification *n,
                           __int128 threshold_e10, __int128 amount_e10)
 {
+	static const struct {
+		const char *type, *words;
+	} kinds[] = {{"COST", "Cost"},
+	             {"USAGE", "Usage"},
+	             {"RI_UTILIZATION", "RI Utilization"},
+	             {"RI_COVERAGE", "RI Coverage"},
+	             {"SAVINGS_PLANS_UTILIZATION", "Savings Plans Utilization"},
+	             {"SAVINGS_PLANS_COVERAGE", "Savings Plans Coverage"}};
 	struct str unit = b->budget_limit->unit;
+	const char *kind = "";
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		kind = str_is(b->budget_type, kinds[i].type) ? kinds[i].words : kind;
 	const char *sign = str_is(n->comparison_operator, "GREATER_THAN") ? ">"
 	                   : str_is(n->comparison_operator, "LESS_THAN")  ? "<"
 	                                                                  : "=";
@@ -64,10 +77,9 @@ static struct str message(struct arena *a, struct str account, const struct budg
 	        a,
 	        "AWS Budget Notification\nAWS Account %.*s\n\nBudget Name: %.*s\nBudget Type: %s\nBudgeted Amount: %.*s %.*s\n"
 	        "Alert Type: %.*s\nAlert Threshold: %s %.*s %.*s\n%.*s Amount: %.*s %.*s\n",
-	        STR_ARG(account), STR_ARG(b->budget_name), str_is(b->budget_type, "COST") ? "Cost" : "Usage",
-	        STR_ARG(b->budget_limit->amount), STR_ARG(unit), STR_ARG(n->notification_type), sign,
-	        STR_ARG(price_text_e10(a, threshold_e10)), STR_ARG(unit), STR_ARG(n->notification_type),
-	        STR_ARG(price_text_e10(a, amount_e10)), STR_ARG(unit));
+	        STR_ARG(account), STR_ARG(b->budget_name), kind, STR_ARG(b->budget_limit->amount), STR_ARG(unit),
+	        STR_ARG(n->notification_type), sign, STR_ARG(price_text_e10(a, threshold_e10)), STR_ARG(unit),
+	        STR_ARG(n->notification_type), STR_ARG(price_text_e10(a, amount_e10)), STR_ARG(unit));
 }
 
 /* --- writing down */

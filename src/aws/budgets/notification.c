@@ -35,8 +35,11 @@ static int check_subscribers(struct call *c, const struct budgets_subscribers *a
 int budgets_notice_add(struct call *c, const struct budgets_notification *n, const struct budgets_subscribers *subscribers,
                        struct state_budgets_budget_record *r)
 {
+	enum ce_share share;
 	if (check_subscribers(c, subscribers) != CALL_OK)
 		return CALL_FAIL;
+	if (str_is(n->notification_type, "FORECASTED") && budgets_is_share(r->budget->budget_type, &share))
+		return budgets_invalid(c, "Budgets of utilization and coverage have no forecast");
 	if (find(r, n))
 		return call_fail(c, "DuplicateRecordException", 400, "The notification already exists.");
 	if (r->notices.n >= NOTICES_MAX)

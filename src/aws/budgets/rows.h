@@ -6,6 +6,8 @@
 #include "gen/ce.h"
 #include "gen/state_budgets.h"
 
+#include "aws/ce/ce.h"
+
 extern const struct record_type budgets_row;
 struct price_book;
 
@@ -19,12 +21,14 @@ void budgets_put(struct call *c, const struct state_budgets_budget_record *r);
 
 /* check.c: CALL_OK with a budget as it is kept, defaults filled in, or CALL_FAIL. `at_ms`: when it begins if it does not say. */
 int budgets_take(struct call *c, const struct budgets_budget *in, int64_t at_ms, struct budgets_budget *ret);
+/* Is it a budget of utilization or coverage, of which? */
+bool budgets_is_share(struct str type, enum ce_share *ret);
 /* What its filters are to Cost Explorer; NULL: it has none. */
 struct ce_expression *budgets_filter(struct arena *a, const struct budgets_cost_filters *filters);
 /* The days of its period that a time is in. */
 void budgets_days(const struct budgets_budget *b, int64_t now_ms, int64_t *ret_from, int64_t *ret_to);
-/* What a budget's present period has cost so far, and will have cost. */
-struct ce_spent;
+/* What a budget's present period has cost so far, and will have cost; of shares: the percentage so far (absent: of nothing), and no
+ * forecast. */
 struct ce_spent budgets_spent(struct store_txn *t, struct arena *a, const struct price_book *prices, struct str account,
                               const struct budgets_budget *b, int64_t now_ms);
 

@@ -77,8 +77,7 @@ static int tagged_arn(struct call *c, const void *v, struct authz *az)
 
 static const struct service_op ops[] = {
         OP(budgets, create_budget, CreateBudget, .action = MODIFY, .resource = create_arn,
-           .missing =
-                   "subscribers by e-mail, planned and adjusted limits, filter expressions, budgets of reservations and savings plans"),
+           .missing = "subscribers by e-mail, planned and adjusted limits, filter expressions"),
         OP(budgets, create_notification, CreateNotification, .action = MODIFY, .resource = create_notification_arn,
            .missing = "subscribers by e-mail"),
         OP(budgets, delete_budget, DeleteBudget, .action = MODIFY, .resource = delete_arn),

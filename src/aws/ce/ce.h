@@ -24,3 +24,8 @@ struct ce_spent {
 struct ce_spent ce_spent(const struct ce_spend *q);
 /* The days [from, to) of the month, quarter or year that a day is in. */
 void ce_unit_days(int64_t day, int months, int64_t *ret_from, int64_t *ret_to);
+/* "62.5": how much of what was committed to was used so far, or how much of what ran was covered. Of the question, `usage` and
+ * `amortized` are not looked at. */
+enum ce_share { CE_RESERVATION_UTILIZATION, CE_RESERVATION_COVERAGE, CE_PLAN_UTILIZATION, CE_PLAN_COVERAGE };
+/* Absent: there was nothing to be used, or nothing ran. */
+struct str ce_commitment_share(const struct ce_spend *q, enum ce_share what);

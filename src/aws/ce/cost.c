@@ -1,5 +1,6 @@
 #include "aws/ce/cost.h"
 
+#include "aws/savingsplans/savingsplans.h"
 #include "core/cloud.h"
 
 #include <stdarg.h>
@@ -151,13 +152,17 @@ static struct cost_lines merged(struct arena *a, const struct cost_lines *x, con
 static struct cost_lines bill(const struct cost_scope *s, const struct meter_lines *used, struct cost_cover_question *q)
 {
 	struct meter_commitments commitments = meter_commitments(s->txn, s->arena, s->account);
+	struct savings_plans *plans = arena_new(s->arena, struct savings_plans);
 	struct cost_lines fees = {0};
 	int64_t from_day = q->from_day;
-	if (!commitments.n)
+	*plans = savings_plans_read(s->txn, s->arena, s->account);
+	if (!commitments.n && !plans->n)
 		return cost_fold(s->arena, s->prices, s->account, used, from_day, NULL);
 	q->from_day = cost_month_start(from_day);
 	struct meter_lines hours = meter_read_hours(s->txn, s->arena, s->account, q->from_day * 24, q->to_day * 24, q->now_ms);
 	q->commitments = &commitments;
+	q->plans = plans;
+	q->book = s->prices;
 	q->hours = &hours;
 	struct cost_covers covers = cost_cover(s->arena, s->account, q, &fees);
 	struct cost_lines lines = cost_fold(s->arena, s->prices, s->account, used, from_day, &covers);

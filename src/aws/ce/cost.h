@@ -5,17 +5,22 @@
 #include "core/meter.h"
 #include "gen/ce.h"
 
+struct savings_plan;
+struct savings_plans;
+
 struct cost_line {
 	int64_t day;  /* since 1970, UTC */
 	int64_t hour; /* of the day; 0 where days are asked for */
 	struct str region, account, usage_type;
 	struct str resource;    /* absent: of none, or it was not asked for */
 	struct str tags;        /* see meter_tag(); absent: none, or they were not asked for */
-	const char *record;     /* "Usage", "DiscountedUsage": a reservation covers it, or "RIFee" */
+	const char *record;     /* "Usage", "DiscountedUsage": a reservation covers it, "RIFee", or "SavingsPlan...": see plan.c */
 	struct str reservation; /* its id; absent: none */
+	const struct savings_plan *plan; /* the savings plan that it is covered by, or a fee of; NULL: none */
 	const struct price *price;
 	__int128 quantity_e10, usd_e10; /* exact: see price.h */
 	__int128 amortized_e10;         /* with fees shared out among what they cover */
+	__int128 demand_e10;            /* of what is covered: what it would have cost on demand */
 };
 struct cost_lines {
 	struct cost_line *v;
@@ -55,11 +60,13 @@ struct cost_lines cost_read(const struct cost_scope *s, enum meter_detail detail
 struct cost_lines cost_bill(const struct cost_scope *s, const struct meter_lines *used, int64_t from_day, int64_t to_day,
                             int64_t now_ms);
 
-/* cover.c, pure: what reservations cover, hour by hour, and what they cost. */
+/* cover.c and plan.c, pure: what reservations and savings plans cover, hour by hour, and what they cost. */
 struct cost_cover {
 	int64_t day, hour; /* hour: 0 where days are told apart */
-	struct str region, usage, reservation;
-	int64_t amount; /* as the meter counts */
+	struct str region, usage;
+	struct str reservation;          /* who covers it: either this, */
+	const struct savings_plan *plan; /* or this */
+	int64_t amount;                  /* as the meter counts */
 	__int128 fee_e10;
 	int64_t taken; /* by lines so far */
 	struct cost_cover *next;
@@ -71,6 +78,8 @@ struct cost_covers {
 };
 struct cost_cover_question {
 	const struct meter_commitments *commitments;
+	const struct savings_plans *plans; /* NULL: none */
+	const struct price_book *book;
 	const struct meter_lines *hours; /* by hour */
 	int64_t from_day, to_day, now_ms;
 	bool hourly; /* hours are told apart */
@@ -155,3 +164,8 @@ ce_get_cost_forecast_handler ce_get_cost_forecast;
 ce_get_usage_forecast_handler ce_get_usage_forecast;
 ce_list_cost_allocation_tags_handler ce_list_cost_allocation_tags;
 ce_update_cost_allocation_tags_status_handler ce_update_cost_allocation_tags_status;
+ce_get_reservation_coverage_handler ce_get_reservation_coverage;
+ce_get_reservation_utilization_handler ce_get_reservation_utilization;
+ce_get_savings_plans_coverage_handler ce_get_savings_plans_coverage;
+ce_get_savings_plans_utilization_handler ce_get_savings_plans_utilization;
+ce_get_savings_plans_utilization_details_handler ce_get_savings_plans_utilization_details;

@@ -5,7 +5,7 @@
  * in an hour is lost. Units are hundredths of the small size, times milliseconds, so all of it is exact. A fee is due for the whole
  * month at its beginning (or the reservation's); amortized, it is shared out among what it covers, and the rest is a line of its
  * own. */
-#include "aws/ce/cost.h"
+#include "aws/ce/cover.h"
 
 #include <stdlib.h>
 
@@ -19,17 +19,6 @@ struct pool {
 	int64_t at; /* the day or hour */
 	__int128 used;
 };
-/* What runs in an hour. */
-struct run {
-	struct str region, usage, type;
-	int64_t size_e2, left;
-};
-struct runs {
-	struct run *v;
-	uint32_t n;
-	bool set;
-};
-
 static struct str family(struct str type)
 {
 	return str_cut(&type, '.');
@@ -55,26 +44,28 @@ static __int128 units(const struct pool *p, int64_t from_ms, int64_t to_ms)
 
 static int by_size(const void *x, const void *y)
 {
-	const struct run *a = x, *b = y;
+	const struct cost_run *a = x, *b = y;
 	return a->size_e2 != b->size_e2 ? (a->size_e2 < b->size_e2 ? -1 : 1) : str_cmp(a->usage, b->usage);
 }
 
-/* The instance hours of one hour, from line `at` on; returns the first line behind it. */
-static uint32_t take_hour(struct arena *a, const struct meter_lines *hours, uint32_t at, struct runs *ret)
+/* What commitments may cover of one hour, from line `at` on; returns the first line behind it. */
+static uint32_t take_hour(struct arena *a, const struct meter_lines *hours, uint32_t at, struct cost_runs *ret)
 {
 	const struct meter_line *first = &hours->v[at];
 	for (; at < hours->n && hours->v[at].day == first->day && hours->v[at].hour == first->hour; at++) {
 		const struct meter_line *l = &hours->v[at];
-		struct run *r = NULL;
-		if (!str_starts(l->usage, S("BoxUsage:")))
+		struct cost_run *r = NULL;
+		bool box = str_starts(l->usage, S("BoxUsage:"));
+		if (!box && !meter_hours_last(l->usage))
 			continue;
 		for (uint32_t i = 0; i < ret->n && !r; i++)
 			if (str_eq(ret->v[i].usage, l->usage) && str_eq(ret->v[i].region, l->region))
 				r = &ret->v[i];
 		if (!r) {
 			r = LIST_ADD(a, ret);
-			*r = (struct run){.region = l->region, .usage = l->usage, .type = str_from_at(l->usage, 9)};
-			r->size_e2 = cost_size_e2(r->type);
+			*r = (struct cost_run){
+			        .region = l->region, .usage = l->usage, .type = box ? str_from_at(l->usage, 9) : S("")};
+			r->size_e2 = box ? cost_size_e2(r->type) : 0;
 		}
 		r->left += l->amount;
 	}
@@ -83,14 +74,14 @@ static uint32_t take_hour(struct arena *a, const struct meter_lines *hours, uint
 	return at;
 }
 
-static struct cost_cover *cover_of(struct arena *a, struct cost_covers *covers, const struct cost_cover *wanted)
+struct cost_cover *cost_cover_of(struct arena *a, struct cost_covers *covers, const struct cost_cover *wanted)
 {
 	for (uint32_t i = covers->n; i > 0; i--) {
 		struct cost_cover *c = &covers->v[i - 1];
 		if (c->day != wanted->day || c->hour != wanted->hour)
 			break;
 		if (str_eq(c->usage, wanted->usage) && str_eq(c->region, wanted->region) &&
-		    str_eq(c->reservation, wanted->reservation))
+		    str_eq(c->reservation, wanted->reservation) && c->plan == wanted->plan)
 			return c;
 	}
 	struct cost_cover *made = LIST_ADD(a, covers);
@@ -98,7 +89,7 @@ static struct cost_cover *cover_of(struct arena *a, struct cost_covers *covers, 
 	return made;
 }
 
-static bool fits(const struct pool *p, const struct run *r)
+static bool fits(const struct pool *p, const struct cost_run *r)
 {
 	if (!str_eq(p->c->region, r->region))
 		return false;
@@ -106,7 +97,7 @@ static bool fits(const struct pool *p, const struct run *r)
 	                   : str_eq(p->c->instance_type, r->type);
 }
 
-static void cover_hour(struct arena *a, const struct cost_cover_question *q, struct pool *p, int64_t hour, struct runs *runs,
+static void cover_hour(struct arena *a, const struct cost_cover_question *q, struct pool *p, int64_t hour, struct cost_runs *runs,
                        struct cost_covers *covers)
 {
 	int64_t span = q->hourly ? hour : hour / 24;
@@ -115,7 +106,7 @@ static void cover_hour(struct arena *a, const struct cost_cover_question *q, str
 		p->used = 0;
 	p->at = span;
 	for (uint32_t i = 0; i < runs->n && left > 0; i++) {
-		struct run *r = &runs->v[i];
+		struct cost_run *r = &runs->v[i];
 		int64_t size = p->flexible ? r->size_e2 : 1;
 		if (!fits(p, r) || r->left <= 0)
 			continue;
@@ -127,7 +118,7 @@ static void cover_hour(struct arena *a, const struct cost_cover_question *q, str
 		                                  .region = r->region,
 		                                  .usage = r->usage,
 		                                  .reservation = p->c->id};
-		struct cost_cover *c = cover_of(a, covers, &wanted);
+		struct cost_cover *c = cost_cover_of(a, covers, &wanted);
 		__int128 before = fee_e10(p, p->used);
 		p->used += (__int128)ms * size;
 		c->amount += ms;
@@ -201,13 +192,15 @@ static int by_time(const void *x, const void *y)
 {
 	const struct cost_line *a = x, *b = y;
 	int64_t i = cost_line_hour(a), k = cost_line_hour(b);
-	return i != k ? (i < k ? -1 : 1) : str_cmp(a->reservation, b->reservation);
+	int order = str_cmp(a->usage_type, b->usage_type);
+	return i != k ? (i < k ? -1 : 1) : order ? order : str_cmp(a->reservation, b->reservation);
 }
 
 struct cost_covers cost_cover(struct arena *a, struct str account, const struct cost_cover_question *q, struct cost_lines *ret_fees)
 {
 	struct cost_covers covers = {0};
 	uint32_t n = q->commitments->n;
+	struct cost_plans *plans = cost_plans_begin(a, q);
 	struct pool *pools = arena_array(a, n + 1, sizeof(*pools));
 	for (uint32_t i = 0; i < n; i++) {
 		int64_t size = cost_size_e2(q->commitments->v[i].instance_type);
@@ -215,15 +208,18 @@ struct cost_covers cost_cover(struct arena *a, struct str account, const struct 
 	}
 	for (uint32_t at = 0; at < q->hours->n;) {
 		int64_t hour = q->hours->v[at].day * 24 + q->hours->v[at].hour;
-		struct runs runs = {0};
+		struct cost_runs runs = {0};
 		at = take_hour(a, q->hours, at, &runs);
 		for (uint32_t i = 0; i < n && runs.n; i++)
 			cover_hour(a, q, &pools[i], hour, &runs, &covers);
+		cost_plans_cover_hour(a, q, plans, hour, &runs, &covers);
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		add_months(a, account, q, &pools[i], ret_fees);
 		add_unused(a, account, q, &pools[i], &covers, ret_fees);
 	}
+	cost_plans_add_fees(a, account, q, plans, &covers, ret_fees);
+	cost_plans_end(plans);
 	if (ret_fees->n)
 		qsort(ret_fees->v, ret_fees->n, sizeof(*ret_fees->v), by_time);
 	return covers;

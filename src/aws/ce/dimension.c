@@ -1,6 +1,8 @@
 /* What lines can be grouped and filtered by. */
 #include "aws/ce/cost.h"
 
+#include "aws/savingsplans/savingsplans.h"
+
 static bool is_compute(const struct cost_line *line)
 {
 	return str_starts(str_from(line->price->service), S("Amazon Elastic Compute Cloud"));
@@ -57,6 +59,8 @@ static struct str or (struct str value, struct str instead)
 
 static struct str purchase(const struct cost_line *line)
 {
+	if (line->plan)
+		return S("Savings Plans");
 	if (str_set(line->reservation))
 		return S("Standard Reserved Instances");
 	return str_starts(str_from(line->price->usage), S("SpotUsage")) ? S("Spot Instances") : S("On Demand Instances");
@@ -127,6 +131,8 @@ static struct str instance_type(const struct cost_line *l)
 static struct str instance_family(const struct cost_line *l)
 {
 	struct str type = cost_instance_type(l);
+	if (!str_set(type) && l->plan && str_set(l->plan->family))
+		return l->plan->family; /* a fee */
 	return str_set(type) ? family(type) : S("NoInstanceTypeFamily");
 }
 
@@ -158,6 +164,23 @@ static struct str record(const struct cost_line *l)
 static struct str reservation(const struct cost_line *l)
 {
 	return or (l->reservation, S("NoReservationId"));
+}
+
+static struct str plan(const struct cost_line *l)
+{
+	return l->plan ? l->plan->arn : S("NoSavingsPlan");
+}
+
+static struct str plan_type(const struct cost_line *l)
+{
+	return !l->plan                           ? S("NoSavingsPlansType")
+	       : str_is(l->plan->type, "Compute") ? S("ComputeSavingsPlans")
+	                                          : S("EC2InstanceSavingsPlans");
+}
+
+static struct str payment(const struct cost_line *l)
+{
+	return l->plan ? l->plan->payment : str_set(l->reservation) ? S("No Upfront") : S("NoPaymentOption");
 }
 
 static struct str seller(const struct cost_line *l)
@@ -203,6 +226,9 @@ static const struct {
                   {"PURCHASE_TYPE", purchase},
                   {"RESOURCE_ID", resource},
                   {"RESERVATION_ID", reservation},
+                  {"SAVINGS_PLAN_ARN", plan},
+                  {"SAVINGS_PLANS_TYPE", plan_type},
+                  {"PAYMENT_OPTION", payment},
                   {"OPERATION", operation},
                   {"USAGE_TYPE_GROUP", usage_group},
                   {"SERVICE_CODE", service_code},

@@ -49,22 +49,38 @@ static void index_covers(struct arena *a, struct cost_covers *covers, struct map
 	}
 }
 
+/* What a plan covers is shown at its price on demand, and taken off again. */
+static void add_negation(struct arena *a, const struct cost_line *covered, struct cost_lines *lines)
+{
+	struct cost_line *line = LIST_ADD(a, lines);
+	*line = *covered;
+	line->record = "SavingsPlanNegation";
+	line->usd_e10 = -covered->demand_e10;
+	line->quantity_e10 = line->amortized_e10 = line->demand_e10 = 0;
+}
+
 /* The part of an amount that covers have left becomes lines, each without a cost of its own; returns the rest. Of a fee each line
- * has what its part makes it grow by, so that they add up. */
-static int64_t take_covered(struct arena *a, struct cost_cover *c, const struct cost_line *like, int64_t amount, int days,
-                            struct cost_lines *lines)
+ * has what its part makes it grow by, so that they add up. own: the price on demand; NULL: it is not known. */
+static int64_t take_covered(struct arena *a, struct cost_cover *c, const struct cost_line *like, const struct price *own,
+                            int64_t amount, int days, struct cost_lines *lines)
 {
 	for (; c && amount > 0; c = c->next) {
 		int64_t part = c->amount - c->taken < amount ? c->amount - c->taken : amount;
 		if (part <= 0)
 			continue;
-		struct cost_line *line = LIST_ADD(a, lines);
-		*line = *like;
-		line->record = "DiscountedUsage";
-		line->reservation = c->reservation;
-		line->quantity_e10 =
+		struct cost_line line = *like;
+		line.record = c->plan ? "SavingsPlanCoveredUsage" : "DiscountedUsage";
+		line.reservation = c->reservation;
+		line.plan = c->plan;
+		line.quantity_e10 =
 		        price_units_e10(like->price, c->taken + part, days) - price_units_e10(like->price, c->taken, days);
-		line->amortized_e10 = c->fee_e10 * (c->taken + part) / c->amount - c->fee_e10 * c->taken / c->amount;
+		line.amortized_e10 = c->fee_e10 * (c->taken + part) / c->amount - c->fee_e10 * c->taken / c->amount;
+		if (own)
+			line.demand_e10 = price_usd_e10(own, c->taken + part, days) - price_usd_e10(own, c->taken, days);
+		line.usd_e10 = c->plan ? line.demand_e10 : 0;
+		*LIST_ADD(a, lines) = line;
+		if (c->plan)
+			add_negation(a, &line, lines);
 		c->taken += part;
 		amount -= part;
 	}
@@ -96,7 +112,7 @@ struct cost_lines cost_fold(struct arena *a, const struct price_book *book, stru
 		                               .record = "Usage",
 		                               .price = p};
 		if (covered.count)
-			amount = take_covered(a, map_get(&covered, cover_key(a, m->day, m->hour, m->region, m->usage)), &like,
+			amount = take_covered(a, map_get(&covered, cover_key(a, m->day, m->hour, m->region, m->usage)), &like, own,
 			                      amount, days, m->day < from_day ? &before_lines : &lines);
 		if (!amount)
 			continue;

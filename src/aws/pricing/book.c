@@ -1,7 +1,6 @@
 /* The user's own prices in front of AWS's. */
-#include "aws/pricing/pricing.h"
+#include "aws/pricing/offer.h"
 
-#include "base/json.h"
 #include "base/map.h"
 
 #include <stdlib.h>
@@ -11,6 +10,7 @@ enum { OWN_MAX = 20000 };
 struct price_book {
 	struct map own; /* "REGION/USAGE": struct price; in memory of its own, as long as the book */
 	struct str_list regions;
+	struct price_offers offers;
 	bool no_free;
 };
 
@@ -92,6 +92,23 @@ static bool read_region(struct arena *a, struct price_book *b, const struct json
 	return true;
 }
 
+/* A plan that is dearer than no plan is a slip: AWS has none. */
+static bool check_offers(struct arena *a, const struct price_book *b, struct str *ret_why)
+{
+	for (uint32_t i = 0; i < b->offers.n; i++)
+		for (uint32_t k = 0; k < b->offers.v[i].rates.n; k++) {
+			const struct price_rate *r = &b->offers.v[i].rates.v[k];
+			const struct price *p = price_in(b, price_find(r->usage), r->usage, r->region);
+			if (p && r->usd_e12 <= p->tiers[0].usd_e12)
+				continue;
+			*ret_why = arena_printf(a, "savings_plans: %.*s: %.*s: a rate is below the price on demand, which is %.*s",
+			                        STR_ARG(r->region), STR_ARG(r->usage),
+			                        STR_ARG(p ? price_text_e12(a, p->tiers[0].usd_e12) : S("not known there")));
+			return false;
+		}
+	return true;
+}
+
 struct price_book *price_book_read(struct arena *a, struct str json, struct str *ret_why)
 {
 	struct price_book *b = arena_new(a, struct price_book);
@@ -106,9 +123,16 @@ struct price_book *price_book_read(struct arena *a, struct str json, struct str 
 	{
 		if (str_is(member->key, "free_tiers") && (json_is(member, JSON_TRUE) || json_is(member, JSON_FALSE))) {
 			b->no_free = json_is(member, JSON_FALSE);
+		} else if (str_is(member->key, "savings_plans")) {
+			if (!price_offers_read(a, member, &b->offers, ret_why)) {
+				map_done(&b->own);
+				return NULL;
+			}
 		} else if (!json_is(member, JSON_OBJECT)) {
-			*ret_why = arena_printf(a, "%.*s is neither \"free_tiers\" with true or false, nor a region with prices",
-			                        STR_ARG(member->key));
+			*ret_why = arena_printf(
+			        a,
+			        "%.*s is neither \"free_tiers\" with true or false, nor \"savings_plans\", nor a region with prices",
+			        STR_ARG(member->key));
 			map_done(&b->own);
 			return NULL;
 		} else if (!read_region(a, b, member, ret_why)) {
@@ -116,7 +140,16 @@ struct price_book *price_book_read(struct arena *a, struct str json, struct str 
 			return NULL;
 		}
 	}
+	if (!check_offers(a, b, ret_why)) {
+		map_done(&b->own);
+		return NULL;
+	}
 	return b;
+}
+
+struct price_offers price_book_offers(const struct price_book *b)
+{
+	return b ? b->offers : (struct price_offers){0};
 }
 
 const struct price *price_in(const struct price_book *b, const struct price *p, struct str usage, struct str region)

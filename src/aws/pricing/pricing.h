@@ -45,7 +45,7 @@ struct str price_usage_type(struct arena *a, struct str region, struct str usage
 struct price_book; /* NULL: AWS's list prices, after what is free */
 /* Out of JSON: {"free_tiers": false, "us-east-1": {"BoxUsage:t3.micro": 0.01, "Lambda-GB-Second": [[6000000000, 0.0000166667],
  * [null, 0.000015]]}, "eu-west-1": {...}}. Usage types are those of the table; a price is a number, tiers or null (not known). What
- * it does not name keeps its list price. Lives in the arena; NULL: *ret_why. */
+ * it does not name keeps its list price. "savings_plans": price_book_offers(). Lives in the arena; NULL: *ret_why. */
 struct price_book *price_book_read(struct arena *a, struct str json, struct str *ret_why);
 /* What a usage type costs in a region; NULL: it is not known. */
 const struct price *price_in(const struct price_book *b, const struct price *p, struct str usage, struct str region);
@@ -54,6 +54,32 @@ bool price_book_free(const struct price_book *b); /* is there something free eve
 struct str price_location(struct str region);
 /* The regions that have prices, by name. */
 struct str_list price_book_regions(const struct price_book *b, struct arena *a);
+
+/* --- savings plans that can be bought: those of the user's own file alone, since AWS's rates are not among the facts that this
+ * program has. They live as long as the book. */
+
+struct price_rate {
+	struct str region, usage; /* the usage type as the meter has it */
+	int64_t usd_e12;
+};
+struct price_rates {
+	struct price_rate *v;
+	uint32_t n;
+	bool set;
+};
+struct price_offer {
+	struct str type;           /* "Compute" or "EC2Instance" */
+	struct str payment;        /* "No Upfront", "Partial Upfront" or "All Upfront" */
+	int64_t years;             /* 1 or 3 */
+	struct str region, family; /* of an EC2Instance plan: "us-east-1", "m5"; else absent */
+	struct price_rates rates;
+};
+struct price_offers {
+	struct price_offer *v;
+	uint32_t n;
+	bool set;
+};
+struct price_offers price_book_offers(const struct price_book *b); /* b NULL: none */
 
 /* --- arithmetic */
 

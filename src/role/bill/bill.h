@@ -38,7 +38,7 @@ struct bill {
 /* What Cost Explorer says of one time and one pair of keys; a key that was not asked for is absent. */
 struct bill_group {
 	struct str start, end, keys[2], unit;
-	__int128 quantity_e10, usd_e10;
+	__int128 quantity_e10, usd_e10, amortized_e10;
 };
 struct bill_groups {
 	struct bill_group *v;
@@ -50,11 +50,14 @@ struct bill_question {
 	const char *granularity;
 	const char *keys[2]; /* "SERVICE", "TAG:KEY", ...; NULL: none */
 	struct str service;  /* of this one alone; absent: all */
+	struct str record;   /* "RIFee": of this record type alone; absent: all */
 };
 /* CLI_OK or what the command ends with. A key RESOURCE_ID asks GetCostAndUsageWithResources. */
 int bill_ask(struct cli *cli, const struct cli_cloud *cloud, const struct bill_question *q, struct bill_groups *ret);
-/* The filter of a region and a service; NULL: neither is given. */
-struct ce_expression *bill_filter(struct cli *cli, const char *region, struct str service);
+/* The filter of a region, a service and a record type; NULL: none of them is given. */
+struct ce_expression *bill_filter(struct cli *cli, const char *region, struct str service, struct str record);
+/* Is it the fee of a savings plan? */
+bool bill_is_plan(const struct price *p);
 
 /* Fills the lines' prices, as the cloud's price list has them: it may be the user's own. */
 int bill_find_prices(struct cli *cli, const struct cli_cloud *cloud, struct bill *b);

@@ -72,16 +72,21 @@ static struct ce_expression *one_of(struct cli *cli, struct str key, struct str 
 	return e;
 }
 
-struct ce_expression *bill_filter(struct cli *cli, const char *region, struct str service)
+struct ce_expression *bill_filter(struct cli *cli, const char *region, struct str service, struct str record)
 {
-	struct ce_expression *r = region ? one_of(cli, S("REGION"), str_from(region)) : NULL;
-	struct ce_expression *s = str_set(service) ? one_of(cli, S("SERVICE"), service) : NULL;
-	if (!r || !s)
-		return r ? r : s;
-	struct ce_expression *both = arena_new(&cli->arena, struct ce_expression);
-	*LIST_ADD(&cli->arena, &both->and) = *r;
-	*LIST_ADD(&cli->arena, &both->and) = *s;
-	return both;
+	const struct {
+		struct str key, value;
+	} parts[] = {{S("REGION"), region ? str_from(region) : STR_NONE}, {S("SERVICE"), service}, {S("RECORD_TYPE"), record}};
+	struct ce_expression *all = arena_new(&cli->arena, struct ce_expression);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (str_set(parts[i].value))
+			*LIST_ADD(&cli->arena, &all->and) = *one_of(cli, parts[i].key, parts[i].value);
+	return all->and.n > 1 ? all : all->and.n ? &all->and.v[0] : NULL;
+}
+
+bool bill_is_plan(const struct price *p)
+{
+	return str_starts(str_from(p->usage), S("ComputeSP:")) || str_starts(str_from(p->usage), S("EC2SP:"));
 }
 
 static __int128 metric_e10(const struct ce_metrics *m, const char *name, struct str *ret_unit)
@@ -115,6 +120,7 @@ static void read_results(struct cli *cli, const struct ce_results_by_time *resul
 				made->keys[n] = g->keys.v[n];
 			made->quantity_e10 = metric_e10(&g->metrics, "UsageQuantity", &made->unit);
 			made->usd_e10 = metric_e10(&g->metrics, "UnblendedCost", &none);
+			made->amortized_e10 = metric_e10(&g->metrics, "AmortizedCost", &none);
 		}
 		if (r->groups.n || !r->total.n)
 			continue;
@@ -127,7 +133,7 @@ static void read_results(struct cli *cli, const struct ce_results_by_time *resul
 int bill_ask(struct cli *cli, const struct cli_cloud *cloud, const struct bill_question *q, struct bill_groups *ret)
 {
 	struct ce_date_interval days = {q->bill->period.start, q->bill->period.end};
-	struct str names[] = {S("UnblendedCost"), S("UsageQuantity")};
+	struct str names[] = {S("UnblendedCost"), S("UsageQuantity"), S("AmortizedCost")};
 	struct ce_group_definitions by = {0};
 	bool resources = false;
 	for (int i = 0; i < 2; i++) {
@@ -136,13 +142,13 @@ int bill_ask(struct cli *cli, const struct cli_cloud *cloud, const struct bill_q
 		*LIST_ADD(&cli->arena, &by) = definition(q->keys[i]);
 		resources |= strcmp(q->keys[i], "RESOURCE_ID") == 0;
 	}
-	struct ce_expression *filter = bill_filter(cli, q->bill->region, q->service);
+	struct ce_expression *filter = bill_filter(cli, q->bill->region, q->service, q->record);
 	if (resources && !filter) /* it must have one */
 		filter = one_of(cli, S("BILLING_ENTITY"), S("AWS"));
 	const struct ce_get_cost_and_usage_with_resources_request of = {.time_period = &days,
 	                                                                .granularity = str_from(q->granularity),
 	                                                                .filter = filter,
-	                                                                .metrics = {.v = names, .n = 2, .set = true},
+	                                                                .metrics = {.v = names, .n = 3, .set = true},
 	                                                                .group_by = by};
 	const struct ce_get_cost_and_usage_request in = {
 	        .time_period = &days, .granularity = of.granularity, .filter = filter, .metrics = of.metrics, .group_by = by};
@@ -209,7 +215,7 @@ void bill_print_total(struct cli *cli, const struct bill *b)
 static void print_table(struct cli *cli, const struct bill *b)
 {
 	struct str service = STR_NONE;
-	bool tiered = false, free = false, reserved = false;
+	bool tiered = false, free = false, reserved = false, planned = false;
 	printf("%.*s to %.*s%s\n", STR_ARG(b->period.start), STR_ARG(b->period.end), b->period.current ? ", so far" : "");
 	if (!b->lines.n)
 		printf("nothing was used\n");
@@ -221,6 +227,7 @@ static void print_table(struct cli *cli, const struct bill *b)
 		printf("  %-36.*s %16.*s %-17.*s", STR_ARG(l->usage), STR_ARG(bill_shown(cli, l->quantity_e10)), STR_ARG(l->unit));
 		tiered |= l->known && l->tiers;
 		reserved |= l->price && str_starts(str_from(l->price->usage), S("HeavyUsage:"));
+		planned |= !l->price && str_is(l->service, "Savings Plans for AWS Compute usage");
 		free |= l->price && l->known && l->price->free_pool;
 		if (!l->price)
 			printf("   %-12s   %14.*s USD\n", "a fee", STR_ARG(bill_shown(cli, l->usd_e10)));
@@ -242,6 +249,8 @@ static void print_table(struct cli *cli, const struct bill *b)
 		printf("+ some of it is free every month; what exceeds that has this price\n");
 	if (reserved)
 		printf("HeavyUsage is the month's fee of reserved instances; hours of BoxUsage that they cover cost nothing more.\n");
+	if (planned)
+		printf("ComputeSP and EC2SP are fees of savings plans; what they cover costs nothing more.\n");
 	if (tiered)
 		printf("* the first tier's price; more of it a month is cheaper\n");
 	if (b->lines.n)
@@ -263,7 +272,7 @@ static int project(struct cli *cli, const struct cli_cloud *cloud, const struct 
 		struct str name = S("UnblendedCost");
 		struct ce_get_cost_and_usage_request in = {.time_period = &days,
 		                                           .granularity = S("MONTHLY"),
-		                                           .filter = bill_filter(cli, region, STR_NONE),
+		                                           .filter = bill_filter(cli, region, STR_NONE, STR_NONE),
 		                                           .metrics = {.v = &name, .n = 1, .set = true}};
 		int status = cli_call(cli, cloud, &ce_api, "GetCostAndUsage", &in, &past, NULL);
 		if (status != CLI_OK)
@@ -274,7 +283,7 @@ static int project(struct cli *cli, const struct cli_cloud *cloud, const struct 
 	struct ce_date_interval days = {p->today, p->end};
 	struct ce_get_cost_forecast_request in = {.time_period = &days,
 	                                          .granularity = S("MONTHLY"),
-	                                          .filter = bill_filter(cli, region, STR_NONE),
+	                                          .filter = bill_filter(cli, region, STR_NONE, STR_NONE),
 	                                          .metric = S("UNBLENDED_COST")};
 	int status = cli_call(cli, cloud, &ce_api, "GetCostForecast", &in, &rest, NULL);
 	if (status != CLI_OK)
@@ -307,6 +316,8 @@ static struct bill_lines read_lines(struct cli *cli, const struct bill_groups *g
 			l = LIST_ADD(&cli->arena, &lines);
 			*l = (struct bill_line){.service = g->keys[0], .usage = g->keys[1], .region = S("")};
 			l->price = price_find_shown(l->service, l->usage, &l->region);
+			if (l->price && bill_is_plan(l->price)) /* its amount is the price */
+				l->price = NULL;
 			l->known = !l->price;
 		}
 		l->unit = g->unit;

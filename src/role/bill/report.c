@@ -56,6 +56,15 @@ static const char *const columns[] = {
         "product/ProductName",
         "product/region",
         "pricing/unit",
+        "pricing/publicOnDemandCost",
+        "reservation/SubscriptionId",
+        "reservation/EffectiveCost",
+        "reservation/UnusedRecurringFee",
+        "savingsPlan/SavingsPlanARN",
+        "savingsPlan/SavingsPlanEffectiveCost",
+        "savingsPlan/UsedCommitment",
+        "savingsPlan/RecurringCommitmentForBillingPeriod",
+        "savingsPlan/UnusedCommitment",
 };
 
 /* The first day of a day's month, and that of the next. */
@@ -91,15 +100,21 @@ static struct str record_of(const struct report *r, const struct bill_line *l, s
 	return !l->price ? S("Fee") : str_starts(str_from(l->price->usage), S("HeavyUsage:")) ? S("RIFee") : S("Usage");
 }
 
-static void print_line(const struct report *r, const struct bill_line *l, const struct bill_group *g, struct str more)
+/* buyer: the reservation or the plan, of those that have one; else empty. */
+static void print_line(const struct report *r, const struct bill_line *l, const struct bill_group *g, struct str more,
+                       struct str buyer)
 {
 	struct cli *cli = r->cli;
 	struct arena *a = &cli->arena;
 	struct str from = ARENA_CAT(a, g->start, S("T00:00:00Z")), to = ARENA_CAT(a, g->end, S("T00:00:00Z"));
 	struct str cost = l->known ? price_text_e10(a, g->usd_e10) : S("");
 	struct str rate = l->price && l->known && !l->tiers && !l->price->free_pool ? price_text_e12(a, l->price_e12) : S("");
-	struct str whole = ARENA_CAT(a, r->account, S("/"), g->start, S("/"), l->service, S("/"), l->usage, S("/"), more);
+	struct str whole =
+	        ARENA_CAT(a, r->account, S("/"), g->start, S("/"), l->service, S("/"), l->usage, S("/"), more, S("/"), buyer);
 	struct str resource = r->resources && !str_is(more, "NoResourceId") ? more : S("");
+	struct str amortized = price_text_e10(a, g->amortized_e10);
+	bool covered = str_is(more, "SavingsPlanCoveredUsage"), recurring = str_is(more, "SavingsPlanRecurringFee");
+	bool plan = str_starts(more, S("SavingsPlan")), reserved = buyer.n && !plan;
 	const struct str values[] = {hash_hex(a, HASH_SHA256, whole),
 	                             ARENA_CAT(a, from, S("/"), to),
 	                             S(""),
@@ -126,7 +141,16 @@ static void print_line(const struct report *r, const struct bill_line *l, const 
 	                             str_set(rate) && rate.n ? ARENA_CAT(a, S("$"), rate, S(" per "), l->unit) : S(""),
 	                             l->service,
 	                             l->region,
-	                             l->unit};
+	                             l->unit,
+	                             covered ? cost : S(""),
+	                             reserved ? buyer : S(""),
+	                             str_is(more, "DiscountedUsage") ? amortized : S(""),
+	                             str_is(more, "RIFee") ? amortized : S(""),
+	                             plan ? buyer : S(""),
+	                             covered ? amortized : S(""),
+	                             covered ? amortized : S(""),
+	                             recurring ? cost : S(""),
+	                             recurring ? amortized : S("")};
 	_Static_assert(sizeof(values) / sizeof(*values) == sizeof(columns) / sizeof(*columns), "a value a column");
 	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
 		if (i)
@@ -148,6 +172,14 @@ static const struct bill_line *line_of(const struct bill *b, struct str service,
 	return NULL;
 }
 
+static void add_once(struct arena *a, struct str_list *to, struct str s)
+{
+	for (uint32_t i = 0; i < to->n; i++)
+		if (str_eq(to->v[i], s))
+			return;
+	*LIST_ADD(a, to) = s;
+}
+
 static void print_header(const struct report *r)
 {
 	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
@@ -159,7 +191,34 @@ static void print_header(const struct report *r)
 	printf("\n");
 }
 
-/* Two keys a question is Cost Explorer's limit, so services are asked about one by one. */
+/* Who bought what a record type is about, by the dimension that says so; NULL: nobody did. */
+static const char *buyer_of(struct str record)
+{
+	return str_starts(record, S("SavingsPlan"))                           ? "SAVINGS_PLAN_ARN"
+	       : str_is(record, "DiscountedUsage") || str_is(record, "RIFee") ? "RESERVATION_ID"
+	                                                                      : NULL;
+}
+
+static int print_bought(const struct report *r, const struct cli_cloud *cloud, struct str service, struct str record)
+{
+	struct bill_question q = {.bill = r->bill,
+	                          .granularity = "DAILY",
+	                          .keys = {"USAGE_TYPE", buyer_of(record)},
+	                          .service = service,
+	                          .record = record};
+	struct bill_groups found = {0};
+	int status = bill_ask(r->cli, cloud, &q, &found);
+	for (uint32_t i = 0; status == CLI_OK && i < found.n; i++) {
+		const struct bill_group *g = &found.v[i];
+		const struct bill_line *l = str_set(g->keys[0]) ? line_of(r->bill, service, g->keys[0]) : NULL;
+		if (l)
+			print_line(r, l, g, record, g->keys[1]);
+	}
+	return status;
+}
+
+/* Two keys a question is Cost Explorer's limit, so services are asked about one by one, and so are the records of what was bought.
+ */
 static int print_service(const struct report *r, const struct cli_cloud *cloud, struct str service)
 {
 	struct bill_question q = {.bill = r->bill, .granularity = "DAILY", .keys = {"USAGE_TYPE", NULL}, .service = service};
@@ -169,15 +228,22 @@ static int print_service(const struct report *r, const struct cli_cloud *cloud, 
 	else
 		q.keys[1] = r->resources ? "RESOURCE_ID" : "RECORD_TYPE";
 	int status = bill_ask(r->cli, cloud, &q, &found);
+	bool by_record = !str_set(r->tag) && !r->resources;
+	struct str_list bought = {0};
 	for (uint32_t i = 0; status == CLI_OK && i < found.n; i++) {
 		const struct bill_group *g = &found.v[i];
 		const struct bill_line *l = str_set(g->keys[0]) ? line_of(r->bill, service, g->keys[0]) : NULL;
-		if (l)
+		if (l && by_record && str_set(g->keys[1]) && buyer_of(g->keys[1]))
+			add_once(&r->cli->arena, &bought, g->keys[1]);
+		else if (l)
 			print_line(r, l, g,
 			           str_set(r->tag)       ? str_from_at(g->keys[1], r->tag.n + 1)
 			           : str_set(g->keys[1]) ? g->keys[1]
-			                                 : S(""));
+			                                 : S(""),
+			           S(""));
 	}
+	for (uint32_t i = 0; status == CLI_OK && i < bought.n; i++)
+		status = print_bought(r, cloud, service, bought.v[i]);
 	return status;
 }
 

@@ -1,4 +1,5 @@
-/* What a workload uses of this machine, as whoever runs the cloud may read it: GET /_quartet/use/<instance or task>. */
+/* What a workload uses of this machine, as whoever runs the cloud may read it: GET /_quartet/use/<instance, task or ARN of a
+ * function>. */
 #pragma once
 #include <stdint.h>
 

@@ -3,6 +3,7 @@
 
 #include "aws/ec2/instance/enter.h"
 #include "aws/ecs/enter.h"
+#include "aws/lambda/enter.h"
 #include "base/json.h"
 #include "base/uri.h"
 #include "http/http.h"
@@ -26,8 +27,10 @@ void use_take(struct cloud *cloud, struct http_request *r)
 		      S("this is for those who have a key: that in the data directory's credentials, or a user's"));
 		return;
 	}
-	bool known = ecs_names_task(name) ? ecs_use(cloud, r, a, who, region, name, &use, &status, &why)
-	                                  : ec2_use(cloud, r, a, who, region, name, &use, &status, &why);
+	bool function = str_find(name, S(":function:")) >= 0;
+	bool known = function               ? lambda_use(cloud, r, a, who, region, name, &use, &status, &why)
+	             : ecs_names_task(name) ? ecs_use(cloud, r, a, who, region, name, &use, &status, &why)
+	                                    : ec2_use(cloud, r, a, who, region, name, &use, &status, &why);
 	principal_unref(who);
 	if (!known) {
 		reply(r, status, "text/plain", why);

@@ -2,5 +2,5 @@
 #pragma once
 #include "core/gate.h"
 
-/* Takes GET /_quartet/use/<instance or task>. */
+/* Takes GET /_quartet/use/<instance, task or ARN of a function>. */
 void use_take(struct cloud *cloud, struct http_request *r);

@@ -65,6 +65,7 @@ class Compare(unittest.TestCase):
             self.assertLessEqual(model["p50Ms"], model["p99Ms"])
             self.assertLessEqual(model["startMs"], model["deployMs"])
             self.assertGreater(model["memoryBytes"], 1 << 20)
+            self.assertGreater(model["cpuSeconds"], 0, model)
             self.assertIn(f"<td>{model['size']}</td>", text)
         costs = {c["usageType"]: c["usd"] for c in rows["lambda"]["costs"]}
         self.assertAlmostEqual(costs["Request"], 62 * 0.2e-6, delta=1e-9)  # the first one, the load, and one for its memory

@@ -111,6 +111,25 @@ static void v1_spreads_over_hierarchies(void **state)
 	assert_int_equal(cgroup_open_file(&g, "c2", CGROUP_FILE_FREEZE), -ENOENT);
 	assert_int_equal(cgroup_limit(&g, "c2", &limits), -ENOENT);
 	assert_int_equal(cgroup_remove(&g, "c2"), 0);
+	/* processor time is counted in cpu's hierarchy, or in one of its own */
+	put("cpu/quartet-0badcafe/c1/cpuacct.usage", "7000");
+	fd = cgroup_open_file(&g, "c1", CGROUP_FILE_CPU_USED);
+	assert_int_equal(cgroup_get_cpu_us(1, fd), 7);
+	close(fd);
+	assert_int_equal(g.own[CGROUP_ACCOUNT], -1);
+	cgroups_close(&g, false);
+	mkdir(at("cpuacct"), 0755);
+	put("cpuacct/cgroup.procs", "");
+	assert_int_equal(cgroups_open(&g, root, "", "0badcafe"), 0);
+	mkdir(at("cpuacct/quartet-0badcafe/c1"), 0755);
+	put("cpuacct/quartet-0badcafe/c1/cpuacct.usage", "9000");
+	fd = cgroup_open_file(&g, "c1", CGROUP_FILE_CPU_USED);
+	assert_int_equal(cgroup_get_cpu_us(1, fd), 9);
+	close(fd);
+	cgroups_close(&g, false);
+	put("cpu/cpuacct.usage", "");
+	assert_int_equal(cgroups_open(&g, root, "", "0badcafe"), 0);
+	assert_int_equal(g.own[CGROUP_ACCOUNT], -1);
 	cgroups_close(&g, false);
 }
 

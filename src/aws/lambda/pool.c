@@ -24,6 +24,7 @@ struct pool {
 	struct lambda *lambda;
 	bool retired;
 	struct list all, idle;
+	int64_t gone_cpu_us; /* of environments that have ended */
 	struct provision provision;
 };
 
@@ -169,6 +170,15 @@ struct cell *pool_enter(struct pool *p)
 	return NULL;
 }
 
+int64_t pool_cpu_us(struct pool *p)
+{
+	int64_t sum = p->gone_cpu_us;
+	list_each (&p->all, struct environment, link, e)
+		if (e->cell_ready)
+			sum += cell_cpu_us(e->cell);
+	return sum;
+}
+
 void pool_add(struct pool *p, struct environment *e)
 {
 	list_push(&p->all, &e->link);
@@ -206,6 +216,7 @@ void pool_remove(struct pool *p, struct environment *e)
 {
 	pool_set_idle(p, e, false);
 	list_remove(&e->link);
+	p->gone_cpu_us += e->cell_ready ? cell_cpu_us(e->cell) : 0;
 	p->lambda->pools->environments--;
 	if (e->provisioned)
 		provision_is_gone(&p->provision, e->provisioned_ready);

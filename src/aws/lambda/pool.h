@@ -28,6 +28,9 @@ struct cell;
 /* For lambda_enter(): the cell of some environment that runs, thawed for good; NULL: none. */
 struct cell *pool_enter(struct pool *p);
 
+/* Processor time of all its environments, of those too that are gone. */
+int64_t pool_cpu_us(struct pool *p);
+
 /* --- for environments */
 void pool_add(struct pool *p, struct environment *e);
 void pool_set_idle(struct pool *p, struct environment *e, bool idle);

@@ -296,6 +296,12 @@ int cell_reset_memory_peak(struct cell *cell)
 	return cell->fds[CELL_FD_PEAK] < 0 ? -ENOENT : cgroup_reset_memory_peak(version(cell), cell->fds[CELL_FD_PEAK]);
 }
 
+int64_t cell_cpu_us(struct cell *cell)
+{
+	int64_t n = cell->fds[CELL_FD_USED] < 0 ? 0 : cgroup_get_cpu_us(version(cell), cell->fds[CELL_FD_USED]);
+	return n <= cell->cpu_base_us ? 0 : n - cell->cpu_base_us;
+}
+
 unsigned cell_oom_kills(struct cell *cell)
 {
 	int64_t n = cell->fds[CELL_FD_OOM] < 0 ? 0 : cgroup_get_oom_kills(version(cell), cell->fds[CELL_FD_OOM]);

@@ -132,6 +132,8 @@ int64_t cell_memory_peak_bytes(struct cell *cell);
 /* Negative errno where the kernel cannot (control groups of version 2 before Linux 6.12): then the peak is since the cell was made.
  */
 int cell_reset_memory_peak(struct cell *cell);
+/* Processor time since the claim, of all that ran in it; 0 where the kernel does not count it. */
+int64_t cell_cpu_us(struct cell *cell);
 /* Kills by the kernel for want of memory since the claim. */
 unsigned cell_oom_kills(struct cell *cell);
 /* A number for logs; unique while the cloud runs. */

@@ -240,6 +240,7 @@ static void dress_answered(struct cells *c, const struct priv_answer *a)
 	cell->state = CELL_LIVE;
 	cell_reset_memory_peak(cell);
 	cell->oom_base += (int64_t)cell_oom_kills(cell);
+	cell->cpu_base_us += cell_cpu_us(cell);
 	uint32_t number = cell->number;
 	cell->events->ready(cell->ctx, cell, 0);
 	/* the stem ended while the cell was dressed: said after ready(), unless that destroyed the cell */

@@ -164,10 +164,12 @@ static void answer_made(struct held *h, const int listeners[2])
 {
 	struct keeper *k = h->keeper;
 	struct priv_answer a = {.h = {.verb = PRIV_MAKE, .number = h->number}};
-	int fds[CELL_FDS] = {h->control, listeners[0], listeners[1], -1, -1, -1, -1}, sent[CELL_FDS];
+	int fds[CELL_FDS] = {h->control, listeners[0], listeners[1]}, sent[CELL_FDS];
 	static const enum cgroup_file files[] = {CGROUP_FILE_FREEZE, CGROUP_FILE_CPU_QUOTA, CGROUP_FILE_MEMORY_PEAK,
-	                                         CGROUP_FILE_OOM_EVENTS};
-	for (int i = 0; i < 4; i++)
+	                                         CGROUP_FILE_OOM_EVENTS, CGROUP_FILE_CPU_USED};
+	enum { FILES = sizeof(files) / sizeof(*files) };
+	_Static_assert(CELL_FD_FREEZE + FILES == CELL_FDS, "a descriptor a file");
+	for (int i = 0; i < FILES; i++)
 		fds[CELL_FD_FREEZE + i] = cgroup_open_file(&k->cgroups, h->group, files[i]);
 	size_t n = 0;
 	for (int i = 0; i < CELL_FDS; i++)
@@ -176,7 +178,7 @@ static void answer_made(struct held *h, const int listeners[2])
 			sent[n++] = fds[i];
 		}
 	keeper_answer(k, &a, sizeof(a), sent, n);
-	msg_close_fds(fds + CELL_FD_FREEZE, 4);
+	msg_close_fds(fds + CELL_FD_FREEZE, FILES);
 	keeper_close_fd(&h->control);
 }
 

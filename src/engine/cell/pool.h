@@ -36,7 +36,7 @@ struct cell {
 	uint32_t next_process, next_shell;
 	uint32_t failed_start; /* enum init_failure, of the process whose end is being told */
 	int start_error;
-	int64_t oom_base;
+	int64_t oom_base, cpu_base_us; /* what there was before the claim */
 };
 
 struct stem {

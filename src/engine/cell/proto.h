@@ -61,7 +61,7 @@ union priv_request {
 	struct priv_channel_request channel;
 };
 
-/* Descriptors that come with the answer to MAKE, in this order. The last four may be absent: `present` says which came. */
+/* Descriptors that come with the answer to MAKE, in this order. The last five may be absent: `present` says which came. */
 enum cell_fd {
 	CELL_FD_CONTROL,
 	CELL_FD_RUNTIME,
@@ -70,6 +70,7 @@ enum cell_fd {
 	CELL_FD_CPU,
 	CELL_FD_PEAK,
 	CELL_FD_OOM,
+	CELL_FD_USED,
 	CELL_FDS
 };
 

@@ -308,9 +308,10 @@ int cgroup_open_outside(struct cgroups *g)
 int cgroup_open_look(struct cgroups *g, const char *name, int ret_fds[CGROUP_CONTROLLERS])
 {
 	int error = open_dirs(g, name, ret_fds);
-	if (!error && g->version == 1 && ret_fds[CGROUP_FREEZER] >= 0) {
-		close(ret_fds[CGROUP_FREEZER]);
-		ret_fds[CGROUP_FREEZER] = -1;
+	for (int i = CGROUP_FREEZER; !error && g->version == 1 && i < CGROUP_CONTROLLERS; i++) {
+		if (ret_fds[i] >= 0)
+			close(ret_fds[i]);
+		ret_fds[i] = -1;
 	}
 	return error;
 }
@@ -327,6 +328,8 @@ int cgroup_open_file(struct cgroups *g, const char *name, enum cgroup_file file)
 {
 	const struct cgroup_ops *ops = ops_of(g);
 	int at = g->version == 2 ? 0 : (int)ops->file_controller[file];
+	if (file == CGROUP_FILE_CPU_USED && g->own[CGROUP_ACCOUNT] >= 0)
+		at = CGROUP_ACCOUNT;
 	if (g->own[at] < 0)
 		return -ENOENT;
 	char path[CGROUP_NAME_MAX + 40];

@@ -8,7 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum cgroup_controller { CGROUP_MEMORY, CGROUP_CPU, CGROUP_PIDS, CGROUP_FREEZER, CGROUP_CONTROLLERS };
+enum cgroup_controller {
+	CGROUP_MEMORY,
+	CGROUP_CPU,
+	CGROUP_PIDS,
+	CGROUP_FREEZER,
+	CGROUP_ACCOUNT, /* v1: who counts processor time, where that is a hierarchy of its own; else CGROUP_CPU's does it */
+	CGROUP_CONTROLLERS
+};
 
 /* Files that are handed out as descriptors. */
 enum cgroup_file {
@@ -17,7 +24,7 @@ enum cgroup_file {
 	CGROUP_FILE_MEMORY_PEAK,
 	CGROUP_FILE_OOM_EVENTS,
 	CGROUP_FILE_MEMORY_NOW,
-	CGROUP_FILE_CPU_USED, /* v1: only where cpu and cpuacct are one hierarchy */
+	CGROUP_FILE_CPU_USED,
 	CGROUP_FILES
 };
 

@@ -1,4 +1,5 @@
-/* cgroup v1: memory, cpu, pids and freezer are hierarchies of their own, each mounted below the root by its name. */
+/* cgroup v1: memory, cpu, pids and freezer are hierarchies of their own, each mounted below the root by its name; cpuacct is one
+ * too, or counts in cpu's. */
 #include "engine/cgroup/internal.h"
 
 #include <errno.h>
@@ -8,12 +9,13 @@
 static int v1_open(struct cgroups *g, int root, const char *self)
 {
 	(void)self;
-	static const char *const names[CGROUP_CONTROLLERS] = {"memory", "cpu", "pids", "freezer"};
+	static const char *const names[CGROUP_CONTROLLERS] = {"memory", "cpu", "pids", "freezer", "cpuacct"};
 	static const char *const proofs[CGROUP_CONTROLLERS] = {"memory/cgroup.procs", "cpu/cgroup.procs", "pids/cgroup.procs",
-	                                                       "freezer/cgroup.procs"};
+	                                                       "freezer/cgroup.procs", "cpuacct/cgroup.procs"};
 	int found = -ENOSYS;
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
-		if (faccessat(root, proofs[i], F_OK, 0) < 0)
+		if (faccessat(root, proofs[i], F_OK, 0) < 0 ||
+		    (i == CGROUP_ACCOUNT && faccessat(root, "cpu/cpuacct.usage", F_OK, 0) == 0))
 			continue;
 		g->base[i] = openat(root, names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		g->has[i] = g->base[i] >= 0;

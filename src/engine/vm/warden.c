@@ -256,7 +256,8 @@ int warden_clone(struct warden *w, const struct warden_request *r, const int *fd
 		delegated[3] = cgroup_open_file(w->cgroups, group, CGROUP_FILE_MEMORY_NOW); /* negative: nobody counts it here */
 	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_CLEAR_SIGHAND,
 	                          .exit_signal = SIGCHLD};
-	int nothing[CGROUP_CONTROLLERS] = {-1, -1, -1, -1};
+	int nothing[CGROUP_CONTROLLERS];
+	memset(nothing, 0xff, sizeof(nothing)); /* -1 each */
 	if (w->cgroups->version == 2) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)join[0];

@@ -36,8 +36,10 @@ static int deploy(struct compare *c)
 	                                                  .memory_size = OPT_INT(c->memory_mb),
 	                                                  .timeout = OPT_INT(60)};
 	status = compare_call(c, &lambda_api, "CreateFunction", &in, &made);
-	if (status == CLI_OK)
+	if (status == CLI_OK) {
 		c->function = c->name;
+		c->workload = made.function_arn;
+	}
 	return status;
 }
 

@@ -2,6 +2,7 @@
 #include "role/cli.h"
 
 #include "aws/pricing/choose.h"
+#include "aws/pricing/load_words.h"
 #include "base/buf.h"
 #include "base/json.h"
 
@@ -28,7 +29,7 @@ static int read_workload(struct cli *cli, struct choose_workload *w)
 	double n;
 	const char *load = cli_option(cli, "--load", "steady:1rps");
 	if (!choose_load(str_from(load), w))
-		return cli_fail(cli, CLI_USAGE, "\"%s\": a load is steady:50rps, spiky:5rps-100rps/20s or cron:30s", load);
+		return cli_fail(cli, CLI_USAGE, "\"%s\": a load is " LOAD_WORDS, load);
 	number(cli, "--duration", 1, 1e9, 100, &n, &status);
 	w->duration_s = n / 1000;
 	number(cli, "--memory", 128, 393216, 512, &n, &status);

@@ -1,5 +1,7 @@
 #include "aws/pricing/choose.h"
 
+#include "aws/pricing/load_words.h"
+
 #include <math.h>
 
 #define MONTH_H 730.0
@@ -86,7 +88,7 @@ static int64_t servers(const struct choose_workload *w)
 
 /* --- the four */
 
-static const char *why_not(enum choose_model m, const struct choose_workload *w)
+const char *choose_why_not(enum choose_model m, const struct choose_workload *w)
 {
 	if (w->host && m != CHOOSE_EC2)
 		return "it needs the kernel or root of its host";
@@ -209,7 +211,7 @@ void choose_ask(struct arena *a, const struct price_book *b, const struct choose
 {
 	*ret = (struct choose_advice){.requests = w->average_s * MONTH_S};
 	for (int i = 0; i < CHOOSE_MODELS; i++) {
-		const char *no = why_not((enum choose_model)i, w);
+		const char *no = choose_why_not((enum choose_model)i, w);
 		if (no)
 			ret->models[i].why_not = str_from(no);
 		else if (i == CHOOSE_LAMBDA)
@@ -227,50 +229,14 @@ void choose_ask(struct arena *a, const struct price_book *b, const struct choose
 
 /* --- loads */
 
-/* "50rps" */
-static bool rate_of(struct str text, double *ret)
-{
-	return str_ends(text, S("rps")) && str_to_double(str_sub(text, 0, text.n - 3), ret) && *ret >= 0 && *ret <= 1e9;
-}
-
-/* "30s", "5m", "2h", "1d" */
-static bool seconds_of(struct str text, double *ret)
-{
-	static const struct {
-		char unit;
-		double s;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-		if (text.n > 1 && text.p[text.n - 1] == units[i].unit && str_to_double(str_sub(text, 0, text.n - 1), ret) &&
-		    *ret > 0) {
-			*ret *= units[i].s;
-			return true;
-		}
-	return false;
-}
-
 bool choose_load(struct str text, struct choose_workload *ret)
 {
-	struct str words = text, kind = str_cut(&words, ':');
-	double low, high, every_s;
-	if (!str_set(words))
+	struct load_words w;
+	if (!load_words_read(text, &w))
 		return false;
-	if (str_is(kind, "steady") && rate_of(words, &low) && low > 0) {
-		ret->average_s = ret->peak_s = low;
-		ret->jobs = false;
-		return true;
-	}
-	if (str_is(kind, "cron") && seconds_of(words, &every_s)) {
-		ret->average_s = ret->peak_s = 1 / every_s;
-		ret->jobs = true;
-		return true;
-	}
-	struct str rates = str_cut(&words, '/'), first = str_cut(&rates, '-');
-	if (!str_is(kind, "spiky") || !str_set(rates) || !str_set(words) || !seconds_of(words, &every_s) || !rate_of(first, &low) ||
-	    !rate_of(rates, &high) || high <= 0)
-		return false;
-	ret->average_s = 0.8 * low + 0.2 * high;
-	ret->peak_s = high > low ? high : low;
-	ret->jobs = false;
+	bool spiky = w.kind == LOAD_SPIKY;
+	ret->average_s = spiky ? (1 - LOAD_SPIKE_SHARE) * w.low_s + LOAD_SPIKE_SHARE * w.high_s : w.low_s;
+	ret->peak_s = w.high_s > w.low_s ? w.high_s : w.low_s;
+	ret->jobs = w.kind == LOAD_CRON;
 	return true;
 }

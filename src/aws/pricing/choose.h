@@ -51,6 +51,7 @@ struct choose_advice {
 };
 extern const char *const choose_names[CHOOSE_MODELS]; /* "lambda", ... */
 void choose_ask(struct arena *a, const struct price_book *b, const struct choose_workload *w, struct choose_advice *ret);
-/* "steady:50rps", "spiky:5rps-100rps/20s" (the second rate for a fifth of each period), "cron:30s" (a job every 30 s), as `quartet
- * compare` has them: sets average_s, peak_s and jobs. */
+/* Why the model cannot run it, by what it needs, how long it takes and its memory; NULL: it can. */
+const char *choose_why_not(enum choose_model m, const struct choose_workload *w);
+/* Reads a load (load_words.h): sets average_s, peak_s and jobs. False: it is none. */
 bool choose_load(struct str text, struct choose_workload *ret);

@@ -1,5 +1,6 @@
 #include "role/compare/load.h"
 
+#include "aws/pricing/load_words.h"
 #include "base/clock.h"
 #include "model/model.h"
 
@@ -24,20 +25,6 @@ struct steps {
 	uint32_t n;
 	bool set;
 };
-
-static bool parse_rate(struct str text, double *ret)
-{
-	if (text.n > 3 && str_is(str_from_at(text, text.n - 3), "rps"))
-		text.n -= 3;
-	return str_to_double(text, ret) && *ret >= 0 && *ret <= RATE_MAX;
-}
-
-static bool parse_seconds(struct str text, double *ret)
-{
-	if (text.n > 1 && text.p[text.n - 1] == 's')
-		text.n--;
-	return str_to_double(text, ret) && *ret > 0 && *ret <= 86400;
-}
 
 /* Each request stands where the sum of the rates comes to its number. */
 static bool lay_out(struct arena *a, const struct steps *steps, struct load_plan *p, struct str *ret_why)
@@ -68,18 +55,12 @@ static bool lay_out(struct arena *a, const struct steps *steps, struct load_plan
 	return true;
 }
 
-static bool parse_spiky(struct arena *a, struct str words, int64_t for_ms, struct steps *ret)
+static void add_spikes(struct arena *a, const struct load_words *w, int64_t for_ms, struct steps *ret)
 {
-	struct str rates = str_cut(&words, '/'), low = str_cut(&rates, '-');
-	double base, peak, period;
-	if (!str_set(words) || !str_set(rates) || !parse_rate(low, &base) || !parse_rate(rates, &peak) ||
-	    !parse_seconds(words, &period))
-		return false;
-	for (double at = 0; at < (double)for_ms && ret->n < STEPS_MAX - 1; at += period * 1000) {
-		*LIST_ADD(a, ret) = (struct step){(int64_t)at, peak};
-		*LIST_ADD(a, ret) = (struct step){(int64_t)(at + period * 200), base};
+	for (double at = 0; at < (double)for_ms && ret->n < STEPS_MAX - 1; at += w->period_s * 1000) {
+		*LIST_ADD(a, ret) = (struct step){(int64_t)at, w->high_s};
+		*LIST_ADD(a, ret) = (struct step){(int64_t)(at + w->period_s * 1000 * LOAD_SPIKE_SHARE), w->low_s};
 	}
-	return true;
 }
 
 static bool parse_file(struct arena *a, struct str path, struct steps *ret, struct str *ret_why)
@@ -88,8 +69,7 @@ static bool parse_file(struct arena *a, struct str path, struct steps *ret, stru
 	FILE *f = fopen(arena_dupz(a, path), "re");
 	unsigned number = 0;
 	if (!f) {
-		*ret_why = arena_printf(a, "\"%.*s\" is no load (steady:50rps, spiky:5rps-100rps/20s, cron:30s) and no file",
-		                        STR_ARG(path));
+		*ret_why = arena_printf(a, "\"%.*s\" is no load (" LOAD_WORDS ") and no file", STR_ARG(path));
 		return false;
 	}
 	bool good = true;
@@ -99,8 +79,9 @@ static bool parse_file(struct arena *a, struct str path, struct steps *ret, stru
 		number++;
 		if (!second.n || second.p[0] == '#')
 			continue;
-		good = str_set(text) && str_to_double(second, &at) && at >= 0 && at <= 86400 && parse_rate(str_trim(text), &rate) &&
-		       ret->n < STEPS_MAX && (!ret->n || at * 1000 > (double)ret->v[ret->n - 1].at_ms);
+		good = str_set(text) && str_to_double(second, &at) && at >= 0 && at <= 86400 &&
+		       load_rate_read(str_trim(text), &rate) && rate <= RATE_MAX && ret->n < STEPS_MAX &&
+		       (!ret->n || at * 1000 > (double)ret->v[ret->n - 1].at_ms);
 		if (good)
 			*LIST_ADD(a, ret) = (struct step){(int64_t)(at * 1000), rate};
 	}
@@ -114,24 +95,17 @@ bool load_parse(struct arena *a, struct str text, int64_t for_ms, struct load_pl
 {
 	struct load_plan p = {.for_ms = for_ms, .text = text};
 	struct steps steps = {0};
-	struct str words = text, kind = str_cut(&words, ':');
-	double rate = 0, every = 0;
-	bool good = true;
-	if (str_set(words) && str_is(kind, "steady")) {
-		good = parse_rate(words, &rate);
-		*LIST_ADD(a, &steps) = (struct step){0, rate};
-	} else if (str_set(words) && str_is(kind, "spiky")) {
-		good = parse_spiky(a, words, for_ms, &steps);
-	} else if (str_set(words) && str_is(kind, "cron")) {
-		good = parse_seconds(words, &every);
-		*LIST_ADD(a, &steps) = (struct step){0, good ? 1 / every : 0};
-	} else if (!parse_file(a, text, &steps, ret_why)) {
+	struct load_words w;
+	if (!load_words_read(text, &w)) {
+		if (!parse_file(a, text, &steps, ret_why))
+			return false;
+	} else if (w.high_s > RATE_MAX || w.low_s > RATE_MAX) {
+		*ret_why = arena_printf(a, "\"%.*s\": at most %d requests a second", STR_ARG(text), RATE_MAX);
 		return false;
-	}
-	if (!good) {
-		*ret_why = arena_printf(a, "\"%.*s\": a load is steady:50rps, spiky:5rps-100rps/20s, cron:30s or a file",
-		                        STR_ARG(text));
-		return false;
+	} else if (w.kind == LOAD_SPIKY) {
+		add_spikes(a, &w, for_ms, &steps);
+	} else {
+		*LIST_ADD(a, &steps) = (struct step){0, w.low_s};
 	}
 	if (!lay_out(a, &steps, &p, ret_why))
 		return false;

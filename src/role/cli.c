@@ -123,7 +123,8 @@ const struct cli_command cli_commands[] = {
          "  --path PATH         what is asked for (default: /); --body TEXT makes it a POST\n"
          "  --memory MB         of the function and the task (default: 512); --type TYPE of the instance (default: t3.micro)\n"
          "  --runtime, --handler  of the function, where the folder does not say it by its files' names\n"
-         "  --json              for programs; --html FILE also writes a page with a plot\n"
+         "  --duration MS, --inbound, --state, --gpu, --host  what it needs, as in `quartet choose`: who cannot run it is told why\n"
+         "  --json              for programs; --html FILE also writes a page with plots\n"
          "APPDIR holds a Procfile with a line `web: COMMAND` (it listens at $PORT), a handler (lambda_function.py, index.mjs, index.js,\n"
          "bootstrap), or both. What is made is called compare-... and is gone at the end, also after Ctrl-C.\n",
          cli_compare},

@@ -107,13 +107,13 @@ static void *open_nothing(void *ctx)
 	return ctx;
 }
 
-static bool ask(void *caller)
+static unsigned ask(void *caller)
 {
 	(void)caller;
 	unsigned n = atomic_fetch_add(&asked, 1);
 	if (n == 0)
 		usleep(200000);
-	return n % 5 != 4;
+	return n % 5 != 4 ? 0 : n % 10 == 9 ? 429 : n == 4 ? 503 : LOAD_SILENT;
 }
 
 static void close_nothing(void *caller)
@@ -134,6 +134,7 @@ static void carried_out(void **state)
 	assert_true(clock_mono_us() - begin >= 990000); /* the last one is due then */
 	assert_int_equal(r.n, 100);
 	assert_int_equal(r.failed, 20);
+	assert_str(load_failures(&a, &r), "10 x 429, 9 without an answer, 1 x 503");
 	assert_int_equal(atomic_load(&asked), 100);
 	assert_true(r.took_us[0] >= 200000);
 	/* the others did not wait for it */

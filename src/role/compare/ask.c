@@ -68,13 +68,13 @@ static unsigned status_of(struct caller *w, const struct http_client_reply *r)
 	return json_is(v, JSON_NUMBER) && json_to_int(v->text, &code) ? (unsigned)code : 200;
 }
 
-static bool exchange(struct caller *w, struct str *ret_why)
+static unsigned exchange(struct caller *w, struct str *ret_why)
 {
 	struct http_client_reply reply;
 	struct str why = STR_NONE;
 	arena_reset(&w->reply);
 	if (!w->client || !prepare(w))
-		return false;
+		return LOAD_SILENT;
 	int e = http_client_send(w->client, &w->reply, &w->q, &reply, &why);
 	unsigned status = e < 0 ? 0 : status_of(w, &reply);
 	if (ret_why && e < 0)
@@ -82,7 +82,7 @@ static bool exchange(struct caller *w, struct str *ret_why)
 	else if (ret_why)
 		*ret_why = arena_printf(&w->c->cli->arena, "it answered %u: %.*s", status,
 		                        (int)(reply.body.n < 200 ? reply.body.n : 200), reply.body.p);
-	return status >= 200 && status < 400;
+	return status >= 200 && status < 400 ? 0 : status ? status : LOAD_SILENT;
 }
 
 static void *caller_open(void *ctx)
@@ -98,7 +98,7 @@ static void *caller_open(void *ctx)
 	return w;
 }
 
-static bool caller_ask(void *caller)
+static unsigned caller_ask(void *caller)
 {
 	return exchange(caller, NULL);
 }
@@ -142,7 +142,7 @@ bool compare_ask_once(struct compare *c, struct str *ret_why)
 		return false;
 	}
 	struct caller *w = caller_open(c);
-	bool good = exchange(w, ret_why);
+	bool good = exchange(w, ret_why) == 0;
 	caller_close(w);
 	return good;
 }

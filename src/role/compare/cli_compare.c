@@ -1,6 +1,7 @@
 /* The command: what it is asked for, one model after the other, and what is shown while that goes on. */
 #include "role/compare/compare.h"
 
+#include "aws/ec2/instance/instance_type.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -152,13 +153,19 @@ static void compare_one(struct compare *c, const struct compare_model *m, struct
 	struct compare_costs before, after;
 	double rate_before, rate_after;
 	*r = (struct compare_row){.model = m, .why_not = STR_NONE, .memory_bytes = -1, .cpu_us = -1, .p50_us = -1, .p99_us = -1};
-	if (m->why_not(c, &r->why_not) != CLI_OK || str_set(r->why_not))
+	const char *no = choose_why_not(m->chosen_as, c->needs);
+	if (!no && c->needs->gpu)
+		no = "it needs a GPU, and this machine has none for its instances";
+	if (no)
+		r->why_not = str_from(no);
+	if (str_set(r->why_not) || m->why_not(c, &r->why_not) != CLI_OK || str_set(r->why_not))
 		return;
 	if (compare_spent(c, &before) != CLI_OK || compare_rate(c, &rate_before) != CLI_OK) {
 		fail(r, "the bill could not be read (above)");
 		return;
 	}
 	r->size = m->size(c);
+	r->bounds = m->bounds(c);
 	c->launched_us = 0;
 	c->workload = STR_NONE;
 	if (start(c, m, r, p) == CLI_OK && load(c, m, r, p) == CLI_OK && compare_rate(c, &rate_after) == CLI_OK)
@@ -228,7 +235,12 @@ int cli_compare(struct cli *cli)
 	const char *body = cli_option(cli, "--body", NULL), *memory = cli_option(cli, "--memory", "512");
 	const char *type = cli_option(cli, "--type", "t3.micro"), *page = cli_option(cli, "--html", NULL);
 	const char *runtime = cli_option(cli, "--runtime", NULL), *handler = cli_option(cli, "--handler", NULL);
+	const char *takes = cli_option(cli, "--duration", "0");
 	bool json = cli_flag(cli, "--json");
+	struct choose_workload needs = {.inbound = cli_flag(cli, "--inbound"),
+	                                .state = cli_flag(cli, "--state"),
+	                                .gpu = cli_flag(cli, "--gpu"),
+	                                .host = cli_flag(cli, "--host")};
 	signal(SIGPIPE, SIG_IGN); /* a program that cannot be started is said by its exit status */
 	int64_t for_ms;
 	struct str why;
@@ -243,6 +255,10 @@ int cli_compare(struct cli *cli)
 		return cli_fail(cli, CLI_USAGE, "--for wants a time from 1s to 24h, not \"%s\"", time);
 	if (!str_to_i64(str_from(memory), &c.memory_mb) || c.memory_mb < 128 || c.memory_mb > 10240)
 		return cli_fail(cli, CLI_USAGE, "--memory wants 128 to 10240, not \"%s\"", memory);
+	if (!str_to_double(str_from(takes), &needs.duration_s) || needs.duration_s < 0)
+		return cli_fail(cli, CLI_USAGE, "--duration wants milliseconds, not \"%s\"", takes);
+	if (!instance_type_find(str_from(type)))
+		return cli_fail(cli, CLI_USAGE, "--type wants an instance type, not \"%s\"", type);
 	if (path[0] != '/')
 		return cli_fail(cli, CLI_USAGE, "--path wants a path that begins with /, not \"%s\"", path);
 	if (!load_parse(&cli->arena, str_from(plan), for_ms, &c.plan, &why))
@@ -250,6 +266,9 @@ int cli_compare(struct cli *cli)
 	if ((status = cli_take_clock(cli, &c.cloud)) != CLI_OK ||
 	    (status = compare_read_app(cli, cli->argv[0], runtime, handler, &c.app)) != CLI_OK)
 		return status;
+	needs.duration_s /= 1000;
+	needs.memory_mb = c.memory_mb;
+	c.needs = &needs;
 	c.path = str_from(path);
 	c.instance_type = str_from(type);
 	c.quiet = !isatty(STDERR_FILENO);

@@ -8,6 +8,7 @@
 #include "role/cli.h"
 #include "role/compare/load.h"
 
+#include "aws/pricing/choose.h"
 #include "base/buf.h"
 
 struct compare_app {
@@ -31,10 +32,17 @@ struct compare_costs {
 	bool set;
 };
 
+/* What a model may use; 0: as much as there is. */
+struct compare_bounds {
+	int64_t memory_mb;
+	double vcpus;
+};
+
 struct compare_row {
 	const struct compare_model *model;
-	struct str why_not;          /* set: it was not compared, or not to the end */
-	struct str size;             /* "512 MB", "t3.micro" */
+	struct str why_not; /* set: it was not compared, or not to the end */
+	struct str size;    /* "512 MB", "t3.micro" */
+	struct compare_bounds bounds;
 	int64_t deploy_us, start_us; /* from the first call; from the one that launches: to the first answer */
 	int64_t first_us;            /* the first answer alone */
 	struct load_result load;
@@ -54,7 +62,8 @@ struct compare {
 	struct str method, body;
 	int64_t memory_mb;
 	struct str instance_type;
-	bool quiet; /* no progress */
+	bool quiet;                    /* no progress */
+	struct choose_workload *needs; /* what it is said to need */
 	const atomic_bool *cancel;
 	int64_t launched_us; /* when what is to answer was asked for */
 
@@ -76,8 +85,10 @@ struct compare_model {
 	void (*measure)(struct compare *c, struct compare_row *r); /* what only it knows of; NULL: nothing */
 	void (*remove)(struct compare *c);                         /* all that deploy() made, however far it came */
 	struct str (*size)(struct compare *c);
+	struct compare_bounds (*bounds)(const struct compare *c);
 	const char *scaling, *limits; /* the step in which it grows; what it cannot do */
 	bool by_request;              /* costs nothing while nobody asks */
+	enum choose_model chosen_as;  /* what `quartet choose` says cannot run so, is not tried */
 };
 extern const struct compare_model compare_function, compare_task, compare_instance, compare_environment;
 
@@ -109,8 +120,30 @@ void compare_costs_since(struct compare *c, const struct compare_costs *before, 
 /* What a month of whatever runs now would cost. */
 int compare_rate(struct compare *c, double *ret_usd_month);
 
-/* report.c */
+/* Of an instance type; nothing where it is not known. */
+struct compare_bounds compare_type_bounds(struct str type);
+
+/* advice.c, pure: which to choose, and where a function and what runs all the time cost the same. */
+struct compare_advice {
+	const struct compare_row *best, *function,
+	        *fixed;     /* NULL: there is none. fixed: the cheapest of those that run all the time */
+	double usd_request; /* of the function */
+	double requests;    /* a month from which on the fixed one is cheaper; 0: not known */
+};
+struct compare_advice compare_advise(const struct compare_row *rows, unsigned n);
+void compare_put_advice(struct buf *b, struct arena *a, const struct load_plan *plan, const struct compare_row *rows, unsigned n);
+/* "498 of 512 MB; 12 x 429": the bounds that it came to, and why requests failed. Absent: it met none. */
+struct str compare_limits_met(struct arena *a, const struct compare_row *r);
+/* Dollars a month at so many requests a second; it is told apart what each request costs. */
+double compare_month_at(const struct compare_row *r, double requests_s);
+enum { COMPARE_MONTH_H = 730 };
+
+/* report.c, page.c */
 enum { COMPARE_PORT = 8000, COMPARE_MODELS_MAX = 4 };
+/* Numbers as people read them. */
+struct str compare_seconds(struct arena *a, int64_t us);
+struct str compare_memory(struct arena *a, int64_t bytes);
+struct str compare_processor(struct arena *a, const struct compare_row *r);
 void compare_print_table(const struct compare *c, const struct compare_row *rows, unsigned n);
 void compare_print_json(const struct compare *c, const struct compare_row *rows, unsigned n);
 int compare_write_page(const struct compare *c, const struct compare_row *rows, unsigned n, const char *path);

@@ -43,6 +43,11 @@ static struct str size(struct compare *c)
 	return c->instance_type;
 }
 
+static struct compare_bounds bounds(const struct compare *c)
+{
+	return compare_type_bounds(c->instance_type);
+}
+
 static int make_profile(struct compare *c)
 {
 	struct model_none none;
@@ -180,5 +185,7 @@ const struct compare_model compare_environment = {.name = "beanstalk",
                                                   .look = look,
                                                   .remove = remove_all,
                                                   .size = size,
+                                                  .bounds = bounds,
+                                                  .chosen_as = CHOOSE_BEANSTALK,
                                                   .scaling = "an instance more, by its Auto Scaling group",
                                                   .limits = "the platforms that are listed; what the type holds"};

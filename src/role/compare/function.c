@@ -20,6 +20,12 @@ static struct str size(struct compare *c)
 	return arena_printf(&c->cli->arena, "%lld MB", (long long)c->memory_mb);
 }
 
+/* A processor at 1769 MB. */
+static struct compare_bounds bounds(const struct compare *c)
+{
+	return (struct compare_bounds){c->memory_mb, (double)c->memory_mb / 1769};
+}
+
 static int deploy(struct compare *c)
 {
 	struct str role;
@@ -102,6 +108,8 @@ const struct compare_model compare_function = {.name = "lambda",
                                                .measure = measure,
                                                .remove = remove_all,
                                                .size = size,
+                                               .bounds = bounds,
+                                               .chosen_as = CHOOSE_LAMBDA,
                                                .scaling = "one environment a request at a time, by itself",
                                                .limits =
                                                        "15 minutes a call, 10,240 MB, no sockets from outside, no disk that stays",

@@ -2,6 +2,7 @@
  */
 #include "role/compare/compare.h"
 
+#include "aws/ec2/instance/instance_type.h"
 #include "base/base64.h"
 #include "base/clock.h"
 #include "gen/ec2.h"
@@ -18,6 +19,17 @@ static int why_not(struct compare *c, struct str *ret)
 static struct str size(struct compare *c)
 {
 	return c->instance_type;
+}
+
+struct compare_bounds compare_type_bounds(struct str type)
+{
+	const struct instance_type *t = instance_type_find(type);
+	return t ? (struct compare_bounds){t->memory_mib, t->vcpus} : (struct compare_bounds){0};
+}
+
+static struct compare_bounds bounds(const struct compare *c)
+{
+	return compare_type_bounds(c->instance_type);
 }
 
 static struct str first_boot(struct compare *c)
@@ -112,5 +124,7 @@ const struct compare_model compare_instance = {.name = "ec2",
                                                .look = look,
                                                .remove = remove_all,
                                                .size = size,
+                                               .bounds = bounds,
+                                               .chosen_as = CHOOSE_EC2,
                                                .scaling = "an instance more, by an Auto Scaling group",
                                                .limits = "what the type holds; patches and restarts are yours"};

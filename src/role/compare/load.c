@@ -148,9 +148,10 @@ static void *call(void *arg)
 		if (i >= r->plan->n)
 			break;
 		int64_t due_us = r->begin_us + (int64_t)r->plan->due_ms[i] * 1000;
-		bool good = wait_until(due_us, r->target->cancel) && r->target->ask(caller);
+		unsigned why = wait_until(due_us, r->target->cancel) ? r->target->ask(caller) : LOAD_SILENT;
 		int64_t took = clock_mono_us() - due_us;
-		r->result->took_us[i] = good ? (int32_t)(took < INT32_MAX ? took : INT32_MAX) : -1;
+		r->result->took_us[i] = why ? -1 : (int32_t)(took < INT32_MAX ? took : INT32_MAX);
+		r->result->why[i] = (uint16_t)why;
 		atomic_fetch_add(&r->done, 1);
 	}
 	r->target->close(caller);
@@ -162,7 +163,9 @@ int load_run(struct arena *a, const struct load_plan *plan, const struct load_ta
 {
 	pthread_t threads[LOAD_CALLERS];
 	unsigned n = 0;
-	*ret = (struct load_result){.took_us = arena_array(a, plan->n, sizeof(*ret->took_us)), .n = plan->n};
+	*ret = (struct load_result){.took_us = arena_array(a, plan->n, sizeof(*ret->took_us)),
+	                            .why = arena_array(a, plan->n, sizeof(*ret->why)),
+	                            .n = plan->n};
 	struct run r = {.plan = plan, .target = target, .result = ret, .begin_us = clock_mono_us()};
 	while (n < LOAD_CALLERS && n < plan->n && pthread_create(&threads[n], NULL, call, &r) == 0)
 		n++;
@@ -179,6 +182,42 @@ int load_run(struct arena *a, const struct load_plan *plan, const struct load_ta
 	for (uint32_t i = 0; i < ret->n; i++)
 		ret->failed += ret->took_us[i] < 0;
 	return 0;
+}
+
+struct failure {
+	unsigned why, n;
+};
+
+static int by_count(const void *x, const void *y)
+{
+	const struct failure *a = x, *b = y;
+	return a->n != b->n ? (a->n > b->n ? -1 : 1) : (a->why > b->why) - (a->why < b->why);
+}
+
+struct str load_failures(struct arena *a, const struct load_result *r)
+{
+	enum { KINDS = 16 };
+	struct failure kinds[KINDS];
+	unsigned n = 0;
+	struct str text = STR_NONE;
+	for (uint32_t i = 0; i < r->n; i++) {
+		unsigned k = 0;
+		while (k < n && kinds[k].why != r->why[i])
+			k++;
+		if (!r->why[i] || k == KINDS)
+			continue;
+		if (k == n)
+			kinds[n++] = (struct failure){.why = r->why[i]};
+		kinds[k].n++;
+	}
+	if (n)
+		qsort(kinds, n, sizeof(*kinds), by_count);
+	for (unsigned k = 0; k < n; k++) {
+		struct str one = kinds[k].why == LOAD_SILENT ? arena_printf(a, "%u without an answer", kinds[k].n)
+		                                             : arena_printf(a, "%u x %u", kinds[k].n, kinds[k].why);
+		text = str_set(text) ? ARENA_CAT(a, text, S(", "), one) : one;
+	}
+	return text;
 }
 
 static int by_time(const void *x, const void *y)

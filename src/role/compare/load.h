@@ -19,10 +19,12 @@ struct load_plan {
  * the arena. */
 bool load_parse(struct arena *a, struct str text, int64_t for_ms, struct load_plan *ret, struct str *ret_why);
 
+enum { LOAD_SILENT = 1 /* no answer at all, or not in time */ };
+
 /* One caller's state, made and used by its own thread. */
 struct load_target {
 	void *(*open)(void *ctx);
-	bool (*ask)(void *caller); /* one request, to its end; false: it failed */
+	unsigned (*ask)(void *caller); /* one request, to its end; 0: it was answered well, else LOAD_SILENT or HTTP's status */
 	void (*close)(void *caller);
 	void *ctx;
 	const atomic_bool *cancel; /* set by somebody else: what is not yet due is not asked any more, and counts as failed */
@@ -30,6 +32,7 @@ struct load_target {
 
 struct load_result {
 	int32_t *took_us; /* of each request, from when it was due; -1: it failed */
+	uint16_t *why;    /* of each: see ask() */
 	uint32_t n, failed;
 	int64_t for_ms; /* until the last one had ended */
 };
@@ -38,5 +41,7 @@ struct load_result {
 typedef void load_progress_fn(void *ctx, uint32_t done);
 int load_run(struct arena *a, const struct load_plan *plan, const struct load_target *target, load_progress_fn *progress, void *ctx,
              struct load_result *ret);
+/* "12 x 429, 3 without an answer": why requests failed, the most frequent first; absent: none did. */
+struct str load_failures(struct arena *a, const struct load_result *r);
 /* Of those that did not fail; -1: none. p from 0 to 100. */
 int32_t load_percentile(struct arena *a, const struct load_result *r, double p);

@@ -43,6 +43,13 @@ static struct str size(struct compare *c)
 	return arena_printf(&c->cli->arena, "%s CPU, %lld MB", cpu_of(c), (long long)memory_of(c));
 }
 
+static struct compare_bounds bounds(const struct compare *c)
+{
+	int64_t cpu = 0;
+	str_to_i64(str_from(cpu_of(c)), &cpu);
+	return (struct compare_bounds){memory_of(c), (double)cpu / 1024};
+}
+
 static const char *tool(struct compare *c)
 {
 	const char *runtimes = cli_runtime_dir(c->cli);
@@ -266,5 +273,7 @@ const struct compare_model compare_task = {.name = "ecs",
                                            .look = look,
                                            .remove = remove_all,
                                            .size = size,
+                                           .bounds = bounds,
+                                           .chosen_as = CHOOSE_FARGATE,
                                            .scaling = "a task more, by a service",
                                            .limits = "16 vCPU, 120 GB, no host of your own, a disk that goes with the task"};

@@ -389,6 +389,49 @@ def answer(handler, encoder, connection, headers, body):
     return request
 
 
+# --- SnapStart
+
+def call_hooks(hooks, kind, connection, path):
+    try:
+        for function, args, kwargs in hooks:
+            function(*args, **kwargs)
+    except BaseException:
+        error = error_of(sys.exc_info(), "")
+        log_error(error)
+        connection.send(connection.post(path, json.dumps(error).encode(), b"Lambda-Runtime-Function-Error-Type: " + kind + b"\r\n"))
+        connection.receive()
+        sys.stdout.flush()
+        os._exit(64)
+
+
+def be_different():
+    """All copies of this process have the same random state; each gets its own. What comes from the kernel is different anyway."""
+    random.seed()
+    if "_ssl" in sys.modules:
+        sys.modules["_ssl"].RAND_add(os.urandom(64), 64.0)
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"]._name_sequence = None
+    numpy = sys.modules.get("numpy")
+    if numpy and hasattr(numpy, "random"):
+        numpy.random.seed()
+
+
+def snapshot(connection):
+    """Comes back in whoever is restored, with a new connection in the place of the old one."""
+    import snapshot_restore_py as hooks
+    call_hooks(hooks.get_before_snapshot()[::-1], b"Runtime.BeforeSnapshotError", connection, b"init/error")
+    gc.collect()
+    connection.send(connection.get(b"restore/next"))
+    status, headers, _ = connection.receive()
+    if status != 200:
+        sys.exit(f"the Runtime API answered {status} to /restore/next")
+    be_different()
+    stream = headers.get(b"lambda-runtime-log-stream-name")
+    if stream:
+        os.environ["AWS_LAMBDA_LOG_STREAM_NAME"] = stream.decode()
+    call_hooks(hooks.get_after_restore(), b"Runtime.AfterRestoreError", connection, b"restore/error")
+
+
 def run(handler_text, connection):
     try:
         handler = load_handler(handler_text)
@@ -402,6 +445,8 @@ def run(handler_text, connection):
         connection.receive()
         sys.stdout.flush()
         os._exit(1)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        snapshot(connection)
     modern = os.environ.get("AWS_EXECUTION_ENV", "").rpartition(".")[2]
     encoder = Encoder(ensure_ascii=not (modern.isdigit() and int(modern) >= 12))
     following = connection.get(b"invocation/next")
@@ -535,7 +580,7 @@ def main():
     if preloaded:
         preloaded.give_way(own)
     sys.path[:] = own + \
-        [p for p in sys.path if p not in (os.path.dirname(__file__), task_root)]
+        [p for p in sys.path if p not in (os.path.dirname(__file__), task_root)] + [os.path.join(os.path.dirname(__file__), "lib")]
     sys.modules.pop("bootstrap", None)
     # Function code sees a __main__ without our names.
     sys.modules["__main__"] = types.ModuleType("__main__")

@@ -120,6 +120,18 @@ module QuartetRuntime
     end
   end
 
+  # SnapStart: comes back in whoever is restored, with a new connection in the place of the old one. All copies of this process have the
+  # same random state; each gets its own.
+  def snapshot(connection)
+    GC.start
+    connection.send(connection.get('restore/next'))
+    status, headers, = connection.receive
+    abort("the Runtime API answered #{status} to /restore/next") unless status == 200
+    srand
+    OpenSSL::Random.seed(Random.urandom(64)) if defined?(OpenSSL::Random)
+    ENV['AWS_LAMBDA_LOG_STREAM_NAME'] = headers['lambda-runtime-log-stream-name']
+  end
+
   def run(handler_text, connection)
     begin
       handler = load_handler(handler_text)
@@ -130,6 +142,7 @@ module QuartetRuntime
       connection.receive
       exit!(1)
     end
+    snapshot(connection) if ENV['AWS_LAMBDA_INITIALIZATION_TYPE'] == 'snap-start'
     following = connection.get('invocation/next')
     connection.send(following)
     loop do

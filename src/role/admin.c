@@ -96,6 +96,7 @@ static struct str sandboxes_json(struct admin *a, struct arena *arena)
 	        {"outbound_network", f->network},
 	        {"user_namespace", f->user_namespace},
 	        {"seccomp", f->seccomp},
+	        {"snapshots", f->snapshots},
 	};
 	const struct {
 		const char *name;
@@ -117,6 +118,8 @@ static struct str sandboxes_json(struct admin *a, struct arena *arena)
 	json_string(&o, str_from(f->why_not));
 	json_key(&o, S("why_no_network"));
 	json_string(&o, str_from(f->why_no_network));
+	json_key(&o, S("why_no_snapshots"));
+	json_string(&o, str_from(f->why_no_snapshots));
 	json_close(&o, '}');
 	return arena_dup(arena, buf_str(&b));
 }

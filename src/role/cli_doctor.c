@@ -157,6 +157,9 @@ int cli_doctor(struct cli *cli)
 	line(true, "running", cloud.endpoint, NULL);
 	line(works, "sandboxes", works ? "work" : "do not work", arena_dupz(&cli->arena, json_get_str(s, S("why_not"))));
 	line(network, "outbound network", network ? "yes" : "no", arena_dupz(&cli->arena, json_get_str(s, S("why_no_network"))));
+	bool snapshots = json_is(json_get(s, S("snapshots")), JSON_TRUE);
+	line(snapshots, "snapshots (SnapStart)", snapshots ? "taken and restored" : "no",
+	     arena_dupz(&cli->arena, json_get_str(s, S("why_no_snapshots"))));
 	const struct json_value *names = json_get(json_parse(&cli->arena, body, NULL), S("names"));
 	struct str at = json_get_str(names, S("answered_at")), why = json_get_str(names, S("why_not"));
 	line(!why.n, "names of hosted zones",

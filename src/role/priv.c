@@ -90,10 +90,10 @@ static void on_signal(void *ctx, int signo)
 	loop_stop(((struct priv *)ctx)->loop);
 }
 
-/* zygote.so lies beside the program where it was built, below lib/ where it is installed. False: nowhere. */
-static bool find_library(char *ret_path, size_t cap)
+/* zygote.so and restore lie beside the program where it was built, below lib/ where it is installed. False: nowhere. */
+static bool find_beside(const char *name, char *ret_path, size_t cap)
 {
-	static const char *const places[] = {"zygote.so", "../lib/quartet/zygote.so"};
+	static const char *const places[] = {"", "../lib/quartet/"};
 	char exe[4096];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	exe[n > 0 ? n : 0] = 0;
@@ -102,7 +102,7 @@ static bool find_library(char *ret_path, size_t cap)
 		return false;
 	*slash = 0;
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if ((size_t)snprintf(ret_path, cap, "%s/%s", exe, places[i]) < cap && access(ret_path, R_OK) == 0)
+		if ((size_t)snprintf(ret_path, cap, "%s/%s%s", exe, places[i], name) < cap && access(ret_path, R_OK) == 0)
 			return true;
 	return false;
 }
@@ -126,12 +126,13 @@ int role_priv(const struct role_config *config)
 	}
 	struct priv p = {.loop = loop_new()};
 	loop_add_signal(p.loop, SIGTERM, on_signal, &p);
-	char library[4200];
+	char library[4200], restorer[4200];
 	struct keeper_config k = {
 	        .instance = instance,
 	        .data_dir = config->data_dir,
 	        .runtime_dir = config->runtime_dir,
-	        .zygote_library = find_library(library, sizeof(library)) ? library : NULL,
+	        .zygote_library = find_beside("zygote.so", library, sizeof(library)) ? library : NULL,
+	        .restorer = find_beside("restore", restorer, sizeof(restorer)) ? restorer : NULL,
 	        .range = config->cell_ipv4 ? config->cell_ipv4 : "100.88.0.0/16",
 	        .resolver = config->resolver,
 	        .cgroup_root = "/sys/fs/cgroup",

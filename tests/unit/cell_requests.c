@@ -38,6 +38,40 @@ static void good_requests_pass(void **state)
 	}
 }
 
+static void snapshots_have_plain_names(void **state)
+{
+	(void)state;
+	static const char good[] = "0123456789abcdef0123456789abcdef";
+	static const char *const bad[] = {"", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdeF",
+	                                  "../../../../../../../../../../pa", "0123456789abcdef/123456789abcdef"};
+	struct priv_snapshot_request take = {.h = {PRIV_SNAPSHOT, 7}, .waits = PRIV_WAITS_NEXT};
+	struct priv_forget_request forget = {.h = {PRIV_FORGET, 0}};
+	struct priv_dress_request dress = good_dress();
+	memcpy(take.name, good, sizeof(good));
+	memcpy(forget.name, good, sizeof(good));
+	memcpy(dress.snapshot, good, sizeof(good));
+	assert_int_equal(keeper_check_request(&take, sizeof(take)), 0);
+	assert_int_equal(keeper_check_request(&forget, sizeof(forget)), 0);
+	assert_int_equal(check_dress(&dress), 0);
+	take.waits = PRIV_WAITS;
+	assert_int_equal(keeper_check_request(&take, sizeof(take)), -EINVAL);
+	take.waits = 0;
+	forget.h.number = 7;
+	assert_int_equal(keeper_check_request(&forget, sizeof(forget)), -EINVAL);
+	forget.h.number = 0;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		memset(take.name, 0, sizeof(take.name));
+		memcpy(take.name, bad[i], strlen(bad[i]));
+		memcpy(forget.name, take.name, sizeof(take.name));
+		assert_int_equal(keeper_check_request(&take, sizeof(take)), -EINVAL);
+		assert_int_equal(keeper_check_request(&forget, sizeof(forget)), -EINVAL);
+		memcpy(dress.snapshot, take.name, sizeof(take.name));
+		assert_int_equal(check_dress(&dress), bad[i][0] ? -EINVAL : 0);
+	}
+	memset(dress.snapshot, 'a', sizeof(dress.snapshot));
+	assert_int_equal(check_dress(&dress), -EINVAL);
+}
+
 static void wrong_sizes_are_refused(void **state)
 {
 	(void)state;
@@ -129,7 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(good_requests_pass),        cmocka_unit_test(wrong_sizes_are_refused),
 	        cmocka_unit_test(layers_are_the_whole_root), cmocka_unit_test(bad_contents_are_refused),
-	        cmocka_unit_test(instances_are_names),
+	        cmocka_unit_test(instances_are_names),       cmocka_unit_test(snapshots_have_plain_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

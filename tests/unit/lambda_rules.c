@@ -22,6 +22,10 @@ static void routes(void **state)
 	        {"POST", "/2018-06-01/runtime/invocation/abc/other", "abc", RUNTIME_UNKNOWN},
 	        {"POST", "/2018-06-01/runtime/invocation/", NULL, RUNTIME_UNKNOWN},
 	        {"POST", "/2018-06-01/runtime/init/error", NULL, RUNTIME_INIT_ERROR},
+	        {"GET", "/2018-06-01/runtime/restore/next", NULL, RUNTIME_RESTORE_NEXT},
+	        {"POST", "/2018-06-01/runtime/restore/error", NULL, RUNTIME_RESTORE_ERROR},
+	        {"POST", "/2018-06-01/runtime/restore/next", NULL, RUNTIME_UNKNOWN},
+	        {"GET", "/2021-04-23/credentials", NULL, RUNTIME_CREDENTIALS},
 	        {"GET", "/2018-06-01/ping", NULL, RUNTIME_PING},
 	        {"PUT", "/2022-07-01/telemetry", NULL, RUNTIME_TELEMETRY},
 	        {"GET", "/", NULL, RUNTIME_UNKNOWN},
@@ -50,6 +54,9 @@ static void turns(void **state)
 		assert_int_equal(runtime_api_allows(s, RUNTIME_ERROR, &from, &to), answer[s]);
 		assert_int_equal(runtime_api_allows(s, RUNTIME_INIT_ERROR, &from, &to), init[s]);
 		assert_string_equal(to, "InitError");
+		assert_int_equal(runtime_api_allows(s, RUNTIME_RESTORE_NEXT, &from, &to), init[s]);
+		assert_string_equal(to, "RestoreReady");
+		assert_int_equal(runtime_api_allows(s, RUNTIME_RESTORE_ERROR, &from, &to), init[s]);
 	}
 	const char *from, *to;
 	runtime_api_allows(ENVIRONMENT_BUSY, RUNTIME_NEXT, &from, &to);

@@ -3,6 +3,7 @@
 #include "aws/lambda/destination.h"
 #include "aws/lambda/image.h"
 #include "aws/lambda/runtime.h"
+#include "aws/lambda/snapstart.h"
 #include "base/json.h"
 
 #ifdef __aarch64__
@@ -85,8 +86,6 @@ int lambda_check_unreal(struct call *c, const struct lambda_update_function_conf
 		return unreal(c, "KMSKeyArn");
 	if (in->tracing_config && str_eq(in->tracing_config->mode, S("Active")))
 		return unreal(c, "TracingConfig mode Active");
-	if (in->snap_start && str_eq(in->snap_start->apply_on, S("PublishedVersions")))
-		return unreal(c, "SnapStart");
 	if (in->capacity_provider_config)
 		return unreal(c, "CapacityProviderConfig");
 	if (in->durable_config)
@@ -222,6 +221,8 @@ int lambda_apply_settings(struct call *c, const struct lambda_update_function_co
 	}
 	if (in->ephemeral_storage)
 		f->ephemeral_storage = in->ephemeral_storage;
+	if (snapstart_apply(c, in->snap_start, f) != CALL_OK)
+		return CALL_FAIL;
 	if (in->tracing_config) {
 		f->tracing_config = arena_new(c->arena, struct lambda_tracing_config_response);
 		f->tracing_config->mode = in->tracing_config->mode;

@@ -4,6 +4,7 @@
 #include "aws/lambda/image.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
+#include "aws/lambda/snapstart.h"
 #include "base/log.h"
 #include "base/rand.h"
 
@@ -121,6 +122,7 @@ static void set_version(struct directory *d, struct fn *fn, struct str version, 
 		if (!before)
 			return;
 		map_remove(&fn->versions, version);
+		snapstart_forget(d->lambda, before->snapshot);
 		pool_retire(before->pool);
 		before->fn = NULL;
 		fn_version_unref(before);
@@ -148,6 +150,7 @@ static void set_version(struct directory *d, struct fn *fn, struct str version, 
 	v->region = arena_dup(&v->arena, fn->region);
 	v->name = arena_dup(&v->arena, fn->name);
 	v->version = v->config->version;
+	v->snapshot = row->snapshot;
 	v->essence = essence_of(&v->arena, v);
 	code_hold(d->lambda->code, v->code);
 	for (uint32_t i = 0; i < v->layer_code.n; i++)
@@ -158,11 +161,15 @@ static void set_version(struct directory *d, struct fn *fn, struct str version, 
 	v->pool = same ? pool_ref(before->pool) : pool_new(d->lambda);
 	map_put(&fn->versions, version, v);
 	if (before) {
+		if (!str_eq(before->snapshot, v->snapshot))
+			snapstart_forget(d->lambda, before->snapshot);
 		if (!same)
 			pool_retire(before->pool);
 		fn_version_unref(before);
 	}
 	bool pending = str_eq(v->shown->state, S("Pending")) || str_eq(v->shown->last_update_status, S("InProgress"));
+	if (!pending)
+		snapstart_see(d->lambda, v);
 	if (pending)
 		lambda_settle(d->lambda, key);
 	else if (v->image)
@@ -379,6 +386,21 @@ static void take_record(struct directory *d, struct str key, struct str value)
 	if (fn->provisioned.count || str_eq(kind, S("provisioned")))
 		provide(fn);
 	drop_if_empty(d, fn);
+}
+
+bool directory_knows_snapshot(const struct directory *d, struct str name)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&d->fns, &at, &key, &value)) {
+		size_t i = 0;
+		void *version;
+		while (map_next(&((struct fn *)value)->versions, &i, &key, &version))
+			if (str_eq(((const struct fn_version *)version)->snapshot, name))
+				return true;
+	}
+	return false;
 }
 
 static void on_change(void *ctx, const struct store_event *e)

@@ -22,6 +22,8 @@ struct fn_version {
 	struct str code;
 	struct str_list layer_code;
 	struct function_image *image; /* NULL: a package */
+	struct str snapshot;          /* name of the one that environments are restored from; absent: none (snapstart.h) */
+	bool snapshot_lost;           /* it cannot be, for now */
 	struct str account, region, name, version;
 	struct str essence; /* equal: environments of the one serve the other */
 	struct pool *pool;  /* environments; pools.c */
@@ -75,6 +77,9 @@ const struct lambda_function_event_invoke_config *fn_event_config(const struct f
 
 /* Of what is provisioned for a qualifier: how many are ready, and whether more cannot be. */
 int64_t fn_provisioned_ready(struct fn *fn, struct str qualifier, bool *ret_failed);
+
+/* Does a version have this snapshot? Looks at all of them. */
+bool directory_knows_snapshot(const struct directory *d, struct str name);
 
 /* An invocation of it has ended: a function that is deleted is forgotten with its last one. */
 void directory_release(struct directory *d, struct fn *fn);

@@ -11,6 +11,7 @@
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
 #include "aws/lambda/report.h"
+#include "aws/lambda/snapstart.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -24,10 +25,11 @@
 
 enum {
 	INIT_LIMIT_US = 10 * 1000 * 1000,
-	EMPTY_LIMIT_US = 2 * 1000 * 1000, /* what an invocation waits for processes to die before it gets another environment */
-	FREEZE_US = 20 * 1000,            /* idle this long, an environment is frozen; quicker calls pay no freezing */
-	QUEUED_US = 20 * 1000,            /* what a queued invocation waits for /next before it gets an environment of its own */
-	AHEAD_LIMIT_S = 130,              /* initialisation of a provisioned one; longer, if the function's own time limit is */
+	RESTORE_LIMIT_US = 10 * 1000 * 1000, /* with its hooks */
+	EMPTY_LIMIT_US = 2 * 1000 * 1000,    /* what an invocation waits for processes to die before it gets another environment */
+	FREEZE_US = 20 * 1000,               /* idle this long, an environment is frozen; quicker calls pay no freezing */
+	QUEUED_US = 20 * 1000,               /* what a queued invocation waits for /next before it gets an environment of its own */
+	AHEAD_LIMIT_S = 130, /* initialisation of one that is begun ahead; longer, if the function's own time limit is */
 };
 
 static int64_t now_us(const struct environment *e)
@@ -103,6 +105,8 @@ void environment_end(struct environment *e)
 	e->cell = NULL;
 	struct invocation *current = e->current, *queued = e->queued;
 	e->current = e->queued = NULL;
+	if (e->taking)
+		snapstart_over(e);
 	if (current)
 		fail_invocation(current, "The execution environment was lost.");
 	if (queued)
@@ -132,13 +136,16 @@ static void start_runtime(struct environment *e, bool in_invoke)
 		e->dispatch_us = e->init_begin_us;
 		set_limit(e, f->timeout.v * 1000000);
 		cell_set_cpu(e->cell, false);
+	} else if (e->restoring) {
+		set_limit(e, RESTORE_LIMIT_US);
+		report_write_restore_start(e->output, f, e->version->region);
 	} else {
 		int64_t ahead_s = f->timeout.v > AHEAD_LIMIT_S ? f->timeout.v : AHEAD_LIMIT_S;
-		set_limit(e, e->provisioned ? ahead_s * 1000000 : INIT_LIMIT_US);
+		set_limit(e, e->provisioned || e->taking ? ahead_s * 1000000 : INIT_LIMIT_US);
 		if (str_set(f->runtime)) /* an image has no version of ours to name */
-			report_write_init_start(e->output, f, e->version->region, e->provisioned);
+			report_write_init_start(e->output, f, e->version->region, launch_initialization_type(e));
 	}
-	if (launch_has_extensions(e)) {
+	if (!e->restoring && launch_has_extensions(e)) {
 		start_failed(e, "Extension.LaunchError", "external extensions (/opt/extensions) are not supported by this cloud");
 		return;
 	}
@@ -174,7 +181,7 @@ static void report_init(struct environment *e, const char *status, const char *e
 	output_drain(e->output, cell_log_fd(e->cell));
 	output_end_line(e->output);
 	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, e->init_in_invoke ? "invoke" : "init",
-	                  status, error_type, e->provisioned);
+	                  status, error_type, launch_initialization_type(e));
 }
 
 /* The runtime ended, or could not begin, before its first /next. */
@@ -182,7 +189,17 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 {
 	if (e->init_error_type)
 		type = e->init_error_type;
-	report_init(e, !strcmp(type, "Sandbox.Timedout") ? "timeout" : "error", type);
+	bool timeout = !strcmp(type, "Sandbox.Timedout");
+	if (e->restoring) {
+		environment_restore_failed(e, timeout);
+		return;
+	}
+	report_init(e, timeout ? "timeout" : "error", type);
+	if (e->taking) {
+		snapstart_init_failed(e, type, what);
+		environment_end(e);
+		return;
+	}
 	kill_runtime(e);
 	if (!e->init_in_invoke) {
 		/* Tried once more, on the invocation's own account. */
@@ -231,6 +248,10 @@ void environment_has_cell(struct environment *e)
 /* Kills what is left of the runtime; the cell and its /tmp stay for the next invocation. */
 static void go_cold(struct environment *e)
 {
+	if (e->restored) {
+		environment_end(e); /* the next call is for one that is restored again */
+		return;
+	}
 	e->state = ENVIRONMENT_COLD;
 	pool_set_starting(e->pool, e, false);
 	set_limit(e, 0);
@@ -276,7 +297,11 @@ void environment_process_exited(struct environment *e, int process, int status)
 	}
 	switch (e->state) {
 	case ENVIRONMENT_STARTING:
-		if (!exec_failed(e))
+		if (e->snapping)
+			return;
+		if (e->restoring && !e->restored_us && snapstart_never_ran(status))
+			environment_restore_impossible(e, status);
+		else if (!exec_failed(e))
 			start_failed(e, "Runtime.ExitError", text);
 		return;
 	case ENVIRONMENT_BUSY:
@@ -390,17 +415,6 @@ static void idle_fired(void *ctx)
 
 /* --- invocations */
 
-bool environment_is_stale_in(const struct environment *e, int64_t ms)
-{
-	int64_t need_ms = e->version->config->timeout.v * 1000 + CREDENTIALS_LEFT_MS + ms;
-	return e->credentials && e->credentials->expires_ms - clock_wall_ms() < need_ms;
-}
-
-bool environment_is_stale(const struct environment *e)
-{
-	return environment_is_stale_in(e, 0) || (e->interface && interface_device(e->interface) != e->device);
-}
-
 static void dispatch(struct environment *e)
 {
 	struct invocation *inv = e->current;
@@ -444,12 +458,19 @@ void environment_run(struct environment *e, struct invocation *inv)
 void environment_runtime_next(struct environment *e, struct http_request *r)
 {
 	e->next = r;
+	if (e->taking) {
+		snapstart_take(e, CELL_WAITS_NEXT);
+		return;
+	}
 	if (e->state == ENVIRONMENT_STARTING) {
 		int64_t took = clock_mono_us() - e->init_begin_us;
 		cell_set_cpu(e->cell, true);
 		e->state = ENVIRONMENT_READY;
 		pool_set_starting(e->pool, e, false);
-		if (!e->init_in_invoke) {
+		if (e->restoring) {
+			environment_is_restored(e);
+			set_limit(e, 0);
+		} else if (!e->init_in_invoke) {
 			e->init_us = took > 0 ? took : 1;
 			set_limit(e, 0);
 		}
@@ -531,7 +552,7 @@ void environment_runtime_init_error(struct environment *e, struct str type, stru
 
 /* --- start of an environment */
 
-static struct environment *begin(struct pool *p, struct fn_version *v)
+struct environment *environment_new(struct pool *p, struct fn_version *v)
 {
 	struct environment *e = calloc(1, sizeof(*e));
 	if (!e)
@@ -543,6 +564,7 @@ static struct environment *begin(struct pool *p, struct fn_version *v)
 	e->lambda = pool_lambda(p);
 	e->version = fn_version_ref(v);
 	e->state = ENVIRONMENT_CLAIMING;
+	e->snap = snapstart_wanted(v->config);
 	arena_init(&e->arena, 0);
 	arena_init(&e->init_arena, 0);
 	pool_add(p, e);
@@ -552,15 +574,16 @@ static struct environment *begin(struct pool *p, struct fn_version *v)
 
 void environment_start(struct pool *p, struct invocation *inv)
 {
-	struct environment *e = begin(p, inv->version);
+	struct environment *e = environment_new(p, inv->version);
 	e->current = inv;
 	inv->environment = e;
+	e->restoring = e->snap && str_set(inv->version->snapshot) && !inv->version->snapshot_lost;
 	launch_prepare(e);
 }
 
 void environment_start_ahead(struct pool *p, struct fn_version *v)
 {
-	struct environment *e = begin(p, v);
+	struct environment *e = environment_new(p, v);
 	e->provisioned = true;
 	launch_prepare(e);
 }

@@ -14,6 +14,7 @@
 
 struct http_request;
 struct listener;
+struct snapstart_job;
 
 enum environment_state {
 	ENVIRONMENT_CLAIMING, /* code, credentials and a cell are being had */
@@ -51,6 +52,15 @@ struct environment {
 	bool provisioned;       /* begun ahead, and kept for calls by one qualifier: provision.h */
 	bool provisioned_ready; /* its first initialisation is over */
 	bool emptying;          /* what ran in it was killed and is not gone yet */
+	/* SnapStart (snapstart.h) */
+	bool snap;                    /* its version is one that is restored */
+	bool restoring, restored;     /* its process comes, or came, from the snapshot */
+	bool snapping;                /* the snapshot is being taken: its process has done its part */
+	struct snapstart_job *taking; /* it is begun to be the snapshot; NULL: it is for calls */
+	int64_t restored_us;          /* when the process asked for its restore's end; 0: not yet */
+	int64_t restore_us, hooks_us; /* to be reported with the next REPORT */
+	char token[65];               /* for its credentials */
+
 	bool preparing, doomed; /* an asynchronous step still holds it; freed when that comes back */
 
 	struct invocation *current;    /* being run, or waiting for the start */
@@ -80,6 +90,8 @@ struct environment {
 void environment_start(struct pool *p, struct invocation *inv);
 /* Makes a provisioned one, for nobody yet. */
 void environment_start_ahead(struct pool *p, struct fn_version *v);
+/* Makes one that becomes the snapshot of its version: the job is told of its end. */
+void environment_start_snapshot(struct pool *p, struct fn_version *v, struct snapstart_job *job);
 /* Gives an idle (READY or COLD) one its next invocation. */
 void environment_run(struct environment *e, struct invocation *inv);
 /* Its credentials may end before another invocation does: it takes none any more. */
@@ -90,12 +102,22 @@ void environment_end(struct environment *e);
 
 /* --- what the runtime did (runtime_api.c) */
 void environment_runtime_next(struct environment *e, struct http_request *r);
+/* GET /restore/next: it is initialised, or is restored. */
+void environment_runtime_restore_next(struct environment *e, struct http_request *r);
 void environment_runtime_answered(struct environment *e, struct str payload, bool function_error);
 void environment_runtime_too_large(struct environment *e);
 /* type: as runtime_api_error_type() says it. */
 void environment_runtime_init_error(struct environment *e, struct str type, struct str body);
 /* The streamed answer is complete, or broke with an error body (absent: none). */
 void environment_runtime_streamed(struct environment *e, struct str error_type, struct str error_body);
+/* --- environment_snap.c */
+struct environment *environment_new(struct pool *p, struct fn_version *v); /* environment.c */
+/* Its runtime is back and waits for the first event. */
+void environment_is_restored(struct environment *e);
+/* A hook failed after the restore, or it took too long. */
+void environment_restore_failed(struct environment *e, bool timeout);
+/* The process could not be what it was: the call is run in an environment that begins as any other. */
+void environment_restore_impossible(struct environment *e, int status);
 /* --- environment_log.c */
 /* Watches the cell's log pipe. */
 void environment_watch_log(void *environment);
@@ -108,5 +130,7 @@ void environment_finish(struct environment *e, const struct outcome *o);
 void runtime_api_serve(void *environment, struct http_request *r);
 /* Answers the parked /next with e->current. */
 void runtime_api_send_event(struct environment *e);
+/* Says that all is restored. */
+void runtime_api_send_restored(struct environment *e, struct http_request *r);
 /* A stream's reader has caught up. */
 void runtime_api_drained(struct environment *e);

@@ -53,7 +53,7 @@ static void count_usage(const struct environment *e, const struct report *r)
 	if (arm)
 		gb_seconds = e->provisioned ? S("Lambda-Provisioned-GB-Second-ARM") : S("Lambda-GB-Second-ARM");
 	meter_count_of(m, v->account, v->region, function, arm ? S("Request-ARM") : S("Request"), 1);
-	int64_t ms = report_billed_ms(r->init_us, r->duration_us);
+	int64_t ms = report_billed_ms(r->init_us, r->duration_us) + report_billed_ms(r->hooks_us, 0);
 	meter_count_of(m, v->account, v->region, function, gb_seconds, ms * v->config->memory_size.v);
 	if (v->config->ephemeral_storage && v->config->ephemeral_storage->size.v > FREE_STORAGE_MB)
 		meter_count_of(m, v->account, v->region, function,
@@ -71,11 +71,13 @@ void environment_report_end(struct environment *e, int64_t end_us, const char *s
 	        .request_id = e->current->request_id,
 	        .duration_us = end_us - e->dispatch_us,
 	        .init_us = e->init_us,
+	        .restore_us = e->restore_us,
+	        .hooks_us = e->hooks_us,
 	        .peak_bytes = e->peak_bytes,
 	        .status = status,
 	        .error_type = error_type,
 	};
-	e->init_us = 0;
+	e->init_us = e->restore_us = e->hooks_us = 0;
 	report_write_end(e->output, &r);
 	count_usage(e, &r);
 	e->reported_us = r.duration_us;

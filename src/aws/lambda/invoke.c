@@ -5,6 +5,7 @@
 #include "aws/lambda/async.h"
 #include "aws/lambda/publish.h"
 #include "aws/lambda/recursion.h"
+#include "aws/lambda/snapstart.h"
 
 #include "base/base64.h"
 #include "base/buf.h"
@@ -33,6 +34,10 @@ static int find_target(struct call *c, struct str function, struct str qualifier
 			n.qualifier = S(LAMBDA_LATEST);
 		return lambda_no_function(c, &n);
 	}
+	if (str_eq(v->shown->state, S("Pending")) && snapstart_wanted(v->shown))
+		return call_fail(
+		        c, "SnapStartNotReadyException", 409,
+		        "Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE.");
 	if (!str_eq(v->shown->state, S("Active"))) {
 		return call_fail(
 		        c, "ResourceConflictException", 409,

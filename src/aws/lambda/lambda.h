@@ -35,6 +35,7 @@ struct pools;
 struct credential_cache;
 struct function_image;
 struct interfaces;
+struct snapstarts;
 
 struct lambda {
 	struct cloud *cloud;
@@ -44,6 +45,7 @@ struct lambda {
 	struct async_queue *async;
 	struct sources *sources; /* event source mappings */
 	struct urls *urls;       /* functions' own addresses */
+	struct snapstarts *snapstarts;
 	struct credential_cache *credentials;
 	struct interfaces *interfaces; /* that lead functions into VPCs */
 	struct publish *publish;       /* metrics; NULL: none */

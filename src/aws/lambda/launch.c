@@ -5,6 +5,7 @@
 #include "aws/lambda/interface.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
+#include "aws/lambda/snapstart.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -22,6 +23,17 @@ enum {
 	USE_MS = 10 * 60 * 1000, /* a new environment is good for at least so long */
 };
 
+bool environment_is_stale_in(const struct environment *e, int64_t ms)
+{
+	int64_t need_ms = e->version->config->timeout.v * 1000 + CREDENTIALS_LEFT_MS + ms;
+	return e->credentials && e->credentials->expires_ms - clock_wall_ms() < need_ms;
+}
+
+bool environment_is_stale(const struct environment *e)
+{
+	return environment_is_stale_in(e, 0) || (e->interface && interface_device(e->interface) != e->device);
+}
+
 /* --- steps */
 
 static void have_credentials(void *ctx, const struct credentials *credentials)
@@ -38,6 +50,9 @@ static void have_credentials(void *ctx, const struct credentials *credentials)
 			invocation_end(inv, &o);
 		else if (e->provisioned)
 			provision_init_failed(pool_provision(e->pool));
+		else if (e->taking)
+			snapstart_fail(e, S("InsufficientRolePermissions"),
+			               S("The role defined for the function cannot be assumed by Lambda."));
 		environment_end(e);
 		return;
 	}
@@ -129,6 +144,8 @@ void launch_prepare(struct environment *e)
 	                           ? f->logging_config->log_group
 	                           : ARENA_CAT(&e->arena, S("/aws/lambda/"), v->name);
 	e->output = output_new(e->lambda, v->region, group, stream);
+	if (e->snap)
+		snapstart_set_token(e);
 	bool good = v->image ? runtime_of_image(&e->runtime) : runtime_choose(f->runtime, &e->runtime);
 	if (!good || !e->lambda->cloud->cells) {
 		struct invocation *inv = e->current;
@@ -143,6 +160,8 @@ void launch_prepare(struct environment *e)
 		};
 		if (inv)
 			invocation_end(inv, &o);
+		else if (e->taking)
+			snapstart_fail(e, S("InvalidRuntime"), o.message);
 		else
 			provision_init_failed(pool_provision(e->pool));
 		environment_end(e);
@@ -193,6 +212,14 @@ static void claimed(void *ctx, struct cell *cell, int error)
 		e->claim_timer = loop_add_timer(e->lambda->cloud->loop, CLAIM_AGAIN_US, claim_again, e);
 		return;
 	}
+	if (error == -ESTALE && e->restoring) {
+		snapstart_lost(e->lambda, e->version);
+		e->restoring = false;
+		cell_destroy(cell);
+		e->cell = NULL;
+		launch_claim(e);
+		return;
+	}
 	if (error) {
 		log_error("lambda: no cell: %s", strerror(-error));
 		environment_end(e);
@@ -234,7 +261,7 @@ void launch_claim(struct environment *e)
 	static const struct str_map no_variables;
 	struct cell_spec spec = {
 	        .kind = str_from(e->runtime.kind),
-	        .stem_ok = runtime_allows_stem(f->environment ? &f->environment->variables : &no_variables),
+	        .stem_ok = !e->restoring && runtime_allows_stem(f->environment ? &f->environment->variables : &no_variables),
 	        .code_dir = e->code_dir,
 	        .opt_dir = e->opt_dir,
 	        .memory_mb = (unsigned)f->memory_size.v,
@@ -244,6 +271,8 @@ void launch_claim(struct environment *e)
 		spec.shared_fd = interface_fd(e->interface);
 		e->device = interface_device(e->interface);
 	}
+	if (e->restoring)
+		spec.snapshot = e->version->snapshot;
 	if (e->version->image)
 		spec.layers = image_layers(e->version->image, &spec.layer_count);
 	e->cell = cell_claim(e->lambda->cloud->cells, &spec, &events, e);
@@ -300,7 +329,7 @@ static void build_environment(struct environment *e, struct arena *a, struct str
 	set(a, env, S("AWS_LAMBDA_FUNCTION_NAME"), v->name);
 	set(a, env, S("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), arena_printf(a, "%lld", (long long)f->memory_size.v));
 	set(a, env, S("AWS_LAMBDA_FUNCTION_VERSION"), f->version);
-	set(a, env, S("AWS_LAMBDA_INITIALIZATION_TYPE"), e->provisioned ? S("provisioned-concurrency") : S("on-demand"));
+	set(a, env, S("AWS_LAMBDA_INITIALIZATION_TYPE"), str_from(launch_initialization_type(e)));
 	set(a, env, S("AWS_LAMBDA_LOG_GROUP_NAME"),
 	    logging && str_set(logging->log_group) ? logging->log_group : ARENA_CAT(a, S("/aws/lambda/"), v->name));
 	set(a, env, S("AWS_LAMBDA_LOG_STREAM_NAME"), output_stream(e->output));
@@ -309,9 +338,15 @@ static void build_environment(struct environment *e, struct arena *a, struct str
 		if (str_set(logging->application_log_level))
 			set(a, env, S("AWS_LAMBDA_LOG_LEVEL"), logging->application_log_level);
 	}
-	set(a, env, S("AWS_ACCESS_KEY_ID"), e->credentials->access_key);
-	set(a, env, S("AWS_SECRET_ACCESS_KEY"), e->credentials->secret);
-	set(a, env, S("AWS_SESSION_TOKEN"), e->credentials->token);
+	if (e->snap) {
+		/* a snapshot holds no keys: they are asked for */
+		set(a, env, S("AWS_CONTAINER_CREDENTIALS_FULL_URI"), S("http://127.0.0.1:9001/2021-04-23/credentials"));
+		set(a, env, S("AWS_CONTAINER_AUTHORIZATION_TOKEN"), str_from(e->token));
+	} else {
+		set(a, env, S("AWS_ACCESS_KEY_ID"), e->credentials->access_key);
+		set(a, env, S("AWS_SECRET_ACCESS_KEY"), e->credentials->secret);
+		set(a, env, S("AWS_SESSION_TOKEN"), e->credentials->token);
+	}
 	set(a, env, S("AWS_LAMBDA_RUNTIME_API"), S("127.0.0.1:9001"));
 	set(a, env, S("LAMBDA_TASK_ROOT"), S("/var/task"));
 	set(a, env, S("LAMBDA_RUNTIME_DIR"), S("/var/runtime"));
@@ -374,8 +409,15 @@ static const char *const *image_command(struct arena *a, const struct fn_version
 	return n && *argv[0] ? argv : NULL;
 }
 
+const char *launch_initialization_type(const struct environment *e)
+{
+	return e->snap ? "snap-start" : e->provisioned ? "provisioned-concurrency" : "on-demand";
+}
+
 int launch_runtime(struct environment *e)
 {
+	if (e->restoring)
+		return cell_restore(e->cell);
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
 	struct str_map env = {0};

@@ -11,6 +11,8 @@ void launch_claim(struct environment *e);
 /* Wakes the stem or starts a process. Its number in the cell, or negative errno; -ENOENT: there is no bootstrap. */
 int launch_runtime(struct environment *e);
 
+/* "on-demand", "provisioned-concurrency", "snap-start". */
+const char *launch_initialization_type(const struct environment *e);
 /* Layers bring external extensions: processes beside the runtime, which do not exist here. */
 bool launch_has_extensions(struct environment *e);
 

@@ -1,6 +1,7 @@
 /* Provisioned concurrency: PutProvisionedConcurrencyConfig and its like. What is asked for is a record beside the function's; how
  * far it has come is in memory (provision.h). It is billed from the request on. */
 #include "aws/lambda/directory.h"
+#include "aws/lambda/snapstart.h"
 #include "base/clock.h"
 #include "core/meter.h"
 
@@ -101,6 +102,8 @@ static int check_qualifier(struct call *c, const struct lambda_name *n, struct s
 	}
 	if (!lambda_get_version_row(c, n, at.qualifier, ret))
 		return lambda_no_function(c, n);
+	if (snapstart_wanted(ret->config))
+		return lambda_invalid(c, "Provisioned Concurrency is not supported for function versions with SnapStart enabled.");
 	/* one version's environments are kept for one qualifier */
 	struct store_iter *it = lambda_scan(c, KEY_UNDER(c->arena, S("lambda"), S("alias"), n->account, n->region, n->name));
 	struct str key;

@@ -28,7 +28,8 @@ int64_t report_billed_ms(int64_t init_us, int64_t duration_us)
 	return sum <= 0 ? 0 : (sum + 999) / 1000;
 }
 
-void report_write_init_start(struct output *o, const struct lambda_function_configuration *f, struct str region, bool provisioned)
+void report_write_init_start(struct output *o, const struct lambda_function_configuration *f, struct str region,
+                             const char *initialization_type)
 {
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
@@ -41,12 +42,12 @@ void report_write_init_start(struct output *o, const struct lambda_function_conf
 		output_line(
 		        o,
 		        "{\"time\":\"%s\",\"type\":\"platform.initStart\",\"record\":{\"initializationType\":\"%s\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\",\"runtimeVersionArn\":\"%.*s\"}}\n",
-		        when, provisioned ? "provisioned-concurrency" : "on-demand", STR_ARG(name), STR_ARG(arn));
+		        when, initialization_type, STR_ARG(name), STR_ARG(arn));
 	}
 }
 
 void report_write_init(struct output *o, const struct lambda_function_configuration *f, int64_t init_us, const char *phase,
-                       const char *status, const char *error_type, bool provisioned)
+                       const char *status, const char *error_type, const char *initialization_type)
 {
 	char when[40];
 	now_text(when);
@@ -58,7 +59,39 @@ void report_write_init(struct output *o, const struct lambda_function_configurat
 		output_line(
 		        o,
 		        "{\"time\":\"%s\",\"type\":\"platform.initReport\",\"record\":{\"initializationType\":\"%s\",\"phase\":\"%s\",\"status\":\"%s\",\"metrics\":{\"durationMs\":%.3f}}}\n",
-		        when, provisioned ? "provisioned-concurrency" : "on-demand", phase, status, (double)init_us / 1000);
+		        when, initialization_type, phase, status, (double)init_us / 1000);
+	}
+}
+
+void report_write_restore_start(struct output *o, const struct lambda_function_configuration *f, struct str region)
+{
+	struct arena CLEAN_ARENA a;
+	arena_init(&a, 0);
+	struct str name = runtime_version_name(&a, f->runtime), arn = runtime_version_arn(&a, region, f->runtime);
+	char when[40];
+	now_text(when);
+	if (!is_json(f)) {
+		output_line(o, "RESTORE_START Runtime Version: %.*s\tRuntime Version ARN: %.*s\n", STR_ARG(name), STR_ARG(arn));
+	} else if (wants_info(f)) {
+		output_line(
+		        o,
+		        "{\"time\":\"%s\",\"type\":\"platform.restoreStart\",\"record\":{\"runtimeVersion\":\"%.*s\",\"runtimeVersionArn\":\"%.*s\",\"functionName\":\"%.*s\",\"functionVersion\":\"%.*s\"}}\n",
+		        when, STR_ARG(name), STR_ARG(arn), STR_ARG(f->function_name), STR_ARG(f->version));
+	}
+}
+
+void report_write_restore(struct output *o, const struct lambda_function_configuration *f, int64_t restore_us, const char *status)
+{
+	char when[40];
+	now_text(when);
+	if (!is_json(f)) {
+		output_line(o, "RESTORE_REPORT Restore Duration: %.2f ms%s%s\n", (double)restore_us / 1000,
+		            status ? "\tStatus: " : "", status ? status : "");
+	} else if (wants_info(f) || status) {
+		output_line(
+		        o,
+		        "{\"time\":\"%s\",\"type\":\"platform.restoreReport\",\"record\":{\"status\":\"%s\",\"metrics\":{\"durationMs\":%.3f}}}\n",
+		        when, status ? status : "success", (double)restore_us / 1000);
 	}
 }
 
@@ -85,14 +118,18 @@ void report_write_end(struct output *o, const struct report *r)
 {
 	const struct lambda_function_configuration *f = r->config;
 	double duration_ms = (double)(r->duration_us > 0 ? r->duration_us : 0) / 1000;
-	long long billed = report_billed_ms(r->init_us, r->duration_us), used = (r->peak_bytes + (1 << 20) - 1) >> 20;
+	long long restored = report_billed_ms(r->hooks_us, 0);
+	long long billed = report_billed_ms(r->init_us, r->duration_us) + restored, used = (r->peak_bytes + (1 << 20) - 1) >> 20;
 	long long size = f->memory_size.v;
 	if (used > size)
 		used = size;
 	if (!is_json(f)) {
-		char init[64] = "", status[96] = "";
+		char init[96] = "", status[96] = "";
 		if (r->init_us)
 			snprintf(init, sizeof(init), "Init Duration: %.2f ms\t", (double)r->init_us / 1000);
+		if (r->restore_us)
+			snprintf(init, sizeof(init), "Restore Duration: %.2f ms\tBilled Restore Duration: %lld ms\t",
+			         (double)r->restore_us / 1000, restored);
 		if (r->status)
 			snprintf(status, sizeof(status), "Status: %s%s%s", r->status, r->error_type ? "\tError Type: " : "",
 			         r->error_type ? r->error_type : "");
@@ -105,10 +142,13 @@ void report_write_end(struct output *o, const struct report *r)
 	}
 	if (!wants_info(f) && !r->status)
 		return;
-	char when[40], init[64] = "";
+	char when[40], init[96] = "";
 	now_text(when);
 	if (r->init_us)
 		snprintf(init, sizeof(init), ",\"initDurationMs\":%.3f", (double)r->init_us / 1000);
+	if (r->restore_us)
+		snprintf(init, sizeof(init), ",\"restoreDurationMs\":%.3f,\"billedRestoreDurationMs\":%lld",
+		         (double)r->restore_us / 1000, restored);
 	output_line(
 	        o,
 	        "{\"time\":\"%s\",\"type\":\"platform.report\",\"record\":{\"requestId\":\"%s\",\"metrics\":{\"durationMs\":%.3f,\"billedDurationMs\":%lld,\"memorySizeMB\":%lld,\"maxMemoryUsedMB\":%lld%s},\"status\":\"%s\"%s%s%s}}\n",

@@ -3,6 +3,7 @@
  */
 #include "aws/lambda/runtime_api.h"
 
+#include "aws/lambda/snapstart.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -22,7 +23,7 @@ enum runtime_request runtime_api_route(struct str method, struct str path, struc
 	if (!str_starts(path, prefix)) {
 		if (str_starts(path, S("/2022-07-01/telemetry")) || str_starts(path, S("/2020-08-15/logs")))
 			return RUNTIME_TELEMETRY;
-		return RUNTIME_UNKNOWN;
+		return get && str_eq(path, S(SNAPSTART_CREDENTIALS)) ? RUNTIME_CREDENTIALS : RUNTIME_UNKNOWN;
 	}
 	path = str_from_at(path, prefix.n);
 	if (get && str_eq(path, S("runtime/invocation/next")))
@@ -31,6 +32,10 @@ enum runtime_request runtime_api_route(struct str method, struct str path, struc
 		return RUNTIME_PING;
 	if (post && str_eq(path, S("runtime/init/error")))
 		return RUNTIME_INIT_ERROR;
+	if (get && str_eq(path, S("runtime/restore/next")))
+		return RUNTIME_RESTORE_NEXT;
+	if (post && str_eq(path, S("runtime/restore/error")))
+		return RUNTIME_RESTORE_ERROR;
 	if (!post || !str_starts(path, S("runtime/invocation/")))
 		return RUNTIME_UNKNOWN;
 	path = str_from_at(path, S("runtime/invocation/").n);
@@ -51,6 +56,8 @@ bool runtime_api_allows(enum environment_state state, enum runtime_request reque
 	        [RUNTIME_RESPONSE] = "InvocationResponse",
 	        [RUNTIME_ERROR] = "InvocationErrorResponse",
 	        [RUNTIME_INIT_ERROR] = "InitError",
+	        [RUNTIME_RESTORE_NEXT] = "RestoreReady",
+	        [RUNTIME_RESTORE_ERROR] = "RestoreError",
 	};
 	*ret_from = states[state];
 	*ret_to = goals[request];
@@ -61,7 +68,10 @@ bool runtime_api_allows(enum environment_state state, enum runtime_request reque
 	case RUNTIME_ERROR:
 		return state == ENVIRONMENT_BUSY;
 	case RUNTIME_INIT_ERROR:
+	case RUNTIME_RESTORE_NEXT:
+	case RUNTIME_RESTORE_ERROR:
 		return state == ENVIRONMENT_STARTING;
+	case RUNTIME_CREDENTIALS:
 	case RUNTIME_PING:
 	case RUNTIME_TELEMETRY:
 	case RUNTIME_UNKNOWN:
@@ -229,6 +239,14 @@ static void piece(void *ctx, struct str bytes, int status)
 	environment_runtime_streamed(e, type, error);
 }
 
+void runtime_api_send_restored(struct environment *e, struct http_request *r)
+{
+	/* the one variable that is another one in each environment */
+	const struct listen_header headers[] = {json_type, {S("Lambda-Runtime-Log-Stream-Name"), output_stream(e->output)}};
+	listen_on_gone(r, NULL, NULL);
+	listen_reply(r, 200, headers, 2, S("{}"));
+}
+
 void runtime_api_drained(struct environment *e)
 {
 	if (e->response)
@@ -276,8 +294,13 @@ void runtime_api_serve(void *environment, struct http_request *r)
 	struct str id;
 	const char *from, *to;
 	enum runtime_request request = runtime_api_route(listen_method(r), listen_path(r), &id);
-	if (request == RUNTIME_UNKNOWN) {
+	bool restores = request == RUNTIME_RESTORE_NEXT || request == RUNTIME_RESTORE_ERROR || request == RUNTIME_CREDENTIALS;
+	if (request == RUNTIME_UNKNOWN || (restores && !e->snap)) {
 		reply_error(r, 404, "NotFound", S("404 page not found"));
+		return;
+	}
+	if (request == RUNTIME_CREDENTIALS) {
+		snapstart_serve_credentials(e, r);
 		return;
 	}
 	if (request == RUNTIME_PING) {
@@ -293,7 +316,8 @@ void runtime_api_serve(void *environment, struct http_request *r)
 		reply_error(r, 400, "InvalidRequestID", S("Invalid request ID"));
 		return;
 	}
-	bool taken = (request == RUNTIME_NEXT && e->next) || (request != RUNTIME_NEXT && e->response);
+	bool waits = request == RUNTIME_NEXT || request == RUNTIME_RESTORE_NEXT;
+	bool taken = waits ? e->next != NULL : e->response != NULL;
 	if (taken || !runtime_api_allows(e->state, request, &from, &to)) {
 		runtime_api_allows(e->state, request, &from, &to);
 		struct str text = arena_printf(
@@ -302,9 +326,12 @@ void runtime_api_serve(void *environment, struct http_request *r)
 		reply_error(r, 403, "InvalidStateTransition", text);
 		return;
 	}
-	if (request == RUNTIME_NEXT) {
+	if (waits) {
 		listen_on_gone(r, next_gone, e);
-		environment_runtime_next(e, r);
+		if (request == RUNTIME_NEXT)
+			environment_runtime_next(e, r);
+		else
+			environment_runtime_restore_next(e, r);
 	} else if (request == RUNTIME_RESPONSE) {
 		take_response(e, r);
 	} else {

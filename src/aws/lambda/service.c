@@ -7,6 +7,7 @@
 #include "aws/lambda/interface.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/publish.h"
+#include "aws/lambda/snapstart.h"
 #include "aws/lambda/source.h"
 #include "aws/lambda/url.h"
 #include "base/log.h"
@@ -216,7 +217,7 @@ static const struct service_op ops[] = {
         OP(lambda, create_event_source_mapping, CreateEventSourceMapping, .resource = new_source_resource,
            .missing = "sources other than SQS, provisioned pollers, logging, KMS keys"),
         OP(lambda, create_function, CreateFunction, .resource = new_function_resource,
-           .missing = "IPv6 in VPCs, file systems, X-Ray, SnapStart, KMS, code signing, durable functions, arm64 on x86"),
+           .missing = "IPv6 in VPCs, file systems, X-Ray, KMS, code signing, durable functions, arm64 on x86"),
         OP(lambda, create_function_url_config, CreateFunctionUrlConfig, .resource = url_resource),
         OP(lambda, delete_alias, DeleteAlias, FUNCTION),
         OP(lambda, delete_event_source_mapping, DeleteEventSourceMapping, SOURCE),
@@ -323,6 +324,7 @@ static void lambda_stop(void *state)
 	async_close(l->async);
 	sources_close(l->sources);
 	urls_close(l->urls);
+	snapstarts_close(l->snapstarts);
 	publish_free(l->publish);
 	l->publish = NULL;
 	directory_close(l->directory);
@@ -357,6 +359,7 @@ static int lambda_start(struct cloud *cloud, void **ret_state)
 	l->credentials = credential_cache_new();
 	l->pools = pools_new(l);
 	l->interfaces = interfaces_open(l);
+	l->snapstarts = snapstarts_open(l);
 	directory_open(l);
 	images_keep_for_functions(l);
 	l->async = async_open(l);

@@ -6,6 +6,7 @@
 #include "aws/lambda/image.h"
 #include "aws/lambda/interface.h"
 #include "aws/lambda/launch.h"
+#include "aws/lambda/snapstart.h"
 #include "base/id.h"
 #include "base/log.h"
 
@@ -18,7 +19,8 @@ struct settling {
 	struct str key, code;
 	struct function_image *image; /* NULL: a package */
 	int error;
-	struct str why;
+	struct str why, why_code;
+	struct str snapshot; /* that was taken of it */
 	unsigned tries;
 };
 
@@ -52,6 +54,7 @@ static void write_result(void *ctx)
 	struct state_lambda_version_record row = {0};
 	if (!record_get(t, a, s->key, ROW("Version"), &row) || !str_eq(row.code, s->code)) {
 		store_abort(t);
+		snapstart_forget(s->lambda, s->snapshot);
 		done(s);
 		return;
 	}
@@ -65,7 +68,7 @@ static void write_result(void *ctx)
 	f->state_reason = f->state_reason_code = f->last_update_status_reason = f->last_update_status_reason_code = STR_NONE;
 	if (s->error) {
 		struct str reason = str_set(s->why) ? s->why : S("The code could not be unpacked.");
-		struct str code = s->image ? S("InvalidImage") : S("InternalError");
+		struct str code = str_set(s->why_code) ? s->why_code : s->image ? S("InvalidImage") : S("InternalError");
 		f->last_update_status = S("Failed");
 		f->last_update_status_reason = reason;
 		f->last_update_status_reason_code = code;
@@ -77,6 +80,7 @@ static void write_result(void *ctx)
 	} else {
 		f->state = S("Active");
 		f->last_update_status = S("Successful");
+		row.snapshot = s->snapshot;
 		row.serving = NULL;
 		row.serving_code = STR_NONE;
 		row.serving_layer_code = (struct str_list){0};
@@ -87,19 +91,48 @@ static void write_result(void *ctx)
 	store_commit(t, committed, s);
 }
 
+static void snapshot_taken(void *ctx, const struct snapstart_result *r)
+{
+	struct settling *s = ctx;
+	s->error = r->error;
+	s->why_code = arena_dup(&s->arena, r->code);
+	s->why = arena_dup(&s->arena, r->reason);
+	s->snapshot = r->error ? STR_NONE : arena_dup(&s->arena, r->name);
+	write_result(s);
+}
+
+/* A published version of SnapStart is not Active before there is a snapshot of it. */
+static void take_snapshot(void *ctx)
+{
+	struct settling *s = ctx;
+	struct state_lambda_version_record row = {0};
+	struct store_txn *t = store_begin(s->lambda->cloud->store, &s->arena);
+	bool there = record_get(t, &s->arena, s->key, ROW("Version"), &row);
+	store_abort(t);
+	if (there && snapstart_wanted(row.config) && str_eq(row.config->state, S("Pending"))) {
+		struct str_list parts = record_key_parts(&s->arena, s->key);
+		snapstart_make(s->lambda, parts.v[2], parts.v[3], parts.v[4], row.config->version, snapshot_taken, s);
+	} else {
+		write_result(s);
+	}
+}
+
 static void in_place(void *ctx, int error)
 {
 	struct settling *s = ctx;
+	if (!error) {
+		take_snapshot(s);
+		return;
+	}
 	s->error = error;
-	if (error)
-		s->why = S("The network interfaces of the function could not be made.");
+	s->why = S("The network interfaces of the function could not be made.");
 	write_result(s);
 }
 
 static void have_credentials(void *ctx, const struct credentials *credentials)
 {
 	(void)credentials; /* kept by the cache; a role that cannot be assumed any more fails the invocation, not the function */
-	loop_post(((struct settling *)ctx)->lambda->cloud->loop, write_result, ctx);
+	loop_post(((struct settling *)ctx)->lambda->cloud->loop, take_snapshot, ctx);
 }
 
 static void prepared(struct settling *s, int error)

@@ -1,5 +1,6 @@
 /* Published versions: numbered copies of $LATEST that never change. */
 #include "aws/lambda/lambda.h"
+#include "aws/lambda/snapstart.h"
 #include "base/id.h"
 
 void lambda_trim_for_list(struct lambda_function_configuration *f)
@@ -41,6 +42,7 @@ static struct str essence(struct call *c, const struct state_lambda_version_reco
 	struct lambda_function_configuration f = *row->config;
 	lambda_trim_for_list(&f);
 	f.version = f.function_arn = f.revision_id = f.last_modified = f.description = STR_NONE;
+	f.snap_start = snapstart_response(c->arena, row->config, false);
 	struct state_lambda_version_record bare = {.config = &f, .code = row->code};
 	return record_write(c->arena, ROW("Version"), &bare);
 }
@@ -64,6 +66,7 @@ int lambda_publish(struct call *c, const struct lambda_name *n, struct state_lam
 	f->revision_id = id_uuid(c->arena);
 	if (str_set(description))
 		f->description = description;
+	f->snap_start = snapstart_response(c->arena, f, true);
 	f->state = S("Pending");
 	f->state_reason = S("The function is being created.");
 	f->state_reason_code = S("Creating");

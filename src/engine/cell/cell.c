@@ -128,6 +128,32 @@ int cell_start(struct cell *cell, const struct cell_process *process)
 	return error ? error : (int)number;
 }
 
+int cell_restore(struct cell *cell)
+{
+	static const char *const argv[] = {"restore", NULL};
+	const struct cell_process process = {.argv = argv};
+	size_t n;
+	if (cell->state != CELL_LIVE)
+		return -ESRCH;
+	struct init_message *m = cell_pack_start(&process, INIT_RESTORE, false, &n);
+	if (!m)
+		return -ENOMEM;
+	uint32_t number = ++cell->next_process;
+	int error = cell_send_start(cell, m, n, number, &cell->log_write, 1);
+	free(m);
+	return error ? error : (int)number;
+}
+
+void cell_snapshot(struct cell *cell, const char *name, enum cell_waits waits, unsigned mb_max, cell_snapshot_fn *fn, void *ctx)
+{
+	struct priv_snapshot_request r = {.h = {PRIV_SNAPSHOT, cell->number}, .mb_max = mb_max};
+	r.waits = waits == CELL_WAITS_RESTORE ? PRIV_WAITS_RESTORE : PRIV_WAITS_NEXT;
+	memcpy(r.name, name, CELL_SNAPSHOT_NAME);
+	cell->snapshot_fn = fn;
+	cell->snapshot_ctx = ctx;
+	cells_send(cell->cells, &r, sizeof(r), -1);
+}
+
 bool cell_never_ran(const struct cell *cell, int *ret_error, bool *ret_directory)
 {
 	if (cell->failed_start == INIT_RAN)

@@ -76,12 +76,14 @@ struct cell_spec {
 	/* The namespace of a VPC's shared port (NETWORK_SHARED of net/network.h), in which the cell's link then ends: it has the
 	 * port's way to others, and no other. Copied. 0: the machine's way out. */
 	int shared_fd;
-	unsigned memory_mb; /* hard limit; also the CPU quota: memory / 1769 of one CPU, see cell_set_cpu() */
-	unsigned tmp_mb;    /* size of /tmp */
+	struct str snapshot; /* its name: cell_restore() will be called, and stem_ok is false. May be absent */
+	unsigned memory_mb;  /* hard limit; also the CPU quota: memory / 1769 of one CPU, see cell_set_cpu() */
+	unsigned tmp_mb;     /* size of /tmp */
 };
 
 struct cell_events {
-	/* The claim is done (error 0) or failed (negative errno: -EAGAIN at max_cells, -ENOENT code_dir, -ENOTSUP sandboxes do
+	/* The claim is done (error 0) or failed (negative errno: -EAGAIN at max_cells, -ENOENT code_dir, -ESTALE there is no such
+	 * snapshot, -ENOTSUP sandboxes do
 	 * not work on this machine, ...). After a failure only cell_destroy() may be called. CPU is unlimited until cell_set_cpu().
 	 */
 	void (*ready)(void *ctx, struct cell *cell, int error);
@@ -106,6 +108,18 @@ int cell_stem_message(struct cell *cell, struct str json);
 /* Starts a process: its stdin is /dev/null, its stdout and stderr are the log. Returns its number (> CELL_STEM_PROCESS) or negative
  * errno. A failing exec shows as exited() with status 127 << 8. Several may run at once (extensions). */
 int cell_start(struct cell *cell, const struct cell_process *process);
+/* Starts the process of the snapshot that the cell was claimed with, as cell_start() does. When it cannot be what it was, it ends
+ * with a status of CELL_RESTORE_FAILED or more before anything of it has run. */
+int cell_restore(struct cell *cell);
+enum { CELL_RESTORE_FAILED = 100, CELL_SNAPSHOT_NAME = 32 };
+/* Keeps the one process that runs in the cell, which waits for an answer of the Runtime API, as a snapshot of that name (32
+ * hexadecimal digits), which has mb_max MB at the most. The process ends. fn comes once unless the cell is destroyed or lost
+ * before; error negative: why says what cannot be kept, in words for the function's owner. Only root can read it, and it lasts
+ * until cells_forget_snapshot() or the machine's next boot. */
+typedef void cell_snapshot_fn(void *ctx, int error, const char *why);
+enum cell_waits { CELL_WAITS_RESTORE, CELL_WAITS_NEXT };
+void cell_snapshot(struct cell *cell, const char *name, enum cell_waits waits, unsigned mb_max, cell_snapshot_fn *fn, void *ctx);
+void cells_forget_snapshot(struct cells *c, const char *name);
 /* Within exited(), of a process that never ran: the error (positive) of its directory or its program. False: it ran. */
 bool cell_never_ran(const struct cell *cell, int *ret_error, bool *ret_directory);
 /* Sends a signal to a process's group. After it has ended this does nothing. */
@@ -152,7 +166,8 @@ struct cells_facts {
 	bool memory_limit, cpu_limit, pids_limit, freezer;
 	bool network; /* veth + nftables: functions have outbound network */
 	bool user_namespace, seccomp;
-	char why_not[160], why_no_network[160];
+	bool snapshots_tried, snapshots;
+	char why_not[160], why_no_network[160], why_no_snapshots[200];
 };
 const struct cells_facts *cells_facts(const struct cells *c);
 /* Counters for metrics and tests. */

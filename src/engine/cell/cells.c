@@ -265,9 +265,25 @@ static void facts_answered(struct cells *c, const struct priv_facts_answer *a)
 	        .user_namespace = a->user_namespace,
 	        .seccomp = a->seccomp,
 	};
+	f->snapshots_tried = a->snapshots != PRIV_UNTRIED;
+	f->snapshots = a->snapshots == PRIV_WORKS;
+	memcpy(f->why_no_snapshots, a->why_no_snapshots, sizeof(f->why_no_snapshots) - 1);
 	memcpy(f->why_not, a->why_not, sizeof(f->why_not) - 1);
 	memcpy(f->why_no_network, a->why_no_network, sizeof(f->why_no_network) - 1);
 	pool_refill_soon(c, 0);
+}
+
+static void snapshot_answered(struct cells *c, const struct priv_snapshot_answer *a)
+{
+	struct cell *cell = find(c, a->a.h.number);
+	char why[PRIV_WHY_MAX];
+	if (!cell || !cell->snapshot_fn)
+		return;
+	cell_snapshot_fn *fn = cell->snapshot_fn;
+	cell->snapshot_fn = NULL;
+	memcpy(why, a->why, sizeof(why));
+	why[sizeof(why) - 1] = 0;
+	fn(cell->snapshot_ctx, a->a.error, why);
 }
 
 static struct cell *first_living(struct cells *c)
@@ -319,6 +335,8 @@ static void answers(void *ctx, uint32_t events)
 			struct cell *cell = find(c, a.a.h.number);
 			if (cell)
 				cells_fail(cell, -EIO);
+		} else if (n == sizeof(a.snapshot) && a.a.h.verb == PRIV_SNAPSHOT) {
+			snapshot_answered(c, &a.snapshot);
 		} else if (n == sizeof(a.facts) && a.a.h.verb == PRIV_FACTS) {
 			facts_answered(c, &a.facts);
 		}
@@ -350,6 +368,13 @@ int cells_open_channel(struct cells *c, unsigned channel)
 	if (error)
 		close(pair[0]);
 	return error ? error : pair[0];
+}
+
+void cells_forget_snapshot(struct cells *c, const char *name)
+{
+	struct priv_forget_request r = {.h.verb = PRIV_FORGET};
+	memcpy(r.name, name, CELL_SNAPSHOT_NAME);
+	cells_send(c, &r, sizeof(r), -1);
 }
 
 struct cells *cells_new(struct loop *l, int priv_fd, const struct cells_config *config)

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +38,8 @@ static struct {
 } * failures;
 
 static int control;
-static bool image; /* we are a zygote's copy */
+static int restorer = -1, snapshot = -1; /* what `priv` sent on the lifeline */
+static bool image;                       /* we are a zygote's copy */
 
 /* What api cannot be told at once (a full socket) waits; statuses must not be lost. */
 static void tell(uint32_t verb, uint32_t process, int value, uint32_t flags)
@@ -89,7 +91,7 @@ static void give_up(int slot, enum init_failure what)
 }
 
 /* In the child: its descriptors and its directory. Every failure is exit status 127. */
-static void settle(int slot, const char *cwd, uint32_t flags, int out, int extra)
+static void settle(int slot, const char *cwd, uint32_t flags, int out, int extra, int program)
 {
 	sigset_t none;
 	sigemptyset(&none);
@@ -99,6 +101,8 @@ static void settle(int slot, const char *cwd, uint32_t flags, int out, int extra
 	out = fcntl(out, F_DUPFD_CLOEXEC, 10);
 	if (extra >= 0)
 		extra = fcntl(extra, F_DUPFD_CLOEXEC, 10);
+	if (program >= 0)
+		program = fcntl(program, F_DUPFD_CLOEXEC, 10);
 	int in = flags & INIT_TERMINAL ? out : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(127);
@@ -106,7 +110,9 @@ static void settle(int slot, const char *cwd, uint32_t flags, int out, int extra
 		ioctl(0, TIOCSCTTY, 0);
 	if (extra >= 0 && dup2(extra, INIT_EXTRA_FD) < 0)
 		_exit(127);
-	if (close_range(extra >= 0 ? INIT_EXTRA_FD + 1 : INIT_EXTRA_FD, ~0u, 0) < 0)
+	if (program >= 0 && dup3(program, INIT_PROGRAM_FD, O_CLOEXEC) < 0)
+		_exit(127);
+	if (close_range(program >= 0 ? INIT_PROGRAM_FD + 1 : extra >= 0 ? INIT_EXTRA_FD + 1 : INIT_EXTRA_FD, ~0u, 0) < 0)
 		_exit(127);
 	if (chdir(cwd) < 0 && (flags & INIT_EXACT || chdir("/") < 0))
 		give_up(slot, INIT_NO_DIRECTORY);
@@ -173,7 +179,16 @@ static bool start(size_t length, const int *fds, size_t nfds)
 		failures[slot].what = INIT_RAN;
 		pid = fork();
 		if (pid == 0) {
-			settle(slot, cwd[0], message.head.flags, fds[0], nfds > 1 ? fds[1] : -1);
+			bool restore = message.head.flags & INIT_RESTORE;
+			settle(slot, cwd[0], message.head.flags, fds[0],
+			       restore    ? snapshot
+			       : nfds > 1 ? fds[1]
+			                  : -1,
+			       restore ? restorer : -1);
+			if (restore) {
+				syscall(SYS_execveat, INIT_PROGRAM_FD, "", argv, env, AT_EMPTY_PATH);
+				give_up(slot, INIT_NO_PROGRAM);
+			}
 			if (image && message.head.flags & INIT_IMAGE) {
 				munmap(failures, INIT_PROCESSES_MAX * sizeof(*failures));
 				resemble(argv[0]);
@@ -217,6 +232,21 @@ static bool obey(size_t length, const int *fds, size_t nfds)
 	return false;
 }
 
+/* The lifeline hangs up, or brings a snapshot and the program that becomes it. */
+static void take_snapshot(int lifeline_fd)
+{
+	char nothing[8];
+	int fds[2];
+	size_t nfds;
+	ssize_t n = msg_recv(lifeline_fd, nothing, sizeof(nothing), fds, 2, &nfds);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0 || nfds != 2 || snapshot >= 0)
+		_exit(0);
+	restorer = fds[0];
+	snapshot = fds[1];
+}
+
 void init_serve(int control_fd, int lifeline_fd, bool has_image)
 {
 	control = control_fd;
@@ -229,12 +259,13 @@ void init_serve(int control_fd, int lifeline_fd, bool has_image)
 	int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0)
 		_exit(1);
-	struct pollfd p[3] = {{.fd = control_fd, .events = POLLIN}, {.fd = lifeline_fd}, {.fd = signals, .events = POLLIN}};
+	struct pollfd p[3] = {
+	        {.fd = control_fd, .events = POLLIN}, {.fd = lifeline_fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
 	for (;;) {
 		if (poll(p, 3, -1) < 0 && errno != EINTR)
 			_exit(1);
 		if (p[1].revents)
-			_exit(0);
+			take_snapshot(lifeline_fd);
 		if (p[2].revents) {
 			struct signalfd_siginfo seen;
 			while (read(signals, &seen, sizeof(seen)) == sizeof(seen))

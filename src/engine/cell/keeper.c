@@ -132,6 +132,7 @@ struct keeper *keeper_new(struct loop *l, const struct keeper_config *c)
 	k->has_filter = !error;
 	if (error)
 		cannot(k, "seccomp", error);
+	keeper_snapshots_open(k, c->restorer);
 	error = outbound_open(&k->world.outbound, c->instance, c->range);
 	if (error)
 		cannot(k, "no free address range", error);
@@ -168,6 +169,7 @@ void keeper_free(struct keeper *k)
 		keeper_end(h);
 	while (k->count)
 		loop_turn(k->loop, 100000);
+	keeper_snapshots_close(k);
 	for (int i = 0; i < CELL_IMAGES; i++)
 		zygote_stop(k->zygotes[i]);
 	if (k->world.outbound.lock_fd >= 0)

@@ -14,6 +14,7 @@ struct keeper_config {
 	const char *data_dir;       /* absolute. Code lies below data_dir/code */
 	const char *runtime_dir;    /* may be NULL */
 	const char *zygote_library; /* path of zygote.so, which must live as long as the keeper; NULL: no zygotes */
+	const char *restorer;       /* path of the program that becomes a snapshot; NULL: no snapshots */
 	const char *range;          /* IPv4 addresses for links */
 	const char *resolver;       /* may be NULL */
 	const char *cgroup_root;    /* /sys/fs/cgroup */

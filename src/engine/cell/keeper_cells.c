@@ -360,6 +360,8 @@ int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int share
 		error = join(k, h, shared, &clothes.names_fd);
 	if (!error)
 		error = root_dress(h->mount_ns, k->own_mount_ns, &clothes, ret_tmp_fd);
+	if (!error && r->snapshot[0])
+		error = keeper_hand_snapshot(k, h, r->snapshot);
 	keeper_close_fd(&clothes.code_fd);
 	keeper_close_fd(&clothes.opt_fd);
 	keeper_close_fd(&clothes.image_fd);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -26,7 +27,7 @@ void keeper_answer_plain(struct keeper *k, uint32_t verb, uint32_t number, int e
 	keeper_answer(k, &a, sizeof(a), NULL, 0);
 }
 
-static void answer_facts(struct keeper *k)
+void keeper_tell_facts(struct keeper *k)
 {
 	struct priv_facts_answer a = {
 	        .a.h.verb = PRIV_FACTS,
@@ -42,6 +43,9 @@ static void answer_facts(struct keeper *k)
 		a.pids_limit = k->cgroups.has[CGROUP_PIDS];
 		a.freezer = k->cgroups.has[CGROUP_FREEZER];
 	}
+	const char *why = "";
+	a.snapshots = (uint8_t)keeper_snapshots_work(k, &why);
+	snprintf(a.why_no_snapshots, sizeof(a.why_no_snapshots), "%s", why);
 	memcpy(a.why_not, k->why_not, sizeof(a.why_not));
 	memcpy(a.why_no_network, k->world.outbound.why_not, sizeof(a.why_no_network));
 	keeper_answer(k, &a, sizeof(a), NULL, 0);
@@ -52,13 +56,21 @@ static bool terminated(const char *text, size_t cap)
 	return memchr(text, 0, cap) != NULL;
 }
 
+static bool is_snapshot_name(const char *name)
+{
+	for (int i = 0; i < PRIV_SNAPSHOT_NAME - 1; i++)
+		if (!(name[i] >= '0' && name[i] <= '9') && !(name[i] >= 'a' && name[i] <= 'f'))
+			return false;
+	return !name[PRIV_SNAPSHOT_NAME - 1];
+}
+
 int keeper_check_request(const void *p, size_t n)
 {
 	union priv_request r;
 	if (n < sizeof(r.h) || n > sizeof(r))
 		return -EINVAL;
 	memcpy(&r, p, n);
-	if ((r.h.number == 0) != (r.h.verb == PRIV_FACTS || r.h.verb == PRIV_CHANNEL))
+	if ((r.h.number == 0) != (r.h.verb == PRIV_FACTS || r.h.verb == PRIV_CHANNEL || r.h.verb == PRIV_FORGET))
 		return -EINVAL;
 	switch (r.h.verb) {
 	case PRIV_FACTS:
@@ -69,12 +81,17 @@ int keeper_check_request(const void *p, size_t n)
 		if (n < offsetof(struct priv_dress_request, layers) || r.dress.layer_count > PRIV_LAYERS_MAX ||
 		    n != offsetof(struct priv_dress_request, layers) + r.dress.layer_count * sizeof(r.dress.layers[0]) ||
 		    !terminated(r.dress.code, sizeof(r.dress.code)) || !terminated(r.dress.opt, sizeof(r.dress.opt)) ||
+		    (r.dress.snapshot[0] && !is_snapshot_name(r.dress.snapshot)) ||
 		    (r.dress.layer_count && (r.dress.code[0] || r.dress.opt[0])))
 			return -EINVAL;
 		return r.dress.shared <= 1 && r.dress.memory_mb >= CELL_MEMORY_MB_MIN && r.dress.memory_mb <= CELL_MEMORY_MB_MAX &&
 		                       r.dress.tmp_mb >= CELL_TMP_MB_MIN && r.dress.tmp_mb <= CELL_TMP_MB_MAX
 		               ? 0
 		               : -EINVAL;
+	case PRIV_SNAPSHOT:
+		return n == sizeof(r.snapshot) && r.snapshot.waits < PRIV_WAITS && is_snapshot_name(r.snapshot.name) ? 0 : -EINVAL;
+	case PRIV_FORGET:
+		return n == sizeof(r.forget) && is_snapshot_name(r.forget.name) ? 0 : -EINVAL;
 	case PRIV_DESTROY:
 		return n == sizeof(r.destroy) ? 0 : -EINVAL;
 	case PRIV_CHANNEL:
@@ -91,7 +108,7 @@ static void obey(struct keeper *k, const union priv_request *r, int fd)
 	int tmp = -1, error;
 	switch (r->h.verb) {
 	case PRIV_FACTS:
-		answer_facts(k);
+		keeper_tell_facts(k);
 		break;
 	case PRIV_MAKE:
 		keeper_make(k, &r->make);
@@ -105,6 +122,12 @@ static void obey(struct keeper *k, const union priv_request *r, int fd)
 		h = error ? NULL : keeper_find(k, r->h.number);
 		if (h)
 			h->guard = guard_start(k->loop, &k->cgroups, h->group, tmp, (uint64_t)r->dress.memory_mb << 20);
+		break;
+	case PRIV_SNAPSHOT:
+		keeper_snapshot(k, &r->snapshot);
+		break;
+	case PRIV_FORGET:
+		keeper_forget(k, r->forget.name);
 		break;
 	case PRIV_DESTROY:
 		h = keeper_find(k, r->h.number);

@@ -48,6 +48,7 @@ struct keeper {
 	int instance_fd; /* a lock of the cloud's name, which its next priv waits for; -1: none could be taken */
 	int stage;       /* where roots of images are made; -1: none can be */
 	const char *zygote_library;
+	struct snapshots *snapshots; /* keeper_snapshot.c */
 	struct zygote *zygotes[CELL_IMAGES];
 	unsigned zygote_starts[CELL_IMAGES];
 	uint32_t uid_base;
@@ -65,7 +66,18 @@ int keeper_dress(struct keeper *k, const struct priv_dress_request *r, int share
 void keeper_end(struct held *h);
 struct held *keeper_find(struct keeper *k, uint32_t number);
 
+/* keeper_snapshot.c */
+/* Removes files that cannot be restored, and begins to try whether any can be. */
+void keeper_snapshots_open(struct keeper *k, const char *restorer);
+void keeper_snapshots_close(struct keeper *k);
+enum priv_verdict keeper_snapshots_work(const struct keeper *k, const char **ret_why);
+void keeper_snapshot(struct keeper *k, const struct priv_snapshot_request *r);
+void keeper_forget(struct keeper *k, const char *name);
+/* Hands a snapshot to a cell's first process. -ESTALE: there is none of that name that can be restored. */
+int keeper_hand_snapshot(struct keeper *k, struct held *h, const char *name);
+
 /* keeper_requests.c */
+void keeper_tell_facts(struct keeper *k);
 void keeper_answer(struct keeper *k, const void *p, size_t n, const int *fds, size_t nfds);
 void keeper_answer_plain(struct keeper *k, uint32_t verb, uint32_t number, int error);
 

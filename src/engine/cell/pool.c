@@ -100,6 +100,11 @@ static int check_spec(const struct cell_spec *s, struct priv_dress_request *ret)
 		return -EINVAL;
 	ret->memory_mb = s->memory_mb;
 	ret->tmp_mb = s->tmp_mb;
+	if (s->snapshot.n) {
+		if (s->snapshot.n != CELL_SNAPSHOT_NAME)
+			return -EINVAL;
+		memcpy(ret->snapshot, s->snapshot.p, CELL_SNAPSHOT_NAME);
+	}
 	int error = copy_path(s->code_dir, ret->code);
 	return error ? error : copy_path(s->opt_dir, ret->opt);
 }

@@ -37,6 +37,8 @@ struct cell {
 	uint32_t failed_start; /* enum init_failure, of the process whose end is being told */
 	int start_error;
 	int64_t oom_base, cpu_base_us; /* what there was before the claim */
+	cell_snapshot_fn *snapshot_fn; /* while one is taken */
+	void *snapshot_ctx;
 };
 
 struct stem {

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.crac.Core;
 
 /**
  * The Lambda runtime client for Java: asks for events, calls the handler by reflection, answers. It needs no library; where a function brings
@@ -23,6 +24,8 @@ import java.util.Map;
  */
 public final class Bootstrap {
 	private static final String BASE = "http://" + System.getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/";
+
+	private static String logStream = System.getenv("AWS_LAMBDA_LOG_STREAM_NAME");
 
 	private record Reply(HttpURLConnection head, byte[] body) {}
 
@@ -102,7 +105,7 @@ public final class Bootstrap {
 			case "getFunctionName" -> System.getenv("AWS_LAMBDA_FUNCTION_NAME");
 			case "getFunctionVersion" -> System.getenv("AWS_LAMBDA_FUNCTION_VERSION");
 			case "getLogGroupName" -> System.getenv("AWS_LAMBDA_LOG_GROUP_NAME");
-			case "getLogStreamName" -> System.getenv("AWS_LAMBDA_LOG_STREAM_NAME");
+			case "getLogStreamName" -> logStream;
 			case "getMemoryLimitInMB" -> Integer.valueOf(System.getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
 			case "getRemainingTimeInMillis" -> (int) Math.max(0, deadline - System.currentTimeMillis());
 			case "getLogger" -> logger(method.getReturnType());
@@ -135,6 +138,29 @@ public final class Bootstrap {
 		return Json.write(body).getBytes(StandardCharsets.UTF_8);
 	}
 
+	/** SnapStart: comes back in whoever is restored. */
+	private static void snapshot() throws Exception {
+		try {
+			Core.getGlobalContext().beforeCheckpoint(null);
+		} catch (Throwable e) {
+			e.printStackTrace(System.out);
+			exchange("POST", "init/error", describe(e));
+			System.exit(64);
+		}
+		System.gc();
+		Reply restored = exchange("GET", "restore/next", null);
+		if (restored.head().getResponseCode() != 200)
+			throw new IllegalStateException("the Runtime API answered " + restored.head().getResponseCode());
+		logStream = restored.head().getHeaderField("Lambda-Runtime-Log-Stream-Name");
+		try {
+			Core.getGlobalContext().afterRestore(null);
+		} catch (Throwable e) {
+			e.printStackTrace(System.out);
+			exchange("POST", "restore/error", describe(e));
+			System.exit(64);
+		}
+	}
+
 	public static void main(String[] unused) throws Exception {
 		Handler handler = null;
 		try {
@@ -144,6 +170,8 @@ public final class Bootstrap {
 			exchange("POST", "init/error", describe(cause));
 			System.exit(1);
 		}
+		if ("snap-start".equals(System.getenv("AWS_LAMBDA_INITIALIZATION_TYPE")))
+			snapshot();
 		for (;;) {
 			Reply next = exchange("GET", "invocation/next", null);
 			if (next.head().getResponseCode() != 200)

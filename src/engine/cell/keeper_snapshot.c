@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 static const char part[] = ".part";
-enum { FILE_NAME_MAX = PRIV_SNAPSHOT_NAME + sizeof(part), MB = 1 << 20, SPARE_MB = 256, LEAST_MB = 16 };
+enum { FILE_NAME_MAX = PRIV_SNAPSHOT_NAME + sizeof(part), MB = 1 << 20, SPARE_MB = 64, LEAST_MB = 16 };
 
 /* A child's work: taking a snapshot, or trying whether that works. */
 struct taker {

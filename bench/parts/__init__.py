@@ -15,6 +15,7 @@ PARTS = {
     "skopeo": images.skopeo,
     "cold": functions.cold,
     "crowd": functions.crowd,
+    "snapstart": functions.snapstart,
     "warm": functions.warm,
     "triggers": triggers.queues,
     "urls": triggers.urls,

@@ -52,12 +52,13 @@ def image_of(bench, cloud):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def create(cloud, name, runtimes, handler, code, memory=DEFAULT_MB, variables=None):
+def create(cloud, name, runtimes, handler, code, memory=DEFAULT_MB, variables=None, snap_start=False):
     """Creates a function under the first of the runtimes that is served, or of an image (no runtime, and code is its name); waits until it is active."""
     said = b""
     for runtime in runtimes or ["container image"]:
         what = {"Runtime": runtime, "Handler": handler, "Code": {"ZipFile": code}} if runtimes else {"PackageType": "Image", "Code": {"ImageUri": code}}
-        body = json.dumps({"FunctionName": name, "Role": ROLE, "MemorySize": memory, "Timeout": 10, "Environment": {"Variables": variables or {}}, **what}).encode()
+        body = json.dumps({"FunctionName": name, "Role": ROLE, "MemorySize": memory, "Timeout": 10, "Environment": {"Variables": variables or {}},
+                           **({"SnapStart": {"ApplyOn": "PublishedVersions"}} if snap_start else {}), **what}).encode()
         status, said = cloud.call("lambda", "POST", "/2015-03-31/functions", body, {"content-type": "application/json"}, check=False)
         if status == 201:
             break
@@ -137,6 +138,47 @@ def cold(bench):
                       bound="it moves with the load of the machine: prepared runtimes have the lowest priority, so one that is still starting may be taken.")
             if bare:
                 bench.add(f"cold start, {runtime}, no prepared runtime, p50", median(bare), "ms", note="the interpreter starts then")
+
+
+# An initialisation that computes for 300 ms and keeps 10 MB.
+HEAVY = {
+    "python": package("f.py", "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\nkept = [bytes(100) for _ in range(70000)]\n" + PYTHON),
+    "node": package("f.js", "const end = process.cpuUsage().user + 3e5;\nwhile (process.cpuUsage().user < end);\nconst kept = [];\n"
+                            "for (let i = 0; i < 150000; i++) kept.push({ i });\nexports.handler = async () => ({});\n"),
+}
+
+
+def snapstart(bench):
+    """environments restored from snapshots of a function with a heavy initialisation, caller to response"""
+    count = 10 * bench.rounds
+    with cloud_of(bench) as cloud:
+        need_role(cloud)
+        if cloud.health()["sandboxes"]["why_no_snapshots"]:
+            raise Skip(cloud.health()["sandboxes"]["why_no_snapshots"])
+        for kind, code in HEAVY.items():
+            runtimes, handler, _ = kinds(bench)[kind]
+            restored, initialised = [], []
+            for n in range(count):
+                bench.say(f"snapstart: {kind} {n + 1} of {count}")
+                name = f"snap-{kind}-{n}"
+                runtime = create(cloud, name, runtimes, handler, code, memory=PROCESSOR_MB, snap_start=True)
+                cloud.call("lambda", "POST", f"/2015-03-31/functions/{name}/versions", b"{}", {"content-type": "application/json"})
+                until = time.monotonic() + 60
+                while (found := json.loads(cloud.call("lambda", "GET", f"/2015-03-31/functions/{name}/configuration?Qualifier=1")[1]))["State"] == "Pending":
+                    if time.monotonic() > until:
+                        raise RuntimeError(f"{name} stays pending")
+                    time.sleep(0.01)
+                if found["State"] != "Active":
+                    raise RuntimeError(found["StateReason"])
+                rest(cloud)
+                restored.append(invoke_ms(bench, cloud, f"{name}:1"))
+                if n % 3 == 0:
+                    rest(cloud)
+                    initialised.append(invoke_ms(bench, cloud, name))
+            bench.add(f"SnapStart, {runtime}, caller to response, p50", median(restored), "ms", reach=50, peer="the same function's cold start", peer_value=median(initialised),
+                      note=f"an initialisation of 300 ms that keeps 10 MB; {PROCESSOR_MB} MB",
+                      bound="memory is copied, a page fault each 4 KiB, so that what a program gives back reads as zeros; a private mapping of the file would not.")
+            bench.add(f"SnapStart, {runtime}, caller to response, p99", percentile(restored, 99), "ms", note=f"{count} versions, one after the other: so it is the slowest of them")
 
 
 def crowd(bench):

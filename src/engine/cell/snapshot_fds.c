@@ -242,14 +242,12 @@ static int read_out(struct taking *t, struct open_fd *f)
 
 static int join_pipe(struct taking *t, struct opened *o, struct open_fd *f)
 {
-	bool read_here = false, write_here = false, first = true;
+	bool read_here = false;
 	for (size_t i = 0; i < o->n; i++) {
-		struct open_fd *g = &o->list[i];
+		const struct open_fd *g = &o->list[i];
 		if (g->out.kind != SNAP_FD_PIPE || g->inode != f->inode)
 			continue;
 		read_here |= g->reads;
-		write_here |= g->writes;
-		first &= g->out.fd >= f->out.fd;
 		if (g->out.group)
 			f->out.group = g->out.group;
 	}
@@ -258,10 +256,10 @@ static int join_pipe(struct taking *t, struct opened *o, struct open_fd *f)
 		f->out.kind = SNAP_FD_LOG;
 		return 0;
 	}
+	/* one that nobody has an end of to write to ends when it is read: those that are not given out are closed */
 	if (!f->out.group)
 		f->out.group = ++o->groups;
-	(void)write_here; /* without an end to write to, reading it ends: all that is left are closed */
-	return f->reads && !f->out.data_bytes ? read_out(t, f) : 0;
+	return f->reads ? read_out(t, f) : 0;
 }
 
 static int waiting_bytes(int fd)

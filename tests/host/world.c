@@ -73,6 +73,7 @@ static int start_priv(struct world *w)
 		                               .data_dir = w->dir,
 		                               .runtime_dir = kept_runtime_dir,
 		                               .zygote_library = kept_library,
+		                               .restorer = getenv("QUARTET_RESTORER"),
 		                               .range = "100.88.0.0/16",
 		                               .cgroup_root = "/sys/fs/cgroup",
 		                               .uid_base = 200000,

@@ -137,10 +137,8 @@ class Deployment:
 
     def __init__(self, order, root, number):
         self.order, self.root = order, root
-        self.extensions, self.notes = extensions.read(root, order["VersionLabel"])
-        wishes = extensions.options(self.extensions)
-        self.notes += [f"The option setting (Namespace: '{space}', OptionName: '{name}') of .ebextensions is left out: it is none of an instance's."
-                       for space, name in sorted(wishes) if space not in (extensions.PROPERTIES, STATIC, PYTHON)]
+        self.extensions, _ = extensions.read(root, order["VersionLabel"])  # the service has said what is left out
+        self.notes, wishes = [], extensions.options(self.extensions)
         self.options = {**wishes, **{(o["Namespace"], o["Name"]): o.get("Value", "") for o in order.get("Options", [])}}
         settings = {"WSGIPath": "application", "NumProcesses": "1", "NumThreads": "15", **self.of(PYTHON)}
         if not all(settings[name].isdigit() for name in ("NumProcesses", "NumThreads")):

@@ -314,7 +314,7 @@ class Deployments(BundleCase):
                  f"  {beanstalk.STATIC}:\n    /static: assets\n    /more: more\n  aws:autoscaling:asg:\n    MinSize: 2\n")
         one = self.deployment((extensions.PROPERTIES, "A", "said"), (beanstalk.PYTHON, "WSGIPath", "x"), Platform="Python")
         self.assertEqual((one.env["A"], one.env["B"]), ("said", "bundle"))
-        self.assertEqual(one.notes, ["The option setting (Namespace: 'aws:autoscaling:asg', OptionName: 'MinSize') of .ebextensions is left out: it is none of an instance's."])
+        self.assertEqual(one.notes, [])  # the service reads them all
         self.assertEqual(one.platform.settings, {"WSGIPath": "x", "NumProcesses": "1", "NumThreads": "4"})
         self.assertEqual(one.static, {"/static": "assets", "/more": "more"})
         self.assertEqual(self.deployment(Platform="Node.js").static, {"/static": "assets", "/more": "more"})

@@ -1,7 +1,7 @@
 #include "unit.h"
 
 #include "aws/lambda/zip.h"
-#include "aws/lambda/zip_read.h"
+#include "base/zip_read.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -119,6 +119,9 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 		environment_put(&s, &r);
 	sample(c, &s, &r, in);
 	logs_order(c, &r, in->instance_id, out);
+	struct elasticbeanstalk_configuration_option_settings_list links = {0};
+	if (!links_resolve(&s, &r, &links) && m->done.v < m->wants.v) /* until the others can be reached */
+		return CALL_OK;
 	const struct platform *p = platform_find(c->arena, c->region, r.environment->solution_stack_name, STR_NONE);
 	out->deployment = m->wants;
 	out->version_label = v.version->version_label;
@@ -132,6 +135,9 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 	for (uint32_t i = 0; i < r.options.n; i++)
 		*LIST_ADD(c->arena, &out->options) = (struct beanstalk_agent_option){
 		        .namespace = r.options.v[i].namespace, .name = r.options.v[i].option_name, .value = r.options.v[i].value};
+	for (uint32_t i = 0; i < links.n; i++)
+		*LIST_ADD(c->arena, &out->options) = (struct beanstalk_agent_option){
+		        .namespace = links.v[i].namespace, .name = links.v[i].option_name, .value = links.v[i].value};
 	return CALL_OK;
 }
 

@@ -88,6 +88,13 @@ void environment_ask_immutable(const struct question *q, struct arena *a, const 
 		       &(struct autoscaling_terminate_instance_in_auto_scaling_group_type){
 		               .instance_id = old ? old->instance : S("i-0"), .should_decrement_desired_capacity = OPT_BOOL(true)});
 		break;
+	case ASK_REPLACE: /* the group brings another one */
+		old = batches_leaving(r);
+		ask_of(q, &autoscaling_api, "TerminateInstanceInAutoScalingGroup",
+		       &(struct autoscaling_terminate_instance_in_auto_scaling_group_type){
+		               .instance_id = old ? old->instance : S("i-0"),
+		               .should_decrement_desired_capacity = OPT_BOOL(false)});
+		break;
 	case ASK_DROP_OTHER_SCALING:
 		ask_of(q, &autoscaling_api, "DeleteAutoScalingGroup",
 		       &(struct autoscaling_delete_auto_scaling_group_type){

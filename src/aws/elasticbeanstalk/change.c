@@ -5,11 +5,15 @@
 enum { START = CHANGE_STEPS, VERSION, DROP, MEMBER, ASSOCIATE, DEPLOYS = 1 };
 enum { AGAIN_MS = 500, MEMBER_MS = 200, LAUNCH_MS = 15 * 60 * 1000 };
 
-void change_begin(const struct scope *s, struct environment_record *r,
-                  const struct elasticbeanstalk_configuration_option_settings_list *before, enum option_change change)
+void change_begin(const struct scope *s, struct environment_record *r, const struct environment_record *before,
+                  enum option_change change)
 {
-	r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
-	options_set(s->arena, &r->previous, before);
+	r->previous = r->previous_said = r->previous_extensions = (struct elasticbeanstalk_configuration_option_settings_list){0};
+	options_set(s->arena, &r->previous, &before->options);
+	options_set(s->arena, &r->previous_said, options_said(before));
+	options_set(s->arena, &r->previous_extensions, &before->extensions);
+	r->previous_stack = before->environment->solution_stack_name;
+	r->previous_platform = before->environment->platform_arn;
 	r->step = OPT_INT(change == CHANGE_SERVER ? 0 : START);
 	if (change != CHANGE_NONE)
 		r->deployment = OPT_INT(r->deployment.v + 1);
@@ -18,8 +22,15 @@ void change_begin(const struct scope *s, struct environment_record *r,
 
 void change_revert(struct environment_record *r)
 {
-	if (r->previous.set)
+	if (r->previous.set) {
 		r->options = r->previous;
+		r->said = r->previous_said;
+		r->extensions = r->previous_extensions;
+	}
+	if (r->previous.set && str_set(r->previous_platform)) {
+		r->environment->solution_stack_name = r->previous_stack;
+		r->environment->platform_arn = r->previous_platform;
+	}
 	r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
 }
 

@@ -33,6 +33,23 @@ bool version_used(const struct scope *s, struct str application, struct str labe
 int environment_get_ready(struct call *c, struct str id, struct str name, struct environment_record *r);
 struct str environment_suffix(struct arena *a); /* of the names of what it is made of */
 void environment_begin(struct call *c, struct environment_record *r, struct str operation, struct str status);
+/* What UpdateEnvironment does; the record as it is then. CALL_WAIT: the bundle is fetched, and the handler runs again. */
+int environment_change(struct call *c, const struct elasticbeanstalk_update_environment_message *in, struct environment_record *r);
+
+/* --- environment_create.c */
+/* What CreateEnvironment does, but for environment_check_links(): all that it is linked to has to be there. */
+int environment_make(struct call *c, const struct elasticbeanstalk_create_environment_message *in, struct environment_record *ret);
+/* A name of env.yaml's: one that ends in "+" is one of the group's. */
+int environment_in_group(struct call *c, struct str said, struct str group, struct str *ret);
+int environment_check_links(struct call *c, const struct environment_record *r);
+struct manifest;
+int environment_take_links(struct call *c, const struct manifest *m, struct str group,
+                           struct elasticbeanstalk_environment_description *e);
+int environment_check_profile(struct call *c, struct str profile);
+int environment_check_tier(struct call *c, const struct elasticbeanstalk_environment_tier *t);
+/* The version that an environment shall run. */
+int environment_check_version(struct call *c, struct str application, struct str label,
+                              struct state_elasticbeanstalk_version_record *ret);
 
 /* --- option.c */
 /* In AWS's words where one is unknown, cannot be or is not supported. */
@@ -43,6 +60,12 @@ void options_set(struct arena *a, struct elasticbeanstalk_configuration_option_s
                  const struct elasticbeanstalk_configuration_option_settings_list *more);
 void options_remove(struct elasticbeanstalk_configuration_option_settings_list *l,
                     const struct elasticbeanstalk_options_specifier_list *which);
+/* What was said by operations and saved configurations, which goes before what the bundle says; both together are r->options. */
+const struct elasticbeanstalk_configuration_option_settings_list *options_said(const struct environment_record *r);
+void options_resolve(struct arena *a, struct environment_record *r);
+/* Why it cannot be, in the words of an event. Absent: it can. */
+struct str option_fault(struct call *c, const struct elasticbeanstalk_configuration_option_setting *o);
+bool option_is_property(struct str name); /* may an environment property be called so? */
 /* What has to be done with the instance where options are these and no longer those. */
 enum option_change { CHANGE_NONE, CHANGE_SERVER, CHANGE_INSTANCES };
 enum option_change options_change(const struct environment_record *before, const struct environment_record *after);
@@ -140,6 +163,7 @@ enum ask_kind {
 	ASK_SHARES,
 	ASK_OTHER_HEALTH,
 	ASK_DROP_OTHER_TARGETS,
+	ASK_REPLACE, /* batches_leaving() */
 };
 /* What came of the last question. */
 struct answer {
@@ -219,6 +243,12 @@ struct next balance_create(const struct scope *s, struct environment_record *r, 
                            const struct health_samples *samples);
 struct next balance_terminate(const struct scope *s, struct environment_record *r, const struct answer *a);
 
+/* --- batches.c */
+/* The next one that is to end and has left the balancer. NULL: there is none. */
+const struct state_elasticbeanstalk_member *batches_leaving(const struct environment_record *r);
+/* "PT1M30S". False: it is none. */
+bool batches_duration(struct str text, int64_t *ret_ms);
+
 /* --- settle.c: what that is made of takes other options. Steps from `first` on, and `then` the next one. */
 bool settle_needed(const struct environment_record *r);
 struct next settle_step(const struct scope *s, struct environment_record *r, const struct answer *a, int64_t first, int64_t then);
@@ -236,14 +266,18 @@ void environment_event(const struct scope *s, const struct environment_record *r
 /* --- change.c: "configure", from the step CHANGE_STEPS on */
 enum { CHANGE_STEPS = 50 };
 /* Options are others now; before: what they were. */
-void change_begin(const struct scope *s, struct environment_record *r,
-                  const struct elasticbeanstalk_configuration_option_settings_list *before, enum option_change change);
-/* They are what they were, as long as an instance is there that runs by them. */
+void change_begin(const struct scope *s, struct environment_record *r, const struct environment_record *before,
+                  enum option_change change);
+/* They are what they were, and so is the platform, as long as an instance is there that runs by them. */
 void change_revert(struct environment_record *r);
 struct next change_step(const struct scope *s, struct environment_record *r, const struct answer *a);
 
 /* --- rebuild.c: a rebuilding whose old parts are gone goes on as a creation */
 struct next rebuild_from_nothing(struct arena *a, struct environment_record *r);
+
+/* --- links.c: properties of its links, as far as those it is linked to can be reached. False: one of them cannot yet. */
+bool links_resolve(const struct scope *s, const struct environment_record *r,
+                   struct elasticbeanstalk_configuration_option_settings_list *to);
 
 /* --- worker.c */
 #define SQSD "aws:elasticbeanstalk:sqsd"

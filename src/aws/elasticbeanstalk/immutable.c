@@ -99,8 +99,11 @@ int64_t immutable_worked(const struct environment_record *r)
 
 struct next immutable_arrived(const struct scope *s, struct environment_record *r)
 {
-	if (r->extra.v >= r->batch.v)
+	if (r->extra.v >= r->batch.v) {
+		/* from here on those of before go */
+		r->environment->abortable_operation_in_progress = OPT_BOOL(false);
 		return step_go_on(r, ROOM);
+	}
 	say(s, r, "Test instance passed health checks. Launching remaining new instances.");
 	r->extra = r->batch;
 	return step_go_on(r, MORE);

@@ -22,6 +22,7 @@ struct option {
 	}
 #define GROUP "aws:autoscaling:asg"
 #define TRIGGER "aws:autoscaling:trigger"
+#define UPDATE "aws:autoscaling:updatepolicy:rollingupdate"
 #define COMMAND "aws:elasticbeanstalk:command"
 #define PROCESS "aws:elasticbeanstalk:environment:process:default"
 static const struct option options[] = {
@@ -44,8 +45,12 @@ static const struct option options[] = {
          "Seconds,Percent,Bytes,Bits,Count,Bytes/Second,Bits/Second,Count/Second,None"},
         {TRIGGER, "UpperBreachScaleIncrement", "1", NONE, NUMBER, -10000, 10000, NULL},
         {TRIGGER, "UpperThreshold", "6000000", NONE, NUMBER, 0, 20000000, NULL},
-        OF_MANY("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateEnabled", "true,false"),
-        OF_MANY("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateType", "Time,Health,Immutable"),
+        {UPDATE, "MaxBatchSize", NULL, NONE, NUMBER, 1, 10000, NULL},
+        {UPDATE, "MinInstancesInService", NULL, NONE, NUMBER, 0, 9999, NULL},
+        {UPDATE, "PauseTime", NULL, NONE, TEXT, 0, 0, NULL},
+        {UPDATE, "RollingUpdateEnabled", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {UPDATE, "RollingUpdateType", "Time", NONE, CHOICE, 0, 0, "Time,Health,Immutable"},
+        {UPDATE, "Timeout", "PT30M", NONE, TEXT, 0, 0, NULL},
         {"aws:ec2:instances", "InstanceTypes", NULL, ALL, TEXT, 0, 0, NULL},
         {COMMAND, "BatchSize", "100", NONE, NUMBER, 1, 10000, NULL},
         {COMMAND, "BatchSizeType", "Percentage", NONE, CHOICE, 0, 0, "Percentage,Fixed"},
@@ -85,7 +90,7 @@ static const struct option options[] = {
         OF_MANY("aws:elb:loadbalancer", "CrossZone", "true,false"),
         OF_MANY("aws:elb:policies", "ConnectionDrainingEnabled", "true,false"),
 };
-enum { OPTIONS = sizeof(options) / sizeof(*options), PROPERTIES_BYTES_MAX = 4096 };
+enum { OPTIONS = sizeof(options) / sizeof(*options), PROPERTIES_BYTES_MAX = 4096, HOUR_MS = 3600 * 1000 };
 
 static const struct option *find(struct str namespace, struct str name)
 {
@@ -103,7 +108,7 @@ static int invalid(struct call *c, const struct elasticbeanstalk_configuration_o
 	        STR_ARG(o->value), STR_ARG(o->namespace), STR_ARG(o->option_name), why);
 }
 
-static bool is_property(struct str name)
+bool option_is_property(struct str name)
 {
 	for (size_t i = 0; i < name.n; i++)
 		if (!ascii_is_alnum(name.p[i]) && (name.p[i] == 0 || !strchr("_.:/=+\\-@", name.p[i])))
@@ -131,7 +136,7 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 	const struct option *known = find(o->namespace, o->option_name);
 	int64_t number;
 	if (str_is(o->namespace, PROPERTIES))
-		return is_property(o->option_name)
+		return option_is_property(o->option_name)
 		               ? CALL_OK
 		               : invalid(c, o, "The name of an environment property has a character that it cannot have.");
 	if (str_is(o->namespace, STATIC_FILES))
@@ -149,11 +154,23 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 		return invalid(c, o, "Value is not one of the allowed values.");
 	if (str_is(o->option_name, "LoadBalancerType") && !str_is(o->value, "application"))
 		return invalid(c, o, "It is not supported.");
+	if (str_is(o->namespace, UPDATE) && known->kind == TEXT && (!batches_duration(o->value, &number) || number > HOUR_MS))
+		return invalid(c, o, "Value is not a duration of at most an hour, as PT5M.");
 	if (str_is(o->option_name, "HttpPath") && !str_starts(o->value, S("/")))
 		return invalid(c, o, "A path begins with a slash.");
 	if ((str_is(o->option_name, "InstanceType") || str_is(o->option_name, "InstanceTypes")) && !ec2_type_offered(o->value))
 		return invalid(c, o, "No such instance type is offered.");
 	return CALL_OK;
+}
+
+struct str option_fault(struct call *c, const struct elasticbeanstalk_configuration_option_setting *o)
+{
+	struct str head = S("Configuration validation exception: ");
+	if (check(c, o) == CALL_OK)
+		return STR_NONE;
+	struct str why = c->error.message;
+	c->error = (struct call_error){0};
+	return str_starts(why, head) ? str_from_at(why, head.n) : why;
 }
 
 int options_check(struct call *c, const struct elasticbeanstalk_configuration_option_settings_list *l)
@@ -196,6 +213,18 @@ void options_remove(struct elasticbeanstalk_configuration_option_settings_list *
 				l->v[left++] = l->v[k];
 		l->n = left;
 	}
+}
+
+const struct elasticbeanstalk_configuration_option_settings_list *options_said(const struct environment_record *r)
+{
+	return r->said.set ? &r->said : &r->options; /* one of before has said all of them */
+}
+
+void options_resolve(struct arena *a, struct environment_record *r)
+{
+	r->options = (struct elasticbeanstalk_configuration_option_settings_list){0};
+	options_set(a, &r->options, &r->extensions);
+	options_set(a, &r->options, &r->said);
 }
 
 /* What the options of `one` are, and `other` has otherwise or not at all: how bad is the worst? */
@@ -245,6 +274,12 @@ int options_match(struct call *c, const struct environment_record *r)
 			        (long long)less, pairs[i].namespace, pairs[i].less, pairs[i].may_be_same ? "at most" : "less than",
 			        pairs[i].more);
 	}
+	if (environment_balanced(r) && str_is(option_value(r, UPDATE, "RollingUpdateEnabled"), "true") &&
+	    option_number(r, UPDATE, "MinInstancesInService") >= option_number(r, GROUP, "MaxSize"))
+		return call_fail(c, "ConfigurationValidationException", 400,
+		                 "Configuration validation exception: Invalid option value: '%lld' (Namespace: '" UPDATE
+		                 "', OptionName: 'MinInstancesInService'): It must be less than MaxSize.",
+		                 (long long)option_number(r, UPDATE, "MinInstancesInService"));
 	struct str policy = option_value(r, COMMAND, "DeploymentPolicy");
 	if (!environment_balanced(r) && !chosen(policy, "AllAtOnce,Rolling"))
 		return call_fail(c, "ConfigurationValidationException", 400,
@@ -299,6 +334,7 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
                                                      const struct elasticbeanstalk_describe_configuration_settings_message *in,
                                                      struct elasticbeanstalk_configuration_settings_descriptions *out)
 {
+	struct scope s = beanstalk_scope(c);
 	struct elasticbeanstalk_configuration_settings_description *d = LIST_ADD(c->arena, &out->configuration_settings);
 	struct environment_record r;
 	if (!str_set(in->template_name) == !str_set(in->environment_name))
@@ -329,6 +365,8 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
 	for (uint32_t i = 0; i < r.options.n; i++)
 		if (option_is_free(r.options.v[i].namespace) || (of_template && str_is(r.options.v[i].namespace, SQSD)))
 			*LIST_ADD(c->arena, &d->option_settings) = r.options.v[i];
+	if (str_set(in->environment_name))
+		links_resolve(&s, &r, &d->option_settings);
 	return CALL_OK;
 }
 
@@ -408,16 +446,11 @@ int elasticbeanstalk_validate_configuration_settings(struct call *c,
 	out->messages.set = true;
 	for (uint32_t i = 0; i < in->option_settings.n; i++) {
 		const struct elasticbeanstalk_configuration_option_setting *o = &in->option_settings.v[i];
-		struct str head = S("Configuration validation exception: ");
-		if (check(c, o) == CALL_OK)
+		struct str why = option_fault(c, o);
+		if (!str_set(why))
 			continue;
-		struct str why = c->error.message;
-		c->error = (struct call_error){0};
 		*LIST_ADD(c->arena, &out->messages) = (struct elasticbeanstalk_validation_message){
-		        .message = str_starts(why, head) ? str_from_at(why, head.n) : why,
-		        .severity = S("error"),
-		        .namespace = o->namespace,
-		        .option_name = o->option_name};
+		        .message = why, .severity = S("error"), .namespace = o->namespace, .option_name = o->option_name};
 	}
 	return CALL_OK;
 }

@@ -1,5 +1,6 @@
 /* Operations on what an environment is made of and on the one that is under way: all of it anew, and back to what was. */
 #include "health.h"
+#include "rollout.h"
 
 /* One that has ended comes back as long as its record is kept, under the names that it had. */
 static int get_any(struct call *c, const struct elasticbeanstalk_rebuild_environment_message *in, struct environment_record *r)
@@ -32,6 +33,9 @@ struct next rebuild_from_nothing(struct arena *a, struct environment_record *r)
 	const struct environment_record old = *r;
 	*r = (struct environment_record){.environment = old.environment,
 	                                 .options = old.options,
+	                                 .said = old.said,
+	                                 .extensions = old.extensions,
+	                                 .retyped = old.retyped,
 	                                 .tags = old.tags,
 	                                 .operation = S("create"),
 	                                 .request = old.request,
@@ -65,8 +69,9 @@ int elasticbeanstalk_rebuild_environment(struct call *c, const struct elasticbea
 	return CALL_OK;
 }
 
-/* Whoever waits for the update is told that it has failed; what was is deployed as another operation. The instance ends what it
- * does for the one and goes on with the other. */
+/* Whoever waits for the update is told that it has failed; what was is deployed as another operation. An instance ends what it does
+ * for the one and goes on with the other. New instances that have not moved in go, and nobody else has been touched; where those of
+ * before got something, they get back what they had. */
 int elasticbeanstalk_abort_environment_update(struct call *c, const struct elasticbeanstalk_abort_environment_update_message *in,
                                               struct model_none *out)
 {
@@ -75,15 +80,22 @@ int elasticbeanstalk_abort_environment_update(struct call *c, const struct elast
 	struct environment_record r;
 	if (environment_get(c, in->environment_id, in->environment_name, &r) != CALL_OK)
 		return CALL_FAIL;
-	bool deploys = str_is(r.operation, "deploy");
+	bool deploys = str_is(r.operation, "deploy"), undoes = environment_balanced(&r) && rollout_replaces(&r);
 	if (!r.environment->abortable_operation_in_progress.v)
 		return beanstalk_invalid(
 		        c, "Environment named %.*s is in an invalid state for this operation. Must be pending deployment.",
 		        STR_ARG(r.environment->environment_name));
 	environment_event(&s, &r, "ERROR", deploys ? S("Failed to deploy application.") : S("Failed to deploy configuration."));
+	struct elasticbeanstalk_configuration_option_settings_list aborted = r.options;
+	bool changed = r.previous.set;
 	change_revert(&r);
 	environment_begin(c, &r, S("abort"), S("Aborting"));
-	r.deployment = OPT_INT(r.deployment.v + 1);
+	if (undoes)
+		r.step = OPT_INT(ROLLOUT_UNDO);
+	else
+		r.deployment = OPT_INT(r.deployment.v + 1);
+	if (changed) /* of which its parts may have been told */
+		r.previous = aborted;
 	r.deploying = r.environment->version_label;
 	environment_event(&s, &r, "INFO", S("abortEnvironmentUpdate is starting."));
 	environment_put(&s, &r);

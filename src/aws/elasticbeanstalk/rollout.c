@@ -26,12 +26,22 @@ static bool said(const struct environment_record *r, const char *name)
 	return false;
 }
 
+/* What is aborted goes back in the way in which it came. */
+static struct environment_record as_it_came(const struct environment_record *r)
+{
+	struct environment_record as = *r;
+	if (step_is(r, "abort") && r->previous.set)
+		as.options = r->previous;
+	return as;
+}
+
 /* Tools from before there were policies say the size of a batch alone. */
 bool rollout_policy_is(const struct environment_record *r, const char *policy)
 {
-	if (!said(r, "DeploymentPolicy"))
-		return strcmp(policy, said(r, "BatchSize") ? "Rolling" : "AllAtOnce") == 0;
-	return str_is(option_value(r, ROLLOUT_COMMAND, "DeploymentPolicy"), policy);
+	const struct environment_record as = as_it_came(r);
+	if (!said(&as, "DeploymentPolicy"))
+		return strcmp(policy, said(&as, "BatchSize") ? "Rolling" : "AllAtOnce") == 0;
+	return str_is(option_value(&as, ROLLOUT_COMMAND, "DeploymentPolicy"), policy);
 }
 
 bool rollout_replaces(const struct environment_record *r)
@@ -49,8 +59,9 @@ static bool rolls(const struct environment_record *r)
 
 static int64_t batch_size(const struct environment_record *r, int64_t members)
 {
-	int64_t size = option_number(r, ROLLOUT_COMMAND, "BatchSize");
-	if (!str_is(option_value(r, ROLLOUT_COMMAND, "BatchSizeType"), "Fixed"))
+	const struct environment_record as = as_it_came(r);
+	int64_t size = option_number(&as, ROLLOUT_COMMAND, "BatchSize");
+	if (!str_is(option_value(&as, ROLLOUT_COMMAND, "BatchSizeType"), "Fixed"))
 		size = members * size / 100;
 	return size < 1 ? 1 : size < members ? size : members;
 }
@@ -168,7 +179,7 @@ static struct next start(const struct scope *s, struct environment_record *r, co
 	r->round = OPT_INT(0);
 	if (rollout_replaces(r))
 		return step_is(r, "configure") ? step_go_on(r, RENEW) : immutable_begin(s, r);
-	if (rolls(r) && rollout_policy_is(r, "RollingWithAdditionalBatch")) {
+	if (rolls(r) && rollout_policy_is(r, "RollingWithAdditionalBatch") && !step_is(r, "abort")) {
 		r->batch = OPT_INT(r->members.n);
 		r->extra = OPT_INT(batch_size(r, r->members.n));
 		return step_go_on(r, GROW);
@@ -201,7 +212,9 @@ static struct next renew(const struct scope *s, struct environment_record *r, co
 {
 	if (a->kind != ASK_VERSION)
 		return step_ask(ASK_VERSION);
-	return str_set(a->code) ? step_failed(s, r, a->message) : immutable_begin(s, r);
+	if (str_set(a->code))
+		return step_failed(s, r, a->message);
+	return batches_rolls(r) ? batches_begin(s, r) : immutable_begin(s, r);
 }
 
 static struct next end(const struct scope *s, struct environment_record *r, const struct answer *a)
@@ -260,13 +273,23 @@ static struct next shrunk(const struct scope *s, struct environment_record *r)
 
 /* --- batches */
 
+/* Of what is aborted, those that do not serve at present come first, all of them; then those that have got it. Others stay as they
+ * are. */
+static bool goes_back(const struct environment_record *r, const struct member *m, bool outside)
+{
+	return outside ? m->phase.v != PHASE_IN : m->wants.v + 1 == r->deployment.v;
+}
+
 static struct next pick(const struct scope *s, struct environment_record *r)
 {
 	int64_t size = batch_size(r, r->batch.set ? r->batch.v : r->members.n), n = 0;
 	struct str all = S("");
-	for (uint32_t i = 0; i < r->members.n && n < size; i++) {
+	bool aborts = step_is(r, "abort"), outside = false;
+	for (uint32_t i = 0; i < r->members.n && aborts; i++)
+		outside |= r->members.v[i].phase.v != PHASE_IN && !rollout_takes_part(r, &r->members.v[i]);
+	for (uint32_t i = 0; i < r->members.n && (outside || n < size); i++) {
 		struct member *m = &r->members.v[i];
-		if (rollout_takes_part(r, m))
+		if (rollout_takes_part(r, m) || (aborts && !goes_back(r, m, outside)))
 			continue;
 		m->phase = OPT_INT(PHASE_OUT);
 		all = ARENA_CAT(s->arena, all, n++ ? S(", ") : S(""), m->instance);
@@ -382,6 +405,8 @@ static struct next arrive(const struct scope *s, struct environment_record *r, c
 		return m->phase.v == PHASE_IN ? step_ask_later(ASK_HEALTH, 200) : step_go_on(r, WORK);
 	}
 	r->until = (struct opt_time){0};
+	if (batches_rolls(r))
+		return batches_arrived(r);
 	if (rollout_replaces(r))
 		return immutable_arrived(s, r);
 	say_batch(s, r, "Completed application deployment.");
@@ -398,12 +423,47 @@ static bool see_members(const struct scope *s, struct environment_record *r, con
 	return a->kind == ASK_MEMBER && str_set(a->second) && members_take_both(s->arena, r, &a->all, &a->other);
 }
 
+/* A deployment has failed that had brought more members: those of them go that have not become any, and the group gets its size. */
+static bool tidy(struct environment_record *r, const struct answer *a, struct next *ret)
+{
+	if (!r->batch.set)
+		return false;
+	if (a->kind == ASK_SIZES && !str_set(a->code)) {
+		r->batch = r->extra = (struct opt_int){0};
+		*ret = (struct next){.changed = true};
+	} else if (str_set(a->code)) {
+		*ret = rollout_pause(ROLLOUT_POLL_MS);
+	} else if (a->kind == ASK_TERMINATE) {
+		*ret = step_ask(ASK_MEMBER);
+	} else if (member_unborn(r)) {
+		*ret = step_ask(ASK_TERMINATE);
+	} else {
+		r->extra = OPT_INT(0);
+		*ret = (struct next){.changed = true, .ask = ASK_SIZES};
+	}
+	return true;
+}
+
+/* What an operation with instances of its own has made goes, and its parts are told what they were told before. */
+static struct next undo(struct environment_record *r, const struct answer *a)
+{
+	struct next n;
+	if (immutable_tidy(r, a, &n) || tidy(r, a, &n))
+		return n;
+	if (r->replaces.v && a->kind != ASK_VERSION) /* launched by the options of before again */
+		return step_ask(ASK_VERSION);
+	r->replaces = OPT_BOOL(false);
+	return step_go_on(r, settle_needed(r) ? ONLY_SETTLE : END);
+}
+
 struct next rollout_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
                          const struct health_samples *samples)
 {
 	struct next seen;
 	if (see_members(s, r, a, checks, &seen))
 		return seen;
+	if (r->step.v >= ROLLOUT_REPLACE)
+		return batches_step(s, r, a);
 	if (r->step.v >= REPLACE)
 		return immutable_step(s, r, a, samples);
 	if (r->step.v >= SETTLE)
@@ -415,6 +475,8 @@ struct next rollout_step(const struct scope *s, struct environment_record *r, co
 		return start(s, r, a);
 	case RENEW:
 		return renew(s, r, a);
+	case ROLLOUT_UNDO:
+		return undo(r, a);
 	case END:
 		return end(s, r, a);
 	case ONLY:
@@ -459,27 +521,6 @@ static struct next watch(const struct scope *s, struct environment_record *r)
 	if (r->unwell.v)
 		ill = ill ? ill : 1;
 	return step_colour(s, r, !well || r->unwell.v >= r->members.n ? "Red" : ill ? "Yellow" : "Green");
-}
-
-/* A deployment has failed that had brought more members: those of them go that have not become any, and the group gets its size. */
-static bool tidy(struct environment_record *r, const struct answer *a, struct next *ret)
-{
-	if (!r->batch.set)
-		return false;
-	if (a->kind == ASK_SIZES && !str_set(a->code)) {
-		r->batch = r->extra = (struct opt_int){0};
-		*ret = (struct next){.changed = true};
-	} else if (str_set(a->code)) {
-		*ret = rollout_pause(ROLLOUT_POLL_MS);
-	} else if (a->kind == ASK_TERMINATE) {
-		*ret = step_ask(ASK_MEMBER);
-	} else if (member_unborn(r)) {
-		*ret = step_ask(ASK_TERMINATE);
-	} else {
-		r->extra = OPT_INT(0);
-		*ret = (struct next){.changed = true, .ask = ASK_SIZES};
-	}
-	return true;
 }
 
 struct next rollout_tend(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks)

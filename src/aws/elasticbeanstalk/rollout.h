@@ -1,4 +1,5 @@
-/* What deployments of all policies share: their steps, and how members are looked at. Private to rollout.c and immutable.c. */
+/* What deployments of all policies share: their steps, and how members are looked at. Private to rollout.c and immutable.c, and to
+ * whoever aborts them. */
 #pragma once
 #include "environment.h"
 
@@ -25,8 +26,10 @@ enum {
 	SHRINK,
 	SHRUNK,
 	END,
+	ROLLOUT_UNDO, /* an operation with new instances is aborted */
 	SETTLE = ROLLOUT_CREATED + 50,
-	REPLACE = ROLLOUT_CREATED + 70, /* immutable.c's own, from here on */
+	REPLACE = ROLLOUT_CREATED + 70,          /* immutable.c's own, from here on */
+	ROLLOUT_REPLACE = ROLLOUT_CREATED + 100, /* batches.c's */
 };
 
 bool rollout_policy_is(const struct environment_record *r, const char *policy);
@@ -53,3 +56,9 @@ struct next immutable_step(const struct scope *s, struct environment_record *r, 
                            const struct health_samples *samples);
 /* After a failure: what was made for it goes. True: *ret is next. */
 bool immutable_tidy(struct environment_record *r, const struct answer *a, struct next *ret);
+
+/* --- batches.c: other instances in batches. Does the change under way go so? */
+bool batches_rolls(const struct environment_record *r);
+struct next batches_begin(const struct scope *s, struct environment_record *r);
+struct next batches_arrived(struct environment_record *r);
+struct next batches_step(const struct scope *s, struct environment_record *r, const struct answer *a);

@@ -74,6 +74,7 @@ static int about_arn(struct call *c, struct authz *az, struct str arn)
 	}
 #define ABOUT_TAGGED(name, type, answer) ABOUT(name, type, (add_tags(c, az, "aws:RequestTag", in->tags.v, in->tags.n), answer))
 ABOUT_TAGGED(create, create_application_message, about_application(c, az, in->application_name))
+ABOUT(compose, compose_environments_message, about_application(c, az, in->application_name))
 ABOUT(update, update_application_message, about_application(c, az, in->application_name))
 ABOUT(lifecycle, update_application_resource_lifecycle_message, about_application(c, az, in->application_name))
 ABOUT(delete, delete_application_message, about_application(c, az, in->application_name))
@@ -119,9 +120,10 @@ static int about_update_tags(struct call *c, const void *input, struct authz *az
 static const struct service_op ops[] = {
         ROW(abort_environment_update, AbortEnvironmentUpdate, .resource = about_abort_environment_update),
         ROW(check_dns_availability, CheckDNSAvailability, READ),
+        ROW(compose_environments, ComposeEnvironments, .resource = about_compose),
         ROW(create_application, CreateApplication, .resource = about_create, .missing = "DeleteSourceFromS3 of lifecycle rules"),
         ROW(create_application_version, CreateApplicationVersion, .resource = about_create_version,
-            .missing = "Process, sample applications, builds by CodeBuild, CodeCommit"),
+            .missing = "sample applications, builds by CodeBuild, CodeCommit"),
         ROW(create_configuration_template, CreateConfigurationTemplate, .resource = about_create_template),
         ROW(create_environment, CreateEnvironment, .resource = about_create_environment,
             .missing = "sample applications, classic and network load balancers"),
@@ -156,7 +158,8 @@ static const struct service_op ops[] = {
             .missing = "DeleteSourceFromS3"),
         ROW(update_application_version, UpdateApplicationVersion, .resource = about_update_version),
         ROW(update_configuration_template, UpdateConfigurationTemplate, .resource = about_update_template),
-        ROW(update_environment, UpdateEnvironment, .resource = about_update_environment, .missing = "other platforms"),
+        ROW(update_environment, UpdateEnvironment, .resource = about_update_environment,
+            .missing = "platforms of another language"),
         ROW(update_tags_for_resource, UpdateTagsForResource, .resource = about_update_tags),
         ROW(validate_configuration_settings, ValidateConfigurationSettings, READ),
 };

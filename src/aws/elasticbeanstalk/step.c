@@ -84,6 +84,7 @@ bool step_is(const struct environment_record *r, const char *operation)
 static struct next end(const struct scope *s, struct environment_record *r, const char *health)
 {
 	r->until = (struct opt_time){0};
+	r->retyped = OPT_BOOL(false);
 	r->environment->status = S("Ready");
 	if (!health_enhanced(r) || step_is(r, "terminate"))
 		r->environment->health = str_from(health);
@@ -96,13 +97,14 @@ static struct next end(const struct scope *s, struct environment_record *r, cons
 struct next step_failed(const struct scope *s, struct environment_record *r, struct str why)
 {
 	environment_event(s, r, "ERROR", why);
-	if (step_is(r, "create"))
+	if (step_is(r, "create") && !r->retyped.v)
 		environment_event(s, r, "ERROR", S("Failed to launch environment."));
-	else if (step_is(r, "configure"))
+	else if (step_is(r, "configure") || r->retyped.v)
 		environment_event(s, r, "ERROR", S("Failed to deploy configuration."));
 	else
 		environment_event(s, r, "ERROR", S("Failed to deploy application."));
-	change_revert(r);
+	if (!step_is(r, "abort")) /* it has its options of before already */
+		change_revert(r);
 	r->deploying = r->environment->version_label;
 	return end(s, r, "Red");
 }
@@ -119,7 +121,9 @@ struct next step_done(const struct scope *s, struct environment_record *r)
 {
 	const struct elasticbeanstalk_environment_description *e = r->environment;
 	r->environment->version_label = r->deploying;
-	if (step_is(r, "create")) {
+	if (r->retyped.v) {
+		environment_event(s, r, "INFO", S("Successfully deployed new configuration to environment."));
+	} else if (step_is(r, "create")) {
 		if (str_set(e->cname))
 			step_say(s, r, "Application available at ", ARENA_CAT(s->arena, e->cname, S(".")));
 		step_say(s, r, "Successfully launched environment: ", e->environment_name);
@@ -142,7 +146,7 @@ struct next step_done_badly(const struct scope *s, struct environment_record *r)
 	r->environment->version_label = r->deploying;
 	environment_event(
 	        s, r, "ERROR",
-	        ARENA_CAT(s->arena, step_is(r, "create") ? S("Create") : S("Update"),
+	        ARENA_CAT(s->arena, step_is(r, "create") && !r->retyped.v ? S("Create") : S("Update"),
 	                  S(" environment operation is complete, but with errors. For more information, see troubleshooting "
 	                    "documentation.")));
 	return end(s, r, "Red");
@@ -426,6 +430,8 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 	bool balanced = environment_balanced(r);
 	if (step_is(r, "create"))
 		return balanced ? balance_create(s, r, a, checks, samples) : create(s, r, a, checks);
+	if (step_is(r, "rebuild") && r->retyped.v) /* what there is yet is of the other kind */
+		return balanced ? terminate(s, r, a) : balance_terminate(s, r, a);
 	if (step_is(r, "terminate") || step_is(r, "rebuild"))
 		return balanced ? balance_terminate(s, r, a) : terminate(s, r, a);
 	if (str_is(r->environment->status, "Terminated"))

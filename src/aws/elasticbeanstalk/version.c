@@ -1,4 +1,5 @@
 /* Versions: labels of source bundles that lie in S3. A bundle is looked for through the gate, as whoever makes the version. */
+#include "bundle.h"
 #include "environment.h"
 
 #include "gen/s3.h"
@@ -40,16 +41,6 @@ static int ask(struct call *c, const char *operation, const void *in)
 	return call_wait_for(c, &l->errand);
 }
 
-static int no_bundle(struct call *c, const struct elasticbeanstalk_s3_location *b, const char *code)
-{
-	bool denied = strcmp(code, "AccessDenied") == 0 || strcmp(code, "Forbidden") == 0;
-	if (strcmp(code, "AuthorizationHeaderMalformed") == 0 || strcmp(code, "PermanentRedirect") == 0)
-		return call_fail(c, "S3LocationNotInServiceRegionException", 400,
-		                 "The specified S3 bucket is not in the service region: %.*s", STR_ARG(b->s3_bucket));
-	return beanstalk_combination(c, "Unable to download from S3 location (Bucket: %.*s  Key: %.*s). Reason: %s",
-	                             STR_ARG(b->s3_bucket), STR_ARG(b->s3_key), denied ? "Forbidden" : "Not Found");
-}
-
 static int check_bundle(struct call *c, const struct elasticbeanstalk_s3_location *b)
 {
 	const struct look *l = c->state;
@@ -58,7 +49,7 @@ static int check_bundle(struct call *c, const struct elasticbeanstalk_s3_locatio
 		return ask(c, "HeadObject", &in);
 	}
 	if (l->code[0])
-		return no_bundle(c, b, l->code);
+		return bundle_missing(c, b, l->code);
 	if (l->bytes > BUNDLE_BYTES_MAX)
 		return beanstalk_invalid(c, "Source bundle is too large: %lld bytes. The maximum is %lld bytes.",
 		                         (long long)l->bytes, (long long)BUNDLE_BYTES_MAX);
@@ -76,9 +67,28 @@ static int check_wish(struct call *c, const struct elasticbeanstalk_create_appli
 		return beanstalk_invalid(c, "A SourceBundle is needed: sample applications are not supported.");
 	if (!b->s3_bucket.n || !b->s3_key.n)
 		return beanstalk_combination(c, "Both S3Bucket and S3Key must be specified.");
-	if (in->process.v)
-		return beanstalk_invalid(c, "Processing of source bundles is not supported.");
 	return beanstalk_check_name(c, "Version label", in->version_label);
+}
+
+/* Processing: is what the service itself reads of the bundle as it should be? Whoever waits for it reads events. */
+static void process(struct call *c, struct elasticbeanstalk_application_version_description *v, const struct bundle *b)
+{
+	struct scope s = beanstalk_scope(c);
+	struct str_list faults = {0};
+	if (!b->is_zip)
+		*LIST_ADD(c->arena, &faults) = S("The source bundle is no zip file.");
+	else
+		bundle_faults(c, b, &faults);
+	v->status = faults.n ? S("FAILED") : S("PROCESSED");
+	for (uint32_t i = 0; i <= faults.n; i++)
+		event_add(&s, c->request_id,
+		          &(struct elasticbeanstalk_event_description){
+		                  .message = i < faults.n ? faults.v[i]
+		                                          : ARENA_CAT(c->arena, S("Finished processing application version "),
+		                                                      v->version_label, S(": "), v->status, S(".")),
+		                  .severity = faults.n ? S("ERROR") : S("INFO"),
+		                  .application_name = v->application_name,
+		                  .version_label = v->version_label});
 }
 
 int elasticbeanstalk_create_application_version(struct call *c,
@@ -98,7 +108,10 @@ int elasticbeanstalk_create_application_version(struct call *c,
 	if (beanstalk_count(&s, "version") >= VERSIONS_MAX)
 		return call_fail(c, "TooManyApplicationVersionsException", 400,
 		                 "Maximum number of Application Versions (%d) reached.", VERSIONS_MAX);
-	int said = check_bundle(c, in->source_bundle);
+	const struct elasticbeanstalk_application_version_description wish = {
+	        .application_name = in->application_name, .version_label = in->version_label, .source_bundle = in->source_bundle};
+	const struct bundle *b = NULL;
+	int said = in->process.v ? bundle_of(c, &wish, &b) : check_bundle(c, in->source_bundle);
 	if (said != CALL_OK)
 		return said;
 	if (!there && application_make(c, in->application_name, STR_NONE, NULL, NULL, &a) != CALL_OK)
@@ -113,6 +126,8 @@ int elasticbeanstalk_create_application_version(struct call *c,
 	        .date_created = OPT_TIME(c->now_ms),
 	        .date_updated = OPT_TIME(c->now_ms),
 	        .status = S("UNPROCESSED")};
+	if (b)
+		process(c, r.version, b);
 	tags_copy(c->arena, &in->tags, &r.tags);
 	version_put(&s, &r);
 	lifecycle_apply(&s, &a);

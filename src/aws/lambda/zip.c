@@ -2,8 +2,8 @@
  * not lead a later entry outside. */
 #include "aws/lambda/zip.h"
 
-#include "aws/lambda/zip_read.h"
 #include "base/map.h"
+#include "base/zip_read.h"
 
 #include <errno.h>
 #include <fcntl.h>

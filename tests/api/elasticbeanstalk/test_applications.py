@@ -194,7 +194,7 @@ class Versions(BeanstalkCase):
 
     def test_refused(self):
         app = self.application()["ApplicationName"]
-        for more in ({"Process": True}, {"SourceBundle": None}, {"SourceBundle": None, "SourceBuildInformation": {
+        for more in ({"SourceBundle": None}, {"SourceBundle": None, "SourceBuildInformation": {
                 "SourceType": "Git", "SourceRepository": "CodeCommit", "SourceLocation": "a/b"}}):
             wish = {k: v for k, v in {"SourceBundle": self.bundle(), **more}.items() if v is not None}
             self.assertAwsError("InvalidParameterValue", self.eb.create_application_version, ApplicationName=app, VersionLabel="v", **wish, status=400,

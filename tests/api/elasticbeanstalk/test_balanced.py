@@ -174,6 +174,7 @@ class Balanced(BalancedCase):
         self.rolling(cname)
         self.additional(cname)
         self.immutable(cname)
+        self.aborted(cname)
         self.settings()
         self.other_instances(cname)
         tool.wait(self.eb.terminate_environment(EnvironmentName="many-env"))
@@ -259,6 +260,31 @@ class Balanced(BalancedCase):
         self.assertEqual((load.failed, set(load.heard)), ([], {"two"}))
         self.until(lambda: self.tool.environment("many-env")["Health"] == "Green")
 
+    def aborted(self, cname):
+        """What a deployment has done is undone, while all serve: in batches where it went in batches, and new instances go."""
+        first, second = self.instances("many-env")
+        seen = self.tool.ec2.describe_instances(InstanceIds=[first])["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
+        hook = f'#!/bin/sh\ncase " $(hostname -I) " in *" {seen} "*) exit 0;; esac\nexec sleep 3600\n'
+        self.tool.version("hangs", {"application.py": APP % "three", ".platform/hooks/predeploy/wait.sh": hook})
+        for policy, said_before in (("Rolling", "Batch 2: Starting application deployment command execution."), ("Immutable", "Created temporary auto scaling group ")):
+            with Load(self.tool, cname) as load:
+                update = self.update("many-env", "hangs", option(COMMAND, "DeploymentPolicy", policy), option(COMMAND, "BatchSizeType", "Fixed"), option(COMMAND, "BatchSize", "1"))
+                self.assertTrue(update["AbortableOperationInProgress"])
+                self.until(lambda: any(e["Message"].startswith(said_before) for e in self.tool.events(update["ResponseMetadata"]["RequestId"])))
+                abort = self.eb.abort_environment_update(EnvironmentName="many-env")
+                self.assertEqual(self.tool.environment("many-env")["Status"], "Aborting")
+                self.assertEqual(self.tool.wait(update)[-1], "Failed to deploy application.")
+                said = self.tool.wait(abort)
+            self.assertEqual((said[0], said[-1]), ("abortEnvironmentUpdate is starting.", "The environment was reverted to the previous configuration setting."))
+            self.assertEqual((load.failed, set(load.heard) - {"three"}), ([], {"two"}))
+            there = self.tool.environment("many-env")
+            self.assertEqual([there[k] for k in ("Status", "VersionLabel", "AbortableOperationInProgress")], ["Ready", "two", False])
+            self.assertEqual(self.instances("many-env"), [first, second])
+            self.assertEqual({self.tool.get(cname) for _ in range(8)}, {"two - /"})
+            settings, = self.eb.describe_configuration_settings(ApplicationName=self.tool.application, EnvironmentName="many-env")["ConfigurationSettings"]
+            self.assertIn("Immutable", [s.get("Value") for s in settings["OptionSettings"] if s["OptionName"] == "DeploymentPolicy"])
+        self.until(lambda: len(self.left()["scaling"]) == 1)
+
     def settled(self, group, instances):
         """The group has those and no others, nor is there another group."""
         def is_so():
@@ -291,6 +317,26 @@ class Balanced(BalancedCase):
             return self.tool.ec2.describe_launch_template_versions(LaunchTemplateName=template, Versions=["$Latest"])["LaunchTemplateVersions"][0]["LaunchTemplateData"]["InstanceType"]
         self.until(lambda: latest() == "t3.small" and set(self.instances("many-env")) == set(after))
         self.assertEqual({self.tool.get(cname) for _ in range(8)}, {"two - /"})
+        self.in_batches(cname, after)
+
+    def in_batches(self, cname, before):
+        """One after the other, while one is kept in service."""
+        policy = "autoscaling:updatepolicy:rollingupdate"
+        with Load(self.tool, cname) as load:
+            said = self.tool.wait(self.eb.update_environment(EnvironmentName="many-env", OptionSettings=[
+                option("autoscaling:launchconfiguration", "InstanceType", "t3.micro"), option(policy, "RollingUpdateEnabled", "true"), option(policy, "RollingUpdateType", "Health"),
+                option(policy, "MaxBatchSize", "1"), option(policy, "MinInstancesInService", "1"), option(policy, "PauseTime", "PT1S")]))
+        deployed = ["Instance deployment successfully generated a 'Procfile'.", "Instance deployment completed successfully."]
+        self.assertEqual([m for m in said if not m.startswith(("Adding new", "Waiting for inst"))], [
+            "Environment update is starting.", "Updating environment many-env's configuration settings.",
+            "Rolling update initiated. Terminating 2 obsolete instance(s) in batches of 1, while keeping at least 1 instance(s) in service.",
+            f"Terminating instance(s) [{before[0]}]; replacing with 1 new instance(s).", *deployed,
+            f"Terminating instance(s) [{before[1]}]; replacing with 1 new instance(s).", *deployed, "Successfully deployed new configuration to environment."])
+        self.assertEqual((load.failed, set(load.heard)), ([], {"two"}))
+        after = self.instances("many-env")
+        self.assertEqual((len(after), set(before) & set(after)), (2, set()))
+        seen = [i for r in self.tool.ec2.describe_instances(InstanceIds=after)["Reservations"] for i in r["Instances"]]
+        self.assertEqual([i["InstanceType"] for i in seen], ["t3.micro"] * 2)
 
     def settings(self):
         """Options of what it is made of."""

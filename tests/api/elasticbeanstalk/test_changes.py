@@ -201,6 +201,32 @@ class Changes(ChangesCase):
         tool.wait(eb.terminate_environment(EnvironmentName="wide-env"))
         self.assertEqual(elb.describe_load_balancers()["LoadBalancers"], [])
 
+    def test_type(self):
+        """One instance becomes balanced, with the options and the version of the same request, and one instance again."""
+        tool, eb = self.tool, self.eb
+        elb, kind = client("elbv2", region=REGION), "elasticbeanstalk:environment"
+        process = "elasticbeanstalk:environment:process:default"
+        tool.version("v2", {"application.py": APP % "two"})
+        made = tool.create("type-env", "v1", coloured("red"))
+        self.addCleanup(tool.drop, "type-env")
+        tool.wait(made)
+        before, parts = tool.environment("type-env"), tool.left()
+        said = tool.wait(eb.update_environment(EnvironmentName="type-env", VersionLabel="v2", OptionSettings=[
+            option(kind, "EnvironmentType", "LoadBalanced"), option(process, "HealthCheckInterval", "5"), option(process, "HealthCheckTimeout", "2")]))
+        self.assertEqual((said[0], said[-1]), (STARTS, ENDS))
+        self.assertTrue([m for m in said if m.startswith("Deleted EIP: ")] and [m for m in said if m.startswith("Created load balancer named: ")], said)
+        there = tool.environment("type-env")
+        self.assertEqual([there[k] for k in ("EnvironmentId", "CNAME", "Status", "VersionLabel")], [before["EnvironmentId"], before["CNAME"], "Ready", "v2"])
+        balancer, = [b for b in elb.describe_load_balancers()["LoadBalancers"] if b["DNSName"] == there["EndpointURL"]]
+        self.until(lambda: tool.get(there["CNAME"]) == "two red /")
+        self.assertEqual(tool.left()["addresses"], [])
+        said = tool.wait(eb.update_environment(EnvironmentName="type-env", OptionSettings=[option(kind, "EnvironmentType", "SingleInstance")]))
+        self.assertEqual((said[0], said[-1]), (STARTS, ENDS))
+        self.assertNotIn(balancer["LoadBalancerArn"], [b["LoadBalancerArn"] for b in elb.describe_load_balancers()["LoadBalancers"]])
+        after = tool.left()
+        self.assertEqual([len(after[kind]) for kind in after], [len(parts[kind]) for kind in parts])
+        self.until(lambda: tool.get(there["CNAME"]) == "two red /")
+
     def test_abort(self):
         """What hangs is ended, and what was is there again; whoever waits for the update hears that it has failed."""
         tool, eb = self.tool, self.eb

@@ -1,6 +1,6 @@
 /* A zip file is read from its end: a record there says where the central directory lies, whose entries say where their contents do.
  * Every number comes from a stranger, so each is checked against the bytes that there are before it is used. */
-#include "aws/lambda/zip_read.h"
+#include "base/zip_read.h"
 
 #include "base/log.h"
 

@@ -2,7 +2,8 @@
  *
  * Our own, over zlib alone: a general archive library would bring XML, Unicode tables and five more compressions into every role,
  * three times its start-up time, and all of it in front of bytes that strangers send. Stored and deflated entries and zip64 are
- * read; encrypted ones are told as such. Called by zip.c on worker threads; results point into the file's bytes. */
+ * read; encrypted ones are told as such. Called on worker threads by those who take packages (functions, source bundles); results
+ * point into the file's bytes. */
 #pragma once
 #include "base/str.h"
 

@@ -378,6 +378,8 @@ class Agent:
         while True:
             try:
                 order = self.report()
+                if order.get("Queue"):
+                    worker.lead(order.get("Schedules", True))
                 if self.work and not self.work.is_alive():
                     self.work = None
                     continue

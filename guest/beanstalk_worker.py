@@ -23,6 +23,7 @@ from ecs_client import Client, Refused, RoleCredentials, log  # noqa: E402
 SQSD = "aws:elasticbeanstalk:sqsd"
 CONFIG, LOG = "/etc/aws-sqsd.d/default.json", "/var/log/aws-sqsd/default.log"
 NAME = "aws-sqsd.service"
+LEADS = "/run/aws-sqsd.leads"  # there: this instance of all sends what cron.yaml says
 DEFAULTS = {"HttpPath": "/", "MimeType": "application/json", "HttpConnections": "50", "ConnectTimeout": "5", "InactivityTimeout": "299", "VisibilityTimeout": "300",
             "ErrorVisibilityTimeout": "2"}
 UNIT = f"""[Unit]
@@ -123,6 +124,14 @@ def settings(options):
 def pause():
     if os.path.exists(f"/run/systemd/system/{NAME}"):
         run("systemctl", "stop", NAME)
+
+
+def lead(leads):
+    """Whether it does may change at any time, as instances come and go."""
+    if leads and not os.path.exists(LEADS):
+        write(LEADS, "")
+    elif not leads and os.path.exists(LEADS):
+        os.unlink(LEADS)
 
 
 def start(queue, region, options):
@@ -235,6 +244,8 @@ class Daemon:
             if now == last:
                 continue
             last = now
+            if not os.path.exists(LEADS):
+                continue
             try:
                 self.schedule(now * 60)
             except (OSError, Refused) as e:

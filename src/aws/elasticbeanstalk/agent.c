@@ -98,6 +98,15 @@ static bool leader(struct environment_record *r, const struct state_elasticbeans
 	return true;
 }
 
+/* Who sends what cron.yaml says to the queue: one of all, the first that has been there long enough to serve. */
+static struct str schedules(const struct environment_record *r)
+{
+	for (uint32_t i = 0; i < r->members.n; i++)
+		if (r->members.v[i].done.v > 0 && r->members.v[i].answers.v && !str_set(r->members.v[i].failure))
+			return r->members.v[i].instance;
+	return r->members.n ? r->members.v[0].instance : STR_NONE;
+}
+
 static beanstalk_agent_report_handler beanstalk_agent_report;
 static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_report_request *in,
                                   struct beanstalk_agent_report_response *out)
@@ -131,6 +140,7 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 	out->platform = p ? str_from(p->name) : STR_NONE;
 	out->queue = r.queue;
 	out->leader = OPT_BOOL(str_set(r.operation) && str_eq(r.leader, in->instance_id));
+	out->schedules = OPT_BOOL(str_eq(schedules(&r), in->instance_id));
 	out->restart = OPT_BOOL(str_is(r.operation, "restart"));
 	for (uint32_t i = 0; i < r.options.n; i++)
 		*LIST_ADD(c->arena, &out->options) = (struct beanstalk_agent_option){

@@ -47,11 +47,37 @@ static struct ec2_filter_list filter(struct arena *a, const char *name, struct s
 	return l;
 }
 
+#define LAUNCH "aws:autoscaling:launchconfiguration"
+#define VPC "aws:ec2:vpc"
+
+/* Its own group and those that are said besides. */
+static void set_network(struct arena *a, const struct environment_record *r, struct ec2_request_launch_template_data *data)
+{
+	struct str_list groups = {.set = true};
+	struct str rest = option_value(r, LAUNCH, "SecurityGroups"), public = option_value(r, VPC, "AssociatePublicIpAddress");
+	*LIST_ADD(a, &groups) = r->group;
+	while (rest.n && str_set(rest)) {
+		struct str one = str_trim(str_cut(&rest, ','));
+		if (one.n)
+			*LIST_ADD(a, &groups) = one;
+	}
+	if (!option_value(r, VPC, "VPCId").n) {
+		data->security_group_ids = groups;
+		return;
+	}
+	struct ec2_launch_template_instance_network_interface_specification_request *n = LIST_ADD(a, &data->network_interfaces);
+	n->device_index = OPT_INT(0);
+	n->groups = groups;
+	n->associate_public_ip_address = OPT_BOOL(str_is(public, "true"));
+	data->network_interfaces.set = true;
+}
+
 /* version: another one of the template that is there. */
 static void make_template(const struct question *q, struct arena *a, const struct environment_record *r, bool version)
 {
 	struct str types = option_value(r, "aws:ec2:instances", "InstanceTypes");
 	struct str profile = option_value(r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile");
+	struct str image = option_value(r, LAUNCH, "ImageId");
 	bool arn = str_starts(profile, S("arn:"));
 	struct ec2_launch_template_iam_instance_profile_specification_request p = {.arn = arn ? profile : STR_NONE,
 	                                                                           .name = arn ? STR_NONE : profile};
@@ -62,12 +88,15 @@ static void make_template(const struct question *q, struct arena *a, const struc
 	                     STR_ARG(r->environment->environment_id), STR_ARG(q->region));
 	struct ec2_request_launch_template_data data = {
 	        .iam_instance_profile = &p,
-	        .image_id = r->image,
+	        .image_id = image.n ? image : r->image,
 	        .instance_type = types.n ? types : option_value(r, "aws:autoscaling:launchconfiguration", "InstanceType"),
 	        .key_name = option_value(r, "aws:autoscaling:launchconfiguration", "EC2KeyName"),
 	        .user_data = base64_encode(a, script)};
-	*LIST_ADD(a, &data.security_group_ids) = r->group;
-	data.security_group_ids.set = true;
+	struct ec2_launch_template_instance_metadata_options_request metadata = {
+	        .http_endpoint = S("enabled"),
+	        .http_tokens = str_is(option_value(r, LAUNCH, "DisableIMDSv1"), "true") ? S("required") : S("optional")};
+	data.metadata_options = &metadata;
+	set_network(a, r, &data);
 	if (version) {
 		ask_of(q, &ec2_api, "CreateLaunchTemplateVersion",
 		       &(struct ec2_create_launch_template_version_request){.launch_template_name = environment_template_name(a, r),
@@ -83,7 +112,7 @@ static void make_template(const struct question *q, struct arena *a, const struc
 /* One instance, or as many as the options say, and those of an additional batch. */
 static void sizes(const struct environment_record *r, struct opt_int *ret_least, struct opt_int *ret_most)
 {
-	bool many = environment_balanced(r);
+	bool many = environment_many(r);
 	*ret_least = OPT_INT(many ? option_number(r, "aws:autoscaling:asg", "MinSize") : 1);
 	*ret_most = OPT_INT(many ? option_number(r, "aws:autoscaling:asg", "MaxSize") : 1);
 }
@@ -100,15 +129,18 @@ static void make_scaling(const struct question *q, struct arena *a, const struct
 	uint32_t n;
 	const struct environment_tag *tags = environment_tags(a, r, &n);
 	sizes(r, &in.min_size, &in.max_size);
-	if (environment_balanced(r))
+	if (environment_many(r))
 		in.default_cooldown = OPT_INT(option_number(r, "aws:autoscaling:asg", "Cooldown"));
 	if (other) {
 		in.min_size = OPT_INT(0);
 		in.max_size = r->batch;
 		in.desired_capacity = r->extra;
 	}
-	for (uint32_t i = 0; i < r->subnets.n; i++)
+	struct str subnets = option_value(r, VPC, "Subnets");
+	for (uint32_t i = 0; i < r->subnets.n && !subnets.n; i++)
 		in.vpc_zone_identifier = ARENA_CAT(a, in.vpc_zone_identifier, i ? S(",") : S(""), r->subnets.v[i]);
+	if (subnets.n)
+		in.vpc_zone_identifier = subnets;
 	for (uint32_t i = 0; i < n; i++)
 		*LIST_ADD(a, &in.tags) = (struct autoscaling_tag){.resource_id = in.auto_scaling_group_name,
 		                                                  .resource_type = S("auto-scaling-group"),
@@ -160,10 +192,13 @@ void environment_ask(const struct question *q, struct arena *a, const struct env
 	case ASK_BUCKET:
 		ask_of(q, &elasticbeanstalk_api, "CreateStorageLocation", &(struct model_none){0});
 		break;
-	case ASK_SUBNETS:
+	case ASK_SUBNETS: {
+		struct str vpc = option_value(r, VPC, "VPCId");
 		ask_of(q, &ec2_api, "DescribeSubnets",
-		       &(struct ec2_describe_subnets_request){.filters = filter(a, "default-for-az", S("true"))});
+		       &(struct ec2_describe_subnets_request){.filters = vpc.n ? filter(a, "vpc-id", vpc)
+		                                                               : filter(a, "default-for-az", S("true"))});
 		break;
+	}
 	case ASK_GROUP:
 		ask_of(q, &ec2_api, "CreateSecurityGroup",
 		       &(struct ec2_create_security_group_request){.description =
@@ -216,7 +251,9 @@ void environment_ask(const struct question *q, struct arena *a, const struct env
 	case ASK_DEAD_QUEUE:
 	case ASK_QUEUE:
 	case ASK_DROP_QUEUE:
-	case ASK_DROP_DEAD_QUEUE: {
+	case ASK_DROP_DEAD_QUEUE:
+	case ASK_QUEUE_SET:
+	case ASK_DEAD_QUEUE_SET: {
 		const void *in;
 		const char *operation = worker_question(a, r, q->region, kind, &in);
 		ask_of(q, &sqs_api, operation, in);

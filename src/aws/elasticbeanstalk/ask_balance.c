@@ -11,6 +11,8 @@
 
 #define PROCESS "aws:elasticbeanstalk:environment:process:default"
 #define TRIGGER "aws:autoscaling:trigger"
+#define VPC "aws:ec2:vpc"
+#define BALANCER "aws:elbv2:loadbalancer"
 
 static void ask_of(const struct question *q, const struct api *api, const char *operation, const void *in)
 {
@@ -61,12 +63,14 @@ static void find_group(const struct question *q, struct arena *a, const struct e
 	ask_of(q, &ec2_api, "DescribeSecurityGroups", &in);
 }
 
+/* To everybody, for the next listener that is to be made. */
 static void open_port(const struct question *q, struct arena *a, const struct environment_record *r)
 {
 	struct ec2_authorize_security_group_ingress_request in = {.group_id = r->balancer_group, .ip_permissions.set = true};
 	struct ec2_ip_permission *p = LIST_ADD(a, &in.ip_permissions);
+	int64_t port = listener_next(a, r).port;
 	*p = (struct ec2_ip_permission){
-	        .ip_protocol = S("tcp"), .from_port = OPT_INT(80), .to_port = OPT_INT(80), .ip_ranges.set = true};
+	        .ip_protocol = S("tcp"), .from_port = OPT_INT(port), .to_port = OPT_INT(port), .ip_ranges.set = true};
 	LIST_ADD(a, &p->ip_ranges)->cidr_ip = S("0.0.0.0/0");
 	ask_of(q, &ec2_api, "AuthorizeSecurityGroupIngress", &in);
 }
@@ -116,15 +120,34 @@ static void set_attributes(const struct question *q, struct arena *a, const stru
 	ask_of(q, &elbv2_api, "ModifyTargetGroupAttributes", &in);
 }
 
-static void make_listener(const struct question *q, struct arena *a, const struct environment_record *r)
+/* What differs from the options first: one is missing, is otherwise, or is too many. */
+static void set_listener(const struct question *q, struct arena *a, const struct environment_record *r)
 {
-	struct elbv2_create_listener_input in = {.load_balancer_arn = r->balancer,
-	                                         .protocol = S("HTTP"),
-	                                         .port = OPT_INT(80),
-	                                         .default_actions.set = true,
-	                                         .tags = tags_of(a, r)};
-	*LIST_ADD(a, &in.default_actions) = (struct elbv2_action){.type = S("forward"), .target_group_arn = r->targets};
-	ask_of(q, &elbv2_api, "CreateListener", &in);
+	struct listener_wish w = listener_next(a, r);
+	struct elbv2_certificate_list certificates = {0};
+	struct elbv2_actions actions = {.set = true};
+	*LIST_ADD(a, &actions) = (struct elbv2_action){.type = S("forward"), .target_group_arn = r->targets};
+	if (w.certificate.n)
+		LIST_ADD(a, &certificates)->certificate_arn = w.certificate;
+	certificates.set = w.certificate.n > 0;
+	if (!w.wanted)
+		ask_of(q, &elbv2_api, "DeleteListener", &(struct elbv2_delete_listener_input){.listener_arn = w.arn});
+	else if (str_set(w.arn))
+		ask_of(q, &elbv2_api, "ModifyListener",
+		       &(struct elbv2_modify_listener_input){.listener_arn = w.arn,
+		                                             .port = OPT_INT(w.port),
+		                                             .protocol = w.protocol,
+		                                             .ssl_policy = w.policy,
+		                                             .certificates = certificates});
+	else
+		ask_of(q, &elbv2_api, "CreateListener",
+		       &(struct elbv2_create_listener_input){.load_balancer_arn = r->balancer,
+		                                             .protocol = w.protocol,
+		                                             .port = OPT_INT(w.port),
+		                                             .ssl_policy = w.policy,
+		                                             .certificates = certificates,
+		                                             .default_actions = actions,
+		                                             .tags = tags_of(a, r)});
 }
 
 static void put_policy(const struct question *q, struct arena *a, const struct environment_record *r, bool up)
@@ -192,15 +215,60 @@ static void register_targets(const struct question *q, struct arena *a, const st
 		       &(struct elbv2_deregister_targets_input){.target_group_arn = r->targets, .targets = l.targets});
 }
 
+static struct str_list split(struct arena *a, struct str texts)
+{
+	struct str_list l = {.set = true};
+	while (texts.n && str_set(texts)) {
+		struct str one_of = str_trim(str_cut(&texts, ','));
+		if (one_of.n)
+			*LIST_ADD(a, &l) = one_of;
+	}
+	return l;
+}
+
+/* Its own and those that are said besides. */
+static struct str_list balancer_groups(struct arena *a, const struct environment_record *r)
+{
+	struct str_list groups = split(a, option_value(r, BALANCER, "SecurityGroups"));
+	*LIST_ADD(a, &groups) = r->balancer_group;
+	return groups;
+}
+
 static void make_balancer(const struct question *q, struct arena *a, const struct environment_record *r)
 {
+	struct str subnets = option_value(r, VPC, "ELBSubnets");
+	if (!subnets.n)
+		subnets = option_value(r, VPC, "Subnets");
 	ask_of(q, &elbv2_api, "CreateLoadBalancer",
-	       &(struct elbv2_create_load_balancer_input){.name = environment_balancer_name(a, r),
-	                                                  .subnets = r->subnets,
-	                                                  .security_groups = one(a, r->balancer_group),
-	                                                  .scheme = S("internet-facing"),
-	                                                  .type = S("application"),
-	                                                  .tags = tags_of(a, r)});
+	       &(struct elbv2_create_load_balancer_input){
+	               .name = environment_balancer_name(a, r),
+	               .subnets = subnets.n ? split(a, subnets) : r->subnets,
+	               .security_groups = balancer_groups(a, r),
+	               .scheme = str_is(option_value(r, VPC, "ELBScheme"), "internal") ? S("internal") : S("internet-facing"),
+	               .type = S("application"),
+	               .tags = tags_of(a, r)});
+}
+
+static void set_attribute(struct arena *a, struct elbv2_modify_load_balancer_attributes_input *in, const char *name,
+                          struct str value)
+{
+	*LIST_ADD(a, &in->attributes) = (struct elbv2_load_balancer_attribute){str_from(name), value};
+}
+
+/* How long it waits, and where it logs. */
+static void set_balancer(const struct question *q, struct arena *a, const struct environment_record *r)
+{
+	struct elbv2_modify_load_balancer_attributes_input in = {.load_balancer_arn = r->balancer, .attributes.set = true};
+	struct str bucket = option_value(r, BALANCER, "AccessLogsS3Bucket"),
+	           prefix = option_value(r, BALANCER, "AccessLogsS3Prefix");
+	bool logs = str_is(option_value(r, BALANCER, "AccessLogsS3Enabled"), "true");
+	set_attribute(a, &in, "idle_timeout.timeout_seconds", option_value(r, BALANCER, "IdleTimeout"));
+	set_attribute(a, &in, "access_logs.s3.enabled", logs ? S("true") : S("false"));
+	if (logs) {
+		set_attribute(a, &in, "access_logs.s3.bucket", bucket);
+		set_attribute(a, &in, "access_logs.s3.prefix", str_set(prefix) ? prefix : S(""));
+	}
+	ask_of(q, &elbv2_api, "ModifyLoadBalancerAttributes", &in);
 }
 
 static void hold(const struct question *q, struct arena *a, const struct environment_record *r, bool holds)
@@ -264,7 +332,15 @@ void environment_ask_balance(const struct question *q, struct arena *a, const st
 		       &(struct elbv2_describe_load_balancers_input){.names = one(a, environment_balancer_name(a, r))});
 		break;
 	case ASK_LISTENER:
-		make_listener(q, a, r);
+		set_listener(q, a, r);
+		break;
+	case ASK_BALANCER_SET:
+		set_balancer(q, a, r);
+		break;
+	case ASK_BALANCER_GROUPS:
+		ask_of(q, &elbv2_api, "SetSecurityGroups",
+		       &(struct elbv2_set_security_groups_input){.load_balancer_arn = r->balancer,
+		                                                 .security_groups = balancer_groups(a, r)});
 		break;
 	case ASK_SUSPEND:
 		scaling_process(q, a, r);
@@ -365,6 +441,8 @@ void environment_take_balance(struct arena *a, struct answer *to, const struct c
 		break;
 	case ASK_LISTENER: {
 		const struct elbv2_create_listener_output *out = sub->out;
+		if (strcmp(sub->row->name, "CreateListener") != 0)
+			break;
 		to->first = out->listeners.n ? arena_dup(a, out->listeners.v[0].listener_arn) : STR_NONE;
 		break;
 	}

@@ -41,7 +41,8 @@ static const struct part parts[] = {
         {.ask = ASK_ALARM_HIGH, .said = "Created CloudWatch alarm named: ", .name = high_name},
         {.ask = ASK_ALARM_LOW, .said = "Created CloudWatch alarm named: ", .name = low_name},
         {ASK_BALANCER, ASK_BALANCER_THERE, KEPT(balancer), "Created load balancer named: ", NULL},
-        {ASK_LISTENER, ASK_NOTHING, KEPT(listener), "Created Load Balancer listener named: ", NULL},
+        {.ask = ASK_LISTENER},
+        {.ask = ASK_BALANCER_SET},
 };
 enum { PARTS = sizeof(parts) / sizeof(*parts) };
 
@@ -63,12 +64,49 @@ static void keep(const struct scope *s, struct environment_record *r, const stru
 		step_say(s, r, p->said, p->kept ? a->first : S(""));
 }
 
+/* What a worker does without. */
+static bool is_of_balancer(const struct part *p)
+{
+	switch (p->ask) {
+	case ASK_BALANCER_GROUP:
+	case ASK_BALANCER_OPEN:
+	case ASK_OPEN:
+	case ASK_DELAY:
+	case ASK_SUSPEND:
+	case ASK_ATTACH:
+	case ASK_BALANCER:
+	case ASK_LISTENER:
+	case ASK_BALANCER_SET:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Instead of targets it has queues. */
+static struct next make_queues(const struct scope *s, struct environment_record *r, const struct answer *a)
+{
+	struct next n;
+	if (str_set(a->code))
+		return step_failed(s, r, a->message);
+	if (!worker_make(s, r, a, &n))
+		return n;
+	r->environment->endpoint_url = r->queue;
+	return step_go_on(r, r->step.v + 1);
+}
+
 struct next balance_create(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
                            const struct health_samples *samples)
 {
 	if (r->step.v >= PARTS)
 		return rollout_step(s, r, a, checks, samples);
 	const struct part *p = &parts[r->step.v];
+	if (environment_is_worker(r) && p->ask == ASK_TARGETS)
+		return make_queues(s, r, a);
+	if (environment_is_worker(r) && is_of_balancer(p))
+		return step_go_on(r, r->step.v + 1 < PARTS ? r->step.v + 1 : ROLLOUT_CREATED);
+	if (p->ask == ASK_LISTENER)
+		return listeners_step(s, r, a, r->step.v + 1);
 	bool asked = a->kind == p->ask, failed = str_set(a->code);
 	if (a->kind == ASK_NOTHING || (!asked && (failed || !str_set(a->first)))) /* it has gone between the two questions */
 		return step_ask(p->ask);
@@ -128,8 +166,11 @@ static void say_of_alarms(const struct scope *s, const struct environment_record
 
 struct next balance_terminate(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
-	bool answered = a->kind != ASK_NOTHING,
-	     gone = str_find(a->code, S("NotFound")) >= 0 || str_find(a->message, S("not found")) >= 0;
+	bool answered = a->kind != ASK_NOTHING, gone = str_find(a->code, S("NotFound")) >= 0 ||
+	                                               str_find(a->message, S("not found")) >= 0 ||
+	                                               str_find(a->message, S("does not exist")) >= 0;
+	bool works = environment_is_worker(r);
+	struct next other;
 	if (r->step.v == DROP_ALARMS && a->kind != ASK_DROP_ALARMS) /* an answer of before the termination is none of its own */
 		return step_ask(ASK_DROP_ALARMS);
 	if (answered && str_set(a->code) && !gone)
@@ -139,10 +180,14 @@ struct next balance_terminate(const struct scope *s, struct environment_record *
 		say_of_alarms(s, r);
 		return step_go_on(r, FIND_BALANCER);
 	case FIND_BALANCER:
+		if (works)
+			return step_go_on(r, DROP_SCALING);
 		return find(r, a, ASK_BALANCER_THERE, &r->balancer);
 	case DROP_BALANCER:
 		/* targets that nobody uses do not drain, so it goes before the instances */
-		if (answered && str_set(r->listener))
+		for (uint32_t i = 0; i < r->listeners.n && answered; i++)
+			step_say(s, r, "Deleted Load Balancer listener named: ", r->listeners.v[i].arn);
+		if (answered && !r->listeners.n && str_set(r->listener)) /* one of before there were several */
 			step_say(s, r, "Deleted Load Balancer listener named: ", r->listener);
 		return drop(s, r, a, ASK_DROP_BALANCER, "Deleted load balancer named: ", r->balancer);
 	case DROP_SCALING:
@@ -158,6 +203,8 @@ struct next balance_terminate(const struct scope *s, struct environment_record *
 	case DROP_TEMPLATE:
 		return drop(s, r, a, ASK_DROP_TEMPLATE, NULL, S(""));
 	case FIND_TARGETS:
+		if (works)
+			return worker_drop(s, r, a, &other) ? step_go_on(r, DROP_GROUP) : other;
 		return find(r, a, ASK_TARGETS_THERE, &r->targets);
 	case DROP_TARGETS:
 		return drop(s, r, a, ASK_DROP_TARGETS, "Deleted target group named: ", r->targets);
@@ -166,7 +213,7 @@ struct next balance_terminate(const struct scope *s, struct environment_record *
 	case DROP_GROUP:
 		return drop(s, r, a, ASK_DROP_GROUP, "Deleted security group named: ", environment_group_name(s->arena, r));
 	default:
-		if (!answered)
+		if (!answered && !works)
 			return step_ask(ASK_DROP_BALANCER_GROUP);
 		if (str_set(r->balancer_group))
 			step_say(s, r, "Deleted security group named: ", r->balancer_group);

@@ -64,7 +64,7 @@ static int take_options(struct call *c, const struct elasticbeanstalk_update_env
 		options_set(c->arena, &r->extensions, &before->extensions);
 	options_resolve(c->arena, r);
 	if (options_check(c, &r->options) != CALL_OK || options_match(c, r) != CALL_OK ||
-	    worker_check_change(c, before, r) != CALL_OK)
+	    worker_check_change(c, before, r) != CALL_OK || options_fixed(c, before, r) != CALL_OK)
 		return CALL_FAIL;
 	struct str profile = option_value(r, launch, "IamInstanceProfile");
 	return str_eq(profile, option_value(before, launch, "IamInstanceProfile")) ? CALL_OK
@@ -88,7 +88,7 @@ static void begin_update(struct call *c, const struct environment_record *before
                          const struct bundle *b)
 {
 	struct scope s = beanstalk_scope(c);
-	bool other_type = environment_balanced(before) != environment_balanced(r),
+	bool other_type = environment_many(before) != environment_many(r),
 	     other_platform = !str_eq(before->environment->platform_arn, r->environment->platform_arn);
 	enum option_change change = other_platform ? CHANGE_INSTANCES : options_change(before, r);
 	bool deploys = str_set(label) && change != CHANGE_INSTANCES;
@@ -96,7 +96,7 @@ static void begin_update(struct call *c, const struct environment_record *before
 	change_begin(&s, r, before, deploys ? CHANGE_SERVER : change);
 	r->deploying = str_set(label) ? label : r->environment->version_label;
 	r->environment->abortable_operation_in_progress = OPT_BOOL(
-	        !other_type && (deploys || change == CHANGE_SERVER || (change == CHANGE_INSTANCES && environment_balanced(r))));
+	        !other_type && (deploys || change == CHANGE_SERVER || (change == CHANGE_INSTANCES && environment_many(r))));
 	environment_event(&s, r, "INFO", S("Environment update is starting."));
 	for (uint32_t i = 0; b && i < b->skipped.n; i++)
 		environment_event(&s, r, "WARN", b->skipped.v[i]);
@@ -140,6 +140,8 @@ int environment_change(struct call *c, const struct elasticbeanstalk_update_envi
 	}
 	if (take_options(c, in, &before, b, r) != CALL_OK)
 		return CALL_FAIL;
+	if (environment_is_worker(r) && environment_many(&before) != environment_many(r))
+		return beanstalk_invalid(c, "Changing the type of a worker environment is not supported.");
 	if (str_set(in->description))
 		e->description = in->description.n ? in->description : STR_NONE;
 	if (b && b->manifest.there && environment_take_links(c, &b->manifest, in->group_name, e) != CALL_OK)

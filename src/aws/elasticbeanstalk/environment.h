@@ -56,6 +56,8 @@ int environment_check_version(struct call *c, struct str application, struct str
 int options_check(struct call *c, const struct elasticbeanstalk_configuration_option_settings_list *l);
 /* ... and all together. */
 int options_match(struct call *c, const struct environment_record *r);
+/* ... and what cannot become another one. */
+int options_fixed(struct call *c, const struct environment_record *before, const struct environment_record *after);
 void options_set(struct arena *a, struct elasticbeanstalk_configuration_option_settings_list *l,
                  const struct elasticbeanstalk_configuration_option_settings_list *more);
 void options_remove(struct elasticbeanstalk_configuration_option_settings_list *l,
@@ -75,7 +77,8 @@ struct str option_value(const struct environment_record *r, const char *namespac
 #define STATIC_FILES "aws:elasticbeanstalk:environment:proxy:staticfiles"
 bool option_is_free(struct str namespace); /* options of it have names that users give them */
 
-bool environment_balanced(const struct environment_record *r); /* by a load balancer */
+bool environment_many(const struct environment_record *r);     /* of as many instances as its group has */
+bool environment_balanced(const struct environment_record *r); /* ... behind a load balancer */
 int64_t option_number(const struct environment_record *r, const char *namespace, const char *name);
 
 /* --- members.c: instances by their ids, and the record's own Instance, Done, Failure, Notes and Answers, which sum them up */
@@ -163,6 +166,10 @@ enum ask_kind {
 	ASK_SHARES,
 	ASK_OTHER_HEALTH,
 	ASK_DROP_OTHER_TARGETS,
+	ASK_BALANCER_SET,
+	ASK_BALANCER_GROUPS,
+	ASK_QUEUE_SET,
+	ASK_DEAD_QUEUE_SET,
 	ASK_REPLACE, /* batches_leaving() */
 };
 /* What came of the last question. */
@@ -249,6 +256,21 @@ const struct state_elasticbeanstalk_member *batches_leaving(const struct environ
 /* "PT1M30S". False: it is none. */
 bool batches_duration(struct str text, int64_t *ret_ms);
 
+/* --- listeners.c */
+enum { LISTENERS_MAX = 20 };
+struct listener_wish {
+	bool any, wanted; /* not wanted: it is there, and goes */
+	int64_t port;
+	struct str protocol, certificate, policy;
+	struct str arn; /* absent: it is to be made */
+};
+/* The first that is not as the options have it; !any: all are. */
+struct listener_wish listener_next(struct arena *a, const struct environment_record *r);
+/* Until all are; `then` the next step. */
+struct next listeners_step(const struct scope *s, struct environment_record *r, const struct answer *a, int64_t then);
+int listeners_check(struct call *c, const struct environment_record *r);
+bool listener_is_port(struct str namespace); /* of the options of one beside the usual one */
+
 /* --- settle.c: what that is made of takes other options. Steps from `first` on, and `then` the next one. */
 bool settle_needed(const struct environment_record *r);
 struct next settle_step(const struct scope *s, struct environment_record *r, const struct answer *a, int64_t first, int64_t then);
@@ -282,8 +304,6 @@ bool links_resolve(const struct scope *s, const struct environment_record *r,
 /* --- worker.c */
 #define SQSD "aws:elasticbeanstalk:sqsd"
 bool environment_is_worker(const struct environment_record *r);
-/* A worker has one instance where nothing else is said. */
-void worker_default(struct arena *a, struct elasticbeanstalk_configuration_option_settings_list *l);
 int worker_check(struct call *c, const struct environment_record *r); /* its options, and that others have none of them */
 int worker_check_change(struct call *c, const struct environment_record *before, const struct environment_record *after);
 /* Which operation of SQS's a question is, and what it is asked with; and the queue's URL that it was answered with. */
@@ -293,6 +313,8 @@ struct str worker_answer(struct arena *a, const void *out);
 /* True: they are made, or gone; else *ret is next. */
 bool worker_make(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret);
 bool worker_drop(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret);
+/* At the beginning of an operation: its queues have other settings. False: nothing is to be asked, or all is. */
+bool worker_settle(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret);
 void worker_queues(struct arena *a, const struct environment_record *r, struct elasticbeanstalk_queue_list *ret);
 
 /* --- logs.c: what the instance is asked for, what it has done (true: that is written into the record), and what it has not done

@@ -234,10 +234,6 @@ static int take_options(struct call *c, const struct elasticbeanstalk_create_env
 	if (!str_set(b->wrong))
 		bundle_options(c->arena, b, &r->extensions);
 	options_resolve(c->arena, r);
-	if (environment_is_worker(r)) {
-		worker_default(c->arena, &r->said);
-		options_resolve(c->arena, r);
-	}
 	if (options_check(c, &r->options) != CALL_OK || options_match(c, r) != CALL_OK)
 		return CALL_FAIL;
 	return worker_check(c, r);

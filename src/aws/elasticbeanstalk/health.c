@@ -125,7 +125,7 @@ static enum trouble trouble_of(const struct environment_record *r, const struct 
 	if (now_ms >= stale_ms(samples, m->instance))
 		return SILENT;
 	if (m->done.v < m->wants.v)
-		return environment_balanced(r) && m->phase.v == PHASE_NEW ? FRESH : WELL;
+		return environment_many(r) && m->phase.v == PHASE_NEW ? FRESH : WELL;
 	return str_set(m->failure) ? WRONG_VERSION : m->answers.v ? WELL : NOT_RUNNING;
 }
 
@@ -228,7 +228,7 @@ struct verdict health_judge(struct arena *a, const struct environment_record *r,
 	struct health_sample requests = sum(r, samples);
 	if (requests_fail(a, &requests, &v))
 		return v;
-	if (environment_balanced(r) && all < option_number(r, "aws:autoscaling:asg", "MinSize"))
+	if (environment_many(r) && all < option_number(r, "aws:autoscaling:asg", "MinSize"))
 		return said(a, "Warning",
 		            arena_printf(a, "%u active instance%s below Auto Scaling group minimum size %lld.", all,
 		                         all == 1 ? " is" : "s are",

@@ -23,15 +23,22 @@ struct option {
 #define GROUP "aws:autoscaling:asg"
 #define TRIGGER "aws:autoscaling:trigger"
 #define UPDATE "aws:autoscaling:updatepolicy:rollingupdate"
+#define LAUNCH "aws:autoscaling:launchconfiguration"
+#define VPC "aws:ec2:vpc"
+#define BALANCER "aws:elbv2:loadbalancer"
+#define LISTENER "aws:elbv2:listener:default"
 #define COMMAND "aws:elasticbeanstalk:command"
 #define PROCESS "aws:elasticbeanstalk:environment:process:default"
 static const struct option options[] = {
         {GROUP, "Cooldown", "360", NONE, NUMBER, 0, 10000, NULL},
         {GROUP, "MaxSize", "4", NONE, NUMBER, 1, 10000, NULL},
         {GROUP, "MinSize", "1", NONE, NUMBER, 1, 10000, NULL},
-        {"aws:autoscaling:launchconfiguration", "EC2KeyName", NULL, ALL, TEXT, 0, 0, NULL},
-        {"aws:autoscaling:launchconfiguration", "IamInstanceProfile", NULL, ALL, TEXT, 0, 0, NULL},
-        {"aws:autoscaling:launchconfiguration", "InstanceType", "t3.micro", ALL, TEXT, 0, 0, NULL},
+        {LAUNCH, "DisableIMDSv1", "false", ALL, CHOICE, 0, 0, "true,false"},
+        {LAUNCH, "EC2KeyName", NULL, ALL, TEXT, 0, 0, NULL},
+        {LAUNCH, "IamInstanceProfile", NULL, ALL, TEXT, 0, 0, NULL},
+        {LAUNCH, "ImageId", NULL, ALL, TEXT, 0, 0, NULL},
+        {LAUNCH, "InstanceType", "t3.micro", ALL, TEXT, 0, 0, NULL},
+        {LAUNCH, "SecurityGroups", NULL, ALL, TEXT, 0, 0, NULL},
         {TRIGGER, "BreachDuration", "5", NONE, NUMBER, 1, 600, NULL},
         {TRIGGER, "EvaluationPeriods", "1", NONE, NUMBER, 1, 600, NULL},
         {TRIGGER, "LowerBreachScaleIncrement", "-1", NONE, NUMBER, -10000, 10000, NULL},
@@ -52,6 +59,11 @@ static const struct option options[] = {
         {UPDATE, "RollingUpdateType", "Time", NONE, CHOICE, 0, 0, "Time,Health,Immutable"},
         {UPDATE, "Timeout", "PT30M", NONE, TEXT, 0, 0, NULL},
         {"aws:ec2:instances", "InstanceTypes", NULL, ALL, TEXT, 0, 0, NULL},
+        {VPC, "AssociatePublicIpAddress", NULL, ALL, CHOICE, 0, 0, "true,false"},
+        {VPC, "ELBScheme", "public", ALL, CHOICE, 0, 0, "public,internal"},
+        {VPC, "ELBSubnets", NULL, ALL, TEXT, 0, 0, NULL},
+        {VPC, "Subnets", NULL, ALL, TEXT, 0, 0, NULL},
+        {VPC, "VPCId", NULL, ALL, TEXT, 0, 0, NULL},
         {COMMAND, "BatchSize", "100", NONE, NUMBER, 1, 10000, NULL},
         {COMMAND, "BatchSizeType", "Percentage", NONE, CHOICE, 0, 0, "Percentage,Fixed"},
         {COMMAND, "DeploymentPolicy", "AllAtOnce", NONE, CHOICE, 0, 0,
@@ -89,11 +101,24 @@ static const struct option options[] = {
         {"aws:elb:healthcheck", "Interval", NULL, NONE, NUMBER, 5, 300, NULL, true},
         OF_MANY("aws:elb:loadbalancer", "CrossZone", "true,false"),
         OF_MANY("aws:elb:policies", "ConnectionDrainingEnabled", "true,false"),
+        {LISTENER, "DefaultProcess", "default", NONE, CHOICE, 0, 0, "default"},
+        {LISTENER, "ListenerEnabled", "true", NONE, CHOICE, 0, 0, "true,false"},
+        {LISTENER, "Protocol", "HTTP", NONE, CHOICE, 0, 0, "HTTP,HTTPS"},
+        {LISTENER, "SSLCertificateArns", NULL, NONE, TEXT, 0, 0, NULL},
+        {LISTENER, "SSLPolicy", NULL, NONE, TEXT, 0, 0, NULL},
+        {BALANCER, "AccessLogsS3Bucket", NULL, NONE, TEXT, 0, 0, NULL},
+        {BALANCER, "AccessLogsS3Enabled", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {BALANCER, "AccessLogsS3Prefix", NULL, NONE, TEXT, 0, 0, NULL},
+        {BALANCER, "IdleTimeout", "60", NONE, NUMBER, 1, 3600, NULL},
+        {BALANCER, "SecurityGroups", NULL, NONE, TEXT, 0, 0, NULL},
 };
 enum { OPTIONS = sizeof(options) / sizeof(*options), PROPERTIES_BYTES_MAX = 4096, HOUR_MS = 3600 * 1000 };
 
+/* What is true of the usual listener is of one of any port. */
 static const struct option *find(struct str namespace, struct str name)
 {
+	if (listener_is_port(namespace))
+	namespace = S(LISTENER);
 	for (int i = 0; i < OPTIONS; i++)
 		if (str_is(namespace, options[i].namespace) && str_is(name, options[i].name))
 			return &options[i];
@@ -152,6 +177,12 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 		return invalid(c, o, "Value is not a number in the allowed range.");
 	if (known->kind == CHOICE && !chosen(o->value, known->choices))
 		return invalid(c, o, "Value is not one of the allowed values.");
+	if (str_is(o->option_name, "SSLCertificateArns") && str_find_char(o->value, ',') >= 0)
+		return invalid(c, o, "More than one certificate is not supported.");
+	if (str_is(o->option_name, "ImageId") && o->value.n && !ec2_image_there(c, o->value))
+		return invalid(c, o, "There is no such image.");
+	if (str_is(o->option_name, "VPCId") && o->value.n && !ec2_vpc_there(c, o->value))
+		return invalid(c, o, "There is no such VPC.");
 	if (str_is(o->option_name, "LoadBalancerType") && !str_is(o->value, "application"))
 		return invalid(c, o, "It is not supported.");
 	if (str_is(o->namespace, UPDATE) && known->kind == TEXT && (!batches_duration(o->value, &number) || number > HOUR_MS))
@@ -263,7 +294,7 @@ int options_match(struct call *c, const struct environment_record *r)
 	} pairs[] = {{GROUP, "MinSize", "MaxSize", true},
 	             {TRIGGER, "LowerThreshold", "UpperThreshold", true},
 	             {PROCESS, "HealthCheckTimeout", "HealthCheckInterval", false}};
-	for (size_t i = 0; environment_balanced(r) && i < sizeof(pairs) / sizeof(*pairs); i++) {
+	for (size_t i = 0; environment_many(r) && i < sizeof(pairs) / sizeof(*pairs); i++) {
 		int64_t less = option_number(r, pairs[i].namespace, pairs[i].less),
 		        more = option_number(r, pairs[i].namespace, pairs[i].more);
 		if (less > more || (less == more && !pairs[i].may_be_same))
@@ -274,14 +305,18 @@ int options_match(struct call *c, const struct environment_record *r)
 			        (long long)less, pairs[i].namespace, pairs[i].less, pairs[i].may_be_same ? "at most" : "less than",
 			        pairs[i].more);
 	}
-	if (environment_balanced(r) && str_is(option_value(r, UPDATE, "RollingUpdateEnabled"), "true") &&
+	if (environment_many(r) && str_is(option_value(r, UPDATE, "RollingUpdateEnabled"), "true") &&
 	    option_number(r, UPDATE, "MinInstancesInService") >= option_number(r, GROUP, "MaxSize"))
 		return call_fail(c, "ConfigurationValidationException", 400,
 		                 "Configuration validation exception: Invalid option value: '%lld' (Namespace: '" UPDATE
 		                 "', OptionName: 'MinInstancesInService'): It must be less than MaxSize.",
 		                 (long long)option_number(r, UPDATE, "MinInstancesInService"));
+	if (option_value(r, VPC, "VPCId").n && !option_value(r, VPC, "Subnets").n)
+		return beanstalk_combination(c, "An environment in a VPC of its own needs Subnets.");
+	if (listeners_check(c, r) != CALL_OK)
+		return CALL_FAIL;
 	struct str policy = option_value(r, COMMAND, "DeploymentPolicy");
-	if (!environment_balanced(r) && !chosen(policy, "AllAtOnce,Rolling"))
+	if (!environment_many(r) && !chosen(policy, "AllAtOnce,Rolling"))
 		return call_fail(c, "ConfigurationValidationException", 400,
 		                 "Configuration validation exception: Invalid option value: '%.*s' (Namespace: '" COMMAND
 		                 "', OptionName: 'DeploymentPolicy'): It is not supported for an environment of one instance.",
@@ -289,12 +324,25 @@ int options_match(struct call *c, const struct environment_record *r)
 	return CALL_OK;
 }
 
+int options_fixed(struct call *c, const struct environment_record *before, const struct environment_record *after)
+{
+	static const char *const fixed[] = {"ELBScheme", "ELBSubnets", "Subnets", "VPCId"};
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
+		struct str was = option_value(before, VPC, fixed[i]), is = option_value(after, VPC, fixed[i]);
+		if (was.n != is.n || (was.n && !str_eq(was, is)))
+			return beanstalk_invalid(c, "Changing %s of an environment is not supported.", fixed[i]);
+	}
+	return CALL_OK;
+}
+
+bool environment_many(const struct environment_record *r)
+{
+	return !str_is(option_value(r, "aws:elasticbeanstalk:environment", "EnvironmentType"), "SingleInstance");
+}
+
 bool environment_balanced(const struct environment_record *r)
 {
-	const struct elasticbeanstalk_environment_tier *tier = r->environment ? r->environment->tier : NULL;
-	if (tier && str_is(tier->name, "Worker"))
-		return false;
-	return !str_is(option_value(r, "aws:elasticbeanstalk:environment", "EnvironmentType"), "SingleInstance");
+	return environment_many(r) && !environment_is_worker(r);
 }
 
 int64_t option_number(const struct environment_record *r, const char *namespace, const char *name)
@@ -363,7 +411,8 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
 			        .option_name = str_from(options[i].name),
 			        .value = option_value(&r, options[i].namespace, options[i].name)};
 	for (uint32_t i = 0; i < r.options.n; i++)
-		if (option_is_free(r.options.v[i].namespace) || (of_template && str_is(r.options.v[i].namespace, SQSD)))
+		if (option_is_free(r.options.v[i].namespace) || listener_is_port(r.options.v[i].namespace) ||
+		    (of_template && str_is(r.options.v[i].namespace, SQSD)))
 			*LIST_ADD(c->arena, &d->option_settings) = r.options.v[i];
 	if (str_set(in->environment_name))
 		links_resolve(&s, &r, &d->option_settings);

@@ -80,7 +80,7 @@ int elasticbeanstalk_abort_environment_update(struct call *c, const struct elast
 	struct environment_record r;
 	if (environment_get(c, in->environment_id, in->environment_name, &r) != CALL_OK)
 		return CALL_FAIL;
-	bool deploys = str_is(r.operation, "deploy"), undoes = environment_balanced(&r) && rollout_replaces(&r);
+	bool deploys = str_is(r.operation, "deploy"), undoes = environment_many(&r) && rollout_replaces(&r);
 	if (!r.environment->abortable_operation_in_progress.v)
 		return beanstalk_invalid(
 		        c, "Environment named %.*s is in an invalid state for this operation. Must be pending deployment.",

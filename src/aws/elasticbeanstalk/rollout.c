@@ -393,7 +393,7 @@ static struct next arrive(const struct scope *s, struct environment_record *r, c
 		r->until = OPT_TIME(s->now_ms + step_patience_ms(r));
 		return (struct next){.changed = true};
 	}
-	bool waits = !str_is(option_value(r, ROLLOUT_COMMAND, "IgnoreHealthCheck"), "true");
+	bool waits = !environment_is_worker(r) && !str_is(option_value(r, ROLLOUT_COMMAND, "IgnoreHealthCheck"), "true");
 	if (waits && a->kind != ASK_HEALTH)
 		return step_ask_later(ASK_HEALTH, 200);
 	for (uint32_t i = 0; waits && i < r->members.n; i++) {
@@ -555,7 +555,7 @@ struct next rollout_tend(const struct scope *s, struct environment_record *r, co
 		return n;
 	}
 	bool changed = false;
-	if (a->kind == ASK_HEALTH && !str_set(a->code)) {
+	if (a->kind == ASK_HEALTH && !str_set(a->code) && !environment_is_worker(r)) {
 		int64_t unwell = 0;
 		for (uint32_t i = 0; i < r->members.n; i++) {
 			struct str state = rollout_target_state(a, r->members.v[i].instance);

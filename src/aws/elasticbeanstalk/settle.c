@@ -1,14 +1,16 @@
 /* Settings of what an environment with a load balancer is made of, when its options are others: the sizes of its group, what scales
- * it, and its target group. All are asked for again; who has the same already stays as it is. */
+ * it, its target group, its balancer and the listeners of that. All are asked for again; who has the same already stays as it is.
+ */
 #include "environment.h"
 
-static const enum ask_kind asks[] = {ASK_SIZES,     ASK_POLICY_UP, ASK_POLICY_DOWN, ASK_ALARM_HIGH,
-                                     ASK_ALARM_LOW, ASK_CHECKS,    ASK_DELAY};
+static const enum ask_kind asks[] = {ASK_SIZES,  ASK_POLICY_UP, ASK_POLICY_DOWN,  ASK_ALARM_HIGH,     ASK_ALARM_LOW,
+                                     ASK_CHECKS, ASK_DELAY,     ASK_BALANCER_SET, ASK_BALANCER_GROUPS};
 enum { ASKS = sizeof(asks) / sizeof(*asks) };
 
 static bool of_parts(struct str namespace)
 {
-	return str_is(namespace, "aws:autoscaling:asg") || str_is(namespace, "aws:autoscaling:trigger") ||
+	return str_starts(namespace, S("aws:elbv2:")) || str_is(namespace, "aws:autoscaling:asg") ||
+	       str_is(namespace, "aws:autoscaling:trigger") ||
 	       str_is(namespace, "aws:elasticbeanstalk:environment:process:default");
 }
 
@@ -36,10 +38,10 @@ struct next settle_step(const struct scope *s, struct environment_record *r, con
 {
 	int64_t at = r->step.v - first;
 	if (at >= ASKS)
-		return step_go_on(r, then);
+		return listeners_step(s, r, a, then);
 	if (a->kind != asks[at])
 		return step_ask(asks[at]);
 	if (str_set(a->code))
 		return step_failed(s, r, a->message);
-	return step_go_on(r, at + 1 < ASKS ? r->step.v + 1 : then);
+	return step_go_on(r, r->step.v + 1);
 }

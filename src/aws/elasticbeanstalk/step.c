@@ -2,7 +2,7 @@
  * the record, and what may be there already is looked for first, so nothing is made twice when whoever asked died meanwhile. */
 #include "health.h"
 
-enum { EXTRA_MS = 240 * 1000 };
+enum { EXTRA_MS = 240 * 1000, AGAIN_MOST = 20 };
 
 /* Of a creation, in their order. */
 enum { BUCKET, SUBNETS, GROUP, OPEN, ADDRESS, TEMPLATE, SCALING, MEMBER, ASSOCIATE, DEPLOYS };
@@ -425,18 +425,24 @@ static struct next watch(const struct scope *s, struct environment_record *r)
 static struct next decide(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
                           const struct health_samples *samples)
 {
+	const struct answer none = {0};
+	struct next queues;
 	if (a->ours)
 		return step_ask_later(a->kind, STEP_AGAIN_MS);
-	bool balanced = environment_balanced(r);
+	if (worker_settle(s, r, a, &queues))
+		return queues;
+	if (a->kind == ASK_QUEUE_SET || a->kind == ASK_DEAD_QUEUE_SET)
+		a = &none;
+	bool many = environment_many(r);
 	if (step_is(r, "create"))
-		return balanced ? balance_create(s, r, a, checks, samples) : create(s, r, a, checks);
+		return many ? balance_create(s, r, a, checks, samples) : create(s, r, a, checks);
 	if (step_is(r, "rebuild") && r->retyped.v) /* what there is yet is of the other kind */
-		return balanced ? terminate(s, r, a) : balance_terminate(s, r, a);
+		return many ? terminate(s, r, a) : balance_terminate(s, r, a);
 	if (step_is(r, "terminate") || step_is(r, "rebuild"))
-		return balanced ? balance_terminate(s, r, a) : terminate(s, r, a);
+		return many ? balance_terminate(s, r, a) : terminate(s, r, a);
 	if (str_is(r->environment->status, "Terminated"))
 		return (struct next){.over = true};
-	if (balanced)
+	if (many)
 		return str_set(r->operation) ? rollout_step(s, r, a, checks, samples) : rollout_tend(s, r, a, checks);
 	if (step_is(r, "configure") && r->step.v >= CHANGE_STEPS)
 		return change_step(s, r, a);
@@ -458,6 +464,13 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 	return deploys(s, r);
 }
 
+/* Nobody is to be asked about the balancer of an environment that has none. */
+static bool is_of_balancer(enum ask_kind kind)
+{
+	return kind == ASK_REGISTER || kind == ASK_DEREGISTER || kind == ASK_HEALTH || kind == ASK_CHECKS || kind == ASK_DELAY ||
+	       kind == ASK_BALANCER_SET || kind == ASK_BALANCER_GROUPS;
+}
+
 struct next environment_step(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
                              const struct health_samples *samples)
 {
@@ -465,6 +478,12 @@ struct next environment_step(const struct scope *s, struct environment_record *r
 	struct str before = r->operation, done = STR_NONE;
 	int64_t began_ms = step_is(r, "create") ? e->date_created.ms : e->date_updated.ms;
 	struct next n = decide(s, r, a, checks, samples);
+	for (int i = 0; i < AGAIN_MOST && environment_is_worker(r) && is_of_balancer(n.ask); i++) {
+		const struct answer said = {.kind = n.ask};
+		bool changed = n.changed;
+		n = decide(s, r, &said, false, samples);
+		n.changed |= changed;
+	}
 	if (str_is(e->status, "Terminated"))
 		return n;
 	if (logs_late(s, r))

@@ -43,18 +43,6 @@ static bool is_queue_url(struct str url)
 	return host.n && account.n && str_set(rest) && rest.n;
 }
 
-#define ENVIRONMENT "aws:elasticbeanstalk:environment"
-
-void worker_default(struct arena *a, struct elasticbeanstalk_configuration_option_settings_list *l)
-{
-	bool said = false;
-	for (uint32_t i = 0; i < l->n; i++)
-		said |= str_is(l->v[i].namespace, ENVIRONMENT) && str_is(l->v[i].option_name, "EnvironmentType");
-	if (!said)
-		*LIST_ADD(a, l) = (struct elasticbeanstalk_configuration_option_setting){
-		        .namespace = S(ENVIRONMENT), .option_name = S("EnvironmentType"), .value = S("SingleInstance")};
-}
-
 int worker_check(struct call *c, const struct environment_record *r)
 {
 	struct str url = option_value(r, SQSD, urls);
@@ -68,8 +56,8 @@ int worker_check(struct call *c, const struct environment_record *r)
 				        SQSD, STR_ARG(r->options.v[i].option_name));
 		return CALL_OK;
 	}
-	if (environment_balanced(r))
-		return beanstalk_invalid(c, "Workers of more than one instance are not supported.");
+	if (str_is(option_value(r, "aws:elasticbeanstalk:command", "DeploymentPolicy"), "TrafficSplitting"))
+		return beanstalk_invalid(c, "TrafficSplitting is for environments with a load balancer.");
 	if (number_of(r, "InactivityTimeout") >= number_of(r, "VisibilityTimeout"))
 		return beanstalk_invalid(c, "InactivityTimeout must be less than VisibilityTimeout.");
 	if (url.n && !is_queue_url(url))
@@ -79,12 +67,9 @@ int worker_check(struct call *c, const struct environment_record *r)
 
 int worker_check_change(struct call *c, const struct environment_record *before, const struct environment_record *after)
 {
-	static const char *const fixed[] = {urls, "RetentionPeriod", "MaxRetries"};
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
-		struct str was = option_value(before, SQSD, fixed[i]), is = option_value(after, SQSD, fixed[i]);
-		if (was.n != is.n || (was.n && !str_eq(was, is)))
-			return beanstalk_invalid(c, "Changing %s of an environment is not supported.", fixed[i]);
-	}
+	struct str was = option_value(before, SQSD, urls), is = option_value(after, SQSD, urls);
+	if (was.n != is.n || (was.n && !str_eq(was, is)))
+		return beanstalk_invalid(c, "Changing %s of an environment is not supported.", urls);
 	return worker_check(c, after);
 }
 
@@ -96,27 +81,34 @@ const char *worker_question(struct arena *a, const struct environment_record *r,
 	struct str rest = r->environment->environment_arn, account = STR_NONE; /* arn:aws:elasticbeanstalk:REGION:ACCOUNT:... */
 	for (int i = 0; i < 5; i++)
 		account = str_cut(&rest, ':');
-	bool dead = kind == ASK_DEAD_QUEUE || kind == ASK_DROP_DEAD_QUEUE;
-	struct str name = name_of(a, r, dead ? DEAD_QUEUE : QUEUE);
+	bool dead = kind == ASK_DEAD_QUEUE || kind == ASK_DROP_DEAD_QUEUE || kind == ASK_DEAD_QUEUE_SET;
+	struct str name = name_of(a, r, dead ? DEAD_QUEUE : QUEUE), url = ARENA_CAT(a, S("http://sqs/"), account, S("/"), name);
 	if (kind == ASK_DROP_QUEUE || kind == ASK_DROP_DEAD_QUEUE) {
 		struct sqs_delete_queue_request *in = arena_new(a, struct sqs_delete_queue_request);
-		in->queue_url = ARENA_CAT(a, S("http://sqs/"), account, S("/"), name);
+		in->queue_url = url;
 		*ret_in = in;
 		return "DeleteQueue";
 	}
+	struct str redrive = arena_printf(a, "{\"deadLetterTargetArn\":\"arn:aws:sqs:%.*s:%.*s:%.*s\",\"maxReceiveCount\":%lld}",
+	                                  STR_ARG(region), STR_ARG(account), STR_ARG(name_of(a, r, DEAD_QUEUE)),
+	                                  (long long)number_of(r, "MaxRetries"));
+	struct str_map attributes = {.set = true};
+	*LIST_ADD(a, &attributes) = (struct str_map_entry){S("MessageRetentionPeriod"), option_value(r, SQSD, "RetentionPeriod")};
+	if (!dead) {
+		*LIST_ADD(a, &attributes) =
+		        (struct str_map_entry){S("VisibilityTimeout"), option_value(r, SQSD, "VisibilityTimeout")};
+		*LIST_ADD(a, &attributes) = (struct str_map_entry){S("RedrivePolicy"), redrive};
+	}
+	if (kind == ASK_QUEUE_SET || kind == ASK_DEAD_QUEUE_SET) {
+		struct sqs_set_queue_attributes_request *in = arena_new(a, struct sqs_set_queue_attributes_request);
+		in->queue_url = url;
+		in->attributes = attributes;
+		*ret_in = in;
+		return "SetQueueAttributes";
+	}
 	struct sqs_create_queue_request *in = arena_new(a, struct sqs_create_queue_request);
 	in->queue_name = name;
-	*LIST_ADD(a, &in->attributes) =
-	        (struct str_map_entry){S("MessageRetentionPeriod"), option_value(r, SQSD, "RetentionPeriod")};
-	if (!dead) {
-		*LIST_ADD(a, &in->attributes) =
-		        (struct str_map_entry){S("VisibilityTimeout"), option_value(r, SQSD, "VisibilityTimeout")};
-		*LIST_ADD(a, &in->attributes) = (struct str_map_entry){
-		        S("RedrivePolicy"),
-		        arena_printf(a, "{\"deadLetterTargetArn\":\"arn:aws:sqs:%.*s:%.*s:%.*s\",\"maxReceiveCount\":%lld}",
-		                     STR_ARG(region), STR_ARG(account), STR_ARG(name_of(a, r, DEAD_QUEUE)),
-		                     (long long)number_of(r, "MaxRetries"))};
-	}
+	in->attributes = attributes;
 	in->attributes.set = in->tags.set = true;
 	for (uint32_t i = 0; i < r->tags.n; i++)
 		*LIST_ADD(a, &in->tags) = (struct str_map_entry){r->tags.v[i].key, r->tags.v[i].value};
@@ -176,6 +168,36 @@ bool worker_drop(const struct scope *s, struct environment_record *r, const stru
 		*ret = (struct next){.ask = ASK_DROP_QUEUE};
 		return !has_own_queues(r);
 	}
+}
+
+/* Of what the queues themselves have to know. */
+static bool queues_differ(const struct environment_record *r)
+{
+	static const char *const names[] = {"RetentionPeriod", "MaxRetries", "VisibilityTimeout"};
+	struct environment_record before = *r;
+	before.options = r->previous;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!str_eq(option_value(&before, SQSD, names[i]), option_value(r, SQSD, names[i])))
+			return true;
+	return false;
+}
+
+bool worker_settle(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret)
+{
+	bool begins = r->step.v == 0 || r->step.v == CHANGE_STEPS,
+	     asked = a->kind == ASK_QUEUE_SET || a->kind == ASK_DEAD_QUEUE_SET;
+	if (!environment_is_worker(r) || !has_own_queues(r) || !r->previous.set || !begins ||
+	    !(step_is(r, "deploy") || step_is(r, "configure") || step_is(r, "abort")) || !queues_differ(r))
+		return false;
+	if (asked && str_set(a->code))
+		*ret = step_failed(s, r, a->message);
+	else if (!asked)
+		*ret = step_ask(ASK_QUEUE_SET);
+	else if (a->kind == ASK_QUEUE_SET)
+		*ret = step_ask(ASK_DEAD_QUEUE_SET);
+	else
+		return false;
+	return true;
 }
 
 void worker_queues(struct arena *a, const struct environment_record *r, struct elasticbeanstalk_queue_list *ret)

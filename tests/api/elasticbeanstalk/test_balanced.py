@@ -1,4 +1,6 @@
 """Environments with a load balancer: what they are made of, who is led to it, and deployments to several instances while they serve."""
+import socket
+import ssl
 import threading
 import time
 import unittest
@@ -351,6 +353,85 @@ class Balanced(BalancedCase):
         self.assertEqual((group["MinSize"], group["MaxSize"], group["DesiredCapacity"]), (2, 3, 2))
         self.assertEqual(sorted(a["Threshold"] for a in alarms), [2000000, 7000000])
         self.assertEqual(targets["HealthCheckPath"], "/well")
+
+
+@unittest.skipIf(why_no_platform(), why_no_platform())
+class Network(BalancedCase):
+    """Where an environment lies, and what its balancer listens to."""
+
+    def network(self):
+        """A VPC with two public subnets; their ids."""
+        ec2 = self.tool.ec2
+        vpc = ec2.create_vpc(CidrBlock="10.31.0.0/16")["Vpc"]["VpcId"]
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(VpcId=vpc, InternetGatewayId=gateway)
+        table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        zones = [z["ZoneName"] for z in ec2.describe_availability_zones()["AvailabilityZones"]][:2]
+        return vpc, [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.31.{i}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"] for i, zone in enumerate(zones)]
+
+    def sealed(self, address, name, trust):
+        """What is answered over TLS; None: nobody does."""
+        try:
+            with trust.wrap_socket(socket.create_connection((address, 443), 5), server_hostname=name) as s:
+                s.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+                return "one - /" if b"one - /" in b"".join(iter(lambda: s.recv(4096), b"")) else ""
+        except OSError:
+            return None
+
+    def test_network(self):
+        tool, acm = self.tool, self.make()[1]("acm", region=REGION)
+        (vpc, subnets), name = self.network(), f"{uuid.uuid4().hex[:8]}.test"
+        arn = acm.request_certificate(DomainName=name)["CertificateArn"]
+        self.until(lambda: acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "ISSUED")
+        trust = ssl.create_default_context(cadata=acm.get_certificate(CertificateArn=arn)["CertificateChain"])
+        more = tool.ec2.create_security_group(GroupName=f"more-{vpc}", Description="x", VpcId=vpc)["GroupId"]
+        secure = "elbv2:listener:443"
+        made = tool.create("net-env", "one", *QUICK, option("ec2:vpc", "VPCId", vpc), option("ec2:vpc", "Subnets", ",".join(subnets)),
+                           option("ec2:vpc", "AssociatePublicIpAddress", "true"), option("autoscaling:launchconfiguration", "SecurityGroups", more),
+                           option("autoscaling:launchconfiguration", "DisableIMDSv1", "true"), option(secure, "Protocol", "HTTPS"),
+                           option(secure, "SSLCertificateArns", arn), option("elbv2:loadbalancer", "IdleTimeout", "90"), balanced=True)
+        self.addCleanup(tool.drop, "net-env")
+        said = tool.wait(made)
+        self.assertEqual(said[-1], "Successfully launched environment: net-env", said)
+        mine = tool.environment("net-env")
+        balancer, = [b for b in self.elb.describe_load_balancers()["LoadBalancers"] if b["DNSName"] == mine["EndpointURL"]]
+        self.assertEqual((balancer["VpcId"], sorted(z["SubnetId"] for z in balancer["AvailabilityZones"])), (vpc, sorted(subnets)))
+        one, = self.instances("net-env")
+        seen = tool.ec2.describe_instances(InstanceIds=[one])["Reservations"][0]["Instances"][0]
+        self.assertIn(seen["SubnetId"], subnets)
+        self.assertEqual((len(seen["SecurityGroups"]), more in [g["GroupId"] for g in seen["SecurityGroups"]], seen["MetadataOptions"]["HttpTokens"]), (2, True, "required"))
+
+        def listeners():
+            return sorted((i["Port"], i["Protocol"]) for i in self.elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"])
+
+        def idle():
+            found = self.elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
+            return [a["Value"] for a in found if a["Key"] == "idle_timeout.timeout_seconds"]
+        self.assertEqual((listeners(), idle()), ([(80, "HTTP"), (443, "HTTPS")], ["90"]))
+        address = tool.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": [f"ELB {balancer['LoadBalancerArn'].split(':loadbalancer/')[1]}"]}])
+        address = address["NetworkInterfaces"][0]["Association"]["PublicIp"]
+        self.until(lambda: self.sealed(address, name, trust) == "one - /")
+        # the one listener goes, and the other comes back, while the instances stay
+        said = tool.wait(self.eb.update_environment(EnvironmentName="net-env", OptionSettings=[
+            option("elbv2:listener:default", "ListenerEnabled", "false"), option("elbv2:loadbalancer", "IdleTimeout", "80")]))
+        self.assertEqual(len([m for m in said if m.startswith("Deleted Load Balancer listener named: ")]), 1, said)
+        self.assertEqual((listeners(), idle(), self.instances("net-env")), ([(443, "HTTPS")], ["80"], [one]))
+        self.assertEqual(self.sealed(address, name, trust), "one - /")
+        for code, message, options in (
+                ("InvalidParameterValue", "At least one listener", [option(secure, "ListenerEnabled", "false")]),
+                ("ConfigurationValidationException", "needs Protocol HTTPS", [option("elbv2:listener:8443", "Protocol", "HTTPS")]),
+                ("ConfigurationValidationException", "Unknown configuration setting.", [option("elbv2:listener:0", "Protocol", "HTTP")]),
+                ("ConfigurationValidationException", "There is no such VPC.", [option("ec2:vpc", "VPCId", "vpc-0123")]),
+                ("InvalidParameterValue", "Changing ELBScheme", [option("ec2:vpc", "ELBScheme", "internal")]),
+                ("ConfigurationValidationException", "not a duration", [option("autoscaling:updatepolicy:rollingupdate", "PauseTime", "5")])):
+            self.assertAwsError(code, self.eb.update_environment, EnvironmentName="net-env", OptionSettings=options, status=400, message=message)
+        said = tool.wait(self.eb.update_environment(EnvironmentName="net-env", OptionSettings=[option("elbv2:listener:default", "ListenerEnabled", "true")]))
+        self.assertEqual(listeners(), [(80, "HTTP"), (443, "HTTPS")])
+        self.until(lambda: tool.get(mine["CNAME"]) == "one - /")
+        tool.wait(self.eb.terminate_environment(EnvironmentName="net-env"))
+        self.assertEqual(acm.describe_certificate(CertificateArn=arn)["Certificate"].get("InUseBy", []), [])
 
 
 # from a request for /ill on it is

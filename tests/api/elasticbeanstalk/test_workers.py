@@ -11,13 +11,14 @@ from images import image
 REGION = "af-south-1"
 TIER = {"Name": "Worker", "Type": "SQS/HTTP"}
 # Sends what it gets to the queue that it is told of, under the first word of the message; refuses what is to be refused.
-APP = """import json, os, sys
+APP = """import json, os, socket, sys
 sys.path.insert(0, "/usr/lib/quartet")
 from ecs_client import Client, RoleCredentials
 def application(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode()
     if environ["REQUEST_METHOD"] == "POST":
         heads = {name: value for name, value in environ.items() if name.startswith("HTTP_X_AWS_SQSD") or name in ("HTTP_USER_AGENT", "CONTENT_TYPE")}
+        heads.update(HOST=socket.gethostname(), LEADS=str(os.path.exists("/run/aws-sqsd.leads")))
         Client(os.environ["PLACE"], RoleCredentials()).call("sqs", "AmazonSQS.SendMessage", {"QueueUrl": os.environ["TELL"], "MessageBody": json.dumps([environ["PATH_INFO"], body, heads])})
     start_response("500 No" if body.startswith("no") else "200 OK", [])
     return [b"x"]
@@ -28,7 +29,7 @@ class Workers(TestCase):
     @classmethod
     def setUpClass(cls):
         cls.tool = Tool(lambda service: client(service, region=REGION), ENDPOINT)
-        cls.eb, cls.sqs = cls.tool.eb, client("sqs", region=REGION)
+        cls.eb, cls.sqs, cls.alarms = cls.tool.eb, client("sqs", region=REGION), client("cloudwatch", region=REGION)
         client("iam").attach_role_policy(RoleName="aws-elasticbeanstalk-ec2-role", PolicyArn="arn:aws:iam::aws:policy/AWSElasticBeanstalkWorkerTier")
         cls.tool.version("v1", {"application.py": APP, "cron.yaml": "version: 1\ncron:\n - {name: daily, url: /daily, schedule: '0 0 1 1 *'}\n"})
 
@@ -111,14 +112,74 @@ class Workers(TestCase):
         self.assertTrue(any("the schedule of a in cron.yaml is none: often" in m for m in said), said)
         sqs.send_message(QueueUrl=queue, MessageBody="yes")
         self.told(tell, len)
-        for message, more in (("Changing MaxRetries", {"OptionSettings": [option("elasticbeanstalk:sqsd", "MaxRetries", "3")]}),
+        # what the queues themselves have to know
+        tool.wait(self.eb.update_environment(EnvironmentName="work-env", OptionSettings=[
+            option("elasticbeanstalk:sqsd", "MaxRetries", "3"), option("elasticbeanstalk:sqsd", "RetentionPeriod", "86400")]))
+        attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+        self.assertEqual((attributes["MessageRetentionPeriod"], json.loads(attributes["RedrivePolicy"])["maxReceiveCount"]), ("86400", 3))
+        self.assertEqual(sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["All"])["Attributes"]["MessageRetentionPeriod"], "86400")
+        for message, more in (("Changing WorkerQueueURL", {"OptionSettings": [option("elasticbeanstalk:sqsd", "WorkerQueueURL", queue)]}),
+                              ("Changing the type", {"OptionSettings": [option("elasticbeanstalk:environment", "EnvironmentType", "LoadBalanced")]}),
                               ("less than VisibilityTimeout", {"OptionSettings": [option("elasticbeanstalk:sqsd", "VisibilityTimeout", "299")]}),
                               ("Changing the tier", {"Tier": {"Name": "WebServer", "Type": "Standard"}})):
             self.assertAwsError("InvalidParameterValue", self.eb.update_environment, EnvironmentName="work-env", status=400, message=message, **more)
         said = tool.wait(self.eb.terminate_environment(EnvironmentName="work-env"))
         for url in (queue, dead):
             self.assertIn(f"Deleted SQS queue named: {url}", said)
-        self.assertEqual([url for url in sqs.list_queues().get("QueueUrls", []) if "awseb-" in url], [])
+        self.assertEqual([url for url in sqs.list_queues().get("QueueUrls", []) if made["EnvironmentId"] in url], [])
+
+    @unittest.skipIf(why_no_platform(), why_no_platform())
+    def test_many(self):
+        """A group of workers: all of them take messages, one sends what is periodic, and versions come in batches."""
+        tool, sqs = self.tool, self.sqs
+        if not image(tool.ec2):
+            raise unittest.SkipTest("there is no machine image")
+        tell = sqs.create_queue(QueueName="told-by-many")["QueueUrl"]
+        self.addCleanup(sqs.delete_queue, QueueUrl=tell)
+        properties = {"TELL": "http://sqs" + urllib.parse.urlsplit(tell).path, "PLACE": REGION}
+        made = tool.create("many-work", "v1", *(option("elasticbeanstalk:application:environment", k, v) for k, v in properties.items()),
+                           option("autoscaling:asg", "MinSize", "2"), option("autoscaling:asg", "MaxSize", "3"), option("elasticbeanstalk:command", "DeploymentPolicy", "Rolling"),
+                           option("elasticbeanstalk:command", "BatchSizeType", "Fixed"), option("elasticbeanstalk:command", "BatchSize", "1"), Tier=TIER, balanced=True)
+        self.addCleanup(tool.drop, "many-work")
+        said = tool.wait(made)
+        self.assertEqual((said[-1], said.count("Instance deployment completed successfully.")), ("Successfully launched environment: many-work", 2), said)
+        self.assertFalse([m for m in said if "oad balancer" in m or "target group" in m], said)
+        found = self.eb.describe_environment_resources(EnvironmentName="many-work")["EnvironmentResources"]
+        queue = {q["Name"]: q["URL"] for q in found["Queues"]}["WorkerQueue"]
+        there = tool.environment("many-work")
+        self.assertEqual((len(found["Instances"]), found["LoadBalancers"], there["EndpointURL"], there["Health"]), (2, [], queue, "Green"))
+
+        def leaders(hosts):
+            """Who of the hosts leads, when that many have said whether they do, and one does."""
+            heard = {}
+            def once():
+                sqs.send_message(QueueUrl=queue, MessageBody="yes")
+                for message in sqs.receive_message(QueueUrl=tell, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
+                    sqs.delete_message(QueueUrl=tell, ReceiptHandle=message["ReceiptHandle"])
+                    heads = json.loads(message["Body"])[2]
+                    heard[heads["HOST"]] = heads["LEADS"] == "True"
+                return len(heard) == hosts and sum(heard.values()) == 1
+            self.until(once)
+            return [host for host, leads in heard.items() if leads]
+        leaders(2)
+        # one batch after the other
+        tool.version("v2", {"application.py": APP})
+        said = tool.wait(self.eb.update_environment(EnvironmentName="many-work", VersionLabel="v2"))
+        self.assertEqual(said[-1], "Environment update completed successfully.")
+        self.assertEqual([m.split(":")[0] for m in said if m.endswith("Completed application deployment.")], ["Batch 1", "Batch 2"])
+        # its alarm brings another one; when the one that leads ends, another one does
+        group = found["AutoScalingGroups"][0]["Name"]
+        alarms = self.alarms.describe_alarms(AlarmNamePrefix=group.split("-stack-")[0])["MetricAlarms"]
+        high, = [a["AlarmName"] for a in alarms if "AlarmHigh" in a["AlarmName"]]
+        self.alarms.set_alarm_state(AlarmName=high, StateValue="ALARM", StateReason="a test")
+        self.until(lambda: len(self.eb.describe_environment_resources(EnvironmentName="many-work")["EnvironmentResources"]["Instances"]) == 3)
+        leader, = leaders(3)
+        one, = [i["InstanceId"] for r in tool.ec2.describe_instances(Filters=[{"Name": "private-dns-name", "Values": [f"{leader.split('.')[0]}.*"]}])["Reservations"] for i in r["Instances"]]
+        tool.ec2.terminate_instances(InstanceIds=[one])
+        self.until(lambda: leaders(2) != [leader])
+        tool.wait(self.eb.terminate_environment(EnvironmentName="many-work"))
+        self.assertEqual([url for url in sqs.list_queues().get("QueueUrls", []) if there["EnvironmentId"] in url], [])
+        self.assertEqual(self.alarms.describe_alarms(AlarmNamePrefix=group.split("-stack-")[0])["MetricAlarms"], [])
 
     def test_bad_input(self):
         for code, message, options, more in (
@@ -128,6 +189,8 @@ class Workers(TestCase):
                 ("ConfigurationValidationException", "A path begins", [option("elasticbeanstalk:sqsd", "HttpPath", "x")], {"Tier": TIER}),
                 ("ConfigurationValidationException", "Value is not", [option("elasticbeanstalk:sqsd", "MaxRetries", "0")], {"Tier": TIER}),
                 ("ConfigurationValidationException", "It is for worker environments.", [option("elasticbeanstalk:sqsd", "HttpPath", "/x")], {}),
+                ("InvalidParameterValue", "TrafficSplitting is for", [option("elasticbeanstalk:environment", "EnvironmentType", "LoadBalanced"),
+                                                                      option("elasticbeanstalk:command", "DeploymentPolicy", "TrafficSplitting")], {"Tier": TIER}),
                 ("InvalidParameterValue", "not supported", [], {"Tier": {"Name": "Worker", "Type": "Standard"}})):
             self.assertAwsError(code, self.tool.create, "some-env", "v1", *options, status=400, message=message, **more)
         self.assertIsNone(self.tool.environment("some-env"))

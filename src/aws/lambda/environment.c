@@ -6,12 +6,14 @@
 #include "aws/lambda/environment.h"
 
 #include "aws/lambda/code.h"
+#include "aws/lambda/extension.h"
 #include "aws/lambda/interface.h"
 #include "aws/lambda/launch.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
 #include "aws/lambda/report.h"
 #include "aws/lambda/snapstart.h"
+#include "aws/lambda/telemetry.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -42,7 +44,7 @@ static int64_t now_us(const struct environment *e)
 static void limit_fired(void *ctx);
 static void idle_fired(void *ctx);
 
-static void set_limit(struct environment *e, int64_t delay_us)
+void environment_set_limit(struct environment *e, int64_t delay_us)
 {
 	lazy_set(&e->limit, e->lambda->cloud->loop, delay_us, limit_fired, e);
 }
@@ -52,72 +54,32 @@ static void set_idle_due(struct environment *e, int64_t delay_us)
 	lazy_set(&e->idle, e->lambda->cloud->loop, delay_us, idle_fired, e);
 }
 
-/* --- end */
-
-static void free_now(struct environment *e)
-{
-	credentials_unref(e->credentials);
-	interface_release(e->interface);
-	output_close(e->output);
-	fn_version_unref(e->version);
-	pool_unref(e->pool);
-	arena_done(&e->init_arena);
-	arena_done(&e->arena);
-	free(e);
-}
-
-static void fail_invocation(struct invocation *inv, const char *text)
-{
-	struct outcome o = {.code = "ServiceException", .status = 500, .message = str_from(text)};
-	invocation_end(inv, &o);
-}
-
-void environment_end(struct environment *e)
-{
-	if (e->doomed)
-		return;
-	e->doomed = true;
-	pool_set_starting(e->pool, e, false);
-	pool_remove(e->pool, e);
-	struct loop *loop = e->lambda->cloud->loop;
-	lazy_stop(&e->limit, loop);
-	lazy_stop(&e->idle, loop);
-	loop_remove_timer(loop, e->claim_timer);
-	e->claim_timer = NULL;
-	credentials_forget(e->credential_wait);
-	e->credential_wait = NULL;
-	interface_forget(e->interface_wait);
-	e->interface_wait = NULL;
-	/* A request whose callback is running now outlives its listener by a moment: it shall not come back here. */
-	if (e->next)
-		listen_on_gone(e->next, NULL, NULL);
-	if (e->response)
-		listen_on_gone(e->response, NULL, NULL);
-	e->next = e->response = NULL;
-	listener_close(e->runtime_listener);
-	listener_close(e->endpoint_listener);
-	if (e->output)
-		output_when_room(e->output, NULL, NULL);
-	if (e->cell_ready && e->output)
-		output_drain(e->output, cell_log_fd(e->cell));
-	loop_remove_fd(loop, e->log_watch);
-	cell_destroy(e->cell);
-	e->cell = NULL;
-	struct invocation *current = e->current, *queued = e->queued;
-	e->current = e->queued = NULL;
-	if (e->taking)
-		snapstart_over(e);
-	if (current)
-		fail_invocation(current, "The execution environment was lost.");
-	if (queued)
-		invocation_start(queued);
-	if (!e->preparing)
-		free_now(e);
-}
-
 /* --- start of a runtime */
 
 static void start_failed(struct environment *e, const char *type, const char *what);
+
+static void start_program(struct environment *e)
+{
+	int process = launch_runtime(e);
+	if (process == -ENOENT) {
+		start_failed(e, "Runtime.InvalidEntrypoint",
+		             e->version->image ? "the image has neither an entry point nor a command"
+		                               : "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+		return;
+	}
+	if (process < 0) {
+		log_error("lambda: starting a runtime: %s", strerror(-process));
+		environment_end(e);
+		return;
+	}
+	e->process = process;
+}
+
+void environment_extensions_registered(struct environment *e)
+{
+	if (e->state == ENVIRONMENT_STARTING && !e->process)
+		start_program(e);
+}
 
 static void start_runtime(struct environment *e, bool in_invoke)
 {
@@ -134,45 +96,23 @@ static void start_runtime(struct environment *e, bool in_invoke)
 		/* A second start is part of the invocation and of its time, but comes before START in the log. */
 		output_begin_tail(e->output);
 		e->dispatch_us = e->init_begin_us;
-		set_limit(e, f->timeout.v * 1000000);
+		environment_set_limit(e, f->timeout.v * 1000000);
 		cell_set_cpu(e->cell, false);
 	} else if (e->restoring) {
-		set_limit(e, RESTORE_LIMIT_US);
+		environment_set_limit(e, RESTORE_LIMIT_US);
 		report_write_restore_start(e->output, f, e->version->region);
 	} else {
 		int64_t ahead_s = f->timeout.v > AHEAD_LIMIT_S ? f->timeout.v : AHEAD_LIMIT_S;
-		set_limit(e, e->provisioned || e->taking ? ahead_s * 1000000 : INIT_LIMIT_US);
+		environment_set_limit(e, e->provisioned || e->taking ? ahead_s * 1000000 : INIT_LIMIT_US);
 		if (str_set(f->runtime)) /* an image has no version of ours to name */
 			report_write_init_start(e->output, f, e->version->region, launch_initialization_type(e));
 	}
-	if (!e->restoring && launch_has_extensions(e)) {
-		start_failed(e, "Extension.LaunchError", "external extensions (/opt/extensions) are not supported by this cloud");
-		return;
-	}
-	int process = launch_runtime(e);
-	if (process == -ENOENT) {
-		start_failed(e, "Runtime.InvalidEntrypoint",
-		             e->version->image ? "the image has neither an entry point nor a command"
-		                               : "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
-		return;
-	}
-	if (process < 0) {
-		log_error("lambda: starting a runtime: %s", strerror(-process));
-		environment_end(e);
-		return;
-	}
-	e->process = process;
-}
-
-/* Kills what runs in the cell. The next runtime is started when nothing is left of this one: environment_runtime_is_gone(). */
-static void kill_runtime(struct environment *e)
-{
-	e->process = 0;
-	if (!e->emptying) {
-		cell_kill_runtime(e->cell);
-		cell_set_cpu(e->cell, false); /* many processes with little of a processor would take long to die */
-	}
-	e->emptying = true;
+	const char *type, *text;
+	enum extensions_begun begun = e->taking ? EXTENSIONS_NONE : extensions_begin(e, &type, &text);
+	if (begun == EXTENSIONS_FAILED)
+		start_failed(e, type, text);
+	else if (begun == EXTENSIONS_NONE)
+		start_program(e);
 }
 
 /* How a start went that went wrong. */
@@ -182,6 +122,15 @@ static void report_init(struct environment *e, const char *status, const char *e
 	output_end_line(e->output);
 	report_write_init(e->output, e->version->config, now_us(e) - e->init_begin_us, e->init_in_invoke ? "invoke" : "init",
 	                  status, error_type, launch_initialization_type(e));
+	if (e->extensions) {
+		telemetry_init_runtime_done(e->extensions->telemetry, status, error_type);
+		telemetry_init_report(e->extensions->telemetry, status, error_type, now_us(e) - e->init_begin_us);
+	}
+}
+
+static const char *reason_of(const char *error_type)
+{
+	return !strcmp(error_type, "Sandbox.Timedout") ? "timeout" : "failure";
 }
 
 /* The runtime ended, or could not begin, before its first /next. */
@@ -200,17 +149,15 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 		environment_end(e);
 		return;
 	}
-	kill_runtime(e);
 	if (!e->init_in_invoke) {
 		/* Tried once more, on the invocation's own account. */
-		e->state = ENVIRONMENT_COLD;
 		if (e->current) {
-			set_limit(e, INIT_LIMIT_US);
+			environment_shut_down(e, reason_of(type), ENVIRONMENT_STARTS_AGAIN);
 			return;
 		}
 		if (e->provisioned)
 			provision_init_failed(pool_provision(e->pool));
-		environment_end(e);
+		environment_end_for(e, reason_of(type));
 		return;
 	}
 	struct invocation *inv = e->current;
@@ -218,12 +165,12 @@ static void start_failed(struct environment *e, const char *type, const char *wh
 	report_write_start(e->output, e->version->config, inv->request_id);
 	if (!str_set(body)) {
 		body = invocation_error_body(inv, type, what);
-		report_write_error(e->output, inv->request_id, type, what);
+		environment_report_error(e, type, what);
 	}
 	struct outcome o = {.payload = body, .function_error = true};
 	environment_report_end(e, now_us(e), "error", type);
 	environment_finish(e, &o);
-	environment_end(e);
+	environment_end_for(e, reason_of(type));
 }
 
 /* --- the cell */
@@ -245,28 +192,6 @@ void environment_has_cell(struct environment *e)
 	start_runtime(e, false);
 }
 
-/* Kills what is left of the runtime; the cell and its /tmp stay for the next invocation. */
-static void go_cold(struct environment *e)
-{
-	if (e->restored) {
-		environment_end(e); /* the next call is for one that is restored again */
-		return;
-	}
-	e->state = ENVIRONMENT_COLD;
-	pool_set_starting(e->pool, e, false);
-	set_limit(e, 0);
-	kill_runtime(e);
-	if (pool_lets_go(e->pool, e) || environment_is_stale(e)) {
-		environment_end(e);
-		return;
-	}
-	pool_set_idle(e->pool, e, true);
-	struct invocation *queued = e->queued;
-	e->queued = NULL;
-	if (queued)
-		environment_run(e, queued);
-}
-
 /* The image's program did not even begin, or its directory is not there. */
 static bool exec_failed(struct environment *e)
 {
@@ -281,11 +206,26 @@ static bool exec_failed(struct environment *e)
 	return true;
 }
 
+/* Something that the invocation needs has ended. */
+static void fail_current(struct environment *e, const char *type, const char *text)
+{
+	struct outcome o = {.payload = invocation_error_body(e->current, type, text), .function_error = true};
+	output_drain(e->output, cell_log_fd(e->cell));
+	if (e->extensions && !e->back_us)
+		environment_tell_runtime_done(e, "failure", type);
+	environment_report_error(e, type, text);
+	environment_report_end(e, now_us(e), "error", type);
+	environment_finish(e, &o);
+}
+
 void environment_process_exited(struct environment *e, int process, int status)
 {
 	char text[64];
-	if (process != e->process)
+	if (process != e->process) {
+		if (e->extensions)
+			extensions_process_exited(e->extensions, process, status);
 		return;
+	}
 	e->process = 0;
 	report_exit_text(status, text);
 	unsigned kills = cell_oom_kills(e->cell);
@@ -305,15 +245,8 @@ void environment_process_exited(struct environment *e, int process, int status)
 			start_failed(e, "Runtime.ExitError", text);
 		return;
 	case ENVIRONMENT_BUSY:
-		output_drain(e->output, cell_log_fd(e->cell));
-		report_write_error(e->output, e->current->request_id, "Runtime.ExitError", text);
-		environment_report_end(e, now_us(e), "error", "Runtime.ExitError");
-		{
-			struct outcome o = {.payload = invocation_error_body(e->current, "Runtime.ExitError", text),
-			                    .function_error = true};
-			environment_finish(e, &o);
-		}
-		go_cold(e);
+		fail_current(e, "Runtime.ExitError", text);
+		environment_go_cold(e, "failure");
 		return;
 	case ENVIRONMENT_DONE:
 		if (e->current) {
@@ -321,13 +254,38 @@ void environment_process_exited(struct environment *e, int process, int status)
 			environment_finish(
 			        e, &(struct outcome){.payload = e->current->payload, .function_error = str_set(e->error_type)});
 		}
-		go_cold(e);
+		environment_go_cold(e, "failure");
 		return;
 	case ENVIRONMENT_READY:
-		environment_end(e);
+		environment_end_for(e, "failure");
+		return;
+	case ENVIRONMENT_STOPPING:
+		shutdown_look(e->extensions);
 		return;
 	case ENVIRONMENT_CLAIMING:
 	case ENVIRONMENT_COLD:
+		return;
+	}
+}
+
+void environment_extension_failed(struct environment *e, const char *type, const char *text)
+{
+	switch (e->state) {
+	case ENVIRONMENT_STARTING:
+		start_failed(e, type, text);
+		return;
+	case ENVIRONMENT_BUSY:
+	case ENVIRONMENT_DONE:
+		if (e->current)
+			fail_current(e, type, text);
+		environment_go_cold(e, "failure");
+		return;
+	case ENVIRONMENT_READY:
+		environment_end_for(e, "failure");
+		return;
+	case ENVIRONMENT_CLAIMING:
+	case ENVIRONMENT_COLD:
+	case ENVIRONMENT_STOPPING:
 		return;
 	}
 }
@@ -375,7 +333,7 @@ static void limit_fired(void *ctx)
 		return;
 	}
 	if (e->state == ENVIRONMENT_DONE && !e->current) {
-		go_cold(e); /* answered, but never came back */
+		environment_go_cold(e, "timeout"); /* answered, but never came back */
 		return;
 	}
 	if (!e->current || (e->state != ENVIRONMENT_BUSY && e->state != ENVIRONMENT_STARTING && e->state != ENVIRONMENT_DONE))
@@ -385,14 +343,17 @@ static void limit_fired(void *ctx)
 		report_init(e, "timeout", "Sandbox.Timedout");
 		report_write_start(e->output, e->version->config, e->current->request_id);
 	}
-	kill_runtime(e);
+	if (!e->extensions)
+		environment_kill_runtime(e);
+	else if (!e->back_us)
+		environment_tell_runtime_done(e, "timeout", NULL);
 	output_drain(e->output, cell_log_fd(e->cell));
 	time_format_to(when, clock_wall_ms(), TIME_ISO8601_MS);
 	output_line(e->output, "%s %s %s\n\n", when, e->current->request_id, text);
 	environment_report_end(e, now_us(e), "timeout", NULL);
 	struct outcome o = {.payload = invocation_error_body(e->current, "Sandbox.Timedout", text), .function_error = true};
 	environment_finish(e, &o);
-	go_cold(e);
+	environment_go_cold(e, "timeout");
 }
 
 static void idle_fired(void *ctx)
@@ -409,6 +370,8 @@ static void idle_fired(void *ctx)
 	}
 	if (e->state == ENVIRONMENT_READY && !e->entered && !cell_is_frozen(e->cell)) {
 		cell_freeze(e->cell);
+		if (e->extensions)
+			telemetry_pause(e->extensions->telemetry);
 		output_drain(e->output, cell_log_fd(e->cell));
 	}
 }
@@ -421,15 +384,23 @@ static void dispatch(struct environment *e)
 	const struct lambda_function_configuration *f = e->version->config;
 	if (cell_is_frozen(e->cell))
 		cell_thaw(e->cell);
+	if (e->extensions)
+		telemetry_resume(e->extensions->telemetry);
 	if (!e->init_in_invoke) {
 		output_begin_tail(e->output);
 		e->dispatch_us = clock_mono_us();
-		set_limit(e, f->timeout.v * 1000000);
+		environment_set_limit(e, f->timeout.v * 1000000);
 	}
 	report_write_start(e->output, f, inv->request_id);
 	e->init_in_invoke = false;
 	e->state = ENVIRONMENT_BUSY;
 	set_idle_due(e, 0);
+	if (e->extensions) {
+		e->answer_us = e->back_us = 0;
+		e->produced_bytes = 0;
+		telemetry_start(e->extensions->telemetry, inv);
+		extensions_send_invoke(e->extensions);
+	}
 	runtime_api_send_event(e);
 }
 
@@ -445,7 +416,7 @@ void environment_run(struct environment *e, struct invocation *inv)
 	if (e->state == ENVIRONMENT_COLD && e->emptying) {
 		/* nothing of it has begun here: when this environment does not come clean, another one takes it */
 		e->queued = inv;
-		set_limit(e, EMPTY_LIMIT_US);
+		environment_set_limit(e, EMPTY_LIMIT_US);
 		return;
 	}
 	e->current = inv;
@@ -455,13 +426,9 @@ void environment_run(struct environment *e, struct invocation *inv)
 		start_runtime(e, true);
 }
 
-void environment_runtime_next(struct environment *e, struct http_request *r)
+/* The runtime is in /next, and so are all extensions. */
+static void all_are_back(struct environment *e)
 {
-	e->next = r;
-	if (e->taking) {
-		snapstart_take(e, CELL_WAITS_NEXT);
-		return;
-	}
 	if (e->state == ENVIRONMENT_STARTING) {
 		int64_t took = clock_mono_us() - e->init_begin_us;
 		cell_set_cpu(e->cell, true);
@@ -469,11 +436,13 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 		pool_set_starting(e->pool, e, false);
 		if (e->restoring) {
 			environment_is_restored(e);
-			set_limit(e, 0);
+			environment_set_limit(e, 0);
 		} else if (!e->init_in_invoke) {
 			e->init_us = took > 0 ? took : 1;
-			set_limit(e, 0);
+			environment_set_limit(e, 0);
 		}
+		if (e->extensions)
+			extensions_initialised(e->extensions, took);
 		if (e->provisioned && !e->provisioned_ready) {
 			e->init_us = 0; /* no invocation pays for it */
 			e->provisioned_ready = true;
@@ -482,12 +451,12 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 		output_drain(e->output, cell_log_fd(e->cell));
 	} else if (e->state == ENVIRONMENT_DONE) {
 		if (e->current) {
-			environment_report_end(e, e->done_us, NULL, NULL);
+			environment_report_end(e, e->extensions ? clock_mono_us() : e->done_us, NULL, NULL);
 			environment_finish(
 			        e, &(struct outcome){.payload = e->current->payload, .function_error = str_set(e->error_type)});
 		}
 		e->state = ENVIRONMENT_READY;
-		set_limit(e, 0);
+		environment_set_limit(e, 0);
 	}
 	if (!e->current && e->queued && !environment_is_stale(e)) {
 		e->current = e->queued;
@@ -505,6 +474,33 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 	set_idle_due(e, FREEZE_US);
 }
 
+void environment_runtime_next(struct environment *e, struct http_request *r)
+{
+	e->next = r;
+	if (e->taking) {
+		snapstart_take(e, CELL_WAITS_NEXT);
+		return;
+	}
+	if (e->extensions) {
+		if (e->state == ENVIRONMENT_STARTING) {
+			telemetry_init_runtime_done(e->extensions->telemetry, "success", NULL);
+		} else if (e->state == ENVIRONMENT_DONE) {
+			output_drain(e->output, cell_log_fd(e->cell));
+			environment_tell_runtime_done(e, str_set(e->error_type) ? "error" : "success", NULL);
+		}
+		if (!extensions_idle(e->extensions))
+			return;
+	}
+	all_are_back(e);
+}
+
+void environment_extension_is_back(struct environment *e)
+{
+	bool waits = e->state == ENVIRONMENT_STARTING || e->state == ENVIRONMENT_DONE;
+	if (waits && e->next && extensions_idle(e->extensions))
+		all_are_back(e);
+}
+
 /* An answer goes to the caller at once, unless the tail of the log was asked for: REPORT belongs to it and comes with the next
  * /next. */
 static void answered(struct environment *e, const struct outcome *o)
@@ -513,10 +509,15 @@ static void answered(struct environment *e, const struct outcome *o)
 	e->state = ENVIRONMENT_DONE;
 	e->done_us = clock_mono_us();
 	e->error_type = o->function_error ? S("Unhandled") : STR_NONE;
+	e->produced_bytes = o->payload.n;
 	if (inv->tail) {
 		inv->payload = arena_dup(&inv->arena, o->payload);
 		if (!str_set(inv->payload))
 			inv->payload = S("");
+		return;
+	}
+	if (e->extensions && extensions_follow(e->extensions)) {
+		invocation_answer(inv, o); /* it goes on until they are back */
 		return;
 	}
 	/* The lines are written when the runtime is back; they need the ids, so the report keeps them. */
@@ -586,14 +587,4 @@ void environment_start_ahead(struct pool *p, struct fn_version *v)
 	struct environment *e = environment_new(p, v);
 	e->provisioned = true;
 	launch_prepare(e);
-}
-
-/* A step of launch.c is over; false: the environment has ended meanwhile and is freed. */
-bool environment_step_done(struct environment *e)
-{
-	e->preparing = false;
-	if (!e->doomed)
-		return true;
-	free_now(e);
-	return false;
 }

@@ -4,6 +4,8 @@
  *	                 \        \______ \______\___ COLD (runtime killed; /tmp stays) -> STARTING at the next use
  *	                  \_ (failed twice) ... end
  *
+ * With extensions (extension.h), STARTING and DONE last until they are back too, and STOPPING comes before COLD and before the end.
+ *
  * runtime_api.c serves the runtime's requests and calls the functions below; the cell's events arrive in environment.c. */
 #pragma once
 #include "aws/lambda/credentials.h"
@@ -23,7 +25,13 @@ enum environment_state {
 	ENVIRONMENT_BUSY,     /* has been given an event and owes an answer */
 	ENVIRONMENT_DONE,     /* has answered, is not back in /next yet */
 	ENVIRONMENT_COLD,     /* no runtime runs; the next use starts one */
+	ENVIRONMENT_STOPPING, /* its processes have their last seconds: shutdown.c */
 };
+
+/* What comes after them. */
+enum environment_after { ENVIRONMENT_ENDS, ENVIRONMENT_STARTS_AGAIN, ENVIRONMENT_IDLES };
+
+struct extensions;
 
 struct environment {
 	struct list link;      /* pool's all */
@@ -51,6 +59,7 @@ struct environment {
 	bool starting;          /* counted by the pools: no /next yet */
 	bool provisioned;       /* begun ahead, and kept for calls by one qualifier: provision.h */
 	bool provisioned_ready; /* its first initialisation is over */
+	bool leaving;           /* no pool's any more: its extensions have their last seconds */
 	bool emptying;          /* what ran in it was killed and is not gone yet */
 	/* SnapStart (snapstart.h) */
 	bool snap;                    /* its version is one that is restored */
@@ -73,7 +82,10 @@ struct environment {
 	bool init_in_invoke;            /* this start counts against the function's own timeout */
 	int64_t init_begin_us, init_us; /* init_us: to be reported with the next REPORT; 0: reported */
 	int64_t dispatch_us, done_us;
-	int64_t reported_us; /* how long the invocation took whose REPORT was written last */
+	int64_t answer_us, back_us; /* when the runtime began its answer, and when it was back in /next; 0: not yet */
+	size_t produced_bytes;
+	int64_t extensions_us; /* how long extensions went on after the runtime in that */
+	int64_t reported_us;   /* how long the invocation took whose REPORT was written last */
 	int64_t idle_since_us;
 	int64_t peak_bytes, peak_read_us;
 	unsigned oom_kills;
@@ -81,6 +93,9 @@ struct environment {
 	const char *init_error_type; /* as it goes into the log */
 	struct arena init_arena;
 	struct str error_type; /* of the invocation that ended in error; a constant */
+
+	struct extensions *extensions; /* NULL: none was ever seen */
+	enum environment_after after;  /* while STOPPING */
 
 	struct lazy_timer limit, idle;
 	struct loop_timer *claim_timer; /* until a cell is asked for again */
@@ -97,8 +112,22 @@ void environment_run(struct environment *e, struct invocation *inv);
 /* Its credentials may end before another invocation does: it takes none any more. */
 bool environment_is_stale(const struct environment *e);
 bool environment_is_stale_in(const struct environment *e, int64_t ms);
-/* Kills and frees; an invocation in it ends with an error. */
+/* Kills and frees; an invocation in it ends with an error. One with extensions takes no invocation from now on, belongs to no pool,
+ * and is killed when they have had their last seconds. */
 void environment_end(struct environment *e);
+void environment_end_for(struct environment *e, const char *reason);
+void environment_end_now(struct environment *e);
+
+/* --- between environment.c and environment_end.c */
+/* Gives the extensions their last seconds, if there are any; then goes on as `after` says. False: that has happened already, and
+ * the environment may be gone. */
+bool environment_shut_down(struct environment *e, const char *reason, enum environment_after after);
+/* The runtime is of no use any more: the cell and its /tmp stay for the next invocation. */
+void environment_go_cold(struct environment *e, const char *reason);
+/* Kills what runs in the cell. The next runtime is started when nothing is left of this one: environment_runtime_is_gone(). */
+void environment_kill_runtime(struct environment *e);
+/* How long what it does may take; 0: as long as it likes. */
+void environment_set_limit(struct environment *e, int64_t delay_us);
 
 /* --- what the runtime did (runtime_api.c) */
 void environment_runtime_next(struct environment *e, struct http_request *r);
@@ -121,6 +150,10 @@ void environment_restore_impossible(struct environment *e, int status);
 /* --- environment_log.c */
 /* Watches the cell's log pipe. */
 void environment_watch_log(void *environment);
+/* To the extensions: the runtime has done its part of the current invocation. */
+void environment_tell_runtime_done(struct environment *e, const char *status, const char *error_type);
+/* The lines of an error that the runtime did not report itself. */
+void environment_report_error(struct environment *e, const char *type, const char *text);
 /* END and REPORT lines of the current invocation; status: NULL, "timeout" or "error". */
 void environment_report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type);
 /* Ends the current invocation, with the tail of the log if it wants that. */

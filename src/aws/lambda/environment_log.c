@@ -2,8 +2,11 @@
  * measures in them. */
 #include "aws/lambda/environment.h"
 
+#include "aws/lambda/extension.h"
 #include "aws/lambda/publish.h"
 #include "aws/lambda/report.h"
+#include "aws/lambda/telemetry.h"
+#include "base/clock.h"
 #include "core/meter.h"
 
 #include <stdio.h>
@@ -61,6 +64,30 @@ static void count_usage(const struct environment *e, const struct report *r)
 		               ms * (v->config->ephemeral_storage->size.v - FREE_STORAGE_MB));
 }
 
+void environment_tell_runtime_done(struct environment *e, const char *status, const char *error_type)
+{
+	e->back_us = clock_mono_us();
+	if (!e->current)
+		return;
+	struct telemetry_done d = {
+	        .status = status,
+	        .error_type = error_type,
+	        .began_us = e->dispatch_us,
+	        .answer_us = e->answer_us,
+	        .answered_us = e->answer_us ? e->done_us : 0,
+	        .done_us = e->back_us,
+	        .produced_bytes = e->produced_bytes,
+	};
+	telemetry_runtime_done(e->extensions->telemetry, e->current, &d);
+}
+
+void environment_report_error(struct environment *e, const char *type, const char *text)
+{
+	report_write_error(e->output, e->current->request_id, type, text);
+	if (e->extensions)
+		telemetry_fault(e->extensions->telemetry, e->current->request_id, type, text);
+}
+
 void environment_report_end(struct environment *e, int64_t end_us, const char *status, const char *error_type)
 {
 	output_drain(e->output, cell_log_fd(e->cell));
@@ -78,6 +105,11 @@ void environment_report_end(struct environment *e, int64_t end_us, const char *s
 	        .error_type = error_type,
 	};
 	e->init_us = e->restore_us = e->hooks_us = 0;
+	if (e->extensions) {
+		extensions_drain(e->extensions);
+		telemetry_report(e->extensions->telemetry, &r);
+		e->extensions_us = e->back_us && extensions_follow(e->extensions) ? end_us - e->back_us : 0;
+	}
 	report_write_end(e->output, &r);
 	count_usage(e, &r);
 	e->reported_us = r.duration_us;
@@ -93,7 +125,9 @@ void environment_finish(struct environment *e, const struct outcome *o)
 		                   (double)e->reported_us / 1000);
 	if (!o->code && (inv->provisioned || inv->spilled))
 		publish_provisioned(e->lambda->publish, inv->fn, inv->arn, inv->provisioned);
-	e->reported_us = 0;
+	if (!o->code && e->extensions_us > 0)
+		publish_extensions(e->lambda->publish, inv->fn, inv->arn, (double)e->extensions_us / 1000);
+	e->reported_us = e->extensions_us = 0;
 	if (inv->tail)
 		out.log_tail = output_tail(e->output);
 	invocation_end(inv, &out);

@@ -250,20 +250,6 @@ static bool find_directory(const struct function_image *i, const char *name, cha
 	return false;
 }
 
-bool image_has_extensions(const struct function_image *i)
-{
-	char path[5000];
-	if (!find_directory(i, "opt/extensions", path))
-		return false;
-	DIR *d = opendir(path);
-	bool found = false;
-	for (struct dirent *e; d && !found && (e = readdir(d));)
-		found = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-	if (d)
-		closedir(d);
-	return found;
-}
-
 struct str image_default_directory(const struct function_image *i)
 {
 	char path[5000];

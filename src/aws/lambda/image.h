@@ -23,8 +23,6 @@ void image_make_ready(struct function_image *i, image_ready_for_fn *done, void *
 /* Diff ids, the lowest first, for a cell's root; they live as long as the image. */
 const char *const *image_layers(const struct function_image *i, size_t *ret_count);
 const struct state_lambda_image_record *image_record(const struct function_image *i);
-/* The directory /opt/extensions is in it, with something inside. */
-bool image_has_extensions(const struct function_image *i);
 /* Absolute path; where it does not say: /var/task, if the image has that, else the root. */
 struct str image_default_directory(const struct function_image *i);
 

@@ -55,6 +55,14 @@ void invocation_start(struct invocation *inv)
 	pool_run(inv->version->pool, inv);
 }
 
+void invocation_answer(struct invocation *inv, const struct outcome *o)
+{
+	void (*done)(void *, struct invocation *, const struct outcome *) = inv->done;
+	inv->done = NULL;
+	if (done)
+		done(inv->ctx, inv, o);
+}
+
 void invocation_end(struct invocation *inv, const struct outcome *o)
 {
 	struct fn *fn = inv->fn;
@@ -67,7 +75,7 @@ void invocation_end(struct invocation *inv, const struct outcome *o)
 		provision_give(pool_provision(inv->version->pool));
 	inv->environment = NULL;
 	publish_end(inv->lambda->publish, inv->place);
-	inv->done(inv->ctx, inv, o);
+	invocation_answer(inv, o);
 	directory_release(inv->lambda->directory, fn);
 	fn_version_unref(inv->version);
 	arena_done(&inv->arena);

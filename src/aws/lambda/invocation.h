@@ -29,7 +29,7 @@ struct invocation {
 	struct publish_place *place; /* where it is counted while it runs */
 	bool provisioned;            /* it has one of the environments that are kept ahead for its qualifier */
 	bool spilled;                /* it should have had one */
-	void (*done)(void *ctx, struct invocation *inv, const struct outcome *o);
+	void (*done)(void *ctx, struct invocation *inv, const struct outcome *o); /* NULL: it was called */
 	/* Streamed responses; NULL: gathered. begin comes before the first piece; piece returns false when the reader is behind:
 	 * then invocation_drained() says go on. done() ends it. */
 	void (*stream_begin)(void *ctx, struct str content_type);
@@ -59,6 +59,8 @@ struct invocation *invocation_new(struct lambda *l, struct fn *fn, struct fn_ver
 const char *invocation_throttled(const struct fn *fn, struct fn_version *version, struct str qualifier);
 /* Starts it; done() may come from inside the call. */
 void invocation_start(struct invocation *inv);
+/* Calls done() now: the invocation itself goes on until invocation_end(), which calls it no more. */
+void invocation_answer(struct invocation *inv, const struct outcome *o);
 /* Ends it: calls done(), gives back counts and memory. */
 void invocation_end(struct invocation *inv, const struct outcome *o);
 /* The reader of a stream has caught up. */

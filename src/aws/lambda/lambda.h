@@ -52,6 +52,8 @@ struct lambda {
 	const struct principal *self;  /* lambda.amazonaws.com */
 	struct map images;             /* manifest's digest -> struct function_image */
 	unsigned unsent_outputs;       /* that hold lines for the log */
+	size_t telemetry_bytes;        /* that wait in all environments to be delivered */
+	bool stopping;                 /* the service ends: nobody is waited for */
 	unsigned char url_key[32];     /* signs code download links */
 };
 extern const struct service lambda_service;

@@ -1,11 +1,13 @@
 #include "aws/lambda/launch.h"
 
 #include "aws/lambda/code.h"
+#include "aws/lambda/extension.h"
 #include "aws/lambda/image.h"
 #include "aws/lambda/interface.h"
 #include "aws/lambda/pool.h"
 #include "aws/lambda/provision.h"
 #include "aws/lambda/snapstart.h"
+#include "aws/lambda/telemetry.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -189,8 +191,13 @@ static void claimed(void *ctx, struct cell *cell, int error)
 	if (error == -EAGAIN) {
 		cell_destroy(cell);
 		e->cell = NULL;
-		if (pools_evict_idle(e->lambda->pools)) {
+		enum pools_evicted evicted = pools_evict_idle(e->lambda->pools);
+		if (evicted == POOLS_EVICTED) {
 			launch_claim(e);
+			return;
+		}
+		if (evicted == POOLS_EVICTING) {
+			e->claim_timer = loop_add_timer(e->lambda->cloud->loop, CLAIM_AGAIN_US, claim_again, e);
 			return;
 		}
 		struct invocation *inv = e->current;
@@ -249,14 +256,25 @@ static void lost(void *ctx, struct cell *cell)
 	bool again = inv && e->state == ENVIRONMENT_STARTING && !e->init_in_invoke && inv->lost_starts++ < LOST_STARTS;
 	if (again)
 		e->current = NULL;
-	environment_end(e);
+	environment_end_now(e);
 	if (again)
 		invocation_start(inv);
 }
 
+static void connected(void *ctx, struct cell *cell, unsigned question, int fd)
+{
+	(void)cell;
+	const struct environment *e = ctx;
+	if (e->extensions)
+		telemetry_connected(e->extensions->telemetry, question, fd);
+	else if (fd >= 0)
+		close(fd);
+}
+
 void launch_claim(struct environment *e)
 {
-	static const struct cell_events events = {.ready = claimed, .exited = process_exited, .emptied = emptied, .lost = lost};
+	static const struct cell_events events = {
+	        .ready = claimed, .exited = process_exited, .emptied = emptied, .connected = connected, .lost = lost};
 	const struct lambda_function_configuration *f = e->version->config;
 	static const struct str_map no_variables;
 	struct cell_spec spec = {
@@ -381,14 +399,25 @@ static const char *place(struct environment *e, struct arena *a, struct str rela
 	return str_set(relative) ? ARENA_CAT(a, str_from(e->lambda->cloud->data_dir), S("/code/"), relative).p : NULL;
 }
 
-bool launch_has_extensions(struct environment *e)
+static const char *const *environment_list(struct arena *a, const struct str_map *env, bool extension)
 {
-	if (e->version->image)
-		return image_has_extensions(e->version->image);
+	const char **list = arena_array(a, env->n + 1, sizeof(*list));
+	size_t n = 0;
+	for (uint32_t i = 0; i < env->n; i++)
+		if (!extension || !extension_hides(env->v[i].key))
+			list[n++] = ARENA_CAT(a, env->v[i].key, S("="), env->v[i].value).p;
+	return list;
+}
+
+int launch_extension(struct environment *e, const char *name, int output)
+{
 	struct arena CLEAN_ARENA a;
 	arena_init(&a, 0);
-	const char *opt = place(e, &a, e->opt_dir);
-	return opt && access(ARENA_CAT(&a, str_from(opt), S("/extensions")).p, F_OK) == 0;
+	struct str_map env = {0};
+	build_environment(e, &a, &env);
+	const char *argv[] = {ARENA_CAT(&a, S("/opt/extensions/"), str_from(name)).p, NULL};
+	struct cell_process process = {.argv = argv, .env = environment_list(&a, &env, true), .cwd = "/", .output = output};
+	return cell_start(e->cell, &process);
 }
 
 /* The image's entry point and command, unless the function has its own; NULL: there is neither. */
@@ -431,9 +460,7 @@ int launch_runtime(struct environment *e)
 	                                                  wrapper, e->version->config->memory_size.v);
 	if (!argv)
 		return -ENOENT;
-	const char **list = arena_array(&a, env.n + 1, sizeof(*list));
-	for (uint32_t i = 0; i < env.n; i++)
-		list[i] = ARENA_CAT(&a, env.v[i].key, S("="), env.v[i].value).p;
-	struct cell_process process = {.argv = argv, .env = list, .cwd = arena_dupz(&a, directory), .exact = image};
+	struct cell_process process = {
+	        .argv = argv, .env = environment_list(&a, &env, false), .cwd = arena_dupz(&a, directory), .exact = image};
 	return cell_start(e->cell, &process);
 }

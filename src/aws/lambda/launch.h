@@ -13,8 +13,8 @@ int launch_runtime(struct environment *e);
 
 /* "on-demand", "provisioned-concurrency", "snap-start". */
 const char *launch_initialization_type(const struct environment *e);
-/* Layers bring external extensions: processes beside the runtime, which do not exist here. */
-bool launch_has_extensions(struct environment *e);
+/* Starts /opt/extensions/NAME, which prints into the descriptor. Its number in the cell, or negative errno. */
+int launch_extension(struct environment *e, const char *name, int output);
 
 /* --- environment.c goes on */
 bool environment_step_done(struct environment *e);

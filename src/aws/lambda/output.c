@@ -37,6 +37,8 @@ struct output {
 	struct loop_timer *timer;
 	loop_fn *room;
 	void *room_ctx;
+	output_tap_fn *tap;
+	void *tap_ctx;
 	struct buf text; /* pending events' bytes */
 	struct event *events;
 	size_t event_count, event_cap, sending_count;
@@ -299,6 +301,24 @@ static void add_event(struct output *o, struct str text)
 		o->timer = loop_add_timer(o->lambda->cloud->loop, FLUSH_US, flush_due, o);
 }
 
+static void add_line(struct output *o, struct str text)
+{
+	if (o->tap)
+		o->tap(o->tap_ctx, text);
+	add_event(o, text);
+}
+
+void output_set_tap(struct output *o, output_tap_fn *fn, void *ctx)
+{
+	o->tap = fn;
+	o->tap_ctx = ctx;
+}
+
+void output_extension_line(struct output *o, struct str line)
+{
+	add_event(o, line);
+}
+
 void output_line(struct output *o, const char *fmt, ...)
 {
 	char line[1024];
@@ -318,7 +338,7 @@ void output_end_line(struct output *o)
 		release_head(o);
 	if (!o->line.n)
 		return;
-	add_event(o, buf_str(&o->line));
+	add_line(o, buf_str(&o->line));
 	buf_clear(&o->line);
 }
 
@@ -333,7 +353,7 @@ static size_t add_part(struct output *o, struct str part, bool ends)
 		ends = true;
 	}
 	if (ends && !o->line.n) {
-		add_event(o, str_sub(part, 0, n));
+		add_line(o, str_sub(part, 0, n));
 		return n;
 	}
 	buf_add(&o->line, part.p, n);

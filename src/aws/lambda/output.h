@@ -22,6 +22,11 @@ void output_cut(struct output *o);
  * writer meanwhile blocks, as it does before AWS's log, and nothing is lost. */
 bool output_is_full(const struct output *o);
 void output_when_room(struct output *o, loop_fn *room, void *ctx);
+/* fn(ctx, line) comes with each event out of the pipe; NULL: nobody wants to know. */
+typedef void output_tap_fn(void *ctx, struct str line);
+void output_set_tap(struct output *o, output_tap_fn *fn, void *ctx);
+/* A line that an extension printed. */
+void output_extension_line(struct output *o, struct str line);
 /* A platform line (with its newline). */
 __attribute__((format(printf, 2, 3))) void output_line(struct output *o, const char *fmt, ...);
 /* A part of a line that has no newline yet becomes an event: at the end of an invocation. */

@@ -14,7 +14,8 @@ enum {
 
 struct pools {
 	struct lambda *lambda;
-	struct list lru; /* idle environments, the longest idle first */
+	struct list lru;     /* idle environments, the longest idle first */
+	struct list leaving; /* environments whose extensions have their last seconds, the oldest first */
 	unsigned environments, idle, starting, sweeps;
 	struct list provisions; /* that want environments */
 	struct loop_timer *timer;
@@ -63,6 +64,7 @@ struct pools *pools_new(struct lambda *l)
 		abort();
 	p->lambda = l;
 	list_init(&p->lru);
+	list_init(&p->leaving);
 	list_init(&p->provisions);
 	p->timer = loop_add_clock_timer(l->cloud->loop, SWEEP_US, sweep, p);
 	return p;
@@ -76,15 +78,32 @@ void pools_free(struct pools *p)
 	free(p);
 }
 
-bool pools_evict_idle(struct pools *p)
+/* The oldest that is on its way out makes room at once; else the longest idle goes. */
+enum pools_evicted pools_evict_idle(struct pools *p)
 {
+	struct environment *leaving = list_first(&p->leaving, struct environment, link);
+	if (leaving) {
+		environment_end_now(leaving);
+		return POOLS_EVICTED;
+	}
 	list_each (&p->lru, struct environment, lru_link, e) {
 		if (e->provisioned)
 			continue;
 		environment_end(e);
-		return true;
+		return list_empty(&p->leaving) ? POOLS_EVICTED : POOLS_EVICTING;
 	}
-	return false;
+	return POOLS_BUSY;
+}
+
+void pools_add_leaving(struct pools *p, struct environment *e)
+{
+	list_push(&p->leaving, &e->link);
+}
+
+void pools_end_leaving(struct pools *p)
+{
+	list_each (&p->leaving, struct environment, link, e)
+		environment_end_now(e);
 }
 
 void pools_stats(const struct pools *p, struct pools_stats *ret)

@@ -38,8 +38,14 @@ void pool_set_starting(struct pool *p, struct environment *e, bool starting);
 void pool_remove(struct pool *p, struct environment *e);
 /* One that has nothing to do is to end: its version is gone, or it is one provisioned too many. */
 bool pool_lets_go(const struct pool *p, const struct environment *e);
-/* No cell could be had: ends the environment that has idled longest, anywhere. False: none idles. */
-bool pools_evict_idle(struct pools *p);
+/* No cell could be had: ends the environment that has idled longest, anywhere. One with extensions goes in a moment
+ * (POOLS_EVICTING: then ask again), however long it would like to. */
+enum pools_evicted { POOLS_BUSY, POOLS_EVICTED, POOLS_EVICTING };
+enum pools_evicted pools_evict_idle(struct pools *p);
+/* An environment that takes no invocation any more but is not gone yet, because its extensions have their last seconds. */
+void pools_add_leaving(struct pools *p, struct environment *e);
+/* Ends all of those now. */
+void pools_end_leaving(struct pools *p);
 struct pools_stats {
 	unsigned environments, idle, busy;
 	unsigned starting; /* of the busy ones, those whose runtime is not there yet */

@@ -286,6 +286,18 @@ void publish_source(struct publish *p, struct str account, struct str region, st
 		metrics_add(p->lambda->cloud->metrics, &m, events);
 }
 
+void publish_extensions(struct publish *p, const struct fn *fn, struct str arn, double ms)
+{
+	if (!p || !p->lambda->cloud->metrics)
+		return;
+	const struct metric_dimension by[] = {{S("FunctionName"), fn->name}, {S("Resource"), resource_of(fn, arn)}};
+	for (size_t k = 0; k < 3; k++) {
+		const struct metric m = {
+		        fn->account, fn->region, S("AWS/Lambda"), S("PostRuntimeExtensionsDuration"), S("Milliseconds"), by, k};
+		metrics_add(p->lambda->cloud->metrics, &m, ms);
+	}
+}
+
 struct publish *publish_new(struct lambda *l)
 {
 	struct publish *p = calloc(1, sizeof(*p));

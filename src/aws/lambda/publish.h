@@ -13,6 +13,8 @@ void publish_free(struct publish *p); /* gives what is there. NULL is harmless *
 void publish_invocation(struct publish *p, const struct fn *fn, struct str arn, struct str version, bool error, double duration_ms);
 /* Of one that had a provisioned environment, or should have had one and spilled over. */
 void publish_provisioned(struct publish *p, const struct fn *fn, struct str arn, bool provisioned);
+/* How long extensions went on after the runtime. */
+void publish_extensions(struct publish *p, const struct fn *fn, struct str arn, double ms);
 void publish_running(struct publish *p, const struct fn *fn);
 /* One more invocation of what the qualifier names is under way, until it ends. NULL: it is not counted. */
 struct publish_place;

@@ -3,6 +3,7 @@
  */
 #include "aws/lambda/runtime_api.h"
 
+#include "aws/lambda/extension.h"
 #include "aws/lambda/snapstart.h"
 #include "base/base64.h"
 #include "base/buf.h"
@@ -20,11 +21,8 @@ enum runtime_request runtime_api_route(struct str method, struct str path, struc
 	*ret_id = STR_NONE;
 	bool get = str_eq(method, S("GET")), post = str_eq(method, S("POST"));
 	struct str prefix = S("/2018-06-01/");
-	if (!str_starts(path, prefix)) {
-		if (str_starts(path, S("/2022-07-01/telemetry")) || str_starts(path, S("/2020-08-15/logs")))
-			return RUNTIME_TELEMETRY;
+	if (!str_starts(path, prefix))
 		return get && str_eq(path, S(SNAPSTART_CREDENTIALS)) ? RUNTIME_CREDENTIALS : RUNTIME_UNKNOWN;
-	}
 	path = str_from_at(path, prefix.n);
 	if (get && str_eq(path, S("runtime/invocation/next")))
 		return RUNTIME_NEXT;
@@ -48,8 +46,9 @@ enum runtime_request runtime_api_route(struct str method, struct str path, struc
 bool runtime_api_allows(enum environment_state state, enum runtime_request request, const char **ret_from, const char **ret_to)
 {
 	static const char *const states[] = {
-	        [ENVIRONMENT_CLAIMING] = "Started", [ENVIRONMENT_STARTING] = "Started",  [ENVIRONMENT_READY] = "Ready",
-	        [ENVIRONMENT_BUSY] = "Running",     [ENVIRONMENT_DONE] = "ResponseSent", [ENVIRONMENT_COLD] = "Started",
+	        [ENVIRONMENT_CLAIMING] = "Started",      [ENVIRONMENT_STARTING] = "Started",  [ENVIRONMENT_READY] = "Ready",
+	        [ENVIRONMENT_BUSY] = "Running",          [ENVIRONMENT_DONE] = "ResponseSent", [ENVIRONMENT_COLD] = "Started",
+	        [ENVIRONMENT_STOPPING] = "ShuttingDown",
 	};
 	static const char *const goals[] = {
 	        [RUNTIME_NEXT] = "Ready",
@@ -73,7 +72,6 @@ bool runtime_api_allows(enum environment_state state, enum runtime_request reque
 		return state == ENVIRONMENT_STARTING;
 	case RUNTIME_CREDENTIALS:
 	case RUNTIME_PING:
-	case RUNTIME_TELEMETRY:
 	case RUNTIME_UNKNOWN:
 		break;
 	}
@@ -262,6 +260,7 @@ static void take_response(struct environment *e, struct http_request *r)
 		return;
 	}
 	e->response = r;
+	e->answer_us = clock_mono_us();
 	listen_on_gone(r, answer_gone, e);
 	if (streaming && e->current->stream_piece) {
 		e->current->streaming = true;
@@ -295,6 +294,8 @@ void runtime_api_serve(void *environment, struct http_request *r)
 	const char *from, *to;
 	enum runtime_request request = runtime_api_route(listen_method(r), listen_path(r), &id);
 	bool restores = request == RUNTIME_RESTORE_NEXT || request == RUNTIME_RESTORE_ERROR || request == RUNTIME_CREDENTIALS;
+	if (request == RUNTIME_UNKNOWN && extension_api_takes(e, r))
+		return;
 	if (request == RUNTIME_UNKNOWN || (restores && !e->snap)) {
 		reply_error(r, 404, "NotFound", S("404 page not found"));
 		return;
@@ -305,11 +306,6 @@ void runtime_api_serve(void *environment, struct http_request *r)
 	}
 	if (request == RUNTIME_PING) {
 		listen_reply(r, 200, NULL, 0, S("pong"));
-		return;
-	}
-	if (request == RUNTIME_TELEMETRY) {
-		reply_error(r, 202, str_starts(listen_path(r), S("/2020")) ? "Logs.NotSupported" : "Telemetry.NotSupported",
-		            S("The telemetry API is not available in this environment."));
 		return;
 	}
 	if ((request == RUNTIME_RESPONSE || request == RUNTIME_ERROR) && !str_is(id, e->request_id)) {

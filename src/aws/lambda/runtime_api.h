@@ -11,7 +11,6 @@ enum runtime_request {
 	RUNTIME_RESTORE_ERROR,
 	RUNTIME_CREDENTIALS,
 	RUNTIME_PING,
-	RUNTIME_TELEMETRY,
 	RUNTIME_UNKNOWN
 };
 /* Reads method and path; the id of /invocation/{id}/... goes to *ret_id. */

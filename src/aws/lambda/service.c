@@ -321,6 +321,8 @@ static bool lambda_busy(void *state)
 static void lambda_stop(void *state)
 {
 	struct lambda *l = state;
+	l->stopping = true;
+	pools_end_leaving(l->pools);
 	async_close(l->async);
 	sources_close(l->sources);
 	urls_close(l->urls);

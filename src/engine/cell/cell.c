@@ -35,15 +35,42 @@ static void ended(struct cell *cell, uint32_t process, int status)
 	}
 }
 
+/* Pid 1 runs as the function's own user: what it hands over is looked at. */
+static bool is_tcp(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t n = sizeof(int);
+	return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 && domain == AF_INET &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM;
+}
+
+static void connected(struct cell *cell, const struct init_message *m, int fd)
+{
+	bool good = is_tcp(fd);
+	if (fd >= 0 && (!good || cell->state != CELL_LIVE || !cell->events->connected)) {
+		close(fd);
+		fd = -1;
+	}
+	if (cell->state == CELL_LIVE && cell->events->connected)
+		cell->events->connected(cell->ctx, cell, m->process, fd >= 0 ? fd : m->value < 0 ? m->value : -EPROTO);
+}
+
 static void init_speaks(void *ctx, uint32_t events)
 {
 	(void)events;
 	struct cell *cell = ctx;
 	struct init_message m;
+	int fd = -1;
+	size_t nfds;
 	/* one message a call: what it says may end the cell. The rest is still readable in the next round. */
-	ssize_t n = msg_recv(cell->fds[CELL_FD_CONTROL], &m, sizeof(m), NULL, 0, NULL);
+	ssize_t n = msg_recv(cell->fds[CELL_FD_CONTROL], &m, sizeof(m), &fd, 1, &nfds);
 	if (n == -EAGAIN || n == -EMSGSIZE)
 		return;
+	if (n == sizeof(m) && m.verb == INIT_CONNECTED) {
+		connected(cell, &m, nfds ? fd : -1);
+		return;
+	}
+	msg_close_fds(&fd, nfds);
 	if (n <= 0) {
 		cells_fail(cell, -EIO);
 	} else if (n == sizeof(m) && m.verb == INIT_EXITED) {
@@ -123,7 +150,7 @@ int cell_start(struct cell *cell, const struct cell_process *process)
 	if (!m)
 		return -E2BIG;
 	uint32_t number = ++cell->next_process;
-	int error = cell_send_start(cell, m, n, number, &cell->log_write, 1);
+	int error = cell_send_start(cell, m, n, number, process->output ? &process->output : &cell->log_write, 1);
 	free(m);
 	return error ? error : (int)number;
 }
@@ -173,6 +200,15 @@ void cell_signal(struct cell *cell, int process, int signo)
 {
 	if (cell->state == CELL_LIVE && process > 0)
 		tell_init(cell, INIT_SIGNAL, (uint32_t)process, signo);
+}
+
+int cell_connect(struct cell *cell, uint16_t port)
+{
+	if (cell->state != CELL_LIVE)
+		return -ESRCH;
+	cell->next_question = cell->next_question == INT32_MAX ? 1 : cell->next_question + 1;
+	int error = tell_init(cell, INIT_CONNECT, cell->next_question, port);
+	return error ? error : (int)cell->next_question;
 }
 
 void cell_kill_runtime(struct cell *cell)

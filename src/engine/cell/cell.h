@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "io/loop.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct cells;
@@ -25,6 +26,7 @@ struct cell_process {
 	const char *const *argv;
 	const char *const *env;
 	const char *cwd; /* NULL: /var/task */
+	int output;      /* where stdout and stderr go; 0: the log */
 	/* As images say it: argv[0] may be without a slash, then it is looked for in the PATH of env, and cwd has to be there. */
 	bool exact;
 };
@@ -91,6 +93,10 @@ struct cell_events {
 	void (*exited)(void *ctx, struct cell *cell, int process, int status);
 	/* After cell_kill_runtime(): no process is left in it. */
 	void (*emptied)(void *ctx, struct cell *cell);
+	/* What cell_connect() asked for: a connected or connecting, non-blocking socket, the callee's from then on, or a negative
+	 * errno. The cell's processes may have handed over any TCP socket of theirs: nothing but talk can come of it. May be NULL.
+	 */
+	void (*connected)(void *ctx, struct cell *cell, unsigned question, int fd);
 	/* The whole cell is gone without cell_destroy(): priv died, or its pid 1 did. Only cell_destroy() may be called. */
 	void (*lost)(void *ctx, struct cell *cell);
 };
@@ -124,6 +130,8 @@ void cells_forget_snapshot(struct cells *c, const char *name);
 bool cell_never_ran(const struct cell *cell, int *ret_error, bool *ret_directory);
 /* Sends a signal to a process's group. After it has ended this does nothing. */
 void cell_signal(struct cell *cell, int process, int signo);
+/* Connects to a TCP port of 127.0.0.1 inside the cell: connected() comes with this (positive) number. Or negative errno. */
+int cell_connect(struct cell *cell, uint16_t port);
 /* Kills every process in the cell but keeps it and /tmp: Lambda's reset after a timeout or crash. exited() follows for each that
  * was started, then emptied() once for each call. A frozen cell is thawed. */
 void cell_kill_runtime(struct cell *cell);

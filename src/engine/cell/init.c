@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,13 +44,17 @@ static int restorer = -1, snapshot = -1; /* what `priv` sent on the lifeline */
 static bool image;                       /* we are a zygote's copy */
 
 /* What api cannot be told at once (a full socket) waits; statuses must not be lost. */
-static void tell(uint32_t verb, uint32_t process, int value, uint32_t flags)
+static void send_all(const struct init_message *m, const int *fd)
 {
-	struct init_message m = {.verb = verb, .process = process, .value = value, .flags = flags};
-	while (msg_send(control, &m, sizeof(m), NULL, 0) == -EAGAIN) {
+	while (msg_send(control, m, sizeof(*m), fd, fd != NULL) == -EAGAIN) {
 		struct pollfd p = {.fd = control, .events = POLLOUT};
 		poll(&p, 1, -1);
 	}
+}
+
+static void tell(uint32_t verb, uint32_t process, int value, uint32_t flags)
+{
+	send_all(&(struct init_message){.verb = verb, .process = process, .value = value, .flags = flags}, NULL);
 }
 
 static void reap(int options)
@@ -210,6 +216,19 @@ static bool start(size_t length, const int *fds, size_t nfds)
 	return false;
 }
 
+/* A socket of this network, on its way to a port here: whoever asked sees what becomes of it. */
+static void connect_to(uint32_t question, int port)
+{
+	struct init_message m = {.verb = INIT_CONNECTED, .process = question};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS))
+		m.value = -errno;
+	send_all(&m, m.value ? NULL : &fd);
+	if (fd >= 0)
+		close(fd);
+}
+
 static bool obey(size_t length, const int *fds, size_t nfds)
 {
 	switch (message.head.verb) {
@@ -225,6 +244,9 @@ static bool obey(size_t length, const int *fds, size_t nfds)
 		/* until the last is gone: what is started next shall find neither their processes nor their share of the limit */
 		reap(0);
 		tell(INIT_EMPTY, 0, 0, 0);
+		break;
+	case INIT_CONNECT:
+		connect_to(message.head.process, message.head.value);
 		break;
 	default:
 		break;

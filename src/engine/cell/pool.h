@@ -33,7 +33,7 @@ struct cell {
 	struct loop_fd *control_watch, *stem_watch;
 	struct loop_timer *failing; /* a failed claim on its way to ready() */
 	int failure;
-	uint32_t next_process, next_shell;
+	uint32_t next_process, next_shell, next_question;
 	uint32_t failed_start; /* enum init_failure, of the process whose end is being told */
 	int start_error;
 	int64_t oom_base, cpu_base_us; /* what there was before the claim */

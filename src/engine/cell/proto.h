@@ -8,8 +8,8 @@
  *   DESTROY  kill and remove; GONE follows, as it does when a cell ends by itself
  *   SNAPSHOT keeps what runs in a cell as a file that only root reads, and ends it; FORGET removes such a file
  *   CHANNEL  carries a socket on which another part of `priv` is spoken to (enum priv_channel); no answer
- * To a cell's pid 1, on the socket that MAKE brought: START, SIGNAL, KILL_ALL; it says EXITED of each that ends, and EMPTY when
- * all are gone after KILL_ALL. */
+ * To a cell's pid 1, on the socket that MAKE brought: START, SIGNAL, KILL_ALL, CONNECT; it says EXITED of each that ends, EMPTY
+ * when all are gone after KILL_ALL, and CONNECTED with a socket after CONNECT. */
 #pragma once
 #include <stdint.h>
 
@@ -118,7 +118,7 @@ union priv_any_answer {
 	struct priv_snapshot_answer snapshot;
 };
 
-enum init_verb { INIT_START = 1, INIT_SIGNAL, INIT_KILL_ALL, INIT_EXITED, INIT_EMPTY };
+enum init_verb { INIT_START = 1, INIT_SIGNAL, INIT_KILL_ALL, INIT_EXITED, INIT_EMPTY, INIT_CONNECT, INIT_CONNECTED };
 enum { INIT_PROCESSES_MAX = 32, INIT_MESSAGE_MAX = 64 * 1024 };
 enum init_flag {
 	INIT_TERMINAL = 1, /* the descriptor is a terminal: all three of the process's, and its controlling one */
@@ -131,8 +131,9 @@ enum init_failure { INIT_RAN, INIT_NO_DIRECTORY, INIT_NO_PROGRAM };
 
 struct init_message {
 	uint32_t verb;
-	uint32_t process; /* chosen by api, > 0 */
-	int32_t value;    /* SIGNAL: the signal; EXITED: the wait status, or the error (positive) of what never ran */
+	uint32_t process; /* chosen by api, > 0; CONNECT and CONNECTED: the number of the question */
+	int32_t value;    /* SIGNAL: the signal; EXITED: the wait status, or the error (positive) of what never ran; CONNECT: a port
+	                     of 127.0.0.1; CONNECTED: 0, with the socket, or negative errno */
 	uint32_t flags;
 	uint32_t argc, envc; /* START: cwd, then so many strings of argv and of env follow, each with its NUL */
 	                     /* START carries one descriptor (output), or two: the second becomes number INIT_EXTRA_FD */

@@ -49,7 +49,7 @@ static const char passwd[] =
 static const char group[] = "root:x:0:\nsbx_user1051:x:990:\nnogroup:x:65534:\n";
 static const char nsswitch[] =
         "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\nethers: files\nrpc: files\n";
-static const char hosts[] = "127.0.0.1 localhost\n::1 localhost\n";
+static const char hosts[] = "127.0.0.1 localhost sandbox.localdomain\n::1 localhost\n";
 
 static int write_file(int root, const char *path, const char *text, size_t n)
 {

@@ -7,10 +7,12 @@ TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal":
 ALLOWED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["logs:*", "s3:*", "lambda:*"], "Resource": "*"}]}
 
 
-def package(text):
+def package(text, name="f.py", mode=0o644):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as z:
-        z.writestr("f.py", text)
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = (0o100000 | mode) << 16
+        z.writestr(entry, text)
     return out.getvalue()
 
 

@@ -10,7 +10,7 @@ import unittest
 from botocore.exceptions import BotoCoreError, ClientError
 
 import raw
-from functions import ALLOWED, Functions
+from functions import ALLOWED, Functions, package
 from killing import Killing
 from leftovers import processes
 from raw import Signer
@@ -27,6 +27,72 @@ def handler(event, context):
             raise RuntimeError("not written")
     return event["number"]
 """
+
+# Registers, and when it is told of the end it stays as long as it is let.
+CLINGING = """#!/usr/bin/python3 -SE
+import http.client, os, sys, time
+def ask(method, path, body=None, **headers):
+    c = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    c.request(method, "/2020-01-01/extension/" + path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+    return c.getresponse()
+me = ask("POST", "register", '{"events":["INVOKE","SHUTDOWN"]}', Lambda_Extension_Name="clinging").getheader("Lambda-Extension-Identifier")
+while b"SHUTDOWN" not in (event := ask("GET", "event/next", Lambda_Extension_Identifier=me).read()):
+    pass
+print("heard", event, flush=True)
+time.sleep(600)
+"""
+
+
+class KilledExtensions(Killing):
+    def test_while_an_environment_ends(self):
+        """An extension that does not go by itself keeps its sandbox for two seconds: whoever is killed meanwhile takes it along."""
+        functions, self.logs = Functions(self.cloud), self.cloud.client("logs")
+        layer = functions.aws.publish_layer_version(LayerName="clinging", Content={"ZipFile": package(CLINGING, "extensions/clinging", 0o755)})
+        functions.make("followed", "def handler(event, context): return event", Timeout=10, Layers=[layer["LayerVersionArn"]])
+        for number, who in enumerate((("api",), ("priv",), ("main",), ("api", "priv", "main"))):
+            self.end_one(functions, number)
+            self.kill(who)
+            self.gone(number)
+        # and of itself, and with the cloud
+        self.end_one(functions, 4)
+        self.gone(4)
+        self.assertEqual(self.call(functions, 5), 5)
+        self.end_one(functions, 5)
+        self.end()
+
+    def call(self, functions, number, seconds=60):
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                error, answer = functions.call("followed", number)
+                if not error:
+                    return answer
+            except ClientError as e:
+                self.assertIn(e.response["Error"]["Code"], ("ServiceException", "InternalFailure"))
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.05)
+
+    def end_one(self, functions, number):
+        """New code, and so the end of the environments of before; returns when an extension has heard of it."""
+        heard = self.heard()
+        self.assertEqual(self.call(functions, number), number)
+        functions.aws.update_function_code(FunctionName="followed", ZipFile=package(f"def handler(event, context): return event  # {number}"))
+        until = time.monotonic() + 60
+        while self.heard() <= heard:
+            self.assertLess(time.monotonic(), until, "nobody was told of the end")
+            time.sleep(0.02)
+
+    def heard(self):
+        try:
+            return len(self.logs.filter_log_events(logGroupName="/aws/lambda/followed", filterPattern='"heard"')["events"])
+        except self.logs.exceptions.ResourceNotFoundException:
+            return 0
+
+    def gone(self, number):
+        until = time.monotonic() + 30
+        while found := [what for what in processes(self.data).values() if "clinging" in what]:
+            self.assertLess(time.monotonic(), until, (number, found))
+            time.sleep(0.02)
 
 
 NAMED = """

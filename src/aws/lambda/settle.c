@@ -1,6 +1,6 @@
-/* A new or changed version is Pending or InProgress in its record until its code lies unpacked and its role's credentials are at
- * hand, so that the first invocation starts at once. Whoever sees such a record (the directory, also at start-up) calls here; each
- * attempt is idempotent. */
+/* A new or changed version is Pending or InProgress in its record until its code lies unpacked, its network interfaces are in place
+ * and its role's credentials are at hand, so that the first invocation starts at once. Whoever sees such a record (the directory,
+ * also at start-up) calls here; each attempt is idempotent. */
 #include "aws/lambda/code.h"
 #include "aws/lambda/credentials.h"
 #include "aws/lambda/image.h"
@@ -18,6 +18,7 @@ struct settling {
 	struct arena arena;
 	struct str key, code;
 	struct function_image *image; /* NULL: a package */
+	const struct lambda_function_configuration *config;
 	int error;
 	struct str why, why_code;
 	struct str snapshot; /* that was taken of it */
@@ -117,22 +118,30 @@ static void take_snapshot(void *ctx)
 	}
 }
 
-static void in_place(void *ctx, int error)
-{
-	struct settling *s = ctx;
-	if (!error) {
-		take_snapshot(s);
-		return;
-	}
-	s->error = error;
-	s->why = S("The network interfaces of the function could not be made.");
-	write_result(s);
-}
-
 static void have_credentials(void *ctx, const struct credentials *credentials)
 {
 	(void)credentials; /* kept by the cache; a role that cannot be assumed any more fails the invocation, not the function */
 	loop_post(((struct settling *)ctx)->lambda->cloud->loop, take_snapshot, ctx);
+}
+
+static void get_credentials(struct settling *s)
+{
+	struct str_list parts = record_key_parts(&s->arena, s->key);
+	credentials_get(s->lambda, parts.v[2], parts.v[3], s->config->role, parts.v[4], launch_credentials_life_ms(s->config),
+	                have_credentials, s);
+}
+
+static void in_place(void *ctx, int error)
+{
+	struct settling *s = ctx;
+	s->error = error;
+	if (!error) {
+		get_credentials(s);
+		return;
+	}
+	s->why = S("The network interfaces of the function could not be made.");
+	s->why_code = S("InternalError");
+	write_result(s);
 }
 
 static void prepared(struct settling *s, int error)
@@ -147,13 +156,12 @@ static void prepared(struct settling *s, int error)
 		loop_post(s->lambda->cloud->loop, write_result, s);
 		return;
 	}
+	s->config = row.config;
 	/* where there are no sandboxes there are no networks either */
-	if (lambda_in_vpc(row.config) && s->lambda->cloud->cells) {
-		interface_await(s->lambda->interfaces, parts.v[2], parts.v[3], row.config, true, in_place, s);
-		return;
-	}
-	credentials_get(s->lambda, parts.v[2], parts.v[3], row.config->role, parts.v[4], launch_credentials_life_ms(row.config),
-	                have_credentials, s);
+	if (lambda_in_vpc(s->config) && s->lambda->cloud->cells)
+		interface_await(s->lambda->interfaces, parts.v[2], parts.v[3], s->config, true, in_place, s);
+	else
+		get_credentials(s);
 }
 
 static void code_prepared(void *ctx, int error, struct str code_dir, struct str opt_dir)

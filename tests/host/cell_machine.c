@@ -254,6 +254,23 @@ static void bad_claims_fail(void **state)
 	guest_close(&g);
 }
 
+/* A cell's link leads into a namespace of net's making, and into nothing else that api might have a descriptor of. */
+static void the_machine_is_no_shared_port(void **state)
+{
+	(void)state;
+	static struct guest g;
+	static const char *const others[] = {"/proc/self/ns/net", "/proc/self/ns/mnt", "/dev/null"};
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct cell_spec spec = {.shared_fd = open(others[i], O_RDONLY | O_CLOEXEC), .memory_mb = 128, .tmp_mb = 1};
+		assert_int_equal(guest_claim(&world, &g, &spec), -EPERM);
+		guest_close(&g);
+		close(spec.shared_fd);
+	}
+	assert_int_equal(guest_open(&world, &g), 0);
+	assert_int_equal(guest_run(&g, "print('well')", 10 * 1000000), 0);
+	guest_close(&g);
+}
+
 /* ---- what is left ---- */
 
 static unsigned count_groups(void)
@@ -446,7 +463,7 @@ int main(void)
 	        cmocka_unit_test(served_sockets_are_inside),   cmocka_unit_test(a_stem_gets_its_code_late),
 	        cmocka_unit_test(claims_outrun_the_pool),      cmocka_unit_test(bad_claims_fail),
 	        cmocka_unit_test(nothing_is_left_after_many),  cmocka_unit_test(cells_die_with_priv),
-	        cmocka_unit_test(dead_stems_are_replaced),
+	        cmocka_unit_test(dead_stems_are_replaced),     cmocka_unit_test(the_machine_is_no_shared_port),
 	};
 	return cmocka_run_group_tests(tests, open_world, close_world);
 }

@@ -31,6 +31,10 @@ static void good_requests_pass(void **state)
 	assert_int_equal(keeper_check_request(&facts, sizeof(facts)), 0);
 	assert_int_equal(keeper_check_request(&make, sizeof(make)), 0);
 	assert_int_equal(check_dress(&dress), 0);
+	dress.shared = 1;
+	assert_int_equal(check_dress(&dress), 0);
+	dress.shared = 2;
+	assert_int_equal(check_dress(&dress), -EINVAL);
 	assert_int_equal(keeper_check_request(&destroy, sizeof(destroy)), 0);
 	for (uint32_t channel = 0; channel <= PRIV_CHANNELS; channel++) {
 		struct priv_channel_request r = {.h = {PRIV_CHANNEL, 0}, .channel = channel};

@@ -20,6 +20,12 @@ def who(host, port=80, timeout=5, path="/cgi-bin/who"):
     c.request("GET", path)
     return c.getresponse().read().decode().removeprefix("[::ffff:").rstrip("]")
 
+def fetched(host, name, path):
+    c = http.client.HTTPConnection(host, timeout=5)
+    c.request("GET", path, headers={"Host": name})
+    r = c.getresponse()
+    return r.status, r.read().decode()
+
 def opened(host, port, timeout=5):
     socket.create_connection((host, port), timeout).close()
     return "open"
@@ -224,6 +230,20 @@ class VpcTest(TaskCase):
         lines, _ = self.says(f"for i in 1 2 3; do nc -w 1 {eni['PrivateIpAddress']} 8080 </dev/null && echo in || echo out; done")
         listening.join()
         self.assertEqual((lines.count("out"), "in" in lines, said), (3, False, ["failed: TimeoutError"]))
+
+    def test_s3_by_a_gateway_endpoint(self):
+        s3, bucket = self.client("s3"), "b-" + uuid.uuid4().hex
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key="key", Body=b"content")
+        subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="172.31.251.0/24")["Subnet"]["SubnetId"]
+        table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
+        self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        made = self.ec2.create_vpc_endpoint(VpcId=self.vpc, ServiceName=f"com.amazonaws.{self.region}.s3", RouteTableIds=[table])["VpcEndpoint"]["VpcEndpointId"]
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*",
+             "Condition": {"StringEquals": {"aws:SourceVpce": made}}}]}))
+        name = self.make([subnet], [self.group()])
+        self.wait(lambda: self.ask(name, "fetched", host="192.0.0.65", name=f"s3.{self.region}.amazonaws.com", path=f"/{bucket}/key") == [200, "content"])
 
     @unittest.skipUnless(subprocess.run(["ip", "-4", "route", "show", "default"], capture_output=True, text=True, check=False).stdout.strip(),
                          "the machine has no way out")

@@ -260,7 +260,8 @@ static void to_topic(struct delivery *d, const struct principal *as)
 		e->value =
 		        (struct sns_message_attribute_value){.data_type = str_from(about[i].type), .string_value = about[i].value};
 	}
-	call_op(d->lambda->cloud, as, region_of(d->row->destination), &sns_api, "Publish", &in, answered, d);
+	call_op_traced(d->lambda->cloud, as, region_of(d->row->destination), &sns_api, "Publish", &in, d->row->trace_id, answered,
+	               d);
 }
 
 /* A bus answers for each event. */

@@ -115,7 +115,7 @@ static void invoke(struct attempt *t)
 	struct principal *self = sns_self(w->topic.at.account, w->topic.arn);
 	const struct lambda_invocation_request in = {
 	        .function_name = function, .invocation_type = S("Event"), .payload = envelope_event(w->arena, &w->envelope)};
-	call_op(t->deliverer->sns->cloud, self, region_of(function), &lambda_api, "Invoke", &in, invoked, t);
+	call_op_traced(t->deliverer->sns->cloud, self, region_of(function), &lambda_api, "Invoke", &in, w->what.trace, invoked, t);
 	principal_unref(self);
 }
 

@@ -154,6 +154,7 @@ static bool put_queue(struct sending *s, const struct sns_sub *sub, struct str a
 		return false;
 	m.group = p->group;
 	m.dedup = to.fifo ? p->dedup : STR_NONE;
+	m.trace = p->trace;
 	put(s, to.messages, &m);
 	sqs_letter_sent(c->cloud, &to, &m);
 	return true;

@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "base/rand.h"
 
-enum { SUBJECT_MAX_CHARS = 100, WORD_MAX_CHARS = 128, NAME_MAX_CHARS = 256 };
+enum { SUBJECT_MAX_CHARS = 100, WORD_MAX_CHARS = 128, NAME_MAX_CHARS = 256, TRACE_MAX_CHARS = 500 };
 
 static const char *const way_names[WAYS] = {"sqs", "lambda", "http", "https"};
 
@@ -154,6 +154,9 @@ bool publication_read(struct call *c, const struct topic *t, const struct publis
 	p->subject = str_set(in->subject) ? in->subject : S("");
 	if (t->fifo)
 		p->dedup = str_set(in->dedup) ? in->dedup : hash_hex(c->arena, HASH_SHA256, in->message);
+	struct str trace = c->http ? call_header(c, S("x-amzn-trace-id")) : c->trace;
+	if (str_set(trace) && trace.n <= TRACE_MAX_CHARS && str_find(trace, S("Root=")) >= 0)
+		p->trace = trace;
 	p->message_id = uuid(c->arena, p->id);
 	p->sequence = S("");
 	return true;
@@ -169,6 +172,7 @@ void publication_record(const struct publication *p, const struct topic *t, enum
 	                                              .subject = p->subject,
 	                                              .message = p->text[way],
 	                                              .sent = OPT_INT(now_ms),
+	                                              .trace = p->trace,
 	                                              .signature = str_set(p->signature[way]) ? p->signature[way] : S(""),
 	                                              .signature_version = version.n ? version : S("1"),
 	                                              .attributes = *p->attributes};

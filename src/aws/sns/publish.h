@@ -16,6 +16,7 @@ struct publication {
 	int64_t bytes;
 	unsigned char id[QUEUE_ID_BYTES];
 	struct str message_id, sequence; /* sequence: of FIFO topics */
+	struct str trace;                /* the header that it came with, which goes on to queues and functions; absent: none */
 };
 /* As either operation gives it. */
 struct published {

@@ -378,6 +378,22 @@ def lambda_handler(event, context):
         self.assertEqual(self.metric("Invocations", one, lambda n: n >= 16), 16)
         self.assertEqual(self.metric("RecursiveInvocationsDropped", one, lambda n: n >= 1), 1)
 
+    def test_circle_over_a_topic(self):
+        sns = client("sns")
+        topic = sns.create_topic(Name="circle-" + uuid.uuid4().hex[:10])["TopicArn"]
+        self.addCleanup(sns.delete_topic, TopicArn=topic)
+        name = self.make("import boto3, os\nsns = boto3.client('sns')\ndef lambda_handler(event, context):\n    sns.publish(TopicArn=os.environ['TOPIC'], Message='round')\n",
+                         Environment={"Variables": {"TOPIC": topic}}, Timeout=30, MemorySize=512)
+        arn = self.aws.get_function_configuration(FunctionName=name)["FunctionArn"]
+        self.aws.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com", SourceArn=topic)
+        sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+        seen, taken = self.queue()
+        self.aws.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": seen}})
+        self.aws.invoke(FunctionName=name, InvocationType="Event", Payload="{}")
+        (told,) = taken(20) or taken(20) or taken(20)
+        self.assertEqual(json.loads(told["Body"])["requestContext"]["condition"], "RetriesExhausted")
+        self.assertEqual(self.metric("Invocations", name, lambda n: n >= 16), 16)
+
     def test_invoke_async(self):
         bucket = "events-" + uuid.uuid4().hex[:10]
         self.s3.create_bucket(Bucket=bucket)

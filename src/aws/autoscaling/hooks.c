@@ -1,6 +1,9 @@
 #include "hooks.h"
 
+#include "aws/autoscaling/notify.h"
 #include "base/id.h"
+#include "core/identity.h"
+#include "gen/sts.h"
 
 enum { HOOKS_MAX = 50, HEARTBEAT_DEFAULT_S = 3600, HEARTBEAT_MIN_S = 30, HEARTBEAT_MAX_S = 7200, LONGEST_S = 48 * 3600 };
 
@@ -88,6 +91,43 @@ bool hooks_passed(struct step *t, struct state_autoscaling_member *m)
 
 /* --- operations */
 
+/* A queue or a topic, which Auto Scaling tells by a role. */
+static int check_target(struct call *c, struct autoscaling_lifecycle_hook *h)
+{
+	struct str arn = h->notification_target_arn;
+	if (!arn.n) {
+		if (h->role_arn.n)
+			return scaling_invalid(c, "A role is for a notification target, and there is none.");
+		h->notification_target_arn = h->role_arn = STR_NONE;
+		return CALL_OK;
+	}
+	if ((!str_starts(arn, S("arn:aws:sqs:")) && !str_starts(arn, S("arn:aws:sns:"))) || str_ends(arn, S(".fifo")))
+		return scaling_invalid(c, "Invalid notification target ARN: %.*s. It must be a standard queue or topic.",
+		                       STR_ARG(arn));
+	if (!h->role_arn.n)
+		return scaling_invalid(c, "RoleARN must be specified for the notification target %.*s.", STR_ARG(arn));
+	return call_allowed(c, "iam:PassRole", h->role_arn) ? CALL_OK : CALL_FAIL;
+}
+
+/* Can the service be what the role allows? The call's handler runs again with the answer. */
+static int try_role(struct call *c, struct str role, struct str target)
+{
+	const char *code;
+	if (call_tried(c, &code))
+		return !*code ? CALL_OK
+		              : scaling_invalid(c,
+		                                "Unable to publish test message to notification target %.*s using IAM role %.*s. "
+		                                "Please check your target and role configuration and try to put lifecycle hook "
+		                                "again.",
+		                                STR_ARG(target), STR_ARG(role));
+	struct principal *self = principal_new(PRINCIPAL_SERVICE, c->account);
+	self->name = self->arn = self->user_id = S("autoscaling.amazonaws.com");
+	const struct sts_assume_role_request in = {.role_arn = role, .role_session_name = S("autoscaling")};
+	int tried = call_try(c, self, c->region, &sts_api, "AssumeRole", &in);
+	principal_unref(self);
+	return tried;
+}
+
 int hooks_add(struct call *c, struct state_autoscaling_group_record *r, const struct autoscaling_lifecycle_hook *given)
 {
 	struct autoscaling_lifecycle_hook h = *given, *old = hook_named(r, given->lifecycle_hook_name);
@@ -99,8 +139,12 @@ int hooks_add(struct call *c, struct state_autoscaling_group_record *r, const st
 	    !str_is(h.lifecycle_transition, TERMINATING))
 		return scaling_invalid(c, "Invalid lifecycle transition: %.*s. Valid values are %s and %s.",
 		                       STR_ARG(h.lifecycle_transition), LAUNCHING, TERMINATING);
-	if (h.notification_target_arn.n || h.role_arn.n)
-		return scaling_invalid(c, "Notification targets are not supported.");
+	if (!str_set(h.notification_target_arn) && old) {
+		h.notification_target_arn = old->notification_target_arn;
+		h.role_arn = h.role_arn.n ? h.role_arn : old->role_arn;
+	}
+	if (check_target(c, &h) != CALL_OK)
+		return CALL_FAIL;
 	if (h.heartbeat_timeout.set && (h.heartbeat_timeout.v < HEARTBEAT_MIN_S || h.heartbeat_timeout.v > HEARTBEAT_MAX_S))
 		return scaling_invalid(c, "Heartbeat timeout must be between %d and %d seconds", HEARTBEAT_MIN_S, HEARTBEAT_MAX_S);
 	if (h.default_result.n && !str_is(h.default_result, "CONTINUE") && !str_is(h.default_result, "ABANDON"))
@@ -116,13 +160,16 @@ int hooks_add(struct call *c, struct state_autoscaling_group_record *r, const st
 		h.notification_metadata = old->notification_metadata;
 	int64_t longest = h.heartbeat_timeout.v * 100;
 	h.global_timeout = OPT_INT(longest > LONGEST_S ? LONGEST_S : longest);
-	if (old) {
-		*old = h;
-		return CALL_OK;
-	}
-	if (r->hooks.n >= HOOKS_MAX)
+	bool told = h.notification_target_arn.n && (!old || !str_eq(old->notification_target_arn, h.notification_target_arn));
+	if (!old && r->hooks.n >= HOOKS_MAX)
 		return call_fail(c, "LimitExceeded", 400, "A group can have at most %d lifecycle hooks.", HOOKS_MAX);
-	*LIST_ADD(c->arena, &r->hooks) = h;
+	if (old)
+		*old = h;
+	else
+		*LIST_ADD(c->arena, &r->hooks) = h;
+	struct scope s = scaling_scope(c);
+	if (told)
+		scaling_notify_hook(&s, r, NULL, &h, STR_NONE);
 	return CALL_OK;
 }
 
@@ -139,7 +186,13 @@ int autoscaling_put_lifecycle_hook(struct call *c, const struct autoscaling_put_
 	                                       .notification_metadata = in->notification_metadata,
 	                                       .heartbeat_timeout = in->heartbeat_timeout,
 	                                       .default_result = in->default_result};
-	if (scaling_get(c, in->auto_scaling_group_name, &r) != CALL_OK || hooks_add(c, &r, &h) != CALL_OK)
+	if (scaling_get(c, in->auto_scaling_group_name, &r) != CALL_OK)
+		return CALL_FAIL;
+	int tried =
+	        in->notification_target_arn.n && in->role_arn.n ? try_role(c, in->role_arn, in->notification_target_arn) : CALL_OK;
+	if (tried != CALL_OK)
+		return tried;
+	if (hooks_add(c, &r, &h) != CALL_OK)
 		return CALL_FAIL;
 	scaling_put(&s, &r);
 	return CALL_OK;

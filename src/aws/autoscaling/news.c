@@ -69,6 +69,7 @@ void scaling_tell_hook(const struct scope *s, const struct state_autoscaling_gro
 	bool launch = str_is(h->lifecycle_transition, "autoscaling:EC2_INSTANCE_LAUNCHING");
 	struct str pool = member_warm(m) ? S("WarmPool") : S("AutoScalingGroup");
 	struct buf CLEAN_BUF b = {0};
+	scaling_notify_hook(s, r, m, h, token);
 	if (!events_heard(s->account, s->region))
 		return;
 	buf_init(&b, DETAIL_MAX);

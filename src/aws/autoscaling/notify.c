@@ -1,6 +1,7 @@
 /* PutNotificationConfiguration and its like, and what topics are told. */
 #include "notify.h"
 
+#include "aws/events/events.h"
 #include "aws/sns/sns.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -98,6 +99,53 @@ void scaling_notify_activity(const struct scope *s, const struct state_autoscali
 		if (record_read(s->arena, v.value, ROW_TYPE, &n) && scaling_among(&n.types, str_from(types[type])))
 			tell_activity(s, r->group, parts.v[parts.n - 1], type, m, a);
 	}
+}
+
+/* --- targets of lifecycle hooks */
+
+void scaling_notify_hook(const struct scope *s, const struct state_autoscaling_group_record *r,
+                         const struct state_autoscaling_member *m, const struct autoscaling_lifecycle_hook *h, struct str token)
+{
+	struct buf CLEAN_BUF b = {0};
+	bool launch = str_is(h->lifecycle_transition, "autoscaling:EC2_INSTANCE_LAUNCHING");
+	struct str subject = ARENA_CAT(s->arena, S("Auto Scaling: test notification for lifecycle hook "), h->lifecycle_hook_name);
+	if (!h->notification_target_arn.n)
+		return;
+	buf_init(&b, MESSAGE_MAX);
+	struct json_out j = json_out(&b);
+	if (!m)
+		begin(&j, s, r->group, TEST, id_uuid(s->arena));
+	else {
+		struct str pool = member_warm(m) ? S("WarmPool") : S("AutoScalingGroup");
+		subject = ARENA_CAT(s->arena, S("Auto Scaling:  Lifecycle action '"), launch ? S("LAUNCHING") : S("TERMINATING"),
+		                    S("' for instance "), m->id, S(" in progress."));
+		json_open(&j, '{');
+		put(&j, "Service", S("AWS Auto Scaling"));
+		put_time(&j, "Time", s->now_ms);
+		put(&j, "RequestId", id_uuid(s->arena));
+		put(&j, "AccountId", s->account);
+		put(&j, "AutoScalingGroupName", r->group->auto_scaling_group_name);
+		put(&j, "LifecycleHookName", h->lifecycle_hook_name);
+		put(&j, "LifecycleTransition", h->lifecycle_transition);
+		put(&j, "LifecycleActionToken", token);
+		put(&j, "EC2InstanceId", m->id);
+		if (str_set(h->notification_metadata))
+			put(&j, "NotificationMetadata", h->notification_metadata);
+		put(&j, "Origin", launch ? S("EC2") : pool);
+		put(&j, "Destination", launch ? pool : S("EC2"));
+	}
+	json_close(&j, '}');
+	while (str_utf8_len(subject) > 100 || !str_is_utf8(subject))
+		subject.n--;
+	events_notify(s->txn, s->arena,
+	              &(struct events_notice){.account = s->account,
+	                                      .region = s->region,
+	                                      .service = "autoscaling.amazonaws.com",
+	                                      .target = h->notification_target_arn,
+	                                      .role = h->role_arn,
+	                                      .subject = subject,
+	                                      .message = arena_dup(s->arena, buf_str(&b))},
+	              s->now_ms);
 }
 
 /* --- operations */

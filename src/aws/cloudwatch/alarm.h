@@ -46,6 +46,13 @@ void alarm_transition(struct alarm_scope *s, struct state_cloudwatch_alarm_recor
 /* 80 is 80.0, as AWS writes it. */
 void alarm_put_double(struct buf *b, double x);
 
+/* --- news.c: EventBridge hears of it, in this transaction. */
+struct alarm_was {
+	struct str state, reason, reason_data;
+	int64_t since_ms;
+};
+void alarm_tell(struct alarm_scope *s, struct state_cloudwatch_alarm_record *r, const struct alarm_was *was, int64_t now_ms);
+
 /* --- decide.c: the rules, without effects */
 enum { ALARM_RANGE_EXTRA = 2, ALARM_PERIODS_MAX = 1440, ALARM_POINTS_MAX = ALARM_PERIODS_MAX + ALARM_RANGE_EXTRA };
 struct alarm_point {

@@ -112,6 +112,7 @@ void alarm_transition(struct alarm_scope *s, struct state_cloudwatch_alarm_recor
 	put_state(&o, "newState", new, reason, reason_data);
 	json_close(&o, '}');
 	bool changed = !str_eq(old, new);
+	const struct alarm_was was = {old, *f.reason, *f.reason_data, f.transitioned->ms};
 	*f.state = new;
 	*f.reason = reason;
 	*f.reason_data = reason_data;
@@ -123,6 +124,7 @@ void alarm_transition(struct alarm_scope *s, struct state_cloudwatch_alarm_recor
 		alarm_remember(s, r, now_ms, "StateUpdate", ARENA_CAT(s->arena, S("Alarm updated from "), old, S(" to "), new),
 		               arena_dup(s->arena, buf_str(&b)));
 		alarm_suppress(s, r, true, now_ms);
+		alarm_tell(s, r, &was, now_ms);
 	}
 	alarm_save(s, r);
 }

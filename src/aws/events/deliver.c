@@ -50,6 +50,19 @@ void events_deliver(struct store_txn *t, struct arena *a, struct str account, st
 	record_put(t, a, KEY(a, S("events"), S("delivery"), account, region, id_uuid(a)), EVENTS_ROW("Delivery"), row);
 }
 
+void events_notify(struct store_txn *t, struct arena *a, const struct events_notice *n, int64_t now_ms)
+{
+	struct events_target to = {.id = S("notice"), .arn = n->target};
+	const struct state_events_delivery_record row = {.service = str_from(n->service),
+	                                                 .subject = n->subject,
+	                                                 .event = n->message,
+	                                                 .role = n->role,
+	                                                 .target = &to,
+	                                                 .accepted = OPT_TIME(now_ms),
+	                                                 .due = OPT_TIME(now_ms)};
+	events_deliver(t, a, n->account, n->region, &row);
+}
+
 static void try_delivery(struct delivery *d);
 
 static void delivery_free(struct delivery *d)
@@ -80,7 +93,7 @@ static void count(const struct delivery *d, const char *metric)
 		events_count(d->of->cloud, d->account, d->region, d->row.bus, d->row.rule_name, metric, 1);
 		return;
 	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+	for (size_t i = 0; str_set(d->row.schedule) && i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(metric, names[i].rule))
 			events_count_schedule(d->of->cloud, d->account, d->region, d->row.schedule, names[i].schedule);
 }

@@ -21,6 +21,16 @@ void events_tell(struct store_txn *t, struct arena *a, const struct events_news 
 /* What a detail is often made of: a struct of an API as JSON, with times as texts. */
 void events_put_shape(struct json_out *j, const struct api *api, const char *shape, const void *value);
 
+/* What others say to queues and topics by a role of the user's, which `service` assumes: delivered at least once, beginning when
+ * the transaction is durable, with a day of retries. */
+struct events_notice {
+	struct str account, region;
+	const char *service;         /* "autoscaling.amazonaws.com" */
+	struct str target, role;     /* ARNs */
+	struct str subject, message; /* subject: of topics */
+};
+void events_notify(struct store_txn *t, struct arena *a, const struct events_notice *n, int64_t now_ms);
+
 /* Delivers to a target at least once, beginning when the transaction is durable, with the retries and the dead-letter queue that
  * the row says. The row's Target is one that events_target_wrong() has nothing against. */
 void events_deliver(struct store_txn *t, struct arena *a, struct str account, struct str region,

@@ -77,7 +77,7 @@ static void send_queue(struct sending *s)
 
 static void send_topic(struct sending *s)
 {
-	const struct sns_publish_input in = {.topic_arn = s->row->target->arn, .message = s->payload};
+	const struct sns_publish_input in = {.topic_arn = s->row->target->arn, .subject = s->row->subject, .message = s->payload};
 	call_op(s->cloud, s->as, send_arn(s->row->target->arn).region, &sns_api, "Publish", &in, send_answered, s);
 }
 
@@ -194,7 +194,9 @@ static void send_as(void *ctx, const struct principal *as)
 
 static struct str service_of(const struct sending *s)
 {
-	return str_set(s->row->schedule) ? S("scheduler.amazonaws.com") : S("events.amazonaws.com");
+	return str_set(s->row->service)    ? s->row->service
+	       : str_set(s->row->schedule) ? S("scheduler.amazonaws.com")
+	                                   : S("events.amazonaws.com");
 }
 
 /* Without a role it is the service itself whom resource policies let in; to buses, the account that sends. */

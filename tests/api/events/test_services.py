@@ -36,6 +36,26 @@ class Groups(GroupCase):
         wait(self, lambda: not self.members())
 
 
+class Alarms(TestCase):
+    def test_states(self):
+        heard, cloudwatch, name = Listener(self, client, REGION, "aws.cloudwatch"), client("cloudwatch"), "a-" + uuid.uuid4().hex[:8]
+        cloudwatch.put_metric_alarm(AlarmName=name, AlarmDescription="of a test", Namespace="n/" + name, MetricName="m", Dimensions=[{"Name": "d", "Value": "v"}], Statistic="Average", Period=60,
+                                    EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold")
+        self.addCleanup(cloudwatch.delete_alarms, AlarmNames=[name, name + "-all"])
+        cloudwatch.put_composite_alarm(AlarmName=name + "-all", AlarmRule=f"ALARM({name})")
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="because", StateReasonData='{"x": 1}')
+        said = heard.wait(lambda d: d["alarmName"] == name and d["state"]["value"] == "ALARM", "CloudWatch Alarm State Change")
+        detail = said["detail"]
+        self.assertEqual(said["resources"], [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"])
+        self.assertEqual((detail["state"]["reason"], detail["state"]["reasonData"], detail["previousState"]["value"]), ("because", '{"x": 1}', "INSUFFICIENT_DATA"))
+        self.assertRegex(detail["state"]["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000$")
+        (metric,) = detail["configuration"]["metrics"]
+        self.assertEqual((detail["configuration"]["description"], metric["returnData"], metric["metricStat"]),
+                         ("of a test", True, {"metric": {"namespace": "n/" + name, "name": "m", "dimensions": {"d": "v"}}, "period": 60, "stat": "Average"}))
+        said = heard.wait(lambda d: d["alarmName"] == name + "-all" and d["state"]["value"] == "ALARM", "CloudWatch Alarm State Change")
+        self.assertEqual(said["detail"]["configuration"]["alarmRule"], f"ALARM({name})")
+
+
 class Tasks(TaskCase):
     def test_a_task_and_a_service(self):
         of = lambda service: client(service, region=self.region)  # noqa: E731

@@ -19,9 +19,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 1 << 20, HEAD_MAX = 8192, IN_BYTES = 1 << 16, HEADERS_MAX = 8, METRICS = 20 };
+enum { BLOCK_BYTES = 1 << 20, HEAD_MAX = 8192, IN_BYTES = 1 << 16, HEADERS_MAX = 8, METRICS = 20, KEPT_MAX = 1 << 20 };
 
-enum op { OP_STS, OP_LOGS, OP_PUT_METRICS, OP_GET_METRICS, OP_PUT, OP_GET, OP_INVOKE, OP_PLAIN, OPS };
+enum op {
+	OP_STS,
+	OP_LOGS,
+	OP_PUT_METRICS,
+	OP_GET_METRICS,
+	OP_PUT,
+	OP_GET,
+	OP_INVOKE,
+	OP_SEND,
+	OP_SEND_TEN,
+	OP_TAKE,
+	OP_PUBLISH,
+	OP_PLAIN,
+	OPS
+};
 static const struct {
 	const char *name, *service, *what;
 } ops[OPS] = {
@@ -33,6 +47,10 @@ static const struct {
         [OP_PUT] = {"s3-put", "s3", "s3:PutObject of --bytes, each request another key"},
         [OP_GET] = {"s3-get", "s3", "s3:GetObject of the keys that s3-put wrote"},
         [OP_INVOKE] = {"invoke", "lambda", "lambda:InvokeFunction of --name; '#' in it becomes the request's number"},
+        [OP_SEND] = {"queue-send", "sqs", "sqs:SendMessage of --bytes to the queue --name"},
+        [OP_SEND_TEN] = {"queue-send-ten", "sqs", "sqs:SendMessageBatch of ten such messages"},
+        [OP_TAKE] = {"queue-take", "sqs", "sqs:ReceiveMessage of up to --keys messages, and DeleteMessageBatch of what came"},
+        [OP_PUBLISH] = {"topic-publish", "sns", "sns:Publish of --bytes to the topic --name (an ARN)"},
         [OP_PLAIN] = {"plain", NULL, "GET / without a signature, of the host --name where that has a dot"},
 };
 
@@ -70,6 +88,8 @@ struct client {
 	unsigned status;
 	int64_t reply_left, at_us;
 	char tail[5];
+	bool taken;      /* OP_TAKE: what was received is to be deleted */
+	struct buf kept; /* OP_TAKE: the reply's body */
 };
 
 /* --- requests */
@@ -119,7 +139,37 @@ static struct str metrics_body(struct arena *a, bool put)
 	return body;
 }
 
-static void describe(struct load *l, struct request *r, uint64_t n, struct str *ret_hash)
+/* Messages of SQS, or the handles of those that were received. */
+static struct str queue_body(struct load *l, const struct client *c)
+{
+	struct arena *a = &l->arena;
+	struct str head = arena_printf(a, "{\"QueueUrl\":\"http://127.0.0.1:%u/000000000000/%s\"", l->port, l->name);
+	char *text = arena_alloc(a, l->bytes + 1);
+	memset(text, 'x', l->bytes);
+	struct str message = str_of(text, l->bytes), list = S("");
+	if (l->op == OP_SEND)
+		return ARENA_CAT(a, head, S(",\"MessageBody\":\""), message, S("\"}"));
+	if (l->op == OP_TAKE && !c->taken)
+		return arena_printf(a, "%.*s,\"MaxNumberOfMessages\":%llu}", STR_ARG(head),
+		                    (unsigned long long)(l->keys ? l->keys : 1));
+	for (int i = 0; l->op == OP_SEND_TEN && i < 10; i++)
+		list = arena_printf(a, "%.*s%s{\"Id\":\"%d\",\"MessageBody\":\"%.*s\"}", STR_ARG(list), i ? "," : "", i,
+		                    STR_ARG(message));
+	static const struct str mark = S_INIT("\"ReceiptHandle\":\"");
+	struct str rest = buf_str(&c->kept);
+	ptrdiff_t at;
+	for (int i = 0; l->op == OP_TAKE && (at = str_find(rest, mark)) >= 0; i++) {
+		rest = str_from_at(rest, (size_t)at + mark.n);
+		struct str handle = str_cut(&rest, '"');
+		list = arena_printf(a, "%.*s%s{\"Id\":\"%d\",\"ReceiptHandle\":\"%.*s\"}", STR_ARG(list), i ? "," : "", i,
+		                    STR_ARG(handle));
+		if (!str_set(rest))
+			break;
+	}
+	return ARENA_CAT(a, head, S(",\"Entries\":["), list, S("]}"));
+}
+
+static void describe(struct load *l, const struct client *c, struct request *r, uint64_t n, struct str *ret_hash)
 {
 	struct arena *a = &l->arena;
 	*r = (struct request){.method = S("POST"), .path = S("/"), .query = STR_NONE, .body = S("")};
@@ -151,6 +201,25 @@ static void describe(struct load *l, struct request *r, uint64_t n, struct str *
 		r->path = ARENA_CAT(a, S("/2015-03-31/functions/"), numbered(a, l->name, n), S("/invocations"));
 		r->body = S("{}");
 		break;
+	case OP_SEND:
+	case OP_SEND_TEN:
+	case OP_TAKE:
+		add(r, S("content-type"), S("application/x-amz-json-1.0"));
+		add(r, S("x-amz-target"),
+		    l->op == OP_SEND       ? S("AmazonSQS.SendMessage")
+		    : l->op == OP_SEND_TEN ? S("AmazonSQS.SendMessageBatch")
+		    : c->taken             ? S("AmazonSQS.DeleteMessageBatch")
+		                           : S("AmazonSQS.ReceiveMessage"));
+		r->body = queue_body(l, c);
+		break;
+	case OP_PUBLISH: {
+		char *text = arena_alloc(a, l->bytes + 1);
+		memset(text, 'x', l->bytes);
+		add(r, S("content-type"), S("application/x-www-form-urlencoded; charset=utf-8"));
+		r->body = ARENA_CAT(a, S("Action=Publish&Version=2010-03-31&TopicArn="), str_from(l->name), S("&Message="),
+		                    str_of(text, l->bytes));
+		break;
+	}
 	default:
 		r->method = S("GET");
 	}
@@ -158,13 +227,13 @@ static void describe(struct load *l, struct request *r, uint64_t n, struct str *
 }
 
 /* Writes the head, and the body where it is small, into out. */
-static size_t request_make(struct load *l, uint64_t n, int64_t now_ms, char *out)
+static size_t request_make(struct load *l, const struct client *c, uint64_t n, int64_t now_ms, char *out)
 {
 	struct arena *a = &l->arena;
 	struct request r;
 	struct str hash;
 	arena_reset(a);
-	describe(l, &r, n, &hash);
+	describe(l, c, &r, n, &hash);
 	bool named = l->op == OP_PLAIN && l->name && strchr(l->name, '.');
 	struct str host = arena_printf(a, "%s:%u", named ? l->name : "127.0.0.1", l->port), authorization = STR_NONE;
 	add(&r, S("host"), host);
@@ -199,6 +268,7 @@ static size_t request_make(struct load *l, uint64_t n, int64_t now_ms, char *out
 static bool all_alike(const struct load *l)
 {
 	return l->op == OP_STS || l->op == OP_LOGS || l->op == OP_PUT_METRICS || l->op == OP_GET_METRICS || l->op == OP_PLAIN ||
+	       l->op == OP_SEND || l->op == OP_SEND_TEN || l->op == OP_PUBLISH ||
 	       (l->op == OP_INVOKE && str_find_char(str_from(l->name), '#') < 0);
 }
 
@@ -207,10 +277,10 @@ static void request_next(struct load *l, struct client *c)
 	uint64_t n = l->started++;
 	int64_t now_ms = clock_wall_ms();
 	if (!all_alike(l)) {
-		c->head_n = request_make(l, n, now_ms, c->head);
+		c->head_n = request_make(l, c, n, now_ms, c->head);
 	} else {
 		if (l->alike_s != now_ms / 1000)
-			l->alike_n = request_make(l, n, now_ms, l->alike);
+			l->alike_n = request_make(l, c, n, now_ms, l->alike);
 		l->alike_s = now_ms / 1000;
 		memcpy(c->head, l->alike, l->alike_n);
 		c->head_n = l->alike_n;
@@ -218,6 +288,7 @@ static void request_next(struct load *l, struct client *c)
 	c->head_at = 0;
 	c->body_left = l->op == OP_PUT ? l->bytes : 0;
 	c->in_n = 0;
+	buf_clear(&c->kept);
 	c->in_body = c->chunked = false;
 	c->waiting = true;
 	c->at_us = clock_mono_us();
@@ -264,6 +335,7 @@ static void finished(struct load *l, struct client *c)
 	}
 	l->latency_us[l->done++] = (uint32_t)(clock_mono_us() - c->at_us);
 	c->waiting = false;
+	c->taken = l->op == OP_TAKE && !c->taken && str_find(buf_str(&c->kept), S("ReceiptHandle")) >= 0;
 	if (c->status >= 200 && c->status < 300)
 		return;
 	if (l->errors++ == 0) {
@@ -323,6 +395,8 @@ static void client_take(struct load *l, struct client *c, const char *p, size_t 
 			finished(l, c);
 		return;
 	}
+	if (l->op == OP_TAKE)
+		buf_add(&c->kept, p, n);
 	c->reply_left -= (int64_t)n;
 	if (c->reply_left <= 0)
 		finished(l, c);
@@ -375,8 +449,10 @@ static void run(struct load *l)
 	struct client *clients = calloc(l->connections, sizeof(*clients));
 	if (!clients)
 		die("out of memory");
-	for (unsigned i = 0; i < l->connections; i++)
+	for (unsigned i = 0; i < l->connections; i++) {
+		buf_init(&clients[i].kept, KEPT_MAX);
 		client_open(l, &clients[i]);
+	}
 	if (l->hold) {
 		puts("{}");
 		fflush(stdout);

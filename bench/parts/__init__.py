@@ -1,5 +1,5 @@
 """The parts of bench/run in the order in which they run; each is a function that adds rows to the bench."""
-from parts import balancers, bills, calls, environments, events, flows, functions, images, machines, metrics, names, networks, objects, rest, scaling, tasks, triggers
+from parts import balancers, bills, calls, environments, events, flows, functions, images, machines, metrics, names, networks, objects, queues, rest, scaling, tasks, triggers
 
 PARTS = {
     "start": rest.start,
@@ -8,6 +8,9 @@ PARTS = {
     "writes": calls.writes,
     "metrics": metrics.rates,
     "rules": events.rules,
+    "queues": queues.rates,
+    "deep": queues.deep,
+    "fan": queues.fan,
     "names": names.rates,
     "s3-small": objects.small,
     "s3-large": objects.large,
@@ -18,6 +21,7 @@ PARTS = {
     "snapstart": functions.snapstart,
     "warm": functions.warm,
     "triggers": triggers.queues,
+    "events": triggers.events,
     "urls": triggers.urls,
     "cells": functions.cells,
     "networks": networks.networks,

@@ -1,4 +1,5 @@
-"""What starts functions: messages in queues, and their own addresses."""
+"""What starts functions: messages in queues, uploads, schedules, and their own addresses."""
+import datetime
 import http.client
 import json
 import time
@@ -8,6 +9,7 @@ from parts.functions import PROCESSOR_MB, cloud_of, create, kinds, need_role, pa
 from parts.tools import Skip, median, percentile
 
 TOOK = "import time\ndef handler(event, context):\n    for r in event['Records']:\n        print('took', time.time() - float(r['body']))\n"
+WHEN = "import time\ndef handler(event, context):\n    r = event['Records'][0] if 'Records' in event else None\n    print('took', time.time() - float(r['s3']['object']['key'] if r else event['due']))\n"
 STREAM = """exports.handler = awslambda.streamifyResponse(async (event, out) => {
     out.write("first");
     await new Promise(done => setTimeout(done, 50));
@@ -47,6 +49,65 @@ def queues(bench):
             raise RuntimeError("nothing was worked off")
         bench.add(f"message to {runtime}, p50", median(took), "ms", note=f"{len(took)} messages one by one, from before SendMessage to the handler's first line; "
                   f"p99 {percentile(took, 99):.1f} ms", bound="SendMessage has the message on the disk before it is received.")
+
+
+def took(cloud, name, count, seconds=30):
+    """Milliseconds that the function has said, once there are so many."""
+    until, found = time.monotonic() + seconds, []
+    while len(found) < count and time.monotonic() < until:
+        time.sleep(0.3)
+        _, said = cloud.call("logs", "POST", "/", json.dumps({"logGroupName": "/aws/lambda/" + name, "filterPattern": "took", "limit": 10000}).encode(),
+                             {"content-type": "application/x-amz-json-1.1", "x-amz-target": "Logs_20140328.FilterLogEvents"}, check=False)
+        found = [1000 * float(e["message"].split()[1]) for e in json.loads(said).get("events", [])]
+    if not found:
+        raise RuntimeError(f"{name} was not started")
+    return found
+
+
+def role(cloud, name, service, action):
+    """A role of that service's that may do this everywhere."""
+    from urllib.parse import urlencode
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for what in ({"Action": "CreateRole", "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]})},
+                 {"Action": "PutRolePolicy", "PolicyName": "p", "PolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": [
+                     {"Effect": "Allow", "Action": action, "Resource": "*"}]})}):
+        cloud.call("iam", "POST", "/", urlencode({**what, "Version": "2010-05-08", "RoleName": name}).encode(), form)
+    return "arn:aws:iam::000000000000:role/" + name
+
+
+def events(bench):
+    """from an upload, and from a schedule's time, to the function's first line"""
+    with cloud_of(bench) as cloud:
+        need_role(cloud)
+        from urllib.parse import urlencode
+        cloud.call("iam", "POST", "/", urlencode({"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "bench", "PolicyName": "p", "PolicyDocument": json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]})}).encode(), {"content-type": "application/x-www-form-urlencoded"})
+        arn = "arn:aws:lambda:us-east-1:000000000000:function:"
+        for name in ("uploaded", "scheduled"):
+            runtime = create(cloud, name, kinds(bench)["python"][0], "f.handler", package("f.py", WHEN), memory=PROCESSOR_MB)
+        cloud.call("lambda", "POST", "/2015-03-31/functions/uploaded/policy", json.dumps(
+            {"StatementId": "s3", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}).encode())
+        cloud.call("s3", "PUT", "/uploads")
+        cloud.call("s3", "PUT", "/uploads?notification=", f"<NotificationConfiguration><CloudFunctionConfiguration><CloudFunction>{arn}uploaded</CloudFunction>"
+                   "<Event>s3:ObjectCreated:*</Event></CloudFunctionConfiguration></NotificationConfiguration>".encode())
+        count = 30 * bench.rounds
+        for n in range(count + 5):
+            bench.say(f"events: {n} of {count + 5}")
+            cloud.call("s3", "PUT", f"/uploads/{time.time():.6f}", b"x")
+            time.sleep(0.01)
+        uploads = took(cloud, "uploaded", count + 5)[5:]  # the first have started it
+        may = role(cloud, "scheduler", "scheduler.amazonaws.com", "lambda:InvokeFunction")
+        first, count = int(time.time()) + 3, 5 * bench.rounds
+        for n in range(count + 1):
+            at = datetime.datetime.fromtimestamp(first + n, datetime.timezone.utc)
+            cloud.call("scheduler", "POST", f"/schedules/s{n}", json.dumps(
+                {"ScheduleExpression": f"at({at:%Y-%m-%dT%H:%M:%S})", "FlexibleTimeWindow": {"Mode": "OFF"},
+                 "Target": {"Arn": arn + "scheduled", "RoleArn": may, "Input": json.dumps({"due": first + n})}}).encode(), {"content-type": "application/json"})
+        schedules = took(cloud, "scheduled", count + 1, count + 40)[1:]
+        bench.add(f"upload to {runtime}, p50", median(uploads), "ms", note=f"{len(uploads)} objects one by one, from before PutObject to the handler's first line; p99 {percentile(uploads, 99):.1f} ms",
+                  bound="The object, then the event, are on the disk before the function is called.")
+        bench.add(f"schedule to {runtime}, p50", median(schedules), "ms", note=f"{len(schedules)} schedules, from their second to the handler's first line; most {max(schedules):.1f} ms")
 
 
 def address(cloud, name, mode):

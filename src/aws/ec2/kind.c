@@ -251,6 +251,7 @@ void ec2_put(const struct ec2_scope *s, const struct ec2_kind *kind, struct str 
 void ec2_drop(const struct ec2_scope *s, const struct ec2_kind *kind, struct str id)
 {
 	ec2_held_note(s, kind, id, NULL);
+	ec2_tell(s, kind, id, NULL);
 	store_delete(s->txn, ec2_key(s, kind, id));
 	ec2_meter(s, kind, id, NULL);
 }

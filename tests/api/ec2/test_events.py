@@ -10,6 +10,7 @@ import uuid
 
 from aws import ENDPOINT, TestCase, client
 from ec2 import wait_for
+from happenings import Listener
 from images import image, no_containers
 
 TAGS = [{"Key": "quartet:driver", "Value": "container"}]
@@ -59,9 +60,13 @@ class Events(TestCase):
 
     def test_an_event_comes(self):
         wait_for(self, self.ec2, self.instance, "running", 100)
+        heard = Listener(self, client, "us-east-1", "aws.health")
         made = quartet("retire", self.instance, "--code", "system-reboot", "--in", "2h")
         self.assertEqual((made.returncode, made.stderr), (0, ""))
         event = made.stdout.strip()
+        told = heard.wait(lambda d: d["eventArn"].endswith(event), "AWS Health Event")
+        self.assertEqual((told["resources"], told["detail"]["statusCode"], told["detail"]["eventTypeCode"], told["detail"]["affectedEntities"]),
+                         ([self.instance], "upcoming", "AWS_EC2_SYSTEM_REBOOT_MAINTENANCE_SCHEDULED", [{"entityValue": self.instance}]))
         shown, = self.events()
         self.assertEqual((shown["InstanceEventId"], shown["Code"]), (event, "system-reboot"))
         self.assertEqual((shown["NotBeforeDeadline"] - shown["NotBefore"]).days, 7)
@@ -78,6 +83,7 @@ class Events(TestCase):
         moved = self.ec2.modify_instance_event_start_time(InstanceId=self.instance, InstanceEventId=event, NotBefore=shown["NotBeforeDeadline"])["Event"]
         self.assertEqual(moved["NotBefore"], shown["NotBeforeDeadline"])
         called_off = quartet("retire", self.instance, "--cancel")
+        heard.wait(lambda d: d["eventArn"].endswith(event) and d["statusCode"] == "closed", "AWS Health Event")
         self.assertEqual((called_off.returncode, called_off.stdout), (0, "1 called off\n"))
         self.assertEqual([e["Description"][:10] for e in self.events()], ["[Canceled]"])
         past, = self.inside("events/maintenance/history")

@@ -33,7 +33,23 @@ class Groups(GroupCase):
         for state in ("pending", "running", "shutting-down", "terminated"):
             said = ec2.wait(lambda d, s=state: d == {"instance-id": instance, "state": s}, "EC2 Instance State-change Notification")
             self.assertEqual((said["source"], said["resources"]), ("aws.ec2", [f"arn:aws:ec2:{self.region}:{ACCOUNT}:instance/{instance}"]))
+        made = ec2.wait(lambda d: (d["event"], d["result"]) == ("createVolume", "available"), "EBS Volume Notification")
+        ec2.wait(lambda d: (d["event"], d["result"]) == ("deleteVolume", "deleted"), "EBS Volume Notification")
+        self.assertTrue(made["resources"][0].startswith(f"arn:aws:ec2:{self.region}:{ACCOUNT}:volume/vol-"))
         wait(self, lambda: not self.members())
+
+
+class Disks(TestCase):
+    def test_a_snapshot(self):
+        ec2, heard = client("ec2", region=REGION), Listener(self, client, REGION, "aws.ec2")
+        volume = ec2.create_volume(AvailabilityZone=REGION + "a", Size=1)["VolumeId"]
+        self.addCleanup(ec2.delete_volume, VolumeId=volume)
+        heard.wait(lambda d: d.get("event") == "createVolume", "EBS Volume Notification")
+        snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+        self.addCleanup(ec2.delete_snapshot, SnapshotId=snapshot)
+        said = heard.wait(lambda d: d["snapshot_id"].endswith(snapshot), "EBS Snapshot Notification")
+        self.assertEqual((said["detail"]["event"], said["detail"]["result"], said["detail"]["source"], said["resources"]),
+                         ("createSnapshot", "succeeded", f"arn:aws:ec2::{REGION}:volume/{volume}", [f"arn:aws:ec2::{REGION}:snapshot/{snapshot}"]))
 
 
 class Alarms(TestCase):

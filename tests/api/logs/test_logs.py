@@ -155,7 +155,7 @@ class Groups(LogsCase):
         self.assertAwsError("ResourceNotFoundException", self.logs.list_tags_for_resource, resourceArn=arn + "x")
 
     def test_what_is_not_there_is_refused(self):
-        self.assertAwsError("UnsupportedOperationException", self.logs.create_export_task, logGroupName=self.group, fromTime=1, to=2, destination="b")
+        self.assertAwsError("UnsupportedOperationException", self.logs.put_destination, destinationName="d", targetArn="arn:aws:kinesis:us-east-1:000000000000:stream/s", roleArn="arn:aws:iam::000000000000:role/r")
         self.assertAwsError("InvalidParameterException", self.logs.create_log_group, logGroupName=self.group + "k", kmsKeyId="arn:aws:kms:x")
 
 

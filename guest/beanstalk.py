@@ -81,7 +81,8 @@ def start(one, found, staged):
         write(f"{UNITS}/eb-{name}.service", one.unit(name, command))
     run("systemctl", "daemon-reload")
     one.switch()
-    for name, _ in found:
+    for name, command in found:
+        one.wait(command)
         need(f"Starting {name}", "systemctl", "start", f"eb-{name}.service")
     if one.proxied():
         proxy.start()
@@ -182,6 +183,10 @@ class Deployment:
         """Does what is new run already, beside what was?"""
         return False
 
+    @staticmethod
+    def wait(command):
+        """For what it depends on."""
+
     def switch(self):
         """Ports are those of what is new from here on."""
 
@@ -252,6 +257,10 @@ class Containers(Deployment):
 
     def begun(self):
         return self.platform.begun
+
+    @staticmethod
+    def wait(box):
+        box.wait_for_others()
 
     def switch(self):
         self.platform.publish()

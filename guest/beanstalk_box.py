@@ -8,10 +8,12 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import time
 import types
 
 import beanstalk_network as network
-from beanstalk_system import Failed, need, run_quietly, write
+from beanstalk_system import Failed, need, over, run_quietly, write
 from ecs_container import RUNTIME, Container
 from ecs_image import Image
 from ecs_network import Failed as NotStarted
@@ -49,6 +51,14 @@ def number_of(signal):
     if name.isdigit() and 0 < int(name) < 65:
         return int(name)
     return SIGNALS.index(name) + 1 if name in SIGNALS else 15
+
+
+def check_of(said):
+    """How an image wants its containers to be asked; its times are nanoseconds."""
+    test = said.get("Test") or []
+    argv = test[1:] if test[:1] == ["CMD"] else ["/bin/sh", "-c", *test[1:2]] if test[:1] == ["CMD-SHELL"] else None
+    interval, timeout, begin = ((said.get(key) or usual * 10**9) / 10**9 for key, usual in (("Interval", 30), ("Timeout", 30), ("StartPeriod", 0)))
+    return {"argv": argv, "timeout": timeout, "within": begin + (interval + timeout) * (said.get("Retries") or 3)} if argv else None
 
 
 class Box(Container):
@@ -126,6 +136,49 @@ class Box(Container):
         with open(f"{self.place}/config.json", "w", encoding="utf-8") as f:
             json.dump(specification, f)
 
+    def exit_state(self):
+        return dict(line.partition("=")[::2] for line in run_quietly("systemctl", "show", "--property=ActiveState,SubState,Result", f"{self.id}.service").splitlines())
+
+    def well(self):
+        """Waits until it says so, or has not for as long as it may."""
+        check = self.definition.get("check")
+        if check is None:
+            check = check_of(self.image.config.get("Healthcheck") or {})
+        if not check:
+            raise Failed(f"container {self.name} has no healthcheck configured, and another one waits for it to be healthy")
+        with open(f"{self.place}/config.json", encoding="utf-8") as f:
+            process = {**json.load(f)["process"], "args": check["argv"]}
+        write(f"{self.place}/check.json", json.dumps(process))  # the runtime alone would give it no environment
+        until = time.monotonic() + check["within"]
+        while True:
+            try:
+                if not subprocess.run([*CRUN.split(), "exec", "--process", f"{self.place}/check.json", self.id], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                      timeout=check["timeout"], check=False).returncode:
+                    return
+            except subprocess.TimeoutExpired:
+                pass
+            if time.monotonic() > until or over():
+                raise Failed(f"dependency failed to start: container {self.name} is unhealthy")
+            time.sleep(0.2)
+
+    def complete(self):
+        while True:
+            state = self.exit_state()
+            if state.get("SubState") == "exited" and state.get("Result") == "success":
+                return
+            if state.get("ActiveState") in ("failed", "inactive") or self.definition["restart"][0] == "always" or over():
+                raise Failed(f"service \"{self.name}\" didn't complete successfully")
+            time.sleep(0.1)
+
+    def wait_for_others(self):
+        """For those that it depends on."""
+        for name, condition in (self.definition.get("conditions") or {}).items():
+            other = next(b for b in self.boxes if b.name == name)
+            if condition == "service_healthy":
+                other.well()
+            elif condition == "service_completed_successfully":
+                other.complete()
+
     def begin(self):
         """As a unit of systemd."""
         write(f"{UNITS}/{self.id}.service", self.unit())
@@ -157,7 +210,7 @@ class Box(Container):
         log = self.definition["log"]
         os.makedirs(os.path.dirname(log), exist_ok=True)
         return UNIT.format(
-            name=self.name, id=self.id, place=self.place, crun=CRUN, log=log, after=" ".join(f"eb-{self.number}-{other}.service" for other in self.definition.get("after") or []),
+            name=self.name, id=self.id, place=self.place, crun=CRUN, log=log, after=" ".join(f"eb-{self.number}-{other}.service" for other in self.definition.get("conditions") or {}),
             stop=STOP.format(place=self.place, n=number - 1).replace("$", "$$"), signal=number, grace=self.definition.get("stopTimeout", 10),
             interval="infinity" if most else 0, burst=most + 1 if most else 5, restart=policy, remain="yes" if policy != "always" else "no")
 

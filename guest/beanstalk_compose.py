@@ -13,13 +13,15 @@ from beanstalk_system import Failed
 
 FILE_MOST, NODES_MOST, DEPTH_MOST, SERVICES_MOST = 1 << 20, 20000, 40, 50
 NAMES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
-TOP = {"version", "name", "services", "volumes"}
+TOP = {"version", "name", "services", "volumes", "networks"}
 KEYS = {"image", "build", "ports", "expose", "environment", "env_file", "command", "entrypoint", "volumes", "depends_on", "restart", "container_name", "hostname", "user",
-        "working_dir", "init", "read_only", "stop_signal", "stop_grace_period", "tmpfs", "extra_hosts", "labels", "links", "stdin_open", "tty"}
+        "working_dir", "init", "read_only", "stop_signal", "stop_grace_period", "tmpfs", "extra_hosts", "labels", "links", "stdin_open", "tty", "healthcheck", "networks", "mem_limit", "mem_reservation", "cpu_shares", "shm_size", "cap_drop", "security_opt"}
+CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
 SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|(.?))", re.ASCII)
 PORT = re.compile(r"(?:(?P<address>\d+(?:\.\d+){3}|\[[0-9a-f:]+\]):)?(?:(?P<host>\d{1,5}(?:-\d{1,5})?):)?(?P<inner>\d{1,5}(?:-\d{1,5})?)(?:/(?P<protocol>tcp|udp))?")
 TIME = re.compile(r"(?:(\d+)m)?(?:(\d+)s)?")
+SIZE = re.compile(r"(\d{1,12})([kmg]?)b?", re.IGNORECASE)
 
 
 def find(root):
@@ -253,12 +255,49 @@ def restart_of(said, where):
 
 
 def after_of(said, where):
-    if isinstance(said, dict):
-        for name, how in said.items():
-            if how is not None and (not isinstance(how, dict) or set(how) - {"condition"} or how.get("condition", "service_started") != "service_started"):
-                raise wrong(where, f"{name}: of conditions service_started alone is supported")
-        return [str(name) for name in said]
-    return texts(said, where)
+    """{service: on what condition}"""
+    if not isinstance(said, dict):
+        return dict.fromkeys(texts(said, where), "service_started")
+    for name, how in said.items():
+        if how is not None and (not isinstance(how, dict) or set(how) - {"condition"} or how.get("condition", "service_started") not in CONDITIONS):
+            raise wrong(where, f"{name}: of a dependency its condition alone is supported: {', '.join(CONDITIONS)}")
+    return {str(name): (how or {}).get("condition", "service_started") for name, how in said.items()}
+
+
+def check_of(said, where):
+    """How a container is asked whether it is well, and for how long; None: as its image says. It matters to those that wait for it."""
+    if said is None:
+        return None
+    if not isinstance(said, dict) or set(said) - {"test", "interval", "timeout", "retries", "start_period", "start_interval", "disable"}:
+        raise wrong(where, "test, interval, timeout, retries, start_period, start_interval and disable are supported")
+    test = said.get("test")
+    if truth(said.get("disable") or "false", where) or test == ["NONE"]:
+        return {}
+    argv = ["/bin/sh", "-c", test] if isinstance(test, str) else None
+    if isinstance(test, list) and len(test) > 1 and all(isinstance(w, str) for w in test):
+        argv = test[1:] if test[0] == "CMD" else ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" and len(test) == 2 else None
+    if not argv or not re.fullmatch(r"\d{1,4}", str(said.get("retries", "3"))):
+        raise wrong(where, "test is a text, or a list that begins with CMD, CMD-SHELL or NONE; retries is a number")
+    interval, timeout, begin = (seconds(said.get(key) or usual, where) for key, usual in (("interval", "30s"), ("timeout", "30s"), ("start_period", "0s")))
+    return {"argv": argv, "timeout": timeout or 1, "within": begin + (interval + timeout) * max(1, int(said.get("retries", "3")))}
+
+
+def mebibytes(text, where):
+    m = SIZE.fullmatch(text) if isinstance(text, str) else None
+    if not m:
+        raise wrong(where, "must be a size as 64m")
+    return max(1, (int(m[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[m[2].lower()]) >> 20)
+
+
+def networks_of(said, named, where):
+    """{network: names there}"""
+    said = dict.fromkeys(texts(said, where)) if not isinstance(said, dict) else said
+    for name, how in said.items():
+        if name not in named and name != "default":
+            raise wrong(where, f"refers to undefined network {name}")
+        if how is not None and (not isinstance(how, dict) or set(how) - {"aliases"}):
+            raise wrong(where, f"{name}: of a network in a service aliases alone are supported")
+    return {name: texts((how or {}).get("aliases") or [], where) for name, how in said.items()}
 
 
 def order(services):
@@ -271,7 +310,7 @@ def order(services):
         if name in found:
             return
         under.append(name)
-        for other in services[name]["after"]:
+        for other in services[name]["conditions"]:
             if other not in services:
                 raise wrong(f"services.{name}", f"depends on undefined service {other}")
             add(other)
@@ -284,7 +323,7 @@ def order(services):
 
 # ---- the whole
 
-def service_of(name, said, env, root, app, volumes):
+def service_of(name, said, env, root, app, volumes, networks):
     where = f"services.{name}"
     if not SERVICE.fullmatch(str(name)) or not isinstance(said, dict):
         raise wrong(where, "is no service")
@@ -314,8 +353,10 @@ def service_of(name, said, env, root, app, volumes):
     if any(not t.startswith("/") or ":" in t for t in memory):
         raise wrong(where, "tmpfs names places in a container; its options are not supported")
     aliases = [name, *([said["container_name"]] if said.get("container_name") else []), *([said["hostname"]] if said.get("hostname") else [])]
+    joined = networks_of(said.get("networks") or ["default"], networks, where)
+    aliases += [a for names in joined.values() for a in names]
     if not all(isinstance(a, str) and SERVICE.fullmatch(a) for a in aliases):
-        raise wrong(where, "container_name and hostname are names")
+        raise wrong(where, "container_name, hostname and aliases are names")
     links = texts(said.get("links") or [], where)
     others = [f"{h.replace('=', ':', 1)}" for h in (texts(said["extra_hosts"], where) if isinstance(said.get("extra_hosts"), (list, str)) else
                                                    [f"{k}:{v}" for k, v in pairs(said.get("extra_hosts") or {}, where, {}).items()])]
@@ -324,6 +365,13 @@ def service_of(name, said, env, root, app, volumes):
     stop = said.get("stop_signal")
     if stop is not None and not re.fullmatch(r"(SIG)?[A-Z0-9+]{1,12}", str(stop)):
         raise wrong(where, "stop_signal is no signal")
+    capabilities, security = texts(said.get("cap_drop") or [], where), texts(said.get("security_opt") or [], where)
+    if not all(re.fullmatch(r"[A-Z_]{1,30}", c) for c in capabilities) or set(security) - {"no-new-privileges", "no-new-privileges:true"}:
+        raise wrong(where, "cap_drop names capabilities, and of security_opt no-new-privileges alone is supported")
+    shares = said.get("cpu_shares")
+    if shares is not None and not re.fullmatch(r"\d{1,6}", str(shares)):
+        raise wrong(where, "cpu_shares is a number")
+    limits = {to: mebibytes(said[key], where) for key, to in (("mem_limit", "memory"), ("mem_reservation", "memoryReservation")) if said.get(key) is not None}
     for key in ("user", "working_dir"):
         if said.get(key) is not None and not isinstance(said[key], str):
             raise wrong(where, f"{key} must be a string")
@@ -333,11 +381,15 @@ def service_of(name, said, env, root, app, volumes):
         "ports": ports_of(said.get("ports") or [], where), "command": words(said.get("command"), where), "entryPoint": words(said.get("entrypoint"), where),
         "user": said.get("user"), "workingDirectory": said.get("working_dir"), "readonlyRootFilesystem": truth(said.get("read_only") or "false", where),
         "hostname": said.get("hostname"), "aliases": aliases, "restart": restart_of(said.get("restart") or "no", where),
-        "after": [*after_of(said.get("depends_on") or [], where), *(link.partition(":")[0] for link in links)],
+        "conditions": {**dict.fromkeys((link.partition(":")[0] for link in links), "service_started"), **after_of(said.get("depends_on") or [], where)},
+        "check": check_of(said.get("healthcheck"), where), "networks": set(joined), **limits, **({"cpu": int(shares)} if shares else {}),
+        "dockerSecurityOptions": ["no-new-privileges"] if security else [],
         "nicknames": {link.partition(":")[2]: link.partition(":")[0] for link in links if ":" in link}, "stopSignal": stop,
         "stopTimeout": seconds(said.get("stop_grace_period") or "10s", where),
         "extraHosts": [{"hostname": h.partition(":")[0], "ipAddress": h.partition(":")[2]} for h in others],
-        "linuxParameters": {"initProcessEnabled": truth(said.get("init") or "false", where), "tmpfs": [{"containerPath": t, "size": 64} for t in memory]}}
+        "linuxParameters": {"initProcessEnabled": truth(said.get("init") or "false", where), "tmpfs": [{"containerPath": t, "size": 64} for t in memory],
+                            "capabilities": {"drop": [c.removeprefix("CAP_") for c in capabilities]},
+                            **({"sharedMemorySize": mebibytes(said["shm_size"], where)} if said.get("shm_size") else {})}}
 
 
 def services(path, env, root, app, place):
@@ -357,7 +409,14 @@ def services(path, env, root, app, place):
         raise Failed("docker-compose.yml: no service selected: there are no services")
     if len(wanted) > SERVICES_MOST:
         raise Failed(f"docker-compose.yml: more than {SERVICES_MOST} services")
-    found = {name: service_of(name, one, env, root, app, (named, place)) for name, one in wanted.items()}
+    networks = said.get("networks") or {}
+    if not isinstance(networks, dict) or any(n and (not isinstance(n, dict) or set(n) - {"driver"} or n.get("driver", "bridge") != "bridge") for n in networks.values()):
+        raise Failed("docker-compose.yml: networks: the driver bridge alone is supported, without options")
+    found = {name: service_of(name, one, env, root, app, (named, place), networks) for name, one in wanted.items()}
+    for name, one in found.items():
+        apart = next((other for other in found if not one["networks"] & found[other]["networks"]), None)
+        if apart:
+            raise wrong(f"services.{name}", f"it shares no network with {apart}: networks that keep services apart are not supported")
     taken = {}
     for name, one in found.items():
         for protocol, port, _ in one["ports"]:

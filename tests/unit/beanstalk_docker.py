@@ -116,7 +116,8 @@ services:
     env_file: [more.env]
     command: serve "a b"
     entrypoint: ["/bin/sh", "-c"]
-    depends_on: [db]
+    depends_on: {db: {condition: service_healthy}}
+    networks: [inner, outer]
     volumes: [./static:/srv:ro, data:/data, "${EB_LOG_BASE_DIR}/web:/log", {type: tmpfs, target: /run}, /kept]
     extra_hosts: ["other:10.0.0.1"]
     tmpfs: /tmp
@@ -132,8 +133,21 @@ services:
     container_name: base
     links: ["web2:front"]
     labels: {a: b}
+    networks: {inner: {aliases: [shelf]}}
+    healthcheck: {test: [CMD, /well], interval: 2s, timeout: 1s, retries: 4, start_period: 1m}
+    mem_limit: 1g
+    mem_reservation: 64M
+    cpu_shares: 512
+    shm_size: 32m
+    cap_drop: [CAP_CHOWN, ALL]
+    security_opt: ["no-new-privileges:true"]
   web2:
     image: x
+    networks: inner
+    healthcheck: {test: "true"}
+networks:
+  inner:
+  outer: {driver: bridge}
 volumes:
   data:
 """)
@@ -143,12 +157,16 @@ volumes:
         self.assertEqual(web["build"], {"context": os.path.realpath(f"{self.root}/web"), "dockerfile": os.path.realpath(f"{self.root}/web/Dockerfile"), "target": "last", "arguments": ["ONE=1"]})
         self.assertEqual(web["ports"], [("tcp", 80, 8080), ("udp", 9000, 9100), ("udp", 9001, 9101), ("tcp", 6, 5)])
         self.assertEqual(web["environment"], {"A": "1", "B": "two\nlines", "C": "$x", "D": "e", "COLOUR": "red", "KEPT": "$x", "EMPTY": "", "MINE": "m"})
-        self.assertEqual((web["command"], web["entryPoint"], web["restart"], web["after"]), (["serve", "a b"], ["/bin/sh", "-c"], ("always", 0), ["db"]))
+        self.assertEqual((web["command"], web["entryPoint"], web["restart"], web["conditions"]), (["serve", "a b"], ["/bin/sh", "-c"], ("always", 0), {"db": "service_healthy"}))
         self.assertEqual(web["binds"], [(f"{APP}/static", "/srv", True), (f"{box.VOLUMES}/data", "/data", False), ("/var/log/eb-docker/containers/web", "/log", False),
                                         (f"{box.VOLUMES}/web-_kept", "/kept", False)])
-        self.assertEqual(web["linuxParameters"], {"initProcessEnabled": True, "tmpfs": [{"containerPath": "/run", "size": 64}, {"containerPath": "/tmp", "size": 64}]})
+        self.assertEqual(web["linuxParameters"], {"initProcessEnabled": True, "capabilities": {"drop": []},
+                                                  "tmpfs": [{"containerPath": "/run", "size": 64}, {"containerPath": "/tmp", "size": 64}]})
+        self.assertEqual((db["check"], found[0]["check"]["argv"], web["check"]), ({"argv": ["/well"], "timeout": 1, "within": 72}, ["/bin/sh", "-c", "true"], None))
+        self.assertEqual((db["memory"], db["memoryReservation"], db["cpu"], db["dockerSecurityOptions"]), (1024, 64, 512, ["no-new-privileges"]))
+        self.assertEqual((db["linuxParameters"]["sharedMemorySize"], db["linuxParameters"]["capabilities"]), (32, {"drop": ["CHOWN", "ALL"]}))
         self.assertEqual((db["environment"], db["restart"], db["user"], db["stopSignal"], db["stopTimeout"]), ({"COLOUR": "red", "SIZE": "large"}, ("on-failure", 3), "1000", "SIGINT", 90))
-        self.assertEqual((db["aliases"], db["nicknames"], db["readonlyRootFilesystem"]), (["db", "base"], {"front": "web2"}, True))
+        self.assertEqual((db["aliases"], db["nicknames"], db["readonlyRootFilesystem"]), (["db", "base", "shelf"], {"front": "web2"}, True))
         self.assertEqual(self.read(f"{self.root}/.env"), "# Made of the environment's properties.\nCOLOUR=red\nMINE=m\n")
 
     def test_dotenv(self):
@@ -165,7 +183,10 @@ volumes:
     def test_refused(self):
         for text, why in (
                 ("services: {a: {image: x, privileged: true}}", "services.a: privileged is not supported"), ("services: {a: {image: x, cap_add: [SYS_ADMIN]}}", "cap_add is not"),
-                ("services: {a: {image: x, network_mode: host}}", "network_mode is not supported"), ("services: {a: {image: x}}\nnetworks: {n: }", "networks is not supported"),
+                ("services: {a: {image: x, network_mode: host}}", "network_mode is not supported"), ("services: {a: {image: x, networks: [m]}, b: {image: x}}\nnetworks: {m: }", "shares no network with b"),
+                ("services: {a: {image: x, networks: [m]}}", "undefined network m"), ("services: {a: {image: x}}\nnetworks: {m: {driver: overlay}}", "bridge alone"),
+                ("services: {a: {image: x, healthcheck: {test: [X, y]}}}", "begins with CMD"), ("services: {a: {image: x, mem_limit: much}}", "must be a size"),
+                ("services: {a: {image: x, security_opt: [seccomp=unconfined]}}", "no-new-privileges alone"), ("secrets: {}\nservices: {a: {image: x}}", "secrets is not supported"),
                 ("services: {a: {image: --privileged}}", "invalid reference format"), ("services: {a: {image: 'x y'}}", "invalid reference format"), ("services: {}", "no services"),
                 ("services: {a: {}}", "neither an image nor a build"), ("services: {a: {build: ../..}}", "not in the source bundle"), ("services: {a: {build: .}}", "there is no Dockerfile"),
                 ("services: {a: {image: x, ports: [8080]}}", "has to be said"), ("services: {a: {image: x, ports: ['127.0.0.1:1:1']}}", "single addresses"),
@@ -174,7 +195,7 @@ volumes:
                 ("services: {a: {image: x, volumes: ['v:/x']}}", "undefined volume v"), ("services: {a: {image: x, volumes: ['/var/run/docker.sock:/x']}}", "no Docker"),
                 ("services: {a: {image: x, volumes: ['./x:/']}}", "no place in a container"), ("services: {a: {image: x, env_file: ../../etc/passwd}}", "not in the source bundle"),
                 ("services: {a: {image: x, env_file: none}}", "not found"), ("services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}", "a -> b -> a"),
-                ("services: {a: {image: x, depends_on: [c]}}", "undefined service c"), ("services: {a: {image: x, depends_on: {a: {condition: service_healthy}}}}", "service_started alone"),
+                ("services: {a: {image: x, depends_on: [c]}}", "undefined service c"), ("services: {a: {image: x, depends_on: {a: {condition: service_happy}}}}", "its condition alone"),
                 ("services: {a: {image: '${X:?say it}'}}", "X is missing a value: say it"), ("services: {a: {image: '${X'}}", "invalid interpolation"),
                 ("services: {'a;b': {image: x}}", "is no service"), ("services: {a: {image: x, restart: sometimes}}", "invalid restart policy"),
                 ("services: {a: {image: x, command: 'a \"b'}}", "No closing quotation"), ("services: [", "cannot be read"), ("[]", "is no map"), ("a: &a [*a]", "within what it stands for"),
@@ -206,6 +227,10 @@ class Containers(DockerCase):
             self.put("Dockerfile", "FROM a\n" + "RUN b\n" * 100 + "FROM b\n" + "ENV a=b\n" * 300 + "copy c /\n" * n)
             images.check_steps(f"{self.root}/Dockerfile") if fine else self.fails("max depth exceeded", images.check_steps, f"{self.root}/Dockerfile")
 
+    def test_check_of_image(self):
+        self.assertEqual(box.check_of({"Test": ["CMD-SHELL", "a b"], "Interval": 5 * 10**9, "Timeout": 10**9, "Retries": 2}), {"argv": ["/bin/sh", "-c", "a b"], "timeout": 1, "within": 12})
+        self.assertEqual([box.check_of({"Test": test}) and box.check_of({"Test": test})["argv"] for test in (["CMD", "x", "y"], ["NONE"], [], None)], [["x", "y"], None, None, None])
+
     def test_rules(self):
         text = network.rules("172.17.0.0/16", [("tcp", 80, "172.17.0.2", 8080), ("udp", 53, "172.17.0.3", 53)])
         self.assertIn("elements = { 80 : 172.17.0.2 . 8080 };", text)
@@ -214,7 +239,7 @@ class Containers(DockerCase):
 
     def test_unit(self):
         self.enterContext(mock.patch.object(box, "PLACE", f"{self.logs}/boxes"))
-        definition = {"name": "web", "log": f"{self.logs}/deep/web.log", "after": ["db"], "restart": ("on-failure", 3), "stopTimeout": 90}
+        definition = {"name": "web", "log": f"{self.logs}/deep/web.log", "conditions": {"db": "service_started"}, "restart": ("on-failure", 3), "stopTimeout": 90}
         one = box.Box(7, definition, "172.17.0.2", [])
         one.image = Image("x", {"StopSignal": "SIGINT"}, [])
         text = one.unit()

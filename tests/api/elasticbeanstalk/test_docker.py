@@ -16,7 +16,7 @@ REGION = "eu-south-1"
 ACCOUNT = "000000000000"
 BASE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop/base:1"
 WELL, BADLY = "Environment update completed successfully.", "Failed to deploy application."
-FETCH = "trap 'exit 0' TERM; until wget -qO /tmp/index.html http://store:9000/; do sleep 0.1; done; httpd -f -p 8080 -h /tmp & wait"
+FETCH = "trap 'exit 0' TERM; until wget -qO /tmp/index.html http://shelf:9000/; do sleep 0.1; done; httpd -f -p 8080 -h /tmp & wait"
 RUN = {"AWSEBDockerrunVersion": "1", "Image": {"Name": BASE}, "Ports": [{"ContainerPort": 8080}]}
 DOCKERFILE = f"""ARG FROM={BASE}
 FROM {BASE} AS made
@@ -35,14 +35,17 @@ CMD ["export WORD=$(cat /loud.txt)-$SIZE; exec sh /bin/serve"]
 """
 SHELL = ["/bin/sh", "-c"]
 SERVICES = {
-    "web": {"build": ".", "entrypoint": SHELL, "command": [FETCH.replace("$", "$$")], "ports": ["80:8080"], "depends_on": ["store"], "restart": "always"},
-    "store": {"image": BASE, "env_file": ".env", "environment": {"WORD": "stored", "PORT": 9000}, "restart": "always", "volumes": ["kept:/kept", "./:/given:ro"],
-              "command": [*SHELL, "cat /kept/mark /given/words.txt; echo again >> /kept/mark; " + SERVE.replace("$", "$$")]},
+    "marks": {"image": BASE, "command": [*SHELL, "echo mark >> /kept/mark"], "volumes": ["kept:/kept"], "networks": ["inner"]},
+    "web": {"build": ".", "networks": ["inner"], "entrypoint": SHELL, "command": [FETCH.replace("$", "$$")], "ports": ["80:8080"], "restart": "always",
+            "depends_on": {"store": {"condition": "service_healthy"}, "marks": {"condition": "service_completed_successfully"}}},
+    "store": {"image": BASE, "env_file": ".env", "environment": {"WORD": "stored", "PORT": 9000}, "restart": "always", "volumes": ["kept:/kept", "./:/given:ro"], "depends_on": ["marks"],
+              "healthcheck": {"test": 'test "$$WORD" = stored && wget -qO- http://127.0.0.1:9000/', "interval": "1s"}, "networks": {"inner": {"aliases": ["shelf"]}},
+              "command": [*SHELL, "cat /kept/mark /given/words.txt; " + SERVE.replace("$", "$$")]},
 }
 
 
 def services(**more):
-    return json.dumps({"services": {name: {**one, **more.get(name, {})} for name, one in SERVICES.items()}, "volumes": {"kept": None}})
+    return json.dumps({"services": {name: {**one, **more.get(name, {})} for name, one in SERVICES.items()}, "volumes": {"kept": None}, "networks": {"inner": None}})
 
 
 def bomb():
@@ -114,7 +117,7 @@ class Docker(PlatformCase):
             self.reached("stored blue root\n")
             self.update("docker-env", "Successfully deployed new configuration to environment.", OptionSettings=[option(PROPERTIES, "COLOUR", "green")])
             self.reached("stored green root\n")
-            self.assertTrue(self.logs("bundle")["var/log/eb-docker/containers/eb-current-app/store-stdouterr.log"].endswith("again\ngiven\nserving stored\n"))
+            self.assertTrue(self.logs("bundle")["var/log/eb-docker/containers/eb-current-app/store-stdouterr.log"].endswith("mark\nmark\ngiven\nserving stored\n"))
         with self.subTest("what would harm is refused"):
             for label, files, why in (
                     ("privileged", {"compose": services(web={"privileged": True})}, "privileged is not supported"),

@@ -126,7 +126,8 @@ const struct cli_command cli_commands[] = {
          "  --duration MS, --inbound, --state, --gpu, --host  what it needs, as in `quartet choose`: who cannot run it is told why\n"
          "  --json              for programs; --html FILE also writes a page with plots\n"
          "APPDIR holds a Procfile with a line `web: COMMAND` (it listens at $PORT), a handler (lambda_function.py, index.mjs, index.js,\n"
-         "bootstrap), or both. What is made is called compare-... and is gone at the end, also after Ctrl-C.\n",
+         "bootstrap), or both; requirements.txt and package.json are installed for it. What is made is called compare-... and is gone at\n"
+         "the end, also after Ctrl-C.\n",
          cli_compare},
         {"choose", "[OPTIONS]", "Say which model a described workload costs least in, without running anything",
          "  --load LOAD         steady:1rps (the default), spiky:5rps-100rps/20s (the second rate for a fifth of each period), or cron:30s:\n"

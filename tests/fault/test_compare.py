@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import zipfile
 
 import images
 from beanstalk import why_no_platform
@@ -102,8 +103,52 @@ class Compare(unittest.TestCase):
             self.assertTrue(all("Procfile" in m["whyNot"] for m in json.loads(out)["models"]), out)
         self.assertIn("No such file", self.compare(f"{empty}/gone", status=1)[1])
 
+    def test_dependencies(self):
+        """What requirements.txt asks for comes along: for the function beside its code, for the instance on its PATH."""
+        wheel = {"greetlib/__init__.py": """import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *args):
+        pass
+def main():
+    http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+""", "greetlib-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greetlib\nVersion: 1.0\n",
+                 "greetlib-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+                 "greetlib-1.0.dist-info/entry_points.txt": "[console_scripts]\ngreet-serve = greetlib:main\n",
+                 "greetlib-1.0.dist-info/RECORD": ""}
+        models = "lambda,ec2" if images.image(self.cloud.client("ec2")) and not images.no_containers() else "lambda"
+        with tempfile.TemporaryDirectory() as app:
+            os.mkdir(f"{app}/vendor")
+            with zipfile.ZipFile(f"{app}/vendor/greetlib-1.0-py3-none-any.whl", "w") as z:
+                for name, text in wheel.items():
+                    z.writestr(name, text)
+            for name, text in {"requirements.txt": "greetlib==1.0\n", "Procfile": "web: greet-serve\n",
+                               "lambda_function.py": "import greetlib\ndef lambda_handler(event, context):\n    return {'statusCode': 204}\n"}.items():
+                with open(f"{app}/{name}", "w") as f:
+                    f.write(text)
+            rows = json.loads(self.compare("--json", "--on", models, "--for", "1s", app)[0])["models"]
+            self.assertEqual([(m["whyNot"], m["failed"], m["limitsMet"]) for m in rows], [(None, 0, None)] * len(rows), rows)
+            with open(f"{app}/requirements.txt", "w") as f:
+                f.write("no-such-package==1\n")
+            self.assertIn("from its folder vendor", self.compare("--on", "lambda", "--for", "1s", app, status=1)[1])
+        self.assertEqual(self.left(), [])
+
+    def test_what_cannot_run(self):
+        """Needs of the application that a model does not meet are said, and nothing is deployed."""
+        for needs, models, why in ((["--duration", "1000000"], "lambda", "15 minutes"), (["--inbound"], "lambda", "connect"), (["--state"], "ecs,beanstalk", "disk"),
+                                   (["--gpu"], "lambda,ecs,ec2,beanstalk", "GPU"), (["--host"], "lambda,ecs,beanstalk", "host")):
+            out, _ = self.compare("--json", "--on", models, *needs, APP, status=1)
+            self.assertTrue(all(why in m["whyNot"] for m in json.loads(out)["models"]), out)
+        with tempfile.TemporaryDirectory() as app:  # who starts is said by package.json too
+            with open(f"{app}/package.json", "w") as f:
+                f.write('{"scripts": {"start": "node server.js"}}')
+            out, _ = self.compare("--json", "--on", "lambda", app, status=1)
+            self.assertIn("no handler", json.loads(out)["models"][0]["whyNot"])
+
     def test_words(self):
-        for words in (("--load", "steady:"), ("--for", "0s"), ("--memory", "1"), ("--on", "mainframe"), ("--path", "x"), ("--no-such",)):
+        for words in (("--load", "steady:"), ("--for", "0s"), ("--memory", "1"), ("--on", "mainframe"), ("--path", "x"), ("--type", "m99.large"), ("--duration", "x"), ("--no-such",)):
             _, err = self.compare(*words, APP, status=2)
             self.assertEqual(err.count("\n"), 1, err)
         self.compare(status=2)

@@ -1,5 +1,4 @@
 /* What is in the folder: who serves, who is the function, and all of it as a bundle. */
-#include "role/cli_temporary.h"
 #include "role/compare/compare.h"
 
 #include "base/json.h"
@@ -16,7 +15,7 @@
 
 enum { FILES_MAX = 5000, BUNDLE_BYTES_MAX = 45 << 20, PROCFILE_BYTES_MAX = 64 << 10, DEPTH_MAX = 32 };
 
-static struct str read_all(struct arena *a, const char *path, size_t max)
+struct str compare_read_file(struct arena *a, const char *path, size_t max)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -68,12 +67,14 @@ static int list_files(struct cli *cli, const char *dir, struct str below, unsign
 
 static void find_web(struct cli *cli, struct compare_app *app)
 {
-	struct str rest = read_all(&cli->arena, arena_printf(&cli->arena, "%s/Procfile", app->dir).p, PROCFILE_BYTES_MAX);
+	struct str rest = compare_read_file(&cli->arena, arena_printf(&cli->arena, "%s/Procfile", app->dir).p, PROCFILE_BYTES_MAX);
 	while (str_set(rest)) {
 		struct str command = str_cut(&rest, '\n'), name = str_cut(&command, ':');
 		if (str_set(command) && str_is(str_trim(name), "web"))
 			app->web = str_trim(command);
 	}
+	if (!str_set(app->web))
+		app->web = compare_start_script(cli, app->dir);
 }
 
 static void find_handler(struct cli *cli, const char *runtime, const char *handler, struct compare_app *app)
@@ -98,8 +99,31 @@ static void find_handler(struct cli *cli, const char *runtime, const char *handl
 	app->node = str_set(app->runtime) ? str_starts(app->runtime, S("nodejs")) : has(cli, app->dir, "package.json");
 }
 
+int compare_with_files(struct cli *cli, const char *dir, const struct str_list *files, const char *script, const char *argument)
+{
+	int names[2], status;
+	if (pipe2(names, O_CLOEXEC) < 0)
+		return cli_fail(cli, CLI_FAILED, "%s: %s", dir, strerror(errno));
+	pid_t pid = fork();
+	if (pid == 0) {
+		cli_temporary_follow();
+		if (dup2(names[0], STDIN_FILENO) >= 0 && chdir(dir) == 0)
+			execlp("python3", "python3", "-c", script, argument, (char *)NULL);
+		_exit(127);
+	}
+	close(names[0]);
+	FILE *f = fdopen(names[1], "w");
+	for (uint32_t i = 0; f && i < files->n; i++)
+		fwrite(arena_dupz(&cli->arena, files->v[i]), 1, files->v[i].n + 1, f);
+	if (f)
+		fclose(f);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
+		return cli_fail(cli, CLI_FAILED, "%s: python3 cannot pack it", dir);
+	return CLI_OK;
+}
+
 /* Python's zipfile keeps the modes; zip is not on every machine. */
-static int pack(struct cli *cli, struct compare_app *app)
+static int pack(struct cli *cli, const char *dir, const struct str_list *files, struct str *ret)
 {
 	const char *tmp = getenv("TMPDIR");
 	char *place = (char *)(uintptr_t)arena_printf(&cli->arena, "%s/quartet-compare-XXXXXX", tmp ? tmp : "/var/tmp").p;
@@ -108,30 +132,15 @@ static int pack(struct cli *cli, struct compare_app *app)
 	                             "with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED, strict_timestamps=False) as z:\n"
 	                             "    for name in sys.stdin.read().split('\\0')[:-1]:\n"
 	                             "        z.write(name)\n";
-	int names[2], status;
-	if (!mkdtemp(place) || cli_temporary_guard(&guard, place) < 0 || pipe2(names, O_CLOEXEC) < 0)
+	if (!mkdtemp(place) || cli_temporary_guard(&guard, place) < 0)
 		return cli_fail(cli, CLI_FAILED, "%s: %s", place, strerror(errno));
 	const char *zip = arena_printf(&cli->arena, "%s/app.zip", place).p;
-	pid_t pid = fork();
-	if (pid == 0) {
-		cli_temporary_follow();
-		if (dup2(names[0], STDIN_FILENO) >= 0 && chdir(app->dir) == 0)
-			execlp("python3", "python3", "-c", script, zip, (char *)NULL);
-		_exit(127);
-	}
-	close(names[0]);
-	FILE *f = fdopen(names[1], "w");
-	for (uint32_t i = 0; f && i < app->files.n; i++)
-		fwrite(arena_dupz(&cli->arena, app->files.v[i]), 1, app->files.v[i].n + 1, f);
-	if (f)
-		fclose(f);
-	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
-		status = cli_fail(cli, CLI_FAILED, "%s: python3 cannot pack it", app->dir);
-	else
-		app->zip = read_all(&cli->arena, zip, BUNDLE_BYTES_MAX);
+	int status = compare_with_files(cli, dir, files, script, zip);
+	if (status == CLI_OK)
+		*ret = compare_read_file(&cli->arena, zip, BUNDLE_BYTES_MAX);
 	cli_temporary_end(&guard);
-	if (status == CLI_OK && !str_set(app->zip))
-		status = cli_fail(cli, CLI_FAILED, "%s: packed it is more than %d MB", app->dir, BUNDLE_BYTES_MAX >> 20);
+	if (status == CLI_OK && !str_set(*ret))
+		status = cli_fail(cli, CLI_FAILED, "%s: packed it is more than %d MB", dir, BUNDLE_BYTES_MAX >> 20);
 	return status;
 }
 
@@ -148,10 +157,19 @@ int compare_read_app(struct cli *cli, const char *dir, const char *runtime, cons
 	if (!str_set(app.web) && !str_set(app.handler))
 		return cli_fail(
 		        cli, CLI_FAILED,
-		        "%s has neither a Procfile with a line `web: COMMAND` nor a handler (lambda_function.py, index.mjs, "
+		        "%s has neither a Procfile with a line `web: COMMAND` (or a start script in package.json) nor a handler (lambda_function.py, index.mjs, "
 		        "index.js, bootstrap, or --handler and --runtime)",
 		        dir);
-	status = pack(cli, &app);
+	status = pack(cli, app.dir, &app.files, &app.source);
+	if (status == CLI_OK)
+		status = compare_install(cli, &app);
+	app.zip = app.source;
+	if (status == CLI_OK && app.installed) {
+		app.files = (struct str_list){0};
+		status = list_files(cli, app.root, S(""), 0, &app.files);
+		if (status == CLI_OK)
+			status = pack(cli, app.root, &app.files, &app.zip);
+	}
 	*ret = app;
 	return status;
 }

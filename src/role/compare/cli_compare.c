@@ -264,8 +264,10 @@ int cli_compare(struct cli *cli)
 	if (!load_parse(&cli->arena, str_from(plan), for_ms, &c.plan, &why))
 		return cli_fail(cli, CLI_USAGE, "%.*s", STR_ARG(why));
 	if ((status = cli_take_clock(cli, &c.cloud)) != CLI_OK ||
-	    (status = compare_read_app(cli, cli->argv[0], runtime, handler, &c.app)) != CLI_OK)
+	    (status = compare_read_app(cli, cli->argv[0], runtime, handler, &c.app)) != CLI_OK) {
+		cli_temporary_end(&c.app.copy);
 		return status;
+	}
 	needs.duration_s /= 1000;
 	needs.memory_mb = c.memory_mb;
 	c.needs = &needs;
@@ -277,5 +279,7 @@ int cli_compare(struct cli *cli)
 		c.method = S("POST");
 		c.body = str_from(body);
 	}
-	return run(&c, on, json, page);
+	status = run(&c, on, json, page);
+	cli_temporary_end(&c.app.copy);
+	return status;
 }

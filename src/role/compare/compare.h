@@ -6,6 +6,7 @@
  * arena. */
 #pragma once
 #include "role/cli.h"
+#include "role/cli_temporary.h"
 #include "role/compare/load.h"
 
 #include "aws/pricing/choose.h"
@@ -16,8 +17,13 @@ struct compare_app {
 	struct str web;              /* command of the web process; absent: it has none */
 	struct str runtime, handler; /* absent: it has no function */
 	bool node;                   /* else Python */
+	/* With what it depends on: where it lies (dir itself, where there is nothing to be installed), and as a bundle. */
+	const char *root;
+	struct str_list files; /* below root */
 	struct str zip;
-	struct str_list files; /* below dir */
+	bool installed;
+	struct str source; /* the folder alone as a bundle, for who installs by itself */
+	struct cli_temporary copy;
 };
 
 /* Line of a bill. once: it was for putting the application there, and does not come again. */
@@ -94,11 +100,19 @@ extern const struct compare_model compare_function, compare_task, compare_instan
 
 /* app.c. CLI_OK, or a line printed. runtime, handler: NULL: as the folder has it. */
 int compare_read_app(struct cli *cli, const char *dir, const char *runtime, const char *handler, struct compare_app *ret);
+struct str compare_read_file(struct arena *a, const char *path, size_t max); /* absent: it is none, or larger */
+/* Runs a script of Python in the folder, with an argument and the files' names on its stdin, each ended by a NUL. CLI_OK, or a
+ * line. */
+int compare_with_files(struct cli *cli, const char *dir, const struct str_list *files, const char *script, const char *argument);
+/* install.c. Sets root; app->files are those of dir until then. CLI_OK, or a line printed. */
+int compare_install(struct cli *cli, struct compare_app *app);
+struct str compare_start_script(struct cli *cli, const char *dir); /* of package.json; absent: it has none */
+
 /* The lambda event of the request, as a function behind an HTTP API gets it. */
 struct str compare_event(const struct compare *c, struct arena *a);
 
 /* made.c: what several models need, each made once and gone with compare_remove_shared(). */
-int compare_need_bucket(struct compare *c); /* with the application's bundle as app.zip, which whoever knows the name may read */
+int compare_need_bucket(struct compare *c); /* with bundles as app.zip and source.zip, which whoever knows the name may read */
 int compare_need_group(struct compare *c);  /* with the port open */
 int compare_make_role(struct compare *c, const char *suffix, const char *service, const char *policy, struct str *ret_name,
                       struct str *ret_arn);
@@ -140,6 +154,8 @@ enum { COMPARE_MONTH_H = 730 };
 
 /* report.c, page.c */
 enum { COMPARE_PORT = 8000, COMPARE_MODELS_MAX = 4 };
+/* Where programs are, of an application and of what was installed with it. */
+#define COMPARE_PATH(dir) dir "/bin:" dir "/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 /* Numbers as people read them. */
 struct str compare_seconds(struct arena *a, int64_t us);
 struct str compare_memory(struct arena *a, int64_t bytes);

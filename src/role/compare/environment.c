@@ -73,7 +73,7 @@ static int make_version(struct compare *c)
 	if (status != CLI_OK)
 		return status;
 	c->application = c->name;
-	struct elasticbeanstalk_s3_location bundle = {.s3_bucket = c->bucket, .s3_key = S("app.zip")};
+	struct elasticbeanstalk_s3_location bundle = {.s3_bucket = c->bucket, .s3_key = S("source.zip")};
 	const struct elasticbeanstalk_create_application_version_message of = {
 	        .application_name = c->application, .version_label = S("1"), .source_bundle = &bundle};
 	return compare_call(c, &elasticbeanstalk_api, "CreateApplicationVersion", &of, &version);

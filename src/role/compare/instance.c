@@ -40,14 +40,18 @@ static struct str first_boot(struct compare *c)
 	        "set -e\n"
 	        "mkdir -p /opt/app\n"
 	        "cd /opt/app\n"
-	        "python3 -c \"import io, urllib.request, zipfile\n"
-	        "zipfile.ZipFile(io.BytesIO(urllib.request.urlopen('http://169.254.169.254:4566/%.*s/app.zip').read())).extractall()\"\n"
+	        "python3 -c \"import io, os, urllib.request, zipfile\n"
+	        "z = zipfile.ZipFile(io.BytesIO(urllib.request.urlopen('http://169.254.169.254:4566/%.*s/app.zip').read()))\n"
+	        "z.extractall()\n"
+	        "for i in z.infolist():\n"
+	        "    os.chmod(i.filename, i.external_attr >> 16 & 0o777 or 0o644)\"\n"
 	        "cat > /opt/start <<'END-OF-COMMAND'\n"
 	        "exec %.*s\n"
 	        "END-OF-COMMAND\n"
-	        "printf '[Service]\\nWorkingDirectory=/opt/app\\nEnvironment=PORT=%d\\nExecStart=/bin/sh /opt/start\\nRestart=always\\n' > "
-	        "/etc/systemd/system/app.service\n"
-	        "systemctl start --no-block app\n",
+	        "printf '[Service]\\nWorkingDirectory=/opt/app\\nEnvironment=PORT=%d PYTHONPATH=/opt/app PATH=" COMPARE_PATH(
+	                "/opt/app") "\\nExecStart=/bin/sh /opt/start\\nRestart=always\\n' > "
+	                            "/etc/systemd/system/app.service\n"
+	                            "systemctl start --no-block app\n",
 	        STR_ARG(c->bucket), STR_ARG(c->app.web), COMPARE_PORT);
 }
 

@@ -10,8 +10,8 @@ int compare_call(struct compare *c, const struct api *api, const char *operation
 	return cli_call(c->cli, &c->cloud, api, operation, in, out, NULL);
 }
 
-/* An instance fetches its application before it has credentials of its own, so this one object may be read by whoever knows its
- * name, and that has random digits. Buckets keep such policies out unless they are told otherwise. */
+/* An instance fetches its application before it has credentials of its own, so the bundles may be read by whoever knows the
+ * bucket's name, and that has random digits. Buckets keep such policies out unless they are told otherwise. */
 int compare_need_bucket(struct compare *c)
 {
 	struct model_none none;
@@ -32,14 +32,18 @@ int compare_need_bucket(struct compare *c)
 	        .policy = ARENA_CAT(&c->cli->arena,
 	                            S("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\","
 	                              "\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::"),
-	                            c->bucket, S("/app.zip\"}]}"))};
-	struct s3_put_object_request object = {.bucket = c->bucket, .key = S("app.zip")};
+	                            c->bucket, S("/*.zip\"}]}"))};
+	const struct {
+		struct str key, bytes;
+	} bundles[] = {{S("app.zip"), c->app.zip}, {S("source.zip"), c->app.source}};
 	status = compare_call(c, &s3_api, "DeletePublicAccessBlock",
 	                      &(struct s3_delete_public_access_block_request){.bucket = c->bucket}, &none);
 	if (status == CLI_OK)
 		status = compare_call(c, &s3_api, "PutBucketPolicy", &policy, &none);
-	if (status == CLI_OK)
-		status = cli_send(c->cli, &c->cloud, &s3_api, "PutObject", &object, c->app.zip, &put, NULL);
+	for (size_t i = 0; i < sizeof(bundles) / sizeof(*bundles) && status == CLI_OK; i++) {
+		struct s3_put_object_request object = {.bucket = c->bucket, .key = bundles[i].key};
+		status = cli_send(c->cli, &c->cloud, &s3_api, "PutObject", &object, bundles[i].bytes, &put, NULL);
+	}
 	return status;
 }
 
@@ -49,8 +53,10 @@ void compare_remove_bucket(struct compare *c)
 	struct s3_delete_object_output gone = {0};
 	if (!str_set(c->bucket))
 		return;
-	compare_call(c, &s3_api, "DeleteObject", &(struct s3_delete_object_request){.bucket = c->bucket, .key = S("app.zip")},
-	             &gone);
+	for (int i = 0; i < 2; i++)
+		compare_call(c, &s3_api, "DeleteObject",
+		             &(struct s3_delete_object_request){.bucket = c->bucket, .key = i ? S("source.zip") : S("app.zip")},
+		             &gone);
 	compare_call(c, &s3_api, "DeleteBucket", &(struct s3_delete_bucket_request){.bucket = c->bucket}, &none);
 	c->bucket = STR_NONE;
 }

@@ -77,7 +77,7 @@ static int make_layout(struct compare *c, const char *layout)
 	for (uint32_t i = 0; i < c->app.files.n; i++) {
 		words[n++] = "--add";
 		words[n++] =
-		        arena_printf(a, "%s/%.*s:/app/%.*s", c->app.dir, STR_ARG(c->app.files.v[i]), STR_ARG(c->app.files.v[i])).p;
+		        arena_printf(a, "%s/%.*s:/app/%.*s", c->app.root, STR_ARG(c->app.files.v[i]), STR_ARG(c->app.files.v[i])).p;
 	}
 	words[n++] = layout;
 	words[n++] = "dash";
@@ -129,7 +129,11 @@ static int define(struct compare *c, struct str image, struct str role)
 	*LIST_ADD(a, &app->command) = S("/bin/sh");
 	*LIST_ADD(a, &app->command) = S("-c");
 	*LIST_ADD(a, &app->command) = ARENA_CAT(a, S("exec "), c->app.web);
-	*LIST_ADD(a, &app->environment) = (struct ecs_key_value_pair){S("PORT"), arena_printf(a, "%d", COMPARE_PORT)};
+	const struct ecs_key_value_pair environment[] = {{S("PORT"), arena_printf(a, "%d", COMPARE_PORT)},
+	                                                 {S("PATH"), S(COMPARE_PATH("/app"))},
+	                                                 {S("PYTHONPATH"), S("/app")}};
+	for (size_t i = 0; i < sizeof(environment) / sizeof(*environment); i++)
+		*LIST_ADD(a, &app->environment) = environment[i];
 	*LIST_ADD(a, &app->port_mappings) = (struct ecs_port_mapping){.container_port = OPT_INT(COMPARE_PORT)};
 	int status = compare_call(c, &ecs_api, "RegisterTaskDefinition", &in, &made);
 	if (status == CLI_OK)

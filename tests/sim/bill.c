@@ -3,6 +3,7 @@
 
 #include "aws/ec2/capacity/reserved_instances.h"
 #include "aws/ec2/compute.h"
+#include "aws/pricing/pricing.h"
 #include "aws/s3/rows.h"
 #include "core/call.h"
 #include "core/meter.h"
@@ -528,6 +529,54 @@ static void reservations(void **state)
 	assert_group(&out->results_by_time.v[0], "Usage", "0.096", "1", "Hrs");
 }
 
+/* One m5.large runs for the last seven days, another for 126 of their 168 hours; on demand 0.096, by the plan 0.06. A commitment of
+ * 0.06 saves 168 x 0.036 = 6.048; of 0.12 it is (168 + 126) x 0.096 = 28.224 less 168 x 0.12 = 20.16: 8.064. */
+static void recommended(void **state)
+{
+	(void)state;
+	struct str why = STR_NONE;
+	struct ce_get_savings_plans_purchase_recommendation_request in = {.savings_plans_type = S("COMPUTE_SP"),
+	                                                                  .term_in_years = S("ONE_YEAR"),
+	                                                                  .payment_option = S("NO_UPFRONT"),
+	                                                                  .lookback_period_in_days = S("SEVEN_DAYS")};
+	put_instance("us-east-1", "i-00000000000000001", "m5.large", INSTANCE_RUNNING);
+	pass_to(START + DAY + 42 * HOUR);
+	put_instance("us-east-1", "i-00000000000000002", "m5.large", INSTANCE_RUNNING);
+	pass_to(START + 8 * DAY);
+	const struct ce_get_savings_plans_purchase_recommendation_response *out =
+	        ask("GetSavingsPlansPurchaseRecommendation", &in, "");
+	assert_int_equal(out->savings_plans_purchase_recommendation->savings_plans_purchase_recommendation_details.n, 0);
+	assert_true(str_find(out->metadata->additional_metadata, S("no rates")) > 0);
+	world.cloud.prices = price_book_read(
+	        &world.arena,
+	        S("{\"savings_plans\": [{\"type\": \"Compute\", \"years\": 1, \"payment\": \"No Upfront\", \"rates\": {\"us-east-1\": "
+	          "{\"BoxUsage:m5.large\": 0.06}}}]}"),
+	        &why);
+	assert_non_null(world.cloud.prices);
+	out = ask("GetSavingsPlansPurchaseRecommendation", &in, "");
+	assert_int_equal(out->savings_plans_purchase_recommendation->savings_plans_purchase_recommendation_details.n, 1);
+	const struct ce_savings_plans_purchase_recommendation_detail *d =
+	        &out->savings_plans_purchase_recommendation->savings_plans_purchase_recommendation_details.v[0];
+	assert_str(d->hourly_commitment_to_purchase, "0.12");
+	assert_str(d->estimated_on_demand_cost_with_current_commitment, "28.224");
+	assert_str(d->estimated_sp_cost, "20.16");
+	assert_str(d->estimated_on_demand_cost, "0");
+	assert_str(d->estimated_savings_amount, "8.064");
+	assert_str(d->estimated_savings_percentage, "28.5714285714");
+	assert_str(d->estimated_roi, "40");
+	assert_str(d->estimated_average_utilization, "87.5");     /* (168 + 126) x 0.06 = 17.64 of 20.16 */
+	assert_str(d->estimated_monthly_savings_amount, "35.04"); /* 8.064 / 168 x 730 */
+	assert_str(d->current_minimum_hourly_on_demand_spend, "0.096");
+	assert_str(d->current_maximum_hourly_on_demand_spend, "0.192");
+	assert_str(d->current_average_hourly_on_demand_spend, "0.168");
+	in.savings_plans_type = S("SAGEMAKER_SP");
+	ask("GetSavingsPlansPurchaseRecommendation", &in, "ValidationException");
+	in.savings_plans_type = S("EC2_INSTANCE_SP");
+	out = ask("GetSavingsPlansPurchaseRecommendation", &in, "");
+	assert_int_equal(out->savings_plans_purchase_recommendation->savings_plans_purchase_recommendation_details.n, 0);
+	world.cloud.prices = NULL;
+}
+
 static void refusals(void **state)
 {
 	(void)state;
@@ -558,6 +607,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(snapshots, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(forecasts, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(reservations, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(recommended, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("bill", tests, NULL, NULL);

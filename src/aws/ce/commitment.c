@@ -51,7 +51,7 @@ int cost_only_dimensions(struct call *c, const struct ce_expression *e, const ch
 
 struct str ce_commitment_share(const struct ce_spend *q, enum ce_share what)
 {
-	const struct cost_scope s = {q->txn, q->arena, q->prices, q->account, q->now_ms};
+	const struct cost_scope s = {q->txn, q->arena, q->prices, q->account, q->now_ms, NULL};
 	const struct cost_period p = {q->from_day * 24, q->to_day * 24, COST_DAILY};
 	struct cost_lines lines = cost_read(&s, METER_PLAIN, &p);
 	struct plan_use use = {0};

@@ -132,7 +132,7 @@ int cost_view(struct call *c, struct str arn)
 
 struct cost_scope cost_scope(struct call *c)
 {
-	return (struct cost_scope){call_txn(c), c->arena, c->cloud->prices, c->account, c->now_ms};
+	return (struct cost_scope){call_txn(c), c->arena, c->cloud->prices, c->account, c->now_ms, NULL};
 }
 
 /* Two lists by time become one. */
@@ -156,6 +156,8 @@ static struct cost_lines bill(const struct cost_scope *s, const struct meter_lin
 	struct cost_lines fees = {0};
 	int64_t from_day = q->from_day;
 	*plans = savings_plans_read(s->txn, s->arena, s->account);
+	if (s->tried)
+		*LIST_ADD(s->arena, plans) = *s->tried;
 	if (!commitments.n && !plans->n)
 		return cost_fold(s->arena, s->prices, s->account, used, from_day, NULL);
 	q->from_day = cost_month_start(from_day);

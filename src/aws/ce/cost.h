@@ -35,6 +35,7 @@ struct cost_scope {
 	const struct price_book *prices;
 	struct str account;
 	int64_t now_ms;
+	const struct savings_plan *tried; /* as if it had been bought too; NULL: none */
 };
 struct cost_scope cost_scope(struct call *c);
 
@@ -167,5 +168,6 @@ ce_update_cost_allocation_tags_status_handler ce_update_cost_allocation_tags_sta
 ce_get_reservation_coverage_handler ce_get_reservation_coverage;
 ce_get_reservation_utilization_handler ce_get_reservation_utilization;
 ce_get_savings_plans_coverage_handler ce_get_savings_plans_coverage;
+ce_get_savings_plans_purchase_recommendation_handler ce_get_savings_plans_purchase_recommendation;
 ce_get_savings_plans_utilization_handler ce_get_savings_plans_utilization;
 ce_get_savings_plans_utilization_details_handler ce_get_savings_plans_utilization_details;

@@ -13,6 +13,8 @@ static const struct service_op ops[] = {
         OP(ce, get_reservation_coverage, GetReservationCoverage, .flags = OP_READ, .missing = "SortBy, tags; instances alone"),
         OP(ce, get_reservation_utilization, GetReservationUtilization, .flags = OP_READ, .missing = "SortBy; instances alone"),
         OP(ce, get_savings_plans_coverage, GetSavingsPlansCoverage, .flags = OP_READ, .missing = "SortBy"),
+        OP(ce, get_savings_plans_purchase_recommendation, GetSavingsPlansPurchaseRecommendation, .flags = OP_READ,
+           .missing = "plans of SageMaker and databases; of several families each is tried alone"),
         OP(ce, get_savings_plans_utilization, GetSavingsPlansUtilization, .flags = OP_READ, .missing = "SortBy"),
         OP(ce, get_savings_plans_utilization_details, GetSavingsPlansUtilizationDetails, .flags = OP_READ, .missing = "SortBy"),
         OP(ce, get_tags, GetTags, .flags = OP_READ),

@@ -28,7 +28,7 @@ static void add(const struct ce_spend *q, const struct cost_lines *lines, int64_
 
 struct ce_spent ce_spent(const struct ce_spend *q)
 {
-	const struct cost_scope s = {q->txn, q->arena, q->prices, q->account, q->now_ms};
+	const struct cost_scope s = {q->txn, q->arena, q->prices, q->account, q->now_ms, NULL};
 	enum meter_detail detail = cost_filter_has_tags(q->filter) ? METER_TAGGED : METER_PLAIN;
 	int64_t today = q->now_ms / METER_DAY_MS;
 	const struct cost_period all = {q->from_day * 24, q->to_day * 24, COST_DAILY},

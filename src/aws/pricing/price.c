@@ -12,7 +12,7 @@ static const struct {
         {"sa-east-1", "SAE1"},      {"us-east-2", "USE2"},    {"us-west-1", "USW1"},      {"us-west-2", "USW2"},
 };
 
-static const struct price *exactly(struct str usage)
+const struct price *price_exactly(struct str usage)
 {
 	unsigned from = 0, to = price_count;
 	while (from < to) {
@@ -36,7 +36,7 @@ static struct str shown(struct str usage)
 
 const struct price *price_find(struct str usage)
 {
-	const struct price *p = exactly(usage);
+	const struct price *p = price_exactly(usage);
 	for (unsigned i = 0; i < price_count && !p; i++) {
 		struct str name = str_from(prices[i].usage);
 		if (str_eq(shown(name), usage))

@@ -34,6 +34,8 @@ extern const char price_products[];
 
 /* Of a usage type as the meter has it or as it is shown, without its region's prefix; NULL: there is none such. */
 const struct price *price_find(struct str usage);
+/* Of a name as the table has it alone, which takes no time. */
+const struct price *price_exactly(struct str usage);
 /* The same of one service alone, of a usage type as it is shown, with its region's prefix: several services have a
  * "TimedStorage-ByteHrs". *ret_region: what the prefix says. */
 const struct price *price_find_shown(struct str service, struct str usage, struct str *ret_region);

@@ -9,6 +9,7 @@
 #define VERSION "20260720134430"
 #define PUBLISHED "2026-07-20T13:44:30Z"
 #define ON_DEMAND "JRTCKXETXF" /* AWS's code of the term */
+#define RESERVED "4NA7Y494T4"  /* of a standard reservation of a year, nothing upfront */
 #define ONE_TIER "6YS6EN2CT7"  /* and of a price without tiers */
 
 enum { JSON_MAX = 64 * 1024, CODE_BYTES = 16 };
@@ -94,6 +95,17 @@ static void make(struct arena *a, const struct price *p, struct str region, stru
 	ret->sku = code_of(a, ARENA_CAT(a, region, S("/"), str_from(p->usage)), CODE_BYTES);
 }
 
+static int64_t reserved_e12(struct arena *a, const struct price_book *b, const struct price *p, struct str region)
+{
+	static const char box[] = "BoxUsage:";
+	struct str usage = str_from(p->usage);
+	if (!str_starts(usage, str_from(box)))
+		return 0;
+	struct str fee = ARENA_CAT(a, S("HeavyUsage:"), str_from_at(usage, sizeof(box) - 1));
+	const struct price *its = price_exactly(fee), *own = its ? price_in(b, its, fee, region) : NULL;
+	return own ? own->tiers[0].usd_e12 : 0;
+}
+
 void product_each(struct arena *a, const struct price_book *b, struct str code,
                   bool (*found)(void *ctx, struct arena *a, const struct product *p), void *ctx)
 {
@@ -106,6 +118,7 @@ void product_each(struct arena *a, const struct price_book *b, struct str code,
 			if (!p || !listed(p) || (str_set(code) && !str_eq(its, code)))
 				continue;
 			make(a, p, regions.v[r], its, words, &made);
+			made.reserved_e12 = reserved_e12(a, b, p, regions.v[r]);
 			if (!found(ctx, a, &made))
 				return;
 		}
@@ -169,6 +182,44 @@ static void put_dimension(struct json_out *o, struct arena *a, const struct prod
 	json_close(o, '}');
 }
 
+static void put_reserved(struct json_out *o, struct arena *a, const struct product *p)
+{
+	struct str term = ARENA_CAT(a, p->sku, S("." RESERVED)), rate = ARENA_CAT(a, term, S("." ONE_TIER));
+	json_key(o, S("Reserved"));
+	json_open(o, '{');
+	json_key(o, term);
+	json_open(o, '{');
+	json_key(o, S("priceDimensions"));
+	json_open(o, '{');
+	json_key(o, rate);
+	json_open(o, '{');
+	put(o, "unit", S("Hrs"));
+	put(o, "endRange", S("Inf"));
+	put(o, "description", arena_printf(a, "%.*s reserved instance applied", STR_ARG(product_attribute(p, S("instanceType")))));
+	json_key(o, S("appliesTo"));
+	json_open(o, '[');
+	json_close(o, ']');
+	put(o, "rateCode", rate);
+	put(o, "beginRange", S("0"));
+	json_key(o, S("pricePerUnit"));
+	json_open(o, '{');
+	put(o, "USD", padded(a, p->reserved_e12));
+	json_close(o, '}');
+	json_close(o, '}');
+	json_close(o, '}');
+	put(o, "sku", p->sku);
+	put(o, "effectiveDate", S(PUBLISHED));
+	put(o, "offerTermCode", S(RESERVED));
+	json_key(o, S("termAttributes"));
+	json_open(o, '{');
+	put(o, "LeaseContractLength", S("1yr"));
+	put(o, "OfferingClass", S("standard"));
+	put(o, "PurchaseOption", S("No Upfront"));
+	json_close(o, '}');
+	json_close(o, '}');
+	json_close(o, '}');
+}
+
 static void put_terms(struct json_out *o, struct arena *a, const struct product *p)
 {
 	struct str term = ARENA_CAT(a, p->sku, S("." ON_DEMAND));
@@ -191,6 +242,8 @@ static void put_terms(struct json_out *o, struct arena *a, const struct product 
 	json_close(o, '}');
 	json_close(o, '}');
 	json_close(o, '}');
+	if (p->reserved_e12)
+		put_reserved(o, a, p);
 	json_close(o, '}');
 }
 

@@ -16,6 +16,7 @@ struct product {
 	const struct price *price; /* what it costs in its region */
 	struct str code, name, family, sku;
 	struct product_attributes attributes; /* by name */
+	int64_t reserved_e12; /* an hour of a standard reservation of a year without anything upfront; 0: there is none */
 };
 /* Calls `found` for every product of a service (absent: of all), in one order, until it returns false. A product and what it points
  * to live in the arena. */

@@ -45,6 +45,9 @@ class Products(unittest.TestCase):
         (only,) = dimensions(one)
         self.assertEqual((only["unit"], only["beginRange"], only["endRange"], only["pricePerUnit"]), ("Hrs", "0", "Inf", {"USD": "0.0104000000"}))
         self.assertEqual(only["rateCode"], f"{sku}.JRTCKXETXF.6YS6EN2CT7")
+        (reserved,) = one["terms"]["Reserved"].values()
+        self.assertEqual(reserved["termAttributes"], {"LeaseContractLength": "1yr", "OfferingClass": "standard", "PurchaseOption": "No Upfront"})
+        self.assertEqual([d["pricePerUnit"]["USD"] for d in reserved["priceDimensions"].values()], ["0.0064900000"])
 
     def test_tiers(self):
         (one,) = products("AWSLambda", term("usagetype", "Lambda-GB-Second"))

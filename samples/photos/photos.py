@@ -7,7 +7,7 @@ where somebody will look: in a queue of failures, and with the dead letters.
     photos.py try                      upload some pictures and see what becomes of them, by day and, with the cloud's clock moved, by night
     photos.py delete                   everything of it goes
 
-It speaks to the cloud that AWS_ENDPOINT_URL names: eval "$(quartet env)". Functions are in the folders beside this file; `layer` is what they share.
+It speaks to the cloud that AWS_ENDPOINT_URL names: eval "$(quartet env)". Functions are in the folders beside this file; `layer` is what one of them is given: a module and an extension.
 """
 import argparse
 import datetime
@@ -108,11 +108,11 @@ class Photos:
         self.make_queues()
         layer = self.awslambda.publish_layer_version(LayerName="photos", Content={"ZipFile": package(os.path.join(HERE, "layer"))})["LayerVersionArn"]
         for name, runtime in FUNCTIONS.items():
-            self.put_function(f"photos-{name}", runtime, role, [layer] if runtime.startswith("python") else [], package(os.path.join(HERE, name)))
+            self.put_function(name, runtime, role, [layer] if name == "thumbnail" else [], package(os.path.join(HERE, name)))
         self.start_by_uploads()
         self.start_by_messages()
         self.start_by_the_clock(night)
-        say(f"photos: bucket {self.bucket}, {len(FUNCTIONS)} functions with a layer, three queues, a topic, a report at {night} UTC")
+        say(f"photos: bucket {self.bucket}, {len(FUNCTIONS)} functions, a layer, three queues, a topic, a report at {night} UTC")
         say(f"photos: the gallery is at {self.gallery()}")
 
     def make_role(self, name, service, statements):
@@ -138,8 +138,10 @@ class Photos:
         wait_for(f"the queue photos-{name}", lambda: unless(("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently"), self.sqs.create_queue,
                                                             QueueName=f"photos-{name}", Attributes=attributes), pause_s=0.5, limit_s=70)
 
-    def put_function(self, name, runtime, role, layers, code):
-        settings = {"FunctionName": name, "Runtime": runtime, "Role": role, "Handler": f"{'index' if runtime.startswith('nodejs') else 'lambda_function'}.handler",
+    def put_function(self, what, runtime, role, layers, code):
+        """The prints' initialisation takes a while: versions of that function are restored from what it has become."""
+        name, snap_start = f"photos-{what}", {"ApplyOn": "PublishedVersions" if what == "prints" and restorable() else "None"}
+        settings = {"FunctionName": name, "SnapStart": snap_start, "Runtime": runtime, "Role": role, "Handler": f"{'index' if runtime.startswith('nodejs') else 'lambda_function'}.handler",
                     "Layers": layers, "MemorySize": 512, "Timeout": TIMEOUT_SECONDS, "Environment": {"Variables": {"BUCKET": self.bucket}}}
         if unless(THERE_ALREADY, self.awslambda.create_function, Code={"ZipFile": code}, **settings):
             self.awslambda.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
@@ -233,6 +235,7 @@ class Photos:
         say(f"broken.png: \"{record['responsePayload']['errorMessage']}\" is in the queue of failures {failed:.0f} ms later")
         self.look_at_gallery()
         self.wait_for_night()
+        self.say_restored()
 
     def upload(self, name, body):
         for key in (f"thumbnails/{name}", f"prints/{name}.json"):
@@ -259,6 +262,13 @@ class Photos:
         quartet("clock", "forward", f"{move}s")
         report, _ = wait_for("the nightly report", lambda: self.object(f"reports/{night:%Y-%m-%d}.json", night))
         say(f"night: the cloud's clock went {move} s forward to {night:%H:%M}; the report says {report.decode()}")
+
+    def say_restored(self):
+        """What the log says of the last environment that was restored."""
+        events = unless(GONE, client("logs").filter_log_events, logGroupName="/aws/lambda/photos-prints", filterPattern="RESTORE_REPORT")
+        took = [m[1] for e in (events or {}).get("events", []) if (m := re.search(r"Restore Duration: ([\d.]+) ms", e["message"]))]
+        if took:
+            say(f"prints: the version that prints was initialised when it was published; its process was restored in {took[-1]} ms")
 
     # --- delete
 
@@ -303,6 +313,11 @@ def quartet(*words):
 def cloud_time():
     return datetime.datetime.strptime(re.search(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", quartet("clock"))[0].replace("T", " "), "%Y-%m-%d %H:%M:%S").replace(
         tzinfo=datetime.timezone.utc)
+
+
+def restorable():
+    """Can this machine keep a process and restore it?"""
+    return re.search(r"snapshots .SnapStart.  *taken and restored", quartet("doctor")) is not None
 
 
 def hour(text):

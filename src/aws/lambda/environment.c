@@ -81,6 +81,15 @@ void environment_extensions_registered(struct environment *e)
 		start_program(e);
 }
 
+static enum extensions_begun begin_extensions(struct environment *e)
+{
+	const char *type, *text;
+	enum extensions_begun begun = extensions_begin(e, &type, &text);
+	if (begun == EXTENSIONS_FAILED)
+		start_failed(e, type, text);
+	return begun;
+}
+
 static void start_runtime(struct environment *e, bool in_invoke)
 {
 	const struct lambda_function_configuration *f = e->version->config;
@@ -107,11 +116,8 @@ static void start_runtime(struct environment *e, bool in_invoke)
 		if (str_set(f->runtime)) /* an image has no version of ours to name */
 			report_write_init_start(e->output, f, e->version->region, launch_initialization_type(e));
 	}
-	const char *type, *text;
-	enum extensions_begun begun = e->taking ? EXTENSIONS_NONE : extensions_begin(e, &type, &text);
-	if (begun == EXTENSIONS_FAILED)
-		start_failed(e, type, text);
-	else if (begun == EXTENSIONS_NONE)
+	/* A snapshot is of the runtime alone; what is restored has numbers of its own, which others could have taken. */
+	if (e->taking || e->restoring || begin_extensions(e) == EXTENSIONS_NONE)
 		start_program(e);
 }
 
@@ -481,6 +487,8 @@ void environment_runtime_next(struct environment *e, struct http_request *r)
 		snapstart_take(e, CELL_WAITS_NEXT);
 		return;
 	}
+	if (e->restoring && begin_extensions(e) == EXTENSIONS_FAILED)
+		return;
 	if (e->extensions) {
 		if (e->state == ENVIRONMENT_STARTING) {
 			telemetry_init_runtime_done(e->extensions->telemetry, "success", NULL);

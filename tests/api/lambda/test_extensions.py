@@ -3,6 +3,7 @@ import json
 import os
 import re
 import time
+import urllib.request
 import uuid
 
 import function_image as images
@@ -79,6 +80,22 @@ class Extensions(ExtensionCase):
             again = self.call(name)
             if "FunctionError" not in again:
                 registered = len([s for s in self.seen(again["Payload"]) if s["who"] == "bad" and s["what"] == "registered"])
+
+    def test_beside_what_is_restored(self):
+        """Each environment of a version of SnapStart has extensions of its own."""
+        with urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/_quartet/health") as reply:
+            if not json.load(reply)["sandboxes"]["snapshots"]:
+                self.skipTest("this machine cannot restore snapshots, or does not know yet")
+        name = self.extended({"one": {}}, SnapStart={"ApplyOn": "PublishedVersions"})
+        self.aws.publish_version(FunctionName=name)
+        until = time.monotonic() + 120
+        while (found := self.aws.get_function_configuration(FunctionName=name, Qualifier="1"))["State"] == "Pending":
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.05)
+        self.assertEqual(found["State"], "Active", found.get("StateReason"))
+        self.aws.invoke(FunctionName=name, Qualifier="1", Payload=b"{}")
+        text = self.lines(name, lambda t: "RESTORE_REPORT" in t and "heard one INVOKE" in t)
+        self.assertEqual((text.count("RESTORE_START"), text.count("INIT_START"), text.count("State: Ready")), (1, 1, 1), text)
 
     def test_launch_errors(self):
         for files, kind, text in (({"flat": ("#!/bin/sh\n", 0o644)}, "Extension.LaunchError", "fork/exec /opt/extensions/flat: permission denied"),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LOOK_US = 2000, RESTORED_STATUS = 42, TRY_BYTES_MAX = 256 << 20, RESTORE_US = 10 * 1000 * 1000 };
+enum { LOOK_US = 2000, HEAR_MS = 10000, RESTORED_STATUS = 42, TRY_BYTES_MAX = 256 << 20, RESTORE_US = 10 * 1000 * 1000 };
 
 int snapshot_open_restorer(const char *path)
 {
@@ -50,35 +51,29 @@ static void settle(int log, int snapshot, int program)
 	dup2(log, 2);
 	if (snapshot >= 0)
 		dup2(snapshot, 3);
+	else
+		close(3);
 	if (program >= 0)
 		dup3(program, 4, O_CLOEXEC);
-	close_range(program >= 0 ? 5 : snapshot >= 0 ? 4 : 3, ~0u, 0);
+	close_range(program >= 0 ? 5 : 4, ~0u, 0);
 }
 
-static pid_t start_subject(int log)
+/* The restorer, without a snapshot: a small process that waits until it has another number. With one, it becomes that process. */
+static pid_t start(int restorer, int snapshot, int log)
 {
+	static char *const none[] = {NULL};
 	pid_t pid = fork();
 	if (pid)
 		return pid;
-	settle(log, -1, -1);
-	pid_t first = getpid();
-	if (write(1, "1", 1) != 1)
-		_exit(1);
-	while (getpid() == first)
-		usleep(LOOK_US);
-	_exit(write(1, "2", 1) == 1 ? RESTORED_STATUS : 1);
+	settle(log, snapshot, restorer);
+	syscall(SYS_execveat, 4, "", none, none, AT_EMPTY_PATH);
+	_exit(1);
 }
 
 static int restore(int restorer, int snapshot, int log, char why[SNAPSHOT_WHY_MAX])
 {
-	static char *const none[] = {NULL};
 	int status;
-	pid_t pid = fork();
-	if (pid == 0) {
-		settle(log, snapshot, restorer);
-		syscall(SYS_execveat, 4, "", none, none, AT_EMPTY_PATH);
-		_exit(1);
-	}
+	pid_t pid = start(restorer, snapshot, log);
 	if (pid < 0)
 		return -errno;
 	for (int waited = 0; waitpid(pid, &status, WNOHANG) != pid; waited += LOOK_US) {
@@ -92,17 +87,23 @@ static int restore(int restorer, int snapshot, int log, char why[SNAPSHOT_WHY_MA
 	return -EIO;
 }
 
+static bool hear(int log, char what)
+{
+	struct pollfd p = {.fd = log, .events = POLLIN};
+	char said;
+	return poll(&p, 1, HEAR_MS) == 1 && read(log, &said, 1) == 1 && said == what;
+}
+
 int snapshot_try(int restorer, char ret_why[SNAPSHOT_WHY_MAX])
 {
 	int log[2] = {-1, -1}, file = memfd_create("snapshot", MFD_CLOEXEC), status;
-	char said[4] = "";
 	ret_why[0] = 0;
 	pid_t pid = -1;
 	int error = file < 0 || pipe2(log, O_CLOEXEC) < 0 ? -errno : 0;
-	if (!error && (pid = start_subject(log[1])) < 0)
+	if (!error && (pid = start(restorer, -1, log[1])) < 0)
 		error = -errno;
 	/* it is past its own preparations */
-	if (!error && read(log[0], said, 1) != 1)
+	if (!error && !hear(log[0], '1'))
 		error = -EIO;
 	const struct snapshot_job job = {.pid = pid, .out = file, .bytes_max = TRY_BYTES_MAX, .request = "", .any_pid = true};
 	if (!error)
@@ -115,7 +116,7 @@ int snapshot_try(int restorer, char ret_why[SNAPSHOT_WHY_MAX])
 		error = snapshot_check(file);
 	if (!error)
 		error = restore(restorer, file, log[1], ret_why);
-	if (!error && (read(log[0], said, sizeof(said)) != 1 || said[0] != '2'))
+	if (!error && !hear(log[0], '2'))
 		error = -EIO;
 	if (error && !ret_why[0])
 		snprintf(ret_why, SNAPSHOT_WHY_MAX, "%s", strerror(-error));

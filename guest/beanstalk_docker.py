@@ -84,6 +84,16 @@ def split(text, key):
     return compose.words(text, key)
 
 
+def last_words(path, begin):
+    """What a container that has ended has said. Who writes it down may be a moment late."""
+    until = time.monotonic() + 2
+    while (not os.path.exists(path) or os.path.getsize(path) <= begin) and time.monotonic() < until:
+        time.sleep(0.05)
+    with open(path, "ab+") as f:
+        f.seek(begin)
+        return f.read(1 << 16).decode(errors="replace").strip()[-200:] or "it said nothing"
+
+
 class Docker:
     """port is not the platform's but the container's, and known once its image is there."""
 
@@ -255,10 +265,7 @@ class Docker:
         one.begin()
         while not one.listens(self.inner) and not over() and time.monotonic() < until:
             if one.quit():
-                with open(one.definition["log"], "rb") as f:
-                    f.seek(begin)
-                    said = f.read(1 << 16).decode(errors="replace").strip()[-200:]
-                raise Failed(f"Docker container quit unexpectedly after launch: {said}. Check snapshot logs for details")
+                raise Failed(f"Docker container quit unexpectedly after launch: {last_words(one.definition['log'], begin)}. Check snapshot logs for details")
             time.sleep(0.05)
 
     def publish(self):

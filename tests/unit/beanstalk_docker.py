@@ -12,7 +12,7 @@ import beanstalk_images as images  # noqa: E402
 import beanstalk_network as network  # noqa: E402
 import beanstalk_system as system  # noqa: E402
 from beanstalk_deployment import BundleCase  # noqa: E402
-from beanstalk_docker import CURRENT, Docker, exposed  # noqa: E402
+from beanstalk_docker import CURRENT, Docker, exposed, last_words  # noqa: E402
 from ecs_client import Refused  # noqa: E402
 from ecs_image import Image  # noqa: E402
 
@@ -248,6 +248,13 @@ class Containers(DockerCase):
         self.assertIn("(m >> 1) & 1", text)
         self.assertTrue(os.path.isdir(f"{self.logs}/deep"))
         self.assertEqual([box.number_of(s) for s in ("SIGTERM", "QUIT", "9", "SIGNONE")], [15, 3, 9, 15])
+
+    def test_last_words(self):
+        path = f"{self.logs}/x"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("before\nafter\n" + "x" * 300 + "end\n")
+        self.assertEqual(last_words(path, len("before\n"))[-5:], "xxend")
+        self.assertEqual(len(last_words(path, 0)), 200)
 
     def test_specification(self):
         """The environment of the image and of the definition, names of the others, and no more rights than a container of ECS has."""

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-enum { TMP_MB_MAX = 512 };
+enum { TMP_MB_MAX = 512, TAKEN_LIFE_MS = 60000 };
 
 static bool asks(const struct lambda_function_configuration *f)
 {
@@ -80,8 +80,11 @@ void snapstart_serve_credentials(struct environment *e, struct http_request *r)
 		listen_reply(r, 401, &json, 1, S("{\"message\":\"Unauthorized\"}"));
 		return;
 	}
+	/* By the sandbox's clock, which is the machine's. Those that become part of a snapshot are old at once: whoever is restored
+	 * asks for its own, whatever the cloud's clock has done since. */
+	int64_t ahead_ms = clock_wall_ms() - clock_machine_ms(), until_ms = e->credentials->expires_ms - ahead_ms;
 	char when[40];
-	time_format_to(when, e->credentials->expires_ms, TIME_ISO8601);
+	time_format_to(when, e->taking ? clock_machine_ms() + TAKEN_LIFE_MS : until_ms, TIME_ISO8601);
 	struct buf CLEAN_BUF b;
 	buf_init(&b, 1 << 16);
 	struct json_out o = json_out(&b);

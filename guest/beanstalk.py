@@ -23,8 +23,8 @@ import beanstalk_worker as worker  # noqa: E402
 from beanstalk_box import name_of  # noqa: E402
 from beanstalk_health import Sampler  # noqa: E402
 from beanstalk_hooks import run_hooks  # noqa: E402
-from beanstalk_platform import APP, PLATFORMS, STAGING, Python, build, environment, port_of, processes  # noqa: E402
-from beanstalk_system import Failed, abort, account, limit, need, over, run, run_quietly, unpack, write  # noqa: E402
+from beanstalk_platform import PLATFORMS, Python, build, environment, port_of, processes  # noqa: E402
+from beanstalk_system import APP, BASE, STAGING, Failed, abort, account, limit, need, over, run, run_quietly, unpack, write  # noqa: E402
 from ecs_client import METADATA_SERVICE, Client, Refused, RoleCredentials, log  # noqa: E402
 
 CONFIG = "/etc/elasticbeanstalk/environment.json"
@@ -34,7 +34,6 @@ ENVIRONMENT = "/opt/elasticbeanstalk/deployment/env"
 START_S = 60
 TIMEOUT, TIMEOUT_S = ("aws:elasticbeanstalk:command", "Timeout"), 600
 STATIC = "aws:elasticbeanstalk:environment:proxy:staticfiles"
-PYTHON = "aws:elasticbeanstalk:container:python"
 UNITS = "/run/systemd/system"
 UNIT = """[Unit]
 Description=Process {name} of the application
@@ -69,7 +68,7 @@ def end(those):
 def start(one, found, staged):
     """The processes of before end first. staged: another version takes the place of the one that is there."""
     env = one.env
-    write(ENVIRONMENT, "".join(f"{k}={quoted(v)}\n" for k, v in env.items() if re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", k)), 0o600)
+    write(ENVIRONMENT, "".join(f"{k}={quoted(v)}\n" for k, v in env.items() if re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", k) and (k, v) != ("HOME", BASE["HOME"])), 0o600)
     worker.pause()
     if not one.begun():
         end(units())
@@ -140,13 +139,11 @@ class Deployment:
         self.order, self.root = order, root
         self.extensions, _ = extensions.read(root, order["VersionLabel"])  # the service has said what is left out
         self.notes, wishes = [], extensions.options(self.extensions)
+        kind = PLATFORMS[order.get("Platform") or "Python"]
         self.options = {**wishes, **{(o["Namespace"], o["Name"]): o.get("Value", "") for o in order.get("Options", [])}}
-        settings = {"WSGIPath": "application", "NumProcesses": "1", "NumThreads": "15", **self.of(PYTHON)}
-        if not all(settings[name].isdigit() for name in ("NumProcesses", "NumThreads")):
-            raise Failed("NumProcesses and NumThreads are numbers")
-        self.platform = PLATFORMS[order.get("Platform") or "Python"](settings, number)
+        self.platform = kind({**kind.defaults, **self.of(kind.space)}, number)
         self.properties = self.of(extensions.PROPERTIES)
-        self.env = environment(self.platform, self.properties)
+        self.env, self.port = environment(self.platform, self.properties), port_of(self.platform, self.properties)
         self.static = {**self.platform.static, **self.of(STATIC)}
         self.tell()
 
@@ -167,7 +164,7 @@ class Deployment:
             os.symlink("/usr/lib/quartet/beanstalk_get_config.py", tool)
 
     def stage(self):
-        proxy.prepare(f"127.0.0.1:{port_of(self.platform, self.properties)}", self.static, APP, self.root)
+        proxy.prepare(self.platform, self.port, self.static, APP, self.root)
         proxy.check()
 
     @staticmethod
@@ -188,7 +185,8 @@ class Deployment:
         """For what it depends on."""
 
     def switch(self):
-        """Ports are those of what is new from here on."""
+        """The bundle is in its place; ports and what else processes find outside of it are those of what is new from here on."""
+        self.platform.furnish(APP, self.port, self.properties)
 
     def settled(self):
         """What is new runs."""
@@ -202,7 +200,7 @@ class Deployment:
         if self.order.get("Queue"):
             worker.tasks(self.root)
         found, note = processes(self.platform, self.root)
-        self.notes += [*self.platform.notes(self.root), note]
+        self.notes += [*self.platform.notes(self.root), *([note] if note else [])]
         return found
 
     def version(self):
@@ -241,7 +239,7 @@ class Containers(Deployment):
     def stage(self):
         self.platform.prepare()
         if self.proxied():
-            proxy.prepare(self.platform.upstream, self.static, APP, self.root)
+            proxy.prepare(self.platform, self.port, self.static, APP, self.root)
             proxy.check()
 
     def found(self):

@@ -11,7 +11,8 @@ import beanstalk_box as box
 import beanstalk_compose as compose
 import beanstalk_network as network
 from beanstalk_images import Images, check_name
-from beanstalk_system import PATH, Failed, over, write
+from beanstalk_language import Language, passed_to
+from beanstalk_system import Failed, over, write
 from ecs_client import Refused
 
 LOGS, CURRENT = "/var/log/eb-docker/containers", "/var/log/eb-docker/containers/eb-current-app"
@@ -94,13 +95,14 @@ def last_words(path, begin):
         return f.read(1 << 16).decode(errors="replace").strip()[-200:] or "it said nothing"
 
 
-class Docker:
+class Docker(Language):
     """port is not the platform's but the container's, and known once its image is there."""
 
-    port, static = 80, {}
+    port = 80
 
     def __init__(self, _settings, number):
-        self.number, self.boxes, self.upstream, self.images, self.begun = number, [], None, None, False
+        super().__init__({}, number)
+        self.boxes, self.upstream, self.images, self.begun = [], None, None, False
 
     def bind(self, client, serial, root, app, properties):
         """serial: of this deployment; number is of the one that brought the version. root: the bundle as it lies now, app: where it will be."""
@@ -112,11 +114,8 @@ class Docker:
     def environment(self, _port):
         return {}
 
-    def path(self):
-        return PATH
-
-    def notes(self, _root):
-        return []
+    def locations(self, _port):
+        return passed_to(f"http://{self.upstream}")
 
     def proxied(self):
         return not self.composed

@@ -5,9 +5,11 @@ import re
 import shlex
 
 from beanstalk_docker import Docker
-from beanstalk_system import BASE, PATH, Failed, need, write
+from beanstalk_java import Java, Tomcat
+from beanstalk_language import DotNet, Go, Language, Ruby, in_bundle
+from beanstalk_php import Php
+from beanstalk_system import APP, BASE, PATH, STAGING, Failed, need, write
 
-APP, STAGING = "/var/app/current", "/var/app/staging"
 LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*)$")
 OF_PROCFILE = "Instance deployment used the commands in your 'Procfile' to initiate startup of your application."
 MADE_PROCFILE = "Instance deployment successfully generated a 'Procfile'."
@@ -29,27 +31,24 @@ def lines(root, name):
     return [(m[1], m[2]) for m in found]
 
 
-def in_bundle(root, path):
-    return os.path.isfile(f"{root}/{path}") and os.path.realpath(f"{root}/{path}").startswith(os.path.realpath(root) + "/")
-
-
-class Python:
+class Python(Language):
     """A virtual environment of each deployment's own: the version before keeps its own until this one is ready."""
     port, static = 8000, {"/static": "static"}
+    space, defaults = "aws:elasticbeanstalk:container:python", {"WSGIPath": "application", "NumProcesses": "1", "NumThreads": "15"}
     # under the name that AWS's has: people write it down in their commands
     link, venvs = "/var/app/venv/staging-LQM1lest", "/var/lib/elasticbeanstalk/venv"
 
     def __init__(self, settings, number):
-        self.settings, self.place = settings, f"{self.venvs}/{number}"
+        super().__init__(settings, number)
+        self.place = f"{self.venvs}/{number}"
+        if not all(settings[name].isdigit() for name in ("NumProcesses", "NumThreads")):
+            raise Failed("NumProcesses and NumThreads are numbers")
 
     def environment(self, port):
         return {"PYTHONPATH": APP, "PORT": port}
 
     def path(self):
         return f"{self.place}/bin:{PATH}"
-
-    def notes(self, _root):
-        return []
 
     def install(self, env):
         """The application's own interpreter and packages. The platform's gunicorn is there too, and runs by that interpreter."""
@@ -72,15 +71,9 @@ class Python:
                 f"{module}:{name or 'application'}")
 
 
-class NodeJs:
+class NodeJs(Language):
     """node is the system's, npm the image's; packages lie in the bundle's node_modules."""
-    port, static, tools = 8080, {}, "/usr/lib/quartet/bin"
-
-    def __init__(self, settings, number):
-        pass
-
-    def environment(self, port):
-        return {"PORT": port}
+    port, tools = 8080, "/usr/lib/quartet/bin"
 
     def path(self):
         return f"{self.tools}:{PATH}"
@@ -127,7 +120,17 @@ class NodeJs:
         raise Failed("there is no Procfile, no start script in package.json, and neither app.js nor server.js")
 
 
-PLATFORMS = {"Docker": Docker, "Node.js": NodeJs, "Python": Python}
+PLATFORMS = {
+    ".NET Core on Linux": DotNet,
+    "Docker": Docker,
+    "Go": Go,
+    "Java": Java,
+    "Node.js": NodeJs,
+    "PHP": Php,
+    "Python": Python,
+    "Ruby": Ruby,
+    "Tomcat": Tomcat,
+}
 
 
 def port_of(platform, properties):
@@ -141,9 +144,11 @@ def environment(platform, properties):
 
 
 def processes(platform, root):
-    """[(name, command)] and what the environment's events say of them."""
-    found = lines(root, "Procfile")
-    return (found, OF_PROCFILE) if found is not None else ([("web", platform.command(root))], MADE_PROCFILE)
+    """[(name, command)] and what the environment's events say of them; None: nothing."""
+    found, own = lines(root, "Procfile"), platform.always()
+    if found is None and own:
+        return own, None
+    return (own + found, OF_PROCFILE) if found is not None else ([("web", platform.command(root))], MADE_PROCFILE)
 
 
 def build(root, env):

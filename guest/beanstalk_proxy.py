@@ -37,8 +37,6 @@ http {
     map $http_upgrade $connection_upgrade { default "upgrade"; "" ""; }
     server {
         listen 80 default_server;
-        # nothing is served of it: a log with variables in its name is written only where there is one
-        root /var/lib/nginx;
         access_log /var/log/nginx/access.log main if=$counted;
         client_header_timeout 60;
         client_body_timeout 60;
@@ -59,16 +57,9 @@ HEALTHD = f"""if ($time_iso8601 ~ "^(\\d{{4}})-(\\d{{2}})-(\\d{{2}})T(\\d{{2}})"
 access_log /var/log/nginx/access.log main if=$counted;
 access_log {PLACE}/application.log.$year-$month-$day-$hour healthd if=$counted;
 """
-APPLICATION = """location / {{
-    proxy_pass http://{upstream};
-    proxy_http_version 1.1;
-    proxy_set_header Connection $connection_upgrade;
-    proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header Host $host;
-    proxy_set_header X-Real-IP $remote_addr;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-}}
-"""
+# Where nothing is served of it there is one too: a log with variables in its name is written only then.
+ROOT = "root \"{place}\";\n"
+NOWHERE = "/var/lib/nginx"
 STATIC = """location {path} {{
     alias {place};
 }}
@@ -89,10 +80,11 @@ def static_locations(static, app, root):
     return "".join(found)
 
 
-def files(upstream, static, app, root):
+def files(platform, port, static, app, root):
     """{path below /etc/nginx: text} for the bundle that is unpacked at root."""
-    made = {"nginx.conf": MAIN, "conf.d/healthd_logformat.conf": LOG_FORMAT, "conf.d/elasticbeanstalk/00_application.conf": APPLICATION.format(upstream=upstream),
-            "conf.d/elasticbeanstalk/01_static.conf": static_locations(static, app, root), "conf.d/elasticbeanstalk/healthd.conf": HEALTHD}
+    made = {"nginx.conf": MAIN, "conf.d/healthd_logformat.conf": LOG_FORMAT, "conf.d/elasticbeanstalk/00_root.conf": ROOT.format(place=platform.document_root() or NOWHERE),
+            "conf.d/elasticbeanstalk/01_static.conf": static_locations(static, app, root), "conf.d/elasticbeanstalk/healthd.conf": HEALTHD,
+            **{f"conf.d/elasticbeanstalk/{name}": text for name, text in platform.locations(port).items()}}
     own = f"{root}/.platform/nginx"
     for place, _, names in os.walk(own):
         for name in names:
@@ -105,13 +97,13 @@ def files(upstream, static, app, root):
     return made
 
 
-def prepare(upstream, static, app, root):
-    """Leaves it beside the one that runs. upstream: ADDRESS:PORT of the application; app: where the bundle will be."""
+def prepare(platform, port, static, app, root):
+    """Leaves it beside the one that runs. app: where the bundle will be."""
     account("nginx", "--no-create-home", "--shell", "/usr/sbin/nologin")
     shutil.rmtree(STAGING, ignore_errors=True)
-    for path, text in files(upstream, static, app, root).items():
+    for path, text in files(platform, port, static, app, root).items():
         write(f"{STAGING}/{path}", text)
-    for place in (PLACE, "/var/lib/nginx", ETC):
+    for place in (PLACE, NOWHERE, ETC):
         os.makedirs(place, exist_ok=True)
     shutil.chown(PLACE, "nginx")  # its workers open the log of each hour
     for place in (ETC, STAGING):

@@ -10,6 +10,7 @@ import time
 import zipfile
 
 ENGINE_LOG = "/var/log/eb-engine.log"
+APP, STAGING = "/var/app/current", "/var/app/staging"
 OUTPUT_MOST = 1 << 20  # of one command, in the log
 UNPACKED_MOST = 4 << 30
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

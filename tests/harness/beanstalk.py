@@ -1,4 +1,6 @@
 """Environments of Elastic Beanstalk as a deploying tool uses them: bundles, operations, and the events that say how those ended."""
+import base64
+import gzip
 import io
 import json
 import tarfile
@@ -7,6 +9,7 @@ import urllib.error
 import urllib.request
 import uuid
 import zipfile
+import zlib
 
 import botocore.exceptions
 from busybox import busybox, push
@@ -69,6 +72,43 @@ def package(name, text):
     return out.getvalue()
 
 
+def gem(name, text):
+    """One of RubyGems': archives in an archive."""
+    def tar(files):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as t:
+            for path, content in files:
+                info = tarfile.TarInfo(path)
+                info.size = len(content)
+                t.addfile(info, io.BytesIO(content))
+        return out.getvalue()
+    about = f"--- !ruby/object:Gem::Specification\nname: {name}\nversion: !ruby/object:Gem::Version\n  version: 1.0.0\nplatform: ruby\nauthors:\n- x\nfiles:\n- lib/{name}.rb\nrequire_paths:\n- lib\nspecification_version: 4\nsummary: x\n"
+    return tar([("metadata.gz", gzip.compress(about.encode())), ("data.tar.gz", gzip.compress(tar([(f"lib/{name}.rb", text.encode())])))])
+
+
+# javac --release 11 -g:none of:
+# public class Main { public static void main(String[] arguments) throws Exception {
+#   var server = com.sun.net.httpserver.HttpServer.create(new java.net.InetSocketAddress("127.0.0.1", Integer.parseInt(System.getenv("PORT"))), 0);
+#   server.createContext("/", call -> {
+#     byte[] text = String.join(" ", "java", System.getenv("COLOUR"), call.getRequestURI().toString()).getBytes();
+#     call.sendResponseHeaders(200, text.length); call.getResponseBody().write(text); call.close(); });
+#   server.start(); } }
+MAIN_CLASS = ("eNqdVe93GkUUvVMgS7YTQ0gb26q1adN2SbQ0rZoqtVowNlQiFZJUpP6YsFMggV26M9CgfvUP8gvNqcd+9nj8mzy+XaiQUxJzhMPuzLw398697+3y59/PXwBYwc8mTiBkIMwRwQRDbEd0RLIhnGoyv7"
+              "0jK5ph4nbdqes7DCErsWUgynAuSHKkTmbpUnQru1LftW1PKhWFyTC5fGPl2nX6LkfBGcIP8oUNE69h2kCMYwbxAzzFrtKySTxVqaXTYbhi5Uai2qs71VTi1SUTp3DawBzH6zjDMDNMyDpaVqXHEG0J"
+              "T0maMpweB5o1YeCcL/0NhrkxGdnElom3cN7A2xwXMM8wX3GbSdV2Avk1rVtKeh3pJddoWAyGpKTiSaElQ3oAOdYqAs/9J1gqiksMLBmnal3muIKrBF8Tjt2QvlFHIqwFaV7KV5DgWMQSw1T/aBmXLN"
+              "ojWx6NEX0czCOJB+gB8bsc1/zGiigtPB3FdVJzwcAN8ntInKkJryiftKVTkVG8Ry3jx6L4gMRm8rn8ZsHELXxo4COOFG4zXDqCfXWvQgZVyZ8p6qiCD6v0ZiFLTWclhvWgFTrgHXxi4FOOu0gz8NEg"
+              "dY92+44wnLLGNuBnWDXwOcc9rB1s6cG28I5bdxhWR00e1ZoqHxY4hO4+xxfI0dFIWbqrpSIOK1FO+/Z8yZHHA4ZZJR27IFXLdZRck8KWHqVFrOx9v5lvocBRxAbDdOBOPy3t2l2GMy9V1t1kvq1bbU"
+              "3UUjSJegsPDXzNUcI35Ma4JKJ46tX9ro9Y5XSf6hHHt0HxKw1XSQPf03HXhW9JOOPalBpuBrM5qzzm6dxiMKmYsqXrdEYDlD87zPo3QnVuiOa2LRZ8sAVqMMvKHaM/Uv7brP4Sk9Rk8yOYsbTraqU9"
+              "0VqXuubaanoCDRNNOAZcjhaeMFwcnqbudNxdmcwFB6Ed4rGoaNcjU082R2d/jbbCYFOfoP9kqYWc6+62W6kxj+UhGze6Lfn/gn3Ko/cmXo1mRKNRpEqnYqiSK9rEd2hzPAZ1PM86jvQyDaGUpJLtMV"
+              "w+ll4DPzKcPzqVXgb9ZMwT4wn4nxCY/8dF1x9oNkN3RvfI4jOwX4OESQhsU7IfvolwsO3qbzBK8cn4yX1M7WP2Gc6G9vFmbil+8TkWgB6sh0s9vNMHqNAvTKh2zPQlDqDuEasPlYonJ37HcikUv1ks"
+              "hePvE2KxFFnsYaWHj4v7yPSQzS3O4I+lF7/0sE6Brwh6k+7lg/A1gtuhMafxLsnyoOjXoRWTVp6ii59w9h//lCIB")
+
+
+def jar():
+    """A program that answers at $PORT with "java", $COLOUR and the path."""
+    return archive({"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\r\nMain-Class: Main\r\n\r\n", "Main.class": zlib.decompress(base64.b64decode(MAIN_CLASS))})
+
+
 def make_profile(iam):
     trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
     try:
@@ -122,7 +162,7 @@ class Tool:
                                            SourceBundle={"S3Bucket": self.bucket, "S3Key": key})
 
     def create(self, name, label, *options, stack=STACK, balanced=False, **more):
-        stack, = [s for s in self.eb.list_available_solution_stacks()["SolutionStacks"] if s.endswith(stack)]
+        stack, = [s for s in self.eb.list_available_solution_stacks()["SolutionStacks"] if s.endswith(f" running {stack}")]
         more.setdefault("Tags", []).append({"Key": "quartet:driver", "Value": "container"})
         if not balanced:
             options = (option("elasticbeanstalk:environment", "EnvironmentType", "SingleInstance"), *options)

@@ -153,14 +153,14 @@ class Proxy(BundleCase):
         """They are added, or take the place of the platform's of that name."""
         self.put(".platform/nginx/conf.d/size.conf", "client_max_body_size 20m;\n")
         self.put(".platform/nginx/conf.d/elasticbeanstalk/00_application.conf", "return 418;\n")
-        found = proxy.files("127.0.0.1:8080", {}, "/var/app/current", self.root)
+        found = proxy.files(platform.NodeJs({}, 1), "8080", {}, "/var/app/current", self.root)
         self.assertEqual(found["conf.d/size.conf"], "client_max_body_size 20m;\n")
         self.assertEqual(found["conf.d/elasticbeanstalk/00_application.conf"], "return 418;\n")
         self.assertIn("include conf.d/elasticbeanstalk/*.conf;", found["nginx.conf"])
         self.put(".platform/nginx/nginx.conf", "events {}\n")
-        self.assertEqual(proxy.files("127.0.0.1:8080", {}, "/var/app/current", self.root)["nginx.conf"], "events {}\n")
+        self.assertEqual(proxy.files(platform.NodeJs({}, 1), "8080", {}, "/var/app/current", self.root)["nginx.conf"], "events {}\n")
         os.unlink(f"{self.root}/.platform/nginx/conf.d/elasticbeanstalk/00_application.conf")
-        self.assertIn("proxy_pass http://127.0.0.1:8080;", proxy.files("127.0.0.1:8080", {}, "/x", self.root)["conf.d/elasticbeanstalk/00_application.conf"])
+        self.assertIn("proxy_pass http://127.0.0.1:8080;", proxy.files(platform.NodeJs({}, 1), "8080", {}, "/x", self.root)["conf.d/elasticbeanstalk/00_application.conf"])
 
     def test_static(self):
         self.put("favicon.ico", "")
@@ -310,15 +310,15 @@ class Deployments(BundleCase):
 
     def test_precedence(self):
         """What operations say goes before what the bundle says, and that before what is usual."""
-        self.put(".ebextensions/a.config", f"option_settings:\n  {extensions.PROPERTIES}:\n    A: bundle\n    B: bundle\n  {beanstalk.PYTHON}:\n    NumThreads: 4\n"
+        self.put(".ebextensions/a.config", f"option_settings:\n  {extensions.PROPERTIES}:\n    A: bundle\n    B: bundle\n  {platform.Python.space}:\n    NumThreads: 4\n"
                  f"  {beanstalk.STATIC}:\n    /static: assets\n    /more: more\n  aws:autoscaling:asg:\n    MinSize: 2\n")
-        one = self.deployment((extensions.PROPERTIES, "A", "said"), (beanstalk.PYTHON, "WSGIPath", "x"), Platform="Python")
+        one = self.deployment((extensions.PROPERTIES, "A", "said"), (platform.Python.space, "WSGIPath", "x"), Platform="Python")
         self.assertEqual((one.env["A"], one.env["B"]), ("said", "bundle"))
         self.assertEqual(one.notes, [])  # the service reads them all
         self.assertEqual(one.platform.settings, {"WSGIPath": "x", "NumProcesses": "1", "NumThreads": "4"})
         self.assertEqual(one.static, {"/static": "assets", "/more": "more"})
         self.assertEqual(self.deployment(Platform="Node.js").static, {"/static": "assets", "/more": "more"})
-        self.put(".ebextensions/a.config", f"option_settings:\n  {beanstalk.PYTHON}:\n    NumThreads: many\n")
+        self.put(".ebextensions/a.config", f"option_settings:\n  {platform.Python.space}:\n    NumThreads: many\n")
         self.fails("are numbers", self.deployment)
 
     def test_get_config(self):

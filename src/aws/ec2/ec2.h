@@ -5,6 +5,7 @@
 
 struct ec2_default_image {
 	struct str id, name, created; /* ISO 8601 */
+	struct str_list platforms;    /* that environments of Elastic Beanstalk can be of on it */
 };
 /* The image that is there from the beginning. False: there is none, or not yet. */
 bool ec2_find_default_image(struct call *c, struct ec2_default_image *ret);

@@ -131,7 +131,7 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 	struct elasticbeanstalk_configuration_option_settings_list links = {0};
 	if (!links_resolve(&s, &r, &links) && m->done.v < m->wants.v) /* until the others can be reached */
 		return CALL_OK;
-	const struct platform *p = platform_find(c->arena, c->region, r.environment->solution_stack_name, STR_NONE);
+	const struct platform *p = platform_of(r.environment->solution_stack_name);
 	out->deployment = m->wants;
 	out->version_label = v.version->version_label;
 	out->bucket = v.version->source_bundle->s3_bucket;

@@ -32,8 +32,7 @@ static int take_platform(struct call *c, struct environment_record *r, struct st
 {
 	if (!str_set(stack) && !str_set(arn))
 		return CALL_OK;
-	const struct platform *p = platform_get(c, stack, arn),
-	                      *was = platform_find(c->arena, c->region, r->environment->solution_stack_name, STR_NONE);
+	const struct platform *p = platform_get(c, stack, arn), *was = platform_of(r->environment->solution_stack_name);
 	if (!p)
 		return CALL_FAIL;
 	if (was && strcmp(was->name, p->name) != 0)

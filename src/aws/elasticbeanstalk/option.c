@@ -28,6 +28,8 @@ struct option {
 #define BALANCER "aws:elbv2:loadbalancer"
 #define LISTENER "aws:elbv2:listener:default"
 #define COMMAND "aws:elasticbeanstalk:command"
+#define PHP "aws:elasticbeanstalk:container:php:phpini"
+#define TOMCAT "aws:elasticbeanstalk:container:tomcat:jvmoptions"
 #define PROCESS "aws:elasticbeanstalk:environment:process:default"
 static const struct option options[] = {
         {GROUP, "Cooldown", "360", NONE, NUMBER, 0, 10000, NULL},
@@ -70,9 +72,19 @@ static const struct option options[] = {
          "AllAtOnce,Rolling,RollingWithAdditionalBatch,Immutable,TrafficSplitting"},
         {COMMAND, "IgnoreHealthCheck", "false", NONE, CHOICE, 0, 0, "true,false"},
         {COMMAND, "Timeout", "600", NONE, NUMBER, 1, 3600, NULL},
+        {PHP, "allow_url_fopen", "On", SERVER, CHOICE, 0, 0, "On,Off"},
+        {PHP, "composer_options", "", SERVER, TEXT, 0, 0, NULL},
+        {PHP, "display_errors", "Off", SERVER, CHOICE, 0, 0, "On,Off"},
+        {PHP, "document_root", "/", SERVER, TEXT, 0, 0, NULL},
+        {PHP, "max_execution_time", "60", SERVER, NUMBER, 0, INT64_MAX, NULL},
+        {PHP, "memory_limit", "256M", SERVER, TEXT, 0, 0, NULL},
+        {PHP, "zlib.output_compression", "Off", SERVER, CHOICE, 0, 0, "On,Off"},
         {"aws:elasticbeanstalk:container:python", "NumProcesses", "1", SERVER, NUMBER, 1, 64, NULL},
         {"aws:elasticbeanstalk:container:python", "NumThreads", "15", SERVER, NUMBER, 1, 1000, NULL},
         {"aws:elasticbeanstalk:container:python", "WSGIPath", "application", SERVER, TEXT, 0, 0, NULL},
+        {TOMCAT, "JVM Options", "", SERVER, TEXT, 0, 0, NULL},
+        {TOMCAT, "Xms", "256m", SERVER, TEXT, 0, 0, NULL},
+        {TOMCAT, "Xmx", "256m", SERVER, TEXT, 0, 0, NULL},
         {"aws:elasticbeanstalk:environment", "EnvironmentType", "LoadBalanced", ALL, CHOICE, 0, 0, "SingleInstance,LoadBalanced"},
         {"aws:elasticbeanstalk:environment", "LoadBalancerType", "application", ALL, CHOICE, 0, 0, "classic,application,network"},
         {"aws:elasticbeanstalk:environment", "ServiceRole", NULL, NONE, TEXT, 0, 0, NULL},
@@ -123,6 +135,20 @@ static const struct option *find(struct str namespace, struct str name)
 		if (str_is(namespace, options[i].namespace) && str_is(name, options[i].name))
 			return &options[i];
 	return NULL;
+}
+
+/* Options of containers are their platform's alone. */
+static bool of_platform(const struct option *o, struct str stack)
+{
+	static const struct {
+		const char *under, *platform;
+	} all[] = {{"aws:elasticbeanstalk:container:php", "PHP"},
+	           {"aws:elasticbeanstalk:container:python", "Python"},
+	           {"aws:elasticbeanstalk:container:tomcat", "Tomcat"}};
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (str_starts(str_from(o->namespace), str_from(all[i].under)))
+			return str_find(stack, str_from(all[i].platform)) >= 0;
+	return true;
 }
 
 static int invalid(struct call *c, const struct elasticbeanstalk_configuration_option_setting *o, const char *why)
@@ -405,7 +431,8 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
 	out->configuration_settings.set = true;
 	bool of_template = str_set(in->template_name); /* it may become a worker's */
 	for (int i = 0; i < OPTIONS; i++)
-		if (!options[i].of_many && (environment_is_worker(&r) || strcmp(options[i].namespace, SQSD) != 0))
+		if (!options[i].of_many && of_platform(&options[i], d->solution_stack_name) &&
+		    (environment_is_worker(&r) || strcmp(options[i].namespace, SQSD) != 0))
 			*LIST_ADD(c->arena, &d->option_settings) = (struct elasticbeanstalk_configuration_option_setting){
 			        .namespace = str_from(options[i].namespace),
 			        .option_name = str_from(options[i].name),
@@ -473,7 +500,7 @@ int elasticbeanstalk_describe_configuration_options(struct call *c,
 	}
 	out->options.set = true;
 	for (int i = 0; i < OPTIONS; i++)
-		if (!options[i].of_many && asked(&in->options, &options[i]))
+		if (!options[i].of_many && of_platform(&options[i], out->solution_stack_name) && asked(&in->options, &options[i]))
 			describe(c->arena, &options[i], LIST_ADD(c->arena, &out->options));
 	return CALL_OK;
 }

@@ -1,22 +1,61 @@
 /* Platforms: what this cloud's machine image can run, under the names that AWS gives to the same languages, so that tools which
- * know those names find them. */
-#include "rows.h"
+ * know those names find them. A new image is a new version of all of its platforms: the last part of a version is the image's day.
+ */
+#include "environment.h"
 
+#include "aws/ec2/ec2.h"
 #include "base/clock.h"
 
 enum { USUAL = 1000 };
+#define SYSTEM " running on 64bit Amazon Linux 2023"
 
+/* By their branches. */
 static const struct platform platforms[] = {
-        {"Docker", "Docker", NULL, "4.3.0", "Docker running on 64bit Amazon Linux 2023"},
-        {"Node.js", "Node.js", "18", "6.8.0", "Node.js 18 running on 64bit Amazon Linux 2023"},
-        {"Python", "Python", "3.11", "4.9.0", "Python 3.11 running on 64bit Amazon Linux 2023"},
+        {"dotnet8", ".NET Core on Linux", ".NET", "8", ".NET 8", "3.9", ".NET 8" SYSTEM},
+        {"corretto17", "Java", "Java", "17", "Corretto 17", "4.9", "Corretto 17" SYSTEM},
+        {"docker", "Docker", "Docker", NULL, "Docker", "4.3", "Docker" SYSTEM},
+        {"go1", "Go", "Go", "1.19", "Go 1", "4.9", "Go 1" SYSTEM},
+        {"nodejs18", "Node.js", "Node.js", "18", "Node.js 18", "6.8", "Node.js 18" SYSTEM},
+        {"php8.2", "PHP", "PHP", "8.2", "PHP 8.2", "4.9", "PHP 8.2" SYSTEM},
+        {"python3.11", "Python", "Python", "3.11", "Python 3.11", "4.9", "Python 3.11" SYSTEM},
+        {"ruby3.1", "Ruby", "Ruby", "3.1", "Ruby 3.1", "4.9", "Ruby 3.1" SYSTEM},
+        {"tomcat10", "Tomcat", "Java", "17", "Tomcat 10 Corretto 17", "5.9", "Tomcat 10 with Corretto 17" SYSTEM},
 };
 enum { PLATFORMS = sizeof(platforms) / sizeof(*platforms) };
 
+/* What there is to choose from. */
+struct listed {
+	struct platform v[PLATFORMS];
+	int n;
+};
+
+/* Those that the image says it can run. Without an image nothing runs, and these are what `tools/make-image` would make. */
+static const struct listed *listed(struct call *c)
+{
+	static const char *const usual[] = {"corretto17", "docker", "nodejs18", "php8.2", "python3.11", "ruby3.1", "tomcat10"};
+	struct listed *l = arena_new(c->arena, struct listed);
+	struct ec2_default_image image = {0};
+	bool there = ec2_find_default_image(c, &image);
+	for (size_t i = 0; !there && i < sizeof(usual) / sizeof(*usual); i++)
+		*LIST_ADD(c->arena, &image.platforms) = str_from(usual[i]);
+	/* 2026-11-30T.. */
+	struct str day = there && image.created.n >= 10 ? ARENA_CAT(c->arena, str_sub(image.created, 2, 2),
+	                                                            str_sub(image.created, 5, 2), str_sub(image.created, 8, 2))
+	                                                : S("0");
+	for (int i = 0; i < PLATFORMS; i++)
+		for (uint32_t k = 0; k < image.platforms.n; k++)
+			if (str_is(image.platforms.v[k], platforms[i].key)) {
+				struct platform *p = &l->v[l->n++];
+				*p = platforms[i];
+				p->version = arena_dupz(c->arena, ARENA_CAT(c->arena, str_from(p->version), S("."), day));
+				break;
+			}
+	return l;
+}
+
 struct str platform_stack(struct arena *a, const struct platform *p)
 {
-	return arena_printf(a, "64bit Amazon Linux 2023 v%s running %s%s%s", p->version, p->language,
-	                    p->language_version ? " " : "", p->language_version ? p->language_version : "");
+	return arena_printf(a, "64bit Amazon Linux 2023 v%s running %s", p->version, p->stack);
 }
 
 struct str platform_arn(struct arena *a, struct str region, const struct platform *p)
@@ -24,22 +63,42 @@ struct str platform_arn(struct arena *a, struct str region, const struct platfor
 	return arena_printf(a, "arn:aws:elasticbeanstalk:%.*s::platform/%s/%s", STR_ARG(region), p->branch, p->version);
 }
 
-const struct platform *platform_find(struct arena *a, struct str region, struct str stack, struct str arn)
+const struct platform *platform_of(struct str stack)
 {
-	for (int i = 0; i < PLATFORMS; i++) {
-		struct str whole = platform_arn(a, region, &platforms[i]);
+	ptrdiff_t at = str_find(stack, S(" running "));
+	for (int i = 0; at >= 0 && i < PLATFORMS; i++)
+		if (str_is(str_from_at(stack, (size_t)at + strlen(" running ")), platforms[i].stack))
+			return &platforms[i];
+	return NULL;
+}
+
+const struct platform *platform_now(struct call *c, const struct platform *p)
+{
+	const struct listed *l = listed(c);
+	for (int i = 0; i < l->n; i++)
+		if (strcmp(l->v[i].key, p->key) == 0)
+			return &l->v[i];
+	return NULL;
+}
+
+static const struct platform *find(struct call *c, struct str stack, struct str arn)
+{
+	const struct listed *l = listed(c);
+	for (int i = 0; i < l->n; i++) {
+		const struct platform *p = &l->v[i];
 		/* without a version the newest of the branch is meant */
 		struct str branch =
-		        arena_printf(a, "arn:aws:elasticbeanstalk:%.*s::platform/%s", STR_ARG(region), platforms[i].branch);
-		if (str_set(arn) ? str_eq(arn, whole) || str_eq(arn, branch) : str_eq(stack, platform_stack(a, &platforms[i])))
-			return &platforms[i];
+		        arena_printf(c->arena, "arn:aws:elasticbeanstalk:%.*s::platform/%s", STR_ARG(c->region), p->branch);
+		if (str_set(arn) ? str_eq(arn, platform_arn(c->arena, c->region, p)) || str_eq(arn, branch)
+		                 : str_eq(stack, platform_stack(c->arena, p)))
+			return p;
 	}
 	return NULL;
 }
 
 const struct platform *platform_get(struct call *c, struct str stack, struct str arn)
 {
-	const struct platform *p = platform_find(c->arena, c->region, stack, arn);
+	const struct platform *p = find(c, stack, arn);
 	if (str_set(stack) && str_set(arn))
 		beanstalk_combination(c, "You may not specify both SolutionStackName and PlatformArn.");
 	else if (!p && str_set(arn))
@@ -55,10 +114,14 @@ int elasticbeanstalk_list_available_solution_stacks(struct call *c, const struct
                                                     struct elasticbeanstalk_list_available_solution_stacks_result_message *out)
 {
 	(void)in;
+	const struct listed *l = listed(c);
 	out->solution_stacks.set = true;
-	for (int i = 0; i < PLATFORMS; i++) {
+	for (int i = 0; i < l->n; i++) {
 		struct elasticbeanstalk_solution_stack_description *d = LIST_ADD(c->arena, &out->solution_stack_details);
-		d->solution_stack_name = platform_stack(c->arena, &platforms[i]);
+		bool java = strcmp(l->v[i].language, "Java") == 0, tomcat = strcmp(l->v[i].name, "Tomcat") == 0;
+		d->solution_stack_name = platform_stack(c->arena, &l->v[i]);
+		if (java)
+			*LIST_ADD(c->arena, &d->permitted_file_types) = tomcat ? S("war") : S("jar");
 		*LIST_ADD(c->arena, &d->permitted_file_types) = S("zip");
 		*LIST_ADD(c->arena, &out->solution_stacks) = d->solution_stack_name;
 	}
@@ -159,16 +222,17 @@ int elasticbeanstalk_list_platform_versions(struct call *c, const struct elastic
                                             struct elasticbeanstalk_list_platform_versions_result *out)
 {
 	struct page p;
+	const struct listed *l = listed(c);
 	struct str last = STR_NONE;
 	if (beanstalk_page(c, in->max_records, in->next_token, USUAL, &p) != CALL_OK)
 		return CALL_FAIL;
 	out->platform_summary_list.set = true;
-	for (int i = 0; i < PLATFORMS; i++) {
-		struct str arn = platform_arn(c->arena, c->region, &platforms[i]);
+	for (int i = 0; i < l->n; i++) {
+		struct str arn = platform_arn(c->arena, c->region, &l->v[i]);
 		bool pass = !str_set(p.after) || str_cmp(arn, p.after) > 0;
 		for (uint32_t k = 0; k < in->filters.n; k++) {
 			const struct elasticbeanstalk_platform_filter *f = &in->filters.v[k];
-			struct str is = property(&platforms[i], f->type);
+			struct str is = property(&l->v[i], f->type);
 			if (!str_set(is) || str_is(f->type, "BranchName") || str_is(f->type, "LifecycleState") ||
 			    str_is(f->type, "TierType"))
 				return beanstalk_invalid(c, "Invalid filter type '%.*s'.", STR_ARG(f->type));
@@ -186,13 +250,13 @@ int elasticbeanstalk_list_platform_versions(struct call *c, const struct elastic
 		        (struct elasticbeanstalk_platform_summary){.platform_arn = arn,
 		                                                   .platform_owner = S("AWSElasticBeanstalk"),
 		                                                   .platform_status = S("Ready"),
-		                                                   .platform_category = str_from(platforms[i].name),
+		                                                   .platform_category = str_from(l->v[i].name),
 		                                                   .operating_system_name = S("Amazon Linux"),
 		                                                   .operating_system_version = S("2023"),
 		                                                   .supported_tier_list = tiers(c->arena),
 		                                                   .platform_lifecycle_state = S("Recommended"),
-		                                                   .platform_version = str_from(platforms[i].version),
-		                                                   .platform_branch_name = str_from(platforms[i].branch),
+		                                                   .platform_version = str_from(l->v[i].version),
+		                                                   .platform_branch_name = str_from(l->v[i].branch),
 		                                                   .platform_branch_lifecycle_state = S("Supported")};
 	}
 	return CALL_OK;
@@ -202,16 +266,17 @@ int elasticbeanstalk_list_platform_branches(struct call *c, const struct elastic
                                             struct elasticbeanstalk_list_platform_branches_result *out)
 {
 	struct page p;
+	const struct listed *l = listed(c);
 	struct str last = STR_NONE;
 	if (beanstalk_page(c, in->max_records, in->next_token, USUAL, &p) != CALL_OK)
 		return CALL_FAIL;
 	out->platform_branch_summary_list.set = true;
-	for (int i = 0; i < PLATFORMS; i++) {
-		bool pass = !str_set(p.after) || str_cmp(str_from(platforms[i].branch), p.after) > 0;
+	for (int i = 0; i < l->n; i++) {
+		bool pass = !str_set(p.after) || str_cmp(str_from(l->v[i].branch), p.after) > 0;
 		for (uint32_t k = 0; k < in->filters.n; k++) {
 			const struct elasticbeanstalk_search_filter *f = &in->filters.v[k];
 			struct str n = f->attribute;
-			struct str is = str_is(n, "PlatformName") ? str_from(platforms[i].name) : property(&platforms[i], n);
+			struct str is = str_is(n, "PlatformName") ? str_from(l->v[i].name) : property(&l->v[i], n);
 			if (!str_is(n, "BranchName") && !str_is(n, "LifecycleState") && !str_is(n, "PlatformName") &&
 			    !str_is(n, "TierType"))
 				return beanstalk_invalid(c, "Invalid filter attribute '%.*s'.", STR_ARG(n));
@@ -224,10 +289,10 @@ int elasticbeanstalk_list_platform_branches(struct call *c, const struct elastic
 			out->next_token = beanstalk_token(c, last);
 			break;
 		}
-		last = str_from(platforms[i].branch);
+		last = str_from(l->v[i].branch);
 		*LIST_ADD(c->arena, &out->platform_branch_summary_list) =
-		        (struct elasticbeanstalk_platform_branch_summary){.platform_name = str_from(platforms[i].name),
-		                                                          .branch_name = str_from(platforms[i].branch),
+		        (struct elasticbeanstalk_platform_branch_summary){.platform_name = str_from(l->v[i].name),
+		                                                          .branch_name = str_from(l->v[i].branch),
 		                                                          .lifecycle_state = S("Supported"),
 		                                                          .branch_order = OPT_INT(i + 1),
 		                                                          .supported_tier_list = tiers(c->arena)};
@@ -235,10 +300,32 @@ int elasticbeanstalk_list_platform_branches(struct call *c, const struct elastic
 	return CALL_OK;
 }
 
+/* One that has been replaced is known as long as an environment is of it. NULL: it is none such. */
+static const struct platform *version_of_environment(struct call *c, struct str arn)
+{
+	struct scope s = beanstalk_scope(c);
+	const struct environments all = environment_all(&s);
+	for (uint32_t i = 0; str_set(arn) && i < all.n; i++) {
+		const struct elasticbeanstalk_environment_description *e = all.v[i].environment;
+		const struct platform *of = str_eq(e->platform_arn, arn) ? platform_of(e->solution_stack_name) : NULL;
+		const struct platform *now = of ? platform_now(c, of) : NULL;
+		if (!of || (now && str_eq(platform_arn(c->arena, c->region, now), arn)))
+			continue;
+		struct platform *p = arena_new(c->arena, struct platform);
+		*p = *of;
+		p->version = arena_dupz(c->arena, str_from_at(arn, (size_t)str_rfind_char(arn, '/') + 1));
+		return p;
+	}
+	return NULL;
+}
+
 int elasticbeanstalk_describe_platform_version(struct call *c, const struct elasticbeanstalk_describe_platform_version_request *in,
                                                struct elasticbeanstalk_describe_platform_version_result *out)
 {
-	const struct platform *p = platform_get(c, STR_NONE, str_set(in->platform_arn) ? in->platform_arn : S(""));
+	const struct platform *p = version_of_environment(c, in->platform_arn);
+	bool newest = !p;
+	if (newest)
+		p = platform_get(c, STR_NONE, str_set(in->platform_arn) ? in->platform_arn : S(""));
 	/* the day that this platform is of, as AWS dates its own: the release of the image's system */
 	int64_t made_ms = 0;
 	time_parse(S("2023-06-10T00:00:00Z"), &made_ms);
@@ -258,7 +345,7 @@ int elasticbeanstalk_describe_platform_version(struct call *c, const struct elas
 	                                                    .operating_system_name = S("Amazon Linux"),
 	                                                    .operating_system_version = S("2023"),
 	                                                    .supported_tier_list = tiers(c->arena),
-	                                                    .platform_lifecycle_state = S("Recommended"),
+	                                                    .platform_lifecycle_state = newest ? S("Recommended") : STR_NONE,
 	                                                    .platform_branch_name = str_from(p->branch),
 	                                                    .platform_branch_lifecycle_state = S("Supported")};
 	if (p->language_version)

@@ -97,15 +97,21 @@ void lifecycle_apply(const struct scope *s, const struct state_elasticbeanstalk_
 
 /* --- platform.c */
 struct platform {
-	const char *name, *language, *language_version; /* "Python", "Python", "3.11"; NULL: it is none of a language */
-	const char *version, *branch;                   /* "4.9.0", "Python 3.11 running on 64bit Amazon Linux 2023" */
+	const char *key;                         /* in the image's list: "python3.11" */
+	const char *name;                        /* "Python" */
+	const char *language, *language_version; /* "Python", "3.11"; NULL: it is none of a language */
+	const char *stack;                       /* "Python 3.11" */
+	const char *version, *branch;            /* "4.9.261130", "Python 3.11 running on 64bit Amazon Linux 2023" */
 };
-/* By solution stack or ARN (one of them set). NULL: there is no such one. */
-const struct platform *platform_find(struct arena *a, struct str region, struct str stack, struct str arn);
+/* Which one a solution stack is a version of, whether that version runs here or not. NULL: there is no such one. Its own version is
+ * not all of it. */
+const struct platform *platform_of(struct str stack);
 struct str platform_stack(struct arena *a, const struct platform *p);
 struct str platform_arn(struct arena *a, struct str region, const struct platform *p);
-/* Of an operation that takes either of both and needs one of them. NULL: the error is set. */
+/* Of an operation that takes either of both and needs one of them: one that runs here. NULL: the error is set. */
 const struct platform *platform_get(struct call *c, struct str stack, struct str arn);
+/* The version of that one that runs here now. NULL: none does. */
+const struct platform *platform_now(struct call *c, const struct platform *p);
 
 /* --- tag.c */
 int tags_check(struct call *c, const struct elasticbeanstalk_tags *tags);

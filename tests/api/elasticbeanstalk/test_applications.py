@@ -237,7 +237,7 @@ class Platforms(BeanstalkCase):
             whole = self.eb.describe_platform_version(PlatformArn=v["PlatformArn"])["PlatformDescription"]
             self.assertEqual((whole["PlatformBranchName"], whole["PlatformStatus"]), (branch, "Ready"))
             language, system = branch.split(" running on ")
-            self.assertEqual(whole["SolutionStackName"], f"{system} v{version} running {language}")
+            self.assertEqual(whole["SolutionStackName"], f"{system} v{version} running {language.replace(' with ', ' ')}")
             self.assertIn(whole["SolutionStackName"], stacks["SolutionStacks"])
         self.assertIn("Python 3.11 running on 64bit Amazon Linux 2023", [b["BranchName"] for b in branches])
         self.assertAwsError("InvalidParameterValue", self.eb.describe_platform_version, status=400,

@@ -4,7 +4,7 @@ import unittest
 import uuid
 
 from aws import ENDPOINT, TestCase, client
-from beanstalk import APP, NODE, Tool, option, package, why_no_platform
+from beanstalk import APP, NODE, Tool, archive, gem, jar, option, package, why_no_platform
 from images import image
 
 REGION = "eu-north-1"
@@ -68,6 +68,110 @@ class NodeJs(PlatformCase):
             tool.version(label, files)
             self.update("node-env", "Failed to deploy application.", VersionLabel=label)
             self.assertEqual(tool.get(cname), "def two other red 3000 /", label)
+
+
+DEPLOYED, CONFIGURED = "Environment update completed successfully.", "Successfully deployed new configuration to environment."
+GO = """package main
+import ("fmt"; "net/http"; "os")
+func main() {
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "go ", os.Getenv("COLOUR"), " ", r.URL.Path) })
+	panic(http.ListenAndServe(":" + os.Getenv("PORT"), nil))
+}
+"""
+JSP = """<%@ page import="java.lang.management.ManagementFactory" %><%= String.join(" ", "WHAT", System.getProperty("COLOUR"), request.getScheme(), request.getRequestURI(),
+ ManagementFactory.getRuntimeMXBean().getInputArguments().contains("-Xmx300m") ? "300" : "other") %>"""
+
+
+def red(*more):
+    return (option(PROPERTIES, "COLOUR", "red"), *more)
+
+
+@unittest.skipIf(why_no_platform("ruby3.1"), why_no_platform("ruby3.1"))
+class Ruby(PlatformCase):
+    def test_gems(self):
+        """Gems that come along are installed, puma serves config.ru at a socket; then a Procfile, and a bundle that is nothing."""
+        tool = self.tool
+        app = {"Gemfile": 'source "https://rubygems.org"\ngem "letters"\n', "vendor/cache/letters-1.0.0.gem": gem("letters", "LETTERS = 'abc'"),
+               "Gemfile.lock": "GEM\n  remote: https://rubygems.org/\n  specs:\n    letters (1.0.0)\n\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n  letters\n",
+               "config.ru": 'require "letters"\nrun ->(env) { [200, {}, [[LETTERS, ENV["RACK_ENV"], ENV["COLOUR"], env["PATH_INFO"]].join(" ")]] }\n'}
+        tool.version("ruby-1", app)
+        cname, told = self.make("ruby-env", "ruby-1", *red(), stack="Ruby 3.1")
+        self.assertIn("Instance deployment successfully generated a 'Procfile'.", told)
+        self.assertEqual(tool.get(cname, "/x"), "abc production red /x")
+        tool.version("ruby-2", {"app.ru": 'run ->(env) { [200, {}, ["two"]] }\n', "Procfile": "web: puma -b unix:///run/puma/my_app.sock?umask=0 app.ru\n"})
+        self.update("ruby-env", DEPLOYED, VersionLabel="ruby-2")
+        self.assertEqual(tool.get(cname), "two")
+        tool.version("ruby-3", {"Gemfile": 'source "https://rubygems.org"\ngem "none"\n', "vendor/cache/x": "", "config.ru": ""})
+        told = self.update("ruby-env", "Failed to deploy application.", VersionLabel="ruby-3")
+        self.assertIn("Installing the gems of the Gemfile failed", "".join(told))
+        self.assertEqual(tool.get(cname), "two")
+
+
+@unittest.skipIf(why_no_platform("php8.2"), why_no_platform("php8.2"))
+class Php(PlatformCase):
+    SPACE = "elasticbeanstalk:container:php:phpini"
+
+    def test_life(self):
+        """Packages of composer, files beside scripts, options of php.ini, and another document root."""
+        tool = self.tool
+        script = "<?php require '%s/vendor/autoload.php'; echo join(' ', [letters(), ini_get('memory_limit'), getenv('COLOUR'), $_SERVER['REQUEST_URI'], $_SERVER['PATH_INFO'] ?: '-', posix_geteuid() ? 'user' : 'root']);"
+        app = {"index.php": script % ".", "public/index.php": script % "..", "style.css": "b {}", ".env": "secret",
+               "composer.json": json.dumps({"repositories": [{"packagist.org": False}, {"type": "path", "url": "packages/letters"}], "require": {"shop/letters": "*"}}),
+               "packages/letters/composer.json": json.dumps({"name": "shop/letters", "version": "1.0.0", "autoload": {"files": ["letters.php"]}}),
+               "packages/letters/letters.php": "<?php function letters() { return 'abc'; }"}
+        tool.version("php-1", app)
+        cname, _ = self.make("php-env", "php-1", *red(), stack="PHP 8.2")
+        self.assertEqual((tool.get(cname, "/?a=b"), tool.get(cname, "/index.php/more"), tool.get(cname, "/style.css"), tool.get(cname, "/.env")),
+                         ("abc 256M red /?a=b - user", "abc 256M red /index.php/more /more user", "b {}", None))
+        self.update("php-env", CONFIGURED, OptionSettings=[option(self.SPACE, "memory_limit", "64M"), option(self.SPACE, "document_root", "/public")])
+        self.assertEqual((tool.get(cname), tool.get(cname, "/style.css")), ("abc 64M red / - user", None))
+        self.assertAwsError("ConfigurationValidationException", self.eb.update_environment, EnvironmentName="php-env",
+                            OptionSettings=[option(self.SPACE, "display_errors", "perhaps")], status=400)
+
+
+@unittest.skipIf(why_no_platform("corretto17"), why_no_platform("corretto17"))
+class Java(PlatformCase):
+    def test_jar(self):
+        """The one JAR there is; then the bundle is one itself."""
+        tool = self.tool
+        tool.version("java-1", {"shop.jar": jar()})
+        cname, told = self.make("java-env", "java-1", *red(), stack="Corretto 17")
+        said = [m for m in told if "JAR" in m or "Procfile" in m]
+        self.assertEqual(said, ["Instance deployment successfully detected a JAR file in your source bundle.", "Instance deployment successfully generated a 'Procfile'."])
+        self.assertEqual(tool.get(cname, "/x"), "java red /x")
+        tool.version("java-2", jar())
+        self.update("java-env", DEPLOYED, VersionLabel="java-2", OptionSettings=[option(PROPERTIES, "COLOUR", "blue")])
+        self.assertEqual(tool.get(cname, "/y"), "java blue /y")
+        tool.version("java-3", {"a.jar": jar(), "b.jar": jar()})
+        self.assertIn("more than one JAR", "".join(self.update("java-env", "Failed to deploy application.", VersionLabel="java-3")))
+        self.assertEqual(tool.get(cname, "/y"), "java blue /y")
+
+
+@unittest.skipIf(why_no_platform("tomcat10"), why_no_platform("tomcat10"))
+class Tomcat(PlatformCase):
+    def test_wars(self):
+        """Several by their names, with properties and memory; then the bundle is a web application itself."""
+        tool = self.tool
+        tool.version("wars", {f"{name}.war": archive({"index.jsp": JSP.replace("WHAT", name), "WEB-INF/x": ""}) for name in ("ROOT", "api")})
+        cname, _ = self.make("cat-env", "wars", *red(option("elasticbeanstalk:container:tomcat:jvmoptions", "Xmx", "300m")), stack="Tomcat 10 Corretto 17")
+        self.assertEqual((tool.get(cname), tool.get(cname, "/api/index.jsp"), tool.get(cname, "/WEB-INF/x")), ("ROOT red http / 300", "api red http /api/index.jsp 300", None))
+        tool.version("war", {"index.jsp": JSP.replace("WHAT", "own"), "WEB-INF/x": "", ".ebextensions/a.config": ""})
+        self.update("cat-env", DEPLOYED, VersionLabel="war", OptionSettings=[option(PROPERTIES, "COLOUR", "light blue: 1")])
+        self.assertEqual((tool.get(cname), tool.get(cname, "/api/index.jsp")), ("own light blue: 1 http / 300", None))
+        settings, = self.eb.describe_configuration_settings(ApplicationName=tool.application, EnvironmentName="cat-env")["ConfigurationSettings"]
+        self.assertEqual({o["Namespace"].split(":")[3] for o in settings["OptionSettings"] if ":container:" in o["Namespace"]}, {"tomcat"})
+
+
+@unittest.skipIf(why_no_platform("go1"), why_no_platform("go1"))
+class Go(PlatformCase):
+    def test_build(self):
+        tool = self.tool
+        tool.version("go-1", {"application.go": GO})
+        cname, _ = self.make("go-env", "go-1", *red(), stack="Go 1")
+        self.assertEqual(tool.get(cname, "/x"), "go red /x")
+        tool.version("go-2", {"application.go": "nonsense"})
+        self.assertIn("Building application.go failed", "".join(self.update("go-env", "Failed to deploy application.", VersionLabel="go-2")))
+        self.assertEqual(tool.get(cname, "/x"), "go red /x")
 
 
 @unittest.skipIf(why_no_platform(), why_no_platform())

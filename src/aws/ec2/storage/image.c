@@ -80,7 +80,10 @@ bool ec2_find_default_image(struct call *c, struct ec2_default_image *ret)
 	struct state_ec2_image_record r;
 	if (!default_image_get(ec2_state(c)->image, c->arena, &r))
 		return false;
-	*ret = (struct ec2_default_image){.id = r.image->image_id, .name = r.image->name, .created = r.image->creation_date};
+	*ret = (struct ec2_default_image){.id = r.image->image_id,
+	                                  .name = r.image->name,
+	                                  .created = r.image->creation_date,
+	                                  .platforms = *default_image_platforms(ec2_state(c)->image)};
 	return true;
 }
 

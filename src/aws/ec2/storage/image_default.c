@@ -30,6 +30,7 @@ struct default_image {
 	default_image_settled_fn *settled;
 	void *ctx;
 	struct str image_id, snapshot_id, name, description, created, root_device, boot;
+	struct str_list platforms;
 	char layer[VOLUME_NAME_MAX];
 };
 
@@ -51,6 +52,7 @@ static bool read_facts(struct default_image *d)
 	d->description = json_get_str(json, S("description"));
 	d->created = json_get_str(json, S("created"));
 	d->root_device = json_get_str(json, S("root_device"));
+	json_each(json_get(json, S("platforms")), one) * LIST_ADD(&d->arena, &d->platforms) = one->text;
 	struct str command_line = json_get_str(json, S("command_line"));
 	if (!str_set(d->name) || !str_set(d->created) || !str_set(d->root_device) || !str_set(command_line) ||
 	    d->name.n >= VOLUME_NAME_MAX)
@@ -180,6 +182,11 @@ bool default_image_get(struct default_image *d, struct arena *a, struct state_ec
 	                                           .encrypted = OPT_BOOL(false)};
 	*ret = (struct state_ec2_image_record){.image = i, .boot = d->boot};
 	return true;
+}
+
+const struct str_list *default_image_platforms(const struct default_image *d)
+{
+	return &d->platforms;
 }
 
 bool default_image_snapshot(struct default_image *d, struct arena *a, struct state_ec2_snapshot_record *ret)

@@ -14,5 +14,7 @@ void default_image_free(struct default_image *d); /* NULL is harmless */
 /* False: there is none. Records live in the arena or as long as the image. */
 bool default_image_get(struct default_image *d, struct arena *a, struct state_ec2_image_record *ret);
 bool default_image_snapshot(struct default_image *d, struct arena *a, struct state_ec2_snapshot_record *ret);
+/* Of one that is there, as long as it is. */
+const struct str_list *default_image_platforms(const struct default_image *d);
 /* Is this its layer, and on its way? What stands on it waits for settled(). */
 bool default_image_is_coming(struct default_image *d, struct str layer);

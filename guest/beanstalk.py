@@ -24,6 +24,7 @@ from beanstalk_box import name_of  # noqa: E402
 from beanstalk_health import Sampler  # noqa: E402
 from beanstalk_hooks import run_hooks  # noqa: E402
 from beanstalk_platform import PLATFORMS, Python, build, environment, port_of, processes  # noqa: E402
+from beanstalk_stream import Streams  # noqa: E402
 from beanstalk_system import APP, BASE, STAGING, Failed, abort, account, limit, need, over, run, run_quietly, unpack, write  # noqa: E402
 from ecs_client import METADATA_SERVICE, Client, Refused, RoleCredentials, log  # noqa: E402
 
@@ -277,6 +278,7 @@ class Agent:
         self.client = Client(self.config["region"], RoleCredentials())
         self.instance, self.zone, self.type = (METADATA_SERVICE.get(f"meta-data/{what}").strip() for what in ("instance-id", "placement/availability-zone", "instance-type"))
         self.sampler, self.logs, self.work, self.number = Sampler(), {}, None, 0
+        self.streams = Streams(self.client, self.instance)
         try:
             with open(STATE, encoding="utf-8") as f:
                 self.state = json.load(f)
@@ -387,6 +389,7 @@ class Agent:
                 order = self.report()
                 if order.get("Queue"):
                     worker.lead(order.get("Schedules", True))
+                self.streams.wish(order)
                 if self.work and not self.work.is_alive():
                     self.work = None
                     continue

@@ -16,9 +16,14 @@ PERCENTILES = (("P999", 0.999), ("P99", 0.99), ("P95", 0.95), ("P90", 0.9), ("P8
 CPU = ("User", "Nice", "System", "Idle", "IOWait", "IRQ", "SoftIRQ")
 
 
-def summary(lines):
-    """Counts by class of status, and percentiles of the time that requests took."""
-    classes, took = collections.Counter(), []
+def percentile(took, part):
+    """took: in order, and not empty."""
+    return took[max(0, math.ceil(len(took) * part) - 1)]
+
+
+def summary(lines, took=None):
+    """Counts by class of status, and percentiles of the time that requests took; took: gets each of these times."""
+    classes, took = collections.Counter(), [] if took is None else took
     for line in lines:
         fields = line.split('"')
         try:
@@ -28,7 +33,7 @@ def summary(lines):
             continue
     took.sort()
     found = {"Requests": len(took), **{f"Status{n}xx": classes[n] for n in (2, 3, 4, 5)}}
-    return {**found, **{name: took[max(0, math.ceil(len(took) * part) - 1)] for name, part in PERCENTILES if took}}
+    return {**found, **{name: percentile(took, part) for name, part in PERCENTILES if took}}
 
 
 def ticks():
@@ -38,7 +43,7 @@ def ticks():
 
 class Sampler:
     def __init__(self, place=PLACE):
-        self.place, self.offsets, self.minute = place, {}, collections.deque(maxlen=MINUTE)
+        self.place, self.offsets, self.minute, self.took = place, {}, collections.deque(maxlen=MINUTE), collections.deque(maxlen=MINUTE)
         for path in self.files():
             self.offsets[path] = os.path.getsize(path)
         self.ticks, self.due, self.last = ticks(), time.monotonic() + WINDOW_S, None
@@ -66,11 +71,13 @@ class Sampler:
         if time.monotonic() < self.due:
             return self.last
         self.due = time.monotonic() + WINDOW_S
-        found, before = summary(self.lines()), self.ticks
+        self.took.append([])
+        found, before = summary(self.lines(), self.took[-1]), self.ticks
         self.minute.append(found)
         self.ticks = ticks()
         spent = [now - then for now, then in zip(self.ticks, before)]
-        whole = sum(spent) or 1
-        self.last = {**found, **{f"Minute{name}": sum(one[name] for one in self.minute) for name in ("Requests", "Status4xx", "Status5xx")},
+        whole, took, root = sum(spent) or 1, sorted(t for times in self.took for t in times), os.statvfs("/")
+        self.last = {**found, **{f"Minute{name}": sum(one[name] for one in self.minute) for name in ("Requests", "Status2xx", "Status3xx", "Status4xx", "Status5xx")},
+                     "MinuteLatency": [percentile(took, part) for _, part in PERCENTILES if took], "RootUsed": round(100 * (1 - root.f_bavail / (root.f_blocks or 1)), 1),
                      **{name: round(100 * part / whole, 1) for name, part in zip(CPU, spent)}, "Load1": os.getloadavg()[0], "Load5": os.getloadavg()[1]}
         return self.last

@@ -7,6 +7,8 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../guest"))
 import beanstalk_health  # noqa: E402
 import beanstalk_logs  # noqa: E402
+import beanstalk_stream  # noqa: E402
+from ecs_client import Refused  # noqa: E402
 
 
 def line(status, took):
@@ -36,8 +38,55 @@ class Counts(unittest.TestCase):
                 seen.append(sampler.sample())
             self.assertEqual([s["Requests"] for s in seen], [1, 1, 3, 1, 0])
             self.assertEqual([s["MinuteRequests"] for s in seen], [1, 2, 5, 6, 6])
+            self.assertEqual((seen[3]["MinuteLatency"][0], seen[3]["MinuteLatency"][-1], 0 < seen[3]["RootUsed"] < 100), (2, 1, True))
             self.assertEqual((seen[-1]["MinuteStatus4xx"], seen[-1]["MinuteStatus5xx"]), (1, 3))
             self.assertEqual(sorted(os.listdir(place)), ["application.log.2026-01-01-01", "application.log.2026-01-01-02"])
+
+
+class Cloud:
+    """CloudWatch Logs as the instance meets it: a group that comes late, and a stream that has to be made."""
+    def __init__(self):
+        self.groups, self.streams, self.said = set(), set(), []
+
+    def call(self, _service, target, words):
+        group, stream = words["logGroupName"], words["logStreamName"]
+        if group not in self.groups or (target.endswith("PutLogEvents") and (group, stream) not in self.streams):
+            raise Refused("ResourceNotFoundException", "")
+        if target.endswith("PutLogEvents"):
+            self.said.append((group, stream, [e["message"] for e in words["logEvents"]]))
+        else:
+            self.streams.add((group, stream))
+
+
+class Streams(unittest.TestCase):
+    def test_send(self):
+        """Whole lines, each once: also when the group comes late, the agent starts anew, or the file is another one."""
+        with tempfile.TemporaryDirectory() as place:
+            path, cloud, group = f"{place}/a.log", Cloud(), f"/aws/elasticbeanstalk/env{place}/a.log"
+
+            def fresh():
+                return beanstalk_stream.Streams(cloud, "i-1", (path,), f"{place}/state")
+
+            def write(text, mode="a"):
+                with open(path, mode, encoding="utf-8") as f:
+                    f.write(text)
+            one = fresh()
+            self.assertFalse(one.send("env", path))
+            write("a\n\nb")
+            with self.assertRaises(Refused):
+                one.send("env", path)
+            cloud.groups.add(group)
+            self.assertEqual((one.send("env", path), one.send("env", path)), (True, False))
+            write("c\n")
+            fresh().send("env", path)
+            write("new\n", "w")
+            fresh().send("env", path)
+            self.assertEqual(cloud.said, [(group, "i-1", ["a", " "]), (group, "i-1", ["bc"]), (group, "i-1", ["new"])])
+
+    def test_long_lines(self):
+        most = beanstalk_stream.LINE_BYTES
+        found, length = beanstalk_stream.lines_of(b"x" * most + b"y\nz")
+        self.assertEqual(([len(t) for t in found], length), ([most, 1], most + 2))
 
 
 class Logs(unittest.TestCase):

@@ -11,7 +11,8 @@ enum { MEMBERS = 3 };
 struct world {
 	struct arena a;
 	struct elasticbeanstalk_environment_description environment;
-	struct elasticbeanstalk_configuration_option_setting type;
+	struct elasticbeanstalk_configuration_option_setting options[2]; /* of its type, and of ConfigDocument */
+	uint32_t options_n;
 	struct environment_record r;
 	struct state_elasticbeanstalk_member members[MEMBERS];
 	struct health_sample sample[MEMBERS];
@@ -34,9 +35,10 @@ static struct world world(void)
 		                                                      .answers = OPT_BOOL(true),
 		                                                      .phase = OPT_INT(PHASE_IN)};
 	}
-	w.type = (struct elasticbeanstalk_configuration_option_setting){.namespace = S("aws:elasticbeanstalk:environment"),
-	                                                                .option_name = S("EnvironmentType"),
-	                                                                .value = S("SingleInstance")};
+	w.options_n = 1;
+	w.options[0] = (struct elasticbeanstalk_configuration_option_setting){.namespace = S("aws:elasticbeanstalk:environment"),
+	                                                                      .option_name = S("EnvironmentType"),
+	                                                                      .value = S("SingleInstance")};
 	w.r = (struct environment_record){.deployment = OPT_INT(2)};
 	w.r.members.n = w.samples.n = 1;
 	return w;
@@ -46,8 +48,8 @@ static void judged(struct world *w, const char *status, const char *colour, cons
 {
 	w->r.environment = &w->environment;
 	w->r.members.v = w->members;
-	w->r.options.v = &w->type;
-	w->r.options.n = 1;
+	w->r.options.v = w->options;
+	w->r.options.n = w->options_n;
 	w->samples.v = w->sample;
 	struct verdict v = health_judge(&w->a, &w->r, &w->samples, NOW_MS);
 	assert_string_equal(v.status, status);
@@ -95,7 +97,7 @@ static void several(void **state)
 {
 	(void)state;
 	struct world w = world();
-	w.type.value = S("LoadBalanced");
+	w.options[0].value = S("LoadBalanced");
 	w.r.members.n = w.samples.n = MEMBERS;
 	judged(&w, "Ok", "Green", "Ok", NULL);
 	w.members[0].answers = OPT_BOOL(false);
@@ -139,9 +141,26 @@ static void requests(void **state)
 	}
 }
 
+/* Answers of 4xx are overlooked where the document says so, those of 5xx are not. */
+static void rules(void **state)
+{
+	(void)state;
+	struct world w = world();
+	w.options[1] = (struct elasticbeanstalk_configuration_option_setting){
+	        .namespace = S("aws:elasticbeanstalk:healthreporting:system"),
+	        .option_name = S("ConfigDocument"),
+	        .value = S("{\"Rules\":{\"Environment\":{\"Application\":{\"ApplicationRequests4xx\":{\"Enabled\":false}}}}}")};
+	w.sample[0].minute_classes[2] = 50;
+	judged(&w, "Severe", "Red", "Severe", "50.0 % of the requests are erroring with HTTP 4xx.");
+	w.options_n = 2;
+	judged(&w, "Ok", "Green", "Ok", NULL);
+	w.sample[0].minute_classes[3] = 50;
+	judged(&w, "Severe", "Red", "Severe", "50.0 % of the requests are failing with HTTP 5xx.");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(operations), cmocka_unit_test(instances), cmocka_unit_test(several),
-	                                   cmocka_unit_test(requests)};
+	                                   cmocka_unit_test(requests), cmocka_unit_test(rules)};
 	return cmocka_run_group_tests_name("elasticbeanstalk_health", tests, NULL, NULL);
 }

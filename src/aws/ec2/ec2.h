@@ -9,6 +9,7 @@ struct ec2_default_image {
 };
 /* The image that is there from the beginning. False: there is none, or not yet. */
 bool ec2_find_default_image(struct call *c, struct ec2_default_image *ret);
+bool ec2_get_default_image(const struct cloud *cloud, struct arena *a, struct ec2_default_image *ret);
 
 /* Is this the id of an image that the call's account may launch in its region? */
 bool ec2_image_there(struct call *c, struct str id);

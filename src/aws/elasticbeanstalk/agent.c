@@ -60,12 +60,16 @@ static void sample(struct call *c, struct scope *s, const struct environment_rec
 		        .requests = f->requests.v,
 		        .classes = {f->status2xx.v, f->status3xx.v, f->status4xx.v, f->status5xx.v},
 		        .minute = f->minute_requests.v,
-		        .minute_classes = {[2] = f->minute_status4xx.v, [3] = f->minute_status5xx.v},
+		        .minute_classes = {f->minute_status2xx.v, f->minute_status3xx.v, f->minute_status4xx.v,
+		                           f->minute_status5xx.v},
+		        .root_used = f->root_used.v,
 		        .latency = {f->p999, f->p99, f->p95, f->p90, f->p85, f->p75, f->p50, f->p10},
 		        .cpu = {f->user.v, f->nice.v, f->system.v, f->idle.v, f->io_wait.v, f->irq.v, f->soft_irq.v},
 		        .load = {f->load1.v, f->load5.v},
 		        .launched_s = f->launched.v,
 		        .deployed_s = f->deployed.v};
+		for (uint32_t i = 0; i < f->minute_latency.n && i < HEALTH_LATENCIES; i++)
+			h.minute_latency[i] = f->minute_latency.v[i];
 		text_into(h.instance, sizeof(h.instance), in->instance_id);
 		text_into(h.zone, sizeof(h.zone), f->zone);
 		text_into(h.type, sizeof(h.type), f->type);

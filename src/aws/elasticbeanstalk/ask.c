@@ -186,6 +186,13 @@ static void open_port(const struct question *q, struct arena *a, const struct en
 void environment_ask(const struct question *q, struct arena *a, const struct environment_record *r, enum ask_kind kind)
 {
 	struct str group = environment_group_name(a, r);
+	if (beside_is(kind)) {
+		const char *operation;
+		const void *in;
+		const struct api *api = beside_question(a, r, kind, &operation, &in);
+		ask_of(q, api, operation, in);
+		return;
+	}
 	switch (kind) {
 	case ASK_NOTHING:
 		break;
@@ -337,6 +344,9 @@ void environment_take(struct arena *a, struct answer *to, const struct call *sub
 		to->second = arena_dup(a, out->public_ip);
 		break;
 	}
+	case ASK_TOPIC:
+		to->first = beside_answer(a, sub->out);
+		break;
 	case ASK_DEAD_QUEUE:
 	case ASK_QUEUE:
 		to->first = worker_answer(a, sub->out);

@@ -61,6 +61,7 @@ static struct next end(const struct scope *s, struct environment_record *r)
 static struct next failed(const struct scope *s, struct environment_record *r, struct str why)
 {
 	say(s, r, "ERROR", why);
+	managed_failed(r, why);
 	if (r->previous.set)
 		say(s, r, "ERROR", S("The environment was reverted to the previous configuration setting."));
 	change_revert(r);

@@ -14,8 +14,15 @@ int environment_get_ready(struct call *c, struct str id, struct str name, struct
 
 void environment_begin(struct call *c, struct environment_record *r, struct str operation, struct str status)
 {
+	const struct scope s = beanstalk_scope(c);
+	environment_begin_as(&s, r, operation, status, c->request_id);
+}
+
+void environment_begin_as(const struct scope *s, struct environment_record *r, struct str operation, struct str status,
+                          struct str request)
+{
 	r->operation = operation;
-	r->request = c->request_id;
+	r->request = request;
 	r->step = OPT_INT(0);
 	r->until = (struct opt_time){0};
 	r->previous = (struct elasticbeanstalk_configuration_option_settings_list){0};
@@ -24,7 +31,7 @@ void environment_begin(struct call *c, struct environment_record *r, struct str 
 	r->environment->abortable_operation_in_progress = OPT_BOOL(false);
 	if (!health_enhanced(r))
 		r->environment->health = S("Grey");
-	r->environment->date_updated = OPT_TIME(c->now_ms);
+	r->environment->date_updated = OPT_TIME(s->now_ms);
 }
 
 /* Another platform of the same language is another instance with the same application. */

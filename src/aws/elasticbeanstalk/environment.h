@@ -50,6 +50,9 @@ int environment_check_tier(struct call *c, const struct elasticbeanstalk_environ
 /* The version that an environment shall run. */
 int environment_check_version(struct call *c, struct str application, struct str label,
                               struct state_elasticbeanstalk_version_record *ret);
+/* The same of no call. */
+void environment_begin_as(const struct scope *s, struct environment_record *r, struct str operation, struct str status,
+                          struct str request);
 
 /* --- option.c */
 /* In AWS's words where one is unknown, cannot be or is not supported. */
@@ -171,6 +174,13 @@ enum ask_kind {
 	ASK_QUEUE_SET,
 	ASK_DEAD_QUEUE_SET,
 	ASK_REPLACE, /* batches_leaving() */
+	/* of what stands beside it: beside_is() */
+	ASK_LOG_GROUP,
+	ASK_LOG_RETENTION,
+	ASK_DROP_LOG_GROUP,
+	ASK_TOPIC,
+	ASK_SUBSCRIBE,
+	ASK_DROP_TOPIC,
 };
 /* What came of the last question. */
 struct answer {
@@ -300,6 +310,27 @@ struct next rebuild_from_nothing(struct arena *a, struct environment_record *r);
 /* --- links.c: properties of its links, as far as those it is linked to can be reached. False: one of them cannot yet. */
 bool links_resolve(const struct scope *s, const struct environment_record *r,
                    struct elasticbeanstalk_configuration_option_settings_list *to);
+/* --- beside.c: log groups, and the topic of notifications */
+bool beside_is(enum ask_kind kind);
+const struct api *beside_question(struct arena *a, const struct environment_record *r, enum ask_kind kind,
+                                  const char **ret_operation, const void **ret_in);
+struct str beside_answer(struct arena *a, const void *out); /* of ASK_TOPIC */
+/* True: *ret is next, before anything else. beside_end(): of an environment that is gone otherwise. */
+bool beside_step(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret);
+bool beside_end(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret);
+int beside_check(struct call *c, const struct environment_record *r); /* its options */
+bool beside_streams_health(const struct environment_record *r);
+struct str beside_health_group(struct arena *a, const struct environment_record *r);
+
+/* --- managed.c: managed updates */
+/* True: one has begun. *ret_wait_ms: when it is to be asked again; 0: not before something changes. */
+bool managed_due(const struct scope *s, struct environment_record *r, int64_t *ret_wait_ms);
+void managed_failed(struct environment_record *r, struct str why); /* the operation under way, if it is one */
+void managed_ended(const struct scope *s, struct environment_record *r);
+int managed_check(struct call *c, const struct environment_record *r); /* its options */
+
+/* --- news.c: who else hears of an event */
+void news_tell(const struct scope *s, const struct environment_record *r, const char *severity, struct str message);
 
 /* --- worker.c */
 #define SQSD "aws:elasticbeanstalk:sqsd"

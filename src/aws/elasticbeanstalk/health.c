@@ -110,9 +110,11 @@ static bool failing(struct arena *a, int64_t requests, int64_t failed, const cha
 	return true;
 }
 
-static bool requests_fail(struct arena *a, const struct health_sample *of, struct verdict *ret)
+static bool requests_fail(struct arena *a, const struct environment_record *r, const struct health_sample *of, struct verdict *ret)
 {
-	return failing(a, of->minute, of->minute_classes[3], "failing with HTTP 5xx", ret) ||
+	if (failing(a, of->minute, of->minute_classes[3], "failing with HTTP 5xx", ret))
+		return true;
+	return !document_ignores_4xx(document_of(a, r)) &&
 	       failing(a, of->minute, of->minute_classes[2], "erroring with HTTP 4xx", ret);
 }
 
@@ -150,7 +152,7 @@ struct verdict health_judge_member(struct arena *a, const struct environment_rec
 		                    ? arena_printf(a, "Following services are not running: %s.", sample->stopped)
 		                    : S("Following services are not answering: proxy."));
 	default:
-		return sample && requests_fail(a, sample, &v) ? v : verdict("Ok");
+		return sample && requests_fail(a, r, sample, &v) ? v : verdict("Ok");
 	}
 }
 
@@ -226,7 +228,7 @@ struct verdict health_judge(struct arena *a, const struct environment_record *r,
 		return v;
 	}
 	struct health_sample requests = sum(r, samples);
-	if (requests_fail(a, &requests, &v))
+	if (requests_fail(a, r, &requests, &v))
 		return v;
 	if (environment_many(r) && all < option_number(r, "aws:autoscaling:asg", "MinSize"))
 		return said(a, "Warning",

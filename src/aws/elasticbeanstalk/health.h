@@ -2,6 +2,7 @@
  * environment's keeper, in memory: an instance says them again each second, so nothing is lost by a restart. Private to
  * aws/elasticbeanstalk. */
 #pragma once
+#include "base/json.h"
 #include "environment.h"
 
 enum { HEALTH_LATENCIES = 8, HEALTH_CPU = 7, HEALTH_TEXT = 64 };
@@ -12,7 +13,9 @@ struct health_sample {
 	int64_t requests, classes[4]; /* of ten seconds; 2xx to 5xx */
 	int64_t minute, minute_classes[4];
 	struct opt_double latency[HEALTH_LATENCIES]; /* seconds: p99.9, 99, 95, 90, 85, 75, 50, 10 */
-	double cpu[HEALTH_CPU];                      /* per cent: user, nice, system, idle, iowait, irq, softirq */
+	struct opt_double minute_latency[HEALTH_LATENCIES];
+	double root_used;       /* per cent of the root file system */
+	double cpu[HEALTH_CPU]; /* per cent: user, nice, system, idle, iowait, irq, softirq */
 	double load[2];
 	int64_t launched_s, deployed_s;
 	char zone[HEALTH_TEXT], type[HEALTH_TEXT], stopped[HEALTH_TEXT * 4]; /* stopped: names of processes; empty: none */
@@ -45,6 +48,24 @@ bool health_note(const struct scope *s, struct environment_record *r, const stru
 struct str health_done(struct arena *a, const struct environment_record *r, struct str operation, int64_t took_ms);
 /* When what some instance said last is too old, if nothing comes. */
 int64_t health_stale_ms(const struct environment_record *r, const struct health_samples *samples);
+
+/* --- document.c: the option ConfigDocument */
+int document_check(struct call *c, struct str text);
+/* Is that metric wished for? kind: "Environment" or "Instance". */
+bool document_wishes(const struct json_value *document, const char *kind, struct str metric);
+/* Does it say that the application's answers of 4xx are nobody's fault? (The balancer's own are not judged in any case.) */
+bool document_ignores_4xx(const struct json_value *document);
+const struct json_value *document_of(struct arena *a, const struct environment_record *r); /* NULL: there is none */
+
+/* --- measure.c: what CloudWatch hears of a minute */
+void measure_environment(const struct scope *s, const struct environment_record *r, const struct health_samples *samples);
+
+/* --- health_log.c: what the log of its health gets. Those on their way are forgotten with the whole. */
+struct health_lines;
+struct health_lines *health_lines_new(struct cloud *cloud);
+void health_lines_free(struct health_lines *l); /* NULL is harmless */
+void health_lines_add(struct health_lines *all, const struct scope *s, const struct environment_record *r,
+                      const struct health_samples *samples);
 
 /* --- keeper.c: key is environment_key()'s. Valid until the next one is taken; a sample of an instance takes the place of its last.
  */

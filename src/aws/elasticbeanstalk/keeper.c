@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { EDIT_AGAIN_US = 1000000 };
+enum { EDIT_AGAIN_US = 1000000, MINUTE_US = 60 * 1000000 };
 
 struct environment_keeper {
 	struct round_item round; /* first: rounds.h */
@@ -34,6 +34,7 @@ struct environment_keeper {
 	uint32_t address;
 	struct str balancer;           /* its DNS name; absent: it has none, but an address */
 	struct health_samples samples; /* of those that were members lately */
+	bool minute_over;              /* nothing has been said of it yet: the next report brings the figures */
 };
 
 struct environment_keepers {
@@ -44,6 +45,8 @@ struct environment_keepers {
 	struct store_watch *watch;
 	struct ec2_instances_watch *instances;
 	struct rounds rounds;
+	struct health_lines *lines;
+	struct loop_timer *minute;
 };
 
 static void mark(struct environment_keeper *k)
@@ -286,6 +289,37 @@ struct health_samples environment_samples(const struct cloud *cloud, struct str 
 	return k ? k->samples : (struct health_samples){.since_ms = clock_wall_ms()};
 }
 
+/* What the minute that is over was like, for those who are told by the minute. */
+static void tell_minute(struct environment_keeper *k)
+{
+	struct arena CLEAN_ARENA a = {0};
+	const struct scope s = {
+	        .arena = &a, .cloud = k->all->cloud, .account = k->account, .region = k->region, .now_ms = clock_wall_ms()};
+	const struct elasticbeanstalk_environment_description *e = k->record.environment;
+	k->minute_over = false;
+	if (!e || str_is(e->status, "Terminated") || !health_enhanced(&k->record))
+		return;
+	measure_environment(&s, &k->record, &k->samples);
+	if (beside_streams_health(&k->record))
+		health_lines_add(k->all->lines, &s, &k->record, &k->samples);
+}
+
+/* Where no instance has said anything since the last time, that is what there is to tell. */
+static void minute_over(void *ctx)
+{
+	struct environment_keepers *all = ctx;
+	size_t at = 0;
+	struct str key;
+	void *value;
+	all->minute = loop_add_clock_timer(all->cloud->loop, MINUTE_US, minute_over, all);
+	while (map_next(&all->environments, &at, &key, &value)) {
+		struct environment_keeper *k = value;
+		if (k->minute_over)
+			tell_minute(k);
+		k->minute_over = true;
+	}
+}
+
 void environment_sampled(const struct cloud *cloud, struct str key, const struct health_sample *sample)
 {
 	struct environment_keeper *k = keeper_at(cloud, key);
@@ -299,6 +333,8 @@ void environment_sampled(const struct cloud *cloud, struct str key, const struct
 		known = &k->samples.v[k->samples.n++];
 	}
 	*known = *sample;
+	if (k->minute_over)
+		tell_minute(k);
 }
 
 void environment_look(const struct cloud *cloud, struct str key)
@@ -321,6 +357,8 @@ struct environment_keepers *environments_keep(struct cloud *cloud)
 		abort();
 	all->cloud = cloud;
 	all->events = events_new();
+	all->lines = health_lines_new(cloud);
+	all->minute = loop_add_clock_timer(cloud->loop, MINUTE_US, minute_over, all);
 	all->rounds = (struct rounds){.loop = cloud->loop, .items = &all->environments, .step = run_step};
 	struct str under = KEY_UNDER(&a, S("elasticbeanstalk"), S("environment")), last = store_prefix_end(&a, under), key;
 	all->watch = store_watch(cloud->store, under, last, store_revision(cloud->store), environment_changed, all);
@@ -347,6 +385,8 @@ void environments_let_go(struct environment_keepers *all)
 	store_unwatch(all->watch);
 	ec2_unwatch_instances(all->instances);
 	rounds_end(&all->rounds);
+	loop_remove_timer(all->cloud->loop, all->minute);
+	health_lines_free(all->lines);
 	while (map_next(&all->environments, &at, &key, &value))
 		keeper_free(value);
 	map_done(&all->environments);

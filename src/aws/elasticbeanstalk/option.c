@@ -1,5 +1,5 @@
 /* Configuration options: which there are, what they may be, and what an environment says of them. */
-#include "environment.h"
+#include "health.h"
 
 #include "aws/ec2/ec2.h"
 
@@ -28,6 +28,11 @@ struct option {
 #define BALANCER "aws:elbv2:loadbalancer"
 #define LISTENER "aws:elbv2:listener:default"
 #define COMMAND "aws:elasticbeanstalk:command"
+#define LOGS "aws:elasticbeanstalk:cloudwatch:logs"
+#define HEALTH "aws:elasticbeanstalk:healthreporting:system"
+#define MANAGED "aws:elasticbeanstalk:managedactions"
+#define TOPICS "aws:elasticbeanstalk:sns:topics"
+#define RETENTIONS "1,3,5,7,14,30,60,90,120,150,180,365,400,545,731,1827,3653"
 #define PHP "aws:elasticbeanstalk:container:php:phpini"
 #define TOMCAT "aws:elasticbeanstalk:container:tomcat:jvmoptions"
 #define PROCESS "aws:elasticbeanstalk:environment:process:default"
@@ -66,6 +71,12 @@ static const struct option options[] = {
         {VPC, "ELBSubnets", NULL, ALL, TEXT, 0, 0, NULL},
         {VPC, "Subnets", NULL, ALL, TEXT, 0, 0, NULL},
         {VPC, "VPCId", NULL, ALL, TEXT, 0, 0, NULL},
+        {LOGS, "DeleteOnTerminate", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {LOGS, "RetentionInDays", "7", NONE, CHOICE, 0, 0, RETENTIONS},
+        {LOGS, "StreamLogs", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {LOGS ":health", "DeleteOnTerminate", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {LOGS ":health", "HealthStreamingEnabled", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {LOGS ":health", "RetentionInDays", "7", NONE, CHOICE, 0, 0, RETENTIONS},
         {COMMAND, "BatchSize", "100", NONE, NUMBER, 1, 10000, NULL},
         {COMMAND, "BatchSizeType", "Percentage", NONE, CHOICE, 0, 0, "Percentage,Fixed"},
         {COMMAND, "DeploymentPolicy", "AllAtOnce", NONE, CHOICE, 0, 0,
@@ -88,6 +99,11 @@ static const struct option options[] = {
         {"aws:elasticbeanstalk:environment", "EnvironmentType", "LoadBalanced", ALL, CHOICE, 0, 0, "SingleInstance,LoadBalanced"},
         {"aws:elasticbeanstalk:environment", "LoadBalancerType", "application", ALL, CHOICE, 0, 0, "classic,application,network"},
         {"aws:elasticbeanstalk:environment", "ServiceRole", NULL, NONE, TEXT, 0, 0, NULL},
+        {MANAGED, "ManagedActionsEnabled", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {MANAGED, "PreferredStartTime", NULL, NONE, TEXT, 0, 0, NULL},
+        {MANAGED, "ServiceRoleForManagedUpdates", NULL, NONE, TEXT, 0, 0, NULL},
+        {MANAGED ":platformupdate", "InstanceRefreshEnabled", "false", NONE, CHOICE, 0, 0, "true,false"},
+        {MANAGED ":platformupdate", "UpdateLevel", NULL, NONE, CHOICE, 0, 0, "patch,minor"},
         {PROCESS, "DeregistrationDelay", "20", NONE, NUMBER, 0, 3600, NULL},
         {PROCESS, "HealthCheckInterval", "15", NONE, NUMBER, 5, 300, NULL},
         {PROCESS, "HealthCheckPath", "/", NONE, TEXT, 0, 0, NULL},
@@ -97,7 +113,12 @@ static const struct option options[] = {
         {PROCESS, "StickinessEnabled", "false", NONE, CHOICE, 0, 0, "true,false"},
         {PROCESS, "StickinessLBCookieDuration", "86400", NONE, NUMBER, 1, 604800, NULL},
         {PROCESS, "UnhealthyThresholdCount", "5", NONE, NUMBER, 2, 10, NULL},
-        {"aws:elasticbeanstalk:healthreporting:system", "SystemType", "basic", NONE, CHOICE, 0, 0, "basic,enhanced"},
+        {HEALTH, "ConfigDocument", NULL, NONE, TEXT, 0, 0, NULL},
+        {HEALTH, "SystemType", "basic", NONE, CHOICE, 0, 0, "basic,enhanced"},
+        {TOPICS, "Notification Endpoint", NULL, NONE, TEXT, 0, 0, NULL},
+        {TOPICS, "Notification Protocol", "email", NONE, CHOICE, 0, 0, "http,https,email,email-json,sqs"},
+        {TOPICS, "Notification Topic ARN", NULL, NONE, TEXT, 0, 0, NULL},
+        {TOPICS, "Notification Topic Name", NULL, NONE, TEXT, 0, 0, NULL},
         {"aws:elasticbeanstalk:sqsd", "ConnectTimeout", "5", SERVER, NUMBER, 1, 60, NULL},
         {"aws:elasticbeanstalk:sqsd", "ErrorVisibilityTimeout", "2", SERVER, NUMBER, 0, 43200, NULL},
         {"aws:elasticbeanstalk:sqsd", "HttpConnections", "50", SERVER, NUMBER, 1, 100, NULL},
@@ -213,6 +234,8 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 		return invalid(c, o, "It is not supported.");
 	if (str_is(o->namespace, UPDATE) && known->kind == TEXT && (!batches_duration(o->value, &number) || number > HOUR_MS))
 		return invalid(c, o, "Value is not a duration of at most an hour, as PT5M.");
+	if (str_is(o->option_name, "ConfigDocument"))
+		return document_check(c, o->value);
 	if (str_is(o->option_name, "HttpPath") && !str_starts(o->value, S("/")))
 		return invalid(c, o, "A path begins with a slash.");
 	if ((str_is(o->option_name, "InstanceType") || str_is(o->option_name, "InstanceTypes")) && !ec2_type_offered(o->value))
@@ -347,7 +370,7 @@ int options_match(struct call *c, const struct environment_record *r)
 		                 "Configuration validation exception: Invalid option value: '%.*s' (Namespace: '" COMMAND
 		                 "', OptionName: 'DeploymentPolicy'): It is not supported for an environment of one instance.",
 		                 STR_ARG(policy));
-	return CALL_OK;
+	return managed_check(c, r) == CALL_OK ? beside_check(c, r) : CALL_FAIL;
 }
 
 int options_fixed(struct call *c, const struct environment_record *before, const struct environment_record *after)

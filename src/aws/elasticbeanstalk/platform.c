@@ -30,24 +30,24 @@ struct listed {
 };
 
 /* Those that the image says it can run. Without an image nothing runs, and these are what `tools/make-image` would make. */
-static const struct listed *listed(struct call *c)
+static const struct listed *listed(const struct cloud *cloud, struct arena *a)
 {
 	static const char *const usual[] = {"corretto17", "docker", "nodejs18", "php8.2", "python3.11", "ruby3.1", "tomcat10"};
-	struct listed *l = arena_new(c->arena, struct listed);
+	struct listed *l = arena_new(a, struct listed);
 	struct ec2_default_image image = {0};
-	bool there = ec2_find_default_image(c, &image);
+	bool there = ec2_get_default_image(cloud, a, &image);
 	for (size_t i = 0; !there && i < sizeof(usual) / sizeof(*usual); i++)
-		*LIST_ADD(c->arena, &image.platforms) = str_from(usual[i]);
+		*LIST_ADD(a, &image.platforms) = str_from(usual[i]);
 	/* 2026-11-30T.. */
-	struct str day = there && image.created.n >= 10 ? ARENA_CAT(c->arena, str_sub(image.created, 2, 2),
-	                                                            str_sub(image.created, 5, 2), str_sub(image.created, 8, 2))
+	struct str day = there && image.created.n >= 10 ? ARENA_CAT(a, str_sub(image.created, 2, 2), str_sub(image.created, 5, 2),
+	                                                            str_sub(image.created, 8, 2))
 	                                                : S("0");
 	for (int i = 0; i < PLATFORMS; i++)
 		for (uint32_t k = 0; k < image.platforms.n; k++)
 			if (str_is(image.platforms.v[k], platforms[i].key)) {
 				struct platform *p = &l->v[l->n++];
 				*p = platforms[i];
-				p->version = arena_dupz(c->arena, ARENA_CAT(c->arena, str_from(p->version), S("."), day));
+				p->version = arena_dupz(a, ARENA_CAT(a, str_from(p->version), S("."), day));
 				break;
 			}
 	return l;
@@ -72,9 +72,9 @@ const struct platform *platform_of(struct str stack)
 	return NULL;
 }
 
-const struct platform *platform_now(struct call *c, const struct platform *p)
+const struct platform *platform_now(const struct cloud *cloud, struct arena *a, const struct platform *p)
 {
-	const struct listed *l = listed(c);
+	const struct listed *l = listed(cloud, a);
 	for (int i = 0; i < l->n; i++)
 		if (strcmp(l->v[i].key, p->key) == 0)
 			return &l->v[i];
@@ -83,7 +83,7 @@ const struct platform *platform_now(struct call *c, const struct platform *p)
 
 static const struct platform *find(struct call *c, struct str stack, struct str arn)
 {
-	const struct listed *l = listed(c);
+	const struct listed *l = listed(c->cloud, c->arena);
 	for (int i = 0; i < l->n; i++) {
 		const struct platform *p = &l->v[i];
 		/* without a version the newest of the branch is meant */
@@ -114,7 +114,7 @@ int elasticbeanstalk_list_available_solution_stacks(struct call *c, const struct
                                                     struct elasticbeanstalk_list_available_solution_stacks_result_message *out)
 {
 	(void)in;
-	const struct listed *l = listed(c);
+	const struct listed *l = listed(c->cloud, c->arena);
 	out->solution_stacks.set = true;
 	for (int i = 0; i < l->n; i++) {
 		struct elasticbeanstalk_solution_stack_description *d = LIST_ADD(c->arena, &out->solution_stack_details);
@@ -222,7 +222,7 @@ int elasticbeanstalk_list_platform_versions(struct call *c, const struct elastic
                                             struct elasticbeanstalk_list_platform_versions_result *out)
 {
 	struct page p;
-	const struct listed *l = listed(c);
+	const struct listed *l = listed(c->cloud, c->arena);
 	struct str last = STR_NONE;
 	if (beanstalk_page(c, in->max_records, in->next_token, USUAL, &p) != CALL_OK)
 		return CALL_FAIL;
@@ -266,7 +266,7 @@ int elasticbeanstalk_list_platform_branches(struct call *c, const struct elastic
                                             struct elasticbeanstalk_list_platform_branches_result *out)
 {
 	struct page p;
-	const struct listed *l = listed(c);
+	const struct listed *l = listed(c->cloud, c->arena);
 	struct str last = STR_NONE;
 	if (beanstalk_page(c, in->max_records, in->next_token, USUAL, &p) != CALL_OK)
 		return CALL_FAIL;
@@ -308,7 +308,7 @@ static const struct platform *version_of_environment(struct call *c, struct str 
 	for (uint32_t i = 0; str_set(arn) && i < all.n; i++) {
 		const struct elasticbeanstalk_environment_description *e = all.v[i].environment;
 		const struct platform *of = str_eq(e->platform_arn, arn) ? platform_of(e->solution_stack_name) : NULL;
-		const struct platform *now = of ? platform_now(c, of) : NULL;
+		const struct platform *now = of ? platform_now(c->cloud, c->arena, of) : NULL;
 		if (!of || (now && str_eq(platform_arn(c->arena, c->region, now), arn)))
 			continue;
 		struct platform *p = arena_new(c->arena, struct platform);

@@ -45,7 +45,12 @@ struct next rebuild_from_nothing(struct arena *a, struct environment_record *r)
 	                                 .deployment = old.deployment,
 	                                 .deploying = old.deploying,
 	                                 .logs_number = old.logs_number,
-	                                 .logs = old.logs};
+	                                 .logs = old.logs,
+	                                 .log_groups = old.log_groups,
+	                                 .topic = old.topic,
+	                                 .topic_own = old.topic_own,
+	                                 .subscribed = old.subscribed,
+	                                 .managed_runs = old.managed_runs};
 	r->environment->endpoint_url = STR_NONE;
 	return (struct next){.changed = true};
 }

@@ -111,7 +111,7 @@ struct str platform_arn(struct arena *a, struct str region, const struct platfor
 /* Of an operation that takes either of both and needs one of them: one that runs here. NULL: the error is set. */
 const struct platform *platform_get(struct call *c, struct str stack, struct str arn);
 /* The version of that one that runs here now. NULL: none does. */
-const struct platform *platform_now(struct call *c, const struct platform *p);
+const struct platform *platform_now(const struct cloud *cloud, struct arena *a, const struct platform *p);
 
 /* --- tag.c */
 int tags_check(struct call *c, const struct elasticbeanstalk_tags *tags);
@@ -127,6 +127,7 @@ void event_add(const struct scope *s, struct str request, struct elasticbeanstal
 
 /* Handlers */
 elasticbeanstalk_abort_environment_update_handler elasticbeanstalk_abort_environment_update;
+elasticbeanstalk_apply_environment_managed_action_handler elasticbeanstalk_apply_environment_managed_action;
 elasticbeanstalk_check_dns_availability_handler elasticbeanstalk_check_dns_availability;
 elasticbeanstalk_compose_environments_handler elasticbeanstalk_compose_environments;
 elasticbeanstalk_create_application_handler elasticbeanstalk_create_application;
@@ -152,6 +153,8 @@ elasticbeanstalk_update_application_version_handler elasticbeanstalk_update_appl
 elasticbeanstalk_update_configuration_template_handler elasticbeanstalk_update_configuration_template;
 elasticbeanstalk_update_tags_for_resource_handler elasticbeanstalk_update_tags_for_resource;
 elasticbeanstalk_create_environment_handler elasticbeanstalk_create_environment;
+elasticbeanstalk_describe_environment_managed_action_history_handler elasticbeanstalk_describe_environment_managed_action_history;
+elasticbeanstalk_describe_environment_managed_actions_handler elasticbeanstalk_describe_environment_managed_actions;
 elasticbeanstalk_describe_environments_handler elasticbeanstalk_describe_environments;
 elasticbeanstalk_describe_environment_resources_handler elasticbeanstalk_describe_environment_resources;
 elasticbeanstalk_describe_environment_health_handler elasticbeanstalk_describe_environment_health;

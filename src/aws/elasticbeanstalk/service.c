@@ -100,7 +100,10 @@ ABOUT_ENVIRONMENT(describe_environment_resources)
 ABOUT_ENVIRONMENT(request_environment_info)
 ABOUT_ENVIRONMENT(retrieve_environment_info)
 #define ABOUT_HEALTH(name) ABOUT(name, name##_request, about_environment(c, az, STR_NONE, in->environment_id, in->environment_name))
+ABOUT_HEALTH(apply_environment_managed_action)
 ABOUT_HEALTH(describe_environment_health)
+ABOUT_HEALTH(describe_environment_managed_action_history)
+ABOUT_HEALTH(describe_environment_managed_actions)
 ABOUT_HEALTH(describe_instances_health)
 
 ABOUT(swap, swap_environment_cnames_message,
@@ -119,6 +122,7 @@ static int about_update_tags(struct call *c, const void *input, struct authz *az
 #define READ .flags = OP_READ
 static const struct service_op ops[] = {
         ROW(abort_environment_update, AbortEnvironmentUpdate, .resource = about_abort_environment_update),
+        ROW(apply_environment_managed_action, ApplyEnvironmentManagedAction, .resource = about_apply_environment_managed_action),
         ROW(check_dns_availability, CheckDNSAvailability, READ),
         ROW(compose_environments, ComposeEnvironments, .resource = about_compose),
         ROW(create_application, CreateApplication, .resource = about_create, .missing = "DeleteSourceFromS3 of lifecycle rules"),
@@ -137,6 +141,10 @@ static const struct service_op ops[] = {
         ROW(describe_configuration_options, DescribeConfigurationOptions, READ),
         ROW(describe_configuration_settings, DescribeConfigurationSettings, READ),
         ROW(describe_environment_health, DescribeEnvironmentHealth, READ, .resource = about_describe_environment_health),
+        ROW(describe_environment_managed_action_history, DescribeEnvironmentManagedActionHistory, READ,
+            .resource = about_describe_environment_managed_action_history),
+        ROW(describe_environment_managed_actions, DescribeEnvironmentManagedActions, READ,
+            .resource = about_describe_environment_managed_actions),
         ROW(describe_environment_resources, DescribeEnvironmentResources, READ, .resource = about_describe_environment_resources),
         ROW(describe_environments, DescribeEnvironments, READ),
         ROW(describe_events, DescribeEvents, READ),

@@ -7,7 +7,7 @@ enum { EXTRA_MS = 240 * 1000, AGAIN_MOST = 20 };
 /* Of a creation, in their order. */
 enum { BUCKET, SUBNETS, GROUP, OPEN, ADDRESS, TEMPLATE, SCALING, MEMBER, ASSOCIATE, DEPLOYS };
 /* Of a termination. */
-enum { DROP_SCALING, DROPPED, DROP_TEMPLATE, DROP_ADDRESS, DROP_GROUP };
+enum { DROP_SCALING, DROPPED, DROP_TEMPLATE, DROP_ADDRESS, DROP_GROUP, DROP_BESIDE = 200 };
 
 struct str environment_part_name(struct arena *a, const struct environment_record *r, const char *what)
 {
@@ -51,6 +51,7 @@ void environment_event(const struct scope *s, const struct environment_record *r
 	                                                       .severity = str_from(severity),
 	                                                       .application_name = r->environment->application_name,
 	                                                       .environment_name = r->environment->environment_name});
+	news_tell(s, r, severity, message);
 }
 
 void step_say(const struct scope *s, const struct environment_record *r, const char *what, struct str name)
@@ -97,6 +98,7 @@ static struct next end(const struct scope *s, struct environment_record *r, cons
 struct next step_failed(const struct scope *s, struct environment_record *r, struct str why)
 {
 	environment_event(s, r, "ERROR", why);
+	managed_failed(r, why);
 	if (step_is(r, "create") && !r->retyped.v)
 		environment_event(s, r, "ERROR", S("Failed to launch environment."));
 	else if (step_is(r, "configure") || r->retyped.v)
@@ -144,6 +146,7 @@ struct next step_done(const struct scope *s, struct environment_record *r)
 struct next step_done_badly(const struct scope *s, struct environment_record *r)
 {
 	r->environment->version_label = r->deploying;
+	managed_failed(r, S("The application does not answer."));
 	environment_event(
 	        s, r, "ERROR",
 	        ARENA_CAT(s->arena, step_is(r, "create") && !r->retyped.v ? S("Create") : S("Update"),
@@ -350,6 +353,8 @@ struct next step_terminated(const struct scope *s, struct environment_record *r)
 {
 	if (step_is(r, "rebuild"))
 		return rebuild_from_nothing(s->arena, r);
+	if (r->step.v != DROP_BESIDE)
+		return step_go_on(r, DROP_BESIDE);
 	environment_event(s, r, "INFO", S("terminateEnvironment completed successfully."));
 	end(s, r, "Grey");
 	r->environment->status = S("Terminated");
@@ -429,6 +434,11 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 	struct next queues;
 	if (a->ours)
 		return step_ask_later(a->kind, STEP_AGAIN_MS);
+	struct next other;
+	if (r->step.v == DROP_BESIDE && step_is(r, "terminate"))
+		return beside_end(s, r, a, &other) ? other : step_terminated(s, r);
+	if (beside_step(s, r, a, &other))
+		return other;
 	if (worker_settle(s, r, a, &queues))
 		return queues;
 	if (a->kind == ASK_QUEUE_SET || a->kind == ASK_DEAD_QUEUE_SET)
@@ -446,7 +456,6 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 		return str_set(r->operation) ? rollout_step(s, r, a, checks, samples) : rollout_tend(s, r, a, checks);
 	if (step_is(r, "configure") && r->step.v >= CHANGE_STEPS)
 		return change_step(s, r, a);
-	struct next other;
 	if (follow(s, r, a, checks, &other))
 		return other;
 	if (!str_set(r->operation))
@@ -477,6 +486,9 @@ struct next environment_step(const struct scope *s, struct environment_record *r
 	const struct elasticbeanstalk_environment_description *e = r->environment;
 	struct str before = r->operation, done = STR_NONE;
 	int64_t began_ms = step_is(r, "create") ? e->date_created.ms : e->date_updated.ms;
+	int64_t managed_ms = 0;
+	if (a->kind == ASK_NOTHING && managed_due(s, r, &managed_ms))
+		return (struct next){.changed = true};
 	struct next n = decide(s, r, a, checks, samples);
 	for (int i = 0; i < AGAIN_MOST && environment_is_worker(r) && is_of_balancer(n.ask); i++) {
 		const struct answer said = {.kind = n.ask};
@@ -486,6 +498,10 @@ struct next environment_step(const struct scope *s, struct environment_record *r
 	}
 	if (str_is(e->status, "Terminated"))
 		return n;
+	if (str_set(before) && !str_set(r->operation))
+		managed_ended(s, r);
+	if (managed_ms && !n.ask && !n.changed && (!n.wait_ms || n.wait_ms > managed_ms))
+		n.wait_ms = managed_ms;
 	if (logs_late(s, r))
 		n.changed = true;
 	else if (r->logs_until.set && !n.ask && !n.changed && (!n.wait_ms || n.wait_ms > r->logs_until.ms - s->now_ms))
@@ -496,7 +512,7 @@ struct next environment_step(const struct scope *s, struct environment_record *r
 		done = health_done(s->arena, r, before, s->now_ms - began_ms);
 	if (health_note(s, r, samples, done))
 		n.changed = true;
-	else if (!n.ask && !n.changed && !n.wait_ms && s->now_ms < health_stale_ms(r, samples))
+	else if (!n.ask && !n.changed && (!n.wait_ms || n.wait_ms == managed_ms) && s->now_ms < health_stale_ms(r, samples))
 		n.wait_ms = health_stale_ms(r, samples) - s->now_ms;
 	return n;
 }

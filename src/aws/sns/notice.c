@@ -33,7 +33,7 @@ static struct str under(struct arena *a)
 void sns_notify(struct store_txn *t, struct arena *a, const struct sns_notice *n)
 {
 	const struct state_sns_notice_record row = {.account = n->account,
-	                                            .service = str_from(n->service),
+	                                            .service = n->service ? str_from(n->service) : STR_NONE,
 	                                            .source = n->source,
 	                                            .topic = n->topic,
 	                                            .subject = n->subject,
@@ -93,9 +93,12 @@ static void start(void *ctx)
 	k->again = NULL;
 	if (!sns_name_of_arn(k->row.topic, &at, &id))
 		at.region = S("us-east-1");
-	struct principal *self = principal_new(PRINCIPAL_SERVICE, k->row.account);
-	self->name = self->arn = self->user_id = arena_dup(&self->arena, k->row.service);
-	self->issuer_arn = arena_dup(&self->arena, k->row.source);
+	bool service = str_set(k->row.service);
+	struct principal *self = principal_new(service ? PRINCIPAL_SERVICE : PRINCIPAL_ROOT, k->row.account);
+	if (service) {
+		self->name = self->arn = self->user_id = arena_dup(&self->arena, k->row.service);
+		self->issuer_arn = arena_dup(&self->arena, k->row.source);
+	}
 	const struct sns_publish_input in = {.topic_arn = k->row.topic, .subject = k->row.subject, .message = k->row.message};
 	call_op(k->all->sns->cloud, self, at.region, &sns_api, "Publish", &in, told, k);
 	principal_unref(self);

@@ -134,7 +134,7 @@ sns_untag_resource_handler sns_untag_resource;
  * published when that is durable, at least once; what the topic refuses is dropped. */
 struct sns_notice {
 	struct str account;  /* whose */
-	const char *service; /* who tells: "autoscaling.amazonaws.com" */
+	const char *service; /* who tells: "autoscaling.amazonaws.com"; NULL: the account itself, by a role of its own */
 	struct str source;   /* the ARN of what it is about */
 	struct str topic;    /* ARN */
 	struct str subject, message;

@@ -75,16 +75,22 @@ bool ec2_image_there(struct call *c, struct str id)
 	return ec2_id_well_formed(id, "ami") && ec2_image_find(c, id, &r) && str_is(r.image->state, "available");
 }
 
-bool ec2_find_default_image(struct call *c, struct ec2_default_image *ret)
+bool ec2_get_default_image(const struct cloud *cloud, struct arena *a, struct ec2_default_image *ret)
 {
+	const struct ec2_state *ec2 = cloud_state(cloud, &ec2_service);
 	struct state_ec2_image_record r;
-	if (!default_image_get(ec2_state(c)->image, c->arena, &r))
+	if (!default_image_get(ec2->image, a, &r))
 		return false;
 	*ret = (struct ec2_default_image){.id = r.image->image_id,
 	                                  .name = r.image->name,
 	                                  .created = r.image->creation_date,
-	                                  .platforms = *default_image_platforms(ec2_state(c)->image)};
+	                                  .platforms = *default_image_platforms(ec2->image)};
 	return true;
+}
+
+bool ec2_find_default_image(struct call *c, struct ec2_default_image *ret)
+{
+	return ec2_get_default_image(c->cloud, c->arena, ret);
 }
 
 /* --- describing */

@@ -169,6 +169,7 @@ static void readable(void *ctx, uint32_t events)
 			keeper_close_fd(&k->sock);
 			list_each (&k->cells, struct held, at, h)
 				keeper_end(h);
+			keeper_snapshots_leave(k);
 			k->gone(k->gone_ctx);
 			return;
 		}
@@ -183,6 +184,7 @@ void keeper_serve(struct keeper *k, int sock, loop_fn *gone, void *ctx)
 	keeper_close_fd(&k->sock);
 	list_each (&k->cells, struct held, at, h)
 		keeper_end(h);
+	keeper_snapshots_leave(k);
 	k->sock = sock;
 	k->gone = gone;
 	k->gone_ctx = ctx;

@@ -32,6 +32,7 @@ struct taker {
 	struct list at;
 	uint32_t number; /* of the cell; 0: the trial */
 	pid_t pid;
+	bool unwanted; /* whoever asked for it is gone */
 	char name[PRIV_SNAPSHOT_NAME];
 	struct {
 		int error;
@@ -92,12 +93,13 @@ static void taken(void *ctx, int status)
 	char file[FILE_NAME_MAX];
 	(void)status;
 	snprintf(file, sizeof(file), "%s%s", t->name, part);
-	int error = t->result->error;
+	int error = t->unwanted ? -EPIPE : t->result->error;
 	if (!error && renameat(k->snapshots->dir, file, k->snapshots->dir, t->name) < 0)
 		error = -errno;
 	if (error)
 		unlinkat(k->snapshots->dir, file, 0);
-	answer(k, t->number, error, t->result->why);
+	if (!t->unwanted)
+		answer(k, t->number, error, t->result->why);
 	forget_taker(t);
 }
 
@@ -230,6 +232,12 @@ int keeper_hand_snapshot(struct keeper *k, struct held *h, const char *name)
 	if (file >= 0)
 		close(file);
 	return error;
+}
+
+void keeper_snapshots_leave(struct keeper *k)
+{
+	list_each (&k->snapshots->takers, struct taker, at, t)
+		t->unwanted = t->number > 0;
 }
 
 /* ---- the whole ---- */

@@ -70,6 +70,8 @@ struct held *keeper_find(struct keeper *k, uint32_t number);
 /* Removes files that cannot be restored, and begins to try whether any can be. */
 void keeper_snapshots_open(struct keeper *k, const char *restorer);
 void keeper_snapshots_close(struct keeper *k);
+/* api is gone: what is being taken for it is thrown away. */
+void keeper_snapshots_leave(struct keeper *k);
 enum priv_verdict keeper_snapshots_work(const struct keeper *k, const char **ret_why);
 void keeper_snapshot(struct keeper *k, const struct priv_snapshot_request *r);
 void keeper_forget(struct keeper *k, const char *name);

@@ -164,9 +164,9 @@ class SnapStart(LambdaCase):
             time.sleep(0.2)
 
     def pair(self, name):
-        """What two environments at once answer to {"sleep": 1}."""
+        """What two environments at once answer to {"sleep": 2}."""
         results = []
-        threads = [threading.Thread(target=lambda: results.append(self.call(name, {"sleep": 1})[0])) for _ in range(2)]
+        threads = [threading.Thread(target=lambda: results.append(self.call(name, {"sleep": 2})[0])) for _ in range(2)]
         for t in threads:
             t.start()
         for t in threads:
@@ -334,7 +334,7 @@ def lambda_handler(e, c): return 1
             self.aws.invoke(FunctionName=name, Qualifier="1")
 
     def test_rules(self):
-        code = "import time\ntime.sleep(3)\ndef lambda_handler(e, c): return 1\n"
+        code = "import time\ntime.sleep(8)\ndef lambda_handler(e, c): return 1\n"
         with self.assertRaisesRegex(self.aws.exceptions.InvalidParameterValueException, "ephemeral storage"):
             self.make(code, EphemeralStorage={"Size": 513}, **SETTINGS)
         name = self.make(code, **SETTINGS)

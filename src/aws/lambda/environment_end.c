@@ -107,7 +107,7 @@ bool environment_shut_down(struct environment *e, const char *reason, enum envir
 
 void environment_end_for(struct environment *e, const char *reason)
 {
-	bool at_once = !e->extensions || e->leaving || e->state == ENVIRONMENT_STOPPING || e->lambda->stopping;
+	bool at_once = !e->extensions || e->leaving || e->taking || e->state == ENVIRONMENT_STOPPING || e->lambda->stopping;
 	if (e->doomed)
 		return;
 	if (at_once) {

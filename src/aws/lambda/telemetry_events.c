@@ -2,6 +2,7 @@
 #include "aws/lambda/telemetry.h"
 
 #include "aws/lambda/extension.h"
+#include "aws/lambda/launch.h"
 #include "aws/lambda/report.h"
 #include "aws/lambda/runtime.h"
 #include "base/buf.h"
@@ -42,7 +43,7 @@ static double ms(int64_t us)
 
 static void init_members(const struct telemetry *t, struct json_out *o)
 {
-	member(o, "initializationType", t->environment->provisioned ? S("provisioned-concurrency") : S("on-demand"));
+	member(o, "initializationType", str_from(launch_initialization_type(t->environment)));
 	member(o, "phase", t->environment->init_in_invoke ? S("invoke") : S("init"));
 }
 

@@ -349,3 +349,26 @@ def lambda_handler(e, c): return 1
         self.aws.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
         made = self.aws.publish_version(FunctionName=name)
         self.assertEqual((made["Version"], made["SnapStart"]), ("2", {"ApplyOn": "None", "OptimizationStatus": "Off"}))
+
+    def test_json_lines(self):
+        name = self.make("def lambda_handler(e, c): return 1\n", **SETTINGS)
+        # Debian's botocore has no LoggingConfig
+        self.assertEqual(self.send(f"/2015-03-31/functions/{name}/configuration", b'{"LoggingConfig":{"LogFormat":"JSON"}}', "PUT").status, 200)
+        self.aws.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+        self.publish(name)
+        self.call(name)
+        logs, found = client("logs"), {}
+
+        def all_there():
+            for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]:
+                line = json.loads(event["message"])
+                found[line["type"]] = line["record"]
+            return {"platform.restoreStart", "platform.restoreReport", "platform.report"} <= set(found)
+        self.until(all_there, "its records do not come")
+        self.assertEqual((found["platform.restoreStart"]["functionName"], found["platform.restoreStart"]["functionVersion"]), (name, "1"))
+        self.assertEqual(found["platform.initStart"]["initializationType"], "snap-start")
+        self.assertEqual(found["platform.restoreReport"]["status"], "success")
+        metrics = found["platform.report"]["metrics"]
+        self.assertGreater(metrics["restoreDurationMs"], 0)
+        self.assertNotIn("initDurationMs", metrics)
+        self.assertGreaterEqual(metrics["billedDurationMs"], metrics["billedRestoreDurationMs"] + metrics["durationMs"])

@@ -225,6 +225,7 @@ static void check_covered(struct arena *a, const struct json_value *one)
 			         STR_ARG(price_text_e10(a, of_hours[1])), STR_ARG(price_text_e10(a, of_hours[2])));
 	}
 	assert_true(taken == lines[0].n + lines[1].n);
+	price_book_done(book);
 }
 
 static void reserved(void **state)

@@ -109,6 +109,12 @@ static bool check_offers(struct arena *a, const struct price_book *b, struct str
 	return true;
 }
 
+void price_book_done(struct price_book *b)
+{
+	if (b)
+		map_done(&b->own);
+}
+
 struct price_book *price_book_read(struct arena *a, struct str json, struct str *ret_why)
 {
 	struct price_book *b = arena_new(a, struct price_book);
@@ -125,7 +131,7 @@ struct price_book *price_book_read(struct arena *a, struct str json, struct str 
 			b->no_free = json_is(member, JSON_FALSE);
 		} else if (str_is(member->key, "savings_plans")) {
 			if (!price_offers_read(a, member, &b->offers, ret_why)) {
-				map_done(&b->own);
+				price_book_done(b);
 				return NULL;
 			}
 		} else if (!json_is(member, JSON_OBJECT)) {
@@ -133,15 +139,15 @@ struct price_book *price_book_read(struct arena *a, struct str json, struct str 
 			        a,
 			        "%.*s is neither \"free_tiers\" with true or false, nor \"savings_plans\", nor a region with prices",
 			        STR_ARG(member->key));
-			map_done(&b->own);
+			price_book_done(b);
 			return NULL;
 		} else if (!read_region(a, b, member, ret_why)) {
-			map_done(&b->own);
+			price_book_done(b);
 			return NULL;
 		}
 	}
 	if (!check_offers(a, b, ret_why)) {
-		map_done(&b->own);
+		price_book_done(b);
 		return NULL;
 	}
 	return b;

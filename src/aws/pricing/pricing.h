@@ -49,6 +49,8 @@ struct price_book; /* NULL: AWS's list prices, after what is free */
  * [null, 0.000015]]}, "eu-west-1": {...}}. Usage types are those of the table; a price is a number, tiers or null (not known). What
  * it does not name keeps its list price. "savings_plans": price_book_offers(). Lives in the arena; NULL: *ret_why. */
 struct price_book *price_book_read(struct arena *a, struct str json, struct str *ret_why);
+/* Frees what is not the arena's. NULL is harmless. */
+void price_book_done(struct price_book *b);
 /* What a usage type costs in a region; NULL: it is not known. */
 const struct price *price_in(const struct price_book *b, const struct price *p, struct str usage, struct str region);
 bool price_book_free(const struct price_book *b); /* is there something free every month? */

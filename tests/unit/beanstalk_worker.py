@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../guest"))
 import beanstalk_worker as worker  # noqa: E402
@@ -139,6 +140,13 @@ class Daemons(unittest.TestCase):
         attributes = said["MessageAttributes"]
         path, headers = worker.heads({**message(1), "MessageAttributes": attributes}, "jobs", "text/x")
         self.assertEqual((path, headers["X-Aws-Sqsd-Taskname"], headers["X-Aws-Sqsd-Scheduled-At"]), ("/task", b"job", b"2026-01-01T00:05:00Z"))
+
+    def test_lead(self):
+        """It may be told so again and again."""
+        with tempfile.TemporaryDirectory() as place, unittest.mock.patch.object(worker, "LEADS", f"{place}/leads"):
+            for leads in (True, True, False, False, True):
+                worker.lead(leads)
+                self.assertEqual(os.path.exists(worker.LEADS), leads)
 
 
 if __name__ == "__main__":

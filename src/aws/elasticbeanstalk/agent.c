@@ -123,7 +123,7 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 	struct state_elasticbeanstalk_member *m =
 	        environment_find(&s, in->environment_id, &r) ? member_find(&r, in->instance_id) : NULL;
 	if (!m || str_is(r.operation, "terminate") || str_is(r.operation, "rebuild") ||
-	    !version_find(&s, r.environment->application_name, label_of(&r, m), &v))
+	    (!version_find(&s, r.environment->application_name, label_of(&r, m), &v) && !sample_is(label_of(&r, m))))
 		return CALL_OK;
 	bool news = take(c->arena, m, in), logs = logs_take(c, &r, in), leads = leader(&r, m);
 	if (news)
@@ -137,9 +137,9 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 		return CALL_OK;
 	const struct platform *p = platform_of(r.environment->solution_stack_name);
 	out->deployment = m->wants;
-	out->version_label = v.version->version_label;
-	out->bucket = v.version->source_bundle->s3_bucket;
-	out->key = v.version->source_bundle->s3_key;
+	out->version_label = label_of(&r, m);
+	out->bucket = v.version ? v.version->source_bundle->s3_bucket : environment_bucket(c->arena, &r, c->region);
+	out->key = v.version ? v.version->source_bundle->s3_key : sample_key(c->arena, p ? str_from(p->name) : S(""));
 	out->environment_name = r.environment->environment_name;
 	out->platform = p ? str_from(p->name) : STR_NONE;
 	out->queue = r.queue;

@@ -5,6 +5,7 @@
 #include "core/cloud.h"
 #include "gen/autoscaling.h"
 #include "gen/ec2.h"
+#include "gen/s3.h"
 #include "gen/sqs.h"
 
 static void ask_of(const struct question *q, const struct api *api, const char *operation, const void *in)
@@ -183,6 +184,14 @@ static void open_port(const struct question *q, struct arena *a, const struct en
 	ask_of(q, &ec2_api, "AuthorizeSecurityGroupIngress", &in);
 }
 
+struct str environment_bucket(struct arena *a, const struct environment_record *r, struct str region)
+{
+	struct str rest = r->environment->environment_arn, account = STR_NONE; /* arn:aws:elasticbeanstalk:REGION:ACCOUNT:... */
+	for (int i = 0; i < 5; i++)
+		account = str_cut(&rest, ':');
+	return ARENA_CAT(a, S("elasticbeanstalk-"), region, S("-"), account);
+}
+
 void environment_ask(const struct question *q, struct arena *a, const struct environment_record *r, enum ask_kind kind)
 {
 	struct str group = environment_group_name(a, r);
@@ -199,6 +208,14 @@ void environment_ask(const struct question *q, struct arena *a, const struct env
 	case ASK_BUCKET:
 		ask_of(q, &elasticbeanstalk_api, "CreateStorageLocation", &(struct model_none){0});
 		break;
+	case ASK_SAMPLE: {
+		struct str place = environment_bucket(a, r, q->region);
+		const struct platform *p = platform_of(r->environment->solution_stack_name);
+		struct str name = p ? str_from(p->name) : S("");
+		const struct s3_put_object_request in = {.bucket = place, .key = sample_key(a, name)};
+		call_op_body(q->cloud, q->owner, q->region, &s3_api, "PutObject", &in, sample_bundle(a, name), q->done, q->ctx);
+		break;
+	}
 	case ASK_SUBNETS: {
 		struct str vpc = option_value(r, VPC, "VPCId");
 		ask_of(q, &ec2_api, "DescribeSubnets",

@@ -42,6 +42,9 @@ void bundle_take_manifest(struct arena *a, struct bundle *b, struct str text, st
 /* The bundle of a version, read from S3 as whoever calls, once a call. CALL_WAIT and CALL_FAIL are the handler's to return; it must
  * not use c->state otherwise. */
 int bundle_of(struct call *c, const struct elasticbeanstalk_application_version_description *v, const struct bundle **ret);
+/* A saved configuration's file there, in the same way. *ret is NULL where there is none, or whoever calls may not read it. */
+int bundle_saved(struct call *c, struct str application, struct str name, const struct elasticbeanstalk_s3_location *place,
+                 const struct bundle **ret);
 /* S3 has refused it with this code; returns CALL_FAIL. */
 int bundle_missing(struct call *c, const struct elasticbeanstalk_s3_location *b, const char *code);
 /* What it says of options, all together. */

@@ -18,6 +18,7 @@ struct fetched {
 	struct str application, label;
 	struct bundle bundle;
 	char code[64]; /* why it cannot be had */
+	bool saved;    /* a saved configuration, by its name */
 };
 
 /* All that one operation has fetched, and what it is fetching. */
@@ -52,7 +53,10 @@ static void read_it(void *ctx)
 		}
 		f->bytes = str_of((char *)map + lead, f->length);
 	}
-	bundle_read(&f->arena, f->bytes, f->now->label, &f->now->bundle);
+	if (f->now->saved)
+		bundle_take_manifest(&f->arena, &f->now->bundle, f->bytes, f->now->label);
+	else
+		bundle_read(&f->arena, f->bytes, f->now->label, &f->now->bundle);
 	if (map != MAP_FAILED)
 		munmap(map, f->length + lead);
 }
@@ -94,12 +98,48 @@ static void answered(void *ctx, struct call *sub)
 		work_add(f->cloud->work, read_it, have_read, f);
 }
 
-static struct fetched *find(const struct fetching *f, const struct elasticbeanstalk_application_version_description *v)
+static struct fetched *find(const struct fetching *f, struct str application, struct str label, bool saved)
 {
 	for (struct fetched *one = f->done; one; one = one->next)
-		if (str_eq(one->application, v->application_name) && str_eq(one->label, v->version_label))
+		if (str_eq(one->application, application) && str_eq(one->label, label) && one->saved == saved)
 			return one;
 	return NULL;
+}
+
+static struct fetching *fetching_of(struct call *c)
+{
+	struct fetching *f = c->state;
+	if (f)
+		return f;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		abort();
+	f->errand.drop = drop;
+	f->cloud = c->cloud;
+	return f;
+}
+
+static int fetch(struct call *c, struct fetching *f, struct str application, struct str label, bool saved,
+                 const struct elasticbeanstalk_s3_location *place)
+{
+	const struct s3_get_object_request in = {.bucket = place->s3_bucket, .key = place->s3_key};
+	f->now = arena_new(&f->arena, struct fetched);
+	f->now->application = arena_dup(&f->arena, application);
+	f->now->label = arena_dup(&f->arena, label);
+	f->now->saved = saved;
+	call_op(c->cloud, c->caller, c->region, &s3_api, "GetObject", &in, answered, f);
+	return call_wait_for(c, &f->errand);
+}
+
+int bundle_saved(struct call *c, struct str application, struct str name, const struct elasticbeanstalk_s3_location *place,
+                 const struct bundle **ret)
+{
+	struct fetching *f = fetching_of(c);
+	const struct fetched *had = find(f, application, name, true);
+	if (!had)
+		return fetch(c, f, application, name, true, place);
+	*ret = had->code[0] ? NULL : &had->bundle;
+	return CALL_OK;
 }
 
 int bundle_missing(struct call *c, const struct elasticbeanstalk_s3_location *b, const char *code)
@@ -114,24 +154,11 @@ int bundle_missing(struct call *c, const struct elasticbeanstalk_s3_location *b,
 
 int bundle_of(struct call *c, const struct elasticbeanstalk_application_version_description *v, const struct bundle **ret)
 {
-	struct fetching *f = c->state;
+	struct fetching *f = fetching_of(c);
 	const struct elasticbeanstalk_s3_location *b = v->source_bundle;
-	if (!f) {
-		f = calloc(1, sizeof(*f));
-		if (!f)
-			abort();
-		f->errand.drop = drop;
-		f->cloud = c->cloud;
-	}
-	const struct fetched *had = find(f, v);
-	if (!had) {
-		f->now = arena_new(&f->arena, struct fetched);
-		f->now->application = arena_dup(&f->arena, v->application_name);
-		f->now->label = arena_dup(&f->arena, v->version_label);
-		const struct s3_get_object_request in = {.bucket = b->s3_bucket, .key = b->s3_key};
-		call_op(c->cloud, c->caller, c->region, &s3_api, "GetObject", &in, answered, f);
-		return call_wait_for(c, &f->errand);
-	}
+	const struct fetched *had = find(f, v->application_name, v->version_label, false);
+	if (!had)
+		return fetch(c, f, v->application_name, v->version_label, false, b);
 	if (had->code[0])
 		return bundle_missing(c, b, had->code);
 	*ret = &had->bundle;

@@ -51,17 +51,16 @@ static int take_platform(struct call *c, struct environment_record *r, struct st
 
 /* The options as they shall be. */
 static int take_options(struct call *c, const struct elasticbeanstalk_update_environment_message *in,
-                        const struct environment_record *before, const struct bundle *b, struct environment_record *r)
+                        const struct environment_record *before, const struct bundle *b,
+                        const struct state_elasticbeanstalk_template_record *t, struct environment_record *r)
 {
 	static const char launch[] = "aws:autoscaling:launchconfiguration";
-	struct state_elasticbeanstalk_template_record t = {0};
 	r->said = r->extensions = (struct elasticbeanstalk_configuration_option_settings_list){0};
 	if (options_check(c, &in->option_settings) != CALL_OK)
 		return CALL_FAIL;
-	if (str_set(in->template_name) && (template_get(c, r->environment->application_name, in->template_name, &t) != CALL_OK ||
-	                                   take_platform(c, r, STR_NONE, t.template->platform_arn) != CALL_OK))
+	if (t->template && take_platform(c, r, STR_NONE, t->template->platform_arn) != CALL_OK)
 		return CALL_FAIL;
-	options_set(c->arena, &r->said, t.template ? &t.template->option_settings : options_said(before));
+	options_set(c->arena, &r->said, t->template ? &t->template->option_settings : options_said(before));
 	options_set(c->arena, &r->said, &in->option_settings);
 	options_remove(&r->said, &in->options_to_remove);
 	if (b)
@@ -121,6 +120,7 @@ int environment_change(struct call *c, const struct elasticbeanstalk_update_envi
 	struct scope s = beanstalk_scope(c);
 	struct environment_record before;
 	struct state_elasticbeanstalk_version_record v;
+	struct state_elasticbeanstalk_template_record t = {0};
 	const struct bundle *b = NULL;
 	bool configures = in->option_settings.n || in->options_to_remove.n || str_set(in->template_name);
 	if (environment_get_ready(c, in->environment_id, in->environment_name, &before) != CALL_OK ||
@@ -144,7 +144,12 @@ int environment_change(struct call *c, const struct elasticbeanstalk_update_envi
 		if (bundle_faults(c, b, &why))
 			return reject(c, r, &why);
 	}
-	if (take_options(c, in, &before, b, r) != CALL_OK)
+	if (str_set(in->template_name)) {
+		int said = template_saved(c, e->application_name, in->template_name, &t);
+		if (said != CALL_OK)
+			return said;
+	}
+	if (take_options(c, in, &before, b, &t, r) != CALL_OK)
 		return CALL_FAIL;
 	if (environment_is_worker(r) && environment_many(&before) != environment_many(r))
 		return beanstalk_invalid(c, "Changing the type of a worker environment is not supported.");

@@ -171,6 +171,7 @@ enum ask_kind {
 	ASK_DROP_OTHER_TARGETS,
 	ASK_BALANCER_SET,
 	ASK_BALANCER_GROUPS,
+	ASK_SAMPLE,
 	ASK_QUEUE_SET,
 	ASK_DEAD_QUEUE_SET,
 	ASK_REPLACE, /* batches_leaving() */
@@ -207,6 +208,8 @@ void environment_ask_balance(const struct question *q, struct arena *a, const st
 /* to->kind is set. */
 void environment_take(struct arena *a, struct answer *to, const struct call *sub);
 void environment_take_balance(struct arena *a, struct answer *to, const struct call *sub);
+/* Where what belongs to environments of its region lies. */
+struct str environment_bucket(struct arena *a, const struct environment_record *r, struct str region);
 struct ec2_tag_specification_list;
 struct environment_tag {
 	struct str key, value;
@@ -331,6 +334,20 @@ int managed_check(struct call *c, const struct environment_record *r); /* its op
 
 /* --- news.c: who else hears of an event */
 void news_tell(const struct scope *s, const struct environment_record *r, const char *severity, struct str message);
+
+/* --- sample.c: applications of environments without a version */
+#define SAMPLE_LABEL "Sample Application"
+bool sample_there(struct str platform); /* by the platform's name */
+bool sample_is(struct str label);
+struct str sample_key(struct arena *a, struct str platform);    /* in the storage bucket */
+struct str sample_bundle(struct arena *a, struct str platform); /* a zip file */
+
+/* --- template_file.c: CALL_WAIT is the handler's to return, and it runs again */
+/* As its file in the storage bucket has it, where there is one. */
+int template_saved(struct call *c, struct str application, struct str name, struct state_elasticbeanstalk_template_record *ret);
+/* Not in a handler that reads files or bundles. */
+int template_write(struct call *c, const struct elasticbeanstalk_configuration_settings_description *d);
+int template_erase(struct call *c, struct str application, struct str name);
 
 /* --- worker.c */
 #define SQSD "aws:elasticbeanstalk:sqsd"

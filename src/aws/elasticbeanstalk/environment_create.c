@@ -103,8 +103,6 @@ static int choose_cname(struct call *c, struct str wish, struct str environment,
 int environment_check_version(struct call *c, struct str application, struct str label,
                               struct state_elasticbeanstalk_version_record *ret)
 {
-	if (!str_set(label))
-		return beanstalk_invalid(c, "A VersionLabel is needed: sample applications are not supported.");
 	if (version_get(c, application, label, ret) != CALL_OK)
 		return CALL_FAIL;
 	if (str_is(ret->version->status, "FAILED"))
@@ -191,6 +189,29 @@ static int with_manifest(struct call *c, const struct bundle *b, struct elasticb
 
 /* --- the creation */
 
+/* What an environment that another one is like is made with, where the request does not say it. */
+static int take_source(struct call *c, struct elasticbeanstalk_create_environment_message *in, struct environment_record *r)
+{
+	const struct elasticbeanstalk_template_source *from =
+	        in->template_specification ? in->template_specification->template_source : NULL;
+	struct environment_record other;
+	if (!from || !str_set(from->environment_name))
+		return CALL_OK;
+	if (environment_get(c, STR_NONE, from->environment_name, &other) != CALL_OK)
+		return CALL_FAIL;
+	if (!str_eq(other.environment->application_name, in->application_name))
+		return beanstalk_invalid(c, "Environment %.*s is not of application %.*s.", STR_ARG(from->environment_name),
+		                         STR_ARG(in->application_name));
+	if (!str_set(in->solution_stack_name) && !str_set(in->platform_arn) && !str_set(in->template_name))
+		in->platform_arn = other.environment->platform_arn;
+	if (!str_set(in->version_label) && !sample_is(other.environment->version_label))
+		in->version_label = other.environment->version_label;
+	if (!in->tier)
+		in->tier = other.environment->tier;
+	options_set(c->arena, &r->said, options_said(&other));
+	return CALL_OK;
+}
+
 static int check_create(struct call *c, const struct elasticbeanstalk_create_environment_message *in)
 {
 	struct scope s = beanstalk_scope(c);
@@ -210,19 +231,12 @@ static int check_create(struct call *c, const struct elasticbeanstalk_create_env
 
 /* What a saved configuration says, if one is named, goes into the options. */
 static const struct platform *take_platform(struct call *c, const struct elasticbeanstalk_create_environment_message *in,
-                                            struct environment_record *r)
+                                            const struct state_elasticbeanstalk_template_record *t, struct environment_record *r)
 {
-	struct state_elasticbeanstalk_template_record t;
 	if (!str_set(in->template_name))
 		return platform_get(c, in->solution_stack_name, in->platform_arn);
-	if (str_set(in->solution_stack_name) || str_set(in->platform_arn)) {
-		beanstalk_combination(c, "A TemplateName and a platform may not both be specified.");
-		return NULL;
-	}
-	if (template_get(c, in->application_name, in->template_name, &t) != CALL_OK)
-		return NULL;
-	options_set(c->arena, &r->said, &t.template->option_settings);
-	return platform_get(c, STR_NONE, t.template->platform_arn);
+	options_set(c->arena, &r->said, &t->template->option_settings);
+	return platform_get(c, STR_NONE, t->template->platform_arn);
 }
 
 /* The options by their precedence: of the request, of the saved configuration, of env.yaml, of .ebextensions. */
@@ -265,24 +279,35 @@ int environment_make(struct call *c, const struct elasticbeanstalk_create_enviro
 	struct environment_record r = {0};
 	struct state_elasticbeanstalk_application_record a;
 	struct state_elasticbeanstalk_version_record v;
+	struct state_elasticbeanstalk_template_record t = {0};
 	struct ec2_default_image image;
 	struct str cname = STR_NONE;
 	struct str_list faults = {0};
 	const struct bundle *b = NULL;
-	if (application_get(c, in.application_name, &a) != CALL_OK ||
-	    environment_check_version(c, in.application_name, in.version_label, &v) != CALL_OK ||
+	static const struct bundle nothing;
+	if (application_get(c, in.application_name, &a) != CALL_OK || take_source(c, &in, &r) != CALL_OK ||
+	    (str_set(in.version_label) && environment_check_version(c, in.application_name, in.version_label, &v) != CALL_OK) ||
 	    (str_set(in.environment_name) && check_create(c, &in) != CALL_OK))
 		return CALL_FAIL;
-	int said = bundle_of(c, v.version, &b);
+	int said = str_set(in.version_label) ? bundle_of(c, v.version, &b) : CALL_OK;
 	if (said != CALL_OK)
 		return said;
+	b = b ? b : &nothing;
 	if (str_set(b->wrong) && !str_set(in.environment_name))
 		return beanstalk_invalid(c, "%.*s", STR_ARG(b->wrong));
 	if (with_manifest(c, b, &in) != CALL_OK || check_create(c, &in) != CALL_OK)
 		return CALL_FAIL;
-	const struct platform *p = take_platform(c, &in, &r);
+	if (str_set(in.template_name) && (str_set(in.solution_stack_name) || str_set(in.platform_arn)))
+		return beanstalk_combination(c, "A TemplateName and a platform may not both be specified.");
+	if (str_set(in.template_name))
+		said = template_saved(c, in.application_name, in.template_name, &t);
+	if (said != CALL_OK)
+		return said;
+	const struct platform *p = take_platform(c, &in, &t, &r);
 	if (!p)
 		return CALL_FAIL;
+	if (!str_set(in.version_label) && !sample_there(str_from(p->name)))
+		return beanstalk_invalid(c, "A VersionLabel is needed: there is no sample application for %s.", p->name);
 	bool works = in.tier && str_is(in.tier->name, "Worker");
 	struct elasticbeanstalk_environment_tier *tier = arena_new(c->arena, struct elasticbeanstalk_environment_tier);
 	*tier = (struct elasticbeanstalk_environment_tier){works ? S("Worker") : S("WebServer"),
@@ -303,7 +328,7 @@ int environment_make(struct call *c, const struct elasticbeanstalk_create_enviro
 	        .environment_name = in.environment_name,
 	        .environment_id = ARENA_CAT(c->arena, S("e-"), random_text(c->arena, 10, LOWER)),
 	        .application_name = in.application_name,
-	        .version_label = in.version_label,
+	        .version_label = str_set(in.version_label) ? in.version_label : S(SAMPLE_LABEL),
 	        .solution_stack_name = platform_stack(c->arena, p),
 	        .platform_arn = platform_arn(c->arena, c->region, p),
 	        .description = in.description,
@@ -322,7 +347,7 @@ int environment_make(struct call *c, const struct elasticbeanstalk_create_enviro
 	r.suffix = environment_suffix(c->arena);
 	r.step = OPT_INT(0);
 	r.deployment = OPT_INT(1);
-	r.deploying = in.version_label;
+	r.deploying = r.environment->version_label;
 	begin(c, &r, b, &faults);
 	environment_put(&s, &r);
 	*ret = r;

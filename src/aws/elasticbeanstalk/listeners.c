@@ -138,6 +138,8 @@ int listeners_check(struct call *c, const struct environment_record *r)
 {
 	struct listener_wish all[LISTENERS_MAX];
 	uint32_t n = environment_balanced(r) ? wishes(c->arena, r, all) : 1;
+	if (n == LISTENERS_MAX)
+		return beanstalk_invalid(c, "There are too many listeners.");
 	if (!n)
 		return beanstalk_invalid(c, "At least one listener of the load balancer has to be enabled.");
 	for (uint32_t i = 0; i < n && environment_balanced(r); i++) {

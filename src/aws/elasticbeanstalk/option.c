@@ -419,8 +419,9 @@ static int options_of_template(struct call *c, struct str application, struct st
 	*of = (struct elasticbeanstalk_configuration_settings_description){0};
 	if (!str_set(name))
 		return CALL_OK;
-	if (template_get(c, application, name, &t) != CALL_OK)
-		return CALL_FAIL;
+	int said = template_saved(c, application, name, &t);
+	if (said != CALL_OK)
+		return said;
 	ret->options = t.template->option_settings;
 	*of = *t.template;
 	of->option_settings = (struct elasticbeanstalk_configuration_option_settings_list){0};
@@ -432,12 +433,15 @@ int elasticbeanstalk_describe_configuration_settings(struct call *c,
                                                      struct elasticbeanstalk_configuration_settings_descriptions *out)
 {
 	struct scope s = beanstalk_scope(c);
-	struct elasticbeanstalk_configuration_settings_description *d = LIST_ADD(c->arena, &out->configuration_settings);
+	struct elasticbeanstalk_configuration_settings_description *d;
 	struct environment_record r;
 	if (!str_set(in->template_name) == !str_set(in->environment_name))
 		return beanstalk_combination(c, "You must specify either an EnvironmentName or a TemplateName, and not both.");
-	if (options_of_template(c, in->application_name, in->template_name, &r, d) != CALL_OK)
-		return CALL_FAIL;
+	out->configuration_settings = (struct elasticbeanstalk_configuration_settings_description_list){0}; /* of a run before */
+	d = LIST_ADD(c->arena, &out->configuration_settings);
+	int found = options_of_template(c, in->application_name, in->template_name, &r, d);
+	if (found != CALL_OK)
+		return found;
 	if (str_set(in->environment_name)) {
 		if (environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
 			return CALL_FAIL;
@@ -504,8 +508,9 @@ int elasticbeanstalk_describe_configuration_options(struct call *c,
 {
 	struct elasticbeanstalk_configuration_settings_description of;
 	struct environment_record r;
-	if (options_of_template(c, in->application_name, in->template_name, &r, &of) != CALL_OK)
-		return CALL_FAIL;
+	int found = options_of_template(c, in->application_name, in->template_name, &r, &of);
+	if (found != CALL_OK)
+		return found;
 	if (str_set(in->template_name)) {
 		out->solution_stack_name = of.solution_stack_name;
 		out->platform_arn = of.platform_arn;
@@ -538,8 +543,9 @@ int elasticbeanstalk_validate_configuration_settings(struct call *c,
 	struct environment_record r;
 	if (application_get(c, in->application_name, &a) != CALL_OK)
 		return CALL_FAIL;
-	if (options_of_template(c, in->application_name, in->template_name, &r, &of) != CALL_OK)
-		return CALL_FAIL;
+	int found = options_of_template(c, in->application_name, in->template_name, &r, &of);
+	if (found != CALL_OK)
+		return found;
 	if (str_set(in->environment_name) && environment_get(c, STR_NONE, in->environment_name, &r) != CALL_OK)
 		return CALL_FAIL;
 	out->messages.set = true;

@@ -25,7 +25,7 @@ static int get_any(struct call *c, const struct elasticbeanstalk_rebuild_environ
 		                 ENVIRONMENTS_MAX);
 	if (application_get(c, e->application_name, &a) != CALL_OK)
 		return CALL_FAIL;
-	return version_get(c, e->application_name, e->version_label, &v);
+	return sample_is(e->version_label) ? CALL_OK : version_get(c, e->application_name, e->version_label, &v);
 }
 
 struct next rebuild_from_nothing(struct arena *a, struct environment_record *r)

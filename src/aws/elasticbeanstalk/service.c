@@ -130,7 +130,7 @@ static const struct service_op ops[] = {
             .missing = "sample applications, builds by CodeBuild, CodeCommit"),
         ROW(create_configuration_template, CreateConfigurationTemplate, .resource = about_create_template),
         ROW(create_environment, CreateEnvironment, .resource = about_create_environment,
-            .missing = "sample applications, classic and network load balancers"),
+            .missing = "classic and network load balancers"),
         ROW(create_storage_location, CreateStorageLocation),
         ROW(delete_application, DeleteApplication, .resource = about_delete),
         ROW(delete_application_version, DeleteApplicationVersion, .resource = about_delete_version),

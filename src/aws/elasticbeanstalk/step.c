@@ -444,6 +444,14 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 	if (a->kind == ASK_QUEUE_SET || a->kind == ASK_DEAD_QUEUE_SET)
 		a = &none;
 	bool many = environment_many(r);
+	struct answer bucket = *a;
+	if (step_is(r, "create") && sample_is(r->deploying) && a->kind == ASK_BUCKET && !str_set(a->code))
+		return step_ask(ASK_SAMPLE);
+	if (a->kind == ASK_SAMPLE) { /* there is the bucket, with the sample in it */
+		bucket.kind = ASK_BUCKET;
+		bucket.first = environment_bucket(s->arena, r, s->region);
+		a = &bucket;
+	}
 	if (step_is(r, "create"))
 		return many ? balance_create(s, r, a, checks, samples) : create(s, r, a, checks);
 	if (step_is(r, "rebuild") && r->retyped.v) /* what there is yet is of the other kind */

@@ -76,6 +76,9 @@ int elasticbeanstalk_create_configuration_template(struct call *c,
 	options_set(c->arena, &r.template->option_settings, &in->option_settings);
 	if (options_check(c, &r.template->option_settings) != CALL_OK) /* together they may be too long */
 		return CALL_FAIL;
+	int said = template_write(c, r.template);
+	if (said != CALL_OK)
+		return said;
 	tags_copy(c->arena, &in->tags, &r.tags);
 	template_put(&s, &r);
 	answer(r.template, out);
@@ -98,6 +101,9 @@ int elasticbeanstalk_update_configuration_template(struct call *c,
 	if (str_set(in->description))
 		r.template->description = in->description.n ? in->description : STR_NONE;
 	r.template->date_updated = OPT_TIME(c->now_ms);
+	int said = template_write(c, r.template);
+	if (said != CALL_OK)
+		return said;
 	template_put(&s, &r);
 	answer(r.template, out);
 	return CALL_OK;
@@ -112,6 +118,9 @@ int elasticbeanstalk_delete_configuration_template(struct call *c,
 	struct state_elasticbeanstalk_template_record r;
 	if (template_get(c, in->application_name, in->template_name, &r) != CALL_OK)
 		return CALL_FAIL;
+	int said = template_erase(c, in->application_name, in->template_name);
+	if (said != CALL_OK)
+		return said;
 	template_drop(&s, in->application_name, in->template_name);
 	return CALL_OK;
 }

@@ -63,7 +63,50 @@ class Templates(ChangesCase):
         self.assertEqual(eb.validate_configuration_settings(ApplicationName=mine, TemplateName="first", OptionSettings=[coloured("x")])["Messages"], [])
         for name in ("first", "second"):
             eb.delete_configuration_template(ApplicationName=mine, TemplateName=name)
-        self.assertLessEqual(set(eb.describe_applications(ApplicationNames=[mine])["Applications"][0]["ConfigurationTemplates"]), {"there", "saved", "small"})
+        self.assertLessEqual(set(eb.describe_applications(ApplicationNames=[mine])["Applications"][0]["ConfigurationTemplates"]), {"there", "saved", "small", "filed"})
+
+    def test_files(self):
+        """eb config save, get, put, list, delete: saved configurations are files of the bucket, and what is put there counts."""
+        eb, s3, bucket, mine = self.eb, self.tool.s3, self.tool.bucket, self.tool.application
+
+        def key(name):
+            return f"resources/templates/{mine}/{name}"
+
+        def edited(name, *changes):
+            text = s3.get_object(Bucket=bucket, Key=key("filed"))["Body"].read().decode()
+            for old, new in changes:
+                self.assertIn(old, text)
+                text = text.replace(old, new)
+            s3.put_object(Bucket=bucket, Key=key(name), Body=text.encode())
+        made = self.make("filed", SolutionStackName=self.stack, Description='of "old"', OptionSettings=[option("elasticbeanstalk:command", "Timeout", "60"), coloured("a: #b")])
+        self.addCleanup(eb.delete_configuration_template, ApplicationName=mine, TemplateName="filed")
+        text = s3.get_object(Bucket=bucket, Key=key("filed"))["Body"].read().decode()
+        self.assertRegex(text, r"^EnvironmentConfigurationMetadata:\n  Description: .*\n  DateCreated: '\d{13}'\n  DateModified: '\d{13}'\nPlatform:\n  PlatformArn: \"" + made["PlatformArn"])
+        self.assertTrue(text.endswith("AWSConfigurationTemplateVersion: 1.1.0.0\n"), text)
+        _, values = self.settings(TemplateName="filed")
+        self.assertEqual((values[TIMEOUT], values["aws:elasticbeanstalk:application:environment", "COLOUR"]), ("60", "a: #b"))
+        edited("filed", ('"60"', "77"))
+        self.assertEqual(self.settings(TemplateName="filed")[1][TIMEOUT], "77")
+        # one that was never made by an operation
+        edited("put", ("77", "88"))
+        self.assertEqual(eb.validate_configuration_settings(ApplicationName=mine, TemplateName="put", OptionSettings=[])["Messages"], [])
+        found, values = self.settings(TemplateName="put")
+        self.assertEqual((found["TemplateName"], found["SolutionStackName"], values[TIMEOUT]), ("put", self.stack, "88"))
+        for name, change, why in (("wrong", ("77", "soon"), "Invalid option value: 'soon'"), ("broken", ("OptionSettings:", "OptionSettings: ["), "env.yaml"),
+                                  ("alien", ("Python", "Cobol"), "No Platform found")):
+            edited(name, change)
+            self.assertAwsError("InvalidParameterValue", eb.validate_configuration_settings, ApplicationName=mine, TemplateName=name, OptionSettings=[], status=400, message=why)
+            self.assertAwsError("InvalidParameterValue", eb.create_environment, ApplicationName=mine, TemplateName=name, EnvironmentName="some-env", VersionLabel="v1", status=400,
+                                message=why)
+            s3.delete_object(Bucket=bucket, Key=key(name))
+        self.assertAwsError("InvalidParameterValue", eb.create_environment, ApplicationName=mine, TemplateName="put", EnvironmentName="some-env", VersionLabel="v1", status=400,
+                            message="must have instance profile")
+        s3.delete_object(Bucket=bucket, Key=key("put"))
+        eb.update_configuration_template(ApplicationName=mine, TemplateName="filed", OptionSettings=[option("elasticbeanstalk:command", "Timeout", "99")])
+        self.assertIn('"99"', s3.get_object(Bucket=bucket, Key=key("filed"))["Body"].read().decode())
+        self.make("gone", SolutionStackName=self.stack)
+        eb.delete_configuration_template(ApplicationName=mine, TemplateName="gone")
+        self.assertAwsError("404", s3.head_object, Bucket=bucket, Key=key("gone"), status=404)
 
     def test_bad_input(self):
         eb, mine = self.eb, self.tool.application

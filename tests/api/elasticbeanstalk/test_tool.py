@@ -86,7 +86,7 @@ class Commands(TestCase):
         except self.iam.exceptions.EntityAlreadyExistsException:
             pass
         reply = self.eb.create_environment(
-            ApplicationName=NAME, EnvironmentName=name, Description="Environment created from the EB CLI using \"eb create\"", VersionLabel=label,
+            ApplicationName=NAME, EnvironmentName=name, Description="Environment created from the EB CLI using \"eb create\"", **({"VersionLabel": label} if label else {}),
             CNAMEPrefix=name, SolutionStackName=stack, Tier={"Name": "WebServer", "Type": "Standard", "Version": "1.0"}, Tags=[{"Key": "quartet:driver", "Value": "container"}],
             OptionSettings=[option("elasticbeanstalk:command", "BatchSize", "30"), option("elasticbeanstalk:command", "BatchSizeType", "Percentage"),
                             option("elb:policies", "ConnectionDrainingEnabled", "true"), option("elb:loadbalancer", "CrossZone", "true"),
@@ -155,12 +155,27 @@ class Commands(TestCase):
         self.eb.delete_configuration_template(ApplicationName=NAME, TemplateName="tool-env-sc")
 
     def swap(self, stack):
-        """eb swap"""
-        self.create("other-env", stack, "app-1-260101_120000000000")
+        """eb create --sample, eb clone, eb swap"""
+        self.create("other-env", stack, None)
+        self.assertEqual(self.environment("other-env")["VersionLabel"], "Sample Application")
+        self.eb.meta.events.register_first("before-call.elastic-beanstalk.CreateEnvironment", self.like)
+        reply = self.eb.create_environment(ApplicationName=NAME, EnvironmentName="clone-env", VersionLabel="app-2-260101_130000000000", Tags=[{"Key": "quartet:driver", "Value": "container"}])
+        self.eb.meta.events.unregister("before-call.elastic-beanstalk.CreateEnvironment", self.like)
+        self.addCleanup(self.tool.drop, "clone-env")
+        self.assertIn("Successfully launched environment: clone-env", self.done(reply))
+        settings = [self.eb.describe_configuration_settings(ApplicationName=NAME, EnvironmentName=name)["ConfigurationSettings"][0] for name in ("tool-env", "clone-env")]
+        self.assertEqual(settings[0]["OptionSettings"], settings[1]["OptionSettings"])
+        self.assertEqual(self.tool.get(self.environment("clone-env")["CNAME"]), "two - /")
         names = [self.environment(name)["CNAME"] for name in ("tool-env", "other-env")]
         self.done(self.eb.swap_environment_cnames(SourceEnvironmentName="tool-env", DestinationEnvironmentName="other-env"))
         self.assertEqual([self.environment(name)["CNAME"] for name in ("tool-env", "other-env")], names[::-1])
-        self.assertEqual([self.tool.get(name) for name in names], ["one - /", "two - /"])
+        seen = [self.tool.get(name) for name in names]
+        self.assertEqual((seen[1], "sample application for Python" in seen[0]), ("two - /", True), seen)
+
+    @staticmethod
+    def like(params, **_):
+        """What the tool's own model has and boto3's does not."""
+        params["body"]["TemplateSpecification.TemplateSource.EnvironmentName"] = "tool-env"
 
     def ends(self):
         """eb terminate, eb terminate --all"""

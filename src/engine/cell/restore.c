@@ -32,7 +32,7 @@ struct snap_head head;
 const char *meta;
 long snapshot, log_fd;
 static volatile int go;
-extern char _end[];
+extern char _end[] __attribute__((visibility("hidden")));
 
 __asm__(".globl _start\n"
         "_start:\n"
@@ -119,7 +119,7 @@ __asm__(".globl _start\n"
         "1:	ret\n");
 long snap_spawn(uint64_t flags, void *stack, uint64_t tls, const struct snap_thread *t);
 long snap_spend(void);
-extern const char snap_subject[], snap_subject_end[];
+extern const char snap_subject[] __attribute__((visibility("hidden"))), snap_subject_end[] __attribute__((visibility("hidden")));
 __attribute__((noreturn)) void snap_leave(const void *frame);
 
 void *memcpy(void *to, const void *from, size_t n)

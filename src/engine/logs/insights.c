@@ -248,25 +248,33 @@ static void group_rows(struct arena *a, struct groups *l, const struct command *
 
 /* --- commands on one row */
 
-static void parse(struct arena *a, struct row *r, const struct command *c)
+static bool find_pieces(const struct command *c, struct str s, struct str *ret)
 {
-	struct value of = c->expr ? insights_eval(a, r, c->expr) : insights_field_value(a, r, S("@message"));
-	struct str s = insights_text(a, of);
-	struct str *got = arena_array(a, c->columns.n + 1, sizeof(*got));
-	ptrdiff_t at = str_set(s) ? str_find(s, c->pieces[0]) : -1;
+	ptrdiff_t at = str_find(s, c->pieces[0]);
 	if (at < 0)
-		return;
+		return false;
 	s = str_from_at(s, (size_t)at + c->pieces[0].n);
 	for (uint32_t i = 0; i < c->columns.n; i++) {
 		struct str piece = c->pieces[i + 1];
 		at = piece.n ? str_find(s, piece) : (ptrdiff_t)s.n;
 		if (at < 0)
-			return;
-		got[i] = str_sub(s, 0, (size_t)at);
+			return false;
+		ret[i] = str_sub(s, 0, (size_t)at);
 		s = str_from_at(s, (size_t)at + piece.n);
 	}
+	return true;
+}
+
+static void parse(struct arena *a, struct row *r, const struct command *c)
+{
+	struct value of = c->expr ? insights_eval(a, r, c->expr) : insights_field_value(a, r, S("@message"));
+	struct str s = insights_text(a, of);
+	struct str *got = arena_array(a, c->columns.n + 1, sizeof(*got));
+	if (!str_set(s) || !(c->regex ? insights_regex_find(c->regex, s, got, c->columns.n) : find_pieces(c, s, got)))
+		return;
 	for (uint32_t i = 0; i < c->columns.n; i++)
-		insights_set(a, r, c->columns.v[i].name, (struct value){.kind = VALUE_TEXT, .text = got[i]});
+		if (str_set(got[i]))
+			insights_set(a, r, c->columns.v[i].name, (struct value){.kind = VALUE_TEXT, .text = got[i]});
 }
 
 static void compute(struct arena *a, struct row *r, const struct command *c)

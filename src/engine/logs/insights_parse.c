@@ -258,6 +258,22 @@ static struct expr *parse_sum(struct parser *p)
 	return left;
 }
 
+/* What stands between slashes. Absent: the error is set. */
+static struct str take_regex(struct parser *p)
+{
+	size_t n = 1;
+	skip(p);
+	while (n < p->rest.n && p->rest.p[n] != '/')
+		n += p->rest.p[n] == '\\' ? 2 : 1;
+	if (!p->rest.n || p->rest.p[0] != '/' || n >= p->rest.n) {
+		fail(p, "a text or /regular expression/ is expected");
+		return STR_NONE;
+	}
+	struct str text = str_sub(p->rest, 1, n - 1);
+	p->rest = str_from_at(p->rest, n + 1);
+	return text;
+}
+
 /* /.../ is found anywhere; (?i) stands in front. */
 static struct expr *parse_like(struct parser *p, struct expr *left)
 {
@@ -269,12 +285,9 @@ static struct expr *parse_like(struct parser *p, struct expr *left)
 		e->value = (struct value){.kind = VALUE_TEXT, .text = take_quoted(p)};
 		return e;
 	}
-	size_t n = 1;
-	while (n < p->rest.n && p->rest.p[n] != '/')
-		n += p->rest.p[n] == '\\' ? 2 : 1;
-	if (!p->rest.n || p->rest.p[0] != '/' || n >= p->rest.n)
-		return fail(p, "a text or /regular expression/ is expected");
-	struct str text = str_sub(p->rest, 1, n - 1);
+	struct str text = take_regex(p);
+	if (!str_set(text))
+		return NULL;
 	bool any_case = str_starts(text, S("(?i)"));
 	e->regex = pattern_compile(p->arena,
 	                           ARENA_CAT(p->arena, any_case ? S("(?i)") : S(""), S("[\\s\\S]*(?:"),
@@ -282,7 +295,6 @@ static struct expr *parse_like(struct parser *p, struct expr *left)
 	                           NULL);
 	if (!e->regex)
 		return fail(p, "a regular expression that is not valid, or not known here");
-	p->rest = str_from_at(p->rest, n + 1);
 	return e;
 }
 
@@ -434,21 +446,36 @@ static void parse_stats(struct parser *p, struct command *c)
 		parse_columns(p, &c->by);
 }
 
-/* parse [FIELD] "a *, b *" as x, y */
+/* /...(?<x>...)/: its groups' names are those of the fields. */
+static void parse_named(struct parser *p, struct command *c)
+{
+	struct str text = take_regex(p), *names = NULL;
+	uint32_t n = 0;
+	c->regex = str_set(text) ? insights_regex(p->arena, text, &names, &n) : NULL;
+	if (str_set(text) && !c->regex)
+		fail(p, "a regular expression whose groups all have names is expected");
+	for (uint32_t i = 0; i < n && !str_set(p->error); i++) {
+		struct column *k = column_new(p, &c->columns);
+		if (k)
+			k->name = names[i];
+	}
+}
+
+/* parse [FIELD] "a *, b *" as x, y; or, as above, parse [FIELD] /.../ */
 static void parse_parse(struct parser *p, struct command *c)
 {
 	struct expr *of = NULL;
 	if (!at_quote(p) && p->rest.n && p->rest.p[0] != '/')
 		of = parse_primary(p);
+	c->expr = of;
 	if (!at_quote(p)) {
-		fail(p, "a text with asterisks is expected (regular expressions are not known here)");
+		parse_named(p, c);
 		return;
 	}
 	struct str text = take_quoted(p);
 	uint32_t stars = 0;
 	for (size_t i = 0; i < text.n; i++)
 		stars += text.p[i] == '*';
-	c->expr = of;
 	c->pieces = arena_array(p->arena, stars + 1, sizeof(*c->pieces));
 	for (uint32_t i = 0; i <= stars; i++)
 		c->pieces[i] = str_cut(&text, '*');

@@ -89,15 +89,23 @@ enum command_kind { DO_FIELDS, DO_DISPLAY, DO_FILTER, DO_PARSE, DO_STATS, DO_SOR
 struct command {
 	struct command *next;
 	enum command_kind kind;
-	struct columns columns, by; /* STATS: by; SORT, DEDUP, FIELDS, DISPLAY: columns; PARSE: names */
-	const struct expr *expr;    /* FILTER; PARSE: of what */
-	struct str *pieces;         /* PARSE: what stands between the asterisks, one more than names */
+	struct columns columns, by;         /* STATS: by; SORT, DEDUP, FIELDS, DISPLAY: columns; PARSE: names */
+	const struct expr *expr;            /* FILTER; PARSE: of what */
+	struct str *pieces;                 /* PARSE: what stands between the asterisks, one more than names */
+	const struct insights_regex *regex; /* PARSE: instead of these; NULL: none */
 	uint32_t limit;
 };
 
 struct insights {
 	struct command *first;
 };
+
+/* --- insights_regex.c */
+/* A regular expression all of whose groups have names, which are the names of what it finds. NULL: it is none, or not valid. It
+ * keeps where it is in a text: for one thread at a time. */
+const struct insights_regex *insights_regex(struct arena *a, struct str text, struct str **ret_names, uint32_t *ret_n);
+/* Found anywhere in s: the groups, views of it; absent ones are STR_NONE. */
+bool insights_regex_find(const struct insights_regex *r, struct str s, struct str *ret, uint32_t n);
 
 /* --- insights_eval.c */
 struct named {

@@ -78,7 +78,7 @@ class Images:
         write(f"{CONFIG}/storage.conf", STORAGE)
         port, found, known, hosts = ENDPOINT[1], accounts(texts), {}, []
         regions = sorted({region for _, region in found} | {client.region})
-        registries = ['unqualified-search-registries = ["docker.io"]\nshort-name-mode = "permissive"\n']
+        registries = ['short-name-mode = "permissive"\n']  # short names are those of Debian's list, and of what a bundle adds to registries.conf.d
         for region in regions:
             registries.append(REGISTRY.format(prefix=f"*.dkr.ecr.{region}.amazonaws.com", location=f"ecr.{region}.localhost:{port}"))
             known[f"ecr.{region}.localhost:{port}"] = region

@@ -81,10 +81,10 @@ class Single(DockerCase):
 
     def test_login(self):
         """What is in a bucket for other registries, new and old."""
-        asked, texts = [], {"new": '{"auths": {"https://index.docker.io/v1/": {"auth": "YTpi"}}}', "old": '{"quay.io": {"auth": "Yzpk", "email": ""}}', "bad": "x", "list": "[]"}
+        asked, texts = [], {"new": '{"auths": {"https://one.example/v1/": {"auth": "YTpi"}}}', "old": '{"two.example": {"auth": "Yzpk", "email": ""}}', "bad": "x", "list": "[]"}
         one = self.docker(mock.Mock(object=lambda bucket, key: asked.append(bucket) or texts[key]))
-        self.assertEqual(one.login({"Authentication": {"Bucket": "b", "Key": "new"}}), {"auths": {"index.docker.io": {"auth": "YTpi"}}})
-        self.assertEqual(one.login({"Authentication": {"bucket": "b", "key": "old"}}), {"auths": {"quay.io": {"auth": "Yzpk"}}})
+        self.assertEqual(one.login({"Authentication": {"Bucket": "b", "Key": "new"}}), {"auths": {"one.example": {"auth": "YTpi"}}})
+        self.assertEqual(one.login({"Authentication": {"bucket": "b", "key": "old"}}), {"auths": {"two.example": {"auth": "Yzpk"}}})
         self.assertEqual((asked, one.login({}), one.login(None)), (["b", "b"], None, None))
         for key in ("bad", "list"):
             self.fails("file of Authentication", one.login, {"Authentication": {"Bucket": "b", "Key": key}})

@@ -25,8 +25,8 @@ static void takes_options(void **state)
 	struct arena CLEAN_ARENA a = {0};
 	static const char *const texts[] = {
 	        "option_settings:\n  aws:autoscaling:asg:\n    MinSize: 2\n    MaxSize: '3'\n  " PROPERTIES ":\n    A: first\n",
-	        "{\"option_settings\": [{\"option_name\": \"A\", \"value\": \"second\"}, {\"namespace\": \"aws:autoscaling:asg\", "
-	        "\"option_name\": \"MinSize\", \"value\": 1}]}",
+	        ("{\"option_settings\": [{\"option_name\": \"A\", \"value\": \"second\"}, {\"namespace\": \"aws:autoscaling:asg\", "
+	         "\"option_name\": \"MinSize\", \"value\": 1}]}"),
 	        "option_settings:\ncommands:\n  a: {command: x}\n", "", "option_settings:\n  x:y:\n    Z: [a, b]\n"};
 	(void)state;
 	struct bundle b = taken(&a, texts, sizeof(texts) / sizeof(*texts));

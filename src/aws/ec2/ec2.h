@@ -13,6 +13,7 @@ bool ec2_get_default_image(const struct cloud *cloud, struct arena *a, struct ec
 
 /* Is this the id of an image that the call's account may launch in its region? */
 bool ec2_image_there(struct call *c, struct str id);
+struct str ec2_image_root(struct call *c, struct str id); /* its root device; absent: there is no such image */
 
 /* Is this the id of a VPC of the call's account and region? */
 bool ec2_vpc_there(struct call *c, struct str id);

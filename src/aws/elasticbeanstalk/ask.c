@@ -1,7 +1,6 @@
 /* The questions that other services are asked about an environment, made of its record, and what is kept of their answers. */
-#include "environment.h"
+#include "extra.h"
 
-#include "base/base64.h"
 #include "core/cloud.h"
 #include "gen/autoscaling.h"
 #include "gen/ec2.h"
@@ -48,56 +47,13 @@ static struct ec2_filter_list filter(struct arena *a, const char *name, struct s
 	return l;
 }
 
-#define LAUNCH "aws:autoscaling:launchconfiguration"
 #define VPC "aws:ec2:vpc"
-
-/* Its own group and those that are said besides. */
-static void set_network(struct arena *a, const struct environment_record *r, struct ec2_request_launch_template_data *data)
-{
-	struct str_list groups = {.set = true};
-	struct str rest = option_value(r, LAUNCH, "SecurityGroups"), public = option_value(r, VPC, "AssociatePublicIpAddress");
-	*LIST_ADD(a, &groups) = r->group;
-	while (rest.n && str_set(rest)) {
-		struct str one = str_trim(str_cut(&rest, ','));
-		if (one.n)
-			*LIST_ADD(a, &groups) = one;
-	}
-	if (!option_value(r, VPC, "VPCId").n) {
-		data->security_group_ids = groups;
-		return;
-	}
-	struct ec2_launch_template_instance_network_interface_specification_request *n = LIST_ADD(a, &data->network_interfaces);
-	n->device_index = OPT_INT(0);
-	n->groups = groups;
-	n->associate_public_ip_address = OPT_BOOL(str_is(public, "true"));
-	data->network_interfaces.set = true;
-}
 
 /* version: another one of the template that is there. */
 static void make_template(const struct question *q, struct arena *a, const struct environment_record *r, bool version)
 {
-	struct str types = option_value(r, "aws:ec2:instances", "InstanceTypes");
-	struct str profile = option_value(r, "aws:autoscaling:launchconfiguration", "IamInstanceProfile");
-	struct str image = option_value(r, LAUNCH, "ImageId");
-	bool arn = str_starts(profile, S("arn:"));
-	struct ec2_launch_template_iam_instance_profile_specification_request p = {.arn = arn ? profile : STR_NONE,
-	                                                                           .name = arn ? STR_NONE : profile};
-	struct str script =
-	        arena_printf(a,
-	                     "#!/bin/sh\nmkdir -p /etc/elasticbeanstalk\necho '{\"environment\": \"%.*s\", \"region\": \"%.*s\"}' "
-	                     "> /etc/elasticbeanstalk/environment.json\n",
-	                     STR_ARG(r->environment->environment_id), STR_ARG(q->region));
-	struct ec2_request_launch_template_data data = {
-	        .iam_instance_profile = &p,
-	        .image_id = image.n ? image : r->image,
-	        .instance_type = types.n ? types : option_value(r, "aws:autoscaling:launchconfiguration", "InstanceType"),
-	        .key_name = option_value(r, "aws:autoscaling:launchconfiguration", "EC2KeyName"),
-	        .user_data = base64_encode(a, script)};
-	struct ec2_launch_template_instance_metadata_options_request metadata = {
-	        .http_endpoint = S("enabled"),
-	        .http_tokens = str_is(option_value(r, LAUNCH, "DisableIMDSv1"), "true") ? S("required") : S("optional")};
-	data.metadata_options = &metadata;
-	set_network(a, r, &data);
+	struct ec2_request_launch_template_data data;
+	launch_data(a, r, q->region, &data);
 	if (version) {
 		ask_of(q, &ec2_api, "CreateLaunchTemplateVersion",
 		       &(struct ec2_create_launch_template_version_request){.launch_template_name = environment_template_name(a, r),
@@ -118,17 +74,21 @@ static void sizes(const struct environment_record *r, struct opt_int *ret_least,
 	*ret_most = OPT_INT(many ? option_number(r, "aws:autoscaling:asg", "MaxSize") : 1);
 }
 
+static struct opt_bool rebalances(const struct environment_record *r)
+{
+	return OPT_BOOL(str_is(option_value(r, "aws:autoscaling:asg", "EnableCapacityRebalancing"), "true"));
+}
+
 /* other: a deployment's own, of as many instances as it begins with. */
 static void make_scaling(const struct question *q, struct arena *a, const struct environment_record *r, bool other)
 {
-	struct autoscaling_launch_template_specification template = {.launch_template_name = environment_template_name(a, r),
-	                                                             .version = S("$Latest")};
 	struct autoscaling_create_auto_scaling_group_type in = {
 	        .auto_scaling_group_name = other ? environment_other_scaling_name(a, r) : environment_scaling_name(a, r),
-	        .launch_template = &template,
+	        .capacity_rebalance = rebalances(r),
 	        .vpc_zone_identifier = S("")};
 	uint32_t n;
 	const struct environment_tag *tags = environment_tags(a, r, &n);
+	launch_policy(a, r, &in.launch_template, &in.mixed_instances_policy);
 	sizes(r, &in.min_size, &in.max_size);
 	if (environment_many(r))
 		in.default_cooldown = OPT_INT(option_number(r, "aws:autoscaling:asg", "Cooldown"));
@@ -152,12 +112,14 @@ static void make_scaling(const struct question *q, struct arena *a, const struct
 	ask_of(q, &autoscaling_api, "CreateAutoScalingGroup", &in);
 }
 
-/* With an additional batch the group may be larger for a while, and has that many more. */
+/* What it launches, and how many. With an additional batch the group may be larger for a while, and has that many more. */
 static void change_sizes(const struct question *q, struct arena *a, const struct environment_record *r)
 {
 	struct autoscaling_update_auto_scaling_group_type in = {
 	        .auto_scaling_group_name = environment_scaling_name(a, r),
-	        .default_cooldown = OPT_INT(option_number(r, "aws:autoscaling:asg", "Cooldown"))};
+	        .default_cooldown = OPT_INT(option_number(r, "aws:autoscaling:asg", "Cooldown")),
+	        .capacity_rebalance = rebalances(r)};
+	launch_policy(a, r, &in.launch_template, &in.mixed_instances_policy);
 	sizes(r, &in.min_size, &in.max_size);
 	if (r->batch.set) {
 		int64_t wanted = r->batch.v + r->extra.v;
@@ -204,6 +166,9 @@ void environment_ask(const struct question *q, struct arena *a, const struct env
 	}
 	switch (kind) {
 	case ASK_NOTHING:
+		break;
+	case ASK_EXTRA:
+		extra_ask(q, a, r);
 		break;
 	case ASK_BUCKET:
 		ask_of(q, &elasticbeanstalk_api, "CreateStorageLocation", &(struct model_none){0});

@@ -75,6 +75,14 @@ static void open_port(const struct question *q, struct arena *a, const struct en
 	ask_of(q, &ec2_api, "AuthorizeSecurityGroupIngress", &in);
 }
 
+/* Said of the process, or of the application as a whole. */
+static struct str check_path(const struct environment_record *r)
+{
+	struct str path = option_value(r, PROCESS, "HealthCheckPath"),
+	           url = option_value(r, "aws:elasticbeanstalk:application", "Application Healthcheck URL");
+	return str_is(path, "/") && url.n ? url : path;
+}
+
 static void make_targets(const struct question *q, struct arena *a, const struct environment_record *r, struct str name)
 {
 	struct elbv2_matcher matcher = {.http_code = option_value(r, PROCESS, "MatcherHTTPCode")};
@@ -84,7 +92,7 @@ static void make_targets(const struct question *q, struct arena *a, const struct
 	               .protocol = S("HTTP"),
 	               .port = OPT_INT(80),
 	               .vpc_id = r->vpc,
-	               .health_check_path = option_value(r, PROCESS, "HealthCheckPath"),
+	               .health_check_path = check_path(r),
 	               .health_check_interval_seconds = OPT_INT(option_number(r, PROCESS, "HealthCheckInterval")),
 	               .health_check_timeout_seconds = OPT_INT(option_number(r, PROCESS, "HealthCheckTimeout")),
 	               .healthy_threshold_count = OPT_INT(option_number(r, PROCESS, "HealthyThresholdCount")),
@@ -100,7 +108,7 @@ static void set_checks(const struct question *q, const struct environment_record
 	ask_of(q, &elbv2_api, "ModifyTargetGroup",
 	       &(struct elbv2_modify_target_group_input){
 	               .target_group_arn = r->targets,
-	               .health_check_path = option_value(r, PROCESS, "HealthCheckPath"),
+	               .health_check_path = check_path(r),
 	               .health_check_interval_seconds = OPT_INT(option_number(r, PROCESS, "HealthCheckInterval")),
 	               .health_check_timeout_seconds = OPT_INT(option_number(r, PROCESS, "HealthCheckTimeout")),
 	               .healthy_threshold_count = OPT_INT(option_number(r, PROCESS, "HealthyThresholdCount")),

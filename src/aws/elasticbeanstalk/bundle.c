@@ -29,18 +29,25 @@ static struct str as_text(struct arena *a, const struct yaml_value *v)
 	return all;
 }
 
+/* RESOURCE.NAMESPACE is an option of a resource. */
 static bool add(struct arena *a, struct elasticbeanstalk_configuration_option_settings_list *l, struct str space, struct str name,
-                const struct yaml_value *value)
+                struct str resource, const struct yaml_value *value)
 {
 	uint32_t at = 0;
-	while (at < l->n && !(str_eq(l->v[at].namespace, space) && str_eq(l->v[at].option_name, name)))
+	ptrdiff_t dot = str_find(space, S(".aws:"));
+	if (dot > 0) {
+		resource = str_sub(space, 0, (size_t)dot);
+		space = str_from_at(space, (size_t)dot + 1);
+	}
+	while (at < l->n && !(str_eq(l->v[at].namespace, space) && str_eq(l->v[at].option_name, name) &&
+	                      str_eq(l->v[at].resource_name, resource)))
 		at++;
 	if (at >= BUNDLE_OPTIONS_MAX)
 		return false;
 	if (at == l->n)
 		LIST_ADD(a, l);
 	l->v[at] = (struct elasticbeanstalk_configuration_option_setting){
-	        .namespace = space, .option_name = name, .value = as_text(a, value)};
+	        .resource_name = resource, .namespace = space, .option_name = name, .value = as_text(a, value)};
 	l->set = true;
 	return true;
 }
@@ -63,12 +70,12 @@ static const char *take_options(struct arena *a, struct elasticbeanstalk_configu
 			struct str space = yaml_get_text(one, "namespace"), name = yaml_get_text(one, "option_name");
 			if (!str_set(name) || !value)
 				return "have an entry without option_name and value";
-			if (!add(a, l, str_set(space) ? space : S(PROPERTIES), name, value))
+			if (!add(a, l, str_set(space) ? space : S(PROPERTIES), name, yaml_get_text(one, "resource_name"), value))
 				return "are too many";
 			continue;
 		}
 		for (uint32_t k = 0; k < one->n; k++)
-			if (!add(a, l, said->keys[i], one->keys[k], one->items[k]))
+			if (!add(a, l, said->keys[i], one->keys[k], STR_NONE, one->items[k]))
 				return "are too many";
 	}
 	return NULL;

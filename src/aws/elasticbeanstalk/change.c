@@ -104,6 +104,8 @@ struct next change_step(const struct scope *s, struct environment_record *r, con
 	case VERSION:
 		if (!answered)
 			return (struct next){.ask = ASK_VERSION};
+		if (a->kind == ASK_VERSION && !str_set(a->code)) /* by the spot market or not */
+			return (struct next){.ask = ASK_SIZES};
 		return str_set(a->code) ? failed(s, r, a->message) : go_on(r, DROP);
 	case DROP: /* one that is gone already is replaced as well */
 		if (!answered)

@@ -1,5 +1,6 @@
 /* What is asked of environments that are there: they are written down as they should be, and the keeper does the rest. */
 #include "bundle.h"
+#include "extra.h"
 #include "health.h"
 
 int environment_get_ready(struct call *c, struct str id, struct str name, struct environment_record *r)
@@ -56,7 +57,7 @@ static int take_options(struct call *c, const struct elasticbeanstalk_update_env
 {
 	static const char launch[] = "aws:autoscaling:launchconfiguration";
 	r->said = r->extensions = (struct elasticbeanstalk_configuration_option_settings_list){0};
-	if (options_check(c, &in->option_settings) != CALL_OK)
+	if (options_check(c, &in->option_settings) != CALL_OK || extra_check_new(c, &in->option_settings) != CALL_OK)
 		return CALL_FAIL;
 	if (t->template && take_platform(c, r, STR_NONE, t->template->platform_arn) != CALL_OK)
 		return CALL_FAIL;

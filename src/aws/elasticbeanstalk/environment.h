@@ -182,6 +182,7 @@ enum ask_kind {
 	ASK_TOPIC,
 	ASK_SUBSCRIBE,
 	ASK_DROP_TOPIC,
+	ASK_EXTRA, /* extra.c */
 };
 /* What came of the last question. */
 struct answer {
@@ -216,6 +217,19 @@ struct environment_tag {
 };
 /* What all that belongs to it is tagged with: *ret_n of them. */
 struct environment_tag *environment_tags(struct arena *a, const struct environment_record *r, uint32_t *ret_n);
+
+/* --- launch.c: what instances are launched with */
+struct ec2_request_launch_template_data;
+void launch_data(struct arena *a, const struct environment_record *r, struct str region,
+                 struct ec2_request_launch_template_data *ret);
+/* For a group: the template alone, or (the other one is NULL) a policy that has it. */
+struct autoscaling_launch_template_specification;
+struct autoscaling_mixed_instances_policy;
+void launch_policy(struct arena *a, const struct environment_record *r, struct autoscaling_launch_template_specification **ret_one,
+                   struct autoscaling_mixed_instances_policy **ret_mixed);
+/* Why such an option of it cannot be; NULL: it can. And all of its options together. */
+const char *launch_fault(struct call *c, const struct elasticbeanstalk_configuration_option_setting *o);
+int launch_match(struct call *c, const struct environment_record *r);
 
 /* --- step.c: what is common to all, and environments of one instance */
 struct next {

@@ -1,7 +1,7 @@
 /* Environments as they are made: what the request, a saved configuration and the bundle say together becomes a record, and the
  * keeper does the rest. */
 #include "bundle.h"
-#include "environment.h"
+#include "extra.h"
 
 #include "aws/ec2/ec2.h"
 #include "aws/iam/iam.h"
@@ -221,7 +221,8 @@ static int check_create(struct call *c, const struct elasticbeanstalk_create_env
 		return beanstalk_combination(c, "A worker environment has no CNAME.");
 	if (str_set(in->operations_role))
 		return beanstalk_invalid(c, "Operations roles are not supported.");
-	if (tags_check(c, &in->tags) != CALL_OK || options_check(c, &in->option_settings) != CALL_OK)
+	if (tags_check(c, &in->tags) != CALL_OK || options_check(c, &in->option_settings) != CALL_OK ||
+	    extra_check_new(c, &in->option_settings) != CALL_OK)
 		return CALL_FAIL;
 	if (environment_count(&s, STR_NONE) >= ENVIRONMENTS_MAX)
 		return call_fail(c, "TooManyEnvironmentsException", 400, "Maximum number of Environments (%d) reached.",

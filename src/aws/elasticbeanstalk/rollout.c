@@ -210,7 +210,9 @@ static struct next fill(const struct scope *s, struct environment_record *r)
 
 static struct next renew(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
-	if (a->kind != ASK_VERSION)
+	if (a->kind == ASK_VERSION && !str_set(a->code)) /* by the spot market or not */
+		return step_ask(ASK_SIZES);
+	if (a->kind != ASK_VERSION && a->kind != ASK_SIZES)
 		return step_ask(ASK_VERSION);
 	if (str_set(a->code))
 		return step_failed(s, r, a->message);
@@ -450,7 +452,9 @@ static struct next undo(struct environment_record *r, const struct answer *a)
 	struct next n;
 	if (immutable_tidy(r, a, &n) || tidy(r, a, &n))
 		return n;
-	if (r->replaces.v && a->kind != ASK_VERSION) /* launched by the options of before again */
+	if (r->replaces.v && a->kind == ASK_VERSION)
+		return step_ask(ASK_SIZES);
+	if (r->replaces.v && a->kind != ASK_SIZES) /* launched by the options of before again */
 		return step_ask(ASK_VERSION);
 	r->replaces = OPT_BOOL(false);
 	return step_go_on(r, settle_needed(r) ? ONLY_SETTLE : END);
@@ -532,7 +536,9 @@ struct next rollout_tend(const struct scope *s, struct environment_record *r, co
 	if (immutable_tidy(r, a, &n) || tidy(r, a, &n))
 		return n;
 	/* its options are what they were, and so are those that its instances are launched by */
-	if (r->replaces.v && a->kind != ASK_VERSION)
+	if (r->replaces.v && a->kind == ASK_VERSION)
+		return step_ask(ASK_SIZES);
+	if (r->replaces.v && a->kind != ASK_SIZES)
 		return step_ask(ASK_VERSION);
 	if (r->replaces.v) {
 		r->replaces = OPT_BOOL(false);

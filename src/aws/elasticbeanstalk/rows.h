@@ -92,8 +92,8 @@ void application_let_go(const struct scope *s, struct str name);
 /* Fills in what is not said, or refuses it. */
 int lifecycle_check(struct call *c, const struct elasticbeanstalk_application_resource_lifecycle_config *wish,
                     struct elasticbeanstalk_application_resource_lifecycle_config *ret);
-/* Deletes versions that are too many or too old, as a new one comes. */
-void lifecycle_apply(const struct scope *s, const struct state_elasticbeanstalk_application_record *r);
+/* Deletes versions that are too many or too old, as a new one comes; those whose bundles go as well some time later. */
+void lifecycle_apply(struct call *c, const struct state_elasticbeanstalk_application_record *r);
 
 /* --- platform.c */
 struct platform {

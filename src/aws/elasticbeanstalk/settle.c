@@ -10,7 +10,7 @@ enum { ASKS = sizeof(asks) / sizeof(*asks) };
 static bool of_parts(struct str namespace)
 {
 	return str_starts(namespace, S("aws:elbv2:")) || str_is(namespace, "aws:autoscaling:asg") ||
-	       str_is(namespace, "aws:autoscaling:trigger") ||
+	       str_is(namespace, "aws:autoscaling:trigger") || str_is(namespace, "aws:elasticbeanstalk:application") ||
 	       str_is(namespace, "aws:elasticbeanstalk:environment:process:default");
 }
 

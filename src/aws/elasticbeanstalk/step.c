@@ -1,5 +1,6 @@
 /* What is next about an environment, from its record and the last answer alone. Each step may be asked for again: names follow from
  * the record, and what may be there already is looked for first, so nothing is made twice when whoever asked died meanwhile. */
+#include "extra.h"
 #include "health.h"
 
 enum { EXTRA_MS = 240 * 1000, AGAIN_MOST = 20 };
@@ -427,6 +428,14 @@ static struct next watch(const struct scope *s, struct environment_record *r)
 	return str_set(r->instance) ? step_colour(s, r, well ? "Green" : "Red") : (struct next){0};
 }
 
+/* A creation has come so far that there is all that others may be added to. */
+static bool stands(const struct environment_record *r)
+{
+	if (step_is(r, "create"))
+		return r->step.v >= (environment_many(r) ? ROLLOUT_CREATED : DEPLOYS);
+	return !step_is(r, "terminate") && !step_is(r, "rebuild") && !str_is(r->environment->status, "Terminated");
+}
+
 static struct next decide(const struct scope *s, struct environment_record *r, const struct answer *a, bool checks,
                           const struct health_samples *samples)
 {
@@ -439,9 +448,11 @@ static struct next decide(const struct scope *s, struct environment_record *r, c
 		return beside_end(s, r, a, &other) ? other : step_terminated(s, r);
 	if (beside_step(s, r, a, &other))
 		return other;
+	if (stands(r) && extra_step(s, r, a, &other))
+		return other;
 	if (worker_settle(s, r, a, &queues))
 		return queues;
-	if (a->kind == ASK_QUEUE_SET || a->kind == ASK_DEAD_QUEUE_SET)
+	if (a->kind == ASK_QUEUE_SET || a->kind == ASK_DEAD_QUEUE_SET || a->kind == ASK_EXTRA)
 		a = &none;
 	bool many = environment_many(r);
 	struct answer bucket = *a;

@@ -66,6 +66,18 @@ static void put_text(struct buf *b, struct str text)
 	json_put_string(b, text); /* YAML has JSON's texts */
 }
 
+/* Options of a resource have its name before their namespace. */
+static struct str section(struct arena *a, const struct elasticbeanstalk_configuration_option_setting *o)
+{
+	return o->resource_name.n ? ARENA_CAT(a, o->resource_name, S("."), o->namespace) : o->namespace;
+}
+
+static bool same_section(const struct elasticbeanstalk_configuration_option_setting *one,
+                         const struct elasticbeanstalk_configuration_option_setting *other)
+{
+	return str_eq(one->namespace, other->namespace) && str_eq(one->resource_name, other->resource_name);
+}
+
 static struct str file_of(struct call *c, const struct elasticbeanstalk_configuration_settings_description *d)
 {
 	const struct elasticbeanstalk_configuration_option_settings_list *l = &d->option_settings;
@@ -80,14 +92,14 @@ static struct str file_of(struct call *c, const struct elasticbeanstalk_configur
 	for (uint32_t i = 0; i < l->n; i++) {
 		bool had = false;
 		for (uint32_t k = 0; k < i; k++)
-			had |= str_eq(l->v[k].namespace, l->v[i].namespace);
+			had |= same_section(&l->v[k], &l->v[i]);
 		if (had)
 			continue;
 		buf_add_lit(&b, "  ");
-		put_text(&b, l->v[i].namespace);
+		put_text(&b, section(c->arena, &l->v[i]));
 		buf_add_lit(&b, ":\n");
 		for (uint32_t k = i; k < l->n; k++) {
-			if (!str_eq(l->v[k].namespace, l->v[i].namespace))
+			if (!same_section(&l->v[k], &l->v[i]))
 				continue;
 			buf_add_lit(&b, "    ");
 			put_text(&b, l->v[k].option_name);

@@ -130,7 +130,7 @@ int elasticbeanstalk_create_application_version(struct call *c,
 		process(c, r.version, b);
 	tags_copy(c->arena, &in->tags, &r.tags);
 	version_put(&s, &r);
-	lifecycle_apply(&s, &a);
+	lifecycle_apply(c, &a);
 	out->application_version = r.version;
 	return CALL_OK;
 }

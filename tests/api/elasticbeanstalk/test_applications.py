@@ -192,6 +192,24 @@ class Versions(BeanstalkCase):
             self.later(self.version(app, f"v{i}", SourceBundle=where))
         self.assertEqual(self.labels(app), ["v3", "v2"])
 
+    def test_rules_with_sources(self):
+        """The source bundles of versions that are too many go with them, and no others."""
+        app, places = self.application()["ApplicationName"], [self.bundle() for _ in range(4)]
+        rule = {"ServiceRole": f"arn:aws:iam::{ACCOUNT}:role/aws-elasticbeanstalk-service-role",
+                "VersionLifecycleConfig": {"MaxCountRule": {"Enabled": True, "MaxCount": 2, "DeleteSourceFromS3": True}}}
+        kept = self.eb.update_application_resource_lifecycle(ApplicationName=app, ResourceLifecycleConfig=rule)
+        self.assertTrue(kept["ResourceLifecycleConfig"]["VersionLifecycleConfig"]["MaxCountRule"]["DeleteSourceFromS3"])
+        for i, place in enumerate(places):
+            self.later(self.version(app, f"v{i}", SourceBundle=place))
+
+        def there():
+            kept = {o["Key"] for o in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])}
+            return [place["S3Key"] in kept for place in places]
+        until = time.monotonic() + 60
+        while (self.labels(app), there()) != (["v3", "v2"], [False, False, True, True]) and time.monotonic() < until:
+            time.sleep(0.1)
+        self.assertEqual((self.labels(app), there()), (["v3", "v2"], [False, False, True, True]))
+
     def test_refused(self):
         app = self.application()["ApplicationName"]
         for more in ({"SourceBundle": None}, {"SourceBundle": None, "SourceBuildInformation": {

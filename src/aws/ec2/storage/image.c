@@ -75,6 +75,12 @@ bool ec2_image_there(struct call *c, struct str id)
 	return ec2_id_well_formed(id, "ami") && ec2_image_find(c, id, &r) && str_is(r.image->state, "available");
 }
 
+struct str ec2_image_root(struct call *c, struct str id)
+{
+	struct state_ec2_image_record r;
+	return ec2_image_find(c, id, &r) ? r.image->root_device_name : STR_NONE;
+}
+
 bool ec2_get_default_image(const struct cloud *cloud, struct arena *a, struct ec2_default_image *ret)
 {
 	const struct ec2_state *ec2 = cloud_state(cloud, &ec2_service);

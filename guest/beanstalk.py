@@ -16,6 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import beanstalk_ecs  # noqa: E402
 import beanstalk_extensions as extensions  # noqa: E402
 import beanstalk_logs  # noqa: E402
 import beanstalk_proxy as proxy  # noqa: E402
@@ -74,8 +75,7 @@ def start(one, found, staged):
     if not one.begun():
         end(units())
     if staged:
-        shutil.rmtree(APP, ignore_errors=True)
-        os.rename(STAGING, APP)
+        one.place()
     run("chown", "-hR", "webapp:webapp", APP)
     for name, command in found:
         write(f"{UNITS}/eb-{name}.service", one.unit(name, command))
@@ -177,6 +177,12 @@ class Deployment:
         return UNIT.format(name=name, app=APP, environment=ENVIRONMENT, command=shlex.quote("exec " + command).replace("%", "%%").replace("$", "$$"))
 
     @staticmethod
+    def place():
+        """The bundle, from where it was made ready to where it runs."""
+        shutil.rmtree(APP, ignore_errors=True)
+        os.rename(STAGING, APP)
+
+    @staticmethod
     def begun():
         """Does what is new run already, beside what was?"""
         return False
@@ -271,6 +277,35 @@ class Containers(Deployment):
         self.platform.undone()
 
 
+class Tasks(Deployment):
+    """A task of ECS in the place of the one that runs."""
+
+    def __init__(self, order, root, number, tasks, instance):
+        super().__init__(order, root, number)
+        self.platform.bind(tasks, order, instance, root, self.properties)
+
+    @staticmethod
+    def proxied():
+        return False
+
+    def stage(self):
+        self.platform.prepare()
+
+    def place(self):
+        self.platform.place()
+
+    def found(self):
+        if self.order.get("Queue"):
+            worker.tasks(self.root)
+        return []
+
+    def switch(self):
+        self.platform.switch()
+
+    def settled(self):
+        self.notes += self.platform.notes(APP)
+
+
 class Agent:
     def __init__(self):
         with open(CONFIG, encoding="utf-8") as f:
@@ -279,6 +314,7 @@ class Agent:
         self.instance, self.zone, self.type = (METADATA_SERVICE.get(f"meta-data/{what}").strip() for what in ("instance-id", "placement/availability-zone", "instance-type"))
         self.sampler, self.logs, self.work, self.number = Sampler(), {}, None, 0
         self.streams = Streams(self.client, self.instance)
+        self.tasks = beanstalk_ecs.Tasks(self.client, self.config["environment"])
         try:
             with open(STATE, encoding="utf-8") as f:
                 self.state = json.load(f)
@@ -294,12 +330,12 @@ class Agent:
         if not sample or not self.state["done"]:
             return {}
         return {"Health": {**sample, "Zone": self.zone, "Type": self.type, "Launched": int(os.stat("/proc/1").st_ctime), "Deployed": self.state.get("at", 0),
-                           "Stopped": [] if self.work else stopped()}}
+                           "Stopped": [] if self.work else self.tasks.stopped() if self.tasks.is_there() else stopped()}}
 
     def report(self):
         return self.client.call("beanstalk-agent", "QuartetBeanstalkAgent_20261129.Report", {
             "EnvironmentId": self.config["environment"], "InstanceId": self.instance, "Done": self.state["done"], "Failure": self.state.get("failure", ""),
-            "Notes": self.state.get("notes", []), "Answers": bool(self.state["done"]) and connects(), **self.health(), **self.logs})
+            "Notes": self.state.get("notes", []), "Answers": bool(self.state["done"]) and (self.tasks.runs() if self.tasks.is_there() else connects()), **self.health(), **self.logs})
 
     def pull(self, order):
         """Puts its logs where it is told to. What fails is tried again as long as they are wanted."""
@@ -324,7 +360,8 @@ class Agent:
                 notes = self.configure(order)
             else:
                 notes = self.install(order)
-            settle()
+            if not self.tasks.is_there():
+                settle()
             self.state = {"done": number, "notes": notes, "label": label, "number": self.state["number"], "at": int(time.time())}
         except Failed as e:
             log(str(e))
@@ -335,7 +372,7 @@ class Agent:
             raise
         finally:
             limit(None)
-            if units():
+            if units() or self.tasks.is_there():
                 worker.start(order.get("Queue"), self.config["region"], {o["Name"]: o.get("Value", "") for o in order.get("Options", []) if o["Namespace"] == worker.SQSD})
             self.save()
 
@@ -345,6 +382,8 @@ class Agent:
         self.state = {**self.state, "done": number, "failure": why, "notes": []}
 
     def deployment(self, order, root, number):
+        if order.get("Platform") == "ECS":
+            return Tasks(order, root, number, self.tasks, self.instance)
         return Containers(order, root, number, self.client) if order.get("Platform") == "Docker" else Deployment(order, root, number)
 
     @staticmethod
@@ -383,13 +422,15 @@ class Agent:
         return one.notes
 
     def serve(self):
-        booted = bool(self.state.get("label")) and not units()  # units do not outlive a boot
+        booted = bool(self.state.get("label")) and not units() and not self.tasks.is_there()  # units do not outlive a boot
         while True:
             try:
                 order = self.report()
                 if order.get("Queue"):
                     worker.lead(order.get("Schedules", True))
                 self.streams.wish(order)
+                if not self.work:
+                    self.tasks.tend()
                 if self.work and not self.work.is_alive():
                     self.work = None
                     continue

@@ -4,8 +4,8 @@ import io
 import os
 import zipfile
 
-LOGS = ("/var/log/eb-engine.log", "/var/log/eb-hooks.log", "/var/log/cfn-init*.log", "/var/log/*.stdout.log", "/var/log/eb-docker/containers/*/*", "/var/log/aws-sqsd/default.log", "/var/log/nginx/access.log", "/var/log/nginx/error.log",
-        "/var/log/php-fpm/*.log")
+LOGS = ("/var/log/eb-engine.log", "/var/log/eb-hooks.log", "/var/log/cfn-init*.log", "/var/log/*.stdout.log", "/var/log/eb-docker/containers/*/*", "/var/log/containers/*/*", "/var/lib/ecs/tasks/*/*/*-json.log",
+        "/var/log/aws-sqsd/default.log", "/var/log/nginx/access.log", "/var/log/nginx/error.log", "/var/log/php-fpm/*.log")
 LINES = 100
 TAIL_BYTES = 256 << 10  # of one file
 BUNDLE_BYTES = 64 << 20  # of one file

@@ -5,6 +5,7 @@ import re
 import shlex
 
 from beanstalk_docker import Docker
+from beanstalk_ecs import Ecs
 from beanstalk_java import Java, Tomcat
 from beanstalk_language import DotNet, Go, Language, Ruby, in_bundle
 from beanstalk_php import Php
@@ -123,6 +124,7 @@ class NodeJs(Language):
 PLATFORMS = {
     ".NET Core on Linux": DotNet,
     "Docker": Docker,
+    "ECS": Ecs,
     "Go": Go,
     "Java": Java,
     "Node.js": NodeJs,

@@ -185,7 +185,10 @@ class Task:
                 raise Failed(str(e)) from e
 
     def _by_name(self, name):
-        return next(c for c in self.containers if c.name == name)
+        found = next((c for c in self.containers if c.name == name), None)
+        if not found:
+            raise Failed(f"CannotStartContainerError: Error response from daemon: could not get container for {name}: No such container: {name}")
+        return found
 
     def _may_start(self, container):
         """May it start now? Raises Failed when it never will."""
@@ -389,7 +392,7 @@ class Agent:
         os.makedirs(f"{STATE}/tasks", exist_ok=True)
         self.register()
         self.network.up()
-        ecs_inside.serve(ecs_inside.Inside, self, ("169.254.170.2", 80))
+        ecs_inside.serve(ecs_inside.Inside, self, ("169.254.170.2", ecs_network.INSIDE))
         ecs_inside.serve(ecs_inside.Introspection, self, ("127.0.0.1", 51678))
         self.adopt()
         while True:

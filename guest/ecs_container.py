@@ -168,7 +168,7 @@ class Container:
         source = (volume.get("host") or {}).get("sourcePath") or f"{self.task.place}/volumes/{volume['name']}"
         if docker and docker.get("scope") == "shared":
             source = f"{VOLUMES}/{volume['name']}"
-        if os.path.isdir(source):
+        if os.path.exists(source):
             return source
         if docker and docker.get("scope") == "shared" and not docker.get("autoprovision"):
             raise Failed(f"CannotCreateVolumeError: Error response from daemon: get {volume['name']}: no such volume")

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+INSIDE = 51679  # where the agent answers containers that ask 169.254.170.2: port 80 of the instance may be one's own
 LINK_S = 120  # so long an interface may take to come
 
 
@@ -53,11 +54,13 @@ class Network:
                 map udp_ports {{ type inet_service : ipv4_addr . inet_service; }}
                 chain arrive {{
                     type nat hook prerouting priority dstnat;
+                    ip daddr 169.254.170.2 tcp dport 80 dnat to 169.254.170.2:{INSIDE}
                     fib daddr type local ip daddr != 127.0.0.0/8 dnat ip to tcp dport map @tcp_ports
                     fib daddr type local ip daddr != 127.0.0.0/8 dnat ip to udp dport map @udp_ports
                 }}
                 chain own {{
                     type nat hook output priority -100;
+                    ip daddr 169.254.170.2 tcp dport 80 dnat to 169.254.170.2:{INSIDE}
                     fib daddr type local ip daddr != 127.0.0.0/8 dnat ip to tcp dport map @tcp_ports
                     fib daddr type local ip daddr != 127.0.0.0/8 dnat ip to udp dport map @udp_ports
                 }}

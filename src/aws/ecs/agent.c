@@ -212,7 +212,8 @@ static void take_usage(struct call *c, struct crew *crew, const struct ecs_agent
 
 static void gone(struct call *c)
 {
-	agent_link_let_go(c->state);
+	if (c->state)
+		agent_link_let_go(c->state);
 }
 
 static int poll_again(struct call *c);

@@ -280,6 +280,8 @@ void roster_free(struct roster *r)
 	while (map_next(&r->members, &at, &key, &value)) {
 		struct agent_link *m = value;
 		loop_remove_timer(r->crew->cloud->loop, m->timer);
+		if (m->waiting) /* its client is there yet, and leaves last */
+			m->waiting->state = NULL;
 		store_unwatch(m->names);
 		arena_done(&m->arena);
 		free(m);

@@ -143,6 +143,7 @@ static int beanstalk_agent_report(struct call *c, const struct beanstalk_agent_r
 	out->environment_name = r.environment->environment_name;
 	out->platform = p ? str_from(p->name) : STR_NONE;
 	out->queue = r.queue;
+	out->cluster = r.cluster;
 	out->leader = OPT_BOOL(str_set(r.operation) && str_eq(r.leader, in->instance_id));
 	out->schedules = OPT_BOOL(str_eq(schedules(&r), in->instance_id));
 	out->restart = OPT_BOOL(str_is(r.operation, "restart"));
@@ -165,7 +166,14 @@ static int about(struct call *c, const void *input, struct authz *az)
 	return CALL_OK;
 }
 
+static int about_definition(struct call *c, const void *input, struct authz *az)
+{
+	const struct beanstalk_agent_define_request *in = input;
+	return about(c, &(struct beanstalk_agent_report_request){.environment_id = in->environment_id}, az);
+}
+
 static const struct service_op ops[] = {
+        OP(beanstalk_agent, define, Define, .action = "elasticbeanstalk:PutInstanceStatistics", .resource = about_definition),
         OP(beanstalk_agent, report, Report, .action = "elasticbeanstalk:PutInstanceStatistics", .resource = about),
 };
 

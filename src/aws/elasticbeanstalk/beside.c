@@ -1,6 +1,7 @@
-/* What stands beside an environment and is no part of it: the log groups that its instances write to, and the topic of its
- * notifications. Its options say what is wished for; what there is lies in the record, and one question at a time makes the second
- * the first. All of it is made before anything else of an operation, and what shall end with the environment ends last. */
+/* What stands beside an environment and is no part of it: the log groups that its instances write to, the topic of its
+ * notifications, and the cluster of the platform ECS (cluster.c). Its options say what is wished for; what there is lies in the
+ * record, and one question at a time makes the second the first. All of it is made before anything else of an operation, and what
+ * shall end with the environment ends last. */
 #include "environment.h"
 
 #include "aws/sns/sns.h"
@@ -158,6 +159,10 @@ const struct api *beside_question(struct arena *a, const struct environment_reco
 		*ret_in = in;
 		return &sns_api;
 	}
+	case ASK_CLUSTER:
+	case ASK_DROP_DEFINITION:
+	case ASK_DROP_CLUSTER:
+		return cluster_question(a, r, kind, ret_operation, ret_in);
 	default: {
 		struct sns_delete_topic_input *in = arena_new(a, struct sns_delete_topic_input);
 		in->topic_arn = r->topic;
@@ -180,6 +185,10 @@ static void take(const struct scope *s, struct environment_record *r, const stru
 	const char *log = log_to_do(s->arena, r, &days);
 	struct str name = log ? group_name(s->arena, r, log) : S("");
 	bool there = str_is(a->code, "ResourceAlreadyExistsException"), gone = str_is(a->code, "ResourceNotFoundException");
+	if (a->kind == ASK_CLUSTER || a->kind == ASK_DROP_DEFINITION || a->kind == ASK_DROP_CLUSTER) {
+		cluster_take(s, r, a);
+		return;
+	}
 	if (str_set(a->code) && !there && !(gone && a->kind == ASK_DROP_LOG_GROUP))
 		environment_event(s, r, "WARN", a->message);
 	switch (a->kind) {
@@ -223,6 +232,10 @@ bool beside_step(const struct scope *s, struct environment_record *r, const stru
 	}
 	if (a->kind != ASK_NOTHING)
 		return false;
+	if (cluster_is_wanted(r)) {
+		*ret = step_ask(ASK_CLUSTER);
+		return true;
+	}
 	const char *log = log_to_do(s->arena, r, &days);
 	if (!log)
 		return topic_to_do(s->arena, r, ret);
@@ -238,9 +251,17 @@ static bool goes(const struct environment_record *r, struct str group)
 
 bool beside_end(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret)
 {
+	if (a->kind == ASK_DROP_CLUSTER && str_set(a->code) && !str_is(a->code, "ClusterNotFoundException")) {
+		*ret = step_ask_later(ASK_DROP_CLUSTER, STEP_AGAIN_MS); /* its instances have ended just now */
+		return true;
+	}
 	if (beside_is(a->kind)) {
 		take(s, r, a);
 		*ret = (struct next){.changed = true};
+		return true;
+	}
+	if (cluster_left(r)) {
+		*ret = step_ask(cluster_left(r));
 		return true;
 	}
 	while (r->log_groups.n && !goes(r, r->log_groups.v[r->log_groups.n - 1].name))

@@ -179,6 +179,9 @@ enum ask_kind {
 	ASK_LOG_GROUP,
 	ASK_LOG_RETENTION,
 	ASK_DROP_LOG_GROUP,
+	ASK_CLUSTER,
+	ASK_DROP_DEFINITION,
+	ASK_DROP_CLUSTER,
 	ASK_TOPIC,
 	ASK_SUBSCRIBE,
 	ASK_DROP_TOPIC,
@@ -338,6 +341,21 @@ bool beside_end(const struct scope *s, struct environment_record *r, const struc
 int beside_check(struct call *c, const struct environment_record *r); /* its options */
 bool beside_streams_health(const struct environment_record *r);
 struct str beside_health_group(struct arena *a, const struct environment_record *r);
+
+/* --- cluster.c: environments of the platform ECS */
+bool cluster_is_wanted(const struct environment_record *r);
+struct str cluster_name(struct arena *a, const struct environment_record *r);
+const struct api *cluster_question(struct arena *a, const struct environment_record *r, enum ask_kind kind,
+                                   const char **ret_operation, const void **ret_in);
+/* What came of it, into the record. */
+void cluster_take(const struct scope *s, struct environment_record *r, const struct answer *a);
+/* The next thing of it to be dropped; ASK_NOTHING: there is none. */
+enum ask_kind cluster_left(const struct environment_record *r);
+struct beanstalk_agent_define_request;
+struct beanstalk_agent_define_response;
+/* A definition that an instance has read in its bundle becomes one of ECS's, once for all instances. */
+int beanstalk_agent_define(struct call *c, const struct beanstalk_agent_define_request *in,
+                           struct beanstalk_agent_define_response *out);
 
 /* --- managed.c: managed updates */
 /* True: one has begun. *ret_wait_ms: when it is to be asked again; 0: not before something changes. */

@@ -14,6 +14,7 @@ static const struct platform platforms[] = {
         {"dotnet8", ".NET Core on Linux", ".NET", "8", ".NET 8", "3.9", ".NET 8" SYSTEM},
         {"corretto17", "Java", "Java", "17", "Corretto 17", "4.9", "Corretto 17" SYSTEM},
         {"docker", "Docker", "Docker", NULL, "Docker", "4.3", "Docker" SYSTEM},
+        {"ecs", "ECS", "Docker", NULL, "ECS", "4.1", "ECS" SYSTEM},
         {"go1", "Go", "Go", "1.19", "Go 1", "4.9", "Go 1" SYSTEM},
         {"nodejs18", "Node.js", "Node.js", "18", "Node.js 18", "6.8", "Node.js 18" SYSTEM},
         {"php8.2", "PHP", "PHP", "8.2", "PHP 8.2", "4.9", "PHP 8.2" SYSTEM},
@@ -32,7 +33,8 @@ struct listed {
 /* Those that the image says it can run. Without an image nothing runs, and these are what `tools/make-image` would make. */
 static const struct listed *listed(const struct cloud *cloud, struct arena *a)
 {
-	static const char *const usual[] = {"corretto17", "docker", "nodejs18", "php8.2", "python3.11", "ruby3.1", "tomcat10"};
+	static const char *const usual[] = {"corretto17", "docker",     "ecs",     "nodejs18",
+	                                    "php8.2",     "python3.11", "ruby3.1", "tomcat10"};
 	struct listed *l = arena_new(a, struct listed);
 	struct ec2_default_image image = {0};
 	bool there = ec2_get_default_image(cloud, a, &image);

@@ -47,6 +47,8 @@ struct next rebuild_from_nothing(struct arena *a, struct environment_record *r)
 	                                 .logs_number = old.logs_number,
 	                                 .logs = old.logs,
 	                                 .log_groups = old.log_groups,
+	                                 .cluster = old.cluster,
+	                                 .definitions = old.definitions,
 	                                 .topic = old.topic,
 	                                 .topic_own = old.topic_own,
 	                                 .subscribed = old.subscribed,

@@ -161,6 +161,7 @@ class Tasks:
         if reply.get("failures"):
             raise Failed(f"ECS: the task cannot be started: {reply['failures'][0].get('reason', '')}")
         self.save(cluster=cluster, definition=name, port=port, task=reply["tasks"][0]["taskArn"])
+        self.looked = 0  # what is known is of another one
         return self.state["task"]
 
     def wait(self, task, port):
@@ -240,7 +241,6 @@ class Tasks:
             if self.glance().get("lastStatus") in (None, "STOPPED") and time.monotonic() > self.tried + AGAIN_S and self.member(self.state["cluster"]):
                 self.tried = time.monotonic()
                 self.start(self.state["definition"], self.state["cluster"], self.state["port"])
-                self.looked = 0
         except (Failed, Refused, OSError) as e:
             log(f"the task cannot be started again: {e}")
         finally:

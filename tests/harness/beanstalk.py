@@ -19,7 +19,7 @@ from registry import Registry
 AWAY = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError)
 FACTS = "/var/cache/quartet/images/debian-12-amd64/image.json"
 PROFILE = "aws-elasticbeanstalk-ec2-role"
-STACK, NODE, DOCKER = "Python 3.11", "Node.js 18", "running Docker"
+STACK, NODE, DOCKER = "Python 3.11", "Node.js 18", "Docker"
 PATIENCE_S = 180  # on a machine that does much else
 # what a tool that deploys stops at
 WELL = ("Successfully launched environment: ", "Environment update completed successfully.", "Successfully deployed new configuration to environment.",

@@ -547,7 +547,7 @@ class ContainerInstances(Either, Joined):
         """What a container learns of itself and its task, of what it uses, and the older version."""
         self.client("iam").put_role_policy(RoleName="agent-" + self.word, PolicyName="tags", PolicyDocument=json.dumps(
             {"Version": "2012-10-17", "Statement": [allow("ecs:ListTagsForResource")]}))
-        get = lambda path: f"until wget -q -O - {path}; do sleep 0.1; done; echo"  # it runs before the agent has seen so, and has no stats till then
+        get = lambda path: f"until wget -q -O - {path} 2>/dev/null; do sleep 0.1; done; echo"  # it runs before the agent has seen so, and has no stats till then
         lines, task = self.asked("; ".join(map(get, ("$ECS_CONTAINER_METADATA_URI_V4", "$ECS_CONTAINER_METADATA_URI_V4/task", "$ECS_CONTAINER_METADATA_URI/taskWithTags",
                                                       "$ECS_CONTAINER_METADATA_URI_V4/stats", "$ECS_CONTAINER_METADATA_URI_V4/task/stats"))),
                                  {"command": STAY, "essential": False}, run={"tags": [{"key": "k", "value": "v"}]})

@@ -75,7 +75,7 @@ bool pings(struct cloud *c, int ns, const char *to);
 #define eventually(c, expression) \
 	({ \
 		bool came_ = false; \
-		for (int i_ = 0; i_ < 60 && !came_; i_++) { \
+		for (int i_ = 0; i_ < 200 && !came_; i_++) { \
 			came_ = (expression); \
 			if (!came_) \
 				cloud_turn((c), 50); \

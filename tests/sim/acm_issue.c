@@ -126,22 +126,24 @@ static void commit(struct store_txn *t)
 	assert_int_equal(result, 0);
 }
 
-static void use(struct str arn, bool on)
-{
-	struct arena CLEAN_ARENA a = {0};
-	struct store_txn *t = store_begin(world.cloud.store, &a);
-	struct acm_certificate found;
-	assert_true(acm_find(&world.cloud, t, &a, arn, &found));
-	(on ? acm_use : acm_unuse)(t, &a, arn, S(LISTENER));
-	commit(t);
-}
-
 static bool find(struct str arn, struct acm_certificate *ret)
 {
 	struct store_txn *t = store_begin(world.cloud.store, &world.arena);
 	bool found = acm_find(&world.cloud, t, &world.arena, arn, ret);
 	store_abort(t);
 	return found;
+}
+
+static void use(struct str arn, bool on)
+{
+	struct arena CLEAN_ARENA a = {0};
+	struct acm_certificate found;
+	for (int i = 0; i < 100 && !find(arn, &found); i++)
+		settle(); /* it is issued once others' commits are on the disk */
+	struct store_txn *t = store_begin(world.cloud.store, &a);
+	assert_true(acm_find(&world.cloud, t, &a, arn, &found));
+	(on ? acm_use : acm_unuse)(t, &a, arn, S(LISTENER));
+	commit(t);
 }
 
 static void change_record(struct str zone, const char *action, const struct acm_resource_record *r)

@@ -64,15 +64,34 @@ static int tear_down(void **state)
 	return world_end();
 }
 
-/* In steps that no timer is left out by. */
+static void committed(void *ctx, int result, uint64_t revision)
+{
+	(void)revision;
+	*(int *)ctx = result;
+}
+
+static void commit(struct store_txn *t)
+{
+	int result = 1;
+	store_commit(t, committed, &result);
+	while (result == 1)
+		loop_turn(world.cloud.loop, 1000);
+	assert_int_equal(result, 0);
+}
+
+/* In steps that no timer is left out by; what was to be committed by then is. */
 static void settle(void)
 {
+	struct arena CLEAN_ARENA a = {0};
 	for (int i = 0; i < 20; i++) {
 		world.mono_us += 20000;
 		world_move_clock(0);
 		loop_turn(world.cloud.loop, 1000);
 		while (work_pending(world.cloud.work))
 			loop_turn(world.cloud.loop, 1000);
+		struct store_txn *t = store_begin(world.cloud.store, &a);
+		store_put(t, S("settled"), S(""));
+		commit(t);
 	}
 }
 
@@ -111,19 +130,14 @@ static void drop(struct str arn, const char *code)
 	ask(&acm_api, "DeleteCertificate", &in, code);
 }
 
-static void committed(void *ctx, int result, uint64_t revision)
+static void use(struct str arn, bool on)
 {
-	(void)revision;
-	*(int *)ctx = result;
-}
-
-static void commit(struct store_txn *t)
-{
-	int result = 1;
-	store_commit(t, committed, &result);
-	while (result == 1)
-		loop_turn(world.cloud.loop, 1000);
-	assert_int_equal(result, 0);
+	struct arena CLEAN_ARENA a = {0};
+	struct acm_certificate found;
+	struct store_txn *t = store_begin(world.cloud.store, &a);
+	assert_true(acm_find(&world.cloud, t, &a, arn, &found));
+	(on ? acm_use : acm_unuse)(t, &a, arn, S(LISTENER));
+	commit(t);
 }
 
 static bool find(struct str arn, struct acm_certificate *ret)
@@ -132,18 +146,6 @@ static bool find(struct str arn, struct acm_certificate *ret)
 	bool found = acm_find(&world.cloud, t, &world.arena, arn, ret);
 	store_abort(t);
 	return found;
-}
-
-static void use(struct str arn, bool on)
-{
-	struct arena CLEAN_ARENA a = {0};
-	struct acm_certificate found;
-	for (int i = 0; i < 100 && !find(arn, &found); i++)
-		settle(); /* it is issued once others' commits are on the disk */
-	struct store_txn *t = store_begin(world.cloud.store, &a);
-	assert_true(acm_find(&world.cloud, t, &a, arn, &found));
-	(on ? acm_use : acm_unuse)(t, &a, arn, S(LISTENER));
-	commit(t);
 }
 
 static void change_record(struct str zone, const char *action, const struct acm_resource_record *r)

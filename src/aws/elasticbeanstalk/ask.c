@@ -170,6 +170,11 @@ void environment_ask(const struct question *q, struct arena *a, const struct env
 	case ASK_EXTRA:
 		extra_ask(q, a, r);
 		break;
+	case ASK_EXTRA_DROP:
+		routes_ask(q, a, r,
+		           &(struct extra){true, false, EXTRA_TARGETS, S(""), S(""),
+		                           r->extras.n ? r->extras.v[r->extras.n - 1].arn : S("")});
+		break;
 	case ASK_BUCKET:
 		ask_of(q, &elasticbeanstalk_api, "CreateStorageLocation", &(struct model_none){0});
 		break;
@@ -326,6 +331,9 @@ void environment_take(struct arena *a, struct answer *to, const struct call *sub
 		to->second = arena_dup(a, out->public_ip);
 		break;
 	}
+	case ASK_EXTRA:
+		to->first = routes_answer(a, sub);
+		break;
 	case ASK_TOPIC:
 		to->first = beside_answer(a, sub->out);
 		break;

@@ -1,5 +1,5 @@
 /* Questions about what an environment with a load balancer has besides: the balancer, its targets, and what scales the group. */
-#include "environment.h"
+#include "extra.h"
 
 #include "core/cloud.h"
 #include "gen/autoscaling.h"
@@ -76,55 +76,57 @@ static void open_port(const struct question *q, struct arena *a, const struct en
 }
 
 /* Said of the process, or of the application as a whole. */
-static struct str check_path(const struct environment_record *r)
+static struct str check_path(const struct environment_record *r, const char *process)
 {
-	struct str path = option_value(r, PROCESS, "HealthCheckPath"),
+	struct str path = option_value(r, process, "HealthCheckPath"),
 	           url = option_value(r, "aws:elasticbeanstalk:application", "Application Healthcheck URL");
 	return str_is(path, "/") && url.n ? url : path;
 }
 
-static void make_targets(const struct question *q, struct arena *a, const struct environment_record *r, struct str name)
+void balance_make_targets(const struct question *q, struct arena *a, const struct environment_record *r, const char *process,
+                          struct str name)
 {
-	struct elbv2_matcher matcher = {.http_code = option_value(r, PROCESS, "MatcherHTTPCode")};
+	struct elbv2_matcher matcher = {.http_code = option_value(r, process, "MatcherHTTPCode")};
 	ask_of(q, &elbv2_api, "CreateTargetGroup",
 	       &(struct elbv2_create_target_group_input){
 	               .name = name,
 	               .protocol = S("HTTP"),
-	               .port = OPT_INT(80),
+	               .port = OPT_INT(option_number(r, process, "Port")),
 	               .vpc_id = r->vpc,
-	               .health_check_path = check_path(r),
-	               .health_check_interval_seconds = OPT_INT(option_number(r, PROCESS, "HealthCheckInterval")),
-	               .health_check_timeout_seconds = OPT_INT(option_number(r, PROCESS, "HealthCheckTimeout")),
-	               .healthy_threshold_count = OPT_INT(option_number(r, PROCESS, "HealthyThresholdCount")),
-	               .unhealthy_threshold_count = OPT_INT(option_number(r, PROCESS, "UnhealthyThresholdCount")),
+	               .health_check_path = check_path(r, process),
+	               .health_check_interval_seconds = OPT_INT(option_number(r, process, "HealthCheckInterval")),
+	               .health_check_timeout_seconds = OPT_INT(option_number(r, process, "HealthCheckTimeout")),
+	               .healthy_threshold_count = OPT_INT(option_number(r, process, "HealthyThresholdCount")),
+	               .unhealthy_threshold_count = OPT_INT(option_number(r, process, "UnhealthyThresholdCount")),
 	               .matcher = &matcher,
 	               .target_type = S("instance"),
 	               .tags = tags_of(a, r)});
 }
 
-static void set_checks(const struct question *q, const struct environment_record *r)
+void balance_set_checks(const struct question *q, const struct environment_record *r, const char *process, struct str targets)
 {
-	struct elbv2_matcher matcher = {.http_code = option_value(r, PROCESS, "MatcherHTTPCode")};
+	struct elbv2_matcher matcher = {.http_code = option_value(r, process, "MatcherHTTPCode")};
 	ask_of(q, &elbv2_api, "ModifyTargetGroup",
 	       &(struct elbv2_modify_target_group_input){
-	               .target_group_arn = r->targets,
-	               .health_check_path = check_path(r),
-	               .health_check_interval_seconds = OPT_INT(option_number(r, PROCESS, "HealthCheckInterval")),
-	               .health_check_timeout_seconds = OPT_INT(option_number(r, PROCESS, "HealthCheckTimeout")),
-	               .healthy_threshold_count = OPT_INT(option_number(r, PROCESS, "HealthyThresholdCount")),
-	               .unhealthy_threshold_count = OPT_INT(option_number(r, PROCESS, "UnhealthyThresholdCount")),
+	               .target_group_arn = targets,
+	               .health_check_path = check_path(r, process),
+	               .health_check_interval_seconds = OPT_INT(option_number(r, process, "HealthCheckInterval")),
+	               .health_check_timeout_seconds = OPT_INT(option_number(r, process, "HealthCheckTimeout")),
+	               .healthy_threshold_count = OPT_INT(option_number(r, process, "HealthyThresholdCount")),
+	               .unhealthy_threshold_count = OPT_INT(option_number(r, process, "UnhealthyThresholdCount")),
 	               .matcher = &matcher});
 }
 
-static void set_attributes(const struct question *q, struct arena *a, const struct environment_record *r)
+void balance_set_attributes(const struct question *q, struct arena *a, const struct environment_record *r, const char *process,
+                            struct str targets)
 {
-	struct elbv2_modify_target_group_attributes_input in = {.target_group_arn = r->targets, .attributes.set = true};
+	struct elbv2_modify_target_group_attributes_input in = {.target_group_arn = targets, .attributes.set = true};
 	*LIST_ADD(a, &in.attributes) = (struct elbv2_target_group_attribute){S("deregistration_delay.timeout_seconds"),
-	                                                                     option_value(r, PROCESS, "DeregistrationDelay")};
+	                                                                     option_value(r, process, "DeregistrationDelay")};
 	*LIST_ADD(a, &in.attributes) =
-	        (struct elbv2_target_group_attribute){S("stickiness.enabled"), option_value(r, PROCESS, "StickinessEnabled")};
+	        (struct elbv2_target_group_attribute){S("stickiness.enabled"), option_value(r, process, "StickinessEnabled")};
 	*LIST_ADD(a, &in.attributes) = (struct elbv2_target_group_attribute){
-	        S("stickiness.lb_cookie.duration_seconds"), option_value(r, PROCESS, "StickinessLBCookieDuration")};
+	        S("stickiness.lb_cookie.duration_seconds"), option_value(r, process, "StickinessLBCookieDuration")};
 	ask_of(q, &elbv2_api, "ModifyTargetGroupAttributes", &in);
 }
 
@@ -317,20 +319,20 @@ void environment_ask_balance(const struct question *q, struct arena *a, const st
 		open_port(q, a, r);
 		break;
 	case ASK_TARGETS:
-		make_targets(q, a, r, environment_targets_name(a, r));
+		balance_make_targets(q, a, r, PROCESS, environment_targets_name(a, r));
 		break;
 	case ASK_OTHER_TARGETS:
-		make_targets(q, a, r, ARENA_CAT(a, S("awseb-AWSEBT-"), r->suffix));
+		balance_make_targets(q, a, r, PROCESS, ARENA_CAT(a, S("awseb-AWSEBT-"), r->suffix));
 		break;
 	case ASK_TARGETS_THERE:
 		ask_of(q, &elbv2_api, "DescribeTargetGroups",
 		       &(struct elbv2_describe_target_groups_input){.names = one(a, environment_targets_name(a, r))});
 		break;
 	case ASK_CHECKS:
-		set_checks(q, r);
+		balance_set_checks(q, r, PROCESS, r->targets);
 		break;
 	case ASK_DELAY:
-		set_attributes(q, a, r);
+		balance_set_attributes(q, a, r, PROCESS, r->targets);
 		break;
 	case ASK_BALANCER:
 		make_balancer(q, a, r);

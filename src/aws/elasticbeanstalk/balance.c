@@ -1,6 +1,6 @@
 /* The parts of an environment with a load balancer: each is a row that is asked for in turn, with where its answer is kept and what
  * is said of it. One that is there already, because whoever asked for it died, is looked for. */
-#include "environment.h"
+#include "extra.h"
 
 #include <stddef.h>
 
@@ -209,6 +209,8 @@ struct next balance_terminate(const struct scope *s, struct environment_record *
 	case DROP_TARGETS:
 		return drop(s, r, a, ASK_DROP_TARGETS, "Deleted target group named: ", r->targets);
 	case DROP_OTHER_TARGETS:
+		if (extra_end(s, r, a, &other))
+			return other;
 		return str_set(r->other_targets) ? drop(s, r, a, ASK_DROP_OTHER_TARGETS, NULL, S("")) : step_go_on(r, DROP_GROUP);
 	case DROP_GROUP:
 		return drop(s, r, a, ASK_DROP_GROUP, "Deleted security group named: ", environment_group_name(s->arena, r));

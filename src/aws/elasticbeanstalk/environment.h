@@ -186,6 +186,7 @@ enum ask_kind {
 	ASK_SUBSCRIBE,
 	ASK_DROP_TOPIC,
 	ASK_EXTRA, /* extra.c */
+	ASK_EXTRA_DROP,
 };
 /* What came of the last question. */
 struct answer {

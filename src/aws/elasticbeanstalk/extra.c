@@ -13,13 +13,6 @@
 
 #define LAUNCH "aws:autoscaling:launchconfiguration"
 
-enum extra_kind { EXTRA_SSH, EXTRA_ACTION };
-struct extra {
-	bool any, wanted; /* not wanted, or on other terms: it is there, and goes */
-	enum extra_kind kind;
-	struct str name, terms;
-};
-
 /* --- SSH: "tcp,22,22,0.0.0.0/0" or a group in the place of the addresses */
 
 struct source {
@@ -175,7 +168,7 @@ static bool action_wanted(const struct environment_record *r, struct str action)
 	return environment_many(r) && !str_is(said(r, action, "Suspend"), "true");
 }
 
-static struct state_elasticbeanstalk_extra *there(const struct environment_record *r, enum extra_kind kind, struct str name)
+struct state_elasticbeanstalk_extra *extra_there(const struct environment_record *r, enum extra_kind kind, struct str name)
 {
 	for (uint32_t i = 0; i < r->extras.n; i++)
 		if (r->extras.v[i].kind.v == kind && str_eq(r->extras.v[i].name, name))
@@ -183,35 +176,51 @@ static struct state_elasticbeanstalk_extra *there(const struct environment_recor
 	return NULL;
 }
 
-/* Is it to be made? */
-static bool lacks(const struct environment_record *r, const struct extra *e)
+static struct extras wants(struct arena *a, const struct environment_record *r)
 {
-	const struct state_elasticbeanstalk_extra *had = there(r, e->kind, e->name);
-	return !had || !str_eq(had->terms, e->terms);
+	struct extras l = {0};
+	if (ssh_wanted(r))
+		*LIST_ADD(a, &l) =
+		        (struct extra){true, true, EXTRA_SSH, S(""), option_value(r, LAUNCH, "SSHSourceRestriction"), STR_NONE};
+	for (uint32_t i = 0; i < r->options.n; i++) {
+		struct str name = r->options.v[i].resource_name;
+		if (is_first(r, i) && action_wanted(r, name))
+			*LIST_ADD(a, &l) = (struct extra){true, true, EXTRA_ACTION, name, terms_of(a, r, name), STR_NONE};
+	}
+	routes_want(a, r, &l);
+	return l;
+}
+
+/* Others have to go before they come on other terms. */
+static bool may_change(enum extra_kind kind)
+{
+	return kind != EXTRA_SSH && kind != EXTRA_RULE && kind != EXTRA_TARGETS && kind != EXTRA_PORT;
+}
+
+/* Has nothing to be asked for as it goes. */
+static bool goes_along(enum extra_kind kind)
+{
+	return kind == EXTRA_CHECKS || kind == EXTRA_ATTRIBUTES || kind == EXTRA_MEMBERS;
 }
 
 /* The first that is not as the options have it; !any: all are. What goes is first. */
 static struct extra extra_next(struct arena *a, const struct environment_record *r)
 {
-	struct extra ssh = {true, true, EXTRA_SSH, S(""), option_value(r, LAUNCH, "SSHSourceRestriction")};
-	for (uint32_t i = 0; i < r->extras.n; i++) {
-		const struct state_elasticbeanstalk_extra *had = &r->extras.v[i];
-		bool is_ssh = had->kind.v == EXTRA_SSH, said_of = false;
-		for (uint32_t k = 0; k < r->options.n && !is_ssh; k++)
-			said_of |= str_is(r->options.v[k].namespace, SCHEDULED) && str_eq(r->options.v[k].resource_name, had->name);
-		/* a rule cannot be changed, an action can */
-		if (is_ssh ? !ssh_wanted(r) || !str_eq(had->terms, ssh.terms) : !said_of || !action_wanted(r, had->name))
-			return (struct extra){true, false, (enum extra_kind)had->kind.v, had->name, had->terms};
-	}
-	if (ssh_wanted(r) && lacks(r, &ssh))
-		return ssh;
-	for (uint32_t i = 0; i < r->options.n; i++) {
-		if (!is_first(r, i) || !action_wanted(r, r->options.v[i].resource_name))
-			continue;
-		struct str name = r->options.v[i].resource_name;
-		struct extra action = {true, true, EXTRA_ACTION, name, terms_of(a, r, name)};
-		if (lacks(r, &action))
-			return action;
+	struct extras l = wants(a, r);
+	for (int kind = EXTRA_KINDS - 1; kind >= 0; kind--)
+		for (uint32_t i = 0; i < r->extras.n; i++) {
+			const struct state_elasticbeanstalk_extra *had = &r->extras.v[i];
+			bool stays = had->kind.v != kind;
+			for (uint32_t k = 0; k < l.n && !stays; k++)
+				stays = l.v[k].kind == (enum extra_kind)kind && str_eq(l.v[k].name, had->name) &&
+				        (may_change(l.v[k].kind) || str_eq(l.v[k].terms, had->terms));
+			if (!stays)
+				return (struct extra){true, false, (enum extra_kind)kind, had->name, had->terms, had->arn};
+		}
+	for (uint32_t k = 0; k < l.n; k++) {
+		const struct state_elasticbeanstalk_extra *had = extra_there(r, l.v[k].kind, l.v[k].name);
+		if (!had || !str_eq(had->terms, l.v[k].terms))
+			return l.v[k];
 	}
 	return (struct extra){0};
 }
@@ -225,7 +234,9 @@ void extra_ask(const struct question *q, struct arena *a, const struct environme
 {
 	struct extra e = extra_next(a, r);
 	struct str group = environment_scaling_name(a, r);
-	if (e.kind == EXTRA_SSH && e.wanted)
+	if (e.kind >= EXTRA_PORT)
+		routes_ask(q, a, r, &e);
+	else if (e.kind == EXTRA_SSH && e.wanted)
 		ask_of(q, &ec2_api, "AuthorizeSecurityGroupIngress",
 		       &(struct ec2_authorize_security_group_ingress_request){.group_id = r->group,
 		                                                              .ip_permissions = permissions(a, e.terms)});
@@ -250,25 +261,36 @@ void extra_ask(const struct question *q, struct arena *a, const struct environme
 		                                                                    .recurrence = said(r, e.name, "Recurrence")});
 }
 
+static void forget(struct environment_record *r, struct state_elasticbeanstalk_extra *had)
+{
+	*had = r->extras.v[r->extras.n - 1];
+	r->extras.n--;
+}
+
 /* What is refused is told once, and not asked for again before its terms are others. */
 static void take(const struct scope *s, struct environment_record *r, const struct answer *a)
 {
 	struct extra e = extra_next(s->arena, r);
-	struct state_elasticbeanstalk_extra *had = there(r, e.kind, e.name);
+	struct state_elasticbeanstalk_extra *had = extra_there(r, e.kind, e.name);
+	struct str_list leave = {0}, join = {0};
 	if (!e.any)
 		return;
-	if (e.wanted && str_set(a->code) && !step_was_there(a))
-		environment_event(s, r, "WARN", a->message);
 	if (!e.wanted) {
-		*had = r->extras.v[r->extras.n - 1];
-		r->extras.n--;
+		forget(r, had);
 		return;
 	}
+	if (str_set(a->code) && !step_was_there(a) && e.kind != EXTRA_MEMBERS)
+		environment_event(s, r, "WARN", a->message);
+	if (e.kind == EXTRA_TARGETS && str_set(a->first))
+		step_say(s, r, "Created target group named: ", a->first);
+	if (e.kind == EXTRA_MEMBERS)
+		e.terms = routes_registered(s->arena, had, &e, &leave, &join);
 	if (!had) {
 		had = LIST_ADD(s->arena, &r->extras);
 		r->extras.set = true;
 	}
-	*had = (struct state_elasticbeanstalk_extra){.kind = OPT_INT(e.kind), .name = e.name, .terms = e.terms};
+	*had = (struct state_elasticbeanstalk_extra){
+	        .kind = OPT_INT(e.kind), .name = e.name, .terms = e.terms, .arn = str_set(a->first) ? a->first : STR_NONE};
 }
 
 bool extra_step(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret)
@@ -278,8 +300,32 @@ bool extra_step(const struct scope *s, struct environment_record *r, const struc
 		*ret = (struct next){.changed = true};
 		return true;
 	}
-	if (a->kind != ASK_NOTHING || !extra_next(s->arena, r).any)
+	if (a->kind != ASK_NOTHING)
+		return false;
+	struct extra e = extra_next(s->arena, r);
+	if (!e.any)
 		return false;
 	*ret = step_ask(ASK_EXTRA);
+	if (!e.wanted && goes_along(e.kind)) {
+		forget(r, extra_there(r, e.kind, e.name));
+		*ret = (struct next){.changed = true};
+	}
 	return true;
+}
+
+bool extra_end(const struct scope *s, struct environment_record *r, const struct answer *a, struct next *ret)
+{
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < r->extras.n; i++)
+		if (r->extras.v[i].kind.v == EXTRA_TARGETS && str_set(r->extras.v[i].arn))
+			r->extras.v[left++] = r->extras.v[i];
+	r->extras.n = left;
+	if (a->kind == ASK_EXTRA_DROP && left) {
+		step_say(s, r, "Deleted target group named: ", r->extras.v[left - 1].arn);
+		r->extras.n--;
+		*ret = (struct next){.changed = true};
+		return true;
+	}
+	*ret = step_ask(ASK_EXTRA_DROP);
+	return left > 0;
 }

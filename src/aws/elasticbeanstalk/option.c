@@ -123,7 +123,8 @@ static int options_of_template(struct call *c, struct str application, struct st
 /* Settings of these are told where they are said alone: of what environments have by names, and of what none has. */
 static bool is_hidden(struct str namespace)
 {
-	return str_is(namespace, SCHEDULED) || str_starts(namespace, S("aws:elb:")) || str_starts(namespace, S("aws:rds:"));
+	return str_is(namespace, SCHEDULED) || routes_is_process(namespace) || routes_is_rule(namespace) ||
+	       str_starts(namespace, S("aws:elb:")) || str_starts(namespace, S("aws:rds:"));
 }
 
 int elasticbeanstalk_describe_configuration_settings(struct call *c,

@@ -73,6 +73,8 @@ static int check(struct call *c, const struct elasticbeanstalk_configuration_opt
 		return invalid(c, o, "Value is not one of the allowed values.");
 	if (known->fixed && o->value.n && !(known->value && str_is(o->value, known->value)))
 		return invalid(c, o, "It is not supported.");
+	if (str_is(o->namespace, PROCESS) && str_is(o->option_name, "Port") && !str_is(o->value, "80"))
+		return invalid(c, o, "The proxy of the instances listens to port 80; other processes may have others.");
 	if (str_is(o->option_name, "Application Healthcheck URL") && o->value.n && !str_starts(o->value, S("/")))
 		return invalid(c, o, "A path that begins with a slash is supported.");
 	if (str_is(o->option_name, "SSLCertificateArns") && str_find_char(o->value, ',') >= 0)
@@ -153,7 +155,8 @@ int options_match(struct call *c, const struct environment_record *r)
 		                 (long long)option_number(r, UPDATE, "MinInstancesInService"));
 	if (option_value(r, VPC, "VPCId").n && !option_value(r, VPC, "Subnets").n)
 		return beanstalk_combination(c, "An environment in a VPC of its own needs Subnets.");
-	if (launch_match(c, r) != CALL_OK || extra_check(c, r) != CALL_OK || listeners_check(c, r) != CALL_OK)
+	if (launch_match(c, r) != CALL_OK || extra_check(c, r) != CALL_OK || routes_check(c, r) != CALL_OK ||
+	    listeners_check(c, r) != CALL_OK)
 		return CALL_FAIL;
 	struct str policy = option_value(r, COMMAND, "DeploymentPolicy");
 	if (!environment_many(r) && !chosen(policy, "AllAtOnce,Rolling"))
@@ -172,5 +175,5 @@ int options_fixed(struct call *c, const struct environment_record *before, const
 		if (was.n != is.n || (was.n && !str_eq(was, is)))
 			return beanstalk_invalid(c, "Changing %s of an environment is not supported.", fixed[i]);
 	}
-	return CALL_OK;
+	return routes_fixed(c, before, after);
 }

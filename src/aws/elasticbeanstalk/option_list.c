@@ -11,6 +11,7 @@
 		namespace, name, value, NONE, choices[0] ? CHOICE : TEXT, 0, 0, choices, .fixed = true \
 	}
 #define FLAG "true,false"
+#define RULE "aws:elbv2:listenerrule:default"
 #define RDS "aws:rds:dbinstance"
 #define CONTROL "aws:elasticbeanstalk:control"
 #define CLASSIC "aws:elb:loadbalancer"
@@ -142,6 +143,8 @@ static const struct option options[] = {
         {PROCESS, "HealthCheckTimeout", "5", NONE, NUMBER, 2, 120, NULL},
         {PROCESS, "HealthyThresholdCount", "3", NONE, NUMBER, 2, 10, NULL},
         {PROCESS, "MatcherHTTPCode", "200", NONE, TEXT, 0, 0, NULL},
+        {PROCESS, "Port", "80", NONE, NUMBER, 1, 65535, NULL},
+        {PROCESS, "Protocol", "HTTP", NONE, CHOICE, 0, 0, "HTTP"},
         {PROCESS, "StickinessEnabled", "false", NONE, CHOICE, 0, 0, "true,false"},
         {PROCESS, "StickinessLBCookieDuration", "86400", NONE, NUMBER, 1, 604800, NULL},
         {PROCESS, "UnhealthyThresholdCount", "5", NONE, NUMBER, 2, 10, NULL},
@@ -194,8 +197,13 @@ static const struct option options[] = {
         {LISTENER, "DefaultProcess", "default", NONE, CHOICE, 0, 0, "default"},
         {LISTENER, "ListenerEnabled", "true", NONE, CHOICE, 0, 0, "true,false"},
         {LISTENER, "Protocol", "HTTP", NONE, CHOICE, 0, 0, "HTTP,HTTPS"},
+        {LISTENER, "Rules", NULL, NONE, TEXT, 0, 0, NULL},
         {LISTENER, "SSLCertificateArns", NULL, NONE, TEXT, 0, 0, NULL},
         {LISTENER, "SSLPolicy", NULL, NONE, TEXT, 0, 0, NULL},
+        {RULE, "HostHeaders", NULL, NONE, TEXT, 0, 0, NULL},
+        {RULE, "PathPatterns", NULL, NONE, TEXT, 0, 0, NULL},
+        {RULE, "Priority", "1", NONE, NUMBER, 1, 1000, NULL},
+        {RULE, "Process", "default", NONE, TEXT, 0, 0, NULL},
         {BALANCER, "AccessLogsS3Bucket", NULL, NONE, TEXT, 0, 0, NULL},
         {BALANCER, "AccessLogsS3Enabled", "false", NONE, CHOICE, 0, 0, "true,false"},
         {BALANCER, "AccessLogsS3Prefix", NULL, NONE, TEXT, 0, 0, NULL},
@@ -219,11 +227,15 @@ const struct option *option_at(uint32_t i)
 	return i < OPTIONS ? &options[i] : NULL;
 }
 
-/* What is true of the usual listener is of one of any port. */
+/* What is true of the usual listener is of one of any port, and of the usual process of all of them. */
 const struct option *option_find(struct str space, struct str name)
 {
 	if (listener_is_port(space))
 		space = S(LISTENER);
+	else if (routes_is_process(space))
+		space = S(PROCESS);
+	else if (routes_is_rule(space))
+		space = S(RULE);
 	else if (str_starts(space, S(CLASSIC_LISTENER ":")))
 		space = S(CLASSIC_LISTENER);
 	for (int i = 0; i < OPTIONS; i++)

@@ -8,6 +8,9 @@ from images import image
 
 REGION = "eu-south-2"
 LAUNCH, SPOT, GROUP, SCHEDULED = "autoscaling:launchconfiguration", "ec2:instances", "autoscaling:asg", "autoscaling:scheduledaction"
+ADMIN, RULE, LISTENER = "elasticbeanstalk:environment:process:admin", "elbv2:listenerrule:admins", "elbv2:listener:default"
+ROUTED = [option(ADMIN, "Port", "8081"), option(ADMIN, "HealthCheckInterval", "5"), option(ADMIN, "HealthCheckTimeout", "2"), option(ADMIN, "DeregistrationDelay", "1"),
+          option(RULE, "PathPatterns", "/admin/*"), option(RULE, "Process", "admin"), option(RULE, "Priority", "5"), option(LISTENER, "Rules", "admins")]
 DONE = "Successfully deployed new configuration to environment."
 
 
@@ -21,6 +24,8 @@ class OptionsCase(TestCase):
         cls.tool = Tool(lambda service: client(service, region=REGION), ENDPOINT)
         cls.eb = cls.tool.eb
         cls.tool.version("one", {"application.py": APP % "one"})
+        cls.tool.version("two", {"application.py": APP % "two", "admin/index.html": "from admin",
+                                 "Procfile": "web: gunicorn --bind 127.0.0.1:8000 application:application\nadmin: python3 -m http.server 8081\n"})
 
     def until(self, condition):
         until = time.monotonic() + PATIENCE_S
@@ -77,6 +82,9 @@ class Known(OptionsCase):
         for options, why in (([option(LAUNCH, "RootVolumeType", "io1")], "RootVolumeIOPS"), ([option(LAUNCH, "RootVolumeThroughput", "200")], "RootVolumeType gp3"),
                              ([option(LAUNCH, "RootVolumeType", "gp3"), option(LAUNCH, "RootVolumeIOPS", "9000"), option(LAUNCH, "RootVolumeSize", "10")], "500 times"),
                              ([action("a", "MinSize", "1")], "StartTime or Recurrence"), ([action("a", "Recurrence", "0 7 * * *")], "MinSize, MaxSize or DesiredCapacity"),
+                             ([option(LISTENER, "Rules", "none")], "One of its Rules"), ([option(RULE, "PathPatterns", "/a"), option(RULE, "Process", "none")], "no such Process"),
+                             ([option(RULE, "Priority", "3")], "HostHeaders or PathPatterns"),
+                             ([option("elasticbeanstalk:environment:process:of-a-long-name", "Port", "81")], "at most 12"),
                              ([action("a", "MinSize", "1"), action("a", "StartTime", "2001-01-01T00:00:00Z")], "in the past")):
             self.assertAwsError("ConfigurationValidationException", self.tool.create, "never-env", "one", *options, status=400, message=why)
         self.assertIsNone(self.tool.environment("never-env"))
@@ -137,6 +145,34 @@ class Real(OptionsCase):
         group, = tool.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=tool.left()["scaling"])["AutoScalingGroups"]
         self.assertEqual(group["MixedInstancesPolicy"]["InstancesDistribution"]["OnDemandPercentageAboveBaseCapacity"], 0)
         self.assertEqual([o["InstanceType"] for o in group["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"]], ["t3.small", "t3.micro"])
+
+    def targets(self):
+        return {g["TargetGroupName"].rsplit("-", 1)[0]: g for g in self.tool.make("elbv2").describe_target_groups()["TargetGroups"] if "AWSEB" not in g["TargetGroupName"]}
+
+    def test_routes(self):
+        """A process of its own with a port of its own, and a rule that leads to it."""
+        tool, elb = self.tool, self.tool.make("elbv2")
+        made = tool.create("ways-env", "two", *ROUTED, balanced=True)
+        self.addCleanup(tool.drop, "ways-env")
+        said = tool.wait(made)
+        self.assertEqual(said[-1], "Successfully launched environment: ways-env", said)
+        cname, group = tool.environment("ways-env")["CNAME"], self.targets()["awseb-admin"]
+        self.assertIn(f"Created target group named: {group['TargetGroupArn']}", said)
+        self.assertEqual((group["Port"], group["HealthCheckIntervalSeconds"]), (8081, 5))
+        self.until(lambda: tool.get(cname, "/admin/index.html") == "from admin")
+        self.assertEqual(tool.get(cname, "/x"), "two - /x")
+        # other paths; then it is as it was without
+        self.assertEqual(self.update("ways-env", option(RULE, "PathPatterns", "/a/*,/admin/s*"), option(ADMIN, "HealthCheckPath", "/admin/"))[-1], DONE)
+        self.until(lambda: tool.get(cname, "/admin/index.html") == "two - /admin/index.html")
+        self.until(lambda: self.targets()["awseb-admin"]["HealthCheckPath"] == "/admin/")
+        self.assertAwsError("ConfigurationValidationException", self.eb.update_environment, EnvironmentName="ways-env", OptionSettings=[option(ADMIN, "Port", "8082")],
+                            status=400, message="Changing the Port")
+        self.assertEqual(self.update("ways-env", remove=[*ROUTED, option(ADMIN, "HealthCheckPath", "")])[-1], DONE)
+        self.until(lambda: not self.targets() and tool.get(cname, "/x") == "two - /x")
+        self.assertEqual(self.update("ways-env", *ROUTED)[-1], DONE)
+        self.until(lambda: tool.get(cname, "/admin/index.html") == "from admin")
+        tool.wait(self.eb.terminate_environment(EnvironmentName="ways-env"))
+        self.assertEqual((self.targets(), [g for g in tool.left()["groups"] if "ways" in g]), ({}, []))
 
     def tagged(self, group):
         found, = self.tool.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]

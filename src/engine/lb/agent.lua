@@ -365,7 +365,16 @@ end
 
 -- A process that is over has other backends, perhaps, but goes on with what is wanted of its groups.
 local function apply(text, known)
-  for _, wanted in ipairs(parse(text)) do
+  local list, names = parse(text), {}
+  for _, wanted in ipairs(list) do names[wanted.token] = wanted.name end
+  -- Where two groups need the same places, another may take a group's backend without a new configuration.
+  for token, g in pairs(groups) do
+    if not over and names[token] ~= g.name then
+      for _, t in pairs(g.targets) do leave(g, t) end
+      groups[token] = nil
+    end
+  end
+  for _, wanted in ipairs(list) do
     local g = groups[wanted.token]
     local backend = core.backends[wanted.name]
     if not g and backend and not over then

@@ -65,6 +65,17 @@ class Traffic(TrafficCase):
         self.assertGreaterEqual(counted(self, made, "RuleEvaluations"), 7)
         self.assertTrue(call("quartet.Test/Call", *framed[:4])[0].startswith("http/2 464"), "a call by GET is none")
 
+    def test_groups_take_turns(self):
+        """A group that comes back to the place that another had meanwhile: its targets are healthy again, and it is they who answer."""
+        made = self.balancer("turns")
+        groups = {name: self.targets(name, self.serve(name), HealthCheckPath="/up") for name in ("left", "right")}
+        listener = self.listen(made, forward(groups["left"]))
+        for name in ("left", "right", "left", "right"):
+            self.elb.modify_listener(ListenerArn=listener, DefaultActions=forward(groups[name]))
+            self.all_healthy(groups[name])
+            for address in self.public(made):
+                wait(self, lambda a=address, name=name: self.ask(a)[1] == name, 60, name)
+
     def test_requests_reach_targets(self):
         one, two = self.serve("one"), self.serve("two")
         made = self.balancer("web")

@@ -39,7 +39,7 @@ def why_no_platform(name="python3.11"):
     """Why no environment can run here; empty: one can."""
     try:
         with open(FACTS, encoding="utf-8") as f:
-            return no_containers() if name in json.load(f).get("platforms", []) else "the machine's image has no platform of Beanstalk: tools/make-image"
+            return no_containers() if name in json.load(f).get("platforms", []) else f"the machine's image has no {name}: tools/make-image --help"
     except OSError:
         return "there is no image: tools/make-image"
 

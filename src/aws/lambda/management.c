@@ -54,5 +54,6 @@ int lambda_get_function_code_signing_config(struct call *c, const struct lambda_
 	if (lambda_load_function(c, in->function_name, &n, &row) != CALL_OK)
 		return CALL_FAIL;
 	out->function_name = n.name;
+	out->code_signing_config_arn = S(""); /* none; clients' models want the member */
 	return CALL_OK;
 }

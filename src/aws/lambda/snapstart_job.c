@@ -187,7 +187,7 @@ void snapstart_init_failed(struct environment *e, const char *type, const char *
 	if (!strcmp(type, "Sandbox.Timedout"))
 		code = S("FunctionError.InitTimeout");
 	else if (!strcmp(type, "Runtime.ExitError"))
-		code = S("FunctionError.RuntimeExitError");
+		code = S("FunctionError.RuntimeInitError");
 	else if (!strcmp(type, "Runtime.InvalidEntrypoint"))
 		code = S("FunctionError.InvalidEntryPoint");
 	struct str body = e->init_error;

@@ -30,7 +30,7 @@ def name():
 class Top(TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.region = "ap-south-1"  # nobody else's
+        cls.region = "ap-southeast-4"  # nobody else's
         cls.alarm, cls.function, cls.group, cls.role = name(), name(), name(), name()
         cls.watch, cls.functions = client("cloudwatch", region=cls.region), client("lambda", region=cls.region)
         cls.scaling, cls.iam = client("autoscaling", region=cls.region), client("iam")

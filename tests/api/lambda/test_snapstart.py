@@ -312,7 +312,7 @@ def lambda_handler(e, c):
     def test_failures(self):
         """A version that cannot be kept, or whose initialisation fails, says so; one whose hook fails after the restore fails its calls."""
         cases = [("raise RuntimeError('no start')\n", "no start", "FunctionError"),
-                 ("import os\nos._exit(3)\n", "exit status 3", "FunctionError.RuntimeExitError"),
+                 ("import os\nos._exit(3)\n", "exit status 3", "FunctionError.RuntimeInitError"),
                  ("import subprocess\np = subprocess.Popen(['sleep', '1000'])\n", "processes that still run", "FunctionError"),
                  ("from snapshot_restore_py import register_before_snapshot\n@register_before_snapshot\ndef f(): raise ValueError('not yet')\n", "not yet", "FunctionError")]
         names = []

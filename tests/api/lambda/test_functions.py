@@ -77,7 +77,7 @@ class Functions(LambdaCase):
     def test_code_signing(self):
         name = self.make("def lambda_handler(event, context):\n    pass\n", wait=False)
         reply = self.aws.get_function_code_signing_config(FunctionName=name)
-        self.assertEqual((reply["FunctionName"], reply.get("CodeSigningConfigArn")), (name, None))
+        self.assertEqual((reply["FunctionName"], reply["CodeSigningConfigArn"]), (name, ""))
         some = "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0"
         publishers = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:000000000000:/signing-profiles/p/0123456789"]}
         for call, more in (("create_code_signing_config", {"AllowedPublishers": publishers}), ("delete_code_signing_config", {"CodeSigningConfigArn": some}),
